@@ -13,6 +13,7 @@ os.environ["CHAINRULE_CACHE"] = "0"
 
 import importlib  # noqa: E402
 import zlib  # noqa: E402
+from collections.abc import Iterator  # noqa: E402
 
 import numpy as np  # noqa: E402
 import pytest  # noqa: E402
@@ -20,7 +21,18 @@ import pytest  # noqa: E402
 from chainrule.engines import native_problem  # noqa: E402
 from chainrule.language import set_language  # noqa: E402
 
+from . import untold  # noqa: E402
+
 set_language("en")  # whatever the locale of who runs them
+
+
+@pytest.fixture(scope="session", autouse=True)
+def every_error_speaks_chinese() -> Iterator[None]:
+    """Whatever error the tests meet, its answers have a translation each."""
+    met = untold.Met()
+    with met:
+        yield
+    assert met.without_translation() == {}
 
 
 @pytest.fixture

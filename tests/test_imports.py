@@ -34,6 +34,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "outlet",
         "formatting",
         "language",
+        "translation",
         "tables",
         "notation",
     ),

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from chainrule import language
+from chainrule import language, translation
 from chainrule.errors import ArgumentError
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -31,10 +31,11 @@ def test_no_text_is_missing_in_chinese(words: Any) -> None:
 def test_the_compiled_file_is_that_of_the_sources(words: Any) -> None:
     made = "run python tools/words.py"
     assert words.MADE.read_bytes() == words.compiled(), made
+    assert words.SHAPED.read_bytes() == words.shaped(), made
 
 
 def test_no_translation_is_of_a_text_that_is_gone(words: Any) -> None:
-    known = words.texts()
+    known = words.everything()
     assert [m.id for m in words.gathered() if m.id and m.id not in known] == []
 
 
@@ -66,15 +67,15 @@ def test_the_language_of_the_locale(
         monkeypatch.delenv(name, raising=False)
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    language._of_the_system.cache_clear()
-    token = language._chosen.set(None)
-    assert language.current() == wanted
-    language._chosen.reset(token)
-    language._of_the_system.cache_clear()
+    translation.of_the_system.cache_clear()
+    token = translation.chosen.set(None)
+    assert translation.current() == wanted
+    translation.chosen.reset(token)
+    translation.of_the_system.cache_clear()
 
 
 def test_a_block_ends_as_it_began() -> None:
     with language.language("zh"), language.language("en"):
-        assert language.tr("chain rule") == "chain rule"
+        assert translation.tr("chain rule") == "chain rule"
     with language.language("zh"):
-        assert language.tr("chain rule") == "鏈式法則"
+        assert translation.tr("chain rule") == "鏈式法則"

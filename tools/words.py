@@ -1,27 +1,33 @@
-"""Gather what is said in other languages: ``python tools/words.py [--check]``.
+"""Gather what is said in other languages: ``tools/words.py [--check] [FOLDER…]``.
 
-Every text in ``tr("…")`` needs a line in one of ``locale/zh_TW/*.po``. Without
-``--check`` the ``chainrule.mo`` beside them is written, and what is missing is printed
-as lines to be filled in.
+Every text in ``tr("…")``, and every template of an error or a recipe's line
+(``messages.py``), needs a line in one of ``locale/zh_TW/*.po``. What is missing (in
+these folders of the package) is printed as lines to be filled in. Without ``--check``,
+``chainrule.mo`` and ``templates.json`` are written beside them.
 """
 
 from __future__ import annotations
 
 import ast
 import io
+import json
 import string
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 
 from babel.messages.catalog import Catalog
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 
-PACKAGE = Path(__file__).resolve().parent.parent / "src" / "chainrule"
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+from messages import PACKAGE, templates
+
 FOLDER = PACKAGE / "locale" / "zh_TW"
 MADE = FOLDER / "chainrule.mo"
+SHAPED = FOLDER / "templates.json"
 
 
 def texts() -> dict[str, str]:
@@ -67,6 +73,12 @@ class Plain(Catalog):
         self._set_mime_headers(headers)
 
 
+@cache
+def everything() -> dict[str, str]:
+    """Both kinds: texts for ``tr``, templates for ``retold``."""
+    return templates() | texts()
+
+
 def gathered() -> Catalog:
     """All lines of all files."""
     always = datetime(2026, 1, 1, tzinfo=UTC)  # the same file from the same lines
@@ -82,17 +94,30 @@ def gathered() -> Catalog:
 
 
 def compiled() -> bytes:
-    """What stands in ``chainrule.mo``."""
-    out = io.BytesIO()
-    write_mo(out, gathered())
+    """What stands in ``chainrule.mo``: the texts for ``tr``."""
+    out, known = io.BytesIO(), texts()
+    held = gathered()
+    for message in list(held):
+        if message.id and message.id not in known:
+            held.delete(message.id)
+    write_mo(out, held)
     return out.getvalue()
 
 
-def problems() -> list[str]:
+def shaped() -> bytes:
+    """What stands in ``templates.json``: pairs of templates."""
+    held, known = gathered(), templates()
+    pairs = [[m.id, m.string] for m in held if m.id in known]
+    return (json.dumps(sorted(pairs), ensure_ascii=False, indent=0) + "\n").encode()
+
+
+def problems(*folders: str) -> list[str]:
     """What is missing, or says something else in its braces."""
     whole, found = gathered(), []
-    for text, place in texts().items():
+    for text, place in everything().items():
         message = whole.get(text)
+        if folders and not place.startswith(folders):
+            continue
         if message is None:
             found.append(f'#: {place}\nmsgid "{_quoted(text)}"\nmsgstr ""\n')
         elif _braces(text) != _braces(str(message.string)):
@@ -109,14 +134,17 @@ def _braces(text: str) -> set[str]:
 
 
 def main() -> int:
-    """Write or check the file."""
-    missing = problems()
+    """Write or check the files."""
+    folders = [name for name in sys.argv[1:] if name != "--check"]
+    missing = problems(*folders)
     print("\n".join(missing), end="")
-    if "--check" not in sys.argv[1:]:
-        MADE.write_bytes(compiled())
-    elif not MADE.exists() or MADE.read_bytes() != compiled():
-        print("chainrule.mo is not that of the .po files: python tools/words.py")
-        return 1
+    made = {MADE: compiled(), SHAPED: shaped()}
+    for file, content in made.items():
+        if "--check" not in sys.argv[1:]:
+            file.write_bytes(content)
+        elif not file.exists() or file.read_bytes() != content:
+            print(f"{file.name} is not that of the .po files: python tools/words.py")
+            return 1
     return 1 if missing else 0
 
 

@@ -24,6 +24,8 @@ import sys
 import warnings
 from collections.abc import Iterable
 
+from chainrule.translation import retold, tr
+
 #: Characters of one answer that a message shows; the error's attributes have them all.
 LONGEST_ANSWER = 900
 
@@ -49,8 +51,9 @@ class ChainruleError(Exception):
         got: what came instead.
         fix: what the user can do about it, with code where code helps.
 
-    All four are attributes, None where they were not given. The message leaves out the
-    middle of an answer of more than 900 characters.
+    All four are attributes, None where they were not given; they are in English. The
+    message is in the language in use, and leaves out the middle of an answer of more
+    than 900 characters.
     """
 
     def __init__(
@@ -62,7 +65,10 @@ class ChainruleError(Exception):
         fix: str | None = None,
     ) -> None:
         self.what, self.expected, self.got, self.fix = what, expected, got, fix
-        super().__init__(_message(what, expected, got, fix))
+        super().__init__(what)
+
+    def __str__(self) -> str:
+        return _message(self.what, self.expected, self.got, self.fix)
 
 
 class ShapeError(ChainruleError, ValueError):
@@ -176,10 +182,12 @@ def nearest(name: str, known: Iterable[str], cutoff: float = 0.5) -> str | None:
 
 
 def _message(what: str, expected: str | None, got: str | None, fix: str | None) -> str:
-    lines = [_shown(what)]
-    for name, answer in ("expected", expected), ("got", got), ("fix", fix):
+    """The answers below each other, in the language in use."""
+    lines = [_shown(retold(what))]
+    answers = {tr("expected:"): expected, tr("got:"): got, tr("fix:"): fix}
+    for name, answer in answers.items():
         if answer is not None:
-            lines.append(f"  {name}:".ljust(_MARGIN) + _shown(answer))
+            lines.append(f"  {name}".ljust(_MARGIN) + _shown(retold(answer)))
     return "\n".join(lines)
 
 

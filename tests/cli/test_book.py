@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from chainrule import language
+from chainrule import language, translation
 from chainrule.cli import run
 
 
@@ -54,7 +54,7 @@ def test_any_name_of_the_language(capsys, lang):
 
 def test_the_language_of_the_locale(capsys, monkeypatch):
     monkeypatch.setenv("LANGUAGE", "zh_TW")
-    language._of_the_system.cache_clear()
+    translation.of_the_system.cache_clear()
     language.set_language(None)
     try:
         assert run(["book", "2.7"]) == 0
@@ -62,7 +62,7 @@ def test_the_language_of_the_locale(capsys, monkeypatch):
         assert run(["book", "2.7", "--lang", "en"]) == 0
         assert "shown by" in capsys.readouterr().out
     finally:
-        language._of_the_system.cache_clear()
+        translation.of_the_system.cache_clear()
         language.set_language("en")
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import chainrule as cr
 from chainrule import disk, nn
 from chainrule.errors import ArgumentError
-from chainrule.language import tr
+from chainrule.translation import tr
 from chainrule.viz import drawing, gallery
 
 Function = Callable[[Any], Any]

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from chainrule.cli.common import cli, command, say, spoken, tell
-from chainrule.language import tr
+from chainrule.translation import tr
 
 EXAMPLES = """\b
 Examples:

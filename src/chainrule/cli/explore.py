@@ -9,8 +9,8 @@ from typing import Any
 import click
 
 from chainrule.cli.common import cli, command, say, spoken, tell
-from chainrule.language import tr
 from chainrule.tables import text_table
+from chainrule.translation import tr
 
 EXAMPLES = """\b
 Examples:

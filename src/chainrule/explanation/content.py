@@ -17,9 +17,9 @@ from chainrule.explanation.run import Run
 from chainrule.explanation.trace import Trace
 from chainrule.explanation.writer import is_sampled
 from chainrule.graph.node import Array, Value
-from chainrule.language import current, tr
 from chainrule.notation.arithmetic import Quantity, computed
 from chainrule.notation.expressions import Expr
+from chainrule.translation import current, tr
 
 
 @dataclass(frozen=True, eq=False)

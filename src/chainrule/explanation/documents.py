@@ -9,9 +9,9 @@ from chainrule.explanation import page
 from chainrule.explanation.content import Explained, Section
 from chainrule.explanation.equations import Equation
 from chainrule.explanation.typeset import spelled, summary
-from chainrule.language import current
 from chainrule.notation.arithmetic import Quantity
 from chainrule.notation.expressions import Array
+from chainrule.translation import current
 
 #: Rows and columns of a matrix that is written out.
 WRITTEN = 8

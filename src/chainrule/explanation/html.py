@@ -14,9 +14,9 @@ from chainrule.explanation.equations import Equation
 from chainrule.explanation.loops import Loop
 from chainrule.explanation.pictures import heat_map, histogram, network
 from chainrule.explanation.typeset import spelled, summary
-from chainrule.language import current
 from chainrule.notation import mathml
 from chainrule.notation.expressions import Array, Expr
+from chainrule.translation import current
 
 #: Rows and columns of a table of numbers; a larger array is a picture.
 TABLE = 12

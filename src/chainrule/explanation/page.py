@@ -13,10 +13,10 @@ from chainrule.explanation.loops import Loop
 from chainrule.explanation.typeset import Lines, beside, equation, is_small, shown
 from chainrule.explanation.updates import scalar
 from chainrule.explanation.writer import holds
-from chainrule.language import tr
 from chainrule.notation.arithmetic import COLUMNS, Quantity
 from chainrule.notation.expressions import Array, Expr
 from chainrule.primitives import creation
+from chainrule.translation import tr
 
 #: A line with what kind of line it is: title, rule, formula, number, note, check.
 Line = tuple[str, str]

@@ -13,7 +13,7 @@ import numpy as np
 
 from chainrule.explanation.content import Explained
 from chainrule.graph.node import Array
-from chainrule.language import tr
+from chainrule.translation import tr
 
 #: Blue, white, red: negative, zero, positive.
 COLD, WARM = np.array([33, 102, 172]), np.array([178, 24, 43])

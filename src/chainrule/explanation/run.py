@@ -21,7 +21,6 @@ from chainrule.graph.interpret import evaluate_all
 from chainrule.graph.node import Array, Value
 from chainrule.graph.primitive import BODIES
 from chainrule.graph.types import ArrayType, DType, SymbolicDim, as_dtype
-from chainrule.language import tr
 from chainrule.nest import flatten
 from chainrule.nn.losses import targets_checked
 from chainrule.nn.module import Module
@@ -30,6 +29,7 @@ from chainrule.primitives.rules import show
 from chainrule.random import Generator, stream
 from chainrule.tensor import Tensor, wrap
 from chainrule.tracing import Input, trace_entry
+from chainrule.translation import tr
 
 Loss = Callable[[Any, Tensor], Tensor]
 

@@ -31,7 +31,6 @@ from chainrule.explanation.writer import (
 from chainrule.graph.graph import Graph, ancestors
 from chainrule.graph.node import Array, Node, Value
 from chainrule.graph.primitive import BODIES
-from chainrule.language import tr
 from chainrule.notation.arithmetic import COLUMNS, Quantity, computed
 from chainrule.notation.expressions import (
     Atom,
@@ -47,6 +46,7 @@ from chainrule.notation.tidy import tidy, without
 from chainrule.primitives import movement
 from chainrule.primitives.rules import show
 from chainrule.regions import activations, losses, normalization
+from chainrule.translation import tr
 
 JACOBIAN = Transposed(Atom("J"))
 #: What comes to δ is put in its place in the recursion, if it is no longer than this.

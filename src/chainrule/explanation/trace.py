@@ -26,9 +26,9 @@ from chainrule.graph.build import recording
 from chainrule.graph.interpret import attrs_at
 from chainrule.graph.node import Array, Node, Value
 from chainrule.graph.primitive import DERIVATIVES
-from chainrule.language import tr
 from chainrule.primitives.rules import show
 from chainrule.regions import control
+from chainrule.translation import tr
 
 Index = tuple[int, ...]
 #: Of each value so many elements are followed further, those that count most.

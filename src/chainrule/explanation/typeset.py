@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from chainrule.formatting import number, percent
-from chainrule.language import tr
 from chainrule.notation.expressions import Array, Piece
+from chainrule.translation import tr
 
 #: Lines of equal length.
 Lines = list[str]

@@ -32,7 +32,7 @@ from chainrule.exploration.experiment import (
     outline,
     performed,
 )
-from chainrule.language import tr
+from chainrule.translation import tr
 
 __all__ = [
     "EXPERIMENTS",

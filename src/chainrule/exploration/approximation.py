@@ -23,9 +23,9 @@ from chainrule.exploration.descent import descended, stepper
 from chainrule.exploration.experiment import About, Said, Setting, compared
 from chainrule.formatting import number
 from chainrule.graph.node import Array
-from chainrule.language import tr
 from chainrule.nn import Module
 from chainrule.tables import Table
+from chainrule.translation import tr
 
 SECTIONS = ("2.3.2", "2.8")
 FORMULA = "ŷ(x) = b + Σ vₖ max(0, wₖx + bₖ),  f(x) = sin 2πx + ½|x|,  −1 ≤ x ≤ 1"

@@ -23,8 +23,8 @@ from chainrule.exploration.experiment import About, Said, Setting, compared, pai
 from chainrule.exploration.surface import SAMPLES, Surface, place
 from chainrule.formatting import number, percent
 from chainrule.graph.node import Array
-from chainrule.language import tr
 from chainrule.tables import Table
+from chainrule.translation import tr
 
 SECTIONS = ("2.6.3",)
 FORMULA = "g_B = 1/B Σ ∂ℒᵢ/∂θ,  θ ← θ − η g_B;  E‖g_B − g‖² = tr C/B · (n − B)/(n − 1)"

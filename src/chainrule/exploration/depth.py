@@ -24,8 +24,8 @@ from chainrule.exploration.descent import descended, stepper
 from chainrule.exploration.experiment import About, Said, Setting, compared, paired
 from chainrule.formatting import number
 from chainrule.graph.node import Array
-from chainrule.language import tr
 from chainrule.tables import Table
+from chainrule.translation import tr
 
 SECTIONS = ("2.8",)
 FORMULA = "t(x) = 2x₊ − 4(x − ½)₊,  f = t∘t∘…∘t = tᵏ"

@@ -18,9 +18,9 @@ from chainrule import nn, optim
 from chainrule.exploration import panels
 from chainrule.exploration.experiment import About, Said, Setting, compared, listed
 from chainrule.formatting import number, percent
-from chainrule.language import tr
 from chainrule.nn.traced import outputs_of
 from chainrule.tables import Table
+from chainrule.translation import tr
 
 SECTIONS = ("2.10", "2.7", "3.8", "3.11")
 FORMULA = "δ⁽ˡ⁾ = ((W⁽ˡ⁺¹⁾)ᵀ δ⁽ˡ⁺¹⁾) ⊙ f′(z⁽ˡ⁾);  σ′ ≤ ¼,  ReLU′ ∈ {0, 1}"

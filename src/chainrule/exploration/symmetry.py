@@ -21,8 +21,8 @@ from chainrule.exploration import panels
 from chainrule.exploration.experiment import About, Said, Setting, compared
 from chainrule.formatting import number
 from chainrule.graph.node import Array
-from chainrule.language import tr
 from chainrule.tables import Table
+from chainrule.translation import tr
 from chainrule.viz import drawing
 
 SECTIONS = ("3.9", "3.6")

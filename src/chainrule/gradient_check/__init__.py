@@ -17,8 +17,8 @@ from chainrule.gradient_check.failure import GradientCheckError
 from chainrule.gradient_check.report import GradientReport
 from chainrule.gradient_check.row import GradientRow
 from chainrule.gradient_check.subject import Prepared
-from chainrule.language import tr
 from chainrule.tensor import Tensor
+from chainrule.translation import tr
 
 __all__ = [
     "GradientCheckError",

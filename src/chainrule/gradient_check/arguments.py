@@ -12,9 +12,9 @@ import numpy as np
 
 from chainrule.errors import ArgumentError, NonFiniteError
 from chainrule.graph.node import Array
-from chainrule.language import tr
 from chainrule.nest import Leaf, flatten, unflatten
 from chainrule.tensor import Tensor
+from chainrule.translation import tr
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ from chainrule.gradient_check.walk import (
     weighted,
 )
 from chainrule.graph.node import Array
-from chainrule.language import tr
+from chainrule.translation import tr
 
 #: A slope so much smaller than the function itself is small.
 SMALL = 1e-3

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from chainrule.graph.node import Node
-from chainrule.language import tr
+from chainrule.translation import tr
 
 
 @dataclass(frozen=True)

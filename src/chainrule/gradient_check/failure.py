@@ -5,7 +5,7 @@ from __future__ import annotations
 from chainrule.errors import GradientError
 from chainrule.gradient_check.report import GradientReport
 from chainrule.gradient_check.row import WRONG
-from chainrule.language import tr
+from chainrule.translation import tr
 
 
 class GradientCheckError(GradientError):

@@ -10,9 +10,9 @@ from typing import Any
 from chainrule.formatting import plain
 from chainrule.gradient_check.culprit import Culprit
 from chainrule.gradient_check.row import KINKS, WRONG, GradientRow
-from chainrule.language import tr
 from chainrule.primitives.rules import show
 from chainrule.tables import html_table, text_table
+from chainrule.translation import tr
 
 
 @dataclass(frozen=True)

@@ -31,11 +31,11 @@ from chainrule.graph.graph import Graph, ancestors
 from chainrule.graph.node import Array, Node, Value
 from chainrule.graph.program import Entry, Program
 from chainrule.graph.types import NO_SIZES
-from chainrule.language import tr
 from chainrule.nest import flatten
 from chainrule.random import Generator, stream
 from chainrule.tensor import Tensor, wrap
 from chainrule.tracing import ProgramTrace
+from chainrule.translation import tr
 
 Function = Callable[..., Any]
 

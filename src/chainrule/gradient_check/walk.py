@@ -17,9 +17,9 @@ from chainrule.graph.interpret import evaluate, evaluate_all
 from chainrule.graph.node import Array, Node, Value
 from chainrule.graph.primitive import BODIES, DERIVATIVES, REFERENCES, as_tuple
 from chainrule.graph.types import DType, type_of
-from chainrule.language import tr
 from chainrule.primitives.rules import show
 from chainrule.regions import control
+from chainrule.translation import tr
 
 #: Steps of a loop that are looked into.
 STEPS = 3

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from chainrule.errors import ArgumentError, ChainruleError
+from chainrule.translation import retold, tr
 
 #: The keys that lead to a value: ``("model", "layers", 2, "p")``.
 Where = tuple[str | int, ...]
@@ -58,18 +59,19 @@ class Problem(ArgumentError):  # noqa: N818  (a file has problems, not errors)
         section, *keys = self.where
         head, joint = f"[{section}]", " "
         if section == "callbacks" and keys:
-            head, joint = f"[[callbacks]] number {int(keys.pop(0)) + 1}", ", "
+            number = int(keys.pop(0)) + 1
+            head, joint = tr("[[callbacks]] number {number}", number=number), tr(", ")
         text = "".join(f"[{k}]" if isinstance(k, int) else f".{k:.40}" for k in keys)
         return joint.join(filter(None, [head, text.removeprefix(".")]))
 
     def told(self, lines: Lines, file: str = "") -> str:
         """``line 12, [optimizer] lr: it must be positive.``"""
-        line = line_of(self.where, lines)
+        line, what = line_of(self.where, lines), retold(self.what)
         if isinstance(line, str):
-            return f"{line}: {self.what}"
-        places = [file, f"line {line}" if line else "", self.place]
-        place = ", ".join(filter(None, places))
-        return f"{place}: {self.what}" if place else self.what
+            return f"{line}: {what}"
+        places = [file, tr("line {line}", line=line) if line else "", self.place]
+        place = tr(", ").join(filter(None, places))
+        return f"{place}: {what}" if place else what
 
     def short(self, number: int, lines: Lines) -> str:
         """The message of one problem among several."""
@@ -106,16 +108,23 @@ class RunFileError(ArgumentError):
             return line if isinstance(line, int) else 0
 
         self.file, self.problems = file, tuple(sorted(problems, key=order))
+        self._lines = lines
+        count, one = len(self.problems), self.problems[0]
+        if count == 1:
+            answers = {"expected": one.expected, "got": one.got, "fix": one.fix}
+            super().__init__(one.told(lines, file), **answers)
+        else:
+            super().__init__(f"{file} has {count} problems.")
+
+    def __str__(self) -> str:
         count = len(self.problems)
         if count == 1:
-            (one,) = self.problems
-            what = one.told(lines, file)
-            super().__init__(what, expected=one.expected, got=one.got, fix=one.fix)
-            return
-        super().__init__(f"{file} has {count} problems.")
-        shown = [p.short(i + 1, lines) for i, p in enumerate(self.problems[:SHOWN])]
-        rest = [f"… and {count - SHOWN} more."] if count > SHOWN else []
-        self.args = ("\n".join([self.what, *shown, *rest]),)  # messages as they are
+            return super().__str__()
+        first = enumerate(self.problems[:SHOWN], 1)
+        shown = [problem.short(i, self._lines) for i, problem in first]
+        rest = [tr("… and {many} more.", many=count - SHOWN)] if count > SHOWN else []
+        whole = tr("{file} has {count} problems.", file=self.file, count=count)
+        return "\n".join([whole, *shown, *rest])
 
 
 def line_of(where: Where, lines: Lines) -> int | str | None:

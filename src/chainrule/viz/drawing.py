@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from chainrule.errors import ArgumentError, warn
-from chainrule.language import current, language, tr
+from chainrule.language import language
+from chainrule.translation import current, tr
 
 #: Of lines: on white paper, on a page of unknown background, on a dark page.
 COLOURS = (

@@ -20,7 +20,6 @@ from typing import ClassVar
 
 import numpy as np
 
-from chainrule.language import tr
 from chainrule.notation import functions as f
 from chainrule.notation.arithmetic import MATRIX
 from chainrule.notation.expressions import (
@@ -36,6 +35,7 @@ from chainrule.notation.expressions import (
     Quotient,
     Script,
 )
+from chainrule.translation import tr
 
 IDENTITY, SOFTMAX = "identity", "softmax"
 #: The slope of leaky ReLU below 0, as in the table of 2.7.

@@ -24,9 +24,10 @@ from chainrule.explanation.derivation.steps import Step, steps_of
 from chainrule.explanation.equations import Equation
 from chainrule.explanation.page import paper
 from chainrule.explanation.prose import Formula, Heading, Part, Sentence
-from chainrule.language import current, language, tr
+from chainrule.language import language
 from chainrule.notation.arithmetic import Quantity
 from chainrule.notation.expressions import Array, Expr, Relation
+from chainrule.translation import current, tr
 
 
 @dataclass(frozen=True, eq=False, repr=False)

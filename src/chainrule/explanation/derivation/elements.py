@@ -20,7 +20,6 @@ from chainrule.explanation.derivation.formulas import (
 from chainrule.explanation.equations import Equation
 from chainrule.explanation.naming import PREDICTION, symbol
 from chainrule.explanation.writer import LABEL, LOSS
-from chainrule.language import tr
 from chainrule.notation import functions as f
 from chainrule.notation.arithmetic import Quantity, computed
 from chainrule.notation.expressions import (
@@ -34,6 +33,7 @@ from chainrule.notation.expressions import (
     Sum,
 )
 from chainrule.notation.tidy import tidy
+from chainrule.translation import tr
 
 #: So much can be read: neurons in a layer, paths from a weight, equations in all.
 WIDEST, PATHS, EQUATIONS = 6, 12, 150

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 
 from chainrule.errors import ArgumentError, nearest
 from chainrule.explanation.derivation.network import Network
-from chainrule.language import tr
+from chainrule.translation import tr
 
 #: How a name begins, without spaces, parentheses and case, and which kind it means.
 _BEGINNINGS = (

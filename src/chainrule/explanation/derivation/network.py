@@ -33,7 +33,7 @@ from chainrule.explanation.derivation.activations import (
     NAMES,
     SOFTMAX,
 )
-from chainrule.language import tr
+from chainrule.translation import tr
 
 #: More layers than this, or larger ones, nobody writes out.
 DEEPEST, WIDEST = 20, 100_000

@@ -11,10 +11,10 @@ from chainrule.errors import ArgumentError, DTypeError, NonFiniteError, ShapeErr
 from chainrule.explanation.derivation.formulas import Formulas
 from chainrule.explanation.derivation.keys import key_of
 from chainrule.explanation.derivation.network import Network
-from chainrule.language import tr
 from chainrule.notation.expressions import Array
 from chainrule.primitives.rules import show
 from chainrule.tensor import Tensor
+from chainrule.translation import tr
 
 
 def array_of(name: str, given: Any) -> Array:

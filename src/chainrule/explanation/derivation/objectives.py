@@ -16,10 +16,10 @@ from chainrule.explanation.derivation.activations import IDENTITY, SOFTMAX
 from chainrule.explanation.derivation.network import Network
 from chainrule.explanation.naming import PREDICTION
 from chainrule.explanation.writer import COUNT, LABEL
-from chainrule.language import tr
 from chainrule.notation import functions as f
 from chainrule.notation.expressions import Expr, Number, Product, Quotient, Sum
 from chainrule.notation.tidy import tidy
+from chainrule.translation import tr
 
 P, Y = PREDICTION, LABEL
 

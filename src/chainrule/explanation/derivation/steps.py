@@ -17,9 +17,9 @@ from chainrule.explanation.derivation.elements import Elements
 from chainrule.explanation.derivation.formulas import Formulas, X
 from chainrule.explanation.equations import Equation
 from chainrule.explanation.naming import PREDICTION, symbol
-from chainrule.language import current, tr
 from chainrule.notation.arithmetic import COLUMNS
 from chainrule.notation.expressions import Array, Atom, Call, Computed, Expr, Script
+from chainrule.translation import current, tr
 
 #: Up to so many layers are written as one formula, f₂(W₂ f₁(W₁ x + b₁) + b₂).
 NESTED = 3

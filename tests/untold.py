@@ -1,0 +1,53 @@
+"""The errors that the tests meet, and which of their answers are in English alone."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+from chainrule import translation
+from chainrule.errors import ChainruleError
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "tools"))
+from messages import told  # noqa: E402
+
+#: What other programs say.
+_THEIRS = re.compile(r"\b[A-Z]\w*(Error|Warning|Exception)\b")
+_OF_THE_SYSTEM = {os.strerror(number) for number in range(140)}
+
+
+class Met:
+    """Within the block, the first error of each line of the package is kept."""
+
+    def __init__(self) -> None:
+        self._answers: dict[tuple[str, int], list[str]] = {}
+
+    def __enter__(self) -> None:
+        self._plain = plain = ChainruleError.__init__
+
+        def noted(error: ChainruleError, what: str, **answers: Any) -> None:
+            plain(error, what, **answers)
+            frame = sys._getframe(1)
+            place = frame.f_code.co_filename, frame.f_lineno
+            if os.sep + "chainrule" + os.sep in place[0] and place not in self._answers:
+                self._answers[place] = [what, *map(str, filter(None, answers.values()))]
+
+        ChainruleError.__init__ = noted
+
+    def __exit__(self, *_: object) -> None:
+        ChainruleError.__init__ = self._plain
+
+    def without_translation(self) -> dict[str, list[str]]:
+        """The pieces of answers that no template fits, by the line that said them."""
+        found: dict[str, list[str]] = {}
+        for (file, line), answers in self._answers.items():
+            for answer in answers:
+                pieces = [] if _THEIRS.search(answer) else translation.untold(answer)
+                left = [p for p in pieces if told(p) and p not in _OF_THE_SYSTEM]
+                if left:
+                    found.setdefault(f"{file}:{line}", []).extend(left)
+        return found

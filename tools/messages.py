@@ -1,0 +1,338 @@
+"""The templates of everything that is said without ``tr``: errors, and recipes' lines.
+
+They are read off the source. From each place where an error is made (and each ``print``
+of a recipe) the walk goes back to the strings that may come there: through both sides
+of a sum or a choice, into variables, parameters, tables, and what functions return. An
+f-string becomes a template: ``f"{name!r} has {n} rows"`` is ``"{name} has {n} rows"``.
+"""
+
+from __future__ import annotations
+
+import ast
+import itertools
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
+from pathlib import Path
+
+PACKAGE = Path(__file__).resolve().parent.parent / "src" / "chainrule"
+
+#: Arguments that an error's answers are given by, whatever the function is called.
+ANSWERS = ("what", "expected", "got", "fix")
+#: A text with fewer words is a name, a number or code.
+_WORDS = re.compile(r"[A-Za-z]{2,}")
+_SENTENCE = re.compile(r"[A-Za-z]{2,}[,;:]? [A-Za-z({'\"]|[a-z]{3,}[.:]$")
+#: Words that are said alone; other single words are names of arguments, columns, ….
+_ALONE = ("nothing", "none", "integers", "numbers", "neither", "something else")
+#: Types of values that may be text.
+_TEXT = re.compile(r"\bstr\b|_Answers|Told|Refusal")
+#: Functions whose text is what they are given.
+_PASSING = ("shortened", "visible", "visible_lines", "join", "marked")
+#: A sum of choices is spelled out up to here.
+_AT_MOST = 64
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+Scope = tuple[ast.Module | Function, ...]
+
+
+class Source:
+    """The package's modules, with their functions and calls by name."""
+
+    def __init__(self, paths: Iterable[Path]) -> None:
+        self.functions: defaultdict[str, list[tuple[Function, Scope]]]
+        self.functions = defaultdict(list)
+        self.calls: defaultdict[str, list[tuple[ast.Call, Scope]]] = defaultdict(list)
+        self.places: dict[ast.AST, str] = {}
+        for path in sorted(paths):
+            module = ast.parse(path.read_text(encoding="utf-8"))
+            self._place = path.relative_to(PACKAGE).as_posix()
+            self._read(module, (module,))
+
+    def _read(self, node: ast.AST, scope: Scope) -> None:
+        for child in ast.iter_child_nodes(node):
+            self.places[child] = self._place
+            inner = scope
+            if isinstance(child, Function):
+                self.functions[child.name].append((child, scope))
+                inner = (*scope, child)
+            elif isinstance(child, ast.ClassDef):
+                for each in child.body:
+                    if isinstance(each, Function) and each.name == "__init__":
+                        self.functions[child.name].append((each, scope))
+            elif isinstance(child, ast.Call):
+                self.calls[_name(child.func)].append((child, scope))
+            self._read(child, inner)
+
+
+def _name(function: ast.expr) -> str:
+    """The last word of what is called."""
+    if isinstance(function, ast.Name):
+        return function.id
+    return function.attr if isinstance(function, ast.Attribute) else ""
+
+
+class Walk:
+    """The strings that may come to a place."""
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        self.seen: set[int] = set()
+        self.found: dict[str, str] = {}
+        self.ahead: list[tuple[ast.expr, Scope]] = []
+
+    def come(self, node: ast.expr | None, scope: Scope) -> None:
+        """Find every template that an expression may be made of, at the next walk."""
+        if node is not None and id(node) not in self.seen:
+            self.seen.add(id(node))
+            self.ahead.append((node, scope))
+
+    def go(self) -> None:
+        """Walk until nothing is ahead."""
+        while self.ahead:
+            self._step(*self.ahead.pop())
+
+    def _step(self, node: ast.expr, scope: Scope) -> None:
+        file = self.source.places.get(node, "")
+        for text in _templates(node):
+            if told(text):
+                self.found.setdefault(text, f"{file}:{getattr(node, 'lineno', 0)}")
+        for part in _parts(node):
+            self.come(part, scope)
+        if isinstance(node, ast.Name):
+            self._variable(node.id, scope)
+        elif isinstance(node, ast.Attribute):
+            self._attribute(node.attr, scope)
+        elif isinstance(node, ast.Call) and _name(node.func) not in ("tr", "retold"):
+            self._returned(_name(node.func))
+
+    def _variable(self, name: str, scope: Scope) -> None:
+        for depth in range(len(scope), 0, -1):
+            here = scope[depth - 1]
+            found = _assigned(here).get(name, [])
+            for value in found:
+                self.come(value, scope[:depth])
+            if isinstance(here, Function) and name in (kinds := _parameters(here)):
+                if _textual(kinds[name]):
+                    self._given(here, name)
+                return
+            if found:
+                return
+
+    def _attribute(self, name: str, scope: Scope) -> None:
+        known = _assigned(scope[0])
+        for value in (*known.get(name, ()), *known.get(f".{name}", ())):
+            self.come(value, scope)
+
+    def _returned(self, name: str) -> None:
+        for function, scope in self.source.functions[name]:
+            if id(function) in self.seen or not _textual(function.returns):
+                continue
+            self.seen.add(id(function))
+            for node in ast.walk(function):
+                if isinstance(node, ast.Return | ast.Yield):
+                    self.come(node.value, (*scope, function))
+
+    def _given(self, function: Function, name: str) -> None:
+        """What the calls of a function give for a parameter."""
+        key = hash((id(function), name))
+        if key in self.seen:
+            return
+        self.seen.add(key)
+        a = function.args
+        positional = [p.arg for p in (*a.posonlyargs, *a.args)]
+        defaults: dict[str, ast.expr | None] = {}
+        defaults |= zip(reversed(positional), reversed(a.defaults))
+        defaults |= zip((p.arg for p in a.kwonlyargs), a.kw_defaults)
+        self.come(defaults.get(name), (function,))
+        if positional[:1] in (["self"], ["cls"]):
+            positional = positional[1:]
+        called = function.name
+        if called == "__init__":
+            called = next(
+                (
+                    name
+                    for name, made in self.source.functions.items()
+                    if name != "__init__" and any(f is function for f, _ in made)
+                ),
+                called,
+            )
+        for call, scope in self.source.calls[called]:
+            for i, argument in enumerate(call.args):
+                if i < len(positional) and positional[i] == name:
+                    self.come(argument, scope)
+            for keyword in call.keywords:
+                if keyword.arg == name:
+                    self.come(keyword.value, scope)
+
+
+def _parameters(function: Function) -> dict[str, ast.expr | None]:
+    """Its parameters with their annotations."""
+    a = function.args
+    return {p.arg: p.annotation for p in (*a.posonlyargs, *a.args, *a.kwonlyargs)}
+
+
+def _textual(annotation: ast.expr | None) -> bool:
+    """Whether a value of this type may be text."""
+    return annotation is None or bool(_TEXT.search(ast.unparse(annotation)))
+
+
+@cache
+def _assigned(here: ast.AST) -> Mapping[str, list[ast.expr]]:
+    """What is assigned within a module or function: by variable, by ``.attribute``."""
+    found: defaultdict[str, list[ast.expr]] = defaultdict(list)
+    for node in ast.walk(here):
+        match node:
+            case ast.Assign(targets=targets, value=value):
+                pass
+            case (
+                ast.AnnAssign(target=target, value=ast.expr() as value)
+                | ast.AugAssign(target=target, value=value)
+                | ast.NamedExpr(target=target, value=value)
+                | ast.For(target=target, iter=value)
+                | ast.comprehension(target=target, iter=value)
+            ):
+                targets = [target]
+            case _:
+                continue
+        for each in (part for target in targets for part in ast.walk(target)):
+            if isinstance(each, ast.Name):
+                found[each.id].append(value)
+            elif isinstance(each, ast.Attribute):
+                found[f".{each.attr}"].append(value)
+    return found
+
+
+def _parts(node: ast.expr) -> Iterator[ast.expr]:
+    """The expressions within one whose text comes to the same place."""
+    match node:
+        case ast.JoinedStr(values=values):
+            for value in values:
+                if isinstance(value, ast.FormattedValue):
+                    yield value.value
+        case ast.BinOp(left=left, right=right):
+            yield from (left, right)
+        case ast.IfExp(body=body, orelse=orelse):
+            yield from (body, orelse)
+        case ast.BoolOp(values=values):
+            yield from values
+        case ast.Dict(values=values):
+            yield from values
+        case ast.List(elts=elts) | ast.Tuple(elts=elts) | ast.Set(elts=elts):
+            yield from elts
+        case ast.Starred(value=value) | ast.NamedExpr(value=value):
+            yield value
+        case ast.Subscript(value=value):
+            yield value
+        case ast.GeneratorExp(elt=elt) | ast.ListComp(elt=elt) | ast.SetComp(elt=elt):
+            yield elt
+        case ast.DictComp(value=value):
+            yield value
+        case ast.Call(func=function, args=args):
+            if _name(function) in _PASSING:
+                yield from args
+            elif isinstance(function, ast.Attribute) and function.attr != "format":
+                yield function.value  # text.replace(…), text[:80].strip()
+        case _:
+            return
+
+
+def _templates(node: ast.expr) -> list[str]:
+    """The templates that an expression is, as far as it is text itself."""
+    if isinstance(node, ast.Constant | ast.JoinedStr | ast.BinOp):
+        return [_written(pieces).strip() for pieces in _pieces(node)]
+    return []
+
+
+def _pieces(node: ast.expr) -> list[tuple[str | ast.expr, ...]]:
+    """The sums of text and values that an expression may be."""
+    match node:
+        case ast.Constant(value=str(text)):
+            return [(text,)]
+        case ast.JoinedStr(values=values):
+            parts = [
+                [(v.value,)] if isinstance(v, ast.FormattedValue) else _pieces(v)
+                for v in values
+            ]
+            return [tuple(itertools.chain(*each)) for each in itertools.product(*parts)]
+        case ast.BinOp(left=left, op=ast.Add(), right=right):
+            pairs = itertools.product(_pieces(left), _pieces(right))
+            return [a + b for a, b in itertools.islice(pairs, _AT_MOST)]
+        case ast.IfExp(body=body, orelse=orelse):
+            return _pieces(body) + _pieces(orelse)
+        case _:
+            return [(node,)]
+
+
+def _written(pieces: tuple[str | ast.expr, ...]) -> str:
+    """A template, its places named after what stands there."""
+    text, used = "", dict[str, str]()
+    for piece in pieces:
+        if isinstance(piece, str):
+            text += piece.replace("{", "{{").replace("}", "}}")
+            continue
+        code = ast.unparse(piece)
+        if code not in used:
+            words = re.findall(r"[A-Za-z_][A-Za-z_0-9]*", re.sub(r"'[^']*'", "", code))
+            name = _worded(piece) or (words[-1] if words else "value")
+            taken = set(used.values())
+            numbered = (f"{name}{i}" for i in itertools.count(2))
+            used[code] = (
+                name
+                if name not in taken
+                else next(n for n in numbered if n not in taken)
+            )
+        text += f"{{{used[code]}}}"
+    return text
+
+
+def _worded(node: ast.expr) -> str:
+    """A word for a value: its own name, or what a function is given."""
+    match node:
+        case ast.Name(id=name) | ast.Attribute(attr=name):
+            return name.strip("_")
+        case ast.Call(args=[first, *_]):
+            return _worded(first)
+        case ast.Subscript(value=value):
+            return _worded(value)
+        case _:
+            return ""
+
+
+def told(text: str) -> bool:
+    """Whether a text says something: names and code are the same everywhere."""
+    bare = re.sub(r"\{\w*\}", "", text).strip()
+    if bare.startswith(("<", ".")):
+        return False  # of a page
+    return bare in _ALONE or bool(_WORDS.search(bare) and _SENTENCE.search(bare))
+
+
+@cache
+def templates() -> dict[str, str]:
+    """Every template, with the place where it stands."""
+    source = Source(p for p in PACKAGE.rglob("*.py"))
+    walk = Walk(source)
+    for name, calls in list(source.calls.items()):
+        for call, scope in calls:
+            raised = name.endswith("Error") or name in ("warn", "replace_answers")
+            if raised and call.args:
+                walk.come(call.args[0], scope)
+            for keyword in call.keywords:
+                if keyword.arg in ANSWERS or (raised and keyword.arg is None):
+                    walk.come(keyword.value, scope)
+            if source.places[call].startswith("recipes/"):
+                if name == "print":
+                    for argument in call.args:
+                        walk.come(argument, scope)
+                for keyword in call.keywords:
+                    if keyword.arg in ("title", "source"):
+                        walk.come(keyword.value, scope)
+    walk.go()
+    return walk.found
+
+
+if __name__ == "__main__":
+    found = templates()
+    for text, place in found.items():
+        print(place, repr(text))
+    print(len(found))

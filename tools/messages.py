@@ -372,7 +372,7 @@ def shown(text: str) -> bool:
 
 @cache
 def of_errors() -> dict[str, str]:
-    """Every template of an error or a warning, with the place where it stands."""
+    """Every template of an error, a warning or a note, with its place."""
     source = Source(PACKAGE.rglob("*.py"))
     walk = Walk(source, told)
     for name, calls in list(source.calls.items()):
@@ -383,6 +383,20 @@ def of_errors() -> dict[str, str]:
             for keyword in call.keywords:
                 if keyword.arg in ANSWERS or (raised and keyword.arg is None):
                     walk.come(keyword.value, scope)
+            match call.func:
+                case ast.Attribute(value=ast.Name("notes"), attr="append") | (
+                    ast.Attribute(value=ast.Attribute(attr="notes"), attr="append")
+                ):
+                    walk.come(call.args[0], scope)
+                case _:
+                    pass
+    for module in source.modules:
+        for value in _assigned(module).get("notes", ()):
+            walk.come(value, (module,))
+    for function, scope in source.functions["told"]:  # of columns that are left out
+        for node in ast.walk(function):
+            if isinstance(node, ast.Return):
+                walk.come(node.value, (*scope, function))
     walk.go()
     return walk.found
 

@@ -1,9 +1,10 @@
 """Gather what is said in other languages: ``tools/words.py [--check] [FOLDER…]``.
 
-Every text in ``tr("…")``, and every template of an error or a recipe's line
-(``messages.py``), needs a line in one of ``locale/zh_TW/*.po``. What is missing (in
-these folders of the package) is printed as lines to be filled in. Without ``--check``,
-``chainrule.mo`` and ``templates.json`` are written beside them.
+Every text in ``tr("…")``, every text of the command line's help, and every template of
+an error or a recipe's line (``messages.py``), needs a line in one of
+``locale/zh_TW/*.po``. What is missing (in these folders of the package) is printed as
+lines to be filled in. Without ``--check``, ``chainrule.mo`` and ``templates.json`` are
+written beside them.
 """
 
 from __future__ import annotations
@@ -48,7 +49,18 @@ def texts() -> dict[str, str]:
                 place = f"{path.relative_to(PACKAGE).as_posix()}:{node.lineno}"
                 for text in _strings(node.value):  # what a primitive declares
                     found.setdefault(text, place)
+    for text, module in helps():
+        found.setdefault(text, "/".join(module.split(".")[1:]) + ".py:0")
     return found
+
+
+def helps() -> Iterator[tuple[str, str]]:
+    """What the help of the command line says, and click."""
+    sys.path.insert(0, str(PACKAGE.parent))
+    from chainrule.cli import cli, speaking
+
+    yield from ((text, place) for text, place in speaking.texts(cli) if text)
+    yield from ((text, speaking.__name__) for text in speaking.CLICK)
 
 
 def _strings(node: ast.expr) -> Iterator[str]:

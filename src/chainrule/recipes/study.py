@@ -21,8 +21,9 @@ from typing import Any
 
 from chainrule import disk, formatting, viz
 from chainrule.errors import ArgumentError, CheckpointError
+from chainrule.language import language
 from chainrule.training import Loop, Trainer, checkpoint
-from chainrule.translation import reprinted, tr
+from chainrule.translation import current, reprinted, tr
 from chainrule.version import __version__
 
 #: What a study's directory holds.
@@ -132,6 +133,7 @@ class Study:
         self._blocks: list[_Block] = []
         self._said: list[str] = []
         self._names: set[str] = set()
+        self._drawn_in: str | None = None
         self._began = time.perf_counter()
 
     @property
@@ -329,7 +331,8 @@ class Study:
         """
         if self.out is None or not viz.can_plot():
             return
-        png = viz.gallery.picture(how, *args, size=size, what=title, **options)
+        with self._legible():
+            png = viz.gallery.picture(how, *args, size=size, what=title, **options)
         self._show(f"{name}.png", png, title)
 
     def film(
@@ -354,8 +357,18 @@ class Study:
         """
         if self.out is None or not viz.can_plot():
             return
-        gif = viz.gallery.film(how, frames, size=size, what=title, **options)
+        with self._legible():
+            gif = viz.gallery.film(how, frames, size=size, what=title, **options)
         self._show(f"{name}.gif", gif, title)
+
+    @contextlib.contextmanager
+    def _legible(self) -> Iterator[None]:
+        """Draw in the language in use, or, said once, in one that fonts have."""
+        if self._drawn_in is None:
+            with viz.legible(tr("pictures")):
+                self._drawn_in = current()
+        with language(self._drawn_in):
+            yield
 
     def _show(self, name: str, picture: bytes, title: str) -> None:
         self._write(name, picture)
@@ -403,9 +416,7 @@ class Study:
                     self.out / REPORT,
                     title=self.name,
                     summary=reprinted(self.summary),
-                    references=[
-                        r | {"source": reprinted(r["source"])} for r in figures
-                    ],
+                    references=shown,
                     blocks=[asdict(block) for block in self._blocks],
                 )
                 self.files.append(REPORT)

@@ -20,7 +20,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "src" / "chainrule"
 
 _PLACE = re.compile(r"\{\w*\}")
 #: A word of a recipe's: no name of code, and no abbreviation.
-_WORD = re.compile(r"(?<![\w./\\-])[A-Za-z]?[a-z]{2,}(?![\w/-]|\.\w)")
+_WORD = re.compile(r"(?<![\w./\\-])[A-Za-z][a-z]+(?![\w/-]|\.\w)")
 #: What shows its texts: functions, and arguments of any.
 SAYING = ("print", "set_title", "set_ylabel", "suptitle")
 SHOWN = ("title", "source", "across", "up", "titles", "rows", "columns")

@@ -87,8 +87,8 @@ def spoken(function: Callable[..., Any]) -> Callable[..., Any]:
     )(function)
 
 
-def _speak(_: click.Context, __: click.Parameter, value: str | None) -> None:
-    if value is not None:
+def _speak(context: click.Context, _: click.Parameter, value: str | None) -> None:
+    if value is not None and not context.resilient_parsing:
         set_language(value)
 
 

@@ -137,7 +137,7 @@ def why(atom: Atom, rules: Sequence[Rule], proved: dict[Atom, Rule]) -> list[str
 
 def put(atom: Atom, rules: Sequence[Rule], proved: dict[Atom, Rule]) -> None:
     """Print a conclusion with what it rests on."""
-    begin = f"   {'{}({})'.format(*atom):25}"
+    begin = f"   {'{}({})'.format(*atom):27}"
     print(begin + f"\n{' ' * len(begin)}".join(why(atom, rules, proved)))
 
 

@@ -12,6 +12,7 @@ import importlib
 import importlib.util
 import io
 import json
+import re
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -84,8 +85,8 @@ class _Tee(io.TextIOBase):
 
     def write(self, text: str) -> int:
         told = reprinted(text)
-        if text == " " and "".join(self._said[-1:]).endswith(_STOPS):
-            told = ""  # Chinese has no blank behind its stops
+        if "".join(self._said[-1:]).endswith(_STOPS):
+            told = re.sub(r"^ (?! )", "", told)  # Chinese has no blank behind its stops
         self._said.append(told)
         self._stream.write(told)
         return len(text)

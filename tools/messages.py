@@ -64,7 +64,7 @@ class Source:
             self._read(module, (module,))
 
     def returned(self, node: ast.expr) -> bool:
-        """Whether this is what a function returns: a result, which nobody sees."""
+        """Whether this is what a function returns: a result, whose keys are names."""
         return node in self._results
 
     def _read(self, node: ast.AST, scope: Scope) -> None:
@@ -196,8 +196,9 @@ class Shown(Walk):
     def parts(self, node: ast.expr) -> Iterator[ast.expr]:
         yield from _parts(node)
         match node:
-            case ast.Dict(keys=keys) if not self.source.returned(node):
-                yield from (key for key in keys if key is not None)
+            case ast.Dict(keys=keys):
+                result = self.source.returned(node)
+                yield from (k for k in keys if k and (not result or _spaced(k)))
             case ast.DictComp(key=key):
                 yield key
             case ast.Call(func=ast.Name(id=name), args=args) if name in _KEEPING:
@@ -209,6 +210,11 @@ class Shown(Walk):
         super()._variable(name, scope)
         for key in _keys(scope[-1]).get(name, ()):
             self.come(key, scope)
+
+
+def _spaced(key: ast.expr) -> bool:
+    """Whether a key is made to be read: it has a blank."""
+    return isinstance(key, ast.Constant) and " " in str(key.value)
 
 
 @cache

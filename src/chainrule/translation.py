@@ -24,7 +24,7 @@ import locale
 import os
 import re
 import string
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextvars import ContextVar
 from functools import cache, lru_cache
 from pathlib import Path
@@ -243,13 +243,13 @@ class Printer(Teller):
         """A line: its cells stand at least two blanks apart."""
         start, body, end = _bare(line)
         first, *rest = _GAP.split(body)
-        told = self._cell(first, left)
+        told = self._cell(first, left, among=rest)
         if not rest:
             return start + told + _room(end, body, told)
         made, gap = start + told, len(first) - width(told)
         many = len(rest) > 2 or len(start) > _INDENTED
         for blanks, cell in zip(rest[::2], rest[1::2]):
-            told = self._cell(cell, left)
+            told = self._cell(cell, left, among=rest)
             gap += len(blanks)
             if many:  # these end below each other, the second of two begin so
                 gap += len(cell) - width(told)
@@ -257,10 +257,12 @@ class Printer(Teller):
             gap = min(gap - 2, 0) + (0 if many else len(cell) - width(told))
         return made + end
 
-    def _cell(self, cell: str, left: list[str]) -> str:
-        """A cell: a text; a heading; several names; a name and a number."""
+    def _cell(self, cell: str, left: list[str], among: Sequence[str]) -> str:
+        """A text, or a heading; among others several names, or a name and a number."""
         if cell.endswith(":") and cell[:-1] in self._plain:
             return self._plain[cell[:-1]] + "："
+        if not among:
+            return super().told(cell, left) if cell else cell
         names = cell.split(", ")
         if len(names) > 1 and any(name in self._plain for name in names):
             return "、".join(self._plain.get(name, name) for name in names)

@@ -53,7 +53,10 @@ def test_help_in_english_is_clicks_own(chainrule: Any, command: str) -> None:
     [
         (["trian"], "沒有 'trian' 這個命令。是否要找 'train'？"),
         (["train", "--epoch"], "沒有 '--epoch' 這個選項"),
-        (["train", "mnist", "--epochs", "x"], "'--epochs' 的值無效：'x' 不是有效的數值"),
+        (
+            ["train", "mnist", "--epochs", "x"],
+            "'--epochs' 的值無效：'x' 不是有效的數值",
+        ),
         (["derive", "2-1", "--format", "pdf"], "'pdf' 不在下列之中"),
         (["derive"], "缺少引數 'SPEC'"),
         (["cache", "all"], "多出一個引數（all）"),

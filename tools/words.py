@@ -55,12 +55,14 @@ def texts() -> dict[str, str]:
 
 
 def helps() -> Iterator[tuple[str, str]]:
-    """What the help of the command line says, and click."""
+    """What the help of the command line says, click, and a file to start from."""
     sys.path.insert(0, str(PACKAGE.parent))
     from chainrule.cli import cli, speaking
+    from chainrule.runs import template
 
     yield from ((text, place) for text, place in speaking.texts(cli) if text)
     yield from ((text, speaking.__name__) for text in speaking.CLICK)
+    yield from ((text, template.__name__) for text in template.texts())
 
 
 def _strings(node: ast.expr) -> Iterator[str]:

@@ -106,6 +106,17 @@ def test_a_training_recipe(chainrule: Any) -> None:
     assert english(chainrule("evaluate", "run", "--lang", "zh").out) == []
 
 
+def test_a_file_to_start_from(chainrule: Any) -> None:
+    result = chainrule("--lang", "zh-TW", "new", "moons.toml")
+    assert "已寫出 moons.toml" in result.out
+    text = Path("moons.toml").read_text(encoding="utf-8")
+    comments = "\n".join(line.partition("#")[2] for line in text.splitlines())
+    assert "權重如何學習" in comments
+    assert english(re.sub(r"\w+ = .*", "", comments)) == []
+    assert max(map(width, text.splitlines())) <= 92
+    assert chainrule("train", "moons.toml", "--epochs", "1", "--out", "r").code == 0
+
+
 def texts(page: str) -> Iterator[str]:
     """What a page of HTML shows, and tells those who do not see it."""
     page = re.sub(r"<style.*?</style>", "", page, flags=re.DOTALL)

@@ -93,6 +93,7 @@ def test_a_block_ends_as_it_began() -> None:
         ("  linear    0.85", "  線性      0.85"),
         ("   the network         2.210", "   網絡                2.210"),
         ("   pixels, k-means    0.50   0.61", "   像素、k-means      0.50   0.61"),
+        ("   network, augmented   0.50", "   網絡，資料增強       0.50"),
         ("r2        network 0.4 ± 0.1", "r2        網絡 0.4 ± 0.1"),
         ("── after it ─────────", "── 更新之後 ─────────"),
         ("To be, or not to be: to sleep", "To be, or not to be: to sleep"),

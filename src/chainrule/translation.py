@@ -261,7 +261,7 @@ class Printer(Teller):
         """A text, or a heading; among others several names, or a name and a number."""
         if cell.endswith(":") and cell[:-1] in self._plain:
             return self._plain[cell[:-1]] + "："
-        if not among:
+        if not among or cell in self._plain:
             return super().told(cell, left) if cell else cell
         names = cell.split(", ")
         if len(names) > 1 and any(name in self._plain for name in names):

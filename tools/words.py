@@ -105,8 +105,8 @@ def compiled() -> bytes:
 
 
 def shaped() -> bytes:
-    """What stands in ``templates.json``: pairs of templates."""
-    held, known = gathered(), templates()
+    """What stands in ``templates.json``: all pairs; errors speak with ``tr`` too."""
+    held, known = gathered(), everything()
     pairs = [[m.id, m.string] for m in held if m.id in known]
     return (json.dumps(sorted(pairs), ensure_ascii=False, indent=0) + "\n").encode()
 

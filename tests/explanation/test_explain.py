@@ -12,9 +12,10 @@ import pytest
 
 import chainrule as cr
 from chainrule import nn, optim
+from chainrule.array_page import spelled
 from chainrule.errors import ArgumentError, ChainruleError, NonFiniteError, ShapeError
 from chainrule.explanation import example
-from chainrule.explanation.typeset import equation, matrix, spelled
+from chainrule.explanation.typeset import equation, matrix
 from chainrule.language import language
 from chainrule.regions.losses import cross_entropy
 from chainrule.tensor import wrap

@@ -27,9 +27,10 @@ from chainrule.explanation.equations import Equation
 from chainrule.explanation.html import file_of, part_of
 from chainrule.explanation.page import STYLES, WIDEST, Line
 from chainrule.explanation.typeset import beside, shown
+from chainrule.formatting import width
 from chainrule.notation import mathml
 from chainrule.notation.expressions import Array, Expr
-from chainrule.tables import html_table, text_table, width, wrapped
+from chainrule.tables import html_table, text_table, wrapped
 
 INDENT, DEEPER = "  ", "    "
 

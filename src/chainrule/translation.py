@@ -45,6 +45,9 @@ _CUTS = {
     " or ": ("", " 或 "),
     ", ": ("", "，"),
 }
+#: A template of fewer characters takes names and numbers alone, no phrase.
+_THIN = 8
+_PHRASE = re.compile(r"[a-z]{2,} [a-z]{2,}")
 #: What begins a name or a piece of code, which is nobody's sentence.
 _QUOTED = re.compile(r"\s*['\"`]")
 #: What stands around a text, and between two cells of a line.
@@ -141,9 +144,12 @@ class Template(NamedTuple):
         found: dict[str, str] = {}
         for name, chunk in zip(self.names, [*self.chunks[1:-1], None]):
             to = end if chunk is None else text.find(chunk, at, end)
-            if to < at or found.get(name, text[at:to]) != text[at:to]:
+            value = text[at:to]
+            if to < at or found.get(name, value) != value:
                 return None
-            found[name] = text[at:to]
+            if self.weight < _THIN and _PHRASE.search(value):
+                return None
+            found[name] = value
             at = to + len(chunk or "")
         return found
 

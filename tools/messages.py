@@ -27,6 +27,19 @@ SHOWN = ("title", "source", "across", "up", "titles", "rows", "columns")
 SHOWN += ("xlabel", "ylabel", "label")
 #: Arguments that an error's answers are given by, whatever the function is called.
 ANSWERS = ("what", "expected", "got", "fix")
+#: What the operating system says of files.
+OF_THE_SYSTEM = (
+    "No such file or directory",
+    "Permission denied",
+    "Operation not permitted",
+    "Is a directory",
+    "Not a directory",
+    "File exists",
+    "File name too long",
+    "No space left on device",
+    "Read-only file system",
+    "Directory not empty",
+)
 #: Functions that are given an error's answers by position.
 RAISING = ("warn", "Question", "_ask", "refuse", "fail")
 #: A text with fewer words is a name, a number or code.
@@ -404,7 +417,7 @@ def of_errors() -> dict[str, str]:
                 if keyword.arg in ANSWERS or (raised and keyword.arg is None):
                     walk.come(keyword.value, scope)
     walk.go()
-    return walk.found
+    return walk.found | dict.fromkeys(OF_THE_SYSTEM, "the system")
 
 
 @cache

@@ -36,6 +36,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "language",
         "translation",
         "tables",
+        "array_page",
         "notation",
     ),
     ("graph",),

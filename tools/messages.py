@@ -12,23 +12,51 @@ import ast
 import itertools
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parent.parent / "src" / "chainrule"
 
+_PLACE = re.compile(r"\{\w*\}")
+#: A word of a recipe's: no name of code, and no abbreviation.
+_WORD = re.compile(r"(?<![\w./\\-])[A-Za-z]?[a-z]{2,}(?![\w/-]|\.\w)")
+#: What shows its texts: functions, and arguments of any.
+SAYING = ("print", "set_title", "set_ylabel", "suptitle")
+SHOWN = ("title", "source", "across", "up", "titles", "rows", "columns")
+SHOWN += ("xlabel", "ylabel", "label")
 #: Arguments that an error's answers are given by, whatever the function is called.
 ANSWERS = ("what", "expected", "got", "fix")
+#: What the operating system says of files.
+OF_THE_SYSTEM = (
+    "No such file or directory",
+    "Permission denied",
+    "Operation not permitted",
+    "Is a directory",
+    "Not a directory",
+    "File exists",
+    "File name too long",
+    "No space left on device",
+    "Read-only file system",
+    "Directory not empty",
+)
+#: Functions that are given an error's answers by position.
+RAISING = ("warn", "Question", "_ask", "refuse", "fail")
 #: A text with fewer words is a name, a number or code.
-_WORDS = re.compile(r"[A-Za-z]{2,}")
-_SENTENCE = re.compile(r"[A-Za-z]{2,}[,;:]? [A-Za-z({'\"]|[a-z]{3,}[.:]$")
+_WORDS = re.compile(r"\b[a-z]{2,}\b")
+_SENTENCE = re.compile(r"[A-Za-z]+[,;:]? [A-Za-z({'\"]|[a-z]{3,}[.:]$")
+#: Calls, settings, and what is quoted.
+_CODE = re.compile(r"[\w.]+\([^()]*\)|\w+ ?= ?\S+|'[^']*'|\"[^\"]*\"|%\S+")
 #: Words that are said alone; other single words are names of arguments, columns, ….
 _ALONE = ("nothing", "none", "integers", "numbers", "neither", "something else")
 #: Types of values that may be text.
 _TEXT = re.compile(r"\bstr\b|_Answers|Told|Refusal")
 #: Functions whose text is what they are given.
 _PASSING = ("shortened", "visible", "visible_lines", "join", "marked")
+#: Functions whose result has the texts that they are given.
+_KEEPING = ("dict", "zip", "list", "tuple", "sorted", "enumerate")
+#: Names of options, not of anything that is shown.
+_OPTIONS = (*SHOWN, "size", "signed", "log", "numbers", "how")
 #: A sum of choices is spelled out up to here.
 _AT_MOST = 64
 
@@ -44,10 +72,23 @@ class Source:
         self.functions = defaultdict(list)
         self.calls: defaultdict[str, list[tuple[ast.Call, Scope]]] = defaultdict(list)
         self.places: dict[ast.AST, str] = {}
+        self.modules: list[ast.Module] = []
+        self.constants: defaultdict[str, list[tuple[ast.expr, Scope]]]
+        self.constants = defaultdict(list)
+        self.raised: set[ast.expr] = set()
+        self._results: set[ast.expr] = set()
         for path in sorted(paths):
             module = ast.parse(path.read_text(encoding="utf-8"))
+            self.modules.append(module)
             self._place = path.relative_to(PACKAGE).as_posix()
             self._read(module, (module,))
+            for name, values in _assigned(module).items():
+                if name.isupper():
+                    self.constants[name] += [(value, (module,)) for value in values]
+
+    def returned(self, node: ast.expr) -> bool:
+        """Whether this is what a function returns: a result, which nobody sees."""
+        return node in self._results
 
     def _read(self, node: ast.AST, scope: Scope) -> None:
         for child in ast.iter_child_nodes(node):
@@ -56,6 +97,10 @@ class Source:
             if isinstance(child, Function):
                 self.functions[child.name].append((child, scope))
                 inner = (*scope, child)
+            elif isinstance(child, ast.Raise) and child.exc is not None:
+                self.raised.add(child.exc)
+            elif isinstance(child, ast.Return) and child.value is not None:
+                self._results.add(child.value)
             elif isinstance(child, ast.ClassDef):
                 for each in child.body:
                     if isinstance(each, Function) and each.name == "__init__":
@@ -75,8 +120,8 @@ def _name(function: ast.expr) -> str:
 class Walk:
     """The strings that may come to a place."""
 
-    def __init__(self, source: Source) -> None:
-        self.source = source
+    def __init__(self, source: Source, says: Callable[[str], bool]) -> None:
+        self.source, self.says = source, says
         self.seen: set[int] = set()
         self.found: dict[str, str] = {}
         self.ahead: list[tuple[ast.expr, Scope]] = []
@@ -95,9 +140,9 @@ class Walk:
     def _step(self, node: ast.expr, scope: Scope) -> None:
         file = self.source.places.get(node, "")
         for text in _templates(node):
-            if told(text):
+            if self.says(text):
                 self.found.setdefault(text, f"{file}:{getattr(node, 'lineno', 0)}")
-        for part in _parts(node):
+        for part in self.parts(node):
             self.come(part, scope)
         if isinstance(node, ast.Name):
             self._variable(node.id, scope)
@@ -105,6 +150,10 @@ class Walk:
             self._attribute(node.attr, scope)
         elif isinstance(node, ast.Call) and _name(node.func) not in ("tr", "retold"):
             self._returned(_name(node.func))
+
+    def parts(self, node: ast.expr) -> Iterator[ast.expr]:
+        """The expressions within one whose text comes to the same place."""
+        return _parts(node)
 
     def _variable(self, name: str, scope: Scope) -> None:
         for depth in range(len(scope), 0, -1):
@@ -118,6 +167,8 @@ class Walk:
                 return
             if found:
                 return
+        for value, place in self.source.constants.get(name, ()):
+            self.come(value, place)
 
     def _attribute(self, name: str, scope: Scope) -> None:
         known = _assigned(scope[0])
@@ -166,6 +217,40 @@ class Walk:
                     self.come(keyword.value, scope)
 
 
+class Shown(Walk):
+    """The same where names, the keys of tables, are shown too."""
+
+    def parts(self, node: ast.expr) -> Iterator[ast.expr]:
+        yield from _parts(node)
+        match node:
+            case ast.Dict(keys=keys) if not self.source.returned(node):
+                yield from (key for key in keys if key is not None)
+            case ast.DictComp(key=key):
+                yield key
+            case ast.Call(func=ast.Name(id=name), args=args) if name in _KEEPING:
+                yield from args
+            case _:
+                return
+
+    def _variable(self, name: str, scope: Scope) -> None:
+        super()._variable(name, scope)
+        for key in _keys(scope[-1]).get(name, ()):
+            self.come(key, scope)
+
+
+@cache
+def _keys(here: ast.AST) -> Mapping[str, list[ast.expr]]:
+    """What stands in brackets where something is put into a table."""
+    found: defaultdict[str, list[ast.expr]] = defaultdict(list)
+    for node in ast.walk(here):
+        match node:
+            case ast.Subscript(value=ast.Name(id=name), slice=key, ctx=ast.Store()):
+                found[name].append(key)
+            case _:
+                continue
+    return found
+
+
 def _parameters(function: Function) -> dict[str, ast.expr | None]:
     """Its parameters with their annotations."""
     a = function.args
@@ -191,6 +276,10 @@ def _assigned(here: ast.AST) -> Mapping[str, list[ast.expr]]:
                 | ast.NamedExpr(target=target, value=value)
                 | ast.For(target=target, iter=value)
                 | ast.comprehension(target=target, iter=value)
+            ):
+                targets = [target]
+            case ast.Call(
+                func=ast.Attribute(value=target, attr="append" | "add"), args=[value]
             ):
                 targets = [target]
             case _:
@@ -269,7 +358,8 @@ def _written(pieces: tuple[str | ast.expr, ...]) -> str:
     text, used = "", dict[str, str]()
     for piece in pieces:
         if isinstance(piece, str):
-            text += piece.replace("{", "{{").replace("}", "}}")
+            literal = piece.replace("{", "{{").replace("}", "}}")
+            text += literal.replace("{{}}", "{name}")  # filled by replace or format
             continue
         code = ast.unparse(piece)
         if code not in used:
@@ -301,38 +391,67 @@ def _worded(node: ast.expr) -> str:
 
 def told(text: str) -> bool:
     """Whether a text says something: names and code are the same everywhere."""
-    bare = re.sub(r"\{\w*\}", "", text).strip()
+    bare = _PLACE.sub("X", text).strip()
     if bare.startswith(("<", ".")):
         return False  # of a page
-    return bare in _ALONE or bool(_WORDS.search(bare) and _SENTENCE.search(bare))
+    words = _CODE.sub("X", bare)
+    return bare in _ALONE or bool(_WORDS.search(words) and _SENTENCE.search(words))
+
+
+def shown(text: str) -> bool:
+    """The same for what a recipe shows, where a word alone says something too."""
+    return text not in _OPTIONS and bool(_WORD.search(_PLACE.sub("", text)))
 
 
 @cache
-def templates() -> dict[str, str]:
-    """Every template, with the place where it stands."""
-    source = Source(p for p in PACKAGE.rglob("*.py"))
-    walk = Walk(source)
+def of_errors() -> dict[str, str]:
+    """Every template of an error or a warning, with the place where it stands."""
+    source = Source(PACKAGE.rglob("*.py"))
+    walk = Walk(source, told)
     for name, calls in list(source.calls.items()):
         for call, scope in calls:
-            raised = name.endswith("Error") or name in ("warn", "replace_answers")
-            if raised and call.args:
-                walk.come(call.args[0], scope)
+            raised = name.endswith("Error") or name in RAISING or call in source.raised
+            for argument in call.args if raised else ():
+                walk.come(argument, scope)
             for keyword in call.keywords:
                 if keyword.arg in ANSWERS or (raised and keyword.arg is None):
                     walk.come(keyword.value, scope)
-            if source.places[call].startswith("recipes/"):
-                if name == "print":
-                    for argument in call.args:
-                        walk.come(argument, scope)
-                for keyword in call.keywords:
-                    if keyword.arg in ("title", "source"):
-                        walk.come(keyword.value, scope)
+    walk.go()
+    return walk.found | dict.fromkeys(OF_THE_SYSTEM, "the system")
+
+
+@cache
+def of_recipes() -> dict[str, str]:
+    """Every template of what recipes print and draw."""
+    beside = ("__init__", "study")
+    files = [p for p in PACKAGE.glob("recipes/*.py") if p.stem not in beside]
+    source = Source([*files, PACKAGE / "viz/scenes.py"])
+    walk = Shown(source, shown)
+    for name, calls in list(source.calls.items()):
+        for call, scope in calls:
+            if name in ("draw", "film"):
+                for argument in call.args[2:]:
+                    walk.come(argument, scope)
+            if name in SAYING:
+                for argument in call.args:
+                    walk.come(argument, scope)
+            for keyword in call.keywords:
+                if keyword.arg in SHOWN or (keyword.arg is None and name == "draw"):
+                    walk.come(keyword.value, scope)
+    for module in source.modules:
+        for value in _assigned(module).get("SUMMARY", ()):
+            walk.come(value, (module,))
     walk.go()
     return walk.found
 
 
+def templates() -> dict[str, dict[str, str]]:
+    """All of them, by their kind."""
+    return {"errors": of_errors(), "recipes": of_recipes()}
+
+
 if __name__ == "__main__":
-    found = templates()
-    for text, place in found.items():
-        print(place, repr(text))
-    print(len(found))
+    for kind, found in templates().items():
+        for text, place in found.items():
+            print(place, repr(text))
+        print(len(found), kind)

@@ -75,8 +75,9 @@ class Plain(Catalog):
 
 @cache
 def everything() -> dict[str, str]:
-    """Both kinds: texts for ``tr``, templates for ``retold``."""
-    return templates() | texts()
+    """All kinds: texts for ``tr``, templates for ``retold`` and ``reprinted``."""
+    made = templates()
+    return made["errors"] | made["recipes"] | texts()
 
 
 def gathered() -> Catalog:
@@ -105,10 +106,14 @@ def compiled() -> bytes:
 
 
 def shaped() -> bytes:
-    """What stands in ``templates.json``: pairs of templates."""
-    held, known = gathered(), templates()
-    pairs = [[m.id, m.string] for m in held if m.id in known]
-    return (json.dumps(sorted(pairs), ensure_ascii=False, indent=0) + "\n").encode()
+    """What stands in ``templates.json``: pairs by their kind; errors say ``tr`` too."""
+    held, kinds = gathered(), templates()
+    kinds["errors"] = kinds["errors"] | texts()
+    pairs = {
+        kind: sorted([m.id, m.string] for m in held if m.id in known)
+        for kind, known in kinds.items()
+    }
+    return (json.dumps(pairs, ensure_ascii=False, indent=0) + "\n").encode()
 
 
 def problems(*folders: str) -> list[str]:

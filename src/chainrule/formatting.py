@@ -1,13 +1,15 @@
 """Numbers as people read them, the same in a terminal, a report and on an axis.
 
 Four significant digits, and every digit before the point; a comma between thousands;
-an exponent only from a million on and below a ten-thousandth; shares in per cent.
+an exponent only from a million on and below a ten-thousandth; shares in per cent. And
+how wide a text is.
 """
 
 from __future__ import annotations
 
 import math
 import re
+import unicodedata
 from numbers import Integral
 from pathlib import Path
 from typing import Any
@@ -81,6 +83,18 @@ def measure(metric: str, value: Any) -> str:
     ('97.50%', '1,235')
     """
     return percent(value) if is_share(metric) else number(value)
+
+
+def width(text: str) -> int:
+    """Columns that a terminal gives a text: two for a Chinese character.
+
+    >>> width("iris"), width("玫瑰")
+    (4, 4)
+    """
+    return sum(
+        0 if unicodedata.combining(c) else 1 + (unicodedata.east_asian_width(c) in "WF")
+        for c in text
+    )
 
 
 def plain(value: Any) -> Any:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import html
 import re
-import unicodedata
 from collections.abc import Sequence
 
 from chainrule.errors import visible
+from chainrule.formatting import width
 
 Table = Sequence[Sequence[str]]
 
@@ -17,18 +17,6 @@ _PIECES = re.compile(
     r"[（「『《]*(?:[{0}]|[^\s{0}]+(?: [=≤] [^\s{0}]+)*)"
     r"[，。；：、）」』》？！]*\s*".replace("{0}", r"\u2e80-\u9fff\uf900-\uffef")
 )
-
-
-def width(text: str) -> int:
-    """Columns that a terminal gives a text: two for a Chinese character.
-
-    >>> width("iris"), width("玫瑰")
-    (4, 4)
-    """
-    return sum(
-        0 if unicodedata.combining(c) else 1 + (unicodedata.east_asian_width(c) in "WF")
-        for c in text
-    )
 
 
 def shorten(text: str, columns: int) -> str:

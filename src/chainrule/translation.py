@@ -4,9 +4,10 @@ Texts stand in the code in English. There are two kinds:
 
 * what is made to be read, with ``tr("layer {k} of {depth}", k=2, depth=3)``: the text
   is looked up and its braces are filled, by :mod:`gettext`;
-* what is written as an f-string where it arises: the answers of errors, the lines that
-  recipes print. ``retold`` finds the template that such a text was made from, and fills
-  the translated template with what stood in its places. Code that raises stays plain.
+* what is written as an f-string where it arises: the answers of errors (``retold``),
+  the lines that recipes print (``reprinted``). The template is found that such a text
+  was made from, and the translated template is filled with what stood in its places.
+  Code that raises, and a recipe, stay plain.
 
 Traditional Chinese is in ``locale/zh_TW``: ``.po`` files, one for a part of the
 package. ``python tools/words.py`` reads the texts and templates off the source, says
@@ -23,19 +24,37 @@ import locale
 import os
 import re
 import string
+from collections.abc import Iterable
 from contextvars import ContextVar
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from chainrule.formatting import width
 
 #: The language that was chosen; None: that of the system.
 chosen: ContextVar[str | None] = ContextVar("language", default=None)
 
 #: Where a text may be cut when no template fits the whole (lines, sentences, parts),
 #: what of it stays with the first piece, and what joins them when that was told again.
-_CUTS = {"\n": ("", "\n"), ". ": (".", ""), "; ": ("", "；"), ": ": ("", "：")}
+_CUTS = {
+    "\n": ("", "\n"),
+    ". ": (".", ""),
+    "; ": ("", "；"),
+    ": ": ("", "："),
+    " or ": ("", " 或 "),
+    ", ": ("", "，"),
+}
+#: A template of fewer characters takes names and numbers alone, no phrase.
+_THIN = 8
+_PHRASE = re.compile(r"[a-z]{2,} [a-z]{2,}")
 #: What begins a name or a piece of code, which is nobody's sentence.
 _QUOTED = re.compile(r"\s*['\"`]")
+#: What stands around a text, and between two cells of a line.
+_AROUND, _GAP = (
+    re.compile(r"(\s*)(.*?)((?: ─+)?\s*)", re.DOTALL),
+    re.compile(r"( {2,})"),
+)
 
 
 def current() -> str:
@@ -73,19 +92,27 @@ def tr(text: str, /, **values: Any) -> str:
 
 
 def retold(text: str) -> str:
-    """``text``, made of a template of the source, in the language in use.
+    """The text of an error, made of a template, in the language in use.
 
     A text that no template fits is cut into lines, then sentences; a piece that none
     fits stays as it is.
     """
-    return text if current() == "en" else _retold(text)
+    return text if current() == "en" else _told("errors", text)
+
+
+def reprinted(text: str) -> str:
+    """The same for what a recipe prints and draws: lines, and cells that are padded.
+
+    A Chinese character takes two columns of a terminal. What is told again within a
+    line takes the columns that it took, so that tables still line up.
+    """
+    return text if current() == "en" else _told("recipes", text)
 
 
 def untold(text: str) -> list[str]:
-    """The pieces of a text that no template fits, as a test asks for them."""
+    """The pieces of an error's text that no template fits, as a test asks for them."""
     left: list[str] = []
-    _retold.cache_clear()
-    _told(text, left)
+    _teller("errors").told(text, left)
     return left
 
 
@@ -104,6 +131,10 @@ class Template(NamedTuple):
         """Characters that a text must have to fit."""
         return sum(map(len, self.chunks))
 
+    def swallows(self, text: str) -> bool:
+        """Whether the end of a sentence would lie within the last place."""
+        return not self.chunks[-1] and text.endswith(".")
+
     def places(self, text: str) -> dict[str, str] | None:
         """What stands in the places of a text that fits, or None."""
         first, last = self.chunks[0], self.chunks[-1]
@@ -113,9 +144,12 @@ class Template(NamedTuple):
         found: dict[str, str] = {}
         for name, chunk in zip(self.names, [*self.chunks[1:-1], None]):
             to = end if chunk is None else text.find(chunk, at, end)
-            if to < at or found.get(name, text[at:to]) != text[at:to]:
+            value = text[at:to]
+            if to < at or found.get(name, value) != value:
                 return None
-            found[name] = text[at:to]
+            if self.weight < _THIN and _PHRASE.search(value):
+                return None
+            found[name] = value
             at = to + len(chunk or "")
         return found
 
@@ -131,55 +165,125 @@ def template(english: str, said: str) -> Template:
     return Template(tuple(chunks), tuple(names), said)
 
 
+class Teller:
+    """Tells texts again that were made of templates.
+
+    Args:
+        templates: of one kind of texts, with their translations.
+    """
+
+    def __init__(self, templates: Iterable[Template]) -> None:
+        known = list(templates)
+        self._plain = {t.chunks[0]: t.said.format() for t in known if not t.names}
+        shaped = (t for t in known if t.names)
+        self._shaped = sorted(shaped, key=lambda t: -t.weight)  # the most telling first
+
+    def told(self, text: str, left: list[str]) -> str:
+        """The text told again; pieces that no template fits are added to ``left``."""
+        start, body, end = _bare(text)
+        if body != text:  # templates have no blanks around them
+            return start + self.told(body, left) + end
+        whole = self._fitting(text)
+        if whole is not None:
+            return whole
+        for cut, (kept, joint) in _CUTS.items():
+            head, found, tail = text.partition(cut)
+            if found:
+                head += kept
+                told = self.told(head, left)
+                same = told == head and cut != " or "
+                between = cut.removeprefix(kept) if same else joint
+                return told + between + self.told(tail, left)
+        if body:
+            left.append(body)
+        return text
+
+    def _fitting(self, text: str) -> str | None:
+        if text in self._plain:
+            return self._plain[text]
+        found, known = "", None
+        for each in self._shaped:
+            places = each.places(text)
+            if places is not None and (known is None or not each.swallows(text)):
+                found, known = each.said, places
+                if not each.swallows(text):
+                    break
+        if known is None:
+            inner = text[:1].lower() + text[1:]  # at the head of a sentence
+            return self._fitting(inner) if text[:1] != inner[:1] else None
+        return found.format(**{k: self._place(v) for k, v in known.items()})
+
+    def _place(self, value: str) -> str:
+        """In a place a word of ours is told again, a name or number is not."""
+        return value if _QUOTED.match(value) else self.told(value, [])
+
+
+class Printer(Teller):
+    """Tells what is printed: line by line, cell by cell, each in its own columns."""
+
+    def told(self, text: str, left: list[str]) -> str:
+        lines: list[str] = []
+        while True:  # the longest that fits: a text of several lines, then one line
+            start, body, end = _bare(text)
+            whole = self._fitting(body) if body else body
+            if whole is not None:
+                return "".join([*lines, start, whole, _room(end, body, whole)])
+            line, found, text = text.partition("\n")
+            lines += [self._line(line, left), found]
+            if not found:
+                return "".join(lines)
+
+    def _place(self, value: str) -> str:
+        if _QUOTED.match(value):
+            return value
+        start, body, end = _bare(value)
+        told = self.told(body, []) if body else body
+        return _room(start, body, told) + told + _room(end, body, told)
+
+    def _line(self, line: str, left: list[str]) -> str:
+        """A line: its cells stand at least two blanks apart."""
+        start, body, end = _bare(line)
+        first, *rest = _GAP.split(body)
+        if not rest:
+            told = super().told(body, left) if body else body
+            return start + told + _room(end, body, told)
+        told = self.told(first, left)
+        made, gap = start + told, width(first) - width(told)
+        for blanks, cell in zip(rest[::2], rest[1::2]):  # these end below each other
+            told = self.told(cell, left)
+            gap += len(blanks) + width(cell) - width(told)
+            made += " " * max(gap, 2) + told
+            gap = min(gap - 2, 0)
+        return made + end
+
+
+def _bare(text: str) -> tuple[str, str, str]:
+    """What stands around a text: blanks, and a rule behind a heading."""
+    start, body, end = _AROUND.fullmatch(text).groups()  # type: ignore[union-attr]
+    return start, body, end
+
+
+def _room(blanks: str, before: str, after: str) -> str:
+    """The blanks, or the rule, that go with another text in the same columns."""
+    more = width(before) - width(after)
+    mark = "─" if "─" in blanks else " "
+    padded = len(blanks) > 1 or (blanks and before[-1].isalnum())
+    if not padded or not more or "\n" in blanks:
+        return blanks
+    room = max(blanks.count(mark) + more, 1)
+    return re.sub(f"{mark}+", mark * room, blanks, count=1)
+
+
 @lru_cache(4096)
-def _retold(text: str) -> str:
-    return _told(text, [])
-
-
-def _told(text: str, left: list[str]) -> str:
-    """The text told again; pieces that no template fits are added to ``left``."""
-    body = text.strip()
-    if body != text:  # templates have no blanks around them
-        start = len(text) - len(text.lstrip())
-        return text[:start] + _told(body, left) + text[start + len(body) :]
-    whole = _fitting(text)
-    if whole is not None:
-        return whole
-    for cut, (kept, joint) in _CUTS.items():
-        head, found, tail = text.partition(cut)
-        if found:
-            head += kept
-            told = _told(head, left)
-            between = cut.removeprefix(kept) if told == head else joint
-            return told + between + _told(tail, left)
-    if body:
-        left.append(body)
-    return text
-
-
-def _fitting(text: str) -> str | None:
-    plain, shaped = _templates()
-    if text in plain:
-        return plain[text]
-    for each in shaped:  # the most telling ones first
-        places = each.places(text)
-        if places is not None:
-            return each.said.format(**{k: _place(v) for k, v in places.items()})
-    return None
-
-
-def _place(value: str) -> str:
-    """What stands in a place: a word of ours is told again, a name or number is not."""
-    return value if _QUOTED.match(value) else _told(value, [])
+def _told(kind: str, text: str) -> str:
+    return _teller(kind).told(text, [])
 
 
 @cache
-def _templates() -> tuple[dict[str, str], tuple[Template, ...]]:
-    pairs: list[list[str]] = json.loads(_file("templates.json").read_bytes())
-    shaped = [template(*pair) for pair in pairs]
-    plain = {t.chunks[0]: t.said.format() for t in shaped if not t.names}
-    rest = (t for t in shaped if t.names)
-    return plain, tuple(sorted(rest, key=lambda t: -t.weight))
+def _teller(kind: str) -> Teller:
+    pairs: dict[str, list[list[str]]] = json.loads(_file("templates.json").read_bytes())
+    made = Printer if kind == "recipes" else Teller
+    return made(template(*pair) for pair in pairs[kind])
 
 
 # -- files -----------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from chainrule import book, exploration, language
 from chainrule.errors import ArgumentError, ChainruleWarning
 from chainrule.exploration import Exploration
 from chainrule.exploration.experiment import WIDTH, compared, listed, paired
-from chainrule.tables import width
+from chainrule.formatting import width
 from chainrule.viz import drawing
 
 

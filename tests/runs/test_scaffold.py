@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from chainrule.errors import ArgumentError, DataError
+from chainrule.formatting import width
 from chainrule.runs import file, scaffold, schema, template
-from chainrule.tables import width
 from tests.cli import data as small
 
 

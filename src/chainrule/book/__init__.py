@@ -15,8 +15,9 @@ from typing import Any
 
 from chainrule.book import searching
 from chainrule.errors import ArgumentError, nearest
+from chainrule.formatting import width
 from chainrule.language import known, language
-from chainrule.tables import width, wrapped
+from chainrule.tables import wrapped
 from chainrule.translation import current, tr
 
 #: Columns of a page, and those in front of what stands beside a word.

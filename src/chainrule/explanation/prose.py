@@ -20,15 +20,17 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
 
+from chainrule.array_page import TABLE, table
 from chainrule.errors import visible
 from chainrule.explanation import documents
 from chainrule.explanation.equations import Equation
-from chainrule.explanation.html import TABLE, file_of, part_of, table
+from chainrule.explanation.html import file_of, part_of
 from chainrule.explanation.page import STYLES, WIDEST, Line
 from chainrule.explanation.typeset import beside, shown
+from chainrule.formatting import width
 from chainrule.notation import mathml
 from chainrule.notation.expressions import Array, Expr
-from chainrule.tables import html_table, text_table, width, wrapped
+from chainrule.tables import html_table, text_table, wrapped
 
 INDENT, DEEPER = "  ", "    "
 

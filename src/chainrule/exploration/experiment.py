@@ -15,7 +15,8 @@ from types import ModuleType
 from typing import Any
 
 from chainrule import disk, formatting, viz
-from chainrule.tables import Table, text_table, width, wrapped
+from chainrule.formatting import width
+from chainrule.tables import Table, text_table, wrapped
 from chainrule.translation import tr
 from chainrule.viz import drawing
 

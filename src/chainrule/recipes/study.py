@@ -22,10 +22,13 @@ from typing import Any
 from chainrule import disk, formatting, viz
 from chainrule.errors import ArgumentError, CheckpointError
 from chainrule.training import Loop, Trainer, checkpoint
+from chainrule.translation import reprinted, tr
 from chainrule.version import __version__
 
 #: What a study's directory holds.
 SETTINGS, RESULTS, REPORT = "study.json", "metrics.json", "report.html"
+#: Stops of Chinese, which have their blank within.
+_STOPS = ("，", "。", "：", "；")
 #: No such file is larger.
 _AT_MOST = 1 << 28
 
@@ -73,14 +76,18 @@ class _Block:
 
 
 class _Tee(io.TextIOBase):
-    """Prints, and keeps what is printed."""
+    """Prints in the language in use, and keeps what is printed."""
 
     def __init__(self, stream: Any, said: list[str]) -> None:
         self._stream, self._said = stream, said
 
     def write(self, text: str) -> int:
-        self._said.append(text)
-        return self._stream.write(text)
+        told = reprinted(text)
+        if text == " " and "".join(self._said[-1:]).endswith(_STOPS):
+            told = ""  # Chinese has no blank behind its stops
+        self._said.append(told)
+        self._stream.write(told)
+        return len(text)
 
     def flush(self) -> None:
         self._stream.flush()
@@ -353,7 +360,7 @@ class Study:
     def _show(self, name: str, picture: bytes, title: str) -> None:
         self._write(name, picture)
         self._text()
-        self._blocks.append(_Block(title=title, png=picture))
+        self._blocks.append(_Block(title=reprinted(title), png=picture))
 
     def _text(self) -> None:
         """Close the text that was printed since the last picture."""
@@ -391,11 +398,14 @@ class Study:
         if self.out is not None:
             self._write(RESULTS, (_json(told) + "\n").encode())
             if viz.can_plot():
+                shown = [r | {"source": reprinted(r["source"])} for r in figures]
                 viz.write_study(
                     self.out / REPORT,
                     title=self.name,
-                    summary=self.summary,
-                    references=figures,
+                    summary=reprinted(self.summary),
+                    references=[
+                        r | {"source": reprinted(r["source"])} for r in figures
+                    ],
                     blocks=[asdict(block) for block in self._blocks],
                 )
                 self.files.append(REPORT)
@@ -410,8 +420,15 @@ def worded(figure: Mapping[str, Any]) -> str:
     """
     low, most = figure["at_least"], figure["at_most"]
     bound = f"≥ {low:g}" if low is not None else f"≤ {most:g}"
-    source = f": {figure['source']}" if figure["source"] else ""
-    return f"{figure['key']} {figure['value']:.4g} (reference {bound}{source})"
+    if figure["source"]:
+        bound += tr(": ") + reprinted(figure["source"])
+    value = f"{figure['value']:.4g}"
+    return tr(
+        "{key} {value} (reference {bound})",
+        key=figure["key"],
+        value=value,
+        bound=bound,
+    )
 
 
 def held(

@@ -8,12 +8,12 @@ from typing import Any
 
 from pydantic.fields import FieldInfo
 
+from chainrule.formatting import width
 from chainrule.runs import schema
 from chainrule.runs.classes import summary
 from chainrule.runs.data_section import section_of
 from chainrule.runs.section import Section, example, meaning
 from chainrule.runs.values import key, show, written
-from chainrule.tables import width
 
 #: What to say about layers; the last one is another matter.
 _LAYERS = {

@@ -14,7 +14,7 @@ from typing import Any
 
 from chainrule.errors import ArgumentError, warn
 from chainrule.language import language
-from chainrule.translation import current, tr
+from chainrule.translation import current, reprinted, tr
 
 #: Of lines: on white paper, on a page of unknown background, on a dark page.
 COLOURS = (
@@ -98,6 +98,20 @@ def legible(what: str) -> Iterator[None]:
         )
     with language(spoken):
         yield
+
+
+def retell(made: Any) -> None:
+    """Say the words of a figure that was drawn in English in the language in use."""
+    from matplotlib.text import Text
+    from matplotlib.ticker import FixedFormatter
+
+    for axes in made.axes:
+        for axis in (axes.xaxis, axes.yaxis):
+            names = axis.get_major_formatter()
+            if isinstance(names, FixedFormatter):  # it writes them at every drawing
+                names.seq = [reprinted(name) for name in names.seq]
+    for text in made.findobj(Text):
+        text.set_text(reprinted(text.get_text()))
 
 
 def need_matplotlib(what: str) -> None:

@@ -39,8 +39,9 @@ def picture(
         ArgumentError: there is no matplotlib.
     """
     drawing.need_matplotlib(what)
-    with drawing.figure(drawing.PAPER, *size) as figure:
+    with drawing.figure(drawing.PAPER, *size) as figure, drawing.legible("pictures"):
         how(figure, *args, **options)
+        drawing.retell(figure)
         return drawing.png(figure, what)
 
 
@@ -70,10 +71,11 @@ def film(
     from PIL import Image  # matplotlib needs it too
 
     shots = []
-    with drawing.figure(drawing.PAPER, *size) as figure:
+    with drawing.figure(drawing.PAPER, *size) as figure, drawing.legible("pictures"):
         for frame in frames:
             figure.clear()
             how(figure, frame, **options)
+            drawing.retell(figure)
             shot = Image.open(io.BytesIO(drawing.png(figure, what, dpi=72)))
             shots.append(shot.convert("RGB").quantize(64))
     if not shots:

@@ -14,6 +14,7 @@ from chainrule.data import Dataset
 from chainrule.disk import replace
 from chainrule.errors import ArgumentError, NonFiniteError
 from chainrule.nn.summary import summary
+from chainrule.translation import current
 from chainrule.viz import drawing
 from chainrule.viz.report import charts, page, sections
 from chainrule.viz.report.predictions import Regressed, classified, regressed
@@ -28,7 +29,7 @@ def write_report(
     title: str = "",
     options: Mapping[str, Any] | None = None,
     source: str | Path | None = None,
-    lang: str = "en",
+    lang: str | None = None,
 ) -> None:
     """Write report.html: how a run went, what its network can do and where it errs.
 
@@ -49,7 +50,8 @@ def write_report(
         options: settings to list besides the Trainer's own; None values are left out.
         source: the file that the data were read from, whose cells the worst mistakes
             then show.
-        lang: ``"en"`` or ``"zh-TW"``, for headings and explanations.
+        lang: ``"en"`` or ``"zh-TW"``, for headings and explanations; by default the
+            language in use.
 
     Raises:
         ArgumentError: no matplotlib, data that are no Dataset, or another language.
@@ -64,7 +66,8 @@ def write_report(
             got=type(data).__name__,
             fix="data=cr.data.Dataset(x, y)",
         )
-    words = read_words(choice(*LANGUAGES)("lang", lang))
+    lang = choice(*LANGUAGES)("lang", lang or current())
+    words = read_words(lang)
     with np.errstate(all="ignore"):  # what a sick network says is shown as it is
         shown = _content(trainer, data, words, options or {}, source)
     shown |= {"title": title or words["untitled"], "lang": lang, "data": data}
@@ -78,21 +81,23 @@ def write_study(
     summary: str,
     references: Sequence[Mapping[str, Any]] = (),
     blocks: Sequence[Mapping[str, Any]] = (),
-    lang: str = "en",
+    lang: str | None = None,
 ) -> None:
     """Write the report of a recipe's run, in one file as :func:`write_report` does.
 
     Args:
         path: of the file.
         title, summary, references, blocks: see :func:`.page.render_study`.
-        lang: ``"en"`` or ``"zh-TW"``, for what the page adds.
+        lang: ``"en"`` or ``"zh-TW"``, for what the page adds; by default the
+            language in use.
 
     Raises:
         ArgumentError: no matplotlib, or another language.
         SaveError: the file cannot be written.
     """
     drawing.need_matplotlib("report")
-    words = read_words(choice(*LANGUAGES)("lang", lang))
+    lang = choice(*LANGUAGES)("lang", lang or current())
+    words = read_words(lang)
     text = page.render_study(
         words,
         title=title,

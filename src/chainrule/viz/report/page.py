@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from chainrule.errors import visible
-from chainrule.formatting import measure, number, percent
-from chainrule.tables import shorten, width
+from chainrule.formatting import measure, number, percent, width
+from chainrule.tables import shorten
 from chainrule.version import __version__
 from chainrule.viz import curve, drawing, images
 from chainrule.viz.words import Words

@@ -41,7 +41,7 @@ OF_THE_SYSTEM = (
     "Directory not empty",
 )
 #: Functions that are given an error's answers by position.
-RAISING = ("warn", "Question", "_ask", "refuse", "fail")
+RAISING = ("warn", "Question", "_ask", "refuse", "fail", "Problem")
 #: A text with fewer words is a name, a number or code.
 _WORDS = re.compile(r"\b[a-z]{2,}\b")
 _SENTENCE = re.compile(r"[A-Za-z]+[,;:]? [A-Za-z({'\"]|[a-z]{3,}[.:]$")
@@ -50,7 +50,7 @@ _CODE = re.compile(r"[\w.]+\([^()]*\)|\w+ ?= ?\S+|'[^']*'|\"[^\"]*\"|%\S+")
 #: Words that are said alone; other single words are names of arguments, columns, ….
 _ALONE = ("nothing", "none", "integers", "numbers", "neither", "something else")
 #: Types of values that may be text.
-_TEXT = re.compile(r"\bstr\b|_Answers|Told|Refusal")
+_TEXT = re.compile(r"\bstr\b|Answers|Told|Refusal")
 #: Functions whose text is what they are given.
 _PASSING = ("shortened", "visible", "visible_lines", "join", "marked")
 #: Functions whose result has the texts that they are given.

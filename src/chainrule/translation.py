@@ -45,6 +45,8 @@ _CUTS = {
     " or ": ("", " 或 "),
     ", ": ("", "，"),
 }
+#: Cuts that names and code have, too.
+_WEAK = (": ", " or ", ", ")
 #: A template of fewer characters takes names and numbers alone, no phrase.
 _THIN = 8
 _PHRASE = re.compile(r"[a-z]{2,} [a-z]{2,}")
@@ -190,10 +192,13 @@ class Teller:
             head, found, tail = text.partition(cut)
             if found:
                 head += kept
-                told = self.told(head, left)
-                same = told == head and cut != " or "
-                between = cut.removeprefix(kept) if same else joint
-                return told + between + self.told(tail, left)
+                missing: list[str] = []
+                told, rest = self.told(head, missing), self.told(tail, missing)
+                if cut in _WEAK and any(map(_PHRASE.search, missing)):
+                    continue  # half a sentence in each language is none
+                left += missing
+                same = told == head and (rest == tail or cut not in _WEAK)
+                return told + (cut[len(kept) :] if same else joint) + rest
         if body:
             left.append(body)
         return text

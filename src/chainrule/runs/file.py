@@ -289,4 +289,4 @@ def _hint(message: str) -> str:
         "Cannot declare|Cannot overwrite": "write every section and every key once",
         "": "look at that line; chainrule new writes a file that is right",
     }
-    return next(hint for found, hint in hints.items() if re.search(found, message))
+    return next(hints[found] for found in hints if re.search(found, message))

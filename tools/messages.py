@@ -18,6 +18,8 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parent.parent / "src" / "chainrule"
 
+#: What joins a piece to others.
+_AROUND = re.compile(r"^[,;\s]+|[;\s]+$|, and$")
 _PLACE = re.compile(r"\{\w*\}")
 #: A word of a recipe's: no name of code, and no abbreviation.
 _WORD = re.compile(r"(?<![\w./\\-])[A-Za-z]?[a-z]{2,}(?![\w/-]|\.\w)")
@@ -49,6 +51,7 @@ _SENTENCE = re.compile(r"[A-Za-z]+[,;:]? [A-Za-z({'\"]|[a-z]{3,}[.:]$")
 _CODE = re.compile(r"[\w.]+\([^()]*\)|\w+ ?= ?\S+|'[^']*'|\"[^\"]*\"|%\S+")
 #: Words that are said alone; other single words are names of arguments, columns, ….
 _ALONE = ("nothing", "none", "integers", "numbers", "neither", "something else")
+_ALONE += ("positive", "whole", "finite")
 #: Types of values that may be text.
 _TEXT = re.compile(r"\bstr\b|Answers|Told|Refusal")
 #: Functions whose text is what they are given.
@@ -329,7 +332,7 @@ def _parts(node: ast.expr) -> Iterator[ast.expr]:
 def _templates(node: ast.expr) -> list[str]:
     """The templates that an expression is, as far as it is text itself."""
     if isinstance(node, ast.Constant | ast.JoinedStr | ast.BinOp):
-        return [_written(pieces).strip() for pieces in _pieces(node)]
+        return [_AROUND.sub("", _written(pieces)) for pieces in _pieces(node)]
     return []
 
 

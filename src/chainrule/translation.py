@@ -220,7 +220,10 @@ class Teller:
 
     def _place(self, value: str) -> str:
         """In a place a word of ours is told again, a name or number is not."""
-        return value if _QUOTED.match(value) else self.told(value, [])
+        if _QUOTED.match(value):
+            return value
+        told = self.told(value, [])
+        return value if told == value else told.strip()
 
 
 class Printer(Teller):

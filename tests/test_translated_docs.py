@@ -1,0 +1,221 @@
+"""The documents in Traditional Chinese say what the English ones do.
+
+A page in ``docs/zh-TW`` has the headings, paragraphs, items, tables, links, numbers and
+names in code of the page of its name in ``docs``, and its blocks, but for comments and
+what is printed. So whoever changes a page in one language alone is told where the other
+one stays behind.
+
+What runs in English is not run again: a Chinese page runs only if it shows other
+outputs than the English one, as it must where Chainrule itself speaks. After a change
+of words, ``python tests/test_docs.py --write docs/zh-TW/*.md`` writes outputs anew.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import tokenize
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from babel.messages.pofile import read_po
+
+from tests.test_docs import (
+    ROOT,
+    SOURCE,
+    Block,
+    blocks,
+    problem,
+    skipped_without_llvmlite,
+)
+from tests.test_package import documents
+
+PAGES = sorted(path.name for path in (ROOT / "docs" / "zh-TW").glob("*.md"))
+#: English and Chinese documents, by their paths.
+PAIRS = {"README.md": "README.zh-TW.md"} | {
+    f"docs/{name}": f"docs/zh-TW/{name}" for name in PAGES
+}
+pairs = pytest.mark.parametrize("pair", PAIRS.items(), ids=list(PAIRS))
+
+
+def read(name: str) -> str:
+    return (ROOT / name).read_text("utf-8")
+
+
+# -- what two translations have in common --------------------------------------------
+
+
+def prose(document: str) -> str:
+    """A document with empty lines in the place of its blocks."""
+
+    def empty(block: re.Match[str]) -> str:
+        return "\n" * block[0].count("\n")
+
+    return re.sub(r"^```.*?^```$", empty, document, flags=re.S | re.M)
+
+
+def shape(document: str) -> list[str]:
+    """Headings with their levels, blocks, paragraphs, items, rows, quotes, in order."""
+    found: list[str] = []
+    starts = {block.line - 1: block.language for block in blocks(document)}
+    open_, text = False, prose(document).split("\n")
+    for number, line in enumerate(text, 1):
+        if number in starts:
+            found.append("block " + starts[number])
+        kind = re.match(r"#+ |- |\||> ", line)
+        if kind:
+            found.append(kind[0].strip())
+        elif line and not open_:
+            found.append("paragraph")
+        open_ = bool(line) and line[0] not in "#|"
+    return found
+
+
+def code(block: Block) -> str:
+    """A block without the words of its comments, and without what is printed."""
+    named = re.match(r"# [\w-]+\.\w+\n", block.text)
+    kept = named[0] if named else ""
+    if block.language == "python":
+        return kept + _without_comments(block.text)
+    if block.language in ("sh", "toml"):
+        return kept + re.sub(r"(?m)(^|(?<= ))# .*$", "#", block.text)
+    if block.language == "console":
+        lines = block.text.splitlines()
+        return "\n".join(line for line in lines if line.startswith("$ "))
+    return "" if block.language == "text" else block.text
+
+
+def _without_comments(text: str) -> str:
+    lines = text.splitlines()
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.type == tokenize.COMMENT:
+            row, column = token.start
+            lines[row - 1] = lines[row - 1][:column] + "#"
+    return "\n".join(lines)
+
+
+def links(name: str) -> list[str]:
+    """Where the links of a document lead, as paths of the project."""
+    found: list[str] = []
+    for link in re.findall(r"\]\(([^)]*)\)", prose(read(name))):
+        if "://" in link:
+            found.append(link)
+            continue
+        page, _, heading = link.partition("#")
+        path = (ROOT / name).parent / page if page else ROOT / name
+        place = Path(os.path.normpath(path)).relative_to(ROOT).as_posix()
+        if heading:  # by its place, as its words are translated
+            place += f"#{slugs(read(place)).index(heading)}"
+        found.append(place)
+    return found
+
+
+def led_on(link: str) -> str:
+    """Where a link of an English page leads on the Chinese one."""
+    page, mark, heading = link.partition("#")
+    return PAIRS.get(page, page) + mark + heading
+
+
+def slugs(document: str) -> list[str]:
+    """What a link writes behind ``#`` for each heading."""
+    titles = re.findall(r"(?m)^#+ (.*)$", prose(document))
+    return [
+        re.sub(r"[^\w\- ]", "", title.lower().strip()).replace(" ", "-")
+        for title in titles
+    ]
+
+
+def numbers(document: str) -> list[list[str]]:
+    """The numbers of each section, each once; those in code stand elsewhere."""
+    text = re.sub(r"`[^`]+`|\]\([^)]*\)|<!--.*?-->", "", prose(document))
+    pattern = r"(?<![A-Za-z0-9_.])[0-9](?:[0-9.,]*[0-9])?"
+    return [
+        sorted(set(re.findall(pattern, section)))
+        for section in re.split(r"(?m)^#", text)
+    ]
+
+
+def skeleton(name: str) -> dict[str, Any]:
+    """What two translations of one document have in common."""
+    document = read(name)
+    text = prose(document)
+    return {
+        "shape": shape(document),
+        "code": [(block.language, code(block)) for block in blocks(document)],
+        "inline code": Counter(re.findall(r"`([^`]+)`", text)),
+        "links": [led_on(link) for link in links(name)[1:]],  # the first: to the other
+        "numbers": numbers(document),
+        "measured": re.findall(r"\|([^|]*<!-- measured: [^>]*-->[^|]*)\|", text),
+        "markers": Counter(re.findall(r"<!-- measured: ([^>]*) -->", text)),
+    }
+
+
+@pairs
+def test_both_languages_say_the_same(pair: tuple[str, str]) -> None:
+    english, chinese = map(skeleton, pair)
+    for part, wanted in english.items():
+        assert chinese[part] == wanted, part
+
+
+@pairs
+def test_each_begins_with_a_link_to_the_other(pair: tuple[str, str]) -> None:
+    for (here, there), language in (pair, "繁體中文"), (pair[::-1], "English"):
+        link = os.path.relpath(there, os.path.dirname(here) or ".").replace(os.sep, "/")
+        first = re.search(r"\[[^]]*\]\([^)]*\)", read(here))
+        assert first
+        assert first[0] == f"[{language}]({link})"
+
+
+def test_links_lead_somewhere() -> None:
+    for path in documents():
+        name = path.relative_to(ROOT).as_posix()
+        for link in links(name):
+            page = link.partition("#")[0]
+            assert "://" in link or (ROOT / page).exists(), f"{name}: {link}"
+
+
+# -- outputs -------------------------------------------------------------------------
+
+
+def shown(name: str) -> list[str]:
+    """The outputs that a document shows."""
+    return [b.text for b in blocks(read(name)) if b.language in ("text", "console")]
+
+
+#: Pages on which Chainrule speaks Chinese.
+SPEAKING = [page for english, page in PAIRS.items() if shown(english) != shown(page)]
+
+
+@pytest.mark.parametrize(
+    "name", [skipped_without_llvmlite(name, ROOT / name) for name in SPEAKING]
+)
+def test_a_page_with_outputs_of_its_own(name: str, tmp_path: Path) -> None:
+    assert name.startswith("docs/"), "only there blocks run in Chinese"
+    assert not problem(name, tmp_path)
+
+
+def sentences() -> Iterator[tuple[str, re.Pattern[str]]]:
+    """What Chainrule says in two languages, and is long enough to be told by."""
+    for path in sorted((SOURCE / "chainrule" / "locale" / "zh_TW").glob("*.po")):
+        with path.open("rb") as file:
+            messages = [str(m.id) for m in read_po(file, locale="zh_TW") if m.id]
+        for english in messages:
+            parts = [re.escape(part) for part in re.split(r"\{\w*\}", english)]
+            if sum(map(len, parts)) > 20:
+                yield english, re.compile(".+?".join(parts).replace(r"\ ", r"\s+"))
+
+
+def left_in_english(english: list[str], chinese: list[str]) -> list[str]:
+    """The sentences among outputs that a page shows in English, and has in Chinese."""
+    same = [text for text, other in zip(english, chinese, strict=True) if text == other]
+    return [said for said, where in sentences() if any(map(where.search, same))]
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_what_can_be_said_in_chinese_is_shown_in_chinese(name: str) -> None:
+    english, chinese = shown(f"docs/{name}"), shown(f"docs/zh-TW/{name}")
+    assert left_in_english(english, chinese) == []

@@ -62,16 +62,16 @@ def shape(document: str) -> list[str]:
     """Headings with their levels, blocks, paragraphs, items, rows, quotes, in order."""
     found: list[str] = []
     starts = {block.line - 1: block.language for block in blocks(document)}
-    open_, text = False, prose(document).split("\n")
-    for number, line in enumerate(text, 1):
+    inside = False
+    for number, line in enumerate(prose(document).split("\n"), 1):
         if number in starts:
             found.append("block " + starts[number])
         kind = re.match(r"#+ |- |\||> ", line)
         if kind:
             found.append(kind[0].strip())
-        elif line and not open_:
+        elif line and not inside:
             found.append("paragraph")
-        open_ = bool(line) and line[0] not in "#|"
+        inside = bool(line) and line[0] not in "#|"
     return found
 
 
@@ -109,7 +109,9 @@ def links(name: str) -> list[str]:
         path = (ROOT / name).parent / page if page else ROOT / name
         place = Path(os.path.normpath(path)).relative_to(ROOT).as_posix()
         if heading:  # by its place, as its words are translated
-            place += f"#{slugs(read(place)).index(heading)}"
+            titles = slugs(read(place))
+            assert heading in titles, f"{name}: {link}"
+            place += f"#{titles.index(heading)}"
         found.append(place)
     return found
 
@@ -147,18 +149,28 @@ def skeleton(name: str) -> dict[str, Any]:
         "shape": shape(document),
         "code": [(block.language, code(block)) for block in blocks(document)],
         "inline code": Counter(re.findall(r"`([^`]+)`", text)),
-        "links": [led_on(link) for link in links(name)[1:]],  # the first: to the other
+        "links": links(name)[1:],  # the first leads to the other language
         "numbers": numbers(document),
         "measured": re.findall(r"\|([^|]*<!-- measured: [^>]*-->[^|]*)\|", text),
         "markers": Counter(re.findall(r"<!-- measured: ([^>]*) -->", text)),
     }
 
 
+def unlike(english: str, chinese: str) -> dict[str, tuple[Any, Any]]:
+    """The parts of two documents that differ, as they should be and as they are."""
+    wanted, found = skeleton(english), skeleton(chinese)
+    wanted["links"] = [led_on(link) for link in wanted["links"]]
+    return {
+        part: (wanted[part], found[part])
+        for part in wanted
+        if wanted[part] != found[part]
+    }
+
+
 @pairs
 def test_both_languages_say_the_same(pair: tuple[str, str]) -> None:
-    english, chinese = map(skeleton, pair)
-    for part, wanted in english.items():
-        assert chinese[part] == wanted, part
+    for part, (wanted, found) in unlike(*pair).items():
+        assert found == wanted, part
 
 
 @pairs
@@ -219,3 +231,94 @@ def left_in_english(english: list[str], chinese: list[str]) -> list[str]:
 def test_what_can_be_said_in_chinese_is_shown_in_chinese(name: str) -> None:
     english, chinese = shown(f"docs/{name}"), shown(f"docs/zh-TW/{name}")
     assert left_in_english(english, chinese) == []
+
+
+# -- the tests themselves ------------------------------------------------------------
+
+ENGLISH = """\
+# Title
+
+[繁體中文](zh-TW/tour.md)
+
+It took 12 steps, see [the design](design.md#one-graph) and `optim.SGD`.
+
+- an item
+
+```python
+# step.py
+x = "# no comment"  # a word
+print(x)
+```
+```text
+# no comment
+```
+
+| a | b |
+|---|---|
+| 0.5 | 1 |
+"""
+CHINESE = """\
+# 標題
+
+[English](../tour.md)
+
+走了 12 步，見[設計](design.md#一張計算圖)與 `optim.SGD`。
+
+- 一項
+
+```python
+# step.py
+x = "# no comment"  # 一個詞
+print(x)
+```
+```text
+# 這裡說中文
+```
+
+| 甲 | 乙 |
+|---|---|
+| 0.5 | 1 |
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "parts"),
+    [
+        ("見", "請見", []),
+        ("一個詞", "一句話", []),
+        ("12", "13", ["numbers"]),
+        ("0.5", "0.6", ["numbers"]),
+        ("optim.SGD", "optim.Adam", ["inline code"]),
+        ("- 一項\n", "- 一項\n- 又一項\n", ["shape"]),
+        ("- 一項\n", "一段\n", ["shape"]),
+        ("# 標題", "## 標題", ["shape"]),
+        ("| 0.5 | 1 |\n", "| 0.5 | 1 |\n| 0.5 | 1 |\n", ["shape"]),
+        ("print(x)", "print(y)", ["code"]),
+        ('"# no', '"# not', ["code"]),
+        ("step.py", "stop.py", ["code"]),
+        ("```text\n# 這裡說中文\n```\n", "", ["shape", "code"]),
+        ("(design.md#一張計算圖)", "(../design.md#one-graph)", ["links"]),
+        ("design.md#一張計算圖", "design.md#區域", ["links"]),
+        ("design.md#一張計算圖", "loops.md", ["links"]),
+    ],
+)
+def test_a_change_in_one_language_alone_is_seen(
+    old: str, new: str, parts: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = {"docs/tour.md": ENGLISH, "docs/zh-TW/tour.md": CHINESE.replace(old, new)}
+    real = read
+    monkeypatch.setitem(globals(), "read", lambda name: here.get(name) or real(name))
+    assert list(unlike(*here)) == parts
+
+
+def test_a_link_to_no_heading_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    lost = "[a](b.md)\n\n# One graph\n\n[here](#one-graph), [there](#two-graphs)\n"
+    monkeypatch.setitem(globals(), "read", lambda _: lost)
+    with pytest.raises(AssertionError, match="#two-graphs"):
+        links("docs/tour.md")
+
+
+def test_what_is_left_in_english_is_seen() -> None:
+    said = "cut: the derivative ends here: detach() or\n  no_grad() (slopes.py:3)\n"
+    assert len(left_in_english(["1\n", said], ["1\n", said])) == 1
+    assert left_in_english(["1\n", said], ["1\n", "cut: 導數到這裡就斷了"]) == []

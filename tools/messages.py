@@ -358,24 +358,24 @@ def _pieces(node: ast.expr) -> list[tuple[str | ast.expr, ...]]:
 
 def _written(pieces: tuple[str | ast.expr, ...]) -> str:
     """A template, its places named after what stands there."""
-    text, used = "", dict[str, str]()
+    used: dict[str, str] = {}
+
+    def place(code: str, name: str) -> str:
+        if code not in used:
+            numbered = (f"{name}{i or ''}" for i in (0, *range(2, 99)))
+            used[code] = next(n for n in numbered if n not in used.values())
+        return f"{{{used[code]}}}"
+
+    text = ""
     for piece in pieces:
         if isinstance(piece, str):
             literal = piece.replace("{", "{{").replace("}", "}}")
-            text += literal.replace("{{}}", "{name}")  # filled by replace or format
-            continue
-        code = ast.unparse(piece)
-        if code not in used:
+            first, *rest = literal.split("{{}}")  # filled by replace or format
+            text += first + "".join(place("{}", "name") + part for part in rest)
+        else:
+            code = ast.unparse(piece)
             words = re.findall(r"[A-Za-z_][A-Za-z_0-9]*", re.sub(r"'[^']*'", "", code))
-            name = _worded(piece) or (words[-1] if words else "value")
-            taken = set(used.values())
-            numbered = (f"{name}{i}" for i in itertools.count(2))
-            used[code] = (
-                name
-                if name not in taken
-                else next(n for n in numbered if n not in taken)
-            )
-        text += f"{{{used[code]}}}"
+            text += place(code, _worded(piece) or (words[-1] if words else "value"))
     return text
 
 

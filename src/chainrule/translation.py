@@ -49,7 +49,7 @@ _CUTS = {
 _WEAK = (": ", " or ", ", ")
 #: A template of fewer characters takes names and numbers alone, no phrase.
 _THIN = 8
-_PHRASE = re.compile(r"[a-z]{2,} [a-z]{2,}")
+_PHRASE = re.compile(r"[a-z]{2,} [a-z]{2,}|\n|[.;:] ")
 #: What begins a name or a piece of code, which is nobody's sentence.
 _QUOTED = re.compile(r"\s*['\"`]")
 #: What stands around a text, and between two cells of a line.

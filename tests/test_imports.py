@@ -35,6 +35,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "formatting",
         "language",
         "translation",
+        "retelling",
         "tables",
         "array_page",
         "notation",

@@ -1,0 +1,217 @@
+"""Texts told again in another language, from the templates that they were made of.
+
+A template is an f-string of the source: ``"{name} has {n} rows"``. ``templates.json``
+has each with its translation, as ``tools/words.py`` reads them off the source.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import string
+from collections.abc import Iterable
+from functools import cache, lru_cache
+from pathlib import Path
+from typing import NamedTuple
+
+from chainrule.formatting import width
+
+TEMPLATES = Path(__file__).parent / "locale/zh_TW/templates.json"
+
+#: Where a text may be cut when no template fits the whole (lines, sentences, parts),
+#: what of it stays with the first piece, and what joins them when that was told again.
+_CUTS = {
+    "\n": ("", "\n"),
+    ". ": (".", ""),
+    "; ": ("", "；"),
+    ": ": ("", "："),
+    " or ": ("", " 或 "),
+    ", ": ("", "，"),
+}
+#: Cuts that names and code have, too.
+_WEAK = (": ", " or ", ", ")
+#: A template of fewer characters takes names and numbers alone, no phrase.
+_THIN = 8
+_PHRASE = re.compile(r"[a-z]{2,} [a-z]{2,}|\n|[.;:] ")
+#: What begins a name or a piece of code, which is nobody's sentence.
+_QUOTED = re.compile(r"\s*['\"`]")
+#: What stands around a text, and between two cells of a line.
+_AROUND, _GAP = (
+    re.compile(r"(\s*)(.*?)((?: ─+)?\s*)", re.DOTALL),
+    re.compile(r"( {2,})"),
+)
+
+
+class Template(NamedTuple):
+    """An f-string of the source: what stands between its places, and their names."""
+
+    chunks: tuple[str, ...]
+    names: tuple[str, ...]
+    said: str
+
+    @property
+    def weight(self) -> int:
+        """Characters that a text must have to fit."""
+        return sum(map(len, self.chunks))
+
+    def swallows(self, text: str) -> bool:
+        """Whether the end of a sentence would lie within the last place."""
+        return not self.chunks[-1] and text.endswith(".")
+
+    def places(self, text: str) -> dict[str, str] | None:
+        """What stands in the places of a text that fits, or None."""
+        first, last = self.chunks[0], self.chunks[-1]
+        if not text.startswith(first) or not text.endswith(last):
+            return None
+        at, end = len(first), len(text) - len(last)
+        found: dict[str, str] = {}
+        for name, chunk in zip(self.names, [*self.chunks[1:-1], None]):
+            to = end if chunk is None else text.find(chunk, at, end)
+            value = text[at:to]
+            if to < at or found.get(name, value) != value:
+                return None
+            if self.weight < _THIN and _PHRASE.search(value):
+                return None
+            found[name] = value
+            at = to + len(chunk or "")
+        return found
+
+
+def template(english: str, said: str) -> Template:
+    """A template of two texts with names in braces."""
+    chunks, names = [""], list[str]()
+    for between, name, _, _ in string.Formatter().parse(english):
+        chunks[-1] += between
+        if name is not None:
+            names.append(name)
+            chunks.append("")
+    return Template(tuple(chunks), tuple(names), said)
+
+
+class Teller:
+    """Tells texts again that were made of templates.
+
+    Args:
+        templates: of one kind of texts, with their translations.
+    """
+
+    def __init__(self, templates: Iterable[Template]) -> None:
+        known = list(templates)
+        self._plain = {t.chunks[0]: t.said.format() for t in known if not t.names}
+        shaped = (t for t in known if t.names)
+        self._shaped = sorted(shaped, key=lambda t: -t.weight)  # the most telling first
+
+    def told(self, text: str, left: list[str]) -> str:
+        """The text told again; pieces that no template fits are added to ``left``."""
+        start, body, end = _bare(text)
+        if body != text:  # templates have no blanks around them
+            return start + self.told(body, left) + end
+        whole = self._fitting(text)
+        if whole is not None:
+            return whole
+        for cut, (kept, joint) in _CUTS.items():
+            head, found, tail = text.partition(cut)
+            if found:
+                head += kept
+                missing: list[str] = []
+                told, rest = self.told(head, missing), self.told(tail, missing)
+                if cut in _WEAK and any(map(_PHRASE.search, missing)):
+                    continue  # half a sentence in each language is none
+                left += missing
+                same = told == head and (rest == tail or cut not in _WEAK)
+                return told + (cut[len(kept) :] if same else joint) + rest
+        if body:
+            left.append(body)
+        return text
+
+    def _fitting(self, text: str) -> str | None:
+        if text in self._plain:
+            return self._plain[text]
+        found, known = "", None
+        for each in self._shaped:
+            places = each.places(text)
+            if places is not None and (known is None or not each.swallows(text)):
+                found, known = each.said, places
+                if not each.swallows(text):
+                    break
+        if known is None:
+            inner = text[:1].lower() + text[1:]  # at the head of a sentence
+            return self._fitting(inner) if text[:1] != inner[:1] else None
+        return found.format(**{k: self._place(v) for k, v in known.items()})
+
+    def _place(self, value: str) -> str:
+        """In a place a word of ours is told again, a name or number is not."""
+        if _QUOTED.match(value):
+            return value
+        told = self.told(value, [])
+        return value if told == value else told.strip()
+
+
+class Printer(Teller):
+    """Tells what is printed: line by line, cell by cell, each in its own columns."""
+
+    def told(self, text: str, left: list[str]) -> str:
+        lines: list[str] = []
+        while True:  # the longest that fits: a text of several lines, then one line
+            start, body, end = _bare(text)
+            whole = self._fitting(body) if body else body
+            if whole is not None:
+                return "".join([*lines, start, whole, _room(end, body, whole)])
+            line, found, text = text.partition("\n")
+            lines += [self._line(line, left), found]
+            if not found:
+                return "".join(lines)
+
+    def _place(self, value: str) -> str:
+        if _QUOTED.match(value):
+            return value
+        start, body, end = _bare(value)
+        told = self.told(body, []) if body else body
+        return _room(start, body, told) + told + _room(end, body, told)
+
+    def _line(self, line: str, left: list[str]) -> str:
+        """A line: its cells stand at least two blanks apart."""
+        start, body, end = _bare(line)
+        first, *rest = _GAP.split(body)
+        if not rest:
+            told = super().told(body, left) if body else body
+            return start + told + _room(end, body, told)
+        told = self.told(first, left)
+        made, gap = start + told, width(first) - width(told)
+        for blanks, cell in zip(rest[::2], rest[1::2]):  # these end below each other
+            told = self.told(cell, left)
+            gap += len(blanks) + width(cell) - width(told)
+            made += " " * max(gap, 2) + told
+            gap = min(gap - 2, 0)
+        return made + end
+
+
+def _bare(text: str) -> tuple[str, str, str]:
+    """What stands around a text: blanks, and a rule behind a heading."""
+    start, body, end = _AROUND.fullmatch(text).groups()  # type: ignore[union-attr]
+    return start, body, end
+
+
+def _room(blanks: str, before: str, after: str) -> str:
+    """The blanks, or the rule, that go with another text in the same columns."""
+    more = width(before) - width(after)
+    mark = "─" if "─" in blanks else " "
+    padded = len(blanks) > 1 or (blanks and before[-1].isalnum())
+    if not padded or not more or "\n" in blanks:
+        return blanks
+    room = max(blanks.count(mark) + more, 1)
+    return re.sub(f"{mark}+", mark * room, blanks, count=1)
+
+
+@lru_cache(4096)
+def told(kind: str, text: str) -> str:
+    """A text of a kind, ``errors`` or ``recipes``, told again."""
+    return teller(kind).told(text, [])
+
+
+@cache
+def teller(kind: str) -> Teller:
+    """What tells the texts of a kind."""
+    pairs: dict[str, list[list[str]]] = json.loads(TEMPLATES.read_bytes())
+    made = Printer if kind == "recipes" else Teller
+    return made(template(*pair) for pair in pairs[kind])

@@ -50,13 +50,15 @@ def describe(
     rates = [t.lr for t in tables.values() if isinstance(t, Optimizer)]
     found = first_node(program, entry, work)
     bad = next((k for k, number in watched.items() if not np.isfinite(number)), None)
+    losses = ", ".join(f"{name} {number:g}" for name, number in watched.items())
     if bad is not None:
-        what = f"The {bad} is {watched[bad]}"
+        what = f"The {bad} is {watched[bad]} at {step}."
     else:
-        losses = ", ".join(f"{name} {number:g}" for name, number in watched.items())
-        what = "A weight stopped being a finite number in the update"
-        if losses:
-            what = f"A weight stopped being a finite number in the update ({losses})"
+        with_losses = f" ({losses})" if losses else ""
+        what = (
+            "A weight stopped being a finite number in the update"
+            f"{with_losses} at {step}."
+        )
     where = "no node by the NumPy references: the engines round differently there"
     if found is not None:
         where = _place(*found)
@@ -71,7 +73,7 @@ def describe(
     if checkpoint:
         fixes.append(f"last good checkpoint: {checkpoint}")
     return NonFiniteError(
-        f"{what} at {step}.",
+        what,
         expected="finite numbers in the loss, the gradients and the weights",
         got=f"the first value that is not finite: {where}",
         fix="; ".join(fixes),

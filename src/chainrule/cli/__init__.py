@@ -7,6 +7,7 @@ from chainrule.cli import (  # isort: skip
     bench,
     book,
     cache,
+    check_work,
     derive,
     evaluate,
     explore,
@@ -14,6 +15,7 @@ from chainrule.cli import (  # isort: skip
     predict,
     recipes,
     train,
+    worksheet,
 )
 
 __all__ = [
@@ -21,6 +23,7 @@ __all__ = [
     "bench",
     "book",
     "cache",
+    "check_work",
     "cli",
     "derive",
     "evaluate",
@@ -31,4 +34,5 @@ __all__ = [
     "recipes",
     "run",
     "train",
+    "worksheet",
 ]

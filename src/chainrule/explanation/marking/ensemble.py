@@ -8,7 +8,7 @@ a right answer may be.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -18,7 +18,7 @@ from chainrule.notation.arithmetic import Quantity, computed
 from chainrule.notation.expressions import Array, Expr
 
 #: Members that round.
-ROUNDING = 12
+ROUNDING = 15
 #: Chance meets the worst case hardly ever: so much more is allowed.
 MARGIN = 2.0
 #: What float64 loses at most, relative to the largest number of a quantity.
@@ -54,6 +54,16 @@ class Ensemble:
     def work_out(self, key: str, e: Expr) -> list[Array]:
         """What an expression comes to for each member, in the shape of a quantity."""
         return [shaped(self, key, computed(e, m)) for m in self.members]
+
+    def by_all_ways(self, key: str, ways: Sequence[Expr]) -> list[Array]:
+        """The same by several formulas that are equal; the members take turns.
+
+        From rounded numbers they are not equal: ŷ − y, and ∂ℒ/∂ŷ ⊙ f′(z).
+        """
+        return [
+            shaped(self, key, computed(ways[i % len(ways)], member))
+            for i, member in enumerate(self.members)
+        ]
 
     def exact(self, e: Expr) -> Array:
         """What it comes to for the first member, in its own shape."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
 from chainrule.explanation.derivation.formulas import Formulas, split
 from chainrule.explanation.marking.ensemble import Ensemble, Numbers, band, shaped
-from chainrule.explanation.marking.place import Place
+from chainrule.explanation.marking.place import Place, ways_of
 from chainrule.explanation.marking.sources import Sources
 from chainrule.explanation.marking.shapes import Fitted
 from chainrule.explanation.marking.slips import SLIPS, Slip, slips_of
@@ -104,8 +105,9 @@ def right_numbers(sheet: Sheet) -> dict[str, list[Array]]:
     """Every quantity as the members of an ensemble have it."""
     ensemble, found = sheet.ensemble(), dict[str, list[Array]]()
     for key in sheet.keys():
-        e = sheet.formulas.all[key].sides[-1]
-        found[key] = ensemble.work_out(key, e)
+        exact = sheet.formulas.all[key].sides[-1]
+        ways = ways_of(sheet.formulas, key)
+        found[key] = ensemble.by_all_ways(key, list(dict.fromkeys([exact, *ways])))
         ensemble.carry(key, found[key])
     return found
 
@@ -134,57 +136,93 @@ class _Marker:
         self.sheet, self.formulas = sheet, sheet.formulas
         self.order = sheet.keys()
         self.right = right_numbers(sheet)
+        #: The student's own numbers; what is right is put there when it is needed.
         self.own = sheet.ensemble()
-        self.sources = Sources(sheet.formulas, self.order)
+        self.waiting: list[str] = []
         self.marks: dict[str, Mark] = {}
         #: Quantities that are wrong, given or not, with the answer that shows it.
         self.tainted: dict[str, str] = {}
 
+    @cached_property
+    def sources(self) -> Sources:
+        """From what each quantity is worked out."""
+        return Sources(self.formulas, self.order)
+
     def all(self) -> list[Mark]:
         for key in self.order:
             answer = self.sheet.answers.get(key)
+            if answer is not None and self._is_plainly_right(key, answer):
+                self.marks[key] = self._right(key, answer)
+            if not self.tainted and (answer is None or key in self.marks):
+                self.waiting.append(key)
+                continue
+            self._catch_up()
             if answer is None:
                 self._carry(key)
             else:
                 self.marks[key] = self._mark(key, answer)
         return list(self.marks.values())
 
+    def _is_plainly_right(self, key: str, answer: Fitted) -> bool:
+        """Right, with nothing wrong before it."""
+        good = not self.tainted and answer.fits and not answer.turned
+        return good and self._near(answer, self.right[key])
+
+    def _right(self, key: str, answer: Fitted) -> Mark:
+        return Mark(key, RIGHT, answer, self.right[key][0], self.right[key][0])
+
+    def _catch_up(self) -> None:
+        """Go on, as the student did, with all that has been right so far."""
+        for key in self.waiting:
+            if key in self.marks:
+                self._carry_answer(key, self.marks[key].given)
+            else:
+                self._carry(key)
+        self.waiting.clear()
+
+    def _carry_answer(self, key: str, answer: Fitted) -> None:
+        half = answer.written.resolution(self.sheet.decimals)
+        self.own.carry_written(key, answer.values, half)
+
     def _place(self, key: str) -> Place:
         return Place(self.formulas, *split(key))
 
     def _carry(self, key: str) -> None:
         """Go on with what follows from the student's own numbers."""
-        self.own.carry(key, self.own.work_out(key, self._formula(key)))
-
-    def _formula(self, key: str) -> Expr:
-        if split(key)[0] in ("gradient", "back", "slope"):
-            return self.formulas.all[key].sides[-1]
-        return self._place(key).right
+        ways = ways_of(self.formulas, key)
+        if self._since(key):  # from wrong numbers they are not equal at all
+            ways = ways[:1]
+        self.own.carry(key, self.own.by_all_ways(key, ways))
 
     def _near(self, answer: Fitted, values: list[Array]) -> bool:
         return is_near(answer.written, self.sheet.decimals, values)
 
     def _mark(self, key: str, answer: Fitted) -> Mark:
-        ways = [self.own.work_out(key, e) for e in self._place(key).ways()]
-        mark = Mark(key, RIGHT, answer, self.right[key][0], ways[0][0])
+        place = self._place(key)
+        follows = self.own.work_out(key, place.right)
+        mark = Mark(key, RIGHT, answer, self.right[key][0], follows[0])
         if not answer.fits:
-            self.own.carry(key, ways[0])
+            self.own.carry(key, follows)
             found = self._at(key, answer)
             return replace(mark, status=WRONG, slips=found, remarks=("shape",))
         since = self._since(key)
-        follows = any(self._near(answer, way) for way in ways)
         if self._near(answer, self.right[key]):
-            if since and not follows:
+            if since and not self._follows(place, answer):
                 self._only_copied(since)
-        elif follows:
+        elif self._follows(place, answer):
             mark = replace(mark, status=CONSEQUENCE if since else RIGHT, since=since)
         else:
             mark = self._not_right(mark, answer, since)
         if mark.status != RIGHT:
             self.tainted[key] = key
-        half = answer.written.resolution(self.sheet.decimals)
-        self.own.carry_written(key, answer.values, half)
+        self._carry_answer(key, answer)
         return self._turned(mark, answer)
+
+    def _follows(self, place: Place, answer: Fitted) -> bool:
+        """Whether it is right from the student's own earlier numbers, some way."""
+        key = f"{place.kind}{place.k or ''}"
+        ways = (self.own.work_out(key, e) for e in place.ways())
+        return any(self._near(answer, way) for way in ways)
 
     def _not_right(self, mark: Mark, answer: Fitted, since: tuple[str, ...]) -> Mark:
         """Neither right nor a consequence, as far as its digits go."""
@@ -213,6 +251,8 @@ class _Marker:
 
     def _since(self, key: str) -> tuple[str, ...]:
         """The nearest wrong answers before it."""
+        if not self.tainted:
+            return ()
         found: dict[str, None] = {}
         for source in self.sources.nearest(key, self.marks):
             if source in self.tainted:

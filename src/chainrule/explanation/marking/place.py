@@ -11,15 +11,26 @@ from chainrule.explanation.derivation.activations import (
     SOFTMAX,
     Activation,
 )
-from chainrule.explanation.derivation.formulas import Formulas, error_name
+from chainrule.explanation.derivation.formulas import Formulas, error_name, split
 from chainrule.explanation.naming import symbol
 from chainrule.notation.expressions import Expr, Number, Product
 from chainrule.notation.tidy import tidy
 
 
+#: Quantities that nobody is asked for: ∂ℒ/∂ŷ, ∂ℒ/∂a, f′(z).
+BETWEEN = ("gradient", "back", "slope")
+
+
 def times(*factors: Expr) -> Expr:
     """Factors multiplied element by element."""
     return tidy(Product("odot", factors))
+
+
+def ways_of(formulas: Formulas, key: str) -> list[Expr]:
+    """All right formulas of a quantity, or of one that only stands in between."""
+    if split(key)[0] in BETWEEN:
+        return [formulas.all[key].sides[-1]]
+    return list(dict.fromkeys(Place(formulas, *split(key)).ways()))
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 
 from chainrule.explanation.derivation.formulas import Formulas, split
-from chainrule.explanation.marking.place import Place
+from chainrule.explanation.marking.place import BETWEEN, ways_of
 from chainrule.notation.expressions import Expr
 
 
@@ -26,7 +26,7 @@ class Sources:
                     names.setdefault(side, key)
         self.direct: dict[str, set[str]] = {}
         for i, key in enumerate(order):
-            ways = _ways(formulas, key)
+            ways = ways_of(formulas, key)
             before = set(order[:i])
             self.direct[key] = {
                 source
@@ -52,11 +52,6 @@ class Sources:
     def hidden(self, key: str, given: Collection[str]) -> list[str]:
         """What is not given and stands between a quantity and the given ones."""
         found = {k for k in self.nearest(key, given) if k not in given}
-        own = [k for k in found if split(k)[0] not in ("gradient", "back", "slope")]
+        own = [k for k in found if split(k)[0] not in BETWEEN]
         return sorted(own, key=self.order.index, reverse=True)
 
-
-def _ways(formulas: Formulas, key: str) -> list[Expr]:
-    if split(key)[0] in ("gradient", "back", "slope"):
-        return [formulas.all[key].sides[-1]]
-    return list(Place(formulas, *split(key)).ways())

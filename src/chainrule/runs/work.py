@@ -32,7 +32,7 @@ from chainrule.explanation.derivation.network import Network, parse
 from chainrule.explanation.derivation.numbers import array_of, parameters
 from chainrule.explanation.derivation.objectives import objective
 from chainrule.explanation.marking import WorkReport, check_work
-from chainrule.explanation.marking.written import BLANKS, read
+from chainrule.explanation.marking.written import read
 from chainrule.language import tr
 from chainrule.runs import toml
 from chainrule.runs.places import places
@@ -176,9 +176,14 @@ class _Reader:
         with at("weights"):
             found = parameters(network, given)
         model = network.module()
-        names = {f"{letter}{k}": word for k in network.layers for letter, word in (
-            ("W", f"{network.paths[k - 1]}.weight"), ("b", f"{network.paths[k - 1]}.bias")
-        )}
+        names = {
+            f"{letter}{k}": word
+            for k in network.layers
+            for letter, word in (
+                ("W", f"{network.paths[k - 1]}.weight"),
+                ("b", f"{network.paths[k - 1]}.bias"),
+            )
+        }
         model.load_state_dict({names[key]: array for key, array in found.items()})
         if self.answers is None:
             answers = self._numbers("answers", network)
@@ -187,9 +192,7 @@ class _Reader:
         lr = self._plain("lr")
         samples = self._text("samples")
         x, y = self._plain("x", needed=True), self._plain("y", needed=True)
-        return Work(
-            self.name, self.lines, model, loss, x, y, lr, samples, answers
-        )
+        return Work(self.name, self.lines, model, loss, x, y, lr, samples, answers)
 
     def _missing(self, key: str, fix: str | None = None) -> Problem:
         return Problem(

@@ -38,8 +38,10 @@ SLOPES: dict[str, Callable[[Array], Array]] = {
     "tanh": lambda z: 1 - np.tanh(z) ** 2,
     "relu": lambda z: (z > 0) * 1.0,
     "leakyrelu": lambda z: np.where(z > 0, 1.0, 0.01),
-    "gelu": lambda z: (1 + _erf(z / math.sqrt(2))) / 2
-    + z * np.exp(-z * z / 2) / math.sqrt(2 * math.pi),
+    "gelu": lambda z: (
+        (1 + _erf(z / math.sqrt(2))) / 2
+        + z * np.exp(-z * z / 2) / math.sqrt(2 * math.pi)
+    ),
 }
 #: f′ written with a, with z put there.
 AT_Z: dict[str, Callable[[Array], Array]] = {
@@ -175,44 +177,10 @@ class Student:
 
     def _work(self) -> None:
         t = self.task
-        n, depth, P, A = len(t.x), t.depth, t.parameters, self.used
+        n, depth, A = len(t.x), t.depth, self.used
         a: list[Array] = [t.x]
         for k in range(1, depth + 1):
-            W, b, f = P[f"W{k}"], P[f"b{k}"], FUNCTIONS[t.names[k - 1]]
-            h = a[k - 1]
-            self._put(
-                f"z{k}",
-                h @ W.T + b,
-                bias_forgotten=lambda: h @ W.T,
-                bias_twice=lambda: h @ W.T + 2 * b,
-                bias_subtracted=lambda: h @ W.T - b,
-                weights_turned=lambda: h @ W + b if _square(W) else _never(),
-                z_for_a=lambda: (
-                    A[f"z{k - 1}"] @ W.T + b
-                    if k > 1 and t.names[k - 2]
-                    else _never()
-                ),
-                other_input=lambda: (
-                    t.x @ W.T + b if k > 1 and t.sizes[0] == t.sizes[k - 1] else _never()
-                ),
-                sign=lambda: -(h @ W.T + b),
-            )
-            z = A[f"z{k}"]
-            name = t.names[k - 1]
-            self._put(
-                f"a{k}",
-                f(z),
-                function_forgotten=lambda: z if name else _never(),
-                other_function=lambda: FUNCTIONS[
-                    "tanh" if name == "sigmoid" else "sigmoid"
-                ](z),
-                function_of_minus=lambda: f(-z) if name else _never(),
-                slope_for_function=lambda: SLOPES[name](z)
-                if name not in ("", "softmax")
-                else _never(),
-                not_normalised=lambda: np.exp(z) if name == "softmax" else _never(),
-            )
-            a.append(A[f"a{k}"])
+            self._forward(k, a)
         p, y = a[-1], t.y
         parts = loss_of(t.loss, p, y)
         L = parts.sum() / n
@@ -247,6 +215,42 @@ class Student:
             for letter in "Wb":
                 self._update(letter, k)
 
+    def _forward(self, k: int, a: list[Array]) -> None:
+        t, P, A = self.task, self.task.parameters, self.used
+        W, b, f = P[f"W{k}"], P[f"b{k}"], FUNCTIONS[t.names[k - 1]]
+        h = a[k - 1]
+        self._put(
+            f"z{k}",
+            h @ W.T + b,
+            bias_forgotten=lambda: h @ W.T,
+            bias_twice=lambda: h @ W.T + 2 * b,
+            bias_subtracted=lambda: h @ W.T - b,
+            weights_turned=lambda: h @ W + b if _square(W) else _never(),
+            z_for_a=lambda: (
+                A[f"z{k - 1}"] @ W.T + b if k > 1 and t.names[k - 2] else _never()
+            ),
+            other_input=lambda: (
+                t.x @ W.T + b if k > 1 and t.sizes[0] == t.sizes[k - 1] else _never()
+            ),
+            sign=lambda: -(h @ W.T + b),
+        )
+        z = A[f"z{k}"]
+        name = t.names[k - 1]
+        self._put(
+            f"a{k}",
+            f(z),
+            function_forgotten=lambda: z if name else _never(),
+            other_function=lambda: FUNCTIONS[
+                "tanh" if name == "sigmoid" else "sigmoid"
+            ](z),
+            function_of_minus=lambda: f(-z) if name else _never(),
+            slope_for_function=lambda: (
+                SLOPES[name](z) if name not in ("", "softmax") else _never()
+            ),
+            not_normalised=lambda: np.exp(z) if name == "softmax" else _never(),
+        )
+        a.append(A[f"a{k}"])
+
     def _error(self, k: int, p: Array, y: Array, a: list[Array]) -> None:
         t, A = self.task, self.used
         n, depth, name = len(t.x), t.depth, self.task.names[k - 1]
@@ -279,9 +283,11 @@ class Student:
             slope_at_a=lambda: _never() if flat else g * SLOPES[name](a[k]),
             slope_at_z=lambda: g * AT_Z[name](z) if name in AT_Z else _never(),
             function_for_slope=lambda: g * a[k] if name else _never(),
-            other_slope=lambda: _never()
-            if flat
-            else g * SLOPES["tanh" if name == "sigmoid" else "sigmoid"](z),
+            other_slope=lambda: (
+                _never()
+                if flat
+                else g * SLOPES["tanh" if name == "sigmoid" else "sigmoid"](z)
+            ),
             diagonal_alone=lambda: g * slope if name == "softmax" else _never(),
             slope_twice=lambda: right * slope if name else _never(),
             sign=lambda: -right,
@@ -289,9 +295,9 @@ class Student:
             double=lambda: right * 2,
             sum=lambda: right * n if n > 1 else _never(),
             other_mean=lambda: right / n if n > 1 else _never(),
-            matrix_product=lambda: _never()
-            if flat or n > 1
-            else np.array([[float((g * slope).sum())]]),
+            matrix_product=lambda: (
+                _never() if flat or n > 1 else np.array([[float((g * slope).sum())]])
+            ),
             weights_turned_back=lambda: behind(
                 lambda W, d: d @ W.T if _square(W) else _never()
             ),
@@ -327,7 +333,7 @@ class Student:
             input_elsewhere=lambda: (
                 d.T @ a[k] if t.sizes[k] == t.sizes[k - 1] else _never()
             ),
-            elementwise=lambda: (d * h if t.sizes[k] == t.sizes[k - 1] else _never()),
+            elementwise=lambda: d * h if t.sizes[k] == t.sizes[k - 1] else _never(),
             input_forgotten=lambda: d.T @ np.ones_like(h),
             **{name: _constant(c * dW) for name, c in scaled.items()},
         )
@@ -335,16 +341,18 @@ class Student:
             f"db{k}",
             db,
             not_added_up=lambda: d if n > 1 else _never(),
-            wrong_error=lambda: next(
-                (
-                    A[f"delta{j}"].sum(0)
-                    for j in range(1, t.depth + 1)
-                    if j != k and t.sizes[j] == t.sizes[k]
-                ),
-                None,
-            )
-            if t.sizes[1:].count(t.sizes[k]) > 1
-            else _never(),
+            wrong_error=lambda: (
+                next(
+                    (
+                        A[f"delta{j}"].sum(0)
+                        for j in range(1, t.depth + 1)
+                        if j != k and t.sizes[j] == t.sizes[k]
+                    ),
+                    None,
+                )
+                if t.sizes[1:].count(t.sizes[k]) > 1
+                else _never()
+            ),
             **{name: _constant(c * db) for name, c in scaled.items()},
         )
 
@@ -407,7 +415,15 @@ KINDS = {
         *("turned", "z_for_input", "input_elsewhere", "elementwise"),
         *("input_forgotten", "sum", "other_mean", "sign", "half", "double"),
     ),
-    "db": ("not_added_up", "wrong_error", "sum", "other_mean", "sign", "half", "double"),
+    "db": (
+        "not_added_up",
+        "wrong_error",
+        "sum",
+        "other_mean",
+        "sign",
+        "half",
+        "double",
+    ),
     "W": (
         *("uphill", "rate_forgotten", "other_rate", "step_alone", "turned_step"),
         *("not_updated", "step_of_sums"),

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from chainrule import nn
 from chainrule.errors import ArgumentError, ShapeError
-from chainrule.explanation.derivation.formulas import RATE, Formulas, given_numbers, split
+from chainrule.explanation.derivation.formulas import (
+    RATE,
+    Formulas,
+    given_numbers,
+    split,
+)
 from chainrule.explanation.derivation.keys import key_of, keys
 from chainrule.explanation.derivation.network import network_of
 from chainrule.explanation.derivation.numbers import array_of, parameters
@@ -22,12 +28,13 @@ from chainrule.explanation.marking.marks import (
     RIGHT,
     Mark,
     Sheet,
+    exact_ways,
     is_near,
     marked,
     right_numbers,
 )
 from chainrule.explanation.marking.report import WorkReport
-from chainrule.explanation.marking.shapes import COLUMNS, ROWS, Fitted, fit
+from chainrule.explanation.marking.shapes import COLUMNS, ROWS, fit
 from chainrule.explanation.marking.written import (
     Written,
     decimals_of,
@@ -115,11 +122,9 @@ def check_work(
         written = _written(formulas, answers)
         rate = _rate(optimizer, lr, written)
         given = parameters(network, model)
-        found = [
-            _Reading(formulas, given, x, y, written, rate, way)
-            for way in ((samples,) if samples else (ROWS, COLUMNS))
-        ]
-        chosen = _chosen(found)
+        pairs = [(samples, samples)] if samples else _PAIRS
+        task = _Task(formulas, given, x, y, written, rate)
+        chosen = _chosen([_Reading(task, *pair) for pair in pairs])
         sheet = chosen.sheet
         return WorkReport(sheet.formulas, tuple(chosen.marks), sheet.n, current())
 
@@ -161,7 +166,9 @@ def _rate(
     """η, from either."""
     if optimizer is not None and lr is not None:
         raise ArgumentError(
-            tr("η is given twice."), expected="lr, optimizer", got=f"lr={lr}, {optimizer}"
+            tr("η is given twice."),
+            expected="lr, optimizer",
+            got=f"lr={lr}, {optimizer}",
         )
     if optimizer is not None:
         plain = type(optimizer) is SGD and not (
@@ -195,32 +202,39 @@ def _rate(
     return float(rate.reshape(()))
 
 
+@dataclass(frozen=True, eq=False)
+class _Task:
+    """What was given."""
+
+    formulas: Formulas
+    parameters: Mapping[str, Array]
+    x: Any
+    y: Any
+    written: Mapping[str, Written]
+    rate: float | None
+
+
+#: How samples may lie in a square x, and in square answers.
+_PAIRS = [(a, b) for a in (ROWS, COLUMNS) for b in (COLUMNS, ROWS)]
+
+
 class _Reading:
     """The sheet, with square matrices read one way; its marks when they are needed.
 
     Attributes:
-        open: whether something could be read the other way too.
+        same: readings of which this is alike are the same; the first one counts.
     """
 
-    def __init__(
-        self,
-        formulas: Formulas,
-        given: Mapping[str, Array],
-        x: Any,
-        y: Any,
-        written: Mapping[str, Written],
-        rate: float | None,
-        samples: str,
-    ) -> None:
-        self.samples = samples
-        xs, ys, self.open = _samples(formulas, x, y, samples)
-        n = len(xs)
-        formulas = replace(formulas, batch=n > 1)
-        start: Numbers = given_numbers(formulas.network, given, xs, ys)
-        if rate is not None:
-            start[RATE] = Quantity(np.asarray(rate))
-        fitted = {k: fit(formulas, k, w, n, samples) for k, w in written.items()}
-        self.open |= any(answer.open for answer in fitted.values())
+    def __init__(self, task: _Task, samples: str, of_answers: str) -> None:
+        xs, ys, x_is_open = _samples(task.formulas, task.x, task.y, samples)
+        n, written = len(xs), task.written
+        formulas = replace(task.formulas, batch=n > 1)
+        start: Numbers = given_numbers(formulas.network, task.parameters, xs, ys)
+        if task.rate is not None:
+            start[RATE] = Quantity(np.asarray(task.rate))
+        fitted = {k: fit(formulas, k, w, n, of_answers) for k, w in written.items()}
+        answers_are_open = any(answer.open for answer in fitted.values())
+        self.same = (x_is_open and samples, answers_are_open and of_answers)
         sheet = Sheet(
             formulas,
             start,
@@ -228,7 +242,7 @@ class _Reading:
             digits_of(iter(written.values())),
             decimals_of(iter(written.values())),
             n,
-            rate is not None,
+            task.rate is not None,
         )
         self.sheet, self.own_losses = _per_sample(sheet)
         self.marks: list[Mark] = []
@@ -248,15 +262,12 @@ class _Reading:
 
 def _chosen(readings: list[_Reading]) -> _Reading:
     """The reading that makes most sense; refused where that is a matter of taste."""
-    first, *others = readings
-    first_count = first.mark()
-    if not others or not first.open:
-        return first
-    (other,) = others
-    count = other.mark()
-    if count != first_count:
-        return first if first_count > count else other
-    if [m.status for m in first.marks] == [m.status for m in other.marks]:
+    different = list({r.same: r for r in reversed(readings)}.values())[::-1]
+    counts = [reading.mark() for reading in different]
+    best = [r for r, c in zip(different, counts, strict=True) if c == max(counts)]
+    first = best[0]
+    statuses = {tuple(mark.status for mark in reading.marks) for reading in best}
+    if len(statuses) == 1:
         return first
     raise ArgumentError(
         tr("Samples may lie in the rows or in the columns of these answers."),
@@ -273,29 +284,30 @@ def _samples(
     xs, ys = array_of("x", x), array_of("y", y)
     sizes = formulas.network.sizes
     first, outputs = sizes[0], sizes[-1]
-    could_be_open = False
-    if xs.ndim == 2 and xs.shape[0] == first and xs.shape[1] > 1:
-        could_be_open = xs.shape == (first, first)
-        if samples == COLUMNS or not could_be_open:
-            xs = xs.T
-            if ys.ndim == 2 and ys.shape == (outputs, len(xs)):
-                ys = ys.T
-    return *fitted_samples(formulas, xs, ys), could_be_open
+    is_open = xs.shape == (first, first) and first > 1
+    columns = xs.ndim == 2 and xs.shape[0] == first and xs.shape[1] > 1
+    if columns and (samples == COLUMNS or not is_open):
+        xs = xs.T
+        if ys.shape == (outputs, len(xs)):
+            ys = ys.T
+    return *fitted_samples(formulas, xs, ys), is_open
 
 
 def _per_sample(sheet: Sheet) -> tuple[Sheet, bool]:
     """Whether δ is that of each sample's own loss; then the sheet with ∂ℒ/∂z."""
     answers, n = sheet.answers, sheet.n
-    errors = [k for k in sheet.keys() if k in answers and k.startswith("delta")]
+    errors = [k for k in sheet.order() if k in answers and k.startswith("delta")]
     slopes = [k for k in answers if k.startswith(("dW", "db"))]
     if n < 2 or not errors or not slopes:
         return sheet, False
     right = right_numbers(sheet)
 
     def near(key: str, by: float) -> bool:
-        answer = answers[key]
-        values = [v * by for v in right[key]]
-        return answer.fits and is_near(answer.written, sheet.decimals, values)
+        answer, ways = answers[key], exact_ways(sheet.formulas, key)
+        every = partial(right.every, key, ways)
+        return answer.fits and is_near(
+            answer.written, sheet.decimals, right.held(key), every, by
+        )
 
     if not near(errors[0], n) or near(errors[0], 1):
         return sheet, False
@@ -306,5 +318,3 @@ def _per_sample(sheet: Sheet) -> tuple[Sheet, bool]:
         if answers[key].fits:
             meant[key] = replace(answers[key], written=answers[key].written.divided(n))
     return replace(sheet, answers=meant), True
-
-

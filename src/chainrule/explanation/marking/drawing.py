@@ -81,7 +81,9 @@ def drawn(formulas: Formulas, seed: int, samples: int) -> Drawn:
         if made is not None:
             return made
     raise ArgumentError(
-        tr("No numbers were found with which this network could be worked out by hand."),
+        tr(
+            "No numbers were found with which this network could be worked out by hand."
+        ),
         expected=tr("a smaller network, or fewer samples"),
         got=str(formulas.network),
         fix=f"--seed {seed + 1}",

@@ -8,11 +8,13 @@ a right answer may be.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from chainrule.explanation.derivation.formulas import Formulas, keep, name_of, split
+from chainrule.explanation.marking.place import ways_of
 from chainrule.explanation.marking.written import resolution
 from chainrule.notation.arithmetic import Quantity, computed
 from chainrule.notation.expressions import Array, Expr
@@ -27,8 +29,20 @@ FLOATS = 1e-9
 Numbers = dict[Expr, Quantity]
 
 
+@dataclass(frozen=True, eq=False)
+class Step:
+    """One quantity with which everybody goes on: by a formula, or as it was written."""
+
+    key: str
+    ways: tuple[Expr, ...]
+    values: Array | None = None
+    half: Array | None = None
+
+
 class Ensemble:
     """The numbers of all quantities, as often as there are members.
+
+    All but the first member are worked out when somebody asks for them.
 
     Args:
         formulas: of the network.
@@ -49,57 +63,90 @@ class Ensemble:
         self.formulas, self.n = formulas, n
         self.digits, self.decimals = digits, decimals
         self.members = [dict(start) for _ in range(ROUNDING + 1)]
+        self.log: list[Step] = []
+        self.done = 0
         self.rng = np.random.default_rng(0)
 
-    def work_out(self, key: str, e: Expr) -> list[Array]:
-        """What an expression comes to for each member, in the shape of a quantity."""
-        return [shaped(self, key, computed(e, m)) for m in self.members]
+    # -- going on ----------------------------------------------------------------------
 
-    def by_all_ways(self, key: str, ways: Sequence[Expr]) -> list[Array]:
-        """The same by several formulas that are equal; the members take turns.
+    def carry(self, key: str, ways: Sequence[Expr]) -> None:
+        """Go on with numbers that nobody wrote down.
 
-        From rounded numbers they are not equal: ŷ − y, and ∂ℒ/∂ŷ ⊙ f′(z).
+        Several formulas that are equal are not so from rounded numbers: ŷ − y, and
+        ∂ℒ/∂ŷ ⊙ f′(z). The members take turns with them.
         """
-        return [
-            shaped(self, key, computed(ways[i % len(ways)], member))
-            for i, member in enumerate(self.members)
-        ]
-
-    def exact(self, e: Expr) -> Array:
-        """What it comes to for the first member, in its own shape."""
-        return np.asarray(computed(e, self.members[0]), np.float64)
-
-    def carry(self, key: str, values: Iterable[Array]) -> None:
-        """Go on with numbers that nobody wrote down."""
-        for i, (member, array) in enumerate(zip(self.members, values, strict=True)):
-            half = resolution(array, self.digits, self.decimals) if i else 0.0
-            self._put(member, key, array + half * self._signs(array))
+        self._note(Step(key, tuple(ways)))
 
     def carry_written(self, key: str, values: Array, half: Array) -> None:
         """Go on with an answer; what was written may be rounded from what was used."""
-        for i, member in enumerate(self.members):
-            signs = self._signs(values) if i else 0.0
-            self._put(member, key, values + half * signs)
+        self._note(Step(key, (), values, half))
 
-    def tried(self, keys: Iterable[str], changed: str, e: Expr, last: str) -> list[Array]:
-        """``last`` of each member, if ``changed`` were worked out by ``e``.
+    def _note(self, step: Step) -> None:
+        self.log.append(step)
+        self._take(0, step)
+
+    def _take(self, i: int, step: Step) -> None:
+        member = self.members[i]
+        if step.ways:
+            way = step.ways[i % len(step.ways)]
+            array = shaped(self, step.key, computed(way, member))
+            half = resolution(array, self.digits, self.decimals) if i else None
+        else:
+            assert step.values is not None
+            array, half = step.values, step.half
+        if i and half is not None:
+            signs = self.rng.integers(0, 2, np.shape(array)) * 2.0 - 1.0
+            array = array + half * signs
+        self._put(member, step.key, array)
+
+    def _all(self) -> list[Numbers]:
+        """The members, all of them up to date."""
+        for step in self.log[self.done :]:
+            for i in range(1, len(self.members)):
+                self._take(i, step)
+        self.done = len(self.log)
+        return self.members
+
+    # -- asking ------------------------------------------------------------------------
+
+    def held(self, key: str) -> Array:
+        """What the first member has."""
+        return self.members[0][name_of(self.formulas, key)].array
+
+    def first(self, key: str, e: Expr) -> Array:
+        """What an expression comes to for the first member."""
+        return shaped(self, key, self.raw(e))
+
+    def raw(self, e: Expr) -> Array:
+        """The same in its own shape."""
+        return np.asarray(computed(e, self.members[0]), np.float64)
+
+    def every(self, key: str, ways: Sequence[Expr]) -> list[Array]:
+        """What it comes to for each of them, which take turns."""
+        return [
+            shaped(self, key, computed(ways[i % len(ways)], member))
+            for i, member in enumerate(self._all())
+        ]
+
+    def tried(self, keys: Sequence[str], changed: str, e: Expr, last: str) -> Array:
+        """``last`` of the first member, if ``changed`` were worked out by ``e``.
 
         Args:
-            keys: what is worked out anew between the two.
+            keys: what is worked out anew between the two, and ``last``.
             changed: where something else is done.
             e: what is done there.
             last: what it comes to.
         """
-        return [self._tried(m, keys, changed, e, last) for m in self.members]
-
-    def tried_exactly(
-        self, keys: Iterable[str], changed: str, e: Expr, last: str
-    ) -> Array:
-        """The same of the first member alone."""
         return self._tried(self.members[0], keys, changed, e, last)
 
+    def tried_by_every(
+        self, keys: Sequence[str], changed: str, e: Expr, last: str
+    ) -> list[Array]:
+        """The same of each of them."""
+        return [self._tried(m, keys, changed, e, last) for m in self._all()]
+
     def _tried(
-        self, member: Numbers, keys: Iterable[str], changed: str, e: Expr, last: str
+        self, member: Numbers, keys: Sequence[str], changed: str, e: Expr, last: str
     ) -> Array:
         made = computed(e, member)
         if changed == last:
@@ -107,15 +154,12 @@ class Ensemble:
         numbers = dict(member)
         self._put(numbers, changed, shaped(self, changed, made))
         for key in keys:
-            value = computed(self.formulas.all[key].sides[-1], numbers)
+            value = computed(ways_of(self.formulas, key)[0], numbers)
             self._put(numbers, key, shaped(self, key, value))
         return numbers[name_of(self.formulas, last)].array
 
     def _put(self, numbers: Numbers, key: str, array: Array) -> None:
         keep(self.formulas, numbers, key, array, self.n)
-
-    def _signs(self, array: Array) -> Array:
-        return self.rng.integers(0, 2, np.shape(array)) * 2.0 - 1.0
 
 
 def shaped(ensemble: Ensemble, key: str, made: Array) -> Array:

@@ -1,19 +1,19 @@
-"""Marking: each answer in the order of computation, from what it was worked out from."""
+"""Marking: each answer in turn, from the student's own earlier numbers."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 
 from chainrule.explanation.derivation.formulas import Formulas, split
-from chainrule.explanation.marking.ensemble import Ensemble, Numbers, band, shaped
+from chainrule.explanation.marking.ensemble import Ensemble, Numbers, band
 from chainrule.explanation.marking.place import Place, ways_of
-from chainrule.explanation.marking.sources import Sources
 from chainrule.explanation.marking.shapes import Fitted
 from chainrule.explanation.marking.slips import SLIPS, Slip, slips_of
+from chainrule.explanation.marking.sources import Sources
 from chainrule.explanation.marking.unknown import other_factor, other_rate
 from chainrule.explanation.marking.written import Written
 from chainrule.notation.expressions import Array, Expr
@@ -86,7 +86,7 @@ class Sheet:
     n: int
     updates: bool
 
-    def keys(self) -> list[str]:
+    def order(self) -> list[str]:
         """Everything that is worked out, in order."""
         F = self.formulas
         return [*F.forward, *F.backward, *(F.updates if self.updates else ())]
@@ -101,24 +101,42 @@ def marked(sheet: Sheet) -> list[Mark]:
     return _Marker(sheet).all()
 
 
-def right_numbers(sheet: Sheet) -> dict[str, list[Array]]:
-    """Every quantity as the members of an ensemble have it."""
-    ensemble, found = sheet.ensemble(), dict[str, list[Array]]()
-    for key in sheet.keys():
-        exact = sheet.formulas.all[key].sides[-1]
-        ways = ways_of(sheet.formulas, key)
-        found[key] = ensemble.by_all_ways(key, list(dict.fromkeys([exact, *ways])))
-        ensemble.carry(key, found[key])
-    return found
+def right_numbers(sheet: Sheet) -> Ensemble:
+    """Every quantity as it should be."""
+    ensemble, F = sheet.ensemble(), sheet.formulas
+    for key in sheet.order():
+        ensemble.carry(key, exact_ways(F, key))
+    return ensemble
 
 
-def is_near(written: Written, decimals: int, values: list[Array]) -> bool:
-    """Whether an answer cannot be told from these numbers."""
-    first = values[0]
+def exact_ways(formulas: Formulas, key: str) -> list[Expr]:
+    """All right formulas, the one that loses no digits first."""
+    exact = formulas.all[key].sides[-1]
+    return list(dict.fromkeys([exact, *ways_of(formulas, key)]))
+
+
+def is_near(
+    written: Written,
+    decimals: int,
+    first: Array,
+    every: Callable[[], list[Array]],
+    by: float = 1,
+) -> bool:
+    """Whether an answer cannot be told from some numbers, ``by`` times as large.
+
+    Args:
+        written: the answer.
+        decimals: of the sheet.
+        first: the numbers.
+        every: those of people who round on the way, where that is needed.
+    """
     if written.shape != first.shape:
         return False
-    room = written.resolution(decimals) * (1 + 1e-9) + band(values)
-    return bool(np.all(np.abs(written.values - first) <= room))
+    apart = np.abs(written.values - by * first)
+    half = written.resolution(decimals) * (1 + 1e-9)
+    if np.all(apart <= half + band([by * first])):
+        return True
+    return bool(np.all(apart <= half + band([by * v for v in every()])))
 
 
 def is_short(written: Written, values: Array) -> bool:
@@ -134,11 +152,10 @@ def is_short(written: Written, values: Array) -> bool:
 class _Marker:
     def __init__(self, sheet: Sheet) -> None:
         self.sheet, self.formulas = sheet, sheet.formulas
-        self.order = sheet.keys()
+        self.order = sheet.order()
         self.right = right_numbers(sheet)
-        #: The student's own numbers; what is right is put there when it is needed.
+        #: The student's own numbers.
         self.own = sheet.ensemble()
-        self.waiting: list[str] = []
         self.marks: dict[str, Mark] = {}
         #: Quantities that are wrong, given or not, with the answer that shows it.
         self.tainted: dict[str, str] = {}
@@ -151,38 +168,11 @@ class _Marker:
     def all(self) -> list[Mark]:
         for key in self.order:
             answer = self.sheet.answers.get(key)
-            if answer is not None and self._is_plainly_right(key, answer):
-                self.marks[key] = self._right(key, answer)
-            if not self.tainted and (answer is None or key in self.marks):
-                self.waiting.append(key)
-                continue
-            self._catch_up()
             if answer is None:
                 self._carry(key)
             else:
                 self.marks[key] = self._mark(key, answer)
         return list(self.marks.values())
-
-    def _is_plainly_right(self, key: str, answer: Fitted) -> bool:
-        """Right, with nothing wrong before it."""
-        good = not self.tainted and answer.fits and not answer.turned
-        return good and self._near(answer, self.right[key])
-
-    def _right(self, key: str, answer: Fitted) -> Mark:
-        return Mark(key, RIGHT, answer, self.right[key][0], self.right[key][0])
-
-    def _catch_up(self) -> None:
-        """Go on, as the student did, with all that has been right so far."""
-        for key in self.waiting:
-            if key in self.marks:
-                self._carry_answer(key, self.marks[key].given)
-            else:
-                self._carry(key)
-        self.waiting.clear()
-
-    def _carry_answer(self, key: str, answer: Fitted) -> None:
-        half = answer.written.resolution(self.sheet.decimals)
-        self.own.carry_written(key, answer.values, half)
 
     def _place(self, key: str) -> Place:
         return Place(self.formulas, *split(key))
@@ -190,26 +180,42 @@ class _Marker:
     def _carry(self, key: str) -> None:
         """Go on with what follows from the student's own numbers."""
         ways = ways_of(self.formulas, key)
-        if self._since(key):  # from wrong numbers they are not equal at all
-            ways = ways[:1]
-        self.own.carry(key, self.own.by_all_ways(key, ways))
+        # From wrong numbers they are not equal at all.
+        self.own.carry(key, ways[:1] if self._since(key) else ways)
 
-    def _near(self, answer: Fitted, values: list[Array]) -> bool:
-        return is_near(answer.written, self.sheet.decimals, values)
+    def _carry_answer(self, key: str, answer: Fitted) -> None:
+        half = answer.written.resolution(self.sheet.decimals)
+        self.own.carry_written(key, answer.values, half)
+
+    def _near(self, answer: Fitted, ensemble: Ensemble, ways: list[Expr]) -> bool:
+        """Whether it is what a formula comes to."""
+        key = answer.key
+        first = ensemble.first(key, ways[0])
+        decimals = self.sheet.decimals
+        every = partial(ensemble.every, key, ways)
+        return is_near(answer.written, decimals, first, every)
+
+    def _is_right(self, answer: Fitted) -> bool:
+        ways = exact_ways(self.formulas, answer.key)
+        return self._near(answer, self.right, ways)
+
+    def _follows(self, answer: Fitted) -> bool:
+        """Whether it is right from the student's own earlier numbers, some way."""
+        ways = ways_of(self.formulas, answer.key)
+        return any(self._near(answer, self.own, [way]) for way in ways)
 
     def _mark(self, key: str, answer: Fitted) -> Mark:
-        place = self._place(key)
-        follows = self.own.work_out(key, place.right)
-        mark = Mark(key, RIGHT, answer, self.right[key][0], follows[0])
+        follows = self.own.first(key, self._place(key).right)
+        mark = Mark(key, RIGHT, answer, self.right.held(key), follows)
+        since = self._since(key)
         if not answer.fits:
-            self.own.carry(key, follows)
+            self._carry(key)
             found = self._at(key, answer)
             return replace(mark, status=WRONG, slips=found, remarks=("shape",))
-        since = self._since(key)
-        if self._near(answer, self.right[key]):
-            if since and not self._follows(place, answer):
+        if self._is_right(answer):
+            if since and not self._follows(answer):
                 self._only_copied(since)
-        elif self._follows(place, answer):
+        elif self._follows(answer):
             mark = replace(mark, status=CONSEQUENCE if since else RIGHT, since=since)
         else:
             mark = self._not_right(mark, answer, since)
@@ -217,12 +223,6 @@ class _Marker:
             self.tainted[key] = key
         self._carry_answer(key, answer)
         return self._turned(mark, answer)
-
-    def _follows(self, place: Place, answer: Fitted) -> bool:
-        """Whether it is right from the student's own earlier numbers, some way."""
-        key = f"{place.kind}{place.k or ''}"
-        ways = (self.own.work_out(key, e) for e in place.ways())
-        return any(self._near(answer, way) for way in ways)
 
     def _not_right(self, mark: Mark, answer: Fitted, since: tuple[str, ...]) -> Mark:
         """Neither right nor a consequence, as far as its digits go."""
@@ -266,7 +266,8 @@ class _Marker:
             if mark.status == WRONG and not mark.slips and mark.given.fits:
                 self.marks[key] = replace(mark, remarks=(*mark.remarks, "copied"))
                 self.tainted.pop(key, None)
-                self.own.carry(key, self.right[key])
+                half = mark.given.written.resolution(self.sheet.decimals)
+                self.own.carry_written(key, mark.right, half)
                 self._refresh(key)
 
     def _refresh(self, changed: str) -> None:
@@ -301,10 +302,11 @@ class _Marker:
         self, changed: str, e: Expr, between: list[str], key: str, answer: Fitted
     ) -> bool:
         try:
-            first = self.own.tried_exactly(between, changed, e, key)
+            first = self.own.tried(between, changed, e, key)
             if not self._could_be(answer.values, first):
                 return False
-            return self._near(answer, self.own.tried(between, changed, e, key))
+            every = partial(self.own.tried_by_every, between, changed, e, key)
+            return is_near(answer.written, self.sheet.decimals, first, every)
         except (ArithmeticError, ValueError):  # η is not known; sizes do not fit
             return False
 
@@ -321,7 +323,7 @@ class _Marker:
         half = answer.written.resolution(self.sheet.decimals)
         for slip, e in slips_of(self._place(key)):
             try:
-                made = self.own.exact(e)
+                made = self.own.raw(e)
             except (ArithmeticError, ValueError):
                 continue
             made = made if made.ndim < 3 else np.zeros(0)
@@ -335,8 +337,7 @@ class _Marker:
     def _adopt(self, found: Found, key: str) -> None:
         """The slip happened in what was not given: go on from there."""
         between = self._between(found.key, key)
-        values = self.own.work_out(found.key, found.formula)
-        self.own.carry(found.key, values)
+        self.own.carry(found.key, [found.formula])
         self.tainted[found.key] = key
         for k in between:
             if k != key:

@@ -16,7 +16,6 @@ from chainrule.explanation.naming import symbol
 from chainrule.notation.expressions import Expr, Number, Product
 from chainrule.notation.tidy import tidy
 
-
 #: Quantities that nobody is asked for: ∂ℒ/∂ŷ, ∂ℒ/∂a, f′(z).
 BETWEEN = ("gradient", "back", "slope")
 

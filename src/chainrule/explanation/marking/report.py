@@ -134,7 +134,9 @@ class WorkReport:
 
     def _about(self, mark: Mark) -> str:
         """What stands beside an answer in the table."""
-        parts = [self.says(found, mark.key) for found in mark.slips]
+        parts = [self.says(found, mark.key) for found in mark.slips[:1]]
+        if len(mark.slips) > 1:
+            parts.append(tr("or another slip, see below"))
         if mark.status == CONSEQUENCE:
             parts.append(tr("right from your {names}", names=self._listed(mark.since)))
         return tr("; ").join([*parts, *self._remarks(mark)])

@@ -22,6 +22,7 @@ class Fitted:
     """An answer, turned into the shape of its quantity.
 
     Attributes:
+        key: of which quantity.
         written: its numbers as they lie in memory; as they were written, where the
             shape is another one.
         fits: whether it has the quantity's shape, turned or not.
@@ -30,6 +31,7 @@ class Fitted:
         columns: whether its samples are columns.
     """
 
+    key: str
     written: Written
     fits: bool
     turned: bool = False
@@ -42,9 +44,7 @@ class Fitted:
         return self.written.values
 
 
-def fit(
-    formulas: Formulas, key: str, written: Written, n: int, samples: str
-) -> Fitted:
+def fit(formulas: Formulas, key: str, written: Written, n: int, samples: str) -> Fitted:
     """Find out how an answer lies.
 
     Args:
@@ -58,34 +58,38 @@ def fit(
     want, shape = formulas.shape(key, n), written.shape
     size = written.values.size
     if kind in OF_SAMPLES:
-        return _of_samples(written, want, samples)
+        return _of_samples(key, written, want, samples)
     if shape == want or (size == 1 and _product(want) == 1):
-        return Fitted(written.reshaped(want), True)
+        return Fitted(key, written.reshaped(want), True)
     if kind in ("b", "db"):
         line = max(shape, default=1) == size == want[0]
-        return Fitted(written.reshaped(want) if line else written, line)
+        return Fitted(key, written.reshaped(want) if line else written, line)
     if kind in ("W", "dW"):
         if len(shape) == 1 and 1 in want and size == max(want):
-            return Fitted(written.reshaped(want), True)
+            return Fitted(key, written.reshaped(want), True)
         if shape == want[::-1]:
-            return Fitted(written.T, True, turned=True)
-    return Fitted(written, False)
+            return Fitted(key, written.T, True, turned=True)
+    return Fitted(key, written, False)
 
 
-def _of_samples(written: Written, want: tuple[int, ...], samples: str) -> Fitted:
+def _of_samples(
+    key: str, written: Written, want: tuple[int, ...], samples: str
+) -> Fitted:
     shape, (n, size) = written.shape, want
     flat = len(shape) < 2 and 1 in want
     line = n == 1 and max(shape, default=1) == written.values.size
     if (flat or line) and written.values.size == n * size:
-        return Fitted(written.reshaped(want), True)
+        return Fitted(key, written.reshaped(want), True)
     if shape == (n, size) == (size, n):
         columns = samples == COLUMNS
-        return Fitted(written.T if columns else written, True, False, True, columns)
+        return Fitted(
+            key, written.T if columns else written, True, False, True, columns
+        )
     if shape == (n, size):
-        return Fitted(written, True, columns=False)
+        return Fitted(key, written, True, columns=False)
     if shape == (size, n):
-        return Fitted(written.T, True)
-    return Fitted(written, False)
+        return Fitted(key, written.T, True)
+    return Fitted(key, written, False)
 
 
 def _product(shape: tuple[int, ...]) -> int:

@@ -138,7 +138,9 @@ def _forward() -> Iterator[Slip]:
         "elementwise_weights",
         Z,
         forward.elementwise_weights,
-        lambda: tr("multiplied element by element, and not added up: W a is a matrix product"),
+        lambda: tr(
+            "multiplied element by element, and not added up: W a is a matrix product"
+        ),
     )
     yield Slip(
         "function_forgotten",
@@ -182,7 +184,6 @@ def _forward() -> Iterator[Slip]:
         forward.z_for_prediction,
         lambda: tr("z of the last layer in place of ŷ"),
     )
-    yield Slip("other_loss", LOSS, forward.other_loss, lambda: tr("another loss"))
     yield Slip(
         "square_forgotten",
         LOSS,
@@ -370,7 +371,7 @@ def _updates() -> Iterator[Slip]:
         "uphill",
         UPDATED,
         backward.uphill,
-        lambda: tr("the sign of the step is wrong: it goes against the gradient"),
+        lambda: tr("the sign of the step is wrong: it goes uphill, along the gradient"),
     )
     yield Slip(
         "rate_forgotten", UPDATED, backward.rate_forgotten, lambda: tr("η is missing")
@@ -388,7 +389,10 @@ def _updates() -> Iterator[Slip]:
         lambda: tr("transposed: rows and columns are exchanged"),
     )
     yield Slip(
-        "not_updated", UPDATED, backward.not_updated, lambda: tr("this is the old value")
+        "not_updated",
+        UPDATED,
+        backward.not_updated,
+        lambda: tr("this is the old value"),
     )
     yield Slip(
         "rate_of_parameter",
@@ -396,12 +400,8 @@ def _updates() -> Iterator[Slip]:
         backward.rate_of_parameter,
         lambda: tr("the parameter itself in place of its gradient"),
     )
-    yield Slip(
-        "step_of_sums", UPDATED, _scaled_step(_sums), _sum
-    )
-    yield Slip(
-        "step_of_other_means", UPDATED, _scaled_step(_other_means), _mean
-    )
+    yield Slip("step_of_sums", UPDATED, _scaled_step(_sums), _sum)
+    yield Slip("step_of_other_means", UPDATED, _scaled_step(_other_means), _mean)
 
 
 def _sum() -> str:
@@ -428,6 +428,7 @@ def _of_all_kinds() -> Iterator[Slip]:
     )
     yield Slip("sum", LOSS + BACK, _scaled(_sums), _sum)
     yield Slip("other_mean", LOSS + BACK, _scaled(_other_means), _mean)
+    yield Slip("other_loss", LOSS, forward.other_loss, lambda: tr("another loss"))
 
 
 #: By name, in the order in which they are named.

@@ -54,4 +54,3 @@ class Sources:
         found = {k for k in self.nearest(key, given) if k not in given}
         own = [k for k in found if split(k)[0] not in BETWEEN]
         return sorted(own, key=self.order.index, reverse=True)
-

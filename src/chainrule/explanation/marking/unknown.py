@@ -20,14 +20,13 @@ from chainrule.notation.expressions import Array, Expr, Number
 ROUND = 2
 
 
-def other_rate(
-    p: Place, given: Array, numbers: Numbers
-) -> Iterator[tuple[Slip, Expr]]:
+def other_rate(p: Place, given: Array, numbers: Numbers) -> Iterator[tuple[Slip, Expr]]:
     """The η that would give these numbers, in fewer or more digits."""
     name = symbol(p.kind, p.k)
     old, slope = numbers[name].array, numbers[slope_of(name)].array
     rate = float(numbers[RATE].array)
     for c in _ratios(old - given, slope):
+
         def told(c: float = c) -> str:
             return tr("another η: {found} in place of {rate}", found=c, rate=rate)
 
@@ -47,6 +46,7 @@ def other_factor(
     if made.size != given.size:
         return
     for c in _ratios(given, made.reshape(given.shape)):
+
         def told(c: float = c) -> str:
             return tr("all numbers are {factor} times what they should be", factor=c)
 

@@ -132,8 +132,10 @@ class Worksheet:
         for k in net.layers:
             yield (
                 tr("update of layer {k}", k=k),
-                tr("One step of gradient descent (3.4.3, 3.7 step 4); ′ marks new"
-                    " values."),
+                tr(
+                    "One step of gradient descent (3.4.3, 3.7 step 4); ′ marks new"
+                    " values."
+                ),
                 [f"W{k}", f"b{k}"],
             )
 
@@ -194,7 +196,8 @@ class Worksheet:
         one = self.samples == 1
         with language(self.lang):
             lines = [
-                "# " + tr("Put your numbers in place of each \"?\", and have them marked:"),
+                "# "
+                + tr('Put your numbers in place of each "?", and have them marked:'),
                 "#   chainrule check-work FILE.toml",
             ]
             if not one:

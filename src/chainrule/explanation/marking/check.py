@@ -29,14 +29,13 @@ from chainrule.explanation.marking.marks import (
     Mark,
     Sheet,
     exact_ways,
-    is_near,
     marked,
-    right_numbers,
 )
 from chainrule.explanation.marking.report import WorkReport
 from chainrule.explanation.marking.shapes import COLUMNS, ROWS, fit
 from chainrule.explanation.marking.written import (
     Written,
+    coarsest_of,
     decimals_of,
     digits_of,
     read,
@@ -239,8 +238,9 @@ class _Reading:
             formulas,
             start,
             fitted,
-            digits_of(iter(written.values())),
-            decimals_of(iter(written.values())),
+            digits_of(written.values()),
+            decimals_of(written.values()),
+            coarsest_of(written.values()),
             n,
             task.rate is not None,
         )
@@ -296,18 +296,16 @@ def _samples(
 def _per_sample(sheet: Sheet) -> tuple[Sheet, bool]:
     """Whether δ is that of each sample's own loss; then the sheet with ∂ℒ/∂z."""
     answers, n = sheet.answers, sheet.n
-    errors = [k for k in sheet.order() if k in answers and k.startswith("delta")]
+    errors = [k for k in sheet.order if k in answers and k.startswith("delta")]
     slopes = [k for k in answers if k.startswith(("dW", "db"))]
     if n < 2 or not errors or not slopes:
         return sheet, False
-    right = right_numbers(sheet)
 
     def near(key: str, by: float) -> bool:
         answer, ways = answers[key], exact_ways(sheet.formulas, key)
-        every = partial(right.every, key, ways)
-        return answer.fits and is_near(
-            answer.written, sheet.decimals, right.held(key), every, by
-        )
+        every = partial(sheet.right.every, key, ways)
+        first = sheet.right.held(key)
+        return answer.fits and sheet.near(answer.written, first, every, by)
 
     if not near(errors[0], n) or near(errors[0], 1):
         return sheet, False

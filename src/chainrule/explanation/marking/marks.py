@@ -20,6 +20,8 @@ from chainrule.notation.expressions import Array, Expr
 
 #: Right; right from an earlier wrong answer; wrong.
 RIGHT, CONSEQUENCE, WRONG = "right", "consequence", "wrong"
+#: So many times larger than its first rounding no error by rounding is taken to be.
+GROWTH = 5000.0
 #: Slips that are named of one answer.
 NAMED = 4
 
@@ -74,6 +76,7 @@ class Sheet:
         start: the numbers that are given: x, y, n, W, b, and η where it is known.
         answers: the answers by key, in any order.
         digits, decimals: how the sheet was rounded.
+        coarsest: the digits of the answer that has fewest.
         n: how many samples there are.
         updates: whether η is known.
     """
@@ -83,9 +86,45 @@ class Sheet:
     answers: Mapping[str, Fitted]
     digits: int
     decimals: int
+    coarsest: int
     n: int
     updates: bool
 
+    def near(
+        self,
+        written: Written,
+        first: Array,
+        every: Callable[[], list[Array]],
+        by: float = 1,
+    ) -> bool:
+        """Whether an answer cannot be told from some numbers.
+
+        Args:
+            written: the answer.
+            first: the numbers.
+            every: those of people who round on the way, where that is needed.
+            by: what to multiply them by.
+        """
+        if written.shape != first.shape:
+            return False
+        apart = np.abs(written.values - by * first)
+        half = written.resolution(self.decimals) * (1 + 1e-9)
+        if np.all(apart <= half + band([by * first])):
+            return True
+        largest = np.max(np.abs(by * first), initial=0)
+        if apart.max(initial=0) > GROWTH * 10.0**-self.coarsest * largest:
+            return False
+        return bool(np.all(apart <= half + band([by * v for v in every()])))
+
+    @cached_property
+    def right(self) -> Ensemble:
+        """Every quantity as it should be."""
+        ensemble, F = self.ensemble(), self.formulas
+        for key in self.order:
+            ensemble.carry(key, exact_ways(F, key))
+        return ensemble
+
+    @cached_property
     def order(self) -> list[str]:
         """Everything that is worked out, in order."""
         F = self.formulas
@@ -101,42 +140,10 @@ def marked(sheet: Sheet) -> list[Mark]:
     return _Marker(sheet).all()
 
 
-def right_numbers(sheet: Sheet) -> Ensemble:
-    """Every quantity as it should be."""
-    ensemble, F = sheet.ensemble(), sheet.formulas
-    for key in sheet.order():
-        ensemble.carry(key, exact_ways(F, key))
-    return ensemble
-
-
 def exact_ways(formulas: Formulas, key: str) -> list[Expr]:
     """All right formulas, the one that loses no digits first."""
     exact = formulas.all[key].sides[-1]
     return list(dict.fromkeys([exact, *ways_of(formulas, key)]))
-
-
-def is_near(
-    written: Written,
-    decimals: int,
-    first: Array,
-    every: Callable[[], list[Array]],
-    by: float = 1,
-) -> bool:
-    """Whether an answer cannot be told from some numbers, ``by`` times as large.
-
-    Args:
-        written: the answer.
-        decimals: of the sheet.
-        first: the numbers.
-        every: those of people who round on the way, where that is needed.
-    """
-    if written.shape != first.shape:
-        return False
-    apart = np.abs(written.values - by * first)
-    half = written.resolution(decimals) * (1 + 1e-9)
-    if np.all(apart <= half + band([by * first])):
-        return True
-    return bool(np.all(apart <= half + band([by * v for v in every()])))
 
 
 def is_short(written: Written, values: Array) -> bool:
@@ -152,8 +159,8 @@ def is_short(written: Written, values: Array) -> bool:
 class _Marker:
     def __init__(self, sheet: Sheet) -> None:
         self.sheet, self.formulas = sheet, sheet.formulas
-        self.order = sheet.order()
-        self.right = right_numbers(sheet)
+        self.order = sheet.order
+        self.right = sheet.right
         #: The student's own numbers.
         self.own = sheet.ensemble()
         self.marks: dict[str, Mark] = {}
@@ -191,9 +198,8 @@ class _Marker:
         """Whether it is what a formula comes to."""
         key = answer.key
         first = ensemble.first(key, ways[0])
-        decimals = self.sheet.decimals
         every = partial(ensemble.every, key, ways)
-        return is_near(answer.written, decimals, first, every)
+        return self.sheet.near(answer.written, first, every)
 
     def _is_right(self, answer: Fitted) -> bool:
         ways = exact_ways(self.formulas, answer.key)
@@ -306,7 +312,7 @@ class _Marker:
             if not self._could_be(answer.values, first):
                 return False
             every = partial(self.own.tried_by_every, between, changed, e, key)
-            return is_near(answer.written, self.sheet.decimals, first, every)
+            return self.sheet.near(answer.written, first, every)
         except (ArithmeticError, ValueError):  # η is not known; sizes do not fit
             return False
 

@@ -18,21 +18,25 @@ class Sources:
     """
 
     def __init__(self, formulas: Formulas, order: Sequence[str]) -> None:
-        self.order = order
-        names: dict[Expr, str] = {}
+        self.formulas, self.order = formulas, order
+        self.names: dict[Expr, str] = {}
         for key in order:
             if key not in formulas.updates:
                 for side in formulas.all[key].sides[:-1]:
-                    names.setdefault(side, key)
-        self.direct: dict[str, set[str]] = {}
-        for i, key in enumerate(order):
-            ways = ways_of(formulas, key)
-            before = set(order[:i])
-            self.direct[key] = {
+                    self.names.setdefault(side, key)
+        self._direct: dict[str, set[str]] = {}
+
+    def direct(self, key: str) -> set[str]:
+        """The quantities that stand in its formulas."""
+        if key not in self._direct:
+            ways = ways_of(self.formulas, key)
+            before = set(self.order[: self.order.index(key)])
+            self._direct[key] = {
                 source
-                for name, source in names.items()
+                for name, source in self.names.items()
                 if source in before and any(e.holds(name) for e in ways)
             }
+        return self._direct[key]
 
     def nearest(self, key: str, given: Collection[str]) -> Iterator[str]:
         """The given quantities behind a quantity, through those that are not given.
@@ -40,14 +44,14 @@ class Sources:
         What is not given comes along too.
         """
         seen: set[str] = set()
-        ahead = list(self.direct[key])
+        ahead = list(self.direct(key))
         while ahead:
             source = ahead.pop()
             if source not in seen:
                 seen.add(source)
                 yield source
                 if source not in given:
-                    ahead += self.direct[source]
+                    ahead += self.direct(source)
 
     def hidden(self, key: str, given: Collection[str]) -> list[str]:
         """What is not given and stands between a quantity and the given ones."""

@@ -18,7 +18,7 @@ array([5.e-05, 5.e-03])
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
@@ -203,12 +203,23 @@ def _spelled(given: Any) -> str | None:
     return None
 
 
-def decimals_of(answers: Iterator[Written]) -> int:
+def decimals_of(answers: Iterable[Written]) -> int:
     """The decimals of a sheet: those of the number that has most; 99 for fractions."""
     return max([int(w.decimals.max()) for w in answers if w.values.size], default=0)
 
 
-def digits_of(answers: Iterator[Written]) -> int:
+def digits_of(answers: Iterable[Written]) -> int:
     """How many significant digits are usual on a sheet: the median over the answers."""
-    most = sorted(int(w.digits.max()) for w in answers if w.values.size)
-    return min(max(most[len(most) // 2], FEWEST), MOST) if most else MOST
+    most = _most(answers)
+    return most[len(most) // 2] if most else MOST
+
+
+def coarsest_of(answers: Iterable[Written]) -> int:
+    """The significant digits of the answer that has fewest."""
+    return min(_most(answers), default=MOST)
+
+
+def _most(answers: Iterable[Written]) -> list[int]:
+    """The most digits of a number in each answer, sorted."""
+    found = [int(w.digits.max()) for w in answers if w.values.size]
+    return sorted(min(max(digits, FEWEST), MOST) for digits in found)

@@ -56,7 +56,7 @@ def test_wrong(answers: Any) -> None:
         ("network =", "netwrok =", ("line 3", "did you mean network?")),
         ('"half_squared"', '"half_sqared"', ("[loss]", "'half_squared'")),
         (SPEC, "2-2sigmod-1", ("[network]", "2-2sigmoid-1")),
-        ("z1 =", "zz1 =", ("[answers] zz1", "line 14")),
+        ("z1 =", "zz1 =", ("[answers] zz1", "line 16")),
         ("[answers]", "[answer]", ("[answer]", "did you mean answers?")),
         ("lr = ", "lr = [] #", ("[lr]",)),
         ("lr = ", "# ", ("without η",)),
@@ -84,7 +84,7 @@ def test_files_that_are_wrong(
 
 def test_a_weight_that_is_missing(answers: Any) -> None:
     text = Path("a.toml").read_text(encoding="utf-8")
-    first = [row for row in text.splitlines() if row.startswith("b2 =")][0]
+    first = next(row for row in text.splitlines() if row.startswith("b2 ="))
     Path("a.toml").write_text(text.replace(first + "\n", "", 1), encoding="utf-8")
     one_message(answers("check-work", "a.toml"), 2, "weights", "no b2")
 

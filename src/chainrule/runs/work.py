@@ -245,7 +245,14 @@ class _Reader:
                 raise self._missing(key)
             return None
         with at(key):
-            return array_of(key, self.document[key])
+            found = array_of(key, self.document[key])
+            if key == "lr" and found.size != 1:
+                raise ArgumentError(
+                    tr("η is one number."),
+                    expected="lr = 0.1",
+                    got=f"{self.document[key]!r:.60}",
+                )
+            return found
 
     def _numbers(self, section: str, network: Network) -> dict[str, Any]:
         """A table of numbers, each by a name that is known."""

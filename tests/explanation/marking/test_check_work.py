@@ -262,17 +262,17 @@ def test_in_chinese(model: nn.Module) -> None:
 
 
 def test_nothing_is_changed(model: nn.Module) -> None:
-    before = {k: v.numpy().copy() for k, v in model.state_dict().items()}
+    before = {k: np.array(v) for k, v in model.state_dict().items()}
     slipped(model)
     after = model.state_dict()
-    assert all((after[k].numpy() == v).all() for k, v in before.items())
+    assert all((np.array(after[k]) == v).all() for k, v in before.items())
 
 
 def test_slips_that_coincide_are_all_named() -> None:
-    """With y = 0 and two samples, a factor of 2 is that of n as well."""
+    """With two samples a factor of 2 is that of n as well."""
     model = nn.Sequential(nn.Linear(1, 1, dtype="float64"))
     model.load_state_dict({"0.weight": [[2.0]], "0.bias": [1.0]})
     report = cr.check_work(
-        model, [[1.0], [2.0]], [[0.0], [0.0]], "half_squared", {"L": 34.0}
+        model, [[1.0], [2.0]], [[0.0], [0.0]], "half_squared", {"L": 17.0}
     )
     assert {f.slip.name for f in report["L"].slips} >= {"double", "sum"}

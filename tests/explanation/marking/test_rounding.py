@@ -44,9 +44,8 @@ WAYS = (at_the_end, at_every_step, only_some, to_decimals, as_text)
 
 
 @pytest.mark.parametrize("digits", [3, 4, 6])
-@pytest.mark.parametrize("part", range(4))
-def test_right_answers_are_never_called_wrong(part: int, digits: int) -> None:
-    for seed in range(part * 10, part * 10 + 10):
+def test_right_answers_are_never_called_wrong(digits: int) -> None:
+    for seed in range(20):
         rng = np.random.default_rng(1000 * digits + seed)
         made = task(rng, n=1 + seed % 2 * 2, names=NAMES)
         with np.errstate(all="ignore"):

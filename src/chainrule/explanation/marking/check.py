@@ -297,7 +297,7 @@ def _per_sample(sheet: Sheet) -> tuple[Sheet, bool]:
     """Whether δ is that of each sample's own loss; then the sheet with ∂ℒ/∂z."""
     answers, n = sheet.answers, sheet.n
     errors = [k for k in sheet.order if k in answers and k.startswith("delta")]
-    slopes = [k for k in answers if k.startswith(("dW", "db"))]
+    slopes = [k for k in sheet.order if k in answers and k.startswith(("dW", "db"))]
     if n < 2 or not errors or not slopes:
         return sheet, False
 
@@ -309,7 +309,8 @@ def _per_sample(sheet: Sheet) -> tuple[Sheet, bool]:
 
     if not near(errors[0], n) or near(errors[0], 1):
         return sheet, False
-    if not any(near(key, 1) for key in slopes):
+    telling = (near(k, 1) for k in slopes if near(k, 1) != near(k, n))  # not zeros
+    if not next(telling, False):
         return sheet, False
     meant = dict(answers)
     for key in errors:

@@ -146,6 +146,17 @@ def test_gradients_alone() -> None:
     assert report["dW2"].status == "right"
 
 
+def test_a_slip_is_not_looked_for_where_the_next_answer_says_it_was_not() -> None:
+    made = two_layers()
+    answers = Student(made).answers
+    given = {"dW1": -answers["dW1"], "db1": answers["db1"], "b1": answers["b1"]}
+    given["W1"] = made.parameters["W1"] + made.lr * answers["dW1"]
+    report = marked(made, given)
+    assert report.first == "dW1"
+    assert [report[k].status for k in ("db1", "b1")] == ["right", "right"]
+    assert report["W1"].since == ("dW1",)
+
+
 def test_follow_on_marks_name_what_they_follow_from() -> None:
     made = two_layers()
     student = Student(made, "sign", "delta2")

@@ -221,6 +221,7 @@ class _Marker:
         if self._is_right(answer):
             if since and not self._follows(answer):
                 self._only_copied(since)
+                self._not_there(key)
         elif self._follows(answer):
             mark = replace(mark, status=CONSEQUENCE if since else RIGHT, since=since)
         else:
@@ -234,8 +235,9 @@ class _Marker:
         """Neither right nor a consequence, as far as its digits go."""
         found = self._search(mark.key, answer)
         if found:
-            if found[0].key != mark.key:
-                self._adopt(found[0], mark.key)
+            hidden = next((hit for hit in found if hit.key != mark.key), None)
+            if hidden is not None:
+                self._adopt(hidden, mark.key)
             return replace(mark, status=WRONG, slips=found)
         if is_short(answer.written, mark.right):
             return replace(mark, remarks=("short",))
@@ -275,6 +277,14 @@ class _Marker:
                 half = mark.given.written.resolution(self.sheet.decimals)
                 self.own.carry_written(key, mark.right, half)
                 self._refresh(key)
+
+    def _not_there(self, key: str) -> None:
+        """This one is right, so what was not given before it was right as well."""
+        for source in list(self.sources.nearest(key, self.marks)):
+            if source in self.tainted and source not in self.marks:
+                right = self.right.held(source)
+                self.tainted.pop(source)
+                self.own.carry_written(source, right, np.zeros(right.shape))
 
     def _refresh(self, changed: str) -> None:
         """Work out anew what was not given and comes after a change."""

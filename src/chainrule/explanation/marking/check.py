@@ -101,8 +101,8 @@ def check_work(
     >>> from chainrule import nn
     >>> model = nn.Sequential(nn.Linear(2, 1, dtype="float64"), nn.Sigmoid())
     >>> _ = model.load_state_dict({"0.weight": [[1.0, 2.0]], "0.bias": [-2.0]})
-    >>> mine = {"z1": 0, "a1": 0.5, "L": 0.125, "delta1": -0.5, "dW1": [-1.0, 0.0]}
-    >>> report = cr.check_work(model, [2.0, 0.0], [1.0], "half_squared", mine)
+    >>> mine = {"z1": -1, "a1": 0.2689, "delta1": -0.7311, "dW1": [-0.3656, -0.1828]}
+    >>> report = cr.check_work(model, [0.5, 0.25], [1.0], "half_squared", mine)
     >>> report.first, [found.slip.name for found in report["delta1"].slips]
     ('delta1', ['slope_forgotten'])
     >>> report["dW1"].status, report["dW1"].since

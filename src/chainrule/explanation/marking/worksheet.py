@@ -275,7 +275,7 @@ def worksheet(
     network = "2-2sigmoid-1"
     loss = "half_squared"
     lr = 0.2
-    x = [-1.0, 1.0]
+    x = [1.5, -1.0]
     """
     with language(lang):
         for name, value, least in (("seed", seed, 0), ("samples", samples, 1)):

@@ -221,7 +221,7 @@ class _Reading:
     """The sheet, with square matrices read one way; its marks when they are needed.
 
     Attributes:
-        same: readings of which this is alike are the same; the first one counts.
+        same: how what is square was read; nothing else tells readings apart.
     """
 
     def __init__(self, task: _Task, samples: str, of_answers: str) -> None:

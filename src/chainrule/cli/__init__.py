@@ -7,6 +7,7 @@ from chainrule.cli import (  # isort: skip
     bench,
     book,
     cache,
+    check_work,
     derive,
     evaluate,
     explain,
@@ -15,6 +16,7 @@ from chainrule.cli import (  # isort: skip
     predict,
     recipes,
     train,
+    worksheet,
 )
 
 __all__ = [
@@ -22,6 +24,7 @@ __all__ = [
     "bench",
     "book",
     "cache",
+    "check_work",
     "cli",
     "derive",
     "evaluate",
@@ -33,4 +36,5 @@ __all__ = [
     "recipes",
     "run",
     "train",
+    "worksheet",
 ]

@@ -10,7 +10,6 @@ import importlib.resources
 import re
 import subprocess
 import tomllib
-from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -89,46 +88,6 @@ def test_ci_runs_the_commands_of_the_readme() -> None:
     lines = read(".ci/run").splitlines()
     assert COMMANDS[1] in lines
     assert any(line.startswith(COMMANDS[0] + " --json") for line in lines)
-
-
-def prose(document: str) -> str:
-    """A document without its blocks."""
-    return re.sub(r"^```.*?^```$", "", document, flags=re.S | re.M)
-
-
-def skeleton(name: str) -> dict[str, object]:
-    """What two translations of one document have in common."""
-    text = prose(read(name))
-    links = re.findall(r"\]\(([^)]*)\)", text)
-    return {
-        "headings": re.findall(r"^#+ ", text, re.M),
-        "blocks": [(b.language, b.text) for b in blocks(read(name))],
-        "inline code": Counter(re.findall(r"`([^`]+)`", text)),
-        "links": [link for link in links if not link.startswith("README")],
-        "items": [
-            section.count("\n- ") for section in re.split(r"^#", text, flags=re.M)
-        ],
-        "measured": re.findall(r"\|([^|]*<!-- measured: [^>]*-->[^|]*)\|", text),
-        "markers": Counter(re.findall(r"<!-- measured: ([^>]*) -->", text)),
-    }
-
-
-def test_both_readmes_say_the_same() -> None:
-    english, chinese = map(skeleton, READMES)
-    for part, wanted in english.items():
-        assert chinese[part] == wanted, part
-
-
-def test_the_readmes_point_at_each_other() -> None:
-    assert "[繁體中文](README.zh-TW.md)" in read("README.md")
-    assert "[English](README.md)" in read("README.zh-TW.md")
-
-
-def test_links_to_files_lead_somewhere() -> None:
-    for path in documents():
-        for link in re.findall(r"\]\(([^)#]+)\)", prose(path.read_text("utf-8"))):
-            if "://" not in link:
-                assert (path.parent / link).exists(), f"{path.name}: {link}"
 
 
 # -- what must not be in -------------------------------------------------------------

@@ -6,15 +6,15 @@ import os
 import re
 import sys
 from pathlib import Path
-from typing import Any
 
-from chainrule import translation
+from chainrule import retelling
 from chainrule.errors import ChainruleError
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tools"))
-from messages import told  # noqa: E402
+from messages import told  # noqa: E402  # pyright: ignore[reportMissingImports]
 
+_PACKAGE = str(Path(retelling.__file__).parent) + os.sep
 #: What other programs say.
 _THEIRS = re.compile(r"\b[A-Z]\w*(Error|Warning|Exception)\b")
 _OF_THE_SYSTEM = {os.strerror(number) for number in range(140)}
@@ -28,13 +28,21 @@ class Met:
 
     def __enter__(self) -> None:
         self._plain = plain = ChainruleError.__init__
+        answers = self._answers
 
-        def noted(error: ChainruleError, what: str, **answers: Any) -> None:
-            plain(error, what, **answers)
+        def noted(
+            self: ChainruleError,
+            what: str,
+            *,
+            expected: str | None = None,
+            got: str | None = None,
+            fix: str | None = None,
+        ) -> None:
+            plain(self, what, expected=expected, got=got, fix=fix)
             frame = sys._getframe(1)
             place = frame.f_code.co_filename, frame.f_lineno
-            if os.sep + "chainrule" + os.sep in place[0] and place not in self._answers:
-                self._answers[place] = [what, *map(str, filter(None, answers.values()))]
+            if place[0].startswith(_PACKAGE) and place not in answers:
+                answers[place] = [str(a) for a in (what, expected, got, fix) if a]
 
         ChainruleError.__init__ = noted
 
@@ -46,8 +54,15 @@ class Met:
         found: dict[str, list[str]] = {}
         for (file, line), answers in self._answers.items():
             for answer in answers:
-                pieces = [] if _THEIRS.search(answer) else translation.untold(answer)
+                pieces = [] if _THEIRS.search(answer) else _untold(answer)
                 left = [p for p in pieces if told(p) and p not in _OF_THE_SYSTEM]
                 if left:
                     found.setdefault(f"{file}:{line}", []).extend(left)
         return found
+
+
+def _untold(text: str) -> list[str]:
+    """The pieces of a text that no template fits."""
+    left: list[str] = []
+    retelling.teller("errors").told(text, left)
+    return left

@@ -18,6 +18,8 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parent.parent / "src" / "chainrule"
 
+#: What joins a piece to others.
+_AROUND = re.compile(r"^[,;\s]+|[;\s]+$|, and$")
 _PLACE = re.compile(r"\{\w*\}")
 #: A word of a recipe's: no name of code, and no abbreviation.
 _WORD = re.compile(r"(?<![\w./\\-])[A-Za-z][a-z]+(?![\w/-]|\.\w)")
@@ -27,13 +29,31 @@ SHOWN = ("title", "source", "across", "up", "titles", "rows", "columns")
 SHOWN += ("xlabel", "ylabel", "label")
 #: Arguments that an error's answers are given by, whatever the function is called.
 ANSWERS = ("what", "expected", "got", "fix")
+#: What the operating system says of files.
+OF_THE_SYSTEM = (
+    "No such file or directory",
+    "Permission denied",
+    "Operation not permitted",
+    "Is a directory",
+    "Not a directory",
+    "File exists",
+    "File name too long",
+    "No space left on device",
+    "Read-only file system",
+    "Directory not empty",
+)
+#: Functions that are given an error's answers by position.
+RAISING = ("warn", "Question", "_ask", "refuse", "fail", "Problem")
 #: A text with fewer words is a name, a number or code.
-_WORDS = re.compile(r"[A-Za-z]{2,}")
-_SENTENCE = re.compile(r"[A-Za-z]{2,}[,;:]? [A-Za-z({'\"]|[a-z]{3,}[.:]$")
+_WORDS = re.compile(r"\b[a-z]{2,}\b")
+_SENTENCE = re.compile(r"[A-Za-z]+[,;:]? [A-Za-z({'\"]|[a-z]{3,}[.:]$")
+#: Calls, settings, and what is quoted.
+_CODE = re.compile(r"[\w.]+\([^()]*\)|\w+ ?= ?\S+|'[^']*'|\"[^\"]*\"|%\S+")
 #: Words that are said alone; other single words are names of arguments, columns, ….
 _ALONE = ("nothing", "none", "integers", "numbers", "neither", "something else")
+_ALONE += ("positive", "whole", "finite")
 #: Types of values that may be text.
-_TEXT = re.compile(r"\bstr\b|_Answers|Told|Refusal")
+_TEXT = re.compile(r"\bstr\b|Answers|Told|Refusal")
 #: Functions whose text is what they are given.
 _PASSING = ("shortened", "visible", "visible_lines", "join", "marked")
 #: Functions whose result has the texts that they are given.
@@ -56,12 +76,18 @@ class Source:
         self.calls: defaultdict[str, list[tuple[ast.Call, Scope]]] = defaultdict(list)
         self.places: dict[ast.AST, str] = {}
         self.modules: list[ast.Module] = []
+        self.constants: defaultdict[str, list[tuple[ast.expr, Scope]]]
+        self.constants = defaultdict(list)
+        self.raised: set[ast.expr] = set()
         self._results: set[ast.expr] = set()
         for path in sorted(paths):
             module = ast.parse(path.read_text(encoding="utf-8"))
             self.modules.append(module)
             self._place = path.relative_to(PACKAGE).as_posix()
             self._read(module, (module,))
+            for name, values in _assigned(module).items():
+                if name.isupper():
+                    self.constants[name] += [(value, (module,)) for value in values]
 
     def returned(self, node: ast.expr) -> bool:
         """Whether this is what a function returns: a result, whose keys are names."""
@@ -74,6 +100,8 @@ class Source:
             if isinstance(child, Function):
                 self.functions[child.name].append((child, scope))
                 inner = (*scope, child)
+            elif isinstance(child, ast.Raise) and child.exc is not None:
+                self.raised.add(child.exc)
             elif isinstance(child, ast.Return) and child.value is not None:
                 self._results.add(child.value)
             elif isinstance(child, ast.ClassDef):
@@ -142,6 +170,8 @@ class Walk:
                 return
             if found:
                 return
+        for value, place in self.source.constants.get(name, ()):
+            self.come(value, place)
 
     def _attribute(self, name: str, scope: Scope) -> None:
         known = _assigned(scope[0])
@@ -257,6 +287,10 @@ def _assigned(here: ast.AST) -> Mapping[str, list[ast.expr]]:
                 | ast.comprehension(target=target, iter=value)
             ):
                 targets = [target]
+            case ast.Call(
+                func=ast.Attribute(value=target, attr="append" | "add"), args=[value]
+            ):
+                targets = [target]
             case _:
                 continue
         for each in (part for target in targets for part in ast.walk(target)):
@@ -304,7 +338,7 @@ def _parts(node: ast.expr) -> Iterator[ast.expr]:
 def _templates(node: ast.expr) -> list[str]:
     """The templates that an expression is, as far as it is text itself."""
     if isinstance(node, ast.Constant | ast.JoinedStr | ast.BinOp):
-        return [_written(pieces).strip() for pieces in _pieces(node)]
+        return [_AROUND.sub("", _written(pieces)) for pieces in _pieces(node)]
     return []
 
 
@@ -330,23 +364,24 @@ def _pieces(node: ast.expr) -> list[tuple[str | ast.expr, ...]]:
 
 def _written(pieces: tuple[str | ast.expr, ...]) -> str:
     """A template, its places named after what stands there."""
-    text, used = "", dict[str, str]()
+    used: dict[str, str] = {}
+
+    def place(code: str, name: str) -> str:
+        if code not in used:
+            numbered = (f"{name}{i or ''}" for i in (0, *range(2, 99)))
+            used[code] = next(n for n in numbered if n not in used.values())
+        return f"{{{used[code]}}}"
+
+    text = ""
     for piece in pieces:
         if isinstance(piece, str):
-            text += piece.replace("{", "{{").replace("}", "}}")
-            continue
-        code = ast.unparse(piece)
-        if code not in used:
+            literal = piece.replace("{", "{{").replace("}", "}}")
+            first, *rest = literal.split("{{}}")  # filled by replace or format
+            text += first + "".join(place("{}", "name") + part for part in rest)
+        else:
+            code = ast.unparse(piece)
             words = re.findall(r"[A-Za-z_][A-Za-z_0-9]*", re.sub(r"'[^']*'", "", code))
-            name = _worded(piece) or (words[-1] if words else "value")
-            taken = set(used.values())
-            numbered = (f"{name}{i}" for i in itertools.count(2))
-            used[code] = (
-                name
-                if name not in taken
-                else next(n for n in numbered if n not in taken)
-            )
-        text += f"{{{used[code]}}}"
+            text += place(code, _worded(piece) or (words[-1] if words else "value"))
     return text
 
 
@@ -365,10 +400,11 @@ def _worded(node: ast.expr) -> str:
 
 def told(text: str) -> bool:
     """Whether a text says something: names and code are the same everywhere."""
-    bare = _PLACE.sub("", text).strip()
+    bare = _PLACE.sub("X", text).strip()
     if bare.startswith(("<", ".")):
         return False  # of a page
-    return bare in _ALONE or bool(_WORDS.search(bare) and _SENTENCE.search(bare))
+    words = _CODE.sub("X", bare)
+    return bare in _ALONE or bool(_WORDS.search(words) and _SENTENCE.search(words))
 
 
 def shown(text: str) -> bool:
@@ -383,9 +419,9 @@ def of_errors() -> dict[str, str]:
     walk = Walk(source, told)
     for name, calls in list(source.calls.items()):
         for call, scope in calls:
-            raised = name.endswith("Error") or name in ("warn", "replace_answers")
-            if raised and call.args:
-                walk.come(call.args[0], scope)
+            raised = name.endswith("Error") or name in RAISING or call in source.raised
+            for argument in call.args if raised else ():
+                walk.come(argument, scope)
             for keyword in call.keywords:
                 if keyword.arg in ANSWERS or (raised and keyword.arg is None):
                     walk.come(keyword.value, scope)
@@ -404,7 +440,7 @@ def of_errors() -> dict[str, str]:
             if isinstance(node, ast.Return):
                 walk.come(node.value, (*scope, function))
     walk.go()
-    return walk.found
+    return walk.found | dict.fromkeys(OF_THE_SYSTEM, "the system")
 
 
 @cache

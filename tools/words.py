@@ -120,11 +120,12 @@ def compiled() -> bytes:
 
 
 def shaped() -> bytes:
-    """What stands in ``templates.json``: pairs of templates, by their kind."""
-    held = gathered()
+    """What stands in ``templates.json``: pairs by their kind; errors say ``tr`` too."""
+    held, kinds = gathered(), templates()
+    kinds["errors"] = kinds["errors"] | {t: p for t, p in texts().items() if " " in t}
     pairs = {
         kind: sorted([m.id, m.string] for m in held if m.id in known)
-        for kind, known in templates().items()
+        for kind, known in kinds.items()
     }
     return (json.dumps(pairs, ensure_ascii=False, indent=0) + "\n").encode()
 

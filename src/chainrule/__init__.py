@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from chainrule import data, metrics, nn, optim, training, viz
     from chainrule.explanation import explain
     from chainrule.explanation.derivation import derive
+    from chainrule.explanation.marking import check_work
     from chainrule.gradient_check import check_gradients
     from chainrule.nn import functional_call
     from chainrule.nn.summary import summary
@@ -69,6 +70,7 @@ _LAZY = {
     "History": "chainrule.training",
     "Trainer": "chainrule.training",
     "check_gradients": "chainrule.gradient_check",
+    "check_work": "chainrule.explanation.marking",
     "derive": "chainrule.explanation.derivation",
     "explain": "chainrule.explanation",
     "functional_call": "chainrule.nn",
@@ -122,6 +124,7 @@ __all__ = [
     "bool",
     "categorical",
     "check_gradients",
+    "check_work",
     "compile",
     "cond",
     "data",

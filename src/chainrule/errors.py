@@ -24,13 +24,12 @@ import sys
 import warnings
 from collections.abc import Iterable
 
+from chainrule.formatting import width
 from chainrule.translation import retold, tr
 
 #: Characters of one answer that a message shows; the error's attributes have them all.
 LONGEST_ANSWER = 900
 
-#: Where an answer begins in a message.
-_MARGIN = 12
 #: What a terminal obeys instead of showing it, or shows in another order than it is
 #: read: control characters, bidirectional marks, line separators, halves of characters.
 _HIDDEN = re.compile(
@@ -183,20 +182,22 @@ def nearest(name: str, known: Iterable[str], cutoff: float = 0.5) -> str | None:
 
 def _message(what: str, expected: str | None, got: str | None, fix: str | None) -> str:
     """The answers below each other, in the language in use."""
-    lines = [_shown(retold(what))]
-    answers = {tr("expected:"): expected, tr("got:"): got, tr("fix:"): fix}
-    for name, answer in answers.items():
+    names = tr("expected:"), tr("got:"), tr("fix:")
+    room = max(map(width, names))
+    lines = [_shown(retold(what), room)]
+    for name, answer in zip(names, (expected, got, fix)):
         if answer is not None:
-            lines.append(f"  {name}".ljust(_MARGIN) + _shown(retold(answer)))
+            label = name + " " * (room - width(name))
+            lines.append(f"  {label} {_shown(retold(answer), room)}")
     return "\n".join(lines)
 
 
-def _shown(answer: str) -> str:
+def _shown(answer: str, room: int) -> str:
     """An answer without its middle where it is long; a file may hold any name.
 
     Its own lines stand below each other, and none of them looks like another answer.
     """
-    text = visible_lines(answer).replace("\n", "\n".ljust(_MARGIN + 1))
+    text = visible_lines(answer).replace("\n", "\n" + " " * (room + 3))
     if len(text) <= LONGEST_ANSWER:
         return text
     end = LONGEST_ANSWER // 3

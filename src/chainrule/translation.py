@@ -18,37 +18,18 @@ This module is below the errors; :mod:`chainrule.language` chooses the language.
 
 from __future__ import annotations
 
-import gettext
-import json
 import locale
 import os
-import re
-import string
-from collections.abc import Iterable, Sequence
 from contextvars import ContextVar
-from functools import cache, lru_cache
+from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-from chainrule.formatting import width
+if TYPE_CHECKING:
+    import gettext
 
 #: The language that was chosen; None: that of the system.
 chosen: ContextVar[str | None] = ContextVar("language", default=None)
-
-#: Where a text may be cut when no template fits the whole (lines, sentences, parts),
-#: what of it stays with the first piece, and what joins them when that was told again.
-_CUTS = {"\n": ("", "\n"), ". ": (".", ""), "; ": ("", "；"), ": ": ("", "：")}
-#: What begins a name or a piece of code, which is nobody's sentence.
-_QUOTED = re.compile(r"\s*['\"`]")
-#: Letters of a template that says too little to know a line of text by.
-_FEW = 5
-#: A name and a number, and more blanks than a line of text begins with.
-_NAMED, _INDENTED = re.compile(r"(.+?) ([-+−(]?\d.*)"), 8
-#: What stands around a text, and between two cells of a line.
-_AROUND, _GAP = (
-    re.compile(r"(\s*)(.*?)((?: ─+)?\s*)", re.DOTALL),
-    re.compile(r"( {2,})"),
-)
 
 
 def current() -> str:
@@ -81,7 +62,7 @@ def of_the_system() -> str:
 
 def tr(text: str, /, **values: Any) -> str:
     """``text`` in the language in use, with ``values`` in its braces."""
-    made = _catalogue(current()).gettext(text) if text else text
+    made = text if not text or current() == "en" else _catalogue().gettext(text)
     return made.format(**values) if values else made
 
 
@@ -103,214 +84,19 @@ def reprinted(text: str) -> str:
     return text if current() == "en" else _told("recipes", text)
 
 
-def untold(text: str) -> list[str]:
-    """The pieces of an error's text that no template fits, as a test asks for them."""
-    left: list[str] = []
-    _teller("errors").told(text, left)
-    return left
+# What English does not need is imported where it is needed: each import counts.
 
 
-# -- templates -------------------------------------------------------------------------
-
-
-class Template(NamedTuple):
-    """An f-string of the source: what stands between its places, and their names."""
-
-    chunks: tuple[str, ...]
-    names: tuple[str, ...]
-    said: str
-
-    @property
-    def weight(self) -> int:
-        """Characters that a text must have to fit."""
-        return sum(map(len, self.chunks))
-
-    def places(self, text: str) -> dict[str, str] | None:
-        """What stands in the places of a text that fits, or None."""
-        first, last = self.chunks[0], self.chunks[-1]
-        if not text.startswith(first) or not text.endswith(last):
-            return None
-        at, end = len(first), len(text) - len(last)
-        found: dict[str, str] = {}
-        for name, chunk in zip(self.names, [*self.chunks[1:-1], None]):
-            to = end if chunk is None else text.find(chunk, at, end)
-            if to < at or found.get(name, text[at:to]) != text[at:to]:
-                return None
-            found[name] = text[at:to]
-            at = to + len(chunk or "")
-        return found
-
-
-def template(english: str, said: str) -> Template:
-    """A template of two texts with names in braces."""
-    chunks, names = [""], list[str]()
-    for between, name, _, _ in string.Formatter().parse(english):
-        chunks[-1] += between
-        if name is not None:
-            names.append(name)
-            chunks.append("")
-    return Template(tuple(chunks), tuple(names), said)
-
-
-class Teller:
-    """Tells texts again that were made of templates.
-
-    Args:
-        templates: of one kind of texts, with their translations.
-    """
-
-    def __init__(self, templates: Iterable[Template]) -> None:
-        known = list(templates)
-        self._plain = {t.chunks[0]: t.said.format() for t in known if not t.names}
-        shaped = (t for t in known if t.names)
-        self._shaped = sorted(shaped, key=lambda t: -t.weight)  # the most telling first
-
-    def told(self, text: str, left: list[str]) -> str:
-        """The text told again; pieces that no template fits are added to ``left``."""
-        start, body, end = _bare(text)
-        if body != text:  # templates have no blanks around them
-            return start + self.told(body, left) + end
-        whole = self._fitting(text)
-        if whole is not None:
-            return whole
-        for cut, (kept, joint) in _CUTS.items():
-            head, found, tail = text.partition(cut)
-            if found:
-                head += kept
-                told = self.told(head, left)
-                between = cut.removeprefix(kept) if told == head else joint
-                return told + between + self.told(tail, left)
-        if body:
-            left.append(body)
-        return text
-
-    def _fitting(self, text: str) -> str | None:
-        if text in self._plain:
-            return self._plain[text]
-        for each in self._shaped:
-            places = each.places(text)
-            if places is not None and self._may_be(each, places):
-                return each.said.format(**self._places(each, places))
-        return None
-
-    def _may_be(self, template: Template, places: dict[str, str]) -> bool:
-        """Whether a text that fits was made of this template, as far as one can say."""
-        return True
-
-    def _places(self, template: Template, places: dict[str, str]) -> dict[str, str]:
-        """What stands in its places, told again."""
-        return {name: self._place(value) for name, value in places.items()}
-
-    def _place(self, value: str) -> str:
-        """In a place a word of ours is told again, a name or number is not."""
-        return value if _QUOTED.match(value) else self.told(value, [])
-
-
-class Printer(Teller):
-    """Tells what is printed: line by line, cell by cell, each in its own columns."""
-
-    def told(self, text: str, left: list[str]) -> str:
-        lines: list[str] = []
-        while True:  # the longest that fits: a text of several lines, then one line
-            start, body, end = _bare(text)
-            whole = self._fitting(body) if body else body
-            if whole is not None:
-                return "".join([*lines, start, whole, _room(end, body, whole)])
-            line, found, text = text.partition("\n")
-            lines += [self._line(line, left), found]
-            if not found:
-                return "".join(lines)
-
-    def _may_be(self, template: Template, places: dict[str, str]) -> bool:
-        few = sum(map(str.isalpha, "".join(template.chunks))) <= _FEW
-        return not few or not any(" " in value.strip() for value in places.values())
-
-    def _places(self, template: Template, places: dict[str, str]) -> dict[str, str]:
-        made = super()._places(template, places)
-        for name, behind in zip(template.names, template.chunks[1:]):
-            if behind.startswith("  "):  # a cell
-                made[name] += " " * (len(places[name]) - width(made[name]))
-        return made
-
-    def _place(self, value: str) -> str:
-        if _QUOTED.match(value):
-            return value
-        start, body, end = _bare(value)
-        told = self.told(body, []) if body else body
-        return _room(start, body, told) + told + _room(end, body, told)
-
-    def _line(self, line: str, left: list[str]) -> str:
-        """A line: its cells stand at least two blanks apart."""
-        start, body, end = _bare(line)
-        first, *rest = _GAP.split(body)
-        told = self._cell(first, left, among=rest)
-        if not rest:
-            return start + told + _room(end, body, told)
-        made, gap = start + told, len(first) - width(told)
-        many = len(rest) > 2 or len(start) > _INDENTED
-        for blanks, cell in zip(rest[::2], rest[1::2]):
-            told = self._cell(cell, left, among=rest)
-            gap += len(blanks)
-            if many:  # these end below each other, the second of two begin so
-                gap += len(cell) - width(told)
-            made += " " * max(gap, 2) + told
-            gap = min(gap - 2, 0) + (0 if many else len(cell) - width(told))
-        return made + end
-
-    def _cell(self, cell: str, left: list[str], among: Sequence[str]) -> str:
-        """A text, or a heading; among others several names, or a name and a number."""
-        if cell.endswith(":") and cell[:-1] in self._plain:
-            return self._plain[cell[:-1]] + "："
-        if not among or cell in self._plain:
-            return super().told(cell, left) if cell else cell
-        names = cell.split(", ")
-        if len(names) > 1 and any(name in self._plain for name in names):
-            return "、".join(self._plain.get(name, name) for name in names)
-        named = _NAMED.fullmatch(cell)
-        if named and named[1] in self._plain:
-            return f"{self._plain[named[1]]} {named[2]}"
-        return super().told(cell, left) if cell else cell
-
-
-def _bare(text: str) -> tuple[str, str, str]:
-    """What stands around a text: blanks, and a rule behind a heading."""
-    start, body, end = _AROUND.fullmatch(text).groups()  # type: ignore[union-attr]
-    return start, body, end
-
-
-def _room(blanks: str, before: str, after: str) -> str:
-    """The blanks, or the rule, that go with another text in the same columns."""
-    more = len(before) - width(after)  # Python pads by characters
-    mark = "─" if "─" in blanks else " "
-    padded = len(blanks) > 1 or (blanks and before[-1].isalnum())
-    if not padded or not more or "\n" in blanks:
-        return blanks
-    room = max(blanks.count(mark) + more, 1)
-    return re.sub(f"{mark}+", mark * room, blanks, count=1)
-
-
-@lru_cache(4096)
 def _told(kind: str, text: str) -> str:
-    return _teller(kind).told(text, [])
+    from chainrule.retelling import told
+
+    return told(kind, text)
 
 
 @cache
-def _teller(kind: str) -> Teller:
-    pairs: dict[str, list[list[str]]] = json.loads(_file("templates.json").read_bytes())
-    made = Printer if kind == "recipes" else Teller
-    return made(template(*pair) for pair in pairs[kind])
+def _catalogue() -> gettext.NullTranslations:
+    import gettext
 
-
-# -- files -----------------------------------------------------------------------------
-
-
-@cache
-def _catalogue(name: str) -> gettext.NullTranslations:
-    if name == "en":
-        return gettext.NullTranslations()
-    with _file("chainrule.mo").open("rb") as file:
-        return gettext.GNUTranslations(file)
-
-
-def _file(name: str) -> Path:
-    return Path(__file__).parent / "locale" / "zh_TW" / name
+    file = Path(__file__).parent / "locale" / "zh_TW" / "chainrule.mo"
+    with file.open("rb") as lines:
+        return gettext.GNUTranslations(lines)

@@ -12,7 +12,7 @@ from chainrule.cli import run
 
 def test_its_line_in_the_help_is_whole(capsys):
     assert run(["--help"]) == 0
-    line = "book      Look up what shows and what tests the textbook."
+    line = "book        Look up what shows and what tests the textbook."
     assert line in capsys.readouterr().out
 
 

@@ -15,8 +15,8 @@ import pytest
 
 import chainrule as cr
 from chainrule import nn, optim
+from chainrule.array_page import colours
 from chainrule.explanation import Explanation, example
-from chainrule.explanation.pictures import colours
 from chainrule.language import language
 from chainrule.notation.expressions import Atom, Number
 from chainrule.notation.mathml import mathml

@@ -12,9 +12,11 @@ import pytest
 
 import chainrule as cr
 from chainrule import nn, optim
+from chainrule.array_page import spelled
 from chainrule.errors import ArgumentError, ChainruleError, NonFiniteError, ShapeError
 from chainrule.explanation import example
-from chainrule.explanation.typeset import equation, matrix, spelled
+from chainrule.explanation.typeset import equation, matrix
+from chainrule.graph.primitive import BODIES
 from chainrule.language import language
 from chainrule.regions.losses import cross_entropy
 from chainrule.tensor import wrap
@@ -301,3 +303,38 @@ def test_what_is_not_there(lang: str) -> None:
         for index in ((0,), (5, 0), "a", (0.5, 0)):
             with pytest.raises(ArgumentError, match=r"\(2, 2\)"):
                 e.element("0.weight", index)
+
+
+def test_attention_has_its_letters() -> None:
+    model = nn.Sequential(nn.TransformerEncoderLayer(4, 2, 4, batch_first=True))
+    x = np.random.default_rng(0).normal(size=(2, 3, 4)).astype(np.float32)
+    explanation = cr.explain(model, x, x, nn.MSELoss())
+    text = explanation.text()
+    for letter in "QKV":
+        assert f"\n  {letter}⁽¹⁾ = " in text
+        assert f"∂ℒ/∂{letter}⁽¹⁾ = " in text
+    assert explanation.check().ok
+
+
+def test_an_opened_region_is_differentiated_opened() -> None:
+    model = nn.Sequential(nn.Linear(3, 4), nn.GELU(), nn.Linear(4, 3))
+    given = model, [[0.3, -0.2, 0.9]], [1], nn.CrossEntropyLoss()
+    closed, opened = cr.explain(*given), cr.explain(*given, regions=["all"])
+    assert "erfc" not in closed.text()
+    assert "½ erfc(−0.7071068 z⁽¹⁾) + " in opened.text()  # f′, of the body
+
+    assert opened.check().ok
+    for name in ("0.weight", "0.bias", "2.weight", "2.bias"):
+        np.testing.assert_allclose(
+            opened[name].grad, closed[name].grad, rtol=1e-5, atol=1e-7
+        )
+
+
+def test_regions_within_regions_are_opened() -> None:
+    model = nn.Sequential(nn.Linear(3, 4), nn.SiLU(), nn.Linear(4, 2))
+    given = model, [[0.3, -0.2, 0.9]], [1], nn.CrossEntropyLoss()
+    opened = cr.explain(*given, regions=["all"])
+    forward = [n for n in opened.run.graph.nodes if n.role == "forward"]
+    assert not [n.primitive.name for n in forward if n.primitive in BODIES]
+    nested = cr.explain(*given, regions=["silu", "sigmoid"])
+    assert "silu" not in nested.text()

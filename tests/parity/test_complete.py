@@ -44,7 +44,7 @@ LEFT_OUT = {
         randn randn_like randperm uniform""",
     "files: tests/test_serialization.py": "save load",
     "text about a model: tests/explanation, tests/training": """
-        explain derive summary check_gradients""",
+        explain derive check_work summary check_gradients""",
     "how the rows are run": "compile no_grad",
     "about dtypes: tests/array_api/test_namespace.py": """
         can_cast finfo iinfo isdtype result_type""",

@@ -39,7 +39,7 @@ def test_large_features_and_targets_are_warned_of_once() -> None:
     for part in (
         "feature 0 with mean ",
         "the target with mean ",
-        "nn.Standardize.of(train.x) as the first layer and "
+        "nn.Standardize.of(train.x) as the first layer; "
         "nn.Unstandardize.of(train.y) as the last layer",
         "within ±100",
     ):

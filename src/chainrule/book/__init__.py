@@ -168,12 +168,15 @@ def page(section: str | None = None, lang: str | None = None) -> str:
     <BLANKLINE>
       formula    The error term
                  δ⁽ˡ⁾ = ∂ℒ/∂z⁽ˡ⁾
-        shown by chainrule.explanation
+        shown by chainrule.explanation, chainrule derive 2-2sigmoid-1sigmoid, chainrule
+                 worksheet 2-2sigmoid-1sigmoid, chainrule check-work mine.toml
         held by  tests/textbook/test_3_4_backpropagation.py::test_3_4_2_the_error_term_is_the_derivative_by_z
     <BLANKLINE>
       formula    The recursion
                  δ⁽ˡ⁾ = ((W⁽ˡ⁺¹⁾)ᵀ δ⁽ˡ⁺¹⁾) ⊙ f′(z⁽ˡ⁾)
-        shown by chainrule.explanation, chainrule train two-two-one
+        shown by chainrule.explanation, chainrule train two-two-one, chainrule derive
+                 2-2sigmoid-1sigmoid, chainrule worksheet 2-2sigmoid-1sigmoid, chainrule
+                 check-work mine.toml
         held by  tests/textbook/test_3_4_backpropagation.py::test_3_4_2_the_recursion
         note     For an elementwise f; in general δ = Jᵀ∇ℒ.
     """  # noqa: E501

@@ -7,13 +7,16 @@ from chainrule.cli import (  # isort: skip
     bench,
     book,
     cache,
+    check_work,
     derive,
     evaluate,
+    explain,
     explore,
     new,
     predict,
     recipes,
     train,
+    worksheet,
 )
 
 __all__ = [
@@ -21,9 +24,11 @@ __all__ = [
     "bench",
     "book",
     "cache",
+    "check_work",
     "cli",
     "derive",
     "evaluate",
+    "explain",
     "explore",
     "main",
     "new",
@@ -31,4 +36,5 @@ __all__ = [
     "recipes",
     "run",
     "train",
+    "worksheet",
 ]

@@ -13,7 +13,7 @@ from typing import Any
 from chainrule.explanation.content import Check, LayerExplanation, Section, Shown
 from chainrule.explanation.equations import Equation
 from chainrule.explanation.explanation import Explanation
-from chainrule.explanation.run import Loss, opened, run_step
+from chainrule.explanation.run import Loss, run_step
 from chainrule.explanation.sections import explained
 from chainrule.explanation.trace import Trace
 from chainrule.language import language
@@ -57,7 +57,8 @@ def explain(
         optimizer: shows its next update of each parameter, too.
         layer: show this layer alone: its number 1 … L, or its name (``"2.weight"``).
         regions: the names of regions that are opened: what softmax, a normalisation or
-            an activation consists of is shown in its place; ``["all"]`` opens all.
+            an activation consists of is shown in its place, forward and back;
+            ``["all"]`` opens all.
         lang: ``"en"`` or ``"zh-TW"``; by default that of the locale.
 
     Returns:
@@ -83,9 +84,8 @@ def explain(
     (array([[-2.]], dtype=float32), array([[-2., -6.]], dtype=float32))
     """
     with language(lang):
-        run = run_step(model, x, y, loss, optimizer)
         given = (regions,) if isinstance(regions, str) else tuple(regions)
-        explanation = explained(opened(run, given) if given else run)
+        explanation = explained(run_step(model, x, y, loss, optimizer, given))
         if layer is not None:
             explanation = replace(explanation, only=(explanation.layer(layer).l,))
         return explanation

@@ -399,7 +399,7 @@ class Explained:
                 continue
             for side in equation.sides[1:]:
                 label = f"{equation.name.text()} = {side.text()}"
-                errors[label] = difference(computed(side, self.numbers), known.array)
+                errors[label] = difference(side, self.numbers, known.array)
         for section in self.sections:
             for loop in section.loops:
                 errors |= _check_loop(loop)
@@ -413,14 +413,20 @@ def _check_loop(loop: Loop) -> dict[str, float]:
         side = equation.sides[-1]
         label = f"{loop.name}: {equation.text()}"
         errors[label] = max(
-            difference(computed(side, numbers), numbers[equation.name].array)
+            difference(side, numbers, numbers[equation.name].array)
             for numbers in loop.steps
         )
     return errors
 
 
-def difference(found: Array, shown: Array) -> float:
-    """The largest difference, relative to the largest number shown."""
+def difference(side: Expr, numbers: Mapping[Expr, Quantity], shown: Array) -> float:
+    """The largest difference, relative to the largest number shown.
+
+    Where all that is shown is what rounding leaves of larger numbers, there is none.
+    """
+    found, eps = computed(side, numbers), 0.0
+    if shown.dtype.kind == "f":
+        eps = float(np.finfo(shown.dtype).eps)
     shown = shown.astype(np.float64)
     if found.size == shown.size:
         found = found.reshape(shown.shape)
@@ -428,9 +434,21 @@ def difference(found: Array, shown: Array) -> float:
         found = np.broadcast_to(found, shown.shape)
     if np.array_equal(found, shown, equal_nan=True):
         return 0.0
-    gap = float(np.max(np.abs(found - shown), initial=0.0))
-    size = max(float(np.max(np.abs(shown), initial=0.0)), 1e-30)
-    return gap / size if np.isfinite(gap) else float("inf")
+    gap, size = _largest(found - shown), _largest(shown)
+    if max(size, _largest(found)) <= 32 * eps * _entering(side, numbers):
+        return 0.0
+    return gap / max(size, 1e-30) if np.isfinite(gap) else float("inf")
+
+
+def _largest(array: Array) -> float:
+    return float(np.max(np.abs(array), initial=0.0))
+
+
+def _entering(side: Expr, numbers: Mapping[Expr, Quantity]) -> float:
+    """The largest number that a formula is worked out from."""
+    if side in numbers:
+        return _largest(numbers[side].array.astype(np.float64))
+    return max((_entering(part, numbers) for part in side.parts()), default=0.0)
 
 
 def on_paper(array: Array, value: Value) -> Array:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from chainrule.array_page import spelled, summary
 from chainrule.explanation import page
 from chainrule.explanation.content import Explained, Section
 from chainrule.explanation.equations import Equation
-from chainrule.explanation.typeset import spelled, summary
 from chainrule.notation.arithmetic import Quantity
 from chainrule.notation.expressions import Array
 from chainrule.translation import current

@@ -8,18 +8,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from html import escape
 
+from chainrule.array_page import array_html
 from chainrule.explanation import page
 from chainrule.explanation.content import Explained, Section
 from chainrule.explanation.equations import Equation
 from chainrule.explanation.loops import Loop
-from chainrule.explanation.pictures import heat_map, histogram, network
-from chainrule.explanation.typeset import spelled, summary
+from chainrule.explanation.pictures import network
 from chainrule.notation import mathml
-from chainrule.notation.expressions import Array, Expr
+from chainrule.notation.expressions import Expr
 from chainrule.translation import current
 
-#: Rows and columns of a table of numbers; a larger array is a picture.
-TABLE = 12
 STYLE = """
 .cr{font:16px/1.5 system-ui,sans-serif;color:#1b1b1b;background:#fff;max-width:62rem;
 margin:auto;padding:1rem}
@@ -103,7 +101,7 @@ def _part(
     for equation in equations:
         yield _equation(equation)
         if equation.name in e.numbers and equation.sides[-1] not in e.numbers:
-            yield _value(page.paper(e.numbers[equation.name]))
+            yield array_html(page.paper(e.numbers[equation.name]))
     if direction != "update":
         for loop in section.loops:
             if loop.backward == (direction == "backward"):
@@ -120,7 +118,7 @@ def _loop(loop: Loop) -> Iterator[str]:
     for t in page.steps_shown(loop):
         yield f"<p>t = {page.number_of(loop, t)}</p>"
         for equation in loop.equations:
-            value = _value(page.paper(loop.steps[t][equation.name]))
+            value = array_html(page.paper(loop.steps[t][equation.name]))
             name = mathml.mathml(equation.name)
             yield f'<div class="eq given">{name} = {value}</div>'
     yield "</details>"
@@ -134,22 +132,5 @@ def _equation(equation: Equation) -> str:
 
 
 def _quantity(e: Explained, name: Expr) -> str:
-    value = _value(page.paper(e.numbers[name]))
+    value = array_html(page.paper(e.numbers[name]))
     return f'<div class="eq given">{mathml.mathml(name)} = {value}</div>'
-
-
-def _value(array: Array) -> str:
-    if array.ndim <= 2 and max(array.shape, default=1) <= TABLE:
-        return f'<div class="value">{table(array)}</div>'
-    notes = "<br>".join(map(escape, summary(array)))
-    picture = heat_map(array) + (histogram(array) if array.dtype.kind == "f" else "")
-    return f'<div class="value large">{picture}<span>{notes}</span></div>'
-
-
-def table(array: Array) -> str:
-    """A small array as a table; one number as itself."""
-    cells = spelled(array)
-    if len(cells) == 1 and len(cells[0]) == 1:
-        return f"<span>{cells[0][0]}</span>"
-    rows = ("".join(f"<td>{c}</td>" for c in row) for row in cells)
-    return f"<table>{''.join(f'<tr>{row}</tr>' for row in rows)}</table>"

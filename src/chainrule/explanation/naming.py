@@ -9,7 +9,7 @@ hₖ. So every formula is short, whatever the model, and every number in between
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -132,6 +132,7 @@ class Names:
         self.at = 0  # the layer at hand
         self.named_ahead = self._ahead()
         self.factors = _factors(graph.nodes)
+        self.attention = _attention(graph.nodes)
         self.writer = Writer(
             self.of,
             {v: number for v, (name, number) in run.scalars.items() if not name},
@@ -263,7 +264,9 @@ class Names:
             elif node.primitive in NORMALISATIONS:
                 self._name_forward(out, self._hat_of(node.inputs[0]))
             elif self._must_be_seen(node, out):
-                self._name_forward(out, self._next_h())
+                letter = self.attention.get(out)
+                name = self._free(letter) if letter else self._next_h()
+                self._name_forward(out, name)
 
     def _input_name(self) -> Expr:
         name = symbol("a", self.at)
@@ -518,11 +521,42 @@ def _factors(nodes: Iterable[Node]) -> frozenset[Value]:
     """What is multiplied as matrices, behind numbers that scale it: Q, K and V."""
     found: set[Value] = set()
     for node in nodes:
-        if node.primitive is not matmul.dot_general or node.role != "forward":
-            continue
-        if parse_dims(node.attrs["dims"]).batch:
+        if _multiplies_matrices(node):
             found.update(map(_unscaled, node.inputs))
     return frozenset(found)
+
+
+def _attention(nodes: Iterable[Node]) -> dict[Value, str]:
+    """Q, K and V: factors of a product of matrices that meet in softmax(Q Kᵀ) V."""
+    letters: dict[Value, str] = {}
+    for node in nodes:
+        if not _multiplies_matrices(node):
+            continue
+        for shares, values in (node.inputs, node.inputs[::-1]):
+            softmax = _behind(shares, lambda n: n.primitive is activations.softmax)
+            scores = softmax and _behind(softmax.inputs[0], _multiplies_matrices)
+            if scores:
+                found = (*scores.inputs, values)
+                for letter, value in zip("QKV", map(_unscaled, found)):
+                    letters.setdefault(value, letter)
+    return letters
+
+
+def _multiplies_matrices(node: Node) -> bool:
+    """Whether a node has a product of matrices for each sample, head, …."""
+    if node.primitive is not matmul.dot_general or node.role != "forward":
+        return False
+    return bool(parse_dims(node.attrs["dims"]).batch)
+
+
+def _behind(value: Value, wanted: Callable[[Node], bool]) -> Node | None:
+    """The node that a value comes from through scaling, masks, dropout and views."""
+    node = value.node
+    if node is None or wanted(node):
+        return node
+    through = node.primitive.elementwise or node.primitive in VIEWS or _turns(node)
+    sources = node.inputs if through else ()
+    return next(filter(None, (_behind(v, wanted) for v in sources)), None)
 
 
 def _unscaled(value: Value) -> Value:

@@ -20,10 +20,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
 
+from chainrule.array_page import TABLE, table
 from chainrule.errors import visible
 from chainrule.explanation import documents
 from chainrule.explanation.equations import Equation
-from chainrule.explanation.html import TABLE, file_of, part_of, table
+from chainrule.explanation.html import file_of, part_of
 from chainrule.explanation.page import STYLES, WIDEST, Line
 from chainrule.explanation.typeset import beside, shown
 from chainrule.formatting import width

@@ -16,9 +16,9 @@ import numpy as np
 from chainrule.autodiff import cotangents, inline
 from chainrule.errors import ArgumentError, NonFiniteError, ShapeError, nearest
 from chainrule.graph.build import constant, no_grad, recording, replay, tracing
-from chainrule.graph.graph import Graph
+from chainrule.graph.graph import Graph, ancestors
 from chainrule.graph.interpret import evaluate_all
-from chainrule.graph.node import Array, Value
+from chainrule.graph.node import Array, Node, Value
 from chainrule.graph.primitive import BODIES
 from chainrule.graph.types import ArrayType, DType, SymbolicDim, as_dtype
 from chainrule.nest import flatten
@@ -76,12 +76,23 @@ class Run:
 
 
 def run_step(
-    model: Module, x: Any, y: Any, loss: Loss | None, optimizer: Optimizer | None = None
+    model: Module,
+    x: Any,
+    y: Any,
+    loss: Loss | None,
+    optimizer: Optimizer | None = None,
+    regions: Collection[str] = (),
 ) -> Run:
     """Trace ``loss(model(x), y)``, its derivatives and the update, and run the graph.
 
+    Args:
+        model, x, y, loss, optimizer: as for :func:`chainrule.explain`.
+        regions: the names of regions that are opened (``"softmax"``), down to those
+            within them; ``"all"`` opens all of the forward pass. Those are opened
+            before they are differentiated: their errors are those of their bodies.
+
     Raises:
-        ArgumentError: where something is missing.
+        ArgumentError: where something is missing; what is no region of this step.
         ShapeError: where shapes do not fit.
         NonFiniteError: NaN or infinity in x, y or a parameter.
     """
@@ -91,6 +102,7 @@ def run_step(
     with _unchanged(model):
         _rehearse(model, xs, y_array, loss)
     found: dict[str, Any] = {}
+    met: set[str] = set()
     names = {id(t): name for name, t in model.named_tensors()}
 
     def step(*given: Tensor) -> list[Tensor]:
@@ -102,10 +114,13 @@ def run_step(
         with recording():
             prediction = model(*samples)
             result = loss(prediction, truth)
+            leaves = [t for t in flatten(prediction)[0] if isinstance(t, Tensor)]
+            closed = [t.value for t in (*leaves, result)]
+            met.update(n.primitive.name for n in ancestors(closed) if _is_region(n))
+            *predictions, result = map(wrap, _opened(closed, regions, forward=True))
         seed = constant(1.0, result.dtype)
         with no_grad():
             known = cotangents({result.value: seed})
-        predictions = [t for t in flatten(prediction)[0] if isinstance(t, Tensor)]
         found.update(
             cotangents=known,
             predictions=tuple([t.value for t in predictions]),
@@ -139,7 +154,8 @@ def run_step(
             got=error.got,
             fix=tr("give y the shape of the prediction, for example y.reshape(-1, 1)"),
         ) from error
-    return _made(traced, found, rows, [*xs, y_array], optimizer)
+    made = _made(traced, found, rows, [*xs, y_array], optimizer)
+    return _with_opened(made, regions, met) if regions else made
 
 
 def _made(
@@ -216,33 +232,30 @@ def _as_it_was(optimizer: Optimizer | None) -> Iterator[None]:
         vars(optimizer).update(held)
 
 
-def opened(run: Run, regions: Collection[str]) -> Run:
-    """The step with the bodies of regions in their places.
+def _is_region(node: Node) -> bool:
+    return node.primitive in BODIES
+
+
+def _opened(
+    roots: Sequence[Value], regions: Collection[str], *, forward: bool = False
+) -> list[Value]:
+    """The values computed anew, with the bodies of regions in their places.
 
     Args:
-        run: the step.
-        regions: their names (``"softmax"``); ``"all"`` opens every one of the forward
-            pass.
-
-    Raises:
-        ArgumentError: for what is no region of this step.
+        roots: the values.
+        regions: names of regions; ``"all"`` means every one of the forward pass.
+        forward: whether all nodes are of the forward pass.
     """
-    there = {n.primitive.name for n in run.graph.nodes if n.primitive in BODIES}
-    for name in regions:
-        if name != "all" and name not in there:
-            near = nearest(name, there)
-            raise ArgumentError(
-                tr("There is no region {name} to open in this step.", name=repr(name)),
-                expected=", ".join(map(repr, sorted(there))) or tr("none"),
-                got=repr(name),
-                fix=tr("did you mean {near}?", near=repr(near)) if near else None,
-            )
-    new: dict[Value, Value] = {v: v for v in run.graph.inputs}
-    with tracing():
-        for node in run.graph.nodes:
-            inputs = [new[v] for v in node.inputs]
-            whole = "all" in regions and node.role == "forward"
-            if node.primitive in BODIES and (whole or node.primitive.name in regions):
+
+    def meant(node: Node) -> bool:
+        whole = "all" in regions and (forward or node.role == "forward")
+        return _is_region(node) and (whole or node.primitive.name in regions)
+
+    while any(meant(node) for node in ancestors(roots)):
+        new: dict[Value, Value] = {}
+        for node in ancestors(roots):
+            inputs = [new.get(v, v) for v in node.inputs]
+            if meant(node):
                 types = [v.type for v in node.inputs]
                 body = BODIES[node.primitive](types, node.attrs)
                 made = inline(body, inputs, origin=node)
@@ -252,11 +265,34 @@ def opened(run: Run, regions: Collection[str]) -> Run:
                 if old is not None:
                     new[old] = value
                     value.tracked |= old.tracked
-    outputs = [new[v] for v in run.graph.outputs]
-    graph = Graph(run.graph.name, run.graph.inputs, outputs)
-    feeds = [run.arrays[v] for v in graph.inputs]
+        roots = [new.get(v, v) for v in roots]
+    return list(roots)
+
+
+def _with_opened(run: Run, regions: Collection[str], met: Collection[str]) -> Run:
+    """The step with regions opened in the backward pass and the update, too.
+
+    Raises:
+        ArgumentError: for what is no region of this step.
+    """
+    there = {n.primitive.name for n in run.graph.nodes if _is_region(n)} | set(met)
+    for name in regions:
+        if name != "all" and name not in there:
+            near = nearest(name, there)
+            raise ArgumentError(
+                tr("There is no region {name} to open in this step.", name=repr(name)),
+                expected=", ".join(map(repr, sorted(there))) or tr("none"),
+                got=repr(name),
+                fix=tr("did you mean {near}?", near=repr(near)) if near else None,
+            )
+    kept = [*run.predictions, run.loss]
+    pairs = [*run.cotangents.items(), *run.updates.items()]
+    kept += [value for pair in pairs for value in pair]
+    with tracing():
+        new = dict(zip(kept, _opened(kept, regions)))
+    graph = Graph(run.graph.name, run.graph.inputs, [new[v] for v in run.graph.outputs])
     with np.errstate(all="ignore"):
-        arrays = evaluate_all(graph, feeds)
+        arrays = evaluate_all(graph, [run.arrays[v] for v in graph.inputs])
     return replace(
         run,
         graph=graph,
@@ -264,7 +300,7 @@ def opened(run: Run, regions: Collection[str]) -> Run:
         predictions=tuple([new[v] for v in run.predictions]),
         loss=new[run.loss],
         cotangents={
-            new[v]: new[g] for v, g in run.cotangents.items() if v in new and g in new
+            new[v]: new[g] for v, g in run.cotangents.items() if new[v] in arrays
         },
         updates={v: new[u] for v, u in run.updates.items()},
     )

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
 
@@ -118,6 +118,10 @@ class ElementPath:
     def __repr__(self) -> str:
         first = self.steps[0]
         return f"<{_at(first.symbol, first.index)}: ∂ℒ/∂ = {first.gradient!r}>"
+
+    def to_json(self) -> dict[str, Any]:
+        """The path as data."""
+        return asdict(self) | {"gradient": self.gradient}
 
     def _lines(self) -> Iterator[str]:
         first = self.steps[0]

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
 
-from chainrule.formatting import number, percent
+from chainrule.array_page import spelled, summary
 from chainrule.notation.expressions import Array, Piece
-from chainrule.translation import tr
 
 #: Lines of equal length.
 Lines = list[str]
@@ -24,34 +22,6 @@ RAISED = "²³⁴"
 def is_small(array: Array) -> bool:
     """Whether the array is shown whole."""
     return array.ndim <= 2 and max(array.shape, default=1) <= WHOLE
-
-
-def spelled(array: Array, digits: int = 4) -> list[list[str]]:
-    """The numbers of a matrix, with as many decimals as they need, up to ``digits``.
-
-    Exact zeros are a bare ``0``: a dead unit is told from a small number.
-
-    >>> spelled(np.array([[0.5, 0.0], [-0.25, 12.5]]))
-    [['0.50', '0'], ['-0.25', '12.50']]
-    >>> spelled(np.array([[1 / 3, 1e-9]]))
-    [['0.3333', '0.0000']]
-    """
-    rows = np.atleast_2d(array)
-    if rows.dtype.kind in "biu":
-        return [[str(int(v)) for v in row] for row in rows]
-    finite = np.abs(rows[np.isfinite(rows)])
-    top = float(np.max(finite, initial=0.0))
-    if np.all(np.isfinite(rows)) and np.all(rows == np.round(rows)) and top < 1e6:
-        return [[f"{v:.0f}" for v in row] for row in rows.astype(float) + 0.0]
-    exponent = math.floor(math.log10(top)) if top else 0
-    if not -3 <= exponent < 6:
-        return [["0" if v == 0 else f"{v:.{digits - 2}e}" for v in row] for row in rows]
-    most = max(digits - exponent if exponent > 0 else digits - 1 - min(exponent, -1), 0)
-    noise = 4 * top * np.finfo(rows.dtype).eps
-    known = rows[np.isfinite(rows)]
-    exact = (p for p in range(most) if np.all(abs(known.round(p) - known) <= noise))
-    places = next(exact, most)
-    return [["0" if v == 0 else f"{v:.{places}f}" for v in row] for row in rows]
 
 
 def matrix(array: Array, digits: int = 4) -> Lines:
@@ -114,21 +84,6 @@ def corner(array: Array, digits: int = 4, across: int = CORNER[1]) -> Lines:
             dots[-1] = "⋱"
         cells = [*cells, dots]
     return bracketed(cells)
-
-
-def summary(array: Array) -> list[str]:
-    """What a large array is like: shape, range, mean, share of zeros."""
-    shape = " × ".join(map(str, array.shape))
-    if not array.size:
-        return [shape]
-    low, high, mean = array.min(), array.max(), array.astype(np.float64).mean()
-    zeros = float(np.mean(array == 0))
-    return [
-        shape,
-        tr("from {low} to {high}", low=number(low), high=number(high)),
-        tr("mean {mean}", mean=number(mean)),
-        tr("zeros {share}", share=percent(zeros, 1)),
-    ]
 
 
 def shown(array: Array, room: int, digits: int = 4) -> Lines:

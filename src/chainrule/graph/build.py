@@ -448,7 +448,8 @@ def held(number: Any, dtype: DType) -> Array:
     except (FloatingPointError, OverflowError):
         limits = (np.finfo if dtype.is_float else np.iinfo)(dtype.numpy)
         huge = isinstance(number, int) and abs(number) >= 2**64
-        wider = "" if dtype is DType.float64 else ", or x.astype('float64')"
+        wide = DType.int64 if isinstance(number, int) and not huge else DType.float64
+        wider = "" if dtype is wide else f", or x.astype('{wide.name}')"
         raise ArgumentError(
             f"A number does not fit {dtype.name}.",
             expected=f"from {limits.min:.6g} to {limits.max:.6g}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from functools import cached_property
+from html import escape
 
 from chainrule.graph.node import Node, Value
 from chainrule.graph.text_writer import to_text
@@ -59,6 +60,10 @@ class Graph:
 
     def __repr__(self) -> str:
         return f"<graph {self.name}: {len(self.nodes)} nodes>"
+
+    def _repr_html_(self) -> str:
+        """In a notebook: the text form."""
+        return f"<pre>{escape(str(self))}</pre>"
 
 
 def size_names(item: object) -> set[str]:

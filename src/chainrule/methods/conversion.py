@@ -208,6 +208,15 @@ class Conversion(Handle):
         grad = grad or (", requires_grad=True" if v.tracked else "")
         return f"tensor({body}{kind}{grad})"
 
+    def _repr_html_(self) -> str:
+        """In a notebook: a table of the numbers, or a picture of very many."""
+        from chainrule.array_page import array_html, escape  # which only pages need
+
+        if self._value.array is None and not getattr(self, "_pending", None):
+            return f"<pre>{escape(repr(self))}</pre>"
+        head = f"{show(self.shape)} {self.dtype.name}"
+        return f"<div>{head}{array_html(self.numpy())}</div>"
+
     # -- new tensors of the same dtype -----------------------------------------------
 
     def new_tensor(self, data: Any, *, dtype: Any = None) -> Self:

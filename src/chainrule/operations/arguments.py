@@ -124,8 +124,8 @@ def fill(shape: Shape, wanted: tuple[Any, ...]) -> Shape:
         if known == 0 or total % known:
             raise ShapeError(
                 f"{show(shape)} does not reshape to {wanted}.",
-                expected=f"{total} elements",
-                got=f"a multiple of {known}",
+                expected=f"a multiple of {known} elements",
+                got=f"{total} elements",
             )
         free: Dim = total // known
     else:

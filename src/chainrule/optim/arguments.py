@@ -41,8 +41,8 @@ def rate(name: str, value: Any) -> float:
     return made
 
 
-def _kept(what: str) -> Check:
-    said = f"{{}} is the share of {what} that is kept."
+def _kept(what: str, how: str = "kept") -> Check:
+    said = f"{{}} is the share of {what} that is {how}."
     return partial(number, least=0, below=1, what=said)
 
 
@@ -80,7 +80,7 @@ ARGUMENTS: dict[str, Check] = {
     "clip_norm": maybe(limit),
     "clip_value": maybe(limit),
     "cooldown": count,
-    "dampening": _kept("the gradient back"),
+    "dampening": _kept("the gradient", "held back"),
     "decoupled_weight_decay": truth,
     "div_factor": limit,
     "eps": _at_least_zero,

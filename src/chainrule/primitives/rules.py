@@ -159,7 +159,7 @@ def need_axes(name: str, axes: tuple[int, ...], rank: int) -> None:
     """Refuse axes that are repeated or outside 0…rank−1."""
     if any(not 0 <= a < rank for a in axes) or len(set(axes)) != len(axes):
         raise ShapeError(
-            f"{name} got axes that do not exist.",
+            f"{name} got axes that do not exist, or one twice.",
             expected=f"distinct axes from 0 to {rank - 1}" if rank else "no axis",
             got=str(axes),
         )

@@ -7,8 +7,6 @@ callbacks that it describes.
 
 from __future__ import annotations
 
-import re
-import tomllib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -20,22 +18,21 @@ from pydantic import ValidationError
 from chainrule import disk
 from chainrule.data import Dataset
 from chainrule.data.checks import checked_batch_size
-from chainrule.data.files import checked_path, opened
-from chainrule.errors import ArgumentError, ChainruleError, DataError
-from chainrule.runs import building, messages, source
+from chainrule.errors import ArgumentError, ChainruleError
+from chainrule.runs import building, messages, source, toml
 from chainrule.runs.places import places
 from chainrule.runs.problems import Lines, Problem, RunFileError, at
 from chainrule.runs.schema import Run
 from chainrule.runs.source import Parts
 from chainrule.training import Trainer
 
-#: No file that a person writes is as large.
-BYTES_AT_MOST = 256 * 1024
-#: Brackets within brackets, and dots in a key; a person needs five.
-DEEPEST = 40
-_DOTTED = re.compile(
-    rf"(?<![\w\"'-])(?:[\w\"'-]++[ \t]*+\.[ \t]*+){{{DEEPEST}}}"  # in linear time
-)
+#: What a file for a run may have been meant to say, by what TOML says of it.
+HINTS = {
+    r"escape|\\": "write paths with /, or in single quotes: 'C:\\data\\houses.csv'",
+    "Invalid value": 'put text in quotes: source = "houses.csv"; true and false '
+    "are lower case",
+    "": "look at that line; chainrule new writes a file that is right",
+}
 #: Samples a step where the file is silent.
 USUAL_BATCH = 32
 #: Options of the command line, and the keys that they stand for.
@@ -189,19 +186,7 @@ def load(path: Path, options: Mapping[str, Any] | None = None) -> RunFile:
         DataError: no such file, or one that is no text.
         RunFileError: all that is wrong with what it says.
     """
-    what, fix = "a TOML file", f"write a starting file: chainrule new {path}"
-    with opened(checked_path(path, "TOML file"), what, fix) as file:
-        content = file.read(BYTES_AT_MOST + 1)
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content[: error.start].count(b"\n") + 1
-        raise DataError(
-            f"{path.name} is not in UTF-8.",
-            expected="TOML text in UTF-8, as the format demands",
-            got=f"the byte 0x{content[error.start]:02x} in line {line}",
-            fix="save it as UTF-8 in your editor",
-        ) from error
+    text = toml.text_of(path, f"write a starting file: chainrule new {path}")
     return parse(text, name=path.name, folder=path.parent, options=options)
 
 
@@ -231,7 +216,7 @@ def parse(
     Traceback (most recent call last):
     chainrule.runs.problems.RunFileError: run.toml has 3 problems.
     """
-    document = _read(text, name)
+    document = toml.document(text, name, HINTS)
     given = {k: v for k, v in (options or {}).items() if v is not None}
     lines: dict[Any, int | str] = {**places(text)}
     for option, setting in given.items():
@@ -245,48 +230,3 @@ def parse(
     except ValidationError as error:
         raise RunFileError(name, messages.problems(error), lines) from None
     return RunFile(name, folder, text, given, settings, lines)
-
-
-def _read(text: str, name: str) -> dict[str, Any]:
-    """The document of a TOML text.
-
-    ``tomllib`` calls itself for every bracket and its time grows with the square of a
-    dotted key, so both are bounded beforehand.
-    """
-    size = len(text.encode("utf-8", "surrogatepass"))
-    dotted = _DOTTED.search(text) if size <= BYTES_AT_MOST else None
-    try:
-        if size > BYTES_AT_MOST:
-            raise ValueError(f"{size:,} bytes, too large for a run's file")
-        if dotted is not None:
-            raise ValueError(f"a key of very many parts, {dotted[0][:40]}…")
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise DataError(
-            f"{name} is not TOML.",
-            expected="lines such as epochs = 10 below lines such as [training]",
-            got=str(error),
-            fix=_hint(str(error)),
-        ) from error
-    except (RecursionError, ValueError) as error:
-        raise DataError(
-            f"{name} cannot be read as TOML.",
-            expected=f"at most {BYTES_AT_MOST:,} bytes, {DEEPEST} brackets within each "
-            f"other, {DEEPEST} parts of a key, and numbers of a few digits",
-            got=f"{error}"[:80],
-            fix="give the file that describes the run, not the data; look for a "
-            "bracket or a number that is not meant",
-        ) from error
-
-
-def _hint(message: str) -> str:
-    """What to do about the usual mistakes."""
-    hints = {
-        r"escape|\\": "write paths with /, or in single quotes: 'C:\\data\\houses.csv'",
-        "key part": "an inline table { … } stands on one line; keys have no spaces",
-        "Invalid value": 'put text in quotes: source = "houses.csv"; true and false '
-        "are lower case",
-        "Cannot declare|Cannot overwrite": "write every section and every key once",
-        "": "look at that line; chainrule new writes a file that is right",
-    }
-    return next(hint for found, hint in hints.items() if re.search(found, message))

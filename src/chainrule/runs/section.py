@@ -46,6 +46,7 @@ from chainrule import disk
 from chainrule.errors import ArgumentError
 from chainrule.runs.problems import Where
 from chainrule.runs.values import show
+from chainrule.translation import tr
 
 #: A whole number that every part of the framework can count with.
 LARGEST = 2**31 - 1
@@ -70,7 +71,7 @@ def _mark(value: str) -> str:
 
 
 def _inside(value: str) -> str:
-    disk.inside(Path("the directory of the run"), value, "this path")
+    disk.inside(Path(tr("the directory of the run")), value, "this path")
     return value
 
 

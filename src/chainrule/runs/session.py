@@ -9,10 +9,11 @@ from typing import Any
 
 from chainrule import disk, recipes
 from chainrule.errors import ArgumentError, CheckpointError, DTypeError, ShapeError
-from chainrule.runs.file import BYTES_AT_MOST, RunFile, flag, load, parse
+from chainrule.runs.file import RunFile, flag, load, parse
 from chainrule.runs.recipe import FromRecipe, Options
 from chainrule.runs.section import Section
 from chainrule.runs.source import Parts
+from chainrule.runs.toml import BYTES_AT_MOST
 from chainrule.runs.values import show
 from chainrule.training import Trainer, checkpoint
 

@@ -50,38 +50,45 @@ def describe(
     rates = [t.lr for t in tables.values() if isinstance(t, Optimizer)]
     found = first_node(program, entry, work)
     bad = next((k for k, number in watched.items() if not np.isfinite(number)), None)
+    losses = ", ".join(f"{name} {number:g}" for name, number in watched.items())
     if bad is not None:
-        what = f"The {bad} is {watched[bad]}"
+        what = f"The {bad} is {watched[bad]} at {step}."
     else:
-        losses = ", ".join(f"{name} {number:g}" for name, number in watched.items())
-        what = "A weight stopped being a finite number in the update"
-        what += f" ({losses})" if losses else ""
+        with_losses = f" ({losses})" if losses else ""
+        what = (
+            "A weight stopped being a finite number in the update"
+            f"{with_losses} at {step}."
+        )
     where = "no node by the NumPy references: the engines round differently there"
     if found is not None:
         where = _place(*found)
-    fix = "" if found is None else _hint(found[0])
+    fixes = [] if found is None else _hints(found[0])
     for rate in rates[:1]:
-        better = "take a positive" if rate < 0 else "lower the"
-        fix += f"{better} learning rate (it was {rate:.3g} at this step), and "
-    fix += "look for huge values in the data; "
-    fix += "the model keeps the weights of before this step"
+        if rate < 0:
+            fixes.append(f"take a positive learning rate (it was {rate:.3g})")
+        else:
+            fixes.append(f"lower the learning rate (it was {rate:.3g} at this step)")
+    fixes.append("look for huge values in the data")
+    fixes.append("the model keeps the weights of before this step")
+    if checkpoint:
+        fixes.append(f"last good checkpoint: {checkpoint}")
     return NonFiniteError(
-        f"{what} at {step}.",
+        what,
         expected="finite numbers in the loss, the gradients and the weights",
         got=f"the first value that is not finite: {where}",
-        fix=fix + (f"; last good checkpoint: {checkpoint}" if checkpoint else ""),
+        fix="; ".join(fixes),
     )
 
 
-def _hint(node: Node) -> str:
+def _hints(node: Node) -> list[str]:
     """What to do first where the logarithm of a probability is at fault."""
     if node.primitive is not losses.log_score:
-        return ""
-    return (
+        return []
+    return [
         "the loss takes probabilities: end the network in nn.Sigmoid() or "
         "nn.Softmax(), or take the loss of scores, nn.BCEWithLogitsLoss() or "
-        "nn.CrossEntropyLoss(); "
-    )
+        "nn.CrossEntropyLoss()"
+    ]
 
 
 def first_node(
@@ -124,7 +131,10 @@ def first_node(
 def _place(node: Node, array: Array) -> str:
     """``inf in 3 of 320 numbers of exp in '2' (forward, train.py:12)``."""
     wrong = np.ravel(array)[~np.isfinite(np.ravel(array))]
-    count = f" in {wrong.size} of {array.size} numbers" if array.size > 1 else ""
-    where = f" in '{node.scope}'" if node.scope else ""
+    name = node.primitive.name
+    if node.scope:
+        name = f"{name} in '{node.scope}'"
     origin = ", ".join(part for part in (node.role, node.source) if part)
-    return f"{wrong[0]}{count} of {node.primitive.name}{where} ({origin})"
+    if array.size == 1:
+        return f"{wrong[0]} of {name} ({origin})"
+    return f"{wrong[0]} in {wrong.size} of {array.size} numbers of {name} ({origin})"

@@ -77,23 +77,23 @@ def warn_of(data: Dataset, model: Module, loss: Any) -> None:
         )
         regression = False
     table = data.x.scale is None and data.x.stored.ndim == 2
-    found = {
-        "nn.Standardize.of(train.x) as the first layer": table
-        and _bare(first, _SCALING)
-        and x.large("feature"),
-        "nn.Unstandardize.of(train.y) as the last layer": regression
-        and _bare(last, (nn.Unstandardize, TransformedTarget))
-        and y.large("target"),
-    }
-    found = {fix: size for fix, size in found.items() if size}
+    found: list[str] = []
+    fixes: list[str] = []
+    if table and _bare(first, _SCALING) and (size := x.large("feature")):
+        found.append(str(size))
+        fixes.append("nn.Standardize.of(train.x) as the first layer")
+    scales = nn.Unstandardize, TransformedTarget
+    if regression and _bare(last, scales) and (size := y.large("target")):
+        found.append(str(size))
+        fixes.append("nn.Unstandardize.of(train.y) as the last layer")
     if found:
         warn(
             "Numbers this large are hardly learnt as they are: training is slow, "
             "diverges, or ends in nonsense.",
             expected="columns whose mean and standard deviation are within ±"
             f"{_LARGE:g}",
-            got="; ".join(map(str, found.values())),
-            fix=" and ".join(found),
+            got="; ".join(found),
+            fix="; ".join(fixes),
         )
 
 

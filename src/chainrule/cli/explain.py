@@ -1,0 +1,103 @@
+"""``chainrule explain``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from chainrule.cli.common import cli, command, tell
+from chainrule.errors import ArgumentError
+from chainrule.translation import tr
+
+EXAMPLES = """\b
+Examples:
+  chainrule explain mnist --layer 3
+  chainrule explain runs/houses --row 0 --row 7
+  chainrule explain runs/houses new-houses.csv --format html > step.html
+  chainrule explain runs/houses --element 2.weight 0,3
+"""
+FORMATS = ("text", "md", "latex", "html")
+
+
+@cli.command(epilog=EXAMPLES, short_help="Show every number of a training step.")
+@click.argument("run")
+@click.argument("data", required=False, type=click.Path(path_type=Path))
+@click.option(
+    "--row",
+    "rows",
+    type=click.IntRange(0),
+    multiple=True,
+    default=(0,),
+    help="A row of the data, counted from 0; several make a batch.  [default: 0]",
+)
+@click.option("--layer", help="This layer alone: its number from 1 on, or its name.")
+@click.option(
+    "--region",
+    "regions",
+    multiple=True,
+    help="Open this region, such as softmax; all opens every one.",
+)
+@click.option(
+    "--element",
+    nargs=2,
+    metavar="NAME INDEX",
+    help="The whole chain-rule path of one number: --element 2.weight 0,3",
+)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(FORMATS),
+    default="text",
+    show_default=True,
+    help="What to print.",
+)
+@command
+def explain(
+    run: str,
+    data: Path | None,
+    rows: tuple[int, ...],
+    layer: str | None,
+    regions: tuple[str, ...],
+    element: tuple[str, str] | None,
+    form: str,
+    as_json: bool,
+) -> int:
+    """Show every number of a training step, with its formula.
+
+    RUN is the directory of a run, a checkpoint, or the name of a recipe that trains one
+    network, which is shown before it has learned. DATA is like the data that the run
+    was trained on; without it, the run's own test part. The last section is the next
+    update of the run's optimiser.
+    """
+    from chainrule.runs import explaining
+
+    made = explaining.explained(run, data, rows, layer=layer, regions=regions)
+    if element is not None:
+        name, place = element
+        path = made.element(name, _index(place))
+        tell(path.to_json(), as_json, str(path))
+        return 0
+    if as_json:
+        tell(made.to_json(), True, "")
+        return 0
+    write = {
+        "text": made.text,
+        "md": made.to_markdown,
+        "latex": made.to_latex,
+        "html": made.to_html,
+    }
+    tell({}, False, write[form]().rstrip("\n"))
+    return 0
+
+
+def _index(text: str) -> tuple[int, ...]:
+    """``0,3`` as numbers."""
+    try:
+        return tuple(int(part) for part in text.split(",") if part.strip())
+    except ValueError:
+        raise ArgumentError(
+            tr("An element is named by whole numbers."),
+            expected=tr("one for each axis, with commas: 0,3"),
+            got=repr(text),
+        ) from None

@@ -1,0 +1,78 @@
+"""``chainrule worksheet``."""
+
+from __future__ import annotations
+
+import click
+
+from chainrule.cli.common import cli, command, tell
+
+EXAMPLES = """\b
+Examples:
+  chainrule worksheet 2-2sigmoid-1sigmoid
+  chainrule worksheet 3-2relu-2softmax --loss cross_entropy --seed 7 --answers
+  chainrule worksheet 2-2tanh-1 --samples 3 --format latex > sheet.tex
+  chainrule worksheet 2-2sigmoid-1sigmoid --format toml > mine.toml
+"""
+FORMATS = ("text", "md", "latex", "html", "toml")
+
+
+@cli.command(epilog=EXAMPLES, short_help="Write an exercise with fresh numbers.")
+@click.argument("spec")
+@click.option(
+    "--loss",
+    default="half_squared",
+    show_default=True,
+    help="half_squared, mse, half_mse, cross_entropy, binary_cross_entropy or hinge.",
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(0, 2**64 - 1),
+    default=0,
+    show_default=True,
+    help="Of the numbers: the same seed, the same sheet.",
+)
+@click.option(
+    "--samples",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="How many samples, up to 4.",
+)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(FORMATS),
+    default="text",
+    show_default=True,
+    help="What to print; toml is a file to fill in, for chainrule check-work.",
+)
+@click.option("--answers", is_flag=True, help="With the answers.")
+@command
+def worksheet(
+    spec: str,
+    loss: str,
+    seed: int,
+    samples: int,
+    form: str,
+    answers: bool,
+    as_json: bool,
+) -> int:
+    """Write an exercise: one step of a network, to be worked out by hand.
+
+    SPEC is the sizes from the input on, with the activation behind each layer's size:
+    2-3tanh-1sigmoid. The questions come in the order of the book's 3.4 and 3.7, with
+    numbers of one decimal.
+    """
+    from chainrule.explanation.marking.worksheet import worksheet as made
+
+    sheet = made(spec, loss, seed=seed, samples=samples)
+    write = {
+        "text": sheet.text,
+        "md": sheet.to_markdown,
+        "latex": sheet.to_latex,
+        "html": sheet.to_html,
+        "toml": sheet.to_toml,
+    }
+    text = "" if as_json else write[form](answers=answers).rstrip("\n")
+    tell(sheet.to_json(answers=answers) if as_json else {}, as_json, text)
+    return 0

@@ -1,0 +1,320 @@
+"""A student's numbers, marked: ``cr.check_work``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from chainrule import nn
+from chainrule.errors import ArgumentError, ShapeError
+from chainrule.explanation.derivation.formulas import (
+    RATE,
+    Formulas,
+    given_numbers,
+    split,
+)
+from chainrule.explanation.derivation.keys import key_of, keys
+from chainrule.explanation.derivation.network import network_of
+from chainrule.explanation.derivation.numbers import array_of, parameters
+from chainrule.explanation.derivation.numbers import samples as fitted_samples
+from chainrule.explanation.derivation.objectives import objective_of
+from chainrule.explanation.marking.ensemble import Numbers
+from chainrule.explanation.marking.marks import (
+    CONSEQUENCE,
+    RIGHT,
+    Mark,
+    Sheet,
+    exact_ways,
+    marked,
+)
+from chainrule.explanation.marking.report import WorkReport
+from chainrule.explanation.marking.shapes import COLUMNS, ROWS, fit
+from chainrule.explanation.marking.written import (
+    Written,
+    coarsest_of,
+    decimals_of,
+    digits_of,
+    read,
+)
+from chainrule.language import language
+from chainrule.notation.arithmetic import Quantity
+from chainrule.notation.expressions import Array
+from chainrule.optim import SGD, Optimizer
+from chainrule.translation import current, tr
+
+
+def check_work(
+    model: nn.Module,
+    x: Any,
+    y: Any,
+    loss: Any,
+    answers: Mapping[str, Any],
+    optimizer: Optimizer | None = None,
+    *,
+    lr: float | None = None,
+    samples: str | None = None,
+    lang: str | None = None,
+) -> WorkReport:
+    """Mark numbers that somebody worked out by hand for one step of a network.
+
+    Each answer is *right*, *right from an earlier wrong one* (a consequence), or
+    *wrong*. For a wrong one the likely slip is named: each of some fifty slips (a bias
+    forgotten, f′ missing or taken at a, W for Wᵀ, a sum for a mean, the step uphill, …)
+    is worked out from the student's own earlier numbers, and compared.
+
+    Args:
+        model: an ``nn.Sequential`` of ``nn.Linear`` and activations.
+        x: one sample, or several: rows; or columns, where only those fit.
+        y: the truth of each sample.
+        loss: a name that :func:`chainrule.derive` takes, or a loss of ``chainrule.nn``.
+        answers: numbers by the book's names: ``z1``, ``a1``, …, ``L``, ``delta1``,
+            ``dW1``, ``db1``, and ``W1``, ``b1`` after the update. Other spellings are
+            known: ``"δ⁽²⁾"``, ``"z^(1)"``, ``"dL/dW1"``, ``"2.weight.grad"``. Numbers,
+            or texts of numbers (``"0.7310"`` counts to four digits). ``""``, ``"?"``
+            and None are left out. Not all quantities have to be given.
+        optimizer: plain ``optim.SGD``, for its η.
+        lr: η, in its place.
+        samples: ``"rows"`` or ``"columns"``: how samples lie in square matrices, which
+            do not show it. Asked for only where it matters.
+        lang: ``"en"`` or ``"zh-TW"``; by default that of the locale.
+
+    Returns:
+        A :class:`WorkReport`: print it; ``report.ok``, ``report.first``,
+        ``report["delta1"].slips``.
+
+    Rounding: an answer is right where it cannot be told from the right number in the
+    digits in which it was written, at least 3 and at most 6 significant ones, or in the
+    decimals of the sheet (3 or more); and where the same was done at every step before
+    it. Right digits, but fewer than 3, are right with a remark. Over several samples δ
+    is ∂ℒ/∂z and has the 1/n of the mean in it; δ of each sample's own loss is accepted
+    too where the gradients have the 1/n.
+
+    Raises:
+        ArgumentError: a name that is not known, a network or loss for which there are
+            no formulas, no answers at all, updates without η.
+        ShapeError, DTypeError, NonFiniteError: numbers that are none or do not fit.
+
+    >>> import chainrule as cr
+    >>> from chainrule import nn
+    >>> model = nn.Sequential(nn.Linear(2, 1, dtype="float64"), nn.Sigmoid())
+    >>> _ = model.load_state_dict({"0.weight": [[1.0, 2.0]], "0.bias": [-2.0]})
+    >>> mine = {"z1": -1, "a1": 0.2689, "delta1": -0.7311, "dW1": [-0.3656, -0.1828]}
+    >>> report = cr.check_work(model, [0.5, 0.25], [1.0], "half_squared", mine)
+    >>> report.first, [found.slip.name for found in report["delta1"].slips]
+    ('delta1', ['slope_forgotten'])
+    >>> report["dW1"].status, report["dW1"].since
+    ('consequence', ('delta1',))
+    """
+    with language(lang):
+        if samples not in (None, ROWS, COLUMNS):
+            raise ArgumentError(
+                tr("Samples lie in rows or in columns."),
+                expected="samples='rows', samples='columns'",
+                got=repr(samples),
+            )
+        network = network_of(model)
+        o, network = objective_of(loss, network)
+        formulas = Formulas(network, o)
+        written = _written(formulas, answers)
+        rate = _rate(optimizer, lr, written)
+        given = parameters(network, model)
+        pairs = [(samples, samples)] if samples else _PAIRS
+        task = _Task(formulas, given, x, y, written, rate)
+        chosen = _chosen([_Reading(task, *pair) for pair in pairs])
+        sheet = chosen.sheet
+        return WorkReport(sheet.formulas, tuple(chosen.marks), sheet.n, current())
+
+
+def _written(formulas: Formulas, answers: Mapping[str, Any]) -> dict[str, Written]:
+    """The answers that were given, by key."""
+    if not isinstance(answers, Mapping):
+        raise ArgumentError(
+            tr("Answers are numbers with names."),
+            expected="{'z1': [0.1, 0.2], 'a1': …}",
+            got=f"{answers!r:.80}",
+        )
+    found: dict[str, Written] = {}
+    names: dict[str, str] = {}
+    for name, numbers in answers.items():
+        key = key_of(name, formulas.network)
+        if key in names:
+            raise ArgumentError(
+                tr("One quantity is given twice."),
+                expected=tr("{name} once", name=key),
+                got=f"{names[key]!r}, {name!r}",
+            )
+        names[key] = str(name)
+        answer = read(str(name), numbers)
+        if answer is not None:
+            found[key] = answer
+    if not found:
+        raise ArgumentError(
+            tr("There are no answers to be marked."),
+            expected=", ".join(list(keys(formulas.network))[:4]) + ", …",
+            got=tr("{many} names, all blank", many=len(answers)),
+        )
+    return found
+
+
+def _rate(
+    optimizer: Optimizer | None, lr: float | None, written: Mapping[str, Written]
+) -> float | None:
+    """η, from either."""
+    if optimizer is not None and lr is not None:
+        raise ArgumentError(
+            tr("η is given twice."),
+            expected="lr, optimizer",
+            got=f"lr={lr}, {optimizer}",
+        )
+    if optimizer is not None:
+        plain = type(optimizer) is SGD and not (
+            optimizer.momentum
+            or optimizer.weight_decay
+            or optimizer.maximize
+            or optimizer.clip_norm
+            or optimizer.clip_value
+        )
+        if not plain:
+            raise ArgumentError(
+                tr("Updates are marked of plain gradient descent (3.4.3)."),
+                expected="optim.SGD(lr=0.1)",
+                got=f"{optimizer!r:.100}",
+                fix=tr("cr.explain shows the update of any optimiser"),
+            )
+        return float(optimizer.lr)
+    new = [key for key in written if split(key)[0] in ("W", "b")]
+    if lr is None and new:
+        raise ArgumentError(
+            tr("Updated parameters cannot be marked without η."),
+            expected="lr=0.1",
+            got=", ".join(new),
+            fix=tr("give lr, or ask for the gradients: {name}", name=f"d{new[0]}"),
+        )
+    if lr is None:
+        return None
+    rate = array_of("lr", lr)
+    if rate.size != 1:
+        raise ShapeError(tr("η is one number."), expected="lr=0.1", got=f"{lr!r:.80}")
+    return float(rate.reshape(()))
+
+
+@dataclass(frozen=True, eq=False)
+class _Task:
+    """What was given."""
+
+    formulas: Formulas
+    parameters: Mapping[str, Array]
+    x: Any
+    y: Any
+    written: Mapping[str, Written]
+    rate: float | None
+
+
+#: How samples may lie in a square x, and in square answers.
+_PAIRS = [(a, b) for a in (ROWS, COLUMNS) for b in (COLUMNS, ROWS)]
+
+
+class _Reading:
+    """The sheet, with square matrices read one way; its marks when they are needed.
+
+    Attributes:
+        same: how what is square was read; nothing else tells readings apart.
+    """
+
+    def __init__(self, task: _Task, samples: str, of_answers: str) -> None:
+        xs, ys, x_is_open = _samples(task.formulas, task.x, task.y, samples)
+        n, written = len(xs), task.written
+        formulas = replace(task.formulas, batch=n > 1)
+        start: Numbers = given_numbers(formulas.network, task.parameters, xs, ys)
+        if task.rate is not None:
+            start[RATE] = Quantity(np.asarray(task.rate))
+        fitted = {k: fit(formulas, k, w, n, of_answers) for k, w in written.items()}
+        answers_are_open = any(answer.open for answer in fitted.values())
+        self.same = (x_is_open and samples, answers_are_open and of_answers)
+        sheet = Sheet(
+            formulas,
+            start,
+            fitted,
+            digits_of(written.values()),
+            decimals_of(written.values()),
+            coarsest_of(written.values()),
+            n,
+            task.rate is not None,
+        )
+        self.sheet, self.own_losses = _per_sample(sheet)
+        self.marks: list[Mark] = []
+
+    def mark(self) -> tuple[int, int]:
+        """Mark it; how many answers are right, and how many are understood."""
+        self.marks = [
+            replace(m, remarks=(*m.remarks, "per_sample"))
+            if self.own_losses and m.key.startswith("delta")
+            else m
+            for m in marked(self.sheet)
+        ]
+        right = sum(m.status == RIGHT for m in self.marks)
+        known = sum(m.status == CONSEQUENCE or bool(m.slips) for m in self.marks)
+        return right, known
+
+
+def _chosen(readings: list[_Reading]) -> _Reading:
+    """The reading that makes most sense; refused where that is a matter of taste."""
+    different = list({r.same: r for r in reversed(readings)}.values())[::-1]
+    counts = [reading.mark() for reading in different]
+    best = [r for r, c in zip(different, counts, strict=True) if c == max(counts)]
+    first = best[0]
+    statuses = {tuple(mark.status for mark in reading.marks) for reading in best}
+    if len(statuses) == 1:
+        return first
+    raise ArgumentError(
+        tr("Samples may lie in the rows or in the columns of these answers."),
+        expected=tr("matrices that are not square, or a word on how samples lie"),
+        got=", ".join(k for k, a in first.sheet.answers.items() if a.open) or "x",
+        fix="samples='rows', samples='columns'",
+    )
+
+
+def _samples(
+    formulas: Formulas, x: Any, y: Any, samples: str
+) -> tuple[Array, Array, bool]:
+    """x and y in rows; whether x could be read the other way too."""
+    xs, ys = array_of("x", x), array_of("y", y)
+    sizes = formulas.network.sizes
+    first, outputs = sizes[0], sizes[-1]
+    is_open = xs.shape == (first, first) and first > 1
+    columns = xs.ndim == 2 and xs.shape[0] == first and xs.shape[1] > 1
+    if columns and (samples == COLUMNS or not is_open):
+        xs = xs.T
+        if ys.shape == (outputs, len(xs)):
+            ys = ys.T
+    return *fitted_samples(formulas, xs, ys), is_open
+
+
+def _per_sample(sheet: Sheet) -> tuple[Sheet, bool]:
+    """Whether δ is that of each sample's own loss; then the sheet with ∂ℒ/∂z."""
+    answers, n = sheet.answers, sheet.n
+    errors = [k for k in sheet.order if k in answers and k.startswith("delta")]
+    slopes = [k for k in sheet.order if k in answers and k.startswith(("dW", "db"))]
+    if n < 2 or not errors or not slopes:
+        return sheet, False
+
+    def near(key: str, by: float) -> bool:
+        answer, ways = answers[key], exact_ways(sheet.formulas, key)
+        every = partial(sheet.right.every, key, ways)
+        first = sheet.right.held(key)
+        return answer.fits and sheet.near(answer.written, first, every, by)
+
+    if not near(errors[0], n) or near(errors[0], 1):
+        return sheet, False
+    telling = (near(k, 1) for k in slopes if near(k, 1) != near(k, n))  # not zeros
+    if not next(telling, False):
+        return sheet, False
+    meant = dict(answers)
+    for key in errors:
+        if answers[key].fits:
+            meant[key] = replace(answers[key], written=answers[key].written.divided(n))
+    return replace(sheet, answers=meant), True

@@ -1,0 +1,148 @@
+"""Slips on the way forward: what is worked out in place of z, a and ℒ."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from chainrule.explanation.derivation.activations import ACTIVATIONS, SOFTMAX
+from chainrule.explanation.derivation.objectives import OBJECTIVES, losses
+from chainrule.explanation.marking.place import Place
+from chainrule.explanation.naming import PREDICTION, symbol
+from chainrule.explanation.writer import LABEL
+from chainrule.notation import functions as f
+from chainrule.notation.expressions import Expr, Number, Product
+
+# -- z ---------------------------------------------------------------------------------
+
+
+def bias_forgotten(p: Place) -> Iterator[Expr]:
+    """W a."""
+    if p.has_bias:
+        yield p.W @ p.input
+
+
+def bias_twice(p: Place) -> Iterator[Expr]:
+    """W a + b + b."""
+    if p.has_bias:
+        yield p.right + symbol("b", p.k)
+
+
+def bias_subtracted(p: Place) -> Iterator[Expr]:
+    """W a − b."""
+    if p.has_bias:
+        yield p.W @ p.input - symbol("b", p.k)
+
+
+def weights_turned(p: Place) -> Iterator[Expr]:
+    """Wᵀ a + b."""
+    if p.square:
+        yield p.plus_bias(p.W.T @ p.input)
+
+
+def z_for_a(p: Place) -> Iterator[Expr]:
+    """W z + b."""
+    if p.k > 1 and not p.is_flat(p.k - 1):
+        yield p.plus_bias(p.W @ symbol("z", p.k - 1))
+
+
+def other_input(p: Place) -> Iterator[Expr]:
+    """W a + b with the a of another layer."""
+    for j in p.alike(p.k - 1):
+        if j < p.k:
+            yield p.plus_bias(p.W @ p.formulas.a(j))
+
+
+def other_weights(p: Place) -> Iterator[Expr]:
+    """W a + b with the W of another layer."""
+    for j in p.alike(p.k):
+        if j and j != p.k and p.size(j - 1) == p.size(p.k - 1):
+            yield p.plus_bias(symbol("W", j) @ p.input)
+
+
+def elementwise_weights(p: Place) -> Iterator[Expr]:
+    """W ⊙ a: a matrix, where the products are not added up."""
+    if not p.formulas.batch and p.size(p.k - 1) > 1:
+        rows = Product("odot", (p.W, p.input.T))
+        yield p.plus_bias(rows) if p.size(p.k) == 1 else rows
+
+
+# -- a ---------------------------------------------------------------------------------
+
+
+def function_forgotten(p: Place) -> Iterator[Expr]:
+    """z."""
+    if not p.flat:
+        yield p.z
+
+
+def other_function(p: Place) -> Iterator[Expr]:
+    """tanh z for σ(z)."""
+    if not p.mixes and p.size(p.k) > 1:
+        yield ACTIVATIONS[SOFTMAX].of(p.z)
+    for row in p.other_functions():
+        yield row.of(p.z)
+
+
+def function_of_minus(p: Place) -> Iterator[Expr]:
+    """f(−z)."""
+    if not p.flat:
+        yield p.function.of(-p.z)
+
+
+def function_twice(p: Place) -> Iterator[Expr]:
+    """f(f(z))."""
+    if not p.flat and p.function.name != "relu":
+        yield p.function.of(p.function.of(p.z))
+
+
+def slope_for_function(p: Place) -> Iterator[Expr]:
+    """f′(z)."""
+    if p.has_slope(p.k):
+        yield p.function.slope(p.z)
+
+
+def not_normalised(p: Place) -> Iterator[Expr]:
+    """e^z without the division."""
+    if p.mixes:
+        yield f.exp(p.z)
+
+
+# -- ℒ ---------------------------------------------------------------------------------
+
+
+def other_logarithm(p: Place) -> Iterator[Expr]:
+    """log₁₀ and log₂ for ln."""
+    if "cross_entropy" in p.formulas.objective.name:
+        for base in (10.0, 2.0):
+            yield p.right / f.ln(Number(base))
+
+
+def z_for_prediction(p: Place) -> Iterator[Expr]:
+    """ℒ of z⁽ᴸ⁾."""
+    if not p.is_flat(p.last):
+        yield p.right.replaced({PREDICTION: symbol("z", p.last)})
+
+
+def other_loss(p: Place) -> Iterator[Expr]:
+    """Another loss."""
+    z = symbol("z", p.last)
+    for row in OBJECTIVES.values():
+        if row.name != p.formulas.objective.name:
+            yield losses(row, p.outputs, p.formulas.batch, z)[0]
+
+
+def square_forgotten(p: Place) -> Iterator[Expr]:
+    """ŷ − y and |ŷ − y|."""
+    gap = PREDICTION - LABEL
+    if p.right.holds(gap**2):
+        for u in (gap, f.absolute(gap)):
+            yield p.right.replaced({gap**2: u})
+
+
+def half_of_entropy(p: Place) -> Iterator[Expr]:
+    """y ln ŷ without (1 − y) ln(1 − ŷ), and the other way round."""
+    if p.formulas.objective.name == "binary_cross_entropy":
+        yes = LABEL * f.ln(PREDICTION)
+        no = (1 - LABEL) * f.ln(1 - PREDICTION)
+        for kept in (yes, no):
+            yield p.right.replaced({yes + no: kept})

@@ -1,0 +1,371 @@
+"""Marking: each answer in turn, from the student's own earlier numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
+
+import numpy as np
+
+from chainrule.explanation.derivation.formulas import Formulas, split
+from chainrule.explanation.marking.ensemble import Ensemble, Numbers, band
+from chainrule.explanation.marking.place import Place, ways_of
+from chainrule.explanation.marking.shapes import Fitted
+from chainrule.explanation.marking.slips import SLIPS, Slip, slips_of
+from chainrule.explanation.marking.sources import Sources
+from chainrule.explanation.marking.unknown import other_factor, other_rate
+from chainrule.explanation.marking.written import Written
+from chainrule.notation.expressions import Array, Expr
+
+#: Right; right from an earlier wrong answer; wrong.
+RIGHT, CONSEQUENCE, WRONG = "right", "consequence", "wrong"
+#: So many times larger than its first rounding no error by rounding is taken to be.
+GROWTH = 5000.0
+#: Slips that are named of one answer.
+NAMED = 4
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """A slip that gives the numbers that were written.
+
+    Attributes:
+        slip: which one.
+        key: of which quantity: the answer's own, or one before it that was not given.
+        formula: what was worked out in place of the right formula.
+    """
+
+    slip: Slip
+    key: str
+    formula: Expr
+
+
+@dataclass(frozen=True, eq=False)
+class Mark:
+    """What is said of one answer.
+
+    Attributes:
+        key: the quantity: ``z1``, ``delta2``, ``dW1``, ….
+        status: ``right``, ``consequence`` or ``wrong``.
+        given: the answer, as it lies in memory; in its own shape where that is wrong.
+        right: the right numbers.
+        follows: what it comes to from the student's own earlier numbers.
+        since: the earlier wrong answers that it follows from.
+        slips: the slips that give these numbers.
+        remarks: what else there is to say: ``turned``, ``shape``, ``short``,
+            ``copied``, ``per_sample``.
+    """
+
+    key: str
+    status: str
+    given: Fitted
+    right: Array
+    follows: Array
+    since: tuple[str, ...] = ()
+    slips: tuple[Found, ...] = ()
+    remarks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Sheet:
+    """All answers of one student.
+
+    Attributes:
+        formulas: of the network.
+        start: the numbers that are given: x, y, n, W, b, and η where it is known.
+        answers: the answers by key, in any order.
+        digits, decimals: how the sheet was rounded.
+        coarsest: the digits of the answer that has fewest.
+        n: how many samples there are.
+        updates: whether η is known.
+    """
+
+    formulas: Formulas
+    start: Numbers
+    answers: Mapping[str, Fitted]
+    digits: int
+    decimals: int
+    coarsest: int
+    n: int
+    updates: bool
+
+    def near(
+        self,
+        written: Written,
+        first: Array,
+        every: Callable[[], list[Array]],
+        by: float = 1,
+    ) -> bool:
+        """Whether an answer cannot be told from some numbers.
+
+        Args:
+            written: the answer.
+            first: the numbers.
+            every: those of people who round on the way, where that is needed.
+            by: what to multiply them by.
+        """
+        if written.shape != first.shape:
+            return False
+        apart = np.abs(written.values - by * first)
+        half = written.resolution(self.decimals) * (1 + 1e-9)
+        if np.all(apart <= half + band([by * first])):
+            return True
+        largest = np.max(np.abs(by * first), initial=0)
+        if apart.max(initial=0) > GROWTH * 10.0**-self.coarsest * largest:
+            return False
+        return bool(np.all(apart <= half + band([by * v for v in every()])))
+
+    @cached_property
+    def right(self) -> Ensemble:
+        """Every quantity as it should be."""
+        ensemble, F = self.ensemble(), self.formulas
+        for key in self.order:
+            ensemble.carry(key, exact_ways(F, key))
+        return ensemble
+
+    @cached_property
+    def order(self) -> list[str]:
+        """Everything that is worked out, in order."""
+        F = self.formulas
+        return [*F.forward, *F.backward, *(F.updates if self.updates else ())]
+
+    def ensemble(self) -> Ensemble:
+        """The given numbers alone."""
+        return Ensemble(self.formulas, self.start, self.digits, self.decimals, self.n)
+
+
+def marked(sheet: Sheet) -> list[Mark]:
+    """The marks of all answers, in the order of computation."""
+    return _Marker(sheet).all()
+
+
+def exact_ways(formulas: Formulas, key: str) -> list[Expr]:
+    """All right formulas, the one that loses no digits first."""
+    exact = formulas.all[key].sides[-1]
+    return list(dict.fromkeys([exact, *ways_of(formulas, key)]))
+
+
+def is_short(written: Written, values: Array) -> bool:
+    """Whether it is right to the digits that it has: rounded too early, or cut off."""
+    if written.shape != values.shape:
+        return False
+    apart, step = np.abs(written.values - values), written.own_step()
+    step = np.where(written.digits < 2, step / 2, step)
+    room = np.minimum(step, np.abs(values) / 4)
+    return bool(np.all(apart <= room * (1 + 1e-9)))
+
+
+class _Marker:
+    def __init__(self, sheet: Sheet) -> None:
+        self.sheet, self.formulas = sheet, sheet.formulas
+        self.order = sheet.order
+        self.right = sheet.right
+        #: The student's own numbers.
+        self.own = sheet.ensemble()
+        self.marks: dict[str, Mark] = {}
+        #: Quantities that are wrong, given or not, with the answer that shows it.
+        self.tainted: dict[str, str] = {}
+
+    @cached_property
+    def sources(self) -> Sources:
+        """From what each quantity is worked out."""
+        return Sources(self.formulas, self.order)
+
+    def all(self) -> list[Mark]:
+        for key in self.order:
+            answer = self.sheet.answers.get(key)
+            if answer is None:
+                self._carry(key)
+            else:
+                self.marks[key] = self._mark(key, answer)
+        return list(self.marks.values())
+
+    def _place(self, key: str) -> Place:
+        return Place(self.formulas, *split(key))
+
+    def _carry(self, key: str) -> None:
+        """Go on with what follows from the student's own numbers."""
+        ways = ways_of(self.formulas, key)
+        # From wrong numbers they are not equal at all.
+        self.own.carry(key, ways[:1] if self._since(key) else ways)
+
+    def _carry_answer(self, key: str, answer: Fitted) -> None:
+        half = answer.written.resolution(self.sheet.decimals)
+        self.own.carry_written(key, answer.values, half)
+
+    def _near(self, answer: Fitted, ensemble: Ensemble, ways: list[Expr]) -> bool:
+        """Whether it is what a formula comes to."""
+        key = answer.key
+        first = ensemble.first(key, ways[0])
+        every = partial(ensemble.every, key, ways)
+        return self.sheet.near(answer.written, first, every)
+
+    def _is_right(self, answer: Fitted) -> bool:
+        ways = exact_ways(self.formulas, answer.key)
+        return self._near(answer, self.right, ways)
+
+    def _follows(self, answer: Fitted) -> bool:
+        """Whether it is right from the student's own earlier numbers, some way."""
+        ways = ways_of(self.formulas, answer.key)
+        return any(self._near(answer, self.own, [way]) for way in ways)
+
+    def _mark(self, key: str, answer: Fitted) -> Mark:
+        follows = self.own.first(key, self._place(key).right)
+        mark = Mark(key, RIGHT, answer, self.right.held(key), follows)
+        since = self._since(key)
+        if not answer.fits:
+            self._carry(key)
+            found = self._at(key, answer)
+            return replace(mark, status=WRONG, slips=found, remarks=("shape",))
+        if self._is_right(answer):
+            if since and not self._follows(answer):
+                self._only_copied(since)
+                self._not_there(key)
+        elif self._follows(answer):
+            mark = replace(mark, status=CONSEQUENCE if since else RIGHT, since=since)
+        else:
+            mark = self._not_right(mark, answer, since)
+        if mark.status != RIGHT:
+            self.tainted[key] = key
+        self._carry_answer(key, answer)
+        return self._turned(mark, answer)
+
+    def _not_right(self, mark: Mark, answer: Fitted, since: tuple[str, ...]) -> Mark:
+        """Neither right nor a consequence, as far as its digits go."""
+        found = self._search(mark.key, answer)
+        if found:
+            hidden = next((hit for hit in found if hit.key != mark.key), None)
+            if hidden is not None:
+                self._adopt(hidden, mark.key)
+            return replace(mark, status=WRONG, slips=found)
+        if is_short(answer.written, mark.right):
+            return replace(mark, remarks=("short",))
+        if is_short(answer.written, mark.follows):
+            status = CONSEQUENCE if since else RIGHT
+            return replace(mark, status=status, since=since, remarks=("short",))
+        return replace(mark, status=WRONG, slips=self._unknown(mark, answer))
+
+    def _turned(self, mark: Mark, answer: Fitted) -> Mark:
+        """A matrix that is turned is a slip; what comes after it takes it as meant."""
+        if not answer.turned:
+            return mark
+        found = Found(SLIPS["turned"], mark.key, self._place(mark.key).right.T)
+        if mark.status == RIGHT:
+            return replace(mark, status=WRONG, slips=(found,), remarks=("turned",))
+        return replace(mark, remarks=(*mark.remarks, "turned"))
+
+    # -- what it was worked out from ---------------------------------------------------
+
+    def _since(self, key: str) -> tuple[str, ...]:
+        """The nearest wrong answers before it."""
+        if not self.tainted:
+            return ()
+        found: dict[str, None] = {}
+        for source in self.sources.nearest(key, self.marks):
+            if source in self.tainted:
+                found[self.tainted[source]] = None
+        return tuple(sorted(found, key=self.order.index))
+
+    def _only_copied(self, since: Iterable[str]) -> None:
+        """What follows is right, so these were right before they were written down."""
+        for key in since:
+            mark = self.marks[key]
+            if mark.status == WRONG and not mark.slips and mark.given.fits:
+                self.marks[key] = replace(mark, remarks=(*mark.remarks, "copied"))
+                self.tainted.pop(key, None)
+                half = mark.given.written.resolution(self.sheet.decimals)
+                self.own.carry_written(key, mark.right, half)
+                self._refresh(key)
+
+    def _not_there(self, key: str) -> None:
+        """This one is right, so what was not given before it was right as well."""
+        for source in list(self.sources.nearest(key, self.marks)):
+            if source in self.tainted and source not in self.marks:
+                right = self.right.held(source)
+                self.tainted.pop(source)
+                self.own.carry_written(source, right, np.zeros(right.shape))
+
+    def _refresh(self, changed: str) -> None:
+        """Work out anew what was not given and comes after a change."""
+        for key in self.order[self.order.index(changed) + 1 :]:
+            if key in self.marks and key != changed:
+                continue
+            if key in self.sheet.answers:
+                return  # not marked yet
+            self._carry(key)
+
+    # -- slips -------------------------------------------------------------------------
+
+    def _search(self, key: str, answer: Fitted) -> tuple[Found, ...]:
+        """The slips that give these numbers, here or in what was not given."""
+        found: list[Found] = []
+        for changed in (key, *self.sources.hidden(key, self.marks)):
+            between = self._between(changed, key)
+            for slip, e in slips_of(self._place(changed)):
+                if self._gives(changed, e, between, key, answer):
+                    found.append(Found(slip, changed, e))
+        unique = {(hit.slip.name, hit.key): hit for hit in reversed(found)}
+        kept = [hit for hit in found if unique[hit.slip.name, hit.key] is hit]
+        return tuple(kept[:NAMED])
+
+    def _between(self, changed: str, key: str) -> list[str]:
+        """What has to be worked out anew if ``changed`` changes."""
+        start, end = self.order.index(changed) + 1, self.order.index(key) + 1
+        return [k for k in self.order[start:end] if k not in self.marks]
+
+    def _gives(
+        self, changed: str, e: Expr, between: list[str], key: str, answer: Fitted
+    ) -> bool:
+        try:
+            first = self.own.tried(between, changed, e, key)
+            if not self._could_be(answer.values, first):
+                return False
+            every = partial(self.own.tried_by_every, between, changed, e, key)
+            return self.sheet.near(answer.written, first, every)
+        except (ArithmeticError, ValueError):  # η is not known; sizes do not fit
+            return False
+
+    def _could_be(self, given: Array, first: Array) -> bool:
+        """Whether it is worth while to look closely."""
+        if given.shape != first.shape or not np.isfinite(first).all():
+            return False
+        apart = np.abs(given - first).max(initial=0)
+        return bool(apart <= 0.05 * max(np.abs(given).max(), np.abs(first).max()))
+
+    def _at(self, key: str, answer: Fitted) -> tuple[Found, ...]:
+        """Slips that give numbers of another shape."""
+        found: dict[str, Found] = {}
+        half = answer.written.resolution(self.sheet.decimals)
+        for slip, e in slips_of(self._place(key)):
+            try:
+                made = self.own.raw(e)
+            except (ArithmeticError, ValueError):
+                continue
+            made = made if made.ndim < 3 else np.zeros(0)
+            for way in (made, made.T, made.squeeze()):
+                apart = answer.values.shape == way.shape and np.abs(answer.values - way)
+                room = 2 * half + 0.002 * np.abs(way).max(initial=0)
+                if apart is not False and np.all(apart <= room):
+                    found.setdefault(slip.name, Found(slip, key, e))
+        return tuple(found.values())[:NAMED]
+
+    def _adopt(self, found: Found, key: str) -> None:
+        """The slip happened in what was not given: go on from there."""
+        between = self._between(found.key, key)
+        self.own.carry(found.key, [found.formula])
+        self.tainted[found.key] = key
+        for k in between:
+            if k != key:
+                self._carry(k)
+                self.tainted[k] = key
+
+    def _unknown(self, mark: Mark, answer: Fitted) -> tuple[Found, ...]:
+        """Another η, or a constant factor."""
+        place = self._place(mark.key)
+        finders = (other_rate,) if place.kind in ("W", "b") else (other_factor,)
+        for find in finders:
+            for slip, e in find(place, answer.values, self.own.members[0]):
+                if self._gives(mark.key, e, [], mark.key, answer):
+                    return (Found(slip, mark.key, e),)
+        return ()

@@ -1,0 +1,172 @@
+"""A quantity at its place in a network, and the pieces that its formula is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from chainrule.explanation.derivation.activations import (
+    ACTIVATIONS,
+    IDENTITY,
+    SOFTMAX,
+    Activation,
+)
+from chainrule.explanation.derivation.formulas import Formulas, error_name, split
+from chainrule.explanation.naming import symbol
+from chainrule.notation.expressions import Expr, Number, Product
+from chainrule.notation.tidy import tidy
+
+#: Quantities that nobody is asked for: ∂ℒ/∂ŷ, ∂ℒ/∂a, f′(z).
+BETWEEN = ("gradient", "back", "slope")
+
+
+def times(*factors: Expr) -> Expr:
+    """Factors multiplied element by element."""
+    return tidy(Product("odot", factors))
+
+
+def ways_of(formulas: Formulas, key: str) -> list[Expr]:
+    """All right formulas of a quantity, or of one that only stands in between."""
+    if split(key)[0] in BETWEEN:
+        return [formulas.all[key].sides[-1]]
+    return list(dict.fromkeys(Place(formulas, *split(key)).ways()))
+
+
+@dataclass(frozen=True)
+class Place:
+    """One quantity of a network.
+
+    Attributes:
+        formulas: of the network.
+        kind: ``z``, ``a``, ``loss``, ``delta``, ``dW``, ``db``, ``W`` or ``b``.
+        k: its layer; 0 for the loss.
+    """
+
+    formulas: Formulas
+    kind: str
+    k: int
+
+    # -- the network -------------------------------------------------------------------
+
+    @property
+    def last(self) -> int:
+        """L."""
+        return self.formulas.network.depth
+
+    def size(self, j: int) -> int:
+        """How many neurons layer j has; those of the input for 0."""
+        return self.formulas.network.sizes[j]
+
+    @property
+    def outputs(self) -> int:
+        """How many outputs there are."""
+        return self.size(self.last)
+
+    @property
+    def square(self) -> bool:
+        """Whether W of this layer has as many rows as columns, and several."""
+        return self.size(self.k) == self.size(self.k - 1) > 1
+
+    @property
+    def has_bias(self) -> bool:
+        """Whether the layer has a b."""
+        return self.formulas.network.bias(self.k)
+
+    @property
+    def flat(self) -> bool:
+        """Whether the layer has no activation."""
+        return self.is_flat(self.k)
+
+    def is_flat(self, j: int) -> bool:
+        """Whether layer j has no activation."""
+        return self.formulas.network.activation(j) == IDENTITY
+
+    @property
+    def mixes(self) -> bool:
+        """Whether the activation is softmax."""
+        return self.formulas.mixes(self.k)
+
+    def has_slope(self, j: int) -> bool:
+        """Whether layer j has an f′ that is multiplied element by element."""
+        return not self.formulas.mixes(j) and not self.is_flat(j)
+
+    # -- symbols and formulas ----------------------------------------------------------
+
+    @property
+    def z(self) -> Expr:
+        """z⁽ᵏ⁾."""
+        return symbol("z", self.k)
+
+    @property
+    def a(self) -> Expr:
+        """a⁽ᵏ⁾."""
+        return self.formulas.a(self.k)
+
+    @property
+    def input(self) -> Expr:
+        """a⁽ᵏ⁻¹⁾."""
+        return self.formulas.a(self.k - 1)
+
+    @property
+    def W(self) -> Expr:
+        """W⁽ᵏ⁾."""
+        return symbol("W", self.k)
+
+    @property
+    def delta(self) -> Expr:
+        """δ⁽ᵏ⁾."""
+        return error_name(self.k)
+
+    @property
+    def arriving(self) -> Expr:
+        """∂ℒ/∂a⁽ᵏ⁾, written out."""
+        return self.formulas.arriving(self.k)
+
+    @property
+    def slope(self) -> Expr:
+        """f′(z⁽ᵏ⁾), written out."""
+        return self.formulas.slope(self.k)
+
+    @property
+    def function(self) -> Activation:
+        """f of this layer."""
+        return self.formulas.function(self.k)
+
+    @property
+    def right(self) -> Expr:
+        """The right formula, from what people have: ℒ from ŷ."""
+        if self.kind == "loss":
+            return self.formulas.loss()[0]
+        return self.formulas.all[f"{self.kind}{self.k}"].sides[-1]
+
+    def ways(self) -> Iterator[Expr]:
+        """All right formulas: from right numbers they come to the same."""
+        yield self.right
+        if self.kind == "loss":
+            yield from self.formulas.loss()[1:]
+        if self.kind == "delta" and self.has_slope(self.k):
+            yield times(self.arriving, self.slope)
+            yield times(self.arriving, self.function.slope(self.z))
+        if self.kind == "delta" and self.mixes:
+            yield self.through(self.arriving)
+
+    def plus_bias(self, product: Expr) -> Expr:
+        """With b⁽ᵏ⁾, where there is one."""
+        return product + symbol("b", self.k) if self.has_bias else product
+
+    def through(self, g: Expr) -> Expr:
+        """What arrives at a⁽ᵏ⁾, carried on through f."""
+        return self.formulas.through(self.k, g, Number(1) if self.flat else self.slope)
+
+    def other_functions(self) -> Iterator[Activation]:
+        """Activations of single elements that this layer does not have."""
+        own = self.formulas.network.activation(self.k)
+        for name, row in ACTIVATIONS.items():
+            if name not in (own, SOFTMAX, IDENTITY):
+                yield row
+
+    def alike(self, j: int) -> Iterator[int]:
+        """Other layers of the same size as layer j; 0 is the input."""
+        for other in range(self.last + 1):
+            if other != j and self.size(other) == self.size(j):
+                yield other

@@ -1,0 +1,291 @@
+"""Marks as a report: text, HTML, Markdown, and data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from chainrule.errors import ArgumentError
+from chainrule.explanation import prose
+from chainrule.explanation.derivation.formulas import (
+    Formulas,
+    name_of,
+    split,
+)
+from chainrule.explanation.derivation.keys import key_of
+from chainrule.explanation.equations import Equation
+from chainrule.explanation.marking.marks import CONSEQUENCE, RIGHT, WRONG, Found, Mark
+from chainrule.explanation.marking.place import Place
+from chainrule.explanation.marking.shapes import OF_SAMPLES
+from chainrule.explanation.page import paper
+from chainrule.explanation.prose import Formula, Heading, Numbers, Part, Rows, Sentence
+from chainrule.language import language
+from chainrule.notation.arithmetic import COLUMNS, MATRIX, Quantity
+from chainrule.notation.expressions import Array, Expr
+from chainrule.primitives.rules import show
+from chainrule.translation import tr
+
+#: Digits that are shown.
+DIGITS = 6
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class WorkReport:
+    """Marks of a student's numbers: ``print(report)`` shows them, a notebook a page.
+
+    ``report["delta1"]`` is the mark of one answer; ``"right"``, ``"consequence"`` or
+    ``"wrong"`` is its ``status``, ``slips`` are what gives its numbers, ``since`` are
+    the wrong answers that it follows from.
+
+    Attributes:
+        formulas: the right formulas.
+        marks: one for each answer, in the order of computation.
+        n: how many samples there are.
+        lang: the language in which it was made, and is shown.
+    """
+
+    formulas: Formulas
+    marks: tuple[Mark, ...]
+    n: int
+    lang: str
+
+    @property
+    def ok(self) -> bool:
+        """Whether all answers are right."""
+        return all(mark.status == RIGHT for mark in self.marks)
+
+    @property
+    def first(self) -> str | None:
+        """The key of the first wrong answer, in the order of computation."""
+        return next((m.key for m in self.marks if m.status == WRONG), None)
+
+    @property
+    def right(self) -> int:
+        """How many answers are right."""
+        return sum(mark.status == RIGHT for mark in self.marks)
+
+    def __getitem__(self, name: str) -> Mark:
+        """The mark of an answer, by any of its names.
+
+        Raises:
+            ArgumentError: for another name, or what was not answered.
+        """
+        key = key_of(name, self.formulas.network)
+        for mark in self.marks:
+            if mark.key == key:
+                return mark
+        raise ArgumentError(
+            tr("There is no answer for {name}.", name=key),
+            expected=", ".join(mark.key for mark in self.marks),
+            got=repr(name),
+        )
+
+    # -- in words ----------------------------------------------------------------------
+
+    def verdict(self) -> str:
+        """The result in a sentence."""
+        with language(self.lang):
+            many = len(self.marks)
+            if self.ok:
+                return tr("All {many} answers are right.", many=many)
+            return tr(
+                "{right} of {many} answers are right. The first wrong one is {name}.",
+                right=self.right,
+                many=many,
+                name=self._name(self.first or "").text(),
+            )
+
+    def _name(self, key: str) -> Expr:
+        return name_of(self.formulas, key)
+
+    def _listed(self, keys: tuple[str, ...]) -> str:
+        return tr(", ").join(self._name(key).text() for key in keys)
+
+    def says(self, found: Found, key: str) -> str:
+        """A slip in words, with where it happened if that is elsewhere."""
+        told = found.slip.told()
+        if found.key == key:
+            return told
+        name = self._name(found.key).text()
+        return tr("already in {name}, which is not given: {slip}", name=name, slip=told)
+
+    def _remarks(self, mark: Mark) -> Iterator[str]:
+        texts = {
+            "short": tr("right as far as it goes, but it has too few digits"),
+            "copied": tr("what comes after it is right: was it copied wrong?"),
+            "per_sample": tr("δ of each sample's own loss: the 1/n comes later"),
+            "turned": tr("transposed: a row for each neuron of the layer is meant"),
+            "shape": tr(
+                "{given} numbers where {wanted} are meant",
+                given=show(mark.given.values.shape),
+                wanted=self._shape(mark),
+            ),
+        }
+        for remark in mark.remarks:
+            if remark != "turned" or all(f.slip.name != "turned" for f in mark.slips):
+                yield texts[remark]
+
+    def _shape(self, mark: Mark) -> str:
+        return show(self._on_paper(mark.key, mark.right).shape)
+
+    def _on_paper(self, key: str, array: Array) -> Array:
+        columns = split(key)[0] in OF_SAMPLES
+        return paper(Quantity(array, COLUMNS if columns else MATRIX))
+
+    def _about(self, mark: Mark) -> str:
+        """What stands beside an answer in the table."""
+        parts = [self.says(found, mark.key) for found in mark.slips[:1]]
+        if len(mark.slips) > 1:
+            parts.append(tr("or another slip, see below"))
+        if mark.status == CONSEQUENCE:
+            parts.append(tr("right from your {names}", names=self._listed(mark.since)))
+        return tr("; ").join([*parts, *self._remarks(mark)])
+
+    # -- shown -------------------------------------------------------------------------
+
+    def parts(self) -> list[Part]:
+        """What is shown: headings, sentences, formulas and numbers."""
+        net = self.formulas.network
+        sizes = " → ".join(map(str, net.sizes))
+        made: list[Part] = [
+            Heading(tr("Your numbers for {sizes}, marked", sizes=sizes)),
+            Sentence(f"{net}, {self.formulas.objective.name}", "note"),
+        ]
+        if self.n > 1:
+            made.append(Sentence(tr("{n} samples, a column each.", n=self.n), "note"))
+        made.append(Sentence(self.verdict(), "check" if self.ok else "wrong"))
+        made.append(Rows(self._table()))
+        for mark in self.marks:
+            if mark.status == WRONG:
+                made += self._wrong(mark)
+        return made
+
+    def _table(self) -> tuple[tuple[str, ...], ...]:
+        words = {
+            RIGHT: tr("right"),
+            CONSEQUENCE: tr("follows"),
+            WRONG: tr("wrong"),
+        }
+        signs = {RIGHT: "✓", CONSEQUENCE: "↳", WRONG: "✗"}
+        head = tr("answer"), tr("mark"), tr("about it")
+        rows = [
+            (
+                self._name(m.key).text(),
+                f"{signs[m.status]} {words[m.status]}",
+                self._about(m),
+            )
+            for m in self.marks
+        ]
+        return (head, *rows)
+
+    def _wrong(self, mark: Mark) -> Iterator[Part]:
+        """A wrong answer: the likely slip, the right formula, and numbers."""
+        name = self._name(mark.key)
+        title = name.text()
+        if mark.key == self.first:
+            title = tr("the first wrong one: {name}", name=title)
+        yield Heading(title, 2)
+        yield from (Sentence(text) for text in self._remarks(mark))
+        if len(mark.slips) > 1:
+            yield Sentence(tr("Each of these slips gives your numbers:"))
+        for found in mark.slips:
+            yield Sentence(self._sentence(found, mark.key))
+            yield Formula(
+                Equation(
+                    (self._name(found.key), found.formula),
+                    remark=tr("what gives your numbers"),
+                )
+            )
+        if not mark.slips and "turned" not in mark.remarks:
+            yield Sentence(tr("No usual slip gives these numbers."))
+        for key in dict.fromkeys([*(f.key for f in mark.slips), mark.key]):
+            right = Place(self.formulas, *split(key)).right
+            yield Formula(Equation((self._name(key), right), remark=tr("right")))
+        yield Sentence(tr("Your numbers, and the right ones:"))
+        given = mark.given.values
+        shown = self._on_paper(mark.key, given) if mark.given.fits else given
+        yield Numbers(name, shown, DIGITS)
+        yield Numbers(name, self._on_paper(mark.key, mark.right), DIGITS)
+        follows = self._on_paper(mark.key, mark.follows)
+        if self._differs(mark):
+            yield Sentence(tr("From your own earlier numbers it would be:"))
+            yield Numbers(name, follows, DIGITS)
+
+    def _differs(self, mark: Mark) -> bool:
+        """Whether the student's own earlier numbers lead elsewhere."""
+        apart = abs(mark.follows - mark.right).max(initial=0)
+        return bool(apart > 1e-3 * abs(mark.right).max(initial=0))
+
+    def _sentence(self, found: Found, key: str) -> str:
+        return tr("Likely slip: {slip}.", slip=self.says(found, key))
+
+    def text(self, width: int | None = None) -> str:
+        """The report as plain text, so many characters wide."""
+        with language(self.lang):
+            return prose.text(self.parts(), width)
+
+    def __str__(self) -> str:
+        return self.text()
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}: {self.verdict()}>"
+
+    def show(self) -> None:
+        """Print it, with colours where standard output is a terminal."""
+        with language(self.lang):
+            prose.show(self.parts())
+
+    def to_html(self) -> str:
+        """A page of its own, with formulas in MathML."""
+        with language(self.lang):
+            return prose.page(self.parts())
+
+    def _repr_html_(self) -> str:
+        """In a notebook: the page."""
+        with language(self.lang):
+            return prose.fragment(self.parts())
+
+    def to_markdown(self) -> str:
+        """Markdown with formulas between ``$$``."""
+        with language(self.lang):
+            return prose.markdown(self.parts())
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything as data; arrays with a column for each sample."""
+        with language(self.lang):
+            return {
+                "network": str(self.formulas.network),
+                "loss": self.formulas.objective.name,
+                "samples": self.n,
+                "ok": self.ok,
+                "right": self.right,
+                "answers": len(self.marks),
+                "first": self.first,
+                "verdict": self.verdict(),
+                "marks": [self._told(mark) for mark in self.marks],
+            }
+
+    def _told(self, mark: Mark) -> dict[str, Any]:
+        given = mark.given.values
+        shown = self._on_paper(mark.key, given) if mark.given.fits else given
+        return {
+            "quantity": mark.key,
+            "symbol": self._name(mark.key).text(),
+            "mark": mark.status,
+            "since": list(mark.since),
+            "given": shown.tolist(),
+            "right": self._on_paper(mark.key, mark.right).tolist(),
+            "follows": self._on_paper(mark.key, mark.follows).tolist(),
+            "slips": [
+                {
+                    "slip": found.slip.name,
+                    "quantity": found.key,
+                    "says": self.says(found, mark.key),
+                    "formula": found.formula.text(),
+                    "latex": found.formula.latex(),
+                }
+                for found in mark.slips
+            ],
+            "remarks": list(self._remarks(mark)),
+        }

@@ -1,0 +1,99 @@
+"""In which way an answer lies: columns for samples as the book has it, or rows.
+
+Inside, a sample is a row, as in memory. What is square says nothing about itself: it
+lies as ``samples`` says.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from chainrule.explanation.derivation.formulas import Formulas, split
+from chainrule.explanation.marking.written import Written
+from chainrule.notation.expressions import Array
+
+ROWS, COLUMNS = "rows", "columns"
+#: Quantities that have a column for each sample.
+OF_SAMPLES = ("z", "a", "delta")
+
+
+@dataclass(frozen=True, eq=False)
+class Fitted:
+    """An answer, turned into the shape of its quantity.
+
+    Attributes:
+        key: of which quantity.
+        written: its numbers as they lie in memory; as they were written, where the
+            shape is another one.
+        fits: whether it has the quantity's shape, turned or not.
+        turned: whether it is a matrix that is turned, with the shape (inputs, outputs).
+        open: whether it could as well lie the other way.
+        columns: whether its samples are columns.
+    """
+
+    key: str
+    written: Written
+    fits: bool
+    turned: bool = False
+    open: bool = False
+    columns: bool = True
+
+    @property
+    def values(self) -> Array:
+        """Its numbers."""
+        return self.written.values
+
+
+def fit(formulas: Formulas, key: str, written: Written, n: int, samples: str) -> Fitted:
+    """Find out how an answer lies.
+
+    Args:
+        formulas: of the network.
+        key: which quantity it is.
+        written: its numbers.
+        n: how many samples there are.
+        samples: ``rows`` or ``columns``: how a square answer lies.
+    """
+    kind = split(key)[0]
+    want, shape = formulas.shape(key, n), written.shape
+    size = written.values.size
+    if kind in OF_SAMPLES:
+        return _of_samples(key, written, want, samples)
+    if shape == want or (size == 1 and _product(want) == 1):
+        return Fitted(key, written.reshaped(want), True)
+    if kind in ("b", "db"):
+        line = max(shape, default=1) == size == want[0]
+        return Fitted(key, written.reshaped(want) if line else written, line)
+    if kind in ("W", "dW"):
+        if len(shape) == 1 and 1 in want and size == max(want):
+            return Fitted(key, written.reshaped(want), True)
+        if shape == want[::-1]:
+            return Fitted(key, written.T, True, turned=True)
+    return Fitted(key, written, False)
+
+
+def _of_samples(
+    key: str, written: Written, want: tuple[int, ...], samples: str
+) -> Fitted:
+    shape, (n, size) = written.shape, want
+    flat = len(shape) < 2 and 1 in want
+    line = n == 1 and max(shape, default=1) == written.values.size
+    if (flat or line) and written.values.size == n * size:
+        return Fitted(key, written.reshaped(want), True)
+    if shape == (n, size) == (size, n):
+        columns = samples == COLUMNS
+        return Fitted(
+            key, written.T if columns else written, True, False, True, columns
+        )
+    if shape == (n, size):
+        return Fitted(key, written, True, columns=False)
+    if shape == (size, n):
+        return Fitted(key, written.T, True)
+    return Fitted(key, written, False)
+
+
+def _product(shape: tuple[int, ...]) -> int:
+    made = 1
+    for size in shape:
+        made *= size
+    return made

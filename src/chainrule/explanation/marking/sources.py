@@ -1,0 +1,60 @@
+"""From which quantities a quantity is worked out."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+
+from chainrule.explanation.derivation.formulas import Formulas, split
+from chainrule.explanation.marking.place import BETWEEN, ways_of
+from chainrule.notation.expressions import Expr
+
+
+class Sources:
+    """Which quantity stands in the formula of which.
+
+    Args:
+        formulas: of the network.
+        order: all quantities, in the order in which they are worked out.
+    """
+
+    def __init__(self, formulas: Formulas, order: Sequence[str]) -> None:
+        self.formulas, self.order = formulas, order
+        self.names: dict[Expr, str] = {}
+        for key in order:
+            if key not in formulas.updates:
+                for side in formulas.all[key].sides[:-1]:
+                    self.names.setdefault(side, key)
+        self._direct: dict[str, set[str]] = {}
+
+    def direct(self, key: str) -> set[str]:
+        """The quantities that stand in its formulas."""
+        if key not in self._direct:
+            ways = ways_of(self.formulas, key)
+            before = set(self.order[: self.order.index(key)])
+            self._direct[key] = {
+                source
+                for name, source in self.names.items()
+                if source in before and any(e.holds(name) for e in ways)
+            }
+        return self._direct[key]
+
+    def nearest(self, key: str, given: Collection[str]) -> Iterator[str]:
+        """The given quantities behind a quantity, through those that are not given.
+
+        What is not given comes along too.
+        """
+        seen: set[str] = set()
+        ahead = list(self.direct(key))
+        while ahead:
+            source = ahead.pop()
+            if source not in seen:
+                seen.add(source)
+                yield source
+                if source not in given:
+                    ahead += self.direct(source)
+
+    def hidden(self, key: str, given: Collection[str]) -> list[str]:
+        """What is not given and stands between a quantity and the given ones."""
+        found = {k for k in self.nearest(key, given) if k not in given}
+        own = [k for k in found if split(k)[0] not in BETWEEN]
+        return sorted(own, key=self.order.index, reverse=True)

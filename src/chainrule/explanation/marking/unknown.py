@@ -1,0 +1,72 @@
+"""Slips with a number that nobody knows beforehand: another η, a constant factor."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from chainrule.explanation.derivation.formulas import RATE, slope_of
+from chainrule.explanation.marking.ensemble import Numbers
+from chainrule.explanation.marking.place import Place
+from chainrule.explanation.marking.slips import Slip
+from chainrule.explanation.naming import symbol
+from chainrule.notation import functions as f
+from chainrule.notation.arithmetic import computed
+from chainrule.notation.expressions import Array, Expr, Number
+from chainrule.translation import tr
+
+#: Of one number alone any ratio can be made: then only one of so few digits counts.
+ROUND = 2
+
+
+def other_rate(p: Place, given: Array, numbers: Numbers) -> Iterator[tuple[Slip, Expr]]:
+    """The η that would give these numbers, in fewer or more digits."""
+    name = symbol(p.kind, p.k)
+    old, slope = numbers[name].array, numbers[slope_of(name)].array
+    rate = float(numbers[RATE].array)
+    for c in _ratios(old - given, slope):
+
+        def told(c: float = c) -> str:
+            return tr("another η: {found} in place of {rate}", found=c, rate=rate)
+
+        yield (
+            Slip("other_rate", (p.kind,), _none, told),
+            name - f.scale(Number(c), slope_of(name)),
+        )
+
+
+def other_factor(
+    p: Place, given: Array, numbers: Numbers
+) -> Iterator[tuple[Slip, Expr]]:
+    """The factor that all numbers have in common."""
+    if given.size < 2:
+        return
+    made = np.asarray(computed(p.right, numbers))
+    if made.size != given.size:
+        return
+    for c in _ratios(given, made.reshape(given.shape)):
+
+        def told(c: float = c) -> str:
+            return tr("all numbers are {factor} times what they should be", factor=c)
+
+        yield Slip("factor", (p.kind,), _none, told), f.scale(Number(c), p.right)
+
+
+def _ratios(top: Array, bottom: Array) -> Iterator[float]:
+    """The number that makes ``top`` of ``bottom``, as round as may be."""
+    length = float(np.sum(bottom * bottom))
+    if not length > 0 or not np.isfinite(length):
+        return
+    ratio = float(np.sum(top * bottom)) / length
+    most = 4 if np.count_nonzero(bottom) > 1 else ROUND
+    seen: set[float] = {0.0, 1.0}
+    for digits in range(1, most + 1):
+        c = float(f"{ratio:.{digits}g}")
+        if c not in seen:
+            seen.add(c)
+            yield c
+
+
+def _none(p: Place) -> Iterator[Expr]:
+    yield from ()

@@ -1,0 +1,317 @@
+"""Exercises: one step of a network to be worked out by hand, and its answers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from chainrule.errors import ArgumentError
+from chainrule.explanation import prose
+from chainrule.explanation.derivation.derivation import derive
+from chainrule.explanation.derivation.formulas import (
+    RATE,
+    X,
+    name_of,
+    split,
+)
+from chainrule.explanation.derivation.keys import keys
+from chainrule.explanation.equations import Equation
+from chainrule.explanation.marking.drawing import Drawn, drawn
+from chainrule.explanation.marking.place import Place
+from chainrule.explanation.naming import symbol
+from chainrule.explanation.page import paper
+from chainrule.explanation.prose import Formula, Heading, Numbers, Part, Sentence
+from chainrule.explanation.writer import LABEL, LOSS
+from chainrule.language import language
+from chainrule.notation.expressions import Array, Expr
+from chainrule.translation import current, tr
+
+#: Significant digits of the answers.
+DIGITS = 4
+BLANK = "?"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Worksheet:
+    """An exercise: ``print(sheet)`` shows the questions.
+
+    :meth:`to_toml` is a form to fill in, for ``chainrule check-work``; with
+    ``answers=True`` everything has its answers.
+
+    Attributes:
+        drawn: its numbers.
+        seed: of the numbers.
+        lang: the language in which it was made, and is shown.
+    """
+
+    drawn: Drawn
+    seed: int
+    lang: str
+
+    @property
+    def samples(self) -> int:
+        """How many samples there are."""
+        return len(self.drawn.x)
+
+    def _keys(self) -> list[str]:
+        return list(keys(self.drawn.formulas.network))
+
+    # -- in words ----------------------------------------------------------------------
+
+    def parts(self, answers: bool = False) -> list[Part]:
+        """What is shown: headings, sentences, formulas, numbers, places to fill in."""
+        F = self.drawn.formulas
+        sizes = " → ".join(map(str, F.network.sizes))
+        title = (
+            tr("Answers: one step of {sizes}", sizes=sizes)
+            if answers
+            else tr("Exercise: one step of {sizes}", sizes=sizes)
+        )
+        made: list[Part] = [
+            Heading(title),
+            Sentence(f"{F.network}, {F.objective.name}, --seed {self.seed}", "note"),
+            Sentence(
+                tr("Round to {digits} significant digits.", digits=DIGITS)
+                if self.samples == 1
+                else tr(
+                    "{n} samples, a column each; ℒ is the mean over them. Round to"
+                    " {digits} significant digits.",
+                    n=self.samples,
+                    digits=DIGITS,
+                )
+            ),
+            *self._given(),
+        ]
+        for i, (title, why, asked) in enumerate(self._questions(), 1):
+            made += [Heading(f"{i}. {title}", 2), Sentence(why)]
+            for key in asked:
+                made += self._asked(key, answers)
+        return made
+
+    def _given(self) -> Iterator[Part]:
+        """The network and its numbers."""
+        drawn, F = self.drawn, self.drawn.formulas
+        yield Heading(tr("given"), 2)
+        for k in F.network.layers:
+            sides = [F.a(k), symbol("a", k), F.activated(k)]
+            yield Formula(Equation(tuple(dict.fromkeys(sides))))
+        yield Formula(Equation((LOSS, F.loss()[0])))
+        for name in (X, LABEL):
+            yield Numbers(name, paper(drawn.numbers[name]))
+        for key, array in drawn.parameters.items():
+            kind, k = split(key)
+            yield Numbers(symbol(kind, k), array if array.ndim > 1 else array[:, None])
+        yield Numbers(RATE, np.asarray(drawn.lr))
+
+    def _questions(self) -> Iterator[tuple[str, str, list[str]]]:
+        """In the order of 3.4 and 3.7: a title, what to do, and the quantities."""
+        net = self.drawn.formulas.network
+        for k in net.layers:
+            yield (
+                tr("forward, layer {k}", k=k),
+                tr("The weighted inputs and the activations (3.2.1)."),
+                [f"z{k}", f"a{k}"],
+            )
+        yield tr("loss"), tr("How wrong is ŷ (3.3)?"), ["loss"]
+        for k in reversed(net.layers):
+            yield (
+                tr("error of layer {k}", k=k),
+                tr("δ = ∂ℒ/∂z of the last layer: from ℒ and f′ (3.4.2, 3.7 step 1).")
+                if k == net.depth
+                else tr("δ sent back through W, and through f′ (3.4.2, 3.7 step 2)."),
+                [f"delta{k}"],
+            )
+        for k in reversed(net.layers):
+            yield (
+                tr("gradients of layer {k}", k=k),
+                tr("From δ and what the layer was given (3.4.1, 3.7 step 3)."),
+                [f"dW{k}", f"db{k}"],
+            )
+        for k in net.layers:
+            yield (
+                tr("update of layer {k}", k=k),
+                tr(
+                    "One step of gradient descent (3.4.3, 3.7 step 4); ′ marks new"
+                    " values."
+                ),
+                [f"W{k}", f"b{k}"],
+            )
+
+    def _asked(self, key: str, answers: bool) -> Iterator[Part]:
+        F = self.drawn.formulas
+        name = self._name(key)
+        if not answers:
+            yield Numbers(name, None)
+            return
+        yield Formula(Equation((name, Place(F, *split(key)).right)))
+        yield Numbers(name, self._rounded(key))
+
+    def _name(self, key: str) -> Expr:
+        return name_of(self.drawn.formulas, key)
+
+    def _rounded(self, key: str) -> Array:
+        """The answer as it stands on paper, to so many digits."""
+        array = paper(self.drawn.of(key))
+        flat = [float(_written(v)) for v in array.ravel()]
+        return np.array(flat).reshape(array.shape)
+
+    def text(self, width: int | None = None, *, answers: bool = False) -> str:
+        """The exercise as plain text, so many characters wide."""
+        with language(self.lang):
+            return prose.text(self.parts(answers), width)
+
+    def __str__(self) -> str:
+        return self.text()
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}: {self.drawn.formulas.network}>"
+
+    def _repr_html_(self) -> str:
+        """In a notebook: the page."""
+        with language(self.lang):
+            return prose.fragment(self.parts())
+
+    def to_html(self, *, answers: bool = False) -> str:
+        """A page of its own, with formulas in MathML."""
+        with language(self.lang):
+            return prose.page(self.parts(answers))
+
+    def to_markdown(self, *, answers: bool = False) -> str:
+        """Markdown with formulas between ``$$``."""
+        with language(self.lang):
+            return prose.markdown(self.parts(answers))
+
+    def to_latex(self, *, answers: bool = False) -> str:
+        """A LaTeX document; in Chinese it is one for XeLaTeX."""
+        with language(self.lang):
+            return prose.latex(self.parts(answers))
+
+    # -- as data -----------------------------------------------------------------------
+
+    def to_toml(self, *, answers: bool = False) -> str:
+        """A file for ``chainrule check-work``, with ``?`` to be filled in."""
+        drawn, F = self.drawn, self.drawn.formulas
+        one = self.samples == 1
+        with language(self.lang):
+            lines = [
+                "# "
+                + tr('Put your numbers in place of each "?", and have them marked:'),
+                "#   chainrule check-work FILE.toml",
+            ]
+            if not one:
+                lines.append("# " + tr("Each sample is a column."))
+        lines += [
+            f'network = "{F.network}"',
+            f'loss = "{F.objective.name}"',
+            f"lr = {_plain(drawn.lr)}",
+            *(() if one else ('samples = "columns"',)),
+            f"x = {_toml(drawn.x[0] if one else drawn.x.T)}",
+            f"y = {self._truths()}",
+            "",
+            "[weights]",
+            *(f"{key} = {_toml(array)}" for key, array in drawn.parameters.items()),
+            "",
+            "[answers]",
+        ]
+        for key in self._keys():
+            array = drawn.of(key).array
+            if split(key)[0] in ("z", "a", "delta"):
+                array = array[0] if one else array.T
+            name = "L" if key == "loss" else key
+            lines.append(f"{name} = {_toml(array, blank=not answers, digits=DIGITS)}")
+        return "\n".join([*lines, ""])
+
+    def _truths(self) -> str:
+        y, one = self.drawn.y, self.samples == 1
+        if self.drawn.formulas.objective.truths == "classes":
+            classes = [int(c) for c in y.argmax(1)]
+            return str(classes[0] if one else classes)
+        return _toml(y[0] if one else y.T)
+
+    def to_json(self, *, answers: bool = False) -> dict[str, Any]:
+        """The exercise as data; arrays with a column for each sample."""
+        drawn, F = self.drawn, self.drawn.formulas
+        made: dict[str, Any] = {
+            "network": str(F.network),
+            "loss": F.objective.name,
+            "seed": self.seed,
+            "samples": self.samples,
+            "lr": drawn.lr,
+            "x": paper(drawn.numbers[X]).tolist(),
+            "y": paper(drawn.numbers[LABEL]).tolist(),
+            "weights": {k: v.tolist() for k, v in drawn.parameters.items()},
+            "questions": self._keys(),
+        }
+        if answers:
+            made["answers"] = {k: self._rounded(k).tolist() for k in self._keys()}
+        return made
+
+
+def worksheet(
+    network: str,
+    loss: str = "half_squared",
+    *,
+    seed: int = 0,
+    samples: int = 1,
+    lang: str | None = None,
+) -> Worksheet:
+    """An exercise with fresh numbers: one step of a network, to be done by hand.
+
+    Args:
+        network: sizes with activations, as for :func:`chainrule.derive`.
+        loss: a name that it takes.
+        seed: the same seed gives the same sheet, on every machine.
+        samples: 1 to 4.
+        lang: ``"en"`` or ``"zh-TW"``; by default that of the locale.
+
+    Raises:
+        ParseError: a description that cannot be read.
+        ArgumentError: a loss that does not fit; more than a person works out by hand.
+
+    >>> sheet = worksheet("2-2sigmoid-1", seed=1)
+    >>> print(*sheet.to_toml().splitlines()[2:6], sep="\\n")
+    network = "2-2sigmoid-1"
+    loss = "half_squared"
+    lr = 0.2
+    x = [1.5, -1.0]
+    """
+    with language(lang):
+        for name, value, least in (("seed", seed, 0), ("samples", samples, 1)):
+            if isinstance(value, bool) or not isinstance(value, int) or value < least:
+                raise ArgumentError(
+                    tr("{name} is a whole number.", name=name),
+                    expected=f"{name} ≥ {least}",
+                    got=repr(value),
+                )
+        formulas = derive(network, loss).formulas
+        return Worksheet(drawn(formulas, seed, samples), seed, current())
+
+
+def _written(value: float) -> str:
+    """A number to so many significant digits, with the zeros at its end.
+
+    >>> _written(0.7310586), _written(0.5), _written(0.0), _written(-0.00001234)
+    ('0.7311', '0.5000', '0', '-1.234e-05')
+    """
+    if value == 0:
+        return "0"
+    plain = f"{value:#.{DIGITS}g}"
+    return plain.removesuffix(".")
+
+
+def _plain(value: float) -> str:
+    """A number that was drawn: no more digits than it has."""
+    return repr(float(round(value, 10)) + 0.0)
+
+
+def _toml(array: Array, *, blank: bool = False, digits: int = 0) -> str:
+    """Numbers as TOML has them, or places to fill in."""
+    if array.ndim:
+        inner = [_toml(item, blank=blank, digits=digits) for item in array]
+        return f"[{', '.join(inner)}]"
+    if blank:
+        return f'"{BLANK}"'
+    return _written(float(array)) if digits else _plain(float(array))

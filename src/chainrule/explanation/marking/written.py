@@ -1,0 +1,225 @@
+"""Answers as they were written: numbers, and to how many digits each of them counts.
+
+A number that was rounded is right where it cannot be told from the right one:
+
+- it counts to as many significant digits as were written, but to at least 3 (a zero at
+  the end is often left out) and to at most 6 (short floats know no more);
+- where a sheet goes to 3 decimals or more, a half of its last decimal is allowed too
+  (whoever rounds to 4 decimals writes 0.0012);
+- what is right to its own digits, and has fewer than that, is *short*: right, with a
+  remark.
+
+>>> read("z1", ["0.70", "-1.25"]).values
+array([ 0.7 , -1.25])
+>>> read("z1", [0.7311, 2]).resolution(4)
+array([5.e-05, 5.e-03])
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from chainrule.errors import ArgumentError, DTypeError, NonFiniteError, ShapeError
+from chainrule.notation.expressions import Array
+from chainrule.tensor import Tensor
+from chainrule.translation import tr
+
+#: Significant digits to which a number counts at least, and at most.
+FEWEST, MOST = 3, 6
+#: Fewer decimals than these say nothing about how a sheet was rounded.
+DECIMALS = 3
+BLANKS = ("", "?", "_", "…")
+_NUMBER = re.compile(r"[+-]?(\d[\d_]*\.?\d*|\.\d+)(e[+-]?\d{1,3})?", re.IGNORECASE)
+_FRACTION = re.compile(r"[+-]?\d{1,15}/\d{1,15}")
+#: Digits of what is known exactly, such as 1/3.
+_EXACT = 99
+
+
+@dataclass(frozen=True, eq=False)
+class Written:
+    """One answer.
+
+    Attributes:
+        values: its numbers, in the shape that was written.
+        digits: how many significant digits each has; 0 for a zero.
+        decimals: how many decimals each has.
+    """
+
+    values: Array
+    digits: Array
+    decimals: Array
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape that was written."""
+        return self.values.shape
+
+    def reshaped(self, shape: tuple[int, ...]) -> Written:
+        """The same numbers in another shape."""
+        return self._each(lambda array: array.reshape(shape))
+
+    @property
+    def T(self) -> Written:
+        """Rows for columns."""
+        return self._each(np.transpose)
+
+    def divided(self, by: float) -> Written:
+        """Every number divided; they count to as many digits."""
+        return Written(self.values / by, self.digits, self.decimals)
+
+    def _each(self, change: Any) -> Written:
+        return Written(change(self.values), change(self.digits), change(self.decimals))
+
+    def resolution(self, decimals: int) -> Array:
+        """How far each may be from the right number by rounding alone.
+
+        Args:
+            decimals: of the whole sheet.
+        """
+        return resolution(self.values, np.clip(self.digits, FEWEST, MOST), decimals)
+
+    def own_step(self) -> Array:
+        """One in the last digit that was written; 0 for a bare zero."""
+        step = 10.0 ** -np.minimum(self.decimals, 300)
+        large = 10.0 ** (magnitude(self.values) + 1 - np.maximum(self.digits, 1))
+        known = self.digits < _EXACT
+        return np.where((self.values != 0) & known, np.maximum(step, large), 0.0)
+
+
+def magnitude(values: Array) -> Array:
+    """The exponent of the first digit of each number."""
+    sizes = np.where(values == 0, 1.0, np.abs(values))
+    return np.floor(np.log10(sizes) + 1e-12)
+
+
+def resolution(values: Array, digits: Array | int, decimals: int) -> Array:
+    """A half of the last of so many significant digits, or of the last decimal."""
+    half = 0.5 * 10.0 ** (magnitude(values) + 1 - digits)
+    half = np.where(values == 0, 0.0, half)
+    if DECIMALS <= decimals < 300:
+        half = np.maximum(half, 0.5 * 10.0**-decimals)
+    return half
+
+
+def read(name: str, given: Any) -> Written | None:
+    """An answer from numbers, texts, or rows of them; None where all is left blank.
+
+    Raises:
+        DTypeError: for what is no number.
+        NonFiniteError: for NaN and infinity.
+        ShapeError: for rows of unequal lengths.
+        ArgumentError: where some numbers are filled in and others are not.
+    """
+    if isinstance(given, Tensor):
+        given = given.numpy()
+    if not isinstance(given, (str, bytes)) and hasattr(given, "__array__"):
+        given = np.asarray(given)
+    flat: list[tuple[float, int, int] | None] = []
+    shape = _walk(name, given, (), flat)
+    if all(leaf is None for leaf in flat):
+        return None
+    if any(leaf is None for leaf in flat):
+        raise ArgumentError(
+            tr("{name} is not filled in to the end.", name=name),
+            expected=tr("{many} numbers", many=len(flat)),
+            got=tr("{blank} of them blank", blank=flat.count(None)),
+            fix=tr("fill in all of it, or leave all of it blank"),
+        )
+    columns = list(zip(*[leaf for leaf in flat if leaf is not None], strict=True))
+    values = np.array(columns[0], np.float64).reshape(shape)
+    digits, decimals = (np.array(c, np.int64).reshape(shape) for c in columns[1:])
+    return Written(values, digits, decimals)
+
+
+def _walk(name: str, given: Any, at: tuple[int, ...], flat: list[Any]) -> Any:
+    """Its shape; the numbers themselves are added to ``flat``."""
+    if not isinstance(given, (list, tuple, np.ndarray)) or _is_single(given):
+        flat.append(_leaf(name, given, at))
+        return ()
+    shapes = {_walk(name, item, (*at, i), flat) for i, item in enumerate(given)}
+    if len(shapes) != 1 or len(at) > 3:
+        raise ShapeError(
+            tr("{name} has rows of unequal lengths, or none.", name=name),
+            expected=tr("a number, a list, or rows of equal length"),
+            got=f"{given!r:.80}",
+        )
+    return (len(given), *shapes.pop())
+
+
+def _is_single(given: Any) -> bool:
+    return isinstance(given, np.ndarray) and given.ndim == 0
+
+
+def _leaf(name: str, given: Any, at: tuple[int, ...]) -> tuple[float, int, int] | None:
+    """The value, the significant digits and the decimals of one number."""
+    if _is_single(given):
+        given = given[()]
+    if given is None or (isinstance(given, str) and given.strip() in BLANKS):
+        return None
+    place = f"{name}{list(at) if at else ''}"
+    text = _spelled(given)
+    if text is not None and text.lower().lstrip("+-") in ("nan", "inf", "infinity"):
+        raise NonFiniteError(
+            tr("An answer is a number."),
+            expected=tr("finite numbers"),
+            got=f"{place} = {text}",
+            fix=tr("leave it blank where you have none"),
+        )
+    if text is not None and _FRACTION.fullmatch(text) and not text.endswith("/0"):
+        return float(Fraction(text)), _EXACT, _EXACT
+    if text is None or not _NUMBER.fullmatch(text):
+        raise DTypeError(
+            tr("{name} must be numbers.", name=name),
+            expected=tr("numbers such as 0.7311 or -1.5e-3"),
+            got=f"{place} = {given!r:.60}",
+        )
+    exact = Decimal(text.replace("_", ""))
+    if abs(exact) > Decimal("1e300"):
+        raise NonFiniteError(
+            tr("An answer is a number."),
+            expected=tr("finite numbers"),
+            got=f"{place} = {text}",
+        )
+    _, digits, exponent = exact.as_tuple()
+    assert isinstance(exponent, int)
+    return float(exact), len(digits) if exact else 0, max(-exponent, 0)
+
+
+def _spelled(given: Any) -> str | None:
+    """The shortest text of a number; None for what is none."""
+    if isinstance(given, (bool, np.bool_)):
+        return None
+    if isinstance(given, str):
+        return given.strip().replace("\N{MINUS SIGN}", "-")
+    if isinstance(given, (int, float, Decimal, np.integer, np.floating)):
+        return str(given)
+    return None
+
+
+def decimals_of(answers: Iterable[Written]) -> int:
+    """The decimals of a sheet: those of the number that has most; 99 for fractions."""
+    return max([int(w.decimals.max()) for w in answers if w.values.size], default=0)
+
+
+def digits_of(answers: Iterable[Written]) -> int:
+    """How many significant digits are usual on a sheet: the median over the answers."""
+    most = _most(answers)
+    return most[len(most) // 2] if most else MOST
+
+
+def coarsest_of(answers: Iterable[Written]) -> int:
+    """The significant digits of the answer that has fewest."""
+    return min(_most(answers), default=MOST)
+
+
+def _most(answers: Iterable[Written]) -> list[int]:
+    """The most digits of a number in each answer, sorted."""
+    found = [int(w.digits.max()) for w in answers if w.values.size]
+    return sorted(min(max(digits, FEWEST), MOST) for digits in found)

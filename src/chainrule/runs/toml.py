@@ -1,0 +1,103 @@
+"""TOML files as text and as a document, with errors that say what to do."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from chainrule.data.files import checked_path, opened
+from chainrule.errors import DataError
+
+#: No file that a person writes is as large.
+BYTES_AT_MOST = 256 * 1024
+#: Brackets within brackets, and dots in a key; a person needs five.
+DEEPEST = 40
+_DOTTED = re.compile(
+    rf"(?<![\w\"'-])(?:[\w\"'-]++[ \t]*+\.[ \t]*+){{{DEEPEST}}}"  # in linear time
+)
+_HINTS = {
+    "key part": "an inline table { … } stands on one line; keys have no spaces",
+    "Cannot declare|Cannot overwrite": "write every section and every key once",
+}
+
+
+def text_of(path: Path, fix: str) -> str:
+    """The text of a TOML file.
+
+    Args:
+        path: of the file.
+        fix: what to do where there is none.
+
+    Raises:
+        DataError: no such file, or one that is no text.
+    """
+    with opened(checked_path(path, "TOML file"), "a TOML file", fix) as file:
+        content = file.read(BYTES_AT_MOST + 1)
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        raise DataError(
+            f"{path.name} is not in UTF-8.",
+            expected="TOML text in UTF-8, as the format demands",
+            got=f"the byte 0x{content[error.start]:02x} in line {line}",
+            fix="save it as UTF-8 in your editor",
+        ) from error
+
+
+def document(
+    text: str,
+    name: str,
+    hints: Mapping[str, str],
+    parse_float: Callable[[str], Any] = float,
+    lines: str = "lines such as epochs = 10 below lines such as [training]",
+) -> dict[str, Any]:
+    """The document of a TOML text.
+
+    ``tomllib`` calls itself for every bracket and its time grows with the square of a
+    dotted key, so both are bounded beforehand.
+
+    Args:
+        text: of the file.
+        name: of the file.
+        hints: what to do, by a pattern of what ``tomllib`` says; ``""`` for all else.
+        parse_float: what becomes of numbers with a point.
+        lines: what is expected.
+
+    Raises:
+        DataError: for what is no TOML.
+    """
+    size = len(text.encode("utf-8", "surrogatepass"))
+    dotted = _DOTTED.search(text) if size <= BYTES_AT_MOST else None
+    try:
+        if size > BYTES_AT_MOST:
+            raise ValueError(f"{size:,} bytes, too large for what a person writes")
+        if dotted is not None:
+            raise ValueError(f"a key of very many parts, {dotted[0][:40]}…")
+        return tomllib.loads(text, parse_float=parse_float)
+    except tomllib.TOMLDecodeError as error:
+        raise DataError(
+            f"{name} is not TOML.",
+            expected=lines,
+            got=str(error),
+            fix=_hint(str(error), hints),
+        ) from error
+    except (RecursionError, ValueError) as error:
+        raise DataError(
+            f"{name} cannot be read as TOML.",
+            expected=f"at most {BYTES_AT_MOST:,} bytes, {DEEPEST} brackets within each "
+            f"other, {DEEPEST} parts of a key, and numbers of a few digits",
+            got=f"{error}"[:80],
+            fix="give the file that was asked for, not data; look for a "
+            "bracket or a number that is not meant",
+        ) from error
+
+
+def _hint(message: str, hints: Mapping[str, str]) -> str:
+    """What to do about the usual mistakes."""
+    every = {**_HINTS, **hints}
+    every[""] = every.pop("")  # last
+    return next(every[found] for found in every if re.search(found, message))

@@ -1,0 +1,186 @@
+"""``chainrule check-work`` and ``chainrule worksheet``, as a student uses them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cli.conftest import one_message
+
+SPEC = "2-2sigmoid-1sigmoid"
+
+
+@pytest.fixture
+def answers(chainrule: Any) -> Any:
+    """The command line, in a folder with a sheet of right answers: ``a.toml``."""
+    made = chainrule("worksheet", SPEC, "--format", "toml", "--answers", "--seed", "4")
+    Path("a.toml").write_text(made.out, encoding="utf-8")
+    return chainrule
+
+
+def changed(old: str, new: str) -> None:
+    text = Path("a.toml").read_text(encoding="utf-8")
+    assert old in text
+    Path("a.toml").write_text(text.replace(old, new), encoding="utf-8")
+
+
+def line(key: str, text: str | None = None) -> str:
+    """The last line of the file that gives this key."""
+    text = text or Path("a.toml").read_text(encoding="utf-8")
+    return [row for row in text.splitlines() if row.startswith(f"{key} =")][-1]
+
+
+def test_right(answers: Any) -> None:
+    result = answers("check-work", "a.toml")
+    assert (result.code, result.err) == (0, "")
+    assert "All 15 answers are right." in result.out
+
+
+def test_wrong(answers: Any) -> None:
+    changed(line("delta2"), "delta2 = [9.0]")
+    result = answers("check-work", "a.toml", "--json")
+    assert result.code == 1
+    assert result.json["first"] == "delta2"
+    assert answers("check-work", "a.toml").code == 1
+    told = answers("check-work", "a.toml", "--lang", "zh-TW").out
+    assert "第一個錯的是 δ⁽²⁾" in told
+    for form, mark in (("md", "# "), ("html", "<h1>")):
+        assert mark in answers("check-work", "a.toml", "--format", form).out
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("network =", "netwrok =", ("line 3", "did you mean network?")),
+        ('"half_squared"', '"half_sqared"', ("[loss]", "'half_squared'")),
+        (SPEC, "2-2sigmod-1", ("[network]", "2-2sigmoid-1")),
+        ("z1 =", "zz1 =", ("[answers] zz1", "line 16")),
+        ("[answers]", "[answer]", ("[answer]", "did you mean answers?")),
+        ("lr = ", "lr = [] #", ("[lr]",)),
+        ("lr = ", "# ", ("without η",)),
+        ("x = [", "x = [1.0, ", ("x does not fit",)),
+        ("x = [", "x = [nan, ", ("[x]", "nan")),
+        ("y = [", 'y = ["a", ', ("[y]",)),
+        ("L = ", 'L = "?" #', ()),
+        ("L = ", "L = nan #", ("[answers] L", "nan")),
+        ("[weights]", "[weights]\nW7 = 1", ("[weights] W7",)),
+        ("network = ", "network = 3 #", ("this is a text",)),
+        ("network = ", "sizes = [2, 2, 1] #", ("activations",)),
+        ("z1 = [", "z1 = [?, ", ("not TOML", "put")),
+    ],
+)
+def test_files_that_are_wrong(
+    answers: Any, old: str, new: str, words: tuple[str, ...]
+) -> None:
+    changed(old, new)
+    result = answers("check-work", "a.toml")
+    if not words:
+        assert result.code == 0
+        return
+    one_message(result, 2, "a.toml", *words)
+
+
+def test_a_weight_that_is_missing(answers: Any) -> None:
+    text = Path("a.toml").read_text(encoding="utf-8")
+    first = next(row for row in text.splitlines() if row.startswith("b2 ="))
+    Path("a.toml").write_text(text.replace(first + "\n", "", 1), encoding="utf-8")
+    one_message(answers("check-work", "a.toml"), 2, "weights", "no b2")
+
+
+def test_sizes_and_activations_in_place_of_a_description(answers: Any) -> None:
+    changed(
+        f'network = "{SPEC}"',
+        'sizes = [2, 2, 1]\nactivations = ["sigmoid", "sigmoid"]',
+    )
+    assert answers("check-work", "a.toml").code == 0
+
+
+def test_no_file(chainrule: Any) -> None:
+    one_message(chainrule("check-work", "no.toml"), 2, "no.toml")
+    one_message(chainrule("check-work", "no.csv"), 2, "no.csv")
+
+
+# -- answers in a table ----------------------------------------------------------------
+
+
+def numbers(key: str) -> Any:
+    import tomllib
+
+    text = Path("a.toml").read_text(encoding="utf-8")
+    return tomllib.loads(text)["answers"][key]
+
+
+def test_two_columns(answers: Any) -> None:
+    rows = ["quantity,value", f"L,{numbers('L')}"]
+    rows += [f"z1,{v}" for v in numbers("z1")]
+    rows += [f"dW1,{v}" for row in numbers("dW1") for v in row]
+    Path("a.csv").write_text("\n".join(rows), encoding="utf-8")
+    assert answers("check-work", "a.csv").code == 0
+    Path("ada.csv").write_text("\n".join(rows), encoding="utf-8")
+    one_message(answers("check-work", "ada.csv"), 2, "ada.toml")
+    assert answers("check-work", "ada.csv", "--task", "a.toml").code == 0
+
+
+def test_four_columns(answers: Any) -> None:
+    rows = ["quantity,row,column,value", f"L,,,{numbers('L')}"]
+    for i, row in enumerate(numbers("dW1"), 1):
+        rows += [f"dW1,{i},{j},{v}" for j, v in enumerate(row, 1)]
+    Path("a.csv").write_text("\n".join(rows), encoding="utf-8")
+    assert answers("check-work", "a.csv").code == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "other columns"),
+        ("a,b\n1,2", "other columns"),
+        ("quantity,value", "no answers"),
+        ("quantity,value\nz1", "line 2"),
+        ("quantity,value\nqq9,1", "qq9"),
+        ("quantity,value\nz1,x\nz1,2", "must be numbers"),
+        ("quantity,row,column,value\nz1,0,1,2", "counted from 1"),
+        ("quantity,row,column,value\nz1,1,1,2\nz1,1,1,3", "already"),
+        ("quantity,row,column,value\ndW1,1,1,2\ndW1,2,2,3", "not complete"),
+        ('quantity,value\n"z1,1', ""),
+    ],
+)
+def test_tables_that_are_wrong(answers: Any, text: str, words: str) -> None:
+    Path("a.csv").write_text(text, encoding="utf-8")
+    one_message(answers("check-work", "a.csv"), 2, words)
+
+
+def test_a_task_beside_a_toml_file(answers: Any) -> None:
+    one_message(answers("check-work", "a.toml", "--task", "a.toml"), 2, "--task")
+
+
+def test_files_cut_anywhere(answers: Any) -> None:
+    text = Path("a.toml").read_text(encoding="utf-8")
+    for end in range(0, len(text), 37):
+        Path("cut.toml").write_text(text[:end], encoding="utf-8")
+        result = answers("check-work", "cut.toml")
+        assert result.code in (0, 1, 2)
+        assert "Internal" not in result.err
+
+
+# -- worksheets ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("form", ["text", "md", "latex", "html", "toml"])
+def test_worksheets(chainrule: Any, form: str) -> None:
+    one = chainrule("worksheet", SPEC, "--format", form)
+    other = chainrule("worksheet", SPEC, "--format", form, "--answers")
+    assert one.code == other.code == 0
+    assert one.out == chainrule("worksheet", SPEC, "--format", form).out
+    assert one.out != other.out
+
+
+def test_worksheet_as_data(chainrule: Any) -> None:
+    data = chainrule("worksheet", SPEC, "--json", "--answers").json
+    assert data["questions"] == list(data["answers"])
+
+
+def test_worksheets_that_are_refused(chainrule: Any) -> None:
+    one_message(chainrule("worksheet", "2-3tnah-1"), 2, "2-3tanh-1")
+    one_message(chainrule("worksheet", "2-9-1"), 2, "by hand")

@@ -24,7 +24,7 @@ from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from messages import PACKAGE, templates
+from messages import PACKAGE, shown, templates
 
 FOLDER = PACKAGE / "locale" / "zh_TW"
 MADE = FOLDER / "chainrule.mo"
@@ -122,7 +122,8 @@ def compiled() -> bytes:
 def shaped() -> bytes:
     """What stands in ``templates.json``: pairs by their kind; errors say ``tr`` too."""
     held, kinds = gathered(), templates()
-    kinds["errors"] = kinds["errors"] | {t: p for t, p in texts().items() if " " in t}
+    made = {t: p for t, p in texts().items() if " " in t and shown(t)}
+    kinds["errors"] = kinds["errors"] | made
     pairs = {
         kind: sorted([m.id, m.string] for m in held if m.id in known)
         for kind, known in kinds.items()

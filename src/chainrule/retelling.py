@@ -206,10 +206,11 @@ class Printer(Teller):
         for blanks, cell in zip(rest[::2], rest[1::2]):
             told = self._cell(cell, left, among=rest)
             gap += len(blanks)
-            if many:  # these end below each other, the second of two begin so
-                gap += len(cell) - width(told)
+            more = len(cell) - width(told)
+            ends = many and told != cell  # below each other; others begin so
+            gap += more if ends else 0
             made += " " * max(gap, 2) + told
-            gap = min(gap - 2, 0) + (0 if many else len(cell) - width(told))
+            gap = min(gap - 2, 0) + (0 if ends else more)
         return made + end
 
     def _cell(self, cell: str, left: list[str], among: Sequence[str]) -> str:

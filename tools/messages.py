@@ -55,7 +55,7 @@ _ALONE += ("positive", "whole", "finite")
 #: Types of values that may be text.
 _TEXT = re.compile(r"\bstr\b|Answers|Told|Refusal")
 #: Functions whose text is what they are given.
-_PASSING = ("shortened", "visible", "visible_lines", "join", "marked")
+_PASSING = ("shortened", "visible", "visible_lines", "join", "marked", "next")
 #: Functions whose result has the texts that they are given.
 _KEEPING = ("dict", "zip", "list", "tuple", "sorted", "enumerate")
 #: Names of options, not of anything that is shown.

@@ -79,6 +79,7 @@ class Source:
         self.constants: defaultdict[str, list[tuple[ast.expr, Scope]]]
         self.constants = defaultdict(list)
         self.raised: set[ast.expr] = set()
+        self.tables: list[tuple[ast.Dict, Scope]] = []
         self._results: set[ast.expr] = set()
         for path in sorted(paths):
             module = ast.parse(path.read_text(encoding="utf-8"))
@@ -100,6 +101,8 @@ class Source:
             if isinstance(child, Function):
                 self.functions[child.name].append((child, scope))
                 inner = (*scope, child)
+            elif isinstance(child, ast.Dict):
+                self.tables.append((child, scope))
             elif isinstance(child, ast.Raise) and child.exc is not None:
                 self.raised.add(child.exc)
             elif isinstance(child, ast.Return) and child.value is not None:
@@ -439,6 +442,10 @@ def of_errors() -> dict[str, str]:
         for node in ast.walk(function):
             if isinstance(node, ast.Return):
                 walk.come(node.value, (*scope, function))
+    for node, scope in source.tables:
+        for key, value in zip(node.keys, node.values):
+            if isinstance(key, ast.Constant) and key.value in ANSWERS:
+                walk.come(value, scope)
     walk.go()
     return walk.found | dict.fromkeys(OF_THE_SYSTEM, "the system")
 

@@ -48,7 +48,9 @@ RAISING = ("warn", "Question", "_ask", "refuse", "fail", "Problem")
 _WORDS = re.compile(r"\b[a-z]{2,}\b")
 _SENTENCE = re.compile(r"[A-Za-z]+[,;:]? [A-Za-z({'\"]|[a-z]{3,}[.:]$")
 #: Calls, settings, and what is quoted.
-_CODE = re.compile(r"[\w.]+\([^()]*\)|\w+ ?= ?\S+|'[^']*'|\"[^\"]*\"|%\S+")
+_CODE = re.compile(
+    r"\w+ \(\S+:\d+\)|[\w.]+\([^()]*\)|\w+ ?= ?\S+|'[^']*'|\"[^\"]*\"|%\S+"
+)
 #: Words that are said alone; other single words are names of arguments, columns, ….
 _ALONE = ("nothing", "none", "integers", "numbers", "neither", "something else")
 _ALONE += ("positive", "whole", "finite")
@@ -423,6 +425,8 @@ def of_errors() -> dict[str, str]:
     for name, calls in list(source.calls.items()):
         for call, scope in calls:
             raised = name.endswith("Error") or name in RAISING or call in source.raised
+            if isinstance(call.func, ast.Call):  # type(error)(…)
+                raised |= _name(call.func.func) == "type"
             for argument in call.args if raised else ():
                 walk.come(argument, scope)
             for keyword in call.keywords:

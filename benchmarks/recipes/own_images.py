@@ -40,14 +40,11 @@ def theirs(trial: Trial) -> Run:
     """Augmentation by grid_sample."""
     train, test = data(trial)
     pytorch.prepare(trial)
-    cr.manual_seed(trial.seed)
-    shape, classes = train.x.shape[1:], train.classes
-    _, *layers = own_images.network(shape, classes, augmented=True).children()
+    untrained = own_images.learn(trial, "augmented", train, test, True).model
+    _, *layers = untrained.children()
     model = pytorch.twin(*layers)
-    how: Any = {"lr": own_images.LR, "weight_decay": own_images.DECAY}
-    how |= {"epochs": 2 if trial.quick else own_images.EPOCHS, "changed": changed}
-    size = own_images.BATCH_SIZE
-    yield from pytorch.epochs(model, train.x[:], train.y, batch_size=size, **how)
+    how: Any = {"lr": own_images.LR, "weight_decay": own_images.DECAY, **trial.budget}
+    yield from pytorch.epochs(model, train.x[:], train.y, changed=changed, **how)
     return pytorch.accuracy(model, test.x[:], test.y)
 
 

@@ -57,11 +57,15 @@ class Trial(Study):
 
     A recipe that trains a Trainer or a loop as a stage gets it back untrained, and
     :meth:`epochs` trains it. Nothing is evaluated on the way.
+
+    Attributes:
+        train, budget: the last Trainer's data; its epochs and batch_size.
     """
 
     def fit(self, name: str, trainer: cr.Trainer, train: Any, **how: Any) -> cr.Trainer:
-        budget = {key: how[key] for key in ("epochs", "batch_size")}
-        self._epochs = epochs(trainer, train, **budget)
+        self.train = train
+        self.budget = {key: how[key] for key in ("epochs", "batch_size")}
+        self._epochs = epochs(trainer, train, **self.budget)
         return trainer
 
     def loop(self, name: str, loop: Loop, **end: Any) -> Loop:
@@ -74,6 +78,23 @@ class Trial(Study):
 
 
 Side = Callable[[Trial], Run]
+#: Samples and labels to learn from, and to ask about.
+Data = Callable[[Trial], tuple[Any, Any, Any, Any]]
+
+
+def fitted(make: Callable[[Trial], Any], data: Data) -> Side:
+    """A side of scikit-learn, whose ``fit`` is one piece."""
+
+    def side(trial: Trial) -> Run:
+        x, y, asked, truth = data(trial)
+        rows, new = x.reshape(len(x), -1), asked.reshape(len(asked), -1)
+        model = make(trial)
+        yield
+        model.fit(rows, y)
+        yield
+        return {"accuracy": float(model.score(new, truth))}
+
+    return side
 
 
 def arguments(what: str | None, **more: Any) -> argparse.Namespace:

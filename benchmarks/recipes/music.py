@@ -84,11 +84,17 @@ def tunes() -> tuple[Any, ...]:
     return *music.rows_of(found), y
 
 
+def split(trial: Trial) -> tuple[np.ndarray, np.ndarray]:
+    """The tunes to learn from, and the new ones."""
+    y = tunes()[-1]
+    new = music.folds(y, [trial.seed, 100]) == 0
+    return ~new & ((np.arange(len(y)) % 2 == 0) | (not trial.quick)), new
+
+
 def dances(trial: Trial) -> tuple[Any, Any, Any, Any]:
     """Pieces and dances to learn from; new pieces, and the tune of each."""
     x, owners, y = tunes()
-    new = music.folds(y, [trial.seed, 100]) == 0
-    known = ~new & ((np.arange(len(y)) % 2 == 0) | (not trial.quick))
+    known, new = split(trial)
     mine, others = known[owners], new[owners]
     return x[mine], y[owners[mine]], x[others], owners[others]
 
@@ -126,8 +132,7 @@ class Tune(peer_nn.Module):
             peer_nn.Embedding(rows, 24) for rows in (32, 14, 2)
         )
         self.windows = peer_nn.ModuleList(
-            peer_nn.Conv1d(64 if i else 24, 64, 5, padding=2 * 2**i, dilation=2**i)
-            for i in range(3)
+            pytorch.Windows(64 if i else 24, 64, 5, dilation=2**i) for i in range(3)
         )
         self.norms = peer_nn.ModuleList(peer_nn.LayerNorm(64) for _ in range(3))
         self.drop = peer_nn.Dropout(0.5)
@@ -139,8 +144,7 @@ class Tune(peer_nn.Module):
         h = self.tables[0](x[:, :, 0]) + self.tables[1](x[:, :, 1])
         h = h + self.tables[2](x[:, :, 2])
         for window, norm in zip(self.windows, self.norms):
-            h = window((h * real).transpose(1, 2)).transpose(1, 2)
-            h = norm(h).relu() * real
+            h = norm(window(h * real)).relu() * real
         pooled = torch.cat([h.amax(1), h.sum(1) / real.sum(1)], 1)
         return self.scores(self.drop(pooled))
 
@@ -151,7 +155,8 @@ def their_dances(trial: Trial) -> Run:
     pytorch.prepare(trial)
     start = dance_network(trial, x, y).model.state_dict()
     model = Tune()
-    model.load_state_dict({name: torch.tensor(a) for name, a in start.items()})
+    parts = model.state_dict().items()
+    model.load_state_dict({k: torch.tensor(start[k]).view_as(v) for k, v in parts})
     how: Any = {"lr": 4e-3, "weight_decay": 0.3, **trial.budget}
     yield from pytorch.epochs(model, x, y, **how)
     scores = torch.from_numpy(pytorch.scores(model, asked))
@@ -159,24 +164,24 @@ def their_dances(trial: Trial) -> Run:
 
 
 def rhythms(trial: Trial) -> Run:
-    """scikit-learn's side: what follows what, counted, and a linear classifier."""
-    x, y, asked, owners = dances(trial)
+    """scikit-learn's side: what follows what in a tune, counted."""
+    x, owners, y = tunes()
+    known, new = split(trial)
+    texts = np.array([told(x[owners == tune]) for tune in range(len(y))], object)
     model: Any = make_pipeline(
         CountVectorizer(token_pattern=r"\S+", ngram_range=(1, 6), min_df=2),
         MaxAbsScaler(),
         LinearSVC(C=0.1),
     )
-    known, new = ([told(piece) for piece in pieces] for pieces in (x, asked))
     yield
-    model.fit(known, y)
+    model.fit(texts[known], y[known])
     yield
-    chances = np.exp(model.decision_function(new))
-    return voted(chances / chances.sum(1, keepdims=True), owners)
+    return {"accuracy": float(model.score(texts[new], y[new]))}
 
 
-def told(piece: np.ndarray) -> str:
-    """The durations of a piece, and where bars begin."""
-    notes = piece[piece[:, 3] > 0]
+def told(pieces: np.ndarray) -> str:
+    """The durations of a tune, and where bars begin."""
+    notes = pieces[pieces[:, :, 3] > 0]
     return " ".join(f"{length}{'|' * int(bar)}" for _, length, bar, _ in notes)
 
 

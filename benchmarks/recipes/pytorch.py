@@ -57,6 +57,23 @@ def twin(*layers: nn.Module) -> torch.nn.Module:
     return torch.nn.Sequential(*made).to(memory_format=torch.channels_last)  # type: ignore
 
 
+class Windows(torch.nn.Conv2d):
+    """Conv1d over steps: (N, T, inputs) → (N, T, outputs).
+
+    As a convolution of images of one row, whose channels lie last as they are, it takes
+    two thirds of the time of PyTorch's own Conv1d.
+    """
+
+    def __init__(self, inputs: int, outputs: int, width: int, dilation: int = 1):
+        reach = dilation * (width // 2)
+        how: Any = {"padding": (0, reach), "dilation": (1, dilation)}
+        super().__init__(inputs, outputs, (1, width), **how)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        made = super().forward(x.transpose(1, 2).unsqueeze(2))
+        return made.squeeze(2).transpose(1, 2)
+
+
 def tensor(x: np.ndarray) -> torch.Tensor:
     """Samples, those of images channels last."""
     made = torch.from_numpy(np.array(x))

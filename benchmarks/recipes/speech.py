@@ -24,8 +24,8 @@ class Network(nn.Module):
         width = speech.WIDTH
         self.windows = nn.ModuleList(
             [
-                nn.Conv1d(12, width, 3, padding=1),
-                nn.Conv1d(width, width, 3, padding=2, dilation=2),
+                pytorch.Windows(12, width, 3),
+                pytorch.Windows(width, width, 3, dilation=2),
             ]
         )
         self.norms = nn.ModuleList([nn.LayerNorm(width), nn.LayerNorm(width)])
@@ -34,7 +34,7 @@ class Network(nn.Module):
     def forward(self, x: Any) -> Any:
         h, m = x[:, :, :12], x[:, :, 12:]
         for window, norm in zip(self.windows, self.norms):
-            h = norm(window(h.transpose(1, 2)).transpose(1, 2)).relu() * m
+            h = norm(window(h)).relu() * m
         steps = m.sum(1)
         mean = h.sum(1) / steps
         apart = (h - mean[:, None]) * m

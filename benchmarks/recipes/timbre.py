@@ -1,4 +1,4 @@
-"""The recipe ``timbre`` beside PyTorch, and scikit-learn's best for quality: same tones.
+"""``timbre`` beside PyTorch, and scikit-learn's best for quality: the same tones.
 
     python benchmarks/recipes/timbre.py --seeds 3
 

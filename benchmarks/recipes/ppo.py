@@ -182,7 +182,7 @@ def main() -> None:
     given = arguments(__doc__, **options)
     how, name = ppo.WORLDS[given.world], given.world
     if given.steps or given.quick:
-        how = replace(how, steps=given.steps or PIECES * how.batch)
+        how = replace(how, steps=given.steps or 4 * how.batch)
     what = f"PPO, {name}, {how.steps} steps"
     sides = {"Chainrule": ours(name, how), "PyTorch": theirs(name, how)}
     compare(given, "ppo", what, sides)

@@ -9,8 +9,9 @@ window is a row of channels.
     weights   out[tap, c, o] = Σ over n and p    x[n, p·s + tap, c] · g[n, p, o]
 
 The second is how the derivative of the kernel reads: many places add up to few. Which
-of the two is taken, and with it the order of the sum, follows from the shapes. Groups
-of channels are such convolutions one after the other.
+of the two is taken, and with it the order of the sum, follows from the shapes: the one
+with the shorter window, unless its channels are a named size. Groups of channels are
+such convolutions one after the other.
 """
 
 from __future__ import annotations
@@ -87,12 +88,13 @@ def as_convolution(node: Node) -> Convolution | None:
         return None
     taps = math.prod(rhs.shape[d.rhs.index(w)] for w in d.window)
     places = math.prod(out.shape[d.out.index(w)] for w in d.window)
-    forward = taps <= places
-    images, channels = (d.left, d.contracted) if forward else (d.contracted, d.left)
-    if not isinstance(lhs.shape[d.lhs.index(channels)], int):
+    letters = {True: (d.left, d.contracted), False: (d.contracted, d.left)}
+    fixed = [lhs.shape[d.lhs.index(g)] for g in d.batch]
+    fixed.append(rhs.shape[d.rhs.index(d.right)])
+    if not all(isinstance(size, int) for size in fixed):
         return None
-    if not isinstance(rhs.shape[d.rhs.index(d.right)], int):
-        return None
-    if any(not isinstance(lhs.shape[d.lhs.index(g)], int) for g in d.batch):
-        return None
-    return Convolution(images, channels, d.right, d.batch, d.window, forward)
+    for forward in (taps <= places, taps > places):
+        images, channels = letters[forward]
+        if isinstance(lhs.shape[d.lhs.index(channels)], int):
+            return Convolution(images, channels, d.right, d.batch, d.window, forward)
+    return None

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+import chainrule as cr
 from chainrule import language, translation
 from chainrule.errors import ArgumentError
 
@@ -72,6 +73,21 @@ def test_the_language_of_the_locale(
     assert translation.current() == wanted
     translation.chosen.reset(token)
     translation.of_the_system.cache_clear()
+
+
+def test_a_language_is_set_until_another_one_is() -> None:
+    token = translation.chosen.set("en")
+    try:
+        cr.set_language("zh")
+        with pytest.raises(ArgumentError) as refused:
+            cr.set_language("fr")
+        assert "應為： 'en' 或 'zh-TW'" in str(refused.value)
+        cr.set_language("en")
+        assert "expected: 'en' or 'zh-TW'" in str(refused.value)
+        cr.set_language(None)
+        assert translation.current() == translation.of_the_system()
+    finally:
+        translation.chosen.reset(token)
 
 
 def test_a_block_ends_as_it_began() -> None:

@@ -47,9 +47,15 @@ def set_language(name: str | None) -> None:
     Raises:
         ArgumentError: for one that is not known.
 
-    >>> set_language("zh-TW"); current()
-    'zh-TW'
-    >>> set_language(None)
+    >>> import chainrule as cr
+    >>> cr.set_language("zh-TW")
+    >>> cr.zeros(-1)
+    Traceback (most recent call last):
+        ...
+    chainrule.errors.ShapeError: 形狀由各軸的大小組成。
+      應為： ≥ 0 的整數，例如 (2, 3)
+      實際： (-1,)
+    >>> cr.set_language("en")
     """
     chosen.set(None if name is None else known(name))
 

@@ -11,6 +11,7 @@ import pytest
 import chainrule as cr
 from chainrule import language, translation
 from chainrule.errors import ArgumentError
+from chainrule.formatting import width
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -95,3 +96,46 @@ def test_a_block_ends_as_it_began() -> None:
         assert translation.tr("chain rule") == "chain rule"
     with language.language("zh"):
         assert translation.tr("chain rule") == "鏈式法則"
+
+
+# -- what recipes print ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("english", "chinese"),
+    [
+        ("\n2  The same on XOR\n", "\n2  換成 XOR\n"),
+        ("   strict rules:", "   嚴格的規則："),
+        ("  linear    0.85", "  線性      0.85"),
+        ("   the network         2.210", "   網絡                2.210"),
+        ("   pixels, k-means    0.50   0.61", "   像素、k-means      0.50   0.61"),
+        ("   network, augmented   0.50", "   網絡，資料增強       0.50"),
+        ("r2        network 0.4 ± 0.1", "r2        網絡 0.4 ± 0.1"),
+        ("── after it ─────────", "── 更新之後 ─────────"),
+        ("To be, or not to be: to sleep", "To be, or not to be: to sleep"),
+        ("   no, not the network", "   no, not the network"),
+        ("", ""),
+        ("\n", "\n"),
+    ],
+)
+def test_a_line_of_a_recipe(english: str, chinese: str) -> None:
+    with language.language("zh"):
+        assert translation.reprinted(english) == chinese
+    assert translation.reprinted(english) == english
+
+
+def test_columns_stay_where_they_are() -> None:
+    row = f"   {'how often it comes':22}{0.5:9.3f}   {'accuracy':>12}   {1:5}"
+    with language.language("zh"):
+        told = translation.reprinted(row)
+    assert "出現的次數" in told
+    for end in ("0.500", "1"):
+        at, now = row.index(end), told.index(end)
+        assert width(told[:now]) == at
+    assert width(told[: told.index("準確率")]) + 6 == row.index("accuracy") + 8
+
+
+def test_a_long_text_of_nobody_is_left_alone() -> None:
+    text = "\n".join(f"line {i}  of  anybody's" for i in range(3000))
+    with language.language("zh"):
+        assert translation.reprinted(text) == text

@@ -22,7 +22,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "src" / "chainrule"
 _AROUND = re.compile(r"^[,;\s]+|[;\s]+$|, and$")
 _PLACE = re.compile(r"\{\w*\}")
 #: A word of a recipe's: no name of code, and no abbreviation.
-_WORD = re.compile(r"(?<![\w./\\-])[A-Za-z]?[a-z]{2,}(?![\w/-]|\.\w)")
+_WORD = re.compile(r"(?<![\w./\\-])[A-Za-z][a-z]+(?![\w/-]|\.\w)")
 #: What shows its texts: functions, and arguments of any.
 SAYING = ("print", "set_title", "set_ylabel", "suptitle")
 SHOWN = ("title", "source", "across", "up", "titles", "rows", "columns")
@@ -55,7 +55,7 @@ _ALONE += ("positive", "whole", "finite")
 #: Types of values that may be text.
 _TEXT = re.compile(r"\bstr\b|Answers|Told|Refusal")
 #: Functions whose text is what they are given.
-_PASSING = ("shortened", "visible", "visible_lines", "join", "marked")
+_PASSING = ("shortened", "visible", "visible_lines", "join", "marked", "next")
 #: Functions whose result has the texts that they are given.
 _KEEPING = ("dict", "zip", "list", "tuple", "sorted", "enumerate")
 #: Names of options, not of anything that is shown.
@@ -90,7 +90,7 @@ class Source:
                     self.constants[name] += [(value, (module,)) for value in values]
 
     def returned(self, node: ast.expr) -> bool:
-        """Whether this is what a function returns: a result, which nobody sees."""
+        """Whether this is what a function returns: a result, whose keys are names."""
         return node in self._results
 
     def _read(self, node: ast.AST, scope: Scope) -> None:
@@ -226,8 +226,9 @@ class Shown(Walk):
     def parts(self, node: ast.expr) -> Iterator[ast.expr]:
         yield from _parts(node)
         match node:
-            case ast.Dict(keys=keys) if not self.source.returned(node):
-                yield from (key for key in keys if key is not None)
+            case ast.Dict(keys=keys):
+                result = self.source.returned(node)
+                yield from (k for k in keys if k and (not result or _spaced(k)))
             case ast.DictComp(key=key):
                 yield key
             case ast.Call(func=ast.Name(id=name), args=args) if name in _KEEPING:
@@ -239,6 +240,11 @@ class Shown(Walk):
         super()._variable(name, scope)
         for key in _keys(scope[-1]).get(name, ()):
             self.come(key, scope)
+
+
+def _spaced(key: ast.expr) -> bool:
+    """Whether a key is made to be read: it has a blank."""
+    return isinstance(key, ast.Constant) and " " in str(key.value)
 
 
 @cache
@@ -408,7 +414,7 @@ def shown(text: str) -> bool:
 
 @cache
 def of_errors() -> dict[str, str]:
-    """Every template of an error or a warning, with the place where it stands."""
+    """Every template of an error, a warning or a note, with its place."""
     source = Source(PACKAGE.rglob("*.py"))
     walk = Walk(source, told)
     for name, calls in list(source.calls.items()):
@@ -419,6 +425,20 @@ def of_errors() -> dict[str, str]:
             for keyword in call.keywords:
                 if keyword.arg in ANSWERS or (raised and keyword.arg is None):
                     walk.come(keyword.value, scope)
+            match call.func:
+                case ast.Attribute(value=ast.Name("notes"), attr="append") | (
+                    ast.Attribute(value=ast.Attribute(attr="notes"), attr="append")
+                ):
+                    walk.come(call.args[0], scope)
+                case _:
+                    pass
+    for module in source.modules:
+        for value in _assigned(module).get("notes", ()):
+            walk.come(value, (module,))
+    for function, scope in source.functions["told"]:  # of columns that are left out
+        for node in ast.walk(function):
+            if isinstance(node, ast.Return):
+                walk.come(node.value, (*scope, function))
     walk.go()
     return walk.found | dict.fromkeys(OF_THE_SYSTEM, "the system")
 

@@ -1,9 +1,10 @@
 """Gather what is said in other languages: ``tools/words.py [--check] [FOLDER…]``.
 
-Every text in ``tr("…")``, and every template of an error or a recipe's line
-(``messages.py``), needs a line in one of ``locale/zh_TW/*.po``. What is missing (in
-these folders of the package) is printed as lines to be filled in. Without ``--check``,
-``chainrule.mo`` and ``templates.json`` are written beside them.
+Every text in ``tr("…")``, every text of the command line's help, and every template of
+an error or a recipe's line (``messages.py``), needs a line in one of
+``locale/zh_TW/*.po``. What is missing (in these folders of the package) is printed as
+lines to be filled in. Without ``--check``, ``chainrule.mo`` and ``templates.json`` are
+written beside them.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from messages import PACKAGE, templates
+from messages import PACKAGE, shown, templates
 
 FOLDER = PACKAGE / "locale" / "zh_TW"
 MADE = FOLDER / "chainrule.mo"
@@ -48,7 +49,20 @@ def texts() -> dict[str, str]:
                 place = f"{path.relative_to(PACKAGE).as_posix()}:{node.lineno}"
                 for text in _strings(node.value):  # what a primitive declares
                     found.setdefault(text, place)
+    for text, module in helps():
+        found.setdefault(text, "/".join(module.split(".")[1:]) + ".py:0")
     return found
+
+
+def helps() -> Iterator[tuple[str, str]]:
+    """What the help of the command line says, click, and a file to start from."""
+    sys.path.insert(0, str(PACKAGE.parent))
+    from chainrule.cli import cli, speaking
+    from chainrule.runs import template
+
+    yield from ((text, place) for text, place in speaking.texts(cli) if text)
+    yield from ((text, speaking.__name__) for text in speaking.CLICK)
+    yield from ((text, template.__name__) for text in template.texts())
 
 
 def _strings(node: ast.expr) -> Iterator[str]:
@@ -108,7 +122,8 @@ def compiled() -> bytes:
 def shaped() -> bytes:
     """What stands in ``templates.json``: pairs by their kind; errors say ``tr`` too."""
     held, kinds = gathered(), templates()
-    kinds["errors"] = kinds["errors"] | {t: p for t, p in texts().items() if " " in t}
+    made = {t: p for t, p in texts().items() if " " in t and shown(t)}
+    kinds["errors"] = kinds["errors"] | made
     pairs = {
         kind: sorted([m.id, m.string] for m in held if m.id in known)
         for kind, known in kinds.items()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 import string
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import NamedTuple
@@ -35,6 +35,10 @@ _THIN = 8
 _PHRASE = re.compile(r"[a-z]{2,} [a-z]{2,}|\n|[.;:] ")
 #: What begins a name or a piece of code, which is nobody's sentence.
 _QUOTED = re.compile(r"\s*['\"`]")
+#: Letters of a template that says too little to know a line of text by.
+_FEW = 5
+#: A name and a number, and more blanks than a line of text begins with.
+_NAMED, _INDENTED = re.compile(r"(.+?) ([-+−(]?\d.*)"), 8
 #: What stands around a text, and between two cells of a line.
 _AROUND, _GAP = (
     re.compile(r"(\s*)(.*?)((?: ─+)?\s*)", re.DOTALL),
@@ -127,17 +131,27 @@ class Teller:
     def _fitting(self, text: str) -> str | None:
         if text in self._plain:
             return self._plain[text]
-        found, known = "", None
+        found: tuple[Template, dict[str, str]] | None = None
         for each in self._shaped:
             places = each.places(text)
-            if places is not None and (known is None or not each.swallows(text)):
-                found, known = each.said, places
+            if places is None or not self._may_be(each, places):
+                continue
+            if found is None or not each.swallows(text):
+                found = each, places
                 if not each.swallows(text):
                     break
-        if known is None:
+        if found is None:
             inner = text[:1].lower() + text[1:]  # at the head of a sentence
             return self._fitting(inner) if text[:1] != inner[:1] else None
-        return found.format(**{k: self._place(v) for k, v in known.items()})
+        return found[0].said.format(**self._places(*found))
+
+    def _may_be(self, template: Template, places: dict[str, str]) -> bool:
+        """Whether a text that fits was made of this template, as far as one can say."""
+        return True
+
+    def _places(self, template: Template, places: dict[str, str]) -> dict[str, str]:
+        """What stands in its places, told again."""
+        return {name: self._place(value) for name, value in places.items()}
 
     def _place(self, value: str) -> str:
         """In a place a word of ours is told again, a name or number is not."""
@@ -162,6 +176,17 @@ class Printer(Teller):
             if not found:
                 return "".join(lines)
 
+    def _may_be(self, template: Template, places: dict[str, str]) -> bool:
+        few = sum(map(str.isalpha, "".join(template.chunks))) <= _FEW
+        return not few or not any(" " in value.strip() for value in places.values())
+
+    def _places(self, template: Template, places: dict[str, str]) -> dict[str, str]:
+        made = super()._places(template, places)
+        for name, behind in zip(template.names, template.chunks[1:]):
+            if behind.startswith("  "):  # a cell
+                made[name] += " " * (len(places[name]) - width(made[name]))
+        return made
+
     def _place(self, value: str) -> str:
         if _QUOTED.match(value):
             return value
@@ -173,17 +198,34 @@ class Printer(Teller):
         """A line: its cells stand at least two blanks apart."""
         start, body, end = _bare(line)
         first, *rest = _GAP.split(body)
+        told = self._cell(first, left, among=rest)
         if not rest:
-            told = super().told(body, left) if body else body
             return start + told + _room(end, body, told)
-        told = self.told(first, left)
-        made, gap = start + told, width(first) - width(told)
-        for blanks, cell in zip(rest[::2], rest[1::2]):  # these end below each other
-            told = self.told(cell, left)
-            gap += len(blanks) + width(cell) - width(told)
+        made, gap = start + told, len(first) - width(told)
+        many = len(rest) > 2 or len(start) > _INDENTED
+        for blanks, cell in zip(rest[::2], rest[1::2]):
+            told = self._cell(cell, left, among=rest)
+            gap += len(blanks)
+            more = len(cell) - width(told)
+            ends = many and told != cell  # below each other; others begin so
+            gap += more if ends else 0
             made += " " * max(gap, 2) + told
-            gap = min(gap - 2, 0)
+            gap = min(gap - 2, 0) + (0 if ends else more)
         return made + end
+
+    def _cell(self, cell: str, left: list[str], among: Sequence[str]) -> str:
+        """A text, or a heading; among others several names, or a name and a number."""
+        if cell.endswith(":") and cell[:-1] in self._plain:
+            return self._plain[cell[:-1]] + "："
+        if not among or cell in self._plain:
+            return super().told(cell, left) if cell else cell
+        names = cell.split(", ")
+        if len(names) > 1 and any(name in self._plain for name in names):
+            return "、".join(self._plain.get(name, name) for name in names)
+        named = _NAMED.fullmatch(cell)
+        if named and named[1] in self._plain:
+            return f"{self._plain[named[1]]} {named[2]}"
+        return super().told(cell, left) if cell else cell
 
 
 def _bare(text: str) -> tuple[str, str, str]:
@@ -194,7 +236,7 @@ def _bare(text: str) -> tuple[str, str, str]:
 
 def _room(blanks: str, before: str, after: str) -> str:
     """The blanks, or the rule, that go with another text in the same columns."""
-    more = width(before) - width(after)
+    more = len(before) - width(after)  # Python pads by characters
     mark = "─" if "─" in blanks else " "
     padded = len(blanks) > 1 or (blanks and before[-1].isalnum())
     if not padded or not more or "\n" in blanks:

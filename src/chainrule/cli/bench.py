@@ -14,6 +14,7 @@ from chainrule import recipes
 from chainrule.cli.common import cli, command, say, tell
 from chainrule.cli.train import is_file
 from chainrule.errors import ArgumentError
+from chainrule.translation import tr
 
 EXAMPLES = """\b
 Examples:
@@ -89,12 +90,14 @@ def bench(
         _check_alone(workloads, peers, folder)
         return _profile(target, batch_size, threads, as_json)
     if batch_size is not None:
-        raise click.UsageError("--batch-size goes with --profile.")
+        raise click.UsageError(tr("--batch-size goes with --profile."))
     report, turns = _harness("report"), _harness("rounds")
     names = turns.chosen(workloads)
     taking, missing = turns.taking_part(peers.split(",") if peers else None)
     for title, packages in missing.items():
-        say(f"{title} is left out: no {', '.join(packages)} here. {turns.INSTALL}")
+        no = tr(", ").join(packages)
+        text = tr("{title} is left out: no {packages} here.", title=title, packages=no)
+        say(f"{text} {turns.INSTALL}")
     threads = threads or available_cores()
     head = report.header(threads, rounds)
     if not as_json:
@@ -114,8 +117,10 @@ def _check_alone(workloads: tuple[str, ...], *options: Any) -> None:
     """A profile compares with nobody."""
     if workloads or any(option is not None for option in options):
         raise click.UsageError(
-            "--profile measures a recipe or a file alone: leave workloads, --peers and "
-            "--plot away."
+            tr(
+                "--profile measures a recipe or a file alone: leave workloads, --peers "
+                "and --plot away."
+            )
         )
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from chainrule.cli.common import cli, command, say, spoken, tell
+from chainrule.cli.common import cli, command, say, tell
 from chainrule.translation import tr
 
 EXAMPLES = """\b
@@ -31,7 +31,6 @@ Examples:
     help="Draw the table of 2.5.1 or 2.7 into this folder.",
 )
 @command
-@spoken
 def book(words: tuple[str, ...], out: Path | None, as_json: bool) -> int:
     """Look up the textbook: what shows and what tests each thing that it says.
 

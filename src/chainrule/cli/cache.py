@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from chainrule.cli.common import cli, command, tell
+from chainrule.translation import tr
 
 
 @cli.command(epilog="Example: chainrule cache --clear")
@@ -19,16 +20,24 @@ def cache(clear: bool, as_json: bool) -> int:
 
     kept = code_cache()
     if kept is None:
-        tell({"folder": None}, as_json, f"No machine code is kept: {VARIABLE} is 0.")
+        text = tr("No machine code is kept: {name} is 0.", name=VARIABLE)
+        tell({"folder": None}, as_json, text)
         return 0
     removed = kept.clear() if clear else 0
     files = kept.entries()
     size = sum(file.size for file in files)
     found = {"folder": str(kept.folder), "entries": len(files), "bytes": size}
     found |= {"at_most": kept.at_most, "removed": removed}
-    lines = [f"{kept.folder}: {len(files):,} entries, {size / 2**20:,.1f} MiB"]
-    lines[0] += f" of at most {kept.at_most >> 20} MiB"
+    lines = [
+        tr(
+            "{folder}: {count} entries, {size} MiB of at most {most} MiB",
+            folder=kept.folder,
+            count=f"{len(files):,}",
+            size=f"{size / 2**20:,.1f}",
+            most=kept.at_most >> 20,
+        )
+    ]
     if clear:
-        lines.append(f"{removed:,} entries were removed.")
+        lines.append(tr("{count} entries were removed.", count=f"{removed:,}"))
     tell(found, as_json, "\n".join(lines))
     return 0

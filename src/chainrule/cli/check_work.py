@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from chainrule.cli.common import cli, command, spoken, tell
+from chainrule.cli.common import cli, command, tell
 
 EXAMPLES = """\b
 Examples:
@@ -36,7 +36,6 @@ Examples:
     help="What to print.",
 )
 @command
-@spoken
 def check_work(file: Path, task: Path | None, form: str, as_json: bool) -> int:
     """Mark the numbers of FILE: what is right, what is wrong, and why.
 

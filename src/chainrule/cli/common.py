@@ -1,4 +1,4 @@
-"""What all commands share: the group, ``--json`` and ``--debug``, errors as messages.
+"""What all commands share: the group, ``--json``, ``--lang``, errors as messages.
 
 A command is one file of this package: a function that returns its exit code, under
 ``@cli.command(…)`` and ``@command``. Results go to standard output, progress and
@@ -23,9 +23,11 @@ from typing import Any
 import click
 
 from chainrule import errors, formatting
+from chainrule.cli import speaking
 from chainrule.data import progress
 from chainrule.language import language
 from chainrule.outlet import Outlet, occupy
+from chainrule.translation import tr
 from chainrule.version import __version__
 
 STARTED = time.perf_counter()
@@ -38,15 +40,15 @@ AT_RUN_TIME = (
 )
 
 
-class _Group(click.Group):
+class _Group(speaking.Group):
     """A group that suggests the nearest command for one that does not exist."""
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
         known = self.list_commands(ctx)
         if args and not args[0].startswith("-") and args[0] not in known:
             near = errors.nearest(args[0], known)
-            hint = f" Did you mean '{near}'?" if near else ""
-            ctx.fail(f"There is no command '{args[0]}'.{hint}")
+            hint = tr(" Did you mean '{near}'?", near=near) if near else ""
+            ctx.fail(tr("There is no command '{name}'.", name=args[0]) + hint)
         return super().resolve_command(ctx, args)
 
 
@@ -56,13 +58,15 @@ class _Group(click.Group):
     epilog="Example: chainrule train mnist --epochs 3",
 )
 @click.version_option(__version__, prog_name="chainrule")
+@speaking.spoken
 def cli() -> None:
     """Chainrule: a glass-box deep learning framework."""
 
 
 def command(function: Callable[..., int]) -> Callable[..., int]:
-    """Give a command ``--json`` and ``--debug``, and turn errors into messages."""
+    """Give a command ``--json``, ``--lang``, ``--debug``; errors become messages."""
 
+    @speaking.spoken
     @click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
     @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
     @functools.wraps(function)
@@ -73,13 +77,17 @@ def command(function: Callable[..., int]) -> Callable[..., int]:
         except click.ClickException:
             raise
         except KeyboardInterrupt as interrupt:
-            say(f"Interrupted{f': {interrupt}' if interrupt.args else '.'}")
+            say(
+                tr("Interrupted: {where}", where=interrupt)
+                if interrupt.args
+                else tr("Interrupted.")
+            )
             return 130
         except errors.ChainruleError as error:
             if debug:
                 traceback.print_exc()
             else:
-                say(f"Error: {error}")
+                say(tr("Error: {message}", message=error))
             return _code(error)
         except BrokenPipeError:  # chainrule predict … | head
             return _unread()
@@ -90,14 +98,15 @@ def command(function: Callable[..., int]) -> Callable[..., int]:
                 got="no memory left",
                 fix="use fewer or smaller samples (--limit), or a smaller network",
             )
-            say(f"Error: {what}")
+            say(tr("Error: {message}", message=what))
             return 1
         except Exception as error:  # noqa: BLE001 - shown
             if debug:
                 traceback.print_exc()
             else:
-                say(f"Internal error: {type(error).__name__}: {error}")
-                say("  fix:      run it with --debug, and report what it shows")
+                name = type(error).__name__
+                say(tr("Internal error: {name}: {error}", name=name, error=error))
+                say(tr("  fix:      run it with --debug, and report what it shows"))
             return 1
 
     return run
@@ -107,22 +116,6 @@ def _code(error: errors.ChainruleError) -> int:
     """1 where a run failed that was asked for rightly, else 2."""
     late = isinstance(error, AT_RUN_TIME) and not isinstance(error, errors.ParseError)
     return 1 if late else 2
-
-
-def spoken(function: Callable[..., int]) -> Callable[..., int]:
-    """Give a command ``--lang``; it speaks that language while it runs."""
-
-    @click.option(
-        "--lang",
-        metavar="LANGUAGE",
-        help="Language, en or zh-TW.  [default: that of the locale]",
-    )
-    @functools.wraps(function)
-    def run(*args: Any, lang: str | None, **kwargs: Any) -> int:
-        with language(lang):
-            return function(*args, **kwargs)
-
-    return run
 
 
 def say(text: str) -> None:
@@ -150,9 +143,10 @@ class _Reading:
     def __call__(self, path: Path, done: int, size: int) -> None:
         now = time.monotonic()
         if not done and size >= self.LARGE:
-            say(f"Reading {path} ({size / 2**20:,.0f} MiB)")
+            mib = f"{size / 2**20:,.0f}"
+            say(tr("Reading {path} ({mib} MiB)", path=path, mib=mib))
         elif 0 < done < size and now - self._last >= self.PAUSE:
-            say(f"Reading {path}: {done / size:.0%}")
+            say(tr("Reading {path}: {share}", path=path, share=f"{done / size:.0%}"))
         else:
             return
         self._last = now
@@ -225,7 +219,7 @@ def _warnings_as_messages() -> Iterator[None]:
 
     def show(message: Any, category: Any, *rest: Any, **more: Any) -> None:
         if issubclass(category, errors.ChainruleWarning):
-            say(f"Warning: {message}")
+            say(tr("Warning: {message}", message=message))
         else:
             usual(message, category, *rest, **more)
 
@@ -247,6 +241,12 @@ def main(args: Sequence[str] | None = None) -> None:
 
 def run(args: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
+    speaking.teach()
+    with language(None):
+        return _run(args)
+
+
+def _run(args: Sequence[str] | None) -> int:
     try:
         code = cli.main(args, prog_name="chainrule", standalone_mode=False) or 0
         if sys.stdout is not None:
@@ -258,13 +258,13 @@ def run(args: Sequence[str] | None = None) -> int:
         say(shown.getvalue().rstrip("\n"))
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
-        say("Interrupted.")
+        say(tr("Interrupted."))
         return 130
     except BrokenPipeError:  # chainrule --help | true
         return _unread()
-    except errors.SaveError as error:
-        say(f"Error: {error}")
-        return 1
+    except errors.ChainruleError as error:  # of standard output, or of --lang
+        say(tr("Error: {message}", message=error))
+        return _code(error)
 
 
 def _speak_utf8() -> None:

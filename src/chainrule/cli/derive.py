@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from chainrule.cli.common import cli, command, spoken, tell
+from chainrule.cli.common import cli, command, tell
 
 EXAMPLES = """\b
 Examples:
@@ -37,7 +37,6 @@ FORMATS = ("text", "md", "latex", "html")
 )
 @click.option("--latex", is_flag=True, help="The same as --format latex.")
 @command
-@spoken
 def derive(
     spec: str,
     loss: str,

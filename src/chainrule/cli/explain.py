@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from chainrule.cli.common import cli, command, spoken, tell
+from chainrule.cli.common import cli, command, tell
 from chainrule.errors import ArgumentError
 from chainrule.translation import tr
 
@@ -53,7 +53,6 @@ FORMATS = ("text", "md", "latex", "html")
     help="What to print.",
 )
 @command
-@spoken
 def explain(
     run: str,
     data: Path | None,

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from chainrule.cli.common import cli, command, say, spoken, tell
+from chainrule.cli.common import cli, command, say, tell
 from chainrule.tables import text_table
 from chainrule.translation import tr
 
@@ -39,7 +39,6 @@ Examples:
     help="Folder for its picture and numbers.  [default: runs/explore/NAME]",
 )
 @command
-@spoken
 def explore(
     name: str | None, seed: int, quick: bool, out: Path | None, as_json: bool
 ) -> int:

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from chainrule.cli.common import cli, command, tell
+from chainrule.translation import retold, tr
 
 EXAMPLES = """\b
 Examples:
@@ -58,9 +59,9 @@ def new(
         tell({"reference": page()}, as_json, page().rstrip("\n"))
         return 0
     made = scaffold.write(file, place, target, text)
-    lines = [f"{file} is written. Train it with: chainrule train {file}"]
+    lines = [tr("{file} is written. Train it with: chainrule train {file}", file=file)]
     room = max(map(len, made["data"]))
     lines += [f"  {k:{room}}  {written(v)}" for k, v in made["data"].items()]
-    lines += made.get("notes", [])
+    lines += map(retold, made.get("notes", []))
     tell(made, as_json, "\n".join(lines))
     return 0

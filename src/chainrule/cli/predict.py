@@ -12,6 +12,7 @@ import click
 from chainrule.cli.common import cli, command, say, tell
 from chainrule.disk import replace
 from chainrule.errors import visible_lines
+from chainrule.translation import retold, tr
 
 EXAMPLES = """\b
 Examples:
@@ -68,7 +69,7 @@ def predict(
     with made.written(safe=safe, told=told) as table:
         if out is not None:
             replace(out, table, "table of predictions")
-            say(f"{out}: {made.rows} predictions")
+            say(tr("{file}: {count} predictions", file=out, count=made.rows))
         elif told is None:
             with io.TextIOWrapper(table, "utf-8", newline="") as text:
                 # Elsewhere the cells are data, and stay as they are.
@@ -76,7 +77,7 @@ def predict(
                 while part := text.read(1 << 20):
                     click.echo(shown(part), nl=False, color=True)
     for note in made.notes:
-        say(note)
+        say(retold(note))
     if told is not None:
         tell(made.told(told, out), True, "")
     return 0

@@ -18,6 +18,7 @@ from chainrule import disk, recipes
 from chainrule.cli.common import cli, command, say, tell
 from chainrule.recipes.study import RESULTS, SETTINGS
 from chainrule.training import checkpoint
+from chainrule.translation import reprinted, tr
 from chainrule.version import __version__
 
 EXAMPLES = """\b
@@ -59,8 +60,8 @@ def recipes_command(
         return 0
     found = [_described(name, module) for name, module in modules.items()]
     width = max(len(item["name"]) for item in found)
-    lines = [f"{item['name']:{width}}  {item['summary']}" for item in found]
-    lines += ["", "Run one with: chainrule train NAME"]
+    lines = [f"{item['name']:{width}}  {reprinted(item['summary'])}" for item in found]
+    lines += ["", tr("Run one with: chainrule train NAME")]
     tell({"recipes": found}, as_json, "\n".join(lines))
     return 0
 
@@ -87,7 +88,7 @@ def _checked(name: str, seeds: Sequence[int], out: Path) -> list[dict[str, Any]]
     """The figures of a recipe with some seeds, each with its reference."""
     told = []
     for seed in seeds:
-        say(f"{name}, seed {seed}")
+        say(tr("{name}, seed {seed}", name=name, seed=seed))
         told.append(_result(name, seed, out / f"{name}-{seed}"))
     rows = []
     for i, reference in enumerate(told[0]["references"]):
@@ -136,7 +137,7 @@ def _trained(name: str, seed: int, place: Path) -> dict[str, Any]:
 def _machine() -> dict[str, Any]:
     return {
         "date": datetime.date.today().isoformat(),
-        "machine": f"{_processor()}, {os.cpu_count()} cores",
+        "machine": tr("{name}, {count} cores", name=_processor(), count=os.cpu_count()),
         "python": platform.python_version(),
         "version": __version__,
     }
@@ -156,7 +157,7 @@ def _table(rows: Sequence[dict[str, Any]]) -> str:
     lines = [
         "{date}, {machine}, Python {python}, Chainrule {version}".format(**_machine()),
         "",
-        "| recipe | figure | reference | seeds | reached | seconds |",
+        tr("| recipe | figure | reference | seeds | reached | seconds |"),
         "|---|---|---|---|---|---|",
     ]
     for row in rows:
@@ -164,8 +165,8 @@ def _table(rows: Sequence[dict[str, Any]]) -> str:
         bound = f"≥ {least:g}" if least is not None else f"≤ {most:g}"
         values = ", ".join(f"{value:.4g}" for value in row["values"])
         seconds = ", ".join(f"{s:.0f}" for s in row["seconds"])
-        mark = "yes" if row["reached"] else "no"
-        source = f" ({row['source']})" if row["source"] else ""
+        mark = tr("yes") if row["reached"] else tr("no")
+        source = f" ({reprinted(row['source'])})" if row["source"] else ""
         cells = row["recipe"], row["key"], bound + source, values, mark, seconds
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)

@@ -15,6 +15,8 @@ import click
 from chainrule import errors, recipes
 from chainrule.cli.common import STARTED, cli, command, say, tell
 from chainrule.recipes.study import SETTINGS
+from chainrule.tables import text_table
+from chainrule.translation import tr
 
 EXAMPLES = """\b
 Examples:
@@ -146,7 +148,7 @@ def train(
         )
     try:
         if over := results.why_over(session):
-            say(f"{over}; its results:")
+            say(tr("{why}; its results:", why=over))
         else:
             session.train(every)
     except KeyboardInterrupt:
@@ -274,10 +276,13 @@ def _study(study: recipes.Study, as_json: bool, resume: Path | None = None) -> N
             told = recipes.perform(study, again=resume is not None)
     except KeyboardInterrupt:
         again = f"chainrule train --resume {study.out}"
-        raise KeyboardInterrupt(f"what is done is saved; go on with: {again}") from None
+        where = tr("what is done is saved; go on with: {command}", command=again)
+        raise KeyboardInterrupt(where) from None
     held = [
-        f"  {'reached' if r['reached'] else 'missed ':7}  {recipes.worded(r)}"
+        (tr("reached") if r["reached"] else tr("missed"), recipes.worded(r))
         for r in told["references"]
     ]
-    lines = [*held, f"  files    {study.out}: {', '.join(study.files)}"]
+    files = f"{study.out}: {', '.join(study.files)}"
+    rows = [("", *row) for row in [*held, (tr("files"), files)]]
+    lines = [line.rstrip() for line in text_table(rows, left=3)]
     tell(told, as_json, "\n".join(["", *lines]))

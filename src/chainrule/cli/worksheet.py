@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from chainrule.cli.common import cli, command, spoken, tell
+from chainrule.cli.common import cli, command, tell
 
 EXAMPLES = """\b
 Examples:
@@ -48,7 +48,6 @@ FORMATS = ("text", "md", "latex", "html", "toml")
 )
 @click.option("--answers", is_flag=True, help="With the answers.")
 @command
-@spoken
 def worksheet(
     spec: str,
     loss: str,

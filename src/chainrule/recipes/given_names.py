@@ -284,7 +284,7 @@ def compare(costs: dict[str, float]) -> None:
     for name, value in costs.items():
         bar = "█" * round(value * 9)
         print(
-            f"   {name:22} {value:.3f} nats, like {np.exp(value):4.1f} letters  {bar}"
+            f"   {name:20}  {value:.3f} nats, like {np.exp(value):4.1f} letters  {bar}"
         )
 
 

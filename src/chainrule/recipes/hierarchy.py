@@ -154,7 +154,7 @@ def show_kernels(study: Study, model: Network) -> list[dict[str, float]]:
     print("Layer 1: how much of each kernel is a slope (edge) or a ridge (stroke).\n")
     for i, kernel in enumerate(found):
         edge, stroke = kernel["edge"], kernel["stroke"]
-        word = f"edge, {kernel['degrees']:4.0f}°" if edge > stroke else "stroke"
+        word = f"edge {kernel['degrees']:.0f}°" if edge > stroke else "stroke"
         bars = f"{'█' * round(20 * edge):20} {'▒' * round(20 * stroke):20}"
         print(f"  {i + 1}  {edge:4.0%} {stroke:4.0%}  {bars}  {word}")
     study.draw(

@@ -33,7 +33,6 @@ from __future__ import annotations
 import csv
 import io
 import tarfile
-import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -125,22 +124,21 @@ def proofs(rules: Sequence[Rule], answer: set[Atom]) -> dict[Atom, Rule]:
             return proved
 
 
-def why(atom: Atom, rules: Sequence[Rule], proved: dict[Atom, Rule]) -> str:
+def why(atom: Atom, rules: Sequence[Rule], proved: dict[Atom, Rule]) -> list[str]:
     """The rule behind a conclusion, and what would have to hold against it."""
     (head, x), rule = atom, proved[atom]
     told = f"since {', '.join(rule.body)}" if rule.body else "written down"
     if rule.unless is None:
-        return told
+        return [told]
     against = [r for r in rules if r.head == contrary(head) and r.about in (None, x)]
     unmet = [need for r in against for need in r.body if (need, x) not in proved]
-    return f"{told}; exceptions not met: {', '.join(unmet) or 'none is written'}"
+    return [told, f"exceptions not met: {', '.join(unmet) or 'none is written'}"]
 
 
 def put(atom: Atom, rules: Sequence[Rule], proved: dict[Atom, Rule]) -> None:
     """Print a conclusion with what it rests on."""
-    begin = f"   {'{}({})'.format(*atom):25}"
-    lines = textwrap.wrap(why(atom, rules, proved), 86 - len(begin))
-    print(begin + f"\n{' ' * len(begin)}".join(lines))
+    begin = f"   {'{}({})'.format(*atom):27}"
+    print(begin + f"\n{' ' * len(begin)}".join(why(atom, rules, proved)))
 
 
 # -- 1: the bird and the penguin -------------------------------------------------------

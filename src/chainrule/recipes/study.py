@@ -12,6 +12,7 @@ import importlib
 import importlib.util
 import io
 import json
+import re
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -21,8 +22,9 @@ from typing import Any
 
 from chainrule import disk, formatting, viz
 from chainrule.errors import ArgumentError, CheckpointError
+from chainrule.language import language
 from chainrule.training import Loop, Trainer, checkpoint
-from chainrule.translation import reprinted, tr
+from chainrule.translation import current, reprinted, tr
 from chainrule.version import __version__
 
 #: What a study's directory holds.
@@ -83,8 +85,8 @@ class _Tee(io.TextIOBase):
 
     def write(self, text: str) -> int:
         told = reprinted(text)
-        if text == " " and "".join(self._said[-1:]).endswith(_STOPS):
-            told = ""  # Chinese has no blank behind its stops
+        if "".join(self._said[-1:]).endswith(_STOPS):
+            told = re.sub(r"^ (?! )", "", told)  # Chinese has no blank behind its stops
         self._said.append(told)
         self._stream.write(told)
         return len(text)
@@ -132,6 +134,7 @@ class Study:
         self._blocks: list[_Block] = []
         self._said: list[str] = []
         self._names: set[str] = set()
+        self._drawn_in: str | None = None
         self._began = time.perf_counter()
 
     @property
@@ -329,7 +332,8 @@ class Study:
         """
         if self.out is None or not viz.can_plot():
             return
-        png = viz.gallery.picture(how, *args, size=size, what=title, **options)
+        with self._legible():
+            png = viz.gallery.picture(how, *args, size=size, what=title, **options)
         self._show(f"{name}.png", png, title)
 
     def film(
@@ -354,8 +358,18 @@ class Study:
         """
         if self.out is None or not viz.can_plot():
             return
-        gif = viz.gallery.film(how, frames, size=size, what=title, **options)
+        with self._legible():
+            gif = viz.gallery.film(how, frames, size=size, what=title, **options)
         self._show(f"{name}.gif", gif, title)
+
+    @contextlib.contextmanager
+    def _legible(self) -> Iterator[None]:
+        """Draw in the language in use, or, said once, in one that fonts have."""
+        if self._drawn_in is None:
+            with viz.legible(tr("pictures")):
+                self._drawn_in = current()
+        with language(self._drawn_in):
+            yield
 
     def _show(self, name: str, picture: bytes, title: str) -> None:
         self._write(name, picture)
@@ -403,9 +417,7 @@ class Study:
                     self.out / REPORT,
                     title=self.name,
                     summary=reprinted(self.summary),
-                    references=[
-                        r | {"source": reprinted(r["source"])} for r in figures
-                    ],
+                    references=shown,
                     blocks=[asdict(block) for block in self._blocks],
                 )
                 self.files.append(REPORT)

@@ -193,7 +193,7 @@ def compare(
 ) -> dict[str, Any]:
     """All splits of a task, printed and summed up."""
     rows = []
-    heading = "   ".join(f"{name} network  linear" for name in task.metrics)
+    heading = "   ".join(f"{name}: network  linear" for name in task.metrics)
     print(f"{task.data.name}: {len(task.data)} rows, {task.data.x.shape[1]} features\n")
     print(f"  split  hidden  decay  epochs   {heading}")
     for seed in seeds:
@@ -215,7 +215,7 @@ def compare(
         print(f"  {name:9}", end="")
         print(",  ".join(f"{k} {_plus_minus(v)}" for k, v in summary[name].items()))
     summary["verdict"] = verdict(summary[task.metrics[0]]["difference"], len(rows))
-    print(f"  By {task.metrics[0]} {summary['verdict']}.\n")
+    print(f"  Measured by {task.metrics[0]}, {summary['verdict']}.\n")
     return summary
 
 
@@ -245,7 +245,7 @@ def _plus_minus(found: dict[str, Any]) -> str:
 
 def _scores(task: Task, row: dict[str, Any]) -> str:
     columns = [
-        f"{row['network'][m]:{len(m) + 8}.3f} {row['linear'][m]:7.3f}"
+        f"{row['network'][m]:{len(m) + 9}.3f} {row['linear'][m]:7.3f}"
         for m in task.metrics
     ]
     return "   ".join(columns)

@@ -15,6 +15,8 @@ from chainrule.evaluation import Baseline, Importance, Mistake
 from chainrule.runs import results, source
 from chainrule.runs.trained import Trained
 from chainrule.tables import shorten, text_table
+from chainrule.training.history import called
+from chainrule.translation import tr
 
 #: More classes than this do not fit side by side: the most frequent mistakes instead.
 ACROSS = 12
@@ -44,9 +46,9 @@ def evaluate(
     trainer = trained.trainer
     if path is None:
         name, part, file = trained.own_data()
-        where, rows = results.PARTS[name], len(part)
+        where, rows, named = results.PARTS[name], len(part), results.part_named(name)
     else:
-        part, where, file = trained.measurable(path), str(path), path
+        named, (part, where, file) = "", (trained.measurable(path), str(path), path)
         rows = source.rows_of(part)
     outputs = trainer.predict(part)
     measured = evaluation.metrics_for(trainer, part, outputs)
@@ -82,10 +84,14 @@ def evaluate(
         "importance_of": measured[0].name if ranked else None,
         "mistakes": worst,
     }
-    words = ", ".join(results.worded(n, single[n]) for n in brief if n in single)
-    on = f"the {where}" if path is None else where
-    lines = [f"{trained.name}: {words} on {on}"]
-    lines.append(f"  samples   {len(part):,}{results.left_out(rows - len(part), rows)}")
+    words = tr(", ").join(results.worded(n, single[n]) for n in brief if n in single)
+    lines = [
+        tr("{run}: {words} on the {part}", run=trained.name, words=words, part=named)
+        if path is None
+        else tr("{run}: {words} on {file}", run=trained.name, words=words, file=where)
+    ]
+    count = f"{len(part):,}{results.left_out(rows - len(part), rows)}"
+    lines.append(tr("  samples   {count}", count=count))
     lines += ["", *_beside(single, beside, answer)]
     if ranked:
         lines += ["", *_columns(ranked, measured[0].name)]
@@ -101,9 +107,9 @@ def _answer(beside: Baseline, classes: Sequence[str] | None) -> str:
     """``always the mean, 352.1``, or ``always cat``."""
     if isinstance(beside.says, int):
         name = str(beside.says) if classes is None else classes[beside.says]
-        return f"always {name}"
+        return tr("always {answer}", answer=name)
     mean = ", ".join(formatting.number(v) for v in beside.says[:3])
-    return f"always the mean, {mean}" + ", …" * (len(beside.says) > 3)
+    return tr("always the mean, {mean}", mean=mean) + ", …" * (len(beside.says) > 3)
 
 
 def _names(names: Sequence[str] | None, count: int) -> list[str]:
@@ -157,8 +163,8 @@ def _beside(
     single: Mapping[str, float], beside: Baseline | None, answer: str | None
 ) -> list[str]:
     """Each figure, and beside it what one answer for all rows gets."""
-    rows = [["", "this run"]]
-    rows += [[name, formatting.measure(name, v)] for name, v in single.items()]
+    rows = [["", tr("this run")]]
+    rows += [[called(name), formatting.measure(name, v)] for name, v in single.items()]
     if beside is not None:
         for row, name in zip(rows, ["", *single]):
             against = formatting.measure(name, beside.values.get(name))
@@ -175,16 +181,18 @@ def _columns(ranked: Sequence[Importance], metric: str) -> list[str]:
         for item in ranked[:SHOWN]
     ]
     more = len(ranked) - len(shown)
-    head = f"What {metric} loses when a column is shuffled:"
-    rest = [f"  and {more} columns more, each with less"] if more else []
+    head = tr("What {metric} loses when a column is shuffled:", metric=called(metric))
+    rest = [tr("  and {more} columns more, each with less", more=more)] if more else []
     return [head, *_indented(shown), *rest]
 
 
 def _rows(worst: Sequence[Mapping[str, Any]], target: str) -> list[str]:
     """The worst mistakes, with what stands in their rows."""
-    lines = ["The worst mistakes:"]
+    lines = [tr("The worst mistakes:")]
     for item in worst:
-        where = f"line {item['line']}" if "line" in item else f"row {item['row']}"
+        where = tr("row {row}", row=item["row"])
+        if "line" in item:
+            where = tr("line {line}", line=item["line"])
         true, said = (
             value
             if isinstance(value, str)
@@ -192,7 +200,14 @@ def _rows(worst: Sequence[Mapping[str, Any]], target: str) -> list[str]:
             for value in (item["truth"], item["predicted"])
         )
         cells = ", ".join(f"{k} = {v}" for k, v in item["cells"].items())
-        lines.append(shorten(f"  {where}: {target} {true}, predicted {said}", LINE))
+        line = tr(
+            "  {where}: {target} {true}, predicted {said}",
+            where=where,
+            target=target,
+            true=true,
+            said=said,
+        )
+        lines.append(shorten(line, LINE))
         if cells:
             lines.append(shorten(f"    {cells}", LINE))
     return lines
@@ -212,12 +227,13 @@ def table(matrix: np.ndarray, names: Sequence[str]) -> list[str]:
     """
     if len(names) <= ACROSS:
         rows = [[name, *map(str, row)] for name, row in zip(names, matrix.tolist())]
-        return text_table([["true \\ predicted", *names], *rows])
+        return text_table([[tr("true \\ predicted"), *names], *rows])
     wrong = matrix * (1 - np.eye(len(matrix), dtype=matrix.dtype))
     order = np.argsort(-wrong, axis=None, kind="stable")[:MISTAKES]
-    lines = [f"The commonest mistakes of {len(names)} classes:"]
+    lines = [tr("The commonest mistakes of {count} classes:", count=len(names))]
     for place in order.tolist():
         true, taken = divmod(place, len(names))
         if count := int(wrong[true, taken]):
-            lines.append(f"  {count:6}  {names[true]} taken for {names[taken]}")
-    return lines if len(lines) > 1 else ["There are no mistakes."]
+            what = tr("{true} taken for {said}", true=names[true], said=names[taken])
+            lines.append(f"  {count:6}  {what}")
+    return lines if len(lines) > 1 else [tr("There are no mistakes.")]

@@ -11,9 +11,12 @@ from typing import Any
 import numpy as np
 
 from chainrule import disk, formatting, viz
+from chainrule.formatting import width
 from chainrule.runs.session import Session
 from chainrule.training import Trainer, checkpoint
+from chainrule.training.history import called
 from chainrule.training.stopping import Stopped
+from chainrule.translation import tr
 from chainrule.version import __version__
 
 #: The copy of its file that a run leaves.
@@ -26,6 +29,16 @@ PARTS = {
 }
 
 
+def part_named(part: str) -> str:
+    """A part of the data in words."""
+    names = {
+        "train": tr("training set"),
+        "validation": tr("validation set"),
+        "test": tr("test set"),
+    }
+    return names[part]
+
+
 def worded(name: str, value: Any) -> str:
     """A measured number in words.
 
@@ -33,7 +46,8 @@ def worded(name: str, value: Any) -> str:
     ('accuracy 97.50%', 'loss 0.1235', 'mae not finite')
     """
     finite = math.isfinite(value)
-    return f"{name} {formatting.measure(name, value) if finite else 'not finite'}"
+    shown = formatting.measure(name, value) if finite else tr("not finite")
+    return f"{called(name)} {shown}"
 
 
 def left_out(missing: int, rows: int) -> str:
@@ -44,7 +58,11 @@ def left_out(missing: int, rows: int) -> str:
     """
     if not missing:
         return ""
-    return f" ({missing:,} of {rows:,} rows left out for empty cells)"
+    return tr(
+        " ({missing} of {rows} rows left out for empty cells)",
+        missing=f"{missing:,}",
+        rows=f"{rows:,}",
+    )
 
 
 # -- a run that is over ----------------------------------------------------------------
@@ -110,8 +128,11 @@ def write(session: Session, summary: Mapping[str, Any]) -> list[str]:
         disk.replace(directory / name, text.encode(), f"file {name}")
     files = [checkpoint.FILE, *texts]
     if viz.can_plot() and trainer.history.epochs:
-        title = f"{session.origin.name}, seed {trainer.seed}"
-        viz.save_curve(trainer.history, directory / "curve.png", title=title)
+        said = {"name": session.origin.name, "seed": trainer.seed}
+        with viz.legible(tr("learning curve")):
+            title = tr("{name}, seed {seed}", **said)
+            viz.save_curve(trainer.history, directory / "curve.png", title=title)
+        title = tr("{name}, seed {seed}", **said)
         files.append("curve.png")
         part = "test" if parts.test is not None else "validation"
         if (data := getattr(parts, part)) is not None:
@@ -125,36 +146,56 @@ def readable(session: Session, s: Mapping[str, Any], files: list[str]) -> str:
     """The summary as text."""
     trainer, parts = session.trainer, session.parts
     part = next((p for p in ("test", "validation") if f"{p}_loss" in s), "train")
-    words = ", ".join(
+    words = tr(", ").join(
         worded(key.removeprefix(f"{part}_"), v)
         for key, v in s.items()
         if key.startswith(f"{part}_") and np.ndim(v) == 0
     )
-    samples = ", ".join(f"{n:,} {name}" for name, n in s["samples"].items() if n)
+    samples = tr(", ").join(
+        tr("{count} {part}", count=f"{n:,}", part=called(name))
+        for name, n in s["samples"].items()
+        if n
+    )
     seconds = [s["seconds_training"], s["seconds_compile"], s["seconds_total"]]
     training, compiling, whole = (formatting.number(float(x), 3) for x in seconds)
-    lines = [
-        f"{s['run']}: {words} on the {PARTS[part]}",
-        f"  samples   {samples}{left_out(parts.incomplete, parts.rows)}",
-        f"  trained   {s['epochs']} epochs, {s['steps']:,} steps of "
-        f"{s['batch_size']} samples, {s['parameters']:,} parameters, "
-        f"seed {s['seed']}",
-    ]
+    trained = tr(
+        "{epochs} epochs, {steps} steps of {size} samples, {parameters} parameters, "
+        "seed {seed}",
+        epochs=s["epochs"],
+        steps=f"{s['steps']:,}",
+        size=s["batch_size"],
+        parameters=f"{s['parameters']:,}",
+        seed=s["seed"],
+    )
+    left = left_out(parts.incomplete, parts.rows)
+    rows = [(tr("samples"), f"{samples}{left}"), (tr("trained"), trained)]
     stopped = Stopped.of(trainer)
     if stopped is not None and stopped.best_epoch is not None:
-        end = "ran to its end"
-        end = end if stopped.epoch is None else f"after epoch {stopped.epoch}"
-        kept = ", whose weights it has" if stopped.restored else ""
-        best = f"epoch {stopped.best_epoch} was the best{kept}"
-        lines.append(f"  stopped   {end}; {best}")
-    return "\n".join(
-        [
-            *lines,
-            f"  time      {training} s training, {compiling} s compiling, {whole} s in "
-            f"all, engine {trainer.engine}",
-            f"  files     {s['out']}: {', '.join(files)}",
-        ]
+        rows.append((tr("stopped"), _stopped(stopped)))
+    time = tr(
+        "{training} s training, {compiling} s compiling, {whole} s in all, engine "
+        "{engine}",
+        training=training,
+        compiling=compiling,
+        whole=whole,
+        engine=trainer.engine,
     )
+    rows += [(tr("time"), time), (tr("files"), f"{s['out']}: {', '.join(files)}")]
+    room = max(width(name) for name, _ in rows)
+    head = tr(
+        "{run}: {words} on the {part}", run=s["run"], words=words, part=part_named(part)
+    )
+    lines = [f"  {name}{' ' * (room - width(name))}   {text}" for name, text in rows]
+    return "\n".join([head, *lines])
+
+
+def _stopped(stopped: Stopped) -> str:
+    """When a run ended, and which epoch was the best."""
+    end = tr("ran to its end")
+    if stopped.epoch is not None:
+        end = tr("after epoch {epoch}", epoch=stopped.epoch)
+    best = tr("{end}; epoch {best} was the best", end=end, best=stopped.best_epoch)
+    return best + tr(", whose weights it has") if stopped.restored else best
 
 
 # -- a run that is not -----------------------------------------------------------------
@@ -166,13 +207,14 @@ def why_over(session: Session) -> str | None:
     if trainer.plan is None:
         return None
     if trainer.finished and epochs in (None, trainer.plan.epochs):
-        return "This run was finished already"
+        return tr("This run was finished already")
     stopped = Stopped.of(trainer)
     if stopped is None or stopped.epoch is None or epochs is not None:
         return None
-    return (
-        f"This run was stopped early after epoch {stopped.epoch} (--epochs "
-        f"{stopped.epoch + 10} would go on)"
+    return tr(
+        "This run was stopped early after epoch {epoch} (--epochs {more} would go on)",
+        epoch=stopped.epoch,
+        more=stopped.epoch + 10,
     )
 
 
@@ -180,13 +222,18 @@ def where_it_stands(trainer: Trainer, target: str) -> str:
     """What to say about an interrupted run, and the command that goes on with it."""
     plan = trainer.plan
     if plan is None:
-        return "nothing was trained yet"
+        return tr("nothing was trained yet")
     steps = plan.steps_per_epoch
     assert steps is not None  # the data have a length
     done = (trainer.epoch - plan.first) * steps + trainer.step
-    where = f"step {done} of {plan.epochs * steps}"
+    where = tr("step {done} of {all}", done=done, all=plan.epochs * steps)
     if trainer.last_checkpoint is None:
-        return f"{where}, nothing saved"
+        return tr("{where}, nothing saved", where=where)
     words = target, str(Path(trainer.last_checkpoint).parent)
     file, directory = (f'"{word}"' if " " in word else word for word in words)
-    return f"{where} is saved; go on with: chainrule train {file} --resume {directory}"
+    return tr(
+        "{where} is saved; go on with: chainrule train {file} --resume {directory}",
+        where=where,
+        file=file,
+        directory=directory,
+    )

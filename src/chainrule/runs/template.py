@@ -14,6 +14,8 @@ from chainrule.runs.classes import summary
 from chainrule.runs.data_section import section_of
 from chainrule.runs.section import Section, example, meaning
 from chainrule.runs.values import key, show, written
+from chainrule.tables import wrapped
+from chainrule.translation import current, tr
 
 #: What to say about layers; the last one is another matter.
 _LAYERS = {
@@ -43,11 +45,21 @@ def text(name: str, chosen: Mapping[str, Mapping[str, Any]]) -> str:
         name: of the file.
         chosen: for each section the keys that are given.
     """
-    parts = [_HEAD.format(name=name)]
+    parts = [tr(_HEAD, name=name)]
     for title, section in schema.SECTIONS.items():
         lines = _section(title, section, chosen.get(title, {}))
-        parts.append("\n".join([*_wrapped(summary(section)), *lines]) + "\n")
+        parts.append("\n".join([*_wrapped(tr(summary(section))), *lines]) + "\n")
     return "\n".join(parts)
+
+
+def texts() -> Iterator[str]:
+    """What comments say, in English."""
+    yield from (_HEAD, _LAST, *_LAYERS.values())
+    families = (f for name, f in schema.FAMILIES.items() if name != "model")
+    made = [family.model(name) for family in families for name in family.classes]
+    for section in (*schema.SECTIONS.values(), *schema.KINDS.values(), *made):
+        yield from (meaning(section, key).rstrip(".") for key in section.known())
+    yield from map(summary, schema.SECTIONS.values())
 
 
 def _section(
@@ -66,11 +78,11 @@ def _section(
     fields = section.known()
     for item in sorted(fields, key=lambda item: item not in given):
         field = fields[item]
-        doc = meaning(section, item).rstrip(".")
+        doc = tr(meaning(section, item).rstrip("."))
         if item == "class" and family is not None:
             shown = given.get(item, example(field))
             others = (show(other) for other in family.classes if other != shown)
-            doc = f"or {', '.join(others)}"
+            doc = tr("or {others}", others=", ".join(others))
         if item == "layers":
             yield from _layers(given[item])
         elif item in given:
@@ -84,7 +96,7 @@ def _layers(layers: Sequence[Any]) -> Iterator[str]:
     yield "layers = ["
     for i, layer in enumerate(layers):
         name = layer if isinstance(layer, str) else layer["class"]
-        comment = _LAST if i == len(layers) - 1 else _LAYERS.get(name, "")
+        comment = tr(_LAST if i == len(layers) - 1 else _LAYERS.get(name, ""))
         yield from _beside(f"  {written(layer)},", comment)
     yield "]"
 
@@ -95,13 +107,21 @@ def _offered(name: str, field: FieldInfo, doc: str) -> Iterator[str]:
     told = (example(field), _EXAMPLES.get(name), default)
     shown = next((value for value in told if value is not None), None)
     if shown is not None:
-        usual = "" if default in (None, shown, []) else f" (default: {show(default)})"
-        yield from _beside(f"# {key(name)} = {written(shown)}", f"{doc}{usual}")
+        if default not in (None, shown, []):
+            doc += tr(" (default: {value})", value=show(default))
+        yield from _beside(f"# {key(name)} = {written(shown)}", doc)
 
 
 def _wrapped(text: str) -> list[str]:
     """Text as comment lines."""
-    return [f"# {line}" for line in textwrap.wrap(text, WIDTH - 2)]
+    return [f"# {line}" for line in _folded(text, WIDTH - 2)]
+
+
+def _folded(text: str, columns: int) -> list[str]:
+    """Lines of at most so many columns."""
+    if current() == "en":
+        return textwrap.wrap(text, columns)
+    return [line for line in wrapped(text, columns) if line]
 
 
 def _beside(left: str, comment: str) -> Iterator[str]:
@@ -111,6 +131,6 @@ def _beside(left: str, comment: str) -> Iterator[str]:
         yield from _wrapped(comment)
         yield left
         return
-    first, *rest = textwrap.wrap(comment, WIDTH - COLUMN - 2) or [""]
+    first, *rest = _folded(comment, WIDTH - COLUMN - 2) or [""]
     yield f"{left}{space}# {first}" if first else left
     yield from (f"{'':<{COLUMN}}# {line}" for line in rest)

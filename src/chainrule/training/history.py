@@ -15,6 +15,7 @@ import numpy as np
 from chainrule.formatting import measure, number
 from chainrule.graph.node import Array
 from chainrule.tables import html_table, text_table
+from chainrule.translation import tr
 
 _VALIDATION = "validation_"
 #: Rows of epochs, and steps of each entry point.
@@ -159,7 +160,7 @@ class History:
     def __repr__(self) -> str:
         table = self._table()
         if not table:
-            return f"History({len(self)} steps, no finished epoch)"
+            return tr("History({steps} steps, no finished epoch)", steps=len(self))
         return "\n".join(text_table(table))
 
     def _repr_html_(self) -> str:
@@ -176,9 +177,34 @@ def heading(key: str, validation: str = "validation") -> str:
     >>> heading("validation_accuracy"), heading("validation_r2", "test")
     ('val. accuracy', 'test r2')
     """
-    short = "val." if validation == "validation" else validation
-    name = key.removeprefix(_VALIDATION).replace("_", " ")
-    return f"{short} {name}" if key.startswith(_VALIDATION) else name
+    name = called(key.removeprefix(_VALIDATION))
+    if not key.startswith(_VALIDATION):
+        return name
+    short = tr("val.") if validation == "validation" else called(validation)
+    return tr("{part} {name}", part=short, name=name)
+
+
+def called(name: str) -> str:
+    """What a column, a metric or a part of the data is called.
+
+    >>> called("balanced_accuracy"), called("mae")
+    ('balanced accuracy', 'mae')
+    """
+    known = {
+        "epoch": tr("epoch"),
+        "loss": tr("loss"),
+        "train_loss": tr("train loss"),
+        "seconds": tr("seconds"),
+        "lr": tr("lr"),
+        "accuracy": tr("accuracy"),
+        "balanced_accuracy": tr("balanced accuracy"),
+        "precision": tr("precision"),
+        "recall": tr("recall"),
+        "train": tr("train"),
+        "validation": tr("validation"),
+        "test": tr("test"),
+    }
+    return known.get(name, name.replace("_", " "))
 
 
 def shown(key: str, value: Any) -> str:

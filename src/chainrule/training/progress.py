@@ -12,7 +12,8 @@ from chainrule.errors import visible
 from chainrule.formatting import number
 from chainrule.outlet import Outlet
 from chainrule.training.callbacks import Callback
-from chainrule.training.history import shown
+from chainrule.training.history import called, shown
+from chainrule.translation import tr
 
 
 def display() -> Callback:
@@ -35,9 +36,13 @@ def standing(trainer: Any) -> tuple[int, int | None, str]:
     assert plan is not None
     # A stream's length is unknown until its first end; then it may still vary.
     each, epochs = plan.steps_per_epoch or 0, trainer.epoch - plan.first
-    text = f"epoch {min(trainer.epoch + 1, plan.end)}/{plan.end}"
+    text = tr(
+        "epoch {epoch}/{epochs}",
+        epoch=min(trainer.epoch + 1, plan.end),
+        epochs=plan.end,
+    )
     if len(trainer.history):
-        text += f"  loss {number(trainer.history.recent())}"
+        text += tr("  loss {loss}", loss=number(trainer.history.recent()))
     return epochs * each + trainer.step, plan.total_steps, text
 
 
@@ -52,15 +57,18 @@ def epoch_line(
     """
     width = len(str(epochs))
     parts = [
-        f"epoch {row['epoch']:{width}d}/{epochs}",
-        f"train loss {shown('train_loss', row['train_loss'])}",
+        tr("epoch {epoch}/{epochs}", epoch=f"{row['epoch']:{width}d}", epochs=epochs),
+        f"{called('train_loss')} {shown('train_loss', row['train_loss'])}",
     ]
     for key, value in row.items():
         kind, _, name = key.partition("_")
         if kind == "validation":
-            called = f"{validation} loss" if name == "loss" else name.replace("_", " ")
-            parts.append(f"{called} {shown(key, value)}")
-    parts += [f"lr {shown('lr', row['lr'])}", f"{shown('seconds', row['seconds'])} s"]
+            what = called(name)
+            if name == "loss":
+                what = tr("{part} {name}", part=called(validation), name=what)
+            parts.append(f"{what} {shown(key, value)}")
+    parts.append(f"{called('lr')} {shown('lr', row['lr'])}")
+    parts.append(tr("{seconds} s", seconds=shown("seconds", row["seconds"])))
     return "  ".join(parts)
 
 
@@ -103,7 +111,7 @@ class Bar(Callback):
             TextColumn("{task.description}"),
             BarColumn(),
             MofNCompleteColumn(),
-            TextColumn("steps"),
+            TextColumn(tr("steps")),
             TimeRemainingColumn(),
             console=Console(file=cast(TextIO, Outlet())),
             transient=True,

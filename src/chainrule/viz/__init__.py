@@ -9,7 +9,7 @@ Pictures need matplotlib (the extra ``plot``), which is loaded when something is
 from chainrule.viz import gallery, scenes
 from chainrule.viz.curve import Picture, save_curve, show_curve
 from chainrule.viz.decision_regions import draw_decision_regions, save_decision_regions
-from chainrule.viz.drawing import can_plot
+from chainrule.viz.drawing import can_plot, legible
 from chainrule.viz.report import write_report, write_study
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "can_plot",
     "draw_decision_regions",
     "gallery",
+    "legible",
     "save_curve",
     "save_decision_regions",
     "scenes",

@@ -15,6 +15,7 @@ from chainrule.errors import ArgumentError, visible
 from chainrule.formatting import is_share
 from chainrule.graph.node import Array
 from chainrule.tables import shorten
+from chainrule.translation import current, tr
 from chainrule.viz import drawing
 from chainrule.viz.drawing import Palette
 from chainrule.viz.words import Words, read_words
@@ -94,8 +95,10 @@ def save_curve(history: Any, path: str | Path, *, title: str = "") -> None:
     Warns:
         ChainruleWarning: no installed font has some of the characters.
     """
-    shown = _checked(history)
-    with _grid(drawing.PAPER, shown) as figure:
+    with (
+        drawing.legible(tr("learning curve")),
+        _grid(drawing.PAPER, _checked(history)) as figure,
+    ):
         across = figure.get_size_inches()[0]
         figure.suptitle(shorten(title, int(11 * across)))
         picture = drawing.png(figure, "learning curve")
@@ -119,7 +122,8 @@ def show_curve(history: Any) -> Picture:
     """
     shown = _checked(history)
     with _grid(drawing.PAGE, shown) as figure:
-        label = "Learning curves: " + ", ".join(panel.name for panel in shown)
+        names = tr(", ").join(panel.name for panel in shown)
+        label = tr("Learning curves: {names}", names=names)
         return Picture(drawing.svg(figure, "curves", label))
 
 
@@ -130,9 +134,10 @@ def panels(history: Any, words: Words | None = None) -> list[Panel]:
         history: its rows decide. A column ``train_…`` or ``validation_…`` belongs to
             the loss or metric named by the rest, shares such as accuracies to one panel
             together.
-        words: of a language; metrics without a word go by their own names.
+        words: of a language, else of the one in use; metrics without a word go by
+            their own names.
     """
-    rows, words = history.epochs, words or read_words("en")
+    rows, words = history.epochs, words or read_words(current())
     name = history.validation_name
     if name != "validation":
         words = {**words, "validation": words.get(name, name)}

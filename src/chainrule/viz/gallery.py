@@ -39,7 +39,7 @@ def picture(
         ArgumentError: there is no matplotlib.
     """
     drawing.need_matplotlib(what)
-    with drawing.figure(drawing.PAPER, *size) as figure, drawing.legible("pictures"):
+    with drawing.figure(drawing.PAPER, *size) as figure:
         how(figure, *args, **options)
         drawing.retell(figure)
         return drawing.png(figure, what)
@@ -71,7 +71,7 @@ def film(
     from PIL import Image  # matplotlib needs it too
 
     shots = []
-    with drawing.figure(drawing.PAPER, *size) as figure, drawing.legible("pictures"):
+    with drawing.figure(drawing.PAPER, *size) as figure:
         for frame in frames:
             figure.clear()
             how(figure, frame, **options)

@@ -66,11 +66,11 @@ def write_report(
             got=type(data).__name__,
             fix="data=cr.data.Dataset(x, y)",
         )
-    lang = choice(*LANGUAGES)("lang", lang or current())
-    words = read_words(lang)
+    spoken = choice(*LANGUAGES)("lang", lang or current())
+    words = read_words(spoken)
     with np.errstate(all="ignore"):  # what a sick network says is shown as it is
         shown = _content(trainer, data, words, options or {}, source)
-    shown |= {"title": title or words["untitled"], "lang": lang, "data": data}
+    shown |= {"title": title or words["untitled"], "lang": spoken, "data": data}
     replace(Path(path), page.render(words, shown).encode(), "report")
 
 
@@ -96,13 +96,13 @@ def write_study(
         SaveError: the file cannot be written.
     """
     drawing.need_matplotlib("report")
-    lang = choice(*LANGUAGES)("lang", lang or current())
-    words = read_words(lang)
+    spoken = choice(*LANGUAGES)("lang", lang or current())
+    words = read_words(spoken)
     text = page.render_study(
         words,
         title=title,
         summary=summary,
-        lang=lang,
+        lang=spoken,
         references=references,
         blocks=blocks,
     )

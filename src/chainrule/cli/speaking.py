@@ -1,0 +1,208 @@
+"""The command line in the language in use: ``--lang``, help, and click's own words.
+
+Docstrings and ``help=`` are English; what :func:`texts` finds in them is translated
+where it is shown. Click looks up its words in a catalogue too; :func:`teach` gives it
+this one.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import click
+from click import core, decorators, exceptions, formatting, parser, types
+
+from chainrule.formatting import width
+from chainrule.language import set_language
+from chainrule.tables import wrapped
+from chainrule.translation import current, tr
+
+#: What click says to somebody who has mistyped something, or asks for help.
+CLICK = (
+    "Usage:",
+    "Options",
+    "Commands",
+    "Positional arguments",
+    "Show this message and exit.",
+    "Show the version and exit.",
+    "required",
+    "default: {default}",
+    "Error: {message}",
+    "Try '{command} {option}' for help.",
+    "Did you mean {possibility}?",
+    "(Did you mean one of: {possibilities}?)",
+    "No such option {name!r}.",
+    "No such option: {name}",
+    "Missing command.",
+    "Missing argument",
+    "Missing option",
+    "Missing parameter",
+    "Invalid value: {message}",
+    "Invalid value for {param_hint}: {message}",
+    "Got unexpected extra argument ({args})",
+    "Got unexpected extra arguments ({args})",
+    "Option {name!r} does not take a value.",
+    "Option {name!r} requires an argument.",
+    "Option {name!r} requires {nargs} arguments.",
+    "{value!r} is not {choice}.",
+    "{value!r} is not one of {choices}.",
+    "{value!r} is not a valid {number_type}.",
+    "{value} is not in the range {range}.",
+    "{name} {filename!r} does not exist.",
+    "{name} {filename!r} is a file.",
+    "{name} {filename!r} is a directory.",
+    "file",
+    "directory",
+    "path",
+)
+#: What stands behind an option's help: ``[default: 0]``.
+_EXTRA = re.compile(r"  \[([^]]*)\]")
+
+
+def teach() -> None:
+    """Let click look up its words here."""
+    for module in (core, decorators, exceptions, formatting, parser, types):
+        if hasattr(module, "_"):
+            module._ = tr  # type: ignore[attr-defined]
+        if hasattr(module, "ngettext"):
+            module.ngettext = _counted  # type: ignore[attr-defined]
+
+
+def _counted(one: str, more: str, count: int) -> str:
+    return tr(one if count == 1 else more)
+
+
+def spoken(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command ``--lang``; what it says, its help too, is in that language."""
+    return click.option(
+        "--lang",
+        metavar="LANGUAGE",
+        is_eager=True,
+        expose_value=False,
+        callback=_speak,
+        help="Language, en or zh-TW.  [default: that of the locale]",
+    )(function)
+
+
+def _speak(context: click.Context, _: click.Parameter, value: str | None) -> None:
+    if value is not None and not context.resilient_parsing:
+        set_language(value)
+
+
+# -- help ------------------------------------------------------------------------------
+
+
+class Formatter(click.HelpFormatter):
+    """Writes help in the language in use; Chinese takes two columns a character."""
+
+    def write_heading(self, heading: str) -> None:
+        """A heading, with the colon of its language."""
+        self.write(f"{'':>{self.current_indent}}{heading}{tr(': ').rstrip()}\n")
+
+    def write_text(self, text: str) -> None:
+        """Paragraphs, and examples line by line."""
+        if current() == "en":
+            return super().write_text(text)
+        indent = " " * self.current_indent
+        blocks = [
+            "\n".join(f"{indent}{line}" for line in self._lines(block))
+            for block in _blocks(text)
+        ]
+        self.write("\n\n".join(blocks) + "\n")
+
+    def _lines(self, block: Sequence[str]) -> list[str]:
+        if len(block) == 1:
+            return wrapped(tr(block[0]), self.width - self.current_indent)
+        return [_example(line) for line in block]
+
+    def write_dl(self, rows: Any, col_max: int = 30, col_spacing: int = 2) -> None:
+        """Options and commands, each with what it is for."""
+        if current() == "en":
+            return super().write_dl(rows, col_max, col_spacing)
+        rows, indent = list(rows), " " * self.current_indent
+        column = min(max(width(first) for first, _ in rows), col_max) + col_spacing
+        for first, second in rows:
+            lines = wrapped(_help(second), max(self.width - column - 2, 10))
+            if width(first) > column - col_spacing:
+                self.write(f"{indent}{first}\n")
+                first = ""
+            for line in lines:
+                room = " " * (column - width(first))
+                self.write(f"{indent}{first}{room}{line}".rstrip() + "\n")
+                first = ""
+
+
+class Context(click.Context):
+    """A context whose help is translated."""
+
+    formatter_class = Formatter
+
+
+class Command(click.Command):
+    """A command whose help is translated."""
+
+    context_class = Context
+
+    def get_short_help_str(self, limit: int = 45) -> str:
+        """A line of it."""
+        return tr(super().get_short_help_str(limit if current() == "en" else 1000))
+
+
+class Group(click.Group):
+    """A group whose help is translated."""
+
+    command_class, context_class = Command, Context
+
+
+def texts(group: click.Group) -> Iterator[tuple[str, str]]:
+    """What :class:`Formatter` looks up, with the module where it stands."""
+    for command in (group, *group.commands.values()):
+        place = inspect.unwrap(command.callback or texts).__module__
+        for text in (command.help, command.epilog):
+            for block in _blocks(text or ""):
+                yield from ((line, place) for line in _english(block))
+        yield click.Command.get_short_help_str(command, 1000), place
+        for param in command.params:
+            help = getattr(param, "help", None) or ""
+            extra = _EXTRA.search(help)
+            yield _EXTRA.sub("", help), place
+            if extra and " " in (default := extra[1].removeprefix("default: ")):
+                yield default, place
+
+
+def _blocks(text: str) -> Iterator[list[str]]:
+    """Paragraphs, each in one line; examples with their lines."""
+    for block in inspect.cleandoc(text).split("\n\n"):
+        lines = [line for line in block.split("\n") if line.strip("\b ")]
+        yield lines if block.startswith("\b") else [" ".join(lines)]
+
+
+def _english(block: Sequence[str]) -> Iterator[str]:
+    if len(block) == 1:
+        yield from block
+        return
+    for line in block:
+        code, mark, remark = line.partition("  # ")
+        yield from ((remark.strip(),) if mark else () if code[0] == " " else (code,))
+
+
+def _example(line: str) -> str:
+    """A line of examples: a heading, or code with a remark."""
+    code, mark, remark = line.partition("  # ")
+    return f"{code}{mark}{tr(remark.strip())}" if mark else tr(line)
+
+
+def _help(text: str) -> str:
+    """An option's help, with what stands in brackets behind it."""
+    parts = [
+        tr("default: {default}", default=tr(part.removeprefix("default: ")))
+        if part.startswith("default: ")
+        else tr(part)
+        for extra in _EXTRA.findall(text)
+        for part in extra.split("; ")
+    ]
+    behind = f"  [{tr('; ').join(parts)}]" if parts else ""
+    return tr(_EXTRA.sub("", text)) + behind

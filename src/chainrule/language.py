@@ -15,7 +15,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 
 from chainrule.errors import ArgumentError
-from chainrule.translation import chosen, current, meant
+from chainrule.translation import choose, chosen, current, meant
 
 LANGUAGES = ("en", "zh-TW")
 
@@ -42,7 +42,7 @@ def known(name: str | None) -> str:
 
 
 def set_language(name: str | None) -> None:
-    """Speak this language from here on; None: that of the locale.
+    """Speak this language from here on, in all threads; None: that of the locale.
 
     Raises:
         ArgumentError: for one that is not known.
@@ -57,7 +57,12 @@ def set_language(name: str | None) -> None:
       實際： (-1,)
     >>> cr.set_language("en")
     """
-    chosen.set(None if name is None else known(name))
+    choose(None if name is None else known(name))
+
+
+def speak(name: str) -> None:
+    """Speak this language until the block ends that one is within."""
+    chosen.set(known(name))
 
 
 @contextmanager

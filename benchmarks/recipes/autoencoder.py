@@ -1,62 +1,50 @@
 """The autoencoder of thirty numbers beside PyTorch: same network, same budget.
 
 python benchmarks/recipes/autoencoder.py --seeds 3
-EPOCHS=2 python benchmarks/recipes/autoencoder.py --seeds 1      # for the seconds alone
 """
 
 from __future__ import annotations
 
 import itertools
-import os
 from typing import Any
 
 import numpy as np
-from turns import compare
+from turns import Run, Trial, arguments, compare, epochs
 
 import chainrule as cr
-from chainrule.recipes import Study, autoencoder
-from chainrule.training import Callback
+from chainrule.recipes import autoencoder
 
 CODE = 30
-EPOCHS = int(os.environ.get("EPOCHS", autoencoder.EPOCHS[CODE]))
 
 
-class Pause(Callback):
-    """An epoch is a piece."""
-
-    def on_epoch(self, trainer: cr.Trainer) -> None:
-        trainer.stop()
-
-
-def images() -> tuple[np.ndarray, np.ndarray]:
-    train, test = cr.data.mnist()
-    return train.x[:], test.x[:]
+def images(trial: Trial) -> list[np.ndarray]:
+    """To learn from, and to test with."""
+    rows = autoencoder.IMAGES if trial.quick else None
+    return [part.x[:rows] for part in cr.data.mnist()]
 
 
-def chainrule(seed: int, threads: int) -> Any:
-    train, test = images()
-    study = Study("autoencoder", seed=seed, engine="native", threads=threads)
-    trainer = autoencoder.deep_trainer(study, CODE)
+def passes(trial: Trial) -> int:
+    """Epochs."""
+    return autoencoder.QUICK_EPOCHS if trial.quick else autoencoder.EPOCHS[CODE]
+
+
+def chainrule(trial: Trial) -> Run:
+    train, test = images(trial)
+    trainer = autoencoder.deep_trainer(trial, CODE)
     samples = cr.data.Dataset(train, train)
-    how: Any = {"callbacks": Pause(), "progress": False}
-    yield
-    trainer.fit(samples, epochs=EPOCHS, batch_size=autoencoder.BATCH_SIZE, **how)
-    yield
-    for epochs in range(1, EPOCHS):
-        trainer.resume(samples, epochs=EPOCHS, **how)
-        assert trainer.epoch == epochs + 1
-        yield
+    how = {"epochs": passes(trial), "batch_size": autoencoder.BATCH_SIZE}
+    yield from epochs(trainer, samples, **how)
     rebuilt = np.asarray(trainer.predict(test))
     return {"error": autoencoder.squared_error(test, rebuilt)}
 
 
-def pytorch(seed: int, threads: int) -> Any:
+def pytorch(trial: Trial) -> Run:
     """SiLU, AdamW (fused) and one cycle; its own initial weights, drawn alike."""
     import torch
 
-    torch.set_num_threads(threads)
-    torch.manual_seed(seed)
-    train, test = (torch.from_numpy(x) for x in images())
+    torch.set_num_threads(trial.threads)
+    torch.manual_seed(trial.seed)
+    train, test = map(torch.from_numpy, images(trial))
 
     def chain(*sizes: int) -> list[Any]:
         layers: list[Any] = []
@@ -65,7 +53,8 @@ def pytorch(seed: int, threads: int) -> Any:
             torch.nn.init.kaiming_normal_(layers[-2].weight)
         return layers[:-1]
 
-    sizes = (784, *autoencoder.SIZES, CODE)
+    hidden = autoencoder.QUICK_SIZES if trial.quick else autoencoder.SIZES
+    sizes = (784, *hidden, CODE)
     model = torch.nn.Sequential(
         *chain(*sizes), *chain(*sizes[::-1]), torch.nn.Sigmoid()
     )
@@ -74,10 +63,13 @@ def pytorch(seed: int, threads: int) -> Any:
         model.parameters(), weight_decay=autoencoder.DECAY, fused=True
     )
     rate = torch.optim.lr_scheduler.OneCycleLR(
-        adam, autoencoder.LR, total_steps=EPOCHS * steps, cycle_momentum=False
+        adam,
+        autoencoder.QUICK_LR if trial.quick else autoencoder.LR,
+        total_steps=passes(trial) * steps,
+        cycle_momentum=False,
     )
     yield
-    for _ in range(EPOCHS):
+    for _ in range(passes(trial)):
         for rows in torch.randperm(len(train)).view(steps, -1):
             x = train[rows]
             loss = torch.nn.functional.mse_loss(model(x), x)
@@ -91,7 +83,5 @@ def pytorch(seed: int, threads: int) -> Any:
 
 
 if __name__ == "__main__":
-    compare(
-        "autoencoder 784-1000-500-250-30",
-        {"Chainrule": chainrule, "PyTorch": pytorch},
-    )
+    sides = {"Chainrule": chainrule, "PyTorch": pytorch}
+    compare(arguments(__doc__), "autoencoder", "autoencoder of thirty numbers", sides)

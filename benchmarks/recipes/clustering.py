@@ -1,36 +1,30 @@
 """The autoencoder of shaken images beside PyTorch: same network, same budget.
 
 python benchmarks/recipes/clustering.py --seeds 3
-EPOCHS=2 python benchmarks/recipes/clustering.py --seeds 1      # for the seconds alone
 """
 
 from __future__ import annotations
 
 import itertools
-import os
 from typing import Any
 
 import numpy as np
-from turns import compare
+from turns import Run, Trial, arguments, compare, epochs
 
 import chainrule as cr
 from chainrule import nn
 from chainrule.recipes import clustering as recipe
-from chainrule.training import Callback
-
-EPOCHS = int(os.environ.get("EPOCHS", recipe.EPOCHS))
 
 
-class Pause(Callback):
-    """An epoch is a piece."""
-
-    def on_epoch(self, trainer: cr.Trainer) -> None:
-        trainer.stop()
-
-
-def images() -> tuple[np.ndarray, np.ndarray]:
-    train = cr.data.mnist()[0].take(recipe.IMAGES)
+def images(trial: Trial) -> tuple[np.ndarray, np.ndarray]:
+    """Pixels and labels."""
+    train = cr.data.mnist()[0].take(1500 if trial.quick else recipe.IMAGES)
     return train.x[:].reshape(len(train), 784), train.y
+
+
+def passes(trial: Trial) -> int:
+    """Epochs."""
+    return 3 if trial.quick else recipe.EPOCHS
 
 
 def quality(codes: np.ndarray, labels: np.ndarray, seed: int) -> dict[str, float]:
@@ -42,31 +36,26 @@ def quality(codes: np.ndarray, labels: np.ndarray, seed: int) -> dict[str, float
     return {"accuracy": recipe.matched(found, labels)[0]}
 
 
-def chainrule(seed: int, threads: int) -> Any:
-    x, labels = images()
-    cr.manual_seed(seed)
+def chainrule(trial: Trial) -> Run:
+    x, labels = images(trial)
+    cr.manual_seed(trial.seed)
     parts = recipe.layers(recipe.WIDTHS), recipe.layers(recipe.WIDTHS[::-1])
     model = nn.Sequential(recipe.shaken(), *parts)
     adam = cr.optim.Adam(lr=cr.optim.OneCycleLR(recipe.LR))
-    how: Any = {"engine": "native", "threads": threads, "seed": seed, "metrics": ()}
+    how: Any = {"seed": trial.seed, "metrics": (), **trial.how}
     trainer = cr.Trainer(model, loss=nn.MSELoss(), optimizer=adam, **how)
-    how = {"callbacks": Pause(), "progress": False}
-    yield
-    trainer.fit((x, x), epochs=EPOCHS, batch_size=recipe.BATCH_SIZE, **how)
-    yield
-    for _ in range(1, EPOCHS):
-        trainer.resume((x, x), **how)
-        yield
-    return quality(recipe.outputs(model[1], x), labels, seed)
+    how = {"epochs": passes(trial), "batch_size": recipe.BATCH_SIZE}
+    yield from epochs(trainer, (x, x), **how)
+    return quality(recipe.outputs(model[1], x), labels, trial.seed)
 
 
-def pytorch(seed: int, threads: int) -> Any:
+def pytorch(trial: Trial) -> Run:
     """Adam (fused) and one cycle; images are shaken by grid_sample."""
     import torch
 
-    torch.set_num_threads(threads)
-    torch.manual_seed(seed)
-    x, labels = images()
+    torch.set_num_threads(trial.threads)
+    torch.manual_seed(trial.seed)
+    x, labels = images(trial)
     samples = torch.from_numpy(x)
 
     def chain(sizes: Any) -> list[Any]:
@@ -80,11 +69,12 @@ def pytorch(seed: int, threads: int) -> Any:
     model = torch.nn.Sequential(encoder, *chain(recipe.WIDTHS[::-1]))
     size = recipe.BATCH_SIZE
     adam = torch.optim.Adam(model.parameters(), fused=True)
+    steps = passes(trial) * -(-len(x) // size)
     rate = torch.optim.lr_scheduler.OneCycleLR(
-        adam, recipe.LR, total_steps=EPOCHS * len(x) // size, cycle_momentum=False
+        adam, recipe.LR, total_steps=steps, cycle_momentum=False
     )
     yield
-    for _ in range(EPOCHS):
+    for _ in range(passes(trial)):
         for rows in torch.randperm(len(x)).split(size):
             batch = samples[rows]
             loss = torch.nn.functional.mse_loss(model(shaken(batch)), batch)
@@ -94,7 +84,7 @@ def pytorch(seed: int, threads: int) -> Any:
             rate.step()
         yield
     with torch.no_grad():
-        return quality(encoder(samples).numpy(), labels, seed)
+        return quality(encoder(samples).numpy(), labels, trial.seed)
 
 
 def shaken(x: Any) -> Any:
@@ -118,4 +108,4 @@ def shaken(x: Any) -> Any:
 
 if __name__ == "__main__":
     sides = {"Chainrule": chainrule, "PyTorch": pytorch}
-    compare("an autoencoder of shaken digits", sides)
+    compare(arguments(__doc__), "clustering", "an autoencoder of shaken digits", sides)

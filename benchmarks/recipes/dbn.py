@@ -1,7 +1,6 @@
 """The first Boltzmann machine beside PyTorch and scikit-learn: same steps, same budget.
 
 python benchmarks/recipes/dbn.py --seeds 3
-EPOCHS=2 python benchmarks/recipes/dbn.py --seeds 1      # for the seconds alone
 
 ``BernoulliRBM`` learns by persistent divergence without momentum, in double precision
 or single as the data are; its step is the nearest that scikit-learn has. What is
@@ -10,22 +9,25 @@ compared is ‖v − v′‖² of test images, v′ without drawing h.
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 import numpy as np
-from turns import compare
+from turns import Run, Trial, arguments, compare
 
 import chainrule as cr
-from chainrule.recipes import Study, dbn
-
-EPOCHS = int(os.environ.get("EPOCHS", dbn.EPOCHS))
-HIDDEN = dbn.SIZES[0]
+from chainrule.recipes import dbn
 
 
-def images() -> tuple[np.ndarray, np.ndarray]:
-    train, test = cr.data.mnist()
-    return train.x[:], test.x[:]
+def images(trial: Trial) -> list[np.ndarray]:
+    """To learn from, and to test with."""
+    return [part.x[: 2000 if trial.quick else None] for part in cr.data.mnist()]
+
+
+def sizes(trial: Trial) -> tuple[int, int]:
+    """Hidden units, and epochs."""
+    if trial.quick:
+        return dbn.QUICK_SIZES[0], dbn.QUICK_EPOCHS
+    return dbn.SIZES[0], dbn.EPOCHS
 
 
 def rebuilt(test: np.ndarray, w: Any, b: Any, c: Any) -> dict[str, float]:
@@ -35,33 +37,34 @@ def rebuilt(test: np.ndarray, w: Any, b: Any, c: Any) -> dict[str, float]:
     return {"error": float(np.square(test - again).sum(1).mean())}
 
 
-def chainrule(seed: int, threads: int) -> Any:
-    train, test = images()
-    study = Study("dbn", seed=seed, engine="native", threads=threads)
-    machine, loop = dbn.machine_loop(study, train, HIDDEN, level=1)
+def chainrule(trial: Trial) -> Run:
+    train, test = images(trial)
+    hidden, epochs = sizes(trial)
+    machine, loop = dbn.machine_loop(trial, train, hidden, level=1)
     yield
-    for epoch in range(EPOCHS):
+    for epoch in range(epochs):
         loop.run(epochs=epoch + 1)
         yield
     names = ("weight", "visible_bias", "hidden_bias")
     return rebuilt(test, *(getattr(machine, name).numpy() for name in names))
 
 
-def pytorch(seed: int, threads: int) -> Any:
+def pytorch(trial: Trial) -> Run:
     """ΔW written out, as in Hinton's own program; there is nothing to differentiate."""
     import torch
 
-    torch.set_num_threads(threads)
-    torch.manual_seed(seed)
-    known, test = images()
+    torch.set_num_threads(trial.threads)
+    torch.manual_seed(trial.seed)
+    known, test = images(trial)
+    hidden, epochs = sizes(trial)
     train = torch.from_numpy(known)
-    w = 0.01 * torch.randn(HIDDEN, 784)
-    b, c = torch.zeros(784), torch.zeros(HIDDEN)
+    w = 0.01 * torch.randn(hidden, 784)
+    b, c = torch.zeros(784), torch.zeros(hidden)
     state = [torch.zeros_like(t) for t in (w, b, c)]
     size = dbn.BATCH_SIZE
     yield
     with torch.no_grad():
-        for _ in range(EPOCHS):
+        for _ in range(epochs):
             for rows in torch.randperm(len(train)).view(-1, size):
                 v = train[rows]
                 h = torch.addmm(c, v, w.T).sigmoid_()
@@ -76,16 +79,17 @@ def pytorch(seed: int, threads: int) -> Any:
     return rebuilt(test, w.numpy(), b.numpy(), c.numpy())
 
 
-def sklearn(seed: int, threads: int) -> Any:
+def sklearn(trial: Trial) -> Run:
     from sklearn.neural_network import BernoulliRBM
 
-    train, test = images()
+    train, test = images(trial)
+    hidden, epochs = sizes(trial)
     model: Any = BernoulliRBM(
-        HIDDEN, learning_rate=dbn.LR, batch_size=dbn.BATCH_SIZE, random_state=seed
+        hidden, learning_rate=dbn.LR, batch_size=dbn.BATCH_SIZE, random_state=trial.seed
     )
-    order = np.random.default_rng(seed)
+    order = np.random.default_rng(trial.seed)
     yield
-    for _ in range(EPOCHS):
+    for _ in range(epochs):
         for rows in order.permutation(len(train)).reshape(-1, dbn.BATCH_SIZE):
             model.partial_fit(train[rows])
         yield
@@ -95,4 +99,4 @@ def sklearn(seed: int, threads: int) -> Any:
 
 if __name__ == "__main__":
     sides = {"Chainrule": chainrule, "PyTorch": pytorch, "scikit-learn": sklearn}
-    compare("a Boltzmann machine of 784 and 500 units", sides)
+    compare(arguments(__doc__), "dbn", "a Boltzmann machine on digits", sides)

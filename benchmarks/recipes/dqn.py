@@ -1,7 +1,7 @@
 """DQN beside PyTorch: CleanRL's settings, network and memory on both sides.
 
-    python benchmarks/recipes/dqn.py --seeds 3
-    python benchmarks/recipes/dqn.py --world Acrobot-v1 --steps 100000
+    python benchmarks/recipes/dqn.py CartPole-v1 --seeds 3
+    python benchmarks/recipes/dqn.py Acrobot-v1 --steps 100000
 
 Both act in the same environments, one at a time, through the same class. PyTorch has
 its memory in NumPy as ours has, acts in inference_mode, and steps its fused Adam, the
@@ -10,16 +10,13 @@ fastest that it has. The agents at the end of training are tested, greedily.
 
 from __future__ import annotations
 
-import argparse
-import sys
-from collections.abc import Generator
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
-from turns import compare
+from turns import Run, Side, Trial, arguments, compare
 
 import chainrule as cr
 from chainrule.recipes import dqn
@@ -36,20 +33,22 @@ def tested(world: Environments, name: str, seed: int, act: Any) -> dict[str, flo
     return {"greedy": float(returns.mean()), "training": training}
 
 
-def ours(name: str, how: dqn.Settings) -> Any:
+def ours(name: str, how: dqn.Settings) -> Side:
     """The recipe's loop, without the tests on the way."""
 
-    def side(seed: int, threads: int) -> Generator[None, None, dict[str, float]]:
-        source = dqn.Experience(name, ACTIONS[name], how, seed)
-        cr.manual_seed(seed)
+    def side(trial: Trial) -> Run:
+        source = dqn.Experience(name, ACTIONS[name], how, trial.seed)
+        cr.manual_seed(trial.seed)
         agent = dqn.Agent(source.seen, ACTIONS[name])
-        program = dqn.compiled(agent, source.seen, ACTIONS[name], how, threads=threads)
+        program = dqn.compiled(
+            agent, source.seen, ACTIONS[name], how, threads=trial.threads
+        )
         loop = Loop(program, "learn", source)
         yield
         for piece in range(1, PIECES + 1):
             loop.run(updates=how.updates * piece // PIECES)
             yield
-        return tested(source.world, name, seed, dqn.greedy(program))
+        return tested(source.world, name, trial.seed, dqn.greedy(program))
 
     return side
 
@@ -63,13 +62,14 @@ def network(seen: int, actions: int) -> nn.Module:
     )
 
 
-def theirs(name: str, how: dqn.Settings) -> Any:
+def theirs(name: str, how: dqn.Settings) -> Side:
     """CleanRL's dqn.py."""
 
-    def side(seed: int, threads: int) -> Generator[None, None, dict[str, float]]:
-        torch.set_num_threads(threads)
-        torch.manual_seed(seed)
-        world, dice = Environments(name, seed=seed), np.random.default_rng([seed, 1])
+    def side(trial: Trial) -> Run:
+        torch.set_num_threads(trial.threads)
+        torch.manual_seed(trial.seed)
+        world = Environments(name, seed=trial.seed)
+        dice = np.random.default_rng([trial.seed, 1])
         seen = world.seen.shape[1]
         q, target = (network(seen, ACTIONS[name]) for _ in range(2))
         target.load_state_dict(q.state_dict())
@@ -99,7 +99,7 @@ def theirs(name: str, how: dqn.Settings) -> Any:
                 target.load_state_dict(q.state_dict())
             if (step + 1) % (how.steps // PIECES) == 0:
                 yield
-        return tested(world, name, seed, best)
+        return tested(world, name, trial.seed, best)
 
     return side
 
@@ -120,15 +120,14 @@ def learn(
 
 def main() -> None:
     """Race in one environment."""
-    parser = argparse.ArgumentParser(add_help=False)
-    parser.add_argument("--world", default="CartPole-v1", choices=list(ACTIONS))
-    parser.add_argument("--steps", type=int, default=500_000)
-    given, rest = parser.parse_known_args()
-    sys.argv[1:] = rest
-    how = replace(dqn.Settings(), steps=given.steps)
-    name = given.world
+    options = {"world": {"choices": list(ACTIONS)}, "steps": {"type": int}}
+    given = arguments(__doc__, **options)
+    how, name = dqn.QUICK if given.quick else dqn.Settings(), given.world
+    if given.steps:
+        how = replace(how, steps=given.steps)
     what = f"DQN, {name}, {how.steps} steps"
-    compare(what, {"Chainrule": ours(name, how), "PyTorch": theirs(name, how)})
+    sides = {"Chainrule": ours(name, how), "PyTorch": theirs(name, how)}
+    compare(given, "dqn", what, sides)
 
 
 if __name__ == "__main__":

@@ -1,49 +1,54 @@
 """The game of generator and discriminator beside PyTorch: same networks, same budget.
 
 python benchmarks/recipes/gan.py --seeds 3
-EPOCHS=2 python benchmarks/recipes/gan.py --seeds 1      # for the seconds alone
 """
 
 from __future__ import annotations
 
 import itertools
-import os
 from typing import Any
 
 import numpy as np
-from turns import compare
+from turns import Run, Trial, arguments, compare
 
 import chainrule as cr
-from chainrule.recipes import Study, gan
-
-EPOCHS = int(os.environ.get("EPOCHS", gan.EPOCHS))
+from chainrule.recipes import gan
 
 
-def images() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def images(trial: Trial) -> list[np.ndarray]:
+    """To learn from, to choose a width by, and to measure on."""
     train, test = cr.data.mnist()
-    return train.x[:50_000], train.x[50_000:], test.x[:]
+    parts = [train.x[:50_000], train.x[50_000:], test.x[:]]
+    return [part[: 1000 if trial.quick else None] for part in parts]
 
 
-def chainrule(seed: int, threads: int) -> Any:
-    train, *others = images()
-    study = Study("gan", seed=seed, engine="native", threads=threads)
-    _, loop = gan.game_loop(study, train)
+def budget(trial: Trial) -> dict[str, Any]:
+    """The recipe's settings."""
+    names = ("SIZES", "EPOCHS", "LR", "MADE")
+    return {name: getattr(gan, "QUICK_" * trial.quick + name) for name in names}
+
+
+def chainrule(trial: Trial) -> Run:
+    train, *others = images(trial)
+    how = budget(trial)
+    _, loop = gan.game_loop(trial, train)
     yield
-    for epoch in range(EPOCHS):
+    for epoch in range(how["EPOCHS"]):
         loop.run(epochs=epoch + 1)
         yield
-    return gan.likelihood(gan.drawn(loop, gan.MADE, seed + 1), *others)
+    return gan.likelihood(gan.drawn(loop, how["MADE"], trial.seed + 1), *others)
 
 
-def pytorch(seed: int, threads: int) -> Any:
+def pytorch(trial: Trial) -> Run:
     import torch
     from torch import nn
 
-    torch.set_num_threads(threads)
-    torch.manual_seed(seed)
-    known, *others = images()
+    torch.set_num_threads(trial.threads)
+    torch.manual_seed(trial.seed)
+    known, *others = images(trial)
+    how = budget(trial)
     train = torch.from_numpy(2 * known - 1)
-    widths, judged = gan.SIZES
+    widths, judged = how["SIZES"]
     made: list[Any] = []
     for inputs, outputs in itertools.pairwise((gan.NOISE, *widths)):
         made += [nn.Linear(inputs, outputs, bias=False), nn.BatchNorm1d(outputs)]
@@ -55,11 +60,11 @@ def pytorch(seed: int, threads: int) -> Any:
     d = nn.Sequential(*made, nn.Linear(judged[-1], 1))
     steps = len(train) // gan.BATCH_SIZE
     adams = [
-        torch.optim.Adam(n.parameters(), lr=gan.LR, betas=gan.BETAS, fused=True)
+        torch.optim.Adam(n.parameters(), lr=how["LR"], betas=gan.BETAS, fused=True)
         for n in (g, d)
     ]
     falls = [
-        torch.optim.lr_scheduler.CosineAnnealingLR(adam, gan.EPOCHS * steps)
+        torch.optim.lr_scheduler.CosineAnnealingLR(adam, how["EPOCHS"] * steps)
         for adam in adams
     ]
     softplus = nn.functional.softplus
@@ -68,7 +73,7 @@ def pytorch(seed: int, threads: int) -> Any:
         return 2 * torch.rand(count, gan.NOISE) - 1
 
     yield
-    for _ in range(EPOCHS):
+    for _ in range(how["EPOCHS"]):
         for rows in torch.randperm(len(train)).view(steps, -1):
             adams[1].zero_grad()
             with torch.no_grad():
@@ -84,9 +89,10 @@ def pytorch(seed: int, threads: int) -> Any:
         yield
     g.eval()
     with torch.no_grad():
-        samples = ((g(noise(gan.MADE)) + 1) / 2).numpy()
+        samples = ((g(noise(how["MADE"])) + 1) / 2).numpy()
     return gan.likelihood(samples, *others)
 
 
 if __name__ == "__main__":
-    compare("gan on digits", {"Chainrule": chainrule, "PyTorch": pytorch})
+    sides = {"Chainrule": chainrule, "PyTorch": pytorch}
+    compare(arguments(__doc__), "gan", "gan on digits", sides)

@@ -1,16 +1,15 @@
 """The recipe ``names`` beside PyTorch: the same names, sizes and rates.
 
-python benchmarks/recipes/given_names.py --seeds 3
+python benchmarks/recipes/given_names.py network --seeds 3
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator
 from typing import Any
 
 import torch
 from torch import nn
-from turns import compare
+from turns import Run, Side, Trial, arguments, compare, epochs
 
 import chainrule as cr
 from chainrule import nn as our_nn
@@ -26,13 +25,23 @@ DATA = {
 HOW = {"network": recipe.MLP, "gru": recipe.GRU}
 
 
-def ours(kind: str) -> Any:
+def budget(kind: str, trial: Trial) -> dict[str, Any]:
+    """The recipe's settings."""
+    return HOW[kind] | ({"epochs": 2} if trial.quick else {})
+
+
+def data(kind: str, trial: Trial) -> list[Any]:
+    """Training, validation and test data."""
+    return [p.take(min(2000, len(p))) if trial.quick else p for p in DATA[kind]]
+
+
+def ours(kind: str) -> Side:
     """The recipe's Trainer, an epoch at a time."""
 
-    def side(seed: int, threads: int) -> Generator[None, None, dict[str, float]]:
-        train, _, test = DATA[kind]
-        how = HOW[kind]
-        cr.manual_seed(seed)
+    def side(trial: Trial) -> Run:
+        train, _, test = data(kind, trial)
+        how = budget(kind, trial)
+        cr.manual_seed(trial.seed)
         steps = how["epochs"] * -(-len(train) // how["batch_size"])
         rate = optim.OneCycleLR(how["lr"], total_steps=steps)
         trainer = cr.Trainer(
@@ -40,13 +49,11 @@ def ours(kind: str) -> Any:
             loss=our_nn.CrossEntropyLoss(ignore_index=-100),
             optimizer=optim.AdamW(lr=rate, weight_decay=0.0),
             metrics=(),
-            seed=seed,
-            threads=threads,
+            seed=trial.seed,
+            **trial.how,
         )
-        yield
-        for _ in range(how["epochs"]):
-            trainer.fit(train, epochs=1, batch_size=how["batch_size"], progress=False)
-            yield
+        del how["lr"]
+        yield from epochs(trainer, train, **how)
         return {"loss": trainer.evaluate(test)["loss"]}
 
     return side
@@ -80,18 +87,18 @@ def network() -> nn.Module:
     )
 
 
-def theirs(kind: str) -> Any:
+def theirs(kind: str) -> Side:
     """PyTorch's side."""
 
-    def side(seed: int, threads: int) -> Generator[None, None, dict[str, float]]:
-        torch.set_num_threads(threads)
-        torch.manual_seed(seed)
+    def side(trial: Trial) -> Run:
+        torch.set_num_threads(trial.threads)
+        torch.manual_seed(trial.seed)
         (x, y), _, (test_x, test_y) = (
             (torch.from_numpy(part.x[:]).long(), torch.from_numpy(part.y).long())
-            for part in DATA[kind]
+            for part in data(kind, trial)
         )
         model = network() if kind == "network" else Recurrent()
-        how, i = HOW[kind], 0
+        how, i = budget(kind, trial), 0
         adam = torch.optim.AdamW(model.parameters(), weight_decay=0.0, fused=True)
         steps = how["epochs"] * -(-len(x) // how["batch_size"])
         rate = optim.OneCycleLR(how["lr"], total_steps=steps)
@@ -113,8 +120,7 @@ def theirs(kind: str) -> Any:
 
 
 if __name__ == "__main__":
-    for kind in DATA:
-        compare(
-            f"names: nats a letter of unseen names, {kind}",
-            {"Chainrule": ours(kind), "PyTorch": theirs(kind)},
-        )
+    given = arguments(__doc__, kind={"choices": list(DATA)})
+    sides = {"Chainrule": ours(given.kind), "PyTorch": theirs(given.kind)}
+    what = f"names: nats a letter of unseen names, {given.kind}"
+    compare(given, "names", what, sides)

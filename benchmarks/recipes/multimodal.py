@@ -5,15 +5,17 @@ python benchmarks/recipes/multimodal.py --seeds 3
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import PIL.Image
+import pytorch
 import torch
-from following import Follower, Table, arguments
 from torch import nn
+from turns import Run, Trial, arguments, compare
 
 from chainrule.recipes import Study, multimodal
-from chainrule.training import Callback, RunState
+from chainrule.training import RunState
 
 
 class Network(nn.Module):
@@ -45,82 +47,65 @@ class Network(nn.Module):
         return self.scores(self.joined(v * q).relu())
 
 
-class Peer(Follower):
-    """PyTorch, on the pictures of the same batches."""
-
-    def __init__(self, data: Any, epochs: int, seed: int) -> None:
-        super().__init__()
-        torch.manual_seed(seed)
-        self.batches = multimodal.Batches(data, seed)
-        self.steps = len(data) // multimodal.BATCH_SIZE
-        self.model = Network().to(memory_format=torch.channels_last)  # type: ignore
-        self.optimizer = torch.optim.AdamW(
-            self.model.parameters(),
-            lr=multimodal.LR,
-            weight_decay=multimodal.WEIGHT_DECAY,
-            fused=True,
-        )
-        total = epochs * self.steps
-        self.schedule = torch.optim.lr_scheduler.OneCycleLR(
-            self.optimizer, multimodal.LR, total_steps=total, cycle_momentum=False
-        )
-
-    def step(self) -> None:
-        """One batch."""
-        epoch, step = divmod(self.done, self.steps)
-        work = self.batches.take(RunState(epoch=epoch, step=step), 1)
-        assert work is not None
-        given = {name: torch.from_numpy(array) for name, array in work.inputs.items()}
-        images = given["images"].to(memory_format=torch.channels_last)
-        self.optimizer.zero_grad(set_to_none=True)
-        scores = self.model(images, given["words"]).flatten(0, 1)
-        truth, asked = given["answers"].long().flatten(), given["asked"].flatten()
-        losses = nn.functional.cross_entropy(scores, truth, reduction="none")
-        ((losses * asked).sum() / asked.sum()).backward()
-        self.optimizer.step()
-        self.schedule.step()
-
-    def accuracy(self, data: Any) -> float:
-        """On test data."""
-        self.model.eval()
-        with torch.no_grad():
-            images, words = map(torch.from_numpy, (data.images, data.words))
-            said = self.model(images, words).argmax(-1).numpy()
-        return multimodal.share(said, data)
-
-
-class Following(Study):
-    """A study whose loops a peer follows."""
-
-    peer: Callback
-
-    def loop(self, name: str, loop: Any, **end: Any) -> Any:
-        """The recipe's loop, observed."""
-        loop.observers.append(self.peer)
-        self.last = super().loop(name, loop, **end)
-        return self.last
-
-
-def main() -> None:
-    """Both sides for each seed."""
-    given = arguments("multimodal beside PyTorch")
-    torch.set_num_threads(given.threads)
-    epochs = given.epochs or multimodal.EPOCHS
+@cache
+def data(rows: int | None = None) -> list[multimodal.Pictures]:
+    """Pictures and questions to learn from and to test with."""
     folder = Study("multimodal").folder("easy_vqa", "--no-deps easy-vqa") / "data"
-    train, test = (
-        multimodal.Pictures(folder / part, PIL.Image.open) for part in ("train", "test")
+    parts = "train", "test"
+    return [multimodal.Pictures(folder / p, PIL.Image.open, rows) for p in parts]
+
+
+def budget(trial: Trial) -> tuple[list[multimodal.Pictures], int]:
+    """The data, and epochs."""
+    return (data(320), 3) if trial.quick else (data(), multimodal.EPOCHS)
+
+
+def ours(trial: Trial) -> Run:
+    """The recipe's loop."""
+    (train, test), passes = budget(trial)
+    _, program = multimodal.learn(trial, "both", train, passes)
+    yield from trial.epochs()
+    said = multimodal.answered(program, test).argmax(-1)
+    return {"accuracy": multimodal.share(said, test)}
+
+
+def theirs(trial: Trial) -> Run:
+    """PyTorch, on the pictures of the same batches."""
+    (train, test), passes = budget(trial)
+    pytorch.prepare(trial)
+    batches = multimodal.Batches(train, trial.seed)
+    steps = len(train) // multimodal.BATCH_SIZE
+    model: Any = Network().to(memory_format=torch.channels_last)  # type: ignore
+    adam = torch.optim.AdamW(
+        model.parameters(),
+        lr=multimodal.LR,
+        weight_decay=multimodal.WEIGHT_DECAY,
+        fused=True,
     )
-    table = Table(f"multimodal, {epochs} epochs, {given.threads} threads")
-    for seed in range(given.seeds):
-        study = Following("multimodal", seed=seed, threads=given.threads)
-        study.peer = peer = Peer(train, epochs, seed)
-        _, program = multimodal.learn(study, "both", train, epochs)
-        said = multimodal.answered(program, test).argmax(-1)
-        seconds = sum(row["seconds"] for row in study.last.state.history.epochs)
-        ours, theirs = multimodal.share(said, test), peer.accuracy(test)
-        table.row(seed, ours, theirs, seconds, peer)
-    table.end()
+    rate = torch.optim.lr_scheduler.OneCycleLR(
+        adam, multimodal.LR, total_steps=passes * steps, cycle_momentum=False
+    )
+    yield
+    for epoch in range(passes):
+        for step in range(steps):
+            work = batches.take(RunState(epoch=epoch, step=step), 1)
+            assert work is not None
+            given = {name: torch.from_numpy(a) for name, a in work.inputs.items()}
+            images = given["images"].to(memory_format=torch.channels_last)
+            adam.zero_grad(set_to_none=True)
+            scores = model(images, given["words"]).flatten(0, 1)
+            truth, asked = given["answers"].long().flatten(), given["asked"].flatten()
+            losses = nn.functional.cross_entropy(scores, truth, reduction="none")
+            ((losses * asked).sum() / asked.sum()).backward()
+            adam.step()
+            rate.step()
+        yield
+    with torch.inference_mode():
+        images, words = map(torch.from_numpy, (test.images, test.words))
+        said = model.eval()(images, words).argmax(-1).numpy()
+    return {"accuracy": multimodal.share(said, test)}
 
 
 if __name__ == "__main__":
-    main()
+    sides = {"Chainrule": ours, "PyTorch": theirs}
+    compare(arguments(__doc__), "multimodal", "questions about pictures", sides)

@@ -1,7 +1,7 @@
 """PPO beside PyTorch: CleanRL's ppo.py and ppo_continuous_action.py.
 
-    python benchmarks/recipes/ppo.py --seeds 3
-    python benchmarks/recipes/ppo.py --world Pendulum-v1 --steps 100000
+    python benchmarks/recipes/ppo.py CartPole-v1 --seeds 3
+    python benchmarks/recipes/ppo.py Pendulum-v1 --steps 100000
 
 Both act in the same environments through the same class, with the same settings, and
 both take what V says where the limit of time cuts an episode short. PyTorch acts in
@@ -12,17 +12,14 @@ are tested with their likeliest actions.
 
 from __future__ import annotations
 
-import argparse
 import math
-import sys
-from collections.abc import Generator
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
-from turns import compare
+from turns import Run, Side, Trial, arguments, compare
 
 import chainrule as cr
 from chainrule.recipes import ppo
@@ -39,17 +36,17 @@ def tested(world: Environments, name: str, seed: int, act: Any) -> dict[str, flo
     return {"greedy": float(returns.mean()), "training": training}
 
 
-def ours(name: str, how: ppo.Settings) -> Any:
+def ours(name: str, how: ppo.Settings) -> Side:
     """The recipe's loop."""
     real, actions = name == "Pendulum-v1", ACTIONS[name]
 
-    def side(seed: int, threads: int) -> Generator[None, None, dict[str, float]]:
-        cr.manual_seed(seed)
+    def side(trial: Trial) -> Run:
+        cr.manual_seed(trial.seed)
         seen = Environments(name).seen.shape[1]
         agent = ppo.Agent(seen, actions, real)
         policy = ppo.Normal(agent) if real else ppo.Chances(agent)
-        program = ppo.compiled(agent, policy, how, threads=threads)
-        source = ppo.Rollouts(name, policy, how, seed)
+        program = ppo.compiled(agent, policy, how, threads=trial.threads)
+        source = ppo.Rollouts(name, policy, how, trial.seed)
         loop = Loop(program, "learn", source)
         yield
         for piece in range(1, PIECES + 1):
@@ -60,7 +57,7 @@ def ours(name: str, how: ppo.Settings) -> Any:
             noise = np.zeros((len(rows), actions), np.float32)
             return program.run("act", {"seen": rows, "noise": noise})["action"]
 
-        return tested(source.world, name, seed, act)
+        return tested(source.world, name, trial.seed, act)
 
     return side
 
@@ -99,14 +96,14 @@ class Agent(nn.Module):
         )
 
 
-def theirs(name: str, how: ppo.Settings) -> Any:
+def theirs(name: str, how: ppo.Settings) -> Side:
     """CleanRL's."""
     real = name == "Pendulum-v1"
 
-    def side(seed: int, threads: int) -> Generator[None, None, dict[str, float]]:
-        torch.set_num_threads(threads)
-        torch.manual_seed(seed)
-        world = Environments(name, how.count, seed=seed)
+    def side(trial: Trial) -> Run:
+        torch.set_num_threads(trial.threads)
+        torch.manual_seed(trial.seed)
+        world = Environments(name, how.count, seed=trial.seed)
         agent = Agent(world.seen.shape[1], ACTIONS[name], real)
         adam = torch.optim.Adam(agent.parameters(), lr=how.lr, eps=1e-5, fused=True)
         pieces = [how.rounds * piece // PIECES for piece in range(1, PIECES + 1)]
@@ -122,7 +119,7 @@ def theirs(name: str, how: ppo.Settings) -> Any:
                 scores = agent.actor(torch.from_numpy(rows))
                 return (scores if real else scores.argmax(1)).numpy()
 
-        return tested(world, name, seed, act)
+        return tested(world, name, trial.seed, act)
 
     return side
 
@@ -181,16 +178,14 @@ def update(agent: Agent, adam: Any, rows: list[Any], how: ppo.Settings) -> None:
 
 def main() -> None:
     """Race in one environment."""
-    parser = argparse.ArgumentParser(add_help=False)
-    parser.add_argument("--world", default="CartPole-v1", choices=list(ACTIONS))
-    parser.add_argument("--steps", type=int)
-    given, rest = parser.parse_known_args()
-    sys.argv[1:] = rest
+    options = {"world": {"choices": list(ACTIONS)}, "steps": {"type": int}}
+    given = arguments(__doc__, **options)
     how, name = ppo.WORLDS[given.world], given.world
-    if given.steps:
-        how = replace(how, steps=given.steps)
+    if given.steps or given.quick:
+        how = replace(how, steps=given.steps or 4 * how.batch)
     what = f"PPO, {name}, {how.steps} steps"
-    compare(what, {"Chainrule": ours(name, how), "PyTorch": theirs(name, how)})
+    sides = {"Chainrule": ours(name, how), "PyTorch": theirs(name, how)}
+    compare(given, "ppo", what, sides)
 
 
 if __name__ == "__main__":

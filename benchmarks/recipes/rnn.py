@@ -9,19 +9,17 @@ The same data in the same kind of order, the same widths, batches and rates.
 from __future__ import annotations
 
 import math
-import sys
-from collections.abc import Generator
 from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
-from turns import compare
+from turns import Run, Side, Trial, arguments, compare, epochs
 
 import chainrule as cr
 from chainrule import nn as our_nn
 from chainrule import optim
-from chainrule.recipes import Study, rnn
+from chainrule.recipes import rnn
 
 PIECE = 50  # steps in a row
 
@@ -61,11 +59,11 @@ def train_step(
     adam.step()
 
 
-def prepared(seed: int, threads: int, *sizes: Any) -> tuple[nn.Module, Any]:
+def prepared(trial: Trial, *sizes: Any) -> tuple[nn.Module, Any]:
     """PyTorch's network and its Adam."""
-    torch.set_num_threads(threads)
+    torch.set_num_threads(trial.threads)
     torch.set_flush_denormal(True)
-    torch.manual_seed(seed)
+    torch.manual_seed(trial.seed)
     model = Reader(*sizes)
     return model, torch.optim.Adam(model.parameters(), lr=1.0, fused=True)
 
@@ -73,43 +71,48 @@ def prepared(seed: int, threads: int, *sizes: Any) -> tuple[nn.Module, Any]:
 # -- the adding problem ----------------------------------------------------------------
 
 
-def fresh(seed: int) -> tuple[np.ndarray, np.ndarray]:
+def budget(trial: Trial) -> tuple[int, int]:
+    """Length of a sequence, and steps."""
+    return (20, 100) if trial.quick else (rnn.LENGTH, rnn.ADD_STEPS)
+
+
+def fresh(trial: Trial) -> tuple[np.ndarray, np.ndarray]:
     """What both are measured on."""
-    return rnn.problem(2000, rnn.LENGTH, np.random.default_rng([seed, 2]))
+    return rnn.problem(2000, budget(trial)[0], np.random.default_rng([trial.seed, 2]))
 
 
-def our_adding(kind: str) -> Any:
+def our_adding(kind: str) -> Side:
     """The recipe's loop."""
 
-    def side(seed: int, threads: int) -> Generator[None, None, dict[str, float]]:
-        study = Study("rnn", seed=seed, threads=threads)
-        model, loop = rnn.adding(study, kind, rnn.LENGTH, rnn.ADD_STEPS)
+    def side(trial: Trial) -> Run:
+        length, steps = budget(trial)
+        model, loop = rnn.adding(trial, kind, length, steps)
         loop.run(updates=1)
         yield
-        for done in range(PIECE, rnn.ADD_STEPS + 1, PIECE):
+        for done in range(PIECE, steps + 1, PIECE):
             loop.run(updates=done)
             yield
-        x, y = fresh(seed)
-        said = rnn.answers(study, model, x)[:, -1]
+        x, y = fresh(trial)
+        said = rnn.answers(trial, model, x)[:, -1]
         return {"error": float(np.mean((said - y) ** 2))}
 
     return side
 
 
-def their_adding(kind: str) -> Any:
+def their_adding(kind: str) -> Side:
     """PyTorch's side."""
 
-    def side(seed: int, threads: int) -> Generator[None, None, dict[str, float]]:
-        model, adam = prepared(seed, threads, kind, 2, rnn.MEMORY, 1, 1.0)
-        cost, total = nn.MSELoss(), rnn.ADD_STEPS
+    def side(trial: Trial) -> Run:
+        model, adam = prepared(trial, kind, 2, rnn.MEMORY, 1, 1.0)
+        cost, (length, total) = nn.MSELoss(), budget(trial)
         for i in range(total):
             if i % PIECE == 0:
                 yield
-            dice = np.random.default_rng([seed, 1, i])
-            x, y = map(torch.from_numpy, rnn.problem(rnn.ADD_BATCH, rnn.LENGTH, dice))
+            dice = np.random.default_rng([trial.seed, 1, i])
+            x, y = map(torch.from_numpy, rnn.problem(rnn.ADD_BATCH, length, dice))
             train_step(model, adam, cost, x, y, one_cycle(rnn.ADD_LR, i, total, 0.2))
         yield
-        x, y = fresh(seed)
+        x, y = fresh(trial)
         with torch.no_grad():
             said = model(torch.from_numpy(x)).numpy()
         return {"error": float(np.mean((said - y) ** 2))}
@@ -120,43 +123,48 @@ def their_adding(kind: str) -> Any:
 # -- digits ----------------------------------------------------------------------------
 
 
-def our_mnist(kind: str) -> Any:
+def digits(trial: Trial) -> tuple[list[cr.data.Dataset], int]:
+    """To learn from and to test with, and epochs."""
+    if trial.quick:
+        return [part.take(2000) for part in cr.data.mnist()], 2
+    return [*cr.data.mnist()], rnn.EPOCHS
+
+
+def our_mnist(kind: str) -> Side:
     """The recipe's Trainer, an epoch at a time."""
 
-    def side(seed: int, threads: int) -> Generator[None, None, dict[str, float]]:
-        train, test = cr.data.mnist()
-        cr.manual_seed(seed)
-        steps = math.ceil(len(train) / rnn.BATCH_SIZE) * rnn.EPOCHS
+    def side(trial: Trial) -> Run:
+        (train, test), passes = digits(trial)
+        cr.manual_seed(trial.seed)
+        steps = math.ceil(len(train) / rnn.BATCH_SIZE) * passes
         rate = optim.OneCycleLR(rnn.LR, total_steps=steps)
         trainer = cr.Trainer(
             rnn.Reader(kind, 28, rnn.HIDDEN, 10),
             loss=our_nn.CrossEntropyLoss(),
             optimizer=optim.Adam(lr=rate, clip_norm=rnn.CLIP),
-            seed=seed,
-            threads=threads,
+            seed=trial.seed,
+            **trial.how,
         )
-        yield
-        for _ in range(rnn.EPOCHS):
-            trainer.fit(train, epochs=1, batch_size=rnn.BATCH_SIZE, progress=False)
-            yield
+        yield from epochs(trainer, train, epochs=passes, batch_size=rnn.BATCH_SIZE)
         return {"accuracy": trainer.evaluate(test)["accuracy"]}
 
     return side
 
 
-def their_mnist(kind: str) -> Any:
+def their_mnist(kind: str) -> Side:
     """PyTorch's side."""
 
-    def side(seed: int, threads: int) -> Generator[None, None, dict[str, float]]:
+    def side(trial: Trial) -> Run:
+        parts, passes = digits(trial)
         train, test = (
-            (torch.from_numpy(p.x[:].reshape(-1, 28, 28)), torch.from_numpy(p.y).long())
-            for p in cr.data.mnist()
+            (torch.tensor(p.x[:].reshape(-1, 28, 28)), torch.tensor(p.y).long())
+            for p in parts
         )
-        model, adam = prepared(seed, threads, kind, 28, rnn.HIDDEN, 10, 0.0)
+        model, adam = prepared(trial, kind, 28, rnn.HIDDEN, 10, 0.0)
         cost, i = nn.CrossEntropyLoss(), 0
-        total = math.ceil(len(train[0]) / rnn.BATCH_SIZE) * rnn.EPOCHS
+        total = math.ceil(len(train[0]) / rnn.BATCH_SIZE) * passes
         yield
-        for _ in range(rnn.EPOCHS):
+        for _ in range(passes):
             for rows in torch.randperm(len(train[0])).split(rnn.BATCH_SIZE):
                 lr = one_cycle(rnn.LR, i, total, 0.3)
                 train_step(model, adam, cost, train[0][rows], train[1][rows], lr)
@@ -170,9 +178,9 @@ def their_mnist(kind: str) -> Any:
 
 
 if __name__ == "__main__":
-    kind, what = sys.argv.pop(1), sys.argv.pop(1)
-    ours, theirs = {
-        "adding": (our_adding, their_adding),
-        "mnist": (our_mnist, their_mnist),
-    }[what]
-    compare(f"rnn: {kind}, {what}", {"Chainrule": ours(kind), "PyTorch": theirs(kind)})
+    tasks = {"adding": (our_adding, their_adding), "mnist": (our_mnist, their_mnist)}
+    options = {"kind": {"choices": ["LSTM", "GRU"]}, "task": {"choices": list(tasks)}}
+    given = arguments(__doc__, **options)
+    ours, theirs = (side(given.kind) for side in tasks[given.task])
+    sides = {"Chainrule": ours, "PyTorch": theirs}
+    compare(given, "rnn", f"rnn: {given.kind}, {given.task}", sides)

@@ -9,22 +9,14 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-from turns import compare
+from turns import Run, Trial, arguments, compare, epochs
 
 import chainrule as cr
 from chainrule import nn
 from chainrule.recipes import Study
 from chainrule.recipes import text as recipe
-from chainrule.training import Callback
 
 FILMS = recipe.films(Study("text"))
-
-
-class Pause(Callback):
-    """An epoch is a piece."""
-
-    def on_epoch(self, trainer: cr.Trainer) -> None:
-        trainer.stop()
 
 
 @cache
@@ -38,40 +30,40 @@ def data(seed: int) -> tuple[Any, ...]:
     return x, FILMS.y[train], asked, FILMS.y[test], known
 
 
+def passes(trial: Trial) -> int:
+    """Epochs."""
+    return 3 if trial.quick else FILMS.epochs
+
+
 def auc(wanted: np.ndarray, scores: np.ndarray) -> dict[str, float]:
     from sklearn.metrics import roc_auc_score
 
     return {"roc_auc": float(roc_auc_score(wanted, scores))}
 
 
-def chainrule(seed: int, threads: int) -> Any:
-    x, y, asked, wanted, known = data(seed)
-    cr.manual_seed(seed)
+def chainrule(trial: Trial) -> Run:
+    x, y, asked, wanted, known = data(trial.seed)
+    cr.manual_seed(trial.seed)
     model = recipe.begun(x, y, len(known) + 1, FILMS.start)
     how: Any = {"momentum": 0.9, "nesterov": True, "weight_decay": recipe.DECAY}
     sgd = cr.optim.SGD(lr=cr.optim.OneCycleLR(FILMS.lr), **how)
-    how = {"engine": "native", "threads": threads, "seed": seed, "metrics": ()}
+    how = {"seed": trial.seed, "metrics": (), **trial.how}
     trainer = cr.Trainer(model, loss=nn.CrossEntropyLoss(), optimizer=sgd, **how)
     samples = cr.data.Dataset(x, y, classes=2)
-    how = {"callbacks": Pause(), "progress": False}
-    yield
-    trainer.fit(samples, epochs=FILMS.epochs, batch_size=recipe.BATCH_SIZE, **how)
-    yield
-    for _ in range(1, FILMS.epochs):
-        trainer.resume(samples, **how)
-        yield
+    how = {"epochs": passes(trial), "batch_size": recipe.BATCH_SIZE}
+    yield from epochs(trainer, samples, **how)
     return auc(wanted, recipe.scores_of(model.eval(), asked))
 
 
-def pytorch(seed: int, threads: int) -> Any:
+def pytorch(trial: Trial) -> Run:
     """The same initial weights; AdamW (fused) and one cycle."""
     import torch
     from torch.nn import functional
 
-    torch.set_num_threads(threads)
-    torch.manual_seed(seed)
-    x, y, asked, wanted, known = data(seed)
-    cr.manual_seed(seed)
+    torch.set_num_threads(trial.threads)
+    torch.manual_seed(trial.seed)
+    x, y, asked, wanted, known = data(trial.seed)
+    cr.manual_seed(trial.seed)
     start = recipe.begun(x, y, len(known) + 1, FILMS.start).state_dict()
     idf = torch.tensor(np.asarray(start["idf"]))
     table = torch.nn.Embedding.from_pretrained(
@@ -95,10 +87,10 @@ def pytorch(seed: int, threads: int) -> Any:
         fused=True,
     )
     rate = torch.optim.lr_scheduler.OneCycleLR(
-        sgd, FILMS.lr, total_steps=FILMS.epochs * steps, cycle_momentum=False
+        sgd, FILMS.lr, total_steps=passes(trial) * steps, cycle_momentum=False
     )
     yield
-    for _ in range(FILMS.epochs):
+    for _ in range(passes(trial)):
         for rows in torch.randperm(len(x)).split(recipe.BATCH_SIZE):
             s = score(samples[rows])
             loss = functional.binary_cross_entropy_with_logits(s, labels[rows])
@@ -113,4 +105,4 @@ def pytorch(seed: int, threads: int) -> Any:
 
 if __name__ == "__main__":
     sides = {"Chainrule": chainrule, "PyTorch": pytorch}
-    compare("praise or blame from bags of words", sides)
+    compare(arguments(__doc__), "text", "praise or blame from bags of words", sides)

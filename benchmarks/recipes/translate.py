@@ -5,38 +5,40 @@ python benchmarks/recipes/translate.py --seeds 3
 
 from __future__ import annotations
 
-from collections.abc import Generator
 from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
-from turns import compare
+from turns import Run, Trial, arguments, compare
 
 import chainrule as cr
 from chainrule import optim
-from chainrule.recipes import Study
 from chainrule.recipes import translate as recipe
 from chainrule.training import Loop
 
-PIECE, EACH = 50, 500  # steps in a row; unseen sources of each form
+PIECE = 50  # steps in a row
 WIDTH, HEADS, WORDS = recipe.WIDTH, recipe.HEADS, len(recipe.WORDS)
 PARTS = recipe.split()
 
 
-def ours(seed: int, threads: int) -> Generator[None, None, dict[str, float]]:
+def budget(trial: Trial) -> tuple[int, int]:
+    """Steps, and unseen sources of each form."""
+    return (60, 20) if trial.quick else (recipe.STEPS, 500)
+
+
+def ours(trial: Trial) -> Run:
     """The recipe without what it shows."""
-    cr.manual_seed(seed)
-    program = recipe.compiled(
-        Study("translate", threads=threads), recipe.Translator(), recipe.STEPS
-    )
-    source = recipe.Pairs(PARTS[False], recipe.STEPS, seed)
+    steps, each = budget(trial)
+    cr.manual_seed(trial.seed)
+    program = recipe.compiled(trial, recipe.Translator(), steps)
+    source = recipe.Pairs(PARTS[False], steps, trial.seed)
     loop = Loop(program, "train", source)
     yield
-    for done in range(PIECE, recipe.STEPS + 1, PIECE):
-        loop.run(updates=done)
+    for done in range(0, steps, PIECE):
+        loop.run(updates=min(done + PIECE, steps))
         yield
-    told = recipe.score(program, PARTS[True], EACH, seed)
+    told = recipe.score(program, PARTS[True], each, trial.seed)
     return {"exact": float(np.mean(list(told["right"].values())))}
 
 
@@ -85,19 +87,20 @@ class Translator(nn.Module):
         return self.scores(self.norm(x))
 
 
-def theirs(seed: int, threads: int) -> Generator[None, None, dict[str, float]]:
+def theirs(trial: Trial) -> Run:
     """PyTorch's side."""
-    torch.set_num_threads(threads)
+    steps, each = budget(trial)
+    torch.set_num_threads(trial.threads)
     torch.set_flush_denormal(True)
-    torch.manual_seed(seed)
+    torch.manual_seed(trial.seed)
     model = Translator()
     adam = torch.optim.AdamW(
         model.parameters(), lr=1.0, betas=(0.9, 0.98), weight_decay=0.01, fused=True
     )
-    rate = optim.OneCycleLR(recipe.LR, total_steps=recipe.STEPS, pct_start=0.1)
+    rate = optim.OneCycleLR(recipe.LR, total_steps=steps, pct_start=0.1)
     cost = nn.CrossEntropyLoss(ignore_index=recipe.PAD)
-    pairs = recipe.Pairs(PARTS[False], recipe.STEPS, seed)
-    for i in range(recipe.STEPS):
+    pairs = recipe.Pairs(PARTS[False], steps, trial.seed)
+    for i in range(steps):
         if i % PIECE == 0:
             yield
         source, target = (torch.from_numpy(a).long() for a in pairs.batch(i))
@@ -111,16 +114,18 @@ def theirs(seed: int, threads: int) -> Generator[None, None, dict[str, float]]:
     yield
     model.eval()
     right = [
-        np.mean(greedy(model, PARTS[True], form, i, seed))
+        np.mean(greedy(model, PARTS[True], form, i, each, trial.seed))
         for i, form in enumerate(recipe.ALL)
     ]
     return {"exact": float(np.mean(right))}
 
 
-def greedy(model: Translator, part: Any, form: str, i: int, seed: int) -> list[bool]:
+def greedy(
+    model: Translator, part: Any, form: str, i: int, each: int, seed: int
+) -> list[bool]:
     """Whether each unseen source of a form is translated exactly."""
     mixed = np.random.default_rng([seed, 1, i]).permutation(part[recipe.kind(form)])
-    pairs = [recipe.pair(form, int(which)) for which in mixed[:EACH]]
+    pairs = [recipe.pair(form, int(which)) for which in mixed[:each]]
     rows = recipe.encode([source for source, _ in pairs], recipe.READ)
     source = torch.from_numpy(rows).long()
     written = torch.full((len(pairs), 1), recipe.START)
@@ -134,7 +139,6 @@ def greedy(model: Translator, part: Any, form: str, i: int, seed: int) -> list[b
 
 
 if __name__ == "__main__":
-    compare(
-        "translate: unseen sources exactly right",
-        {"Chainrule": ours, "PyTorch": theirs},
-    )
+    sides = {"Chainrule": ours, "PyTorch": theirs}
+    what = "translate: unseen sources exactly right"
+    compare(arguments(__doc__), "translate", what, sides)

@@ -180,7 +180,7 @@ def _refuse_values(subject: Subject, numbers: Numbers) -> None:
     made = ((node, v) for node in subject.nodes for v in node.outputs if v is not None)
     bad = (node for node, v in made if not np.isfinite(numbers[v]).all())
     node = next(bad, None)
-    place = "" if node is None or not node.source else f" ({node.source})"
+    place = f" ({node.source})" if node is not None and node.source else ""
     raise NonFiniteError(
         tr("The function gives NaN or infinity at this point."),
         expected=tr("finite numbers, which have derivatives"),

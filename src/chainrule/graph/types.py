@@ -133,7 +133,7 @@ class SymbolicDim:
                 raise ShapeError(
                     f"A graph over sizes {self} runs only once {name} is known.",
                     expected=f"an input with an axis of {name}",
-                    got="sizes " + (", ".join(sizes) or "of no name"),
+                    got=", ".join(sizes) or "no sizes",
                 )
             total *= sizes[name]
         return total
@@ -173,7 +173,7 @@ class SymbolicDim:
         if isinstance(other, int) and _guess.sizes is not None:
             # Either answer may be right; what is built on it holds for one of them.
             if self.at(_guess.sizes) == other:
-                raise self._unknown(f"compared with {other}")
+                raise self._unknown(f"{self} compared with {other}")
             _guess.guards.append(lambda sizes: self.at(sizes) != other)
         return False
 
@@ -186,7 +186,7 @@ class SymbolicDim:
     ) -> Callable[[SymbolicDim, Any], bool]:
         def compare(self: SymbolicDim, other: Any) -> bool:
             if not isinstance(other, int | SymbolicDim) or _guess.sizes is None:
-                raise self._unknown(f"compared with {other}")
+                raise self._unknown(f"{self} compared with {other}")
 
             def answer(sizes: Sizes) -> bool:
                 return decide(self.at(sizes), resolve(other, sizes))
@@ -207,12 +207,12 @@ class SymbolicDim:
         return UnknownSizeError(
             f"The size {self} is not known while a function is traced.",
             expected="code that works for every size, such as x.mean() or x.reshape",
-            got=f"{self} {use}",
+            got=use,
             fix="trace with fixed shapes, or avoid int(x.shape[0])",
         )
 
     def __index__(self) -> int:
-        raise self._unknown("used as a plain integer")
+        raise self._unknown(f"{self} used as a plain integer")
 
     def _arithmetic(self, other: Any) -> Any:
         if not isinstance(other, int | float | SymbolicDim):

@@ -157,11 +157,11 @@ class _Recurrent(_Steps):
         kind = type(self).__name__
         x = as_tensor(x)
         if x.ndim not in (2, 3) or x.shape[-1] != self.input_size:
-            axes = "N, T" if self.batch_first else "T, N"
+            size = self.input_size
+            several = f"(N, T, {size})" if self.batch_first else f"(T, N, {size})"
             raise ShapeError(
                 f"{place(kind)} cannot read its input.",
-                expected=f"({axes}, {self.input_size}), or (T, {self.input_size}) for "
-                "one sequence",
+                expected=f"{several}, or (T, {size}) for one sequence",
                 got=show(x.shape),
                 fix=f"build nn.{kind}({x.shape[-1] if x.shape else '…'}, …)",
             )

@@ -8,7 +8,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from chainrule.errors import ArgumentError, DTypeError, ShapeError
+from chainrule.errors import ArgumentError, ChainruleError, DTypeError, ShapeError
 from chainrule.graph.build import constant, context, held
 from chainrule.graph.node import Array, Value
 from chainrule.graph.types import Dim, DType, Shape, SymbolicDim, as_dtype, size_of
@@ -70,6 +70,8 @@ def as_array(data: Any, dtype: Any = None) -> Array:
         data = np.from_dlpack(data)
     try:
         array = np.array(data, dtype=wanted)
+    except ChainruleError:
+        raise
     except (ValueError, TypeError, OverflowError) as error:
         raise ArgumentError(
             "These data do not make a tensor.",

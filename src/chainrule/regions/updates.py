@@ -402,7 +402,7 @@ def adjusted_update(p: Value, g: Value, *rest: Value, rule: str, by: str) -> Any
         raise ArgumentError(
             "There is no such adjustment of an update.",
             expected=" ".join(ADJUSTMENTS),
-            got=by,
+            got=repr(by),
         )
     cut = len(rest) - len(names)
     given = dict(zip(names, rest[cut:], strict=True))

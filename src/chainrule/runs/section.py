@@ -249,7 +249,7 @@ def expected(kind: Any, limits: Sequence[Any] = ()) -> str:
     if kind is bool:
         return "true or false"
     if kind in (int, float):
-        return _number("a whole number" if kind is int else "a number", limits)
+        return _number(kind is int, limits)
     if origin is list:
         length = next((x for x in limits if isinstance(x, Len)), Len())
         exact = length.min_length == length.max_length
@@ -258,11 +258,13 @@ def expected(kind: Any, limits: Sequence[Any] = ()) -> str:
     return "a table"
 
 
-def _number(what: str, limits: Sequence[Any]) -> str:
+def _number(whole: bool, limits: Sequence[Any]) -> str:
+    what = tr("a whole number") if whole else tr("a number")
     low = next((x.ge for x in limits if isinstance(x, Ge)), -LARGEST)
     high = next((x.le for x in limits if isinstance(x, Le)), LARGEST)
     if high != LARGEST:
-        return f"{what} from {low:,} to {high:,}"
+        ends = {"low": f"{low:,}", "high": f"{high:,}"}
+        return tr("{what} from {low} to {high}", what=what, **ends)
     if low != -LARGEST:
         return f"{what} ≥ {low:,}"
-    return "a finite number" if what == "a number" else what
+    return what if whole else tr("a finite number")

@@ -328,7 +328,7 @@ class Study:
                 "column {} holds numbers that are not finite.",
                 self._places(profile.infinite),
                 {"missing_values": list(profile.infinite)},
-                "they are missing values; float32 goes up to 3.4e+38",
+                "they are missing values (float32 goes up to 3.4e+38)",
             )
         if not profile.numeric:
             raise DataError(

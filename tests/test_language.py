@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextvars
 import importlib.util
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
 
+import chainrule as cr
 from chainrule import language, translation
 from chainrule.errors import ArgumentError
 from chainrule.formatting import width
@@ -69,10 +72,46 @@ def test_the_language_of_the_locale(
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     translation.of_the_system.cache_clear()
-    token = translation.chosen.set(None)
-    assert translation.current() == wanted
-    translation.chosen.reset(token)
-    translation.of_the_system.cache_clear()
+    cr.set_language(None)
+    try:
+        assert translation.current() == wanted
+    finally:
+        cr.set_language("en")
+        translation.of_the_system.cache_clear()
+
+
+def test_a_language_is_set_until_another_one_is() -> None:
+    try:
+        cr.set_language("zh")
+        with pytest.raises(ArgumentError) as refused:
+            cr.set_language("fr")
+        assert "應為： 'en' 或 'zh-TW'" in str(refused.value)
+        cr.set_language("en")
+        assert "expected: 'en' or 'zh-TW'" in str(refused.value)
+        cr.set_language(None)
+        assert translation.current() == translation.of_the_system()
+    finally:
+        cr.set_language("en")
+
+
+def test_all_threads_speak_the_language_that_was_set() -> None:
+    heard: list[str] = []
+
+    def hear() -> None:
+        heard.append(translation.current())
+
+    try:
+        with language.language("en"):
+            cr.set_language("zh-TW")
+            hear()  # at once
+            thread = Thread(target=hear)
+            thread.start()
+            thread.join()
+        contextvars.Context().run(hear)  # as cells of a notebook may run
+    finally:
+        cr.set_language("en")
+    hear()
+    assert heard == ["zh-TW", "zh-TW", "zh-TW", "en"]
 
 
 def test_a_block_ends_as_it_began() -> None:

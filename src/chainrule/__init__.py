@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from chainrule.explanation.derivation import derive
     from chainrule.explanation.marking import check_work
     from chainrule.gradient_check import check_gradients
+    from chainrule.language import set_language
     from chainrule.nn import functional_call
     from chainrule.nn.summary import summary
     from chainrule.training import History, Trainer
@@ -74,6 +75,7 @@ _LAZY = {
     "derive": "chainrule.explanation.derivation",
     "explain": "chainrule.explanation",
     "functional_call": "chainrule.nn",
+    "set_language": "chainrule.language",
     "summary": "chainrule.nn.summary",
 }
 
@@ -159,6 +161,7 @@ __all__ = [
     "randperm",
     "save",
     "scan",
+    "set_language",
     "summary",
     "tensor",
     "training",

@@ -15,7 +15,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 
 from chainrule.errors import ArgumentError
-from chainrule.translation import chosen, current, meant
+from chainrule.translation import choose, chosen, current, meant
 
 LANGUAGES = ("en", "zh-TW")
 
@@ -42,16 +42,27 @@ def known(name: str | None) -> str:
 
 
 def set_language(name: str | None) -> None:
-    """Speak this language from here on; None: that of the locale.
+    """Speak this language from here on, in all threads; None: that of the locale.
 
     Raises:
         ArgumentError: for one that is not known.
 
-    >>> set_language("zh-TW"); current()
-    'zh-TW'
-    >>> set_language(None)
+    >>> import chainrule as cr
+    >>> cr.set_language("zh-TW")
+    >>> cr.zeros(-1)
+    Traceback (most recent call last):
+        ...
+    chainrule.errors.ShapeError: 形狀由各軸的大小組成。
+      應為： ≥ 0 的整數，例如 (2, 3)
+      實際： (-1,)
+    >>> cr.set_language("en")
     """
-    chosen.set(None if name is None else known(name))
+    choose(None if name is None else known(name))
+
+
+def speak(name: str) -> None:
+    """Speak this language until the block ends that one is within."""
+    chosen.set(known(name))
 
 
 @contextmanager

@@ -28,8 +28,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import gettext
 
-#: The language that was chosen; None: that of the system.
+#: The language that was chosen within a block; None: that of the process.
 chosen: ContextVar[str | None] = ContextVar("language", default=None)
+#: The language that was chosen for the process, all of its threads; None: the system's.
+_of_the_process: str | None = None
 
 
 def current() -> str:
@@ -39,7 +41,14 @@ def current() -> str:
     ``LC_MESSAGES``, ``LANG`` or the system's settings; English where none of them is
     Chinese.
     """
-    return chosen.get() or of_the_system()
+    return chosen.get() or _of_the_process or of_the_system()
+
+
+def choose(name: str | None) -> None:
+    """Make it the language of the process, also in threads; None: the system's."""
+    global _of_the_process
+    _of_the_process = name
+    chosen.set(None)
 
 
 def meant(name: str) -> str | None:

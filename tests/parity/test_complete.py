@@ -46,6 +46,7 @@ LEFT_OUT = {
     "text about a model: tests/explanation, tests/training": """
         explain derive check_work summary check_gradients""",
     "how the rows are run": "compile no_grad",
+    "how messages are told: tests/test_language.py": "set_language",
     "about dtypes: tests/array_api/test_namespace.py": """
         can_cast finfo iinfo isdtype result_type""",
     "what models are built of: tests/nn": """

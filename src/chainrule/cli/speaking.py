@@ -16,7 +16,7 @@ import click
 from click import core, decorators, exceptions, formatting, parser, types
 
 from chainrule.formatting import width
-from chainrule.language import set_language
+from chainrule.language import speak
 from chainrule.tables import wrapped
 from chainrule.translation import current, tr
 
@@ -89,7 +89,7 @@ def spoken(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def _speak(context: click.Context, _: click.Parameter, value: str | None) -> None:
     if value is not None and not context.resilient_parsing:
-        set_language(value)
+        speak(value)
 
 
 # -- help ------------------------------------------------------------------------------

@@ -28,10 +28,14 @@ _CUTS = {
     " or ": ("", " 或 "),
     ", ": ("", "，"),
 }
+#: What ends what these begin.
+_QUOTES = "'\"`"
+_CLOSING = {"(": ")", "[": "]", "{": "}", "'": "'", '"': '"', "`": "`"}
 #: Cuts that names and code have, too.
 _WEAK = (": ", " or ", ", ")
 #: A template of fewer characters takes names and numbers alone, no phrase.
 _THIN = 8
+_WORDS = re.compile(r"[a-z]{2,} [a-z]{2,}")
 _PHRASE = re.compile(r"[a-z]{2,} [a-z]{2,}|\n|[.;:] ")
 #: What begins a name or a piece of code, which is nobody's sentence.
 _QUOTED = re.compile(r"\s*['\"`]")
@@ -74,7 +78,8 @@ class Template(NamedTuple):
             value = text[at:to]
             if to < at or found.get(name, value) != value:
                 return None
-            if self.weight < _THIN and _PHRASE.search(value):
+            thin = self.weight < _THIN and value[:1] not in ("{", "[", "(")
+            if thin and _PHRASE.search(value):
                 return None
             found[name] = value
             at = to + len(chunk or "")
@@ -113,8 +118,13 @@ class Teller:
         whole = self._fitting(text)
         if whole is not None:
             return whole
+        head, found, tail = _cut(text, ": ")
+        if found and not _WORDS.search(head):  # a name or code, and what is said of it
+            whole = self._fitting(tail)
+            if whole is not None:
+                return f"{head}：{whole}"
         for cut, (kept, joint) in _CUTS.items():
-            head, found, tail = text.partition(cut)
+            head, found, tail = _cut(text, cut)
             if found:
                 head += kept
                 missing: list[str] = []
@@ -226,6 +236,23 @@ class Printer(Teller):
         if named and named[1] in self._plain:
             return f"{self._plain[named[1]]} {named[2]}"
         return super().told(cell, left) if cell else cell
+
+
+def _cut(text: str, mark: str) -> tuple[str, str, str]:
+    """``text.partition(mark)``, but never within quotes or brackets: that is code."""
+    if mark not in text:
+        return text, "", ""
+    waiting: list[str] = []
+    for i, character in enumerate(text):
+        if not waiting and text.startswith(mark, i):
+            return text[:i], mark, text[i + len(mark) :]
+        if waiting and character == waiting[-1]:
+            waiting.pop()
+        elif character in _CLOSING and not (waiting and waiting[-1] in _QUOTES):
+            apostrophe = character == "'" and text[:i][-1:].isalnum()
+            if not apostrophe:
+                waiting.append(_CLOSING[character])
+    return text.partition(mark) if waiting else (text, "", "")  # cut short itself
 
 
 def _bare(text: str) -> tuple[str, str, str]:

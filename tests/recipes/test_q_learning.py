@@ -91,7 +91,7 @@ def test_the_table_by_hand(key: str, sarsa: bool) -> None:
 
 def test_ties_and_trials() -> None:
     dice = np.random.default_rng(0)
-    worth = np.array([0.0, 2.0, 1.0])
+    worth = [0.0, 2.0, 1.0]
     drawn = [q_learning.choose(worth, 0.3, dice) for _ in range(20_000)]
     shares = np.bincount(drawn, minlength=3) / 20_000
     # 0.3 / 3 each by trial; three standard deviations

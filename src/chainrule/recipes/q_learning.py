@@ -91,7 +91,8 @@ def learn(
     environment = gymnasium.make(world.name, max_episode_steps=world.limit)
     dice = np.random.default_rng(seed)
     actions = len(world.arrows)
-    q = np.zeros((environment.observation_space.n, actions))
+    # Rows of a few numbers: lists are faster than arrays here.
+    q = np.zeros((environment.observation_space.n, actions)).tolist()
     moments = sorted({max(1, round(episodes * f)) for f in (0.02, 0.1, 0.3, 1.0)})
     returns, tables = np.zeros(episodes), []
     state, _ = environment.reset(seed=seed)
@@ -100,29 +101,31 @@ def learn(
             state, _ = environment.reset()
         done = episode / max(1, episodes - 1)
         rate, greed = (a + (b - a) * done for a, b in (world.rate, world.greed))
-        action, over = choose(q[state], greed, dice), False
+        action, over, total = choose(q[state], greed, dice), False, 0.0
         while not over:
             after, reward, ended, cut, _ = environment.step(action)
-            nxt = choose(q[after], greed, dice)
-            worth = 0.0 if ended else q[after, nxt] if sarsa else q[after].max()
-            q[state, action] += rate * (
-                reward + world.discount * worth - q[state, action]
-            )
-            returns[episode] += reward
-            state, over = after, ended or cut
+            if sarsa:
+                chosen = choose(q[after], greed, dice)
+                worth = q[after][chosen]
+            else:
+                worth = max(q[after])
+            target = reward + world.discount * (0.0 if ended else worth)
+            q[state][action] += rate * (target - q[state][action])
             # The table has changed: Q-learning chooses by what it says now.
-            action = nxt if sarsa else choose(q[state], greed, dice)
+            action = chosen if sarsa else choose(q[after], greed, dice)
+            state, over, total = after, ended or cut, total + reward
+        returns[episode] = total
         if episode + 1 in moments:
-            tables.append(q.copy())
+            tables.append(np.array(q))
     environment.close()
     return {"moments": moments, "tables": tables, "returns": returns}
 
 
-def choose(worth: np.ndarray, greed: float, dice: np.random.Generator) -> int:
+def choose(worth: list[float], greed: float, dice: np.random.Generator) -> int:
     """Mostly the best action, with probability ε any."""
     if dice.random() < greed:
         return int(dice.integers(len(worth)))
-    return int(worth.argmax())
+    return worth.index(max(worth))
 
 
 # -- the truth -------------------------------------------------------------------------

@@ -110,10 +110,11 @@ def heading(e: Explained, section: Section, direction: str) -> str:
         "update": tr("update"),
     }[direction]
     if not section.l:
-        return f"{where}, {tr('before layer 1')}"
+        return tr("{part}, {where}", part=where, where=tr("before layer 1"))
     names = ", ".join(section.given.values())
     layer = tr("layer {k} of {depth}", k=section.l, depth=depth)
-    return f"{where}, {layer} · {names}"
+    place = tr("{part}, {where}", part=where, where=layer)
+    return f"{place} · {names}"
 
 
 def hyper_parameters(e: Explained, equations: Iterable[Equation]) -> Iterator[Expr]:

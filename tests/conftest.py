@@ -32,7 +32,8 @@ def every_error_speaks_chinese() -> Iterator[None]:
     met = untold.Met()
     with met:
         yield
-    assert met.without_translation() == {}
+    left = met.without_translation()
+    assert not left, "\n".join(f"{place}: {text}" for place, text in left.items())
 
 
 @pytest.fixture

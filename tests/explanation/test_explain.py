@@ -331,10 +331,16 @@ def test_an_opened_region_is_differentiated_opened() -> None:
 
 
 def test_regions_within_regions_are_opened() -> None:
-    model = nn.Sequential(nn.Linear(3, 4), nn.SiLU(), nn.Linear(4, 2))
+    model = nn.Sequential(nn.Linear(3, 4), nn.GELU(), nn.Linear(4, 2))
     given = model, [[0.3, -0.2, 0.9]], [1], nn.CrossEntropyLoss()
-    opened = cr.explain(*given, regions=["all"])
-    forward = [n for n in opened.run.graph.nodes if n.role == "forward"]
-    assert not [n.primitive.name for n in forward if n.primitive in BODIES]
-    nested = cr.explain(*given, regions=["silu", "sigmoid"])
-    assert "silu" not in nested.text()
+
+    def regions(*names: str) -> set[str]:
+        nodes = cr.explain(*given, regions=names).run.graph.nodes
+        forward = [n for n in nodes if n.role == "forward" and n.primitive in BODIES]
+        return {n.primitive.name for n in forward}
+
+    assert "normal_distribution" in regions("gelu")
+    assert "normal_distribution" not in regions("gelu", "normal_distribution")
+    assert regions("all") == set()
+    with pytest.raises(ArgumentError, match="no region 'normal_distribution'"):
+        cr.explain(*given, regions=["normal_distribution"])

@@ -19,7 +19,7 @@ MODEL = '[model]\nlayers = ["Linear"]\n'
     [
         ("a = " + "[" * 2000, ["cannot be read", "brackets within each other"]),
         ("a = " + "9" * 5000, ["cannot be read", "numbers of"]),
-        ("# " + "x" * 300_000, ["too large", "300,002 bytes", "not the data"]),
+        ("# " + "x" * 300_000, ["too large", "300,002 bytes", "not data"]),
         ("a." * 60 + "b = 1", ["a key of very many parts", "40 parts"]),
     ],
 )

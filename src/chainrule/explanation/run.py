@@ -116,8 +116,8 @@ def run_step(
             result = loss(prediction, truth)
             leaves = [t for t in flatten(prediction)[0] if isinstance(t, Tensor)]
             closed = [t.value for t in (*leaves, result)]
-            met.update(n.primitive.name for n in ancestors(closed) if _is_region(n))
-            *predictions, result = map(wrap, _opened(closed, regions, forward=True))
+            opened = _opened(closed, regions, met, forward=True)
+            *predictions, result = map(wrap, opened)
         seed = constant(1.0, result.dtype)
         with no_grad():
             known = cotangents({result.value: seed})
@@ -237,25 +237,33 @@ def _is_region(node: Node) -> bool:
 
 
 def _opened(
-    roots: Sequence[Value], regions: Collection[str], *, forward: bool = False
+    roots: Sequence[Value],
+    regions: Collection[str],
+    met: set[str],
+    *,
+    forward: bool = False,
 ) -> list[Value]:
     """The values computed anew, with the bodies of regions in their places.
 
     Args:
         roots: the values.
         regions: names of regions; ``"all"`` means every one of the forward pass.
+        met: takes the names of all regions that are met, those within others too.
         forward: whether all nodes are of the forward pass.
     """
 
     def meant(node: Node) -> bool:
+        if not _is_region(node):
+            return False
+        met.add(node.primitive.name)
         whole = "all" in regions and (forward or node.role == "forward")
-        return _is_region(node) and (whole or node.primitive.name in regions)
+        return whole or node.primitive.name in regions
 
-    while any(meant(node) for node in ancestors(roots)):
+    while chosen := {node for node in ancestors(roots) if meant(node)}:
         new: dict[Value, Value] = {}
         for node in ancestors(roots):
             inputs = [new.get(v, v) for v in node.inputs]
-            if meant(node):
+            if node in chosen:
                 types = [v.type for v in node.inputs]
                 body = BODIES[node.primitive](types, node.attrs)
                 made = inline(body, inputs, origin=node)
@@ -269,27 +277,26 @@ def _opened(
     return list(roots)
 
 
-def _with_opened(run: Run, regions: Collection[str], met: Collection[str]) -> Run:
+def _with_opened(run: Run, regions: Collection[str], met: set[str]) -> Run:
     """The step with regions opened in the backward pass and the update, too.
 
     Raises:
         ArgumentError: for what is no region of this step.
     """
-    there = {n.primitive.name for n in run.graph.nodes if _is_region(n)} | set(met)
-    for name in regions:
-        if name != "all" and name not in there:
-            near = nearest(name, there)
-            raise ArgumentError(
-                tr("There is no region {name} to open in this step.", name=repr(name)),
-                expected=", ".join(map(repr, sorted(there))) or tr("none"),
-                got=repr(name),
-                fix=tr("did you mean {near}?", near=repr(near)) if near else None,
-            )
     kept = [*run.predictions, run.loss]
     pairs = [*run.cotangents.items(), *run.updates.items()]
     kept += [value for pair in pairs for value in pair]
     with tracing():
-        new = dict(zip(kept, _opened(kept, regions)))
+        new = dict(zip(kept, _opened(kept, regions, met)))
+    for name in regions:
+        if name != "all" and name not in met:
+            near = nearest(name, met)
+            raise ArgumentError(
+                tr("There is no region {name} to open in this step.", name=repr(name)),
+                expected=", ".join(map(repr, sorted(met))) or tr("none"),
+                got=repr(name),
+                fix=tr("did you mean {near}?", near=repr(near)) if near else None,
+            )
     graph = Graph(run.graph.name, run.graph.inputs, [new[v] for v in run.graph.outputs])
     with np.errstate(all="ignore"):
         arrays = evaluate_all(graph, [run.arrays[v] for v in graph.inputs])

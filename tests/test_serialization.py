@@ -50,8 +50,8 @@ def test_what_goes_in(tmp_path: Path) -> None:
     ("state", "words"),
     [
         (nn.Linear(1, 1), "model.state_dict()"),
-        ({"model": {"w": 1.0}}, "dict under 'model'"),
-        ({"model": nn.Linear(1, 1)}, "Linear under 'model'"),
+        ({"model": {"w": 1.0}}, "'model': dict"),
+        ({"model": nn.Linear(1, 1)}, "'model': Linear"),
         ({1: [1.0]}, "list under 1"),
         ({"x": "text"}, "str under 'x'"),
         ({"x": None}, "NoneType"),

@@ -43,7 +43,7 @@ OF_THE_SYSTEM = (
     "Directory not empty",
 )
 #: Functions that are given an error's answers by position.
-RAISING = ("warn", "Question", "_ask", "refuse", "fail", "Problem")
+RAISING = ("warn", "Question", "_ask", "refuse", "fail", "Problem", "Words")
 #: A text with fewer words is a name, a number or code.
 _WORDS = re.compile(r"\b[a-z]{2,}\b")
 _SENTENCE = re.compile(r"[A-Za-z]+[,;:]? [A-Za-z({'\"]|[a-z]{3,}[.:]$")
@@ -406,8 +406,8 @@ def _worded(node: ast.expr) -> str:
 def told(text: str) -> bool:
     """Whether a text says something: names and code are the same everywhere."""
     bare = _PLACE.sub("X", text).strip()
-    if bare.startswith(("<", ".")):
-        return False  # of a page
+    if bare.startswith(("<", ".")) or bare.lower() == "the x":
+        return False  # of a page; what might be anybody's
     words = _CODE.sub("X", bare)
     return bare in _ALONE or bool(_WORDS.search(words) and _SENTENCE.search(words))
 

@@ -23,6 +23,7 @@ import re
 import sys
 import warnings
 from collections.abc import Iterable
+from typing import Any
 
 from chainrule.formatting import width
 from chainrule.translation import retold, tr
@@ -68,6 +69,19 @@ class ChainruleError(Exception):
 
     def __str__(self) -> str:
         return _message(self.what, self.expected, self.got, self.fix)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _as_it_was, (type(self), self.args, self.__dict__)
+
+
+def _as_it_was(
+    kind: type[ChainruleError], args: tuple[Any, ...], held: dict[str, Any]
+) -> ChainruleError:
+    """An error that was pickled or copied, whatever its class is made with."""
+    error = kind.__new__(kind, *args)
+    error.args = args
+    error.__dict__.update(held)
+    return error
 
 
 class ShapeError(ChainruleError, ValueError):
@@ -184,20 +198,21 @@ def _message(what: str, expected: str | None, got: str | None, fix: str | None) 
     """The answers below each other, in the language in use."""
     names = tr("expected:"), tr("got:"), tr("fix:")
     room = max(map(width, names))
-    lines = [_shown(retold(what), room)]
+    lines = [_shown(what, room)]
     for name, answer in zip(names, (expected, got, fix)):
         if answer is not None:
             label = name + " " * (room - width(name))
-            lines.append(f"  {label} {_shown(retold(answer), room)}")
+            lines.append(f"  {label} {_shown(answer, room)}")
     return "\n".join(lines)
 
 
 def _shown(answer: str, room: int) -> str:
-    """An answer without its middle where it is long; a file may hold any name.
+    """An answer in the language in use, without its middle where it is long.
 
     Its own lines stand below each other, and none of them looks like another answer.
     """
-    text = visible_lines(answer).replace("\n", "\n" + " " * (room + 3))
+    told = retold(answer) if len(answer) <= 2 * LONGEST_ANSWER else answer
+    text = visible_lines(told).replace("\n", "\n" + " " * (room + 3))
     if len(text) <= LONGEST_ANSWER:
         return text
     end = LONGEST_ANSWER // 3

@@ -27,14 +27,18 @@ _CUTS = {
     ": ": ("", "："),
     " or ": ("", " 或 "),
     ", ": ("", "，"),
+    " = ": ("", " = "),
 }
 #: What ends what these begin.
 _QUOTES = "'\"`"
 _CLOSING = {"(": ")", "[": "]", "{": "}", "'": "'", '"': '"', "`": "`"}
+#: Words that are told again as whole answers only: elsewhere they may be names.
+_ALONE = ("nothing", "none", "integers", "numbers", "neither")
 #: Cuts that names and code have, too.
-_WEAK = (": ", " or ", ", ")
-#: A template of fewer characters takes names and numbers alone, no phrase.
+_WEAK = (": ", " or ", ", ", " = ")
+#: A template of fewer characters takes numbers, shapes and what is quoted, no words.
 _THIN = 8
+_DATA = re.compile(r"[^a-z]*|(\w+ )?\S*\d\S*|(['\"`]).*\2|[\[({].*[\])}]")
 _WORDS = re.compile(r"[a-z]{2,} [a-z]{2,}")
 _PHRASE = re.compile(r"[a-z]{2,} [a-z]{2,}|\n|[.;:] ")
 #: What begins a name or a piece of code, which is nobody's sentence.
@@ -62,6 +66,12 @@ class Template(NamedTuple):
         """Characters that a text must have to fit."""
         return sum(map(len, self.chunks))
 
+    @property
+    def thin(self) -> bool:
+        """Whether it says so little that any text might fit it."""
+        begins = sum(map(str.isalpha, self.chunks[0])) > 2
+        return self.weight < _THIN and not begins
+
     def swallows(self, text: str) -> bool:
         """Whether the end of a sentence would lie within the last place."""
         return not self.chunks[-1] and text.endswith(".")
@@ -78,8 +88,7 @@ class Template(NamedTuple):
             value = text[at:to]
             if to < at or found.get(name, value) != value:
                 return None
-            thin = self.weight < _THIN and value[:1] not in ("{", "[", "(")
-            if thin and _PHRASE.search(value):
+            if self.thin and not _DATA.fullmatch(value):
                 return None
             found[name] = value
             at = to + len(chunk or "")
@@ -110,6 +119,10 @@ class Teller:
         shaped = (t for t in known if t.names)
         self._shaped = sorted(shaped, key=lambda t: -t.weight)  # the most telling first
 
+    def whole(self, text: str) -> str:
+        """A whole text told again; a word of :data:`_ALONE` may be all of it."""
+        return self._plain[text] if text in self._plain else self.told(text, [])
+
     def told(self, text: str, left: list[str]) -> str:
         """The text told again; pieces that no template fits are added to ``left``."""
         start, body, end = _bare(text)
@@ -139,7 +152,7 @@ class Teller:
         return text
 
     def _fitting(self, text: str) -> str | None:
-        if text in self._plain:
+        if text in self._plain and (" " in text or text not in _ALONE):
             return self._plain[text]
         found: tuple[Template, dict[str, str]] | None = None
         for each in self._shaped:
@@ -160,8 +173,12 @@ class Teller:
         return True
 
     def _places(self, template: Template, places: dict[str, str]) -> dict[str, str]:
-        """What stands in its places, told again."""
-        return {name: self._place(value) for name, value in places.items()}
+        """What stands in its places, told again; what the template quotes is a name."""
+        before = dict(zip(template.names, template.chunks))
+        return {
+            name: value if before[name].endswith(tuple(_QUOTES)) else self._place(value)
+            for name, value in places.items()
+        }
 
     def _place(self, value: str) -> str:
         """In a place a word of ours is told again, a name or number is not."""
@@ -275,7 +292,7 @@ def _room(blanks: str, before: str, after: str) -> str:
 @lru_cache(4096)
 def told(kind: str, text: str) -> str:
     """A text of a kind, ``errors`` or ``recipes``, told again."""
-    return teller(kind).told(text, [])
+    return teller(kind).whole(text)
 
 
 @cache

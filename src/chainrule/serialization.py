@@ -64,7 +64,7 @@ def _array(name: Any, item: Any) -> Array:
         raise ArgumentError(
             f"cr.save cannot write {name!r:.80}.",
             expected="arrays or tensors of numbers, by names that are texts",
-            got=f"{type(item).__name__} under {name!r:.80}",
+            got=f"{name!r:.80}: {type(item).__name__}",
             fix="cr.save({'model.' + k: v for k, v in model.state_dict().items()}, "
             "path) for a dictionary in another",
         )

@@ -99,7 +99,10 @@ def reprinted(text: str) -> str:
 def _told(kind: str, text: str) -> str:
     from chainrule.retelling import told
 
-    return told(kind, text)
+    try:
+        return told(kind, text)
+    except (OSError, RecursionError):  # no templates, or very many pieces: as it is
+        return text
 
 
 @cache

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -422,11 +422,10 @@ def _check_loop(loop: Loop) -> dict[str, float]:
 def difference(side: Expr, numbers: Mapping[Expr, Quantity], shown: Array) -> float:
     """The largest difference, relative to the largest number shown.
 
-    Where all that is shown is what rounding leaves of larger numbers, there is none.
+    There is none where it is no larger than what the last digits of the numbers make:
+    where larger numbers cancel, nothing else is left.
     """
-    found, eps = computed(side, numbers), 0.0
-    if shown.dtype.kind == "f":
-        eps = float(np.finfo(shown.dtype).eps)
+    found, kind = computed(side, numbers), shown.dtype
     shown = shown.astype(np.float64)
     if found.size == shown.size:
         found = found.reshape(shown.shape)
@@ -435,20 +434,32 @@ def difference(side: Expr, numbers: Mapping[Expr, Quantity], shown: Array) -> fl
     if np.array_equal(found, shown, equal_nan=True):
         return 0.0
     gap, size = _largest(found - shown), _largest(shown)
-    if max(size, _largest(found)) <= 32 * eps * _entering(side, numbers):
+    if not np.isfinite(gap):
+        return float("inf")
+    digits = 100 * np.finfo(kind).eps if kind.kind == "f" else np.inf
+    if gap > digits * size and gap <= _rounding(side, numbers):
         return 0.0
-    return gap / max(size, 1e-30) if np.isfinite(gap) else float("inf")
+    return gap / max(size, 1e-30)
 
 
 def _largest(array: Array) -> float:
     return float(np.max(np.abs(array), initial=0.0))
 
 
-def _entering(side: Expr, numbers: Mapping[Expr, Quantity]) -> float:
-    """The largest number that a formula is worked out from."""
-    if side in numbers:
-        return _largest(numbers[side].array.astype(np.float64))
-    return max((_entering(part, numbers) for part in side.parts()), default=0.0)
+def _rounding(side: Expr, numbers: Mapping[Expr, Quantity]) -> float:
+    """How far a formula's value moves with the last digits of its numbers."""
+    dice = np.random.default_rng(0)
+
+    def moved(q: Quantity) -> Quantity:
+        if q.array.dtype.kind != "f":
+            return q
+        step = 4 * np.finfo(q.array.dtype).eps
+        by = 1 + step * dice.choice([-1.0, 1.0], q.array.shape)
+        return replace(q, array=q.array.astype(np.float64) * by)
+
+    exact = computed(side, numbers)
+    near = [computed(side, {k: moved(q) for k, q in numbers.items()}) for _ in range(3)]
+    return max(_largest(other - exact) for other in near)
 
 
 def on_paper(array: Array, value: Value) -> Array:

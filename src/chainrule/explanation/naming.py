@@ -529,12 +529,16 @@ def _factors(nodes: Iterable[Node]) -> frozenset[Value]:
 def _attention(nodes: Iterable[Node]) -> dict[Value, str]:
     """Q, K and V: factors of a product of matrices that meet in softmax(Q Kᵀ) V."""
     letters: dict[Value, str] = {}
+    softmaxes: dict[Value, Node | None] = {}
+    products: dict[Value, Node | None] = {}
     for node in nodes:
         if not _multiplies_matrices(node):
             continue
         for shares, values in (node.inputs, node.inputs[::-1]):
-            softmax = _behind(shares, lambda n: n.primitive is activations.softmax)
-            scores = softmax and _behind(softmax.inputs[0], _multiplies_matrices)
+            softmax = _behind(shares, _is_softmax, softmaxes)
+            scores = softmax and _behind(
+                softmax.inputs[0], _multiplies_matrices, products
+            )
             if scores:
                 found = (*scores.inputs, values)
                 for letter, value in zip("QKV", map(_unscaled, found)):
@@ -549,14 +553,31 @@ def _multiplies_matrices(node: Node) -> bool:
     return bool(parse_dims(node.attrs["dims"]).batch)
 
 
-def _behind(value: Value, wanted: Callable[[Node], bool]) -> Node | None:
+def _is_softmax(node: Node) -> bool:
+    return node.primitive is activations.softmax
+
+
+def _behind(
+    value: Value, wanted: Callable[[Node], bool], known: dict[Value, Node | None]
+) -> Node | None:
     """The node that a value comes from through scaling, masks, dropout and views."""
-    node = value.node
-    if node is None or wanted(node):
-        return node
-    through = node.primitive.elementwise or node.primitive in VIEWS or _turns(node)
-    sources = node.inputs if through else ()
-    return next(filter(None, (_behind(v, wanted) for v in sources)), None)
+    waiting = [value]
+    while waiting:
+        at = waiting.pop()
+        node = at.node
+        if at in known or node is None:
+            found = known.get(at)
+        elif wanted(node):
+            found = node
+        else:
+            found = None
+            if node.primitive.elementwise or node.primitive in VIEWS or _turns(node):
+                waiting += reversed(node.inputs)
+        known[at] = found
+        if found is not None:
+            known[value] = found
+            return found
+    return None
 
 
 def _unscaled(value: Value) -> Value:

@@ -207,7 +207,7 @@ class Study:
             raise ArgumentError(
                 f"{self.out} holds a run already.",
                 expected="a new or empty directory",
-                got=f"{SETTINGS} of {_read(file)!r:.200}",
+                got=f"{SETTINGS}: {_read(file)!r:.200}",
                 fix=f"go on with it: --resume {self.out}; or choose another --out",
             )
         disk.make_directory(self.out)

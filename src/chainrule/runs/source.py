@@ -136,7 +136,7 @@ def _read(settings: Data, find: Finder) -> Dataset:
             raise ArgumentError(
                 f"there is nothing at {source[:200]!r}.",
                 expected=f"a folder of images, or one of {', '.join(NAMES)}",
-                got=f"no {str(place)[:200]}",
+                got=repr(str(place)[:200]),
                 fix=f"did you mean {near!r}?",
             )
     if isinstance(settings, Table):

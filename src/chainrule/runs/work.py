@@ -18,6 +18,7 @@ Numbers keep the digits in which they were written.
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -285,7 +286,7 @@ def _table(path: Path) -> dict[str, Any]:
             expected="UTF-8",
             got=f"0x{content[error.start]:02x}",
         ) from error
-    rows = csv.reader(text.splitlines())
+    rows = csv.reader(io.StringIO(text, newline=""))
     try:
         head = [cell.strip().lower() for cell in next(rows, [])]
         _refuse_head(path.name, head)

@@ -171,13 +171,11 @@ def _rate(
             got=f"lr={lr}, {optimizer}",
         )
     if optimizer is not None:
-        plain = type(optimizer) is SGD and not (
-            optimizer.momentum
-            or optimizer.weight_decay
-            or optimizer.maximize
-            or optimizer.clip_norm
-            or optimizer.clip_value
-        )
+        clips = optimizer.clip_norm or optimizer.clip_value
+        plain = type(optimizer) is SGD and not clips
+        for group in optimizer.param_groups if plain else ():
+            others = (group[k] for k in ("momentum", "weight_decay", "maximize"))
+            plain &= not any(others) and group["lr"] == optimizer.param_groups[0]["lr"]
         if not plain:
             raise ArgumentError(
                 tr("Updates are marked of plain gradient descent (3.4.3)."),
@@ -185,7 +183,7 @@ def _rate(
                 got=f"{optimizer!r:.100}",
                 fix=tr("cr.explain shows the update of any optimiser"),
             )
-        return float(optimizer.lr)
+        return float(optimizer.param_groups[0]["lr"])
     new = [key for key in written if split(key)[0] in ("W", "b")]
     if lr is None and new:
         raise ArgumentError(
@@ -308,7 +306,8 @@ def _per_sample(sheet: Sheet) -> tuple[Sheet, bool]:
         first = sheet.right.held(key)
         return answer.fits and sheet.near(answer.written, first, every, by)
 
-    if not near(errors[0], n) or near(errors[0], 1):
+    as_they_are = [near(k, 1) and not near(k, n) for k in errors]  # zeros are neither
+    if not near(errors[0], n) or near(errors[0], 1) or any(as_they_are):
         return sheet, False
     telling = (near(k, 1) for k in slopes if near(k, 1) != near(k, n))  # not zeros
     if not next(telling, False):

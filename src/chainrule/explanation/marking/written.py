@@ -143,8 +143,10 @@ def _walk(name: str, given: Any, at: tuple[int, ...], flat: list[Any]) -> Any:
     if not isinstance(given, (list, tuple, np.ndarray)) or _is_single(given):
         flat.append(_leaf(name, given, at))
         return ()
-    shapes = {_walk(name, item, (*at, i), flat) for i, item in enumerate(given)}
-    if len(shapes) != 1 or len(at) > 3:
+    deep = len(at) > 3
+    each = () if deep else enumerate(given)
+    shapes = {_walk(name, item, (*at, i), flat) for i, item in each}
+    if len(shapes) != 1:
         raise ShapeError(
             tr("{name} has rows of unequal lengths, or none.", name=name),
             expected=tr("a number, a list, or rows of equal length"),

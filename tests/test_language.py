@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextvars
 import importlib.util
+import re
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 
 import chainrule as cr
-from chainrule import language, translation
+from chainrule import language, retelling, translation
 from chainrule.errors import ArgumentError
 from chainrule.formatting import width
 
@@ -162,3 +163,38 @@ def test_a_long_text_of_nobody_is_left_alone() -> None:
     text = "\n".join(f"line {i}  of  anybody's" for i in range(3000))
     with language.language("zh"):
         assert translation.reprinted(text) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "'cats and dogs.csv' has no column 'age is high', the target.",
+        "one of a, b, none, the loss, Size of house",
+        "chainrule new run.toml --data 'cats and dogs'",
+    ],
+)
+def test_names_of_users_stay_as_they_are(text: str) -> None:
+    with language.language("zh"):
+        told = translation.retold(text)
+    names = re.findall(r"'[^']*'", text) or ["a, b, none, the loss, Size of house"]
+    assert all(name in told for name in names)
+
+
+def test_code_in_a_fix_stays_code() -> None:
+    with language.language("zh"):
+        told = translation.retold("dtype={'price': 'number'}: the units do not count")
+    assert told == "dtype={'price': 'number'}：不管單位"
+
+
+def test_a_message_is_always_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    many = ArgumentError("a, b. " * 2000, got=", ".join("xyz" * 2000))
+    with language.language("zh"):
+        assert len(str(many)) < 2500
+        assert translation.reprinted(", ".join(["one"] * 3000)).startswith("one, one")
+        monkeypatch.setattr(retelling, "TEMPLATES", Path("nowhere.json"))
+        retelling.teller.cache_clear()
+        retelling.told.cache_clear()
+        try:
+            assert "no such file" in str(ArgumentError("There is no such file here."))
+        finally:
+            retelling.teller.cache_clear()

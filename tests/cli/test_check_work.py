@@ -184,3 +184,8 @@ def test_worksheet_as_data(chainrule: Any) -> None:
 def test_worksheets_that_are_refused(chainrule: Any) -> None:
     one_message(chainrule("worksheet", "2-3tnah-1"), 2, "2-3tanh-1")
     one_message(chainrule("worksheet", "2-9-1"), 2, "by hand")
+
+
+def test_a_cell_of_two_lines_is_no_number(answers: Any) -> None:
+    Path("a.csv").write_text('quantity,value\nz2,"0.1\n213"\n', encoding="utf-8")
+    one_message(answers("check-work", "a.csv"), 2, "z2")

@@ -15,6 +15,7 @@ from chainrule import nn, optim
 from chainrule.array_page import spelled
 from chainrule.errors import ArgumentError, ChainruleError, NonFiniteError, ShapeError
 from chainrule.explanation import example
+from chainrule.explanation.content import difference
 from chainrule.explanation.typeset import equation, matrix
 from chainrule.graph.primitive import BODIES
 from chainrule.language import language
@@ -342,5 +343,20 @@ def test_regions_within_regions_are_opened() -> None:
     assert "normal_distribution" in regions("gelu")
     assert "normal_distribution" not in regions("gelu", "normal_distribution")
     assert regions("all") == set()
-    with pytest.raises(ArgumentError, match="no region 'normal_distribution'"):
-        cr.explain(*given, regions=["normal_distribution"])
+    with pytest.raises(ArgumentError, match="no region 'elu'"):
+        regions("elu")
+
+
+def test_rounding_excuses_no_wrong_formula() -> None:
+    model = nn.Sequential(nn.Linear(2, 1))
+    model.load_state_dict({"0.weight": [[1e-3, 1e-3]], "0.bias": [0.0]})
+    x, y = [[1200.0, 800.0]], [[1.999]]
+    explanation = cr.explain(model, x, y, nn.HalfSquaredErrorLoss())
+    numbers, seen = explanation.numbers, 0
+    for each in explanation.equations():
+        for side in each.sides[1:] if each.name in numbers else ():
+            shown = numbers[each.name].array
+            assert difference(side, numbers, shown) < 1e-4
+            assert difference(-side, numbers, shown) > 1
+            seen += 1
+    assert seen > 5

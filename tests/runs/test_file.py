@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 
 import pytest
@@ -65,3 +66,13 @@ def test_defaults_are_settings() -> None:
         "optimizer": {"class": "Adam", "lr": 0.5},
         "training": {"epochs": 3},
     }
+
+
+def test_an_error_of_a_file_outlives_a_process(tmp_path: Path) -> None:
+    path = tmp_path / "a.toml"
+    path.write_text('[data]\nsource = "moons"\n[model]\nlayers = [1, 2]\n', "utf-8")
+    with pytest.raises(RunFileError) as caught:
+        file.load(path)
+    again = pickle.loads(pickle.dumps(caught.value))
+    assert str(again) == str(caught.value)
+    assert again.problems[0].where == caught.value.problems[0].where

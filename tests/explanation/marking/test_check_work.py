@@ -276,3 +276,36 @@ def test_slips_that_coincide_are_all_named() -> None:
         model, [[1.0], [2.0]], [[0.0], [0.0]], "half_squared", {"L": 17.0}
     )
     assert {f.slip.name for f in report["L"].slips} >= {"double", "sum"}
+
+
+def test_a_group_with_a_rate_of_its_own_is_refused(model: nn.Module) -> None:
+    groups = [{"params": model[0].parameters(), "lr": 1.0}]
+    groups.append({"params": model[2].parameters()})
+    optimizer = optim.SGD(groups, lr=0.1)
+    with pytest.raises(ArgumentError, match="plain gradient descent"):
+        check(model, {"z1": [0.0, 0.0]}, optimizer=optimizer)
+
+
+def test_one_wrong_delta_judges_itself_alone() -> None:
+    rng = np.random.default_rng(0)
+    net = nn.Sequential(
+        nn.Linear(2, 2, dtype="float64"), nn.Sigmoid(), nn.Linear(2, 1, dtype="float64")
+    )
+    x, y = rng.normal(size=(2, 2)), rng.normal(size=(2, 1))
+    found = numbers(net, x, y)
+    answers = {
+        "delta2": 2 * found["δ⁽²⁾"],
+        "delta1": found["δ⁽¹⁾"],
+        "dW1": found["∂ℒ/∂W⁽¹⁾"],
+    }
+    report = check(net, answers, x, y)
+    assert report["delta2"].status == "wrong"
+    assert report["delta1"].status == "right"
+    assert report.first == "delta2"
+
+
+def test_a_list_within_itself(model: nn.Module) -> None:
+    endless: list[Any] = []
+    endless.append(endless)
+    with pytest.raises(ShapeError):
+        check(model, {"z1": endless})

@@ -49,7 +49,8 @@ _WORDS = re.compile(r"\b[a-z]{2,}\b")
 _SENTENCE = re.compile(r"[A-Za-z]+[,;:]? [A-Za-z({'\"]|[a-z]{3,}[.:]$")
 #: Calls, settings, and what is quoted.
 _CODE = re.compile(
-    r"\w+ \(\S+:\d+\)|[\w.]+\([^()]*\)|\w+ ?= ?\S+|'[^']*'|\"[^\"]*\"|%\S+"
+    r"\w+ \(\S+:\d+\)|\{.*\}|[\w.]+\([^()]*\)|\b\w+\.\w{1,5}\b"
+    r"|\w+ ?= ?\S+|'[^']*'|\"[^\"]*\"|%\S+"
 )
 #: Words that are said alone; other single words are names of arguments, columns, ….
 _ALONE = ("nothing", "none", "integers", "numbers", "neither", "something else")

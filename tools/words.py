@@ -124,11 +124,12 @@ def shaped() -> bytes:
     held, kinds = gathered(), templates()
     made = {t: p for t, p in texts().items() if " " in t and shown(t)}
     kinds["errors"] = kinds["errors"] | made
-    pairs = {
-        kind: sorted([m.id, m.string] for m in held if m.id in known)
-        for kind, known in kinds.items()
-    }
-    return (json.dumps(pairs, ensure_ascii=False, indent=0) + "\n").encode()
+    parts: list[str] = []
+    for kind, known in kinds.items():
+        pairs = sorted([m.id, m.string] for m in held if m.id in known)
+        lines = ",\n".join(json.dumps(pair, ensure_ascii=False) for pair in pairs)
+        parts.append(f"{json.dumps(kind)}: [\n{lines}\n]")
+    return ("{\n" + ",\n".join(parts) + "\n}\n").encode()
 
 
 def problems(*folders: str) -> list[str]:

@@ -21,7 +21,8 @@ _THEIRS = re.compile(
     r"|inhomogeneous|unexpected end of data|does not start with BOM|Environment `"
     r"|Unsupported dataframe|unhashable type|missing \d+ required|JSON serializable"
     r"|cannot identify image|unpack_from requires|not a WAVE file"
-    r"|maximum recursion depth|while parsing a value|codec can't decode"
+    r"|recursion depth|recursion limit|while parsing a value|codec can't|Field required"
+    r"|: a valid \w+|Exceeds the limit|unexpected keyword argument"
     r"|stream 'stream': NaN|^drop it$"  # a test's own
 )
 _OF_THE_SYSTEM = {os.strerror(number) for number in range(140)}

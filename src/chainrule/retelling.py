@@ -28,6 +28,7 @@ _CUTS = {
     " or ": ("", " 或 "),
     ", ": ("", "，"),
     " = ": ("", " = "),
+    " ≥ ": ("", " ≥ "),
 }
 #: What ends what these begin.
 _QUOTES = "'\"`"
@@ -35,7 +36,7 @@ _CLOSING = {"(": ")", "[": "]", "{": "}", "'": "'", '"': '"', "`": "`"}
 #: Words that are told again as whole answers only: elsewhere they may be names.
 _ALONE = ("nothing", "none", "integers", "numbers", "neither")
 #: Cuts that names and code have, too.
-_WEAK = (": ", " or ", ", ", " = ")
+_WEAK = (": ", " or ", ", ", " = ", " ≥ ")
 #: A template of fewer characters takes numbers, shapes and what is quoted, no words.
 _THIN = 8
 _DATA = re.compile(r"[^a-z]*|(\w+ )?\S*\d\S*|(['\"`]).*\2|[\[({].*[\])}]")

@@ -401,7 +401,7 @@ def adjusted_update(p: Value, g: Value, *rest: Value, rule: str, by: str) -> Any
     if not set(names) <= set(ADJUSTMENTS):
         raise ArgumentError(
             "There is no such adjustment of an update.",
-            expected=" ".join(ADJUSTMENTS),
+            expected=", ".join(ADJUSTMENTS),
             got=repr(by),
         )
     cut = len(rest) - len(names)

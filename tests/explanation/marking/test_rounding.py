@@ -43,7 +43,10 @@ def as_text(made: Task, digits: int, rng: np.random.Generator) -> dict[str, Any]
 WAYS = (at_the_end, at_every_step, only_some, to_decimals, as_text)
 
 
-@pytest.mark.parametrize("digits", [3, 4, 6])
+slow = pytest.mark.slow
+
+
+@pytest.mark.parametrize("digits", [3, *(pytest.param(n, marks=slow) for n in (4, 6))])
 def test_right_answers_are_never_called_wrong(digits: int) -> None:
     for seed in range(20):
         rng = np.random.default_rng(1000 * digits + seed)

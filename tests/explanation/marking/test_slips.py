@@ -34,7 +34,13 @@ def one_of_each(rng: np.random.Generator, students: list[Student]) -> list[Stude
     return [students[i] for i in sorted(chosen.values())]
 
 
-@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize(
+    "loss",
+    [
+        loss if i < 2 else pytest.param(loss, marks=pytest.mark.slow)
+        for i, loss in enumerate(sorted(LOSSES))
+    ],
+)
 def test_the_first_wrong_answer_and_its_slip(loss: str) -> None:
     seed = LOSSES.index(loss)
     _all_are_found(seed, loss, 1 + seed % 2 * 2)
@@ -63,7 +69,7 @@ def _all_are_found(seed: int, loss: str, n: int) -> None:
     assert not missed
 
 
-@pytest.mark.parametrize("digits", [3, 4])
+@pytest.mark.parametrize("digits", [pytest.param(3, marks=pytest.mark.slow), 4])
 def test_slips_of_students_who_round(digits: int) -> None:
     rng = np.random.default_rng(digits)
     made = task(rng, loss="half_squared", depth=2)

@@ -321,5 +321,5 @@ def _broken(node: Node, rule: str) -> GraphError:
     return GraphError(
         f"A schedule breaks a rule at {node.primitive.name}.",
         expected=f"a node that {rule}",
-        got=f"{node.primitive.name} in '{node.scope}'",
+        got=repr(node.primitive.name),
     )

@@ -17,7 +17,7 @@ from messages import told  # noqa: E402  # pyright: ignore[reportMissingImports]
 _PACKAGE = str(Path(retelling.__file__).parent) + os.sep
 #: What other programs say.
 _THEIRS = re.compile(
-    r"\b[A-Z]\w*(Error|Warning|Exception)\b|\(at line \d+, column|validation error for"
+    r"\b[A-Z]\w*(Error|Warning|Exception)\b|\(at (line|end) |validation error for"
     r"|inhomogeneous|unexpected end of data|does not start with BOM|Environment `"
     r"|Unsupported dataframe|unhashable type|missing \d+ required|JSON serializable"
     r"|cannot identify image|unpack_from requires|not a WAVE file"

@@ -56,22 +56,20 @@ _AROUND, _GAP = (
 
 
 class Template(NamedTuple):
-    """An f-string of the source: what stands between its places, and their names."""
+    """An f-string of the source.
+
+    Attributes:
+        chunks, names: what stands between its places, and their names.
+        said: the translated template.
+        weight: characters that a text must have to fit.
+        thin: whether it says so little that any text might fit it.
+    """
 
     chunks: tuple[str, ...]
     names: tuple[str, ...]
     said: str
-
-    @property
-    def weight(self) -> int:
-        """Characters that a text must have to fit."""
-        return sum(map(len, self.chunks))
-
-    @property
-    def thin(self) -> bool:
-        """Whether it says so little that any text might fit it."""
-        begins = sum(map(str.isalpha, self.chunks[0])) > 2
-        return self.weight < _THIN and not begins
+    weight: int
+    thin: bool
 
     def swallows(self, text: str) -> bool:
         """Whether the end of a sentence would lie within the last place."""
@@ -104,7 +102,9 @@ def template(english: str, said: str) -> Template:
         if name is not None:
             names.append(name)
             chunks.append("")
-    return Template(tuple(chunks), tuple(names), said)
+    weight = sum(map(len, chunks))
+    thin = weight < _THIN and sum(map(str.isalpha, chunks[0])) <= 2
+    return Template(tuple(chunks), tuple(names), said, weight, thin)
 
 
 class Teller:

@@ -131,6 +131,23 @@ def tell(result: dict[str, Any], as_json: bool, text: str) -> None:
         click.echo(errors.visible_lines(text))
 
 
+def document_format(*more: str, help: str = "What to print.") -> Any:
+    """The option ``--format`` of what can be written as a document; see ``written``."""
+    kinds = click.Choice(("text", *_WAYS, *more))
+    how: dict[str, Any] = {"default": "text", "show_default": True, "help": help}
+    return click.option("--format", "form", type=kinds, **how)
+
+
+#: The methods that write a document, but for ``text``.
+_WAYS = {"md": "to_markdown", "latex": "to_latex", "html": "to_html"}
+
+
+def written(document: Any, form: str, **how: Any) -> str:
+    """A document in one of the forms of :func:`document_format`."""
+    method = "text" if form == "text" else _WAYS.get(form, f"to_{form}")
+    return getattr(document, method)(**how)
+
+
 class _Reading:
     """Says how far the reading of a large file is, every few seconds."""
 

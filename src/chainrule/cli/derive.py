@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from chainrule.cli.common import cli, command, tell
+from chainrule.cli.common import cli, command, document_format, tell, written
 
 EXAMPLES = """\b
 Examples:
@@ -12,7 +12,6 @@ Examples:
   chainrule derive 4-3tanh-2softmax --loss cross_entropy --lang zh-TW
   chainrule derive 2-2relu-1 --elements --format latex > derivation.tex
 """
-FORMATS = ("text", "md", "latex", "html")
 
 
 @cli.command(
@@ -27,14 +26,7 @@ FORMATS = ("text", "md", "latex", "html")
 )
 @click.option("--batch", is_flag=True, help="For n samples instead of one.")
 @click.option("--elements", is_flag=True, help="Go on element by element, with paths.")
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(FORMATS),
-    default="text",
-    show_default=True,
-    help="What to print.",
-)
+@document_format()
 @click.option("--latex", is_flag=True, help="The same as --format latex.")
 @command
 def derive(
@@ -55,12 +47,6 @@ def derive(
     from chainrule.explanation.derivation import derive as derived
 
     made = derived(spec, loss, batch=batch, elements=elements)
-    write = {
-        "text": made.text,
-        "md": made.to_markdown,
-        "latex": made.to_latex,
-        "html": made.to_html,
-    }
-    text = "" if as_json else write["latex" if latex else form]()
+    text = "" if as_json else written(made, "latex" if latex else form)
     tell(made.to_json() if as_json else {}, as_json, text.rstrip("\n"))
     return 0

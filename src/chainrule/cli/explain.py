@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from chainrule.cli.common import cli, command, tell
+from chainrule.cli.common import cli, command, document_format, tell, written
 from chainrule.errors import ArgumentError
 from chainrule.translation import tr
 
@@ -17,7 +17,6 @@ Examples:
   chainrule explain runs/houses new-houses.csv --format html > step.html
   chainrule explain runs/houses --element 2.weight 0,3
 """
-FORMATS = ("text", "md", "latex", "html")
 
 
 @cli.command(epilog=EXAMPLES, short_help="Show every number of a training step.")
@@ -44,14 +43,7 @@ FORMATS = ("text", "md", "latex", "html")
     metavar="NAME INDEX",
     help="The whole chain-rule path of one number: --element 2.weight 0,3",
 )
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(FORMATS),
-    default="text",
-    show_default=True,
-    help="What to print.",
-)
+@document_format()
 @command
 def explain(
     run: str,
@@ -81,13 +73,7 @@ def explain(
     if as_json:
         tell(made.to_json(), True, "")
         return 0
-    write = {
-        "text": made.text,
-        "md": made.to_markdown,
-        "latex": made.to_latex,
-        "html": made.to_html,
-    }
-    tell({}, False, write[form]().rstrip("\n"))
+    tell({}, False, written(made, form).rstrip("\n"))
     return 0
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from chainrule.cli.common import cli, command, tell
+from chainrule.cli.common import cli, command, document_format, tell, written
 
 EXAMPLES = """\b
 Examples:
@@ -13,7 +13,6 @@ Examples:
   chainrule worksheet 2-2tanh-1 --samples 3 --format latex > sheet.tex
   chainrule worksheet 2-2sigmoid-1sigmoid --format toml > mine.toml
 """
-FORMATS = ("text", "md", "latex", "html", "toml")
 
 
 @cli.command(epilog=EXAMPLES, short_help="Write an exercise with fresh numbers.")
@@ -38,13 +37,8 @@ FORMATS = ("text", "md", "latex", "html", "toml")
     show_default=True,
     help="How many samples, up to 4.",
 )
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(FORMATS),
-    default="text",
-    show_default=True,
-    help="What to print; toml is a file to fill in, for chainrule check-work.",
+@document_format(
+    "toml", help="What to print; toml is a file to fill in, for chainrule check-work."
 )
 @click.option("--answers", is_flag=True, help="With the answers.")
 @command
@@ -66,13 +60,6 @@ def worksheet(
     from chainrule.explanation.marking.worksheet import worksheet as made
 
     sheet = made(spec, loss, seed=seed, samples=samples)
-    write = {
-        "text": sheet.text,
-        "md": sheet.to_markdown,
-        "latex": sheet.to_latex,
-        "html": sheet.to_html,
-        "toml": sheet.to_toml,
-    }
-    text = "" if as_json else write[form](answers=answers).rstrip("\n")
+    text = "" if as_json else written(sheet, form, answers=answers).rstrip("\n")
     tell(sheet.to_json(answers=answers) if as_json else {}, as_json, text)
     return 0

@@ -9,12 +9,13 @@ hₖ. So every formula is short, whatever the model, and every number in between
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from chainrule.explanation.attention import attention, factors, matrices
 from chainrule.explanation.loops import LoopNames, is_loop, outer_writer
 from chainrule.explanation.run import Run
 from chainrule.explanation.writer import (
@@ -131,8 +132,8 @@ class Names:
         self._h = self._g = 0
         self.at = 0  # the layer at hand
         self.named_ahead = self._ahead()
-        self.factors = _factors(graph.nodes)
-        self.attention = _attention(graph.nodes)
+        self.factors = factors(graph.nodes)
+        self.attention = attention(graph.nodes)
         self.writer = Writer(
             self.of,
             {v: number for v, (name, number) in run.scalars.items() if not name},
@@ -140,7 +141,7 @@ class Names:
             run.n,
             run.y if run.y.dtype.is_integer else None,
             distributions=_distributions(run),
-            matrices=_matrices(graph.nodes),
+            matrices=matrices(graph.nodes),
         )
         self.writer.of_loop = self._of_loop
         self._name_given()
@@ -515,108 +516,3 @@ def _distributions(run: Run) -> frozenset[Value]:
 
 def _sums_to_1(rows: Array) -> bool:
     return bool(np.allclose(rows.sum(axis=1), 1, rtol=0, atol=1e-6))
-
-
-def _factors(nodes: Iterable[Node]) -> frozenset[Value]:
-    """What is multiplied as matrices, behind numbers that scale it: Q, K and V."""
-    found: set[Value] = set()
-    for node in nodes:
-        if _multiplies_matrices(node):
-            found.update(map(_unscaled, node.inputs))
-    return frozenset(found)
-
-
-def _attention(nodes: Iterable[Node]) -> dict[Value, str]:
-    """Q, K and V: factors of a product of matrices that meet in softmax(Q Kᵀ) V."""
-    letters: dict[Value, str] = {}
-    softmaxes: dict[Value, Node | None] = {}
-    products: dict[Value, Node | None] = {}
-    for node in nodes:
-        if not _multiplies_matrices(node):
-            continue
-        for shares, values in (node.inputs, node.inputs[::-1]):
-            softmax = _behind(shares, _is_softmax, softmaxes)
-            scores = softmax and _behind(
-                softmax.inputs[0], _multiplies_matrices, products
-            )
-            if scores:
-                found = (*scores.inputs, values)
-                for letter, value in zip("QKV", map(_unscaled, found)):
-                    letters.setdefault(value, letter)
-    return letters
-
-
-def _multiplies_matrices(node: Node) -> bool:
-    """Whether a node has a product of matrices for each sample, head, …."""
-    if node.primitive is not matmul.dot_general or node.role != "forward":
-        return False
-    return bool(parse_dims(node.attrs["dims"]).batch)
-
-
-def _is_softmax(node: Node) -> bool:
-    return node.primitive is activations.softmax
-
-
-def _behind(
-    value: Value, wanted: Callable[[Node], bool], known: dict[Value, Node | None]
-) -> Node | None:
-    """The node that a value comes from through scaling, masks, dropout and views."""
-    waiting = [value]
-    while waiting:
-        at = waiting.pop()
-        node = at.node
-        if at in known or node is None:
-            found = known.get(at)
-        elif wanted(node):
-            found = node
-        else:
-            found = None
-            if node.primitive.elementwise or node.primitive in VIEWS or _turns(node):
-                waiting += reversed(node.inputs)
-        known[at] = found
-        if found is not None:
-            known[value] = found
-            return found
-    return None
-
-
-def _unscaled(value: Value) -> Value:
-    """What a value is, but for a factor, a view, and its last two axes exchanged."""
-    node = value.node
-    while node is not None:
-        scales = node.primitive in (elementwise.mul, *VIEWS)
-        if not scales and not _turns(node):
-            break
-        value = node.inputs[0]
-        node = value.node
-    return value
-
-
-def _turns(node: Node) -> bool:
-    """Whether a node exchanges the last two axes."""
-    axes = tuple(node.attrs.get("axes", ()))
-    if node.primitive is not movement.transpose or len(axes) < 3:
-        return False
-    last = len(axes) - 1
-    return axes == (*range(last - 1), last, last - 1)
-
-
-def _matrices(nodes: Iterable[Node]) -> frozenset[Value]:
-    """Values that are multiplied as matrices, one pair for each sample or head."""
-    found: set[Value] = set()
-    for node in nodes:
-        if node.primitive is matmul.dot_general:
-            d = parse_dims(node.attrs["dims"])
-            if d.batch and all(len(v.shape) >= 3 for v in node.inputs):
-                found.update(v for v in (*node.inputs, *node.outputs) if v is not None)
-    grown = True
-    while grown:
-        before = len(found)
-        for node in nodes:
-            alike = node.primitive.elementwise or _turns(node)
-            if alike or node.primitive is activations.softmax:
-                values = [v for v in (*node.inputs, *node.outputs) if v is not None]
-                if any(v in found for v in values):
-                    found.update(v for v in values if len(v.shape) >= 3)
-        grown = len(found) > before
-    return frozenset(found)

@@ -28,6 +28,7 @@ from chainrule.explanation.html import file_of, part_of
 from chainrule.explanation.page import STYLES, WIDEST, Line
 from chainrule.explanation.typeset import beside, shown
 from chainrule.formatting import width
+from chainrule.language import language
 from chainrule.notation import mathml
 from chainrule.notation.expressions import Array, Expr
 from chainrule.tables import html_table, text_table, wrapped
@@ -81,6 +82,49 @@ LONG = 76
 
 
 # -- as text ---------------------------------------------------------------------------
+
+
+class Document:
+    """What is shown as parts, in any form; a class says them, and its language."""
+
+    lang: str
+
+    def parts(self) -> Sequence[Part]:
+        """What is shown."""
+        raise NotImplementedError
+
+    def text(self, width: int | None = None) -> str:
+        """The whole as plain text, so many characters wide."""
+        with language(self.lang):
+            return text(self.parts(), width)
+
+    def __str__(self) -> str:
+        return self.text()
+
+    def show(self) -> None:
+        """Print it, with colours where standard output is a terminal."""
+        with language(self.lang):
+            show(self.parts())
+
+    def to_html(self) -> str:
+        """A page of its own, with formulas in MathML."""
+        with language(self.lang):
+            return page(self.parts())
+
+    def _repr_html_(self) -> str:
+        """In a notebook: the page."""
+        with language(self.lang):
+            return fragment(self.parts())
+
+    def to_markdown(self) -> str:
+        """Markdown with formulas between ``$$``."""
+        with language(self.lang):
+            return markdown(self.parts())
+
+    def to_latex(self) -> str:
+        """A LaTeX document; in Chinese it is one for XeLaTeX."""
+        with language(self.lang):
+            return latex(self.parts())
 
 
 def lines(parts: Sequence[Part], columns: int | None = None) -> list[Line]:

@@ -8,7 +8,6 @@ from typing import Any
 
 from chainrule import nn
 from chainrule.errors import ArgumentError
-from chainrule.explanation import prose
 from chainrule.explanation.derivation.elements import Elements, refuse_large
 from chainrule.explanation.derivation.formulas import (
     RATE,
@@ -23,7 +22,7 @@ from chainrule.explanation.derivation.objectives import objective_of
 from chainrule.explanation.derivation.steps import Step, steps_of
 from chainrule.explanation.equations import Equation
 from chainrule.explanation.page import paper
-from chainrule.explanation.prose import Formula, Heading, Part, Sentence
+from chainrule.explanation.prose import Document, Formula, Heading, Part, Sentence
 from chainrule.language import language
 from chainrule.notation.arithmetic import Quantity
 from chainrule.notation.expressions import Array, Expr, Relation
@@ -31,7 +30,7 @@ from chainrule.translation import current, tr
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Derivation:
+class Derivation(Document):
     """A derivation: its steps, each with a reason and equations.
 
     ``print(derivation)`` shows it, :meth:`show` with colours, a notebook as a page;
@@ -174,14 +173,6 @@ class Derivation:
             made += map(Formula, step.equations)
         return made
 
-    def text(self, width: int | None = None) -> str:
-        """The whole derivation as plain text, so many characters wide."""
-        with language(self.lang):
-            return prose.text(self.parts(), width)
-
-    def __str__(self) -> str:
-        return self.text()
-
     def __repr__(self) -> str:
         return tr(
             "<derivation of {network}, {loss}: {many} steps; print it>",
@@ -189,31 +180,6 @@ class Derivation:
             loss=self.loss,
             many=len(self.steps),
         )
-
-    def show(self) -> None:
-        """Print it, with colours where standard output is a terminal."""
-        with language(self.lang):
-            prose.show(self.parts())
-
-    def to_html(self) -> str:
-        """A page of its own, with formulas in MathML."""
-        with language(self.lang):
-            return prose.page(self.parts())
-
-    def _repr_html_(self) -> str:
-        """In a notebook: the page."""
-        with language(self.lang):
-            return prose.fragment(self.parts())
-
-    def to_markdown(self) -> str:
-        """Markdown with formulas between ``$$``."""
-        with language(self.lang):
-            return prose.markdown(self.parts())
-
-    def to_latex(self) -> str:
-        """A LaTeX document; in Chinese it is one for XeLaTeX."""
-        with language(self.lang):
-            return prose.latex(self.parts())
 
     def to_json(self) -> dict[str, Any]:
         """Everything as data: formulas as text and LaTeX."""

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from chainrule.errors import ArgumentError
-from chainrule.explanation import prose
 from chainrule.explanation.derivation.formulas import (
     Formulas,
     name_of,
@@ -19,7 +18,15 @@ from chainrule.explanation.marking.marks import CONSEQUENCE, RIGHT, WRONG, Found
 from chainrule.explanation.marking.place import Place
 from chainrule.explanation.marking.shapes import OF_SAMPLES
 from chainrule.explanation.page import paper
-from chainrule.explanation.prose import Formula, Heading, Numbers, Part, Rows, Sentence
+from chainrule.explanation.prose import (
+    Document,
+    Formula,
+    Heading,
+    Numbers,
+    Part,
+    Rows,
+    Sentence,
+)
 from chainrule.language import language
 from chainrule.notation.arithmetic import COLUMNS, MATRIX, Quantity
 from chainrule.notation.expressions import Array, Expr
@@ -31,7 +38,7 @@ DIGITS = 6
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class WorkReport:
+class WorkReport(Document):
     """Marks of a student's numbers: ``print(report)`` shows them, a notebook a page.
 
     ``report["delta1"]`` is the mark of one answer; ``"right"``, ``"consequence"`` or
@@ -220,36 +227,8 @@ class WorkReport:
     def _sentence(self, found: Found, key: str) -> str:
         return tr("Likely slip: {slip}.", slip=self.says(found, key))
 
-    def text(self, width: int | None = None) -> str:
-        """The report as plain text, so many characters wide."""
-        with language(self.lang):
-            return prose.text(self.parts(), width)
-
-    def __str__(self) -> str:
-        return self.text()
-
     def __repr__(self) -> str:
         return f"<{type(self).__name__}: {self.verdict()}>"
-
-    def show(self) -> None:
-        """Print it, with colours where standard output is a terminal."""
-        with language(self.lang):
-            prose.show(self.parts())
-
-    def to_html(self) -> str:
-        """A page of its own, with formulas in MathML."""
-        with language(self.lang):
-            return prose.page(self.parts())
-
-    def _repr_html_(self) -> str:
-        """In a notebook: the page."""
-        with language(self.lang):
-            return prose.fragment(self.parts())
-
-    def to_markdown(self) -> str:
-        """Markdown with formulas between ``$$``."""
-        with language(self.lang):
-            return prose.markdown(self.parts())
 
     def to_json(self) -> dict[str, Any]:
         """Everything as data; arrays with a column for each sample."""

@@ -1,0 +1,108 @@
+"""Products of matrices for each sample or head, and attention among them.
+
+Their factors are seen on their own: Q, K and V where they meet in softmax(Q Kᵀ) V.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from chainrule.explanation.writer import VIEWS
+from chainrule.graph.node import Node, Value
+from chainrule.primitives import elementwise, matmul, movement
+from chainrule.primitives.matmul import parse_dims
+from chainrule.regions import activations
+
+
+def factors(nodes: Iterable[Node]) -> frozenset[Value]:
+    """What is multiplied as matrices, behind numbers that scale it: Q, K and V."""
+    found: set[Value] = set()
+    for node in nodes:
+        if _multiplies_matrices(node):
+            found.update(map(_unscaled, node.inputs))
+    return frozenset(found)
+
+
+def attention(nodes: Iterable[Node]) -> dict[Value, str]:
+    """Q, K and V: factors of a product of matrices that meet in softmax(Q Kᵀ) V."""
+    letters: dict[Value, str] = {}
+    for node in nodes:
+        if not _multiplies_matrices(node):
+            continue
+        for shares, values in (node.inputs, node.inputs[::-1]):
+            softmax = _behind(shares, _is_softmax)
+            scores = softmax and _behind(softmax.inputs[0], _multiplies_matrices)
+            if scores:
+                found = (*scores.inputs, values)
+                for letter, value in zip("QKV", map(_unscaled, found)):
+                    letters.setdefault(value, letter)
+    return letters
+
+
+def _multiplies_matrices(node: Node) -> bool:
+    """Whether a node has a product of matrices for each sample, head, …."""
+    if node.primitive is not matmul.dot_general or node.role != "forward":
+        return False
+    return bool(parse_dims(node.attrs["dims"]).batch)
+
+
+def _is_softmax(node: Node) -> bool:
+    return node.primitive is activations.softmax
+
+
+def _behind(value: Value, wanted: Callable[[Node], bool]) -> Node | None:
+    """The node that a value comes from through scaling, masks, dropout and views."""
+    waiting, seen = [value], set[Value]()
+    while waiting:
+        at = waiting.pop()
+        node = at.node
+        if node is None or at in seen:
+            continue
+        if wanted(node):
+            return node
+        seen.add(at)
+        if node.primitive.elementwise or node.primitive in VIEWS or _turns(node):
+            waiting += reversed(node.inputs)
+    return None
+
+
+def _unscaled(value: Value) -> Value:
+    """What a value is, but for a factor, a view, and its last two axes exchanged."""
+    node = value.node
+    while node is not None:
+        scales = node.primitive in (elementwise.mul, *VIEWS)
+        if not scales and not _turns(node):
+            break
+        value = node.inputs[0]
+        node = value.node
+    return value
+
+
+def _turns(node: Node) -> bool:
+    """Whether a node exchanges the last two axes."""
+    axes = tuple(node.attrs.get("axes", ()))
+    if node.primitive is not movement.transpose or len(axes) < 3:
+        return False
+    last = len(axes) - 1
+    return axes == (*range(last - 1), last, last - 1)
+
+
+def matrices(nodes: Iterable[Node]) -> frozenset[Value]:
+    """Values that are multiplied as matrices, one pair for each sample or head."""
+    found: set[Value] = set()
+    for node in nodes:
+        if node.primitive is matmul.dot_general:
+            d = parse_dims(node.attrs["dims"])
+            if d.batch and all(len(v.shape) >= 3 for v in node.inputs):
+                found.update(v for v in (*node.inputs, *node.outputs) if v is not None)
+    grown = True
+    while grown:
+        before = len(found)
+        for node in nodes:
+            alike = node.primitive.elementwise or _turns(node)
+            if alike or node.primitive is activations.softmax:
+                values = [v for v in (*node.inputs, *node.outputs) if v is not None]
+                if any(v in found for v in values):
+                    found.update(v for v in values if len(v.shape) >= 3)
+        grown = len(found) > before
+    return frozenset(found)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -302,9 +301,8 @@ def _per_sample(sheet: Sheet) -> tuple[Sheet, bool]:
 
     def near(key: str, by: float) -> bool:
         answer, ways = answers[key], exact_ways(sheet.formulas, key)
-        every = partial(sheet.right.every, key, ways)
-        first = sheet.right.held(key)
-        return answer.fits and sheet.near(answer.written, first, every, by)
+        first, others = sheet.right.held(key), sheet.right.every(key, ways)
+        return answer.fits and sheet.near(answer.written, first, others, by)
 
     as_they_are = [near(k, 1) and not near(k, n) for k in errors]  # zeros are neither
     if not near(errors[0], n) or near(errors[0], 1) or any(as_they_are):

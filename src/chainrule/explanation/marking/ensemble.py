@@ -8,13 +8,13 @@ a right answer may be.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from chainrule.explanation.derivation.formulas import Formulas, keep, name_of, split
-from chainrule.explanation.marking.place import ways_of
+from chainrule.explanation.marking.place import right_of
 from chainrule.explanation.marking.written import resolution
 from chainrule.notation.arithmetic import Quantity, computed
 from chainrule.notation.expressions import Array, Expr
@@ -99,13 +99,13 @@ class Ensemble:
             array = array + half * signs
         self._put(member, step.key, array)
 
-    def _all(self) -> list[Numbers]:
-        """The members, all of them up to date."""
+    def _others(self) -> list[Numbers]:
+        """All members but the first, up to date."""
         for step in self.log[self.done :]:
             for i in range(1, len(self.members)):
                 self._take(i, step)
         self.done = len(self.log)
-        return self.members
+        return self.members[1:]
 
     # -- asking ------------------------------------------------------------------------
 
@@ -121,12 +121,10 @@ class Ensemble:
         """The same in its own shape."""
         return np.asarray(computed(e, self.members[0]), np.float64)
 
-    def every(self, key: str, ways: Sequence[Expr]) -> list[Array]:
-        """What it comes to for each of them, which take turns."""
-        return [
-            shaped(self, key, computed(ways[i % len(ways)], member))
-            for i, member in enumerate(self._all())
-        ]
+    def every(self, key: str, ways: Sequence[Expr]) -> Iterator[Array]:
+        """What it comes to for each of the others, who take turns with the ways."""
+        for i, member in enumerate(self._others(), 1):
+            yield shaped(self, key, computed(ways[i % len(ways)], member))
 
     def tried(self, keys: Sequence[str], changed: str, e: Expr, last: str) -> Array:
         """``last`` of the first member, if ``changed`` were worked out by ``e``.
@@ -141,9 +139,10 @@ class Ensemble:
 
     def tried_by_every(
         self, keys: Sequence[str], changed: str, e: Expr, last: str
-    ) -> list[Array]:
-        """The same of each of them."""
-        return [self._tried(m, keys, changed, e, last) for m in self._all()]
+    ) -> Iterator[Array]:
+        """The same of each of the others."""
+        for member in self._others():
+            yield self._tried(member, keys, changed, e, last)
 
     def _tried(
         self, member: Numbers, keys: Sequence[str], changed: str, e: Expr, last: str
@@ -154,7 +153,7 @@ class Ensemble:
         numbers = dict(member)
         self._put(numbers, changed, shaped(self, changed, made))
         for key in keys:
-            value = computed(ways_of(self.formulas, key)[0], numbers)
+            value = computed(right_of(self.formulas, key), numbers)
             self._put(numbers, key, shaped(self, key, value))
         return numbers[name_of(self.formulas, last)].array
 
@@ -173,10 +172,15 @@ def shaped(ensemble: Ensemble, key: str, made: Array) -> Array:
     return np.broadcast_to(array, shape) if spreads else array
 
 
-def band(values: list[Array]) -> Array:
-    """How far a right answer may be from the first, by rounding on the way."""
-    first = values[0]
-    apart = [np.abs(v - first) for v in values[1:]]
-    widest = np.maximum.reduce(apart) if apart else np.zeros_like(first)
-    scale = float(np.max(np.abs(first), initial=0.0))
-    return MARGIN * np.nan_to_num(widest, nan=0.0, posinf=0.0) + FLOATS * scale
+def bands(first: Array, others: Iterable[Array]) -> Iterator[Array]:
+    """How far a right answer may be from the first, by rounding on the way.
+
+    What floats alone lose, and then more and more, as others are asked for.
+    """
+    floats = FLOATS * float(np.max(np.abs(first), initial=0.0))
+    widest = np.zeros_like(first)
+    yield widest + floats
+    for values in others:
+        apart = np.nan_to_num(np.abs(values - first), nan=0.0, posinf=0.0)
+        widest = np.maximum(widest, apart)
+        yield MARGIN * widest + floats

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import cached_property
 
 import numpy as np
 
 from chainrule.explanation.derivation.formulas import Formulas, split
-from chainrule.explanation.marking.ensemble import Ensemble, Numbers, band
+from chainrule.explanation.marking.ensemble import Ensemble, Numbers, bands
 from chainrule.explanation.marking.place import Place, ways_of
 from chainrule.explanation.marking.shapes import Fitted
 from chainrule.explanation.marking.slips import SLIPS, Slip, slips_of
@@ -94,7 +94,7 @@ class Sheet:
         self,
         written: Written,
         first: Array,
-        every: Callable[[], list[Array]],
+        others: Iterable[Array],
         by: float = 1,
     ) -> bool:
         """Whether an answer cannot be told from some numbers.
@@ -102,19 +102,21 @@ class Sheet:
         Args:
             written: the answer.
             first: the numbers.
-            every: those of people who round on the way, where that is needed.
+            others: those of people who round on the way, asked for as far as needed.
             by: what to multiply them by.
         """
         if written.shape != first.shape:
             return False
         apart = np.abs(written.values - by * first)
         half = written.resolution(self.decimals) * (1 + 1e-9)
-        if np.all(apart <= half + band([by * first])):
-            return True
         largest = np.max(np.abs(by * first), initial=0)
-        if apart.max(initial=0) > GROWTH * 10.0**-self.coarsest * largest:
-            return False
-        return bool(np.all(apart <= half + band([by * v for v in every()])))
+        far = apart.max(initial=0) > GROWTH * 10.0**-self.coarsest * largest
+        for room in bands(by * first, (by * v for v in others)):
+            if np.all(apart <= half + room):
+                return True
+            if far:
+                return False
+        return False
 
     @cached_property
     def right(self) -> Ensemble:
@@ -197,9 +199,8 @@ class _Marker:
     def _near(self, answer: Fitted, ensemble: Ensemble, ways: list[Expr]) -> bool:
         """Whether it is what a formula comes to."""
         key = answer.key
-        first = ensemble.first(key, ways[0])
-        every = partial(ensemble.every, key, ways)
-        return self.sheet.near(answer.written, first, every)
+        first, others = ensemble.first(key, ways[0]), ensemble.every(key, ways)
+        return self.sheet.near(answer.written, first, others)
 
     def _is_right(self, answer: Fitted) -> bool:
         ways = exact_ways(self.formulas, answer.key)
@@ -299,20 +300,23 @@ class _Marker:
 
     def _search(self, key: str, answer: Fitted) -> tuple[Found, ...]:
         """The slips that give these numbers, here or in what was not given."""
-        found: list[Found] = []
+        found: dict[tuple[str, str], Found] = {}
         for changed in (key, *self.sources.hidden(key, self.marks)):
-            between = self._between(changed, key)
+            needed = {key, *self.sources.nearest(key, self.marks)}
+            between = [k for k in self._between(changed, key) if k in needed]
             for slip, e in slips_of(self._place(changed)):
-                if self._gives(changed, e, between, key, answer):
-                    found.append(Found(slip, changed, e))
-        unique = {(hit.slip.name, hit.key): hit for hit in reversed(found)}
-        kept = [hit for hit in found if unique[hit.slip.name, hit.key] is hit]
-        return tuple(kept[:NAMED])
+                known = (slip.name, changed) in found
+                if not known and self._gives(changed, e, between, key, answer):
+                    found[slip.name, changed] = Found(slip, changed, e)
+                    if len(found) == NAMED:
+                        return tuple(found.values())
+        return tuple(found.values())
 
     def _between(self, changed: str, key: str) -> list[str]:
-        """What has to be worked out anew if ``changed`` changes."""
+        """What is worked out anew if ``changed`` changes, as far as ``key``."""
         start, end = self.order.index(changed) + 1, self.order.index(key) + 1
-        return [k for k in self.order[start:end] if k not in self.marks]
+        later = [k for k in self.order[start:end] if k not in self.marks]
+        return self.sources.after(changed, later)
 
     def _gives(
         self, changed: str, e: Expr, between: list[str], key: str, answer: Fitted
@@ -321,8 +325,8 @@ class _Marker:
             first = self.own.tried(between, changed, e, key)
             if not self._could_be(answer.values, first):
                 return False
-            every = partial(self.own.tried_by_every, between, changed, e, key)
-            return self.sheet.near(answer.written, first, every)
+            others = self.own.tried_by_every(between, changed, e, key)
+            return self.sheet.near(answer.written, first, others)
         except (ArithmeticError, ValueError):  # η is not known; sizes do not fit
             return False
 

@@ -25,10 +25,15 @@ def times(*factors: Expr) -> Expr:
     return tidy(Product("odot", factors))
 
 
+def right_of(formulas: Formulas, key: str) -> Expr:
+    """The right formula of a quantity, from what people have: ℒ from ŷ."""
+    return formulas.loss()[0] if key == "loss" else formulas.all[key].sides[-1]
+
+
 def ways_of(formulas: Formulas, key: str) -> list[Expr]:
     """All right formulas of a quantity, or of one that only stands in between."""
     if split(key)[0] in BETWEEN:
-        return [formulas.all[key].sides[-1]]
+        return [right_of(formulas, key)]
     return list(dict.fromkeys(Place(formulas, *split(key)).ways()))
 
 
@@ -134,10 +139,8 @@ class Place:
 
     @property
     def right(self) -> Expr:
-        """The right formula, from what people have: ℒ from ŷ."""
-        if self.kind == "loss":
-            return self.formulas.loss()[0]
-        return self.formulas.all[f"{self.kind}{self.k}"].sides[-1]
+        """The right formula."""
+        return right_of(self.formulas, f"{self.kind}{self.k or ''}")
 
     def ways(self) -> Iterator[Expr]:
         """All right formulas: from right numbers they come to the same."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from chainrule.explanation.derivation.formulas import Formulas, split
 from chainrule.explanation.marking.place import BETWEEN, ways_of
@@ -52,6 +52,14 @@ class Sources:
                 yield source
                 if source not in given:
                     ahead += self.direct(source)
+
+    def after(self, changed: str, later: Iterable[str]) -> list[str]:
+        """Those of ``later``, in order, that are worked out from ``changed``."""
+        found = {changed: None}
+        for key in later:
+            if not self.direct(key).isdisjoint(found):
+                found[key] = None
+        return list(found)[1:]
 
     def hidden(self, key: str, given: Collection[str]) -> list[str]:
         """What is not given and stands between a quantity and the given ones."""

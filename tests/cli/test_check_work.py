@@ -59,6 +59,17 @@ def test_wrong(answers: Any) -> None:
         ("z1 =", "zz1 =", ("[answers] zz1", "line 16")),
         ("[answers]", "[answer]", ("[answer]", "did you mean answers?")),
         ("lr = ", "lr = [] #", ("[lr]",)),
+        ("lr = ", "lr = 0.0 #", ("[lr]", "above zero")),
+        ("lr = ", "lr = -0.1 #", ("[lr]", "above zero")),
+        ("lr = ", "lr = nan #", ("[lr]", "nan")),
+        ("lr = ", "lr = true #", ("[lr]", "above zero")),
+        ("lr = ", 'optimizer = "Adam" #', ("[optimizer]", "table of options")),
+        ("lr = ", 'optimizer = { class = "Adma" } #', ("[optimizer] class", "Adma")),
+        ("lr = ", "optimizer = { lr = -1.0 } #", ("[optimizer]", "above zero")),
+        ("lr = ", "optimizer = { beta = 1 } #", ("[optimizer] beta", "betas")),
+        ("lr = ", 'optimizer = { class = "NAdam" } #', ("[optimizer]", "not marked")),
+        ("lr = ", "optimizer = {}\nlr = ", ("η is given twice",)),
+        ("z1 =", "mW1 = 1\nz1 =", ("[answers] mW1", "line 16")),
         ("lr = ", "# ", ("without η",)),
         ("x = [", "x = [1.0, ", ("x does not fit",)),
         ("x = [", "x = [nan, ", ("[x]", "nan")),
@@ -134,21 +145,61 @@ def test_four_columns(answers: Any) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("", "other columns"),
+        ("", "an empty line"),
         ("a,b\n1,2", "other columns"),
-        ("quantity,value", "no answers"),
+        ("quantity;value\nz1;0,5", "commas between the cells"),
+        ("quantity\tvalue\nz1\t0.5", "commas between the cells"),
+        ("quantity,value", "a.csv has no answers"),
+        ("quantity,value\nz1,\nz1,?", "a.csv has no answers"),
+        ("quantity,value\nz1,0,5", "a decimal point is a point"),
+        ("quantity,value\nz1,1\n,2", "a.csv, line 3, column quantity"),
+        ("quantity,value\nz1,1\nz9,2", "a.csv, line 3, column quantity"),
+        ("quantity,value\nz1,1\nz1,\nz2,3", "a.csv, line 2, column quantity"),
+        ("quantity,value\nz1,1\nz1,1\nz^(1),2", "a.csv, line 4, column quantity"),
+        ("quantity,value\nL,1\nz1,nan", "a.csv, line 3, column value"),
+        ("quantity,value\nL,1\nz1,1e999", "a.csv, line 3, column value"),
+        ("quantity,value\nL,1\nz1,٣", "a.csv, line 3, column value"),
+        ("quantity,value\nL,1\nz1,3²", "a.csv, line 3, column value"),
+        ("quantity,value\n" + "z1,0.5\n" * 40_000, "too large"),
         ("quantity,value\nz1", "line 2"),
         ("quantity,value\nqq9,1", "qq9"),
-        ("quantity,value\nz1,x\nz1,2", "must be numbers"),
-        ("quantity,row,column,value\nz1,0,1,2", "counted from 1"),
+        ("quantity,value\nz1,x\nz1,2", "a.csv, line 2, column value: z1 must be"),
+        ("quantity,row,column,value\nz1,0,1,2", "a.csv, line 2, column row"),
+        ("quantity,row,column,value\nz1,1,x,2", "a.csv, line 2, column column"),
         ("quantity,row,column,value\nz1,1,1,2\nz1,1,1,3", "already"),
         ("quantity,row,column,value\ndW1,1,1,2\ndW1,2,2,3", "not complete"),
-        ('quantity,value\n"z1,1', ""),
+        ('quantity,value\n"z1,1', "a.csv, line 2"),
     ],
 )
 def test_tables_that_are_wrong(answers: Any, text: str, words: str) -> None:
     Path("a.csv").write_text(text, encoding="utf-8")
-    one_message(answers("check-work", "a.csv"), 2, words)
+    result = answers("check-work", "a.csv")
+    one_message(result, 2, "a.csv", words)
+    assert "a.toml" not in result.err
+    told = answers("check-work", "a.csv", "--lang", "zh-TW").err
+    assert told.startswith("錯誤：a.csv")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda text: b"\xef\xbb\xbf" + text.encode(),
+        lambda text: text.replace("\n", "\r\n").encode(),
+        lambda text: text.replace("\n", "\r").encode(),
+        lambda text: text.translate({46: 0xFF0E, 48: 0xFF10, 45: 0xFF0D}).encode(),
+    ],
+    ids=["BOM", "Windows", "Mac", "full-width"],
+)
+def test_tables_as_other_programs_write_them(answers: Any, change: Any) -> None:
+    rows = ["quantity,value", *(f"z1,{v}" for v in numbers("z1"))]
+    Path("a.csv").write_bytes(change("\n".join(rows) + "\n"))
+    assert answers("check-work", "a.csv").code == 0
+
+
+@pytest.mark.parametrize("coding", ["utf-16", "big5"])
+def test_tables_in_another_coding(answers: Any, coding: str) -> None:
+    Path("a.csv").write_bytes("quantity,value\nz1,0.5,中\n".encode(coding))
+    one_message(answers("check-work", "a.csv"), 2, "a.csv is not in UTF-8", "save it")
 
 
 def test_a_task_beside_a_toml_file(answers: Any) -> None:
@@ -184,6 +235,23 @@ def test_worksheet_as_data(chainrule: Any) -> None:
 def test_worksheets_that_are_refused(chainrule: Any) -> None:
     one_message(chainrule("worksheet", "2-3tnah-1"), 2, "2-3tanh-1")
     one_message(chainrule("worksheet", "2-9-1"), 2, "by hand")
+
+
+def test_a_step_of_an_optimiser(answers: Any) -> None:
+    """Adam's first step has the length η, whatever the gradient."""
+    import tomllib
+
+    text = Path("a.toml").read_text(encoding="utf-8")
+    given = tomllib.loads(text)
+    g, old = given["answers"]["db2"][0], given["weights"]["b2"][0]
+    changed(line("lr"), 'optimizer = { class = "Adam", lr = 0.1 }')
+    changed(line("b2"), f"b2 = [{old - 0.1 * (1 if g > 0 else -1)}]")
+    changed("[answers]", f"[answers]\nmb2 = [{0.1 * g}]\nv_b2 = [{g * g}]")
+    marks = answers("check-work", "a.toml", "--json").json["marks"]
+    found = {m["quantity"]: m for m in marks}
+    assert found["b2"]["mark"] == found["mb2"]["mark"] == "right"
+    assert "share_forgotten" in [slip["slip"] for slip in found["vb2"]["slips"]]
+    assert "(b⁽²⁾)′" in answers("check-work", "a.toml").out
 
 
 def test_a_cell_of_two_lines_is_no_number(answers: Any) -> None:

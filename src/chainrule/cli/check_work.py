@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from chainrule.cli.common import cli, command, tell
+from chainrule.cli.common import cli, command, tell, written
 
 EXAMPLES = """\b
 Examples:
@@ -42,12 +42,11 @@ def check_work(file: Path, task: Path | None, form: str, as_json: bool) -> int:
     FILE is TOML with the network, its numbers, and [answers] (chainrule worksheet
     writes one to fill in); or CSV with columns quantity,value or
     quantity,row,column,value. The exit code is 0 where all answers are right, 1 where
-    one is wrong, and 2 for a file that cannot be read.
+    one is not, and 2 for a file that cannot be read.
     """
     from chainrule.runs import work
 
     report = work.load(file, task).marked()
-    write = {"text": report.text, "md": report.to_markdown, "html": report.to_html}
-    text = "" if as_json else write[form]().rstrip("\n")
+    text = "" if as_json else written(report, form).rstrip("\n")
     tell(report.to_json() if as_json else {}, as_json, text)
     return 0 if report.ok else 1

@@ -142,10 +142,10 @@ def document_format(*more: str, help: str = "What to print.") -> Any:
 _WAYS = {"md": "to_markdown", "latex": "to_latex", "html": "to_html"}
 
 
-def written(document: Any, form: str, **how: Any) -> str:
+def written(document: Any, form: str) -> str:
     """A document in one of the forms of :func:`document_format`."""
     method = "text" if form == "text" else _WAYS.get(form, f"to_{form}")
-    return getattr(document, method)(**how)
+    return getattr(document, method)()
 
 
 class _Reading:

@@ -59,7 +59,7 @@ def worksheet(
     """
     from chainrule.explanation.marking.worksheet import worksheet as made
 
-    sheet = made(spec, loss, seed=seed, samples=samples)
-    text = "" if as_json else written(sheet, form, answers=answers).rstrip("\n")
-    tell(sheet.to_json(answers=answers) if as_json else {}, as_json, text)
+    sheet = made(spec, loss, seed=seed, samples=samples, answers=answers)
+    text = "" if as_json else written(sheet, form).rstrip("\n")
+    tell(sheet.to_json() if as_json else {}, as_json, text)
     return 0

@@ -28,7 +28,10 @@ _SIGNS = {
     "Φ": r"$\Phi$", "φ": r"$\varphi$", "π": r"$\pi$", "√": r"$\surd$",
     "∑": r"$\sum$", "½": r"$\frac{1}{2}$", "←": r"$\leftarrow$", "≠": r"$\ne$",
     "<": "$<$", ">": "$>$", "ᵢ": "$_i$", "ⱼ": "$_j$", "ₛ": "$_s$",
-    "≤": r"$\le$", "–": "--", "θ": r"$\theta$",
+    "≤": r"$\le$", "–": "--", "θ": r"$\theta$", "β": r"$\beta$", "ε": r"$\varepsilon$",
+    "μ": r"$\mu$", "λ": r"$\lambda$", "α": r"$\alpha$", "τ": r"$\tau$", "ᵗ": "$^t$",
+    "m\u0302": r"$\hat{m}$", "v\u0302": r"$\hat{v}$", "✓": r"$\checkmark$",
+    "✗": r"$\times$", "↳": r"$\hookrightarrow$",
     **{raised: f"$^{n}$" for n, raised in enumerate("¹²³⁴⁵⁶⁷⁸⁹", 1)},
     **{lowered: f"$_{n}$" for n, lowered in enumerate("₀₁₂₃₄₅₆₇₈₉")},
 }  # fmt: skip

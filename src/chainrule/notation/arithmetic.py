@@ -136,8 +136,10 @@ class _Reader:
     def of(self, e: Expr) -> Quantity:
         if e in self.numbers:
             held = self.numbers[e]
-            real = held.array.dtype.kind == "f"
-            return replace(held, array=_wide(held.array)) if real else held
+            narrow = held.array.dtype.kind == "f" and held.array.dtype != np.float64
+            return replace(held, array=_wide(held.array)) if narrow else held
+        if type(e) in _READERS:
+            return _READERS[type(e)](self, e)
         for kind, read in _READERS.items():
             if isinstance(e, kind):
                 return read(self, e)

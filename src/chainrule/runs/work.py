@@ -2,7 +2,7 @@
 
     network = "2-2sigmoid-1sigmoid"     # or sizes = [2, 2, 1], activations = […]
     loss = "half_squared"
-    lr = 0.1
+    lr = 0.1                            # or optimizer = { class = "Adam", lr = 0.1 }
     x = [1.0, 0.5]
     y = [1.0]
     [weights]
@@ -17,31 +17,35 @@ Numbers keep the digits in which they were written.
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Iterator, Mapping
+import tomllib
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from chainrule import nn
-from chainrule.data.files import checked_path, opened
 from chainrule.errors import ArgumentError, ChainruleError, DataError, nearest
+from chainrule.explanation.derivation.formulas import Formulas
 from chainrule.explanation.derivation.keys import key_of
 from chainrule.explanation.derivation.network import Network, parse
 from chainrule.explanation.derivation.numbers import array_of, parameters
 from chainrule.explanation.derivation.objectives import objective
 from chainrule.explanation.marking import WorkReport, check_work
+from chainrule.explanation.marking.steps import rate_of, step_of
 from chainrule.explanation.marking.written import read
+from chainrule.notation.expressions import Array
+from chainrule.optim import Optimizer
 from chainrule.runs import toml
+from chainrule.runs.answers import Table, read_table
 from chainrule.runs.places import places
 from chainrule.runs.problems import Lines, Problem, RunFileError, at
 from chainrule.translation import tr
 
 KEYS = (
-    *("network", "sizes", "activations", "loss", "lr", "x", "y", "samples"),
-    *("weights", "answers"),
+    *("network", "sizes", "activations", "loss", "lr", "optimizer"),
+    *("x", "y", "samples", "weights", "answers"),
 )
 #: What a file of work may have been meant to say, by what TOML says of it.
 HINTS = {
@@ -49,7 +53,6 @@ HINTS = {
     "": "look at that line; chainrule worksheet … --format toml writes a file that is"
     " right",
 }
-COLUMNS = ("quantity", "row", "column", "value")
 
 
 @dataclass(frozen=True)
@@ -60,7 +63,7 @@ class Work:
         name: of the file.
         lines: where each key stands.
         model: the network, with its weights.
-        loss, x, y, lr, samples: as :func:`chainrule.check_work` takes them.
+        loss, x, y, optimizer, lr, samples: as :func:`chainrule.check_work` takes them.
         answers: by the names that were written.
     """
 
@@ -70,6 +73,7 @@ class Work:
     loss: str
     x: Any
     y: Any
+    optimizer: Optimizer | None
     lr: float | None
     samples: str | None
     answers: Mapping[str, Any]
@@ -87,6 +91,7 @@ class Work:
                 self.y,
                 self.loss,
                 self.answers,
+                self.optimizer,
                 lr=self.lr,
                 samples=self.samples,
             )
@@ -103,29 +108,27 @@ def load(path: Path, task: Path | None = None) -> Work:
         DataError: a file that is not there, or that cannot be read.
         RunFileError: what is wrong with it, with key and line.
     """
-    table = path.suffix.lower() == ".csv"
-    if not table and task is not None:
+    is_table = path.suffix.lower() == ".csv"
+    if not is_table and task is not None:
         raise ArgumentError(
             tr("A TOML file has its task in itself."),
             expected=tr("a CSV file of answers, with --task FILE.toml"),
             got=f"{path} --task {task}",
         )
-    answers = _table(path) if table else None
-    file = (task or path.with_suffix(".toml")) if table else path
+    table = read_table(path) if is_table else None
+    file = (task or path.with_suffix(".toml")) if is_table else path
     fix = tr("write a file to fill in: chainrule worksheet 2-2sigmoid-1 --format toml")
     text = toml.text_of(file, fix)
-    return read_work(text, file.name, answers)
+    return read_work(text, file.name, table)
 
 
-def read_work(
-    text: str, name: str = "work.toml", answers: Mapping[str, Any] | None = None
-) -> Work:
+def read_work(text: str, name: str = "work.toml", table: Table | None = None) -> Work:
     """The work that a TOML text describes.
 
     Args:
         text: of the file.
         name: of the file.
-        answers: those of a CSV file, in place of its own.
+        table: a CSV file of answers, in place of its own.
 
     Raises:
         DataError: no TOML.
@@ -135,7 +138,7 @@ def read_work(
     document = toml.document(text, name, HINTS, str, wanted)
     lines = places(text)
     with _blamed(name, lines):
-        return _Reader(name, lines, document, answers).work()
+        return _Reader(name, text, lines, document, table).work()
 
 
 @contextmanager
@@ -143,7 +146,7 @@ def _blamed(name: str, lines: Lines) -> Iterator[None]:
     """Within the block, what goes wrong is a problem of the file."""
     try:
         yield
-    except RunFileError:
+    except (RunFileError, DataError):  # of this file, or of the table beside it
         raise
     except ChainruleError as error:
         raise RunFileError(name, [Problem.of(error)], lines) from error
@@ -153,12 +156,13 @@ class _Reader:
     def __init__(
         self,
         name: str,
+        text: str,
         lines: Lines,
         document: dict[str, Any],
-        answers: Mapping[str, Any] | None,
+        table: Table | None,
     ) -> None:
-        self.name, self.lines, self.document = name, lines, document
-        self.answers = answers
+        self.name, self.text, self.lines = name, text, lines
+        self.document, self.table = document, table
 
     def work(self) -> Work:
         for key in self.document:
@@ -186,14 +190,29 @@ class _Reader:
             )
         }
         model.load_state_dict({names[key]: array for key, array in found.items()})
-        if self.answers is None:
-            answers = self._numbers("answers", network)
+        optimizer, lr = self._optimizer(), self._rate()
+        moments: Collection[str] = ()
+        if optimizer is not None:
+            with at("optimizer"):
+                formulas = Formulas(network, objective(loss, network))
+                moments = step_of(model, formulas, optimizer).equations
+        if self.table is None:
+            answers = self._numbers("answers", network, moments)
         else:
-            answers = _in_shape(self.answers, network)
-        lr = self._plain("lr")
-        samples = self._text("samples")
-        x, y = self._plain("x", needed=True), self._plain("y", needed=True)
-        return Work(self.name, self.lines, model, loss, x, y, lr, samples, answers)
+            known = partial(key_of, network=network, more=moments)
+            answers = self.table.answers(network, known)
+        return Work(
+            self.name,
+            self.lines,
+            model,
+            loss,
+            self._plain("x"),
+            self._plain("y"),
+            optimizer,
+            lr,
+            self._text("samples"),
+            answers,
+        )
 
     def _missing(self, key: str, fix: str | None = None) -> Problem:
         return Problem(
@@ -240,146 +259,50 @@ class _Reader:
         with at("loss"):
             return objective(loss, network).name
 
-    def _plain(self, key: str, *, needed: bool = False) -> Any:
+    def _plain(self, key: str) -> Array:
         if key not in self.document:
-            if needed:
-                raise self._missing(key)
-            return None
+            raise self._missing(key)
         with at(key):
-            found = array_of(key, self.document[key])
-            if key == "lr" and found.size != 1:
-                raise ArgumentError(
-                    tr("η is one number."),
-                    expected="lr = 0.1",
-                    got=f"{self.document[key]!r:.60}",
-                )
-            return found
+            return array_of(key, self.document[key])
 
-    def _numbers(self, section: str, network: Network) -> dict[str, Any]:
+    def _optimizer(self) -> Optimizer | None:
+        """The optimiser, as files for runs have it."""
+        if "optimizer" not in self.document:
+            return None
+        from pydantic import ValidationError
+
+        from chainrule.runs import messages
+        from chainrule.runs.schema import OPTIMIZERS
+
+        given = tomllib.loads(self.text)["optimizer"]
+        with at("optimizer"):
+            if not isinstance(given, dict) or "groups" in given:
+                raise ArgumentError(
+                    tr("this is a table of options, the same for all parameters."),
+                    expected='{ class = "Adam", lr = 0.1 }',
+                    got=f"{given!r:.80}",
+                )
+            try:
+                return OPTIMIZERS.take(given).build()
+            except ValidationError as error:
+                raise messages.problems(error)[0] from error
+
+    def _rate(self) -> float | None:
+        with at("lr"):
+            return rate_of(self.document["lr"]) if "lr" in self.document else None
+
+    def _numbers(
+        self, section: str, network: Network, moments: Collection[str] = ()
+    ) -> dict[str, Any]:
         """A table of numbers, each by a name that is known."""
         table = self.document.get(section)
         if not isinstance(table, dict):
             raise self._missing(f"[{section}]")
         for name, numbers in table.items():
             with at(section, name):
-                key_of(name, network)
+                key_of(name, network, moments)
                 if section == "answers":
                     read(name, numbers)
                 else:
                     array_of(name, numbers)
         return table
-
-
-# -- answers from a table --------------------------------------------------------------
-
-
-def _table(path: Path) -> dict[str, Any]:
-    """The answers of a CSV file: by name, nested lists or flat ones."""
-    what, fix = tr("a CSV file of answers"), tr("columns quantity, value")
-    with opened(checked_path(path, "CSV file"), what, fix) as file:
-        content = file.read(toml.BYTES_AT_MOST + 1)
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise DataError(
-            tr("{name} is not in UTF-8.", name=path.name),
-            expected="UTF-8",
-            got=f"0x{content[error.start]:02x}",
-        ) from error
-    rows = csv.reader(io.StringIO(text, newline=""))
-    try:
-        head = [cell.strip().lower() for cell in next(rows, [])]
-        _refuse_head(path.name, head)
-        placed = "row" in head
-        flat: dict[str, list[Any]] = {}
-        cells: dict[str, dict[tuple[int, int], Any]] = {}
-        for row in rows:
-            where = f"{path.name}, {tr('line {line}', line=rows.line_num)}"
-            if not any(cell.strip() for cell in row):
-                continue
-            if len(row) != len(head):
-                raise DataError(
-                    tr("{where}: another number of cells.", where=where),
-                    expected=", ".join(head),
-                    got=", ".join(row)[:80],
-                )
-            item = dict(zip(head, (cell.strip() for cell in row), strict=True))
-            if not placed:
-                flat.setdefault(item["quantity"], []).append(item["value"])
-                continue
-            place = _at(where, item)
-            held = cells.setdefault(item["quantity"], {})
-            if place in held:
-                raise DataError(
-                    tr("{where}: this place has a number already.", where=where),
-                    expected=tr("each row and column once"),
-                    got=", ".join(row)[:80],
-                )
-            held[place] = item["value"]
-    except csv.Error as error:
-        raise DataError(
-            tr("{name} cannot be read as CSV.", name=path.name),
-            expected=", ".join(COLUMNS),
-            got=str(error)[:80],
-        ) from error
-    made: dict[str, Any] = {n: v[0] if len(v) == 1 else v for n, v in flat.items()}
-    return made | {name: _matrix(path.name, name, held) for name, held in cells.items()}
-
-
-def _refuse_head(name: str, head: list[str]) -> None:
-    if sorted(head) not in (sorted(COLUMNS), sorted(("quantity", "value"))):
-        raise DataError(
-            tr("{name} has other columns.", name=name),
-            expected=f"quantity,value; {','.join(COLUMNS)}",
-            got=",".join(head)[:80],
-        )
-
-
-def _at(where: str, item: Mapping[str, str]) -> tuple[int, int]:
-    """Row and column, counted from 1; blank: 1."""
-    found: list[int] = []
-    for key in ("row", "column"):
-        text = item[key] or "1"
-        if not (text.isascii() and text.isdigit() and 1 <= int(text[:6]) <= 1000):
-            raise DataError(
-                tr("{where}: rows and columns are counted from 1.", where=where),
-                expected=f"{key} 1, 2, …",
-                got=f"{key} {text[:20]}",
-            )
-        found.append(int(text[:6]))
-    return found[0], found[1]
-
-
-def _matrix(file: str, name: str, held: Mapping[tuple[int, int], Any]) -> Any:
-    """Rows of numbers; every place has one."""
-    high, wide = (max(place[i] for place in held) for i in (0, 1))
-    missing = next(
-        (
-            f"{name}, {tr('row {row}, column {column}', row=i, column=j)}"
-            for i in range(1, high + 1)
-            for j in range(1, wide + 1)
-            if (i, j) not in held
-        ),
-        None,
-    )
-    if missing:
-        raise DataError(
-            tr("{name} is not complete.", name=file),
-            expected=tr("{many} numbers", many=high * wide),
-            got=tr("no {missing}", missing=missing),
-        )
-    return [[held[i, j] for j in range(1, wide + 1)] for i in range(1, high + 1)]
-
-
-def _in_shape(answers: Mapping[str, Any], network: Network) -> dict[str, Any]:
-    """Flat lists of weights and gradients in rows, as they are written down."""
-    made = dict(answers)
-    for name, numbers in answers.items():
-        key = key_of(name, network)
-        flat = isinstance(numbers, list) and not isinstance(numbers[0], list)
-        if key.lstrip("d")[0] == "W" and flat:
-            k = int(key.lstrip("dW"))
-            high, wide = network.sizes[k], network.sizes[k - 1]
-            if len(numbers) == high * wide:
-                made[name] = [numbers[i * wide : (i + 1) * wide] for i in range(high)]
-    return made

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 
 import chainrule as cr
 from chainrule.explanation.marking.written import read
+from chainrule.language import language
 from tests.explanation.marking.conftest import marked, model_of
 from tests.explanation.marking.student import Student, Task, rounded, task
 
@@ -79,6 +81,11 @@ def test_numbers_of_float32_are_right() -> None:
     assert marked(made, short).ok
 
 
+def marked_in(lang: str, made: Task, answers: dict[str, Any]) -> str:
+    with language(lang):
+        return marked(made, answers).text()
+
+
 def sigmoid_task() -> tuple[Task, dict[str, Any]]:
     made = task(np.random.default_rng(2), loss="binary_cross_entropy", depth=2)
     return made, Student(made).answers
@@ -106,6 +113,46 @@ def test_few_digits_are_right_with_a_remark() -> None:
     assert report.ok
     assert report["a1"].remarks == ("short",)
     assert "too few digits" in report.text()
+
+
+def two_digits(values: Any) -> list[Any]:
+    return [[f"{v:.2g}" for v in row] for row in np.atleast_2d(values)]
+
+
+def test_too_few_digits_to_tell_a_step_from_none() -> None:
+    """The old weights have two digits, and the step is shorter than that."""
+    made, _ = sigmoid_task()
+    old = {key: np.round(v, 1) for key, v in made.parameters.items()}
+    longest = np.abs(Student(replace(made, parameters=old)).answers["dW2"]).max()
+    made = replace(made, parameters=old, lr=0.01 / longest)
+    answers = Student(made).answers
+    report = marked(made, answers | {"W2": two_digits(old["W2"])})
+    mark = report["W2"]
+    assert (mark.status, mark.slips[0].slip.name) == ("open", "not_updated")
+    assert (report.ok, report.first) == (False, None)
+    assert "too few digits to tell" in report.text()
+    assert "位數太少" in marked_in("zh-TW", made, {"W2": two_digits(old["W2"])})
+    exact = [[f"{v:.6f}" for v in row] for row in old["W2"]]
+    assert marked(made, answers | {"W2": exact}).first == "W2"
+
+
+def test_what_comes_after_it_settles_what_was_open() -> None:
+    made, answers = sigmoid_task()
+    z = answers["z1"]
+    wrong = Student(made, "bias_forgotten", "z1").answers["z1"]
+    biases = np.sign(z) * 0.004 * np.abs(z)
+    made = replace(made, parameters=made.parameters | {"b1": biases.ravel()})
+    answers = Student(made).answers
+    wrong = Student(made, "bias_forgotten", "z1").answers["z1"]
+    short = [f"{v:.2g}" for v in answers["z1"].ravel()]
+    if short != [f"{v:.2g}" for v in wrong.ravel()]:
+        pytest.fail("the bias is too large for this test")
+    alone = marked(made, {"z1": short})
+    assert alone["z1"].status in ("open", "right")
+    both = marked(made, {"z1": short, "a1": answers["a1"]})
+    assert both.ok, both.text()
+    slipped = Student(made, "bias_forgotten", "z1").answers["a1"]
+    assert marked(made, {"z1": short, "a1": slipped})["a1"].status != "right"
 
 
 def test_digits_that_were_cut_off() -> None:

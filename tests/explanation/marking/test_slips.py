@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
+import chainrule as cr
+from chainrule import optim
 from chainrule.explanation.derivation import derive
+from chainrule.explanation.derivation.formulas import split
+from chainrule.explanation.derivation.network import parse
 from chainrule.explanation.marking import SLIPS
 from chainrule.explanation.marking.place import Place
 from chainrule.explanation.marking.slips import slips_of
+from chainrule.explanation.marking.steps import step_of
 from tests.explanation.marking.conftest import marked
 from tests.explanation.marking.student import (
     KINDS,
@@ -112,6 +118,16 @@ def test_every_slip_can_happen_somewhere() -> None:
                 for kind in ("z", "a", "delta", "dW", "db", "W", "b", "loss"):
                     place = Place(formulas, kind, 0 if kind == "loss" else k)
                     seen |= {slip.name for slip, _ in slips_of(place)}
+    for optimizer in (
+        optim.AdamW(),
+        optim.RMSprop(weight_decay=0.1),
+        optim.SGD(lr=0.1, momentum=0.9, nesterov=True),
+    ):
+        formulas = derive("2-2").formulas
+        step = step_of(formulas.network.module(), formulas, optimizer)
+        formulas = replace(formulas, steps=step.equations)
+        for key in formulas.updates:
+            seen |= {s.name for s, _ in slips_of(Place(formulas, *split(key)))}
     assert seen == set(SLIPS)
 
 
@@ -225,7 +241,6 @@ def test_another_rate_is_named() -> None:
 
 
 def test_without_a_rate_slips_that_need_one_are_left_out() -> None:
-    import chainrule as cr
     from tests.explanation.marking.conftest import model_of
 
     made = two_layers()
@@ -233,3 +248,42 @@ def test_without_a_rate_slips_that_need_one_are_left_out() -> None:
     given = {k: v for k, v in answers.items() if k[0] in "zad"}
     report = cr.check_work(model_of(made), made.x[0], made.y, made.loss, given)
     assert report.first == "delta1"
+
+
+# -- how much is worked out ------------------------------------------------------------
+
+
+def test_the_search_works_out_no_more_than_it_needs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Six layers, and all between x and the old W1 is open: 124,000 formulas once."""
+    from chainrule.explanation.marking import ensemble
+
+    many = 0
+
+    def counted(*arguments: Any) -> Any:
+        nonlocal many
+        many += 1
+        return computed(*arguments)
+
+    computed = ensemble.computed
+    monkeypatch.setattr(ensemble, "computed", counted)
+    network = parse("3-4tanh-4tanh-4tanh-4tanh-4tanh-3softmax")
+    model, rng = network.module(), np.random.default_rng(3)
+    state = {
+        k: rng.normal(size=v.shape).round(1) for k, v in model.state_dict().items()
+    }
+    model.load_state_dict(state)
+    x, old = rng.normal(size=3).round(1), {"W1": state["0.weight"] + 0.001}
+    report = cr.check_work(model, x, 1, "cross_entropy", old, lr=0.1)
+    assert report.first == "W1"
+    assert many < 40_000
+
+
+def test_what_follows_from_a_slip_is_not_all_that_comes_after_it() -> None:
+    """dW2 and W2 do not depend on δ1, though they are worked out behind it."""
+    made = two_layers()
+    student = Student(made, "slope_forgotten", "delta1")
+    other = {"W2": student.answers["W2"] + 0.5}
+    report = marked(made, {"dW1": student.answers["dW1"]} | other)
+    assert report["W2"].since == ()

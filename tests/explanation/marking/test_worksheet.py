@@ -38,8 +38,8 @@ WEIGHTS = {
 @pytest.mark.parametrize(("spec", "loss"), SHEETS)
 def test_the_answers_are_marked_right(spec: str, loss: str, samples: int) -> None:
     for seed in range(2):
-        sheet = worksheet(spec, loss, seed=seed, samples=samples)
-        report = read_work(sheet.to_toml(answers=True)).marked()
+        sheet = worksheet(spec, loss, seed=seed, samples=samples, answers=True)
+        report = read_work(sheet.to_toml()).marked()
         assert report.ok, report.text()
         assert len(report.marks) == len(sheet.to_json()["questions"])
         assert not any(mark.remarks for mark in report.marks)
@@ -83,13 +83,16 @@ def test_the_questions_come_in_the_order_of_the_book() -> None:
 
 
 def test_questions_have_no_answers() -> None:
-    sheet = worksheet("2-2sigmoid-1sigmoid", seed=3)
+    sheet, solved = (
+        worksheet("2-2sigmoid-1sigmoid", seed=3, answers=answers)
+        for answers in (False, True)
+    )
     answer = f"{sheet.drawn.of('loss').array:.4g}"
-    for form in (sheet.text, sheet.to_markdown, sheet.to_latex, sheet.to_html):
-        assert answer not in form()
-        assert answer.lstrip("0") in form(answers=True)
+    for form in ("text", "to_markdown", "to_latex", "to_html"):
+        assert answer not in getattr(sheet, form)()
+        assert answer.lstrip("0") in getattr(solved, form)()
     assert answer not in sheet.to_toml()
-    assert answer in sheet.to_toml(answers=True)
+    assert answer in solved.to_toml()
     assert "answers" not in sheet.to_json()
 
 
@@ -101,9 +104,10 @@ def test_a_form_that_is_not_filled_in_is_refused() -> None:
 @pytest.mark.parametrize("lang", ["en", "zh-TW"])
 def test_languages(lang: str) -> None:
     sheet = worksheet("2-2sigmoid-1", lang=lang)
+    solved = worksheet("2-2sigmoid-1", lang=lang, answers=True)
     assert ("練習" in sheet.text()) == (lang == "zh-TW")
-    assert ("解答" in sheet.text(answers=True)) == (lang == "zh-TW")
-    read_work(sheet.to_toml(answers=True)).marked()
+    assert ("解答" in solved.text()) == (lang == "zh-TW")
+    read_work(solved.to_toml()).marked()
 
 
 @pytest.mark.parametrize(
@@ -132,8 +136,8 @@ def test_no_description() -> None:
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="no LaTeX here")
 @pytest.mark.parametrize("answers", [False, True])
 def test_latex_compiles(tmp_path: Path, answers: bool) -> None:
-    sheet = worksheet("3-2relu-2softmax", "cross_entropy", samples=2)
-    (tmp_path / "sheet.tex").write_text(sheet.to_latex(answers=answers), "utf-8")
+    sheet = worksheet("3-2relu-2softmax", "cross_entropy", samples=2, answers=answers)
+    (tmp_path / "sheet.tex").write_text(sheet.to_latex(), "utf-8")
     made = subprocess.run(
         ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "sheet.tex"],
         cwd=tmp_path,

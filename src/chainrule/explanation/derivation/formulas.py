@@ -78,11 +78,13 @@ class Formulas:
         network: its layers.
         objective: its loss.
         batch: whether there are n samples, a column each, and ℒ is the mean over them.
+        steps: an optimiser's moments and updates by key, in place of θ − η ∂ℒ/∂θ.
     """
 
     network: Network
     objective: Objective
     batch: bool = False
+    steps: Mapping[str, Equation] | None = None
 
     # -- names -------------------------------------------------------------------------
 
@@ -253,7 +255,9 @@ class Formulas:
 
     @cached_property
     def updates(self) -> dict[str, Equation]:
-        """The new parameters, by key: ``W1``, ``b1``, …."""
+        """The new parameters, by key: ``W1``, ``b1``, …; and moments before them."""
+        if self.steps is not None:
+            return dict(self.steps)
         found: dict[str, Equation] = {}
         for k in self.network.layers:
             for letter in ("W", "b") if self.network.bias(k) else ("W",):
@@ -273,9 +277,9 @@ class Formulas:
         sizes = self.network.sizes
         if kind == "loss":
             return ()
-        if kind in ("W", "dW"):
+        if kind[-1] == "W":
             return sizes[k], sizes[k - 1]
-        if kind in ("b", "db"):
+        if kind[-1] == "b":
             return (sizes[k],)
         if kind == "slope" and self.mixes(k):
             return n, sizes[k], sizes[k]
@@ -315,8 +319,8 @@ def given_numbers(
 
 def name_of(formulas: Formulas, key: str) -> Expr:
     """Under which symbol the numbers of a quantity are kept."""
-    name = formulas.all[key].name
-    return updated(name) if key in formulas.updates else name
+    equation = formulas.all[key]
+    return updated(equation.name) if equation.sign == "←" else equation.name
 
 
 def work_out(

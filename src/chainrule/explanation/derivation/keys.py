@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from chainrule.errors import ArgumentError, nearest
 from chainrule.explanation.derivation.network import Network
@@ -29,19 +29,20 @@ _BEGINNINGS = (
 _TAIL = r"(?P<layer>\d{1,3})(′|'|new|\+)?"
 
 
-def key_of(name: str, network: Network) -> str:
+def key_of(name: str, network: Network, more: Iterable[str] = ()) -> str:
     """The key of a quantity: ``z1``, ``a1``, ``delta2``, ``dW1``, ``db1``, ``W1``, ….
 
     Args:
         name: such a key, a symbol (``δ⁽²⁾``), LaTeX (``\\delta^{(2)}``), or a name of
             the ``state_dict`` (``2.weight`` is W⁽²⁾, ``2.weight.grad`` ∂ℒ/∂W⁽²⁾).
         network: whose quantity.
+        more: keys of an optimiser's moments (``mW1``, ``mhatW1``), which are known too.
 
     Raises:
         ArgumentError: for another name, or a layer that is not there.
     """
-    known = set(keys(network))
-    found = _state_key(name, network) or _key(name, network)
+    known = {*keys(network), *more}
+    found = _state_key(name, network) or _key(name, network, known)
     if found in known:
         return found
     near = nearest(found or str(name), known)
@@ -89,8 +90,9 @@ def _state_key(name: str, network: Network) -> str | None:
     return None
 
 
-def _key(name: str, network: Network) -> str | None:
+def _key(name: str, network: Network, known: Iterable[str]) -> str | None:
     plain = unicodedata.normalize("NFKC", str(name)).casefold()
+    plain = re.sub(r"hat\{([mv])\}", r"\1hat", plain).replace("\u0302", "hat")
     plain = re.sub(r"mathcal|partial|hat\{y\}|frac", _word, plain)
     plain = re.sub(r"[\s(){}\[\]^_\\·]", "", plain).replace("∂", "d")
     if plain in ("ŷ", "yhat", "prediction"):
@@ -101,7 +103,8 @@ def _key(name: str, network: Network) -> str | None:
         found = re.fullmatch(beginning + _TAIL, plain)
         if found:
             return f"{kind}{int(found['layer'])}"
-    return None
+    plain = re.sub("(′|'|new|\\+)$", "", plain)
+    return next((key for key in known if key.casefold() == plain), None)
 
 
 def _word(found: re.Match[str]) -> str:

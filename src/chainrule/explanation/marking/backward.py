@@ -1,49 +1,63 @@
-"""Slips on the way back: what is worked out in place of δ, gradients and updates."""
+"""Slips on the way back: what is worked out in place of δ and gradients."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from chainrule.explanation.derivation.formulas import RATE, error_name, slope_of
+from chainrule.explanation.derivation.formulas import RATE, error_name
 from chainrule.explanation.marking.place import Place, times
+from chainrule.explanation.marking.slip import (
+    DELTA,
+    GRADIENTS,
+    OF_BIAS,
+    OF_WEIGHT,
+    slip,
+)
 from chainrule.explanation.naming import PREDICTION, symbol
 from chainrule.explanation.writer import LABEL
 from chainrule.notation import functions as f
 from chainrule.notation.expressions import Expr, Number, Product
+from chainrule.translation import tr
 
 # -- δ: f′ -----------------------------------------------------------------------------
 
 
+@slip(DELTA, lambda: tr("f′ is missing"))
 def slope_forgotten(p: Place) -> Iterator[Expr]:
     """∂ℒ/∂a, without f′."""
     if not p.flat:
         yield p.arriving
 
 
+@slip(DELTA, lambda: tr("f′ is taken at a; it is f′(z)"))
 def slope_at_a(p: Place) -> Iterator[Expr]:
     """f′(a) for f′(z)."""
     if p.has_slope(p.k):
         yield times(p.arriving, p.function.slope(p.a))
 
 
+@slip(DELTA, lambda: tr("z stands where f′ has a, such as z (1 − z) for a (1 − a)"))
 def slope_at_z(p: Place) -> Iterator[Expr]:
     """z (1 − z) for a (1 − a)."""
     if p.has_slope(p.k):
         yield times(p.arriving, p.function.shortest(p.z, p.z))
 
 
+@slip(DELTA, lambda: tr("f itself in place of its derivative f′"))
 def function_for_slope(p: Place) -> Iterator[Expr]:
     """f for f′."""
     if not p.flat:
         yield times(p.arriving, p.a)
 
 
+@slip(DELTA, lambda: tr("f′ is not whole: 1 − a alone"))
 def half_of_slope(p: Place) -> Iterator[Expr]:
     """1 − a for a (1 − a) and for 1 − a²."""
     if p.mixes or p.function.name in ("sigmoid", "tanh"):
         yield times(p.arriving, 1 - p.a)
 
 
+@slip(DELTA, lambda: tr("the derivative of another activation"))
 def other_slope(p: Place) -> Iterator[Expr]:
     """The derivative of another activation."""
     if p.flat or p.mixes:
@@ -53,18 +67,24 @@ def other_slope(p: Place) -> Iterator[Expr]:
         yield times(p.arriving, row.shortest(p.z, p.a))
 
 
+@slip(
+    DELTA,
+    lambda: tr("softmax taken element by element: a (1 − a) is J's diagonal alone"),
+)
 def diagonal_alone(p: Place) -> Iterator[Expr]:
     """a (1 − a) for the matrix J of softmax."""
     if p.mixes:
         yield Product("odot", (p.arriving, p.a, 1 - p.a))
 
 
+@slip(DELTA, lambda: tr("f′ is there twice"))
 def slope_twice(p: Place) -> Iterator[Expr]:
     """f′ once more."""
     if not p.flat:
         yield times(p.right, p.a * (1 - p.a) if p.mixes else p.slope)
 
 
+@slip(DELTA, lambda: tr("f′ of another layer"))
 def slope_elsewhere(p: Place) -> Iterator[Expr]:
     """f′ of another layer."""
     for j in p.alike(p.k):
@@ -72,6 +92,7 @@ def slope_elsewhere(p: Place) -> Iterator[Expr]:
             yield times(p.arriving, p.formulas.slope(j))
 
 
+@slip(DELTA, lambda: tr("a matrix product in place of the elementwise one (⊙)"))
 def matrix_product(p: Place) -> Iterator[Expr]:
     """gᵀ f′, one number, and g (f′)ᵀ, a matrix, for g ⊙ f′."""
     if p.has_slope(p.k) and p.size(p.k) > 1:
@@ -82,12 +103,14 @@ def matrix_product(p: Place) -> Iterator[Expr]:
 # -- δ: what arrives -------------------------------------------------------------------
 
 
-def weights_turned(p: Place) -> Iterator[Expr]:
+@slip(DELTA, lambda: tr("W is not transposed: W in place of Wᵀ"))
+def weights_turned_back(p: Place) -> Iterator[Expr]:
     """W δ for Wᵀ δ."""
     if p.k < p.last and p.size(p.k) == p.size(p.k + 1) > 1:
         yield p.through(symbol("W", p.k + 1) @ error_name(p.k + 1))
 
 
+@slip(DELTA, lambda: tr("the updated W is used; the way back takes the old one"))
 def new_weights(p: Place) -> Iterator[Expr]:
     """The updated W for W."""
     if p.k < p.last:
@@ -95,19 +118,22 @@ def new_weights(p: Place) -> Iterator[Expr]:
         yield p.through((W - f.scale(RATE, delta @ p.a.T)).T @ delta)
 
 
-def other_weights(p: Place) -> Iterator[Expr]:
+@slip(DELTA, lambda: tr("the W of another layer"))
+def other_weights_back(p: Place) -> Iterator[Expr]:
     """The W of another layer."""
     for j in p.alike(p.k + 1) if p.k < p.last else ():
         if j and p.size(j - 1) == p.size(p.k):
             yield p.through(symbol("W", j).T @ error_name(p.k + 1))
 
 
+@slip(DELTA, lambda: tr("Wᵀ is missing: δ of the layer behind is taken as it is"))
 def weights_forgotten(p: Place) -> Iterator[Expr]:
     """δ of the layer behind, without Wᵀ."""
     if p.k < p.last and p.size(p.k + 1) in (1, p.size(p.k)):
         yield p.through(error_name(p.k + 1))
 
 
+@slip(DELTA, lambda: tr("the δ of another layer"))
 def other_error(p: Place) -> Iterator[Expr]:
     """δ of another layer behind."""
     for j in p.alike(p.k + 1) if p.k < p.last else ():
@@ -115,6 +141,7 @@ def other_error(p: Place) -> Iterator[Expr]:
             yield p.through(symbol("W", p.k + 1).T @ error_name(j))
 
 
+@slip(DELTA, lambda: tr("z of the last layer in place of ŷ"))
 def z_for_prediction(p: Place) -> Iterator[Expr]:
     """z − y for ŷ − y."""
     if p.k == p.last and not p.flat:
@@ -123,12 +150,14 @@ def z_for_prediction(p: Place) -> Iterator[Expr]:
         yield p.right.replaced(swapped)
 
 
+@slip(DELTA, lambda: tr("y is not subtracted from ŷ"))
 def label_forgotten(p: Place) -> Iterator[Expr]:
     """ŷ for ŷ − y."""
     if p.k == p.last and p.right.holds(PREDICTION - LABEL):
         yield p.right.replaced({PREDICTION - LABEL: PREDICTION})
 
 
+@slip(DELTA, lambda: tr("the derivative of the loss is missing"))
 def loss_forgotten(p: Place) -> Iterator[Expr]:
     """f′ without ∂ℒ/∂ŷ."""
     if p.k == p.last and p.has_slope(p.k):
@@ -138,23 +167,27 @@ def loss_forgotten(p: Place) -> Iterator[Expr]:
 # -- ∂ℒ/∂W and ∂ℒ/∂b -------------------------------------------------------------------
 
 
+@slip(OF_WEIGHT, lambda: tr("transposed: rows and columns are exchanged"))
 def turned(p: Place) -> Iterator[Expr]:
     """a δᵀ for δ aᵀ."""
     yield p.input @ p.delta.T
 
 
+@slip(OF_WEIGHT, lambda: tr("z of the layer before in place of its a"))
 def z_for_input(p: Place) -> Iterator[Expr]:
     """δ zᵀ for δ aᵀ."""
     if p.k > 1 and not p.is_flat(p.k - 1):
         yield p.delta @ symbol("z", p.k - 1).T
 
 
-def other_input(p: Place) -> Iterator[Expr]:
+@slip(OF_WEIGHT, lambda: tr("the a of another layer"))
+def input_elsewhere(p: Place) -> Iterator[Expr]:
     """δ aᵀ with the a of another layer."""
     for j in p.alike(p.k - 1):
         yield p.delta @ p.formulas.a(j).T
 
 
+@slip(GRADIENTS, lambda: tr("the δ of another layer"))
 def wrong_error(p: Place) -> Iterator[Expr]:
     """δ of another layer."""
     for j in p.alike(p.k):
@@ -162,88 +195,42 @@ def wrong_error(p: Place) -> Iterator[Expr]:
             yield p.right.replaced({p.delta: error_name(j)})
 
 
+@slip(GRADIENTS, lambda: tr("f′ is missing"))
 def gradient_without_slope(p: Place) -> Iterator[Expr]:
     """∂ℒ/∂a for δ."""
     if not p.flat:
         yield p.right.replaced({p.delta: p.arriving})
 
 
+@slip(GRADIENTS, lambda: tr("f′ is there twice: δ contains it"))
 def gradient_with_two_slopes(p: Place) -> Iterator[Expr]:
     """δ ⊙ f′ for δ."""
     if p.has_slope(p.k):
         yield p.right.replaced({p.delta: times(p.delta, p.slope)})
 
 
+@slip(OF_WEIGHT, lambda: tr("multiplied element by element: δ aᵀ is a matrix product"))
 def elementwise(p: Place) -> Iterator[Expr]:
     """δ ⊙ a for δ aᵀ."""
     if p.square:
         yield Product("odot", (p.delta, p.input))
 
 
+@slip(OF_WEIGHT, lambda: tr("the input a is missing: δ alone"))
 def input_forgotten(p: Place) -> Iterator[Expr]:
     """δ for δ aᵀ, the same for every input."""
     yield p.delta @ (1 + Product("scale", (Number(0), p.input))).T
 
 
+@slip(OF_BIAS, lambda: tr("multiplied by the input, which b is not"))
 def bias_times_input(p: Place) -> Iterator[Expr]:
     """δ ⊙ a for δ."""
     if p.size(p.k) == p.size(p.k - 1):
         yield p.right.replaced({p.delta: Product("odot", (p.delta, p.input))})
 
 
+@slip(OF_BIAS, lambda: tr("not added up over the samples"))
 def not_added_up(p: Place) -> Iterator[Expr]:
     """δ of every sample, not added up."""
     if p.formulas.batch:
         yield p.delta
-
-
-# -- the update ------------------------------------------------------------------------
-
-
-def _parameter(p: Place) -> tuple[Expr, Expr]:
-    name = symbol(p.kind, p.k)
-    return name, slope_of(name)
-
-
-def uphill(p: Place) -> Iterator[Expr]:
-    """W + η ∂ℒ/∂W."""
-    name, slope = _parameter(p)
-    yield name + f.scale(RATE, slope)
-
-
-def rate_forgotten(p: Place) -> Iterator[Expr]:
-    """W − ∂ℒ/∂W."""
-    name, slope = _parameter(p)
-    yield name - slope
-
-
-def step_alone(p: Place) -> Iterator[Expr]:
-    """−η ∂ℒ/∂W, and η ∂ℒ/∂W."""
-    _, slope = _parameter(p)
-    yield -f.scale(RATE, slope)
-    yield f.scale(RATE, slope)
-
-
-def step_times(p: Place, number: Expr) -> Iterator[Expr]:
-    """W − c η ∂ℒ/∂W."""
-    name, slope = _parameter(p)
-    yield name - Product("scale", (number, RATE, slope))
-
-
-def turned_step(p: Place) -> Iterator[Expr]:
-    """W − η (∂ℒ/∂W)ᵀ."""
-    if p.square:
-        name, slope = _parameter(p)
-        yield name - f.scale(RATE, slope.T)
-        yield (name - f.scale(RATE, slope)).T
-
-
-def not_updated(p: Place) -> Iterator[Expr]:
-    """W as it was."""
-    yield _parameter(p)[0]
-
-
-def rate_of_parameter(p: Place) -> Iterator[Expr]:
-    """W − η W."""
-    name, _ = _parameter(p)
-    yield name - f.scale(RATE, name)

@@ -6,12 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
-
 from chainrule import nn
-from chainrule.errors import ArgumentError, ShapeError
+from chainrule.errors import ArgumentError
 from chainrule.explanation.derivation.formulas import (
-    RATE,
     Formulas,
     given_numbers,
     split,
@@ -32,6 +29,8 @@ from chainrule.explanation.marking.marks import (
 )
 from chainrule.explanation.marking.report import WorkReport
 from chainrule.explanation.marking.shapes import COLUMNS, ROWS, fit
+from chainrule.explanation.marking.slip import UPDATED
+from chainrule.explanation.marking.steps import Step, rate_of, step_of
 from chainrule.explanation.marking.written import (
     Written,
     coarsest_of,
@@ -40,7 +39,6 @@ from chainrule.explanation.marking.written import (
     read,
 )
 from chainrule.language import language
-from chainrule.notation.arithmetic import Quantity
 from chainrule.notation.expressions import Array
 from chainrule.optim import SGD, Optimizer
 from chainrule.translation import current, tr
@@ -60,10 +58,11 @@ def check_work(
 ) -> WorkReport:
     """Mark numbers that somebody worked out by hand for one step of a network.
 
-    Each answer is *right*, *right from an earlier wrong one* (a consequence), or
-    *wrong*. For a wrong one the likely slip is named: each of some fifty slips (a bias
-    forgotten, f′ missing or taken at a, W for Wᵀ, a sum for a mean, the step uphill, …)
-    is worked out from the student's own earlier numbers, and compared.
+    Each answer is *right*, *right from an earlier wrong one* (a consequence), *wrong*,
+    or *open*: of too few digits to tell. For a wrong one the likely slip is named: each
+    of some eighty slips (a bias forgotten, f′ missing or taken at a, W for Wᵀ, a sum
+    for a mean, the step uphill, Adam's bias correction missing, …) is worked out from
+    the student's own earlier numbers, and compared.
 
     Args:
         model: an ``nn.Sequential`` of ``nn.Linear`` and activations.
@@ -71,12 +70,15 @@ def check_work(
         y: the truth of each sample.
         loss: a name that :func:`chainrule.derive` takes, or a loss of ``chainrule.nn``.
         answers: numbers by the book's names: ``z1``, ``a1``, …, ``L``, ``delta1``,
-            ``dW1``, ``db1``, and ``W1``, ``b1`` after the update. Other spellings are
+            ``dW1``, ``db1``, and ``W1``, ``b1`` after the update; of an optimiser its
+            moments too, ``mW1``, ``vb2``, and Adam's ``mhatW1``. Other spellings are
             known: ``"δ⁽²⁾"``, ``"z^(1)"``, ``"dL/dW1"``, ``"2.weight.grad"``. Numbers,
             or texts of numbers (``"0.7310"`` counts to four digits). ``""``, ``"?"``
             and None are left out. Not all quantities have to be given.
-        optimizer: plain ``optim.SGD``, for its η.
-        lr: η, in its place.
+        optimizer: whose step it is: ``optim.SGD``, with momentum, Nesterov's and weight
+            decay, ``Adagrad``, ``RMSprop``, ``Adam`` or ``AdamW``. One that has made
+            steps of this model goes on from its moments. It is not changed.
+        lr: η of plain gradient descent, in its place.
         samples: ``"rows"`` or ``"columns"``: how samples lie in square matrices, which
             do not show it. Asked for only where it matters.
         lang: ``"en"`` or ``"zh-TW"``; by default that of the locale.
@@ -88,13 +90,14 @@ def check_work(
     Rounding: an answer is right where it cannot be told from the right number in the
     digits in which it was written, at least 3 and at most 6 significant ones, or in the
     decimals of the sheet (3 or more); and where the same was done at every step before
-    it. Right digits, but fewer than 3, are right with a remark. Over several samples δ
+    it. Right digits, but fewer than 3, are right with a remark; where a slip would be
+    written with the same digits, the answer is open. Over several samples δ
     is ∂ℒ/∂z and has the 1/n of the mean in it; δ of each sample's own loss is accepted
     too where the gradients have the 1/n.
 
     Raises:
-        ArgumentError: a name that is not known, a network or loss for which there are
-            no formulas, no answers at all, updates without η.
+        ArgumentError: a name that is not known, a network, loss or optimiser for which
+            there are no formulas, no answers at all, updates without η, η ≤ 0.
         ShapeError, DTypeError, NonFiniteError: numbers that are none or do not fit.
 
     >>> import chainrule as cr
@@ -118,17 +121,21 @@ def check_work(
         network = network_of(model)
         o, network = objective_of(loss, network)
         formulas = Formulas(network, o)
-        written = _written(formulas, answers)
-        rate = _rate(optimizer, lr, written)
+        optimizer = _optimizer(optimizer, lr)
+        step = step_of(model, formulas, optimizer) if optimizer else None
+        formulas = replace(formulas, steps=step.equations if step else None)
+        written = _written(formulas, answers, step)
         given = parameters(network, model)
         pairs = [(samples, samples)] if samples else _PAIRS
-        task = _Task(formulas, given, x, y, written, rate)
+        task = _Task(formulas, given, x, y, written, step)
         chosen = _chosen([_Reading(task, *pair) for pair in pairs])
         sheet = chosen.sheet
         return WorkReport(sheet.formulas, tuple(chosen.marks), sheet.n, current())
 
 
-def _written(formulas: Formulas, answers: Mapping[str, Any]) -> dict[str, Written]:
+def _written(
+    formulas: Formulas, answers: Mapping[str, Any], step: Step | None
+) -> dict[str, Written]:
     """The answers that were given, by key."""
     if not isinstance(answers, Mapping):
         raise ArgumentError(
@@ -139,7 +146,7 @@ def _written(formulas: Formulas, answers: Mapping[str, Any]) -> dict[str, Writte
     found: dict[str, Written] = {}
     names: dict[str, str] = {}
     for name, numbers in answers.items():
-        key = key_of(name, formulas.network)
+        key = key_of(name, formulas.network, formulas.updates)
         if key in names:
             raise ArgumentError(
                 tr("One quantity is given twice."),
@@ -156,47 +163,26 @@ def _written(formulas: Formulas, answers: Mapping[str, Any]) -> dict[str, Writte
             expected=", ".join(list(keys(formulas.network))[:4]) + ", …",
             got=tr("{many} names, all blank", many=len(answers)),
         )
-    return found
-
-
-def _rate(
-    optimizer: Optimizer | None, lr: float | None, written: Mapping[str, Written]
-) -> float | None:
-    """η, from either."""
-    if optimizer is not None and lr is not None:
-        raise ArgumentError(
-            tr("η is given twice."),
-            expected="lr, optimizer",
-            got=f"lr={lr}, {optimizer}",
-        )
-    if optimizer is not None:
-        clips = optimizer.clip_norm or optimizer.clip_value
-        plain = type(optimizer) is SGD and not clips
-        for group in optimizer.param_groups if plain else ():
-            others = (group[k] for k in ("momentum", "weight_decay", "maximize"))
-            plain &= not any(others) and group["lr"] == optimizer.param_groups[0]["lr"]
-        if not plain:
-            raise ArgumentError(
-                tr("Updates are marked of plain gradient descent (3.4.3)."),
-                expected="optim.SGD(lr=0.1)",
-                got=f"{optimizer!r:.100}",
-                fix=tr("cr.explain shows the update of any optimiser"),
-            )
-        return float(optimizer.param_groups[0]["lr"])
-    new = [key for key in written if split(key)[0] in ("W", "b")]
-    if lr is None and new:
+    new = [key for key in found if split(key)[0] in UPDATED]
+    if step is None and new:
         raise ArgumentError(
             tr("Updated parameters cannot be marked without η."),
             expected="lr=0.1",
             got=", ".join(new),
             fix=tr("give lr, or ask for the gradients: {name}", name=f"d{new[0]}"),
         )
-    if lr is None:
-        return None
-    rate = array_of("lr", lr)
-    if rate.size != 1:
-        raise ShapeError(tr("η is one number."), expected="lr=0.1", got=f"{lr!r:.80}")
-    return float(rate.reshape(()))
+    return found
+
+
+def _optimizer(optimizer: Optimizer | None, lr: float | None) -> Optimizer | None:
+    """What takes the step; None where nobody said."""
+    if optimizer is not None and lr is not None:
+        raise ArgumentError(
+            tr("η is given twice."),
+            expected="lr, optimizer",
+            got=f"lr={lr}, {optimizer}",
+        )
+    return SGD(lr=rate_of(lr)) if lr is not None else optimizer
 
 
 @dataclass(frozen=True, eq=False)
@@ -208,7 +194,7 @@ class _Task:
     x: Any
     y: Any
     written: Mapping[str, Written]
-    rate: float | None
+    step: Step | None
 
 
 #: How samples may lie in a square x, and in square answers.
@@ -227,8 +213,7 @@ class _Reading:
         n, written = len(xs), task.written
         formulas = replace(task.formulas, batch=n > 1)
         start: Numbers = given_numbers(formulas.network, task.parameters, xs, ys)
-        if task.rate is not None:
-            start[RATE] = Quantity(np.asarray(task.rate))
+        start |= task.step.numbers if task.step else {}
         fitted = {k: fit(formulas, k, w, n, of_answers) for k, w in written.items()}
         answers_are_open = any(answer.open for answer in fitted.values())
         self.same = (x_is_open and samples, answers_are_open and of_answers)
@@ -240,7 +225,7 @@ class _Reading:
             decimals_of(written.values()),
             coarsest_of(written.values()),
             n,
-            task.rate is not None,
+            task.step is not None,
         )
         self.sheet, self.own_losses = _per_sample(sheet)
         self.marks: list[Mark] = []
@@ -302,7 +287,7 @@ def _per_sample(sheet: Sheet) -> tuple[Sheet, bool]:
     def near(key: str, by: float) -> bool:
         answer, ways = answers[key], exact_ways(sheet.formulas, key)
         first, others = sheet.right.held(key), sheet.right.every(key, ways)
-        return answer.fits and sheet.near(answer.written, first, others, by)
+        return answer.fits and sheet.near(answer, first, others, by)
 
     as_they_are = [near(k, 1) and not near(k, n) for k in errors]  # zeros are neither
     if not near(errors[0], n) or near(errors[0], 1) or any(as_they_are):

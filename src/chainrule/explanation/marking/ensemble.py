@@ -15,6 +15,7 @@ import numpy as np
 
 from chainrule.explanation.derivation.formulas import Formulas, keep, name_of, split
 from chainrule.explanation.marking.place import right_of
+from chainrule.explanation.marking.shapes import decimals_of
 from chainrule.explanation.marking.written import resolution
 from chainrule.notation.arithmetic import Quantity, computed
 from chainrule.notation.expressions import Array, Expr
@@ -90,7 +91,7 @@ class Ensemble:
         if step.ways:
             way = step.ways[i % len(step.ways)]
             array = shaped(self, step.key, computed(way, member))
-            half = resolution(array, self.digits, self.decimals) if i else None
+            half = self._half(step.key, array) if i else None
         else:
             assert step.values is not None
             array, half = step.values, step.half
@@ -98,6 +99,9 @@ class Ensemble:
             signs = self.rng.integers(0, 2, np.shape(array)) * 2.0 - 1.0
             array = array + half * signs
         self._put(member, step.key, array)
+
+    def _half(self, key: str, array: Array) -> Array:
+        return resolution(array, self.digits, decimals_of(key, self.decimals))
 
     def _others(self) -> list[Numbers]:
         """All members but the first, up to date."""

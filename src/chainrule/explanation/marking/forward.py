@@ -5,46 +5,53 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from chainrule.explanation.derivation.activations import ACTIVATIONS, SOFTMAX
-from chainrule.explanation.derivation.objectives import OBJECTIVES, losses
 from chainrule.explanation.marking.place import Place
+from chainrule.explanation.marking.slip import LOSS, A, Z, slip
 from chainrule.explanation.naming import PREDICTION, symbol
 from chainrule.explanation.writer import LABEL
 from chainrule.notation import functions as f
 from chainrule.notation.expressions import Expr, Number, Product
+from chainrule.translation import tr
 
 # -- z ---------------------------------------------------------------------------------
 
 
+@slip(Z, lambda: tr("the bias b is missing"))
 def bias_forgotten(p: Place) -> Iterator[Expr]:
     """W a."""
     if p.has_bias:
         yield p.W @ p.input
 
 
+@slip(Z, lambda: tr("the bias b is added twice"))
 def bias_twice(p: Place) -> Iterator[Expr]:
     """W a + b + b."""
     if p.has_bias:
         yield p.right + symbol("b", p.k)
 
 
+@slip(Z, lambda: tr("the bias b is subtracted and not added"))
 def bias_subtracted(p: Place) -> Iterator[Expr]:
     """W a − b."""
     if p.has_bias:
         yield p.W @ p.input - symbol("b", p.k)
 
 
+@slip(Z, lambda: tr("W is transposed: Wᵀ in place of W"))
 def weights_turned(p: Place) -> Iterator[Expr]:
     """Wᵀ a + b."""
     if p.square:
         yield p.plus_bias(p.W.T @ p.input)
 
 
+@slip(Z, lambda: tr("z of the layer before in place of its a"))
 def z_for_a(p: Place) -> Iterator[Expr]:
     """W z + b."""
     if p.k > 1 and not p.is_flat(p.k - 1):
         yield p.plus_bias(p.W @ symbol("z", p.k - 1))
 
 
+@slip(Z, lambda: tr("the a of another layer"))
 def other_input(p: Place) -> Iterator[Expr]:
     """W a + b with the a of another layer."""
     for j in p.alike(p.k - 1):
@@ -52,6 +59,7 @@ def other_input(p: Place) -> Iterator[Expr]:
             yield p.plus_bias(p.W @ p.formulas.a(j))
 
 
+@slip(Z, lambda: tr("the W of another layer"))
 def other_weights(p: Place) -> Iterator[Expr]:
     """W a + b with the W of another layer."""
     for j in p.alike(p.k):
@@ -59,6 +67,12 @@ def other_weights(p: Place) -> Iterator[Expr]:
             yield p.plus_bias(symbol("W", j) @ p.input)
 
 
+@slip(
+    Z,
+    lambda: tr(
+        "multiplied element by element, and not added up: W a is a matrix product"
+    ),
+)
 def elementwise_weights(p: Place) -> Iterator[Expr]:
     """W ⊙ a: a matrix, where the products are not added up."""
     if not p.formulas.batch and p.size(p.k - 1) > 1:
@@ -69,12 +83,14 @@ def elementwise_weights(p: Place) -> Iterator[Expr]:
 # -- a ---------------------------------------------------------------------------------
 
 
+@slip(A, lambda: tr("the activation f is missing: a = z"))
 def function_forgotten(p: Place) -> Iterator[Expr]:
     """z."""
     if not p.flat:
         yield p.z
 
 
+@slip(A, lambda: tr("another activation"))
 def other_function(p: Place) -> Iterator[Expr]:
     """tanh z for σ(z)."""
     if not p.mixes and p.size(p.k) > 1:
@@ -83,24 +99,28 @@ def other_function(p: Place) -> Iterator[Expr]:
         yield row.of(p.z)
 
 
+@slip(A, lambda: tr("the sign of z is wrong inside f: f(−z)"))
 def function_of_minus(p: Place) -> Iterator[Expr]:
     """f(−z)."""
     if not p.flat:
         yield p.function.of(-p.z)
 
 
+@slip(A, lambda: tr("f is applied twice"))
 def function_twice(p: Place) -> Iterator[Expr]:
     """f(f(z))."""
     if not p.flat and p.function.name != "relu":
         yield p.function.of(p.function.of(p.z))
 
 
+@slip(A, lambda: tr("the derivative f′ in place of f"))
 def slope_for_function(p: Place) -> Iterator[Expr]:
     """f′(z)."""
     if p.has_slope(p.k):
         yield p.function.slope(p.z)
 
 
+@slip(A, lambda: tr("softmax is not divided by the sum"))
 def not_normalised(p: Place) -> Iterator[Expr]:
     """e^z without the division."""
     if p.mixes:
@@ -110,6 +130,7 @@ def not_normalised(p: Place) -> Iterator[Expr]:
 # -- ℒ ---------------------------------------------------------------------------------
 
 
+@slip(LOSS, lambda: tr("a logarithm to another base: it is ln, to the base e"))
 def other_logarithm(p: Place) -> Iterator[Expr]:
     """log₁₀ and log₂ for ln."""
     if "cross_entropy" in p.formulas.objective.name:
@@ -117,20 +138,14 @@ def other_logarithm(p: Place) -> Iterator[Expr]:
             yield p.right / f.ln(Number(base))
 
 
-def z_for_prediction(p: Place) -> Iterator[Expr]:
+@slip(LOSS, lambda: tr("z of the last layer in place of ŷ"))
+def loss_of_z(p: Place) -> Iterator[Expr]:
     """ℒ of z⁽ᴸ⁾."""
     if not p.is_flat(p.last):
         yield p.right.replaced({PREDICTION: symbol("z", p.last)})
 
 
-def other_loss(p: Place) -> Iterator[Expr]:
-    """Another loss."""
-    z = symbol("z", p.last)
-    for row in OBJECTIVES.values():
-        if row.name != p.formulas.objective.name:
-            yield losses(row, p.outputs, p.formulas.batch, z)[0]
-
-
+@slip(LOSS, lambda: tr("the error is not squared"))
 def square_forgotten(p: Place) -> Iterator[Expr]:
     """ŷ − y and |ŷ − y|."""
     gap = PREDICTION - LABEL
@@ -139,6 +154,7 @@ def square_forgotten(p: Place) -> Iterator[Expr]:
             yield p.right.replaced({gap**2: u})
 
 
+@slip(LOSS, lambda: tr("one of the two terms is missing, of y and of 1 − y"))
 def half_of_entropy(p: Place) -> Iterator[Expr]:
     """y ln ŷ without (1 − y) ln(1 − ŷ), and the other way round."""
     if p.formulas.objective.name == "binary_cross_entropy":

@@ -8,18 +8,21 @@ from functools import cached_property
 
 import numpy as np
 
+from chainrule.errors import NonFiniteError
 from chainrule.explanation.derivation.formulas import Formulas, split
 from chainrule.explanation.marking.ensemble import Ensemble, Numbers, bands
 from chainrule.explanation.marking.place import Place, ways_of
 from chainrule.explanation.marking.shapes import Fitted
-from chainrule.explanation.marking.slips import SLIPS, Slip, slips_of
+from chainrule.explanation.marking.slip import Slip
+from chainrule.explanation.marking.slips import SLIPS, slips_of
 from chainrule.explanation.marking.sources import Sources
 from chainrule.explanation.marking.unknown import other_factor, other_rate
-from chainrule.explanation.marking.written import Written
+from chainrule.explanation.marking.written import FEWEST, Written
 from chainrule.notation.expressions import Array, Expr
+from chainrule.translation import tr
 
-#: Right; right from an earlier wrong answer; wrong.
-RIGHT, CONSEQUENCE, WRONG = "right", "consequence", "wrong"
+#: Right; right from an earlier wrong answer; wrong; of too few digits to tell.
+RIGHT, CONSEQUENCE, WRONG, OPEN = "right", "consequence", "wrong", "open"
 #: So many times larger than its first rounding no error by rounding is taken to be.
 GROWTH = 5000.0
 #: Slips that are named of one answer.
@@ -47,7 +50,8 @@ class Mark:
 
     Attributes:
         key: the quantity: ``z1``, ``delta2``, ``dW1``, ….
-        status: ``right``, ``consequence`` or ``wrong``.
+        status: ``right``, ``consequence``, ``wrong``; or ``open``, where it has too few
+            digits to be told from what a slip gives.
         given: the answer, as it lies in memory; in its own shape where that is wrong.
         right: the right numbers.
         follows: what it comes to from the student's own earlier numbers.
@@ -73,12 +77,12 @@ class Sheet:
 
     Attributes:
         formulas: of the network.
-        start: the numbers that are given: x, y, n, W, b, and η where it is known.
+        start: the numbers that are given: x, y, n, W, b, and those of the update.
         answers: the answers by key, in any order.
         digits, decimals: how the sheet was rounded.
         coarsest: the digits of the answer that has fewest.
         n: how many samples there are.
-        updates: whether η is known.
+        updates: whether it is known how parameters are updated.
     """
 
     formulas: Formulas
@@ -92,7 +96,7 @@ class Sheet:
 
     def near(
         self,
-        written: Written,
+        answer: Fitted,
         first: Array,
         others: Iterable[Array],
         by: float = 1,
@@ -100,15 +104,15 @@ class Sheet:
         """Whether an answer cannot be told from some numbers.
 
         Args:
-            written: the answer.
+            answer: the answer.
             first: the numbers.
             others: those of people who round on the way, asked for as far as needed.
             by: what to multiply them by.
         """
-        if written.shape != first.shape:
+        if answer.values.shape != first.shape:
             return False
-        apart = np.abs(written.values - by * first)
-        half = written.resolution(self.decimals) * (1 + 1e-9)
+        apart = np.abs(answer.values - by * first)
+        half = answer.half(self.decimals) * (1 + 1e-9)
         largest = np.max(np.abs(by * first), initial=0)
         far = apart.max(initial=0) > GROWTH * 10.0**-self.coarsest * largest
         for room in bands(by * first, (by * v for v in others)):
@@ -124,6 +128,14 @@ class Sheet:
         ensemble, F = self.ensemble(), self.formulas
         for key in self.order:
             ensemble.carry(key, exact_ways(F, key))
+            held = ensemble.held(key)
+            if key in self.answers and not np.isfinite(held).all():
+                raise NonFiniteError(
+                    tr("There is nothing to mark: the right numbers are none."),
+                    expected=tr("finite numbers"),
+                    got=f"{key} = {held[~np.isfinite(held)][0]}",
+                    fix=tr("divide by no zero, and take other weights"),
+                )
         return ensemble
 
     @cached_property
@@ -156,6 +168,16 @@ def is_short(written: Written, values: Array) -> bool:
     step = np.where(written.digits < 2, step / 2, step)
     room = np.minimum(step, np.abs(values) / 4)
     return bool(np.all(apart <= room * (1 + 1e-9)))
+
+
+def is_open(written: Written, values: Array) -> bool:
+    """Whether it is right as far as it goes, and some of it does not go far enough."""
+    few = written.digits < FEWEST
+    return bool(
+        few.any()
+        and is_short(written, values)
+        and np.all(few | (np.abs(written.values - values) <= written.own_step() / 2))
+    )
 
 
 class _Marker:
@@ -193,14 +215,14 @@ class _Marker:
         self.own.carry(key, ways[:1] if self._since(key) else ways)
 
     def _carry_answer(self, key: str, answer: Fitted) -> None:
-        half = answer.written.resolution(self.sheet.decimals)
+        half = answer.half(self.sheet.decimals)
         self.own.carry_written(key, answer.values, half)
 
     def _near(self, answer: Fitted, ensemble: Ensemble, ways: list[Expr]) -> bool:
         """Whether it is what a formula comes to."""
         key = answer.key
         first, others = ensemble.first(key, ways[0]), ensemble.every(key, ways)
-        return self.sheet.near(answer.written, first, others)
+        return self.sheet.near(answer, first, others)
 
     def _is_right(self, answer: Fitted) -> bool:
         ways = exact_ways(self.formulas, answer.key)
@@ -235,6 +257,10 @@ class _Marker:
     def _not_right(self, mark: Mark, answer: Fitted, since: tuple[str, ...]) -> Mark:
         """Neither right nor a consequence, as far as its digits go."""
         found = self._search(mark.key, answer)
+        if found and any(
+            is_open(answer.written, v) for v in (mark.right, mark.follows)
+        ):
+            return replace(mark, status=OPEN, since=since, slips=found)
         if found:
             hidden = next((hit for hit in found if hit.key != mark.key), None)
             if hidden is not None:
@@ -272,10 +298,14 @@ class _Marker:
         """What follows is right, so these were right before they were written down."""
         for key in since:
             mark = self.marks[key]
-            if mark.status == WRONG and not mark.slips and mark.given.fits:
-                self.marks[key] = replace(mark, remarks=(*mark.remarks, "copied"))
+            if mark.status == OPEN:
+                mark = replace(mark, status=RIGHT, slips=(), remarks=("short",))
+            elif mark.status == WRONG and not mark.slips and mark.given.fits:
+                mark = replace(mark, remarks=(*mark.remarks, "copied"))
+            if mark is not self.marks[key]:
+                self.marks[key] = mark
                 self.tainted.pop(key, None)
-                half = mark.given.written.resolution(self.sheet.decimals)
+                half = mark.given.half(self.sheet.decimals)
                 self.own.carry_written(key, mark.right, half)
                 self._refresh(key)
 
@@ -326,7 +356,7 @@ class _Marker:
             if not self._could_be(answer.values, first):
                 return False
             others = self.own.tried_by_every(between, changed, e, key)
-            return self.sheet.near(answer.written, first, others)
+            return self.sheet.near(answer, first, others)
         except (ArithmeticError, ValueError):  # η is not known; sizes do not fit
             return False
 
@@ -340,7 +370,7 @@ class _Marker:
     def _at(self, key: str, answer: Fitted) -> tuple[Found, ...]:
         """Slips that give numbers of another shape."""
         found: dict[str, Found] = {}
-        half = answer.written.resolution(self.sheet.decimals)
+        half = answer.half(self.sheet.decimals)
         for slip, e in slips_of(self._place(key)):
             try:
                 made = self.own.raw(e)

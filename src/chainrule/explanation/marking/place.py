@@ -11,9 +11,15 @@ from chainrule.explanation.derivation.activations import (
     SOFTMAX,
     Activation,
 )
-from chainrule.explanation.derivation.formulas import Formulas, error_name, split
+from chainrule.explanation.derivation.formulas import (
+    Formulas,
+    error_name,
+    slope_of,
+    split,
+)
 from chainrule.explanation.naming import symbol
-from chainrule.notation.expressions import Expr, Number, Product
+from chainrule.notation import functions as f
+from chainrule.notation.expressions import Expr, Number, Product, Script
 from chainrule.notation.tidy import tidy
 
 #: Quantities that nobody is asked for: ∂ℒ/∂ŷ, ∂ℒ/∂a, f′(z).
@@ -43,7 +49,8 @@ class Place:
 
     Attributes:
         formulas: of the network.
-        kind: ``z``, ``a``, ``loss``, ``delta``, ``dW``, ``db``, ``W`` or ``b``.
+        kind: ``z``, ``a``, ``loss``, ``delta``, ``dW``, ``db``, ``W`` or ``b``; or an
+            optimiser's ``mW``, ``mhatW``, ….
         k: its layer; 0 for the loss.
     """
 
@@ -152,6 +159,53 @@ class Place:
             yield times(self.arriving, self.function.slope(self.z))
         if self.kind == "delta" and self.mixes:
             yield self.through(self.arriving)
+
+    # -- updates -----------------------------------------------------------------------
+
+    @property
+    def parameter(self) -> Expr:
+        """W⁽ᵏ⁾ or b⁽ᵏ⁾, to which an update belongs."""
+        return symbol(self.kind[-1], self.k)
+
+    @property
+    def slope_of(self) -> Expr:
+        """∂ℒ/∂W⁽ᵏ⁾."""
+        return slope_of(self.parameter)
+
+    @property
+    def moments(self) -> list[tuple[Expr, Expr]]:
+        """The parameter's new moments, each with the old one: v′ and v."""
+        made = [(self._made(letter), letter) for letter in "mvsu"]
+        return [
+            (new, Script(f.symbol(letter), below=self.parameter))
+            for new, letter in made
+            if new is not None
+        ]
+
+    @property
+    def hats(self) -> list[tuple[Expr, Expr]]:
+        """m̂ and v̂, each with the moment that it is made of."""
+        pairs = [(self._made(f"{letter}hat"), self._made(letter)) for letter in "mv"]
+        return [(hat, new) for hat, new in pairs if hat is not None and new is not None]
+
+    @property
+    def rooted(self) -> list[Expr]:
+        """What may stand under a root: v̂, v′, s′."""
+        return [name for name, _ in (*self.hats, *self.moments)]
+
+    @property
+    def old(self) -> Expr | None:
+        """The value before the update; none of m̂ and v̂."""
+        if self.kind in ("W", "b"):
+            return self.parameter
+        name = self._made(self.kind[:-1])
+        return dict(self.moments).get(name) if name is not None else None
+
+    def _made(self, moment: str) -> Expr | None:
+        found = self.formulas.updates.get(f"{moment}{self.kind[-1]}{self.k}")
+        return found.name if found else None
+
+    # -- pieces ------------------------------------------------------------------------
 
     def plus_bias(self, product: Expr) -> Expr:
         """With b⁽ᵏ⁾, where there is one."""

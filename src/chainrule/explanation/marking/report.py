@@ -14,7 +14,14 @@ from chainrule.explanation.derivation.formulas import (
 )
 from chainrule.explanation.derivation.keys import key_of
 from chainrule.explanation.equations import Equation
-from chainrule.explanation.marking.marks import CONSEQUENCE, RIGHT, WRONG, Found, Mark
+from chainrule.explanation.marking.marks import (
+    CONSEQUENCE,
+    OPEN,
+    RIGHT,
+    WRONG,
+    Found,
+    Mark,
+)
 from chainrule.explanation.marking.place import Place
 from chainrule.explanation.marking.shapes import OF_SAMPLES
 from chainrule.explanation.page import paper
@@ -41,9 +48,9 @@ DIGITS = 6
 class WorkReport(Document):
     """Marks of a student's numbers: ``print(report)`` shows them, a notebook a page.
 
-    ``report["delta1"]`` is the mark of one answer; ``"right"``, ``"consequence"`` or
-    ``"wrong"`` is its ``status``, ``slips`` are what gives its numbers, ``since`` are
-    the wrong answers that it follows from.
+    ``report["delta1"]`` is the mark of one answer; ``"right"``, ``"consequence"``,
+    ``"wrong"`` or ``"open"`` is its ``status``, ``slips`` are what gives its numbers,
+    ``since`` are the wrong answers that it follows from.
 
     Attributes:
         formulas: the right formulas.
@@ -78,7 +85,7 @@ class WorkReport(Document):
         Raises:
             ArgumentError: for another name, or what was not answered.
         """
-        key = key_of(name, self.formulas.network)
+        key = key_of(name, self.formulas.network, self.formulas.updates)
         for mark in self.marks:
             if mark.key == key:
                 return mark
@@ -96,6 +103,13 @@ class WorkReport(Document):
             many = len(self.marks)
             if self.ok:
                 return tr("All {many} answers are right.", many=many)
+            if self.first is None:
+                return tr(
+                    "{right} of {many} answers are right, the others have too few"
+                    " digits to tell.",
+                    right=self.right,
+                    many=many,
+                )
             return tr(
                 "{right} of {many} answers are right. The first wrong one is {name}.",
                 right=self.right,
@@ -125,7 +139,7 @@ class WorkReport(Document):
             "turned": tr("transposed: a row for each neuron of the layer is meant"),
             "shape": tr(
                 "{given} numbers where {wanted} are meant",
-                given=show(mark.given.values.shape),
+                given=_many(mark.given.values.shape),
                 wanted=self._shape(mark),
             ),
         }
@@ -134,7 +148,7 @@ class WorkReport(Document):
                 yield texts[remark]
 
     def _shape(self, mark: Mark) -> str:
-        return show(self._on_paper(mark.key, mark.right).shape)
+        return _many(self._on_paper(mark.key, mark.right).shape)
 
     def _on_paper(self, key: str, array: Array) -> Array:
         columns = split(key)[0] in OF_SAMPLES
@@ -142,6 +156,12 @@ class WorkReport(Document):
 
     def _about(self, mark: Mark) -> str:
         """What stands beside an answer in the table."""
+        if mark.status == OPEN:
+            return tr(
+                "too few digits to tell; right as far as it goes, and so is a slip:"
+                " {slip}",
+                slip=self.says(mark.slips[0], mark.key),
+            )
         parts = [self.says(found, mark.key) for found in mark.slips[:1]]
         if len(mark.slips) > 1:
             parts.append(tr("or another slip, see below"))
@@ -173,8 +193,9 @@ class WorkReport(Document):
             RIGHT: tr("right"),
             CONSEQUENCE: tr("follows"),
             WRONG: tr("wrong"),
+            OPEN: tr("open"),
         }
-        signs = {RIGHT: "✓", CONSEQUENCE: "↳", WRONG: "✗"}
+        signs = {RIGHT: "✓", CONSEQUENCE: "↳", WRONG: "✗", OPEN: "?"}
         head = tr("answer"), tr("mark"), tr("about it")
         rows = [
             (
@@ -268,3 +289,7 @@ class WorkReport(Document):
             ],
             "remarks": list(self._remarks(mark)),
         }
+
+
+def _many(shape: tuple[int, ...]) -> str:
+    return show(shape) if shape else "1"

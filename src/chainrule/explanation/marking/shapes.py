@@ -43,6 +43,22 @@ class Fitted:
         """Its numbers."""
         return self.written.values
 
+    def half(self, decimals: int) -> Array:
+        """How far each may be from the right number by rounding alone.
+
+        Args:
+            decimals: of the whole sheet.
+        """
+        return self.written.resolution(decimals_of(self.key, decimals))
+
+
+def decimals_of(key: str, decimals: int) -> int:
+    """To how many decimals a quantity is rounded; 0: to significant digits alone.
+
+    So are running means of squares: they are small, and divided by.
+    """
+    return 0 if split(key)[0].startswith(("v", "s")) else decimals
+
 
 def fit(formulas: Formulas, key: str, written: Written, n: int, samples: str) -> Fitted:
     """Find out how an answer lies.
@@ -61,10 +77,10 @@ def fit(formulas: Formulas, key: str, written: Written, n: int, samples: str) ->
         return _of_samples(key, written, want, samples)
     if shape == want or (size == 1 and _product(want) == 1):
         return Fitted(key, written.reshaped(want), True)
-    if kind in ("b", "db"):
+    if kind[-1] == "b":
         line = max(shape, default=1) == size == want[0]
         return Fitted(key, written.reshaped(want) if line else written, line)
-    if kind in ("W", "dW"):
+    if kind[-1] == "W":
         if len(shape) == 1 and 1 in want and size == max(want):
             return Fitted(key, written.reshaped(want), True)
         if shape == want[::-1]:

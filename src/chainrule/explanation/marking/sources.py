@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
-from chainrule.explanation.derivation.formulas import Formulas, split
+from chainrule.explanation.derivation.formulas import (
+    Formulas,
+    name_of,
+    split,
+)
 from chainrule.explanation.marking.place import BETWEEN, ways_of
 from chainrule.notation.expressions import Expr
 
@@ -21,9 +25,8 @@ class Sources:
         self.formulas, self.order = formulas, order
         self.names: dict[Expr, str] = {}
         for key in order:
-            if key not in formulas.updates:
-                for side in formulas.all[key].sides[:-1]:
-                    self.names.setdefault(side, key)
+            for side in (name_of(formulas, key), *formulas.all[key].sides[1:-1]):
+                self.names.setdefault(side, key)
         self._direct: dict[str, set[str]] = {}
 
     def direct(self, key: str) -> set[str]:

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from chainrule.explanation.derivation.formulas import RATE, slope_of
+from chainrule.explanation.derivation.formulas import RATE
 from chainrule.explanation.marking.ensemble import Numbers
 from chainrule.explanation.marking.place import Place
-from chainrule.explanation.marking.slips import Slip
-from chainrule.explanation.naming import symbol
+from chainrule.explanation.marking.slip import Slip
+from chainrule.explanation.marking.updating import parts
 from chainrule.notation import functions as f
 from chainrule.notation.arithmetic import computed
 from chainrule.notation.expressions import Array, Expr, Number
@@ -22,17 +22,17 @@ ROUND = 2
 
 def other_rate(p: Place, given: Array, numbers: Numbers) -> Iterator[tuple[Slip, Expr]]:
     """The η that would give these numbers, in fewer or more digits."""
-    name = symbol(p.kind, p.k)
-    old, slope = numbers[name].array, numbers[slope_of(name)].array
+    old, step = parts(p)
+    slope = step.replaced({RATE: Number(1)})
     rate = float(numbers[RATE].array)
-    for c in _ratios(old - given, slope):
+    for c in _ratios(computed(old, numbers) - given, computed(slope, numbers)):
 
         def told(c: float = c) -> str:
             return tr("another η: {found} in place of {rate}", found=c, rate=rate)
 
         yield (
             Slip("other_rate", (p.kind,), _none, told),
-            name - f.scale(Number(c), slope_of(name)),
+            old - step.replaced({RATE: Number(c)}),
         )
 
 

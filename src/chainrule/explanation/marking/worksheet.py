@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from chainrule.errors import ArgumentError
-from chainrule.explanation import prose
 from chainrule.explanation.derivation.derivation import derive
 from chainrule.explanation.derivation.formulas import (
     RATE,
@@ -23,7 +22,14 @@ from chainrule.explanation.marking.drawing import Drawn, drawn
 from chainrule.explanation.marking.place import Place
 from chainrule.explanation.naming import symbol
 from chainrule.explanation.page import paper
-from chainrule.explanation.prose import Formula, Heading, Numbers, Part, Sentence
+from chainrule.explanation.prose import (
+    Document,
+    Formula,
+    Heading,
+    Numbers,
+    Part,
+    Sentence,
+)
 from chainrule.explanation.writer import LABEL, LOSS
 from chainrule.language import language
 from chainrule.notation.expressions import Array, Expr
@@ -35,21 +41,22 @@ BLANK = "?"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Worksheet:
+class Worksheet(Document):
     """An exercise: ``print(sheet)`` shows the questions.
 
-    :meth:`to_toml` is a form to fill in, for ``chainrule check-work``; with
-    ``answers=True`` everything has its answers.
+    :meth:`to_toml` is a form to fill in, for ``chainrule check-work``.
 
     Attributes:
         drawn: its numbers.
         seed: of the numbers.
         lang: the language in which it was made, and is shown.
+        answers: whether its answers stand there.
     """
 
     drawn: Drawn
     seed: int
     lang: str
+    answers: bool = False
 
     @property
     def samples(self) -> int:
@@ -61,13 +68,13 @@ class Worksheet:
 
     # -- in words ----------------------------------------------------------------------
 
-    def parts(self, answers: bool = False) -> list[Part]:
+    def parts(self) -> list[Part]:
         """What is shown: headings, sentences, formulas, numbers, places to fill in."""
         F = self.drawn.formulas
         sizes = " → ".join(map(str, F.network.sizes))
         title = (
             tr("Answers: one step of {sizes}", sizes=sizes)
-            if answers
+            if self.answers
             else tr("Exercise: one step of {sizes}", sizes=sizes)
         )
         made: list[Part] = [
@@ -88,7 +95,7 @@ class Worksheet:
         for i, (title, why, asked) in enumerate(self._questions(), 1):
             made += [Heading(f"{i}. {title}", 2), Sentence(why)]
             for key in asked:
-                made += self._asked(key, answers)
+                made += self._asked(key)
         return made
 
     def _given(self) -> Iterator[Part]:
@@ -140,10 +147,10 @@ class Worksheet:
                 [f"W{k}", f"b{k}"],
             )
 
-    def _asked(self, key: str, answers: bool) -> Iterator[Part]:
+    def _asked(self, key: str) -> Iterator[Part]:
         F = self.drawn.formulas
         name = self._name(key)
-        if not answers:
+        if not self.answers:
             yield Numbers(name, None)
             return
         yield Formula(Equation((name, Place(F, *split(key)).right)))
@@ -158,40 +165,12 @@ class Worksheet:
         flat = [float(_written(v)) for v in array.ravel()]
         return np.array(flat).reshape(array.shape)
 
-    def text(self, width: int | None = None, *, answers: bool = False) -> str:
-        """The exercise as plain text, so many characters wide."""
-        with language(self.lang):
-            return prose.text(self.parts(answers), width)
-
-    def __str__(self) -> str:
-        return self.text()
-
     def __repr__(self) -> str:
         return f"<{type(self).__name__}: {self.drawn.formulas.network}>"
 
-    def _repr_html_(self) -> str:
-        """In a notebook: the page."""
-        with language(self.lang):
-            return prose.fragment(self.parts())
-
-    def to_html(self, *, answers: bool = False) -> str:
-        """A page of its own, with formulas in MathML."""
-        with language(self.lang):
-            return prose.page(self.parts(answers))
-
-    def to_markdown(self, *, answers: bool = False) -> str:
-        """Markdown with formulas between ``$$``."""
-        with language(self.lang):
-            return prose.markdown(self.parts(answers))
-
-    def to_latex(self, *, answers: bool = False) -> str:
-        """A LaTeX document; in Chinese it is one for XeLaTeX."""
-        with language(self.lang):
-            return prose.latex(self.parts(answers))
-
     # -- as data -----------------------------------------------------------------------
 
-    def to_toml(self, *, answers: bool = False) -> str:
+    def to_toml(self) -> str:
         """A file for ``chainrule check-work``, with ``?`` to be filled in."""
         drawn, F = self.drawn, self.drawn.formulas
         one = self.samples == 1
@@ -221,7 +200,9 @@ class Worksheet:
             if split(key)[0] in ("z", "a", "delta"):
                 array = array[0] if one else array.T
             name = "L" if key == "loss" else key
-            lines.append(f"{name} = {_toml(array, blank=not answers, digits=DIGITS)}")
+            lines.append(
+                f"{name} = {_toml(array, blank=not self.answers, digits=DIGITS)}"
+            )
         return "\n".join([*lines, ""])
 
     def _truths(self) -> str:
@@ -231,7 +212,7 @@ class Worksheet:
             return str(classes[0] if one else classes)
         return _toml(y[0] if one else y.T)
 
-    def to_json(self, *, answers: bool = False) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """The exercise as data; arrays with a column for each sample."""
         drawn, F = self.drawn, self.drawn.formulas
         made: dict[str, Any] = {
@@ -245,7 +226,7 @@ class Worksheet:
             "weights": {k: v.tolist() for k, v in drawn.parameters.items()},
             "questions": self._keys(),
         }
-        if answers:
+        if self.answers:
             made["answers"] = {k: self._rounded(k).tolist() for k in self._keys()}
         return made
 
@@ -256,6 +237,7 @@ def worksheet(
     *,
     seed: int = 0,
     samples: int = 1,
+    answers: bool = False,
     lang: str | None = None,
 ) -> Worksheet:
     """An exercise with fresh numbers: one step of a network, to be done by hand.
@@ -265,6 +247,7 @@ def worksheet(
         loss: a name that it takes.
         seed: the same seed gives the same sheet, on every machine.
         samples: 1 to 4.
+        answers: whether its answers stand there.
         lang: ``"en"`` or ``"zh-TW"``; by default that of the locale.
 
     Raises:
@@ -287,7 +270,7 @@ def worksheet(
                     got=repr(value),
                 )
         formulas = derive(network, loss).formulas
-        return Worksheet(drawn(formulas, seed, samples), seed, current())
+        return Worksheet(drawn(formulas, seed, samples), seed, current(), answers)
 
 
 def _written(value: float) -> str:

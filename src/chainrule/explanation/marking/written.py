@@ -36,8 +36,11 @@ FEWEST, MOST = 3, 6
 #: Fewer decimals than these say nothing about how a sheet was rounded.
 DECIMALS = 3
 BLANKS = ("", "?", "_", "…")
-_NUMBER = re.compile(r"[+-]?(\d[\d_]*\.?\d*|\.\d+)(e[+-]?\d{1,3})?", re.IGNORECASE)
-_FRACTION = re.compile(r"[+-]?\d{1,15}/\d{1,15}")
+_FORM = r"[+-]?(\d[\d_]*\.?\d*|\.\d+)(e[+-]?\d{1,3})?"
+_NUMBER = re.compile(_FORM, re.IGNORECASE | re.ASCII)
+_FRACTION = re.compile(r"[+-]?\d{1,15}/\d{1,15}", re.ASCII)
+#: Another minus sign, and full-width characters as Chinese keyboards write them.
+_PLAIN = str.maketrans({"−": "-"} | {0xFF01 + i: 0x21 + i for i in range(94)})
 #: Digits of what is known exactly, such as 1/3.
 _EXACT = 99
 
@@ -199,7 +202,7 @@ def _spelled(given: Any) -> str | None:
     if isinstance(given, (bool, np.bool_)):
         return None
     if isinstance(given, str):
-        return given.strip().replace("\N{MINUS SIGN}", "-")
+        return given.strip().translate(_PLAIN)
     if isinstance(given, (int, float, Decimal, np.integer, np.floating)):
         return str(given)
     return None

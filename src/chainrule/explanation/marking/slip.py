@@ -1,0 +1,45 @@
+"""What a slip is: a formula that people work out in place of the right one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from chainrule.explanation.marking.place import Place
+from chainrule.notation.expressions import Expr
+
+Z, A, LOSS, DELTA = ("z",), ("a",), ("loss",), ("delta",)
+OF_WEIGHT, OF_BIAS, UPDATED = ("dW",), ("db",), ("W", "b")
+GRADIENTS = OF_WEIGHT + OF_BIAS
+BACK = DELTA + GRADIENTS
+#: What an optimiser keeps of the gradients: momentum, means; and Adam's m̂ and v̂.
+MEANS = tuple(f"{moment}{of}" for moment in "mvsu" for of in UPDATED)
+HATS = tuple(f"{moment}hat{of}" for moment in "mv" for of in UPDATED)
+
+
+@dataclass(frozen=True)
+class Slip:
+    """One thing that people do wrong.
+
+    Attributes:
+        name: what programs call it.
+        kinds: for which kinds of quantities it is.
+        of: the formulas that it makes; none where it cannot happen.
+        told: what is said of it.
+    """
+
+    name: str
+    kinds: tuple[str, ...]
+    of: Callable[[Place], Iterable[Expr]]
+    told: Callable[[], str]
+
+
+def slip(
+    kinds: tuple[str, ...], told: Callable[[], str]
+) -> Callable[[Callable[[Place], Iterable[Expr]]], Slip]:
+    """Declare the decorated function, from a place to formulas, as a slip."""
+
+    def declare(of: Callable[[Place], Iterable[Expr]]) -> Slip:
+        return Slip(of.__name__.rstrip("_"), kinds, of, told)
+
+    return declare

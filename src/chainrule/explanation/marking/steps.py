@@ -1,0 +1,185 @@
+"""A step of an optimiser: its formulas, as ``cr.explain`` writes them, and its numbers.
+
+Adam's rule is computed folded, with ηₜ in front. Here it is as the book's readers work
+it out: m̂ and v̂ have names of their own.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from chainrule import nn
+from chainrule.errors import ArgumentError, ShapeError
+from chainrule.explanation.content import Explained
+from chainrule.explanation.derivation.formulas import (
+    RATE,
+    Formulas,
+    slope_of,
+    updated,
+)
+from chainrule.explanation.derivation.numbers import array_of
+from chainrule.explanation.equations import Equation
+from chainrule.explanation.naming import symbol
+from chainrule.explanation.run import run_step
+from chainrule.explanation.sections import explained
+from chainrule.explanation.updates import scalar
+from chainrule.explanation.writer import slope_of as slope_explained
+from chainrule.notation import functions as f
+from chainrule.notation.arithmetic import Quantity
+from chainrule.notation.expressions import Atom, Expr, Number, Script
+from chainrule.notation.tidy import tidy
+from chainrule.optim import SGD, Adagrad, Adam, AdamW, Optimizer, RMSprop
+from chainrule.translation import tr
+
+#: The optimisers of 2.6.
+MARKED = (SGD, Adagrad, RMSprop, Adam, AdamW)
+T, DECAY, EPSILON = Atom("t"), scalar("penalty"), scalar("eps")
+BETAS = scalar("beta1"), scalar("beta2")
+ALPHA, MOMENTUM, DAMPENING = scalar("alpha"), scalar("momentum"), f.symbol("τ")
+_HATS = {letter: Atom(rf"\hat{{{letter}}}", f"{letter}\u0302") for letter in "mv"}
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """What an optimiser does to every parameter in its next step.
+
+    Attributes:
+        equations: of each moment and each new parameter, by key: ``mW1``, ``vW1``,
+            ``mhatW1``, …, ``W1``.
+        numbers: of η and all others that they are written with.
+    """
+
+    equations: Mapping[str, Equation]
+    numbers: Mapping[Expr, Quantity]
+
+
+def rate_of(lr: Any) -> float:
+    """η: one number, above zero.
+
+    Raises:
+        ShapeError, ArgumentError, DTypeError, NonFiniteError: for something else.
+    """
+    rate = array_of("lr", lr)
+    if rate.size != 1:
+        raise ShapeError(tr("η is one number."), expected="lr=0.1", got=f"{lr!r:.80}")
+    made = float(rate.reshape(()))
+    if made <= 0 or isinstance(lr, (bool, np.bool_)):
+        raise ArgumentError(
+            tr("η is above zero: a step goes downhill."),
+            expected=tr("lr=0.1, for example"),
+            got=f"lr={lr!r:.60}",
+        )
+    return made
+
+
+def step_of(model: nn.Module, formulas: Formulas, optimizer: Optimizer) -> Step:
+    """The next step of an optimiser, from its moments as they are now.
+
+    Args:
+        model: whose parameters it changes.
+        formulas: of the model.
+        optimizer: one of 2.6, with the same options for all parameters.
+
+    Raises:
+        ArgumentError: one that is not marked; a rate that is not above zero.
+    """
+    _refuse_other(model, optimizer)
+    if not optimizer.params:
+        optimizer = copy.deepcopy(optimizer)
+        optimizer.attach_parameters(model.named_parameters())
+    rate_of(optimizer.param_groups[0]["lr"])
+    net = formulas.network
+    x, y = (np.zeros((1, net.sizes[k])) for k in (0, -1))
+    shown = explained(run_step(model, x, y, lambda made, _: made.sum(), optimizer))
+    equations: dict[str, Equation] = {}
+    numbers = dict(_numbers(optimizer))
+    for k in net.layers:
+        for letter in ("W", "b") if net.bias(k) else ("W",):
+            name = symbol(letter, k)
+            for moment, equation in _equations(shown, name, optimizer):
+                equations[f"{moment}{letter}{k}"] = equation
+            for old, held in shown.numbers.items():
+                if isinstance(old, Script) and (old.above, old.below) == (None, name):
+                    numbers[old] = Quantity(held.array.astype(np.float64))
+    return Step(equations, numbers)
+
+
+def _refuse_other(model: nn.Module, optimizer: Any) -> None:
+    """Refuse what is no plain optimiser of all parameters."""
+    if type(optimizer) not in MARKED or not _is_plain(model, optimizer):
+        raise ArgumentError(
+            tr("The step of this optimiser is not marked."),
+            expected=tr(
+                "{names}: without clipping, the same for all parameters of the model",
+                names=", ".join(kind.__name__ for kind in MARKED),
+            ),
+            got=f"{optimizer!r:.200}",
+            fix=tr("cr.explain shows the update of any optimiser"),
+        )
+
+
+def _is_plain(model: nn.Module, optimizer: Optimizer) -> bool:
+    """Whether all parameters of the model step alike, by the rule of the class."""
+    first, *others = [dict(g.options, lr=g["lr"]) for g in optimizer.param_groups]
+    held = {id(p) for p in optimizer.params.values()}
+    own = {id(p) for p in model.parameters()}
+    changed = any(first.get(name) for name in ("maximize", "amsgrad", "centered"))
+    clipped = optimizer.clip_norm or optimizer.clip_value
+    alike = all(options == first for options in others) and held in (set(), own)
+    return alike and not changed and not clipped
+
+
+def _numbers(optimizer: Optimizer) -> Iterator[tuple[Expr, Quantity]]:
+    """What the update is written with, to all digits."""
+    group = optimizer.param_groups[0]
+    o, lr = group.options, group["lr"]
+    given: dict[Expr, float] = {
+        RATE: lr,
+        T: optimizer.steps + 1,
+        DECAY: o["weight_decay"],
+        EPSILON: o.get("eps", 0.0),
+        **dict(zip(BETAS, o.get("betas", ()))),
+        ALPHA: o.get("alpha", 0.0),
+        MOMENTUM: o.get("momentum", 0.0),
+        DAMPENING: o.get("dampening", 0.0),
+    }
+    if isinstance(optimizer, Adagrad):
+        given[RATE] = optimizer.scalars(optimizer.steps + 1, lr, o)["lr"]
+    for name, value in given.items():
+        yield name, Quantity(np.asarray(value, np.float64))
+
+
+def _equations(
+    shown: Explained, name: Expr, optimizer: Optimizer
+) -> Iterator[tuple[str, Equation]]:
+    """The equations of one parameter, each with the letter of its moment."""
+    adam = isinstance(optimizer, Adam)
+    o = optimizer.param_groups[0].options
+    first = optimizer.steps == 0 or not o.get("dampening")
+    rest = 1 - ALPHA if isinstance(optimizer, RMSprop) else 1 - DAMPENING
+    if isinstance(optimizer, SGD) and first:
+        rest = Number(1)
+    words: dict[Expr, Expr] = {
+        slope_explained(name): slope_of(name),
+        scalar("rest"): rest,
+        scalar("keep"): 1 - f.scale(RATE, DECAY),
+    }
+    for equation in (e for section in shown.sections for e in section.update):
+        new = equation.name
+        assert isinstance(new, Script)
+        side = tidy(equation.sides[-1].replaced(words))
+        if new.below == name:
+            letter = new.base.text()
+            yield letter, Equation((new, side))
+            if adam:
+                hat = Script(_HATS[letter], below=name)
+                beta = BETAS["mv".index(letter)]
+                yield f"{letter}hat", Equation((hat, f.fraction(new, 1 - beta**T)))
+                words |= {new: hat, scalar("step"): RATE}
+        elif new == updated(name):
+            yield "", Equation((name, side), sign="←")

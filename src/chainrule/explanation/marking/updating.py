@@ -1,0 +1,270 @@
+"""Slips of an update: of a step downhill, and of an optimiser's moments.
+
+They are made of the right formula, whichever optimiser's it is, by writing something
+else in place of one of its parts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from chainrule.explanation.derivation.formulas import RATE
+from chainrule.explanation.marking.place import Place
+from chainrule.explanation.marking.slip import HATS, MEANS, UPDATED, slip
+from chainrule.explanation.marking.steps import (
+    ALPHA,
+    BETAS,
+    DECAY,
+    EPSILON,
+    MOMENTUM,
+    T,
+)
+from chainrule.notation import functions as f
+from chainrule.notation.expressions import Expr, Number, Product, Sum
+from chainrule.notation.tidy import tidy
+from chainrule.translation import tr
+
+ONE, NONE = Number(1), Number(0)
+
+
+def _with(p: Place, *changes: tuple[Expr, Expr]) -> Iterator[Expr]:
+    """The right formula with other parts, where it has one of these."""
+    if any(p.right.holds(old) for old, _ in changes):
+        yield tidy(p.right.replaced(dict(changes)))
+
+
+def of_other_gradient(p: Place, number: Expr) -> Iterator[Expr]:
+    """The right formula with c ∂ℒ/∂W for ∂ℒ/∂W."""
+    yield from _with(p, (p.slope_of, Product("scale", (number, p.slope_of))))
+
+
+# -- the step --------------------------------------------------------------------------
+
+
+def parts(p: Place) -> tuple[Expr, Expr]:
+    """The old value, and the step that is taken from it."""
+    assert isinstance(p.right, Sum)
+    (_, old), *_, (_, step) = p.right.terms
+    return old, step
+
+
+@slip(
+    UPDATED,
+    lambda: tr("the sign of the step is wrong: it goes uphill, along the gradient"),
+)
+def uphill(p: Place) -> Iterator[Expr]:
+    """W + η ∂ℒ/∂W."""
+    old, step = parts(p)
+    yield old + step
+
+
+@slip(UPDATED, lambda: tr("η is missing"))
+def rate_forgotten(p: Place) -> Iterator[Expr]:
+    """W − ∂ℒ/∂W."""
+    old, step = parts(p)
+    yield old - tidy(step.replaced({RATE: ONE}))
+
+
+@slip(UPDATED, lambda: tr("this is the step alone, without the old value"))
+def step_alone(p: Place) -> Iterator[Expr]:
+    """−η ∂ℒ/∂W, and η ∂ℒ/∂W."""
+    _, step = parts(p)
+    yield -step
+    yield step
+
+
+@slip(UPDATED, lambda: tr("transposed: rows and columns are exchanged"))
+def turned_step(p: Place) -> Iterator[Expr]:
+    """W − η (∂ℒ/∂W)ᵀ."""
+    if p.square:
+        old, step = parts(p)
+        yield old - step.T
+        yield p.right.T
+
+
+@slip(UPDATED + MEANS, lambda: tr("this is the old value"))
+def not_updated(p: Place) -> Iterator[Expr]:
+    """W as it was."""
+    if p.old is not None:
+        yield p.old
+
+
+@slip(UPDATED + MEANS, lambda: tr("the parameter itself in place of its gradient"))
+def rate_of_parameter(p: Place) -> Iterator[Expr]:
+    """W − η W."""
+    yield from _with(p, (p.slope_of, p.parameter))
+
+
+@slip(UPDATED, lambda: tr("a step of plain gradient descent: W − η ∂ℒ/∂W"))
+def plain_step(p: Place) -> Iterator[Expr]:
+    """W − η ∂ℒ/∂W."""
+    plain = p.parameter - f.scale(RATE, p.slope_of)
+    if p.right != plain:
+        yield plain
+
+
+@slip(UPDATED, lambda: tr("the old moment in place of the new one"))
+def old_moment(p: Place) -> Iterator[Expr]:
+    """W − η v for W − η v′."""
+    yield from _with(p, *p.moments)
+
+
+@slip(UPDATED, lambda: tr("the division by the root is missing"))
+def division_forgotten(p: Place) -> Iterator[Expr]:
+    """W − η m̂."""
+    for v in p.rooted:
+        yield from _with(p, (f.root(v) + EPSILON, ONE))
+
+
+@slip(UPDATED, lambda: tr("the root is missing: divided by v, not by √v"))
+def root_forgotten(p: Place) -> Iterator[Expr]:
+    """η m̂/(v̂ + ε)."""
+    for v in p.rooted:
+        yield from _with(p, (f.root(v), v))
+
+
+@slip(UPDATED, lambda: tr("ε stands inside the root: √(v + ε) for √v + ε"))
+def epsilon_inside(p: Place) -> Iterator[Expr]:
+    """η m̂/√(v̂ + ε)."""
+    for v in p.rooted:
+        yield from _with(p, (f.root(v) + EPSILON, f.root(v + EPSILON)))
+
+
+@slip(UPDATED, lambda: tr("ε is missing"))
+def epsilon_forgotten(p: Place) -> Iterator[Expr]:
+    """η m̂/√v̂."""
+    yield from _with(p, (EPSILON, NONE))
+
+
+@slip(
+    UPDATED,
+    lambda: tr("the bias correction is missing: m and v stand for m̂ and v̂"),
+)
+def correction_forgotten(p: Place) -> Iterator[Expr]:
+    """η m′/(√v′ + ε), and with one of the two alone."""
+    hats = p.hats
+    for some in (hats, *([one] for one in hats)) if hats else ():
+        yield from _with(p, *some)
+
+
+@slip(UPDATED, lambda: tr("Nesterov's look ahead is missing: g + μ v′ is the step"))
+def look_ahead_forgotten(p: Place) -> Iterator[Expr]:
+    """W − η v′ for W − η (g + μ v′)."""
+    for new, _ in p.moments:
+        yield from _with(p, (p.slope_of + f.scale(MOMENTUM, new), new))
+
+
+# -- weight decay ----------------------------------------------------------------------
+
+
+@slip(UPDATED + MEANS, lambda: tr("the weight decay is missing"))
+def decay_forgotten(p: Place) -> Iterator[Expr]:
+    """Without λ W."""
+    yield from _with(p, (DECAY, NONE))
+
+
+@slip(UPDATED + MEANS, lambda: tr("the sign of the weight decay is wrong"))
+def decay_sign(p: Place) -> Iterator[Expr]:
+    """−λ W for λ W."""
+    yield from _with(p, (DECAY, -DECAY))
+
+
+@slip(UPDATED, lambda: tr("the weight decay is not multiplied by η"))
+def decay_without_rate(p: Place) -> Iterator[Expr]:
+    """(1 − λ) W for (1 − ηλ) W."""
+    yield from _with(p, (f.scale(RATE, DECAY), DECAY))
+
+
+# -- moments ---------------------------------------------------------------------------
+
+
+@slip(MEANS, lambda: tr("β and 1 − β are exchanged"))
+def shares_exchanged(p: Place) -> Iterator[Expr]:
+    """(1 − β) m + β g."""
+    for beta in (*BETAS, ALPHA):
+        yield from _with(p, (beta, 1 - beta), (1 - beta, beta))
+
+
+@slip(MEANS + HATS, lambda: tr("the other β: β₁ is for m, β₂ for v"))
+def other_beta(p: Place) -> Iterator[Expr]:
+    """β₂ m + (1 − β₂) g."""
+    one, two = BETAS
+    yield from _with(p, (one, two), (two, one))
+
+
+@slip(MEANS, lambda: tr("the gradient is not multiplied by 1 − β"))
+def share_forgotten(p: Place) -> Iterator[Expr]:
+    """β m + g."""
+    for beta in (*BETAS, ALPHA):
+        yield from _with(p, (1 - beta, ONE))
+
+
+@slip(MEANS, lambda: tr("the sign of the old moment is wrong"))
+def momentum_sign(p: Place) -> Iterator[Expr]:
+    """−μ v + g."""
+    if p.old is not None:
+        yield from _with(p, (p.old, -p.old))
+
+
+@slip(MEANS, lambda: tr("the old moment is missing"))
+def moment_forgotten(p: Place) -> Iterator[Expr]:
+    """(1 − β) g."""
+    if p.old is not None:
+        yield from _with(p, (p.old, NONE))
+
+
+@slip(MEANS, lambda: tr("the old moment is not multiplied by β or μ"))
+def decay_of_moment_forgotten(p: Place) -> Iterator[Expr]:
+    """m + (1 − β) g."""
+    if p.old is not None:
+        for share in (*BETAS, ALPHA, MOMENTUM):
+            yield from _with(p, (f.scale(share, p.old), p.old))
+
+
+@slip(MEANS, lambda: tr("the gradient is not squared"))
+def not_squared(p: Place) -> Iterator[Expr]:
+    """β v + (1 − β) g."""
+    yield from _with(p, (p.slope_of**2, p.slope_of))
+
+
+@slip(MEANS, lambda: tr("the gradient is squared: that is for v"))
+def squared(p: Place) -> Iterator[Expr]:
+    """β m + (1 − β) g²."""
+    if not p.right.holds(p.slope_of**2):
+        yield from _with(p, (p.slope_of, p.slope_of**2))
+
+
+@slip(MEANS, lambda: tr("η is in the moment already: it comes with the step"))
+def rate_in_moment(p: Place) -> Iterator[Expr]:
+    """μ v + η g."""
+    yield from _with(p, (p.slope_of, f.scale(RATE, p.slope_of)))
+
+
+@slip(MEANS, lambda: tr("the sign of the gradient is wrong"))
+def gradient_sign(p: Place) -> Iterator[Expr]:
+    """μ v − g."""
+    yield from _with(p, (p.slope_of, -p.slope_of))
+
+
+@slip(HATS, lambda: tr("the bias correction is missing: m and v stand for m̂ and v̂"))
+def hat_forgotten(p: Place) -> Iterator[Expr]:
+    """m′ for m̂."""
+    for new, _ in p.moments:
+        if p.right.holds(new):
+            yield new
+
+
+@slip(HATS, lambda: tr("the power t is missing: 1 − β for 1 − βᵗ"))
+def power_forgotten(p: Place) -> Iterator[Expr]:
+    """m′/(1 − β)."""
+    for beta in BETAS:
+        yield from _with(p, (beta**T, beta))
+
+
+@slip(HATS, lambda: tr("multiplied by 1 − βᵗ, and not divided"))
+def correction_multiplied(p: Place) -> Iterator[Expr]:
+    """(1 − βᵗ) m′."""
+    for new, _ in p.moments:
+        for beta in BETAS:
+            if p.right.holds(new) and p.right.holds(beta**T):
+                yield Product("scale", (1 - beta**T, new))

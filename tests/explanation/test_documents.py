@@ -83,6 +83,7 @@ def test_html(name: str, lang: str) -> None:
             "model",
             "eval",
             "softmax",
+            "max",
             "diag",
             "False",
             "dropout",

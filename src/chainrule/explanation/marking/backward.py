@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from chainrule.explanation.derivation.formulas import RATE, error_name, slope_of
 from chainrule.explanation.marking.place import Place, times
 from chainrule.explanation.naming import PREDICTION, symbol
-from chainrule.explanation.writer import LABEL
+from chainrule.explanation.signs import LABEL
 from chainrule.notation import functions as f
 from chainrule.notation.expressions import Expr, Number, Product
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 from chainrule.explanation.marking import backward, forward
 from chainrule.explanation.marking.place import Place
-from chainrule.explanation.writer import COUNT
+from chainrule.explanation.signs import COUNT
 from chainrule.notation import functions as f
 from chainrule.notation.expressions import Expr, Number, Product
 from chainrule.translation import tr

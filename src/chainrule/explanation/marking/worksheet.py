@@ -24,7 +24,7 @@ from chainrule.explanation.marking.place import Place
 from chainrule.explanation.naming import symbol
 from chainrule.explanation.page import paper
 from chainrule.explanation.prose import Formula, Heading, Numbers, Part, Sentence
-from chainrule.explanation.writer import LABEL, LOSS
+from chainrule.explanation.signs import LABEL, LOSS
 from chainrule.language import language
 from chainrule.notation.expressions import Array, Expr
 from chainrule.translation import current, tr

@@ -322,7 +322,8 @@ def test_a_maximum_hands_its_error_back() -> None:
         nn.Conv2d(1, 2, 3), nn.MaxPool2d(2), nn.Flatten(), *linear(8, 2)[:1]
     )
     text = str(cr.explain(model.double(), np.ones((2, 1, 6, 6)), [0, 1], CE))
-    assert "δ⁽¹⁾ = J_maxᵀ (∂ℒ/∂a⁽¹⁾)" in text and "J_maxᵀ, hands each error" in text
+    assert "δ⁽¹⁾ = J_maxᵀ (∂ℒ/∂a⁽¹⁾)" in text
+    assert "J_maxᵀ, hands each error" in text
     assert "+=" not in text
 
 

@@ -24,7 +24,7 @@ from chainrule import disk, formatting, viz
 from chainrule.errors import ArgumentError, CheckpointError
 from chainrule.language import language
 from chainrule.training import Loop, Trainer, checkpoint
-from chainrule.translation import current, reprinted, tr
+from chainrule.translation import current, given, reprinted, tr
 from chainrule.version import __version__
 
 #: What a study's directory holds.
@@ -385,8 +385,16 @@ class Study:
     @contextlib.contextmanager
     def heard(self) -> Iterator[None]:
         """Within the block what is printed becomes part of the report too."""
-        with contextlib.redirect_stdout(_Tee(sys.stdout, self._said)):  # type: ignore
-            yield
+        before = given.set(frozenset())
+        try:
+            with contextlib.redirect_stdout(_Tee(sys.stdout, self._said)):  # type: ignore
+                yield
+        finally:
+            given.reset(before)
+
+    def given(self, names: Iterable[str]) -> None:
+        """Names of the user's: printed and drawn as they are in any language."""
+        given.set(given.get() | set(names))
 
     # -- its end -----------------------------------------------------------------------
 

@@ -216,6 +216,7 @@ def styles(study: Study, folders: list[Path]) -> dict[str, Any]:
             expected="a folder for each style, with three WAV files at least",
             got=", ".join(folder.name for folder in folders),
         )
+    study.given(folder.name for folder in folders)
     trainer = learn(study, "styles", pictures(x), y, len(folders))
     said = trainer.predict(pictures(x_new)).argmax(1)
     accuracy = float((said == np.array(y_new)).mean())

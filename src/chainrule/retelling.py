@@ -257,7 +257,7 @@ class Printer(Teller):
         if len(names) > 1 and any(name in self._plain for name in names):
             return "、".join(self._plain.get(name, name) for name in names)
         named = _NAMED.fullmatch(cell)
-        if named and named[1] in self._plain:
+        if named and named[1] in self._plain and not _given(named[1]):
             return f"{self._plain[named[1]]} {named[2]}"
         return super().told(cell, left) if cell else cell
 

@@ -236,13 +236,15 @@ def test_names_of_the_users_are_never_translated(
 
     def shown(names: Sequence[str]) -> list[str]:
         kinds = ["birds", "cliff"]
+        study = Study()
         with (
             language("zh-TW"),
-            Study().heard(),
+            study.heard(),
+            study.given(names),
             drawing.figure(drawing.PAPER, 3, 3) as f,
         ):
-            Study().given(names)
             print("birds  3.0  rounds")
+            print("birds +0.7   cliff −1.2")
             print("Your styles: birds, cliff")
             viz.gallery.heat(f, np.eye(2), rows=kinds, columns=kinds, up="sounds")
             drawing.retell(f)
@@ -255,8 +257,9 @@ def test_names_of_the_users_are_never_translated(
     assert not {"sounds", "birds", "cliff"} & set(ours)
     assert theirs[0].split() == ["birds", *ours[0].split()[1:]]
     assert theirs[1:] == [
-        ours[1].partition("：")[0] + "：birds, cliff",
-        ours[2],
+        "birds +0.7   cliff −1.2",
+        ours[2].partition("：")[0] + "：birds, cliff",
+        ours[3],
         "birds",
         "cliff",
     ]

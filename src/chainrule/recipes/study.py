@@ -385,16 +385,22 @@ class Study:
     @contextlib.contextmanager
     def heard(self) -> Iterator[None]:
         """Within the block what is printed becomes part of the report too."""
-        before = given.set(frozenset())
+        with contextlib.redirect_stdout(_Tee(sys.stdout, self._said)):  # type: ignore
+            yield
+
+    @contextlib.contextmanager
+    def given(self, words: Iterable[str]) -> Iterator[None]:
+        """Within the block words of the data are printed and drawn as they are.
+
+        Args:
+            words: the user's names of classes, words of texts: told again in no
+                language, though a recipe may use the same one.
+        """
+        before = given.set(given.get() | set(words))
         try:
-            with contextlib.redirect_stdout(_Tee(sys.stdout, self._said)):  # type: ignore
-                yield
+            yield
         finally:
             given.reset(before)
-
-    def given(self, names: Iterable[str]) -> None:
-        """Names of the user's: printed and drawn as they are in any language."""
-        given.set(given.get() | set(names))
 
     # -- its end -----------------------------------------------------------------------
 

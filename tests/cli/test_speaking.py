@@ -117,6 +117,23 @@ def test_a_file_to_start_from(chainrule: Any) -> None:
     assert chainrule("train", "moons.toml", "--epochs", "1", "--out", "r").code == 0
 
 
+def test_the_reference_of_files(chainrule: Any) -> None:
+    shown = chainrule("new", "--reference", "--lang", "zh-TW").out
+    assert shown.startswith("# 以檔案描述的訓練\n")
+    assert "| `lr` | 有限的數 | 0.001 | 學習率 η" in shown
+    assert english(re.sub("`[^`]*`|```.*?```", "", shown, flags=re.DOTALL)) == []
+
+
+def test_what_a_key_of_a_file_takes(chainrule: Any) -> None:
+    data, model = '[data]\nsource = "moons"\n', '[model]\nlayers = ["Linear"]\n'
+    more = 'validation = "x"\ntest = 3\n[training]\nbatch_size = "al"\nepochs = 0\n'
+    Path("run.toml").write_text(model + data + more, encoding="utf-8")
+    said = chainrule("train", "run.toml", "--lang", "zh-TW").err
+    assert english(said) == []
+    for answer in ("0 到 1 之間的數", '整數 ≥ 1，或"all"', '是不是指 "all"？'):
+        assert answer in said
+
+
 def texts(page: str) -> Iterator[str]:
     """What a page of HTML shows, and tells those who do not see it."""
     page = re.sub(r"<style.*?</style>", "", page, flags=re.DOTALL)

@@ -57,7 +57,7 @@ def wrapped(text: str, columns: int) -> list[str]:
 
     >>> wrapped("a longer text", 8), wrapped("梯度下降，收斂", 8)
     (['a longer', 'text'], ['梯度下', '降，收斂'])
-    >>> wrapped("收斂 [預設]", 8)
+    >>> wrapped("收斂 [預設]", 6)
     ['收斂', '[預設]']
     """
     lines, line = [], ""

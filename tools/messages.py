@@ -43,7 +43,7 @@ OF_THE_SYSTEM = (
     "Directory not empty",
 )
 #: Functions that are given an error's answers by position.
-RAISING = ("warn", "Question", "_ask", "refuse", "fail", "Problem", "Words")
+RAISING = ("warn", "Question", "_ask", "refuse", "fail", "Problem")
 #: A text with fewer words is a name, a number or code.
 _WORDS = re.compile(r"\b[a-z]{2,}\b")
 _SENTENCE = re.compile(r"[A-Za-z]+[,;:]? [A-Za-z({'\"]|[a-z]{3,}[.:]$")

@@ -1,10 +1,10 @@
 """Gather what is said in other languages: ``tools/words.py [--check] [FOLDER…]``.
 
-Every text in ``tr("…")``, every text of the command line's help, and every template of
-an error or a recipe's line (``messages.py``), needs a line in one of
-``locale/zh_TW/*.po``. What is missing (in these folders of the package) is printed as
-lines to be filled in. Without ``--check``, ``chainrule.mo`` and ``templates.json`` are
-written beside them.
+Every text in ``tr("…")``, every text of the command line's help and of the page about
+run files, and every template of an error or a recipe's line (``messages.py``), needs a
+line in one of ``locale/zh_TW/*.po``. What is missing (in these folders of the package)
+is printed as lines to be filled in. Without ``--check``, ``chainrule.mo`` and
+``templates.json`` are written beside them.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def texts() -> dict[str, str]:
             if (
                 isinstance(node, ast.Call)
                 and isinstance(node.func, ast.Name)
-                and node.func.id == "tr"
+                and node.func.id in ("tr", "Words")
                 and node.args
             ):
                 place = f"{path.relative_to(PACKAGE).as_posix()}:{node.lineno}"
@@ -55,14 +55,15 @@ def texts() -> dict[str, str]:
 
 
 def helps() -> Iterator[tuple[str, str]]:
-    """What the help of the command line says, click, and a file to start from."""
+    """What the help of the command line says, click, and the texts about run files."""
     sys.path.insert(0, str(PACKAGE.parent))
     from chainrule.cli import cli, speaking
-    from chainrule.runs import template
+    from chainrule.runs import reference, template
 
     yield from ((text, place) for text, place in speaking.texts(cli) if text)
     yield from ((text, speaking.__name__) for text in speaking.CLICK)
     yield from ((text, template.__name__) for text in template.texts())
+    yield from ((text, reference.__name__) for text in reference.texts())
 
 
 def _strings(node: ast.expr) -> Iterator[str]:

@@ -11,6 +11,7 @@ import click
 
 import chainrule
 from chainrule import recipes
+from chainrule.cli import speaking
 from chainrule.cli.common import cli, command, say, tell
 from chainrule.cli.train import is_file
 from chainrule.errors import ArgumentError
@@ -31,23 +32,25 @@ Examples:
     epilog=EXAMPLES, short_help="Measure training, beside others or step by step."
 )
 @click.argument("workloads", nargs=-1)
-@click.option(
+@speaking.option(
     "--profile",
     "target",
     metavar="RECIPE|FILE.toml",
     help="Measure the parts of its training step instead.",
 )
-@click.option(
+@speaking.option(
     "--batch-size",
     type=click.IntRange(1),
     help="Samples of that step, instead of its own.",
 )
-@click.option("--peers", help="Of jax, torch, keras, sklearn, onnxruntime: a,b,c.")
-@click.option(
+@speaking.option("--peers", help="Of jax, torch, keras, sklearn, onnxruntime: a,b,c.")
+@speaking.option(
     "--rounds", type=click.IntRange(1), default=21, help="Turns of each (21)."
 )
-@click.option("--threads", type=click.IntRange(1), help="At most so many for anybody.")
-@click.option(
+@speaking.option(
+    "--threads", type=click.IntRange(1), help="At most so many for anybody."
+)
+@speaking.option(
     "--plot",
     "folder",
     type=click.Path(path_type=Path, file_okay=False),

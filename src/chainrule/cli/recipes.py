@@ -15,6 +15,7 @@ from typing import Any
 import click
 
 from chainrule import disk, recipes
+from chainrule.cli import speaking
 from chainrule.cli.common import cli, command, say, tell
 from chainrule.recipes.study import RESULTS, SETTINGS
 from chainrule.training import checkpoint
@@ -32,15 +33,15 @@ Examples:
 
 @cli.command("recipes", epilog=EXAMPLES)
 @click.argument("chosen", metavar="[RECIPE]...", nargs=-1)
-@click.option(
+@speaking.option(
     "--check",
     is_flag=True,
     help="Run them in full, and print a table beside what the literature reports.",
 )
-@click.option(
+@speaking.option(
     "--seeds", type=click.IntRange(1), default=3, help="For --check.  [default: 3]"
 )
-@click.option(
+@speaking.option(
     "--out",
     type=click.Path(path_type=Path),
     default=Path("runs", "check"),

@@ -251,20 +251,33 @@ def spoken(outputs: list[str]) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    "name",
-    [skipped_without_llvmlite(n, ROOT / "docs" / "zh-TW" / n) for n in PAGES],
+    ("english", "chinese"),
+    [
+        pytest.param(
+            *pair, marks=skipped_without_llvmlite(pair[1], ROOT / pair[1]).marks
+        )
+        for pair in PAIRS.items()
+    ],
+    ids=list(PAIRS),
 )
-def test_outputs(name: str, tmp_path: Path) -> None:
+def test_outputs(english: str, chinese: str, tmp_path: Path) -> None:
     """A page is not run that shows what the English one does, and no words of ours."""
-    page = f"docs/zh-TW/{name}"
-    english = shown(f"docs/{name}")
-    if shown(page) != english or spoken(english):
-        assert not problem(page, tmp_path)
+    if shown(chinese) != shown(english) or spoken(shown(english)):
+        assert not problem(chinese, tmp_path)
 
 
-def test_the_readmes_show_the_same_outputs() -> None:
-    """For the blocks of the Chinese one do not run."""
-    assert shown("README.zh-TW.md") == shown("README.md")
+@pairs
+def test_outputs_that_are_only_shown_have_the_same_figures(
+    pair: tuple[str, str],
+) -> None:
+    """A block without its command, which stands in another one, is not run."""
+    for one, other in zip(*[map(_unrun, blocks(read(name))) for name in pair]):
+        assert sorted(figures(one)) == sorted(figures(other))
+
+
+def _unrun(block: Block) -> str:
+    run = block.language != "console" or "$ " in block.text
+    return "" if run else block.text
 
 
 # -- the tests themselves ------------------------------------------------------------

@@ -137,7 +137,7 @@ def _trained(name: str, seed: int, place: Path) -> dict[str, Any]:
 def _machine() -> dict[str, Any]:
     return {
         "date": datetime.date.today().isoformat(),
-        "machine": tr("{name}, {count} cores", name=_processor(), count=os.cpu_count()),
+        "machine": f"{_processor()}, {os.cpu_count()} cores",
         "python": platform.python_version(),
         "version": __version__,
     }
@@ -154,8 +154,10 @@ def _processor() -> str:
 
 def _table(rows: Sequence[dict[str, Any]]) -> str:
     """A table in Markdown, with what it was made on above it."""
+    cores = tr("{name}, {count} cores", name=_processor(), count=os.cpu_count())
+    made = {**_machine(), "machine": cores}
     lines = [
-        "{date}, {machine}, Python {python}, Chainrule {version}".format(**_machine()),
+        "{date}, {machine}, Python {python}, Chainrule {version}".format(**made),
         "",
         tr("| recipe | figure | reference | seeds | reached | seconds |"),
         "|---|---|---|---|---|---|",
@@ -165,7 +167,7 @@ def _table(rows: Sequence[dict[str, Any]]) -> str:
         bound = f"≥ {least:g}" if least is not None else f"≤ {most:g}"
         values = ", ".join(f"{value:.4g}" for value in row["values"])
         seconds = ", ".join(f"{s:.0f}" for s in row["seconds"])
-        mark = tr("yes") if row["reached"] else tr("no")
+        mark = "✓" if row["reached"] else "✗"
         source = f" ({reprinted(row['source'])})" if row["source"] else ""
         cells = row["recipe"], row["key"], bound + source, values, mark, seconds
         lines.append(f"| {' | '.join(cells)} |")

@@ -259,11 +259,13 @@ def main(args: Sequence[str] | None = None) -> None:
 def run(args: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     speaking.teach()
+    args = sys.argv[1:] if args is None else args
     with language(None):
+        speaking.listen(args)
         return _run(args)
 
 
-def _run(args: Sequence[str] | None) -> int:
+def _run(args: Sequence[str]) -> int:
     try:
         code = cli.main(args, prog_name="chainrule", standalone_mode=False) or 0
         if sys.stdout is not None:

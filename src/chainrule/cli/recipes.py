@@ -16,6 +16,7 @@ import click
 
 from chainrule import disk, recipes
 from chainrule.cli.common import cli, command, say, tell
+from chainrule.language import language
 from chainrule.recipes.study import RESULTS, SETTINGS
 from chainrule.training import checkpoint
 from chainrule.translation import reprinted, tr
@@ -135,12 +136,18 @@ def _trained(name: str, seed: int, place: Path) -> dict[str, Any]:
 
 
 def _machine() -> dict[str, Any]:
+    with language("en"):
+        machine = _cores()
     return {
         "date": datetime.date.today().isoformat(),
-        "machine": f"{_processor()}, {os.cpu_count()} cores",
+        "machine": machine,
         "python": platform.python_version(),
         "version": __version__,
     }
+
+
+def _cores() -> str:
+    return tr("{name}, {count} cores", name=_processor(), count=os.cpu_count())
 
 
 def _processor() -> str:
@@ -154,8 +161,7 @@ def _processor() -> str:
 
 def _table(rows: Sequence[dict[str, Any]]) -> str:
     """A table in Markdown, with what it was made on above it."""
-    cores = tr("{name}, {count} cores", name=_processor(), count=os.cpu_count())
-    made = {**_machine(), "machine": cores}
+    made = {**_machine(), "machine": _cores()}
     lines = [
         "{date}, {machine}, Python {python}, Chainrule {version}".format(**made),
         "",

@@ -13,12 +13,12 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import click
-from click import core, decorators, exceptions, formatting, parser, types
+from click import core, exceptions, formatting, parser, types
 
 from chainrule.formatting import width
 from chainrule.language import speak
 from chainrule.tables import wrapped
-from chainrule.translation import current, tr
+from chainrule.translation import current, meant, tr
 
 #: What click says to somebody who has mistyped something, or asks for help.
 CLICK = (
@@ -63,8 +63,8 @@ _EXTRA = re.compile(r"  \[([^]]*)\]")
 
 
 def teach() -> None:
-    """Let click look up its words here."""
-    for module in (core, decorators, exceptions, formatting, parser, types):
+    """Let click look up its words here; those of ``--help`` are translated with it."""
+    for module in (core, exceptions, formatting, parser, types):
         if hasattr(module, "_"):
             module._ = tr  # type: ignore[attr-defined]
         if hasattr(module, "ngettext"):
@@ -85,6 +85,20 @@ def spoken(function: Callable[..., Any]) -> Callable[..., Any]:
         callback=_speak,
         help="Language, en or zh-TW.  [default: that of the locale]",
     )(function)
+
+
+def listen(args: Sequence[str]) -> None:
+    """Speak what ``--lang`` asks for from the start: click reads the rest before it.
+
+    A language that is not known is refused by the option, when it is read.
+    """
+    for argument, following in zip(args, [*args[1:], ""]):
+        if argument == "--":
+            return
+        name, given, value = argument.partition("=")
+        asked = value if given else following
+        if name == "--lang" and meant(asked):
+            speak(asked)
 
 
 def _speak(context: click.Context, _: click.Parameter, value: str | None) -> None:

@@ -2,9 +2,9 @@
 
 Every text in ``tr("…")``, every text of the command line's help, and every template of
 an error or a recipe's line (``messages.py``), needs a line in one of
-``locale/zh_TW/*.po``. What is missing (in these folders of the package) is printed as
-lines to be filled in. Without ``--check``, ``chainrule.mo`` and ``templates.json`` are
-written beside them.
+``locale/zh_TW/*.po``: those of the package, and of ``benchmarks/frameworks``. What is
+missing (in these folders) is printed as lines to be filled in. Without ``--check``,
+``chainrule.mo`` and ``templates.json`` are written beside them.
 """
 
 from __future__ import annotations

@@ -92,6 +92,31 @@ def test_what_is_mistyped(chainrule: Any, args: list[str], said: str) -> None:
     assert english(result.err) == []
 
 
+@pytest.mark.parametrize(
+    "args",
+    [
+        ["bench", "--quick", "--lang", "zh-TW"],
+        ["bench", "--lang=zh_TW", "--quick"],
+        ["trian", "--lang", "zh"],
+        ["derive", "--lang", "zh"],
+        ["train", "--help", "--lang", "zh"],
+        ["--help", "--lang", "zh"],
+    ],
+)
+def test_the_language_may_be_said_last(chainrule: Any, args: list[str]) -> None:
+    result = chainrule(*args)
+    assert result.code == (0 if "--help" in args else 2)
+    assert english(result.err) == []
+    assert "用法" in result.out + result.err
+
+
+@pytest.mark.parametrize("args", [["--lang"], ["--lang", "fr"], ["--", "--lang", "zh"]])
+def test_a_language_that_is_not_said(chainrule: Any, args: list[str]) -> None:
+    result = chainrule("derive", *args)
+    assert result.code == 2
+    assert not re.search("[一-鿿]", result.err)
+
+
 def test_the_language_ends_with_the_command(chainrule: Any) -> None:
     chainrule("recipes", "--lang", "zh-TW")
     assert translation.current() == "en"

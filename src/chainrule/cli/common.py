@@ -261,13 +261,14 @@ def main(args: Sequence[str] | None = None) -> None:
 def run(args: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     speaking.teach()
+    args = sys.argv[1:] if args is None else args
     with language(None):
         return _run(args)
 
 
-def _run(args: Sequence[str] | None) -> int:
+def _run(args: Sequence[str]) -> int:
     try:
-        speaking.listen(sys.argv[1:] if args is None else args)
+        speaking.listen(args)
         code = cli.main(args, prog_name="chainrule", standalone_mode=False) or 0
         if sys.stdout is not None:
             sys.stdout.flush()

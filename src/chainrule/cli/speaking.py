@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import click
-from click import core, decorators, exceptions, formatting, parser, types
+from click import core, exceptions, formatting, parser, types
 
 from chainrule.formatting import width
 from chainrule.language import language, speak
@@ -70,8 +70,8 @@ _EXTRA = re.compile(r"  \[([^]]*)\]")
 
 
 def teach() -> None:
-    """Let click look up its words here."""
-    for module in (core, decorators, exceptions, formatting, parser, types):
+    """Let click look up its words here; those of ``--help`` are translated with it."""
+    for module in (core, exceptions, formatting, parser, types):
         if hasattr(module, "_"):
             module._ = tr  # type: ignore[attr-defined]
         if hasattr(module, "ngettext"):

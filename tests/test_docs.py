@@ -17,8 +17,9 @@ stands for anything within a line, and a line that is ``…`` alone for any line
 
 ``python tests/test_docs.py docs/tour.md`` checks one document; with ``--write`` it
 replaces the outputs by what was printed. Read the difference before you commit it.
-The blocks of a page in ``docs/zh-TW`` run while Chainrule speaks Chinese, all others
-in English. ``test_translated_docs.py`` holds the pages of the two against each other.
+The blocks of a page in ``docs/zh-TW``, and of ``README.zh-TW.md``, run while Chainrule
+speaks Chinese, all others in English. ``test_translated_docs.py`` holds the pages of
+the two against each other.
 """
 
 from __future__ import annotations
@@ -233,7 +234,7 @@ def main(arguments: list[str]) -> int:
     os.environ["COLUMNS"] = "80"  # as wide as outputs may become
     wrong = 0
     for path in map(Path, [a for a in arguments if a != "--write"]):
-        spoken = "zh-TW" if path.resolve().parent.name == "zh-TW" else "en"
+        spoken = "zh-TW" if "zh-TW" in "/".join(path.resolve().parts[-2:]) else "en"
         importlib.import_module("chainrule.language").set_language(spoken)
         document = path.read_text(encoding="utf-8")
         different = run(document, path.name)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextvars
 import importlib.util
+import io
 import re
+from collections import Counter
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -42,6 +44,17 @@ def test_the_compiled_file_is_that_of_the_sources(words: Any) -> None:
 def test_no_translation_is_of_a_text_that_is_gone(words: Any) -> None:
     known = words.everything()
     assert [m.id for m in words.gathered() if m.id and m.id not in known] == []
+
+
+def test_a_text_has_one_translation(words: Any) -> None:
+    """A second one, in another file, would never be shown."""
+    texts = [
+        str(message.id)
+        for path in sorted(words.FOLDER.glob("*.po"))
+        for message in words.read_po(io.BytesIO(path.read_bytes()), locale="zh_TW")
+        if message.id
+    ]
+    assert [text for text, n in Counter(texts).items() if n > 1] == []
 
 
 @pytest.mark.parametrize("name", ["zh", "ZH-tw", "zh_TW.UTF-8", "zh-Hant", "zh-TW"])

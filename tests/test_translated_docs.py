@@ -3,7 +3,7 @@
 A page in ``docs/zh-TW`` has the headings, paragraphs, items, tables, links, numbers and
 names in code of the page of its name in ``docs``, and its blocks, but for comments and
 what is printed. So whoever changes a page in one language alone is told where the other
-one stays behind.
+one stays behind. A figure that was measured is the same on all pages that show it.
 
 What runs in English is not run again: a Chinese page runs only where Chainrule itself
 speaks among its outputs. After a change of words,
@@ -131,14 +131,36 @@ def slugs(document: str) -> list[str]:
     ]
 
 
+def figures(text: str) -> list[str]:
+    """The numbers of a text, in order."""
+    return re.findall(r"(?<![A-Za-z0-9_.])[0-9](?:[0-9.,]*[0-9])?", text)
+
+
+def bare(document: str) -> str:
+    """What is said: a document without blocks, code and the targets of links."""
+    return re.sub(r"`[^`]+`|\]\([^)]*\)|<!--.*?-->", "", prose(document))
+
+
 def numbers(document: str) -> list[list[str]]:
     """The numbers of each section, each once; those in code stand elsewhere."""
-    text = re.sub(r"`[^`]+`|\]\([^)]*\)|<!--.*?-->", "", prose(document))
-    pattern = r"(?<![A-Za-z0-9_.])[0-9](?:[0-9.,]*[0-9])?"
     return [
-        sorted(set(re.findall(pattern, section)))
-        for section in re.split(r"(?m)^#", text)
+        sorted(set(figures(section))) for section in re.split(r"(?m)^#", bare(document))
     ]
+
+
+def rows(document: str) -> list[list[list[str]]]:
+    """The numbers of each cell of each row of a table."""
+    return [
+        [sorted(figures(cell)) for cell in line.strip("| ").split("|")]
+        for line in bare(document).split("\n")
+        if line.lstrip().startswith("|")
+    ]
+
+
+def measured(document: str) -> dict[str, list[str]]:
+    """What a cell of a table says was measured, in order, by the name of its marker."""
+    cells = re.findall(r"\|([^|]*)<!-- measured: ([^>]*) -->[^|]*\|", prose(document))
+    return {name: figures(cell) for cell, name in cells}
 
 
 def skeleton(name: str) -> dict[str, Any]:
@@ -151,7 +173,8 @@ def skeleton(name: str) -> dict[str, Any]:
         "inline code": Counter(re.findall(r"`([^`]+)`", text)),
         "links": links(name)[1:],  # the first leads to the other language
         "numbers": numbers(document),
-        "measured": re.findall(r"\|([^|]*<!-- measured: [^>]*-->[^|]*)\|", text),
+        "rows": rows(document),
+        "measured": measured(document),
         "markers": Counter(re.findall(r"<!-- measured: ([^>]*) -->", text)),
     }
 
@@ -180,6 +203,16 @@ def test_each_begins_with_a_link_to_the_other(pair: tuple[str, str]) -> None:
         first = re.search(r"\[[^]]*\]\([^)]*\)", read(here))
         assert first
         assert first[0] == f"[{language}]({link})"
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_a_figure_is_that_of_the_page_of_all_figures(name: str) -> None:
+    """Where a page shows some of what was measured, it is in ``docs/measured.md``."""
+    whole = measured(read("docs/measured.md"))
+    assert len(whole) > 10
+    for marker, found in measured(read(name)).items():
+        assert found, marker
+        assert set(found) <= set(whole[marker]), marker
 
 
 def test_links_lead_somewhere() -> None:
@@ -218,20 +251,33 @@ def spoken(outputs: list[str]) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    "name",
-    [skipped_without_llvmlite(n, ROOT / "docs" / "zh-TW" / n) for n in PAGES],
+    ("english", "chinese"),
+    [
+        pytest.param(
+            *pair, marks=skipped_without_llvmlite(pair[1], ROOT / pair[1]).marks
+        )
+        for pair in PAIRS.items()
+    ],
+    ids=list(PAIRS),
 )
-def test_outputs(name: str, tmp_path: Path) -> None:
+def test_outputs(english: str, chinese: str, tmp_path: Path) -> None:
     """A page is not run that shows what the English one does, and no words of ours."""
-    page = f"docs/zh-TW/{name}"
-    english = shown(f"docs/{name}")
-    if shown(page) != english or spoken(english):
-        assert not problem(page, tmp_path)
+    if shown(chinese) != shown(english) or spoken(shown(english)):
+        assert not problem(chinese, tmp_path)
 
 
-def test_the_readmes_show_the_same_outputs() -> None:
-    """For the blocks of the Chinese one do not run."""
-    assert shown("README.zh-TW.md") == shown("README.md")
+@pairs
+def test_outputs_that_are_only_shown_have_the_same_figures(
+    pair: tuple[str, str],
+) -> None:
+    """A block without its command, which stands in another one, is not run."""
+    for one, other in zip(*[map(_unrun, blocks(read(name))) for name in pair]):
+        assert sorted(figures(one)) == sorted(figures(other))
+
+
+def _unrun(block: Block) -> str:
+    run = block.language != "console" or "$ " in block.text
+    return "" if run else block.text
 
 
 # -- the tests themselves ------------------------------------------------------------
@@ -257,6 +303,7 @@ print(x)
 | a | b |
 |---|---|
 | 0.5 | 1 |
+| 2.5 to 3 <!-- measured: times --> | 1 |
 """
 CHINESE = """\
 # 標題
@@ -279,6 +326,7 @@ print(x)
 | 甲 | 乙 |
 |---|---|
 | 0.5 | 1 |
+| 2.5 到 3 <!-- measured: times --> | 1 |
 """
 
 
@@ -288,12 +336,16 @@ print(x)
         ("見", "請見", []),
         ("一個詞", "一句話", []),
         ("12", "13", ["numbers"]),
-        ("0.5", "0.6", ["numbers"]),
+        ("0.5", "0.6", ["numbers", "rows"]),
+        ("| 0.5 | 1 |", "| 1 | 0.5 |", ["rows"]),
+        ("2.5 到 3", "3 到 2.5", ["measured"]),
+        ("2.5 到 3", "2.5 與 3", []),
+        ("measured: times", "measured: time", ["measured", "markers"]),
         ("optim.SGD", "optim.Adam", ["inline code"]),
         ("- 一項\n", "- 一項\n- 又一項\n", ["shape"]),
         ("- 一項\n", "一段\n", ["shape"]),
         ("# 標題", "## 標題", ["shape"]),
-        ("| 0.5 | 1 |\n", "| 0.5 | 1 |\n| 0.5 | 1 |\n", ["shape"]),
+        ("| 0.5 | 1 |\n", "| 0.5 | 1 |\n| 0.5 | 1 |\n", ["shape", "rows"]),
         ("print(x)", "print(y)", ["code"]),
         ('"# no', '"# not', ["code"]),
         ("step.py", "stop.py", ["code"]),

@@ -16,7 +16,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 
-PACKAGE = Path(__file__).resolve().parent.parent / "src" / "chainrule"
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGE = ROOT / "src" / "chainrule"
+#: What speaks beside the package: what ``chainrule bench`` runs.
+BENCH = ROOT / "benchmarks" / "frameworks"
 
 #: What joins a piece to others.
 _AROUND = re.compile(r"^[,;\s]+|[;\s]+$|, and$")
@@ -43,7 +46,7 @@ OF_THE_SYSTEM = (
     "Directory not empty",
 )
 #: Functions that are given an error's answers by position.
-RAISING = ("warn", "Question", "_ask", "refuse", "fail", "Problem", "Words")
+RAISING = ("warn", "Question", "_ask", "refuse", "fail", "Problem")
 #: A text with fewer words is a name, a number or code.
 _WORDS = re.compile(r"\b[a-z]{2,}\b")
 _SENTENCE = re.compile(r"[A-Za-z]+[,;:]? [A-Za-z({'\"]|[a-z]{3,}[.:]$")
@@ -70,6 +73,17 @@ Function = ast.FunctionDef | ast.AsyncFunctionDef
 Scope = tuple[ast.Module | Function, ...]
 
 
+def files() -> list[Path]:
+    """All that speaks."""
+    return [*sorted(PACKAGE.rglob("*.py")), *sorted(BENCH.rglob("*.py"))]
+
+
+def place(path: Path) -> str:
+    """Where a file is: in the package, or in the project where it is beside it."""
+    folder = PACKAGE if PACKAGE in path.parents else ROOT
+    return path.relative_to(folder).as_posix()
+
+
 class Source:
     """The package's modules, with their functions and calls by name."""
 
@@ -87,7 +101,7 @@ class Source:
         for path in sorted(paths):
             module = ast.parse(path.read_text(encoding="utf-8"))
             self.modules.append(module)
-            self._place = path.relative_to(PACKAGE).as_posix()
+            self._place = place(path)
             self._read(module, (module,))
             for name, values in _assigned(module).items():
                 if name.isupper():
@@ -299,12 +313,22 @@ def _assigned(here: ast.AST) -> Mapping[str, list[ast.expr]]:
                 targets = [target]
             case _:
                 continue
-        for each in (part for target in targets for part in ast.walk(target)):
+        for each in (part for target in targets for part in _bound(target)):
             if isinstance(each, ast.Name):
                 found[each.id].append(value)
             elif isinstance(each, ast.Attribute):
                 found[f".{each.attr}"].append(value)
     return found
+
+
+def _bound(target: ast.expr) -> Iterator[ast.AST]:
+    """What a target binds: of ``self.name`` the attribute, not ``self`` too."""
+    ahead: list[ast.AST] = [target]
+    while ahead:
+        node = ahead.pop()
+        yield node
+        if not isinstance(node, ast.Attribute):
+            ahead += ast.iter_child_nodes(node)
 
 
 def _parts(node: ast.expr) -> Iterator[ast.expr]:
@@ -421,7 +445,7 @@ def shown(text: str) -> bool:
 @cache
 def of_errors() -> dict[str, str]:
     """Every template of an error, a warning or a note, with its place."""
-    source = Source(PACKAGE.rglob("*.py"))
+    source = Source(files())
     walk = Walk(source, told)
     for name, calls in list(source.calls.items()):
         for call, scope in calls:

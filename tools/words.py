@@ -1,10 +1,11 @@
 """Gather what is said in other languages: ``tools/words.py [--check] [FOLDER…]``.
 
-Every text in ``tr("…")``, every text of the command line's help, and every template of
-an error or a recipe's line (``messages.py``), needs a line in one of
-``locale/zh_TW/*.po``. What is missing (in these folders of the package) is printed as
-lines to be filled in. Without ``--check``, ``chainrule.mo`` and ``templates.json`` are
-written beside them.
+Every text in ``tr("…")``, every text of the command line's help and of the page about
+run files, and every template of an error or a recipe's line (``messages.py``), needs a
+line in one of ``locale/zh_TW/*.po``: those of the package, and of
+``benchmarks/frameworks``. What is missing (in these folders) is printed as lines to be
+filled in. Without ``--check``, ``chainrule.mo`` and ``templates.json`` are written
+beside them.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from messages import PACKAGE, shown, templates
+from messages import PACKAGE, files, place, shown, templates
 
 FOLDER = PACKAGE / "locale" / "zh_TW"
 MADE = FOLDER / "chainrule.mo"
@@ -34,35 +35,34 @@ SHAPED = FOLDER / "templates.json"
 def texts() -> dict[str, str]:
     """Every text that is translated, with the place where it stands."""
     found: dict[str, str] = {}
-    for path in sorted(PACKAGE.rglob("*.py")):
+    for path in files():
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if (
                 isinstance(node, ast.Call)
                 and isinstance(node.func, ast.Name)
-                and node.func.id == "tr"
+                and node.func.id in ("tr", "Words")
                 and node.args
             ):
-                place = f"{path.relative_to(PACKAGE).as_posix()}:{node.lineno}"
                 for text in _strings(node.args[0]):
-                    found.setdefault(text, place)
+                    found.setdefault(text, f"{place(path)}:{node.lineno}")
             if isinstance(node, ast.keyword) and node.arg == "kinks":
-                place = f"{path.relative_to(PACKAGE).as_posix()}:{node.lineno}"
                 for text in _strings(node.value):  # what a primitive declares
-                    found.setdefault(text, place)
+                    found.setdefault(text, f"{place(path)}:{node.lineno}")
     for text, module in helps():
         found.setdefault(text, "/".join(module.split(".")[1:]) + ".py:0")
     return found
 
 
 def helps() -> Iterator[tuple[str, str]]:
-    """What the help of the command line says, click, and a file to start from."""
+    """What the help of the command line says, click, and the texts about run files."""
     sys.path.insert(0, str(PACKAGE.parent))
     from chainrule.cli import cli, speaking
-    from chainrule.runs import template
+    from chainrule.runs import reference, template
 
-    yield from ((text, place) for text, place in speaking.texts(cli) if text)
+    yield from ((text, module) for text, module in speaking.texts(cli) if text)
     yield from ((text, speaking.__name__) for text in speaking.CLICK)
     yield from ((text, template.__name__) for text in template.texts())
+    yield from ((text, reference.__name__) for text in reference.texts())
 
 
 def _strings(node: ast.expr) -> Iterator[str]:
@@ -135,14 +135,14 @@ def shaped() -> bytes:
 def problems(*folders: str) -> list[str]:
     """What is missing, or says something else in its braces."""
     whole, found = gathered(), []
-    for text, place in everything().items():
+    for text, where in everything().items():
         message = whole.get(text)
-        if folders and not place.startswith(folders):
+        if folders and not where.startswith(folders):
             continue
         if message is None:
-            found.append(f'#: {place}\nmsgid "{_quoted(text)}"\nmsgstr ""\n')
+            found.append(f'#: {where}\nmsgid "{_quoted(text)}"\nmsgstr ""\n')
         elif _braces(text) != _braces(str(message.string)):
-            found.append(f"# other braces than in English, {place}: {text!r}\n")
+            found.append(f"# other braces than in English, {where}: {text!r}\n")
     return found
 
 

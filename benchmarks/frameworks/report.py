@@ -11,8 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from chainrule.engines.threads import available_cores
+from chainrule.formatting import width
+from chainrule.translation import retold, tr
 from chainrule.version import __version__
+from chainrule.viz.drawing import PAPER, figure, legible
 from frameworks.peers import PEERS
+from frameworks.rounds import told
+from frameworks.workloads import ALL
 
 
 def header(threads: int, rounds: int) -> dict[str, Any]:
@@ -49,31 +54,66 @@ def _processor() -> str:
 def heading(head: dict[str, Any]) -> str:
     """The header in lines."""
     versions = ", ".join(f"{k} {v}" for k, v in head["versions"].items())
-    return (
-        f"{head['machine']}, {head['cores']} cores ({head['system']}), up to "
-        f"{head['threads']} threads, {head['rounds']} rounds, {head['date']}, load "
-        f"{head['load']}\n{versions}\n"
+    text = tr(
+        "{machine} ({system}), cores: {cores}, threads at most: {threads}, "
+        "rounds: {rounds}, {date}",
+        **{key: value for key, value in head.items() if key != "versions"},
     )
+    if head["load"] is not None:
+        text += tr(", load {load}", load=f"{head['load']:.2f}")
+    return f"{text}\n{versions}\n"
 
 
 def block(row: dict[str, Any]) -> str:
     """One row in lines: each way's times, and the ratios."""
-    lines = [f"{row['workload']}: {row['title']}"]
+    lines = [tr("{name}: {what}", name=row["workload"], what=_title(row))]
     for way in row["ways"]:
-        made = f"   compiled in {way['compiled']:.1f} s" if "compiled" in way else ""
-        lines.append(
-            f"  {way['way']:34} {_number(way['median']):>8} {row['unit']} "
-            f"[{_number(way['p10'])} … {_number(way['p90'])}]{made}"
+        name = told(way["way"])
+        line = (
+            f"  {name}{' ' * (34 - width(name))} {_number(way['median']):>8} "
+            f"{_unit(row)} [{_number(way['p10'])} … {_number(way['p90'])}]"
         )
-    lines += [f"  {way}: {why}" for way, why in row["failed"].items()]
+        if "compiled" in way:
+            seconds = f"{way['compiled']:.1f}"
+            line += f"   {tr('compiled in {seconds} s', seconds=seconds)}"
+        lines.append(line)
+    for way, why in row["failed"].items():
+        lines.append(f"  {tr('{name}: {what}', name=told(way), what=retold(why))}")
     for peer, ratio in row["ratios"].items():
-        mark = ", the fastest peer" if peer == row["fastest"] else ""
-        lines.append(f"  {PEERS[peer].title} over ours: {_ratio(ratio)}{mark}")
+        best = peer == row["fastest"]
+        text = tr(
+            "{peer} over ours: {ratio}, the fastest peer"
+            if best
+            else "{peer} over ours: {ratio}",
+            peer=PEERS[peer].title,
+            ratio=_ratio(ratio),
+        )
+        lines.append(f"  {text}")
     for bar in row["bars"]:
-        said = {True: "reached", False: "not reached", None: "not measured"}
-        who = PEERS[bar["against"]].title if bar["against"] in PEERS else "fastest"
-        lines.append(f"  bar: {who} ≥ {bar['least']:g} ×, {said[bar['reached']]}")
+        peer, reached = PEERS.get(bar["against"]), bar["reached"]
+        said = {
+            True: tr("reached"),
+            False: tr("not reached"),
+            None: tr("not measured"),
+        }
+        text = tr(
+            "bar: {who} ≥ {least} ×, {said}",
+            who=peer.title if peer else tr("fastest"),
+            least=f"{bar['least']:g}",
+            said=said[reached],
+        )
+        lines.append(f"  {text}")
     return "\n".join(lines) + "\n"
+
+
+def _title(row: dict[str, Any]) -> str:
+    """A row's title in the language in use; the row has it in English."""
+    return ALL[row["workload"]].title()
+
+
+def _unit(row: dict[str, Any]) -> str:
+    units = {"µs/step": tr("µs/step"), "µs/call": tr("µs/call"), "s": tr("s")}
+    return units[row["unit"]]
 
 
 def _number(value: float) -> str:
@@ -91,50 +131,54 @@ def _ratio(ratio: dict[str, Any]) -> str:
 
 def markdown(rows: Sequence[dict[str, Any]]) -> str:
     """A table for a page."""
-    lines = ["| workload | ours | peers | fastest peer over ours | bar |"]
-    lines.append("|---|---|---|---|---|")
+    head = tr("workload"), tr("ours"), tr("peers"), tr("fastest peer over ours")
+    lines = [f"| {' | '.join(head)} | {tr('bar')} |", "|---|---|---|---|---|"]
     for row in rows:
         ours, best = row["ways"][0], {r["way"] for r in row["ratios"].values()}
         others = [w for w in row["ways"][1:] if w["way"] in best]
-        peers = ", ".join(f"{w['way']} {_number(w['median'])}" for w in others)
+        peers = tr(", ").join(
+            tr("{way} {median}", way=told(w["way"]), median=_number(w["median"]))
+            for w in others
+        )
         fastest = _ratio(row["ratios"][row["fastest"]]) if row["fastest"] else ""
-        bars = "; ".join(f"≥ {bar['least']:g}" for bar in row["bars"])
-        unit = row["unit"]
-        cells = row["title"], f"{_number(ours['median'])} {unit}", peers, fastest, bars
+        bars = tr("; ").join(f"≥ {bar['least']:g}" for bar in row["bars"])
+        mine = f"{_number(ours['median'])} {_unit(row)}"
+        cells = _title(row), mine, peers, fastest, bars
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
 def plot(rows: Sequence[dict[str, Any]], folder: Path) -> list[Path]:
     """Time against width and batch, a picture each group that was measured."""
-    from matplotlib.figure import Figure
-
     written = []
-    for group, unit in ("width", "hidden units a layer"), ("batch", "samples a batch"):
+    for group in "width", "batch":
         points = [row for row in rows if row["group"] == group]
-        if not points:
-            continue
-        figure = Figure(figsize=(6, 4), layout="constrained")
-        axes = figure.add_subplot()
-        lines: dict[str, list[tuple[int, dict[str, Any]]]] = {}
-        for row in points:
-            best = {r["way"] for r in row["ratios"].values()}
-            for number, way in enumerate(row["ways"]):
-                if number == 0 or way["way"] in best:
-                    lines.setdefault(way["peer"], []).append((row["x"], way))
-        for peer, found in lines.items():
-            x, ways = zip(*found)
-            low, middle, high = (
-                [way[key] for way in ways] for key in ("p10", "median", "p90")
-            )
-            (line,) = axes.plot(x, middle, "o-", label=PEERS[peer].title)
-            axes.fill_between(x, low, high, color=line.get_color(), alpha=0.2)
-        axes.set(xscale="log", yscale="log", xlabel=unit, ylabel="µs a step")
-        axes.set_xticks([row["x"] for row in points], [row["x"] for row in points])
-        axes.minorticks_off()
-        axes.grid(alpha=0.3)
-        axes.legend()
-        written.append(folder / f"{group}.svg")
-        folder.mkdir(parents=True, exist_ok=True)
-        figure.savefig(written[-1], metadata={"Date": None})
+        if points:
+            written.append(folder / f"{group}.svg")
+            folder.mkdir(parents=True, exist_ok=True)
+            with legible(tr("pictures")), figure(PAPER, 6, 4) as made:
+                _draw(made.add_subplot(), group, points)
+                made.savefig(written[-1], metadata={"Date": None})
     return written
+
+
+def _draw(axes: Any, group: str, points: Sequence[dict[str, Any]]) -> None:
+    """A line each peer, by its best way; a band between the percentiles."""
+    lines: dict[str, list[tuple[int, dict[str, Any]]]] = {}
+    for row in points:
+        best = {r["way"] for r in row["ratios"].values()}
+        for number, way in enumerate(row["ways"]):
+            if number == 0 or way["way"] in best:
+                lines.setdefault(way["peer"], []).append((row["x"], way))
+    for peer, found in lines.items():
+        x, ways = zip(*found)
+        low, middle, high = (
+            [way[key] for way in ways] for key in ("p10", "median", "p90")
+        )
+        (line,) = axes.plot(x, middle, "o-", label=PEERS[peer].title)
+        axes.fill_between(x, low, high, color=line.get_color(), alpha=0.2)
+    across = tr("hidden units a layer" if group == "width" else "samples a batch")
+    axes.set(xscale="log", yscale="log", xlabel=across, ylabel=tr("µs a step"))
+    axes.set_xticks([row["x"] for row in points], [row["x"] for row in points])
+    axes.minorticks_off()
+    axes.legend()

@@ -26,6 +26,8 @@ import chainrule
 from chainrule import checks
 from chainrule.engines.threads import available_cores
 from chainrule.errors import ChainruleError
+from chainrule.language import language
+from chainrule.translation import tr
 from frameworks.peers import OURS, PEERS
 from frameworks.workloads import ALL, GROUPS, WORKLOADS, Workload, save
 
@@ -46,7 +48,6 @@ PATHS = {
         ]
     )
 }
-INSTALL = "Install the peers with: pip install -e '.[bench]'"
 
 
 class NotReadyError(ChainruleError):
@@ -121,8 +122,25 @@ class Runner:
         line = self._process.stdout.readline()
         if line:
             return json.loads(line)
-        said = self._log.read_text(errors="replace").strip().splitlines()
-        raise NotReadyError(said[-1] if said else "It ended without a word.")
+        raise NotReadyError(_last_words(self._log))
+
+
+def _last_words(log: Path) -> str:
+    said = log.read_text(errors="replace").strip().splitlines()
+    return said[-1] if said else "It ended without a word."
+
+
+def told(way: str) -> str:
+    """The title of a way in the language in use."""
+    name, found, threads = way.partition(", ")
+    if not found:
+        return name
+    number = threads.split()[0]
+    return tr(
+        "{way}, {n} thread" if number == "1" else "{way}, {n} threads",
+        way=name,
+        n=number,
+    )
 
 
 class Command(Runner):
@@ -213,19 +231,19 @@ def measure(
             except NotReadyError as error:
                 if runner.peer == OURS:
                     raise
-                failed[runner.title] = str(error)
+                failed[runner.title] = error.what
                 runner.stop()
                 return False
             return True
 
         for runner in _runners(name, peers, threads, folder):
             stack.callback(runner.stop)
-            say(f"{name}: {runner.title}")
+            say(tr("{name}: {what}", name=name, what=told(runner.title)))
             if able(runner, runner.start):
                 running.append(runner)
         everyone, rounds = list(running), min(rounds, work.most)
         for number in range(1, rounds + 1):
-            say(f"{name}: round {number} of {rounds}")
+            say(tr("{name}: round {n} of {all}", name=name, n=number, all=rounds))
             for runner in list(running):
                 time.sleep(REST)
                 if not able(runner, partial(runner.turn, number)):
@@ -309,10 +327,12 @@ def row(name: str, runners: Sequence[Runner], failed: dict[str, str]) -> dict[st
             best[runner.peer] = runner
     ratios = {peer: _ratio(runner, ours) for peer, runner in best.items()}
     fastest = min(ratios, key=lambda peer: ratios[peer]["median"], default=None)
+    with language("en"):  # the same result in any language
+        title = work.title()
     units = {"training": "µs/step", "inference": "µs/call", "process": "s"}
     return {
         "workload": name,
-        "title": work.title,
+        "title": title,
         "unit": units[work.kind],
         "group": work.group,
         "x": work.x,

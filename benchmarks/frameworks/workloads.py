@@ -11,12 +11,15 @@ Three more each peer builds from what it has:
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from chainrule.translation import tr
 
 Layers = tuple[tuple[Any, ...], ...]
 #: Steps whose losses must agree before anything is timed.
@@ -30,7 +33,7 @@ class Workload:
     """One row of the table.
 
     Attributes:
-        title: in words.
+        title: gives it in words, in the language in use.
         layers: the network.
         shape: of one sample.
         batch: samples in a step, or in a call.
@@ -45,7 +48,7 @@ class Workload:
         group, x: the plot that it belongs to, and where on its axis.
     """
 
-    title: str
+    title: Callable[[], str]
     layers: Layers
     shape: tuple[int, ...] = (784,)
     batch: int = 32
@@ -145,26 +148,42 @@ GPT: Layers = (
 
 
 def _textbook(batch: int, bar: float | None = None, group: str = "") -> Workload:
-    title = f"the textbook's network (784-128-64-10), Adam, B={batch}"
-    bars = (("fastest", bar),) if bar else ()
-    turn = _turn(TEXTBOOK, batch)
     return Workload(
-        title, TEXTBOOK, batch=batch, turn=turn, bars=bars, group=group, x=batch
+        lambda: tr(
+            "the textbook's network (784-128-64-10), Adam, B={batch}", batch=batch
+        ),
+        TEXTBOOK,
+        batch=batch,
+        turn=_turn(TEXTBOOK, batch),
+        bars=_fastest(bar) if bar else (),
+        group=group,
+        x=batch,
     )
 
 
 def _wide(width: int) -> Workload:
     layers = dense(784, width, width, 10)
     turn = _turn(layers, 128)
-    title = f"784-{width}-{width}-10, Adam, B=128"
-    return Workload(title, layers, batch=128, turn=turn, group="width", x=width)
+    return Workload(
+        lambda: tr("784-{n}-{n}-10, Adam, B={batch}", n=width, batch=128),
+        layers,
+        batch=128,
+        turn=turn,
+        group="width",
+        x=width,
+    )
 
 
 def _recurrent(kind: str) -> Workload:
     layers: Layers = ((kind, 28, 128), ("Linear", 128, 10))
-    title = f"{kind}, 28 steps of 28, hidden 128, Adam, B=64"
-    bars = (("fastest", 2.0),)
-    return Workload(title, layers, (28, 28), batch=64, turn=16, bars=bars)
+    return Workload(
+        lambda: tr("{kind}, 28 steps of 28, hidden 128, Adam, B=64", kind=kind),
+        layers,
+        (28, 28),
+        batch=64,
+        turn=16,
+        bars=_fastest(2.0),
+    )
 
 
 def _fastest(bar: float) -> tuple[tuple[str, float], ...]:
@@ -176,7 +195,9 @@ WORKLOADS: dict[str, Workload] = {
     "textbook-128": _textbook(128, 2.4),
     "textbook-512": _textbook(512, 2.0),
     "normed": Workload(
-        "the same with BatchNorm, dropout 0.2, GELU, norm clipping, AdamW, B=64",
+        lambda: tr(
+            "the same with BatchNorm, dropout 0.2, GELU, norm clipping, AdamW, B=64"
+        ),
         NORMED,
         batch=64,
         turn=200,
@@ -185,14 +206,14 @@ WORKLOADS: dict[str, Workload] = {
         bars=_fastest(2.5),
     ),
     "deep": Workload(
-        "20 layers of 64, ReLU, Adam, B=32",
+        lambda: tr("20 layers of 64, ReLU, Adam, B=32"),
         dense(*[64] * 21, 10),
         (64,),
         data="numbers",
         bars=_fastest(2.5),
     ),
     "tabular": Workload(
-        "a table: 30-64-32-1, binary cross-entropy, Adam, B=32",
+        lambda: tr("a table: 30-64-32-1, binary cross-entropy, Adam, B=32"),
         dense(30, 64, 32, 1),
         (30,),
         turn=2000,
@@ -201,14 +222,14 @@ WORKLOADS: dict[str, Workload] = {
         bars=_fastest(2.5),
     ),
     "large": Workload(
-        "784-2048-2048-10, Adam, B=256",
+        lambda: tr("784-{n}-{n}-10, Adam, B={batch}", n=2048, batch=256),
         dense(784, 2048, 2048, 10),
         batch=256,
         turn=4,
         bars=_fastest(1.2),
     ),
     "lenet": Workload(
-        "LeNet-5 (6, 16 channels), Adam, B=64",
+        lambda: tr("LeNet-5 (6, 16 channels), Adam, B=64"),
         LENET,
         (1, 28, 28),
         batch=64,
@@ -216,7 +237,7 @@ WORKLOADS: dict[str, Workload] = {
         bars=_fastest(2.0),
     ),
     "cnn": Workload(
-        "MNIST CNN (32, 64 channels, 3×3, 9216-128-10), Adam, B=64",
+        lambda: tr("MNIST CNN (32, 64 channels, 3×3, 9216-128-10), Adam, B=64"),
         CNN,
         (1, 28, 28),
         batch=64,
@@ -224,7 +245,7 @@ WORKLOADS: dict[str, Workload] = {
         bars=_fastest(1.3),
     ),
     "resnet": Workload(
-        "ResNet of 8 layers (16, 32, 64 channels) on 32×32×3, Adam, B=64",
+        lambda: tr("ResNet of 8 layers (16, 32, 64 channels) on 32×32×3, Adam, B=64"),
         RESNET,
         (3, 32, 32),
         batch=64,
@@ -233,7 +254,7 @@ WORKLOADS: dict[str, Workload] = {
         bars=_fastest(1.2),
     ),
     "gpt": Workload(
-        "character GPT: 4 layers, 4 heads, 128 wide, block 64, AdamW, B=12",
+        lambda: tr("character GPT: 4 layers, 4 heads, 128 wide, block 64, AdamW, B=12"),
         GPT,
         (64,),
         batch=12,
@@ -246,7 +267,7 @@ WORKLOADS: dict[str, Workload] = {
     "lstm": _recurrent("LSTM"),
     "gru": _recurrent("GRU"),
     "inference": Workload(
-        "inference of the textbook's network, array to array, B=1",
+        lambda: tr("inference of the textbook's network, array to array, B=1"),
         TEXTBOOK,
         batch=1,
         turn=3000,
@@ -254,7 +275,7 @@ WORKLOADS: dict[str, Workload] = {
         bars=(("torch", 3.0), ("onnxruntime", 1.0)),
     ),
     "process": Workload(
-        "chainrule train mnist (10 epochs, B=32), from start to end",
+        lambda: tr("chainrule train mnist (10 epochs, B=32), from start to end"),
         TEXTBOOK,
         kind="process",
         optimizer="AdamW",

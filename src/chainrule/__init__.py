@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from chainrule.compiled import compile
 from chainrule.control import cond, scan, while_loop
-from chainrule.errors import ChainruleError, nearest
+from chainrule.errors import ChainruleError, MissingAttributeError, nearest
 from chainrule.functional import (
     grad,
     gradients,
@@ -87,7 +87,10 @@ def __getattr__(name: str) -> Any:
     if name in _PARTS:
         return importlib.import_module(f"chainrule.{name}")
     text = f"module 'chainrule' has no attribute {name!r}"
-    raise AttributeError(text + _elsewhere(name), name=name)
+    fix = PACKAGE.get(name, "")
+    raise MissingAttributeError(
+        text, "" if fix else _elsewhere(name), fix=fix, name=name
+    )
 
 
 def __dir__() -> list[str]:
@@ -100,20 +103,18 @@ def _elsewhere(name: str) -> str:
     """Where a name lives, or which one was probably meant."""
     if name.startswith("_"):
         return ""
-    if name in PACKAGE:
-        return f"; here: {PACKAGE[name]}"
     if name in ("fit", "evaluate", "predict"):
-        return f"; it is a method: cr.Trainer(model, …).{name}(…)"
+        return f"it is a method: cr.Trainer(model, …).{name}(…)"
     parts = ["nn", "optim", "data"]
     if name[0].isupper():  # submodules, which are looked for here too, are not
         parts += ["metrics", "training", "viz"]
     for part in parts:
         if name in importlib.import_module(f"chainrule.{part}").__all__:
-            return f"; there is cr.{part}.{name}"
+            return f"there is cr.{part}.{name}"
     if hasattr(Tensor, name):
-        return f"; it is a method of tensors: x.{name}(…)"
+        return f"it is a method of tensors: x.{name}(…)"
     near = nearest(name, __all__, 0.75)
-    return f"; did you mean cr.{near}?" if near else ""
+    return f"did you mean cr.{near}?" if near else ""
 
 
 __all__ = [

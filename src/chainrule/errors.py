@@ -128,6 +128,47 @@ class SaveError(ChainruleError, OSError):
     """A file that cannot be written (no space, no permission)."""
 
 
+class MissingAttributeError(AttributeError):
+    """A name that a module or an object has not.
+
+    It is Python's own error with a hint, and none of the family: ``hasattr`` meets it
+    every day, and in a program it is a slip of the code, not bad input.
+
+    Args:
+        what: what has no attribute of which name.
+        hint: what was probably meant, or where it is.
+        fix: what does here what such a name does elsewhere.
+        name, obj: as Python's AttributeError has them.
+
+    Its message is in the language in use.
+
+    >>> import chainrule as cr
+    >>> cr.nn.Lineer
+    Traceback (most recent call last):
+        ...
+    chainrule.errors.MissingAttributeError: module 'chainrule.nn' has no attribute \
+'Lineer'; did you mean nn.Linear?
+    """
+
+    def __init__(
+        self,
+        what: str,
+        hint: str = "",
+        *,
+        fix: str = "",
+        name: str = "",
+        obj: object = None,
+    ) -> None:
+        super().__init__(what, name=name, obj=obj)
+        self.what, self.hint, self.fix = what, hint, fix
+
+    def __str__(self) -> str:
+        parts = [retold(part) for part in (self.what, self.hint) if part]
+        if self.fix:
+            parts.append(tr("here: {fix}", fix=retold(self.fix)))
+        return tr("; ").join(parts)
+
+
 class ChainruleWarning(UserWarning):
     """Something that works and is hardly what was meant."""
 

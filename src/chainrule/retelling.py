@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from chainrule.formatting import width
+from chainrule.translation import given
 
 TEMPLATES = Path(__file__).parent / "locale/zh_TW/templates.json"
 
@@ -192,6 +193,9 @@ class Teller:
 class Printer(Teller):
     """Tells what is printed: line by line, cell by cell, each in its own columns."""
 
+    def whole(self, text: str) -> str:
+        return text if text in given.get() else super().whole(text)
+
     def told(self, text: str, left: list[str]) -> str:
         lines: list[str] = []
         while True:  # the longest that fits: a text of several lines, then one line
@@ -216,9 +220,9 @@ class Printer(Teller):
         return made
 
     def _place(self, value: str) -> str:
-        if _QUOTED.match(value):
-            return value
         start, body, end = _bare(value)
+        if _QUOTED.match(value) or _given(body):
+            return value
         told = self.told(body, []) if body else body
         return _room(start, body, told) + told + _room(end, body, told)
 
@@ -243,6 +247,8 @@ class Printer(Teller):
 
     def _cell(self, cell: str, left: list[str], among: Sequence[str]) -> str:
         """A text, or a heading; among others several names, or a name and a number."""
+        if _given(cell):
+            return cell
         if cell.endswith(":") and cell[:-1] in self._plain:
             return self._plain[cell[:-1]] + "："
         if not among or cell in self._plain:
@@ -251,9 +257,15 @@ class Printer(Teller):
         if len(names) > 1 and any(name in self._plain for name in names):
             return "、".join(self._plain.get(name, name) for name in names)
         named = _NAMED.fullmatch(cell)
-        if named and named[1] in self._plain:
+        if named and named[1] in self._plain and not _given(named[1]):
             return f"{self._plain[named[1]]} {named[2]}"
         return super().told(cell, left) if cell else cell
+
+
+def _given(text: str) -> bool:
+    """Whether all of a text is names that the user gave."""
+    names = given.get()
+    return bool(names) and (text in names or names.issuperset(text.split(", ")))
 
 
 def _cut(text: str, mark: str) -> tuple[str, str, str]:
@@ -291,8 +303,8 @@ def _room(blanks: str, before: str, after: str) -> str:
 
 
 @lru_cache(4096)
-def told(kind: str, text: str) -> str:
-    """A text of a kind, ``errors`` or ``recipes``, told again."""
+def told(kind: str, text: str, names: frozenset[str]) -> str:
+    """A text of a kind, ``errors`` or ``recipes``, told again, but for given names."""
     return teller(kind).whole(text)
 
 

@@ -14,8 +14,8 @@ Table = Sequence[Sequence[str]]
 #: What a line is never broken within: a Chinese character, a word or what words are
 #: equal to, and the marks and spaces that stand behind it.
 _PIECES = re.compile(
-    r"[（「『《]*(?:[{0}]|[^\s{0}]+(?: [=≤] [^\s{0}]+)*)"
-    r"[，。；：、）」』》？！]*\s*".replace("{0}", r"\u2e80-\u9fff\uf900-\uffef")
+    r"[（「『《\[]*(?:[{0}]|[^\s{0}]+(?: [=≤] [^\s{0}]+)*)"
+    r"[，。；：、）」』》？！\]]*\s*".replace("{0}", r"\u2e80-\u9fff\uf900-\uffef")
 )
 
 
@@ -52,10 +52,13 @@ def text_table(table: Table, left: int = 0) -> list[str]:
 def wrapped(text: str, columns: int) -> list[str]:
     """``text`` in lines of at most so many columns; Chinese breaks between characters.
 
-    No line begins with a mark that closes, and no English word is cut.
+    No line begins with a mark that closes or ends with one that opens, and no English
+    word is cut.
 
     >>> wrapped("a longer text", 8), wrapped("梯度下降，收斂", 8)
     (['a longer', 'text'], ['梯度下', '降，收斂'])
+    >>> wrapped("收斂 [預設]", 6)
+    ['收斂', '[預設]']
     """
     lines, line = [], ""
     for piece in _PIECES.findall(text):

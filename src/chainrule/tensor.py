@@ -18,7 +18,13 @@ import numpy as np
 
 from chainrule.autodiff import cotangents
 from chainrule.engines.threads import process
-from chainrule.errors import ArgumentError, DTypeError, GradientError, ShapeError
+from chainrule.errors import (
+    ArgumentError,
+    DTypeError,
+    GradientError,
+    MissingAttributeError,
+    ShapeError,
+)
 from chainrule.graph.build import changes, context, no_grad, recording
 from chainrule.graph.build import constant as number
 from chainrule.graph.graph import tracked_ancestors
@@ -190,12 +196,11 @@ class Tensor(Changes, Operators, Elementwise, Reductions, Movement, Conversion):
     def __getattr__(self, name: str) -> Any:
         """Refuse a name that a tensor has not, with what does it here."""
         text = f"'Tensor' object has no attribute {name!r}"
-        plain = name.removesuffix("_")
-        if name in TENSORS:
-            text += f"; here: {TENSORS[name]}"
-        elif plain != name and not plain.startswith("_") and hasattr(Tensor, plain):
-            text += f"; here: x.copy_(x.{plain}(…)), or x = x.{plain}(…)"
-        raise AttributeError(text, name=name, obj=self)
+        plain, fix = name.removesuffix("_"), TENSORS.get(name, "")
+        ours = not plain.startswith("_") and hasattr(Tensor, plain)
+        if not fix and plain != name and ours:
+            fix = f"x.copy_(x.{plain}(…)), or x = x.{plain}(…)"
+        raise MissingAttributeError(text, fix=fix, name=name, obj=self)
 
     # -- its numbers -------------------------------------------------------------
 

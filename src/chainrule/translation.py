@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 #: The language that was chosen within a block; None: that of the process.
 chosen: ContextVar[str | None] = ContextVar("language", default=None)
+#: Names that the user gave: told again in no language.
+given: ContextVar[frozenset[str]] = ContextVar("given", default=frozenset())
 #: The language that was chosen for the process, all of its threads; None: the system's.
 _of_the_process: str | None = None
 
@@ -100,7 +102,7 @@ def _told(kind: str, text: str) -> str:
     from chainrule.retelling import told
 
     try:
-        return told(kind, text)
+        return told(kind, text, given.get())
     except (OSError, RecursionError):  # no templates, or very many pieces: as it is
         return text
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import json
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -15,6 +16,8 @@ import numpy as np
 import pytest
 
 from chainrule import errors
+from chainrule.formatting import width
+from chainrule.language import language
 from tests.cli.conftest import one_message
 
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
@@ -26,6 +29,16 @@ workloads: Any = importlib.import_module("frameworks.workloads")
 
 NAMES = [n for n in workloads.WORKLOADS if n not in ("inference", "process")]
 HERE = [name for name, peer in peers.PEERS.items() if not peer.missing]
+HEAD = {
+    "machine": "Some CPU",
+    "system": "Linux x86_64",
+    "cores": 2,
+    "load": 0.25,
+    "threads": 2,
+    "rounds": 3,
+    "date": "2026-01-02",
+    "versions": {"numpy": "2.4"},
+}
 needs_native = pytest.mark.skipif(peers.OURS not in HERE, reason="no llvmlite here")
 
 
@@ -175,6 +188,42 @@ def test_what_was_measured_is_told() -> None:
     last = report.markdown([row()]).splitlines()[-1]
     assert "| 3.00 × [3.00 … 3.00] | ≥ 3.2 |" in last
     assert "in-out" not in last
+
+
+def test_what_was_measured_is_told_in_chinese() -> None:
+    """With the same figures; what ``--json`` has stays English."""
+    made = row()
+    made["failed"]["PyTorch compile, 2 threads"] = "It has 8 parameters, ours 9."
+    english = report.block(made), report.markdown([made]), report.heading(HEAD)
+    with language("zh-TW"):
+        assert row()["title"] == "the textbook's network (784-128-64-10), Adam, B=32"
+        chinese = report.block(made), report.markdown([made]), report.heading(HEAD)
+    for one, other in zip(english, chinese):
+        assert sorted(numbers(one)) == sorted(numbers(other))
+        assert not re.search(r"\b(threads?|ours|peers?|reached|steps?|cores)\b", other)
+    block, table, heading = chinese
+    lines = block.splitlines()
+    assert lines[0] == "textbook-32：教科書的網絡（784-128-64-10），Adam，B=32"
+    assert "  PyTorch compile（2 個執行緒）：它有 8 個參數，我們有 9 個。" in lines
+    assert "  JAX 除以我們：3.00 × [3.00 … 3.00]，最快的對手" in lines
+    assert "  目標：最快的對手 ≥ 3.2 ×，未達到" in lines
+    places = {width(line.partition(" µs/步")[0]) for line in lines if "µs/步" in line}
+    assert places == {45}  # below each other, as in English
+    assert table.startswith("| 工作 | 我們 | 對手 | 最快的對手除以我們 | 目標 |")
+    assert heading.startswith("Some CPU（Linux x86_64），2 個核心")
+
+
+def numbers(text: str) -> list[str]:
+    return re.findall(r"\d[\d.,]*\d|\d", text)
+
+
+def test_every_workload_has_a_title_in_chinese() -> None:
+    for work in workloads.ALL.values():
+        with language("zh-TW"):
+            title = work.title()
+        assert sorted(numbers(title)) == sorted(numbers(work.title()))
+        assert not re.search(r"[a-z] [a-z]", title.replace("chainrule train mnist", ""))
+        assert ", " not in title
 
 
 def test_whoever_is_far_behind_its_peer_leaves() -> None:

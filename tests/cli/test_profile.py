@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 pytest.importorskip("llvmlite")
 
 from chainrule.engines.native import profiling, roof
+from chainrule.formatting import width
 from tests.cli.conftest import one_message
 
 RUN = """
@@ -46,6 +48,37 @@ def test_a_file_is_measured_at_its_own_batch(
     keys = {"microseconds", "predicted", "bytes", "of_roof", "phase", "threads"}
     assert all(keys <= p.keys() for p in told["steps"])
     assert told["roof"]["gflops"] > 0
+
+
+def test_a_profile_in_chinese(chainrule: Any) -> None:
+    """Its table too, with the numbers below their headings; JSON stays English."""
+    Path("run.toml").write_text(RUN, "utf-8")
+    asked = ["bench", "--profile", "run.toml", "--threads", "1", "--lang", "zh-TW"]
+    first, roof_line, head, *rows = chainrule(*asked).out.splitlines()
+    assert first.startswith("train（N = 16），一個執行緒：各部分都取最快時每步 ")
+    assert roof_line.startswith("上限：融合乘加 ")
+    assert head.split() == [
+        "µs",
+        "%",
+        "預測",
+        "達上限",
+        "GFLOP/s",
+        "kB",
+        "階段",
+        "內容",
+    ]
+    ends = [width(head[: head.index(word) + len(word)]) for word in head.split()]
+    row = next(line for line in rows if "= dot_general" in line)
+    numbers = [m.end() for m in re.finditer(r"\d[\d.,]*(?: %)?", row)]
+    assert numbers[:7] == ends[:7]
+    said = "\n".join(rows)
+    assert "等待其他執行緒" in said
+    assert not re.search(r"\b(threads?|parts|others|more|between)\b", said)
+    told = chainrule(*asked, "--json").json
+    assert {step["threads"] for step in told["steps"]} <= {
+        *("one thread", "each thread for itself"),
+        *(f"{n} parts of axis {axis}" for n in ("N", *range(99)) for axis in (0, 1)),
+    }
 
 
 def test_a_recipe_is_measured(chainrule: Any) -> None:

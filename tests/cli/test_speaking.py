@@ -21,6 +21,10 @@ SENTENCE = re.compile(r"\b[A-Za-z]?[a-z']+(?:,? [a-z']+){2,}")
 CODE = re.compile(r"^ +chainrule .*|chainrule \w+|apt install .*|'[^']*'", re.MULTILINE)
 
 
+#: What click calls kinds of values, and what stands behind a command.
+KIND = re.compile(r"^ +--[\w-]+ (?!RECIPE)[A-Z]+|\[OPTIONS]|COMMAND|ARGS", re.MULTILINE)
+
+
 def english(text: str) -> list[str]:
     """What is left of English sentences outside code."""
     return SENTENCE.findall(CODE.sub("", text))
@@ -35,9 +39,25 @@ def test_a_sentence_is_found() -> None:
 def test_help(chainrule: Any, command: str) -> None:
     shown = chainrule(*command.split(), "--lang", "zh-TW", "--help").out
     assert english(shown) == []
+    assert KIND.findall(shown) == []
     assert "用法" in shown
     assert "顯示此說明後結束" in shown
     assert max(map(width, shown.splitlines())) <= 80
+
+
+@pytest.mark.parametrize("command", ["", *COMMANDS])
+def test_the_language_counts_wherever_it_stands(chainrule: Any, command: str) -> None:
+    words = command.split()
+    wanted = chainrule(*words, "--lang", "zh-TW", "--help").out
+    assert "用法" in wanted
+    assert chainrule(*words, "--help", "--lang", "zh-TW").out == wanted
+    assert chainrule(*words, "-h", "--lang=zh").out == wanted
+    assert chainrule(*words, "--lang", "en", "--help", "--lang", "zh").out == wanted
+    one_message(chainrule(*words, "--help", "--lang", "fr"), 2, "does not speak")
+
+
+def test_what_stands_behind_two_dashes_is_no_option(chainrule: Any) -> None:
+    assert "Got unexpected extra argument" in chainrule("cache", "--", "--lang=zh").err
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -55,8 +75,9 @@ def test_help_in_english_is_clicks_own(chainrule: Any, command: str) -> None:
         (["train", "--epoch"], "沒有 '--epoch' 這個選項"),
         (
             ["train", "mnist", "--epochs", "x"],
-            "'--epochs' 的值無效：'x' 不是有效的數值",
+            "'--epochs' 的值無效：'x' 不是有效的數值。",
         ),
+        (["trian", "--lang", "zh"], "沒有 'trian' 這個命令"),
         (["derive", "2-1", "--format", "pdf"], "'pdf' 不在下列之中"),
         (["derive"], "缺少引數 'SPEC'"),
         (["cache", "all"], "多出一個引數（all）"),
@@ -69,6 +90,31 @@ def test_what_is_mistyped(chainrule: Any, args: list[str], said: str) -> None:
     assert result.code == 2
     assert said in result.err
     assert english(result.err) == []
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ["bench", "--quick", "--lang", "zh-TW"],
+        ["bench", "--lang=zh_TW", "--quick"],
+        ["trian", "--lang", "zh"],
+        ["derive", "--lang", "zh"],
+        ["train", "--help", "--lang", "zh"],
+        ["--help", "--lang", "zh"],
+    ],
+)
+def test_the_language_may_be_said_last(chainrule: Any, args: list[str]) -> None:
+    result = chainrule(*args)
+    assert result.code == (0 if "--help" in args else 2)
+    assert english(result.err) == []
+    assert "用法" in result.out + result.err
+
+
+@pytest.mark.parametrize("args", [["--lang"], ["--lang", "fr"], ["--", "--lang", "zh"]])
+def test_a_language_that_is_not_said(chainrule: Any, args: list[str]) -> None:
+    result = chainrule("derive", *args)
+    assert result.code == 2
+    assert not re.search("[一-鿿]", result.err)
 
 
 def test_the_language_ends_with_the_command(chainrule: Any) -> None:
@@ -115,6 +161,25 @@ def test_a_file_to_start_from(chainrule: Any) -> None:
     assert english(re.sub(r"\w+ = .*", "", comments)) == []
     assert max(map(width, text.splitlines())) <= 92
     assert chainrule("train", "moons.toml", "--epochs", "1", "--out", "r").code == 0
+
+
+def test_the_reference_of_files(chainrule: Any) -> None:
+    shown = chainrule("new", "--reference", "--lang", "zh-TW").out
+    assert shown.startswith("# 以檔案描述的訓練\n")
+    assert "| `lr` | 有限的數 | 0.001 | 學習率 η" in shown
+    assert (
+        english(re.sub("```.*?```|`[^`]*`| et al|ln", "", shown, flags=re.DOTALL)) == []
+    )
+
+
+def test_what_a_key_of_a_file_takes(chainrule: Any) -> None:
+    data, model = '[data]\nsource = "moons"\n', '[model]\nlayers = ["Linear"]\n'
+    more = 'validation = "x"\ntest = 3\n[training]\nbatch_size = "al"\nepochs = 0\n'
+    Path("run.toml").write_text(model + data + more, encoding="utf-8")
+    said = chainrule("train", "run.toml", "--lang", "zh-TW").err
+    assert english(said) == []
+    for answer in ("0 到 1 之間的數", '整數 ≥ 1，或"all"', '是不是指 "all"？'):
+        assert answer in said
 
 
 def texts(page: str) -> Iterator[str]:

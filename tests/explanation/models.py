@@ -135,6 +135,21 @@ def layers() -> Iterator[tuple[str, nn.Module, tuple[int, ...]]]:
         (1, 8, 8),
     )  # fmt: skip
     yield (
+        "MaxPool2d, windows that overlap",
+        nn.Sequential(
+            nn.Conv2d(1, 2, 3, **D), nn.MaxPool2d(3, stride=2, padding=1), nn.Tanh(),
+            nn.Flatten(), *linear(18, 2),
+        ),
+        (1, 7, 7),
+    )  # fmt: skip
+    yield (
+        "MaxPool1d",
+        nn.Sequential(
+            nn.Conv1d(2, 3, 2, **D), nn.MaxPool1d(2), nn.Flatten(), *linear(9, 2)
+        ),
+        (2, 7),
+    )
+    yield (
         "ConvTranspose2d",
         nn.Sequential(
             nn.ConvTranspose2d(2, 3, 3, stride=2, **D), nn.GELU(),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from chainrule.explanation.writer import declared, letters
+from chainrule.explanation.plain import declared, letters
 from chainrule.graph.build import record, tracing
 from chainrule.graph.node import Value
 from chainrule.graph.types import DType, SymbolicDim

@@ -17,6 +17,7 @@ import chainrule as cr
 from chainrule import nn, optim
 from chainrule.array_page import colours
 from chainrule.explanation import Explanation, example
+from chainrule.explanation.documents import TRADITIONAL
 from chainrule.language import language
 from chainrule.notation.expressions import Atom, Number
 from chainrule.notation.mathml import mathml
@@ -83,10 +84,27 @@ def test_html(name: str, lang: str) -> None:
             "model",
             "eval",
             "softmax",
+            "max",
             "diag",
             "False",
             "dropout",
         }
+
+
+def test_latex_in_chinese_has_a_font_for_every_character(tmp_path: Path) -> None:
+    with language("zh"):
+        text = made("Conv2d").to_latex()
+    assert all(f"IfFontExistsTF{{{font}}}" in text for font in TRADITIONAL)
+    if not shutil.which("xelatex") or not shutil.which("fc-list"):
+        return
+    fonts = subprocess.run(["fc-list", ":", "family"], check=True, capture_output=True)
+    if not any(font in fonts.stdout.decode() for font in TRADITIONAL):
+        return
+    (tmp_path / "e.tex").write_text(text, "utf-8")
+    command = ["xelatex", "-interaction=nonstopmode", "-halt-on-error", "e.tex"]
+    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+    log = (tmp_path / "e.log").read_text("utf-8", "replace")
+    assert "Missing character" not in log
 
 
 @pytest.mark.parametrize("name", ["example", "update", *NAMES])

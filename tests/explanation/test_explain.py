@@ -317,6 +317,16 @@ def test_attention_has_its_letters() -> None:
     assert explanation.check().ok
 
 
+def test_a_maximum_hands_its_error_back() -> None:
+    model = nn.Sequential(
+        nn.Conv2d(1, 2, 3), nn.MaxPool2d(2), nn.Flatten(), *linear(8, 2)[:1]
+    )
+    text = str(cr.explain(model.double(), np.ones((2, 1, 6, 6)), [0, 1], CE))
+    assert "δ⁽¹⁾ = J_maxᵀ (∂ℒ/∂a⁽¹⁾)" in text
+    assert "J_maxᵀ, hands each error" in text
+    assert "+=" not in text
+
+
 def test_an_opened_region_is_differentiated_opened() -> None:
     model = nn.Sequential(nn.Linear(3, 4), nn.GELU(), nn.Linear(4, 3))
     given = model, [[0.3, -0.2, 0.9]], [1], nn.CrossEntropyLoss()

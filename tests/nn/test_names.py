@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import pickle
+import re
 from typing import Any
 
 import pytest
 
 import chainrule as cr
 from chainrule import nn
+from chainrule.language import language
+from chainrule.migration import MODULES, PACKAGE, TENSORS
 
 
 @pytest.mark.parametrize(
@@ -38,6 +42,54 @@ def test_a_name_that_is_not_there(module: Any, name: str, part: str) -> None:
         getattr(module, name)
     assert f"has no attribute {name!r}" in str(error.value)
     assert part in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "told"),
+    [
+        (nn, "Dense", "模組 'chainrule.nn' 沒有屬性 'Dense'；是不是指 nn.Linear？"),
+        (nn.functional, "reluu", "沒有屬性 'reluu'；是不是指 F.relu？"),
+        (cr, "cuda", "沒有屬性 'cuda'；這裡：不需要，所有張量都在 CPU 上"),
+        (cr, "complex", "沒有屬性 'complex'；這裡：沒有複數"),
+        (cr, "Adam", "沒有屬性 'Adam'；有 cr.optim.Adam"),
+        (cr.zeros(1), "half", "'Tensor' 物件沒有屬性 'half'；這裡：x.float()"),
+        (cr.zeros(1), "exp_", "'exp_'；這裡：x.copy_(x.exp(…))，或 x = x.exp(…)"),
+        (nn.Linear(1, 1), "half", "這裡：model.float() 或 model.double()"),
+        (nn.Linear(1, 1), "foo", "'Linear' 物件沒有屬性 'foo'"),
+    ],
+)
+def test_a_name_that_is_not_there_in_chinese(module: Any, name: str, told: str) -> None:
+    with pytest.raises(AttributeError) as error:
+        getattr(module, name)
+    with language("zh"):
+        assert str(error.value).endswith(told)
+    assert "has no attribute" in str(error.value)
+    assert error.value.name == name
+
+
+@pytest.mark.parametrize(
+    ("owner", "table"),
+    [(cr, PACKAGE), (cr.zeros(1), TENSORS), (nn.Linear(1, 1), MODULES)],
+    ids=["package", "tensor", "module"],
+)
+def test_no_half_sentence_is_told(owner: Any, table: dict[str, str]) -> None:
+    """What a name of elsewhere is here is told whole, or it is code."""
+    for name, here in table.items():
+        with pytest.raises(AttributeError) as error:
+            getattr(owner, name)
+        assert str(error.value).endswith(f"; here: {here}")
+        with language("zh"):
+            said = str(error.value).partition("這裡：")[2]
+        assert said
+        assert not re.search("[a-z]{2,} [a-z]{2,}", said), said
+
+
+def test_an_error_about_a_name_is_copied_whole() -> None:
+    with pytest.raises(AttributeError) as error:
+        cr.cuda  # noqa: B018
+    same = pickle.loads(pickle.dumps(error.value))
+    assert str(same) == str(error.value)
+    assert not hasattr(cr, "cuda")
 
 
 @pytest.mark.parametrize("name", ["LRN", "Fold", "Hurdle"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,8 +13,10 @@ import pytest
 
 import chainrule as cr
 from chainrule import errors, nn, optim, recipes, viz
+from chainrule.language import language
 from chainrule.recipes import Reference, Study
 from chainrule.training import Callback, Loop, Source, Work, compile_program
+from chainrule.viz import drawing
 
 X = np.random.default_rng(0).standard_normal((64, 3)).astype("f4")
 Y = X @ np.array([[1.0], [2.0], [3.0]], "f4")
@@ -223,3 +226,40 @@ def test_a_package_that_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
         assert "pip install --no-deps nothing" in str(caught.value)
     assert study.folder("chainrule", "chainrule") == Path(cr.__file__).parent
     assert study.package("json", "json") is json
+
+
+@pytest.mark.skipif(not viz.can_plot(), reason="needs matplotlib")
+def test_names_of_the_users_are_never_translated(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Folders that are called like words of recipes: birds and cliff."""
+
+    def shown(names: Sequence[str]) -> list[str]:
+        kinds = ["birds", "cliff"]
+        study = Study()
+        with (
+            language("zh-TW"),
+            study.heard(),
+            study.given(names),
+            drawing.figure(drawing.PAPER, 3, 3) as f,
+        ):
+            print("birds  3.0  rounds")
+            print("birds +0.7   cliff −1.2")
+            print("Your styles: birds, cliff")
+            viz.gallery.heat(f, np.eye(2), rows=kinds, columns=kinds, up="sounds")
+            drawing.retell(f)
+            axis = f.axes[0].yaxis
+            ticks = [tick.get_text() for tick in axis.get_ticklabels()]
+        return [*capsys.readouterr().out.splitlines(), axis.get_label_text(), *ticks]
+
+    ours, theirs, again = shown([]), shown(["birds", "cliff"]), shown([])
+    assert ours == again
+    assert not {"sounds", "birds", "cliff"} & set(ours)
+    assert theirs[0].split() == ["birds", *ours[0].split()[1:]]
+    assert theirs[1:] == [
+        "birds +0.7   cliff −1.2",
+        ours[2].partition("：")[0] + "：birds, cliff",
+        ours[3],
+        "birds",
+        "cliff",
+    ]

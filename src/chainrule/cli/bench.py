@@ -11,14 +11,15 @@ import click
 
 import chainrule
 from chainrule import recipes
+from chainrule.cli import speaking
 from chainrule.cli.common import cli, command, say, tell
 from chainrule.cli.train import is_file
-from chainrule.errors import ArgumentError
+from chainrule.errors import ArgumentError, visible_lines
 from chainrule.translation import tr
 
 EXAMPLES = """\b
 Examples:
-  chainrule bench                              # the whole table, half an hour
+  chainrule bench                              # the whole table, an hour or more
   chainrule bench textbook-32 lenet --rounds 7
   chainrule bench gpt --peers torch --json
   chainrule bench width batch --plot pictures  # time against width and batch
@@ -31,23 +32,25 @@ Examples:
     epilog=EXAMPLES, short_help="Measure training, beside others or step by step."
 )
 @click.argument("workloads", nargs=-1)
-@click.option(
+@speaking.option(
     "--profile",
     "target",
     metavar="RECIPE|FILE.toml",
     help="Measure the parts of its training step instead.",
 )
-@click.option(
+@speaking.option(
     "--batch-size",
     type=click.IntRange(1),
     help="Samples of that step, instead of its own.",
 )
-@click.option("--peers", help="Of jax, torch, keras, sklearn, onnxruntime: a,b,c.")
-@click.option(
+@speaking.option("--peers", help="Of jax, torch, keras, sklearn, onnxruntime: a,b,c.")
+@speaking.option(
     "--rounds", type=click.IntRange(1), default=21, help="Turns of each (21)."
 )
-@click.option("--threads", type=click.IntRange(1), help="At most so many for anybody.")
-@click.option(
+@speaking.option(
+    "--threads", type=click.IntRange(1), help="At most so many for anybody."
+)
+@speaking.option(
     "--plot",
     "folder",
     type=click.Path(path_type=Path, file_okay=False),
@@ -96,17 +99,23 @@ def bench(
     taking, missing = turns.taking_part(peers.split(",") if peers else None)
     for title, packages in missing.items():
         no = tr(", ").join(packages)
-        text = tr("{title} is left out: no {packages} here.", title=title, packages=no)
-        say(f"{text} {turns.INSTALL}")
+        say(
+            tr(
+                "{title} is left out: no {packages} here. Install the peers with: "
+                "pip install -e '.[bench]'",
+                title=title,
+                packages=no,
+            )
+        )
     threads = threads or available_cores()
     head = report.header(threads, rounds)
     if not as_json:
-        click.echo(report.heading(head))
+        click.echo(visible_lines(report.heading(head)))
     rows: list[dict[str, Any]] = []
     for name in names:
         rows.append(turns.measure(name, taking, threads, rounds, say))
         if not as_json:
-            click.echo(report.block(rows[-1]))
+            click.echo(visible_lines(report.block(rows[-1])))
     pictures = report.plot(rows, folder) if folder else []
     result = {**head, "rows": rows, "missing": missing, "pictures": pictures}
     tell(result, as_json, "\n".join([report.markdown(rows), *map(str, pictures)]))

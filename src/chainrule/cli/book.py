@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from chainrule.cli import speaking
 from chainrule.cli.common import cli, command, say, tell
 from chainrule.translation import tr
 
@@ -25,7 +26,7 @@ Examples:
     epilog=EXAMPLES, short_help="Look up what shows and what tests the textbook."
 )
 @click.argument("words", metavar="[SECTION] [WORD]...", nargs=-1)
-@click.option(
+@speaking.option(
     "--out",
     type=click.Path(path_type=Path, file_okay=False),
     help="Draw the table of 2.5.1 or 2.7 into this folder.",

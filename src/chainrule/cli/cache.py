@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import click
-
+from chainrule.cli import speaking
 from chainrule.cli.common import cli, command, tell
 from chainrule.translation import tr
 
 
 @cli.command(epilog="Example: chainrule cache --clear")
 @command
-@click.option("--clear", is_flag=True, help="Remove all that is in it.")
+@speaking.option("--clear", is_flag=True, help="Remove all that is in it.")
 def cache(clear: bool, as_json: bool) -> int:
     """Show where compiled machine code is kept, or remove it.
 

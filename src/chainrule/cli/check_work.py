@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from chainrule.cli import speaking
 from chainrule.cli.common import cli, command, tell, written
 
 EXAMPLES = """\b
@@ -21,13 +22,13 @@ Examples:
     "check-work", epilog=EXAMPLES, short_help="Mark numbers worked out by hand."
 )
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option(
+@speaking.option(
     "--task",
     type=click.Path(path_type=Path),
     help="The TOML file with network, weights, x and y, for a CSV file of answers."
     "  [default: FILE with .toml]",
 )
-@click.option(
+@speaking.option(
     "--format",
     "form",
     type=click.Choice(["text", "md", "html"]),

@@ -67,8 +67,10 @@ def command(function: Callable[..., int]) -> Callable[..., int]:
     """Give a command ``--json``, ``--lang``, ``--debug``; errors become messages."""
 
     @speaking.spoken
-    @click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
-    @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+    @speaking.option(
+        "--json", "as_json", is_flag=True, help="One JSON object on stdout."
+    )
+    @speaking.option("--debug", is_flag=True, help="Show the traceback of an error.")
     @functools.wraps(function)
     def run(*args: Any, debug: bool, **kwargs: Any) -> int:
         try:
@@ -135,7 +137,7 @@ def document_format(*more: str, help: str = "What to print.") -> Any:
     """The option ``--format`` of what can be written as a document; see ``written``."""
     kinds = click.Choice(("text", *_WAYS, *more))
     how: dict[str, Any] = {"default": "text", "show_default": True, "help": help}
-    return click.option("--format", "form", type=kinds, **how)
+    return speaking.option("--format", "form", type=kinds, **how)
 
 
 #: The methods that write a document, but for ``text``.
@@ -259,12 +261,14 @@ def main(args: Sequence[str] | None = None) -> None:
 def run(args: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     speaking.teach()
+    args = sys.argv[1:] if args is None else args
     with language(None):
         return _run(args)
 
 
-def _run(args: Sequence[str] | None) -> int:
+def _run(args: Sequence[str]) -> int:
     try:
+        speaking.listen(args)
         code = cli.main(args, prog_name="chainrule", standalone_mode=False) or 0
         if sys.stdout is not None:
             sys.stdout.flush()

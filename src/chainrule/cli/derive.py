@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from chainrule.cli import speaking
 from chainrule.cli.common import cli, command, document_format, tell, written
 
 EXAMPLES = """\b
@@ -18,16 +19,18 @@ Examples:
     epilog=EXAMPLES, short_help="Write out back-propagation through a network."
 )
 @click.argument("spec")
-@click.option(
+@speaking.option(
     "--loss",
     default="half_squared",
     show_default=True,
     help="half_squared, mse, half_mse, cross_entropy, binary_cross_entropy or hinge.",
 )
-@click.option("--batch", is_flag=True, help="For n samples instead of one.")
-@click.option("--elements", is_flag=True, help="Go on element by element, with paths.")
+@speaking.option("--batch", is_flag=True, help="For n samples instead of one.")
+@speaking.option(
+    "--elements", is_flag=True, help="Go on element by element, with paths."
+)
 @document_format()
-@click.option("--latex", is_flag=True, help="The same as --format latex.")
+@speaking.option("--latex", is_flag=True, help="The same as --format latex.")
 @command
 def derive(
     spec: str,

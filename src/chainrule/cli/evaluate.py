@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from chainrule.cli import speaking
 from chainrule.cli.common import cli, command, tell
 
 EXAMPLES = """\b
@@ -19,8 +20,10 @@ Examples:
 @cli.command(epilog=EXAMPLES, short_help="Measure what a run has learnt.")
 @click.argument("run", type=click.Path(path_type=Path))
 @click.argument("data", required=False, type=click.Path(path_type=Path))
-@click.option("--threads", type=click.IntRange(1), help="Threads of the native engine.")
-@click.option(
+@speaking.option(
+    "--threads", type=click.IntRange(1), help="Threads of the native engine."
+)
+@speaking.option(
     "--seed",
     type=click.IntRange(0),
     default=0,

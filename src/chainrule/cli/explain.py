@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from chainrule.cli import speaking
 from chainrule.cli.common import cli, command, document_format, tell, written
 from chainrule.errors import ArgumentError
 from chainrule.translation import tr
@@ -22,7 +23,7 @@ Examples:
 @cli.command(epilog=EXAMPLES, short_help="Show every number of a training step.")
 @click.argument("run")
 @click.argument("data", required=False, type=click.Path(path_type=Path))
-@click.option(
+@speaking.option(
     "--row",
     "rows",
     type=click.IntRange(0),
@@ -30,14 +31,14 @@ Examples:
     default=(0,),
     help="A row of the data, counted from 0; several make a batch.  [default: 0]",
 )
-@click.option("--layer", help="This layer alone: its number from 1 on, or its name.")
-@click.option(
+@speaking.option("--layer", help="This layer alone: its number from 1 on, or its name.")
+@speaking.option(
     "--region",
     "regions",
     multiple=True,
     help="Open this region, such as softmax; all opens every one.",
 )
-@click.option(
+@speaking.option(
     "--element",
     nargs=2,
     metavar="NAME INDEX",

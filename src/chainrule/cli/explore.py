@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from chainrule.cli import speaking
 from chainrule.cli.common import cli, command, say, tell
 from chainrule.tables import text_table
 from chainrule.translation import tr
@@ -24,16 +25,16 @@ Examples:
 
 @cli.command(epilog=EXAMPLES, short_help="Ask the textbook's questions by experiment.")
 @click.argument("name", required=False)
-@click.option(
+@speaking.option(
     "--seed",
     type=click.IntRange(0, 2**64 - 1),
     default=0,
     help="Of everything that is drawn.  [default: 0]",
 )
-@click.option(
+@speaking.option(
     "--quick", is_flag=True, help="Less of it, where all takes more than five seconds."
 )
-@click.option(
+@speaking.option(
     "--out",
     type=click.Path(path_type=Path, file_okay=False),
     help="Folder for its picture and numbers.  [default: runs/explore/NAME]",

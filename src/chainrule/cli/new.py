@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from chainrule.cli import speaking
 from chainrule.cli.common import cli, command, tell
 from chainrule.translation import retold, tr
 
@@ -22,16 +23,20 @@ Examples:
 
 @cli.command(epilog=EXAMPLES)
 @click.argument("file", default="run.toml", type=click.Path(path_type=Path))
-@click.option(
+@speaking.option(
     "--data",
     "place",
     metavar="FILE|FOLDER|NAME",
     help="A CSV or NPZ file, a folder of images, or a name such as mnist or moons; "
     "without it an example.",
 )
-@click.option("--target", metavar="COLUMN", help="The column of a CSV file to predict.")
-@click.option("--text", metavar="COLUMN", help="A column of texts to predict it from.")
-@click.option(
+@speaking.option(
+    "--target", metavar="COLUMN", help="The column of a CSV file to predict."
+)
+@speaking.option(
+    "--text", metavar="COLUMN", help="A column of texts to predict it from."
+)
+@speaking.option(
     "--reference",
     is_flag=True,
     help="Print all keys, and what every class takes, instead of writing a file.",

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from chainrule.cli import speaking
 from chainrule.cli.common import cli, command, say, tell
 from chainrule.disk import replace
 from chainrule.errors import visible_lines
@@ -26,24 +27,26 @@ Examples:
 @cli.command(epilog=EXAMPLES)
 @click.argument("run", type=click.Path(path_type=Path))
 @click.argument("data", type=click.Path(path_type=Path))
-@click.option(
+@speaking.option(
     "--output",
     type=click.Choice(["classes", "probabilities", "logits", "values"]),
     help="What to give.  [default: classes for classes, values for quantities]",
 )
-@click.option(
+@speaking.option(
     "--out",
     type=click.Path(path_type=Path),
     help="A CSV file to write instead of standard output.",
 )
-@click.option(
+@speaking.option(
     "--safe-csv/--no-safe-csv",
     "safe",
     default=True,
     help="Whether cells that a spreadsheet would take for formulas (= + - @ in front) "
     "get a ' in front.  [default: safe-csv]",
 )
-@click.option("--threads", type=click.IntRange(1), help="Threads of the native engine.")
+@speaking.option(
+    "--threads", type=click.IntRange(1), help="Threads of the native engine."
+)
 @command
 def predict(
     run: Path,

@@ -15,7 +15,9 @@ from typing import Any
 import click
 
 from chainrule import disk, recipes
+from chainrule.cli import speaking
 from chainrule.cli.common import cli, command, say, tell
+from chainrule.language import language
 from chainrule.recipes.study import RESULTS, SETTINGS
 from chainrule.training import checkpoint
 from chainrule.translation import reprinted, tr
@@ -32,15 +34,15 @@ Examples:
 
 @cli.command("recipes", epilog=EXAMPLES)
 @click.argument("chosen", metavar="[RECIPE]...", nargs=-1)
-@click.option(
+@speaking.option(
     "--check",
     is_flag=True,
     help="Run them in full, and print a table beside what the literature reports.",
 )
-@click.option(
+@speaking.option(
     "--seeds", type=click.IntRange(1), default=3, help="For --check.  [default: 3]"
 )
-@click.option(
+@speaking.option(
     "--out",
     type=click.Path(path_type=Path),
     default=Path("runs", "check"),
@@ -135,12 +137,18 @@ def _trained(name: str, seed: int, place: Path) -> dict[str, Any]:
 
 
 def _machine() -> dict[str, Any]:
+    with language("en"):
+        machine = _cores()
     return {
         "date": datetime.date.today().isoformat(),
-        "machine": tr("{name}, {count} cores", name=_processor(), count=os.cpu_count()),
+        "machine": machine,
         "python": platform.python_version(),
         "version": __version__,
     }
+
+
+def _cores() -> str:
+    return tr("{name}, {count} cores", name=_processor(), count=os.cpu_count())
 
 
 def _processor() -> str:
@@ -154,8 +162,9 @@ def _processor() -> str:
 
 def _table(rows: Sequence[dict[str, Any]]) -> str:
     """A table in Markdown, with what it was made on above it."""
+    made = {**_machine(), "machine": _cores()}
     lines = [
-        "{date}, {machine}, Python {python}, Chainrule {version}".format(**_machine()),
+        "{date}, {machine}, Python {python}, Chainrule {version}".format(**made),
         "",
         tr("| recipe | figure | reference | seeds | reached | seconds |"),
         "|---|---|---|---|---|---|",
@@ -165,7 +174,7 @@ def _table(rows: Sequence[dict[str, Any]]) -> str:
         bound = f"≥ {least:g}" if least is not None else f"≤ {most:g}"
         values = ", ".join(f"{value:.4g}" for value in row["values"])
         seconds = ", ".join(f"{s:.0f}" for s in row["seconds"])
-        mark = tr("yes") if row["reached"] else tr("no")
+        mark = "✓" if row["reached"] else "✗"
         source = f" ({reprinted(row['source'])})" if row["source"] else ""
         cells = row["recipe"], row["key"], bound + source, values, mark, seconds
         lines.append(f"| {' | '.join(cells)} |")

@@ -1,5 +1,8 @@
 """The command line in the language in use: ``--lang``, help, and click's own words.
 
+The language is looked for before anything else: whatever stands in front of ``--lang``,
+``--help`` or a slip, is answered in it.
+
 Docstrings and ``help=`` are English; what :func:`texts` finds in them is translated
 where it is shown. Click looks up its words in a catalogue too; :func:`teach` gives it
 this one.
@@ -7,22 +10,26 @@ this one.
 
 from __future__ import annotations
 
+import functools
 import inspect
+import itertools
 import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import click
-from click import core, decorators, exceptions, formatting, parser, types
+from click import core, exceptions, formatting, parser, types
 
 from chainrule.formatting import width
-from chainrule.language import speak
+from chainrule.language import language, speak
 from chainrule.tables import wrapped
 from chainrule.translation import current, tr
 
 #: What click says to somebody who has mistyped something, or asks for help.
 CLICK = (
     "Usage:",
+    "[OPTIONS]",
+    "COMMAND [ARGS]...",
     "Options",
     "Commands",
     "Positional arguments",
@@ -63,8 +70,8 @@ _EXTRA = re.compile(r"  \[([^]]*)\]")
 
 
 def teach() -> None:
-    """Let click look up its words here."""
-    for module in (core, decorators, exceptions, formatting, parser, types):
+    """Let click look up its words here; those of ``--help`` are translated with it."""
+    for module in (core, exceptions, formatting, parser, types):
         if hasattr(module, "_"):
             module._ = tr  # type: ignore[attr-defined]
         if hasattr(module, "ngettext"):
@@ -75,21 +82,45 @@ def _counted(one: str, more: str, count: int) -> str:
     return tr(one if count == 1 else more)
 
 
+def listen(words: Sequence[str]) -> None:
+    """Speak the language that the words of a command line ask for by ``--lang``.
+
+    Raises:
+        ArgumentError: for one that is not known.
+    """
+    before = list(itertools.takewhile(lambda word: word != "--", words))
+    for word, after in zip(before, [*before[1:], None]):
+        name, mark, value = word.partition("=")
+        if name == "--lang" and (given := value if mark else after) is not None:
+            speak(given)
+
+
+class Option(click.Option):
+    """An option whose kind of values is said in the language in use."""
+
+    @property
+    def kind(self) -> str:
+        """What stands for its value in English; nothing for choices and flags."""
+        plain = self.is_flag or isinstance(self.type, click.Choice)
+        return self.metavar or ("" if plain else self.type.name.upper())
+
+    def make_metavar(self, *args: Any, **context: Any) -> str:
+        """What stands for its value."""
+        return tr(self.kind) or super().make_metavar(*args, **context)
+
+
+#: ``click.option`` for such an option.
+option = functools.partial(click.option, cls=Option)
+
+
 def spoken(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command ``--lang``; what it says, its help too, is in that language."""
-    return click.option(
+    """Give a command ``--lang``, which :func:`listen` has heard by then."""
+    return option(
         "--lang",
         metavar="LANGUAGE",
-        is_eager=True,
         expose_value=False,
-        callback=_speak,
         help="Language, en or zh-TW.  [default: that of the locale]",
     )(function)
-
-
-def _speak(context: click.Context, _: click.Parameter, value: str | None) -> None:
-    if value is not None and not context.resilient_parsing:
-        speak(value)
 
 
 # -- help ------------------------------------------------------------------------------
@@ -146,15 +177,24 @@ class Command(click.Command):
 
     context_class = Context
 
+    def get_help_option(self, ctx: click.Context) -> click.Option | None:
+        """``--help``, whose own help click keeps: in English, as that of all others."""
+        with language("en"):
+            return super().get_help_option(ctx)
+
+    def collect_usage_pieces(self, ctx: click.Context) -> list[str]:
+        """What stands behind its name; arguments keep their names."""
+        return list(map(tr, super().collect_usage_pieces(ctx)))
+
     def get_short_help_str(self, limit: int = 45) -> str:
         """A line of it."""
         return tr(super().get_short_help_str(limit if current() == "en" else 1000))
 
 
-class Group(click.Group):
+class Group(Command, click.Group):
     """A group whose help is translated."""
 
-    command_class, context_class = Command, Context
+    command_class = Command
 
 
 def texts(group: click.Group) -> Iterator[tuple[str, str]]:
@@ -169,6 +209,7 @@ def texts(group: click.Group) -> Iterator[tuple[str, str]]:
             help = getattr(param, "help", None) or ""
             extra = _EXTRA.search(help)
             yield _EXTRA.sub("", help), place
+            yield getattr(param, "kind", ""), place
             if extra and " " in (default := extra[1].removeprefix("default: ")):
                 yield default, place
 

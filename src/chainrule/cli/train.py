@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from chainrule import errors, recipes
+from chainrule.cli import speaking
 from chainrule.cli.common import STARTED, cli, command, say, tell
 from chainrule.recipes.study import SETTINGS
 from chainrule.tables import text_table
@@ -39,50 +40,50 @@ DATA = (".csv", ".tsv", ".npz", ".png", ".jpg")
 
 @cli.command(epilog=EXAMPLES)
 @click.argument("target", metavar="RECIPE|FILE.toml", required=False)
-@click.option(
+@speaking.option(
     "--epochs",
     type=click.IntRange(1),
     help="Passes over the data; with --resume altogether, so that a run goes on.",
 )
-@click.option("--batch-size", type=click.IntRange(1), help="Samples a step.")
-@click.option("--lr", type=float, help="Learning rate (its peak).")
-@click.option(
+@speaking.option("--batch-size", type=click.IntRange(1), help="Samples a step.")
+@speaking.option("--lr", type=float, help="Learning rate (its peak).")
+@speaking.option(
     "--seed",
     type=click.IntRange(0, 2**64 - 1),
     help="Of initial weights, order and dropout.  [default: 0]",
 )
-@click.option(
+@speaking.option(
     "--engine",
     type=click.Choice(["auto", "native", "numpy"]),
     help="What computes; auto is native where it can run.  [default: auto]",
 )
-@click.option(
+@speaking.option(
     "--threads",
     type=click.IntRange(1),
     help="Threads of the native engine; results do not depend on it.",
 )
-@click.option(
+@speaking.option(
     "--limit", type=click.IntRange(1), help="Use the first N samples of each set only."
 )
-@click.option(
+@speaking.option(
     "--data",
     type=click.Path(),
     help="A folder or file of your own, for a recipe that takes one.",
 )
-@click.option(
+@speaking.option(
     "--quick", is_flag=True, help="A recipe within a minute: all of it, less of each."
 )
-@click.option(
+@speaking.option(
     "--out",
     type=click.Path(path_type=Path),
     help="Directory for the results.  [default: runs/NAME-TIME]",
 )
-@click.option(
+@speaking.option(
     "--resume",
     type=click.Path(path_type=Path),
     help="Directory of a run, to be finished bit for bit, or to go on with --epochs.",
 )
-@click.option(
+@speaking.option(
     "--checkpoint-every",
     type=click.FloatRange(0),
     help="Seconds between checkpoints within an epoch.  [default: 60]",

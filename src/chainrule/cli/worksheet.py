@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from chainrule.cli import speaking
 from chainrule.cli.common import cli, command, document_format, tell, written
 
 EXAMPLES = """\b
@@ -17,20 +18,20 @@ Examples:
 
 @cli.command(epilog=EXAMPLES, short_help="Write an exercise with fresh numbers.")
 @click.argument("spec")
-@click.option(
+@speaking.option(
     "--loss",
     default="half_squared",
     show_default=True,
     help="half_squared, mse, half_mse, cross_entropy, binary_cross_entropy or hinge.",
 )
-@click.option(
+@speaking.option(
     "--seed",
     type=click.IntRange(0, 2**64 - 1),
     default=0,
     show_default=True,
     help="Of the numbers: the same seed, the same sheet.",
 )
-@click.option(
+@speaking.option(
     "--samples",
     type=click.IntRange(1),
     default=1,
@@ -40,7 +41,7 @@ Examples:
 @document_format(
     "toml", help="What to print; toml is a file to fill in, for chainrule check-work."
 )
-@click.option("--answers", is_flag=True, help="With the answers.")
+@speaking.option("--answers", is_flag=True, help="With the answers.")
 @command
 def worksheet(
     spec: str,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from chainrule.explanation.writer import VIEWS
+from chainrule.explanation.plain import VIEWS
 from chainrule.graph.node import Node, Value
 from chainrule.primitives import elementwise, matmul, movement
 from chainrule.primitives.matmul import parse_dims

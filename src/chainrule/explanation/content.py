@@ -13,9 +13,9 @@ from chainrule.errors import ArgumentError, nearest
 from chainrule.explanation.equations import Equation
 from chainrule.explanation.loops import Loop
 from chainrule.explanation.naming import Layer, Names
+from chainrule.explanation.plain import is_sampled
 from chainrule.explanation.run import Run
 from chainrule.explanation.trace import Trace
-from chainrule.explanation.writer import is_sampled
 from chainrule.graph.node import Array, Value
 from chainrule.notation.arithmetic import Quantity, computed
 from chainrule.notation.expressions import Expr

@@ -15,6 +15,11 @@ from chainrule.translation import current
 
 #: Rows and columns of a matrix that is written out.
 WRITTEN = 8
+#: Fonts with all characters of Taiwan: those of Linux, TeX Live, macOS, Windows.
+TRADITIONAL = (
+    *("Noto Serif CJK TC", "Noto Serif TC", "Source Han Serif TC", "Songti TC"),
+    *("PMingLiU", "Noto Sans CJK TC", "Microsoft JhengHei", "AR PL Mingti2L Big5"),
+)
 _SPECIAL = str.maketrans(
     {c: "\\" + c for c in "&%$#_{}"}
     | {"^": r"\textasciicircum{}", "~": r"\textasciitilde{}", "\\": r"\textbackslash{}"}
@@ -71,9 +76,18 @@ def latex_file(lines: Iterable[str]) -> str:
     chinese = current() != "en"
     head = [r"\documentclass{article}", r"\usepackage{amsmath,amssymb}"]
     head += [r"\usepackage[margin=2cm]{geometry}", r"\setlength{\parindent}{0pt}"]
-    head += [r"\usepackage{xeCJK}"] if chinese else [r"\usepackage[utf8]{inputenc}"]
+    head += _in_chinese() if chinese else [r"\usepackage[utf8]{inputenc}"]
     head += [r"\setcounter{MaxMatrixCols}{20}", r"\allowdisplaybreaks"]
     return "\n".join([*head, r"\begin{document}", *lines, r"\end{document}", ""])
+
+
+def _in_chinese() -> list[str]:
+    """For XeLaTeX, whose own Chinese font has no 佔 and 裡: the first that is there."""
+    choice = ""
+    for font in reversed(TRADITIONAL):
+        use = rf"\setCJKmainfont[ItalicFont={{{font}}}]{{{font}}}"
+        choice = rf"\IfFontExistsTF{{{font}}}{{{use}}}{{%" + f"\n{choice}}}"
+    return [r"\usepackage{xeCJK}", choice]
 
 
 def data(e: Explained) -> dict[str, Any]:

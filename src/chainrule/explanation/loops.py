@@ -14,11 +14,14 @@ from typing import Any
 import numpy as np
 
 from chainrule.explanation.equations import Equation
-from chainrule.explanation.writer import VIEWS, Writer, behind_views, slope_of, weight
+from chainrule.explanation.plain import VIEWS, behind_views
+from chainrule.explanation.signs import slope_of
+from chainrule.explanation.writer import Writer
 from chainrule.graph.interpret import evaluate_all
 from chainrule.graph.node import Array, Node, Value
 from chainrule.notation.arithmetic import Quantity
 from chainrule.notation.expressions import Atom, Expr, Fence, Number, Script
+from chainrule.notation.within import weight
 from chainrule.primitives import matmul, movement
 from chainrule.regions import control
 

@@ -17,19 +17,14 @@ import numpy as np
 
 from chainrule.explanation.attention import attention, factors, matrices
 from chainrule.explanation.loops import LoopNames, is_loop, outer_writer
+from chainrule.explanation.plain import VIEWS, behind_views, is_sampled
 from chainrule.explanation.run import Run
-from chainrule.explanation.writer import (
-    LOSS,
-    VIEWS,
-    Writer,
-    behind_views,
-    is_sampled,
-    slope_of,
-    weight,
-)
+from chainrule.explanation.signs import LOSS, slope_of
+from chainrule.explanation.writer import Writer
 from chainrule.graph.graph import users
 from chainrule.graph.node import Array, Node, Value
 from chainrule.notation.expressions import Atom, Expr, Fence, Number, Script
+from chainrule.notation.within import weight
 from chainrule.primitives import (
     conv,
     elementwise,

@@ -12,9 +12,9 @@ from chainrule.explanation.equations import Equation
 from chainrule.explanation.loops import Loop
 from chainrule.explanation.typeset import Lines, beside, equation, is_small, shown
 from chainrule.explanation.updates import scalar
-from chainrule.explanation.writer import holds
 from chainrule.notation.arithmetic import COLUMNS, Quantity
 from chainrule.notation.expressions import Array, Expr
+from chainrule.notation.within import holds
 from chainrule.primitives import creation
 from chainrule.translation import tr
 

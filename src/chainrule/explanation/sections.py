@@ -18,16 +18,10 @@ from chainrule.explanation.naming import (
     Names,
     symbol,
 )
+from chainrule.explanation.plain import behind_views
 from chainrule.explanation.run import Run
+from chainrule.explanation.signs import COUNT, LOSS, named_atom
 from chainrule.explanation.updates import updated
-from chainrule.explanation.writer import (
-    COUNT,
-    LOSS,
-    behind_views,
-    holds,
-    named_atom,
-    weight,
-)
 from chainrule.graph.graph import Graph, ancestors
 from chainrule.graph.node import Array, Node, Value
 from chainrule.graph.primitive import BODIES
@@ -43,7 +37,8 @@ from chainrule.notation.expressions import (
     Transposed,
 )
 from chainrule.notation.tidy import tidy, without
-from chainrule.primitives import movement
+from chainrule.notation.within import holds, weight
+from chainrule.primitives import movement, windows
 from chainrule.primitives.rules import show
 from chainrule.regions import activations, losses, normalization
 from chainrule.translation import tr
@@ -381,10 +376,12 @@ class _Sections:
         names = self.names
         layer = names.layers[k - 1] if k else None
         kinds: set[bool] = set()
+        pools = False
         for value in names.forward:
             node = value.node
             if names.section[value] != k or node is None:
                 continue
+            pools |= node.primitive is windows.window_max
             if node.primitive not in NORMALISATIONS:
                 continue
             batch = node.primitive is normalization.batch_norm
@@ -407,6 +404,11 @@ class _Sections:
                     "The mean that batch normalisation subtracts takes b along: ∂ℒ/∂b"
                     " is 0 but for rounding, and nn.Linear(…, bias=False) does as well."
                 )
+        if pools:
+            yield tr(
+                "The derivative of a maximum, J_maxᵀ, hands each error back to the"
+                " place where the largest number stood; all other places get 0."
+            )
         if k == len(names.layers) and self._softmax_in_loss():
             yield tr(
                 "softmax mixes the scores of a sample, so δ is Jᵀ ∇_ŷ ℒ and not"

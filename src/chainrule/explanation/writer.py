@@ -1,9 +1,6 @@
-"""The formula of a value, read off the graph that computes it.
+"""The formula of a value, as the book would write it.
 
-Every node contributes the formula that its primitive declares, and the walk ends at
-values that have a name (z⁽¹⁾, W⁽¹⁾, δ⁽²⁾ …). Whatever is written comes to the numbers
-of the value, in its shape (:func:`chainrule.notation.arithmetic.computed`). A few nodes
-are written as the book would write them rather than as they are stored:
+A few nodes are written otherwise than their primitives declare it:
 
 - samples lie in rows and are columns on paper, so X Wᵀ is written W x, and a product
   that is none of columns has letters for its axes;
@@ -15,205 +12,61 @@ are written as the book would write them rather than as they are stored:
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import math
-from collections.abc import Callable, Collection, Mapping
-from typing import Any
+from collections.abc import Callable, Container
 
 import numpy as np
 
-from chainrule.graph.interpret import attrs_at
+from chainrule.explanation.plain import (
+    VIEWS,
+    PlainWriter,
+    behind_views,
+    declared,
+    is_sampled,
+    letters,
+    repeats,
+)
+from chainrule.explanation.signs import COUNT, ONE_HOT
+from chainrule.graph.graph import Graph
+from chainrule.graph.interpret import evaluate
 from chainrule.graph.node import Array, Node, Value
 from chainrule.graph.primitive import REFERENCES, Primitive
-from chainrule.graph.types import Dim, Shape, SymbolicDim, resolve
-from chainrule.notation.arithmetic import ALL_COLUMNS, COLUMNS, MATRIX, Quantity
+from chainrule.graph.types import Shape, SymbolicDim
+from chainrule.notation.arithmetic import ALL_COLUMNS, COLUMNS, MATRIX
 from chainrule.notation.expressions import (
     Atom,
     Computed,
     Contracted,
     Expr,
     Number,
-    Prefix,
     Product,
-    Quotient,
     Reduced,
     Script,
     Spread,
     Transposed,
 )
-from chainrule.notation.functions import symbol
-from chainrule.notation.places import shaped
-from chainrule.notation.tidy import tidy
-from chainrule.primitives import creation, elementwise, matmul, movement
+from chainrule.notation.functions import named, symbol
+from chainrule.primitives import (
+    creation,
+    elementwise,
+    indexing,
+    matmul,
+    movement,
+    windows,
+)
 from chainrule.primitives.checks import require
 from chainrule.primitives.matmul import parse_dims
 from chainrule.regions import normalization
 
-LOSS = Atom(r"\mathcal{L}", "ℒ")
-PARTIAL = Atom(r"\partial", "∂")
-COUNT = Atom("n")
-LABEL = Atom("y")
-ONE_HOT = Atom("y", tag="one-hot")
-#: Nodes that change how numbers lie in memory, not what they mean.
-VIEWS = (movement.broadcast_to, elementwise.convert, movement.reshape, movement.copy)
-#: Letters of axes: behind that of the samples, by the number of axes; and of others.
-SAMPLED = {1: "s", 2: "si", 3: "sti", 4: "scpq", 5: "scrpq"}
-OTHERS = "ijklmno"
 
+class Writer(PlainWriter):
+    """Writes values of one graph in the book's ways."""
 
-def slope_of(name: Expr) -> Expr:
-    """∂ℒ/∂name."""
-    top = Prefix(PARTIAL, LOSS, "tight")
-    return Quotient(top, Prefix(PARTIAL, name, "tight"), bar=True)
-
-
-def behind_views(value: Value) -> Value:
-    """The value that ``value`` is a view of: through reshape, convert, broadcast."""
-    while value.node is not None and value.node.primitive in (*VIEWS, require):
-        value = value.node.inputs[0]
-    return value
-
-
-def is_sampled(value: Value) -> bool:
-    """Whether the first axis of ``value`` is that of the samples."""
-    return bool(value.shape) and isinstance(value.shape[0], SymbolicDim)
-
-
-def letters(value: Value, *, matrix: bool = False) -> str:
-    """A letter for each axis of a value; ``matrix``: its last two are rows, columns."""
-    rank = len(value.shape)
-    if not is_sampled(value):
-        return OTHERS[:rank]
-    return ("sh"[: rank - 2] + "ij") if matrix else SAMPLED.get(rank, OTHERS[:rank])
-
-
-class Writer:
-    """Writes values of one graph.
-
-    Args:
-        names: what is written by its name; read again for each formula.
-        numbers: scalars that are written as numbers, such as ½.
-        arrays: the numbers of values.
-        n: the number of samples; with one sample, ∑ over samples and 1/n vanish.
-        labels: the graph input that holds class labels, where there is one.
-        distributions: values whose rows sum to 1.
-        matrices: values of samples whose last two axes are a matrix.
-
-    Attributes:
-        constants: arrays in the graph, with the symbols given to them.
-    """
-
-    def __init__(
-        self,
-        names: dict[Value, Expr],
-        numbers: Mapping[Value, float],
-        arrays: Mapping[Value, Array],
-        n: int,
-        labels: Value | None = None,
-        distributions: Collection[Value] = (),
-        matrices: Collection[Value] = (),
-    ) -> None:
-        self.names, self.numbers, self.arrays = names, numbers, arrays
-        self.n, self.labels = n, labels
-        self.distributions, self.matrices = distributions, matrices
-        self.constants: dict[Expr, Value] = {}
-        self._known: dict[Value, Expr] = {}
-
-    def of(self, value: Value) -> Expr:
-        """The tidied formula of ``value``, in the names of others."""
-        name, known = self.names.pop(value, None), self._known
-        self._known = {}
-        try:
-            return tidy(self._write(value))
-        finally:
-            self._known = known
-            if name is not None:
-                self.names[value] = name
-
-    def draft(self, value: Value) -> Expr:
-        """How a value would be written within others."""
-        return tidy(self._write(value))
-
-    def quantity(self, value: Value) -> Quantity:
-        """The numbers of a value, and how they stand on paper."""
-        return Quantity(self.arrays[value], self.kind(value))
-
-    def kind(self, value: Value) -> str:
-        """Whether a value is columns or a matrix."""
-        columns = is_sampled(value) and value not in self.matrices
-        return COLUMNS if columns else MATRIX
-
-    def of_loop(self, node: Node, index: int) -> Expr | None:
-        """How a result of a loop is written; what opens loops replaces this."""
-        del node, index
-
-    def forget(self) -> None:
-        """Formulas may look otherwise from here on: there is one more name."""
-        self._known.clear()
-
-    # -- the walk --------------------------------------------------------------------
-
-    def _write(self, value: Value) -> Expr:
-        if value in self.names:
-            return self.names[value]
-        if value not in self._known:
-            self._known[value] = self._formula(value)
-        return self._known[value]
-
-    def _formula(self, value: Value) -> Expr:
-        node = value.node
-        if value in self.numbers:
-            return Number(self.numbers[value])
-        if node is None:
-            return named_atom(value.name or "?")
-        special = _SPECIAL.get(node.primitive)
-        made = special(self, node) if special else None
-        if made is not None:
-            return made
-        plain = node.primitive.elementwise
-        inputs = [self._write(v) if plain else self._exact(v) for v in node.inputs]
-        if len(node.outputs) > 1:
-            return self._part(node, value.index, inputs)
-        return declared(node, inputs, self.n, self.kind(value))
-
-    def _part(self, node: Node, index: int, inputs: list[Expr]) -> Expr:
-        """One of several results."""
-        shown = self.of_loop(node, index)
-        if shown is None:
-            shown = Script(declared(node, inputs, self.n), below=Number(index + 1))
-        reference, attrs = REFERENCES[node.primitive], self._attrs(node)
-
-        def how(*arrays: Array) -> Array:
-            return reference(*arrays, **attrs)[index]
-
-        return Computed(shown, tuple(inputs), how, (node.primitive.name, id(node)))
-
-    def _attrs(self, node: Node) -> dict[str, Any]:
-        return attrs_at(node, {"N": self.n})
-
-    def _shape(self, shape: Shape) -> tuple[int, ...]:
-        return resolve(shape, {"N": self.n})
-
-    def _length(self, dim: Dim) -> int:
-        return self._shape((dim,))[0]
-
-    # -- what is written in the book's way -------------------------------------------
-
-    def _uniform(self, value: Value) -> bool:
-        """Whether all elements are one number."""
-        base = behind_views(value)
-        if base not in self.names and base.node is not None:
-            node = base.node
-            if node.primitive is creation.constant:
-                return len(set(node.attrs["value"])) == 1
-            moves = node.primitive in (movement.transpose, movement.flip)
-            if moves or node.primitive.elementwise:
-                return all(map(self._uniform, node.inputs)) and bool(node.inputs)
-        return math.prod(self._shape(base.shape)) == 1 and not is_sampled(base)
-
-    def _zero(self, value: Value) -> bool:
-        return self._uniform(value) and self._write(value) == Number(0)
+    def special(self, node: Node) -> Expr | None:
+        """The book's way, where there is one."""
+        made = _SPECIAL.get(node.primitive)
+        return made(self, node) if made else None
 
     def _mul(self, node: Node) -> Expr | None:
         a, b = node.inputs
@@ -313,48 +166,6 @@ class Writer:
         inner = self._write(x) if over is None else self._exact(x)
         return Reduced(head, inner, reach, over, keep=False)
 
-    def _exact(self, value: Value) -> Expr:
-        """A value in its own shape, where what is written may have another one."""
-        if value.shape and (self._uniform(value) or _repeats(value)):
-            return self._filled(value)
-        made = self._write(value)
-        if self._laid(value) == self._shape(value.shape):
-            return made
-        return self._reshaped(made, value)
-
-    def _filled(self, value: Value) -> Expr:
-        """What is repeated along axes, in every place of a value."""
-        made, shape = self._write(value), self._shape(value.shape)
-
-        def how(number: Array) -> Array:
-            return np.broadcast_to(number, shape)
-
-        return Computed(made, (made,), how, ("filled", shape), self.kind(value))
-
-    def _laid(self, value: Value) -> tuple[int, ...]:
-        """The shape to which what is written of a value comes."""
-        own, node = self._shape(value.shape), value.node
-        if value in self.names or node is None or self.kind(value) != COLUMNS:
-            return own
-        if node.primitive in (movement.reshape, elementwise.convert):
-            (x,) = node.inputs
-            if node.primitive is not movement.reshape or self._same_columns(x, value):
-                return self._laid(x)
-        if node.primitive.elementwise:
-            found = {self._laid(v) for v in node.inputs if v.shape == value.shape}
-            return max(found, key=len, default=own)
-        if node.primitive is matmul.dot_general:
-            for v in node.inputs:
-                if self.kind(v) == COLUMNS and len(v.shape) == len(own):
-                    return (*self._laid(v)[:-1], own[-1])
-        return own
-
-    def _same_columns(self, x: Value, out: Value) -> bool:
-        """Whether a reshape leaves the columns what they are."""
-        if x.shape[-1:] != out.shape[-1:] or min(len(x.shape), len(out.shape)) != 2:
-            return False
-        return self.kind(x) == self.kind(out) == COLUMNS
-
     def _equal(self, node: Node) -> Expr | None:
         """[y = i] for i = 0, 1, … is the one-hot column of the label y."""
         (a, b), (out,) = node.inputs, node.outputs
@@ -417,6 +228,9 @@ class Writer:
     def _reshape(self, node: Node) -> Expr:
         (x,), (out,) = node.inputs, node.outputs
         assert out is not None
+        winners = self._winners(node)
+        if winners is not None:
+            return winners
         if self._uniform(out):
             return self._write(behind_views(out))
         if self._shape(x.shape) == self._shape(out.shape):
@@ -426,24 +240,17 @@ class Writer:
             return self._spread(base, places, out)
         if not self._same_columns(x, out):
             return self._reshaped(self._exact(x), out)
-        if not _repeats(x):
+        if not repeats(x):
             return self._write(x)
         inner, shape = self._exact(x), self._shape(out.shape)
         how: Callable[[Array], Array] = lambda a: a.reshape(shape)  # noqa: E731
         return Computed(inner, (inner,), how, ("columns", shape), COLUMNS)
 
-    def _reshaped(self, inner: Expr, out: Value) -> Expr:
-        """A value in another shape."""
-        shape = self._shape(out.shape)
-
-        def how(a: Array) -> Array:
-            return np.asarray(a).reshape(shape)
-
-        shown, key = shaped("reshape", inner, out.shape), ("reshape", shape)
-        return Computed(shown, (inner,), how, key, self.kind(out))
-
     def _transpose(self, node: Node) -> Expr:
         (x,), axes = node.inputs, tuple(node.attrs["axes"])
+        winners = self._winners(node)
+        if winners is not None:
+            return winners
         *lead, a, b = range(len(axes)) if len(axes) > 1 else (0, 0)
         if axes == (*lead, b, a) and a != b and self.kind(x) == MATRIX:
             return Transposed(self._write(x))
@@ -452,6 +259,24 @@ class Writer:
         (out,) = node.outputs
         assert out is not None
         return declared(node, [self._exact(x)], self.n, self.kind(out))
+
+    def _winners(self, node: Node) -> Expr | None:
+        """J_maxᵀ g: the derivative of a maximum over windows, and its axes' moves."""
+        (out,) = node.outputs
+        assert out is not None
+        found = pooled_back(out, self.names)
+        if found is None or not self._zero(found[0]):
+            return None
+        _, g, x = found
+        shown = Transposed(Script(Atom("J"), below=named("max"))) @ self._exact(g)
+        graph = Graph("back", [g, x], [out])
+
+        def how(*arrays: Array) -> Array:
+            return evaluate(graph, arrays, {"N": self.n})[0]
+
+        arguments = (self._exact(g), self._exact(x))
+        key = ("back", id(out))
+        return Computed(shown, arguments, how, key, self.kind(out))
 
     # -- products --------------------------------------------------------------------
 
@@ -513,7 +338,7 @@ class Writer:
 
     def _factor(self, value: Value) -> Expr:
         """What is multiplied as a matrix or as columns: its axes must be there."""
-        whole = self._uniform(value) or _repeats(value)
+        whole = self._uniform(value) or repeats(value)
         return self._exact(value) if whole else self._write(value)
 
     def _product(self, node: Node) -> Expr:
@@ -532,57 +357,30 @@ class Writer:
         return Computed(shown, tuple(inputs), how, key, self.kind(out))
 
 
-def named_atom(name: str) -> Atom:
-    """A word as a symbol."""
-    return Atom(r"\text{" + name.replace("_", r"\_") + "}", name)
+def pooled_back(out: Value, stop: Container[Value]) -> tuple[Value, ...] | None:
+    """The zeros, g and x of a maximum over windows of x, derived by x to ``out``.
 
-
-def declared(node: Node, inputs: list[Expr], n: int, kind: str = COLUMNS) -> Expr:
-    """The formula that a primitive declares, with these inputs.
-
-    Args:
-        node: whose formula.
-        inputs: what its inputs are written like.
-        n: the number of samples.
-        kind: how the numbers of the result stand on paper.
+    g is put into zeros where the maxima stood; both lie in a line there.
     """
-    formula = node.primitive.formula
-    assert formula is not None, node.primitive
-    indexed = [e.with_index(letters(v)) for e, v in zip(inputs, node.inputs)]
-    made = formula(*indexed, **node.attrs)
-    if not isinstance(made, Computed):
-        return made
-    reference, attrs = REFERENCES[node.primitive], attrs_at(node, {"N": n})
-    how = functools.partial(reference, **attrs)  # those of the node may name N
-    key = (node.primitive.name, *sorted(attrs.items()))
-    return dataclasses.replace(made, how=how, key=key, kind=kind)
 
+    def behind(value: Value) -> Value:
+        moves = (*VIEWS, movement.transpose)
+        while value.node is not None and value.node.primitive in moves:
+            if value in stop:
+                break
+            value = value.node.inputs[0]
+        return value
 
-def parts(e: Expr) -> list[Expr]:
-    """The expressions that an expression is made of."""
-    found: list[Expr] = []
-    if isinstance(e, Computed):
-        return list(e.arguments)
-    for field in dataclasses.fields(e):  # pyright: ignore
-        item = getattr(e, field.name)
-        found += [item] if isinstance(item, Expr) else []
-        if isinstance(item, tuple):
-            for inner in item:
-                pair = inner if isinstance(inner, tuple) else (inner,)
-                found += [i for i in pair if isinstance(i, Expr)]
-    return found
-
-
-def holds(e: Expr, part: Expr) -> bool:
-    """Whether an expression has another one in it."""
-    return e == part or any(holds(inner, part) for inner in parts(e))
-
-
-def weight(e: Expr) -> int:
-    """How much there is to read in an expression."""
-    if type(e) in (Script, Atom, Number):
-        return 1
-    return 1 + sum(map(weight, parts(e)))
+    put = behind(out).node
+    if put is None or put.primitive is not indexing.scatter_add_along:
+        return None
+    g, best = behind(put.inputs[2]), behind(put.inputs[1]).node
+    if best is None or best.primitive is not windows.window_argmax:
+        return None
+    (x,), (place,) = best.inputs, best.outputs
+    assert place is not None
+    alike = g.shape == place.shape and out.shape == x.shape
+    return (put.inputs[0], g, x) if alike else None
 
 
 def _kept_axes(inner: Shape, outer: Shape) -> tuple[int, ...] | None:
@@ -598,13 +396,6 @@ def _kept_axes(inner: Shape, outer: Shape) -> tuple[int, ...] | None:
         at += 1
     rest = [d for i, d in enumerate(outer) if i not in places]
     return tuple(places) if all(d == 1 for d in rest) else None
-
-
-def _repeats(value: Value) -> bool:
-    """Whether a value is one of fewer elements, repeated."""
-    while value.node is not None and value.node.primitive is elementwise.convert:
-        value = value.node.inputs[0]
-    return value.node is not None and value.node.primitive is movement.broadcast_to
 
 
 def _guards(condition: Value, v: Value) -> bool:
@@ -634,4 +425,5 @@ _SPECIAL: dict[Primitive, Callable[[Writer, Node], Expr | None]] = {
     creation.iota: Writer._iota,
     matmul.dot_general: Writer._product,
     normalization.normalised_pullback: Writer._pullback,
+    indexing.scatter_add_along: Writer._winners,
 }

@@ -121,7 +121,7 @@ class Exploration:
         for said in self.answer:
             lines += _item("•", said.found)
             if said.expected:
-                lines += _item("  " + tr("expected:"), said.expected)
+                lines += _item("  " + tr("what was expected:"), said.expected)
         return lines
 
     def png(self) -> bytes:

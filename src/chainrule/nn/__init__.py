@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
+from chainrule.errors import MissingAttributeError
 from chainrule.nn import functional, init
 from chainrule.nn.activations import (
     CELU,
@@ -279,4 +280,4 @@ if not TYPE_CHECKING:  # type checkers know the names
     def __getattr__(name: str) -> Any:
         """Refuse a name that is not here, with the one that was probably meant."""
         text = f"module 'chainrule.nn' has no attribute {name!r}"
-        raise AttributeError(text + hint(name, "nn", __all__), name=name)
+        raise MissingAttributeError(text, hint(name, "nn", __all__), name=name)

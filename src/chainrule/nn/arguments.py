@@ -39,17 +39,17 @@ def _counts(hint: Any) -> bool:
 
 
 def hint(name: str, module: str, known: Sequence[str]) -> str:
-    """What a message about a name that a module has not ends in.
+    """What there is instead of a name that a module has not; or nothing.
 
     >>> hint("Dense", "nn", [])
-    '; did you mean nn.Linear?'
+    'did you mean nn.Linear?'
     """
     folded = name.lower().replace("_", "")
     for beginning, said in LAYERS.items():
         if folded.startswith(beginning.lower()):
-            return f"; {said}"
+            return said
     near = None if name.startswith("_") else nearest(name, known, 0.75)
-    return f"; did you mean {module}.{near}?" if near else ""
+    return f"did you mean {module}.{near}?" if near else ""
 
 
 def place(kind: str) -> str:

@@ -336,8 +336,8 @@ class Upsample(Module):
     """Signals and images of another size: :func:`functional.interpolate` as a layer.
 
     Args:
-        size: of the axes behind (N, C); or
-        scale_factor: by which they grow.
+        size: of the axes behind (N, C).
+        scale_factor: by which they grow, instead of a size.
         mode: ``"nearest"``, ``"linear"`` or ``"bilinear"``.
         align_corners: whether first and last elements keep their places.
     """

@@ -9,7 +9,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 
-from chainrule.errors import ArgumentError, ShapeError, warn
+from chainrule.errors import (
+    ArgumentError,
+    MissingAttributeError,
+    ShapeError,
+    warn,
+)
 from chainrule.graph.build import changes, context, scope
 from chainrule.graph.types import DType
 from chainrule.methods.conversion import is_device
@@ -136,9 +141,8 @@ class Module:
 
         def __getattr__(self, name: str) -> Any:
             text = f"{type(self).__name__!r} object has no attribute {name!r}"
-            if name in MODULES:
-                text += f"; here: {MODULES[name]}"
-            raise AttributeError(text, name=name, obj=self)
+            fix = MODULES.get(name, "")
+            raise MissingAttributeError(text, fix=fix, name=name, obj=self)
 
     def _may_change(self, name: str, value: Any) -> None:
         """While a function is traced, refuse to change what is from outside of it."""

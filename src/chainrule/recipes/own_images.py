@@ -275,9 +275,10 @@ def run(study: Study, *, data: str | None = None) -> dict[str, Any]:
     counts = np.bincount(found.y, minlength=found.classes or 0)
     each = f"{counts.min()} to {counts.max()}"
     print(f"{len(found)} images of {found.classes} kinds, {each} of each\n")
-    made = compare(study, found, 1 if study.quick else SPLITS)
-    told = put(made["rows"])
-    draw(study, found, made)
+    with study.given(found.class_names or () if data is not None else ()):
+        made = compare(study, found, 1 if study.quick else SPLITS)
+        told = put(made["rows"])
+        draw(study, found, made)
     confusion = made["confusion"]
     return {**told, "images": len(found), "confusion": confusion.tolist()}
 

@@ -24,7 +24,7 @@ from chainrule import disk, formatting, viz
 from chainrule.errors import ArgumentError, CheckpointError
 from chainrule.language import language
 from chainrule.training import Loop, Trainer, checkpoint
-from chainrule.translation import current, reprinted, tr
+from chainrule.translation import current, given, reprinted, tr
 from chainrule.version import __version__
 
 #: What a study's directory holds.
@@ -387,6 +387,20 @@ class Study:
         """Within the block what is printed becomes part of the report too."""
         with contextlib.redirect_stdout(_Tee(sys.stdout, self._said)):  # type: ignore
             yield
+
+    @contextlib.contextmanager
+    def given(self, words: Iterable[str]) -> Iterator[None]:
+        """Within the block words of the data are printed and drawn as they are.
+
+        Args:
+            words: the user's names of classes, words of texts: told again in no
+                language, though a recipe may use the same one.
+        """
+        before = given.set(given.get() | set(words))
+        try:
+            yield
+        finally:
+            given.reset(before)
 
     # -- its end -----------------------------------------------------------------------
 

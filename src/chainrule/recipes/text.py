@@ -305,11 +305,14 @@ def show_words(study: Study, data: Texts, last: Any) -> dict[str, Any]:
     adds = idf * model.weight.weight.numpy()[:, 0]
     order = adds.argsort()
     ends = dict(zip(data.classes, (order[:12], order[::-1][:12])))
-    for k, end in ends.items():
-        put_row(f"{k:>7}: ", [f"{names[i]} {adds[i]:+.1f}" for i in end[:8]])
+    with study.given(names):
+        for k, end in ends.items():
+            put_row(f"{k:>7}: ", [f"{names[i]} {adds[i]:+.1f}" for i in end[:8]])
     chosen = {names[i]: float(adds[i]) for end in ends.values() for i in end}
     title = f"{data.name}: what speaks for {data.classes[1]}, and against"
-    study.draw(f"{data.name}-words", put_words, chosen, title=title, size=(7.0, 5.0))
+    how = {"title": title, "size": (7.0, 5.0)}
+    with study.given(chosen):
+        study.draw(f"{data.name}-words", put_words, chosen, **how)
     right = np.flatnonzero((s > 0) == wanted)
     one = right[np.abs(s[right]).argmax()]
     found = bags([asked[one]], known)[0]

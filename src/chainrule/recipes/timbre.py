@@ -219,11 +219,13 @@ def styles(study: Study, folders: list[Path]) -> dict[str, Any]:
     trainer = learn(study, "styles", pictures(x), y, len(folders))
     said = trainer.predict(pictures(x_new)).argmax(1)
     accuracy = float((said == np.array(y_new)).mean())
-    print(f"\nYour styles: {', '.join(folder.name for folder in folders)}")
+    names = [folder.name for folder in folders]
+    with study.given(names):
+        print(f"\nYour styles: {', '.join(names)}")
     print(
         f"  {accuracy:.1%} of {len(y_new)} half seconds of other files are recognised."
     )
-    return {"styles": [folder.name for folder in folders], "accuracy": accuracy}
+    return {"styles": names, "accuracy": accuracy}
 
 
 def run(study: Study, *, sounds: str = "") -> dict[str, Any]:

@@ -390,7 +390,8 @@ def run(study: Study) -> dict[str, Any]:
         read, said = [*tokens(sources[i]), "end"], [*tokens(made[i]), "end"]
         how = {"rows": said, "columns": read, "across": "read", "up": "written"}
         seen, title = looks[i, : len(said), : len(read)], f"{sources[i]} → {made[i]}"
-        study.draw(f"attention-{name}", gallery.heat, seen, title=title, **how)
+        with study.given([*read[:-1], *said[:-1]]):
+            study.draw(f"attention-{name}", gallery.heat, seen, title=title, **how)
     show_attention(looks[1], sources[1], made[1])
     return {"seed": study.seed, "exact": exact, "notes": diary.notes, **told}
 

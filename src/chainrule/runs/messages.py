@@ -10,11 +10,13 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
 from chainrule.errors import nearest
+from chainrule.language import language
 from chainrule.runs import schema
 from chainrule.runs.classes import Family
 from chainrule.runs.problems import Problem, Where
 from chainrule.runs.section import Section, Wrong, carried, example, takes
 from chainrule.runs.values import key, show
+from chainrule.translation import tr
 
 #: What was wrong, expected, got, and how to fix it.
 Answers = tuple[str, str, str, str]
@@ -100,9 +102,9 @@ def _answers(where: Where, wrong: Wrong) -> Answers:
         what = f"{whose.title} needs the key {name!r}."
         fix = f"add {name} = {'…' if value is None else show(value)}"
         return what, f"{name} = {wanted}", "nothing", fix
-    fix = _other_value(wrong, field, wanted)
+    fix = _other_value(wrong, field)
     if wrong.why == "text":
-        wanted += ", not empty and without control characters"
+        wanted += tr(", not empty and without control characters")
     return "it does not take this value.", wanted, got, fix
 
 
@@ -195,8 +197,10 @@ def _other_key(name: str, whose: type[Section], where: Where) -> str:
     return f"did you mean {near!r}?" if near is not None else "leave it away"
 
 
-def _other_value(wrong: Wrong, field: FieldInfo, wanted: str) -> str:
+def _other_value(wrong: Wrong, field: FieldInfo) -> str:
     """What to write instead of a value that is not taken."""
+    with language("en"):
+        wanted = takes(field)
     if isinstance(wrong.got, str):
         bare = wrong.got.strip().lower()
         plain = bare in ("true", "false") or bare.replace(".", "").isdigit()

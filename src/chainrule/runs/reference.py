@@ -1,16 +1,21 @@
 """The reference of the file format, made from the models that files are checked with.
 
 python -m chainrule.runs.reference > docs/run-files.md
+python -m chainrule.runs.reference --lang zh-TW > docs/zh-TW/run-files.md
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import argparse
+from collections.abc import Callable, Iterator
 
+from chainrule.errors import ArgumentError
+from chainrule.language import language
 from chainrule.runs import classes, schema
 from chainrule.runs.classes import Family
 from chainrule.runs.section import Section, meaning, takes
 from chainrule.runs.values import show
+from chainrule.translation import tr
 
 _HEAD = """\
 # Runs from a file
@@ -46,55 +51,98 @@ file says. The run keeps the text of its file in its checkpoint: `chainrule trai
 lies in its own directory.
 
 This page is made from the models that files are checked with:
-`python -m chainrule.runs.reference`.
+`python -m chainrule.runs.reference`, in Traditional Chinese with `--lang zh-TW`.
 """
+#: What leads from a document to the same one in the other language.
+_LINK = "[繁體中文](zh-TW/run-files.md)"
+
+#: Says a text of the page: ``tr``, or what takes note of it.
+Phrase = Callable[..., str]
 
 
-def page() -> str:
-    """The whole page, in Markdown."""
-    sections = ("\n".join(_section(name)) + "\n" for name in schema.SECTIONS)
-    return "\n".join([_HEAD, *sections])
+def page(phrase: Phrase = tr) -> str:
+    """The whole page, in Markdown, in the language in use."""
+    sections = ("\n".join(_section(name, phrase)) + "\n" for name in schema.SECTIONS)
+    return "\n".join([phrase(_HEAD), *sections])
 
 
-def _section(name: str) -> Iterator[str]:
+def document(phrase: Phrase = tr) -> str:
+    """The page as a file of the documents: with a link to the other language."""
+    title, _, rest = page(phrase).partition("\n\n")
+    return f"{title}\n\n{phrase(_LINK)}\n\n{rest}"
+
+
+def texts() -> list[str]:
+    """What the page says, in English, text by text."""
+    found: list[str] = []
+
+    def noted(text: str, /, **_: str) -> str:
+        found.append(text)
+        return text
+
+    document(noted)
+    return list(filter(None, found))
+
+
+def _section(name: str, phrase: Phrase) -> Iterator[str]:
     section, family = schema.SECTIONS[name], schema.FAMILIES.get(name)
-    yield f"## `{section.title}`\n\n{classes.summary(section)}"
-    yield from _table(section)
+    yield f"## `{section.title}`\n\n{phrase(classes.summary(section))}"
+    yield from _table(section, phrase)
     if name == "data":
         for made in schema.KINDS.values():
-            table = list(_table(made, without=section))
+            table = list(_table(made, phrase, without=section))
             if table:
-                yield f"\n### Data of {made.what}"
+                yield f"\n### {phrase('Data of {kind}', kind=phrase(made.what))}"
                 yield from table
         yield ""
-        yield from (f"- `{kind}`: {what}" for kind, what in schema.FORMATS.items())
+        yield from (
+            f"- `{k}`{phrase(': ')}{phrase(v)}" for k, v in schema.FORMATS.items()
+        )
     if family is not None:
-        yield from _family(family, section)
+        yield from _family(family, section, phrase)
 
 
-def _family(family: Family, section: type[Section]) -> Iterator[str]:
+def _family(family: Family, section: type[Section], phrase: Phrase) -> Iterator[str]:
     """Each class with its options."""
     for name, made in family.classes.items():
-        yield f"\n### `{name}`\n\n{classes.summary(made)}"
-        yield from _table(family.model(name), without=family.keys)
+        yield f"\n### `{name}`\n\n{phrase(classes.summary(made))}"
+        yield from _table(family.model(name), phrase, without=family.keys)
 
 
 def _table(
-    section: type[Section], without: type[Section] | None = None
+    section: type[Section], phrase: Phrase, without: type[Section] | None = None
 ) -> Iterator[str]:
     """Its keys, but for those that another section has too."""
     others = without.known() if without else {}
     fields = {k: f for k, f in section.known().items() if k not in others}
     if not fields:
         return
-    yield "\n| key | value | if left out | meaning |\n|---|---|---|---|"
+    heads = phrase("key"), phrase("value"), phrase("if left out"), phrase("meaning")
+    yield f"\n| {' | '.join(heads)} |\n|---|---|---|---|"
     for name, field in fields.items():
-        default = "must be there" if field.is_required() else show(field.default)
-        if field.default is None:
-            default = "follows" if name in (*schema.INFERRED, "path") else ""
-        cells = [f"`{name}`", takes(field), default, meaning(section, name)]
+        default = "" if field.default is None else show(field.default)
+        if field.is_required():
+            default = phrase("must be there")
+        elif name in schema.INFERRED:
+            default = phrase("follows from the rest")
+        elif name == "path":
+            default = show(schema.FILES[section.title])
+        told = phrase(meaning(section, name).rstrip("."))
+        cells = [f"`{name}`", takes(field), default, told]
         yield "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
+def main() -> None:
+    """Print the document; English, whatever the locale, where no language is named."""
+    parser = argparse.ArgumentParser(prog="python -m chainrule.runs.reference")
+    parser.add_argument("--lang", default="en", help="en (the default) or zh-TW")
+    given = parser.parse_args()
+    try:
+        with language(given.lang):
+            print(document(), end="")
+    except ArgumentError as error:
+        parser.error(str(error))
+
+
 if __name__ == "__main__":
-    print(page(), end="")
+    main()

@@ -229,8 +229,13 @@ def _table(
     elif len(features) <= LISTED:
         keys["features"] = [column.name for column in features]
     keys |= found.settings
-    notes = [f"the target is '{wanted}', the task a {found.task}"]
-    other = {"regression": "classification"}.get(found.task, "regression")
+    numbers = found.task == "regression"
+    notes = [
+        f"the target is '{wanted}', the task a regression"
+        if numbers
+        else f"the target is '{wanted}', the task a classification"
+    ]
+    other = "classification" if numbers else "regression"
     if not found.classes or "task" in found.settings:
         notes[0] += f'; for the other: task = "{other}"'
     notes += [n for n in found.notes if text is None or f"column '{text}'" not in n]

@@ -225,12 +225,12 @@ def example(field: FieldInfo) -> Any:
 
 
 def takes(field: FieldInfo) -> str:
-    """What a key takes, in words."""
+    """What a key takes, in words of the language in use."""
     return expected(field.annotation, field.metadata)
 
 
 def expected(kind: Any, limits: Sequence[Any] = ()) -> str:
-    """A kind of values in words.
+    """A kind of values in words of the language in use.
 
     >>> expected(Share), expected(Positive | Literal["all"])
     ('a number from 0 to 1', 'a whole number ≥ 1, or "all"')
@@ -240,22 +240,23 @@ def expected(kind: Any, limits: Sequence[Any] = ()) -> str:
         return expected(inner[0], [*inner[1:], *limits])
     words = [limit.text for limit in limits if isinstance(limit, Words)]
     if words:
-        return words[-1]
+        return tr(words[-1])
     if origin in (Union, types.UnionType):
         members = [part for part in inner if part is not type(None)]
-        return ", or ".join(expected(part) for part in members)
+        return tr(", or ").join(expected(part) for part in members)
     if origin is Literal:
-        return " or ".join(map(show, inner))
+        return tr(" or ").join(map(show, inner))
     if kind is bool:
-        return "true or false"
+        return tr("true or false")
     if kind in (int, float):
         return _number(kind is int, limits)
     if origin is list:
         length = next((x for x in limits if isinstance(x, Len)), Len())
-        exact = length.min_length == length.max_length
-        many = f" of {length.min_length}" if exact else ""
-        return f"a list{many}, each item {expected(inner[0])}"
-    return "a table"
+        item, count = expected(inner[0]), length.min_length
+        if count == length.max_length:
+            return tr("a list of {count}, each item {item}", count=count, item=item)
+        return tr("a list, each item {item}", item=item)
+    return tr("a table")
 
 
 def _number(whole: bool, limits: Sequence[Any]) -> str:
@@ -266,5 +267,5 @@ def _number(whole: bool, limits: Sequence[Any]) -> str:
         ends = {"low": f"{low:,}", "high": f"{high:,}"}
         return tr("{what} from {low} to {high}", what=what, **ends)
     if low != -LARGEST:
-        return f"{what} ≥ {low:,}"
+        return tr("{what} ≥ {low}", what=what, low=f"{low:,}")
     return what if whole else tr("a finite number")

@@ -103,13 +103,13 @@ def legible(what: str) -> Iterator[None]:
 def retell(made: Any) -> None:
     """Say the words of a figure that was drawn in English in the language in use."""
     from matplotlib.text import Text
-    from matplotlib.ticker import FixedFormatter
+    from matplotlib.ticker import FixedLocator
 
     for axes in made.axes:
         for axis in (axes.xaxis, axes.yaxis):
-            names = axis.get_major_formatter()
-            if isinstance(names, FixedFormatter):  # it writes them at every drawing
-                names.seq = [reprinted(name) for name in names.seq]
+            if isinstance(axis.get_major_locator(), FixedLocator):
+                names = [name.get_text() for name in axis.get_ticklabels()]
+                axis.set_ticklabels(list(map(reprinted, names)))
     for text in made.findobj(Text):
         text.set_text(reprinted(text.get_text()))
 

@@ -9,12 +9,16 @@ from typing import Any
 
 from chainrule.engines.schedule.schedule import Schedule, Step
 from chainrule.engines.schedule.work import flops, moved, written
+from chainrule.formatting import width
 from chainrule.graph.node import Node, Value
 from chainrule.graph.text_writer import value_names
+from chainrule.language import language
+from chainrule.translation import tr
 
 #: Steps of which each takes a smaller share of the work are told of together.
 SHOWN = 0.005
-_HEAD = "      µs      %  predicted  of roof   GFLOP/s       kB  phase  what"
+#: Columns of the numbers of a row.
+_COLUMNS = 8, 7, 11, 9, 10, 9, 7
 
 
 @dataclass(frozen=True)
@@ -36,9 +40,11 @@ class Roof:
         return max(flops / self.gflops, length / self.gigabytes) / 1e3
 
     def __str__(self) -> str:
-        return (
-            f"{self.gflops:,.0f} GFLOP/s in fma, {self.gigabytes:,.0f} GB/s through "
-            f"the {self.length / 1e6:,.1f} MB of a step"
+        return tr(
+            "{gflops} GFLOP/s in fma, {gigabytes} GB/s through the {size} MB of a step",
+            gflops=f"{self.gflops:,.0f}",
+            gigabytes=f"{self.gigabytes:,.0f}",
+            size=f"{self.length / 1e6:,.1f}",
         )
 
 
@@ -173,7 +179,9 @@ class Profile:
         )
 
     def plain(self) -> dict[str, Any]:
-        """All of it as JSON has it."""
+        """All of it as JSON has it, in English."""
+        with language("en"):
+            steps = [part.plain() for part in self.steps]
         return {
             "entry": self.schedule.entry.name,
             "sizes": dict(self.schedule.sizes),
@@ -184,18 +192,24 @@ class Profile:
             "rest": self.rest,
             "predicted": self.schedule.cost,
             "roof": vars(self.roof),
-            "steps": [part.plain() for part in self.steps],
+            "steps": steps,
         }
 
     def __str__(self) -> str:
+        title = tr(
+            "profile of {title}: {sum} µs a step with each part at its fastest, "
+            "{fastest} the fastest step",
+            title=self.schedule.title,
+            sum=f"{self.microseconds:,.1f}",
+            fastest=f"{self.fastest:,.1f}",
+        )
         lines = [
-            f"profile of {self.schedule.title}: {self.microseconds:,.1f} µs a step "
-            f"with each part at its fastest, {self.fastest:,.1f} the fastest step",
-            f"roof: {self.roof}",
-            _HEAD,
+            title,
+            tr("roof: {roof}", roof=self.roof),
+            _head(),
             *self._rows(self.steps, self.schedule, ""),
-            self._line(self.waited, "waiting for other threads"),
-            self._line(self.rest, "between all these"),
+            self._line(self.waited, tr("waiting for other threads")),
+            self._line(self.rest, tr("between all these")),
         ]
         return "\n".join(lines)
 
@@ -221,12 +235,13 @@ class Profile:
             for body, inner in zip(bodies, part.within, strict=True):
                 yield from self._rows(inner, body, indent + "  · ")
             if part.own >= least and part.within:
-                yield self._line(part.own, f"{indent}  · around them")
+                yield self._line(part.own, f"{indent}  · {tr('around them')}")
         left = parts[len(shown or parts[:1]) :]
         if left:
             total = sum(part.microseconds for part in left)
             expected = sum(part.predicted for part in left)
-            yield self._line(total, f"{indent}{len(left)} others", f"{expected:10.2f}")
+            what = indent + tr("{n} others", n=len(left))
+            yield self._line(total, what, f"{expected:10.2f}")
 
     def _line(self, microseconds: float, what: str, predicted: str = "") -> str:
         """A line without work of its own."""
@@ -234,10 +249,19 @@ class Profile:
         return f"{microseconds:8.2f} {share} {predicted:46} {what}"
 
 
+def _head() -> str:
+    """The headings, each above its numbers."""
+    names = "µs", "%", tr("predicted"), tr("of roof"), "GFLOP/s", "kB", tr("phase")
+    cells = [" " * (n - width(name)) + name for n, name in zip(_COLUMNS, names)]
+    return f"{''.join(cells)}  {tr('what')}"
+
+
 def _told(step: Step, names: Mapping[Value, str]) -> str:
     """What a step makes, how, and who does it; its operands stand in the schedule."""
     node = step.node
     first, *others = written(node)
-    where = f"{node.scope}: " if node.scope else ""
-    more = f" and {len(others)} more" if others else ""
-    return f"{where}%{names[first]}: {first.type}{more} = {step.does}, {step.who}"
+    made = f"{node.scope}: " if node.scope else ""
+    made += f"%{names[first]}: {first.type}"
+    if others:
+        made += tr(" and {n} more", n=len(others))
+    return tr("{made} = {does}, {who}", made=made, does=step.does, who=step.who)

@@ -29,6 +29,7 @@ from chainrule.graph.program import Entry
 from chainrule.graph.text_writer import value_names
 from chainrule.graph.types import Dim, Sizes, resolve
 from chainrule.primitives.checks import require
+from chainrule.translation import tr
 
 
 @dataclass(frozen=True)
@@ -72,13 +73,13 @@ class Step:
     def who(self) -> str:
         """Which threads do it."""
         if self.node.primitive in NESTED or shares_itself(self.node):
-            return "all threads"
+            return tr("all threads")
         if self.own:
-            return "each thread for itself"
+            return tr("each thread for itself")
         share = self.share
         if share is None:
-            return "one thread"
-        return f"{share.units} parts of axis {share.axis}"
+            return tr("one thread")
+        return tr("{n} parts of axis {axis}", n=share.units, axis=share.axis)
 
 
 @dataclass(frozen=True)
@@ -158,17 +159,19 @@ class Schedule:
         """What it is for: an entry point, sizes, threads."""
         sizes = ", ".join(f"{name} = {size}" for name, size in self.sizes.items())
         number = self.machine.threads
-        who = "one thread" if number == 1 else f"{number} threads"
-        return f"{self.entry.name}{sizes and f' for {sizes}'} on {who}"
+        who = tr("one thread" if number == 1 else "{n} threads", n=number)
+        size = tr(" for {sizes}", sizes=sizes) if sizes else ""
+        return f"{self.entry.name}{size}{tr(' on {who}', who=who)}"
 
     def __str__(self) -> str:
-        return "\n".join([f"schedule {self.title}", *self._lines()])
+        return "\n".join([tr("schedule {title}", title=self.title), *self._lines()])
 
     def _lines(self) -> Iterator[str]:
         names = value_names(self.entry.graph)
         working = [[step for step in phase if not step.free] for phase in self.phases]
         for number, phase in enumerate(filter(None, working), 1):
-            yield f"phase {number}, {sum(map(self.cost_of, phase)):.1f} µs"
+            cost = f"{sum(map(self.cost_of, phase)):.1f}"
+            yield tr("phase {n}, {cost} µs", n=number, cost=cost)
             for step in phase:
                 yield f"  {described(step, names)}, {self.cost_of(step):.1f} µs"
                 for body in self.within(step):
@@ -179,7 +182,7 @@ class Schedules(tuple[Schedule, ...]):
     """Schedules of several entry points; ``print`` shows one after the other."""
 
     def __str__(self) -> str:
-        return "\n\n".join(map(str, self)) or "nothing has run yet"
+        return "\n\n".join(map(str, self)) or tr("nothing has run yet")
 
     __repr__ = __str__
 

@@ -19,7 +19,7 @@ from chainrule.explanation.derivation.formulas import (
 )
 from chainrule.explanation.equations import Equation
 from chainrule.explanation.naming import PREDICTION, symbol
-from chainrule.explanation.writer import LABEL, LOSS
+from chainrule.explanation.signs import LABEL, LOSS
 from chainrule.notation import functions as f
 from chainrule.notation.arithmetic import Quantity, computed
 from chainrule.notation.expressions import (

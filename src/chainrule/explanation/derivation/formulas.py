@@ -29,7 +29,7 @@ from chainrule.explanation.derivation.network import Network
 from chainrule.explanation.derivation.objectives import Objective
 from chainrule.explanation.equations import Equation
 from chainrule.explanation.naming import PREDICTION, symbol
-from chainrule.explanation.writer import COUNT, LABEL, LOSS
+from chainrule.explanation.signs import COUNT, LABEL, LOSS
 from chainrule.notation import functions as f
 from chainrule.notation.arithmetic import (
     ALL_COLUMNS,

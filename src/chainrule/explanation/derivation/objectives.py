@@ -15,7 +15,7 @@ from chainrule.errors import ArgumentError, nearest
 from chainrule.explanation.derivation.activations import IDENTITY, SOFTMAX
 from chainrule.explanation.derivation.network import Network
 from chainrule.explanation.naming import PREDICTION
-from chainrule.explanation.writer import COUNT, LABEL
+from chainrule.explanation.signs import COUNT, LABEL
 from chainrule.notation import functions as f
 from chainrule.notation.expressions import Expr, Number, Product, Quotient, Sum
 from chainrule.notation.tidy import tidy

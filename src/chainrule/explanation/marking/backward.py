@@ -14,7 +14,7 @@ from chainrule.explanation.marking.slip import (
     slip,
 )
 from chainrule.explanation.naming import PREDICTION, symbol
-from chainrule.explanation.writer import LABEL
+from chainrule.explanation.signs import LABEL
 from chainrule.notation import functions as f
 from chainrule.notation.expressions import Expr, Number, Product
 from chainrule.translation import tr

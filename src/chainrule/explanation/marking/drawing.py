@@ -26,7 +26,7 @@ from chainrule.explanation.derivation.formulas import (
 )
 from chainrule.explanation.derivation.network import Network
 from chainrule.explanation.naming import PREDICTION, symbol
-from chainrule.explanation.writer import LABEL
+from chainrule.explanation.signs import LABEL
 from chainrule.notation.arithmetic import COLUMNS, Quantity
 from chainrule.notation.expressions import Array, Expr
 from chainrule.translation import tr

@@ -8,7 +8,7 @@ from chainrule.explanation.derivation.activations import ACTIVATIONS, SOFTMAX
 from chainrule.explanation.marking.place import Place
 from chainrule.explanation.marking.slip import LOSS, A, Z, slip
 from chainrule.explanation.naming import PREDICTION, symbol
-from chainrule.explanation.writer import LABEL
+from chainrule.explanation.signs import LABEL
 from chainrule.notation import functions as f
 from chainrule.notation.expressions import Expr, Number, Product
 from chainrule.translation import tr

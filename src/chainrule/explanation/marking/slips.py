@@ -28,7 +28,7 @@ from chainrule.explanation.marking.slip import (
     slip,
 )
 from chainrule.explanation.naming import symbol
-from chainrule.explanation.writer import COUNT
+from chainrule.explanation.signs import COUNT
 from chainrule.notation import functions as f
 from chainrule.notation.expressions import Expr, Number, Product
 from chainrule.translation import tr

@@ -27,8 +27,8 @@ from chainrule.explanation.equations import Equation
 from chainrule.explanation.naming import symbol
 from chainrule.explanation.run import run_step
 from chainrule.explanation.sections import explained
+from chainrule.explanation.signs import slope_of as slope_explained
 from chainrule.explanation.updates import scalar
-from chainrule.explanation.writer import slope_of as slope_explained
 from chainrule.notation import functions as f
 from chainrule.notation.arithmetic import Quantity
 from chainrule.notation.expressions import Atom, Expr, Number, Script

@@ -30,7 +30,7 @@ from chainrule.explanation.prose import (
     Part,
     Sentence,
 )
-from chainrule.explanation.writer import LABEL, LOSS
+from chainrule.explanation.signs import LABEL, LOSS
 from chainrule.language import language
 from chainrule.notation.expressions import Array, Expr
 from chainrule.translation import current, tr

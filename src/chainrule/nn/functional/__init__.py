@@ -10,6 +10,7 @@ tensor(0.6931472)
 
 from typing import TYPE_CHECKING, Any
 
+from chainrule.errors import MissingAttributeError
 from chainrule.nn.arguments import hint
 from chainrule.nn.functional.activations import (
     celu,
@@ -191,4 +192,4 @@ if not TYPE_CHECKING:  # type checkers know the names
     def __getattr__(name: str) -> Any:
         """Refuse a name that is not here, with the one that was probably meant."""
         text = f"module 'chainrule.nn.functional' has no attribute {name!r}"
-        raise AttributeError(text + hint(name, "F", __all__), name=name)
+        raise MissingAttributeError(text, hint(name, "F", __all__), name=name)

@@ -100,7 +100,9 @@ class L1Loss(ElementwiseLoss):
 
 
 class HuberLoss(ElementwiseLoss):
-    """Squared for small errors, absolute for large ones: with e = ŷ − y
+    """Squared for small errors, absolute for large ones.
+
+    With e = ŷ − y:
 
         ½ e² where |e| ≤ δ,  δ (|e| − ½ δ) elsewhere.
 
@@ -132,7 +134,9 @@ class HuberLoss(ElementwiseLoss):
 
 
 class SmoothL1Loss(ElementwiseLoss):
-    """Squared for small errors, absolute for large ones: with e = ŷ − y
+    """The Huber loss over β: squared for small errors, absolute for large ones.
+
+    With e = ŷ − y:
 
         ½ e²/β where |e| < β,  |e| − ½ β elsewhere.
 

@@ -138,7 +138,9 @@ class HingeEmbeddingLoss(SignLoss):
 
 
 class MultiMarginLoss(ClassLoss):
-    """The hinge loss of several classes: with scores z and the class y of a sample
+    """The hinge loss of several classes: the right score shall lead each other one.
+
+    With scores z and the class y of a sample:
 
         ℓ = w_y / C · Σ over the other classes i of max(0, margin − z_y + z_i)ᵖ.
 

@@ -1,0 +1,271 @@
+"""The formula of a value, as the primitives of its graph declare it.
+
+Every node contributes the formula of its primitive, and the walk ends at values that
+have a name (z⁽¹⁾, W⁽¹⁾, δ⁽²⁾ …). Whatever is written comes to the numbers of the value,
+in its shape (:func:`chainrule.notation.arithmetic.computed`). The book's own ways of
+writing are those of :class:`chainrule.explanation.writer.Writer`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import math
+from collections.abc import Collection, Mapping
+from typing import Any
+
+import numpy as np
+
+from chainrule.explanation.signs import named_atom
+from chainrule.graph.interpret import attrs_at
+from chainrule.graph.node import Array, Node, Value
+from chainrule.graph.primitive import REFERENCES
+from chainrule.graph.types import Dim, Shape, SymbolicDim, resolve
+from chainrule.notation.arithmetic import COLUMNS, MATRIX, Quantity
+from chainrule.notation.expressions import (
+    Computed,
+    Expr,
+    Number,
+    Script,
+)
+from chainrule.notation.places import shaped
+from chainrule.notation.tidy import tidy
+from chainrule.primitives import creation, elementwise, matmul, movement
+from chainrule.primitives.checks import require
+
+#: Nodes that change how numbers lie in memory, not what they mean.
+VIEWS = (movement.broadcast_to, elementwise.convert, movement.reshape, movement.copy)
+#: Letters of axes: behind that of the samples, by the number of axes; and of others.
+SAMPLED = {1: "s", 2: "si", 3: "sti", 4: "scpq", 5: "scrpq"}
+OTHERS = "ijklmno"
+
+
+def behind_views(value: Value) -> Value:
+    """The value that ``value`` is a view of: through reshape, convert, broadcast."""
+    while value.node is not None and value.node.primitive in (*VIEWS, require):
+        value = value.node.inputs[0]
+    return value
+
+
+def is_sampled(value: Value) -> bool:
+    """Whether the first axis of ``value`` is that of the samples."""
+    return bool(value.shape) and isinstance(value.shape[0], SymbolicDim)
+
+
+def letters(value: Value, *, matrix: bool = False) -> str:
+    """A letter for each axis of a value; ``matrix``: its last two are rows, columns."""
+    rank = len(value.shape)
+    if not is_sampled(value):
+        return OTHERS[:rank]
+    return ("sh"[: rank - 2] + "ij") if matrix else SAMPLED.get(rank, OTHERS[:rank])
+
+
+class PlainWriter:
+    """Writes values of one graph as their primitives declare it.
+
+    Args:
+        names: what is written by its name; read again for each formula.
+        numbers: scalars that are written as numbers, such as ½.
+        arrays: the numbers of values.
+        n: the number of samples; with one sample, ∑ over samples and 1/n vanish.
+        labels: the graph input that holds class labels, where there is one.
+        distributions: values whose rows sum to 1.
+        matrices: values of samples whose last two axes are a matrix.
+
+    Attributes:
+        constants: arrays in the graph, with the symbols given to them.
+    """
+
+    def __init__(
+        self,
+        names: dict[Value, Expr],
+        numbers: Mapping[Value, float],
+        arrays: Mapping[Value, Array],
+        n: int,
+        labels: Value | None = None,
+        distributions: Collection[Value] = (),
+        matrices: Collection[Value] = (),
+    ) -> None:
+        self.names, self.numbers, self.arrays = names, numbers, arrays
+        self.n, self.labels = n, labels
+        self.distributions, self.matrices = distributions, matrices
+        self.constants: dict[Expr, Value] = {}
+        self._known: dict[Value, Expr] = {}
+
+    def of(self, value: Value) -> Expr:
+        """The tidied formula of ``value``, in the names of others."""
+        name, known = self.names.pop(value, None), self._known
+        self._known = {}
+        try:
+            return tidy(self._write(value))
+        finally:
+            self._known = known
+            if name is not None:
+                self.names[value] = name
+
+    def draft(self, value: Value) -> Expr:
+        """How a value would be written within others."""
+        return tidy(self._write(value))
+
+    def quantity(self, value: Value) -> Quantity:
+        """The numbers of a value, and how they stand on paper."""
+        return Quantity(self.arrays[value], self.kind(value))
+
+    def kind(self, value: Value) -> str:
+        """Whether a value is columns or a matrix."""
+        columns = is_sampled(value) and value not in self.matrices
+        return COLUMNS if columns else MATRIX
+
+    def of_loop(self, node: Node, index: int) -> Expr | None:
+        """How a result of a loop is written; what opens loops replaces this."""
+        del node, index
+
+    def special(self, node: Node) -> Expr | None:
+        """How a node is written in its own way; what knows such ways replaces this."""
+        del node
+
+    def forget(self) -> None:
+        """Formulas may look otherwise from here on: there is one more name."""
+        self._known.clear()
+
+    # -- the walk --------------------------------------------------------------------
+
+    def _write(self, value: Value) -> Expr:
+        if value in self.names:
+            return self.names[value]
+        if value not in self._known:
+            self._known[value] = self._formula(value)
+        return self._known[value]
+
+    def _formula(self, value: Value) -> Expr:
+        node = value.node
+        if value in self.numbers:
+            return Number(self.numbers[value])
+        if node is None:
+            return named_atom(value.name or "?")
+        made = self.special(node)
+        if made is not None:
+            return made
+        plain = node.primitive.elementwise
+        inputs = [self._write(v) if plain else self._exact(v) for v in node.inputs]
+        if len(node.outputs) > 1:
+            return self._part(node, value.index, inputs)
+        return declared(node, inputs, self.n, self.kind(value))
+
+    def _part(self, node: Node, index: int, inputs: list[Expr]) -> Expr:
+        """One of several results."""
+        shown = self.of_loop(node, index)
+        if shown is None:
+            shown = Script(declared(node, inputs, self.n), below=Number(index + 1))
+        reference, attrs = REFERENCES[node.primitive], self._attrs(node)
+
+        def how(*arrays: Array) -> Array:
+            return reference(*arrays, **attrs)[index]
+
+        return Computed(shown, tuple(inputs), how, (node.primitive.name, id(node)))
+
+    def _attrs(self, node: Node) -> dict[str, Any]:
+        return attrs_at(node, {"N": self.n})
+
+    def _shape(self, shape: Shape) -> tuple[int, ...]:
+        return resolve(shape, {"N": self.n})
+
+    def _length(self, dim: Dim) -> int:
+        return self._shape((dim,))[0]
+
+    # -- in its own shape ----------------------------------------------------------
+
+    def _uniform(self, value: Value) -> bool:
+        """Whether all elements are one number."""
+        base = behind_views(value)
+        if base not in self.names and base.node is not None:
+            node = base.node
+            if node.primitive is creation.constant:
+                return len(set(node.attrs["value"])) == 1
+            moves = node.primitive in (movement.transpose, movement.flip)
+            if moves or node.primitive.elementwise:
+                return all(map(self._uniform, node.inputs)) and bool(node.inputs)
+        return math.prod(self._shape(base.shape)) == 1 and not is_sampled(base)
+
+    def _zero(self, value: Value) -> bool:
+        return self._uniform(value) and self._write(value) == Number(0)
+
+    def _exact(self, value: Value) -> Expr:
+        """A value in its own shape, where what is written may have another one."""
+        if value.shape and (self._uniform(value) or repeats(value)):
+            return self._filled(value)
+        made = self._write(value)
+        if self._laid(value) == self._shape(value.shape):
+            return made
+        return self._reshaped(made, value)
+
+    def _filled(self, value: Value) -> Expr:
+        """What is repeated along axes, in every place of a value."""
+        made, shape = self._write(value), self._shape(value.shape)
+
+        def how(number: Array) -> Array:
+            return np.broadcast_to(number, shape)
+
+        return Computed(made, (made,), how, ("filled", shape), self.kind(value))
+
+    def _laid(self, value: Value) -> tuple[int, ...]:
+        """The shape to which what is written of a value comes."""
+        own, node = self._shape(value.shape), value.node
+        if value in self.names or node is None or self.kind(value) != COLUMNS:
+            return own
+        if node.primitive in (movement.reshape, elementwise.convert):
+            (x,) = node.inputs
+            if node.primitive is not movement.reshape or self._same_columns(x, value):
+                return self._laid(x)
+        if node.primitive.elementwise:
+            found = {self._laid(v) for v in node.inputs if v.shape == value.shape}
+            return max(found, key=len, default=own)
+        if node.primitive is matmul.dot_general:
+            for v in node.inputs:
+                if self.kind(v) == COLUMNS and len(v.shape) == len(own):
+                    return (*self._laid(v)[:-1], own[-1])
+        return own
+
+    def _same_columns(self, x: Value, out: Value) -> bool:
+        """Whether a reshape leaves the columns what they are."""
+        if x.shape[-1:] != out.shape[-1:] or min(len(x.shape), len(out.shape)) != 2:
+            return False
+        return self.kind(x) == self.kind(out) == COLUMNS
+
+    def _reshaped(self, inner: Expr, out: Value) -> Expr:
+        """A value in another shape."""
+        shape = self._shape(out.shape)
+
+        def how(a: Array) -> Array:
+            return np.asarray(a).reshape(shape)
+
+        shown, key = shaped("reshape", inner, out.shape), ("reshape", shape)
+        return Computed(shown, (inner,), how, key, self.kind(out))
+
+
+def declared(node: Node, inputs: list[Expr], n: int, kind: str = COLUMNS) -> Expr:
+    """The formula that a primitive declares, with these inputs.
+
+    Args:
+        node: whose formula.
+        inputs: what its inputs are written like.
+        n: the number of samples.
+        kind: how the numbers of the result stand on paper.
+    """
+    formula = node.primitive.formula
+    assert formula is not None, node.primitive
+    indexed = [e.with_index(letters(v)) for e, v in zip(inputs, node.inputs)]
+    made = formula(*indexed, **node.attrs)
+    if not isinstance(made, Computed):
+        return made
+    reference, attrs = REFERENCES[node.primitive], attrs_at(node, {"N": n})
+    how = functools.partial(reference, **attrs)  # those of the node may name N
+    key = (node.primitive.name, *sorted(attrs.items()))
+    return dataclasses.replace(made, how=how, key=key, kind=kind)
+
+
+def repeats(value: Value) -> bool:
+    """Whether a value is one of fewer elements, repeated."""
+    while value.node is not None and value.node.primitive is elementwise.convert:
+        value = value.node.inputs[0]
+    return value.node is not None and value.node.primitive is movement.broadcast_to

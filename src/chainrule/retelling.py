@@ -10,13 +10,15 @@ import json
 import re
 import string
 from collections.abc import Iterable, Sequence
+from contextvars import ContextVar
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
 from chainrule.formatting import width
-from chainrule.translation import given
 
+#: Names that the user gave, words of data: told again in no language.
+given: ContextVar[frozenset[str]] = ContextVar("given", default=frozenset())
 TEMPLATES = Path(__file__).parent / "locale/zh_TW/templates.json"
 
 #: Where a text may be cut when no template fits the whole (lines, sentences, parts),

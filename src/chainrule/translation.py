@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 
 #: The language that was chosen within a block; None: that of the process.
 chosen: ContextVar[str | None] = ContextVar("language", default=None)
-#: Names that the user gave: told again in no language.
-given: ContextVar[frozenset[str]] = ContextVar("given", default=frozenset())
 #: The language that was chosen for the process, all of its threads; None: the system's.
 _of_the_process: str | None = None
 
@@ -99,7 +97,7 @@ def reprinted(text: str) -> str:
 
 
 def _told(kind: str, text: str) -> str:
-    from chainrule.retelling import told
+    from chainrule.retelling import given, told
 
     try:
         return told(kind, text, given.get())

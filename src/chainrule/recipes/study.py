@@ -23,8 +23,9 @@ from typing import Any
 from chainrule import disk, formatting, viz
 from chainrule.errors import ArgumentError, CheckpointError
 from chainrule.language import language
+from chainrule.retelling import given
 from chainrule.training import Loop, Trainer, checkpoint
-from chainrule.translation import current, given, reprinted, tr
+from chainrule.translation import current, reprinted, tr
 from chainrule.version import __version__
 
 #: What a study's directory holds.

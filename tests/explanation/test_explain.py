@@ -370,3 +370,25 @@ def test_rounding_excuses_no_wrong_formula() -> None:
             assert difference(-side, numbers, shown) > 1
             seen += 1
     assert seen > 5
+
+
+def test_groups_have_rates_of_their_own() -> None:
+    model = around(nn.Tanh()).double()
+    own = {"params": ["2.*"], "lr": 0.5, "betas": (0.8, 0.99)}
+    optimizer = optim.AdamW([{"params": ["0.*"]}, own], lr=0.1)
+    e = cr.explain(model, X, Y, CE, optimizer=optimizer)
+    first, second = (section.update for section in e.sections if section.update)
+    assert "η_(t, 1)" in first[2].text()
+    assert "η_(t, 2)" in second[2].text()
+    assert "β_(1, 2) m_W⁽²⁾ + (1 − β_(1, 2))" in second[0].text()
+    assert e.check().ok
+    assert not optimizer.params
+
+
+def test_an_update_of_all_the_parameters() -> None:
+    model = around(nn.Tanh())
+    shown = [
+        cr.explain(model, X, Y, CE, optimizer=made)
+        for made in (optim.Adam(lr=0.1), optim.Adam(model.parameters(), lr=0.1))
+    ]
+    assert str(shown[0]) == str(shown[1])

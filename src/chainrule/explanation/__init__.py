@@ -54,7 +54,8 @@ def explain(
         y: the truth for each sample: targets, or class numbers.
         loss: a function of prediction and truth that gives one number:
             ``nn.CrossEntropyLoss()``, ``nn.MSELoss()``, or your own of tensors.
-        optimizer: shows its next update of each parameter, too.
+        optimizer: shows its next update of each parameter, too; one without parameters
+            (``optim.Adam(lr=0.1)``) is shown with all of the model's.
         layer: show this layer alone: its number 1 … L, or its name (``"2.weight"``).
         regions: the names of regions that are opened: what softmax, a normalisation or
             an activation consists of is shown in its place, forward and back;

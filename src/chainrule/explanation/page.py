@@ -11,7 +11,7 @@ from chainrule.explanation.content import Explained, Section
 from chainrule.explanation.equations import Equation
 from chainrule.explanation.loops import Loop
 from chainrule.explanation.typeset import Lines, beside, equation, is_small, shown
-from chainrule.explanation.updates import scalar
+from chainrule.explanation.updates import scalars_of
 from chainrule.notation.arithmetic import COLUMNS, Quantity
 from chainrule.notation.expressions import Array, Expr
 from chainrule.notation.within import holds
@@ -119,7 +119,7 @@ def heading(e: Explained, section: Section, direction: str) -> str:
 
 def hyper_parameters(e: Explained, equations: Iterable[Equation]) -> Iterator[Expr]:
     """The scalars with which an update reckons: η, β₁."""
-    scalars = {scalar(name) for name, _ in e.run.scalars.values() if name}
+    scalars = {*scalars_of(e.run).values()}
     for name in e.numbers:
         if name in scalars and any(holds(q.sides[-1], name) for q in equations):
             yield name

@@ -7,6 +7,7 @@ is computed a second way, and nothing of the model or the optimiser is changed.
 from __future__ import annotations
 
 import contextlib
+import copy
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -99,6 +100,9 @@ def run_step(
     xs, y_array = _samples(model, x, y, loss)
     assert loss is not None
     _refuse_no_numbers(model, xs, y_array)
+    if optimizer is not None and not optimizer.params:
+        optimizer = copy.deepcopy(optimizer)
+        optimizer.attach_parameters(model.named_parameters())
     with _unchanged(model):
         _rehearse(model, xs, y_array, loss)
     found: dict[str, Any] = {}

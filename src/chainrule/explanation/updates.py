@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import inspect
+import re
+from collections import defaultdict
 from collections.abc import Iterator
 
 import numpy as np
 
 from chainrule.explanation.equations import Equation
 from chainrule.explanation.naming import Names
+from chainrule.explanation.run import Run
 from chainrule.graph.node import Array, Node, Value
 from chainrule.graph.primitive import lookup
 from chainrule.notation import functions as f
@@ -22,6 +25,7 @@ from chainrule.notation.expressions import (
     Script,
 )
 from chainrule.notation.tidy import tidy
+from chainrule.notation.within import parts
 
 PRIME = Atom(r"\prime", "′")
 #: Hyper-parameters as the book and the papers write them.
@@ -37,6 +41,7 @@ _SCALARS: dict[str, Expr] = {
     "rest1": 1 - Script(f.symbol("β"), below=Number(1)),
     "rest2": 1 - Script(f.symbol("β"), below=Number(2)),
     "step": Script(f.symbol("η"), below=Atom("t")),
+    "keep": Atom(r"(1 - \eta\lambda)", "(1 − ηλ)"),
 }
 
 
@@ -44,6 +49,40 @@ def scalar(name: str) -> Expr:
     """How a hyper-parameter is written."""
     word = name.rpartition(".")[2]
     return _SCALARS.get(word) or Atom(r"\text{" + word.replace("_", r"\_") + "}", word)
+
+
+def scalars_of(run: Run) -> dict[Value, Expr]:
+    """The hyper-parameters of a step; η₁ and η₂ where groups have their own."""
+    named = {v: scalar(name) for v, (name, _) in run.scalars.items() if name}
+    if scalar("alpha") in named.values():
+        rest, share = scalar("rest"), 1 - scalar("alpha")
+        named = {v: share if made == rest else made for v, made in named.items()}
+    numbers = defaultdict[Expr, set[float]](set)
+    for value, made in named.items():
+        numbers[made].add(run.scalars[value][1])
+    return {
+        value: made
+        if len(numbers[made]) == 1
+        else _of_group(made, _group(run.scalars[value][0]))
+        for value, made in named.items()
+    }
+
+
+def _group(name: str) -> int:
+    """Which group of parameters a hyper-parameter is of: 1, 2 …"""
+    found = re.match(r"group(\d+)\.", name)
+    return 1 + int(found[1]) if found else 1
+
+
+def _of_group(made: Expr, group: int) -> Expr:
+    """η₂, β₁,₂, 1 − β₁,₂."""
+    if isinstance(made, Script) and made.below is not None:
+        return Script(made.base, below=Listing((made.below, Number(group))))
+    if isinstance(made, Atom | Script):
+        return Script(made, below=Number(group))
+    return made.replaced(
+        {e: _of_group(e, group) for e in parts(made) if isinstance(e, Atom | Script)}
+    )
 
 
 def updated(
@@ -100,8 +139,8 @@ def _written(
         name: Expr = Script(f.symbol(letter), below=symbol)
         numbers.setdefault(name, Quantity(run.arrays[value]))
         return name
-    if value in run.scalars and run.scalars[value][0]:
-        made = scalar(run.scalars[value][0])
+    made = scalars_of(run).get(value)
+    if made is not None:
         if isinstance(made, Atom) or type(made) is Script:
             numbers.setdefault(made, Quantity(np.asarray(run.arrays[value])))
         return made

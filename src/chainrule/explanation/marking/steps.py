@@ -6,7 +6,6 @@ it out: m̂ and v̂ have names of their own.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -89,9 +88,6 @@ def step_of(model: nn.Module, formulas: Formulas, optimizer: Optimizer) -> Step:
         ArgumentError: one that is not marked; a rate that is not above zero.
     """
     _refuse_other(model, optimizer)
-    if not optimizer.params:
-        optimizer = copy.deepcopy(optimizer)
-        optimizer.attach_parameters(model.named_parameters())
     rate_of(optimizer.param_groups[0]["lr"])
     net = formulas.network
     x, y = (np.zeros((1, net.sizes[k])) for k in (0, -1))

@@ -78,11 +78,15 @@ def pytorch(trial: Trial) -> Run:
             adams[1].zero_grad()
             with torch.no_grad():
                 fake = g(noise(gan.BATCH_SIZE))
-            loss = softplus(-d(train[rows])).mean() + softplus(d(fake)).mean()
+            seen = d(train[rows])
+            loss = gan.REAL * softplus(-seen).mean() + softplus(d(fake)).mean()
+            loss = loss + (1 - gan.REAL) * softplus(seen).mean()
             loss.backward()
             adams[1].step()
             adams[0].zero_grad()
+            d.requires_grad_(False)  # nobody asks for its gradients here
             softplus(-d(g(noise(gan.BATCH_SIZE)))).mean().backward()
+            d.requires_grad_(True)
             adams[0].step()
             for fall in falls:
                 fall.step()

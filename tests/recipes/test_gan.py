@@ -78,7 +78,8 @@ def test_one_move_of_each_is_pytorchs(
 
     bce = torch.nn.functional.binary_cross_entropy_with_logits
     ones, zeros = torch.ones(len(x), 1), torch.zeros(len(x), 1)
-    loss = bce(d(2 * torch.tensor(x) - 1), ones) + bce(d(g(first).detach()), zeros)
+    seen, taken = d(2 * torch.tensor(x) - 1), d(g(first).detach())
+    loss = bce(seen, gan.REAL * ones) + bce(taken, zeros)
     for_d.zero_grad()
     loss.backward()
     for_d.step()

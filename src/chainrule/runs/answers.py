@@ -15,6 +15,7 @@ from typing import Any
 
 from chainrule.data.files import checked_path, opened
 from chainrule.errors import ChainruleError, DataError
+from chainrule.explanation.derivation.formulas import split
 from chainrule.explanation.derivation.network import Network
 from chainrule.explanation.marking.written import read
 from chainrule.runs import toml
@@ -207,8 +208,8 @@ def _shaped(network: Network, key: str, name: str, held: Mapping[Place, str]) ->
     if 0 not in held:
         return _matrix(name, {p: v for p, v in held.items() if isinstance(p, tuple)})
     values = list(held.values())
-    if key.lstrip("d")[0] == "W":  # flat, as they are written down
-        k = int(key.lstrip("dW"))
+    kind, k = split(key)
+    if kind.endswith("W"):  # flat, as they are written down
         high, wide = network.sizes[k], network.sizes[k - 1]
         if len(values) == high * wide:
             return [values[i * wide : (i + 1) * wide] for i in range(high)]

@@ -125,7 +125,12 @@ class Teller:
 
     def whole(self, text: str) -> str:
         """A whole text told again; a word of :data:`_ALONE` may be all of it."""
-        return self._plain[text] if text in self._plain else self.told(text, [])
+        word = self._word(text)
+        return self.told(text, []) if word is None else word
+
+    def _word(self, text: str) -> str | None:
+        """A text without places told again; not one that the user gave."""
+        return None if _given(text) else self._plain.get(text)
 
     def told(self, text: str, left: list[str]) -> str:
         """The text told again; pieces that no template fits are added to ``left``."""
@@ -156,6 +161,8 @@ class Teller:
         return text
 
     def _fitting(self, text: str) -> str | None:
+        if _given(text):
+            return text
         if text in self._plain and (" " in text or text not in _ALONE):
             return self._plain[text]
         found: tuple[Template, dict[str, str]] | None = None
@@ -195,9 +202,6 @@ class Teller:
 class Printer(Teller):
     """Tells what is printed: line by line, cell by cell, each in its own columns."""
 
-    def whole(self, text: str) -> str:
-        return text if text in given.get() else super().whole(text)
-
     def told(self, text: str, left: list[str]) -> str:
         lines: list[str] = []
         while True:  # the longest that fits: a text of several lines, then one line
@@ -222,9 +226,9 @@ class Printer(Teller):
         return made
 
     def _place(self, value: str) -> str:
-        start, body, end = _bare(value)
-        if _QUOTED.match(value) or _given(body):
+        if _QUOTED.match(value):
             return value
+        start, body, end = _bare(value)
         told = self.told(body, []) if body else body
         return _room(start, body, told) + told + _room(end, body, told)
 
@@ -249,18 +253,18 @@ class Printer(Teller):
 
     def _cell(self, cell: str, left: list[str], among: Sequence[str]) -> str:
         """A text, or a heading; among others several names, or a name and a number."""
-        if _given(cell):
-            return cell
-        if cell.endswith(":") and cell[:-1] in self._plain:
-            return self._plain[cell[:-1]] + "："
+        word = self._word(cell[:-1]) if cell.endswith(":") else None
+        if word is not None:
+            return word + "："
         if not among or cell in self._plain:
             return super().told(cell, left) if cell else cell
         names = cell.split(", ")
-        if len(names) > 1 and any(name in self._plain for name in names):
-            return "、".join(self._plain.get(name, name) for name in names)
+        if len(names) > 1 and any(map(self._word, names)):
+            return "、".join(self._word(name) or name for name in names)
         named = _NAMED.fullmatch(cell)
-        if named and named[1] in self._plain and not _given(named[1]):
-            return f"{self._plain[named[1]]} {named[2]}"
+        word = self._word(named[1]) if named else None
+        if named and word is not None:
+            return f"{word} {named[2]}"
         return super().told(cell, left) if cell else cell
 
 
@@ -306,7 +310,11 @@ def _room(blanks: str, before: str, after: str) -> str:
 
 @lru_cache(4096)
 def told(kind: str, text: str, names: frozenset[str]) -> str:
-    """A text of a kind, ``errors`` or ``recipes``, told again, but for given names."""
+    """A text of a kind, ``errors`` or ``recipes``, told again.
+
+    ``names`` are those of :data:`given`, which stay as they are: with others the same
+    text is another one.
+    """
     return teller(kind).whole(text)
 
 

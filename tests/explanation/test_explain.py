@@ -327,6 +327,30 @@ def test_a_maximum_hands_its_error_back() -> None:
     assert "+=" not in text
 
 
+class Turned(nn.Module):
+    """Images that are turned before or behind the pooling."""
+
+    def __init__(self, first: bool) -> None:
+        self.first, self.pool = first, nn.MaxPool2d(2)
+        self.a, self.b = nn.Linear(16, 16, **D), nn.Linear(4, 2, **D)
+
+    def forward(self, x: cr.Tensor) -> cr.Tensor:
+        h = self.a(x).reshape(-1, 1, 4, 4)
+        h = self.pool(h.mT) if self.first else self.pool(h).mT
+        return self.b(h.reshape(-1, 4))
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_turns_beside_a_maximum_are_shown(first: bool) -> None:
+    e = cr.explain(
+        Turned(first), np.random.default_rng(0).normal(size=(2, 16)), [0, 1], CE
+    )
+    assert e.check().ok
+    delta = e.layer(1).texts["delta"]
+    assert "J_maxᵀ" in delta
+    assert ("permute" in delta) == first
+
+
 def test_an_opened_region_is_differentiated_opened() -> None:
     model = nn.Sequential(nn.Linear(3, 4), nn.GELU(), nn.Linear(4, 3))
     given = model, [[0.3, -0.2, 0.9]], [1], nn.CrossEntropyLoss()

@@ -16,6 +16,7 @@ from chainrule import errors, nn, optim, recipes, viz
 from chainrule.language import language
 from chainrule.recipes import Reference, Study
 from chainrule.training import Callback, Loop, Source, Work, compile_program
+from chainrule.translation import reprinted
 from chainrule.viz import drawing
 
 X = np.random.default_rng(0).standard_normal((64, 3)).astype("f4")
@@ -226,6 +227,32 @@ def test_a_package_that_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
         assert "pip install --no-deps nothing" in str(caught.value)
     assert study.folder("chainrule", "chainrule") == Path(cr.__file__).parent
     assert study.package("json", "json") is json
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("accuracy", "  accuracy", "accuracy\n", "accuracy:", "accuracy: 0.5"),
+        *("accuracy ─────", "accuracy, 3", "x  zebra, accuracy  1", "x  accuracy +0.3"),
+    ],
+)
+def test_a_given_word_stands_wherever_it_is(text: str) -> None:
+    study = Study()
+    with language("zh-TW"), study.given(["accuracy"]):
+        assert "accuracy" in reprinted(text)
+    with language("zh-TW"):
+        assert "accuracy" not in reprinted(text)
+
+
+@pytest.mark.skipif(not viz.can_plot(), reason="needs matplotlib")
+def test_ticks_that_are_numbers_keep_their_scale() -> None:
+    with language("zh-TW"), drawing.figure(drawing.PAPER, 3, 3) as f:
+        axes = f.subplots()
+        axes.plot([1e6, 3e6], [0, 1])
+        axes.set_xticks([1e6, 2e6, 3e6])
+        before = axes.xaxis.get_major_formatter()
+        drawing.retell(f)
+        assert axes.xaxis.get_major_formatter() is before
 
 
 @pytest.mark.skipif(not viz.can_plot(), reason="needs matplotlib")

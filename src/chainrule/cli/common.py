@@ -57,7 +57,7 @@ class _Group(speaking.Group):
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Example: chainrule train mnist --epochs 3",
 )
-@click.version_option(__version__, prog_name="chainrule")
+@click.version_option(__version__, message="chainrule %(version)s")
 @speaking.spoken
 def cli() -> None:
     """Chainrule: a glass-box deep learning framework."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
@@ -75,7 +75,7 @@ def _group(name: str) -> int:
 
 
 def _of_group(made: Expr, group: int) -> Expr:
-    """η₂, β₁,₂, 1 − β₁,₂."""
+    """With the number of a group: η₂, β_(1, 2), 1 − β_(1, 2)."""
     if isinstance(made, Script) and made.below is not None:
         return Script(made.base, below=Listing((made.below, Number(group))))
     if isinstance(made, Atom | Script):
@@ -96,9 +96,11 @@ def updated(
     run, symbol = names.run, names.of[parameter]
     formula = node.primitive.formula
     assert formula is not None
-    letters = _letters(node)
+    letters, scalars = _letters(node), scalars_of(run)
     inputs = [
-        _written(v, letters[i] if i < len(letters) else "", symbol, names, numbers)
+        _written(
+            v, letters[i] if i < len(letters) else "", symbol, names, numbers, scalars
+        )
         for i, v in enumerate(node.inputs)
     ]
     made = formula(*inputs, **node.attrs)
@@ -132,6 +134,7 @@ def _written(
     symbol: Expr,
     names: Names,
     numbers: dict[Expr, Quantity],
+    scalars: Mapping[Value, Expr],
 ) -> Expr:
     """An input of an update rule: a moment, a hyper-parameter, θ or its gradient."""
     run = names.run
@@ -139,7 +142,7 @@ def _written(
         name: Expr = Script(f.symbol(letter), below=symbol)
         numbers.setdefault(name, Quantity(run.arrays[value]))
         return name
-    made = scalars_of(run).get(value)
+    made = scalars.get(value)
     if made is not None:
         if isinstance(made, Atom) or type(made) is Script:
             numbers.setdefault(made, Quantity(np.asarray(run.arrays[value])))

@@ -360,27 +360,41 @@ class Writer(PlainWriter):
 def pooled_back(out: Value, stop: Container[Value]) -> tuple[Value, ...] | None:
     """The zeros, g and x of a maximum over windows of x, derived by x to ``out``.
 
-    g is put into zeros where the maxima stood; both lie in a line there.
+    g is put into zeros where the maxima stood; both lie in a line there, and axes with
+    windows come last.
     """
 
-    def behind(value: Value) -> Value:
-        moves = (*VIEWS, movement.transpose)
-        while value.node is not None and value.node.primitive in moves:
+    def behind(value: Value) -> tuple[Value, list[Node]]:
+        moves: list[Node] = []
+        while (node := value.node) and node.primitive in (*VIEWS, movement.transpose):
             if value in stop:
                 break
-            value = value.node.inputs[0]
-        return value
+            moves.append(node)
+            value = node.inputs[0]
+        return value, moves
 
-    put = behind(out).node
-    if put is None or put.primitive is not indexing.scatter_add_along:
+    (onto, back), put = behind(out), None
+    if onto.node is not None and onto.node.primitive is indexing.scatter_add_along:
+        put = onto.node
+    best = behind(put.inputs[1])[0].node if put else None
+    if not (put and best) or best.primitive is not windows.window_argmax:
         return None
-    g, best = behind(put.inputs[2]), behind(put.inputs[1]).node
-    if best is None or best.primitive is not windows.window_argmax:
-        return None
-    (x,), (place,) = best.inputs, best.outputs
+    (x,), (place,), over = best.inputs, best.outputs, tuple(best.attrs["axes"])
+    g, there = behind(put.inputs[2])
+    order = (*(i for i in range(len(x.shape)) if i not in over), *over)
+    own = all(  # and no turns of the user's beside those of the derivative
+        sum(map(_turns, moves)) == (order != tuple(range(len(order))))
+        for moves in (back, there)
+    )
     assert place is not None
     alike = g.shape == place.shape and out.shape == x.shape
-    return (put.inputs[0], g, x) if alike else None
+    return (put.inputs[0], g, x) if own and alike else None
+
+
+def _turns(node: Node) -> bool:
+    """Whether a node puts axes in another order."""
+    axes = tuple(node.attrs.get("axes", ()))
+    return node.primitive is movement.transpose and axes != tuple(range(len(axes)))
 
 
 def _kept_axes(inner: Shape, outer: Shape) -> tuple[int, ...] | None:

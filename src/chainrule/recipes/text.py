@@ -321,7 +321,8 @@ def show_words(study: Study, data: Texts, last: Any) -> dict[str, Any]:
     print(f"\n   “{asked[one][:72]} …”")
     print(f"   s = {s[one]:.2f} is the sum of the bias and")
     first = np.argsort(-np.abs(parts))[:8]
-    put_row("       ", [f"{names[found[i]]} {parts[i]:+.2f}" for i in first])
+    with study.given(names):
+        put_row("       ", [f"{names[found[i]]} {parts[i]:+.2f}" for i in first])
     print(f"            and {len(parts) - len(first)} others\n")
     return {k: [names[i] for i in end] for k, end in ends.items()}
 

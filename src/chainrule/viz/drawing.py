@@ -109,7 +109,9 @@ def retell(made: Any) -> None:
         for axis in (axes.xaxis, axes.yaxis):
             if isinstance(axis.get_major_locator(), FixedLocator):
                 names = [name.get_text() for name in axis.get_ticklabels()]
-                axis.set_ticklabels(list(map(reprinted, names)))
+                told = list(map(reprinted, names))
+                if told != names:  # numbers keep what counts and scales them
+                    axis.set_ticklabels(told)
     for text in made.findobj(Text):
         text.set_text(reprinted(text.get_text()))
 

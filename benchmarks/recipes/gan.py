@@ -75,17 +75,15 @@ def pytorch(trial: Trial) -> Run:
     yield
     for _ in range(how["EPOCHS"]):
         for rows in torch.randperm(len(train)).view(steps, -1):
+            fake = g(noise(gan.BATCH_SIZE))
             adams[1].zero_grad()
-            with torch.no_grad():
-                fake = g(noise(gan.BATCH_SIZE))
-            seen = d(train[rows])
-            loss = gan.REAL * softplus(-seen).mean() + softplus(d(fake)).mean()
-            loss = loss + (1 - gan.REAL) * softplus(seen).mean()
+            loss = softplus(-d(train[rows])).mean()
+            loss = loss + softplus(d(fake.detach())).mean()
             loss.backward()
             adams[1].step()
             adams[0].zero_grad()
             d.requires_grad_(False)  # nobody asks for its gradients here
-            softplus(-d(g(noise(gan.BATCH_SIZE)))).mean().backward()
+            softplus(-d(fake)).mean().backward()
             d.requires_grad_(True)
             adams[0].step()
             for fall in falls:

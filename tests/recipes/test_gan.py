@@ -74,16 +74,16 @@ def test_one_move_of_each_is_pytorchs(
     lr = {"lr": gan.QUICK_LR, "betas": gan.BETAS}
     for_g, for_d = (torch.optim.Adam(n.parameters(), **lr) for n in (g, d))
     cr.manual_seed(9)
-    first, second = (torch.tensor(gan.noise(gan.BATCH_SIZE).numpy()) for _ in "12")
+    made_up = g(torch.tensor(gan.noise(gan.BATCH_SIZE).numpy()))
 
     bce = torch.nn.functional.binary_cross_entropy_with_logits
     ones, zeros = torch.ones(len(x), 1), torch.zeros(len(x), 1)
-    seen, taken = d(2 * torch.tensor(x) - 1), d(g(first).detach())
-    loss = bce(seen, gan.REAL * ones) + bce(taken, zeros)
+    seen, taken = d(2 * torch.tensor(x) - 1), d(made_up.detach())
+    loss = bce(seen, ones) + bce(taken, zeros)
     for_d.zero_grad()
     loss.backward()
     for_d.step()
-    other = bce(d(g(second)), ones)
+    other = bce(d(made_up), ones)
     for_g.zero_grad()
     other.backward()
     for_g.step()

@@ -3,10 +3,8 @@
 Two networks against each other (1.5). The generator G makes images of noise, the
 discriminator D says how likely an image is a real one:
 
-    D:  min  −0.9 ln D(x) − 0.1 ln(1 − D(x)) − ln(1 − D(G(z)))
-    G:  min  −ln D(G(z))                        x a digit, z ~ U(−1, 1)
-
-A digit counts for nine tenths as real, so that D is never all too sure of it.
+    D:  min  −ln D(x) − ln(1 − D(G(z)))        x a digit, z ~ U(−1, 1)
+    G:  min  −ln D(G(z))
 
 G gets to know digits only through ∂D/∂x: the chain rule goes through the critic into
 what it criticises. Both are moved in one compiled step, by an optimiser each.
@@ -29,9 +27,8 @@ What to look at, in this order:
 
 G has batch normalisation, D dropout, and both Adam (Radford et al. 2016); in the paper
 D's units were maxout, G had 1,200 of them a layer, and SGD with momentum moved both.
-The nine tenths are Salimans et al. 2016 ("one-sided label smoothing"). Learning rate,
-dropout and they were chosen, as σ is, on the last 10,000 training images, which the
-game does not use.
+Learning rate and dropout were chosen, as σ is, on the last 10,000 training images,
+which the game does not use.
 
 Source: Goodfellow et al. 2014, "Generative adversarial nets".
 
@@ -60,9 +57,8 @@ REFERENCES = [
 ]
 NOISE, BATCH_SIZE, BETAS = 100, 100, (0.5, 0.999)
 LR, QUICK_LR = 5e-4, 1e-3
-REAL = 0.9  # what D is to say of a digit
 SIZES, QUICK_SIZES = ((256, 512), (512, 256)), ((64, 128), (128, 64))
-EPOCHS, QUICK_EPOCHS = 240, 10
+EPOCHS, QUICK_EPOCHS = 280, 10
 #: How many samples are judged, and what so many validation images choose σ among.
 MADE, QUICK_MADE = 10_000, 1000
 VALIDATION, SIGMAS = 1000, np.geomspace(0.1, 0.4, 25)
@@ -112,27 +108,20 @@ def game_loop(study: Study, x: np.ndarray) -> tuple[Game, Loop]:
         for network in (game.generator, game.discriminator)
     )
 
-    def judge(x: cr.Tensor) -> cr.Tensor:
-        """D learns; what G has made is a constant for it."""
-        made = game.generator(noise(BATCH_SIZE)).detach()
-        seen = game.discriminator(x)
-        loss = REAL * versus(seen, True) + (1 - REAL) * versus(seen, False)
-        loss = loss + versus(game.discriminator(made), False)
-        loss.backward()
+    def play(x: cr.Tensor) -> Any:
+        made = game.generator(noise(BATCH_SIZE))
+        # D learns; what G has made is a constant for it.
+        d_loss = versus(game.discriminator(2 * x - 1), True)
+        d_loss = d_loss + versus(game.discriminator(made.detach()), False)
+        d_loss.backward()
         for_d.step()
         game.zero_grad()
-        return loss
-
-    def make() -> cr.Tensor:
-        """G learns; nothing moves D, and what nobody asks for is not computed."""
-        loss = versus(game.discriminator(game.generator(noise(BATCH_SIZE))), True)
-        loss.backward()
+        # G learns from the D that has learned; nothing moves D.
+        g_loss = versus(game.discriminator(made), True)
+        g_loss.backward()
         for_g.step()
-        game.zero_grad()
-        return loss
-
-    def play(x: cr.Tensor) -> Any:
-        return {"loss": judge(2 * x - 1), "generator": make()}
+        game.zero_grad()  # gradients that nobody asks for are not computed
+        return {"loss": d_loss, "generator": g_loss}
 
     def draw(z: cr.Tensor) -> Any:
         game.eval()  # by the running mean and variance: an image has no neighbours
@@ -156,7 +145,7 @@ def game_loop(study: Study, x: np.ndarray) -> tuple[Game, Loop]:
 class Growth(Callback):
     """Keeps what G draws from the same noise, from time to time; outlives a kill."""
 
-    EPOCHS = (1, 2, 5, 10, 20, 50, 100, 240)
+    EPOCHS = (1, 2, 5, 10, 20, 50, 100, 280)
 
     def __init__(self) -> None:
         self.images: dict[str, np.ndarray] = {}

@@ -101,7 +101,8 @@ class Ensemble:
         self._put(member, step.key, array)
 
     def _half(self, key: str, array: Array) -> Array:
-        return resolution(array, self.digits, decimals_of(key, self.decimals))
+        half = resolution(array, self.digits, decimals_of(key, self.decimals))
+        return np.where(array == 0, 0.0, half)  # rounding leaves 0 as it is
 
     def _others(self) -> list[Numbers]:
         """All members but the first, up to date."""

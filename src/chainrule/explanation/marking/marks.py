@@ -214,9 +214,12 @@ class _Marker:
         # From wrong numbers they are not equal at all.
         self.own.carry(key, ways[:1] if self._since(key) else ways)
 
-    def _carry_answer(self, key: str, answer: Fitted) -> None:
+    def _carry_answer(self, mark: Mark) -> None:
+        """Go on with an answer; a 0 that is 0 was not rounded."""
+        key, answer = mark.key, mark.given
         half = answer.half(self.sheet.decimals)
-        self.own.carry_written(key, answer.values, half)
+        nothing = (answer.values == 0) & ((mark.right == 0) | (mark.follows == 0))
+        self.own.carry_written(key, answer.values, np.where(nothing, 0.0, half))
 
     def _near(self, answer: Fitted, ensemble: Ensemble, ways: list[Expr]) -> bool:
         """Whether it is what a formula comes to."""
@@ -251,7 +254,7 @@ class _Marker:
             mark = self._not_right(mark, answer, since)
         if mark.status != RIGHT:
             self.tainted[key] = key
-        self._carry_answer(key, answer)
+        self._carry_answer(mark)
         return self._turned(mark, answer)
 
     def _not_right(self, mark: Mark, answer: Fitted, since: tuple[str, ...]) -> Mark:

@@ -1,0 +1,58 @@
+"""Zeros, and numbers of few digits: what is wrong is wrong, what is right is right."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+import chainrule as cr
+from chainrule import nn, optim
+
+#: Those that divide by the size of the gradient: the first step is η.
+OPTIMIZERS = (
+    optim.Adam(lr=0.1),
+    optim.AdamW(lr=0.1, weight_decay=0.0),
+    optim.RMSprop(lr=0.1, alpha=0.0),
+    optim.Adagrad(lr=0.1),
+)
+by_size = pytest.mark.parametrize(
+    "optimizer", OPTIMIZERS, ids=[type(o).__name__ for o in OPTIMIZERS]
+)
+
+
+def unit(activation: nn.Module, W: list[float], b: float) -> nn.Module:
+    """One neuron."""
+    made = nn.Sequential(nn.Linear(len(W), 1, dtype="float64"), activation)
+    made.load_state_dict({"0.weight": [W], "0.bias": [b]})
+    return made
+
+
+def dead(answers: Any, optimizer: optim.Optimizer) -> Any:
+    """A neuron that does not fire: z = −8, and all gradients are 0."""
+    model = unit(nn.ReLU(), [1, 2], -9)
+    x, y = [0.5, 0.25], [1.0]
+    return cr.check_work(model, x, y, "half_squared", answers, optimizer)
+
+
+# -- gradients that are 0 --------------------------------------------------------------
+
+
+@by_size
+@pytest.mark.parametrize("zeros", [{}, {"delta1": "0.0000", "dW1": [["0.0000"] * 2]}])
+def test_no_gradient_no_step(optimizer: Any, zeros: dict[str, Any]) -> None:
+    wrong = {"W1": [["1.190", "2.150"]]}
+    assert dead(zeros | wrong, optimizer).first == "W1"
+    right = {"W1": [["1.000", "2.000"]]}
+    assert dead(zeros | right, optimizer).ok
+
+
+@by_size
+def test_an_input_of_0_moves_no_weight(optimizer: Any) -> None:
+    model = unit(nn.ReLU(), [1, 2], 1)
+    statuses = []
+    for first in ("1.0700", "1.0000"):
+        sheet = {"z1": "1.5000", "W1": [[first, "1.9000"]]}
+        report = cr.check_work(model, [0, 0.25], [1], "half_squared", sheet, optimizer)
+        statuses.append(report["W1"].status)
+    assert statuses == ["wrong", "right"]

@@ -56,3 +56,22 @@ def test_an_input_of_0_moves_no_weight(optimizer: Any) -> None:
         report = cr.check_work(model, [0, 0.25], [1], "half_squared", sheet, optimizer)
         statuses.append(report["W1"].status)
     assert statuses == ["wrong", "right"]
+
+
+# -- digits and decimals ---------------------------------------------------------------
+
+
+def test_small_squares_say_nothing_about_the_decimals_of_a_sheet() -> None:
+    """δ⁽¹⁾ = −0.00044 is carried on as −0.0004; v = 1.000e-5 has 8 decimals."""
+    model = nn.Sequential(
+        nn.Linear(1, 1, dtype="float64"), nn.Linear(1, 1, dtype="float64")
+    )
+    weights = {"0.weight": [[0.004]], "1.weight": [[0.00044]]}
+    model.load_state_dict(weights | {"0.bias": [0.0], "1.bias": [0.0]})
+    sheet = {"delta2": "-1.0000", "dW1": "-0.1000", "vW1": "1.000e-05"}
+    optimizer = optim.Adam(lr=0.1)
+    for given in ({"dW1": "-0.1000"}, sheet):
+        report = cr.check_work(
+            model, [250.0], [1.00044], "half_squared", given, optimizer
+        )
+        assert report.ok, report.text()

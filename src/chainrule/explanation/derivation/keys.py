@@ -16,6 +16,12 @@ from chainrule.errors import ArgumentError, nearest
 from chainrule.explanation.derivation.network import Network
 from chainrule.translation import tr
 
+#: What an optimiser keeps of the gradients, by the letters of their formulas: momentum,
+#: running means, a sum; and those that Adam corrects: m̂ and v̂.
+MOMENTS, CORRECTED = "mvsu", "mv"
+MEANS = tuple(f"{moment}{of}" for moment in MOMENTS for of in "Wb")
+HATS = tuple(f"{moment}hat{of}" for moment in CORRECTED for of in "Wb")
+
 #: How a name begins, without spaces, parentheses and case, and which kind it means.
 _BEGINNINGS = (
     (r"(delta|δ|dz|d(l|loss)/dz)", "delta"),
@@ -92,7 +98,8 @@ def _state_key(name: str, network: Network) -> str | None:
 
 def _key(name: str, network: Network, known: Iterable[str]) -> str | None:
     plain = unicodedata.normalize("NFKC", str(name)).casefold()
-    plain = re.sub(r"hat\{([mv])\}", r"\1hat", plain).replace("\u0302", "hat")
+    plain = re.sub(rf"hat\{{([{CORRECTED}])\}}", r"\1hat", plain)
+    plain = plain.replace("\u0302", "hat")
     plain = re.sub(r"mathcal|partial|hat\{y\}|frac", _word, plain)
     plain = re.sub(r"[\s(){}\[\]^_\\·]", "", plain).replace("∂", "d")
     if plain in ("ŷ", "yhat", "prediction"):

@@ -28,7 +28,7 @@ from chainrule.explanation.marking.marks import (
     marked,
 )
 from chainrule.explanation.marking.report import WorkReport
-from chainrule.explanation.marking.shapes import COLUMNS, ROWS, fit
+from chainrule.explanation.marking.shapes import COLUMNS, ROWS, fit, to_decimals
 from chainrule.explanation.marking.slip import UPDATED
 from chainrule.explanation.marking.steps import Step, rate_of, step_of
 from chainrule.explanation.marking.written import (
@@ -222,7 +222,7 @@ class _Reading:
             start,
             fitted,
             digits_of(written.values()),
-            decimals_of(written.values()),
+            decimals_of(w for k, w in written.items() if to_decimals(formulas, k)),
             coarsest_of(written.values()),
             n,
             task.step is not None,

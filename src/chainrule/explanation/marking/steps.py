@@ -21,8 +21,10 @@ from chainrule.explanation.derivation.formulas import (
     slope_of,
     updated,
 )
+from chainrule.explanation.derivation.keys import CORRECTED
 from chainrule.explanation.derivation.numbers import array_of
 from chainrule.explanation.equations import Equation
+from chainrule.explanation.marking.place import DECAY
 from chainrule.explanation.naming import symbol
 from chainrule.explanation.run import run_step
 from chainrule.explanation.sections import explained
@@ -37,10 +39,10 @@ from chainrule.translation import tr
 
 #: The optimisers of 2.6.
 MARKED = (SGD, Adagrad, RMSprop, Adam, AdamW)
-T, DECAY, EPSILON = Atom("t"), scalar("penalty"), scalar("eps")
+T, EPSILON = Atom("t"), scalar("eps")
 BETAS = scalar("beta1"), scalar("beta2")
 ALPHA, MOMENTUM, DAMPENING = scalar("alpha"), scalar("momentum"), f.symbol("τ")
-_HATS = {letter: Atom(rf"\hat{{{letter}}}", f"{letter}\u0302") for letter in "mv"}
+_HATS = {letter: Atom(rf"\hat{{{letter}}}", f"{letter}\u0302") for letter in CORRECTED}
 
 
 @dataclass(frozen=True, eq=False)
@@ -174,7 +176,7 @@ def _equations(
             yield letter, Equation((new, side))
             if adam:
                 hat = Script(_HATS[letter], below=name)
-                beta = BETAS["mv".index(letter)]
+                beta = BETAS[CORRECTED.index(letter)]
                 yield f"{letter}hat", Equation((hat, f.fraction(new, 1 - beta**T)))
                 words |= {new: hat, scalar("step"): RATE}
         elif new == updated(name):

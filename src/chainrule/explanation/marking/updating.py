@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from chainrule.explanation.derivation.formulas import RATE
-from chainrule.explanation.marking.place import Place
-from chainrule.explanation.marking.slip import HATS, MEANS, UPDATED, slip
+from chainrule.explanation.derivation.keys import HATS, MEANS
+from chainrule.explanation.marking.place import DECAY, Place
+from chainrule.explanation.marking.slip import UPDATED, slip
 from chainrule.explanation.marking.steps import (
     ALPHA,
     BETAS,
-    DECAY,
     EPSILON,
     MOMENTUM,
     T,

@@ -75,3 +75,17 @@ def test_small_squares_say_nothing_about_the_decimals_of_a_sheet() -> None:
             model, [250.0], [1.00044], "half_squared", given, optimizer
         )
         assert report.ok, report.text()
+
+
+# -- what comes after an answer of few digits ------------------------------------------
+
+
+def test_what_is_open_from_wrong_numbers_is_not_right() -> None:
+    """σ(0.6) is 0.6 as far as it goes; the right σ(1) = 0.7311 is not."""
+    model = unit(nn.Sigmoid(), [1.0], 0.0)
+    sheet = {"z1": "0.6", "a1": "0.6", "delta1": "-0.052867"}
+    report = cr.check_work(model, [1.0], [1.0], "half_squared", sheet)
+    mark = report["a1"]
+    assert (mark.status, mark.since, mark.slips) == ("wrong", (), ())
+    assert mark.remarks == ("copied",)
+    assert report["delta1"].status == "right"

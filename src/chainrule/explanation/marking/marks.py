@@ -301,12 +301,15 @@ class _Marker:
         """What follows is right, so these were right before they were written down."""
         for key in since:
             mark = self.marks[key]
-            if mark.status == OPEN:
+            if mark.status == OPEN and is_open(mark.given.written, mark.right):
                 mark = replace(mark, status=RIGHT, slips=(), remarks=("short",))
-            elif mark.status == WRONG and not mark.slips and mark.given.fits:
-                mark = replace(mark, remarks=(*mark.remarks, "copied"))
+            elif mark.status == OPEN or (
+                mark.status == WRONG and not mark.slips and mark.given.fits
+            ):
+                remarks = (*mark.remarks, "copied")
+                mark = replace(mark, status=WRONG, slips=(), remarks=remarks)
             if mark is not self.marks[key]:
-                self.marks[key] = mark
+                self.marks[key] = replace(mark, since=())
                 self.tainted.pop(key, None)
                 half = mark.given.half(self.sheet.decimals)
                 self.own.carry_written(key, mark.right, half)

@@ -89,3 +89,44 @@ def test_what_is_open_from_wrong_numbers_is_not_right() -> None:
     assert (mark.status, mark.since, mark.slips) == ("wrong", (), ())
     assert mark.remarks == ("copied",)
     assert report["delta1"].status == "right"
+
+
+def one_sigmoid(answers: dict[str, Any]) -> Any:
+    """δ = −0.142253, and a slip comes to −0.14 as well."""
+    model = unit(nn.Sigmoid(), [0.5], -0.5)
+    return cr.check_work(model, [0.3], [1.0], "half_squared", answers)
+
+
+def test_what_follows_from_an_answer_that_is_right_after_all_is_right() -> None:
+    report = one_sigmoid({"delta1": "-0.14", "dW1": "-0.042", "db1": "-0.1423"})
+    assert [mark.status for mark in report.marks] == ["right"] * 3
+    assert (report["dW1"].since, report.ok) == ((), True)
+
+
+def test_the_verdict_counts_what_is_open_and_what_follows() -> None:
+    open_ = {"delta1": "-0.14"}
+    report = one_sigmoid(open_ | {"dW1": "-0.0420"})
+    statuses = [mark.status for mark in report.marks]
+    assert statuses == ["open", "consequence"]
+    assert "1 of too few digits to tell, and the others" in report.verdict()
+    assert "the others have too few digits" in one_sigmoid(open_).verdict()
+    report = one_sigmoid(open_ | {"db1": "0.9"})
+    assert "0 of 2 answers are right, 1 of too few" in report.verdict()
+    assert report.verdict().endswith("The first wrong one is ∂ℒ/∂b⁽¹⁾.")
+
+
+# -- right to few digits ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize("given", [["1.1", "1.9"], ["1.1", "2.0"], ["0.9", "1.9"]])
+def test_a_whole_unit_of_the_last_digit_is_no_rounding(given: list[str]) -> None:
+    assert dead({"W1": [given]}, optim.SGD(lr=0.1)).first == "W1"
+
+
+@pytest.mark.parametrize(
+    ("z", "status"),
+    [("7.3", "right"), ("7.4", "right"), ("7.2", "wrong"), ("7.5", "wrong")],
+)
+def test_two_digits_are_rounded_or_cut_off(z: str, status: str) -> None:
+    model = unit(nn.Identity(), [1.0], 0.378)
+    assert cr.check_work(model, [7.0], [1.0], "mse", {"z1": z})["z1"].status == status

@@ -165,7 +165,9 @@ def is_short(written: Written, values: Array) -> bool:
     if written.shape != values.shape:
         return False
     apart, step = np.abs(written.values - values), written.own_step()
-    step = np.where(written.digits < 2, step / 2, step)
+    cut_off = (written.digits > 1) & (np.abs(written.values) <= np.abs(values))
+    # Whoever cuts off loses less than a whole unit.
+    step = np.where(cut_off, step * (1 - 1e-6), step / 2)
     room = np.minimum(step, np.abs(values) / 4)
     return bool(np.all(apart <= room * (1 + 1e-9)))
 
@@ -314,6 +316,21 @@ class _Marker:
                 half = mark.given.half(self.sheet.decimals)
                 self.own.carry_written(key, mark.right, half)
                 self._refresh(key)
+                if mark.status == RIGHT:
+                    self._settle(key)
+
+    def _settle(self, key: str) -> None:
+        """An answer is right after all, and so is what follows from it alone."""
+        for other, mark in list(self.marks.items()):
+            if key not in mark.since:
+                continue
+            since = tuple(source for source in mark.since if source != key)
+            freed = mark.status == CONSEQUENCE and not since
+            status = RIGHT if freed else mark.status
+            self.marks[other] = replace(mark, status=status, since=since)
+            if freed:
+                self.tainted.pop(other, None)
+                self._settle(other)
 
     def _not_there(self, key: str) -> None:
         """This one is right, so what was not given before it was right as well."""

@@ -103,18 +103,38 @@ class WorkReport(Document):
             many = len(self.marks)
             if self.ok:
                 return tr("All {many} answers are right.", many=many)
-            if self.first is None:
+            few = sum(mark.status == OPEN for mark in self.marks)
+            right = self.right
+            if self.first is None and right + few == many:
                 return tr(
                     "{right} of {many} answers are right, the others have too few"
                     " digits to tell.",
-                    right=self.right,
+                    right=right,
                     many=many,
+                )
+            if self.first is None:
+                return tr(
+                    "{right} of {many} answers are right, {few} of too few digits to"
+                    " tell, and the others follow from there.",
+                    right=right,
+                    many=many,
+                    few=few,
+                )
+            name = self._name(self.first).text()
+            if few:
+                return tr(
+                    "{right} of {many} answers are right, {few} of too few digits to"
+                    " tell. The first wrong one is {name}.",
+                    right=right,
+                    many=many,
+                    few=few,
+                    name=name,
                 )
             return tr(
                 "{right} of {many} answers are right. The first wrong one is {name}.",
-                right=self.right,
+                right=right,
                 many=many,
-                name=self._name(self.first or "").text(),
+                name=name,
             )
 
     def _name(self, key: str) -> Expr:
@@ -157,11 +177,12 @@ class WorkReport(Document):
     def _about(self, mark: Mark) -> str:
         """What stands beside an answer in the table."""
         if mark.status == OPEN:
-            return tr(
+            told = tr(
                 "too few digits to tell; right as far as it goes, and so is a slip:"
                 " {slip}",
                 slip=self.says(mark.slips[0], mark.key),
             )
+            return tr("; ").join([told, *self._remarks(mark)])
         parts = [self.says(found, mark.key) for found in mark.slips[:1]]
         if len(mark.slips) > 1:
             parts.append(tr("or another slip, see below"))

@@ -163,6 +163,14 @@ def _written(
             expected=", ".join(list(keys(formulas.network))[:4]) + ", …",
             got=tr("{many} names, all blank", many=len(answers)),
         )
+    still = [key for key in found if key not in formulas.all]
+    if still:
+        raise ArgumentError(
+            tr("{names} is frozen: a step leaves it as it is.", names=", ".join(still)),
+            expected=tr("parameters with requires_grad=True"),
+            got=", ".join(still),
+            fix=tr("leave it out"),
+        )
     new = [key for key in found if split(key)[0] in UPDATED]
     if step is None and new:
         raise ArgumentError(

@@ -257,6 +257,8 @@ def test_a_slip_in_a_moment_that_is_not_given() -> None:
         (r"\hat{v}_{W^{(1)}}", "vhatW1"),
         ("v_b⁽²⁾′", "vb2"),
         ("mhat_b1", "mhatb1"),
+        (r"\hat m_{W^{(1)}}", "mhatW1"),
+        (r"\hat v_{b^{(2)}}", "vhatb2"),
     ],
 )
 def test_names_of_moments(name: str, key: str) -> None:

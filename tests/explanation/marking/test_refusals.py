@@ -62,3 +62,13 @@ def test_what_is_frozen_is_not_marked(model: nn.Module, kind: Any) -> None:
         right = check(model, {"b1": [0.0]}, optimizer)["b1"].right
         assert check(model, {"b1": right, "dW1": [[1, 2]]}, optimizer)["b1"].given.fits
         assert check(model, {"b1": right}, optimizer).ok
+
+
+def test_a_moment_without_its_optimiser(model: nn.Module) -> None:
+    with pytest.raises(ArgumentError) as caught:
+        check(model, {"mW1": [[1, 2]]}, None)
+    assert caught.value.fix == "moments are those of an optimizer: give one"
+    with pytest.raises(ArgumentError) as caught:
+        check(model, {"sW1": [[1, 2]]}, optim.Adam(lr=0.1))
+    assert "mW1, mhatW1, vW1, vhatW1" in caught.value.expected
+    assert caught.value.fix is None

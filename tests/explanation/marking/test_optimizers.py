@@ -18,6 +18,13 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "momentum": {"kind": optim.SGD, "momentum": 0.9},
     "dampened": {"kind": optim.SGD, "momentum": 0.9, "dampening": 0.5},
     "nesterov": {"kind": optim.SGD, "momentum": 0.9, "nesterov": True},
+    "momentum_decay": {"kind": optim.SGD, "momentum": 0.9, "weight_decay": 0.1},
+    "nesterov_decay": {
+        "kind": optim.SGD,
+        "momentum": 0.9,
+        "nesterov": True,
+        "weight_decay": 0.1,
+    },
     "adagrad": {"kind": optim.Adagrad, "lr_decay": 0.5},
     "rmsprop": {"kind": optim.RMSprop, "alpha": 0.9, "eps": 1e-3},
     "rmsprop_momentum": {"kind": optim.RMSprop, "momentum": 0.5, "weight_decay": 0.2},
@@ -219,11 +226,55 @@ def adamw(s: Student, k: str, keep: float) -> Any:
     return s.right()[k] + (keep - (1 - 0.1 * 0.3)) * s.old[k]
 
 
-SLIPS = slips() | {
-    "adamw W1 decay_forgotten": lambda s, k: adamw(s, k, 1.0),
-    "adamw W1 decay_sign": lambda s, k: adamw(s, k, 1 + 0.1 * 0.3),
-    "adamw W1 decay_without_rate": lambda s, k: adamw(s, k, 1 - 0.3),
+def decayed(s: Student, k: str, by: float = 0.1) -> Any:
+    return s.g[k] + by * s.old[k]
+
+
+def velocity(s: Student, k: str) -> Any:
+    return s.moments[k]["velocity"]
+
+
+#: Of g + λW as a whole, and of t.
+WHOLE: dict[str, Any] = {
+    "momentum_decay vW1 rate_in_moment": lambda s, k: (
+        0.9 * velocity(s, k) + 0.1 * decayed(s, k)
+    ),
+    "momentum_decay vW1 gradient_sign": lambda s, k: (
+        0.9 * velocity(s, k) - decayed(s, k)
+    ),
+    "momentum_decay vW2 share_of_momentum": lambda s, k: (
+        0.9 * velocity(s, k) + (1 - 0.9) * decayed(s, k)
+    ),
+    "momentum vW1 share_of_momentum": lambda s, k: (
+        0.9 * velocity(s, k) + (1 - 0.9) * s.g[k]
+    ),
+    "momentum_decay W1 plain_step": lambda s, k: s.old[k] - 0.1 * decayed(s, k),
+    "nesterov_decay W1 look_ahead_forgotten": lambda s, k: (
+        s.old[k] - 0.1 * (0.9 * velocity(s, k) + decayed(s, k))
+    ),
+    "adam_decay vW1 not_squared": lambda s, k: (
+        0.999 * s.moments[k]["v"] + 0.001 * decayed(s, k)
+    ),
+    "adam_decay mW1 squared": lambda s, k: (
+        0.9 * s.moments[k]["m"] + 0.1 * decayed(s, k) ** 2
+    ),
+    "adam mhatW1 other_time": lambda s, k: (
+        (0.8 * s.moments[k]["m"] + 0.2 * s.g[k]) / (1 - 0.8**3)
+    ),
+    "adam vhatW1 other_time": lambda s, k: (
+        (0.9 * s.moments[k]["v"] + 0.1 * s.g[k] ** 2) / (1 - 0.9**5)
+    ),
 }
+
+SLIPS = (
+    slips()
+    | WHOLE
+    | {
+        "adamw W1 decay_forgotten": lambda s, k: adamw(s, k, 1.0),
+        "adamw W1 decay_sign": lambda s, k: adamw(s, k, 1 + 0.1 * 0.3),
+        "adamw W1 decay_without_rate": lambda s, k: adamw(s, k, 1 - 0.3),
+    }
+)
 
 
 @pytest.mark.parametrize("case", SLIPS)

@@ -179,9 +179,10 @@ class Place:
     @property
     def gradient(self) -> Expr:
         """∂ℒ/∂W⁽ᵏ⁾, or ∂ℒ/∂W⁽ᵏ⁾ + λ W⁽ᵏ⁾ where the gradient has the weight decay."""
-        decayed = self.slope_of + f.scale(DECAY, self.parameter)
+        decay = f.scale(DECAY, self.parameter)
         sides = [e.sides[-1] for e in self.formulas.updates.values()]
-        return decayed if any(side.holds(decayed) for side in sides) else self.slope_of
+        decayed = any(side.holds(decay) for side in sides)
+        return self.slope_of + decay if decayed else self.slope_of
 
     @property
     def of_squares(self) -> bool:

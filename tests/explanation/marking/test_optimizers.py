@@ -351,3 +351,22 @@ def test_what_a_group_says_counts() -> None:
     report = cr.check_work(student.model, X, Y, "mse", {"b2": new}, other)
     assert report.ok
     assert "vb2" in report.formulas.updates
+
+
+@pytest.mark.parametrize(("unit", "remark"), [(-0.1, "down"), (0.1, "up")])
+@pytest.mark.parametrize("name", ["momentum", "momentum_decay", "dampened"])
+def test_a_velocity_with_the_rate_in_it(name: str, unit: float, remark: str) -> None:
+    """Many books write v ← μ v − η g, W ← W + v: the same step."""
+    student = Student(name, 3)
+    answers = student.right()
+    moved = {k: v * unit for k, v in answers.items() if k.startswith("v")}
+    for given in (answers | moved, moved | {"W1": answers["W1"]}):
+        report = student.marked(given)
+        assert report.ok, report.text()
+        assert report["vW1"].remarks == (remark,)
+    shown = report.to_json()["marks"][0]["given"]
+    np.testing.assert_allclose(shown, moved["vW1"])
+    alone = student.marked({"vW1": [[round(v, 4) for v in r] for r in moved["vW1"]]})
+    assert alone.ok
+    off = student.marked({"vW1": moved["vW1"] * 1.1})
+    assert off.first == "vW1"

@@ -9,13 +9,14 @@ from functools import cached_property
 import numpy as np
 
 from chainrule.errors import NonFiniteError
-from chainrule.explanation.derivation.formulas import Formulas, split
+from chainrule.explanation.derivation.formulas import RATE, Formulas, split
 from chainrule.explanation.marking.ensemble import Ensemble, Numbers, bands
 from chainrule.explanation.marking.place import Place, ways_of
 from chainrule.explanation.marking.shapes import Fitted
 from chainrule.explanation.marking.slip import Slip
 from chainrule.explanation.marking.slips import SLIPS, slips_of
 from chainrule.explanation.marking.sources import Sources
+from chainrule.explanation.marking.steps import MOMENTUM
 from chainrule.explanation.marking.unknown import other_factor, other_rate
 from chainrule.explanation.marking.written import FEWEST, Written
 from chainrule.notation.expressions import Array, Expr
@@ -58,7 +59,7 @@ class Mark:
         since: the earlier wrong answers that it follows from.
         slips: the slips that give these numbers.
         remarks: what else there is to say: ``turned``, ``shape``, ``short``,
-            ``copied``, ``per_sample``.
+            ``copied``, ``per_sample``; ``down`` and ``up`` of a velocity with η in it.
     """
 
     key: str
@@ -238,9 +239,25 @@ class _Marker:
         ways = ways_of(self.formulas, answer.key)
         return any(self._near(answer, self.own, [way]) for way in ways)
 
+    def _meant(self, key: str, answer: Fitted) -> Fitted:
+        """A velocity may have η in it: v ← μ v − η g with W ← W + v, or with signs."""
+        place = self._place(key)
+        velocity = place.kind in ("vW", "vb") and place.right.holds(MOMENTUM)
+        if not velocity or self._is_right(answer) or self._follows(answer):
+            return answer
+        rate = float(self.own.members[0][RATE].array)
+        for unit in (-rate, rate):
+            other = replace(answer, unit=unit)
+            if self._is_right(other) or self._follows(other):
+                return other
+        return answer
+
     def _mark(self, key: str, answer: Fitted) -> Mark:
+        answer = self._meant(key, answer) if answer.fits else answer
         follows = self.own.first(key, self._place(key).right)
         mark = Mark(key, RIGHT, answer, self.right.held(key), follows)
+        if answer.unit != 1:
+            mark = replace(mark, remarks=("down" if answer.unit < 0 else "up",))
         since = self._since(key)
         if not answer.fits:
             self._carry(key)

@@ -156,10 +156,12 @@ class WorkReport(Document):
             "short": tr("right as far as it goes, but it has too few digits"),
             "copied": tr("what comes after it is right: was it copied wrong?"),
             "per_sample": tr("δ of each sample's own loss: the 1/n comes later"),
+            "down": tr("with η in v: v ← μ v − η g, W ← W + v"),
+            "up": tr("with η in v: v ← μ v + η g, W ← W − v"),
             "turned": tr("transposed: a row for each neuron of the layer is meant"),
             "shape": tr(
                 "{given} numbers where {wanted} are meant",
-                given=_many(mark.given.values.shape),
+                given=_many(mark.given.written.values.shape),
                 wanted=self._shape(mark),
             ),
         }
@@ -252,7 +254,7 @@ class WorkReport(Document):
             right = Place(self.formulas, *split(key)).right
             yield Formula(Equation((self._name(key), right), remark=tr("right")))
         yield Sentence(tr("Your numbers, and the right ones:"))
-        given = mark.given.values
+        given = mark.given.written.values
         shown = self._on_paper(mark.key, given) if mark.given.fits else given
         yield Numbers(name, shown, DIGITS)
         yield Numbers(name, self._on_paper(mark.key, mark.right), DIGITS)
@@ -288,7 +290,7 @@ class WorkReport(Document):
             }
 
     def _told(self, mark: Mark) -> dict[str, Any]:
-        given = mark.given.values
+        given = mark.given.written.values
         shown = self._on_paper(mark.key, given) if mark.given.fits else given
         return {
             "quantity": mark.key,

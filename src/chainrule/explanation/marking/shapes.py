@@ -31,6 +31,7 @@ class Fitted:
         open: whether it could as well lie the other way.
         columns: whether its samples are columns.
         decimal: whether it is rounded to the decimals of the sheet.
+        unit: of what it counts; −η for a velocity with the step in it.
     """
 
     key: str
@@ -40,11 +41,12 @@ class Fitted:
     open: bool = False
     columns: bool = True
     decimal: bool = True
+    unit: float = 1.0
 
     @property
     def values(self) -> Array:
         """Its numbers."""
-        return self.written.values
+        return self.written.values / self.unit
 
     def half(self, decimals: int) -> Array:
         """How far each may be from the right number by rounding alone.
@@ -52,7 +54,8 @@ class Fitted:
         Args:
             decimals: of the whole sheet.
         """
-        return self.written.resolution(decimals if self.decimal else 0)
+        half = self.written.resolution(decimals if self.decimal else 0)
+        return half / abs(self.unit)
 
 
 def to_decimals(formulas: Formulas, key: str) -> bool:

@@ -370,3 +370,14 @@ def test_a_velocity_with_the_rate_in_it(name: str, unit: float, remark: str) -> 
     assert alone.ok
     off = student.marked({"vW1": moved["vW1"] * 1.1})
     assert off.first == "vW1"
+
+
+@pytest.mark.parametrize("name", ["plain", "momentum", "adam", "adamw", "adagrad"])
+def test_the_way_back_takes_the_old_weights(name: str) -> None:
+    student = Student(name, 2)
+    old, x, y = student.old, np.array(X), np.array(Y)
+    a = np.tanh(x @ old["W1"].T + old["b1"])
+    error = 2 * (a @ old["W2"].T + old["b2"] - y) / 3
+    wrong = error @ student.right()["W2"] * (1 - a**2)
+    report = student.marked({"delta1": wrong})
+    assert [found.slip.name for found in report["delta1"].slips] == ["new_weights"]

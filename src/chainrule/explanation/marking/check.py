@@ -77,7 +77,8 @@ def check_work(
             and None are left out. Not all quantities have to be given.
         optimizer: whose step it is: ``optim.SGD``, with momentum, Nesterov's and weight
             decay, ``Adagrad``, ``RMSprop``, ``Adam`` or ``AdamW``. One that has made
-            steps of this model goes on from its moments. It is not changed.
+            steps of this model goes on from its moments. It is not changed. A velocity
+            may have η in it (v ← μ v − η g, W ← W + v).
         lr: η of plain gradient descent, in its place.
         samples: ``"rows"`` or ``"columns"``: how samples lie in square matrices, which
             do not show it. Asked for only where it matters.
@@ -97,7 +98,8 @@ def check_work(
 
     Raises:
         ArgumentError: a name that is not known, a network, loss or optimiser for which
-            there are no formulas, no answers at all, updates without η, η ≤ 0.
+            there are no formulas, no answers at all, updates without η or of frozen
+            parameters, η ≤ 0.
         ShapeError, DTypeError, NonFiniteError: numbers that are none or do not fit.
 
     >>> import chainrule as cr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -113,6 +114,14 @@ def test_the_verdict_counts_what_is_open_and_what_follows() -> None:
     report = one_sigmoid(open_ | {"db1": "0.9"})
     assert "0 of 2 answers are right, 1 of too few" in report.verdict()
     assert report.verdict().endswith("The first wrong one is ∂ℒ/∂b⁽¹⁾.")
+
+
+def test_an_open_answer_keeps_its_remarks() -> None:
+    report = one_sigmoid({"delta1": "-0.14"})
+    marks = tuple(replace(mark, remarks=("per_sample",)) for mark in report.marks)
+    told = replace(report, marks=marks).text()
+    assert "too few digits to tell" in told
+    assert "the 1/n comes later" in told
 
 
 # -- right to few digits ---------------------------------------------------------------

@@ -282,6 +282,13 @@ class _Reader:
                     expected='{ class = "Adam", lr = 0.1 }',
                     got=f"{given!r:.80}",
                 )
+            for key in ("class", "lr"):
+                if key not in given:
+                    raise ArgumentError(
+                        tr("{key} is missing.", key=key),
+                        expected='{ class = "Adam", lr = 0.1 }',
+                        got=", ".join(given) or "{}",
+                    )
             try:
                 return OPTIMIZERS.take(given).build()
             except ValidationError as error:

@@ -64,6 +64,8 @@ def check(model: nn.Module, answers: Any, x: Any = X, y: Any = Y, **more: Any) -
         ("W_new1", "W1", "(W⁽¹⁾)′"),
         ("L", "loss", "ℒ"),
         (r"\delta^{(1)}", "delta1", "δ⁽¹⁾"),
+        (r"\hat y", "a2", "ŷ"),
+        (r"\hat{y}", "a2", "ŷ"),
     ],
 )
 def test_names(model: nn.Module, name: str, key: str, symbol: str) -> None:

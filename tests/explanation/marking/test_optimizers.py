@@ -18,6 +18,13 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "momentum": {"kind": optim.SGD, "momentum": 0.9},
     "dampened": {"kind": optim.SGD, "momentum": 0.9, "dampening": 0.5},
     "nesterov": {"kind": optim.SGD, "momentum": 0.9, "nesterov": True},
+    "momentum_decay": {"kind": optim.SGD, "momentum": 0.9, "weight_decay": 0.1},
+    "nesterov_decay": {
+        "kind": optim.SGD,
+        "momentum": 0.9,
+        "nesterov": True,
+        "weight_decay": 0.1,
+    },
     "adagrad": {"kind": optim.Adagrad, "lr_decay": 0.5},
     "rmsprop": {"kind": optim.RMSprop, "alpha": 0.9, "eps": 1e-3},
     "rmsprop_momentum": {"kind": optim.RMSprop, "momentum": 0.5, "weight_decay": 0.2},
@@ -219,11 +226,55 @@ def adamw(s: Student, k: str, keep: float) -> Any:
     return s.right()[k] + (keep - (1 - 0.1 * 0.3)) * s.old[k]
 
 
-SLIPS = slips() | {
-    "adamw W1 decay_forgotten": lambda s, k: adamw(s, k, 1.0),
-    "adamw W1 decay_sign": lambda s, k: adamw(s, k, 1 + 0.1 * 0.3),
-    "adamw W1 decay_without_rate": lambda s, k: adamw(s, k, 1 - 0.3),
+def decayed(s: Student, k: str, by: float = 0.1) -> Any:
+    return s.g[k] + by * s.old[k]
+
+
+def velocity(s: Student, k: str) -> Any:
+    return s.moments[k]["velocity"]
+
+
+#: Of g + λW as a whole, and of t.
+WHOLE: dict[str, Any] = {
+    "momentum_decay vW1 rate_in_moment": lambda s, k: (
+        0.9 * velocity(s, k) + 0.1 * decayed(s, k)
+    ),
+    "momentum_decay vW1 gradient_sign": lambda s, k: (
+        0.9 * velocity(s, k) - decayed(s, k)
+    ),
+    "momentum_decay vW2 share_of_momentum": lambda s, k: (
+        0.9 * velocity(s, k) + (1 - 0.9) * decayed(s, k)
+    ),
+    "momentum vW1 share_of_momentum": lambda s, k: (
+        0.9 * velocity(s, k) + (1 - 0.9) * s.g[k]
+    ),
+    "momentum_decay W1 plain_step": lambda s, k: s.old[k] - 0.1 * decayed(s, k),
+    "nesterov_decay W1 look_ahead_forgotten": lambda s, k: (
+        s.old[k] - 0.1 * (0.9 * velocity(s, k) + decayed(s, k))
+    ),
+    "adam_decay vW1 not_squared": lambda s, k: (
+        0.999 * s.moments[k]["v"] + 0.001 * decayed(s, k)
+    ),
+    "adam_decay mW1 squared": lambda s, k: (
+        0.9 * s.moments[k]["m"] + 0.1 * decayed(s, k) ** 2
+    ),
+    "adam mhatW1 other_time": lambda s, k: (
+        (0.8 * s.moments[k]["m"] + 0.2 * s.g[k]) / (1 - 0.8**3)
+    ),
+    "adam vhatW1 other_time": lambda s, k: (
+        (0.9 * s.moments[k]["v"] + 0.1 * s.g[k] ** 2) / (1 - 0.9**5)
+    ),
 }
+
+SLIPS = (
+    slips()
+    | WHOLE
+    | {
+        "adamw W1 decay_forgotten": lambda s, k: adamw(s, k, 1.0),
+        "adamw W1 decay_sign": lambda s, k: adamw(s, k, 1 + 0.1 * 0.3),
+        "adamw W1 decay_without_rate": lambda s, k: adamw(s, k, 1 - 0.3),
+    }
+)
 
 
 @pytest.mark.parametrize("case", SLIPS)
@@ -257,6 +308,8 @@ def test_a_slip_in_a_moment_that_is_not_given() -> None:
         (r"\hat{v}_{W^{(1)}}", "vhatW1"),
         ("v_b⁽²⁾′", "vb2"),
         ("mhat_b1", "mhatb1"),
+        (r"\hat m_{W^{(1)}}", "mhatW1"),
+        (r"\hat v_{b^{(2)}}", "vhatb2"),
     ],
 )
 def test_names_of_moments(name: str, key: str) -> None:
@@ -298,3 +351,33 @@ def test_what_a_group_says_counts() -> None:
     report = cr.check_work(student.model, X, Y, "mse", {"b2": new}, other)
     assert report.ok
     assert "vb2" in report.formulas.updates
+
+
+@pytest.mark.parametrize(("unit", "remark"), [(-0.1, "down"), (0.1, "up")])
+@pytest.mark.parametrize("name", ["momentum", "momentum_decay", "dampened"])
+def test_a_velocity_with_the_rate_in_it(name: str, unit: float, remark: str) -> None:
+    """Many books write v ← μ v − η g, W ← W + v: the same step."""
+    student = Student(name, 3)
+    answers = student.right()
+    moved = {k: v * unit for k, v in answers.items() if k.startswith("v")}
+    for given in (answers | moved, moved | {"W1": answers["W1"]}):
+        report = student.marked(given)
+        assert report.ok, report.text()
+        assert report["vW1"].remarks == (remark,)
+    shown = report.to_json()["marks"][0]["given"]
+    np.testing.assert_allclose(shown, moved["vW1"])
+    alone = student.marked({"vW1": [[round(v, 4) for v in r] for r in moved["vW1"]]})
+    assert alone.ok
+    off = student.marked({"vW1": moved["vW1"] * 1.1})
+    assert off.first == "vW1"
+
+
+@pytest.mark.parametrize("name", ["plain", "momentum", "adam", "adamw", "adagrad"])
+def test_the_way_back_takes_the_old_weights(name: str) -> None:
+    student = Student(name, 2)
+    old, x, y = student.old, np.array(X), np.array(Y)
+    a = np.tanh(x @ old["W1"].T + old["b1"])
+    error = 2 * (a @ old["W2"].T + old["b2"] - y) / 3
+    wrong = error @ student.right()["W2"] * (1 - a**2)
+    report = student.marked({"delta1": wrong})
+    assert [found.slip.name for found in report["delta1"].slips] == ["new_weights"]

@@ -16,6 +16,12 @@ from chainrule.errors import ArgumentError, nearest
 from chainrule.explanation.derivation.network import Network
 from chainrule.translation import tr
 
+#: What an optimiser keeps of the gradients, by the letters of their formulas: momentum,
+#: running means, a sum; and those that Adam corrects: m̂ and v̂.
+MOMENTS, CORRECTED = "mvsu", "mv"
+MEANS = tuple(f"{moment}{of}" for moment in MOMENTS for of in "Wb")
+HATS = tuple(f"{moment}hat{of}" for moment in CORRECTED for of in "Wb")
+
 #: How a name begins, without spaces, parentheses and case, and which kind it means.
 _BEGINNINGS = (
     (r"(delta|δ|dz|d(l|loss)/dz)", "delta"),
@@ -25,6 +31,7 @@ _BEGINNINGS = (
     (r"[ah]", "a"),
     (r"w(new)?", "W"),
     (r"b(new)?", "b"),
+    *((kind.casefold(), kind) for kind in MEANS + HATS),
 )
 _TAIL = r"(?P<layer>\d{1,3})(′|'|new|\+)?"
 
@@ -41,17 +48,25 @@ def key_of(name: str, network: Network, more: Iterable[str] = ()) -> str:
     Raises:
         ArgumentError: for another name, or a layer that is not there.
     """
-    known = {*keys(network), *more}
-    found = _state_key(name, network) or _key(name, network, known)
+    known = [*keys(network), *(key for key in more if _is_moment(key))]
+    found = _state_key(name, network) or _key(name, network)
     if found in known:
         return found
     near = nearest(found or str(name), known)
+    fix = tr("did you mean {near}?", near=repr(near)) if near else None
+    if found and _is_moment(found):
+        others = any(map(_is_moment, known))
+        fix = None if others else tr("moments are those of an optimizer: give one")
     raise ArgumentError(
         tr("Nothing of this network is called {name}.", name=repr(name)),
-        expected=_listed(network),
+        expected=_listed(network, known),
         got=repr(name),
-        fix=tr("did you mean {near}?", near=repr(near)) if near else None,
+        fix=fix,
     )
+
+
+def _is_moment(key: str) -> bool:
+    return key.rstrip("0123456789") in MEANS + HATS
 
 
 def keys(network: Network) -> Iterator[str]:
@@ -72,13 +87,16 @@ def _of_layer(before: str, k: int, network: Network) -> Iterator[str]:
         yield f"{before}b{k}"
 
 
-def _listed(network: Network) -> str:
+def _listed(network: Network, known: Iterable[str]) -> str:
+    """The keys, those of all layers as a range."""
     many = network.depth
-    if many == 1:
-        return "z1, a1, loss, delta1, dW1, db1, W1, b1"
-    kinds = ("z", "a", "delta", "dW", "db", "W", "b")
-    ranges = [f"{kind}1 … {kind}{many}" for kind in kinds]
-    return ", ".join([*ranges[:2], "loss", *ranges[2:]])
+    kinds = dict.fromkeys(key.rstrip("0123456789") for key in known)
+    return ", ".join(
+        kind
+        if kind == "loss"
+        else f"{kind}1" + (f" … {kind}{many}" if many > 1 else "")
+        for kind in kinds
+    )
 
 
 def _state_key(name: str, network: Network) -> str | None:
@@ -90,10 +108,12 @@ def _state_key(name: str, network: Network) -> str | None:
     return None
 
 
-def _key(name: str, network: Network, known: Iterable[str]) -> str | None:
+def _key(name: str, network: Network) -> str | None:
     plain = unicodedata.normalize("NFKC", str(name)).casefold()
-    plain = re.sub(r"hat\{([mv])\}", r"\1hat", plain).replace("\u0302", "hat")
-    plain = re.sub(r"mathcal|partial|hat\{y\}|frac", _word, plain)
+    plain = re.sub(rf"\\?hat\s*\{{?\s*([{CORRECTED}])\s*\}}?", r"\1hat", plain)
+    plain = plain.replace("\u0302", "hat")
+    plain = re.sub(r"\\?hat\s*\{?\s*y\s*\}?", "ŷ", plain)
+    plain = re.sub(r"mathcal|frac", "", plain).replace("partial", "∂")
     plain = re.sub(r"[\s(){}\[\]^_\\·]", "", plain).replace("∂", "d")
     if plain in ("ŷ", "yhat", "prediction"):
         return f"a{network.depth}"
@@ -103,9 +123,4 @@ def _key(name: str, network: Network, known: Iterable[str]) -> str | None:
         found = re.fullmatch(beginning + _TAIL, plain)
         if found:
             return f"{kind}{int(found['layer'])}"
-    plain = re.sub("(′|'|new|\\+)$", "", plain)
-    return next((key for key in known if key.casefold() == plain), None)
-
-
-def _word(found: re.Match[str]) -> str:
-    return {"partial": "∂", "hat{y}": "ŷ"}.get(found[0], "")
+    return None

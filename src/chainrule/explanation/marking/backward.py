@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from chainrule.explanation.derivation.formulas import RATE, error_name
+from chainrule.explanation.derivation.formulas import error_name, slope_of
 from chainrule.explanation.marking.place import Place, times
 from chainrule.explanation.marking.slip import (
     DELTA,
@@ -15,7 +15,6 @@ from chainrule.explanation.marking.slip import (
 )
 from chainrule.explanation.naming import PREDICTION, symbol
 from chainrule.explanation.signs import LABEL
-from chainrule.notation import functions as f
 from chainrule.notation.expressions import Expr, Number, Product
 from chainrule.translation import tr
 
@@ -113,9 +112,15 @@ def weights_turned_back(p: Place) -> Iterator[Expr]:
 @slip(DELTA, lambda: tr("the updated W is used; the way back takes the old one"))
 def new_weights(p: Place) -> Iterator[Expr]:
     """The updated W for W."""
-    if p.k < p.last:
-        W, delta = symbol("W", p.k + 1), error_name(p.k + 1)
-        yield p.through((W - f.scale(RATE, delta @ p.a.T)).T @ delta)
+    updates, k = p.formulas.updates, p.k + 1
+    if f"W{k}" in updates:
+        W, delta = symbol("W", k), error_name(k)
+        new = updates[f"W{k}"].sides[-1]
+        for key in reversed(updates):  # what its step is made of, back to δ
+            if key.endswith(f"W{k}") and key != f"W{k}":
+                new = new.replaced({updates[key].name: updates[key].sides[-1]})
+        new = new.replaced({slope_of(W): delta @ p.a.T})
+        yield p.through(new.T @ delta)
 
 
 @slip(DELTA, lambda: tr("the W of another layer"))

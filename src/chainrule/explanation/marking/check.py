@@ -28,7 +28,7 @@ from chainrule.explanation.marking.marks import (
     marked,
 )
 from chainrule.explanation.marking.report import WorkReport
-from chainrule.explanation.marking.shapes import COLUMNS, ROWS, fit
+from chainrule.explanation.marking.shapes import COLUMNS, ROWS, fit, to_decimals
 from chainrule.explanation.marking.slip import UPDATED
 from chainrule.explanation.marking.steps import Step, rate_of, step_of
 from chainrule.explanation.marking.written import (
@@ -77,7 +77,8 @@ def check_work(
             and None are left out. Not all quantities have to be given.
         optimizer: whose step it is: ``optim.SGD``, with momentum, Nesterov's and weight
             decay, ``Adagrad``, ``RMSprop``, ``Adam`` or ``AdamW``. One that has made
-            steps of this model goes on from its moments. It is not changed.
+            steps of this model goes on from its moments. It is not changed. A velocity
+            may have η in it (v ← μ v − η g, W ← W + v).
         lr: η of plain gradient descent, in its place.
         samples: ``"rows"`` or ``"columns"``: how samples lie in square matrices, which
             do not show it. Asked for only where it matters.
@@ -97,7 +98,8 @@ def check_work(
 
     Raises:
         ArgumentError: a name that is not known, a network, loss or optimiser for which
-            there are no formulas, no answers at all, updates without η, η ≤ 0.
+            there are no formulas, no answers at all, updates without η or of frozen
+            parameters, η ≤ 0.
         ShapeError, DTypeError, NonFiniteError: numbers that are none or do not fit.
 
     >>> import chainrule as cr
@@ -163,6 +165,14 @@ def _written(
             expected=", ".join(list(keys(formulas.network))[:4]) + ", …",
             got=tr("{many} names, all blank", many=len(answers)),
         )
+    still = [key for key in found if key not in formulas.all]
+    if still:
+        raise ArgumentError(
+            tr("{names} is frozen: a step leaves it as it is.", names=", ".join(still)),
+            expected=tr("parameters with requires_grad=True"),
+            got=", ".join(still),
+            fix=tr("leave it out"),
+        )
     new = [key for key in found if split(key)[0] in UPDATED]
     if step is None and new:
         raise ArgumentError(
@@ -222,7 +232,7 @@ class _Reading:
             start,
             fitted,
             digits_of(written.values()),
-            decimals_of(written.values()),
+            decimals_of(w for k, w in written.items() if to_decimals(formulas, k)),
             coarsest_of(written.values()),
             n,
             task.step is not None,

@@ -15,7 +15,7 @@ import numpy as np
 
 from chainrule.explanation.derivation.formulas import Formulas, keep, name_of, split
 from chainrule.explanation.marking.place import right_of
-from chainrule.explanation.marking.shapes import decimals_of
+from chainrule.explanation.marking.shapes import to_decimals
 from chainrule.explanation.marking.written import resolution
 from chainrule.notation.arithmetic import Quantity, computed
 from chainrule.notation.expressions import Array, Expr
@@ -101,7 +101,9 @@ class Ensemble:
         self._put(member, step.key, array)
 
     def _half(self, key: str, array: Array) -> Array:
-        return resolution(array, self.digits, decimals_of(key, self.decimals))
+        decimals = self.decimals if to_decimals(self.formulas, key) else 0
+        half = resolution(array, self.digits, decimals)
+        return np.where(array == 0, 0.0, half)  # rounding leaves 0 as it is
 
     def _others(self) -> list[Numbers]:
         """All members but the first, up to date."""

@@ -9,13 +9,14 @@ from functools import cached_property
 import numpy as np
 
 from chainrule.errors import NonFiniteError
-from chainrule.explanation.derivation.formulas import Formulas, split
+from chainrule.explanation.derivation.formulas import RATE, Formulas, split
 from chainrule.explanation.marking.ensemble import Ensemble, Numbers, bands
 from chainrule.explanation.marking.place import Place, ways_of
 from chainrule.explanation.marking.shapes import Fitted
 from chainrule.explanation.marking.slip import Slip
 from chainrule.explanation.marking.slips import SLIPS, slips_of
 from chainrule.explanation.marking.sources import Sources
+from chainrule.explanation.marking.steps import MOMENTUM
 from chainrule.explanation.marking.unknown import other_factor, other_rate
 from chainrule.explanation.marking.written import FEWEST, Written
 from chainrule.notation.expressions import Array, Expr
@@ -58,7 +59,7 @@ class Mark:
         since: the earlier wrong answers that it follows from.
         slips: the slips that give these numbers.
         remarks: what else there is to say: ``turned``, ``shape``, ``short``,
-            ``copied``, ``per_sample``.
+            ``copied``, ``per_sample``; ``down`` and ``up`` of a velocity with η in it.
     """
 
     key: str
@@ -165,7 +166,9 @@ def is_short(written: Written, values: Array) -> bool:
     if written.shape != values.shape:
         return False
     apart, step = np.abs(written.values - values), written.own_step()
-    step = np.where(written.digits < 2, step / 2, step)
+    cut_off = (written.digits > 1) & (np.abs(written.values) <= np.abs(values))
+    # Whoever cuts off loses less than a whole unit.
+    step = np.where(cut_off, step * (1 - 1e-6), step / 2)
     room = np.minimum(step, np.abs(values) / 4)
     return bool(np.all(apart <= room * (1 + 1e-9)))
 
@@ -214,9 +217,12 @@ class _Marker:
         # From wrong numbers they are not equal at all.
         self.own.carry(key, ways[:1] if self._since(key) else ways)
 
-    def _carry_answer(self, key: str, answer: Fitted) -> None:
+    def _carry_answer(self, mark: Mark) -> None:
+        """Go on with an answer; a 0 that is 0 was not rounded."""
+        key, answer = mark.key, mark.given
         half = answer.half(self.sheet.decimals)
-        self.own.carry_written(key, answer.values, half)
+        nothing = (answer.values == 0) & ((mark.right == 0) | (mark.follows == 0))
+        self.own.carry_written(key, answer.values, np.where(nothing, 0.0, half))
 
     def _near(self, answer: Fitted, ensemble: Ensemble, ways: list[Expr]) -> bool:
         """Whether it is what a formula comes to."""
@@ -233,9 +239,25 @@ class _Marker:
         ways = ways_of(self.formulas, answer.key)
         return any(self._near(answer, self.own, [way]) for way in ways)
 
+    def _meant(self, key: str, answer: Fitted) -> Fitted:
+        """A velocity may have η in it: v ← μ v − η g with W ← W + v, or with signs."""
+        place = self._place(key)
+        velocity = place.kind in ("vW", "vb") and place.right.holds(MOMENTUM)
+        if not velocity or self._is_right(answer) or self._follows(answer):
+            return answer
+        rate = float(self.own.members[0][RATE].array)
+        for unit in (-rate, rate):
+            other = replace(answer, unit=unit)
+            if self._is_right(other) or self._follows(other):
+                return other
+        return answer
+
     def _mark(self, key: str, answer: Fitted) -> Mark:
+        answer = self._meant(key, answer) if answer.fits else answer
         follows = self.own.first(key, self._place(key).right)
         mark = Mark(key, RIGHT, answer, self.right.held(key), follows)
+        if answer.unit != 1:
+            mark = replace(mark, remarks=("down" if answer.unit < 0 else "up",))
         since = self._since(key)
         if not answer.fits:
             self._carry(key)
@@ -251,7 +273,7 @@ class _Marker:
             mark = self._not_right(mark, answer, since)
         if mark.status != RIGHT:
             self.tainted[key] = key
-        self._carry_answer(key, answer)
+        self._carry_answer(mark)
         return self._turned(mark, answer)
 
     def _not_right(self, mark: Mark, answer: Fitted, since: tuple[str, ...]) -> Mark:
@@ -298,16 +320,34 @@ class _Marker:
         """What follows is right, so these were right before they were written down."""
         for key in since:
             mark = self.marks[key]
-            if mark.status == OPEN:
+            if mark.status == OPEN and is_open(mark.given.written, mark.right):
                 mark = replace(mark, status=RIGHT, slips=(), remarks=("short",))
-            elif mark.status == WRONG and not mark.slips and mark.given.fits:
-                mark = replace(mark, remarks=(*mark.remarks, "copied"))
+            elif mark.status == OPEN or (
+                mark.status == WRONG and not mark.slips and mark.given.fits
+            ):
+                remarks = (*mark.remarks, "copied")
+                mark = replace(mark, status=WRONG, slips=(), remarks=remarks)
             if mark is not self.marks[key]:
-                self.marks[key] = mark
+                self.marks[key] = replace(mark, since=())
                 self.tainted.pop(key, None)
                 half = mark.given.half(self.sheet.decimals)
                 self.own.carry_written(key, mark.right, half)
                 self._refresh(key)
+                if mark.status == RIGHT:
+                    self._settle(key)
+
+    def _settle(self, key: str) -> None:
+        """An answer is right after all, and so is what follows from it alone."""
+        for other, mark in list(self.marks.items()):
+            if key not in mark.since:
+                continue
+            since = tuple(source for source in mark.since if source != key)
+            freed = mark.status == CONSEQUENCE and not since
+            status = RIGHT if freed else mark.status
+            self.marks[other] = replace(mark, status=status, since=since)
+            if freed:
+                self.tainted.pop(other, None)
+                self._settle(other)
 
     def _not_there(self, key: str) -> None:
         """This one is right, so what was not given before it was right as well."""

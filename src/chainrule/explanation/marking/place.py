@@ -17,11 +17,15 @@ from chainrule.explanation.derivation.formulas import (
     slope_of,
     split,
 )
+from chainrule.explanation.derivation.keys import CORRECTED, HATS, MEANS, MOMENTS
 from chainrule.explanation.naming import symbol
+from chainrule.explanation.updates import scalar
 from chainrule.notation import functions as f
 from chainrule.notation.expressions import Expr, Number, Product, Script
 from chainrule.notation.tidy import tidy
 
+#: λ of weight decay.
+DECAY = scalar("penalty")
 #: Quantities that nobody is asked for: ∂ℒ/∂ŷ, ∂ℒ/∂a, f′(z).
 BETWEEN = ("gradient", "back", "slope")
 
@@ -173,9 +177,25 @@ class Place:
         return slope_of(self.parameter)
 
     @property
+    def gradient(self) -> Expr:
+        """∂ℒ/∂W⁽ᵏ⁾, or ∂ℒ/∂W⁽ᵏ⁾ + λ W⁽ᵏ⁾ where the gradient has the weight decay."""
+        decay = f.scale(DECAY, self.parameter)
+        sides = [e.sides[-1] for e in self.formulas.updates.values()]
+        decayed = any(side.holds(decay) for side in sides)
+        return self.slope_of + decay if decayed else self.slope_of
+
+    @property
+    def of_squares(self) -> bool:
+        """Whether it is a mean or sum of squared gradients: small, and divided by."""
+        if self.kind not in MEANS + HATS:
+            return False
+        moment = self.formulas.updates[f"{self.kind[0]}{self.kind[-1]}{self.k}"]
+        return moment.sides[-1].holds(self.gradient**2)
+
+    @property
     def moments(self) -> list[tuple[Expr, Expr]]:
         """The parameter's new moments, each with the old one: v′ and v."""
-        made = [(self._made(letter), letter) for letter in "mvsu"]
+        made = [(self._made(letter), letter) for letter in MOMENTS]
         return [
             (new, Script(f.symbol(letter), below=self.parameter))
             for new, letter in made
@@ -185,7 +205,9 @@ class Place:
     @property
     def hats(self) -> list[tuple[Expr, Expr]]:
         """m̂ and v̂, each with the moment that it is made of."""
-        pairs = [(self._made(f"{letter}hat"), self._made(letter)) for letter in "mv"]
+        pairs = [
+            (self._made(f"{letter}hat"), self._made(letter)) for letter in CORRECTED
+        ]
         return [(hat, new) for hat, new in pairs if hat is not None and new is not None]
 
     @property

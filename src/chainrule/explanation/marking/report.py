@@ -103,18 +103,38 @@ class WorkReport(Document):
             many = len(self.marks)
             if self.ok:
                 return tr("All {many} answers are right.", many=many)
-            if self.first is None:
+            few = sum(mark.status == OPEN for mark in self.marks)
+            right = self.right
+            if self.first is None and right + few == many:
                 return tr(
                     "{right} of {many} answers are right, the others have too few"
                     " digits to tell.",
-                    right=self.right,
+                    right=right,
                     many=many,
+                )
+            if self.first is None:
+                return tr(
+                    "{right} of {many} answers are right, {few} of too few digits to"
+                    " tell, and the others follow from there.",
+                    right=right,
+                    many=many,
+                    few=few,
+                )
+            name = self._name(self.first).text()
+            if few:
+                return tr(
+                    "{right} of {many} answers are right, {few} of too few digits to"
+                    " tell. The first wrong one is {name}.",
+                    right=right,
+                    many=many,
+                    few=few,
+                    name=name,
                 )
             return tr(
                 "{right} of {many} answers are right. The first wrong one is {name}.",
-                right=self.right,
+                right=right,
                 many=many,
-                name=self._name(self.first or "").text(),
+                name=name,
             )
 
     def _name(self, key: str) -> Expr:
@@ -136,10 +156,12 @@ class WorkReport(Document):
             "short": tr("right as far as it goes, but it has too few digits"),
             "copied": tr("what comes after it is right: was it copied wrong?"),
             "per_sample": tr("δ of each sample's own loss: the 1/n comes later"),
+            "down": tr("with η in v: v ← μ v − η g, W ← W + v"),
+            "up": tr("with η in v: v ← μ v + η g, W ← W − v"),
             "turned": tr("transposed: a row for each neuron of the layer is meant"),
             "shape": tr(
                 "{given} numbers where {wanted} are meant",
-                given=_many(mark.given.values.shape),
+                given=_many(mark.given.written.values.shape),
                 wanted=self._shape(mark),
             ),
         }
@@ -157,11 +179,12 @@ class WorkReport(Document):
     def _about(self, mark: Mark) -> str:
         """What stands beside an answer in the table."""
         if mark.status == OPEN:
-            return tr(
+            told = tr(
                 "too few digits to tell; right as far as it goes, and so is a slip:"
                 " {slip}",
                 slip=self.says(mark.slips[0], mark.key),
             )
+            return tr("; ").join([told, *self._remarks(mark)])
         parts = [self.says(found, mark.key) for found in mark.slips[:1]]
         if len(mark.slips) > 1:
             parts.append(tr("or another slip, see below"))
@@ -231,7 +254,7 @@ class WorkReport(Document):
             right = Place(self.formulas, *split(key)).right
             yield Formula(Equation((self._name(key), right), remark=tr("right")))
         yield Sentence(tr("Your numbers, and the right ones:"))
-        given = mark.given.values
+        given = mark.given.written.values
         shown = self._on_paper(mark.key, given) if mark.given.fits else given
         yield Numbers(name, shown, DIGITS)
         yield Numbers(name, self._on_paper(mark.key, mark.right), DIGITS)
@@ -267,7 +290,7 @@ class WorkReport(Document):
             }
 
     def _told(self, mark: Mark) -> dict[str, Any]:
-        given = mark.given.values
+        given = mark.given.written.values
         shown = self._on_paper(mark.key, given) if mark.given.fits else given
         return {
             "quantity": mark.key,

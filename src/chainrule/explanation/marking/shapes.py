@@ -6,9 +6,10 @@ lies as ``samples`` says.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from chainrule.explanation.derivation.formulas import Formulas, split
+from chainrule.explanation.marking.place import Place
 from chainrule.explanation.marking.written import Written
 from chainrule.notation.expressions import Array
 
@@ -29,6 +30,8 @@ class Fitted:
         turned: whether it is a matrix that is turned, with the shape (inputs, outputs).
         open: whether it could as well lie the other way.
         columns: whether its samples are columns.
+        decimal: whether it is rounded to the decimals of the sheet.
+        unit: of what it counts; −η for a velocity with the step in it.
     """
 
     key: str
@@ -37,11 +40,13 @@ class Fitted:
     turned: bool = False
     open: bool = False
     columns: bool = True
+    decimal: bool = True
+    unit: float = 1.0
 
     @property
     def values(self) -> Array:
         """Its numbers."""
-        return self.written.values
+        return self.written.values / self.unit
 
     def half(self, decimals: int) -> Array:
         """How far each may be from the right number by rounding alone.
@@ -49,15 +54,16 @@ class Fitted:
         Args:
             decimals: of the whole sheet.
         """
-        return self.written.resolution(decimals_of(self.key, decimals))
+        half = self.written.resolution(decimals if self.decimal else 0)
+        return half / abs(self.unit)
 
 
-def decimals_of(key: str, decimals: int) -> int:
-    """To how many decimals a quantity is rounded; 0: to significant digits alone.
+def to_decimals(formulas: Formulas, key: str) -> bool:
+    """Whether a quantity is rounded to the decimals of its sheet.
 
-    So are running means of squares: they are small, and divided by.
+    Running means of squares are not: they are small, and divided by.
     """
-    return 0 if split(key)[0].startswith(("v", "s")) else decimals
+    return not Place(formulas, *split(key)).of_squares
 
 
 def fit(formulas: Formulas, key: str, written: Written, n: int, samples: str) -> Fitted:
@@ -70,6 +76,13 @@ def fit(formulas: Formulas, key: str, written: Written, n: int, samples: str) ->
         n: how many samples there are.
         samples: ``rows`` or ``columns``: how a square answer lies.
     """
+    fitted = _fit(formulas, key, written, n, samples)
+    return replace(fitted, decimal=to_decimals(formulas, key))
+
+
+def _fit(
+    formulas: Formulas, key: str, written: Written, n: int, samples: str
+) -> Fitted:
     kind = split(key)[0]
     want, shape = formulas.shape(key, n), written.shape
     size = written.values.size

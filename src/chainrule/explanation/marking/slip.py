@@ -12,9 +12,6 @@ Z, A, LOSS, DELTA = ("z",), ("a",), ("loss",), ("delta",)
 OF_WEIGHT, OF_BIAS, UPDATED = ("dW",), ("db",), ("W", "b")
 GRADIENTS = OF_WEIGHT + OF_BIAS
 BACK = DELTA + GRADIENTS
-#: What an optimiser keeps of the gradients: momentum, means; and Adam's m̂ and v̂.
-MEANS = tuple(f"{moment}{of}" for moment in "mvsu" for of in UPDATED)
-HATS = tuple(f"{moment}hat{of}" for moment in "mv" for of in UPDATED)
 
 
 @dataclass(frozen=True)

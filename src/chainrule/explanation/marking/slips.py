@@ -14,14 +14,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from chainrule.explanation.derivation.keys import HATS, MEANS
 from chainrule.explanation.derivation.objectives import OBJECTIVES, losses
 from chainrule.explanation.marking import backward, forward, updating
 from chainrule.explanation.marking.place import Place
 from chainrule.explanation.marking.slip import (
     BACK,
-    HATS,
     LOSS,
-    MEANS,
     UPDATED,
     Slip,
     Z,

@@ -6,6 +6,7 @@ it out: m̂ and v̂ have names of their own.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -21,8 +22,10 @@ from chainrule.explanation.derivation.formulas import (
     slope_of,
     updated,
 )
+from chainrule.explanation.derivation.keys import CORRECTED
 from chainrule.explanation.derivation.numbers import array_of
 from chainrule.explanation.equations import Equation
+from chainrule.explanation.marking.place import DECAY
 from chainrule.explanation.naming import symbol
 from chainrule.explanation.run import run_step
 from chainrule.explanation.sections import explained
@@ -37,10 +40,10 @@ from chainrule.translation import tr
 
 #: The optimisers of 2.6.
 MARKED = (SGD, Adagrad, RMSprop, Adam, AdamW)
-T, DECAY, EPSILON = Atom("t"), scalar("penalty"), scalar("eps")
+T, EPSILON = Atom("t"), scalar("eps")
 BETAS = scalar("beta1"), scalar("beta2")
 ALPHA, MOMENTUM, DAMPENING = scalar("alpha"), scalar("momentum"), f.symbol("τ")
-_HATS = {letter: Atom(rf"\hat{{{letter}}}", f"{letter}\u0302") for letter in "mv"}
+_HATS = {letter: Atom(rf"\hat{{{letter}}}", f"{letter}\u0302") for letter in CORRECTED}
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +52,7 @@ class Step:
 
     Attributes:
         equations: of each moment and each new parameter, by key: ``mW1``, ``vW1``,
-            ``mhatW1``, …, ``W1``.
+            ``mhatW1``, …, ``W1``. What is frozen has none.
         numbers: of η and all others that they are written with.
     """
 
@@ -87,7 +90,7 @@ def step_of(model: nn.Module, formulas: Formulas, optimizer: Optimizer) -> Step:
     Raises:
         ArgumentError: one that is not marked; a rate that is not above zero.
     """
-    _refuse_other(model, optimizer)
+    optimizer = _attached(model, optimizer)
     rate_of(optimizer.param_groups[0]["lr"])
     net = formulas.network
     x, y = (np.zeros((1, net.sizes[k])) for k in (0, -1))
@@ -96,6 +99,8 @@ def step_of(model: nn.Module, formulas: Formulas, optimizer: Optimizer) -> Step:
     numbers = dict(_numbers(optimizer))
     for k in net.layers:
         for letter in ("W", "b") if net.bias(k) else ("W",):
+            if not _learns(model, net.paths[k - 1], letter):
+                continue
             name = symbol(letter, k)
             for moment, equation in _equations(shown, name, optimizer):
                 equations[f"{moment}{letter}{k}"] = equation
@@ -105,29 +110,62 @@ def step_of(model: nn.Module, formulas: Formulas, optimizer: Optimizer) -> Step:
     return Step(equations, numbers)
 
 
-def _refuse_other(model: nn.Module, optimizer: Any) -> None:
-    """Refuse what is no plain optimiser of all parameters."""
-    if type(optimizer) not in MARKED or not _is_plain(model, optimizer):
-        raise ArgumentError(
-            tr("The step of this optimiser is not marked."),
-            expected=tr(
-                "{names}: without clipping, the same for all parameters of the model",
-                names=", ".join(kind.__name__ for kind in MARKED),
-            ),
-            got=f"{optimizer!r:.200}",
-            fix=tr("cr.explain shows the update of any optimiser"),
-        )
+def _attached(model: nn.Module, optimizer: Any) -> Optimizer:
+    """The optimiser with its parameters; a copy, where it has none yet.
+
+    Raises:
+        ArgumentError: it is no plain optimiser of all parameters.
+    """
+    reason = f"{optimizer!r:.80}"
+    if type(optimizer) in MARKED:
+        if not optimizer.params:
+            optimizer = copy.deepcopy(optimizer)
+            optimizer.attach_parameters(model.named_parameters())
+        reason = next(_oddities(model, optimizer), None)
+    if reason is None:
+        return optimizer
+    raise ArgumentError(
+        tr("The step of this optimiser is not marked."),
+        expected=tr(
+            "{names}: without clipping, the same for all parameters of the model",
+            names=", ".join(kind.__name__ for kind in MARKED),
+        ),
+        got=reason,
+        fix=tr("cr.explain shows the update of any optimiser"),
+    )
 
 
-def _is_plain(model: nn.Module, optimizer: Optimizer) -> bool:
-    """Whether all parameters of the model step alike, by the rule of the class."""
+def _oddities(model: nn.Module, optimizer: Optimizer) -> Iterator[str]:
+    """What keeps the parameters of the model from stepping alike."""
     first, *others = [dict(g.options, lr=g["lr"]) for g in optimizer.param_groups]
+    for name in ("maximize", "amsgrad", "centered"):
+        if first.get(name):
+            yield f"{name}=True"
+    for name in ("clip_norm", "clip_value"):
+        if getattr(optimizer, name):
+            yield f"{name}={getattr(optimizer, name)}"
+    for name, value in first.items():
+        for options in others:
+            if options[name] != value:
+                yield tr(
+                    "groups that differ: {first}, {other}",
+                    first=f"{name}={value}",
+                    other=f"{name}={options[name]}",
+                )
+    own = dict(model.named_parameters())
     held = {id(p) for p in optimizer.params.values()}
-    own = {id(p) for p in model.parameters()}
-    changed = any(first.get(name) for name in ("maximize", "amsgrad", "centered"))
-    clipped = optimizer.clip_norm or optimizer.clip_value
-    alike = all(options == first for options in others) and held in (set(), own)
-    return alike and not changed and not clipped
+    if not held <= {id(p) for p in own.values()}:
+        yield tr("parameters of another model")
+    for name, p in own.items():
+        if p.requires_grad and id(p) not in held:
+            yield tr("{name} is not among its parameters", name=name)
+
+
+def _learns(model: nn.Module, path: str, letter: str) -> bool:
+    """Whether W or b of a layer changes at all: it is not frozen."""
+    name = {"W": "weight", "b": "bias"}[letter]
+    own = dict(model.named_parameters())
+    return own[f"{path}.{name}" if path else name].requires_grad
 
 
 def _numbers(optimizer: Optimizer) -> Iterator[tuple[Expr, Quantity]]:
@@ -174,7 +212,7 @@ def _equations(
             yield letter, Equation((new, side))
             if adam:
                 hat = Script(_HATS[letter], below=name)
-                beta = BETAS["mv".index(letter)]
+                beta = BETAS[CORRECTED.index(letter)]
                 yield f"{letter}hat", Equation((hat, f.fraction(new, 1 - beta**T)))
                 words |= {new: hat, scalar("step"): RATE}
         elif new == updated(name):

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from chainrule.explanation.derivation.formulas import RATE
-from chainrule.explanation.marking.place import Place
-from chainrule.explanation.marking.slip import HATS, MEANS, UPDATED, slip
+from chainrule.explanation.derivation.keys import HATS, MEANS
+from chainrule.explanation.marking.place import DECAY, Place
+from chainrule.explanation.marking.slip import UPDATED, slip
 from chainrule.explanation.marking.steps import (
     ALPHA,
     BETAS,
-    DECAY,
     EPSILON,
     MOMENTUM,
     T,
@@ -31,6 +31,13 @@ def _with(p: Place, *changes: tuple[Expr, Expr]) -> Iterator[Expr]:
     """The right formula with other parts, where it has one of these."""
     if any(p.right.holds(old) for old, _ in changes):
         yield tidy(p.right.replaced(dict(changes)))
+
+
+def _for_gradient(p: Place, e: Expr) -> Iterator[Expr]:
+    """The right formula with e for ∂ℒ/∂W, and for all of ∂ℒ/∂W + λ W."""
+    if p.gradient != p.slope_of:
+        yield from _with(p, (p.slope_of, e), (DECAY, NONE))
+    yield from _with(p, (p.slope_of, e.replaced({p.gradient: p.slope_of})))
 
 
 def of_other_gradient(p: Place, number: Expr) -> Iterator[Expr]:
@@ -92,15 +99,16 @@ def not_updated(p: Place) -> Iterator[Expr]:
 @slip(UPDATED + MEANS, lambda: tr("the parameter itself in place of its gradient"))
 def rate_of_parameter(p: Place) -> Iterator[Expr]:
     """W − η W."""
-    yield from _with(p, (p.slope_of, p.parameter))
+    yield from _for_gradient(p, p.parameter)
 
 
 @slip(UPDATED, lambda: tr("a step of plain gradient descent: W − η ∂ℒ/∂W"))
 def plain_step(p: Place) -> Iterator[Expr]:
-    """W − η ∂ℒ/∂W."""
-    plain = p.parameter - f.scale(RATE, p.slope_of)
-    if p.right != plain:
-        yield plain
+    """W − η ∂ℒ/∂W, and W − η (∂ℒ/∂W + λ W)."""
+    for gradient in dict.fromkeys((p.slope_of, p.gradient)):
+        plain = p.parameter - f.scale(RATE, gradient)
+        if p.right != plain:
+            yield plain
 
 
 @slip(UPDATED, lambda: tr("the old moment in place of the new one"))
@@ -151,7 +159,9 @@ def correction_forgotten(p: Place) -> Iterator[Expr]:
 def look_ahead_forgotten(p: Place) -> Iterator[Expr]:
     """W − η v′ for W − η (g + μ v′)."""
     for new, _ in p.moments:
-        yield from _with(p, (p.slope_of + f.scale(MOMENTUM, new), new))
+        ahead = f.scale(MOMENTUM, new)
+        if p.right.holds(ahead):
+            yield from _with(p, (p.slope_of, NONE), (DECAY, NONE), (ahead, new))
 
 
 # -- weight decay ----------------------------------------------------------------------
@@ -224,26 +234,35 @@ def decay_of_moment_forgotten(p: Place) -> Iterator[Expr]:
 @slip(MEANS, lambda: tr("the gradient is not squared"))
 def not_squared(p: Place) -> Iterator[Expr]:
     """β v + (1 − β) g."""
-    yield from _with(p, (p.slope_of**2, p.slope_of))
+    yield from _with(p, (p.gradient**2, p.gradient))
 
 
 @slip(MEANS, lambda: tr("the gradient is squared: that is for v"))
 def squared(p: Place) -> Iterator[Expr]:
     """β m + (1 − β) g²."""
-    if not p.right.holds(p.slope_of**2):
-        yield from _with(p, (p.slope_of, p.slope_of**2))
+    if not p.of_squares:
+        yield from _for_gradient(p, p.gradient**2)
+
+
+@slip(
+    MEANS, lambda: tr("the gradient is multiplied by 1 − μ: momentum takes all of it")
+)
+def share_of_momentum(p: Place) -> Iterator[Expr]:
+    """μ v + (1 − μ) g."""
+    if p.right.holds(MOMENTUM):
+        yield from _for_gradient(p, f.scale(1 - MOMENTUM, p.gradient))
 
 
 @slip(MEANS, lambda: tr("η is in the moment already: it comes with the step"))
 def rate_in_moment(p: Place) -> Iterator[Expr]:
     """μ v + η g."""
-    yield from _with(p, (p.slope_of, f.scale(RATE, p.slope_of)))
+    yield from _for_gradient(p, f.scale(RATE, p.gradient))
 
 
 @slip(MEANS, lambda: tr("the sign of the gradient is wrong"))
 def gradient_sign(p: Place) -> Iterator[Expr]:
     """μ v − g."""
-    yield from _with(p, (p.slope_of, -p.slope_of))
+    yield from _for_gradient(p, -p.gradient)
 
 
 @slip(HATS, lambda: tr("the bias correction is missing: m and v stand for m̂ and v̂"))
@@ -259,6 +278,13 @@ def power_forgotten(p: Place) -> Iterator[Expr]:
     """m′/(1 − β)."""
     for beta in BETAS:
         yield from _with(p, (beta**T, beta))
+
+
+@slip(HATS, lambda: tr("t is off by one: it counts the steps from 1"))
+def other_time(p: Place) -> Iterator[Expr]:
+    """m′/(1 − βᵗ⁻¹), m′/(1 − βᵗ⁺¹)."""
+    for t in (T - 1, T + 1):
+        yield from _with(p, *((beta**T, beta**t) for beta in BETAS))
 
 
 @slip(HATS, lambda: tr("multiplied by 1 − βᵗ, and not divided"))

@@ -416,3 +416,17 @@ def test_an_update_of_all_the_parameters() -> None:
         for made in (optim.Adam(lr=0.1), optim.Adam(model.parameters(), lr=0.1))
     ]
     assert str(shown[0]) == str(shown[1])
+
+
+def test_a_frozen_parameter_stays() -> None:
+    model = around(nn.Tanh())
+    held = dict(model.named_parameters())
+    held["0.weight"].requires_grad = False
+    for optimizer in (optim.Adam(lr=0.1), optim.SGD(model.parameters(), lr=0.1)):
+        e = cr.explain(model, X, Y, CE, optimizer=optimizer)
+        shown = {
+            q.name.text() for s in e.sections for q in s.update if q.key == "update"
+        }
+        assert shown == {"(b⁽¹⁾)′", "(W⁽²⁾)′", "(b⁽²⁾)′"}
+        assert e.layer(1).dW.any()
+    assert not held["0.weight"].requires_grad

@@ -108,6 +108,7 @@ def run_step(
     found: dict[str, Any] = {}
     met: set[str] = set()
     names = {id(t): name for name, t in model.named_tensors()}
+    frozen = {id(p) for p in model.parameters() if not p.requires_grad}
 
     def step(*given: Tensor) -> list[Tensor]:
         *samples, truth = given
@@ -134,7 +135,7 @@ def run_step(
         )
         if optimizer is not None:
             for t in optimizer.params.values():
-                g = known.get(t.value)
+                g = None if id(t) in frozen else known.get(t.value)
                 t.grad = None if g is None else wrap(g)
             optimizer.step()
         return [*predictions, result]

@@ -331,9 +331,9 @@ def test_a_cut_output_stays_cut() -> None:
 def test_a_command_is_run_and_its_answer_compared(tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     version = importlib.import_module("chainrule").__version__
-    right = _document("console", f"$ chainrule --version\nchainrule, version {version}")
+    right = _document("console", f"$ chainrule --version\nchainrule {version}")
     assert not run(right, "d.md")
-    wrong = right.replace(f"version {version}", "version 9")
+    wrong = right.replace(f"chainrule {version}", "chainrule 9")
     (different,) = run(wrong, "d.md")
     assert rewritten(wrong, [different]) == right
     assert not run(_document("console", "ls\nanything"), "d.md")  # not ours: not run

@@ -187,3 +187,10 @@ def texts(page: str) -> Iterator[str]:
     page = re.sub(r"<style.*?</style>", "", page, flags=re.DOTALL)
     yield from map(html.unescape, re.findall(r'aria-label="([^"]*)"', page))
     yield from map(html.unescape, re.sub(r"<[^>]*>", "\n", page).splitlines())
+
+
+def test_a_command_by_itself_knows_h() -> None:
+    command = cli.cli.commands["derive"]
+    option = command.get_help_option(command.make_context("derive", ["2-1"]))
+    assert option is not None
+    assert option.opts == ["-h", "--help"]

@@ -54,7 +54,7 @@ class _Group(speaking.Group):
 
 @click.group(
     cls=_Group,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    context_settings={"max_content_width": 100},
     epilog="Example: chainrule train mnist --epochs 3",
 )
 @click.version_option(__version__, message="chainrule %(version)s")

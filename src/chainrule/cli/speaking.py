@@ -171,6 +171,10 @@ class Context(click.Context):
 
     formatter_class = Formatter
 
+    def __init__(self, *args: Any, **settings: Any) -> None:
+        super().__init__(*args, **settings)
+        self.help_option_names = ["-h", "--help"]  # of every command, run by itself too
+
 
 class Command(click.Command):
     """A command whose help is translated."""

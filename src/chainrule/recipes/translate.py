@@ -16,8 +16,7 @@ of the numbers is never trained on, in any form. What to look at:
     4   Which tokens it looked at for each that it wrote. Where the order changes, from
         month first to year first, attention-date.png shows it.
 
-Vaswani et al. 2017, "Attention is all you need"; for attention between a reader and a
-writer Bahdanau, Cho & Bengio 2015.
+Vaswani et al. 2017, "Attention is all you need"; Bahdanau, Cho & Bengio 2015.
 
     chainrule train translate
     python -m chainrule.recipes.translate
@@ -390,7 +389,7 @@ def run(study: Study) -> dict[str, Any]:
         read, said = [*tokens(sources[i]), "end"], [*tokens(made[i]), "end"]
         how = {"rows": said, "columns": read, "across": "read", "up": "written"}
         seen, title = looks[i, : len(said), : len(read)], f"{sources[i]} → {made[i]}"
-        with study.given([*read[:-1], *said[:-1]]):
+        with study.given((*read[:-1], *said[:-1])):
             study.draw(f"attention-{name}", gallery.heat, seen, title=title, **how)
     show_attention(looks[1], sources[1], made[1])
     return {"seed": study.seed, "exact": exact, "notes": diary.notes, **told}

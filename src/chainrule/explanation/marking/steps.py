@@ -194,13 +194,10 @@ def _equations(
     """The equations of one parameter, each with the letter of its moment."""
     adam = isinstance(optimizer, Adam)
     o = optimizer.param_groups[0].options
-    first = optimizer.steps == 0 or not o.get("dampening")
-    rest = 1 - ALPHA if isinstance(optimizer, RMSprop) else 1 - DAMPENING
-    if isinstance(optimizer, SGD) and first:
-        rest = Number(1)
+    damped = optimizer.steps > 0 and o.get("dampening")  # never in the first step
     words: dict[Expr, Expr] = {
         slope_explained(name): slope_of(name),
-        scalar("rest"): rest,
+        scalar("rest"): 1 - DAMPENING if damped else Number(1),
         scalar("keep"): 1 - f.scale(RATE, DECAY),
     }
     for equation in (e for section in shown.sections for e in section.update):

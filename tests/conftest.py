@@ -10,7 +10,10 @@ for _name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
 # Tests that patch the engine would keep, or be given, the code of another one.
 os.environ["CHAINRULE_CACHE"] = "0"
+# Python programs that tests start find the modules that the first of them compiled.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
+import gc  # noqa: E402
 import importlib  # noqa: E402
 import zlib  # noqa: E402
 from collections.abc import Iterator  # noqa: E402
@@ -24,6 +27,12 @@ from chainrule.language import set_language  # noqa: E402
 from . import untold  # noqa: E402
 
 set_language("en")  # whatever the locale of who runs them
+
+
+def pytest_collection_finish() -> None:
+    """Keep the thousands of tests themselves out of every later garbage collection."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)

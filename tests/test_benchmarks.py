@@ -14,6 +14,7 @@ import pytest
 
 from chainrule import recipes
 
+pytestmark = pytest.mark.benchmarks
 RUN = Path(__file__).resolve().parent.parent / "benchmarks" / "run.py"
 
 

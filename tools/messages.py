@@ -84,6 +84,12 @@ def place(path: Path) -> str:
     return path.relative_to(folder).as_posix()
 
 
+@cache
+def parsed(path: Path) -> ast.Module:
+    """A file's tree."""
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
 class Source:
     """The package's modules, with their functions and calls by name."""
 
@@ -99,7 +105,7 @@ class Source:
         self.tables: list[tuple[ast.Dict, Scope]] = []
         self._results: set[ast.expr] = set()
         for path in sorted(paths):
-            module = ast.parse(path.read_text(encoding="utf-8"))
+            module = parsed(path)
             self.modules.append(module)
             self._place = place(path)
             self._read(module, (module,))

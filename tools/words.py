@@ -25,18 +25,19 @@ from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from messages import PACKAGE, files, place, shown, templates
+from messages import PACKAGE, files, parsed, place, shown, templates
 
 FOLDER = PACKAGE / "locale" / "zh_TW"
 MADE = FOLDER / "chainrule.mo"
 SHAPED = FOLDER / "templates.json"
 
 
+@cache
 def texts() -> dict[str, str]:
     """Every text that is translated, with the place where it stands."""
     found: dict[str, str] = {}
     for path in files():
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        for node in ast.walk(parsed(path)):
             if (
                 isinstance(node, ast.Call)
                 and isinstance(node.func, ast.Name)

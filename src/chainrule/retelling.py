@@ -51,11 +51,8 @@ _QUOTED = re.compile(r"\s*['\"`]")
 _FEW = 5
 #: A name and a number, and more blanks than a line of text begins with.
 _NAMED, _INDENTED = re.compile(r"(.+?) ([-+−(]?\d.*)"), 8
-#: What stands around a text, and between two cells of a line.
-_AROUND, _GAP = (
-    re.compile(r"(\s*)(.*?)((?: ─+)?\s*)", re.DOTALL),
-    re.compile(r"( {2,})"),
-)
+#: What stands between two cells of a line.
+_GAP = re.compile(r"( {2,})")
 
 
 class Template(NamedTuple):
@@ -293,8 +290,12 @@ def _cut(text: str, mark: str) -> tuple[str, str, str]:
 
 def _bare(text: str) -> tuple[str, str, str]:
     """What stands around a text: blanks, and a rule behind a heading."""
-    start, body, end = _AROUND.fullmatch(text).groups()  # type: ignore[union-attr]
-    return start, body, end
+    inner = text.lstrip()
+    start, body = text[: len(text) - len(inner)], inner.rstrip()
+    unruled = body.rstrip("─")
+    if unruled != body and unruled.endswith(" "):
+        body = unruled[:-1]
+    return start, body, inner[len(body) :]
 
 
 def _room(blanks: str, before: str, after: str) -> str:

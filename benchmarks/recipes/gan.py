@@ -24,7 +24,7 @@ def images(trial: Trial) -> list[np.ndarray]:
 
 def budget(trial: Trial) -> dict[str, Any]:
     """The recipe's settings."""
-    names = ("SIZES", "EPOCHS", "LR", "MADE")
+    names = ("SIZES", "EPOCHS", "LR", "KEPT", "MADE")
     return {name: getattr(gan, "QUICK_" * trial.quick + name) for name in names}
 
 
@@ -36,7 +36,8 @@ def chainrule(trial: Trial) -> Run:
     for epoch in range(how["EPOCHS"]):
         loop.run(epochs=epoch + 1)
         yield
-    return gan.likelihood(gan.drawn(loop, how["MADE"], trial.seed + 1), *others)
+    samples = gan.drawn(loop, how["MADE"], trial.seed + 1)["mean"]
+    return gan.likelihood(samples, *others)
 
 
 def pytorch(trial: Trial) -> Run:
@@ -49,12 +50,20 @@ def pytorch(trial: Trial) -> Run:
     how = budget(trial)
     train = torch.from_numpy(2 * known - 1)
     widths, judged = how["SIZES"]
+
+    def drawing() -> Any:
+        made: list[Any] = []
+        for inputs, outputs in itertools.pairwise((gan.NOISE, *widths)):
+            made += [nn.Linear(inputs, outputs, bias=False), nn.BatchNorm1d(outputs)]
+            made.append(nn.LeakyReLU(0.2))
+        return nn.Sequential(*made, nn.Linear(widths[-1], 784), nn.Tanh())
+
+    g, mean = drawing(), drawing()
+    mean.load_state_dict(g.state_dict())
+    followed = [
+        [t for t in n.state_dict().values() if t.is_floating_point()] for n in (mean, g)
+    ]
     made: list[Any] = []
-    for inputs, outputs in itertools.pairwise((gan.NOISE, *widths)):
-        made += [nn.Linear(inputs, outputs, bias=False), nn.BatchNorm1d(outputs)]
-        made.append(nn.LeakyReLU(0.2))
-    g = nn.Sequential(*made, nn.Linear(widths[-1], 784), nn.Tanh())
-    made = []
     for inputs, outputs in itertools.pairwise((784, *judged)):
         made += [nn.Linear(inputs, outputs), nn.LeakyReLU(0.2), nn.Dropout(0.3)]
     d = nn.Sequential(*made, nn.Linear(judged[-1], 1))
@@ -62,10 +71,6 @@ def pytorch(trial: Trial) -> Run:
     adams = [
         torch.optim.Adam(n.parameters(), lr=how["LR"], betas=gan.BETAS, fused=True)
         for n in (g, d)
-    ]
-    falls = [
-        torch.optim.lr_scheduler.CosineAnnealingLR(adam, how["EPOCHS"] * steps)
-        for adam in adams
     ]
     softplus = nn.functional.softplus
 
@@ -86,12 +91,11 @@ def pytorch(trial: Trial) -> Run:
             softplus(-d(fake)).mean().backward()
             d.requires_grad_(True)
             adams[0].step()
-            for fall in falls:
-                fall.step()
+            torch._foreach_lerp_(*followed, 1 - how["KEPT"])
         yield
-    g.eval()
+    mean.eval()
     with torch.no_grad():
-        samples = ((g(noise(how["MADE"])) + 1) / 2).numpy()
+        samples = ((mean(noise(how["MADE"])) + 1) / 2).numpy()
     return gan.likelihood(samples, *others)
 
 

@@ -117,8 +117,13 @@ class Teller:
     def __init__(self, templates: Iterable[Template]) -> None:
         known = list(templates)
         self._plain = {t.chunks[0]: t.said.format() for t in known if not t.names}
-        shaped = (t for t in known if t.names)
-        self._shaped = sorted(shaped, key=lambda t: -t.weight)  # the most telling first
+        shaped = sorted((t for t in known if t.names), key=lambda t: -t.weight)
+        # By how they begin; the most telling first.
+        starts = {t.chunks[0][:2] for t in shaped} | {""}
+        self._shaped = {
+            start: [t for t in shaped if start.startswith(t.chunks[0][:2])]
+            for start in starts
+        }
 
     def whole(self, text: str) -> str:
         """A whole text told again; a word of :data:`_ALONE` may be all of it."""
@@ -163,7 +168,8 @@ class Teller:
         if text in self._plain and (" " in text or text not in _ALONE):
             return self._plain[text]
         found: tuple[Template, dict[str, str]] | None = None
-        for each in self._shaped:
+        starts = (text[:2], text[:1], "")
+        for each in next(self._shaped[s] for s in starts if s in self._shaped):
             places = each.places(text)
             if places is None or not self._may_be(each, places):
                 continue

@@ -208,7 +208,7 @@ def written(document: dict[str, Any]) -> str:
 
 
 @pytest.mark.parametrize(
-    "examples", [300, pytest.param(50_000, marks=pytest.mark.slow)]
+    "examples", [100, pytest.param(50_000, marks=pytest.mark.slow)]
 )
 def test_fuzz_structures(examples: int) -> None:
     @settings(

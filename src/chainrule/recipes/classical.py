@@ -25,6 +25,7 @@ What to look at, in this order:
 
 Settings were fixed beforehand; nothing was chosen by what is asked about.
 
+    pip install 'chainrule[sklearn]'
     chainrule train classical
     python -m chainrule.recipes.classical
 """

@@ -19,6 +19,7 @@ What to look at, in this order:
     2   Centres: of pixels they are blurs of several digits, of codes they are digits.
     3   The codes as a map, before and after.
 
+    pip install 'chainrule[sklearn]'
     chainrule train clustering
     python -m chainrule.recipes.clustering
 """

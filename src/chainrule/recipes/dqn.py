@@ -18,6 +18,7 @@ steps the better). Settings are CleanRL's, as is the network, 120 and 84 ReLU.
 The agent that is tested is the best of ten that are kept on the way; they are compared
 on episodes of their own, and the best one is then tested on others.
 
+    pip install 'chainrule[rl]'
     chainrule train dqn
     python -m chainrule.recipes.dqn
 """

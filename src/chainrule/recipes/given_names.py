@@ -18,6 +18,7 @@ of them chooses settings, another tenth is the test, looked at once. What to loo
     4   What a letter of unseen names costs each of them.
     5   embeddings.png: nobody has told the network which letters are vowels (1.4).
 
+    pip install names
     chainrule train names
     python -m chainrule.recipes.given_names
 """

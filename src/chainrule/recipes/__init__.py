@@ -8,6 +8,7 @@ checkpoints, a report and resuming:
     data(limit)                          training and test data
     network(seed)                        the model with its initial weights
     trainer(model, lr=…, seed=…, …)      the Trainer
+    pictures(study, model)               where it has some: of the trained network
 
 A *study* does whatever shows its system: it trains several networks, compares, plays.
 It prints a text and draws pictures, which become its report, and returns its results,
@@ -29,12 +30,15 @@ from types import ModuleType
 from typing import Any, Literal
 
 from chainrule.errors import ArgumentError, nearest
+from chainrule.recipes.features import draw_features, feature_maps
 from chainrule.recipes.study import Reference, Study, held, worded
 
 __all__ = [
     "RECIPES",
     "Reference",
     "Study",
+    "draw_features",
+    "feature_maps",
     "find",
     "held",
     "kind",

@@ -264,7 +264,7 @@ def show_layer(
     shown = [[made["bare"][c], made["readable"][c], *patches[c]] for c in range(maps)]
     study.draw(
         f"layer-{number}",
-        draw_parts,
+        viz.gallery.mosaics,
         [shown[:8], shown[8:16]] if maps > 10 else [shown],
         title=f"{NAMES[layer]}: ascent without and with λ, μ; then the nearest patches",
         size=(7.4, 2.7) if maps > 10 else (4.2, 0.38 * maps),
@@ -284,29 +284,6 @@ def show_layer(
     }
 
 
-def mosaic(rows: list[list[np.ndarray]]) -> np.ndarray:
-    """Images of one size in rows, with gaps between them."""
-    side = rows[0][0].shape[0]
-    gap, step = 1 + side // 10, side + 1 + side // 10
-    made = np.full((len(rows) * step - gap, len(rows[0]) * step - gap), np.nan)
-    for i, row in enumerate(rows):
-        for k, image in enumerate(row):
-            place = slice(i * step, i * step + side), slice(k * step, k * step + side)
-            made[place] = image
-    return made
-
-
-def draw_parts(figure: Any, parts: list[Any], colours: str = "gray") -> None:
-    """Mosaics beside each other; the first one is grey."""
-    shares = [len(part[0]) for part in parts]
-    places = figure.subplots(1, len(parts), squeeze=False, width_ratios=shares)[0]
-    for axes, part in zip(places, parts):
-        grey = "gray" if part is parts[0] else colours
-        axes.imshow(mosaic(part), cmap=grey, vmin=0, vmax=1, interpolation="nearest")
-        axes.set(xticks=[], yticks=[], facecolor="#7fa6c9", anchor="W")
-        axes.grid(visible=False)
-
-
 # -- feature maps ----------------------------------------------------------------------
 
 
@@ -319,7 +296,7 @@ def show_maps(study: Study, looks: list[Look], test: cr.data.Dataset) -> None:
         a = a / a.max((0, 2, 3), keepdims=True).clip(1e-9)
         study.draw(
             f"maps-{layer + 1}",
-            draw_parts,
+            viz.gallery.mosaics,
             [[[image[0]] for image in images], [list(maps[:16]) for maps in a]],
             colours="magma",
             title=f"feature maps of {NAMES[layer]} ({min(count, 16)} of {count})",

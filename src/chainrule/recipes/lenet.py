@@ -13,7 +13,9 @@ have 2,572; 48,120 are in the layer behind them. The fully connected network of 
 recipe ``mnist`` has 109,386 and makes twice as many mistakes.
 
 What to look at: the sizes above, in ``cr.summary(network())``; the accuracy on the test
-set after each epoch, which decides nothing; what it confuses, in the report.
+set after each epoch, which decides nothing; in the report what it confuses, its first
+filters, and the maps that one digit makes: the first ones still show the digit, the
+second ones only where a part of it stands.
 
 Units are ReLU and pooling takes the largest, where the paper of 1998 has tanh, means
 with a factor for each map, and distances in the last layer. The settings are those of
@@ -32,7 +34,7 @@ from __future__ import annotations
 
 import chainrule as cr
 from chainrule import nn, optim
-from chainrule.recipes import Reference
+from chainrule.recipes import Reference, Study, draw_features
 
 SUMMARY = "handwritten digits: LeNet-5, convolutions of 6 and 16 maps, 120-84-10"
 EPOCHS = 15
@@ -55,7 +57,7 @@ def data(limit: int | None = None) -> tuple[cr.data.Dataset, cr.data.Dataset]:
     return train, test
 
 
-def network(seed: int = 0) -> nn.Module:
+def network(seed: int = 0) -> nn.Sequential:
     """The network with initial weights drawn from ``seed``; it takes rows of pixels."""
     cr.manual_seed(seed)
     return nn.Sequential(
@@ -93,6 +95,11 @@ def trainer(
         seed=seed,
         threads=threads,
     )
+
+
+def pictures(study: Study, model: nn.Sequential) -> None:
+    """The first filters, and the maps that the first test digit makes."""
+    draw_features(study, model, data()[1].x[0])
 
 
 def main() -> None:

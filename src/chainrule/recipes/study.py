@@ -112,6 +112,7 @@ class Study:
     Attributes:
         summary: what the recipe is, in a line.
         files: what it has written, by name within ``out``.
+        pictures: what it has drawn, by title.
     """
 
     def __init__(
@@ -132,6 +133,7 @@ class Study:
         self.options = dict(options or {})
         self.summary = ""
         self.files: list[str] = []
+        self.pictures: dict[str, bytes] = {}
         self._blocks: list[_Block] = []
         self._said: list[str] = []
         self._names: set[str] = set()
@@ -375,7 +377,9 @@ class Study:
     def _show(self, name: str, picture: bytes, title: str) -> None:
         self._write(name, picture)
         self._text()
-        self._blocks.append(_Block(title=reprinted(title), png=picture))
+        told = reprinted(title)
+        self.pictures[told] = picture
+        self._blocks.append(_Block(title=told, png=picture))
 
     def _text(self) -> None:
         """Close the text that was printed since the last picture."""

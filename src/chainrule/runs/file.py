@@ -174,6 +174,12 @@ class RunFile:
                 made.append(callback.within(directory))
         return made
 
+    def pictures(
+        self, trainer: Trainer, directory: Path
+    ) -> tuple[list[str], dict[str, bytes]]:
+        """None: files, and PNGs by title."""
+        return [], {}
+
 
 def load(path: Path, options: Mapping[str, Any] | None = None) -> RunFile:
     """Read and check a file.

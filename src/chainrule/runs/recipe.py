@@ -11,6 +11,7 @@ from annotated_types import Ge, Le
 
 from chainrule import recipes
 from chainrule.data import Dataset
+from chainrule.recipes import Study
 from chainrule.runs.section import Positive, Section
 from chainrule.runs.source import Parts
 from chainrule.training import Trainer
@@ -90,3 +91,12 @@ class FromRecipe:
     def callbacks(self, directory: Path) -> list[Any]:
         """None."""
         return []
+
+    def pictures(
+        self, trainer: Trainer, directory: Path
+    ) -> tuple[list[str], dict[str, bytes]]:
+        """What the recipe draws of its trained network: files, and PNGs by title."""
+        study = Study(self.name, seed=self.options["seed"], out=directory)
+        if (draw := getattr(recipes.find(self.name), "pictures", None)) is not None:
+            draw(study, trainer.model)
+        return study.files, study.pictures

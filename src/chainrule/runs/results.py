@@ -115,7 +115,7 @@ def write(session: Session, summary: Mapping[str, Any]) -> list[str]:
     """Write the files of a run that is over; returns their names.
 
     Besides the checkpoint: a copy of the run's file, metrics.json, and where there is
-    matplotlib curve.png and report.html.
+    matplotlib curve.png, a recipe's own pictures and report.html.
     """
     trainer, parts, directory = session.trainer, session.parts, session.directory
     told = formatting.plain({**summary, "history": trainer.history.epochs})
@@ -137,8 +137,18 @@ def write(session: Session, summary: Mapping[str, Any]) -> list[str]:
         part = "test" if parts.test is not None else "validation"
         if (data := getattr(parts, part)) is not None:
             place, source = directory / "report.html", parts.files.get(part)
-            viz.write_report(trainer, place, data=data, title=title, source=source)
-            files.append("report.html")
+            drawn, pictures = session.origin.pictures(trainer, directory)
+            viz.write_report(
+                trainer,
+                place,
+                data=data,
+                title=title,
+                source=source,
+                pictures=pictures,
+            )
+            for name in drawn:
+                disk.sweep(directory / name)
+            files += [*drawn, "report.html"]
     return files
 
 

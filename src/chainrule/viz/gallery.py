@@ -141,6 +141,44 @@ def rows(figure: Any, groups: Mapping[str, Any]) -> None:
         line[0].set_ylabel(name, rotation=0, ha="right", va="center", fontsize=9)
 
 
+def mosaic(rows: Sequence[Sequence[Any]]) -> np.ndarray:
+    """Images (h, w) of one size as one, in rows, with gaps of NaN between them."""
+    side = np.shape(rows[0][0])[0]
+    gap, step = 1 + side // 10, side + 1 + side // 10
+    made = np.full((len(rows) * step - gap, len(rows[0]) * step - gap), np.nan)
+    for i, row in enumerate(rows):
+        for k, image in enumerate(row):
+            place = slice(i * step, i * step + side), slice(k * step, k * step + side)
+            made[place] = image
+    return made
+
+
+def mosaics(
+    figure: Any,
+    parts: Sequence[Sequence[Sequence[Any]]],
+    *,
+    titles: Sequence[str] = (),
+    colours: str = "gray",
+) -> None:
+    """Images from 0 to 1 in blocks beside each other; the first block is grey.
+
+    Args:
+        figure: what to draw into.
+        parts: the blocks, each rows of square images (h, h) of one size.
+        titles: a short one above each block.
+        colours: of the other blocks, a colour map's name.
+    """
+    shares = [len(part[0]) for part in parts]
+    places = figure.subplots(1, len(parts), squeeze=False, width_ratios=shares)[0]
+    for i, (axes, part) in enumerate(zip(places, parts)):
+        grey = colours if i else "gray"
+        axes.imshow(mosaic(part), cmap=grey, vmin=0, vmax=1, interpolation="nearest")
+        axes.set(xticks=[], yticks=[], facecolor="#7fa6c9", anchor="W")
+        axes.grid(visible=False)
+        if i < len(titles):
+            axes.set_title(titles[i], fontsize=8, pad=3, loc="left")
+
+
 def heat(
     figure: Any,
     matrix: Any,

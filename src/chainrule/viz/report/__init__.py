@@ -15,7 +15,7 @@ from chainrule.disk import replace
 from chainrule.errors import ArgumentError, NonFiniteError
 from chainrule.nn.summary import summary
 from chainrule.translation import current
-from chainrule.viz import drawing
+from chainrule.viz import drawing, images
 from chainrule.viz.report import charts, page, sections
 from chainrule.viz.report.predictions import Regressed, classified, regressed
 from chainrule.viz.words import LANGUAGES, Words, read_words
@@ -29,6 +29,7 @@ def write_report(
     title: str = "",
     options: Mapping[str, Any] | None = None,
     source: str | Path | None = None,
+    pictures: Mapping[str, bytes] | None = None,
     lang: str | None = None,
 ) -> None:
     """Write report.html: how a run went, what its network can do and where it errs.
@@ -50,6 +51,7 @@ def write_report(
         options: settings to list besides the Trainer's own; None values are left out.
         source: the file that the data were read from, whose cells the worst mistakes
             then show.
+        pictures: PNG files of your own to show, by their titles.
         lang: ``"en"`` or ``"zh-TW"``, for headings and explanations; by default the
             language in use.
 
@@ -71,6 +73,8 @@ def write_report(
     with np.errstate(all="ignore"):  # what a sick network says is shown as it is
         shown = _content(trainer, data, words, options or {}, source)
     shown |= {"title": title or words["untitled"], "lang": spoken, "data": data}
+    own = (pictures or {}).items()
+    shown["pictures"] = {title: images.png_uri(png) for title, png in own}
     replace(Path(path), page.render(words, shown).encode(), "report")
 
 

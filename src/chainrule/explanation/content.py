@@ -223,6 +223,8 @@ class Explained:
             last the loss.
         numbers: the numbers of every symbol.
         notes: remarks for the reader.
+        constants: the symbols of arrays that stand in the graph itself, such as the
+            angles of positions.
         only: the layers that are shown; all of them by default.
         lang: the language in which it was made, and is shown.
     """
@@ -232,6 +234,7 @@ class Explained:
     sections: tuple[Section, ...]
     numbers: Mapping[Expr, Quantity]
     notes: tuple[str, ...] = ()
+    constants: tuple[Expr, ...] = ()
     only: tuple[int, ...] = ()
     lang: str = field(default_factory=current)
 

@@ -46,6 +46,7 @@ def markdown(e: Explained) -> str:
     """Headings, formulas between ``$$``, numbers as matrices."""
     lines = [f"# {page.title(e)}", ""]
     lines += [*page.introduction(e), *(f"**{note}**" for note in e.notes), ""]
+    lines += [f"$$\n{line}\n$$\n" for line in _constants(e)]
     for heading, equations, notes in _parts(e):
         lines += [f"## {heading}", ""]
         for equation in equations:
@@ -60,6 +61,7 @@ def latex(e: Explained) -> str:
     """A document that pdfLaTeX compiles, or XeLaTeX where it is in Chinese."""
     lines = [rf"\section*{{{in_latex(page.title(e))}}}"]
     lines += [in_latex(text) + r"\par" for text in (*page.introduction(e), *e.notes)]
+    lines += [rf"\[{line}\]" for line in _constants(e)]
     for heading, equations, notes in _parts(e):
         lines.append(rf"\subsection*{{{in_latex(heading)}}}")
         for equation in equations:
@@ -154,6 +156,12 @@ def _loops(
     for loop in section.loops:
         if loop.backward == backward:
             yield page.of_loop(loop), loop.equations, ()
+
+
+def _constants(e: Explained) -> Iterator[str]:
+    """The arrays of the graph itself, each with its name."""
+    for name in page.constants(e):
+        yield f"{name.latex()} = {matrix(page.paper(e.numbers[name]))}"
 
 
 def _latex_lines(e: Explained, equation: Equation) -> list[str]:

@@ -76,6 +76,8 @@ def _body(e: Explained) -> Iterator[str]:
         yield f"<figure>{network(e)}</figure>"
         for value in (*e.run.x, e.run.y):
             yield _quantity(e, e.names.of[value])
+    for name in page.constants(e):
+        yield _quantity(e, name)
     for section in chosen:
         yield from _part(e, section, "forward", section.forward)
     for section in reversed(chosen):

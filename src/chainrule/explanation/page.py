@@ -125,6 +125,22 @@ def hyper_parameters(e: Explained, equations: Iterable[Equation]) -> Iterator[Ex
             yield name
 
 
+def constants(e: Explained) -> Iterator[Expr]:
+    """The arrays of the graph itself that the formulas shown speak of: c₁, i₂."""
+    chosen = [s for s in e.sections if not e.only or s.l in e.only]
+    shown = [
+        equation
+        for section in chosen
+        for equation in (
+            *section.equations(),
+            *(each for loop in section.loops for each in loop.equations),
+        )
+    ]
+    for name in e.constants:
+        if any(holds(side, name) for each in shown for side in each.sides[1:]):
+            yield name
+
+
 def of_loop(loop: Loop) -> str:
     """What is said of a loop."""
     if loop.backward:
@@ -196,6 +212,8 @@ class _Page:
             first = e.names.layers and e.names.layers[0].input is value
             yield from self._quantity(f"a⁽⁰⁾ = {name}" if first else str(name), name)
         yield from self._quantity("y", e.names.of[e.run.y])
+        for name in constants(e):
+            yield from self._quantity(name.text(), name)
 
     def _part(
         self, section: Section, direction: str, equations: tuple[Equation, ...]

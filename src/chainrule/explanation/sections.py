@@ -20,7 +20,7 @@ from chainrule.explanation.naming import (
 )
 from chainrule.explanation.plain import behind_views
 from chainrule.explanation.run import Run
-from chainrule.explanation.signs import COUNT, LOSS, named_atom
+from chainrule.explanation.signs import COUNT, LOSS, ONE_HOT, named_atom
 from chainrule.explanation.updates import updated
 from chainrule.graph.graph import Graph, ancestors
 from chainrule.graph.node import Array, Node, Value
@@ -83,9 +83,9 @@ class _Sections:
         ]
         sections.append(Section(None, (), {}, tuple(self._loss()), ()))
         self._collect_constants()
-        return Explanation(
-            run, names, tuple(sections), self.numbers, tuple(self._notes())
-        )
+        constants = tuple(name for name in self.writer.constants if name != ONE_HOT)
+        notes = tuple(self._notes())
+        return Explanation(run, names, tuple(sections), self.numbers, notes, constants)
 
     # -- numbers -----------------------------------------------------------------------
 

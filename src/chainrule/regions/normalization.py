@@ -19,7 +19,7 @@ from chainrule.graph.node import Value
 from chainrule.graph.primitive import Case
 from chainrule.graph.types import ArrayType, Dim, SymbolicDim, size_of
 from chainrule.notation import functions as write
-from chainrule.notation.expressions import Expr
+from chainrule.notation.expressions import Computed, Expr, Number
 from chainrule.primitives.creation import size
 from chainrule.primitives.elementwise import add, div, mul, sqrt, sub
 from chainrule.primitives.movement import (
@@ -42,15 +42,25 @@ def _hat(x: Expr, axes: Axes, eps: float) -> tuple[Expr, Expr]:
 
 
 def _written(x: Expr, gamma: Expr, beta: Expr, axes: Axes, eps: float) -> Expr:
-    normalised, _ = _hat(x, axes, eps)
-    return gamma * normalised + beta
+    made, _ = _hat(x, axes, eps)
+    if not _all(gamma, 1):
+        made = gamma * made
+    return made if _all(beta, 0) else made + beta
+
+
+def _all(e: Expr, number: float) -> bool:
+    """Whether an array is one number, such as γ and β where there are none."""
+    return isinstance(e, Computed) and e.shown == Number(number)
 
 
 def _batch_written(x: Expr, gamma: Expr, beta: Expr, axes: Axes, eps: float) -> Expr:
     """With the letters of γ and β where their axes are not the last."""
     rank = len(write.index_of(x) or "") or max(axes) + 1
     others = tuple(a for a in range(rank) if a not in axes)
-    gamma, beta = (write.spread(v, others, x, rank=rank) for v in (gamma, beta))
+    if not _all(gamma, 1):
+        gamma = write.spread(gamma, others, x, rank=rank)
+    if not _all(beta, 0):
+        beta = write.spread(beta, others, x, rank=rank)
     return _written(x, gamma, beta, axes, eps)
 
 

@@ -22,6 +22,7 @@ from chainrule.explanation.plain import behind_views
 from chainrule.explanation.run import Run
 from chainrule.explanation.signs import COUNT, LOSS, ONE_HOT, named_atom
 from chainrule.explanation.updates import updated
+from chainrule.explanation.writer import is_constant
 from chainrule.graph.graph import Graph, ancestors
 from chainrule.graph.node import Array, Node, Value
 from chainrule.graph.primitive import BODIES
@@ -95,6 +96,8 @@ class _Sections:
         for value, name in names.of.items():
             self.numbers.setdefault(name, self.writer.quantity(value))
         for value in run.graph.inputs:
+            if is_constant(value):
+                continue
             quantity = self.writer.quantity(value)
             self.numbers.setdefault(named_atom(value.name or "?"), quantity)
         for _, g, name in names.errors:

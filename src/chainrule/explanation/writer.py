@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import functools
 import math
+import re
 from collections.abc import Callable, Container
 
 import numpy as np
@@ -60,8 +61,18 @@ from chainrule.primitives.matmul import parse_dims
 from chainrule.regions import normalization
 
 
+def is_constant(value: Value) -> bool:
+    """Whether an input of the graph is numbers that stand in it, too many to inline."""
+    return value.node is None and bool(re.search(r"\.constant\d+$", value.name or ""))
+
+
 class Writer(PlainWriter):
     """Writes values of one graph in the book's ways."""
+
+    def _formula(self, value: Value) -> Expr:
+        if is_constant(value) and value not in self.numbers:
+            return self._symbol(value, "c")
+        return super()._formula(value)
 
     def special(self, node: Node) -> Expr | None:
         """The book's way, where there is one."""

@@ -387,7 +387,7 @@ MISTAKES = {
         ),
         "nn.Conv2d(1, 4, 2, dilation=9, padding=1)(cr.zeros(2, 1, 9, 3))": "least 8",
         "nn.Conv2d(1, 1, 3, padding=3, padding_mode='reflect')(cr.zeros(1, 3, 9))": (
-            r"at least 4 along axis 2.*\(1, 1, 3, 9\)"
+            r"at least 4 along axis 1.*\(1, 3, 9\)"
         ),
         "F.conv2d(cr.zeros(1, 4, 4), cr.zeros(3, 3))": r"out, in/groups.*\(3, 3\)",
         "F.conv1d(cr.zeros(2, 4), cr.zeros(3, 1, 3), groups=2)": r"multiple.*\(3, 1, 3",
@@ -401,16 +401,16 @@ MISTAKES = {
         "F.conv_transpose1d(cr.zeros(2, 4), cr.zeros(3, 1, 3), groups=2)": (
             r"in, out/groups.*\(3, 1, 3"
         ),
-        "nn.MaxPool1d(3)(cr.zeros(1, 2))": r"at least 3 along axis 2",
+        "nn.MaxPool1d(3)(cr.zeros(1, 2))": r"at least 3 along axis 1",
         "nn.AvgPool1d(3)(cr.zeros(9))": r"\(N, C, L\).*\(9,\)",
-        "nn.AdaptiveMaxPool2d(1)(cr.zeros(1, 0, 9))": "at least 1 along axis 2",
+        "nn.AdaptiveMaxPool2d(1)(cr.zeros(1, 0, 9))": "at least 1 along axis 1",
         "nn.AdaptiveAvgPool1d(1)(cr.zeros(1, 0))": r"\(N, C, L\).*\(1, 0\)",
         "nn.Dropout2d()(cr.zeros(2, 4, 9))": r"\(N, C, H, W\).*nn.Dropout1d",
         "nn.Dropout1d()(cr.zeros(9))": r"\(N, C, L\).*\(9",
         "nn.InstanceNorm2d(4)(cr.zeros(2, 4, 9))": r"\(N, 4, H, W\).*\(2, 4, 9\)",
         "nn.PixelShuffle(2)(cr.zeros(6, 3, 3))": r"multiple of 4.*\(6, 3, 3\)",
         "nn.Upsample(2)(cr.zeros(4, 4))": r"\(N, C, L\).*x.unsqueeze\(0\)",
-        "nn.MaxPool2d(3)(cr.zeros(1, 2, 9))": r"at least 3 along axis 2",
+        "nn.MaxPool2d(3)(cr.zeros(1, 2, 9))": r"at least 3 along axis 1",
         "nn.MaxPool2d(3)(cr.zeros(2, 9))": r"\(N, C, H, W\).*\(2, 9\)",
         "nn.AdaptiveAvgPool2d(1)(cr.zeros(1, 0, 9))": r"at least 1.*\(1, 0, 9\)",
         "nn.BatchNorm2d(4)(cr.zeros(2, 4))": r"\(N, 4, H, W\).*\(2, 4\)",

@@ -84,7 +84,7 @@ def max_pool(
     """The largest numbers over so many axes, and their places if these are wanted."""
     x, single = batch_of(kind, "pool", as_tensor(x), axes)
     reach = spread(kind, "dilation", dilation, axes)
-    slides = _windows(kind, x, kernel_size, stride, padding, reach, ceil_mode)
+    slides = _windows(kind, x, single, kernel_size, stride, padding, reach, ceil_mode)
     made = _largest(x, *slides, reach, flag(kind, "return_indices", return_indices))
     made = [t.squeeze(0) if single else t for t in made]
     return tuple(made) if return_indices else made[0]
@@ -167,7 +167,7 @@ def avg_pool(
     x, single = batch_of(kind, "pool", _floats(x), axes)
     ones = (1,) * axes
     window, steps, pads = _windows(
-        kind, x, kernel_size, stride, padding, ones, ceil_mode
+        kind, x, single, kernel_size, stride, padding, ones, ceil_mode
     )
     sums = wrap(
         windows.window_sum(
@@ -201,6 +201,7 @@ def _floats(x: Any) -> Tensor:
 def _windows(
     kind: str,
     x: Tensor,
+    single: bool,
     kernel_size: Any,
     stride: Any,
     padding: Any,
@@ -221,7 +222,7 @@ def _windows(
             got=f"padding={padding}, kernel_size={kernel_size}",
         )
     pads = [(n, n) for n in edges]
-    check_fit(kind, x.shape, window, pads, reach)
+    check_fit(kind, x.shape, window, pads, reach, single)
     if flag(kind, "ceil_mode", ceil_mode):
         for i, (k, s, n, r) in enumerate(zip(window, steps, edges, reach)):
             length = int(x.shape[i + 2])
@@ -317,7 +318,7 @@ def adaptive_max_pool(
     """
     x, single = batch_of(kind, "pool", as_tensor(x), axes)
     lengths, ones, none = x.shape[2:], (1,) * axes, ((0, 0),) * axes
-    check_fit(kind, x.shape, ones, none, ones)
+    check_fit(kind, x.shape, ones, none, ones, single)
     window, seen = list(ones), [np.arange(int(n)) for n in lengths]
     for axis, start, end in _parts(kind, x, axes, output_size):
         wide = int((end - start).max())

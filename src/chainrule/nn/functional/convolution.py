@@ -211,15 +211,16 @@ def conv_transpose(
     widths = [dilated(k, r) - 1 for k, r in zip(window, reach)]
     lost = spread(kind, "padding", padding, axes, least=0)
     rest = [w - 2 * n for w, n in zip(widths, lost)]
-    least = _least(kind, x.shape, steps, rest)
+    given = show(x.shape[single:])
+    least = _least(kind, x.shape, given, steps, rest)
     if output_size is not None:
-        more = _to_size(kind, output_size, x.shape, least, steps)
+        more = _to_size(kind, output_size, given, least, steps)
     pads = tuple((w - n, w - n + m) for w, n, m in zip(widths, lost, more))
     if any(size + m < 1 for size, m in zip(least, more)):
         raise ShapeError(
             f"{place(kind)}'s padding leaves nothing of its result.",
             expected="a result of at least 1 along each axis",
-            got=f"{show(x.shape)}, padding={padding}",
+            got=f"{given}, padding={padding}",
             fix="less padding, or a larger input",
         )
     turned = weight.flip(*range(2, axes + 2))
@@ -262,7 +263,9 @@ def further(kind: str, output_padding: Any, steps: Any, reach: Any) -> tuple[int
     )
 
 
-def _least(kind: str, shape: Shape, steps: Any, rest: Sequence[int]) -> list[int]:
+def _least(
+    kind: str, shape: Shape, given: str, steps: Any, rest: Sequence[int]
+) -> list[int]:
     """The sizes of a transposed convolution's result without more padding."""
     sizes: list[int] = []
     for length, step, more in zip(shape[2:], steps, rest):
@@ -270,14 +273,14 @@ def _least(kind: str, shape: Shape, steps: Any, rest: Sequence[int]) -> list[int
             raise ShapeError(
                 f"{place(kind)} slides over axes whose lengths are known.",
                 expected="a number of samples alone that varies, lengths of at least 1",
-                got=show(shape),
+                got=given,
             )
         sizes.append((length - 1) * step + more + 1)
     return sizes
 
 
 def _to_size(
-    kind: str, wanted: Any, shape: Shape, least: Sequence[int], steps: Any
+    kind: str, wanted: Any, given: str, least: Sequence[int], steps: Any
 ) -> tuple[int, ...]:
     """The output_padding with which a result has these sizes."""
     axes = len(steps)
@@ -290,7 +293,7 @@ def _to_size(
     raise ShapeError(
         f"{place(kind)} cannot give a result of this output_size.",
         expected=" and ".join(ranges),
-        got=f"output_size={wanted} for {show(shape)}",
+        got=f"output_size={wanted} for {given}",
     )
 
 

@@ -79,6 +79,12 @@ def _rows_fix(given: Shape, inputs: Dim, outputs: Dim) -> str:
     )
 
 
+def floats(x: Any) -> Tensor:
+    """``x`` as it is where it holds floats, else in float32."""
+    x = as_tensor(x)
+    return x if x.dtype.is_float else x.astype("float32")
+
+
 def same_dtype(kind: str, x: Tensor, like: Tensor, name: str = "") -> Tensor:
     """``x`` in the dtype of a layer's parameter; another floating dtype is refused.
 
@@ -104,7 +110,7 @@ def same_dtype(kind: str, x: Tensor, like: Tensor, name: str = "") -> Tensor:
 def parameter(
     kind: str, name: str, given: Any, shape: Shape, like: Tensor
 ) -> Tensor | None:
-    """A parameter of exactly this shape, in the dtype of ``like``; or None.
+    """A parameter of exactly this shape, in the floating dtype of ``like``; or None.
 
     A shape that would broadcast is refused: it is a slip, and its derivative a sum.
 
@@ -122,7 +128,7 @@ def parameter(
             got=show(made.shape),
             fix=f"{name}.reshape{show(shape)}" if made.size == size_of(shape) else None,
         )
-    return same_dtype(kind, made, like, name)
+    return same_dtype(kind, made, like, name) if like.dtype.is_float else made
 
 
 def embedding(indices: Any, weight: Tensor, padding_idx: int | None = None) -> Tensor:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.checks import instance
 from chainrule.errors import ArgumentError, ShapeError, warn
 from chainrule.functions.elementwise import maximum
 from chainrule.functions.movement import broadcast_arrays
@@ -14,7 +15,7 @@ from chainrule.graph.build import constant, no_grad
 from chainrule.graph.node import Value
 from chainrule.graph.types import Dim, Shape, SymbolicDim, size_of
 from chainrule.nn.arguments import integer, place, sizes
-from chainrule.nn.functional.layers import parameter
+from chainrule.nn.functional.layers import floats, parameter
 from chainrule.primitives.movement import broadcast_to
 from chainrule.primitives.rules import show
 from chainrule.regions import normalization
@@ -92,7 +93,7 @@ def layer_norm(
     >>> layer_norm([[1.0, 3.0]], 2, eps=0.0)
     tensor([[-1.,  1.]])
     """
-    x = as_tensor(x)
+    x = floats(x)
     shape = sizes(normalized_shape)
     _need_last(x, shape, "LayerNorm")
     axes = tuple(range(x.ndim - len(shape), x.ndim))
@@ -130,7 +131,7 @@ def batch_norm(
     tensor([[-1.],
             [ 1.]])
     """
-    x = as_tensor(x)
+    x = floats(x)
     if x.ndim < 2:
         raise ShapeError(
             f"{place('BatchNorm')} normalises features over samples.",
@@ -159,17 +160,19 @@ def batch_norm(
 
 
 def _running(kind: str, x: Tensor, mean: Any, var: Any) -> tuple[Tensor, Tensor] | None:
-    """The running statistics, (C,) each, or None."""
+    """The running statistics, (C,) each and changed in place, or None."""
     if (mean is None) != (var is None):
         raise ArgumentError(
             f"{place(kind)} keeps a mean and a variance, or neither.",
             expected="running_mean and running_var, or both None",
             got="one of the two",
         )
-    shape = x.shape[1:2]
-    mean = parameter(kind, "running_mean", mean, shape, x)
-    var = parameter(kind, "running_var", var, shape, x)
-    return None if mean is None or var is None else (mean, var)
+    if mean is None:
+        return None
+    for name, given in (("running_mean", mean), ("running_var", var)):
+        instance(name, given, Tensor, "cr.zeros(3)")  # else a copy would be changed
+        parameter(kind, name, given, x.shape[1:2], x)
+    return mean, var
 
 
 def _no_statistics(kind: str, fix: str) -> ArgumentError:
@@ -210,7 +213,7 @@ def rms_norm(
     >>> rms_norm([[3.0, 4.0]], 2, eps=0.0)  # divided by √12.5
     tensor([[0.84852815, 1.1313709 ]])
     """
-    x = as_tensor(x)
+    x = floats(x)
     shape = sizes(normalized_shape)
     _need_last(x, shape, "RMSNorm")
     if eps is None:
@@ -234,7 +237,7 @@ def group_norm(
         ShapeError: no channels, or a number of them that groups do not divide; a γ or
             a β that is not (C,).
     """
-    x = as_tensor(x)
+    x = floats(x)
     num_groups = integer("GroupNorm", "num_groups", num_groups, least=1)
     channels = x.shape[1] if x.ndim > 1 else None
     if not isinstance(channels, int) or channels % num_groups:
@@ -288,7 +291,7 @@ def instance_norm(
         ArgumentError: a channel of no numbers; one of the running statistics alone;
             none where they are to be used.
     """
-    x = as_tensor(x)
+    x = floats(x)
     if x.ndim < 3:
         raise ShapeError(
             f"{place('InstanceNorm')} normalises over the axes behind the channels.",

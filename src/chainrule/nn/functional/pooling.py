@@ -12,7 +12,7 @@ from chainrule.errors import ArgumentError, ShapeError
 from chainrule.graph.node import Array
 from chainrule.nn.arguments import flag, integer, place, spread
 from chainrule.nn.functional.convolution import Pair, batch_of, check_fit
-from chainrule.nn.functional.layers import along
+from chainrule.nn.functional.layers import along, floats
 from chainrule.primitives import windows
 from chainrule.primitives.rules import show
 from chainrule.primitives.sliding import dilated
@@ -164,7 +164,7 @@ def avg_pool(
     divisor_override: Any = None,
 ) -> Tensor:
     """The means over so many axes."""
-    x, single = batch_of(kind, "pool", _floats(x), axes)
+    x, single = batch_of(kind, "pool", floats(x), axes)
     ones = (1,) * axes
     window, steps, pads = _windows(
         kind, x, single, kernel_size, stride, padding, ones, ceil_mode
@@ -191,11 +191,6 @@ def avg_pool(
         shares = functools.reduce(np.multiply.outer, counts).astype(x.dtype.numpy)
         y = sums / (float(shares.flat[0]) if np.ptp(shares) == 0 else Tensor(shares))
     return y.squeeze(0) if single else y
-
-
-def _floats(x: Any) -> Tensor:
-    x = as_tensor(x)
-    return x if x.dtype.is_float else x.astype("float32")
 
 
 def _windows(
@@ -271,7 +266,7 @@ def adaptive_avg_pool2d(x: Any, output_size: Sizes) -> Tensor:
 
 def adaptive_avg_pool(kind: str, axes: int, x: Any, output_size: Any) -> Tensor:
     """The means of parts of so many axes."""
-    x = _floats(x)
+    x = floats(x)
     batch_of(kind, "pool", x, axes)
     for axis, start, end in _parts(kind, x, axes, output_size):
         inside = np.arange(int(x.shape[axis]))

@@ -326,6 +326,7 @@ MISTAKES = {
         "M(X, X, X, need_weights='no')": "need_weights='no'",
         "M(X, X, X, average_attn_weights=0)": "average_attn_weights=0",
         "nn.TransformerEncoderLayer(6, 2)(X, is_causal='no')": "is_causal='no'",
+        "nn.TransformerDecoder(L, 1)(X, X, tgt_is_causal='')": "is_causal=''",
     },
     DTypeError: {
         "M(X, X, X, attn_mask=np.ones((4, 4), int))": r"attn_mask.*astype\('bool'\)",

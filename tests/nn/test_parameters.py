@@ -175,3 +175,35 @@ def test_running_statistics_are_kept_from_empty_inputs():
     assert layer.running_mean.tolist() == [0.0] * 3
     with pytest.raises(ArgumentError, match=r"(?s)InstanceNorm takes.*\(2, 3, 0\)"):
         layer(cr.zeros(2, 3, 0))
+
+
+# -- yes or no ------------------------------------------------------------------------
+
+IMAGE, GRID = cr.zeros(1, 1, 2, 2), cr.zeros(1, 2, 2, 2)
+#: What takes a truth value, by its name; a text counts as neither.
+YES_OR_NO = {
+    "training": [
+        lambda no: F.dropout(X, 0.5, no),
+        lambda no: F.dropout1d(LINE, 0.5, no),
+        lambda no: F.dropout2d(PLANE, 0.5, no),
+        lambda no: F.batch_norm(X, None, None, training=no),
+        lambda no: setattr(nn.Linear(2, 3), "training", no),
+    ],
+    "use_input_stats": [lambda no: F.instance_norm(LINE, use_input_stats=no)],
+    "align_corners": [
+        lambda no: F.affine_grid(cr.zeros(1, 2, 3), (1, 1, 2, 2), no),
+        lambda no: F.grid_sample(IMAGE, GRID, align_corners=no),
+        lambda no: F.interpolate(IMAGE, 3, mode="bilinear", align_corners=no),
+    ],
+    "mode": [nn.Linear(2, 3).train],
+    "is_causal": [lambda no: F.scaled_dot_product_attention(X, X, X, is_causal=no)],
+}
+
+
+@pytest.mark.parametrize("name", YES_OR_NO)
+def test_a_text_is_neither_yes_nor_no(name):
+    for run in YES_OR_NO[name]:
+        for no in ("no", "", 0, [False]):
+            with pytest.raises(ArgumentError, match=f"{name}=True or {name}=False"):
+                run(no)
+        run(np.bool_(True))

@@ -333,14 +333,15 @@ class Upsample(Module):
     """Signals and images of another size: :func:`functional.interpolate` as a layer.
 
     ``"nearest"`` repeats the element that is nearest; the others are straight between
-    neighbours, along each axis by itself.
+    neighbours, along each axis by itself. ``align_corners=None``, PyTorch's default, is
+    False.
 
     Args:
         size: of the axes behind (N, C), a number for each or one for all.
         scale_factor: by which they grow or shrink, instead of a size.
         mode: ``"nearest"``, ``"linear"`` or ``"bilinear"``; the last two are the same.
-        align_corners: whether first and last elements keep their places; else (None as
-            in PyTorch, too) the edges of the picture do.
+        align_corners: whether first and last elements keep their places; else the
+            edges of the picture do.
 
     Shapes:
         (N, C, L) becomes (N, C, L′), (N, C, H, W) becomes (N, C, H′, W′), where L′ is

@@ -243,7 +243,7 @@ def _no_channels(
 def _dropped(kind: str, x: Tensor, shape: Shape, p: Any, training: bool) -> Tensor:
     """``x`` with a draw for each element of ``shape``, which is broadcast."""
     p = number(kind, "p", p, least=0, below=1)
-    if not training or p == 0:
+    if not flag(kind, "training", training) or p == 0:
         return x
     kept = bits(shape) < min(round((1 - p) * 2**32), 2**32 - 1)
     return where(kept, x * (1 / (1 - p)), 0.0)

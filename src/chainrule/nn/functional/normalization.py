@@ -14,7 +14,7 @@ from chainrule.functions.movement import broadcast_arrays
 from chainrule.graph.build import constant, no_grad
 from chainrule.graph.node import Value
 from chainrule.graph.types import Dim, Shape, SymbolicDim, size_of
-from chainrule.nn.arguments import integer, place, sizes
+from chainrule.nn.arguments import flag, integer, place, sizes
 from chainrule.nn.functional.layers import floats, parameter
 from chainrule.primitives.movement import broadcast_to
 from chainrule.primitives.rules import show
@@ -143,7 +143,7 @@ def batch_norm(
     shape = x.shape[1:2]
     weight, bias = _scales("BatchNorm", x, shape, weight, bias)
     running = _running("BatchNorm", x, running_mean, running_var)
-    if training:
+    if flag("BatchNorm", "training", training):
         n = size_of(tuple(x.shape[a] for a in axes))
         fix = "larger batches, model.eval() for prediction, or nn.LayerNorm"
         fix = fix if running else "larger batches, or nn.LayerNorm"
@@ -299,7 +299,7 @@ def instance_norm(
             got=show(x.shape),
         )
     running = _running("InstanceNorm", x, running_mean, running_var)
-    if not use_input_stats:
+    if not flag("InstanceNorm", "use_input_stats", use_input_stats):
         if running is None:
             raise _no_statistics("InstanceNorm", "use_input_stats=True")
         return batch_norm(x, *running, weight, bias, eps=eps)

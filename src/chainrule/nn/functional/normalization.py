@@ -165,7 +165,7 @@ def _running(kind: str, x: Tensor, mean: Any, var: Any) -> tuple[Tensor, Tensor]
         raise ArgumentError(
             f"{place(kind)} keeps a mean and a variance, or neither.",
             expected="running_mean and running_var, or both None",
-            got="one of the two",
+            got="running_mean=None" if mean is None else "running_var=None",
         )
     if mean is None:
         return None

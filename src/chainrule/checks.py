@@ -86,7 +86,8 @@ def whole(
 ) -> int:
     """``value`` as an integer within limits; NumPy's will do."""
     made = int(value) if isinstance(value, Integral) else None
-    low, high = -math.inf if least is None else least, most or math.inf
+    low = -math.inf if least is None else least
+    high = math.inf if most is None else most
     if made is None or isinstance(value, bool) or not low <= made <= high:
         limit = "" if least is None else f", {name} ≥ {least}"
         limit = f" from {least} to {most}" if most is not None else limit

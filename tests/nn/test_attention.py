@@ -277,6 +277,37 @@ def test_a_network_learns_to_look(engine, tmp_path):
     assert rows["0.linear1"].output == "(N, 6, 16)"
 
 
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("dtype", ["int32", "int64", "uint8"])
+def test_a_mask_of_integers_is_refused(dtype, way):
+    """0 and 1 mean to look in one place and not to in the other, or are added."""
+    mask = cr.tensor(LOOK.astype(dtype))
+    layer = nn.MultiheadAttention(6, 2, batch_first=True, **D)
+    for run in (
+        lambda m: F.scaled_dot_product_attention(Q, K, V, m),
+        lambda m: layer(Q, K, V, attn_mask=m)[0],
+        lambda m: layer(Q, K, V, cr.tensor(FILLER).astype(dtype) + 0 * m[0])[0],
+    ):
+        run = run if way == "eager" else cr.compile(run, engine=way)
+        with pytest.raises(DTypeError, match=f"(?s)truth values, or floats.*{dtype}"):
+            run(mask)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_sequence_without_steps_is_refused(way):
+    layer = nn.CausalSelfAttention(6, 2, **D)
+    block = nn.TransformerEncoderLayer(6, 2, 7, batch_first=True, **D)
+    for run in (layer, block, lambda x: F.scaled_dot_product_attention(Q, x, x)):
+        run = run if way == "eager" else cr.compile(run, engine=way)
+        with pytest.raises(ShapeError, match=r"(?s)without steps.*\(2, 0, 6\)"):
+            run(cr.zeros(2, 0, 6, **D))
+    # No query is no mistake: there is nothing to compute.
+    none = cr.zeros(2, 0, 6, **D)
+    run = F.scaled_dot_product_attention
+    run = run if way == "eager" else cr.compile(run, engine=way)
+    assert run(none, cr.tensor(K), cr.tensor(V)).shape == (2, 0, 6)
+
+
 #: What is written, by its error, and words of the message.
 MISTAKES = {
     ArgumentError: {
@@ -292,14 +323,33 @@ MISTAKES = {
         "nn.TransformerDecoder(L, 0)": "num_layers",
         "nn.TransformerDecoder(L, 1, 1e-5)": "norm.*nn.LayerNorm",
         "nn.Transformer(6, 2, num_decoder_layers=0)": "num_layers",
+        "M(X, X, X, need_weights='no')": "need_weights='no'",
+        "M(X, X, X, average_attn_weights=0)": "average_attn_weights=0",
+        "nn.TransformerEncoderLayer(6, 2)(X, is_causal='no')": "is_causal='no'",
+        "nn.TransformerDecoder(L, 1)(X, X, tgt_is_causal='')": "is_causal=''",
     },
     DTypeError: {
         "M(X, X, X, attn_mask=np.ones((4, 4), int))": r"attn_mask.*astype\('bool'\)",
         "M(X, X, X, np.ones((3, 4), int))": "key_padding_mask",
+        "L(X, X, np.ones((4, 4), int))": "attn_mask says where not",
+        "F.scaled_dot_product_attention(X, X, X, np.tri(4, dtype=int))": (
+            r"where to look.*floats.*int64.*attn_mask.astype\('bool'\)"
+        ),
+        "M(X, np.ones((3, 4, 6)), X)": r"its key have.*key.astype\('float32'\)",
         "M(np.ones((3, 4, 6)), X, X)": "float32",
     },
     ShapeError: {
         "M(X[..., :5], X, X)": r"query \(N, L, 6\).*\(3, 4, 5\), \(3, 4, 6\)",
+        "M(X[:, :0], X[:, :0], X[:, :0])": r"Mu\w+ has no mean.*steps.*\(3, 0, 6\)",
+        "nn.MultiheadAttention(6, 2)(X, X[:0], X[:0])": r"steps.*\(0, 4, 6\)",
+        "M(X[0], X[0, :0], X[0, :0])": r"without steps.*\(0, 6\)",
+        "nn.CausalSelfAttention(6, 2)(X[:, :0])": r"Causal\w+ has no mean.*\(3, 0, 6\)",
+        "L(X[:, :0], X)": r"'self_attn' has no mean.*steps.*\(3, 0, 6\)",
+        "L(X, X[:, :0])": r"'multihead_attn' has no mean.*steps.*\(3, 0, 6\)",
+        "nn.TransformerEncoderLayer(6, 2)(X[:0])": r"'self_attn'.*\(0, 4, 6\)",
+        "F.scaled_dot_product_attention(X, X[:, :0], X[:, :0])": r"steps.*\(3, 0, 6\)",
+        "F.scaled_dot_product_attention(X, X, X[:, :3])": r"value \(…, S.*\(3, 3, 6\)",
+        "F.scaled_dot_product_attention(X[..., :0], X[..., :0], X)": "E at least 1",
         "M(X, X, X[:, :3])": r"\(3, 4, 6\), \(3, 3, 6\)",
         "M(X, X[:2], X[:2])": r"\(N, S, 6\).*\(2, 4, 6\)",
         "M(X[0], X, X)": r"\(4, 6\), \(3, 4, 6\)",

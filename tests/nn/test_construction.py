@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import json
 import pickle
 from dataclasses import dataclass
@@ -50,6 +51,45 @@ def test_a_constructor_that_fails_says_what_python_says():
         nn.Linear(2, 2, bananas=1)
     with pytest.raises(ArgumentError, match="takes no arguments"):
         nn.Tanh(True)
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda: nn.LSTM(3, 4, proj_size=2), r"^LSTM\(…\): .*'proj_size'"),
+        (lambda: nn.GRUCell(3), r"^GRUCell\(…\): .*'hidden_size'"),
+        (lambda: nn.BatchNorm1d(4, device="cpu"), r"^BatchNorm1d\(…\): .*'device'"),
+        (lambda: nn.BCELoss(foo=2), r"^BCELoss\(…\): .*'foo'"),
+        (lambda: nn.MultiheadAttention(4, 2, add_zero_attn=True), "^MultiheadA"),
+        (lambda: nn.TransformerDecoderLayer(4, 2, device=None), "^TransformerDecoderL"),
+        (lambda: nn.Linear(2, 3, True, 5, 6), r"^Linear\(…\): too many positional"),
+    ],
+)
+def test_an_argument_that_is_not_taken_names_the_class_that_was_called(make, said):
+    with pytest.raises(TypeError, match=said):
+        make()
+
+
+def test_a_constructor_that_hides_what_it_takes_is_left_to_say_it():
+    """``functools.wraps`` shows another signature than that which is called."""
+
+    def scaled(function):
+        @functools.wraps(function)
+        def made(self, *args, scale, **kwargs):
+            function(self, *args, **kwargs)
+            self.scale = scale
+
+        return made
+
+    class Scaled(nn.Module):
+        @scaled
+        def __init__(self, width):
+            self.width = width
+
+    made = Scaled(3, scale=2)
+    assert (made.width, made.scale) == (3, 2)
+    with pytest.raises(TypeError, match="scale"):
+        Scaled(3)
 
 
 def test_what_json_has_not():

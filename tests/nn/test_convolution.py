@@ -368,12 +368,19 @@ MISTAKES = {
         "nn.Dropout2d(1.5)": "Dropout2d needs.*p=1.5",
         "nn.Dropout1d('half')": "p='half'",
         "nn.PixelShuffle(0)": "upscale_factor ≥ 1",
-        "nn.Upsample(2, mode='cubic')(cr.zeros(1, 1, 4))": "mode='linear'.*'cubic'",
-        "nn.Upsample(2, align_corners=True)(cr.zeros(1, 1, 4))": "mode='linear'",
-        "nn.Upsample()(cr.zeros(1, 1, 4))": "size=None, scale_factor=None",
+        "nn.Upsample(2, mode='cubic')": "Upsample knows.*mode='linear'.*'cubic'",
+        "nn.Upsample(2, align_corners=True)": "mode='linear'",
+        "nn.Upsample(2, align_corners='no')": "align_corners='no'",
+        "nn.Upsample()": "size=None, scale_factor=None",
+        "nn.Upsample(2, 2)": "Upsample takes.*size=2, scale_factor=2",
+        "nn.Upsample('2')": "size='2'",
+        "nn.Upsample((2, 0))": "size=0",
+        "nn.Upsample(())": r"size=\(\)",
         "nn.Upsample((2, 2))(cr.zeros(1, 1, 4))": r"size=\(2, 2\)",
         "nn.Upsample(scale_factor=(2, 2))(cr.zeros(1, 1, 4))": r"=\(2, 2\)",
-        "nn.Upsample(scale_factor=-1.0)(cr.zeros(1, 1, 4))": "scale_factor=-1.0",
+        "nn.Upsample(scale_factor=-1.0)": "scale_factor=-1.0",
+        "nn.Upsample(scale_factor=(2, float('nan')))": "scale_factor=nan",
+        "F.interpolate(cr.zeros(1, 1, 4), mode='area')": "interpolate knows.*'area'",
         "nn.Unflatten(1, 28)": r"\(1, 28, 28\).*unflattened_size=28",
         "nn.Unflatten(1, (2, 2.0))": "unflattened_size",
     },
@@ -387,7 +394,13 @@ MISTAKES = {
         ),
         "nn.Conv2d(1, 4, 2, dilation=9, padding=1)(cr.zeros(2, 1, 9, 3))": "least 8",
         "nn.Conv2d(1, 1, 3, padding=3, padding_mode='reflect')(cr.zeros(1, 3, 9))": (
-            r"at least 4 along axis 2.*\(1, 1, 3, 9\)"
+            r"at least 4 along axis 1.*: +\(1, 3, 9\)"
+        ),
+        "nn.Conv2d(3, 3, 3, 1, 5, padding_mode='circular')(cr.zeros(2, 3, 6, 4))": (
+            r"at least 5 along axis 3.*\(2, 3, 6, 4\)"
+        ),
+        "nn.Conv1d(1, 1, 9, padding=1, padding_mode='replicate')(cr.zeros(2, 1, 4))": (
+            r"at least 7 along axis 2.*\(2, 1, 4\)"
         ),
         "F.conv2d(cr.zeros(1, 4, 4), cr.zeros(3, 3))": r"out, in/groups.*\(3, 3\)",
         "F.conv1d(cr.zeros(2, 4), cr.zeros(3, 1, 3), groups=2)": r"multiple.*\(3, 1, 3",
@@ -395,26 +408,33 @@ MISTAKES = {
         "nn.ConvTranspose2d(3, 4, 3)(cr.zeros(5, 2, 9, 9))": r"ConvTranspose2d\(2, …",
         "nn.ConvTranspose2d(3, 4, 3)(cr.zeros(5, 3, 9, 0))": r"at least 1.*9, 0\)",
         "nn.ConvTranspose2d(1, 4, 3, padding=4)(cr.zeros(1, 3, 9))": (
-            r"leaves nothing.*\(1, 1, 3, 9\), padding=4.*less padding"
+            r"leaves nothing.*: +\(1, 3, 9\), padding=4.*less padding"
         ),
         "nn.ConvTranspose1d(1, 4, 3, 2)(cr.zeros(1, 5), 13)": "11 to 12.*size=13",
         "F.conv_transpose1d(cr.zeros(2, 4), cr.zeros(3, 1, 3), groups=2)": (
             r"in, out/groups.*\(3, 1, 3"
         ),
-        "nn.MaxPool1d(3)(cr.zeros(1, 2))": r"at least 3 along axis 2",
+        "nn.MaxPool1d(3)(cr.zeros(1, 2))": r"at least 3 along axis 1",
         "nn.AvgPool1d(3)(cr.zeros(9))": r"\(N, C, L\).*\(9,\)",
-        "nn.AdaptiveMaxPool2d(1)(cr.zeros(1, 0, 9))": "at least 1 along axis 2",
+        "nn.AdaptiveMaxPool2d(1)(cr.zeros(1, 0, 9))": "at least 1 along axis 1",
         "nn.AdaptiveAvgPool1d(1)(cr.zeros(1, 0))": r"\(N, C, L\).*\(1, 0\)",
         "nn.Dropout2d()(cr.zeros(2, 4, 9))": r"\(N, C, H, W\).*nn.Dropout1d",
         "nn.Dropout1d()(cr.zeros(9))": r"\(N, C, L\).*\(9",
         "nn.InstanceNorm2d(4)(cr.zeros(2, 4, 9))": r"\(N, 4, H, W\).*\(2, 4, 9\)",
         "nn.PixelShuffle(2)(cr.zeros(6, 3, 3))": r"multiple of 4.*\(6, 3, 3\)",
         "nn.Upsample(2)(cr.zeros(4, 4))": r"\(N, C, L\).*x.unsqueeze\(0\)",
-        "nn.MaxPool2d(3)(cr.zeros(1, 2, 9))": r"at least 3 along axis 2",
+        "nn.MaxPool2d(3)(cr.zeros(1, 2, 9))": r"at least 3 along axis 1",
         "nn.MaxPool2d(3)(cr.zeros(2, 9))": r"\(N, C, H, W\).*\(2, 9\)",
         "nn.AdaptiveAvgPool2d(1)(cr.zeros(1, 0, 9))": r"at least 1.*\(1, 0, 9\)",
-        "nn.BatchNorm2d(4)(cr.zeros(2, 4))": r"\(N, 4, H, W\).*\(2, 4\)",
-        "nn.BatchNorm1d(4)(cr.zeros(2, 4, 1, 1))": r"\(N, 4\) or \(N, 4, L\)",
+        "nn.BatchNorm2d(4)(cr.zeros(2, 4))": r"\(N, 4, H, W\).*Norm1d for inputs of 2",
+        "nn.BatchNorm2d(4)(cr.zeros(2, 4, 5))": r"unsqueeze\(0\).*nn.BatchNorm1d for",
+        "nn.BatchNorm2d(4)(cr.zeros(2, 3, 5, 5))": r"build nn.BatchNorm2d\(3\)",
+        "nn.BatchNorm1d(4)(cr.zeros(2, 4, 1, 1))": (
+            r"\(N, 4\) or \(N, 4, L\).*nn.BatchNorm2d for inputs of 4 axes"
+        ),
+        "nn.InstanceNorm1d(4)(cr.zeros(2, 4, 9, 9))": "InstanceNorm2d for inputs of 4",
+        "nn.InstanceNorm2d(4)(cr.zeros(4, 9))": "InstanceNorm1d for inputs of 2 axes",
+        "nn.InstanceNorm1d(4)(cr.zeros(3, 9))": r"build nn.InstanceNorm1d\(3\)",
     },
 }
 

@@ -104,6 +104,16 @@ def test_sizes_may_be_numpys_integers():
         json.dumps(module.settings())
 
 
+def test_a_padding_row_may_be_counted_from_the_end():
+    """In the function as in the layer: without a gradient, and not in silence."""
+    rows = [0, 2, 2]
+    for padding, wanted in ((-1, [1, 0, 0]), (2, [1, 0, 0]), (-3, [0, 0, 2])):
+        table = cr.tensor(np.ones((3, 1)), requires_grad=True)
+        nn.functional.embedding(rows, table, padding).sum().backward()
+        assert table.grad[:, 0].tolist() == wanted
+        assert nn.Embedding(3, 1, padding).weight[padding].item() == 0
+
+
 @pytest.mark.parametrize(
     "make",
     [
@@ -141,6 +151,11 @@ MISTAKES = {
         "nn.Embedding(3, 2.5)": "embedding_dim",
         "nn.Sequential(nn.Embedding(3, 2))([[0, 1], [3, 0]])": r"from 0 to 3",
         "nn.Embedding(3, 2)([-1])": "from -1 to -1",
+        "nn.Embedding(3, 2, padding_idx=-4)": "from -3 to 2.*padding_idx=-4",
+        "nn.Embedding(3, 2, padding_idx=3)": "from -3 to 2.*padding_idx=3",
+        "nn.Embedding(1, 2, padding_idx=1)": "from -1 to 0.*padding_idx=1",
+        "nn.Embedding(3, 2, padding_idx=1.0)": "padding_idx=1.0",
+        "nn.functional.embedding([0], np.ones((3, 2)), 17)": "padding_idx=17",
         "nn.Dropout(-0.1)": "0 ≤ p < 1",
     },
     DTypeError: {
@@ -150,6 +165,8 @@ MISTAKES = {
     ShapeError: {
         "nn.Sequential(nn.Linear(4, 3))(cr.tensor([[1.0, 2.0]]))": r"Linear '0'",
         "nn.Flatten()(cr.tensor([1.0]))": r"at least 2 axes.*\(1,\)",
+        "nn.functional.embedding([0], np.ones(3))": r"\(V, d\).*\(3,\)",
+        "nn.functional.embedding([0], np.ones((3, 2, 2)))": r"\(V, d\).*\(3, 2, 2\)",
         "nn.Flatten(3)(cr.tensor([[1.0]]))": "at least 4 axes",
         "nn.Flatten(1, 0)(cr.tensor([[1.0]]))": "merges axes 1",
     },

@@ -187,7 +187,7 @@ MISTAKES = {
         "nn.LayerNorm(())": "one integer or more",
         "nn.LayerNorm(0)": "normalized_shape ≥ 1",
         "nn.BatchNorm1d(-1)": "num_features",
-        "nn.BatchNorm1d(4)(ones(0, 4))": r"empty one has none.*\(0, 4\).*eval",
+        "nn.BatchNorm1d(4)(ones(0, 4))": r"empty input has none.*\(0, 4\).*eval",
         "nn.BatchNorm1d(2, momentum=1.5)": "≤ momentum ≤ 1",
         "nn.Standardize(0)": "positive num_features",
         "nn.Standardize.of(cr.data.xor())": r"Standardize\.of\(train\.x\)",

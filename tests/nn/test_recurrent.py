@@ -299,6 +299,9 @@ MISTAKES = {
     ShapeError: {
         "nn.Sequential(nn.LSTM(2, 3))(cr.zeros(5, 3))": r"LSTM '0'.*\(T, N, 2\)",
         "nn.GRU(2, 3, batch_first=True)(cr.zeros(5, 1, 3))": r"\(N, T, 2\).*GRU\(3",
+        "nn.LSTM(2, 3)(cr.zeros(2))": r"one sequence.*\(2,\).*nn.LSTMCell\(2, …\)",
+        "nn.LSTM(2, 3)(cr.zeros(5, 4, 2, 2))": r"x.flatten\(2\).*nn.LSTM\(4, …\)",
+        "nn.LSTM(2, 3)(cr.zeros())": r"one sequence.*\(\)$",
         "nn.GRU(2, 3)(cr.zeros(0, 4, 2))": r"at least one step.*\(0, 4, 2\)",
         "nn.GRU(2, 3)(cr.zeros(5, 4, 2), cr.zeros(1, 3, 3))": r"h_0.*\(1, 4, 3\)",
         "nn.LSTM(2, 3)(cr.zeros(5, 2), (cr.zeros(1, 3), cr.zeros(2, 3)))": "c_0",
@@ -309,6 +312,11 @@ MISTAKES = {
     DTypeError: {
         "nn.RNN(2, 3)(cr.zeros(5, 2, 2), lengths=[5.0, 1.0])": "integers.*float32",
         "nn.RNNCell(2, 3)(np.ones((4, 2)))": "float32",
+        "nn.RNN(2, 3)(cr.zeros(5, 2, 2), lengths=[True, True])": "integers.*bool",
+        "nn.GRU(2, 3)(cr.zeros(5, 2), np.ones((1, 3)))": (
+            r"GRU and its h_0 have.*float64.*h_0.astype\('float32'\)"
+        ),
+        "nn.LSTMCell(2, 3)(cr.zeros(2), (cr.zeros(3), np.ones(3)))": "its c have",
     },
 }
 

@@ -63,7 +63,7 @@ def kinds(trainer: Any) -> list[str]:
         ('{ class = "Linear", in_features = 2, out_features = 2 }', [(2, 2), (2,)]),
         (
             '{ class = "Linear", out_features = 7 }, "BatchNorm1d", "LayerNorm", '
-            '{ class = "GroupNorm", num_groups = 7 }, "Linear"',
+            '{ class = "GroupNorm", num_groups = 1 }, "Linear"',
             [(7, 2), *[(7,)] * 7, (2, 7), (2,)],
         ),
         (
@@ -255,7 +255,7 @@ def test_a_padding_may_have_any_number() -> None:
     wide = '{ class = "Embedding", num_embeddings = 9, embedding_dim = 4, '
     trainer = made(wide + 'padding_idx = 7 }, "Flatten", "Linear"')
     assert trainer.model[0].padding_idx == 7
-    with pytest.raises(RunFileError, match=r"layers\[0\].*\n.*from 0 to 8"):
+    with pytest.raises(RunFileError, match=r"layers\[0\].*\n.*from -9 to 8"):
         made(wide + 'padding_idx = 9 }, "Flatten", "Linear"')
 
 

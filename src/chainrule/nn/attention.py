@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.errors import ArgumentError, DTypeError, ShapeError
+from chainrule.errors import ArgumentError, ShapeError
 from chainrule.nn import functional
 from chainrule.nn import init as initialisers
 from chainrule.nn.arguments import Count, counts, flag, floating, number, place
 from chainrule.nn.cache import KVCache
-from chainrule.nn.functional.attention import attend, causal
+from chainrule.nn.functional.attention import attend, causal, mask_of, need_keys
 from chainrule.nn.functional.layers import same_dtype
 from chainrule.nn.layers import Linear
 from chainrule.nn.module import Module, Parameter
@@ -117,8 +117,10 @@ class _Heads(Module):
         )
         biases = [None] * 3 if bias is None else bias.chunk(3, dim=0)
         return [
-            functional.linear(same_dtype(type(self).__name__, t, w), w, b)
-            for t, w, b in zip((q, k, v), weights, biases)
+            functional.linear(same_dtype(type(self).__name__, t, w, name), w, b)
+            for name, t, w, b in zip(
+                ("query", "key", "value"), (q, k, v), weights, biases
+            )
         ]
 
     def _heads(self, x: Tensor) -> Tensor:
@@ -201,6 +203,11 @@ class MultiheadAttention(_Heads):
         k, v = (q, q) if same else (as_tensor(key), as_tensor(value))
         single = q.ndim == 2
         self._check(q, k, v)
+        need_keys("MultiheadAttention", k, -2 if self.batch_first or single else 0)
+        wanted = flag("MultiheadAttention", "need_weights", need_weights)
+        averaged = flag(
+            "MultiheadAttention", "average_attn_weights", average_attn_weights
+        )
         if single:
             q, k, v = (t.unsqueeze(0) for t in (q, k, v))
         elif not self.batch_first:
@@ -210,13 +217,13 @@ class MultiheadAttention(_Heads):
             masks = (*masks, causal((q.shape[1], k.shape[1])))
         heads = [self._heads(t) for t in self._projected(q, k, v, same)]
         y, weights = self._attended(heads, masks)
-        if need_weights and average_attn_weights:
+        if wanted and averaged:
             weights = weights.mean(1)
         if single:
             y, weights = y.squeeze(0), weights.squeeze(0)
         elif not self.batch_first:
             y = y.transpose(0, 1)
-        return y, weights if need_weights else None
+        return y, weights if wanted else None
 
     def _masks(
         self, q: Tensor, k: Tensor, padding: Any, mask: Any
@@ -240,14 +247,8 @@ class MultiheadAttention(_Heads):
 
 def _mask(name: str, given: Any) -> Tensor:
     """Numbers, or where to look."""
-    mask = as_tensor(given)
-    if not (mask.dtype.is_float or mask.dtype.name == "bool"):
-        raise DTypeError(
-            f"{name} says where not to look, or what is added to the scores.",
-            expected="truth values, or floats",
-            got=mask.dtype.name,
-            fix=f"{name}.astype('bool')",
-        )
+    what = f"{name} says where not to look, or what is added to the scores."
+    mask = mask_of(name, given, what)
     return mask if mask.dtype.is_float else ~mask
 
 
@@ -320,6 +321,8 @@ class CausalSelfAttention(_Heads):
         """
         x = as_tensor(x)
         self._check(x, x, x)
+        if cache is None:
+            need_keys("CausalSelfAttention", x, -2)
         single = x.ndim == 2
         x = x.unsqueeze(0) if single else x
         q, k, v = (self._heads(t) for t in self._projected(x, x, x, True))

@@ -43,6 +43,11 @@ def captured(kind: type, args: tuple[Any, ...], kwargs: Any) -> dict[str, Any]:
     """The arguments of a call of the constructor by name, defaults included.
 
     Numbers, lists and small arrays are copied: what is done to them later is not seen.
+
+    Raises:
+        TypeError: arguments that the constructor does not take, as Python says it, with
+            the name of the class that was called and not of a base.
+        ArgumentError: arguments for a class that takes none.
     """
     made = constructor(kind)
     try:
@@ -54,8 +59,10 @@ def captured(kind: type, args: tuple[Any, ...], kwargs: Any) -> dict[str, Any]:
                 expected=f"{kind.__name__}()",
                 got=", ".join([*map(repr, args), *kwargs])[:80],
             ) from None
-        del error  # the constructor says itself what is wrong
-        return {}
+        copied = not (args or kwargs)  # made by copy or pickle, without a constructor
+        if copied or hasattr(kind.__init__, "__wrapped__"):  # takes what it hides
+            return {}
+        raise TypeError(f"{kind.__name__}(…): {error}") from None
     bound.apply_defaults()
     found: dict[str, Any] = {}
     for name, value in bound.arguments.items():

@@ -21,8 +21,8 @@ from chainrule.nn.arguments import (
     number,
     place,
 )
+from chainrule.nn.functional.layers import check_resizing, padding_row
 from chainrule.nn.module import Module, Parameter
-from chainrule.primitives.indexing import check_indices
 from chainrule.primitives.rules import show
 from chainrule.random import normal, uniform
 from chainrule.tensor import Tensor, as_tensor
@@ -121,10 +121,7 @@ class Embedding(Module):
         drawn = normal(*shape, dtype=floating("Embedding", dtype))
         self.padding_idx = padding_idx
         if padding_idx is not None:
-            row = integer("Embedding", "padding_idx", padding_idx)
-            row = row + shape[0] if row < 0 else row
-            check_indices("Embedding(padding_idx=…)", np.array(row), shape[0])
-            self.padding_idx = row
+            self.padding_idx = padding_row(padding_idx, shape[0])
             table = np.array(drawn.numpy())
             table[self.padding_idx] = 0
             drawn = table
@@ -335,11 +332,31 @@ class Identity(Module):
 class Upsample(Module):
     """Signals and images of another size: :func:`functional.interpolate` as a layer.
 
+    ``"nearest"`` repeats the element that is nearest; the others are straight between
+    neighbours, along each axis by itself. ``align_corners=None``, PyTorch's default, is
+    False.
+
     Args:
-        size: of the axes behind (N, C).
-        scale_factor: by which they grow, instead of a size.
-        mode: ``"nearest"``, ``"linear"`` or ``"bilinear"``.
-        align_corners: whether first and last elements keep their places.
+        size: of the axes behind (N, C), a number for each or one for all.
+        scale_factor: by which they grow or shrink, instead of a size.
+        mode: ``"nearest"``, ``"linear"`` or ``"bilinear"``; the last two are the same.
+        align_corners: whether first and last elements keep their places; else the
+            edges of the picture do.
+
+    Shapes:
+        (N, C, L) becomes (N, C, L′), (N, C, H, W) becomes (N, C, H′, W′), where L′ is
+        ``size``, or L · ``scale_factor`` rounded down.
+
+    Raises:
+        ArgumentError: a size and a scale_factor, or neither, or one that is not
+            positive; another mode; corners that keep their places with ``"nearest"``.
+
+    >>> import chainrule as cr
+    >>> x = cr.tensor([[[1.0, 3.0]]])
+    >>> cr.nn.Upsample(scale_factor=2)(x)
+    tensor([[[1., 1., 3., 3.]]])
+    >>> cr.nn.Upsample(size=3, mode="linear", align_corners=True)(x)
+    tensor([[[1., 2., 3.]]])
     """
 
     def __init__(
@@ -347,11 +364,11 @@ class Upsample(Module):
         size: int | tuple[int, ...] | None = None,
         scale_factor: float | tuple[float, ...] | None = None,
         mode: Literal["nearest", "linear", "bilinear"] = "nearest",
-        align_corners: bool = False,
+        align_corners: bool | None = False,
     ) -> None:
+        check_resizing("Upsample", size, scale_factor, mode, align_corners)
         self.size, self.scale_factor = size, scale_factor
-        self.mode = mode
-        self.align_corners = flag("Upsample", "align_corners", align_corners)
+        self.mode, self.align_corners = mode, align_corners
 
     def forward(self, x: Tensor) -> Tensor:
         """x in the other size."""

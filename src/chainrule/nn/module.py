@@ -20,7 +20,7 @@ from chainrule.graph.types import DType
 from chainrule.methods.conversion import is_device
 from chainrule.migration import MODULES
 from chainrule.nn import construction
-from chainrule.nn.arguments import floating
+from chainrule.nn.arguments import flag, floating
 from chainrule.primitives.rules import show
 from chainrule.tensor import Tensor
 
@@ -119,7 +119,7 @@ class Module:
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name == "training":
-            self._switch(value)
+            self._switch(flag(type(self).__name__, name, value))
             return
         self._may_change(name, value)
         if isinstance(value, Module):
@@ -461,6 +461,7 @@ class Module:
 
     def train(self, mode: bool = True) -> Self:
         """Switch this module and all within it to training behaviour."""
+        mode = flag(f"{type(self).__name__}.train", "mode", mode)
         for _, module in self.named_modules():
             module._switch(mode)
         return self
@@ -469,10 +470,10 @@ class Module:
         """Switch to the behaviour for prediction: dropout passes everything."""
         return self.train(False)
 
-    def _switch(self, mode: Any) -> None:
+    def _switch(self, mode: bool) -> None:
         self._note_mode()
         if self.training is not mode:
-            self.__dict__["training"] = bool(mode)
+            self.__dict__["training"] = mode
             _count()
 
     def _note_mode(self) -> None:

@@ -62,13 +62,12 @@ class _Norm(Module):
             )
         return x.astype(wanted)
 
-    def _refuse(self, x: Tensor, expected: str, first: str = "") -> ShapeError:
-        kind = type(self).__name__
+    def _refuse(self, x: Tensor, expected: str, fix: str | None) -> ShapeError:
         return ShapeError(
-            f"{place(kind)} cannot normalise its input.",
+            f"{place(type(self).__name__)} cannot normalise its input.",
             expected=expected,
             got=show(x.shape),
-            fix=f"build nn.{kind}({first}{x.shape[1] if x.ndim > 1 else '…'})",
+            fix=fix,
         )
 
 
@@ -150,17 +149,30 @@ class _BatchNorm(_Running):
         x, n = self._floats(x), self.num_features
         if x.ndim not in self.ranks or x.shape[1] != n:
             layouts = ("", "", f"(N, {n})", f"(N, {n}, L)", f"(N, {n}, H, W)")
-            raise self._refuse(x, " or ".join(layouts[rank] for rank in self.ranks))
+            wanted = " or ".join(layouts[rank] for rank in self.ranks)
+            raise self._refuse(x, wanted, self._reading(x))
         return functional.batch_norm(
             x,
             self.running_mean,
             self.running_var,
             self.weight,
             self.bias,
-            self.training,
+            self.training or self.running_mean is None,
             self._rate(x),
             self.eps,
         )
+
+    def _reading(self, x: Tensor) -> str | None:
+        """What can read an input that this layer cannot."""
+        if x.ndim in self.ranks:
+            return f"build nn.{type(self).__name__}({x.shape[1]})"
+        if x.ndim == 1:
+            return "x.unsqueeze(0) for one sample"
+        if x.ndim == 3:
+            return "x.unsqueeze(0) for one image, nn.BatchNorm1d for (N, C, L)"
+        if x.ndim not in (2, 4):
+            return None
+        return f"nn.BatchNorm{x.ndim // 2}d for inputs of {x.ndim} axes"
 
     def _rate(self, x: Tensor) -> float | Tensor:
         """How far the running statistics move; the batch is counted."""
@@ -266,7 +278,8 @@ class _InstanceNorm(_Running):
         single = x.ndim == axes + 1
         if x.ndim not in (axes + 1, axes + 2) or x.shape[-1 - axes] != n:
             lengths = ("L", "H, W")[axes - 1]
-            raise self._refuse(x, f"(N, {n}, {lengths}) or ({n}, {lengths})")
+            wanted = f"(N, {n}, {lengths}) or ({n}, {lengths})"
+            raise self._refuse(x, wanted, self._reading(x))
         assert self.momentum is not None
         made = functional.instance_norm(
             x.unsqueeze(0) if single else x,
@@ -279,6 +292,14 @@ class _InstanceNorm(_Running):
             self.eps,
         )
         return made.squeeze(0) if single else made
+
+    def _reading(self, x: Tensor) -> str | None:
+        """What can read an input that this layer cannot."""
+        if x.ndim in (self.axes + 1, self.axes + 2):
+            return f"build nn.{type(self).__name__}({x.shape[-1 - self.axes]})"
+        if x.ndim in (2, 4):
+            return f"nn.InstanceNorm{3 - self.axes}d for inputs of {x.ndim} axes"
+        return None
 
 
 class InstanceNorm1d(_InstanceNorm):
@@ -365,7 +386,8 @@ class GroupNorm(_Norm):
         """Each group of channels of each sample by itself."""
         x = self._floats(x)
         if x.ndim < 2 or x.shape[1] != self.num_channels:
-            raise self._refuse(x, f"(N, {self.num_channels}, …)", "…, ")
+            fix = f"build nn.GroupNorm(…, {x.shape[1]})" if x.ndim > 1 else None
+            raise self._refuse(x, f"(N, {self.num_channels}, …)", fix)
         groups, weight, bias = self.num_groups, self.weight, self.bias
         return functional.group_norm(x, groups, weight, bias, self.eps)
 

@@ -15,7 +15,7 @@ from chainrule.errors import ArgumentError, DTypeError, ShapeError, warn
 from chainrule.functions.creation import zeros
 from chainrule.functions.elementwise import where
 from chainrule.functions.movement import concat, stack
-from chainrule.graph.types import DType, Shape
+from chainrule.graph.types import DType, Shape, size_of
 from chainrule.nn import functional
 from chainrule.nn.arguments import Count, counts, flag, floating, number, place
 from chainrule.nn.functional.layers import same_dtype
@@ -91,7 +91,7 @@ class _Steps(Module):
                     expected=f"{name} of shape {show(shape)}",
                     got=show(state.shape),
                 )
-        return tuple(same_dtype(kind, s, like) for s in made)
+        return tuple(same_dtype(kind, s, like, n) for s, n in zip(made, names))
 
 
 class _Recurrent(_Steps):
@@ -163,7 +163,7 @@ class _Recurrent(_Steps):
                 f"{place(kind)} cannot read its input.",
                 expected=f"{several}, or (T, {size}) for one sequence",
                 got=show(x.shape),
-                fix=f"build nn.{kind}({x.shape[-1] if x.shape else '…'}, …)",
+                fix=self._reading(x),
             )
         x = same_dtype(kind, x, self.weight_ih_l0)
         single = x.ndim == 2
@@ -199,6 +199,15 @@ class _Recurrent(_Steps):
             x, made = x.squeeze(1), [s.squeeze(1) for s in made]
         x = x.transpose(0, 1) if over else x
         return x, made[0] if len(made) == 1 else tuple(made)
+
+    def _reading(self, x: Tensor) -> str | None:
+        """What makes an input one that this layer, or another one, can read."""
+        kind = type(self).__name__
+        if x.ndim < 2:
+            return f"nn.{kind}Cell({x.shape[0]}, …) for one step" if x.ndim else None
+        if x.ndim < 4:
+            return f"build nn.{kind}({x.shape[-1]}, …)"
+        return f"x.flatten(2), for nn.{kind}({size_of(x.shape[2:])}, …)"
 
     def _pass(
         self, suffix: str, x: Tensor, first: States, within: Tensor | None

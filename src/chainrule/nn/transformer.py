@@ -247,7 +247,7 @@ class TransformerEncoder(_Stack):
             src,
             src_mask=mask,
             src_key_padding_mask=src_key_padding_mask,
-            is_causal=is_causal or False,
+            is_causal=False if is_causal is None else is_causal,
         )
 
 
@@ -295,7 +295,7 @@ class TransformerDecoder(_Stack):
             memory_mask=memory_mask,
             tgt_key_padding_mask=tgt_key_padding_mask,
             memory_key_padding_mask=memory_key_padding_mask,
-            tgt_is_causal=tgt_is_causal or False,
+            tgt_is_causal=False if tgt_is_causal is None else tgt_is_causal,
             memory_is_causal=memory_is_causal,
         )
 

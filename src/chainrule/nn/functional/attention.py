@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.errors import ArgumentError, ShapeError
+from chainrule.errors import ArgumentError, DTypeError, ShapeError
 from chainrule.functions.elementwise import where
 from chainrule.graph.types import DType, Shape
-from chainrule.nn.arguments import flag
+from chainrule.nn.arguments import flag, place
 from chainrule.nn.functional.layers import dropout
 from chainrule.operations.operands import broadcast_shapes
 from chainrule.primitives.creation import iota
@@ -45,18 +45,30 @@ def scaled_dot_product_attention(
     Returns:
         (…, L, D).
 
+    Raises:
+        ShapeError: sizes that do not go together, no key at all (S = 0), no numbers in
+            a query (E = 0).
+        DTypeError: a mask of integers, in which 0 and 1 may mean either.
+        ArgumentError: a mask besides ``is_causal``.
+
     >>> q = as_tensor([[1.0, 0.0]])
     >>> k, v = as_tensor([[1.0, 0.0], [0.0, 1.0]]), as_tensor([[1.0], [3.0]])
     >>> scaled_dot_product_attention(q, k, v, scale=0.0)
     tensor([[2.]])
     """
     q, k, v = as_tensor(query), as_tensor(key), as_tensor(value)
-    if min(q.ndim, k.ndim, v.ndim) < 2 or q.shape[-1] != k.shape[-1]:
+    if (
+        min(q.ndim, k.ndim, v.ndim) < 2
+        or q.shape[-1] != k.shape[-1]
+        or k.shape[-2] != v.shape[-2]
+        or q.shape[-1] == 0
+    ):
         raise ShapeError(
             "Attention compares queries with keys.",
-            expected="query (…, L, E), key (…, S, E), value (…, S, D)",
+            expected="query (…, L, E), key (…, S, E), value (…, S, D), E at least 1",
             got=f"{show(q.shape)}, {show(k.shape)}, {show(v.shape)}",
         )
+    need_keys("Attention", k, -2)
     if flag("attention", "is_causal", is_causal):
         if attn_mask is not None:
             raise ArgumentError(
@@ -65,7 +77,10 @@ def scaled_dot_product_attention(
                 got="both",
             )
         attn_mask = causal((q.shape[-2], k.shape[-2]))
-    masks = () if attn_mask is None else (as_tensor(attn_mask),)
+    masks: tuple[Tensor, ...] = ()
+    if attn_mask is not None:
+        what = "attn_mask says where to look, or what is added to the scores."
+        masks = (mask_of("attn_mask", attn_mask, what),)
     return attend(q, k, v, masks, dropout_p, scale)[0]
 
 
@@ -73,6 +88,33 @@ def causal(shape: Shape, start: Tensor | int = 0) -> Tensor:
     """Truth values (L, S): query i looks at keys 0 … start + i."""
     rows, columns = (wrap(iota(shape=shape, axis=a, dtype=DType.int32)) for a in (0, 1))
     return columns <= rows + start
+
+
+def mask_of(name: str, given: Any, what: str) -> Tensor:
+    """A mask of truth values, or of numbers that are added to scores.
+
+    Raises:
+        DTypeError: integers. ``what`` says which mask it is.
+    """
+    mask = as_tensor(given)
+    if mask.dtype.is_float or mask.dtype is DType.bool:
+        return mask
+    raise DTypeError(
+        what,
+        expected="truth values, or floats",
+        got=mask.dtype.name,
+        fix=f"{name}.astype('bool')",
+    )
+
+
+def need_keys(kind: str, keys: Tensor, axis: int) -> None:
+    """Refuse a sequence without steps, which has no mean; ``axis`` is that of steps."""
+    if keys.shape[axis] == 0:
+        raise ShapeError(
+            f"{place(kind)} has no mean of a sequence without steps.",
+            expected="at least one step to look at",
+            got=show(keys.shape),
+        )
 
 
 def attend(
@@ -94,7 +136,7 @@ def attend(
     allowed: Tensor | None = None
     for mask in masks:
         _check_mask(mask, scores.shape)
-        looks = mask != -math.inf if mask.dtype.is_float else mask.astype("bool")
+        looks = mask != -math.inf if mask.dtype.is_float else mask
         if mask.dtype.is_float:
             scores = scores + mask.astype(scores.dtype)
         allowed = looks if allowed is None else allowed & looks

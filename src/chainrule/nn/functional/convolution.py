@@ -11,7 +11,7 @@ from chainrule.checks import choice
 from chainrule.errors import ArgumentError, ShapeError
 from chainrule.graph.types import Shape
 from chainrule.nn.arguments import integer, place, spread
-from chainrule.nn.functional.layers import same_dtype
+from chainrule.nn.functional.layers import parameter, same_dtype
 from chainrule.primitives import conv as convolution
 from chainrule.primitives.rules import show
 from chainrule.primitives.sliding import dilated
@@ -150,23 +150,25 @@ def conv(
 
     Raises:
         ShapeError: channels that are not there, or are not C; groups that do not
-            divide them; a kernel larger than the padded input.
+            divide them; a kernel larger than the padded input; a bias that is not (O,).
         ArgumentError: settings that no convolution has.
     """
     x, weight = as_tensor(x), as_tensor(weight)
     groups = integer(kind, "groups", groups, least=1)
     _check_weight(kind, axes, weight.shape, groups, "out, in/groups")
     channels, *window = (int(d) for d in weight.shape[1:])
+    bias = parameter(kind, "bias", bias, weight.shape[:1], weight)
     x = same_dtype(kind, x, weight)
     x, single = batch_of(kind, "convolve", x, axes, channels * groups)
     steps = spread(kind, "stride", stride, axes)
     reach = spread(kind, "dilation", dilation, axes)
     pads = paddings(kind, padding, window, steps, reach)
+    check_fit(kind, x.shape, window, pads, reach, single)
     if mode != "zeros":
+        _check_edges(kind, x.shape, pads, mode, single)
         for axis, (low, high) in enumerate(pads, start=2):
-            x = _continued(kind, x, axis, low, high, mode)
+            x = _continued(x, axis, low, high, mode)
         pads = ((0, 0),) * axes
-    check_fit(kind, x.shape, window, pads, reach)
     slides = {"strides": steps, "padding": pads, "lhs_dilation": (1,) * axes}
     y = _slide(x, weight, "oc", groups, **slides, rhs_dilation=reach)
     return _shifted(y, bias, single)
@@ -192,13 +194,15 @@ def conv_transpose(
 
     Raises:
         ShapeError: channels that are not C, groups that do not divide them; a padding
-            that leaves nothing; sizes that no input of this one's comes from.
+            that leaves nothing; sizes that no input of this one's comes from; a bias
+            that is not (O,).
         ArgumentError: settings that no convolution has.
     """
     x, weight = as_tensor(x), as_tensor(weight)
     groups = integer(kind, "groups", groups, least=1)
     _check_weight(kind, axes, weight.shape, groups, "in, out/groups")
-    channels, _, *window = (int(d) for d in weight.shape)
+    channels, outputs, *window = (int(d) for d in weight.shape)
+    bias = parameter(kind, "bias", bias, (outputs * groups,), weight)
     x = same_dtype(kind, x, weight)
     x, single = batch_of(kind, "convolve", x, axes, channels)
     steps = spread(kind, "stride", stride, axes)
@@ -207,15 +211,16 @@ def conv_transpose(
     widths = [dilated(k, r) - 1 for k, r in zip(window, reach)]
     lost = spread(kind, "padding", padding, axes, least=0)
     rest = [w - 2 * n for w, n in zip(widths, lost)]
-    least = _least(kind, x.shape, steps, rest)
+    given = show(x.shape[single:])
+    least = _least(kind, x.shape, given, steps, rest)
     if output_size is not None:
-        more = _to_size(kind, output_size, x.shape, least, steps)
+        more = _to_size(kind, output_size, given, least, steps)
     pads = tuple((w - n, w - n + m) for w, n, m in zip(widths, lost, more))
     if any(size + m < 1 for size, m in zip(least, more)):
         raise ShapeError(
             f"{place(kind)}'s padding leaves nothing of its result.",
             expected="a result of at least 1 along each axis",
-            got=f"{show(x.shape)}, padding={padding}",
+            got=f"{given}, padding={padding}",
             fix="less padding, or a larger input",
         )
     turned = weight.flip(*range(2, axes + 2))
@@ -258,7 +263,9 @@ def further(kind: str, output_padding: Any, steps: Any, reach: Any) -> tuple[int
     )
 
 
-def _least(kind: str, shape: Shape, steps: Any, rest: Sequence[int]) -> list[int]:
+def _least(
+    kind: str, shape: Shape, given: str, steps: Any, rest: Sequence[int]
+) -> list[int]:
     """The sizes of a transposed convolution's result without more padding."""
     sizes: list[int] = []
     for length, step, more in zip(shape[2:], steps, rest):
@@ -266,14 +273,14 @@ def _least(kind: str, shape: Shape, steps: Any, rest: Sequence[int]) -> list[int
             raise ShapeError(
                 f"{place(kind)} slides over axes whose lengths are known.",
                 expected="a number of samples alone that varies, lengths of at least 1",
-                got=show(shape),
+                got=given,
             )
         sizes.append((length - 1) * step + more + 1)
     return sizes
 
 
 def _to_size(
-    kind: str, wanted: Any, shape: Shape, least: Sequence[int], steps: Any
+    kind: str, wanted: Any, given: str, least: Sequence[int], steps: Any
 ) -> tuple[int, ...]:
     """The output_padding with which a result has these sizes."""
     axes = len(steps)
@@ -286,7 +293,7 @@ def _to_size(
     raise ShapeError(
         f"{place(kind)} cannot give a result of this output_size.",
         expected=" and ".join(ranges),
-        got=f"output_size={wanted} for {show(shape)}",
+        got=f"output_size={wanted} for {given}",
     )
 
 
@@ -355,39 +362,52 @@ def paddings(
     return tuple((n // 2, n - n // 2) for n in more)
 
 
-def check_fit(kind: str, shape: Shape, window: Any, pads: Any, reach: Any) -> None:
-    """Refuse a window that is larger than the padded input."""
+def check_fit(
+    kind: str, shape: Shape, window: Any, pads: Any, reach: Any, single: bool
+) -> None:
+    """Refuse a window that is larger than the padded input.
+
+    Args:
+        kind: the layer.
+        shape: of the input, with an axis of samples.
+        window, pads, reach: of the window.
+        single: whether the user gave one sample, without that axis.
+    """
     for axis, (k, (low, high), r) in enumerate(zip(window, pads, reach), start=2):
         length, needed = shape[axis], dilated(k, r) - low - high
         if not isinstance(length, int):
             raise ShapeError(
                 f"{place(kind)} slides over axes whose lengths are known.",
                 expected="a number of samples alone that varies",
-                got=show(shape),
+                got=show(shape[single:]),
             )
         if length < max(needed, 1):
             raise ShapeError(
                 f"{place(kind)}'s window is larger than its padded input.",
-                expected=f"at least {max(needed, 1)} along axis {axis}",
-                got=show(shape),
+                expected=f"at least {max(needed, 1)} along axis {axis - single}",
+                got=show(shape[single:]),
                 fix="a smaller kernel or dilation, or more padding",
             )
 
 
-def _continued(
-    kind: str, x: Tensor, axis: int, low: int, high: int, mode: str
-) -> Tensor:
+def _check_edges(kind: str, shape: Shape, pads: Any, mode: str, single: bool) -> None:
+    """Refuse to continue an input by elements that it has not."""
+    for axis, sides in enumerate(pads, start=2):
+        length, side = shape[axis], max(sides)
+        needed = {"reflect": side + 1, "replicate": 1, "circular": side}[mode]
+        if side and (not isinstance(length, int) or length < needed):
+            raise ShapeError(
+                f"{place(kind)} continues its input by elements that it has not.",
+                expected=f"at least {needed} along axis {axis - single}",
+                got=show(shape[single:]),
+                fix="less padding, or padding_mode='zeros'",
+            )
+
+
+def _continued(x: Tensor, axis: int, low: int, high: int, mode: str) -> Tensor:
     """``x`` longer along an axis, by elements of its own."""
-    length, side = x.shape[axis], max(low, high)
-    if not side:
+    if not (low or high):
         return x
-    needed = {"reflect": side + 1, "replicate": 1, "circular": side}[mode]
-    if not isinstance(length, int) or length < needed:
-        raise ShapeError(
-            f"{place(kind)} continues its input by elements that it has not.",
-            expected=f"at least {needed} along axis {axis}",
-            got=show(x.shape),
-            fix="less padding, or padding_mode='zeros'",
-        )
     which: Any = EDGES[mode]
-    return x.index_select(axis, np.pad(np.arange(length), (low, high), mode=which))
+    places = np.pad(np.arange(int(x.shape[axis])), (low, high), mode=which)
+    return x.index_select(axis, places)

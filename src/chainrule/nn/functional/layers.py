@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.checks import choice
+from chainrule.checks import choice, whole
 from chainrule.errors import ArgumentError, DTypeError, ShapeError
 from chainrule.functions.elementwise import where
 from chainrule.graph.build import context
@@ -34,13 +34,14 @@ def linear(x: Any, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         (…, m).
 
     Raises:
-        ShapeError: the last axis of ``x`` is not n; a weight that is no matrix.
-        DTypeError: ``x`` and ``weight`` are floats of different dtypes.
+        ShapeError: the last axis of ``x`` is not n; a weight that is no matrix; a bias
+            that is not (m,).
+        DTypeError: ``x``, ``weight`` and ``bias`` are floats of different dtypes.
 
     >>> linear([[1.0, 2.0]], Tensor([[3.0, 4.0]]), Tensor([0.5]))
     tensor([[11.5]])
     """
-    x = as_tensor(x)
+    x, weight = as_tensor(x), as_tensor(weight)
     if weight.ndim != 2:
         raise ShapeError(
             "linear multiplies by a matrix.",
@@ -58,6 +59,7 @@ def linear(x: Any, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         )
     x = same_dtype("Linear", x, weight)
     rows = x if x.ndim == 2 else x.reshape(-1, inputs)
+    bias = parameter("Linear", "bias", bias, (outputs,), weight)
     z = wrap(dot(rows.value, weight.value, "ni,oi->no"))
     if bias is not None:
         z = z + bias
@@ -77,18 +79,56 @@ def _rows_fix(given: Shape, inputs: Dim, outputs: Dim) -> str:
     )
 
 
-def same_dtype(kind: str, x: Tensor, parameter: Tensor) -> Tensor:
-    """``x`` in the dtype of a layer's parameter; another floating dtype is refused."""
-    if x.dtype is parameter.dtype:
+def floats(x: Any) -> Tensor:
+    """``x`` as it is where it holds floats, else in float32."""
+    x = as_tensor(x)
+    return x if x.dtype.is_float else x.astype("float32")
+
+
+def same_dtype(kind: str, x: Tensor, like: Tensor, name: str = "") -> Tensor:
+    """``x`` in the dtype of a layer's parameter; another floating dtype is refused.
+
+    Args:
+        kind: the layer.
+        x: its input, or what ``name`` says.
+        like: the parameter.
+        name: of an argument beside the input, or of another parameter.
+    """
+    if x.dtype is like.dtype:
         return x
     if x.dtype.is_float:
+        what = f"{place(kind)} and its input have different dtypes."
         raise DTypeError(
-            f"{place(kind)} and its input have different dtypes.",
-            expected=parameter.dtype.name,
+            f"{place(kind)} and its {name} have different dtypes." if name else what,
+            expected=like.dtype.name,
             got=x.dtype.name,
-            fix=f"x.astype('{parameter.dtype.name}')",
+            fix=f"{name or 'x'}.astype('{like.dtype.name}')",
         )
-    return x.astype(parameter.dtype)
+    return x.astype(like.dtype)
+
+
+def parameter(
+    kind: str, name: str, given: Any, shape: Shape, like: Tensor
+) -> Tensor | None:
+    """A parameter of exactly this shape, in the floating dtype of ``like``; or None.
+
+    A shape that would broadcast is refused: it is a slip, and its derivative a sum.
+
+    Raises:
+        ShapeError: another shape.
+        DTypeError: another floating dtype.
+    """
+    if given is None:
+        return None
+    made = as_tensor(given)
+    if made.shape != shape:
+        raise ShapeError(
+            f"{place(kind)} needs another shape of its {name}.",
+            expected=show(shape),
+            got=show(made.shape),
+            fix=f"{name}.reshape{show(shape)}" if made.size == size_of(shape) else None,
+        )
+    return same_dtype(kind, made, like, name) if like.dtype.is_float else made
 
 
 def embedding(indices: Any, weight: Tensor, padding_idx: int | None = None) -> Tensor:
@@ -97,20 +137,27 @@ def embedding(indices: Any, weight: Tensor, padding_idx: int | None = None) -> T
     Args:
         indices: integers 0 … V−1, of any shape (…).
         weight: (V, d).
-        padding_idx: a row that gets no gradient.
+        padding_idx: a row that gets no gradient; −1 is the last.
 
     Returns:
         (…, d).
 
     Raises:
+        ShapeError: a weight that is no table.
         DTypeError: ``indices`` are not integers.
-        ArgumentError: an index outside 0 … V−1.
+        ArgumentError: an index outside 0 … V−1, a padding_idx outside −V … V−1.
 
     >>> embedding([2, 0], Tensor([[1.0], [2.0], [3.0]]))
     tensor([[3.],
             [1.]])
     """
-    indices = as_tensor(indices)
+    indices, weight = as_tensor(indices), as_tensor(weight)
+    if weight.ndim != 2:
+        raise ShapeError(
+            f"{place('Embedding')} takes rows of a table.",
+            expected="a weight of shape (V, d)",
+            got=show(weight.shape),
+        )
     if not indices.dtype.is_integer:
         raise DTypeError(
             f"{place('Embedding')} takes the numbers of rows.",
@@ -123,8 +170,16 @@ def embedding(indices: Any, weight: Tensor, padding_idx: int | None = None) -> T
     rows = wrap(take(weight.value, indices.value))
     if padding_idx is None:
         return rows
-    padding = (indices == padding_idx).unsqueeze(-1)
+    row = padding_row(padding_idx, int(weight.shape[0]))
+    padding = (indices == row).unsqueeze(-1)
     return where(padding, rows.detach(), rows)
+
+
+def padding_row(padding_idx: Any, rows: int) -> int:
+    """The number of the row that is not trained, from 0; −1 is the last."""
+    what = "Embedding has no row for this {}."
+    row = whole("padding_idx", padding_idx, least=-rows, most=rows - 1, what=what)
+    return row % rows
 
 
 def dropout(x: Any, p: float = 0.5, training: bool = True) -> Tensor:
@@ -188,7 +243,7 @@ def _no_channels(
 def _dropped(kind: str, x: Tensor, shape: Shape, p: Any, training: bool) -> Tensor:
     """``x`` with a draw for each element of ``shape``, which is broadcast."""
     p = number(kind, "p", p, least=0, below=1)
-    if not training or p == 0:
+    if not flag(kind, "training", training) or p == 0:
         return x
     kept = bits(shape) < min(round((1 - p) * 2**32), 2**32 - 1)
     return where(kept, x * (1 / (1 - p)), 0.0)
@@ -222,7 +277,7 @@ def interpolate(
     size: int | Sequence[int] | None = None,
     scale_factor: float | Sequence[float] | None = None,
     mode: str = "nearest",
-    align_corners: bool = False,
+    align_corners: bool | None = False,
 ) -> Tensor:
     """Signals and images of another size.
 
@@ -232,8 +287,13 @@ def interpolate(
         scale_factor: by which they grow or shrink.
         mode: ``"nearest"`` repeats; ``"linear"`` or ``"bilinear"``, the same thing, is
             straight between neighbours.
-        align_corners: whether first and last elements keep their places; else the
-            edges of the picture do.
+        align_corners: whether first and last elements keep their places; else (None as
+            in PyTorch, too) the edges of the picture do.
+
+    Raises:
+        ShapeError: no axes behind (N, C), or of unknown lengths.
+        ArgumentError: another mode; a size and a scale_factor, or neither, or one that
+            is not positive; corners that keep their places with ``"nearest"``.
 
     >>> interpolate([[[1.0, 2.0]]], scale_factor=2)
     tensor([[[1., 1., 2., 2.]]])
@@ -247,24 +307,12 @@ def interpolate(
             got=show(x.shape),
             fix="x.unsqueeze(0) for one sample",
         )
-    what = "interpolate knows no such {}."
-    nearest = choice(*MODES, what=what)("mode", mode) == "nearest"
-    if flag(kind, "align_corners", align_corners) and nearest:
-        raise ArgumentError(
-            "interpolate keeps corners in place between neighbours alone.",
-            expected="mode='linear' or 'bilinear' with align_corners=True",
-            got="mode='nearest'",
-        )
-    if (size is None) == (scale_factor is None):
-        raise ArgumentError(
-            "interpolate takes a size or a scale_factor.",
-            expected="one of the two",
-            got=f"size={size}, scale_factor={scale_factor}",
-        )
+    align_corners = check_resizing(kind, size, scale_factor, mode, align_corners)
+    nearest = mode == "nearest"
     if not nearest and not x.dtype.is_float:
         x = x.astype("float32")
     wanted = None if size is None else spread(kind, "size", size, axes)
-    scales = None if scale_factor is None else _scales(scale_factor, axes)
+    scales = None if scale_factor is None else _scales(kind, scale_factor, axes)
     for i in range(axes):
         held = x.shape[i + 2]
         if not isinstance(held, int) or not held:
@@ -286,16 +334,46 @@ def interpolate(
 MODES = ("nearest", "linear", "bilinear")
 
 
-def _scales(given: Any, axes: int) -> list[float]:
+def check_resizing(
+    kind: str, size: Any, scale_factor: Any, mode: Any, align_corners: Any
+) -> bool:
+    """Refuse what no input can be resized by; ``align_corners`` as True or False."""
+    nearest = choice(*MODES, what=f"{kind} knows no such {{}}.")("mode", mode)
+    kept = align_corners is not None and flag(kind, "align_corners", align_corners)
+    if kept and nearest == "nearest":
+        raise ArgumentError(
+            f"{kind} keeps corners in place between neighbours alone.",
+            expected="mode='linear' or 'bilinear' with align_corners=True",
+            got="mode='nearest'",
+        )
+    if (size is None) == (scale_factor is None):
+        raise ArgumentError(
+            f"{kind} takes a size or a scale_factor.",
+            expected="one of the two",
+            got=f"size={size!r:.40}, scale_factor={scale_factor!r:.40}",
+        )
+    if size is not None:
+        spread(kind, "size", size, _many(size))
+    else:
+        _scales(kind, scale_factor, _many(scale_factor))
+    return kept
+
+
+def _many(given: Any) -> int:
+    """For how many axes an argument has numbers, at least one."""
+    return max(1, len(given)) if isinstance(given, tuple | list) else 1
+
+
+def _scales(kind: str, given: Any, axes: int) -> list[float]:
     """A factor for each axis; one number stands for all of them."""
     several = list(given) if isinstance(given, tuple | list) else [given] * axes
     if len(several) != axes:
         raise ArgumentError(
-            "interpolate needs a scale_factor for each axis behind (N, C).",
+            f"{kind} needs a scale_factor for each axis behind (N, C).",
             expected=f"one number, or {axes} of them",
             got=f"scale_factor={given}",
         )
-    return [number("interpolate", "scale_factor", s, above=0) for s in several]
+    return [number(kind, "scale_factor", s, above=0) for s in several]
 
 
 def pixel_shuffle(x: Any, upscale_factor: int) -> Tensor:

@@ -7,13 +7,15 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.checks import instance
 from chainrule.errors import ArgumentError, ShapeError, warn
 from chainrule.functions.elementwise import maximum
 from chainrule.functions.movement import broadcast_arrays
 from chainrule.graph.build import constant, no_grad
 from chainrule.graph.node import Value
-from chainrule.graph.types import Shape, SymbolicDim, size_of
-from chainrule.nn.arguments import place, sizes
+from chainrule.graph.types import Dim, Shape, SymbolicDim, size_of
+from chainrule.nn.arguments import flag, integer, place, sizes
+from chainrule.nn.functional.layers import floats, parameter
 from chainrule.primitives.movement import broadcast_to
 from chainrule.primitives.rules import show
 from chainrule.regions import normalization
@@ -30,12 +32,50 @@ def _affine(
 ) -> Tensor:
     """A normalising region, with γ = 1 and β = 0 where there are none."""
 
-    def given(parameter: Tensor | None, otherwise: float) -> Value:
-        if parameter is not None:
-            return parameter.value
+    def given(held: Tensor | None, otherwise: float) -> Value:
+        if held is not None:
+            return held.value
         return broadcast_to(constant(otherwise, x.dtype), shape=shape)
 
     return wrap(region(x.value, given(weight, 1.0), given(bias, 0.0), **attrs))
+
+
+def _scales(
+    kind: str, x: Tensor, shape: Shape, weight: Any, bias: Any
+) -> tuple[Tensor | None, Tensor | None]:
+    """γ and β, each of this shape, or None."""
+    return (
+        parameter(kind, "weight", weight, shape, x),
+        parameter(kind, "bias", bias, shape, x),
+    )
+
+
+def _need_spread(kind: str, n: Dim, x: Tensor, each: str, fix: str) -> bool:
+    """Whether there is a variance of ``n`` numbers; one number alone is warned of.
+
+    A number that has only a name may be any, and what uses it provides for that.
+
+    Raises:
+        ArgumentError: no number at all.
+    """
+    if isinstance(n, SymbolicDim):
+        return True
+    if n == 0:
+        raise ArgumentError(
+            f"{place(kind)} takes means; an empty input has none.",
+            expected=f"at least one number for each {each}",
+            got=f"shape {show(x.shape)}",
+            fix=fix,
+        )
+    if n == 1:
+        warn(
+            f"{place(kind)} got one number for each {each}: there is no variance, so "
+            "its output is β whatever the input.",
+            expected=f"at least two numbers for each {each}",
+            got=f"shape {show(x.shape)}",
+            fix=fix,
+        )
+    return n != 1
 
 
 def layer_norm(
@@ -47,15 +87,19 @@ def layer_norm(
 ) -> Tensor:
     """The last axes of each sample: see :class:`chainrule.nn.LayerNorm`.
 
+    Raises:
+        ShapeError: other last axes; a γ or a β of another shape than these.
+
     >>> layer_norm([[1.0, 3.0]], 2, eps=0.0)
     tensor([[-1.,  1.]])
     """
-    x = as_tensor(x)
+    x = floats(x)
     shape = sizes(normalized_shape)
     _need_last(x, shape, "LayerNorm")
     axes = tuple(range(x.ndim - len(shape), x.ndim))
     attrs = {"axes": axes, "eps": float(eps)}
-    return _affine(normalization.layer_norm, x, shape, weight, bias, **attrs)
+    scales = _scales("LayerNorm", x, shape, weight, bias)
+    return _affine(normalization.layer_norm, x, shape, *scales, **attrs)
 
 
 def batch_norm(
@@ -74,15 +118,20 @@ def batch_norm(
         x: (N, C) or (N, C, L), a feature for each of the C.
         running_mean, running_var: (C,), changed in place; or both None.
         weight, bias: γ and β, (C,); None for 1 and 0.
-        training: whether the batch's own statistics are used, and followed.
+        training: whether the batch's own statistics are used, and followed. Without
+            running ones there are no others.
         momentum: how far the running statistics move, from 0 to 1.
         eps: ε.
 
-    >>> batch_norm([[1.0], [3.0]], None, None, eps=0.0)
+    Raises:
+        ShapeError: γ, β or statistics of another shape than (C,); no samples' axis.
+        ArgumentError: one of the running statistics alone; none, and no training.
+
+    >>> batch_norm([[1.0], [3.0]], None, None, training=True, eps=0.0)
     tensor([[-1.],
             [ 1.]])
     """
-    x = as_tensor(x)
+    x = floats(x)
     if x.ndim < 2:
         raise ShapeError(
             f"{place('BatchNorm')} normalises features over samples.",
@@ -92,19 +141,47 @@ def batch_norm(
         )
     axes = (0, *range(2, x.ndim))
     shape = x.shape[1:2]
-    if running_mean is None or running_var is None:
-        training = True
-    elif training:
-        _follow(x, axes, running_mean, running_var, momentum)
-    if training:
+    weight, bias = _scales("BatchNorm", x, shape, weight, bias)
+    running = _running("BatchNorm", x, running_mean, running_var)
+    if flag("BatchNorm", "training", training):
+        n = size_of(tuple(x.shape[a] for a in axes))
+        fix = "larger batches, model.eval() for prediction, or nn.LayerNorm"
+        fix = fix if running else "larger batches, or nn.LayerNorm"
+        if _need_spread("BatchNorm", n, x, "feature of the batch", fix) and running:
+            _follow(x, axes, *running, momentum)
         attrs = {"axes": axes, "eps": float(eps)}
         return _affine(normalization.batch_norm, x, shape, weight, bias, **attrs)
-    assert running_mean is not None
-    assert running_var is not None
+    if running is None:
+        raise _no_statistics("BatchNorm", "training=True")
     column = (*shape, *[1] * (x.ndim - 2))
-    deviation = (running_var + eps).sqrt()
-    y = (x - running_mean.reshape(column)) / deviation.reshape(column)
+    mean, deviation = running[0], (running[1] + eps).sqrt()
+    y = (x - mean.reshape(column)) / deviation.reshape(column)
     return _channelwise(y, weight, bias)
+
+
+def _running(kind: str, x: Tensor, mean: Any, var: Any) -> tuple[Tensor, Tensor] | None:
+    """The running statistics, (C,) each and changed in place, or None."""
+    if (mean is None) != (var is None):
+        raise ArgumentError(
+            f"{place(kind)} keeps a mean and a variance, or neither.",
+            expected="running_mean and running_var, or both None",
+            got="running_mean=None" if mean is None else "running_var=None",
+        )
+    if mean is None:
+        return None
+    for name, given in (("running_mean", mean), ("running_var", var)):
+        instance(name, given, Tensor, "cr.zeros(3)")  # else a copy would be changed
+        parameter(kind, name, given, x.shape[1:2], x)
+    return mean, var
+
+
+def _no_statistics(kind: str, fix: str) -> ArgumentError:
+    return ArgumentError(
+        f"{place(kind)} needs statistics: running ones, or those of its input.",
+        expected="running_mean and running_var",
+        got="running_mean=None, running_var=None",
+        fix=f"{fix} takes those of the input",
+    )
 
 
 def _follow(
@@ -116,22 +193,6 @@ def _follow(
 ) -> None:
     """Move the running statistics towards those of the batch."""
     n = size_of(tuple(x.shape[a] for a in axes))
-    if n == 0:
-        raise ArgumentError(
-            f"{place('BatchNorm')} takes means over a batch; an empty one has none.",
-            expected="at least one sample",
-            got=f"shape {show(x.shape)}",
-            fix="leave empty batches out, or model.eval() for prediction",
-        )
-    if not isinstance(n, SymbolicDim) and n < 2:
-        warn(
-            f"{place('BatchNorm')} got one number for each feature in training: "
-            "there is no variance, so its output is β whatever the input.",
-            expected="a batch of at least two samples",
-            got=f"shape {show(x.shape)}",
-            fix="larger batches, model.eval() for prediction, or nn.LayerNorm",
-        )
-        return
     many = count_of(n, x.dtype)
     with no_grad():
         mean, _, squares = normalization.moments(x.value, axes)
@@ -152,13 +213,14 @@ def rms_norm(
     >>> rms_norm([[3.0, 4.0]], 2, eps=0.0)  # divided by √12.5
     tensor([[0.84852815, 1.1313709 ]])
     """
-    x = as_tensor(x)
+    x = floats(x)
     shape = sizes(normalized_shape)
     _need_last(x, shape, "RMSNorm")
     if eps is None:
         eps = float(np.finfo(x.dtype.numpy).eps)
     axes = tuple(range(x.ndim - len(shape), x.ndim))
     made = x / ((x * x).mean(axes, keepdim=True) + eps).sqrt()
+    weight = parameter("RMSNorm", "weight", weight, shape, x)
     return made if weight is None else made * weight
 
 
@@ -172,9 +234,11 @@ def group_norm(
     """Groups of channels of each sample: see :class:`chainrule.nn.GroupNorm`.
 
     Raises:
-        ShapeError: no channels, or a number of them that groups do not divide.
+        ShapeError: no channels, or a number of them that groups do not divide; a γ or
+            a β that is not (C,).
     """
-    x = as_tensor(x)
+    x = floats(x)
+    num_groups = integer("GroupNorm", "num_groups", num_groups, least=1)
     channels = x.shape[1] if x.ndim > 1 else None
     if not isinstance(channels, int) or channels % num_groups:
         raise ShapeError(
@@ -182,7 +246,17 @@ def group_norm(
             expected="shape (N, C, …), C a multiple of the number of groups",
             got=show(x.shape),
         )
-    flat = x.unflatten(1, (num_groups, -1)).flatten(2)
+    n = size_of((channels // num_groups, *x.shape[2:]))
+    _need_spread("GroupNorm", n, x, "group of a sample", "a smaller num_groups")
+    return _grouped("GroupNorm", x, num_groups, weight, bias, eps)
+
+
+def _grouped(
+    kind: str, x: Tensor, groups: int, weight: Any, bias: Any, eps: float
+) -> Tensor:
+    """Groups of channels of each sample, then γ and β of each channel."""
+    weight, bias = _scales(kind, x, x.shape[1:2], weight, bias)
+    flat = x.unflatten(1, (groups, -1)).flatten(2)
     made = layer_norm(flat, int(flat.shape[2]), eps=eps).reshape(*x.shape)
     return _channelwise(made, weight, bias)
 
@@ -207,25 +281,38 @@ def instance_norm(
         use_input_stats: whether μ and σ² are the input's; else the running ones.
         momentum: how far the running statistics move, from 0 to 1.
         eps: ε.
+
+    A channel of one number has no variance. Then y = β, the running statistics stay as
+    they are, and there is a warning.
+
+    Raises:
+        ShapeError: γ, β or statistics of another shape than (C,); no axis behind the
+            channels.
+        ArgumentError: a channel of no numbers; one of the running statistics alone;
+            none where they are to be used.
     """
-    x = as_tensor(x)
+    x = floats(x)
     if x.ndim < 3:
         raise ShapeError(
             f"{place('InstanceNorm')} normalises over the axes behind the channels.",
             expected="shape (N, C, L)",
             got=show(x.shape),
         )
-    if not use_input_stats:
-        return batch_norm(x, running_mean, running_var, weight, bias, eps=eps)
-    if running_mean is not None and running_var is not None:
-        axes = tuple(range(2, x.ndim))
-        many = size_of(x.shape[2:])
+    running = _running("InstanceNorm", x, running_mean, running_var)
+    if not flag("InstanceNorm", "use_input_stats", use_input_stats):
+        if running is None:
+            raise _no_statistics("InstanceNorm", "use_input_stats=True")
+        return batch_norm(x, *running, weight, bias, eps=eps)
+    axes, many = tuple(range(2, x.ndim)), size_of(x.shape[2:])
+    fix = "longer signals or larger images, or nn.BatchNorm1d or nn.BatchNorm2d"
+    varies = _need_spread("InstanceNorm", many, x, "channel of a sample", fix)
+    if varies and running and x.shape[0] != 0:
         with no_grad():
             mean, _, squares = normalization.moments(x.value, axes)
             variance = wrap(squares) / maximum(count_of(many, x.dtype) - 1, 1.0)
-            for running, new in ((running_mean, wrap(mean)), (running_var, variance)):
-                running.copy_(running + (new.mean(0) - running) * momentum)
-    return group_norm(x, int(x.shape[1]), weight, bias, eps)
+            for held, new in zip(running, (wrap(mean), variance)):
+                held.copy_(held + (new.mean(0) - held) * momentum)
+    return _grouped("InstanceNorm", x, int(x.shape[1]), weight, bias, eps)
 
 
 def _channelwise(x: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
@@ -236,12 +323,14 @@ def _channelwise(x: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tenso
 
 
 def _need_last(x: Tensor, shape: Shape, kind: str) -> None:
-    if x.shape[-len(shape) :] != shape:
+    last = x.shape[-len(shape) :]
+    if last != shape:
+        sizes = show(last) if last[1:] else "".join(map(str, last))
         raise ShapeError(
             f"{place(kind)} cannot normalise its input.",
             expected=f"last axes of {show(shape)}",
             got=show(x.shape),
-            fix=f"build nn.{kind}({x.shape[-1] if x.shape else '…'})",
+            fix=f"build nn.{kind}({sizes})" if last else None,
         )
 
 

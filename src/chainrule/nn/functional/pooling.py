@@ -12,7 +12,7 @@ from chainrule.errors import ArgumentError, ShapeError
 from chainrule.graph.node import Array
 from chainrule.nn.arguments import flag, integer, place, spread
 from chainrule.nn.functional.convolution import Pair, batch_of, check_fit
-from chainrule.nn.functional.layers import along
+from chainrule.nn.functional.layers import along, floats
 from chainrule.primitives import windows
 from chainrule.primitives.rules import show
 from chainrule.primitives.sliding import dilated
@@ -84,7 +84,7 @@ def max_pool(
     """The largest numbers over so many axes, and their places if these are wanted."""
     x, single = batch_of(kind, "pool", as_tensor(x), axes)
     reach = spread(kind, "dilation", dilation, axes)
-    slides = _windows(kind, x, kernel_size, stride, padding, reach, ceil_mode)
+    slides = _windows(kind, x, single, kernel_size, stride, padding, reach, ceil_mode)
     made = _largest(x, *slides, reach, flag(kind, "return_indices", return_indices))
     made = [t.squeeze(0) if single else t for t in made]
     return tuple(made) if return_indices else made[0]
@@ -164,10 +164,10 @@ def avg_pool(
     divisor_override: Any = None,
 ) -> Tensor:
     """The means over so many axes."""
-    x, single = batch_of(kind, "pool", _floats(x), axes)
+    x, single = batch_of(kind, "pool", floats(x), axes)
     ones = (1,) * axes
     window, steps, pads = _windows(
-        kind, x, kernel_size, stride, padding, ones, ceil_mode
+        kind, x, single, kernel_size, stride, padding, ones, ceil_mode
     )
     sums = wrap(
         windows.window_sum(
@@ -193,14 +193,10 @@ def avg_pool(
     return y.squeeze(0) if single else y
 
 
-def _floats(x: Any) -> Tensor:
-    x = as_tensor(x)
-    return x if x.dtype.is_float else x.astype("float32")
-
-
 def _windows(
     kind: str,
     x: Tensor,
+    single: bool,
     kernel_size: Any,
     stride: Any,
     padding: Any,
@@ -221,7 +217,7 @@ def _windows(
             got=f"padding={padding}, kernel_size={kernel_size}",
         )
     pads = [(n, n) for n in edges]
-    check_fit(kind, x.shape, window, pads, reach)
+    check_fit(kind, x.shape, window, pads, reach, single)
     if flag(kind, "ceil_mode", ceil_mode):
         for i, (k, s, n, r) in enumerate(zip(window, steps, edges, reach)):
             length = int(x.shape[i + 2])
@@ -270,7 +266,7 @@ def adaptive_avg_pool2d(x: Any, output_size: Sizes) -> Tensor:
 
 def adaptive_avg_pool(kind: str, axes: int, x: Any, output_size: Any) -> Tensor:
     """The means of parts of so many axes."""
-    x = _floats(x)
+    x = floats(x)
     batch_of(kind, "pool", x, axes)
     for axis, start, end in _parts(kind, x, axes, output_size):
         inside = np.arange(int(x.shape[axis]))
@@ -317,7 +313,7 @@ def adaptive_max_pool(
     """
     x, single = batch_of(kind, "pool", as_tensor(x), axes)
     lengths, ones, none = x.shape[2:], (1,) * axes, ((0, 0),) * axes
-    check_fit(kind, x.shape, ones, none, ones)
+    check_fit(kind, x.shape, ones, none, ones, single)
     window, seen = list(ones), [np.arange(int(n)) for n in lengths]
     for axis, start, end in _parts(kind, x, axes, output_size):
         wide = int((end - start).max())

@@ -9,6 +9,7 @@ from chainrule.errors import ShapeError
 from chainrule.functions.creation import arange
 from chainrule.functions.elementwise import where
 from chainrule.functions.movement import stack
+from chainrule.nn.arguments import flag
 from chainrule.primitives.rules import show
 from chainrule.tensor import Tensor, as_tensor
 
@@ -37,9 +38,11 @@ def affine_grid(theta: Any, size: Any, align_corners: bool = False) -> Tensor:
             got=f"{show(theta.shape)} and {size!r:.80}",
         )
 
+    corners = flag("affine_grid", "align_corners", align_corners)
+
     def line(n: Any) -> Tensor:
         at = arange(n, dtype=theta.dtype)
-        if align_corners:
+        if corners:
             return at * (2 / max(n - 1, 1)) - (1 if n > 1 else 0)
         return (2 * at + 1) / n - 1
 
@@ -82,9 +85,10 @@ def grid_sample(
             got=f"{show(x.shape)} and {show(grid.shape)}",
         )
     height, width = x.shape[2:]
+    corners = flag("grid_sample", "align_corners", align_corners)
 
     def pixel(at: Tensor, n: int) -> Tensor:
-        return (at + 1) * ((n - 1) / 2) if align_corners else ((at + 1) * n - 1) / 2
+        return (at + 1) * ((n - 1) / 2) if corners else ((at + 1) * n - 1) / 2
 
     columns, rows = pixel(grid[..., 0], width), pixel(grid[..., 1], height)
     return sample(x, rows, columns, mode, padding_mode)

@@ -76,3 +76,17 @@ def test_a_norm_without_its_own_numbers(layer: Any, shape: tuple[int, ...]) -> N
     assert "1 ⊙" not in hat
     assert not hat.endswith("+ 0")
     assert e.check().ok
+
+
+@pytest.mark.parametrize("n", [1, 2])
+@pytest.mark.parametrize(
+    ("layer", "width"),
+    [
+        (lambda: nn.TransformerEncoderLayer(4, 1, 8), 4),
+        (lambda: nn.TransformerEncoderLayer(4, 2, 8), 4),
+        (lambda: nn.CausalSelfAttention(2, 1), 2),
+    ],
+)
+def test_attention_of_one_head_or_one_step(layer: Any, width: int, n: int) -> None:
+    """Sums over one element vanish, and with them an axis: the numbers fit still."""
+    assert explained(layer(), (n, 3, width)).check().ok

@@ -163,6 +163,14 @@ class Writer(PlainWriter):
             return self._write(x)
         return self._reduced(Atom(r"\sum", "∑"), "wide", x, axes)
 
+    def _laid(self, value: Value) -> tuple[int, ...]:
+        node = value.node
+        if value not in self.names and node and node.primitive is movement.reduce_sum:
+            (x,), axes = node.inputs, node.attrs["axes"]
+            if all(self._shape(x.shape)[a] == 1 for a in axes):
+                return self._laid(x)
+        return super()._laid(value)
+
     def _reduced(self, head: Expr, reach: str, x: Value, axes: tuple[int, ...]) -> Expr:
         """A reduction over some axes, with their letters, or over everything."""
         rank, over = len(x.shape), None
@@ -233,6 +241,12 @@ class Writer(PlainWriter):
         if places == trailing or not wide:
             return inner
         plain = base in self.names or isinstance(inner, Atom | Script)
+        there = [1] * rank
+        for place, length in zip(places, self._shape(base.shape)):
+            there[place] = length
+        if self._laid(base) == tuple(there):  # as a sum over an axis of one
+            return inner
+        inner = self._exact(base)  # its axes are counted
         marks = Atom("".join(letters(out)[p] for p in wide)) if plain else None
         return Spread(inner, None, marks, places, rank)
 

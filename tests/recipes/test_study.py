@@ -156,7 +156,7 @@ def test_a_run_that_is_refused_leaves_nothing(recipe: Any, tmp_path: Path) -> No
 
     def run(study: Study, *, data: str = "") -> dict[str, Any]:
         print("it begins")
-        study.draw("first", viz.gallery.images, np.ones((1, 1, 2, 2)), title="first")
+        study.draw("first", viz.gallery.lines, {"a": [1.0, 2.0]}, title="first")
         if data == "nowhere":
             raise errors.DataError("There is nothing there.")
         study.keep("stage", int)

@@ -110,7 +110,7 @@ def test_the_quick_run(name: str, bar: float, tmp_path: Path) -> None:
     assert cli.run(["train", name, "--quick", "--out", str(out)]) == 0
     summary = json.loads((out / "metrics.json").read_text("utf-8"))
     quick = recipes.find(name).QUICK
-    assert (summary["epochs"], summary["train_samples"]) == tuple(quick.values())
+    assert (summary["epochs"], summary["limit"]) == tuple(quick.values())
     assert summary["test_accuracy"] > bar
 
 

@@ -120,7 +120,7 @@ class Environments:
             self._began = [_stand(environment) for _, environment in self._all]
         except AttributeError as error:
             raise self._strange("np_random", error) from error
-        self.seen = np.array([self._reset(i) for i in range(count)], np.float32)
+        self.seen: Array = np.array([self._reset(i) for i in range(count)], np.float32)
         self._wide = self.seen.shape
 
     def step(self, actions: Array) -> Moved:

@@ -430,6 +430,11 @@ def test_data_of_a_stranger_s_checkpoint(
         (["train", "runs/other"], ["no file and no recipe 'runs/other'"]),
         (["train", "xor", "--epochs", "3"], ["does not take --epochs", "only --quick"]),
         (["train", "xor", "--data", "x"], ["does not take --data", "only --quick"]),
+        (
+            ["train", "tabular", "--data", "x"],
+            ["expected: only", "engine, --threads\n"],
+        ),
+        (["train", "timbre", "--data", "x"], ["no folder of recordings 'x'"]),
         (["train", "mnist", "--data", "x"], ["take --data", "new run.toml --data x"]),
         (["train", "xor", "--resume", "r"], ["study.json", "no file of a recipe"]),
     ],

@@ -212,7 +212,7 @@ def test_another_folder_in_the_same_format(pets: Path, tmp_path: Path) -> None:
             DataError,
             *("1.png' belongs to no", "in the folders", "1 beside", "s cat"),
         ),
-        ({"a/1.png": RED}, ArgumentError, "not as many", "two names", "1: a", ""),
+        ({"a/1.png": RED}, DataError, "of one class", "two at least", "'a'", "dog/1"),
         (
             {"cat/1.png": RED, "dog/.keep": b""},
             DataError,

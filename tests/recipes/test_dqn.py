@@ -129,6 +129,9 @@ def test_what_is_remembered() -> None:
 def test_a_memory_that_is_too_large() -> None:
     with pytest.raises(errors.ArgumentError, match=r"does not fit this machine"):
         dqn.room(10**13, 11)
+    allowed = recipes.memory() // (16 * 11)  # of some, others may take or free a part
+    with pytest.raises(errors.ArgumentError, match=r"does not fit this machine"):
+        dqn.room(3 * allowed, 11)
     assert dqn.room(10, 3).shape == (10, 3)
 
 

@@ -58,6 +58,17 @@ def test_plays_are_held_out(plays: dict[str, str]) -> None:
     assert "".join(text.characters[i] for i in text.encode("Exeunt.")) == "Exeunt."
 
 
+@pytest.mark.parametrize("strange", ["z", "!", "é", "文", "\U0001f600", "\ud800", "c"])
+def test_a_character_of_no_play(strange: str) -> None:
+    text = gpt.Text({"one": "abd\n", **dict.fromkeys(gpt.HELD_OUT, "ab")})
+    assert text.encode("bad").tolist() == [2, 1, 3]
+    assert text.encode("").tolist() == []
+    with pytest.raises(cr.errors.ArgumentError, match="'gpt' does not know") as caught:
+        text.encode(f"ab{strange}d")
+    assert repr(strange) in caught.value.what
+    assert caught.value.expected == r"texts of '\n' a b d"
+
+
 def test_counting_by_hand() -> None:
     text = gpt.Text({"one": "abab", "two": "bb", **dict.fromkeys(gpt.HELD_OUT, "ab")})
     found = gpt.count(text)

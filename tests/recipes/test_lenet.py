@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +101,17 @@ def test_a_short_run_learns() -> None:
     run = lenet.trainer(lenet.network(), threads=1)
     run.fit(train, epochs=2, batch_size=32, progress=False)
     assert run.evaluate(test)["accuracy"] > 0.85
+
+
+@pytest.mark.parametrize(("name", "bar"), [("lenet", 0.85), ("cnn", 0.75)])
+def test_the_quick_run(name: str, bar: float, tmp_path: Path) -> None:
+    """``chainrule train NAME --quick``, as a user types it."""
+    out = tmp_path / "run"
+    assert cli.run(["train", name, "--quick", "--out", str(out)]) == 0
+    summary = json.loads((out / "metrics.json").read_text("utf-8"))
+    quick = recipes.find(name).QUICK
+    assert (summary["epochs"], summary["limit"]) == tuple(quick.values())
+    assert summary["test_accuracy"] > bar
 
 
 @pytest.mark.slow

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import chainrule as cr
 from chainrule import recipes
 from chainrule.recipes import Study
 from chainrule.recipes import given_names as names
@@ -142,3 +143,17 @@ def test_the_engines_agree(whole: dict[str, Any], tmp_path: Path) -> None:
 def test_the_whole_reaches_its_references() -> None:
     told = recipes.perform(Study("names", seed=1))
     assert [r["key"] for r in told["references"] if not r["reached"]] == []
+
+
+@pytest.mark.parametrize("name", ["Ann", "ann marie", "zoé", "a.b", "o'neil"])
+@pytest.mark.parametrize("how", ["numbers", "prefixes", "windows", "rows", "counts"])
+def test_letters_that_no_name_has(name: str, how: str) -> None:
+    asked = {
+        "numbers": lambda: names.numbers(name),
+        "prefixes": lambda: names.prefixes([name]),
+        "windows": lambda: names.windows([name]),
+        "rows": lambda: names.rows([name], 12),
+        "counts": lambda: names.counts([name], 2),
+    }[how]
+    with pytest.raises(cr.errors.ArgumentError, match="'names' does not know"):
+        asked()

@@ -80,6 +80,30 @@ def test_both_engines_begin_alike(folder: Path) -> None:
     np.testing.assert_allclose(*losses, atol=0.02)
 
 
+def few(place: Path, counts: dict[str, int]) -> str:
+    for kind, count in counts.items():
+        (place / kind).mkdir(parents=True)
+        for i in range(count):
+            pixels = np.random.default_rng(i).integers(0, 255, (30, 30, 3), np.uint8)
+            image.fromarray(pixels).save(place / kind / f"{i}.png")
+    return str(place)
+
+
+@pytest.mark.parametrize("counts", [{"a": 3, "b": 3}, {"a": 9, "b": 1}])
+def test_too_few_photos(counts: dict[str, int], tmp_path: Path) -> None:
+    with pytest.raises(cr.errors.DataError, match="too few images") as caught:
+        performed(tmp_path / "r", options={"data": few(tmp_path / "photos", counts)})
+    assert f"a: {counts['a']}" in str(caught.value)
+    assert "with 5 images each" in str(caught.value)
+    assert not (tmp_path / "r").exists()
+
+
+def test_few_photos_are_enough_for_a_batch(tmp_path: Path) -> None:
+    """The quick run of ten of one's own."""
+    data = few(tmp_path / "photos", {"a": 5, "b": 5})
+    assert performed(None, options={"data": data})["result"]["images"] == 10
+
+
 @pytest.mark.parametrize("stop", [1, 2])
 def test_it_goes_on_where_it_was_cut_short(
     whole: dict[str, Any],

@@ -8,7 +8,9 @@ import json
 import os
 import subprocess
 import sys
+from importlib.machinery import PathFinder
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -63,7 +65,7 @@ def test_names_and_kinds() -> None:
 
 def test_every_file_is_a_recipe() -> None:
     files = {p.stem for p in Path(recipes.__file__).parent.glob("[!_]*.py")}
-    assert files - {"study", "features"} == {
+    assert files - {"features", "references", "study", "vocabulary"} == {
         source(name).stem for name in recipes.names()
     }
 
@@ -172,3 +174,62 @@ def test_a_recipe_runs_as_a_program(capsys: pytest.CaptureFixture[str]) -> None:
     )
     two_two_one.run(Study())
     assert made.stdout.decode().splitlines() == capsys.readouterr().out.splitlines()
+
+
+def needs() -> dict[str, list[str]]:
+    """The packages that each recipe asks its study for, as its source says."""
+    found: dict[str, set[str]] = {}
+    for name in recipes.names():
+        for node in ast.walk(ast.parse(source(name).read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+                asked = node.func.attr in ("package", "folder")
+                if asked and ast.unparse(node.func.value) == "study":
+                    text = next(
+                        part.value
+                        for part in ast.walk(node.args[0])
+                        if isinstance(part, ast.Constant)
+                    )
+                    found.setdefault(name, set()).add(str(text).split(".")[0])
+    return {name: sorted(packages) for name, packages in found.items()}
+
+
+@pytest.mark.parametrize(
+    ("name", "absent"), [(name, one) for name, all_ in needs().items() for one in all_]
+)
+def test_a_package_that_a_recipe_needs(
+    name: str,
+    absent: str,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    """Without it the recipe says at once what to install, and leaves nothing."""
+    for other in needs()[name]:
+        if other != absent and PathFinder.find_spec(other) is None:
+            pytest.skip(f"needs {other} beside it")
+
+    class Without:
+        """All that find modules, but for this one."""
+
+        def __init__(self, finder: Any) -> None:
+            self.finder = finder
+
+        def find_spec(self, module: str, *rest: Any) -> Any:
+            if module.split(".")[0] != absent:
+                return self.finder.find_spec(module, *rest)
+            return None
+
+    for module in [m for m in sys.modules if m.split(".")[0] == absent]:
+        monkeypatch.delitem(sys.modules, module)
+    monkeypatch.setattr(sys, "meta_path", [Without(f) for f in sys.meta_path])
+
+    def begun(study: Study, stage: str) -> Any:
+        raise AssertionError(f"the stage {stage!r} has begun")
+
+    monkeypatch.setattr(Study, "_place", begun)
+    out = tmp_path / "run"
+    with pytest.raises(errors.ArgumentError) as caught:
+        recipes.perform(Study(name, quick=True, engine="numpy", out=out))
+    said = str(caught.value)
+    assert f"The recipe {name!r} needs {absent}" in said
+    assert "pip install " in said
+    assert not out.exists()

@@ -151,6 +151,39 @@ def test_a_directory_holds_one_study(recipe: Any, tmp_path: Path) -> None:
         )
 
 
+def test_a_run_that_is_refused_leaves_nothing(recipe: Any, tmp_path: Path) -> None:
+    """So the corrected one takes its place; what is done stays."""
+
+    def run(study: Study, *, data: str = "") -> dict[str, Any]:
+        print("it begins")
+        study.draw("first", viz.gallery.lines, {"a": [1.0, 2.0]}, title="first")
+        if data == "nowhere":
+            raise errors.DataError("There is nothing there.")
+        study.keep("stage", int)
+        if data == "later":
+            raise errors.DataError("There is nothing there.")
+        return {"score": 0.0}
+
+    recipe.run, out = run, tmp_path / "a" / "r"
+    with pytest.raises(errors.DataError):
+        performed(out, data="nowhere")
+    assert not out.exists()
+    out.mkdir()
+    (out / "mine.txt").write_text("mine")
+    with pytest.raises(errors.DataError):
+        performed(out, data="nowhere")
+    assert [file.name for file in out.iterdir()] == ["mine.txt"]
+    with pytest.raises(errors.DataError):
+        performed(out, data="later")
+    assert (out / "study.json").exists()
+    with pytest.raises(errors.ArgumentError, match="holds a run already"):
+        performed(out, data="here")
+    with pytest.raises(errors.DataError):
+        performed(out, again=True, data="later")
+    assert (out / "study.json").exists()
+    assert performed(tmp_path / "a" / "s", data="here")["result"] == {"score": 0.0}
+
+
 def test_restored_from_its_directory(recipe: Any, tmp_path: Path) -> None:
     before = performed(tmp_path / "r", stop=10**6)
     study = Study.restore(tmp_path / "r", threads=1)

@@ -119,8 +119,23 @@ def test_recordings_of_all_widths(width: int, rate: int, tmp_path: Path) -> None
 
 def test_what_is_no_recording(tmp_path: Path) -> None:
     (tmp_path / "a.wav").write_bytes(b"RIFF nothing of the kind")
-    with pytest.raises(errors.ArgumentError, match=r"a\.wav cannot be read"):
+    with pytest.raises(errors.DataError, match=r"a\.wav cannot be read"):
         timbre.recording(tmp_path / "a.wav")
+
+
+def test_a_recording_without_a_sound_or_cut_short(tmp_path: Path) -> None:
+    file = tmp_path / "a.wav"
+    written(file, np.zeros(0), 2, 8000)
+    with pytest.raises(errors.DataError, match=r"a\.wav cannot be read") as caught:
+        timbre.recording(file)
+    assert "no sound" in str(caught.value)
+    for width in (1, 2, 3, 4):
+        written(file, np.ones(20), width, 8000)
+        content = file.read_bytes()
+        for length in range(len(content)):
+            file.write_bytes(content[:length])
+            with contextlib.suppress(errors.DataError):
+                assert 0 < len(timbre.recording(file)) < 20
 
 
 def test_pieces() -> None:
@@ -161,21 +176,56 @@ def test_recordings_of_ones_own(tmp_path: Path) -> None:
             sound = np.concatenate([timbre.tone(name, draw) for _ in range(4)])
             written(tmp_path / "styles" / name / f"{i}.wav", sound * 0.5, 2, 8000)
     folder = str(tmp_path / "styles" / "flute")
-    result, text = performed(tmp_path / "a", sounds=folder)
+    result, text = performed(tmp_path / "a", data=folder)
     assert set(result["own"]) == {str(i) for i in range(6)}
     assert set(result["own"].values()) <= set(timbre.INSTRUMENTS)
     assert "Your recordings come closest to" in text
-    result, text = performed(tmp_path / "b", sounds=str(tmp_path / "styles"))
+    result, text = performed(tmp_path / "b", data=str(tmp_path / "styles"))
     assert result["own"]["styles"] == ["flute", "plucked string"]
     assert result["own"]["accuracy"] > 0.8
     assert "of 16 half seconds of other files" in text
 
 
-def test_too_few_to_learn_from(tmp_path: Path) -> None:
-    (tmp_path / "jazz").mkdir()
-    written(tmp_path / "jazz" / "a.wav", np.zeros(4000), 2, 8000)
-    with pytest.raises(errors.ArgumentError, match="too few recordings"):
-        performed(None, sounds=str(tmp_path))
+@pytest.mark.parametrize("counts", [(1,), (3,), (3, 2), (0, 3, 3)])
+def test_too_few_to_learn_from(counts: tuple[int, ...], tmp_path: Path) -> None:
+    for style, count in zip(("jazz", "waltz", "polka"), counts):
+        (tmp_path / style).mkdir()
+        for i in range(count):
+            written(tmp_path / style / f"{i}.wav", np.zeros(4000), 2, 8000)
+    with pytest.raises(errors.DataError, match="too few recordings") as caught:
+        performed(None, data=str(tmp_path))
+    assert f"jazz: {counts[0]}" in str(caught.value)
+
+
+def test_few_are_enough_for_a_batch(tmp_path: Path) -> None:
+    for pitch in (100, 3000):
+        (tmp_path / str(pitch)).mkdir()
+        for i in range(3):
+            sound = 0.5 * np.sin(2 * np.pi * pitch * np.arange(4000 + i) / 8000)
+            written(tmp_path / str(pitch) / f"{i}.wav", sound, 2, 8000)
+    study = Study("timbre", engine="numpy", threads=1, quick=True)
+    own = timbre.recordings(study, str(tmp_path))
+    assert timbre.styles(study, own)["accuracy"] == 1
+
+
+@pytest.mark.parametrize("place", ["nowhere", ".", "a.wav", "empty"])
+def test_no_folder_of_recordings(
+    place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is computed, and nothing is left behind."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty" / "within").mkdir(parents=True)
+    if place == "a.wav":
+        written(tmp_path / "a.wav", np.ones(4000), 2, 8000)
+    with pytest.raises(errors.DataError, match="folder"):
+        performed(tmp_path / "run", data=place)
+    assert not (tmp_path / "run").exists()
+
+
+def test_letters_of_an_ending(tmp_path: Path) -> None:
+    written(tmp_path / "a.WAV", np.ones(4000), 2, 8000)
+    (tmp_path / "b.wav").mkdir()
+    assert list(timbre.recordings(Study(), str(tmp_path))[""]) == ["a"]
 
 
 @pytest.mark.slow

@@ -125,6 +125,19 @@ def test_everything_fits_and_reads_back() -> None:
             assert translate.decode(row.tolist()) == target
 
 
+@pytest.mark.parametrize("strange", ["Juno", "é", "<", "·", "八十!", "\x00"])
+def test_a_word_of_another_language(strange: str) -> None:
+    with pytest.raises(cr.errors.ArgumentError, match="'translate' does not know"):
+        translate.encode(["March 5", f"5 {strange} 1987"], translate.READ)
+
+
+def test_a_text_that_is_too_long() -> None:
+    translate.encode(["1" * (translate.READ - 1)], translate.READ)
+    for length, start in ((translate.READ, False), (translate.READ - 1, True)):
+        with pytest.raises(cr.errors.ArgumentError, match="too long"):
+            translate.encode(["1" * length], translate.READ, start)
+
+
 def test_the_unseen_are_never_seen() -> None:
     parts = translate.split()
     for name, count in (("days", 68_667), ("numbers", 10_000)):

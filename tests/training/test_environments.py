@@ -142,7 +142,9 @@ def test_numbers_that_are_not_finite(what: str, bad: float) -> None:
 
     with pytest.raises(errors.NonFiniteError) as caught:
         Environments(Broken).step(np.array([1]))
-    assert f"Broken gave a {what} that is no finite number" in str(caught.value)
+    assert f"The {what} of the environment Broken is no finite number" in str(
+        caught.value
+    )
     assert "at step 1 of an episode" in str(caught.value)
 
 
@@ -199,3 +201,237 @@ def test_playing_changes_nothing() -> None:
     assert returns[0] == pytest.approx(sum(place / 4 for place, _ in seen[1:]))
     assert all(0 < n <= 8 for n in lengths)
     assert [steps for _, steps in seen] == list(range(lengths[0] + 1))
+
+
+class Odd(Walk):
+    """What it gives can be spoilt, once or for good."""
+
+    spoil: Any = None  # of the tuple that step gives, makes another one
+    made = 0
+
+    def __init__(self) -> None:
+        self.number, Odd.made = Odd.made, Odd.made + 1
+
+    def step(self, action: Any) -> Any:
+        told = super().step(action)
+        return told if Odd.spoil is None else Odd.spoil(self.number, told)
+
+
+@pytest.fixture
+def odd(monkeypatch: pytest.MonkeyPatch) -> type[Odd]:
+    monkeypatch.setattr(Odd, "made", 0)
+    monkeypatch.setattr(Odd, "spoil", None)
+    return Odd
+
+
+def fails(number: int, told: Any) -> Any:
+    raise OSError("the simulator has gone")
+
+
+SPOILT = {
+    "reward": lambda n, told: (told[0], np.nan, *told[2:]) if n == 1 else told,
+    "seen": lambda n, told: (told[0] * np.nan, *told[1:]) if n == 2 else told,
+    "within": lambda n, told: fails(n, told) if n == 1 else told,
+}
+
+
+@pytest.mark.parametrize("what", SPOILT)
+@pytest.mark.parametrize("steps", [0, 1, 6, 7, 40])
+def test_after_an_error_it_is_as_before_the_step(
+    odd: Any, what: str, steps: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Saved and read, or simply stepped again: bit for bit what never failed."""
+    dice = np.random.default_rng(steps)
+    rows = [dice.integers(2, size=3) for _ in range(steps + 60)]
+    failed, twin = Environments(odd, 3, seed=5), Environments(Walk, 3, seed=5)
+    for row in rows[:steps]:
+        failed.step(row)
+        twin.step(row)
+    monkeypatch.setattr(Odd, "spoil", staticmethod(SPOILT[what]))
+    for _ in range(2):
+        with pytest.raises((errors.NonFiniteError, OSError)):
+            failed.step(rows[steps])
+    with pytest.raises((errors.NonFiniteError, OSError)):
+        failed.play(lambda seen: np.zeros(len(seen), int))
+    monkeypatch.setattr(Odd, "spoil", None)
+    read = Environments(Walk, 3, seed=9)
+    read.load_state(failed.state())
+    for row in rows[steps:]:
+        wanted = twin.step(row)
+        for other in (failed, read):
+            for one, two in zip(wanted, other.step(row)):
+                assert one.tobytes() == two.tobytes()
+            assert other.seen.tobytes() == twin.seen.tobytes()
+    assert failed.episodes == read.episodes == twin.episodes
+    assert failed.steps == read.steps == twin.steps
+
+
+def test_a_new_episode_that_cannot_begin(odd: Any) -> None:
+    """A step whose reset gives NaN is as if it had not been."""
+    walks, twin = Environments(odd, 3, seed=5), Environments(Walk, 3, seed=5)
+    right, bad = Odd.reset, []
+
+    def reset(self: Any, **how: Any) -> Any:
+        seen, info = right(self, **how)
+        return (seen * np.nan if bad else seen), info
+
+    odd.reset = reset
+    try:
+        row = np.array([1, 0, 1])
+        while not twin.step(row).truncated.any():
+            if len(walks.episodes) == len(twin.episodes):
+                walks.step(row)
+        bad.append(True)
+        with pytest.raises(errors.NonFiniteError, match="at step 0 of an episode"):
+            [walks.step(row) for _ in range(20)]
+        bad.clear()
+        while walks.steps < twin.steps:
+            walks.step(row)
+    finally:
+        del odd.reset
+    assert walks.seen.tobytes() == twin.seen.tobytes()
+    assert walks.episodes == twin.episodes
+
+
+def test_numbers_that_are_not_finite_at_the_beginning() -> None:
+    class Nowhere(Walk):
+        def reset(self, *, seed: int | None = None) -> Any:
+            seen, info = super().reset(seed=seed)
+            return seen * np.nan, info
+
+    with pytest.raises(errors.NonFiniteError, match="at step 0 of an episode"):
+        Environments(Nowhere)
+
+
+@pytest.mark.parametrize("what", ["reward", "seen"])
+def test_numbers_that_are_not_finite_while_it_plays(
+    odd: Any, what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    walks = Environments(odd, 3)
+    monkeypatch.setattr(Odd, "spoil", staticmethod(SPOILT[what]))
+    with pytest.raises(errors.NonFiniteError, match="at step 1 of an episode"):
+        walks.play(lambda seen: np.zeros(len(seen), int))
+
+
+@pytest.mark.parametrize(
+    "actions",
+    [
+        np.array([1, 0, 1]),
+        np.array([1]),
+        np.array(1),
+        np.zeros((0,), int),
+        [1, 0],
+        (1, 0),
+        1,
+        None,
+    ],
+)
+def test_an_action_for_each(actions: Any) -> None:
+    walks = Environments(Walk, 2, seed=0)
+    for step in (walks.step, lambda a: walks.play(lambda seen: a)):
+        with pytest.raises(errors.ArgumentError, match="no actions for 2"):
+            step(actions)
+    before = walks.state()
+    walks.step(np.array([1, 0]))
+    assert before["steps"] == 0
+    with pytest.raises(errors.ArgumentError, match="no actions for 2"):
+        walks.step(actions)  # once right ones are known, too
+
+
+@pytest.mark.parametrize(
+    ("name", "actions", "said"),
+    [
+        ("Pendulum-v1", np.array([1, 1]), "no actions for 2"),
+        ("Pendulum-v1", np.array([[1], [1]]), "of real numbers"),
+        ("Pendulum-v1", np.zeros((2, 2), np.float32), "no actions for 2"),
+        ("Pendulum-v1", np.zeros(2, np.float32), "no actions for 2"),
+        ("CartPole-v1", np.zeros(2, np.float32), "does not take this action"),
+        ("CartPole-v1", np.array([0, 2]), "does not take this action"),
+        ("CartPole-v1", np.zeros((2, 1), int), "no actions for 2"),
+    ],
+)
+def test_actions_of_another_space(name: str, actions: Any, said: str) -> None:
+    pytest.importorskip("gymnasium")
+    worlds = Environments(name, 2, seed=0)
+    with pytest.raises(errors.ArgumentError, match=said):
+        worlds.step(actions)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda told: told[:4], "step"),
+        (lambda told: None, "step"),
+        (lambda told: (told[0], "2", *told[2:]), "one number"),
+        (lambda told: (told[0], None, *told[2:]), "one number"),
+        (lambda told: (told[0], np.ones(1), *told[2:]), "one number"),
+        (lambda told: (told[0][:1], *told[1:]), "has changed its shape"),
+        (lambda told: (1.0, *told[1:]), "has changed its shape"),
+        (lambda told: ({"a": 1}, *told[1:]), "no array of numbers"),
+        (lambda told: (np.array(["a", "b"]), *told[1:]), "no array of numbers"),
+    ],
+)
+def test_a_step_of_another_interface(
+    odd: Any, change: Any, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    walks = Environments(odd, 2)
+    monkeypatch.setattr(Odd, "spoil", staticmethod(lambda n, told: change(told)))
+    with pytest.raises(errors.ArgumentError, match=said):
+        walks.step(np.array([1, 1]))
+
+
+class Old(Walk):
+    """Of the interface before gymnasium."""
+
+    def reset(self) -> Any:  # type: ignore[override]
+        return super().reset(seed=0)[0]
+
+
+class Bare(Walk):
+    def reset(self, *, seed: int | None = None) -> Any:
+        return super().reset(seed=seed)[0]
+
+
+class Diceless(Walk):
+    def reset(self, *, seed: int | None = None) -> Any:
+        told = super().reset(seed=seed or 0)
+        del self.np_random
+        return told
+
+
+class Legacy(Walk):
+    def reset(self, *, seed: int | None = None) -> Any:
+        told = super().reset(seed=seed or 0)
+        self.np_random = np.random.RandomState(0)
+        return told
+
+
+@pytest.mark.parametrize("make", [Old, Bare, Diceless, Legacy, object])
+def test_another_interface(make: Any) -> None:
+    with pytest.raises(errors.ArgumentError, match="no environment of gymnasium's"):
+        Environments(make)
+
+
+def test_actions_are_noted_not_their_array() -> None:
+    """An array that is used again for the next actions changes no past."""
+
+    class Slide(Walk):
+        def step(self, action: Any) -> Any:
+            return super().step(float(action[0]) > 0)
+
+    slides, row = Environments(Slide, 2, seed=0), np.ones((2, 1))
+    slides.step(row)
+    row[:] = -1
+    slides.step(row)
+    Environments(Slide, 2, seed=1).load_state(slides.state())
+
+
+@pytest.mark.parametrize("reward", [1, True, np.float32(1), np.int64(1), np.True_])
+def test_rewards_are_numbers_of_any_kind(
+    odd: Any, reward: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    walks = Environments(odd, 2)
+    monkeypatch.setattr(
+        Odd, "spoil", staticmethod(lambda n, told: (told[0], reward, *told[2:]))
+    )
+    assert walks.step(np.array([1, 1])).rewards.tolist() == [1, 1]

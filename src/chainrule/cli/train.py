@@ -224,8 +224,9 @@ def _begun(
     """
     from chainrule.runs.session import new_directory
 
+    takes = inspect.signature(recipes.find(name).run).parameters
+    own = [option for option in takes if option in {"data", *given}]
     given = {option: value for option, value in given.items() if value is not None}
-    own = list(inspect.signature(recipes.find(name).run).parameters)[1:]
     known = {"seed", "engine", "threads"}.union(own)
 
     def flags(names: Iterable[str]) -> list[str]:

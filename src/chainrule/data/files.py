@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -110,12 +110,34 @@ def meant(name: str, known: Iterable[str]) -> str:
     return f"did you mean '{close}'? " if close else ""
 
 
+#: Where Linux says what is free, and what a container may take and has taken.
+FREE, CONTAINER = Path("/proc/meminfo"), Path("/sys/fs/cgroup")
+
+
 def memory() -> int:
-    """Bytes that data may take: half of the machine's memory, or 8 GiB if unknown."""
+    """Bytes that data may take: half of the machine's memory, or what is free of it.
+
+    What is free is asked of Linux, in a container too; 8 GiB where nothing is known.
+    """
     try:
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
+        half = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
     except (AttributeError, ValueError, OSError):
-        return 8 << 30
+        half = 8 << 30
+    limits = [half]
+    with suppress(OSError, ValueError, KeyError):
+        limits.append(1024 * _numbers_in(FREE)["MemAvailable:"])
+    with suppress(OSError, ValueError, KeyError):
+        most = int((CONTAINER / "memory.max").read_text("ascii"))  # or "max"
+        taken = int((CONTAINER / "memory.current").read_text("ascii"))
+        files = _numbers_in(CONTAINER / "memory.stat")["inactive_file"]  # given back
+        limits.append(max(0, most - taken + files))
+    return min(limits)
+
+
+def _numbers_in(file: Path) -> dict[str, int]:
+    """The lines ``name number …`` of a file."""
+    rows = (line.split() for line in file.read_text("ascii").splitlines())
+    return {row[0]: int(row[1]) for row in rows if len(row) > 1}
 
 
 def check_memory(path: Path | str, size: int, fix: str) -> None:
@@ -123,7 +145,8 @@ def check_memory(path: Path | str, size: int, fix: str) -> None:
     if size > (limit := memory()):
         raise DataError(
             f"'{path}' is too large for this machine's memory.",
-            expected=f"at most {limit / 2**30:.1f} GiB, half of what there is",
+            expected=f"at most {limit / 2**30:.1f} GiB, half of what there is "
+            "or what is free",
             got=f"{size / 2**30:.1f} GiB",
             fix=fix,
         )

@@ -91,6 +91,13 @@ def image_folder(
     loader = Loader(size, mode)
     names = _folders(root)
     _, class_names = checked_classes(None, class_names)
+    if class_names is None and len(names) < 2:
+        raise DataError(
+            f"'{root}' has images of one class.",
+            expected="a folder of images for each class, two at least",
+            got=f"the folder '{names[0]}'",
+            fix=f"such as {root.name}/cat/1.png and {root.name}/dog/1.png",
+        )
     if class_names is not None:
         _check_known(root, names, class_names)
     files = {folder: _images(root / folder) for folder in names}

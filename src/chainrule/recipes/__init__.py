@@ -29,9 +29,12 @@ import importlib
 from types import ModuleType
 from typing import Any, Literal
 
+from chainrule.data.files import memory
 from chainrule.errors import ArgumentError, nearest
 from chainrule.recipes.features import draw_features, feature_maps
-from chainrule.recipes.study import Reference, Study, held, worded
+from chainrule.recipes.references import Reference, held, worded
+from chainrule.recipes.study import Study
+from chainrule.recipes.vocabulary import numbered
 
 __all__ = [
     "RECIPES",
@@ -42,7 +45,9 @@ __all__ = [
     "find",
     "held",
     "kind",
+    "memory",
     "names",
+    "numbered",
     "perform",
     "worded",
 ]
@@ -125,6 +130,8 @@ def perform(study: Study, *, again: bool = False) -> dict[str, Any]:
         study: says which one, and how.
         again: whether its directory may hold it already; it goes on then.
 
+    A run that is refused before its first stage leaves nothing in its directory.
+
     Returns:
         settings, ``result``, ``references`` and ``seconds``, as in ``metrics.json``.
 
@@ -135,6 +142,10 @@ def perform(study: Study, *, again: bool = False) -> dict[str, Any]:
     module = find(study.name)
     study.summary = module.SUMMARY
     study.begin(again=again)
-    with study.heard():
-        result = module.run(study, **study.options)
+    try:
+        with study.heard():
+            result = module.run(study, **study.options)
+    except Exception:
+        study.leave_nothing()
+        raise
     return study.finish(result, getattr(module, "REFERENCES", ()))

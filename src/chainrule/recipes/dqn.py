@@ -25,7 +25,6 @@ on episodes of their own, and the best one is then tested on others.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -34,7 +33,7 @@ import numpy as np
 
 import chainrule as cr
 from chainrule import errors, nn, optim, viz
-from chainrule.recipes import Reference, Study
+from chainrule.recipes import Reference, Study, memory
 from chainrule.training import (
     Callback,
     Environments,
@@ -226,15 +225,13 @@ def room(rows: int, width: int) -> np.ndarray:
     Raises:
         ArgumentError: it has not, with the copies that outlive a kill.
     """
-    need, have = 4 * 4 * rows * width, 1 << 40
-    if hasattr(os, "sysconf"):
-        have = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    need, have = 4 * 4 * rows * width, memory()
     if need > have:
         raise errors.ArgumentError(
             f"A memory of {rows} steps does not fit this machine.",
             expected=f"at most {have // (16 * width)} steps of {width} numbers each,"
             " in float32 and with the copies that a checkpoint takes",
-            got=f"{need / 2**30:.1f} GiB; the machine has {have / 2**30:.1f} GiB",
+            got=f"{need / 2**30:.1f} GiB; at most {have / 2**30:.1f} GiB may be taken",
             fix="a smaller Settings.room",
         )
     return np.zeros((rows, width), np.float32)

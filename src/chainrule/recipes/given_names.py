@@ -33,13 +33,14 @@ import numpy as np
 
 import chainrule as cr
 from chainrule import nn, optim
-from chainrule.recipes import Reference, Study
+from chainrule.recipes import Reference, Study, numbered
 from chainrule.training import Callback
 from chainrule.viz import gallery
 
 SUMMARY = "makes up first names: counts, the network of Bengio (2003), and a GRU"
 #: The point begins and ends a name.
 LETTERS = ".abcdefghijklmnopqrstuvwxyz"
+NUMBER_OF = {letter: i for i, letter in enumerate(LETTERS) if i}
 CONTEXT, WIDTH, HIDDEN, DROPOUT = 6, 16, 200, 0.1
 MLP = {"epochs": 20, "batch_size": 64, "lr": 3e-3}
 UNITS = 128
@@ -84,7 +85,7 @@ def split(names: list[str]) -> dict[str, list[str]]:
 
 def numbers(name: str, before: int = 1) -> list[int]:
     """A name as numbers, with points in front of it."""
-    return [0] * before + [LETTERS.index(c) for c in name]
+    return [0] * before + numbered("names", name, NUMBER_OF)
 
 
 def windows(beginnings: Sequence[str]) -> np.ndarray:
@@ -94,8 +95,9 @@ def windows(beginnings: Sequence[str]) -> np.ndarray:
 
 def prefixes(names: Sequence[str]) -> tuple[list[str], np.ndarray]:
     """Every beginning of every name, and the number of the letter that follows it."""
-    pairs = [(n[:i], c) for n in names for i, c in enumerate(n + ".")]
-    return [b for b, _ in pairs], np.array([LETTERS.index(c) for _, c in pairs])
+    beginnings = [name[:i] for name in names for i in range(len(name) + 1)]
+    following = [number for name in names for number in [*numbers(name, 0), 0]]
+    return beginnings, np.array(following)
 
 
 def letters(names: Sequence[str]) -> cr.data.Dataset:

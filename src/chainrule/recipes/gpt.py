@@ -39,7 +39,7 @@ import numpy as np
 
 import chainrule as cr
 from chainrule import nn, optim
-from chainrule.recipes import Reference, Study
+from chainrule.recipes import Reference, Study, numbered
 from chainrule.training import Callback, Loop, Source, Work, compile_program
 from chainrule.viz import gallery
 
@@ -93,15 +93,14 @@ class Text:
 
     def __init__(self, plays: dict[str, str]) -> None:
         self.characters = "".join(sorted(set("".join(plays.values()))))
+        self.numbers = {c: i for i, c in enumerate(self.characters)}
         kept = [play for name, play in plays.items() if name not in HELD_OUT]
         self.train = self.encode("".join(kept))
         self.held_out = self.encode("".join(plays[name] for name in HELD_OUT))
 
     def encode(self, text: str) -> np.ndarray:
-        """Characters as numbers, uint8."""
-        table = np.zeros(1 + max(map(ord, self.characters)), np.uint8)
-        table[[ord(c) for c in self.characters]] = np.arange(len(self.characters))
-        return table[np.frombuffer(text.encode("utf-32-le"), np.uint32)]
+        """Characters as numbers, uint8; of what no play has, there is none."""
+        return np.array(numbered("gpt", text, self.numbers), np.uint8)
 
     def decode(self, numbers: Iterable[int]) -> str:
         """Numbers as characters."""

@@ -42,7 +42,7 @@ from typing import Any
 import numpy as np
 
 import chainrule as cr
-from chainrule import nn, optim, viz
+from chainrule import errors, nn, optim, viz
 from chainrule.recipes import Reference, Study, classical
 
 SUMMARY = "your own folder of images, with augmentation, beside scikit-learn's best"
@@ -60,6 +60,8 @@ ANIMALS = [
     *("elephant", "giraffe", "horse", "sheep", "zebra"),
 ]
 EACH, SPLITS = 300, 3
+#: Images of a kind, of which one is tested with.
+FEWEST = 5
 EPOCHS, BATCH_SIZE, LR, DECAY = 40, 32, 4e-3, 0.05
 
 
@@ -157,7 +159,10 @@ def learn(
         seed=study.seed,
         **study.how,
     )
-    how = {"epochs": 2 if study.quick else EPOCHS, "batch_size": BATCH_SIZE}
+    how = {
+        "epochs": 2 if study.quick else EPOCHS,
+        "batch_size": min(BATCH_SIZE, len(train)),
+    }
     how |= {"validation": test, "validation_name": "others", "progress": False}
     return study.fit(stage, trainer, train, **how)
 
@@ -272,9 +277,22 @@ def run(study: Study, *, data: str | None = None) -> dict[str, Any]:
     Args:
         study: the seed is that of the first split, of initial weights, order and draws.
         data: a folder with a folder of images for each kind; None for the example.
+
+    Raises:
+        ArgumentError: Pillow, scikit-learn or the example's package is not installed.
+        DataError: no such folder, too few images, or a file that is none.
     """
+    study.package("sklearn", "chainrule[sklearn]")
     found = images(study, data)
     counts = np.bincount(found.y, minlength=found.classes or 0)
+    if len(counts) < 2 or counts.min() < FEWEST:
+        kinds = zip(found.class_names or (), counts)
+        raise errors.DataError(
+            "There are too few images to learn from and to test with.",
+            expected=f"two kinds at least, with {FEWEST} images each",
+            got=", ".join(f"{name}: {count}" for name, count in kinds),
+            fix=f"put {FEWEST} images at least into the folder of each kind",
+        )
     each = f"{counts.min()} to {counts.max()}"
     print(f"{len(found)} images of {found.classes} kinds, {each} of each\n")
     with study.given(found.class_names or () if data is not None else ()):

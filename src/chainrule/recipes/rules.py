@@ -388,6 +388,7 @@ def run(study: Study) -> dict[str, Any]:
         study: the seed is that of the orders of animals and of initial weights.
     """
     clingo = study.package("clingo", "chainrule[rules]")
+    study.package("sklearn", "chainrule[sklearn]")
     animals = zoo(study)
     told = {"birds": birds(clingo), "zoo": fill(study, clingo, animals)}
     return told | {"left_out": learned(study, clingo, animals)}

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-import importlib.util
 import io
 import json
 import re
@@ -21,8 +20,10 @@ from pathlib import Path
 from typing import Any
 
 from chainrule import disk, formatting, viz
+from chainrule.data.files import checked_path
 from chainrule.errors import ArgumentError, CheckpointError
 from chainrule.language import language
+from chainrule.recipes.references import Reference, held
 from chainrule.retelling import given
 from chainrule.training import Loop, Trainer, checkpoint
 from chainrule.translation import current, reprinted, tr
@@ -34,39 +35,6 @@ SETTINGS, RESULTS, REPORT = "study.json", "metrics.json", "report.html"
 _STOPS = ("，", "。", "：", "；")
 #: No such file is larger.
 _AT_MOST = 1 << 28
-
-
-@dataclass(frozen=True)
-class Reference:
-    """A figure that a recipe is held against.
-
-    Attributes:
-        key: of the recipe's result; within nested results joined by dots.
-        at_least, at_most: what it should be; one of them is given.
-        source: who has reported it.
-
-    >>> figure = Reference("accuracy", at_least=0.985, source="the book's network")
-    >>> figure.value({"accuracy": 0.9852}), figure.reached({"accuracy": 0.9852})
-    (0.9852, True)"""
-
-    key: str
-    at_least: float | None = None
-    at_most: float | None = None
-    source: str = ""
-
-    def value(self, result: Mapping[str, Any]) -> float:
-        """The figure in a result."""
-        found: Any = result
-        for part in self.key.split("."):
-            found = found[part]
-        return float(found)
-
-    def reached(self, result: Mapping[str, Any]) -> bool:
-        """Whether the result is as good."""
-        value = self.value(result)
-        if self.at_least is not None and not value >= self.at_least:
-            return False
-        return self.at_most is None or value <= self.at_most
 
 
 @dataclass(frozen=True)
@@ -138,6 +106,7 @@ class Study:
         self._said: list[str] = []
         self._names: set[str] = set()
         self._drawn_in: str | None = None
+        self._begun = self._made = False  # whether its settings, its directory are new
         self._began = time.perf_counter()
 
     @property
@@ -171,7 +140,14 @@ class Study:
         Raises:
             ArgumentError: it is not installed.
         """
-        found = importlib.util.find_spec(module)
+        name, place, found = "", None, None
+        for part in module.split("."):  # importlib.util.find_spec imports the parents
+            name = f"{name}.{part}".lstrip(".")
+            specs = (finder.find_spec(name, place) for finder in sys.meta_path)
+            found = next(filter(None, specs), None)
+            if found is None:
+                raise self._missing(module, install)
+            place = found.submodule_search_locations
         if found is None or found.origin is None:
             raise self._missing(module, install)
         return Path(found.origin).parent
@@ -184,6 +160,18 @@ class Study:
             got=f"no module {module}",
             fix=f"pip install {' '.join(words)}",
         )
+
+    def given_folder(self, path: str, what: str) -> Path:
+        """A folder of the user's.
+
+        Args:
+            path: as it was given.
+            what: should be in it, such as "folder of recordings".
+
+        Raises:
+            DataError: there is none.
+        """
+        return checked_path(path, what, folder=True)
 
     # -- its directory -----------------------------------------------------------------
 
@@ -213,8 +201,22 @@ class Study:
                 got=f"{SETTINGS}: {_read(file)!r:.200}",
                 fix=f"go on with it: --resume {self.out}; or choose another --out",
             )
+        self._begun, self._made = True, not self.out.exists()
         disk.make_directory(self.out)
         self._write(SETTINGS, _json(mine).encode())
+
+    def leave_nothing(self) -> None:
+        """Take back what :meth:`begin` wrote, and pictures, while no stage has begun.
+
+        So that what a refused run was given wrong does not stand in its directory.
+        """
+        if self.out is None or self._names or not self._begun:
+            return
+        for name in (*self.files, SETTINGS):
+            (self.out / name).unlink(missing_ok=True)
+        if self._made:
+            with contextlib.suppress(OSError):  # something else is in it
+                self.out.rmdir()
 
     @classmethod
     def restore(cls, out: str | Path, **how: Any) -> Study:
@@ -441,35 +443,6 @@ class Study:
                 )
                 self.files.append(REPORT)
         return told | {"out": None if self.out is None else str(self.out)}
-
-
-def worded(figure: Mapping[str, Any]) -> str:
-    """A figure beside its reference.
-
-    >>> worded(held([Reference("accuracy", at_least=0.985)], {"accuracy": 0.98})[0])
-    'accuracy 0.98 (reference ≥ 0.985)'
-    """
-    low, most = figure["at_least"], figure["at_most"]
-    bound = f"≥ {low:g}" if low is not None else f"≤ {most:g}"
-    if figure["source"]:
-        bound += tr(": ") + reprinted(figure["source"])
-    value = f"{figure['value']:.4g}"
-    return tr(
-        "{key} {value} (reference {bound})",
-        key=figure["key"],
-        value=value,
-        bound=bound,
-    )
-
-
-def held(
-    references: Sequence[Reference], result: Mapping[str, Any]
-) -> list[dict[str, Any]]:
-    """Each reference with the value in a result, and whether it is reached."""
-    return [
-        {**asdict(r), "value": r.value(result), "reached": r.reached(result)}
-        for r in references
-    ]
 
 
 def _json(value: Any) -> str:

@@ -356,6 +356,7 @@ def run(study: Study) -> dict[str, Any]:
     Args:
         study: the seed is that of the first split, of initial weights and of order.
     """
+    study.package("sklearn", "chainrule[sklearn]")
     results = {}
     for read in (messages, films):
         data = read(study)

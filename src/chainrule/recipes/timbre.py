@@ -18,22 +18,22 @@ the network tells these five apart, and nothing about instruments in a room.
 What to look at: the spectrograms. Partials are lines; the bell's are not evenly spaced;
 the clarinet has every other one; plucked strings fade, high partials first.
 
-Your own recordings come in through the same door. ``python -m chainrule.recipes.timbre
-FOLDER`` draws the WAV files of a folder and says what each comes closest to. A folder
-of folders, one a style, is learned: every third file is kept for the test, whole, since
-pieces of one file are too much alike to test with.
+Your own recordings come in through the same door. ``--data FOLDER`` draws the WAV files
+of a folder and says what each comes closest to. A folder of folders, one a style, is
+learned: every third file is kept for the test, whole, since pieces of one file are too
+much alike to test with.
 
 Source: Fletcher & Rossing 1998, "The physics of musical instruments" (the partials);
 Stevens, Volkmann & Newman 1937 (mel); Choi et al. 2016, "Automatic tagging using deep
 convolutional neural networks".
 
     chainrule train timbre
+    chainrule train timbre --data recordings
     python -m chainrule.recipes.timbre
 """
 
 from __future__ import annotations
 
-import sys
 import wave
 from pathlib import Path
 from typing import Any
@@ -47,6 +47,8 @@ from chainrule.recipes import Reference, Study
 SUMMARY = "which instrument sounds: spectrograms read by a CNN; your own WAV files too"
 REFERENCES = [Reference("accuracy", at_least=0.97, source="its own bar")]
 EPOCHS, BATCH_SIZE, LR = 12, 32, 3e-3
+#: Recordings of a style; the third is tested with.
+FEWEST = 3
 
 # -- sound -----------------------------------------------------------------------------
 
@@ -108,17 +110,28 @@ def recording(file: Path) -> np.ndarray:
     """A WAV file's samples, one channel, at RATE.
 
     Raises:
-        ArgumentError: it is no WAV file of whole numbers.
+        DataError: it is no WAV file of whole numbers, or one without a sound.
     """
+
+    def refused(got: str) -> errors.DataError:
+        return errors.DataError(
+            f"{file} cannot be read.",
+            expected="a WAV file of whole numbers, with a sound",
+            got=got,
+            fix=f"ffmpeg -i {file.name} new.wav; or take it out of the folder",
+        )
+
     try:
         with wave.open(str(file), "rb") as stream:
             width, channels = stream.getsampwidth(), stream.getnchannels()
             rate, raw = stream.getframerate(), stream.readframes(stream.getnframes())
-    except (wave.Error, EOFError) as error:
-        expected, fix = "a WAV file of whole numbers", f"ffmpeg -i {file.name} new.wav"
-        raise errors.ArgumentError(
-            f"{file} cannot be read.", expected=expected, got=str(error), fix=fix
-        ) from error
+    except (wave.Error, EOFError, OSError) as error:
+        raise refused(f"{error!r:.100}") from error
+    if width > 4 or rate < 1:
+        raise refused(f"{8 * width} bits a sample, {rate} samples a second")
+    raw = raw[: len(raw) // (width * channels) * (width * channels)]
+    if len(raw) // (width * channels) * RATE < rate:
+        raise refused("no sound")
     data = np.frombuffer(raw, np.uint8).reshape(-1, width)
     if width == 1:
         samples = data[:, 0] / 128 - 1
@@ -128,7 +141,7 @@ def recording(file: Path) -> np.ndarray:
         samples = wide.view("<i4")[:, 0] / 2**31
     samples = samples.reshape(-1, channels).mean(1)
     count = round(len(samples) * RATE / rate)
-    waves = np.fft.rfft(samples)[: count // 2 + 1] * (count / max(len(samples), 1))
+    waves = np.fft.rfft(samples)[: count // 2 + 1] * (count / len(samples))
     return np.fft.irfft(waves, count)
 
 
@@ -157,7 +170,7 @@ def learn(study: Study, name: str, x: np.ndarray, y: Any, classes: int) -> cr.Tr
         **study.how,
     )
     epochs = max(6 if study.quick else EPOCHS, 3000 // len(x))
-    how: dict[str, Any] = {"epochs": epochs, "batch_size": BATCH_SIZE}
+    how: dict[str, Any] = {"epochs": epochs, "batch_size": min(BATCH_SIZE, len(x))}
     return study.fit(name, trainer, (x, np.array(y, np.int32)), progress=False, **how)
 
 
@@ -185,9 +198,45 @@ def pieces(sound: np.ndarray) -> list[np.ndarray]:
     return [sound[start : start + SOUND] for start in starts][:40]
 
 
-def name_them(study: Study, trainer: cr.Trainer, files: list[Path]) -> dict[str, str]:
+Sounds = dict[str, np.ndarray]
+
+
+def recordings(study: Study, data: str) -> dict[str, Sounds]:
+    """The recordings of a folder of folders, one a style; of a plain folder as ``""``.
+
+    Raises:
+        DataError: no such folder, no recordings, too few, or files that are none.
+    """
+
+    def within(folder: Path) -> list[Path]:
+        found = (file for file in folder.iterdir() if file.suffix.lower() == ".wav")
+        return sorted(file for file in found if file.is_file())
+
+    root = study.given_folder(data, "folder of recordings")
+    files = within(root)
+    folders = sorted(f for f in root.iterdir() if f.is_dir() and f.name[0] != ".")
+    if files or not any(map(within, folders)):
+        if not files:
+            raise errors.DataError(
+                f"The folder '{root}' has no recordings.",
+                expected="WAV files, or a folder of them for each style",
+                got="no file that ends in .wav",
+                fix="ffmpeg -i FILE FILE.wav makes one of other recordings",
+            )
+        return {"": {file.stem: recording(file) for file in files}}
+    few = [folder for folder in folders if len(within(folder)) < FEWEST]
+    if few or len(folders) < 2:
+        raise errors.DataError(
+            "There are too few recordings to learn styles from.",
+            expected=f"two folders at least, with {FEWEST} WAV files each",
+            got=", ".join(f"{f.name}: {len(within(f))}" for f in folders),
+            fix="put more of them there; or all into one folder, to be named",
+        )
+    return {f.name: {file.stem: recording(file) for file in within(f)} for f in folders}
+
+
+def name_them(study: Study, trainer: cr.Trainer, sounds: Sounds) -> dict[str, str]:
     """Draw recordings, and say what each comes closest to."""
-    sounds = {file.stem: recording(file) for file in files}
     shown = dict(list(sounds.items())[:5])
     study.draw("recordings", draw_spectrograms, shown, title="your recordings")
     found, names = {}, list(INSTRUMENTS)
@@ -200,26 +249,20 @@ def name_them(study: Study, trainer: cr.Trainer, files: list[Path]) -> dict[str,
     return found
 
 
-def styles(study: Study, folders: list[Path]) -> dict[str, Any]:
+def styles(study: Study, named: dict[str, Sounds]) -> dict[str, Any]:
     """Learn the styles that folders of recordings stand for; every third file tests."""
     parts: list[tuple[list[Any], list[int]]] = [([], []), ([], [])]
-    for label, folder in enumerate(folders):
-        for i, file in enumerate(sorted(folder.glob("*.wav"))):
+    for label, sounds in enumerate(named.values()):
+        for i, sound in enumerate(sounds.values()):
             x, y = parts[i % 3 == 2]
-            cut = pieces(recording(file))
+            cut = pieces(sound)
             x += cut
             y += [label] * len(cut)
     (x, y), (x_new, y_new) = parts
-    if not x or not x_new:
-        raise errors.ArgumentError(
-            "There are too few recordings to learn styles from.",
-            expected="a folder for each style, with three WAV files at least",
-            got=", ".join(folder.name for folder in folders),
-        )
-    trainer = learn(study, "styles", pictures(x), y, len(folders))
+    trainer = learn(study, "styles", pictures(x), y, len(named))
     said = trainer.predict(pictures(x_new)).argmax(1)
     accuracy = float((said == np.array(y_new)).mean())
-    names = [folder.name for folder in folders]
+    names = list(named)
     with study.given(names):
         print(f"\nYour styles: {', '.join(names)}")
     print(
@@ -228,16 +271,17 @@ def styles(study: Study, folders: list[Path]) -> dict[str, Any]:
     return {"styles": names, "accuracy": accuracy}
 
 
-def run(study: Study, *, sounds: str = "") -> dict[str, Any]:
+def run(study: Study, *, data: str | None = None) -> dict[str, Any]:
     """Make tones, learn to tell their instruments, listen to recordings.
 
     Args:
         study: the seed is that of the tones, the initial weights and the order.
-        sounds: a folder of WAV files, or of folders of them, one a style.
+        data: a folder of WAV files, or of folders of them, one a style.
 
     Raises:
-        ArgumentError: files that are no WAV files, or too few to learn from.
+        DataError: no such folder, no WAV files, or too few to learn from.
     """
+    own = None if data is None else recordings(study, data)
     draw = np.random.default_rng([study.seed, 0])
     examples = {name: tone(name, draw) for name in INSTRUMENTS}
     study.draw("spectrograms", draw_spectrograms, examples, title="half a second each")
@@ -265,14 +309,13 @@ def run(study: Study, *, sounds: str = "") -> dict[str, Any]:
         size=(6.0, 3.0),
     )
     results = {"accuracy": accuracy, "confusion": confusion.tolist()}
-    if sounds:
-        folders = sorted(folder for folder in Path(sounds).iterdir() if folder.is_dir())
-        if folders:
-            results["own"] = styles(study, folders)
-        elif files := sorted(Path(sounds).glob("*.wav")):
-            results["own"] = name_them(study, trainer, files)
+    if own is not None:
+        plain = own.get("")
+        results["own"] = (
+            name_them(study, trainer, plain) if plain else styles(study, own)
+        )
     return results
 
 
 if __name__ == "__main__":
-    run(Study("timbre"), sounds=sys.argv[1] if sys.argv[1:] else "")
+    run(Study("timbre"))

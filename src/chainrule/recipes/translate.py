@@ -34,7 +34,7 @@ import numpy as np
 
 import chainrule as cr
 from chainrule import nn, optim
-from chainrule.recipes import Reference, Study
+from chainrule.recipes import Reference, Study, numbered
 from chainrule.training import Callback, Loop, Source, Work, compile_program
 from chainrule.viz import gallery
 
@@ -131,14 +131,15 @@ def tokens(text: str) -> list[str]:
 WORDS = [*MONTHS, *(m[:3] for m in MONTHS), *DAYS, *ONES, *TENS, *OTHER]
 WORDS = sorted({*WORDS, *HAN, *"0123456789,.:/-年月日民國十百千"})
 WORDS = ["·", "<", ">", *WORDS]  # the first three fill, begin and end
-NUMBER_OF = {word: i for i, word in enumerate(WORDS)}
+NUMBER_OF = {word: i for i, word in enumerate(WORDS) if i > END}
 
 
 def encode(texts: Sequence[str], room: int, start: bool = False) -> np.ndarray:
     """Texts as numbers, each with its end, filled up to ``room``."""
     rows = np.full((len(texts), room), PAD, np.int32)
     for row, text in zip(rows, texts):
-        told = [START] * start + [NUMBER_OF[t] for t in tokens(text)] + [END]
+        inner = numbered("translate", tokens(text), NUMBER_OF, room - 1 - start)
+        told = [START] * start + inner + [END]
         row[: len(told)] = told
     return rows
 
@@ -232,9 +233,8 @@ class Translator(nn.Module):
             best = (scores.argmax(2) * (steps == i)).sum(1)
             return cr.where(steps == i + 1, best[:, None], written), best
 
-        first = cr.where(
-            steps == 0, START, cr.zeros_like(source[:, :WRITTEN].astype("int64"))
-        )
+        nothing = cr.zeros_like(source[:, :WRITTEN].astype("int64"))
+        first = cr.where(steps == 0, START, nothing)
         written, said = cr.scan(step, first, steps)
         return {"said": said.T, "looks": self.write(written, read, source)[1]}
 

@@ -9,15 +9,27 @@ led to the same place.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from chainrule.checks import seed as seeded
 from chainrule.checks import whole
-from chainrule.errors import ArgumentError, CheckpointError, NonFiniteError, nearest
+from chainrule.errors import (
+    ArgumentError,
+    ChainruleError,
+    CheckpointError,
+    NonFiniteError,
+    nearest,
+)
 from chainrule.graph.node import Array
+
+#: What a reward may be, and how large.
+_NUMBERS = float, int, np.floating, np.integer, np.bool_
+_MOST = float(np.finfo(np.float32).max)
+_LEAST = -_MOST
+_NOTHING = object()
 
 
 class Moved(NamedTuple):
@@ -56,10 +68,13 @@ class Environments:
         episodes: of every episode that has ended: ``steps`` at its end, its return (the
             sum of its rewards), its length.
 
+    A step happens whole or not at all: after an error the state is that before it, and
+    the next step begins by playing the episodes again up to there.
+
     Raises:
-        ArgumentError: no gymnasium, or no environment of that name.
-        NonFiniteError: (from :meth:`step`) a reward or an observation that is no
-            finite number.
+        ArgumentError: no gymnasium, no environment of that name, or one of another
+            interface; (from :meth:`step`) actions that it does not take.
+        NonFiniteError: a reward or an observation that is no finite number.
 
     >>> class Coin:
     ...     "Guess the next of three tosses."
@@ -84,34 +99,29 @@ class Environments:
     ) -> None:
         self.name = make if isinstance(make, str) else getattr(make, "__name__", "")
         build = _maker(make) if isinstance(make, str) else make
-        self._all: list[Any] = [build() for _ in range(whole("count", count))]
+        count = whole("count", count)
+        self._all: list[tuple[int, Any]] = [(i, build()) for i in range(count)]
         seeds = np.random.SeedSequence(seeded("seed", seed)).generate_state(count)
         self.steps = 0
         self.episodes: list[tuple[int, float, int]] = []
-        self._actions: list[list[Any]] = [[] for _ in self._all]
-        self._returns = [0.0] * count
-        first = [e.reset(seed=int(s))[0] for e, s in zip(self._all, seeds)]
-        self._began: list[dict[str, Any]] = [{} for _ in self._all]
-        try:
-            self.seen = np.array(first, np.float32)
-        except (TypeError, ValueError) as error:
-            raise ArgumentError(
-                f"What is seen in {self.name} is no array of numbers.",
-                expected="observations that are numbers, or arrays of one shape",
-                got=f"{first[0]!r:.100}",
-                fix="gymnasium.wrappers.FlattenObservation",
-            ) from error
+        # The actions of each step, and from which one on those of an episode stand.
+        self._log: list[Any] = []
+        self._first, self._returns = [0] * count, [0.0] * count
+        self._torn = False  # whether the environments stand elsewhere than noted here
+        space = getattr(self._all[0][1], "action_space", None)
+        self._fits, self._dtype, self._whole = None, None, False  # actions seen before
+        self._takes = getattr(space, "shape", None)  # of an action
+        self._real = getattr(getattr(space, "dtype", None), "kind", "") == "f"
+        self._shape: tuple[int, ...] | None = None
+        for i, number in enumerate(seeds):
+            self._shape = np.shape(self._reset(i, seed=int(number)))
         # Every episode begins with a reset without a seed, the first one too.
-        for i in range(count):
-            self._begin(i)
-
-    def _begin(self, i: int) -> None:
-        """A new episode of one environment."""
-        environment = self._all[i]
-        self._began[i] = dict(_dice(environment).bit_generator.state)
-        self._actions[i] = []
-        self._returns[i] = 0.0
-        self.seen[i] = environment.reset()[0]
+        try:
+            self._began = [_stand(environment) for _, environment in self._all]
+        except AttributeError as error:
+            raise self._strange("np_random", error) from error
+        self.seen: Array = np.array([self._reset(i) for i in range(count)], np.float32)
+        self._wide = self.seen.shape
 
     def step(self, actions: Array) -> Moved:
         """One step of each environment.
@@ -119,36 +129,125 @@ class Environments:
         Args:
             actions: a row for each: whole numbers, or vectors.
         """
-        count, rows = len(self._all), actions
-        if actions.dtype.kind in "iu":
-            rows = actions.tolist()
-        after = np.empty_like(self.seen)
+        if self._torn:
+            self.load_state(self.state())
+        if (
+            type(actions) is not np.ndarray
+            or actions.shape != self._fits
+            or actions.dtype is not self._dtype
+        ):
+            self._check_actions(actions, len(self._all))
+            self._fits, self._dtype = actions.shape, actions.dtype
+            self._whole = actions.dtype.kind in "iu"
+        rows = actions.tolist() if self._whole else actions.copy()
+        count = len(self._all)
+        after = np.empty(self._wide, np.float32)
         rewards = np.empty(count, np.float32)
         terminated, truncated = np.zeros(count, bool), np.zeros(count, bool)
-        over: list[int] = []
-        for i, environment in enumerate(self._all):
-            action = rows[i]
-            after[i], reward, ended, cut, _ = environment.step(action)
-            self._actions[i].append(action)
-            self._returns[i] += reward
-            rewards[i] = reward
-            if ended or cut:
-                terminated[i], truncated[i] = ended, cut
-                over.append(i)
-            if not math.isfinite(reward):
-                raise self._not_finite("reward", reward, i)
-        self.steps += count
+        self._torn = True
+        over = self._advance(self._all, rows, after, rewards, self._returns)
         flat = after.reshape(-1)
-        if not math.isfinite(flat.dot(flat)) and not np.isfinite(after).all():
-            raise self._not_finite("observation", after, 0)
-        self.seen = after
+        if not math.isfinite(flat.dot(flat)):
+            self._check_finite(after)
+        seen = after
         if over:
-            self.seen = after.copy()
-            for i in over:
-                ended = self.steps, float(self._returns[i]), len(self._actions[i])
-                self.episodes.append(ended)
-                self._begin(i)
+            seen = after.copy()
+            for i, ended, cut in over:
+                terminated[i], truncated[i] = ended, cut
+            begun = [(i, _stand(self._all[i][1]), self._reset(i)) for i, *_ in over]
+            for i, _, first in begun:
+                seen[i] = first
+            self._note(rows, begun)
+        else:
+            self._log.append(rows)
+            self.steps += count
+        self.seen = seen
+        self._torn = False
         return Moved(after, rewards, terminated, truncated)
+
+    def _note(self, rows: Any, begun: list[tuple[int, dict[str, Any], Array]]) -> None:
+        """Write down a step after which episodes of some environments have begun."""
+        self._log.append(rows)
+        self.steps += len(self._all)
+        for i, stand, _ in begun:
+            length = len(self._log) - self._first[i]
+            self.episodes.append((self.steps, float(self._returns[i]), length))
+            self._began[i], self._returns[i] = stand, 0.0
+            self._first[i] = len(self._log)
+        if oldest := min(self._first):
+            del self._log[:oldest]
+            self._first = [first - oldest for first in self._first]
+
+    def _advance(
+        self,
+        which: Iterable[tuple[int, Any]],
+        rows: Iterable[Any],
+        seen: Array,
+        rewards: Array,
+        returns: Any,
+        before: Any = None,
+    ) -> list[tuple[int, Any, Any]]:
+        """One step of some environments.
+
+        Args:
+            which, rows: these with their numbers, and an action for each.
+            seen, rewards: become what it led to.
+            returns: to these the rewards are added.
+            before: steps of the episodes so far; None: as many as are noted.
+
+        Returns:
+            Whose episode is over: its number, whether it ended, whether it was cut.
+
+        Raises:
+            ArgumentError: an environment gives something else, or takes no such action.
+            NonFiniteError: a reward is no finite number of float32.
+        """
+        over: list[tuple[int, Any, Any]] = []
+        shape = self._shape
+        for (i, environment), action in zip(which, rows):
+            told: Any = _NOTHING
+            try:
+                told = environment.step(action)
+                found, reward, ended, cut, _ = told
+                if getattr(found, "shape", None) != shape:
+                    found = self._numbers(found)
+                seen[i] = found
+                if reward.__class__ is not float and not isinstance(reward, _NUMBERS):
+                    raise self._strange("reward", reward)
+                rewards[i] = reward
+                returns[i] += reward
+            except ChainruleError:
+                raise
+            except Exception as error:
+                self._explain(i, action, told, error)
+                raise
+            if not _LEAST <= reward <= _MOST:
+                steps = self._steps_of(i) if before is None else int(before[i])
+                raise self._not_finite("reward", reward, steps + 1)
+            if ended or cut:
+                over.append((i, ended, cut))
+        return over
+
+    def _explain(self, i: int, action: Any, told: Any, error: Exception) -> None:
+        """Raise what an exception in a step of an environment means, if that is known.
+
+        Args:
+            i: which one.
+            action: what it was given.
+            told: what it gave; ``_NOTHING`` where the exception came from within.
+            error: the exception.
+        """
+        if told is not _NOTHING:
+            if type(told) is tuple and len(told) == 5:
+                self._numbers(told[0])
+            raise self._strange("step", told) from error
+        space = getattr(self._all[i][1], "action_space", None)
+        if space is not None and not space.contains(action):
+            raise ArgumentError(
+                f"The environment {self.name} does not take this action.",
+                expected=f"an action in {space}",
+                got=f"{action!r:.80}",
+            ) from error
 
     def play(
         self, act: Callable[[Array], Array], watch: Callable[[Array], Any] | None = None
@@ -163,20 +262,25 @@ class Environments:
             Returns and lengths, float64 and int64, a number for each environment.
         """
         count, kept = len(self._all), self.state()
-        seen = np.array([e.reset()[0] for e in self._all], np.float32)
+        if self._torn:
+            self.load_state(kept)
+        self._torn = True
+        seen = np.array([self._reset(i) for i in range(count)], np.float32)
         returns, lengths = np.zeros(count), np.zeros(count, np.int64)
+        rewards = np.empty(count, np.float32)
         left = np.arange(count)
         while len(left):
             if watch is not None and left[0] == 0:
                 watch(seen[0].copy())
-            chosen, going = act(seen[left]), []
-            for i, action in zip(left.tolist(), chosen):
-                row = action.item() if np.ndim(action) == 0 else action
-                seen[i], reward, ended, cut, _ = self._all[i].step(row)
-                returns[i] += reward
-                lengths[i] += 1
-                if not (ended or cut):
-                    going.append(i)
+            actions = act(seen[left])
+            self._check_actions(actions, len(left))
+            rows = actions.tolist() if actions.dtype.kind in "iu" else actions
+            which = [self._all[i] for i in left]
+            over = self._advance(which, rows, seen, rewards, returns, lengths)
+            lengths[left] += 1
+            ended = {i for i, *_ in over}
+            going = [i for i in left.tolist() if i not in ended]
+            self._check_finite(seen, lengths - 1)
             if watch is not None and left[0] == 0 and (not going or going[0]):
                 watch(seen[0].copy())
             left = np.array(going, np.int64)
@@ -185,7 +289,7 @@ class Environments:
 
     def close(self) -> None:
         """Let go of what environments hold, such as windows."""
-        for environment in self._all:
+        for _, environment in self._all:
             getattr(environment, "close", lambda: None)()
 
     # -- as part of a checkpoint -----------------------------------------------------
@@ -196,7 +300,10 @@ class Environments:
             "steps": self.steps,
             "episodes": np.array(self.episodes, np.float64).reshape(-1, 3),
             "began": list(self._began),
-            "actions": [np.array(actions) for actions in self._actions],
+            "actions": [
+                np.array([row[i] for row in self._log[first:]])
+                for i, first in enumerate(self._first)
+            ],
             "seen": self.seen.copy(),
         }
 
@@ -206,20 +313,20 @@ class Environments:
         Raises:
             CheckpointError: they do not lead to what was seen then.
         """
-        self.steps = int(state["steps"])
-        self.episodes = [(int(n), r, int(k)) for n, r, k in state["episodes"].tolist()]
-        seen = np.empty_like(self.seen)
-        for i, environment in enumerate(self._all):
-            began = state["began"][i]
-            _dice(environment).bit_generator.state = began
-            self._began[i] = began
-            found, actions = environment.reset()[0], state["actions"][i]
+        self._torn = True
+        seen, returns = np.empty_like(self.seen), [0.0] * len(self._all)
+        played: list[list[Any]] = []
+        rewards = np.empty(len(self._all), np.float32)
+        for i, environment in self._all:
+            _dice(environment).bit_generator.state = state["began"][i]
+            seen[i], actions = self._reset(i), state["actions"][i]
             rows = actions.tolist() if actions.dtype.kind in "iu" else list(actions)
-            self._actions[i], total = rows, 0.0
-            for action in rows:
-                found, reward, *_ = environment.step(action)
-                total += reward
-            self._returns[i], seen[i] = total, found
+            for step, action in enumerate(rows):
+                self._advance(
+                    [(i, environment)], [action], seen, rewards, returns, {i: step}
+                )
+            played.append(rows)
+        self._check_finite(seen, [len(rows) - 1 for rows in played])
         if not np.array_equal(seen, state["seen"]):
             raise CheckpointError(
                 f"The environment {self.name} does not repeat itself.",
@@ -229,13 +336,111 @@ class Environments:
                 fix="draw all that is random from env.np_random, and use the version "
                 "of the environment that the checkpoint was made with",
             )
-        self.seen = seen
+        self.steps = int(state["steps"])
+        self.episodes = [(int(n), r, int(k)) for n, r, k in state["episodes"].tolist()]
+        most = max(map(len, played))
+        self._first = [most - len(rows) for rows in played]
+        filled = [[None] * (most - len(rows)) + rows for rows in played]
+        self._log = [list(rows) for rows in zip(*filled)]
+        self._began, self._returns, self.seen = list(state["began"]), returns, seen
+        self._torn = False
 
-    def _not_finite(self, what: str, value: Any, i: int) -> NonFiniteError:
+    # -- what is taken, and what is given --------------------------------------------
+
+    def _steps_of(self, i: int) -> int:
+        """The steps of an environment's episode so far."""
+        return len(self._log) - self._first[i]
+
+    def _check_actions(self, actions: Any, count: int) -> None:
+        """Refuse what is no action for each of so many environments."""
+        if isinstance(actions, np.ndarray):
+            fits = actions.shape[:1] == (count,)
+            fits &= self._takes is None or actions.shape[1:] == self._takes
+            if fits and not (self._real and actions.dtype.kind != "f"):
+                return
+        shape = f"({count}, …)" if self._takes is None else f"{(count, *self._takes)}"
+        raise ArgumentError(
+            f"These are no actions for {count} environments {self.name}.",
+            expected=f"an array {shape} of real numbers, a row for each environment"
+            if self._real
+            else f"an array {shape}, a row for each environment",
+            got=f"an array {actions.shape} of {actions.dtype}"
+            if isinstance(actions, np.ndarray)
+            else f"{type(actions).__name__}: {actions!r:.80}",
+            fix="np.array(actions), with as many rows as there are observations",
+        )
+
+    def _reset(self, i: int, **seed: int) -> Array:
+        """What is seen where an episode of one environment begins.
+
+        Raises:
+            ArgumentError: the environment is of another interface.
+            NonFiniteError: what is seen is no finite number.
+        """
+        try:
+            told = self._all[i][1].reset(**seed)
+        except (TypeError, AttributeError) as error:
+            raise self._strange("reset", error) from error
+        if type(told) is not tuple or len(told) != 2:
+            raise self._strange("reset", told)
+        seen = self._numbers(told[0])
+        if not np.isfinite(seen).all():
+            raise self._not_finite("observation", seen, 0)
+        return seen
+
+    def _numbers(self, seen: Any) -> Array:
+        """An observation as float32.
+
+        Raises:
+            ArgumentError: it is none, or of another shape than those before.
+        """
+        try:
+            found = np.asarray(seen, np.float32)
+        except (TypeError, ValueError) as error:
+            raise ArgumentError(
+                f"What is seen in {self.name} is no array of numbers.",
+                expected="observations that are numbers, or arrays of one shape",
+                got=f"{seen!r:.100}",
+                fix="gymnasium.wrappers.FlattenObservation",
+            ) from error
+        if self._shape is not None and found.shape != self._shape:
+            raise ArgumentError(
+                f"What is seen in {self.name} has changed its shape.",
+                expected=f"observations of one shape, {self._shape} as at first",
+                got=f"{found.shape}",
+            )
+        return found
+
+    def _check_finite(self, seen: Array, before: Any = None) -> None:
+        """Refuse observations that are not finite, after so many steps of each."""
+        flat = seen.reshape(-1)
+        if not math.isfinite(flat.dot(flat)) and not np.isfinite(flat).all():
+            i = int(np.isfinite(seen.reshape(len(seen), -1)).all(1).argmin())
+            steps = self._steps_of(i) if before is None else int(before[i])
+            raise self._not_finite("observation", seen[i], steps + 1)
+
+    def _strange(self, what: str, got: Any) -> ArgumentError:
+        wanted = {
+            "reset": "reset(seed=…) → (observation, info)",
+            "step": "step(action) → (observation, reward, terminated, truncated, info)",
+            "reward": "a reward that is one number",
+            "np_random": "np_random, a numpy.random.Generator",
+        }
+        return ArgumentError(
+            f"{self.name} is no environment of gymnasium's interface.",
+            expected=wanted[what],
+            got=f"{type(got).__name__}: {got!s:.80}",
+            fix="gymnasium.Env says what each of them gives",
+        )
+
+    def _not_finite(self, what: str, value: Any, step: int) -> NonFiniteError:
+        asked = f"The observation of the environment {self.name} is no finite number."
+        if what == "reward":
+            asked = f"The reward of the environment {self.name} is no finite number."
         return NonFiniteError(
-            f"The environment {self.name} gave a {what} that is no finite number.",
+            asked,
             expected="finite numbers",
-            got=f"{value!r:.80} at step {len(self._actions[i])} of an episode",
+            got=f"{value!r:.80} at step {step} of an episode",
             fix="look at the environment's step(): nothing can be learned from it",
         )
 
@@ -243,6 +448,11 @@ class Environments:
 def _dice(environment: Any) -> np.random.Generator:
     """Where an environment's random numbers come from."""
     return getattr(environment, "unwrapped", environment).np_random
+
+
+def _stand(environment: Any) -> dict[str, Any]:
+    """Where the random numbers of an environment stand."""
+    return dict(_dice(environment).bit_generator.state)
 
 
 def _maker(name: str) -> Callable[[], Any]:

@@ -1,0 +1,52 @@
+"""Characters and words as numbers, for recipes that read texts."""
+
+from collections.abc import Iterable, Mapping
+
+from chainrule.errors import ArgumentError
+
+
+def numbered(
+    recipe: str,
+    tokens: Iterable[str],
+    known: Mapping[str, int],
+    most: int | None = None,
+) -> list[int]:
+    """The numbers of characters or words.
+
+    Args:
+        recipe: the name of the recipe, for errors.
+        tokens: the characters of a text, or its words.
+        known: the number of each that there is.
+        most: so many of them are taken.
+
+    Raises:
+        ArgumentError: one that is not known, or too many.
+
+    >>> numbered("names", "cab", {"a": 1, "b": 2, "c": 3})
+    [3, 1, 2]
+    >>> numbered("names", "né", {"n": 14})
+    Traceback (most recent call last):
+        ...
+    chainrule.errors.ArgumentError: The recipe 'names' does not know 'é'.
+      expected: texts of n
+      got:      'é'
+      fix:      leave it out, or write it in what is known
+    """
+    try:
+        found = [known[token] for token in tokens]
+    except KeyError as error:
+        shown = [token if token.strip() else repr(token) for token in sorted(known)]
+        raise ArgumentError(
+            f"The recipe {recipe!r} does not know {error.args[0]!r}.",
+            expected=f"texts of {' '.join(shown)}",
+            got=repr(error.args[0]),
+            fix="leave it out, or write it in what is known",
+        ) from None
+    if most is not None and len(found) > most:
+        raise ArgumentError(
+            f"The text is too long for the recipe {recipe!r}.",
+            expected=f"at most {most} words and characters",
+            got=str(len(found)),
+            fix="cut it into shorter ones",
+        )
+    return found

@@ -22,6 +22,7 @@ _THEIRS = re.compile(
     r"|Unsupported dataframe|unhashable type|missing \d+ required|JSON serializable"
     r"|cannot identify image|unpack_from requires|not a WAVE file"
     r"|recursion depth|recursion limit|while parsing a value|codec can't|Field required"
+    r"|(not enough|too many) values to unpack"
     r"|: a valid \w+|Exceeds the limit|unexpected keyword argument"
     r"|stream 'stream': NaN|^drop it$"  # a test's own
 )

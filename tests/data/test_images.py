@@ -311,8 +311,8 @@ def test_more_images_than_memory(pets: Path, monkeypatch: pytest.MonkeyPatch) ->
         ({"mode": None}, "no such choice", "mode='L'", "None", ""),
         ({"size": 28}, "size is not", "(height, width)", "28", "size=(28, 28)"),
         ({"size": (28,)}, "size is not", "(height, width)", "(28,)", "size=(28, 28)"),
-        ({"size": (28, 0)}, "a side of", "≥ 1", "0", ""),
-        ({"size": (2.5, 4)}, "a side of", "≥ 1", "2.5", ""),
+        ({"size": (28, 0)}, "size", "≥ 1", "0", ""),
+        ({"size": (2.5, 4)}, "size", "≥ 1", "2.5", ""),
         ({"size": (9000, 9000)}, "size is not", "67,108,864", "(9000", "size=(28"),
         (
             {"class_names": ["cat"]},

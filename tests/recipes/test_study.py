@@ -167,8 +167,8 @@ def test_a_run_that_is_refused_leaves_nothing(recipe: Any, tmp_path: Path) -> No
     recipe.run, out = run, tmp_path / "a" / "r"
     with pytest.raises(errors.DataError):
         performed(out, data="nowhere")
-    assert not out.exists()
-    out.mkdir()
+    assert not out.parent.exists()
+    out.mkdir(parents=True)
     (out / "mine.txt").write_text("mine")
     with pytest.raises(errors.DataError):
         performed(out, data="nowhere")

@@ -335,7 +335,7 @@ def _no_images(folder: Path) -> DataError:
 def _checked_size(size: Any) -> tuple[int, int]:
     """A size (height, width) as Pillow wants it: (width, height)."""
     if isinstance(size, list | tuple) and len(size) == 2:
-        height, width = (checks.whole("a side of images", n) for n in size)
+        height, width = (checks.whole("size", n) for n in size)
         if height * width <= LARGEST:
             return width, height
     raise ArgumentError(

@@ -106,7 +106,8 @@ class Study:
         self._said: list[str] = []
         self._names: set[str] = set()
         self._drawn_in: str | None = None
-        self._begun = self._made = False  # whether its settings, its directory are new
+        self._begun = False  # whether its settings are new
+        self._made: list[Path] = []  # directories that are new, the innermost first
         self._began = time.perf_counter()
 
     @property
@@ -201,7 +202,8 @@ class Study:
                 got=f"{SETTINGS}: {_read(file)!r:.200}",
                 fix=f"go on with it: --resume {self.out}; or choose another --out",
             )
-        self._begun, self._made = True, not self.out.exists()
+        places = self.out, *self.out.parents
+        self._begun, self._made = True, [p for p in places if not p.exists()]
         disk.make_directory(self.out)
         self._write(SETTINGS, _json(mine).encode())
 
@@ -214,9 +216,9 @@ class Study:
             return
         for name in (*self.files, SETTINGS):
             (self.out / name).unlink(missing_ok=True)
-        if self._made:
-            with contextlib.suppress(OSError):  # something else is in it
-                self.out.rmdir()
+        with contextlib.suppress(OSError):  # something else is in it
+            for place in self._made:
+                place.rmdir()
 
     @classmethod
     def restore(cls, out: str | Path, **how: Any) -> Study:

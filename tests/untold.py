@@ -51,7 +51,13 @@ class Met:
             frame = sys._getframe(1)
             place = frame.f_code.co_filename, frame.f_lineno
             if place[0].startswith(_PACKAGE) and place not in answers:
-                answers[place] = [str(a) for a in (what, expected, got, fix) if a]
+                said = [str(a) for a in (what, expected, got, fix) if a]
+                error = sys.exc_info()[1]  # whose words are often part of ours
+                theirs = "" if isinstance(error, ChainruleError) else str(error)
+                answers[place] = [
+                    a.replace(theirs, "").strip(": ") if " " in theirs else a
+                    for a in said
+                ]
 
         ChainruleError.__init__ = noted
 

@@ -21,6 +21,7 @@ from chainrule.operations.operands import (
 from chainrule.operations.reductions import truth
 from chainrule.primitives import elementwise as prims
 from chainrule.primitives import integers, trigonometry
+from chainrule.regions import elementary
 from chainrule.tensor import Tensor, as_tensor, wrap
 
 __all__ = [
@@ -255,7 +256,7 @@ def floor_divide(x1: Any, x2: Any, /) -> Tensor:
 
 def hypot(x1: Any, x2: Any, /) -> Tensor:
     """√(x1² + x2²), without overflow."""
-    return wrap(ops.hypot(*float_pair(x1, x2)))
+    return wrap(elementary.hypot(*float_pair(x1, x2)))
 
 
 def less(x1: Any, x2: Any, /) -> Tensor:
@@ -270,7 +271,7 @@ def less_equal(x1: Any, x2: Any, /) -> Tensor:
 
 def logaddexp(x1: Any, x2: Any, /) -> Tensor:
     """ln(e^x1 + e^x2), without overflow."""
-    return wrap(ops.logaddexp(*float_pair(x1, x2)))
+    return wrap(elementary.logaddexp(*float_pair(x1, x2)))
 
 
 def maximum(x1: Any, x2: Any, /) -> Tensor:

@@ -22,7 +22,7 @@ from chainrule.operations.operands import (
 from chainrule.operations.reductions import truth
 from chainrule.primitives import elementwise as prims
 from chainrule.primitives import integers, trigonometry
-from chainrule.regions import activations
+from chainrule.regions import activations, elementary
 
 
 class Elementwise(Handle):
@@ -65,7 +65,7 @@ class Elementwise(Handle):
 
     def logaddexp(self, other: Any) -> Self:
         """ln(eˣ + eʸ), without overflow."""
-        return self._new(ops.logaddexp(*float_pair(self, other)))
+        return self._new(elementary.logaddexp(*float_pair(self, other)))
 
     def sqrt(self) -> Self:
         """The square root; its derivative at 0 is infinite."""
@@ -89,7 +89,7 @@ class Elementwise(Handle):
 
     def hypot(self, other: Any) -> Self:
         """√(x² + y²), without overflow."""
-        return self._new(ops.hypot(*float_pair(self, other)))
+        return self._new(elementary.hypot(*float_pair(self, other)))
 
     # -- circular and hyperbolic functions -------------------------------------------
 
@@ -107,11 +107,11 @@ class Elementwise(Handle):
 
     def asin(self) -> Self:
         """The angle from −π/2 to π/2 with this sine."""
-        return self._real(ops.asin)
+        return self._real(elementary.asin)
 
     def acos(self) -> Self:
         """The angle from 0 to π with this cosine."""
-        return self._real(ops.acos)
+        return self._real(elementary.acos)
 
     def atan(self) -> Self:
         """The angle from −π/2 to π/2 with this tangent."""
@@ -123,11 +123,11 @@ class Elementwise(Handle):
 
     def sinh(self) -> Self:
         """(eˣ − e⁻ˣ) / 2."""
-        return self._real(ops.sinh)
+        return self._real(elementary.sinh)
 
     def cosh(self) -> Self:
         """(eˣ + e⁻ˣ) / 2."""
-        return self._real(ops.cosh)
+        return self._real(elementary.cosh)
 
     def tanh(self) -> Self:
         """The hyperbolic tangent (2.7)."""
@@ -135,11 +135,11 @@ class Elementwise(Handle):
 
     def asinh(self) -> Self:
         """The number with this hyperbolic sine: ln(x + √(x² + 1))."""
-        return self._real(ops.asinh)
+        return self._real(elementary.asinh)
 
     def acosh(self) -> Self:
         """The number ≥ 0 with this hyperbolic cosine: ln(x + √(x² − 1))."""
-        return self._real(ops.acosh)
+        return self._real(elementary.acosh)
 
     def atanh(self) -> Self:
         """The number with this hyperbolic tangent: ½ ln((1 + x) / (1 − x))."""

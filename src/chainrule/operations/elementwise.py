@@ -27,8 +27,6 @@ from chainrule.primitives.elementwise import (
     copysign,
     div,
     equal,
-    exp,
-    expm1,
     less,
     log,
     log1p,
@@ -241,18 +239,6 @@ def log10(x: Value) -> Value:
     return div(log(x), number(math.log(10), x))
 
 
-def logaddexp(a: Value, b: Value) -> Value:
-    """ln(eᵃ + eᵇ) = max + ln(1 + e^−|a−b|)."""
-    alike = equal(a, b)  # two infinities, too
-    gap = neg(abs_(where(alike, number(0, a), sub(a, b))))
-    half = mul(add(a, b), number(0.5, a))
-    return where(alike, add(half, number(math.log(2), a)), _larger(a, b, gap))
-
-
-def _larger(a: Value, b: Value, gap: Value) -> Value:
-    return add(maximum(a, b), log1p(exp(gap)))
-
-
 # -- circular and hyperbolic functions ------------------------------------------------
 
 
@@ -260,78 +246,9 @@ def tan(x: Value) -> Value:
     return div(sin(x), cos(x))
 
 
-def _leg(x: Value) -> Value:
-    """√(1 − x²), exact near 1 too, with derivative ∓∞ at ±1."""
-    one = number(1, x)
-    return mul(sqrt(sub(one, x)), sqrt(add(one, x)))
-
-
-def asin(x: Value) -> Value:
-    return atan2(x, _leg(x))
-
-
-def acos(x: Value) -> Value:
-    return atan2(_leg(x), x)
-
-
 def atan(x: Value) -> Value:
     return atan2(x, number(1, x))
 
 
-def sinh(x: Value) -> Value:
-    """(eˣ − e⁻ˣ)/2, with e^(x/2) twice for large |x|, which does not overflow early."""
-    one, half = number(1, x), number(0.5, x)
-    a = abs_(x)
-    large = less(one, a)
-    t = expm1(where(large, number(0, x), x))
-    near = mul(half, add(t, div(t, add(t, one))))
-    root = exp(mul(half, a))
-    far = sub(mul(mul(half, root), root), div(div(half, root), root))
-    return where(large, mul(far, copysign(one, x)), near)
-
-
-def cosh(x: Value) -> Value:
-    half = exp(mul(abs_(x), number(0.5, x)))
-    other = div(div(number(0.5, x), half), half)
-    return add(mul(mul(number(0.5, x), half), half), other)
-
-
-def asinh(x: Value) -> Value:
-    """ln(x + √(x² + 1)): of |x| with the sign of x, but near 0; ln 2|x| far from it."""
-    one = number(1, x)
-    a = abs_(x)
-    near, far = less(a, number(0.5, x)), less(number(1e8, x), a)
-    sign = where(near, one, copysign(one, x))
-    a = where(near, x, a)
-    t = where(far, one, a)
-    squared = mul(t, t)
-    inner = add(t, div(squared, add(one, sqrt(add(squared, one)))))
-    outer = add(log(where(far, a, one)), number(math.log(2), x))
-    return mul(where(far, outer, log1p(inner)), sign)
-
-
-def acosh(x: Value) -> Value:
-    """ln(x + √(x² − 1)) = ln(1 + t + √t √(2 + t)), with t = x − 1."""
-    one = number(1, x)
-    far = less(number(1e8, x), x)
-    t = sub(where(far, number(2, x), x), one)
-    inner = add(t, mul(sqrt(t), sqrt(add(t, number(2, x)))))
-    outer = add(log(where(far, x, one)), number(math.log(2), x))
-    return where(far, outer, log1p(inner))
-
-
 def atanh(x: Value) -> Value:
     return mul(sub(log1p(x), log1p(neg(x))), number(0.5, x))
-
-
-def hypot(a: Value, b: Value) -> Value:
-    """√(a² + b²), without overflow; ∞ where one is, whatever the other."""
-    a, b = abs_(a), abs_(b)
-    infinite = bitwise_or(isinf(a), isinf(b))
-    one = number(1, a)
-    swap = less(a, b)  # both from one comparison, so that ties share the derivative
-    larger, smaller = where(swap, b, a), where(swap, a, b)
-    safe = bitwise_or(infinite, equal(larger, number(0, a)))
-    t = div(where(safe, number(0, a), smaller), where(safe, one, larger))
-    made = mul(larger, sqrt(add(one, mul(t, t))))
-    return where(infinite, number(math.inf, a), made)

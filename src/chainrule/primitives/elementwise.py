@@ -330,9 +330,11 @@ def _pow(x: Array, p: Array) -> Array:
 
 
 def _pow_x(g: Value, y: Value, x: Value, p: Value) -> Value:
-    """p x^(p−1); the exponent 0 in place of −1 makes p = 0 give 0 at every x."""
-    one, zero = full_like(p, 1.0), full_like(p, 0.0)
-    q = where(equal(p, zero), zero, sub(p, one))
+    """p x^(p−1); the exponent 0 for −1 makes p = 0 give 0 at x = 0 and NaN too."""
+    zero = full_like(p, 0.0)
+    q = sub(p, full_like(p, 1.0))
+    some = less(full_like(x, 0.0), abs_(x))
+    q = where(equal(p, zero), where(some, q, zero), q)
     return mul(g, mul(p, pow_(x, q)))
 
 

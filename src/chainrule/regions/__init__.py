@@ -4,6 +4,20 @@ They stand above the chain rule: a region's derivative is its body's, unless it 
 one of its own. Importing this package fills the registry.
 """
 
-from chainrule.regions import activations, control, losses, normalization, updates
+from chainrule.regions import (
+    activations,
+    control,
+    elementary,
+    losses,
+    normalization,
+    updates,
+)
 
-__all__ = ["activations", "control", "losses", "normalization", "updates"]
+__all__ = [
+    "activations",
+    "control",
+    "elementary",
+    "losses",
+    "normalization",
+    "updates",
+]

@@ -24,6 +24,7 @@ from chainrule.primitives.elementwise import (
     log,
     log1p,
     maximum,
+    minimum,
     mul,
     neg,
     sigmoid,
@@ -166,8 +167,8 @@ def softplus(x: Value) -> Value:
 
 
 def _below_zero(x: Value) -> Value:
-    """min(x, 0), whose exponential cannot overflow."""
-    return neg(relu(neg(x)))
+    """min(0, x), whose exponential cannot overflow; at 0 the derivative is x's."""
+    return minimum(full_like(x, 0.0), x)
 
 
 def _elu_written(x: Expr, alpha: float) -> Expr:
@@ -178,7 +179,7 @@ def _elu_written(x: Expr, alpha: float) -> Expr:
     vjp=(lambda g, y, x, alpha: _kinked(g, x, _times(alpha, exp(_below_zero(x)))),),
     formula=_elu_written,
     source="Clevert, Unterthiner & Hochreiter 2016",
-    kinks="x = 0, where the derivative is taken as α",
+    kinks="x = 0, where derivatives are taken as those from below, first of them α",
     cases=tuple(Case(case.inputs, {"alpha": a}) for case in _LINES for a in (1.0, 0.5)),
 )
 def elu(x: Value, alpha: float) -> Value:
@@ -194,12 +195,30 @@ SELU_SCALE = 1.0507009873554805
 @region(
     formula=lambda x: SELU_SCALE * _elu_written(x, SELU_ALPHA),
     source="Klambauer, Unterthiner, Mayr & Hochreiter 2017",
-    kinks="x = 0, where the derivative is taken as λα",
+    kinks="x = 0, where derivatives are taken as those from below, first of them λα",
     cases=_LINES,
 )
 def selu(x: Value) -> Value:
     """λ · elu(x, α): activations keep mean 0 and variance 1 through deep networks."""
     return _times(SELU_SCALE, elu(x, alpha=SELU_ALPHA))
+
+
+def _softsign_vjp(g: Value, y: Value, x: Value) -> Value:
+    """1/(1 + |x|)²: 1/(1 + |x|) − |x|/(1 + |x|)² would be a difference of equals."""
+    d = add(full_like(x, 1.0), abs_(x))
+    return div(div(g, d), d)
+
+
+@region(
+    vjp=(_softsign_vjp,),
+    formula=lambda x: x / (1 + write.absolute(x)),
+    source="Turian, Bergstra & Bengio 2009",
+    kinks="x = 0, where derivatives from the second on are taken as 0",
+    cases=_LINES,
+)
+def softsign(x: Value) -> Value:
+    """x/(1 + |x|); its derivative is 1/(1 + |x|)²."""
+    return div(x, add(full_like(x, 1.0), abs_(x)))
 
 
 @region(

@@ -22,6 +22,7 @@ from chainrule.primitives.elementwise import (
     less,
     log,
     log1p,
+    maximum,
     mul,
     neg,
     sign,
@@ -129,22 +130,38 @@ def soft_cross_entropy(logits: Value, target: Value) -> Value:
     return neg(reduce_sum(mul(target, log_softmax(logits, axis=1)), axes=(1,)))
 
 
+#: What ŷ = 0 costs, and what it is divided by at least: PyTorch's numbers.
+_WORST, _LEAST = 100.0, 1e-12
+
+
+def _capped_log(probability: Value) -> Value:
+    """max(ln ŷ, −100), which a denormal ŷ gets too, as 0 does."""
+    tiny = full_like(probability, float(np.finfo(probability.dtype.numpy).tiny))
+    nothing, worst = less(abs_(probability), tiny), full_like(probability, -_WORST)
+    safe = where(nothing, full_like(probability, 1.0), probability)
+    return where(nothing, worst, maximum(log(safe), worst))
+
+
 @region(
+    vjp=(
+        lambda g, y, p, target: neg(
+            div(mul(g, target), maximum(p, full_like(p, _LEAST)))
+        ),
+        lambda g, y, p, target: neg(mul(g, _capped_log(p))),
+    ),
     formula=lambda p, y: -(y * write.ln(p)),
     source="textbook 2.5.1 and 3.3 (2), element by element; Good 1952",
-    kinks="a ŷ below the smallest normal number, which counts as that number: 0",
+    kinks="a ŷ below 10⁻¹², which counts as that number in −y/ŷ, the derivative",
     cases=_PROBABILITIES,
 )
 def log_score(probability: Value, target: Value) -> Value:
-    """−y ln ŷ, where a ŷ below the smallest normal number of its dtype counts as that.
+    """−y ln ŷ, at most 100 y; its derivative is −y/max(ŷ, 10⁻¹²).
 
-    So y = 0 contributes 0 whatever ŷ is, and ŷ = 0 costs y · 87.3 in float32 and
-    y · 708.4 in float64. A negative ŷ, which is no probability, gives NaN.
+    So y = 0 contributes 0 whatever ŷ is, and a ŷ that is 0 where y = 1 still learns. A
+    negative ŷ, which is no probability, gives NaN.
     """
     _pair("log_score", probability, target)
-    tiny = full_like(probability, float(np.finfo(probability.dtype.numpy).tiny))
-    safe = where(less(abs_(probability), tiny), tiny, probability)
-    return neg(mul(target, log(safe)))
+    return neg(mul(target, _capped_log(probability)))
 
 
 # -- binary cross-entropy: is it so? ---------------------------------------------------

@@ -11,6 +11,7 @@ one sample, batch normalisation over the samples for one feature. σ² is the me
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 from chainrule.graph.build import constant
@@ -21,7 +22,7 @@ from chainrule.graph.types import ArrayType, Dim, SymbolicDim, size_of
 from chainrule.notation import functions as write
 from chainrule.notation.expressions import Computed, Expr, Number
 from chainrule.primitives.creation import size
-from chainrule.primitives.elementwise import add, div, mul, sqrt, sub
+from chainrule.primitives.elementwise import add, div, less, mul, sqrt, sub, where
 from chainrule.primitives.movement import (
     broadcast_to,
     expand,
@@ -94,11 +95,18 @@ def moments(x: Value, axes: Axes) -> tuple[Value, Value, Value]:
     return mu, deviations, reduce_sum(mul(deviations, deviations), axes=axes)
 
 
+def divisor(total: Value) -> Value:
+    """√(σ² + ε), of that sum; NaN for ∞, by which every number would become 0."""
+    finite = less(total, full_like(total, math.inf))
+    return where(finite, sqrt(total), full_like(total, math.nan))
+
+
 def _normalised(x: Value, axes: Axes, eps: float) -> tuple[Value, Value]:
-    """x̂, and √(σ² + ε) in the shape of x."""
+    """x̂, and √(σ² + ε) in the shape of x; NaN both where the squares overflow."""
     _, deviations, squares = moments(x, axes)
     variance = div(squares, broadcast_to(count(x, axes), shape=squares.shape))
-    deviation = expand(sqrt(add(variance, full_like(variance, eps))), x, axes)
+    deviation = divisor(add(variance, full_like(variance, eps)))
+    deviation = expand(deviation, x, axes)
     return div(deviations, deviation), deviation
 
 

@@ -161,8 +161,7 @@ def mish(x: Any) -> Tensor:
 
 def softsign(x: Any) -> Tensor:
     """x/(1 + |x|)."""
-    x = as_tensor(x)
-    return x / (1.0 + abs(x))
+    return wrap(activations.softsign(as_tensor(x).value))
 
 
 def logsigmoid(x: Any) -> Tensor:

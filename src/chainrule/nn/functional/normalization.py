@@ -16,6 +16,7 @@ from chainrule.graph.node import Value
 from chainrule.graph.types import Dim, Shape, SymbolicDim, size_of
 from chainrule.nn.arguments import flag, integer, place, sizes
 from chainrule.nn.functional.layers import floats, parameter
+from chainrule.operations.reductions import scaled_norm
 from chainrule.primitives.movement import broadcast_to
 from chainrule.primitives.rules import show
 from chainrule.regions import normalization
@@ -154,9 +155,13 @@ def batch_norm(
     if running is None:
         raise _no_statistics("BatchNorm", "training=True")
     column = (*shape, *[1] * (x.ndim - 2))
-    mean, deviation = running[0], (running[1] + eps).sqrt()
+    mean, deviation = running[0], _divisor(running[1] + eps)
     y = (x - mean.reshape(column)) / deviation.reshape(column)
     return _channelwise(y, weight, bias)
+
+
+def _divisor(total: Tensor) -> Tensor:
+    return wrap(normalization.divisor(total.value))
 
 
 def _running(kind: str, x: Tensor, mean: Any, var: Any) -> tuple[Tensor, Tensor] | None:
@@ -219,7 +224,7 @@ def rms_norm(
     if eps is None:
         eps = float(np.finfo(x.dtype.numpy).eps)
     axes = tuple(range(x.ndim - len(shape), x.ndim))
-    made = x / ((x * x).mean(axes, keepdim=True) + eps).sqrt()
+    made = x / _divisor((x * x).mean(axes, keepdim=True) + eps)
     weight = parameter("RMSNorm", "weight", weight, shape, x)
     return made if weight is None else made * weight
 
@@ -335,13 +340,13 @@ def _need_last(x: Tensor, shape: Shape, kind: str) -> None:
 
 
 def normalize(x: Any, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -> Tensor:
-    """x/max(‖x‖ₚ, ε) along ``dim``: vectors of length 1.
+    """x/max(‖x‖ₚ, ε) along ``dim``: vectors of length 1, without overflow.
 
     >>> normalize([[3.0, 4.0]])
     tensor([[0.6, 0.8]])
     """
-    x = as_tensor(x)
-    return x / maximum(x.norm(p, dim, keepdim=True), eps)
+    scale, length = map(wrap, scaled_norm(as_tensor(x).value, p, dim))
+    return x / scale / maximum(length, eps / scale)
 
 
 def cosine_similarity(x1: Any, x2: Any, dim: int = 1, eps: float = 1e-8) -> Tensor:

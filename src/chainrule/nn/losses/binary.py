@@ -70,9 +70,9 @@ class BCELoss(BinaryLoss):
 
     The cross-entropy of 3.3 (2) for two classes with the probabilities ŷ and 1 − ŷ.
     Where ŷ is the output of a sigmoid, it is computed from the score z in front of it,
-    so that nothing underflows and δ = σ(z) − y. Elsewhere a probability below the
-    smallest normal number of its dtype counts as that number: ŷ = 0 with y = 1 costs
-    87.3 in float32 and 708.4 in float64 (in PyTorch 100), with derivative 0.
+    so that nothing underflows and δ = σ(z) − y. Elsewhere, as in PyTorch, a logarithm
+    is at least −100 and the derivative −1/ŷ at least −10¹²: ŷ = 0 with y = 1 costs 100,
+    and learns.
 
     Args:
         weight: a factor for each loss: a number, one for each output, or what else

@@ -166,9 +166,9 @@ class CrossEntropyLoss(ClassLoss):
     softmax, ŷ = softmax(z): then δ⁽ᴸ⁾ = (ŷ − y)/n for a batch of n. With
     ``from_logits=False`` the prediction is ŷ itself, for a network that ends in
     ``nn.Softmax()`` as the book's does (3.2.3). Both compute the same: a softmax in
-    front of the loss is computed together with it, from its scores. Elsewhere a ŷ below
-    the smallest normal number of its dtype counts as that number, so that a class of
-    probability 0 costs 87.3 in float32 and 708.4 in float64, with derivative 0; where
+    front of the loss is computed together with it, from its scores. Elsewhere a
+    class of probability 0 costs 100, with derivative −10¹² (PyTorch's numbers in its
+    BCELoss): −ln ŷ is cut off at 100, and its derivative is −1/max(ŷ, 10⁻¹²). Where
     yᵢ = 0 the term is 0.
 
     The target is a class index, y one-hot, or a row of probabilities y. With class

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from chainrule.errors import ShapeError
+from chainrule.errors import ArgumentError, ShapeError
 from chainrule.graph.types import Shape
 from chainrule.nn.losses.base import ElementwiseLoss
 from chainrule.nn.losses.checks import check_rows
@@ -47,6 +47,16 @@ class KLDivLoss(ElementwiseLoss):
     """
 
     hint: ClassVar[str] = "give one row of probabilities p for each row q"
+
+    def __init__(self, *, reduction: str = "mean") -> None:
+        if reduction == "batchmean":
+            raise ArgumentError(
+                "KLDivLoss has no such reduction.",
+                expected="the mean over samples of KL(p‖q), q themselves given",
+                got="reduction='batchmean', PyTorch's, which takes ln q",
+                fix="nn.KLDivLoss(reduction='mean')(log_q.exp(), p)",
+            )
+        super().__init__(reduction=reduction)
 
     def match(self, prediction: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         """The target in the dtype of the prediction, once the shapes agree."""

@@ -12,7 +12,7 @@ import pytest
 
 import chainrule as cr
 from chainrule.errors import EngineError
-from chainrule.primitives.blas import library, check_blas
+from chainrule.primitives.blas import check_blas, library
 
 right = np.matmul
 

@@ -27,13 +27,19 @@ from chainrule.primitives.elementwise import add
 
 
 def cotangents(
-    roots: Mapping[Value, Value], *, stop: Sequence[Value] = (), free: bool = False
+    roots: Mapping[Value, Value],
+    *,
+    stop: Sequence[Value] = (),
+    keep: Callable[[Value], bool] | None = None,
+    free: bool = False,
 ) -> dict[Value, Value]:
     """∂ℒ/∂v for every tracked value v that the roots depend on.
 
     Args:
         roots: the outputs and their cotangents; for a scalar loss ``{loss: 1}``.
         stop: values behind which the walk does not go.
+        keep: whether the cotangent of a computed value is wanted; all are by default.
+            The others go as soon as the walk has passed the node that computed them.
         free: forget each node as soon as the walk has passed it.
 
     Returns:
@@ -57,6 +63,10 @@ def cotangents(
             for value, g, need in zip(node.inputs, contributions, needed, strict=True):
                 if g is not None and need:
                     known[value] = add(known[value], g) if value in known else g
+        if keep is not None:
+            for y in outputs:
+                if y is not None and not keep(y):
+                    known.pop(y, None)
         if free:
             node.free()
     return known

@@ -139,7 +139,7 @@ def _walk(
 ) -> list[Tensor]:
     """∂/∂input for each input; 0 where the roots do not depend on it."""
     with recording() if record else no_grad():
-        known = cotangents(roots, stop=inputs) if roots else {}
+        known = cotangents(roots, stop=inputs, keep=set(inputs).__contains__)
         return [wrap(known[v] if v in known else full_like(v, 0.0)) for v in inputs]
 
 
@@ -274,7 +274,7 @@ def gradients(
     values = [t.value for t in wanted]
     with recording() if create_graph else no_grad():
         # Every way to the wanted values is walked: some may lead through others.
-        known = cotangents({root: seed}, free=not keep)
+        known = cotangents({root: seed}, keep=set(values).__contains__, free=not keep)
     missing = [i for i, v in enumerate(values) if v not in known]
     if missing and not allow_unused:
         raise GradientError(

@@ -367,7 +367,7 @@ class Tensor(Changes, Operators, Elementwise, Reductions, Movement, Conversion):
             seed = context.trace.constant(seed)
         keep = create_graph or retain_graph or context.trace is not None
         with recording() if create_graph else no_grad():
-            known = cotangents({root: seed}, free=not keep)
+            known = cotangents({root: seed}, keep=_is_owned, free=not keep)
             if context.trace is not None and not (create_graph or retain_graph):
                 context.trace.note_freed(tracked_ancestors([root]))
             if context.trace is not None:
@@ -509,6 +509,10 @@ def as_tensor(data: TensorLike, dtype: Any = None) -> Tensor:
 def count_of(size: Dim, dtype: DType) -> Tensor:
     """A number of elements as a scalar tensor; it may contain N."""
     return wrap(operands.count_of(size, dtype))
+
+
+def _is_owned(value: Value) -> bool:
+    return value.owner is not None
 
 
 def _accumulate(owner: Tensor, g: Value) -> None:

@@ -155,6 +155,7 @@ class _Tape:
         steps: (reference, node, whether an attribute has a named size, inputs,
             outputs).
         outputs: the slots of the graph's outputs.
+        spent: for each step the slots that nothing reads after it.
         constants: what is known already, by slot.
     """
 
@@ -163,6 +164,7 @@ class _Tape:
         default_factory=list[Any]
     )
     outputs: list[int] = field(default_factory=list[int])
+    spent: list[list[int]] = field(default_factory=list[Any])
     constants: dict[int, Array] = field(default_factory=dict[int, Array])
 
 
@@ -174,6 +176,7 @@ def _tape(graph: Graph) -> _Tape:
     if made is None:
         made = _Tape(len(graph.inputs))
         made.outputs = _write(made, graph, {v: i for i, v in enumerate(graph.inputs)})
+        made.spent = _spent(made)
         _tapes[graph] = made
     return made
 
@@ -203,6 +206,16 @@ def _write(tape: _Tape, graph: Graph, slot: dict[Value, int]) -> list[int]:
     return [slot[v] for v in graph.outputs]
 
 
+def _spent(tape: _Tape) -> list[list[int]]:
+    """For each step the slots that nothing reads after it."""
+    needed, found = set(tape.outputs), list[list[int]]()
+    for *_, ins, outs in reversed(tape.steps):
+        last = {*ins, *outs} - needed
+        found.append([*last])
+        needed |= last
+    return found[::-1]
+
+
 def evaluate(
     graph: Graph, arrays: Sequence[Any], sizes: Sizes | None = None
 ) -> tuple[Array, ...]:
@@ -217,7 +230,7 @@ def evaluate(
         if graph.symbolic:
             shapes = [(v.shape, a.shape) for v, a in zip(graph.inputs, known)]
             sizes = solve_sizes(shapes)
-    for reference, node, symbolic, ins, outs in tape.steps:
+    for (reference, node, symbolic, ins, outs), spent in zip(tape.steps, tape.spent):
         attrs = attrs_at(node, sizes) if symbolic else node.attrs
         results: Any = reference(*[known[i] for i in ins], **attrs)
         if type(results) is not tuple:
@@ -225,4 +238,7 @@ def evaluate(
         else:
             for i, result in zip(outs, cast("tuple[Any, ...]", results)):
                 known[i] = result
+        del results  # else the numbers stay until the next step has made its own
+        for i in spent:
+            known[i] = None
     return tuple([np.asarray(known[i]) for i in tape.outputs])

@@ -27,6 +27,7 @@ from chainrule.graph.node import Array, Value
 from chainrule.graph.primitive import Case, of_any
 from chainrule.graph.types import ArrayType, DType
 from chainrule.notation.places import convolved
+from chainrule.primitives.blas import check_blas
 from chainrule.primitives.matmul import Dims, letter_sizes, parse_dims
 from chainrule.primitives.movement import flip
 from chainrule.primitives.sliding import Ints, Pads, Sliding, dilated
@@ -205,6 +206,7 @@ def _by_place(
 
 
 def _product(x: Array, y: Array, a: list[int], b: list[int], out: list[int]) -> Array:
+    check_blas()
     return np.einsum(x, a, y, b, out, optimize=True)
 
 

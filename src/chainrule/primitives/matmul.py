@@ -23,6 +23,7 @@ from chainrule.graph.node import Array, Value
 from chainrule.graph.primitive import Case
 from chainrule.graph.types import ArrayType, Dim, DType
 from chainrule.notation.expressions import Contracted, Expr
+from chainrule.primitives.blas import check_blas
 from chainrule.primitives.rules import need_dtype, show
 
 Axes = tuple[int, ...]
@@ -217,6 +218,7 @@ def _case(lhs: str, rhs: str, dims: str) -> Case:
     ),
 )
 def dot_general(lhs: Array, rhs: Array, *, dims: str, accumulate: DType) -> Array:
+    check_blas()
     p = plan_product(dims)
     dtype = lhs.dtype
     if accumulate.itemsize > dtype.itemsize:

@@ -9,9 +9,11 @@ import pytest
 
 pytest.importorskip("llvmlite")
 
+from llvmlite import ir
+
 import chainrule as cr
 from chainrule import errors, nn, optim
-from chainrule.engines.native import profiling, reductions, roof
+from chainrule.engines.native import emit, profiling, reductions, roof
 from chainrule.engines.schedule.machine import CACHE
 from chainrule.engines.schedule.profile import Measured, Profile
 
@@ -35,6 +37,7 @@ def check(profile: Profile) -> None:
     assert whole == pytest.approx(profile.microseconds)
     assert 0 < whole <= profile.fastest * 1.0001
     for part in every(profile.steps):
+        assert part.microseconds > 0, part.step.does
         assert part.predicted > 0
         assert part.bytes > 0
         for body in part.within:
@@ -81,6 +84,14 @@ def test_every_step_is_measured_and_the_state_stays(threads: int | None) -> None
     products = [s for s in profile.steps if s.step.node.primitive.name == "dot_general"]
     assert 2 * 32 * 64 * 128 in {s.flops for s in products}
     assert all(p.reached > 0 for p in products)
+
+
+def test_a_counter_that_stands_still_is_refused(monkeypatch) -> None:
+    monkeypatch.setattr(emit, "emit_ticks", lambda builder: ir.IntType(64)(0))
+    run = cr.compile(lambda x: x @ x, engine="native", threads=1)
+    run(cr.ones(8, 8))
+    with pytest.raises(errors.EngineError, match="stands still"):
+        run.profile(cr.ones(8, 8))
 
 
 def test_what_is_within_a_loop_is_part_of_it() -> None:

@@ -26,6 +26,7 @@ from chainrule.engines.native.thread_pool import (
     emit_barrier,
     emit_flush_denormals,
     emit_restore_denormals,
+    emit_ticks,
     thread_pool,
 )
 from chainrule.errors import ArgumentError, EngineError
@@ -470,9 +471,15 @@ def test_what_a_library_has_set_changes_nothing(
 @pytest.mark.parametrize(
     ("triple", "expected"),
     [
-        ("x86_64-pc-windows-msvc", ["ldmxcsr", "stmxcsr", "pause", "chainrule_yield"]),
-        ("aarch64-unknown-linux-gnu", ["FPCR", "yield", "chainrule_yield"]),
-        ("arm64-apple-macosx14.0", ["FPCR", "yield", "chainrule_yield"]),
+        (
+            "x86_64-pc-windows-msvc",
+            ["ldmxcsr", "stmxcsr", "pause", "chainrule_yield", "rdtsc"],
+        ),
+        (
+            "aarch64-unknown-linux-gnu",
+            ["FPCR", "yield", "chainrule_yield", "CNTVCT_EL0"],
+        ),
+        ("arm64-apple-macosx14.0", ["FPCR", "yield", "chainrule_yield", "CNTVCT_EL0"]),
         ("powerpc64le-unknown-linux-gnu", ["chainrule_yield"]),
     ],
 )
@@ -487,6 +494,9 @@ def test_other_processors(triple: str, expected: list[str]) -> None:
     module.triple = triple
     emit_phases(module, emit_barrier(module))
     emit_denormals(module)
+    counts = ir.Function(module, ir.FunctionType(ir.IntType(64), []), "ticks")
+    builder = ir.IRBuilder(counts.append_basic_block())
+    builder.ret(emit_ticks(builder))
     machine = target.create_target_machine(opt=2)
     assembly = machine.emit_assembly(binding.parse_assembly(str(module)))
     for word in expected:

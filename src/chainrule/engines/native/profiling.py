@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -14,6 +15,7 @@ from chainrule.engines.native.roof import roof
 from chainrule.engines.schedule.profile import Profile
 from chainrule.engines.schedule.schedule import Schedule
 from chainrule.engines.threads import available_cores
+from chainrule.errors import EngineError
 from chainrule.graph.node import Array
 
 #: µs of a round, about, and its steps at most.
@@ -69,7 +71,15 @@ def profile(
                     np.copyto(state[name], array)
             rounds.append((seconds, compiled.ticks.copy()))
         seconds, ticks = min(rounds, key=lambda made: made[0])
-        each = seconds / max(ticks[clock[None]], 1)
+        if not ticks[clock[None]]:
+            raise EngineError(
+                "The steps of a program are measured by a counter of the processor, "
+                "and this one stands still.",
+                expected="x86-64 or ARM64",
+                got=platform.machine(),
+                fix="measure the whole call, by time.perf_counter()",
+            )
+        each = seconds / ticks[clock[None]]
         every = np.array([ticks for _, ticks in rounds])
         every[:, ::2] -= every[:, 1::2]  # without waiting
         every[:, clock[None]] -= every[:, outer].sum(1)  # what is between the nodes

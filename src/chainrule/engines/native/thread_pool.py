@@ -429,10 +429,9 @@ def _set_x86(b: ir.IRBuilder, value: ir.Value) -> None:
 def emit_ticks(builder: ir.IRBuilder) -> ir.Value:
     """Emit code that reads a counter which goes on at a steady pace, as an i64.
 
-    On processors where programs have none it is always 0.
+    On x86-64 it is the time-stamp counter, on AArch64 CNTVCT_EL0; LLVM has the same
+    name for both. How long a tick is differs. Elsewhere it is always 0.
     """
-    processor = _processor(builder.module)
-    names = {"x86_64": "readcyclecounter", "aarch64": "readsteadycounter"}
-    if processor not in names:
+    if _processor(builder.module) not in ("x86_64", "aarch64"):
         return _I64(0)
-    return _intrinsic(builder, f"llvm.{names[processor]}", _I64, [])
+    return _intrinsic(builder, "llvm.readcyclecounter", _I64, [])

@@ -49,6 +49,7 @@ from chainrule.graph.node import Array, Node, Value
 from chainrule.graph.primitive import REFERENCES
 from chainrule.graph.program import Entry, Program
 from chainrule.graph.types import NO_SIZES, Sizes, resolve, size_of
+from chainrule.primitives.blas import check_blas
 from chainrule.primitives.checks import require
 from chainrule.primitives.indexing import check_indices
 from chainrule.primitives.matmul import dot_general, parse_dims
@@ -73,6 +74,7 @@ class NumpyExecutable:
 
     def __init__(self, program: Program, *, threads: int | None = None) -> None:
         started = time.perf_counter()
+        check_blas()  # a run does not warn of what NumPy meets
         self.threads = checked(threads)
         self.entries = {name: _in_loops(e) for name, e in program.entries.items()}
         self.weights = weight_states(self.entries.values())

@@ -159,7 +159,7 @@ def _off(node: Node, arrays: Mapping[Value, Array], n: int) -> list[float]:
         if not node.primitive.elementwise:
             positive = [np.abs(a) if a.dtype.kind == "f" else a for a in given]
             sizes = _several(reference(*positive, **attrs))
-        terms = _terms(given, made)
+        terms = max(_terms(given, made), _along(node, given))
         return [_share(*each, terms) for each in zip(shown, made, sizes)]
 
 
@@ -179,6 +179,12 @@ def _terms(given: Sequence[Array], made: Sequence[Array]) -> float:
     floats = [a.size for a in given if a.dtype.kind == "f" and a.size]
     whole = math.prod(floats) / max(max([a.size for a in made]), 1)
     return max(whole ** (1 / max(len(floats), 1)) if len(floats) < 3 else whole, 1.0)
+
+
+def _along(node: Node, given: Sequence[Array]) -> float:
+    """How many steps a running sum or product has."""
+    axis = node.attrs.get("axis")
+    return given[0].shape[axis] if isinstance(axis, int) and given else 1.0
 
 
 def _share(shown: Array | None, exact: Array, sizes: Array, terms: float) -> float:

@@ -404,7 +404,11 @@ class Trace:
             formula = self._equation(reader)
             if closed and self.run.arrays[value][place] <= 0:
                 reasons.append(
-                    tr("{formula} is a closed ReLU here: {name} ≤ 0", formula=formula, name=name)
+                    tr(
+                        "{formula} is a closed ReLU here: {name} ≤ 0",
+                        formula=formula,
+                        name=name,
+                    )
                 )
             else:
                 reasons.append(

@@ -15,7 +15,7 @@ from chainrule import nn, optim
 from chainrule.array_page import spelled
 from chainrule.errors import ArgumentError, ChainruleError, NonFiniteError, ShapeError
 from chainrule.explanation import example
-from chainrule.explanation.content import difference
+from chainrule.explanation.checking import difference
 from chainrule.explanation.typeset import equation, matrix
 from chainrule.graph.primitive import BODIES
 from chainrule.language import language

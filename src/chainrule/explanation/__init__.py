@@ -10,12 +10,14 @@ from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
 
-from chainrule.explanation.content import Check, LayerExplanation, Section, Shown
+from chainrule.explanation.checking import Check
+from chainrule.explanation.content import LayerExplanation, Shown
 from chainrule.explanation.equations import Equation
 from chainrule.explanation.explanation import Explanation
 from chainrule.explanation.run import Loss, run_step
 from chainrule.explanation.sections import explained
 from chainrule.explanation.trace import Trace
+from chainrule.explanation.worked import Section
 from chainrule.language import language
 from chainrule.nn import HalfSquaredErrorLoss, Linear, Module, Sequential, Sigmoid
 from chainrule.optim import Optimizer

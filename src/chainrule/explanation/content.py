@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -10,77 +10,17 @@ from typing import Any
 import numpy as np
 
 from chainrule.errors import ArgumentError, nearest
-from chainrule.explanation.equations import Equation
-from chainrule.explanation.loops import Loop
-from chainrule.explanation.naming import Layer, Names
+from chainrule.explanation.checking import Check, checked
+from chainrule.explanation.naming import Layer
+from chainrule.explanation.paths import ElementPath
 from chainrule.explanation.plain import is_sampled
 from chainrule.explanation.run import Run
 from chainrule.explanation.trace import Trace
+from chainrule.explanation.widened import is_wide, widened
+from chainrule.explanation.worked import Section, Worked
 from chainrule.graph.node import Array, Value
-from chainrule.notation.arithmetic import Quantity, computed
 from chainrule.notation.expressions import Expr
 from chainrule.translation import current, tr
-
-
-@dataclass(frozen=True, eq=False)
-class Section:
-    """A layer and what follows it, up to the next one.
-
-    Attributes:
-        l: the number of the layer as the book counts; 0 for what comes before the
-            first, and None for the loss.
-        modules: the paths of the modules that compute it.
-        given: the parameters that belong to it, by symbol, with their names in the
-            ``state_dict``.
-        forward, backward, update: the equations, in the order in which they are worked
-            out.
-        notes: remarks for the reader.
-        loops: the loops within, each opened.
-    """
-
-    l: int | None  # noqa: E741  (the book's letter)
-    modules: tuple[str, ...]
-    given: Mapping[Expr, str]
-    forward: tuple[Equation, ...]
-    backward: tuple[Equation, ...]
-    update: tuple[Equation, ...] = ()
-    notes: tuple[str, ...] = ()
-    loops: tuple[Loop, ...] = ()
-
-    def equations(self) -> Iterator[Equation]:
-        """All of them."""
-        yield from self.forward
-        yield from self.backward
-        yield from self.update
-
-    @property
-    def by_key(self) -> dict[str, Equation]:
-        """The first equation of each kind."""
-        found: dict[str, Equation] = {}
-        for equation in self.equations():
-            if equation.key:
-                found.setdefault(equation.key, equation)
-        return found
-
-    @property
-    def formulas(self) -> dict[str, str]:
-        r"""The formulas in LaTeX, by what they say.
-
-        >>> from chainrule.explanation import example
-        >>> print(example().layer(1).formulas["z"])
-        z^{(1)} = W^{(1)} x + b^{(1)}
-        """
-        return {key: e.latex() for key, e in self.by_key.items()}
-
-    @property
-    def texts(self) -> dict[str, str]:
-        """The same formulas in characters that a terminal shows.
-
-        >>> from chainrule.explanation import example
-        >>> print(example().layer(1).texts["z"])
-        z⁽¹⁾ = W⁽¹⁾ x + b⁽¹⁾
-        """
-        return {key: e.text() for key, e in self.by_key.items()}
 
 
 @dataclass(frozen=True)
@@ -169,59 +109,12 @@ class LayerExplanation:
         return f"<layer {self.l}, {self.weight_name}: {sizes}>"
 
 
-@dataclass(frozen=True)
-class Check:
-    """What came out when the shown formulas were worked out again, in float64.
-
-    Attributes:
-        errors: for each equation the largest difference from the number shown,
-            relative to the largest number in it.
-        tolerance: what rounding explains, in the dtype of the network.
-    """
-
-    errors: Mapping[str, float]
-    tolerance: float
-
-    @property
-    def error(self) -> float:
-        """The largest error of all."""
-        return max(self.errors.values(), default=0.0)
-
-    @property
-    def ok(self) -> bool:
-        """Whether every error is within the tolerance."""
-        return self.error <= self.tolerance
-
-    def __str__(self) -> str:
-        if not self.errors:
-            return tr("checked: there is nothing to check")
-        worst = max(self.errors, key=self.errors.__getitem__)
-        if not self.ok:
-            return tr(
-                "checked: THE NUMBERS DISAGREE with the formulas: largest error"
-                " {error} at {worst}, {tolerance} allowed",
-                error=f"{self.error:.1e}",
-                worst=worst,
-                tolerance=f"{self.tolerance:.0e}",
-            )
-        return tr(
-            "checked: {count} formulas worked out from the numbers shown; largest"
-            " relative error {error}",
-            count=len(self.errors),
-            error=f"{self.error:.1e}",
-        )
-
-
 @dataclass(frozen=True, eq=False, repr=False)
-class Explained:
+class Explained(Worked):
     """What an explanation holds; see :class:`Explanation`.
 
     Attributes:
-        run: the step.
-        names: the names of its values.
-        sections: the layers and what belongs to them, first what comes before layer 1,
-            last the loss.
-        numbers: the numbers of every symbol.
+        again: explains another step.
         notes: remarks for the reader.
         constants: the symbols of arrays that stand in the graph itself, such as the
             angles of positions.
@@ -229,10 +122,7 @@ class Explained:
         lang: the language in which it was made, and is shown.
     """
 
-    run: Run
-    names: Names
-    sections: tuple[Section, ...]
-    numbers: Mapping[Expr, Quantity]
+    again: Callable[[Run], Explained]
     notes: tuple[str, ...] = ()
     constants: tuple[Expr, ...] = ()
     only: tuple[int, ...] = ()
@@ -267,13 +157,28 @@ class Explained:
         return on_paper(self.run.arrays[self.run.y], self.run.y)
 
     @cached_property
-    def trace(self) -> Trace:
-        """The graph with all its numbers: see :class:`Trace`."""
-        return Trace(self.run, self.names)
+    def exact(self) -> Explained:
+        """The same step, from the same x, y and parameters, in float64."""
+        return self if is_wide(self.run) else self.again(widened(self.run))
 
-    def element(self, name: str, index: Any) -> Any:
-        """One number and its whole path through the chain rule: see :class:`Trace`."""
-        return self.trace.element(name, index)
+    @cached_property
+    def trace(self) -> Trace:
+        """The graph with all its numbers, in float64: see :class:`Trace`."""
+        return Trace(self.exact.run, self.exact.names)
+
+    def element(self, name: str, index: Any) -> ElementPath:
+        """One number and its whole path through the chain rule: see :class:`Trace`.
+
+        The path is worked out in float64; ``path.own`` is the gradient that the run has
+        in its own dtype.
+        """
+        path = self.trace.element(name, index)
+        if self.exact is self:
+            return path
+        first, shown = path.steps[0], self[name]
+        assert shown.grad is not None
+        own = shown.grad[first.index]
+        return replace(path, own=(own.item(), own.dtype.name))
 
     def __getitem__(self, name: str) -> Shown:
         """A quantity by its symbol or name, with its gradient.
@@ -285,8 +190,7 @@ class Explained:
         >>> example()["0.bias"].grad.shape
         (2,)
         """
-        value = self.trace.find(name)
-        run = self.run
+        run, value = self.run, Trace(self.run, self.names).find(name)
         g = run.cotangents.get(value)
         known = run.tensors.get(value, "")
         module = value.node.scope if value.node is not None else ""
@@ -361,11 +265,6 @@ class Explained:
 
     # -- formulas ----------------------------------------------------------------------
 
-    def equations(self) -> Iterator[Equation]:
-        """All equations, section by section."""
-        for section in self.sections:
-            yield from section.equations()
-
     @property
     def texts(self) -> dict[str, str]:
         """Those of the loss, and of what comes before the first layer."""
@@ -391,78 +290,7 @@ class Explained:
         >>> example().check().ok
         True
         """
-        errors: dict[str, float] = {}
-        single = any(
-            q.array.dtype.kind == "f" and q.array.dtype.itemsize < 8
-            for q in self.numbers.values()
-        )
-        for equation in self.equations():
-            known = self.numbers.get(equation.name)
-            if known is None:
-                continue
-            for side in equation.sides[1:]:
-                label = f"{equation.name.text()} = {side.text()}"
-                errors[label] = difference(side, self.numbers, known.array)
-        for section in self.sections:
-            for loop in section.loops:
-                errors |= _check_loop(loop)
-        return Check(errors, 1e-4 if single else 1e-10)
-
-
-def _check_loop(loop: Loop) -> dict[str, float]:
-    """The largest error of each equation over the steps of a loop."""
-    errors: dict[str, float] = {}
-    for equation in loop.equations:
-        side = equation.sides[-1]
-        label = f"{loop.name}: {equation.text()}"
-        errors[label] = max(
-            difference(side, numbers, numbers[equation.name].array)
-            for numbers in loop.steps
-        )
-    return errors
-
-
-def difference(side: Expr, numbers: Mapping[Expr, Quantity], shown: Array) -> float:
-    """The largest difference, relative to the largest number shown.
-
-    There is none where it is no larger than what the last digits of the numbers make:
-    where larger numbers cancel, nothing else is left.
-    """
-    found, kind = computed(side, numbers), shown.dtype
-    shown = shown.astype(np.float64)
-    if found.size == shown.size:
-        found = found.reshape(shown.shape)
-    else:
-        found = np.broadcast_to(found, shown.shape)
-    if np.array_equal(found, shown, equal_nan=True):
-        return 0.0
-    gap, size = _largest(found - shown), _largest(shown)
-    if not np.isfinite(gap):
-        return float("inf")
-    digits = 100 * np.finfo(kind).eps if kind.kind == "f" else np.inf
-    if gap > digits * size and gap <= _rounding(side, numbers):
-        return 0.0
-    return gap / max(size, 1e-30)
-
-
-def _largest(array: Array) -> float:
-    return float(np.max(np.abs(array), initial=0.0))
-
-
-def _rounding(side: Expr, numbers: Mapping[Expr, Quantity]) -> float:
-    """How far a formula's value moves with the last digits of its numbers."""
-    dice = np.random.default_rng(0)
-
-    def moved(q: Quantity) -> Quantity:
-        if q.array.dtype.kind != "f":
-            return q
-        step = 4 * np.finfo(q.array.dtype).eps
-        by = 1 + step * dice.choice([-1.0, 1.0], q.array.shape)
-        return replace(q, array=q.array.astype(np.float64) * by)
-
-    exact = computed(side, numbers)
-    near = [computed(side, {k: moved(q) for k, q in numbers.items()}) for _ in range(3)]
-    return max(_largest(other - exact) for other in near)
+        return checked(self, self.exact)
 
 
 def on_paper(array: Array, value: Value) -> Array:

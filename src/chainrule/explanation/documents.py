@@ -7,8 +7,9 @@ from typing import Any
 
 from chainrule.array_page import spelled, summary
 from chainrule.explanation import page
-from chainrule.explanation.content import Explained, Section
+from chainrule.explanation.content import Explained
 from chainrule.explanation.equations import Equation
+from chainrule.explanation.worked import Section
 from chainrule.notation.arithmetic import Quantity
 from chainrule.notation.expressions import Array
 from chainrule.translation import current

@@ -10,10 +10,11 @@ from html import escape
 
 from chainrule.array_page import array_html
 from chainrule.explanation import page
-from chainrule.explanation.content import Explained, Section
+from chainrule.explanation.content import Explained
 from chainrule.explanation.equations import Equation
 from chainrule.explanation.loops import Loop
 from chainrule.explanation.pictures import network
+from chainrule.explanation.worked import Section
 from chainrule.notation import mathml
 from chainrule.notation.expressions import Expr
 from chainrule.translation import current

@@ -424,7 +424,7 @@ class Names:
         """δ⁽ˡ⁾ of each z, ∂ℒ/∂v of other values, and what is long in between."""
         run, zs = self.run, {layer.z: k for k, layer in enumerate(self.layers, 1)}
         named = [v for v in reversed(self.forward) if v is not run.loss]
-        named += [v for v in run.parameters if v in self.of]
+        named += [v for v in run.tensors if v in run.parameters and v in self.of]
         wanted = sorted(named, key=lambda v: v not in zs)
         for value in wanted:
             g = run.cotangents.get(value)

@@ -7,11 +7,12 @@ import textwrap
 from collections.abc import Iterable, Iterator
 from functools import cached_property
 
-from chainrule.explanation.content import Explained, Section
+from chainrule.explanation.content import Explained
 from chainrule.explanation.equations import Equation
 from chainrule.explanation.loops import Loop
 from chainrule.explanation.typeset import Lines, beside, equation, is_small, shown
 from chainrule.explanation.updates import scalars_of
+from chainrule.explanation.worked import Section
 from chainrule.notation.arithmetic import COLUMNS, Quantity
 from chainrule.notation.expressions import Array, Expr
 from chainrule.notation.within import holds

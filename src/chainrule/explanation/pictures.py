@@ -1,15 +1,28 @@
-"""The network at work, as a picture in a page."""
+"""The network at work, as a picture in a page.
+
+Layers stand in columns, in running order. Lines are drawn where a layer reads what
+stands in the column before it, and nowhere else: branches, shortcuts and attention have
+columns without lines.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from html import escape
 
 import numpy as np
 
 from chainrule.array_page import colours
 from chainrule.explanation.content import Explained
-from chainrule.graph.node import Array
+from chainrule.explanation.naming import Layer
+from chainrule.explanation.plain import behind_views
+from chainrule.graph.graph import ancestors
+from chainrule.graph.node import Array, Node, Value
+from chainrule.graph.primitive import BODIES
+from chainrule.graph.types import Dim
+from chainrule.primitives import elementwise, matmul, movement
+from chainrule.primitives.matmul import parse_dims
 from chainrule.translation import tr
 
 #: Neurons drawn of each layer.
@@ -28,39 +41,111 @@ def network(e: Explained) -> str:
     columns = list(_columns(e))
     if len(columns) < 2:
         return ""
-    most = max(min(len(values), NEURONS) for _, values, _ in columns)
+    most = max(min(len(column.numbers), NEURONS) for column in columns)
     width, height = 150 * len(columns), 40 * most + 60
-    parts = [*_lines(e, columns, height), *_neurons(columns, height)]
-    for i, (label, _, _) in enumerate(columns):
+    joined = connections(e)
+    parts = [*_lines(e, joined, columns, height), *_neurons(columns, height)]
+    for i, column in enumerate(columns):
         parts.append(
             f'<text x="{75 + 150 * i}" y="{height - 8}" text-anchor="middle"'
-            f' font-size="14">{escape(label)}</text>'
+            f' font-size="14">{escape(column.label)}</text>'
         )
     caption = tr(
         "Filled: activations of the first sample, forward. Rings: δ, backward. Lines:"
         " weights. Red is positive, blue negative."
     )
+    if len(joined) < len(e.layers):
+        caption += " " + tr(
+            "Lines are drawn where a layer reads the column in front of it; other"
+            " connections stand in the formulas."
+        )
     return (
         f'<svg viewBox="0 0 {width} {height}" width="{min(width, 900)}" role="img">'
         f"{''.join(parts)}</svg><figcaption>{escape(caption)}</figcaption>"
     )
 
 
-Column = tuple[str, Array, Array | None]
+@dataclass(frozen=True, eq=False)
+class Column:
+    """What stands in a column: its name, its value, numbers of it, and their errors."""
+
+    label: str
+    value: Value
+    numbers: Array
+    errors: Array | None = None
 
 
 def _columns(e: Explained) -> Iterator[Column]:
-    """What stands in each column: its name, numbers, and errors."""
-    layers = e.layers
-    if not layers:
-        return
-    yield "x", _first_sample(layers[0].input), None
-    for layer in layers:
-        yield (
-            f"a⁽{_raised(layer.l)}⁾",
-            _first_sample(layer.a),
-            _first_sample(layer.delta),
-        )
+    for i, layer in enumerate(e.layers):
+        if i == 0:
+            read = behind_views(e.names.layers[0].input)
+            yield Column("x", read, _first_sample(layer.input))
+        label, value = f"a⁽{_raised(layer.l)}⁾", e.names.output(layer.l)
+        numbers = _first_sample(layer.a)
+        yield Column(label, value, numbers, _first_sample(layer.delta))
+
+
+def connections(e: Explained) -> tuple[int, ...]:
+    """The layers l whose weights lead from column l − 1 to column l."""
+    columns = list(_columns(e))
+    found: list[int] = []
+    for k, layer in enumerate(e.names.layers, 1):
+        left, right = columns[k - 1], columns[k]
+        fits = layer.weight.shape == (len(right.numbers), len(left.numbers))
+        reads = behind_views(layer.input) is behind_views(left.value)
+        if fits and reads and _by_columns(layer) and _follows(e, layer, right.value):
+            found.append(k)
+    return tuple(found)
+
+
+def _by_columns(layer: Layer) -> bool:
+    """Whether W[r, c] leads from c to r: W is multiplied by its second axis."""
+    node = layer.product.node
+    if node is None or node.primitive is not matmul.dot_general:
+        return False
+    dims = parse_dims(node.attrs["dims"])
+    pairs = ((dims.lhs, dims.rhs), (dims.rhs, dims.lhs))
+    for value, (own, other) in zip(node.inputs, pairs):
+        axes = {letter: i for i, letter in enumerate(own)}
+        while value is not layer.weight and value.node is not None:
+            if value.node.primitive is movement.transpose:
+                order = value.node.attrs["axes"]
+                axes = {letter: order[i] for letter, i in axes.items()}
+            elif value.node.primitive not in (elementwise.convert, movement.copy):
+                break
+            value = value.node.inputs[0]
+        if value is layer.weight:
+            summed = [i for c, i in axes.items() if c in other and c not in dims.out]
+            return summed == [1]
+    return False
+
+
+def _follows(e: Explained, layer: Layer, result: Value) -> bool:
+    """Whether neuron r of a value is made of z[r] of a layer, place by place."""
+    if result is layer.z:
+        return True
+    moved = {layer.z}
+    for node in ancestors([result], stop=[each.z for each in e.names.layers]):
+        if moved.isdisjoint(node.inputs):
+            continue
+        for out in node.outputs:
+            if out is None or not _keeps_neurons(node, out, layer.z.shape[-1]):
+                return False
+            moved.add(out)
+    return result in moved
+
+
+def _keeps_neurons(node: Node, out: Value, many: Dim) -> bool:
+    """Whether what stands for neuron r is still at place r of the last axis."""
+    kind, alike = node.primitive, [out.shape == v.shape for v in node.inputs]
+    if out.shape[-1:] != (many,):
+        return False
+    views = kind in (movement.reshape, movement.copy, movement.broadcast_to)
+    views = views and node.inputs[0].shape[-1:] == (many,)
+    sums = kind is movement.reduce_sum
+    if sums:
+        sums = len(node.inputs[0].shape) - 1 not in node.attrs["axes"]
+    return kind.elementwise or views or sums or (kind in BODIES and any(alike))
 
 
 def _raised(k: int) -> str:
@@ -88,7 +173,8 @@ def _picks(count: int) -> list[int]:
 
 
 def _neurons(columns: list[Column], height: int) -> Iterator[str]:
-    for i, (_, values, errors) in enumerate(columns):
+    for i, column in enumerate(columns):
+        values, errors = column.numbers, column.errors
         picks, fills = _picks(len(values)), colours(values)
         rings = np.full((len(values), 3), 255)
         if errors is not None and len(errors) == len(values):
@@ -107,12 +193,14 @@ def _neurons(columns: list[Column], height: int) -> Iterator[str]:
             )
 
 
-def _lines(e: Explained, columns: list[Column], height: int) -> Iterator[str]:
+def _lines(
+    e: Explained, joined: tuple[int, ...], columns: list[Column], height: int
+) -> Iterator[str]:
     for i, layer in enumerate(e.layers):
-        weights = layer.W
-        left, right = columns[i][1], columns[i + 1][1]
-        if weights.ndim != 2 or weights.shape != (len(right), len(left)):
+        if layer.l not in joined:
             continue
+        weights = layer.W
+        left, right = columns[i].numbers, columns[i + 1].numbers
         tones = colours(weights)
         top = float(np.abs(weights).max(initial=0.0)) or 1.0
         for r, y2 in zip(_picks(len(right)), _places(len(right), height)):

@@ -16,6 +16,7 @@ import numpy as np
 
 from chainrule.autodiff import cotangents, inline
 from chainrule.errors import ArgumentError, NonFiniteError, ShapeError, nearest
+from chainrule.explanation.meant import meant
 from chainrule.graph.build import constant, no_grad, recording, replay, tracing
 from chainrule.graph.graph import Graph, ancestors
 from chainrule.graph.interpret import evaluate_all
@@ -47,7 +48,8 @@ class Run:
         cotangents: from each forward value v to ∂ℒ/∂v.
         tensors: the model's tensors in the graph, by value.
         parameters: those of them that are parameters.
-        scalars: numbers from outside (½, η), by value.
+        scalars: numbers from outside (½, η), by value, as they were before they were
+            rounded to the network's dtype.
         updates: for each value of state that the optimiser changes its new one.
         slots: the names of the optimiser's own state, by value.
         arrays: the numbers of every value.
@@ -166,7 +168,7 @@ def run_step(
 def _made(
     traced: Any,
     found: dict[str, Any],
-    rows: Mapping[str, tuple[str, Array]],
+    rows: Mapping[str, tuple[str, float]],
     given: Sequence[Array],
     optimizer: Optimizer | None,
 ) -> Run:
@@ -181,7 +183,9 @@ def _made(
     graph = Graph("explain", entry.graph.inputs, [*outputs, *updates.values()])
     keys = (*entry.inputs, *entry.state)
     feeds: dict[str, Array] = dict(zip(keys, given))
-    feeds |= {name: array for name, (_, array) in rows.items()}
+    types = dict(zip(keys, graph.inputs))
+    for name, (_, number) in rows.items():
+        feeds[name] = np.asarray(number, types[name].dtype.numpy)
     feeds |= {k: slot.tensor.numpy() for k, slot in traced.slots.items()}
     with np.errstate(all="ignore"):
         arrays = evaluate_all(graph, [feeds[k] for k in keys])
@@ -192,13 +196,13 @@ def _made(
         if name not in known and (v in updates or traced.slots[name].tensor.name)
     }
     scalars: dict[Value, tuple[str, float]] = {}
-    for name, value in zip(keys, graph.inputs):
+    for name, value in types.items():
         if name in rows:
-            scalars[value] = (rows[name][0], float(arrays[value]))
+            scalars[value] = rows[name]
         elif (
             not value.shape and name in held and name not in known | set(slots.values())
         ):
-            scalars[value] = ("", float(arrays[value]))
+            scalars[value] = ("", meant(float(arrays[value]), value.dtype))
     return Run(
         graph=graph,
         x=tuple(graph.inputs[: len(given) - 1]),
@@ -213,13 +217,13 @@ def _made(
     )
 
 
-def _scalars(tables: Mapping[str, Any]) -> dict[str, tuple[str, Array]]:
+def _scalars(tables: Mapping[str, Any]) -> dict[str, tuple[str, float]]:
     """What an optimiser supplies for its next step: (its name, the number)."""
-    made: dict[str, tuple[str, Array]] = {}
+    made: dict[str, tuple[str, float]] = {}
     rows: dict[int, Mapping[str, Array]] = {}
-    for name, (value, table, key) in tables.items():
+    for name, (_, table, key) in tables.items():
         row = rows.setdefault(id(table), table.rows(1) if id(table) not in rows else {})
-        made[name] = key, row[key][0].astype(value.dtype.numpy).reshape(())
+        made[name] = key, float(row[key][0])
     return made
 
 

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from chainrule.explanation.content import Section
 from chainrule.explanation.equations import Equation
 from chainrule.explanation.explanation import Explanation
 from chainrule.explanation.loops import Loop, is_loop, opened
@@ -22,6 +21,7 @@ from chainrule.explanation.plain import behind_views
 from chainrule.explanation.run import Run
 from chainrule.explanation.signs import COUNT, LOSS, ONE_HOT, named_atom
 from chainrule.explanation.updates import updated
+from chainrule.explanation.worked import Section
 from chainrule.explanation.writer import is_constant
 from chainrule.graph.graph import Graph, ancestors
 from chainrule.graph.node import Array, Node, Value
@@ -86,7 +86,8 @@ class _Sections:
         self._collect_constants()
         constants = tuple(name for name in self.writer.constants if name != ONE_HOT)
         notes = tuple(self._notes())
-        return Explanation(run, names, tuple(sections), self.numbers, notes, constants)
+        step = run, names, tuple(sections), self.numbers
+        return Explanation(*step, explained, notes, constants)
 
     # -- numbers -----------------------------------------------------------------------
 
@@ -306,7 +307,8 @@ class _Sections:
         gradient = self._gradient(p)
         if gradient is None or (p == 0).any():
             return None
-        if not np.allclose(_by_softmax(p, gradient), shown, rtol=1e-6, atol=1e-12):
+        digits = max(1e-6, 100 * float(np.finfo(shown.dtype).eps))
+        if not np.allclose(_by_softmax(p, gradient), shown, rtol=digits, atol=1e-12):
             return None  # something else stands between them
         self.numbers[GRADIENT] = Quantity(gradient, COLUMNS)
         self.numbers.setdefault(PREDICTION, Quantity(p, COLUMNS))

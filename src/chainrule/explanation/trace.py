@@ -10,8 +10,8 @@ gathers, reductions, attention, loops and batch statistics alike.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -21,18 +21,27 @@ from chainrule.autodiff import cotangents
 from chainrule.errors import ArgumentError, nearest
 from chainrule.explanation.loops import loop_steps
 from chainrule.explanation.naming import Names
+from chainrule.explanation.paths import (
+    FOLLOWED,
+    LOSS,
+    ElementPath,
+    Index,
+    Step,
+    Term,
+    added_up,
+    at,
+)
+from chainrule.explanation.plain import VIEWS
 from chainrule.explanation.run import Run
 from chainrule.graph.build import recording
 from chainrule.graph.interpret import attrs_at
 from chainrule.graph.node import Array, Node, Value
 from chainrule.graph.primitive import DERIVATIVES
+from chainrule.primitives import elementwise
 from chainrule.primitives.rules import show
 from chainrule.regions import control
 from chainrule.translation import tr
 
-Index = tuple[int, ...]
-#: Of each value so many elements are followed further, those that count most.
-FOLLOWED = 4
 _RAISED = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁽⁾₀₁₂₃₄₅₆₇₈₉", "0123456789()0123456789")
 
 
@@ -52,123 +61,6 @@ class Edge:
     indices: Array
     derivative: Array
     contribution: Array
-
-
-@dataclass(frozen=True)
-class Term:
-    """One factor pair of the chain rule: ∂ℒ/∂v · ∂v/∂u.
-
-    Attributes:
-        symbol, index: the element v that reads u directly.
-        derivative: ∂v/∂u.
-        gradient: ∂ℒ/∂v.
-    """
-
-    symbol: str
-    index: Index
-    derivative: float
-    gradient: float
-
-    @property
-    def product(self) -> float:
-        """What it adds to ∂ℒ/∂u."""
-        return self.gradient * self.derivative
-
-
-@dataclass(frozen=True)
-class Step:
-    """One element u of a path, with everything that depends on it directly.
-
-    Attributes:
-        symbol, index: the element.
-        value: its number.
-        gradient: ∂ℒ/∂u, the sum of the terms' products.
-        terms: the elements that read it, the largest product first.
-    """
-
-    symbol: str
-    index: Index
-    value: float
-    gradient: float
-    terms: tuple[Term, ...]
-
-
-@dataclass(frozen=True)
-class ElementPath:
-    """The chain rule from one number to the loss.
-
-    Attributes:
-        name: the name that was asked for.
-        steps: the element itself, and those on the way to ℒ that count most.
-        loss: ℒ.
-    """
-
-    name: str
-    steps: tuple[Step, ...]
-    loss: float
-
-    @property
-    def gradient(self) -> float:
-        """∂ℒ/∂(this number)."""
-        return self.steps[0].gradient
-
-    def __str__(self) -> str:
-        return "\n".join(self._lines())
-
-    def __repr__(self) -> str:
-        first = self.steps[0]
-        return f"<{_at(first.symbol, first.index)}: ∂ℒ/∂ = {first.gradient!r}>"
-
-    def to_json(self) -> dict[str, Any]:
-        """The path as data."""
-        return asdict(self) | {"gradient": self.gradient}
-
-    def _lines(self) -> Iterator[str]:
-        first = self.steps[0]
-        place = _at(first.symbol, first.index)
-        yield f"{place} = {first.value!r}   ({self.name})"
-        yield ""
-        yield tr("forward: what is computed from it")
-        for step in self.steps:
-            for term in step.terms[:FOLLOWED]:
-                yield (
-                    f"  ∂{_at(term.symbol, term.index)}/∂{_at(step.symbol, step.index)}"
-                    f" = {term.derivative!r}"
-                )
-        yield f"  ℒ = {self.loss!r}"
-        yield ""
-        yield tr("backward: the chain rule, from ℒ to it")
-        for step in reversed(self.steps):
-            yield from _sum_of(step)
-
-
-def _sum_of(step: Step) -> Iterator[str]:
-    head = f"  ∂ℒ/∂{_at(step.symbol, step.index)}"
-    if not step.terms:
-        yield f"{head} = {step.gradient!r}"
-        return
-    for i, term in enumerate(step.terms[:FOLLOWED]):
-        place = _at(term.symbol, term.index)
-        sign = "=" if i == 0 else "+"
-        lead = head if i == 0 else " " * len(head)
-        factors = f"∂ℒ/∂{place} · ∂{place}/∂{_at(step.symbol, step.index)}"
-        if term.symbol == "ℒ":
-            factors = f"∂ℒ/∂{_at(step.symbol, step.index)}"
-        yield f"{lead} {sign} {factors}"
-        yield f"{' ' * len(head)}   = {term.gradient!r} · {term.derivative!r}"
-    rest = step.terms[FOLLOWED:]
-    if rest:
-        more = tr("{many} more, together {sum}", many=len(rest), sum=_total(rest))
-        yield f"{' ' * len(head)} + {more}"
-    yield f"{' ' * len(head)} = {step.gradient!r}"
-
-
-def _total(terms: Sequence[Term]) -> float:
-    return float(sum(term.product for term in terms))
-
-
-def _at(symbol: str, index: Index) -> str:
-    return symbol + (f"[{', '.join(map(str, index))}]" if index else "")
 
 
 class Trace:
@@ -258,11 +150,11 @@ class Trace:
         a⁽¹⁾ [ 0.5 -0.6]
         """
         value = name if isinstance(name, Value) else self.find(name)
-        at = self._index(value, index)
+        place = self._index(value, index)
         row = np.zeros(self.run.arrays[value].shape)
-        row[at] = 1.0
+        row[place] = 1.0
         g = self.run.cotangents.get(value)
-        share = 0.0 if g is None else float(self.run.arrays[g][at])
+        share = 0.0 if g is None else float(self.run.arrays[g][place])
         if value is self.run.loss:
             share = 1.0
         found: list[Edge] = []
@@ -428,7 +320,7 @@ class Trace:
         z⁽¹⁾ (0, 1)
         """
         value = self.find(name)
-        at = self._index(value, index)
+        place = self._index(value, index)
         if value is not self.run.loss and value not in self.run.cotangents:
             raise ArgumentError(
                 tr("ℒ does not depend on {name}.", name=repr(name)),
@@ -436,7 +328,7 @@ class Trace:
                 got=self.names.of[value].text() if value in self.names.of else name,
             )
         steps: list[Step] = []
-        waiting: list[tuple[Value, Index]] = [(value, at)]
+        waiting: list[tuple[Value, Index]] = [(value, place)]
         done: set[tuple[Value, Index]] = set()
         count: dict[Value, int] = {}
         order = {v: i for i, v in enumerate(self.run.graph.values())}
@@ -449,23 +341,31 @@ class Trace:
             count[here[0]] = count.get(here[0], 0) + 1
             terms = self._terms(*here)
             steps.append(self._step(*here, [t for _, t in terms]))
-            waiting += [
-                (v, t.index) for v, t in terms[:FOLLOWED] if v is not self.run.loss
-            ]
-        return ElementPath(name, tuple(steps), float(self.run.arrays[self.run.loss]))
+            # Where nothing comes back, one way shows where it ends.
+            many = FOLLOWED if any(t.product for _, t in terms) else 1
+            ahead = [(v, t.index) for v, t in terms[:many]]
+            waiting += [item for item in ahead if item[0] is not self.run.loss]
+        loss = self.run.loss
+        number = float(self.run.arrays[loss])
+        return ElementPath(name, added_up(steps), number, self._equation(loss))
 
-    def _terms(self, value: Value, at: Index) -> list[tuple[Value, Term]]:
+    def _terms(self, value: Value, place: Index) -> list[tuple[Value, Term]]:
+        """What reads an element: all that brings something back, else all there is."""
+        if value is self.run.loss:
+            return [(value, Term(LOSS, (), 1.0, 1.0))]
         direction = np.zeros(self.run.arrays[value].shape)
-        direction[at] = 1.0
+        direction[place] = 1.0
         found: list[tuple[Value, Term]] = []
         for other, d in self._pushed(value, direction).items():
             g = self._gradient(other)
             symbol = self.names.of[other].text()
-            for index in map(tuple, np.argwhere(d * g != 0)):
-                place = tuple(map(int, index))
-                term = Term(symbol, place, float(d[index]), float(g[index]))
+            for index in map(tuple, np.argwhere(d != 0)):
+                there = tuple(map(int, index))
+                term = Term(symbol, there, float(d[index]), float(g[index]))
                 found.append((other, term))
-        return sorted(found, key=lambda pair: -abs(pair[1].product))
+        some = [pair for pair in found if pair[1].product]
+        key = (lambda t: abs(t.product)) if some else (lambda t: abs(t.derivative))
+        return sorted(some or found, key=lambda pair: -key(pair[1]))
 
     def _gradient(self, value: Value) -> Array:
         if value is self.run.loss:
@@ -474,15 +374,71 @@ class Trace:
         like = self.run.arrays[value]
         return np.zeros(like.shape) if g is None else self.run.arrays[g]
 
-    def _step(self, value: Value, at: Index, terms: list[Term]) -> Step:
-        arrays = self.run.arrays
+    def _step(self, value: Value, place: Index, terms: list[Term]) -> Step:
+        number = self.run.arrays[value][place].item()
+        remark = ""
+        if not terms:
+            remark = self._why_nothing(value, place)
+        elif all(term.symbol == LOSS for term in terms) and value is not self.run.loss:
+            remark = self._equation(self.run.loss)
         return Step(
             self.names.of[value].text(),
-            at,
-            arrays[value][at].item(),
-            float(self._gradient(value)[at]),
+            place,
+            number,
+            float(self._gradient(value)[place]),
             tuple(terms),
+            self._equation(value) if value.node is not None else "",
+            remark,
         )
+
+    def _equation(self, value: Value) -> str:
+        """A value's formula, as an equation."""
+        formula = self.names.writer.of(value).text()
+        return f"{self.names.of[value].text()} = {formula}"
+
+    def _why_nothing(self, value: Value, place: Index) -> str:
+        """Why every derivative by an element is 0."""
+        name = at(self.names.of[value].text(), place)
+        reasons: list[str] = []
+        for reader, closed in self._readers(value):
+            formula = self._equation(reader)
+            if closed and self.run.arrays[value][place] <= 0:
+                reasons.append(
+                    tr(
+                        "{formula} is a closed ReLU here: {name} ≤ 0",
+                        formula=formula,
+                        name=name,
+                    )
+                )
+            else:
+                reasons.append(
+                    tr(
+                        "every derivative of {formula} by {name} is 0",
+                        formula=formula,
+                        name=name,
+                    )
+                )
+        return "; ".join(reasons) or tr("nothing on the way to ℒ reads it")
+
+    def _readers(self, value: Value) -> Iterable[tuple[Value, bool]]:
+        """The named values that read a value, and whether through max(·, 0) alone."""
+        moved = {value: True}
+        for node in self.run.graph.nodes:
+            through = [moved[v] for v in node.inputs if v in moved]
+            if node.role != "forward" or not through:
+                continue
+            views = node.primitive in VIEWS
+            closes = node.primitive is elementwise.maximum and any(
+                v not in moved and not np.any(self.run.arrays[v]) for v in node.inputs
+            )
+            for out in node.outputs:
+                if out is None or not out.dtype.is_float:
+                    continue
+                if out in self.names.of:
+                    if out in self.run.cotangents or out is self.run.loss:
+                        yield out, all(through) and closes
+                else:
+                    moved[out] = all(through) and views
 
 
 def _plain(symbol: str) -> str:

@@ -19,6 +19,7 @@ from collections.abc import Callable, Container
 
 import numpy as np
 
+from chainrule.explanation.meant import meant
 from chainrule.explanation.plain import (
     VIEWS,
     PlainWriter,
@@ -100,7 +101,7 @@ class Writer(PlainWriter):
     def _constant(self, node: Node) -> Expr:
         values = set(node.attrs["value"])
         if len(values) == 1:
-            return Number(float(values.pop()))
+            return Number(meant(float(values.pop()), node.attrs["dtype"]))
         (out,) = node.outputs
         assert out is not None
         return self._symbol(out, "c")

@@ -1,0 +1,205 @@
+"""The same step in float64: one graph, one set of inputs, no rounding to speak of.
+
+What float32 has rounded cannot tell a wrong formula from a right one where numbers
+cancel: −ln p at p = 0.9999 is right to three digits. So formulas are held against the
+step in float64, and each number of float32 against its own operation in float64.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from chainrule.explanation.loops import is_loop, loop_steps
+from chainrule.explanation.meant import meant
+from chainrule.explanation.run import Run
+from chainrule.graph.build import record, tracing
+from chainrule.graph.graph import Graph
+from chainrule.graph.interpret import attrs_at, evaluate_all
+from chainrule.graph.node import Array, Node, Value
+from chainrule.graph.primitive import BODIES, REFERENCES
+from chainrule.graph.types import ArrayType, DType
+from chainrule.primitives.creation import constant
+
+#: An operation is right within so many units in the last place of its result.
+LAST_PLACES = 4
+#: And a sum of k terms within so many times √k of the sum of their sizes: errors of
+#: either sign, as in Higham and Mary, A New Approach to Probabilistic Rounding Error
+#: Analysis (2019).
+OF_SUMS = 4
+
+
+def is_wide(run: Run) -> bool:
+    """Whether a step computes in float64 as it is."""
+    narrow = (v.dtype.is_float and v.dtype.itemsize < 8 for v in run.graph.values())
+    return not any(narrow)
+
+
+def widened(run: Run) -> Run:
+    """The step from the same x, y and parameters, with float64 in float32's place."""
+    graph, new = _wide_graph(run.graph)
+    with np.errstate(all="ignore"):
+        given = [
+            np.asarray(run.scalars[v][1] if v in run.scalars else _wide(run.arrays[v]))
+            for v in run.graph.inputs
+        ]
+        arrays = evaluate_all(graph, given, run.sizes)
+
+    def each(found: Mapping[Value, Any]) -> dict[Value, Any]:
+        return {new[v]: item for v, item in found.items() if v in new}
+
+    def pairs(found: Mapping[Value, Value]) -> dict[Value, Value]:
+        return {new[v]: new[g] for v, g in found.items() if v in new}
+
+    return replace(
+        run,
+        graph=graph,
+        x=tuple([new[v] for v in run.x]),
+        y=new[run.y],
+        predictions=tuple([new[v] for v in run.predictions]),
+        loss=new[run.loss],
+        cotangents=pairs(run.cotangents),
+        tensors=each(run.tensors),
+        parameters=frozenset(new[v] for v in run.parameters if v in new),
+        scalars=each(run.scalars),
+        updates=pairs(run.updates),
+        slots=each(run.slots),
+        arrays=arrays,
+    )
+
+
+def _wide(array: Array) -> Array:
+    return array.astype(np.float64) if array.dtype.kind == "f" else array
+
+
+def _wide_type(value: Value) -> ArrayType:
+    dtype = DType.float64 if value.dtype.is_float else value.dtype
+    return ArrayType(value.shape, dtype)
+
+
+def _wide_attrs(node: Node, attrs: Mapping[str, Any]) -> dict[str, Any]:
+    def wide(item: Any) -> Any:
+        if isinstance(item, Graph):
+            return _wide_graph(item)[0]
+        return DType.float64 if isinstance(item, DType) and item.is_float else item
+
+    made = {name: wide(item) for name, item in attrs.items()}
+    if node.primitive is constant and attrs["dtype"].is_float:
+        made["value"] = tuple([meant(v, attrs["dtype"]) for v in attrs["value"]])
+    return made
+
+
+def _wide_graph(graph: Graph) -> tuple[Graph, dict[Value, Value]]:
+    """The graph in float64, and its values by those of the old one."""
+    new: dict[Value, Value] = {}
+    for v in graph.inputs:
+        new[v] = Value(None, v.shape, _wide_type(v).dtype, name=v.name)
+    with tracing():
+        for node in graph.nodes:
+            inputs = tuple([new[v] for v in node.inputs])
+            outputs = [v for v in node.outputs if v is not None]
+            types = [_wide_type(v) for v in outputs]
+            attrs = _wide_attrs(node, node.attrs)
+            made = record(node.primitive, inputs, attrs, node, types)
+            new.update(zip(outputs, made, strict=True))
+    for old, value in new.items():
+        value.tracked = old.tracked
+    outputs = [new[v] for v in graph.outputs]
+    return Graph(graph.name, [new[v] for v in graph.inputs], outputs), new
+
+
+# -- every number beside its operation in float64 --------------------------------------
+
+
+def roundings(
+    graph: Graph, arrays: Mapping[Value, Array], n: int
+) -> Iterator[tuple[Value, float]]:
+    """How far each number is from what its operation makes of its own inputs.
+
+    In units of what rounding explains: at most 1 where the number is right, infinite
+    where NaN or infinity stands for a number.
+    """
+    for node in graph.nodes:
+        inner = max(itertools.chain([0.0], _within(node, arrays, n)))
+        for value, share in zip(node.outputs, _off(node, arrays, n)):
+            if value is not None and value in arrays:
+                yield value, max(inner, share)
+
+
+def _within(node: Node, arrays: Mapping[Value, Array], n: int) -> Iterator[float]:
+    """The same of what a region or a loop consists of."""
+    if is_loop(node):
+        for body, known in loop_steps(node, arrays, n):
+            yield from (share for _, share in roundings(body, known, n))
+    elif node.primitive in BODIES:
+        types = [v.type.at({"N": n}) for v in node.inputs]
+        body = BODIES[node.primitive](types, attrs_at(node, {"N": n}))
+        known = evaluate_all(body, [arrays[v] for v in node.inputs], {"N": n})
+        yield from (share for _, share in roundings(body, known, n))
+
+
+def _off(node: Node, arrays: Mapping[Value, Array], n: int) -> list[float]:
+    """The share of each output; of what has a body, whether it is what that makes."""
+    given = [arrays[v] for v in node.inputs]
+    shown = [None if v is None else arrays.get(v) for v in node.outputs]
+    attrs, reference = attrs_at(node, {"N": n}), REFERENCES[node.primitive]
+    opened = is_loop(node) or node.primitive in BODIES
+    if not opened:
+        given, attrs = [_wide(a) for a in given], _wide_attrs(node, attrs)
+    with np.errstate(all="ignore"):
+        made = _several(reference(*given, **attrs))
+        if opened:
+            return [_unequal(a, b) for a, b in zip(shown, made)]
+        sizes = made
+        if not node.primitive.elementwise:
+            positive = [np.abs(a) if a.dtype.kind == "f" else a for a in given]
+            sizes = _several(reference(*positive, **attrs))
+        terms = max(_terms(given, made), _along(node, given))
+        return [_share(*each, terms) for each in zip(shown, made, sizes)]
+
+
+def _several(made: Any) -> Sequence[Array]:
+    return [np.asarray(a) for a in (made if isinstance(made, tuple) else (made,))]
+
+
+def _unequal(shown: Array | None, made: Array) -> float:
+    same = shown is None or np.array_equal(
+        shown, made, equal_nan=made.dtype.kind == "f"
+    )
+    return 0.0 if same else math.inf
+
+
+def _terms(given: Sequence[Array], made: Sequence[Array]) -> float:
+    """Of how many terms an element of a sum, or of a sum of products, consists."""
+    floats = [a.size for a in given if a.dtype.kind == "f" and a.size]
+    whole = math.prod(floats) / max(max([a.size for a in made]), 1)
+    return max(whole ** (1 / max(len(floats), 1)) if len(floats) < 3 else whole, 1.0)
+
+
+def _along(node: Node, given: Sequence[Array]) -> float:
+    """How many steps a running sum or product has."""
+    axis = node.attrs.get("axis")
+    return given[0].shape[axis] if isinstance(axis, int) and given else 1.0
+
+
+def _share(shown: Array | None, exact: Array, sizes: Array, terms: float) -> float:
+    """The largest difference, in units of what is allowed there."""
+    if shown is None:
+        return 0.0
+    if shown.dtype.kind != "f":
+        return _unequal(shown, exact)
+    kind = np.finfo(shown.dtype)
+    known = shown.astype(np.float64)
+    large = np.abs(exact) > float(kind.max)  # which overflows, rightly
+    gap = np.where(large | (known == exact), 0.0, np.abs(known - exact))
+    gap = np.where(np.isnan(known) & np.isnan(exact), 0.0, gap)
+    size = np.maximum(np.abs(sizes), np.abs(exact))
+    allowed = (LAST_PLACES + OF_SUMS * math.sqrt(terms - 1)) * float(kind.eps) * size
+    allowed = np.where(np.isfinite(allowed), allowed, 0.0) + 4 * float(kind.tiny)
+    share = gap / allowed
+    return float(np.max(np.where(np.isfinite(share), share, math.inf), initial=0.0))

@@ -235,6 +235,7 @@ def permutation_importance(
 
     Source: Breiman 2001, section 10; scikit-learn, ``permutation_importance``.
     """
+    data = trainer.like(data)
     columns = columns_of(data)
     if not 0 < len(columns) <= COLUMNS or len(data) < 2:
         return []

@@ -214,6 +214,19 @@ def checked_feature_names(names: Any, shape: tuple[int, ...]) -> tuple[str, ...]
     return made
 
 
+def checked_target_names(names: Any, shape: tuple[int, ...]) -> tuple[str, ...] | None:
+    """Names of the columns of y; None for a single one, which cannot be mistaken."""
+    made = checked_names(names, "target_names", "target_names=('width', 'height')")
+    if shape[1:] != (len(made),) and (len(made) != 1 or len(shape) != 1):
+        raise ArgumentError(
+            "target_names do not fit the columns of y.",
+            expected=f"y of shape (n, {len(made)}), one name a column",
+            got=f"{len(made)} names and y of shape {shape}",
+            fix="one name a column; leave them out for labels",
+        )
+    return made if len(made) > 1 else None
+
+
 def checked_names(names: Any, what: str, example: str) -> tuple[str, ...]:
     """Different texts, as a tuple."""
     made = tuple(names) if isinstance(names, Sequence | np.ndarray) else (None,)

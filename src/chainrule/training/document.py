@@ -66,6 +66,8 @@ class PlanDocument(BaseModel, strict=True, extra="forbid"):
     drop_last: bool
     block: Positive | None
     class_names: Annotated[list[str], Field(min_length=2)] | None
+    feature_names: Annotated[list[str], Field(min_length=1)] | None
+    target_names: Annotated[list[str], Field(min_length=2)] | None
     format: Tree | None
     scale: Finite | None
 

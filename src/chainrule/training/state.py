@@ -41,6 +41,8 @@ class Plan:
         block: rows of a stream that are held, and shuffled, at a time; None for data
             in memory.
         class_names: what the classes of the data are called, or None.
+        feature_names: what the columns of the data are called, or None.
+        target_names: what those of their targets are called, or None.
         format: how the data were read from their file, or None.
         scale: the factor from stored numbers to features, or None.
     """
@@ -53,6 +55,8 @@ class Plan:
     drop_last: bool = False
     block: int | None = None
     class_names: tuple[str, ...] | None = None
+    feature_names: tuple[str, ...] | None = None
+    target_names: tuple[str, ...] | None = None
     format: dict[str, Any] | None = None
     scale: float | None = None
 
@@ -179,8 +183,8 @@ class RunState:
             raise strange(path, "arrays that the document names", repr(min(left)))
         made |= {key: document[key] for key in _PLAIN}
         if (plan := document["plan"]) is not None:
-            names = plan["class_names"] and tuple(plan["class_names"])
-            plan = Plan(**plan | {"class_names": names})
+            names = ("class_names", "feature_names", "target_names")
+            plan = Plan(**plan | {k: plan[k] and tuple(plan[k]) for k in names})
         state = cls(plan=plan, history=history, **made)
         _check_position(path, state)
         return state

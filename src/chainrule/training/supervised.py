@@ -51,7 +51,7 @@ class Supervised(Loop):
         progress: bool | None,
     ) -> None:
         called = as_callbacks(callbacks)
-        checked = None if validation is None else as_data(validation)
+        checked = None if validation is None else as_data(validation, state.plan)
         if checked is not None:
             checks.same_scale(adapter.scale, checked)
         program = programs.fit_program(adapter, checked)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from chainrule.checks import instance, maybe, truth, whole
 from chainrule.checks import path as as_path
 from chainrule.compiled_program import CompiledProgram
-from chainrule.data import Stream
+from chainrule.data import Dataset, Stream
 from chainrule.data.adapter import as_column, as_data, stored_as
 from chainrule.data.checks import checked_batch_size
 from chainrule.engines import resolve_engine
@@ -156,6 +156,11 @@ class Trainer(Standing):
         return self.plan and self.plan.class_names
 
     @property
+    def feature_names(self) -> tuple[str, ...] | None:
+        """What the columns of the training data are called."""
+        return self.plan and self.plan.feature_names
+
+    @property
     def format(self) -> dict[str, Any] | None:
         """How the training data were read: what ``data.read(path, format=…)`` takes."""
         return self.plan and self.plan.format
@@ -241,11 +246,12 @@ class Trainer(Standing):
         self._settle()
         checks.one_source(others)
         epochs = whole("epochs", epochs)
-        data = as_data(train)
+        data = self.like(train)
         rows = None if isinstance(data, Stream) else len(data)
         size = checked_batch_size(batch_size, rows)
         weights = as_weights(sample_weight, data, self.loss)
         adapter = adapter_of(data, size, self.seed, weights=weights)
+        before = self.plan
         plan = Plan(
             first=self.epoch + (self.step > 0),  # what was interrupted is left behind
             epochs=epochs,
@@ -254,8 +260,10 @@ class Trainer(Standing):
             checksum=adapter.checksum,
             drop_last=truth("drop_last", drop_last),
             block=int(adapter.x.shape[0]) if rows is None else None,
-            class_names=None if data.class_names is None else tuple(data.class_names),
-            format=data.format,
+            class_names=data.class_names or (before and before.class_names),
+            feature_names=data.feature_names or (before and before.feature_names),
+            target_names=data.target_names or (before and before.target_names),
+            format=data.format or (before and before.format),
             scale=stored_as(data)[1],
         )
         state = replace(self.state, plan=plan, observers={})
@@ -320,7 +328,7 @@ class Trainer(Standing):
                 got="one that has not been trained",
                 fix="trainer.fit(train, epochs=…)",
             )
-        plan, data = self.plan, as_data(train)
+        plan, data = self.plan, self.like(train)
         if epochs is not None:
             plan = checks.extended(plan, epochs, self.state, self.optimizer)
         goes_on = epochs is not None and plan.end > self.epoch
@@ -372,7 +380,7 @@ class Trainer(Standing):
             ArgumentError, ShapeError: as for :meth:`fit`.
         """
         self._settle()
-        data = as_data(train)
+        data = self.like(train)
         rows = None if isinstance(data, Stream) else len(data)
         size = checked_batch_size(batch_size, rows)
         adapter = adapter_of(data, size, self.seed)
@@ -383,6 +391,18 @@ class Trainer(Standing):
             self.optimizer.bind_schedules(plan.total_steps, plan.steps_per_epoch)
             checks.schedule(self.optimizer, plan)
             return self._programs.profile(adapter, plan)
+
+    def like(self, data: Any) -> Dataset | Stream:
+        """Data as this Trainer takes them: columns and classes as in training.
+
+        Columns of frames and of data sets are found by their names, and so are the
+        labels of named classes; those of arrays count by their places. All methods do
+        so with what they are given.
+
+        Raises:
+            DataError: a column of the training data is missing, or a class is new.
+        """
+        return as_data(data, self.plan)
 
     def stop(self) -> None:
         """End the run after the current chunk; for callbacks."""
@@ -454,7 +474,7 @@ class Trainer(Standing):
         self._settle()
         fix = "evaluate((x, y), batch_size=1000)"
         size = whole("batch_size", batch_size, fix=fix)
-        given = as_data(data)
+        given = self.like(data)
         checks.same_scale(self.scale, given)
         weights = as_weights(sample_weight, given, self.loss)
         return self._programs.evaluate(given, size, weights)
@@ -482,7 +502,7 @@ class Trainer(Standing):
         size = whole("batch_size", batch_size)
         if output is not None:
             output_semantics.check_output(output, self.loss)
-        given = as_column(x)
+        given = as_column(x, self.plan)
         checks.same_scale(self.scale, given)
         made = self._programs.predict(given, size)
         if output is None:

@@ -99,6 +99,10 @@ class Layout:
         """Of features: texts are numbers of words."""
         return np.float32 if self.texts is None else np.int32
 
+    def target_names(self) -> tuple[str, ...] | None:
+        """The names of the targets; None for a table without any."""
+        return tuple(column.name for column in self.targets) or None
+
     def feature_names(self) -> list[str] | None:
         """The names of the features, all different; None for texts."""
         if self.texts is not None:

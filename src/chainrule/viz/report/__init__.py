@@ -68,6 +68,7 @@ def write_report(
             got=type(data).__name__,
             fix="data=cr.data.Dataset(x, y)",
         )
+    data = trainer.like(data)
     spoken = choice(*LANGUAGES)("lang", lang or current())
     words = read_words(spoken)
     with np.errstate(all="ignore"):  # what a sick network says is shown as it is

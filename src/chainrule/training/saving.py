@@ -7,9 +7,9 @@ optimisers that of :mod:`chainrule.nn.architecture`.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
+from chainrule.disk import called
 from chainrule.errors import ArgumentError, ChainruleError, CheckpointError
 from chainrule.graph.node import Array
 from chainrule.metrics import Metric
@@ -24,7 +24,7 @@ from chainrule.nn.architecture import (
 from chainrule.optim import Optimizer
 from chainrule.tensor import Tensor
 from chainrule.training import checkpoint
-from chainrule.training.checkpoint import misfit, strange
+from chainrule.training.checkpoint import Place, misfit, strange
 from chainrule.training.state import RunState, taken
 from chainrule.version import __version__
 
@@ -130,7 +130,7 @@ def _metric(described: Any) -> Metric:
 
 
 def check_fits(
-    path: Path,
+    path: Place,
     document: Mapping[str, Any],
     tensors: Mapping[str, Array],
     model: Module,
@@ -154,7 +154,7 @@ def check_fits(
             differ = f"of {', '.join(known)} some frozen", ", ".join(frozen)
     if differ is not None:
         raise CheckpointError(
-            f"{path} belongs to another architecture.",
+            f"{called(path)} belongs to another architecture.",
             expected=f"{differ[0]:.300}, as in the model given",
             got=f"{differ[1]:.300} in the checkpoint",
             fix="leave out model= to build the saved network, or pass the model that "
@@ -163,7 +163,7 @@ def check_fits(
 
 
 def load(
-    path: Path, make: Callable[..., Any], given: Mapping[str, Any], engine: Any
+    path: Place, make: Callable[..., Any], given: Mapping[str, Any], engine: Any
 ) -> Any:
     """The Trainer that a checkpoint was made of, standing where it stood.
 
@@ -193,7 +193,7 @@ def load(
         if any(part is not None for part in given.values()):
             raise
         raise CheckpointError(  # saved parts that refuse each other
-            f"{path} holds parts of a Trainer that do not fit together.",
+            f"{called(path)} holds parts of a Trainer that do not fit together.",
             expected=error.expected,
             got=f"{error.what} {error.got}"[:300],
             fix="pass the part at fault: Trainer.load(path, optimizer=…, probes=…)",

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from chainrule.errors import ArgumentError, SaveError
 from chainrule.graph.node import Array
-from chainrule.training.checkpoint import strange
+from chainrule.training.checkpoint import Place, strange
 from chainrule.training.history import History
 from chainrule.training.lock import Files
 
@@ -166,7 +165,7 @@ class RunState:
 
     @classmethod
     def unpack(
-        cls, path: Path, document: Mapping[str, Any], arrays: Mapping[str, Array]
+        cls, path: Place, document: Mapping[str, Any], arrays: Mapping[str, Array]
     ) -> RunState:
         """The state that :meth:`pack` gave; everything is checked.
 
@@ -255,7 +254,7 @@ def _without_arrays(value: Any, name: str, arrays: dict[str, Array]) -> Any:
     return value
 
 
-def _with_arrays(path: Path, value: Any, name: str, arrays: dict[str, Array]) -> Any:
+def _with_arrays(path: Place, value: Any, name: str, arrays: dict[str, Array]) -> Any:
     """What :func:`_without_arrays` took apart; arrays that are used are taken out."""
     if isinstance(value, dict):
         if value.keys() == {_ARRAY}:
@@ -273,7 +272,7 @@ def _with_arrays(path: Path, value: Any, name: str, arrays: dict[str, Array]) ->
 
 
 def _history(
-    path: Path, document: Mapping[str, Any], arrays: dict[str, Array]
+    path: Place, document: Mapping[str, Any], arrays: dict[str, Array]
 ) -> History:
     """The history; its arrays are taken out."""
     columns: dict[str, dict[str, Array]] = {}
@@ -298,7 +297,7 @@ def taken(arrays: dict[str, Array], *prefixes: str) -> dict[str, Array]:
     return {n: arrays.pop(n) for n in list(arrays) if n.startswith(prefixes)}
 
 
-def _check_position(path: Path, state: RunState) -> None:
+def _check_position(path: Place, state: RunState) -> None:
     """Refuse an epoch or a step outside of the run, and steps without a record."""
     plan, step = state.plan, state.step
     if plan is None:

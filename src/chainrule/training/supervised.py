@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -78,7 +78,7 @@ class Supervised(Loop):
     def begin(self) -> None:
         self._begin(self)
 
-    def save(self, path: str | os.PathLike[str]) -> None:
+    def save(self, path: str | os.PathLike[str] | BinaryIO) -> None:
         self.trainer.save(path)
 
     def columns(self, entry: str, outputs: Any, steps: int) -> dict[str, Array]:

@@ -10,11 +10,9 @@ import os
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
-from chainrule.checks import instance, maybe, truth, whole
-from chainrule.checks import path as as_path
+from chainrule.checks import instance, maybe, place, truth, whole
 from chainrule.compiled_program import CompiledProgram
 from chainrule.data import Dataset, Stream
 from chainrule.data.adapter import as_column, as_data, stored_as
@@ -530,7 +528,7 @@ class Trainer(Standing):
 
     # -- saving ----------------------------------------------------------------------
 
-    def save(self, path: str | os.PathLike[str]) -> None:
+    def save(self, path: str | os.PathLike[str] | BinaryIO) -> None:
         """Write a checkpoint: weights, optimiser, position, history. Atomic.
 
         The file is a safetensors file with a JSON document and a SHA-256 in its header;
@@ -539,8 +537,11 @@ class Trainer(Standing):
         Raises:
             SaveError: no space, no permission, no such directory. What was at ``path``
                 is unharmed.
+
+        Args:
+            path: of the file; or a file that is open for bytes, at its position.
         """
-        target = as_path("path", path)
+        target = place("path", path)
         self._settle()
         if self._loop is not None:
             self.state.remember(self._loop.observers)
@@ -548,7 +549,7 @@ class Trainer(Standing):
         checkpoint.write(target, document, tensors, self.files.add)
         self.files.note(target)
 
-    def stand(self, state: RunState, path: Path) -> None:
+    def stand(self, state: RunState, path: checkpoint.Place) -> None:
         """Stand where the checkpoint at ``path`` was taken; for loading."""
         self.state = state
         self.optimizer.steps = state.updates
@@ -557,7 +558,7 @@ class Trainer(Standing):
     @classmethod
     def load(
         cls,
-        path: str | os.PathLike[str],
+        path: str | os.PathLike[str] | BinaryIO,
         *,
         model: Module | None = None,
         loss: Callable[[Any, Any], Any] | None = None,
@@ -570,7 +571,7 @@ class Trainer(Standing):
         """The Trainer that a checkpoint was made of, standing where it stood.
 
         Args:
-            path: a file that ``save`` wrote, or the directory of a run.
+            path: a file that ``save`` wrote, open or not, or the directory of a run.
             model: needed where the network is not made of ``chainrule.nn`` modules
                 alone; it takes over the weights.
             loss: needed for a loss of your own.
@@ -585,7 +586,7 @@ class Trainer(Standing):
             CheckpointError: no checkpoint, truncated, altered, of another version or
                 of another architecture; nothing is changed then.
         """
-        where = as_path("path", path)
+        where = place("path", path)
         given = {"model": model, "loss": loss, "optimizer": optimizer}
         given |= {"metrics": metrics, "probes": probes}
         make = partial(cls, threads=threads)

@@ -6,11 +6,15 @@ optimisers that of :mod:`chainrule.nn.architecture`.
 
 from __future__ import annotations
 
+import io
+import pickle
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
+
 from chainrule.disk import called
-from chainrule.errors import ArgumentError, ChainruleError, CheckpointError
+from chainrule.errors import ArgumentError, ChainruleError, CheckpointError, SaveError
 from chainrule.graph.node import Array
 from chainrule.metrics import Metric
 from chainrule.metrics.named import build, spec
@@ -33,6 +37,36 @@ Tensors = dict[str, Tensor]
 _TENSORS = ("model/", "loss/", "optimizer/")
 #: So many pairs of a pattern for names and a name are compared within seconds.
 _PAIRS = 1_000_000
+
+
+class _Names(pickle.Pickler):
+    """Pickles all but numbers, of which each has a name in a module."""
+
+    def persistent_id(self, obj: Any) -> str | None:
+        return "numbers" if isinstance(obj, Tensor | np.ndarray) else None
+
+
+def check_pickles(trainer: Any) -> None:
+    """Refuse what ``pickle`` cannot write, naming the part of the Trainer.
+
+    Raises:
+        SaveError: a lambda, or a class or a function within a function.
+    """
+    parts = ("loss", "model", "optimizer", "metrics", "notes")
+    for part in (*parts, "state"):
+        try:
+            _Names(io.BytesIO()).dump(getattr(trainer, part))
+        except (pickle.PicklingError, TypeError, AttributeError) as error:
+            raise SaveError(
+                f"The Trainer's {part} cannot be pickled.",
+                expected="functions and classes that stand in a module, and values "
+                "that pickle knows",
+                got=str(error)[:200],
+                fix="give it a name in a module; or trainer.save(path), and "
+                f"Trainer.load(path, {part}=…)"
+                if part in parts[:-1]
+                else "give it a name in a module",
+            ) from error
 
 
 def state_of(model: Module, loss: Any, optimizer: Optimizer) -> Tensors:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
+from copy import deepcopy
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -112,10 +113,14 @@ class Trainer(Standing):
         self.metrics, self.probes = as_metrics(metrics), Probes(probes, model)
         optimizer.attach_parameters(dict(model.named_parameters()))
         self._made_of = Entries(model, loss, optimizer, self.probes, key)
+        self.state = RunState(updates=optimizer.steps)
+        self._begin()
+
+    def _begin(self) -> None:
+        """Nothing is compiled, no file is known and no run goes on."""
         self._programs = Programs(
             self._made_of, self.metrics, self.engine, self.threads
         )
-        self.state = RunState(updates=optimizer.steps)
         self.files = Files()
         self._loop: Loop | None = None  # that runs, or was cut short
 
@@ -591,6 +596,32 @@ class Trainer(Standing):
         given |= {"metrics": metrics, "probes": probes}
         make = partial(cls, threads=threads)
         return saving.load(checkpoint.locate(where), make, given, engine)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What a copy goes on from, bit for bit; it compiles and opens what is its own.
+
+        ``copy.deepcopy`` and ``pickle`` take it. A copy has its own model, optimiser
+        and position, and knows no checkpoint of this one.
+        """
+        self._settle()
+        if self._loop is not None:
+            self.state.remember(self._loop.observers)
+        left_out = ("_programs", "files", "_loop")
+        return {k: v for k, v in self.__dict__.items() if k not in left_out}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        resolve_engine(self.engine)  # which may not run here
+        self._begin()
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        saving.check_pickles(self)
+        return super().__reduce_ex__(protocol)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Trainer:
+        made = memo[id(self)] = object.__new__(type(self))
+        made.__setstate__(deepcopy(self.__getstate__(), memo))
+        return made
 
     def __repr__(self) -> str:
         return (

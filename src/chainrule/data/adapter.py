@@ -12,14 +12,14 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.data.checks import check_finite, shortened
-from chainrule.data.column import Column
+from chainrule.data.checks import check_finite, numbers, shortened
+from chainrule.data.column import Column, not_held
 from chainrule.data.dataset import Dataset
 from chainrule.data.features import Features
 from chainrule.data.frames import Columns, Named, in_order
 from chainrule.data.stream import Stream
 from chainrule.data.tables.reader import features_again, read_again
-from chainrule.errors import ArgumentError, ChainruleError, DataError
+from chainrule.errors import ArgumentError, ChainruleError, DataError, warn
 from chainrule.graph.node import Array
 from chainrule.graph.types import NO_SIZES, ArrayType, DType, as_dtype, resolve
 from chainrule.tensor import as_tensor
@@ -147,7 +147,10 @@ def as_column(x: Any, trained: Named | None = None) -> Column | Stream:
 
 def _array(x: Any) -> Array:
     try:
-        return as_tensor(x).numpy()
+        made = as_tensor(x).numpy()
+        if isinstance(x, list | tuple) and (abs(made) > 2**24).any():
+            return numbers(x, "x")  # in float64, where whole numbers need it
+        return made
     except ChainruleError as error:
         if not isinstance(x, tuple) or len(x) != 2:
             raise
@@ -222,18 +225,57 @@ def _cut(data: Column | Dataset, size: int) -> Generator[tuple[Array, Array]]:
 
 def _features(stored: Array, scale: float | None, dtype: DType) -> Array:
     """Stored rows as a model takes them: ``entries.features`` in NumPy."""
-    if dtype.is_integer:  # not by way of floats, which end at 2²⁴
-        check_indices(stored)
-        return np.ascontiguousarray(stored, dtype.numpy)
+    if scale is None:
+        check_kept(stored, scale, dtype)
+        with np.errstate(over="ignore"):  # infinity is found in the results
+            return np.ascontiguousarray(stored, dtype.numpy)
     return np.ascontiguousarray(Column(stored, scale)[...], dtype.numpy)
 
 
-def check_indices(stored: Array) -> None:
-    """Refuse fractions where a model takes the numbers of an embedding's rows."""
-    if stored.dtype.kind == "f" and (stored % 1 != 0).any():
+def check_kept(stored: Array, scale: float | None, dtype: DType) -> None:
+    """Refuse, or warn of, numbers that become others as a model takes them.
+
+    Args:
+        stored: features as they are stored.
+        scale: of them, or None; numbers with one are measurements.
+        dtype: what the model takes.
+
+    Raises:
+        ArgumentError: fractions, or numbers that are too large, as indices.
+
+    Warns:
+        ChainruleWarning: whole numbers that a float has not, such as 2²⁴ + 1.
+    """
+    if scale is not None:
+        return
+    if dtype.is_integer:
+        _check_indices(stored, dtype)
+        return
+    if (number := not_held(stored, dtype.numpy)) is not None:
+        made = np.asarray(number).astype(dtype.numpy)
+        warn(
+            f"Whole numbers among the features become others in {dtype.name}, and "
+            "different ones become equal.",
+            expected=f"whole numbers that {dtype.name} has, or a network that takes "
+            "them as they are",
+            got=f"{number:.0f}, which becomes {made:.0f}"
+            if stored.dtype.kind == "f"
+            else f"{number}, which becomes {int(made)}",
+            fix="nn.Standardize.of(train.x) as the first layer for quantities; leave "
+            "out ids, or look them up: nn.Embedding",
+        )
+
+
+def _check_indices(stored: Array, dtype: DType) -> None:
+    """Refuse fractions, and what does not fit, as numbers of rows."""
+    if stored.dtype.kind != "f":
+        return
+    limits = np.iinfo(dtype.numpy)
+    wrong = (stored % 1 != 0) | (stored > limits.max) | (stored < limits.min)
+    if wrong.any():
         raise ArgumentError(
-            "The model begins with an Embedding, and that takes the numbers of rows.",
-            expected="whole numbers",
-            got=f"{stored[stored % 1 != 0].flat[0]:g} among the features",
+            "The model takes the numbers of rows first, as an Embedding does.",
+            expected=f"whole numbers that {dtype.name} holds",
+            got=f"{stored[wrong].flat[0]:g} among the features",
             fix="x.astype('int64') for row numbers; nn.Linear for measurements",
         )

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from chainrule import checks
-from chainrule.data.column import Column
+from chainrule.data.column import Column, not_held
 from chainrule.errors import (
     ArgumentError,
     DataError,
@@ -45,8 +45,10 @@ def numbers(value: Any, what: str) -> np.ndarray:
             "numpy.unique(labels, return_inverse=True)[1] for names of classes; "
             "a sparse matrix needs .toarray(), a table only its numeric columns",
         )
-    if isinstance(value, list | tuple) and array.dtype == np.float64:
-        array = array.astype(np.float32)
+    narrow = np.dtype(np.float32)
+    listed = isinstance(value, list | tuple) and array.dtype == np.float64
+    if listed and not_held(array, narrow) is None:  # whole numbers stay whole
+        array = array.astype(narrow)
     if array.dtype.isnative:
         return array
     return array.astype(array.dtype.newbyteorder("="))

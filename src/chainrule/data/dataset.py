@@ -36,7 +36,7 @@ class Dataset:
             ``__dlpack__``, from nested lists of numbers, a frame of numbers (pandas,
             polars, pyarrow …, a dictionary of columns), or a `Column`. They stay
             in the dtype that they came in and are not copied. Numbers from lists,
-            which name no dtype, become float32.
+            which name no dtype, become float32; float64 where whole numbers need it.
         y: targets, n rows, from the same sources. Booleans and integers become
             int32, floats keep their dtype.
         scale: the factor of x = float32(stored) · float32(scale), or None.
@@ -396,7 +396,7 @@ class Dataset:
         """Some rows as a data set; they were checked when this one was made."""
         part = object.__new__(Dataset)
         part.__dict__.update(self.__dict__)
-        part.x, part.y = Column(self.x.stored[rows], self.x.scale), self.y[rows]
+        part.x, part.y = self.x.part(rows), self.y[rows]
         part.lines = None if self.lines is None else self.lines[rows]
         check_lengths(part.x, part.y)
         return part

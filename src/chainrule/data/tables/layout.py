@@ -97,7 +97,10 @@ class Layout:
     @property
     def dtype(self) -> type[np.generic]:
         """Of features: texts are numbers of words."""
-        return np.float32 if self.texts is None else np.int32
+        if self.texts is not None:
+            return np.int32
+        wide = any(isinstance(c, Number) and c.wide for c in self.columns)
+        return np.float64 if wide else np.float32
 
     def target_names(self) -> tuple[str, ...] | None:
         """The names of the targets; None for a table without any."""

@@ -25,6 +25,7 @@ from chainrule.disk import (
 )
 from chainrule.errors import ArgumentError, CheckpointError
 from chainrule.graph.node import Array
+from chainrule.keywords import strict
 from chainrule.tensor import Tensor
 
 #: The longest header that safetensors has, in bytes.
@@ -39,6 +40,7 @@ _ARRAY, _ITEMS, _TUPLE = "__array__", "__items__", "__tuple__"
 _DEPTH = 100
 
 
+@strict
 def save(
     state: Mapping[str, Any] | Sequence[Any], path: str | os.PathLike[str] | BinaryIO
 ) -> None:
@@ -160,6 +162,7 @@ def _with_arrays(item: Any, arrays: dict[str, Array]) -> Any:
     return {key: _with_arrays(value, arrays) for key, value in item.items()}
 
 
+@strict
 def load(path: str | os.PathLike[str] | BinaryIO) -> Any:
     """Read what :func:`save` wrote, or the arrays of any safetensors file by name.
 

@@ -16,8 +16,10 @@ from typing import Any
 import numpy as np
 
 from chainrule import checks
+from chainrule.keywords import strict
 
 
+@strict
 class Column:
     """A stored array, and the factor that turns it into features.
 

@@ -25,9 +25,11 @@ from chainrule.data.frames import Columns, Named, in_order, labels_of
 from chainrule.data.tables.reading import Reading, TableReport
 from chainrule.data.tables.source import Frame
 from chainrule.errors import ArgumentError
+from chainrule.keywords import strict
 from chainrule.random import permutation
 
 
+@strict
 class Dataset:
     """A supervised data set: row i of x goes with row i of y.
 

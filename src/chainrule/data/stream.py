@@ -21,8 +21,10 @@ from chainrule.data.tables.file import File
 from chainrule.data.tables.reading import Reading
 from chainrule.errors import ShapeError
 from chainrule.graph.types import ArrayType, as_dtype
+from chainrule.keywords import strict
 
 
+@strict
 class Stream:
     """Supervised data that come one after the other, anew for each epoch.
 

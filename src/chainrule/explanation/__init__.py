@@ -16,6 +16,7 @@ from chainrule.explanation.explanation import Explanation
 from chainrule.explanation.run import Loss, run_step
 from chainrule.explanation.sections import explained
 from chainrule.explanation.trace import Trace
+from chainrule.keywords import strict
 from chainrule.language import language
 from chainrule.nn import HalfSquaredErrorLoss, Linear, Module, Sequential, Sigmoid
 from chainrule.optim import Optimizer
@@ -33,6 +34,7 @@ __all__ = [
 ]
 
 
+@strict
 def explain(
     model: Module,
     x: Any,

@@ -14,6 +14,7 @@ import os
 import time
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -24,6 +25,7 @@ from chainrule.compiled_program import CompiledProgram
 from chainrule.disk import called
 from chainrule.errors import ArgumentError, CheckpointError, NonFiniteError
 from chainrule.graph.node import Array
+from chainrule.keywords import strict
 from chainrule.optim import Optimizer
 from chainrule.training import checkpoint
 from chainrule.training.checkpoint import strange
@@ -43,6 +45,7 @@ SHARE = 0.01
 ATTEMPTS = 100
 
 
+@strict
 class Loop(Standing):
     """Runs entry points of a compiled program on the work of a source.
 
@@ -220,8 +223,8 @@ class Loop(Standing):
         self.source.bind(self.program)
         self._keep()
         for observer in self.observers:
-            stack.callback(observer.on_end, self.face)
             observer.on_start(self.face)
+            stack.push(partial(_end, observer, self.face))
         self._save()
 
     def _epoch(self, every: float) -> None:
@@ -517,6 +520,19 @@ class Loop(Standing):
             ) from e
         self._kept = None
         self.files.note(where)
+
+
+def _end(observer: Any, face: Any, kind: Any, error: Any, trace: Any) -> None:
+    """Tell an observer that the run is over; an error that ended it stays the first."""
+    try:
+        observer.on_end(face)
+    except Exception as later:
+        if error is None:
+            raise
+        error.add_note(
+            f"{type(observer).__name__}.on_end failed too: "
+            f"{type(later).__name__}: {later}"
+        )
 
 
 def _named(outputs: Any) -> dict[str, Array]:

@@ -21,6 +21,7 @@ from chainrule.data.checks import checked_batch_size
 from chainrule.engines import resolve_engine
 from chainrule.errors import ArgumentError
 from chainrule.graph.node import Array
+from chainrule.keywords import strict
 from chainrule.metrics import Metric
 from chainrule.metrics.named import as_metrics
 from chainrule.nn import Module, output_semantics
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
 Checkpoints = str | os.PathLike[str] | None
 
 
+@strict
 class Trainer(Standing):
     """Trains a model: the whole step is one graph, run by an engine in chunks.
 

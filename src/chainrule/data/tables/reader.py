@@ -13,8 +13,10 @@ from chainrule.data.tables.file import File, source_of
 from chainrule.data.tables.layout import Layout
 from chainrule.data.tables.reading import Reading
 from chainrule.errors import DataError
+from chainrule.keywords import strict
 
 
+@strict
 def read_csv(
     path: Any,
     *,

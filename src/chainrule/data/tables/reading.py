@@ -136,7 +136,7 @@ class Reading:
         Raises:
             DataError, ArgumentError: see :func:`chainrule.data.read_csv`.
         """
-        study = Study.of(source, Options(**options))
+        study = Study.of(source, Options.given(**options))
         return cls(source, study.layout(), study)
 
     def __iter__(self) -> Iterator[Rows]:

@@ -157,7 +157,8 @@ class Frame(Source):
                 got=shortened(f"{type(given).__name__}: {error}", 200),
                 fix="for arrays of numbers: Dataset(x, y)",
             ) from error
-        frame = frame.rename(dict(zip(frame.columns, columns, strict=True)))
+        if columns != tuple(frame.columns):  # numbers of pandas
+            frame = frame.rename(dict(zip(frame.columns, columns, strict=True)))
         index = tuple(c for c in columns[:1] if INDEX.fullmatch(c))
         return cls(name, columns, index, frame=frame)
 

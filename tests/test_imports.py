@@ -30,6 +30,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "callsite",
         "version",
         "migration",
+        "keywords",
         "disk",
         "outlet",
         "formatting",

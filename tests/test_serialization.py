@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import gzip
+import io
 import json
+import os
 import pickle
+import random
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -39,7 +44,8 @@ def test_what_goes_in(tmp_path: Path) -> None:
     }
     cr.save(given, str(path))
     state = cr.load(path)
-    assert state["scalar"].shape == ()
+    assert state["scalar"] == 2
+    assert type(state["scalar"]) is int
     np.testing.assert_array_equal(state["cut"], np.eye(4)[::2, 1:].T)
     np.testing.assert_array_equal(state["big"], [0, 1, 2])
     cr.save({}, path)
@@ -50,13 +56,14 @@ def test_what_goes_in(tmp_path: Path) -> None:
     ("state", "words"),
     [
         (nn.Linear(1, 1), "model.state_dict()"),
-        ({"model": {"w": 1.0}}, "'model': dict"),
-        ({"model": nn.Linear(1, 1)}, "'model': Linear"),
-        ({1: [1.0]}, "1: list"),
-        ({"x": "text"}, "'x': str"),
-        ({"x": None}, "NoneType"),
-        ({"x": [1, [2]]}, "list"),
+        ({"model": nn.Linear(1, 1)}, "Linear"),
+        ({"x": {"y": [0, object()]}}, "'x.y.1'"),
+        ({(1, 2): [1.0]}, "keys"),
+        ({b"x": 1.0}, "keys"),
         ({"x": 1j}, "complex"),
+        ({"x": np.array(1j)}, "ndarray"),
+        ({"x": {1, 2}}, "set"),
+        ({"x": np.array(["a"])}, "ndarray"),
     ],
 )
 def test_what_does_not(tmp_path: Path, state: object, words: str) -> None:
@@ -64,6 +71,134 @@ def test_what_does_not(tmp_path: Path, state: object, words: str) -> None:
         cr.save(state, tmp_path / "x")  # type: ignore[arg-type]
     assert words in str(caught.value)
     assert not list(tmp_path.iterdir())
+
+
+LEAVES: list[Any] = [
+    *(None, True, False, 0, -3, 2**80, 0.1, -0.0, float("inf"), float("nan"), "", "é"),
+    *("__array__", np.float32(0.5), np.arange(3), np.zeros((2, 0), np.int8), [], {}),
+    *((), np.array(True), np.float64(np.nan), cr.tensor([1.0, 2.0])),
+]
+KEYS: list[Any] = [
+    *("a", "a.b", "b", "0", "", "__array__", "__tuple__", "__items__", "nest"),
+    *(0, 1, -2, 1.5, True, None),
+]
+
+
+def nest(draw: random.Random, depth: int = 0) -> Any:
+    """Dictionaries, lists and tuples in each other."""
+    kind = draw.choice("dlt") if depth == 0 else draw.choice("dltxxxx"[depth:])
+    if kind == "x" or depth > 4:
+        return draw.choice(LEAVES)
+    inner = [nest(draw, depth + 1) for _ in range(draw.randrange(4))]
+    if kind == "d":
+        return dict(zip(draw.sample(KEYS, len(inner)), inner))
+    return inner if kind == "l" else tuple(inner)
+
+
+def alike(a: Any, b: Any) -> bool:
+    """Whether ``b`` is what ``a`` comes back as."""
+    if isinstance(a, dict):
+        pairs = zip(a.items(), b.items(), strict=True)
+        types = all(type(k) is type(j) and k == j for (k, _), (j, _) in pairs)
+        return types and all(alike(a[k], b[k]) for k in a)
+    if isinstance(a, list | tuple):
+        return type(a) is type(b) and all(map(alike, a, b)) and len(a) == len(b)
+    if isinstance(a, np.ndarray | np.generic | cr.Tensor):
+        a = np.asarray(a)
+        same = a.dtype == b.dtype and a.shape == b.shape
+        return same and np.array_equal(a, b, equal_nan=a.dtype.kind == "f")
+    return type(a) is type(b) and repr(a) == repr(b)
+
+
+def check_nests(seeds: range, path: Path) -> None:
+    for seed in seeds:
+        given = nest(random.Random(seed))
+        cr.save(given, path)
+        assert alike(given, cr.load(path)), given
+        file = io.BytesIO()
+        cr.save(given, file)
+        assert file.getvalue() == path.read_bytes()
+        file.seek(0)
+        assert alike(given, cr.load(file))
+
+
+def test_nests_come_back(tmp_path: Path) -> None:
+    check_nests(range(120), tmp_path / "x")
+
+
+@pytest.mark.slow
+def test_nests_come_back_at_length(tmp_path: Path) -> None:
+    check_nests(range(120, 20_000), tmp_path / "x")
+
+
+def test_nests_that_never_end(tmp_path: Path) -> None:
+    endless: list[Any] = []
+    endless.append(endless)
+    with pytest.raises(ArgumentError, match="itself in itself"):
+        cr.save(endless, tmp_path / "x")
+
+
+def test_nests_that_were_altered(tmp_path: Path) -> None:
+    """Whatever the header says of a nest: a result, or a clear error."""
+    from safetensors.numpy import save_file
+
+    arrays = {"a": np.ones(2)}
+    for text in (
+        *("", "[", "3", "[]", '{"__array__": "b"}', '{"__array__": 1}', "[" * 100_000),
+        *('{"__items__": [1]}', '{"__items__": 3}', '{"__items__": [[[], 1]]}'),
+        *('{"__items__": [[1, 2, 3]]}', '[{"__array__": "a"}, {"__array__": "a"}]'),
+        *('{"__tuple__": 3}', '{"__tuple__": {"__array__": "a"}}'),
+    ):
+        save_file(arrays, tmp_path / "x", {"nest": text})
+        with pytest.raises(CheckpointError):
+            cr.load(tmp_path / "x")
+    save_file(arrays, tmp_path / "x", {"nest": '{"__tuple__": [{"__array__": "a"}]}'})
+    np.testing.assert_array_equal(cr.load(tmp_path / "x")[0], np.ones(2))
+
+
+class Slow(io.RawIOBase):
+    """Takes seven bytes at a time, as a file without a buffer may."""
+
+    def __init__(self) -> None:
+        self.taken = bytearray()
+
+    def write(self, content: Any) -> int:
+        self.taken += content[:7]
+        return min(7, len(content))
+
+
+def test_open_files(tmp_path: Path) -> None:
+    state, slow, plain = {"x": np.arange(5.0), "n": 3}, Slow(), io.BytesIO()
+    cr.save(state, plain)
+    cr.save(state, slow)
+    assert bytes(slow.taken) == plain.getvalue()
+    with open(tmp_path / "x", "wb") as file:
+        cr.save(state, file)
+    with open(tmp_path / "x", "rb") as file:
+        assert alike(state, cr.load(file))
+    with gzip.open(tmp_path / "y", "wb") as file:
+        cr.save(state, file)
+    with gzip.open(tmp_path / "y", "rb") as file:
+        assert alike(state, cr.load(file))
+    with pytest.raises(CheckpointError, match="seek"):
+        cr.load(plain)  # which stands at its end
+    with pytest.raises(ArgumentError, match="not open for bytes"):
+        cr.save(state, io.StringIO())
+    with pytest.raises(ArgumentError, match="not open for bytes"):
+        cr.load(io.StringIO("text"))
+    with open(tmp_path / "x", "rb") as file, pytest.raises(ArgumentError, match="wb"):
+        cr.save(state, file)
+    with open(tmp_path / "x", "ab") as file, pytest.raises(ArgumentError, match="rb"):
+        cr.load(file)
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+def test_an_open_file_on_a_full_disk() -> None:
+    with (
+        pytest.raises(SaveError, match="cannot be written"),
+        open("/dev/full", "wb", 0) as file,
+    ):
+        cr.save({"x": np.ones(5)}, file)
 
 
 def test_a_file_that_cannot_be_written_leaves_the_old_one(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.disk import is_open
 from chainrule.errors import ArgumentError, nearest
 
 Check = Callable[[str, Any], Any]
@@ -119,6 +120,11 @@ def text(name: str, value: Any, *, what: str = "{} must be a text.") -> str:
     if not isinstance(value, str):
         raise refused(name, value, what, "a text")
     return value
+
+
+def place(name: str, value: Any) -> Any:
+    """``value`` as a path, or as it is where it is an open file."""
+    return value if is_open(value) else path(name, value)
 
 
 def path(name: str, value: Any) -> Path:

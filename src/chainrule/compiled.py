@@ -36,6 +36,7 @@ from chainrule.graph.types import (
     guessing,
     resolve,
 )
+from chainrule.keywords import strict
 from chainrule.nest import flatten, unflatten
 from chainrule.scalars import Scalar
 from chainrule.tensor import Tensor, wrap
@@ -450,6 +451,7 @@ def _values_before(traced: Traced, leaves: list[Any]) -> list[Value] | None:
     return [*arguments, *state]
 
 
+@strict
 def compile(
     function: Callable[..., Any] | None = None,
     *,

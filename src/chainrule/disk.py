@@ -13,7 +13,7 @@ import io
 import os
 import stat
 from collections.abc import Callable, Iterator
-from typing import IO, TYPE_CHECKING, BinaryIO
+from typing import IO, TYPE_CHECKING, Any, BinaryIO
 
 from chainrule.errors import ArgumentError, SaveError
 
@@ -71,6 +71,65 @@ def open_regular(path: str | os.PathLike[str], flags: int) -> int:
     os.close(handle)
     kind = _KINDS.get(stat.S_IFMT(mode), "something else")
     raise OSError(errno.EINVAL, f"{kind}, and no regular file")
+
+
+def is_open(place: Any) -> bool:
+    """Whether it is an open file, or what behaves like one, and no path."""
+    return hasattr(place, "read") or hasattr(place, "write")
+
+
+def called(place: Any) -> str:
+    """What messages call a path or an open file."""
+    if not is_open(place):
+        return os.fspath(place)
+    name = getattr(place, "name", None)
+    return name if isinstance(name, str) else f"an open {type(place).__name__}"
+
+
+def read_open(file: Any, most: int = -1) -> bytes:
+    """What an open file gives from where it stands, at most so many bytes.
+
+    Raises:
+        ArgumentError: it gives text, or cannot be read.
+        OSError: the system refuses.
+    """
+    try:
+        content = file.read(most)
+    except (AttributeError, io.UnsupportedOperation) as error:
+        raise _no_binary_file(file, "rb", str(error)) from error
+    if not isinstance(content, bytes | bytearray | memoryview):
+        raise _no_binary_file(file, "rb", f"read() gives {type(content).__name__}")
+    return bytes(content)
+
+
+def _no_binary_file(file: Any, mode: str, got: str) -> ArgumentError:
+    return ArgumentError(
+        f"{called(file)} is not open for bytes.",
+        expected=f"a path, or a file of bytes: open(path, {mode!r}), io.BytesIO()",
+        got=got[:80],
+        fix=f"open(path, {mode!r})",
+    )
+
+
+def write_open(file: Any, content: bytes, what: str) -> None:
+    """Write ``content`` to an open file, at its position.
+
+    Raises:
+        ArgumentError: it takes text, or cannot be written.
+        SaveError: the system refuses.
+    """
+    with refusals(
+        f"The {what} cannot be written.",
+        expected=f"a place for {len(content):,} bytes in {called(file)}",
+        fix="free some space, or write to another file",
+    ):
+        try:
+            taken = file.write(content)
+            while taken and taken < len(content):  # a file without a buffer of its own
+                content = content[taken:]
+                taken = file.write(content)
+        except (AttributeError, TypeError, io.UnsupportedOperation) as error:
+            raise _no_binary_file(file, "wb", str(error)) from error
 
 
 def read_file(path: str | os.PathLike[str], at_most: int) -> bytes:

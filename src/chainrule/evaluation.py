@@ -235,9 +235,10 @@ def permutation_importance(
 
     Source: Breiman 2001, section 10; scikit-learn, ``permutation_importance``.
     """
-    columns = columns_of(data)
-    if not 0 < len(columns) <= COLUMNS or len(data) < 2:
+    if not 0 < len(columns_of(data)) <= COLUMNS or len(data) < 2:
         return []
+    data = trainer.like(data)
+    columns = columns_of(data)
     rng = np.random.default_rng(seed)
     most = max(50, min(rows, ROWS // (repeats * len(columns))))
     taken = np.sort(rng.permutation(len(data))[:most])

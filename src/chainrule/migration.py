@@ -68,3 +68,42 @@ LAYERS = {
     "Transformer": "there are nn.Transformer, nn.TransformerEncoder and "
     "nn.TransformerDecoder",
 }
+
+#: Keywords of functions and classes.
+KEYWORDS = {
+    "class_weight": "nn.CrossEntropyLoss(weight=…), or fit(…, sample_weight=…)",
+    "column_names": "feature_names=…",
+    "device": "nothing, all tensors are on the CPU",
+    "download": "nothing, it is fetched where it is not there",
+    "fused": "nothing, a compiled step is one program",
+    "foreach": "nothing, a compiled step is one program",
+    "format": "data.read(frame, format=…)",
+    "label": "target=…",
+    "learning_rate": "optimizer=optim.Adam(lr=…)",
+    "lr": "optimizer=optim.Adam(lr=…)",
+    "map_location": "nothing, all tensors are on the CPU",
+    "max_epochs": "fit(train, epochs=…)",
+    "n_samples": "the number of samples as the first argument",
+    "n_splits": "data.folds(k)",
+    "num_workers": "nothing, cr.data.Stream reads ahead in a thread",
+    "pickle_module": "nothing, files hold no code",
+    "pickle_protocol": "nothing, files hold no code",
+    "pin_memory": "nothing, all tensors are on the CPU",
+    "random_state": "seed=…",
+    "reduce": "reduction='mean', 'sum' or 'none'",
+    "restore_best_weights": "nothing, the best weights are restored",
+    "sep": "delimiter=…",
+    "shuffle": "nothing, the order of each epoch is drawn from the seed",
+    "size_average": "reduction='mean', 'sum' or 'none'",
+    "steps_per_epoch": "cr.Loop, or fewer rows: train.take(n)",
+    "test_size": "train, test = data.split(0.8, seed=0)",
+    "train_size": "train, test = data.split(0.8, seed=0)",
+    "transform": "a function of arrays before Dataset(x, y), or nn layers of "
+    "augmentation in the network",
+    "validation_data": "validation=(x, y)",
+    "validation_split": "train, held = data.split(0.8, seed=0), and validation=held",
+    "verbose": "progress=False for silence, progress=True for a display",
+    "weights_only": "nothing, files hold no code",
+    "x": "fit((x, y), epochs=…), or fit(cr.data.Dataset(x, y), epochs=…)",
+    "y": "(x, y) as one argument, or cr.data.Dataset(x, y)",
+}

@@ -1,4 +1,4 @@
-"""``cr.save`` and ``cr.load``: arrays by name, as safetensors files.
+"""``cr.save`` and ``cr.load``: nests of arrays, as safetensors files.
 
 Nothing is executed on reading, unlike with pickles. The files are those of the
 safetensors library, so PyTorch and others read and write them too.
@@ -6,85 +6,183 @@ safetensors library, so PyTorch and others read and write them too.
 
 from __future__ import annotations
 
+import io
 import json
 import os
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, BinaryIO
 
 import numpy as np
 
-from chainrule.disk import of_the_system, open_file, replace
+from chainrule.disk import (
+    called,
+    is_open,
+    of_the_system,
+    open_file,
+    read_open,
+    replace,
+    write_open,
+)
 from chainrule.errors import ArgumentError, CheckpointError
 from chainrule.graph.node import Array
+from chainrule.keywords import strict
 from chainrule.tensor import Tensor
 
 #: The longest header that safetensors has, in bytes.
 _HEADER = 100_000_000
 
 
-def save(state: Mapping[str, Any], path: str | os.PathLike[str]) -> None:
-    """Write arrays by name, such as a ``state_dict``, wholly or not at all.
+#: Text in the header: what is no array in a nest, with the names of its arrays.
+_NEST = "nest"
+#: What stands for an array in a nest, and for dictionaries and tuples of JSON's own.
+_ARRAY, _ITEMS, _TUPLE = "__array__", "__items__", "__tuple__"
+#: How deep a nest may be.
+_DEPTH = 100
+
+
+@strict
+def save(
+    state: Mapping[str, Any] | Sequence[Any], path: str | os.PathLike[str] | BinaryIO
+) -> None:
+    """Write a nest of arrays, such as a ``state_dict``, wholly or not at all.
 
     Args:
-        state: arrays or tensors by name.
-        path: of the file; ``.safetensors`` is the usual ending.
+        state: dictionaries, lists and tuples in each other, of arrays, tensors,
+            numbers, texts, truth values and None. Arrays by name alone make a file as
+            the safetensors library does; what else there is goes into its header.
+        path: of the file, whose usual ending is ``.safetensors``; or a file that is
+            open for bytes.
 
     Raises:
-        ArgumentError: something else than numbers under a name.
+        ArgumentError: something else in the nest, with its place.
         SaveError: the file system refuses; what was there before stays.
 
-    >>> import chainrule as cr, pathlib, tempfile
-    >>> model, path = cr.nn.Linear(2, 1), pathlib.Path(tempfile.mkdtemp(), "model.st")
-    >>> cr.save(model.state_dict(), path)
-    >>> model.load_state_dict(cr.load(path))
-    IncompatibleKeys(missing_keys=[], unexpected_keys=[])
+    >>> import chainrule as cr, io
+    >>> model, file = cr.nn.Linear(2, 1), io.BytesIO()
+    >>> cr.save({"model": model.state_dict(), "epoch": 3, "lr": [0.1, None]}, file)
+    >>> _ = file.seek(0)
+    >>> state = cr.load(file)
+    >>> state["epoch"], state["lr"], model.load_state_dict(state["model"])
+    (3, [0.1, None], IncompatibleKeys(missing_keys=[], unexpected_keys=[]))
     """
-    if not isinstance(state, Mapping):
+    if not isinstance(state, Mapping | list | tuple):
         raise ArgumentError(
             "cr.save writes arrays by name.",
-            expected="a dictionary, such as model.state_dict()",
+            expected="a dictionary, such as model.state_dict(), or a list",
             got=type(state).__name__,
             fix="cr.save(model.state_dict(), path); trainer.save(path) for a run",
         )
-    arrays = {name: _array(name, item) for name, item in state.items()}
-    from pathlib import Path
-
     from safetensors.numpy import save as packed
 
-    replace(Path(path), packed(arrays), "file of weights")
+    arrays: dict[str, Array] = {}
+    tree = _without_arrays(state, "", arrays, 0)
+    texts = None
+    if tree != {name: {_ARRAY: name} for name in arrays}:
+        texts = {_NEST: json.dumps(tree)}
+    content = packed(arrays, metadata=texts)
+    if is_open(path):
+        write_open(path, content, "file of weights")
+        return
+    from pathlib import Path
+
+    replace(Path(path), content, "file of weights")  # type: ignore[arg-type]
 
 
-def _array(name: Any, item: Any) -> Array:
-    right = isinstance(name, str) and not isinstance(item, str | Mapping)
-    try:
-        array = item.numpy() if isinstance(item, Tensor) else np.asarray(item)
-    except (TypeError, ValueError):
-        array = np.array(None)
-    if not right or array.dtype.kind not in "biuf":
-        raise ArgumentError(
-            f"cr.save cannot write {name!r:.80}.",
-            expected="arrays or tensors of numbers, by names that are texts",
-            got=f"{name!r:.80}: {type(item).__name__}",
-            fix="cr.save({'model.' + k: v for k, v in model.state_dict().items()}, "
-            "path) for a dictionary in another",
-        )
-    return np.array(array, dtype=array.dtype.newbyteorder("="), order="C")
+def _without_arrays(item: Any, name: str, arrays: dict[str, Array], depth: int) -> Any:
+    """``item`` as JSON has it, with references for arrays, which go into ``arrays``."""
+    if depth > _DEPTH:
+        raise _refused(name, f"more than {_DEPTH} in each other, or itself in itself")
+    if item is None or isinstance(item, bool | str):
+        return item
+    if type(item) in (int, float):
+        return item
+    if isinstance(item, Mapping):
+        parts = [
+            [key, _without_arrays(value, _joined(name, key), arrays, depth + 1)]
+            for key, value in item.items()
+        ]
+        plain = all(isinstance(key, str) for key, _ in parts)
+        if plain and not {_ARRAY, _ITEMS, _TUPLE} & item.keys():
+            return dict(parts)
+        if not all(type(key) in (str, int, float, bool, type(None)) for key in item):
+            raise _refused(name, "keys that are no texts and no numbers")
+        return {_ITEMS: parts}
+    if isinstance(item, list | tuple):
+        parts = [
+            _without_arrays(value, _joined(name, i), arrays, depth + 1)
+            for i, value in enumerate(item)
+        ]
+        return parts if isinstance(item, list) else {_TUPLE: parts}
+    array = item.numpy() if isinstance(item, Tensor) else item
+    array = np.asarray(array) if hasattr(array, "__array__") else None
+    if array is None or array.dtype.kind not in "biuf":
+        raise _refused(name, type(item).__name__)
+    while name in arrays:
+        name += "'"
+    native = array.dtype.newbyteorder("=")
+    arrays[name] = np.array(array, dtype=native, order="C")
+    return {_ARRAY: name}
 
 
-def load(path: str | os.PathLike[str]) -> dict[str, Array]:
-    """Read the arrays of a safetensors file by name.
+def _joined(name: str, key: Any) -> str:
+    return f"{name}.{key}" if name else str(key)
+
+
+def _refused(name: str, got: str) -> ArgumentError:
+    return ArgumentError(
+        f"cr.save cannot write {name!r:.80}.",
+        expected="arrays, tensors, numbers, texts, truth values and None, in "
+        "dictionaries and lists",
+        got=got,
+        fix="module.state_dict() for a module; numbers instead of other objects",
+    )
+
+
+def _with_arrays(item: Any, arrays: dict[str, Array]) -> Any:
+    """What :func:`_without_arrays` took apart; arrays that are used are taken out.
+
+    Raises:
+        ValueError: an array that is not there, or something else that is no nest.
+    """
+    if isinstance(item, list):
+        return [_with_arrays(value, arrays) for value in item]
+    if not isinstance(item, dict):
+        return item
+    if item.keys() == {_ARRAY}:
+        name = item[_ARRAY]
+        if isinstance(name, str) and name in arrays:
+            return arrays.pop(name)
+    if item.keys() == {_TUPLE} and isinstance(item[_TUPLE], list):
+        return tuple(_with_arrays(value, arrays) for value in item[_TUPLE])
+    if item.keys() == {_ITEMS}:
+        pairs = [(key, value) for key, value in item[_ITEMS]]
+        return {key: _with_arrays(value, arrays) for key, value in pairs}
+    if not item.keys().isdisjoint((_ARRAY, _ITEMS, _TUPLE)):
+        raise ValueError(f"a nest with {item!r:.80}")
+    return {key: _with_arrays(value, arrays) for key, value in item.items()}
+
+
+@strict
+def load(path: str | os.PathLike[str] | BinaryIO) -> Any:
+    """Read what :func:`save` wrote, or the arrays of any safetensors file by name.
+
+    Args:
+        path: of the file; or a file that is open for bytes, at its position.
 
     Raises:
         CheckpointError: no such file, a damaged one, or one of another kind: pickles
             are never opened.
     """
     try:
-        return read_arrays(path, _no_checkpoint)[1]
+        texts, arrays = read_arrays(path, _no_checkpoint)
+        return arrays if _NEST not in texts else _nest(texts[_NEST], arrays)
+    except ArgumentError:
+        raise  # of a file that is not open for bytes
     except OSError as error:
         of_the_system(error)
         raise CheckpointError(
             "The file of weights cannot be read.",
-            expected=f"a safetensors file at {os.fspath(path)}",
+            expected=f"a safetensors file at {called(path)}",
             got=error.strerror or str(error),
         ) from error
     except ValueError as error:
@@ -94,12 +192,24 @@ def load(path: str | os.PathLike[str]) -> dict[str, Array]:
             fix = f"where it was made: safetensors.numpy.save_file({arrays}, …)"
         if "checkpoint" in got:
             fix = "cr.Trainer.load(path)"
+        if is_open(path) and got.endswith("b''"):
+            fix = "file.seek(0) first, where it was just written"
         raise CheckpointError(
-            f"{os.fspath(path)} is damaged, or no file of weights.",
+            f"{called(path)} is damaged, or no file of weights.",
             expected="a safetensors file, as cr.save writes it",
             got=got,
             fix=fix,
         ) from error
+
+
+def _nest(text: str, arrays: dict[str, Array]) -> Any:
+    try:
+        made = _with_arrays(json.loads(text), arrays)
+    except (RecursionError, TypeError) as error:
+        raise ValueError(f"no nest: {str(error)[:80]}") from error
+    if arrays:
+        raise ValueError(f"an array {min(arrays)!r:.80} that its nest does not have")
+    return made
 
 
 def _no_checkpoint(texts: Mapping[str, Any]) -> None:
@@ -108,12 +218,12 @@ def _no_checkpoint(texts: Mapping[str, Any]) -> None:
 
 
 def read_arrays(
-    path: str | os.PathLike[str], check: Callable[[Mapping[str, Any]], Any]
+    path: str | os.PathLike[str] | BinaryIO, check: Callable[[Mapping[str, Any]], Any]
 ) -> tuple[dict[str, Any], dict[str, Array]]:
     """The texts in the header of a safetensors file, and its arrays by name.
 
     Args:
-        path: of the file.
+        path: of the file, or an open one.
         check: refuses texts, by a ValueError, before the file is read to its end.
 
     Raises:
@@ -123,10 +233,15 @@ def read_arrays(
     from safetensors import SafetensorError
     from safetensors.numpy import load as unpacked
 
-    with open_file(path) as file:
+    if is_open(path):
+        opened: Any = io.BytesIO(read_open(path))
+    else:
+        opened = open_file(path)  # type: ignore[arg-type]
+    with opened as file:
+        whole = file.seek(0, os.SEEK_END)
+        file.seek(0)
         start = file.read(8)
         size = int.from_bytes(start, "little")
-        whole = os.fstat(file.fileno()).st_size
         header = file.read(size) if size <= min(_HEADER, whole) else b""
         try:
             texts = json.loads(header).get("__metadata__") or {}

@@ -11,6 +11,7 @@ import chainrule as cr
 from chainrule import nn
 from chainrule.errors import ArgumentError, DTypeError, ShapeError
 from chainrule.graph.types import ArrayType, DType, SymbolicDim
+from chainrule.nn.first_use import Use, first_use
 from tests.mistakes import explained
 
 # -- Linear ---------------------------------------------------------------------------
@@ -36,13 +37,22 @@ def test_embedding_starts_from_normal_numbers():
     assert w.std() == pytest.approx(1, abs=0.02)
 
 
-def test_who_takes_indices():
-    assert nn.Embedding(2, 2).takes_indices()
-    assert nn.Sequential(
-        nn.Sequential(nn.Embedding(2, 2)), nn.Flatten()
-    ).takes_indices()
-    assert not nn.Sequential(nn.Linear(2, 2), nn.ReLU()).takes_indices()
-    assert not nn.Sequential().takes_indices()
+@pytest.mark.parametrize(
+    ("module", "row", "use"),
+    [
+        (nn.Embedding(2, 2), (3,), Use.INDICES),
+        (nn.Sequential(nn.Sequential(nn.Embedding(2, 2)), nn.Flatten()), (3,), "same"),
+        (nn.Sequential(nn.Dropout(), nn.Flatten(), nn.Embedding(2, 2)), (3,), "same"),
+        (nn.Sequential(nn.Linear(2, 2), nn.ReLU()), (2,), Use.FLOATS),
+        (nn.Sequential(nn.Conv2d(1, 2, 3)), (1, 5, 5), Use.FLOATS),
+        (nn.GRU(2, 2, batch_first=True), (4, 2), Use.FLOATS),
+        (nn.Standardize.of([1.0, 2.0]), (1,), Use.CONVERTS),
+        (nn.Sequential(), (2,), Use.ANY),
+        (nn.Linear(2, 2), (3,), Use.REFUSES),
+    ],
+)
+def test_what_reads_the_input_first(module: nn.Module, row: tuple, use: object):
+    assert first_use(module, row) is (Use.INDICES if use == "same" else use)
 
 
 # -- Flatten --------------------------------------------------------------------------

@@ -12,12 +12,14 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.data.checks import check_finite
-from chainrule.data.column import Column
+from chainrule.data.checks import check_finite, numbers, shortened
+from chainrule.data.column import Column, not_held
 from chainrule.data.dataset import Dataset
 from chainrule.data.features import Features
+from chainrule.data.frames import Columns, Named, in_order
 from chainrule.data.stream import Stream
-from chainrule.errors import ArgumentError, ChainruleError
+from chainrule.data.tables.reader import features_again, read_again
+from chainrule.errors import ArgumentError, ChainruleError, DataError, warn
 from chainrule.graph.node import Array
 from chainrule.graph.types import NO_SIZES, ArrayType, DType, as_dtype, resolve
 from chainrule.tensor import as_tensor
@@ -25,13 +27,30 @@ from chainrule.tensor import as_tensor
 Rows = Column | Dataset | Stream
 
 
-def as_data(data: Any) -> Dataset | Stream:
-    """A data set or a stream: ``data`` itself, or a data set of a pair (x, y)."""
-    if isinstance(data, Dataset | Stream):
-        return data
+def as_data(data: Any, trained: Named | None = None) -> Dataset | Stream:
+    """A data set or a stream: ``data`` itself, or a data set of a pair (x, y).
+
+    Args:
+        data: what is given, which may be a frame once a table was trained on.
+        trained: the data, or the plan, whose columns and classes come in their order.
+
+    Raises:
+        DataError: columns or classes that do not fit these.
+    """
+    if isinstance(data, Stream):
+        return data if trained is None else _same_names(data, trained)
     pair = isinstance(data, tuple | list) and not isinstance(data, Features)
     if pair and len(data) == 2:
-        return Dataset(*data)
+        x, y = data
+        data = Dataset(x if trained is None else _in_order(x, trained), y)
+        if trained is not None and Columns.of(x) is not None:
+            data.feature_names = trained.feature_names or data.feature_names
+        pair = False
+    elif trained is not None and _is_of_table(data, trained):
+        assert trained.format is not None
+        data = read_again(data, trained.format)
+    if isinstance(data, Dataset):
+        return data if trained is None else data.like(trained)
     raise ArgumentError(
         "A Trainer takes a data set.",
         expected="a cr.data.Dataset, a cr.data.Stream, or a pair (x, y) of arrays",
@@ -41,19 +60,77 @@ def as_data(data: Any) -> Dataset | Stream:
     )
 
 
-def as_column(x: Any) -> Column | Stream:
-    """Features: a Column, a data set's, or anything that makes a tensor.
+def _is_of_table(given: Any, trained: Named) -> bool:
+    """Whether it is a frame, and training was on one that a format describes."""
+    kind = (trained.format or {}).get("kind")
+    return kind in ("csv", "text") and Columns.of(given) is not None
+
+
+def _in_order(x: Any, trained: Named) -> Any:
+    """A frame's columns as those of the training data; all else as it is.
 
     Raises:
+        DataError: columns that are not there; rows that the format leaves out.
+    """
+    frame = Columns.of(x)
+    if frame is None:
+        return x
+    if _is_of_table(x, trained):
+        assert trained.format is not None
+        made = features_again(x, trained.format).x
+        rows = len(frame.given[frame.labels[frame.names[0]]])
+        if len(made) != rows:
+            raise DataError(
+                "Rows of the frame have missing cells, and training left such rows "
+                "out.",
+                expected=f"{rows} rows that can be used",
+                got=f"{len(made)}",
+                fix="fill the gaps or drop these rows before; data.read(frame, "
+                "format=trainer.format, target=False) drops them and names the rest",
+            )
+        return made
+    names = trained.feature_names
+    if names is not None:
+        in_order(frame.names, names, "a feature")
+    return frame.array("x", names)
+
+
+def _same_names(stream: Stream, trained: Named) -> Stream:
+    """Refuse a stream whose columns or classes have other names, or another order."""
+    for what in ("feature_names", "target_names", "class_names"):
+        own, wanted = getattr(stream, what), getattr(trained, what)
+        if own is not None and wanted is not None and tuple(own) != tuple(wanted):
+            raise DataError(
+                f"The stream '{stream.name}' has other {what} than the data that were "
+                "trained on.",
+                expected=shortened(", ".join(wanted), 200),
+                got=shortened(", ".join(own), 200),
+                fix="yield the columns in the order of training, or a Dataset, whose "
+                "columns are found by their names",
+            )
+    return stream
+
+
+def as_column(x: Any, trained: Named | None = None) -> Column | Stream:
+    """Features: a Column, a data set's, or anything that makes a tensor.
+
+    Args:
+        x: what is given.
+        trained: whose columns come in their order, as for :func:`as_data`.
+
+    Raises:
+        DataError: columns that do not fit these.
         NonFiniteError: NaN or infinity among them.
         ArgumentError: a pair (x, y), or something else that is no rows of numbers.
     """
     if isinstance(x, Stream):
-        return x
+        return x if trained is None else _same_names(x, trained)
     if isinstance(x, Dataset):
-        return x.x
+        return x.x if trained is None else x.like(trained).x
     if isinstance(x, Features):
         x = x.x
+    if (frame := Columns.of(x)) is not None:
+        x = frame.array("x") if trained is None else _in_order(x, trained)
     if not isinstance(x, Column):
         kind = getattr(getattr(x, "dtype", None), "kind", None)
         x = Column(np.asarray(x) if kind in tuple("biuf") else _array(x))
@@ -70,7 +147,10 @@ def as_column(x: Any) -> Column | Stream:
 
 def _array(x: Any) -> Array:
     try:
-        return as_tensor(x).numpy()
+        made = as_tensor(x).numpy()
+        if isinstance(x, list | tuple) and (abs(made) > 2**24).any():
+            return numbers(x, "x")  # in float64, where whole numbers need it
+        return made
     except ChainruleError as error:
         if not isinstance(x, tuple) or len(x) != 2:
             raise
@@ -145,18 +225,57 @@ def _cut(data: Column | Dataset, size: int) -> Generator[tuple[Array, Array]]:
 
 def _features(stored: Array, scale: float | None, dtype: DType) -> Array:
     """Stored rows as a model takes them: ``entries.features`` in NumPy."""
-    if dtype.is_integer:  # not by way of floats, which end at 2²⁴
-        check_indices(stored)
-        return np.ascontiguousarray(stored, dtype.numpy)
+    if scale is None:
+        check_kept(stored, scale, dtype)
+        with np.errstate(over="ignore"):  # infinity is found in the results
+            return np.ascontiguousarray(stored, dtype.numpy)
     return np.ascontiguousarray(Column(stored, scale)[...], dtype.numpy)
 
 
-def check_indices(stored: Array) -> None:
-    """Refuse fractions where a model takes the numbers of an embedding's rows."""
-    if stored.dtype.kind == "f" and (stored % 1 != 0).any():
+def check_kept(stored: Array, scale: float | None, dtype: DType) -> None:
+    """Refuse, or warn of, numbers that become others as a model takes them.
+
+    Args:
+        stored: features as they are stored.
+        scale: of them, or None; numbers with one are measurements.
+        dtype: what the model takes.
+
+    Raises:
+        ArgumentError: fractions, or numbers that are too large, as indices.
+
+    Warns:
+        ChainruleWarning: whole numbers that a float has not, such as 2²⁴ + 1.
+    """
+    if scale is not None:
+        return
+    if dtype.is_integer:
+        _check_indices(stored, dtype)
+        return
+    if (number := not_held(stored, dtype.numpy)) is not None:
+        made = np.asarray(number).astype(dtype.numpy)
+        warn(
+            f"Whole numbers among the features become others in {dtype.name}, and "
+            "different ones become equal.",
+            expected=f"whole numbers that {dtype.name} has, or a network that takes "
+            "them as they are",
+            got=f"{number:.0f}, which becomes {made:.0f}"
+            if stored.dtype.kind == "f"
+            else f"{number}, which becomes {int(made)}",
+            fix="nn.Standardize.of(train.x) as the first layer for quantities; leave "
+            "out ids, or look them up: nn.Embedding",
+        )
+
+
+def _check_indices(stored: Array, dtype: DType) -> None:
+    """Refuse fractions, and what does not fit, as numbers of rows."""
+    if stored.dtype.kind != "f":
+        return
+    limits = np.iinfo(dtype.numpy)
+    wrong = (stored % 1 != 0) | (stored > limits.max) | (stored < limits.min)
+    if wrong.any():
         raise ArgumentError(
-            "The model begins with an Embedding, and that takes the numbers of rows.",
-            expected="whole numbers",
-            got=f"{stored[stored % 1 != 0].flat[0]:g} among the features",
+            "The model takes the numbers of rows first, as an Embedding does.",
+            expected=f"whole numbers that {dtype.name} holds",
+            got=f"{stored[wrong].flat[0]:g} among the features",
             fix="x.astype('int64') for row numbers; nn.Linear for measurements",
         )

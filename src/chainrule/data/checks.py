@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from chainrule import checks
-from chainrule.data.column import Column
+from chainrule.data.column import Column, not_held
 from chainrule.errors import (
     ArgumentError,
     DataError,
@@ -45,8 +45,10 @@ def numbers(value: Any, what: str) -> np.ndarray:
             "numpy.unique(labels, return_inverse=True)[1] for names of classes; "
             "a sparse matrix needs .toarray(), a table only its numeric columns",
         )
-    if isinstance(value, list | tuple) and array.dtype == np.float64:
-        array = array.astype(np.float32)
+    narrow = np.dtype(np.float32)
+    listed = isinstance(value, list | tuple) and array.dtype == np.float64
+    if listed and not_held(array, narrow) is None:  # whole numbers stay whole
+        array = array.astype(narrow)
     if array.dtype.isnative:
         return array
     return array.astype(array.dtype.newbyteorder("="))
@@ -212,6 +214,19 @@ def checked_feature_names(names: Any, shape: tuple[int, ...]) -> tuple[str, ...]
             fix="one name a column; leave them out for images and sequences",
         )
     return made
+
+
+def checked_target_names(names: Any, shape: tuple[int, ...]) -> tuple[str, ...] | None:
+    """Names of the columns of y; None for a single one, which cannot be mistaken."""
+    made = checked_names(names, "target_names", "target_names=('width', 'height')")
+    if shape[1:] != (len(made),) and (len(made) != 1 or len(shape) != 1):
+        raise ArgumentError(
+            "target_names do not fit the columns of y.",
+            expected=f"y of shape (n, {len(made)}), one name a column",
+            got=f"{len(made)} names and y of shape {shape}",
+            fix="one name a column; leave them out for labels",
+        )
+    return made if len(made) > 1 else None
 
 
 def checked_names(names: Any, what: str, example: str) -> tuple[str, ...]:

@@ -7,20 +7,26 @@ batch that it is about to use. The conversion is the same everywhere:
     x = float32(stored) · float32(scale)
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterator
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from chainrule import checks
+from chainrule.keywords import strict
 
 
+@strict
 class Column:
     """A stored array, and the factor that turns it into features.
 
     Formula:
         x = float32(stored) · float32(scale), rounded once after each of the two
-        steps. Without a scale, x = float32(stored); float64 stays float64.
+        steps. Without a scale, x = float32(stored); float64 stays float64, and
+        integers that float32 has not (2²⁴ + 1 is the first) become float64.
 
     Args:
         stored: the array as it came, of shape (n, …): booleans, integers or
@@ -31,8 +37,8 @@ class Column:
         stored: the array as it came; an engine gathers rows of it.
         scale: the factor, or None.
         shape: the shape of the stored array.
-        dtype: the dtype of the features: float64 where float64 is stored and
-            there is no scale, float32 otherwise.
+        dtype: the dtype of the features: float64 where float64 is stored, or
+            integers that need it, and there is no scale, float32 otherwise.
 
     Indexing gives plain NumPy arrays of features. As in NumPy, a slice of floats
     that need no conversion is a view of what is stored; all else is a new array.
@@ -51,8 +57,24 @@ class Column:
     def __init__(self, stored: np.ndarray, scale: float | None = None) -> None:
         self.stored = stored
         self.scale = None if scale is None else _checked_scale(scale)
-        exact = scale is None and stored.dtype == np.float64
-        self.dtype = np.dtype(np.float64 if exact else np.float32)
+
+    @cached_property
+    def dtype(self) -> np.dtype:
+        """The dtype of the features."""
+        narrow = np.dtype(np.float32)
+        if self.scale is not None or self.stored.dtype == np.float16:
+            return narrow
+        if self.stored.dtype.kind == "f":
+            return self.stored.dtype
+        wide = not_held(self.stored, narrow) is not None
+        return np.dtype(np.float64) if wide else narrow
+
+    def part(self, rows: Any) -> Column:
+        """Some rows, in the dtype of all of them."""
+        made = Column(self.stored[rows], self.scale)
+        if "dtype" in self.__dict__ or self.stored.dtype.kind in "iu":
+            made.dtype = self.dtype
+        return made
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -83,6 +105,33 @@ class Column:
     def __repr__(self) -> str:
         factor = "" if self.scale is None else f", scale={self.scale:.6g}"
         return f"Column(shape={self.shape}, stored={self.stored.dtype}{factor})"
+
+
+def not_held(stored: np.ndarray, dtype: np.dtype) -> Any:
+    """The first whole number among ``stored`` that a floating dtype has not, or None.
+
+    >>> not_held(np.array([1, 2**24, 2**24 + 1]), np.dtype(np.float32))
+    np.int64(16777217)
+    """
+    kind, limit = stored.dtype.kind, 1 << np.finfo(dtype).nmant + 1
+    if kind == "b" or not stored.size:
+        return None
+    if kind == "f" and stored.dtype.itemsize <= dtype.itemsize:
+        return None
+    if kind != "f" and np.iinfo(stored.dtype).max <= limit:
+        return None
+    far = stored[(stored > limit) | (stored < -limit)] if kind != "u" else None
+    far = stored[stored > limit] if far is None else far
+    if not far.size:
+        return None
+    with np.errstate(over="ignore", invalid="ignore"):
+        near = far.astype(dtype)
+        if kind == "f":
+            lost = (near.astype(far.dtype) != far) & (far % 1 == 0)
+        else:  # the largest may be rounded to what its own dtype has not
+            end = float(np.iinfo(far.dtype).max)
+            lost = (near >= end) | (near.astype(far.dtype) != far)
+    return far[lost][0] if lost.any() else None
 
 
 def _checked_scale(scale: Any) -> float:

@@ -16,24 +16,29 @@ from chainrule.data.checks import (
     checked_classes,
     checked_feature_names,
     checked_format,
+    checked_target_names,
     numbers,
     targets,
 )
 from chainrule.data.column import Column
+from chainrule.data.frames import Columns, Named, in_order, labels_of
 from chainrule.data.tables.reading import Reading, TableReport
 from chainrule.data.tables.source import Frame
 from chainrule.errors import ArgumentError
+from chainrule.keywords import strict
 from chainrule.random import permutation
 
 
+@strict
 class Dataset:
     """A supervised data set: row i of x goes with row i of y.
 
     Args:
         x: features of shape (n, …), from anything with ``__array__`` or
-            ``__dlpack__``, from nested lists of numbers, or a `Column`. They stay
+            ``__dlpack__``, from nested lists of numbers, a frame of numbers (pandas,
+            polars, pyarrow …, a dictionary of columns), or a `Column`. They stay
             in the dtype that they came in and are not copied. Numbers from lists,
-            which name no dtype, become float32.
+            which name no dtype, become float32; float64 where whole numbers need it.
         y: targets, n rows, from the same sources. Booleans and integers become
             int32, floats keep their dtype.
         scale: the factor of x = float32(stored) · float32(scale), or None.
@@ -42,7 +47,9 @@ class Dataset:
             and holds the integers 0 … classes − 1.
         class_names: the name of each class, in the order of the labels; it says how
             many classes there are.
-        feature_names: the name of each column of x, for x of shape (n, columns).
+        feature_names: the name of each column of x, for x of shape (n, columns); None:
+            those of a frame. A Trainer finds columns by them, whatever their order.
+        target_names: the name of each column of y, likewise.
         format: how the rows were read from a file, as readers describe it, so that
             :func:`chainrule.data.read` reads another file in the same way.
 
@@ -54,6 +61,7 @@ class Dataset:
         classes: the number of classes, or None.
         class_names: a tuple of texts, or None.
         feature_names: a tuple of texts, or None.
+        target_names: a tuple of texts where y has several columns, or None.
         format: a dictionary that JSON can hold, or None.
         lines: for rows of a table the line on which each begins, else None.
         report: what was done to a table while it was read, else None.
@@ -88,6 +96,7 @@ class Dataset:
         classes: int | None = None,
         class_names: Any = None,
         feature_names: Any = None,
+        target_names: Any = None,
         format: Any = None,
     ) -> None:
         if isinstance(x, Column):
@@ -99,6 +108,12 @@ class Dataset:
                     fix="pass its stored array: Dataset(x.stored, y, scale=...)",
                 )
             x, scale = x.stored, x.scale
+        if (frame := Columns.of(x)) is not None:
+            x = frame.array("x")
+            feature_names = frame.names if feature_names is None else feature_names
+        if (frame := Columns.of(y)) is not None:
+            y = frame.array("y")
+            target_names = frame.names if target_names is None else target_names
         column = Column(numbers(x, "x"), scale)
         wanted = targets(numbers(y, "y"))
         check_lengths(column, wanted)
@@ -107,11 +122,14 @@ class Dataset:
             check_labels(wanted, classes)
         if feature_names is not None:
             feature_names = checked_feature_names(feature_names, column.shape)
+        if target_names is not None:
+            target_names = checked_target_names(target_names, wanted.shape)
         check_finite(column, "x")
         check_finite(Column(wanted), "y")
         self.x, self.y, self.name, self.classes = column, wanted, name, classes
         self.class_names: tuple[str, ...] | None = class_names
         self.feature_names: tuple[str, ...] | None = feature_names
+        self.target_names: tuple[str, ...] | None = target_names
         self.format: dict[str, Any] | None = (
             None if format is None else checked_format(format)
         )
@@ -162,6 +180,7 @@ class Dataset:
             name=name or reading.source.name,
             class_names=layout.class_names,
             feature_names=layout.feature_names(),
+            target_names=layout.target_names(),
             format=layout.format(),
         )
         made.lines, made.report = rows.lines, reading.report
@@ -379,10 +398,44 @@ class Dataset:
         """Some rows as a data set; they were checked when this one was made."""
         part = object.__new__(Dataset)
         part.__dict__.update(self.__dict__)
-        part.x, part.y = Column(self.x.stored[rows], self.x.scale), self.y[rows]
+        part.x, part.y = self.x.part(rows), self.y[rows]
         part.lines = None if self.lines is None else self.lines[rows]
         check_lengths(part.x, part.y)
         return part
+
+    def like(self, other: Named) -> "Dataset":
+        """The same rows with the columns and the labels of another data set.
+
+        Columns are found by their names, where both have some, and labels by the names
+        of their classes. Further columns are left out.
+
+        Args:
+            other: another data set, or a Trainer's ``plan``.
+
+        Raises:
+            DataError: a column of the other that is not here, or a class that is not
+                there.
+
+        Example:
+            >>> here = Dataset({"b": [1.0], "a": [2.0]}, [3.0])
+            >>> here.like(Dataset({"a": [0.0], "b": [0.0]}, [0.0])).x[0]
+            array([2., 1.], dtype=float32)
+        """
+        made = self._part(slice(None))
+        wanted, own = other.feature_names, self.feature_names
+        if wanted is not None and own is not None and own != wanted:
+            places = in_order(own, wanted, "a feature")
+            made.x = Column(self.x.stored[:, places], self.x.scale)
+            made.feature_names = wanted
+        wanted, own = other.target_names, self.target_names
+        if wanted is not None and own is not None and own != wanted:
+            made.y = self.y[:, in_order(own, wanted, "a target")]
+            made.target_names = wanted
+        wanted, own = other.class_names, self.class_names
+        if wanted is not None and own is not None and own != wanted:
+            made.y = labels_of(own, wanted)[self.y]
+            made.classes, made.class_names = len(wanted), wanted
+        return made
 
     def __repr__(self) -> str:
         classes = "" if self.classes is None else f", {self.classes} classes"

@@ -22,6 +22,7 @@ from chainrule.data.files import (
     opened,
 )
 from chainrule.errors import DataError, ShapeError
+from chainrule.keywords import strict
 
 TYPES = {8: "u1", 9: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 WHAT = "an idx file"
@@ -30,6 +31,7 @@ GZIP = b"\x1f\x8b"
 RANK = 8  # more axes than any data have
 
 
+@strict
 def read_idx(
     images: Any,
     labels: Any,

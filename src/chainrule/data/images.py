@@ -24,6 +24,7 @@ from chainrule.data.files import (
     opened,
 )
 from chainrule.errors import ArgumentError, DataError
+from chainrule.keywords import strict
 
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF", "PPM")
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm")
@@ -37,6 +38,7 @@ WHAT = f"an image ({', '.join(FORMATS)})"
 FIX = "open it in a viewer and save it again, or take it out of the folder"
 
 
+@strict
 def image_folder(
     path: Any,
     *,

@@ -21,6 +21,7 @@ import numpy as np
 
 from chainrule.data.dataset import Dataset
 from chainrule.errors import DataError
+from chainrule.keywords import strict
 
 FILE = "mnist.pack"
 MAGIC, VERSION = b"CR-MNIST", 1
@@ -29,6 +30,7 @@ MAGIC, VERSION = b"CR-MNIST", 1
 HEADER = struct.Struct(">8sH IIHH III 32s")
 
 
+@strict
 def mnist() -> tuple[Dataset, Dataset]:
     """MNIST: handwritten digits, 60,000 to train on and 10,000 to test with.
 

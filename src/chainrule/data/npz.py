@@ -22,6 +22,7 @@ from chainrule.data.files import (
     reading,
 )
 from chainrule.errors import DataError
+from chainrule.keywords import strict
 
 if TYPE_CHECKING:
     from zipfile import ZipFile
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 FIX = "write it with numpy.savez(path, x=features, y=targets)"
 
 
+@strict
 def read_npz(
     path: Any,
     *,

@@ -15,6 +15,7 @@ from chainrule.data.images import image_features, image_folder
 from chainrule.data.npz import npz_features, read_npz
 from chainrule.data.tables.reader import features_again, read_again
 from chainrule.errors import ArgumentError
+from chainrule.keywords import strict
 
 
 def _idx(path: Any, **options: Any) -> Dataset:
@@ -49,6 +50,7 @@ def read(path: Any, *, format: dict[str, Any], target: Literal[False]) -> Featur
 def read(path: Any, *, format: dict[str, Any], target: bool) -> Dataset | Features: ...
 
 
+@strict
 def read(
     path: Any, *, format: dict[str, Any], target: bool = True
 ) -> Dataset | Features:

@@ -6,7 +6,14 @@ from typing import Any
 import numpy as np
 
 from chainrule.data.checks import numbers, shortened, targets
-from chainrule.errors import ArgumentError, ChainruleError, DataError, ShapeError
+from chainrule.data.column import not_held
+from chainrule.errors import (
+    ArgumentError,
+    ChainruleError,
+    DataError,
+    ShapeError,
+    warn,
+)
 from chainrule.graph.types import NO_SIZES, ArrayType, DType, resolve
 
 Pair = tuple[np.ndarray, np.ndarray]
@@ -209,6 +216,13 @@ def _stored(x: np.ndarray, given: Any) -> np.ndarray:
     """Features in a dtype that engines read; numbers from lists are float32."""
     if x.dtype in STORED and not isinstance(given, list | tuple | int | float):
         return x
+    if (number := not_held(x, np.dtype(np.float32))) is not None:
+        warn(
+            "A stream's numbers from lists become float32, which has not all of them.",
+            expected="whole numbers up to 2²⁴, or arrays, whose dtype stays",
+            got=f"{number}",
+            fix="yield np.array(x, np.float64), or an int64 array",
+        )
     return x.astype(np.float32)
 
 

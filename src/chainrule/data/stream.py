@@ -21,8 +21,10 @@ from chainrule.data.tables.file import File
 from chainrule.data.tables.reading import Reading
 from chainrule.errors import ShapeError
 from chainrule.graph.types import ArrayType, as_dtype
+from chainrule.keywords import strict
 
 
+@strict
 class Stream:
     """Supervised data that come one after the other, anew for each epoch.
 
@@ -42,6 +44,7 @@ class Stream:
             integers 0 … classes − 1.
         class_names: the name of each class; it says how many there are.
         feature_names: the name of each feature, for samples of shape (features,).
+        target_names: the name of each target, where a sample has several.
         format: how the rows were read from a file, as for a `Dataset`.
 
     All samples have the shape and the dtype of the first one. Lists of numbers, which
@@ -72,6 +75,7 @@ class Stream:
         classes: int | None = None,
         class_names: Any = None,
         feature_names: Any = None,
+        target_names: Any = None,
         format: Any = None,
     ) -> None:
         self._source = Source(make, batched, name)
@@ -82,6 +86,11 @@ class Stream:
         if feature_names is not None:
             self.feature_names = checked_names(
                 feature_names, "feature_names", "feature_names=('length', 'width')"
+            )
+        self.target_names: tuple[str, ...] | None = None
+        if target_names is not None and len(target_names) > 1:
+            self.target_names = checked_names(
+                target_names, "target_names", "target_names=('width', 'height')"
             )
         self.format: dict[str, Any] | None = (
             None if format is None else checked_format(format)
@@ -127,6 +136,7 @@ class Stream:
             name=name or source.name,
             class_names=layout.class_names,
             feature_names=layout.feature_names(),
+            target_names=layout.target_names(),
             format=layout.format(),
         )
 

@@ -13,8 +13,10 @@ from chainrule.data.tables.reading import Reading
 from chainrule.data.tables.study import Study
 from chainrule.data.tables.texts import Texts, learned
 from chainrule.errors import ArgumentError
+from chainrule.keywords import strict
 
 
+@strict
 def read_text(
     path: Any,
     *,

@@ -20,12 +20,14 @@ from chainrule.checks import seed as seed_of
 from chainrule.data.dataset import Dataset
 from chainrule.graph.node import Array
 from chainrule.graph.primitive import REFERENCES
+from chainrule.keywords import strict
 from chainrule.primitives.random import random_bits, seed_key
 
 #: Blobs keep their centres this far apart.
 APART = 4.0
 
 
+@strict
 def xor(copies: int = 1, noise: float = 0.0, *, seed: int = 0) -> Dataset:
     """The exclusive or, which no single layer can learn.
 
@@ -61,6 +63,7 @@ def xor(copies: int = 1, noise: float = 0.0, *, seed: int = 0) -> Dataset:
     return _dataset("xor", x + draws.noise(noise, x.shape), y, 2)
 
 
+@strict
 def circles(
     n: int = 200, noise: float = 0.05, *, factor: float = 0.5, seed: int = 0
 ) -> Dataset:
@@ -96,6 +99,7 @@ def circles(
     return _noisy("circles", rings, noise, draws)
 
 
+@strict
 def moons(n: int = 200, noise: float = 0.05, *, seed: int = 0) -> Dataset:
     """Two half circles that reach into each other.
 
@@ -125,6 +129,7 @@ def moons(n: int = 200, noise: float = 0.05, *, seed: int = 0) -> Dataset:
     return _noisy("moons", [upper, np.array([1.0, 0.5]) - lower], noise, draws)
 
 
+@strict
 def spiral(
     n: int = 300,
     classes: int = 3,
@@ -166,6 +171,7 @@ def spiral(
     return _noisy("spiral", arms, noise, draws)
 
 
+@strict
 def blobs(
     n: int = 300,
     classes: int = 3,

@@ -18,6 +18,7 @@ from chainrule.explanation.run import Loss, run_step
 from chainrule.explanation.sections import explained
 from chainrule.explanation.trace import Trace
 from chainrule.explanation.worked import Section
+from chainrule.keywords import strict
 from chainrule.language import language
 from chainrule.nn import HalfSquaredErrorLoss, Linear, Module, Sequential, Sigmoid
 from chainrule.optim import Optimizer
@@ -35,6 +36,7 @@ __all__ = [
 ]
 
 
+@strict
 def explain(
     model: Module,
     x: Any,

@@ -17,6 +17,7 @@ from chainrule.gradient_check.failure import GradientCheckError
 from chainrule.gradient_check.report import GradientReport
 from chainrule.gradient_check.row import GradientRow
 from chainrule.gradient_check.subject import Prepared
+from chainrule.keywords import strict
 from chainrule.tensor import Tensor
 from chainrule.translation import tr
 
@@ -28,6 +29,7 @@ __all__ = [
 ]
 
 
+@strict
 def check_gradients(
     function: Callable[..., Any],
     *args: Any,

@@ -10,6 +10,7 @@ import numpy as np
 from chainrule.errors import ArgumentError
 from chainrule.graph.node import Array
 from chainrule.graph.types import DType
+from chainrule.keywords import strict_function
 from chainrule.tensor import Tensor, count_of
 
 Batches = Sequence[Mapping[str, Array]]
@@ -43,6 +44,11 @@ class Metric:
     mode: str = "max"
     scalar: bool = True
     arguments: ClassVar[tuple[str, ...]] = ()
+
+    def __init_subclass__(cls, **how: Any) -> None:
+        super().__init_subclass__(**how)
+        if "__init__" in vars(cls):
+            cls.__init__ = strict_function(cls.__init__, cls.__name__)
 
     def for_loss(self, loss: Any) -> Metric:
         """The metric for a network trained with ``loss``: itself, or an adapted one."""

@@ -10,6 +10,7 @@ import numpy as np
 
 from chainrule.errors import ArgumentError
 from chainrule.graph.types import DType
+from chainrule.keywords import unknown_keyword
 from chainrule.nn.arguments import is_known
 from chainrule.primitives.rules import show
 from chainrule.tensor import Tensor
@@ -45,8 +46,9 @@ def captured(kind: type, args: tuple[Any, ...], kwargs: Any) -> dict[str, Any]:
     Numbers, lists and small arrays are copied: what is done to them later is not seen.
 
     Raises:
-        TypeError: arguments that the constructor does not take, as Python says it, with
-            the name of the class that was called and not of a base.
+        KeywordError: a keyword that the constructor does not take.
+        TypeError: too few or too many arguments, as Python says it, with the name of
+            the class that was called and not of a base.
         ArgumentError: arguments for a class that takes none.
     """
     made = constructor(kind)
@@ -62,6 +64,9 @@ def captured(kind: type, args: tuple[Any, ...], kwargs: Any) -> dict[str, Any]:
         copied = not (args or kwargs)  # made by copy or pickle, without a constructor
         if copied or hasattr(kind.__init__, "__wrapped__"):  # takes what it hides
             return {}
+        for name in kwargs.keys() - made.signature.parameters.keys():
+            known = made.signature.parameters
+            raise unknown_keyword(kind.__name__, name, kwargs[name], known) from None
         raise TypeError(f"{kind.__name__}(…): {error}") from None
     bound.apply_defaults()
     found: dict[str, Any] = {}

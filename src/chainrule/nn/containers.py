@@ -145,10 +145,6 @@ class Sequential(_Row):
             x, before = module(x), module
         return x
 
-    def takes_indices(self) -> bool:
-        """Whether the first module does."""
-        return next((m.takes_indices() for m in self), False)
-
 
 def _check_takes_several(module: Module, before: Module) -> None:
     """Refuse a layer of ours behind one that gives several tensors."""

@@ -131,10 +131,6 @@ class Embedding(Module):
         """The rows that ``x`` names."""
         return functional.embedding(x, self.weight, self.padding_idx)
 
-    def takes_indices(self) -> bool:
-        """Yes: its input stays as integers."""
-        return True
-
 
 class Flatten(Module):
     """Merge axes into one: images to rows.

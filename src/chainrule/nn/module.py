@@ -483,14 +483,6 @@ class Module:
 
     # -- what it is --------------------------------------------------------------------
 
-    def takes_indices(self) -> bool:
-        """Whether the input is the numbers of rows: integers that stay integers.
-
-        What trains the module leaves such an input as it is; any other it converts to
-        the dtype of the parameters.
-        """
-        return False
-
     def settings(self) -> dict[str, Any]:
         """What the constructor was called with, defaults included, as JSON has it.
 

@@ -14,7 +14,9 @@ from chainrule.graph.build import no_grad
 from chainrule.graph.graph import Graph
 from chainrule.graph.node import Node, Value
 from chainrule.graph.primitive import BODIES
-from chainrule.graph.types import ArrayType, DType, SymbolicDim, resolve, size_of
+from chainrule.graph.types import ArrayType, SymbolicDim, resolve, size_of
+from chainrule.keywords import strict
+from chainrule.nn.first_use import input_dtype
 from chainrule.nn.module import Module, Parameter
 from chainrule.nn.traced import ForwardCapture, mode, outputs_of
 from chainrule.primitives import (
@@ -114,6 +116,7 @@ class Summary:
         return html_table([*self._table(), last])
 
 
+@strict
 def summary(model: Module, data: Any) -> Summary:
     """The layers of a model: output shapes, parameters, and work for one sample.
 
@@ -204,19 +207,16 @@ def _modules(model: Module) -> dict[str, Module]:
 
 def _row(model: Module, data: Any) -> ArrayType:
     """The type of one sample's features, as the model takes them."""
-    dtype = next((p.dtype for p in model.parameters()), DType.float32)
-    if model.takes_indices():
-        dtype = DType.int32
     if isinstance(data, int) and not isinstance(data, bool):
         data = (data,)
     if isinstance(data, tuple | list) and data:
         sizes = tuple(d for d in data if type(d) is int and d > 0)
         if len(sizes) == len(data):
-            return ArrayType(sizes, dtype)
+            return ArrayType(sizes, input_dtype(model, sizes))
     if isinstance(data, Dataset):
         data = data.x
     if isinstance(data, Stream):
-        return ArrayType(tuple(data.row.shape), dtype)
+        return ArrayType(data.row.shape, input_dtype(model, data.row.shape))
     shape = getattr(data, "shape", None)
     if not isinstance(shape, tuple) or not shape:
         raise ArgumentError(
@@ -225,7 +225,7 @@ def _row(model: Module, data: Any) -> ArrayType:
             got=repr(data)[:80],
             fix="cr.summary(model, (784,)), or cr.summary(model, train)",
         )
-    return ArrayType(tuple(shape[1:]), dtype)
+    return ArrayType(shape[1:], input_dtype(model, shape[1:]))
 
 
 def _traced(model: Module, row: ArrayType) -> tuple[list[ForwardCapture], Graph]:

@@ -14,6 +14,7 @@ from typing import Any, ClassVar, dataclass_transform
 from chainrule import checks
 from chainrule.checks import Check, count, maybe, number, truth, whole
 from chainrule.errors import ArgumentError, warn
+from chainrule.keywords import strict_function
 
 
 def rate(name: str, value: Any) -> float:
@@ -145,6 +146,7 @@ class Declared:
             cls.__annotations__[name] = inherited.annotation
             setattr(cls, name, default)
         dataclass(eq=False, repr=False)(cls)
+        cls.__init__ = strict_function(cls.__init__, cls.__name__)
         for name in inspect.get_annotations(cls).keys() & vars(cls).keys():
             if isinstance(getattr(super(cls, cls), name, None), property):
                 delattr(cls, name)  # or the default would hide the property

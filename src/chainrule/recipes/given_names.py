@@ -178,10 +178,6 @@ class Recurrent(nn.Module):
         self.dropout = nn.Dropout(2 * DROPOUT)
         self.scores = nn.Linear(UNITS, 27)
 
-    def takes_indices(self) -> bool:
-        """Letters are numbers of rows."""
-        return True
-
     def forward(self, x: cr.Tensor) -> cr.Tensor:
         """Scores of the next letters, (N, 27, T), as the loss takes them."""
         states, _ = self.gru(self.table(x))

@@ -148,10 +148,6 @@ class Bag(nn.Module):
         self.weight = nn.Embedding(words, 1, padding_idx=0)
         self.bias = nn.Parameter(cr.zeros(1))
 
-    def takes_indices(self) -> bool:
-        """Yes: its input stays as integers."""
-        return True
-
     def forward(self, x: cr.Tensor) -> cr.Tensor:
         """Both scores."""
         s = self.score(x)

@@ -16,6 +16,7 @@ from chainrule.data import Dataset
 from chainrule.data.tables.texts import FIRST, PADDING, Texts
 from chainrule.data.text import texts_of
 from chainrule.graph.build import no_grad
+from chainrule.nn.first_use import Use, first_use
 from chainrule.primitives.rules import show
 from chainrule.runs.problems import Problem, at
 from chainrule.runs.schema import Layer, Run, with_weights
@@ -141,7 +142,7 @@ def _check_texts(first: Layer, texts: Texts) -> None:
 
 def _tried(layer: nn.Module, sample: Any) -> Any:
     """What the layer makes of the sample."""
-    if layer.takes_indices():
+    if first_use(layer, sample.shape[1:]) is Use.INDICES:
         sample = sample.astype("int32")
     with no_grad(), np.errstate(all="ignore"):
         made = layer.eval()(sample)

@@ -21,7 +21,8 @@ class Callback:
     Weights, ``trainer.history`` and the position are up to date whenever a method is
     called; :meth:`Trainer.stop` ends the run. Time spent here does not count as
     training. An exception ends the run and reaches the caller; checkpoints that were
-    written stay whole, and every callback that was started gets its ``on_end``.
+    written stay whole, and every callback whose ``on_start`` has returned gets its
+    ``on_end``. What that raises after another exception becomes a note of it.
 
     What a callback remembers over the epochs it gives in :meth:`state` and takes back
     in :meth:`load_state`: then an interrupted run, resumed with a callback of the same

@@ -13,17 +13,19 @@ import json
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
-from chainrule.disk import of_the_system, replace
-from chainrule.errors import CheckpointError, SaveError
+from chainrule.disk import called, is_open, of_the_system, replace, write_open
+from chainrule.errors import ArgumentError, CheckpointError, SaveError
 from chainrule.graph.node import Array
 from chainrule.primitives.rules import show
 from chainrule.serialization import read_arrays
 from chainrule.tensor import Tensor
 
+#: Where a checkpoint is: a path, or an open file.
+Place = Path | BinaryIO
 #: The format that this version writes and reads.
 VERSION = 1
 #: The file that a training run keeps up to date in its directory.
@@ -33,12 +35,18 @@ DEPTH = 100
 
 
 def write(
-    path: Path,
+    path: Place,
     document: Mapping[str, Any],
     tensors: Mapping[str, Array],
     written: Callable[[os.stat_result], None] | None = None,
 ) -> None:
-    """Write a checkpoint, atomically; ``written`` is as for :func:`disk.replace`.
+    """Write a checkpoint, atomically where it has a path.
+
+    Args:
+        path: of the file, or an open file.
+        document: what is no array.
+        tensors: the arrays.
+        written: of a path, as for :func:`disk.replace`.
 
     Raises:
         SaveError: no space, no permission, no such directory, or something in the
@@ -51,7 +59,11 @@ def write(
     whole = {name: np.array(array, order="C") for name, array in tensors.items()}
     texts = {"chainrule": text, "version": str(VERSION)}
     texts["sha256"] = _digest(text, whole)
-    replace(path, save(whole, metadata=texts), "checkpoint", written)
+    content = save(whole, metadata=texts)
+    if isinstance(path, Path):
+        replace(path, content, "checkpoint", written)
+    else:
+        write_open(path, content, "checkpoint")
 
 
 def _text(document: Mapping[str, Any]) -> str:
@@ -79,14 +91,16 @@ def _depth(value: Any) -> int:
     return 1 + max(map(_depth, inner), default=0)
 
 
-def locate(path: str | os.PathLike[str]) -> Path:
-    """The checkpoint that ``path`` means: a file, or the directory of a run."""
+def locate(path: Any) -> Any:
+    """The checkpoint that ``path`` means: a file, open or not, or a run's directory."""
+    if is_open(path):
+        return path
     found = Path(path)
     return found / FILE if found.is_dir() else found
 
 
-def read(path: Path) -> tuple[dict[str, Any], dict[str, Array]]:
-    """The document and the tensors of a checkpoint, verified.
+def read(path: Place) -> tuple[dict[str, Any], dict[str, Array]]:
+    """The document and the tensors of a checkpoint, verified; a path or an open file.
 
     Raises:
         CheckpointError: no such file, no checkpoint, truncated, altered, or of another
@@ -94,11 +108,13 @@ def read(path: Path) -> tuple[dict[str, Any], dict[str, Array]]:
     """
     try:
         texts, tensors = read_arrays(path, _check_texts)
+    except ArgumentError:
+        raise  # of a file that is not open for bytes
     except OSError as error:
         of_the_system(error)
         raise CheckpointError(
             "The checkpoint cannot be read.",
-            expected=f"a checkpoint at {path}",
+            expected=f"a checkpoint at {called(path)}",
             got=error.strerror or str(error),
             fix="give the path that trainer.save wrote to, or the directory of a run "
             f"with a {FILE} in it",
@@ -112,7 +128,7 @@ def read(path: Path) -> tuple[dict[str, Any], dict[str, Array]]:
         raise CheckpointError(
             "The checkpoint has another version of the format.",
             expected=f"version {VERSION}",
-            got=f"version {version!r:.20} in {path}",
+            got=f"version {version!r:.20} in {called(path)}",
             fix="read it with the version of Chainrule that wrote it, or update",
         )
     found = _digest(text, tensors)
@@ -130,7 +146,7 @@ def _check_texts(texts: Mapping[str, Any]) -> None:
     text.encode()
 
 
-def _document(path: Path, text: str) -> dict[str, Any]:
+def _document(path: Place, text: str) -> dict[str, Any]:
     """The document of a text, which no depth and no half a character breaks."""
     from pydantic_core import from_json
 
@@ -143,19 +159,19 @@ def _document(path: Path, text: str) -> dict[str, Any]:
     return document
 
 
-def _damaged(path: Path, expected: str, got: str) -> CheckpointError:
+def _damaged(path: Place, expected: str, got: str) -> CheckpointError:
     return CheckpointError(
-        f"{path} is damaged, or no checkpoint of Chainrule.",
+        f"{called(path)} is damaged, or no checkpoint of Chainrule.",
         expected=expected,
         got=got,
         fix="use an older checkpoint; nothing was loaded",
     )
 
 
-def strange(path: Path, expected: str, got: str) -> CheckpointError:
+def strange(path: Place, expected: str, got: str) -> CheckpointError:
     """The error for a file that no run has written."""
     return CheckpointError(
-        f"{path} holds no checkpoint of a run.",
+        f"{called(path)} holds no checkpoint of a run.",
         expected=expected,
         got=got[:80],
         fix="use a file that save() wrote",

@@ -14,9 +14,10 @@ from typing import Any
 from chainrule import nn
 from chainrule.checks import did_you_mean, whole
 from chainrule.data import Column, Dataset, Stream
-from chainrule.data.adapter import check_indices, kinds, stored_as
+from chainrule.data.adapter import kinds, stored_as
 from chainrule.errors import ArgumentError, warn
 from chainrule.nn import Module
+from chainrule.nn.first_use import Use, first_use
 from chainrule.optim import Optimizer
 from chainrule.training import sanity_checks
 from chainrule.training.state import Plan, RunState
@@ -152,16 +153,14 @@ def same_data(plan: Plan, data: Dataset | Stream, checksum: int) -> None:
 
 
 def suitable(data: Dataset | Stream, model: Module, loss: Any, batch_size: int) -> None:
-    """Refuse features that are none of this model, or warn of them, before a run.
+    """Warn of features and targets that hardly suit this model, before a run.
 
     Of a stream only the types are looked at.
     """
-    if isinstance(data, Dataset):
-        if model.takes_indices():
-            check_indices(data.x.stored)
-        else:
-            sanity_checks.warn_of(data, model, loss)
-    if batch_size > 1 or len(kinds(data)[0]) != 1:
+    row = kinds(data)[0]
+    if isinstance(data, Dataset) and first_use(model, row) is not Use.INDICES:
+        sanity_checks.warn_of(data, model, loss)
+    if batch_size > 1 or len(row) != 1:
         return
     for path, module in model.named_modules():
         if isinstance(module, nn.BatchNorm1d):

@@ -23,7 +23,7 @@ import numpy as np
 
 from chainrule.compiled_program import CompiledProgram
 from chainrule.data import Dataset, Stream
-from chainrule.data.adapter import checked_weights
+from chainrule.data.adapter import check_kept, checked_weights
 from chainrule.errors import ArgumentError
 from chainrule.graph.node import Array
 from chainrule.graph.types import (
@@ -98,6 +98,8 @@ class DataAdapter(Source):
         scale: the factor from stored numbers to features, or None.
         checksum: what tells other data by.
         targets: all of them, where they are here; of a stream None.
+        rows: all stored features, where they are here; of a stream None.
+        dtype: what the model takes features as.
         check: looks at targets that come later, before they are used.
         epoch_rows: the rows of the present epoch, once it is over.
         weighted: whether rows have weights of their own.
@@ -108,6 +110,8 @@ class DataAdapter(Source):
     scale: float | None
     checksum: int
     targets: Array | None = None
+    rows: Array | None = None
+    dtype = DType.float32
     epoch_rows = 0
     weighted = False
 
@@ -159,7 +163,7 @@ class DatasetAdapter(DataAdapter):
         if weights is not None:
             given["weight"] = weights
         self._arrays = {k: np.ascontiguousarray(a) for k, a in given.items()}
-        self.targets = self._arrays["y"]
+        self.rows, self.targets = self._arrays["x"], self._arrays["y"]
         self._placed: dict[str, Any] = {}
         self.x, self.y = type_of(self._arrays["x"]), type_of(self._arrays["y"])
         self.epoch_rows, self.weighted = len(data.y), weights is not None
@@ -231,6 +235,7 @@ class StreamAdapter(DataAdapter):
                 if not number and len(y) < plan.batch_size:
                     raise _too_short(len(y), plan.batch_size)
                 self.check(y)
+                check_kept(x, self.scale, self.dtype)
                 order = permutation(len(y), self.seed, epoch, number)
                 filled = {"x": _filled(x, self.x), "y": _filled(y, self.y)}
                 placed = self.placed(filled)

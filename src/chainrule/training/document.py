@@ -10,7 +10,6 @@ Whoever reads a checkpoint imports this module then, as it needs pydantic.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Annotated, Any, Self
 
 from pydantic import (
@@ -22,7 +21,7 @@ from pydantic import (
 )
 
 from chainrule.nn.architecture import is_description
-from chainrule.training.checkpoint import strange
+from chainrule.training.checkpoint import Place, strange
 
 
 def _described(value: Any) -> Any:
@@ -66,6 +65,8 @@ class PlanDocument(BaseModel, strict=True, extra="forbid"):
     drop_last: bool
     block: Positive | None
     class_names: Annotated[list[str], Field(min_length=2)] | None
+    feature_names: Annotated[list[str], Field(min_length=1)] | None
+    target_names: Annotated[list[str], Field(min_length=2)] | None
     format: Tree | None
     scale: Finite | None
 
@@ -115,7 +116,7 @@ class TrainerDocument(StateDocument):
     frozen: list[str]
 
 
-def check(path: Path, document: Mapping[str, Any], kind: type[BaseModel]) -> None:
+def check(path: Place, document: Mapping[str, Any], kind: type[BaseModel]) -> None:
     """Refuse a document in which something is missing, or of another kind."""
     try:
         kind.model_validate(document)

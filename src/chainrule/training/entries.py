@@ -19,6 +19,7 @@ from chainrule.graph.build import context, no_grad, scope
 from chainrule.graph.types import ArrayType, DType, Shape, SymbolicDim
 from chainrule.metrics import Metric
 from chainrule.nn import Loss, Module
+from chainrule.nn.first_use import input_dtype
 from chainrule.nn.losses import targets_checked
 from chainrule.nn.output_semantics import are_finite
 from chainrule.nn.traced import mode
@@ -64,18 +65,29 @@ class Entries:
     probes: Probes
     key: Tensor
 
-    @property
-    def dtype(self) -> DType:
-        """What the model takes: indices, or numbers of its first parameter's dtype."""
-        if self.model.takes_indices():
-            return DType.int32
-        kinds = (p.dtype for p in self.model.parameters())
-        return next(kinds, DType.float32)
+    def dtype(self, row: Shape, stored: DType, scale: float | None) -> DType:
+        """What the model takes rows as: floats where they have a scale."""
+        if scale is not None:
+            return next((p.dtype for p in self.model.parameters()), DType.float32)
+        return input_dtype(self.model, row, stored)
 
     def train(
-        self, x: ArrayType, y: ArrayType, scale: float | None, weighted: bool = False
+        self,
+        x: ArrayType,
+        y: ArrayType,
+        scale: float | None,
+        weighted: bool = False,
+        *,
+        dtype: DType,
     ) -> Traced:
-        """One training step on the rows of x, y and weights that ``index`` names."""
+        """One training step on the rows of x, y and weights that ``index`` names.
+
+        Args:
+            x, y: as they are stored, all rows.
+            scale: of x, or None.
+            weighted: whether rows have weights.
+            dtype: what the model takes.
+        """
 
         def function(*given: Tensor) -> Any:
             with fresh_gradients(self.model):
@@ -87,7 +99,7 @@ class Entries:
             rows, truth, weight = taken if weighted else (*taken, None)
             with stream(_Draws(self.key, self.optimizer)):
                 with self.probes.listening() as heard:
-                    prediction = self.model(features(rows, scale, self.dtype))
+                    prediction = self.model(features(rows, scale, dtype))
                 loss = self.score(prediction, truth, weight)
             loss.backward()
             outputs = {"loss": loss, **self.weight(prediction, truth, weight)}
@@ -109,6 +121,8 @@ class Entries:
         target: ArrayType,
         metrics: Sequence[Metric],
         weighted: bool = False,
+        *,
+        dtype: DType,
     ) -> Traced:
         """The loss of a batch and what the metrics need of it."""
 
@@ -121,13 +135,13 @@ class Entries:
             }
 
         y = ArrayType((N, *target.shape), target.dtype)
-        inputs = [self._rows(row), Input("y", y)]
+        inputs = [_rows(row, dtype), Input("y", y)]
         if weighted:
             inputs.append(Input("weight", ArrayType((N,), DType.float32)))
         with no_grad(), mode(self.model, training=False):
             return self._traced("evaluate", function, inputs)
 
-    def predict(self, row: Shape) -> Traced:
+    def predict(self, row: Shape, dtype: DType) -> Traced:
         """The model's output."""
 
         def function(x: Tensor) -> Tensor:
@@ -143,10 +157,7 @@ class Entries:
             return prediction
 
         with no_grad(), mode(self.model, training=False):
-            return self._traced("predict", function, [self._rows(row)])
-
-    def _rows(self, row: Shape) -> Input:
-        return Input("x", ArrayType((N, *row), self.dtype))
+            return self._traced("predict", function, [_rows(row, dtype)])
 
     def _traced(
         self, name: str, function: Callable[..., Any], inputs: list[Input]
@@ -202,6 +213,10 @@ class Entries:
         return {"sum": total, "weight": counted}
 
 
+def _rows(row: Shape, dtype: DType) -> Input:
+    return Input("x", ArrayType((N, *row), dtype))
+
+
 def _weights(weight: Tensor | None) -> dict[str, Tensor]:
     return {} if weight is None else {"sample_weight": weight}
 
@@ -223,13 +238,9 @@ def _batch(metric: Metric, prediction: Tensor, truth: Tensor) -> dict[str, Tenso
 
 
 def features(rows: Tensor, scale: float | None, dtype: DType) -> Tensor:
-    """Features of stored rows: float32(stored) · float32(scale), then ``dtype``."""
-    if dtype.is_integer:
-        return rows.astype(dtype)
+    """Features of stored rows: ``dtype``, or float32(stored) · float32(scale)."""
     if scale is not None:
         rows = rows.astype("float32") * scale
-    elif rows.dtype is not DType.float64:
-        rows = rows.astype("float32")
     return rows.astype(dtype)
 
 

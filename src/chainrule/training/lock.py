@@ -12,7 +12,15 @@ import weakref
 from pathlib import Path
 from typing import Any
 
-from chainrule.disk import ignoring, make_directory, of_the_system, open_regular, sweep
+from chainrule.disk import (
+    ignoring,
+    is_open,
+    make_directory,
+    of_the_system,
+    open_regular,
+    refusals,
+    sweep,
+)
 from chainrule.errors import ArgumentError, SaveError, warn
 from chainrule.training.checkpoint import FILE
 
@@ -49,10 +57,11 @@ class Files:
         self.directory: RunDirectory | None = None
         self._known: set[tuple[int, int, int, int]] = set()
 
-    def note(self, path: Path) -> None:
-        """Remember a checkpoint that was read or written."""
-        self.last = str(path)
-        self.add(os.stat(path))
+    def note(self, place: Any) -> None:
+        """Remember a checkpoint that was read or written; open files have no place."""
+        if not is_open(place):
+            self.last = str(place)
+            self.add(os.stat(place))
 
     def add(self, found: os.stat_result) -> None:
         """Remember a file by what tells it from a later one, under whatever name."""
@@ -162,8 +171,13 @@ class RunDirectory:
             if not self._locked:
                 owner = os.read(self._handle, 200).decode(errors="replace").strip()
                 raise self._taken(owner or "another process")
-        os.truncate(self._handle, 0)
-        os.write(self._handle, f"{_this_process()}\n".encode())
+        with refusals(
+            "The directory for the run cannot be locked.",
+            expected=f"a place for the lock {self.lock}",
+            fix="free some space, or choose another directory",
+        ):
+            os.truncate(self._handle, 0)
+            os.write(self._handle, f"{_this_process()}\n".encode())
 
     def _taken(self, owner: str) -> ArgumentError:
         same = owner == _this_process()

@@ -14,16 +14,18 @@ import os
 import time
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
-from chainrule.checks import count, maybe, number
-from chainrule.checks import path as as_path
+from chainrule.checks import count, maybe, number, path, place
 from chainrule.compiled_program import CompiledProgram
+from chainrule.disk import called
 from chainrule.errors import ArgumentError, CheckpointError, NonFiniteError
 from chainrule.graph.node import Array
+from chainrule.keywords import strict
 from chainrule.optim import Optimizer
 from chainrule.training import checkpoint
 from chainrule.training.checkpoint import strange
@@ -43,6 +45,7 @@ SHARE = 0.01
 ATTEMPTS = 100
 
 
+@strict
 class Loop(Standing):
     """Runs entry points of a compiled program on the work of a source.
 
@@ -192,7 +195,7 @@ class Loop(Standing):
         ends = ("epochs", epochs), ("updates", updates)
         self._end = [math.inf if n is None else count(name, n) for name, n in ends]
         every = number("checkpoint_every", checkpoint_every, least=0, infinite=True)
-        directory = maybe(as_path)("checkpoint", checkpoint)
+        directory = maybe(path)("checkpoint", checkpoint)
         self._stopping = False
         with self.signals, ExitStack() as stack:
             try:
@@ -220,8 +223,8 @@ class Loop(Standing):
         self.source.bind(self.program)
         self._keep()
         for observer in self.observers:
-            stack.callback(observer.on_end, self.face)
             observer.on_start(self.face)
+            stack.push(partial(_end, observer, self.face))
         self._save()
 
     def _epoch(self, every: float) -> None:
@@ -470,13 +473,13 @@ class Loop(Standing):
 
     # -- as a file -------------------------------------------------------------------
 
-    def save(self, path: str | os.PathLike[str]) -> None:
+    def save(self, path: str | os.PathLike[str] | BinaryIO) -> None:
         """Write a checkpoint: all tensors of the program, and the state. Atomic.
 
         Raises:
             SaveError: as for :meth:`Trainer.save`; states that JSON does not have.
         """
-        target = as_path("path", path)
+        target = place("path", path)
         self._remember()
         self.state.tables = self._changing.table_states()
         made, arrays = self.state.pack()
@@ -485,14 +488,14 @@ class Loop(Standing):
         checkpoint.write(target, made, arrays, self.files.add)
         self.files.note(target)
 
-    def load(self, path: str | os.PathLike[str]) -> None:
+    def load(self, path: str | os.PathLike[str] | BinaryIO) -> None:
         """Stand where a checkpoint was taken, of a loop over the same program.
 
         Raises:
             CheckpointError: no checkpoint, truncated, altered, or of another program;
                 nothing is changed then.
         """
-        where = checkpoint.locate(as_path("path", path))
+        where = checkpoint.locate(place("path", path))
         made, arrays = checkpoint.read(where)
         if made.get("entries") != sorted(self.program.traced):
             expected = f"a loop over the entry points {sorted(self.program.traced)}"
@@ -510,13 +513,26 @@ class Loop(Standing):
         except Exception as e:
             self.settle()
             raise CheckpointError(
-                f"{where} does not fit this loop.",
+                f"{called(where)} does not fit this loop.",
                 expected="a checkpoint of the same program, source and observers",
                 got=f"{type(e).__name__}: {e}"[:300],
                 fix="build them as they were when it was written",
             ) from e
         self._kept = None
         self.files.note(where)
+
+
+def _end(observer: Any, face: Any, kind: Any, error: Any, trace: Any) -> None:
+    """Tell an observer that the run is over; an error that ended it stays the first."""
+    try:
+        observer.on_end(face)
+    except Exception as later:
+        if error is None:
+            raise
+        error.add_note(
+            f"{type(observer).__name__}.on_end failed too: "
+            f"{type(later).__name__}: {later}"
+        )
 
 
 def _named(outputs: Any) -> dict[str, Array]:

@@ -16,7 +16,7 @@ import numpy as np
 
 from chainrule.compiled_program import CompiledProgram
 from chainrule.data import Column, Dataset, Stream
-from chainrule.data.adapter import Rows, batches, kinds
+from chainrule.data.adapter import Rows, batches, check_kept, kinds, stored_as
 from chainrule.errors import ArgumentError, ShapeError
 from chainrule.graph.node import Array
 from chainrule.graph.types import ArrayType, DType, as_dtype, resolve
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from chainrule.engines.schedule.profile import Profile
 
 Check = Callable[[Array], None]
+#: The dtypes of stored numbers that a program can take as they are.
+_KNOWN = {dtype.numpy for dtype in DType}
 #: Samples that evaluation and prediction take at a time.
 EVALUATION_BATCH = 1000
 #: Batches that a profile is measured on, at most.
@@ -95,6 +97,7 @@ class Programs:
         self.training: Prepared | None = None
         self.other: Prepared | None = None
         self._spent = 0.0
+        self._dtypes: dict[Any, DType] = {}
 
     @property
     def seconds(self) -> float:
@@ -121,11 +124,15 @@ class Programs:
             self._drop("training")
             row = tuple(int(d) for d in adapter.x.shape[1:])
             target = ArrayType(adapter.y.shape[1:], adapter.y.dtype)
-            known = self._prepare(row, target, adapter.targets, training=key)
+            dtype = self._dtype(row, adapter.x.dtype.numpy, adapter.scale)
+            known = self._prepare(row, dtype, target, adapter.targets, training=key)
             self.training = known
         elif adapter.targets is not None:
             known.check(adapter.targets)
         adapter.check = known.check
+        adapter.dtype = known.dtype
+        if adapter.rows is not None:
+            check_kept(adapter.rows, adapter.scale, known.dtype)
         if validation is not None:
             self._for(validation)
         return known.program
@@ -225,30 +232,44 @@ class Programs:
     ) -> Prepared:
         """A program that evaluates or predicts such rows; targets are checked."""
         row, target = kinds(data)
+        dtype = self._dtype(row, *stored_as(data))
         y = data.y if isinstance(data, Dataset) else None
         if predicts:
             target = y = None
         for known in (self.training, self.other):
             if known is None or known.row != row:
                 continue
+            if not np.can_cast(dtype.numpy, known.dtype.numpy):
+                continue
             if target is None or (known.target, known.weighted) == (target, weighted):
                 if y is not None:
                     known.check(y)
                 return known
         self._drop("other")
-        self.other = self._prepare(row, target, y, weighted)
+        self.other = self._prepare(row, dtype, target, y, weighted)
         return self.other
+
+    def _dtype(
+        self, row: tuple[int, ...], stored: np.dtype, scale: float | None
+    ) -> DType:
+        """In which dtype the model takes such rows."""
+        key = row, stored, scale is None
+        if key not in self._dtypes:
+            kind = as_dtype(stored) if stored in _KNOWN else DType.float32  # float16
+            self._dtypes[key] = self.entries.dtype(row, kind, scale)
+        return self._dtypes[key]
 
     def _prepare(
         self,
         row: tuple[int, ...],
+        dtype: DType,
         target: ArrayType | None,
         y: Array | None,
         weighted: bool = False,
         training: Any = None,
     ) -> Prepared:
         started, entries = time.perf_counter(), self.entries
-        traced: list[Traced] = [entries.predict(row)]
+        traced: list[Traced] = [entries.predict(row, dtype)]
         loss, chosen = entries.loss, self.metrics
         shape = traced[0].entry.graph.outputs[0].shape
         check = partial(_check, loss, chosen or (), shape)
@@ -259,13 +280,15 @@ class Programs:
             if chosen is None:
                 chosen = defaults(loss, shape, target)
             measured = tuple(m.for_loss(loss) for m in chosen)
-            traced.append(entries.evaluate(row, target, measured, weighted))
+            traced.append(
+                entries.evaluate(row, target, measured, weighted, dtype=dtype)
+            )
         if training is not None:
-            traced.append(entries.train(*training))
+            traced.append(entries.train(*training, dtype=dtype))
         self._spent += time.perf_counter() - started
         program = CompiledProgram(traced, engine=self.engine, threads=self.threads)
         return Prepared(
-            program, check, row, entries.dtype, target, measured, weighted, training
+            program, check, row, dtype, target, measured, weighted, training
         )
 
     def _drop(self, name: str) -> None:

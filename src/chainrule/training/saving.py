@@ -6,11 +6,15 @@ optimisers that of :mod:`chainrule.nn.architecture`.
 
 from __future__ import annotations
 
+import io
+import pickle
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
-from chainrule.errors import ArgumentError, ChainruleError, CheckpointError
+import numpy as np
+
+from chainrule.disk import called
+from chainrule.errors import ArgumentError, ChainruleError, CheckpointError, SaveError
 from chainrule.graph.node import Array
 from chainrule.metrics import Metric
 from chainrule.metrics.named import build, spec
@@ -24,7 +28,7 @@ from chainrule.nn.architecture import (
 from chainrule.optim import Optimizer
 from chainrule.tensor import Tensor
 from chainrule.training import checkpoint
-from chainrule.training.checkpoint import misfit, strange
+from chainrule.training.checkpoint import Place, misfit, strange
 from chainrule.training.state import RunState, taken
 from chainrule.version import __version__
 
@@ -33,6 +37,36 @@ Tensors = dict[str, Tensor]
 _TENSORS = ("model/", "loss/", "optimizer/")
 #: So many pairs of a pattern for names and a name are compared within seconds.
 _PAIRS = 1_000_000
+
+
+class _Names(pickle.Pickler):
+    """Pickles all but numbers, of which each has a name in a module."""
+
+    def persistent_id(self, obj: Any) -> str | None:
+        return "numbers" if isinstance(obj, Tensor | np.ndarray) else None
+
+
+def check_pickles(trainer: Any) -> None:
+    """Refuse what ``pickle`` cannot write, naming the part of the Trainer.
+
+    Raises:
+        SaveError: a lambda, or a class or a function within a function.
+    """
+    parts = ("loss", "model", "optimizer", "metrics", "notes")
+    for part in (*parts, "state"):
+        try:
+            _Names(io.BytesIO()).dump(getattr(trainer, part))
+        except (pickle.PicklingError, TypeError, AttributeError) as error:
+            raise SaveError(
+                f"The Trainer's {part} cannot be pickled.",
+                expected="functions and classes that stand in a module, and values "
+                "that pickle knows",
+                got=str(error)[:200],
+                fix="give it a name in a module; or trainer.save(path), and "
+                f"Trainer.load(path, {part}=…)"
+                if part in parts[:-1]
+                else "give it a name in a module",
+            ) from error
 
 
 def state_of(model: Module, loss: Any, optimizer: Optimizer) -> Tensors:
@@ -130,7 +164,7 @@ def _metric(described: Any) -> Metric:
 
 
 def check_fits(
-    path: Path,
+    path: Place,
     document: Mapping[str, Any],
     tensors: Mapping[str, Array],
     model: Module,
@@ -154,7 +188,7 @@ def check_fits(
             differ = f"of {', '.join(known)} some frozen", ", ".join(frozen)
     if differ is not None:
         raise CheckpointError(
-            f"{path} belongs to another architecture.",
+            f"{called(path)} belongs to another architecture.",
             expected=f"{differ[0]:.300}, as in the model given",
             got=f"{differ[1]:.300} in the checkpoint",
             fix="leave out model= to build the saved network, or pass the model that "
@@ -163,7 +197,7 @@ def check_fits(
 
 
 def load(
-    path: Path, make: Callable[..., Any], given: Mapping[str, Any], engine: Any
+    path: Place, make: Callable[..., Any], given: Mapping[str, Any], engine: Any
 ) -> Any:
     """The Trainer that a checkpoint was made of, standing where it stood.
 
@@ -193,7 +227,7 @@ def load(
         if any(part is not None for part in given.values()):
             raise
         raise CheckpointError(  # saved parts that refuse each other
-            f"{path} holds parts of a Trainer that do not fit together.",
+            f"{called(path)} holds parts of a Trainer that do not fit together.",
             expected=error.expected,
             got=f"{error.what} {error.got}"[:300],
             fix="pass the part at fault: Trainer.load(path, optimizer=…, probes=…)",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from chainrule.compiled_program import CompiledProgram
@@ -13,7 +12,7 @@ from chainrule.errors import ArgumentError
 from chainrule.graph.node import Array
 from chainrule.optim import Optimizer, Schedule
 from chainrule.tensor import Tensor
-from chainrule.training.checkpoint import misfit, strange
+from chainrule.training.checkpoint import Place, misfit, strange
 from chainrule.training.state import copied, named, taken
 
 #: What the names of tensors in a checkpoint begin with.
@@ -88,7 +87,7 @@ class Changing:
         """All tensors of the program, by their names in a checkpoint."""
         return {_TENSOR + k: t.numpy() for k, t in self.program.tensors.items()}
 
-    def read(self, path: Path, arrays: dict[str, Array]) -> dict[str, Array | None]:
+    def read(self, path: Place, arrays: dict[str, Array]) -> dict[str, Array | None]:
         """What :meth:`put` takes, out of a checkpoint's arrays.
 
         Raises:

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from chainrule.errors import ArgumentError, SaveError
 from chainrule.graph.node import Array
-from chainrule.training.checkpoint import strange
+from chainrule.training.checkpoint import Place, strange
 from chainrule.training.history import History
 from chainrule.training.lock import Files
 
@@ -41,6 +40,8 @@ class Plan:
         block: rows of a stream that are held, and shuffled, at a time; None for data
             in memory.
         class_names: what the classes of the data are called, or None.
+        feature_names: what the columns of the data are called, or None.
+        target_names: what those of their targets are called, or None.
         format: how the data were read from their file, or None.
         scale: the factor from stored numbers to features, or None.
     """
@@ -53,6 +54,8 @@ class Plan:
     drop_last: bool = False
     block: int | None = None
     class_names: tuple[str, ...] | None = None
+    feature_names: tuple[str, ...] | None = None
+    target_names: tuple[str, ...] | None = None
     format: dict[str, Any] | None = None
     scale: float | None = None
 
@@ -162,7 +165,7 @@ class RunState:
 
     @classmethod
     def unpack(
-        cls, path: Path, document: Mapping[str, Any], arrays: Mapping[str, Array]
+        cls, path: Place, document: Mapping[str, Any], arrays: Mapping[str, Array]
     ) -> RunState:
         """The state that :meth:`pack` gave; everything is checked.
 
@@ -179,8 +182,8 @@ class RunState:
             raise strange(path, "arrays that the document names", repr(min(left)))
         made |= {key: document[key] for key in _PLAIN}
         if (plan := document["plan"]) is not None:
-            names = plan["class_names"] and tuple(plan["class_names"])
-            plan = Plan(**plan | {"class_names": names})
+            names = ("class_names", "feature_names", "target_names")
+            plan = Plan(**plan | {k: plan[k] and tuple(plan[k]) for k in names})
         state = cls(plan=plan, history=history, **made)
         _check_position(path, state)
         return state
@@ -251,7 +254,7 @@ def _without_arrays(value: Any, name: str, arrays: dict[str, Array]) -> Any:
     return value
 
 
-def _with_arrays(path: Path, value: Any, name: str, arrays: dict[str, Array]) -> Any:
+def _with_arrays(path: Place, value: Any, name: str, arrays: dict[str, Array]) -> Any:
     """What :func:`_without_arrays` took apart; arrays that are used are taken out."""
     if isinstance(value, dict):
         if value.keys() == {_ARRAY}:
@@ -269,7 +272,7 @@ def _with_arrays(path: Path, value: Any, name: str, arrays: dict[str, Array]) ->
 
 
 def _history(
-    path: Path, document: Mapping[str, Any], arrays: dict[str, Array]
+    path: Place, document: Mapping[str, Any], arrays: dict[str, Array]
 ) -> History:
     """The history; its arrays are taken out."""
     columns: dict[str, dict[str, Array]] = {}
@@ -294,7 +297,7 @@ def taken(arrays: dict[str, Array], *prefixes: str) -> dict[str, Array]:
     return {n: arrays.pop(n) for n in list(arrays) if n.startswith(prefixes)}
 
 
-def _check_position(path: Path, state: RunState) -> None:
+def _check_position(path: Place, state: RunState) -> None:
     """Refuse an epoch or a step outside of the run, and steps without a record."""
     plan, step = state.plan, state.step
     if plan is None:

@@ -13,6 +13,7 @@ import numpy as np
 from chainrule import checks
 from chainrule.disk import make_directory, sweep
 from chainrule.errors import CheckpointError, warn
+from chainrule.keywords import strict
 from chainrule.optim.better import is_better
 from chainrule.training.callbacks import Callback
 from chainrule.training.checks import monitored
@@ -77,6 +78,7 @@ class Watching(Callback):
         )
 
 
+@strict
 class EarlyStopping(Watching):
     """End the run when a number has stopped improving (Prechelt 1998).
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -51,7 +51,7 @@ class Supervised(Loop):
         progress: bool | None,
     ) -> None:
         called = as_callbacks(callbacks)
-        checked = None if validation is None else as_data(validation)
+        checked = None if validation is None else as_data(validation, state.plan)
         if checked is not None:
             checks.same_scale(adapter.scale, checked)
         program = programs.fit_program(adapter, checked)
@@ -78,7 +78,7 @@ class Supervised(Loop):
     def begin(self) -> None:
         self._begin(self)
 
-    def save(self, path: str | os.PathLike[str]) -> None:
+    def save(self, path: str | os.PathLike[str] | BinaryIO) -> None:
         self.trainer.save(path)
 
     def columns(self, entry: str, outputs: Any, steps: int) -> dict[str, Array]:

@@ -8,20 +8,20 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
+from copy import deepcopy
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
-from chainrule.checks import instance, maybe, truth, whole
-from chainrule.checks import path as as_path
+from chainrule.checks import instance, maybe, place, truth, whole
 from chainrule.compiled_program import CompiledProgram
-from chainrule.data import Stream
+from chainrule.data import Dataset, Stream
 from chainrule.data.adapter import as_column, as_data, stored_as
 from chainrule.data.checks import checked_batch_size
 from chainrule.engines import resolve_engine
 from chainrule.errors import ArgumentError
 from chainrule.graph.node import Array
+from chainrule.keywords import strict
 from chainrule.metrics import Metric
 from chainrule.metrics.named import as_metrics
 from chainrule.nn import Module, output_semantics
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 Checkpoints = str | os.PathLike[str] | None
 
 
+@strict
 class Trainer(Standing):
     """Trains a model: the whole step is one graph, run by an engine in chunks.
 
@@ -114,10 +115,14 @@ class Trainer(Standing):
         self.metrics, self.probes = as_metrics(metrics), Probes(probes, model)
         optimizer.attach_parameters(dict(model.named_parameters()))
         self._made_of = Entries(model, loss, optimizer, self.probes, key)
+        self.state = RunState(updates=optimizer.steps)
+        self._begin()
+
+    def _begin(self) -> None:
+        """Nothing is compiled, no file is known and no run goes on."""
         self._programs = Programs(
             self._made_of, self.metrics, self.engine, self.threads
         )
-        self.state = RunState(updates=optimizer.steps)
         self.files = Files()
         self._loop: Loop | None = None  # that runs, or was cut short
 
@@ -154,6 +159,11 @@ class Trainer(Standing):
     def class_names(self) -> tuple[str, ...] | None:
         """What the classes of the training data are called."""
         return self.plan and self.plan.class_names
+
+    @property
+    def feature_names(self) -> tuple[str, ...] | None:
+        """What the columns of the training data are called."""
+        return self.plan and self.plan.feature_names
 
     @property
     def format(self) -> dict[str, Any] | None:
@@ -241,11 +251,12 @@ class Trainer(Standing):
         self._settle()
         checks.one_source(others)
         epochs = whole("epochs", epochs)
-        data = as_data(train)
+        data = self.like(train)
         rows = None if isinstance(data, Stream) else len(data)
         size = checked_batch_size(batch_size, rows)
         weights = as_weights(sample_weight, data, self.loss)
         adapter = adapter_of(data, size, self.seed, weights=weights)
+        before = self.plan
         plan = Plan(
             first=self.epoch + (self.step > 0),  # what was interrupted is left behind
             epochs=epochs,
@@ -254,8 +265,10 @@ class Trainer(Standing):
             checksum=adapter.checksum,
             drop_last=truth("drop_last", drop_last),
             block=int(adapter.x.shape[0]) if rows is None else None,
-            class_names=None if data.class_names is None else tuple(data.class_names),
-            format=data.format,
+            class_names=data.class_names or (before and before.class_names),
+            feature_names=data.feature_names or (before and before.feature_names),
+            target_names=data.target_names or (before and before.target_names),
+            format=data.format or (before and before.format),
             scale=stored_as(data)[1],
         )
         state = replace(self.state, plan=plan, observers={})
@@ -320,7 +333,7 @@ class Trainer(Standing):
                 got="one that has not been trained",
                 fix="trainer.fit(train, epochs=…)",
             )
-        plan, data = self.plan, as_data(train)
+        plan, data = self.plan, self.like(train)
         if epochs is not None:
             plan = checks.extended(plan, epochs, self.state, self.optimizer)
         goes_on = epochs is not None and plan.end > self.epoch
@@ -372,7 +385,7 @@ class Trainer(Standing):
             ArgumentError, ShapeError: as for :meth:`fit`.
         """
         self._settle()
-        data = as_data(train)
+        data = self.like(train)
         rows = None if isinstance(data, Stream) else len(data)
         size = checked_batch_size(batch_size, rows)
         adapter = adapter_of(data, size, self.seed)
@@ -383,6 +396,18 @@ class Trainer(Standing):
             self.optimizer.bind_schedules(plan.total_steps, plan.steps_per_epoch)
             checks.schedule(self.optimizer, plan)
             return self._programs.profile(adapter, plan)
+
+    def like(self, data: Any) -> Dataset | Stream:
+        """Data as this Trainer takes them: columns and classes as in training.
+
+        Columns of frames and of data sets are found by their names, and so are the
+        labels of named classes; those of arrays count by their places. All methods do
+        so with what they are given.
+
+        Raises:
+            DataError: a column of the training data is missing, or a class is new.
+        """
+        return as_data(data, self.plan)
 
     def stop(self) -> None:
         """End the run after the current chunk; for callbacks."""
@@ -454,7 +479,7 @@ class Trainer(Standing):
         self._settle()
         fix = "evaluate((x, y), batch_size=1000)"
         size = whole("batch_size", batch_size, fix=fix)
-        given = as_data(data)
+        given = self.like(data)
         checks.same_scale(self.scale, given)
         weights = as_weights(sample_weight, given, self.loss)
         return self._programs.evaluate(given, size, weights)
@@ -482,7 +507,7 @@ class Trainer(Standing):
         size = whole("batch_size", batch_size)
         if output is not None:
             output_semantics.check_output(output, self.loss)
-        given = as_column(x)
+        given = as_column(x, self.plan)
         checks.same_scale(self.scale, given)
         made = self._programs.predict(given, size)
         if output is None:
@@ -510,7 +535,7 @@ class Trainer(Standing):
 
     # -- saving ----------------------------------------------------------------------
 
-    def save(self, path: str | os.PathLike[str]) -> None:
+    def save(self, path: str | os.PathLike[str] | BinaryIO) -> None:
         """Write a checkpoint: weights, optimiser, position, history. Atomic.
 
         The file is a safetensors file with a JSON document and a SHA-256 in its header;
@@ -519,8 +544,11 @@ class Trainer(Standing):
         Raises:
             SaveError: no space, no permission, no such directory. What was at ``path``
                 is unharmed.
+
+        Args:
+            path: of the file; or a file that is open for bytes, at its position.
         """
-        target = as_path("path", path)
+        target = place("path", path)
         self._settle()
         if self._loop is not None:
             self.state.remember(self._loop.observers)
@@ -528,7 +556,7 @@ class Trainer(Standing):
         checkpoint.write(target, document, tensors, self.files.add)
         self.files.note(target)
 
-    def stand(self, state: RunState, path: Path) -> None:
+    def stand(self, state: RunState, path: checkpoint.Place) -> None:
         """Stand where the checkpoint at ``path`` was taken; for loading."""
         self.state = state
         self.optimizer.steps = state.updates
@@ -537,7 +565,7 @@ class Trainer(Standing):
     @classmethod
     def load(
         cls,
-        path: str | os.PathLike[str],
+        path: str | os.PathLike[str] | BinaryIO,
         *,
         model: Module | None = None,
         loss: Callable[[Any, Any], Any] | None = None,
@@ -550,7 +578,7 @@ class Trainer(Standing):
         """The Trainer that a checkpoint was made of, standing where it stood.
 
         Args:
-            path: a file that ``save`` wrote, or the directory of a run.
+            path: a file that ``save`` wrote, open or not, or the directory of a run.
             model: needed where the network is not made of ``chainrule.nn`` modules
                 alone; it takes over the weights.
             loss: needed for a loss of your own.
@@ -565,11 +593,37 @@ class Trainer(Standing):
             CheckpointError: no checkpoint, truncated, altered, of another version or
                 of another architecture; nothing is changed then.
         """
-        where = as_path("path", path)
+        where = place("path", path)
         given = {"model": model, "loss": loss, "optimizer": optimizer}
         given |= {"metrics": metrics, "probes": probes}
         make = partial(cls, threads=threads)
         return saving.load(checkpoint.locate(where), make, given, engine)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What a copy goes on from, bit for bit; it compiles and opens what is its own.
+
+        ``copy.deepcopy`` and ``pickle`` take it. A copy has its own model, optimiser
+        and position, and knows no checkpoint of this one.
+        """
+        self._settle()
+        if self._loop is not None:
+            self.state.remember(self._loop.observers)
+        left_out = ("_programs", "files", "_loop")
+        return {k: v for k, v in self.__dict__.items() if k not in left_out}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        resolve_engine(self.engine)  # which may not run here
+        self._begin()
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        saving.check_pickles(self)
+        return super().__reduce_ex__(protocol)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Trainer:
+        made = memo[id(self)] = object.__new__(type(self))
+        made.__setstate__(deepcopy(self.__getstate__(), memo))
+        return made
 
     def __repr__(self) -> str:
         return (

@@ -69,6 +69,8 @@ def draw_decision_regions(
 ) -> None:
     """Draw what :func:`save_decision_regions` saves into a figure of matplotlib."""
     _check(data)
+    if isinstance(trainer, Trainer):
+        data = trainer.like(data)
     names = class_names(data, getattr(trainer, "class_names", None))
     features = data.feature_names or ("x₁", "x₂")
     axes = figure.subplots()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -54,6 +54,7 @@ class Number:
         mean: what a gap becomes.
         gaps: whether a feature of 0 and 1 says where gaps are.
         loose: whether texts that are no numbers count as gaps.
+        wide: whether there are whole numbers that float32 has not.
     """
 
     name: str
@@ -61,6 +62,7 @@ class Number:
     mean: float = 0.0
     gaps: bool = False
     loose: bool = False
+    wide: bool = False
     kind: Literal["number"] = "number"
 
     def names(self) -> list[str]:
@@ -69,15 +71,15 @@ class Number:
 
     def write(self, cells: Cells, out: np.ndarray, nothing: Nothing) -> Written:
         """Put the features of some rows into ``out``."""
-        values, missing, met = self.read(cells, nothing)
-        filled = np.where(missing, np.float32(self.mean), values)
+        values, missing, met = self.read(cells, nothing, out.dtype)
+        filled = np.where(missing, values.dtype.type(self.mean), values)
         out[:, 0] = cells.spread(filled)
         if self.gaps:
             out[:, 1] = cells.spread(missing)
         return met
 
     def read(
-        self, cells: Cells, nothing: Nothing
+        self, cells: Cells, nothing: Nothing, dtype: Any = np.float32
     ) -> tuple[np.ndarray, np.ndarray, Written]:
         """The numbers of the distinct cells, and which of them are missing."""
         values = cells.numbers(self.decimal)
@@ -93,7 +95,7 @@ class Number:
             met.refuse(cells, wrong, "a number that fits float32, up to 3.4e+38")
             met.infinite = True
         met.missing = _rows(cells, missing)
-        return kept, missing, met
+        return kept if dtype == np.float32 else values, missing, met
 
 
 @dataclass(frozen=True)

@@ -101,7 +101,7 @@ def examine(
         >>> found.target, found.task, [c.kind for c in found.columns]
         ('kind', 'classification', ['number', 'number', 'category'])
     """
-    given = Options(target=target, **options)
+    given = Options.given(target=target, **options)
     answers: dict[str, Any] = {}
     questions: list[Question] = []
     for _ in range(20):  # an answer may lead to another question

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 from dataclasses import dataclass
 from typing import Any
@@ -55,14 +56,11 @@ class Layout:
         Raises:
             ArgumentError: it is none.
         """
-        from pydantic import ConfigDict, TypeAdapter, ValidationError
+        from pydantic import ValidationError
 
-        config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
-        for kind in (cls, Number, Category, Date, Classes, Texts):
-            kind.__pydantic_config__ = config  # type: ignore[attr-defined]
         given = {key: value for key, value in format.items() if key != "kind"}
         try:
-            return TypeAdapter(cls).validate_json(json.dumps(given))
+            return _reader().validate_json(json.dumps(given))
         except (ValidationError, TypeError, ValueError, RecursionError) as error:
             raise ArgumentError(
                 "The format is none that a reader of tables made.",
@@ -97,7 +95,14 @@ class Layout:
     @property
     def dtype(self) -> type[np.generic]:
         """Of features: texts are numbers of words."""
-        return np.float32 if self.texts is None else np.int32
+        if self.texts is not None:
+            return np.int32
+        wide = any(isinstance(c, Number) and c.wide for c in self.columns)
+        return np.float64 if wide else np.float32
+
+    def target_names(self) -> tuple[str, ...] | None:
+        """The names of the targets; None for a table without any."""
+        return tuple(column.name for column in self.targets) or None
 
     def feature_names(self) -> list[str] | None:
         """The names of the features, all different; None for texts."""
@@ -111,3 +116,14 @@ class Layout:
                     free, number = f"{name} {number}", number + 1
                 made[free] = None
         return list(made)
+
+
+@functools.cache
+def _reader() -> Any:
+    """What makes a Layout of JSON; it takes some milliseconds to build."""
+    from pydantic import ConfigDict, TypeAdapter
+
+    config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+    for kind in (Layout, Number, Category, Date, Classes, Texts):
+        kind.__pydantic_config__ = config  # type: ignore[attr-defined]
+    return TypeAdapter(Layout)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from chainrule.checks import choice, maybe
 from chainrule.data.checks import checked_names, shortened
 from chainrule.data.tables.cells import Mark, Nothing
 from chainrule.errors import ArgumentError
+from chainrule.keywords import unknown_keyword
 
 #: What a column can be said to be: ``dtype={"zip": "category"}``. ``dmy`` and ``mdy``
 #: are dates whose day stands before the month, or behind it.
@@ -36,6 +37,19 @@ class Options:
     missing_values: tuple[str, ...] = ()
     unknown: str = "other"
     decimal: Mark | None = None
+
+    @classmethod
+    def given(cls, **options: Any) -> Options:
+        """Those of a call.
+
+        Raises:
+            KeywordError: another one.
+        """
+        known = [field.name for field in fields(cls)]
+        for name, value in options.items():
+            if name not in known:
+                raise unknown_keyword("A table", name, value, known)
+        return cls(**options)
 
     def __post_init__(self) -> None:
         if self.target is None:

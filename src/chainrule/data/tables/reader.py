@@ -13,8 +13,10 @@ from chainrule.data.tables.file import File, source_of
 from chainrule.data.tables.layout import Layout
 from chainrule.data.tables.reading import Reading
 from chainrule.errors import DataError
+from chainrule.keywords import strict
 
 
+@strict
 def read_csv(
     path: Any,
     *,
@@ -68,7 +70,8 @@ def read_csv(
         name: of the data set; None: the name of the file.
 
     Shapes:
-        x: (n, features), float32; ``feature_names`` says which.
+        x: (n, features), float32; ``feature_names`` says which. float64 where a column
+            has whole numbers beyond 2²⁴, which float32 would round.
         y: (n, targets), float32, for a regression, as a ``Linear(…, targets)`` predicts
             it; (n,) int32 for a classification.
 

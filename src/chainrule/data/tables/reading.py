@@ -84,7 +84,7 @@ class Rows(NamedTuple):
     """Some rows as arrays.
 
     Attributes:
-        x: features, float32 of shape (n, features); numbers of words are int32.
+        x: features of shape (n, features) in the dtype of the layout.
         y: targets: float32 of shape (n, targets), int32 labels of shape (n,), or
             nothing to be used.
         lines: where the rows begin in their file.
@@ -136,7 +136,7 @@ class Reading:
         Raises:
             DataError, ArgumentError: see :func:`chainrule.data.read_csv`.
         """
-        study = Study.of(source, Options(**options))
+        study = Study.of(source, Options.given(**options))
         return cls(source, study.layout(), study)
 
     def __iter__(self) -> Iterator[Rows]:
@@ -190,7 +190,8 @@ class Reading:
 
     def _check_memory(self, rows: int) -> None:
         fix = "take fewer columns, or stream it: cr.data.Stream.from_csv"
-        check_memory(self.source.name, 4 * rows * self._width, fix)
+        size = np.dtype(self.layout.dtype).itemsize
+        check_memory(self.source.name, size * rows * self._width, fix)
 
     def _rows(self, chunk: Chunk) -> Rows:
         n, lines, cells, records = chunk

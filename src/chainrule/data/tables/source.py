@@ -113,8 +113,8 @@ class Source:
         known = dict.fromkeys(self.columns)
         for name in names:
             if name not in known:
-                fix = "the first line names them"
-                if len(known) == 1:
+                fix = "the first line names them" if self.word == "line" else None
+                if len(known) == 1 and self.word == "line":
                     fix = "is the delimiter another one? delimiter=';'"
                 raise DataError(
                     f"'{self.name}' has no column '{shortened(name)}', {what}.",
@@ -143,7 +143,10 @@ class Frame(Source):
         """
         narwhals = installed("narwhals")
         try:
-            frame = narwhals.from_native(given, eager_only=True)
+            if isinstance(given, Mapping):
+                frame = narwhals.from_dict(given, backend="pandas")
+            else:
+                frame = narwhals.from_native(given, eager_only=True)
             columns = tuple(str(column) for column in frame.columns)
             if len(set(columns)) < len(columns):
                 raise ValueError("two columns have one name")
@@ -154,7 +157,8 @@ class Frame(Source):
                 got=shortened(f"{type(given).__name__}: {error}", 200),
                 fix="for arrays of numbers: Dataset(x, y)",
             ) from error
-        frame = frame.rename(dict(zip(frame.columns, columns, strict=True)))
+        if columns != tuple(frame.columns):  # numbers of pandas
+            frame = frame.rename(dict(zip(frame.columns, columns, strict=True)))
         index = tuple(c for c in columns[:1] if INDEX.fullmatch(c))
         return cls(name, columns, index, frame=frame)
 
@@ -197,8 +201,9 @@ def installed(name: str) -> Any:
 
 
 def is_frame(given: Any) -> bool:
-    """Whether something is a data frame and no path."""
-    return hasattr(given, "columns") and not isinstance(given, str)
+    """Whether something is a data frame, or a dictionary of columns, and no path."""
+    frame = hasattr(given, "columns") and not isinstance(given, str)
+    return frame or isinstance(given, Mapping)
 
 
 def cells_of(series: Any) -> Cells:

@@ -360,6 +360,7 @@ class Study:
             float(np.float32(spread.mean)),
             gaps and bool(profile.no_number or strange or lost),
             loose=bool(strange or lost),
+            wide=profile.whole and max(-spread.least, spread.most) > 2**24,
         )
 
     def _ask_about_units(self, profile: Profile) -> None:

@@ -13,6 +13,7 @@ from chainrule.checks import choice
 from chainrule.data import Dataset
 from chainrule.disk import replace
 from chainrule.errors import ArgumentError, NonFiniteError
+from chainrule.nn.first_use import Use, first_use
 from chainrule.nn.summary import summary
 from chainrule.translation import current
 from chainrule.viz import drawing, images
@@ -68,6 +69,7 @@ def write_report(
             got=type(data).__name__,
             fix="data=cr.data.Dataset(x, y)",
         )
+    data = trainer.like(data)
     spoken = choice(*LANGUAGES)("lang", lang or current())
     words = read_words(spoken)
     with np.errstate(all="ignore"):  # what a sick network says is shown as it is
@@ -174,6 +176,7 @@ def _content(
     shown["wrong"] = int((result.predicted != result.truth).sum())
     if len(result.names) > page.MATRIX:
         shown["heat"] = charts.heat(result, words)
-    if data.x.shape[1:] == (2,) and not trainer.model.takes_indices():
+    plane = data.x.shape[1:] == (2,)
+    if plane and first_use(trainer.model, (2,)) is not Use.INDICES:
         shown["plane"] = charts.plane(trainer, data, result.names, words)
     return shown

@@ -15,6 +15,7 @@ from chainrule.data.text import shown, texts_of
 from chainrule.evaluation import Mistake
 from chainrule.formatting import number
 from chainrule.graph.node import Array
+from chainrule.nn.first_use import Use, first_use
 from chainrule.nn.summary import Summary
 from chainrule.viz import curve, images
 from chainrule.viz.report import charts
@@ -198,7 +199,7 @@ def weights(trainer: Any, row: tuple[int, ...]) -> dict[str, Any] | None:
     first, shape = next(linear, None), images.picture_shape(row)
     if first is None or shape is None or first.in_features != int(np.prod(row)):
         return None
-    if trainer.model.takes_indices():
+    if first_use(trainer.model, row) is Use.INDICES:
         return None
     w = first.weight.numpy().astype(np.float64)
     order = np.arange(len(w))

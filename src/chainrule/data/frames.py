@@ -1,0 +1,159 @@
+"""Frames as arrays, and columns found by their names instead of by their places.
+
+A frame is a table of pandas, polars, pyarrow …, or a dictionary of columns. What was
+trained on one has names; whatever comes later is brought into their order.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+
+from chainrule.data.checks import shortened
+from chainrule.errors import ArgumentError, DataError, DTypeError
+from chainrule.graph.node import Array
+
+Names = tuple[str, ...]
+
+
+class Named(Protocol):
+    """What knows how data are called: a Dataset, a Stream, the plan of a run."""
+
+    @property
+    def feature_names(self) -> Names | None: ...
+    @property
+    def target_names(self) -> Names | None: ...
+    @property
+    def class_names(self) -> Names | None: ...
+    @property
+    def format(self) -> dict[str, Any] | None: ...
+
+
+class Columns(NamedTuple):
+    """A table that was given.
+
+    Attributes:
+        given: the table.
+        labels: what it calls its columns itself, by their names as texts.
+    """
+
+    given: Any
+    labels: dict[str, Any]
+
+    @classmethod
+    def of(cls, given: Any) -> Columns | None:
+        """None for what is no table.
+
+        Raises:
+            ArgumentError: two columns of one name.
+        """
+        labels = given if isinstance(given, Mapping) else None
+        for attribute in ("column_names", "columns"):  # pyarrow's columns are arrays
+            if labels is None:
+                labels = getattr(given, attribute, None)
+        if labels is None or isinstance(labels, str) or callable(labels):
+            return None
+        listed = list(labels)
+        names = [str(label) for label in listed]
+        if len(set(names)) < len(names):
+            twice, _ = Counter(names).most_common(1)[0]
+            raise ArgumentError(
+                "Two columns of a frame have one name.",
+                expected="names that differ: columns are found by them",
+                got=repr(shortened(twice)),
+                fix="rename one of them, or pass the numbers alone: frame.to_numpy()",
+            )
+        return cls(given, dict(zip(names, listed, strict=True)))
+
+    @property
+    def names(self) -> Names:
+        """Those of its columns."""
+        return tuple(self.labels)
+
+    def array(self, what: str, names: Names | None = None) -> Array:
+        """Some columns, or all of them, as an array of shape (n, columns).
+
+        Args:
+            what: ``"x"`` or ``"y"``, for messages.
+            names: of the columns, in their order.
+
+        Raises:
+            DTypeError: a column that holds no numbers.
+            ArgumentError: columns of different lengths.
+        """
+        chosen = self.names if names is None else names
+        if chosen == self.names and not isinstance(self.given, Mapping):
+            whole = np.asarray(self.given)
+            if whole.ndim == 2 and whole.dtype.kind in "biuf":
+                return whole  # as it is, where all columns have one type
+        columns = [self._column(what, name) for name in chosen]
+        lengths = {len(column) for column in columns}
+        if len(lengths) != 1:
+            raise ArgumentError(
+                f"The columns of {what} have different lengths.",
+                expected="one number a row in each column",
+                got=", ".join(map(str, sorted(lengths))) or "no columns",
+                fix="look at how the frame was made",
+            )
+        return np.stack(columns, axis=1)
+
+    def _column(self, what: str, name: str) -> Array:
+        series = self.given[self.labels[name]]
+        to_numpy = getattr(series, "to_numpy", None)
+        column = np.asarray(series if to_numpy is None else to_numpy())
+        if column.ndim == 1 and column.dtype.kind in "biuf":
+            return column
+        raise DTypeError(
+            f"Column '{shortened(name)}' of {what} does not hold real numbers.",
+            expected="booleans, integers or floats, one a row",
+            got=f"dtype {column.dtype}, shape {column.shape}",
+            fix="cr.data.Dataset.from_frame(frame, target=…) reads texts, dates and "
+            "gaps; or leave the column out",
+        )
+
+
+def in_order(given: Sequence[str], wanted: Names, what: str) -> list[int]:
+    """The places of the columns that are wanted; further ones do not matter.
+
+    Args:
+        given: the names of the columns that there are.
+        wanted: the names of those that were trained on.
+        what: what the columns are in training: "a feature", "a target".
+
+    Raises:
+        DataError: one is not there.
+    """
+    places = {name: i for i, name in enumerate(given)}
+    missing = [name for name in wanted if name not in places]
+    if missing:
+        listed = shortened(", ".join(repr(name) for name in missing), 200)
+        raise DataError(
+            f"The data have no column {listed}, in training {what}.",
+            expected=shortened(", ".join(wanted), 200),
+            got=shortened(", ".join(given), 200),
+            fix="rename the columns as they were, or pass an array, whose columns "
+            "count by their places",
+        )
+    return [places[name] for name in wanted]
+
+
+def labels_of(given: Names, trained: Names) -> Array:
+    """For each class of data its label in training.
+
+    Raises:
+        DataError: a class that was not there.
+    """
+    new = [name for name in given if name not in set(trained)]
+    if new:
+        listed = shortened(", ".join(repr(name) for name in new), 200)
+        raise DataError(
+            f"The data have classes that were not there in training: {listed}.",
+            expected=shortened(", ".join(trained), 200),
+            got=shortened(", ".join(given), 200),
+            fix="leave these rows out, name the classes as they were, or train a new "
+            "Trainer",
+        )
+    return np.array([trained.index(name) for name in given], np.int32)

@@ -1,0 +1,81 @@
+"""Keywords that a function does not take: refused, with what is written instead.
+
+Python would say that they are unexpected; who comes from another library wants to know
+how it is done here.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable
+from inspect import CO_VARKEYWORDS
+from types import FunctionType
+from typing import Any, TypeVar
+
+from chainrule.checks import did_you_mean
+from chainrule.errors import KeywordError
+from chainrule.migration import KEYWORDS
+
+T = TypeVar("T")
+
+
+def unknown_keyword(
+    who: str, name: str, value: Any, known: Iterable[str]
+) -> KeywordError:
+    """The error for a keyword that ``who`` does not take."""
+    known = [other for other in known if not other.startswith("_")]
+    hint = KEYWORDS.get(name)
+    return KeywordError(
+        f"{who} takes no argument {name!r}.",
+        expected=", ".join(known) or "no keywords",
+        got=f"{name}={value!r:.80}",
+        fix=hint or did_you_mean(name, known, "leave it out"),
+    )
+
+
+def strict(target: T) -> T:
+    """A function, or a class with its public methods, that refuses other keywords.
+
+    >>> @strict
+    ... def scaled(x, by=1.0):
+    ...     return x * by
+    >>> scaled(2.0, bye=3.0)
+    Traceback (most recent call last):
+    ...
+    chainrule.errors.KeywordError: scaled takes no argument 'bye'.
+      expected: x, by
+      got:      bye=3.0
+      fix:      did you mean 'by'?
+    """
+    if not isinstance(target, type):
+        return strict_function(target, getattr(target, "__name__", "it"))
+    for name, item in list(vars(target).items()):
+        function = getattr(item, "__func__", item)
+        if not isinstance(function, FunctionType):
+            continue
+        if name == "__init__":
+            setattr(target, name, strict_function(function, target.__name__))
+        elif not name.startswith("_"):
+            made: Any = strict_function(function, function.__qualname__)
+            setattr(target, name, made if function is item else type(item)(made))
+    return target
+
+
+def strict_function(function: Any, who: str) -> Any:
+    """The function, called ``who`` in errors, that refuses other keywords."""
+    code = function.__code__
+    if code.co_flags & CO_VARKEYWORDS:
+        return function
+    count = code.co_argcount + code.co_kwonlyargcount
+    names = code.co_varnames[code.co_posonlyargcount : count]
+    known = frozenset(names)
+    shown = names[1:] if names[:1] in (("self",), ("cls",)) else names
+
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        if kwargs and not known.issuperset(kwargs):
+            name = next(name for name in kwargs if name not in known)
+            raise unknown_keyword(who, name, kwargs[name], shown)
+        return function(*args, **kwargs)
+
+    return call

@@ -20,7 +20,8 @@ from chainrule.call import connected, passed
 from chainrule.call_arguments import FLOATS, arguments_of, is_static
 from chainrule.compiled_program import CompiledProgram
 from chainrule.engines.threads import process
-from chainrule.environment import ATOMS, Attributes, Snapshot
+from chainrule.environment.fingerprints import ATOMS
+from chainrule.environment.snapshot import Snapshot
 from chainrule.errors import ArgumentError, ShapeError, warn
 from chainrule.graph.build import changes, context
 from chainrule.graph.graph import Graph
@@ -58,7 +59,6 @@ class _Variant:
         patterns: for each array argument its shape, which may have named sizes.
         guards: what must hold for the values of named sizes.
         snapshot: what the function found outside.
-        modules: the attributes of the modules that it called.
         count: the changes that it was last held against.
         changed: the ids of the tensors that it changes.
         derivable: whether a derivative of an output can be asked for.
@@ -70,7 +70,6 @@ class _Variant:
     patterns: tuple[Shape, ...]
     guards: list[Callable[[Sizes], bool]]
     snapshot: Snapshot
-    modules: list[Attributes]
     count: int = -1
 
     def __post_init__(self) -> None:
@@ -96,7 +95,7 @@ class _Variant:
         if self.count != changes.count:
             if not self.traced.holds():
                 return False
-            if any(attributes.changed() for attributes in self.modules):
+            if any(module.changed() for module in self.snapshot.modules):
                 return False
             self.count = changes.count
         if self.traced.graded and not self.traced.finds_gradients():
@@ -369,8 +368,8 @@ class Compiled:
             traced = trace_entry(self.__name__, positional, inputs)
         snapshot.refuse_changes(self.__name__)
         program = CompiledProgram([traced], engine=self.engine, threads=self.threads)
-        modules = [Attributes(module) for module, _ in traced.modes]
-        return _Variant(program, traced, patterns, guards, snapshot, modules)
+        snapshot.add_modules(module for module, _ in traced.modes)
+        return _Variant(program, traced, patterns, guards, snapshot)
 
     def _check_containers(self, given: Any, leaves: list[Any], structure: Any) -> None:
         """Refuse a function that changed a list or a dictionary it was given."""

@@ -19,7 +19,6 @@ class Place:
         key: the same for the same place, whoever finds it.
         get: what stands there now; :data:`MISSING` where nothing does.
         put: puts another item there; None where that cannot be done.
-        owner: who holds it: something that comes to it later need not be read.
     """
 
     name: str
@@ -102,18 +101,29 @@ class Number:
 
     def __init__(self, place: Place, path: tuple[Any, ...], kind: type) -> None:
         self.place, self.path, self.kind = place, path, kind
-        self.key = place.key, path
+        self.key = place.key, path, kind
 
     @property
     def name(self) -> str:
         """What it is called outside: ``config['a'][0]``."""
         return self.place.name + "".join([f"[{key!r}]" for key in self.path])
 
+    def is_there(self) -> bool:
+        """Whether a float of this type stands there now."""
+        return type(self.get()) is self.kind
+
     def get(self) -> Any:
         """What stands there now."""
+        return self._along(self.path)
+
+    def holder(self) -> Any:
+        """The container that it stands in."""
+        return self._along(self.path[:-1])
+
+    def _along(self, path: tuple[Any, ...]) -> Any:
         item = self.place.get()
         try:
-            for key in self.path:
+            for key in path:
                 item = item[key]
         except (KeyError, IndexError, TypeError):
             return MISSING

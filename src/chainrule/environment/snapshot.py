@@ -165,7 +165,7 @@ class Snapshot:
         for _, held, count in self._growing:
             if len(held) != count:
                 return False
-        for get, kind in self._numbers:
+        for get, kind in self._numbers:  # noqa: SIM110 - a generator is slower
             if type(get()) is not kind:
                 return False
         return True
@@ -238,9 +238,9 @@ def _has_traced(item: Any) -> bool:
 
 @contextmanager
 def standing_in(
-    function: str, numbers: Sequence[Number], scalars: Sequence[Tensor]
+    function: str, numbers: Sequence[Number], others: Sequence[Any]
 ) -> Generator[None]:
-    """Within the block scalars stand where the numbers do.
+    """Within the block others stand where the numbers do.
 
     Raises:
         ArgumentError: one was replaced within the block.
@@ -248,19 +248,18 @@ def standing_in(
     before: list[tuple[Number, Any, Any, Any]] = []
     moved: list[str] = []
     try:
-        for number, scalar in zip(numbers, scalars, strict=True):
+        for number, other in zip(numbers, others, strict=True):
             item = number.get()
-            if not isinstance(item, Tensor):  # it may be found by two names
-                holder = Number(number.place, number.path[:-1], dict).get()
-                copied = copy.copy(holder) if number.path else None
-                before.append((number, item, scalar, copied))
-                number.put(scalar)
+            if not any(item is known for _, _, known, _ in before):  # by another name
+                copied = copy.copy(number.holder()) if number.path else None
+                before.append((number, item, other, copied))
+                number.put(other)
         yield
     finally:
-        for number, item, scalar, copied in reversed(before):
-            if number.get() is not scalar:
+        for number, item, other, copied in reversed(before):
+            if number.get() is not other:
                 moved.append(number.name)
-                _restore(Number(number.place, number.path[:-1], dict).get(), copied)
+                _restore(number.holder(), copied)
             number.put(item)
     if moved:
         raise changed(function, moved[-1])

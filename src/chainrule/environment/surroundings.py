@@ -120,9 +120,11 @@ class Surroundings:
         space = function.__globals__
         if not attributes.isdisjoint(SPACES):
             variables |= attributes & space.keys()
-        for key in sorted(variables):
-            if key in space or not hasattr(builtins, key):
-                found.append(of_item(key, space, key))
+        found += [
+            of_item(key, space, key)
+            for key in sorted(variables)
+            if key in space or not hasattr(builtins, key)
+        ]
         for part in ("__defaults__", "__kwdefaults__"):
             if getattr(function, part):
                 get = functools.partial(getattr, function, part)
@@ -182,8 +184,11 @@ class Surroundings:
                 self.growing.append((name, held))
             further = depth + FAR if foreign else depth
             yield from self._attributes(name, item, held, further, foreign=foreign)
+        called = {k for base in of[:-1] if not _is_users(base) for k in vars(base)}
         for base in of:
             if _is_users(base):
+                # What overrides a package's method is called by the package.
+                self.names |= {k for k in called & vars(base).keys() if k[:2] != "__"}
                 yield from self._attributes(name, item, vars(base), depth)
                 if not isinstance(item, type):
                     hidden = {k: v for k, v in vars(base).items() if k in (held or {})}

@@ -104,6 +104,9 @@ class Net(nn.Module):
         self.config.k += 1
         self.table[0] += 1
 
+    def change_one(self) -> None:
+        self.config.k += 1
+
 
 def _of(kind: type, use: Callable[[Any], Callable[..., Any]]) -> Callable[[], Made]:
     def make() -> Made:
@@ -134,6 +137,12 @@ for name, kind, use in (
 
 
 FACTOR = 2.0
+
+
+@case
+def what_a_module_that_is_compiled_reads() -> Made:
+    net = Net()
+    return net, [(X,)] * 3, net.change_one
 
 
 @case

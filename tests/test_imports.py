@@ -53,7 +53,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("functions", "random", "serialization"),
     ("nest", "functional", "control"),
     ("tracing", "environment", "scalars", "call", "call_arguments"),
-    ("compiled_program", "compiled", "gradient_check"),
+    ("compiled_program", "promotion", "variants", "compiled", "gradient_check"),
     ("nn", "optim", "data", "metrics"),
     ("training",),
     ("evaluation",),

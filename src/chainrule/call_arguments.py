@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.environment import fingerprint
+from chainrule.environment.fingerprints import fingerprint
 from chainrule.graph.node import Array
 from chainrule.nest import flatten
 from chainrule.tensor import Tensor

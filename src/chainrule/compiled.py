@@ -11,7 +11,6 @@ import functools
 import inspect
 import itertools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,102 +19,24 @@ from chainrule.call import connected, passed
 from chainrule.call_arguments import FLOATS, arguments_of, is_static
 from chainrule.compiled_program import CompiledProgram
 from chainrule.engines.threads import process
-from chainrule.environment import ATOMS, Attributes, Snapshot
-from chainrule.errors import ArgumentError, ShapeError, warn
-from chainrule.graph.build import changes, context
+from chainrule.environment.fingerprints import ATOMS
+from chainrule.environment.places import Number
+from chainrule.errors import ArgumentError, ShapeError
+from chainrule.graph.build import context
 from chainrule.graph.graph import Graph
-from chainrule.graph.interpret import solve_sizes
 from chainrule.graph.node import Array, Value, computed
-from chainrule.graph.types import (
-    ArrayType,
-    DType,
-    Shape,
-    Sizes,
-    SymbolicDim,
-    as_dtype,
-    guessing,
-    resolve,
-)
+from chainrule.graph.types import ArrayType, Shape, SymbolicDim, as_dtype
 from chainrule.keywords import strict
 from chainrule.nest import flatten, unflatten
+from chainrule.promotion import Tracing, promoted
 from chainrule.scalars import Scalar
 from chainrule.tensor import Tensor, wrap
-from chainrule.tracing import Input, Traced, trace_entry
+from chainrule.tracing import Input, Traced
+from chainrule.variants import CALLS, Ready, Variant, Variants
 
 if TYPE_CHECKING:
     from chainrule.engines.schedule.profile import Profile
     from chainrule.engines.schedule.schedule import Schedules
-
-#: So many traces of one function that differ in an integer alone are suspicious.
-MANY = 8
-
-
-@dataclass
-class _Variant:
-    """A function traced for some shapes, modes and surroundings.
-
-    Attributes:
-        program: with the function as its only entry point.
-        patterns: for each array argument its shape, which may have named sizes.
-        guards: what must hold for the values of named sizes.
-        snapshot: what the function found outside.
-        modules: the attributes of the modules that it called.
-        count: the changes that it was last held against.
-        changed: the ids of the tensors that it changes.
-        derivable: whether a derivative of an output can be asked for.
-        passed: whether one of an output was taken already.
-    """
-
-    program: CompiledProgram
-    traced: Traced
-    patterns: tuple[Shape, ...]
-    guards: list[Callable[[Sizes], bool]]
-    snapshot: Snapshot
-    modules: list[Attributes]
-    count: int = -1
-
-    def __post_init__(self) -> None:
-        slots = [self.traced.slots[key] for key in self.traced.entry.replaces]
-        self.changed = {id(slot.tensor) for slot in slots if not slot.gradient}
-        self.derivable = True in self.traced.derivable
-        self.passed = any(isinstance(s, dict) for s in self.traced.derivable)
-
-    def sizes(self, shapes: Sequence[Shape]) -> dict[str, int] | None:
-        """The named sizes for arguments of these shapes; None where they do not fit."""
-        for pattern, shape in zip(self.patterns, shapes):
-            for want, got in zip(pattern, shape):
-                if type(want) is int and want != got:
-                    return None
-        try:
-            sizes = solve_sizes(list(zip(self.patterns, shapes)))  # type: ignore
-        except ShapeError:
-            return None
-        return sizes if all(guard(sizes) for guard in self.guards) else None
-
-    def holds(self) -> bool:
-        """Whether everything that the trace depended on is as it was then."""
-        if self.count != changes.count:
-            if not self.traced.holds():
-                return False
-            if any(attributes.changed() for attributes in self.modules):
-                return False
-            self.count = changes.count
-        if self.traced.graded and not self.traced.finds_gradients():
-            return False
-        return self.snapshot.holds()
-
-
-class _Ready:
-    """A variant at some sizes, and the types of its outputs there."""
-
-    __slots__ = ("inputs", "run", "sizes", "traced", "types", "variant")
-
-    def __init__(self, variant: _Variant, sizes: Sizes) -> None:
-        self.variant, self.sizes, self.traced = variant, sizes, variant.traced
-        entry = variant.traced.entry
-        self.inputs, self.run = entry.inputs, variant.program.entries[entry.name].run
-        outputs = entry.graph.outputs[: entry.outputs]
-        self.types = [ArrayType(resolve(v.shape, sizes), v.dtype) for v in outputs]
 
 
 class Compiled:
@@ -134,9 +55,9 @@ class Compiled:
         self.__name__ = getattr(function, "__name__", "compiled")
         self.function, self.engine, self.threads = function, engine, threads
         self.shapes = {k: tuple(v) for k, v in (shapes or {}).items()}
-        self._families: dict[Any, list[_Variant]] = {}
-        self._ready: dict[Any, _Ready] = {}
-        self._traces_of_kind: dict[Any, int] = {}
+        self._variants = Variants(self.__name__)
+        self._numbers: dict[Any, Number] = {}
+        self._constants: set[Any] = set()
 
     def __get__(self, owner: Any, kind: Any = None) -> Any:
         """A method of ``owner``, where a class has this function."""
@@ -146,9 +67,10 @@ class Compiled:
         """Run it; a graph is traced for each kind of arguments.
 
         Where modules have been switched (``train()``, ``eval()``), frozen or given
-        other parameters, where numbers in its closure have changed, or where it meets
-        another size, it is traced again. Within another compiled function it becomes
-        part of that.
+        other parameters, or where it meets another size, it is traced again. A float
+        outside that has changed becomes an input, unless Python needs it as a number:
+        then it is traced again, as for all else outside. Within another compiled
+        function it becomes part of that.
         """
         here = context.__dict__
         if here["trace"] is not None:
@@ -161,11 +83,13 @@ class Compiled:
     ) -> Any:
         leaves, arrays, key = arguments_of(args, kwargs)
         surroundings = key, here["grad"], here["stream"]
-        ready = self._ready.get(surroundings)
+        ready = self._variants.ready.get(surroundings)
         if ready is None or not ready.variant.holds():
-            variant, sizes = self._find(args, kwargs)
-            ready = self._ready[surroundings] = _Ready(variant, sizes)
+            ready = self._variants.look_up(surroundings, self._find(args, kwargs))
         variant, traced = ready.variant, ready.traced
+        if ready.numbers:
+            numbers = [_array(get()) for get in ready.numbers]
+            leaves, arrays = [*leaves, *numbers], [*arrays, *numbers]
         given = dict(zip(ready.inputs, arrays))
         if variant.changed and not variant.changed.isdisjoint(map(id, leaves)):
             raise self._changed_argument(variant, leaves)
@@ -182,7 +106,7 @@ class Compiled:
             passed(values, traced.derivable)
         return unflatten(traced.structure, [wrap(v) for v in values])
 
-    def _changed_argument(self, variant: _Variant, leaves: list[Any]) -> ArgumentError:
+    def _changed_argument(self, variant: Variant, leaves: list[Any]) -> ArgumentError:
         """The error for an argument that the function changes under another name."""
         inputs = variant.traced.entry.inputs
         name, leaf = next(
@@ -198,7 +122,7 @@ class Compiled:
 
     def _connected(
         self,
-        variant: _Variant,
+        variant: Variant,
         values: list[Value],
         recorded: list[str],
         before: list[Value],
@@ -224,13 +148,13 @@ class Compiled:
 
     @property
     def programs(self) -> list[CompiledProgram]:
-        """What was compiled so far."""
-        return [v.program for family in self._families.values() for v in family]
+        """What was compiled, and is kept: the last ones that were needed."""
+        return [variant.program for variant in self._variants]
 
     def graph(self, *args: Any, **kwargs: Any) -> Graph:
         """The graph for arguments like these, as recorded (before any pass)."""
-        variant, _ = self._find(args, kwargs)
-        return variant.traced.entry.graph
+        with process.lock:
+            return self._find(args, kwargs).traced.entry.graph
 
     @property
     def schedule(self) -> Schedules:
@@ -257,41 +181,50 @@ class Compiled:
         """
         with process.lock:
             _, arrays, _ = arguments_of(args, kwargs)
-            variant, _ = self._find(args, kwargs)
-            entry = variant.traced.entry
-            return variant.program.profile(entry.name, dict(zip(entry.inputs, arrays)))
+            ready = self._find(args, kwargs)
+            arrays += [_array(get()) for get in ready.numbers]
+            given, name = dict(zip(ready.inputs, arrays)), ready.traced.entry.name
+            return ready.variant.program.profile(name, given)
 
     # -- variants ------------------------------------------------------------------
 
-    def _find(
-        self, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> tuple[_Variant, Sizes]:
-        """A variant that fits, traced if there is none.
-
-        A family are those for arguments of these kinds, in surroundings like these.
-        """
+    def _find(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Ready:
+        """A variant that fits, traced if there is none."""
         _, arrays, kinds = arguments_of(args, kwargs, sized=False)
         shapes = tuple([a.shape for a in arrays])
-        family = self._families.setdefault((kinds, context.grad, context.stream), [])
+        key = kinds, context.grad, context.stream
+        family, stale = self._variants.family(key), None
         for variant in family:
             sizes = variant.sizes(shapes)
             if sizes is not None and variant.holds():
-                return variant, sizes
+                self._variants.use(variant)
+                return Ready(variant, sizes)
+            if sizes is not None and stale is None:
+                stale = variant
+        changed = self._changed_numbers(stale)
         names = self._names(args, kwargs)
         wanted = self._patterns(family, names, shapes)
         try:
-            variant = self._trace(args, kwargs, arrays, names, wanted)
+            variant = self._trace(args, kwargs, arrays, names, wanted, changed)
         except ShapeError:
             if self.shapes:
                 raise
-            variant = self._trace(args, kwargs, arrays, names, shapes)
-        family.append(variant)
+            variant = self._trace(args, kwargs, arrays, names, shapes, changed)
+        if stale is not None and any(n in variant.numbers for n in changed):
+            self._variants.drop(stale)
+        self._variants.add(key, variant)
         sizes = variant.sizes(shapes)
         assert sizes is not None
-        return variant, sizes
+        return Ready(variant, sizes)
+
+    def _changed_numbers(self, stale: Variant | None) -> list[Number]:
+        """The floats outside that may become inputs, as a variant does not hold."""
+        found = () if stale is None else stale.changed_numbers()
+        known = self._numbers.keys() | self._constants
+        return list({n.key: n for n in found if n.key not in known}.values())
 
     def _patterns(
-        self, family: list[_Variant], names: list[str], shapes: tuple[Shape, ...]
+        self, family: list[Variant], names: list[str], shapes: tuple[Shape, ...]
     ) -> tuple[Shape, ...]:
         """The shapes to trace for: sizes that were met with other values get names."""
         if self.shapes:
@@ -299,7 +232,7 @@ class Compiled:
         made = [list(shape) for shape in shapes]
         fresh = itertools.chain(("N", "T", "M", "K"), (f"S{i}" for i in range(1000)))
         known: dict[tuple[Any, Any], SymbolicDim] = {}
-        for variant in family[:1]:
+        for variant in family[-1:]:
             for pattern, shape in zip(variant.patterns, made):
                 for axis, (old, new) in enumerate(zip(pattern, shape)):
                     if old != new:
@@ -332,7 +265,12 @@ class Compiled:
         arrays: list[Array],
         names: list[str],
         patterns: tuple[Shape, ...],
-    ) -> _Variant:
+        changed: list[Number],
+    ) -> Variant:
+        """The function traced for these arguments, with its program.
+
+        ``changed``: floats outside that may become inputs, beside those that are.
+        """
         leaves, structure = flatten((args, kwargs))
         places = [i for i, leaf in enumerate(leaves) if not is_static(leaf)]
 
@@ -341,9 +279,7 @@ class Compiled:
             for i, tensor in zip(places, tensors, strict=True):
                 leaf = leaves[i]
                 if isinstance(leaf, FLOATS):
-                    wide = isinstance(leaf, np.float64)
-                    alone = DType.float64 if wide else DType.float32
-                    tensor = Scalar(tensor.value, alone)
+                    tensor = Scalar.like(leaf, tensor)
                 filled[i] = tensor
             again, named = unflatten(structure, filled)
             made = self.function(*again, **named)
@@ -358,20 +294,35 @@ class Compiled:
             )
             for name, pattern, a, i in zip(names, patterns, arrays, places, strict=True)
         ]
-        self._warn_of_integers(leaves, places)
         static = {
             name: item
             for name, item in self._named(args, kwargs)
-            if item is not None and is_static(item) and not isinstance(item, ATOMS)
+            if item is not None and is_static(item)
         }
-        snapshot = Snapshot(self.function, static)
-        shapes = [a.shape for a in arrays]
-        with guessing(solve_sizes(list(zip(patterns, shapes)))) as guards:
-            traced = trace_entry(self.__name__, positional, inputs)
-        snapshot.refuse_changes(self.__name__)
+        objects = {k: v for k, v in static.items() if not isinstance(v, ATOMS)}
+        tracing = Tracing(
+            self.__name__, self.function, positional, inputs, arrays, objects
+        )
+        known = [n for n in self._numbers.values() if n.is_there()]
+        made, constants = promoted(tracing, [*known, *changed])
+        if len(self._numbers) + len(self._constants) > CALLS:
+            self._numbers.clear(), self._constants.clear()
+        self._numbers.update({n.key: n for n in made.numbers})
+        self._constants |= {n.key for n in constants}
+        for number in constants:
+            self._numbers.pop(number.key, None)
+        traced = made.traced
         program = CompiledProgram([traced], engine=self.engine, threads=self.threads)
-        modules = [Attributes(module) for module, _ in traced.modes]
-        return _Variant(program, traced, patterns, guards, snapshot, modules)
+        made.snapshot.add_modules(module for module, _ in traced.modes)
+        return Variant(
+            program,
+            traced,
+            patterns,
+            made.guards,
+            made.snapshot,
+            made.numbers,
+            static,
+        )
 
     def _check_containers(self, given: Any, leaves: list[Any], structure: Any) -> None:
         """Refuse a function that changed a list or a dictionary it was given."""
@@ -383,21 +334,6 @@ class Compiled:
                 expected="a function that returns what is new",
                 got="an argument with other items than before",
                 fix="copy it first, x = list(x) or x = dict(x), and return it",
-            )
-
-    def _warn_of_integers(self, leaves: list[Any], places: list[int]) -> None:
-        """Warn where a function is traced again and again for another integer."""
-        static = [x for i, x in enumerate(leaves) if i not in places]
-        if not any(type(x) is int for x in static):
-            return
-        kind = tuple([type(x) for x in static])
-        self._traces_of_kind[kind] = count = self._traces_of_kind.get(kind, 0) + 1
-        if count == MANY:
-            warn(
-                f"{self.__name__} was compiled for {MANY} different integers.",
-                expected="integers that seldom change: each has a graph of its own",
-                got=", ".join(repr(x) for x in static if type(x) is int),
-                fix="pass a number that changes as a tensor: cr.tensor(i)",
             )
 
     def _names(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[str]:
@@ -429,6 +365,11 @@ class Compiled:
         for name, item in parts:
             walk(item, name)
         return found
+
+
+def _array(number: Any) -> Array:
+    """A float outside, as the graph takes it."""
+    return np.asarray(number, np.float64)
 
 
 def _values_before(traced: Traced, leaves: list[Any]) -> list[Value] | None:

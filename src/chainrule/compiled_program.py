@@ -274,6 +274,11 @@ class CompiledProgram:
         held = {key: slot.held() for key, slot in self.slots.items()}
         return {key: t for key, t in held.items() if t is not None}
 
+    def settle(self) -> None:
+        """Have its tensors fetch what the engine computed: it may go then."""
+        for t in self.tensors.values():
+            t.numpy()
+
     def put(self, entry: str, name: str, array: Array) -> Buffer:
         """Hand an input over to the engine once, for many runs.
 

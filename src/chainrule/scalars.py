@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NoReturn
 
+import numpy as np
+
 from chainrule.errors import ArgumentError
 from chainrule.graph.node import Value
 from chainrule.graph.types import DType
@@ -35,6 +37,12 @@ class Scalar(Tensor):
             setattr(self, name, getattr(made, name))
         self._wide, self.alone = wide, alone
 
+    @classmethod
+    def like(cls, number: Any, tensor: Tensor) -> Scalar:
+        """What stands for a number of this type; ``tensor`` is its value in float64."""
+        wide = isinstance(number, np.float64)
+        return cls(tensor.value, DType.float64 if wide else DType.float32)
+
     def numpy(self) -> NoReturn:
         """Refused: where the graph depends on a number, that is part of it."""
         raise ArgumentError(
@@ -48,6 +56,13 @@ class Scalar(Tensor):
 
     def __format__(self, spec: str) -> str:
         return format(self.numpy(), spec)
+
+    def __repr__(self) -> str:
+        return repr(self.numpy())
+
+    def __hash__(self) -> int:
+        """Refused as well: a dictionary would find another item for each number."""
+        return hash(self.numpy())
 
 
 def _operator(name: str) -> Callable[..., Any]:
@@ -77,4 +92,3 @@ for _name in ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow"):
     setattr(Scalar, f"__i{_name}__", getattr(Scalar, f"__{_name}__"))
 for _name in ("neg", "pos", "abs", "lt", "le", "gt", "ge", "eq", "ne"):
     setattr(Scalar, f"__{_name}__", _operator(f"__{_name}__"))
-Scalar.__hash__ = Tensor.__hash__  # type: ignore[method-assign]

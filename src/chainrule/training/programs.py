@@ -295,8 +295,7 @@ class Programs:
         """Let a program go, once its tensors have fetched their numbers."""
         held: Prepared | None = getattr(self, name)
         if held is not None:
-            for t in held.program.tensors.values():
-                t.numpy()
+            held.program.settle()
             self._spent += held.program.seconds_compile
             setattr(self, name, None)
 

@@ -1,0 +1,277 @@
+"""What a function found outside of itself when it was traced, watched from then on.
+
+Tensors from outside are state of a compiled function and may change. Everything else
+that its Python read while it was traced (numbers in closures, globals and attributes,
+NumPy arrays, lists, the objects themselves) is frozen in its graph. A :class:`Snapshot`
+remembers what it was: where it has changed since, the function is traced anew, and a
+function that changes it while it is traced is refused.
+
+A float that was another one at a later call may become an input of the graph: while the
+function is traced a :class:`~chainrule.scalars.Scalar` stands in its place.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from chainrule.environment.fingerprints import (
+    ATOMS,
+    CONTAINERS,
+    MISSING,
+    NOWHERE,
+    Paths,
+    fingerprint,
+)
+from chainrule.environment.places import Number, Place, of_attribute
+from chainrule.environment.surroundings import Surroundings
+from chainrule.errors import ArgumentError
+from chainrule.nest import flatten
+from chainrule.tensor import Tensor
+
+#: What takes on the dtype of the tensor beside it.
+FLOATS = (float, np.floating)
+
+
+class _Watched:
+    """What stood at a place.
+
+    Attributes:
+        get: gives what stands there now.
+        item: what it was.
+        print: its fingerprint; None for a single value.
+        free: paths to numbers in it that are inputs of the graph.
+    """
+
+    __slots__ = ("free", "get", "item", "place", "print")
+
+    def __init__(self, place: Place, free: Paths, keep: list[Any]) -> None:
+        self.place, self.get, self.free = place, place.get, free
+        self.item = item = place.get()
+        atom = isinstance(item, ATOMS)
+        self.print = None if atom else fingerprint(item, free, keep=keep)
+
+    def is_still(self, now: Any) -> bool:
+        """Whether something is what it was."""
+        if now is self.item and (self.print is None or type(self.print) is int):
+            return True
+        if self.print is None:
+            return fingerprint(now) == fingerprint(self.item)
+        if type(self.print) is int:
+            return False
+        return fingerprint(now, self.free) == self.print
+
+    def floats(self) -> Iterator[Number]:
+        """The floats here that are others now, and floats of the same type."""
+        if self.place.put is not None:
+            before = fingerprint(self.item) if self.print is None else self.print
+            yield from _floats(self.place, before, self.get(), ())
+
+
+def _floats(place: Place, before: Any, now: Any, path: tuple[Any, ...]) -> Any:
+    kind = type(now)
+    if type(before) is not tuple or before[0] is not kind or before[1] == "any":
+        return
+    if isinstance(now, FLOATS):
+        if fingerprint(now) != before:
+            yield Number(place, path, kind)
+    elif isinstance(now, dict) and len(before) == 2:
+        for (key, old), (k, item) in zip(before[1], now.items()):
+            if key == fingerprint(k):
+                yield from _floats(place, old, item, (*path, k))
+    elif isinstance(now, CONTAINERS) and type(before[1]) is tuple:
+        for i, (old, item) in enumerate(zip(before[1], now)):
+            yield from _floats(place, old, item, (*path, i))
+
+
+class Attributes:
+    """The attributes of a module as they are when it is called within a trace."""
+
+    def __init__(self, module: Any, free: Mapping[Any, Paths]) -> None:
+        self.module, self._kept = module, list[Any]()
+        kind = type(module).__name__
+        self.items: dict[str, _Watched] = {}
+        for key in vars(module):
+            if key != "training":
+                place = of_attribute(f"{kind}.{key}", module, key)
+                paths = free.get(place.key, NOWHERE)
+                self.items[key] = _Watched(place, paths, self._kept)
+
+    def changed(self) -> bool:
+        """Whether one is another now, or new."""
+        now = vars(self.module)
+        if len(now) - ("training" in now) != len(self.items):
+            return True
+        return any(True for _ in self.changes())
+
+    def changes(self) -> Iterator[_Watched]:
+        """Those that are others now."""
+        now = vars(self.module)
+        for key, watched in self.items.items():
+            if () not in watched.free and not watched.is_still(now.get(key, MISSING)):
+                yield watched
+
+
+class Snapshot:
+    """What a function found outside, by the names under which it found it.
+
+    Args:
+        function: the function that is traced.
+        arguments: those of its arguments that are part of the program, by name.
+        numbers: floats outside that are inputs of its graph.
+    """
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        arguments: Mapping[str, Any] | None = None,
+        numbers: Sequence[Number] = (),
+    ) -> None:
+        around = Surroundings(function, arguments or {})
+        self._kept: list[Any] = []  # whose ids are compared stay alive
+        self._numbers = [(number.get, number.kind) for number in numbers]
+        self._free: dict[Any, Paths] = {}
+        for number in numbers:
+            paths = self._free.get(number.place.key, NOWHERE)
+            self._free[number.place.key] = paths | {number.path}
+        watched = [
+            _Watched(place, self._free.get(place.key, NOWHERE), self._kept)
+            for place in around.found
+        ]
+        self._watched = [w for w in watched if () not in w.free]
+        self._growing = [(name, held, len(held)) for name, held in around.growing]
+        self._had = [frozenset(held) for _, held in around.growing]
+        self._drawn = [
+            (name, draws, fingerprint(draws())) for name, draws in around.draws
+        ]
+        self.modules: list[Attributes] = []
+
+    def add_modules(self, modules: Iterable[Any]) -> None:
+        """Watch the attributes of modules that were called."""
+        self.modules += [Attributes(module, self._free) for module in modules]
+
+    def holds(self) -> bool:
+        """Whether everything is what it was; modules are looked at by themselves."""
+        for watched in self._watched:
+            now, print_ = watched.get(), watched.print
+            if now is watched.item and (print_ is None or type(print_) is int):
+                continue  # most are: this is a part of every call
+            if not watched.is_still(now):
+                return False
+        for _, held, count in self._growing:
+            if len(held) != count:
+                return False
+        for get, kind in self._numbers:  # noqa: SIM110 - a generator is slower
+            if type(get()) is not kind:
+                return False
+        return True
+
+    def changes(self) -> Iterator[_Watched]:
+        """What is another now."""
+        for watched in self._watched:
+            if not watched.is_still(watched.get()):
+                yield watched
+        for module in self.modules:
+            yield from module.changes()
+
+    def refuse_changes(self, function: str) -> None:
+        """Refuse a function that changed what it found while it was traced.
+
+        A cache may be filled: what was built with the empty one serves one call.
+        """
+        for watched in self.changes():
+            if not _filled(watched, watched.get()):
+                raise changed(function, watched.place.name)
+        for (name, held, _), had in zip(self._growing, self._had):
+            for key in held.keys() - had:
+                if _has_traced(held[key]):
+                    raise changed(function, f"{name}.{key}")
+        for name, draws, before in self._drawn:
+            if fingerprint(draws()) != before:
+                raise ArgumentError(
+                    f"{function} draws from {name!r} while it is traced: the number "
+                    "would be the same at every call.",
+                    expected="random numbers that are part of the graph",
+                    got=f"another state of {name} than before",
+                    fix="cr.rand, cr.randn or cr.randint, or draw outside and pass "
+                    "the number as an argument",
+                )
+
+
+def changed(function: str, name: str) -> ArgumentError:
+    """The error for a function that changes what it found outside."""
+    return ArgumentError(
+        f"{function} changes {name!r}, which it found outside, while it is "
+        "traced: that would happen once and not at every call.",
+        expected="a function that changes tensors alone, with copy_",
+        got=f"another {name} than before",
+        fix=f"make {name} a tensor (copy_ changes it at every call), or "
+        "return the new value",
+    )
+
+
+def _filled(watched: _Watched, now: Any) -> bool:
+    """Whether something empty was filled, or a dictionary got further keys."""
+    item, print_ = watched.item, watched.print
+    if item is None or item is MISSING:
+        return not _has_traced(now)
+    if not isinstance(now, dict) or now is not item:
+        return False
+    before, made = print_[1], fingerprint(now, watched.free)[1]
+    if not isinstance(before, tuple) or not isinstance(made, tuple):
+        return False
+    count = len(before)
+    return made[:count] == before and not _has_traced(list(now.values())[count:])
+
+
+def _has_traced(item: Any) -> bool:
+    """Whether a value of the trace is within."""
+    leaves, _ = flatten(item)
+    return any(
+        isinstance(leaf, Tensor) and leaf._value.array is None for leaf in leaves
+    )
+
+
+@contextmanager
+def standing_in(
+    function: str, numbers: Sequence[Number], others: Sequence[Any]
+) -> Generator[None]:
+    """Within the block others stand where the numbers do.
+
+    Raises:
+        ArgumentError: one was replaced within the block.
+    """
+    before: list[tuple[Number, Any, Any, Any]] = []
+    moved: list[str] = []
+    try:
+        for number, other in zip(numbers, others, strict=True):
+            item = number.get()
+            if not any(item is known for _, _, known, _ in before):  # by another name
+                copied = copy.copy(number.holder()) if number.path else None
+                before.append((number, item, other, copied))
+                number.put(other)
+        yield
+    finally:
+        for number, item, other, copied in reversed(before):
+            if number.get() is not other:
+                moved.append(number.name)
+                _restore(number.holder(), copied)
+            number.put(item)
+    if moved:
+        raise changed(function, moved[-1])
+
+
+def _restore(holder: Any, items: Any) -> None:
+    """Give a container the items that it had."""
+    if isinstance(holder, dict):
+        holder.clear()
+        holder.update(items)
+    elif isinstance(holder, list):
+        holder[:] = items
+    elif hasattr(holder, "extend") and hasattr(holder, "clear"):
+        holder.clear()
+        holder.extend(items)

@@ -1,0 +1,186 @@
+"""Floats that a function finds outside, as inputs of its graph.
+
+A float that changes from call to call would need a graph for each of its values. So the
+function is traced with a :class:`~chainrule.scalars.Scalar` in its place. Python that
+decides by the number (``if k > 0``, ``math.log(k)``, ``range(int(k))``) refuses a
+scalar, or may take it for something else (``type(k) is float``). So it is tried whether
+the graph computes what one that was traced with a number computes, at a point where
+nothing hides a difference: not with k = 0, nor with weights that are zero.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from chainrule.environment.places import Number
+from chainrule.environment.snapshot import Snapshot, standing_in
+from chainrule.graph.interpret import evaluate, solve_sizes
+from chainrule.graph.node import Array
+from chainrule.graph.types import ArrayType, DType, Sizes, guessing
+from chainrule.scalars import Scalar
+from chainrule.tensor import Tensor
+from chainrule.tracing import Input, Traced, trace_entry
+
+#: Python folds numbers in float64, a graph rounds each step to its dtype: relative to
+#: the largest element, results differ by less than this.
+TOLERANCE = {4: 1e-4, 8: 1e-9}
+
+
+@dataclass(frozen=True)
+class Made:
+    """A trace.
+
+    Attributes:
+        traced: the entry point.
+        snapshot: what the function found outside.
+        guards: what must hold for the values of named sizes.
+        numbers: the floats outside that are inputs, behind the arguments.
+    """
+
+    traced: Traced
+    snapshot: Snapshot
+    guards: list[Callable[[Sizes], bool]]
+    numbers: tuple[Number, ...]
+
+
+@dataclass(frozen=True)
+class Tracing:
+    """How a function is traced.
+
+    Attributes:
+        name: of the function.
+        function: as the user wrote it.
+        positional: the same, called with a tensor for each input.
+        inputs: the types of these, whose sizes may have names.
+        arrays: what they are in this call.
+        objects: the arguments that are part of the program, by name.
+    """
+
+    name: str
+    function: Callable[..., Any]
+    positional: Callable[..., Any]
+    inputs: Sequence[Input]
+    arrays: Sequence[Array]
+    objects: Mapping[str, Any]
+
+    def made(
+        self, numbers: Sequence[Number] = (), instead: Sequence[float] = ()
+    ) -> Made:
+        """The trace with these floats as inputs, or with others ``instead`` of them."""
+        count, taken = len(self.inputs), {i.name for i in self.inputs}
+        outside = [
+            Input(_free_name(number.name, taken), ArrayType((), DType.float64))
+            for number in ([] if instead else numbers)
+        ]
+
+        def function(*tensors: Tensor) -> Any:
+            standing = instead or [
+                Scalar.like(number.get(), tensor)
+                for number, tensor in zip(numbers, tensors[count:], strict=True)
+            ]
+            with standing_in(self.name, numbers, standing):
+                return self.positional(*tensors[:count])
+
+        snapshot = Snapshot(self.function, self.objects, numbers)
+        shapes = [i.type.shape for i in self.inputs]
+        came = [a.shape for a in self.arrays]
+        with guessing(solve_sizes(list(zip(shapes, came)))) as guards:
+            traced = trace_entry(self.name, function, [*self.inputs, *outside])
+        snapshot.refuse_changes(self.name)
+        return Made(traced, snapshot, guards, tuple(numbers))
+
+    def results(self, made: Made, numbers: Sequence[float], whole: int) -> list[Array]:
+        """What a trace computes near this call.
+
+        Args:
+            made: the trace.
+            numbers: the values of its inputs behind the arguments.
+            whole: what is added to integers, which may be indices.
+        """
+        traced = made.traced
+        values = traced.entry.graph.inputs
+        given = [*self.arrays, *numbers]
+        given += [0.5 for _ in traced.tables]  # an optimiser's
+        for key, value in zip(traced.entry.state, values[len(given) :], strict=True):
+            held = traced.slots[key].held()
+            given.append(np.zeros(value.shape) if held is None else held.numpy())
+        dice = np.random.default_rng(0)
+        count = len(self.arrays) + len(numbers)
+        arrays: list[Array] = []
+        for i, (value, array) in enumerate(zip(values, given, strict=True)):
+            near = np.asarray(array, value.dtype.numpy)
+            if near.dtype.kind == "f" and not len(self.arrays) <= i < count:
+                away = dice.uniform(0.2, 0.6, near.shape)
+                near = (near + (np.abs(near) + 0.5) * away).astype(near.dtype)
+            elif near.dtype.kind in "iu":
+                near = near + near.dtype.type(whole)
+            arrays.append(near)
+        with np.errstate(all="ignore"):
+            return list(evaluate(traced.entry.graph, arrays))
+
+
+def _free_name(name: str, taken: set[str]) -> str:
+    """A name for an input that no other one has."""
+    while name in taken:
+        name += "'"
+    taken.add(name)
+    return name
+
+
+def promoted(tracing: Tracing, numbers: Sequence[Number]) -> tuple[Made, list[Number]]:
+    """A trace with as many of these floats as inputs as can be.
+
+    Returns:
+        The trace, and the floats that are none since Python needs them as numbers.
+    """
+    if not numbers:
+        return tracing.made(), []
+    made = _promoted(tracing, numbers)
+    if made is not None:
+        return made, []
+    plain = tracing.made()  # what is wrong without them is the user's to know
+    best, kept, constants = plain, list[Number](), list[Number]()
+    for number in numbers:
+        made = _promoted(tracing, [*kept, number]) if len(numbers) > 1 else None
+        if made is None:
+            constants.append(number)
+        else:
+            best, kept = made, [*kept, number]
+    return best, constants
+
+
+def _promoted(tracing: Tracing, numbers: Sequence[Number]) -> Made | None:
+    """The trace with these floats as inputs, if it is one for any value of them."""
+    others = [n.kind(0.618 + 0.173 * i) for i, n in enumerate(numbers)]
+    try:
+        wanted = tracing.made(numbers, others)
+        made = tracing.made(numbers)
+    except Exception:  # noqa: BLE001 - whatever Python makes of a scalar
+        return None
+    for whole in (1, 0):
+        try:
+            results = tracing.results(wanted, [], whole)
+            again = tracing.results(made, others, whole)
+        except Exception:  # noqa: BLE001 - an index that is none; or it cannot run
+            continue
+        same = len(results) == len(again) and all(map(_close, again, results))
+        return made if same else None
+    return None
+
+
+def _close(a: Array, b: Array) -> bool:
+    """Whether two results are the same but for rounding."""
+    if a.shape != b.shape or a.dtype != b.dtype:
+        return False
+    if a.dtype.kind != "f" or not b.size:
+        return np.array_equal(a, b)
+    finite = np.abs(b[np.isfinite(b)])
+    if not finite.size:
+        return False
+    rtol = TOLERANCE[a.dtype.itemsize]
+    atol = rtol * float(finite.max())
+    return np.allclose(a, b, rtol=rtol, atol=atol, equal_nan=True)

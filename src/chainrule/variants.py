@@ -1,0 +1,220 @@
+"""The programs of a compiled function: which serves a call, which go, and why so many.
+
+A function has one for each kind of arguments and surroundings that it met. Where what
+it found outside changes again and again that would be one a call, for ever: floats
+become inputs (:mod:`chainrule.compiled`), the rest is bounded, and one warning says
+what it is that changes.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from chainrule.compiled_program import CompiledProgram
+from chainrule.environment.places import Number
+from chainrule.environment.snapshot import Snapshot
+from chainrule.errors import ShapeError, warn
+from chainrule.graph.build import changes
+from chainrule.graph.interpret import solve_sizes
+from chainrule.graph.types import ArrayType, Shape, Sizes, resolve
+from chainrule.primitives.rules import show
+from chainrule.tracing import Traced
+
+#: So many programs of a function because of one thing are suspicious.
+MANY = 8
+#: A function keeps so many programs: as many as the buckets that texts are sorted into
+#: by length, with room to spare. Each holds a copy of the weights, its arena and up to
+#: a few hundred kB of code. The one that was not asked for longest goes.
+KEPT = 32
+#: What is looked up for a call is kept for so many kinds of them.
+CALLS = 1000
+
+
+@dataclass(eq=False)
+class Variant:
+    """A function traced for some shapes, modes and surroundings.
+
+    Attributes:
+        program: with the function as its only entry point.
+        patterns: for each array argument its shape, which may have named sizes.
+        guards: what must hold for the values of named sizes.
+        snapshot: what the function found outside.
+        numbers: floats outside that are inputs, behind the arguments.
+        static: the arguments that are part of the program, by name.
+        count: the changes that it was last held against.
+        changed: the ids of the tensors that it changes.
+        derivable: whether a derivative of an output can be asked for.
+        passed: whether one of an output was taken already.
+    """
+
+    program: CompiledProgram
+    traced: Traced
+    patterns: tuple[Shape, ...]
+    guards: list[Callable[[Sizes], bool]]
+    snapshot: Snapshot
+    numbers: tuple[Number, ...]
+    static: Mapping[str, Any]
+    count: int = -1
+
+    def __post_init__(self) -> None:
+        slots = [self.traced.slots[key] for key in self.traced.entry.replaces]
+        self.changed = {id(slot.tensor) for slot in slots if not slot.gradient}
+        self.derivable = True in self.traced.derivable
+        self.passed = any(isinstance(s, dict) for s in self.traced.derivable)
+
+    def sizes(self, shapes: Sequence[Shape]) -> dict[str, int] | None:
+        """The named sizes for arguments of these shapes; None where they do not fit."""
+        for pattern, shape in zip(self.patterns, shapes):
+            for want, got in zip(pattern, shape):
+                if type(want) is int and want != got:
+                    return None
+        try:
+            sizes = solve_sizes(list(zip(self.patterns, shapes)))  # type: ignore
+        except ShapeError:
+            return None
+        return sizes if all(guard(sizes) for guard in self.guards) else None
+
+    def holds(self) -> bool:
+        """Whether everything that the trace depended on is as it was then."""
+        if self.count != changes.count:
+            if not self.traced.holds():
+                return False
+            if any(module.changed() for module in self.snapshot.modules):
+                return False
+            self.count = changes.count
+        if self.traced.graded and not self.traced.finds_gradients():
+            return False
+        return self.snapshot.holds()
+
+    def changed_numbers(self) -> Iterator[Number]:
+        """The floats outside that are others now, and part of the program."""
+        for watched in self.snapshot.changes():
+            yield from watched.floats()
+
+
+class Ready:
+    """A variant at some sizes, and the types of its outputs there."""
+
+    __slots__ = ("inputs", "numbers", "run", "sizes", "traced", "types", "variant")
+
+    def __init__(self, variant: Variant, sizes: Sizes) -> None:
+        self.variant, self.sizes, self.traced = variant, sizes, variant.traced
+        self.numbers = [number.get for number in variant.numbers]
+        entry = variant.traced.entry
+        self.inputs, self.run = entry.inputs, variant.program.entries[entry.name].run
+        outputs = entry.graph.outputs[: entry.outputs]
+        self.types = [ArrayType(resolve(v.shape, sizes), v.dtype) for v in outputs]
+
+
+class Variants:
+    """The variants of one function, the ones that were asked for last in front.
+
+    A family are those for arguments of the same kinds, in surroundings alike.
+
+    Attributes:
+        ready: what was looked up for the kinds of calls.
+    """
+
+    def __init__(self, function: str) -> None:
+        self.function = function
+        self.ready: dict[Any, Ready] = {}
+        self._families: dict[Any, list[Variant]] = {}
+        self._used: dict[Variant, Any] = {}  # with its family, oldest first
+        self._causes: Counter[str] = Counter()
+        self._last: Variant | None = None
+        self._warned = False
+
+    def __iter__(self) -> Iterator[Variant]:
+        return itertools.chain.from_iterable(self._families.values())
+
+    def family(self, key: Any) -> list[Variant]:
+        """The variants for such arguments."""
+        return self._families.get(key, [])
+
+    def use(self, variant: Variant) -> None:
+        """Note that a variant was asked for."""
+        key = self._used.pop(variant)
+        self._used[variant] = key
+
+    def add(self, key: Any, variant: Variant) -> None:
+        """Keep another variant; where there are too many, one goes."""
+        self._note(variant, self.family(key))
+        self._families.setdefault(key, []).insert(0, variant)
+        self._used[variant] = key
+        if len(self._used) > KEPT:
+            used = {id(ready.variant) for ready in self.ready.values()}
+            stale = (v for v in self._used if id(v) not in used and v is not variant)
+            self.drop(next(stale, next(iter(self._used))))
+
+    def drop(self, variant: Variant) -> None:
+        """Let a variant go, once its tensors have fetched their numbers."""
+        key = self._used.pop(variant)
+        family = self._families[key]
+        family.remove(variant)
+        if not family:
+            del self._families[key]
+        self.ready = {k: r for k, r in self.ready.items() if r.variant is not variant}
+        variant.program.settle()
+
+    def look_up(self, call: Any, ready: Ready) -> Ready:
+        """Keep what was looked up for a kind of calls."""
+        if len(self.ready) >= CALLS:
+            del self.ready[next(iter(self.ready))]
+        self.ready[call] = ready
+        return ready
+
+    # -- why there are many ------------------------------------------------------------
+
+    def _note(self, variant: Variant, family: list[Variant]) -> None:
+        """Count what made a further program necessary, and say so once."""
+        last, self._last = self._last, variant
+        if last is None:
+            return
+        cause = _cause(last, variant, last in family)
+        if cause is None:
+            return
+        what, before, now, fix = cause
+        self._causes[what] += 1
+        if self._causes[what] == MANY - 1 and not self._warned:
+            self._warned = True
+            warn(
+                f"{self.function} was compiled {MANY} times, because {what} is another "
+                "each time.",
+                expected=f"what seldom changes: each has a program of its own, and "
+                f"{KEPT} are kept",
+                got=f"{before:.60}, then {now:.60}",
+                fix=fix,
+            )
+
+
+def _cause(
+    last: Variant, variant: Variant, related: bool
+) -> tuple[str, str, str, str] | None:
+    """Why the last variant does not serve: what it is, as it was and is, and a fix."""
+    names = variant.static.keys() | last.static.keys()
+    for name in sorted(names):
+        before, now = last.static.get(name), variant.static.get(name)
+        if type(before) is not type(now) or (before is not now and before != now):
+            fix = f"pass a number that changes as a tensor, {name}=cr.tensor({name})"
+            if not isinstance(now, int | float):
+                fix = f"pass the same {name} again, or the tensors in it"
+            return f"the argument {name!r}", repr(before), repr(now), fix
+    for name, old, new in zip(
+        variant.traced.entry.inputs, last.patterns, variant.patterns
+    ):
+        if related and old != new:
+            fix = f"pad {name} to one of few sizes, or compute with the size alone: "
+            fix += "a program serves all sizes where Python needs none as a number"
+            return f"the shape of {name!r}", show(old), show(new), fix
+    if related:
+        for watched in last.snapshot.changes():
+            name, now = watched.place.name, watched.get()
+            fix = f"make {name} a tensor that copy_ changes, or pass it as an argument"
+            if isinstance(now, float):
+                fix += "; a float that enters arithmetic alone needs no program"
+            return repr(name), repr(watched.item), repr(now), fix
+    return None

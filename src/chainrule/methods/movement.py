@@ -145,9 +145,13 @@ class Movement(Handle):
     moveaxis = movedim
 
     def flip(self, *dims: Any, axis: Dims = None) -> Self:
-        """The elements in reverse order along ``dims``, all axes by default."""
-        given = numbers_of(dims)
-        dim = None if given in ((), (None,)) else given
+        """The elements in reverse order along ``dims``; of ``()`` none, else all axes.
+
+        >>> import chainrule as cr
+        >>> cr.tensor([1, 2]).flip(()), cr.tensor([1, 2]).flip()
+        (tensor([1, 2]), tensor([2, 1]))
+        """
+        dim = None if dims in ((), (None,)) else numbers_of(dims)
         return self._new(ops.flip(self.value, either(dim, axis)))
 
     def roll(self, shifts: Any, dims: Any = None, *, axis: Any = None) -> Self:

@@ -50,7 +50,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("methods",),
     ("tensor",),
     ("functions", "random", "serialization"),
-    ("nest", "functional", "control"),
+    ("array_api", "nest", "functional", "control"),
     ("tracing", "environment", "scalars", "call", "call_arguments"),
     ("compiled_program", "compiled", "gradient_check"),
     ("nn", "optim", "data", "metrics"),

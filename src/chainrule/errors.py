@@ -96,6 +96,10 @@ class ArgumentError(ChainruleError, ValueError):
     """An argument outside what is allowed (a label of class 12 among 10)."""
 
 
+class CallError(ChainruleError, TypeError):
+    """Arguments that a function does not have, or lacks."""
+
+
 class GraphError(ChainruleError):
     """A graph that breaks a rule of the intermediate representation."""
 

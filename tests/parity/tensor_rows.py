@@ -128,7 +128,9 @@ M.std(1, unbiased=True); M.var(1, unbiased=False); M.std(1)
 """)
 words("""
 t.var(M); t.std(M, 1); t.var(M, dim=0, keepdim=True); t.max(M, 1); t.min(M, P);
-t.min(M, 0, True); t.std(M, dim=0, correction=0, keepdim=True); t.max(M)
+t.min(M, 0, True); t.std(M, dim=0, correction=0, keepdim=True); t.max(M);
+t.var(M, unbiased=False); t.std(M, 1, unbiased=True); t.var(M, 1, correction=2);
+t.max(M, dim=1, keepdim=True); t.min(M, dim=0, keepdim=True)
 """)
 words("""
 MASK.all(); MASK.any(1); MASK.all(0); M.any(); M.all();

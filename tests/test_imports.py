@@ -51,7 +51,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("methods",),
     ("tensor",),
     ("functions", "random", "serialization"),
-    ("nest", "functional", "control"),
+    ("array_api", "nest", "functional", "control"),
     ("tracing", "environment", "scalars", "call", "call_arguments"),
     ("compiled_program", "promotion", "variants", "compiled", "gradient_check"),
     ("nn", "optim", "data", "metrics"),

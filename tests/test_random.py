@@ -12,7 +12,7 @@ import pytest
 import chainrule as cr
 from chainrule import random
 from chainrule.errors import ArgumentError, ShapeError
-from tests.ways import ENGINES
+from tests.ways import ENGINES, WAYS
 
 DRAWS: dict[str, Any] = {
     "uniform": lambda: cr.uniform(5, 3, low=-1.0, high=2.0),
@@ -113,3 +113,54 @@ def test_a_stream_belongs_to_its_thread() -> None:
     assert seen == [None]
     with random.stream(random.Generator(5)):
         assert cr.uniform(3).tolist() == mine
+
+
+# -- numbers that are no distribution -------------------------------------------------
+
+NAN, INF = float("nan"), float("inf")
+#: Draws, each with rows of numbers from which nothing can be drawn.
+REFUSED: dict[str, tuple[Any, list[list[float]]]] = {
+    "multinomial": (
+        lambda p: cr.multinomial(p, 1),
+        [[NAN, 1.0], [1.0, -1e-6], [INF, 1.0], [0.0, 0.0], [-INF, 1.0]],
+    ),
+    "multinomial, twice": (
+        lambda p: cr.multinomial(p, 2),
+        [[NAN, 1.0], [1.0, 0.0], [1.0, -1.0]],
+    ),
+    "multinomial, with replacement": (
+        lambda p: cr.multinomial(p, 3, replacement=True),
+        [[NAN, 1.0], [0.0, 0.0], [1.0, -1.0], [INF, 1.0]],
+    ),
+    "categorical": (cr.categorical, [[NAN, 0.0], [INF, 0.0], [-INF, -INF]]),
+    "categorical, along 0": (
+        lambda z: cr.categorical(z.T, 0),
+        [[NAN, 0.0], [INF, 0.0], [-INF, -INF]],
+    ),
+    "bernoulli": (cr.bernoulli, [[NAN, 0.0], [-1e-6, 0.0], [1.1, 0.0], [INF, 0.0]]),
+}
+RIGHT = {"multinomial, twice": [0.5, 0.5]}
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_is_no_distribution_is_refused(name: str, way: str) -> None:
+    """By every engine, wherever the row stands; and what is one is drawn from."""
+    draw, rows = REFUSED[name]
+    run = draw if way == "eager" else cr.compile(draw, engine=way)
+    right = RIGHT.get(name, [1.0, 0.0])
+    for row in rows:
+        for bad in ([row, right], [right, row]):
+            with pytest.raises(ArgumentError, match="draws"):
+                run(cr.tensor(bad))
+    assert run(cr.tensor([right, right])).shape[0] == 2
+
+
+def test_a_refused_draw_takes_no_bits() -> None:
+    cr.manual_seed(4)
+    wanted = cr.uniform(3).tolist()
+    cr.manual_seed(4)
+    for draw, rows in REFUSED.values():
+        with pytest.raises(ArgumentError):
+            draw(cr.tensor([rows[0]]))
+    assert cr.uniform(3).tolist() == wanted

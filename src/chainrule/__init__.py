@@ -21,9 +21,6 @@ from chainrule.functional import (
 from chainrule.functions import creation, dtypes, elementwise, movement, reductions
 from chainrule.functions.creation import *  # noqa: F403
 from chainrule.functions.dtypes import *  # noqa: F403
-from chainrule.functions.dtypes import (
-    __array_namespace_info__ as __array_namespace_info__,
-)
 from chainrule.functions.elementwise import *  # noqa: F403
 from chainrule.functions.movement import *  # noqa: F403
 from chainrule.functions.reductions import *  # noqa: F403
@@ -49,7 +46,7 @@ from chainrule.tensor import Tensor, as_tensor, tensor
 from chainrule.version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from chainrule import data, metrics, nn, optim, training, viz
+    from chainrule import array_api, data, metrics, nn, optim, training, viz
     from chainrule.explanation import explain
     from chainrule.explanation.derivation import derive
     from chainrule.explanation.marking import check_work
@@ -63,10 +60,8 @@ bool = dtype.bool
 uint8, uint16, uint32, uint64 = dtype.uint8, dtype.uint16, dtype.uint32, dtype.uint64
 int8, int16, int32, int64 = dtype.int8, dtype.int16, dtype.int32, dtype.int64
 float32, float64 = dtype.float32, dtype.float64
-#: The version of the array API standard that is followed.
-__array_api_version__ = "2024.12"
 
-_PARTS = ("data", "metrics", "nn", "optim", "training", "viz")
+_PARTS = ("array_api", "data", "metrics", "nn", "optim", "training", "viz")
 _LAZY = {
     "History": "chainrule.training",
     "Trainer": "chainrule.training",
@@ -122,6 +117,7 @@ __all__ = [
     "History",
     "Tensor",
     "Trainer",
+    "array_api",
     "as_tensor",
     "bernoulli",
     "bool",

@@ -96,8 +96,8 @@ class ArgumentError(ChainruleError, ValueError):
     """An argument outside what is allowed (a label of class 12 among 10)."""
 
 
-class KeywordError(ChainruleError, TypeError):
-    """A keyword that a function or a class does not take."""
+class CallError(ChainruleError, TypeError):
+    """Arguments that a function does not have, or lacks."""
 
 
 class GraphError(ChainruleError):

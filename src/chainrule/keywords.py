@@ -13,7 +13,7 @@ from types import FunctionType
 from typing import Any, TypeVar
 
 from chainrule.checks import did_you_mean
-from chainrule.errors import KeywordError
+from chainrule.errors import CallError
 from chainrule.migration import KEYWORDS
 
 T = TypeVar("T")
@@ -21,11 +21,11 @@ T = TypeVar("T")
 
 def unknown_keyword(
     who: str, name: str, value: Any, known: Iterable[str]
-) -> KeywordError:
+) -> CallError:
     """The error for a keyword that ``who`` does not take."""
     known = [other for other in known if not other.startswith("_")]
     hint = KEYWORDS.get(name)
-    return KeywordError(
+    return CallError(
         f"{who} takes no argument {name!r}.",
         expected=", ".join(known) or "no keywords",
         got=f"{name}={value!r:.80}",
@@ -42,7 +42,7 @@ def strict(target: T) -> T:
     >>> scaled(2.0, bye=3.0)
     Traceback (most recent call last):
     ...
-    chainrule.errors.KeywordError: scaled takes no argument 'bye'.
+    chainrule.errors.CallError: scaled takes no argument 'bye'.
       expected: x, by
       got:      bye=3.0
       fix:      did you mean 'by'?

@@ -23,6 +23,7 @@ from chainrule.graph.types import Dim, DType, Shape, as_dtype, size_of
 from chainrule.operations.arguments import axis_of, either, shape_of
 from chainrule.operations.operands import cast, filled, floating, stretch, value_of
 from chainrule.operations.selection import argsort, topk
+from chainrule.primitives.checks import require_all
 from chainrule.primitives.elementwise import add, log, mul, neg, sqrt
 from chainrule.primitives.integers import bitwise_or, remainder, shift_left, shift_right
 from chainrule.primitives.movement import reshape, slice_
@@ -165,6 +166,15 @@ def _between(shape: Shape) -> Value:
     return mul(half, filled(2.0**-32, DType.float64, shape))
 
 
+def _only_if(holds: Tensor, v: Value, what: str, expected: str, fix: str) -> Value:
+    """``v``, refused where ``holds`` is false for a part of it: now, or at the run."""
+    got = "others, in a compiled function"
+    known = holds.value.array
+    if known is not None and v.array is not None and not known.all():
+        got = f"{v.array[~known][0].tolist()!r:.80}"
+    return require_all(v, holds.value, what, expected=expected, got=got, fix=fix)
+
+
 def uniform(
     *shape: Dim | Sequence[Dim],
     low: float = 0.0,
@@ -293,12 +303,23 @@ def bernoulli(p: Any, size: Any = None, *, dtype: Any = None) -> Tensor:
         size: the shape; that of p by default.
         dtype: of the result; that of p by default.
 
+    Raises:
+        ArgumentError: a p that is no probability; of a compiled function, when it runs.
+
     >>> bernoulli(Tensor([0.0, 1.0]))
     tensor([0., 1.])
     """
     chance = floating(value_of(p))
     shape = chance.shape if size is None else shape_of(size)
     with no_grad():
+        held = wrap(chance)
+        chance = _only_if(
+            (held >= 0.0) & (held <= 1.0),
+            chance,
+            "bernoulli draws with probabilities, and p has a number that is none.",
+            "numbers from 0 to 1",
+            "p = scores.sigmoid(), of scores that are finite",
+        )
         drawn = wrap(_between(shape)) < wrap(stretch(chance, shape)).double()
     return drawn.astype(dtype or chance.dtype)
 
@@ -317,13 +338,24 @@ def categorical(logits: Any, dim: int = -1, *, axis: int | None = None) -> Tenso
         logits: unnormalised log-probabilities; −∞ for a class that never comes.
         dim: the axis of the classes, which the result lacks.
 
+    Raises:
+        ArgumentError: logits with NaN or ∞, or −∞ for every class, which are no
+            distribution; of a compiled function, when it runs.
+
     >>> categorical(Tensor([[0.0, 100.0], [100.0, 0.0]]))
     tensor([1, 0])
     """
     v = cast(value_of(logits), DType.float64)
+    at = axis_of(v.shape, either(dim, axis, -1))
     with no_grad():
-        noisy = add(v, _gumbel(v.shape))
-        return wrap(argmax(noisy, axis=axis_of(v.shape, either(dim, axis, -1))))
+        v = _only_if(
+            wrap(v).amax(at).isfinite(),  # the largest beside NaN is NaN
+            v if at == len(v.shape) - 1 else wrap(v).movedim(at, -1).value,
+            "categorical draws by scores, and a row of them is no distribution.",
+            "numbers or −∞, and a finite one among them",
+            "look where the scores became NaN: cr.isfinite(logits).all()",
+        )
+        return wrap(argmax(add(v, _gumbel(v.shape)), axis=len(v.shape) - 1))
 
 
 def multinomial(probs: Any, num_samples: int, replacement: bool = False) -> Tensor:
@@ -334,13 +366,32 @@ def multinomial(probs: Any, num_samples: int, replacement: bool = False) -> Tens
         num_samples: how many draws a row.
         replacement: whether a class can come twice.
 
+    Raises:
+        ArgumentError: weights with NaN, ∞ or a negative number; a row of zeros; without
+            ``replacement``, fewer weights above 0 than draws. Of a compiled function,
+            when it runs.
+
     >>> multinomial(Tensor([0.0, 3.0]), 2, replacement=True)
     tensor([1, 1])
     """
     v = cast(value_of(probs), DType.float64)
     if len(v.shape) not in (1, 2):
         raise ShapeError("multinomial draws from rows.", got=f"{v.shape}")
+    replacement = checks.truth("replacement", replacement)
+    num_samples = checks.whole("num_samples", num_samples)
     with no_grad(), np.errstate(divide="ignore"):
+        held = wrap(v)
+        enough = (held > 0).count_nonzero(-1) >= (1 if replacement else num_samples)
+        v = _only_if(
+            (held.isfinite() & (held >= 0)).all(-1) & enough,
+            v,
+            "multinomial draws in proportion to weights, and a row of them does not "
+            "say how.",
+            "finite numbers ≥ 0, and "
+            + ("1" if replacement else f"{num_samples}")
+            + " above 0",
+            "" if num_samples == 1 else "replacement=True lets a class come twice",
+        )
         scores = log(v)
         if not replacement:
             noisy = add(scores, _gumbel(v.shape))

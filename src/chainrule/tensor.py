@@ -9,7 +9,7 @@ can do stands in ``methods``, family by family; here is what it is.
 from __future__ import annotations
 
 import functools
-import sys
+import importlib
 from collections.abc import Callable
 from typing import Any
 from weakref import ref as reference
@@ -260,11 +260,29 @@ class Tensor(Changes, Operators, Elementwise, Reductions, Movement, Conversion):
         named = {name: _numbers(item) for name, item in kwargs.items()}
         return function(*map(_numbers, args), **named)
 
-    def __dlpack__(self, *, copy: bool | None = None, **options: Any) -> Any:
+    def __dlpack__(
+        self,
+        *,
+        stream: None = None,
+        max_version: tuple[int, int] | None = None,
+        dl_device: tuple[Any, int] | None = None,
+        copy: bool | None = None,
+    ) -> Any:
         array = self._without_derivative("Another library")
-        if copy is False:  # read-only, which not every library heeds
-            return array.__dlpack__(copy=False, **options)
-        return np.array(array).__dlpack__(**options)
+        if copy is not False:
+            array = np.array(array)
+        # Without a copy it is read-only, which not every library heeds.
+        options = {"stream": stream, "max_version": max_version, "copy": copy}
+        try:
+            return array.__dlpack__(dl_device=dl_device, **options)
+        except (BufferError, RuntimeError, TypeError, ValueError) as error:
+            raise ArgumentError(
+                "This tensor is not given away like that.",
+                expected="stream=None, and a version that knows of memory that is "
+                "only read: max_version=(1, 0)",
+                got=f"{type(error).__name__}: {error}",
+                fix="copy=True, or x.numpy()",
+            ) from None
 
     def __dlpack_device__(self) -> tuple[int, int]:
         return self.numpy().__dlpack_device__()
@@ -409,14 +427,14 @@ class Tensor(Changes, Operators, Elementwise, Reductions, Movement, Conversion):
             self.copy_(as_tensor(new))
 
     def __array_namespace__(self, *, api_version: str | None = None) -> Any:
-        """The package, whose functions follow the array API standard 2024.12."""
+        """``chainrule.array_api``: the array API standard 2024.12."""
         if api_version not in (None, "2021.12", "2022.12", "2023.12", "2024.12"):
             raise ArgumentError(
                 "That version of the array API standard is not spoken here.",
                 expected="'2024.12' or an earlier one",
                 got=f"{api_version!r:.40}",
             )
-        return sys.modules[__name__.partition(".")[0]]
+        return importlib.import_module(f"{__name__.partition('.')[0]}.array_api")
 
 
 # -- building blocks --------------------------------------------------------------

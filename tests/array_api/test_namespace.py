@@ -65,10 +65,10 @@ def test_creation(name: str, args: Any, kwargs: Any, dtype: str) -> None:
     if name == "arange" and isinstance(args[0], float) and dtype not in FLOATS:
         return
     wanted = getattr(xp, name)(*args, **kwargs, dtype=getattr(xp, dtype))
-    same(getattr(cr, name)(*args, **kwargs, dtype=dtype), wanted)
+    same(getattr(cr.array_api, name)(*args, **kwargs, dtype=dtype), wanted)
 
     def traced() -> Any:
-        return getattr(cr, name)(*args, **kwargs, dtype=dtype)
+        return getattr(cr.array_api, name)(*args, **kwargs, dtype=dtype)
 
     same(cr.compile(traced, engine="numpy")(), wanted)
 
@@ -78,7 +78,7 @@ def test_creation(name: str, args: Any, kwargs: Any, dtype: str) -> None:
 def test_creation_like(name: str, dtype: str) -> None:
     x = draw(dtype, (2, 3))
     args = (1,) if name == "full_like" else ()
-    got = getattr(cr, name)(cr.asarray(x), *args)
+    got = getattr(cr.array_api, name)(cr.asarray(x), *args)
     if name == "empty_like":
         assert (got.shape, got.dtype.name) == (x.shape, dtype)
     else:
@@ -91,7 +91,7 @@ def test_default_dtypes() -> None:
     assert cr.linspace(0, 1, 2).dtype is cr.arange(0.5, 2).dtype is cr.float32
     assert cr.arange(3).dtype is cr.full(2, 7).dtype is cr.int64
     assert cr.full(2, True).dtype is cr.bool
-    info = cr.__array_namespace_info__()
+    info = cr.array_api.__array_namespace_info__()
     assert info.default_dtypes()["real floating"] is cr.float32
     assert set(info.dtypes()) == set(EVERY)
     assert set(info.dtypes(kind="signed integer")) == set(SIGNED)
@@ -252,16 +252,18 @@ def test_matrix_operators(dtype: str) -> None:
 
 def test_an_array_leads_to_its_namespace() -> None:
     x = cr.zeros((2, 3, 4))
-    assert x.__array_namespace__() is x.__array_namespace__(api_version="2024.12") is cr
-    assert cr.__array_api_version__ == "2024.12"
+    xp = x.__array_namespace__()
+    assert xp is x.__array_namespace__(api_version="2024.12") is cr.array_api
+    assert xp.__array_api_version__ == "2024.12"
     with pytest.raises(ArgumentError, match="version"):
         x.__array_namespace__(api_version="1999.01")
     assert (x.ndim, x.shape, x.size, x.device) == (3, (2, 3, 4), 24, "cpu")
     assert x.mT.shape == (2, 4, 3)
     assert cr.zeros((2, 3)).T.shape == (3, 2)
-    assert (cr.e, cr.pi, cr.inf) == (np.e, np.pi, np.inf)
-    assert np.isnan(cr.nan)
-    assert cr.newaxis is None
+    for names in (cr, xp):
+        assert (names.e, names.pi, names.inf) == (np.e, np.pi, np.inf)
+        assert np.isnan(names.nan)
+        assert names.newaxis is None
 
 
 def test_numbers_of_one_element() -> None:

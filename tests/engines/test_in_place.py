@@ -31,7 +31,7 @@ UPDATES: dict[str, Update] = {
     "its column sums": lambda w, a: w - 0.01 * w.sum(0),
     "its row sums": lambda w, a: w - 0.01 * w.sum(1, keepdim=True),
     "its largest": lambda w, a: w / w.abs().max(),
-    "sorted": lambda w, a: w - 0.5 * cr.sort(w, axis=0),
+    "sorted": lambda w, a: w - 0.5 * cr.sort(w, axis=0).values,
     "by index": lambda w, a: w - 0.5 * cr.take(w, cr.arange(0, w.shape[0]), axis=0),
 }
 

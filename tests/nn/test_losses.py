@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 
 import chainrule as cr
+import chainrule.nn.functional as F
 from chainrule import nn
 from tests.nn.loss_helpers import close, t64, value_and_slope
+from tests.ways import WAYS
 
 # -- regression, in fractions ----------------------------------------------------------
 
@@ -164,3 +166,35 @@ def test_ctc_adds_up_every_path(labels):
             lambda z, y: free(z, y, 4, len(labels)), np.log(p), padded[0]
         )
         assert (value, abs(slope).max()) == (0, 0)
+
+
+Z = cr.tensor([[1.0, 2.0], [0.0, 3.0]])
+IGNORED, FIRST = cr.tensor([-100, -100]), cr.tensor([0, 0])
+#: Means over nothing: of each loss of classes, in each way to leave all of it out.
+NOTHING_COUNTS = {
+    "ignored": lambda z: F.cross_entropy(z, IGNORED, ignore_index=-100),
+    "ignored, by the module": lambda z: nn.CrossEntropyLoss(ignore_index=-100)(
+        z, IGNORED
+    ),
+    "ignored and smoothed": lambda z: F.cross_entropy(
+        z, IGNORED, ignore_index=-100, label_smoothing=0.1
+    ),
+    "of probabilities": lambda z: F.cross_entropy(
+        z.softmax(1), IGNORED, ignore_index=-100, from_logits=False
+    ),
+    "of logarithms": lambda z: F.nll_loss(z.log_softmax(1), IGNORED, ignore_index=-100),
+    "a class of weight 0": lambda z: F.cross_entropy(z, FIRST, weight=[0.0, 1.0]),
+    "samples of weight 0": lambda z: F.cross_entropy(z, FIRST, sample_weight=[0, 0]),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("name", NOTHING_COUNTS)
+def test_where_nothing_counts_the_mean_is_0_and_nothing_moves(
+    name: str, way: str
+) -> None:
+    run = cr.value_and_grad(NOTHING_COUNTS[name])
+    run = run if way == "eager" else cr.compile(run, engine=way)
+    value, slope = run(Z)
+    assert value.item() == 0
+    assert not slope.numpy().any()

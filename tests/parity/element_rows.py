@@ -7,8 +7,6 @@ from typing import Any
 import numpy as np
 
 from tests.parity.rows import (
-    TIES,
-    ZEROS,
     M,
     P,
     pair,
@@ -101,12 +99,6 @@ TIES.less_equal(ZEROS); TIES.not_equal(ZEROS); t.not_equal(TIES, ZEROS);
 TIES == ZEROS; TIES != ZEROS; TIES < 1; TIES >= 1; t.greater(TIES, ZEROS);
 t.greater_equal(TIES, ZEROS); t.less(TIES, ZEROS); t.less_equal(TIES, ZEROS)
 """)
-pair(
-    "equal",
-    lambda t, x, y: t.equal(x, y),
-    lambda t, x, y: t.eq(x, y),
-    *(TIES, ZEROS),
-)
 words("""
 K & 3; K | 8; K ^ 5; ~K; K << 2; K >> 1; 3 & K; 8 | K; 5 ^ K; K.bitwise_and(K2);
 K.bitwise_or(K2); K.bitwise_xor(K2); K.bitwise_not(); K.bitwise_left_shift(K2 % 3);

@@ -126,21 +126,12 @@ t.std(M, dim=1, correction=1, keepdim=True);
 t.var(M, dim=1, correction=1, keepdim=True); M.var(unbiased=False);
 M.std(1, unbiased=True); M.var(1, unbiased=False); M.std(1)
 """)
-pair(
-    "var of the standard",
-    lambda t, x: (t.var(x), t.std(x, axis=1), t.var(x, axis=0, keepdims=True)),
-    lambda t, x: (
-        *(x.var(correction=0), x.std(1, correction=0)),
-        x.var(0, correction=0, keepdim=True),
-    ),
-    M,
-)
-pair(
-    "std of the standard",
-    lambda t, x: t.std(x, axis=0, correction=1, keepdims=True),
-    lambda t, x: x.std(0, keepdim=True),
-    M,
-)
+words("""
+t.var(M); t.std(M, 1); t.var(M, dim=0, keepdim=True); t.max(M, 1); t.min(M, P);
+t.min(M, 0, True); t.std(M, dim=0, correction=0, keepdim=True); t.max(M);
+t.var(M, unbiased=False); t.std(M, 1, unbiased=True); t.var(M, 1, correction=2);
+t.max(M, dim=1, keepdim=True); t.min(M, dim=0, keepdim=True)
+""")
 words("""
 MASK.all(); MASK.any(1); MASK.all(0); M.any(); M.all();
 MASK.all(dim=1, keepdim=True); MASK.any(dim=0, keepdim=True);
@@ -165,12 +156,9 @@ words("""
 M.sort(1); M.sort(dim=0, descending=True); TIES.sort(dim=1, stable=True);
 TIES.sort(dim=-1); TIES.sort(dim=1, descending=True, stable=True)
 """)
-pair(
-    "sort of the standard",
-    lambda t, x: t.sort(x, axis=0, descending=True, stable=False),
-    lambda t, x: x.sort(0, descending=True)[0],
-    M,
-)
+words("""
+t.sort(M, 0, True); t.sort(M, dim=0, descending=True, stable=False); t.sort(M)
+""")
 words("""
 M.argsort(dim=1, descending=True); M.argsort(0); M.argsort(dim=0, stable=False);
 t.argsort(M, dim=1, stable=False); M.sort(dim=0, stable=False);

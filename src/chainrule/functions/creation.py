@@ -294,15 +294,15 @@ def eye(
     return _made(cast(on, _given(dtype)), requires_grad)
 
 
-def meshgrid(*arrays: Any, indexing: str = "xy") -> list[Tensor]:
+def meshgrid(*arrays: Any, indexing: str = "ij") -> list[Tensor]:
     """Coordinates of the points of a grid, one tensor for each axis.
 
     Args:
         arrays: vectors, or one sequence of them.
-        indexing: ``"xy"``, the default of NumPy and of the array API, has the first
-            vector along the second axis; ``"ij"`` along the first, as PyTorch does.
+        indexing: ``"ij"``, PyTorch's default, has the first vector along the first
+            axis; ``"xy"``, that of NumPy and of the array API, along the second.
 
-    >>> [g.tolist() for g in meshgrid(tensor([1, 2]), tensor([3]), indexing="ij")]
+    >>> [g.tolist() for g in meshgrid(tensor([1, 2]), tensor([3]))]
     [[[1], [2]], [[3], [3]]]
     """
     if len(arrays) == 1 and isinstance(arrays[0], tuple | list):

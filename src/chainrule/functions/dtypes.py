@@ -183,38 +183,3 @@ def astype(
     tensor([ 1, -1], dtype=int32)
     """
     return as_tensor(x).to(device=device).astype(dtype, copy=copy)
-
-
-class ArrayNamespaceInfo:
-    """What the standard asks a namespace about itself."""
-
-    def capabilities(self) -> dict[str, Any]:
-        """Masks select and shapes depend on numbers, outside of compiled functions."""
-        return {
-            "boolean indexing": True,
-            "data-dependent shapes": True,
-            "max dimensions": 64,
-        }
-
-    def default_device(self) -> str:
-        return "cpu"
-
-    def default_dtypes(self, *, device: Any = None) -> dict[str, DType]:
-        """float32 and int64."""
-        return {
-            "real floating": DType.float32,
-            "integral": DType.int64,
-            "indexing": DType.int64,
-        }
-
-    def devices(self) -> list[str]:
-        return ["cpu"]
-
-    def dtypes(self, *, device: Any = None, kind: Any = None) -> dict[str, DType]:
-        """The dtypes by name, those of a kind."""
-        return {d.name: d for d in DType if kind is None or isdtype(d, kind)}
-
-
-def __array_namespace_info__() -> ArrayNamespaceInfo:  # noqa: N807 - the standard's
-    """What the standard asks a namespace about itself."""
-    return ArrayNamespaceInfo()

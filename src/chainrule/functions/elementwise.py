@@ -149,6 +149,7 @@ bitwise_not = function(Tensor.bitwise_not)
 ceil = function(Tensor.ceil)
 cos = function(Tensor.cos)
 cosh = function(Tensor.cosh)
+equal = function(Tensor.equal)
 erf = function(Tensor.erf)
 erfc = function(Tensor.erfc)
 exp = function(Tensor.exp)
@@ -244,11 +245,6 @@ def divide(x1: Any, x2: Any, /, *, rounding_mode: str | None = None) -> Tensor:
     return wrap(v).div(wrap(w), rounding_mode=rounding_mode)
 
 
-def equal(x1: Any, x2: Any, /) -> Tensor:
-    """x1 = x2, element by element."""
-    return wrap(prims.equal(*pair(x1, x2)))
-
-
 def floor_divide(x1: Any, x2: Any, /) -> Tensor:
     """⌊x1 / x2⌋."""
     return wrap(integers.floor_divide(*pair(x1, x2)))
@@ -296,6 +292,11 @@ def multiply(x1: Any, x2: Any, /) -> Tensor:
 def nextafter(x1: Any, x2: Any, /) -> Tensor:
     """The next number from x1 on the way to x2."""
     return wrap(prims.nextafter(*float_pair(x1, x2)))
+
+
+def eq(x1: Any, x2: Any, /) -> Tensor:
+    """x1 = x2, element by element; :func:`equal` says whether all are."""
+    return wrap(prims.equal(*pair(x1, x2)))
 
 
 def not_equal(x1: Any, x2: Any, /) -> Tensor:
@@ -370,4 +371,4 @@ def lerp(start: Any, end: Any, weight: Any) -> Tensor:
 bitwise_invert = bitwise_not
 clamp = clip
 mul, sub, div, true_divide = multiply, subtract, divide, divide
-eq, ne, lt, le, gt, ge = equal, not_equal, less, less_equal, greater, greater_equal
+ne, lt, le, gt, ge = not_equal, less, less_equal, greater, greater_equal

@@ -6,16 +6,13 @@ import builtins
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
-from chainrule.errors import ArgumentError, ShapeError
+from chainrule.errors import ArgumentError
 from chainrule.functions.elementwise import function
 from chainrule.operations import movement as ops
 from chainrule.operations import products
-from chainrule.operations.arguments import axis_of, either, once
+from chainrule.operations.arguments import either, once
 from chainrule.operations.operands import broadcast_shapes, filled, value_of
 from chainrule.primitives import movement as prims
-from chainrule.primitives.rules import show
 from chainrule.tensor import Tensor, as_tensor, wrap
 
 __all__ = [
@@ -49,7 +46,6 @@ __all__ = [
     "pad",
     "permute",
     "permute_dims",
-    "repeat",
     "repeat_interleave",
     "reshape",
     "roll",
@@ -133,30 +129,6 @@ def roll(
     tensor([3, 1, 2])
     """
     return as_tensor(x).roll(either(shift, shifts), either(axis, dims))
-
-
-def repeat(x: Any, repeats: Any, /, *, axis: int | None = None) -> Tensor:
-    """Each element so many times in a row; a number for each of them, if given so.
-
-    PyTorch's ``x.repeat(2, 3)`` repeats the whole: that is :func:`tile` here.
-
-    >>> repeat(Tensor([1, 2]), 2)
-    tensor([1, 1, 2, 2])
-    """
-    x = as_tensor(x)
-    if isinstance(repeats, int):
-        return x.repeat_interleave(repeats, axis)
-    line = x.reshape(-1) if axis is None else x
-    at = axis_of(line.shape, axis or 0)
-    times = as_tensor(repeats).numpy()
-    if times.ndim > 1 or (times.size != 1 and times.size != line.shape[at]):
-        raise ShapeError(
-            "repeat takes a number for each element.",
-            expected=f"{line.shape[at]} numbers, or one",
-            got=show(times.shape),
-        )
-    places = np.repeat(np.arange(line.shape[at]), times.reshape(-1))
-    return line.take(places, at)
 
 
 def broadcast_to(x: Any, /, shape: Any) -> Tensor:

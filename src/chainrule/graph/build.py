@@ -28,6 +28,7 @@ from chainrule.graph.primitive import (
     as_tuple,
     lookup,
 )
+from chainrule.graph.room import check_room
 from chainrule.graph.types import ArrayType, DType, as_dtype
 
 #: Constants of up to this many elements are written into the graph itself; larger ones
@@ -264,6 +265,9 @@ def bind(primitive: Primitive, inputs: tuple[Value, ...], attrs: dict[str, Any])
     types = _checked.get(signature)
     if types is None:
         types = primitive.output_types([v.type for v in inputs], attrs)
+        if not primitive.view:
+            for made in types:
+                check_room(made.shape, made.dtype.itemsize)
         if len(_checked) > _CHECKED_AT_MOST:
             _checked.clear()
         _checked[signature] = types
@@ -359,6 +363,9 @@ def record(
         inputs = tuple(map(trace.given, inputs))
     if types is None:
         types = primitive.output_types([v.type for v in inputs], attrs)
+        if not primitive.view:
+            for made in types:
+                check_room(made.shape, made.dtype.itemsize)
     tracked = context.grad and primitive in DERIVATIVES and _any_tracked(inputs)
     if origin is None:
         place = (context.scope, context.role, caller())

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, Self
 
+import numpy as np
+
 from chainrule.errors import ArgumentError, ShapeError
 from chainrule.graph.types import DType
 from chainrule.operations import indexing, selection
@@ -12,6 +14,7 @@ from chainrule.operations import movement as ops
 from chainrule.operations.arguments import Dims, axis_of, either, numbers_of
 from chainrule.operations.operands import (
     Handle,
+    as_array,
     broadcast_shapes,
     held_by,
     value_of,
@@ -145,9 +148,13 @@ class Movement(Handle):
     moveaxis = movedim
 
     def flip(self, *dims: Any, axis: Dims = None) -> Self:
-        """The elements in reverse order along ``dims``, all axes by default."""
-        given = numbers_of(dims)
-        dim = None if given in ((), (None,)) else given
+        """The elements in reverse order along ``dims``; of ``()`` none, else all axes.
+
+        >>> import chainrule as cr
+        >>> cr.tensor([1, 2]).flip(()), cr.tensor([1, 2]).flip()
+        (tensor([1, 2]), tensor([2, 1]))
+        """
+        dim = None if dims in ((), (None,)) else numbers_of(dims)
         return self._new(ops.flip(self.value, either(dim, axis)))
 
     def roll(self, shifts: Any, dims: Any = None, *, axis: Any = None) -> Self:
@@ -173,17 +180,33 @@ class Movement(Handle):
         return self._new(ops.tile(self.value, numbers_of(sizes)))
 
     def repeat_interleave(
-        self, repeats: int, dim: int | None = None, *, axis: int | None = None
+        self, repeats: Any, dim: int | None = None, *, axis: int | None = None
     ) -> Self:
-        """Each element ``repeats`` times in a row."""
-        if not isinstance(repeats, int):
+        """Each element ``repeats`` times in a row, or each as often as its number says.
+
+        >>> import chainrule as cr
+        >>> cr.tensor([1, 2]).repeat_interleave(2)
+        tensor([1, 1, 2, 2])
+        >>> cr.tensor([1, 2]).repeat_interleave([2, 0])
+        tensor([1, 1])
+        """
+        dim = either(dim, axis)
+        if isinstance(repeats, int):
+            return self._new(ops.repeat(self.value, repeats, dim))
+        v = self.value if dim is not None else ops.reshape(self.value, (-1,))
+        at = axis_of(v.shape, 0 if dim is None else dim)
+        held = repeats if isinstance(repeats, Handle) else as_array(repeats)
+        times = held.numpy() if isinstance(held, Handle) else held
+        right = times.dtype.kind in "iu" and times.ndim < 2 and not (times < 0).any()
+        if not right or times.size not in (1, v.shape[at]):
             raise ArgumentError(
-                "repeat_interleave repeats every element equally often.",
-                expected="an integer",
-                got=f"{repeats!r:.40}",
-                fix="x[indices], with the index of each element as often as wanted",
+                "repeat_interleave repeats each element so often.",
+                expected=f"an integer ≥ 0, or {v.shape[at]} of them",
+                got=f"{repeats!r:.80}",
             )
-        return self._new(ops.repeat(self.value, repeats, either(dim, axis)))
+        places = np.repeat(np.arange(v.shape[at]), times.reshape(-1))
+        key = (*[slice(None)] * at, value_of(places))
+        return self._new(indexing.index(v, key))
 
     # -- pieces ----------------------------------------------------------------------
 

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple, Self
 
+import numpy as np
+
 from chainrule.errors import ArgumentError, ShapeError
+from chainrule.graph.build import context
+from chainrule.graph.node import Array, Value
 from chainrule.operations import reductions as ops
 from chainrule.operations import selection
 from chainrule.operations.arguments import Dims, axis_of, either
 from chainrule.operations.elementwise import not_equal
 from chainrule.operations.movement import cut, reshape, squeeze
-from chainrule.operations.operands import Handle, pair
+from chainrule.operations.operands import Handle, pair, value_of
 from chainrule.primitives import reduce
-from chainrule.primitives.elementwise import maximum, minimum, where
+from chainrule.primitives.elementwise import equal, maximum, minimum, where
 from chainrule.primitives.indexing import gather
 
 
@@ -352,6 +356,47 @@ class Reductions(Handle):
             )
         return parts[0] if dim is None else Extremes(*parts)
 
+    # -- what depends on the numbers -------------------------------------------------
+
+    def equal(self, other: Any) -> bool:
+        """Whether shape and every number are the same; ``x == y`` compares each.
+
+        >>> import chainrule as cr
+        >>> cr.tensor([1, 2]).equal([1, 2]), cr.tensor([1, 2]).equal([1, 2, 3])
+        (True, False)
+        """
+        v, w = self.value, value_of(other)
+        return v.shape == w.shape and bool(
+            self._new(ops.all_(equal(*pair(self, other)), None, False))
+        )
+
+    def nonzero(self, *, as_tuple: bool = False) -> Any:
+        """The indices of the elements that are not 0, a row for each.
+
+        Args:
+            as_tuple: a vector for each axis instead, which together index x.
+
+        Raises:
+            ShapeError: while a function is compiled: the shape depends on the numbers;
+                a scalar, which has no axis, with ``as_tuple``.
+
+        >>> import chainrule as cr
+        >>> cr.tensor([[0, 5], [7, 0]]).nonzero()
+        tensor([[0, 1],
+                [1, 0]])
+        """
+        numbers = numbers_for(self, "nonzero")
+        if not as_tuple:
+            return self._new(Value(np.argwhere(numbers)))
+        if not self.ndim:
+            raise ShapeError(
+                "A scalar has no indices.",
+                expected="an axis",
+                got="shape ()",
+                fix="x != 0",
+            )
+        return tuple(self._new(Value(places)) for places in np.nonzero(numbers))
+
     # -- running ---------------------------------------------------------------------
 
     def cumsum(
@@ -373,6 +418,18 @@ class Reductions(Handle):
         return self._new(selection.diff(self.value, n, either(dim, axis, -1)))
 
 
+def numbers_for(x: Handle, name: str) -> Array:
+    """The numbers of x, on which the shape of a result depends."""
+    if context.trace is not None:
+        raise ShapeError(
+            f"The shape of what {name} gives is known only at the run.",
+            expected="shapes that do not depend on numbers while a function is traced",
+            got=repr(x)[:80],
+            fix="call it outside of the compiled function; masks and where() within",
+        )
+    return x.numpy()
+
+
 def _correction(given: float | None, unbiased: bool | None, axis: Any) -> float:
     if unbiased is not None and (given is not None or not isinstance(unbiased, bool)):
         raise ArgumentError(
@@ -389,6 +446,6 @@ def _correction(given: float | None, unbiased: bool | None, axis: Any) -> float:
             "NumPy divides by n, PyTorch by n − 1, and axis= is NumPy's word.",
             expected="correction=0 or correction=1 beside axis=",
             got=f"axis={axis!r:.40}",
-            fix="x.var(dim=…) for n − 1, cr.var(x, axis=…) for n",
+            fix="x.var(dim=…) for n − 1, x.var(axis=…, correction=0) for n",
         )
     return 1

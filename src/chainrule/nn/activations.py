@@ -13,7 +13,16 @@ import numpy as np
 from chainrule.errors import warn
 from chainrule.graph.build import held
 from chainrule.nn import functional
-from chainrule.nn.arguments import Count, counts, floating, integer, number, place
+from chainrule.nn.arguments import (
+    Count,
+    counts,
+    floating,
+    integer,
+    number,
+    option,
+    ordered,
+    place,
+)
 from chainrule.nn.functional.activations import gelu_form
 from chainrule.nn.module import Module, Parameter
 from chainrule.primitives.rules import show
@@ -31,8 +40,9 @@ class Activation(Module):
         given = [getattr(self, name) for name in self.options]
         return type(self).function(x, *given)
 
-    def _number(self, name: str, given: Any, **limits: float) -> float:
-        return number(type(self).__name__, name, given, **limits)
+    def _number(self, name: str, given: Any) -> float:
+        function = type(self).function.__name__
+        return option(function, name, given, type(self).__name__)
 
 
 class ReLU(Activation):
@@ -111,7 +121,7 @@ class Softplus(Activation):
     options = ("beta",)
 
     def __init__(self, beta: float = 1.0) -> None:
-        self.beta = self._number("beta", beta, above=0)
+        self.beta = self._number("beta", beta)
 
 
 class ELU(Activation):
@@ -162,8 +172,8 @@ class Hardtanh(Activation):
     options = ("min_val", "max_val")
 
     def __init__(self, min_val: float = -1.0, max_val: float = 1.0) -> None:
-        self.min_val = self._number("min_val", min_val)
-        self.max_val = self._number("max_val", max_val, above=self.min_val)
+        kind = type(self).__name__
+        self.min_val, self.max_val = ordered(kind, min_val, max_val)
 
 
 class ReLU6(Activation):
@@ -195,7 +205,7 @@ class Hardshrink(Activation):
     options = ("lambd",)
 
     def __init__(self, lambd: float = 0.5) -> None:
-        self.lambd = self._number("lambd", lambd, least=0)
+        self.lambd = self._number("lambd", lambd)
 
 
 class Softshrink(Hardshrink):
@@ -256,9 +266,6 @@ class CELU(ELU):
     """
 
     function = staticmethod(functional.celu)
-
-    def __init__(self, alpha: float = 1.0) -> None:
-        self.alpha = self._number("alpha", alpha, above=0)
 
 
 class PReLU(Module):

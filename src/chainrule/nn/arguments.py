@@ -109,6 +109,34 @@ def number(kind: str, name: str, given: Any, **limits: Any) -> float:
     return checks.number(name, given, what=f"{what}{name}.", **limits)
 
 
+#: What the numbers that functions and the modules of their names take may be, beside
+#: finite; a name alone is that of many.
+LIMITS: dict[str, dict[str, float]] = {
+    "celu.alpha": {"above": 0},
+    "eps": {"least": 0},
+    "lambd": {"least": 0},
+    "momentum": {"least": 0, "most": 1},
+    "p": {"least": 0, "below": 1},
+    "softplus.beta": {"above": 0},
+}
+
+
+def option(function: str, name: str, given: Any, kind: str = "") -> float:
+    """A number that a function of ``nn.functional`` takes, within its limits.
+
+    >>> option("dropout", "p", 0.5, kind="Dropout")
+    0.5
+    """
+    limits = LIMITS.get(f"{function}.{name}") or LIMITS.get(name, {})
+    return number(kind or function, name, given, **limits)
+
+
+def ordered(kind: str, min_val: Any, max_val: Any) -> tuple[float, float]:
+    """Two ends of a range, the lower one first."""
+    low = number(kind, "min_val", min_val)
+    return low, number(kind, "max_val", max_val, above=low)
+
+
 def flag(kind: str, name: str, given: Any) -> bool:
     """A truth value; NumPy's will do."""
     what = f"{kind} needs yes or no for {name}."

@@ -46,7 +46,7 @@ def captured(kind: type, args: tuple[Any, ...], kwargs: Any) -> dict[str, Any]:
     Numbers, lists and small arrays are copied: what is done to them later is not seen.
 
     Raises:
-        KeywordError: a keyword that the constructor does not take.
+        CallError: a keyword that the constructor does not take.
         TypeError: too few or too many arguments, as Python says it, with the name of
             the class that was called and not of a base.
         ArgumentError: arguments for a class that takes none.

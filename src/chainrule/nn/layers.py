@@ -18,7 +18,7 @@ from chainrule.nn.arguments import (
     flag,
     floating,
     integer,
-    number,
+    option,
     place,
 )
 from chainrule.nn.functional.layers import check_resizing, padding_row
@@ -271,7 +271,7 @@ class Dropout(Module):
     """
 
     def __init__(self, p: float = 0.5) -> None:
-        self.p = number(type(self).__name__, "p", p, least=0, below=1)
+        self.p = option(type(self).__name__, "p", p)
 
     def forward(self, x: Tensor) -> Tensor:
         """Masked and scaled in training, unchanged otherwise."""

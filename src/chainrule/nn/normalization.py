@@ -16,7 +16,7 @@ from chainrule.nn.arguments import (
     counts,
     flag,
     floating,
-    number,
+    option,
     place,
     sizes,
 )
@@ -37,7 +37,7 @@ class _Norm(Module):
         self, shape: tuple[int, ...], eps: Any, dtype: str, scaled: bool, shifted: bool
     ) -> None:
         kind = type(self).__name__
-        self.eps = number(kind, "eps", eps, least=0)
+        self.eps = option(kind, "eps", eps)
         self.dtype = floating(kind, dtype)
         ones, shifted = np.ones(shape, self.dtype.numpy), flag(kind, "bias", shifted)
         self.weight = Parameter(ones) if scaled else None
@@ -128,7 +128,7 @@ class _Running(_Norm):
         kind = type(self).__name__
         (self.num_features,) = counts(kind, num_features=num_features)
         if momentum is not None:  # else the average of all batches
-            momentum = number(kind, "momentum", momentum, least=0, most=1)
+            momentum = option(kind, "momentum", momentum)
         self.momentum, self.affine = momentum, flag(kind, "affine", affine)
         self._set((self.num_features,), eps, dtype, self.affine, bias)
         wanted = flag(kind, "track_running_stats", track_running_stats)
@@ -267,6 +267,7 @@ class _InstanceNorm(_Running):
         bias: bool = True,
         dtype: str = "float32",
     ) -> None:
+        momentum = option(type(self).__name__, "momentum", momentum)
         more = {"bias": bias, "dtype": dtype}
         super().__init__(
             num_features, eps, momentum, affine, track_running_stats, **more

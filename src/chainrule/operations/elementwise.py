@@ -74,8 +74,15 @@ def power(x: Value, p: float) -> Value:
     """xᵖ for a number p: small whole ones by multiplication, ½ by the root."""
     if x.dtype is DType.bool:
         x = cast(x, number_dtype(p, x.dtype))
-    if not x.dtype.is_float and (p < 0 or isinstance(p, float)):
+    if not x.dtype.is_float and isinstance(p, float):
         x = floating(x)
+    if not x.dtype.is_float and p < 0:
+        raise ArgumentError(
+            "An integer to a negative power is no integer.",
+            expected="an exponent ≥ 0, or floats",
+            got=f"{x.dtype.name} ** {p}",
+            fix=f"x.float() ** {p}",
+        )
     x = cast(x, number_dtype(p, x.dtype))
     if p == 1:
         return x

@@ -49,12 +49,12 @@ def restored(made: Value, v: Value, axes: tuple[int, ...]) -> Value:
 
 
 def wide(v: Value, dtype: Any = None) -> Value:
-    """``v`` in the dtype that its sums have: integers in 64 bits, of their kind."""
+    """``v`` in the dtype that its sums have: integers in int64, as PyTorch's."""
     if dtype is not None:
         return cast(v, as_dtype(dtype))
     if v.dtype.is_float:
         return v
-    return cast(v, DType.uint64 if v.dtype.kind == "uint" else DType.int64)
+    return v if v.dtype is DType.uint64 else cast(v, DType.int64)
 
 
 def total(v: Value, dim: Any, keep: bool, dtype: Any = None) -> Value:

@@ -43,7 +43,7 @@ class Options:
         """Those of a call.
 
         Raises:
-            KeywordError: another one.
+            CallError: another one.
         """
         known = [field.name for field in fields(cls)]
         for name, value in options.items():

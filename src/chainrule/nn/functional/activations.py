@@ -8,6 +8,7 @@ from typing import Any
 from chainrule.errors import ArgumentError, ShapeError, nearest
 from chainrule.functions.elementwise import maximum, where
 from chainrule.graph.node import Value
+from chainrule.nn.arguments import option, ordered
 from chainrule.operations.arguments import axis_of
 from chainrule.primitives.rules import show
 from chainrule.regions import activations
@@ -41,8 +42,8 @@ def log_softmax(x: Any, dim: int = -1) -> Tensor:
 
 def leaky_relu(x: Any, negative_slope: float = 0.01) -> Tensor:
     """x where x > 0, else ``negative_slope`` · x, with that slope at 0 too (2.7)."""
-    x = as_tensor(x)
-    return wrap(activations.leaky_relu(x.value, alpha=float(negative_slope)))
+    slope = option("leaky_relu", "negative_slope", negative_slope)
+    return wrap(activations.leaky_relu(as_tensor(x).value, alpha=slope))
 
 
 def gelu(x: Any, approximate: str = "none") -> Tensor:
@@ -61,7 +62,7 @@ def gelu_form(approximate: str) -> Callable[[Value], Value]:
         ArgumentError: an unknown name.
     """
     forms = {"none": activations.gelu, "tanh": activations.gelu_tanh}
-    if approximate not in forms:
+    if not isinstance(approximate, str) or approximate not in forms:
         near = nearest(str(approximate), forms)
         raise ArgumentError(
             "GELU is computed exactly, or approximated by tanh.",
@@ -79,6 +80,7 @@ def silu(x: Any) -> Tensor:
 
 def softplus(x: Any, beta: float = 1.0) -> Tensor:
     """ln(1 + e^(βx))/β, a smooth ReLU, with derivative σ(βx)."""
+    beta = option("softplus", "beta", beta)
     if beta == 1:
         return wrap(activations.softplus(as_tensor(x).value))
     return wrap(activations.softplus((as_tensor(x) * beta).value)) / beta
@@ -86,7 +88,8 @@ def softplus(x: Any, beta: float = 1.0) -> Tensor:
 
 def elu(x: Any, alpha: float = 1.0) -> Tensor:
     """x where x > 0, else α(eˣ − 1)."""
-    return wrap(activations.elu(as_tensor(x).value, alpha=float(alpha)))
+    alpha = option("elu", "alpha", alpha)
+    return wrap(activations.elu(as_tensor(x).value, alpha=alpha))
 
 
 def selu(x: Any) -> Tensor:
@@ -110,7 +113,7 @@ def hardtanh(x: Any, min_val: float = -1.0, max_val: float = 1.0) -> Tensor:
     >>> hardtanh([-2.0, 0.5, 3.0])
     tensor([-1. ,  0.5,  1. ])
     """
-    return clip(x, min_val, max_val)
+    return clip(x, *ordered("hardtanh", min_val, max_val))
 
 
 def relu6(x: Any) -> Tensor:
@@ -131,13 +134,13 @@ def hardswish(x: Any) -> Tensor:
 
 def hardshrink(x: Any, lambd: float = 0.5) -> Tensor:
     """x where |x| > λ, else 0."""
-    x = as_tensor(x)
+    x, lambd = as_tensor(x), option("hardshrink", "lambd", lambd)
     return where(abs(x) <= lambd, 0.0, x)  # NaN stays
 
 
 def softshrink(x: Any, lambd: float = 0.5) -> Tensor:
     """x brought nearer to 0 by λ, and 0 where |x| ≤ λ."""
-    x = as_tensor(x)
+    x, lambd = as_tensor(x), option("softshrink", "lambd", lambd)
     return (x - lambd).relu() - (-x - lambd).relu()
 
 
@@ -149,8 +152,9 @@ def tanhshrink(x: Any) -> Tensor:
 
 def threshold(x: Any, threshold: float, value: float) -> Tensor:
     """x where x > threshold, else ``value``."""
-    x = as_tensor(x)
-    return where(x <= threshold, value, x)  # NaN stays
+    x, value = as_tensor(x), option("threshold", "value", value)
+    limit = option("threshold", "threshold", threshold)
+    return where(x <= limit, value, x)  # NaN stays
 
 
 def mish(x: Any) -> Tensor:
@@ -171,6 +175,7 @@ def logsigmoid(x: Any) -> Tensor:
 
 def celu(x: Any, alpha: float = 1.0) -> Tensor:
     """x where x > 0, else α(e^(x/α) − 1) (Barron 2017)."""
+    alpha = option("celu", "alpha", alpha)
     return elu(as_tensor(x) / alpha, 1.0) * alpha
 
 
@@ -217,4 +222,6 @@ def prelu(x: Any, weight: Tensor) -> Tensor:
                 got=show(weight.shape),
             )
         weight = weight.reshape(-1, *[1] * (x.ndim - 2))
+    else:
+        weight = weight.reshape(())
     return where(x > 0.0, x, weight * x)

@@ -12,8 +12,9 @@ from chainrule.errors import ArgumentError, DTypeError, ShapeError
 from chainrule.functions.elementwise import where
 from chainrule.graph.build import context
 from chainrule.graph.node import Array
+from chainrule.graph.room import check_room
 from chainrule.graph.types import Dim, Shape, size_of
-from chainrule.nn.arguments import flag, integer, number, place, spread
+from chainrule.nn.arguments import flag, integer, number, option, place, spread
 from chainrule.nn.losses.checks import check_labels, looked_at
 from chainrule.primitives.indexing import check_indices, one_hot_mask, take
 from chainrule.primitives.matmul import dot
@@ -242,7 +243,7 @@ def _no_channels(
 
 def _dropped(kind: str, x: Tensor, shape: Shape, p: Any, training: bool) -> Tensor:
     """``x`` with a draw for each element of ``shape``, which is broadcast."""
-    p = number(kind, "p", p, least=0, below=1)
+    p = option(kind, "p", p)
     if not flag(kind, "training", training) or p == 0:
         return x
     kept = bits(shape) < min(round((1 - p) * 2**32), 2**32 - 1)
@@ -414,6 +415,7 @@ def _resizing(
     held: int, wanted: int, step: float, nearest: bool, align_corners: bool
 ) -> Array:
     """(wanted, held): the share that each old element has in each new one."""
+    check_room((wanted, held), 8)
     at = np.arange(wanted)
     if nearest:  # the last digit decides: as PyTorch, in float32
         place = np.floor(at.astype(np.float32) * np.float32(step))

@@ -25,8 +25,9 @@ from chainrule.tensor import Tensor
 
 
 @functools.lru_cache(maxsize=256)
-def _known(made: type[Reduction], options: tuple[tuple[str, Any], ...]) -> Reduction:
-    return made(**dict(options))
+def _known(made: type[Reduction], names: Any, kinds: Any, *options: Any) -> Reduction:
+    """The module of these options; 1, 1.0 and True are equal, and of three kinds."""
+    return made(**dict(zip(names, options)))
 
 
 def _function(name: str, loss: type[Reduction]) -> Callable[..., Tensor]:
@@ -42,8 +43,10 @@ def _function(name: str, loss: type[Reduction]) -> Callable[..., Tensor]:
         given = signature.bind(*args, **kwargs).arguments
         samples = given.pop("sample_weight", None)
         values = [given.pop(i.name, i.default) for i in inputs]
-        plain = all(isinstance(v, bool | int | float | str) for v in given.values())
-        made = _known(loss, tuple(given.items())) if plain else loss(**given)
+        kinds = tuple(map(type, given.values()))
+        plain = all(kind in (bool, int, float, str) for kind in kinds)
+        key = (loss, tuple(given), kinds, *given.values())
+        made = _known(*key) if plain else loss(**given)
         return made(*values, samples)
 
     apply.__name__ = apply.__qualname__ = name

@@ -14,7 +14,7 @@ from chainrule.functions.movement import broadcast_arrays
 from chainrule.graph.build import constant, no_grad
 from chainrule.graph.node import Value
 from chainrule.graph.types import Dim, Shape, SymbolicDim, size_of
-from chainrule.nn.arguments import flag, integer, place, sizes
+from chainrule.nn.arguments import flag, integer, number, option, place, sizes
 from chainrule.nn.functional.layers import floats, parameter
 from chainrule.operations.reductions import scaled_norm
 from chainrule.primitives.movement import broadcast_to
@@ -98,7 +98,7 @@ def layer_norm(
     shape = sizes(normalized_shape)
     _need_last(x, shape, "LayerNorm")
     axes = tuple(range(x.ndim - len(shape), x.ndim))
-    attrs = {"axes": axes, "eps": float(eps)}
+    attrs = {"axes": axes, "eps": option("layer_norm", "eps", eps)}
     scales = _scales("LayerNorm", x, shape, weight, bias)
     return _affine(normalization.layer_norm, x, shape, *scales, **attrs)
 
@@ -141,7 +141,9 @@ def batch_norm(
             fix="give the samples an axis: x.reshape(-1, C)",
         )
     axes = (0, *range(2, x.ndim))
-    shape = x.shape[1:2]
+    shape, eps = x.shape[1:2], option("batch_norm", "eps", eps)
+    if not (isinstance(momentum, Tensor) and not momentum.requires_grad):
+        momentum = option("batch_norm", "momentum", momentum)
     weight, bias = _scales("BatchNorm", x, shape, weight, bias)
     running = _running("BatchNorm", x, running_mean, running_var)
     if flag("BatchNorm", "training", training):
@@ -150,7 +152,7 @@ def batch_norm(
         fix = fix if running else "larger batches, or nn.LayerNorm"
         if _need_spread("BatchNorm", n, x, "feature of the batch", fix) and running:
             _follow(x, axes, *running, momentum)
-        attrs = {"axes": axes, "eps": float(eps)}
+        attrs = {"axes": axes, "eps": eps}
         return _affine(normalization.batch_norm, x, shape, weight, bias, **attrs)
     if running is None:
         raise _no_statistics("BatchNorm", "training=True")
@@ -223,6 +225,7 @@ def rms_norm(
     _need_last(x, shape, "RMSNorm")
     if eps is None:
         eps = float(np.finfo(x.dtype.numpy).eps)
+    eps = option("rms_norm", "eps", eps)
     axes = tuple(range(x.ndim - len(shape), x.ndim))
     made = x / _divisor((x * x).mean(axes, keepdim=True) + eps)
     weight = parameter("RMSNorm", "weight", weight, shape, x)
@@ -242,7 +245,7 @@ def group_norm(
         ShapeError: no channels, or a number of them that groups do not divide; a γ or
             a β that is not (C,).
     """
-    x = floats(x)
+    x, eps = floats(x), option("group_norm", "eps", eps)
     num_groups = integer("GroupNorm", "num_groups", num_groups, least=1)
     channels = x.shape[1] if x.ndim > 1 else None
     if not isinstance(channels, int) or channels % num_groups:
@@ -303,6 +306,8 @@ def instance_norm(
             expected="shape (N, C, L)",
             got=show(x.shape),
         )
+    eps = option("instance_norm", "eps", eps)
+    momentum = option("instance_norm", "momentum", momentum)
     running = _running("InstanceNorm", x, running_mean, running_var)
     if not flag("InstanceNorm", "use_input_stats", use_input_stats):
         if running is None:
@@ -345,7 +350,8 @@ def normalize(x: Any, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -> Tenso
     >>> normalize([[3.0, 4.0]])
     tensor([[0.6, 0.8]])
     """
-    scale, length = map(wrap, scaled_norm(as_tensor(x).value, p, dim))
+    x, eps = as_tensor(x), option("normalize", "eps", eps)
+    scale, length = map(wrap, scaled_norm(x.value, p, dim))
     return x / scale / maximum(length, eps / scale)
 
 
@@ -363,4 +369,5 @@ def pairwise_distance(
     x1: Any, x2: Any, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False
 ) -> Tensor:
     """‖x₁ − x₂ + ε‖ₚ along the last axis."""
+    eps = number("pairwise_distance", "eps", eps)
     return (as_tensor(x1) - x2 + eps).norm(p, -1, keepdim)

@@ -44,9 +44,9 @@ class ClassLoss(Loss):
         self.weight = (
             None if weight is None else factors(kind, "weight", weight, ndim=1)
         )
-        self.ignore_index = ignore_index
         if ignore_index is not None:
-            self.ignore_index = integer(kind, "ignore_index", ignore_index)
+            ignore_index = integer(kind, "ignore_index", ignore_index)
+        self.ignore_index = ignore_index
 
     def match(self, prediction: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         """The labels as int32."""
@@ -177,7 +177,9 @@ class CrossEntropyLoss(ClassLoss):
         ℓ = −Σᵢ wᵢ y′ᵢ ln ŷᵢ,   y′ = (1 − ε) y + ε/C,
 
     and the mean is Σ ℓ / Σ w_y over class indices, Σ ℓ / n over rows (PyTorch's rule).
-    In a batch in which only classes of weight 0 occur it is 0.
+    In a batch in which nothing counts (every label is ``ignore_index``, only classes or
+    samples of weight 0) the mean is 0 with derivative 0, where PyTorch's is NaN: a
+    batch of padding says nothing, and must not end a run or move a weight.
 
     Args:
         weight: one factor a class, for classes of unequal size; 1 each by default.

@@ -1,0 +1,243 @@
+"""The Python array API standard 2024.12, complete and strict.
+
+What ``x.__array_namespace__()`` gives to code that is written for any array library.
+``cr.sum`` and the like mean what PyTorch's names mean; here every function has the
+standard's signature and meaning. Where the two agree it is one function, called as the
+standard says. Where they differ, it is defined below.
+
+>>> import chainrule as cr
+>>> x = cr.tensor([[3.0, 1.0], [2.0, 5.0]])
+>>> xp = x.__array_namespace__()
+>>> xp.max(x, axis=1), xp.var(x, axis=0)
+(tensor([3., 5.]), tensor([0.25, 4.  ]))
+
+Source: https://data-apis.org/array-api/2024.12. There are no complex numbers, and
+neither of the optional extensions ``linalg`` and ``fft``.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from chainrule.errors import CallError, ShapeError
+from chainrule.functions import creation, dtypes, elementwise, movement, reductions
+from chainrule.functions.dtypes import e, inf, nan, newaxis, pi
+from chainrule.graph.types import DType
+from chainrule.tensor import Tensor, as_tensor
+
+# -- where the standard and PyTorch mean different things ------------------------------
+
+
+def meshgrid(*arrays: Any, indexing: str = "xy") -> list[Tensor]:
+    """The first vector along the second axis; PyTorch's ``"ij"`` along the first."""
+    return creation.meshgrid(*arrays, indexing=indexing)
+
+
+def nonzero(x: Any) -> tuple[Tensor, ...]:
+    """A vector of indices for each axis; PyTorch's are the rows of a matrix."""
+    return reductions.nonzero(x, as_tuple=True)
+
+
+def sort(x: Any, **how: Any) -> Tensor:
+    """The elements in order, without their places."""
+    return reductions.sort(x, **how).values
+
+
+def squeeze(x: Any, axis: Any) -> Tensor:
+    """Axes that are named, and have length 1."""
+    return movement.squeeze(x, () if axis is None else axis)
+
+
+def take(x: Any, indices: Any, axis: int | None = None) -> Tensor:
+    """Parts along an axis; PyTorch's counts all elements in order without one."""
+    if axis is None and as_tensor(x).ndim != 1:
+        raise ShapeError(
+            "take goes along an axis, which may be left out for one axis alone.",
+            expected="axis=0, 1, …",
+            got=f"{as_tensor(x).ndim} axes, axis=None",
+        )
+    return movement.take(x, indices, axis)
+
+
+def unsigned_in_their_kind(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """A sum of unsigned integers is one; PyTorch's is int64."""
+
+    def added(x: Any, *, dtype: Any = None, **how: Any) -> Tensor:
+        unsigned = as_tensor(x).dtype.kind == "uint"
+        return function(x, dtype=dtype or (DType.uint64 if unsigned else None), **how)
+
+    return added
+
+
+def with_n(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """A spread is divided by n; PyTorch's by n − 1."""
+
+    def spread(x: Any, *, correction: float = 0.0, **how: Any) -> Tensor:
+        return function(x, correction=correction, **how)
+
+    return spread
+
+
+DIFFERENT: dict[str, Callable[..., Any]] = {
+    "cumulative_prod": unsigned_in_their_kind(reductions.cumulative_prod),
+    "cumulative_sum": unsigned_in_their_kind(reductions.cumulative_sum),
+    "equal": elementwise.eq,
+    "max": reductions.amax,
+    "meshgrid": meshgrid,
+    "min": reductions.amin,
+    "nonzero": nonzero,
+    "prod": unsigned_in_their_kind(reductions.prod),
+    "repeat": movement.repeat_interleave,
+    "sort": sort,
+    "squeeze": squeeze,
+    "std": with_n(reductions.std),
+    "sum": unsigned_in_their_kind(reductions.sum),
+    "take": take,
+    "var": with_n(reductions.var),
+}
+
+# -- how the standard's functions are called -------------------------------------------
+
+#: Signatures, and the names of the functions that have them.
+SIGNATURES: dict[Callable[..., None], str] = {
+    lambda x, /: None: """abs acos acosh asin asinh atan atanh bitwise_invert ceil cos
+    cosh exp expm1 floor isfinite isinf isnan log log10 log1p log2 logical_not
+    matrix_transpose negative nonzero positive reciprocal round sign signbit sin sinh
+    sqrt square tan tanh trunc unique_all unique_counts unique_inverse unique_values""",
+    lambda x1, x2, /: None: """add atan2 bitwise_and bitwise_left_shift bitwise_or
+    bitwise_right_shift bitwise_xor copysign divide equal floor_divide greater
+    greater_equal hypot less less_equal logaddexp logical_and logical_or logical_xor
+    matmul maximum minimum multiply nextafter not_equal pow remainder subtract""",
+    lambda x, /, *, axis=None, keepdims=False: None: """all any argmax argmin
+    count_nonzero max mean min""",
+    lambda x, /, *, axis=None, dtype=None, keepdims=False: None: "prod sum",
+    lambda x, /, *, axis=None, correction=0.0, keepdims=False: None: "std var",
+    lambda x, /, *, axis=None, dtype=None, include_initial=False: None: """
+    cumulative_prod cumulative_sum""",
+    lambda x, /, *, axis=-1, descending=False, stable=True: None: "argsort sort",
+    lambda x, /, *, axis=-1, n=1, prepend=None, append=None: None: "diff",
+    lambda x1, x2, /, *, side="left", sorter=None: None: "searchsorted",
+    lambda x, /, min=None, max=None: None: "clip",
+    lambda condition, x1, x2, /: None: "where",
+    # shapes and places
+    lambda x, /, shape: None: "broadcast_to",
+    lambda x, /, shape, *, copy=None: None: "reshape",
+    lambda x, /, axis: None: "expand_dims squeeze",
+    lambda x, /, axes: None: "permute_dims",
+    lambda x, /, *, axis=None: None: "flip",
+    lambda x, /, *, axis=0: None: "unstack",
+    lambda x, /, shift, *, axis=None: None: "roll",
+    lambda x, /, *, k=0: None: "tril triu",
+    lambda x, source, destination, /: None: "moveaxis",
+    lambda x, repeats, /, *, axis=None: None: "repeat",
+    lambda x, repetitions, /: None: "tile",
+    lambda x, indices, /, *, axis=None: None: "take",
+    lambda x, indices, /, *, axis=-1: None: "take_along_axis",
+    lambda arrays, /, *, axis=0: None: "concat stack",
+    lambda *arrays: None: "broadcast_arrays",
+    lambda *arrays, indexing="xy": None: "meshgrid",
+    lambda x1, x2, /, *, axis=-1: None: "vecdot",
+    lambda x1, x2, /, *, axes=2: None: "tensordot",
+    # creation
+    lambda start, /, stop=None, step=1, *, dtype=None, device=None: None: "arange",
+    lambda obj, /, *, dtype=None, device=None, copy=None: None: "asarray",
+    lambda shape, *, dtype=None, device=None: None: "empty ones zeros",
+    lambda shape, fill_value, *, dtype=None, device=None: None: "full",
+    lambda x, /, *, dtype=None, device=None: None: "empty_like ones_like zeros_like",
+    lambda x, /, fill_value, *, dtype=None, device=None: None: "full_like",
+    lambda n_rows, n_cols=None, /, *, k=0, dtype=None, device=None: None: "eye",
+    lambda start, stop, /, num, *, dtype=None, device=None, endpoint=True: None: """
+    linspace""",
+    lambda x, /, *, device=None, copy=None: None: "from_dlpack",
+    # element types
+    lambda x, dtype, /, *, copy=True, device=None: None: "astype",
+    lambda from_, to, /: None: "can_cast",
+    lambda type, /: None: "finfo iinfo",
+    lambda dtype, kind: None: "isdtype",
+    lambda *arrays_and_dtypes: None: "result_type",
+}
+
+
+def strict(name: str, called: Callable[..., None]) -> Callable[..., Any]:
+    """The function of that name, which takes the standard's arguments and no others."""
+    families = (creation, dtypes, elementwise, movement, reductions)
+    same = [getattr(f, name) for f in families if name in f.__all__]
+    function = DIFFERENT.get(name) or same[0]
+    signature = inspect.signature(called)
+
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        try:
+            signature.bind(*args, **kwargs)
+        except TypeError as error:
+            raise CallError(
+                f"{name} is called as the array API standard says.",
+                expected=f"{name}{signature}",
+                got=str(error),
+            ) from None
+        return function(*args, **kwargs)
+
+    call.__name__ = call.__qualname__ = name
+    call.__module__ = __name__
+    call.__signature__ = signature  # type: ignore[attr-defined]
+    return call
+
+
+_FUNCTIONS = {
+    name: strict(name, called)
+    for called, names in SIGNATURES.items()
+    for name in names.split()
+}
+_DTYPES = {dtype.name: dtype for dtype in DType}
+globals().update(_FUNCTIONS, **_DTYPES)
+
+#: The version of the standard.
+__array_api_version__ = "2024.12"
+
+
+class ArrayNamespaceInfo:
+    """What the standard asks a namespace about itself."""
+
+    def capabilities(self) -> dict[str, Any]:
+        """Masks select and shapes depend on numbers, outside of compiled functions."""
+        return {
+            "boolean indexing": True,
+            "data-dependent shapes": True,
+            "max dimensions": 64,
+        }
+
+    def default_device(self) -> str:
+        """The CPU, where all tensors are."""
+        return "cpu"
+
+    def default_dtypes(self, *, device: Any = None) -> dict[str, DType]:
+        """float32 and int64."""
+        return {
+            "real floating": DType.float32,
+            "integral": DType.int64,
+            "indexing": DType.int64,
+        }
+
+    def devices(self) -> list[str]:
+        """The CPU alone."""
+        return ["cpu"]
+
+    def dtypes(self, *, device: Any = None, kind: Any = None) -> dict[str, DType]:
+        """The dtypes by name, those of a kind."""
+        return {d.name: d for d in DType if kind is None or dtypes.isdtype(d, kind)}
+
+
+def __array_namespace_info__() -> ArrayNamespaceInfo:  # noqa: N807 - the standard's
+    """What the standard asks a namespace about itself."""
+    return ArrayNamespaceInfo()
+
+
+__all__ = [*sorted({*_FUNCTIONS, *_DTYPES}), "e", "inf", "nan", "newaxis", "pi"]
+
+
+def __dir__() -> list[str]:
+    """The standard's names, and those of every module."""
+    return sorted({*__all__, *(name for name in globals() if name.startswith("__"))})

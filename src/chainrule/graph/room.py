@@ -1,0 +1,43 @@
+"""Arrays that no memory holds are refused before anything is allocated.
+
+The kernel promises more memory than there is, and ends the process that uses it.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Sequence
+
+from chainrule.errors import ArgumentError
+
+
+@functools.cache
+def memory() -> int:
+    """Bytes of the machine's memory; 2⁴⁰ where the system does not say."""
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):
+        return 1 << 40
+
+
+def check_room(shape: Sequence[object], itemsize: int) -> None:
+    """Refuse an array that is larger than the machine's memory.
+
+    Args:
+        shape: its sizes; those with a name count as 1.
+        itemsize: bytes an element.
+
+    Raises:
+        ArgumentError: it is.
+    """
+    size = itemsize
+    for d in shape:
+        size *= d if isinstance(d, int) else 1
+    if size > memory():
+        raise ArgumentError(
+            f"A tensor of shape {shape!r:.60} is larger than this machine's memory.",
+            expected=f"at most {memory() / 2**30:,.1f} GiB",
+            got=f"{min(size, 10**300) / 2**30:.4g} GiB",
+            fix="smaller sizes, or parts of it one after the other",
+        )

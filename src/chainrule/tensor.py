@@ -30,7 +30,7 @@ from chainrule.graph.build import constant as number
 from chainrule.graph.graph import tracked_ancestors
 from chainrule.graph.node import Array, Value
 from chainrule.graph.types import Dim, DType, as_dtype
-from chainrule.methods.changes import Base, Changes
+from chainrule.methods.changes import Base, Changes, unshared
 from chainrule.methods.conversion import Conversion
 from chainrule.methods.elementwise import Elementwise
 from chainrule.methods.movement import Movement
@@ -388,8 +388,11 @@ class Tensor(Changes, Operators, Elementwise, Reductions, Movement, Conversion):
 
     @data.setter
     def data(self, new: TensorLike) -> None:
-        with no_grad():
-            self.copy_(as_tensor(new))
+        if not isinstance(new, Tensor):
+            new = Tensor(new, dtype=self.dtype)
+        if type(new) is not Tensor:  # a parameter of another module
+            raise unshared(new)
+        self._set_data(new)
 
     def __array_namespace__(self, *, api_version: str | None = None) -> Any:
         """The package, whose functions follow the array API standard 2024.12."""
@@ -475,5 +478,11 @@ def count_of(size: Dim, dtype: DType) -> Tensor:
 
 
 def _accumulate(owner: Tensor, g: Value) -> None:
-    new = wrap(g)
-    owner.grad = new if owner.grad is None else owner.grad + new
+    """Add to a gradient: in place, as PyTorch does, where that is not recorded."""
+    held = owner.grad
+    if held is None:
+        owner.grad = wrap(g)
+    elif context.grad or context.trace is not None or held.requires_grad:
+        owner.grad = held + wrap(g)
+    else:
+        held._assign((held + wrap(g)).value)

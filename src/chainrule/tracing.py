@@ -242,7 +242,9 @@ class ProgramTrace(Trace):
 
     def _new_gradient(self, tensor: Tensor) -> Value | None:
         known = self.gradients[id(tensor)]
-        if not known.written or known.now is None or known.now is known.before:
+        if known.now is known.before:  # the same tensor, which may have been changed
+            return self.written.get(id(known.now))
+        if not known.written or known.now is None:
             return None
         value = known.now.value
         return value if value.array is None else self.constant(value)

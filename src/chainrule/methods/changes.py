@@ -99,8 +99,30 @@ class Base:
         """What the view shows of another value of the tensor."""
         if not self.sure:
             raise _unsure(self.of())
+        if not self.recorded and value.tracked:
+            value = detached(value)
         with recording() if self.recorded else no_grad():
-            return self.view.take(value, *self.arguments)
+            made = self.view.take(value, *self.arguments)
+            return _computed(made) if made.owner is not None else made
+
+
+def _array(v: Value) -> Array:
+    assert v.array is not None
+    return v.array
+
+
+def _computed(v: Value) -> Value:
+    """The value of a leaf as one that was computed of it."""
+    return movement.reshape(v, shape=v.shape)
+
+
+def _laid_out(v: Value, like: Array) -> Value:
+    """``v`` with its elements in the order in which those of ``like`` lie."""
+    array = np.empty_like(like)
+    array[...] = v.array
+    made = movement.copy(v) if v.tracked else Value(array)
+    made.array = array
+    return made
 
 
 def detached(v: Value) -> Value:
@@ -135,8 +157,8 @@ class Changes(Handle):
 
     def _view(self, of: Value, made: Value, view: View, *arguments: Any) -> Self:
         """What PyTorch gives as a view of this tensor: ``made``, of its value ``of``."""
-        if made is of:
-            return self
+        if made.owner is not None:
+            made = _computed(made)
         tensor, recorded = self, made.tracked
         if not recorded:
             if of.tracked and not self.is_leaf:
@@ -154,42 +176,47 @@ class Changes(Handle):
         """Another shape of the elements in row-major order: a view, or else a copy.
 
         It is a view where the elements lie in an order that the shape can be given to,
-        as in PyTorch. While a function is traced nobody knows the order.
+        as in PyTorch. Nobody knows the order while a function is traced, and of what
+        was computed of tensors in another order.
         """
         v = self.value
-        if v.array is None or made.array is None:
-            shaped = self._view(v, made, RESHAPE, made.shape)
-            if shaped is not self:
-                shaped._base.sure = self._lies_in_rows()  # type: ignore[union-attr]
-            return shaped
-        if v.array.flags.c_contiguous or np.may_share_memory(v.array, made.array):
+        array: Any = v.array
+        if array is not None and array.flags.c_contiguous:
             return self._view(v, made, RESHAPE, made.shape)
-        return self._new(made)
+        sure = made is v or self._order_is_known()
+        if sure and array is not None and not np.may_share_memory(array, _array(made)):
+            return self._new(made)
+        shaped = self._view(v, made, RESHAPE, made.shape)
+        shaped._base.sure = sure  # type: ignore[union-attr]
+        return shaped
 
     def _in_one_piece(self) -> Self:
         """This tensor, or a copy in row-major order."""
         v = self.value
-        if v.array is not None and context.trace is None:
-            if v.array.flags.c_contiguous:
-                return self
-            line = movement.reshape(v, shape=(v.array.size,))
-            return self._new(movement.reshape(line, shape=v.shape))
-        if self._lies_in_rows():
+        array: Any = v.array
+        if array is not None and array.flags.c_contiguous:
             return self
-        made = self._new(v)
-        made._base = Base.on(self, SAME)
-        made._base.recorded, made._base.sure = True, False
-        return made
+        if not self._order_is_known():
+            made = self._view(v, v, RESHAPE, v.shape)
+            made._base.sure = False  # type: ignore[union-attr]
+            return made
+        if array is None:
+            return self
+        line = movement.reshape(v, shape=(array.size,))
+        return self._new(movement.reshape(line, shape=v.shape))
 
-    def _lies_in_rows(self) -> bool:
-        """Whether that is known while a function is traced."""
-        base = self._base
-        if base is None:
-            array: Any = self._value.array
-            return array is not None and array.flags.c_contiguous
-        if not base.sure or not takes_rows(base.view, base.arguments):
-            return False
-        return base.of()._lies_in_rows()
+    def _order_is_known(self) -> bool:
+        """Whether it is known how the elements lie; while tracing, in row-major order.
+
+        They do where what the views were taken of begins with that order.
+        """
+        tensor, traced = self, self.value.array is None
+        while (base := tensor._base) is not None:
+            if not base.sure or (traced and not takes_rows(base.view, base.arguments)):
+                return False
+            tensor = base.of()
+        array: Any = tensor._value.array
+        return array is not None and array.flags.c_contiguous
 
     def detach(self) -> Self:
         """The same numbers, without the memory of how they were made.
@@ -280,14 +307,7 @@ class Changes(Handle):
             or not new._alone()
             or (traced and (new._value.array is not None or self._is_viewed()))
         ):
-            raise ArgumentError(
-                "x.data = y makes one tensor of both, which is not done with views, "
-                "parameters and computed tensors.",
-                expected="numbers that nothing else shows",
-                got=f"{new!r:.60}",
-                fix="x.data = y.clone(), or x.data.copy_(y), for the numbers; "
-                "module.weight = other.weight to share a parameter",
-            )
+            raise unshared(new)
         if new.dtype is not self.dtype:
             raise DTypeError(
                 "x.data = y keeps the dtype.",
@@ -390,7 +410,10 @@ class Changes(Handle):
         if made.tracked and (old.owner is not None or not context.grad):
             made = detached(made)
         elif made.owner is not None:  # that of another leaf
-            made = movement.copy(made)
+            made = _computed(made)
+        if made.array is not None and old.array is not None:
+            if made.array.strides != old.array.strides:
+                made = _laid_out(made, old.array)
         if old.array is not None and context.trace is not None:
             if context.trace.assign(self, made):
                 return
@@ -444,11 +467,23 @@ class Changes(Handle):
         self.version += 1
 
 
+def unshared(new: Any) -> ArgumentError:
+    """The error for ``x.data = new`` where the two would not become one."""
+    return ArgumentError(
+        "x.data = y makes one tensor of both, which is not done with views, parameters "
+        "and computed tensors.",
+        expected="numbers that nothing else shows",
+        got=f"{new!r:.60}",
+        fix="x.data = y.clone(), or x.data.copy_(y), for the numbers; "
+        "module.weight = other.weight to share a parameter",
+    )
+
+
 def _unsure(of: Any) -> ArgumentError:
     """The error for what may be a view, or a copy."""
     return ArgumentError(
-        "A change in place meets another shape of a tensor. Whether PyTorch would have "
-        "made a view or a copy of it is not known while a function is traced.",
+        "A change in place meets another shape of a tensor, and whether that is a view "
+        "or a copy depends on how the elements lie, which is not known here.",
         expected="x.view(…) for a view, x.reshape(…).clone() for a copy",
         got=f"reshape, flatten or contiguous: {of!r:.60}",
         fix="choose one of the two, or take the shape where it is used",

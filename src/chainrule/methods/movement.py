@@ -64,7 +64,7 @@ class Movement(Handle):
         return self._in_rows(ops.reshape(self.value, numbers_of(shape)))
 
     def view(self, *shape: Any) -> Self:
-        """PyTorch's name of :meth:`reshape`; a dtype is for ``astype``."""
+        """As :meth:`reshape`, and always a view; a dtype is for ``astype``."""
         if len(shape) == 1 and isinstance(shape[0], DType | str):
             raise ArgumentError(
                 "view gives another shape; bytes are not reinterpreted.",
@@ -72,17 +72,20 @@ class Movement(Handle):
                 got=f"{shape[0]!r:.40}",
                 fix="x.astype(dtype)",
             )
-        return self.reshape(*shape)
+        return self._shaped(ops.reshape(self.value, numbers_of(shape)))
 
     def view_as(self, other: Self) -> Self:
+        """The shape of ``other``, as :meth:`view`."""
+        return self.view(other.shape)
+
+    def reshape_as(self, other: Self) -> Self:
         """The shape of ``other``."""
         return self.reshape(other.shape)
 
-    reshape_as = view_as
-
     def flatten(self, start_dim: int = 0, end_dim: int = -1) -> Self:
         """The axes from ``start_dim`` to ``end_dim`` merged into one."""
-        return self._in_rows(ops.merge(self.value, start_dim, end_dim))
+        made = ops.merge(self.value, start_dim, end_dim)
+        return self if self.ndim == 1 else self._in_rows(made)
 
     def ravel(self) -> Self:
         """One axis of all elements."""

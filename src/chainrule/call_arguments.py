@@ -36,7 +36,8 @@ def arguments_of(
     for arg in args:
         tracked = False
         if type(arg) is Tensor:
-            array, tracked = arg._value.array, arg._value.tracked
+            now = arg._value if arg._base is None else arg._now
+            array, tracked = now.array, now.tracked
             if array is None or arg._pending is not None:
                 array = arg.numpy()
         elif type(arg) is np.ndarray:

@@ -162,7 +162,7 @@ class EntryPoint:
         # not: an exception of a signal's handler may come at any moment.
         for state in self._replaced:
             t = state.tensor
-            t._pending = state.fetch
+            t._await(state.fetch)
             t.version = state.version = t.version + 1
         for gradient in self._new_gradients:
             gradient.awaited.version = -1

@@ -33,7 +33,7 @@ class Scalar(Tensor):
 
     def __init__(self, wide: Value, alone: DType = DType.float32) -> None:
         made = wrap(cast(wide, alone))
-        for name in ("_value", "_base", "_pending", "_grad", "name", "version"):
+        for name in Tensor.__slots__[1:]:  # all but __weakref__
             setattr(self, name, getattr(made, name))
         self._wide, self.alone = wide, alone
 

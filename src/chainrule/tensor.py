@@ -30,7 +30,7 @@ from chainrule.graph.build import constant as number
 from chainrule.graph.graph import tracked_ancestors
 from chainrule.graph.node import Array, Value
 from chainrule.graph.types import Dim, DType, as_dtype
-from chainrule.methods.changes import Base, Changes
+from chainrule.methods.changes import Base, Changes, unshared
 from chainrule.methods.conversion import Conversion
 from chainrule.methods.elementwise import Elementwise
 from chainrule.methods.movement import Movement
@@ -70,6 +70,8 @@ class Tensor(Changes, Operators, Elementwise, Reductions, Movement, Conversion):
         "_base",
         "_grad",
         "_pending",
+        "_storage",
+        "_twin",
         "_value",
         "name",
         "version",
@@ -82,6 +84,7 @@ class Tensor(Changes, Operators, Elementwise, Reductions, Movement, Conversion):
     ) -> None:
         self._value = _copied(data, dtype)
         self._base: Base | None = None
+        self._storage = self._twin = None
         self._pending: Callable[[], Array] | None = None
         self._grad: Tensor | Callable[[], Tensor] | None = None
         self.name: str | None = None
@@ -94,11 +97,23 @@ class Tensor(Changes, Operators, Elementwise, Reductions, Movement, Conversion):
     @property
     def value(self) -> Value:
         """The graph value that stands for this tensor where it is used now."""
+        if self._base is not None:
+            return self._shown()
         if self._pending is not None:
             self._settle()
         if context.trace is not None and self._value.array is not None:
             return context.trace.lift(self, self._value)
         return self._value
+
+    @property
+    def _now(self) -> Value:
+        """The value, whatever a trace makes of it."""
+        base = self._base
+        if base is None or (
+            context.trace is not None and self._value.array is not None
+        ):
+            return self._value
+        return self._shown()
 
     def _settle(self) -> None:
         """Fetch the numbers that an engine holds."""
@@ -156,7 +171,7 @@ class Tensor(Changes, Operators, Elementwise, Reductions, Movement, Conversion):
     @property
     def requires_grad(self) -> bool:
         """Whether a derivative with respect to this tensor can be asked for."""
-        return self._value.tracked
+        return (self._value if self._base is None else self._now).tracked
 
     @requires_grad.setter
     def requires_grad(self, wanted: bool) -> None:
@@ -165,7 +180,8 @@ class Tensor(Changes, Operators, Elementwise, Reductions, Movement, Conversion):
     @property
     def is_leaf(self) -> bool:
         """Whether it was made by the user and not computed."""
-        return self._value.node is None or self._value.owner is not None
+        value = self._value if self._base is None else self._now
+        return value.node is None or value.owner is not None
 
     def requires_grad_(self, wanted: bool = True) -> Tensor:
         """Have ``backward()`` fill ``.grad`` of this tensor, in place."""
@@ -208,7 +224,7 @@ class Tensor(Changes, Operators, Elementwise, Reductions, Movement, Conversion):
         """The numbers as a NumPy array that shares their memory and is read-only."""
         if self._pending is not None:
             self._settle()
-        array = self._value.array
+        array = self._now.array
         if array is not None and context.trace is not None:
             raise ArgumentError(
                 "The numbers of a tensor from outside are read while a function is "
@@ -230,7 +246,7 @@ class Tensor(Changes, Operators, Elementwise, Reductions, Movement, Conversion):
         return array
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
-        if self._value.array is None:
+        if self._now.array is None:
             raise ArgumentError(
                 "NumPy does not compute with a tensor that has no numbers yet: the "
                 "function is being traced.",
@@ -316,27 +332,8 @@ class Tensor(Changes, Operators, Elementwise, Reductions, Movement, Conversion):
             )
         if new.dtype is not self.dtype:
             new = new.astype(self.dtype)
-        recorded = new.requires_grad and context.grad and not self.requires_grad
-        if self._base or recorded or not self.is_leaf or self._value.array is None:
-            self._change(new.value)
-            return self
-        if context.trace is not None:
-            value = new.detach().value if new.requires_grad else new.value
-            if context.trace.assign(self, value):
-                return self
-        with process.lock:
-            self.version += 1  # first: what interrupts this never hides new numbers
-            self._replace(np.array(new.numpy()))
-            self._pending = None
+        self._assign(new.value)
         return self
-
-    def detach(self) -> Tensor:
-        """The same numbers, without the memory of how they were made."""
-        if context.trace is None:
-            return self._view(Value(self.numpy()))
-        value = self.value
-        with no_grad():
-            return self._view(movement.reshape(value, shape=value.shape))
 
     # -- derivatives -------------------------------------------------------------
 
@@ -402,29 +399,18 @@ class Tensor(Changes, Operators, Elementwise, Reductions, Movement, Conversion):
 
     # -- results of its methods --------------------------------------------------
 
-    def _new(self, value: Value) -> Tensor:
-        """A result; one with the very value of this tensor is a copy."""
-        return wrap(movement.copy(value) if value is self._value else value)
-
-    def _view(self, value: Value, key: Any = None) -> Tensor:
-        """A result that PyTorch gives as a view of this tensor, ``self[key]``."""
-        if value is self._value:
-            return self
-        made = wrap(value)
-        # A view of a view keeps that; what has its own memory may go.
-        of = reference(self) if self._base is None else lambda: self
-        made._base = Base(of, key, self.version)
-        return made
-
     @property
     def data(self) -> Tensor:
-        """The numbers alone; ``x.data = y`` and ``x.data -= y`` change x itself."""
-        return _Data(self)
+        """The numbers alone: :meth:`detach`. After ``x.data = y`` x has those of y."""
+        return self.detach()
 
     @data.setter
     def data(self, new: TensorLike) -> None:
-        with no_grad():
-            self.copy_(as_tensor(new))
+        if not isinstance(new, Tensor):
+            new = Tensor(new, dtype=self.dtype)
+        if type(new) is not Tensor:  # a parameter of another module
+            raise unshared(new)
+        self._set_data(new)
 
     def __array_namespace__(self, *, api_version: str | None = None) -> Any:
         """``chainrule.array_api``: the array API standard 2024.12."""
@@ -445,15 +431,19 @@ _bare = functools.partial(object.__new__, Tensor)
 
 
 def wrap(value: Value) -> Tensor:
-    """A tensor around a graph value."""
+    """A tensor around a graph value; that of a leaf is copied, for it stays its own."""
+    if value.owner is not None:
+        value = movement.copy(value)
     t = _bare()
     t._value = value
-    t._base = None
-    t._pending = None
+    t._base = t._storage = t._twin = t._pending = None
     t._grad = None
     t.name = None
     t.version = 0
     return t
+
+
+Tensor._new = staticmethod(wrap)  # type: ignore[assignment]
 
 
 def _copied(data: Any, dtype: Any) -> Value:
@@ -465,30 +455,6 @@ def _copied(data: Any, dtype: Any) -> Value:
         with no_grad():
             return movement.reshape(operands.value_of(data, kind), shape=data.shape)
     return context.trace.constant(Value(as_array(data, dtype)))
-
-
-class _Data(Tensor):
-    """The numbers of a tensor: a change in place is a change of that tensor."""
-
-    __slots__ = ("_of",)
-
-    def __init__(self, of: Tensor) -> None:
-        self._of = of
-        self._follow()
-
-    def _follow(self) -> None:
-        seen = self._of.detach()
-        self._value, self._pending, self._grad = seen._value, None, None
-        self._base, self.name, self.version = None, None, self._of.version
-
-    def _change(self, made: Value) -> None:
-        self.copy_(wrap(made))
-
-    def copy_(self, other: TensorLike) -> Tensor:
-        with no_grad():
-            self._of.copy_(other)
-        self._follow()
-        return self
 
 
 def _numbers(nest: Any) -> Any:
@@ -534,5 +500,11 @@ def _is_owned(value: Value) -> bool:
 
 
 def _accumulate(owner: Tensor, g: Value) -> None:
-    new = wrap(g)
-    owner.grad = new if owner.grad is None else owner.grad + new
+    """Add to a gradient: in place, as PyTorch does, where that is not recorded."""
+    held = owner.grad
+    if held is None:
+        owner.grad = wrap(g)
+    elif context.grad or context.trace is not None or held.requires_grad:
+        owner.grad = held + wrap(g)
+    else:
+        held._assign((held + wrap(g)).value)

@@ -21,14 +21,13 @@ import numpy as np
 from chainrule.engines.garbage import kept
 from chainrule.errors import ArgumentError, GradientError
 from chainrule.graph.body import refuse_escaped
-from chainrule.graph.build import Trace, context, record, tracing
+from chainrule.graph.build import Trace, context, tracing
 from chainrule.graph.graph import Graph, tracked_ancestors
 from chainrule.graph.node import PASSED, Array, Node, Value
 from chainrule.graph.program import Entry
 from chainrule.graph.types import ArrayType, DType, SymbolicDim
 from chainrule.nest import flatten
 from chainrule.operations.operands import value_of
-from chainrule.primitives.movement import reshape
 from chainrule.tensor import Tensor, wrap
 
 # -- what is found outside -------------------------------------------------------------
@@ -174,13 +173,12 @@ class ProgramTrace(Trace):
             self.lifted[id(tensor)] = (tensor, made)
             self.current[id(tensor)] = made
         if id(tensor) not in self.current:
-            self.current[id(tensor)] = self._leaf(tensor, self.written[id(tensor)])
+            self.current[id(tensor)] = self.leaf(tensor, self.written[id(tensor)])
         return self.current[id(tensor)]
 
-    def _leaf(self, tensor: Tensor, value: Value) -> Value:
+    def leaf(self, tensor: Tensor, value: Value) -> Value:
         """What a parameter has become: a leaf again, as it is eagerly."""
-        made = record(reshape, (value,), {"shape": value.shape})[0]
-        made.tracked, made.owner = True, tensor._value.owner
+        made = super().leaf(tensor, value)
         if made.node is not None:
             self.renewed.add(made.node)
         return made
@@ -244,7 +242,9 @@ class ProgramTrace(Trace):
 
     def _new_gradient(self, tensor: Tensor) -> Value | None:
         known = self.gradients[id(tensor)]
-        if not known.written or known.now is None or known.now is known.before:
+        if known.now is known.before:  # the same tensor, which may have been changed
+            return self.written.get(id(known.now))
+        if not known.written or known.now is None:
             return None
         value = known.now.value
         return value if value.array is None else self.constant(value)

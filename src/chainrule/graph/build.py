@@ -53,6 +53,7 @@ class Trace:
 
     def __init__(self) -> None:
         self.constants: dict[int, tuple[Value, Value]] = {}
+        self.views: dict[int, tuple[Any, Value, Value]] = {}
 
     def constant(self, value: Value) -> Value:
         """A graph value for the numbers that ``value`` carries."""
@@ -86,6 +87,12 @@ class Trace:
     def lift(self, tensor: Any, value: Value) -> Value:
         """The graph value that stands for a tensor from outside at this point."""
         return value
+
+    def leaf(self, tensor: Any, value: Value) -> Value:
+        """``value`` as that of a tensor which is a leaf: nothing lies behind it."""
+        made = record(lookup("reshape"), (value,), {"shape": value.shape})[0]
+        made.tracked, made.owner = True, tensor._value.owner
+        return made
 
     def assign(self, tensor: Any, value: Value) -> bool:
         """From here on ``tensor`` is ``value``; whether that is taken note of."""

@@ -1,17 +1,26 @@
-"""Changes in place: of the tensor itself, and of what it was taken of."""
+"""Changes in place: of a tensor, and through its views.
+
+A view is a tensor that knows of which one it was taken, and how. It is made anew when
+it is read after that one has changed, and a change of it is a change of that one. So
+nothing shares memory, what was saved for a derivative is never damaged, and derivatives
+follow. It is the same while a function is traced.
+"""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
+from weakref import ref as reference
 
-from chainrule.errors import ArgumentError, GradientError
-from chainrule.graph.build import context
+import numpy as np
+
+from chainrule.errors import ArgumentError, DTypeError, GradientError
+from chainrule.graph.build import context, no_grad, recording
 from chainrule.graph.node import Array, Value
-from chainrule.operations.indexing import replaced
+from chainrule.engines.threads import process
 from chainrule.operations.operands import Handle
+from chainrule.operations.views import RESHAPE, SAME, View, takes_rows
+from chainrule.primitives import movement
 
 
 def _references(holder: Any, name: str) -> int:
@@ -30,25 +39,98 @@ class _Holder:
 _ONE = _references(_Holder(), "held")
 
 
-@dataclass(slots=True)
-class Base:
-    """What a view was taken of.
+class Storage:
+    """What a tensor and its views share.
 
     Attributes:
-        of: gives the tensor while it lives.
-        key: by which index, where it was by one.
-        version: of the tensor then.
+        left: by whom the views' numbers are held, once the tensor has been given others
+            by ``x.data = y``.
     """
 
-    of: Callable[[], Any]
-    key: Any
-    version: int
+    left: Any = None
 
-    def is_of(self, tensor: Any, key: Any) -> bool:
-        """Whether this is ``tensor[key]``, and nothing changed since."""
-        if self.of() is not tensor or self.version != tensor.version:
-            return False
-        return self.key == key
+
+class Base:
+    """Of what a view was taken, and how.
+
+    Attributes:
+        tensor: that it was taken of.
+        storage: of that tensor.
+        view, arguments: how it is taken, and how written.
+        recorded: whether derivatives pass through it.
+        sure: whether it is a view, or whether PyTorch might make a copy.
+        seen: the value of the tensor that it shows.
+    """
+
+    __slots__ = ("arguments", "recorded", "seen", "storage", "sure", "tensor", "view")
+
+    tensor: Any
+    storage: Storage
+    view: View
+    arguments: tuple[Any, ...]
+    recorded: bool
+    sure: bool
+    seen: Value
+
+    @classmethod
+    def on(cls, tensor: Any, view: View, *arguments: Any) -> Base:
+        """That of a view without derivatives of a tensor as it is now."""
+        made = cls()
+        made.tensor, made.storage = tensor, tensor._taken()
+        made.view, made.arguments = view, arguments
+        made.recorded, made.sure, made.seen = False, True, tensor.value
+        return made
+
+    def of(self) -> Any:
+        """The tensor that has the numbers."""
+        left = self.storage.left
+        return self.tensor if left is None else left
+
+    def is_of(self, tensor: Any, view: View, *arguments: Any) -> bool:
+        """Whether this is that view of ``tensor`` as it is now."""
+        return (
+            self.of() is tensor
+            and self.view is view
+            and self.arguments == arguments
+            and self.seen is tensor.value
+        )
+
+    def taken(self, value: Value) -> Value:
+        """What the view shows of another value of the tensor."""
+        if not self.sure:
+            raise _unsure(self.of())
+        if not self.recorded and value.tracked:
+            value = detached(value)
+        with recording() if self.recorded else no_grad():
+            made = self.view.take(value, *self.arguments)
+            return _computed(made) if made.owner is not None else made
+
+
+def _array(v: Value) -> Array:
+    assert v.array is not None
+    return v.array
+
+
+def _computed(v: Value) -> Value:
+    """The value of a leaf as one that was computed of it."""
+    return movement.reshape(v, shape=v.shape)
+
+
+def _laid_out(v: Value, like: Array) -> Value:
+    """``v`` with its elements in the order in which those of ``like`` lie."""
+    array = np.empty_like(like)
+    array[...] = v.array
+    made = movement.copy(v) if v.tracked else Value(array)
+    made.array = array
+    return made
+
+
+def detached(v: Value) -> Value:
+    """The numbers of ``v`` alone."""
+    if context.trace is None:
+        return Value(v.array)
+    with no_grad():
+        return movement.reshape(v, shape=v.shape)
 
 
 class Changes(Handle):
@@ -57,20 +139,209 @@ class Changes(Handle):
     __slots__ = ()
 
     _base: Base | None
+    _storage: Any
+    _twin: reference[Any] | None
     _pending: Any
     name: str | None
     version: int
     is_leaf: bool
     requires_grad: bool
-    requires_grad_: Callable[[], Any]
-    copy_: Callable[[Any], Any]
 
-    def _is_held(self) -> bool:
-        """Whether it is, or was taken of, a tensor that still lives."""
-        if self._base is None:
-            return True
-        of = self._base.of()
-        return of is not None and of._is_held()
+    # -- views -----------------------------------------------------------------------
+
+    def _taken(self) -> Storage:
+        """What its views share with it."""
+        if self._storage is None:
+            self._storage = Storage()
+        return self._storage
+
+    def _view(self, of: Value, made: Value, view: View, *arguments: Any) -> Self:
+        """What PyTorch gives as a view of this tensor: ``made``, of its value ``of``."""
+        if made.owner is not None:
+            made = _computed(made)
+        tensor, recorded = self, made.tracked
+        if not recorded:
+            if of.tracked and not self.is_leaf:
+                tensor = self.detach()
+                of = tensor.value
+            recorded = context.grad
+        shown = self._new(made)
+        shown._base = base = Base()
+        base.tensor, base.storage = tensor, tensor._storage or tensor._taken()
+        base.view, base.arguments, base.recorded = view, arguments, recorded
+        base.seen, base.sure = of, True
+        return shown
+
+    def _in_rows(self, made: Value) -> Self:
+        """Another shape of the elements in row-major order: a view, or else a copy.
+
+        It is a view where the elements lie in an order that the shape can be given to,
+        as in PyTorch. Nobody knows the order while a function is traced, and of what
+        was computed of tensors in another order.
+        """
+        v = self.value
+        array: Any = v.array
+        if array is not None and array.flags.c_contiguous:
+            return self._view(v, made, RESHAPE, made.shape)
+        sure = made is v or self._order_is_known()
+        if sure and array is not None and not np.may_share_memory(array, _array(made)):
+            return self._new(made)
+        shaped = self._view(v, made, RESHAPE, made.shape)
+        shaped._base.sure = sure  # type: ignore[union-attr]
+        return shaped
+
+    def _in_one_piece(self) -> Self:
+        """This tensor, or a copy in row-major order."""
+        v = self.value
+        array: Any = v.array
+        if array is not None and array.flags.c_contiguous:
+            return self
+        if not self._order_is_known():
+            made = self._view(v, v, RESHAPE, v.shape)
+            made._base.sure = False  # type: ignore[union-attr]
+            return made
+        if array is None:
+            return self
+        line = movement.reshape(v, shape=(array.size,))
+        return self._new(movement.reshape(line, shape=v.shape))
+
+    def _order_is_known(self) -> bool:
+        """Whether it is known how the elements lie; while tracing, in row-major order.
+
+        They do where what the views were taken of begins with that order.
+        """
+        tensor, traced = self, self.value.array is None
+        while (base := tensor._base) is not None:
+            if not base.sure or (traced and not takes_rows(base.view, base.arguments)):
+                return False
+            tensor = base.of()
+        array: Any = tensor._value.array
+        return array is not None and array.flags.c_contiguous
+
+    def detach(self) -> Self:
+        """The same numbers, without the memory of how they were made.
+
+        As in PyTorch it is a view: a change in place of it changes this tensor. Where
+        this one has a derivative, which the change would falsify, it is refused.
+        """
+        of, base = self, self._base
+        value = self.value
+        if value.tracked and not self.is_leaf:
+            if base is not None:
+                made = self._new(detached(value))
+                parent = base.of().detach()
+                made._base = Base.on(parent, base.view, *base.arguments)
+                made._base.sure = base.sure
+                return made
+            twin = None if self._twin is None else self._twin()
+            if twin is None:
+                made = self._new(detached(value))
+                self._twin, made._twin = reference(made), reference(self)
+                return made
+            of = twin
+            value = of.value
+        made = self._new(detached(value))
+        made._base = Base.on(of, SAME)
+        return made
+
+    def _shown(self) -> Value:
+        """What a view shows now."""
+        base: Any = self._base
+        source = base.of().value
+        trace = context.trace
+        if base.seen is source and (trace is None or self._value.array is None):
+            return self._value
+        if trace is not None:
+            return self._shown_in(trace, source)
+        made = base.taken(source)
+        owner = self._value.owner
+        if owner is not None:  # a leaf has no way behind it
+            made = Value(made.array, tracked=True)
+            made.owner = owner
+        base.seen, self._value = source, made
+        self.version += 1
+        return made
+
+    def _shown_in(self, trace: Any, source: Value) -> Value:
+        """The same while a function is traced: what is outside stays as it is."""
+        if self._value.array is not None and self._alone():
+            return self.value
+        base: Any = self._base
+        known = trace.views.get(id(self))
+        if known is None or known[1] is not source:
+            made = base.taken(source)
+            if self._value.owner is not None:
+                made = trace.leaf(self, made)
+            known = trace.views[id(self)] = self, source, made
+        return known[2]
+
+    def _alone(self) -> bool:
+        """Whether nothing else shows its numbers; a view is none any more then."""
+        base, value = self._base, self._value
+        if base is None:
+            return self._twin is None or self._twin() is None
+        if value.tracked and value.owner is None:
+            return False
+        held = base if base.storage.left is None else base.storage
+        name = "tensor" if held is base else "left"
+        if _references(held, name) > _ONE or not getattr(held, name)._alone():
+            return False
+        if base.seen is not getattr(held, name)._value:
+            return False
+        self._base = None
+        return True
+
+    def _is_viewed(self) -> bool:
+        return self._storage is not None and _references(self, "_storage") > _ONE
+
+    def _set_data(self, new: Any) -> None:
+        """``x.data = new``: both are one tensor from here on, as in PyTorch."""
+        base, traced = new._base, context.trace is not None
+        if new is self or (base and base.is_of(self, SAME)):
+            return  # the end of x.data += y, which has changed x already
+        computed = new.requires_grad and not new.is_leaf
+        if (
+            (self.requires_grad and not self.is_leaf)
+            or (new.requires_grad and new.is_leaf)
+            or (computed and base is not None)
+            or not new._alone()
+            or (traced and (new._value.array is not None or self._is_viewed()))
+        ):
+            raise unshared(new)
+        if new.dtype is not self.dtype:
+            raise DTypeError(
+                "x.data = y keeps the dtype.",
+                expected=self.dtype.name,
+                got=new.dtype.name,
+                fix=f"y.astype('{self.dtype.name}'); module.to(dtype) for all of a module",
+            )
+        self._leave()
+        with no_grad():
+            self.copy_(new)
+        if computed:
+            self._twin, new._twin = reference(new), reference(self)
+        else:
+            new._base = Base.on(self, SAME)
+
+    def _leave(self) -> None:
+        """Leave the numbers to the views: none of them sees what comes now."""
+        if self._is_viewed():
+            left = self._new(self._value)
+            left._value, self._storage.left = self._value, left
+        twin = None if self._twin is None else self._twin()
+        if twin is not None:
+            twin._twin = None
+        self._base = self._storage = self._twin = None
+
+    def _await(self, fetch: Any) -> None:
+        """An engine is about to change the numbers, which ``fetch`` gives then."""
+        self._pending = fetch
+        twin = None if self._twin is None else self._twin()
+        if twin is not None:
+            twin._pending = fetch
+            twin.version += 1
+
+    # -- changes ---------------------------------------------------------------------
 
     def _write(self, key: Any, new: Array) -> bool:
         """Write into the array itself, where nothing else can see that.
@@ -94,20 +365,7 @@ class Changes(Handle):
         return True
 
     def _change(self, made: Value) -> None:
-        if context.trace is not None:
-            context.trace.note_change(self)
-        base, of = self._base, None if self._base is None else self._base.of()
-        if base is not None and of is not None and of._is_held():
-            if base.key is None or base.version != of.version:
-                raise ArgumentError(
-                    "This tensor was taken of another one, which a change in place "
-                    "would not reach.",
-                    expected="a change of the tensor itself, such as x[0, 1] = 2",
-                    got=f"a change in place of {self!r:.60}",
-                    fix="x = x.clone() first, to change this one alone",
-                )
-            of._change(replaced(of.value, base.key, made))
-            base.version = of.version
+        """Take on another value of the same shape and dtype."""
         if self.requires_grad and self.is_leaf and context.grad:
             raise GradientError(
                 f"{self.name or 'A leaf'} cannot be changed in place while its use is "
@@ -116,6 +374,15 @@ class Changes(Handle):
                 got="+=, -=, x[…] = y or the like outside of no_grad()",
                 fix="with cr.no_grad(): p -= lr * p.grad, or let an optimiser do it",
             )
+        self._assign(made)
+
+    def _assign(self, made: Value) -> None:
+        """The same, of a leaf too, which stays one."""
+        if context.trace is not None:
+            context.trace.note_change(self)
+        if self._base is not None:
+            self._write_through(made)
+            return
         if self.requires_grad and not self.is_leaf and not context.grad:
             raise GradientError(
                 "A computed tensor is changed within no_grad(), where the change would "
@@ -124,16 +391,100 @@ class Changes(Handle):
                 got=f"the result of {self._value.node}",
                 fix="x = x.detach().clone() first",
             )
-        if self.is_leaf and self.requires_grad:
-            if self._value.array is None:  # made while tracing, and a leaf again
-                self._value = made
-                self.requires_grad_()
-            else:
-                self.copy_(self._new(made))
+        twin = None if self._twin is None else self._twin()
+        if twin is not None and twin.requires_grad and not twin.is_leaf:
+            raise GradientError(
+                "A detached tensor is changed in place while the one lives that it was "
+                "taken of, whose numbers and derivative would not fit any more.",
+                expected="a change of a tensor that shares its numbers with no other",
+                got=f"a change of {self!r:.60}",
+                fix="x = x.detach().clone() first, to change this one alone",
+            )
+        self._take_on(made)
+        if twin is not None:
+            twin._take_on(detached(self.value))
+
+    def _take_on(self, made: Value) -> None:
+        """Be another value from here on."""
+        old = self._value
+        if made.tracked and (old.owner is not None or not context.grad):
+            made = detached(made)
+        elif made.owner is not None:  # that of another leaf
+            made = _computed(made)
+        if made.array is not None and old.array is not None:
+            if made.array.strides != old.array.strides:
+                made = _laid_out(made, old.array)
+        if old.array is not None and context.trace is not None:
+            if context.trace.assign(self, made):
+                return
+        if old.owner is not None:
+            leaf = Value(made.array, made.shape, made.dtype, tracked=True)
+            if made.array is None:  # made while tracing
+                leaf = movement.reshape(made, shape=made.shape)
+                leaf.tracked = True
+            leaf.owner, made = old.owner, leaf
+        with process.lock:
+            self.version += 1  # first: what interrupts this never hides new numbers
+            self._value = made
+            self._pending = None
+
+    def _write_through(self, made: Value) -> None:
+        """Change what this view was taken of."""
+        base: Any = self._base
+        put = base.view.put
+        recorded = base.recorded and context.grad
+        if made.tracked and not context.grad:
+            made = detached(made)
+        if (put is None or not base.sure or (made.tracked and not recorded)) and (
+            self.value is not None and self._alone()
+        ):
+            self._assign(made)
             return
-        outside = context.trace is not None and self._value.array is not None
-        if outside and context.trace.assign(self, made):  # pyright: ignore
-            return
-        self._pending = None
-        self._value = made
+        if put is None:
+            raise ArgumentError(
+                "An expanded tensor shows elements more than once, and is not changed "
+                "in place.",
+                expected="a tensor that has every element once",
+                got=f"a change in place of {self!r:.60}",
+                fix="x = x.clone() first, or change the tensor before it is expanded",
+            )
+        if not base.sure:
+            raise _unsure(self)
+        if made.tracked and not recorded:
+            raise GradientError(
+                "A detached tensor that another one shares its numbers with is given "
+                "some that have a derivative.",
+                expected="numbers without a derivative, or a tensor of its own",
+                got=f"a change in place of {self!r:.60}",
+                fix="x = x.clone() first, or pass y.detach()",
+            )
+        of = base.of()
+        if base.recorded:
+            of._change(put(of.value, made, *base.arguments))
+        else:
+            with no_grad():
+                of._change(put(of.value, made, *base.arguments))
         self.version += 1
+
+
+def unshared(new: Any) -> ArgumentError:
+    """The error for ``x.data = new`` where the two would not become one."""
+    return ArgumentError(
+        "x.data = y makes one tensor of both, which is not done with views, parameters "
+        "and computed tensors.",
+        expected="numbers that nothing else shows",
+        got=f"{new!r:.60}",
+        fix="x.data = y.clone(), or x.data.copy_(y), for the numbers; "
+        "module.weight = other.weight to share a parameter",
+    )
+
+
+def _unsure(of: Any) -> ArgumentError:
+    """The error for what may be a view, or a copy."""
+    return ArgumentError(
+        "A change in place meets another shape of a tensor, and whether that is a view "
+        "or a copy depends on how the elements lie, which is not known here.",
+        expected="x.view(…) for a view, x.reshape(…).clone() for a copy",
+        got=f"reshape, flatten or contiguous: {of!r:.60}",
+        fix="choose one of the two, or take the shape where it is used",
+    )

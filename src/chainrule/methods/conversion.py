@@ -198,7 +198,7 @@ class Conversion(Handle):
         return round(self.item(), digits)
 
     def __repr__(self) -> str:
-        v = self._value
+        v = self._now
         if v.array is None and not getattr(self, "_pending", None):
             return f"tensor(<{v.type}>)"
         body = np.array2string(self.numpy(), separator=", ", prefix="tensor(")
@@ -212,7 +212,7 @@ class Conversion(Handle):
         """In a notebook: a table of the numbers, or a picture of very many."""
         from chainrule.array_page import array_html, escape  # which only pages need
 
-        if self._value.array is None and not getattr(self, "_pending", None):
+        if self._now.array is None and not getattr(self, "_pending", None):
             return f"<pre>{escape(repr(self))}</pre>"
         head = f"{show(self.shape)} {self.dtype.name}"
         return f"<div>{head}{array_html(self.numpy())}</div>"

@@ -8,7 +8,8 @@ from typing import Any, Self
 import numpy as np
 
 from chainrule.errors import ArgumentError, ShapeError
-from chainrule.graph.types import DType
+from chainrule.graph.node import Value
+from chainrule.graph.types import DType, size_of
 from chainrule.operations import indexing, selection
 from chainrule.operations import movement as ops
 from chainrule.operations.arguments import Dims, axis_of, either, numbers_of
@@ -20,28 +21,53 @@ from chainrule.operations.operands import (
     value_of,
 )
 from chainrule.operations.products import matmul, outer
+from chainrule.operations.views import (
+    DIAGONAL,
+    EXPAND,
+    INDEX,
+    NARROW,
+    PERMUTE,
+    RESHAPE,
+    basic_key,
+    key_along,
+)
 from chainrule.primitives import movement
 from chainrule.primitives.creation import iota
 from chainrule.primitives.rules import show
 
 
 class Movement(Handle):
-    """Results are values of their own: a change of one never changes another.
-
-    Where PyTorch gives a view, whose change would change what it was taken of, a change
-    in place is refused while that lives; ``clone()`` makes it a tensor of its own.
+    """Where PyTorch gives a view, the result is one: a change in place of it changes
+    what it was taken of, and the other way round. ``clone()`` makes a tensor of its own.
     """
 
     __slots__ = ()
+
+    def _shaped(self, made: Value) -> Self:
+        """Another shape of the elements, which is a view always."""
+        return self._view(self.value, made, RESHAPE, made.shape)
+
+    def _permuted(self, axes: tuple[int, ...]) -> Self:
+        v = self.value
+        return self._view(v, movement.transpose(v, axes=axes), PERMUTE, axes)
+
+    def _pieces(self, pieces: list[Value], dim: int) -> tuple[Self, ...]:
+        """Values one behind the other along an axis, as views."""
+        at, end, made = axis_of(self.shape, dim), 0, list[Self]()
+        for v in pieces:
+            start, end = end, end + v.shape[at]
+            key = key_along(at, slice(start, end))
+            made.append(self._view(self.value, v, INDEX, key))
+        return tuple(made)
 
     # -- shapes ----------------------------------------------------------------------
 
     def reshape(self, *shape: Any) -> Self:
         """The same elements in row-major order under another shape; one −1 is free."""
-        return self._view(ops.reshape(self.value, numbers_of(shape)))
+        return self._in_rows(ops.reshape(self.value, numbers_of(shape)))
 
     def view(self, *shape: Any) -> Self:
-        """PyTorch's name of :meth:`reshape`; a dtype is for ``astype``."""
+        """As :meth:`reshape`, and always a view; a dtype is for ``astype``."""
         if len(shape) == 1 and isinstance(shape[0], DType | str):
             raise ArgumentError(
                 "view gives another shape; bytes are not reinterpreted.",
@@ -49,17 +75,20 @@ class Movement(Handle):
                 got=f"{shape[0]!r:.40}",
                 fix="x.astype(dtype)",
             )
-        return self.reshape(*shape)
+        return self._shaped(ops.reshape(self.value, numbers_of(shape)))
 
     def view_as(self, other: Self) -> Self:
+        """The shape of ``other``, as :meth:`view`."""
+        return self.view(other.shape)
+
+    def reshape_as(self, other: Self) -> Self:
         """The shape of ``other``."""
         return self.reshape(other.shape)
 
-    reshape_as = view_as
-
     def flatten(self, start_dim: int = 0, end_dim: int = -1) -> Self:
         """The axes from ``start_dim`` to ``end_dim`` merged into one."""
-        return self._view(ops.merge(self.value, start_dim, end_dim))
+        made = ops.merge(self.value, start_dim, end_dim)
+        return self if self.ndim == 1 else self._in_rows(made)
 
     def ravel(self) -> Self:
         """One axis of all elements."""
@@ -67,24 +96,27 @@ class Movement(Handle):
 
     def unflatten(self, dim: int, sizes: Sequence[Any]) -> Self:
         """One axis as several; one −1 is free."""
-        return self._view(ops.divide_axis(self.value, dim, sizes))
+        return self._shaped(ops.divide_axis(self.value, dim, sizes))
 
     def squeeze(self, dim: Dims = None, *, axis: Dims = None) -> Self:
         """Without axes of length 1: all of them, or those of ``dim``."""
         dim = either(dim, axis)
         if dim is None:
             dim = [i for i, d in enumerate(self.shape) if d == 1]
-        return self._view(ops.squeeze(self.value, dim))
+        return self._shaped(ops.squeeze(self.value, dim))
 
     def unsqueeze(self, dim: int | None = None, *, axis: int | None = None) -> Self:
         """With an axis of length 1 before axis ``dim``; −1 appends it."""
-        return self._view(ops.expand_dims(self.value, either(dim, axis)))
+        return self._shaped(ops.expand_dims(self.value, either(dim, axis)))
 
     expand_dims = unsqueeze
 
     def expand(self, *shape: Any) -> Self:
         """Repeated along missing axes and axes of length 1; −1 keeps a size."""
-        return self._view(ops.broadcast_to(self.value, numbers_of(shape)))
+        v = self.value
+        made = ops.broadcast_to(v, numbers_of(shape))
+        repeats = size_of(made.shape) != size_of(v.shape)
+        return self._view(v, made, EXPAND if repeats else RESHAPE, made.shape)
 
     broadcast_to = expand
 
@@ -93,8 +125,11 @@ class Movement(Handle):
         return self.expand(other.shape)
 
     def contiguous(self) -> Self:
-        """The tensor itself: how elements lie in memory does not show here."""
-        return self
+        """The tensor itself, or a copy where its elements are not in row-major order.
+
+        That is so of ``x.T``, for example, and decides what a change in place reaches.
+        """
+        return self._in_one_piece()
 
     def clone(self) -> Self:
         """The same elements in a tensor of its own; derivatives pass through."""
@@ -104,13 +139,13 @@ class Movement(Handle):
 
     def permute(self, *dims: Any) -> Self:
         """The axes in another order: axis ``dims[i]`` becomes axis i."""
-        return self._view(ops.permute(self.value, numbers_of(dims)))
+        return self._permuted(ops.permuted(self.shape, numbers_of(dims)))
 
     permute_dims = permute
 
     def transpose(self, dim0: int, dim1: int) -> Self:
         """Two axes exchanged."""
-        return self._view(ops.swap(self.value, dim0, dim1))
+        return self._permuted(ops.swapped(self.shape, dim0, dim1))
 
     swapaxes = transpose
 
@@ -128,7 +163,7 @@ class Movement(Handle):
     @property
     def T(self) -> Self:
         """The transpose: axes in reverse order."""
-        return self._view(ops.permute(self.value, range(self.ndim)[::-1]))
+        return self._permuted(tuple(range(self.ndim)[::-1]))
 
     @property
     def mT(self) -> Self:
@@ -139,11 +174,11 @@ class Movement(Handle):
                 expected="at least two axes",
                 got=show(self.shape),
             )
-        return self._view(ops.swap(self.value, -2, -1))
+        return self._permuted(ops.swapped(self.shape, -2, -1))
 
     def movedim(self, source: Any, destination: Any) -> Self:
         """Axes to other places; the rest keep their order."""
-        return self._view(ops.move(self.value, source, destination))
+        return self._permuted(ops.moved(self.shape, source, destination))
 
     moveaxis = movedim
 
@@ -218,26 +253,31 @@ class Movement(Handle):
         As in PyTorch, an integer is a piece's length; ``chunk`` takes their number.
         """
         dim = either(dim, axis, 0)
-        return tuple(map(self._view, ops.split(self.value, lengths, dim)))
+        return self._pieces(ops.split(self.value, lengths, dim), dim)
 
     def chunk(
         self, chunks: int, dim: int = 0, *, axis: int | None = None
     ) -> tuple[Self, ...]:
         """So many pieces of equal length along ``dim``; the last may be shorter."""
         dim = either(dim, axis, 0)
-        return tuple(map(self._view, ops.chunk(self.value, chunks, dim)))
+        return self._pieces(ops.chunk(self.value, chunks, dim), dim)
 
     def unbind(self, dim: int = 0, *, axis: int | None = None) -> tuple[Self, ...]:
         """One piece for each element along ``dim``, without that axis."""
         dim = either(dim, axis, 0)
-        return tuple(map(self._view, ops.unstack(self.value, dim)))
+        at = axis_of(self.shape, dim)
+        of, made = self.value, list[Self]()
+        for i, v in enumerate(ops.unstack(of, dim)):
+            made.append(self._view(of, v, INDEX, key_along(at, i)))
+        return tuple(made)
 
     unstack = unbind
 
     def narrow(self, dim: int, start: Any, length: int) -> Self:
         """``length`` elements along ``dim`` from ``start``, which may be a tensor."""
-        at = axis_of(self.shape, dim)
-        return self._new(indexing.narrowed(self.value, at, value_of(start), length))
+        at, first = axis_of(self.shape, dim), value_of(start)
+        made = indexing.narrowed(self.value, at, first, length)
+        return self._view(self.value, made, NARROW, at, first, length)
 
     def tril(self, diagonal: int = 0, *, k: int | None = None) -> Self:
         """The elements on and below a diagonal of each matrix, 0 above it."""
@@ -249,7 +289,9 @@ class Movement(Handle):
 
     def diagonal(self, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Self:
         """The elements whose second index is the first plus ``offset``."""
-        return self._view(ops.diagonal(self.value, offset, dim1, dim2))
+        made = ops.diagonal(self.value, offset, dim1, dim2)
+        dims = axis_of(self.shape, dim1), axis_of(self.shape, dim2)
+        return self._view(self.value, made, DIAGONAL, offset, *dims)
 
     def diag(self, diagonal: int = 0) -> Self:
         """The diagonal of a matrix, or the matrix with that diagonal."""
@@ -261,7 +303,7 @@ class Movement(Handle):
                 got=show(self.shape),
                 fix="x.diagonal(offset, dim1, dim2)",
             )
-        return self.diagonal(diagonal)
+        return self.diagonal(diagonal).clone()
 
     def trace(self) -> Self:
         """The sum of the diagonal of a matrix."""
@@ -270,15 +312,18 @@ class Movement(Handle):
     # -- by index --------------------------------------------------------------------
 
     def __getitem__(self, key: Any) -> Self:
-        made = indexing.index(self.value, key)
-        basic = type(key) is int or _is_basic(key)
-        return self._view(made, key) if basic else self._new(made)
+        v = self.value
+        made = indexing.index(v, key)
+        block = key if type(key) is int else basic_key(key)
+        return self._new(made) if block is None else self._view(v, made, INDEX, block)
 
     def __setitem__(self, key: Any, new: Any) -> None:
-        if isinstance(new, Handle) and new._base and new._base.is_of(self, key):
+        block = key if type(key) is int else basic_key(key)
+        base = new._base if isinstance(new, Handle) else None
+        if base is not None and base.is_of(self, INDEX, block):
             return  # the end of x[key] += y, which has changed x already
         new = value_of(new, self.dtype)
-        if _is_basic(key) and not new.tracked and self._write(key, new.array):
+        if block is not None and not new.tracked and self._write(block, new.array):
             return
         self._become(indexing.replaced(self.value, key, new), "x[…] = y")
 
@@ -424,9 +469,3 @@ class Movement(Handle):
     def outer(self, other: Any) -> Self:
         """Every product of an element with one of ``other``, both vectors."""
         return self._new(outer(self.value, value_of(other)))
-
-
-def _is_basic(key: Any) -> bool:
-    """Whether a key names a block: integers, slices, new axes."""
-    parts = key if isinstance(key, tuple) else (key,)
-    return all(k is None or k is Ellipsis or isinstance(k, slice | int) for k in parts)

@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.errors import ArgumentError, ShapeError, nearest
-from chainrule.graph.build import held
+from chainrule.graph.build import held, no_grad
 from chainrule.graph.node import Array
 from chainrule.primitives.error_function import erfc
 from chainrule.primitives.rules import show
@@ -112,7 +112,8 @@ def fans(tensor: Tensor) -> tuple[int, int]:
 
 
 def _fill(tensor: Tensor, drawn: Tensor | Array) -> Tensor:
-    return tensor.copy_(drawn)
+    with no_grad():
+        return tensor.copy_(drawn)
 
 
 # -- plain distributions --------------------------------------------------------------

@@ -126,7 +126,7 @@ def _places(mask: Value, shape: Shape) -> list[Value]:
 def _on_axis(k: Part, size: Dim, axis: int) -> Part:
     """One part of a key, checked against its axis."""
     if isinstance(k, slice):
-        return slice(*map(_bound, (k.start, k.stop, k.step)))
+        return slice(*map(bound, (k.start, k.stop, k.step)))
     if isinstance(k, Value):
         places = from_front(k, size)
         if context.trace is None and isinstance(size, int):
@@ -155,9 +155,10 @@ def _out_of_range(size: int, axis: int, got: str) -> ShapeError:
     )
 
 
-def _bound(n: Any) -> int | None:
-    if n is None:
-        return None
+def bound(n: Any) -> int | None:
+    """An end of a slice as a number of Python's."""
+    if n is None or type(n) is int:
+        return n
     if isinstance(n, Handle) and context.trace is not None:
         raise ArgumentError(
             "A slice has fixed ends while a function is traced.",
@@ -475,21 +476,28 @@ def _last_of_each(places: Value) -> Value:
 def narrowed(v: Value, axis: int, start: Value, length: int) -> Value:
     """A block of fixed length along an axis whose beginning is computed."""
     size = v.shape[axis]
-    sizes = (*v.shape[:axis], length, *v.shape[axis + 1 :])
     if isinstance(size, SymbolicDim):
-        return rows(
-            v,
-            in_range(
-                add(
-                    iota(shape=(length,), axis=0, dtype=DType.int64),
-                    stretch(cast(start, DType.int64), (length,)),
-                ),
-                size,
-                axis,
-            ),
-            axis,
-        )
-    zero = filled(0, DType.int64, ())
-    corner = [zero] * len(v.shape)
-    corner[axis] = from_front(start, size)
-    return dynamic_slice(v, *corner, sizes=sizes)
+        return rows(v, _within(start, length, size, axis), axis)
+    sizes = (*v.shape[:axis], length, *v.shape[axis + 1 :])
+    return dynamic_slice(v, *_corner(v, axis, start), sizes=sizes)
+
+
+def put_narrowed(v: Value, new: Value, axis: int, start: Value, length: int) -> Value:
+    """``v`` with the elements replaced that :func:`narrowed` gives."""
+    size = v.shape[axis]
+    if isinstance(size, SymbolicDim):
+        places = _within(start, length, size, axis)
+        return replaced(v, (*[slice(None)] * axis, places), new)
+    return dynamic_update_slice(v, new, *_corner(v, axis, start))
+
+
+def _within(start: Value, length: int, size: Dim, axis: int) -> Value:
+    steps = iota(shape=(length,), axis=0, dtype=DType.int64)
+    first = stretch(cast(start, DType.int64), (length,))
+    return in_range(add(steps, first), size, axis)
+
+
+def _corner(v: Value, axis: int, start: Value) -> list[Value]:
+    corner = [filled(0, DType.int64, ())] * len(v.shape)
+    corner[axis] = from_front(start, v.shape[axis])
+    return corner

@@ -8,7 +8,7 @@ from typing import Any
 from chainrule.errors import ArgumentError, ShapeError
 from chainrule.graph.build import bind
 from chainrule.graph.node import Value
-from chainrule.graph.types import Dim, DType, SymbolicDim, size_of
+from chainrule.graph.types import Dim, DType, Shape, SymbolicDim, size_of
 from chainrule.operations.arguments import axes_of, axis_of, fill
 from chainrule.operations.operands import (
     cast,
@@ -31,29 +31,35 @@ def reshape(v: Value, shape: tuple[Any, ...]) -> Value:
     return v if shape == v.shape else bind(movement.reshape, (v,), {"shape": shape})
 
 
-def permute(v: Value, dims: Sequence[Any]) -> Value:
-    order = tuple([axis_of(v.shape, d) for d in dims])
-    if sorted(order) != list(range(len(v.shape))):
+def permuted(shape: Shape, dims: Sequence[Any]) -> tuple[int, ...]:
+    """The axes in the order of ``dims``."""
+    order = tuple([axis_of(shape, d) for d in dims])
+    if sorted(order) != list(range(len(shape))):
         raise ShapeError(
             "permute takes every axis once.",
-            expected=f"the numbers 0 to {len(v.shape) - 1} in another order",
-            got=f"{tuple(dims)} for shape {show(v.shape)}",
+            expected=f"the numbers 0 to {len(shape) - 1} in another order",
+            got=f"{tuple(dims)} for shape {show(shape)}",
             fix="transpose(dim0, dim1) exchanges two axes",
         )
-    return movement.transpose(v, axes=order)
+    return order
 
 
-def swap(v: Value, dim0: Any, dim1: Any) -> Value:
-    order = list(range(len(v.shape)))
-    a, b = axis_of(v.shape, dim0), axis_of(v.shape, dim1)
+def permute(v: Value, dims: Sequence[Any]) -> Value:
+    return movement.transpose(v, axes=permuted(v.shape, dims))
+
+
+def swapped(shape: Shape, dim0: Any, dim1: Any) -> tuple[int, ...]:
+    """The axes with two of them exchanged."""
+    order = list(range(len(shape)))
+    a, b = axis_of(shape, dim0), axis_of(shape, dim1)
     order[a], order[b] = b, a
-    return movement.transpose(v, axes=tuple(order))
+    return tuple(order)
 
 
-def move(v: Value, source: Any, destination: Any) -> Value:
-    """Axes to other places; the rest keep their order."""
+def moved(shape: Shape, source: Any, destination: Any) -> tuple[int, ...]:
+    """The axes with some in other places; the rest keep their order."""
     many = [d if isinstance(d, tuple | list) else (d,) for d in (source, destination)]
-    given, wanted = ([axis_of(v.shape, d) for d in ds] for ds in many)
+    given, wanted = ([axis_of(shape, d) for d in ds] for ds in many)
     if (
         len(given) != len(wanted)
         or len({*given}) < len(given)
@@ -64,13 +70,11 @@ def move(v: Value, source: Any, destination: Any) -> Value:
             expected="as many different places as axes",
             got=f"{source} to {destination}",
         )
-    order: list[Any] = [None] * len(v.shape)
+    order: list[Any] = [None] * len(shape)
     for a, b in zip(given, wanted):
         order[b] = a
-    rest = iter([a for a in range(len(v.shape)) if a not in given])
-    return movement.transpose(
-        v, axes=tuple([next(rest) if a is None else a for a in order])
-    )
+    rest = iter([a for a in range(len(shape)) if a not in given])
+    return tuple([next(rest) if a is None else a for a in order])
 
 
 def merge(v: Value, start: Any, end: Any) -> Value:

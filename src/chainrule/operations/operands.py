@@ -30,6 +30,9 @@ class Handle:
     _base: Any
     _new: Callable[[Value], Self]
     _view: Callable[..., Self]
+    _in_rows: Callable[[Value], Self]
+    _in_one_piece: Callable[[], Self]
+    _now: Value
     _become: Callable[[Value, str], Self]
     _change: Callable[[Value], None]
     _write: Callable[[Any, Any], bool]

@@ -1,0 +1,129 @@
+"""Views: the parts and shapes of a value through which it can be changed.
+
+A :class:`View` is a pair of functions. ``take`` gives what the view shows of a value;
+``put`` gives the value anew, with that replaced. So a change of a view is a change of
+what it was taken of, and no memory is shared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from chainrule.graph.node import Value
+from chainrule.operations.indexing import bound, index, narrowed, put_narrowed, replaced
+from chainrule.operations.movement import diagonal
+from chainrule.operations.operands import stretch, value_of
+from chainrule.primitives import movement
+
+__all__ = [
+    "DIAGONAL",
+    "EXPAND",
+    "INDEX",
+    "NARROW",
+    "PERMUTE",
+    "RESHAPE",
+    "SAME",
+    "View",
+    "basic_key",
+    "key_along",
+    "takes_rows",
+]
+
+
+class View(NamedTuple):
+    """How a view is taken of a value, and how that is written through it.
+
+    Attributes:
+        name: of the operation.
+        take: ``take(value, *arguments)`` is what the view shows.
+        put: ``put(value, new, *arguments)`` is the value in which it shows ``new``;
+            None where an element is shown more than once.
+    """
+
+    name: str
+    take: Callable[..., Value]
+    put: Callable[..., Value] | None
+
+    def __reduce__(self) -> Any:
+        return _named, (self.name,)
+
+
+def _reshaped(v: Value, shape: Any) -> Value:
+    return v if v.shape == shape else movement.reshape(v, shape=shape)
+
+
+def _turned_back(v: Value, new: Value, axes: tuple[int, ...]) -> Value:
+    return movement.transpose(
+        new, axes=tuple([axes.index(i) for i in range(len(axes))])
+    )
+
+
+def _replaced_diagonal(
+    v: Value, new: Value, offset: int, dim1: int, dim2: int
+) -> Value:
+    rank = len(v.shape)
+    rest = [i for i in range(rank) if i not in (dim1, dim2)]
+    axes = (*rest, dim1, dim2)
+    places = np.arange(int(new.shape[-1]))
+    key = (..., places + max(-offset, 0), places + max(offset, 0))
+    made = replaced(movement.transpose(v, axes=axes), key, new)
+    return _turned_back(v, made, axes)
+
+
+SAME = View("same", lambda v: v, lambda v, new: new)
+INDEX = View("index", index, lambda v, new, key: replaced(v, key, new))
+RESHAPE = View("reshape", _reshaped, lambda v, new, shape: _reshaped(new, v.shape))
+PERMUTE = View(
+    "permute", lambda v, axes: movement.transpose(v, axes=axes), _turned_back
+)
+EXPAND = View("expand", stretch, None)
+NARROW = View("narrow", narrowed, put_narrowed)
+DIAGONAL = View("diagonal", diagonal, _replaced_diagonal)
+
+_VIEWS = {v.name: v for v in (SAME, INDEX, RESHAPE, PERMUTE, EXPAND, NARROW, DIAGONAL)}
+
+
+def _named(name: str) -> View:
+    return _VIEWS[name]
+
+
+def basic_key(key: Any) -> tuple[Any, ...] | None:
+    """A key of integers, slices, new axes and ..., whose elements are a view.
+
+    Integers that tensors and arrays hold are those of now. None for any other key: its
+    elements are copies.
+    """
+    made: list[Any] = []
+    for k in key if type(key) is tuple else (key,):
+        if type(k) is int or k is None or k is Ellipsis:
+            made.append(k)
+        elif type(k) is slice:
+            made.append(slice(bound(k.start), bound(k.stop), bound(k.step)))
+        else:
+            if isinstance(k, bool) or getattr(k, "shape", None) != ():
+                return None
+            place = value_of(k)
+            if not place.dtype.is_integer:
+                return None
+            made.append(place if place.array is None else int(place.array))
+    return tuple(made)
+
+
+def key_along(axis: int, part: Any) -> tuple[Any, ...]:
+    """The key that takes ``part`` of an axis, and the others whole."""
+    return (*[slice(None)] * axis, part)
+
+
+def takes_rows(view: View, arguments: tuple[Any, ...]) -> bool:
+    """Whether a view of elements in row-major order has them in that order, too."""
+    if view is SAME or view is RESHAPE:
+        return True
+    if view is not INDEX:
+        return False
+    (key,) = arguments
+    *first, last = key if isinstance(key, tuple) and key else (key or 0,)
+    whole = isinstance(last, slice) and last.step in (None, 1)
+    return all(type(k) is int for k in first) and (type(last) is int or whole)

@@ -31,7 +31,7 @@ from chainrule.primitives.elementwise import (
     sub,
     where,
 )
-from chainrule.primitives.integers import bitwise_and, bitwise_not, bitwise_or
+from chainrule.primitives.integers import bitwise_and, bitwise_not
 from chainrule.primitives.rules import show
 
 
@@ -163,7 +163,8 @@ def _without(v: Value, dim: Any) -> Shape:
 def scaled_norm(v: Value, p: Any, dim: Any) -> tuple[Value, Value]:
     """A scale s and ‖x/s‖ₚ, whose product is the norm, with axes of length 1.
 
-    s is the largest |x| where its power would overflow or underflow, and elsewhere 1.
+    s is the largest |x| where its square would overflow or underflow, and elsewhere 1;
+    of other powers, whose derivatives overflow sooner, always the largest |x|.
     """
     if p == "fro":
         p = 2
@@ -200,15 +201,18 @@ def _powers(size: Value, p: float) -> Value:
 
 
 def _scale(v: Value, p: float, dim: Any) -> Value:
-    """The largest |x| if it is so large or small that |x|ᵖ loses digits, else 1."""
+    """The largest |x| along ``dim``, where it is the scale, else 1."""
     limits = np.finfo(v.dtype.numpy)
-    low = float(limits.tiny) ** (1 / p) / float(limits.eps)
-    high = float(limits.max) ** (1 / p) * float(limits.eps)
+    low = float(limits.tiny) ** 0.5 / float(limits.eps)
+    high = float(limits.max) ** 0.5 * float(limits.eps)
     with no_grad():
         m = largest(abs_(v), dim, True)
-        small = bitwise_and(less(number(0, m), m), less(m, number(low, m)))
-        large = bitwise_and(less(number(high, m), m), isfinite(m))
-        return where(bitwise_or(small, large), m, number(1, m))
+        one = number(1, m)
+        m = where(bitwise_and(less(number(0, m), m), isfinite(m)), m, one)
+        if p != 2:
+            return m
+        fits = bitwise_and(less(number(low, m), m), less(m, number(high, m)))
+        return where(fits, one, m)
 
 
 def root(v: Value, p: float = 2) -> Value:

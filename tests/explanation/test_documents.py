@@ -8,6 +8,7 @@ import shutil
 import subprocess
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 from xml.dom import minidom
 
 import numpy as np
@@ -15,7 +16,7 @@ import pytest
 
 import chainrule as cr
 from chainrule import nn, optim
-from chainrule.array_page import colours
+from chainrule.array_page import POLICY, colours
 from chainrule.explanation import Explanation, example
 from chainrule.explanation.documents import TRADITIONAL
 from chainrule.language import language
@@ -89,6 +90,26 @@ def test_html(name: str, lang: str) -> None:
             "False",
             "dropout",
         }
+
+
+PAGES: dict[str, Any] = {
+    "explanation": example,
+    "derivation": lambda: cr.derive("2-2sigmoid-1"),
+    "worksheet": lambda: cr.worksheet("2-2sigmoid-1"),
+}
+
+
+@pytest.mark.parametrize("kind", PAGES)
+def test_a_page_loads_nothing(kind: str) -> None:
+    """It has the policy of reports, in front of all that it could forbid."""
+    page = PAGES[kind]().to_html()
+    head, _, rest = page.partition('http-equiv="Content-Security-Policy" content="')
+    policy = rest.partition('"')[0]
+    assert policy == POLICY
+    assert policy.startswith("default-src 'none';")
+    assert "script-src" not in policy
+    assert "<style" not in head
+    assert "<body" not in head
 
 
 def test_latex_in_chinese_has_a_font_for_every_character(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,11 @@ def held(e: Explanation, *, path: bool = True) -> None:
     assert not wrong
     assert len(check.errors) >= 2 * len(e.layers)
     assert "…" not in "".join(q.text() for q in e.equations())
+    numbers = {name: q.array for name, q in e.numbers.items()}
+    for side in (side for q in e.equations() for side in q.sides):
+        pieces = side.pieces(numbers)
+        shown = "".join(p if isinstance(p, str) else "#" for p in pieces)
+        assert not re.search(r"∂#|#/∂", shown), "a number in a derivative's name"
     if path:
         rng = np.random.default_rng(0)
         for layer in e.layers:

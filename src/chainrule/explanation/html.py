@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from html import escape
 
-from chainrule.array_page import array_html
+from chainrule.array_page import POLICY, array_html
 from chainrule.explanation import page
 from chainrule.explanation.content import Explained
 from chainrule.explanation.equations import Equation
@@ -50,6 +50,7 @@ def file_of(title: str, fragment: str) -> str:
     """A page as a file of its own, in the language in use."""
     return (
         f'<!DOCTYPE html>\n<html lang="{current()}"><head><meta charset="utf-8">'
+        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
         f'<meta name="viewport" content="width=device-width,initial-scale=1">'
         f"<title>{escape(title)}</title></head>"
         f"<body>{fragment}</body></html>\n"

@@ -34,7 +34,7 @@ class Prefix(Expr):
         head: the operator.
         argument: what it applies to.
         reach: ``"wide"`` takes a whole product (∑ u ⊙ v), ``"tight"`` stands close
-            (∂x).
+            and makes a name of both, into which no numbers are put (∂x).
 
     >>> ln, u, v = Atom(r"\ln", "ln"), Atom("u"), Atom("v")
     >>> print(Prefix(ln, u), Prefix(ln, u + v), Prefix(ln, u) * v, sep="   ")
@@ -84,7 +84,8 @@ class Prefix(Expr):
     def spell(self, numbers: Numbers) -> list[Piece]:
         """``head argument``."""
         gap = self._gap(numbers)
-        inner = within(self.argument, self.need(), numbers)
+        known = {} if self.reach == "tight" else numbers
+        inner = within(self.argument, self.need(), known)
         return [*self.head.pieces(numbers), *([gap] if gap else []), *inner]
 
 

@@ -6,6 +6,7 @@ import datetime
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from chainrule.array_page import POLICY
 from chainrule.errors import visible
 from chainrule.formatting import measure, number, percent, width
 from chainrule.tables import shorten
@@ -40,6 +41,7 @@ def environment(words: Words) -> Any:
     made.globals |= {
         "w": words,
         "colours": drawing.COLOURS,
+        "policy": POLICY,
         "version": __version__,
         "now": datetime.datetime.now().astimezone().isoformat(" ", "minutes"),
     }

@@ -1,6 +1,6 @@
 """``python -m chainrule`` is the command line."""
 
-from chainrule.cli import main
+from chainrule_command import main
 
 if __name__ == "__main__":
     main()

@@ -48,21 +48,21 @@ def strict(target: T) -> T:
       fix:      did you mean 'by'?
     """
     if not isinstance(target, type):
-        return strict_function(target, getattr(target, "__name__", "it"))
+        return strict_function(target)
     for name, item in list(vars(target).items()):
         function = getattr(item, "__func__", item)
         if not isinstance(function, FunctionType):
             continue
         if name == "__init__":
-            setattr(target, name, strict_function(function, target.__name__))
+            setattr(target, name, strict_function(function))
         elif not name.startswith("_"):
-            made: Any = strict_function(function, function.__qualname__)
+            made: Any = strict_function(function)
             setattr(target, name, made if function is item else type(item)(made))
     return target
 
 
-def strict_function(function: Any, who: str) -> Any:
-    """The function, called ``who`` in errors, that refuses other keywords."""
+def strict_function(function: Any) -> Any:
+    """The function, or the constructor of a class, that refuses other keywords."""
     code = function.__code__
     if code.co_flags & CO_VARKEYWORDS:
         return function
@@ -75,6 +75,9 @@ def strict_function(function: Any, who: str) -> Any:
     def call(*args: Any, **kwargs: Any) -> Any:
         if kwargs and not known.issuperset(kwargs):
             name = next(name for name in kwargs if name not in known)
+            who = function.__qualname__
+            if function.__name__ == "__init__":
+                who = type(args[0]).__name__
             raise unknown_keyword(who, name, kwargs[name], shown)
         return function(*args, **kwargs)
 

@@ -116,3 +116,33 @@ def test_a_signal_saves_the_run(
     epochs = 3 if times == 1 else 60
     hit = ended([*target, "--epochs", f"{epochs}"], name, tmp_path, times, engine)
     assert times == 1 or hit > 5
+
+
+@pytest.mark.parametrize("where", ["chainrule.tensor", "chainrule.cli.common"])
+def test_ctrl_c_while_it_is_imported(where: str) -> None:
+    """No traceback of modules that nobody has heard of."""
+    code = (
+        "import os, signal, sys\n"
+        "class Finder:\n"
+        "    def find_spec(self, name, *_):\n"
+        f"        if name == {where!r}: os.kill(os.getpid(), signal.SIGINT)\n"
+        "sys.meta_path.insert(0, Finder())\n"
+        "from chainrule_command import main\n"
+        "main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, "--version"], capture_output=True, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, b"", b"")
+
+
+def test_afterwards_ctrl_c_is_an_exception_again() -> None:
+    code = (
+        "import signal, chainrule_command, chainrule.cli.common as common\n"
+        "common.run = lambda args: print(signal.getsignal(signal.SIGINT))\n"
+        "chainrule_command.main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, check=True, text=True
+    )
+    assert "default_int_handler" in done.stdout

@@ -686,3 +686,15 @@ def test_infinity_after_infinity(tmp_path: Path) -> None:
         read_csv(tmp_path / "cells.csv", target="y")
     (tmp_path / "names.csv").write_text("inf,1e999,x\n1,2,3\n3,5,4\n")
     assert examine(tmp_path / "names.csv").rows == 3
+
+
+def test_a_format_is_understood_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A service reads a row at a time: what checks formats is built once."""
+    import pydantic
+
+    frame = pandas.DataFrame({"a": [1.0, 2, 4], "k": [*"uvu"], "y": [1.0, 2.5, 3]})
+    data = Dataset.from_frame(frame, target="y")
+    read(frame, format=data.format, target=False)
+    monkeypatch.setattr(pydantic, "TypeAdapter", None)
+    made = read(frame[:1], format=data.format, target=False)
+    assert np.array_equal(made.x[:], data.x[:1])

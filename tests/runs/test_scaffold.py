@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import re
 from pathlib import Path
 from typing import Any
@@ -216,3 +217,23 @@ def test_what_is_no_data(place: str, error: type[Exception], said: str) -> None:
         Path(name).write_bytes(b"")
     with pytest.raises(error, match=said):
         start(place)
+
+
+#: What a head of a table may hold: lines, and what no terminal shows.
+STRANGE = [*map(chr, range(1, 32)), *"\x7f\x80\x85\x9f\xa0\xad\\\"'#=[].{ "]
+STRANGE += ["\u200b", "\u200e", "\u2028", "\u202e", "\ufeff", "\uffff", "\U0001f600"]
+
+
+@pytest.mark.parametrize("strange", STRANGE, ids=ascii)
+def test_what_is_written_is_read(strange: str) -> None:
+    """Whatever columns and classes are called, the starting file is right."""
+    with open("t.csv", "w", newline="", encoding="utf-8") as table:
+        writer = csv.writer(table)
+        writer.writerow([f"a{strange}b", "k", f"y{strange}z"])
+        for i in range(40):
+            writer.writerow(
+                [i * 1.5, f"u{strange}v" if i % 2 else "w", "pq"[i % 3 % 2]]
+            )
+    run, _ = build(text("t.csv"))
+    assert run.settings.data.target == f"y{strange}z"
+    assert f"a{strange}b" in run.settings.data.features

@@ -108,6 +108,37 @@ def test_ends_are_called_for_each_that_was_started(
     assert late == ["check"]
 
 
+def test_an_end_does_not_hide_what_came_first(
+    make: Make, data: cr.data.Dataset
+) -> None:
+    """A callback that could not start has nothing to end; later errors are notes."""
+
+    class Log(Callback):
+        def __init__(self, starts: bool) -> None:
+            self.starts = starts
+
+        def on_start(self, trainer: Any) -> None:
+            if not self.starts:
+                raise FileNotFoundError("no such log")
+            self.file = "open"
+
+        def on_end(self, trainer: Any) -> None:
+            assert self.file == "open"
+            raise RuntimeError("cannot close")
+
+    options: Any = {"epochs": 1, "batch_size": 25, "progress": False}
+    with pytest.raises(FileNotFoundError, match="no such log"):
+        make().fit(data, callbacks=Log(False), **options)
+    with pytest.raises(FileNotFoundError, match="no such log") as caught:
+        make().fit(data, callbacks=[Log(True), Log(False)], **options)
+    assert caught.value.__notes__ == [
+        "Log.on_end failed too: RuntimeError: cannot close"
+    ]
+    with pytest.raises(RuntimeError, match="cannot close") as late:
+        make().fit(data, callbacks=[Log(True), Log(True)], **options)
+    assert len(late.value.__notes__) == 1  # of the other one
+
+
 @pytest.mark.parametrize(
     ("given", "parts"),
     [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import multiprocessing
 import os
 import resource
@@ -268,6 +269,30 @@ def test_what_a_kill_has_left_is_swept_up(
         "precious",
     ]
     assert (tmp_path / "precious").read_text() == "precious"
+
+
+def test_a_disk_without_a_byte_left(
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not even the lock can be written: refused, and a later run has the directory."""
+    data, whole = pixels(50), make()
+    options: Any = {"epochs": 1, "batch_size": 16, "progress": False}
+    whole.fit(data, checkpoint=tmp_path / "run", **options)
+    for name in ("write", "truncate"):
+        with monkeypatch.context() as patch:
+
+            def full(*_: Any) -> int:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+            patch.setattr(os, name, full)
+            loaded = cr.Trainer.load(tmp_path / "run")
+            with pytest.raises(errors.SaveError, match="cannot be locked"):
+                loaded.resume(
+                    data, epochs=2, progress=False, checkpoint=tmp_path / "run"
+                )
+        loaded.resume(data, epochs=2, progress=False, checkpoint=tmp_path / "run")
+        loaded.resume(data, epochs=3, progress=False)
+        loaded = cr.Trainer.load(tmp_path / "run")
 
 
 @pytest.mark.usefixtures("single_steps")

@@ -12,6 +12,7 @@ import contextlib
 import functools
 import io
 import json
+import signal
 import sys
 import time
 import traceback
@@ -250,6 +251,8 @@ def _warnings_as_messages() -> Iterator[None]:
 
 def main(args: Sequence[str] | None = None) -> None:
     """Run the command line and exit."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # of the imports
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     occupy()
     _speak_utf8()
     sys.stderr = Outlet(sys.stderr or io.StringIO())

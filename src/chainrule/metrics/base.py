@@ -45,10 +45,14 @@ class Metric:
     scalar: bool = True
     arguments: ClassVar[tuple[str, ...]] = ()
 
+    @strict_function
+    def __init__(self) -> None:
+        pass
+
     def __init_subclass__(cls, **how: Any) -> None:
         super().__init_subclass__(**how)
         if "__init__" in vars(cls):
-            cls.__init__ = strict_function(cls.__init__, cls.__name__)
+            cls.__init__ = strict_function(cls.__init__)
 
     def for_loss(self, loss: Any) -> Metric:
         """The metric for a network trained with ``loss``: itself, or an adapted one."""

@@ -146,7 +146,7 @@ class Declared:
             cls.__annotations__[name] = inherited.annotation
             setattr(cls, name, default)
         dataclass(eq=False, repr=False)(cls)
-        cls.__init__ = strict_function(cls.__init__, cls.__name__)
+        cls.__init__ = strict_function(cls.__init__)
         for name in inspect.get_annotations(cls).keys() & vars(cls).keys():
             if isinstance(getattr(super(cls, cls), name, None), property):
                 delattr(cls, name)  # or the default would hide the property

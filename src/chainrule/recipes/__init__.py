@@ -26,10 +26,13 @@ Both may have REFERENCES, figures of the literature that a full run is held agai
 from __future__ import annotations
 
 import importlib
+import inspect
 from types import ModuleType
 from typing import Any, Literal
 
+from chainrule.checks import known_names
 from chainrule.data.files import memory
+from chainrule.engines import resolve_engine
 from chainrule.errors import ArgumentError, nearest
 from chainrule.recipes.features import draw_features, feature_maps
 from chainrule.recipes.references import Reference, held, worded
@@ -123,6 +126,28 @@ def kind(recipe: str | ModuleType) -> Literal["training", "study"]:
     return "study" if hasattr(module, "run") else "training"
 
 
+def _check_options(study: Study, module: Any) -> None:
+    """Refuse a recipe that is no study, and options that its ``run`` does not take."""
+    if kind(module) != "study":
+        raise ArgumentError(
+            f"The recipe {study.name!r} trains one network, and is no study.",
+            expected="a recipe with a function run(study)",
+            got=study.name,
+            fix=f"chainrule train {study.name}",
+        )
+    _, *takes = inspect.signature(module.run, eval_str=True).parameters.values()
+    known = {parameter.name: parameter.annotation for parameter in takes}
+    known_names(f"An option of the recipe {study.name!r}", study.options, known)
+    for option, value in study.options.items():
+        flag = type(value) is bool and known[option] is not bool
+        if flag or not isinstance(value, known[option]):
+            raise ArgumentError(
+                f"The recipe {study.name!r} cannot take this {option}.",
+                expected=getattr(known[option], "__name__", str(known[option])),
+                got=f"{option}={value!r:.80}",
+            )
+
+
 def perform(study: Study, *, again: bool = False) -> dict[str, Any]:
     """Run a recipe of the kind *study* from its first line to its report.
 
@@ -140,6 +165,8 @@ def perform(study: Study, *, again: bool = False) -> dict[str, Any]:
         KeyboardInterrupt: Ctrl-C, once all that is under way is saved.
     """
     module = find(study.name)
+    _check_options(study, module)
+    resolve_engine(study.engine)
     study.summary = module.SUMMARY
     study.begin(again=again)
     try:

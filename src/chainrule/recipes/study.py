@@ -231,12 +231,15 @@ class Study:
         Raises:
             CheckpointError: there is none.
         """
-        kept = _read(Path(out) / SETTINGS)
+        from chainrule.recipes.settings import checked
+
+        file = Path(out) / SETTINGS
+        kept = _read(file)
         try:
-            name = kept.pop("recipe")
-            return cls(name, out=out, **kept, **how)
-        except (KeyError, TypeError, AttributeError) as error:
-            raise _strange(Path(out) / SETTINGS, kept) from error
+            kept = checked(kept)
+        except ValueError as error:
+            raise _strange(file, error) from error
+        return cls(kept.pop("recipe"), out=out, **kept, **how)
 
     def _place(self, name: str) -> Path | None:
         """Where a stage is kept; every stage has a name of its own."""
@@ -459,7 +462,7 @@ def _read(file: Path) -> Any:
     """
     try:
         return json.loads(disk.read_file(file, _AT_MOST))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise _strange(file, error) from error
 
 

@@ -13,6 +13,7 @@ from chainrule import data
 from chainrule.data.tables.texts import LONGEST
 from chainrule.runs.problems import Problem
 from chainrule.runs.section import (
+    Cell,
     Mark,
     Name,
     Names,
@@ -58,15 +59,15 @@ _Deviation = Annotated[float, Ge(0), Le(10**6)]
 #: The side of an image.
 _Side = Annotated[int, Ge(1), Le(4096)]
 _Sides = Annotated[list[_Side], Len(2, 2), Words("[height, width]")]
-_Classes = Annotated[list[Text], Len(2), Words("a list of names in quotes")]
+_Classes = Annotated[list[Cell], Len(2), Words("a list of names in quotes")]
 _Count = Annotated[int, Ge(2), Le(10_000)]
 _Task = Literal["classification", "regression"]
 _Transform = Literal["none", "log", "quantile"]
 _Kinds = Annotated[
-    dict[Text, Literal["number", "category", "date", "dmy", "mdy", "id"]],
+    dict[Cell, Literal["number", "category", "date", "dmy", "mdy", "id"]],
     Words("a table from columns to number, category, date, dmy, mdy or id"),
 ]
-_Texts = Annotated[list[Text], Words("a list of texts in quotes")]
+_Texts = Annotated[list[Cell], Words("a list of texts in quotes")]
 _Encoding = Annotated[Text, Words("the name of an encoding in quotes")]
 
 

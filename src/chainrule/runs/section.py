@@ -66,6 +66,13 @@ def _line(value: str) -> str:
     return value
 
 
+def _cell(value: str) -> str:
+    """What stands in a table, whose heads may have several lines."""
+    if not value.strip() or re.search("[\x00\ud800-\udfff]", value):
+        raise PydanticCustomError("text", "empty, or with control characters")
+    return value
+
+
 def _mark(value: str) -> str:
     return value if value in ("\t", " ") else _line(value)
 
@@ -89,9 +96,10 @@ Inside = Annotated[
     Words("a relative path in quotes, without '..'"),
 ]
 Pair = Annotated[list[Place], Len(2, 2), Words("a list of two paths")]
-Name = Annotated[Text, Words("the name of a column in quotes")]
-ClassName = Annotated[Text, Words("the name of a class in quotes")]
-Names = Annotated[list[Text], Len(1), Words("a list of column names in quotes")]
+Cell = Annotated[str, AfterValidator(_cell), Words("text in quotes")]
+Name = Annotated[Cell, Words("the name of a column in quotes")]
+ClassName = Annotated[Cell, Words("the name of a class in quotes")]
+Names = Annotated[list[Cell], Len(1), Words("a list of column names in quotes")]
 _Scalar = bool | Whole | float | Text
 #: Numbers, text, truth values, and lists of them.
 Plain = Annotated[

@@ -24,6 +24,7 @@ from chainrule.errors import (
     nearest,
 )
 from chainrule.graph.node import Array
+from chainrule.keywords import strict
 
 #: What a reward may be, and how large.
 _NUMBERS = float, int, np.floating, np.integer, np.bool_
@@ -48,6 +49,7 @@ class Moved(NamedTuple):
     truncated: Array
 
 
+@strict
 class Environments:
     """Environments of gymnasium's interface, stepped together.
 

@@ -11,10 +11,12 @@ from typing import Any
 
 from chainrule import checks
 from chainrule.disk import append, make_directory
+from chainrule.keywords import strict
 from chainrule.training.callbacks import Callback
 from chainrule.training.history import plain
 
 
+@strict
 class _Logger(Callback):
     """Base of the logs: one line an epoch, on the disk as soon as the epoch is over.
 

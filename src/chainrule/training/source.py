@@ -14,6 +14,7 @@ import numpy as np
 
 from chainrule.checks import whole
 from chainrule.errors import ArgumentError, ShapeError
+from chainrule.keywords import strict
 
 if TYPE_CHECKING:
     from chainrule.compiled_program import CompiledProgram
@@ -94,6 +95,7 @@ class Source:
         """After a run, and before going back: let threads and files go."""
 
 
+@strict
 class Batches(Source):
     """Rows of arrays in batches, in an order that is drawn anew for each epoch.
 

@@ -228,6 +228,7 @@ class Stopped:
         )
 
 
+@strict
 class BestCheckpoint(Watching):
     """Keep a checkpoint of the best epoch so far.
 

@@ -8,9 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.errors import ArgumentError, ShapeError
+from chainrule import checks
+from chainrule.errors import ArgumentError, GradientError, ShapeError
 from chainrule.graph.build import context
 from chainrule.graph.node import Value
+from chainrule.graph.room import check_room
 from chainrule.graph.types import Dim, DType, SymbolicDim, as_dtype
 from chainrule.methods.conversion import check_device
 from chainrule.operations import movement
@@ -219,10 +221,7 @@ def arange(
     check_device(device)
     if stop is None:
         start, stop = 0, start
-    numbers = [
-        n.item() if isinstance(n, Tensor | np.generic) else n
-        for n in (start, stop, step)
-    ]
+    numbers = [_alone(n, "arange") for n in (start, stop, step)]
     start, stop, step = numbers
     if isinstance(stop, SymbolicDim):
         if (start, step) != (0, 1):
@@ -251,6 +250,18 @@ def arange(
     return _made(cast(line, wanted), requires_grad)
 
 
+def _alone(n: Any, name: str) -> Any:
+    """A number that a count is made of, without a derivative."""
+    if isinstance(n, Tensor) and n.requires_grad:
+        raise GradientError(
+            f"{name} counts by numbers, which have no derivative.",
+            expected="numbers, or tensors without a gradient",
+            got=repr(n)[:80],
+            fix="cr.arange(n) * step + start, or x.item() for the number alone",
+        )
+    return n.item() if isinstance(n, Tensor | np.generic) else n
+
+
 def linspace(
     start: Any,
     stop: Any,
@@ -264,11 +275,21 @@ def linspace(
 ) -> Tensor:
     """``num`` numbers at equal distances from ``start`` to ``stop``, ends included.
 
+    The ends may be tensors, which the derivative goes to.
+
     >>> linspace(0, 1, 3)
     tensor([0. , 0.5, 1. ])
     """
     check_device(device)
-    array = np.linspace(float(start), float(stop), num, endpoint=endpoint)
+    num = checks.count("num", num)
+    endpoint = checks.truth("endpoint", endpoint)
+    check_room((num,), 8)
+    if isinstance(start, Tensor) or isinstance(stop, Tensor):
+        share = Tensor(np.linspace(0.0, 1.0, num, endpoint=endpoint))
+        made = as_tensor(start).lerp(stop, share).astype(_given(dtype))
+        return made.requires_grad_() if requires_grad else made
+    ends = checks.number("start", start), checks.number("stop", stop)
+    array = np.linspace(*ends, num, endpoint=endpoint)
     return Tensor(array, dtype=_given(dtype), requires_grad=requires_grad)
 
 

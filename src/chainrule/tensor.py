@@ -38,7 +38,7 @@ from chainrule.methods.operators import Operators
 from chainrule.methods.reductions import Reductions
 from chainrule.migration import TENSORS
 from chainrule.operations import operands
-from chainrule.operations.operands import as_array
+from chainrule.operations.operands import as_array, repeats_into
 from chainrule.primitives import movement
 from chainrule.primitives.rules import show
 
@@ -318,21 +318,22 @@ class Tensor(Changes, Operators, Elementwise, Reductions, Movement, Conversion):
     # -- changing it -------------------------------------------------------------
 
     def copy_(self, other: TensorLike) -> Tensor:
-        """Take over the numbers of ``other`` (same shape), in place.
+        """Take over the numbers of ``other``, repeated into the shape, in place.
 
         While a function is compiled this is how state changes: the step's graph
         gets a pair that says which value replaces which.
         """
         new = as_tensor(other)
-        if new.shape != self.shape:
+        value = new.value
+        if new.shape != self.shape and repeats_into(new.shape, self.shape):
+            value = movement.broadcast_to(value, shape=self.shape)
+        if value.shape != self.shape:
             raise ShapeError(
                 f"copy_ into {self.name or 'a tensor'} needs the same shape.",
-                expected=show(self.shape),
+                expected=f"{show(self.shape)}, or a shape that repeats into it",
                 got=show(new.shape),
             )
-        if new.dtype is not self.dtype:
-            new = new.astype(self.dtype)
-        self._assign(new.value)
+        self._assign(operands.cast(value, self.dtype))
         return self
 
     # -- derivatives -------------------------------------------------------------

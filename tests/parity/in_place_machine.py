@@ -363,3 +363,55 @@ def shrunk(program: Program) -> Program:
         if wrong_with(shorter) is not None:
             program = shorter
     return program
+
+
+# -- compiled --------------------------------------------------------------------------
+
+
+def compiled(program: Program, cut: int, engine: str, calls: int = 2) -> Outcome:
+    """The program from its statement ``cut`` on as one compiled function.
+
+    What it changes outside, and the new names that it returns, are as in PyTorch, call
+    after call.
+    """
+    they, we = theirs(), ours()
+    try:
+        for statement in program[:cut]:
+            run(they, statement)
+            run(we, statement)
+    except Exception:
+        return Outcome(program)
+    before = set(we)
+
+    def body() -> dict[str, cr.Tensor]:
+        inside = dict(we)
+        for statement in program[cut:]:
+            run(inside, statement)
+        return {
+            name: x
+            for name, x in inside.items()
+            if name not in before and isinstance(x, cr.Tensor)
+        }
+
+    function = cr.compile(body, engine=engine)
+    for _ in range(calls):
+        try:
+            inside = dict(they)
+            for statement in program[cut:]:
+                run(inside, statement)
+            wanted, outside = seen(inside), seen(they)
+        except Exception:
+            return Outcome(program)
+        try:
+            made = function()
+        except REFUSED as error:
+            return Outcome(program, ("", str(error)))
+        except Exception as error:
+            return Outcome(program, wrong=f"{type(error).__name__}: {error}")
+        mine = seen(we)
+        numbers = {k: np.array(x.detach().numpy()) for k, x in made.items()}
+        outputs = {k: wanted[k] for k in numbers}
+        wrong = difference(mine, outside) or difference(numbers, outputs)
+        if wrong is not None:
+            return Outcome(program, wrong=f"compiled by {engine} from {cut}: {wrong}")
+    return Outcome(program)

@@ -15,6 +15,7 @@ from chainrule.graph.build import record
 from chainrule.graph.graph import Graph
 from chainrule.graph.node import Node, Value
 from chainrule.graph.program import Entry
+from chainrule.primitives.creation import constant
 from chainrule.primitives.movement import copy
 
 ALIGNMENT = 64
@@ -143,7 +144,8 @@ def _place_state(
         node = new.node
         if new is old:
             continue
-        if node is None or plan.root[new] is not new or new in placed:
+        held_already = node is None or node.primitive is constant  # written by no node
+        if held_already or plan.root[new] is not new or new in placed:
             plan.copies.append((new, name))
             continue
         at, last = position[node], plan.last.get(old, -1)

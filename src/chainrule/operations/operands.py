@@ -190,6 +190,12 @@ def broadcast_shapes(a: Shape, b: Shape) -> Shape:
     return tuple([y if x == 1 else x for x, y in zip(full_a, full_b)])
 
 
+def repeats_into(shape: Shape, wanted: Shape) -> bool:
+    """Whether ``shape`` repeats into the other under NumPy's rules."""
+    lead = len(wanted) - len(shape)
+    return lead >= 0 and all(a in (1, b) for a, b in zip(shape, wanted[lead:]))
+
+
 def stretch(v: Value, shape: Shape) -> Value:
     """``v`` itself where it has that shape, else broadcast to it."""
     return v if v.shape == shape else movement.broadcast_to(v, shape=shape)

@@ -51,7 +51,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("tensor",),
     ("functions", "random", "serialization"),
     ("nest", "functional", "control"),
-    ("tracing", "environment", "scalars", "call", "call_arguments"),
+    ("step_scalars", "tracing", "environment", "scalars", "call", "call_arguments"),
     ("compiled_program", "compiled", "gradient_check"),
     ("nn", "optim", "data", "metrics"),
     ("training",),

@@ -99,6 +99,8 @@ class _Variant:
             if any(attributes.changed() for attributes in self.modules):
                 return False
             self.count = changes.count
+        if self.traced.reads and not self.traced.reads_the_same():
+            return False
         if self.traced.graded and not self.traced.finds_gradients():
             return False
         return self.snapshot.holds()

@@ -76,6 +76,8 @@ def fingerprint(item: Any, depth: int = 0) -> Any:
             return kind, tuple(pairs)
         parts = [fingerprint(part, depth + 1) for part in item]
         return kind, frozenset(parts) if kind in (set, frozenset) else tuple(parts)
+    if getattr(kind, "compared_by_value", False):
+        return kind, id(item), fingerprint(vars(item), depth + 1)
     if kind is bytearray:
         return kind, bytes(item)
     if isinstance(item, Iterator):

@@ -145,9 +145,8 @@ def run_step(
         for name, a in (*_named(xs), ("y", y_array))
     ]
     try:
-        with targets_checked(), _as_it_was(optimizer):  # the rehearsal has seen them
+        with targets_checked():  # the rehearsal has seen them
             traced = trace_entry("explain", step, inputs, names)
-            rows = _scalars(traced.tables)
     except ShapeError as error:
         raise ShapeError(
             tr("This model or loss works for one number of samples alone.")
@@ -159,14 +158,13 @@ def run_step(
             got=error.got,
             fix=tr("give y the shape of the prediction, for example y.reshape(-1, 1)"),
         ) from error
-    made = _made(traced, found, rows, [*xs, y_array], optimizer)
+    made = _made(traced, found, [*xs, y_array], optimizer)
     return _with_opened(made, regions, met) if regions else made
 
 
 def _made(
     traced: Any,
     found: dict[str, Any],
-    rows: Mapping[str, tuple[str, Array]],
     given: Sequence[Array],
     optimizer: Optimizer | None,
 ) -> Run:
@@ -181,7 +179,10 @@ def _made(
     graph = Graph("explain", entry.graph.inputs, [*outputs, *updates.values()])
     keys = (*entry.inputs, *entry.state)
     feeds: dict[str, Array] = dict(zip(keys, given))
-    feeds |= {name: array for name, (_, array) in rows.items()}
+    rows: dict[str, Array] = {}
+    for table in traced.steps:
+        Supply(*table, traced.tables.values()).supply(rows, 1)
+    feeds |= {name: row.reshape(()) for name, row in rows.items()}
     feeds |= {k: slot.tensor.numpy() for k, slot in traced.slots.items()}
     with np.errstate(all="ignore"):
         arrays = evaluate_all(graph, [feeds[k] for k in keys])
@@ -194,7 +195,7 @@ def _made(
     scalars: dict[Value, tuple[str, float]] = {}
     for name, value in zip(keys, graph.inputs):
         if name in rows:
-            scalars[value] = (rows[name][0], float(arrays[value]))
+            scalars[value] = (traced.tables[name].key, float(arrays[value]))
         elif (
             not value.shape and name in held and name not in known | set(slots.values())
         ):
@@ -211,30 +212,6 @@ def _made(
         optimizer=optimizer,
         **found,
     )
-
-
-def _scalars(tables: Mapping[str, Any]) -> dict[str, tuple[str, Array]]:
-    """What an optimiser supplies for its next step: (its name, the number)."""
-    made: dict[str, tuple[str, Array]] = {}
-    rows: dict[int, Mapping[str, Array]] = {}
-    for name, (value, table, key) in tables.items():
-        row = rows.setdefault(id(table), table.rows(1) if id(table) not in rows else {})
-        made[name] = key, row[key][0].astype(value.dtype.numpy).reshape(())
-    return made
-
-
-@contextlib.contextmanager
-def _as_it_was(optimizer: Optimizer | None) -> Iterator[None]:
-    """An optimiser has the same attributes behind the block."""
-    if optimizer is None:
-        yield
-        return
-    held = dict(vars(optimizer))
-    try:
-        yield
-    finally:
-        vars(optimizer).clear()
-        vars(optimizer).update(held)
 
 
 def _is_region(node: Node) -> bool:

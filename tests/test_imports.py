@@ -52,7 +52,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("tensor",),
     ("functions", "random", "serialization"),
     ("array_api", "nest", "functional", "control"),
-    ("tracing", "environment", "scalars", "call", "call_arguments"),
+    ("step_scalars", "tracing", "environment", "scalars", "call", "call_arguments"),
     ("compiled_program", "promotion", "variants", "compiled", "gradient_check"),
     ("nn", "optim", "data", "metrics"),
     ("training",),

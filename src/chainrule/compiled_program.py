@@ -6,7 +6,6 @@ and what a tensor is told after it.
 
 from __future__ import annotations
 
-import copy
 import functools
 import weakref
 from collections.abc import Callable, Mapping, Sequence
@@ -22,8 +21,9 @@ from chainrule.graph.node import Array, Value
 from chainrule.graph.program import Program
 from chainrule.graph.types import Shape, Sizes, SymbolicDim
 from chainrule.nest import unflatten
+from chainrule.step_scalars import StepScalars, Supply
 from chainrule.tensor import Tensor, wrap
-from chainrule.tracing import Slot, StepScalars, Traced
+from chainrule.tracing import Slot, Traced
 
 if TYPE_CHECKING:
     from chainrule.engines.schedule.profile import Profile
@@ -125,11 +125,12 @@ class EntryPoint:
         "_cleared",
         "_executable",
         "_gradients",
+        "_moving",
         "_name",
         "_new_gradients",
         "_replaced",
         "_states",
-        "_tables",
+        "_supplies",
         "_turn",
     )
 
@@ -147,7 +148,9 @@ class EntryPoint:
         self._replaced = [s for s in new if isinstance(s, _State)]
         self._new_gradients = [s for s in new if isinstance(s, _GradientState)]
         self._cleared = traced.cleared
-        self._tables = _by_table(traced)
+        inputs = traced.tables.values()
+        self._supplies = [Supply(*table, inputs) for table in traced.steps]
+        self._moving = [(table, each) for table, each in traced.steps if each]
         self._name, self._executable, self._turn = traced.entry.name, executable, turn
 
     def run(self, arrays: dict[str, Any], sizes: Sizes, steps: int) -> list[Array]:
@@ -155,8 +158,27 @@ class EntryPoint:
         return self._turn.take(self._run, arrays, sizes, steps)
 
     def _run(self, arrays: dict[str, Any], sizes: Sizes, steps: int) -> list[Array]:
-        if self._tables:
-            self._supply(arrays, steps)
+        for supply in self._supplies:
+            supply.supply(arrays, steps)
+        moving = [(table, table.steps, each) for table, each in self._moving]
+        held = [(gradient.owner, gradient.owner._grad) for gradient in self._gradients]
+        executable = self._executable
+        executable.made = 0
+        try:
+            outputs = self._made(arrays, sizes, steps)
+            _move(moving, steps)
+        except BaseException:
+            made = executable.made  # steps before the one that was refused
+            _move(moving, made)
+            if made:
+                self._note_gradients()
+            else:
+                for owner, gradient in held:
+                    owner._grad = gradient
+            raise
+        return outputs
+
+    def _made(self, arrays: dict[str, Any], sizes: Sizes, steps: int) -> list[Array]:
         self._send()
         # The engine has the newest numbers from here on, whether the run is made or
         # not: an exception of a signal's handler may come at any moment.
@@ -169,11 +191,15 @@ class EntryPoint:
             if gradient.read:
                 gradient.owner._grad = gradient.awaited
         outputs = self._executable.run(self._name, arrays, steps=steps, sizes=sizes)
+        self._note_gradients()
+        return outputs
+
+    def _note_gradients(self) -> None:
+        """The engine has new gradients, and some there are no more."""
         for gradient in self._new_gradients:
             gradient.owner._grad = gradient.awaited
         for t in self._cleared:
             t._grad = None
-        return outputs
 
     def profile(self, arrays: dict[str, Any], sizes: Sizes, steps: int) -> Profile:
         """Measure it on inputs that are known to fit; see :class:`CompiledProgram`."""
@@ -183,7 +209,8 @@ class EntryPoint:
         gradients = [(g.owner, g.owner._grad) for g in self._gradients]
         executable: Any = self._executable
         try:
-            self._supply(arrays, steps, seen=copy.copy)
+            for supply in self._supplies:
+                supply.supply(arrays, steps)
             self._send()
             return executable.profile(self._name, arrays, sizes=sizes)
         finally:
@@ -197,19 +224,6 @@ class EntryPoint:
                 state.send(self._executable)
         for gradient in self._gradients:
             gradient.send(self._executable)
-
-    def _supply(
-        self,
-        arrays: dict[str, Any],
-        steps: int,
-        seen: Callable[[StepScalars], StepScalars] = lambda table: table,
-    ) -> None:
-        """The scalars that change from step to step; ``seen``: of tables, or copies."""
-        with np.errstate(over="ignore"):  # infinity is found in the results
-            for table, columns in self._tables:
-                rows = seen(table).rows(steps)
-                for unique, key, dtype in columns:
-                    arrays[unique] = rows[key].astype(dtype)
 
 
 class CompiledProgram:
@@ -299,7 +313,16 @@ class CompiledProgram:
             inputs: an array, or a buffer of :meth:`put`, for each of its inputs.
             steps: how many times; inputs marked ``each`` then have that many rows,
                 and so has every output. None runs once, without the stacking.
+
+        A step that is refused changes nothing: state, and what optimisers have counted,
+        are those of the steps before it.
+
+        Raises:
+            ArgumentError: an index out of range, a condition that does not hold; an
+                optimiser whose rule is another than when the program was made.
         """
+        if not self.traced[name].reads_the_same():
+            raise _another_rule(name)
         arrays, sizes = self._given(name, inputs, steps)
         stacked = self.entries[name].run(arrays, sizes, steps or 1)
         leaves = [a[0] if steps is None else a for a in stacked]
@@ -419,10 +442,18 @@ class CompiledProgram:
         return solve_sizes(shapes)
 
 
-def _by_table(traced: Traced) -> list[tuple[StepScalars, list[tuple[str, str, Any]]]]:
-    """Each table with what an entry point takes of it: (input, column, dtype)."""
-    found: dict[int, tuple[StepScalars, list[tuple[str, str, Any]]]] = {}
-    for unique, (value, table, key) in traced.tables.items():
-        _, columns = found.setdefault(id(table), (table, []))
-        columns.append((unique, key, value.dtype.numpy))
-    return list(found.values())
+def _another_rule(entry: str) -> ArgumentError:
+    return ArgumentError(
+        f"A part of an update rule, or what {entry} reads of an optimiser, has changed "
+        "since it was compiled.",
+        expected="a number in place of another: values change, parts do not",
+        got="momentum, weight decay, a limit or the like switched on or off",
+        fix="change it before the program is made, or between two calls of fit; a limit "
+        "that may come later starts as clip_norm=math.inf",
+    )
+
+
+def _move(moving: Sequence[tuple[StepScalars, int, int]], runs: int) -> None:
+    """Have tables stand behind so many runs from where they stood."""
+    for table, start, each in moving:
+        table.stand(start + each * runs)

@@ -19,9 +19,7 @@ from chainrule.migration import KEYWORDS
 T = TypeVar("T")
 
 
-def unknown_keyword(
-    who: str, name: str, value: Any, known: Iterable[str]
-) -> CallError:
+def unknown_keyword(who: str, name: str, value: Any, known: Iterable[str]) -> CallError:
     """The error for a keyword that ``who`` does not take."""
     known = [other for other in known if not other.startswith("_")]
     hint = KEYWORDS.get(name)

@@ -1,9 +1,9 @@
-"""Python's floats as arguments of a compiled function.
+"""Python's numbers that are known when a compiled function runs, such as arguments.
 
 Beside a tensor a Python float takes on the tensor's dtype, and among themselves floats
 are computed in float64. Within a trace such an argument is a :class:`Scalar`, which
 does the same; wherever it stands alone it is float32, as ``cr.tensor(0.1)`` is (or
-float64, where it came as NumPy's).
+float64, where it came as NumPy's). What an optimiser counts is one of integers.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from chainrule.tensor import Tensor, wrap
 
 
 class Scalar(Tensor):
-    """A float that is known when the graph runs.
+    """A number that is known when the graph runs.
 
     Attributes:
         _wide: its value in float64.
@@ -46,12 +46,14 @@ class Scalar(Tensor):
     def numpy(self) -> NoReturn:
         """Refused: where the graph depends on a number, that is part of it."""
         raise ArgumentError(
-            "A float that a compiled function was called with is needed as a number "
+            "A number that is another at each call of a compiled function is needed "
             "while the function is traced.",
             expected="arithmetic with tensors, such as x * a or x.clip(max=a)",
-            got="a float whose number decides what the graph is",
+            got="a float argument, or what an optimiser counts, that decides what the "
+            "graph is",
             fix="bind it first, cr.compile(functools.partial(f, p=0.1)), or read it "
-            "from outside of the function: both are traced anew where it changes",
+            "from outside of the function: both are traced anew where it changes; what "
+            "depends on optimizer.steps is decided outside",
         )
 
     def __format__(self, spec: str) -> str:
@@ -65,9 +67,14 @@ class Scalar(Tensor):
         return hash(self.numpy())
 
 
+#: Operators that give an integer for integers.
+_WHOLE = {"add", "radd", "sub", "rsub", "mul", "rmul", "neg", "pos", "abs"}
+_WHOLE |= {"floordiv", "rfloordiv", "mod", "rmod"}
+
+
 def _operator(name: str) -> Callable[..., Any]:
-    """An operator of floats, or of a float and a tensor."""
-    plain = getattr(Tensor, name)
+    """An operator of numbers, or of a number and a tensor."""
+    plain, keeps = getattr(Tensor, name), name.strip("_") in _WHOLE
 
     def apply(self: Scalar, *others: Any) -> Any:
         for other in others:
@@ -80,6 +87,9 @@ def _operator(name: str) -> Callable[..., Any]:
             return made
         kinds = {y.alone for y in (self, *others) if isinstance(y, Scalar)}
         alone = DType.float64 if DType.float64 in kinds else DType.float32
+        plain_numbers = [y for y in others if not isinstance(y, Scalar)]
+        if keeps and all(isinstance(y, int) for y in plain_numbers):
+            alone = DType.int64 if kinds == {DType.int64} else alone
         return Scalar(made.value, alone)
 
     return apply

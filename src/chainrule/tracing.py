@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -23,22 +23,15 @@ from chainrule.errors import ArgumentError, GradientError
 from chainrule.graph.body import refuse_escaped
 from chainrule.graph.build import Trace, context, tracing
 from chainrule.graph.graph import Graph, tracked_ancestors
-from chainrule.graph.node import PASSED, Array, Node, Value
+from chainrule.graph.node import PASSED, Node, Value
 from chainrule.graph.program import Entry
 from chainrule.graph.types import ArrayType, DType, SymbolicDim
 from chainrule.nest import flatten
 from chainrule.operations.operands import value_of
+from chainrule.step_scalars import StepScalars, Tabulated
 from chainrule.tensor import Tensor, wrap
 
 # -- what is found outside -------------------------------------------------------------
-
-
-class StepScalars(Protocol):
-    """What supplies scalars step by step: an optimiser with its schedule."""
-
-    def rows(self, steps: int) -> Mapping[str, Array]:
-        """The scalars of the next ``steps`` steps in float64, and move on."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -102,7 +95,9 @@ class ProgramTrace(Trace):
         self.written: dict[int, Value] = {}
         self.unread: set[int] = set()
         self.gradients: dict[int, _Gradient] = {}
-        self.tables: dict[str, tuple[Value, StepScalars, str]] = {}
+        self.tables: dict[Any, Tabulated] = {}
+        self.steps: dict[int, tuple[StepScalars, int]] = {}
+        self.reads: list[tuple[Callable[[], Any], Any]] = []
         self.modes: dict[int, tuple[Any, bool]] = {}
         self.roots: dict[int, Any] = {}
         self.arguments: dict[int, Tensor] = {}
@@ -148,15 +143,27 @@ class ProgramTrace(Trace):
         self.freed.update(nodes)
         self.freed -= self.renewed  # a leaf has no way behind it
 
-    def tabulated(self, table: StepScalars, name: str, dtype: DType) -> Value:
-        """A scalar input that ``table`` supplies anew for each step."""
-        for value, known, its_name in self.tables.values():
-            if known is table and its_name == name and value.dtype is dtype:
-                return value
-        unique = f"{name}.{len(self.tables)}"
-        value = Value(None, (), dtype, name=unique)
-        self.tables[unique] = (value, table, name)
-        return value
+    def note_read(self, get: Callable[[], Any]) -> None:
+        """Where that is another one day, the function is traced anew."""
+        self.reads.append((get, get()))
+
+    def note_step(self, table: StepScalars) -> int:
+        """Which step it is of those that ``table`` makes in one run, from 0."""
+        _, made = self.steps.get(id(table), (table, 0))
+        self.steps[id(table)] = table, made + 1
+        return made
+
+    def tabulated(
+        self, table: StepScalars, name: str, dtype: DType, step: int | None = None
+    ) -> Value:
+        """A scalar input that ``table`` supplies for a step, by default the next."""
+        _, made = self.steps.setdefault(id(table), (table, 0))
+        step = made if step is None else step
+        key = id(table), step, name, dtype
+        if key not in self.tables:
+            value = Value(None, (), dtype, name=f"{name}.{len(self.tables)}")
+            self.tables[key] = Tabulated(value, table, name, step)
+        return self.tables[key].value
 
     def lift(self, tensor: Tensor, value: Value) -> Value:
         """The graph value that stands for a tensor at this point of the function."""
@@ -283,6 +290,8 @@ class Traced:
         slots: where its state comes from, by name.
         structure: the nest of its outputs.
         tables: its scalar inputs that change from step to step, by name.
+        steps: what supplies them, each with the steps that it makes in one run.
+        reads: what it was traced for besides: how to read it, and what it was.
         cleared: the tensors whose gradient it lets go of.
         derivable: for each output whether a derivative can be asked for; where one was
             taken already and the graph let go, what is said then.
@@ -295,7 +304,9 @@ class Traced:
     entry: Entry
     slots: dict[str, Slot]
     structure: Any
-    tables: Mapping[str, tuple[Value, StepScalars, str]]
+    tables: Mapping[str, Tabulated]
+    steps: tuple[tuple[StepScalars, int], ...] = ()
+    reads: tuple[tuple[Callable[[], Any], Any], ...] = ()
     cleared: tuple[Tensor, ...] = ()
     derivable: tuple[bool | dict[str, str], ...] = ()
     recorded: dict[str, bool | dict[str, str]] = field(
@@ -313,6 +324,13 @@ class Traced:
     def trains_the_same(self) -> bool:
         """Whether the same tensors are frozen as when it was traced."""
         return all(t.requires_grad == wanted for t, wanted in self.tracked)
+
+    def reads_the_same(self) -> bool:
+        """Whether hyper-parameters that decide what it does are those of the trace."""
+        for get, seen in self.reads:  # of most there is one: a part of every call
+            if get() != seen:
+                return False
+        return True
 
     def finds_gradients(self) -> bool:
         """Whether gradients are there, and not there, as when it was traced."""
@@ -360,11 +378,12 @@ def trace_entry(
         key = f"{name}.constant{len(held)}"
         value.name = key
         held[key] = Slot(wrap(Value(numbers.array)))
+    tables = {t.value.name or "": t for t in trace.tables.values()}
     graph = Graph(
         name,
         [
             *values,
-            *(v for v, _, _ in trace.tables.values()),
+            *(t.value for t in tables.values()),
             *(v for _, v, _ in slots.values()),
             *(v for v, _ in captured),
         ],
@@ -374,8 +393,8 @@ def trace_entry(
     entry = Entry(
         name=name,
         graph=graph,
-        inputs=(*(i.name for i in inputs), *trace.tables),
-        each=(*(i.name for i in inputs if i.each), *trace.tables),
+        inputs=(*(i.name for i in inputs), *tables),
+        each=(*(i.name for i in inputs if i.each), *tables),
         state=tuple(held),
         replaces=replaced,
         outputs=len(outputs),
@@ -385,7 +404,9 @@ def trace_entry(
         entry,
         held,
         structure,
-        trace.tables,
+        tables,
+        tuple(trace.steps.values()),
+        tuple(trace.reads),
         cleared=tuple(
             known.tensor for known in gradients if known.written and known.now is None
         ),

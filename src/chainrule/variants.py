@@ -86,6 +86,8 @@ class Variant:
             if any(module.changed() for module in self.snapshot.modules):
                 return False
             self.count = changes.count
+        if self.traced.reads and not self.traced.reads_the_same():
+            return False
         if self.traced.graded and not self.traced.finds_gradients():
             return False
         return self.snapshot.holds()

@@ -13,7 +13,7 @@ from chainrule import nn, optim
 from chainrule.errors import ArgumentError, GradientError
 from chainrule.regions import updates
 from tests.mistakes import explained
-from tests.ways import WAYS
+from tests.ways import ENGINES, WAYS
 
 
 @pytest.mark.parametrize("engine", WAYS)
@@ -129,22 +129,30 @@ def test_a_part_of_the_rule_can_be_switched_on_before_anything_is_compiled():
         lambda o: o.param_groups[0].__setitem__("maximize", True),
     ],
 )
-def test_a_part_of_a_compiled_rule_is_not_switched_on_in_silence(switch):
-    w = cr.tensor(np.array([1.0]), requires_grad=True)
-    optimizer = optim.SGD([w], lr=0.5)
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_part_of_a_compiled_rule_is_switched_on_and_off(switch, engine):
+    """The function is traced anew: it goes on as eager code does."""
 
-    @cr.compile(engine="numpy")
-    def step(g):
-        w.grad = g
-        optimizer.step()
-        return g
+    def run(way):
+        w = cr.tensor(np.array([1.0, -3.0]), requires_grad=True)
+        optimizer = optim.SGD([w], lr=0.5)
 
-    before = optimizer.settings()
-    step(cr.tensor(np.array([1.0])))
-    with pytest.raises(ArgumentError, match="compiled step"):
-        switch(optimizer)
-    assert optimizer.settings() == before
-    optimizer.param_groups[0]["momentum"] = 0  # a value that it has already
+        def step(g):
+            w.grad = g * w
+            optimizer.step()
+            return w * 1.0
+
+        run_step = step if way == "eager" else cr.compile(step, engine=way)
+        seen, before = [], optimizer.state_dict()
+        for change in (None, switch, None, lambda o: o.load_state_dict(before), switch):
+            if change is not None:
+                change(optimizer)
+            seen += [run_step(cr.tensor(np.array([1.0, 2.0]))).numpy()]
+        return np.array(seen), optimizer.steps
+
+    eager, compiled = run("eager"), run(engine)
+    np.testing.assert_allclose(eager[0], compiled[0], rtol=1e-14)
+    assert eager[1] == compiled[1] == 2
 
 
 def test_hyper_parameters_are_attributes() -> None:

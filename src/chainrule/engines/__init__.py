@@ -43,10 +43,18 @@ class Buffer:
 
 
 class Executable(Protocol):
-    """A program that is ready to run. It owns the state."""
+    """A program that is ready to run. It owns the state.
+
+    Attributes:
+        engine: its engine's name.
+        seconds_compile: time spent on preparing and compiling so far.
+        made: how many steps have been made since it was set to 0. Of a run that ends
+            with an exception these are the steps that the state has seen.
+    """
 
     engine: str
     seconds_compile: float
+    made: int
 
     def put(self, entry: str, name: str, array: Array) -> Buffer:
         """Take over an input of an entry point, laid out as that entry reads it."""

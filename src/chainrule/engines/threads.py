@@ -7,13 +7,16 @@ rule on the graph alone knows that, a clock does.
 
 from __future__ import annotations
 
+import _signal  # what signal wraps in enumerations, which takes ten times as long
 import functools
 import math
 import os
+import signal
 import sys
 import threading
 from collections.abc import Callable
 from contextlib import nullcontext
+from types import FrameType
 from typing import Any, TypeVar
 
 from chainrule import checks
@@ -165,6 +168,39 @@ class Turn:
                 return run(*args)
             finally:
                 self._taken = None
+
+
+class _Uninterrupted:
+    """A block that Ctrl-C ends behind; a second one ends it at once.
+
+    That holds where Python's own handler is in charge, which raises KeyboardInterrupt.
+    """
+
+    def __init__(self) -> None:
+        self.within = self.pending = False
+
+    def __enter__(self) -> None:
+        if threading.get_ident() != threading.main_thread().ident:
+            return  # which signals do not interrupt
+        if not self.within and _signal.getsignal(signal.SIGINT) is _interrupting:
+            self.within, self.pending = True, False
+            _signal.signal(signal.SIGINT, self._note)
+
+    def __exit__(self, *_: object) -> None:
+        if self.within and threading.get_ident() == threading.main_thread().ident:
+            self.within = False
+            _signal.signal(signal.SIGINT, _interrupting)
+            if self.pending:
+                raise KeyboardInterrupt
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        again, self.pending = self.pending, True
+        if again:
+            raise KeyboardInterrupt
+
+
+_interrupting = signal.default_int_handler
+uninterrupted = _Uninterrupted()
 
 
 # -- NumPy's own threads ---------------------------------------------------------------

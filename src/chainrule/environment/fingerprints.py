@@ -68,6 +68,8 @@ def fingerprint(
         if id(item) in around:
             return "within itself", around.index(id(item))
         return _of_items(item, free, path, (*around, id(item)), keep)
+    if getattr(kind, "compared_by_value", False):
+        return kind, id(item), fingerprint(vars(item), around=around, keep=keep)
     if keep is not None:
         keep.append(item)
     state = _state_of(kind)

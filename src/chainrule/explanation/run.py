@@ -6,7 +6,6 @@ is computed a second way, and nothing of the model or the optimiser is changed.
 
 from __future__ import annotations
 
-import contextlib
 import copy
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -147,9 +146,8 @@ def run_step(
         for name, a in (*_named(xs), ("y", y_array))
     ]
     try:
-        with targets_checked(), _as_it_was(optimizer):  # the rehearsal has seen them
+        with targets_checked():  # the rehearsal has seen them
             traced = trace_entry("explain", step, inputs, names)
-            rows = _scalars(traced.tables)
     except ShapeError as error:
         raise ShapeError(
             tr("This model or loss works for one number of samples alone.")
@@ -161,14 +159,13 @@ def run_step(
             got=error.got,
             fix=tr("give y the shape of the prediction, for example y.reshape(-1, 1)"),
         ) from error
-    made = _made(traced, found, rows, [*xs, y_array], optimizer)
+    made = _made(traced, found, [*xs, y_array], optimizer)
     return _with_opened(made, regions, met) if regions else made
 
 
 def _made(
     traced: Any,
     found: dict[str, Any],
-    rows: Mapping[str, tuple[str, float]],
     given: Sequence[Array],
     optimizer: Optimizer | None,
 ) -> Run:
@@ -184,8 +181,11 @@ def _made(
     keys = (*entry.inputs, *entry.state)
     feeds: dict[str, Array] = dict(zip(keys, given))
     types = dict(zip(keys, graph.inputs))
-    for name, (_, number) in rows.items():
-        feeds[name] = np.asarray(number, types[name].dtype.numpy)
+    numbers = {
+        name: float(t.table.rows(t.step + 1, {t.key})[t.key][t.step])
+        for name, t in traced.tables.items()
+    }
+    feeds |= {k: np.asarray(x, types[k].dtype.numpy) for k, x in numbers.items()}
     feeds |= {k: slot.tensor.numpy() for k, slot in traced.slots.items()}
     with np.errstate(all="ignore"):
         arrays = evaluate_all(graph, [feeds[k] for k in keys])
@@ -197,8 +197,8 @@ def _made(
     }
     scalars: dict[Value, tuple[str, float]] = {}
     for name, value in types.items():
-        if name in rows:
-            scalars[value] = rows[name]
+        if name in numbers:
+            scalars[value] = (traced.tables[name].key, numbers[name])
         elif (
             not value.shape and name in held and name not in known | set(slots.values())
         ):
@@ -215,30 +215,6 @@ def _made(
         optimizer=optimizer,
         **found,
     )
-
-
-def _scalars(tables: Mapping[str, Any]) -> dict[str, tuple[str, float]]:
-    """What an optimiser supplies for its next step: (its name, the number)."""
-    made: dict[str, tuple[str, float]] = {}
-    rows: dict[int, Mapping[str, Array]] = {}
-    for name, (_, table, key) in tables.items():
-        row = rows.setdefault(id(table), table.rows(1) if id(table) not in rows else {})
-        made[name] = key, float(row[key][0])
-    return made
-
-
-@contextlib.contextmanager
-def _as_it_was(optimizer: Optimizer | None) -> Iterator[None]:
-    """An optimiser has the same attributes behind the block."""
-    if optimizer is None:
-        yield
-        return
-    held = dict(vars(optimizer))
-    try:
-        yield
-    finally:
-        vars(optimizer).clear()
-        vars(optimizer).update(held)
 
 
 def _is_region(node: Node) -> bool:

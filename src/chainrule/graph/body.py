@@ -16,7 +16,7 @@ from chainrule.graph.build import (
 from chainrule.graph.graph import Graph
 from chainrule.graph.node import Value
 from chainrule.graph.primitive import as_tuple
-from chainrule.graph.types import ArrayType
+from chainrule.graph.types import ArrayType, DType
 
 
 class BodyTrace(Trace):
@@ -49,6 +49,23 @@ class BodyTrace(Trace):
 
     def note_mode(self, module: Any) -> None:
         self.outer.note_mode(module)
+
+    def note_read(self, get: Callable[[], Any]) -> None:
+        self.outer.note_read(get)
+
+    def note_step(self, table: Any) -> int:
+        raise self._state(
+            "makes an optimiser's step",
+            "make it behind the loop, or in a Python loop, for i in range(n), which "
+            "is gone through while the function is traced",
+        )
+
+    def tabulated(
+        self, table: Any, name: str, dtype: DType, step: int | None = None
+    ) -> Value | None:
+        if self.outer.owns(table):
+            return None
+        return self.outer.tabulated(table, name, dtype, step)
 
     def gradient(self, tensor: Any, held: Any) -> Any:
         return self.outer.gradient(tensor, held)

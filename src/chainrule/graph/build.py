@@ -54,6 +54,15 @@ class Trace:
     def __init__(self) -> None:
         self.constants: dict[int, tuple[Value, Value]] = {}
         self.views: dict[int, tuple[Any, Value, Value]] = {}
+        self._own: dict[int, Any] = {}
+
+    def own(self, item: Any) -> None:
+        """An object is made within the traced function: it may change there."""
+        self._own[id(item)] = item
+
+    def owns(self, item: Any) -> bool:
+        """Whether an object was made within the traced function."""
+        return id(item) in self._own
 
     def constant(self, value: Value) -> Value:
         """A graph value for the numbers that ``value`` carries."""
@@ -118,8 +127,26 @@ class Trace:
     def note_reached(self, values: Iterable[Value]) -> None:
         """``backward()`` has come to these values."""
 
-    def tabulated(self, table: Any, name: str, dtype: DType) -> Value | None:
-        """A scalar input that ``table`` supplies anew for each step."""
+    def note_read(self, get: Callable[[], Any]) -> None:
+        """The function is traced for what ``get()`` gives now."""
+
+    def note_step(self, table: Any) -> int:
+        """``table`` makes a step; which of its steps in the function, from 0."""
+        raise GraphError(
+            "An optimiser's step is traced in a function without state.",
+            expected="cr.compile, whose programs change tensors from outside",
+            got="a trace of values alone",
+            fix="call optimizer.step() outside of the function, or compile that",
+        )
+
+    def tabulated(
+        self, table: Any, name: str, dtype: DType, step: int | None = None
+    ) -> Value | None:
+        """A scalar input that ``table`` supplies anew for each of its steps.
+
+        It is for the given step of those in the function; by default for the one that
+        comes next at this point. None where nothing is supplied: without state.
+        """
         return None
 
 

@@ -14,10 +14,10 @@ from weakref import ref as reference
 
 import numpy as np
 
+from chainrule.engines.threads import process
 from chainrule.errors import ArgumentError, DTypeError, GradientError
 from chainrule.graph.build import context, no_grad, recording
 from chainrule.graph.node import Array, Value
-from chainrule.engines.threads import process
 from chainrule.operations.operands import Handle
 from chainrule.operations.views import RESHAPE, SAME, View, takes_rows
 from chainrule.primitives import movement

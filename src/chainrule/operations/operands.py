@@ -274,9 +274,9 @@ def with_number(v: Value, other: Any) -> Value:
 
 
 def beside(x: Handle, dtype: DType) -> Value:
-    """What stands for a Python float, in the dtype that it has beside a tensor's."""
+    """What stands for a Python number, in the dtype that it has beside a tensor's."""
     assert x._wide is not None
-    return cast(x._wide, number_dtype(1.0, dtype))
+    return cast(x._wide, number_dtype(1 if x.dtype.is_integer else 1.0, dtype))
 
 
 def float_pair(a: Any, b: Any) -> tuple[Value, Value]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import pairwise
@@ -14,6 +14,7 @@ from typing import Any, ClassVar, dataclass_transform
 from chainrule import checks
 from chainrule.checks import Check, count, maybe, number, truth, whole
 from chainrule.errors import ArgumentError, warn
+from chainrule.graph.build import context
 from chainrule.keywords import strict_function
 
 
@@ -152,9 +153,34 @@ class Declared:
                 delattr(cls, name)  # or the default would hide the property
 
     def __setattr__(self, name: str, value: Any) -> None:
+        self.refuse_in_trace(name)
         if name in self.checks and name in names_of(type(self)):
             value = self.checks[name](name, value)
         super().__setattr__(name, value)
+
+    def note_read(self, get: Callable[[], Any]) -> None:
+        """Have a function that is traced be so anew where ``get()`` is another."""
+        trace = context.trace
+        if trace is not None and not trace.owns(self):
+            trace.note_read(get)
+
+    def refuse_in_trace(self, what: str) -> None:
+        """Refuse to change what comes from outside of a function that is traced."""
+        trace = context.trace
+        if trace is None or trace.owns(self):
+            return
+        if not vars(self):  # it is being made there
+            trace.own(self)
+            return
+        kind = type(self).__name__
+        raise ArgumentError(
+            f"{kind}.{what} is set or called in a function that is traced: that would "
+            "happen once, and not at each call.",
+            expected="hyper-parameters that are read there, and set between two calls",
+            got=f"{kind}.{what} within the function",
+            fix="do it outside, before the call; a rate that changes from step to step "
+            'is a schedule: lr=optim.ExponentialLR(0.1, 0.5, unit="step")',
+        )
 
     def shown(self) -> Any:
         """What stands for it where another one is shown that has it."""

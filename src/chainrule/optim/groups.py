@@ -25,7 +25,9 @@ from numbers import Real
 from typing import Any
 
 from chainrule.checks import did_you_mean, known_names
+from chainrule.environment.fingerprints import fingerprint
 from chainrule.errors import ArgumentError
+from chainrule.graph.types import DType
 from chainrule.optim.arguments import names_of
 from chainrule.optim.schedule import Schedule
 from chainrule.tensor import Tensor
@@ -70,11 +72,20 @@ class ParamGroup(Mapping[str, Any]):
     @property
     def schedule(self) -> Schedule:
         """The group's own schedule, or the optimiser's."""
-        return self.own.get("lr", self._owner.schedule)
+        self._owner.note_read(lambda: fingerprint(self._schedule()))
+        return self._schedule()
+
+    def _schedule(self) -> Schedule:
+        return self.own.get("lr", vars(self._owner)["lr"])
 
     @property
     def options(self) -> dict[str, Any]:
         """All hyper-parameters but the rate."""
+        self._owner.note_read(self.held)
+        return self.held()
+
+    def held(self) -> dict[str, Any]:
+        """All hyper-parameters but the rate, for the optimiser itself."""
         made = self._owner._options() | self.own
         made.pop("lr", None)
         return made
@@ -86,7 +97,7 @@ class ParamGroup(Mapping[str, Any]):
 
     def take(self, given: Mapping[str, Any]) -> None:
         """Have these hyper-parameters, as far as they are known and right."""
-        owner, known = self._owner, ["lr", *self._owner.options]
+        owner, known = self._owner, ["lr", *options_of(type(self._owner))]
         kind = type(owner).__name__
         for name in LIMITS:
             if name in given:
@@ -102,9 +113,14 @@ class ParamGroup(Mapping[str, Any]):
         self.holder.update(made)
 
     def __getitem__(self, key: str) -> Any:
+        owner = self._owner
         if key == "params":
-            return [self._owner.params[name] for name in self.names]
-        return self.schedule(self._owner.steps) if key == "lr" else self.options[key]
+            return [owner.params[name] for name in self.names]
+        if key != "lr":
+            owner.note_read(lambda: self.held().get(key))
+            return self.held()[key]
+        traced = owner.traced(f"{self.prefix}rate", DType.float32)
+        return self._schedule()(owner.steps) if traced is None else traced
 
     def __setitem__(self, key: str, value: Any) -> None:
         if key == "params":
@@ -118,10 +134,10 @@ class ParamGroup(Mapping[str, Any]):
             self.take({key: value})
 
     def __iter__(self) -> Iterator[str]:
-        return iter(("params", "lr", *self.options))
+        return iter(("params", "lr", *options_of(type(self._owner))))
 
     def __len__(self) -> int:
-        return 2 + len(self.options)
+        return 2 + len(options_of(type(self._owner)))
 
     def settings(self) -> dict[str, Any]:
         """The group as an item of ``params=``, JSON-able; tensors by their names."""

@@ -9,23 +9,32 @@ changing them recompiles nothing.
 from __future__ import annotations
 
 import functools
+import itertools
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import (
+    Callable,
+    Collection,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from contextlib import contextmanager
-from dataclasses import KW_ONLY
+from functools import partial
 from types import MappingProxyType
 from typing import Any, ClassVar
 
 import numpy as np
 
-from chainrule.checks import Check
-from chainrule.errors import ArgumentError, GradientError
+from chainrule.checks import Check, count
+from chainrule.environment.fingerprints import fingerprint
+from chainrule.errors import GradientError
 from chainrule.graph.build import constant, context, no_grad, recording, role, scope
 from chainrule.graph.node import Array, Value
 from chainrule.graph.primitive import as_tuple
 from chainrule.graph.types import DType
 from chainrule.optim import state
-from chainrule.optim.arguments import ARGUMENTS, Declared, names_of
+from chainrule.optim.arguments import ARGUMENTS, names_of
 from chainrule.optim.clipping import as_dtype, total_norm
 from chainrule.optim.groups import (
     LIMITS,
@@ -35,36 +44,26 @@ from chainrule.optim.groups import (
     options_of,
     share_out,
 )
+from chainrule.optim.hyper_parameters import Arguments, Rate
 from chainrule.optim.schedule import Schedule
 from chainrule.optim.schedules import as_schedule
 from chainrule.primitives.elementwise import neg
 from chainrule.regions import updates
 from chainrule.regions.region import Region
+from chainrule.scalars import Scalar
 from chainrule.tensor import Tensor, wrap
 
-#: What ``params=`` may be.
-Params = Iterable[Tensor | tuple[str, Tensor] | str | Mapping[str, Any]]
-#: A learning rate, a schedule, or the settings of one.
-Rate = float | Schedule | Mapping[str, Any]
 Options = Mapping[str, Any]
 #: A region, and the names of the moments that it takes.
 Rule = tuple[Region, tuple[str, ...]]
 #: Gives a scalar of the present update by its name and dtype.
-Supply = Callable[[str, DType], Value]
+Supply = Callable[[str, DType], Any]
+
+#: Numbers for the parts of optimisers, no two alike.
+_versions = itertools.count()
 
 
-class _Arguments(Declared):
-    """The arguments of all optimisers."""
-
-    params: Params | None = None
-    lr: Rate = 1e-3
-    _: KW_ONLY
-    maximize: bool = False
-    clip_norm: float | None = None
-    clip_value: float | None = None
-
-
-class Optimizer(_Arguments, ABC):
+class Optimizer(Arguments, ABC):
     """Base of the optimisers.
 
     An optimiser declares its own arguments as a dataclass declares its fields; they are
@@ -100,11 +99,19 @@ class Optimizer(_Arguments, ABC):
     Every hyper-parameter can be changed between two updates without compiling anew
     (``optimizer.lr = 0.01``, ``optimizer.momentum = 0.95``,
     ``optimizer.param_groups[0]["momentum"] = 0.95``). What switches a part of the rule
-    on or off (momentum from 0 to 0.9) is refused once a compiled step uses it.
+    on or off (momentum from 0 to 0.9) has a function of ``cr.compile`` traced anew.
+
+    In a compiled function they are read, and not changed: ``optimizer.lr``,
+    ``param_groups[0]["lr"]`` and ``optimizer.steps`` are numbers of the graph, which
+    are right at each call and in front of each of several steps; where the function
+    has read another hyper-parameter, it is traced anew when that has changed. A step
+    that is refused, eagerly or compiled, changes neither parameters nor moments, and
+    is not counted.
 
     Raises:
         ArgumentError: no parameters, a hyper-parameter outside of its range, an
-            unknown option, a pattern that fits nothing.
+            unknown option, a pattern that fits nothing; a change within a function
+            that is traced.
 
     >>> from chainrule import nn, optim
     >>> model = nn.Linear(2, 1)
@@ -120,21 +127,20 @@ class Optimizer(_Arguments, ABC):
     }
     #: Whether weight decay lets θ shrink where no option says it.
     decoupled: ClassVar[bool] = False
-    #: Whether a compiled step has the update rule as it is now.
-    _traced = False
 
     def __post_init__(self) -> None:
-        given: Any = self.params
+        given: Any = self._params
         request, self._all = Request(type(self).__name__, given), given is None
         self.flat, self.by_name = request.flat, not request.given
         self.steps, self.params = 0, {}
-        self.state: dict[str, dict[str, Tensor]] = {}
+        self._state: dict[str, dict[str, Tensor]] = {}
+        self._version = next(_versions)
         self.param_groups = [
             ParamGroup(self, f"group{i}." if i else "", wanted, own)
             for i, (wanted, own) in enumerate(request.groups)
         ]
         for group in self.param_groups:
-            self.check(group.options)
+            self.check(group.held())
         named = request.named()
         if named is not None:
             self.attach_parameters(named)
@@ -169,9 +175,10 @@ class Optimizer(_Arguments, ABC):
     # -- its parameters ----------------------------------------------------------------
 
     @property
-    def params(self) -> dict[str, Tensor]:  # pyright: ignore[reportIncompatibleVariableOverride]
+    def params(self) -> Mapping[str, Tensor]:  # pyright: ignore[reportIncompatibleVariableOverride]
         """The parameters by name; the constructor sets what was given for them."""
-        return self._params
+        self._note_parts()
+        return MappingProxyType(self._params)
 
     @params.setter
     def params(self, given: Any) -> None:
@@ -192,8 +199,9 @@ class Optimizer(_Arguments, ABC):
             ArgumentError: the optimiser has parameters that are not among them, or a
                 pattern of a group fits none of them.
         """
-        named, held = dict(named), self.params
-        moments = {id(p): self.state[name] for name, p in held.items()}
+        self.refuse_in_trace("attach_parameters")
+        named, held = dict(named), self._params
+        moments = {id(p): self._state[name] for name, p in held.items()}
         wanted = [
             [(name, held[name]) for name in group.names] if held else group.wanted
             for group in self.param_groups
@@ -201,7 +209,7 @@ class Optimizer(_Arguments, ABC):
         shares = share_out(wanted, named)
         mine = {name for share in shares for name in share}
         self.params = {name: p for name, p in named.items() if name in mine}
-        self.state = {name: moments.get(id(p), {}) for name, p in self.params.items()}
+        self._state = {name: moments.get(id(p), {}) for name, p in self.params.items()}
         self._all = len(mine) == len(named)
         for group, share in zip(self.param_groups, shares, strict=True):
             group.names = share
@@ -211,16 +219,28 @@ class Optimizer(_Arguments, ABC):
         """Give all parameters the moments that their options ask for."""
         made: dict[str, dict[str, Tensor]] = {name: {} for name in self.params}
         for group in self.param_groups:
-            start, moments = self.initial(group.options), self.rule(group.options)[1]
+            start, moments = self.initial(group.held()), self.rule(group.held())[1]
             for name in group.names:
-                p, old = self.params[name], self.state[name]
+                p, old = self.params[name], self._state[name]
                 for moment in moments:
                     t = old.get(moment)
                     if t is None:
                         t = Tensor(np.full(p.shape, start, p.dtype.numpy))
                     t.name = f"{name}.{moment}"
                     made[name][moment] = t
-        self.state = made
+        self._state = made
+        self._version = next(_versions)
+
+    @property
+    def state(self) -> Mapping[str, Mapping[str, Tensor]]:
+        """The moments of each parameter by its name; ``copy_`` changes one."""
+        self._note_parts()
+        moments = {name: MappingProxyType(m) for name, m in self._state.items()}
+        return MappingProxyType(moments)
+
+    def _note_parts(self) -> None:
+        """What is traced now is for the tensors and the update rule that there are."""
+        self.note_read(partial(getattr, self, "_version"))
 
     # -- its hyper-parameters ----------------------------------------------------------
 
@@ -231,7 +251,8 @@ class Optimizer(_Arguments, ABC):
         A number or a schedule may be set. A schedule is a function of the optimiser's
         updates: one that is set after 100 of them goes on from update 100.
         """
-        return self.schedule(self.steps)
+        traced = self.traced("own.rate", DType.float32)
+        return vars(self)["lr"](self.steps) if traced is None else traced
 
     @lr.setter
     def lr(self, rate: Rate) -> None:
@@ -240,6 +261,7 @@ class Optimizer(_Arguments, ABC):
     @property
     def schedule(self) -> Schedule:
         """η as a function of the update."""
+        self.note_read(lambda: fingerprint(vars(self)["lr"]))
         return vars(self)["lr"]
 
     @schedule.setter
@@ -247,8 +269,34 @@ class Optimizer(_Arguments, ABC):
         self.lr = schedule
 
     @property
+    def steps(self) -> int:
+        """How many updates have been made."""
+        traced = self.traced("number", DType.int64)
+        return vars(self)["steps"] if traced is None else traced
+
+    @steps.setter
+    def steps(self, steps: int) -> None:
+        self.stand(count("steps", steps))
+
+    def stand(self, steps: int) -> None:
+        """Be where so many updates have been made."""
+        vars(self)["steps"] = steps  # no hyper-parameter, whose change is checked
+
+    def traced(self, key: str, dtype: DType) -> Any:
+        """While a function is traced, a number of the update that comes next there.
+
+        None where there is no such trace: then the number is known.
+        """
+        trace = context.trace
+        if trace is None or trace.owns(self):
+            return None
+        value = trace.tabulated(self, key, DType.float64)
+        return None if value is None else Scalar(value, dtype)
+
+    @property
     def options(self) -> Options:
         """The hyper-parameters that groups do not set otherwise, but for the rate."""
+        self.note_read(self._options)
         return MappingProxyType(self._options())
 
     def _options(self) -> dict[str, Any]:
@@ -259,6 +307,7 @@ class Optimizer(_Arguments, ABC):
         if name in ("params", "lr") or name not in names_of(type(self)):
             super().__setattr__(name, value)
             return
+        self.refuse_in_trace(name)
         with self.changing():
             super().__setattr__(name, value)
 
@@ -266,19 +315,17 @@ class Optimizer(_Arguments, ABC):
     def changing(self) -> Iterator[None]:
         """Hyper-parameters that are changed within change all together.
 
-        Where they do not fit, or would switch a part of the update on or off that is
-        compiled already, all is as it was.
+        Where they do not fit all is as it was.
         """
+        self.refuse_in_trace("param_groups")
         groups: Sequence[ParamGroup] = vars(self).get("param_groups", ())
         owns = [vars(self), *(group.own for group in groups)]
         kept, before = [dict(own) for own in owns], self._forms(groups)
         try:
             yield
             for group in groups:
-                self.check(group.options)
+                self.check(group.held())
             if self._forms(groups) != before:
-                if self._traced:
-                    raise self._switched(kept, owns)
                 self._renew_moments()
         except BaseException:
             for own, then in zip(owns, kept, strict=True):
@@ -288,27 +335,11 @@ class Optimizer(_Arguments, ABC):
             raise
 
     def _forms(self, groups: Iterable[ParamGroup]) -> list[Any]:
-        limited = [vars(self).get(name) is not None for name in LIMITS]
-        return [(limited, self.form(group.options)) for group in groups]
+        limited = [self._limit(name) is not None for name in LIMITS]
+        return [(limited, self.form(group.held())) for group in groups]
 
-    def _switched(self, kept: Any, owns: Any) -> ArgumentError:
-        """The error for what would change the form of a compiled step."""
-        given = {
-            name: own[name]
-            for then, own in zip(kept, owns, strict=True)
-            for name in names_of(type(self))
-            if name in own and own[name] != then.get(name)
-        }
-        fix = f"make a new {type(self).__name__} and compile anew"
-        for name in given.keys() & set(LIMITS):
-            fix += f"; a limit that may come later starts as {name}=math.inf"
-        return ArgumentError(
-            f"{', '.join(given)} would change the update rule, and a compiled step "
-            "has it.",
-            expected="a number in place of another: values change, parts do not",
-            got=", ".join(f"{name}={value!r}" for name, value in given.items()),
-            fix=fix,
-        )
+    def _limit(self, name: str) -> float | None:
+        return vars(self).get(name)
 
     def schedules(self) -> list[Schedule]:
         """The schedules of all groups, each once, the optimiser's own first."""
@@ -323,6 +354,7 @@ class Optimizer(_Arguments, ABC):
         first: int | None = None,
     ) -> None:
         """Tell all schedules how long the run will be; see :meth:`Schedule.bind`."""
+        self.refuse_in_trace("bind_schedules")
         first = self.steps if first is None else first
         for schedule in self.schedules():
             schedule.bind(total_steps, steps_per_epoch, first=first)
@@ -330,46 +362,57 @@ class Optimizer(_Arguments, ABC):
     @contextmanager
     def elsewhere(self) -> Iterator[None]:
         """Within the block no update has been made; then it stands where it stood."""
+        self.refuse_in_trace("steps")
         held = [(vars(s), dict(vars(s))) for s in self.schedules()]
         steps = self.steps
         try:
-            vars(self)["steps"] = 0
+            self.stand(0)
             yield
         finally:
-            vars(self)["steps"] = steps
+            self.stand(steps)
             for now, before in held:
                 now.clear()
                 now.update(before)
 
     def observe(self, row: Mapping[str, Any]) -> None:
         """Tell all schedules about an epoch; see :meth:`Schedule.observe`."""
+        self.refuse_in_trace("observe")
         for schedule in self.schedules():
             schedule.observe(row)
 
     # -- the step ----------------------------------------------------------------------
 
-    def rows(self, steps: int) -> dict[str, Array]:
-        """The scalars of the next ``steps`` updates by name, and move on.
+    def rows(self, steps: int, keys: Collection[str] = ()) -> dict[str, Array]:
+        """The scalars of the next ``steps`` updates by name.
 
-        ``number`` is that of each, from 0, for who draws random bits in it.
+        Args:
+            steps: how many.
+            keys: their names, where not all of an update are needed. ``number`` is
+                that of each, from 0, for who draws random bits in it; η is ``rate``
+                behind the prefix of a group, and ``own.rate`` where groups have none.
         """
-        numbers = np.arange(self.steps, self.steps + steps, dtype=np.float64)
-        columns: dict[str, Array] = {"number": numbers}
+        numbers = range(first := vars(self)["steps"], first + steps)
+        columns: dict[str, Array] = {"number": np.array(numbers, np.float64)}
+        rates = [
+            ("own.rate", self),
+            *((g.prefix + "rate", g) for g in self.param_groups),
+        ]
+        for key, of in rates if keys else ():
+            if key in keys:
+                columns[key] = np.array([of.schedule(t) for t in numbers], np.float64)
+        if keys and columns.keys() >= set(keys):
+            return columns
         for group in self.param_groups:
             if not group.names:
                 continue
-            o, schedule = group.options, group.schedule
-            table = [
-                self._row(t, schedule(t), o)
-                for t in range(self.steps, self.steps + steps)
-            ]
+            o, schedule = group.held(), group.schedule
+            table = [self._row(t, schedule(t), o) for t in numbers]
             made = np.array([[*row.values()] for row in table])
             for key, column in zip(table[0], made.T):
                 columns[group.prefix + key] = column
         for name in LIMITS:
-            if (limit := getattr(self, name)) is not None:
+            if (limit := self._limit(name)) is not None:
                 columns[name] = np.full(steps, limit)
-        vars(self)["steps"] += steps  # no hyper-parameter, whose change is checked
         return columns
 
     def _row(self, t: int, lr: float, o: Options) -> dict[str, float]:
@@ -380,7 +423,8 @@ class Optimizer(_Arguments, ABC):
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Clip the gradients where that is asked for, and change every parameter.
 
-        Parameters without a gradient stay as they are.
+        Parameters without a gradient stay as they are. A step is made whole, or, where
+        it is refused, not at all.
 
         Args:
             closure: computes the loss and calls ``backward()``, where that was not done
@@ -397,43 +441,55 @@ class Optimizer(_Arguments, ABC):
             with recording():
                 loss = closure()
         gradients = {
-            name: p.grad.value for name, p in self.params.items() if p.grad is not None
+            name: p.grad.value for name, p in self._params.items() if p.grad is not None
         }
         if not gradients:
             raise GradientError(
                 f"{type(self).__name__}.step() found no gradients.",
                 expected="a backward() before it",
-                got="every .grad is None" if self.params else "no parameters",
+                got="every .grad is None" if self._params else "no parameters",
                 fix="call loss.backward() first",
             )
-        supply = self._supply()
+        supply, steps = self._supply()
+        changed: list[tuple[Tensor, Value]] = []
         with no_grad(), role("update"):
-            if self.clip_value is not None:
+            if self._limit("clip_value") is not None:
                 for name, g in gradients.items():
                     with scope(name.rpartition(".")[0]):
                         limit = supply("clip_value", g.dtype)
                         gradients[name] = updates.clip_value(g, limit)
             factor = None
-            if self.clip_norm is not None:
+            if self._limit("clip_norm") is not None:
                 norm = total_norm(list(gradients.values()))
                 factor = updates.clip_factor(norm, supply("clip_norm", norm.dtype))
             for group in self.param_groups:
-                self._update(group, gradients, factor, supply)
+                changed += self._updated(group, gradients, factor, supply)
+            try:
+                self._put(changed, steps)
+            except BaseException:  # whatever interrupts it
+                self._put(changed, steps)
+                raise
         return loss
 
-    def _update(
+    def _put(self, changed: Iterable[tuple[Tensor, Value]], steps: int) -> None:
+        """Have all that a step changes be what it becomes."""
+        for tensor, value in changed:
+            tensor.copy_(wrap(value))
+        self.stand(steps)
+
+    def _updated(
         self,
         group: ParamGroup,
         gradients: Mapping[str, Value],
         factor: Value | None,
         supply: Supply,
-    ) -> None:
-        """Change the parameters of a group and their moments."""
-        o = group.options
+    ) -> Iterator[tuple[Tensor, Value]]:
+        """The parameters of a group and their moments, each with its new value."""
+        o = group.held()
         rule, _, decay, climbs = self.form(o)
         keys = list(self.scalars(1, 1.0, o))
         for name in (name for name in group.names if name in gradients):
-            p, moments = self.params[name], self.state[name]
+            p, moments = self._params[name], self._state[name]
             with scope(name.rpartition(".")[0]):
                 values = [p.value, gradients[name]]
                 values += [t.value for t in moments.values()]
@@ -451,34 +507,29 @@ class Optimizer(_Arguments, ABC):
                     made = updates.adjusted_update(*values, *front.values(), **given)
                 else:
                     made = rule(*values)
-            new, *changed = as_tuple(made)
-            p.copy_(wrap(new))
-            for moment, value in zip(moments.values(), changed, strict=True):
-                moment.copy_(wrap(value))
+            yield from zip((p, *moments.values()), as_tuple(made), strict=True)
 
-    def _supply(self) -> Supply:
-        """Where the scalars come from: a table while tracing, numbers otherwise."""
-        trace = context.trace
-        if trace is not None:
-            self._traced = True
+    def _supply(self) -> tuple[Supply, int]:
+        """Where the scalars come from, and how many updates have been made behind it.
 
-            def tabulated(key: str, dtype: DType) -> Value:
-                value = trace.tabulated(self, key, dtype)
-                assert value is not None, "a step belongs to a program with state"
-                return value
-
-            return tabulated
+        While tracing it is a table, and who runs the graph counts.
+        """
+        trace, steps = context.trace, vars(self)["steps"]
+        if trace is not None and not trace.owns(self):
+            step = trace.note_step(self)
+            self._note_parts()
+            return partial(trace.tabulated, self, step=step), steps
         row = self.rows(1)
 
         @functools.cache
         def number(key: str, dtype: DType) -> Value:
             return Value(row[key][0].astype(dtype.numpy).reshape(()))
 
-        return number
+        return number, steps + 1
 
     def zero_grad(self) -> None:
         """Forget the gradients of all parameters."""
-        for p in self.params.values():
+        for p in self._params.values():
             p.grad = None
 
     # -- as data -----------------------------------------------------------------------
@@ -503,8 +554,7 @@ class Optimizer(_Arguments, ABC):
         those of then. Where anything does not fit nothing is changed.
 
         Raises:
-            ArgumentError: it belongs to another optimiser, or would switch a part of
-                the rule on or off that a compiled step has.
+            ArgumentError: it belongs to another optimiser.
             ShapeError: a moment of another shape.
 
         >>> import chainrule as cr
@@ -526,7 +576,8 @@ class Optimizer(_Arguments, ABC):
         They are the arguments that make such an optimiser anew, and its name.
         Moments and ``steps`` are not among them.
         """
-        limits = {name: getattr(self, name) for name in LIMITS}
+        self.refuse_in_trace("settings")
+        limits = {name: self._limit(name) for name in LIMITS}
         made = {"name": type(self).__name__, "lr": self.schedule.settings()}
         made |= as_json(self.options)
         made |= {k: v for k, v in limits.items() if v is not None}

@@ -56,6 +56,8 @@ class Schedule(Declared):
     lr: float
 
     # Without annotations, for they are no arguments.
+    #: A compiled function that has read it is traced anew where it has changed.
+    compared_by_value = True
     #: Number of updates after which the schedule has nothing to say; None: never.
     total_steps = cast("Count", None)
     #: The key of ``history.epochs`` that is watched, and whether less of it is better

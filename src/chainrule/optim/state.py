@@ -20,6 +20,7 @@ from chainrule.tensor import Tensor
 
 def state_dict(optimizer: Any) -> dict[str, Any]:
     """See :meth:`Optimizer.state_dict`."""
+    optimizer.refuse_in_trace("state_dict")
     return {
         "optimizer": type(optimizer).__name__,
         "steps": optimizer.steps,
@@ -42,6 +43,7 @@ def state_dict(optimizer: Any) -> dict[str, Any]:
 
 def load_state_dict(optimizer: Any, state: Mapping[str, Any]) -> None:
     """See :meth:`Optimizer.load_state_dict`; all is checked before anything changes."""
+    optimizer.refuse_in_trace("load_state_dict")
     own = state_dict(optimizer)
     if not optimizer.params:
         raise ArgumentError(

@@ -462,7 +462,6 @@ class Loop(Standing):
                 step=f"step {state.updates + 1} (epoch {state.epoch + 1})",
                 checkpoint=self.last_checkpoint,
             )
-            self._go_back(self._kept)  # the description has asked for scalars
             raise error
         raise NonFiniteError(
             f"A number stopped being finite before step {state.updates + 1}.",

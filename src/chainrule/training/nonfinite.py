@@ -7,7 +7,6 @@ node, by the NumPy references.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 
@@ -19,6 +18,7 @@ from chainrule.graph.interpret import run_nodes
 from chainrule.graph.node import Array, Node
 from chainrule.optim import Optimizer
 from chainrule.regions import losses
+from chainrule.step_scalars import Supply
 from chainrule.training.source import Work
 
 
@@ -46,8 +46,8 @@ def describe(
         step: which step it was.
         checkpoint: the last one, or None.
     """
-    tables = {id(t): t for _, t, _ in program.traced[entry].tables.values()}
-    rates = [t.lr for t in tables.values() if isinstance(t, Optimizer)]
+    tables = [table for table, _ in program.traced[entry].steps]
+    rates = [t.lr for t in tables if isinstance(t, Optimizer)]
     found = first_node(program, entry, work)
     bad = next((k for k, number in watched.items() if not np.isfinite(number)), None)
     losses = ", ".join(f"{name} {number:g}" for name, number in watched.items())
@@ -101,18 +101,17 @@ def first_node(
     outputs = entry.graph.outputs
     losses = outputs[: min(1, entry.outputs)]
     graph = Graph("step", entry.graph.inputs, (*losses, *outputs[entry.outputs :]))
-    rows: dict[int, Any] = {}
+    rows: dict[str, Array] = {}
+    for table in traced.steps:
+        Supply(*table, traced.tables.values()).supply(rows, 1)
     arrays: list[Array] = []
     names = (*entry.inputs, *entry.state)
     for i, (name, value) in enumerate(zip(names, entry.graph.inputs, strict=True)):
         if i >= len(entry.inputs):
             held = program.slots[name].held()  # a gradient may not be there yet
             array = np.zeros(value.shape) if held is None else held.numpy()
-        elif name in traced.tables:
-            _, table, key = traced.tables[name]
-            if id(table) not in rows:
-                rows[id(table)] = table.rows(1)
-            array = rows[id(table)][key][0]
+        elif name in rows:
+            array = rows[name][0]
         else:
             given = work.inputs[name]
             array = given.numpy() if isinstance(given, Buffer) else np.asarray(given)

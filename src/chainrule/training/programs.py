@@ -120,6 +120,7 @@ class Programs:
             known is None
             or known.training != key
             or not known.program.traced["train"].trains_the_same()
+            or not known.program.traced["train"].reads_the_same()
         ):
             self._drop("training")
             row = tuple(int(d) for d in adapter.x.shape[1:])

@@ -46,7 +46,7 @@ class Changing:
         self.program = program
         traced = program.traced.values()
         self._names = list(dict.fromkeys(k for t in traced for k in t.entry.replaces))
-        tables = [table for t in traced for _, table, _ in t.tables.values()]
+        tables = [table for t in traced for table, _ in t.steps]
         self.tables = list({id(t): t for t in tables}.values())
 
     def tensors(self) -> dict[str, Array]:

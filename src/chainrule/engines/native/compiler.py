@@ -127,7 +127,7 @@ def emitted(
     b = ir.IRBuilder(function.append_basic_block("start"))
     saved = emit_flush_denormals(b)
     names = ["steps", "arena", "barrier", "status", "private", "private bytes"]
-    names.append("clock")
+    names += ["clock", "made"]
     names += largest
     names += [f"state/{name}" for name in entry.state]
     names += [f"input/{name}" for name in entry.inputs]
@@ -173,6 +173,7 @@ def emitted(
         for value, name in plan.copies:
             builder.share = builder.share_like(value)
             builder.copy(value, held[name])
+        code.count_step()
     emit_restore_denormals(b, saved)
     b.ret_void()
     return Emitted(

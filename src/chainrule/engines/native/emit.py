@@ -195,6 +195,12 @@ class FunctionBuilder:
             leave()
             b.ret_void()
 
+    def count_step(self) -> None:
+        """Write down that one more step is made."""
+        b, at = self.b, self.address("made")
+        with b.if_then(b.icmp_unsigned("==", self.tid, self.tid.type(0))):
+            b.store(b.add(b.load(at, typ=I64), I64(1)), at)
+
     def new_counter(self) -> int:
         """The place of one more loop's counter."""
         self.loops += 1

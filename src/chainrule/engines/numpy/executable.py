@@ -41,6 +41,7 @@ from chainrule.engines.threads import (
     blas_threads,
     blas_threads_for,
     checked,
+    uninterrupted,
 )
 from chainrule.engines.weights import weight_states, weight_values
 from chainrule.graph.graph import Graph
@@ -68,9 +69,11 @@ class NumpyExecutable:
     Attributes:
         engine: ``"numpy"``.
         seconds_compile: time spent on passes and plans so far.
+        made: how many steps have been made since it was set to 0.
     """
 
     engine = "numpy"
+    made = 0
 
     def __init__(self, program: Program, *, threads: int | None = None) -> None:
         started = time.perf_counter()
@@ -129,11 +132,16 @@ class NumpyExecutable:
             )
             self.seconds_compile += time.perf_counter() - started
         function = self._functions[key]
-        if function.largest_product <= ONE_THREAD:
-            return function.run(inputs, steps)
-        number = self.threads or blas_threads_for(function.largest_product)
-        with blas_threads(number):
-            return function.run(inputs, steps)
+        number = 0
+        if function.largest_product > ONE_THREAD:
+            number = self.threads or blas_threads_for(function.largest_product)
+        try:
+            if not function.entry.replaces:
+                return function.run(inputs, steps, number)
+            with uninterrupted:  # or a part of the state would be new, and one old
+                return function.run(inputs, steps, number)
+        finally:
+            self.made = function.made[0]
 
 
 def _in_loops(entry: Entry) -> Entry:
@@ -210,18 +218,32 @@ class Function:
                 self._check_ahead()
             self._node(node)
         self._outputs()
+        self.made = [0]  # steps of this run
+        if not within:
+            self.line(f"{self.name(self.made)}[0] = i + 1")
         body = "\n".join(f"        {line}" for line in self.lines) or "        pass"
         source = f"def run(steps):\n    for i in range(steps):\n{body}\n"
         exec(compile(source, f"<{entry.name}, {dict(sizes)}>", "exec"), self.scope)
 
-    def run(self, inputs: Mapping[str, Array | Buffer], steps: int) -> list[Array]:
-        """Run ``steps`` times; every output has ``steps`` rows."""
+    def run(
+        self, inputs: Mapping[str, Array | Buffer], steps: int, threads: int
+    ) -> list[Array]:
+        """Run ``steps`` times; every output has ``steps`` rows.
+
+        ``threads``: of NumPy's matrix products; 0 leaves them as they are.
+        """
+        self.made[0] = 0
         outs = [
             np.empty((steps, *resolve(v.shape, self.sizes)), v.dtype.numpy)
             for v in self.entry.graph.outputs[: self.entry.outputs]
         ]
         given = [inputs[name] for name in self.entry.inputs]
-        self.execute([g.held if type(g) is Buffer else g for g in given], outs, steps)
+        arrays = [g.held if type(g) is Buffer else g for g in given]
+        if not threads:
+            self.execute(arrays, outs, steps)
+        else:
+            with blas_threads(threads):
+                self.execute(arrays, outs, steps)
         return outs
 
     def execute(self, given: Sequence[Any], outs: Sequence[Array], steps: int) -> None:

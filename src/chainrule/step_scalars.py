@@ -1,0 +1,82 @@
+"""Scalars that change from step to step: what supplies them, and which a run takes."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+
+from chainrule.graph.node import Array, Value
+
+
+class StepScalars(Protocol):
+    """What supplies scalars step by step: an optimiser with its schedule.
+
+    Attributes:
+        steps: how many steps it has made.
+    """
+
+    @property
+    def steps(self) -> Any: ...
+
+    def stand(self, steps: int) -> None:
+        """Be where so many steps have been made."""
+        ...
+
+    def rows(self, steps: int, keys: Collection[str]) -> Mapping[str, Array]:
+        """The scalars of these names of the next ``steps`` steps, in float64."""
+        ...
+
+
+class Tabulated(NamedTuple):
+    """A scalar input that a table supplies.
+
+    Attributes:
+        value: the input.
+        table: what supplies it.
+        key: its name there.
+        step: of which of the steps that the table makes in the entry point, from 0; of
+            the one after them, where it is read behind the last.
+    """
+
+    value: Value
+    table: StepScalars
+    key: str
+    step: int
+
+
+class Supply:
+    """What an entry point takes of one table.
+
+    A table that makes k steps in one run supplies run i with its steps ik, …, ik + k−1
+    from where it stands.
+
+    Args:
+        table: the table.
+        each: k.
+        inputs: all scalar inputs of the entry point.
+    """
+
+    def __init__(
+        self, table: StepScalars, each: int, inputs: Iterable[Tabulated]
+    ) -> None:
+        self._table, self._each = table, each
+        self._columns = [
+            (t.value.name or "", t.key, t.step, t.value.dtype.numpy)
+            for t in inputs
+            if t.table is table
+        ]
+        self._keys = frozenset(key for _, key, _, _ in self._columns)
+        self._last = max((step for _, _, step, _ in self._columns), default=0)
+
+    def supply(self, arrays: dict[str, Any], runs: int) -> None:
+        """Put the scalars of so many runs among the inputs; the table stays."""
+        each, span = self._each, (runs - 1) * self._each + 1
+        rows = self._table.rows(span + self._last, self._keys)
+        with np.errstate(over="ignore"):  # infinity is found in the results
+            for name, key, step, dtype in self._columns:
+                column = rows[key][step : step + span]
+                if each != 1:
+                    column = column[::each] if each else column.repeat(runs)
+                arrays[name] = column.astype(dtype)

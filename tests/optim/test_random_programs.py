@@ -1,0 +1,27 @@
+"""Random programs over optimisers are the same eagerly, cut, and in plain NumPy."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.optim.programs import draw, failure
+from tests.ways import ENGINES
+
+
+def run(seeds: range) -> None:
+    for seed in seeds:
+        program = draw(seed, ENGINES)
+        wrong = failure(program)
+        if wrong is not None:
+            pytest.fail(f"{program}\n\n{wrong}")
+
+
+@pytest.mark.parametrize("part", range(3))
+def test_programs_are_the_same_however_they_are_cut(part: int) -> None:
+    run(range(4 * part, 4 * part + 4))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("part", range(100))
+def test_many_programs_are_the_same_however_they_are_cut(part: int) -> None:
+    run(range(1000 + 100 * part, 1100 + 100 * part))

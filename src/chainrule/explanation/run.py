@@ -6,6 +6,7 @@ is computed a second way, and nothing of the model or the optimiser is changed.
 
 from __future__ import annotations
 
+import contextlib
 import copy
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace

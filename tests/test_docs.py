@@ -55,6 +55,7 @@ DOCUMENTS = (
     "docs/design.md",
     "docs/your-data.md",
     "docs/arrays.md",
+    "docs/derivatives.md",
     "docs/benchmarks.md",
     "docs/loops.md",
     "docs/explore.md",

@@ -10,7 +10,7 @@ import numpy as np
 from chainrule.errors import ArgumentError
 from chainrule.graph.build import bind, no_grad
 from chainrule.graph.node import Value
-from chainrule.graph.types import DType, Shape, as_dtype, size_of
+from chainrule.graph.types import DType, as_dtype, size_of
 from chainrule.operations.arguments import axes_of, axis_of
 from chainrule.operations.elementwise import isfinite, not_equal, number
 from chainrule.operations.operands import cast, count_of, filled, floating, stretch
@@ -21,7 +21,6 @@ from chainrule.primitives.elementwise import (
     div,
     equal,
     exp,
-    less,
     log,
     maximum,
     mul,
@@ -31,7 +30,7 @@ from chainrule.primitives.elementwise import (
     sub,
     where,
 )
-from chainrule.primitives.integers import bitwise_and, bitwise_not
+from chainrule.primitives.integers import bitwise_not
 from chainrule.primitives.rules import show
 
 
@@ -149,22 +148,7 @@ def variance(v: Value, dim: Any, keep: bool, correction: float) -> Value:
 def norm(v: Value, p: Any, dim: Any, keep: bool) -> Value:
     """(Σ |x|ᵖ)^(1/p); largest and smallest |x| for ±∞, how many are not 0 for 0.
 
-    Derivatives of every order are taken as 0 where the norm is 0.
-    """
-    scale, made = scaled_norm(v, p, dim)
-    made = mul(scale, made)
-    return made if keep else movement.reshape(made, shape=_without(v, dim))
-
-
-def _without(v: Value, dim: Any) -> Shape:
-    return movement.without(v.shape, axes_of(v.shape, dim))
-
-
-def scaled_norm(v: Value, p: Any, dim: Any) -> tuple[Value, Value]:
-    """A scale s and ‖x/s‖ₚ, whose product is the norm, with axes of length 1.
-
-    s is the largest |x| where its square would overflow or underflow, and elsewhere 1;
-    of other powers, whose derivatives overflow sooner, always the largest |x|.
+    Derivatives of every order are taken as 0 where the norm is.
     """
     if p == "fro":
         p = 2
@@ -174,45 +158,23 @@ def scaled_norm(v: Value, p: Any, dim: Any) -> tuple[Value, Value]:
         )
     v = floating(v)
     if p == math.inf:
-        made = largest(abs_(v), dim, True)
-    elif p == -math.inf:
-        made = least(abs_(v), dim, True)
-    elif p == 0:
-        made = cast(count_nonzero(v, dim, True), v.dtype)
-    elif p == 1:
-        made = total(abs_(v), dim, True)
-    elif p < 1 or 0 in v.shape:
-        made = root(total(_powers(abs_(v), p), dim, True), p)
+        return largest(abs_(v), dim, keep)
+    if p == -math.inf:
+        return least(abs_(v), dim, keep)
+    if p == 0:
+        return cast(count_nonzero(v, dim, keep), v.dtype)
+    if p == 1:
+        return total(abs_(v), dim, keep)
+    if p == 2:
+        return root(total(mul(v, v), dim, keep))
+    size = abs_(v)
+    if 0 < p < 2:  # |x|ᵖ has infinite derivatives at 0
+        nothing = equal(v, number(0, v))
+        powers = pow_(where(nothing, number(1, v), size), number(p, v))
+        powers = where(nothing, number(0, v), powers)
     else:
-        scale = _scale(v, p, dim)
-        v = div(v, stretch(scale, v.shape))
-        powers = mul(v, v) if p == 2 else _powers(abs_(v), p)
-        return scale, root(total(powers, dim, True), p)
-    return number(1, made), made
-
-
-def _powers(size: Value, p: float) -> Value:
-    """|x|ᵖ, with derivatives 0 at 0, where some are infinite for p < 2."""
-    if not 0 < p < 2:
-        return pow_(size, number(p, size))
-    nothing = equal(size, number(0, size))
-    powers = pow_(where(nothing, number(1, size), size), number(p, size))
-    return where(nothing, number(0, size), powers)
-
-
-def _scale(v: Value, p: float, dim: Any) -> Value:
-    """The largest |x| along ``dim``, where it is the scale, else 1."""
-    limits = np.finfo(v.dtype.numpy)
-    low = float(limits.tiny) ** 0.5 / float(limits.eps)
-    high = float(limits.max) ** 0.5 * float(limits.eps)
-    with no_grad():
-        m = largest(abs_(v), dim, True)
-        one = number(1, m)
-        m = where(bitwise_and(less(number(0, m), m), isfinite(m)), m, one)
-        if p != 2:
-            return m
-        fits = bitwise_and(less(number(low, m), m), less(m, number(high, m)))
-        return where(fits, one, m)
+        powers = pow_(size, number(p, v))
+    return root(total(powers, dim, keep), p)
 
 
 def root(v: Value, p: float = 2) -> Value:

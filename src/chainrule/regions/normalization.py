@@ -95,18 +95,17 @@ def moments(x: Value, axes: Axes) -> tuple[Value, Value, Value]:
     return mu, deviations, reduce_sum(mul(deviations, deviations), axes=axes)
 
 
-def divisor(total: Value) -> Value:
-    """√(σ² + ε), of that sum; NaN for ∞, by which every number would become 0."""
-    finite = less(total, full_like(total, math.inf))
-    return where(finite, sqrt(total), full_like(total, math.nan))
+def without_overflow(x: Value) -> Value:
+    """x with NaN for ∞: what is divided by ∞ would be a 0 that looks right."""
+    return where(less(x, full_like(x, math.inf)), x, full_like(x, math.nan))
 
 
 def _normalised(x: Value, axes: Axes, eps: float) -> tuple[Value, Value]:
     """x̂, and √(σ² + ε) in the shape of x; NaN both where the squares overflow."""
     _, deviations, squares = moments(x, axes)
     variance = div(squares, broadcast_to(count(x, axes), shape=squares.shape))
-    deviation = divisor(add(variance, full_like(variance, eps)))
-    deviation = expand(deviation, x, axes)
+    variance = without_overflow(add(variance, full_like(variance, eps)))
+    deviation = expand(sqrt(variance), x, axes)
     return div(deviations, deviation), deviation
 
 

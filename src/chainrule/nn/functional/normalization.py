@@ -16,7 +16,6 @@ from chainrule.graph.node import Value
 from chainrule.graph.types import Dim, Shape, SymbolicDim, size_of
 from chainrule.nn.arguments import flag, integer, number, option, place, sizes
 from chainrule.nn.functional.layers import floats, parameter
-from chainrule.operations.reductions import scaled_norm
 from chainrule.primitives.movement import broadcast_to
 from chainrule.primitives.rules import show
 from chainrule.regions import normalization
@@ -157,13 +156,13 @@ def batch_norm(
     if running is None:
         raise _no_statistics("BatchNorm", "training=True")
     column = (*shape, *[1] * (x.ndim - 2))
-    mean, deviation = running[0], _divisor(running[1] + eps)
+    mean, deviation = running[0], _without_overflow(running[1] + eps).sqrt()
     y = (x - mean.reshape(column)) / deviation.reshape(column)
     return _channelwise(y, weight, bias)
 
 
-def _divisor(total: Tensor) -> Tensor:
-    return wrap(normalization.divisor(total.value))
+def _without_overflow(x: Tensor) -> Tensor:
+    return wrap(normalization.without_overflow(x.value))
 
 
 def _running(kind: str, x: Tensor, mean: Any, var: Any) -> tuple[Tensor, Tensor] | None:
@@ -227,7 +226,7 @@ def rms_norm(
         eps = float(np.finfo(x.dtype.numpy).eps)
     eps = option("rms_norm", "eps", eps)
     axes = tuple(range(x.ndim - len(shape), x.ndim))
-    made = x / _divisor((x * x).mean(axes, keepdim=True) + eps)
+    made = x / _without_overflow((x * x).mean(axes, keepdim=True) + eps).sqrt()
     weight = parameter("RMSNorm", "weight", weight, shape, x)
     return made if weight is None else made * weight
 
@@ -345,14 +344,13 @@ def _need_last(x: Tensor, shape: Shape, kind: str) -> None:
 
 
 def normalize(x: Any, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -> Tensor:
-    """x/max(‖x‖ₚ, ε) along ``dim``: vectors of length 1, without overflow.
+    """x/max(‖x‖ₚ, ε) along ``dim``: vectors of length 1; NaN if ‖x‖ₚ overflows.
 
     >>> normalize([[3.0, 4.0]])
     tensor([[0.6, 0.8]])
     """
     x, eps = as_tensor(x), option("normalize", "eps", eps)
-    scale, length = map(wrap, scaled_norm(x.value, p, dim))
-    return x / scale / maximum(length, eps / scale)
+    return x / maximum(_without_overflow(x.norm(p, dim, keepdim=True)), eps)
 
 
 def cosine_similarity(x1: Any, x2: Any, dim: int = 1, eps: float = 1e-8) -> Tensor:

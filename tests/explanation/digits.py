@@ -46,6 +46,12 @@ def on_paper(e: Explanation, name: Expr, value: Array) -> Array:
     return paper(Quantity(value, held.kind))
 
 
+def distance(a: Array, b: Array) -> Array:
+    """Between numbers; of equal infinities 0."""
+    with np.errstate(invalid="ignore"):
+        return np.where(a == b, 0.0, np.abs(a - b))
+
+
 def faults_of_page(e: Explanation) -> list[str]:
     """The equations whose sides differ beyond the digits that are printed."""
     found: list[str] = []
@@ -55,7 +61,7 @@ def faults_of_page(e: Explanation) -> list[str]:
             continue
         shown, units = printed(e, each.name)
         wanted = on_paper(e, each.name, computed(side, e.numbers))
-        gap = np.abs(shown - wanted)
+        gap = distance(shown, wanted)
         allowed = units * (1 + 1e-9) + np.finfo(np.float32).tiny
         if not np.all((gap <= allowed) | ~np.isfinite(wanted)):
             found.append(f"{each.text()}: off by {np.max(gap - allowed)}")
@@ -95,8 +101,8 @@ def worked(
                 moved = given[symbol].array.astype(float)
                 moved[index] += sign * places[index] / 2
                 other = given | {symbol: Quantity(moved, given[symbol].kind)}
-                ends.append(np.abs(on_paper(e, name, computed(side, other)) - base))
+                ends.append(distance(on_paper(e, name, computed(side, other)), base))
             room += np.maximum(*ends)
-    gap = np.abs(base - shown)
+    gap = distance(base, shown)
     if not np.all((gap <= 1.5 * room + units + 1e-30) | ~np.isfinite(base)):
         yield f"{name.text()} = {side.text()} in digits: off by {gap.max()}"

@@ -195,7 +195,8 @@ def _gap(side: Expr, numbers: Mapping[Expr, Quantity], shown: Array) -> Array:
     else:
         found = np.broadcast_to(found, shown.shape)
     same = (found == shown) | (np.isnan(found) & np.isnan(shown))
-    return np.where(same, 0.0, found - shown)
+    with np.errstate(invalid="ignore"):  # of infinities, which are equal
+        return np.where(same, 0.0, found - shown)
 
 
 def difference(side: Expr, numbers: Mapping[Expr, Quantity], shown: Array) -> float:

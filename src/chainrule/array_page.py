@@ -30,50 +30,93 @@ COLD, WARM = np.array([33, 102, 172]), np.array([178, 24, 43])
 PIXELS = 256
 
 
-def array_html(array: Array) -> str:
-    """An array as a table, or as a picture beside what it is like."""
+def array_html(array: Array, off: Array | None = None) -> str:
+    """An array as a table, or as a picture beside what it is like.
+
+    Args:
+        array: the numbers.
+        off: how far each may be from what it should be; see :func:`spelled`.
+    """
     if array.ndim <= 2 and max(array.shape, default=1) <= TABLE:
-        return f'<div class="value">{table(array)}</div>'
+        return f'<div class="value">{table(array, off)}</div>'
     notes = "<br>".join(map(escape, summary(array)))
     picture = heat_map(array) + (histogram(array) if array.dtype.kind == "f" else "")
     return f'<div class="value large">{picture}<span>{notes}</span></div>'
 
 
-def table(array: Array) -> str:
+def table(array: Array, off: Array | None = None) -> str:
     """A small array as a table; one number as itself."""
-    cells = spelled(array)
+    cells = spelled(array, off=off)
     if len(cells) == 1 and len(cells[0]) == 1:
         return f"<span>{cells[0][0]}</span>"
     rows = ("".join(f"<td>{c}</td>" for c in row) for row in cells)
     return f"<table>{''.join(f'<tr>{row}</tr>' for row in rows)}</table>"
 
 
-def spelled(array: Array, digits: int = 4) -> list[list[str]]:
+def spelled(array: Array, digits: int = 4, off: Array | None = None) -> list[list[str]]:
     """The numbers of a matrix, with as many decimals as they need, up to ``digits``.
 
     Exact zeros are a bare ``0``: a dead unit is told from a small number.
+
+    Args:
+        array: the numbers.
+        digits: of the largest number.
+        off: how far each may be from what it should be; what this makes worthless is
+            left out, and the last decimal is right to one.
 
     >>> spelled(np.array([[0.5, 0.0], [-0.25, 12.5]]))
     [['0.50', '0'], ['-0.25', '12.50']]
     >>> spelled(np.array([[1 / 3, 1e-9]]))
     [['0.3333', '0.0000']]
+    >>> spelled(np.array([[5.722e-5, 5.96e-8]]), off=np.array([[3e-8, 3e-8]]))
+    [['5.72e-05', '1e-07']]
     """
     rows = np.atleast_2d(array)
     if rows.dtype.kind in "biu":
         return [[str(int(v)) for v in row] for row in rows]
-    finite = np.abs(rows[np.isfinite(rows)])
-    top = float(np.max(finite, initial=0.0))
-    if np.all(np.isfinite(rows)) and np.all(rows == np.round(rows)) and top < 1e6:
-        return [[f"{v:.0f}" for v in row] for row in rows.astype(float) + 0.0]
-    exponent = math.floor(math.log10(top)) if top else 0
-    if not -3 <= exponent < 6:
-        return [["0" if v == 0 else f"{v:.{digits - 2}e}" for v in row] for row in rows]
-    most = max(digits - exponent if exponent > 0 else digits - 1 - min(exponent, -1), 0)
-    noise = 4 * top * np.finfo(rows.dtype).eps
     known = rows[np.isfinite(rows)]
-    exact = (p for p in range(most) if np.all(abs(known.round(p) - known) <= noise))
-    places = next(exact, most)
-    return [["0" if v == 0 else f"{v:.{places}f}" for v in row] for row in rows]
+    top = float(np.max(np.abs(known), initial=0.0))
+    wrong = np.zeros(rows.shape) if off is None else np.broadcast_to(off, rows.shape)
+    exponent = math.floor(math.log10(top)) if top else 0
+    whole = len(known) == rows.size and np.all(rows == np.round(rows)) and top < 1e6
+    places = 0 if whole else -1
+    right = _decimals(float(wrong.max(initial=0.0)))
+    if not whole and -3 <= exponent < 6:
+        more = -exponent if exponent > 0 else -1 - min(exponent, -1)
+        most = max(digits + more, 0)
+        noise = 4 * top * np.finfo(rows.dtype).eps
+        exact = (p for p in range(most) if np.all(abs(known.round(p) - known) <= noise))
+        places = min(next(exact, most), right)
+    if places == 0:
+        bare = (rows.round() == 0) & ((rows != 0) | (wrong > 0))
+        if bare.any():  # which would look like exact zeros
+            places = 1 if right >= 1 and top else -1
+    if places < 0:
+        return [
+            [_scientific(float(v), digits - 2, float(w)) for v, w in zip(*pair)]
+            for pair in zip(rows, wrong)
+        ]
+    return [
+        ["0" if v == w == 0 else f"{v + 0.0:.{places}f}" for v, w in zip(*pair)]
+        for pair in zip(rows, wrong)
+    ]
+
+
+def _decimals(off: float) -> int:
+    """How many decimals are right to one, where a number may be off so far."""
+    return math.floor(-math.log10(2 * off)) if off > 0 else 99
+
+
+def _scientific(value: float, digits: int, off: float) -> str:
+    """A number with a power of ten, and as many digits as are right."""
+    if value == 0 and not off:
+        return "0"
+    known = _decimals(off)
+    value = round(value, known) if known < 99 else value
+    if value == 0:
+        return f"0e{-known:+03d}"
+    exponent = math.floor(math.log10(abs(value)) + 1e-12)
+    return f"{value:.{min(max(exponent + known, 0), digits)}e}"
 
 
 def summary(array: Array) -> list[str]:

@@ -170,21 +170,46 @@ def _rounded(shown: Worked) -> dict[str, float]:
     return found
 
 
+def departures(shown: Worked) -> dict[Expr, Array]:
+    """How far each number is from its formula, worked out from the numbers shown.
+
+    This is what float32 has rounded within the formula; the digits that it spoils are
+    not shown.
+    """
+    found: dict[Expr, Array] = {}
+    for each in shown.equations():
+        held = shown.numbers.get(each.name)
+        if held is None or held.array.dtype != np.float32 or len(each.sides) < 2:
+            continue
+        gap = np.abs(_gap(each.sides[-1], shown.numbers, held.array))
+        least = np.finfo(np.float32).tiny  # what underflows is 0
+        found[each.name] = np.where(gap < least, 0.0, gap)
+    return found
+
+
+def _gap(side: Expr, numbers: Mapping[Expr, Quantity], shown: Array) -> Array:
+    """A formula's value without the number shown."""
+    found, shown = computed(side, numbers), shown.astype(np.float64)
+    if found.size == shown.size:
+        found = found.reshape(shown.shape)
+    else:
+        found = np.broadcast_to(found, shown.shape)
+    same = (found == shown) | (np.isnan(found) & np.isnan(shown))
+    with np.errstate(invalid="ignore"):  # of infinities, which are equal
+        return np.where(same, 0.0, found - shown)
+
+
 def difference(side: Expr, numbers: Mapping[Expr, Quantity], shown: Array) -> float:
     """The largest difference, relative to the largest number shown.
 
     There is none where it is no larger than what the last digits of the numbers make:
     where larger numbers cancel, nothing else is left.
     """
-    found, kind = computed(side, numbers), shown.dtype
-    shown = shown.astype(np.float64)
-    if found.size == shown.size:
-        found = found.reshape(shown.shape)
-    else:
-        found = np.broadcast_to(found, shown.shape)
-    if np.array_equal(found, shown, equal_nan=True):
+    kind = shown.dtype
+    gap = _largest(_gap(side, numbers, shown))
+    if gap == 0:
         return 0.0
-    gap, size = _largest(found - shown), _largest(shown)
+    size = _largest(shown.astype(np.float64))
     if not np.isfinite(gap):
         return float("inf")
     digits = 100 * np.finfo(kind).eps if kind.kind == "f" else np.inf

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.errors import ArgumentError, nearest
-from chainrule.explanation.checking import Check, checked
+from chainrule.explanation.checking import Check, checked, departures
 from chainrule.explanation.naming import Layer
 from chainrule.explanation.paths import ElementPath
 from chainrule.explanation.plain import is_sampled
@@ -160,6 +160,11 @@ class Explained(Worked):
     def exact(self) -> Explained:
         """The same step, from the same x, y and parameters, in float64."""
         return self if is_wide(self.run) else self.again(widened(self.run))
+
+    @cached_property
+    def departures(self) -> dict[Expr, Array]:
+        """How far numbers in float32 are from what their formulas come to."""
+        return departures(self)
 
     @cached_property
     def trace(self) -> Trace:

@@ -170,7 +170,8 @@ def _latex_lines(e: Explained, equation: Equation) -> list[str]:
     lines = [equation.latex()]
     known = e.numbers.get(equation.name)
     if known is not None and equation.sides[-1] not in e.numbers:
-        lines.append("= " + matrix(page.paper(known)))
+        numbers = matrix(page.paper(known), page.off(e, equation.name))
+        lines.append("= " + numbers)
     return lines
 
 
@@ -179,11 +180,11 @@ def _aligned(lines: list[str]) -> str:
     return r" \\ ".join([f"{name} &= {rest}", *(f"&{line}" for line in lines[1:])])
 
 
-def matrix(array: Array) -> str:
+def matrix(array: Array, off: Array | None = None) -> str:
     """An array in LaTeX; a large one by what it is like."""
     if array.ndim > 2 or max(array.shape, default=1) > WRITTEN:
         return r"\text{" + in_latex("; ".join(summary(array))) + "}"
-    cells = spelled(array)
+    cells = spelled(array, off=off)
     if len(cells) == 1 and len(cells[0]) == 1:
         return cells[0][0]
     rows = r" \\ ".join(" & ".join(row) for row in cells)

@@ -105,7 +105,8 @@ def _part(
     for equation in equations:
         yield _equation(equation)
         if equation.name in e.numbers and equation.sides[-1] not in e.numbers:
-            yield array_html(page.paper(e.numbers[equation.name]))
+            numbers = page.paper(e.numbers[equation.name])
+            yield array_html(numbers, page.off(e, equation.name))
     if direction != "update":
         for loop in section.loops:
             if loop.backward == (direction == "backward"):

@@ -68,6 +68,12 @@ def paper(q: Quantity) -> Array:
     return array.T if array.ndim == 2 and q.kind == COLUMNS else array
 
 
+def off(e: Explained, name: Expr) -> Array | None:
+    """How far each number of a symbol may be off, as the numbers stand on paper."""
+    found = e.departures.get(name)
+    return None if found is None else paper(Quantity(found, e.numbers[name].kind))
+
+
 def introduction(e: Explained) -> Iterator[str]:
     """What is said in front: the network, how it is counted, what a column is."""
     many = len(e.names.layers)
@@ -284,7 +290,7 @@ class _Page:
         if result is None or formula.sides[-1] in self.numbers:
             return
         start, worked = [f"{INDENT}{margin} = "], self._worked(formula.sides[-1])
-        found = self._array(result, start[0])
+        found = self._array(result, start[0], off(self.e, formula.name))
         blocks = [beside([start, found])]
         if worked:
             one_line = beside([start, worked, [" = "], found])
@@ -307,8 +313,8 @@ class _Page:
         block = equation(pieces, self.digits)
         return block if _wide(block) <= self.width - 13 else None  # "  ∂ℒ/∂W⁽¹⁾ = "
 
-    def _array(self, array: Array, margin: str) -> Lines:
-        return shown(array, self.width - len(margin), self.digits)
+    def _array(self, array: Array, margin: str, off: Array | None = None) -> Lines:
+        return shown(array, self.width - len(margin), self.digits, off)
 
     def _quantity(self, label: str, name: Expr) -> Iterator[Line]:
         start = f"{INDENT}{label} = "

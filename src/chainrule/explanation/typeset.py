@@ -24,14 +24,14 @@ def is_small(array: Array) -> bool:
     return array.ndim <= 2 and max(array.shape, default=1) <= WHOLE
 
 
-def matrix(array: Array, digits: int = 4) -> Lines:
+def matrix(array: Array, digits: int = 4, off: Array | None = None) -> Lines:
     """A matrix in brackets, columns aligned; a single number stands without them.
 
     >>> print("\\n".join(matrix(np.array([[0.5, 2.0], [-1.0, 0.25]]))))
     ⎡ 0.50  2.00⎤
     ⎣-1.00  0.25⎦
     """
-    cells = spelled(array, digits)
+    cells = spelled(array, digits, off)
     if len(cells) == 1 and len(cells[0]) == 1:
         return [cells[0][0]]
     return bracketed(cells)
@@ -61,7 +61,9 @@ def fenced(lines: Lines, fence: str) -> Lines:
     return [a + line + b for a, line, b in zip(left, lines, right)]
 
 
-def corner(array: Array, digits: int = 4, across: int = CORNER[1]) -> Lines:
+def corner(
+    array: Array, digits: int = 4, across: int = CORNER[1], off: Array | None = None
+) -> Lines:
     """The first rows and columns of a matrix, with dots for the rest.
 
     >>> print("\\n".join(corner(np.eye(8))))
@@ -74,7 +76,8 @@ def corner(array: Array, digits: int = 4, across: int = CORNER[1]) -> Lines:
     # Where one more would be all, there is no need for dots.
     high = rows if rows <= CORNER[0] + 1 else CORNER[0]
     wide = columns if columns <= across + 1 else across
-    cells = spelled(array[:high, :wide], digits)
+    wrong = None if off is None else off[:high, :wide]
+    cells = spelled(array[:high, :wide], digits, wrong)
     if wide < columns:
         cells = [[*row, "…"] for row in cells]
     if high < rows:
@@ -86,13 +89,16 @@ def corner(array: Array, digits: int = 4, across: int = CORNER[1]) -> Lines:
     return bracketed(cells)
 
 
-def shown(array: Array, room: int, digits: int = 4) -> Lines:
-    """A small array whole, a large one as a corner and a summary, ``room`` wide."""
-    array = np.atleast_2d(array)
+def shown(array: Array, room: int, digits: int = 4, off: Array | None = None) -> Lines:
+    """A small array whole, a large one as a corner and a summary, ``room`` wide.
+
+    ``off``: how far each number may be from what it should be.
+    """
+    array, off = np.atleast_2d(array), None if off is None else np.atleast_2d(off)
     if not array.size:
         return summary(array)
     if is_small(array):
-        whole = matrix(array, digits)
+        whole = matrix(array, digits, off)
         if len(whole[0]) <= room:
             return whole
     whole_numbers = array.dtype.kind in "biu"
@@ -100,7 +106,7 @@ def shown(array: Array, room: int, digits: int = 4) -> Lines:
     if array.ndim > 2:
         return [", ".join(notes)] if len(", ".join(notes)) <= room else notes
     for across in range(CORNER[1], 0, -1):
-        block = beside([corner(array, digits, across), ["   "], notes])
+        block = beside([corner(array, digits, across, off), ["   "], notes])
         if max(map(len, block)) <= room:
             return block
     return notes

@@ -90,11 +90,11 @@ KEYWORDS = {
     "pin_memory": "nothing, all tensors are on the CPU",
     "random_state": "seed=…",
     "reduce": "reduction='mean', 'sum' or 'none'",
-    "restore_best_weights": "nothing, the best weights are restored",
+    "restore_best_weights": "restore_best=True",
     "sep": "delimiter=…",
     "shuffle": "nothing, the order of each epoch is drawn from the seed",
     "size_average": "reduction='mean', 'sum' or 'none'",
-    "steps_per_epoch": "cr.Loop, or fewer rows: train.take(n)",
+    "steps_per_epoch": "fewer rows an epoch: train.take(n)",
     "test_size": "train, test = data.split(0.8, seed=0)",
     "train_size": "train, test = data.split(0.8, seed=0)",
     "transform": "a function of arrays before Dataset(x, y), or nn layers of "

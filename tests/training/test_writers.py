@@ -275,24 +275,22 @@ def test_a_disk_without_a_byte_left(
     make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Not even the lock can be written: refused, and a later run has the directory."""
-    data, whole = pixels(50), make()
+    place = tmp_path / "run"
     options: Any = {"epochs": 1, "batch_size": 16, "progress": False}
-    whole.fit(data, checkpoint=tmp_path / "run", **options)
+
+    def full(*_: Any) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
     for name in ("write", "truncate"):
+        trainer = make()
         with monkeypatch.context() as patch:
-
-            def full(*_: Any) -> int:
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
             patch.setattr(os, name, full)
-            loaded = cr.Trainer.load(tmp_path / "run")
             with pytest.raises(errors.SaveError, match="cannot be locked"):
-                loaded.resume(
-                    data, epochs=2, progress=False, checkpoint=tmp_path / "run"
-                )
-        loaded.resume(data, epochs=2, progress=False, checkpoint=tmp_path / "run")
-        loaded.resume(data, epochs=3, progress=False)
-        loaded = cr.Trainer.load(tmp_path / "run")
+                trainer.fit(pixels(50), checkpoint=place, **options)
+        assert trainer.epoch == 0
+        assert not place.exists()
+    trainer.fit(pixels(50), checkpoint=place, **options)
+    assert (place / checkpoint.FILE).exists()
 
 
 @pytest.mark.usefixtures("single_steps")

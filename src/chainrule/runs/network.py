@@ -142,7 +142,8 @@ def _check_texts(first: Layer, texts: Texts) -> None:
 
 def _tried(layer: nn.Module, sample: Any) -> Any:
     """What the layer makes of the sample."""
-    if first_use(layer, sample.shape[1:]) is Use.INDICES:
+    one = isinstance(sample, Tensor)  # of a GRU there are two
+    if one and first_use(layer, sample.shape[1:]) is Use.INDICES:
         sample = sample.astype("int32")
     with no_grad(), np.errstate(all="ignore"):
         made = layer.eval()(sample)

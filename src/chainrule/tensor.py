@@ -396,9 +396,10 @@ class Tensor(Changes, Operators, Elementwise, Reductions, Movement, Conversion):
                     if owner is not None:
                         _accumulate(owner, g)
 
-    def zero_grad(self) -> None:
-        """Forget the gradient."""
-        self.grad = None
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forget the gradient; with ``set_to_none=False`` it is 0 where there is one."""
+        keep = not set_to_none and self.grad is not None
+        self.grad = self.grad * 0.0 if keep else None
 
     # -- results of its methods --------------------------------------------------
 

@@ -476,10 +476,10 @@ class Optimizer(_Arguments, ABC):
 
         return number
 
-    def zero_grad(self) -> None:
-        """Forget the gradients of all parameters."""
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forget the gradients of all parameters, see :meth:`Tensor.zero_grad`."""
         for p in self.params.values():
-            p.grad = None
+            p.zero_grad(set_to_none)
 
     # -- as data -----------------------------------------------------------------------
 

@@ -397,9 +397,11 @@ class Tensor(Changes, Operators, Elementwise, Reductions, Movement, Conversion):
                         _accumulate(owner, g)
 
     def zero_grad(self, set_to_none: bool = True) -> None:
-        """Forget the gradient; with ``set_to_none=False`` it is 0 where there is one."""
-        keep = not set_to_none and self.grad is not None
-        self.grad = self.grad * 0.0 if keep else None
+        """Forget the gradient; without ``set_to_none`` it is 0 where there is one."""
+        if set_to_none or self.grad is None:
+            self.grad = None
+        else:
+            self.grad = wrap(movement.full_like(self.grad.value, 0.0))
 
     # -- results of its methods --------------------------------------------------
 

@@ -16,6 +16,7 @@ import numpy as np
 
 from chainrule import checks
 from chainrule.errors import ArgumentError, ShapeError
+from chainrule.functions.elementwise import telling
 from chainrule.graph.build import context, no_grad
 from chainrule.graph.node import Array, Value
 from chainrule.graph.primitive import REFERENCES
@@ -116,6 +117,7 @@ class StepStream:
 _own = Generator(0)
 
 
+@telling
 def manual_seed(seed: int) -> None:
     """Start the process's own stream (initial weights, eager draws) from ``seed``.
 
@@ -175,6 +177,7 @@ def _only_if(holds: Tensor, v: Value, what: str, expected: str, fix: str) -> Val
     return require_all(v, holds.value, what, expected=expected, got=got, fix=fix)
 
 
+@telling
 def uniform(
     *shape: Dim | Sequence[Dim],
     low: float = 0.0,
@@ -206,6 +209,7 @@ def uniform(
     return _made((unit * (high - low) + low).value, dtype, requires_grad)
 
 
+@telling
 def normal(
     *shape: Dim | Sequence[Dim],
     mean: float = 0.0,
@@ -248,18 +252,21 @@ def _half(v: Value, i: int) -> Value:
 rand, randn = uniform, normal
 
 
+@telling
 def rand_like(x: Any, *, dtype: Any = None, requires_grad: bool = False) -> Tensor:
     """As :func:`uniform`, in the shape and dtype of x."""
     x = as_tensor(x)
     return uniform(x.shape, dtype=dtype or x.dtype, requires_grad=requires_grad)
 
 
+@telling
 def randn_like(x: Any, *, dtype: Any = None, requires_grad: bool = False) -> Tensor:
     """As :func:`normal`, in the shape and dtype of x."""
     x = as_tensor(x)
     return normal(x.shape, dtype=dtype or x.dtype, requires_grad=requires_grad)
 
 
+@telling
 def randint(
     low: int, high: Any = None, size: Any = None, *, dtype: Any = "int64"
 ) -> Tensor:
@@ -295,6 +302,7 @@ def randint(
     return (made + low).astype(dtype)
 
 
+@telling
 def bernoulli(p: Any, size: Any = None, *, dtype: Any = None) -> Tensor:
     """1 with probability p, else 0.
 
@@ -329,6 +337,7 @@ def _gumbel(shape: Shape) -> Value:
     return neg(log(neg(log(_between(shape)))))
 
 
+@telling
 def categorical(logits: Any, dim: int = -1, *, axis: int | None = None) -> Tensor:
     """Classes drawn with the probabilities softmax(logits) along ``dim``.
 
@@ -358,6 +367,7 @@ def categorical(logits: Any, dim: int = -1, *, axis: int | None = None) -> Tenso
         return wrap(argmax(add(v, _gumbel(v.shape)), axis=len(v.shape) - 1))
 
 
+@telling
 def multinomial(probs: Any, num_samples: int, replacement: bool = False) -> Tensor:
     """Classes drawn with probabilities in proportion to ``probs``, along the last axis.
 
@@ -402,6 +412,7 @@ def multinomial(probs: Any, num_samples: int, replacement: bool = False) -> Tens
         return wrap(argmax(noisy, axis=len(shape) - 1))
 
 
+@telling
 def randperm(n: Dim) -> Tensor:
     """The integers from 0 to n − 1 in an order that is drawn.
 

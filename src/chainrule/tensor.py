@@ -394,9 +394,12 @@ class Tensor(Changes, Operators, Elementwise, Reductions, Movement, Conversion):
                     if owner is not None:
                         _accumulate(owner, g)
 
-    def zero_grad(self) -> None:
-        """Forget the gradient."""
-        self.grad = None
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forget the gradient; without ``set_to_none`` it is 0 where there is one."""
+        if set_to_none or self.grad is None:
+            self.grad = None
+        else:
+            self.grad = wrap(movement.full_like(self.grad.value, 0.0))
 
     # -- results of its methods --------------------------------------------------
 

@@ -10,13 +10,14 @@ import numpy as np
 
 from chainrule import checks
 from chainrule.errors import ArgumentError, GradientError, ShapeError
-from chainrule.graph.build import context
+from chainrule.functions.elementwise import telling
+from chainrule.graph.build import context, held
 from chainrule.graph.node import Value
 from chainrule.graph.room import check_room
-from chainrule.graph.types import Dim, DType, SymbolicDim, as_dtype
+from chainrule.graph.types import Dim, DType, Shape, SymbolicDim, as_dtype
 from chainrule.methods.conversion import check_device
 from chainrule.operations import movement
-from chainrule.operations.arguments import once, shape_of
+from chainrule.operations.arguments import either, once, shape_of
 from chainrule.operations.operands import cast, filled, stretch, value_of
 from chainrule.primitives.creation import iota
 from chainrule.primitives.elementwise import add, equal, mul
@@ -48,10 +49,16 @@ def _made(value: Value, requires_grad: bool) -> Tensor:
     return made.requires_grad_() if requires_grad else made
 
 
+def _shape(sizes: tuple[Any, ...], shape: Any, size: Any) -> Shape:
+    """A shape by place, by its name in the standard, or by PyTorch's, ``size``."""
+    return shape_of(once("shape", sizes, either(size, shape)))
+
+
 def _given(given: Any, otherwise: DType = DType.float32) -> DType:
     return otherwise if given is None else as_dtype(given)
 
 
+@telling
 def full(
     shape: Any,
     fill_value: Any,
@@ -85,9 +92,11 @@ def full(
     return _made(value, requires_grad)
 
 
+@telling
 def zeros(
     *sizes: Any,
     shape: Any = None,
+    size: Any = None,
     dtype: Any = None,
     device: Any = None,
     requires_grad: bool = False,
@@ -99,14 +108,14 @@ def zeros(
             [0.]])
     """
     check_device(device)
-    return _made(
-        filled(0, _given(dtype), shape_of(once("shape", sizes, shape))), requires_grad
-    )
+    return _made(filled(0, _given(dtype), _shape(sizes, shape, size)), requires_grad)
 
 
+@telling
 def ones(
     *sizes: Any,
     shape: Any = None,
+    size: Any = None,
     dtype: Any = None,
     device: Any = None,
     requires_grad: bool = False,
@@ -117,14 +126,14 @@ def ones(
     tensor([1., 1.])
     """
     check_device(device)
-    return _made(
-        filled(1, _given(dtype), shape_of(once("shape", sizes, shape))), requires_grad
-    )
+    return _made(filled(1, _given(dtype), _shape(sizes, shape, size)), requires_grad)
 
 
+@telling
 def empty(
     *sizes: Any,
     shape: Any = None,
+    size: Any = None,
     dtype: Any = None,
     device: Any = None,
     requires_grad: bool = False,
@@ -134,11 +143,11 @@ def empty(
     >>> empty(1)
     tensor([0.])
     """
-    return zeros(
-        *sizes, shape=shape, dtype=dtype, device=device, requires_grad=requires_grad
-    )
+    shape = _shape(sizes, shape, size)
+    return zeros(shape, dtype=dtype, device=device, requires_grad=requires_grad)
 
 
+@telling
 def full_like(
     x: Any,
     fill_value: Any,
@@ -162,6 +171,7 @@ def full_like(
     )
 
 
+@telling
 def zeros_like(
     x: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
@@ -176,6 +186,7 @@ def zeros_like(
     )
 
 
+@telling
 def ones_like(
     x: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
@@ -190,6 +201,7 @@ def ones_like(
     )
 
 
+@telling
 def empty_like(
     x: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
@@ -201,6 +213,7 @@ def empty_like(
     return zeros_like(x, dtype=dtype, device=device, requires_grad=requires_grad)
 
 
+@telling
 def arange(
     start: Any,
     stop: Any = None,
@@ -235,11 +248,18 @@ def arange(
             iota(shape=(stop,), axis=0, dtype=_given(dtype, DType.int64)), requires_grad
         )
     whole = all(isinstance(n, int) for n in numbers)
+    if not whole:
+        names = ("start", "stop", "step")
+        start, stop, step = (checks.number(k, n) for k, n in zip(names, numbers))
     wanted = _given(dtype, DType.int64 if whole else DType.float32)
     if not step:
         raise ArgumentError("arange goes on by steps.", expected="step ≠ 0", got="0")
     span = stop - start
     count = max(-(-span // step) if whole else math.ceil(span / step), 0)
+    check_room((count,), max(wanted.itemsize, 8))
+    if count and whole:
+        for end in (start, start + (count - 1) * step):
+            held(end, wanted)
     if context.trace is None or not whole:
         array = np.arange(count) * step + start
         return Tensor(array, dtype=wanted, requires_grad=requires_grad)
@@ -262,6 +282,7 @@ def _alone(n: Any, name: str) -> Any:
     return n.item() if isinstance(n, Tensor | np.generic) else n
 
 
+@telling
 def linspace(
     start: Any,
     stop: Any,
@@ -293,6 +314,7 @@ def linspace(
     return Tensor(array, dtype=_given(dtype), requires_grad=requires_grad)
 
 
+@telling
 def eye(
     n_rows: Dim,
     n_cols: Dim | None = None,
@@ -315,6 +337,7 @@ def eye(
     return _made(cast(on, _given(dtype)), requires_grad)
 
 
+@telling
 def meshgrid(*arrays: Any, indexing: str = "ij") -> list[Tensor]:
     """Coordinates of the points of a grid, one tensor for each axis.
 
@@ -353,6 +376,7 @@ def meshgrid(*arrays: Any, indexing: str = "ij") -> list[Tensor]:
     return made
 
 
+@telling
 def asarray(
     obj: Any,
     /,
@@ -401,6 +425,7 @@ def _stacked(nest: Any) -> Tensor:
     return wrap(movement.stack([_stacked(part).value for part in nest], 0))
 
 
+@telling
 def from_dlpack(
     x: Any, /, *, device: Any = None, copy: builtins.bool | None = None
 ) -> Tensor:
@@ -413,6 +438,13 @@ def from_dlpack(
     if isinstance(x, Tensor):
         return asarray(x, copy=copy)
     _need_copy(copy)
+    if not hasattr(x, "__dlpack__"):
+        raise ArgumentError(
+            "from_dlpack takes what another library holds.",
+            expected="an array with a method __dlpack__",
+            got=f"{type(x).__name__}",
+            fix="cr.asarray(x)",
+        )
     return Tensor(np.from_dlpack(x))
 
 
@@ -425,6 +457,7 @@ def _need_copy(copy: builtins.bool | None) -> None:
         )
 
 
+@telling
 def from_numpy(array: Any) -> Tensor:
     """A tensor of an array's numbers, in memory of its own.
 

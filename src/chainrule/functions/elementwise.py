@@ -6,9 +6,12 @@ operands one may be a number, which then follows the dtype of the other.
 
 from __future__ import annotations
 
+import functools
+import inspect
 from collections.abc import Callable
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
+from chainrule.errors import CallError, ChainruleError
 from chainrule.methods.operators import clipped, power_of
 from chainrule.operations import elementwise as ops
 from chainrule.operations.operands import (
@@ -123,13 +126,48 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
+#: What Python and NumPy raise at arguments that make no sense.
+UNTOLD = (TypeError, ValueError, ArithmeticError, LookupError, MemoryError)
+UNTOLD += (AttributeError, BufferError)
+
+
+def told(function: Callable[..., Any], error: Exception) -> CallError:
+    """An error of ours for one that Python or NumPy raised at a call's arguments."""
+    name = function.__name__
+    return CallError(
+        f"{name} is not called like that.",
+        expected=f"{name}{inspect.signature(function)}".replace("(self, ", "(x, "),
+        got=f"{type(error).__name__}: {error}",
+    )
+
+
+def telling(function: Callable[P, R]) -> Callable[P, R]:
+    """The function, whose arguments are refused by errors of ours alone."""
+
+    @functools.wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return function(*args, **kwargs)
+        except ChainruleError:
+            raise
+        except UNTOLD as error:
+            raise told(function, error) from error
+
+    return call
+
+
 def function(
     method: Callable[Concatenate[Any, P], R],
 ) -> Callable[Concatenate[Any, P], R]:
     """A method of tensors as a function of a tensor, or of what makes one."""
 
     def call(x: Any, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        return method(as_tensor(x), *args, **kwargs)
+        try:
+            return method(as_tensor(x), *args, **kwargs)
+        except ChainruleError:
+            raise
+        except UNTOLD as error:
+            raise told(method, error) from error
 
     call.__name__ = call.__qualname__ = method.__name__
     call.__doc__, call.__module__ = method.__doc__, "chainrule"

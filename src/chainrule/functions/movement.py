@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import builtins
+import string
 from collections.abc import Sequence
 from typing import Any
 
 from chainrule.errors import ArgumentError
-from chainrule.functions.elementwise import function
+from chainrule.functions.elementwise import function, telling
 from chainrule.operations import movement as ops
 from chainrule.operations import products
-from chainrule.operations.arguments import either, once
+from chainrule.operations.arguments import either, once, whole
 from chainrule.operations.operands import broadcast_shapes, filled, value_of
 from chainrule.primitives import movement as prims
 from chainrule.tensor import Tensor, as_tensor, wrap
@@ -91,6 +92,7 @@ repeat_interleave = function(Tensor.repeat_interleave)
 flip, tile = function(Tensor.flip), function(Tensor.tile)
 
 
+@telling
 def reshape(
     x: Any, /, *sizes: Any, shape: Any = None, copy: builtins.bool | None = None
 ) -> Tensor:
@@ -104,16 +106,19 @@ def reshape(
     return made.clone() if copy else made
 
 
+@telling
 def permute_dims(x: Any, /, *dims: Any, axes: Any = None) -> Tensor:
     """The axes in another order: axis ``axes[i]`` becomes axis i."""
     return as_tensor(x).permute(*once("axes", dims, axes))
 
 
+@telling
 def expand_dims(x: Any, /, *, axis: Any = 0) -> Tensor:
     """With an axis of length 1 at ``axis``."""
     return as_tensor(x).unsqueeze(axis)
 
 
+@telling
 def roll(
     x: Any,
     /,
@@ -131,11 +136,13 @@ def roll(
     return as_tensor(x).roll(either(shift, shifts), either(axis, dims))
 
 
+@telling
 def broadcast_to(x: Any, /, shape: Any) -> Tensor:
     """Repeated along missing axes and axes of length 1."""
     return as_tensor(x).broadcast_to(shape)
 
 
+@telling
 def broadcast_arrays(*arrays: Any) -> list[Tensor]:
     """All in their common shape."""
     tensors = [as_tensor(x) for x in arrays]
@@ -145,6 +152,7 @@ def broadcast_arrays(*arrays: Any) -> list[Tensor]:
     return [x.broadcast_to(shape) for x in tensors]
 
 
+@telling
 def concat(
     arrays: Sequence[Any], /, *dims: Any, axis: int | None = 0, dim: int | None = None
 ) -> Tensor:
@@ -161,12 +169,14 @@ def concat(
 cat = concatenate = concat
 
 
+@telling
 def vstack(arrays: Sequence[Any]) -> Tensor:
     """Along the first of at least two axes; vectors and numbers are rows."""
     tensors = [as_tensor(x) for x in arrays]
     return concat([x.reshape(1, -1) if x.ndim < 2 else x for x in tensors])
 
 
+@telling
 def hstack(arrays: Sequence[Any]) -> Tensor:
     """Along the second axis; vectors and numbers along their only one."""
     tensors = [as_tensor(x) for x in arrays]
@@ -174,6 +184,7 @@ def hstack(arrays: Sequence[Any]) -> Tensor:
     return concat(tensors, axis=int(bool(tensors) and tensors[0].ndim > 1))
 
 
+@telling
 def stack(arrays: Sequence[Any], /, axis: int = 0, *, dim: int | None = None) -> Tensor:
     """Along a new axis.
 
@@ -184,6 +195,7 @@ def stack(arrays: Sequence[Any], /, axis: int = 0, *, dim: int | None = None) ->
     return wrap(ops.stack([value_of(x) for x in arrays], either(axis, dim, 0)))
 
 
+@telling
 def pad(
     x: Any, pad: Sequence[int], mode: str = "constant", value: float = 0.0
 ) -> Tensor:
@@ -200,7 +212,15 @@ def pad(
     tensor([0., 1., 2., 0., 0.])
     """
     v = value_of(x)
-    counts = [int(n) for n in pad]
+    counts = list(pad) if isinstance(pad, tuple | list) else [pad]
+    if any(isinstance(n, tuple | list) for n in counts):
+        raise ArgumentError(
+            "pad takes two numbers an axis, from the last on, and a constant.",
+            expected="numbers one behind the other",
+            got=f"{pad!r:.60}",
+            fix="for NumPy's ((a, b), (c, d)) of two axes: (c, d, a, b)",
+        )
+    counts = [whole("pad", n) for n in counts]
     if mode != "constant" or len(counts) % 2 or len(counts) > 2 * len(v.shape):
         raise ArgumentError(
             "pad takes two numbers an axis, from the last on, and a constant.",
@@ -222,6 +242,7 @@ def pad(
     return wrap(v)
 
 
+@telling
 def take_along_axis(
     x: Any, indices: Any, /, *, axis: int = -1, dim: int | None = None
 ) -> Tensor:
@@ -232,6 +253,7 @@ def take_along_axis(
 # -- products -------------------------------------------------------------------------
 
 
+@telling
 def matmul(x1: Any, x2: Any, /) -> Tensor:
     """The matrix product, with NumPy's rules for vectors and stacks of matrices.
 
@@ -241,11 +263,13 @@ def matmul(x1: Any, x2: Any, /) -> Tensor:
     return wrap(products.matmul(value_of(x1), value_of(x2)))
 
 
+@telling
 def matrix_transpose(x: Any, /) -> Tensor:
     """The transpose of each matrix: the last two axes exchanged."""
     return as_tensor(x).mT
 
 
+@telling
 def vecdot(x1: Any, x2: Any, /, *, axis: int = -1) -> Tensor:
     """The sum of products along an axis, which is counted from the end.
 
@@ -255,6 +279,7 @@ def vecdot(x1: Any, x2: Any, /, *, axis: int = -1) -> Tensor:
     return wrap(products.vecdot(value_of(x1), value_of(x2), axis))
 
 
+@telling
 def tensordot(x1: Any, x2: Any, /, axes: Any = 2, *, dims: Any = None) -> Tensor:
     """The sum of products over so many axes (the last of x1, the first of x2).
 
@@ -270,15 +295,38 @@ def tensordot(x1: Any, x2: Any, /, axes: Any = 2, *, dims: Any = None) -> Tensor
     return wrap(products.tensordot(value_of(x1), value_of(x2), axes))
 
 
-def einsum(equation: str, *operands: Any) -> Tensor:
+@telling
+def einsum(equation: Any, *operands: Any) -> Tensor:
     """Sums of products by Einstein's convention: a letter that is not asked for is
     summed over.
 
-    Operands are multiplied two at a time, from left to right.
+    Operands are multiplied two at a time, from left to right. Axes may be numbered
+    instead: ``einsum(x, [0, 1], y, [1, 2], [0, 2])``.
 
     >>> einsum("ij,jk->ik", Tensor([[1.0, 2.0]]), Tensor([[3.0], [4.0]]))
     tensor([[11.]])
     """
-    if len(operands) == 1 and isinstance(operands[0], tuple | list):
+    if not isinstance(equation, str):
+        equation, operands = _in_letters((equation, *operands))
+    elif len(operands) == 1 and isinstance(operands[0], tuple | list):
         operands = tuple(operands[0])
     return wrap(products.einsum(equation, [value_of(x) for x in operands]))
+
+
+def _in_letters(given: tuple[Any, ...]) -> tuple[str, tuple[Any, ...]]:
+    """An equation for tensors with the numbers of their axes behind each of them."""
+
+    def letters(axes: Any) -> str:
+        if not isinstance(axes, tuple | list) or not all(n in range(52) for n in axes):
+            raise ArgumentError(
+                "einsum reads letters or numbers for axes.",
+                expected="einsum('ij,jk->ik', x, y), or numbers up to 51: "
+                "einsum(x, [0, 1], y, [1, 2])",
+                got=f"{axes!r:.60}",
+            )
+        return "".join(string.ascii_letters[n] for n in axes)
+
+    pairs = len(given) // 2
+    terms = [letters(axes) for axes in given[1 : 2 * pairs : 2]]
+    out = f"->{letters(given[-1])}" if len(given) % 2 else ""
+    return ",".join(terms) + out, given[: 2 * pairs : 2]

@@ -299,9 +299,8 @@ def bind(primitive: Primitive, inputs: tuple[Value, ...], attrs: dict[str, Any])
     types = _checked.get(signature)
     if types is None:
         types = primitive.output_types([v.type for v in inputs], attrs)
-        if not primitive.view:
-            for made in types:
-                check_room(made.shape, made.dtype.itemsize)
+        for made in types:
+            check_room(made.shape, made.dtype.itemsize)
         if len(_checked) > _CHECKED_AT_MOST:
             _checked.clear()
         _checked[signature] = types

@@ -25,7 +25,7 @@ def check_room(shape: Sequence[object], itemsize: int) -> None:
     """Refuse an array that is larger than the machine's memory.
 
     Args:
-        shape: its sizes; those with a name count as 1.
+        shape: its sizes; those with a name, and 0, count as 1.
         itemsize: bytes an element.
 
     Raises:
@@ -33,7 +33,7 @@ def check_room(shape: Sequence[object], itemsize: int) -> None:
     """
     size = itemsize
     for d in shape:
-        size *= d if isinstance(d, int) else 1
+        size *= d if isinstance(d, int) and d else 1
     if size > memory():
         raise ArgumentError(
             f"A tensor of shape {shape!r:.60} is larger than this machine's memory.",

@@ -9,7 +9,7 @@ import numpy as np
 from chainrule.errors import ArgumentError, DTypeError, ShapeError
 from chainrule.graph.types import Dim, DType, Shape, SymbolicDim, as_dtype, size_of
 from chainrule.operations.arguments import axis_of, shape_of
-from chainrule.operations.operands import Handle, cast, filled, value_of
+from chainrule.operations.operands import Handle, cast, stretch, value_of
 from chainrule.primitives import movement
 from chainrule.primitives.rules import show
 
@@ -233,8 +233,8 @@ class Conversion(Handle):
 
     def new_full(self, shape: Any, fill_value: Any, *, dtype: Any = None) -> Self:
         """A number in every place of a shape, in the dtype of this one."""
-        made = filled(fill_value, as_dtype(dtype or self.dtype), shape_of(shape))
-        return self._new(movement.copy(made))
+        one = value_of(fill_value, as_dtype(dtype or self.dtype))
+        return self._new(movement.copy(stretch(one, shape_of(shape))))
 
     def is_floating_point(self) -> Any:
         """Whether its numbers are floats."""

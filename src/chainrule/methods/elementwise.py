@@ -235,7 +235,7 @@ class Elementwise(Handle):
 
     def round(self, decimals: int = 0) -> Self:
         """To the nearest number with that many decimals, the even one of two."""
-        decimals = checks.whole("decimals", decimals, least=None)
+        decimals = checks.whole("decimals", decimals, least=-300, most=300)
         return self._new(ops.round_(self.value, decimals))
 
     def nan_to_num(

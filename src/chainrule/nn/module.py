@@ -26,12 +26,21 @@ from chainrule.tensor import Tensor
 
 
 class Parameter(Tensor):
-    """A tensor that training changes; modules find it among their attributes."""
+    """A tensor that training changes; modules find it among their attributes.
+
+    Args:
+        data: its numbers, which are copied.
+        requires_grad: False for one that is not trained now.
+        dtype: to convert to.
+    """
 
     __slots__ = ()
 
-    def __init__(self, data: Any, *, dtype: Any = None) -> None:
-        super().__init__(data, dtype=dtype, requires_grad=True)
+    def __init__(
+        self, data: Any, requires_grad: bool = True, *, dtype: Any = None
+    ) -> None:
+        wanted = flag("Parameter", "requires_grad", requires_grad)
+        super().__init__(data, dtype=dtype, requires_grad=wanted)
 
 
 def _count() -> None:
@@ -452,10 +461,10 @@ class Module:
             p.requires_grad_(requires_grad)
         return self
 
-    def zero_grad(self) -> None:
-        """Forget all gradients."""
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forget all gradients, see :meth:`Tensor.zero_grad`."""
         for p in self.parameters():
-            p.grad = None
+            p.zero_grad(set_to_none)
 
     # -- its mode ----------------------------------------------------------------------
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from chainrule import checks
 from chainrule.errors import ArgumentError, ShapeError
 from chainrule.graph.types import Dim, Shape, SymbolicDim, size_of
 from chainrule.primitives.rules import show
@@ -83,24 +85,42 @@ def once(name: str, by_place: tuple[Any, ...], by_name: Any) -> tuple[Any, ...]:
     return (by_name,)
 
 
-def shape_of(arguments: Any, what: str = "A shape consists of sizes.") -> Shape:
-    """Sizes ≥ 0 as a shape; they came as ``f(2, 3)``, ``f((2, 3))`` or ``f(2)``."""
+def shape_of(
+    arguments: Any, what: str = "A shape consists of sizes.", least: int = 0
+) -> Shape:
+    """Sizes ≥ 0 as a shape; they came as ``f(2, 3)``, ``f((2, 3))`` or ``f(2)``.
+
+    Args:
+        arguments: the sizes.
+        what: the first sentence of the error.
+        least: −1 where that stands for a size that follows from others.
+    """
     given = numbers_of(arguments if isinstance(arguments, tuple) else (arguments,))
     made: list[Dim] = []
     for d in given:
         if isinstance(d, SymbolicDim):
             made.append(d)
-        elif isinstance(d, int | np.integer) and not isinstance(d, bool) and d >= 0:
-            made.append(int(d))
-        elif hasattr(d, "__index__") and not isinstance(d, bool | int | np.integer):
-            made.append(d.__index__())
-        else:
+            continue
+        try:
+            size = least - 1 if isinstance(d, bool) else operator.index(d)
+        except TypeError:
+            size = least - 1
+        if size < least:
             raise ShapeError(
                 what,
-                expected="integers ≥ 0, such as (2, 3)",
+                expected="integers ≥ 0, such as (2, 3)"
+                + ("; −1 for what follows from the others" if least else ""),
                 got=f"{arguments!r:.80}",
             )
+        made.append(size)
     return tuple(made)
+
+
+def whole(name: str, given: Any, *, least: int | None = None) -> int:
+    """A whole number, such as how far a diagonal lies from the middle."""
+    if type(given) is int and (least is None or given >= least):
+        return given
+    return checks.whole(name, given, least=least)
 
 
 def _plain(sizes: tuple[Any, ...]) -> bool:
@@ -114,6 +134,7 @@ def fill(shape: Shape, wanted: tuple[Any, ...]) -> Shape:
     """``wanted`` with its −1 worked out, so that it has the elements of ``shape``."""
     if _plain(wanted):
         return wanted
+    wanted = shape_of(wanted, "reshape takes sizes.", least=-1)
     if wanted.count(-1) > 1:
         raise ShapeError("reshape takes one −1 at most.", got=str(wanted))
     if -1 not in wanted:

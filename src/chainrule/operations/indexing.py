@@ -16,6 +16,7 @@ from chainrule.graph.build import View, bind_views, context
 from chainrule.graph.declare import Operation
 from chainrule.graph.node import Value
 from chainrule.graph.types import ArrayType, Dim, DType, Shape, SymbolicDim, size_of
+from chainrule.operations.arguments import shape_of
 from chainrule.operations.elementwise import not_equal, number
 from chainrule.operations.movement import reshape, rows
 from chainrule.operations.operands import (
@@ -475,7 +476,7 @@ def _last_of_each(places: Value) -> Value:
 
 def narrowed(v: Value, axis: int, start: Value, length: int) -> Value:
     """A block of fixed length along an axis whose beginning is computed."""
-    size = v.shape[axis]
+    size, (length,) = v.shape[axis], shape_of(length, "A block has a length.")
     if isinstance(size, SymbolicDim):
         return rows(v, _within(start, length, size, axis), axis)
     sizes = (*v.shape[:axis], length, *v.shape[axis + 1 :])

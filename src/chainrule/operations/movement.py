@@ -9,7 +9,7 @@ from chainrule.errors import ArgumentError, ShapeError
 from chainrule.graph.build import bind
 from chainrule.graph.node import Value
 from chainrule.graph.types import Dim, DType, Shape, SymbolicDim, size_of
-from chainrule.operations.arguments import axes_of, axis_of, fill
+from chainrule.operations.arguments import axes_of, axis_of, fill, shape_of, whole
 from chainrule.operations.operands import (
     cast,
     count_of,
@@ -95,7 +95,8 @@ def merge(v: Value, start: Any, end: Any) -> Value:
 def divide_axis(v: Value, dim: Any, sizes: Sequence[Any]) -> Value:
     """One axis as several."""
     at = axis_of(v.shape, dim)
-    inner = fill((v.shape[at],), tuple(sizes))
+    many = tuple(sizes) if isinstance(sizes, tuple | list) else (sizes,)
+    inner = fill((v.shape[at],), many)
     return reshape(v, (*v.shape[:at], *inner, *v.shape[at + 1 :]))
 
 
@@ -131,13 +132,18 @@ def expand_dims(v: Value, dim: Any) -> Value:
 
 def broadcast_to(v: Value, shape: Sequence[Any]) -> Value:
     """Repeated along missing axes and axes of length 1; −1 keeps a size."""
-    lead = len(shape) - len(v.shape)
-    if -1 in shape and lead >= 0:
-        shape = [
-            v.shape[i - lead] if d == -1 and i >= lead else d
-            for i, d in enumerate(shape)
-        ]
-    wanted = tuple([d if isinstance(d, SymbolicDim) else int(d) for d in shape])
+    what = "expand takes sizes, and −1 for a size that is there already."
+    wanted = shape_of(tuple(shape), what, least=-1)
+    lead = len(wanted) - len(v.shape)
+    if -1 in wanted:
+        kept = (*[-1] * lead, *v.shape)
+        wanted = tuple([kept[i] if d == -1 else d for i, d in enumerate(wanted)])
+        if -1 in wanted:
+            raise ShapeError(
+                what,
+                expected=f"a number for each new axis in front of {show(v.shape)}",
+                got=f"{tuple(shape)!r:.80}",
+            )
     return stretch(v, wanted)
 
 
@@ -215,6 +221,8 @@ def split(v: Value, lengths: int | Sequence[int], dim: Any) -> list[Value]:
                 "Pieces have a length.", expected="at least 1", got=str(lengths)
             )
         lengths = [min(lengths, size - at) for at in range(0, size, lengths)] or [0]
+    what = "Pieces have a length, or a length each."
+    lengths = shape_of(tuple(lengths) if isinstance(lengths, list) else lengths, what)
     if sum(lengths) != size or min(lengths, default=0) < 0:
         raise ShapeError(
             "The pieces must make up the axis.",
@@ -257,7 +265,8 @@ def flip(v: Value, dim: Any) -> Value:
 def roll(v: Value, shifts: Any, dim: Any) -> Value:
     """Elements moved on by ``shifts``; what leaves one end comes in at the other."""
     if dim is None:
-        shift = sum(shifts) if isinstance(shifts, tuple | list) else shifts
+        several = shifts if isinstance(shifts, tuple | list) else (shifts,)
+        shift = sum(whole("shifts", n) for n in several)
         return reshape(roll(reshape(v, (-1,)), shift, 0), v.shape)
     dims = dim if isinstance(dim, tuple | list) else (dim,)
     many = shifts if isinstance(shifts, tuple | list) else (shifts,) * len(dims)
@@ -268,7 +277,7 @@ def roll(v: Value, shifts: Any, dim: Any) -> Value:
             got=f"{shifts!r:.80}",
         )
     for shift, d in zip(many, dims):
-        v = _rolled(v, int(shift), axis_of(v.shape, d))
+        v = _rolled(v, whole("shifts", shift), axis_of(v.shape, d))
     return v
 
 
@@ -299,7 +308,7 @@ def rows(v: Value, indices: Value, axis: int) -> Value:
 
 def tile(v: Value, repetitions: Sequence[int]) -> Value:
     """The whole, so many times along each axis, counted from the last."""
-    many = [int(n) for n in repetitions]
+    many = [*shape_of(tuple(repetitions), "The whole is repeated whole times.")]
     many = [1] * (len(v.shape) - len(many)) + many
     shape = (1,) * (len(many) - len(v.shape)) + v.shape
     apart: list[Dim] = []
@@ -313,13 +322,14 @@ def tile(v: Value, repetitions: Sequence[int]) -> Value:
 
 def repeat(v: Value, times: int, dim: Any) -> Value:
     """Each element so many times in a row."""
+    times = whole("repeats", times, least=0)
     if dim is None:
         v, dim = reshape(v, (-1,)), 0
     axis = axis_of(v.shape, dim)
     shape = v.shape
     apart = reshape(v, (*shape[: axis + 1], 1, *shape[axis + 1 :]))
-    wide = stretch(apart, (*shape[: axis + 1], int(times), *shape[axis + 1 :]))
-    return reshape(wide, (*shape[:axis], shape[axis] * int(times), *shape[axis + 1 :]))
+    wide = stretch(apart, (*shape[: axis + 1], times, *shape[axis + 1 :]))
+    return reshape(wide, (*shape[:axis], shape[axis] * times, *shape[axis + 1 :]))
 
 
 def triangle(v: Value, k: int, lower: bool) -> Value:
@@ -330,7 +340,7 @@ def triangle(v: Value, k: int, lower: bool) -> Value:
             expected="at least two axes",
             got=show(v.shape),
         )
-    shape = v.shape[-2:]
+    shape, k = v.shape[-2:], whole("diagonal", k)
     row, column = (iota(shape=shape, axis=i, dtype=DType.int64) for i in (0, 1))
     edge = add(row, filled(k + 1 if lower else k, DType.int64, shape))
     below = stretch(less(column, edge), v.shape)
@@ -340,7 +350,11 @@ def triangle(v: Value, k: int, lower: bool) -> Value:
 
 def diagonal(v: Value, offset: int = 0, dim1: Any = 0, dim2: Any = 1) -> Value:
     """The elements whose second index is the first plus ``offset``, as last axis."""
-    a, b = axis_of(v.shape, dim1), axis_of(v.shape, dim2)
+    a, b, offset = (
+        axis_of(v.shape, dim1),
+        axis_of(v.shape, dim2),
+        whole("offset", offset),
+    )
     rest = [i for i in range(len(v.shape)) if i not in (a, b)]
     v = movement.transpose(v, axes=(a, b, *rest))
     m, n = v.shape[:2]
@@ -362,6 +376,7 @@ def diagonal(v: Value, offset: int = 0, dim1: Any = 0, dim2: Any = 1) -> Value:
 
 def diagonal_matrix(v: Value, offset: int = 0) -> Value:
     """A square matrix with these numbers on the k-th diagonal, and 0 elsewhere."""
+    offset = whole("diagonal", offset)
     before, behind = max(offset, 0), max(-offset, 0)
     line = movement.pad(v, low=(before,), high=(behind,), interior=(0,))
     shape = line.shape * 2

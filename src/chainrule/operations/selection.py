@@ -7,7 +7,7 @@ from typing import Any
 from chainrule.errors import ArgumentError, DTypeError, ShapeError
 from chainrule.graph.node import Value
 from chainrule.graph.types import DType, SymbolicDim
-from chainrule.operations.arguments import axis_of
+from chainrule.operations.arguments import axis_of, whole
 from chainrule.operations.elementwise import less_equal, number
 from chainrule.operations.movement import cut
 from chainrule.operations.operands import (
@@ -76,7 +76,7 @@ def sort(v: Value, dim: Any, descending: bool) -> tuple[Value, Value]:
 
 
 def topk(v: Value, k: int, dim: Any, largest: bool) -> tuple[Value, Value]:
-    axis = axis_of(v.shape, dim)
+    axis, k = axis_of(v.shape, dim), whole("k", k)
     size = v.shape[axis]
     if isinstance(size, SymbolicDim) or not 0 <= k <= size:
         raise ShapeError(
@@ -185,6 +185,7 @@ def _before(a: Value, b: Value, equal_too: bool) -> Value:
 
 def diff(v: Value, n: int, dim: Any) -> Value:
     """Differences of neighbours, n times."""
+    n = whole("n", n)
     if n < 0:
         raise ArgumentError(
             "diff takes differences so many times.", expected="n ≥ 0", got=f"n={n}"

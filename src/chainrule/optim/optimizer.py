@@ -527,10 +527,10 @@ class Optimizer(Arguments, ABC):
 
         return number, steps + 1
 
-    def zero_grad(self) -> None:
-        """Forget the gradients of all parameters."""
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forget the gradients of all parameters, see :meth:`Tensor.zero_grad`."""
         for p in self._params.values():
-            p.grad = None
+            p.zero_grad(set_to_none)
 
     # -- as data -----------------------------------------------------------------------
 

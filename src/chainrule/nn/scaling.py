@@ -105,12 +105,15 @@ class Scaling(Measured):
     not NaN.
     """
 
+    mean: Tensor
+    std: Tensor
+
     def __init__(
         self, num_features: Count | None = None, *, dtype: str = "float32"
     ) -> None:
         self._set(num_features, dtype)
-        self.mean = Tensor(np.zeros(self.num_features, self.dtype.numpy))
-        self.std = Tensor(np.ones(self.num_features, self.dtype.numpy))
+        self.register_buffer("mean", np.zeros(self.num_features, self.dtype.numpy))
+        self.register_buffer("std", np.ones(self.num_features, self.dtype.numpy))
 
     def measure(self, columns: Array) -> None:
         """Mean and standard deviation."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import index
 from typing import Any
 
 from chainrule.errors import ArgumentError, ShapeError
@@ -215,7 +216,8 @@ def split(v: Value, lengths: int | Sequence[int], dim: Any) -> list[Value]:
                 "Pieces have a length.", expected="at least 1", got=str(lengths)
             )
         lengths = [min(lengths, size - at) for at in range(0, size, lengths)] or [0]
-    if sum(lengths) != size or min(lengths, default=0) < 0:
+    whole = [n for n in lengths if hasattr(n, "__index__") and n == index(n)]
+    if len(whole) < len(lengths) or sum(whole) != size or min(whole, default=0) < 0:
         raise ShapeError(
             "The pieces must make up the axis.",
             expected=f"lengths ≥ 0 that add up to {size}",
@@ -223,7 +225,7 @@ def split(v: Value, lengths: int | Sequence[int], dim: Any) -> list[Value]:
         )
     made: list[Value] = []
     at = 0
-    for length in lengths:
+    for length in map(index, whole):
         made.append(cut(v, axis, at, at + length))
         at += length
     return made

@@ -284,6 +284,7 @@ class Traced:
         structure: the nest of its outputs.
         tables: its scalar inputs that change from step to step, by name.
         cleared: the tensors whose gradient it lets go of.
+        added: the tensors whose gradient it changes in place.
         derivable: for each output whether a derivative can be asked for; where one was
             taken already and the graph let go, what is said then.
         recorded: the same for state whose new value carries a derivative.
@@ -297,6 +298,7 @@ class Traced:
     structure: Any
     tables: Mapping[str, tuple[Value, StepScalars, str]]
     cleared: tuple[Tensor, ...] = ()
+    added: tuple[Tensor, ...] = ()
     derivable: tuple[bool | dict[str, str], ...] = ()
     recorded: dict[str, bool | dict[str, str]] = field(
         default_factory=dict[str, bool | dict[str, str]]
@@ -389,6 +391,7 @@ def trace_entry(
         cleared=tuple(
             known.tensor for known in gradients if known.written and known.now is None
         ),
+        added=tuple(known.tensor for known in gradients if known.now is known.before),
         derivable=tuple(_derivable(v, trace) for v in outputs),
         recorded={
             key: _derivable(new, trace)

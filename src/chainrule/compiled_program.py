@@ -97,22 +97,36 @@ class _GradientState:
         self.key, self.owner, self.read = key, owner, read
         self.awaited = _Awaited(owner, fetch)
 
-    def before(self) -> Tensor | None:
-        """The gradient to send before a run, once nobody else needs the old one."""
+    def before(self, added: bool) -> Tensor | None:
+        """The gradient to send before a run, once nobody else needs the old one.
+
+        ``added``: the run changes it in place, so that who has kept it sees that.
+        """
         owner, awaited = self.owner, self.awaited
         held = owner._grad
         if not self.read:
             owner._grad = None
         old = awaited.seen()
-        if old is not None and old._pending is awaited.fetch:
+        follows = added and old is held
+        if old is not None and old._pending is awaited.fetch and not follows:
             old.numpy()  # somebody has kept it
         if not self.read or held is awaited:
             return None
         return owner._gradient_outside()
 
-    def send(self, executable: Executable) -> None:
+    def expect(self, added: bool) -> None:
+        """A run is about to change it in the engine."""
+        held, awaited = self.owner._grad, self.awaited
+        awaited.version = -1
+        if added and isinstance(held, Tensor):
+            held.defer(awaited.fetch)
+            awaited.has(held)
+        elif self.read:
+            self.owner._grad = awaited
+
+    def send(self, executable: Executable, added: bool) -> None:
         """Bring what has changed outside into the engine."""
-        t = self.before()
+        t = self.before(added)
         if t is not None and not self.awaited.expects(t):
             executable.write(self.key, t.numpy())
             self.awaited.has(t)
@@ -122,6 +136,7 @@ class EntryPoint:
     """An entry point in an engine: what a run of it sends, supplies and receives."""
 
     __slots__ = (
+        "_added",
         "_cleared",
         "_executable",
         "_gradients",
@@ -148,6 +163,7 @@ class EntryPoint:
         self._replaced = [s for s in new if isinstance(s, _State)]
         self._new_gradients = [s for s in new if isinstance(s, _GradientState)]
         self._cleared = traced.cleared
+        self._added = {id(t) for t in traced.added}
         inputs = traced.tables.values()
         self._supplies = [Supply(*table, inputs) for table in traced.steps]
         self._moving = [(table, each) for table, each in traced.steps if each]
@@ -187,9 +203,7 @@ class EntryPoint:
             t._await(state.fetch)
             t.version = state.version = t.version + 1
         for gradient in self._new_gradients:
-            gradient.awaited.version = -1
-            if gradient.read:
-                gradient.owner._grad = gradient.awaited
+            gradient.expect(id(gradient.owner) in self._added)
         outputs = self._executable.run(self._name, arrays, steps=steps, sizes=sizes)
         self._note_gradients()
         return outputs
@@ -197,7 +211,8 @@ class EntryPoint:
     def _note_gradients(self) -> None:
         """The engine has new gradients, and some there are no more."""
         for gradient in self._new_gradients:
-            gradient.owner._grad = gradient.awaited
+            if id(gradient.owner) not in self._added:
+                gradient.owner._grad = gradient.awaited
         for t in self._cleared:
             t._grad = None
 
@@ -223,7 +238,7 @@ class EntryPoint:
             if state.version != state.tensor.version:
                 state.send(self._executable)
         for gradient in self._gradients:
-            gradient.send(self._executable)
+            gradient.send(self._executable, id(gradient.owner) in self._added)
 
 
 class CompiledProgram:

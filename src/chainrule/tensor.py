@@ -508,7 +508,7 @@ def _accumulate(owner: Tensor, g: Value) -> None:
     held = owner.grad
     if held is None:
         owner.grad = wrap(g)
-    elif context.grad or context.trace is not None or held.requires_grad:
+    elif context.grad or held.requires_grad:
         owner.grad = held + wrap(g)
     else:
         held._assign((held + wrap(g)).value)

@@ -293,6 +293,7 @@ class Traced:
         steps: what supplies them, each with the steps that it makes in one run.
         reads: what it was traced for besides: how to read it, and what it was.
         cleared: the tensors whose gradient it lets go of.
+        added: the tensors whose gradient it changes in place.
         derivable: for each output whether a derivative can be asked for; where one was
             taken already and the graph let go, what is said then.
         recorded: the same for state whose new value carries a derivative.
@@ -308,6 +309,7 @@ class Traced:
     steps: tuple[tuple[StepScalars, int], ...] = ()
     reads: tuple[tuple[Callable[[], Any], Any], ...] = ()
     cleared: tuple[Tensor, ...] = ()
+    added: tuple[Tensor, ...] = ()
     derivable: tuple[bool | dict[str, str], ...] = ()
     recorded: dict[str, bool | dict[str, str]] = field(
         default_factory=dict[str, bool | dict[str, str]]
@@ -410,6 +412,7 @@ def trace_entry(
         cleared=tuple(
             known.tensor for known in gradients if known.written and known.now is None
         ),
+        added=tuple(known.tensor for known in gradients if known.now is known.before),
         derivable=tuple(_derivable(v, trace) for v in outputs),
         recorded={
             key: _derivable(new, trace)

@@ -199,7 +199,7 @@ def test_states_can_change_places(engine):
 
     @cr.compile(engine=engine)
     def swap():
-        old = a.detach()
+        old = a.clone()
         a.copy_(b)
         b.copy_(old)
         return a + 0.0

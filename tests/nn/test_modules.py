@@ -69,7 +69,7 @@ def test_a_tensor_that_looks_like_a_parameter_is_warned_of():
     module = nn.Module()
     with pytest.warns(ChainruleWarning, match=r"scale is no Parameter(.|\n)*nn.Par"):
         module.scale = cr.tensor([1.0], requires_grad=True)
-    module.seen = cr.tensor([1.0])
+    module.register_buffer("seen", cr.tensor([1.0]))
     module.scale = nn.Parameter([1.0])
     assert [name for name, _ in module.named_buffers()] == ["seen"]
 

@@ -25,7 +25,7 @@ from chainrule.graph.primitive import BODIES
 from chainrule.graph.types import ArrayType, DType, SymbolicDim, as_dtype
 from chainrule.nest import flatten
 from chainrule.nn.losses import targets_checked
-from chainrule.nn.module import Module
+from chainrule.nn.module import Module, Parameter
 from chainrule.optim import Optimizer
 from chainrule.primitives.rules import show
 from chainrule.random import Generator, stream
@@ -392,7 +392,8 @@ def _refuse_no_numbers(model: Module, xs: Sequence[Array], y: Array) -> None:
 @contextlib.contextmanager
 def _unchanged(model: Module) -> Iterator[None]:
     """Buffers that move within the block (running statistics) are put back."""
-    before = [(t, t.version, t.numpy()) for t in model.buffers()]
+    state = [t for _, t in model.named_tensors() if not isinstance(t, Parameter)]
+    before = [(t, t.version, t.numpy()) for t in state]
     try:
         yield
     finally:

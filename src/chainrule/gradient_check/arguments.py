@@ -100,7 +100,10 @@ class Arguments:
 
     def buffers(self) -> list[Tensor]:
         """The tensors of the modules that are kept and not trained."""
-        return [b for module in self.modules().values() for b in module.buffers()]
+        modules = self.modules().values()
+        trained = {id(p) for module in modules for p in module.parameters()}
+        held = [t for module in modules for _, t in module.named_tensors()]
+        return [t for t in held if id(t) not in trained]
 
 
 def is_module(item: Any) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from operator import index
 from typing import Any, Self
 
 import numpy as np
@@ -275,7 +276,7 @@ class Movement(Handle):
 
     def narrow(self, dim: int, start: Any, length: int) -> Self:
         """``length`` elements along ``dim`` from ``start``, which may be a tensor."""
-        at, first = axis_of(self.shape, dim), value_of(start)
+        at, first, length = axis_of(self.shape, dim), value_of(start), index(length)
         made = indexing.narrowed(self.value, at, first, length)
         return self._view(self.value, made, NARROW, at, first, length)
 

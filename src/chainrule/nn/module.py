@@ -65,8 +65,9 @@ class Module:
     """Base of layers and networks.
 
     Parameters and modules that are assigned to attributes are found, in that order,
-    under the attributes' names; other tensors are buffers, kept and not trained. Names
-    of nested modules are joined by dots, as in PyTorch: ``encoder.0.weight``.
+    under the attributes' names. Other tensors are attributes like any other: what shall
+    be saved and not trained is a buffer, see :meth:`register_buffer`. Names of nested
+    modules are joined by dots, as in PyTorch: ``encoder.0.weight``.
 
     What the constructor was called with is known: :meth:`settings`, ``repr`` and
     checkpoints have it from the call itself.
@@ -90,6 +91,7 @@ class Module:
     training: bool = True
     _arguments: dict[str, Any]
     _name: str = ""
+    _buffers: frozenset[str] = frozenset()
     _transient: frozenset[str] = frozenset()
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
@@ -219,7 +221,7 @@ class Module:
             )
 
     def register_buffer(self, name: str, tensor: Any, persistent: bool = True) -> None:
-        """Keep a tensor under this name, not trained; same as assigning it.
+        """Keep a tensor under this name: saved, converted by :meth:`to`, not trained.
 
         Args:
             name: of the attribute.
@@ -229,6 +231,7 @@ class Module:
         self._check_name(name)
         given = tensor if tensor is None else Tensor(tensor)
         setattr(self, name, tensor if isinstance(tensor, Tensor) else given)
+        self.__dict__["_buffers"] = self._buffers | {name}
         kept = self._transient - {name}
         self.__dict__["_transient"] = kept if persistent else kept | {name}
 
@@ -312,7 +315,7 @@ class Module:
     def named_tensors(
         self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
     ) -> Iterator[tuple[str, Tensor]]:
-        """Parameters and buffers by path.
+        """Parameters, buffers and other tensors that are attributes, by path.
 
         Args:
             prefix: in front of all paths.
@@ -322,10 +325,18 @@ class Module:
         for path, _, t in self._held(prefix, recurse, remove_duplicate):
             yield path, t
 
+    def _named_state(
+        self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, Tensor]]:
+        """Parameters and buffers by path; see :meth:`named_tensors`."""
+        for path, owner, t in self._held(prefix, recurse, remove_duplicate):
+            if isinstance(t, Parameter) or path.rpartition(".")[2] in owner._buffers:
+                yield path, t
+
     def _held(
         self, prefix: str, recurse: bool, remove_duplicate: bool
     ) -> Iterator[tuple[str, Module, Tensor]]:
-        """(path, owner, tensor) of parameters and buffers."""
+        """(path, owner, tensor) of all tensors."""
         seen: set[int] = set()
         for path, module in self.named_modules(prefix) if recurse else [(prefix, self)]:
             for name, item in module.__dict__.items():
@@ -346,7 +357,7 @@ class Module:
         self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
     ) -> Iterator[tuple[str, Tensor]]:
         """Tensors that are kept and not trained, by path; see :meth:`named_tensors`."""
-        for name, t in self.named_tensors(prefix, recurse, remove_duplicate):
+        for name, t in self._named_state(prefix, recurse, remove_duplicate):
             if not isinstance(t, Parameter):
                 yield name, t
 
@@ -365,12 +376,17 @@ class Module:
         return {
             path: t
             for path, owner, t in self._held("", True, False)
-            if path.rpartition(".")[2] not in owner._transient
+            if (name := path.rpartition(".")[2]) not in owner._transient
+            and (isinstance(t, Parameter) or name in owner._buffers)
         }
 
     def state_dict(self) -> dict[str, np.ndarray[Any, Any]]:
-        """Copies of all parameters and buffers, with PyTorch's names and shapes."""
-        return {name: np.array(t.numpy()) for name, t in self._persistent().items()}
+        """All parameters and buffers as they are now, with PyTorch's names and shapes.
+
+        The arrays are read-only and stay what they are; in PyTorch they would change
+        with the module. ``module.weight.data *= 0.9`` or ``load_state_dict`` change it.
+        """
+        return {name: t.numpy() for name, t in self._persistent().items()}
 
     def load_state_dict(
         self, state: Mapping[str, Any], strict: bool = True
@@ -435,9 +451,12 @@ class Module:
         wanted = floating(f"{type(self).__name__}.to", dtype)
         self._may_change("dtype", wanted)
         for module in self.modules():
-            for t in module.__dict__.values():
-                if isinstance(t, Tensor) and t.dtype.is_float:
-                    t._replace(t.numpy().astype(wanted.numpy))
+            for name, t in module.__dict__.items():
+                kept = isinstance(t, Parameter) or name in module._buffers
+                if kept and isinstance(t, Tensor) and t.dtype.is_float:
+                    array = t.numpy().astype(wanted.numpy)
+                    t._leave()  # its views keep the numbers that they have
+                    t._replace(array)
                     t.grad, t.version = None, t.version + 1
             if "dtype" in module._arguments:
                 settings = {**module._arguments, "dtype": wanted.name}

@@ -114,6 +114,10 @@ class LayerNorm(_Norm):
 class _Running(_Norm):
     """Base: running statistics of the features, or none."""
 
+    running_mean: Tensor | None
+    running_var: Tensor | None
+    num_batches_tracked: Tensor | None
+
     def __init__(
         self,
         num_features: Count,
@@ -134,9 +138,10 @@ class _Running(_Norm):
         wanted = flag(kind, "track_running_stats", track_running_stats)
         zeros = np.zeros(self.num_features, self.dtype.numpy)
         self.track_running_stats = wanted
-        self.running_mean = Tensor(zeros) if wanted else None
-        self.running_var = Tensor(zeros + 1) if wanted else None
-        self.num_batches_tracked = Tensor(np.zeros((), np.int64)) if wanted else None
+        count = np.zeros((), np.int64)
+        self.register_buffer("running_mean", zeros if wanted else None)
+        self.register_buffer("running_var", zeros + 1 if wanted else None)
+        self.register_buffer("num_batches_tracked", count if wanted else None)
 
 
 class _BatchNorm(_Running):

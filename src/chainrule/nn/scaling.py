@@ -106,6 +106,8 @@ class Scaling(Measured):
     not NaN.
     """
 
+    mean: Tensor
+    std: Tensor
     #: The dtype of the mean where it is wider than that of the layer.
     widest: ClassVar[DType | None] = None
 
@@ -118,8 +120,8 @@ class Scaling(Measured):
         self, num_features: Count | None = None, *, dtype: str = "float32"
     ) -> None:
         self._set(num_features, dtype)
-        self.mean = Tensor(np.zeros(self.num_features, self.held.numpy))
-        self.std = Tensor(np.ones(self.num_features, self.dtype.numpy))
+        self.register_buffer("mean", np.zeros(self.num_features, self.held.numpy))
+        self.register_buffer("std", np.ones(self.num_features, self.dtype.numpy))
 
     def measure(self, columns: Array) -> None:
         """Mean and standard deviation."""

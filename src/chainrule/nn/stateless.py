@@ -39,7 +39,7 @@ def functional_call(
     >>> cr.grad(loss)(cr.tensor([[2.0]]))
     tensor([[3.]])
     """
-    own = dict(module.named_tensors(remove_duplicate=False))
+    own = dict(module._named_state(remove_duplicate=False))
     given: dict[int, Tensor] = {}
     for name, item in parameters_and_buffers.items():
         if name not in own:

@@ -151,7 +151,7 @@ def summary(model: Module, data: Any) -> Summary:
     checks.instance("model", model, Module, "nn.Sequential(nn.Linear(4, 2))")
     row = _row(model, data)
     layers = _layers(model, row)
-    every = [t for _, t in model.named_tensors()]
+    every = [t for _, t in model._named_state()]
     parameters = [t for t in every if isinstance(t, Parameter)]
     return Summary(
         model=type(model).__name__,

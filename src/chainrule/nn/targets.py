@@ -99,6 +99,9 @@ class LogTarget(TransformedTarget):
     (10.0, tensor([[0.]]))
     """
 
+    mean: Tensor
+    std: Tensor
+
     def __init__(
         self,
         num_features: Count | None = None,
@@ -108,8 +111,8 @@ class LogTarget(TransformedTarget):
     ) -> None:
         self._set(num_features, dtype)
         self.positive = flag("LogTarget", "positive", positive)
-        self.mean = Tensor(np.zeros(self.num_features, self.dtype.numpy))
-        self.std = Tensor(np.ones(self.num_features, self.dtype.numpy))
+        self.register_buffer("mean", np.zeros(self.num_features, self.dtype.numpy))
+        self.register_buffer("std", np.ones(self.num_features, self.dtype.numpy))
 
     @classmethod
     def _options(cls, columns: Array, given: dict[str, Any]) -> dict[str, Any]:
@@ -165,6 +168,9 @@ class QuantileTarget(TransformedTarget):
     [4, 1000, 2000]
     """
 
+    values: Tensor
+    scores: Tensor
+
     def __init__(
         self,
         num_features: Count | None = None,
@@ -182,7 +188,8 @@ class QuantileTarget(TransformedTarget):
             )
         line = np.linspace(-1, 1, self.n_quantiles)
         knots = np.tile(line, (self.num_features, 1)).astype(self.dtype.numpy)
-        self.values, self.scores = Tensor(knots), Tensor(knots.copy())
+        self.register_buffer("values", knots)
+        self.register_buffer("scores", knots)
 
     @classmethod
     def _options(cls, columns: Array, given: dict[str, Any]) -> dict[str, Any]:

@@ -144,7 +144,7 @@ class Bag(nn.Module):
     """
 
     def __init__(self, words: int) -> None:
-        self.idf = cr.ones(words, 1)
+        self.register_buffer("idf", cr.ones(words, 1))
         self.weight = nn.Embedding(words, 1, padding_idx=0)
         self.bias = nn.Parameter(cr.zeros(1))
 

@@ -168,7 +168,27 @@ class Entries:
             names |= {id(t): f"loss.{n}" for n, t in self.loss.named_tensors()}
         names |= {id(t): n for n, t in self.model.named_tensors()}
         with targets_checked():
-            return trace_entry(name, function, inputs, names)
+            traced = trace_entry(name, function, inputs, names)
+        self._check_saved(traced)
+        return traced
+
+    def _check_saved(self, traced: Traced) -> None:
+        """Refuse a step that changes what no checkpoint keeps."""
+        modules = [m for m in (self.model, self.loss) if isinstance(m, Module)]
+        kept = {id(t) for m in modules for _, t in m._named_state()}
+        named = {id(t): n for m in modules for n, t in m.named_tensors()}
+        for key in traced.entry.replaces:
+            slot = traced.slots[key]
+            name = named.get(id(slot.tensor))
+            if name is None or slot.gradient or id(slot.tensor) in kept:
+                continue
+            raise ArgumentError(
+                f"{traced.entry.name} changes {name}, which is a plain attribute: no "
+                "state_dict and no checkpoint would keep it.",
+                expected="a buffer",
+                got=f"self.{name.rpartition('.')[2]} = tensor",
+                fix=f"self.register_buffer({name.rpartition('.')[2]!r}, tensor)",
+            )
 
     # -- the loss ----------------------------------------------------------------------
 

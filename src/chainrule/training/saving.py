@@ -71,9 +71,9 @@ def check_pickles(trainer: Any) -> None:
 
 def state_of(model: Module, loss: Any, optimizer: Optimizer) -> Tensors:
     """Every tensor that a checkpoint keeps, by its name in the file."""
-    found = {f"model/{name}": t for name, t in model.named_tensors()}
+    found = {f"model/{name}": t for name, t in model._named_state()}
     if isinstance(loss, Module):
-        found |= {f"loss/{name}": t for name, t in loss.named_tensors()}
+        found |= {f"loss/{name}": t for name, t in loss._named_state()}
     for name, moments in optimizer.state.items():
         found |= {f"optimizer/{name}/{key}": t for key, t in moments.items()}
     return found

@@ -25,9 +25,11 @@ class BinaryLoss(ElementwiseLoss):
         "one target an output; for one class among several: nn.CrossEntropyLoss()"
     )
 
+    weight: Tensor | None
+
     def __init__(self, weight: Any = None, *, reduction: str = "mean") -> None:
         super().__init__(reduction=reduction)
-        self.weight = self._factors("weight", weight)
+        self.register_buffer("weight", self._factors("weight", weight))
 
     def _factors(self, name: str, given: Any) -> Tensor | None:
         return None if given is None else factors(type(self).__name__, name, given)
@@ -147,6 +149,7 @@ class BCEWithLogitsLoss(BinaryLoss):
     """
 
     decides_from: ClassVar[float | None] = 0.0
+    pos_weight: Tensor | None
 
     def __init__(
         self,
@@ -156,7 +159,7 @@ class BCEWithLogitsLoss(BinaryLoss):
         reduction: str = "mean",
     ) -> None:
         super().__init__(weight, reduction=reduction)
-        self.pos_weight = self._factors("pos_weight", pos_weight)
+        self.register_buffer("pos_weight", self._factors("pos_weight", pos_weight))
 
     def match(self, prediction: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         """The target in the dtype of the prediction, once all shapes agree."""

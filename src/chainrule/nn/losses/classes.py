@@ -32,6 +32,8 @@ class ClassLoss(Loss):
         reduction: see :class:`Loss`.
     """
 
+    weight: Tensor | None
+
     def __init__(
         self,
         weight: Any = None,
@@ -41,9 +43,8 @@ class ClassLoss(Loss):
     ) -> None:
         super().__init__(reduction=reduction)
         kind = type(self).__name__
-        self.weight = (
-            None if weight is None else factors(kind, "weight", weight, ndim=1)
-        )
+        given = None if weight is None else factors(kind, "weight", weight, ndim=1)
+        self.register_buffer("weight", given)
         if ignore_index is not None:
             ignore_index = integer(kind, "ignore_index", ignore_index)
         self.ignore_index = ignore_index

@@ -28,6 +28,7 @@ from chainrule.nn.module import Module
 from chainrule.optim import Optimizer
 from chainrule.primitives.rules import show
 from chainrule.random import Generator, stream
+from chainrule.step_scalars import Supply
 from chainrule.tensor import Tensor, wrap
 from chainrule.tracing import Input, trace_entry
 from chainrule.translation import tr

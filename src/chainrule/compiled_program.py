@@ -463,8 +463,8 @@ def _another_rule(entry: str) -> ArgumentError:
         "since it was compiled.",
         expected="a number in place of another: values change, parts do not",
         got="momentum, weight decay, a limit or the like switched on or off",
-        fix="change it before the program is made, or between two calls of fit; a limit "
-        "that may come later starts as clip_norm=math.inf",
+        fix="change it before the program is made, or between two calls of fit; a "
+        "limit that may come later starts as clip_norm=math.inf",
     )
 
 

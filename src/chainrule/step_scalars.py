@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -24,7 +24,7 @@ class StepScalars(Protocol):
         """Be where so many steps have been made."""
         ...
 
-    def rows(self, steps: int, keys: Collection[str]) -> Mapping[str, Array]:
+    def rows(self, steps: int, keys: frozenset[str]) -> Mapping[str, Array]:
         """The scalars of these names of the next ``steps`` steps, in float64."""
         ...
 
@@ -76,7 +76,8 @@ class Supply:
         rows = self._table.rows(span + self._last, self._keys)
         with np.errstate(over="ignore"):  # infinity is found in the results
             for name, key, step, dtype in self._columns:
-                column = rows[key][step : step + span]
-                if each != 1:
+                column = rows[key]
+                if self._last or each != 1:
+                    column = column[step : step + span]
                     column = column[::each] if each else column.repeat(runs)
                 arrays[name] = column.astype(dtype)

@@ -329,10 +329,7 @@ class Traced:
 
     def reads_the_same(self) -> bool:
         """Whether hyper-parameters that decide what it does are those of the trace."""
-        for get, seen in self.reads:  # of most there is one: a part of every call
-            if get() != seen:
-                return False
-        return True
+        return all(get() == seen for get, seen in self.reads)
 
     def finds_gradients(self) -> bool:
         """Whether gradients are there, and not there, as when it was traced."""

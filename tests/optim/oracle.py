@@ -1,4 +1,4 @@
-"""Optimisers and schedules in plain NumPy float64, written from the papers' formulas."""
+"""Optimisers and schedules in plain NumPy float64, by the papers' formulas."""
 
 from __future__ import annotations
 

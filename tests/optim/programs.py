@@ -68,9 +68,9 @@ class Program:
 def draw(seed: int, engines: list[str]) -> Program:
     """The program of a seed."""
     dice = random.Random(seed)
-    names, made = list(SHAPES), []
-    for part in (names,) if dice.random() < 0.6 else (names[:2], names[2:]):
-        made.append(_optimizer(dice, part))
+    names = list(SHAPES)
+    parts = (names,) if dice.random() < 0.6 else (names[:2], names[2:])
+    made = [_optimizer(dice, part) for part in parts]
     functions = tuple(_function(dice, made) for _ in range(dice.randint(1, 3)))
     ways = tuple(dice.choice(["eager", *engines]) for _ in functions)
     events: list[tuple[Any, ...]] = []

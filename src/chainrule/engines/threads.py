@@ -7,8 +7,8 @@ rule on the graph alone knows that, a clock does.
 
 from __future__ import annotations
 
-import _signal  # what signal wraps in enumerations, which takes ten times as long
 import functools
+import importlib
 import math
 import os
 import signal
@@ -200,6 +200,8 @@ class _Uninterrupted:
 
 
 _interrupting = signal.default_int_handler
+# Python wraps these in enumerations, which takes ten times as long.
+_signal: Any = importlib.import_module("_signal")
 uninterrupted = _Uninterrupted()
 
 

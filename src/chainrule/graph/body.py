@@ -63,7 +63,7 @@ class BodyTrace(Trace):
     def tabulated(
         self, table: Any, name: str, dtype: DType, step: int | None = None
     ) -> Value | None:
-        if self.outer.owns(table):
+        if self.outer.is_new(table):
             return None
         return self.outer.tabulated(table, name, dtype, step)
 

@@ -54,15 +54,15 @@ class Trace:
     def __init__(self) -> None:
         self.constants: dict[int, tuple[Value, Value]] = {}
         self.views: dict[int, tuple[Any, Value, Value]] = {}
-        self._own: dict[int, Any] = {}
+        self._new: dict[int, Any] = {}
 
-    def own(self, item: Any) -> None:
+    def note_new(self, item: Any) -> None:
         """An object is made within the traced function: it may change there."""
-        self._own[id(item)] = item
+        self._new[id(item)] = item
 
-    def owns(self, item: Any) -> bool:
+    def is_new(self, item: Any) -> bool:
         """Whether an object was made within the traced function."""
-        return id(item) in self._own
+        return id(item) in self._new
 
     def constant(self, value: Value) -> Value:
         """A graph value for the numbers that ``value`` carries."""

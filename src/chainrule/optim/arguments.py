@@ -161,16 +161,16 @@ class Declared:
     def note_read(self, get: Callable[[], Any]) -> None:
         """Have a function that is traced be so anew where ``get()`` is another."""
         trace = context.trace
-        if trace is not None and not trace.owns(self):
+        if trace is not None and not trace.is_new(self):
             trace.note_read(get)
 
     def refuse_in_trace(self, what: str) -> None:
         """Refuse to change what comes from outside of a function that is traced."""
         trace = context.trace
-        if trace is None or trace.owns(self):
+        if trace is None or trace.is_new(self):
             return
         if not vars(self):  # it is being made there
-            trace.own(self)
+            trace.note_new(self)
             return
         kind = type(self).__name__
         raise ArgumentError(

@@ -141,11 +141,9 @@ class ParamGroup(Mapping[str, Any]):
 
     def settings(self) -> dict[str, Any]:
         """The group as an item of ``params=``, JSON-able; tensors by their names."""
-        common = self._owner.options
-        own = {k: v for k, v in self.own.items() if k == "lr" or v != common[k]}
         # Names that tensors came with may be others in the model.
         members = self.wanted if self._owner.by_name else self.names
-        return {"params": list(members), **as_json(own)}
+        return {"params": list(members), **as_json(self.own)}
 
     def __repr__(self) -> str:
         inner = ", ".join(f"{k}={v!r}" for k, v in self.items() if k != "params")

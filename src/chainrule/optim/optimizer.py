@@ -13,7 +13,6 @@ import itertools
 from abc import ABC, abstractmethod
 from collections.abc import (
     Callable,
-    Collection,
     Iterable,
     Iterator,
     Mapping,
@@ -58,6 +57,14 @@ Options = Mapping[str, Any]
 Rule = tuple[Region, tuple[str, ...]]
 #: Gives a scalar of the present update by its name and dtype.
 Supply = Callable[[str, DType], Any]
+
+
+@functools.cache
+def _asked(keys: frozenset[str]) -> tuple[list[str], bool]:
+    """Which rates are asked for, and whether anything of an update is."""
+    rates = [key for key in keys if key.endswith("rate")]
+    return rates, not keys or len(keys) > len(rates) + ("number" in keys)
+
 
 #: Numbers for the parts of optimisers, no two alike.
 _versions = itertools.count()
@@ -288,7 +295,7 @@ class Optimizer(Arguments, ABC):
         None where there is no such trace: then the number is known.
         """
         trace = context.trace
-        if trace is None or trace.owns(self):
+        if trace is None or trace.is_new(self):
             return None
         value = trace.tabulated(self, key, DType.float64)
         return None if value is None else Scalar(value, dtype)
@@ -382,7 +389,7 @@ class Optimizer(Arguments, ABC):
 
     # -- the step ----------------------------------------------------------------------
 
-    def rows(self, steps: int, keys: Collection[str] = ()) -> dict[str, Array]:
+    def rows(self, steps: int, keys: frozenset[str] = frozenset()) -> dict[str, Array]:
         """The scalars of the next ``steps`` updates by name.
 
         Args:
@@ -392,15 +399,16 @@ class Optimizer(Arguments, ABC):
                 behind the prefix of a group, and ``own.rate`` where groups have none.
         """
         numbers = range(first := vars(self)["steps"], first + steps)
-        columns: dict[str, Array] = {"number": np.array(numbers, np.float64)}
-        rates = [
-            ("own.rate", self),
-            *((g.prefix + "rate", g) for g in self.param_groups),
-        ]
-        for key, of in rates if keys else ():
-            if key in keys:
-                columns[key] = np.array([of.schedule(t) for t in numbers], np.float64)
-        if keys and columns.keys() >= set(keys):
+        rates, updates = _asked(keys)
+        columns: dict[str, Array] = {}
+        if "number" in keys:
+            columns["number"] = np.array(numbers, np.float64)
+        if rates:
+            of = {f"{group.prefix}rate": group.schedule for group in self.param_groups}
+            of["own.rate"] = self.schedule
+            for key in rates:
+                columns[key] = np.array([of[key](t) for t in numbers], np.float64)
+        if not updates:
             return columns
         for group in self.param_groups:
             if not group.names:
@@ -515,7 +523,7 @@ class Optimizer(Arguments, ABC):
         While tracing it is a table, and who runs the graph counts.
         """
         trace, steps = context.trace, vars(self)["steps"]
-        if trace is not None and not trace.owns(self):
+        if trace is not None and not trace.is_new(self):
             step = trace.note_step(self)
             self._note_parts()
             return partial(trace.tabulated, self, step=step), steps
@@ -540,9 +548,11 @@ class Optimizer(Arguments, ABC):
         Returns:
             ``"state"``: for each parameter's name its moments as arrays;
             ``"param_groups"``: for each group the names of its parameters, its options
-            and, where it has one of its own, its learning rate; ``"steps"``, ``"lr"``,
-            ``"clip_norm"``, ``"clip_value"`` and the name of the ``"optimizer"``. Rates
-            are settings of schedules, which hold what those have learnt.
+            (with ``"own"``, the names of those that it does not share) and, where it
+            has one of its own, its learning rate; ``"options"``, what groups share;
+            ``"steps"``, ``"lr"``, ``"clip_norm"``, ``"clip_value"`` and the name of the
+            ``"optimizer"``. Rates are settings of schedules, which hold what those
+            have learnt.
         """
         return state.state_dict(self)
 

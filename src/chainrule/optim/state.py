@@ -26,11 +26,13 @@ def state_dict(optimizer: Any) -> dict[str, Any]:
         "steps": optimizer.steps,
         "lr": deepcopy(optimizer.schedule.settings()),
         **{limit: getattr(optimizer, limit) for limit in LIMITS},
+        "options": {} if optimizer.flat else deepcopy(as_json(optimizer.options)),
         "param_groups": [
             {
                 "params": list(group.names),
                 "lr": None,
                 **deepcopy(as_json(group.options | group.own)),
+                "own": sorted(group.own.keys() - {"lr"}),
             }
             for group in optimizer.param_groups
         ],
@@ -56,6 +58,7 @@ def load_state_dict(optimizer: Any, state: Mapping[str, Any]) -> None:
     kind = "The kind of optimiser in the state_dict"
     _same(kind, own["optimizer"], state["optimizer"])
     steps, groups = count("steps", state["steps"]), optimizer.param_groups
+    _keys("The options of all groups", state["options"], own["options"])
     _fitting(optimizer, own["param_groups"], state["param_groups"])
     holders = [vars(optimizer), *(group.own for group in groups)]
     rates = [state["lr"], *(saved["lr"] for saved in state["param_groups"])]
@@ -66,10 +69,14 @@ def load_state_dict(optimizer: Any, state: Mapping[str, Any]) -> None:
     with optimizer.changing():
         for limit in LIMITS:
             vars(optimizer)[limit] = optimizer.checks[limit](limit, state[limit])
+        common = _options(optimizer, state["options"])
+        vars(optimizer).update(common)
         for group, saved in zip(groups, state["param_groups"], strict=True):
-            o = group.options
-            given = {k: optimizer.checks[k](k, saved[k]) for k in o}
-            group.holder.update({k: v for k, v in given.items() if v != o[k]})
+            given = _options(optimizer, {k: saved[k] for k in group.options})
+            for name, value in given.items():
+                group.own.pop(name, None)
+                if name not in common or name in saved["own"] or value != common[name]:
+                    group.holder[name] = value
         moments = _moments(optimizer, state["state"])
     optimizer.steps = steps
     moved: dict[int, Any] = {}
@@ -108,6 +115,12 @@ def _same(what: str, expected: Any, got: Any) -> None:
         )
 
 
+def _texts(given: Any) -> list[str]:
+    """The texts in a list; nothing else has any."""
+    items: list[Any] = given if isinstance(given, list) else []
+    return [item for item in items if isinstance(item, str)]
+
+
 def _fitting(optimizer: Any, own: list[dict[str, Any]], given: Any) -> None:
     """Refuse groups that are not those of this optimiser."""
     length = len(given) if isinstance(given, list) else given
@@ -116,8 +129,15 @@ def _fitting(optimizer: Any, own: list[dict[str, Any]], given: Any) -> None:
         here = f"param_groups[{i}]"
         _keys(here, given[i], mine)
         _same(f"The list of params of {here}", mine["params"], given[i]["params"])
+        names = [name for name in _texts(given[i]["own"]) if name in mine]
+        _same(f"The list of own options of {here}", names, given[i]["own"])
         if optimizer.flat:
             _same(f"The lr of {here}", None, given[i]["lr"])
+
+
+def _options(optimizer: Any, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Hyper-parameters, each as its check has it."""
+    return {k: optimizer.checks[k](k, v) for k, v in given.items()}
 
 
 def _moments(optimizer: Any, given: Any) -> dict[tuple[str, str], Tensor]:

@@ -130,7 +130,8 @@ class MachineCode:
         define_symbols()
         target, cpu, features = host()
         machine = target.create_target_machine(cpu=cpu, features=features, jit=True)
-        empty = binding.parse_assembly("", binding.create_context())
+        # In no context of its own: a garbage collection may free that first.
+        empty = binding.parse_assembly("")
         self._engine = binding.create_mcjit_compiler(empty, machine)
         self._engine.add_object_file(binding.ObjectFileRef.from_data(code))
         self._engine.finalize_object()

@@ -147,7 +147,10 @@ class Sequential(_Row):
 
     def takes_indices(self) -> bool:
         """Whether the first module does."""
-        return next((m.takes_indices() for m in self), False)
+        first: Module | None = self
+        while isinstance(first, Sequential):  # they may be nested deeply
+            first = next(iter(first), None)
+        return first is not None and first.takes_indices()
 
 
 def _check_takes_several(module: Module, before: Module) -> None:

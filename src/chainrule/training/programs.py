@@ -17,6 +17,7 @@ import numpy as np
 from chainrule.compiled_program import CompiledProgram
 from chainrule.data import Column, Dataset, Stream
 from chainrule.data.adapter import Rows, batches, kinds
+from chainrule.environment.snapshot import Snapshot
 from chainrule.errors import ArgumentError, ShapeError
 from chainrule.graph.node import Array
 from chainrule.graph.types import ArrayType, DType, as_dtype, resolve
@@ -55,6 +56,7 @@ class Prepared:
         metrics: what ``evaluate`` measures.
         weighted: whether ``evaluate`` takes weights of the rows.
         training: what ``train`` was traced for, where there is such an entry.
+        snapshot: what the model and the loss found outside.
     """
 
     program: CompiledProgram
@@ -65,6 +67,15 @@ class Prepared:
     metrics: tuple[Metric, ...]
     weighted: bool
     training: Any
+    snapshot: Snapshot
+
+    def changed(self) -> str | None:
+        """The name of something outside that is another than when it was traced."""
+        if self.snapshot.holds() and not any(
+            module.changed() for module in self.snapshot.modules
+        ):
+            return None
+        return next((w.place.name for w in self.snapshot.changes()), "an attribute")
 
 
 class Programs:
@@ -117,6 +128,7 @@ class Programs:
             known is None
             or known.training != key
             or not known.program.traced["train"].trains_the_same()
+            or known.changed()
         ):
             self._drop("training")
             row = tuple(int(d) for d in adapter.x.shape[1:])
@@ -129,6 +141,19 @@ class Programs:
         if validation is not None:
             self._for(validation)
         return known.program
+
+    def refuse_changed(self) -> None:
+        """Refuse to go on with a run once what its program depends on has changed."""
+        name = self.training and self.training.changed()
+        if name:
+            raise ArgumentError(
+                f"{name} has changed while a run goes on, whose program was compiled "
+                "with what it was before.",
+                expected="what the model reads stays as it is during a run",
+                got=f"another {name} than when fit() was called",
+                fix=f"make {name} a tensor, cr.tensor(…), and change it by copy_; or "
+                "call fit() again for each value",
+            )
 
     def profile(self, adapter: DataAdapter, plan: Plan) -> Profile:
         """What a training step takes, on the first batches of a run."""
@@ -229,7 +254,7 @@ class Programs:
         if predicts:
             target = y = None
         for known in (self.training, self.other):
-            if known is None or known.row != row:
+            if known is None or known.row != row or known.changed():
                 continue
             if target is None or (known.target, known.weighted) == (target, weighted):
                 if y is not None:
@@ -248,6 +273,7 @@ class Programs:
         training: Any = None,
     ) -> Prepared:
         started, entries = time.perf_counter(), self.entries
+        snapshot = Snapshot(entries.model, {"loss": entries.loss})
         traced: list[Traced] = [entries.predict(row)]
         loss, chosen = entries.loss, self.metrics
         shape = traced[0].entry.graph.outputs[0].shape
@@ -262,10 +288,20 @@ class Programs:
             traced.append(entries.evaluate(row, target, measured, weighted))
         if training is not None:
             traced.append(entries.train(*training))
+        snapshot.refuse_changes(type(entries.model).__name__)
+        snapshot.add_modules({id(m): m for t in traced for m, _ in t.modes}.values())
         self._spent += time.perf_counter() - started
         program = CompiledProgram(traced, engine=self.engine, threads=self.threads)
         return Prepared(
-            program, check, row, entries.dtype, target, measured, weighted, training
+            program,
+            check,
+            row,
+            entries.dtype,
+            target,
+            measured,
+            weighted,
+            training,
+            snapshot,
         )
 
     def _drop(self, name: str) -> None:

@@ -366,8 +366,10 @@ class CompiledProgram:
         """
         from chainrule.engines.schedule.schedule import Schedules
 
+        self._refuse_without_schedule()
+        planned: Any = self.executable
         with process.lock:
-            return Schedules(self._planned.schedules.values())
+            return Schedules(planned.schedules.values())
 
     def profile(
         self, name: str, inputs: Mapping[str, Any], *, steps: int | None = None
@@ -385,13 +387,12 @@ class CompiledProgram:
         Raises:
             EngineError: of an engine that makes no schedule.
         """
-        assert self._planned
+        self._refuse_without_schedule()
         arrays, sizes = self._given(name, inputs, steps)
         return self.entries[name].profile(arrays, sizes, steps or 1)
 
-    @property
-    def _planned(self) -> Any:
-        """The executable of an engine that makes schedules."""
+    def _refuse_without_schedule(self) -> None:
+        """Refuse an engine that makes no schedules."""
         if not hasattr(type(self.executable), "schedules"):
             raise EngineError(
                 f"The {self.engine} engine makes no schedule that could be shown.",
@@ -400,7 +401,6 @@ class CompiledProgram:
                 fix='engine="native"; the graph itself prints on every engine: '
                 "print(program.traced[name].entry.graph)",
             )
-        return self.executable
 
     def _given(
         self, name: str, inputs: Mapping[str, Any], steps: int | None

@@ -100,7 +100,7 @@ class ProgramTrace(Trace):
         self.reads: list[tuple[Callable[[], Any], Any]] = []
         self.modes: dict[int, tuple[Any, bool]] = {}
         self.roots: dict[int, Any] = {}
-        self.arguments: dict[int, Tensor] = {}
+        self.arguments: dict[int, tuple[Tensor, str]] = {}
         self.freed: set[Node] = set()
         self.renewed: set[Node] = set()
 
@@ -113,7 +113,7 @@ class ProgramTrace(Trace):
     def note_change(self, tensor: Tensor) -> None:
         """An argument stays what it is: the caller's tensor would not change."""
         if id(tensor) in self.arguments:
-            name = tensor._value.name
+            _, name = self.arguments[id(tensor)]
             raise ArgumentError(
                 f"A compiled function changes its argument {name!r} in place, which "
                 "would not reach the tensor that it is called with.",
@@ -125,17 +125,19 @@ class ProgramTrace(Trace):
 
     def note_reached(self, values: Iterable[Value]) -> None:
         """The ``.grad`` of an argument would have to be filled, and stays as it is."""
-        given = {id(t._value) for t in self.arguments.values()}
+        # A value has no name any more where the function made it a leaf.
+        given = {id(t._value): name for t, name in self.arguments.values()}
         for value in values:
-            if id(value) in given:
+            name = given.get(id(value))
+            if name is not None:
                 raise GradientError(
                     "backward() within a compiled function comes to its argument "
-                    f"{value.name!r}, which records derivatives: its .grad would stay "
+                    f"{name!r}, which records derivatives: its .grad would stay "
                     "empty.",
                     expected="backward() with respect to tensors from outside",
-                    got=f"an argument {value.name!r} with requires_grad=True",
-                    fix=f"use {value.name} from outside instead of passing it, return "
-                    f"cr.gradients(loss, [{value.name}]), or pass it detached",
+                    got=f"an argument {name!r} with requires_grad=True",
+                    fix=f"use {name} from outside instead of passing it, return "
+                    f"cr.gradients(loss, [{name}]), or pass it detached",
                 )
 
     def note_freed(self, nodes: Iterable[Node]) -> None:
@@ -359,7 +361,7 @@ def trace_entry(
     trace = ProgramTrace(name, names or {})
     with tracing(trace):
         arguments = [wrap(v) for v in values]
-        trace.arguments = {id(t): t for t in arguments}
+        trace.arguments = {id(t): (t, i.name) for t, i in zip(arguments, inputs)}
         leaves, structure = flatten(function(*arguments))
         _know_keys(structure)
         tensors = [_result(name, leaf) for leaf in leaves]

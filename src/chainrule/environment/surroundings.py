@@ -173,9 +173,17 @@ class Surroundings:
             return  # it tells a trace itself what it is
         module = _is_one(of, "chainrule.nn.module", "Module")
         if module and not isinstance(item, type):
-            for key, part in vars(item).items():
-                if _is_one(type(part).__mro__, "chainrule.nn.module", "Module"):
-                    yield from self._within(f"{name}.{key}", part, depth + 1)
+            for at, part in _modules(name, item):
+                if id(part) not in self._seen:
+                    self._seen.add(id(part))
+                    yield from self._own(at, part, depth, module)
+        else:
+            yield from self._own(name, item, depth, module)
+
+    def _own(self, name: str, item: Any, depth: int, module: bool) -> Found:
+        """The attributes of an object or of a class itself."""
+        of = item.__mro__ if isinstance(item, type) else type(item).__mro__
+        held = getattr(item, "__dict__", None)
         if isinstance(held, Mapping) and not isinstance(item, type):
             ours = of[0].__module__.startswith("chainrule.")
             foreign = not ours and not any(map(_is_users, of))
@@ -254,6 +262,19 @@ def _is_a(item: Any, module: str, kind: str) -> bool:
 def _is_one(bases: tuple[type, ...], module: str, kind: str) -> bool:
     """Whether a class of this name is among the bases; its module need not be known."""
     return any(b.__name__ == kind and b.__module__ == module for b in bases)
+
+
+def _modules(name: str, module: Any) -> Iterator[tuple[str, Any]]:
+    """A module and all within it, by name; they may be nested deeper than calls can."""
+    waiting = [(name, module)]
+    while waiting:
+        name, module = waiting.pop()
+        yield name, module
+        waiting += [
+            (f"{name}.{key}", part)
+            for key, part in vars(module).items()
+            if _is_one(type(part).__mro__, "chainrule.nn.module", "Module")
+        ]
 
 
 def _function_of(raw: Any) -> Any:

@@ -80,9 +80,14 @@ def at_sizes(graph: Graph, sizes: Sizes) -> Graph:
     key = tuple(sizes[name] for name in graph.size_names if name in sizes)
     made = _at_sizes.setdefault(graph, {})
     if key not in made:
+        if len(made) >= _AT_MOST:
+            del made[next(iter(made))]
         made[key] = _with_numbers(graph, sizes)
     return made[key]
 
+
+#: Copies of a graph with numbers in the place of sizes, of which so many are kept.
+_AT_MOST = 100
 
 _at_sizes: WeakKeyDictionary[Graph, dict[tuple[int, ...], Graph]] = WeakKeyDictionary()
 

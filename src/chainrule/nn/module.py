@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import sys
 import weakref
 from collections.abc import Callable, Iterator, Mapping, ValuesView
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
@@ -123,8 +124,18 @@ class Module:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run ``forward``; what it records belongs to this module's scope."""
         self._note_mode()
-        with scope(self._name):
-            return self.forward(*args, **kwargs)
+        try:
+            with scope(self._name):
+                return self.forward(*args, **kwargs)
+        except RecursionError:
+            raise ArgumentError(
+                f"{type(self).__name__} calls modules within modules, further than "
+                "Python goes.",
+                expected="a few hundred calls within each other at most",
+                got=f"Python's limit of {sys.getrecursionlimit()} calls",
+                fix="one flat nn.Sequential(*layers) instead of nested ones, and no "
+                "forward() that calls itself; or a higher sys.setrecursionlimit(…)",
+            ) from None
 
     # -- attributes ------------------------------------------------------------------
 

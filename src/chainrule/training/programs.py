@@ -17,6 +17,7 @@ import numpy as np
 from chainrule.compiled_program import CompiledProgram
 from chainrule.data import Column, Dataset, Stream
 from chainrule.data.adapter import Rows, batches, check_kept, kinds, stored_as
+from chainrule.environment.snapshot import Snapshot
 from chainrule.errors import ArgumentError, ShapeError
 from chainrule.graph.node import Array
 from chainrule.graph.types import ArrayType, DType, as_dtype, resolve
@@ -57,6 +58,7 @@ class Prepared:
         metrics: what ``evaluate`` measures.
         weighted: whether ``evaluate`` takes weights of the rows.
         training: what ``train`` was traced for, where there is such an entry.
+        snapshot: what the model and the loss found outside.
     """
 
     program: CompiledProgram
@@ -67,6 +69,15 @@ class Prepared:
     metrics: tuple[Metric, ...]
     weighted: bool
     training: Any
+    snapshot: Snapshot
+
+    def changed(self) -> str | None:
+        """The name of something outside that is another than when it was traced."""
+        if self.snapshot.holds() and not any(
+            module.changed() for module in self.snapshot.modules
+        ):
+            return None
+        return next((w.place.name for w in self.snapshot.changes()), "an attribute")
 
 
 class Programs:
@@ -121,6 +132,7 @@ class Programs:
             or known.training != key
             or not known.program.traced["train"].trains_the_same()
             or not known.program.traced["train"].reads_the_same()
+            or known.changed()
         ):
             self._drop("training")
             row = tuple(int(d) for d in adapter.x.shape[1:])
@@ -137,6 +149,19 @@ class Programs:
         if validation is not None:
             self._for(validation)
         return known.program
+
+    def refuse_changed(self) -> None:
+        """Refuse to go on with a run once what its program depends on has changed."""
+        name = self.training and self.training.changed()
+        if name:
+            raise ArgumentError(
+                f"{name} has changed while a run goes on, whose program was compiled "
+                "with what it was before.",
+                expected="what the model reads stays as it is during a run",
+                got=f"another {name} than when fit() was called",
+                fix=f"make {name} a tensor, cr.tensor(…), and change it by copy_; or "
+                "call fit() again for each value",
+            )
 
     def profile(self, adapter: DataAdapter, plan: Plan) -> Profile:
         """What a training step takes, on the first batches of a run."""
@@ -238,7 +263,7 @@ class Programs:
         if predicts:
             target = y = None
         for known in (self.training, self.other):
-            if known is None or known.row != row:
+            if known is None or known.row != row or known.changed():
                 continue
             if not np.can_cast(dtype.numpy, known.dtype.numpy):
                 continue
@@ -270,6 +295,7 @@ class Programs:
         training: Any = None,
     ) -> Prepared:
         started, entries = time.perf_counter(), self.entries
+        snapshot = Snapshot(entries.model, {"loss": entries.loss})
         traced: list[Traced] = [entries.predict(row, dtype)]
         loss, chosen = entries.loss, self.metrics
         shape = traced[0].entry.graph.outputs[0].shape
@@ -286,10 +312,20 @@ class Programs:
             )
         if training is not None:
             traced.append(entries.train(*training, dtype=dtype))
+        snapshot.refuse_changes(type(entries.model).__name__)
+        snapshot.add_modules({id(m): m for t in traced for m, _ in t.modes}.values())
         self._spent += time.perf_counter() - started
         program = CompiledProgram(traced, engine=self.engine, threads=self.threads)
         return Prepared(
-            program, check, row, dtype, target, measured, weighted, training
+            program,
+            check,
+            row,
+            dtype,
+            target,
+            measured,
+            weighted,
+            training,
+            snapshot,
         )
 
     def _drop(self, name: str) -> None:

@@ -63,7 +63,7 @@ class Supervised(Loop):
             callback.check(columns)
         super().__init__(program, "train", adapter, state, called)
         self.trainer, self.adapter, self.validation = trainer, adapter, checked
-        self._begin, self.files = begin, trainer.files
+        self._begin, self.files, self._programs = begin, trainer.files, programs
 
     @property
     def face(self) -> Any:
@@ -77,6 +77,10 @@ class Supervised(Loop):
 
     def begin(self) -> None:
         self._begin(self)
+
+    def _chunk(self) -> bool:
+        self._programs.refuse_changed()
+        return super()._chunk()
 
     def save(self, path: str | os.PathLike[str] | BinaryIO) -> None:
         self.trainer.save(path)

@@ -83,6 +83,7 @@ class Kept:
         for place, name in (
             (jit, "_code"),
             (jit, "_packs"),
+            (jit, "_pack_of"),
             (jit, "_entries"),
             (kernels, "_known"),
         ):

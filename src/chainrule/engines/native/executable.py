@@ -203,8 +203,13 @@ class NativeExecutable:
         compiled = self._compiled.get(entry)
         if compiled is None or any(sizes[k] > v for k, v in compiled.largest.items()):
             started = time.perf_counter()
-            grown: Sizes = NO_SIZES if compiled is None else compiled.largest
-            largest = {k: max(sizes[k], grown.get(k, 1)) for k in sorted(sizes)}
+            known: Sizes = NO_SIZES if compiled is None else compiled.largest
+            # Twice what was: a text that grows by a word a call is not compiled anew
+            # for each. Memory that no run comes to is not taken.
+            largest = dict[str, int]()
+            for name in sorted(sizes):
+                size, had = sizes[name], known.get(name, 0)
+                largest[name] = had if size <= had else max(size, 2 * had)
             compiled = _Compiled(self.program.entries[entry], self, largest)
             self._compiled[entry] = compiled
             self._calls.clear()
@@ -244,8 +249,8 @@ class _Compiled:
         self.entry, self.largest = entry, largest
         with process.lock:  # kernels are the process'
             code = self._code(owner, emitted)
+            self.code = jit.machine_code(code.machine, code.packs)
         self.conditions, self.private_bytes = code.conditions, code.private_bytes
-        self.code = jit.machine_code(code.machine)
         self.function = WORKER(self.code.address("entry"))
         self.arena_bytes = code.arena_bytes
         self.arena = _buffer((self.arena_bytes + SLACK,), np.dtype(np.uint8))
@@ -274,6 +279,7 @@ class _Compiled:
         """The code, found or compiled, with its kernels in this process."""
         if emitted is not None:
             return emitted.compiled()
+        jit.let_go()
         name, largest = self.entry.name, self.largest
         code = found_code(owner.identity, name, largest)
         if code is None:

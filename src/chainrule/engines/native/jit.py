@@ -10,11 +10,13 @@ from __future__ import annotations
 import functools
 from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
+from weakref import WeakSet, WeakValueDictionary
 
 from llvmlite import binding
+from llvmlite.binding.newpassmanagers import NewPassManager
 
 from chainrule.engines.native.thread_pool import define_symbols
 
@@ -55,7 +57,8 @@ def object_code(improved: Sequence[str], as_written: Sequence[str] = ()) -> byte
     compilations += 1
     target, cpu, features = host()
     machine = target.create_target_machine(cpu=cpu, features=features, opt=1, jit=True)
-    module = _joined(improved)
+    context = binding.create_context()  # LLVM keeps what it met for as long as this
+    module = _joined(improved, context)
     if improved:
         # The first level vectorises loops as well as the third, in half the time; what
         # keeps them short gains nothing beside that.
@@ -65,16 +68,21 @@ def object_code(improved: Sequence[str], as_written: Sequence[str] = ()) -> byte
         tuning.slp_vectorization = False
         tuning.loop_unrolling = False
         builder = binding.create_pass_builder(machine, tuning)
-        builder.getModulePassManager().run(module, builder)
+        passes = builder.getModulePassManager()
+        passes.run(module, builder)
+        # llvmlite's class inherits an empty _dispose in front of the one that frees.
+        NewPassManager._dispose(passes)
+        passes.detach()
     if as_written:
-        module.link_in(_joined(as_written))
+        module.link_in(_joined(as_written, context))
     with _addresses_as_written():
         return machine.emit_object(module)
 
 
-def _joined(texts: Sequence[str]) -> binding.ModuleRef:
+def _joined(texts: Sequence[str], context: Any) -> binding.ModuleRef:
     """One module of several, verified."""
-    first, *others = map(binding.parse_assembly, texts or [""])
+    parsed = [binding.parse_assembly(text, context) for text in texts or [""]]
+    first, *others = parsed
     for other in others:
         first.link_in(other)
     first.verify()
@@ -122,6 +130,7 @@ class MachineCode:
         define_symbols()
         target, cpu, features = host()
         machine = target.create_target_machine(cpu=cpu, features=features, jit=True)
+        # In no context of its own: a garbage collection may free that first.
         empty = binding.parse_assembly("")
         self._engine = binding.create_mcjit_compiler(empty, machine)
         self._engine.add_object_file(binding.ObjectFileRef.from_data(code))
@@ -134,12 +143,34 @@ class MachineCode:
 
 # -- what the process has --------------------------------------------------------------
 
-#: Code by its digest, and the pack of each kernel that is here. They stay as long as
-#: the process: programs share kernels.
-_code: dict[bytes, MachineCode] = {}
-_packs: dict[str, str] = {}
+#: So many packs that no entry point calls stay, and so many entry points that are not
+#: in use: a search that comes back to a network it has met compiles nothing.
+IDLE = 64
 
 
+@dataclass(eq=False)
+class Pack:
+    """Kernels that came into this process together.
+
+    Attributes:
+        name: a digest of theirs.
+        kernels: their names.
+        code: where they are.
+        users: the code that calls them; they stay as long as there is some.
+    """
+
+    name: str
+    kernels: tuple[str, ...]
+    code: MachineCode
+    users: WeakSet[MachineCode] = field(default_factory=WeakSet["MachineCode"])
+
+
+#: Code by its digest, as long as somebody has it.
+_code: WeakValueDictionary[bytes, MachineCode] = WeakValueDictionary()
+#: The packs that are here by their names, the one linked last at the end; and the pack
+#: of each kernel.
+_packs: dict[str, Pack] = {}
+_pack_of: dict[str, Pack] = {}
 #: What entry points were compiled to, by digests of their text.
 _entries: dict[bytes, bytes] = {}
 
@@ -147,33 +178,61 @@ _entries: dict[bytes, bytes] = {}
 def entry_code(text: str) -> bytes:
     """The object code of an entry point, compiled once."""
     key = sha256(text.encode()).digest()
-    if key not in _entries:
-        _entries[key] = object_code([], [text])
-    return _entries[key]
+    code = _entries.pop(key, None)
+    _entries[key] = code = code or object_code([], [text])
+    while len(_entries) > IDLE:
+        del _entries[next(iter(_entries))]
+    return code
 
 
-def machine_code(code: bytes) -> MachineCode:
-    """Object code in this process, once."""
+def machine_code(code: bytes, packs: Iterable[str] = ()) -> MachineCode:
+    """Object code in this process, once; ``packs`` are those that it calls."""
     key = sha256(code).digest()
-    if key not in _code:
-        _code[key] = MachineCode(code)
-    return _code[key]
+    made = _code.get(key)
+    if made is None:
+        made = _code[key] = MachineCode(code)
+    for pack in map(_packs.pop, packs):
+        _packs[pack.name] = pack  # the last one used
+        for kernel in pack.kernels:  # one that another pack has brought is called there
+            _pack_of[kernel].users.add(made)
+    return made
 
 
 def link(pack: str, kernels: Iterable[str], code: bytes) -> None:
     """Take a pack into the process, for whoever calls its kernels by their names."""
-    made = machine_code(code)
-    for name in kernels:
-        if name not in _packs:
-            binding.add_symbol(name, made.address(name))
-            _packs[name] = pack
+    made = _packs[pack] = Pack(pack, tuple(kernels), machine_code(code))
+    _offer(made)
+
+
+def _offer(pack: Pack) -> None:
+    """Have kernels of a pack found by their names, where no other pack has them."""
+    for name in pack.kernels:
+        if name not in _pack_of:
+            binding.add_symbol(name, pack.code.address(name))
+            _pack_of[name] = pack
 
 
 def pack_of(kernel: str) -> str | None:
     """The pack in which a kernel has come, or None where it is not here."""
-    return _packs.get(kernel)
+    pack = _pack_of.get(kernel)
+    return pack and pack.name
 
 
 def is_linked(pack: str) -> bool:
     """Whether a pack is here."""
-    return pack in _packs.values()
+    return pack in _packs
+
+
+def let_go() -> None:
+    """Free the packs that nobody calls, but for the last few.
+
+    Called before code is written that will call some: from then on they stay.
+    """
+    idle = [pack for pack in _packs.values() if not pack.users]
+    for pack in idle[: max(0, len(idle) - IDLE)]:
+        del _packs[pack.name]
+        for name in pack.kernels:
+            if _pack_of[name] is pack:
+                del _pack_of[name]
+        for other in _packs.values():
+            _offer(other)

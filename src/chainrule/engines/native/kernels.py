@@ -16,7 +16,7 @@ from typing import Any
 
 from llvmlite import ir
 
-from chainrule.engines.native.jit import Kernel
+from chainrule.engines.native.jit import Kernel, pack_of
 from chainrule.engines.native.scalar import (
     I1,
     I64,
@@ -150,6 +150,8 @@ def finish(module: ir.Module) -> str:
 
 def remember(kernels: Mapping[Any, Kernel]) -> None:
     """Have other entry points call kernels that are in this process now."""
+    for key in [key for key, name in _known.items() if pack_of(name) is None]:
+        del _known[key]
     for key, kernel in kernels.items():
         _known.setdefault(key, kernel.name)
 
@@ -186,7 +188,7 @@ class Kernels:
             passes: whether LLVM's passes would make it better.
         """
         name = _known.get(key)
-        if name is None:
+        if name is None or pack_of(name) is None:
             if key not in self.made:
                 module = ir.Module()
                 self.marks.begin(module)

@@ -80,12 +80,27 @@ def pieces_right(*parts: Any) -> Callable[[Any], Function]:
     return exact
 
 
-def constant(number: float) -> Function:
+def constant(number: Any) -> Function:
     return lambda x: mpf(number)
 
 
 def line(slope: Any, start: Any = 0) -> Function:
     return lambda x: slope * x + start
+
+
+def step(function: Function) -> Callable[[Any], Function]:
+    """What is constant around a point."""
+    return lambda point: constant(function(mpf(point)))
+
+
+#: Functions of steps, whose derivatives are 0 everywhere.
+STEPS: dict[str, Function] = {
+    "ceil": mp.ceil,
+    "floor": mp.floor,
+    "round": mp.nint,
+    "trunc": lambda x: mp.sign(x) * mp.floor(abs(x)),
+    "sign": mp.sign,
+}
 
 
 def erfc(x: Any) -> Any:
@@ -243,16 +258,7 @@ ELEMENTARY = [
     ),
     Row("cr.nan_to_num", cr.nan_to_num, smooth(line(1))),
     Row("cr.sigmoid F.sigmoid", cr.sigmoid, smooth(sigmoid), unit=1),
-    *(
-        Row(
-            f"cr.{n}",
-            getattr(cr, n),
-            lambda x, n=n: constant(
-                float(cr.tensor(x, dtype="float64").__getattribute__(n)().item())
-            ),
-        )
-        for n in ("ceil", "floor", "round", "trunc", "sign")
-    ),
+    *(Row(f"cr.{name}", getattr(cr, name), step(of)) for name, of in STEPS.items()),
 ]
 
 

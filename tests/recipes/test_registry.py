@@ -65,7 +65,7 @@ def test_names_and_kinds() -> None:
 
 def test_every_file_is_a_recipe() -> None:
     files = {p.stem for p in Path(recipes.__file__).parent.glob("[!_]*.py")}
-    assert files - {"features", "references", "study", "vocabulary"} == {
+    assert files - {"features", "references", "settings", "study", "vocabulary"} == {
         source(name).stem for name in recipes.names()
     }
 

@@ -113,15 +113,18 @@ def not_held(stored: np.ndarray, dtype: np.dtype) -> Any:
     >>> not_held(np.array([1, 2**24, 2**24 + 1]), np.dtype(np.float32))
     np.int64(16777217)
     """
-    kind, limit = stored.dtype.kind, 1 << np.finfo(dtype).nmant + 1
-    if kind == "b" or not stored.size:
+    kind = stored.dtype.kind
+    if kind == "b" or (kind == "f" and stored.dtype.itemsize <= dtype.itemsize):
         return None
-    if kind == "f" and stored.dtype.itemsize <= dtype.itemsize:
+    limit = 1 << np.finfo(dtype).nmant + 1
+    if not stored.size:
         return None
     if kind != "f" and np.iinfo(stored.dtype).max <= limit:
         return None
     far = stored[(stored > limit) | (stored < -limit)] if kind != "u" else None
     far = stored[stored > limit] if far is None else far
+    if kind == "f":  # beyond, all numbers are whole, and none is a number of something
+        far = far[np.abs(far) <= 2**53]
     if not far.size:
         return None
     with np.errstate(over="ignore", invalid="ignore"):

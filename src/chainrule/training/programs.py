@@ -265,7 +265,8 @@ class Programs:
         for known in (self.training, self.other):
             if known is None or known.row != row or known.changed():
                 continue
-            if not np.can_cast(dtype.numpy, known.dtype.numpy):
+            other = known.dtype is not dtype
+            if other and not np.can_cast(dtype.numpy, known.dtype.numpy):
                 continue
             if target is None or (known.target, known.weighted) == (target, weighted):
                 if y is not None:

@@ -265,10 +265,10 @@ class Trainer(Standing):
             checksum=adapter.checksum,
             drop_last=truth("drop_last", drop_last),
             block=int(adapter.x.shape[0]) if rows is None else None,
-            class_names=data.class_names or (before and before.class_names),
+            class_names=None if data.class_names is None else tuple(data.class_names),
             feature_names=data.feature_names or (before and before.feature_names),
             target_names=data.target_names or (before and before.target_names),
-            format=data.format or (before and before.format),
+            format=data.format,
             scale=stored_as(data)[1],
         )
         state = replace(self.state, plan=plan, observers={})

@@ -62,7 +62,9 @@ def trained(monkeypatch: pytest.MonkeyPatch, script: Any) -> list[np.ndarray]:
     probes = Probes(("grad_norm/*", "dead/*"), model)
     entries = Entries(model, nn.CrossEntropyLoss(), optimizer, probes, key)
     types = ArrayType(x.shape, DType.float32), ArrayType(y.shape, DType.int32)
-    program = CompiledProgram([entries.train(*types, None)], engine="native")
+    program = CompiledProgram(
+        [entries.train(*types, None, dtype=DType.float32)], engine="native"
+    )
     order = rng.integers(0, 40, (STEPS, BATCH), dtype=np.int32)
     made = program.run("train", {"x": x, "y": y, "index": order}, steps=STEPS)
     assert sum(some for _, some in choice.given) == STEPS

@@ -108,8 +108,9 @@ def shape_of(
         if size < least:
             raise ShapeError(
                 what,
-                expected="integers ≥ 0, such as (2, 3)"
-                + ("; −1 for what follows from the others" if least else ""),
+                expected="integers ≥ 0, or −1 for what follows from the others"
+                if least
+                else "integers ≥ 0, such as (2, 3)",
                 got=f"{arguments!r:.80}",
             )
         made.append(size)

@@ -174,9 +174,10 @@ def strict(name: str, called: Callable[..., None]) -> Callable[..., Any]:
             signature.bind(*args, **kwargs)
         except TypeError as error:
             raise CallError(
-                f"{name} is called as the array API standard says.",
-                expected=f"{name}{signature}",
+                "A function of the array API standard is called as it says.",
+                expected=str(signature),
                 got=str(error),
+                fix="cr's function of that name takes PyTorch's arguments",
             ) from None
         return function(*args, **kwargs)
 

@@ -88,12 +88,20 @@ class ShapeError(ChainruleError, ValueError):
     """Shapes that do not fit together."""
 
 
+class AxisError(ShapeError, IndexError):
+    """An axis that a tensor does not have."""
+
+
 class DTypeError(ChainruleError, TypeError):
     """A dtype that an operation does not take."""
 
 
 class ArgumentError(ChainruleError, ValueError):
     """An argument outside what is allowed (a label of class 12 among 10)."""
+
+
+class ExportError(ChainruleError, BufferError):
+    """Memory that another library cannot be given as it asks for it."""
 
 
 class CallError(ChainruleError, TypeError):

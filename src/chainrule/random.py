@@ -391,16 +391,15 @@ def multinomial(probs: Any, num_samples: int, replacement: bool = False) -> Tens
     num_samples = checks.whole("num_samples", num_samples)
     with no_grad(), np.errstate(divide="ignore"):
         held = wrap(v)
-        enough = (held > 0).count_nonzero(-1) >= (1 if replacement else num_samples)
+        least = 1 if replacement else num_samples
+        enough = (held > 0).count_nonzero(-1) >= least
         v = _only_if(
             (held.isfinite() & (held >= 0)).all(-1) & enough,
             v,
             "multinomial draws in proportion to weights, and a row of them does not "
             "say how.",
-            "finite numbers ≥ 0, and "
-            + ("1" if replacement else f"{num_samples}")
-            + " above 0",
-            "" if num_samples == 1 else "replacement=True lets a class come twice",
+            f"finite numbers ≥ 0, {least} of them above 0",
+            "" if least == 1 else "replacement=True lets a class come twice",
         )
         scores = log(v)
         if not replacement:

@@ -21,6 +21,7 @@ from chainrule.engines.threads import process
 from chainrule.errors import (
     ArgumentError,
     DTypeError,
+    ExportError,
     GradientError,
     MissingAttributeError,
     ShapeError,
@@ -292,7 +293,7 @@ class Tensor(Changes, Operators, Elementwise, Reductions, Movement, Conversion):
         try:
             return array.__dlpack__(dl_device=dl_device, **options)
         except (BufferError, RuntimeError, TypeError, ValueError) as error:
-            raise ArgumentError(
+            raise ExportError(
                 "This tensor is not given away like that.",
                 expected="stream=None, and a version that knows of memory that is "
                 "only read: max_version=(1, 0)",

@@ -139,6 +139,18 @@ def test_arrays_have_what_the_standard_asks() -> None:
     assert not [n for n in ATTRIBUTES if not hasattr(cr.Tensor, n)]
 
 
+def test_errors_are_of_the_kinds_that_the_standard_names() -> None:
+    x = cr.ones(2)
+    for axis in (-3, 2):
+        with pytest.raises(IndexError):
+            cr.array_api.expand_dims(x, axis)
+        with pytest.raises(IndexError):
+            cr.array_api.sum(x, axis=axis)
+    with pytest.raises(BufferError):
+        x.__dlpack__(copy=False)
+    assert not cr.array_api.eye(2, k=2**63).numpy().any()
+
+
 def test_extensions_are_absent_and_say_so() -> None:
     for name in ("linalg", "fft"):
         assert not hasattr(cr.array_api, name)

@@ -17,7 +17,7 @@ from chainrule.graph.room import check_room
 from chainrule.graph.types import Dim, DType, Shape, SymbolicDim, as_dtype
 from chainrule.methods.conversion import check_device
 from chainrule.operations import movement
-from chainrule.operations.arguments import either, once, shape_of
+from chainrule.operations.arguments import either, once, shape_of, whole
 from chainrule.operations.operands import cast, filled, stretch, value_of
 from chainrule.primitives.creation import iota
 from chainrule.primitives.elementwise import add, equal, mul
@@ -247,20 +247,20 @@ def arange(
         return _made(
             iota(shape=(stop,), axis=0, dtype=_given(dtype, DType.int64)), requires_grad
         )
-    whole = all(isinstance(n, int) for n in numbers)
-    if not whole:
+    integers = all(isinstance(n, int) for n in numbers)
+    if not integers:
         names = ("start", "stop", "step")
         start, stop, step = (checks.number(k, n) for k, n in zip(names, numbers))
-    wanted = _given(dtype, DType.int64 if whole else DType.float32)
+    wanted = _given(dtype, DType.int64 if integers else DType.float32)
     if not step:
         raise ArgumentError("arange goes on by steps.", expected="step ≠ 0", got="0")
     span = stop - start
-    count = max(-(-span // step) if whole else math.ceil(span / step), 0)
+    count = max(-(-span // step) if integers else math.ceil(span / step), 0)
     check_room((count,), max(wanted.itemsize, 8))
-    if count and whole:
+    if count and integers:
         for end in (start, start + (count - 1) * step):
             held(end, wanted)
-    if context.trace is None or not whole:
+    if context.trace is None or not integers:
         array = np.arange(count) * step + start
         return Tensor(array, dtype=wanted, requires_grad=requires_grad)
     line = iota(shape=(count,), axis=0, dtype=DType.int64)
@@ -333,6 +333,7 @@ def eye(
     check_device(device)
     shape = shape_of((n_rows, n_rows if n_cols is None else n_cols))
     row, column = (iota(shape=shape, axis=i, dtype=DType.int64) for i in (0, 1))
+    k = max(-(2**62), min(whole("k", k), 2**62))  # beyond every matrix
     on = equal(add(row, filled(k, DType.int64, shape)), column)
     return _made(cast(on, _given(dtype)), requires_grad)
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from chainrule import checks
-from chainrule.errors import ArgumentError, ShapeError
+from chainrule.errors import ArgumentError, AxisError, ShapeError
 from chainrule.graph.types import Dim, Shape, SymbolicDim, size_of
 from chainrule.primitives.rules import show
 
@@ -40,7 +40,7 @@ def axis_of(shape: Shape, dim: Any) -> int:
             got=f"{dim!r:.80}",
         )
     if not -rank <= dim < rank:
-        raise ShapeError(
+        raise AxisError(
             f"Axis {dim} does not exist.",
             expected=f"−{rank} … {rank - 1}" if rank else "no axis: it is a scalar",
             got=f"{dim} for shape {show(shape)}",
@@ -108,8 +108,9 @@ def shape_of(
         if size < least:
             raise ShapeError(
                 what,
-                expected="integers ≥ 0, such as (2, 3)"
-                + ("; −1 for what follows from the others" if least else ""),
+                expected="integers ≥ 0, or −1 for what follows from the others"
+                if least
+                else "integers ≥ 0, such as (2, 3)",
                 got=f"{arguments!r:.80}",
             )
         made.append(size)

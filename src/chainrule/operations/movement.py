@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from chainrule.errors import ArgumentError, ShapeError
+from chainrule.errors import ArgumentError, AxisError, ShapeError
 from chainrule.graph.build import bind
 from chainrule.graph.node import Value
 from chainrule.graph.types import Dim, DType, Shape, SymbolicDim, size_of
@@ -120,7 +120,7 @@ def expand_dims(v: Value, dim: Any) -> Value:
     rank = len(v.shape) + len(many)
     for d in many:
         if isinstance(d, int) and not isinstance(d, bool) and not -rank <= d < rank:
-            raise ShapeError(
+            raise AxisError(
                 f"No axis can be inserted at {d}.",
                 expected=f"−{rank} … {rank - 1}",
                 got=f"{d} for shape {show(v.shape)}",

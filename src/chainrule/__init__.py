@@ -18,12 +18,20 @@ from chainrule.functional import (
     value_and_grad,
     vjp,
 )
-from chainrule.functions import creation, dtypes, elementwise, movement, reductions
+from chainrule.functions import (
+    creation,
+    dtypes,
+    elementwise,
+    movement,
+    reductions,
+    shared,
+)
 from chainrule.functions.creation import *  # noqa: F403
 from chainrule.functions.dtypes import *  # noqa: F403
 from chainrule.functions.elementwise import *  # noqa: F403
 from chainrule.functions.movement import *  # noqa: F403
 from chainrule.functions.reductions import *  # noqa: F403
+from chainrule.functions.shared import *  # noqa: F403
 from chainrule.graph.build import no_grad
 from chainrule.graph.types import DType as dtype  # noqa: N813 - the public name
 from chainrule.migration import PACKAGE
@@ -173,6 +181,7 @@ __all__ = [
     "while_loop",
 ]
 __all__ += creation.__all__
+__all__ += shared.__all__
 __all__ += dtypes.__all__
 __all__ += elementwise.__all__
 __all__ += movement.__all__

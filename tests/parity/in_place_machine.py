@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import copy
 import random
+import re
 import warnings
 from dataclasses import dataclass, field
 from typing import Any
@@ -71,9 +72,7 @@ def ours() -> dict[str, Any]:
 def run(env: dict[str, Any], statement: str) -> None:
     """One statement, on either side."""
     if env["t"] is torch:
-        statement = statement.replace(".data[", ".detach()[").replace(
-            ".data.", ".detach()."
-        )
+        statement = re.sub(r"\.data\b(?! = )", ".detach()", statement)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         exec(statement, env)
@@ -280,8 +279,11 @@ class Drawing:
 
     def change(self) -> str:
         form = self.rng.choice(CHANGES)
-        other = self.view(1) if self.rng.random() < 0.8 else f"{self.view(1)} * 2.0"
-        return self.view(1) + form.format("", other)
+        return self.view(1) + form.format("", self.other())
+
+    def other(self) -> str:
+        """What is put in, of its own memory: PyTorch reads what it has just written."""
+        return f"({self.view(1)} * {self.rng.choice(['1.0', '2.0'])})"
 
     def statement(self) -> str:
         rng = self.rng
@@ -318,7 +320,7 @@ class Drawing:
                 return f"{self.source()}.data = {self.view(1)}"
             case "augment":
                 name = rng.choice(self.names)
-                made = rng.choice([" += 1.0", " *= 0.5", f" -= {self.view(1)}"])
+                made = rng.choice([" += 1.0", " *= 0.5", f" -= {self.other()}"])
                 return name + made
             case "leaf":
                 made = rng.choice(
@@ -342,7 +344,7 @@ class Drawing:
                 return f"{self.new()} = copy.deepcopy({self.view(1)})"
             case _:
                 leaf = rng.choice([*LEAVES, "m.weight", "m.bias"])
-                return f"{leaf}.grad" + rng.choice(CHANGES).format("", self.view(1))
+                return f"{leaf}.grad" + rng.choice(CHANGES).format("", self.other())
 
 
 @dataclass

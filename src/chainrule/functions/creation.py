@@ -31,7 +31,6 @@ __all__ = [
     "empty_like",
     "eye",
     "from_dlpack",
-    "from_numpy",
     "full",
     "full_like",
     "linspace",
@@ -456,13 +455,3 @@ def _need_copy(copy: builtins.bool | None) -> None:
             expected="copy=None or True",
             got="copy=False",
         )
-
-
-@telling
-def from_numpy(array: Any) -> Tensor:
-    """A tensor of an array's numbers, in memory of its own.
-
-    >>> from_numpy(np.arange(3, dtype=np.int32))
-    tensor([0, 1, 2], dtype=int32)
-    """
-    return Tensor(array)

@@ -19,7 +19,14 @@ from chainrule.errors import ArgumentError, DTypeError, GradientError
 from chainrule.graph.build import context, no_grad, recording
 from chainrule.graph.node import Array, Value
 from chainrule.operations.operands import Handle
-from chainrule.operations.views import RESHAPE, SAME, View, takes_rows
+from chainrule.operations.views import (
+    DIAGONAL,
+    NARROW,
+    RESHAPE,
+    SAME,
+    View,
+    takes_rows,
+)
 from chainrule.primitives import movement
 
 
@@ -181,9 +188,10 @@ class Changes(Handle):
         """
         v = self.value
         array: Any = v.array
-        if array is not None and array.flags.c_contiguous:
+        known = self._base is None or self._order_is_known()
+        if known and array is not None and array.flags.c_contiguous:
             return self._view(v, made, RESHAPE, made.shape)
-        sure = made is v or self._order_is_known()
+        sure = made is v or (known and self._order_is_known())
         if sure and array is not None and not np.may_share_memory(array, _array(made)):
             return self._new(made)
         shaped = self._view(v, made, RESHAPE, made.shape)
@@ -194,9 +202,10 @@ class Changes(Handle):
         """This tensor, or a copy in row-major order."""
         v = self.value
         array: Any = v.array
-        if array is not None and array.flags.c_contiguous:
+        known = self._base is None or self._order_is_known()
+        if known and array is not None and array.flags.c_contiguous:
             return self
-        if not self._order_is_known():
+        if not known or not self._order_is_known():
             made = self._view(v, v, RESHAPE, v.shape)
             made._base.sure = False  # type: ignore[union-attr]
             return made
@@ -212,7 +221,9 @@ class Changes(Handle):
         """
         tensor, traced = self, self.value.array is None
         while (base := tensor._base) is not None:
-            if not base.sure or (traced and not takes_rows(base.view, base.arguments)):
+            if not base.sure or base.view in (NARROW, DIAGONAL):  # which are copied
+                return False
+            if traced and not takes_rows(base.view, base.arguments):
                 return False
             tensor = base.of()
         array: Any = tensor._value.array

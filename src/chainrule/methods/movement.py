@@ -277,6 +277,11 @@ class Movement(Handle):
     def narrow(self, dim: int, start: Any, length: int) -> Self:
         """``length`` elements along ``dim`` from ``start``, which may be a tensor."""
         at, first, length = axis_of(self.shape, dim), value_of(start), index(length)
+        size = self.shape[at]
+        if first.array is not None and isinstance(size, int):
+            begin = int(first.array) + size * (int(first.array) < 0)
+            if 0 <= begin <= size - length and length >= 0:
+                return self[key_along(at, slice(begin, begin + length))]
         made = indexing.narrowed(self.value, at, first, length)
         return self._view(self.value, made, NARROW, at, first, length)
 

@@ -16,6 +16,7 @@ from chainrule.errors import (
     ShapeError,
     warn,
 )
+from chainrule.functions.shared import SharedTensor
 from chainrule.graph.build import changes, context, scope
 from chainrule.graph.types import DType
 from chainrule.methods.conversion import is_device
@@ -240,8 +241,11 @@ class Module:
             persistent: whether it is part of the ``state_dict``.
         """
         self._check_name(name)
-        given = tensor if tensor is None else Tensor(tensor)
-        setattr(self, name, tensor if isinstance(tensor, Tensor) else given)
+        if tensor is not None and (
+            not isinstance(tensor, Tensor) or isinstance(tensor, SharedTensor)
+        ):
+            tensor = Tensor(tensor)
+        setattr(self, name, tensor)
         self.__dict__["_buffers"] = self._buffers | {name}
         kept = self._transient - {name}
         self.__dict__["_transient"] = kept if persistent else kept | {name}

@@ -1,0 +1,72 @@
+"""Tensors that show the memory of a NumPy array."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import numpy as np
+
+from chainrule.errors import ArgumentError
+from chainrule.graph.node import Value
+from chainrule.graph.types import as_dtype
+from chainrule.tensor import Tensor, wrap
+
+__all__ = ["from_numpy"]
+
+_versions = itertools.count()
+
+
+class SharedTensor(Tensor):
+    """What :func:`from_numpy` gives."""
+
+    __slots__ = ()
+
+    def __init__(self, data: Any) -> None:
+        made = wrap(Value(data))
+        for name in Tensor.__slots__[1:]:  # all but __weakref__
+            setattr(self, name, getattr(made, name))
+
+    @property
+    def version(self) -> int:  # type: ignore[override]
+        """Another one each time: nobody says when the array changes."""
+        return next(_versions)
+
+    @version.setter
+    def version(self, _: int) -> None:
+        pass
+
+    def _assign(self, made: Value) -> None:
+        raise ArgumentError(
+            "A tensor of from_numpy shows the numbers of a NumPy array, and is not "
+            "changed in place itself.",
+            expected="a change of the array, which the tensor shows",
+            got=f"a change in place of {self!r:.60}",
+            fix="cr.tensor(array) has numbers of its own; so has x.clone()",
+        )
+
+    def __reduce__(self) -> Any:
+        return wrap(Value(np.array(self._value.array))).__reduce__()
+
+
+def from_numpy(array: Any) -> Tensor:
+    """A tensor that shares the memory of an array, and shows each change of it.
+
+    It is not changed in place itself. ``cr.tensor(array)`` copies.
+
+    >>> array = np.arange(3, dtype=np.int32)
+    >>> x = from_numpy(array)
+    >>> array[0] = 7
+    >>> x
+    tensor([7, 1, 2], dtype=int32)
+    """
+    if not isinstance(array, np.ndarray):
+        raise ArgumentError(
+            "from_numpy takes a NumPy array.",
+            expected="numpy.ndarray",
+            got=type(array).__name__,
+            fix="cr.tensor(data)",
+        )
+    as_dtype(array.dtype)
+    native = array.dtype.isnative
+    return SharedTensor(array.view()) if native else Tensor(array)

@@ -64,6 +64,27 @@ class _Option(NamedTuple):
     accesses: list[Access]
 
 
+class _Known:
+    """What is the same in all orders of an entry point's nodes, worked out once."""
+
+    def __init__(
+        self,
+        views: Mapping[Value, StridedView],
+        sizes: Sizes,
+        machine: Machine,
+        divides: Divides,
+    ) -> None:
+        self.microseconds = functools.cache(
+            lambda node: machine.microseconds(node, sizes, views)
+        )
+        self.divides = functools.cache(
+            lambda node, share: (
+                resolve((share.units,), sizes)[0] > 1 and divides(node, share)
+            )
+        )
+        self.accesses: dict[tuple[Node, Share | None], list[Access]] = {}
+
+
 class _Orderer:
     """The walk that finds an order."""
 
@@ -73,14 +94,12 @@ class _Orderer:
         views: Mapping[Value, StridedView],
         sizes: Sizes,
         machine: Machine,
-        divides: Divides,
         owners: Mapping[object, Key],
         own: frozenset[Node],
-        microseconds: Callable[[Node], float],
+        known: _Known,
     ) -> None:
         self.entry, self.views, self.sizes = entry, views, sizes
-        self.machine, self.divides = machine, divides
-        self.microseconds = microseconds
+        self.machine, self.known = machine, known
         self.memory = Memory(entry, views, own)
         self.total = 0.0  # µs
         self.crossing: dict[Value, float] = {}  # µs to read what others have made
@@ -133,11 +152,11 @@ class _Orderer:
             for value in written(node):  # by all threads, as the body divides it
                 self.owner.pop(self.memory.place(value), None)
             return step
-        work = self.microseconds(node)
+        work = self.known.microseconds(node)
         best: _Option | None = None
         quiet: _Option | None = None
         for share in self._options(node):
-            accesses = self.memory.accesses(node, share)
+            accesses = self._accesses(node, share)
             busiest = self.machine.busiest(share, work, self.sizes)
             cost, waits = self._cost(node, accesses, busiest)
             option = _Option(cost, share, accesses)
@@ -172,8 +191,18 @@ class _Orderer:
                 if domain[axis] == share.granule * share.units:
                     found[replace(share, axis=axis)] = None
             found |= dict.fromkeys(self._fresh(node))
-        several = [s for s in found if resolve((s.units,), self.sizes)[0] > 1]
-        return [*(s for s in several if self.divides(node, s)), None]
+        return [*(share for share in found if self.known.divides(node, share)), None]
+
+    def _accesses(self, node: Node, share: Share | None) -> list[Access]:
+        """What a node reads and writes; the same in all orders, but for its own."""
+        memory = self.memory
+        if memory.own and (node in memory.own or any(map(memory.is_own, node.inputs))):
+            return memory.accesses(node, share)
+        key = node, share
+        found = self.known.accesses.get(key)
+        if found is None:
+            found = self.known.accesses[key] = memory.accesses(node, share)
+        return found
 
     def _fresh(self, node: Node) -> list[Share]:
         if any(folds_of(node)):
@@ -310,14 +339,10 @@ def ordered(
     """
     owners: dict[object, Key] = {}
 
-    @functools.cache
-    def microseconds(node: Node) -> float:
-        return machine.microseconds(node, sizes, views)
+    known = _Known(views, sizes, machine, divides)
 
     def found(own: frozenset[Node]) -> tuple[_Orderer, list[list[Step]]]:
-        orderer = _Orderer(
-            entry, views, sizes, machine, divides, owners, own, microseconds
-        )
+        orderer = _Orderer(entry, views, sizes, machine, owners, own, known)
         return orderer, orderer.find(first)
 
     orderer, _ = found(frozenset())

@@ -113,7 +113,7 @@ def permute_dims(x: Any, /, *dims: Any, axes: Any = None) -> Tensor:
 
 
 @telling
-def expand_dims(x: Any, /, *, axis: Any = 0) -> Tensor:
+def expand_dims(x: Any, /, axis: Any = 0) -> Tensor:
     """With an axis of length 1 at ``axis``."""
     return as_tensor(x).unsqueeze(axis)
 

@@ -196,9 +196,7 @@ def stack(arrays: Sequence[Any], /, axis: int = 0, *, dim: int | None = None) ->
 
 
 @telling
-def pad(
-    x: Any, pad: Sequence[int], mode: str = "constant", value: float = 0.0
-) -> Tensor:
+def pad(x: Any, pad: Any, mode: str = "constant", value: float = 0.0) -> Tensor:
     """Numbers around the elements, as PyTorch's ``pad``.
 
     Args:

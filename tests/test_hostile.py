@@ -144,6 +144,7 @@ def test_words_of_pytorch_that_are_understood() -> None:
     for forget in (layer.zero_grad, sgd.zero_grad, layer.weight.zero_grad):
         (layer(cr.ones(1, 1)) * float("nan")).sum().backward()
         forget(set_to_none=False)
+        assert layer.weight.grad is not None
         assert layer.weight.grad.tolist() == [[0.0]]
         forget(set_to_none=True)
         assert layer.weight.grad is None

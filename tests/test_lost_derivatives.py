@@ -103,7 +103,7 @@ def offered() -> Iterator[tuple[str, Callable[..., Any]]]:
 CASES = [(n, f, number) for n, f in offered() for number in numbers_of(f)]
 
 
-def call(name: str, function: Any, number: str) -> tuple[Callable[[Any], Any], float]:
+def call(name: str, function: Any, number: str) -> tuple[Callable[[Any], Any], Any]:
     """The function of its one number, and where to take the derivative."""
     prefix, short = name.split(".")
     parameters = inspect.signature(function).parameters

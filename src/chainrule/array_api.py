@@ -20,7 +20,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from chainrule.errors import CallError, ShapeError
 from chainrule.functions import creation, dtypes, elementwise, movement, reductions
@@ -237,6 +237,11 @@ def __array_namespace_info__() -> ArrayNamespaceInfo:  # noqa: N807 - the standa
 
 
 __all__ = [*sorted({*_FUNCTIONS, *_DTYPES}), "e", "inf", "nan", "newaxis", "pi"]
+
+
+if TYPE_CHECKING:  # the functions come from a table
+
+    def __getattr__(name: str) -> Any: ...
 
 
 def __dir__() -> list[str]:

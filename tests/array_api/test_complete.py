@@ -139,6 +139,28 @@ def test_arrays_have_what_the_standard_asks() -> None:
     assert not [n for n in ATTRIBUTES if not hasattr(cr.Tensor, n)]
 
 
+@pytest.mark.parametrize(
+    ("name", "given"),
+    [
+        ("broadcast_to", {"shape": (4, 1, 3)}),
+        ("clip", {"min": 1.0, "max": 2.0}),
+        ("expand_dims", {"axis": 1}),
+        ("full_like", {"fill_value": 2.0}),
+        ("permute_dims", {"axes": (1, 0)}),
+        ("reshape", {"shape": (3, 1)}),
+        ("roll", {"shift": 1}),
+        ("squeeze", {"axis": 0}),
+    ],
+)
+def test_what_may_be_given_by_place_or_by_name(name: str, given: Any) -> None:
+    x, function = cr.asarray([[0.0, 1.0, 2.0]]), getattr(cr.array_api, name)
+    by_place = function(x, *given.values())
+    np.testing.assert_array_equal(by_place.numpy(), function(x, **given).numpy())
+    kinds = [p.kind for p in functions()[name].parameters.values()]
+    either = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    assert kinds.count(either) == len(given)
+
+
 def test_errors_are_of_the_kinds_that_the_standard_names() -> None:
     x = cr.ones(2)
     for axis in (-3, 2):

@@ -113,7 +113,7 @@ def permute_dims(x: Any, /, *dims: Any, axes: Any = None) -> Tensor:
 
 
 @telling
-def expand_dims(x: Any, /, *, axis: Any = 0) -> Tensor:
+def expand_dims(x: Any, /, axis: Any = 0) -> Tensor:
     """With an axis of length 1 at ``axis``."""
     return as_tensor(x).unsqueeze(axis)
 
@@ -196,9 +196,7 @@ def stack(arrays: Sequence[Any], /, axis: int = 0, *, dim: int | None = None) ->
 
 
 @telling
-def pad(
-    x: Any, pad: Sequence[int], mode: str = "constant", value: float = 0.0
-) -> Tensor:
+def pad(x: Any, pad: Any, mode: str = "constant", value: float = 0.0) -> Tensor:
     """Numbers around the elements, as PyTorch's ``pad``.
 
     Args:

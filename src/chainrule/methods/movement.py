@@ -240,7 +240,7 @@ class Movement(Handle):
                 expected=f"an integer ≥ 0, or {v.shape[at]} of them",
                 got=f"{repeats!r:.80}",
             )
-        places = np.repeat(np.arange(v.shape[at]), times.reshape(-1))
+        places = np.repeat(np.arange(int(v.shape[at])), times.reshape(-1))
         key = (*[slice(None)] * at, value_of(places))
         return self._new(indexing.index(v, key))
 

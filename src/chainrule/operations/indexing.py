@@ -474,7 +474,7 @@ def _last_of_each(places: Value) -> Value:
     return not_equal(back, number(0, back))
 
 
-def narrowed(v: Value, axis: int, start: Value, length: int) -> Value:
+def narrowed(v: Value, axis: int, start: Value, length: Any) -> Value:
     """A block of fixed length along an axis whose beginning is computed."""
     size, (length,) = v.shape[axis], shape_of(length, "A block has a length.")
     if isinstance(size, SymbolicDim):

@@ -204,7 +204,7 @@ def cut(v: Value, axis: int, start: int, stop: int) -> Value:
     )
 
 
-def split(v: Value, lengths: int | Sequence[int], dim: Any) -> list[Value]:
+def split(v: Value, lengths: Any, dim: Any) -> list[Value]:
     """Pieces of that length along ``dim`` (the last may be shorter), or of those."""
     axis = axis_of(v.shape, dim)
     size = v.shape[axis]

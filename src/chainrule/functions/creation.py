@@ -401,4 +401,3 @@ def _need_copy(copy: builtins.bool | None) -> None:
             expected="copy=None or True",
             got="copy=False",
         )
-

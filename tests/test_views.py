@@ -137,7 +137,13 @@ def test_what_is_saved_for_a_derivative_is_not_damaged() -> None:
 
 def test_a_copy_is_no_view() -> None:
     x = cr.tensor(START)
-    for made in (x.t().reshape(-1), x.t().contiguous(), x.clone(), x[[0, 1]], x.flip(0)):
+    for made in (
+        x.t().reshape(-1),
+        x.t().contiguous(),
+        x.clone(),
+        x[[0, 1]],
+        x.flip(0),
+    ):
         made += 1
     np.testing.assert_array_equal(x.numpy(), START)
 
@@ -285,7 +291,9 @@ def test_views_make_no_cycles() -> None:
         gc.enable()
 
 
-@pytest.mark.parametrize("way", [copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))])
+@pytest.mark.parametrize(
+    "way", [copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))]
+)
 def test_views_are_copied(way: Any) -> None:
     x = cr.tensor(START)
     made = way(x[1:].t())

@@ -118,138 +118,61 @@ def difference(mine: dict[str, Any], wanted: dict[str, Any]) -> str | None:
 
 # -- drawing ---------------------------------------------------------------------------
 
-VIEWS = [
-    "[0]",
-    "[1]",
-    "[-1]",
-    "[1:]",
-    "[:2]",
-    "[1:2]",
-    "[::2]",
-    "[0:1]",
-    "[...,",
-    "0]",
-    "[:,",
-    "1]",
-    "[:,",
-    "1:]",
-    "[None]",
-    "[...,",
-    "None]",
-    "[1:,",
-    "0]",
-    "[()]",
-    "[...]",
-    "[::2,",
-    "1:]",
-    "[t.tensor(1)]",
-    ".T",
-    ".t()",
-    ".mT",
-    ".transpose(0,1)",
-    ".transpose(-1,0)",
-    ".permute(1,0)",
-    ".permute(2,0,1)",
-    ".view(-1)",
-    ".view(2,-1)",
-    ".view(3,4)",
-    ".reshape(-1)",
-    ".reshape(2,-1)",
-    ".reshape(4,3)",
-    ".flatten()",
-    ".ravel()",
-    ".unsqueeze(0)",
-    ".unsqueeze(-1)",
-    ".squeeze()",
-    "[0:1].squeeze(0)",
-    ".detach()",
-    ".detach()",
-    ".data[:]",
-    ".narrow(0,1,1)",
-    ".narrow(1,0,2)",
-    ".chunk(2)[0]",
-    ".chunk(2)[-1]",
-    ".split(2)[0]",
-    ".split(1,1)[1]",
-    ".unbind()[1]",
-    ".unbind(1)[0]",
-    ".select(0,1)",
-    ".select(1,-1)",
-    ".diagonal()",
-    ".diagonal(1)",
-    ".expand(2,-1,-1)",
-    ".expand(3,-1)",
-    ".contiguous()",
-    ".movedim(0,-1)",
-    ".swapaxes(0,1)",
-    ".unflatten(0,(2,-1))",
-    ".view_as(a)",
-    ".reshape_as(b)",
-    ".clone()",
-    ".double()",
-    ".flatten(0,1)",
-    ".data.t()",
-    ".data.view(-1)",
-    ".diag()",
-    ".tile(1)",
-    ".flip(0)",
-    ".masked_select(a>0)",
-    "[[0,1]]",
-    ".index_select(0,t.tensor([1]))",
-    ".clamp(-1,1)",
-]
 
-FUNCTIONS = [
-    "t.transpose({0},0,1)",
-    "t.reshape({0},(-1,))",
-    "t.squeeze({0})",
-    "t.chunk({0},2)[0]",
-    "t.flatten({0})",
-    "t.unbind({0})[0]",
-    "t.split({0},1)[0]",
-    "t.narrow({0},0,0,1)",
-    "t.diagonal({0})",
-    "t.clamp({0},-9.0,9.0)",
-    "t.cat([{0}])",
-    "t.stack([{0}])",
-    "t.where({0}>0,{0},{1})",
-    "t.unsqueeze({0},0)",
-    "t.permute({0},(1,0))",
-    "t.movedim({0},0,1)",
-    "t.swapaxes({0},0,1)",
-    "t.broadcast_to({0},(2,4,3))",
-    "t.pow({0},1)",
-    "t.index_select({0},0,t.tensor([0]))",
-]
+def _parts(text: str) -> list[str]:
+    return [part.strip() for part in text.replace("\n", " ").split(";")]
 
-CHANGES = [
-    ".zero_()",
-    ".fill_(2.0)",
-    ".add_(1.0)",
-    ".mul_(0.5)",
-    ".sub_({1})",
-    ".copy_({1})",
-    ".clamp_(-1.0,1.0)",
-    ".add_({1},alpha=0.5)",
-    ".mul_({1})",
-    ".div_(2.0)",
-    ".masked_fill_({1}>0,0.25)",
-    "[0]=3.0",
-    "[1:]={1}",
-    "[...]=1.5",
-    "[:,0]*=2.0",
-    "[0]+=1.0",
-    "[-1]-={1}",
-    "[{1}>0]=0.5",
-    "[[0,1]]=7.0",
-    "[::2]/=2.0",
-    ".data[0]=1.0",
-    ".data[1:].fill_(1.0)",
-    ".data.view(-1)[0]=1.0",
-    ".data.t()[0]=1.0",
-    ".data.mul_(0.5)",
-    ".data[0].zero_()",
-]
+
+VIEWS = _parts("""
+[0]; [1]; [-1]; [1:]; [:2]; [1:2]; [::2]; [0:1]; [..., 0]; [:, 1]; [:, 1:]; [None];
+[..., None]; [1:, 0]; [()]; [...]; [::2, 1:]; [t.tensor(1)]; .T; .t(); .mT;
+.transpose(0, 1); .transpose(-1, 0); .permute(1, 0); .permute(2, 0, 1); .view(-1);
+.view(2, -1); .view(3, 4); .reshape(-1); .reshape(2, -1); .reshape(4, 3); .flatten();
+.ravel(); .unsqueeze(0); .unsqueeze(-1); .squeeze(); [0:1].squeeze(0); .detach();
+.data; .data[:]; .narrow(0, 1, 1); .narrow(1, 0, 2); .chunk(2)[0]; .chunk(2)[-1];
+.split(2)[0]; .split(1, 1)[1]; .unbind()[1]; .unbind(1)[0]; .select(0, 1);
+.select(1, -1); .diagonal(); .diagonal(1); .expand(2, -1, -1); .expand(3, -1);
+.contiguous(); .movedim(0, -1); .swapaxes(0, 1); .unflatten(0, (2, -1)); .view_as(a);
+.reshape_as(b); .clone(); .double(); .flatten(0, 1); .data.t(); .data.view(-1);
+.diag(); .tile(1); .flip(0); .masked_select(a > 0); [[0, 1]]; .clamp(-1, 1);
+.index_select(0, t.tensor([1]))
+""")
+
+FUNCTIONS = _parts("""
+t.transpose({0}, 0, 1); t.reshape({0}, (-1,)); t.squeeze({0}); t.chunk({0}, 2)[0];
+t.flatten({0}); t.unbind({0})[0]; t.split({0}, 1)[0]; t.narrow({0}, 0, 0, 1);
+t.diagonal({0}); t.clamp({0}, -9.0, 9.0); t.cat([{0}]); t.stack([{0}]); t.pow({0}, 1);
+t.where({0} > 0, {0}, {1}); t.unsqueeze({0}, 0); t.permute({0}, (1, 0));
+t.movedim({0}, 0, 1); t.swapaxes({0}, 0, 1); t.broadcast_to({0}, (2, 4, 3));
+t.index_select({0}, 0, t.tensor([0]))
+""")
+
+CHANGES = _parts("""
+.zero_(); .fill_(2.0); .add_(1.0); .mul_(0.5); .sub_({1}); .copy_({1});
+.clamp_(-1.0, 1.0); .add_({1}, alpha=0.5); .mul_({1}); .div_(2.0); [:, 0] = {1};
+.masked_fill_({1} > 0, 0.25); [0] = 3.0; [1:] = {1}; [...] = 1.5; [:, 0] *= 2.0;
+[0] += 1.0; [-1] -= {1}; [{1} > 0] = 0.5; [[0, 1]] = 7.0; [::2] /= 2.0;
+.data[0] = 1.0; .data[1:].fill_(1.0); .data.view(-1)[0] = 1.0; .data.t()[0] = 1.0;
+.data.mul_(0.5); .data[0].zero_(); [0, 1:] = {1}; [..., -1].mul_({1})
+""")
+
+KINDS = {
+    "view": 8,
+    "function": 2,
+    "change": 10,
+    "quiet": 6,
+    "compute": 4,
+    "backward": 2,
+    "loop": 2,
+    "init": 2,
+    "data": 1,
+    "augment": 3,
+    "leaf": 1,
+    "step": 1,
+    "module": 1,
+    "copy": 0.5,
+    "grad": 2,
+}
 
 
 @dataclass
@@ -287,11 +210,7 @@ class Drawing:
 
     def statement(self) -> str:
         rng = self.rng
-        kind = rng.choices(
-            ["view", "function", "change", "quiet", "compute", "backward", "loop"]
-            + ["init", "data", "augment", "leaf", "step", "module", "copy", "grad"],
-            [8, 2, 10, 6, 4, 2, 2, 2, 1, 3, 1, 1, 1, 0.5, 2],
-        )[0]
+        (kind,) = rng.choices([*KINDS], [*KINDS.values()])
         match kind:
             case "view":
                 return f"{self.new()} = {self.view()}"

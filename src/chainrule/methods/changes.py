@@ -163,7 +163,7 @@ class Changes(Handle):
         return self._storage
 
     def _view(self, of: Value, made: Value, view: View, *arguments: Any) -> Self:
-        """What PyTorch gives as a view of this tensor: ``made``, of its value ``of``."""
+        """``made``, of this tensor's value ``of``, which PyTorch gives as a view."""
         if made.owner is not None:
             made = _computed(made)
         tensor, recorded = self, made.tracked
@@ -324,7 +324,8 @@ class Changes(Handle):
                 "x.data = y keeps the dtype.",
                 expected=self.dtype.name,
                 got=new.dtype.name,
-                fix=f"y.astype('{self.dtype.name}'); module.to(dtype) for all of a module",
+                fix=f"y.astype('{self.dtype.name}'); module.to(dtype) for all of a "
+                "module",
             )
         self._leave()
         with no_grad():
@@ -422,12 +423,13 @@ class Changes(Handle):
             made = detached(made)
         elif made.owner is not None:  # that of another leaf
             made = _computed(made)
-        if made.array is not None and old.array is not None:
-            if made.array.strides != old.array.strides:
-                made = _laid_out(made, old.array)
-        if old.array is not None and context.trace is not None:
-            if context.trace.assign(self, made):
-                return
+        array, outside = made.array, old.array
+        both = array is not None and outside is not None
+        if both and array.strides != outside.strides:  # type: ignore[union-attr]
+            made = _laid_out(made, outside)  # type: ignore[arg-type]
+        traced = context.trace if outside is not None else None
+        if traced is not None and traced.assign(self, made):
+            return
         if old.owner is not None:
             leaf = Value(made.array, made.shape, made.dtype, tracked=True)
             if made.array is None:  # made while tracing

@@ -38,8 +38,10 @@ from chainrule.primitives.rules import show
 
 
 class Movement(Handle):
-    """Where PyTorch gives a view, the result is one: a change in place of it changes
-    what it was taken of, and the other way round. ``clone()`` makes a tensor of its own.
+    """Where PyTorch gives a view, the result is one.
+
+    A change in place of it changes what it was taken of, and the other way round;
+    ``clone()`` makes a tensor of its own.
     """
 
     __slots__ = ()

@@ -9,6 +9,7 @@ one more program, and what it costs otherwise is bounded.
 from __future__ import annotations
 
 import collections
+import gc
 import itertools
 import math
 import random
@@ -22,8 +23,10 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule import nn
+from chainrule import nn, optim
+from chainrule.errors import ArgumentError, ChainruleWarning
 from chainrule.nn import functional as F
+from chainrule.variants import CALLS, KEPT, MANY
 
 X = cr.tensor([1.0, -2.0, 3.0])
 
@@ -221,12 +224,12 @@ def check(seed: int, engine: str) -> None:
 
 @pytest.mark.parametrize("part", range(4))
 def test_random_programs(part: int) -> None:
-    for seed in range(part * 10, part * 10 + 10):
+    for seed in range(part * 6, part * 6 + 6):
         check(seed, "numpy")
 
 
 def test_random_programs_as_machine_code(engine: str) -> None:
-    for seed in range(1000, 1005):
+    for seed in range(1000, 1003):
         check(seed, engine)
 
 
@@ -251,3 +254,174 @@ def test_a_float_that_changes_is_an_input_from_then_on(home: str) -> None:
     assert len(run.programs) == 1
     assert run.programs[0].traced["f"].entry.inputs[0] == "x"
     assert len(run.programs[0].traced["f"].entry.inputs) == 2
+
+
+def test_a_float_is_given_back_whatever_happens() -> None:
+    box = types.SimpleNamespace(k=1.0, items=[1.0, 2.0], fails=False)
+
+    def f(x: cr.Tensor) -> cr.Tensor:
+        if box.fails:
+            raise KeyError("mine")
+        return x * box.k * box.items[0]
+
+    run = cr.compile(f, engine="numpy")
+    for i in range(3):
+        box.k, box.items[0] = 1.5 + i, 2.5 + i
+        run(X)
+    box.fails = True
+    with pytest.raises(KeyError, match="mine"):
+        run(X)
+    assert (type(box.k), box.items) == (float, [4.5, 2.0])
+
+
+def test_a_function_that_changes_its_own_number_is_refused() -> None:
+    box = types.SimpleNamespace(k=1.0, items=[1.0, 2.0, 3.0], changes=False)
+
+    def f(x: cr.Tensor) -> cr.Tensor:
+        if box.changes:
+            box.k += 1.0
+            box.items.reverse()
+        return x * box.k * box.items[0]
+
+    run = cr.compile(f, engine="numpy")
+    for i in range(3):
+        box.k, box.items[0] = 1.5 + i, 2.5 + i
+        run(X)
+    box.changes = True
+    with pytest.raises(ArgumentError, match=r"changes 'box\.(k|items)"):
+        run(X)
+    numbers = [box.k, *box.items]
+    assert all(type(number) is float for number in numbers)
+
+
+def test_numbers_within_other_compiled_functions_and_derivatives(engine: str) -> None:
+    box = types.SimpleNamespace(k=1.0)
+    inner = cr.compile(lambda x: (x * x * box.k).sum(), engine=engine)
+    outer = cr.compile(lambda x: cr.grad(inner)(x) * box.k, engine=engine)
+    w = nn.Parameter(X.numpy())
+    optimizer = optim.SGD([w], lr=0.1)
+
+    @cr.compile(engine=engine)
+    def step() -> cr.Tensor:
+        optimizer.zero_grad()
+        loss = (w * w).sum() * box.k
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    for i in range(4):
+        box.k = 0.5 + i * 0.125
+        np.testing.assert_allclose(cr.grad(inner)(X), 2 * X.numpy() * box.k, 1e-6)
+        np.testing.assert_allclose(outer(X), 2 * X.numpy() * box.k**2, 1e-6)
+        before = w.numpy().copy()
+        step()
+        np.testing.assert_allclose(w.numpy(), before * (1 - 0.2 * box.k), 1e-6)
+    assert [len(f.programs) for f in (inner, outer, step)] == [1, 1, 1]
+
+
+# -- what is kept ----------------------------------------------------------------------
+
+
+def test_programs_are_bounded_and_one_warning_names_the_cause() -> None:
+    box = types.SimpleNamespace(k=1.0)
+    run = cr.compile(lambda x: x * math.exp(box.k), engine="numpy")
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        for i in range(2 * KEPT):
+            box.k = i / 8
+            close = X.numpy() * np.float32(math.exp(box.k))
+            np.testing.assert_allclose(run(X).numpy(), close, 1e-6)
+    (warning,) = said
+    assert warning.category is ChainruleWarning
+    assert f"was compiled {MANY} times, because 'box.k'" in str(warning.message)
+    assert len(run.programs) == KEPT
+    first = run.programs[0]
+    box.k = (2 * KEPT - 5) / 8  # one that is kept
+    run(X)
+    assert len(run.programs) == KEPT
+    assert any(program is first for program in run.programs)
+
+
+@pytest.mark.parametrize(
+    ("function", "arguments", "cause"),
+    [
+        (lambda x, k: x * k, lambda i: (X, i), "the argument 'k'"),
+        (lambda x, k: x * len(k), lambda i: (X, "a" * i), "the argument 'k'"),
+        (lambda x: x * int(x.shape[0]), lambda i: (np.ones(i + 1),), "the shape of"),
+    ],
+)
+def test_what_makes_many_programs_is_named(
+    function: Any, arguments: Any, cause: str
+) -> None:
+    run = cr.compile(function, engine="numpy")
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        for i in range(KEPT + 8):
+            run(*arguments(i))
+    (warning,) = said
+    assert f"because {cause}" in str(warning.message)
+    assert len(run.programs) == KEPT
+
+
+def test_programs_that_go_leave_the_newest_numbers_behind(engine: str) -> None:
+    box, state = types.SimpleNamespace(n=0), cr.zeros(3)
+
+    def f(x: cr.Tensor) -> cr.Tensor:
+        state.copy_(state + x * int(box.n > -1))
+        return state
+
+    run = cr.compile(f, engine=engine)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for i in range(KEPT + 4 if engine == "numpy" else 4):
+            box.n = i
+            run(X)
+            if engine == "native":
+                run._variants.drop(next(iter(run._variants)))
+    assert state.tolist() == (X * (i + 1)).tolist()
+
+
+def test_sizes_are_looked_up_for_so_many_calls() -> None:
+    run = cr.compile(lambda x: (x * 2).sum(), engine="numpy")
+    for n in range(CALLS + 20):
+        assert run(np.ones(n, np.float32)).item() == 2 * n
+    assert len(run._variants.ready) == CALLS
+    assert len(run.programs) == 2
+
+
+def test_machine_code_goes_with_its_programs(engine: str) -> None:
+    if engine == "numpy":
+        pytest.skip("it has none")
+    from chainrule.engines.native import jit, kernels
+
+    def one(i: int) -> None:
+        run = cr.compile(lambda x: (x * float(i) + i).tanh() * (x + i), engine=engine)
+        wanted = np.tanh(X.numpy() * i + i) * (X.numpy() + i)
+        np.testing.assert_allclose(run(X), wanted, 1e-5)
+
+    pytest.MonkeyPatch().setattr(jit, "IDLE", 2)
+    try:
+        for i in range(6):
+            one(i)
+            gc.collect()
+        idle = [pack for pack in jit._packs.values() if not pack.users]
+        assert len(idle) <= 3
+        assert len(jit._entries) <= 2
+        linked = {name for pack in jit._packs.values() for name in pack.kernels}
+        assert linked == set(jit._pack_of)
+        one(0)  # what was let go is compiled again
+        assert set(kernels._known.values()) <= set(jit._pack_of)
+    finally:
+        pytest.MonkeyPatch().setattr(jit, "IDLE", 64)
+
+
+def test_a_size_that_grows_is_compiled_for_now_and_then(engine: str) -> None:
+    if engine == "numpy":
+        pytest.skip("it has a function for each size")
+    from chainrule.engines.native import jit
+
+    run = cr.compile(lambda x: (x * 2).sum(), engine=engine, shapes={"x": ("N",)})
+    before = jit.compilations
+    for n in range(1, 65):
+        assert run(np.ones(n, np.float32)).item() == 2 * n
+    assert jit.compilations - before <= 2 * 7

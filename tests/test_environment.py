@@ -415,6 +415,24 @@ def test_the_gradient_of_an_argument_is_not_left_out(engine: str) -> None:
             run(given, X[:2])
 
 
+def test_an_argument_that_is_made_a_leaf_keeps_its_name(engine: str) -> None:
+    def step(first: cr.Tensor) -> cr.Tensor:
+        first.requires_grad_()
+        loss = (first * first).sum()
+        loss.backward()
+        return loss
+
+    def change(first: cr.Tensor) -> cr.Tensor:
+        first.requires_grad_()
+        first += 1
+        return first
+
+    with pytest.raises(GradientError, match="comes to its argument 'first'"):
+        cr.compile(step, engine=engine)(X)
+    with pytest.raises((ArgumentError, GradientError), match=r"'first'|leaf"):
+        cr.compile(change, engine=engine)(X)
+
+
 def test_a_tensor_is_passed_or_changed(engine: str) -> None:
     state = cr.tensor([1.0, 2.0])
 

@@ -117,3 +117,14 @@ def test_a_slice_of_a_network_is_a_network():
     graph = cr.compile(model, engine="numpy").graph(x)
     scopes = [n.scope for n in graph.nodes if n.primitive.name == "dot_general"]
     assert scopes == ["0", "2"]
+
+
+def test_modules_nested_deeper_than_python_goes() -> None:
+    made: nn.Module = nn.Linear(2, 2)
+    for _ in range(900):
+        made = nn.Sequential(made)
+    x = np.ones((1, 2), np.float32)
+    assert not made.takes_indices()
+    for run in (made, cr.compile(made, engine="numpy")):
+        with pytest.raises(ArgumentError, match="calls modules within modules"):
+            run(cr.tensor(x))

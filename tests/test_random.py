@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import threading
 from typing import Any
@@ -12,6 +13,15 @@ import pytest
 import chainrule as cr
 from chainrule import random
 from chainrule.errors import ArgumentError, ShapeError
+from chainrule.graph.primitive import REFERENCES
+from chainrule.primitives.random import (
+    AT_ONCE,
+    random_bits,
+    seed_key,
+    stream_words,
+    threefry,
+)
+from chainrule.random import BLOCK
 from tests.ways import ENGINES, WAYS
 
 DRAWS: dict[str, Any] = {
@@ -164,3 +174,104 @@ def test_a_refused_draw_takes_no_bits() -> None:
         with pytest.raises(ArgumentError):
             draw(cr.tensor([rows[0]]))
     assert cr.uniform(3).tolist() == wanted
+
+
+# -- many numbers: the same ones, by blocks --------------------------------------------
+
+
+def by_hand(key: tuple[int, int], x0: int, x1: int) -> tuple[int, int]:
+    """Threefry-2x32 in Python's integers (Salmon et al. 2011, 20 rounds)."""
+    mask = 2**32 - 1
+    schedule = (*key, key[0] ^ key[1] ^ 0x1BD11BDA)
+    x0, x1 = (x0 + key[0]) & mask, (x1 + key[1]) & mask
+    for i, turn in enumerate((13, 15, 26, 6, 17, 29, 16, 24) * 2 + (13, 15, 26, 6)):
+        x0 = (x0 + x1) & mask
+        x1 = (x1 << turn | x1 >> 32 - turn) & mask ^ x0
+        if i % 4 == 3:
+            n = i // 4 + 1
+            x0 = (x0 + schedule[n % 3]) & mask
+            x1 = (x1 + schedule[(n + 1) % 3] + n) & mask
+    return x0, x1
+
+
+#: Known answers that the authors of Random123 publish: counter, key, result.
+KNOWN = [
+    ((0, 0), (0, 0), (0x6B200159, 0x99BA4EFE)),
+    ((2**32 - 1,) * 2, (2**32 - 1,) * 2, (0x1CB996FC, 0xBB002BE7)),
+    ((0x243F6A88, 0x85A308D3), (0x13198A2E, 0x03707344), (0xC4923A9C, 0x483DF7A0)),
+]
+
+
+@pytest.mark.parametrize(("counter", "key", "result"), KNOWN)
+def test_known_answers(counter: Any, key: Any, result: Any) -> None:
+    assert by_hand(key, *counter) == result
+    x0, x1 = (np.full(1, c, np.uint32) for c in counter)
+    threefry(tuple(np.full(1, k, np.uint32) for k in key), x0, x1)
+    assert (int(x0[0]), int(x1[0])) == result
+
+
+SIZES = [1, AT_ONCE - 1, AT_ONCE, AT_ONCE + 1, 3 * AT_ONCE + 5]
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_bits_by_blocks(size: int) -> None:
+    seed, step = 2**40 + 3, 2**32 - 2
+    named = by_hand((3, 2**8), *stream_words("s"))
+    made = REFERENCES[random_bits](
+        seed_key(seed), np.uint32(step), shape=(size,), stream="s"
+    )
+    ends = (i for n in range(0, size, AT_ONCE) for i in (n - 1, n, n + 1))
+    for i in {*ends, size // 2, size - 1} & {*range(size)}:
+        assert made[i] == by_hand(named, i, step)[0]
+    again = REFERENCES[random_bits](
+        seed_key(seed), np.uint32(step), shape=(size,), stream="s"
+    )
+    assert made.tobytes() == again.tobytes()
+
+
+MANY: dict[str, Any] = {
+    "uniform": lambda n, kind: cr.uniform(n, low=-1.0, high=2.5, dtype=kind),
+    "normal": lambda n, kind: cr.normal(n, mean=0.3, std=1.7, dtype=kind),
+    "standard normal": lambda n, kind: cr.normal(1, n, dtype=kind),
+    "randint": lambda n, kind: cr.randint(-5, 1000, (n,), dtype=kind),
+    "categorical": lambda n, kind: cr.categorical(cr.zeros(n // 3, 3, dtype=kind)),
+}
+
+
+@pytest.mark.parametrize("kind", ["float32", "float64"])
+@pytest.mark.parametrize("name", MANY)
+def test_many_numbers_are_those_of_the_whole(
+    name: str, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes = [BLOCK - 1, BLOCK, BLOCK + 1, 2 * BLOCK, 3 * BLOCK + 7]
+
+    def drawn() -> list[Any]:
+        cr.manual_seed(7)
+        return [MANY[name](n, kind).numpy() for n in sizes for _ in range(2)]
+
+    made = drawn()
+    monkeypatch.setattr(random, "BLOCK", 1 << 30)
+    for a, b in zip(made, drawn(), strict=True):
+        assert (a.dtype, a.shape, a.tobytes()) == (b.dtype, b.shape, b.tobytes())
+
+
+GOLDEN = ["e4dbda4d", "68a1d17e", "c9e84ee5"]
+NORMAL = [-1.20442533493042, -0.9408890604972839, -0.1176353245973587]
+
+
+def test_numbers_stay_what_they_were() -> None:
+    """What every version has drawn; integers, which no library rounds."""
+    cr.manual_seed(0)
+    drawn = [cr.randint(0, 10**9, (20_000,)), cr.uniform(20_000), cr.randperm(9_000)]
+    marks = [hashlib.blake2b(t.numpy().tobytes(), digest_size=4) for t in drawn]
+    assert [mark.hexdigest() for mark in marks] == GOLDEN
+    z = cr.normal(20_000).numpy()
+    np.testing.assert_allclose(z[[0, 9_999, 19_999]], NORMAL, rtol=1e-6)
+
+
+def test_a_scale_that_is_learnt_has_a_derivative_for_many_numbers_too() -> None:
+    std = cr.tensor(2.0, requires_grad=True)
+    cr.manual_seed(1)
+    z = cr.normal(BLOCK + 1, std=std, dtype="float64")
+    z.sum().backward()
+    assert std.grad.item() == pytest.approx(z.detach().sum().item() / 2)

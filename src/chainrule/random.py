@@ -8,7 +8,7 @@ and platform.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -17,10 +17,11 @@ import numpy as np
 from chainrule import checks
 from chainrule.errors import ArgumentError, ShapeError
 from chainrule.functions.elementwise import telling
-from chainrule.graph.build import context, no_grad
+from chainrule.graph.build import context, no_grad, trace
+from chainrule.graph.interpret import evaluate
 from chainrule.graph.node import Array, Value
 from chainrule.graph.primitive import REFERENCES
-from chainrule.graph.types import Dim, DType, Shape, as_dtype, size_of
+from chainrule.graph.types import ArrayType, Dim, DType, Shape, as_dtype, size_of
 from chainrule.operations.arguments import axis_of, either, shape_of
 from chainrule.operations.operands import cast, filled, floating, stretch, value_of
 from chainrule.operations.selection import argsort, topk
@@ -32,6 +33,9 @@ from chainrule.primitives.random import random_bits, seed_key
 from chainrule.primitives.reduce import argmax
 from chainrule.primitives.trigonometry import cos
 from chainrule.tensor import Tensor, as_tensor, wrap
+
+#: Numbers that are worked out at once, of many.
+BLOCK = 1 << 13
 
 
 class Generator:
@@ -156,16 +160,41 @@ def _sizes(shape: tuple[Any, ...]) -> Shape:
     return shape_of(shape, "Random numbers are drawn in a shape.")
 
 
-def _made(value: Value, dtype: Any, requires_grad: bool) -> Tensor:
-    made = wrap(cast(value, as_dtype(dtype)))
+def _made(value: Value, requires_grad: bool) -> Tensor:
+    made = wrap(value)
     return made.requires_grad_() if requires_grad else made
 
 
-def _between(shape: Shape) -> Value:
+def _by_blocks(
+    function: Callable[..., Value], *raw: Value, options: Iterable[Any] = ()
+) -> Value:
+    """A function of bits, element by element; many numbers a block at a time.
+
+    What lies between the bits and the result is several times as large as both; a block
+    of it stays in a core's cache. ``options``: what else the function uses; a tensor
+    among them is for the whole.
+    """
+    numbers = [v.array.reshape(-1) for v in raw if v.array is not None]
+    plain = all(isinstance(option, int | float) for option in options)
+    if not numbers or not plain or (size := numbers[0].size) <= BLOCK:
+        return function(*raw)
+    graphs = {
+        length: trace(function, [ArrayType((length,), v.dtype) for v in raw])
+        for length in {BLOCK, size % BLOCK}
+    }
+    made = np.empty(size, graphs[BLOCK].outputs[0].dtype.numpy)
+    for start in range(0, size, BLOCK):
+        block = slice(start, start + BLOCK)
+        parts = [line[block] for line in numbers]
+        (made[block],) = evaluate(graphs[len(parts[0])], parts)
+    return Value(made.reshape(raw[0].shape))
+
+
+def _between(raw: Value) -> Value:
     """(bits + ½)·2⁻³² in float64: never 0, never 1."""
-    raw = cast(bits(shape).value, DType.float64)
-    half = add(raw, filled(0.5, DType.float64, shape))
-    return mul(half, filled(2.0**-32, DType.float64, shape))
+    wide = cast(raw, DType.float64)
+    half = add(wide, filled(0.5, DType.float64, raw.shape))
+    return mul(half, filled(2.0**-32, DType.float64, raw.shape))
 
 
 def _only_if(holds: Tensor, v: Value, what: str, expected: str, fix: str) -> Value:
@@ -203,10 +232,15 @@ def uniform(
     >>> bool((uniform(1000) < 1).all())
     True
     """
-    sizes = _sizes(shape)
-    high_bits = shift_right(bits(sizes).value, filled(8, DType.uint32, sizes))
-    unit = wrap(cast(high_bits, as_dtype(dtype))) * 2.0**-24
-    return _made((unit * (high - low) + low).value, dtype, requires_grad)
+    kind = as_dtype(dtype)
+
+    def spread(raw: Value) -> Value:
+        high_bits = shift_right(raw, filled(8, DType.uint32, raw.shape))
+        unit = wrap(cast(high_bits, kind)) * 2.0**-24
+        return cast((unit * (high - low) + low).value, kind)
+
+    made = _by_blocks(spread, bits(_sizes(shape)).value, options=(low, high))
+    return _made(made, requires_grad)
 
 
 @telling
@@ -235,11 +269,19 @@ def normal(
     >>> bool(abs(a.mean()) < 0.1), bool(abs(a.std() - 1) < 0.1)
     (True, True)
     """
+    kind = as_dtype(dtype)
+
+    def spread(first: Value, second: Value) -> Value:
+        u, v = _between(first), _between(second)
+        radius = sqrt(mul(filled(-2.0, DType.float64, u.shape), log(u)))
+        angle = mul(filled(2 * math.pi, DType.float64, v.shape), v)
+        return cast((wrap(mul(radius, cos(angle))) * std + mean).value, kind)
+
     sizes = _sizes(shape)
-    u, v = (_half(_between((2, *sizes)), i) for i in (0, 1))
-    radius = sqrt(mul(filled(-2.0, DType.float64, sizes), log(u)))
-    unit = mul(radius, cos(mul(filled(2 * math.pi, DType.float64, sizes), v)))
-    return _made((wrap(unit) * std + mean).value, dtype, requires_grad)
+    # Two draws, and other counters in each.
+    first, second = bits(sizes).value, _half(bits((2, *sizes)).value, 1)
+    made = _by_blocks(spread, first, second, options=(mean, std))
+    return _made(made, requires_grad)
 
 
 def _half(v: Value, i: int) -> Value:
@@ -295,11 +337,16 @@ def randint(
             expected="low < high",
             got=f"from {low} to before {high}",
         )
-    raw = cast(bits((2, *shape)).value, DType.uint64)
-    a, b = _half(raw, 0), _half(raw, 1)
-    wide = bitwise_or(shift_left(a, filled(32, DType.uint64, shape)), b)
-    made = wrap(cast(remainder(wide, filled(span, DType.uint64, shape)), DType.int64))
-    return (made + low).astype(dtype)
+    kind = as_dtype(dtype)
+
+    def within(first: Value, second: Value) -> Value:
+        a, b = cast(first, DType.uint64), cast(second, DType.uint64)
+        wide = bitwise_or(shift_left(a, filled(32, DType.uint64, a.shape)), b)
+        rest = remainder(wide, filled(span, DType.uint64, a.shape))
+        return cast((wrap(cast(rest, DType.int64)) + low).value, kind)
+
+    raw = bits((2, *shape)).value
+    return wrap(_by_blocks(within, _half(raw, 0), _half(raw, 1), options=(low, span)))
 
 
 @telling
@@ -328,13 +375,14 @@ def bernoulli(p: Any, size: Any = None, *, dtype: Any = None) -> Tensor:
             "numbers from 0 to 1",
             "p = scores.sigmoid(), of scores that are finite",
         )
-        drawn = wrap(_between(shape)) < wrap(stretch(chance, shape)).double()
+        even = wrap(_between(bits(shape).value))
+        drawn = even < wrap(stretch(chance, shape)).double()
     return drawn.astype(dtype or chance.dtype)
 
 
 def _gumbel(shape: Shape) -> Value:
     """−ln(−ln u), whose largest of several with ln p added is drawn with p."""
-    return neg(log(neg(log(_between(shape)))))
+    return _by_blocks(lambda raw: neg(log(neg(log(_between(raw))))), bits(shape).value)
 
 
 @telling

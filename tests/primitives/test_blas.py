@@ -22,7 +22,8 @@ WRONG: dict[str, Callable[[Any, Any], bool]] = {
     "float64": lambda x, y: x.dtype == np.float64,
     "long sums": lambda x, y: x.shape[-1] > 16,
     "a vector": lambda x, y: y.shape[-1] == 1 and x.shape[-1] > 1,
-    "a turned matrix": lambda x, y: x.flags.f_contiguous and y.flags.c_contiguous,
+    "a turned matrix": lambda x, y: not x.flags.c_contiguous,
+    "another turned matrix": lambda x, y: not y.flags.c_contiguous,
     "the rest of a tile": lambda x, y: x.shape[0] % 16 not in (0, 1, 2),
     "many columns": lambda x, y: y.shape[-1] > 32,
 }

@@ -26,6 +26,8 @@ ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
 #: Key schedule constant of the Threefish family, low half.
 PARITY = 0x1BD11BDA
 ROUNDS = 20
+#: Counters that are encrypted at once: they and two more arrays stay in a core's cache.
+AT_ONCE = 1 << 15
 
 
 @lru_cache(maxsize=4096)
@@ -37,19 +39,30 @@ def stream_words(stream: str) -> tuple[int, int]:
     return int.from_bytes(digest[:4], "little"), int.from_bytes(digest[4:], "little")
 
 
-def threefry(key: tuple[Array, Array], x0: Array, x1: Array) -> tuple[Array, Array]:
-    """Encrypt the counters (x0, x1) under ``key``: 20 rounds, all in uint32."""
+def threefry(key: tuple[Array, Array], x0: Array, x1: Array) -> None:
+    """Encrypt the counters (x0, x1) under ``key``, in place: 20 rounds in uint32."""
     k0, k1 = key
     schedule = (k0, k1, k0 ^ k1 ^ np.uint32(PARITY))
-    x0, x1 = x0 + k0, x1 + k1
+    turned = np.empty_like(x1)
+    x0 += k0
+    x1 += k1
     for block in range(ROUNDS // 4):
         for distance in ROTATIONS[block % 2]:
-            x0 = x0 + x1
-            x1 = (x1 << np.uint32(distance)) | (x1 >> np.uint32(32 - distance))
-            x1 = x1 ^ x0
-        x0 = x0 + schedule[(block + 1) % 3]
-        x1 = x1 + schedule[(block + 2) % 3] + np.uint32(block + 1)
-    return x0, x1
+            x0 += x1
+            np.left_shift(x1, np.uint32(distance), out=turned)
+            x1 >>= np.uint32(32 - distance)
+            x1 |= turned
+            x1 ^= x0
+        x0 += schedule[(block + 1) % 3]
+        x1 += schedule[(block + 2) % 3] + np.uint32(block + 1)
+
+
+@lru_cache(maxsize=4096)
+def _named(k0: int, k1: int, stream: str) -> tuple[Array, Array]:
+    """The key of a stream: its name, encrypted under the seed's key."""
+    w0, w1 = (np.full(1, word, np.uint32) for word in stream_words(stream))
+    threefry((np.full(1, k0, np.uint32), np.full(1, k1, np.uint32)), w0, w1)
+    return w0, w1
 
 
 def _rule(key: ArrayType, step: ArrayType, *, shape: Shape, stream: str) -> ArrayType:
@@ -83,14 +96,17 @@ def need_countable(count: Dim) -> None:
 def random_bits(
     key: Array, step: Array, *, shape: tuple[int, ...], stream: str
 ) -> Array:
-    with np.errstate(over="ignore"):
-        w0, w1 = (np.full(1, w, np.uint32) for w in stream_words(stream))
-        named = threefry((key[0:1], key[1:2]), w0, w1)
-        count = math.prod(shape)
-        need_countable(count)
-        index = np.arange(count, dtype=np.uint32)
-        bits, _ = threefry(named, index, np.full(1, step, np.uint32))
-    return np.broadcast_to(bits, (count,)).reshape(shape)
+    count = math.prod(shape)
+    need_countable(count)
+    named = _named(int(key[0]), int(key[1]), stream)
+    bits = np.arange(count, dtype=np.uint32)
+    steps = np.empty(min(count, AT_ONCE), np.uint32)
+    for start in range(0, count, AT_ONCE):
+        x0 = bits[start : start + AT_ONCE]
+        x1 = steps[: len(x0)]
+        x1[:] = step
+        threefry(named, x0, x1)
+    return bits.reshape(shape)
 
 
 def seed_key(seed: int) -> Array:

@@ -20,8 +20,11 @@ from chainrule.translation import tr
 
 Array = NDArray[Any]
 
-#: What a page of ours may load (Content-Security-Policy): nothing but what is in it.
-POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+#: What a page of ours may load, as a line of its head: nothing but what is in it.
+POLICY = (
+    '<meta http-equiv="Content-Security-Policy" content="'
+    "default-src 'none'; style-src 'unsafe-inline'; img-src data:\">"
+)
 #: Rows and columns of a table of numbers; a larger array is a picture.
 TABLE = 12
 #: Blue, white, red: negative, zero, positive.

@@ -155,7 +155,7 @@ def recipes() -> Iterator[tuple[str, Any]]:
         "gpt",
         lambda: learned(
             text(
-                gpt.GPT(27, gpt.Settings(32, 2, 2, 32)),
+                gpt.GPT(28, gpt.Settings(32, 2, 2, 32)),
                 "the quick brown fox jumps over the lazy dog. pack my box with jugs. ",
                 32,
             ),

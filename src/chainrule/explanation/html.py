@@ -50,7 +50,7 @@ def file_of(title: str, fragment: str) -> str:
     """A page as a file of its own, in the language in use."""
     return (
         f'<!DOCTYPE html>\n<html lang="{current()}"><head><meta charset="utf-8">'
-        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
+        f"{POLICY}"
         f'<meta name="viewport" content="width=device-width,initial-scale=1">'
         f"<title>{escape(title)}</title></head>"
         f"<body>{fragment}</body></html>\n"

@@ -41,7 +41,7 @@ def environment(words: Words) -> Any:
     made.globals |= {
         "w": words,
         "colours": drawing.COLOURS,
-        "policy": POLICY,
+        "policy": Markup(POLICY),
         "version": __version__,
         "now": datetime.datetime.now().astimezone().isoformat(" ", "minutes"),
     }

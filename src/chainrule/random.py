@@ -7,10 +7,12 @@ and platform.
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Iterator, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 
@@ -30,6 +32,9 @@ from chainrule.primitives.random import random_bits, seed_key
 from chainrule.primitives.reduce import argmax
 from chainrule.primitives.trigonometry import cos
 from chainrule.tensor import Tensor, as_tensor, wrap
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 class Generator:
@@ -125,6 +130,7 @@ def manual_seed(seed: int) -> None:
     True
     """
     _own.manual_seed(seed)
+    _Draws.all += 1  # what was drawn before is no matter any more
 
 
 @contextmanager
@@ -139,7 +145,58 @@ def stream(source: Generator | StepStream | NoBits) -> Iterator[None]:
 
 def bits(shape: Shape) -> Tensor:
     """Fresh random bits, uint32."""
+    if context.stream is None:
+        _draws.mine += 1
+        _Draws.all += 1
     return (context.stream or _own).bits(shape)
+
+
+class _Draws(threading.local):
+    """How often numbers were drawn from the process's own stream.
+
+    Attributes:
+        all, mine: by all threads, and by this one.
+    """
+
+    all = 0
+
+    def __init__(self) -> None:
+        self.mine = 0
+
+
+_draws = _Draws()
+
+
+def drawn() -> tuple[int, int]:
+    """How often was drawn from the process's own stream so far, for :func:`undraw`."""
+    return _Draws.all, _draws.mine
+
+
+def undraw(before: tuple[int, int]) -> None:
+    """Have the process's own stream stand where it stood, after a refusal.
+
+    Eagerly, and where no other thread has drawn meanwhile: within a compiled function
+    draws are state, which a refused call leaves as it was.
+    """
+    made = _draws.mine - before[1]
+    if made and context.trace is None and _Draws.all - before[0] == made:
+        _own.counter.copy_(_own.counter - made)
+        _Draws.all, _draws.mine = before
+
+
+def _whole(function: Callable[P, T]) -> Callable[P, T]:
+    """A function that has drawn nothing where it is refused."""
+
+    @functools.wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> T:
+        before = drawn()
+        try:
+            return function(*args, **kwargs)
+        except BaseException:
+            undraw(before)
+            raise
+
+    return call
 
 
 def reserve(count: int) -> None:
@@ -165,6 +222,7 @@ def _between(shape: Shape) -> Value:
     return mul(half, filled(2.0**-32, DType.float64, shape))
 
 
+@_whole
 def uniform(
     *shape: Dim | Sequence[Dim],
     low: float = 0.0,
@@ -196,6 +254,7 @@ def uniform(
     return _made((unit * (high - low) + low).value, dtype, requires_grad)
 
 
+@_whole
 def normal(
     *shape: Dim | Sequence[Dim],
     mean: float = 0.0,
@@ -250,6 +309,7 @@ def randn_like(x: Any, *, dtype: Any = None, requires_grad: bool = False) -> Ten
     return normal(x.shape, dtype=dtype or x.dtype, requires_grad=requires_grad)
 
 
+@_whole
 def randint(
     low: int, high: Any = None, size: Any = None, *, dtype: Any = "int64"
 ) -> Tensor:
@@ -285,6 +345,7 @@ def randint(
     return (made + low).astype(dtype)
 
 
+@_whole
 def bernoulli(p: Any, size: Any = None, *, dtype: Any = None) -> Tensor:
     """1 with probability p, else 0.
 
@@ -308,6 +369,7 @@ def _gumbel(shape: Shape) -> Value:
     return neg(log(neg(log(_between(shape)))))
 
 
+@_whole
 def categorical(logits: Any, dim: int = -1, *, axis: int | None = None) -> Tensor:
     """Classes drawn with the probabilities softmax(logits) along ``dim``.
 
@@ -326,6 +388,7 @@ def categorical(logits: Any, dim: int = -1, *, axis: int | None = None) -> Tenso
         return wrap(argmax(noisy, axis=axis_of(v.shape, either(dim, axis, -1))))
 
 
+@_whole
 def multinomial(probs: Any, num_samples: int, replacement: bool = False) -> Tensor:
     """Classes drawn with probabilities in proportion to ``probs``, along the last axis.
 

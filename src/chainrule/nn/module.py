@@ -22,6 +22,7 @@ from chainrule.migration import MODULES
 from chainrule.nn import construction
 from chainrule.nn.arguments import flag, floating
 from chainrule.primitives.rules import show
+from chainrule.random import drawn, undraw
 from chainrule.tensor import Tensor
 
 
@@ -112,8 +113,16 @@ class Module:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run ``forward``; what it records belongs to this module's scope."""
         self._note_mode()
-        with scope(self._name):
-            return self.forward(*args, **kwargs)
+        if context.scope or context.trace is not None:
+            with scope(self._name):
+                return self.forward(*args, **kwargs)
+        before = drawn()
+        try:
+            with scope(self._name):
+                return self.forward(*args, **kwargs)
+        except BaseException:
+            undraw(before)
+            raise
 
     # -- attributes ------------------------------------------------------------------
 

@@ -12,7 +12,7 @@ import pytest
 
 import chainrule as cr
 from chainrule import random
-from chainrule.errors import ArgumentError, ShapeError
+from chainrule.errors import ArgumentError, ChainruleError, DTypeError, ShapeError
 from chainrule.graph.primitive import REFERENCES
 from chainrule.primitives.random import (
     AT_ONCE,

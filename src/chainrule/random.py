@@ -7,10 +7,12 @@ and platform.
 
 from __future__ import annotations
 
+import functools
 import math
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 
@@ -33,6 +35,9 @@ from chainrule.primitives.random import random_bits, seed_key
 from chainrule.primitives.reduce import argmax
 from chainrule.primitives.trigonometry import cos
 from chainrule.tensor import Tensor, as_tensor, wrap
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 #: Numbers that are worked out at once, of many.
 BLOCK = 1 << 13
@@ -132,6 +137,7 @@ def manual_seed(seed: int) -> None:
     True
     """
     _own.manual_seed(seed)
+    _Draws.all += 1  # what was drawn before is no matter any more
 
 
 @contextmanager
@@ -146,7 +152,58 @@ def stream(source: Generator | StepStream | NoBits) -> Iterator[None]:
 
 def bits(shape: Shape) -> Tensor:
     """Fresh random bits, uint32."""
+    if context.stream is None:
+        _draws.mine += 1
+        _Draws.all += 1
     return (context.stream or _own).bits(shape)
+
+
+class _Draws(threading.local):
+    """How often numbers were drawn from the process's own stream.
+
+    Attributes:
+        all, mine: by all threads, and by this one.
+    """
+
+    all = 0
+
+    def __init__(self) -> None:
+        self.mine = 0
+
+
+_draws = _Draws()
+
+
+def drawn() -> tuple[int, int]:
+    """How often was drawn from the process's own stream so far, for :func:`undraw`."""
+    return _Draws.all, _draws.mine
+
+
+def undraw(before: tuple[int, int]) -> None:
+    """Have the process's own stream stand where it stood, after a refusal.
+
+    Eagerly, and where no other thread has drawn meanwhile: within a compiled function
+    draws are state, which a refused call leaves as it was.
+    """
+    made = _draws.mine - before[1]
+    if made and context.trace is None and _Draws.all - before[0] == made:
+        _own.counter.copy_(_own.counter - made)
+        _Draws.all, _draws.mine = before
+
+
+def _whole(function: Callable[P, T]) -> Callable[P, T]:
+    """A function that has drawn nothing where it is refused."""
+
+    @functools.wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> T:
+        before = drawn()
+        try:
+            return function(*args, **kwargs)
+        except BaseException:
+            undraw(before)
+            raise
+
+    return call
 
 
 def reserve(count: int) -> None:
@@ -207,6 +264,7 @@ def _only_if(holds: Tensor, v: Value, what: str, expected: str, fix: str) -> Val
 
 
 @telling
+@_whole
 def uniform(
     *shape: Dim | Sequence[Dim],
     low: float = 0.0,
@@ -244,6 +302,7 @@ def uniform(
 
 
 @telling
+@_whole
 def normal(
     *shape: Dim | Sequence[Dim],
     mean: float = 0.0,
@@ -309,6 +368,7 @@ def randn_like(x: Any, *, dtype: Any = None, requires_grad: bool = False) -> Ten
 
 
 @telling
+@_whole
 def randint(
     low: int, high: Any = None, size: Any = None, *, dtype: Any = "int64"
 ) -> Tensor:
@@ -350,6 +410,7 @@ def randint(
 
 
 @telling
+@_whole
 def bernoulli(p: Any, size: Any = None, *, dtype: Any = None) -> Tensor:
     """1 with probability p, else 0.
 
@@ -386,6 +447,7 @@ def _gumbel(shape: Shape) -> Value:
 
 
 @telling
+@_whole
 def categorical(logits: Any, dim: int = -1, *, axis: int | None = None) -> Tensor:
     """Classes drawn with the probabilities softmax(logits) along ``dim``.
 
@@ -416,6 +478,7 @@ def categorical(logits: Any, dim: int = -1, *, axis: int | None = None) -> Tenso
 
 
 @telling
+@_whole
 def multinomial(probs: Any, num_samples: int, replacement: bool = False) -> Tensor:
     """Classes drawn with probabilities in proportion to ``probs``, along the last axis.
 

@@ -11,6 +11,7 @@ import pytest
 import chainrule as cr
 from chainrule import nn, optim
 from chainrule.errors import ArgumentError, DTypeError, ShapeError
+from chainrule.nn.architecture import build_optimizer
 
 X = np.random.default_rng(0).normal(size=(40, 8, 3)).astype("float32")
 
@@ -284,3 +285,28 @@ def test_it_is_a_copy_to_the_last_list() -> None:
     optimizer.load_state_dict(state)
     state["lr"]["milestones"].append(100)
     assert optimizer.state_dict()["lr"]["milestones"] == [2, 4, 99]
+
+
+def test_what_groups_share_stays_shared() -> None:
+    """An option that a group has of its own stays its own, even at the common value."""
+    model = network()
+    old = adam(model, weight_decay=0.3)
+    first, _ = old.param_groups
+    first["eps"], old.betas = old.eps, (0.5, 0.5)
+    new = adam(network())
+    new.load_state_dict(old.state_dict())
+    again = build_optimizer(old.settings())
+    again.attach_parameters(network().named_parameters())
+    for o in (old, new, again):
+        o.eps, o.betas = 0.125, (0.25, 0.25)
+        assert [g["eps"] for g in o.param_groups] == [1e-8, 0.125]
+        assert [g["betas"] for g in o.param_groups] == [(0.25, 0.25)] * 2
+        assert [g["weight_decay"] for g in o.param_groups] == [0.3, 0.0]
+
+
+def test_a_number_that_is_edited_in_it_counts() -> None:
+    optimizer = adam(network())
+    state = optimizer.state_dict()
+    changed("param_groups/0/eps", 0.5)(state)
+    optimizer.load_state_dict(state)
+    assert [g["eps"] for g in optimizer.param_groups] == [0.5, 1e-8]

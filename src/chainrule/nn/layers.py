@@ -118,10 +118,11 @@ class Embedding(Module):
         self.num_embeddings, self.embedding_dim = shape = counts(
             "Embedding", num_embeddings=num_embeddings, embedding_dim=embedding_dim
         )
-        drawn = normal(*shape, dtype=floating("Embedding", dtype))
         self.padding_idx = padding_idx
         if padding_idx is not None:
             self.padding_idx = padding_row(padding_idx, shape[0])
+        drawn = normal(*shape, dtype=floating("Embedding", dtype))
+        if self.padding_idx is not None:
             table = np.array(drawn.numpy())
             table[self.padding_idx] = 0
             drawn = table

@@ -24,6 +24,7 @@ from chainrule.migration import MODULES
 from chainrule.nn import construction
 from chainrule.nn.arguments import flag, floating
 from chainrule.primitives.rules import show
+from chainrule.random import drawn, undraw
 from chainrule.tensor import Tensor
 
 
@@ -125,18 +126,17 @@ class Module:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run ``forward``; what it records belongs to this module's scope."""
         self._note_mode()
+        outermost = not context.scope and context.trace is None
+        before = drawn() if outermost else None
         try:
             with scope(self._name):
                 return self.forward(*args, **kwargs)
-        except RecursionError:
-            raise ArgumentError(
-                f"{type(self).__name__} calls modules within modules, further than "
-                "Python goes.",
-                expected="a few hundred calls within each other at most",
-                got=f"Python's limit of {sys.getrecursionlimit()} calls",
-                fix="one flat nn.Sequential(*layers) instead of nested ones, and no "
-                "forward() that calls itself; or a higher sys.setrecursionlimit(…)",
-            ) from None
+        except BaseException as error:
+            if before is not None:
+                undraw(before)
+            if isinstance(error, RecursionError):
+                raise _too_deep(type(self).__name__) from None
+            raise
 
     # -- attributes ------------------------------------------------------------------
 
@@ -561,3 +561,13 @@ class Module:
             return f"{type(self).__name__}({extra})"
         lines = [f"  {extra}"] if extra else []
         return "\n".join([f"{type(self).__name__}(", *lines, *inner, ")"])
+
+
+def _too_deep(kind: str) -> ArgumentError:
+    return ArgumentError(
+        f"{kind} calls modules within modules, further than Python goes.",
+        expected="a few hundred calls within each other at most",
+        got=f"Python's limit of {sys.getrecursionlimit()} calls",
+        fix="one flat nn.Sequential(*layers) instead of nested ones, and no "
+        "forward() that calls itself; or a higher sys.setrecursionlimit(…)",
+    )

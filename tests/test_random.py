@@ -275,3 +275,71 @@ def test_a_scale_that_is_learnt_has_a_derivative_for_many_numbers_too() -> None:
     z = cr.normal(BLOCK + 1, std=std, dtype="float64")
     z.sum().backward()
     assert std.grad.item() == pytest.approx(z.detach().sum().item() / 2)
+
+
+# -- what is refused has drawn nothing -------------------------------------------------
+
+MISTAKES: dict[str, Any] = {
+    "a dtype": lambda: cr.rand(2, dtype="int64", requires_grad=True),
+    "an end": lambda: cr.uniform(2, low=cr.ones(3)),
+    "a mean": lambda: cr.normal(2, mean=cr.ones(3)),
+    "a dtype of randint": lambda: cr.randint(0, 3, (2,), dtype="number"),
+    "a size": lambda: cr.bernoulli(cr.tensor([0.5, 0.5]), size=(3,)),
+    "an axis": lambda: cr.categorical(cr.ones(3, 4), dim=5),
+    "too many": lambda: cr.multinomial(cr.tensor([0.5, 0.5]), 5),
+    "a padding row": lambda: cr.nn.Embedding(3, 4, padding_idx=9),
+    "like": lambda: cr.rand_like(cr.ones(3), dtype="int32", requires_grad=True),
+}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_what_is_refused_has_drawn_nothing(name: str) -> None:
+    cr.manual_seed(4)
+    expected = cr.rand(3).tolist()
+    cr.manual_seed(4)
+    with pytest.raises((ArgumentError, DTypeError, ShapeError)):
+        MISTAKES[name]()
+    assert cr.rand(3).tolist() == expected
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_module_that_is_refused_has_drawn_nothing(way: str) -> None:
+    """And so goes on with the same numbers, eagerly and compiled."""
+
+    class Words(cr.nn.Module):
+        def __init__(self) -> None:
+            self.table, self.dropout = cr.nn.Embedding(5, 4), cr.nn.Dropout(0.5)
+
+        def forward(self, x: cr.Tensor, words: cr.Tensor) -> cr.Tensor:
+            return self.dropout(x) + self.table(words)
+
+    cr.manual_seed(1)
+    module = Words()
+    run = module if way == "eager" else cr.compile(module, engine=way)
+    x, words = cr.ones(2, 4), cr.tensor([1, 2])
+    cr.manual_seed(4)
+    expected = run(x, words).tolist()
+    cr.manual_seed(4)
+    for _ in range(2):
+        with pytest.raises(ChainruleError):
+            run(x, words + 4)
+    assert run(x, words).tolist() == expected
+
+
+def test_what_another_thread_has_drawn_stays_drawn() -> None:
+    cr.manual_seed(4)
+    both = cr.rand(2).tolist(), cr.rand(2).tolist(), cr.rand(2).tolist()
+    cr.manual_seed(4)
+    seen: list[Any] = []
+
+    class Late(cr.nn.Module):
+        def forward(self, x: cr.Tensor) -> cr.Tensor:
+            seen.append(cr.rand(2).tolist())
+            thread = threading.Thread(target=lambda: seen.append(cr.rand(2).tolist()))
+            thread.start()
+            thread.join()
+            return x @ cr.ones(7)
+
+    with pytest.raises(ShapeError):
+        Late()(cr.ones(2))
+    assert (*seen, cr.rand(2).tolist()) == both

@@ -183,6 +183,9 @@ def strict(name: str, called: Callable[..., None]) -> Callable[..., Any]:
 
     call.__name__ = call.__qualname__ = name
     call.__module__ = __name__
+    call.__doc__ = (
+        (function.__doc__ or "").partition(">>>")[0].rstrip()
+    )  # cr's examples
     call.__signature__ = signature  # type: ignore[attr-defined]
     return call
 

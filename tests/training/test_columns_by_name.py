@@ -30,7 +30,7 @@ def table(rng: np.random.Generator, n: int = 12) -> Columns:
     types: tuple[Any, ...] = (np.float64, np.float32, np.int64, np.int16, bool)
     made = {}
     for i in range(int(rng.integers(2, 6))):
-        numbers = rng.normal(size=n) * 3**i
+        numbers = rng.normal(size=n) * 2**i
         made[f"c{rng.integers(1000)}_{i}"] = numbers.astype(rng.choice(types))
     return made
 

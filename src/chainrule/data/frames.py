@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from chainrule.data.checks import shortened
+from chainrule.data.checks import numbers, shortened
 from chainrule.errors import ArgumentError, DataError, DTypeError
 from chainrule.graph.node import Array
 
@@ -105,7 +105,7 @@ class Columns(NamedTuple):
         to_numpy = getattr(series, "to_numpy", None)
         column = np.asarray(series if to_numpy is None else to_numpy())
         if column.ndim == 1 and column.dtype.kind in "biuf":
-            return column
+            return numbers(series, what) if isinstance(series, list | tuple) else column
         raise DTypeError(
             f"Column '{shortened(name)}' of {what} does not hold real numbers.",
             expected="booleans, integers or floats, one a row",

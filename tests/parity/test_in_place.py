@@ -45,7 +45,9 @@ def run_compiled(seeds: range, engine: str, share: float) -> None:
         refused += made.refused is not None
         if made.wrong is not None:
             text = "\n".join(program)
-            pytest.fail(f"seed {seed}, cut at {seed % len(program)}\n{text}\n{made.wrong}")
+            pytest.fail(
+                f"seed {seed}, cut at {seed % len(program)}\n{text}\n{made.wrong}"
+            )
     assert refused <= share * len(seeds)
 
 

@@ -12,7 +12,7 @@ pytest.importorskip(
     "torch", reason="PyTorch is not installed: pip install -e '.[parity]'"
 )
 
-from tests.parity.in_place_machine import (  # noqa: E402
+from tests.parity.in_place_machine import (
     compiled,
     drawn,
     shrunk,

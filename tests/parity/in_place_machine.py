@@ -296,7 +296,7 @@ def drawn(seed: int, length: int | None = None) -> Outcome:
                 continue
             run(they, statement)
         except Exception:
-            if any(part in statement for part in ("for ", ";", "[[0,1]]")):
+            if any(part in statement for part in ("for ", ";", "[[0, 1]]")):
                 return Outcome(program)  # a part of it may have been run
             continue
         try:

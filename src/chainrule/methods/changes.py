@@ -448,7 +448,7 @@ class Changes(Handle):
         recorded = base.recorded and context.grad
         if made.tracked and not context.grad:
             made = detached(made)
-        if (put is None or not base.sure or (made.tracked and not recorded)) and (
+        if (not base.sure or (made.tracked and not recorded)) and (
             self.value is not None and self._alone()
         ):
             self._assign(made)

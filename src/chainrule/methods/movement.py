@@ -94,8 +94,8 @@ class Movement(Handle):
         return self if self.ndim == 1 else self._in_rows(made)
 
     def ravel(self) -> Self:
-        """One axis of all elements."""
-        return self.reshape(-1)
+        """One axis of all elements: a view where they lie in row-major order."""
+        return self.contiguous().view(-1)
 
     def unflatten(self, dim: int, sizes: Sequence[Any]) -> Self:
         """One axis as several; one −1 is free."""

@@ -220,7 +220,7 @@ def _filled(watched: _Watched, now: Any) -> bool:
     item, print_ = watched.item, watched.print
     if item is None or item is MISSING:
         return not _has_traced(now)
-    if not isinstance(now, dict) or now is not item:
+    if not isinstance(now, dict) or now is not item or print_ is None:
         return False
     before, made = print_[1], fingerprint(now, watched.free)[1]
     if not isinstance(before, tuple) or not isinstance(made, tuple):

@@ -294,6 +294,21 @@ def test_a_function_that_changes_its_own_number_is_refused() -> None:
     assert all(type(number) is float for number in numbers)
 
 
+def test_what_python_makes_of_a_number_is_not_an_input() -> None:
+    """A key is the same as another number, zero has a sign, and types are asked for."""
+    box = types.SimpleNamespace(k=1.0)
+    functions = [
+        lambda x: x * {0.5: 2.0}.get(box.k, 3.0),
+        lambda x: x * 2 if str(box.k) == "0.5" else x,
+        lambda x: x if type(box.k) is float else x * 7,
+        lambda x: x * math.copysign(1.0, box.k),
+    ]
+    for function in functions:
+        run = cr.compile(function, engine="numpy")
+        for box.k in (1.0, 0.25, 0.0, -0.0, 0.5, 0.75):
+            assert run(X).tolist() == function(X).tolist()
+
+
 def test_numbers_within_other_compiled_functions_and_derivatives(engine: str) -> None:
     box = types.SimpleNamespace(k=1.0)
     inner = cr.compile(lambda x: (x * x * box.k).sum(), engine=engine)

@@ -209,14 +209,11 @@ def _cause(
         variant.traced.entry.inputs, last.patterns, variant.patterns
     ):
         if related and old != new:
-            fix = f"pad {name} to one of few sizes, or compute with the size alone: "
-            fix += "a program serves all sizes where Python needs none as a number"
+            fix = f"pad {name} to one of few sizes, or do not need its size as a number"
             return f"the shape of {name!r}", show(old), show(new), fix
     if related:
         for watched in last.snapshot.changes():
             name, now = watched.place.name, watched.get()
             fix = f"make {name} a tensor that copy_ changes, or pass it as an argument"
-            if isinstance(now, float):
-                fix += "; a float that enters arithmetic alone needs no program"
             return repr(name), repr(watched.item), repr(now), fix
     return None

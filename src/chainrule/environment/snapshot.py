@@ -143,6 +143,7 @@ class Snapshot:
             for place in around.found
         ]
         self._watched = [w for w in watched if () not in w.free]
+        self._looked_at = [(w.get, w.item, w.print, w) for w in self._watched]
         self._growing = [(name, held, len(held)) for name, held in around.growing]
         self._had = [frozenset(held) for _, held in around.growing]
         self._drawn = [
@@ -156,9 +157,9 @@ class Snapshot:
 
     def holds(self) -> bool:
         """Whether everything is what it was; modules are looked at by themselves."""
-        for watched in self._watched:
-            now, print_ = watched.get(), watched.print
-            if now is watched.item and (print_ is None or type(print_) is int):
+        for get, item, print_, watched in self._looked_at:
+            now = get()
+            if now is item and (print_ is None or type(print_) is int):
                 continue  # most are: this is a part of every call
             if not watched.is_still(now):
                 return False
@@ -219,7 +220,7 @@ def _filled(watched: _Watched, now: Any) -> bool:
     item, print_ = watched.item, watched.print
     if item is None or item is MISSING:
         return not _has_traced(now)
-    if not isinstance(now, dict) or now is not item:
+    if not isinstance(now, dict) or now is not item or print_ is None:
         return False
     before, made = print_[1], fingerprint(now, watched.free)[1]
     if not isinstance(before, tuple) or not isinstance(made, tuple):

@@ -149,9 +149,13 @@ class Surroundings:
         held = vars(module)
         if not _is_read(getattr(module, "__file__", None) or "<"):
             # Of a package its settings count, and not what it is made of.
-            made = types.ModuleType, type, Callable
-            named = [key for key in self.names & held.keys() if key != "__dict__"]
-            held = {key: held[key] for key in named if not isinstance(held[key], made)}
+            named = {k: held[k] for k in self.names & held.keys() if k != "__dict__"}
+            made = types.ModuleType | type
+            held = {
+                k: v
+                for k, v in named.items()
+                if not (callable(v) or isinstance(v, made))
+            }
             if module.__name__.startswith("chainrule"):
                 return
         yield from self._attributes(name, module, held, depth)

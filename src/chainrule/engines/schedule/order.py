@@ -74,14 +74,14 @@ class _Known:
         machine: Machine,
         divides: Divides,
     ) -> None:
-        self.microseconds = functools.cache(
-            lambda node: machine.microseconds(node, sizes, views)
-        )
-        self.divides = functools.cache(
-            lambda node, share: (
-                resolve((share.units,), sizes)[0] > 1 and divides(node, share)
-            )
-        )
+        def microseconds(node: Node) -> float:
+            return machine.microseconds(node, sizes, views)
+
+        def divided(node: Node, share: Share) -> bool:
+            return resolve((share.units,), sizes)[0] > 1 and divides(node, share)
+
+        self.microseconds = functools.cache(microseconds)
+        self.divides = functools.cache(divided)
         self.accesses: dict[tuple[Node, Share | None], list[Access]] = {}
 
 

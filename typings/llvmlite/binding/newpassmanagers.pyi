@@ -1,0 +1,4 @@
+from typing import Any
+
+class NewPassManager:
+    def _dispose(self: Any) -> None: ...

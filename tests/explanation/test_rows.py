@@ -48,6 +48,7 @@ def counted(net: Trained, rows: int, elements: int = 1) -> Found:
     """Each row explained, with its page and the paths of some of its numbers."""
     found, rng = Found(), np.random.default_rng(0)
     for row in range(rows):
+        print(end=f"{row} ", flush=True)
         x, y = net.x[row : row + 1], net.y[row : row + 1]
         e = cr.explain(net.model, x, y, net.loss, net.optimizer)
         check = e.check()

@@ -124,9 +124,11 @@ def _sides(own: Equation, other: Equation | None) -> Iterator[tuple[str, Expr]]:
     """
     sides = other.sides[1:] if other is not None else ()
     for mine, wide in zip_longest(own.sides[1:], sides):
-        if mine is not None:
-            same = wide is not None and wide.text() == mine.text()
-            yield f"{own.name.text()} = {mine.text()}", wide if same else mine
+        if mine is None:
+            continue
+        label = f"{own.name.text()} = {mine.text()}"
+        same = wide is not None and wide.text() == mine.text()
+        yield label, wide if wide is not None and same else mine
 
 
 def _loops(step: Worked) -> list[Loop]:

@@ -195,3 +195,12 @@ def test_a_number_keeps_its_derivative_or_is_refused(
                 continue
             assert wanted is not None, "a derivative by a whole number"
             assert got == pytest.approx(wanted, rel=2e-3, abs=2e-3)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_numbers_from_a_tensor_to_a_float(dtype: str) -> None:
+    start = cr.tensor(1.0, dtype=dtype, requires_grad=True)
+    made = cr.linspace(start, 3.0, 3)
+    made.sum().backward()
+    assert made.tolist() == [1.0, 2.0, 3.0]
+    assert start.grad.item() == 1.5

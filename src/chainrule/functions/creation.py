@@ -306,7 +306,8 @@ def linspace(
     check_room((num,), 8)
     if isinstance(start, Tensor) or isinstance(stop, Tensor):
         share = Tensor(np.linspace(0.0, 1.0, num, endpoint=endpoint))
-        made = as_tensor(start).lerp(stop, share).astype(_given(dtype))
+        low, high = (as_tensor(end).astype("float64") for end in (start, stop))
+        made = low.lerp(high, share).astype(_given(dtype))
         return made.requires_grad_() if requires_grad else made
     ends = checks.number("start", start), checks.number("stop", stop)
     array = np.linspace(*ends, num, endpoint=endpoint)

@@ -105,6 +105,14 @@ def number(kind: str, name: str, given: Any, **limits: Any) -> float:
     >>> number("Dropout", "p", 0.5, least=0, below=1)
     0.5
     """
+    if isinstance(given, Tensor) and given.requires_grad:
+        raise ArgumentError(
+            f"{kind} takes {name} as a number, through which no derivative goes.",
+            expected=f"a number, such as {name}=0.1",
+            got=f"{name}={given!r:.60}",
+            fix=f"{name}.item() for the number alone; to learn it, write the formula "
+            "with the tensor itself",
+        )
     what = f"{kind} needs a {'positive' if limits.get('above') == 0 else 'finite'} "
     return checks.number(name, given, what=f"{what}{name}.", **limits)
 

@@ -72,10 +72,11 @@ class ParamGroup(Mapping[str, Any]):
     @property
     def schedule(self) -> Schedule:
         """The group's own schedule, or the optimiser's."""
-        self._owner.note_read(lambda: fingerprint(self._schedule()))
-        return self._schedule()
+        self._owner.note_read(lambda: fingerprint(self.held_schedule()))
+        return self.held_schedule()
 
-    def _schedule(self) -> Schedule:
+    def held_schedule(self) -> Schedule:
+        """The schedule, for the optimiser itself."""
         return self.own.get("lr", vars(self._owner)["lr"])
 
     @property
@@ -120,7 +121,7 @@ class ParamGroup(Mapping[str, Any]):
             owner.note_read(lambda: self.held().get(key))
             return self.held()[key]
         traced = owner.traced(f"{self.prefix}rate", DType.float32)
-        return self._schedule()(owner.steps) if traced is None else traced
+        return self.held_schedule()(owner.steps) if traced is None else traced
 
     def __setitem__(self, key: str, value: Any) -> None:
         if key == "params":

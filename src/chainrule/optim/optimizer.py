@@ -413,7 +413,7 @@ class Optimizer(Arguments, ABC):
         for group in self.param_groups:
             if not group.names:
                 continue
-            o, schedule = group.held(), group.schedule
+            o, schedule = group.held(), group.held_schedule()
             table = [self._row(t, schedule(t), o) for t in numbers]
             made = np.array([[*row.values()] for row in table])
             for key, column in zip(table[0], made.T):

@@ -144,8 +144,12 @@ def _place_state(
         node = new.node
         if new is old:
             continue
-        held_already = node is None or node.primitive is constant  # written by no node
-        if held_already or plan.root[new] is not new or new in placed:
+        if (
+            node is None
+            or node.primitive is constant  # which is written once, and not at each run
+            or plan.root[new] is not new
+            or new in placed
+        ):
             plan.copies.append((new, name))
             continue
         at, last = position[node], plan.last.get(old, -1)

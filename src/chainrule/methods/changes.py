@@ -9,6 +9,7 @@ follow. It is the same while a function is traced.
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from typing import Any, Self
 from weakref import ref as reference
 
@@ -151,6 +152,7 @@ class Changes(Handle):
     _pending: Any
     name: str | None
     version: int
+    copy_: Callable[[Any], Any]
     is_leaf: bool
     requires_grad: bool
 

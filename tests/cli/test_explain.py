@@ -43,7 +43,9 @@ def test_one_number_of_a_batch(chainrule: Any, run: str) -> None:
     _, test = cr.data.mnist()
     x, y = test.x[[0, 5]], test.y[[0, 5]]
     explanation = cr.explain(trainer.model, x, y, trainer.loss)
-    assert told.json["gradient"] == explanation["4.weight"].grad[7, 1]
+    own = float(explanation["4.weight"].grad[7, 1])
+    assert told.json["own"] == [own, "float32"]
+    assert told.json["gradient"] == explanation.exact["4.weight"].grad[7, 1]
 
 
 @pytest.mark.parametrize(

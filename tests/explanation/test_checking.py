@@ -24,7 +24,7 @@ from chainrule.explanation.widened import roundings
 from chainrule.graph.build import trace
 from chainrule.graph.interpret import evaluate_all
 from chainrule.graph.types import DType
-from chainrule.notation.expressions import Expr, Number, Product
+from chainrule.notation.expressions import Computed, Expr, Number, Product
 from tests.conformance.cases import Example, all_cases, every
 from tests.explanation.models import LAYERS, LOSSES, linear, truth
 from tests.explanation.random_models import drawn
@@ -225,3 +225,19 @@ def test_rounding_excuses_no_wrong_sign() -> None:
         if known is not None and np.any(known.array):
             side = each.sides[-1]
             assert difference(-side, e.exact.numbers, known.array) > 1
+
+
+def test_a_formula_that_is_kept_is_of_its_own_node() -> None:
+    """Formulas are kept by what they say; two loops that say the same are two."""
+    model, shape = LAYERS["GRU"]
+    rng = np.random.default_rng(0)
+    keys: set[Any] = set()
+    for _ in range(3):
+        e = explained(model, rng.normal(size=(1, *shape)), [1], CE)
+        for step in (e, e.exact):
+            for each in step.equations():
+                for side in each.sides[1:]:
+                    if isinstance(side, Computed) and isinstance(side.key, tuple):
+                        assert not any(isinstance(part, int) for part in side.key[1:])
+                        keys.add(side.key)
+    assert len(keys) > 6

@@ -162,7 +162,8 @@ class PlainWriter:
         def how(*arrays: Array) -> Array:
             return reference(*arrays, **attrs)[index]
 
-        return Computed(shown, tuple(inputs), how, (node.primitive.name, id(node)))
+        # The node itself: formulas are kept, and an id would be given again.
+        return Computed(shown, tuple(inputs), how, (node.primitive.name, node))
 
     def _attrs(self, node: Node) -> dict[str, Any]:
         return attrs_at(node, {"N": self.n})

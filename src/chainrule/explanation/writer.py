@@ -301,7 +301,7 @@ class Writer(PlainWriter):
             return evaluate(graph, arrays, {"N": self.n})[0]
 
         arguments = (self._exact(g), self._exact(x))
-        key = ("back", id(out))
+        key = ("back", out)  # held: an id would be given again
         return Computed(shown, arguments, how, key, self.kind(out))
 
     # -- products --------------------------------------------------------------------

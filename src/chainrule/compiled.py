@@ -148,7 +148,7 @@ class Compiled:
 
     @property
     def programs(self) -> list[CompiledProgram]:
-        """What was compiled, and is kept: the last ones that were needed."""
+        """The compiled programs that are kept, the ones needed last."""
         return [variant.program for variant in self._variants]
 
     def graph(self, *args: Any, **kwargs: Any) -> Graph:
@@ -189,7 +189,7 @@ class Compiled:
     # -- variants ------------------------------------------------------------------
 
     def _find(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Ready:
-        """A variant that fits, traced if there is none."""
+        """Return a variant that fits, traced if there is none."""
         _, arrays, kinds = arguments_of(args, kwargs, sized=False)
         shapes = tuple([a.shape for a in arrays])
         key = kinds, context.grad, context.stream
@@ -368,7 +368,7 @@ class Compiled:
 
 
 def _array(number: Any) -> Array:
-    """A float outside, as the graph takes it."""
+    """Return the current value of a promoted float, as the graph's input."""
     return np.asarray(number, np.float64)
 
 

@@ -1,4 +1,4 @@
-"""Floats that a function finds outside, as inputs of its graph.
+"""Promotion: floats that a function reads outside become inputs of its graph.
 
 A float that changes from call to call would need a graph for each of its values. So the
 function is traced with a :class:`~chainrule.scalars.Scalar` in its place. Python that
@@ -25,14 +25,14 @@ from chainrule.scalars import Scalar
 from chainrule.tensor import Tensor
 from chainrule.tracing import Input, Traced, trace_entry
 
-#: Python folds numbers in float64, a graph rounds each step to its dtype: relative to
-#: the largest element, results differ by less than this.
+#: The difference of results, relative to the largest element, by bytes of the dtype:
+#: Python folds numbers in float64, a graph rounds each step to its dtype.
 TOLERANCE = {4: 1e-4, 8: 1e-9}
 
 
 @dataclass(frozen=True)
 class Made:
-    """A trace.
+    """A traced function with its snapshot, its guards and its promoted floats.
 
     Attributes:
         traced: the entry point.
@@ -49,7 +49,7 @@ class Made:
 
 @dataclass(frozen=True)
 class Tracing:
-    """How a function is traced.
+    """The function, inputs and arguments of a trace.
 
     Attributes:
         name: of the function.
@@ -70,7 +70,7 @@ class Tracing:
     def made(
         self, numbers: Sequence[Number] = (), instead: Sequence[float] = ()
     ) -> Made:
-        """The trace with these floats as inputs, or with others ``instead`` of them."""
+        """Trace with these floats as inputs, or with others ``instead`` of them."""
         count, taken = len(self.inputs), {i.name for i in self.inputs}
         outside = [
             Input(_free_name(number.name, taken), ArrayType((), DType.float64))
@@ -94,7 +94,7 @@ class Tracing:
         return Made(traced, snapshot, guards, tuple(numbers))
 
     def results(self, made: Made, numbers: Sequence[float], whole: int) -> list[Array]:
-        """What a trace computes near this call.
+        """Return the results of a trace for arguments near those of this call.
 
         Args:
             made: the trace.
@@ -124,7 +124,7 @@ class Tracing:
 
 
 def _free_name(name: str, taken: set[str]) -> str:
-    """A name for an input that no other one has."""
+    """Return a name for an input that no other one has."""
     while name in taken:
         name += "'"
     taken.add(name)
@@ -132,7 +132,7 @@ def _free_name(name: str, taken: set[str]) -> str:
 
 
 def promoted(tracing: Tracing, numbers: Sequence[Number]) -> tuple[Made, list[Number]]:
-    """A trace with as many of these floats as inputs as can be.
+    """Trace with as many of these floats as inputs as possible.
 
     Returns:
         The trace, and the floats that are none since Python needs them as numbers.
@@ -154,7 +154,7 @@ def promoted(tracing: Tracing, numbers: Sequence[Number]) -> tuple[Made, list[Nu
 
 
 def _promoted(tracing: Tracing, numbers: Sequence[Number]) -> Made | None:
-    """The trace with these floats as inputs, if it is one for any value of them."""
+    """Trace with these floats as inputs; None where it is wrong for other values."""
     others = [n.kind(0.618 + 0.173 * i) for i, n in enumerate(numbers)]
     try:
         wanted = tracing.made(numbers, others)
@@ -173,7 +173,7 @@ def _promoted(tracing: Tracing, numbers: Sequence[Number]) -> Made | None:
 
 
 def _close(a: Array, b: Array) -> bool:
-    """Whether two results are the same but for rounding."""
+    """Return whether two results are equal up to rounding."""
     if a.shape != b.shape or a.dtype != b.dtype:
         return False
     if a.dtype.kind != "f" or not b.size:

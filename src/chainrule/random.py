@@ -39,7 +39,7 @@ from chainrule.tensor import Tensor, as_tensor, wrap
 P = ParamSpec("P")
 T = TypeVar("T")
 
-#: Numbers that are worked out at once, of many.
+#: Numbers that are computed at a time.
 BLOCK = 1 << 13
 
 
@@ -159,10 +159,10 @@ def bits(shape: Shape) -> Tensor:
 
 
 class _Draws(threading.local):
-    """How often numbers were drawn from the process's own stream.
+    """Counts of the draws from the process's own stream.
 
     Attributes:
-        all, mine: by all threads, and by this one.
+        all, mine: the draws by all threads, and by this one.
     """
 
     all = 0
@@ -175,15 +175,15 @@ _draws = _Draws()
 
 
 def drawn() -> tuple[int, int]:
-    """How often was drawn from the process's own stream so far, for :func:`undraw`."""
+    """Return the counts of draws from the process's own stream, for :func:`undraw`."""
     return _Draws.all, _draws.mine
 
 
 def undraw(before: tuple[int, int]) -> None:
-    """Have the process's own stream stand where it stood, after a refusal.
+    """Rewind the process's own stream after a refusal.
 
-    Eagerly, and where no other thread has drawn meanwhile: within a compiled function
-    draws are state, which a refused call leaves as it was.
+    Only eagerly, and only where no other thread has drawn meanwhile: within a compiled
+    function draws are state, which a refused call leaves as it was.
     """
     made = _draws.mine - before[1]
     if made and context.trace is None and _Draws.all - before[0] == made:
@@ -192,7 +192,7 @@ def undraw(before: tuple[int, int]) -> None:
 
 
 def _whole(function: Callable[P, T]) -> Callable[P, T]:
-    """A function that has drawn nothing where it is refused."""
+    """Decorate a function so that it takes back its draws where it is refused."""
 
     @functools.wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> T:
@@ -225,7 +225,7 @@ def _made(value: Value, requires_grad: bool) -> Tensor:
 def _by_blocks(
     function: Callable[..., Value], *raw: Value, options: Iterable[Any] = ()
 ) -> Value:
-    """A function of bits, element by element; many numbers a block at a time.
+    """Apply an elementwise function to bits, many numbers a block at a time.
 
     What lies between the bits and the result is several times as large as both; a block
     of it stays in a core's cache. ``options``: what else the function uses; a tensor
@@ -255,7 +255,7 @@ def _between(raw: Value) -> Value:
 
 
 def _only_if(holds: Tensor, v: Value, what: str, expected: str, fix: str) -> Value:
-    """``v``, refused where ``holds`` is false for a part of it: now, or at the run."""
+    """Return ``v``, refused where ``holds`` is false: now, or at the run."""
     got = "others, in a compiled function"
     known = holds.value.array
     if known is not None and v.array is not None and not known.all():

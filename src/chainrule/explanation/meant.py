@@ -1,4 +1,4 @@
-"""Which number a rounded constant stands for: 0.9, and not 0.8999999761581421."""
+"""The number behind a rounded constant: 0.9, and not 0.8999999761581421."""
 
 from __future__ import annotations
 

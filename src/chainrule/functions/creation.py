@@ -49,7 +49,7 @@ def _made(value: Value, requires_grad: bool) -> Tensor:
 
 
 def _shape(sizes: tuple[Any, ...], shape: Any, size: Any) -> Shape:
-    """A shape by place, by its name in the standard, or by PyTorch's, ``size``."""
+    """Return a shape given by place, as ``shape=`` or as PyTorch's ``size=``."""
     return shape_of(once("shape", sizes, either(size, shape)))
 
 
@@ -270,7 +270,7 @@ def arange(
 
 
 def _alone(n: Any, name: str) -> Any:
-    """A number that a count is made of, without a derivative."""
+    """Return a number that a count is computed from; refuse one with a derivative."""
     if isinstance(n, Tensor) and n.requires_grad:
         raise GradientError(
             f"{name} counts by numbers, which have no derivative.",
@@ -293,7 +293,7 @@ def linspace(
     device: Any = None,
     requires_grad: bool = False,
 ) -> Tensor:
-    """``num`` numbers at equal distances from ``start`` to ``stop``, ends included.
+    """Return ``num`` numbers at equal distances from ``start`` to ``stop``, inclusive.
 
     The ends may be tensors, which the derivative goes to.
 
@@ -340,7 +340,7 @@ def eye(
 
 @telling
 def meshgrid(*arrays: Any, indexing: str = "ij") -> list[Tensor]:
-    """Coordinates of the points of a grid, one tensor for each axis.
+    """Return the coordinates of the points of a grid, one tensor for each axis.
 
     Args:
         arrays: vectors, or one sequence of them.

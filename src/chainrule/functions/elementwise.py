@@ -126,13 +126,13 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-#: What Python and NumPy raise at arguments that make no sense.
+#: Exceptions that Python and NumPy raise at arguments that make no sense.
 UNTOLD = (TypeError, ValueError, ArithmeticError, LookupError, MemoryError)
 UNTOLD += (AttributeError, BufferError)
 
 
 def told(function: Callable[..., Any], error: Exception) -> CallError:
-    """An error of ours for one that Python or NumPy raised at a call's arguments."""
+    """Return a CallError for an exception that a call's arguments raised."""
     name = function.__name__
     return CallError(
         f"{name} is not called like that.",
@@ -142,7 +142,7 @@ def told(function: Callable[..., Any], error: Exception) -> CallError:
 
 
 def telling(function: Callable[P, R]) -> Callable[P, R]:
-    """The function, whose arguments are refused by errors of ours alone."""
+    """Decorate a function so that Python's and NumPy's errors become a CallError."""
 
     @functools.wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -333,7 +333,7 @@ def nextafter(x1: Any, x2: Any, /) -> Tensor:
 
 
 def eq(x1: Any, x2: Any, /) -> Tensor:
-    """x1 = x2, element by element; :func:`equal` says whether all are."""
+    """Return x1 = x2, element by element; :func:`equal` returns one bool for all."""
     return wrap(prims.equal(*pair(x1, x2)))
 
 

@@ -312,7 +312,7 @@ def einsum(equation: Any, *operands: Any) -> Tensor:
 
 
 def _in_letters(given: tuple[Any, ...]) -> tuple[str, tuple[Any, ...]]:
-    """An equation for tensors with the numbers of their axes behind each of them."""
+    """Return einsum's equation for operands that alternate with lists of axes."""
 
     def letters(axes: Any) -> str:
         if not isinstance(axes, tuple | list) or not all(n in range(52) for n in axes):

@@ -191,7 +191,7 @@ def broadcast_shapes(a: Shape, b: Shape) -> Shape:
 
 
 def repeats_into(shape: Shape, wanted: Shape) -> bool:
-    """Whether ``shape`` repeats into the other under NumPy's rules."""
+    """Return whether ``shape`` broadcasts to ``wanted`` under NumPy's rules."""
     lead = len(wanted) - len(shape)
     return lead >= 0 and all(a in (1, b) for a, b in zip(shape, wanted[lead:]))
 
@@ -274,7 +274,7 @@ def with_number(v: Value, other: Any) -> Value:
 
 
 def beside(x: Handle, dtype: DType) -> Value:
-    """What stands for a Python number, in the dtype that it has beside a tensor's."""
+    """Return a scalar's value in the dtype that it takes beside a tensor's dtype."""
     assert x._wide is not None
     return cast(x._wide, number_dtype(1 if x.dtype.is_integer else 1.0, dtype))
 

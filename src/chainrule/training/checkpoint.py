@@ -24,7 +24,7 @@ from chainrule.primitives.rules import show
 from chainrule.serialization import read_arrays
 from chainrule.tensor import Tensor
 
-#: Where a checkpoint is: a path, or an open file.
+#: The place of a checkpoint: a path, or an open file.
 Place = Path | BinaryIO
 #: The format that this version writes and reads.
 VERSION = 1

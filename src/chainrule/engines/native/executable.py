@@ -56,8 +56,8 @@ COPIED = 4096
 CALLS = 100
 #: Readable bytes behind every buffer.
 SLACK = 256
-#: steps, arena, barrier, status, memory of each thread and its bytes, ticks, the steps
-#: that are made; then the sizes.
+#: Words before the sizes: steps, arena, barrier, status, memory of each thread and its
+#: bytes, ticks, completed steps.
 _FIXED_WORDS = 8
 
 

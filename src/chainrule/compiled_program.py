@@ -179,12 +179,12 @@ class EntryPoint:
         moving = [(table, table.steps, each) for table, each in self._moving]
         held = [(gradient.owner, gradient.owner._grad) for gradient in self._gradients]
         executable = self._executable
-        executable.made = 0
+        executable.completed = 0
         try:
-            outputs = self._made(arrays, sizes, steps)
+            outputs = self._run_engine(arrays, sizes, steps)
             _move(moving, steps)
         except BaseException:
-            made = executable.made  # steps before the one that was refused
+            made = executable.completed  # steps before the one that was refused
             _move(moving, made)
             if made:
                 self._note_gradients()
@@ -194,7 +194,9 @@ class EntryPoint:
             raise
         return outputs
 
-    def _made(self, arrays: dict[str, Any], sizes: Sizes, steps: int) -> list[Array]:
+    def _run_engine(
+        self, arrays: dict[str, Any], sizes: Sizes, steps: int
+    ) -> list[Array]:
         self._send()
         # The engine has the newest numbers from here on, whether the run is made or
         # not: an exception of a signal's handler may come at any moment.

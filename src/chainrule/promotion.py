@@ -31,7 +31,7 @@ TOLERANCE = {4: 1e-4, 8: 1e-9}
 
 
 @dataclass(frozen=True)
-class Made:
+class PromotedTrace:
     """A traced function with its snapshot, its guards and its promoted floats.
 
     Attributes:
@@ -67,9 +67,9 @@ class Tracing:
     arrays: Sequence[Array]
     objects: Mapping[str, Any]
 
-    def made(
+    def trace(
         self, numbers: Sequence[Number] = (), instead: Sequence[float] = ()
-    ) -> Made:
+    ) -> PromotedTrace:
         """Trace with these floats as inputs, or with others ``instead`` of them."""
         count, taken = len(self.inputs), {i.name for i in self.inputs}
         outside = [
@@ -91,9 +91,11 @@ class Tracing:
         with guessing(solve_sizes(list(zip(shapes, came)))) as guards:
             traced = trace_entry(self.name, function, [*self.inputs, *outside])
         snapshot.refuse_changes(self.name)
-        return Made(traced, snapshot, guards, tuple(numbers))
+        return PromotedTrace(traced, snapshot, guards, tuple(numbers))
 
-    def results(self, made: Made, numbers: Sequence[float], whole: int) -> list[Array]:
+    def results(
+        self, made: PromotedTrace, numbers: Sequence[float], whole: int
+    ) -> list[Array]:
         """Return the results of a trace for arguments near those of this call.
 
         Args:
@@ -131,18 +133,20 @@ def _free_name(name: str, taken: set[str]) -> str:
     return name
 
 
-def promoted(tracing: Tracing, numbers: Sequence[Number]) -> tuple[Made, list[Number]]:
+def promoted(
+    tracing: Tracing, numbers: Sequence[Number]
+) -> tuple[PromotedTrace, list[Number]]:
     """Trace with as many of these floats as inputs as possible.
 
     Returns:
         The trace, and the floats that are none since Python needs them as numbers.
     """
     if not numbers:
-        return tracing.made(), []
+        return tracing.trace(), []
     made = _promoted(tracing, numbers)
     if made is not None:
         return made, []
-    plain = tracing.made()  # what is wrong without them is the user's to know
+    plain = tracing.trace()  # what is wrong without them is the user's to know
     best, kept, constants = plain, list[Number](), list[Number]()
     for number in numbers:
         made = _promoted(tracing, [*kept, number]) if len(numbers) > 1 else None
@@ -153,12 +157,12 @@ def promoted(tracing: Tracing, numbers: Sequence[Number]) -> tuple[Made, list[Nu
     return best, constants
 
 
-def _promoted(tracing: Tracing, numbers: Sequence[Number]) -> Made | None:
+def _promoted(tracing: Tracing, numbers: Sequence[Number]) -> PromotedTrace | None:
     """Trace with these floats as inputs; None where it is wrong for other values."""
     others = [n.kind(0.618 + 0.173 * i) for i, n in enumerate(numbers)]
     try:
-        wanted = tracing.made(numbers, others)
-        made = tracing.made(numbers)
+        wanted = tracing.trace(numbers, others)
+        made = tracing.trace(numbers)
     except Exception:  # noqa: BLE001 - whatever Python makes of a scalar
         return None
     for whole in (1, 0):

@@ -16,7 +16,7 @@ import numpy as np
 from chainrule.errors import ArgumentError
 from chainrule.graph.node import Value
 from chainrule.graph.types import DType
-from chainrule.operations.operands import beside, cast
+from chainrule.operations.operands import cast, scalar_for
 from chainrule.tensor import Tensor, wrap
 
 
@@ -79,7 +79,7 @@ def _operator(name: str) -> Callable[..., Any]:
     def apply(self: Scalar, *others: Any) -> Any:
         for other in others:
             if isinstance(other, Tensor) and not isinstance(other, Scalar):
-                return plain(wrap(beside(self, other.dtype)), *others)
+                return plain(wrap(scalar_for(self, other.dtype)), *others)
         wide = [wrap(y._wide) if isinstance(y, Scalar) else y for y in others]
         made = plain(wrap(self._wide), *wide)
         is_float = isinstance(made, Tensor) and made.dtype is DType.float64

@@ -127,11 +127,11 @@ R = TypeVar("R")
 
 
 #: Exceptions that Python and NumPy raise at arguments that make no sense.
-UNTOLD = (TypeError, ValueError, ArithmeticError, LookupError, MemoryError)
-UNTOLD += (AttributeError, BufferError)
+INVALID_CALL = (TypeError, ValueError, ArithmeticError, LookupError, MemoryError)
+INVALID_CALL += (AttributeError, BufferError)
 
 
-def told(function: Callable[..., Any], error: Exception) -> CallError:
+def call_error(function: Callable[..., Any], error: Exception) -> CallError:
     """Return a CallError for an exception that a call's arguments raised."""
     name = function.__name__
     return CallError(
@@ -141,7 +141,7 @@ def told(function: Callable[..., Any], error: Exception) -> CallError:
     )
 
 
-def telling(function: Callable[P, R]) -> Callable[P, R]:
+def raises_call_error(function: Callable[P, R]) -> Callable[P, R]:
     """Decorate a function so that Python's and NumPy's errors become a CallError."""
 
     @functools.wraps(function)
@@ -150,8 +150,8 @@ def telling(function: Callable[P, R]) -> Callable[P, R]:
             return function(*args, **kwargs)
         except ChainruleError:
             raise
-        except UNTOLD as error:
-            raise told(function, error) from error
+        except INVALID_CALL as error:
+            raise call_error(function, error) from error
 
     return call
 
@@ -166,8 +166,8 @@ def function(
             return method(as_tensor(x), *args, **kwargs)
         except ChainruleError:
             raise
-        except UNTOLD as error:
-            raise told(method, error) from error
+        except INVALID_CALL as error:
+            raise call_error(method, error) from error
 
     call.__name__ = call.__qualname__ = method.__name__
     call.__doc__, call.__module__ = method.__doc__, "chainrule"

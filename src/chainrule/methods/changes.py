@@ -84,7 +84,7 @@ class Base:
     def on(cls, tensor: Any, view: View, *arguments: Any) -> Base:
         """Return the base of a view, without derivatives, of a tensor as it is now."""
         made = cls()
-        made.tensor, made.storage = tensor, tensor._taken()
+        made.tensor, made.storage = tensor, tensor._shared_storage()
         made.view, made.arguments = view, arguments
         made.recorded, made.sure, made.seen = False, True, tensor.value
         return made
@@ -103,7 +103,7 @@ class Base:
             and self.seen is tensor.value
         )
 
-    def taken(self, value: Value) -> Value:
+    def view_of(self, value: Value) -> Value:
         """Return the view of another value of the tensor."""
         if not self.sure:
             raise _unsure(self.of())
@@ -158,7 +158,7 @@ class Changes(Handle):
 
     # -- views -----------------------------------------------------------------------
 
-    def _taken(self) -> Storage:
+    def _shared_storage(self) -> Storage:
         """Return the storage that it shares with its views."""
         if self._storage is None:
             self._storage = Storage()
@@ -176,7 +176,7 @@ class Changes(Handle):
             recorded = context.grad
         shown = self._new(made)
         shown._base = base = Base()
-        base.tensor, base.storage = tensor, tensor._storage or tensor._taken()
+        base.tensor, base.storage = tensor, tensor._storage or tensor._shared_storage()
         base.view, base.arguments, base.recorded = view, arguments, recorded
         base.seen, base.sure = of, True
         return shown
@@ -266,7 +266,7 @@ class Changes(Handle):
             return self._value
         if trace is not None:
             return self._shown_in(trace, source)
-        made = base.taken(source)
+        made = base.view_of(source)
         owner = self._value.owner
         if owner is not None:  # a leaf has no way behind it
             made = Value(made.array, tracked=True)
@@ -282,7 +282,7 @@ class Changes(Handle):
         base: Any = self._base
         known = trace.views.get(id(self))
         if known is None or known[1] is not source:
-            made = base.taken(source)
+            made = base.view_of(source)
             if self._value.owner is not None:
                 made = trace.leaf(self, made)
             known = trace.views[id(self)] = self, source, made

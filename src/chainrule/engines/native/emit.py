@@ -197,7 +197,7 @@ class FunctionBuilder:
 
     def count_step(self) -> None:
         """Emit code that counts one more completed step."""
-        b, at = self.b, self.address("made")
+        b, at = self.b, self.address("completed")
         with b.if_then(b.icmp_unsigned("==", self.tid, self.tid.type(0))):
             b.store(b.add(b.load(at, typ=I64), I64(1)), at)
 

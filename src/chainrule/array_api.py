@@ -214,11 +214,11 @@ class ArrayNamespaceInfo:
         }
 
     def default_device(self) -> str:
-        """The CPU, where all tensors are."""
+        """Return ``"cpu"``, the device of all tensors."""
         return "cpu"
 
     def default_dtypes(self, *, device: Any = None) -> dict[str, DType]:
-        """float32 and int64."""
+        """Return float32 and int64, for each kind of numbers."""
         return {
             "real floating": DType.float32,
             "integral": DType.int64,
@@ -226,11 +226,11 @@ class ArrayNamespaceInfo:
         }
 
     def devices(self) -> list[str]:
-        """The CPU alone."""
+        """Return the list of devices: the CPU alone."""
         return ["cpu"]
 
     def dtypes(self, *, device: Any = None, kind: Any = None) -> dict[str, DType]:
-        """The dtypes by name, those of a kind."""
+        """Return the dtypes of a kind, by name."""
         return {d.name: d for d in DType if kind is None or dtypes.isdtype(d, kind)}
 
 
@@ -248,5 +248,5 @@ if TYPE_CHECKING:  # the functions come from a table
 
 
 def __dir__() -> list[str]:
-    """The standard's names, and those of every module."""
+    """Return the standard's names, and those of every module."""
     return sorted({*__all__, *(name for name in globals() if name.startswith("__"))})

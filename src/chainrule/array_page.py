@@ -57,7 +57,7 @@ def table(array: Array, off: Array | None = None) -> str:
 
 
 def spelled(array: Array, digits: int = 4, off: Array | None = None) -> list[list[str]]:
-    """The numbers of a matrix, with as many decimals as they need, up to ``digits``.
+    """Return the numbers of a matrix as text, with at most ``digits`` decimals.
 
     Exact zeros are a bare ``0``: a dead unit is told from a small number.
 
@@ -111,7 +111,7 @@ def _decimals(off: float) -> int:
 
 
 def _scientific(value: float, digits: int, off: float) -> str:
-    """A number with a power of ten, and as many digits as are right."""
+    """Return a number with a power of ten, and as many digits as are right."""
     if value == 0 and not off:
         return "0"
     known = _decimals(off)

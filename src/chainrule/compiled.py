@@ -218,7 +218,7 @@ class Compiled:
         return Ready(variant, sizes)
 
     def _changed_numbers(self, stale: Variant | None) -> list[Number]:
-        """The floats outside that may become inputs, as a variant does not hold."""
+        """Return the floats outside whose change made a variant invalid."""
         found = () if stale is None else stale.changed_numbers()
         known = self._numbers.keys() | self._constants
         return list({n.key: n for n in found if n.key not in known}.values())
@@ -267,7 +267,7 @@ class Compiled:
         patterns: tuple[Shape, ...],
         changed: list[Number],
     ) -> Variant:
-        """The function traced for these arguments, with its program.
+        """Trace the function for these arguments, and compile it.
 
         ``changed``: floats outside that may become inputs, beside those that are.
         """

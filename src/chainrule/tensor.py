@@ -108,7 +108,7 @@ class Tensor(Changes, Operators, Elementwise, Reductions, Movement, Conversion):
 
     @property
     def _now(self) -> Value:
-        """The value outside of any trace."""
+        """The current value, not lifted into a trace."""
         base = self._base
         if base is None or (
             context.trace is not None and self._value.array is not None

@@ -1,4 +1,4 @@
-"""The compiled variants of a function: lookup, eviction and a warning of many.
+"""The compiled variants of a function: lookup, eviction, a warning about many.
 
 A function has one for each kind of arguments and surroundings that it met. Where what
 it found outside changes again and again that would be one a call, for ever: floats

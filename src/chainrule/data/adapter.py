@@ -112,7 +112,7 @@ def _same_names(stream: Stream, trained: Named) -> Stream:
 
 
 def as_column(x: Any, trained: Named | None = None) -> Column | Stream:
-    """Features: a Column, a data set's, or anything that makes a tensor.
+    """Return features as a Column: a Column, a data set's, or anything like a tensor.
 
     Args:
         x: what is given.

@@ -33,7 +33,7 @@ class Named(Protocol):
 
 
 class Columns(NamedTuple):
-    """A table that was given.
+    """The columns of a table, by name.
 
     Attributes:
         given: the table.

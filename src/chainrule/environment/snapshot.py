@@ -204,7 +204,7 @@ class Snapshot:
 
 
 def changed(function: str, name: str) -> ArgumentError:
-    """The error for a function that changes what it found outside."""
+    """Return the error for a function that changes its environment."""
     return ArgumentError(
         f"{function} changes {name!r}, which it found outside, while it is "
         "traced: that would happen once and not at every call.",
@@ -267,7 +267,7 @@ def standing_in(
 
 
 def _restore(holder: Any, items: Any) -> None:
-    """Give a container the items that it had."""
+    """Restore the items of a container."""
     if isinstance(holder, dict):
         holder.clear()
         holder.update(items)

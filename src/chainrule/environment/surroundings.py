@@ -162,7 +162,7 @@ class Surroundings:
         yield from self._attributes(name, module, held, depth)
 
     def _object(self, name: str, item: Any, depth: int) -> Found:
-        """The items of a container, the attributes of an object or of a class."""
+        """Yield the places of a container's items, or of an object's attributes."""
         if isinstance(item, CONTAINERS):
             if id(item) in self._seen:
                 return
@@ -186,7 +186,7 @@ class Surroundings:
             yield from self._own(name, item, depth, module)
 
     def _own(self, name: str, item: Any, depth: int, module: bool) -> Found:
-        """The attributes of an object or of a class itself."""
+        """Yield the places of an object's or a class's own attributes."""
         of = item.__mro__ if isinstance(item, type) else type(item).__mro__
         held = getattr(item, "__dict__", None)
         if isinstance(held, Mapping) and not isinstance(item, type):
@@ -270,7 +270,7 @@ def _is_one(bases: tuple[type, ...], module: str, kind: str) -> bool:
 
 
 def _modules(name: str, module: Any) -> Iterator[tuple[str, Any]]:
-    """A module and all within it, by name; they may be nested deeper than calls can."""
+    """Yield a module and all within it, by name, without recursion."""
     waiting = [(name, module)]
     while waiting:
         name, module = waiting.pop()
@@ -283,7 +283,7 @@ def _modules(name: str, module: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _function_of(raw: Any) -> Any:
-    """The function behind an attribute of a class; None for anything else."""
+    """Return the function behind an attribute of a class; None for anything else."""
     if isinstance(raw, property):
         return raw.fget
     if isinstance(raw, staticmethod | classmethod):

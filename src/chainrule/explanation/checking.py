@@ -136,7 +136,7 @@ def _loops(step: Worked) -> list[Loop]:
 
 
 def _check_loop(loop: Loop, exact: Loop) -> dict[str, float]:
-    """The largest error of each equation over the steps of a loop."""
+    """Return the largest error of each equation over the steps of a loop."""
     errors: dict[str, float] = {}
     for own, other in zip_longest(loop.equations, exact.equations):
         if own is None:
@@ -190,7 +190,7 @@ def departures(shown: Worked) -> dict[Expr, Array]:
 
 
 def _gap(side: Expr, numbers: Mapping[Expr, Quantity], shown: Array) -> Array:
-    """A formula's value without the number shown."""
+    """Return the difference of a formula's value and the number shown."""
     found, shown = computed(side, numbers), shown.astype(np.float64)
     if found.size == shown.size:
         found = found.reshape(shown.shape)
@@ -202,7 +202,7 @@ def _gap(side: Expr, numbers: Mapping[Expr, Quantity], shown: Array) -> Array:
 
 
 def difference(side: Expr, numbers: Mapping[Expr, Quantity], shown: Array) -> float:
-    """The largest difference, relative to the largest number shown.
+    """Return the largest difference, relative to the largest number shown.
 
     There is none where it is no larger than what the last digits of the numbers make:
     where larger numbers cancel, nothing else is left.

@@ -10,7 +10,7 @@ from chainrule.graph.types import DType
 
 
 def meant(value: float, dtype: DType) -> float:
-    """The simplest number that the dtype rounds to ``value``.
+    """Return the simplest number that the dtype rounds to ``value``.
 
     A program says 0.9 and ε/K; float32 has rounded both, and their sum is no longer 1.
     Short decimals come first, then fractions; the number itself where there are none.

@@ -63,7 +63,7 @@ class Sum:
     remark: str = ""
 
     def lines(self) -> Iterator[str]:
-        """A line for each term of each side."""
+        """Return a line for each term of each side."""
         margin = " " * len(self.left)
         head = self.left
         for side in (self.symbols, self.numbers):
@@ -119,7 +119,7 @@ class Step:
         return float(sum(term.product for term in self.terms[FOLLOWED:]))
 
     def equation(self) -> Sum:
-        """The chain rule here."""
+        """The chain rule for this element, as text."""
         left = f"∂ℒ/∂{self.name}"
         if all(term.symbol == LOSS for term in self.terms):
             return Sum(left, (), (), repr(self.gradient), self.remark)

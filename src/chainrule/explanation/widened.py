@@ -1,4 +1,4 @@
-"""The same step in float64: one graph, one set of inputs, no rounding to speak of.
+"""Computation of a step in float64, and the rounding errors of its float32 numbers.
 
 What float32 has rounded cannot tell a wrong formula from a right one where numbers
 cancel: −ln p at p = 0.9999 is right to three digits. So formulas are held against the

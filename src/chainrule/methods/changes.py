@@ -165,7 +165,7 @@ class Changes(Handle):
         return self._storage
 
     def _view(self, of: Value, made: Value, view: View, *arguments: Any) -> Self:
-        """``made``, of this tensor's value ``of``, which PyTorch gives as a view."""
+        """Return ``made`` as a view of this tensor, whose value was ``of``."""
         if made.owner is not None:
             made = _computed(made)
         tensor, recorded = self, made.tracked
@@ -232,7 +232,7 @@ class Changes(Handle):
         return array is not None and array.flags.c_contiguous
 
     def detach(self) -> Self:
-        """The same numbers, without the memory of how they were made.
+        """Return a view of the same numbers, without their history.
 
         As in PyTorch it is a view: a change in place of it changes this tensor. Where
         this one has a derivative, which the change would falsify, it is refused.

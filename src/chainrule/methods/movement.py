@@ -94,7 +94,7 @@ class Movement(Handle):
         return self if self.ndim == 1 else self._in_rows(made)
 
     def ravel(self) -> Self:
-        """One axis of all elements: a view where they lie in row-major order."""
+        """Return the elements on one axis: a view where they lie in row-major order."""
         return self.contiguous().view(-1)
 
     def unflatten(self, dim: int, sizes: Sequence[Any]) -> Self:

@@ -118,7 +118,7 @@ def shape_of(
 
 
 def whole(name: str, given: Any, *, least: int | None = None) -> int:
-    """A whole number, such as how far a diagonal lies from the middle."""
+    """Check a whole number, such as the offset of a diagonal, and return it."""
     if type(given) is int and (least is None or given >= least):
         return given
     return checks.whole(name, given, least=least)

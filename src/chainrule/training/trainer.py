@@ -575,7 +575,7 @@ class Trainer(Standing):
         engine: str | None = None,
         threads: int | None = None,
     ) -> Trainer:
-        """The Trainer that a checkpoint was made of, standing where it stood.
+        """Return the Trainer that a checkpoint was made of, at its position.
 
         Args:
             path: a file that ``save`` wrote, open or not, or the directory of a run.

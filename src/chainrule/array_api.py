@@ -32,27 +32,27 @@ from chainrule.tensor import Tensor, as_tensor
 
 
 def meshgrid(*arrays: Any, indexing: str = "xy") -> list[Tensor]:
-    """The first vector along the second axis; PyTorch's ``"ij"`` along the first."""
+    """Return coordinates, by default with ``"xy"`` indexing; PyTorch's is ``"ij"``."""
     return creation.meshgrid(*arrays, indexing=indexing)
 
 
 def nonzero(x: Any) -> tuple[Tensor, ...]:
-    """A vector of indices for each axis; PyTorch's are the rows of a matrix."""
+    """Return indices of non-zero elements, a vector per axis; PyTorch: a matrix."""
     return reductions.nonzero(x, as_tuple=True)
 
 
 def sort(x: Any, **how: Any) -> Tensor:
-    """The elements in order, without their places."""
+    """Return the elements in order, without their indices."""
     return reductions.sort(x, **how).values
 
 
 def squeeze(x: Any, axis: Any) -> Tensor:
-    """Axes that are named, and have length 1."""
+    """Remove the axes that are named, which must have length 1."""
     return movement.squeeze(x, () if axis is None else axis)
 
 
 def take(x: Any, indices: Any, axis: int | None = None) -> Tensor:
-    """Parts along an axis; PyTorch's counts all elements in order without one."""
+    """Return the parts at ``indices`` along an axis; PyTorch's flattens without one."""
     if axis is None and as_tensor(x).ndim != 1:
         raise ShapeError(
             "take goes along an axis, which may be left out for one axis alone.",
@@ -63,7 +63,7 @@ def take(x: Any, indices: Any, axis: int | None = None) -> Tensor:
 
 
 def unsigned_in_their_kind(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    """A sum of unsigned integers is one; PyTorch's is int64."""
+    """Make a sum or product of unsigned integers uint64; PyTorch's is int64."""
 
     def added(x: Any, *, dtype: Any = None, **how: Any) -> Tensor:
         unsigned = as_tensor(x).dtype.kind == "uint"
@@ -73,7 +73,7 @@ def unsigned_in_their_kind(function: Callable[..., Tensor]) -> Callable[..., Ten
 
 
 def with_n(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    """A spread is divided by n; PyTorch's by n − 1."""
+    """Make a variance or deviation divide by n by default; PyTorch's by n − 1."""
 
     def spread(x: Any, *, correction: float = 0.0, **how: Any) -> Tensor:
         return function(x, correction=correction, **how)
@@ -101,7 +101,7 @@ DIFFERENT: dict[str, Callable[..., Any]] = {
 
 # -- how the standard's functions are called -------------------------------------------
 
-#: Signatures, and the names of the functions that have them.
+#: The standard's signatures, and the names of the functions that have each.
 SIGNATURES: dict[Callable[..., None], str] = {
     lambda x, /: None: """abs acos acosh asin asinh atan atanh bitwise_invert ceil cos
     cosh exp expm1 floor isfinite isinf isnan log log10 log1p log2 logical_not
@@ -162,7 +162,7 @@ SIGNATURES: dict[Callable[..., None], str] = {
 
 
 def strict(name: str, called: Callable[..., None]) -> Callable[..., Any]:
-    """The function of that name, which takes the standard's arguments and no others."""
+    """Return the function of that name, restricted to the standard's arguments."""
     families = (creation, dtypes, elementwise, movement, reductions)
     same = [getattr(f, name) for f in families if name in f.__all__]
     function = DIFFERENT.get(name) or same[0]
@@ -198,15 +198,15 @@ _FUNCTIONS = {
 _DTYPES = {dtype.name: dtype for dtype in DType}
 globals().update(_FUNCTIONS, **_DTYPES)
 
-#: The version of the standard.
+#: The version of the standard that the namespace follows.
 __array_api_version__ = "2024.12"
 
 
 class ArrayNamespaceInfo:
-    """What the standard asks a namespace about itself."""
+    """The inspection API of the standard: capabilities, devices and dtypes."""
 
     def capabilities(self) -> dict[str, Any]:
-        """Masks select and shapes depend on numbers, outside of compiled functions."""
+        """Return the optional features that work, outside of compiled functions."""
         return {
             "boolean indexing": True,
             "data-dependent shapes": True,
@@ -214,11 +214,11 @@ class ArrayNamespaceInfo:
         }
 
     def default_device(self) -> str:
-        """The CPU, where all tensors are."""
+        """Return ``"cpu"``, the device of all tensors."""
         return "cpu"
 
     def default_dtypes(self, *, device: Any = None) -> dict[str, DType]:
-        """float32 and int64."""
+        """Return float32 and int64, for each kind of numbers."""
         return {
             "real floating": DType.float32,
             "integral": DType.int64,
@@ -226,16 +226,16 @@ class ArrayNamespaceInfo:
         }
 
     def devices(self) -> list[str]:
-        """The CPU alone."""
+        """Return the list of devices: the CPU alone."""
         return ["cpu"]
 
     def dtypes(self, *, device: Any = None, kind: Any = None) -> dict[str, DType]:
-        """The dtypes by name, those of a kind."""
+        """Return the dtypes of a kind, by name."""
         return {d.name: d for d in DType if kind is None or dtypes.isdtype(d, kind)}
 
 
 def __array_namespace_info__() -> ArrayNamespaceInfo:  # noqa: N807 - the standard's
-    """What the standard asks a namespace about itself."""
+    """Return the inspection API of this namespace."""
     return ArrayNamespaceInfo()
 
 
@@ -248,5 +248,5 @@ if TYPE_CHECKING:  # the functions come from a table
 
 
 def __dir__() -> list[str]:
-    """The standard's names, and those of every module."""
+    """Return the standard's names, and those of every module."""
     return sorted({*__all__, *(name for name in globals() if name.startswith("__"))})

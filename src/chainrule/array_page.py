@@ -20,7 +20,7 @@ from chainrule.translation import tr
 
 Array = NDArray[Any]
 
-#: What a page of ours may load, as a line of its head: nothing but what is in it.
+#: The content security policy of every page: it loads nothing from outside.
 POLICY = (
     '<meta http-equiv="Content-Security-Policy" content="'
     "default-src 'none'; style-src 'unsafe-inline'; img-src data:\">"
@@ -34,7 +34,7 @@ PIXELS = 256
 
 
 def array_html(array: Array, off: Array | None = None) -> str:
-    """An array as a table, or as a picture beside what it is like.
+    """Return an array as an HTML table, or as a picture with a summary.
 
     Args:
         array: the numbers.
@@ -57,7 +57,7 @@ def table(array: Array, off: Array | None = None) -> str:
 
 
 def spelled(array: Array, digits: int = 4, off: Array | None = None) -> list[list[str]]:
-    """The numbers of a matrix, with as many decimals as they need, up to ``digits``.
+    """Return the numbers of a matrix as text, with at most ``digits`` decimals.
 
     Exact zeros are a bare ``0``: a dead unit is told from a small number.
 
@@ -106,12 +106,12 @@ def spelled(array: Array, digits: int = 4, off: Array | None = None) -> list[lis
 
 
 def _decimals(off: float) -> int:
-    """How many decimals are right to one, where a number may be off so far."""
+    """Return how many decimals are right to one unit, given a number's error."""
     return math.floor(-math.log10(2 * off)) if off > 0 else 99
 
 
 def _scientific(value: float, digits: int, off: float) -> str:
-    """A number with a power of ten, and as many digits as are right."""
+    """Return a number with a power of ten, and as many digits as are right."""
     if value == 0 and not off:
         return "0"
     known = _decimals(off)

@@ -123,7 +123,7 @@ def text(name: str, value: Any, *, what: str = "{} must be a text.") -> str:
 
 
 def place(name: str, value: Any) -> Any:
-    """``value`` as a path, or as it is where it is an open file."""
+    """Return ``value`` as a path; an open file is returned as it is."""
     return value if is_open(value) else path(name, value)
 
 

@@ -148,7 +148,7 @@ class Compiled:
 
     @property
     def programs(self) -> list[CompiledProgram]:
-        """What was compiled, and is kept: the last ones that were needed."""
+        """The compiled programs that are kept, the ones needed last."""
         return [variant.program for variant in self._variants]
 
     def graph(self, *args: Any, **kwargs: Any) -> Graph:
@@ -189,7 +189,7 @@ class Compiled:
     # -- variants ------------------------------------------------------------------
 
     def _find(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Ready:
-        """A variant that fits, traced if there is none."""
+        """Return a variant that fits, traced if there is none."""
         _, arrays, kinds = arguments_of(args, kwargs, sized=False)
         shapes = tuple([a.shape for a in arrays])
         key = kinds, context.grad, context.stream
@@ -218,7 +218,7 @@ class Compiled:
         return Ready(variant, sizes)
 
     def _changed_numbers(self, stale: Variant | None) -> list[Number]:
-        """The floats outside that may become inputs, as a variant does not hold."""
+        """Return the floats outside whose change made a variant invalid."""
         found = () if stale is None else stale.changed_numbers()
         known = self._numbers.keys() | self._constants
         return list({n.key: n for n in found if n.key not in known}.values())
@@ -267,7 +267,7 @@ class Compiled:
         patterns: tuple[Shape, ...],
         changed: list[Number],
     ) -> Variant:
-        """The function traced for these arguments, with its program.
+        """Trace the function for these arguments, and compile it.
 
         ``changed``: floats outside that may become inputs, beside those that are.
         """
@@ -368,7 +368,7 @@ class Compiled:
 
 
 def _array(number: Any) -> Array:
-    """A float outside, as the graph takes it."""
+    """Return the current value of a promoted float, as the graph's input."""
     return np.asarray(number, np.float64)
 
 

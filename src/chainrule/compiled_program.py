@@ -98,7 +98,7 @@ class _GradientState:
         self.awaited = _Awaited(owner, fetch)
 
     def before(self, added: bool) -> Tensor | None:
-        """The gradient to send before a run, once nobody else needs the old one.
+        """Return the gradient to send before a run, once nobody else needs the old one.
 
         ``added``: the run changes it in place, so that who has kept it sees that.
         """
@@ -115,7 +115,7 @@ class _GradientState:
         return owner._gradient_outside()
 
     def expect(self, added: bool) -> None:
-        """A run is about to change it in the engine."""
+        """Note that a run is about to change it in the engine."""
         held, awaited = self.owner._grad, self.awaited
         awaited.version = -1
         if added and isinstance(held, Tensor):
@@ -179,12 +179,12 @@ class EntryPoint:
         moving = [(table, table.steps, each) for table, each in self._moving]
         held = [(gradient.owner, gradient.owner._grad) for gradient in self._gradients]
         executable = self._executable
-        executable.made = 0
+        executable.completed = 0
         try:
-            outputs = self._made(arrays, sizes, steps)
+            outputs = self._run_engine(arrays, sizes, steps)
             _move(moving, steps)
         except BaseException:
-            made = executable.made  # steps before the one that was refused
+            made = executable.completed  # steps before the one that was refused
             _move(moving, made)
             if made:
                 self._note_gradients()
@@ -194,7 +194,9 @@ class EntryPoint:
             raise
         return outputs
 
-    def _made(self, arrays: dict[str, Any], sizes: Sizes, steps: int) -> list[Array]:
+    def _run_engine(
+        self, arrays: dict[str, Any], sizes: Sizes, steps: int
+    ) -> list[Array]:
         self._send()
         # The engine has the newest numbers from here on, whether the run is made or
         # not: an exception of a signal's handler may come at any moment.
@@ -209,7 +211,7 @@ class EntryPoint:
         return outputs
 
     def _note_gradients(self) -> None:
-        """The engine has new gradients, and some there are no more."""
+        """Let tensors await the engine's new gradients, and clear those that ended."""
         for gradient in self._new_gradients:
             if id(gradient.owner) not in self._added:
                 gradient.owner._grad = gradient.awaited
@@ -304,7 +306,7 @@ class CompiledProgram:
         return {key: t for key, t in held.items() if t is not None}
 
     def settle(self) -> None:
-        """Have its tensors fetch what the engine computed: it may go then."""
+        """Fetch the engine's results into its tensors, so that it can be dropped."""
         for t in self.tensors.values():
             t.numpy()
 
@@ -469,6 +471,6 @@ def _another_rule(entry: str) -> ArgumentError:
 
 
 def _move(moving: Sequence[tuple[StepScalars, int, int]], runs: int) -> None:
-    """Have tables stand behind so many runs from where they stood."""
+    """Move tables ``runs`` runs on from their steps before."""
     for table, start, each in moving:
         table.stand(start + each * runs)

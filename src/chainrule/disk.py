@@ -74,12 +74,12 @@ def open_regular(path: str | os.PathLike[str], flags: int) -> int:
 
 
 def is_open(place: Any) -> bool:
-    """Whether it is an open file, or what behaves like one, and no path."""
+    """Return whether ``place`` is an open or file-like object, and no path."""
     return hasattr(place, "read") or hasattr(place, "write")
 
 
 def called(place: Any) -> str:
-    """What messages call a path or an open file."""
+    """Return the name of a path or an open file for messages."""
     if not is_open(place):
         return os.fspath(place)
     name = getattr(place, "name", None)
@@ -87,7 +87,7 @@ def called(place: Any) -> str:
 
 
 def read_open(file: Any, most: int = -1) -> bytes:
-    """What an open file gives from where it stands, at most so many bytes.
+    """Read an open file from its position, at most ``most`` bytes.
 
     Raises:
         ArgumentError: it gives text, or cannot be read.

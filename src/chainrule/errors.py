@@ -101,7 +101,7 @@ class ArgumentError(ChainruleError, ValueError):
 
 
 class ExportError(ChainruleError, BufferError):
-    """Memory that another library cannot be given as it asks for it."""
+    """Memory that cannot be exported as another library asks for it."""
 
 
 class CallError(ChainruleError, TypeError):

@@ -1,4 +1,4 @@
-"""Keywords that a function does not take: refused, with what is written instead.
+"""Refusal of unknown keywords, with the name that is used instead.
 
 Python would say that they are unexpected; who comes from another library wants to know
 how it is done here.
@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 
 def unknown_keyword(who: str, name: str, value: Any, known: Iterable[str]) -> CallError:
-    """The error for a keyword that ``who`` does not take."""
+    """Return the error for a keyword that ``who`` does not take."""
     known = [other for other in known if not other.startswith("_")]
     hint = KEYWORDS.get(name)
     return CallError(
@@ -32,7 +32,7 @@ def unknown_keyword(who: str, name: str, value: Any, known: Iterable[str]) -> Ca
 
 
 def strict(target: T) -> T:
-    """A function, or a class with its public methods, that refuses other keywords.
+    """Decorate a function, or a class's public methods, to refuse unknown keywords.
 
     >>> @strict
     ... def scaled(x, by=1.0):
@@ -60,7 +60,7 @@ def strict(target: T) -> T:
 
 
 def strict_function(function: Any) -> Any:
-    """The function, or the constructor of a class, that refuses other keywords."""
+    """Decorate a function or a constructor to refuse unknown keywords."""
     code = function.__code__
     if code.co_flags & CO_VARKEYWORDS:
         return function

@@ -68,7 +68,7 @@ LAYERS = {
     "nn.TransformerDecoder",
 }
 
-#: Keywords of functions and classes.
+#: Keywords of other libraries, and what takes their place here.
 KEYWORDS = {
     "class_weight": "nn.CrossEntropyLoss(weight=…), or fit(…, sample_weight=…)",
     "column_names": "feature_names=…",

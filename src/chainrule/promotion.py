@@ -1,4 +1,4 @@
-"""Floats that a function finds outside, as inputs of its graph.
+"""Promotion: floats that a function reads outside become inputs of its graph.
 
 A float that changes from call to call would need a graph for each of its values. So the
 function is traced with a :class:`~chainrule.scalars.Scalar` in its place. Python that
@@ -25,14 +25,14 @@ from chainrule.scalars import Scalar
 from chainrule.tensor import Tensor
 from chainrule.tracing import Input, Traced, trace_entry
 
-#: Python folds numbers in float64, a graph rounds each step to its dtype: relative to
-#: the largest element, results differ by less than this.
+#: The difference of results, relative to the largest element, by bytes of the dtype:
+#: Python folds numbers in float64, a graph rounds each step to its dtype.
 TOLERANCE = {4: 1e-4, 8: 1e-9}
 
 
 @dataclass(frozen=True)
-class Made:
-    """A trace.
+class PromotedTrace:
+    """A traced function with its snapshot, its guards and its promoted floats.
 
     Attributes:
         traced: the entry point.
@@ -49,7 +49,7 @@ class Made:
 
 @dataclass(frozen=True)
 class Tracing:
-    """How a function is traced.
+    """The function, inputs and arguments of a trace.
 
     Attributes:
         name: of the function.
@@ -67,10 +67,10 @@ class Tracing:
     arrays: Sequence[Array]
     objects: Mapping[str, Any]
 
-    def made(
+    def trace(
         self, numbers: Sequence[Number] = (), instead: Sequence[float] = ()
-    ) -> Made:
-        """The trace with these floats as inputs, or with others ``instead`` of them."""
+    ) -> PromotedTrace:
+        """Trace with these floats as inputs, or with others ``instead`` of them."""
         count, taken = len(self.inputs), {i.name for i in self.inputs}
         outside = [
             Input(_free_name(number.name, taken), ArrayType((), DType.float64))
@@ -91,10 +91,12 @@ class Tracing:
         with guessing(solve_sizes(list(zip(shapes, came)))) as guards:
             traced = trace_entry(self.name, function, [*self.inputs, *outside])
         snapshot.refuse_changes(self.name)
-        return Made(traced, snapshot, guards, tuple(numbers))
+        return PromotedTrace(traced, snapshot, guards, tuple(numbers))
 
-    def results(self, made: Made, numbers: Sequence[float], whole: int) -> list[Array]:
-        """What a trace computes near this call.
+    def results(
+        self, made: PromotedTrace, numbers: Sequence[float], whole: int
+    ) -> list[Array]:
+        """Return the results of a trace for arguments near those of this call.
 
         Args:
             made: the trace.
@@ -124,25 +126,27 @@ class Tracing:
 
 
 def _free_name(name: str, taken: set[str]) -> str:
-    """A name for an input that no other one has."""
+    """Return a name for an input that no other one has."""
     while name in taken:
         name += "'"
     taken.add(name)
     return name
 
 
-def promoted(tracing: Tracing, numbers: Sequence[Number]) -> tuple[Made, list[Number]]:
-    """A trace with as many of these floats as inputs as can be.
+def promoted(
+    tracing: Tracing, numbers: Sequence[Number]
+) -> tuple[PromotedTrace, list[Number]]:
+    """Trace with as many of these floats as inputs as possible.
 
     Returns:
         The trace, and the floats that are none since Python needs them as numbers.
     """
     if not numbers:
-        return tracing.made(), []
+        return tracing.trace(), []
     made = _promoted(tracing, numbers)
     if made is not None:
         return made, []
-    plain = tracing.made()  # what is wrong without them is the user's to know
+    plain = tracing.trace()  # what is wrong without them is the user's to know
     best, kept, constants = plain, list[Number](), list[Number]()
     for number in numbers:
         made = _promoted(tracing, [*kept, number]) if len(numbers) > 1 else None
@@ -153,12 +157,12 @@ def promoted(tracing: Tracing, numbers: Sequence[Number]) -> tuple[Made, list[Nu
     return best, constants
 
 
-def _promoted(tracing: Tracing, numbers: Sequence[Number]) -> Made | None:
-    """The trace with these floats as inputs, if it is one for any value of them."""
+def _promoted(tracing: Tracing, numbers: Sequence[Number]) -> PromotedTrace | None:
+    """Trace with these floats as inputs; None where it is wrong for other values."""
     others = [n.kind(0.618 + 0.173 * i) for i, n in enumerate(numbers)]
     try:
-        wanted = tracing.made(numbers, others)
-        made = tracing.made(numbers)
+        wanted = tracing.trace(numbers, others)
+        made = tracing.trace(numbers)
     except Exception:  # noqa: BLE001 - whatever Python makes of a scalar
         return None
     for whole in (1, 0):
@@ -173,7 +177,7 @@ def _promoted(tracing: Tracing, numbers: Sequence[Number]) -> Made | None:
 
 
 def _close(a: Array, b: Array) -> bool:
-    """Whether two results are the same but for rounding."""
+    """Return whether two results are equal up to rounding."""
     if a.shape != b.shape or a.dtype != b.dtype:
         return False
     if a.dtype.kind != "f" or not b.size:

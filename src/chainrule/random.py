@@ -18,7 +18,7 @@ import numpy as np
 
 from chainrule import checks
 from chainrule.errors import ArgumentError, ShapeError
-from chainrule.functions.elementwise import telling
+from chainrule.functions.elementwise import raises_call_error
 from chainrule.graph.build import context, no_grad, trace
 from chainrule.graph.interpret import evaluate
 from chainrule.graph.node import Array, Value
@@ -39,7 +39,7 @@ from chainrule.tensor import Tensor, as_tensor, wrap
 P = ParamSpec("P")
 T = TypeVar("T")
 
-#: Numbers that are worked out at once, of many.
+#: Numbers that are computed at a time.
 BLOCK = 1 << 13
 
 
@@ -126,7 +126,7 @@ class StepStream:
 _own = Generator(0)
 
 
-@telling
+@raises_call_error
 def manual_seed(seed: int) -> None:
     """Start the process's own stream (initial weights, eager draws) from ``seed``.
 
@@ -137,7 +137,7 @@ def manual_seed(seed: int) -> None:
     True
     """
     _own.manual_seed(seed)
-    _Draws.all += 1  # what was drawn before is no matter any more
+    _Draws.by_process += 1  # what was drawn before is no matter any more
 
 
 @contextmanager
@@ -153,54 +153,54 @@ def stream(source: Generator | StepStream | NoBits) -> Iterator[None]:
 def bits(shape: Shape) -> Tensor:
     """Fresh random bits, uint32."""
     if context.stream is None:
-        _draws.mine += 1
-        _Draws.all += 1
+        _draws.by_thread += 1
+        _Draws.by_process += 1
     return (context.stream or _own).bits(shape)
 
 
 class _Draws(threading.local):
-    """How often numbers were drawn from the process's own stream.
+    """Counts of the draws from the process's own stream.
 
     Attributes:
-        all, mine: by all threads, and by this one.
+        by_process, by_thread: the draws by all threads, and by this one.
     """
 
-    all = 0
+    by_process = 0
 
     def __init__(self) -> None:
-        self.mine = 0
+        self.by_thread = 0
 
 
 _draws = _Draws()
 
 
-def drawn() -> tuple[int, int]:
-    """How often was drawn from the process's own stream so far, for :func:`undraw`."""
-    return _Draws.all, _draws.mine
+def draw_counts() -> tuple[int, int]:
+    """Return the counts of draws from the own stream, see :func:`take_back_draws`."""
+    return _Draws.by_process, _draws.by_thread
 
 
-def undraw(before: tuple[int, int]) -> None:
-    """Have the process's own stream stand where it stood, after a refusal.
+def take_back_draws(before: tuple[int, int]) -> None:
+    """Rewind the process's own stream after a refusal.
 
-    Eagerly, and where no other thread has drawn meanwhile: within a compiled function
-    draws are state, which a refused call leaves as it was.
+    Only eagerly, and only where no other thread has drawn meanwhile: within a compiled
+    function draws are state, which a refused call leaves as it was.
     """
-    made = _draws.mine - before[1]
-    if made and context.trace is None and _Draws.all - before[0] == made:
+    made = _draws.by_thread - before[1]
+    if made and context.trace is None and _Draws.by_process - before[0] == made:
         _own.counter.copy_(_own.counter - made)
-        _Draws.all, _draws.mine = before
+        _Draws.by_process, _draws.by_thread = before
 
 
-def _whole(function: Callable[P, T]) -> Callable[P, T]:
-    """A function that has drawn nothing where it is refused."""
+def _undrawn_if_refused(function: Callable[P, T]) -> Callable[P, T]:
+    """Decorate a function so that it takes back its draws where it is refused."""
 
     @functools.wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> T:
-        before = drawn()
+        before = draw_counts()
         try:
             return function(*args, **kwargs)
         except BaseException:
-            undraw(before)
+            take_back_draws(before)
             raise
 
     return call
@@ -225,7 +225,7 @@ def _made(value: Value, requires_grad: bool) -> Tensor:
 def _by_blocks(
     function: Callable[..., Value], *raw: Value, options: Iterable[Any] = ()
 ) -> Value:
-    """A function of bits, element by element; many numbers a block at a time.
+    """Apply an elementwise function to bits, many numbers a block at a time.
 
     What lies between the bits and the result is several times as large as both; a block
     of it stays in a core's cache. ``options``: what else the function uses; a tensor
@@ -255,7 +255,7 @@ def _between(raw: Value) -> Value:
 
 
 def _only_if(holds: Tensor, v: Value, what: str, expected: str, fix: str) -> Value:
-    """``v``, refused where ``holds`` is false for a part of it: now, or at the run."""
+    """Return ``v``, refused where ``holds`` is false: now, or at the run."""
     got = "others, in a compiled function"
     known = holds.value.array
     if known is not None and v.array is not None and not known.all():
@@ -263,8 +263,8 @@ def _only_if(holds: Tensor, v: Value, what: str, expected: str, fix: str) -> Val
     return require_all(v, holds.value, what, expected=expected, got=got, fix=fix)
 
 
-@telling
-@_whole
+@raises_call_error
+@_undrawn_if_refused
 def uniform(
     *shape: Dim | Sequence[Dim],
     low: float = 0.0,
@@ -301,8 +301,8 @@ def uniform(
     return _made(made, requires_grad)
 
 
-@telling
-@_whole
+@raises_call_error
+@_undrawn_if_refused
 def normal(
     *shape: Dim | Sequence[Dim],
     mean: float = 0.0,
@@ -353,22 +353,22 @@ def _half(v: Value, i: int) -> Value:
 rand, randn = uniform, normal
 
 
-@telling
+@raises_call_error
 def rand_like(x: Any, *, dtype: Any = None, requires_grad: bool = False) -> Tensor:
     """As :func:`uniform`, in the shape and dtype of x."""
     x = as_tensor(x)
     return uniform(x.shape, dtype=dtype or x.dtype, requires_grad=requires_grad)
 
 
-@telling
+@raises_call_error
 def randn_like(x: Any, *, dtype: Any = None, requires_grad: bool = False) -> Tensor:
     """As :func:`normal`, in the shape and dtype of x."""
     x = as_tensor(x)
     return normal(x.shape, dtype=dtype or x.dtype, requires_grad=requires_grad)
 
 
-@telling
-@_whole
+@raises_call_error
+@_undrawn_if_refused
 def randint(
     low: int, high: Any = None, size: Any = None, *, dtype: Any = "int64"
 ) -> Tensor:
@@ -409,8 +409,8 @@ def randint(
     return wrap(_by_blocks(within, _half(raw, 0), _half(raw, 1), options=(low, span)))
 
 
-@telling
-@_whole
+@raises_call_error
+@_undrawn_if_refused
 def bernoulli(p: Any, size: Any = None, *, dtype: Any = None) -> Tensor:
     """1 with probability p, else 0.
 
@@ -446,8 +446,8 @@ def _gumbel(shape: Shape) -> Value:
     return _by_blocks(lambda raw: neg(log(neg(log(_between(raw))))), bits(shape).value)
 
 
-@telling
-@_whole
+@raises_call_error
+@_undrawn_if_refused
 def categorical(logits: Any, dim: int = -1, *, axis: int | None = None) -> Tensor:
     """Classes drawn with the probabilities softmax(logits) along ``dim``.
 
@@ -477,8 +477,8 @@ def categorical(logits: Any, dim: int = -1, *, axis: int | None = None) -> Tenso
         return wrap(argmax(add(v, _gumbel(v.shape)), axis=len(v.shape) - 1))
 
 
-@telling
-@_whole
+@raises_call_error
+@_undrawn_if_refused
 def multinomial(probs: Any, num_samples: int, replacement: bool = False) -> Tensor:
     """Classes drawn with probabilities in proportion to ``probs``, along the last axis.
 
@@ -522,7 +522,7 @@ def multinomial(probs: Any, num_samples: int, replacement: bool = False) -> Tens
         return wrap(argmax(noisy, axis=len(shape) - 1))
 
 
-@telling
+@raises_call_error
 def randperm(n: Dim) -> Tensor:
     """The integers from 0 to n − 1 in an order that is drawn.
 

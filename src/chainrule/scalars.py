@@ -1,4 +1,4 @@
-"""Python's numbers that are known when a compiled function runs, such as arguments.
+"""Numbers that are known only when a compiled function runs, such as arguments.
 
 Beside a tensor a Python float takes on the tensor's dtype, and among themselves floats
 are computed in float64. Within a trace such an argument is a :class:`Scalar`, which
@@ -16,7 +16,7 @@ import numpy as np
 from chainrule.errors import ArgumentError
 from chainrule.graph.node import Value
 from chainrule.graph.types import DType
-from chainrule.operations.operands import beside, cast
+from chainrule.operations.operands import cast, scalar_for
 from chainrule.tensor import Tensor, wrap
 
 
@@ -39,7 +39,7 @@ class Scalar(Tensor):
 
     @classmethod
     def like(cls, number: Any, tensor: Tensor) -> Scalar:
-        """What stands for a number of this type; ``tensor`` is its value in float64."""
+        """Return the scalar for a number of this type; ``tensor`` is it in float64."""
         wide = isinstance(number, np.float64)
         return cls(tensor.value, DType.float64 if wide else DType.float32)
 
@@ -67,19 +67,19 @@ class Scalar(Tensor):
         return hash(self.numpy())
 
 
-#: Operators that give an integer for integers.
+#: Operators whose results are integers for integers.
 _WHOLE = {"add", "radd", "sub", "rsub", "mul", "rmul", "neg", "pos", "abs"}
 _WHOLE |= {"floordiv", "rfloordiv", "mod", "rmod"}
 
 
 def _operator(name: str) -> Callable[..., Any]:
-    """An operator of numbers, or of a number and a tensor."""
+    """Return an operator of numbers, or of a number and a tensor."""
     plain, keeps = getattr(Tensor, name), name.strip("_") in _WHOLE
 
     def apply(self: Scalar, *others: Any) -> Any:
         for other in others:
             if isinstance(other, Tensor) and not isinstance(other, Scalar):
-                return plain(wrap(beside(self, other.dtype)), *others)
+                return plain(wrap(scalar_for(self, other.dtype)), *others)
         wide = [wrap(y._wide) if isinstance(y, Scalar) else y for y in others]
         made = plain(wrap(self._wide), *wide)
         is_float = isinstance(made, Tensor) and made.dtype is DType.float64

@@ -32,11 +32,11 @@ from chainrule.tensor import Tensor
 _HEADER = 100_000_000
 
 
-#: Text in the header: what is no array in a nest, with the names of its arrays.
+#: The metadata key of the JSON of a nest, in which references replace its arrays.
 _NEST = "nest"
-#: What stands for an array in a nest, and for dictionaries and tuples of JSON's own.
+#: JSON keys that mark an array's reference, a dictionary's items and a tuple.
 _ARRAY, _ITEMS, _TUPLE = "__array__", "__items__", "__tuple__"
-#: How deep a nest may be.
+#: The greatest depth of a nest.
 _DEPTH = 100
 
 
@@ -89,7 +89,7 @@ def save(
 
 
 def _without_arrays(item: Any, name: str, arrays: dict[str, Array], depth: int) -> Any:
-    """``item`` as JSON has it, with references for arrays, which go into ``arrays``."""
+    """Return ``item`` for JSON: references replace arrays, which go into ``arrays``."""
     if depth > _DEPTH:
         raise _refused(name, f"more than {_DEPTH} in each other, or itself in itself")
     if item is None or isinstance(item, bool | str):
@@ -139,7 +139,7 @@ def _refused(name: str, got: str) -> ArgumentError:
 
 
 def _with_arrays(item: Any, arrays: dict[str, Array]) -> Any:
-    """What :func:`_without_arrays` took apart; arrays that are used are taken out.
+    """Undo :func:`_without_arrays`; arrays that are used leave ``arrays``.
 
     Raises:
         ValueError: an array that is not there, or something else that is no nest.
@@ -220,7 +220,7 @@ def _no_checkpoint(texts: Mapping[str, Any]) -> None:
 def read_arrays(
     path: str | os.PathLike[str] | BinaryIO, check: Callable[[Mapping[str, Any]], Any]
 ) -> tuple[dict[str, Any], dict[str, Array]]:
-    """The texts in the header of a safetensors file, and its arrays by name.
+    """Return the metadata of a safetensors file, and its arrays by name.
 
     Args:
         path: of the file, or an open one.

@@ -1,4 +1,4 @@
-"""Scalars that change from step to step: what supplies them, and which a run takes."""
+"""Scalars that change from step to step: their source, and the rows of a run."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from chainrule.graph.node import Array, Value
 
 
 class StepScalars(Protocol):
-    """What supplies scalars step by step: an optimiser with its schedule.
+    """A source of scalars step by step: an optimiser with its schedule.
 
     Attributes:
         steps: how many steps it has made.
@@ -21,11 +21,11 @@ class StepScalars(Protocol):
     def steps(self) -> Any: ...
 
     def stand(self, steps: int) -> None:
-        """Be where so many steps have been made."""
+        """Set the number of steps made."""
         ...
 
     def rows(self, steps: int, keys: frozenset[str]) -> Mapping[str, Array]:
-        """The scalars of these names of the next ``steps`` steps, in float64."""
+        """Return the scalars of these names of the next ``steps`` steps, in float64."""
         ...
 
 
@@ -47,7 +47,7 @@ class Tabulated(NamedTuple):
 
 
 class Supply:
-    """What an entry point takes of one table.
+    """The scalars that an entry point takes from one table.
 
     A table that makes k steps in one run supplies run i with its steps ik, …, ik + k−1
     from where it stands.
@@ -71,7 +71,7 @@ class Supply:
         self._last = max((step for _, _, step, _ in self._columns), default=0)
 
     def supply(self, arrays: dict[str, Any], runs: int) -> None:
-        """Put the scalars of so many runs among the inputs; the table stays."""
+        """Put the scalars of ``runs`` runs among the inputs; the table stays."""
         each, span = self._each, (runs - 1) * self._each + 1
         rows = self._table.rows(span + self._last, self._keys)
         with np.errstate(over="ignore"):  # infinity is found in the results

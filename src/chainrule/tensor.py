@@ -108,7 +108,7 @@ class Tensor(Changes, Operators, Elementwise, Reductions, Movement, Conversion):
 
     @property
     def _now(self) -> Value:
-        """The value, whatever a trace makes of it."""
+        """The current value, not lifted into a trace."""
         base = self._base
         if base is None or (
             context.trace is not None and self._value.array is not None
@@ -436,7 +436,7 @@ _bare = functools.partial(object.__new__, Tensor)
 
 
 def wrap(value: Value) -> Tensor:
-    """A tensor around a graph value; that of a leaf is copied, for it stays its own."""
+    """Return a tensor of a graph value; the value of a leaf is copied."""
     if value.owner is not None:
         value = movement.copy(value)
     t = _bare()

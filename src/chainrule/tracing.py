@@ -141,16 +141,16 @@ class ProgramTrace(Trace):
                 )
 
     def note_freed(self, nodes: Iterable[Node]) -> None:
-        """What a derivative was taken of without ``retain_graph`` has none again."""
+        """Note nodes whose history a derivative without ``retain_graph`` has freed."""
         self.freed.update(nodes)
         self.freed -= self.renewed  # a leaf has no way behind it
 
     def note_read(self, get: Callable[[], Any]) -> None:
-        """Where that is another one day, the function is traced anew."""
+        """Note that the trace depends on ``get()``: a change of it needs another."""
         self.reads.append((get, get()))
 
     def note_step(self, table: StepScalars) -> int:
-        """Which step it is of those that ``table`` makes in one run, from 0."""
+        """Count a step of ``table``; return its index in one run, from 0."""
         _, made = self.steps.get(id(table), (table, 0))
         self.steps[id(table)] = table, made + 1
         return made
@@ -158,7 +158,7 @@ class ProgramTrace(Trace):
     def tabulated(
         self, table: StepScalars, name: str, dtype: DType, step: int | None = None
     ) -> Value:
-        """A scalar input that ``table`` supplies for a step, by default the next."""
+        """Return the scalar input that ``table`` supplies for a step, else the next."""
         _, made = self.steps.setdefault(id(table), (table, 0))
         step = made if step is None else step
         key = id(table), step, name, dtype
@@ -186,7 +186,7 @@ class ProgramTrace(Trace):
         return self.current[id(tensor)]
 
     def leaf(self, tensor: Tensor, value: Value) -> Value:
-        """What a parameter has become: a leaf again, as it is eagerly."""
+        """Return a parameter's new value as a leaf again, as it is eagerly."""
         made = super().leaf(tensor, value)
         if made.node is not None:
             self.renewed.add(made.node)
@@ -330,7 +330,7 @@ class Traced:
         return all(t.requires_grad == wanted for t, wanted in self.tracked)
 
     def reads_the_same(self) -> bool:
-        """Whether hyper-parameters that decide what it does are those of the trace."""
+        """Return whether the values noted by ``note_read`` are those of the trace."""
         for get, seen in self.reads:  # noqa: SIM110 - a part of every call
             if get() != seen:
                 return False

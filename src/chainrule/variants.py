@@ -1,4 +1,4 @@
-"""The programs of a compiled function: which serves a call, which go, and why so many.
+"""The compiled variants of a function: lookup, eviction, a warning about many.
 
 A function has one for each kind of arguments and surroundings that it met. Where what
 it found outside changes again and again that would be one a call, for ever: floats
@@ -24,13 +24,13 @@ from chainrule.graph.types import ArrayType, Shape, Sizes, resolve
 from chainrule.primitives.rules import show
 from chainrule.tracing import Traced
 
-#: So many programs of a function because of one thing are suspicious.
+#: The number of programs for one cause at which a function warns.
 MANY = 8
-#: A function keeps so many programs: as many as the buckets that texts are sorted into
-#: by length, with room to spare. Each holds a copy of the weights, its arena and up to
-#: a few hundred kB of code. The one that was not asked for longest goes.
+#: The number of programs that a function keeps: as many as the buckets that texts are
+#: sorted into by length, with room to spare. Each holds a copy of the weights, its
+#: arena and up to a few hundred kB of code. The least recently used one is dropped.
 KEPT = 32
-#: What is looked up for a call is kept for so many kinds of them.
+#: The number of kinds of calls whose variants are cached.
 CALLS = 1000
 
 
@@ -67,7 +67,7 @@ class Variant:
         self.passed = any(isinstance(s, dict) for s in self.traced.derivable)
 
     def sizes(self, shapes: Sequence[Shape]) -> dict[str, int] | None:
-        """The named sizes for arguments of these shapes; None where they do not fit."""
+        """Return the named sizes for these shapes; None where they do not fit."""
         for pattern, shape in zip(self.patterns, shapes):
             for want, got in zip(pattern, shape):
                 if type(want) is int and want != got:
@@ -79,7 +79,7 @@ class Variant:
         return sizes if all(guard(sizes) for guard in self.guards) else None
 
     def holds(self) -> bool:
-        """Whether everything that the trace depended on is as it was then."""
+        """Return whether nothing that the trace depended on has changed."""
         if self.count != changes.count:
             if not self.traced.holds():
                 return False
@@ -93,7 +93,7 @@ class Variant:
         return self.snapshot.holds()
 
     def changed_numbers(self) -> Iterator[Number]:
-        """The floats outside that are others now, and part of the program."""
+        """Yield the floats outside that have changed and are part of the program."""
         for watched in self.snapshot.changes():
             yield from watched.floats()
 
@@ -134,7 +134,7 @@ class Variants:
         return itertools.chain.from_iterable(self._families.values())
 
     def family(self, key: Any) -> list[Variant]:
-        """The variants for such arguments."""
+        """Return the variants for arguments of this kind."""
         return self._families.get(key, [])
 
     def use(self, variant: Variant) -> None:
@@ -143,7 +143,7 @@ class Variants:
         self._used[variant] = key
 
     def add(self, key: Any, variant: Variant) -> None:
-        """Keep another variant; where there are too many, one goes."""
+        """Add a variant; where there are more than ``KEPT``, one is dropped."""
         self._note(variant, self.family(key))
         self._families.setdefault(key, []).insert(0, variant)
         self._used[variant] = key
@@ -153,7 +153,7 @@ class Variants:
             self.drop(next(stale, next(iter(self._used))))
 
     def drop(self, variant: Variant) -> None:
-        """Let a variant go, once its tensors have fetched their numbers."""
+        """Drop a variant, once its tensors have fetched their numbers."""
         key = self._used.pop(variant)
         family = self._families[key]
         family.remove(variant)
@@ -163,7 +163,7 @@ class Variants:
         variant.program.settle()
 
     def look_up(self, call: Any, ready: Ready) -> Ready:
-        """Keep what was looked up for a kind of calls."""
+        """Cache a variant for a kind of calls, and return it."""
         if len(self.ready) >= CALLS:
             del self.ready[next(iter(self.ready))]
         self.ready[call] = ready
@@ -172,7 +172,7 @@ class Variants:
     # -- why there are many ------------------------------------------------------------
 
     def _note(self, variant: Variant, family: list[Variant]) -> None:
-        """Count what made a further program necessary, and say so once."""
+        """Count the cause of a further program; warn once where it repeats."""
         last, self._last = self._last, variant
         if last is None:
             return
@@ -196,7 +196,7 @@ class Variants:
 def _cause(
     last: Variant, variant: Variant, related: bool
 ) -> tuple[str, str, str, str] | None:
-    """Why the last variant does not serve: what it is, as it was and is, and a fix."""
+    """Return the cause of a new variant: its name, old and new value, and a fix."""
     names = variant.static.keys() | last.static.keys()
     for name in sorted(names):
         before, now = last.static.get(name), variant.static.get(name)

@@ -28,7 +28,7 @@ Rows = Column | Dataset | Stream
 
 
 def as_data(data: Any, trained: Named | None = None) -> Dataset | Stream:
-    """A data set or a stream: ``data`` itself, or a data set of a pair (x, y).
+    """Return ``data``, a data set or a stream, or make a data set of a pair (x, y).
 
     Args:
         data: what is given, which may be a frame once a table was trained on.
@@ -61,13 +61,13 @@ def as_data(data: Any, trained: Named | None = None) -> Dataset | Stream:
 
 
 def _is_of_table(given: Any, trained: Named) -> bool:
-    """Whether it is a frame, and training was on one that a format describes."""
+    """Return whether it is a frame, and the training data had a described format."""
     kind = (trained.format or {}).get("kind")
     return kind in ("csv", "text") and Columns.of(given) is not None
 
 
 def _in_order(x: Any, trained: Named) -> Any:
-    """A frame's columns as those of the training data; all else as it is.
+    """Put a frame's columns in the order of training; return all else as it is.
 
     Raises:
         DataError: columns that are not there; rows that the format leaves out.
@@ -112,7 +112,7 @@ def _same_names(stream: Stream, trained: Named) -> Stream:
 
 
 def as_column(x: Any, trained: Named | None = None) -> Column | Stream:
-    """Features: a Column, a data set's, or anything that makes a tensor.
+    """Return features as a Column: a Column, a data set's, or anything like a tensor.
 
     Args:
         x: what is given.

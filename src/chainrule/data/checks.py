@@ -217,7 +217,7 @@ def checked_feature_names(names: Any, shape: tuple[int, ...]) -> tuple[str, ...]
 
 
 def checked_target_names(names: Any, shape: tuple[int, ...]) -> tuple[str, ...] | None:
-    """Names of the columns of y; None for a single one, which cannot be mistaken."""
+    """Check the names of the columns of y; return None for a single column."""
     made = checked_names(names, "target_names", "target_names=('width', 'height')")
     if shape[1:] != (len(made),) and (len(made) != 1 or len(shape) != 1):
         raise ArgumentError(

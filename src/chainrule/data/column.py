@@ -70,7 +70,7 @@ class Column:
         return np.dtype(np.float64) if wide else narrow
 
     def part(self, rows: Any) -> Column:
-        """Some rows, in the dtype of all of them."""
+        """Return some rows, in the dtype of the whole column."""
         made = Column(self.stored[rows], self.scale)
         if "dtype" in self.__dict__ or self.stored.dtype.kind in "iu":
             made.dtype = self.dtype
@@ -108,7 +108,7 @@ class Column:
 
 
 def not_held(stored: np.ndarray, dtype: np.dtype) -> Any:
-    """The first whole number among ``stored`` that a floating dtype has not, or None.
+    """Return the first integer in ``stored`` that ``dtype`` cannot represent, or None.
 
     >>> not_held(np.array([1, 2**24, 2**24 + 1]), np.dtype(np.float32))
     np.int64(16777217)

@@ -404,7 +404,7 @@ class Dataset:
         return part
 
     def like(self, other: Named) -> "Dataset":
-        """The same rows with the columns and the labels of another data set.
+        """Return the same rows with the columns and the labels of another data set.
 
         Columns are found by their names, where both have some, and labels by the names
         of their classes. Further columns are left out.

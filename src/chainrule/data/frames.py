@@ -20,7 +20,7 @@ Names = tuple[str, ...]
 
 
 class Named(Protocol):
-    """What knows how data are called: a Dataset, a Stream, the plan of a run."""
+    """Anything that names its columns and classes: a Dataset, a Stream, a Plan."""
 
     @property
     def feature_names(self) -> Names | None: ...
@@ -33,7 +33,7 @@ class Named(Protocol):
 
 
 class Columns(NamedTuple):
-    """A table that was given.
+    """The columns of a table, by name.
 
     Attributes:
         given: the table.
@@ -45,7 +45,7 @@ class Columns(NamedTuple):
 
     @classmethod
     def of(cls, given: Any) -> Columns | None:
-        """None for what is no table.
+        """Return the columns of a table; None for anything else.
 
         Raises:
             ArgumentError: two columns of one name.
@@ -70,11 +70,11 @@ class Columns(NamedTuple):
 
     @property
     def names(self) -> Names:
-        """Those of its columns."""
+        """The names of its columns."""
         return tuple(self.labels)
 
     def array(self, what: str, names: Names | None = None) -> Array:
-        """Some columns, or all of them, as an array of shape (n, columns).
+        """Return some columns, or all of them, as an array of shape (n, columns).
 
         Args:
             what: ``"x"`` or ``"y"``, for messages.
@@ -116,7 +116,7 @@ class Columns(NamedTuple):
 
 
 def in_order(given: Sequence[str], wanted: Names, what: str) -> list[int]:
-    """The places of the columns that are wanted; further ones do not matter.
+    """Return the places of the columns that are wanted; further ones are ignored.
 
     Args:
         given: the names of the columns that there are.
@@ -141,7 +141,7 @@ def in_order(given: Sequence[str], wanted: Names, what: str) -> list[int]:
 
 
 def labels_of(given: Names, trained: Names) -> Array:
-    """For each class of data its label in training.
+    """Return, for each class of data, its label in training.
 
     Raises:
         DataError: a class that was not there.

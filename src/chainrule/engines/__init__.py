@@ -48,13 +48,13 @@ class Executable(Protocol):
     Attributes:
         engine: its engine's name.
         seconds_compile: time spent on preparing and compiling so far.
-        made: how many steps have been made since it was set to 0. Of a run that ends
+        completed: the number of steps since it was set to 0. Of a run that ends
             with an exception these are the steps that the state has seen.
     """
 
     engine: str
     seconds_compile: float
-    made: int
+    completed: int
 
     def put(self, entry: str, name: str, array: Array) -> Buffer:
         """Take over an input of an entry point, laid out as that entry reads it."""

@@ -171,7 +171,7 @@ class Turn:
 
 
 class _Uninterrupted:
-    """A block that Ctrl-C ends behind; a second one ends it at once.
+    """A block that a first Ctrl-C interrupts at its end, and a second one at once.
 
     That holds where Python's own handler is in charge, which raises KeyboardInterrupt.
     """

@@ -1,6 +1,6 @@
-"""What a function finds outside of itself.
+"""The environment of a function: everything that it may read outside of itself.
 
-:mod:`.surroundings` finds from its code what it may read there, :mod:`.places` tells
-how to read it and how to put something else in its place, :mod:`.fingerprints` what is
-compared of it, and :mod:`.snapshot` remembers what it was.
+:mod:`.surroundings` finds from its code what it may read there, :mod:`.places` reads
+it and replaces it, :mod:`.fingerprints` makes values of it that can be compared, and
+:mod:`.snapshot` keeps these and detects changes.
 """

@@ -1,4 +1,4 @@
-"""What is compared of an item to tell whether it is still what it was."""
+"""Fingerprints: values that differ where an item has changed."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ from typing import Any
 
 import numpy as np
 
-#: Compared by their values; anything else that has none is compared by identity.
+#: Types of single values, which are compared by value.
 ATOMS = (bool, int, float, complex, str, bytes, type(None), enum.Enum, np.generic)
-#: Compared item by item, whoever derives from them.
+#: Types that are compared item by item, subclasses included.
 CONTAINERS = (list, tuple, set, frozenset, dict, collections.deque)
-#: Containers of more items are compared by a checksum, where they hold plain items.
+#: Containers of more plain items than this are compared by a checksum.
 ITEMS = 1000
-#: Containers within containers are compared so far.
+#: The depth to which containers within containers are compared by value.
 LAYERS = 100
 
-#: Paths to numbers within a container, whose values do not count.
+#: Paths to numbers within a container whose values are not compared.
 Paths = frozenset[tuple[Any, ...]]
 NOWHERE: Paths = frozenset()
 
 
 class _Missing:
-    """Stands for a name that is not bound (yet)."""
+    """The type of :data:`MISSING`, the item of a name that is not bound (yet)."""
 
 
 MISSING = _Missing()
@@ -47,7 +47,7 @@ def fingerprint(
     around: tuple[int, ...] = (),
     keep: list[Any] | None = None,
 ) -> Any:
-    """What is compared of an item: its value, or its identity.
+    """Return the fingerprint of an item: from its value, or else its identity.
 
     Args:
         item: anything.
@@ -83,7 +83,7 @@ def _of_items(
     around: tuple[int, ...],
     keep: list[Any] | None,
 ) -> Any:
-    """What is compared of all that is in a container."""
+    """Return the fingerprint of a container, from those of its items."""
     kind = type(item)
     if len(item) > ITEMS and not free:
         try:
@@ -129,7 +129,7 @@ _STATES: tuple[tuple[Any, Callable[[Any], Any]], ...] = (
 
 @functools.lru_cache(maxsize=4096)
 def _state_of(kind: type) -> Callable[[Any], Any] | None:
-    """What reads the state of items of a class; None where they have none."""
+    """Return the reader of the state of a stateful class; None for any other."""
     for kinds, state in _STATES:
         if issubclass(kind, kinds):
             return state
@@ -141,7 +141,7 @@ def _written(item: Any) -> Any:
 
 
 def _place(item: Any) -> Any:
-    """Where a file is read next."""
+    """Return the position of a readable file; None for any other."""
     try:
         return item.tell() if item.readable() else None
     except (OSError, ValueError):  # a terminal; a file that is closed
@@ -149,13 +149,13 @@ def _place(item: Any) -> Any:
 
 
 def _locals(item: Any) -> Any:
-    """Where a generator stands, and its variables."""
+    """Return the position of a generator in its code, and its variables."""
     frame = item.gi_frame
     return "end" if frame is None else (frame.f_lasti, fingerprint(frame.f_locals))
 
 
 def _position(item: Any) -> Any:
-    """How far an iterator has come; where that cannot be told, it has always moved."""
+    """Return the position of an iterator; a unique object where it is unknown."""
     if hasattr(item, "__dict__"):
         return fingerprint(vars(item))
     left = operator.length_hint(item, -1)

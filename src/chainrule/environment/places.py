@@ -1,4 +1,4 @@
-"""Where a value stands outside of a function, and a number there."""
+"""Places outside of a function: variables, items and attributes that it may read."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from chainrule.environment.fingerprints import MISSING
 
 @dataclass(frozen=True)
 class Place:
-    """Something outside that a function may read.
+    """A variable, an item or an attribute outside that a function may read.
 
     Attributes:
         name: what it is called there.
@@ -28,7 +28,7 @@ class Place:
 
 
 def of_cell(name: str, cell: types.CellType) -> Place:
-    """A variable of the function around."""
+    """Return the place of a closure variable."""
 
     def get() -> Any:
         try:
@@ -43,7 +43,7 @@ def of_cell(name: str, cell: types.CellType) -> Place:
 
 
 def of_item(name: str, space: MutableMapping[str, Any], key: str) -> Place:
-    """A global: a name in a namespace."""
+    """Return the place of a global: a name in a namespace."""
     return Place(
         name,
         (id(space), key),
@@ -53,7 +53,7 @@ def of_item(name: str, space: MutableMapping[str, Any], key: str) -> Place:
 
 
 def of_attribute(name: str, owner: Any, key: str) -> Place:
-    """An attribute of an object, of a class or of a module; no property is computed."""
+    """Return the place of an attribute; no property is computed."""
 
     def put(item: Any) -> None:
         holder = owner
@@ -74,7 +74,7 @@ def of_attribute(name: str, owner: Any, key: str) -> Place:
 
 
 def attribute(owner: Any, key: str) -> Any:
-    """An attribute as it is now; no property is computed."""
+    """Return the current value of an attribute; no property is computed."""
     held = getattr(owner, "__dict__", {})
     if key in held:
         return held[key]
@@ -88,7 +88,7 @@ def attribute(owner: Any, key: str) -> Any:
 
 
 class Number:
-    """A float outside: at a place, or within the containers that stand there.
+    """A float outside: the value of a place, or an item of a container there.
 
     Attributes:
         place: where.
@@ -105,19 +105,19 @@ class Number:
 
     @property
     def name(self) -> str:
-        """What it is called outside: ``config['a'][0]``."""
+        """The expression for it outside: ``config['a'][0]``."""
         return self.place.name + "".join([f"[{key!r}]" for key in self.path])
 
     def is_there(self) -> bool:
-        """Whether a float of this type stands there now."""
+        """Return whether the current value is a float of this type."""
         return type(self.get()) is self.kind
 
     def get(self) -> Any:
-        """What stands there now."""
+        """Return the current value."""
         return self._along(self.path)
 
     def holder(self) -> Any:
-        """The container that it stands in."""
+        """Return the innermost container of the number."""
         return self._along(self.path[:-1])
 
     def _along(self, path: tuple[Any, ...]) -> Any:
@@ -130,7 +130,7 @@ class Number:
         return item
 
     def put(self, item: Any) -> None:
-        """Put another item there; tuples on the way are made anew."""
+        """Replace it by another item; tuples on the path are rebuilt."""
         holders = [self.place.get()]
         for key in self.path[:-1]:
             holders.append(holders[-1][key])

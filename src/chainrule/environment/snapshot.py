@@ -1,4 +1,4 @@
-"""What a function found outside of itself when it was traced, watched from then on.
+"""Snapshots of a function's environment at its trace, compared at every call.
 
 Tensors from outside are state of a compiled function and may change. Everything else
 that its Python read while it was traced (numbers in closures, globals and attributes,
@@ -38,7 +38,7 @@ FLOATS = (float, np.floating)
 
 
 class _Watched:
-    """What stood at a place.
+    """The item of a place at the trace, with its fingerprint.
 
     Attributes:
         get: gives what stands there now.
@@ -56,7 +56,7 @@ class _Watched:
         self.print = None if atom else fingerprint(item, free, keep=keep)
 
     def is_still(self, now: Any) -> bool:
-        """Whether something is what it was."""
+        """Return whether ``now`` is unchanged from the item at the trace."""
         if now is self.item and (self.print is None or type(self.print) is int):
             return True
         if self.print is None:
@@ -66,7 +66,7 @@ class _Watched:
         return fingerprint(now, self.free) == self.print
 
     def floats(self) -> Iterator[Number]:
-        """The floats here that are others now, and floats of the same type."""
+        """Yield the floats here whose values have changed and whose types have not."""
         if self.place.put is not None:
             before = fingerprint(self.item) if self.print is None else self.print
             yield from _floats(self.place, before, self.get(), ())
@@ -102,14 +102,14 @@ class Attributes:
                 self.items[key] = _Watched(place, paths, self._kept)
 
     def changed(self) -> bool:
-        """Whether one is another now, or new."""
+        """Return whether an attribute has changed, been added or been removed."""
         now = vars(self.module)
         if len(now) - ("training" in now) != len(self.items):
             return True
         return any(True for _ in self.changes())
 
     def changes(self) -> Iterator[_Watched]:
-        """Those that are others now."""
+        """Yield the attributes that have changed."""
         now = vars(self.module)
         for key, watched in self.items.items():
             if () not in watched.free and not watched.is_still(now.get(key, MISSING)):
@@ -117,7 +117,7 @@ class Attributes:
 
 
 class Snapshot:
-    """What a function found outside, by the names under which it found it.
+    """The environment of a function when it was traced.
 
     Args:
         function: the function that is traced.
@@ -156,7 +156,7 @@ class Snapshot:
         self.modules += [Attributes(module, self._free) for module in modules]
 
     def holds(self) -> bool:
-        """Whether everything is what it was; modules are looked at by themselves."""
+        """Return whether nothing outside has changed; modules are not compared."""
         for get, item, print_, watched in self._looked_at:
             now = get()
             if now is item and (print_ is None or type(print_) is int):
@@ -172,7 +172,7 @@ class Snapshot:
         return True
 
     def changes(self) -> Iterator[_Watched]:
-        """What is another now."""
+        """Yield the places, attributes of modules included, that have changed."""
         for watched in self._watched:
             if not watched.is_still(watched.get()):
                 yield watched
@@ -204,7 +204,7 @@ class Snapshot:
 
 
 def changed(function: str, name: str) -> ArgumentError:
-    """The error for a function that changes what it found outside."""
+    """Return the error for a function that changes its environment."""
     return ArgumentError(
         f"{function} changes {name!r}, which it found outside, while it is "
         "traced: that would happen once and not at every call.",
@@ -216,7 +216,7 @@ def changed(function: str, name: str) -> ArgumentError:
 
 
 def _filled(watched: _Watched, now: Any) -> bool:
-    """Whether something empty was filled, or a dictionary got further keys."""
+    """Return whether a change only fills an empty cache, or adds keys to a dict."""
     item, print_ = watched.item, watched.print
     if item is None or item is MISSING:
         return not _has_traced(now)
@@ -230,7 +230,7 @@ def _filled(watched: _Watched, now: Any) -> bool:
 
 
 def _has_traced(item: Any) -> bool:
-    """Whether a value of the trace is within."""
+    """Return whether an item contains a tensor of the trace."""
     leaves, _ = flatten(item)
     return any(
         isinstance(leaf, Tensor) and leaf._value.array is None for leaf in leaves
@@ -241,7 +241,7 @@ def _has_traced(item: Any) -> bool:
 def standing_in(
     function: str, numbers: Sequence[Number], others: Sequence[Any]
 ) -> Generator[None]:
-    """Within the block others stand where the numbers do.
+    """Replace ``numbers`` by ``others`` within the block, and restore them after it.
 
     Raises:
         ArgumentError: one was replaced within the block.
@@ -267,7 +267,7 @@ def standing_in(
 
 
 def _restore(holder: Any, items: Any) -> None:
-    """Give a container the items that it had."""
+    """Restore the items of a container."""
     if isinstance(holder, dict):
         holder.clear()
         holder.update(items)

@@ -1,6 +1,6 @@
-"""What a function may read outside of itself, found from its code.
+"""Static analysis of a function's code: the places outside that it may read.
 
-That is the variables outside, and of the objects that they hold the attributes whose
+These are the variables outside, and of the objects that they hold the attributes whose
 names occur in the code of any function on the way (methods, properties and functions
 in lists are on the way too). The code of packages is not read: of their objects all
 attributes count.
@@ -28,9 +28,10 @@ from chainrule.environment.places import (
 )
 from chainrule.tensor import Tensor
 
-#: Functions that call each other, and objects within objects, are followed so far.
+#: The depth to which calls of functions and objects within objects are followed.
 DEPTH = 48
-#: An object of a package counts as so many, and so many attributes of such are read.
+#: Levels that an object of a package counts as, and the most attributes of such
+#: objects that are read.
 FAR, FOREIGN = 16, 500
 #: Names in code that may read any attribute.
 ANY = {
@@ -39,9 +40,9 @@ ANY = {
 }
 #: Names in code that may read any global.
 SPACES = {"globals", "locals", "vars", "exec", "eval", "__globals__", "__dict__"}
-#: What Python calls without naming it in code, and which is not run while tracing.
+#: Special methods that are not run while tracing, though code may not name them.
 _NOT_RUN = {"__init__", "__new__", "__del__", "__init_subclass__", "__repr__"}
-#: What functions have of themselves.
+#: Attributes of functions that are followed.
 _OF_FUNCTIONS = {"__wrapped__"}
 
 Found = Iterator[Place]
@@ -74,7 +75,7 @@ class Surroundings:
                 self.found += [whole, *self._within(name, item, 1)]
 
     def _within(self, name: str, item: Any, depth: int) -> Found:
-        """What may be read of an item: surroundings of functions, items, attributes."""
+        """Yield the places that may be read through an item, recursively."""
         if depth > DEPTH or isinstance(item, (*ATOMS, Tensor, np.ndarray)):
             return
         if isinstance(item, types.FunctionType):
@@ -161,7 +162,7 @@ class Surroundings:
         yield from self._attributes(name, module, held, depth)
 
     def _object(self, name: str, item: Any, depth: int) -> Found:
-        """The items of a container, the attributes of an object or of a class."""
+        """Yield the places of a container's items, or of an object's attributes."""
         if isinstance(item, CONTAINERS):
             if id(item) in self._seen:
                 return
@@ -185,7 +186,7 @@ class Surroundings:
             yield from self._own(name, item, depth, module)
 
     def _own(self, name: str, item: Any, depth: int, module: bool) -> Found:
-        """The attributes of an object or of a class itself."""
+        """Yield the places of an object's or a class's own attributes."""
         of = item.__mro__ if isinstance(item, type) else type(item).__mro__
         held = getattr(item, "__dict__", None)
         if isinstance(held, Mapping) and not isinstance(item, type):
@@ -215,7 +216,7 @@ class Surroundings:
         *,
         foreign: bool = False,
     ) -> Found:
-        """Those of the attributes in ``held`` that the code on the way may read."""
+        """Yield the places of the attributes in ``held`` that the code may read."""
         everything = not self.names.isdisjoint(ANY)
         for key, raw in list(held.items()):
             function = _function_of(raw)
@@ -242,12 +243,12 @@ class Surroundings:
 
 
 def _is_read(file: str) -> bool:
-    """Whether the code of a file is read: the user's, and what is typed at a prompt."""
+    """Return whether the code of a file is analysed: the user's, or a prompt's."""
     return of_user(file) or (file.startswith("<") and not file.startswith("<frozen"))
 
 
 def _is_users(kind: type) -> bool:
-    """Whether a class is the user's; one without a file was typed at a prompt."""
+    """Return whether a class is the user's; without a file it is from a prompt."""
     module = sys.modules.get(kind.__module__)
     file = getattr(module, "__file__", None)
     if file is not None:
@@ -258,18 +259,18 @@ def _is_users(kind: type) -> bool:
 
 
 def _is_a(item: Any, module: str, kind: str) -> bool:
-    """Whether an item is of a class of a module; one that is not loaded has none."""
+    """Return whether an item is an instance of a class of a module that is loaded."""
     loaded = sys.modules.get(module)
     return loaded is not None and isinstance(item, getattr(loaded, kind))
 
 
 def _is_one(bases: tuple[type, ...], module: str, kind: str) -> bool:
-    """Whether a class of this name is among the bases; its module need not be known."""
+    """Return whether a class of this name is among the bases, without its import."""
     return any(b.__name__ == kind and b.__module__ == module for b in bases)
 
 
 def _modules(name: str, module: Any) -> Iterator[tuple[str, Any]]:
-    """A module and all within it, by name; they may be nested deeper than calls can."""
+    """Yield a module and all within it, by name, without recursion."""
     waiting = [(name, module)]
     while waiting:
         name, module = waiting.pop()
@@ -282,7 +283,7 @@ def _modules(name: str, module: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _function_of(raw: Any) -> Any:
-    """The function behind an attribute of a class; None for anything else."""
+    """Return the function behind an attribute of a class; None for anything else."""
     if isinstance(raw, property):
         return raw.fget
     if isinstance(raw, staticmethod | classmethod):

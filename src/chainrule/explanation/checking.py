@@ -1,4 +1,4 @@
-"""Formulas held against numbers: what an explanation says of itself at its end.
+"""Verification of an explanation: its formulas against its numbers, in float64.
 
 Two things are asked. Do the formulas hold? They are worked out in float64, from the
 same x, y and parameters, where a wrong factor is not hidden by what float32 has
@@ -24,13 +24,13 @@ from chainrule.notation.expressions import Expr
 from chainrule.notation.within import holds
 from chainrule.translation import tr
 
-#: Of float64's own rounding, relative to the largest number of a formula.
+#: The error that float64's rounding explains, relative to a formula's largest number.
 TOLERANCE = 1e-10
 
 
 @dataclass(frozen=True)
 class Check:
-    """What came out when everything that is shown was worked out again, in float64.
+    """The result of recomputing in float64 all that an explanation shows.
 
     Attributes:
         errors: for each equation the largest difference of its two sides, relative to
@@ -57,7 +57,7 @@ class Check:
 
     @property
     def ok(self) -> bool:
-        """Whether every formula holds, and every number is right to its rounding."""
+        """True where every formula holds and every number is right to its rounding."""
         return self.error <= self.tolerance and self.rounding <= 1
 
     def __str__(self) -> str:
@@ -94,7 +94,7 @@ class Check:
 
 
 def checked(shown: Worked, exact: Worked) -> Check:
-    """What is shown, held against the same step in float64.
+    """Check a step as it is shown against the same step in float64.
 
     Args:
         shown: the step.
@@ -117,7 +117,7 @@ def checked(shown: Worked, exact: Worked) -> Check:
 
 
 def _sides(own: Equation, other: Equation | None) -> Iterator[tuple[str, Expr]]:
-    """The sides of an equation as float64 works them out, each with what is written.
+    """Yield the sides of an equation in float64, each with its label.
 
     An expression may hold functions of the network's own dtype; where the same is
     written in float64 that one is taken.
@@ -136,7 +136,7 @@ def _loops(step: Worked) -> list[Loop]:
 
 
 def _check_loop(loop: Loop, exact: Loop) -> dict[str, float]:
-    """The largest error of each equation over the steps of a loop."""
+    """Return the largest error of each equation over the steps of a loop."""
     errors: dict[str, float] = {}
     for own, other in zip_longest(loop.equations, exact.equations):
         if own is None:
@@ -151,7 +151,7 @@ def _check_loop(loop: Loop, exact: Loop) -> dict[str, float]:
 
 
 def _rounded(shown: Worked) -> dict[str, float]:
-    """How far each number that is shown is from its operation in float64."""
+    """Return the error of each number shown against its operation in float64."""
     run, names = shown.run, shown.names.of
     arrays = dict(run.arrays)
     for value, name in names.items():
@@ -173,7 +173,7 @@ def _rounded(shown: Worked) -> dict[str, float]:
 
 
 def departures(shown: Worked) -> dict[Expr, Array]:
-    """How far each number is from its formula, worked out from the numbers shown.
+    """Return the error of each number against its formula of the numbers shown.
 
     This is what float32 has rounded within the formula; the digits that it spoils are
     not shown.
@@ -190,7 +190,7 @@ def departures(shown: Worked) -> dict[Expr, Array]:
 
 
 def _gap(side: Expr, numbers: Mapping[Expr, Quantity], shown: Array) -> Array:
-    """A formula's value without the number shown."""
+    """Return the difference of a formula's value and the number shown."""
     found, shown = computed(side, numbers), shown.astype(np.float64)
     if found.size == shown.size:
         found = found.reshape(shown.shape)
@@ -202,7 +202,7 @@ def _gap(side: Expr, numbers: Mapping[Expr, Quantity], shown: Array) -> Array:
 
 
 def difference(side: Expr, numbers: Mapping[Expr, Quantity], shown: Array) -> float:
-    """The largest difference, relative to the largest number shown.
+    """Return the largest difference, relative to the largest number shown.
 
     There is none where it is no larger than what the last digits of the numbers make:
     where larger numbers cancel, nothing else is left.
@@ -225,7 +225,7 @@ def _largest(array: Array) -> float:
 
 
 def _rounding(side: Expr, numbers: Mapping[Expr, Quantity]) -> float:
-    """How far a formula's value moves with the last digits of its numbers."""
+    """Return how much a formula's value changes with the last digits of its numbers."""
     dice = np.random.default_rng(0)
 
     def moved(q: Quantity) -> Quantity:

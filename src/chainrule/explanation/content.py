@@ -111,7 +111,7 @@ class LayerExplanation:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Explained(Worked):
-    """What an explanation holds; see :class:`Explanation`.
+    """The content of an explanation; see :class:`Explanation`.
 
     Attributes:
         again: explains another step.
@@ -163,7 +163,7 @@ class Explained(Worked):
 
     @cached_property
     def departures(self) -> dict[Expr, Array]:
-        """How far numbers in float32 are from what their formulas come to."""
+        """The errors of numbers in float32 against their formulas."""
         return departures(self)
 
     @cached_property

@@ -69,7 +69,7 @@ def paper(q: Quantity) -> Array:
 
 
 def off(e: Explained, name: Expr) -> Array | None:
-    """How far each number of a symbol may be off, as the numbers stand on paper."""
+    """Return the errors of a symbol's numbers, in the shape in which they are shown."""
     found = e.departures.get(name)
     return None if found is None else paper(Quantity(found, e.numbers[name].kind))
 

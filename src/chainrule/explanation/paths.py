@@ -17,7 +17,7 @@ import numpy as np
 from chainrule.translation import tr
 
 Index = tuple[int, ...]
-#: Of each value so many elements are followed further, those that count most.
+#: The number of elements of each value that are followed, the largest terms first.
 FOLLOWED = 4
 LOSS = "ℒ"
 
@@ -39,7 +39,7 @@ class Term:
 
     @property
     def product(self) -> float:
-        """What it adds to ∂ℒ/∂u."""
+        """The contribution to ∂ℒ/∂u."""
         return self.gradient * self.derivative
 
 
@@ -63,7 +63,7 @@ class Sum:
     remark: str = ""
 
     def lines(self) -> Iterator[str]:
-        """A line for each term of each side."""
+        """Return a line for each term of each side."""
         margin = " " * len(self.left)
         head = self.left
         for side in (self.symbols, self.numbers):
@@ -107,7 +107,7 @@ class Step:
         return self.terms[:FOLLOWED]
 
     def summed(self) -> float:
-        """What the terms come to, in the order in which they are written."""
+        """Return the sum of the terms, in the order in which they are written."""
         if not self.terms:
             return 0.0
         first, *others = [term.product for term in self.followed]
@@ -119,7 +119,7 @@ class Step:
         return float(sum(term.product for term in self.terms[FOLLOWED:]))
 
     def equation(self) -> Sum:
-        """The chain rule here."""
+        """The chain rule for this element, as text."""
         left = f"∂ℒ/∂{self.name}"
         if all(term.symbol == LOSS for term in self.terms):
             return Sum(left, (), (), repr(self.gradient), self.remark)
@@ -204,12 +204,12 @@ class ElementPath:
 
 
 def at(symbol: str, index: Index) -> str:
-    """An element: z⁽¹⁾[0, 3]."""
+    """Return the name of an element: z⁽¹⁾[0, 3]."""
     return symbol + (f"[{', '.join(map(str, index))}]" if index else "")
 
 
 def added_up(steps: Sequence[Step]) -> tuple[Step, ...]:
-    """The steps with gradients that are what their own equations come to."""
+    """Return the steps with each gradient set to the sum of its own equation."""
     known: dict[tuple[str, Index], float] = {}
     made: list[Step] = []
     for step in reversed(steps):

@@ -67,7 +67,7 @@ def network(e: Explained) -> str:
 
 @dataclass(frozen=True, eq=False)
 class Column:
-    """What stands in a column: its name, its value, numbers of it, and their errors."""
+    """A column of a picture: its label, value, numbers and their errors."""
 
     label: str
     value: Value
@@ -99,7 +99,7 @@ def connections(e: Explained) -> tuple[int, ...]:
 
 
 def _by_columns(layer: Layer) -> bool:
-    """Whether W[r, c] leads from c to r: W is multiplied by its second axis."""
+    """Return whether W[r, c] leads from c to r: W is multiplied by its second axis."""
     node = layer.product.node
     if node is None or node.primitive is not matmul.dot_general:
         return False
@@ -121,7 +121,7 @@ def _by_columns(layer: Layer) -> bool:
 
 
 def _follows(e: Explained, layer: Layer, result: Value) -> bool:
-    """Whether neuron r of a value is made of z[r] of a layer, place by place."""
+    """Return whether neuron r of a value depends on z[r] of a layer alone."""
     if result is layer.z:
         return True
     moved = {layer.z}
@@ -136,7 +136,7 @@ def _follows(e: Explained, layer: Layer, result: Value) -> bool:
 
 
 def _keeps_neurons(node: Node, out: Value, many: Dim) -> bool:
-    """Whether what stands for neuron r is still at place r of the last axis."""
+    """Return whether a node's output keeps neuron r at index r of the last axis."""
     kind, alike = node.primitive, [out.shape == v.shape for v in node.inputs]
     if out.shape[-1:] != (many,):
         return False

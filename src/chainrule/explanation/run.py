@@ -183,7 +183,7 @@ def _made(
     feeds: dict[str, Array] = dict(zip(keys, given))
     types = dict(zip(keys, graph.inputs))
     numbers = {
-        name: float(t.table.rows(t.step + 1, {t.key})[t.key][t.step])
+        name: float(t.table.rows(t.step + 1, frozenset({t.key}))[t.key][t.step])
         for name, t in traced.tables.items()
     }
     feeds |= {k: np.asarray(x, types[k].dtype.numpy) for k, x in numbers.items()}

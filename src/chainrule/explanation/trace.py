@@ -350,7 +350,7 @@ class Trace:
         return ElementPath(name, added_up(steps), number, self._equation(loss))
 
     def _terms(self, value: Value, place: Index) -> list[tuple[Value, Term]]:
-        """What reads an element: all that brings something back, else all there is."""
+        """Return the terms of an element's readers: the non-zero ones, or else all."""
         if value is self.run.loss:
             return [(value, Term(LOSS, (), 1.0, 1.0))]
         direction = np.zeros(self.run.arrays[value].shape)
@@ -392,12 +392,12 @@ class Trace:
         )
 
     def _equation(self, value: Value) -> str:
-        """A value's formula, as an equation."""
+        """Return a value's formula, as an equation."""
         formula = self.names.writer.of(value).text()
         return f"{self.names.of[value].text()} = {formula}"
 
     def _why_nothing(self, value: Value, place: Index) -> str:
-        """Why every derivative by an element is 0."""
+        """Return the reasons why every derivative by an element is 0."""
         name = at(self.names.of[value].text(), place)
         reasons: list[str] = []
         for reader, closed in self._readers(value):
@@ -421,7 +421,7 @@ class Trace:
         return "; ".join(reasons) or tr("nothing on the way to ℒ reads it")
 
     def _readers(self, value: Value) -> Iterable[tuple[Value, bool]]:
-        """The named values that read a value, and whether through max(·, 0) alone."""
+        """Yield the named readers of a value, and whether through max(·, 0) alone."""
         moved = {value: True}
         for node in self.run.graph.nodes:
             through = [moved[v] for v in node.inputs if v in moved]

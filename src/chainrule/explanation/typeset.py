@@ -90,7 +90,7 @@ def corner(
 
 
 def shown(array: Array, room: int, digits: int = 4, off: Array | None = None) -> Lines:
-    """A small array whole, a large one as a corner and a summary, ``room`` wide.
+    """Return a small array whole, a large one as a corner and a summary.
 
     ``off``: how far each number may be from what it should be.
     """

@@ -1,4 +1,4 @@
-"""The same step in float64: one graph, one set of inputs, no rounding to speak of.
+"""Computation of a step in float64, and the rounding errors of its float32 numbers.
 
 What float32 has rounded cannot tell a wrong formula from a right one where numbers
 cancel: −ln p at p = 0.9999 is right to three digits. So formulas are held against the
@@ -26,22 +26,22 @@ from chainrule.graph.primitive import BODIES, REFERENCES
 from chainrule.graph.types import ArrayType, DType
 from chainrule.primitives.creation import constant
 
-#: An operation is right within so many units in the last place of its result.
+#: The error that an operation may have, in units in the last place of its result.
 LAST_PLACES = 4
-#: And a sum of k terms within so many times √k of the sum of their sizes: errors of
-#: either sign, as in Higham and Mary, A New Approach to Probabilistic Rounding Error
-#: Analysis (2019).
+#: The further error of a sum of k terms, in units in the last place of the sum of
+#: their sizes times √(k − 1): errors of either sign, as in Higham and Mary, A New
+#: Approach to Probabilistic Rounding Error Analysis (2019).
 OF_SUMS = 4
 
 
 def is_wide(run: Run) -> bool:
-    """Whether a step computes in float64 as it is."""
+    """Return whether a step computes in float64 throughout."""
     narrow = (v.dtype.is_float and v.dtype.itemsize < 8 for v in run.graph.values())
     return not any(narrow)
 
 
 def widened(run: Run) -> Run:
-    """The step from the same x, y and parameters, with float64 in float32's place."""
+    """Return the step from the same x, y and parameters, in float64."""
     graph, new = _wide_graph(run.graph)
     with np.errstate(all="ignore"):
         given = [
@@ -95,7 +95,7 @@ def _wide_attrs(node: Node, attrs: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _wide_graph(graph: Graph) -> tuple[Graph, dict[Value, Value]]:
-    """The graph in float64, and its values by those of the old one."""
+    """Return the graph in float64, and its values by those of the old one."""
     new: dict[Value, Value] = {}
     for v in graph.inputs:
         new[v] = Value(None, v.shape, _wide_type(v).dtype, name=v.name)
@@ -119,10 +119,11 @@ def _wide_graph(graph: Graph) -> tuple[Graph, dict[Value, Value]]:
 def roundings(
     graph: Graph, arrays: Mapping[Value, Array], n: int
 ) -> Iterator[tuple[Value, float]]:
-    """How far each number is from what its operation makes of its own inputs.
+    """Yield the error of each value against its operation on its own inputs.
 
-    In units of what rounding explains: at most 1 where the number is right, infinite
-    where NaN or infinity stands for a number.
+
+    They are in units of what rounding explains: at most 1 where the number is right,
+    infinite where NaN or infinity stands for a number.
     """
     for node in graph.nodes:
         inner = max(itertools.chain([0.0], _within(node, arrays, n)))
@@ -132,7 +133,7 @@ def roundings(
 
 
 def _within(node: Node, arrays: Mapping[Value, Array], n: int) -> Iterator[float]:
-    """The same of what a region or a loop consists of."""
+    """Yield the errors of the nodes within a region or a loop."""
     if is_loop(node):
         for body, known in loop_steps(node, arrays, n):
             yield from (share for _, share in roundings(body, known, n))
@@ -144,7 +145,7 @@ def _within(node: Node, arrays: Mapping[Value, Array], n: int) -> Iterator[float
 
 
 def _off(node: Node, arrays: Mapping[Value, Array], n: int) -> list[float]:
-    """The share of each output; of what has a body, whether it is what that makes."""
+    """Return the error of each output; 0 or ∞ for a node that has a body."""
     given = [arrays[v] for v in node.inputs]
     shown = [None if v is None else arrays.get(v) for v in node.outputs]
     attrs, reference = attrs_at(node, {"N": n}), REFERENCES[node.primitive]
@@ -175,20 +176,20 @@ def _unequal(shown: Array | None, made: Array) -> float:
 
 
 def _terms(given: Sequence[Array], made: Sequence[Array]) -> float:
-    """Of how many terms an element of a sum, or of a sum of products, consists."""
+    """Return the number of terms in an element of a sum, or of a sum of products."""
     floats = [a.size for a in given if a.dtype.kind == "f" and a.size]
     whole = math.prod(floats) / max(max([a.size for a in made]), 1)
     return max(whole ** (1 / max(len(floats), 1)) if len(floats) < 3 else whole, 1.0)
 
 
 def _along(node: Node, given: Sequence[Array]) -> float:
-    """How many steps a running sum or product has."""
+    """Return the number of steps of a running sum or product, else 1."""
     axis = node.attrs.get("axis")
     return given[0].shape[axis] if isinstance(axis, int) and given else 1.0
 
 
 def _share(shown: Array | None, exact: Array, sizes: Array, terms: float) -> float:
-    """The largest difference, in units of what is allowed there."""
+    """Return the largest error, in units of the error that is allowed there."""
     if shown is None:
         return 0.0
     if shown.dtype.kind != "f":

@@ -39,7 +39,7 @@ class Section:
     loops: tuple[Loop, ...] = ()
 
     def equations(self) -> Iterator[Equation]:
-        """All of them."""
+        """All equations of the section."""
         yield from self.forward
         yield from self.backward
         yield from self.update

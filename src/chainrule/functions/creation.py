@@ -10,7 +10,7 @@ import numpy as np
 
 from chainrule import checks
 from chainrule.errors import ArgumentError, GradientError, ShapeError
-from chainrule.functions.elementwise import telling
+from chainrule.functions.elementwise import raises_call_error
 from chainrule.graph.build import context, held
 from chainrule.graph.node import Value
 from chainrule.graph.room import check_room
@@ -49,7 +49,7 @@ def _made(value: Value, requires_grad: bool) -> Tensor:
 
 
 def _shape(sizes: tuple[Any, ...], shape: Any, size: Any) -> Shape:
-    """A shape by place, by its name in the standard, or by PyTorch's, ``size``."""
+    """Return a shape given by place, as ``shape=`` or as PyTorch's ``size=``."""
     return shape_of(once("shape", sizes, either(size, shape)))
 
 
@@ -57,7 +57,7 @@ def _given(given: Any, otherwise: DType = DType.float32) -> DType:
     return otherwise if given is None else as_dtype(given)
 
 
-@telling
+@raises_call_error
 def full(
     shape: Any,
     fill_value: Any,
@@ -91,7 +91,7 @@ def full(
     return _made(value, requires_grad)
 
 
-@telling
+@raises_call_error
 def zeros(
     *sizes: Any,
     shape: Any = None,
@@ -110,7 +110,7 @@ def zeros(
     return _made(filled(0, _given(dtype), _shape(sizes, shape, size)), requires_grad)
 
 
-@telling
+@raises_call_error
 def ones(
     *sizes: Any,
     shape: Any = None,
@@ -128,7 +128,7 @@ def ones(
     return _made(filled(1, _given(dtype), _shape(sizes, shape, size)), requires_grad)
 
 
-@telling
+@raises_call_error
 def empty(
     *sizes: Any,
     shape: Any = None,
@@ -146,7 +146,7 @@ def empty(
     return zeros(shape, dtype=dtype, device=device, requires_grad=requires_grad)
 
 
-@telling
+@raises_call_error
 def full_like(
     x: Any,
     fill_value: Any,
@@ -170,7 +170,7 @@ def full_like(
     )
 
 
-@telling
+@raises_call_error
 def zeros_like(
     x: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
@@ -185,7 +185,7 @@ def zeros_like(
     )
 
 
-@telling
+@raises_call_error
 def ones_like(
     x: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
@@ -200,7 +200,7 @@ def ones_like(
     )
 
 
-@telling
+@raises_call_error
 def empty_like(
     x: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
@@ -212,7 +212,7 @@ def empty_like(
     return zeros_like(x, dtype=dtype, device=device, requires_grad=requires_grad)
 
 
-@telling
+@raises_call_error
 def arange(
     start: Any,
     stop: Any = None,
@@ -270,7 +270,7 @@ def arange(
 
 
 def _alone(n: Any, name: str) -> Any:
-    """A number that a count is made of, without a derivative."""
+    """Return a number that a count is computed from; refuse one with a derivative."""
     if isinstance(n, Tensor) and n.requires_grad:
         raise GradientError(
             f"{name} counts by numbers, which have no derivative.",
@@ -281,7 +281,7 @@ def _alone(n: Any, name: str) -> Any:
     return n.item() if isinstance(n, Tensor | np.generic) else n
 
 
-@telling
+@raises_call_error
 def linspace(
     start: Any,
     stop: Any,
@@ -293,7 +293,7 @@ def linspace(
     device: Any = None,
     requires_grad: bool = False,
 ) -> Tensor:
-    """``num`` numbers at equal distances from ``start`` to ``stop``, ends included.
+    """Return ``num`` numbers at equal distances from ``start`` to ``stop``, inclusive.
 
     The ends may be tensors, which the derivative goes to.
 
@@ -314,7 +314,7 @@ def linspace(
     return Tensor(array, dtype=_given(dtype), requires_grad=requires_grad)
 
 
-@telling
+@raises_call_error
 def eye(
     n_rows: Dim,
     n_cols: Dim | None = None,
@@ -338,9 +338,9 @@ def eye(
     return _made(cast(on, _given(dtype)), requires_grad)
 
 
-@telling
+@raises_call_error
 def meshgrid(*arrays: Any, indexing: str = "ij") -> list[Tensor]:
-    """Coordinates of the points of a grid, one tensor for each axis.
+    """Return the coordinates of the points of a grid, one tensor for each axis.
 
     Args:
         arrays: vectors, or one sequence of them.
@@ -377,7 +377,7 @@ def meshgrid(*arrays: Any, indexing: str = "ij") -> list[Tensor]:
     return made
 
 
-@telling
+@raises_call_error
 def asarray(
     obj: Any,
     /,
@@ -426,7 +426,7 @@ def _stacked(nest: Any) -> Tensor:
     return wrap(movement.stack([_stacked(part).value for part in nest], 0))
 
 
-@telling
+@raises_call_error
 def from_dlpack(
     x: Any, /, *, device: Any = None, copy: builtins.bool | None = None
 ) -> Tensor:

@@ -126,13 +126,13 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-#: What Python and NumPy raise at arguments that make no sense.
-UNTOLD = (TypeError, ValueError, ArithmeticError, LookupError, MemoryError)
-UNTOLD += (AttributeError, BufferError)
+#: Exceptions that Python and NumPy raise at arguments that make no sense.
+INVALID_CALL = (TypeError, ValueError, ArithmeticError, LookupError, MemoryError)
+INVALID_CALL += (AttributeError, BufferError)
 
 
-def told(function: Callable[..., Any], error: Exception) -> CallError:
-    """An error of ours for one that Python or NumPy raised at a call's arguments."""
+def call_error(function: Callable[..., Any], error: Exception) -> CallError:
+    """Return a CallError for an exception that a call's arguments raised."""
     name = function.__name__
     return CallError(
         f"{name} is not called like that.",
@@ -141,8 +141,8 @@ def told(function: Callable[..., Any], error: Exception) -> CallError:
     )
 
 
-def telling(function: Callable[P, R]) -> Callable[P, R]:
-    """The function, whose arguments are refused by errors of ours alone."""
+def raises_call_error(function: Callable[P, R]) -> Callable[P, R]:
+    """Decorate a function so that Python's and NumPy's errors become a CallError."""
 
     @functools.wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -150,8 +150,8 @@ def telling(function: Callable[P, R]) -> Callable[P, R]:
             return function(*args, **kwargs)
         except ChainruleError:
             raise
-        except UNTOLD as error:
-            raise told(function, error) from error
+        except INVALID_CALL as error:
+            raise call_error(function, error) from error
 
     return call
 
@@ -166,8 +166,8 @@ def function(
             return method(as_tensor(x), *args, **kwargs)
         except ChainruleError:
             raise
-        except UNTOLD as error:
-            raise told(method, error) from error
+        except INVALID_CALL as error:
+            raise call_error(method, error) from error
 
     call.__name__ = call.__qualname__ = method.__name__
     call.__doc__, call.__module__ = method.__doc__, "chainrule"
@@ -333,7 +333,7 @@ def nextafter(x1: Any, x2: Any, /) -> Tensor:
 
 
 def eq(x1: Any, x2: Any, /) -> Tensor:
-    """x1 = x2, element by element; :func:`equal` says whether all are."""
+    """Return x1 = x2, element by element; :func:`equal` returns one bool for all."""
     return wrap(prims.equal(*pair(x1, x2)))
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from chainrule.errors import ArgumentError
-from chainrule.functions.elementwise import function, telling
+from chainrule.functions.elementwise import function, raises_call_error
 from chainrule.operations import movement as ops
 from chainrule.operations import products
 from chainrule.operations.arguments import either, once, whole
@@ -92,7 +92,7 @@ repeat_interleave = function(Tensor.repeat_interleave)
 flip, tile = function(Tensor.flip), function(Tensor.tile)
 
 
-@telling
+@raises_call_error
 def reshape(
     x: Any, /, *sizes: Any, shape: Any = None, copy: builtins.bool | None = None
 ) -> Tensor:
@@ -106,19 +106,19 @@ def reshape(
     return made.clone() if copy else made
 
 
-@telling
+@raises_call_error
 def permute_dims(x: Any, /, *dims: Any, axes: Any = None) -> Tensor:
     """The axes in another order: axis ``axes[i]`` becomes axis i."""
     return as_tensor(x).permute(*once("axes", dims, axes))
 
 
-@telling
+@raises_call_error
 def expand_dims(x: Any, /, axis: Any = 0) -> Tensor:
     """With an axis of length 1 at ``axis``."""
     return as_tensor(x).unsqueeze(axis)
 
 
-@telling
+@raises_call_error
 def roll(
     x: Any,
     /,
@@ -136,13 +136,13 @@ def roll(
     return as_tensor(x).roll(either(shift, shifts), either(axis, dims))
 
 
-@telling
+@raises_call_error
 def broadcast_to(x: Any, /, shape: Any) -> Tensor:
     """Repeated along missing axes and axes of length 1."""
     return as_tensor(x).broadcast_to(shape)
 
 
-@telling
+@raises_call_error
 def broadcast_arrays(*arrays: Any) -> list[Tensor]:
     """All in their common shape."""
     tensors = [as_tensor(x) for x in arrays]
@@ -152,7 +152,7 @@ def broadcast_arrays(*arrays: Any) -> list[Tensor]:
     return [x.broadcast_to(shape) for x in tensors]
 
 
-@telling
+@raises_call_error
 def concat(
     arrays: Sequence[Any], /, *dims: Any, axis: int | None = 0, dim: int | None = None
 ) -> Tensor:
@@ -169,14 +169,14 @@ def concat(
 cat = concatenate = concat
 
 
-@telling
+@raises_call_error
 def vstack(arrays: Sequence[Any]) -> Tensor:
     """Along the first of at least two axes; vectors and numbers are rows."""
     tensors = [as_tensor(x) for x in arrays]
     return concat([x.reshape(1, -1) if x.ndim < 2 else x for x in tensors])
 
 
-@telling
+@raises_call_error
 def hstack(arrays: Sequence[Any]) -> Tensor:
     """Along the second axis; vectors and numbers along their only one."""
     tensors = [as_tensor(x) for x in arrays]
@@ -184,7 +184,7 @@ def hstack(arrays: Sequence[Any]) -> Tensor:
     return concat(tensors, axis=int(bool(tensors) and tensors[0].ndim > 1))
 
 
-@telling
+@raises_call_error
 def stack(arrays: Sequence[Any], /, axis: int = 0, *, dim: int | None = None) -> Tensor:
     """Along a new axis.
 
@@ -195,7 +195,7 @@ def stack(arrays: Sequence[Any], /, axis: int = 0, *, dim: int | None = None) ->
     return wrap(ops.stack([value_of(x) for x in arrays], either(axis, dim, 0)))
 
 
-@telling
+@raises_call_error
 def pad(x: Any, pad: Any, mode: str = "constant", value: float = 0.0) -> Tensor:
     """Numbers around the elements, as PyTorch's ``pad``.
 
@@ -240,7 +240,7 @@ def pad(x: Any, pad: Any, mode: str = "constant", value: float = 0.0) -> Tensor:
     return wrap(v)
 
 
-@telling
+@raises_call_error
 def take_along_axis(
     x: Any, indices: Any, /, *, axis: int = -1, dim: int | None = None
 ) -> Tensor:
@@ -251,7 +251,7 @@ def take_along_axis(
 # -- products -------------------------------------------------------------------------
 
 
-@telling
+@raises_call_error
 def matmul(x1: Any, x2: Any, /) -> Tensor:
     """The matrix product, with NumPy's rules for vectors and stacks of matrices.
 
@@ -261,13 +261,13 @@ def matmul(x1: Any, x2: Any, /) -> Tensor:
     return wrap(products.matmul(value_of(x1), value_of(x2)))
 
 
-@telling
+@raises_call_error
 def matrix_transpose(x: Any, /) -> Tensor:
     """The transpose of each matrix: the last two axes exchanged."""
     return as_tensor(x).mT
 
 
-@telling
+@raises_call_error
 def vecdot(x1: Any, x2: Any, /, *, axis: int = -1) -> Tensor:
     """The sum of products along an axis, which is counted from the end.
 
@@ -277,7 +277,7 @@ def vecdot(x1: Any, x2: Any, /, *, axis: int = -1) -> Tensor:
     return wrap(products.vecdot(value_of(x1), value_of(x2), axis))
 
 
-@telling
+@raises_call_error
 def tensordot(x1: Any, x2: Any, /, axes: Any = 2, *, dims: Any = None) -> Tensor:
     """The sum of products over so many axes (the last of x1, the first of x2).
 
@@ -293,7 +293,7 @@ def tensordot(x1: Any, x2: Any, /, axes: Any = 2, *, dims: Any = None) -> Tensor
     return wrap(products.tensordot(value_of(x1), value_of(x2), axes))
 
 
-@telling
+@raises_call_error
 def einsum(equation: Any, *operands: Any) -> Tensor:
     """Sums of products by Einstein's convention: a letter that is not asked for is
     summed over.
@@ -312,7 +312,7 @@ def einsum(equation: Any, *operands: Any) -> Tensor:
 
 
 def _in_letters(given: tuple[Any, ...]) -> tuple[str, tuple[Any, ...]]:
-    """An equation for tensors with the numbers of their axes behind each of them."""
+    """Return einsum's equation for operands that alternate with lists of axes."""
 
     def letters(axes: Any) -> str:
         if not isinstance(axes, tuple | list) or not all(n in range(52) for n in axes):

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from chainrule.errors import ArgumentError
-from chainrule.functions.elementwise import function, telling
+from chainrule.functions.elementwise import function, raises_call_error
 from chainrule.methods.reductions import numbers_for
 from chainrule.operations import movement, selection
 from chainrule.operations import reductions as ops
@@ -72,7 +72,7 @@ nonzero = function(Tensor.nonzero)
 # -- running --------------------------------------------------------------------------
 
 
-@telling
+@raises_call_error
 def cumulative_sum(
     x: Any,
     /,
@@ -90,7 +90,7 @@ def cumulative_sum(
     return wrap(ops.cumulative(reduce.cumsum, value_of(x), axis, dtype, initial))
 
 
-@telling
+@raises_call_error
 def cumulative_prod(
     x: Any,
     /,
@@ -104,7 +104,7 @@ def cumulative_prod(
     return wrap(ops.cumulative(reduce.cumprod, value_of(x), axis, dtype, initial))
 
 
-@telling
+@raises_call_error
 def diff(
     x: Any,
     /,
@@ -129,7 +129,7 @@ def diff(
 # -- order ----------------------------------------------------------------------------
 
 
-@telling
+@raises_call_error
 def searchsorted(
     x1: Any, x2: Any, /, *, side: str = "left", sorter: Any = None
 ) -> Tensor:
@@ -182,7 +182,7 @@ class UniqueInverse(NamedTuple):
     inverse_indices: Tensor
 
 
-@telling
+@raises_call_error
 def unique_all(x: Any, /) -> UniqueAll:
     """Each element once, in rising order: with its first place, the place of each
     element of x among them, and how often it occurs. Every NaN counts for itself.
@@ -197,21 +197,21 @@ def unique_all(x: Any, /) -> UniqueAll:
     return UniqueAll(values, indices, inverse.reshape(x.shape), counts)
 
 
-@telling
+@raises_call_error
 def unique_counts(x: Any, /) -> UniqueCounts:
     """Each element once, and how often it occurs; see :func:`unique_all`."""
     found = unique_all(x)
     return UniqueCounts(found.values, found.counts)
 
 
-@telling
+@raises_call_error
 def unique_inverse(x: Any, /) -> UniqueInverse:
     """Each element once, and where each is among them; see :func:`unique_all`."""
     found = unique_all(x)
     return UniqueInverse(found.values, found.inverse_indices)
 
 
-@telling
+@raises_call_error
 def unique_values(x: Any, /) -> Tensor:
     """Each element once; see :func:`unique_all`.
 

@@ -18,7 +18,7 @@ _versions = itertools.count()
 
 
 class SharedTensor(Tensor):
-    """What :func:`from_numpy` gives."""
+    """A tensor that shares the memory of an array: see :func:`from_numpy`."""
 
     __slots__ = ()
 
@@ -29,7 +29,7 @@ class SharedTensor(Tensor):
 
     @property
     def version(self) -> int:  # type: ignore[override]
-        """Another one each time: nobody says when the array changes."""
+        """A new number at each access, since changes of the array are not seen."""
         return next(_versions)
 
     @version.setter
@@ -50,7 +50,7 @@ class SharedTensor(Tensor):
 
 
 def from_numpy(array: Any) -> Tensor:
-    """A tensor that shares the memory of an array, and shows each change of it.
+    """Return a tensor that shares the memory of an array, and shows its changes.
 
     It is not changed in place itself. ``cr.tensor(array)`` copies.
 

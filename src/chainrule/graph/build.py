@@ -57,11 +57,11 @@ class Trace:
         self._new: dict[int, Any] = {}
 
     def note_new(self, item: Any) -> None:
-        """An object is made within the traced function: it may change there."""
+        """Note an object that the traced function makes, which it may change."""
         self._new[id(item)] = item
 
     def is_new(self, item: Any) -> bool:
-        """Whether an object was made within the traced function."""
+        """Return whether the traced function made an object."""
         return id(item) in self._new
 
     def constant(self, value: Value) -> Value:
@@ -98,7 +98,7 @@ class Trace:
         return value
 
     def leaf(self, tensor: Any, value: Value) -> Value:
-        """``value`` as that of a tensor which is a leaf: nothing lies behind it."""
+        """Return ``value`` as that of a leaf tensor, without history."""
         made = record(lookup("reshape"), (value,), {"shape": value.shape})[0]
         made.tracked, made.owner = True, tensor._value.owner
         return made
@@ -128,10 +128,10 @@ class Trace:
         """``backward()`` has come to these values."""
 
     def note_read(self, get: Callable[[], Any]) -> None:
-        """The function is traced for what ``get()`` gives now."""
+        """Note that the trace depends on the current value of ``get()``."""
 
     def note_step(self, table: Any) -> int:
-        """``table`` makes a step; which of its steps in the function, from 0."""
+        """Count a step of ``table``; return its index in the function, from 0."""
         raise GraphError(
             "An optimiser's step is traced in a function without state.",
             expected="cr.compile, whose programs change tensors from outside",
@@ -142,7 +142,7 @@ class Trace:
     def tabulated(
         self, table: Any, name: str, dtype: DType, step: int | None = None
     ) -> Value | None:
-        """A scalar input that ``table`` supplies anew for each of its steps.
+        """Return the scalar input that ``table`` supplies anew for each of its steps.
 
         It is for the given step of those in the function; by default for the one that
         comes next at this point. None where nothing is supplied: without state.

@@ -86,7 +86,7 @@ def at_sizes(graph: Graph, sizes: Sizes) -> Graph:
     return made[key]
 
 
-#: Copies of a graph with numbers in the place of sizes, of which so many are kept.
+#: The number of copies of a graph with concrete sizes that are kept.
 _AT_MOST = 100
 
 _at_sizes: WeakKeyDictionary[Graph, dict[tuple[int, ...], Graph]] = WeakKeyDictionary()
@@ -151,7 +151,7 @@ def evaluate_all(
 
 @dataclass
 class _Tape:
-    """A graph made ready to be run by its references, over and over.
+    """A graph prepared for repeated evaluation by the reference implementations.
 
     Regions are opened, and what depends on no input is worked out already.
 
@@ -212,7 +212,7 @@ def _write(tape: _Tape, graph: Graph, slot: dict[Value, int]) -> list[int]:
 
 
 def _spent(tape: _Tape) -> list[list[int]]:
-    """For each step the slots that nothing reads after it."""
+    """Return, for each step, the slots that no later step reads."""
     needed, found = set(tape.outputs), list[list[int]]()
     for *_, ins, outs in reversed(tape.steps):
         last = {*ins, *outs} - needed

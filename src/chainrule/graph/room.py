@@ -1,4 +1,4 @@
-"""Arrays that no memory holds are refused before anything is allocated.
+"""Refusal of arrays that exceed the machine's memory, before any allocation.
 
 The kernel promises more memory than there is, and ends the process that uses it.
 """
@@ -14,7 +14,7 @@ from chainrule.errors import ArgumentError
 
 @functools.cache
 def memory() -> int:
-    """Bytes of the machine's memory; 2⁴⁰ where the system does not say."""
+    """Return the bytes of the machine's memory; 2⁴⁰ where the system does not say."""
     try:
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (AttributeError, ValueError, OSError):

@@ -48,7 +48,7 @@ _ONE = _references(_Holder(), "held")
 
 
 class Storage:
-    """What a tensor and its views share.
+    """The storage that a tensor and its views share.
 
     Attributes:
         left: by whom the views' numbers are held, once the tensor has been given others
@@ -59,7 +59,7 @@ class Storage:
 
 
 class Base:
-    """Of what a view was taken, and how.
+    """The origin of a view: the tensor, and the operation that makes the view of it.
 
     Attributes:
         tensor: that it was taken of.
@@ -82,20 +82,20 @@ class Base:
 
     @classmethod
     def on(cls, tensor: Any, view: View, *arguments: Any) -> Base:
-        """That of a view without derivatives of a tensor as it is now."""
+        """Return the base of a view, without derivatives, of a tensor as it is now."""
         made = cls()
-        made.tensor, made.storage = tensor, tensor._taken()
+        made.tensor, made.storage = tensor, tensor._shared_storage()
         made.view, made.arguments = view, arguments
         made.recorded, made.sure, made.seen = False, True, tensor.value
         return made
 
     def of(self) -> Any:
-        """The tensor that has the numbers."""
+        """Return the tensor that holds the numbers."""
         left = self.storage.left
         return self.tensor if left is None else left
 
     def is_of(self, tensor: Any, view: View, *arguments: Any) -> bool:
-        """Whether this is that view of ``tensor`` as it is now."""
+        """Return whether this is the same view of the current value of ``tensor``."""
         return (
             self.of() is tensor
             and self.view is view
@@ -103,8 +103,8 @@ class Base:
             and self.seen is tensor.value
         )
 
-    def taken(self, value: Value) -> Value:
-        """What the view shows of another value of the tensor."""
+    def view_of(self, value: Value) -> Value:
+        """Return the view of another value of the tensor."""
         if not self.sure:
             raise _unsure(self.of())
         if not self.recorded and value.tracked:
@@ -120,12 +120,12 @@ def _array(v: Value) -> Array:
 
 
 def _computed(v: Value) -> Value:
-    """The value of a leaf as one that was computed of it."""
+    """Return the value of a leaf as a computed one."""
     return movement.reshape(v, shape=v.shape)
 
 
 def _laid_out(v: Value, like: Array) -> Value:
-    """``v`` with its elements in the order in which those of ``like`` lie."""
+    """Return ``v`` with its elements in the memory order of ``like``."""
     array = np.empty_like(like)
     array[...] = v.array
     made = movement.copy(v) if v.tracked else Value(array)
@@ -134,7 +134,7 @@ def _laid_out(v: Value, like: Array) -> Value:
 
 
 def detached(v: Value) -> Value:
-    """The numbers of ``v`` alone."""
+    """Return ``v`` without its derivative."""
     if context.trace is None:
         return Value(v.array)
     with no_grad():
@@ -142,7 +142,7 @@ def detached(v: Value) -> Value:
 
 
 class Changes(Handle):
-    """How a tensor takes on another value."""
+    """Changes of a tensor's value in place, and its views."""
 
     __slots__ = ()
 
@@ -158,14 +158,14 @@ class Changes(Handle):
 
     # -- views -----------------------------------------------------------------------
 
-    def _taken(self) -> Storage:
-        """What its views share with it."""
+    def _shared_storage(self) -> Storage:
+        """Return the storage that it shares with its views."""
         if self._storage is None:
             self._storage = Storage()
         return self._storage
 
     def _view(self, of: Value, made: Value, view: View, *arguments: Any) -> Self:
-        """``made``, of this tensor's value ``of``, which PyTorch gives as a view."""
+        """Return ``made`` as a view of this tensor, whose value was ``of``."""
         if made.owner is not None:
             made = _computed(made)
         tensor, recorded = self, made.tracked
@@ -176,13 +176,13 @@ class Changes(Handle):
             recorded = context.grad
         shown = self._new(made)
         shown._base = base = Base()
-        base.tensor, base.storage = tensor, tensor._storage or tensor._taken()
+        base.tensor, base.storage = tensor, tensor._storage or tensor._shared_storage()
         base.view, base.arguments, base.recorded = view, arguments, recorded
         base.seen, base.sure = of, True
         return shown
 
     def _in_rows(self, made: Value) -> Self:
-        """Another shape of the elements in row-major order: a view, or else a copy.
+        """Return another shape of the elements in row-major order, as a view or a copy.
 
         It is a view where the elements lie in an order that the shape can be given to,
         as in PyTorch. Nobody knows the order while a function is traced, and of what
@@ -201,7 +201,7 @@ class Changes(Handle):
         return shaped
 
     def _in_one_piece(self) -> Self:
-        """This tensor, or a copy in row-major order."""
+        """Return this tensor, or a copy in row-major order."""
         v = self.value
         array: Any = v.array
         known = self._base is None or self._order_is_known()
@@ -217,9 +217,9 @@ class Changes(Handle):
         return self._new(movement.reshape(line, shape=v.shape))
 
     def _order_is_known(self) -> bool:
-        """Whether it is known how the elements lie; while tracing, in row-major order.
+        """Return whether the elements are known to lie in row-major order.
 
-        They do where what the views were taken of begins with that order.
+        While tracing, they do where the base of the views has that order.
         """
         tensor, traced = self, self.value.array is None
         while (base := tensor._base) is not None:
@@ -232,7 +232,7 @@ class Changes(Handle):
         return array is not None and array.flags.c_contiguous
 
     def detach(self) -> Self:
-        """The same numbers, without the memory of how they were made.
+        """Return a view of the same numbers, without their history.
 
         As in PyTorch it is a view: a change in place of it changes this tensor. Where
         this one has a derivative, which the change would falsify, it is refused.
@@ -258,7 +258,7 @@ class Changes(Handle):
         return made
 
     def _shown(self) -> Value:
-        """What a view shows now."""
+        """Return the current value of a view."""
         base: Any = self._base
         source = base.of().value
         trace = context.trace
@@ -266,7 +266,7 @@ class Changes(Handle):
             return self._value
         if trace is not None:
             return self._shown_in(trace, source)
-        made = base.taken(source)
+        made = base.view_of(source)
         owner = self._value.owner
         if owner is not None:  # a leaf has no way behind it
             made = Value(made.array, tracked=True)
@@ -276,20 +276,20 @@ class Changes(Handle):
         return made
 
     def _shown_in(self, trace: Any, source: Value) -> Value:
-        """The same while a function is traced: what is outside stays as it is."""
+        """Return the value of a view in a trace; tensors outside stay as they are."""
         if self._value.array is not None and self._alone():
             return self.value
         base: Any = self._base
         known = trace.views.get(id(self))
         if known is None or known[1] is not source:
-            made = base.taken(source)
+            made = base.view_of(source)
             if self._value.owner is not None:
                 made = trace.leaf(self, made)
             known = trace.views[id(self)] = self, source, made
         return known[2]
 
     def _alone(self) -> bool:
-        """Whether nothing else shows its numbers; a view is none any more then."""
+        """Return whether no tensor shares its numbers; such a view leaves its base."""
         base, value = self._base, self._value
         if base is None:
             return self._twin is None or self._twin() is None
@@ -308,7 +308,7 @@ class Changes(Handle):
         return self._storage is not None and _references(self, "_storage") > _ONE
 
     def _set_data(self, new: Any) -> None:
-        """``x.data = new``: both are one tensor from here on, as in PyTorch."""
+        """Set ``x.data = new``: both are one tensor from here on, as in PyTorch."""
         base, traced = new._base, context.trace is not None
         if new is self or (base and base.is_of(self, SAME)):
             return  # the end of x.data += y, which has changed x already
@@ -338,7 +338,7 @@ class Changes(Handle):
             new._base = Base.on(self, SAME)
 
     def _leave(self) -> None:
-        """Leave the numbers to the views: none of them sees what comes now."""
+        """Leave the numbers to the views, which see no later change."""
         if self._is_viewed():
             left = self._new(self._value)
             left._value, self._storage.left = self._value, left
@@ -348,7 +348,7 @@ class Changes(Handle):
         self._base = self._storage = self._twin = None
 
     def _await(self, fetch: Any) -> None:
-        """An engine is about to change the numbers, which ``fetch`` gives then."""
+        """Note that an engine will change the numbers; ``fetch`` returns them then."""
         self._pending = fetch
         twin = None if self._twin is None else self._twin()
         if twin is not None:
@@ -391,7 +391,7 @@ class Changes(Handle):
         self._assign(made)
 
     def _assign(self, made: Value) -> None:
-        """The same, of a leaf too, which stays one."""
+        """Take on another value; a leaf stays a leaf."""
         if context.trace is not None:
             context.trace.note_change(self)
         if self._base is not None:
@@ -419,7 +419,7 @@ class Changes(Handle):
             twin._take_on(detached(self.value))
 
     def _take_on(self, made: Value) -> None:
-        """Be another value from here on."""
+        """Replace the value, without the views of it."""
         old = self._value
         if made.tracked and (old.owner is not None or not context.grad):
             made = detached(made)
@@ -444,7 +444,7 @@ class Changes(Handle):
             self._pending = None
 
     def _write_through(self, made: Value) -> None:
-        """Change what this view was taken of."""
+        """Write another value of this view into its base."""
         base: Any = self._base
         put = base.view.put
         recorded = base.recorded and context.grad
@@ -483,7 +483,7 @@ class Changes(Handle):
 
 
 def unshared(new: Any) -> ArgumentError:
-    """The error for ``x.data = new`` where the two would not become one."""
+    """Return the error for ``x.data = new`` where the two cannot become one tensor."""
     return ArgumentError(
         "x.data = y makes one tensor of both, which is not done with views, parameters "
         "and computed tensors.",
@@ -495,7 +495,7 @@ def unshared(new: Any) -> ArgumentError:
 
 
 def _unsure(of: Any) -> ArgumentError:
-    """The error for what may be a view, or a copy."""
+    """Return the error for a change of a tensor that may be a view or a copy."""
     return ArgumentError(
         "A change in place meets another shape of a tensor, and whether that is a view "
         "or a copy depends on how the elements lie, which is not known here.",

@@ -38,7 +38,7 @@ from chainrule.primitives.rules import show
 
 
 class Movement(Handle):
-    """Where PyTorch gives a view, the result is one.
+    """Methods that move elements; a result is a view where PyTorch's is.
 
     A change in place of it changes what it was taken of, and the other way round;
     ``clone()`` makes a tensor of its own.
@@ -47,7 +47,7 @@ class Movement(Handle):
     __slots__ = ()
 
     def _shaped(self, made: Value) -> Self:
-        """Another shape of the elements, which is a view always."""
+        """Return another shape of the elements, always a view."""
         return self._view(self.value, made, RESHAPE, made.shape)
 
     def _permuted(self, axes: tuple[int, ...]) -> Self:
@@ -55,7 +55,7 @@ class Movement(Handle):
         return self._view(v, movement.transpose(v, axes=axes), PERMUTE, axes)
 
     def _pieces(self, pieces: list[Value], dim: int) -> tuple[Self, ...]:
-        """Values one behind the other along an axis, as views."""
+        """Return consecutive pieces along an axis, as views."""
         at, end, made = axis_of(self.shape, dim), 0, list[Self]()
         for v in pieces:
             start, end = end, end + v.shape[at]
@@ -70,7 +70,7 @@ class Movement(Handle):
         return self._in_rows(ops.reshape(self.value, numbers_of(shape)))
 
     def view(self, *shape: Any) -> Self:
-        """As :meth:`reshape`, and always a view; a dtype is for ``astype``."""
+        """Return a view in another shape, see :meth:`reshape`; a dtype is refused."""
         if len(shape) == 1 and isinstance(shape[0], DType | str):
             raise ArgumentError(
                 "view gives another shape; bytes are not reinterpreted.",
@@ -81,7 +81,7 @@ class Movement(Handle):
         return self._shaped(ops.reshape(self.value, numbers_of(shape)))
 
     def view_as(self, other: Self) -> Self:
-        """The shape of ``other``, as :meth:`view`."""
+        """Return a view in the shape of ``other``, see :meth:`view`."""
         return self.view(other.shape)
 
     def reshape_as(self, other: Self) -> Self:
@@ -94,7 +94,7 @@ class Movement(Handle):
         return self if self.ndim == 1 else self._in_rows(made)
 
     def ravel(self) -> Self:
-        """One axis of all elements: a view where they lie in row-major order."""
+        """Return the elements on one axis: a view where they lie in row-major order."""
         return self.contiguous().view(-1)
 
     def unflatten(self, dim: int, sizes: Sequence[Any]) -> Self:
@@ -128,7 +128,7 @@ class Movement(Handle):
         return self.expand(other.shape)
 
     def contiguous(self) -> Self:
-        """The tensor itself, or a copy where its elements are not in row-major order.
+        """Return the tensor itself, or a copy where it is not in row-major order.
 
         That is so of ``x.T``, for example, and decides what a change in place reaches.
         """

@@ -359,7 +359,7 @@ class Reductions(Handle):
     # -- what depends on the numbers -------------------------------------------------
 
     def equal(self, other: Any) -> bool:
-        """Whether shape and every number are the same; ``x == y`` compares each.
+        """Return whether shape and every number are equal; ``x == y`` compares each.
 
         >>> import chainrule as cr
         >>> cr.tensor([1, 2]).equal([1, 2]), cr.tensor([1, 2]).equal([1, 2, 3])
@@ -419,7 +419,7 @@ class Reductions(Handle):
 
 
 def numbers_for(x: Handle, name: str) -> Array:
-    """The numbers of x, on which the shape of a result depends."""
+    """Return the numbers of x, on which the shape of a result depends."""
     if context.trace is not None:
         raise ShapeError(
             f"The shape of what {name} gives is known only at the run.",

@@ -117,8 +117,8 @@ def number(kind: str, name: str, given: Any, **limits: Any) -> float:
     return checks.number(name, given, what=f"{what}{name}.", **limits)
 
 
-#: What the numbers that functions and the modules of their names take may be, beside
-#: finite; a name alone is that of many.
+#: The limits of numbers that functions, and the modules of their names, take; all are
+#: finite. A name alone holds for every function with that argument.
 LIMITS: dict[str, dict[str, float]] = {
     "celu.alpha": {"above": 0},
     "eps": {"least": 0},
@@ -130,7 +130,7 @@ LIMITS: dict[str, dict[str, float]] = {
 
 
 def option(function: str, name: str, given: Any, kind: str = "") -> float:
-    """A number that a function of ``nn.functional`` takes, within its limits.
+    """Check a number that a function of ``nn.functional`` takes, and return it.
 
     >>> option("dropout", "p", 0.5, kind="Dropout")
     0.5
@@ -140,7 +140,7 @@ def option(function: str, name: str, given: Any, kind: str = "") -> float:
 
 
 def ordered(kind: str, min_val: Any, max_val: Any) -> tuple[float, float]:
-    """Two ends of a range, the lower one first."""
+    """Check the two ends of a range, the lower one first, and return them."""
     low = number(kind, "min_val", min_val)
     return low, number(kind, "max_val", max_val, above=low)
 

@@ -41,7 +41,7 @@ def constructor(kind: type) -> Constructor:
 
 
 def captured(kind: type, args: tuple[Any, ...], kwargs: Any) -> dict[str, Any]:
-    """The arguments of a call of the constructor by name, defaults included.
+    """Return the arguments of a constructor's call by name, defaults included.
 
     Numbers, lists and small arrays are copied: what is done to them later is not seen.
 

@@ -1,4 +1,4 @@
-"""In which dtype a module takes its input: seen from what reads the input first.
+"""The input dtype of a module, found from the operation that reads it first.
 
 The module is traced on integers without numbers, up to the first primitive that tells:
 one that takes integers alone reads indices, a conversion to a dtype that holds them is
@@ -25,7 +25,7 @@ _WIDE = (DType.int64, DType.uint64, DType.uint32)
 
 
 class Use(Enum):
-    """What the first reader of an input does with it.
+    """The kind of the first operation that reads an input.
 
     Attributes:
         INDICES: takes integers alone, as an Embedding does.
@@ -48,7 +48,7 @@ class _Found(Exception):  # noqa: N818 - no error
 
 
 class _Watch(ProgramTrace):
-    """A trace that ends where it is clear how the input is used."""
+    """A trace that ends as soon as the use of the input is known."""
 
     def __init__(self, x: Value) -> None:
         super().__init__("first_use", {})
@@ -73,7 +73,7 @@ class _Watch(ProgramTrace):
 
 
 def _integers_alone(node: Node, place: int) -> bool:
-    """Whether the primitive takes integers there, and refuses floats.
+    """Return whether an input of a primitive takes integers, and refuses floats.
 
     Other inputs of the same dtype are of another one along with it where it has to be.
     """
@@ -97,7 +97,7 @@ def _takes(node: Node, places: Iterable[int], dtype: DType) -> bool:
 
 
 def first_use(model: Module, row: Shape, dtype: DType = DType.int64) -> Use:
-    """What the first reader of a module's input does with it.
+    """Return the kind of the first operation that reads a module's input.
 
     Args:
         model: the module, which is called with x of shape (N, *row).
@@ -121,7 +121,7 @@ def first_use(model: Module, row: Shape, dtype: DType = DType.int64) -> Use:
 
 
 def input_dtype(model: Module, row: Shape, stored: DType = DType.int64) -> DType:
-    """The dtype in which a module takes numbers that are stored in another one.
+    """Return the dtype in which a module takes numbers that are stored in another.
 
     Indices stay integers; a module that converts its input itself gets the numbers as
     they are stored; any other gets the dtype of its first parameter.

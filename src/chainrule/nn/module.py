@@ -24,7 +24,7 @@ from chainrule.migration import MODULES
 from chainrule.nn import construction
 from chainrule.nn.arguments import flag, floating
 from chainrule.primitives.rules import show
-from chainrule.random import drawn, undraw
+from chainrule.random import draw_counts, take_back_draws
 from chainrule.tensor import Tensor
 
 
@@ -127,13 +127,13 @@ class Module:
         """Run ``forward``; what it records belongs to this module's scope."""
         self._note_mode()
         outermost = not context.scope and context.trace is None
-        before = drawn() if outermost else None
+        before = draw_counts() if outermost else None
         try:
             with scope(self._name):
                 return self.forward(*args, **kwargs)
         except BaseException as error:
             if before is not None:
-                undraw(before)
+                take_back_draws(before)
             if isinstance(error, RecursionError):
                 raise _too_deep(type(self).__name__) from None
             raise
@@ -351,7 +351,7 @@ class Module:
     def _held(
         self, prefix: str, recurse: bool, remove_duplicate: bool
     ) -> Iterator[tuple[str, Module, Tensor]]:
-        """(path, owner, tensor) of all tensors."""
+        """Yield (path, owner, tensor) of all tensors."""
         seen: set[int] = set()
         for path, module in self.named_modules(prefix) if recurse else [(prefix, self)]:
             for name, item in module.__dict__.items():

@@ -113,7 +113,7 @@ class Scaling(Measured):
 
     @property
     def held(self) -> DType:
-        """The dtype of the mean."""
+        """The dtype in which the mean is stored."""
         return self.widest or self.dtype
 
     def __init__(
@@ -166,7 +166,7 @@ class Standardize(Scaling):
 
 
 def _in_float64(data: Any) -> Array:
-    """Numbers in float64 without a detour through float32."""
+    """Return numbers in float64, without rounding them to float32 first."""
     if not isinstance(data, Tensor):
         given = np.asarray(data, np.float64 if isinstance(data, list | tuple) else None)
         if given.dtype.kind in "biuf":

@@ -88,7 +88,7 @@ def once(name: str, by_place: tuple[Any, ...], by_name: Any) -> tuple[Any, ...]:
 def shape_of(
     arguments: Any, what: str = "A shape consists of sizes.", least: int = 0
 ) -> Shape:
-    """Sizes ≥ 0 as a shape; they came as ``f(2, 3)``, ``f((2, 3))`` or ``f(2)``.
+    """Return a shape given as ``f(2, 3)``, ``f((2, 3))`` or ``f(2)``, checked.
 
     Args:
         arguments: the sizes.
@@ -118,7 +118,7 @@ def shape_of(
 
 
 def whole(name: str, given: Any, *, least: int | None = None) -> int:
-    """A whole number, such as how far a diagonal lies from the middle."""
+    """Check a whole number, such as the offset of a diagonal, and return it."""
     if type(given) is int and (least is None or given >= least):
         return given
     return checks.whole(name, given, least=least)

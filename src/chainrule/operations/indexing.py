@@ -157,7 +157,7 @@ def _out_of_range(size: int, axis: int, got: str) -> ShapeError:
 
 
 def bound(n: Any) -> int | None:
-    """An end of a slice as a number of Python's."""
+    """Return an end of a slice as a Python integer."""
     if n is None or type(n) is int:
         return n
     if isinstance(n, Handle) and context.trace is not None:
@@ -484,7 +484,7 @@ def narrowed(v: Value, axis: int, start: Value, length: Any) -> Value:
 
 
 def put_narrowed(v: Value, new: Value, axis: int, start: Value, length: int) -> Value:
-    """``v`` with the elements replaced that :func:`narrowed` gives."""
+    """Return ``v`` with the elements replaced that :func:`narrowed` gives."""
     size = v.shape[axis]
     if isinstance(size, SymbolicDim):
         places = _within(start, length, size, axis)

@@ -32,7 +32,7 @@ def reshape(v: Value, shape: tuple[Any, ...]) -> Value:
 
 
 def permuted(shape: Shape, dims: Sequence[Any]) -> tuple[int, ...]:
-    """The axes in the order of ``dims``."""
+    """Return the axes in the order of ``dims``."""
     order = tuple([axis_of(shape, d) for d in dims])
     if sorted(order) != list(range(len(shape))):
         raise ShapeError(
@@ -49,7 +49,7 @@ def permute(v: Value, dims: Sequence[Any]) -> Value:
 
 
 def swapped(shape: Shape, dim0: Any, dim1: Any) -> tuple[int, ...]:
-    """The axes with two of them exchanged."""
+    """Return the axes with two of them exchanged."""
     order = list(range(len(shape)))
     a, b = axis_of(shape, dim0), axis_of(shape, dim1)
     order[a], order[b] = b, a
@@ -57,7 +57,7 @@ def swapped(shape: Shape, dim0: Any, dim1: Any) -> tuple[int, ...]:
 
 
 def moved(shape: Shape, source: Any, destination: Any) -> tuple[int, ...]:
-    """The axes with some in other places; the rest keep their order."""
+    """Return the axes with some moved; the rest keep their order."""
     many = [d if isinstance(d, tuple | list) else (d,) for d in (source, destination)]
     given, wanted = ([axis_of(shape, d) for d in ds] for ds in many)
     if (

@@ -191,7 +191,7 @@ def broadcast_shapes(a: Shape, b: Shape) -> Shape:
 
 
 def repeats_into(shape: Shape, wanted: Shape) -> bool:
-    """Whether ``shape`` repeats into the other under NumPy's rules."""
+    """Return whether ``shape`` broadcasts to ``wanted`` under NumPy's rules."""
     lead = len(wanted) - len(shape)
     return lead >= 0 and all(a in (1, b) for a, b in zip(shape, wanted[lead:]))
 
@@ -221,9 +221,9 @@ def pair(a: Any, b: Any) -> tuple[Value, Value]:
             if v.shape == w.shape and v.dtype is w.dtype:
                 return v, w
             if a._wide is not None:
-                v = beside(a, w.dtype)
+                v = scalar_for(a, w.dtype)
             elif b._wide is not None:
-                w = beside(b, v.dtype)
+                w = scalar_for(b, v.dtype)
             return alike(v, w)
         return _with(v, b)
     if isinstance(b, Handle):
@@ -266,15 +266,15 @@ def with_number(v: Value, other: Any) -> Value:
     if isinstance(other, SymbolicDim):  # of a traced shape
         return count_of(other, number_dtype(1, v.dtype))
     if isinstance(other, Handle) and other._wide is not None:
-        return beside(other, v.dtype)
+        return scalar_for(other, v.dtype)
     if not isinstance(other, PLAIN):
         return value_of(other)
     number = other.item() if isinstance(other, np.generic) else other
     return constant(number, number_dtype(number, v.dtype))
 
 
-def beside(x: Handle, dtype: DType) -> Value:
-    """What stands for a Python number, in the dtype that it has beside a tensor's."""
+def scalar_for(x: Handle, dtype: DType) -> Value:
+    """Return a scalar's value in the dtype that it takes beside a tensor's dtype."""
     assert x._wide is not None
     return cast(x._wide, number_dtype(1 if x.dtype.is_integer else 1.0, dtype))
 

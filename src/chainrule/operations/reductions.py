@@ -48,7 +48,7 @@ def restored(made: Value, v: Value, axes: tuple[int, ...]) -> Value:
 
 
 def wide(v: Value, dtype: Any = None) -> Value:
-    """``v`` in the dtype that its sums have: integers in int64, as PyTorch's."""
+    """Return ``v`` in the dtype of its sums: int64 for integers, as in PyTorch."""
     if dtype is not None:
         return cast(v, as_dtype(dtype))
     if v.dtype.is_float:

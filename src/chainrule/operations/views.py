@@ -34,7 +34,7 @@ __all__ = [
 
 
 class View(NamedTuple):
-    """How a view is taken of a value, and how that is written through it.
+    """An operation that takes a view of a value, and the one that writes through it.
 
     Attributes:
         name: of the operation.
@@ -91,7 +91,7 @@ def _named(name: str) -> View:
 
 
 def basic_key(key: Any) -> tuple[Any, ...] | None:
-    """A key of integers, slices, new axes and ..., whose elements are a view.
+    """Return a key of integers, slices, None and ... alone, which indexes a view.
 
     Integers that tensors and arrays hold are those of now. None for any other key: its
     elements are copies.
@@ -113,12 +113,12 @@ def basic_key(key: Any) -> tuple[Any, ...] | None:
 
 
 def key_along(axis: int, part: Any) -> tuple[Any, ...]:
-    """The key that takes ``part`` of an axis, and the others whole."""
+    """Return the key that takes ``part`` of an axis, and the others whole."""
     return (*[slice(None)] * axis, part)
 
 
 def takes_rows(view: View, arguments: tuple[Any, ...]) -> bool:
-    """Whether a view of elements in row-major order has them in that order, too."""
+    """Return whether a view of elements in row-major order keeps that order."""
     if view is SAME or view is RESHAPE:
         return True
     if view is not INDEX:

@@ -159,13 +159,13 @@ class Declared:
         super().__setattr__(name, value)
 
     def note_read(self, get: Callable[[], Any]) -> None:
-        """Have a function that is traced be so anew where ``get()`` is another."""
+        """Note that a trace depends on ``get()``: a change needs another trace."""
         trace = context.trace
         if trace is not None and not trace.is_new(self):
             trace.note_read(get)
 
     def refuse_in_trace(self, what: str) -> None:
-        """Refuse to change what comes from outside of a function that is traced."""
+        """Refuse to change an object from outside of a function that is traced."""
         trace = context.trace
         if trace is None or trace.is_new(self):
             return

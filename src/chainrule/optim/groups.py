@@ -76,7 +76,7 @@ class ParamGroup(Mapping[str, Any]):
         return self.held_schedule()
 
     def held_schedule(self) -> Schedule:
-        """The schedule, for the optimiser itself."""
+        """Return the schedule, without noting the read."""
         return self.own.get("lr", vars(self._owner)["lr"])
 
     @property
@@ -86,7 +86,7 @@ class ParamGroup(Mapping[str, Any]):
         return self.held()
 
     def held(self) -> dict[str, Any]:
-        """All hyper-parameters but the rate, for the optimiser itself."""
+        """Return all hyper-parameters but the rate, without noting the read."""
         made = self._owner._options() | self.own
         made.pop("lr", None)
         return made

@@ -12,7 +12,7 @@ from chainrule.optim.arguments import Declared
 from chainrule.optim.schedule import Schedule
 from chainrule.tensor import Tensor
 
-#: What ``params=`` may be.
+#: The types that ``params=`` takes.
 Params = Iterable[Tensor | tuple[str, Tensor] | str | Mapping[str, Any]]
 #: A learning rate, a schedule, or the settings of one.
 Rate = float | Schedule | Mapping[str, Any]

@@ -61,12 +61,12 @@ Supply = Callable[[str, DType], Any]
 
 @functools.cache
 def _asked(keys: frozenset[str]) -> tuple[list[str], bool]:
-    """Which rates are asked for, and whether anything of an update is."""
+    """Return the rates among ``keys``, and whether other scalars are asked for."""
     rates = [key for key in keys if key.endswith("rate")]
     return rates, not keys or len(keys) > len(rates) + ("number" in keys)
 
 
-#: Numbers for the parts of optimisers, no two alike.
+#: Version numbers for the parameters and rules of optimisers, each used once.
 _versions = itertools.count()
 
 
@@ -246,7 +246,7 @@ class Optimizer(Arguments, ABC):
         return MappingProxyType(moments)
 
     def _note_parts(self) -> None:
-        """What is traced now is for the tensors and the update rule that there are."""
+        """Note that the trace depends on the current parameters and update rule."""
         self.note_read(partial(getattr, self, "_version"))
 
     # -- its hyper-parameters ----------------------------------------------------------
@@ -277,7 +277,7 @@ class Optimizer(Arguments, ABC):
 
     @property
     def steps(self) -> int:
-        """How many updates have been made."""
+        """The number of updates made."""
         traced = self.traced("number", DType.int64)
         return vars(self)["steps"] if traced is None else traced
 
@@ -286,11 +286,11 @@ class Optimizer(Arguments, ABC):
         self.stand(count("steps", steps))
 
     def stand(self, steps: int) -> None:
-        """Be where so many updates have been made."""
+        """Set the number of updates made."""
         vars(self)["steps"] = steps  # no hyper-parameter, whose change is checked
 
     def traced(self, key: str, dtype: DType) -> Any:
-        """While a function is traced, a number of the update that comes next there.
+        """Return, while tracing, a scalar of the next update in the function.
 
         None where there is no such trace: then the number is known.
         """
@@ -320,9 +320,9 @@ class Optimizer(Arguments, ABC):
 
     @contextmanager
     def changing(self) -> Iterator[None]:
-        """Hyper-parameters that are changed within change all together.
+        """Change all hyper-parameters set within the block together, or none.
 
-        Where they do not fit all is as it was.
+        Where they do not fit, all of them are restored.
         """
         self.refuse_in_trace("param_groups")
         groups: Sequence[ParamGroup] = vars(self).get("param_groups", ())
@@ -390,7 +390,7 @@ class Optimizer(Arguments, ABC):
     # -- the step ----------------------------------------------------------------------
 
     def rows(self, steps: int, keys: frozenset[str] = frozenset()) -> dict[str, Array]:
-        """The scalars of the next ``steps`` updates by name.
+        """Return the scalars of the next ``steps`` updates by name.
 
         Args:
             steps: how many.
@@ -480,7 +480,7 @@ class Optimizer(Arguments, ABC):
         return loss
 
     def _put(self, changed: Iterable[tuple[Tensor, Value]], steps: int) -> None:
-        """Have all that a step changes be what it becomes."""
+        """Assign the new values of a step, and set the number of updates."""
         for tensor, value in changed:
             tensor.copy_(wrap(value))
         self.stand(steps)
@@ -492,7 +492,7 @@ class Optimizer(Arguments, ABC):
         factor: Value | None,
         supply: Supply,
     ) -> Iterator[tuple[Tensor, Value]]:
-        """The parameters of a group and their moments, each with its new value."""
+        """Yield a group's parameters and their moments, each with its new value."""
         o = group.held()
         rule, _, decay, climbs = self.form(o)
         keys = list(self.scalars(1, 1.0, o))
@@ -518,9 +518,9 @@ class Optimizer(Arguments, ABC):
             yield from zip((p, *moments.values()), as_tuple(made), strict=True)
 
     def _supply(self) -> tuple[Supply, int]:
-        """Where the scalars come from, and how many updates have been made behind it.
+        """Return the supply of an update's scalars, and the update count after it.
 
-        While tracing it is a table, and who runs the graph counts.
+        While tracing it is a table, and whoever runs the graph counts.
         """
         trace, steps = context.trace, vars(self)["steps"]
         if trace is not None and not trace.is_new(self):
@@ -543,7 +543,7 @@ class Optimizer(Arguments, ABC):
     # -- as data -----------------------------------------------------------------------
 
     def state_dict(self) -> dict[str, Any]:
-        """All that another optimiser needs to go on from here, as copies.
+        """Return all that another optimiser needs to go on from here, as copies.
 
         Returns:
             ``"state"``: for each parameter's name its moments as arrays;
@@ -557,7 +557,7 @@ class Optimizer(Arguments, ABC):
         return state.state_dict(self)
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Go on from where the optimiser was that gave ``state_dict``.
+        """Restore the state that ``state_dict`` of an optimiser returned.
 
         It was made as this one is, for parameters of the same names and shapes.
         Moments, the number of updates, rates and all other hyper-parameters become

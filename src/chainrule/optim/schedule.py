@@ -56,7 +56,7 @@ class Schedule(Declared):
     lr: float
 
     # Without annotations, for they are no arguments.
-    #: A compiled function that has read it is traced anew where it has changed.
+    #: Fingerprints compare its attributes: a change makes readers be traced anew.
     compared_by_value = True
     #: Number of updates after which the schedule has nothing to say; None: never.
     total_steps = cast("Count", None)

@@ -116,7 +116,7 @@ def _same(what: str, expected: Any, got: Any) -> None:
 
 
 def _texts(given: Any) -> list[str]:
-    """The texts in a list; nothing else has any."""
+    """Return the strings in a list; none for anything else."""
     items: list[Any] = given if isinstance(given, list) else []
     return [item for item in items if isinstance(item, str)]
 
@@ -136,7 +136,7 @@ def _fitting(optimizer: Any, own: list[dict[str, Any]], given: Any) -> None:
 
 
 def _options(optimizer: Any, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Hyper-parameters, each as its check has it."""
+    """Return the hyper-parameters, each as its check returns it."""
     return {k: optimizer.checks[k](k, v) for k, v in given.items()}
 
 

@@ -1,4 +1,4 @@
-"""A check of the library that multiplies NumPy's matrices, once a process.
+"""A check of NumPy's BLAS library by products of matrices, once a process.
 
 Everything rests on its products, and kernels of it have been wrong on processors that
 they were not tested on. Products of small integers are exact in floating point in any
@@ -16,7 +16,7 @@ import numpy as np
 from chainrule.errors import EngineError
 from chainrule.graph.node import Array
 
-#: Rows, terms and columns: vectors, less than a register, tiles and their remainders.
+#: Sizes (m, k, n) of the products: vectors, less than a register, tiles and remainders.
 SHAPES = (
     (1, 1, 1),
     (1, 33, 1),
@@ -63,7 +63,7 @@ def check_blas() -> None:
 
 
 def library() -> str:
-    """The library that NumPy was built with, and the kernels that it has chosen."""
+    """Return the library that NumPy was built with, and the kernels that it chose."""
     built: Any = np.show_config(mode="dicts")
     blas = built.get("Build Dependencies", {}).get("blas", {})
     names = [blas.get("name", "its BLAS"), blas.get("version", "")]

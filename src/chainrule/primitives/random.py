@@ -26,7 +26,7 @@ ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
 #: Key schedule constant of the Threefish family, low half.
 PARITY = 0x1BD11BDA
 ROUNDS = 20
-#: Counters that are encrypted at once: they and two more arrays stay in a core's cache.
+#: Counters that are encrypted at a time: with two more arrays they fit a core's cache.
 AT_ONCE = 1 << 15
 
 
@@ -59,7 +59,7 @@ def threefry(key: tuple[Array, Array], x0: Array, x1: Array) -> None:
 
 @lru_cache(maxsize=4096)
 def _named(k0: int, k1: int, stream: str) -> tuple[Array, Array]:
-    """The key of a stream: its name, encrypted under the seed's key."""
+    """Return the key of a stream: its name, encrypted under the seed's key."""
     w0, w1 = (np.full(1, word, np.uint32) for word in stream_words(stream))
     threefry((np.full(1, k0, np.uint32), np.full(1, k1, np.uint32)), w0, w1)
     return w0, w1

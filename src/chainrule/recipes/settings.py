@@ -1,4 +1,4 @@
-"""What a study's file says, checked before a study is made of it."""
+"""The settings of a study's file, checked before a study is made of them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Settings(BaseModel, strict=True, extra="forbid"):
 
 
 def checked(given: Any) -> dict[str, Any]:
-    """The settings that a file holds.
+    """Check the settings that a file holds, and return them.
 
     Raises:
         ValueError: it holds others.

@@ -43,7 +43,7 @@ _LINES = tuple(Case((f"f[{s}]",)) for s in _SHAPES)
 _PAIRS = tuple(Case((f"f[{s}]", f"f[{s}]")) for s in _SHAPES)
 _WIDE = (*_LINES, Case(("f[31]",), ranges=((-30.0, 30.0),)))
 
-#: From here on 1 + x² rounds to x², in float64 too.
+#: The number from which 1 + x² rounds to x², in float64 too.
 FAR = 1e8
 
 
@@ -208,7 +208,7 @@ def _length(a: Expr, b: Expr) -> Expr:
 
 
 def _by_larger(a: Value, b: Value) -> tuple[Value, Value, Value]:
-    """The larger of |a| and |b|, what to divide by for it, and the length by that."""
+    """Return m = max(|a|, |b|), the divisor (m, or 1 for 0), and √(a² + b²)/divisor."""
     a, b = abs_(a), abs_(b)
     larger, one = maximum(a, b), _one(a)
     divisor = where(equal(larger, full_like(a, 0.0)), one, larger)

@@ -130,7 +130,7 @@ def soft_cross_entropy(logits: Value, target: Value) -> Value:
     return neg(reduce_sum(mul(target, log_softmax(logits, axis=1)), axes=(1,)))
 
 
-#: What ŷ = 0 costs, and what it is divided by at least: PyTorch's numbers.
+#: The cost of ŷ = 0, and the least divisor in its derivative: PyTorch's numbers.
 _WORST, _LEAST = 100.0, 1e-12
 
 

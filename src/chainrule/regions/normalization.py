@@ -96,7 +96,7 @@ def moments(x: Value, axes: Axes) -> tuple[Value, Value, Value]:
 
 
 def without_overflow(x: Value) -> Value:
-    """x with NaN for ∞: what is divided by ∞ would be a 0 that looks right."""
+    """Return x with NaN for ∞: division by ∞ would give a 0 that looks right."""
     return where(less(x, full_like(x, math.inf)), x, full_like(x, math.nan))
 
 

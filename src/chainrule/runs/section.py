@@ -67,7 +67,7 @@ def _line(value: str) -> str:
 
 
 def _cell(value: str) -> str:
-    """What stands in a table, whose heads may have several lines."""
+    """Check the text of a table's cell, which may have several lines."""
     if not value.strip() or re.search("[\x00\ud800-\udfff]", value):
         raise PydanticCustomError("text", "empty, or with control characters")
     return value

@@ -14,7 +14,7 @@ from chainrule.errors import warn
 
 
 class Callback:
-    """Base of what a training run calls between its chunks of steps.
+    """Base of the callbacks that a training run calls between its chunks of steps.
 
     Its methods get the Trainer, and under a :class:`Loop` the loop.
 

@@ -24,7 +24,7 @@ from chainrule.primitives.rules import show
 from chainrule.serialization import read_arrays
 from chainrule.tensor import Tensor
 
-#: Where a checkpoint is: a path, or an open file.
+#: The place of a checkpoint: a path, or an open file.
 Place = Path | BinaryIO
 #: The format that this version writes and reads.
 VERSION = 1
@@ -92,7 +92,7 @@ def _depth(value: Any) -> int:
 
 
 def locate(path: Any) -> Any:
-    """The checkpoint that ``path`` means: a file, open or not, or a run's directory."""
+    """Return the checkpoint at ``path``: a file, open or not, or a run's directory."""
     if is_open(path):
         return path
     found = Path(path)
@@ -100,7 +100,7 @@ def locate(path: Any) -> Any:
 
 
 def read(path: Place) -> tuple[dict[str, Any], dict[str, Array]]:
-    """The document and the tensors of a checkpoint, verified; a path or an open file.
+    """Return a checkpoint's document and tensors, verified; a path or an open file.
 
     Raises:
         CheckpointError: no such file, no checkpoint, truncated, altered, or of another

@@ -66,7 +66,7 @@ class Entries:
     key: Tensor
 
     def dtype(self, row: Shape, stored: DType, scale: float | None) -> DType:
-        """What the model takes rows as: floats where they have a scale."""
+        """Return the dtype in which the model takes rows: a float with a scale."""
         if scale is not None:
             return next((p.dtype for p in self.model.parameters()), DType.float32)
         return input_dtype(self.model, row, stored)

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from chainrule.engines.schedule.profile import Profile
 
 Check = Callable[[Array], None]
-#: The dtypes of stored numbers that a program can take as they are.
+#: The dtypes of stored numbers that a program takes without conversion.
 _KNOWN = {dtype.numpy for dtype in DType}
 #: Samples that evaluation and prediction take at a time.
 EVALUATION_BATCH = 1000
@@ -47,7 +47,7 @@ PROFILED = 2000
 
 @dataclass
 class Prepared:
-    """A program, and which data it takes.
+    """A program, and the types of the data that it takes.
 
     Attributes:
         program: with the entry ``predict``, and ``evaluate`` where there is a target.
@@ -72,7 +72,7 @@ class Prepared:
     snapshot: Snapshot
 
     def changed(self) -> str | None:
-        """The name of something outside that is another than when it was traced."""
+        """Return the name of something outside that has changed since the trace."""
         if self.snapshot.holds() and not any(
             module.changed() for module in self.snapshot.modules
         ):
@@ -279,7 +279,7 @@ class Programs:
     def _dtype(
         self, row: tuple[int, ...], stored: np.dtype, scale: float | None
     ) -> DType:
-        """In which dtype the model takes such rows."""
+        """Return the dtype in which the model takes such rows."""
         key = row, stored, scale is None
         if key not in self._dtypes:
             kind = as_dtype(stored) if stored in _KNOWN else DType.float32  # float16

@@ -40,7 +40,7 @@ _PAIRS = 1_000_000
 
 
 class _Names(pickle.Pickler):
-    """Pickles all but numbers, of which each has a name in a module."""
+    """A pickler that skips arrays: it tests whether everything else can be pickled."""
 
     def persistent_id(self, obj: Any) -> str | None:
         return "numbers" if isinstance(obj, Tensor | np.ndarray) else None

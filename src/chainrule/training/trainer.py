@@ -119,7 +119,7 @@ class Trainer(Standing):
         self._begin()
 
     def _begin(self) -> None:
-        """Nothing is compiled, no file is known and no run goes on."""
+        """Reset the programs, the known files and the run that goes on."""
         self._programs = Programs(
             self._made_of, self.metrics, self.engine, self.threads
         )
@@ -162,7 +162,7 @@ class Trainer(Standing):
 
     @property
     def feature_names(self) -> tuple[str, ...] | None:
-        """What the columns of the training data are called."""
+        """The names of the feature columns of the training data."""
         return self.plan and self.plan.feature_names
 
     @property
@@ -398,7 +398,7 @@ class Trainer(Standing):
             return self._programs.profile(adapter, plan)
 
     def like(self, data: Any) -> Dataset | Stream:
-        """Data as this Trainer takes them: columns and classes as in training.
+        """Return data as this Trainer takes them: columns and classes as in training.
 
         Columns of frames and of data sets are found by their names, and so are the
         labels of named classes; those of arrays count by their places. All methods do
@@ -575,7 +575,7 @@ class Trainer(Standing):
         engine: str | None = None,
         threads: int | None = None,
     ) -> Trainer:
-        """The Trainer that a checkpoint was made of, standing where it stood.
+        """Return the Trainer that a checkpoint was made of, at its position.
 
         Args:
             path: a file that ``save`` wrote, open or not, or the directory of a run.
@@ -600,7 +600,7 @@ class Trainer(Standing):
         return saving.load(checkpoint.locate(where), make, given, engine)
 
     def __getstate__(self) -> dict[str, Any]:
-        """What a copy goes on from, bit for bit; it compiles and opens what is its own.
+        """Return the state from which a copy continues, bit for bit.
 
         ``copy.deepcopy`` and ``pickle`` take it. A copy has its own model, optimiser
         and position, and knows no checkpoint of this one.

@@ -120,7 +120,7 @@ class Layout:
 
 @functools.cache
 def _reader() -> Any:
-    """What makes a Layout of JSON; it takes some milliseconds to build."""
+    """Build the pydantic adapter that validates a Layout; it takes milliseconds."""
     from pydantic import ConfigDict, TypeAdapter
 
     config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)

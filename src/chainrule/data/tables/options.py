@@ -40,7 +40,7 @@ class Options:
 
     @classmethod
     def given(cls, **options: Any) -> Options:
-        """Those of a call.
+        """Return the options that a call was given.
 
         Raises:
             CallError: another one.

@@ -81,7 +81,7 @@ class TableReport:
 
 
 class Rows(NamedTuple):
-    """Some rows as arrays.
+    """Rows of a table as arrays.
 
     Attributes:
         x: features of shape (n, features) in the dtype of the layout.

@@ -201,7 +201,7 @@ def installed(name: str) -> Any:
 
 
 def is_frame(given: Any) -> bool:
-    """Whether something is a data frame, or a dictionary of columns, and no path."""
+    """Return whether ``given`` is a data frame or a dictionary of columns."""
     frame = hasattr(given, "columns") and not isinstance(given, str)
     return frame or isinstance(given, Mapping)
 

@@ -127,7 +127,7 @@ def emitted(
     b = ir.IRBuilder(function.append_basic_block("start"))
     saved = emit_flush_denormals(b)
     names = ["steps", "arena", "barrier", "status", "private", "private bytes"]
-    names += ["clock", "made"]
+    names += ["clock", "completed"]
     names += largest
     names += [f"state/{name}" for name in entry.state]
     names += [f"input/{name}" for name in entry.inputs]

@@ -196,8 +196,8 @@ class FunctionBuilder:
             b.ret_void()
 
     def count_step(self) -> None:
-        """Write down that one more step is made."""
-        b, at = self.b, self.address("made")
+        """Emit code that counts one more completed step."""
+        b, at = self.b, self.address("completed")
         with b.if_then(b.icmp_unsigned("==", self.tid, self.tid.type(0))):
             b.store(b.add(b.load(at, typ=I64), I64(1)), at)
 

@@ -56,8 +56,8 @@ COPIED = 4096
 CALLS = 100
 #: Readable bytes behind every buffer.
 SLACK = 256
-#: steps, arena, barrier, status, memory of each thread and its bytes, ticks, the steps
-#: that are made; then the sizes.
+#: Words before the sizes: steps, arena, barrier, status, memory of each thread and its
+#: bytes, ticks, completed steps.
 _FIXED_WORDS = 8
 
 
@@ -86,8 +86,8 @@ class NativeExecutable:
             name: _buffer(t.shape, t.dtype.numpy) for name, t in program.state.items()
         }
         self._compiled: dict[str, _Compiled] = {}
-        self.steps_made = np.zeros(1, np.int64)  # the code counts there
-        self._made = self.steps_made.data
+        self.steps_completed = np.zeros(1, np.int64)  # the code counts there
+        self._completed = self.steps_completed.data
         self.threads = threads
         self.seconds_compile = time.perf_counter() - started
 
@@ -103,13 +103,13 @@ class NativeExecutable:
         self._calls: dict[Any, _Call] = {}
 
     @property
-    def made(self) -> int:
-        """How many steps have been made since it was set to 0."""
-        return self._made[0]
+    def completed(self) -> int:
+        """The number of completed steps since it was set to 0."""
+        return self._completed[0]
 
-    @made.setter
-    def made(self, steps: int) -> None:
-        self._made[0] = steps
+    @completed.setter
+    def completed(self, steps: int) -> None:
+        self._completed[0] = steps
 
     @cached_property
     def prepared(self) -> Prepared:
@@ -269,7 +269,7 @@ class _Compiled:
         self.words[5] = self.private_bytes
         self.ticks = np.zeros(2 * len(emitted.clock if emitted else ()), np.int64)
         self.words[6] = self.ticks.ctypes.data
-        self.words[7] = owner.steps_made.ctypes.data
+        self.words[7] = owner.steps_completed.ctypes.data
         self.private = _buffer((0,), np.dtype(np.uint8))
         for i, array in enumerate(states):
             self.words[_FIXED_WORDS + len(largest) + i] = array.ctypes.data

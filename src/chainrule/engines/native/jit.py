@@ -143,14 +143,14 @@ class MachineCode:
 
 # -- what the process has --------------------------------------------------------------
 
-#: So many packs that no entry point calls stay, and so many entry points that are not
-#: in use: a search that comes back to a network it has met compiles nothing.
+#: The number of unused packs, and of unused entry points, that are kept: a search
+#: that comes back to an earlier network compiles nothing.
 IDLE = 64
 
 
 @dataclass(eq=False)
 class Pack:
-    """Kernels that came into this process together.
+    """Kernels that were linked into this process together.
 
     Attributes:
         name: a digest of theirs.
@@ -165,10 +165,10 @@ class Pack:
     users: WeakSet[MachineCode] = field(default_factory=WeakSet["MachineCode"])
 
 
-#: Code by its digest, as long as somebody has it.
+#: Machine code by its digest, as long as it is referenced.
 _code: WeakValueDictionary[bytes, MachineCode] = WeakValueDictionary()
-#: The packs that are here by their names, the one linked last at the end; and the pack
-#: of each kernel.
+#: The loaded packs by name, the one linked last at the end; and the pack of each
+#: kernel.
 _packs: dict[str, Pack] = {}
 _pack_of: dict[str, Pack] = {}
 #: What entry points were compiled to, by digests of their text.
@@ -186,7 +186,7 @@ def entry_code(text: str) -> bytes:
 
 
 def machine_code(code: bytes, packs: Iterable[str] = ()) -> MachineCode:
-    """Object code in this process, once; ``packs`` are those that it calls."""
+    """Load object code into this process, once; ``packs`` are those that it calls."""
     key = sha256(code).digest()
     made = _code.get(key)
     if made is None:
@@ -205,7 +205,7 @@ def link(pack: str, kernels: Iterable[str], code: bytes) -> None:
 
 
 def _offer(pack: Pack) -> None:
-    """Have kernels of a pack found by their names, where no other pack has them."""
+    """Register the kernels of a pack by name, unless another pack has them."""
     for name in pack.kernels:
         if name not in _pack_of:
             binding.add_symbol(name, pack.code.address(name))
@@ -224,7 +224,7 @@ def is_linked(pack: str) -> bool:
 
 
 def let_go() -> None:
-    """Free the packs that nobody calls, but for the last few.
+    """Free the packs that no entry point calls, except the most recent ones.
 
     Called before code is written that will call some: from then on they stay.
     """

@@ -427,7 +427,7 @@ def _set_x86(b: ir.IRBuilder, value: ir.Value) -> None:
 
 
 def emit_ticks(builder: ir.IRBuilder) -> ir.Value:
-    """Emit code that reads a counter which goes on at a steady pace, as an i64.
+    """Emit code that reads a counter of constant frequency, as an i64.
 
     On x86-64 it is the time-stamp counter, on AArch64 CNTVCT_EL0; LLVM has the same
     name for both. How long a tick is differs. Elsewhere it is always 0.

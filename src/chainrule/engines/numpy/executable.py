@@ -141,7 +141,7 @@ class NumpyExecutable:
             with uninterrupted:  # or a part of the state would be new, and one old
                 return function.run(inputs, steps, number)
         finally:
-            self.made = function.made[0]
+            self.completed = function.completed[0]
 
 
 def _in_loops(entry: Entry) -> Entry:
@@ -218,9 +218,9 @@ class Function:
                 self._check_ahead()
             self._node(node)
         self._outputs()
-        self.made = [0]  # steps of this run
+        self.completed = [0]  # steps of this run
         if not within:
-            self.line(f"{self.name(self.made)}[0] = i + 1")
+            self.line(f"{self.name(self.completed)}[0] = i + 1")
         body = "\n".join(f"        {line}" for line in self.lines) or "        pass"
         source = f"def run(steps):\n    for i in range(steps):\n{body}\n"
         exec(compile(source, f"<{entry.name}, {dict(sizes)}>", "exec"), self.scope)
@@ -232,7 +232,7 @@ class Function:
 
         ``threads``: of NumPy's matrix products; 0 leaves them as they are.
         """
-        self.made[0] = 0
+        self.completed[0] = 0
         outs = [
             np.empty((steps, *resolve(v.shape, self.sizes)), v.dtype.numpy)
             for v in self.entry.graph.outputs[: self.entry.outputs]

@@ -65,7 +65,7 @@ class _Option(NamedTuple):
 
 
 class _Known:
-    """What is the same in all orders of an entry point's nodes, worked out once."""
+    """The costs, divisions and accesses that all orders of an entry point share."""
 
     def __init__(
         self,
@@ -194,7 +194,7 @@ class _Orderer:
         return [*(share for share in found if self.known.divides(node, share)), None]
 
     def _accesses(self, node: Node, share: Share | None) -> list[Access]:
-        """What a node reads and writes; the same in all orders, but for its own."""
+        """Return a node's reads and writes, cached unless they involve own memory."""
         memory = self.memory
         if memory.own and (node in memory.own or any(map(memory.is_own, node.inputs))):
             return memory.accesses(node, share)

@@ -127,7 +127,7 @@ R = TypeVar("R")
 
 
 #: Exceptions that Python and NumPy raise at arguments that make no sense.
-INVALID_CALL = (TypeError, ValueError, ArithmeticError, LookupError, MemoryError)
+INVALID_CALL = (TypeError, ValueError, ArithmeticError, LookupError)
 INVALID_CALL += (AttributeError, BufferError)
 
 

@@ -132,7 +132,7 @@ class NumpyExecutable:
             )
             self.seconds_compile += time.perf_counter() - started
         function = self._functions[key]
-        number = 0
+        function.completed[0] = number = 0
         if function.largest_product > ONE_THREAD:
             number = self.threads or blas_threads_for(function.largest_product)
         try:

@@ -9,7 +9,7 @@ import numpy as np
 import chainrule as cr
 from chainrule import nn, optim
 from chainrule.compiled_program import CompiledProgram
-from chainrule.graph.types import ArrayType, as_dtype
+from chainrule.graph.types import ArrayType, DType, as_dtype
 from chainrule.random import seed_key
 from chainrule.training.entries import Entries
 from chainrule.training.probes import Probes
@@ -55,7 +55,7 @@ class Ours:
         )
         self.x, self.y = x_uint8, y
         self.program = CompiledProgram(
-            [entries.train(type_of(x_uint8), type_of(y), 1 / 255)],
+            [entries.train(type_of(x_uint8), type_of(y), 1 / 255, dtype=DType.float32)],
             engine="numpy",
             threads=threads,
         )

@@ -32,6 +32,7 @@ from ours import network, type_of
 import chainrule as cr
 from chainrule import nn, optim
 from chainrule.compiled_program import CompiledProgram
+from chainrule.graph.types import DType
 from chainrule.random import seed_key
 from chainrule.training.entries import Entries
 from chainrule.training.probes import Probes
@@ -62,7 +63,7 @@ def step(
     entries = Entries(
         model, nn.CrossEntropyLoss(), optimizer, Probes(probes, model), key
     )
-    traced = entries.train(type_of(x), type_of(y), 1 / 255)
+    traced = entries.train(type_of(x), type_of(y), 1 / 255, dtype=DType.float32)
     program = CompiledProgram([traced], engine="native", threads=threads)
 
     def run(order: np.ndarray) -> Any:

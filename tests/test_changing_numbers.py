@@ -153,7 +153,7 @@ _count = itertools.count()
 def module(source: str) -> dict[str, Any]:
     """The names of a module that was run."""
     made = types.ModuleType(f"program{next(_count)}")
-    made.__file__ = "/home/user/program.py"
+    made.__file__ = "/somewhere/program.py"
     sys.modules[made.__name__] = made
     space = vars(made)
     space.update(cr=cr, nn=nn, F=F, np=np, math=math, types=types)

@@ -13,7 +13,7 @@ import pytest
 
 import chainrule as cr
 from chainrule import metrics, nn, optim, training
-from chainrule.errors import ChainruleError, CallError
+from chainrule.errors import CallError, ChainruleError
 from chainrule.keywords import strict
 from chainrule.migration import KEYWORDS
 

@@ -349,7 +349,7 @@ def made(source: str, file: str, engine: str | None) -> dict[str, Any]:
 
 
 #: How a function is written, and where.
-WAYS = [("decorated", "/home/user/own.py"), ("called", "<stdin>")]
+WAYS = [("decorated", "/somewhere/own.py"), ("called", "<stdin>")]
 
 CASES = [
     pytest.param(home, change, id=f"{name}: {change}".replace("\n", " "))

@@ -454,9 +454,12 @@ def test_an_exception_beside_a_run(engine: str, made: bool) -> None:
     whole = entry._executable
 
     class Cut:
+        completed = 0
+
         def run(self, *given: Any, **how: Any) -> None:
             if made:
                 whole.run(*given, **how)
+                self.completed = 1
             raise InterruptionError
 
     entry._executable = Cut()  # type: ignore[assignment]

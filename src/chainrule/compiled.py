@@ -148,7 +148,7 @@ class Compiled:
 
     @property
     def programs(self) -> list[CompiledProgram]:
-        """The compiled programs that are kept, the ones needed last."""
+        """The compiled programs that are kept; the one used last stands last."""
         return [variant.program for variant in self._variants]
 
     def graph(self, *args: Any, **kwargs: Any) -> Graph:

@@ -8,7 +8,6 @@ what it is that changes.
 
 from __future__ import annotations
 
-import itertools
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -113,7 +112,7 @@ class Ready:
 
 
 class Variants:
-    """The variants of one function, the ones that were asked for last in front.
+    """The variants of one function; the one that was asked for last stands last.
 
     A family are those for arguments of the same kinds, in surroundings alike.
 
@@ -131,7 +130,7 @@ class Variants:
         self._warned = False
 
     def __iter__(self) -> Iterator[Variant]:
-        return itertools.chain.from_iterable(self._families.values())
+        return iter(self._used)
 
     def family(self, key: Any) -> list[Variant]:
         """Return the variants for arguments of this kind."""

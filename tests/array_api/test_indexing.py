@@ -234,15 +234,12 @@ def test_what_cannot_be_changed_in_place() -> None:
         w[0] = 3.0
     assert w.tolist() == [3.0, 2.0]
     assert w.is_leaf
-    x = cr.tensor([[1.0, 2.0]])
-    for view in (x.T, x.reshape(-1), x.detach(), x.split(1, 1)[0]):
-        with pytest.raises(ArgumentError, match=r"taken of another one(.|\n)*clone"):
-            view[0] = 5.0
-    stale = x[0]
+    x = cr.tensor([[0.0, 1.0]])
+    row = x[0]
     x += 1.0
-    with pytest.raises(ArgumentError, match="taken of another one"):
-        stale += 1.0
+    row += 1.0
     x -= 1.0
+    assert row.tolist() == [1.0, 2.0]
     alone = x[0].clone()
     alone[0] = 5.0
     free = cr.zeros(4).reshape(2, 2)  # nothing else holds the zeros
@@ -289,9 +286,6 @@ def test_writing_in_place_is_seen_by_nothing_else() -> None:
         lambda: x.numpy(),
         lambda: x.value,
         lambda: x.value.array,
-        lambda: x[1],
-        lambda: x.reshape(-1),
-        lambda: x.detach(),
         lambda: x * cr.tensor(1.0, requires_grad=True),
         lambda: np.asarray(x.numpy()),
     ):

@@ -50,11 +50,14 @@ def test_every_error_has_its_exit_code() -> None:
     at_run_time = {e for e in family if issubclass(e, cli.AT_RUN_TIME)}
     assert {e.__name__ for e in family - at_run_time} == {
         "ArgumentError",
+        "AxisError",
+        "CallError",
         "ChainruleError",
         "CheckpointError",
         "DTypeError",
         "DataError",
         "EngineError",
+        "ExportError",
         "ShapeError",
     }
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule import compiled, nn
+from chainrule import nn, promotion
 from chainrule.errors import ArgumentError, DTypeError, ShapeError
 from tests.ways import ENGINES, WAYS
 
@@ -93,13 +93,13 @@ def test_a_token_at_a_time_is_the_whole(rotary, way, monkeypatch):
     tokens = RNG.integers(0, 11, (3, 16))
     wanted = model(cr.tensor(tokens)).numpy()
     caches = [nn.KVCache(3, 2, 16, 4, **D) for _ in range(2)]
-    trace = compiled.trace_entry
+    trace = promotion.trace_entry
 
     def noted(*args, **kwargs):
         traces.append(args[0])
         return trace(*args, **kwargs)
 
-    monkeypatch.setattr(compiled, "trace_entry", noted)
+    monkeypatch.setattr(promotion, "trace_entry", noted)
 
     def step(tokens):
         return model(tokens, caches)

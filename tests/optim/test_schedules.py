@@ -305,7 +305,7 @@ MISTAKES = {
         "optim.build_schedule({'name': 'StepLr'})": "did you mean 'StepLR'",
         "optim.build_schedule({})": "called None is not known",
         "optim.build_schedule('StepLR')": "settings of a schedule",
-        "resumed('StepLR', size=3)": "unexpected keyword argument 'size'",
+        "resumed('StepLR', size=3)": "takes no argument 'size'",
         "resumed('StepLR', step_size=3, state={'mark': [1]})": "cannot go on",
         "resumed('StepLR', step_size=3, state=[1])": "cannot go on",
         "resumed('StepLR', step_size=3, state={'lr': 1.0})": "cannot go on",

@@ -89,6 +89,7 @@ ARGUMENTS = {
     "zeros.shape": "the standard's: tests/array_api/test_complete.py",
     "ones.shape": "the standard's: tests/array_api/test_complete.py",
     "empty.shape": "the standard's: tests/array_api/test_complete.py",
+    "*.size": "PyTorch's word for shape: tests/parity/test_names.py",
     "reshape.shape": "the standard's: tests/array_api/test_complete.py",
     "permute_dims.axes": "the standard's: tests/array_api/test_complete.py",
     "reshape.copy": "the standard's: tests/array_api/test_complete.py",

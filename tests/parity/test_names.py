@@ -313,3 +313,10 @@ def test_names_mean_what_they_mean_there(group: str) -> None:
         agreed += theirs is not None
     assert not wrong, "\n".join(wrong)
     assert agreed > 0.55 * len(GROUPS[group])
+
+
+@pytest.mark.parametrize("name", ["zeros", "ones"])
+def test_shapes_may_be_called_size(name: str) -> None:
+    made = getattr(cr, name)(size=(2, 3)).numpy()
+    np.testing.assert_array_equal(made, getattr(torch, name)(size=(2, 3)).numpy())
+    assert cr.empty(size=(2, 3)).shape == (2, 3)

@@ -111,8 +111,11 @@ class Training:
         self.x, self.y = job.x, job.y
         types = [ArrayType(a.shape, as_dtype(a.dtype)) for a in (job.x, job.y)]
         scale = 1 / 255 if job.x.dtype == np.uint8 else None
+        dtype = entries.dtype(job.x.shape[1:], types[0].dtype, scale)
         self.program = CompiledProgram(
-            [entries.train(*types, scale)], engine="native", threads=threads
+            [entries.train(*types, scale, dtype=dtype)],
+            engine="native",
+            threads=threads,
         )
 
     def run(self, order: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

@@ -95,13 +95,9 @@ class Base:
         return self.tensor if left is None else left
 
     def is_of(self, tensor: Any, view: View, *arguments: Any) -> bool:
-        """Return whether this is the same view of the current value of ``tensor``."""
-        return (
-            self.of() is tensor
-            and self.view is view
-            and self.arguments == arguments
-            and self.seen is tensor.value
-        )
+        """Return whether this is that view of ``tensor``."""
+        same = self.view is view and self.arguments == arguments
+        return same and self.of() is tensor
 
     def view_of(self, value: Value) -> Value:
         """Return the view of another value of the tensor."""

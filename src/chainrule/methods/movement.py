@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from operator import index
 from typing import Any, Self
 
 import numpy as np
@@ -13,7 +12,7 @@ from chainrule.graph.node import Value
 from chainrule.graph.types import DType, size_of
 from chainrule.operations import indexing, selection
 from chainrule.operations import movement as ops
-from chainrule.operations.arguments import Dims, axis_of, either, numbers_of
+from chainrule.operations.arguments import Dims, axis_of, either, numbers_of, shape_of
 from chainrule.operations.operands import (
     Handle,
     as_array,
@@ -278,11 +277,12 @@ class Movement(Handle):
 
     def narrow(self, dim: int, start: Any, length: int) -> Self:
         """``length`` elements along ``dim`` from ``start``, which may be a tensor."""
-        at, first, length = axis_of(self.shape, dim), value_of(start), index(length)
-        size = self.shape[at]
-        if first.array is not None and isinstance(size, int):
+        at, first = axis_of(self.shape, dim), value_of(start)
+        size, (length,) = self.shape[at], shape_of(length, "A block has a length.")
+        known = first.array is not None and first.dtype.is_integer
+        if known and isinstance(size, int) and not first.shape:
             begin = int(first.array) + size * (int(first.array) < 0)
-            if 0 <= begin <= size - length and length >= 0:
+            if 0 <= begin <= size - length:
                 return self[key_along(at, slice(begin, begin + length))]
         made = indexing.narrowed(self.value, at, first, length)
         return self._view(self.value, made, NARROW, at, first, length)

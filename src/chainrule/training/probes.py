@@ -32,24 +32,26 @@ from chainrule.autodiff import cotangents
 from chainrule.checks import did_you_mean
 from chainrule.errors import ArgumentError
 from chainrule.graph.build import constant, no_grad, role, scope
+from chainrule.graph.node import Value
 from chainrule.nn import Module
 from chainrule.nn.traced import outputs_of
+from chainrule.primitives.elementwise import mul, sub
 from chainrule.tensor import Tensor, wrap
 
 _ACTIVATION: dict[str, Callable[[Tensor], Tensor]] = {
     "activation_mean": lambda a: a.mean(),
     "activation_std": lambda a: ((a - a.mean()) * (a - a.mean())).mean().sqrt(),
     "activation_max": lambda a: a.max(),
-    "activation_norm": lambda a: norm(a),
+    "activation_norm": lambda a: norm(a.value),
     "dead": lambda a: (a.amax(0) <= 0).astype(a.dtype).mean(),
 }
 #: Kinds of probes of what modules give.
 _INNER = (*_ACTIVATION, "delta_norm")
 
 
-def norm(t: Tensor) -> Tensor:
+def norm(v: Value) -> Tensor:
     """The Euclidean norm of all elements, a scalar."""
-    return (t * t).sum().sqrt()
+    return wrap(mul(v, v)).sum().sqrt()
 
 
 def names(model: Module) -> list[str]:
@@ -137,7 +139,7 @@ class Probes:
                 if p.ndim >= 2 or self.wants(f"grad_norm/{name}"):
                     found[f"grad_norm/{name}"] = square.sqrt()
                 if self.wants(f"weight_norm/{name}"):
-                    found[f"weight_norm/{name}"] = norm(wrap(p.value))
+                    found[f"weight_norm/{name}"] = norm(p.value)
         if self.wants("grad_norm") and squares:
             found["grad_norm"] = reduce(add, squares).sqrt()
 
@@ -150,13 +152,13 @@ class Probes:
             delta = deltas.get(a.value)
             if delta is not None and self.wants(f"delta_norm/{path}"):
                 with scope(path.partition("#")[0]), role("backward"):
-                    found[f"delta_norm/{path}"] = norm(wrap(delta))
+                    found[f"delta_norm/{path}"] = norm(delta)
 
     @contextmanager
     def around_update(self, found: dict[str, Tensor]) -> Iterator[None]:
         """Within the block the optimiser makes its step; adds probes of the update."""
         wanted = {
-            name: (p, wrap(p.value))
+            name: (p, p.value)
             for name, p in self.model.named_parameters()
             if p.grad is not None and self.wants(f"update_ratio/{name}")
         }
@@ -164,7 +166,7 @@ class Probes:
         with no_grad(), role("update"):
             for name, (p, before) in wanted.items():
                 with scope(name.rpartition(".")[0]):
-                    moved = wrap(p.value) - before
+                    moved = sub(p.value, before)
                     found[f"update_ratio/{name}"] = norm(moved) / norm(before)
 
 

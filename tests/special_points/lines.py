@@ -348,8 +348,8 @@ SEVERAL = [
     ),
     Lines(
         "cr.var",
-        lambda x: cr.var(x, axis=1),
-        smooth(lambda p: _variance(p, 0)),
+        lambda x: cr.var(x, 1),
+        smooth(lambda p: _variance(p, 1)),
         VECTORS,
     ),
     Lines(

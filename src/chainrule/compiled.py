@@ -306,7 +306,8 @@ class Compiled:
         known = [n for n in self._numbers.values() if n.is_there()]
         made, constants = promoted(tracing, [*known, *changed])
         if len(self._numbers) + len(self._constants) > CALLS:
-            self._numbers.clear(), self._constants.clear()
+            self._numbers.clear()
+            self._constants.clear()
         self._numbers.update({n.key: n for n in made.numbers})
         self._constants |= {n.key for n in constants}
         for number in constants:

@@ -154,7 +154,7 @@ class Prepared:
         ]
         with tracing(trace):
             tensors = [wrap(v) for v in values]
-            trace.arguments = {id(t): t for t in tensors}
+            trace.arguments = {id(t): (t, n) for t, n in zip(tensors, self.names)}
             outputs = [t.value for t in self._call(arguments, tensors)]
             outputs = [v if v.array is None else trace.constant(v) for v in outputs]
             slots = trace.slots()

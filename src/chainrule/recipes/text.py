@@ -143,6 +143,8 @@ class Bag(nn.Module):
         words: how many there are, with the 0 for none.
     """
 
+    idf: cr.Tensor
+
     def __init__(self, words: int) -> None:
         self.register_buffer("idf", cr.ones(words, 1))
         self.weight = nn.Embedding(words, 1, padding_idx=0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -70,7 +70,7 @@ def draw_decision_regions(
     """Draw what :func:`save_decision_regions` saves into a figure of matplotlib."""
     _check(data)
     if isinstance(trainer, Trainer):
-        data = trainer.like(data)
+        data = cast("Dataset", trainer.like(data))
     names = class_names(data, getattr(trainer, "class_names", None))
     features = data.feature_names or ("x₁", "x₂")
     axes = figure.subplots()

@@ -278,10 +278,11 @@ class Movement(Handle):
     def narrow(self, dim: int, start: Any, length: int) -> Self:
         """``length`` elements along ``dim`` from ``start``, which may be a tensor."""
         at, first = axis_of(self.shape, dim), value_of(start)
-        size, (length,) = self.shape[at], shape_of(length, "A block has a length.")
-        known = first.array is not None and first.dtype.is_integer
-        if known and isinstance(size, int) and not first.shape:
-            begin = int(first.array) + size * (int(first.array) < 0)
+        size, (block,) = self.shape[at], shape_of(length, "A block has a length.")
+        length = int(block)
+        known = first.array if first.dtype.is_integer and not first.shape else None
+        if known is not None and isinstance(size, int):
+            begin = int(known) + size * (int(known) < 0)
             if 0 <= begin <= size - length:
                 return self[key_along(at, slice(begin, begin + length))]
         made = indexing.narrowed(self.value, at, first, length)

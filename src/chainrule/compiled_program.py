@@ -136,7 +136,6 @@ class EntryPoint:
     """An entry point in an engine: what a run of it sends, supplies and receives."""
 
     __slots__ = (
-        "_added",
         "_cleared",
         "_executable",
         "_gradients",
@@ -159,11 +158,14 @@ class EntryPoint:
         used = [states[key] for key in traced.entry.state]
         new = [states[key] for key in traced.entry.replaces]
         self._states = [s for s in used if isinstance(s, _State)]
-        self._gradients = [s for s in used if isinstance(s, _GradientState)]
         self._replaced = [s for s in new if isinstance(s, _State)]
-        self._new_gradients = [s for s in new if isinstance(s, _GradientState)]
+        # Each gradient with whether a run changes it in place.
+        added = {id(t) for t in traced.added}
+        self._gradients, self._new_gradients = (
+            [(s, id(s.owner) in added) for s in states if isinstance(s, _GradientState)]
+            for states in (used, new)
+        )
         self._cleared = traced.cleared
-        self._added = {id(t) for t in traced.added}
         inputs = traced.tables.values()
         self._supplies = [Supply(*table, inputs) for table in traced.steps]
         self._moving = [(table, each) for table, each in traced.steps if each]
@@ -177,7 +179,9 @@ class EntryPoint:
         for supply in self._supplies:
             supply.supply(arrays, steps)
         moving = [(table, table.steps, each) for table, each in self._moving]
-        held = [(gradient.owner, gradient.owner._grad) for gradient in self._gradients]
+        held = [
+            (gradient.owner, gradient.owner._grad) for gradient, _ in self._gradients
+        ]
         executable = self._executable
         executable.completed = 0
         try:
@@ -202,18 +206,20 @@ class EntryPoint:
         # not: an exception of a signal's handler may come at any moment.
         for state in self._replaced:
             t = state.tensor
-            t._await(state.fetch)
+            t._pending = state.fetch
+            if t._twin is not None:
+                t._await(state.fetch)
             t.version = state.version = t.version + 1
-        for gradient in self._new_gradients:
-            gradient.expect(id(gradient.owner) in self._added)
+        for gradient, added in self._new_gradients:
+            gradient.expect(added)
         outputs = self._executable.run(self._name, arrays, steps=steps, sizes=sizes)
         self._note_gradients()
         return outputs
 
     def _note_gradients(self) -> None:
         """Let tensors await the engine's new gradients, and clear those that ended."""
-        for gradient in self._new_gradients:
-            if id(gradient.owner) not in self._added:
+        for gradient, added in self._new_gradients:
+            if not added:
                 gradient.owner._grad = gradient.awaited
         for t in self._cleared:
             t._grad = None
@@ -223,7 +229,7 @@ class EntryPoint:
         return self._turn.take(self._profile, arrays, sizes, steps)
 
     def _profile(self, arrays: dict[str, Any], sizes: Sizes, steps: int) -> Profile:
-        gradients = [(g.owner, g.owner._grad) for g in self._gradients]
+        gradients = [(g.owner, g.owner._grad) for g, _ in self._gradients]
         executable: Any = self._executable
         try:
             for supply in self._supplies:
@@ -239,8 +245,8 @@ class EntryPoint:
         for state in self._states:
             if state.version != state.tensor.version:
                 state.send(self._executable)
-        for gradient in self._gradients:
-            gradient.send(self._executable, id(gradient.owner) in self._added)
+        for gradient, added in self._gradients:
+            gradient.send(self._executable, added)
 
 
 class CompiledProgram:

@@ -316,8 +316,11 @@ def drawn(seed: int, length: int | None = None) -> Outcome:
                 now = seen(they)
             except RuntimeError:
                 return Outcome(program)  # a view that PyTorch does not show any more
-            wrong = difference(seen(we), now)
-            if wrong is not None:
+            try:
+                shown = seen(we)
+            except REFUSED as error:
+                return Outcome(program, ("reading what it shows", str(error)))
+            if (wrong := difference(shown, now)) is not None:
                 return Outcome(program, wrong=wrong)
     return Outcome(program, wrong=_derivatives(they, we))
 
@@ -433,11 +436,11 @@ def compiled(program: Program, cut: int, engine: str, calls: int = 2) -> Outcome
             return Outcome(program)
         try:
             made = function()
+            mine = seen(we)
         except REFUSED as error:
             return Outcome(program, ("", str(error)))
         except Exception as error:
             return Outcome(program, wrong=f"{type(error).__name__}: {error}")
-        mine = seen(we)
         numbers = {k: np.array(x.detach().numpy()) for k, x in made.items()}
         outputs = {k: wanted[k] for k in numbers}
         wrong = difference(mine, outside) or difference(numbers, outputs)

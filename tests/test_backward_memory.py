@@ -72,8 +72,13 @@ def built(form: Callable[[cr.Tensor], cr.Tensor], x: cr.Tensor, n: int) -> cr.Te
     return x.sum()
 
 
-@pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize(
+    ("form", "way"),
+    [
+        *((form, "backward") for form in FORMS),
+        *(("a value read by several", way) for way in WAYS if way != "backward"),
+    ],
+)
 def test_a_walk_needs_the_same_for_any_length(form: str, way: str) -> None:
     def peak(n: int) -> float:
         x = leaf()

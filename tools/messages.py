@@ -101,6 +101,8 @@ class Source:
         self.modules: list[ast.Module] = []
         self.constants: defaultdict[str, list[tuple[ast.expr, Scope]]]
         self.constants = defaultdict(list)
+        self.of_classes: defaultdict[str, list[tuple[ast.expr, Scope]]]
+        self.of_classes = defaultdict(list)
         self.raised: set[ast.expr] = set()
         self.tables: list[tuple[ast.Dict, Scope]] = []
         self._results: set[ast.expr] = set()
@@ -132,6 +134,12 @@ class Source:
                 self._results.add(child.value)
             elif isinstance(child, ast.ClassDef):
                 for each in child.body:
+                    match each:
+                        case ast.AnnAssign(target=ast.Name(id=name), value=ast.expr()):
+                            if "ClassVar[str]" in ast.unparse(each.annotation):
+                                self.of_classes[name].append((each.value, scope))
+                        case _:
+                            pass
                     if isinstance(each, Function) and each.name == "__init__":
                         self.functions[child.name].append((each, scope))
             elif isinstance(child, ast.Call):
@@ -203,6 +211,8 @@ class Walk:
         known = _assigned(scope[0])
         for value in (*known.get(name, ()), *known.get(f".{name}", ())):
             self.come(value, scope)
+        for value, place in self.source.of_classes.get(name, ()):
+            self.come(value, place)
 
     def _returned(self, name: str) -> None:
         for function, scope in self.source.functions[name]:

@@ -6,10 +6,12 @@ the same engine; a derivative of that is taken from the graph's own nodes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
+
+import numpy as np
 
 from chainrule.autodiff import inline, vjp
 from chainrule.engines import Executable, load_engine
@@ -26,6 +28,10 @@ from chainrule.graph.types import ArrayType, DType
 from chainrule.notation.expressions import Expr
 from chainrule.notation.functions import apply
 from chainrule.primitives.elementwise import add, mul, tanh
+from chainrule.tensor import Tensor, wrap
+
+if TYPE_CHECKING:
+    from chainrule.tracing import Slot, Traced
 
 
 def _rule(*types: ArrayType, body: Graph, engine: str) -> tuple[ArrayType, ...]:
@@ -130,61 +136,100 @@ def call(*arrays: Array, body: Graph, engine: str) -> tuple[Array, ...]:
 BODIES[call] = lambda types, attrs: attrs["body"]
 
 
-def passed(values: list[Value], statuses: Sequence[bool | dict[str, str]]) -> None:
+def passed(values: Sequence[Value], statuses: Sequence[bool | dict[str, str]]) -> None:
     """Have values say why no derivative of them can be asked for, where that is so."""
     for value, status in zip(values, statuses):
         if isinstance(status, dict):
-            freed = Node(call, (), {})
-            freed.free(status)
+            freed = Node(call, (), {"freed": status})
             freed.set_outputs((value,), weakly=True)
             value.node, value.index, value.tracked = freed, 0, True
 
 
-def connected(
-    entry: Entry,
-    values: list[Value],
-    derivable: Sequence[bool | dict[str, str]],
-    recorded: Sequence[str],
-    before: list[Value],
-    given: dict[str, Array],
-    engine: str,
-) -> list[Value]:
-    """The outputs of a call as values that derivatives flow through.
+class Connection:
+    """The way of derivatives from the results of an entry point to its inputs.
 
     Args:
-        entry: the entry point that ran.
-        values: its outputs, then the new values of ``recorded`` state.
-        derivable: for each whether a derivative can be asked for; where not,
-            what is said then.
-        recorded: state whose new value carries a derivative.
-        before: arguments and state as they were before the run.
-        given: what the run was given, the scalars of tables included.
-        engine: the engine's name.
+        traced: the entry point.
+        engine: the name of the engine that computes the derivatives.
     """
-    passed(values, derivable)
-    given_count = len(before) - len(entry.state)
-    scalars = [Value(given[name][0]) for name in entry.inputs[given_count:]]
-    inputs = (*before[:given_count], *scalars, *before[given_count:])
-    graph = _seen(entry, tuple(recorded))
-    node = Node(call, inputs, {"body": graph, "engine": engine})
-    for i, (value, status) in enumerate(zip(values, derivable)):
-        if status is True:
-            value.node, value.index, value.tracked = node, i, True
-    node.set_outputs(tuple(values), weakly=True)
-    return values
 
+    __slots__ = (
+        "_attrs",
+        "_passed",
+        "_recorded",
+        "_state",
+        "_statuses",
+        "_tables",
+        "_tensors",
+    )
 
-_graphs: WeakKeyDictionary[Graph, dict[Any, Graph]] = WeakKeyDictionary()
-
-
-def _seen(entry: Entry, recorded: tuple[str, ...]) -> Graph:
-    """The graph of an entry point with the outputs that eager code sees."""
-    known = _graphs.setdefault(entry.graph, {})
-    if recorded not in known:
+    def __init__(self, traced: Traced, engine: str) -> None:
+        entry, recorded = traced.entry, traced.recorded
         outputs = entry.graph.outputs
-        outputs = (
-            *outputs[: entry.outputs],
-            *[outputs[entry.replaces[key]] for key in recorded],
-        )
-        known[recorded] = Graph(entry.name, entry.graph.inputs, outputs)
-    return known[recorded]
+        # What eager code sees: the results, and state whose value has a derivative.
+        seen = [outputs[entry.replaces[key]] for key in recorded]
+        seen = (*outputs[: entry.outputs], *seen)
+        graph = Graph(entry.name, entry.graph.inputs, seen)
+        self._attrs = {"body": graph, "engine": engine}
+        self._statuses = (*traced.derivable, *recorded.values())
+        self._passed = any(isinstance(s, dict) for s in self._statuses)
+        self._recorded = [traced.slots[key].tensor for key in recorded]
+        self._tables = tuple(traced.tables)
+        state = entry.graph.inputs[len(entry.inputs) :]
+        self._state = list(zip(traced.slots.values(), state))
+        self._tensors = [slot.tensor for slot, _ in self._state if not slot.gradient]
+        if len(self._tensors) < len(self._state):  # gradients are other tensors later
+            self._tensors.clear()
+
+    def before(self, leaves: Sequence[Any]) -> list[Value] | None:
+        """Return the arguments and the state as they are before a run.
+
+        None where no derivative can be asked for. Arrays are the caller's, who may
+        change them: they are copied.
+        """
+        values: list[Value] = []
+        tracked = False
+        state = self._tensors or [_held(*state) for state in self._state]
+        for item in (*leaves, *state):
+            if not isinstance(item, Tensor):
+                value = Value(np.array(item))
+            elif item._base is None and item._pending is None:
+                value = item._value  # most are plain: this is a part of every call
+            else:
+                value = item.value
+            values.append(value)
+            tracked = tracked or value.tracked
+        return values if tracked else None
+
+    def connect(
+        self, results: list[Value], before: list[Value], given: Mapping[str, Array]
+    ) -> None:
+        """Have the results of a run, and the state that it wrote, remember the run.
+
+        Args:
+            results: the results.
+            before: arguments and state as they were before the run.
+            given: what the run was given, the scalars of tables included.
+        """
+        if self._tables:
+            at = len(before) - len(self._state)
+            before[at:at] = [Value(given[name][0]) for name in self._tables]
+        state = [Value(t.numpy()) for t in self._recorded] if self._recorded else []
+        values = (*results, *state)
+        node = Node(call, tuple(before), self._attrs)
+        for i, (value, status) in enumerate(zip(values, self._statuses)):
+            if status is True:
+                value.node, value.index, value.tracked = node, i, True
+        node.set_outputs(values, weakly=True)
+        if self._passed:
+            passed(values, self._statuses)
+        for t, value in zip(self._recorded, state):
+            t._value = value
+
+
+def _held(slot: Slot, like: Value) -> Tensor:
+    """Return the tensor that has the numbers of a state; zeros where none has."""
+    held = slot.held()
+    if held is None:
+        held = wrap(Value(np.zeros(like.shape, like.dtype.numpy)))
+    return held

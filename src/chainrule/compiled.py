@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from chainrule.call import connected, passed
+from chainrule.call import passed
 from chainrule.call_arguments import FLOATS, arguments_of, is_static
 from chainrule.compiled_program import CompiledProgram
 from chainrule.engines.threads import process
@@ -24,14 +24,14 @@ from chainrule.environment.places import Number
 from chainrule.errors import ArgumentError, ShapeError
 from chainrule.graph.build import context
 from chainrule.graph.graph import Graph
-from chainrule.graph.node import Array, Value, computed
+from chainrule.graph.node import Array, computed
 from chainrule.graph.types import ArrayType, Shape, SymbolicDim, as_dtype
 from chainrule.keywords import strict
 from chainrule.nest import flatten, unflatten
 from chainrule.promotion import Tracing, promoted
 from chainrule.scalars import Scalar
 from chainrule.tensor import Tensor, wrap
-from chainrule.tracing import Input, Traced
+from chainrule.tracing import Input
 from chainrule.variants import CALLS, Ready, Variant, Variants
 
 if TYPE_CHECKING:
@@ -93,15 +93,12 @@ class Compiled:
         given = dict(zip(ready.inputs, arrays))
         if variant.changed and not variant.changed.isdisjoint(map(id, leaves)):
             raise self._changed_argument(variant, leaves)
-        before: list[Value] | None = None
-        recorded: list[str] = []
-        if here["grad"] and (traced.recorded or variant.derivable):
-            recorded = list(traced.recorded)
-            before = _values_before(traced, leaves)
+        connection = variant.connection if here["grad"] else None
+        before = None if connection is None else connection.before(leaves)
         outputs = ready.run(given, ready.sizes, 1)
         values = [computed(a[0, ...], t) for a, t in zip(outputs, ready.types)]
-        if before is not None:
-            values = self._connected(variant, values, recorded, before, given)
+        if connection is not None and before is not None:
+            connection.connect(values, before, given)
         elif variant.passed:
             passed(values, traced.derivable)
         return unflatten(traced.structure, [wrap(v) for v in values])
@@ -119,32 +116,6 @@ class Compiled:
             got=f"one tensor as both: {leaf!r:.60}",
             fix=f"pass {name}.clone(), or do without the argument",
         )
-
-    def _connected(
-        self,
-        variant: Variant,
-        values: list[Value],
-        recorded: list[str],
-        before: list[Value],
-        given: dict[str, Array],
-    ) -> list[Value]:
-        """Outputs that remember the call; so does the state that it wrote."""
-        traced = variant.traced
-        derivable = [*traced.derivable, *[traced.recorded[key] for key in recorded]]
-        tensors = [traced.slots[key].tensor for key in recorded]
-        new = [Value(t.numpy()) for t in tensors]
-        values = connected(
-            traced.entry,
-            [*values, *new],
-            derivable,
-            recorded,
-            before,
-            given,
-            self.engine,
-        )
-        for t, value in zip(tensors, new):
-            t._value = value
-        return values[: len(traced.derivable)]
 
     @property
     def programs(self) -> list[CompiledProgram]:
@@ -371,26 +342,6 @@ class Compiled:
 def _array(number: Any) -> Array:
     """Return the current value of a promoted float, as the graph's input."""
     return np.asarray(number, np.float64)
-
-
-def _values_before(traced: Traced, leaves: list[Any]) -> list[Value] | None:
-    """The arguments and the state as they are before a run; None where no derivative
-    can be asked for. Arrays are the caller's, who may change them: they are copied."""
-    held = [slot.held() for slot in traced.slots.values()]
-    for t in (*leaves, *held):
-        if isinstance(t, Tensor) and t.requires_grad:
-            break
-    else:
-        return None
-    arguments = [
-        leaf.value if isinstance(leaf, Tensor) else Value(np.array(leaf))
-        for leaf in leaves
-    ]
-    state = [
-        Value(np.zeros(value.shape, value.dtype.numpy)) if t is None else t.value
-        for t, value in zip(held, traced.entry.graph.inputs[len(traced.entry.inputs) :])
-    ]
-    return [*arguments, *state]
 
 
 @strict

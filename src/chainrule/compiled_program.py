@@ -21,7 +21,7 @@ from chainrule.graph.node import Array, Value
 from chainrule.graph.program import Program
 from chainrule.graph.types import Shape, Sizes, SymbolicDim
 from chainrule.nest import unflatten
-from chainrule.step_scalars import StepScalars, Supply
+from chainrule.step_scalars import Supply
 from chainrule.tensor import Tensor, wrap
 from chainrule.tracing import Slot, Traced
 
@@ -59,6 +59,10 @@ class _Awaited:
     """A gradient that an engine has computed: a tensor once somebody asks for it.
 
     It knows nothing of the tensor whose gradient it is, which holds it.
+
+    Attributes:
+        seen: gives the last tensor that was made of it; None where none was.
+        version: that of this tensor when the engine had its numbers last.
     """
 
     __slots__ = ("fetch", "like", "seen", "version")
@@ -69,7 +73,7 @@ class _Awaited:
         shape = like._value.array.shape  # type: ignore[union-attr]
         self.like = np.ndarray(shape, zero.dtype, zero, 0, (0,) * len(shape))
         self.fetch = fetch
-        self.seen: Callable[[], Tensor | None] = lambda: None
+        self.seen: Callable[[], Tensor | None] | None = None
         self.version = -1
 
     def __call__(self) -> Tensor:
@@ -85,7 +89,9 @@ class _Awaited:
 
     def expects(self, tensor: Tensor) -> bool:
         """Whether the engine has the numbers of this tensor."""
-        return self.version == tensor.version and self.seen() is tensor
+        if self.seen is None or self.version != tensor.version:
+            return False
+        return self.seen() is tensor
 
 
 class _GradientState:
@@ -106,7 +112,7 @@ class _GradientState:
         held = owner._grad
         if not self.read:
             owner._grad = None
-        old = awaited.seen()
+        old = None if awaited.seen is None else awaited.seen()
         follows = added and old is held
         if old is not None and old._pending is awaited.fetch and not follows:
             old.numpy()  # somebody has kept it
@@ -139,7 +145,6 @@ class EntryPoint:
         "_cleared",
         "_executable",
         "_gradients",
-        "_moving",
         "_name",
         "_new_gradients",
         "_replaced",
@@ -168,7 +173,6 @@ class EntryPoint:
         self._cleared = traced.cleared
         inputs = traced.tables.values()
         self._supplies = [Supply(*table, inputs) for table in traced.steps]
-        self._moving = [(table, each) for table, each in traced.steps if each]
         self._name, self._executable, self._turn = traced.entry.name, executable, turn
 
     def run(self, arrays: dict[str, Any], sizes: Sizes, steps: int) -> list[Array]:
@@ -178,75 +182,76 @@ class EntryPoint:
     def _run(self, arrays: dict[str, Any], sizes: Sizes, steps: int) -> list[Array]:
         for supply in self._supplies:
             supply.supply(arrays, steps)
-        moving = [(table, table.steps, each) for table, each in self._moving]
-        held = [
-            (gradient.owner, gradient.owner._grad) for gradient, _ in self._gradients
-        ]
-        executable = self._executable
+        executable, held = self._executable, list[tuple[Tensor, Any]]()
         executable.completed = 0
         try:
-            outputs = self._run_engine(arrays, sizes, steps)
-            _move(moving, steps)
+            self._send(held)
+            # The engine has the newest numbers from here on, whether the run is made
+            # or not: an exception of a signal's handler may come at any moment.
+            for state in self._replaced:
+                t = state.tensor
+                t._pending = state.fetch
+                if t._twin is not None:
+                    t._await(state.fetch)
+                t.version = state.version = t.version + 1
+            for gradient, added in self._new_gradients:
+                if added or gradient.read or gradient.awaited.seen is not None:
+                    gradient.expect(added)
+            outputs = executable.run(self._name, arrays, steps=steps, sizes=sizes)
+            self._note_steps(steps)
         except BaseException:
-            made = executable.completed  # steps before the one that was refused
-            _move(moving, made)
-            if made:
-                self._note_gradients()
+            if executable.completed:  # steps before the one that was refused
+                self._note_steps(executable.completed)
             else:
-                for owner, gradient in held:
-                    owner._grad = gradient
+                _restore(held)
             raise
         return outputs
 
-    def _run_engine(
-        self, arrays: dict[str, Any], sizes: Sizes, steps: int
-    ) -> list[Array]:
-        self._send()
-        # The engine has the newest numbers from here on, whether the run is made or
-        # not: an exception of a signal's handler may come at any moment.
-        for state in self._replaced:
-            t = state.tensor
-            t._pending = state.fetch
-            if t._twin is not None:
-                t._await(state.fetch)
-            t.version = state.version = t.version + 1
-        for gradient, added in self._new_gradients:
-            gradient.expect(added)
-        outputs = self._executable.run(self._name, arrays, steps=steps, sizes=sizes)
-        self._note_gradients()
-        return outputs
+    def _note_steps(self, made: int) -> None:
+        """Note the gradients after these steps of a run, and count the steps.
 
-    def _note_gradients(self) -> None:
-        """Let tensors await the engine's new gradients, and clear those that ended."""
+        It may be called twice for a run: an interrupt may come meanwhile.
+        """
         for gradient, added in self._new_gradients:
             if not added:
                 gradient.owner._grad = gradient.awaited
         for t in self._cleared:
             t._grad = None
+        for supply in self._supplies:
+            if supply.each:
+                supply.table.stand(supply.start + supply.each * made)
 
     def profile(self, arrays: dict[str, Any], sizes: Sizes, steps: int) -> Profile:
         """Measure it on inputs that are known to fit; see :class:`CompiledProgram`."""
         return self._turn.take(self._profile, arrays, sizes, steps)
 
     def _profile(self, arrays: dict[str, Any], sizes: Sizes, steps: int) -> Profile:
-        gradients = [(g.owner, g.owner._grad) for g, _ in self._gradients]
+        held = list[tuple[Tensor, Any]]()
         executable: Any = self._executable
         try:
             for supply in self._supplies:
                 supply.supply(arrays, steps)
-            self._send()
+            self._send(held)
             return executable.profile(self._name, arrays, sizes=sizes)
         finally:
-            for owner, gradient in gradients:
-                owner._grad = gradient
+            _restore(held)
 
-    def _send(self) -> None:
-        """Bring what has changed outside into the engine."""
+    def _send(self, held: list[tuple[Tensor, Any]]) -> None:
+        """Bring what has changed outside into the engine.
+
+        ``held``: gets the gradients that tensors have before the run.
+        """
+        executable = self._executable
         for state in self._states:
             if state.version != state.tensor.version:
-                state.send(self._executable)
+                state.send(executable)
         for gradient, added in self._gradients:
-            gradient.send(self._executable, added)
+            owner, awaited = gradient.owner, gradient.awaited
+            held.append((owner, owner._grad))
+            # Mostly nobody has looked at what the engine has, and it goes on from that.
+            changed = gradient.read and owner._grad is not awaited
+            if added or changed or awaited.seen is not None:
+                gradient.send(executable, added)
 
 
 class CompiledProgram:
@@ -476,7 +481,7 @@ def _another_rule(entry: str) -> ArgumentError:
     )
 
 
-def _move(moving: Sequence[tuple[StepScalars, int, int]], runs: int) -> None:
-    """Move tables ``runs`` runs on from their steps before."""
-    for table, start, each in moving:
-        table.stand(start + each * runs)
+def _restore(held: Sequence[tuple[Tensor, Any]]) -> None:
+    """Give tensors the gradients back that they had."""
+    for owner, gradient in held:
+        owner._grad = gradient

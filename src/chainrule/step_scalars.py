@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple, Protocol
 
@@ -56,12 +57,17 @@ class Supply:
         table: the table.
         each: k.
         inputs: all scalar inputs of the entry point.
+
+    Attributes:
+        start: the steps that the table had made at the last supply.
     """
+
+    __slots__ = ("_columns", "_keys", "_last", "_quiet", "each", "start", "table")
 
     def __init__(
         self, table: StepScalars, each: int, inputs: Iterable[Tabulated]
     ) -> None:
-        self._table, self._each = table, each
+        self.table, self.each, self.start = table, each, 0
         self._columns = [
             (t.value.name or "", t.key, t.step, t.value.dtype.numpy)
             for t in inputs
@@ -69,15 +75,23 @@ class Supply:
         ]
         self._keys = frozenset(key for _, key, _, _ in self._columns)
         self._last = max((step for _, _, step, _ in self._columns), default=0)
+        with np.errstate(over="ignore"):  # infinity is found in the results
+            self._quiet = contextvars.copy_context()
 
     def supply(self, arrays: dict[str, Any], runs: int) -> None:
         """Put the scalars of ``runs`` runs among the inputs; the table stays."""
-        each, span = self._each, (runs - 1) * self._each + 1
-        rows = self._table.rows(span + self._last, self._keys)
-        with np.errstate(over="ignore"):  # infinity is found in the results
-            for name, key, step, dtype in self._columns:
-                column = rows[key]
-                if self._last or each != 1:
-                    column = column[step : step + span]
-                    column = column[::each] if each else column.repeat(runs)
-                arrays[name] = column.astype(dtype)
+        self.start = self.table.steps
+        span = (runs - 1) * self.each + 1
+        rows = self.table.rows(span + self._last, self._keys)
+        self._quiet.run(self._convert, rows, arrays, runs, span)
+
+    def _convert(
+        self, rows: Mapping[str, Array], arrays: dict[str, Any], runs: int, span: int
+    ) -> None:
+        each = self.each
+        for name, key, step, dtype in self._columns:
+            column = rows[key]
+            if self._last or each != 1:
+                column = column[step : step + span]
+                column = column[::each] if each else column.repeat(runs)
+            arrays[name] = column.astype(dtype)

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from chainrule.call import Connection
 from chainrule.compiled_program import CompiledProgram
 from chainrule.environment.places import Number
 from chainrule.environment.snapshot import Snapshot
@@ -46,8 +47,9 @@ class Variant:
         static: the arguments that are part of the program, by name.
         count: the changes that it was last held against.
         changed: the ids of the tensors that it changes.
-        derivable: whether a derivative of an output can be asked for.
-        passed: whether one of an output was taken already.
+        connection: what connects results with what they are computed of, where a
+            derivative can be asked for.
+        passed: whether one of a result was taken already.
     """
 
     program: CompiledProgram
@@ -62,8 +64,11 @@ class Variant:
     def __post_init__(self) -> None:
         slots = [self.traced.slots[key] for key in self.traced.entry.replaces]
         self.changed = {id(slot.tensor) for slot in slots if not slot.gradient}
-        self.derivable = True in self.traced.derivable
-        self.passed = any(isinstance(s, dict) for s in self.traced.derivable)
+        derivable, recorded = self.traced.derivable, self.traced.recorded
+        self.passed = any(isinstance(s, dict) for s in derivable)
+        self.connection: Connection | None = None
+        if True in derivable or recorded:
+            self.connection = Connection(self.traced, self.program.engine)
 
     def sizes(self, shapes: Sequence[Shape]) -> dict[str, int] | None:
         """Return the named sizes for these shapes; None where they do not fit."""

@@ -48,8 +48,8 @@ class Executable(Protocol):
     Attributes:
         engine: its engine's name.
         seconds_compile: time spent on preparing and compiling so far.
-        completed: the number of steps since it was set to 0. Of a run that ends
-            with an exception these are the steps that the state has seen.
+        completed: the number of steps of the last run. Where it ended with an
+            exception these are the steps that the state has seen.
     """
 
     engine: str

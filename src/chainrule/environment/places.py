@@ -5,6 +5,7 @@ from __future__ import annotations
 import types
 from collections.abc import Callable, MutableMapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from chainrule.environment.fingerprints import MISSING
@@ -47,8 +48,8 @@ def of_item(name: str, space: MutableMapping[str, Any], key: str) -> Place:
     return Place(
         name,
         (id(space), key),
-        lambda: space.get(key, MISSING),
-        lambda item: space.__setitem__(key, item),
+        partial(space.get, key, MISSING),  # a part of every call: no Python runs
+        partial(space.__setitem__, key),
     )
 
 

@@ -278,6 +278,8 @@ class Optimizer(Arguments, ABC):
     @property
     def steps(self) -> int:
         """The number of updates made."""
+        if context.trace is None:
+            return vars(self)["steps"]
         traced = self.traced("number", DType.int64)
         return vars(self)["steps"] if traced is None else traced
 
@@ -307,8 +309,8 @@ class Optimizer(Arguments, ABC):
         return MappingProxyType(self._options())
 
     def _options(self) -> dict[str, Any]:
-        own = vars(self)
-        return {name: own[name] for name in options_of(type(self))}
+        names = options_of(type(self))
+        return dict(zip(names, map(vars(self).__getitem__, names)))
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name in ("params", "lr") or name not in names_of(type(self)):
@@ -414,12 +416,14 @@ class Optimizer(Arguments, ABC):
             if not group.names:
                 continue
             o, schedule = group.held(), group.held_schedule()
-            table = [self._row(t, schedule(t), o) for t in numbers]
-            made = np.array([[*row.values()] for row in table])
+            rows = map(self._row, numbers, map(schedule, numbers), itertools.repeat(o))
+            table = list(rows)
+            made = np.array([*map(tuple, map(dict.values, table))])
             for key, column in zip(table[0], made.T):
                 columns[group.prefix + key] = column
+        own = vars(self)
         for name in LIMITS:
-            if (limit := self._limit(name)) is not None:
+            if (limit := own.get(name)) is not None:
                 columns[name] = np.full(steps, limit)
         return columns
 

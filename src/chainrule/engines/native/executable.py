@@ -87,7 +87,7 @@ class NativeExecutable:
         }
         self._compiled: dict[str, _Compiled] = {}
         self.steps_completed = np.zeros(1, np.int64)  # the code counts there
-        self._completed = self.steps_completed.data
+        self._counted, self.completed = self.steps_completed.data, 0
         self.threads = threads
         self.seconds_compile = time.perf_counter() - started
 
@@ -101,15 +101,6 @@ class NativeExecutable:
         self._threads = checked(threads)
         self._choices: dict[Any, ThreadChoice] = {}
         self._calls: dict[Any, _Call] = {}
-
-    @property
-    def completed(self) -> int:
-        """The number of completed steps since it was set to 0."""
-        return self._completed[0]
-
-    @completed.setter
-    def completed(self, steps: int) -> None:
-        self._completed[0] = steps
 
     @cached_property
     def prepared(self) -> Prepared:
@@ -196,7 +187,11 @@ class NativeExecutable:
         call = self._calls.get(key)
         if call is None:
             call = self._calls[key] = self._find(entry, sizes, steps == 1)
-        return call.run(inputs, steps)
+        self._counted[0] = 0
+        try:
+            return call.run(inputs, steps)
+        finally:
+            self.completed = self._counted[0]
 
     def _find(self, entry: str, sizes: Sizes, single: bool) -> _Call:
         """How runs at these sizes go; the code is compiled if need be."""

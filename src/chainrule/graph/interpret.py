@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Any, cast
 from weakref import WeakKeyDictionary
 
@@ -160,6 +161,7 @@ class _Tape:
         steps: (reference, node, whether an attribute has a named size, inputs,
             outputs).
         outputs: the slots of the graph's outputs.
+        given: for each step what takes its inputs out of the slots.
         spent: for each step the slots that nothing reads after it.
         constants: what is known already, by slot.
     """
@@ -169,6 +171,7 @@ class _Tape:
         default_factory=list[Any]
     )
     outputs: list[int] = field(default_factory=list[int])
+    given: list[Callable[[list[Any]], Any]] = field(default_factory=list[Any])
     spent: list[list[int]] = field(default_factory=list[Any])
     constants: dict[int, Array] = field(default_factory=dict[int, Array])
 
@@ -181,6 +184,7 @@ def _tape(graph: Graph) -> _Tape:
     if made is None:
         made = _Tape(len(graph.inputs))
         made.outputs = _write(made, graph, {v: i for i, v in enumerate(graph.inputs)})
+        made.given = [_taken(ins) for *_, ins, _ in made.steps]
         made.spent = _spent(made)
         _tapes[graph] = made
     return made
@@ -211,6 +215,13 @@ def _write(tape: _Tape, graph: Graph, slot: dict[Value, int]) -> list[int]:
     return [slot[v] for v in graph.outputs]
 
 
+def _taken(slots: list[int]) -> Callable[[list[Any]], Any]:
+    """Return what takes these items out of a list, without a call of Python's."""
+    if len(slots) > 1:
+        return itemgetter(*slots)
+    return itemgetter(slice(slots[0], slots[0] + 1) if slots else slice(0))
+
+
 def _spent(tape: _Tape) -> list[list[int]]:
     """Return, for each step, the slots that no later step reads."""
     needed, found = set(tape.outputs), list[list[int]]()
@@ -235,9 +246,10 @@ def evaluate(
         if graph.symbolic:
             shapes = [(v.shape, a.shape) for v, a in zip(graph.inputs, known)]
             sizes = solve_sizes(shapes)
-    for (reference, node, symbolic, ins, outs), spent in zip(tape.steps, tape.spent):
+    for step, given, spent in zip(tape.steps, tape.given, tape.spent):
+        reference, node, symbolic, _, outs = step
         attrs = attrs_at(node, sizes) if symbolic else node.attrs
-        results: Any = reference(*[known[i] for i in ins], **attrs)
+        results: Any = reference(*given(known), **attrs)
         if type(results) is not tuple:
             known[outs[0]] = results
         else:

@@ -177,14 +177,13 @@ class Changes(Handle):
         base.seen, base.sure = of, True
         return shown
 
-    def _in_rows(self, made: Value) -> Self:
-        """Return another shape of the elements in row-major order, as a view or a copy.
+    def _in_rows(self, v: Value, made: Value) -> Self:
+        """Return ``made``, another shape of the value ``v``, as a view or a copy.
 
         It is a view where the elements lie in an order that the shape can be given to,
         as in PyTorch. Nobody knows the order while a function is traced, and of what
         was computed of tensors in another order.
         """
-        v = self.value
         array: Any = v.array
         known = self._base is None or self._order_is_known()
         if known and array is not None and array.flags.c_contiguous:

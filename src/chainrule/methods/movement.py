@@ -66,7 +66,9 @@ class Movement(Handle):
 
     def reshape(self, *shape: Any) -> Self:
         """The same elements in row-major order under another shape; one −1 is free."""
-        return self._in_rows(ops.reshape(self.value, numbers_of(shape)))
+        v = self.value
+        sizes = shape if shape and type(shape[0]) is int else numbers_of(shape)
+        return self._in_rows(v, ops.reshape(v, sizes))
 
     def view(self, *shape: Any) -> Self:
         """Return a view in another shape, see :meth:`reshape`; a dtype is refused."""
@@ -89,8 +91,9 @@ class Movement(Handle):
 
     def flatten(self, start_dim: int = 0, end_dim: int = -1) -> Self:
         """The axes from ``start_dim`` to ``end_dim`` merged into one."""
-        made = ops.merge(self.value, start_dim, end_dim)
-        return self if self.ndim == 1 else self._in_rows(made)
+        v = self.value
+        made = ops.merge(v, start_dim, end_dim)
+        return self if self.ndim == 1 else self._in_rows(v, made)
 
     def ravel(self) -> Self:
         """Return the elements on one axis: a view where they lie in row-major order."""

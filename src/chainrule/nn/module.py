@@ -17,7 +17,7 @@ from chainrule.errors import (
     warn,
 )
 from chainrule.functions.shared import SharedTensor
-from chainrule.graph.build import changes, context, scope
+from chainrule.graph.build import changes, context
 from chainrule.graph.types import DType
 from chainrule.methods.conversion import is_device
 from chainrule.migration import MODULES
@@ -125,18 +125,23 @@ class Module:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run ``forward``; what it records belongs to this module's scope."""
-        self._note_mode()
-        outermost = not context.scope and context.trace is None
-        before = draw_counts() if outermost else None
+        here = context.__dict__
+        outer, name, before = here["scope"], self._name, None
+        if here["trace"] is not None:
+            here["trace"].note_mode(self)
+        elif not outer:
+            before = draw_counts()
         try:
-            with scope(self._name):
-                return self.forward(*args, **kwargs)
+            here["scope"] = f"{outer}.{name}" if outer and name else outer or name
+            return self.forward(*args, **kwargs)
         except BaseException as error:
             if before is not None:
                 take_back_draws(before)
             if isinstance(error, RecursionError):
                 raise _too_deep(type(self).__name__) from None
             raise
+        finally:
+            here["scope"] = outer
 
     # -- attributes ------------------------------------------------------------------
 

@@ -67,7 +67,7 @@ def axes_of(shape: Shape, dim: Any) -> tuple[int, ...]:
 
 def numbers_of(arguments: tuple[Any, ...]) -> tuple[Any, ...]:
     """Sizes or axes that came as ``f(2, 3)`` or as ``f((2, 3))``."""
-    if len(arguments) == 1 and isinstance(arguments[0], tuple | list):
+    if len(arguments) == 1 and isinstance(arguments[0], (tuple, list)):
         return tuple(arguments[0])
     return arguments
 
@@ -124,16 +124,12 @@ def whole(name: str, given: Any, *, least: int | None = None) -> int:
     return checks.whole(name, given, least=least)
 
 
-def _plain(sizes: tuple[Any, ...]) -> bool:
-    for d in sizes:  # noqa: SIM110 - twice as fast as all() of a generator
-        if type(d) is not int or d < 0:
-            return False
-    return True
-
-
 def fill(shape: Shape, wanted: tuple[Any, ...]) -> Shape:
     """``wanted`` with its −1 worked out, so that it has the elements of ``shape``."""
-    if _plain(wanted):
+    for d in wanted:
+        if type(d) is not int or d < 0:
+            break
+    else:
         return wanted
     wanted = shape_of(wanted, "reshape takes sizes.", least=-1)
     if wanted.count(-1) > 1:

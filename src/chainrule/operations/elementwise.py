@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 
 from chainrule.errors import ArgumentError
+from chainrule.graph.build import bind
 from chainrule.graph.node import Value
 from chainrule.graph.types import DType
 from chainrule.operations.operands import (
@@ -62,12 +63,12 @@ def constant_truth(truth: bool, x: Value) -> Value:
 
 def add(a: Value, b: Value) -> Value:
     """a + b; of truth values, whether one of them is true."""
-    return bitwise_or(a, b) if a.dtype is DType.bool else prims.add(a, b)
+    return bind(bitwise_or if a.dtype is DType.bool else prims.add, (a, b), {})
 
 
 def mul(a: Value, b: Value) -> Value:
     """a · b; of truth values, whether both are true."""
-    return bitwise_and(a, b) if a.dtype is DType.bool else prims.mul(a, b)
+    return bind(bitwise_and if a.dtype is DType.bool else prims.mul, (a, b), {})
 
 
 def power(x: Value, p: float) -> Value:

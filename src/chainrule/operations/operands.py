@@ -28,9 +28,10 @@ class Handle:
 
     _value: Value
     _base: Any
+    _pending: Any
     _new: Callable[[Value], Self]
     _view: Callable[..., Self]
-    _in_rows: Callable[[Value], Self]
+    _in_rows: Callable[[Value, Value], Self]
     _in_one_piece: Callable[[], Self]
     _now: Value
     _become: Callable[[Value, str], Self]
@@ -215,9 +216,13 @@ def alike(v: Value, w: Value) -> tuple[Value, Value]:
 def pair(a: Any, b: Any) -> tuple[Value, Value]:
     """Two operands as values of one dtype and shape; a number follows the other."""
     if isinstance(a, Handle):
-        v = a.value
+        # Most are plain, and this is a part of every operation: value, spelt out.
+        eager = context.trace is None
+        plain = eager and a._base is None and a._pending is None
+        v = a._value if plain else a.value
         if isinstance(b, Handle):
-            w = b.value
+            plain = eager and b._base is None and b._pending is None
+            w = b._value if plain else b.value
             if v.shape == w.shape and v.dtype is w.dtype:
                 return v, w
             if a._wide is not None:

@@ -16,6 +16,8 @@ from chainrule.graph.room import check_room
 from chainrule.graph.types import Dim, Shape, size_of
 from chainrule.nn.arguments import flag, integer, number, option, place, spread
 from chainrule.nn.losses.checks import check_labels, looked_at
+from chainrule.operations.elementwise import add
+from chainrule.operations.operands import alike
 from chainrule.primitives.indexing import check_indices, one_hot_mask, take
 from chainrule.primitives.matmul import dot
 from chainrule.primitives.rules import show
@@ -43,28 +45,30 @@ def linear(x: Any, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     tensor([[11.5]])
     """
     x, weight = as_tensor(x), as_tensor(weight)
-    if weight.ndim != 2:
+    shape, matrix = x.shape, weight.shape
+    if len(matrix) != 2:
         raise ShapeError(
             "linear multiplies by a matrix.",
             expected="a weight of shape (outputs, inputs)",
-            got=show(weight.shape),
+            got=show(matrix),
             fix="x @ w for a vector w",
         )
-    outputs, inputs = weight.shape
-    if not x.shape or x.shape[-1] != inputs:
+    outputs, inputs = matrix
+    if not shape or shape[-1] != inputs:
         raise ShapeError(
             f"{place('Linear')} cannot multiply its input.",
             expected=f"a last axis of {inputs}",
-            got=show(x.shape),
-            fix=_rows_fix(x.shape, inputs, outputs),
+            got=show(shape),
+            fix=_rows_fix(shape, inputs, outputs),
         )
     x = same_dtype("Linear", x, weight)
-    rows = x if x.ndim == 2 else x.reshape(-1, inputs)
+    rows = x if len(shape) == 2 else x.reshape(-1, inputs)
     bias = parameter("Linear", "bias", bias, (outputs,), weight)
-    z = wrap(dot(rows.value, weight.value, "ni,oi->no"))
+    z = dot(rows.value, weight.value, "ni,oi->no")
     if bias is not None:
-        z = z + bias
-    return z if x.ndim == 2 else z.reshape(*x.shape[:-1], outputs)
+        z = add(*alike(z, bias.value))
+    made = wrap(z)
+    return made if len(shape) == 2 else made.reshape(*shape[:-1], outputs)
 
 
 def _rows_fix(given: Shape, inputs: Dim, outputs: Dim) -> str:

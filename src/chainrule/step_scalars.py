@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextvars
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from chainrule.graph.node import Array, Value
+from chainrule.graph.node import Value
 
 
 class StepScalars(Protocol):
@@ -25,8 +25,8 @@ class StepScalars(Protocol):
         """Set the number of steps made."""
         ...
 
-    def rows(self, steps: int, keys: frozenset[str]) -> Mapping[str, Array]:
-        """Return the scalars of these names of the next ``steps`` steps, in float64."""
+    def rows(self, steps: int, keys: frozenset[str]) -> Mapping[str, Sequence[float]]:
+        """Return the scalars of these names of the next ``steps`` steps."""
         ...
 
 
@@ -86,12 +86,16 @@ class Supply:
         self._quiet.run(self._convert, rows, arrays, runs, span)
 
     def _convert(
-        self, rows: Mapping[str, Array], arrays: dict[str, Any], runs: int, span: int
+        self,
+        rows: Mapping[str, Sequence[float]],
+        arrays: dict[str, Any],
+        runs: int,
+        span: int,
     ) -> None:
         each = self.each
         for name, key, step, dtype in self._columns:
             column = rows[key]
             if self._last or each != 1:
                 column = column[step : step + span]
-                column = column[::each] if each else column.repeat(runs)
-            arrays[name] = column.astype(dtype)
+                column = column[::each] if each else (*column,) * runs
+            arrays[name] = np.array(column, dtype)

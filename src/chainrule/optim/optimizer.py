@@ -29,7 +29,7 @@ from chainrule.checks import Check, count
 from chainrule.environment.fingerprints import fingerprint
 from chainrule.errors import GradientError
 from chainrule.graph.build import constant, context, no_grad, recording, role, scope
-from chainrule.graph.node import Array, Value
+from chainrule.graph.node import Value
 from chainrule.graph.primitive import as_tuple
 from chainrule.graph.types import DType
 from chainrule.optim import state
@@ -391,7 +391,9 @@ class Optimizer(Arguments, ABC):
 
     # -- the step ----------------------------------------------------------------------
 
-    def rows(self, steps: int, keys: frozenset[str] = frozenset()) -> dict[str, Array]:
+    def rows(
+        self, steps: int, keys: frozenset[str] = frozenset()
+    ) -> dict[str, tuple[float, ...]]:
         """Return the scalars of the next ``steps`` updates by name.
 
         Args:
@@ -402,14 +404,14 @@ class Optimizer(Arguments, ABC):
         """
         numbers = range(first := vars(self)["steps"], first + steps)
         rates, updates = _asked(keys)
-        columns: dict[str, Array] = {}
+        columns: dict[str, tuple[float, ...]] = {}
         if "number" in keys:
-            columns["number"] = np.array(numbers, np.float64)
+            columns["number"] = tuple(numbers)
         if rates:
             of = {f"{group.prefix}rate": group.schedule for group in self.param_groups}
             of["own.rate"] = self.schedule
             for key in rates:
-                columns[key] = np.array([of[key](t) for t in numbers], np.float64)
+                columns[key] = tuple(map(of[key], numbers))
         if not updates:
             return columns
         for group in self.param_groups:
@@ -418,13 +420,12 @@ class Optimizer(Arguments, ABC):
             o, schedule = group.held(), group.held_schedule()
             rows = map(self._row, numbers, map(schedule, numbers), itertools.repeat(o))
             table = list(rows)
-            made = np.array([*map(tuple, map(dict.values, table))])
-            for key, column in zip(table[0], made.T):
+            for key, column in zip(table[0], zip(*map(dict.values, table))):
                 columns[group.prefix + key] = column
         own = vars(self)
         for name in LIMITS:
             if (limit := own.get(name)) is not None:
-                columns[name] = np.full(steps, limit)
+                columns[name] = (limit,) * steps
         return columns
 
     def _row(self, t: int, lr: float, o: Options) -> dict[str, float]:
@@ -535,7 +536,7 @@ class Optimizer(Arguments, ABC):
 
         @functools.cache
         def number(key: str, dtype: DType) -> Value:
-            return Value(row[key][0].astype(dtype.numpy).reshape(()))
+            return Value(np.array(row[key][0], dtype.numpy))
 
         return number, steps + 1
 

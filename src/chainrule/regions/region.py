@@ -68,7 +68,7 @@ def region(
     """
 
     def declare(function: Callable[..., Any]) -> Region:
-        name, bodies = function.__name__, dict[Any, Graph]()
+        name, bodies, found = function.__name__, dict[Any, Graph](), dict[Any, Graph]()
 
         def body(types: Sequence[ArrayType], attrs: dict[str, Any]) -> Graph:
             key = (tuple(types), tuple(sorted(attrs.items())))
@@ -80,7 +80,12 @@ def region(
             return tuple([v.type for v in body(types, attrs).outputs])
 
         def reference(*arrays: Array, **attrs: Any) -> Any:
-            results = evaluate(body([type_of(a) for a in arrays], attrs), arrays)
+            # Types are made and compared slowly, and this is a part of eager calls.
+            key = (*[(a.shape, a.dtype) for a in arrays], *attrs.items())
+            graph = found.get(key)
+            if graph is None:
+                graph = found[key] = body([type_of(a) for a in arrays], attrs)
+            results = evaluate(graph, arrays)
             return results[0] if len(results) == 1 else results
 
         def body_vjp(

@@ -17,6 +17,7 @@ from typing import Any, cast
 import numpy as np
 from numpy import ndarray
 
+from chainrule.bounded import Bounded
 from chainrule.callsite import caller
 from chainrule.errors import ArgumentError, GraphError, warn_of_line
 from chainrule.graph.graph import Graph
@@ -36,12 +37,10 @@ from chainrule.graph.types import ArrayType, DType, as_dtype
 INLINE_CONSTANT = 16
 
 #: The types of the results of applications that the rule has accepted already.
-_checked: dict[Any, tuple[ArrayType, ...]] = {}
-_CHECKED_AT_MOST = 10_000
+_checked: Bounded[Any, tuple[ArrayType, ...]] = Bounded(2048)
 
 #: Numbers that code has used as constants before.
-_constants: dict[Any, Value] = {}
-_CONSTANTS_AT_MOST = 1000
+_constants: Bounded[Any, Value] = Bounded(512)
 
 
 class Trace:
@@ -301,8 +300,6 @@ def bind(primitive: Primitive, inputs: tuple[Value, ...], attrs: dict[str, Any])
         types = primitive.output_types([v.type for v in inputs], attrs)
         for made in types:
             check_room(made.shape, made.dtype.itemsize)
-        if len(_checked) > _CHECKED_AT_MOST:
-            _checked.clear()
         _checked[signature] = types
     reference = REFERENCES[primitive]
     if primitive.view:  # no arithmetic, so no exception of it
@@ -475,7 +472,7 @@ def constant(number: Any, dtype: DType | str) -> Value:
     value = _constants.get(key)
     if value is None:
         value = Value(held(number, as_dtype(dtype)))
-        if plain and len(_constants) < _CONSTANTS_AT_MOST:
+        if plain:
             _constants[key] = value
     return value if context.trace is None else context.trace.constant(value)
 

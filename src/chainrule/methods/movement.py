@@ -51,7 +51,7 @@ class Movement(Handle):
 
     def _permuted(self, axes: tuple[int, ...]) -> Self:
         v = self.value
-        return self._view(v, movement.transpose(v, axes=axes), PERMUTE, axes)
+        return self._view(v, PERMUTE.take(v, axes), PERMUTE, axes)
 
     def _pieces(self, pieces: list[Value], dim: int) -> tuple[Self, ...]:
         """Return consecutive pieces along an axis, as views."""

@@ -15,6 +15,7 @@ from chainrule.bounded import Bounded
 from chainrule.errors import ArgumentError, DTypeError, ShapeError
 from chainrule.graph.build import View, bind_views, context
 from chainrule.graph.declare import Operation
+from chainrule.graph.layout import UNKNOWN
 from chainrule.graph.node import Value
 from chainrule.graph.types import ArrayType, Dim, DType, Shape, SymbolicDim, size_of
 from chainrule.operations.arguments import shape_of
@@ -204,7 +205,12 @@ def index(v: Value, key: Any) -> Value:
     if plain is not None and all(isinstance(d, int) for d in v.shape):
         _views[signature] = views
     v = bind_views(v, views)
-    return _looked_up(v, arrays) if arrays else v
+    if not arrays:
+        return v
+    made = _looked_up(v, arrays)
+    if v.order:
+        made.order = UNKNOWN
+    return made
 
 
 def _plain(key: Any) -> tuple[Any, ...] | None:

@@ -412,7 +412,7 @@ class Module:
         >>> module = nn.Linear(2, 3)
         >>> halved = {k: 0.5 * v for k, v in module.state_dict().items()}
         >>> module.load_state_dict(halved)
-        <All keys matched successfully>
+        IncompatibleKeys(missing_keys=[], unexpected_keys=[])
 
         Raises:
             ArgumentError: later, when an array of it is changed in place.

@@ -26,14 +26,18 @@ def order_of(primitive: Primitive, inputs: Sequence[Value], made: Array) -> int:
     """
     if primitive.view:
         return inputs[0].order
-    full = [v for v in inputs if v.shape == made.shape]
-    order = max([v.order for v in full], default=ROWS) if made.ndim > 1 else ROWS
-    alike = primitive.elementwise or primitive in BODIES or len(inputs) == 1
-    if order == PERMUTED and alike and (1 in made.shape or _disagree(full, made)):
-        return UNKNOWN
-    if order == PERMUTED and not alike:
-        return ROWS if made.flags.c_contiguous else PERMUTED
-    return order
+    order, shape = ROWS, made.shape
+    if len(shape) < 2:
+        return order
+    for v in inputs:
+        if v.order > order and v.shape == shape:
+            order = v.order
+    if order != PERMUTED:
+        return order
+    if primitive.elementwise or primitive in BODIES or len(inputs) == 1:
+        full = [v for v in inputs if v.shape == shape]
+        return UNKNOWN if 1 in shape or _disagree(full, made) else PERMUTED
+    return ROWS
 
 
 def _disagree(values: Sequence[Value], made: Array) -> bool:

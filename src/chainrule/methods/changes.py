@@ -189,7 +189,9 @@ class Changes(Handle):
         """
         v = self.value
         array: Any = v.array
-        known = v.order != UNKNOWN and (self._base is None or self._order_is_known())
+        known = self._base is None or self._order_is_known()
+        if v.order:
+            known = known and v.order != UNKNOWN
         if known and array is not None and array.flags.c_contiguous:
             return self._view(v, made, RESHAPE, made.shape)
         sure = made is v or (known and self._order_is_known())
@@ -203,7 +205,9 @@ class Changes(Handle):
         """Return this tensor, or a copy in row-major order."""
         v = self.value
         array: Any = v.array
-        known = v.order != UNKNOWN and (self._base is None or self._order_is_known())
+        known = self._base is None or self._order_is_known()
+        if v.order:
+            known = known and v.order != UNKNOWN
         if known and array is not None and array.flags.c_contiguous:
             return self
         if not known or not self._order_is_known():

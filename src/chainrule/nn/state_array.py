@@ -97,7 +97,8 @@ def _refusal(array: np.ndarray[Any, Any]) -> ArgumentError:
 
 def state_array(array: np.ndarray[Any, Any]) -> StateArray:
     """Return an array of the same memory, which nothing can make writeable."""
-    return np.asarray(memoryview(array).toreadonly()).view(StateArray)
+    held: Any = array
+    return np.asarray(memoryview(held).toreadonly()).view(StateArray)
 
 
 def _refusing(name: str) -> Callable[..., Any]:

@@ -60,7 +60,7 @@ def functions() -> list[Any]:
     return [
         item
         for item in gc.get_objects()
-        if isinstance(item, functools._lru_cache_wrapper)
+        if type(item) is functools._lru_cache_wrapper
         and str(getattr(item, "__module__", "")).startswith("chainrule.")
         and "<locals>" not in item.__qualname__  # gone with what has made it
     ]
@@ -95,7 +95,7 @@ def _containers() -> Iterator[tuple[str, Any]]:
                 if isinstance(item, kinds) and not key.startswith("__"):
                     yield f"{name}.{key}", item
     for item in gc.get_objects():
-        if isinstance(item, FunctionType) and item.__closure__:
+        if type(item) is FunctionType and item.__closure__:
             module = str(item.__module__)
             if module.split(".")[0] == "chainrule":
                 names = item.__code__.co_freevars

@@ -44,6 +44,12 @@ class StateArray(np.ndarray[Any, Any]):
             raise _refusal(target) from None
         return _plain(target)
 
+    def setflags(self, write: Any = None, *args: Any, **options: Any) -> None:
+        """As NumPy's; a read-only array stays so."""
+        if write and not self.flags.writeable:
+            raise _refusal(self)
+        super().setflags(write, *args, **options)
+
     def __reduce__(self) -> Any:
         return np.array(self).__reduce__()
 
@@ -115,6 +121,6 @@ def _refusing(name: str) -> Callable[..., Any]:
 
 
 #: The methods that change an array.
-CHANGES = "__setitem__ fill partition put resize setfield setflags sort"
+CHANGES = "__setitem__ fill partition put resize setfield sort"
 for _name in CHANGES.split():
     setattr(StateArray, _name, _refusing(_name))

@@ -44,14 +44,11 @@ class StateArray(np.ndarray[Any, Any]):
             raise _refusal(target) from None
         return _plain(target)
 
-    def setflags(self, write: Any = None, *args: Any, **options: Any) -> None:
+    def setflags(self, write: Any = None, align: Any = None, uic: Any = None) -> None:
         """As NumPy's; a read-only array stays so."""
         if write and not self.flags.writeable:
             raise _refusal(self)
-        super().setflags(write, *args, **options)
-
-    def __reduce__(self) -> Any:
-        return np.array(self).__reduce__()
+        super().setflags(write=write, align=align, uic=uic)
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         return np.array(self).__reduce_ex__(protocol)

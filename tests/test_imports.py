@@ -25,6 +25,7 @@ SOURCE = Path(__file__).resolve().parent.parent / "src"
 #: The layers, lowest first. What stands in one line may know each other.
 LAYERS: tuple[tuple[str, ...], ...] = (
     (
+        "bounded",
         "errors",
         "checks",
         "callsite",

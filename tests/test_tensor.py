@@ -99,7 +99,10 @@ def test_a_copy_has_gradients_of_its_own(way):
     other(cr.tensor([[1.0, 2.0]])).sum().backward()
     assert other.weight.grad.tolist() == [[1.0, 2.0]]
     assert model.weight.grad is None
-    assert way(other).weight.grad.tolist() == [[1.0, 2.0]]
+    assert way(other).weight.grad is None  # as in PyTorch; a plain tensor's stays
+    plain = cr.tensor([3.0], requires_grad=True)
+    (plain * plain).sum().backward()
+    assert way(plain).grad.tolist() == [6.0]
     frozen = cr.tensor([1.0], dtype="float64")
     assert not way(frozen).requires_grad
     assert way(frozen).dtype is cr.float64

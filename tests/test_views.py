@@ -302,3 +302,23 @@ def test_views_are_copied(way: Any) -> None:
     np.testing.assert_array_equal(made.numpy(), START[1:].T)
     made += 1
     np.testing.assert_array_equal(x.numpy(), START)
+
+
+@pytest.mark.parametrize(
+    "way", [copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))]
+)
+def test_a_deep_copy_of_an_expanded_tensor_is_expanded(way: Any) -> None:
+    x = cr.tensor(START[:1])
+    for expanded in (x.expand(3, -1), x.expand(2, 4, 3)[:, 1:], x.expand(4, 3).t()):
+        made = way(expanded)
+        assert made.tolist() == expanded.tolist()
+        with pytest.raises(ArgumentError, match="expanded"):
+            made[0] = 1.0
+        assert made.clone().mul_(2.0).tolist() == (expanded * 2.0).tolist()
+    leaf = way(x.expand(3, -1).detach().requires_grad_())
+    (leaf * leaf).sum().backward()
+    assert leaf.grad.tolist() == (2 * leaf).tolist()
+    row = way(x.expand(3, -1)[1])  # has each element once
+    row += 1.0
+    assert row.tolist() == (x[0] + 1.0).tolist()
+    assert way(cr.zeros(2, 2)).add_(1.0).tolist() == [[1.0, 1.0]] * 2

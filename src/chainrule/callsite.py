@@ -6,6 +6,8 @@ import inspect
 import os
 import sys
 
+from chainrule.bounded import Bounded
+
 #: Where no line is the user's: this package, Python's library, installed commands.
 _NOT_THE_USERS = (
     os.path.dirname(os.path.abspath(__file__)) + os.sep,
@@ -16,7 +18,7 @@ _NOT_THE_USERS = (
 _INSTALLED = tuple(f"{os.sep}{name}-packages{os.sep}" for name in ("site", "dist"))
 
 #: Whether a file's lines are the user's, for the files met so far.
-_is_users: dict[str, bool] = {}
+_is_users: Bounded[str, bool] = Bounded(1024)
 
 
 def of_user(filename: str) -> bool:

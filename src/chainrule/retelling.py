@@ -11,7 +11,7 @@ import re
 import string
 from collections.abc import Iterable, Sequence
 from contextvars import ContextVar
-from functools import cache, lru_cache
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -315,7 +315,7 @@ def _room(blanks: str, before: str, after: str) -> str:
     return re.sub(f"{mark}+", mark * room, blanks, count=1)
 
 
-@lru_cache(4096)
+@lru_cache(maxsize=256)
 def told(kind: str, text: str, names: frozenset[str]) -> str:
     """A text of a kind, ``errors`` or ``recipes``, told again.
 
@@ -325,7 +325,7 @@ def told(kind: str, text: str, names: frozenset[str]) -> str:
     return teller(kind).whole(text)
 
 
-@cache
+@lru_cache(maxsize=2)
 def teller(kind: str) -> Teller:
     """What tells the texts of a kind."""
     pairs: dict[str, list[list[str]]] = json.loads(TEMPLATES.read_bytes())

@@ -29,6 +29,7 @@ from chainrule.errors import (
 from chainrule.graph.build import changes, context, no_grad, recording
 from chainrule.graph.build import constant as number
 from chainrule.graph.graph import tracked_ancestors
+from chainrule.graph.layout import UNKNOWN
 from chainrule.graph.node import Array, Value
 from chainrule.graph.types import Dim, DType, as_dtype
 from chainrule.methods.changes import Base, Changes, unshared
@@ -313,7 +314,11 @@ class Tensor(Changes, Operators, Elementwise, Reductions, Movement, Conversion):
                 got=f"the result of {self._value.node}",
                 fix="copy x.detach()",
             )
-        made_of = (type(self), self.numpy(), self.requires_grad, self.grad, self.name)
+        array, repeated = self.numpy(), self._is_expanded()
+        if repeated:  # with one element for all that share their memory
+            array = array[tuple([slice(None if step else 1) for step in array.strides])]
+        form = (self.shape, repeated, self._now.order)
+        made_of = (type(self), array, self.requires_grad, self.grad, self.name, *form)
         return _anew, made_of
 
     # -- changing it -------------------------------------------------------------
@@ -470,11 +475,22 @@ def _numbers(nest: Any) -> Any:
 
 
 def _anew(
-    kind: type[Tensor], array: Array, tracked: bool, grad: Tensor | None, name: Any
+    kind: type[Tensor],
+    array: Array,
+    tracked: bool,
+    grad: Tensor | None,
+    name: Any,
+    shape: tuple[int, ...],
+    repeated: bool,
+    order: int,
 ) -> Tensor:
     """What a copy of a tensor is made by."""
     made = kind(array)
+    if repeated:
+        made = made.expand(shape)
     made.requires_grad_(tracked)
+    if order:  # a copy may lie otherwise than what PyTorch copies
+        made._value.order = UNKNOWN
     made.grad, made.name = grad, name
     return made
 

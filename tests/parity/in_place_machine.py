@@ -26,6 +26,8 @@ from chainrule import nn, optim
 SHAPES = {"a": (4, 3), "b": (3, 4), "c": (12,), "d": (2, 3, 2), "e": (3, 3), "f": ()}
 LEAVES = {"p": (4, 3), "q": (3,)}
 REFUSED = (cr.ChainruleError,)
+#: Statements of which PyTorch may have run a part when it refuses them.
+PARTLY = ("for ", ";", "[[0, 1]]", "backward")
 
 Program = list[str]
 
@@ -297,8 +299,8 @@ def drawn(seed: int, length: int | None = None) -> Outcome:
                 continue
             run(they, statement)
         except Exception:
-            if any(part in statement for part in ("for ", ";", "[[0, 1]]")):
-                return Outcome(program)  # a part of it may have been run
+            if any(part in statement for part in PARTLY):
+                return Outcome(program)
             continue
         try:
             run(we, statement)

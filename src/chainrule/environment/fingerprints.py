@@ -127,7 +127,7 @@ _STATES: tuple[tuple[Any, Callable[[Any], Any]], ...] = (
 )
 
 
-@functools.lru_cache(maxsize=4096)
+@functools.lru_cache(maxsize=512)
 def _state_of(kind: type) -> Callable[[Any], Any] | None:
     """Return the reader of the state of a stateful class; None for any other."""
     for kinds, state in _STATES:

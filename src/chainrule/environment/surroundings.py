@@ -293,7 +293,7 @@ def _function_of(raw: Any) -> Any:
     return raw if isinstance(raw, types.FunctionType) else None
 
 
-@functools.lru_cache(maxsize=4096)  # the same functions are met by every trace
+@functools.lru_cache(maxsize=512)  # the same functions are met by every trace
 def _names(code: types.CodeType) -> tuple[frozenset[str], frozenset[str]]:
     """The globals and the attributes that the code of a function reads, with those of
     functions within it; texts in it may name attributes too."""

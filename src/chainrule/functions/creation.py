@@ -12,6 +12,7 @@ from chainrule import checks
 from chainrule.errors import ArgumentError, GradientError, ShapeError
 from chainrule.functions.elementwise import raises_call_error
 from chainrule.graph.build import context, held
+from chainrule.graph.layout import UNKNOWN
 from chainrule.graph.node import Value
 from chainrule.graph.room import check_room
 from chainrule.graph.types import Dim, DType, Shape, SymbolicDim, as_dtype
@@ -146,6 +147,15 @@ def empty(
     return zeros(shape, dtype=dtype, device=device, requires_grad=requires_grad)
 
 
+def _lying_as(x: Tensor, made: Tensor) -> Tensor:
+    """Return ``made``, whose elements lie in memory as those of ``x`` in PyTorch."""
+    if not x.value.order:
+        return made
+    made = Tensor(made.detach()).requires_grad_(made.requires_grad)
+    made.value.order = UNKNOWN
+    return made
+
+
 @raises_call_error
 def full_like(
     x: Any,
@@ -161,13 +171,8 @@ def full_like(
     tensor([5, 5])
     """
     x = as_tensor(x)
-    return full(
-        x.shape,
-        fill_value,
-        dtype=dtype or x.dtype,
-        device=device,
-        requires_grad=requires_grad,
-    )
+    like = {"dtype": dtype or x.dtype, "device": device}
+    return _lying_as(x, full(x.shape, fill_value, requires_grad=requires_grad, **like))
 
 
 @raises_call_error
@@ -180,9 +185,8 @@ def zeros_like(
     tensor([0, 0])
     """
     x = as_tensor(x)
-    return zeros(
-        x.shape, dtype=dtype or x.dtype, device=device, requires_grad=requires_grad
-    )
+    like = {"dtype": dtype or x.dtype, "device": device}
+    return _lying_as(x, zeros(x.shape, requires_grad=requires_grad, **like))
 
 
 @raises_call_error
@@ -195,9 +199,8 @@ def ones_like(
     tensor([1., 1.])
     """
     x = as_tensor(x)
-    return ones(
-        x.shape, dtype=dtype or x.dtype, device=device, requires_grad=requires_grad
-    )
+    like = {"dtype": dtype or x.dtype, "device": device}
+    return _lying_as(x, ones(x.shape, requires_grad=requires_grad, **like))
 
 
 @raises_call_error

@@ -17,9 +17,11 @@ from typing import Any, cast
 import numpy as np
 from numpy import ndarray
 
+from chainrule.bounded import Bounded
 from chainrule.callsite import caller
 from chainrule.errors import ArgumentError, GraphError, warn_of_line
 from chainrule.graph.graph import Graph
+from chainrule.graph.layout import order_of
 from chainrule.graph.node import Array, Node, Value, computed
 from chainrule.graph.primitive import (
     DERIVATIVES,
@@ -36,12 +38,10 @@ from chainrule.graph.types import ArrayType, DType, as_dtype
 INLINE_CONSTANT = 16
 
 #: The types of the results of applications that the rule has accepted already.
-_checked: dict[Any, tuple[ArrayType, ...]] = {}
-_CHECKED_AT_MOST = 10_000
+_checked: Bounded[Any, tuple[ArrayType, ...]] = Bounded(2048)
 
 #: Numbers that code has used as constants before.
-_constants: dict[Any, Value] = {}
-_CONSTANTS_AT_MOST = 1000
+_constants: Bounded[Any, Value] = Bounded(512)
 
 
 class Trace:
@@ -279,18 +279,21 @@ def bind(primitive: Primitive, inputs: tuple[Value, ...], attrs: dict[str, Any])
         arrays: tuple[Any, ...] = (v.array, w.array)
         signature: tuple[Any, ...] = (primitive, v.shape, v.dtype, w.shape, w.dtype)
         tracked = v.tracked or w.tracked
+        ordered = v.order or w.order
         known = arrays[0] is not None and arrays[1] is not None
     elif len(inputs) == 1:
         (v,) = inputs
         arrays = (v.array,)
         signature = (primitive, v.shape, v.dtype)
         tracked = v.tracked
+        ordered = v.order
         known = arrays[0] is not None
     else:
         arrays = tuple([v.array for v in inputs])
         types_in = [item for v in inputs for item in (v.shape, v.dtype)]
         signature = (primitive, *types_in)
         tracked = _any_tracked(inputs)
+        ordered = sum([v.order for v in inputs])
         known = not any(array is None for array in arrays)
     if not known:
         raise _already_traced(primitive, inputs)
@@ -301,8 +304,6 @@ def bind(primitive: Primitive, inputs: tuple[Value, ...], attrs: dict[str, Any])
         types = primitive.output_types([v.type for v in inputs], attrs)
         for made in types:
             check_room(made.shape, made.dtype.itemsize)
-        if len(_checked) > _CHECKED_AT_MOST:
-            _checked.clear()
         _checked[signature] = types
     reference = REFERENCES[primitive]
     if primitive.view:  # no arithmetic, so no exception of it
@@ -322,7 +323,10 @@ def bind(primitive: Primitive, inputs: tuple[Value, ...], attrs: dict[str, Any])
     if tracked and here["grad"] and primitive in DERIVATIVES:
         node = Node(primitive, inputs, attrs, here["scope"], here["role"])
     if type(results) is ndarray:
-        return computed(results, types[0], node)
+        value = computed(results, types[0], node)
+        if ordered:
+            value.order = order_of(primitive, inputs, results)
+        return value
     if type(results) is not tuple:
         return computed(np.asarray(results), types[0], node)
     several = cast("tuple[Any, ...]", results)
@@ -375,7 +379,9 @@ def bind_views(value: Value, views: Sequence[View]) -> Value:
         node = None
         if recorded:
             node = Node(primitive, (value,), attrs, here["scope"], here["role"])
+        order = value.order
         value = computed(array, view.type, node)
+        value.order = order
     return value
 
 
@@ -475,7 +481,7 @@ def constant(number: Any, dtype: DType | str) -> Value:
     value = _constants.get(key)
     if value is None:
         value = Value(held(number, as_dtype(dtype)))
-        if plain and len(_constants) < _CONSTANTS_AT_MOST:
+        if plain:
             _constants[key] = value
     return value if context.trace is None else context.trace.constant(value)
 

@@ -13,6 +13,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from chainrule.bounded import Bounded
 from chainrule.errors import ShapeError
 from chainrule.graph.build import record, tracing
 from chainrule.graph.graph import Graph, size_names
@@ -79,18 +80,18 @@ def at_sizes(graph: Graph, sizes: Sizes) -> Graph:
     if not graph.symbolic:
         return graph
     key = tuple(sizes[name] for name in graph.size_names if name in sizes)
-    made = _at_sizes.setdefault(graph, {})
-    if key not in made:
-        if len(made) >= _AT_MOST:
-            del made[next(iter(made))]
-        made[key] = _with_numbers(graph, sizes)
-    return made[key]
+    copies = _at_sizes.setdefault(graph, Bounded(_AT_MOST))
+    made = copies.get(key)
+    if made is None:
+        made = copies[key] = _with_numbers(graph, sizes)
+    return made
 
 
 #: The number of copies of a graph with concrete sizes that are kept.
-_AT_MOST = 100
+_AT_MOST = 64
 
-_at_sizes: WeakKeyDictionary[Graph, dict[tuple[int, ...], Graph]] = WeakKeyDictionary()
+_at_sizes: WeakKeyDictionary[Graph, Bounded[tuple[int, ...], Graph]]
+_at_sizes = WeakKeyDictionary()
 
 
 def _with_numbers(graph: Graph, sizes: Sizes) -> Graph:

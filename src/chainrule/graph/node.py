@@ -31,6 +31,7 @@ class Value:
         index: which output of ``node`` it is.
         tracked: whether a derivative with respect to it can be asked for.
         name: the name of an input, such as ``0.weight``; None otherwise.
+        order: how its elements lie in memory, see :mod:`chainrule.graph.layout`.
         owner: a weak reference to the tensor whose gradient this value's is.
     """
 
@@ -41,6 +42,7 @@ class Value:
         "index",
         "name",
         "node",
+        "order",
         "owner",
         "shape",
         "tracked",
@@ -65,6 +67,7 @@ class Value:
         self.dtype: DType = dtype
         self.node, self.index, self.tracked, self.name = node, index, tracked, name
         self.owner: Any = None
+        self.order = 0
 
     @property
     def type(self) -> ArrayType:
@@ -88,7 +91,7 @@ def computed(array: Array, type: ArrayType, node: Node | None = None) -> Value:
     value = _bare()
     value.array, value.shape, value.dtype = array, type.shape, type.dtype
     value.name = value.owner = None
-    value.index = 0
+    value.order = value.index = 0
     value.node = node
     if node is None:
         value.tracked = False

@@ -18,10 +18,12 @@ import numpy as np
 from chainrule.engines.threads import process
 from chainrule.errors import ArgumentError, DTypeError, GradientError
 from chainrule.graph.build import context, no_grad, recording
+from chainrule.graph.layout import UNKNOWN
 from chainrule.graph.node import Array, Value
 from chainrule.operations.operands import Handle
 from chainrule.operations.views import (
     DIAGONAL,
+    EXPAND,
     NARROW,
     RESHAPE,
     SAME,
@@ -120,12 +122,12 @@ def _computed(v: Value) -> Value:
     return movement.reshape(v, shape=v.shape)
 
 
-def _laid_out(v: Value, like: Array) -> Value:
+def _laid_out(v: Value, like: Value) -> Value:
     """Return ``v`` with its elements in the memory order of ``like``."""
-    array = np.empty_like(like)
+    array = np.empty_like(like.array)
     array[...] = v.array
     made = movement.copy(v) if v.tracked else Value(array)
-    made.array = array
+    made.array, made.order = array, like.order
     return made
 
 
@@ -148,6 +150,7 @@ class Changes(Handle):
     _pending: Any
     name: str | None
     version: int
+    _now: Value
     copy_: Callable[[Any], Any]
     is_leaf: bool
     requires_grad: bool
@@ -186,6 +189,8 @@ class Changes(Handle):
         """
         array: Any = v.array
         known = self._base is None or self._order_is_known()
+        if v.order:
+            known = known and v.order != UNKNOWN
         if known and array is not None and array.flags.c_contiguous:
             return self._view(v, made, RESHAPE, made.shape)
         sure = made is v or (known and self._order_is_known())
@@ -200,6 +205,8 @@ class Changes(Handle):
         v = self.value
         array: Any = v.array
         known = self._base is None or self._order_is_known()
+        if v.order:
+            known = known and v.order != UNKNOWN
         if known and array is not None and array.flags.c_contiguous:
             return self
         if not known or not self._order_is_known():
@@ -223,8 +230,10 @@ class Changes(Handle):
             if traced and not takes_rows(base.view, base.arguments):
                 return False
             tensor = base.of()
-        array: Any = tensor._value.array
-        return array is not None and array.flags.c_contiguous
+        value = tensor._value
+        array: Any = value.array
+        rows = array is not None and array.flags.c_contiguous
+        return rows and value.order != UNKNOWN
 
     def detach(self) -> Self:
         """Return a view of the same numbers, without their history.
@@ -298,6 +307,16 @@ class Changes(Handle):
             return False
         self._base = None
         return True
+
+    def _is_expanded(self) -> bool:
+        """Return whether elements of it share their memory, as PyTorch's would."""
+        tensor = self
+        while (base := tensor._base) is not None:
+            if base.view is EXPAND:
+                array: Any = self._now.array
+                return 0 in array.strides
+            tensor = base.of()
+        return False
 
     def _is_viewed(self) -> bool:
         return self._storage is not None and _references(self, "_storage") > _ONE
@@ -422,8 +441,8 @@ class Changes(Handle):
             made = _computed(made)
         array, outside = made.array, old.array
         both = array is not None and outside is not None
-        if both and array.strides != outside.strides:  # type: ignore[union-attr]
-            made = _laid_out(made, outside)  # type: ignore[arg-type]
+        if both and (array.strides != outside.strides or made.order != old.order):  # type: ignore[union-attr]
+            made = _laid_out(made, old)
         traced = context.trace if outside is not None else None
         if traced is not None and traced.assign(self, made):
             return

@@ -8,6 +8,7 @@ from typing import Any, Self
 import numpy as np
 
 from chainrule.errors import ArgumentError, ShapeError
+from chainrule.graph.layout import PERMUTED
 from chainrule.graph.node import Value
 from chainrule.graph.types import DType, size_of
 from chainrule.operations import indexing, selection
@@ -51,7 +52,9 @@ class Movement(Handle):
 
     def _permuted(self, axes: tuple[int, ...]) -> Self:
         v = self.value
-        return self._view(v, movement.transpose(v, axes=axes), PERMUTE, axes)
+        made = movement.transpose(v, axes=axes)
+        made.order = v.order or PERMUTED
+        return self._view(v, made, PERMUTE, axes)
 
     def _pieces(self, pieces: list[Value], dim: int) -> tuple[Self, ...]:
         """Return consecutive pieces along an axis, as views."""

@@ -21,7 +21,7 @@ from chainrule.tensor import Tensor
 Count = Annotated[int, "units"]
 
 
-@functools.cache
+@functools.lru_cache(maxsize=256)
 def sizes_of(kind: type) -> tuple[str, ...]:
     """The arguments of a constructor that are numbers of units: annotated ``Count``.
 

@@ -32,7 +32,7 @@ class Constructor(NamedTuple):
     defaults: dict[str, Any]
 
 
-@functools.lru_cache(maxsize=1024)
+@functools.lru_cache(maxsize=256)
 def constructor(kind: type) -> Constructor:
     """What a class is made with."""
     parameters = list(inspect.signature(kind.__init__).parameters.values())[1:]

@@ -23,6 +23,7 @@ from chainrule.methods.conversion import is_device
 from chainrule.migration import MODULES
 from chainrule.nn import construction
 from chainrule.nn.arguments import flag, floating
+from chainrule.nn.state_array import state_array
 from chainrule.primitives.rules import show
 from chainrule.random import draw_counts, take_back_draws
 from chainrule.tensor import Tensor
@@ -44,6 +45,11 @@ class Parameter(Tensor):
     ) -> None:
         wanted = flag("Parameter", "requires_grad", requires_grad)
         super().__init__(data, dtype=dtype, requires_grad=wanted)
+
+    def __reduce__(self) -> Any:
+        """For ``copy.deepcopy`` and ``pickle``: without the gradient, as in PyTorch."""
+        make, (kind, array, tracked, _, *rest) = super().__reduce__()
+        return make, (kind, array, tracked, None, *rest)
 
 
 def _count() -> None:
@@ -403,10 +409,20 @@ class Module:
     def state_dict(self) -> dict[str, np.ndarray[Any, Any]]:
         """All parameters and buffers as they are now, with PyTorch's names and shapes.
 
-        The arrays are read-only and stay what they are; in PyTorch they would change
-        with the module. ``module.weight.data *= 0.9`` or ``load_state_dict`` change it.
+        The arrays stay what they are; in PyTorch they would change with the module, and
+        it with them. So a change of one in place is refused, and a copy is a plain
+        array. ``module.weight.data *= 0.9`` or ``load_state_dict`` change the module.
+
+        >>> from chainrule import nn
+        >>> module = nn.Linear(2, 3)
+        >>> halved = {k: 0.5 * v for k, v in module.state_dict().items()}
+        >>> module.load_state_dict(halved)
+        IncompatibleKeys(missing_keys=[], unexpected_keys=[])
+
+        Raises:
+            ArgumentError: later, when an array of it is changed in place.
         """
-        return {name: t.numpy() for name, t in self._persistent().items()}
+        return {name: state_array(t.numpy()) for name, t in self._persistent().items()}
 
     def load_state_dict(
         self, state: Mapping[str, Any], strict: bool = True

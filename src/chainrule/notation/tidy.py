@@ -42,7 +42,7 @@ _FLIPPED = {"<": Atom(">"), ">": Atom("<")}
 _SHAPED = (Reduced, Along, Transposed, Indexed, Picked, Contracted, Computed)
 
 
-@lru_cache(maxsize=8192)
+@lru_cache(maxsize=2048)
 def tidy(e: Expr) -> Expr:
     """The same, shorter: its value is that of ``e``, but that zeros may lose a shape.
 

@@ -11,9 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.bounded import Bounded
 from chainrule.errors import ArgumentError, DTypeError, ShapeError
 from chainrule.graph.build import View, bind_views, context
 from chainrule.graph.declare import Operation
+from chainrule.graph.layout import UNKNOWN
 from chainrule.graph.node import Value
 from chainrule.graph.types import ArrayType, Dim, DType, Shape, SymbolicDim, size_of
 from chainrule.operations.arguments import shape_of
@@ -181,8 +183,7 @@ def bound(n: Any) -> int | None:
 
 
 #: The views that keys of integers and slices are, by type and key.
-_views: dict[Any, list[View]] = {}
-_VIEWS_AT_MOST = 1000
+_views: Bounded[Any, list[View]] = Bounded(512)
 
 
 def index(v: Value, key: Any) -> Value:
@@ -202,11 +203,14 @@ def index(v: Value, key: Any) -> Value:
         arrays = [(i, k) for i, k in enumerate(parts) if isinstance(k, Value)]
     views = _sliced(v, [slice(None) if isinstance(k, Value) else k for k in parts])
     if plain is not None and all(isinstance(d, int) for d in v.shape):
-        if len(_views) >= _VIEWS_AT_MOST:
-            _views.clear()
         _views[signature] = views
     v = bind_views(v, views)
-    return _looked_up(v, arrays) if arrays else v
+    if not arrays:
+        return v
+    made = _looked_up(v, arrays)
+    if v.order:
+        made.order = UNKNOWN
+    return made
 
 
 def _plain(key: Any) -> tuple[Any, ...] | None:

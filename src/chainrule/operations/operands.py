@@ -174,7 +174,7 @@ def floating(v: Value) -> Value:
 # -- shapes ---------------------------------------------------------------------------
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=512)
 def broadcast_shapes(a: Shape, b: Shape) -> Shape:
     """The common shape of two operands under NumPy's rules; N matches only N and 1."""
     if a == b:

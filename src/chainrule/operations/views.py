@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from chainrule.graph.layout import PERMUTED
 from chainrule.graph.node import Value
 from chainrule.operations.indexing import bound, index, narrowed, put_narrowed, replaced
 from chainrule.operations.movement import diagonal
@@ -55,6 +56,12 @@ def _reshaped(v: Value, shape: Any) -> Value:
     return v if v.shape == shape else movement.reshape(v, shape=shape)
 
 
+def _permuted(v: Value, axes: tuple[int, ...]) -> Value:
+    made = movement.transpose(v, axes=axes)
+    made.order = made.order or PERMUTED
+    return made
+
+
 def _turned_back(v: Value, new: Value, axes: tuple[int, ...]) -> Value:
     return movement.transpose(
         new, axes=tuple([axes.index(i) for i in range(len(axes))])
@@ -76,9 +83,7 @@ def _replaced_diagonal(
 SAME = View("same", lambda v: v, lambda v, new: new)
 INDEX = View("index", index, lambda v, new, key: replaced(v, key, new))
 RESHAPE = View("reshape", _reshaped, lambda v, new, shape: _reshaped(new, v.shape))
-PERMUTE = View(
-    "permute", lambda v, axes: movement.transpose(v, axes=axes), _turned_back
-)
+PERMUTE = View("permute", _permuted, _turned_back)
 EXPAND = View("expand", stretch, None)
 NARROW = View("narrow", narrowed, put_narrowed)
 DIAGONAL = View("diagonal", diagonal, _replaced_diagonal)

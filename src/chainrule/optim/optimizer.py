@@ -59,7 +59,7 @@ Rule = tuple[Region, tuple[str, ...]]
 Supply = Callable[[str, DType], Any]
 
 
-@functools.cache
+@functools.lru_cache(maxsize=64)
 def _asked(keys: frozenset[str]) -> tuple[list[str], bool]:
     """Return the rates among ``keys``, and whether other scalars are asked for."""
     rates = [key for key in keys if key.endswith("rate")]

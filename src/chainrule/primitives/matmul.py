@@ -43,7 +43,7 @@ class Dims:
     window: str
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=256)
 def parse_dims(dims: str) -> Dims:
     """Read ``"ni,oi->no"``; digits name the spatial axes of a convolution."""
     operands, arrow, out = dims.partition("->")
@@ -142,7 +142,7 @@ class Permutations:
     plain: bool
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=256)
 def plan_product(dims: str) -> Permutations:
     """How to bring operands to (batch, left, k) and (batch, k, right), and back."""
     d = parse_dims(dims)

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.bounded import Bounded
 from chainrule.errors import ArgumentError, ShapeError
 from chainrule.graph.build import constant as number_of
 from chainrule.graph.build import context
@@ -75,8 +76,7 @@ def broadcast_to(x: Array, *, shape: Ints) -> Array:
 
 
 #: Numbers that were broadcast before.
-_filled: dict[Any, Value] = {}
-_FILLED_AT_MOST = 1000
+_filled: Bounded[Any, Value] = Bounded(512)
 
 
 def filled(number: Any, dtype: DType, shape: Shape) -> Value:
@@ -89,8 +89,6 @@ def filled(number: Any, dtype: DType, shape: Shape) -> Value:
     value = _filled.get(key)
     if value is None:
         value = broadcast_to(number_of(number, dtype), shape=shape)
-        if len(_filled) >= _FILLED_AT_MOST:
-            _filled.clear()
         _filled[key] = value
     return value
 
@@ -272,7 +270,7 @@ def slice_(x: Array, *, starts: Ints, stops: Ints, strides: Ints) -> Array:
     return x[_slices(starts, stops, strides)]
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=512)
 def _slices(starts: Ints, stops: Ints, strides: Ints) -> tuple[slice, ...]:
     return tuple(map(slice, starts, stops, strides))
 

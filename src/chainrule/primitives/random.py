@@ -30,7 +30,7 @@ ROUNDS = 20
 AT_ONCE = 1 << 15
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=256)
 def stream_words(stream: str) -> tuple[int, int]:
     """Two 32-bit words that stand for the name of a stream."""
     import hashlib
@@ -57,7 +57,7 @@ def threefry(key: tuple[Array, Array], x0: Array, x1: Array) -> None:
         x1 += schedule[(block + 2) % 3] + np.uint32(block + 1)
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=256)
 def _named(k0: int, k1: int, stream: str) -> tuple[Array, Array]:
     """Return the key of a stream: its name, encrypted under the seed's key."""
     w0, w1 = (np.full(1, word, np.uint32) for word in stream_words(stream))

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from chainrule.autodiff import vjp as vjp_of
+from chainrule.bounded import Bounded
 from chainrule.graph.build import context, trace
 from chainrule.graph.declare import DerivativeRule, Operation, by_input
 from chainrule.graph.graph import Graph
@@ -20,8 +21,8 @@ from chainrule.graph.node import Array, Cotangent, Value
 from chainrule.graph.primitive import BODIES, DERIVATIVES, REFERENCES, Formula
 from chainrule.graph.types import ArrayType, type_of
 
-#: Rules of one region that are kept as graphs, for the types met so far.
-RULES_AT_MOST = 256
+#: Bodies of one region, and graphs of its rule, that are kept for the types met.
+GRAPHS_AT_MOST = 128
 
 Rule = Callable[..., Sequence[Cotangent]]
 Values = tuple[Value, ...]
@@ -68,13 +69,17 @@ def region(
     """
 
     def declare(function: Callable[..., Any]) -> Region:
-        name, bodies, found = function.__name__, dict[Any, Graph](), dict[Any, Graph]()
+        name = function.__name__
+        bodies: Bounded[Any, Graph] = Bounded(GRAPHS_AT_MOST)
+        by_arrays: Bounded[Any, Graph] = Bounded(GRAPHS_AT_MOST)
 
         def body(types: Sequence[ArrayType], attrs: dict[str, Any]) -> Graph:
             key = (tuple(types), tuple(sorted(attrs.items())))
-            if key not in bodies:
-                bodies[key] = trace(function, types, name=name, attrs=attrs)
-            return bodies[key]
+            made = bodies.get(key)
+            if made is None:
+                made = trace(function, types, name=name, attrs=attrs)
+                bodies[key] = made
+            return made
 
         def rule(*types: ArrayType, **attrs: Any) -> tuple[ArrayType, ...]:
             return tuple([v.type for v in body(types, attrs).outputs])
@@ -82,9 +87,9 @@ def region(
         def reference(*arrays: Array, **attrs: Any) -> Any:
             # Types are made and compared slowly, and this is a part of eager calls.
             key = (*[(a.shape, a.dtype) for a in arrays], *attrs.items())
-            graph = found.get(key)
+            graph = by_arrays.get(key)
             if graph is None:
-                graph = found[key] = body([type_of(a) for a in arrays], attrs)
+                graph = by_arrays[key] = body([type_of(a) for a in arrays], attrs)
             results = evaluate(graph, arrays)
             return results[0] if len(results) == 1 else results
 
@@ -104,7 +109,7 @@ def region(
 
 def _graph_once(name: str, rule: Rule) -> Rule:
     """A derivative rule; on numbers alone its graph is made only once."""
-    graphs: dict[Any, tuple[Graph, list[int]]] = {}
+    graphs: Bounded[Any, tuple[Graph, list[int]]] = Bounded(GRAPHS_AT_MOST)
 
     def derivative(
         gs: Maybe, ys: Maybe, inputs: Values, needed: tuple[bool, ...], **attrs: Any
@@ -114,9 +119,8 @@ def _graph_once(name: str, rule: Rule) -> Rule:
         given = (*gs, *ys, *inputs)
         types = tuple([None if v is None else (v.shape, v.dtype) for v in given])
         key = (types, needed, *attrs.values())
-        if key not in graphs:
-            if len(graphs) >= RULES_AT_MOST:
-                graphs.clear()
+        known = graphs.get(key)
+        if known is None:
             positions: list[int] = []
 
             def function(*values: Value) -> list[Value]:
@@ -129,10 +133,10 @@ def _graph_once(name: str, rule: Rule) -> Rule:
                 positions[:] = made
                 return list(made.values())
 
-            known = [v.type for v in given if v is not None]
-            graph = trace(function, known, name=f"{name}_vjp", tracked=True)
-            graphs[key] = graph, positions
-        graph, positions = graphs[key]
+            of = [v.type for v in given if v is not None]
+            graph = trace(function, of, name=f"{name}_vjp", tracked=True)
+            known = graphs[key] = graph, positions
+        graph, positions = known
         made = evaluate(graph, [v.array for v in given if v is not None])
         result: list[Cotangent] = [None] * len(inputs)
         for i, array in zip(positions, made, strict=True):

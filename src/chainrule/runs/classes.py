@@ -129,7 +129,7 @@ class Family:
             raise refusal({where: Wrong(self, "class", "class", name)})
         return self.model(name).model_validate({**named, "class": name})
 
-    @functools.cache  # noqa: B019  (there are five families, which stay)
+    @functools.lru_cache(maxsize=256)  # noqa: B019  (there are five families, which stay)
     def model(self, name: str) -> type[Chosen]:
         """The section of a class: the common keys, and those of its constructor."""
         fields = self.options(name)

@@ -203,7 +203,7 @@ def meaning(section: type[Section], key: str) -> str:
     return " ".join((said or "").split())
 
 
-@functools.cache
+@functools.lru_cache(maxsize=256)
 def _docs(kind: type) -> dict[str, str]:
     """The text below each attribute of a class that is written somewhere."""
     try:

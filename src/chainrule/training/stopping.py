@@ -147,7 +147,7 @@ class EarlyStopping(Watching):
         if self.improved(trainer):
             self.waited = 0
             if self.restore_best:
-                self._weights = _frozen(trainer.model.state_dict())
+                self._weights = trainer.model.state_dict()
         else:
             self.waited += 1
         if self.waited >= self.patience:
@@ -157,7 +157,7 @@ class EarlyStopping(Watching):
     def on_finish(self, trainer: Any) -> None:
         """Give the best weights back."""
         if (self.stopped or trainer.finished) and self._weights and self.waited:
-            self._last = _frozen(trainer.model.state_dict())
+            self._last = trainer.model.state_dict()
             trainer.model.load_state_dict(self._weights)
 
     def state(self) -> dict[str, Any]:
@@ -178,13 +178,6 @@ class EarlyStopping(Watching):
             {k.removeprefix(kind): v for k, v in state.items() if k.startswith(kind)}
             for kind in ("weights/", "last/")
         )
-
-
-def _frozen(weights: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Weights that nobody changes: snapshots need no copy of them."""
-    for array in weights.values():
-        array.flags.writeable = False
-    return weights
 
 
 @dataclass(frozen=True)

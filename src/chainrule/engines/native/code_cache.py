@@ -222,7 +222,7 @@ def _checksum(key: str, content: bytes) -> bytes:
     return sha256(key.encode() + content).digest()
 
 
-@functools.cache
+@functools.lru_cache(maxsize=16)
 def _warn_of(folder: Path, got: str) -> None:
     """Say once why a folder is not used."""
     errors.warn(
@@ -241,7 +241,7 @@ def code_cache() -> CodeCache | None:
     return _at(os.environ.get(VARIABLE, ""))
 
 
-@functools.cache
+@functools.lru_cache(maxsize=16)
 def _at(given: str) -> CodeCache | None:
     if given == "0":
         return None

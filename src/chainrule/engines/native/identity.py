@@ -125,7 +125,7 @@ def _graph(graph: Graph) -> Any:
     return inputs, rows, [number[value] for value in graph.outputs]
 
 
-@functools.cache
+@functools.lru_cache(maxsize=512)
 def _primitive(primitive: Primitive) -> str:
     """Its name, which says what it does where a module of this package declares it."""
     for name, module in list(sys.modules.items()):
@@ -134,7 +134,7 @@ def _primitive(primitive: Primitive) -> str:
     raise _UnknownError
 
 
-@functools.cache
+@functools.lru_cache(maxsize=1024)
 def _declared(module: ModuleType) -> frozenset[Primitive]:
     return frozenset(p for p in vars(module).values() if isinstance(p, Primitive))
 

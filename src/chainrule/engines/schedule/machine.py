@@ -258,7 +258,7 @@ NESTED = frozenset((control.scan, control.cond))
 FREE = frozenset((creation.constant, checks.require))
 
 
-@functools.cache
+@functools.lru_cache(maxsize=16)
 def machine(threads: int) -> Machine:
     """This machine, for a number of threads."""
     return Machine(threads)

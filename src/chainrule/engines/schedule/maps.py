@@ -25,6 +25,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from chainrule.autodiff import inline
+from chainrule.bounded import Bounded
 from chainrule.engines.schedule.blocks import block_width
 from chainrule.graph.build import record, replay, tracing
 from chainrule.graph.declare import Operation
@@ -119,13 +120,14 @@ def region_loop(
 ) -> Graph | None:
     """:func:`loop_body` of a region for inputs of these types."""
     key = (region, tuple(types), tuple(attrs.items()))
-    if key not in _loop_bodies:
+    known = _loop_bodies.get(key)
+    if known is None:
         body = prepare(BODIES[region](types, attrs))
-        _loop_bodies[key] = body if _one_loop(body) else None
-    return _loop_bodies[key]
+        known = _loop_bodies[key] = (body if _one_loop(body) else None,)
+    return known[0]
 
 
-_loop_bodies: dict[Any, Graph | None] = {}
+_loop_bodies: Bounded[Any, tuple[Graph | None]] = Bounded(256)
 
 
 def _one_loop(body: Graph) -> bool:

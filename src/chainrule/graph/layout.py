@@ -1,0 +1,51 @@
+"""How the elements of a value lie in memory, as far as it is known.
+
+That decides whether another shape of a tensor is a view or a copy in PyTorch, and so
+what a change in place reaches. An elementwise result lies there as its operands do;
+where these disagree, or one has axes of length 1, the order is a matter of PyTorch's
+implementation, and not known here. NumPy's arrays may lie otherwise.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+
+from chainrule.graph.node import Array, Value
+from chainrule.graph.primitive import BODIES, Primitive
+
+#: Row by row; as the strides of the array say; in an order that is not known.
+ROWS, PERMUTED, UNKNOWN = 0, 1, 2
+
+
+def order_of(primitive: Primitive, inputs: Sequence[Value], made: Array) -> int:
+    """Return how a result lies, of inputs of which one does not lie row by row.
+
+    Views lie as they lie. What mixes elements, such as a matrix product, makes its
+    results row by row.
+    """
+    if primitive.view:
+        return inputs[0].order
+    order, shape = ROWS, made.shape
+    if len(shape) < 2:
+        return order
+    for v in inputs:
+        if v.order > order and v.shape == shape:
+            order = v.order
+    if order != PERMUTED:
+        return order
+    if primitive.elementwise or primitive in BODIES or len(inputs) == 1:
+        full = [v for v in inputs if v.shape == shape]
+        return UNKNOWN if 1 in shape or _disagree(full, made) else PERMUTED
+    return ROWS
+
+
+def _disagree(values: Sequence[Value], made: Array) -> bool:
+    """Return whether the longer of two steps is not along the same axis in all."""
+    arrays = [made, *[v.array for v in values if v.array is not None]]
+    steps = [array.strides for array in arrays]
+    for i, j in itertools.combinations(range(made.ndim), 2):
+        signs = {s[i] > s[j] for s in steps if s[i] and s[j] and s[i] != s[j]}
+        if len(signs) > 1:
+            return True
+    return False

@@ -1,0 +1,123 @@
+"""The arrays of a ``state_dict``: read-only, and they say so."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from chainrule.errors import ArgumentError
+
+
+class StateArray(np.ndarray[Any, Any]):
+    """An array that shows the numbers of a parameter, and is not changed itself.
+
+    Views of it are such arrays, too. What is computed of it or copied is a plain array,
+    which belongs to who made it; ``repr`` is a plain array's.
+    """
+
+    def __array_ufunc__(
+        self, ufunc: Any, method: str, *inputs: Any, out: Any = None, **options: Any
+    ) -> Any:
+        if method == "at":
+            self._refuse(inputs[0])
+        if out is not None:
+            options["out"] = tuple(map(self._refuse, out))
+        return getattr(ufunc, method)(*map(_plain, inputs), **options)
+
+    def __array_function__(
+        self, function: Any, types: Any, args: Any, options: Any
+    ) -> Any:
+        try:
+            made = super().__array_function__(function, types, args, options)
+        except ValueError as error:
+            self._refuse(self, error)
+            raise
+        return _owned(made)
+
+    def _refuse(self, target: Any, error: ValueError | None = None) -> Any:
+        """Return ``target`` as a plain array; refuse a change of a read-only one."""
+        said = error is None or "read-only" in str(error)
+        if isinstance(target, StateArray) and not target.flags.writeable and said:
+            raise _refusal(target) from None
+        return _plain(target)
+
+    def setflags(self, write: Any = None, align: Any = None, uic: Any = None) -> None:
+        """As NumPy's; a read-only array stays so."""
+        if write and not self.flags.writeable:
+            raise _refusal(self)
+        super().setflags(write=write, align=align, uic=uic)
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return np.array(self).__reduce_ex__(protocol)
+
+    def __copy__(self) -> Any:
+        return np.array(self)
+
+    def __deepcopy__(self, memo: Any) -> Any:
+        return np.array(self)
+
+    def copy(self, order: Any = "C") -> Any:
+        """Return a plain array of the same numbers, which can be changed."""
+        return np.array(self, order=order)
+
+    def astype(self, *args: Any, **options: Any) -> Any:
+        """As NumPy's, a plain array."""
+        return np.asarray(self).astype(*args, **options)
+
+    def flatten(self, order: Any = "C") -> Any:
+        """As NumPy's, a plain array."""
+        return np.asarray(self).flatten(order)
+
+    def __repr__(self) -> str:
+        return repr(np.asarray(self))
+
+
+def _plain(item: Any) -> Any:
+    return item.view(np.ndarray) if isinstance(item, StateArray) else item
+
+
+def _owned(item: Any) -> Any:
+    """Return what was made as a plain array; views that are read-only stay."""
+    if isinstance(item, tuple | list):
+        return type(item)(map(_owned, item))
+    if isinstance(item, StateArray) and item.flags.writeable:
+        return item.view(np.ndarray)
+    return item
+
+
+def _refusal(array: np.ndarray[Any, Any]) -> ArgumentError:
+    return ArgumentError(
+        "The arrays of state_dict() show the numbers of a module, and are not changed "
+        "in place: nothing would reach the module.",
+        expected="a change of the module, or of a copy",
+        got=f"a change of {np.asarray(array)!r:.60}",
+        fix="module.weight.data *= 0.9; or array.copy(), and load_state_dict with it",
+    )
+
+
+def state_array(array: np.ndarray[Any, Any]) -> StateArray:
+    """Return an array of the same memory, which nothing can make writeable."""
+    held: Any = array
+    return np.asarray(memoryview(held).toreadonly()).view(StateArray)
+
+
+def _refusing(name: str) -> Callable[..., Any]:
+    """Return the method of this name, which is refused for a read-only array."""
+    method = getattr(np.ndarray, name)
+
+    @functools.wraps(method)
+    def change(self: StateArray, *args: Any, **options: Any) -> Any:
+        if not self.flags.writeable:
+            raise _refusal(self)
+        return method(self, *args, **options)
+
+    return change
+
+
+#: The methods that change an array.
+CHANGES = "__setitem__ fill partition put resize setfield sort"
+for _name in CHANGES.split():
+    setattr(StateArray, _name, _refusing(_name))

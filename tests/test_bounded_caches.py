@@ -1,0 +1,270 @@
+"""What the package keeps of past networks has a small bound, wherever it is kept.
+
+The caches of ``functools`` are found by the garbage collector. Containers that modules
+and closures hold are measured before and after networks that nobody has any more.
+"""
+
+from __future__ import annotations
+
+import functools
+import gc
+import importlib
+import pkgutil
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from types import CellType, FunctionType, ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+
+import chainrule as cr
+from chainrule import nn, optim
+from chainrule.bounded import Bounded
+from chainrule.engines.native import jit
+
+#: Entries of a cache at most.
+SMALL = 2048
+
+#: Containers that grow up to a bound of their own, and why.
+BOUNDED_OTHERWISE = {
+    "chainrule.engines.native.jit._packs": "IDLE, beside those that programs call",
+    "chainrule.engines.native.jit._pack_of": "the kernels of _packs",
+    "chainrule.engines.native.jit._entries": "IDLE",
+    "chainrule.engines.native.kernels._known": "the kernels of _packs",
+}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def seen_by_the_collector() -> Iterator[None]:
+    """All objects, from which the suite keeps the garbage collector away."""
+    gc.unfreeze()
+    yield
+    gc.freeze()
+
+
+# -- caches of functools ---------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def functions() -> list[Any]:
+    """The cached functions of all modules of the package that can be imported."""
+    for info in pkgutil.walk_packages(cr.__path__, "chainrule."):
+        if not info.name.endswith("__main__"):
+            try:
+                importlib.import_module(info.name)
+            except ImportError:  # of an extra
+                continue
+    return [
+        item
+        for item in gc.get_objects()
+        if type(item) is functools._lru_cache_wrapper
+        and str(getattr(item, "__module__", "")).startswith("chainrule.")
+        and "<locals>" not in item.__qualname__  # gone with what has made it
+    ]
+
+
+def test_there_are_cached_functions(functions: list[Any]) -> None:
+    names = {item.__qualname__ for item in functions}
+    assert {"parse_dims", "broadcast_shapes", "stream_words", "tidy"} <= names
+
+
+def test_every_cached_function_with_arguments_has_a_small_bound(
+    functions: list[Any],
+) -> None:
+    def too_large(item: Any) -> bool:
+        takes_nothing = item.__wrapped__.__code__.co_argcount == 0
+        most = item.cache_parameters()["maxsize"]
+        return not takes_nothing and (most is None or most > SMALL)
+
+    wrong = [item for item in functions if too_large(item)]
+    assert not wrong
+
+
+# -- containers of modules and closures ------------------------------------------------
+
+
+def _containers() -> Iterator[tuple[str, Any]]:
+    """The dictionaries, lists and sets that modules and functions' closures hold."""
+    kinds = (dict, list, set)
+    for name, module in list(sys.modules.items()):
+        if isinstance(module, ModuleType) and name.split(".")[0] == "chainrule":
+            for key, item in vars(module).items():
+                if isinstance(item, kinds) and not key.startswith("__"):
+                    yield f"{name}.{key}", item
+    for item in gc.get_objects():
+        if type(item) is FunctionType and item.__closure__:
+            module = str(item.__module__)
+            if module.split(".")[0] == "chainrule":
+                names = item.__code__.co_freevars
+                for key, cell in zip(names, item.__closure__):
+                    held = _content(cell)
+                    if isinstance(held, kinds):
+                        yield f"{module}.{item.__qualname__}({key})", held
+
+
+def _content(cell: CellType) -> Any:
+    try:
+        return cell.cell_contents
+    except ValueError:  # empty
+        return None
+
+
+def _bounded() -> list[Bounded[Any, Any]]:
+    return [item for _, item in _containers() if isinstance(item, Bounded)]
+
+
+def _train(engine: str, a: int) -> None:
+    """A network of this width, trained by a compiled function, or in eager code."""
+    x = cr.tensor(np.linspace(-1, 1, 32, dtype=np.float32).reshape(8, 4))
+    model = nn.Sequential(nn.Linear(4, a), nn.GELU(), nn.Linear(a, 2), nn.Softmax(-1))
+    opt = optim.Adam(model.parameters(), lr=1e-3)
+
+    def step(x: cr.Tensor) -> cr.Tensor:
+        opt.zero_grad()
+        loss = model(x)[:, :1].square().mean()
+        loss.backward()
+        opt.step()
+        return loss
+
+    run = step if engine == "eager" else cr.compile(step, engine=engine)
+    run(x)
+
+
+def _kept(engine: str, sizes: range) -> None:
+    for a in sizes:
+        _train(engine, a)
+    gc.collect()
+
+
+def test_containers_that_grow_have_a_bound(engine: str) -> None:
+    _kept("eager", range(2, 4))
+    _kept(engine, range(2, 3))
+    before = {id(item): (item, len(item)) for _, item in _containers()}
+    _kept("eager", range(4, 8))
+    _kept(engine, range(4, 8))
+    grown = {
+        name
+        for name, item in _containers()
+        if id(item) in before
+        and len(item) >= before[id(item)][1] + 4  # one a network
+        and not isinstance(item, Bounded)
+    }
+    assert grown <= BOUNDED_OTHERWISE.keys()
+
+
+def test_a_bounded_container_is_small() -> None:
+    found = _bounded()
+    assert len(found) > 50  # of regions alone
+    assert max(item.most for item in found) <= SMALL
+
+
+def test_a_bounded_container_forgets_the_oldest_entry() -> None:
+    kept: Bounded[int, int] = Bounded(3)
+    for n in range(10):
+        kept[n] = n
+    kept[9] = 5  # no new entry
+    assert kept == {7: 7, 8: 8, 9: 5}
+
+
+# -- objects and memory ----------------------------------------------------------------
+
+
+def _shrunk(monkeypatch: pytest.MonkeyPatch, most: int) -> None:
+    """Have every Bounded hold few entries, so that bounds are reached at once."""
+    for item in _bounded():
+        item.clear()
+        monkeypatch.setattr(item, "most", most)
+
+
+def test_numbers_are_the_same_with_bounds_that_are_always_reached(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def losses(engine: str) -> list[float]:
+        cr.manual_seed(0)
+        model = nn.Sequential(nn.Linear(4, 5), nn.GELU(), nn.Linear(5, 3))
+        opt = optim.Adam(model.parameters(), lr=1e-2)
+        x = cr.tensor(np.linspace(-1, 1, 32, dtype=np.float32).reshape(8, 4))
+        made = []
+        for _ in range(3):
+            opt.zero_grad()
+            loss = model(x).log_softmax(-1).square().mean()
+            loss.backward()
+            opt.step()
+            made.append(loss.item())
+        return made
+
+    wanted = losses("numpy")
+    _shrunk(monkeypatch, 2)
+    assert losses("numpy") == wanted
+
+
+def _objects() -> Counter[str]:
+    """How many there are of each type of the package."""
+    kinds = (type(item) for item in gc.get_objects())
+    return Counter(
+        kind.__qualname__
+        for kind in kinds
+        if str(kind.__module__).split(".")[0] == "chainrule"
+    )
+
+
+def test_a_past_network_leaves_no_object_once_bounds_are_reached(
+    engine: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _train(engine, 1)  # imports what it needs
+    _shrunk(monkeypatch, 4)
+    if engine == "native":
+        monkeypatch.setattr(jit, "IDLE", 2)
+    _kept(engine, range(2, 8))
+    before = _objects()
+    _kept(engine, range(8, 12))
+    left = {kind: n for kind, n in (_objects() - before).items() if n >= 4}
+    assert not left
+
+
+_MANY = """
+import gc, os, sys
+os.environ["CHAINRULE_CACHE"] = "0"
+import numpy as np
+import chainrule as cr
+from chainrule import nn, optim
+
+def resident():
+    gc.collect()
+    return int(open("/proc/self/statm").read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+x, rng, at = np.ones((8, 4), np.float32), np.random.default_rng(0), {}
+for i in range(1, 1001):
+    a, b = map(int, rng.integers(2, 64, 2))
+    model = nn.Sequential(
+        nn.Linear(4, a), nn.Tanh(), nn.Linear(a, b), nn.ReLU(), nn.Linear(b, 2)
+    )
+    opt = optim.Adam(model.parameters(), lr=1e-3)
+    def step(x):
+        opt.zero_grad()
+        loss = model(x).square().mean()
+        loss.backward()
+        opt.step()
+        return loss
+    run = cr.compile(step, engine=sys.argv[1])
+    run(x)
+    run(x)
+    if i in (300, 1000):
+        at[i] = resident()
+print(at[1000] - at[300])
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+def test_memory_is_flat_over_a_thousand_networks(engine: str) -> None:
+    made = subprocess.run(
+        [sys.executable, "-c", _MANY, engine],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert int(made.stdout) < 1e6

@@ -163,12 +163,11 @@ def test_a_forked_child_keeps_code_too(kept: Kept) -> None:
 
 
 def test_every_primitive_is_found_with_the_same_bits(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rng: np.random.Generator
+    kept: Kept, rng: np.random.Generator
 ) -> None:
     """Whatever code refers to: tables, functions of the C library, other kernels."""
     found = examples([DType.float32], lambda example: not example.empty)
     for start in range(0, len(found), TOGETHER):
-        kept = Kept(tmp_path / str(start), monkeypatch)  # all is compiled once
         some = found[start : start + TOGETHER]
         program = program_of(
             joined([trace(example.apply, example.types, name="x") for example in some])
@@ -182,7 +181,7 @@ def test_every_primitive_is_found_with_the_same_bits(
             return [array.tobytes() for array in made]
 
         compiled, expected = kept.compiled(outcome)
-        assert compiled == 2, "kernels and the entry point"
+        assert compiled > 0, "another program's was found"
         assert kept.compiled(outcome) == (0, expected)
 
 

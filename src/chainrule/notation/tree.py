@@ -146,7 +146,7 @@ class Tree(ABC):
 
     def _with(self: T, **changes: Any) -> T:
         made = object.__new__(type(self))
-        made.__dict__.update(self.__dict__, **changes)  # a frozen class refuses setattr
+        vars(made).update(vars(self), **changes)  # a frozen class refuses setattr
         return made
 
     def pieces(self, numbers: Numbers) -> list[Piece]:

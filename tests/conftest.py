@@ -10,11 +10,13 @@ for _name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
 # Tests that patch the engine would keep, or be given, the code of another one.
 os.environ["CHAINRULE_CACHE"] = "0"
-# Python programs that tests start find the modules that the first of them compiled.
+# Programs that tests start, and the next session, find the modules compiled: four
+# workers take 8 s each to read and rewrite the tests' source.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 import gc  # noqa: E402
 import importlib  # noqa: E402
+import sys  # noqa: E402
 import zlib  # noqa: E402
 from collections.abc import Iterator  # noqa: E402
 
@@ -27,6 +29,7 @@ from chainrule.language import set_language  # noqa: E402
 from . import untold  # noqa: E402
 
 set_language("en")  # whatever the locale of who runs them
+sys.dont_write_bytecode = False
 
 
 def pytest_collection_finish() -> None:

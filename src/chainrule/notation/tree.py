@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -116,7 +115,18 @@ class Tree(ABC):
         >>> (2 * (x - y)).holds(x - y), (2 * (x - y)).holds(x * y)
         (True, False)
         """
-        return self == part or any(p.holds(part) for p in self.parts())
+        return any(e == part for e in self.walk())
+
+    def walk(self) -> Iterator[Any]:
+        """The expression, its parts, theirs, and so on, each before its own.
+
+        >>> from chainrule.notation.algebra import Atom
+        >>> [str(e) for e in (Atom("x") - 2 * Atom("y")).walk()]
+        ['x − 2y', 'x', '2y', '2', 'y']
+        """
+        yield self
+        for part in self.parts():
+            yield from part.walk()
 
     def replaced(self, others: Mapping[Any, Any]) -> Any:
         """The expression with others in place of some of its parts.
@@ -135,9 +145,8 @@ class Tree(ABC):
         return self if index == self.index else self._with(index=index)
 
     def _with(self: T, **changes: Any) -> T:
-        made = copy.copy(self)
-        for name, item in changes.items():
-            object.__setattr__(made, name, item)
+        made = object.__new__(type(self))
+        vars(made).update(vars(self), **changes)  # a frozen class refuses setattr
         return made
 
     def pieces(self, numbers: Numbers) -> list[Piece]:

@@ -32,12 +32,12 @@ class Sources:
     def direct(self, key: str) -> set[str]:
         """The quantities that stand in its formulas."""
         if key not in self._direct:
-            ways = ways_of(self.formulas, key)
+            used = {e for way in ways_of(self.formulas, key) for e in way.walk()}
             before = set(self.order[: self.order.index(key)])
             self._direct[key] = {
                 source
                 for name, source in self.names.items()
-                if source in before and any(e.holds(name) for e in ways)
+                if source in before and name in used
             }
         return self._direct[key]
 

@@ -10,23 +10,20 @@ for _name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
 # Tests that patch the engine would keep, or be given, the code of another one.
 os.environ["CHAINRULE_CACHE"] = "0"
-# Programs that tests start, and the next session, find the modules compiled: four
-# workers take 8 s each to read and rewrite the tests' source.
+# Programs that tests start, and the next run, find the modules compiled: a worker
+# takes seconds to read and rewrite the tests' source.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 import gc  # noqa: E402
 import importlib  # noqa: E402
 import sys  # noqa: E402
 import zlib  # noqa: E402
-from collections.abc import Iterator  # noqa: E402
 
 import numpy as np  # noqa: E402
 import pytest  # noqa: E402
 
 from chainrule.engines import native_problem  # noqa: E402
-from chainrule.language import set_language  # noqa: E402
-
-from . import untold  # noqa: E402
+from chainrule.text.languages import set_language  # noqa: E402
 
 set_language("en")  # whatever the locale of who runs them
 sys.dont_write_bytecode = False
@@ -36,16 +33,6 @@ def pytest_collection_finish() -> None:
     """Keep the thousands of tests themselves out of every later garbage collection."""
     gc.collect()
     gc.freeze()
-
-
-@pytest.fixture(scope="session", autouse=True)
-def every_error_speaks_chinese() -> Iterator[None]:
-    """Whatever error the tests meet, its answers have a translation each."""
-    met = untold.Met()
-    with met:
-        yield
-    left = met.without_translation()
-    assert not left, "\n".join(f"{place}: {text}" for place, text in left.items())
 
 
 @pytest.fixture

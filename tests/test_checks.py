@@ -42,7 +42,7 @@ def test_what_is_no_number_is_refused(value) -> None:
 def test_limits_hold_and_are_said(limits, inside, outside, expected) -> None:
     assert checks.number("p", inside, **limits) == inside
     with pytest.raises(ArgumentError) as error:
-        checks.number("p", outside, what="{} is wrong.", **limits)
+        checks.number("p", outside, what="{name} is wrong.", **limits)
     assert (error.value.what, error.value.expected) == ("p is wrong.", expected)
     assert error.value.got == f"p={outside!r}"
 

@@ -74,7 +74,7 @@ def test_a_file_that_holds_more_than_it_says() -> None:
 
 @pytest.mark.parametrize("given", ["a.csv", "logs/a.csv", "./a", "a..b", "...", "."])
 def test_a_path_inside(given: str, tmp_path: Path) -> None:
-    assert inside(tmp_path, given, "the path of a log") == tmp_path / given
+    assert inside(tmp_path, given, "The path of a log") == tmp_path / given
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_a_path_inside(given: str, tmp_path: Path) -> None:
 )  # fmt: skip
 def test_a_path_outside(given: str, tmp_path: Path) -> None:
     with pytest.raises(ArgumentError, match=r"^The path of a log leads outside"):
-        inside(tmp_path, given, "the path of a log")
+        inside(tmp_path, given, "The path of a log")
 
 
 @posix

@@ -236,7 +236,7 @@ def main(arguments: list[str]) -> int:
     wrong = 0
     for path in map(Path, [a for a in arguments if a != "--write"]):
         spoken = "zh-TW" if "zh-TW" in "/".join(path.resolve().parts[-2:]) else "en"
-        importlib.import_module("chainrule.language").set_language(spoken)
+        importlib.import_module("chainrule.text.languages").set_language(spoken)
         document = path.read_text(encoding="utf-8")
         different = run(document, path.name)
         if "--write" in arguments and different:

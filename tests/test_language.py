@@ -1,29 +1,32 @@
-"""What is said in other languages: nothing is missing, and the right one is chosen."""
+"""Messages and their translations, and the language in use."""
 
 from __future__ import annotations
 
 import contextvars
+import copy
 import importlib.util
-import io
-import re
-from collections import Counter
+import pickle
+import warnings
 from pathlib import Path
 from threading import Thread
 from typing import Any
 
 import pytest
+from babel.messages.mofile import read_mo
 
 import chainrule as cr
-from chainrule import language, retelling, translation
+from chainrule import errors
 from chainrule.errors import ArgumentError
 from chainrule.formatting import width
+from chainrule.text import Message, _, catalogue, joined, languages, tr, translated
 
 ROOT = Path(__file__).resolve().parent.parent
 
 
 @pytest.fixture(scope="module")
-def words() -> Any:
-    spec = importlib.util.spec_from_file_location("words", ROOT / "tools/words.py")
+def tool() -> Any:
+    path = ROOT / "tools/translations.py"
+    spec = importlib.util.spec_from_file_location("translations", path)
     assert spec
     assert spec.loader
     module = importlib.util.module_from_spec(spec)
@@ -31,41 +34,210 @@ def words() -> Any:
     return module
 
 
-def test_no_text_is_missing_in_chinese(words: Any) -> None:
-    assert words.problems() == []
+# -- the catalogues --------------------------------------------------------------------
 
 
-def test_the_compiled_file_is_that_of_the_sources(words: Any) -> None:
-    made = "run python tools/words.py"
-    assert words.MADE.read_bytes() == words.compiled(), made
-    assert words.SHAPED.read_bytes() == words.shaped(), made
+def test_a_translation_names_what_its_text_names(tool: Any) -> None:
+    wrong = []
+    for path in tool.catalogues():
+        for message in tool.read(path):
+            texts = message.id if isinstance(message.id, tuple) else (message.id,)
+            strings = message.string
+            strings = strings if isinstance(strings, tuple) else (strings,)
+            for said in filter(None, strings) if message.id else ():
+                named = [set(tool.placeholders(text)) for text in texts]
+                if set(tool.placeholders(said)) not in named:
+                    wrong.append((texts, said))
+    assert not wrong
 
 
-def test_no_translation_is_of_a_text_that_is_gone(words: Any) -> None:
-    known = words.everything()
-    assert [m.id for m in words.gathered() if m.id and m.id not in known] == []
+def test_a_name_has_one_format_in_a_text(tool: Any) -> None:
+    texts = [text for text, __ in tool.texts() if isinstance(text, str)]
+    assert len(texts) > 4000
+    for text in texts:
+        tool.placeholders(text)
 
 
-def test_a_text_has_one_translation(words: Any) -> None:
-    """A second one, in another file, would never be shown."""
-    texts = [
-        str(message.id)
-        for path in sorted(words.FOLDER.glob("*.po"))
-        for message in words.read_po(io.BytesIO(path.read_bytes()), locale="zh_TW")
-        if message.id
-    ]
-    assert [text for text, n in Counter(texts).items() if n > 1] == []
+def test_the_binary_catalogue_has_the_translations_of_the_text(tool: Any) -> None:
+    for path in tool.catalogues():
+        with path.with_suffix(".mo").open("rb") as file:
+            compiled = translations(read_mo(file))
+        texts = translations(tool.read(path))
+        assert compiled == texts, "run python tools/translations.py compile"
+
+
+def translations(catalog: Any) -> dict[str, str]:
+    """By the text, or the first of two, its translation, or the first of several."""
+    first = {False: lambda x: x, True: lambda x: x[0]}
+    return {
+        first[isinstance(m.id, list | tuple)](m.id): first[
+            isinstance(m.string, list | tuple)
+        ](m.string)
+        for m in catalog
+        if m.id and m.string
+    }
+
+
+def test_a_text_that_no_catalogue_has_is_listed(
+    tool: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "new.py"
+    file.write_text("_('Something {new!r} that nobody has translated.', new=1)")
+    monkeypatch.setattr(tool, "BENCHMARKS", tmp_path)
+    monkeypatch.setattr(tool, "ROOT", tmp_path)
+    (path,) = tool.catalogues()
+    listed = "new.py: Something {new!r} that nobody has translated."
+    assert listed in tool.missing(path)
+
+
+# -- messages --------------------------------------------------------------------------
+
+LAYERS = "layer {k} of {depth}"
+
+
+def test_a_message_is_english_wherever_a_string_is_expected() -> None:
+    with languages.language("zh"):
+        message = _(LAYERS, k=2, depth=3)
+        assert message == str(message) == f"{message}" == "layer 2 of 3"
+        assert message.translated() == tr(LAYERS, k=2, depth=3) == "第 2 層，共 3 層"
+    assert message.translated() == message
+
+
+def test_a_message_without_translation_is_english() -> None:
+    with languages.language("zh"):
+        assert _("Nobody has {seen!r} this.", seen="x").translated() == (
+            "Nobody has 'x' this."
+        )
+        assert translated("plain strings stay") == "plain strings stay"
+
+
+def test_messages_within_a_message_are_translated_with_it() -> None:
+    inner = _(LAYERS, k=1, depth=2)
+    message = _("{place}: {what}", place=inner, what=joined(", ", [inner, "relu"]))
+    assert message == "layer 1 of 2: layer 1 of 2, relu"
+    with languages.language("zh"):
+        assert message.translated() == "第 1 層，共 2 層：第 1 層，共 2 層、relu"
+
+
+@pytest.mark.parametrize("again", [copy.copy, copy.deepcopy])
+def test_a_message_that_was_copied_is_one(again: Any) -> None:
+    for made in (again, lambda m: pickle.loads(pickle.dumps(m))):
+        message = made(_(LAYERS, k=_(LAYERS, k=1, depth=1), depth=object))
+        assert type(message) is Message
+        with languages.language("zh"):
+            assert message.translated().startswith("第 第 1 層，共 1 層 層")
+
+
+def test_a_message_keeps_no_object_alive() -> None:
+    kept = _("{x}", x=[1, 2]).values
+    assert kept == {"x": "[1, 2]"}
+
+
+def test_a_padded_message_takes_as_many_columns() -> None:
+    inner = _(LAYERS, k=2, depth=3)
+    row = _("{name:22}{share:9.3f}", name=inner, share=0.5)
+    with languages.language("zh"):
+        said = row.translated()
+        assert said.startswith(inner.translated() + " ")
+    assert width(said) == width(row) == 31
+
+
+def test_values_may_come_later() -> None:
+    part = _("{kind} needs a positive {name}.", kind="Linear")
+    assert part == "Linear needs a positive {name}."
+    with languages.language("zh"):
+        assert part.format(name="p").translated() == "Linear 的 p 必須是正數。"
+    assert part.format(name="p") == "Linear needs a positive p."
+
+
+def test_braces_without_values_are_characters() -> None:
+    assert _('write { class = "…", … }') == 'write { class = "…", … }'
+    with languages.language("zh"):
+        assert "{ class" in _('write { class = "…", … }').translated()
+
+
+# -- errors and warnings ---------------------------------------------------------------
+
+
+def wrong_call() -> ArgumentError:
+    with pytest.raises(ArgumentError) as refused:
+        cr.nn.Dropout(2)
+    return refused.value
+
+
+def test_an_error_is_english_and_shown_in_the_language_in_use() -> None:
+    with languages.language("zh"):
+        error = wrong_call()
+        assert str(error).splitlines()[1] == "  expected: 0 ≤ p < 1"
+        assert error.translated().splitlines() == [
+            "Dropout 的 p 必須是有限的數。",
+            "  應為： 0 ≤ p < 1",
+            "  實際： p=2",
+        ]
+    assert error.translated() == str(error)
+
+
+@pytest.mark.parametrize("name", ["nothing", "the loss", "one of a, b", "none"])
+def test_a_users_word_is_never_translated(name: str) -> None:
+    with pytest.raises(ArgumentError) as refused:
+        cr.nn.Sequential(cr.nn.ReLU()).get_submodule(name)
+    with languages.language("zh"):
+        assert refused.value.translated().count(repr(name)) == 2
+
+
+def test_an_error_that_was_pickled_is_translated() -> None:
+    error = pickle.loads(pickle.dumps(wrong_call()))
+    with languages.language("zh"):
+        assert "必須是有限的數" in error.translated()
+
+
+def test_a_notebook_shows_the_language_in_use() -> None:
+    error = wrong_call()
+    with languages.language("zh"):
+        last = error._render_traceback_()[-1]
+    assert last.startswith("chainrule.errors.ArgumentError: Dropout 的 p")
+    assert "Dropout needs" in error._render_traceback_()[-1]
+
+
+def test_a_missing_name_is_translated() -> None:
+    with pytest.raises(errors.MissingAttributeError) as refused:
+        _(getattr(cr.nn, "Lineer"))  # noqa: B009
+    assert str(refused.value).endswith("; did you mean nn.Linear?")
+    with languages.language("zh"):
+        assert errors.message_of(refused.value).endswith("；是不是指 nn.Linear？")
+
+
+def test_a_warning_has_the_answers_of_an_error() -> None:
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        errors.warn(_(LAYERS, k=1, depth=2), fix=_("leave it away"))
+    (warning,) = seen
+    assert issubclass(warning.category, errors.ChainruleWarning)
+    assert str(warning.message) == "layer 1 of 2\n  fix:      leave it away"
+    assert warning.filename == __file__
+    with languages.language("zh"):
+        assert "第 1 層，共 2 層" in errors.message_of(warning.message)  # type: ignore[arg-type]
+
+
+def test_a_long_answer_loses_its_middle() -> None:
+    many = ArgumentError("a, b. " * 2000, got=", ".join("xyz" * 2000))
+    with languages.language("zh"):
+        assert len(many.translated()) < 2500
+    assert len(str(many)) < 2500
+
+
+# -- the language in use ---------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", ["zh", "ZH-tw", "zh_TW.UTF-8", "zh-Hant", "zh-TW"])
 def test_names_of_chinese(name: str) -> None:
-    assert language.known(name) == "zh-TW"
+    assert languages.known(name) == "zh-TW"
 
 
 @pytest.mark.parametrize("name", ["fr", "", "zhx", 3])
 def test_a_language_that_is_not_known(name: Any) -> None:
     with pytest.raises(ArgumentError, match="does not speak"):
-        language.known(name)
+        languages.known(name)
 
 
 @pytest.mark.parametrize(
@@ -85,13 +257,13 @@ def test_the_language_of_the_locale(
         monkeypatch.delenv(name, raising=False)
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    translation.of_the_system.cache_clear()
+    catalogue.of_the_system.cache_clear()
     cr.set_language(None)
     try:
-        assert translation.current() == wanted
+        assert catalogue.current() == wanted
     finally:
         cr.set_language("en")
-        translation.of_the_system.cache_clear()
+        catalogue.of_the_system.cache_clear()
 
 
 def test_a_language_is_set_until_another_one_is() -> None:
@@ -99,11 +271,11 @@ def test_a_language_is_set_until_another_one_is() -> None:
         cr.set_language("zh")
         with pytest.raises(ArgumentError) as refused:
             cr.set_language("fr")
-        assert "應為： 'en' 或 'zh-TW'" in str(refused.value)
+        assert "應為： 'en' 或 'zh-TW'" in refused.value.translated()
         cr.set_language("en")
         assert "expected: 'en' or 'zh-TW'" in str(refused.value)
         cr.set_language(None)
-        assert translation.current() == translation.of_the_system()
+        assert catalogue.current() == catalogue.of_the_system()
     finally:
         cr.set_language("en")
 
@@ -112,10 +284,10 @@ def test_all_threads_speak_the_language_that_was_set() -> None:
     heard: list[str] = []
 
     def hear() -> None:
-        heard.append(translation.current())
+        heard.append(catalogue.current())
 
     try:
-        with language.language("en"):
+        with languages.language("en"):
             cr.set_language("zh-TW")
             hear()  # at once
             thread = Thread(target=hear)
@@ -129,85 +301,7 @@ def test_all_threads_speak_the_language_that_was_set() -> None:
 
 
 def test_a_block_ends_as_it_began() -> None:
-    with language.language("zh"), language.language("en"):
-        assert translation.tr("chain rule") == "chain rule"
-    with language.language("zh"):
-        assert translation.tr("chain rule") == "鏈式法則"
-
-
-# -- what recipes print ----------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("english", "chinese"),
-    [
-        ("\n2  The same on XOR\n", "\n2  換成 XOR\n"),
-        ("   strict rules:", "   嚴格的規則："),
-        ("  linear    0.85", "  線性      0.85"),
-        ("   the network         2.210", "   網絡                2.210"),
-        ("   pixels, k-means    0.50   0.61", "   像素、k-means      0.50   0.61"),
-        ("   network, augmented   0.50", "   網絡，資料增強       0.50"),
-        ("r2        network 0.4 ± 0.1", "r2        網絡 0.4 ± 0.1"),
-        ("── after it ─────────", "── 更新之後 ─────────"),
-        ("To be, or not to be: to sleep", "To be, or not to be: to sleep"),
-        ("   no, not the network", "   no, not the network"),
-        ("", ""),
-        ("\n", "\n"),
-    ],
-)
-def test_a_line_of_a_recipe(english: str, chinese: str) -> None:
-    with language.language("zh"):
-        assert translation.reprinted(english) == chinese
-    assert translation.reprinted(english) == english
-
-
-def test_columns_stay_where_they_are() -> None:
-    row = f"   {'how often it comes':22}{0.5:9.3f}   {'accuracy':>12}   {1:5}"
-    with language.language("zh"):
-        told = translation.reprinted(row)
-    assert "出現的次數" in told
-    for end in ("0.500", "1"):
-        at, now = row.index(end), told.index(end)
-        assert width(told[:now]) == at
-    assert width(told[: told.index("準確率")]) + 6 == row.index("accuracy") + 8
-
-
-def test_a_long_text_of_nobody_is_left_alone() -> None:
-    text = "\n".join(f"line {i}  of  anybody's" for i in range(3000))
-    with language.language("zh"):
-        assert translation.reprinted(text) == text
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "'cats and dogs.csv' has no column 'age is high', the target.",
-        "one of a, b, none, the loss, Size of house",
-        "chainrule new run.toml --data 'cats and dogs'",
-    ],
-)
-def test_names_of_users_stay_as_they_are(text: str) -> None:
-    with language.language("zh"):
-        told = translation.retold(text)
-    names = re.findall(r"'[^']*'", text) or ["a, b, none, the loss, Size of house"]
-    assert all(name in told for name in names)
-
-
-def test_code_in_a_fix_stays_code() -> None:
-    with language.language("zh"):
-        told = translation.retold("dtype={'price': 'number'}: the units do not count")
-    assert told == "dtype={'price': 'number'}：不管單位"
-
-
-def test_a_message_is_always_shown(monkeypatch: pytest.MonkeyPatch) -> None:
-    many = ArgumentError("a, b. " * 2000, got=", ".join("xyz" * 2000))
-    with language.language("zh"):
-        assert len(str(many)) < 2500
-        assert translation.reprinted(", ".join(["one"] * 3000)).startswith("one, one")
-        monkeypatch.setattr(retelling, "TEMPLATES", Path("nowhere.json"))
-        retelling.teller.cache_clear()
-        retelling.told.cache_clear()
-        try:
-            assert "no such file" in str(ArgumentError("There is no such file here."))
-        finally:
-            retelling.teller.cache_clear()
+    with languages.language("zh"), languages.language("en"):
+        assert tr("chain rule") == "chain rule"
+    with languages.language("zh"):
+        assert tr("chain rule") == "鏈式法則"

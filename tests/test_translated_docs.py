@@ -235,10 +235,10 @@ def shown(name: str) -> list[str]:
 def sentences() -> list[str]:
     """The longest piece between the braces of what is said in two languages."""
     found: list[str] = []
-    for path in sorted((SOURCE / "chainrule" / "locale" / "zh_TW").glob("*.po")):
+    for path in (SOURCE / "chainrule" / "locale").glob("*/LC_MESSAGES/*.po"):
         with path.open("rb") as file:
             for message in read_po(file, locale="zh_TW"):
-                longest = max(re.split(r"\{\w*\}", str(message.id)), key=len)
+                longest = max(re.split(r"\{[^{}]*\}", str(message.id)), key=len)
                 if len(longest) > 15:  # shorter ones may be anybody's words
                     found.append(longest.strip())
     return found

@@ -12,7 +12,7 @@ from typing import Any
 
 from chainrule.engines.threads import available_cores
 from chainrule.formatting import width
-from chainrule.translation import retold, tr
+from chainrule.text import tr, translated
 from chainrule.version import __version__
 from chainrule.viz.drawing import PAPER, figure, legible
 from frameworks.peers import PEERS
@@ -78,17 +78,13 @@ def block(row: dict[str, Any]) -> str:
             line += f"   {tr('compiled in {seconds} s', seconds=seconds)}"
         lines.append(line)
     for way, why in row["failed"].items():
-        lines.append(f"  {tr('{name}: {what}', name=told(way), what=retold(why))}")
+        lines.append(f"  {tr('{name}: {what}', name=told(way), what=translated(why))}")
     for peer, ratio in row["ratios"].items():
         best = peer == row["fastest"]
         text = tr(
-            "{peer} over ours: {ratio}, the fastest peer"
-            if best
-            else "{peer} over ours: {ratio}",
-            peer=PEERS[peer].title,
-            ratio=_ratio(ratio),
+            "{peer} over ours: {ratio}", peer=PEERS[peer].title, ratio=_ratio(ratio)
         )
-        lines.append(f"  {text}")
+        lines.append(f"  {text}{tr(', the fastest peer') if best else ''}")
     for bar in row["bars"]:
         peer, reached = PEERS.get(bar["against"]), bar["reached"]
         said = {
@@ -177,7 +173,7 @@ def _draw(axes: Any, group: str, points: Sequence[dict[str, Any]]) -> None:
         )
         (line,) = axes.plot(x, middle, "o-", label=PEERS[peer].title)
         axes.fill_between(x, low, high, color=line.get_color(), alpha=0.2)
-    across = tr("hidden units a layer" if group == "width" else "samples a batch")
+    across = tr("hidden units a layer") if group == "width" else tr("samples a batch")
     axes.set(xscale="log", yscale="log", xlabel=across, ylabel=tr("µs a step"))
     axes.set_xticks([row["x"] for row in points], [row["x"] for row in points])
     axes.minorticks_off()

@@ -26,8 +26,8 @@ import chainrule
 from chainrule import checks
 from chainrule.engines.threads import available_cores
 from chainrule.errors import ChainruleError
-from chainrule.language import language
-from chainrule.translation import tr
+from chainrule.text import _, tr
+from chainrule.text.languages import language
 from frameworks.peers import OURS, PEERS
 from frameworks.workloads import ALL, GROUPS, WORKLOADS, Workload, save
 
@@ -127,7 +127,7 @@ class Runner:
 
 def _last_words(log: Path) -> str:
     said = log.read_text(errors="replace").strip().splitlines()
-    return said[-1] if said else "It ended without a word."
+    return said[-1] if said else _("It ended without a word.")
 
 
 def told(way: str) -> str:
@@ -136,11 +136,9 @@ def told(way: str) -> str:
     if not found:
         return name
     number = threads.split()[0]
-    return tr(
-        "{way}, {n} thread" if number == "1" else "{way}, {n} threads",
-        way=name,
-        n=number,
-    )
+    if number == "1":
+        return tr("{way}, {n} thread", way=name, n=number)
+    return tr("{way}, {n} threads", way=name, n=number)
 
 
 class Command(Runner):
@@ -290,11 +288,17 @@ def _same(work: Workload, theirs: dict[str, Any], ours: dict[str, Any]) -> None:
     """Refuse one who does another job than ours."""
     if theirs["parameters"] != ours["parameters"]:
         raise NotReadyError(
-            f"It has {theirs['parameters']:,} parameters, ours {ours['parameters']:,}."
+            _(
+                "It has {parameters:,} parameters, ours {parameters2:,}.",
+                parameters=theirs["parameters"],
+                parameters2=ours["parameters"],
+            )
         )
     away = abs(theirs["found"] / ours["found"] - 1)
     if not away < TOLERANCES[work.kind]:
-        raise NotReadyError(f"What it finds differs by {away:.1e}: not the same job.")
+        raise NotReadyError(
+            _("What it finds differs by {away:.1e}: not the same job.", away=away)
+        )
 
 
 def _far(running: Sequence[Runner], limit: float) -> list[Runner]:

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.translation import tr
+from chainrule.text import tr
 
 Layers = tuple[tuple[Any, ...], ...]
 #: Steps whose losses must agree before anything is timed.

@@ -51,6 +51,7 @@ from chainrule.random import (
 )
 from chainrule.serialization import load, save
 from chainrule.tensor import Tensor, as_tensor, tensor
+from chainrule.text import _
 from chainrule.version import __version__ as __version__
 
 if TYPE_CHECKING:
@@ -59,9 +60,9 @@ if TYPE_CHECKING:
     from chainrule.explanation.derivation import derive
     from chainrule.explanation.marking import check_work
     from chainrule.gradient_check import check_gradients
-    from chainrule.language import set_language
     from chainrule.nn import functional_call
     from chainrule.nn.summary import summary
+    from chainrule.text.languages import set_language
     from chainrule.training import History, Trainer
 
 bool = dtype.bool
@@ -78,7 +79,7 @@ _LAZY = {
     "derive": "chainrule.explanation.derivation",
     "explain": "chainrule.explanation",
     "functional_call": "chainrule.nn",
-    "set_language": "chainrule.language",
+    "set_language": "chainrule.text.languages",
     "summary": "chainrule.nn.summary",
 }
 
@@ -89,7 +90,7 @@ def __getattr__(name: str) -> Any:
         return getattr(importlib.import_module(_LAZY[name]), name)
     if name in _PARTS:
         return importlib.import_module(f"chainrule.{name}")
-    text = f"module 'chainrule' has no attribute {name!r}"
+    text = _("module 'chainrule' has no attribute {name!r}", name=name)
     fix = PACKAGE.get(name, "")
     raise MissingAttributeError(
         text, "" if fix else _elsewhere(name), fix=fix, name=name
@@ -107,17 +108,17 @@ def _elsewhere(name: str) -> str:
     if name.startswith("_"):
         return ""
     if name in ("fit", "evaluate", "predict"):
-        return f"it is a method: cr.Trainer(model, …).{name}(…)"
+        return _("it is a method: cr.Trainer(model, …).{name}(…)", name=name)
     parts = ["nn", "optim", "data"]
     if name[0].isupper():  # submodules, which are looked for here too, are not
         parts += ["metrics", "training", "viz"]
     for part in parts:
         if name in importlib.import_module(f"chainrule.{part}").__all__:
-            return f"there is cr.{part}.{name}"
+            return _("there is cr.{part}.{name}", part=part, name=name)
     if hasattr(Tensor, name):
-        return f"it is a method of tensors: x.{name}(…)"
+        return _("it is a method of tensors: x.{name}(…)", name=name)
     near = nearest(name, __all__, 0.75)
-    return f"did you mean cr.{near}?" if near else ""
+    return _("did you mean cr.{near}?", near=near) if near else ""
 
 
 __all__ = [

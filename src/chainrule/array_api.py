@@ -27,6 +27,7 @@ from chainrule.functions import creation, dtypes, elementwise, movement, reducti
 from chainrule.functions.dtypes import e, inf, nan, newaxis, pi
 from chainrule.graph.types import DType
 from chainrule.tensor import Tensor, as_tensor
+from chainrule.text import _
 
 # -- where the standard and PyTorch mean different things ------------------------------
 
@@ -55,9 +56,9 @@ def take(x: Any, indices: Any, axis: int | None = None) -> Tensor:
     """Return the parts at ``indices`` along an axis; PyTorch's flattens without one."""
     if axis is None and as_tensor(x).ndim != 1:
         raise ShapeError(
-            "take goes along an axis, which may be left out for one axis alone.",
+            _("take goes along an axis, which may be left out for one axis alone."),
             expected="axis=0, 1, …",
-            got=f"{as_tensor(x).ndim} axes, axis=None",
+            got=_("{ndim} axes, axis=None", ndim=as_tensor(x).ndim),
         )
     return movement.take(x, indices, axis)
 
@@ -174,10 +175,10 @@ def strict(name: str, called: Callable[..., None]) -> Callable[..., Any]:
             signature.bind(*args, **kwargs)
         except TypeError as error:
             raise CallError(
-                "A function of the array API standard is called as it says.",
+                _("A function of the array API standard is called as it says."),
                 expected=str(signature),
                 got=str(error),
-                fix="cr's function of that name takes PyTorch's arguments",
+                fix=_("cr's function of that name takes PyTorch's arguments"),
             ) from None
         return function(*args, **kwargs)
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.formatting import number, percent
-from chainrule.translation import tr
+from chainrule.text import tr
 
 Array = NDArray[Any]
 

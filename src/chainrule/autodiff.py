@@ -24,6 +24,7 @@ from chainrule.graph.graph import Graph, ancestors
 from chainrule.graph.node import Cotangent, Node, Value
 from chainrule.graph.primitive import DERIVATIVES, as_tuple
 from chainrule.primitives.elementwise import add
+from chainrule.text import _
 
 
 def cotangents(
@@ -53,7 +54,9 @@ def cotangents(
             continue
         if "freed" in node.attrs:
             why = node.attrs["freed"]
-            raise GradientError(**why, got=f"a freed {node.primitive.name}")
+            raise GradientError(
+                **why, got=_("a freed {name}", name=node.primitive.name)
+            )
         needed = tuple(v.tracked and v.dtype.is_float for v in node.inputs)
         if not any(needed):
             continue

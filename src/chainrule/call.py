@@ -29,6 +29,7 @@ from chainrule.notation.expressions import Expr
 from chainrule.notation.functions import apply
 from chainrule.primitives.elementwise import add, mul, tanh
 from chainrule.tensor import Tensor, wrap
+from chainrule.text import _
 
 if TYPE_CHECKING:
     from chainrule.tracing import Slot, Traced
@@ -38,7 +39,7 @@ def _rule(*types: ArrayType, body: Graph, engine: str) -> tuple[ArrayType, ...]:
     wanted = tuple([v.type for v in body.inputs])
     if types != wanted:
         raise ShapeError(
-            "A call takes what its graph takes.",
+            _("A call takes what its graph takes."),
             expected=", ".join(map(str, wanted)),
             got=", ".join(map(str, types)),
         )
@@ -177,7 +178,7 @@ class Connection:
         self._tables = tuple(traced.tables)
         state = entry.graph.inputs[len(entry.inputs) :]
         self._state = list(zip(traced.slots.values(), state))
-        self._tensors = [slot.tensor for slot, _ in self._state if not slot.gradient]
+        self._tensors = [slot.tensor for slot, __ in self._state if not slot.gradient]
         if len(self._tensors) < len(self._state):  # gradients are other tensors later
             self._tensors.clear()
 

@@ -1,7 +1,8 @@
 """What arguments may be: numbers in a range, truth values, choices; checked alike.
 
 A check takes the name of an argument and its value. It gives the value as it is to be
-kept, or refuses it; ``{}`` in ``what``, the error's sentence, is the name.
+kept, or refuses it. ``what`` is the error's sentence, in which ``{name}`` is the name
+and ``{kind}`` whose argument it is.
 """
 
 from __future__ import annotations
@@ -17,16 +18,27 @@ import numpy as np
 
 from chainrule.disk import is_open
 from chainrule.errors import ArgumentError, nearest
+from chainrule.text import _, joined
 
 Check = Callable[[str, Any], Any]
 
 
 def refused(
-    name: str, value: Any, what: str, expected: str, fix: str | None = None
+    name: str,
+    value: Any,
+    what: str,
+    expected: str,
+    fix: str | None = None,
+    kind: str = "",
 ) -> ArgumentError:
-    """The error for an argument of another kind, or out of its range."""
+    """Return the error for an argument of another kind, or out of its range."""
     got = f"{name}={value!r:.80}"
-    return ArgumentError(what.replace("{}", name), expected=expected, got=got, fix=fix)
+    what = _sentence(what, name, kind)
+    return ArgumentError(what, expected=expected, got=got, fix=fix)
+
+
+def _sentence(what: str, name: str, kind: str) -> str:
+    return what.format(name=name, **({"kind": kind} if kind else {}))
 
 
 def real(value: Any) -> float:
@@ -52,7 +64,8 @@ def number(
     most: float = math.inf,
     below: float = math.inf,
     infinite: bool = False,
-    what: str = "{} must be a finite number.",
+    what: str = _("{name} must be a finite number."),
+    kind: str = "",
     fix: str | None = None,
 ) -> float:
     """``value`` as a finite number within limits; ∞ too where that is said.
@@ -73,7 +86,7 @@ def number(
         expected = f"{limit} {'≤' if sign == '≥' else '<'} {name}{high}"
     else:
         expected = f"{name}{low or high or ' = 0.1'}"
-    raise refused(name, value, what, expected, fix)
+    raise refused(name, value, what, expected, fix, kind)
 
 
 def whole(
@@ -82,7 +95,8 @@ def whole(
     *,
     least: int | None = 1,
     most: int | None = None,
-    what: str = "{} must be a whole number.",
+    what: str = _("{name} must be a whole number."),
+    kind: str = "",
     fix: str | None = None,
 ) -> int:
     """``value`` as an integer within limits; NumPy's will do."""
@@ -90,16 +104,20 @@ def whole(
     low = -math.inf if least is None else least
     high = math.inf if most is None else most
     if made is None or isinstance(value, bool) or not low <= made <= high:
-        limit = "" if least is None else f", {name} ≥ {least}"
-        limit = f" from {least} to {most}" if most is not None else limit
-        raise refused(name, value, what, "an integer" + limit, fix)
+        if most is not None:
+            expected = _("an integer from {least} to {most}", least=least, most=most)
+        elif least is not None:
+            expected = _("an integer, {name} ≥ {least}", name=name, least=least)
+        else:
+            expected = _("an integer")
+        raise refused(name, value, what, expected, fix, kind)
     return made
 
 
 def seed(name: str, value: Any) -> int:
     """``value`` as the seed of random numbers."""
     return whole(
-        name, value, least=0, most=2**64 - 1, what="{} is an integer of 64 bits."
+        name, value, least=0, most=2**64 - 1, what=_("{name} is an integer of 64 bits.")
     )
 
 
@@ -108,17 +126,24 @@ def count(name: str, value: Any) -> int:
     return whole(name, value, least=0)
 
 
-def truth(name: str, value: Any, *, what: str = "{} is either on or off.") -> bool:
+def truth(
+    name: str,
+    value: Any,
+    *,
+    what: str = _("{name} is either on or off."),
+    kind: str = "",
+) -> bool:
     """``value`` as True or False; NumPy's will do."""
     if not isinstance(value, bool | np.bool_):
-        raise refused(name, value, what, f"{name}=True or {name}=False")
+        expected = _("{name}=True or {name}=False", name=name)
+        raise refused(name, value, what, expected, kind=kind)
     return bool(value)
 
 
-def text(name: str, value: Any, *, what: str = "{} must be a text.") -> str:
+def text(name: str, value: Any, *, what: str = _("{name} must be a text.")) -> str:
     """``value``, which is a text."""
     if not isinstance(value, str):
-        raise refused(name, value, what, "a text")
+        raise refused(name, value, what, _("a text"))
     return value
 
 
@@ -130,7 +155,9 @@ def place(name: str, value: Any) -> Any:
 def path(name: str, value: Any) -> Path:
     """``value`` as a path."""
     if not isinstance(value, str | os.PathLike):
-        raise refused(name, value, "{} must say where.", "a text, or a pathlib.Path")
+        raise refused(
+            name, value, _("{name} must say where."), _("a text, or a pathlib.Path")
+        )
     return Path(value)
 
 
@@ -138,26 +165,28 @@ def instance(name: str, value: Any, kind: Any, example: str) -> Any:
     """``value``, which is of a kind; a class is none."""
     if isinstance(value, kind) and not isinstance(value, type):
         return value
-    got, fix = f"{value!r:.80}", f"pass {name}={example}"
+    got, fix = f"{value!r:.80}", _("pass {name}={example}", name=name, example=example)
     if isinstance(value, type):
-        got = f"the class {value.__name__}"
-        fix = f"write {value.__name__}(…) with parentheses"
+        got = _("the class {name}", name=value.__name__)
+        fix = _("write {name}(…) with parentheses", name=value.__name__)
     raise ArgumentError(
-        f"{name} is of another kind.",
-        expected=f"for example {name}={example}",
+        _("{name} is of another kind.", name=name),
+        expected=_("for example {name}={example}", name=name, example=example),
         got=got,
         fix=fix,
     )
 
 
-def choice(*known: str, what: str = "{} has no such choice.") -> Check:
+def choice(
+    *known: str, what: str = _("{name} has no such choice."), kind: str = ""
+) -> Check:
     """A check for one of these names."""
 
     def check(name: str, value: Any) -> str:
         if not isinstance(value, str) or value not in known:
             raise ArgumentError(
-                what.replace("{}", name),
-                expected=" or ".join(f"{name}={k!r}" for k in known),
+                _sentence(what, name, kind),
+                expected=joined(" or ", [f"{name}={k!r}" for k in known]),
                 got=f"{name}={value!r:.80}",
                 fix=did_you_mean(value, known),
             )
@@ -177,8 +206,8 @@ def known_names(what: str, given: Iterable[Any], known: Iterable[str]) -> None:
     for name in given:
         if name not in known:
             raise ArgumentError(
-                f"{what} called {name!r} is not known.",
-                expected="one of " + ", ".join(known),
+                _("{what} called {name!r} is not known.", what=what, name=name),
+                expected=_("one of {known}", known=", ".join(known)),
                 got=repr(name),
                 fix=did_you_mean(name, known),
             )
@@ -189,4 +218,4 @@ def did_you_mean(
 ) -> str | None:
     """The fix for a name that is not known: the nearest one that is."""
     near = nearest(name, known) if isinstance(name, str) else None
-    return f"did you mean {near!r}?" if near else otherwise
+    return _("did you mean {near!r}?", near=near) if near else otherwise

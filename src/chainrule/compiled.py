@@ -31,6 +31,7 @@ from chainrule.nest import flatten, unflatten
 from chainrule.promotion import Tracing, promoted
 from chainrule.scalars import Scalar
 from chainrule.tensor import Tensor, wrap
+from chainrule.text import _
 from chainrule.tracing import Input
 from chainrule.variants import CALLS, Ready, Variant, Variants
 
@@ -110,11 +111,15 @@ class Compiled:
             (n, x) for n, x in zip(inputs, leaves) if id(x) in variant.changed
         )
         return ArgumentError(
-            f"{self.__name__} changes a tensor that it finds outside, and is "
-            f"called with the same one as its argument {name!r}.",
-            expected="a tensor that is either changed or passed",
-            got=f"one tensor as both: {leaf!r:.60}",
-            fix=f"pass {name}.clone(), or do without the argument",
+            _(
+                "{own_name} changes a tensor that it finds outside, and is called "
+                "with the same one as its argument {name!r}.",
+                own_name=self.__name__,
+                name=name,
+            ),
+            expected=_("a tensor that is either changed or passed"),
+            got=_("one tensor as both: {leaf!r:.60}", leaf=leaf),
+            fix=_("pass {name}.clone(), or do without the argument", name=name),
         )
 
     @property
@@ -151,7 +156,7 @@ class Compiled:
         ``print(step.profile(x))`` shows it; see :meth:`CompiledProgram.profile`.
         """
         with process.lock:
-            _, arrays, _ = arguments_of(args, kwargs)
+            __, arrays, __ = arguments_of(args, kwargs)
             ready = self._find(args, kwargs)
             arrays += [_array(get()) for get in ready.numbers]
             given, name = dict(zip(ready.inputs, arrays)), ready.traced.entry.name
@@ -161,7 +166,7 @@ class Compiled:
 
     def _find(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Ready:
         """Return a variant that fits, traced if there is none."""
-        _, arrays, kinds = arguments_of(args, kwargs, sized=False)
+        __, arrays, kinds = arguments_of(args, kwargs, sized=False)
         shapes = tuple([a.shape for a in arrays])
         key = kinds, context.grad, context.stream
         family, stale = self._variants.family(key), None
@@ -221,7 +226,10 @@ class Compiled:
             isinstance(a, int) and a != d for a, d in zip(asked, shape)
         ):
             raise ShapeError(
-                f"The argument {name!r} has another shape than shapes= names.",
+                _(
+                    "The argument {name!r} has another shape than shapes= names.",
+                    name=name,
+                ),
                 expected=str(asked),
                 got=str(shape),
             )
@@ -285,7 +293,7 @@ class Compiled:
             self._numbers.pop(number.key, None)
         traced = made.traced
         program = CompiledProgram([traced], engine=self.engine, threads=self.threads)
-        made.snapshot.add_modules(module for module, _ in traced.modes)
+        made.snapshot.add_modules(module for module, __ in traced.modes)
         return Variant(
             program,
             traced,
@@ -301,11 +309,14 @@ class Compiled:
         now, shape = flatten(given)
         if shape != structure or any(a is not b for a, b in zip(now, leaves)):
             raise ArgumentError(
-                f"{self.__name__} changes a list or a dictionary that it is called "
-                "with: the caller's would stay as it is.",
-                expected="a function that returns what is new",
-                got="an argument with other items than before",
-                fix="copy it first, x = list(x) or x = dict(x), and return it",
+                _(
+                    "{name} changes a list or a dictionary that it is called with: "
+                    "the caller's would stay as it is.",
+                    name=self.__name__,
+                ),
+                expected=_("a function that returns what is new"),
+                got=_("an argument with other items than before"),
+                fix=_("copy it first, x = list(x) or x = dict(x), and return it"),
             )
 
     def _names(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[str]:
@@ -388,9 +399,9 @@ def compile(
         return functools.partial(compile, engine=engine, threads=threads, shapes=shapes)
     if not callable(function):
         raise ArgumentError(
-            "compile takes a function.",
-            expected="a function of tensors, a module or a method",
+            _("compile takes a function."),
+            expected=_("a function of tensors, a module or a method"),
             got=f"{function!r:.60}",
-            fix="cr.compile(f)(x) in place of cr.compile(f(x))",
+            fix=_("cr.compile(f)(x) in place of cr.compile(f(x))"),
         )
     return Compiled(function, engine, threads, shapes)

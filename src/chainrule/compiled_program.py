@@ -23,6 +23,7 @@ from chainrule.graph.types import Shape, Sizes, SymbolicDim
 from chainrule.nest import unflatten
 from chainrule.step_scalars import Supply
 from chainrule.tensor import Tensor, wrap
+from chainrule.text import _
 from chainrule.tracing import Slot, Traced
 
 if TYPE_CHECKING:
@@ -282,17 +283,21 @@ class CompiledProgram:
             for key, slot in t.slots.items():
                 if not self.slots.setdefault(key, slot).is_that_of(slot):
                     raise GraphError(
-                        f"Two tensors of a program are both called {key!r}.",
-                        expected="one name for each tensor",
-                        got=f"another {key!r} in the entry point {t.entry.name!r}",
-                        fix="give them different names: tensor.name = …",
+                        _("Two tensors of a program are both called {key!r}.", key=key),
+                        expected=_("one name for each tensor"),
+                        got=_(
+                            "another {key!r} in the entry point {name!r}",
+                            key=key,
+                            name=t.entry.name,
+                        ),
+                        fix=_("give them different names: tensor.name = …"),
                     )
         self.program = Program({t.entry.name: t.entry for t in traced})
         self.executable: Executable = load_engine(engine, self.program, threads=threads)
         self.engine = self.executable.engine
         self._fitting: dict[Any, Sizes] = {}
         turn = Turn()
-        graded = {id(tensor) for t in traced for tensor, _ in t.graded}
+        graded = {id(tensor) for t in traced for tensor, __ in t.graded}
         states: dict[str, _State | _GradientState] = {}
         for key, slot in self.slots.items():
             fetch, tensor = functools.partial(self.executable.read, key), slot.tensor
@@ -408,11 +413,16 @@ class CompiledProgram:
         """Refuse an engine that makes no schedules."""
         if not hasattr(type(self.executable), "schedules"):
             raise EngineError(
-                f"The {self.engine} engine makes no schedule that could be shown.",
-                expected="the native engine, which plans loops, threads and memory",
+                _(
+                    "The {engine} engine makes no schedule that could be shown.",
+                    engine=self.engine,
+                ),
+                expected=_("the native engine, which plans loops, threads and memory"),
                 got=f"engine={self.engine!r}",
-                fix='engine="native"; the graph itself prints on every engine: '
-                "print(program.traced[name].entry.graph)",
+                fix=_(
+                    'engine="native"; the graph itself prints on every engine: '
+                    "print(program.traced[name].entry.graph)"
+                ),
             )
 
     def _given(
@@ -446,7 +456,11 @@ class CompiledProgram:
             name = value.name or ""
             if name not in arrays:
                 raise ArgumentError(
-                    f"{entry.name} needs the input {name!r}.",
+                    _(
+                        "{entry_name} needs the input {name!r}.",
+                        entry_name=entry.name,
+                        name=name,
+                    ),
                     expected=", ".join(entry.inputs),
                     got=", ".join(arrays),
                 )
@@ -462,7 +476,11 @@ class CompiledProgram:
             )
             if not fits:
                 raise ShapeError(
-                    f"{entry.name} was compiled for another shape of {name!r}.",
+                    _(
+                        "{entry_name} was compiled for another shape of {name!r}.",
+                        entry_name=entry.name,
+                        name=name,
+                    ),
                     expected=str(value.type),
                     got=str(shape),
                 )
@@ -472,12 +490,17 @@ class CompiledProgram:
 
 def _another_rule(entry: str) -> ArgumentError:
     return ArgumentError(
-        f"A part of an update rule, or what {entry} reads of an optimiser, has changed "
-        "since it was compiled.",
-        expected="a number in place of another: values change, parts do not",
-        got="momentum, weight decay, a limit or the like switched on or off",
-        fix="change it before the program is made, or between two calls of fit; a "
-        "limit that may come later starts as clip_norm=math.inf",
+        _(
+            "A part of an update rule, or what {entry} reads of an optimiser, has "
+            "changed since it was compiled.",
+            entry=entry,
+        ),
+        expected=_("a number in place of another: values change, parts do not"),
+        got=_("momentum, weight decay, a limit or the like switched on or off"),
+        fix=_(
+            "change it before the program is made, or between two calls of fit; a "
+            "limit that may come later starts as clip_norm=math.inf"
+        ),
     )
 
 

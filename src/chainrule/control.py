@@ -21,6 +21,7 @@ from chainrule.nest import flatten, unflatten
 from chainrule.primitives.rules import show
 from chainrule.regions import control
 from chainrule.tensor import as_tensor, wrap
+from chainrule.text import _
 
 
 def _values(nest: Any) -> tuple[list[Value], Any]:
@@ -100,8 +101,8 @@ def scan(
         made = function(state, x)
         if not isinstance(made, tuple) or len(made) != 2:
             raise ArgumentError(
-                "The function of scan returns the new carry and y.",
-                expected="a pair (carry, y); y may be None",
+                _("The function of scan returns the new carry and y."),
+                expected=_("a pair (carry, y); y may be None"),
                 got=f"{made!r:.80}",
             )
         return made
@@ -116,9 +117,9 @@ def scan(
     new_carry, y_structure = made
     if new_carry != carry_structure:
         raise ArgumentError(
-            "The carry of scan changes its structure.",
-            expected="a nest like the first carry",
-            got="another one",
+            _("The carry of scan changes its structure."),
+            expected=_("a nest like the first carry"),
+            got=_("another one"),
         )
     outputs = as_tuple(
         bind(
@@ -140,15 +141,17 @@ def scan(
 def _length(sequences: Sequence[Value], length: int | None) -> Dim:
     if not sequences and length is None:
         raise ArgumentError(
-            "scan does not know how many steps to make.",
-            expected="xs, or length=",
-            got="neither",
+            _("scan does not know how many steps to make."),
+            expected=_("xs, or length="),
+            got=_("neither"),
         )
     for value in sequences:
         if not value.shape or (length is not None and value.shape[0] != length):
             raise ShapeError(
-                "scan's sequences have one entry a step.",
-                expected="a first axis" + (f" of {length}" if length else ""),
+                _("scan's sequences have one entry a step."),
+                expected=_("a first axis of {length}", length=length)
+                if length
+                else _("a first axis"),
                 got=show(value.shape),
             )
     return length if length is not None else sequences[0].shape[0]
@@ -179,21 +182,21 @@ def cond(
     """
     value = as_tensor(which).value
     flat = [_values(operand) for operand in operands]
-    given = [v for values, _ in flat for v in values]
+    given = [v for values, __ in flat for v in values]
     types = [v.type for v in given]
-    structures, counts = [s for _, s in flat], [len(v) for v, _ in flat]
+    structures, counts = [s for __, s in flat], [len(v) for v, __ in flat]
     branches: list[tuple[Graph, list[Value], Any]] = [
         _body(function, structures, counts, types, name)
         for function, name in ((true, "true"), (false, "false"))
     ]
     if branches[0][2] != branches[1][2]:
         raise ArgumentError(
-            "Both branches of cond give results of the same structure.",
-            expected="nests alike",
-            got="two different ones",
+            _("Both branches of cond give results of the same structure."),
+            expected=_("nests alike"),
+            got=_("two different ones"),
         )
-    outside = list({id(v): v for _, found, _ in branches for v in found}.values())
-    graphs = [_with_inputs(graph, found, outside) for graph, found, _ in branches]
+    outside = list({id(v): v for __, found, __ in branches for v in found}.values())
+    graphs = [_with_inputs(graph, found, outside) for graph, found, __ in branches]
     attrs = {"true": graphs[0], "false": graphs[1]}
     made = as_tuple(bind(control.cond, (value, *outside, *given), attrs))
     return unflatten(branches[0][2], [wrap(v) for v in made])
@@ -238,10 +241,10 @@ def while_loop(
     tensor(162.)
     """
 
-    def step(state: Any, _: Any) -> Any:
+    def step(state: Any, __: Any) -> Any:
         return cond(going(state), function, lambda same: same, state), None
 
-    last, _ = scan(step, init, length=max_steps)
+    last, __ = scan(step, init, length=max_steps)
     return last
 
 

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from typing import IO, TYPE_CHECKING, Any, BinaryIO
 
 from chainrule.errors import ArgumentError, SaveError
+from chainrule.text import _
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,11 +25,11 @@ if TYPE_CHECKING:
 _BLOCK = 1 << 20
 #: What is no regular file, by the type in its mode.
 _KINDS = {
-    stat.S_IFDIR: "a folder",
-    stat.S_IFIFO: "a pipe",
-    stat.S_IFSOCK: "a socket",
-    stat.S_IFCHR: "a device",
-    stat.S_IFBLK: "a device",
+    stat.S_IFDIR: _("a folder"),
+    stat.S_IFIFO: _("a pipe"),
+    stat.S_IFSOCK: _("a socket"),
+    stat.S_IFCHR: _("a device"),
+    stat.S_IFBLK: _("a device"),
 }
 
 
@@ -64,13 +65,13 @@ def open_regular(path: str | os.PathLike[str], flags: int) -> int:
     try:
         handle = os.open(path, flags, 0o666)
     except ValueError as error:  # a NUL, or half a character
-        raise OSError(errno.EINVAL, f"no path: {error}") from error
+        raise OSError(errno.EINVAL, _("no path: {error}", error=error)) from error
     mode = os.fstat(handle).st_mode
     if stat.S_ISREG(mode):
         return handle
     os.close(handle)
     kind = _KINDS.get(stat.S_IFMT(mode), "something else")
-    raise OSError(errno.EINVAL, f"{kind}, and no regular file")
+    raise OSError(errno.EINVAL, _("{kind}, and no regular file", kind=kind))
 
 
 def is_open(place: Any) -> bool:
@@ -83,7 +84,11 @@ def called(place: Any) -> str:
     if not is_open(place):
         return os.fspath(place)
     name = getattr(place, "name", None)
-    return name if isinstance(name, str) else f"an open {type(place).__name__}"
+    return (
+        name
+        if isinstance(name, str)
+        else _("an open {kind}", kind=type(place).__name__)
+    )
 
 
 def read_open(file: Any, most: int = -1) -> bytes:
@@ -98,14 +103,18 @@ def read_open(file: Any, most: int = -1) -> bytes:
     except (AttributeError, io.UnsupportedOperation) as error:
         raise _no_binary_file(file, "rb", str(error)) from error
     if not isinstance(content, bytes | bytearray | memoryview):
-        raise _no_binary_file(file, "rb", f"read() gives {type(content).__name__}")
+        raise _no_binary_file(
+            file, "rb", _("read() gives {kind}", kind=type(content).__name__)
+        )
     return bytes(content)
 
 
 def _no_binary_file(file: Any, mode: str, got: str) -> ArgumentError:
     return ArgumentError(
-        f"{called(file)} is not open for bytes.",
-        expected=f"a path, or a file of bytes: open(path, {mode!r}), io.BytesIO()",
+        _("{file} is not open for bytes.", file=called(file)),
+        expected=_(
+            "a path, or a file of bytes: open(path, {mode!r}), io.BytesIO()", mode=mode
+        ),
         got=got[:80],
         fix=f"open(path, {mode!r})",
     )
@@ -119,9 +128,13 @@ def write_open(file: Any, content: bytes, what: str) -> None:
         SaveError: the system refuses.
     """
     with refusals(
-        f"The {what} cannot be written.",
-        expected=f"a place for {len(content):,} bytes in {called(file)}",
-        fix="free some space, or write to another file",
+        _("The {what} cannot be written.", what=what),
+        expected=_(
+            "a place for {content:,} bytes in {file}",
+            content=len(content),
+            file=called(file),
+        ),
+        fix=_("free some space, or write to another file"),
     ):
         try:
             taken = file.write(content)
@@ -146,7 +159,10 @@ def read_file(path: str | os.PathLike[str], at_most: int) -> bytes:
 
 
 def _too_large(size: str, at_most: int) -> OSError:
-    return OSError(errno.EFBIG, f"{size} bytes, where {at_most:,} are the most")
+    return OSError(
+        errno.EFBIG,
+        _("{size} bytes, where {at_most:,} are the most", size=size, at_most=at_most),
+    )
 
 
 def inside(folder: Path, given: str, what: str) -> Path:
@@ -155,14 +171,14 @@ def inside(folder: Path, given: str, what: str) -> Path:
     Args:
         folder: what the path counts from.
         given: the path as it stands in the file.
-        what: how messages call it, such as "the path of a log".
+        what: how messages call it, such as "The path of a log".
 
     Raises:
         ArgumentError: an absolute path, one with a drive or with ``..``, one that leads
             outside by a link, or none at all.
 
     >>> from pathlib import Path
-    >>> inside(Path("runs"), "logs/epochs.csv", "the path of a log").as_posix()
+    >>> inside(Path("runs"), "logs/epochs.csv", "The path of a log").as_posix()
     'runs/logs/epochs.csv'
     """
     from pathlib import PureWindowsPath
@@ -170,17 +186,19 @@ def inside(folder: Path, given: str, what: str) -> Path:
     there = PureWindowsPath(given)  # which knows both slashes, and drives
     place, reason = folder / given, None
     if there.anchor:
-        reason = "an absolute path"
+        reason = _("an absolute path")
     elif ".." in there.parts:
-        reason = "a path with .."
+        reason = _("a path with ..")
     elif not is_inside(folder, place):
-        reason = "which a link leads outside"
+        reason = _("which a link leads outside")
     if reason is not None:
         raise ArgumentError(
-            f"{what[:1].upper()}{what[1:]} leads outside of its directory.",
-            expected=f"a path within {folder}, such as 'name' or 'folder/name'",
-            got=f"{given[:200]!r}, {reason}",
-            fix="give a path that is relative and has no ..",
+            _("{what} leads outside of its directory.", what=what),
+            expected=_(
+                "a path within {folder}, such as 'name' or 'folder/name'", folder=folder
+            ),
+            got=_("{given!r}, {reason}", given=given[:200], reason=reason),
+            fix=_("give a path that is relative and has no .."),
         )
     return place
 
@@ -251,13 +269,15 @@ def replace(
     size = source.seek(0, os.SEEK_END)
     source.seek(0)
     with refusals(
-        f"The {what} cannot be written.",
-        expected=f"a place for {size:,} bytes at {path}",
-        fix="free some space, or write to another directory; what was there "
-        "before is unharmed",
+        _("The {what} cannot be written.", what=what),
+        expected=_("a place for {size:,} bytes at {path}", size=size, path=path),
+        fix=_(
+            "free some space, or write to another directory; what was there "
+            "before is unharmed"
+        ),
     ):
         if path.exists() and not path.is_file():
-            raise OSError(errno.EINVAL, "no regular file is there")
+            raise OSError(errno.EINVAL, _("no regular file is there"))
         try:
             with open(os.open(beside, flags, 0o666), "wb") as file:
                 while block := source.read(_BLOCK):
@@ -283,9 +303,9 @@ def append(path: Path, content: bytes, what: str, *, new: bool = False) -> None:
     flags = os.O_WRONLY | os.O_CREAT | (os.O_TRUNC if new else os.O_APPEND)
     with (
         refusals(
-            f"The {what} cannot be written.",
-            expected=f"a file at {path}",
-            fix="free some space, or choose another path",
+            _("The {what} cannot be written.", what=what),
+            expected=_("a file at {path}", path=path),
+            fix=_("free some space, or choose another path"),
         ),
         os.fdopen(open_regular(path, flags), "wb") as file,
     ):
@@ -321,8 +341,8 @@ def make_directory(path: Path) -> None:
         SaveError: where the file system refuses.
     """
     with refusals(
-        "The directory for the run cannot be made.",
-        expected=f"a directory at {path}, or the right to make it",
-        fix="choose another place, such as --out /tmp/run on the command line",
+        _("The directory for the run cannot be made."),
+        expected=_("a directory at {path}, or the right to make it", path=path),
+        fix=_("choose another place, such as --out /tmp/run on the command line"),
     ):
         path.mkdir(parents=True, exist_ok=True)

@@ -22,11 +22,12 @@ import os
 import re
 import sys
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from chainrule.formatting import width
-from chainrule.translation import retold, tr
+from chainrule.text import _, joined, tr, translated
+from chainrule.text.catalogue import current
 
 #: Characters of one answer that a message shows; the error's attributes have them all.
 LONGEST_ANSWER = 900
@@ -42,19 +43,8 @@ _PACKAGE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "")
 _OURS = (_PACKAGE, contextlib.__file__, "<string>")
 
 
-class ChainruleError(Exception):
-    """Base of every error that Chainrule raises on purpose.
-
-    Args:
-        what: what was asked and what went wrong, one sentence.
-        expected: what would have been right.
-        got: what came instead.
-        fix: what the user can do about it, with code where code helps.
-
-    All four are attributes, None where they were not given; they are in English. The
-    message is in the language in use, and leaves out the middle of an answer of more
-    than 900 characters.
-    """
+class _Answers(BaseException):
+    """An exception with four answers, each of them a message or a string."""
 
     def __init__(
         self,
@@ -68,20 +58,56 @@ class ChainruleError(Exception):
         super().__init__(what)
 
     def __str__(self) -> str:
-        return _message(self.what, self.expected, self.got, self.fix)
+        return _below_each_other(
+            self.what,
+            {"expected:": self.expected, "got:": self.got, "fix:": self.fix},
+        )
+
+    def translated(self) -> str:
+        """Return the message in the language in use."""
+        answers = (self.expected, self.got, self.fix)
+        shown = [None if answer is None else translated(answer) for answer in answers]
+        labels = (tr("expected:"), tr("got:"), tr("fix:"))
+        return _below_each_other(translated(self.what), dict(zip(labels, shown)))
+
+    def _render_traceback_(self) -> list[str]:
+        """Return what a notebook shows: a traceback that ends in its language."""
+        import traceback
+
+        lines = traceback.format_exception(self)
+        if current() != "en":
+            own = traceback.format_exception_only(self)
+            name = own[0].partition(":")[0]
+            lines[-len(own) :] = [f"{name}: {self.translated()}"]
+        return lines
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _as_it_was, (type(self), self.args, self.__dict__)
+        return _restored, (type(self), self.args, self.__dict__)
 
 
-def _as_it_was(
-    kind: type[ChainruleError], args: tuple[Any, ...], held: dict[str, Any]
-) -> ChainruleError:
-    """An error that was pickled or copied, whatever its class is made with."""
+def _restored(
+    kind: type[_Answers], args: tuple[Any, ...], attributes: dict[str, Any]
+) -> _Answers:
+    """Return an error that was pickled or copied, whatever its class is made with."""
     error = kind.__new__(kind, *args)
     error.args = args
-    error.__dict__.update(held)
+    error.__dict__.update(attributes)
     return error
+
+
+class ChainruleError(_Answers, Exception):
+    """Base of every error that Chainrule raises on purpose.
+
+    Args:
+        what: what was asked and what went wrong, one sentence.
+        expected: what would have been right.
+        got: what came instead.
+        fix: what the user can do about it, with code where code helps.
+
+    All four are attributes, None where they were not given. ``str(error)`` is in
+    English, ``error.translated()`` in the language in use; both leave out the middle of
+    an answer of more than 900 characters.
+    """
 
 
 class ShapeError(ChainruleError, ValueError):
@@ -152,8 +178,6 @@ class MissingAttributeError(AttributeError):
         fix: what does here what such a name does elsewhere.
         name, obj: as Python's AttributeError has them.
 
-    Its message is in the language in use.
-
     >>> import chainrule as cr
     >>> cr.nn.Lineer
     Traceback (most recent call last):
@@ -171,18 +195,19 @@ class MissingAttributeError(AttributeError):
         name: str = "",
         obj: object = None,
     ) -> None:
-        super().__init__(what, name=name, obj=obj)
+        parts = [part for part in (what, hint) if part]
+        if fix:
+            parts.append(_("here: {fix}", fix=fix))
+        super().__init__(joined("; ", parts), name=name, obj=obj)
         self.what, self.hint, self.fix = what, hint, fix
 
-    def __str__(self) -> str:
-        parts = [retold(part) for part in (self.what, self.hint) if part]
-        if self.fix:
-            parts.append(tr("here: {fix}", fix=retold(self.fix)))
-        return tr("; ").join(parts)
+    def translated(self) -> str:
+        """Return the message in the language in use."""
+        return translated(self.args[0])
 
 
-class ChainruleWarning(UserWarning):
-    """Something that works and is hardly what was meant."""
+class ChainruleWarning(_Answers, UserWarning):
+    """Something that works and is hardly what was meant; it answers as errors do."""
 
 
 def warn(
@@ -200,15 +225,15 @@ def warn(
         got: what came instead.
         fix: what the user can do about it, with code where code helps.
     """
-    warn_of_line(_message(what, expected, got, fix), ChainruleWarning)
+    warn_of_line(ChainruleWarning(what, expected=expected, got=got, fix=fix))
 
 
-def warn_of_line(message: str, category: type[Warning]) -> None:
+def warn_of_line(warning: Warning) -> None:
     """Warn of the nearest line that is the user's."""
     level, frame, ours = 1, sys._getframe(), _OURS
     while frame.f_back is not None and frame.f_code.co_filename.startswith(ours):
         level, frame = level + 1, frame.f_back
-    warnings.warn(message, category, stacklevel=level)
+    warnings.warn(warning, stacklevel=level)
 
 
 def visible(text: str) -> str:
@@ -220,6 +245,8 @@ def visible(text: str) -> str:
     >>> print(visible("cat\\x1b[2J\\n"))
     cat\\x1b[2J\\n
     """
+    if not _HIDDEN.search(text):
+        return text  # a message stays one
     return _HIDDEN.sub(lambda found: ascii(found[0])[1:-1], text)
 
 
@@ -247,25 +274,29 @@ def nearest(name: str, known: Iterable[str], cutoff: float = 0.5) -> str | None:
     return folded[found[0]] if found else None
 
 
-def _message(what: str, expected: str | None, got: str | None, fix: str | None) -> str:
-    """The answers below each other, in the language in use."""
-    names = tr("expected:"), tr("got:"), tr("fix:")
-    room = max(map(width, names))
-    lines = [_shown(what, room)]
-    for name, answer in zip(names, (expected, got, fix)):
+def message_of(error: BaseException) -> str:
+    """Return the text of any exception, one of ours in the language in use."""
+    ours = isinstance(error, _Answers | MissingAttributeError)
+    return error.translated() if ours else str(error)
+
+
+def _below_each_other(what: str, answers: Mapping[str, str | None]) -> str:
+    """Return what was asked, and the answers below it, each behind its label."""
+    room = max(map(width, answers))
+    lines = [_shortened(what, room)]
+    for label, answer in answers.items():
         if answer is not None:
-            label = name + " " * (room - width(name))
-            lines.append(f"  {label} {_shown(answer, room)}")
+            blanks = " " * (room - width(label) + 1)
+            lines.append(f"  {label}{blanks}{_shortened(answer, room)}")
     return "\n".join(lines)
 
 
-def _shown(answer: str, room: int) -> str:
-    """An answer in the language in use, without its middle where it is long.
+def _shortened(answer: str, room: int) -> str:
+    """Return an answer without its middle where it is long.
 
     Its own lines stand below each other, and none of them looks like another answer.
     """
-    told = retold(answer) if len(answer) <= 2 * LONGEST_ANSWER else answer
-    text = visible_lines(told).replace("\n", "\n" + " " * (room + 3))
+    text = visible_lines(answer).replace("\n", "\n" + " " * (room + 3))
     if len(text) <= LONGEST_ANSWER:
         return text
     end = LONGEST_ANSWER // 3

@@ -31,6 +31,7 @@ from chainrule.metrics import (
 from chainrule.metrics.named import defaults
 from chainrule.nn import output_semantics as semantics
 from chainrule.tensor import Tensor
+from chainrule.text import _
 
 #: Rows that a network predicts for the importance of all columns, at most about.
 ROWS = 2_000_000
@@ -114,9 +115,9 @@ def baseline(
     loss, n = trainer.loss, len(data)
     if is_classification(trainer, data, outputs):
         cut = semantics.threshold(loss)
-        truth = semantics.decisions("A baseline", Tensor(outputs), Tensor(data.y), cut)[
-            1
-        ]
+        truth = semantics.decisions(
+            _("A baseline"), Tensor(outputs), Tensor(data.y), cut
+        )[1]
         labels, classes = truth.numpy(), semantics.number_of_classes(outputs.shape, cut)
         counts = np.bincount(
             labels[(labels >= 0) & (labels < classes)], minlength=classes
@@ -247,7 +248,7 @@ def permutation_importance(
     whole = value_of(metric, trainer.predict(x), y)
     made: list[Importance] = []
     for column, features in columns.items():
-        orders = [rng.permutation(len(x)) for _ in range(repeats)]
+        orders = [rng.permutation(len(x)) for __ in range(repeats)]
         shuffled = np.concatenate([x] * repeats)
         shuffled[:, features] = np.concatenate(
             [x[order][:, features] for order in orders]

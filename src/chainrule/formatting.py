@@ -97,6 +97,15 @@ def width(text: str) -> int:
     )
 
 
+def padded(text: str, columns: int, mark: str = " ") -> str:
+    """Return a text that ends in marks, so that it takes so many columns.
+
+    >>> padded("iris ", 8, "─"), padded("玫瑰 ", 8, "─")
+    ('iris ───', '玫瑰 ───')
+    """
+    return text + mark * (columns - width(text))
+
+
 def plain(value: Any) -> Any:
     """``value`` as JSON can hold it: NaN and infinity become null, arrays lists.
 

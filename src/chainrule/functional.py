@@ -21,6 +21,7 @@ from chainrule.nest import flatten, unflatten
 from chainrule.primitives.movement import concatenate, full_like, reshape
 from chainrule.primitives.rules import show
 from chainrule.tensor import Tensor, as_tensor, wrap
+from chainrule.text import _
 
 Position = int | str
 
@@ -63,11 +64,14 @@ class _Point:
             return self.args[position]
         except (KeyError, IndexError):
             raise ArgumentError(
-                "grad was asked for an argument that the call does not have.",
-                expected=f"0 … {len(self.args) - 1}, or a keyword of "
-                + (", ".join(self.kwargs) or "none"),
+                _("grad was asked for an argument that the call does not have."),
+                expected=_(
+                    "0 … {last}, or a keyword of {names}",
+                    last=len(self.args) - 1,
+                    names=", ".join(self.kwargs) or _("none"),
+                ),
                 got=repr(position),
-                fix="pass it by that position, or by that keyword",
+                fix=_("pass it by that position, or by that keyword"),
             ) from None
 
     def _set(self, position: Position, item: Any) -> None:
@@ -86,9 +90,13 @@ class _Point:
             value = as_tensor(leaf).value
             if not value.dtype.is_float:
                 raise GradientError(
-                    "grad differentiates with respect to floating-point arguments.",
-                    expected="float32 or float64",
-                    got=f"argument {position} of dtype {value.dtype.name}",
+                    _("grad differentiates with respect to floating-point arguments."),
+                    expected=_("float32 or float64"),
+                    got=_(
+                        "argument {position} of dtype {name}",
+                        position=position,
+                        name=value.dtype.name,
+                    ),
                     fix="x.astype('float32')",
                 )
             values.append(_fresh(value) if view else value)
@@ -146,10 +154,10 @@ def _walk(
 def _scalar(result: Any) -> Value:
     if not isinstance(result, Tensor) or result.shape != ():
         raise GradientError(
-            "grad needs a function that returns a scalar tensor.",
-            expected="shape ()",
+            _("grad needs a function that returns a scalar tensor."),
+            expected=_("shape ()"),
             got=show(result.shape) if isinstance(result, Tensor) else repr(result)[:80],
-            fix="reduce it: .sum() or .mean()",
+            fix=_("reduce it: .sum() or .mean()"),
         )
     return result.value
 
@@ -262,10 +270,10 @@ def gradients(
     root = loss.value
     if not root.tracked:
         raise GradientError(
-            "gradients found nothing to differentiate.",
-            expected="a loss computed from tensors with requires_grad=True",
+            _("gradients found nothing to differentiate."),
+            expected=_("a loss computed from tensors with requires_grad=True"),
             got=repr(loss)[:80],
-            fix="cr.tensor(…, requires_grad=True), and not within no_grad()",
+            fix=_("cr.tensor(…, requires_grad=True), and not within no_grad()"),
         )
     seed = _seed(loss, gradient)
     keep = (create_graph if retain_graph is None else retain_graph) or (
@@ -278,10 +286,14 @@ def gradients(
     missing = [i for i, v in enumerate(values) if v not in known]
     if missing and not allow_unused:
         raise GradientError(
-            "The loss does not depend on a tensor that gradients was asked for.",
-            expected="tensors that it was computed from",
-            got=f"number {missing[0]}: {wanted[missing[0]]!r:.80}",
-            fix="allow_unused=True gives None for it",
+            _("The loss does not depend on a tensor that gradients was asked for."),
+            expected=_("tensors that it was computed from"),
+            got=_(
+                "number {missing}: {wanted!r:.80}",
+                missing=missing[0],
+                wanted=wanted[missing[0]],
+            ),
+            fix=_("allow_unused=True gives None for it"),
         )
     return tuple([wrap(known[v]) if v in known else None for v in values])
 
@@ -291,20 +303,20 @@ def _seed(loss: Tensor, gradient: Any) -> Value:
     if gradient is None:
         if root.shape != ():
             raise GradientError(
-                "A derivative without a cotangent starts from a scalar.",
-                expected="shape ()",
+                _("A derivative without a cotangent starts from a scalar."),
+                expected=_("shape ()"),
                 got=show(root.shape),
-                fix="reduce it first, loss.mean(), or pass gradient=",
+                fix=_("reduce it first, loss.mean(), or pass gradient="),
             )
         return constant(1.0, root.dtype)
-    return _like(gradient, root, "The gradient").value
+    return _like(gradient, root, _("The gradient")).value
 
 
 def _like(given: Any, value: Value, what: str) -> Tensor:
     made = as_tensor(given, dtype=value.dtype)
     if made.shape != value.shape:
         raise ShapeError(
-            f"{what} must fit what it belongs to.",
+            _("{what} must fit what it belongs to.", what=what),
             expected=show(value.shape),
             got=show(made.shape),
         )
@@ -345,11 +357,13 @@ def vjp(
         parts, given = flatten(cotangent)
         if given != structure:
             raise ArgumentError(
-                "A cotangent has the structure of the function's value.",
-                expected=f"{len(leaves)} tensors as the function returns them",
-                got=f"{len(parts)} in another structure",
+                _("A cotangent has the structure of the function's value."),
+                expected=_(
+                    "{leaves} tensors as the function returns them", leaves=len(leaves)
+                ),
+                got=_("{parts} in another structure", parts=len(parts)),
             )
-        seeds = [_like(part, v, "A cotangent") for part, v in zip(parts, values)]
+        seeds = [_like(part, v, _("A cotangent")) for part, v in zip(parts, values)]
         record = context.grad and (more or any(t.requires_grad for t in seeds))
         roots: dict[Value, Value] = {}
         with recording() if record else no_grad():
@@ -383,7 +397,7 @@ def jvp(
     """
     if len(primals) != len(tangents):
         raise ArgumentError(
-            "jvp takes one direction for each argument.",
+            _("jvp takes one direction for each argument."),
             expected=str(len(primals)),
             got=str(len(tangents)),
         )
@@ -392,17 +406,17 @@ def jvp(
     starts = [wrap(full_like(leaf.value, 0.0)) for leaf in leaves]
 
     def along(*cotangents_: Tensor) -> Tensor:
-        pulled, _ = flatten(back(unflatten(structure, list(cotangents_))))
-        directions, _ = flatten(tuple(tangents))
+        pulled, __ = flatten(back(unflatten(structure, list(cotangents_))))
+        directions, __ = flatten(tuple(tangents))
         total = None
         for g, t in zip(pulled, directions, strict=True):
-            term = (g * _like(t, g.value, "A direction")).sum()
+            term = (g * _like(t, g.value, _("A direction"))).sum()
             total = term if total is None else total + term
         assert total is not None
         return total
 
     slopes = grad(along, argnums=tuple(range(len(leaves))))(*starts)
-    given, _ = flatten((made, tuple(primals), tuple(tangents)))
+    given, __ = flatten((made, tuple(primals), tuple(tangents)))
     if not any(isinstance(leaf, Tensor) and leaf.requires_grad for leaf in given):
         slopes = [slope.detach() for slope in slopes]
     return made, unflatten(structure, list(slopes))

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from chainrule.checks import did_you_mean
 from chainrule.errors import CallError
 from chainrule.migration import KEYWORDS
+from chainrule.text import _
 
 T = TypeVar("T")
 
@@ -24,10 +25,10 @@ def unknown_keyword(who: str, name: str, value: Any, known: Iterable[str]) -> Ca
     known = [other for other in known if not other.startswith("_")]
     hint = KEYWORDS.get(name)
     return CallError(
-        f"{who} takes no argument {name!r}.",
-        expected=", ".join(known) or "no keywords",
+        _("{who} takes no argument {name!r}.", who=who, name=name),
+        expected=", ".join(known) or _("no keywords"),
         got=f"{name}={value!r:.80}",
-        fix=hint or did_you_mean(name, known, "leave it out"),
+        fix=hint or did_you_mean(name, known, _("leave it out")),
     )
 
 

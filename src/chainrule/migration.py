@@ -1,22 +1,24 @@
 """Migration hints: other libraries' names, and what to write instead."""
 
+from chainrule.text import _
+
 #: Names of the package.
 PACKAGE = {
-    "autocast": "nothing, numbers are computed in the dtype that they have",
+    "autocast": _("nothing, numbers are computed in the dtype that they have"),
     "cdist": "((x[:, None] - y) ** 2).sum(-1).sqrt()",
-    "complex": "there are no complex numbers",
-    "cross": "products of x[..., [1, 2, 0]] and y[..., [2, 0, 1]]",
-    "cuda": "nothing, all tensors are on the CPU",
-    "device": "nothing, all tensors are on the CPU",
+    "complex": _("there are no complex numbers"),
+    "cross": _("products of x[..., [1, 2, 0]] and y[..., [2, 0, 1]]"),
+    "cuda": _("nothing, all tensors are on the CPU"),
+    "device": _("nothing, all tensors are on the CPU"),
     "float16": "cr.float32",
     "bfloat16": "cr.float32",
-    "fmod": "x - (x / y).trunc() * y; x % y has the sign of y",
+    "fmod": _("x - (x / y).trunc() * y; x % y has the sign of y"),
     "is_tensor": "isinstance(x, cr.Tensor)",
     "logspace": "base ** cr.linspace(start, end, steps)",
-    "repeat": "x.repeat(2, 3), or cr.repeat_interleave(x, 2)",
-    "set_default_dtype": "dtype=… where a tensor is made",
+    "repeat": _("x.repeat(2, 3), or cr.repeat_interleave(x, 2)"),
+    "set_default_dtype": _("dtype=… where a tensor is made"),
     "std_mean": "x.std(dim), x.mean(dim)",
-    "unique": "cr.unique_values(x), cr.unique_inverse(x) or cr.unique_counts(x)",
+    "unique": _("cr.unique_values(x), cr.unique_inverse(x) or cr.unique_counts(x)"),
     "var_mean": "x.var(dim), x.mean(dim)",
 }
 
@@ -25,84 +27,91 @@ TENSORS = {
     "bfloat16": "x.float()",
     "data_ptr": "x.numpy().ctypes.data",
     "half": "x.float()",
-    "is_contiguous": "True: how elements lie in memory does not show",
-    "is_cuda": "False, all tensors are on the CPU",
+    "is_contiguous": _("True: how elements lie in memory does not show"),
+    "is_cuda": _("False, all tensors are on the CPU"),
     "normal_": "nn.init.normal_(x, mean, std)",
-    "register_hook": "probes of a compiled step, or cr.grad of a function",
-    "stride": "nothing, how elements lie in memory does not show",
-    "type": "x.dtype, or x.astype(…)",
+    "register_hook": _("probes of a compiled step, or cr.grad of a function"),
+    "stride": _("nothing, how elements lie in memory does not show"),
+    "type": _("x.dtype, or x.astype(…)"),
     "uniform_": "nn.init.uniform_(x, a, b)",
-    "unique": "cr.unique_values(x), cr.unique_inverse(x) or cr.unique_counts(x)",
+    "unique": _("cr.unique_values(x), cr.unique_inverse(x) or cr.unique_counts(x)"),
 }
 
 #: Methods of modules.
 MODULES = {
-    "compile": "cr.compile(model), or a Trainer's optimizer and loss",
-    "cpu": "nothing, all tensors are on the CPU",
-    "cuda": "nothing, all tensors are on the CPU",
-    "device": "nothing, all tensors are on the CPU",
+    "compile": _("cr.compile(model), or a Trainer's optimizer and loss"),
+    "cpu": _("nothing, all tensors are on the CPU"),
+    "cuda": _("nothing, all tensors are on the CPU"),
+    "device": _("nothing, all tensors are on the CPU"),
     "evaluate": "cr.Trainer(model, …).evaluate(data)",
     "fit": "cr.Trainer(model, …).fit(data)",
-    "half": "model.float() or model.double()",
-    "predict": "model.eval()(x), or cr.Trainer(model, …).predict(data)",
-    "register_forward_hook": "cr.Trainer(…, probes=[…]), which record any value",
-    "save": "cr.save(model.state_dict(), path)",
+    "half": _("model.float() or model.double()"),
+    "predict": _("model.eval()(x), or cr.Trainer(model, …).predict(data)"),
+    "register_forward_hook": _("cr.Trainer(…, probes=[…]), which record any value"),
+    "save": _("cr.save(model.state_dict(), path)"),
     "summary": "cr.summary(model)",
-    "weights": "model.state_dict(), or model.parameters()",
+    "weights": _("model.state_dict(), or model.parameters()"),
 }
 
 #: Layers, by how their names begin.
 LAYERS = {
-    "Adaptive": "there are nn.AdaptiveAvgPool1d and 2d, nn.AdaptiveMaxPool1d and 2d",
-    "AvgPool": "there are nn.AvgPool1d and nn.AvgPool2d",
-    "Conv": "there are nn.Conv1d, nn.Conv2d, nn.ConvTranspose1d and nn.ConvTranspose2d",
-    "Dense": "did you mean nn.Linear?",
-    "FullyConnected": "did you mean nn.Linear?",
-    "GRU": "there are nn.GRU and nn.GRUCell",
-    "LSTM": "there are nn.LSTM and nn.LSTMCell",
-    "MaxPool": "there are nn.MaxPool1d and nn.MaxPool2d",
-    "RNN": "there are nn.RNN, nn.LSTM and nn.GRU; a cell of your own runs over the "
-    "steps with cr.scan",
-    "Swish": "did you mean nn.SiLU?",
-    "Transformer": "there are nn.Transformer, nn.TransformerEncoder and "
-    "nn.TransformerDecoder",
+    "Adaptive": _("there are nn.AdaptiveAvgPool1d and 2d, nn.AdaptiveMaxPool1d and 2d"),
+    "AvgPool": _("there are nn.AvgPool1d and nn.AvgPool2d"),
+    "Conv": _(
+        "there are nn.Conv1d, nn.Conv2d, nn.ConvTranspose1d and nn.ConvTranspose2d"
+    ),
+    "Dense": _("did you mean nn.Linear?"),
+    "FullyConnected": _("did you mean nn.Linear?"),
+    "GRU": _("there are nn.GRU and nn.GRUCell"),
+    "LSTM": _("there are nn.LSTM and nn.LSTMCell"),
+    "MaxPool": _("there are nn.MaxPool1d and nn.MaxPool2d"),
+    "RNN": _(
+        "there are nn.RNN, nn.LSTM and nn.GRU; a cell of your own runs over the "
+        "steps with cr.scan"
+    ),
+    "Swish": _("did you mean nn.SiLU?"),
+    "Transformer": _(
+        "there are nn.Transformer, nn.TransformerEncoder and nn.TransformerDecoder"
+    ),
 }
 
 #: Keywords of other libraries, and what takes their place here.
 KEYWORDS = {
-    "class_weight": "nn.CrossEntropyLoss(weight=…), or fit(…, sample_weight=…)",
+    "class_weight": _("nn.CrossEntropyLoss(weight=…), or fit(…, sample_weight=…)"),
     "column_names": "feature_names=…",
-    "device": "nothing, all tensors are on the CPU",
-    "download": "nothing, it is fetched where it is not there",
-    "fused": "nothing, a compiled step is one program",
-    "foreach": "nothing, a compiled step is one program",
+    "device": _("nothing, all tensors are on the CPU"),
+    "download": _("nothing, it is fetched where it is not there"),
+    "fused": _("nothing, a compiled step is one program"),
+    "foreach": _("nothing, a compiled step is one program"),
     "format": "data.read(frame, format=…)",
     "label": "target=…",
     "learning_rate": "optimizer=optim.Adam(lr=…)",
     "lr": "optimizer=optim.Adam(lr=…)",
-    "map_location": "nothing, all tensors are on the CPU",
+    "map_location": _("nothing, all tensors are on the CPU"),
     "max_epochs": "fit(train, epochs=…)",
-    "n_samples": "the number of samples as the first argument",
+    "n_samples": _("the number of samples as the first argument"),
     "n_splits": "data.folds(k)",
-    "num_workers": "nothing, cr.data.Stream reads ahead in a thread",
-    "pickle_module": "nothing, files hold no code",
-    "pickle_protocol": "nothing, files hold no code",
-    "pin_memory": "nothing, all tensors are on the CPU",
+    "num_workers": _("nothing, cr.data.Stream reads ahead in a thread"),
+    "pickle_module": _("nothing, files hold no code"),
+    "pickle_protocol": _("nothing, files hold no code"),
+    "pin_memory": _("nothing, all tensors are on the CPU"),
     "random_state": "seed=…",
-    "reduce": "reduction='mean', 'sum' or 'none'",
+    "reduce": _("reduction='mean', 'sum' or 'none'"),
     "restore_best_weights": "restore_best=True",
     "sep": "delimiter=…",
-    "shuffle": "nothing, the order of each epoch is drawn from the seed",
-    "size_average": "reduction='mean', 'sum' or 'none'",
-    "steps_per_epoch": "fewer rows an epoch: train.take(n)",
-    "test_size": "train, test = data.split(0.8, seed=0)",
-    "train_size": "train, test = data.split(0.8, seed=0)",
-    "transform": "a function of arrays before Dataset(x, y), or nn layers of "
-    "augmentation in the network",
+    "shuffle": _("nothing, the order of each epoch is drawn from the seed"),
+    "size_average": _("reduction='mean', 'sum' or 'none'"),
+    "steps_per_epoch": _("fewer rows an epoch: train.take(n)"),
+    "test_size": _("train, test = data.split(0.8, seed=0)"),
+    "train_size": _("train, test = data.split(0.8, seed=0)"),
+    "transform": _(
+        "a function of arrays before Dataset(x, y), or nn layers of "
+        "augmentation in the network"
+    ),
     "validation_data": "validation=(x, y)",
-    "validation_split": "train, held = data.split(0.8, seed=0), and validation=held",
-    "verbose": "progress=False for silence, progress=True for a display",
-    "weights_only": "nothing, files hold no code",
-    "x": "fit((x, y), epochs=…), or fit(cr.data.Dataset(x, y), epochs=…)",
-    "y": "(x, y) as one argument, or cr.data.Dataset(x, y)",
+    "validation_split": _("train, held = data.split(0.8, seed=0), and validation=held"),
+    "verbose": _("progress=False for silence, progress=True for a display"),
+    "weights_only": _("nothing, files hold no code"),
+    "x": _("fit((x, y), epochs=…), or fit(cr.data.Dataset(x, y), epochs=…)"),
+    "y": _("(x, y) as one argument, or cr.data.Dataset(x, y)"),
 }

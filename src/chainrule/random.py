@@ -35,6 +35,7 @@ from chainrule.primitives.random import random_bits, seed_key
 from chainrule.primitives.reduce import argmax
 from chainrule.primitives.trigonometry import cos
 from chainrule.tensor import Tensor, as_tensor, wrap
+from chainrule.text import _
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -91,8 +92,8 @@ class NoBits:
             self.left -= count
             if self.left < 0:
                 raise ArgumentError(
-                    "More weights are asked for than there can be.",
-                    got=f"{count:,} at once",
+                    _("More weights are asked for than there can be."),
+                    got=_("{count:,} at once", count=count),
                 )
 
 
@@ -214,7 +215,7 @@ def reserve(count: int) -> None:
 
 def _sizes(shape: tuple[Any, ...]) -> Shape:
     """Sizes that came as ``uniform(2, 3)`` or as ``uniform((2, 3))``."""
-    return shape_of(shape, "Random numbers are drawn in a shape.")
+    return shape_of(shape, _("Random numbers are drawn in a shape."))
 
 
 def _made(value: Value, requires_grad: bool) -> Tensor:
@@ -256,7 +257,7 @@ def _between(raw: Value) -> Value:
 
 def _only_if(holds: Tensor, v: Value, what: str, expected: str, fix: str) -> Value:
     """Return ``v``, refused where ``holds`` is false: now, or at the run."""
-    got = "others, in a compiled function"
+    got = _("others, in a compiled function")
     known = holds.value.array
     if known is not None and v.array is not None and not known.all():
         got = f"{v.array[~known][0].tolist()!r:.80}"
@@ -393,9 +394,9 @@ def randint(
     shape, span = _sizes((size,) if not isinstance(size, tuple) else size), high - low
     if not 0 < span < 2**63:
         raise ArgumentError(
-            "randint draws from a range of integers.",
+            _("randint draws from a range of integers."),
             expected="low < high",
-            got=f"from {low} to before {high}",
+            got=_("from {low} to before {high}", low=low, high=high),
         )
     kind = as_dtype(dtype)
 
@@ -432,9 +433,9 @@ def bernoulli(p: Any, size: Any = None, *, dtype: Any = None) -> Tensor:
         chance = _only_if(
             (held >= 0.0) & (held <= 1.0),
             chance,
-            "bernoulli draws with probabilities, and p has a number that is none.",
-            "numbers from 0 to 1",
-            "p = scores.sigmoid(), of scores that are finite",
+            _("bernoulli draws with probabilities, and p has a number that is none."),
+            _("numbers from 0 to 1"),
+            _("p = scores.sigmoid(), of scores that are finite"),
         )
         even = wrap(_between(bits(shape).value))
         drawn = even < wrap(stretch(chance, shape)).double()
@@ -470,9 +471,9 @@ def categorical(logits: Any, dim: int = -1, *, axis: int | None = None) -> Tenso
         v = _only_if(
             wrap(v).amax(at).isfinite(),  # the largest beside NaN is NaN
             v if at == len(v.shape) - 1 else wrap(v).movedim(at, -1).value,
-            "categorical draws by scores, and a row of them is no distribution.",
-            "numbers or −∞, and a finite one among them",
-            "look where the scores became NaN: cr.isfinite(logits).all()",
+            _("categorical draws by scores, and a row of them is no distribution."),
+            _("numbers or −∞, and a finite one among them"),
+            _("look where the scores became NaN: cr.isfinite(logits).all()"),
         )
         return wrap(argmax(add(v, _gumbel(v.shape)), axis=len(v.shape) - 1))
 
@@ -497,7 +498,7 @@ def multinomial(probs: Any, num_samples: int, replacement: bool = False) -> Tens
     """
     v = cast(value_of(probs), DType.float64)
     if len(v.shape) not in (1, 2):
-        raise ShapeError("multinomial draws from rows.", got=f"{v.shape}")
+        raise ShapeError(_("multinomial draws from rows."), got=f"{v.shape}")
     replacement = checks.truth("replacement", replacement)
     num_samples = checks.whole("num_samples", num_samples)
     with no_grad(), np.errstate(divide="ignore"):
@@ -507,10 +508,12 @@ def multinomial(probs: Any, num_samples: int, replacement: bool = False) -> Tens
         v = _only_if(
             (held.isfinite() & (held >= 0)).all(-1) & enough,
             v,
-            "multinomial draws in proportion to weights, and a row of them does not "
-            "say how.",
-            f"finite numbers ≥ 0, {least} of them above 0",
-            "" if least == 1 else "replacement=True lets a class come twice",
+            _(
+                "multinomial draws in proportion to weights, and a row of them "
+                "does not say how."
+            ),
+            _("finite numbers ≥ 0, {least} of them above 0", least=least),
+            "" if least == 1 else _("replacement=True lets a class come twice"),
         )
         scores = log(v)
         if not replacement:

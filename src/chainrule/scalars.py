@@ -18,6 +18,7 @@ from chainrule.graph.node import Value
 from chainrule.graph.types import DType
 from chainrule.operations.operands import cast, scalar_for
 from chainrule.tensor import Tensor, wrap
+from chainrule.text import _
 
 
 class Scalar(Tensor):
@@ -46,14 +47,21 @@ class Scalar(Tensor):
     def numpy(self) -> NoReturn:
         """Refused: where the graph depends on a number, that is part of it."""
         raise ArgumentError(
-            "A number that is another at each call of a compiled function is needed "
-            "while the function is traced.",
-            expected="arithmetic with tensors, such as x * a or x.clip(max=a)",
-            got="a float argument, or what an optimiser counts, that decides what the "
-            "graph is",
-            fix="bind it first, cr.compile(functools.partial(f, p=0.1)), or read it "
-            "from outside of the function: both are traced anew where it changes; what "
-            "depends on optimizer.steps is decided outside",
+            _(
+                "A number that is another at each call of a compiled function is "
+                "needed while the function is traced."
+            ),
+            expected=_("arithmetic with tensors, such as x * a or x.clip(max=a)"),
+            got=_(
+                "a float argument, or what an optimiser counts, that decides "
+                "what the graph is"
+            ),
+            fix=_(
+                "bind it first, cr.compile(functools.partial(f, p=0.1)), or "
+                "read it from outside of the function: both are traced anew "
+                "where it changes; what depends on optimizer.steps is decided "
+                "outside"
+            ),
         )
 
     def __format__(self, spec: str) -> str:

@@ -27,6 +27,7 @@ from chainrule.errors import ArgumentError, CheckpointError
 from chainrule.graph.node import Array
 from chainrule.keywords import strict
 from chainrule.tensor import Tensor
+from chainrule.text import _
 
 #: The longest header that safetensors has, in bytes.
 _HEADER = 100_000_000
@@ -67,10 +68,10 @@ def save(
     """
     if not isinstance(state, Mapping | list | tuple):
         raise ArgumentError(
-            "cr.save writes arrays by name.",
-            expected="a dictionary, such as model.state_dict(), or a list",
+            _("cr.save writes arrays by name."),
+            expected=_("a dictionary, such as model.state_dict(), or a list"),
             got=type(state).__name__,
-            fix="cr.save(model.state_dict(), path); trainer.save(path) for a run",
+            fix=_("cr.save(model.state_dict(), path); trainer.save(path) for a run"),
         )
     from safetensors.numpy import save as packed
 
@@ -81,17 +82,20 @@ def save(
         texts = {_NEST: json.dumps(tree)}
     content = packed(arrays, metadata=texts)
     if is_open(path):
-        write_open(path, content, "file of weights")
+        write_open(path, content, _("file of weights"))
         return
     from pathlib import Path
 
-    replace(Path(path), content, "file of weights")  # type: ignore[arg-type]
+    replace(Path(path), content, _("file of weights"))  # type: ignore[arg-type]
 
 
 def _without_arrays(item: Any, name: str, arrays: dict[str, Array], depth: int) -> Any:
     """Return ``item`` for JSON: references replace arrays, which go into ``arrays``."""
     if depth > _DEPTH:
-        raise _refused(name, f"more than {_DEPTH} in each other, or itself in itself")
+        raise _refused(
+            name,
+            _("more than {DEPTH} in each other, or itself in itself", DEPTH=_DEPTH),
+        )
     if item is None or isinstance(item, bool | str):
         return item
     if type(item) in (int, float):
@@ -101,11 +105,11 @@ def _without_arrays(item: Any, name: str, arrays: dict[str, Array], depth: int) 
             [key, _without_arrays(value, _joined(name, key), arrays, depth + 1)]
             for key, value in item.items()
         ]
-        plain = all(isinstance(key, str) for key, _ in parts)
+        plain = all(isinstance(key, str) for key, __ in parts)
         if plain and not {_ARRAY, _ITEMS, _TUPLE} & item.keys():
             return dict(parts)
         if not all(type(key) in (str, int, float, bool, type(None)) for key in item):
-            raise _refused(name, "keys that are no texts and no numbers")
+            raise _refused(name, _("keys that are no texts and no numbers"))
         return {_ITEMS: parts}
     if isinstance(item, list | tuple):
         parts = [
@@ -130,11 +134,13 @@ def _joined(name: str, key: Any) -> str:
 
 def _refused(name: str, got: str) -> ArgumentError:
     return ArgumentError(
-        f"cr.save cannot write {name!r:.80}.",
-        expected="arrays, tensors, numbers, texts, truth values and None, in "
-        "dictionaries and lists",
+        _("cr.save cannot write {name!r:.80}.", name=name),
+        expected=_(
+            "arrays, tensors, numbers, texts, truth values and None, in "
+            "dictionaries and lists"
+        ),
         got=got,
-        fix="module.state_dict() for a module; numbers instead of other objects",
+        fix=_("module.state_dict() for a module; numbers instead of other objects"),
     )
 
 
@@ -158,7 +164,7 @@ def _with_arrays(item: Any, arrays: dict[str, Array]) -> Any:
         pairs = [(key, value) for key, value in item[_ITEMS]]
         return {key: _with_arrays(value, arrays) for key, value in pairs}
     if not item.keys().isdisjoint((_ARRAY, _ITEMS, _TUPLE)):
-        raise ValueError(f"a nest with {item!r:.80}")
+        raise ValueError(_("a nest with {item!r:.80}", item=item))
     return {key: _with_arrays(value, arrays) for key, value in item.items()}
 
 
@@ -181,22 +187,25 @@ def load(path: str | os.PathLike[str] | BinaryIO) -> Any:
     except OSError as error:
         of_the_system(error)
         raise CheckpointError(
-            "The file of weights cannot be read.",
-            expected=f"a safetensors file at {called(path)}",
+            _("The file of weights cannot be read."),
+            expected=_("a safetensors file at {path}", path=called(path)),
             got=error.strerror or str(error),
         ) from error
     except ValueError as error:
-        got, fix = str(error), "use another copy"
+        got, fix = str(error), _("use another copy")
         if got.startswith("a pickle"):
             arrays = "{k: v.numpy() for k, v in state.items()}"
-            fix = f"where it was made: safetensors.numpy.save_file({arrays}, …)"
+            fix = _(
+                "where it was made: safetensors.numpy.save_file({arrays}, …)",
+                arrays=arrays,
+            )
         if "checkpoint" in got:
             fix = "cr.Trainer.load(path)"
         if is_open(path) and got.endswith("b''"):
-            fix = "file.seek(0) first, where it was just written"
+            fix = _("file.seek(0) first, where it was just written")
         raise CheckpointError(
-            f"{called(path)} is damaged, or no file of weights.",
-            expected="a safetensors file, as cr.save writes it",
+            _("{path} is damaged, or no file of weights.", path=called(path)),
+            expected=_("a safetensors file, as cr.save writes it"),
             got=got,
             fix=fix,
         ) from error
@@ -206,15 +215,17 @@ def _nest(text: str, arrays: dict[str, Array]) -> Any:
     try:
         made = _with_arrays(json.loads(text), arrays)
     except (RecursionError, TypeError) as error:
-        raise ValueError(f"no nest: {str(error)[:80]}") from error
+        raise ValueError(_("no nest: {error}", error=str(error)[:80])) from error
     if arrays:
-        raise ValueError(f"an array {min(arrays)!r:.80} that its nest does not have")
+        raise ValueError(
+            _("an array {arrays!r:.80} that its nest does not have", arrays=min(arrays))
+        )
     return made
 
 
 def _no_checkpoint(texts: Mapping[str, Any]) -> None:
     if "chainrule" in texts:
-        raise ValueError("a Trainer's checkpoint")
+        raise ValueError(_("a Trainer's checkpoint"))
 
 
 def read_arrays(
@@ -246,8 +257,12 @@ def read_arrays(
         try:
             texts = json.loads(header).get("__metadata__") or {}
         except (ValueError, AttributeError, RecursionError) as error:
-            pickled = "a pickle, " * start.startswith((b"PK", b"\x80"))
-            got = f"{pickled}a file that begins with {start + header[:4]!r}"
+            pickled = _("a pickle, ") * start.startswith((b"PK", b"\x80"))
+            got = _(
+                "{pickled}a file that begins with {header!r}",
+                pickled=pickled,
+                header=start + header[:4],
+            )
             raise ValueError(got) from error
         check(texts)
         file.seek(0)
@@ -255,4 +270,6 @@ def read_arrays(
     try:
         return texts, dict(sorted(unpacked(content).items()))
     except (SafetensorError, KeyError, TypeError, OverflowError, ValueError) as error:
-        raise ValueError(f"no whole tensors: {str(error)[:200]}; truncated?") from error
+        raise ValueError(
+            _("no whole tensors: {error}; truncated?", error=str(error)[:200])
+        ) from error

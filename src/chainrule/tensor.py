@@ -43,6 +43,7 @@ from chainrule.operations import operands
 from chainrule.operations.operands import as_array, repeats_into
 from chainrule.primitives import movement
 from chainrule.primitives.rules import show
+from chainrule.text import _
 
 TensorLike = Any
 
@@ -146,8 +147,10 @@ class Tensor(Changes, Operators, Elementwise, Reductions, Movement, Conversion):
     def grad(self, gradient: Tensor | None) -> None:
         if gradient is not None and not isinstance(gradient, Tensor):
             raise ArgumentError(
-                "A gradient is a tensor.",
-                expected=f"a tensor of shape {show(self.shape)}, or None",
+                _("A gradient is a tensor."),
+                expected=_(
+                    "a tensor of shape {shape}, or None", shape=show(self.shape)
+                ),
                 got=type(gradient).__name__,
                 fix="cr.tensor(numbers)",
             )
@@ -190,15 +193,15 @@ class Tensor(Changes, Operators, Elementwise, Reductions, Movement, Conversion):
         traced = context.trace is not None and self._value.array is None
         if not self.is_leaf and not (traced and not self.requires_grad):
             raise GradientError(
-                "requires_grad_ is for tensors that were not computed.",
-                expected="a leaf",
-                got=f"the result of {self._value.node}",
-                fix="call .detach() first",
+                _("requires_grad_ is for tensors that were not computed."),
+                expected=_("a leaf"),
+                got=_("the result of {node}", node=self._value.node),
+                fix=_("call .detach() first"),
             )
         if wanted and not self.dtype.is_float:
             raise DTypeError(
-                "Only floating-point tensors have gradients.",
-                expected="float32 or float64",
+                _("Only floating-point tensors have gradients."),
+                expected=_("float32 or float64"),
                 got=self.dtype.name,
                 fix="x.astype('float32').requires_grad_()",
             )
@@ -213,11 +216,11 @@ class Tensor(Changes, Operators, Elementwise, Reductions, Movement, Conversion):
 
     def __getattr__(self, name: str) -> Any:
         """Refuse a name that a tensor has not, with what does it here."""
-        text = f"'Tensor' object has no attribute {name!r}"
+        text = _("'Tensor' object has no attribute {name!r}", name=name)
         plain, fix = name.removesuffix("_"), TENSORS.get(name, "")
         ours = not plain.startswith("_") and hasattr(Tensor, plain)
         if not fix and plain != name and ours:
-            fix = f"x.copy_(x.{plain}(…)), or x = x.{plain}(…)"
+            fix = _("x.copy_(x.{plain}(…)), or x = x.{plain}(…)", plain=plain)
         raise MissingAttributeError(text, fix=fix, name=name, obj=self)
 
     # -- its numbers -------------------------------------------------------------
@@ -229,19 +232,28 @@ class Tensor(Changes, Operators, Elementwise, Reductions, Movement, Conversion):
         array = self._now.array
         if array is not None and context.trace is not None:
             raise ArgumentError(
-                "The numbers of a tensor from outside are read while a function is "
-                "traced: they would stay what they are now.",
-                expected="code that does not look at values",
-                got=f"numpy(), item(), bool() or print of {self.name or 'a tensor'}",
-                fix="compute with the tensor itself, or read it outside of the "
-                "compiled function and pass the number as an argument",
+                _(
+                    "The numbers of a tensor from outside are read while a function is "
+                    "traced: they would stay what they are now."
+                ),
+                expected=_("code that does not look at values"),
+                got=_(
+                    "numpy(), item(), bool() or print of {value}",
+                    value=self.name or _("a tensor"),
+                ),
+                fix=_(
+                    "compute with the tensor itself, or read it outside of the "
+                    "compiled function and pass the number as an argument"
+                ),
             )
         if array is None:
             raise ArgumentError(
-                "This tensor has no numbers yet: the function is being traced.",
-                expected="code that does not look at values",
-                got=f"numpy(), item(), bool() or print of {self._value.type}",
-                fix="return the tensor, or use where() instead of if",
+                _("This tensor has no numbers yet: the function is being traced."),
+                expected=_("code that does not look at values"),
+                got=_(
+                    "numpy(), item(), bool() or print of {type}", type=self._value.type
+                ),
+                fix=_("return the tensor, or use where() instead of if"),
             )
         array = array.view()
         array.setflags(write=False)
@@ -250,22 +262,29 @@ class Tensor(Changes, Operators, Elementwise, Reductions, Movement, Conversion):
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
         if self._now.array is None:
             raise ArgumentError(
-                "NumPy does not compute with a tensor that has no numbers yet: the "
-                "function is being traced.",
-                expected="functions of chainrule, such as cr.sin(x) or x.exp()",
-                got=f"a tensor {self._value.type}",
-                fix="cr's function of that name; cr.stack for a list of tensors",
+                _(
+                    "NumPy does not compute with a tensor that has no numbers yet: the "
+                    "function is being traced."
+                ),
+                expected=_("functions of chainrule, such as cr.sin(x) or x.exp()"),
+                got=_("a tensor {type}", type=self._value.type),
+                fix=_("cr's function of that name; cr.stack for a list of tensors"),
             )
         return np.array(self._without_derivative("NumPy"), dtype=dtype, copy=copy)
 
     def _without_derivative(self, library: str) -> Array:
         if self.requires_grad and context.grad:
             raise GradientError(
-                f"{library} does not remember derivatives, and this tensor has one.",
-                expected="functions of chainrule, such as cr.sin(x) or x.exp()",
+                _(
+                    "{library} does not remember derivatives, and this tensor has one.",
+                    library=library,
+                ),
+                expected=_("functions of chainrule, such as cr.sin(x) or x.exp()"),
                 got=repr(self)[:80],
-                fix="x.detach().numpy() or x.numpy() for the numbers alone; cr.stack "
-                "for a list of tensors",
+                fix=_(
+                    "x.detach().numpy() or x.numpy() for the numbers alone; "
+                    "cr.stack for a list of tensors"
+                ),
             )
         return self.numpy()
 
@@ -286,7 +305,7 @@ class Tensor(Changes, Operators, Elementwise, Reductions, Movement, Conversion):
         dl_device: tuple[Any, int] | None = None,
         copy: bool | None = None,
     ) -> Any:
-        array = self._without_derivative("Another library")
+        array = self._without_derivative(_("Another library"))
         if copy is not False:
             array = np.array(array)
         # Without a copy it is read-only, which not every library heeds.
@@ -295,11 +314,13 @@ class Tensor(Changes, Operators, Elementwise, Reductions, Movement, Conversion):
             return array.__dlpack__(dl_device=dl_device, **options)
         except (BufferError, RuntimeError, TypeError, ValueError) as error:
             raise ExportError(
-                "This tensor is not given away like that.",
-                expected="stream=None, and a version that knows of memory that is "
-                "only read: max_version=(1, 0)",
+                _("This tensor is not given away like that."),
+                expected=_(
+                    "stream=None, and a version that knows of memory that is "
+                    "only read: max_version=(1, 0)"
+                ),
                 got=f"{type(error).__name__}: {error}",
-                fix="copy=True, or x.numpy()",
+                fix=_("copy=True, or x.numpy()"),
             ) from None
 
     def __dlpack_device__(self) -> tuple[int, int]:
@@ -309,10 +330,13 @@ class Tensor(Changes, Operators, Elementwise, Reductions, Movement, Conversion):
         """For ``copy.deepcopy`` and ``pickle``: a leaf with a gradient of its own."""
         if not self.is_leaf and self.requires_grad:
             raise GradientError(
-                "Only tensors that were not computed can be copied with their history.",
-                expected="a leaf",
-                got=f"the result of {self._value.node}",
-                fix="copy x.detach()",
+                _(
+                    "Only tensors that were not computed can be copied with their "
+                    "history."
+                ),
+                expected=_("a leaf"),
+                got=_("the result of {node}", node=self._value.node),
+                fix=_("copy x.detach()"),
             )
         array, repeated = self.numpy(), self._is_expanded()
         if repeated:  # with one element for all that share their memory
@@ -335,8 +359,13 @@ class Tensor(Changes, Operators, Elementwise, Reductions, Movement, Conversion):
             value = movement.broadcast_to(value, shape=self.shape)
         if value.shape != self.shape:
             raise ShapeError(
-                f"copy_ into {self.name or 'a tensor'} needs the same shape.",
-                expected=f"{show(self.shape)}, or a shape that repeats into it",
+                _(
+                    "copy_ into {value} needs the same shape.",
+                    value=self.name or _("a tensor"),
+                ),
+                expected=_(
+                    "{shape}, or a shape that repeats into it", shape=show(self.shape)
+                ),
                 got=show(new.shape),
             )
         self._assign(operands.cast(value, self.dtype))
@@ -362,17 +391,17 @@ class Tensor(Changes, Operators, Elementwise, Reductions, Movement, Conversion):
         root = self.value
         if not root.tracked:
             raise GradientError(
-                "backward() found nothing to differentiate.",
-                expected="a result computed from tensors with requires_grad=True",
+                _("backward() found nothing to differentiate."),
+                expected=_("a result computed from tensors with requires_grad=True"),
                 got=repr(self),
-                fix="cr.tensor(…, requires_grad=True), and not within no_grad()",
+                fix=_("cr.tensor(…, requires_grad=True), and not within no_grad()"),
             )
         if gradient is None and self.shape != ():
             raise GradientError(
-                "backward() without an argument starts from a scalar.",
-                expected="shape ()",
+                _("backward() without an argument starts from a scalar."),
+                expected=_("shape ()"),
                 got=show(self.shape),
-                fix="reduce it first, loss.mean().backward(), or pass gradient=",
+                fix=_("reduce it first, loss.mean().backward(), or pass gradient="),
             )
         seed = (
             number(1.0, root.dtype)
@@ -381,7 +410,7 @@ class Tensor(Changes, Operators, Elementwise, Reductions, Movement, Conversion):
         )
         if seed.shape != root.shape:
             raise ShapeError(
-                "The gradient passed to backward() must fit the tensor.",
+                _("The gradient passed to backward() must fit the tensor."),
                 expected=show(root.shape),
                 got=show(seed.shape),
             )
@@ -426,8 +455,8 @@ class Tensor(Changes, Operators, Elementwise, Reductions, Movement, Conversion):
         """``chainrule.array_api``: the array API standard 2024.12."""
         if api_version not in (None, "2021.12", "2022.12", "2023.12", "2024.12"):
             raise ArgumentError(
-                "That version of the array API standard is not spoken here.",
-                expected="'2024.12' or an earlier one",
+                _("That version of the array API standard is not spoken here."),
+                expected=_("'2024.12' or an earlier one"),
                 got=f"{api_version!r:.40}",
             )
         return importlib.import_module(f"{__name__.partition('.')[0]}.array_api")

@@ -30,6 +30,7 @@ from chainrule.nest import flatten
 from chainrule.operations.operands import value_of
 from chainrule.step_scalars import StepScalars, Tabulated
 from chainrule.tensor import Tensor, wrap
+from chainrule.text import _
 
 # -- what is found outside -------------------------------------------------------------
 
@@ -113,14 +114,20 @@ class ProgramTrace(Trace):
     def note_change(self, tensor: Tensor) -> None:
         """An argument stays what it is: the caller's tensor would not change."""
         if id(tensor) in self.arguments:
-            _, name = self.arguments[id(tensor)]
+            __, name = self.arguments[id(tensor)]
             raise ArgumentError(
-                f"A compiled function changes its argument {name!r} in place, which "
-                "would not reach the tensor that it is called with.",
-                expected="a function that changes tensors from outside alone",
-                got="+=, x[…] = y, copy_ or the like on an argument",
-                fix=f"{name} = {name}.clone() first, and return it; or use the tensor "
-                "from outside instead of passing it",
+                _(
+                    "A compiled function changes its argument {name!r} in place, "
+                    "which would not reach the tensor that it is called with.",
+                    name=name,
+                ),
+                expected=_("a function that changes tensors from outside alone"),
+                got=_("+=, x[…] = y, copy_ or the like on an argument"),
+                fix=_(
+                    "{name} = {name}.clone() first, and return it; or use the "
+                    "tensor from outside instead of passing it",
+                    name=name,
+                ),
             )
 
     def note_reached(self, values: Iterable[Value]) -> None:
@@ -131,13 +138,19 @@ class ProgramTrace(Trace):
             name = given.get(id(value))
             if name is not None:
                 raise GradientError(
-                    "backward() within a compiled function comes to its argument "
-                    f"{name!r}, which records derivatives: its .grad would stay "
-                    "empty.",
-                    expected="backward() with respect to tensors from outside",
-                    got=f"an argument {name!r} with requires_grad=True",
-                    fix=f"use {name} from outside instead of passing it, return "
-                    f"cr.gradients(loss, [{name}]), or pass it detached",
+                    _(
+                        "backward() within a compiled function comes to its "
+                        "argument {name!r}, which records derivatives: its .grad "
+                        "would stay empty.",
+                        name=name,
+                    ),
+                    expected=_("backward() with respect to tensors from outside"),
+                    got=_("an argument {name!r} with requires_grad=True", name=name),
+                    fix=_(
+                        "use {name} from outside instead of passing it, return "
+                        "cr.gradients(loss, [{name}]), or pass it detached",
+                        name=name,
+                    ),
                 )
 
     def note_freed(self, nodes: Iterable[Node]) -> None:
@@ -151,7 +164,7 @@ class ProgramTrace(Trace):
 
     def note_step(self, table: StepScalars) -> int:
         """Count a step of ``table``; return its index in one run, from 0."""
-        _, made = self.steps.get(id(table), (table, 0))
+        __, made = self.steps.get(id(table), (table, 0))
         self.steps[id(table)] = table, made + 1
         return made
 
@@ -159,7 +172,7 @@ class ProgramTrace(Trace):
         self, table: StepScalars, name: str, dtype: DType, step: int | None = None
     ) -> Value:
         """Return the scalar input that ``table`` supplies for a step, else the next."""
-        _, made = self.steps.setdefault(id(table), (table, 0))
+        __, made = self.steps.setdefault(id(table), (table, 0))
         step = made if step is None else step
         key = id(table), step, name, dtype
         if key not in self.tables:
@@ -172,10 +185,10 @@ class ProgramTrace(Trace):
         if id(tensor) not in self.lifted:
             if value.node is not None:
                 raise GradientError(
-                    "A compiled function uses a tensor that carries eager history.",
-                    expected="arguments, parameters and plain tensors",
+                    _("A compiled function uses a tensor that carries eager history."),
+                    expected=_("arguments, parameters and plain tensors"),
                     got=repr(value),
-                    fix="pass it as an argument, or call .detach() on it before",
+                    fix=_("pass it as an argument, or call .detach() on it before"),
                 )
             made = Value(None, value.shape, value.dtype, tracked=value.tracked)
             made.owner = value.owner
@@ -241,7 +254,7 @@ class ProgramTrace(Trace):
                 found.append((slot, value, self._new_gradient(owner)))
                 continue
             found.append((Slot(tensor), value, self.written.get(key)))
-        done = {id(slot.tensor) for slot, _, _ in found if slot.gradient}
+        done = {id(slot.tensor) for slot, __, __ in found if slot.gradient}
         for key, known in self.gradients.items():
             new = None if key in done else self._new_gradient(known.tensor)
             if new is not None:
@@ -372,11 +385,11 @@ def trace_entry(
         outputs = [v if v.array is None else trace.constant(v) for v in found]
         slots = trace.slots()
     everything, replaced = list(outputs), dict[str, int]()
-    for key, (_, _, new) in slots.items():
+    for key, (__, __, new) in slots.items():
         if new is not None:
             replaced[key] = len(everything)
             everything.append(new)
-    held = {key: slot for key, (slot, _, _) in slots.items()}
+    held = {key: slot for key, (slot, __, __) in slots.items()}
     captured = trace.captured()
     for value, numbers in captured:
         key = f"{name}.constant{len(held)}"
@@ -388,8 +401,8 @@ def trace_entry(
         [
             *values,
             *(t.value for t in tables.values()),
-            *(v for _, v, _ in slots.values()),
-            *(v for v, _ in captured),
+            *(v for __, v, __ in slots.values()),
+            *(v for v, __ in captured),
         ],
         everything,
     )
@@ -418,7 +431,7 @@ def trace_entry(
         derivable=tuple(_derivable(v, trace) for v in outputs),
         recorded={
             key: _derivable(new, trace)
-            for key, (slot, _, new) in slots.items()
+            for key, (slot, __, new) in slots.items()
             if new is not None and new.tracked and not slot.gradient
         },
         modes=tuple(trace.modes.values()),
@@ -442,10 +455,13 @@ def _result(function: str, leaf: Any) -> Tensor:
     if isinstance(leaf, SymbolicDim | int | float | np.ndarray | np.generic):
         return wrap(value_of(leaf))
     raise ArgumentError(
-        f"{function} returns something that a graph does not compute.",
-        expected="tensors and numbers, in tuples, lists and dictionaries",
+        _(
+            "{function} returns something that a graph does not compute.",
+            function=function,
+        ),
+        expected=_("tensors and numbers, in tuples, lists and dictionaries"),
         got=f"{type(leaf).__name__}: {leaf!r:.60}",
-        fix="return the tensors alone; a generator's items in a list, [*items]",
+        fix=_("return the tensors alone; a generator's items in a list, [*items]"),
     )
 
 
@@ -464,11 +480,15 @@ def _know_keys(structure: Any) -> None:
 
 #: What is said of a derivative with respect to what a parameter has become.
 RENEWED = {
-    "what": "A compiled function has changed a parameter and used it afterwards; "
-    "from outside a derivative of that is asked for.",
-    "expected": "a derivative that is taken within the compiled function",
-    "fix": "call backward() in it, return the value detached, or change the parameter "
-    "at the end",
+    "what": _(
+        "A compiled function has changed a parameter and used it afterwards; "
+        "from outside a derivative of that is asked for."
+    ),
+    "expected": _("a derivative that is taken within the compiled function"),
+    "fix": _(
+        "call backward() in it, return the value detached, or change the "
+        "parameter at the end"
+    ),
 }
 
 

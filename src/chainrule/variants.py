@@ -22,6 +22,7 @@ from chainrule.graph.build import changes
 from chainrule.graph.interpret import solve_sizes
 from chainrule.graph.types import ArrayType, Shape, Sizes, resolve
 from chainrule.primitives.rules import show
+from chainrule.text import _
 from chainrule.tracing import Traced
 
 #: The number of programs for one cause at which a function warns.
@@ -188,11 +189,19 @@ class Variants:
         if self._causes[what] == MANY - 1 and not self._warned:
             self._warned = True
             warn(
-                f"{self.function} was compiled {MANY} times, because {what} is another "
-                "each time.",
-                expected=f"what seldom changes: each has a program of its own, and "
-                f"{KEPT} are kept",
-                got=f"{before:.60}, then {now:.60}",
+                _(
+                    "{function} was compiled {MANY} times, because {what} is "
+                    "another each time.",
+                    function=self.function,
+                    MANY=MANY,
+                    what=what,
+                ),
+                expected=_(
+                    "what seldom changes: each has a program of its own, "
+                    "and {KEPT} are kept",
+                    KEPT=KEPT,
+                ),
+                got=_("{before:.60}, then {now:.60}", before=before, now=now),
                 fix=fix,
             )
 
@@ -205,19 +214,28 @@ def _cause(
     for name in sorted(names):
         before, now = last.static.get(name), variant.static.get(name)
         if type(before) is not type(now) or (before is not now and before != now):
-            fix = f"pass a number that changes as a tensor, {name}=cr.tensor({name})"
+            fix = _(
+                "pass a number that changes as a tensor, {name}=cr.tensor({name})",
+                name=name,
+            )
             if not isinstance(now, int | float):
-                fix = f"pass the same {name} again, or the tensors in it"
-            return f"the argument {name!r}", repr(before), repr(now), fix
+                fix = _("pass the same {name} again, or the tensors in it", name=name)
+            return _("the argument {name!r}", name=name), repr(before), repr(now), fix
     for name, old, new in zip(
         variant.traced.entry.inputs, last.patterns, variant.patterns
     ):
         if related and old != new:
-            fix = f"pad {name} to one of few sizes, or do not need its size as a number"
-            return f"the shape of {name!r}", show(old), show(new), fix
+            fix = _(
+                "pad {name} to one of few sizes, or do not need its size as a number",
+                name=name,
+            )
+            return _("the shape of {name!r}", name=name), show(old), show(new), fix
     if related:
         for watched in last.snapshot.changes():
             name, now = watched.place.name, watched.get()
-            fix = f"make {name} a tensor that copy_ changes, or pass it as an argument"
+            fix = _(
+                "make {name} a tensor that copy_ changes, or pass it as an argument",
+                name=name,
+            )
             return repr(name), repr(watched.item), repr(now), fix
     return None

@@ -330,3 +330,32 @@ def test_a_block_whose_beginning_is_computed(engine: str) -> None:
     np.testing.assert_array_equal(cr.tensor(A).narrow(1, 0, 2).numpy(), A[:, :2])
     with pytest.raises(ChainruleError):
         f(A, np.int64(2))
+
+
+@pytest.mark.parametrize("shape", [(0, 1), (3,), (2, 3), (2, 0)])
+def test_a_mask_has_the_lengths_of_the_axes_or_none(shape: tuple[int, ...]) -> None:
+    """Any other is an IndexError: read, written to, and written to when compiled."""
+
+    def changed(t: cr.Tensor, mask: cr.Tensor) -> cr.Tensor:
+        made = t * 1
+        made[mask] = 7
+        return made
+
+    a = np.arange(float(np.prod(shape))).reshape(shape)
+    for lengths in ((0,), (2,), (3,), (0, 0), (2, 0), (0, 3), (2, 3)):
+        mask = np.ones(lengths, bool)
+        if mask.ndim > a.ndim:
+            continue
+        b = a.copy()
+        try:
+            b[mask] = 7
+        except IndexError:
+            for wrong in (changed, cr.compile(changed), lambda t, m: t[m]):
+                with pytest.raises(IndexError):
+                    wrong(cr.tensor(a), cr.tensor(mask))
+            continue
+        read = cr.tensor(a)[cr.tensor(mask)]
+        np.testing.assert_array_equal(read.numpy(), a[mask])
+        for way in (changed, cr.compile(changed)):
+            made = way(cr.tensor(a), cr.tensor(mask))
+            np.testing.assert_array_equal(made.numpy(), b)

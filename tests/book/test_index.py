@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from chainrule import book, exploration, language, recipes
+from chainrule import book, exploration, recipes
 from chainrule.cli import cli
 from chainrule.errors import ArgumentError
+from chainrule.text import languages
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 KINDS = {"formula", "table", "step", "statement", "system", "question", "exercise"}
@@ -153,7 +154,7 @@ def test_the_page_is_in_the_language_asked_for():
     assert "表格" in text
     assert "held by" not in text
     assert "Sigmoid: smooth" in book.page("2.7", "en")
-    with language.language("zh"):
+    with languages.language("zh"):
         assert book.page("2.7") == text
 
 

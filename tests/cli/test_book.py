@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from chainrule import language, translation
 from chainrule.cli import run
+from chainrule.text import catalogue, languages
 
 
 def test_its_line_in_the_help_is_whole(capsys):
@@ -54,16 +54,16 @@ def test_any_name_of_the_language(capsys, lang):
 
 def test_the_language_of_the_locale(capsys, monkeypatch):
     monkeypatch.setenv("LANGUAGE", "zh_TW")
-    translation.of_the_system.cache_clear()
-    language.set_language(None)
+    catalogue.of_the_system.cache_clear()
+    languages.set_language(None)
     try:
         assert run(["book", "2.7"]) == 0
         assert "展示" in capsys.readouterr().out
         assert run(["book", "2.7", "--lang", "en"]) == 0
         assert "shown by" in capsys.readouterr().out
     finally:
-        translation.of_the_system.cache_clear()
-        language.set_language("en")
+        catalogue.of_the_system.cache_clear()
+        languages.set_language("en")
 
 
 def test_a_language_that_is_not_spoken(capsys):

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from chainrule import cli, translation
+from chainrule import cli
 from chainrule.formatting import width
+from chainrule.text import catalogue
 from tests.cli.conftest import one_message
 
 COMMANDS = sorted(cli.cli.commands)
@@ -80,7 +81,7 @@ def test_help_in_english_is_clicks_own(chainrule: Any, command: str) -> None:
         (["trian", "--lang", "zh"], "沒有 'trian' 這個命令"),
         (["derive", "2-1", "--format", "pdf"], "'pdf' 不在下列之中"),
         (["derive"], "缺少引數 'SPEC'"),
-        (["cache", "all"], "多出一個引數（all）"),
+        (["cache", "all"], "多出引數（all）"),
         (["train"], "缺少引數"),
         (["bench", "--batch-size", "3"], "--batch-size 要與 --profile 一起使用"),
     ],
@@ -119,7 +120,7 @@ def test_a_language_that_is_not_said(chainrule: Any, args: list[str]) -> None:
 
 def test_the_language_ends_with_the_command(chainrule: Any) -> None:
     chainrule("recipes", "--lang", "zh-TW")
-    assert translation.current() == "en"
+    assert catalogue.current() == "en"
 
 
 @pytest.mark.parametrize("command", COMMANDS)

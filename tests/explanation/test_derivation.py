@@ -18,9 +18,9 @@ from chainrule.explanation.derivation.activations import ACTIVATIONS
 from chainrule.explanation.derivation.elements import Elements
 from chainrule.explanation.derivation.formulas import name_of, slope_of
 from chainrule.explanation.derivation.network import network_of, parse
-from chainrule.language import language
 from chainrule.notation.arithmetic import COLUMNS, Quantity, computed
 from chainrule.notation.expressions import Atom
+from chainrule.text.languages import language
 from tests.explanation.feedforward import LOSSES, Drawn
 from tests.explanation.oracle import Layer, work
 

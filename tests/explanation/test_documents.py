@@ -20,9 +20,9 @@ from chainrule.array_page import POLICY, colours
 from chainrule.explanation import Explanation, example
 from chainrule.explanation.documents import TRADITIONAL
 from chainrule.explanation.marking.worksheet import worksheet
-from chainrule.language import language
 from chainrule.notation.expressions import Atom, Number
 from chainrule.notation.mathml import mathml
+from chainrule.text.languages import language
 from tests.explanation.models import LAYERS, around
 
 NAMES = ["Conv2d", "LSTM", "TransformerEncoderLayer False", "Own"]

@@ -14,7 +14,7 @@ import chainrule as cr
 from chainrule import nn
 from chainrule.explanation import Explanation
 from chainrule.explanation.paths import ElementPath
-from chainrule.language import language
+from chainrule.text.languages import language
 from tests.explanation.models import LAYERS, Words
 from tests.explanation.random_models import drawn
 from tests.explanation.test_checking import CE, explained, sure

@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 
-from chainrule import book, exploration, language
+from chainrule import book, exploration
 from chainrule.errors import ArgumentError, ChainruleWarning
 from chainrule.exploration import Exploration
 from chainrule.exploration.experiment import WIDTH, compared, listed, paired
 from chainrule.formatting import width
+from chainrule.text import languages
 from chainrule.viz import drawing
 
 
@@ -32,7 +33,7 @@ def test_an_experiment_is_of_the_book(name: str) -> None:
 
 @pytest.mark.parametrize("spoken", ["en", "zh"])
 def test_it_tells_question_table_and_answer(done: Exploration, spoken: str) -> None:
-    with language.language(spoken):
+    with languages.language(spoken):
         text, about, rows = str(done), done.about, done.table
         answer = done.answer
     assert text.startswith(done.name)
@@ -66,7 +67,7 @@ def test_it_draws(
     monkeypatch.setattr(done.module, "draw", watched)
     monkeypatch.setattr(drawing, "has_chinese", lambda: True)
     monkeypatch.setattr(drawing, "png", lambda figure, what: b"")  # fonts may lack
-    with language.language(spoken):
+    with languages.language(spoken):
         done.png()
     assert (chinese("".join(drawn)) > 0) == (spoken == "zh")
 
@@ -102,8 +103,8 @@ def test_a_picture_without_a_chinese_font(monkeypatch: pytest.MonkeyPatch) -> No
     found = exploration.run("symmetry")
     english = found.png()
     with (
-        language.language("zh"),
-        pytest.warns(ChainruleWarning, match="沒有安裝含中文字的字型"),
+        languages.language("zh"),
+        pytest.warns(ChainruleWarning, match="No installed font has Chinese"),
     ):
         assert found.png() == english
 
@@ -133,5 +134,5 @@ def test_words_of_sentences() -> None:
     assert compared(False, "a", "b").expected == "b"
     assert compared(True, "a", "b").expected == ""
     assert listed([]) == "–"
-    with language.language("zh"):
+    with languages.language("zh"):
         assert paired({"a": "1", "b": "2"}) == "a：1；b：2"

@@ -17,7 +17,7 @@ from chainrule.errors import (
     NonFiniteError,
     ShapeError,
 )
-from chainrule.language import language
+from chainrule.text.languages import language
 from tests.gradient_check.faults import applied, crooked
 from tests.mistakes import explained
 

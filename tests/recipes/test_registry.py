@@ -50,7 +50,7 @@ TRAINING = [name for name, kind in KINDS.items() if kind == "training"]
 STUDIES = [name for name, kind in KINDS.items() if kind == "study"]
 #: What a recipe may import besides Python's own modules.
 PUBLIC = {"chainrule", "chainrule.recipes", "chainrule.training", "chainrule.viz"}
-PUBLIC |= {"numpy", "sklearn", "scipy"}
+PUBLIC |= {"chainrule.text", "numpy", "sklearn", "scipy"}
 
 
 def source(name: str) -> Path:
@@ -65,9 +65,8 @@ def test_names_and_kinds() -> None:
 
 def test_every_file_is_a_recipe() -> None:
     files = {p.stem for p in Path(recipes.__file__).parent.glob("[!_]*.py")}
-    assert files - {"features", "references", "settings", "study", "vocabulary"} == {
-        source(name).stem for name in recipes.names()
-    }
+    shared = {"features", "references", "samples", "settings", "study", "vocabulary"}
+    assert files - shared == {source(name).stem for name in recipes.names()}
 
 
 def test_found_by_name() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,10 +12,10 @@ import pytest
 
 import chainrule as cr
 from chainrule import errors, nn, optim, recipes, viz
-from chainrule.language import language
 from chainrule.recipes import Reference, Study
+from chainrule.text import _
+from chainrule.text.languages import language
 from chainrule.training import Callback, Loop, Source, Work, compile_program
-from chainrule.translation import reprinted
 from chainrule.viz import drawing
 
 X = np.random.default_rng(0).standard_normal((64, 3)).astype("f4")
@@ -262,64 +261,18 @@ def test_a_package_that_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     assert study.package("json", "json") is json
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        *("accuracy", "  accuracy", "accuracy\n", "accuracy:", "accuracy: 0.5"),
-        *("accuracy ─────", "accuracy, 3", "x  zebra, accuracy  1", "x  accuracy +0.3"),
-    ],
-)
-def test_a_given_word_stands_wherever_it_is(text: str) -> None:
-    study = Study()
-    with language("zh-TW"), study.given(["accuracy"]):
-        assert "accuracy" in reprinted(text)
-    with language("zh-TW"):
-        assert "accuracy" not in reprinted(text)
-
-
 @pytest.mark.skipif(not viz.can_plot(), reason="needs matplotlib")
-def test_ticks_that_are_numbers_keep_their_scale() -> None:
+def test_names_of_the_users_are_never_translated() -> None:
+    """A folder that is called like a word of ours."""
+    ours = _("network")
     with language("zh-TW"), drawing.figure(drawing.PAPER, 3, 3) as f:
-        axes = f.subplots()
-        axes.plot([1e6, 3e6], [0, 1])
-        axes.set_xticks([1e6, 2e6, 3e6])
-        before = axes.xaxis.get_major_formatter()
-        drawing.retell(f)
-        assert axes.xaxis.get_major_formatter() is before
-
-
-@pytest.mark.skipif(not viz.can_plot(), reason="needs matplotlib")
-def test_names_of_the_users_are_never_translated(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    """Folders that are called like words of recipes: birds and cliff."""
-
-    def shown(names: Sequence[str]) -> list[str]:
-        kinds = ["birds", "cliff"]
-        study = Study()
-        with (
-            language("zh-TW"),
-            study.heard(),
-            study.given(names),
-            drawing.figure(drawing.PAPER, 3, 3) as f,
-        ):
-            print("birds  3.0  rounds")
-            print("birds +0.7   cliff −1.2")
-            print("Your styles: birds, cliff")
-            viz.gallery.heat(f, np.eye(2), rows=kinds, columns=kinds, up="sounds")
-            drawing.retell(f)
-            axis = f.axes[0].yaxis
-            ticks = [tick.get_text() for tick in axis.get_ticklabels()]
-        return [*capsys.readouterr().out.splitlines(), axis.get_label_text(), *ticks]
-
-    ours, theirs, again = shown([]), shown(["birds", "cliff"]), shown([])
-    assert ours == again
-    assert not {"sounds", "birds", "cliff"} & set(ours)
-    assert theirs[0].split() == ["birds", *ours[0].split()[1:]]
-    assert theirs[1:] == [
-        "birds +0.7   cliff −1.2",
-        ours[2].partition("：")[0] + "：birds, cliff",
-        ours[3],
-        "birds",
-        "cliff",
-    ]
+        names = {"rows": ["network", "cliff"], "columns": [ours, "cliff"]}
+        viz.gallery.heat(f, np.eye(2), up=ours, **names)
+        axes = f.axes[0]
+        rows, columns = (
+            [tick.get_text() for tick in axis.get_ticklabels()]
+            for axis in (axes.yaxis, axes.xaxis)
+        )
+        assert rows == ["network", "cliff"]
+        assert columns == [ours.translated(), "cliff"] != rows
+        assert axes.get_ylabel() == ours.translated()

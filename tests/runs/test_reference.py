@@ -11,11 +11,11 @@ import pytest
 from pydantic import TypeAdapter
 
 from chainrule import nn
-from chainrule.language import language
 from chainrule.runs import classes, file, reference, schema
 from chainrule.runs.classes import Family
 from chainrule.runs.messages import SYNONYMS
 from chainrule.runs.section import Section, example, meaning
+from chainrule.text.languages import language
 
 DOCS = Path(__file__).parents[2] / "docs"
 #: The committed pages, by their languages.

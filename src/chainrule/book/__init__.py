@@ -16,9 +16,10 @@ from typing import Any
 from chainrule.book import searching
 from chainrule.errors import ArgumentError, nearest
 from chainrule.formatting import width
-from chainrule.language import known, language
 from chainrule.tables import wrapped
-from chainrule.translation import current, tr
+from chainrule.text import _, joined, tr
+from chainrule.text.catalogue import current
+from chainrule.text.languages import known, language
 
 #: Columns of a page, and those in front of what stands beside a word.
 _WIDTH, _MARGIN = 88, 13
@@ -85,13 +86,13 @@ def entries(section: str | None = None) -> list[Entry]:
     if section is not None and section not in sections():
         near = nearest(section, sections())
         raise ArgumentError(
-            tr(
+            _(
                 "The textbook has no section {section} in chapters 1 to 3.",
                 section=repr(section),
             ),
-            expected=tr("a number such as 3, 3.4 or 3.4.2"),
+            expected=_("a number such as 3, 3.4 or 3.4.2"),
             got=section,
-            fix=f"chainrule book {near}" if near else "chainrule book",
+            fix=_("chainrule book {near}", near=near) if near else _("chainrule book"),
         )
     every = _every()
     if section is None:
@@ -142,14 +143,14 @@ def _text(entry: Entry) -> str:
 def _nothing(words: Sequence[str], texts: Sequence[str]) -> ArgumentError:
     lacking = [word for word in words if not searching.found(texts, [word])]
     offered = [near for word in lacking for near in searching.near(word, texts)]
-    fix = tr(" or ").join(f"chainrule book {near}" for near in offered)
+    fix = joined(" or ", [_("chainrule book {near}", near=near) for near in offered])
     if not lacking:
-        fix = f"chainrule book {words[0]}"
+        fix = _("chainrule book {words}", words=words[0])
     return ArgumentError(
-        tr("The index has nothing with {words}.", words=repr(" ".join(words))),
-        expected=tr("a section such as 3.4.2, or words of a title, formula or note"),
+        _("The index has nothing with {words}.", words=repr(" ".join(words))),
+        expected=_("a section such as 3.4.2, or words of a title, formula or note"),
         got=" ".join(words),
-        fix=fix or "chainrule book",
+        fix=fix or _("chainrule book"),
     )
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import chainrule as cr
 from chainrule import disk, nn
 from chainrule.errors import ArgumentError
-from chainrule.translation import tr
+from chainrule.text import _, tr
 from chainrule.viz import drawing, gallery
 
 Function = Callable[[Any], Any]
@@ -117,10 +117,10 @@ def save(sections: Sequence[str], folder: str | Path) -> list[Path]:
     chosen = [section for section in PICTURES if section in sections]
     if not chosen:
         raise ArgumentError(
-            tr("There is no picture of this section."),
-            expected=tr("one of {sections}", sections=tr(", ").join(PICTURES)),
-            got=tr(", ").join(dict.fromkeys(sections)) or "–",
-            fix=f"chainrule book 2.7 --out {folder}",
+            _("There is no picture of this section."),
+            expected=_("one of {sections}", sections=", ".join(PICTURES)),
+            got=", ".join(dict.fromkeys(sections)) or "–",
+            fix=_("chainrule book 2.7 --out {folder}", folder=folder),
         )
     pictures, what = {}, tr("picture")
     for section in chosen:

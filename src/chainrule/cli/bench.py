@@ -15,7 +15,7 @@ from chainrule.cli import speaking
 from chainrule.cli.common import cli, command, say, tell
 from chainrule.cli.train import is_file
 from chainrule.errors import ArgumentError, visible_lines
-from chainrule.translation import tr
+from chainrule.text import _, tr
 
 EXAMPLES = """\b
 Examples:
@@ -144,10 +144,13 @@ def _profile(
         origin = load(Path(target), given)
     elif recipes.kind(target) == "study":
         raise ArgumentError(
-            f"The recipe {target!r} is a study: it has no one step to measure.",
-            expected="a recipe that trains, or a TOML file",
+            _(
+                "The recipe {target!r} is a study: it has no one step to measure.",
+                target=target,
+            ),
+            expected=_("a recipe that trains, or a TOML file"),
             got=target,
-            fix="chainrule bench --profile mnist",
+            fix=_("chainrule bench --profile mnist"),
         )
     else:
         origin = FromRecipe.of(target, given)
@@ -165,10 +168,10 @@ def _harness(module: str) -> Any:
     folder = Path(chainrule.__file__).resolve().parents[2] / "benchmarks"
     if not (folder / "frameworks").is_dir():
         raise ArgumentError(
-            "What runs the other frameworks is not part of the installed package.",
-            expected="a checkout of the source, with its folder benchmarks",
-            got=f"no {folder}",
-            fix="pip install -e '.[bench]' in a checkout, and run it from there",
+            _("What runs the other frameworks is not part of the installed package."),
+            expected=_("a checkout of the source, with its folder benchmarks"),
+            got=_("no {folder}", folder=folder),
+            fix=_("pip install -e '.[bench]' in a checkout, and run it from there"),
         )
     if str(folder) not in sys.path:
         sys.path.insert(0, str(folder))

@@ -9,7 +9,7 @@ import click
 
 from chainrule.cli import speaking
 from chainrule.cli.common import cli, command, say, tell
-from chainrule.translation import tr
+from chainrule.text import tr
 
 EXAMPLES = """\b
 Examples:

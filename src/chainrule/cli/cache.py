@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from chainrule.cli import speaking
 from chainrule.cli.common import cli, command, tell
-from chainrule.translation import tr
+from chainrule.text import tr
 
 
 @cli.command(epilog="Example: chainrule cache --clear")

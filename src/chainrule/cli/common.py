@@ -26,9 +26,9 @@ import click
 from chainrule import errors, formatting
 from chainrule.cli import speaking
 from chainrule.data import progress
-from chainrule.language import language
 from chainrule.outlet import Outlet, occupy
-from chainrule.translation import tr
+from chainrule.text import _, tr
+from chainrule.text.languages import language
 from chainrule.version import __version__
 
 STARTED = time.perf_counter()
@@ -90,18 +90,18 @@ def command(function: Callable[..., int]) -> Callable[..., int]:
             if debug:
                 traceback.print_exc()
             else:
-                say(tr("Error: {message}", message=error))
+                say(tr("Error: {message}", message=error.translated()))
             return _code(error)
         except BrokenPipeError:  # chainrule predict … | head
             return _unread()
         except MemoryError:
             what = errors.ChainruleError(
-                "There is not enough memory for this.",
-                expected="data and a network that fit into memory",
-                got="no memory left",
-                fix="use fewer or smaller samples (--limit), or a smaller network",
+                _("There is not enough memory for this."),
+                expected=_("data and a network that fit into memory"),
+                got=_("no memory left"),
+                fix=_("use fewer or smaller samples (--limit), or a smaller network"),
             )
-            say(tr("Error: {message}", message=what))
+            say(tr("Error: {message}", message=what.translated()))
             return 1
         except Exception as error:  # noqa: BLE001 - shown
             if debug:
@@ -218,11 +218,13 @@ class Results(io.TextIOBase):
         except OSError as error:  # a full disk
             sys.stdout = None  # nothing more is to be flushed
             raise errors.SaveError(
-                "The result cannot be written to standard output.",
-                expected="room for it",
+                _("The result cannot be written to standard output."),
+                expected=_("room for it"),
                 got=error.strerror or str(error),
-                fix="free some space, or send it to another place: > FILE; what the "
-                "command has left in files is whole",
+                fix=_(
+                    "free some space, or send it to another place: > FILE; "
+                    "what the command has left in files is whole"
+                ),
             ) from error
 
 
@@ -239,7 +241,7 @@ def _warnings_as_messages() -> Iterator[None]:
 
     def show(message: Any, category: Any, *rest: Any, **more: Any) -> None:
         if issubclass(category, errors.ChainruleWarning):
-            say(tr("Warning: {message}", message=message))
+            say(tr("Warning: {message}", message=errors.message_of(message)))
         else:
             usual(message, category, *rest, **more)
 
@@ -263,7 +265,6 @@ def main(args: Sequence[str] | None = None) -> None:
 
 def run(args: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
-    speaking.teach()
     args = sys.argv[1:] if args is None else args
     with language(None):
         return _run(args)
@@ -272,6 +273,15 @@ def run(args: Sequence[str] | None = None) -> int:
 def _run(args: Sequence[str]) -> int:
     try:
         speaking.listen(args)
+        with speaking.clicks_words():
+            return _invoke(args)
+    except errors.ChainruleError as error:  # of standard output, or of --lang
+        say(tr("Error: {message}", message=error.translated()))
+        return _code(error)
+
+
+def _invoke(args: Sequence[str]) -> int:
+    try:
         code = cli.main(args, prog_name="chainrule", standalone_mode=False) or 0
         if sys.stdout is not None:
             sys.stdout.flush()
@@ -286,9 +296,6 @@ def _run(args: Sequence[str]) -> int:
         return 130
     except BrokenPipeError:  # chainrule --help | true
         return _unread()
-    except errors.ChainruleError as error:  # of standard output, or of --lang
-        say(tr("Error: {message}", message=error))
-        return _code(error)
 
 
 def _speak_utf8() -> None:

@@ -9,7 +9,7 @@ import click
 from chainrule.cli import speaking
 from chainrule.cli.common import cli, command, document_format, tell, written
 from chainrule.errors import ArgumentError
-from chainrule.translation import tr
+from chainrule.text import _
 
 EXAMPLES = """\b
 Examples:
@@ -84,7 +84,7 @@ def _index(text: str) -> tuple[int, ...]:
         return tuple(int(part) for part in text.split(",") if part.strip())
     except ValueError:
         raise ArgumentError(
-            tr("An element is named by whole numbers."),
-            expected=tr("one for each axis, with commas: 0,3"),
+            _("An element is named by whole numbers."),
+            expected=_("one for each axis, with commas: 0,3"),
             got=repr(text),
         ) from None

@@ -11,7 +11,7 @@ import click
 from chainrule.cli import speaking
 from chainrule.cli.common import cli, command, say, tell
 from chainrule.tables import text_table
-from chainrule.translation import tr
+from chainrule.text import _, tr
 
 EXAMPLES = """\b
 Examples:
@@ -61,7 +61,9 @@ def explore(
     if not as_json:
         say("\n" + tr("Written: {files}", files=tr(", ").join(map(str, written))))
         if len(written) == 1:
-            say(tr("There is no picture: {fix}", fix="pip install 'chainrule[plot]'"))
+            say(
+                tr("There is no picture: {fix}", fix=_("pip install 'chainrule[plot]'"))
+            )
     return 0
 
 

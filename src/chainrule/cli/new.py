@@ -8,7 +8,7 @@ import click
 
 from chainrule.cli import speaking
 from chainrule.cli.common import cli, command, tell
-from chainrule.translation import retold, tr
+from chainrule.text import tr, translated
 
 EXAMPLES = """\b
 Examples:
@@ -67,6 +67,6 @@ def new(
     lines = [tr("{file} is written. Train it with: chainrule train {file}", file=file)]
     room = max(map(len, made["data"]))
     lines += [f"  {k:{room}}  {written(v)}" for k, v in made["data"].items()]
-    lines += map(retold, made.get("notes", []))
+    lines += map(translated, made.get("notes", []))
     tell(made, as_json, "\n".join(lines))
     return 0

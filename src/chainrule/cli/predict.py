@@ -13,7 +13,7 @@ from chainrule.cli import speaking
 from chainrule.cli.common import cli, command, say, tell
 from chainrule.disk import replace
 from chainrule.errors import visible_lines
-from chainrule.translation import retold, tr
+from chainrule.text import _, tr, translated
 
 EXAMPLES = """\b
 Examples:
@@ -71,7 +71,7 @@ def predict(
     told: list[dict[str, Any]] | None = [] if as_json else None
     with made.written(safe=safe, told=told) as table:
         if out is not None:
-            replace(out, table, "table of predictions")
+            replace(out, table, _("table of predictions"))
             say(tr("{file}: {count} predictions", file=out, count=made.rows))
         elif told is None:
             with io.TextIOWrapper(table, "utf-8", newline="") as text:
@@ -80,7 +80,7 @@ def predict(
                 while part := text.read(1 << 20):
                     click.echo(shown(part), nl=False, color=True)
     for note in made.notes:
-        say(retold(note))
+        say(translated(note))
     if told is not None:
         tell(made.told(told, out), True, "")
     return 0

@@ -17,10 +17,10 @@ import click
 from chainrule import disk, recipes
 from chainrule.cli import speaking
 from chainrule.cli.common import cli, command, say, tell
-from chainrule.language import language
 from chainrule.recipes.study import RESULTS, SETTINGS
+from chainrule.text import tr, translated
+from chainrule.text.languages import language
 from chainrule.training import checkpoint
-from chainrule.translation import reprinted, tr
 from chainrule.version import __version__
 
 EXAMPLES = """\b
@@ -62,7 +62,7 @@ def recipes_command(
         return 0
     found = [_described(name, module) for name, module in modules.items()]
     width = max(len(item["name"]) for item in found)
-    lines = [f"{item['name']:{width}}  {reprinted(item['summary'])}" for item in found]
+    lines = [f"{item['name']:{width}}  {translated(item['summary'])}" for item in found]
     lines += ["", tr("Run one with: chainrule train NAME")]
     tell({"recipes": found}, as_json, "\n".join(lines))
     return 0
@@ -175,7 +175,7 @@ def _table(rows: Sequence[dict[str, Any]]) -> str:
         values = ", ".join(f"{value:.4g}" for value in row["values"])
         seconds = ", ".join(f"{s:.0f}" for s in row["seconds"])
         mark = "✓" if row["reached"] else "✗"
-        source = f" ({reprinted(row['source'])})" if row["source"] else ""
+        source = f" ({translated(row['source'])})" if row["source"] else ""
         cells = row["recipe"], row["key"], bound + source, values, mark, seconds
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)

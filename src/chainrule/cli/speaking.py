@@ -4,29 +4,32 @@ The language is looked for before anything else: whatever stands in front of ``-
 ``--help`` or a slip, is answered in it.
 
 Docstrings and ``help=`` are English; what :func:`texts` finds in them is translated
-where it is shown. Click looks up its words in a catalogue too; :func:`teach` gives it
-this one.
+where it is shown. Click looks its own words up by :mod:`gettext`.
 """
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import gettext
 import inspect
 import itertools
+import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import click
-from click import core, exceptions, formatting, parser, types
 
 from chainrule.formatting import width
-from chainrule.language import language, speak
 from chainrule.tables import wrapped
-from chainrule.translation import current, tr
+from chainrule.text import tr
+from chainrule.text.catalogue import DOMAIN, FOLDER, current
+from chainrule.text.languages import speak
 
-#: What click says to somebody who has mistyped something, or asks for help.
-CLICK = (
+#: What click says to somebody who has mistyped something, or asks for help; two texts
+#: are one for a single thing and one for several.
+CLICK: tuple[str | tuple[str, str], ...] = (
     "Usage:",
     "[OPTIONS]",
     "COMMAND [ARGS]...",
@@ -39,8 +42,7 @@ CLICK = (
     "default: {default}",
     "Error: {message}",
     "Try '{command} {option}' for help.",
-    "Did you mean {possibility}?",
-    "(Did you mean one of: {possibilities}?)",
+    ("Did you mean {possibility}?", "(Did you mean one of: {possibilities}?)"),
     "No such option {name!r}.",
     "No such option: {name}",
     "Missing command.",
@@ -49,13 +51,16 @@ CLICK = (
     "Missing parameter",
     "Invalid value: {message}",
     "Invalid value for {param_hint}: {message}",
-    "Got unexpected extra argument ({args})",
-    "Got unexpected extra arguments ({args})",
+    (
+        "Got unexpected extra argument ({args})",
+        "Got unexpected extra arguments ({args})",
+    ),
     "Option {name!r} does not take a value.",
-    "Option {name!r} requires an argument.",
-    "Option {name!r} requires {nargs} arguments.",
-    "{value!r} is not {choice}.",
-    "{value!r} is not one of {choices}.",
+    (
+        "Option {name!r} requires an argument.",
+        "Option {name!r} requires {nargs} arguments.",
+    ),
+    ("{value!r} is not {choice}.", "{value!r} is not one of {choices}."),
     "{value!r} is not a valid {number_type}.",
     "{value} is not in the range {range}.",
     "{name} {filename!r} does not exist.",
@@ -69,17 +74,27 @@ CLICK = (
 _EXTRA = re.compile(r"  \[([^]]*)\]")
 
 
-def teach() -> None:
-    """Let click look up its words here; those of ``--help`` are translated with it."""
-    for module in (core, exceptions, formatting, parser, types):
-        if hasattr(module, "_"):
-            module._ = tr  # type: ignore[attr-defined]
-        if hasattr(module, "ngettext"):
-            module.ngettext = _counted  # type: ignore[attr-defined]
+@contextlib.contextmanager
+def clicks_words(name: str | None = None) -> Iterator[None]:
+    """Within the block click looks its own words up in this package's catalogue.
 
+    Args:
+        name: the language; None for the one in use.
 
-def _counted(one: str, more: str, count: int) -> str:
-    return tr(one if count == 1 else more)
+    It asks :mod:`gettext` for them, whose settings are those of the process; programs
+    that are started within the block speak the same language.
+    """
+    domain, before = gettext.textdomain(), os.environ.get("LANGUAGE")
+    gettext.bindtextdomain(DOMAIN, FOLDER)
+    gettext.textdomain(DOMAIN)
+    os.environ["LANGUAGE"] = (name or current()).replace("-", "_")
+    try:
+        yield
+    finally:
+        gettext.textdomain(domain)
+        os.environ.pop("LANGUAGE")
+        if before is not None:
+            os.environ["LANGUAGE"] = before
 
 
 def listen(words: Sequence[str]) -> None:
@@ -183,7 +198,7 @@ class Command(click.Command):
 
     def get_help_option(self, ctx: click.Context) -> click.Option | None:
         """``--help``, whose own help click keeps: in English, as that of all others."""
-        with language("en"):
+        with clicks_words("en"):
             return super().get_help_option(ctx)
 
     def collect_usage_pieces(self, ctx: click.Context) -> list[str]:

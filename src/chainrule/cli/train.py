@@ -17,7 +17,7 @@ from chainrule.cli import speaking
 from chainrule.cli.common import STARTED, cli, command, say, tell
 from chainrule.recipes.study import SETTINGS
 from chainrule.tables import text_table
-from chainrule.translation import tr
+from chainrule.text import _, tr
 
 EXAMPLES = """\b
 Examples:
@@ -110,10 +110,10 @@ def train(
 
     if out is not None and resume is not None:
         raise errors.ArgumentError(
-            "--out and --resume exclude each other.",
-            expected="--out for a new run, or --resume for an interrupted one",
-            got=f"--out {out} --resume {resume}",
-            fix="leave --out away: a resumed run goes on in its own directory",
+            _("--out and --resume exclude each other."),
+            expected=_("--out for a new run, or --resume for an interrupted one"),
+            got=_("--out {out} --resume {resume}", out=out, resume=resume),
+            fix=_("leave --out away: a resumed run goes on in its own directory"),
         )
     recipe = None if target is None or is_file(target) else target
     every = 60.0 if checkpoint_every is None else checkpoint_every
@@ -122,10 +122,10 @@ def train(
     if data is not None:
         if not study and not begun:
             raise errors.ArgumentError(
-                "Only recipes that look at data of yours take --data.",
-                expected="such as: chainrule train own-images --data FOLDER",
-                got=f"{target or 'a run'} --data {data}",
-                fix=f"chainrule new run.toml --data {data}",
+                _("Only recipes that look at data of yours take --data."),
+                expected=_("such as: chainrule train own-images --data FOLDER"),
+                got=_("{value} --data {data}", value=target or _("a run"), data=data),
+                fix=_("chainrule new run.toml --data {data}", data=data),
             )
         given["data"] = data
     if resume is not None and begun:
@@ -175,20 +175,25 @@ def is_file(target: str) -> bool:
     path = Path(target)
     if path.is_dir() or path.suffix.lower() in DATA:
         raise errors.ArgumentError(
-            f"{target!r} holds data, and does not say what to do with them.",
-            expected="a TOML file that describes a run, or a recipe",
-            got="a folder" if path.is_dir() else "data",
-            fix=f"chainrule new run.toml --data {target}",
+            _(
+                "{target!r} holds data, and does not say what to do with them.",
+                target=target,
+            ),
+            expected=_("a TOML file that describes a run, or a recipe"),
+            got=_("a folder") if path.is_dir() else "data",
+            fix=_("chainrule new run.toml --data {target}", target=target),
         )
     if path.is_file():
         return True
     near = errors.nearest(target, [path.name for path in Path().glob("*.toml")])
     if near is not None or any(mark in target for mark in "./\\"):
         raise errors.ArgumentError(
-            f"There is no file and no recipe {target!r}.",
-            expected=f"a TOML file, or one of {', '.join(recipes.RECIPES)}",
+            _("There is no file and no recipe {target!r}.", target=target),
+            expected=_(
+                "a TOML file, or one of {RECIPES}", RECIPES=", ".join(recipes.RECIPES)
+            ),
             got=target,
-            fix=f"chainrule train {near or 'FILE.toml'}",
+            fix=_("chainrule train {value}", value=near or "FILE.toml"),
         )
     return False
 
@@ -203,12 +208,14 @@ def _quick(
     """
     if recipe is None or resume is not None:
         raise errors.ArgumentError(
-            "--quick is for a recipe that begins.",
-            expected="chainrule train RECIPE --quick",
-            got="a file" if resume is None else f"--resume {resume}",
-            fix="--epochs 1 makes a short run of a file"
+            _("--quick is for a recipe that begins."),
+            expected=_("chainrule train RECIPE --quick"),
+            got=_("a file")
             if resume is None
-            else "leave --quick away: a resumed run keeps its settings",
+            else _("--resume {resume}", resume=resume),
+            fix=_("--epochs 1 makes a short run of a file")
+            if resume is None
+            else _("leave --quick away: a resumed run keeps its settings"),
         )
     short = getattr(recipes.find(recipe), "QUICK", QUICK)
     return {k: short.get(k) if v is None else v for k, v in given.items()}
@@ -236,10 +243,14 @@ def _begun(
         taken = ["quick", "seed", "engine", "threads", *own]
         values = (given[option] for option in unknown)
         raise errors.ArgumentError(
-            f"The recipe {name!r} does not take {' and '.join(flags(unknown))}.",
-            expected=f"only {', '.join(flags(taken))}",
+            _(
+                "The recipe {name!r} does not take {unknown}.",
+                name=name,
+                unknown=" and ".join(flags(unknown)),
+            ),
+            expected=_("only {taken}", taken=", ".join(flags(taken))),
             got=" ".join(f"{o} {v}" for o, v in zip(flags(unknown), values)),
-            fix="leave it away: these settings belong to what the recipe shows",
+            fix=_("leave it away: these settings belong to what the recipe shows"),
         )
     options = {option: given.pop(option) for option in own if option in given}
     place = out or new_directory(name)
@@ -262,10 +273,17 @@ def _resumed(
     for option, value in {"recipe": target, **given}.items():
         if value is not None and own.get(option) != value:
             raise errors.ArgumentError(
-                f"A resumed run keeps its {option}.",
-                expected=f"{option} {own.get(option)}, as it was begun",
+                _("A resumed run keeps its {option}.", option=option),
+                expected=_(
+                    "{option} {get_option}, as it was begun",
+                    option=option,
+                    get_option=own.get(option),
+                ),
                 got=str(value),
-                fix=f"chainrule train --resume {resume}, or a new run with --out",
+                fix=_(
+                    "chainrule train --resume {resume}, or a new run with --out",
+                    resume=resume,
+                ),
             )
     return study
 

@@ -23,6 +23,7 @@ from chainrule.errors import ArgumentError, ChainruleError, DataError, warn
 from chainrule.graph.node import Array
 from chainrule.graph.types import NO_SIZES, ArrayType, DType, as_dtype, resolve
 from chainrule.tensor import as_tensor
+from chainrule.text import _
 
 Rows = Column | Dataset | Stream
 
@@ -52,11 +53,15 @@ def as_data(data: Any, trained: Named | None = None) -> Dataset | Stream:
     if isinstance(data, Dataset):
         return data if trained is None else data.like(trained)
     raise ArgumentError(
-        "A Trainer takes a data set.",
-        expected="a cr.data.Dataset, a cr.data.Stream, or a pair (x, y) of arrays",
-        got=f"a {type(data).__name__} of {len(data)}" if pair else type(data).__name__,
-        fix="cr.data.Dataset(x, y); cr.data.Stream(samples) for a function that gives "
-        "samples (x, y) one by one",
+        _("A Trainer takes a data set."),
+        expected=_("a cr.data.Dataset, a cr.data.Stream, or a pair (x, y) of arrays"),
+        got=_("a {kind} of {data}", kind=type(data).__name__, data=len(data))
+        if pair
+        else type(data).__name__,
+        fix=_(
+            "cr.data.Dataset(x, y); cr.data.Stream(samples) for a function "
+            "that gives samples (x, y) one by one"
+        ),
     )
 
 
@@ -81,17 +86,22 @@ def _in_order(x: Any, trained: Named) -> Any:
         rows = len(frame.given[frame.labels[frame.names[0]]])
         if len(made) != rows:
             raise DataError(
-                "Rows of the frame have missing cells, and training left such rows "
-                "out.",
-                expected=f"{rows} rows that can be used",
+                _(
+                    "Rows of the frame have missing cells, and training left such rows "
+                    "out."
+                ),
+                expected=_("{rows} rows that can be used", rows=rows),
                 got=f"{len(made)}",
-                fix="fill the gaps or drop these rows before; data.read(frame, "
-                "format=trainer.format, target=False) drops them and names the rest",
+                fix=_(
+                    "fill the gaps or drop these rows before; data.read(frame, "
+                    "format=trainer.format, target=False) drops them and names "
+                    "the rest"
+                ),
             )
         return made
     names = trained.feature_names
     if names is not None:
-        in_order(frame.names, names, "a feature")
+        in_order(frame.names, names, _("a feature"))
     return frame.array("x", names)
 
 
@@ -101,12 +111,18 @@ def _same_names(stream: Stream, trained: Named) -> Stream:
         own, wanted = getattr(stream, what), getattr(trained, what)
         if own is not None and wanted is not None and tuple(own) != tuple(wanted):
             raise DataError(
-                f"The stream '{stream.name}' has other {what} than the data that were "
-                "trained on.",
+                _(
+                    "The stream '{name}' has other {what} than the data that were "
+                    "trained on.",
+                    name=stream.name,
+                    what=what,
+                ),
                 expected=shortened(", ".join(wanted), 200),
                 got=shortened(", ".join(own), 200),
-                fix="yield the columns in the order of training, or a Dataset, whose "
-                "columns are found by their names",
+                fix=_(
+                    "yield the columns in the order of training, or a Dataset, "
+                    "whose columns are found by their names"
+                ),
             )
     return stream
 
@@ -136,10 +152,10 @@ def as_column(x: Any, trained: Named | None = None) -> Column | Stream:
         x = Column(np.asarray(x) if kind in tuple("biuf") else _array(x))
     if not x.stored.ndim:
         raise ArgumentError(
-            "predict takes rows of features.",
-            expected="an array of shape (n, …)",
-            got=f"a single number, {x.stored}",
-            fix="predict([[number]]) for one sample of one feature",
+            _("predict takes rows of features."),
+            expected=_("an array of shape (n, …)"),
+            got=_("a single number, {stored}", stored=x.stored),
+            fix=_("predict([[number]]) for one sample of one feature"),
         )
     check_finite(x, "x")
     return x
@@ -155,10 +171,10 @@ def _array(x: Any) -> Array:
         if not isinstance(x, tuple) or len(x) != 2:
             raise
         raise ArgumentError(
-            "predict takes features alone.",
-            expected="x of shape (n, …)",
-            got="a pair",
-            fix="predict(x); evaluate((x, y)) takes the targets too",
+            _("predict takes features alone."),
+            expected=_("x of shape (n, …)"),
+            got=_("a pair"),
+            fix=_("predict(x); evaluate((x, y)) takes the targets too"),
         ) from error
 
 
@@ -170,24 +186,30 @@ def checked_weights(given: Any, data: Dataset | Stream) -> Array:
     """
     if isinstance(data, Stream):
         raise ArgumentError(
-            "A stream's rows have no weights.",
-            expected="a data set in memory with sample_weight=",
-            got="a stream",
-            fix="leave sample_weight out, or make a Dataset of what fits into memory",
+            _("A stream's rows have no weights."),
+            expected=_("a data set in memory with sample_weight="),
+            got=_("a stream"),
+            fix=_(
+                "leave sample_weight out, or make a Dataset of what fits into memory"
+            ),
         )
     weights = as_tensor(given).numpy()
-    got = f"shape {weights.shape}, {weights.dtype}"
+    got = _("shape {shape}, {dtype}", shape=weights.shape, dtype=weights.dtype)
     if weights.shape == data.y.shape[:1] and weights.dtype.kind in "fiub":
         with np.errstate(over="ignore"):
             made = np.ascontiguousarray(weights, np.float32)
         if np.isfinite(made).all() and (made >= 0).all() and made.any():
             return made
-        got = f"numbers from {float(weights.min()):g} to {float(weights.max()):g}"
+        got = _(
+            "numbers from {min:g} to {max:g}",
+            min=float(weights.min()),
+            max=float(weights.max()),
+        )
     raise ArgumentError(
-        "sample_weight says how much each row counts.",
-        expected=f"{len(data)} finite numbers ≥ 0, not all of them 0",
+        _("sample_weight says how much each row counts."),
+        expected=_("{data} finite numbers ≥ 0, not all of them 0", data=len(data)),
         got=got,
-        fix="one number a row, in the order of the rows",
+        fix=_("one number a row, in the order of the rows"),
     )
 
 
@@ -210,7 +232,7 @@ def kinds(data: Rows) -> tuple[tuple[int, ...], ArrayType | None]:
 
 def batches(data: Rows, size: int, dtype: DType) -> Generator[tuple[Array, Array]]:
     """Features (in ``dtype``) and targets, ``size`` rows at a time, in their order."""
-    _, scale = stored_as(data)
+    __, scale = stored_as(data)
     blocks = data.blocks(size) if isinstance(data, Stream) else _cut(data, size)
     with closing(blocks):
         for x, y in blocks:
@@ -254,15 +276,23 @@ def check_kept(stored: Array, scale: float | None, dtype: DType) -> None:
     if (number := not_held(stored, dtype.numpy)) is not None:
         made = np.asarray(number).astype(dtype.numpy)
         warn(
-            f"Whole numbers among the features become others in {dtype.name}, and "
-            "different ones become equal.",
-            expected=f"whole numbers that {dtype.name} has, or a network that takes "
-            "them as they are",
-            got=f"{number:.0f}, which becomes {made:.0f}"
+            _(
+                "Whole numbers among the features become others in {name}, and "
+                "different ones become equal.",
+                name=dtype.name,
+            ),
+            expected=_(
+                "whole numbers that {name} has, or a network that takes "
+                "them as they are",
+                name=dtype.name,
+            ),
+            got=_("{number:.0f}, which becomes {made:.0f}", number=number, made=made)
             if stored.dtype.kind == "f"
-            else f"{number}, which becomes {int(made)}",
-            fix="nn.Standardize.of(train.x) as the first layer for quantities; leave "
-            "out ids, or look them up: nn.Embedding",
+            else _("{number}, which becomes {made}", number=number, made=int(made)),
+            fix=_(
+                "nn.Standardize.of(train.x) as the first layer for quantities; "
+                "leave out ids, or look them up: nn.Embedding"
+            ),
         )
 
 
@@ -274,8 +304,8 @@ def _check_indices(stored: Array, dtype: DType) -> None:
     wrong = (stored % 1 != 0) | (stored > limits.max) | (stored < limits.min)
     if wrong.any():
         raise ArgumentError(
-            "The model takes the numbers of rows first, as an Embedding does.",
-            expected=f"whole numbers that {dtype.name} holds",
-            got=f"{stored[wrong].flat[0]:g} among the features",
-            fix="x.astype('int64') for row numbers; nn.Linear for measurements",
+            _("The model takes the numbers of rows first, as an Embedding does."),
+            expected=_("whole numbers that {name} holds", name=dtype.name),
+            got=_("{flat:g} among the features", flat=stored[wrong].flat[0]),
+            fix=_("x.astype('int64') for row numbers; nn.Linear for measurements"),
         )

@@ -16,6 +16,7 @@ from chainrule.errors import (
     NonFiniteError,
     ShapeError,
 )
+from chainrule.text import _
 
 CHUNK = 1 << 20  # values looked at together in the search for NaN and infinity
 
@@ -29,21 +30,27 @@ def numbers(value: Any, what: str) -> np.ndarray:
             array = np.asarray(value)
     except Exception as error:
         raise DataError(
-            f"{what} cannot be read as an array.",
-            expected="an array on the CPU (anything with __array__ or __dlpack__), "
-            "or lists of equal length",
+            _("{what} cannot be read as an array.", what=what),
+            expected=_(
+                "an array on the CPU (anything with __array__ or __dlpack__), "
+                "or lists of equal length"
+            ),
             got=f"{type(value).__name__}: {error}",
-            fix="make it an array first, such as numpy.array(rows); a PyTorch "
-            "tensor needs .detach().cpu()",
+            fix=_(
+                "make it an array first, such as numpy.array(rows); a PyTorch "
+                "tensor needs .detach().cpu()"
+            ),
         ) from error
     if array.dtype.kind not in "biuf" or array.dtype.itemsize > 8:
         raise DTypeError(
-            f"{what} does not hold real numbers.",
-            expected="booleans, integers or floats of up to 64 bits",
-            got=f"dtype {array.dtype}",
-            fix="turn text and dates into numbers first, such as "
-            "numpy.unique(labels, return_inverse=True)[1] for names of classes; "
-            "a sparse matrix needs .toarray(), a table only its numeric columns",
+            _("{what} does not hold real numbers.", what=what),
+            expected=_("booleans, integers or floats of up to 64 bits"),
+            got=_("dtype {dtype}", dtype=array.dtype),
+            fix=_(
+                "turn text and dates into numbers first, such as "
+                "numpy.unique(labels, return_inverse=True)[1] for names of classes; "
+                "a sparse matrix needs .toarray(), a table only its numeric columns"
+            ),
         )
     narrow = np.dtype(np.float32)
     listed = isinstance(value, list | tuple) and array.dtype == np.float64
@@ -64,10 +71,14 @@ def targets(y: np.ndarray) -> np.ndarray:
         if wrong.any():
             where = tuple(np.argwhere(wrong)[0])
             raise ArgumentError(
-                f"y holds an integer too large for a label{_at(where)}.",
-                expected=f"integers from {limit.min} to {limit.max}",
+                _("y holds an integer too large for a label{where}.", where=_at(where)),
+                expected=_(
+                    "integers from {min} to {max}", min=limit.min, max=limit.max
+                ),
                 got=f"{y[where]}",
-                fix="for a target that is a quantity, pass floats: y.astype('float32')",
+                fix=_(
+                    "for a target that is a quantity, pass floats: y.astype('float32')"
+                ),
             )
     return y.astype(np.int32, copy=False)
 
@@ -77,24 +88,34 @@ def check_lengths(x: Column, y: np.ndarray) -> None:
     for what, shape in (("x", x.shape), ("y", y.shape)):
         if not shape:
             raise ShapeError(
-                f"{what} is a single number and has no rows.",
-                expected="shape (n, …), one row a sample",
-                got="shape ()",
-                fix=f"for a single sample, pass [{what}]",
+                _("{what} is a single number and has no rows.", what=what),
+                expected=_("shape (n, …), one row a sample"),
+                got=_("shape ()"),
+                fix=_("for a single sample, pass [{what}]", what=what),
             )
     if len(x) != len(y):
         raise ShapeError(
-            "x and y have different lengths.",
-            expected="as many targets as samples",
-            got=f"{len(x)} rows of x {x.shape} and {len(y)} rows of y {y.shape}",
-            fix="pair them up again; if samples are columns, pass x.T",
+            _("x and y have different lengths."),
+            expected=_("as many targets as samples"),
+            got=_(
+                "{x} rows of x {shape} and {y} rows of y {y_shape}",
+                x=len(x),
+                shape=x.shape,
+                y=len(y),
+                y_shape=y.shape,
+            ),
+            fix=_("pair them up again; if samples are columns, pass x.T"),
         )
     if not len(x) or 0 in x.shape or 0 in y.shape:
         raise ArgumentError(
-            "The data set is empty.",
-            expected="at least one row with at least one value",
-            got=f"x of shape {x.shape} and y of shape {y.shape}",
-            fix="look at the file, filter or slice that the rows came from",
+            _("The data set is empty."),
+            expected=_("at least one row with at least one value"),
+            got=_(
+                "x of shape {shape} and y of shape {y_shape}",
+                shape=x.shape,
+                y_shape=y.shape,
+            ),
+            fix=_("look at the file, filter or slice that the rows came from"),
         )
 
 
@@ -102,14 +123,14 @@ def checked_batch_size(given: Any, rows: int | None) -> int:
     """The rows of a batch of so many rows, or of a stream; None means all of them."""
     if given is None and rows is not None:
         return rows
-    fix = "batch_size=32: a stream has no batch of all its rows"
+    fix = _("batch_size=32: a stream has no batch of all its rows")
     size = checks.whole("batch_size", given, fix=fix if rows is None else None)
     if rows is not None and size > rows:
         raise ArgumentError(
-            "A batch cannot be larger than the data.",
-            expected=f"batch_size from 1 to {rows}",
+            _("A batch cannot be larger than the data."),
+            expected=_("batch_size from 1 to {rows}", rows=rows),
             got=f"batch_size={size}",
-            fix="batch_size=None makes one batch of all rows",
+            fix=_("batch_size=None makes one batch of all rows"),
         )
     return size
 
@@ -126,30 +147,37 @@ def check_labels(y: np.ndarray, classes: int, first: int = 0) -> None:
         one_hot = y.shape == (len(y), classes)
         fix = "y.argmax(1)" if one_hot else "y.reshape(-1)"
         raise ShapeError(
-            f"y has the wrong rank for labels of {classes} classes.",
-            expected=f"shape ({len(y)},), one label a row",
-            got=f"shape {y.shape}",
-            fix=f"pass {fix}, or leave out classes=",
+            _("y has the wrong rank for labels of {classes} classes.", classes=classes),
+            expected=_("shape ({y},), one label a row", y=len(y)),
+            got=_("shape {shape}", shape=y.shape),
+            fix=_("pass {fix}, or leave out classes=", fix=fix),
         )
     if y.dtype.kind == "f":
         raise DTypeError(
-            f"y holds floats where labels of {classes} classes are asked for.",
-            expected=f"integers from 0 to {classes - 1}",
-            got=f"dtype {y.dtype}",
-            fix="pass y.astype('int32'), or leave out classes= for regression",
+            _(
+                "y holds floats where labels of {classes} classes are asked for.",
+                classes=classes,
+            ),
+            expected=_("integers from 0 to {classes}", classes=classes - 1),
+            got=_("dtype {dtype}", dtype=y.dtype),
+            fix=_("pass y.astype('int32'), or leave out classes= for regression"),
         )
     wrong = (y < 0) | (y >= classes)
     if wrong.any():
         row = int(wrong.argmax())
         if y.min() == 1 and y.max() == classes:
-            fix = "labels count from 0: pass y - 1"
+            fix = _("labels count from 0: pass y - 1")
         elif y.min() < 0:
-            fix = "number the classes: numpy.unique(y, return_inverse=True)[1]"
+            fix = _("number the classes: numpy.unique(y, return_inverse=True)[1]")
         else:
-            fix = f"correct the label, or pass classes={y.max() + 1}"
+            fix = _("correct the label, or pass classes={max}", max=y.max() + 1)
         raise ArgumentError(
-            f"y holds a label that is none of {classes} classes{_at([row], first)}.",
-            expected=f"labels from 0 to {classes - 1}",
+            _(
+                "y holds a label that is none of {classes} classes{first}.",
+                classes=classes,
+                first=_at([row], first),
+            ),
+            expected=_("labels from 0 to {classes}", classes=classes - 1),
             got=f"{y[row]}",
             fix=fix,
         )
@@ -175,11 +203,17 @@ def check_finite(column: Column, what: str, first: int = 0) -> None:
             row += start
             place = _at([row, *rest], first)
             raise NonFiniteError(
-                f"{what} holds a value that is not a finite number{place}.",
-                expected=f"finite numbers that fit {column.dtype}",
+                _(
+                    "{what} holds a value that is not a finite number{place}.",
+                    what=what,
+                    place=place,
+                ),
+                expected=_("finite numbers that fit {dtype}", dtype=column.dtype),
                 got=f"{column.stored[(row, *rest)]}",
-                fix="drop such rows, such as keep = numpy.isfinite(x).all(axis=1), "
-                "or fill the gaps, such as numpy.nan_to_num(x)",
+                fix=_(
+                    "drop such rows, such as keep = numpy.isfinite(x).all(axis=1), "
+                    "or fill the gaps, such as numpy.nan_to_num(x)"
+                ),
             )
 
 
@@ -194,11 +228,15 @@ def checked_classes(
     made = checked_names(names, "class_names", "class_names=('cat', 'dog')")
     if len(made) < 2 or classes not in (None, len(made)):
         raise ArgumentError(
-            "class_names are not as many as there are classes.",
-            expected="at least two names" if classes is None else f"{classes} names",
+            _("class_names are not as many as there are classes."),
+            expected=_("at least two names")
+            if classes is None
+            else _("{classes} names", classes=classes),
             got=f"{len(made)}: {shortened(', '.join(made))}",
-            fix="one name a class, in the order of the labels; classes= may be left "
-            "out then",
+            fix=_(
+                "one name a class, in the order of the labels; classes= may be "
+                "left out then"
+            ),
         )
     return len(made), made
 
@@ -208,10 +246,10 @@ def checked_feature_names(names: Any, shape: tuple[int, ...]) -> tuple[str, ...]
     made = checked_names(names, "feature_names", "feature_names=('length', 'width')")
     if len(shape) != 2 or len(made) != shape[1]:
         raise ArgumentError(
-            "feature_names do not fit the columns of x.",
-            expected=f"x of shape (n, {len(made)}), one name a column",
-            got=f"{len(made)} names and x of shape {shape}",
-            fix="one name a column; leave them out for images and sequences",
+            _("feature_names do not fit the columns of x."),
+            expected=_("x of shape (n, {made}), one name a column", made=len(made)),
+            got=_("{made} names and x of shape {shape}", made=len(made), shape=shape),
+            fix=_("one name a column; leave them out for images and sequences"),
         )
     return made
 
@@ -221,10 +259,10 @@ def checked_target_names(names: Any, shape: tuple[int, ...]) -> tuple[str, ...] 
     made = checked_names(names, "target_names", "target_names=('width', 'height')")
     if shape[1:] != (len(made),) and (len(made) != 1 or len(shape) != 1):
         raise ArgumentError(
-            "target_names do not fit the columns of y.",
-            expected=f"y of shape (n, {len(made)}), one name a column",
-            got=f"{len(made)} names and y of shape {shape}",
-            fix="one name a column; leave them out for labels",
+            _("target_names do not fit the columns of y."),
+            expected=_("y of shape (n, {made}), one name a column", made=len(made)),
+            got=_("{made} names and y of shape {shape}", made=len(made), shape=shape),
+            fix=_("one name a column; leave them out for labels"),
         )
     return made if len(made) > 1 else None
 
@@ -234,19 +272,19 @@ def checked_names(names: Any, what: str, example: str) -> tuple[str, ...]:
     made = tuple(names) if isinstance(names, Sequence | np.ndarray) else (None,)
     if isinstance(names, str) or not all(isinstance(name, str) for name in made):
         raise ArgumentError(
-            f"{what} is not a list of names.",
-            expected="a list or tuple of texts",
+            _("{what} is not a list of names.", what=what),
+            expected=_("a list or tuple of texts"),
             got=shortened(repr(names)),
             fix=example,
         )
     made = tuple(str(name) for name in made)
     if len(made) > len(set(made)):
-        twice, _ = Counter(made).most_common(1)[0]
+        twice, __ = Counter(made).most_common(1)[0]
         raise ArgumentError(
-            f"{what} has a name twice.",
-            expected="names that differ",
+            _("{what} has a name twice.", what=what),
+            expected=_("names that differ"),
             got=repr(shortened(twice)),
-            fix="rename one of them",
+            fix=_("rename one of them"),
         )
     return made
 
@@ -260,11 +298,13 @@ def checked_format(format: Any) -> dict[str, Any]:
     except (TypeError, ValueError, RecursionError) as error:
         problem = f"{type(error).__name__}: {error}"
     raise ArgumentError(
-        "format does not describe how the rows were read.",
-        expected="a dictionary that JSON can hold, such as the format of a data set "
-        "from read_csv",
+        _("format does not describe how the rows were read."),
+        expected=_(
+            "a dictionary that JSON can hold, such as the format of a "
+            "data set from read_csv"
+        ),
         got=shortened(problem),
-        fix="leave it out: readers fill it in",
+        fix=_("leave it out: readers fill it in"),
     )
 
 
@@ -283,6 +323,10 @@ def _at(where: Any, first: int = 0) -> str:
         return ""
     row, *rest = (int(i) for i in where)
     if not rest:
-        return f" at row {row + first} (counting from 0)"
+        return _(" at row {first} (counting from 0)", first=row + first)
     column = rest[0] if len(rest) == 1 else tuple(rest)
-    return f" at row {row + first}, column {column} (counting from 0)"
+    return _(
+        " at row {first}, column {column} (counting from 0)",
+        first=row + first,
+        column=column,
+    )

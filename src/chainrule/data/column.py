@@ -17,6 +17,7 @@ import numpy as np
 
 from chainrule import checks
 from chainrule.keywords import strict
+from chainrule.text import _
 
 
 @strict
@@ -98,7 +99,11 @@ class Column:
         as_stored = self.scale is None and self.stored.dtype == wanted == self.dtype
         if copy is False and not as_stored:
             raise ValueError(
-                f"{self!r} cannot become an array of {wanted} without a copy."
+                _(
+                    "{self!r} cannot become an array of {wanted} without a copy.",
+                    self=self,
+                    wanted=wanted,
+                )
             )
         return self[...].astype(wanted, copy=bool(copy) and as_stored)
 
@@ -141,7 +146,8 @@ def _checked_scale(scale: Any) -> float:
     limit = np.finfo(np.float32)
     made = checks.real(scale)
     if not float(limit.tiny) <= abs(made) <= float(limit.max):
-        what, fix = "{} is not a usable factor.", "scale=1/255 for bytes, or None"
-        expected = "a finite number other than 0 that fits float32"
+        what = _("{name} is not a usable factor.")
+        fix = _("scale=1/255 for bytes, or None")
+        expected = _("a finite number other than 0 that fits float32")
         raise checks.refused("scale", scale, what, expected, fix)
     return made

@@ -27,6 +27,7 @@ from chainrule.data.tables.source import Frame
 from chainrule.errors import ArgumentError
 from chainrule.keywords import strict
 from chainrule.random import permutation
+from chainrule.text import _
 
 
 @strict
@@ -102,10 +103,10 @@ class Dataset:
         if isinstance(x, Column):
             if scale is not None:
                 raise ArgumentError(
-                    "x is a Column, which has its own scale.",
-                    expected="scale=None with a Column",
+                    _("x is a Column, which has its own scale."),
+                    expected=_("scale=None with a Column"),
                     got=f"scale={scale!r}",
-                    fix="pass its stored array: Dataset(x.stored, y, scale=...)",
+                    fix=_("pass its stored array: Dataset(x.stored, y, scale=...)"),
                 )
             x, scale = x.stored, x.scale
         if (frame := Columns.of(x)) is not None:
@@ -210,11 +211,13 @@ class Dataset:
             row = operator.index(key)
         except TypeError:
             raise ArgumentError(
-                f"The data set '{self.name}' cannot be indexed like this.",
-                expected="a row number or a slice, such as data[3] or data[:100]",
+                _("The data set '{name}' cannot be indexed like this.", name=self.name),
+                expected=_("a row number or a slice, such as data[3] or data[:100]"),
                 got=f"{key!r}",
-                fix="for several rows, data.rows([3, 1, 4]); else index its arrays: "
-                "data.x[rows], data.y[rows]",
+                fix=_(
+                    "for several rows, data.rows([3, 1, 4]); else index its "
+                    "arrays: data.x[rows], data.y[rows]"
+                ),
             ) from None
         return self.x[row], self.y[row]
 
@@ -236,10 +239,14 @@ class Dataset:
         """
         if not 1 <= n <= len(self):
             raise ArgumentError(
-                f"Cannot take {n} rows from the data set '{self.name}'.",
-                expected=f"1 to {len(self)} rows",
+                _(
+                    "Cannot take {n} rows from the data set '{name}'.",
+                    n=n,
+                    name=self.name,
+                ),
+                expected=_("1 to {self} rows", self=len(self)),
                 got=f"{n}",
-                fix="data.take(min(n, len(data))) takes as many as there are",
+                fix=_("data.take(min(n, len(data))) takes as many as there are"),
             )
         return self._part(slice(n))
 
@@ -379,12 +386,18 @@ class Dataset:
             >>> [len(validation) for train, validation in data.folds(3)]
             [3, 2, 2]
         """
-        example = "for train, validation in data.folds(5, seed=0): ..."
+        example = _("for train, validation in data.folds(5, seed=0): ...")
         k, seed = checks.whole("k", k, least=2), checks.seed("seed", seed)
         if k > len(self):
             raise ArgumentError(
-                f"The data set '{self.name}' cannot be dealt into {k} folds.",
-                expected=f"2 to {len(self)} folds, as many as there are rows",
+                _(
+                    "The data set '{name}' cannot be dealt into {k} folds.",
+                    name=self.name,
+                    k=k,
+                ),
+                expected=_(
+                    "2 to {self} folds, as many as there are rows", self=len(self)
+                ),
                 got=f"{k}",
                 fix=example,
             )
@@ -424,12 +437,12 @@ class Dataset:
         made = self._part(slice(None))
         wanted, own = other.feature_names, self.feature_names
         if wanted is not None and own is not None and own != wanted:
-            places = in_order(own, wanted, "a feature")
+            places = in_order(own, wanted, _("a feature"))
             made.x = Column(self.x.stored[:, places], self.x.scale)
             made.feature_names = wanted
         wanted, own = other.target_names, self.target_names
         if wanted is not None and own is not None and own != wanted:
-            made.y = self.y[:, in_order(own, wanted, "a target")]
+            made.y = self.y[:, in_order(own, wanted, _("a target"))]
             made.target_names = wanted
         wanted, own = other.class_names, self.class_names
         if wanted is not None and own is not None and own != wanted:
@@ -438,7 +451,11 @@ class Dataset:
         return made
 
     def __repr__(self) -> str:
-        classes = "" if self.classes is None else f", {self.classes} classes"
+        classes = (
+            ""
+            if self.classes is None
+            else _(", {classes} classes", classes=self.classes)
+        )
         return (
             f"Dataset('{self.name}': {len(self)} rows, x {self.x!r}, "
             f"y {self.y.dtype} {self.y.shape}{classes})"
@@ -454,19 +471,26 @@ def _row_numbers(index: Any, n: int, name: str) -> np.ndarray:
     mask = made.dtype.kind == "b" and made.shape == (n,)
     if not mask and (made.ndim != 1 or (made.dtype.kind not in "iu" and made.size)):
         raise ArgumentError(
-            f"Rows of the data set '{name}' cannot be chosen like this.",
-            expected=f"a list of row numbers, or {n} booleans",
-            got=f"{type(index).__name__} of shape {made.shape}, dtype {made.dtype}",
-            fix="data.rows([0, 2]), or data.rows(data.y == 1)",
+            _("Rows of the data set '{name}' cannot be chosen like this.", name=name),
+            expected=_("a list of row numbers, or {n} booleans", n=n),
+            got=_(
+                "{kind} of shape {shape}, dtype {dtype}",
+                kind=type(index).__name__,
+                shape=made.shape,
+                dtype=made.dtype,
+            ),
+            fix=_("data.rows([0, 2]), or data.rows(data.y == 1)"),
         )
     if mask:
         return np.flatnonzero(made)
     wrong = (made >= n) | (made < -n)
     if wrong.any():
         raise ArgumentError(
-            f"The data set '{name}' has no such row.",
-            expected=f"numbers from 0 to {n - 1}, or negative ones down to {-n}",
+            _("The data set '{name}' has no such row.", name=name),
+            expected=_(
+                "numbers from 0 to {n}, or negative ones down to {n2}", n=n - 1, n2=-n
+            ),
             got=f"{made[wrong][0]}",
-            fix="len(data) is the number of rows, and they count from 0",
+            fix=_("len(data) is the number of rows, and they count from 0"),
         )
     return made.astype(np.int64)

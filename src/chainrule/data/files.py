@@ -11,6 +11,7 @@ import numpy as np
 from chainrule.data.checks import shortened
 from chainrule.disk import open_file
 from chainrule.errors import ArgumentError, ChainruleError, DataError, nearest
+from chainrule.text import _
 
 #: So many classes may there be that no label is of.
 UNSEEN = 1000
@@ -25,25 +26,31 @@ def checked_path(path: Any, what: str, *, folder: bool = False) -> Path:
     """
     if not isinstance(path, str | os.PathLike):
         raise ArgumentError(
-            f"The path of {what} is not a path.",
-            expected="a text or a pathlib.Path",
+            _("The path of {what} is not a path.", what=what),
+            expected=_("a text or a pathlib.Path"),
             got=shortened(repr(path)),
-            fix="such as 'data/train.csv'",
+            fix=_("such as 'data/train.csv'"),
         )
     found = Path(os.fsdecode(os.fspath(path)))
-    kind = "a folder" if folder else "a file"
+    kind = _("a folder") if folder else _("a file")
     try:
         right = found.is_dir() if folder else found.is_file()
         there = right or found.exists()
-        hint = "" if there else meant(found.name, os.listdir(found.parent))
+        near = () if there else os.listdir(found.parent)
     except (OSError, ValueError):
-        right, there, hint = False, False, ""
+        right, there, near = False, False, ()
     if not right:
         raise DataError(
-            f"There is no {what} '{shortened(str(found), 200)}'.",
-            expected=f"{kind} that can be read",
-            got=f"something that is not {kind}" if there else "nothing there",
-            fix=f"{hint}paths count from {os.getcwd()}",
+            _(
+                "There is no {what} '{found}'.",
+                what=what,
+                found=shortened(str(found), 200),
+            ),
+            expected=_("{kind} that can be read", kind=kind),
+            got=_("something that is not {kind}", kind=kind)
+            if there
+            else _("nothing there"),
+            fix=meant(found.name, near, _("paths count from {here}", here=os.getcwd())),
         )
     return found
 
@@ -63,10 +70,10 @@ def reading(path: Path, what: str, fix: str) -> Iterator[None]:
         raise
     except MemoryError as error:
         raise DataError(
-            f"'{path}' does not fit into memory.",
-            expected="content that fits",
-            got="no memory left",
-            fix="stream it: cr.data.Stream",
+            _("'{path}' does not fit into memory.", path=path),
+            expected=_("content that fits"),
+            got=_("no memory left"),
+            fix=_("stream it: cr.data.Stream"),
         ) from error
     except Exception as error:
         got = shortened(f"{type(error).__name__}: {error}", 200)
@@ -83,7 +90,10 @@ def opened(path: Path, what: str, fix: str) -> Iterator[BinaryIO]:
 def damaged(path: Path, what: str, got: str, fix: str) -> DataError:
     """The error for a file whose content is not what it should be."""
     return DataError(
-        f"'{path}' cannot be read as {what}.", expected=what, got=got, fix=fix
+        _("'{path}' cannot be read as {what}.", path=path, what=what),
+        expected=what,
+        got=got,
+        fix=fix,
     )
 
 
@@ -96,18 +106,22 @@ def classes_of(y: np.ndarray, path: Path) -> int:
     made, found = max(int(y.max()) + 1, 2), len(np.unique(y))
     if made > 2 * found + UNSEEN:
         raise DataError(
-            f"The labels of '{path}' have gaps.",
-            expected=f"labels from 0 on, as {found:,} different ones would be",
-            got=f"a label {made - 1:,}",
-            fix="number them: numpy.unique(y, return_inverse=True)[1]; or name them",
+            _("The labels of '{path}' have gaps.", path=path),
+            expected=_(
+                "labels from 0 on, as {found:,} different ones would be", found=found
+            ),
+            got=_("a label {made:,}", made=made - 1),
+            fix=_("number them: numpy.unique(y, return_inverse=True)[1]; or name them"),
         )
     return made
 
 
-def meant(name: str, known: Iterable[str]) -> str:
-    """A question that begins a remedy where one of the names is near, or nothing."""
+def meant(name: str, known: Iterable[str], otherwise: str) -> str:
+    """Return a remedy, with a question before it where one of the names is near."""
     close = nearest(name, known)
-    return f"did you mean '{close}'? " if close else ""
+    if not close:
+        return otherwise
+    return _("did you mean '{close}'? {otherwise}", close=close, otherwise=otherwise)
 
 
 #: Where Linux says what is free, and what a container may take and has taken.
@@ -144,9 +158,11 @@ def check_memory(path: Path | str, size: int, fix: str) -> None:
     """Refuse content of ``size`` bytes before it takes the machine down."""
     if size > (limit := memory()):
         raise DataError(
-            f"'{path}' is too large for this machine's memory.",
-            expected=f"at most {limit / 2**30:.1f} GiB, half of what there is "
-            "or what is free",
+            _("'{path}' is too large for this machine's memory.", path=path),
+            expected=_(
+                "at most {limit:.1f} GiB, half of what there is or what is free",
+                limit=limit / 2**30,
+            ),
             got=f"{size / 2**30:.1f} GiB",
             fix=fix,
         )

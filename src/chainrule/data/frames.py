@@ -15,6 +15,7 @@ import numpy as np
 from chainrule.data.checks import numbers, shortened
 from chainrule.errors import ArgumentError, DataError, DTypeError
 from chainrule.graph.node import Array
+from chainrule.text import _
 
 Names = tuple[str, ...]
 
@@ -59,12 +60,14 @@ class Columns(NamedTuple):
         listed = list(labels)
         names = [str(label) for label in listed]
         if len(set(names)) < len(names):
-            twice, _ = Counter(names).most_common(1)[0]
+            twice, __ = Counter(names).most_common(1)[0]
             raise ArgumentError(
-                "Two columns of a frame have one name.",
-                expected="names that differ: columns are found by them",
+                _("Two columns of a frame have one name."),
+                expected=_("names that differ: columns are found by them"),
                 got=repr(shortened(twice)),
-                fix="rename one of them, or pass the numbers alone: frame.to_numpy()",
+                fix=_(
+                    "rename one of them, or pass the numbers alone: frame.to_numpy()"
+                ),
             )
         return cls(given, dict(zip(names, listed, strict=True)))
 
@@ -93,10 +96,10 @@ class Columns(NamedTuple):
         lengths = {len(column) for column in columns}
         if len(lengths) != 1:
             raise ArgumentError(
-                f"The columns of {what} have different lengths.",
-                expected="one number a row in each column",
-                got=", ".join(map(str, sorted(lengths))) or "no columns",
-                fix="look at how the frame was made",
+                _("The columns of {what} have different lengths.", what=what),
+                expected=_("one number a row in each column"),
+                got=", ".join(map(str, sorted(lengths))) or _("no columns"),
+                fix=_("look at how the frame was made"),
             )
         return np.stack(columns, axis=1)
 
@@ -107,11 +110,19 @@ class Columns(NamedTuple):
         if column.ndim == 1 and column.dtype.kind in "biuf":
             return numbers(series, what) if isinstance(series, list | tuple) else column
         raise DTypeError(
-            f"Column '{shortened(name)}' of {what} does not hold real numbers.",
-            expected="booleans, integers or floats, one a row",
-            got=f"dtype {column.dtype}, shape {column.shape}",
-            fix="cr.data.Dataset.from_frame(frame, target=…) reads texts, dates and "
-            "gaps; or leave the column out",
+            _(
+                "Column '{name}' of {what} does not hold real numbers.",
+                name=shortened(name),
+                what=what,
+            ),
+            expected=_("booleans, integers or floats, one a row"),
+            got=_(
+                "dtype {dtype}, shape {shape}", dtype=column.dtype, shape=column.shape
+            ),
+            fix=_(
+                "cr.data.Dataset.from_frame(frame, target=…) reads texts, "
+                "dates and gaps; or leave the column out"
+            ),
         )
 
 
@@ -131,11 +142,17 @@ def in_order(given: Sequence[str], wanted: Names, what: str) -> list[int]:
     if missing:
         listed = shortened(", ".join(repr(name) for name in missing), 200)
         raise DataError(
-            f"The data have no column {listed}, in training {what}.",
+            _(
+                "The data have no column {listed}, in training {what}.",
+                listed=listed,
+                what=what,
+            ),
             expected=shortened(", ".join(wanted), 200),
             got=shortened(", ".join(given), 200),
-            fix="rename the columns as they were, or pass an array, whose columns "
-            "count by their places",
+            fix=_(
+                "rename the columns as they were, or pass an array, whose columns "
+                "count by their places"
+            ),
         )
     return [places[name] for name in wanted]
 
@@ -150,10 +167,15 @@ def labels_of(given: Names, trained: Names) -> Array:
     if new:
         listed = shortened(", ".join(repr(name) for name in new), 200)
         raise DataError(
-            f"The data have classes that were not there in training: {listed}.",
+            _(
+                "The data have classes that were not there in training: {listed}.",
+                listed=listed,
+            ),
             expected=shortened(", ".join(trained), 200),
             got=shortened(", ".join(given), 200),
-            fix="leave these rows out, name the classes as they were, or train a new "
-            "Trainer",
+            fix=_(
+                "leave these rows out, name the classes as they were, or train "
+                "a new Trainer"
+            ),
         )
     return np.array([trained.index(name) for name in given], np.int32)

@@ -23,10 +23,11 @@ from chainrule.data.files import (
 )
 from chainrule.errors import DataError, ShapeError
 from chainrule.keywords import strict
+from chainrule.text import _
 
 TYPES = {8: "u1", 9: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
-WHAT = "an idx file"
-FIX = "get the file again; idx files are those of MNIST and its relatives"
+WHAT = _("an idx file")
+FIX = _("get the file again; idx files are those of MNIST and its relatives")
 GZIP = b"\x1f\x8b"
 RANK = 8  # more axes than any data have
 
@@ -80,20 +81,28 @@ def read_idx(
         array([[0.40000004, 1.        ]], dtype=float32)
     """
     x, path = _features(images, scale, flatten)
-    other = checked_path(labels, "idx file of labels")
+    other = checked_path(labels, _("idx file of labels"))
     y = read_array(other)
     if len(x) != len(y):
         raise DataError(
-            f"'{path.name}' and '{other.name}' do not belong together.",
-            expected="as many labels as images",
-            got=f"{len(x):,} images and {len(y):,} labels",
-            fix="take both files of the training set, or both of the test set",
+            _(
+                "'{name}' and '{other_name}' do not belong together.",
+                name=path.name,
+                other_name=other.name,
+            ),
+            expected=_("as many labels as images"),
+            got=_("{x:,} images and {y:,} labels", x=len(x), y=len(y)),
+            fix=_("take both files of the training set, or both of the test set"),
         )
     if x.stored.ndim == 1 and y.ndim > 1:
         raise ShapeError(
-            "The two idx files are the wrong way round.",
+            _("The two idx files are the wrong way round."),
             expected="read_idx(images, labels)",
-            got=f"images of shape {x.shape}, labels of shape {y.shape}",
+            got=_(
+                "images of shape {shape}, labels of shape {y_shape}",
+                shape=x.shape,
+                y_shape=y.shape,
+            ),
             fix=f"read_idx('{other.name}', '{path.name}')",
         )
     if y.dtype.kind == "f" and y.ndim == 1:
@@ -128,7 +137,7 @@ def idx_features(
     class_names: Any = None,
 ) -> Features:
     """The images alone, with the arguments of :func:`read_idx`."""
-    x, _ = _features(images, scale, flatten)
+    x, __ = _features(images, scale, flatten)
     return Features.of(x.stored, x.scale)
 
 
@@ -138,11 +147,12 @@ def labels_beside(images: Path) -> Path:
     found = images.with_name(name)
     if found == images or not found.is_file():
         raise DataError(
-            f"There is no file of labels beside '{images}'.",
-            expected="a pair such as train-images-idx3-ubyte and "
-            "train-labels-idx1-ubyte",
-            got="no such file" if found != images else "a name without 'images'",
-            fix="give both: data.read((images, labels), format=…)",
+            _("There is no file of labels beside '{images}'.", images=images),
+            expected=_(
+                "a pair such as train-images-idx3-ubyte and train-labels-idx1-ubyte"
+            ),
+            got=_("no such file") if found != images else _("a name without 'images'"),
+            fix=_("give both: data.read((images, labels), format=…)"),
         )
     return found
 
@@ -162,7 +172,9 @@ def read_array(path: Path) -> np.ndarray:
         zeros, code, rank = struct.unpack(">HBB", stream.read(4))
         if zeros or code not in TYPES or not 1 <= rank <= RANK:
             shown = f"{zeros:04x} {code:02x} {rank:02x}"
-            raise damaged(path, f"{WHAT}, which begins 00 00, type, rank", shown, FIX)
+            raise damaged(
+                path, _("{WHAT}, which begins 00 00, type, rank", WHAT=WHAT), shown, FIX
+            )
         shape = struct.unpack(f">{rank}I", stream.read(4 * rank))
         dtype = np.dtype(TYPES[code])
         content = math.prod(shape) * dtype.itemsize
@@ -171,14 +183,22 @@ def read_array(path: Path) -> np.ndarray:
         if len(held) != content:
             amount = "fewer" if len(held) < content else "more"
             raise damaged(
-                path, WHAT, f"{amount} bytes than the {content:,} of shape {shape}", FIX
+                path,
+                WHAT,
+                _(
+                    "{amount} bytes than the {content:,} of shape {shape}",
+                    amount=amount,
+                    content=content,
+                    shape=shape,
+                ),
+                FIX,
             )
         array = np.frombuffer(held, dtype).reshape(shape)
         return array.astype(dtype.newbyteorder("="), copy=False)
 
 
 def _features(images: Any, scale: Any, flatten: bool) -> tuple[Column, Path]:
-    path = checked_path(images, "idx file of images")
+    path = checked_path(images, _("idx file of images"))
     x = read_array(path)
     grey = 1 / 255 if x.dtype == np.uint8 else None
     factor: Any = grey if isinstance(scale, str) and scale == "auto" else scale

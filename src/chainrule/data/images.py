@@ -25,6 +25,7 @@ from chainrule.data.files import (
 )
 from chainrule.errors import ArgumentError, DataError
 from chainrule.keywords import strict
+from chainrule.text import _
 
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF", "PPM")
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm")
@@ -34,8 +35,8 @@ NOT_OURS = frozenset({"thumbs.db", "desktop.ini"})
 #: ones: pictures of one colour reach 1,000 to 10,000, hostile headers anything. Pillow
 #: has a limit of its own, by which a file of some bytes takes over 1 GB.
 LARGEST, FREE, A_BYTE = 1 << 26, 1 << 22, 10_000
-WHAT = f"an image ({', '.join(FORMATS)})"
-FIX = "open it in a viewer and save it again, or take it out of the folder"
+WHAT = _("an image ({FORMATS})", FORMATS=", ".join(FORMATS))
+FIX = _("open it in a viewer and save it again, or take it out of the folder")
 
 
 @strict
@@ -89,16 +90,16 @@ def image_folder(
         >>> data.x[1, 0, 0]
         array([1., 1., 1.], dtype=float32)
     """
-    root = checked_path(path, "folder of images", folder=True)
+    root = checked_path(path, _("folder of images"), folder=True)
     loader = Loader(size, mode)
     names = _folders(root)
-    _, class_names = checked_classes(None, class_names)
+    __, class_names = checked_classes(None, class_names)
     if class_names is None and len(names) < 2:
         raise DataError(
-            f"'{root}' has images of one class.",
-            expected="a folder of images for each class, two at least",
-            got=f"the folder '{names[0]}'",
-            fix=f"such as {root.name}/cat/1.png and {root.name}/dog/1.png",
+            _("'{root}' has images of one class.", root=root),
+            expected=_("a folder of images for each class, two at least"),
+            got=_("the folder '{names}'", names=names[0]),
+            fix=_("such as {name}/cat/1.png and {name}/dog/1.png", name=root.name),
         )
     if class_names is not None:
         _check_known(root, names, class_names)
@@ -138,7 +139,7 @@ def image_features(
     """
     loader = Loader(size, mode)
     is_folder = isinstance(path, str | os.PathLike) and Path(path).is_dir()
-    root = checked_path(path, "image or folder of images", folder=is_folder)
+    root = checked_path(path, _("image or folder of images"), folder=is_folder)
     files = [root]
     if is_folder:
         folders = [entry for entry in _entries(root) if entry.is_dir()]
@@ -174,7 +175,7 @@ class Loader:
         """The images of these files: (n, channels, height, width), uint8."""
         first = self._pixels(files[0])
         content = len(files) * first.size
-        check_memory(files[0].parent, content, "size=(64, 64) makes them smaller")
+        check_memory(files[0].parent, content, _("size=(64, 64) makes them smaller"))
         made = np.empty((len(files), *first.shape), np.uint8)
         made[0] = first
         for i, file in enumerate(files[1:], 1):
@@ -182,10 +183,24 @@ class Loader:
             if pixels.shape != first.shape:
                 (height, width), other = first.shape[1:], pixels.shape[1:]
                 raise DataError(
-                    "The images have different sizes.",
-                    expected=f"{height} × {width} as in '{files[0]}' (height × width)",
-                    got=f"{other[0]} × {other[1]} in '{file}'",
-                    fix=f"size=({height}, {width}) resizes all of them",
+                    _("The images have different sizes."),
+                    expected=_(
+                        "{height} × {width} as in '{files}' (height × width)",
+                        height=height,
+                        width=width,
+                        files=files[0],
+                    ),
+                    got=_(
+                        "{other} × {other1} in '{file}'",
+                        other=other[0],
+                        other1=other[1],
+                        file=file,
+                    ),
+                    fix=_(
+                        "size=({height}, {width}) resizes all of them",
+                        height=height,
+                        width=width,
+                    ),
                 )
             made[i] = pixels
         return made
@@ -197,7 +212,7 @@ class Loader:
         with opened(file, WHAT, FIX) as stream, quiet:
             length = os.fstat(stream.fileno()).st_size
             if not length:
-                raise damaged(file, WHAT, "an empty file", FIX)
+                raise damaged(file, WHAT, _("an empty file"), FIX)
             with self.image.open(stream, formats=self.formats) as image:
                 self._check(image, file, length)
                 pixels = self._converted(image, file)
@@ -209,16 +224,28 @@ class Loader:
         """Refuse what is too large, and what is more than one image."""
         width, height = image.size
         if width * height > min(LARGEST, FREE + A_BYTE * length):
-            limit = f"an image of up to {LARGEST:,} pixels, and {A_BYTE:,} a byte"
-            got = f"{height:,} × {width:,} pixels in {length:,} bytes"
-            raise damaged(file, limit, got, "make it smaller first")
+            limit = _(
+                "an image of up to {LARGEST:,} pixels, and {A_BYTE:,} a byte",
+                LARGEST=LARGEST,
+                A_BYTE=A_BYTE,
+            )
+            got = _(
+                "{height:,} × {width:,} pixels in {length:,} bytes",
+                height=height,
+                width=width,
+                length=length,
+            )
+            raise damaged(file, limit, got, _("make it smaller first"))
         # Telephones append a second picture to some JPEG files (MPO): not animated.
         if image.format != "MPO" and getattr(image, "n_frames", 1) > 1:
             raise damaged(
                 file,
-                "a single image",
-                f"{image.n_frames} images in one file (animated, or several pages)",
-                "save each as a file of its own",
+                _("a single image"),
+                _(
+                    "{n_frames} images in one file (animated, or several pages)",
+                    n_frames=image.n_frames,
+                ),
+                _("save each as a file of its own"),
             )
 
     def _converted(self, image: Any, file: Path) -> np.ndarray:
@@ -245,10 +272,10 @@ def pillow() -> Any:
         from PIL import Image
     except ImportError as error:
         raise ArgumentError(
-            "Images are read by Pillow, which is not installed.",
-            expected="the extra images",
+            _("Images are read by Pillow, which is not installed."),
+            expected=_("the extra images"),
             got=f"{type(error).__name__}: {error}",
-            fix="pip install 'chainrule[images]'",
+            fix=_("pip install 'chainrule[images]'"),
         ) from error
     return Image
 
@@ -258,9 +285,14 @@ def _eight_bits(values: np.ndarray, file: Path) -> np.ndarray:
     if values.dtype.kind == "f" or values.min() < 0 or values.max() > 0xFFFF:
         raise damaged(
             file,
-            "an image of 8 or 16 bits",
-            f"pixels of {values.dtype} from {values.min():g} to {values.max():g}",
-            "convert it to 8 bits; or save such arrays as NPZ",
+            _("an image of 8 or 16 bits"),
+            _(
+                "pixels of {dtype} from {min:g} to {max:g}",
+                dtype=values.dtype,
+                min=values.min(),
+                max=values.max(),
+            ),
+            _("convert it to 8 bits; or save such arrays as NPZ"),
         )
     return ((values.astype(np.uint32) + 128) // 257).astype(np.uint8)
 
@@ -282,18 +314,25 @@ def _folders(root: Path) -> list[str]:
     stray = [e for e in entries if not e.is_dir() and e.suffix.lower() in SUFFIXES]
     if stray and names:
         raise DataError(
-            f"'{stray[0]}' belongs to no class.",
-            expected="all images in the folders of the classes",
-            got=f"{len(stray)} beside them",
-            fix=f"move it into one of the folders {shortened(', '.join(names))}",
+            _("'{stray}' belongs to no class.", stray=stray[0]),
+            expected=_("all images in the folders of the classes"),
+            got=_("{stray} beside them", stray=len(stray)),
+            fix=_(
+                "move it into one of the folders {names}",
+                names=shortened(", ".join(names)),
+            ),
         )
     if not names:
-        got = f"{len(stray)} images and no folders" if stray else "no folders"
+        got = (
+            _("{stray} images and no folders", stray=len(stray))
+            if stray
+            else _("no folders")
+        )
         raise DataError(
-            f"'{root}' has no folders of classes.",
-            expected="a folder of images for each class",
+            _("'{root}' has no folders of classes.", root=root),
+            expected=_("a folder of images for each class"),
             got=got,
-            fix=f"such as {root.name}/cat/1.png and {root.name}/dog/1.png",
+            fix=_("such as {name}/cat/1.png and {name}/dog/1.png", name=root.name),
         )
     return names
 
@@ -302,10 +341,12 @@ def _check_known(root: Path, names: list[str], classes: tuple[str, ...]) -> None
     for name in names:
         if name not in classes:
             raise DataError(
-                f"The folder '{root / name}' is none of the classes.",
-                expected=f"folders {shortened(', '.join(classes), 200)}",
+                _("The folder '{name}' is none of the classes.", name=root / name),
+                expected=_(
+                    "folders {classes}", classes=shortened(", ".join(classes), 200)
+                ),
                 got=repr(shortened(name)),
-                fix=meant(name, classes) + "rename it, or add it to class_names",
+                fix=meant(name, classes, _("rename it, or add it to class_names")),
             )
 
 
@@ -315,10 +356,13 @@ def _images(folder: Path) -> list[Path]:
     for file in files:
         if file.is_dir():
             raise DataError(
-                f"A folder stands among the images of the class '{folder.name}'.",
-                expected="files alone",
-                got=f"the folder '{file}'",
-                fix="move its images up",
+                _(
+                    "A folder stands among the images of the class '{name}'.",
+                    name=folder.name,
+                ),
+                expected=_("files alone"),
+                got=_("the folder '{file}'", file=file),
+                fix=_("move its images up"),
             )
     if not files:
         raise _no_images(folder)
@@ -327,10 +371,10 @@ def _images(folder: Path) -> list[Path]:
 
 def _no_images(folder: Path) -> DataError:
     return DataError(
-        f"The folder '{folder}' has no images.",
-        expected="at least one",
-        got="no files, but for hidden ones",
-        fix="fill it or delete it",
+        _("The folder '{folder}' has no images.", folder=folder),
+        expected=_("at least one"),
+        got=_("no files, but for hidden ones"),
+        fix=_("fill it or delete it"),
     )
 
 
@@ -341,8 +385,8 @@ def _checked_size(size: Any) -> tuple[int, int]:
         if height * width <= LARGEST:
             return width, height
     raise ArgumentError(
-        "size is not a size of images.",
-        expected=f"(height, width), up to {LARGEST:,} pixels",
+        _("size is not a size of images."),
+        expected=_("(height, width), up to {LARGEST:,} pixels", LARGEST=LARGEST),
         got=shortened(repr(size)),
         fix="size=(28, 28)",
     )

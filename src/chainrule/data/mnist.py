@@ -22,6 +22,7 @@ import numpy as np
 from chainrule.data.dataset import Dataset
 from chainrule.errors import DataError
 from chainrule.keywords import strict
+from chainrule.text import _
 
 FILE = "mnist.pack"
 MAGIC, VERSION = b"CR-MNIST", 1
@@ -126,9 +127,15 @@ def unpack(packed: bytes) -> tuple[np.ndarray, np.ndarray, int]:
     except (struct.error, zlib.error, ValueError) as error:
         raise _damaged(f"{type(error).__name__}: {error}") from error
     if (magic, version, starts[-1], len(labels)) != (MAGIC, VERSION, len(packed), n):
-        raise _damaged(f"{len(packed):,} bytes that start with {packed[:10]!r}")
+        raise _damaged(
+            _(
+                "{packed:,} bytes that start with {packed2!r}",
+                packed=len(packed),
+                packed2=packed[:10],
+            )
+        )
     if found != digest:
-        raise _damaged(f"content of SHA-256 {found.hex()}")
+        raise _damaged(_("content of SHA-256 {hex}", hex=found.hex()))
     return images, labels, train
 
 
@@ -144,8 +151,11 @@ def content_digest(images: np.ndarray, labels: np.ndarray, train: int) -> bytes:
 
 def _damaged(got: str) -> DataError:
     return DataError(
-        "The packed MNIST file is missing or damaged.",
-        expected=f"the file {FILE} in the folder of chainrule.data, as it was packed",
+        _("The packed MNIST file is missing or damaged."),
+        expected=_(
+            "the file {FILE} in the folder of chainrule.data, as it was packed",
+            FILE=FILE,
+        ),
         got=got,
-        fix="reinstall it: pip install --force-reinstall --no-deps chainrule",
+        fix=_("reinstall it: pip install --force-reinstall --no-deps chainrule"),
     )

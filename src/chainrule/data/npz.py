@@ -23,11 +23,12 @@ from chainrule.data.files import (
 )
 from chainrule.errors import DataError
 from chainrule.keywords import strict
+from chainrule.text import _
 
 if TYPE_CHECKING:
     from zipfile import ZipFile
 
-FIX = "write it with numpy.savez(path, x=features, y=targets)"
+FIX = _("write it with numpy.savez(path, x=features, y=targets)")
 
 
 @strict
@@ -71,7 +72,7 @@ def read_npz(
         >>> data.x.shape, data.y, data.class_names
         ((3, 3), array([0, 1, 0], dtype=int32), ('a', 'b'))
     """
-    found = checked_path(path, "NPZ file")
+    found = checked_path(path, _("NPZ file"))
     with _opened(found) as archive:
         features, wanted = _member(archive, found, x), _member(archive, found, y)
         if wanted.dtype.kind == "U":
@@ -107,7 +108,7 @@ def npz_features(
     class_names: Any = None,
 ) -> Features:
     """The features alone, with the arguments of :func:`read_npz`."""
-    found = checked_path(path, "NPZ file")
+    found = checked_path(path, _("NPZ file"))
     with _opened(found) as archive:
         features = _member(archive, found, x)
     return Features.of(features, scale)
@@ -117,7 +118,7 @@ def npz_features(
 def _opened(path: Path) -> Iterator["ZipFile"]:
     from zipfile import ZipFile  # here, as it takes a while to load
 
-    with opened(path, "an NPZ file", FIX) as file:
+    with opened(path, _("an NPZ file"), FIX) as file:
         file.read(1)  # an error of the disk: ZipFile would take it for no zip file
         yield ZipFile(file)
 
@@ -127,7 +128,12 @@ def _coded(
 ) -> tuple[np.ndarray, tuple[str, ...]]:
     """Labels for texts, and the names of the classes."""
     if texts.ndim != 1 or not len(texts):
-        raise damaged(path, "names of classes", f"text of shape {texts.shape}", FIX)
+        raise damaged(
+            path,
+            _("names of classes"),
+            _("text of shape {shape}", shape=texts.shape),
+            FIX,
+        )
     "".join(texts.tolist()).encode()  # raises where it is not Unicode
     found, codes = np.unique(texts, return_inverse=True)
     if names is None:
@@ -138,11 +144,16 @@ def _coded(
         if text not in place:
             row = int(np.argmax(texts == text))
             raise DataError(
-                f"'{path}' names an unknown class in '{array}' at row {row} "
-                "(counting from 0).",
-                expected=f"one of {shortened(', '.join(names), 200)}",
+                _(
+                    "'{path}' names an unknown class in '{array}' at row {row} "
+                    "(counting from 0).",
+                    path=path,
+                    array=array,
+                    row=row,
+                ),
+                expected=_("one of {names}", names=shortened(", ".join(names), 200)),
                 got=repr(shortened(text)),
-                fix=meant(text, names) + "correct it, or add it to class_names",
+                fix=meant(text, names, _("correct it, or add it to class_names")),
             )
     known = np.array([place[text] for text in found.tolist()], np.int32)
     return known[codes], names
@@ -156,18 +167,25 @@ def _member(archive: "ZipFile", path: Path, name: str) -> np.ndarray:
     info = members.get(name)
     if info is None:
         raise DataError(
-            f"'{path}' has no array '{shortened(str(name))}'.",
-            expected="one of its arrays: "
-            + shortened(", ".join(members) or "none", 200),
+            _("'{path}' has no array '{name}'.", path=path, name=shortened(str(name))),
+            expected=_(
+                "one of its arrays: {members}",
+                members=shortened(", ".join(members), 200) or _("none"),
+            ),
             got=shortened(repr(name)),
-            fix=meant(str(name), members) + "say which: read_npz(path, x=…, y=…)",
+            fix=meant(str(name), members, _("say which: read_npz(path, x=…, y=…)")),
         )
-    what = f"an NPZ file with a plain array '{shortened(name)}'"
-    check_memory(path, info.file_size, "write smaller files, or cr.data.Stream")
+    what = _("an NPZ file with a plain array '{name}'", name=shortened(name))
+    check_memory(path, info.file_size, _("write smaller files, or cr.data.Stream"))
     with archive.open(info) as stream, reading(path, what, FIX):
         array = format.read_array(stream, allow_pickle=False)
         if stream.read(1):  # also compares the checksum
-            raise damaged(path, what, f"more bytes than shape {array.shape} has", FIX)
+            raise damaged(
+                path,
+                what,
+                _("more bytes than shape {shape} has", shape=array.shape),
+                FIX,
+            )
     if array.dtype == bool:  # any byte may stand for true
         array = array.view(np.uint8) != 0
     return array

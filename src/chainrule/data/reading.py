@@ -16,6 +16,7 @@ from chainrule.data.npz import npz_features, read_npz
 from chainrule.data.tables.reader import features_again, read_again
 from chainrule.errors import ArgumentError
 from chainrule.keywords import strict
+from chainrule.text import _
 
 
 def _idx(path: Any, **options: Any) -> Dataset:
@@ -87,8 +88,8 @@ def read(
     """
     if not isinstance(format, dict) or "kind" not in format:
         raise ArgumentError(
-            "The format does not say what kind of file it is of.",
-            expected="the format of a data set that a reader made",
+            _("The format does not say what kind of file it is of."),
+            expected=_("the format of a data set that a reader made"),
             got=shortened(repr(format)),
             fix="data.read(path, format=train.format)",
         )
@@ -98,5 +99,5 @@ def read(
         return read_again(path, format) if target else features_again(path, format)
     dataset, features = READERS[choice("csv", "text", *READERS)("kind", kind)]
     known = list(inspect.signature(features).parameters)[1:]
-    known_names(f"An option of the format {kind!r}", options, known)
+    known_names(_("An option of the format {kind!r}", kind=kind), options, known)
     return dataset(path, **options) if target else features(path, **options)

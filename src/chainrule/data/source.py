@@ -15,6 +15,7 @@ from chainrule.errors import (
     warn,
 )
 from chainrule.graph.types import NO_SIZES, ArrayType, DType, resolve
+from chainrule.text import _
 
 Pair = tuple[np.ndarray, np.ndarray]
 Stopped = Callable[[], bool]
@@ -121,12 +122,27 @@ class Source:
         for what, got, wanted in zip("xy", rows, types, strict=True):
             if got.shape[1:] != wanted.shape or got.dtype != wanted.dtype.numpy:
                 raise DataError(
-                    f"Sample {number} of the stream '{self.name}' is not like "
-                    f"the first one: {what} differs.",
-                    expected=f"shape {wanted.shape}, dtype {wanted.dtype.name}",
-                    got=f"shape {got.shape[1:]}, dtype {got.dtype}",
-                    fix="give all samples one shape and one dtype: "
-                    "numpy.asarray(x, dtype='float32')",
+                    _(
+                        "Sample {number} of the stream '{name}' is not like the "
+                        "first one: {what} differs.",
+                        number=number,
+                        name=self.name,
+                        what=what,
+                    ),
+                    expected=_(
+                        "shape {shape}, dtype {name}",
+                        shape=wanted.shape,
+                        name=wanted.dtype.name,
+                    ),
+                    got=_(
+                        "shape {shape}, dtype {dtype}",
+                        shape=got.shape[1:],
+                        dtype=got.dtype,
+                    ),
+                    fix=_(
+                        "give all samples one shape and one dtype: "
+                        "numpy.asarray(x, dtype='float32')"
+                    ),
                 )
 
     def _open(self) -> Iterator[Any]:
@@ -136,17 +152,23 @@ class Source:
             raise
         except Exception as error:
             raise DataError(
-                f"The source of the stream '{self.name}' cannot be opened.",
-                expected="a function that returns an iterable of samples (x, y)",
+                _(
+                    "The source of the stream '{name}' cannot be opened.",
+                    name=self.name,
+                ),
+                expected=_("a function that returns an iterable of samples (x, y)"),
                 got=shortened(f"{type(error).__name__}: {error}", 200),
-                fix="def samples(): ... yield x, y; then Stream(samples)",
+                fix=_("def samples(): ... yield x, y; then Stream(samples)"),
             ) from error
         if items is self._opened:
             raise ArgumentError(
-                f"The source of the stream '{self.name}' can be run through only once.",
-                expected="a function that opens it anew for each epoch",
-                got=f"the same {type(items).__name__} as before",
-                fix="make it inside of the function: Stream(lambda: samples())",
+                _(
+                    "The source of the stream '{name}' can be run through only once.",
+                    name=self.name,
+                ),
+                expected=_("a function that opens it anew for each epoch"),
+                got=_("the same {kind} as before", kind=type(items).__name__),
+                fix=_("make it inside of the function: Stream(lambda: samples())"),
             )
         self._opened = items
         return items
@@ -155,10 +177,14 @@ class Source:
         """One item of the source as rows of x and of y."""
         if not isinstance(item, tuple | list) or len(item) != 2:
             raise DataError(
-                f"Sample {number} of the stream '{self.name}' is no pair (x, y).",
-                expected="a tuple of features and a target",
+                _(
+                    "Sample {number} of the stream '{name}' is no pair (x, y).",
+                    number=number,
+                    name=self.name,
+                ),
+                expected=_("a tuple of features and a target"),
                 got=shortened(f"{type(item).__name__}: {item!r}"),
-                fix="yield x, y",
+                fix=_("yield x, y"),
             )
         try:
             x, y = _stored(numbers(item[0], "x"), item[0]), _target(item[1])
@@ -166,26 +192,47 @@ class Source:
             raise self._numbered(number, error) from error
         if 0 in x.shape or 0 in y.shape:
             raise DataError(
-                f"Sample {number} of the stream '{self.name}' is empty.",
-                expected="at least one value in x and in y",
-                got=f"x of shape {x.shape} and y of shape {y.shape}",
-                fix="leave out what is empty: if len(x): yield x, y",
+                _(
+                    "Sample {number} of the stream '{name}' is empty.",
+                    number=number,
+                    name=self.name,
+                ),
+                expected=_("at least one value in x and in y"),
+                got=_(
+                    "x of shape {shape} and y of shape {y_shape}",
+                    shape=x.shape,
+                    y_shape=y.shape,
+                ),
+                fix=_("leave out what is empty: if len(x): yield x, y"),
             )
         if not self.batched:
             return x[None], y[None]
         if not x.ndim or not y.ndim or len(x) != len(y):
             raise ShapeError(
-                f"The batch at sample {number} of the stream '{self.name}' does not "
-                "hold as many targets as samples.",
-                expected="x of shape (rows, …) and y of shape (rows, …)",
-                got=f"x of shape {x.shape} and y of shape {y.shape}",
-                fix="without batched=True each item is one sample",
+                _(
+                    "The batch at sample {number} of the stream '{name}' does not "
+                    "hold as many targets as samples.",
+                    number=number,
+                    name=self.name,
+                ),
+                expected=_("x of shape (rows, …) and y of shape (rows, …)"),
+                got=_(
+                    "x of shape {shape} and y of shape {y_shape}",
+                    shape=x.shape,
+                    y_shape=y.shape,
+                ),
+                fix=_("without batched=True each item is one sample"),
             )
         return x, y
 
     def _numbered(self, number: int, error: ChainruleError) -> ChainruleError:
         return type(error)(
-            f"Sample {number} of the stream '{self.name}': {error.what}",
+            _(
+                "Sample {number} of the stream '{name}': {what}",
+                number=number,
+                name=self.name,
+                what=error.what,
+            ),
             expected=error.expected,
             got=error.got,
             fix=error.fix,
@@ -193,22 +240,30 @@ class Source:
 
     def _failed(self, number: int, error: Exception) -> DataError:
         return DataError(
-            f"The source of the stream '{self.name}' failed at sample {number} "
-            "(counting from 0).",
-            expected="the next pair (x, y)",
+            _(
+                "The source of the stream '{name}' failed at sample {number} "
+                "(counting from 0).",
+                name=self.name,
+                number=number,
+            ),
+            expected=_("the next pair (x, y)"),
             got=shortened(f"{type(error).__name__}: {error}", 200),
-            fix="the error above this one says where; run through the source alone to "
-            "find out",
+            fix=_(
+                "the error above this one says where; run through the source "
+                "alone to find out"
+            ),
         )
 
     def empty(self) -> DataError:
         """The error for a source without samples."""
         return DataError(
-            f"The source of the stream '{self.name}' has no samples.",
-            expected="at least one pair (x, y)",
-            got="the end of the iterable at once",
-            fix="a function that gives something the first time only has to open its "
-            "source anew: Stream(lambda: samples())",
+            _("The source of the stream '{name}' has no samples.", name=self.name),
+            expected=_("at least one pair (x, y)"),
+            got=_("the end of the iterable at once"),
+            fix=_(
+                "a function that gives something the first time only has to "
+                "open its source anew: Stream(lambda: samples())"
+            ),
         )
 
 
@@ -218,10 +273,13 @@ def _stored(x: np.ndarray, given: Any) -> np.ndarray:
         return x
     if (number := not_held(x, np.dtype(np.float32))) is not None:
         warn(
-            "A stream's numbers from lists become float32, which has not all of them.",
-            expected="whole numbers up to 2²⁴, or arrays, whose dtype stays",
+            _(
+                "A stream's numbers from lists become float32, which has not all "
+                "of them."
+            ),
+            expected=_("whole numbers up to 2²⁴, or arrays, whose dtype stays"),
             got=f"{number}",
-            fix="yield np.array(x, np.float64), or an int64 array",
+            fix=_("yield np.array(x, np.float64), or an int64 array"),
         )
     return x.astype(np.float32)
 
@@ -237,15 +295,17 @@ def _target(given: Any) -> np.ndarray:
 def _not_a_function(make: Any) -> ArgumentError:
     kind = type(make).__name__
     if hasattr(make, "__next__"):
-        got = f"a {kind}, which can be run through only once"
-        fix = "pass the function that makes it: Stream(samples), not Stream(samples())"
+        got = _("a {kind}, which can be run through only once", kind=kind)
+        fix = _(
+            "pass the function that makes it: Stream(samples), not Stream(samples())"
+        )
     elif hasattr(make, "__iter__"):
         got, fix = f"a {kind}", "Stream(lambda: rows)"
     else:
         got, fix = f"{kind}: {shortened(repr(make))}", "Stream(samples)"
     return ArgumentError(
-        "A stream is opened anew for each epoch, so it needs a function.",
-        expected="a function without arguments that returns an iterable of samples",
+        _("A stream is opened anew for each epoch, so it needs a function."),
+        expected=_("a function without arguments that returns an iterable of samples"),
         got=got,
         fix=fix,
     )

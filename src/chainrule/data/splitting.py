@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.errors import ArgumentError, DTypeError
+from chainrule.text import _
 
 
 def shuffled(n: int, seed: int) -> np.ndarray:
@@ -35,7 +36,7 @@ def stratified_halves(
         seed: which split.
     """
     order = shuffled(len(labels), seed)
-    _, codes, sizes = np.unique(labels, return_inverse=True, return_counts=True)
+    __, codes, sizes = np.unique(labels, return_inverse=True, return_counts=True)
     quota = class_counts(sizes.tolist(), count)
     rank = _rank_in_class(codes[order], sizes)
     first = rank < np.array(quota)[codes[order]]
@@ -115,11 +116,19 @@ def part_of(first: Any, n: int, name: str) -> int:
         count = 0
     if not 0 < count < n:
         raise ArgumentError(
-            f"Cannot split the data set '{name}' of {n} rows at {first!r}.",
-            expected="a fraction between 0 and 1, or a number of rows between "
-            f"1 and {n - 1}, so that neither part is empty",
+            _(
+                "Cannot split the data set '{name}' of {n} rows at {first!r}.",
+                name=name,
+                n=n,
+                first=first,
+            ),
+            expected=_(
+                "a fraction between 0 and 1, or a number of rows between "
+                "1 and {n}, so that neither part is empty",
+                n=n - 1,
+            ),
             got=f"{first!r}",
-            fix="train, validation = data.split(0.9, seed=0)",
+            fix=_("train, validation = data.split(0.9, seed=0)"),
         )
     return count
 
@@ -128,10 +137,10 @@ def check_strata(y: np.ndarray, name: str, class_names: tuple[str, ...] | None) 
     """Refuse targets that name no classes, and classes of a single row."""
     if y.ndim != 1 or y.dtype.kind == "f":
         raise DTypeError(
-            f"The data set '{name}' has no classes to stratify by.",
-            expected="y of shape (n,) with integers, one label a row",
-            got=f"y of shape {y.shape} and dtype {y.dtype}",
-            fix="leave out stratify=True for regression",
+            _("The data set '{name}' has no classes to stratify by.", name=name),
+            expected=_("y of shape (n,) with integers, one label a row"),
+            got=_("y of shape {shape} and dtype {dtype}", shape=y.shape, dtype=y.dtype),
+            fix=_("leave out stratify=True for regression"),
         )
     labels, rows, sizes = np.unique(y, return_index=True, return_counts=True)
     if sizes.min() == 1:
@@ -139,9 +148,15 @@ def check_strata(y: np.ndarray, name: str, class_names: tuple[str, ...] | None) 
         label = int(labels[alone])
         shown = f"{label}" if class_names is None else f"{label} ({class_names[label]})"
         raise ArgumentError(
-            f"Class {shown} of the data set '{name}' has one row only, which cannot "
-            "be in both parts.",
-            expected="at least two rows of each class",
-            got=f"one, row {rows[alone]} (counting from 0)",
-            fix="collect more of that class, leave it out, or leave out stratify=True",
+            _(
+                "Class {shown} of the data set '{name}' has one row only, which "
+                "cannot be in both parts.",
+                shown=shown,
+                name=name,
+            ),
+            expected=_("at least two rows of each class"),
+            got=_("one, row {rows} (counting from 0)", rows=rows[alone]),
+            fix=_(
+                "collect more of that class, leave it out, or leave out stratify=True"
+            ),
         )

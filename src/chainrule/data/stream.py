@@ -22,6 +22,7 @@ from chainrule.data.tables.reading import Reading
 from chainrule.errors import ShapeError
 from chainrule.graph.types import ArrayType, as_dtype
 from chainrule.keywords import strict
+from chainrule.text import _
 
 
 @strict
@@ -202,10 +203,12 @@ class Stream:
         names = self.feature_names
         if names is not None and x.shape[1:] != (len(names),):
             raise ShapeError(
-                f"feature_names do not fit the samples of '{self.name}'.",
-                expected=f"samples of shape ({len(names)},), one name a number",
-                got=f"shape {x.shape[1:]}",
-                fix="leave them out for images and sequences",
+                _("feature_names do not fit the samples of '{name}'.", name=self.name),
+                expected=_(
+                    "samples of shape ({names},), one name a number", names=len(names)
+                ),
+                got=_("shape {shape}", shape=x.shape[1:]),
+                fix=_("leave them out for images and sequences"),
             )
         return (
             ArrayType(x.shape[1:], as_dtype(x.dtype)),
@@ -214,5 +217,9 @@ class Stream:
 
     def __repr__(self) -> str:
         kind = "batches" if self._source.batched else "samples"
-        classes = "" if self.classes is None else f", {self.classes} classes"
+        classes = (
+            ""
+            if self.classes is None
+            else _(", {classes} classes", classes=self.classes)
+        )
         return f"Stream('{self.name}': {kind}{classes})"

@@ -14,6 +14,7 @@ from chainrule.data.tables.study import Study
 from chainrule.data.tables.texts import Texts, learned
 from chainrule.errors import ArgumentError
 from chainrule.keywords import strict
+from chainrule.text import _
 
 
 @strict
@@ -90,8 +91,8 @@ def read_text(
     )
     if not isinstance(text, str) or text in options.target:
         raise ArgumentError(
-            "text is no column to predict the target from.",
-            expected="the name of a column, another one than the target",
+            _("text is no column to predict the target from."),
+            expected=_("the name of a column, another one than the target"),
             got=shortened(f"text={text!r}, target={target!r}"),
             fix="text='message'",
         )

@@ -19,6 +19,7 @@ from chainrule.errors import EngineError, nearest
 from chainrule.graph.node import Array
 from chainrule.graph.program import Program
 from chainrule.graph.types import Sizes
+from chainrule.text import _
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,7 @@ def register(name: str, engine: Engine) -> None:
 def native_problem() -> str | None:
     """Why the native engine cannot run here, or None where it can."""
     if importlib.util.find_spec("llvmlite") is None:
-        return "llvmlite is not installed (there is no wheel for some platforms)"
+        return _("llvmlite is not installed (there is no wheel for some platforms)")
     return None
 
 
@@ -133,7 +134,7 @@ def resolve_engine(name: str) -> str:
         return next(n for n in reversed(_registry) if _registry[n].problem() is None)
     if name not in _registry:
         raise EngineError(
-            f"There is no engine {name!r}.",
+            _("There is no engine {name!r}.", name=name),
             expected=", ".join(engine_names()),
             got=repr(name),
             fix=_fix(name),
@@ -141,21 +142,21 @@ def resolve_engine(name: str) -> str:
     problem = _registry[name].problem()
     if problem:
         raise EngineError(
-            f"The {name} engine cannot run here.",
-            expected="what it needs",
+            _("The {name} engine cannot run here.", name=name),
+            expected=_("what it needs"),
             got=problem,
-            fix='install that, or use engine="numpy"',
+            fix=_('install that, or use engine="numpy"'),
         )
     return name
 
 
 def _fix(name: str) -> str:
     """What to write instead of an engine that does not exist."""
-    auto = 'engine="auto" picks the fastest that runs here'
+    auto = _('engine="auto" picks the fastest that runs here')
     if str(name).lower().startswith(("cuda", "gpu", "mps", "tpu")):
-        return f"engines run on the CPU, there is none for GPUs; {auto}"
+        return _("engines run on the CPU, there is none for GPUs; {auto}", auto=auto)
     near = nearest(name, engine_names())
-    return f"did you mean {near!r}? {auto}" if near else auto
+    return _("did you mean {near!r}? {auto}", near=near, auto=auto) if near else auto
 
 
 @kept()
@@ -172,5 +173,5 @@ def load_engine(
         program: the entry points and their state.
         threads: how many threads to use; None lets the engine decide.
     """
-    module, _, kind = _registry[resolve_engine(name)].load.partition(":")
+    module, __, kind = _registry[resolve_engine(name)].load.partition(":")
     return getattr(importlib.import_module(module), kind)(program, threads=threads)

@@ -21,6 +21,7 @@ from typing import Any, TypeVar
 
 from chainrule import checks
 from chainrule.errors import EngineError
+from chainrule.text import _
 
 T = TypeVar("T")
 
@@ -158,10 +159,10 @@ class Turn:
         with lock:
             if self._taken is lock:
                 raise EngineError(
-                    "A program cannot be run inside a run of its own.",
-                    expected="run to return before the same thread calls it again",
-                    got="a call from a signal handler",
-                    fix="note the wish in the handler, and run afterwards",
+                    _("A program cannot be run inside a run of its own."),
+                    expected=_("run to return before the same thread calls it again"),
+                    got=_("a call from a signal handler"),
+                    fix=_("note the wish in the handler, and run afterwards"),
                 )
             self._taken = lock
             try:
@@ -186,7 +187,7 @@ class _Uninterrupted:
             self.within, self.pending = True, False
             _signal.signal(signal.SIGINT, self._note)
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, *__: object) -> None:
         if self.within and threading.get_ident() == threading.main_thread().ident:
             self.within = False
             _signal.signal(signal.SIGINT, _interrupting)

@@ -32,6 +32,7 @@ from chainrule.environment.surroundings import Surroundings
 from chainrule.errors import ArgumentError
 from chainrule.nest import flatten
 from chainrule.tensor import Tensor
+from chainrule.text import _
 
 #: What takes on the dtype of the tensor beside it.
 FLOATS = (float, np.floating)
@@ -106,7 +107,7 @@ class Attributes:
         now = vars(self.module)
         if len(now) - ("training" in now) != len(self.items):
             return True
-        return any(True for _ in self.changes())
+        return any(True for __ in self.changes())
 
     def changes(self) -> Iterator[_Watched]:
         """Yield the attributes that have changed."""
@@ -145,7 +146,7 @@ class Snapshot:
         self._watched = [w for w in watched if () not in w.free]
         self._looked_at = [(w.get, w.item, w.print, w) for w in self._watched]
         self._growing = [(name, held, len(held)) for name, held in around.growing]
-        self._had = [frozenset(held) for _, held in around.growing]
+        self._had = [frozenset(held) for __, held in around.growing]
         self._drawn = [
             (name, draws, fingerprint(draws())) for name, draws in around.draws
         ]
@@ -163,7 +164,7 @@ class Snapshot:
                 continue  # most are: this is a part of every call
             if not watched.is_still(now):
                 return False
-        for _, held, count in self._growing:
+        for __, held, count in self._growing:
             if len(held) != count:
                 return False
         for get, kind in self._numbers:  # noqa: SIM110 - a generator is slower
@@ -187,31 +188,44 @@ class Snapshot:
         for watched in self.changes():
             if not _filled(watched, watched.get()):
                 raise changed(function, watched.place.name)
-        for (name, held, _), had in zip(self._growing, self._had):
+        for (name, held, __), had in zip(self._growing, self._had):
             for key in held.keys() - had:
                 if _has_traced(held[key]):
                     raise changed(function, f"{name}.{key}")
         for name, draws, before in self._drawn:
             if fingerprint(draws()) != before:
                 raise ArgumentError(
-                    f"{function} draws from {name!r} while it is traced: the number "
-                    "would be the same at every call.",
-                    expected="random numbers that are part of the graph",
-                    got=f"another state of {name} than before",
-                    fix="cr.rand, cr.randn or cr.randint, or draw outside and pass "
-                    "the number as an argument",
+                    _(
+                        "{function} draws from {name!r} while it is traced: the "
+                        "number would be the same at every call.",
+                        function=function,
+                        name=name,
+                    ),
+                    expected=_("random numbers that are part of the graph"),
+                    got=_("another state of {name} than before", name=name),
+                    fix=_(
+                        "cr.rand, cr.randn or cr.randint, or draw outside and pass "
+                        "the number as an argument"
+                    ),
                 )
 
 
 def changed(function: str, name: str) -> ArgumentError:
     """Return the error for a function that changes its environment."""
     return ArgumentError(
-        f"{function} changes {name!r}, which it found outside, while it is "
-        "traced: that would happen once and not at every call.",
-        expected="a function that changes tensors alone, with copy_",
-        got=f"another {name} than before",
-        fix=f"make {name} a tensor (copy_ changes it at every call), or "
-        "return the new value",
+        _(
+            "{function} changes {name!r}, which it found outside, while it is "
+            "traced: that would happen once and not at every call.",
+            function=function,
+            name=name,
+        ),
+        expected=_("a function that changes tensors alone, with copy_"),
+        got=_("another {name} than before", name=name),
+        fix=_(
+            "make {name} a tensor (copy_ changes it at every call), or return "
+            "the new value",
+            name=name,
+        ),
     )
 
 
@@ -231,7 +245,7 @@ def _filled(watched: _Watched, now: Any) -> bool:
 
 def _has_traced(item: Any) -> bool:
     """Return whether an item contains a tensor of the trace."""
-    leaves, _ = flatten(item)
+    leaves, __ = flatten(item)
     return any(
         isinstance(leaf, Tensor) and leaf._value.array is None for leaf in leaves
     )
@@ -251,7 +265,9 @@ def standing_in(
     try:
         for number, other in zip(numbers, others, strict=True):
             item = number.get()
-            if not any(item is known for _, _, known, _ in before):  # by another name
+            if not any(
+                item is known for __, __, known, __ in before
+            ):  # by another name
                 copied = copy.copy(number.holder()) if number.path else None
                 before.append((number, item, other, copied))
                 number.put(other)

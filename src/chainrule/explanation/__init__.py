@@ -19,9 +19,9 @@ from chainrule.explanation.sections import explained
 from chainrule.explanation.trace import Trace
 from chainrule.explanation.worked import Section
 from chainrule.keywords import strict
-from chainrule.language import language
 from chainrule.nn import HalfSquaredErrorLoss, Linear, Module, Sequential, Sigmoid
 from chainrule.optim import Optimizer
+from chainrule.text.languages import language
 
 __all__ = [
     "Check",

@@ -22,7 +22,7 @@ from chainrule.graph.node import Array
 from chainrule.notation.arithmetic import Quantity, computed
 from chainrule.notation.expressions import Expr
 from chainrule.notation.within import holds
-from chainrule.translation import tr
+from chainrule.text import tr
 
 #: The error that float64's rounding explains, relative to a formula's largest number.
 TOLERANCE = 1e-10

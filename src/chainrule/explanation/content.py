@@ -20,7 +20,8 @@ from chainrule.explanation.widened import is_wide, widened
 from chainrule.explanation.worked import Section, Worked
 from chainrule.graph.node import Array, Value
 from chainrule.notation.expressions import Expr
-from chainrule.translation import current, tr
+from chainrule.text import _
+from chainrule.text.catalogue import current
 
 
 @dataclass(frozen=True)
@@ -254,8 +255,8 @@ class Explained(Worked):
         names = [layer.weight_name for layer in self.layers]
         near = nearest(str(which), names)
         raise ArgumentError(
-            tr("There is no layer {which}.", which=repr(which)),
-            expected=tr(
+            _("There is no layer {which}.", which=repr(which)),
+            expected=_(
                 "1 … {many}, or one of {names}",
                 many=len(names),
                 names=", ".join(map(repr, names)),
@@ -263,7 +264,7 @@ class Explained(Worked):
             got=repr(which),
             fix=repr(near)
             if near
-            else tr(
+            else _(
                 "layers count from 1, as in the book: a⁽⁰⁾ is the input, and has no W"
             ),
         )

@@ -12,7 +12,7 @@ from chainrule.explanation.equations import Equation
 from chainrule.explanation.worked import Section
 from chainrule.notation.arithmetic import Quantity
 from chainrule.notation.expressions import Array
-from chainrule.translation import current
+from chainrule.text.catalogue import current
 
 #: Rows and columns of a matrix that is written out.
 WRITTEN = 8

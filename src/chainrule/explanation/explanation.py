@@ -8,8 +8,8 @@ from chainrule.explanation import documents, html
 from chainrule.explanation.content import Explained
 from chainrule.explanation.page import page, show
 from chainrule.formatting import number
-from chainrule.language import language
-from chainrule.translation import tr
+from chainrule.text import tr
+from chainrule.text.languages import language
 
 
 class Explanation(Explained):

@@ -17,7 +17,7 @@ from chainrule.explanation.pictures import network
 from chainrule.explanation.worked import Section
 from chainrule.notation import mathml
 from chainrule.notation.expressions import Expr
-from chainrule.translation import current
+from chainrule.text.catalogue import current
 
 STYLE = """
 .cr{font:16px/1.5 system-ui,sans-serif;color:#1b1b1b;background:#fff;max-width:62rem;

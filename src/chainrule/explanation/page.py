@@ -13,11 +13,12 @@ from chainrule.explanation.loops import Loop
 from chainrule.explanation.typeset import Lines, beside, equation, is_small, shown
 from chainrule.explanation.updates import scalars_of
 from chainrule.explanation.worked import Section
+from chainrule.formatting import padded
 from chainrule.notation.arithmetic import COLUMNS, Quantity
 from chainrule.notation.expressions import Array, Expr
 from chainrule.notation.within import holds
 from chainrule.primitives import creation
-from chainrule.translation import tr
+from chainrule.text import tr
 
 #: A line with what kind of line it is: title, rule, formula, number, note, check.
 Line = tuple[str, str]
@@ -202,7 +203,7 @@ class _Page:
 
     def _rule(self, text: str) -> Iterator[Line]:
         yield "", ""
-        yield "rule", f"── {text} ".ljust(self.width, "─")
+        yield "rule", padded(f"── {text} ", self.width, "─")
 
     # -- the parts of the page -------------------------------------------------------
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.translation import tr
+from chainrule.text import tr
 
 Index = tuple[int, ...]
 #: The number of elements of each value that are followed, the largest terms first.

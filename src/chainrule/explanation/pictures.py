@@ -23,7 +23,7 @@ from chainrule.graph.primitive import BODIES
 from chainrule.graph.types import Dim
 from chainrule.primitives import elementwise, matmul, movement
 from chainrule.primitives.matmul import parse_dims
-from chainrule.translation import tr
+from chainrule.text import tr
 
 #: Neurons drawn of each layer.
 NEURONS = 10

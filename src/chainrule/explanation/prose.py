@@ -27,11 +27,11 @@ from chainrule.explanation.equations import Equation
 from chainrule.explanation.html import file_of, part_of
 from chainrule.explanation.page import STYLES, WIDEST, Line
 from chainrule.explanation.typeset import beside, shown
-from chainrule.formatting import width
-from chainrule.language import language
+from chainrule.formatting import padded, width
 from chainrule.notation import mathml
 from chainrule.notation.expressions import Array, Expr
 from chainrule.tables import html_table, text_table, wrapped
+from chainrule.text.languages import language
 
 INDENT, DEEPER = "  ", "    "
 
@@ -163,8 +163,7 @@ def _heading(part: Heading, columns: int) -> Iterator[Line]:
         yield "title", part.text
         return
     yield "", ""
-    rule = f"── {part.text} "
-    yield "rule", rule + "─" * max(columns - width(rule), 0)
+    yield "rule", padded(f"── {part.text} ", columns, "─")
 
 
 def _sentence(part: Sentence, columns: int) -> Iterator[Line]:

@@ -30,8 +30,8 @@ from chainrule.optim import Optimizer
 from chainrule.primitives.rules import show
 from chainrule.random import Generator, stream
 from chainrule.tensor import Tensor, wrap
+from chainrule.text import _
 from chainrule.tracing import Input, trace_entry
-from chainrule.translation import tr
 
 Loss = Callable[[Any, Tensor], Tensor]
 
@@ -117,7 +117,7 @@ def run_step(
         parameters = dict(model.named_parameters())
         for t in parameters.values():
             t.value.tracked |= t.dtype.is_float  # frozen ones are explained too
-        tensors = {t.value: names[id(t)] for _, t in model.named_tensors()}
+        tensors = {t.value: names[id(t)] for __, t in model.named_tensors()}
         with recording():
             prediction = model(*samples)
             result = loss(prediction, truth)
@@ -151,14 +151,16 @@ def run_step(
             traced = trace_entry("explain", step, inputs, names)
     except ShapeError as error:
         raise ShapeError(
-            tr("This model or loss works for one number of samples alone.")
-            + f" {error.what}",
-            expected=tr(
+            _(
+                "This model or loss works for one number of samples alone. {what}",
+                what=error.what,
+            ),
+            expected=_(
                 "code for any number of samples N (the prediction and y of one shape,"
                 " no int(x.shape[0]))"
             ),
             got=error.got,
-            fix=tr("give y the shape of the prediction, for example y.reshape(-1, 1)"),
+            fix=_("give y the shape of the prediction, for example y.reshape(-1, 1)"),
         ) from error
     made = _made(traced, found, [*xs, y_array], optimizer)
     return _with_opened(made, regions, met) if regions else made
@@ -278,10 +280,10 @@ def _with_opened(run: Run, regions: Collection[str], met: set[str]) -> Run:
         if name != "all" and name not in met:
             near = nearest(name, met)
             raise ArgumentError(
-                tr("There is no region {name} to open in this step.", name=repr(name)),
-                expected=", ".join(map(repr, sorted(met))) or tr("none"),
+                _("There is no region {name} to open in this step.", name=repr(name)),
+                expected=", ".join(map(repr, sorted(met))) or _("none"),
                 got=repr(name),
-                fix=tr("did you mean {near}?", near=repr(near)) if near else None,
+                fix=_("did you mean {near}?", near=repr(near)) if near else None,
             )
     graph = Graph(run.graph.name, run.graph.inputs, [new[v] for v in run.graph.outputs])
     with np.errstate(all="ignore"):
@@ -312,8 +314,8 @@ def _samples(model: Any, x: Any, y: Any, loss: Any) -> tuple[list[Array], Array]
     """x and y as arrays with one row for each sample, in the model's dtype."""
     if not isinstance(model, Module):
         raise ArgumentError(
-            tr("explain needs a model."),
-            expected=tr("an nn.Module, such as nn.Sequential(nn.Linear(2, 2), …)"),
+            _("explain needs a model."),
+            expected=_("an nn.Module, such as nn.Sequential(nn.Linear(2, 2), …)"),
             got=type(model).__name__,
         )
     for name, given, example in (
@@ -323,7 +325,7 @@ def _samples(model: Any, x: Any, y: Any, loss: Any) -> tuple[list[Array], Array]
     ):
         if given is None:
             raise ArgumentError(
-                tr(
+                _(
                     "explain needs {name}: errors start at the loss, from the"
                     " prediction for x and the truth y.",
                     name=name,
@@ -334,8 +336,8 @@ def _samples(model: Any, x: Any, y: Any, loss: Any) -> tuple[list[Array], Array]
             )
     if not callable(loss):
         raise ArgumentError(
-            tr("The loss is a function of prediction and truth."),
-            expected=tr("nn.CrossEntropyLoss(), or a function (p, t) → scalar tensor"),
+            _("The loss is a function of prediction and truth."),
+            expected=_("nn.CrossEntropyLoss(), or a function (p, t) → scalar tensor"),
             got=type(loss).__name__,
         )
     dtype = next((p.dtype for p in model.parameters()), DType.float32)
@@ -343,9 +345,9 @@ def _samples(model: Any, x: Any, y: Any, loss: Any) -> tuple[list[Array], Array]
     ys = _numbers(y, dtype)
     if any(a.ndim == 0 for a in xs):
         raise ShapeError(
-            tr("x is a batch of samples, or one sample."),
-            expected=tr("rows of features, or one row"),
-            got=tr("a single number"),
+            _("x is a batch of samples, or one sample."),
+            expected=_("rows of features, or one row"),
+            got=_("a single number"),
             fix=f"x=[[{x}]]",
         )
     if len(xs) == 1 and xs[0].ndim == 1:
@@ -357,10 +359,10 @@ def _samples(model: Any, x: Any, y: Any, loss: Any) -> tuple[list[Array], Array]
     if any(len(a) != len(ys) for a in xs) or not len(ys):
         shapes = ", ".join(show(a.shape) for a in xs)
         raise ShapeError(
-            tr("explain needs a truth y for each sample of x."),
-            expected=tr("x and y with the same number of rows, at least one"),
-            got=tr("x of shape {x}, y of shape {y}", x=shapes, y=show(ys.shape)),
-            fix=tr("one sample is x=[…features…], y=[…targets…] (or a class number)"),
+            _("explain needs a truth y for each sample of x."),
+            expected=_("x and y with the same number of rows, at least one"),
+            got=_("x of shape {x}, y of shape {y}", x=shapes, y=show(ys.shape)),
+            fix=_("one sample is x=[…features…], y=[…targets…] (or a class number)"),
         )
     return xs, ys
 
@@ -382,17 +384,17 @@ def _refuse_no_numbers(model: Module, xs: Sequence[Array], y: Array) -> None:
         if array.dtype.kind == "f" and not np.isfinite(array).all():
             at = tuple(map(int, np.argwhere(~np.isfinite(array))[0]))
             raise NonFiniteError(
-                tr("There is nothing to explain in numbers that are none."),
-                expected=tr("finite numbers in x, y and the parameters"),
+                _("There is nothing to explain in numbers that are none."),
+                expected=_("finite numbers in x, y and the parameters"),
                 got=f"{name}{list(at)} = {array[at]}",
-                fix=tr("cr.diagnose finds where NaN comes from"),
+                fix=_("cr.diagnose finds where NaN comes from"),
             )
 
 
 @contextlib.contextmanager
 def _unchanged(model: Module) -> Iterator[None]:
     """Buffers that move within the block (running statistics) are put back."""
-    state = [t for _, t in model.named_tensors() if not isinstance(t, Parameter)]
+    state = [t for __, t in model.named_tensors() if not isinstance(t, Parameter)]
     before = [(t, t.version, t.numpy()) for t in state]
     try:
         yield
@@ -409,16 +411,16 @@ def _rehearse(model: Module, xs: Sequence[Array], y: Array, loss: Loss) -> None:
         leaves = flatten(prediction)[0]
         if not leaves or not all(isinstance(t, Tensor) for t in leaves):
             raise ArgumentError(
-                tr("explain needs a model that returns tensors."),
-                expected=tr("a tensor of predictions, or a tuple of them"),
+                _("explain needs a model that returns tensors."),
+                expected=_("a tensor of predictions, or a tuple of them"),
                 got=type(prediction).__name__,
             )
         result = loss(prediction, Tensor(y))
     if not isinstance(result, Tensor) or result.shape != ():
         shape = show(result.shape) if isinstance(result, Tensor) else str(type(result))
         raise ShapeError(
-            tr("The loss must be one number."),
-            expected=tr("a scalar tensor"),
+            _("The loss must be one number."),
+            expected=_("a scalar tensor"),
             got=shape,
-            fix=tr("end it with .mean() or .sum()"),
+            fix=_("end it with .mean() or .sum()"),
         )

@@ -42,7 +42,7 @@ from chainrule.notation.within import holds, weight
 from chainrule.primitives import movement, windows
 from chainrule.primitives.rules import show
 from chainrule.regions import activations, losses, normalization
-from chainrule.translation import tr
+from chainrule.text import tr
 
 JACOBIAN = Transposed(Atom("J"))
 #: What comes to δ is put in its place in the recursion, if it is no longer than this.

@@ -40,7 +40,7 @@ from chainrule.graph.primitive import DERIVATIVES
 from chainrule.primitives import elementwise
 from chainrule.primitives.rules import show
 from chainrule.regions import control
-from chainrule.translation import tr
+from chainrule.text import _, tr
 
 _RAISED = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁽⁾₀₁₂₃₄₅₆₇₈₉", "0123456789()0123456789")
 
@@ -102,13 +102,13 @@ class Trace:
         near = nearest(name, known)
         names = [s.text() for s in dict.fromkeys(self.names.of.values())]
         raise ArgumentError(
-            tr("Nothing here is called {name}.", name=repr(name)),
-            expected=tr(
+            _("Nothing here is called {name}.", name=repr(name)),
+            expected=_(
                 "a name of the state_dict, a module, or one of {names}",
                 names=", ".join(names),
             ),
             got=repr(name),
-            fix=tr("did you mean {near}?", near=repr(near)) if near else None,
+            fix=_("did you mean {near}?", near=repr(near)) if near else None,
         )
 
     def _index(self, value: Value, index: Any) -> Index:
@@ -117,8 +117,8 @@ class Trace:
         whole = all(isinstance(i, int | np.integer) for i in given)
         if not whole or len(given) != len(shape):
             raise ArgumentError(
-                tr("An element has one index for each axis."),
-                expected=tr(
+                _("An element has one index for each axis."),
+                expected=_(
                     "{many} numbers, for shape {shape}",
                     many=len(shape),
                     shape=show(shape),
@@ -127,8 +127,8 @@ class Trace:
             )
         if any(not -n <= i < n for i, n in zip(given, shape)):
             raise ArgumentError(
-                tr("There is no such element."),
-                expected=tr("indices within shape {shape}", shape=show(shape)),
+                _("There is no such element."),
+                expected=_("indices within shape {shape}", shape=show(shape)),
                 got=repr(index),
             )
         return tuple([int(i) % n for i, n in zip(given, shape)])
@@ -265,7 +265,7 @@ class Trace:
         stacked: dict[int, list[Array]] = {}
         steps = list(loop_steps(node, arrays, self.run.n))
         order = range(a["length"])
-        for t, (_, known) in zip(reversed(order) if a["reverse"] else order, steps):
+        for t, (__, known) in zip(reversed(order) if a["reverse"] else order, steps):
             moving = [*tangents[: a["constants"]], *carry]
             moving += [None if x is None else x[t] for x in tangents[fixed:]]
             moved = {v: d for v, d in zip(body.inputs, moving) if d is not None}
@@ -323,8 +323,8 @@ class Trace:
         place = self._index(value, index)
         if value is not self.run.loss and value not in self.run.cotangents:
             raise ArgumentError(
-                tr("ℒ does not depend on {name}.", name=repr(name)),
-                expected=tr("a value between a parameter and the loss"),
+                _("ℒ does not depend on {name}.", name=repr(name)),
+                expected=_("a value between a parameter and the loss"),
                 got=self.names.of[value].text() if value in self.names.of else name,
             )
         steps: list[Step] = []
@@ -340,9 +340,9 @@ class Trace:
             done.add(here)
             count[here[0]] = count.get(here[0], 0) + 1
             terms = self._terms(*here)
-            steps.append(self._step(*here, [t for _, t in terms]))
+            steps.append(self._step(*here, [t for __, t in terms]))
             # Where nothing comes back, one way shows where it ends.
-            many = FOLLOWED if any(t.product for _, t in terms) else 1
+            many = FOLLOWED if any(t.product for __, t in terms) else 1
             ahead = [(v, t.index) for v, t in terms[:many]]
             waiting += [item for item in ahead if item[0] is not self.run.loss]
         loss = self.run.loss

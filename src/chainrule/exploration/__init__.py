@@ -32,7 +32,7 @@ from chainrule.exploration.experiment import (
     outline,
     performed,
 )
-from chainrule.translation import tr
+from chainrule.text import _
 
 __all__ = [
     "EXPERIMENTS",
@@ -84,10 +84,12 @@ def find(name: str) -> ModuleType:
     if module is None:
         near = nearest(str(name), EXPERIMENTS)
         raise ArgumentError(
-            tr("There is no experiment {name}.", name=repr(name)),
+            _("There is no experiment {name}.", name=repr(name)),
             expected=", ".join(EXPERIMENTS),
             got=str(name),
-            fix=f"chainrule explore {near}" if near else "chainrule explore",
+            fix=_("chainrule explore {near}", near=near)
+            if near
+            else _("chainrule explore"),
         )
     return importlib.import_module(module)
 

@@ -25,7 +25,7 @@ from chainrule.formatting import number
 from chainrule.graph.node import Array
 from chainrule.nn import Module
 from chainrule.tables import Table
-from chainrule.translation import tr
+from chainrule.text import tr
 
 SECTIONS = ("2.3.2", "2.8")
 FORMULA = "ŷ(x) = b + Σ vₖ max(0, wₖx + bₖ),  f(x) = sin 2πx + ½|x|,  −1 ≤ x ≤ 1"

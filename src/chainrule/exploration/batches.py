@@ -24,7 +24,7 @@ from chainrule.exploration.surface import SAMPLES, Surface, place
 from chainrule.formatting import number, percent
 from chainrule.graph.node import Array
 from chainrule.tables import Table
-from chainrule.translation import tr
+from chainrule.text import tr
 
 SECTIONS = ("2.6.3",)
 FORMULA = "g_B = 1/B Σ ∂ℒᵢ/∂θ,  θ ← θ − η g_B;  E‖g_B − g‖² = tr C/B · (n − B)/(n − 1)"

@@ -22,7 +22,7 @@ from chainrule.exploration.experiment import About, Said, Setting, compared
 from chainrule.formatting import number
 from chainrule.graph.node import Array
 from chainrule.tables import Table
-from chainrule.translation import tr
+from chainrule.text import tr
 
 SECTIONS = ("2.10", "2.6.2")
 FORMULA = "ℒ = ½ θᵀHθ,  θ ← θ − η ∂ℒ/∂θ;  ‖θₜ‖ ~ ρᵗ,  ρ = max |1 − ηλᵢ|"

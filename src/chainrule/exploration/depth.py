@@ -25,7 +25,7 @@ from chainrule.exploration.experiment import About, Said, Setting, compared, pai
 from chainrule.formatting import number
 from chainrule.graph.node import Array
 from chainrule.tables import Table
-from chainrule.translation import tr
+from chainrule.text import tr
 
 SECTIONS = ("2.8",)
 FORMULA = "t(x) = 2x₊ − 4(x − ½)₊,  f = t∘t∘…∘t = tᵏ"

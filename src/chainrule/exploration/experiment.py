@@ -17,7 +17,7 @@ from typing import Any
 from chainrule import disk, formatting, viz
 from chainrule.formatting import width
 from chainrule.tables import Table, text_table, wrapped
-from chainrule.translation import tr
+from chainrule.text import tr
 from chainrule.viz import drawing
 
 #: Columns of text.

@@ -22,7 +22,7 @@ from chainrule.exploration.descent import descended, stepper
 from chainrule.exploration.experiment import About, Said, Setting, compared
 from chainrule.formatting import number
 from chainrule.tables import Table
-from chainrule.translation import tr
+from chainrule.text import tr
 
 SECTIONS = ("3.8",)
 FORMULA = "hₜ = W hₜ₋₁ + u xₜ;  ‖∂ℒ/∂h₁‖ = gᵀ⁻¹ ‖∂ℒ/∂h_T‖;  g_θ ← g_θ · min(1, c/‖g_θ‖)"

@@ -26,7 +26,7 @@ from chainrule.exploration.experiment import About, Said, Setting, compared
 from chainrule.formatting import number, percent
 from chainrule.nn import Module
 from chainrule.tables import Table
-from chainrule.translation import tr
+from chainrule.text import tr
 
 SECTIONS = ("2.10", "3.11", "2.6.2")
 FORMULA = "θ ← θ − η ∂ℒ/∂θ,  ℒ = 1/n Σ (ŷ − y)²"

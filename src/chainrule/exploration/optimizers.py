@@ -33,7 +33,7 @@ from chainrule.formatting import number
 from chainrule.graph.node import Array
 from chainrule.optim import Optimizer
 from chainrule.tables import Table
-from chainrule.translation import tr
+from chainrule.text import tr
 
 SECTIONS = ("2.6.3", "3.8")
 FORMULA = "v ← μv + g;  s ← αs + (1 − α)g²;  θ ← θ − ηg, − ηv, − ηg/√s, − η m̂/√v̂"

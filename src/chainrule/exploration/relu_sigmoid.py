@@ -20,7 +20,7 @@ from chainrule.exploration.experiment import About, Said, Setting, compared, lis
 from chainrule.formatting import number, percent
 from chainrule.nn.traced import outputs_of
 from chainrule.tables import Table
-from chainrule.translation import tr
+from chainrule.text import tr
 
 SECTIONS = ("2.10", "2.7", "3.8", "3.11")
 FORMULA = "δ⁽ˡ⁾ = ((W⁽ˡ⁺¹⁾)ᵀ δ⁽ˡ⁺¹⁾) ⊙ f′(z⁽ˡ⁾);  σ′ ≤ ¼,  ReLU′ ∈ {0, 1}"

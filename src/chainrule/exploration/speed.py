@@ -28,7 +28,7 @@ from chainrule.exploration.experiment import About, Said, Setting, compared
 from chainrule.formatting import number
 from chainrule.graph.node import Array
 from chainrule.tables import Table
-from chainrule.translation import tr
+from chainrule.text import tr
 
 SECTIONS = ("1.8", "3.9")
 FORMULA = "W ← W − η δxᵀ,  δ = (a − y) ⊙ f′(z),  a = f(Wx + b)"

@@ -22,7 +22,7 @@ from chainrule.exploration.experiment import About, Said, Setting, compared
 from chainrule.formatting import number
 from chainrule.graph.node import Array
 from chainrule.tables import Table
-from chainrule.translation import tr
+from chainrule.text import tr
 from chainrule.viz import drawing
 
 SECTIONS = ("3.9", "3.6")

@@ -32,7 +32,7 @@ from chainrule.exploration.experiment import (
 from chainrule.formatting import number
 from chainrule.graph.node import Array
 from chainrule.tables import Table
-from chainrule.translation import tr
+from chainrule.text import tr
 
 SECTIONS = ("3.8", "3.11", "2.7")
 FORMULA = "‖∂ℒ/∂W⁽¹⁾‖ ~ cᴸ,  c = σ √n · √E f′(z)²"

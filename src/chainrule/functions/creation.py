@@ -24,6 +24,7 @@ from chainrule.primitives.creation import iota
 from chainrule.primitives.elementwise import add, equal, mul
 from chainrule.primitives.movement import copy as copied
 from chainrule.tensor import Tensor, as_tensor, tensor, wrap
+from chainrule.text import _
 
 __all__ = [
     "arange",
@@ -87,7 +88,9 @@ def full(
     else:
         one = value_of(fill_value, None if dtype is None else as_dtype(dtype))
         if one.shape:
-            raise ShapeError("full repeats one number.", got=f"shape {one.shape}")
+            raise ShapeError(
+                _("full repeats one number."), got=_("shape {shape}", shape=one.shape)
+            )
         value = stretch(one, wanted)
     return _made(value, requires_grad)
 
@@ -241,7 +244,7 @@ def arange(
     if isinstance(stop, SymbolicDim):
         if (start, step) != (0, 1):
             raise ShapeError(
-                "A count of a named size begins at 0 and goes by 1.",
+                _("A count of a named size begins at 0 and goes by 1."),
                 expected=f"arange({stop})",
                 got=f"arange({start}, {stop}, {step})",
                 fix="cr.arange(n) * step + start",
@@ -255,7 +258,7 @@ def arange(
         start, stop, step = (checks.number(k, n) for k, n in zip(names, numbers))
     wanted = _given(dtype, DType.int64 if integers else DType.float32)
     if not step:
-        raise ArgumentError("arange goes on by steps.", expected="step ≠ 0", got="0")
+        raise ArgumentError(_("arange goes on by steps."), expected="step ≠ 0", got="0")
     span = stop - start
     count = max(-(-span // step) if integers else math.ceil(span / step), 0)
     check_room((count,), max(wanted.itemsize, 8))
@@ -276,10 +279,10 @@ def _alone(n: Any, name: str) -> Any:
     """Return a number that a count is computed from; refuse one with a derivative."""
     if isinstance(n, Tensor) and n.requires_grad:
         raise GradientError(
-            f"{name} counts by numbers, which have no derivative.",
-            expected="numbers, or tensors without a gradient",
+            _("{name} counts by numbers, which have no derivative.", name=name),
+            expected=_("numbers, or tensors without a gradient"),
             got=repr(n)[:80],
-            fix="cr.arange(n) * step + start, or x.item() for the number alone",
+            fix=_("cr.arange(n) * step + start, or x.item() for the number alone"),
         )
     return n.item() if isinstance(n, Tensor | np.generic) else n
 
@@ -357,14 +360,14 @@ def meshgrid(*arrays: Any, indexing: str = "ij") -> list[Tensor]:
         arrays = tuple(arrays[0])
     if indexing not in ("xy", "ij"):
         raise ArgumentError(
-            "meshgrid has two orders of axes.",
-            expected="'xy' or 'ij'",
+            _("meshgrid has two orders of axes."),
+            expected=_("'xy' or 'ij'"),
             got=f"{indexing!r:.40}",
         )
     lines = movement.common([value_of(x) for x in arrays], "meshgrid") if arrays else []
     for v in lines:
         if len(v.shape) > 1:
-            raise ShapeError("meshgrid takes vectors.", got=f"{v.shape}")
+            raise ShapeError(_("meshgrid takes vectors."), got=f"{v.shape}")
     lines = [movement.reshape(v, (-1,)) for v in lines]
     places = list(range(len(lines)))
     if indexing == "xy" and len(lines) > 1:
@@ -407,7 +410,7 @@ def asarray(
             return obj
         if copy is False:
             raise ArgumentError(
-                "Another dtype is a copy.", expected="copy=None", got="copy=False"
+                _("Another dtype is a copy."), expected="copy=None", got="copy=False"
             )
         return obj.astype(dtype or obj.dtype, copy=True)
     _need_copy(copy)
@@ -444,8 +447,8 @@ def from_dlpack(
     _need_copy(copy)
     if not hasattr(x, "__dlpack__"):
         raise ArgumentError(
-            "from_dlpack takes what another library holds.",
-            expected="an array with a method __dlpack__",
+            _("from_dlpack takes what another library holds."),
+            expected=_("an array with a method __dlpack__"),
             got=f"{type(x).__name__}",
             fix="cr.asarray(x)",
         )
@@ -455,7 +458,7 @@ def from_dlpack(
 def _need_copy(copy: builtins.bool | None) -> None:
     if copy is False:
         raise ArgumentError(
-            "A tensor has memory of its own.",
-            expected="copy=None or True",
+            _("A tensor has memory of its own."),
+            expected=_("copy=None or True"),
             got="copy=False",
         )

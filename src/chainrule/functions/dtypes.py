@@ -13,6 +13,7 @@ from chainrule.errors import ArgumentError, DTypeError
 from chainrule.graph.types import DType, as_dtype
 from chainrule.operations.operands import is_number, number_dtype, promote
 from chainrule.tensor import Tensor, as_tensor
+from chainrule.text import _
 
 __all__ = [
     "astype",
@@ -67,8 +68,8 @@ def finfo(type: Any) -> FloatInfo:
     dtype = _dtype_of(type)
     if not dtype.is_float:
         raise DTypeError(
-            "finfo is of floats.",
-            expected="float32 or float64",
+            _("finfo is of floats."),
+            expected=_("float32 or float64"),
             got=dtype.name,
             fix="iinfo",
         )
@@ -88,8 +89,8 @@ def iinfo(type: Any) -> IntegerInfo:
     dtype = _dtype_of(type)
     if not dtype.is_integer:
         raise DTypeError(
-            "iinfo is of integers.",
-            expected="an integer dtype",
+            _("iinfo is of integers."),
+            expected=_("an integer dtype"),
             got=dtype.name,
             fix="finfo",
         )
@@ -129,7 +130,7 @@ def isdtype(dtype: Any, kind: Any) -> builtins.bool:
         return own is as_dtype(kind)
     except DTypeError:
         raise ArgumentError(
-            "isdtype compares with a dtype or a kind of them.",
+            _("isdtype compares with a dtype or a kind of them."),
             expected=", ".join(map(repr, _KINDS)),
             got=f"{kind!r:.60}",
         ) from None
@@ -148,7 +149,7 @@ def result_type(*arrays_and_dtypes: Any) -> DType:
     if not dtypes:
         if not numbers:
             raise ArgumentError(
-                "result_type takes dtypes.", expected="1 or more", got="0"
+                _("result_type takes dtypes."), expected=_("1 or more"), got="0"
             )
         dtypes = [as_tensor(numbers[0]).dtype]
     made = dtypes[0]

@@ -26,6 +26,7 @@ from chainrule.primitives import elementwise as prims
 from chainrule.primitives import integers, trigonometry
 from chainrule.regions import elementary
 from chainrule.tensor import Tensor, as_tensor, wrap
+from chainrule.text import _
 
 __all__ = [
     "abs",
@@ -135,7 +136,7 @@ def call_error(function: Callable[..., Any], error: Exception) -> CallError:
     """Return a CallError for an exception that a call's arguments raised."""
     name = function.__name__
     return CallError(
-        f"{name} is not called like that.",
+        _("{name} is not called like that.", name=name),
         expected=f"{name}{inspect.signature(function)}".replace("(self, ", "(x, "),
         got=f"{type(error).__name__}: {error}",
     )

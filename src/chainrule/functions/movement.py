@@ -15,6 +15,7 @@ from chainrule.operations.arguments import either, once, whole
 from chainrule.operations.operands import broadcast_shapes, filled, value_of
 from chainrule.primitives import movement as prims
 from chainrule.tensor import Tensor, as_tensor, wrap
+from chainrule.text import _
 
 __all__ = [
     "addmm",
@@ -213,16 +214,19 @@ def pad(x: Any, pad: Any, mode: str = "constant", value: float = 0.0) -> Tensor:
     counts = list(pad) if isinstance(pad, tuple | list) else [pad]
     if any(isinstance(n, tuple | list) for n in counts):
         raise ArgumentError(
-            "pad takes two numbers an axis, from the last on, and a constant.",
-            expected="numbers one behind the other",
+            _("pad takes two numbers an axis, from the last on, and a constant."),
+            expected=_("numbers one behind the other"),
             got=f"{pad!r:.60}",
-            fix="for NumPy's ((a, b), (c, d)) of two axes: (c, d, a, b)",
+            fix=_("for NumPy's ((a, b), (c, d)) of two axes: (c, d, a, b)"),
         )
     counts = [whole("pad", n) for n in counts]
     if mode != "constant" or len(counts) % 2 or len(counts) > 2 * len(v.shape):
         raise ArgumentError(
-            "pad takes two numbers an axis, from the last on, and a constant.",
-            expected=f"an even number of at most {2 * len(v.shape)}, mode='constant'",
+            _("pad takes two numbers an axis, from the last on, and a constant."),
+            expected=_(
+                "an even number of at most {shape}, mode='constant'",
+                shape=2 * len(v.shape),
+            ),
             got=f"{pad}, mode={mode!r}",
         )
     rank = len(v.shape)
@@ -317,9 +321,11 @@ def _in_letters(given: tuple[Any, ...]) -> tuple[str, tuple[Any, ...]]:
     def letters(axes: Any) -> str:
         if not isinstance(axes, tuple | list) or not all(n in range(52) for n in axes):
             raise ArgumentError(
-                "einsum reads letters or numbers for axes.",
-                expected="einsum('ij,jk->ik', x, y), or numbers up to 51: "
-                "einsum(x, [0, 1], y, [1, 2])",
+                _("einsum reads letters or numbers for axes."),
+                expected=_(
+                    "einsum('ij,jk->ik', x, y), or numbers up to 51: "
+                    "einsum(x, [0, 1], y, [1, 2])"
+                ),
                 got=f"{axes!r:.60}",
             )
         return "".join(string.ascii_letters[n] for n in axes)

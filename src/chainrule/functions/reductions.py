@@ -21,6 +21,7 @@ from chainrule.primitives import reduce
 from chainrule.primitives.indexing import take as rows_of
 from chainrule.primitives.rules import show
 from chainrule.tensor import Tensor, as_tensor, wrap
+from chainrule.text import _
 
 __all__ = [
     "all",
@@ -147,9 +148,11 @@ def searchsorted(
     line = value_of(x1)
     if len(line.shape) != 1 or side not in ("left", "right"):
         raise ArgumentError(
-            "searchsorted looks in a vector, from one side.",
-            expected="one axis, and side='left' or 'right'",
-            got=f"shape {show(line.shape)}, side={side!r:.40}",
+            _("searchsorted looks in a vector, from one side."),
+            expected=_("one axis, and side='left' or 'right'"),
+            got=_(
+                "shape {shape}, side={side!r:.40}", shape=show(line.shape), side=side
+            ),
         )
     if sorter is not None:
         line = rows_of(line, value_of(sorter))
@@ -192,7 +195,7 @@ def unique_all(x: Any, /) -> UniqueAll:
     """
     x = as_tensor(x)
     found = np.unique(numbers_for(x, "unique_all"), True, True, True, equal_nan=False)
-    _, indices, inverse, counts = map(Tensor, found)
+    __, indices, inverse, counts = map(Tensor, found)
     values = x.reshape(-1)[indices]
     return UniqueAll(values, indices, inverse.reshape(x.shape), counts)
 

@@ -11,6 +11,7 @@ from chainrule.errors import ArgumentError
 from chainrule.graph.node import Value
 from chainrule.graph.types import as_dtype
 from chainrule.tensor import Tensor, wrap
+from chainrule.text import _
 
 __all__ = ["from_numpy"]
 
@@ -33,16 +34,18 @@ class SharedTensor(Tensor):
         return next(_versions)
 
     @version.setter
-    def version(self, _: int) -> None:
+    def version(self, __: int) -> None:
         pass
 
     def _assign(self, made: Value) -> None:
         raise ArgumentError(
-            "A tensor of from_numpy shows the numbers of a NumPy array, and is not "
-            "changed in place itself.",
-            expected="a change of the array, which the tensor shows",
-            got=f"a change in place of {self!r:.60}",
-            fix="cr.tensor(array) has numbers of its own; so has x.clone()",
+            _(
+                "A tensor of from_numpy shows the numbers of a NumPy array, and is not "
+                "changed in place itself."
+            ),
+            expected=_("a change of the array, which the tensor shows"),
+            got=_("a change in place of {self!r:.60}", self=self),
+            fix=_("cr.tensor(array) has numbers of its own; so has x.clone()"),
         )
 
     def __reduce__(self) -> Any:
@@ -62,7 +65,7 @@ def from_numpy(array: Any) -> Tensor:
     """
     if not isinstance(array, np.ndarray):
         raise ArgumentError(
-            "from_numpy takes a NumPy array.",
+            _("from_numpy takes a NumPy array."),
             expected="numpy.ndarray",
             got=type(array).__name__,
             fix="cr.tensor(data)",

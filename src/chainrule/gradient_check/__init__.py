@@ -19,7 +19,7 @@ from chainrule.gradient_check.row import GradientRow
 from chainrule.gradient_check.subject import Prepared
 from chainrule.keywords import strict
 from chainrule.tensor import Tensor
-from chainrule.translation import tr
+from chainrule.text import _
 
 __all__ = [
     "GradientCheckError",
@@ -108,8 +108,8 @@ def _prepared(
     """What is called, with what, and how it is called in the report."""
     if not callable(function):
         raise ArgumentError(
-            tr("check_gradients needs a function."),
-            expected=tr("a function of tensors, or a model with x, y and its loss"),
+            _("check_gradients needs a function."),
+            expected=_("a function of tensors, or a model with x, y and its loss"),
             got=type(function).__name__,
         )
     name = _name(function)

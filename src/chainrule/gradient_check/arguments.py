@@ -14,7 +14,7 @@ from chainrule.errors import ArgumentError, NonFiniteError
 from chainrule.graph.node import Array
 from chainrule.nest import Leaf, flatten, unflatten
 from chainrule.tensor import Tensor
-from chainrule.translation import tr
+from chainrule.text import _
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ class Arguments:
         """The tensors of the modules that are kept and not trained."""
         modules = self.modules().values()
         trained = {id(p) for module in modules for p in module.parameters()}
-        held = [t for module in modules for _, t in module.named_tensors()]
+        held = [t for module in modules for __, t in module.named_tensors()]
         return [t for t in held if id(t) not in trained]
 
 
@@ -113,7 +113,7 @@ def is_module(item: Any) -> bool:
 
 def has_parameters(item: Any) -> bool:
     """Whether it is a module that has any."""
-    return is_module(item) and any(True for _ in item.parameters())
+    return is_module(item) and any(True for __ in item.parameters())
 
 
 def outside(function: Callable[..., Any]) -> dict[str, Any]:
@@ -128,10 +128,10 @@ def outside(function: Callable[..., Any]) -> dict[str, Any]:
 def nothing_to_differentiate() -> ArgumentError:
     """The error for a function of integers alone."""
     return ArgumentError(
-        tr("check_gradients found nothing to differentiate with respect to."),
-        expected=tr("a floating-point argument, or a parameter that is used"),
-        got=tr("integers, frozen parameters, or nothing"),
-        fix=tr("pass floating-point numbers, such as 1.0 in place of 1"),
+        _("check_gradients found nothing to differentiate with respect to."),
+        expected=_("a floating-point argument, or a parameter that is used"),
+        got=_("integers, frozen parameters, or nothing"),
+        fix=_("pass floating-point numbers, such as 1.0 in place of 1"),
     )
 
 
@@ -141,8 +141,8 @@ def refuse_non_finite(name: str, array: Array) -> None:
     if len(bad):
         index = tuple(bad[0].tolist())
         raise NonFiniteError(
-            tr("Derivatives are checked where all numbers are finite."),
-            expected=tr("finite numbers in {name}", name=name),
+            _("Derivatives are checked where all numbers are finite."),
+            expected=_("finite numbers in {name}", name=name),
             got=f"{name}{show_index(index)} = {array[index]}",
         )
 

@@ -26,7 +26,7 @@ from chainrule.gradient_check.walk import (
     weighted,
 )
 from chainrule.graph.node import Array
-from chainrule.translation import tr
+from chainrule.text import _
 
 #: A slope so much smaller than the function itself is small.
 SMALL = 1e-3
@@ -90,7 +90,7 @@ class Check:
                 for p, (chosen, ds) in zip(subject.parts, plan)
             ),
             rows=tuple(rows),
-            rules=tuple(culprit for _, culprit in wrong),
+            rules=tuple(culprit for __, culprit in wrong),
             nodes=len(ruled(subject)),
             scalar=scalar,
             traced=subject.traced,
@@ -113,7 +113,7 @@ class Check:
             if shares[k] == size:
                 yield np.arange(size), []
                 continue
-            drawn = (rng.standard_normal(shape) for _ in range(self.directions))
+            drawn = (rng.standard_normal(shape) for __ in range(self.directions))
             chosen = np.sort(rng.choice(size, shares[k], replace=False))
             yield chosen, [d / np.linalg.norm(d) for d in drawn]
 
@@ -182,8 +182,8 @@ def _refuse_values(subject: Subject, numbers: Numbers) -> None:
     node = next(bad, None)
     place = f" ({node.source})" if node is not None and node.source else ""
     raise NonFiniteError(
-        tr("The function gives NaN or infinity at this point."),
-        expected=tr("finite numbers, which have derivatives"),
+        _("The function gives NaN or infinity at this point."),
+        expected=_("finite numbers, which have derivatives"),
         got=None if node is None else f"{node.primitive.name}{place}",
-        fix=tr("check it at a point within the function's domain"),
+        fix=_("check it at a point within the function's domain"),
     )

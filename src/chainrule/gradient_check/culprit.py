@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from chainrule.graph.node import Node
-from chainrule.translation import tr
+from chainrule.text import tr
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from chainrule.errors import GradientError
 from chainrule.gradient_check.report import GradientReport
 from chainrule.gradient_check.row import WRONG
-from chainrule.translation import tr
+from chainrule.text import _, tr
 
 
 class GradientCheckError(GradientError):
@@ -31,10 +31,10 @@ class GradientCheckError(GradientError):
                 entry=worst.entry,
                 reason=rule or worst.reason(),
             ),
-            expected=tr(
+            expected=_(
                 "{number} (difference quotients)", number=f"{worst.quotient:.10g}"
             ),
-            got=tr("{number} (derivative rules)", number=f"{worst.derivative:.10g}"),
+            got=_("{number} (derivative rules)", number=f"{worst.derivative:.10g}"),
             fix=_fix(worst.kind),
         )
 

@@ -12,7 +12,7 @@ from chainrule.gradient_check.culprit import Culprit
 from chainrule.gradient_check.row import KINKS, WRONG, GradientRow
 from chainrule.primitives.rules import show
 from chainrule.tables import html_table, text_table
-from chainrule.translation import tr
+from chainrule.text import tr
 
 
 @dataclass(frozen=True)

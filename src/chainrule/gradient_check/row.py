@@ -9,7 +9,7 @@ from chainrule.formatting import number, plain
 from chainrule.gradient_check.arguments import show_index
 from chainrule.gradient_check.culprit import Culprit
 from chainrule.gradient_check.quotients import Ladder
-from chainrule.translation import tr
+from chainrule.text import tr
 
 #: Where there is no derivative, or more than one.
 KINKS = ("kink", "jump", "edge", "cancelled")

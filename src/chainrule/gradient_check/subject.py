@@ -34,8 +34,8 @@ from chainrule.graph.types import NO_SIZES
 from chainrule.nest import flatten
 from chainrule.random import Generator, stream
 from chainrule.tensor import Tensor, wrap
+from chainrule.text import _
 from chainrule.tracing import ProgramTrace
-from chainrule.translation import tr
 
 Function = Callable[..., Any]
 
@@ -129,17 +129,17 @@ class Prepared:
         """The floating-point results."""
         chosen = dict(zip(self.chosen, tensors, strict=True))
         with stream(Generator(self.seed)), recording():
-            leaves, _ = flatten(self.function(*arguments.filled(chosen)))
+            leaves, __ = flatten(self.function(*arguments.filled(chosen)))
         found = [leaf for leaf in leaves if isinstance(leaf, Tensor)]
         floats = [t for t in found if t.dtype.is_float]
         if not floats and not self.chosen:
             raise nothing_to_differentiate()
         if not floats:
             raise GradientError(
-                tr("The function gives nothing that has a derivative."),
-                expected=tr("a tensor of floating-point numbers, or several"),
+                _("The function gives nothing that has a derivative."),
+                expected=_("a tensor of floating-point numbers, or several"),
                 got=", ".join(_described(leaf) for leaf in leaves) or "None",
-                fix=tr("return the tensor before it is rounded, compared or counted"),
+                fix=_("return the tensor before it is rounded, compared or counted"),
             )
         return floats
 
@@ -160,7 +160,7 @@ class Prepared:
             slots = trace.slots()
         state: dict[Value, Array] = {}
         parameters: dict[Value, tuple[str, Array]] = {}
-        for name, (slot, value, _) in slots.items():
+        for name, (slot, value, __) in slots.items():
             held = slot.held()
             array = np.zeros(value.type.shape) if held is None else held.numpy()
             if slot.gradient or not slot.tensor.requires_grad:
@@ -219,10 +219,10 @@ class Prepared:
         floats, values = call(points)
         if not all(_same(t.numpy(), a) for t, a in zip(floats, run(points))):
             raise ArgumentError(
-                tr("The function gives other numbers each time it is called."),
-                expected=tr("one result for one point: random draws of cr's own"),
-                got=tr("two results at the same point"),
-                fix=tr(
+                _("The function gives other numbers each time it is called."),
+                expected=_("one result for one point: random draws of cr's own"),
+                got=_("two results at the same point"),
+                fix=_(
                     "draw with cr.uniform, cr.normal or nn.Dropout, which repeat"
                     " themselves here, or draw before and pass the numbers"
                 ),

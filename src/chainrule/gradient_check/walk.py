@@ -19,7 +19,7 @@ from chainrule.graph.primitive import BODIES, DERIVATIVES, REFERENCES, as_tuple
 from chainrule.graph.types import DType, type_of
 from chainrule.primitives.rules import show
 from chainrule.regions import control
-from chainrule.translation import tr
+from chainrule.text import _
 
 #: Steps of a loop that are looked into.
 STEPS = 3
@@ -97,7 +97,7 @@ def walk(
     for v, g in known.items():
         if g.shape != numbers[v].shape:
             raise GradientError(
-                tr("A derivative has another shape than its value."),
+                _("A derivative has another shape than its value."),
                 expected=show(numbers[v].shape),
                 got=show(g.shape),
             )
@@ -189,8 +189,8 @@ def rounding(subject: Subject, made: Walk) -> Rounding:
                 size = _norm(made.cotangents[v], made.numbers[v])
                 unit = float(np.finfo(v.dtype.numpy).eps) / 2
                 shares.append((unit * size, subject.reached[v], node, v.dtype))
-    squares = np.array([share**2 for share, *_ in shares] or [0.0])
-    bits = [b for _, b, *_ in shares] or [0]
+    squares = np.array([share**2 for share, *__ in shares] or [0.0])
+    bits = [b for __, b, *__ in shares] or [0]
     noise: list[float] = []
     for k, part in enumerate(subject.parts):
         mine = np.array([b >> k & 1 for b in bits], bool)

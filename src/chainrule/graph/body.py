@@ -17,6 +17,7 @@ from chainrule.graph.graph import Graph
 from chainrule.graph.node import Value
 from chainrule.graph.primitive import as_tuple
 from chainrule.graph.types import ArrayType, DType
+from chainrule.text import _
 
 
 class BodyTrace(Trace):
@@ -55,9 +56,11 @@ class BodyTrace(Trace):
 
     def note_step(self, table: Any) -> int:
         raise self._state(
-            "makes an optimiser's step",
-            "make it behind the loop, or in a Python loop, for i in range(n), which "
-            "is gone through while the function is traced",
+            _("makes an optimiser's step"),
+            _(
+                "make it behind the loop, or in a Python loop, for i in range(n), "
+                "which is gone through while the function is traced"
+            ),
         )
 
     def tabulated(
@@ -71,17 +74,24 @@ class BodyTrace(Trace):
         return self.outer.gradient(tensor, held)
 
     def assign(self, tensor: Any, value: Value) -> bool:
-        raise self._state("changes a tensor from outside", "carry it")
+        raise self._state(_("changes a tensor from outside"), _("carry it"))
 
     def set_gradient(self, tensor: Any, gradient: Any) -> bool:
-        raise self._state("sets a gradient", "take derivatives outside, or by cr.grad")
+        raise self._state(
+            _("sets a gradient"), _("take derivatives outside, or by cr.grad")
+        )
 
     def _state(self, does: str, instead: str) -> GraphError:
         return GraphError(
-            f"The body of a loop or of a branch {does}.",
-            expected="a function of its arguments that returns what is new",
-            got="copy_, a random number, an optimiser's step or backward() within it",
-            fix=f"{instead}; draw random numbers before the loop and pass them in",
+            _("The body of a loop or of a branch {does}.", does=does),
+            expected=_("a function of its arguments that returns what is new"),
+            got=_(
+                "copy_, a random number, an optimiser's step or backward() within it"
+            ),
+            fix=_(
+                "{instead}; draw random numbers before the loop and pass them in",
+                instead=instead,
+            ),
         )
 
 
@@ -97,9 +107,9 @@ def trace_body(
     with within("trace", inner), absolute_scope("", context.role):
         outputs = [inner.given(v) for v in as_tuple(function(*inputs))]
     captured = list(inner.found.values())
-    graph = Graph(name, [*(v for _, v in captured), *inputs], outputs)
+    graph = Graph(name, [*(v for __, v in captured), *inputs], outputs)
     refuse_escaped(graph)
-    return graph, [v for v, _ in captured]
+    return graph, [v for v, __ in captured]
 
 
 def refuse_escaped(graph: Graph) -> None:
@@ -109,8 +119,14 @@ def refuse_escaped(graph: Graph) -> None:
         for value in values:
             if value.node is None and value not in known:
                 raise GraphError(
-                    f"{graph.name} uses a value from within a loop or a branch.",
-                    expected="what the function of scan, cond or while_loop returns",
-                    got=f"{value.type} that was kept in a list or a variable there",
-                    fix="return it: scan stacks it along a new axis",
+                    _(
+                        "{name} uses a value from within a loop or a branch.",
+                        name=graph.name,
+                    ),
+                    expected=_("what the function of scan, cond or while_loop returns"),
+                    got=_(
+                        "{type} that was kept in a list or a variable there",
+                        type=value.type,
+                    ),
+                    fix=_("return it: scan stacks it along a new axis"),
                 )

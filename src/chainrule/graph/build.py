@@ -32,6 +32,7 @@ from chainrule.graph.primitive import (
 )
 from chainrule.graph.room import check_room
 from chainrule.graph.types import ArrayType, DType, as_dtype
+from chainrule.text import _
 
 #: Constants of up to this many elements are written into the graph itself; larger ones
 #: become named inputs.
@@ -133,10 +134,10 @@ class Trace:
     def note_step(self, table: Any) -> int:
         """Count a step of ``table``; return its index in the function, from 0."""
         raise GraphError(
-            "An optimiser's step is traced in a function without state.",
-            expected="cr.compile, whose programs change tensors from outside",
-            got="a trace of values alone",
-            fix="call optimizer.step() outside of the function, or compile that",
+            _("An optimiser's step is traced in a function without state."),
+            expected=_("cr.compile, whose programs change tensors from outside"),
+            got=_("a trace of values alone"),
+            fix=_("call optimizer.step() outside of the function, or compile that"),
         )
 
     def tabulated(
@@ -192,7 +193,7 @@ class Context(threading.local):
         with np.errstate(all="call", call=self._note):
             self.apart = contextvars.copy_context()
 
-    def _note(self, name: str, _: int) -> None:
+    def _note(self, name: str, __: int) -> None:
         self.exceptions.append(name)
 
 
@@ -215,7 +216,7 @@ class within(ContextDecorator):  # noqa: N801 - used like a function
         here["outer"].append(here[self.field])
         here[self.field] = self.value
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, *__: object) -> None:
         here = context.__dict__
         here[self.field] = here["outer"].pop()
 
@@ -235,7 +236,7 @@ class absolute_scope:  # noqa: N801 - used like a function; every node of a deri
         self.saved = context.scope, context.role
         context.scope, context.role = self.scope, self.role
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, *__: object) -> None:
         context.scope, context.role = self.saved
 
 
@@ -341,10 +342,10 @@ def bind(primitive: Primitive, inputs: tuple[Value, ...], attrs: dict[str, Any])
 
 def _already_traced(primitive: Primitive, inputs: tuple[Value, ...]) -> GraphError:
     return GraphError(
-        f"{primitive.name} was given a value of a graph already traced.",
-        expected="numbers, or values of the trace in progress",
+        _("{name} was given a value of a graph already traced.", name=primitive.name),
+        expected=_("numbers, or values of the trace in progress"),
         got=", ".join(map(repr, inputs)),
-        fix="return what you need from the traced function",
+        fix=_("return what you need from the traced function"),
     )
 
 
@@ -450,11 +451,15 @@ def _report_exceptions(primitive: Primitive) -> None:
     names = {"divide by zero": "divide", "invalid value": "invalid"}
     for name in found:
         way = wanted[names.get(name, name[: -len("flow")])]
-        message = f"{name} encountered in {primitive.name}"
+        message = _(
+            "{name} encountered in {primitive_name}",
+            name=name,
+            primitive_name=primitive.name,
+        )
         if way == "raise":
             raise FloatingPointError(message)
         if way != "ignore":
-            warn_of_line(message, RuntimeWarning)
+            warn_of_line(RuntimeWarning(message))
 
 
 def _any_tracked(inputs: tuple[Value, ...]) -> bool:
@@ -495,16 +500,19 @@ def held(number: Any, dtype: DType) -> Array:
         limits = (np.finfo if dtype.is_float else np.iinfo)(dtype.numpy)
         huge = isinstance(number, int) and abs(number) >= 2**64
         wide = DType.int64 if isinstance(number, int) and not huge else DType.float64
-        wider = "" if dtype is wide else f", or x.astype('{wide.name}')"
+        fix = _("a number of this range")
+        if dtype is not wide:
+            wider = f"x.astype('{wide.name}')"
+            fix = _("a number of this range, or {wider}", wider=wider)
         raise ArgumentError(
-            f"A number does not fit {dtype.name}.",
-            expected=f"from {limits.min:.6g} to {limits.max:.6g}"
+            _("A number does not fit {name}.", name=dtype.name),
+            expected=_("from {min:.6g} to {max:.6g}", min=limits.min, max=limits.max)
             if dtype.is_float
-            else f"from {limits.min} to {limits.max}",
-            got=f"an integer of {number.bit_length()} bits"
+            else _("from {min} to {max}", min=limits.min, max=limits.max),
+            got=_("an integer of {bit_length} bits", bit_length=number.bit_length())
             if huge
             else f"{number!r:.80}",
-            fix="a number of this range" + wider,
+            fix=fix,
         ) from None
 
 
@@ -537,9 +545,16 @@ def trace(
     if record_in.captured():
         captured = record_in.captured()[0][1]
         raise GraphError(
-            f"The function of graph {name!r} uses {captured.type} from outside.",
-            expected=f"constants of at most {INLINE_CONSTANT} elements",
+            _(
+                "The function of graph {name!r} uses {type} from outside.",
+                name=name,
+                type=captured.type,
+            ),
+            expected=_(
+                "constants of at most {INLINE_CONSTANT} elements",
+                INLINE_CONSTANT=INLINE_CONSTANT,
+            ),
             got=str(captured.type),
-            fix="pass it as an argument",
+            fix=_("pass it as an argument"),
         )
     return Graph(name, inputs, outputs)

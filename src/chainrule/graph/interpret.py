@@ -27,6 +27,7 @@ from chainrule.graph.types import (
     is_symbolic,
     resolve,
 )
+from chainrule.text import _
 
 # -- named sizes ----------------------------------------------------------------------
 
@@ -61,11 +62,11 @@ def solve_sizes(shapes: Sequence[tuple[Shape, tuple[int, ...]]]) -> dict[str, in
                 later.append((want, got))
             elif open_names or share != got:
                 raise ShapeError(
-                    f"The inputs disagree about the size {want}.",
+                    _("The inputs disagree about the size {want}.", want=want),
                     expected=", ".join(f"{n} = {v}" for n, v in known.items())
-                    or f"a multiple: {want}",
+                    or _("a multiple: {want}", want=want),
                     got=str(got),
-                    fix="give all of them the same number of rows"
+                    fix=_("give all of them the same number of rows")
                     if want.names == ("N",)
                     else None,
                 )
@@ -185,7 +186,7 @@ def _tape(graph: Graph) -> _Tape:
     if made is None:
         made = _Tape(len(graph.inputs))
         made.outputs = _write(made, graph, {v: i for i, v in enumerate(graph.inputs)})
-        made.given = [_taken(ins) for *_, ins, _ in made.steps]
+        made.given = [_taken(ins) for *__, ins, __ in made.steps]
         made.spent = _spent(made)
         _tapes[graph] = made
     return made
@@ -226,7 +227,7 @@ def _taken(slots: list[int]) -> Callable[[list[Any]], Any]:
 def _spent(tape: _Tape) -> list[list[int]]:
     """Return, for each step, the slots that no later step reads."""
     needed, found = set(tape.outputs), list[list[int]]()
-    for *_, ins, outs in reversed(tape.steps):
+    for *__, ins, outs in reversed(tape.steps):
         last = {*ins, *outs} - needed
         found.append([*last])
         needed |= last
@@ -248,7 +249,7 @@ def evaluate(
             shapes = [(v.shape, a.shape) for v, a in zip(graph.inputs, known)]
             sizes = solve_sizes(shapes)
     for step, given, spent in zip(tape.steps, tape.given, tape.spent):
-        reference, node, symbolic, _, outs = step
+        reference, node, symbolic, __, outs = step
         attrs = attrs_at(node, sizes) if symbolic else node.attrs
         results: Any = reference(*given(known), **attrs)
         if type(results) is not tuple:

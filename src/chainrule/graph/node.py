@@ -15,6 +15,7 @@ from weakref import ref as reference
 
 from chainrule.graph.primitive import Array, Primitive
 from chainrule.graph.types import ArrayType, DType, Shape, dtype_of
+from chainrule.text import _
 
 __all__ = ["Array", "Cotangent", "Node", "Value", "computed"]
 
@@ -163,15 +164,15 @@ class Node:
         self.inputs, self.attrs = (), {"freed": why or PASSED}
 
     def __repr__(self) -> str:
-        where = f" in {self.scope!r}" if self.scope else ""
+        where = _(" in {scope!r}", scope=self.scope) if self.scope else ""
         return f"<node {self.primitive.name}{where}>"
 
 
 #: What is said of a derivative that was taken before.
 PASSED = {
-    "what": "backward() was called a second time on the same graph.",
-    "expected": "one call; the first frees what it walked over",
-    "fix": "pass retain_graph=True to the first backward()",
+    "what": _("backward() was called a second time on the same graph."),
+    "expected": _("one call; the first frees what it walked over"),
+    "fix": _("pass retain_graph=True to the first backward()"),
 }
 
 #: ∂ℒ/∂ of an output; None where the loss does not depend on it.

@@ -18,6 +18,7 @@ import numpy as np
 from chainrule.errors import ArgumentError, GraphError, nearest
 from chainrule.graph.types import ArrayType, Dim
 from chainrule.notation.expressions import Expr
+from chainrule.text import _
 
 Array = np.ndarray[Any, Any]
 TypeRule = Callable[..., ArrayType | tuple[ArrayType, ...]]
@@ -101,8 +102,8 @@ class Primitive:
             return
         if self.name in _registry:
             raise GraphError(
-                f"The primitive {self.name!r} is declared twice.",
-                fix="give one of them another name",
+                _("The primitive {name!r} is declared twice.", name=self.name),
+                fix=_("give one of them another name"),
             )
         _registry[self.name] = self
 
@@ -145,10 +146,12 @@ def lookup(name: str) -> Primitive:
         return _registry[name]
     near = nearest(name, _registry)
     raise ArgumentError(
-        f"No primitive is called {name!r}.",
-        expected="one of " + ", ".join(sorted(_registry)),
+        _("No primitive is called {name!r}.", name=name),
+        expected=_("one of {known}", known=", ".join(sorted(_registry))),
         got=name,
-        fix=f"did you mean {near!r}?" if near else "declare it in primitives/",
+        fix=_("did you mean {near!r}?", near=near)
+        if near
+        else _("declare it in primitives/"),
     )
 
 

@@ -18,6 +18,7 @@ from chainrule.errors import GraphError
 from chainrule.graph.graph import Graph
 from chainrule.graph.node import Value
 from chainrule.graph.types import ArrayType
+from chainrule.text import _
 
 
 @dataclass(frozen=True)
@@ -48,20 +49,34 @@ class Entry:
         outputs = self.graph.outputs
         held = dict(zip(self.state, self.graph.inputs[len(self.inputs) :], strict=True))
         for name, index in self.replaces.items():
-            problem, expected = None, "an input of the graph that is state"
+            problem, expected = None, _("an input of the graph that is state")
             if name not in held:
-                problem = "is not state"
+                problem = _("is not state")
             elif not self.outputs <= index < len(outputs):
-                problem = "is replaced by no output"
-                expected = f"one of outputs {self.outputs} to {len(outputs) - 1}"
+                problem = _("is replaced by no output")
+                expected = _(
+                    "one of outputs {outputs} to {outputs2}",
+                    outputs=self.outputs,
+                    outputs2=len(outputs) - 1,
+                )
             elif held[name].type != outputs[index].type:
-                problem = "changes its type"
-                expected = f"a new value of type {held[name].type}"
+                problem = _("changes its type")
+                expected = _("a new value of type {type}", type=held[name].type)
             if problem:
                 raise GraphError(
-                    f"In entry point {self.name!r}, {name!r} {problem}.",
+                    _(
+                        "In entry point {own_name!r}, {name!r} {problem}.",
+                        own_name=self.name,
+                        name=name,
+                        problem=problem,
+                    ),
                     expected=expected,
-                    got=f"{name} replaced by output {index} of {self.graph!r}",
+                    got=_(
+                        "{name} replaced by output {index} of {graph!r}",
+                        name=name,
+                        index=index,
+                        graph=self.graph,
+                    ),
                 )
 
     def replaced(self) -> dict[Value, Value]:
@@ -92,9 +107,9 @@ class Program:
                 known = self.state.setdefault(name, value.type)
                 if known != value.type:
                     raise GraphError(
-                        f"Entry points disagree about the state {name!r}.",
+                        _("Entry points disagree about the state {name!r}.", name=name),
                         expected=str(known),
-                        got=f"{value.type} in {entry.name}",
+                        got=_("{type} in {name}", type=value.type, name=entry.name),
                     )
 
     def __str__(self) -> str:

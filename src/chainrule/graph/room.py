@@ -10,6 +10,7 @@ import os
 from collections.abc import Sequence
 
 from chainrule.errors import ArgumentError
+from chainrule.text import _
 
 
 @functools.cache
@@ -36,8 +37,11 @@ def check_room(shape: Sequence[object], itemsize: int) -> None:
         size *= d if isinstance(d, int) and d else 1
     if size > memory():
         raise ArgumentError(
-            f"A tensor of shape {shape!r:.60} is larger than this machine's memory.",
-            expected=f"at most {memory() / 2**30:,.1f} GiB",
+            _(
+                "A tensor of shape {shape!r:.60} is larger than this machine's memory.",
+                shape=shape,
+            ),
+            expected=_("at most {memory:,.1f} GiB", memory=memory() / 2**30),
             got=f"{min(size, 10**300) / 2**30:.4g} GiB",
-            fix="smaller sizes, or parts of it one after the other",
+            fix=_("smaller sizes, or parts of it one after the other"),
         )

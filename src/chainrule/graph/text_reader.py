@@ -15,6 +15,7 @@ from chainrule.graph.primitive import DERIVATIVES, Primitive, lookup
 from chainrule.graph.text_writer import NUMBER, SOURCE, WORD, input_name, word
 from chainrule.graph.types import FROM_SHORT, ArrayType, Dim, SymbolicDim
 from chainrule.graph.verify import type_mismatch
+from chainrule.text import _
 
 _T = TypeVar("_T")
 
@@ -45,7 +46,7 @@ def parse_type(text: str) -> ArrayType:
     reader = _Reader(text)
     found = reader.type()
     if reader.skip() < len(text):
-        reader.fail("This goes on behind a type.", "nothing after ]")
+        reader.fail(_("This goes on behind a type."), _("nothing after ]"))
     return found
 
 
@@ -112,12 +113,17 @@ class _Reader:
         column = at - self.text.rfind("\n", 0, at)
         if got is None:
             found = re.match(r"[\w.\-%@]+|[^\n]{1,12}", self.text[at:])
-            got = repr(found.group()) if found else "the end"
+            got = repr(found.group()) if found else _("the end")
         raise ParseError(
-            f"Line {line}, column {column}: {problem}",
+            _(
+                "Line {line}, column {column}: {problem}",
+                line=line,
+                column=column,
+                problem=problem,
+            ),
             expected=expected,
             got=got,
-            fix=fix or "write it as str(graph) does",
+            fix=fix or _("write it as str(graph) does"),
         )
 
     def skip(self) -> int:
@@ -146,7 +152,7 @@ class _Reader:
 
     def need(self, token: str, where: str) -> None:
         if not self.takes(token):
-            self.fail(f"{where} is not complete.", repr(token))
+            self.fail(_("{where} is not complete.", where=where), repr(token))
 
     def string(self) -> str | None:
         """A text in quotes, if one stands here."""
@@ -157,7 +163,9 @@ class _Reader:
         try:
             return json.loads(found)
         except ValueError:
-            self.fail("This text has an unknown escape.", r"\" \\ \n \u00e9", at=start)
+            self.fail(
+                _("This text has an unknown escape."), r"\" \\ \n \u00e9", at=start
+            )
 
     def required(
         self, what: str, pattern: re.Pattern[str], expected: str, *, quoted: bool = True
@@ -167,11 +175,11 @@ class _Reader:
         if found is None:
             found = self.take(pattern)
         if found is None:
-            self.fail(f"Here {what} is missing.", expected)
+            self.fail(_("Here {what} is missing.", what=what), expected)
         return found
 
     def word(self, what: str) -> str:
-        return self.required(what, WORD, "a word, or a text in quotes")
+        return self.required(what, WORD, _("a word, or a text in quotes"))
 
     def several(self, read: Callable[[], _T]) -> list[_T]:
         """One item, and more of them behind commas."""
@@ -184,7 +192,10 @@ class _Reader:
         """Items separated by commas, up to ``close``."""
         items = [] if self.takes(close) else self.several(read)
         if items and not self.takes(close):
-            self.fail(f"{where} does not end.", f"',' or {close!r}")
+            self.fail(
+                _("{where} does not end.", where=where),
+                _("',' or {close!r}", close=close),
+            )
         return items
 
     def blocks(self) -> list[_Body]:
@@ -192,20 +203,22 @@ class _Reader:
         while not blocks or self.at < len(self.text):
             at = self.skip()
             if not self.takes("graph"):
-                self.fail("Here a graph should begin.", "'graph name(inputs) {'")
+                self.fail(_("Here a graph should begin."), "'graph name(inputs) {'")
             name = self.word("the graph's name")
             if any(block.name == name for block in blocks):
                 self.fail(
-                    f"Two graphs are called {name!r}.", "names of their own", at=at
+                    _("Two graphs are called {name!r}.", name=name),
+                    _("names of their own"),
+                    at=at,
                 )
-            self.need("(", "The first line of the graph")
-            block = _Body(name, at, self.listed(")", "The inputs", self.declared))
-            self.need("{", "The first line of the graph")
+            self.need("(", _("The first line of the graph"))
+            block = _Body(name, at, self.listed(")", _("The inputs"), self.declared))
+            self.need("{", _("The first line of the graph"))
             while not self.takes("return"):
                 block.lines.append(self.line())
             if not self.takes("}"):
                 block.outputs = self.several(self.value)
-                self.need("}", "The graph")
+                self.need("}", _("The graph"))
             blocks.append(block)
             self.skip()
         return blocks
@@ -214,22 +227,24 @@ class _Reader:
         """``%name``."""
         at = self.skip()
         if not self.takes("%"):
-            self.fail("Here a value is missing.", "a value such as %x or %1")
+            self.fail(_("Here a value is missing."), _("a value such as %x or %1"))
         if self.text[self.at : self.at + 1] == '"':
             name = self.string()
             if name is None:
-                self.fail("This name does not end.", 'a closing "')
+                self.fail(_("This name does not end."), _('a closing "'))
             return _Name(input_name(name), at)
         found = WORD.match(self.text, self.at)
         if found is None:
-            self.fail("This value has no name.", "a value such as %x or %1", at=at)
+            self.fail(
+                _("This value has no name."), _("a value such as %x or %1"), at=at
+            )
         self.at = found.end()
         return _Name(found.group(), at)
 
     def declared(self) -> tuple[_Name, ArrayType]:
         """``%name: type``."""
         name = self.value()
-        self.need(":", f"The declaration of %{name.text}")
+        self.need(":", _("The declaration of %{text}", text=name.text))
         return name, self.type()
 
     def type(self) -> ArrayType:
@@ -238,9 +253,11 @@ class _Reader:
         short = self.take(_KEY) or ""
         if short not in FROM_SHORT:
             fix = _near(short, FROM_SHORT)
-            self.fail("This is no element type.", ", ".join(FROM_SHORT), at=at, fix=fix)
-        self.need("[", "The type")
-        shape = tuple(self.listed("]", "The shape", self.dim))
+            self.fail(
+                _("This is no element type."), ", ".join(FROM_SHORT), at=at, fix=fix
+            )
+        self.need("[", _("The type"))
+        shape = tuple(self.listed("]", _("The shape"), self.dim))
         return ArrayType(shape, FROM_SHORT[short])
 
     def dim(self) -> Dim:
@@ -248,7 +265,7 @@ class _Reader:
             return self.size(found)
         if found := self.take(_COUNT):
             return self.integer(found)
-        return self.fail("This is no size.", "an integer ≥ 0, or N, or 4*N*T")
+        return self.fail(_("This is no size."), _("an integer ≥ 0, or N, or 4*N*T"))
 
     def size(self, found: str) -> SymbolicDim:
         first, *rest = found.split("*")
@@ -260,27 +277,34 @@ class _Reader:
         try:
             return int(digits)
         except ValueError:  # Python refuses thousands of digits.
-            self.fail("This number is too long.", "fewer digits", got=digits[:12] + "…")
+            self.fail(
+                _("This number is too long."), _("fewer digits"), got=digits[:12] + "…"
+            )
 
     def line(self) -> _Line:
         outputs = self.several(self.declared)
-        self.need("=", "The node")
+        self.need("=", _("The node"))
         at = self.skip()
-        name = self.required("the primitive", WORD, "a name such as add", quoted=False)
-        self.need("(", "The node")
-        inputs = self.listed(")", "The arguments", self.value)
+        name = self.required(
+            _("the primitive"), WORD, _("a name such as add"), quoted=False
+        )
+        self.need("(", _("The node"))
+        inputs = self.listed(")", _("The arguments"), self.value)
         line = _Line(outputs, _Name(name, at), inputs)
         if self.takes("{"):
-            self.listed("}", "The attributes", lambda: self.attribute(line.attrs))
+            self.listed("}", _("The attributes"), lambda: self.attribute(line.attrs))
         if self.takes(";"):
             self.tail(line.origin)
         return line
 
     def attribute(self, attrs: dict[str, Any]) -> None:
-        key = self.required("an attribute", _KEY, "key=value", quoted=False)
+        key = self.required(_("an attribute"), _KEY, "key=value", quoted=False)
         if key in attrs:
-            self.fail(f"The attribute {key} is given twice.", "each of them once")
-        self.need("=", "The attribute")
+            self.fail(
+                _("The attribute {key} is given twice.", key=key),
+                _("each of them once"),
+            )
+        self.need("=", _("The attribute"))
         attrs[key] = self.literal()
 
     def tail(self, origin: dict[str, str]) -> None:
@@ -289,16 +313,20 @@ class _Reader:
                 self.need("=", f"The {key}")
                 origin[key] = self.word(f"the {key}")
         if self.takes("at"):
-            expected = "file:line, or a text in quotes"
-            origin["source"] = self.required("the source", SOURCE, expected)
+            expected = _("file:line, or a text in quotes")
+            origin["source"] = self.required(_("the source"), SOURCE, expected)
         if not origin:
-            self.fail("Nothing follows the semicolon.", "scope=…, role=… or at …")
+            self.fail(_("Nothing follows the semicolon."), _("scope=…, role=… or at …"))
 
     def literal(self, depth: int = 0) -> Any:
         at = self.skip()
         if self.takes("("):
             if depth == DEPTH:
-                self.fail("The tuples are nested too deep.", f"at most {DEPTH}", at=at)
+                self.fail(
+                    _("The tuples are nested too deep."),
+                    _("at most {DEPTH}", DEPTH=DEPTH),
+                    at=at,
+                )
             return self.tuple(depth)
         if self.takes("@"):
             return _Name(self.word("the graph's name"), at)
@@ -317,8 +345,8 @@ class _Reader:
             return found == "true"
         if found in FROM_SHORT:
             return FROM_SHORT[found]
-        expected = 'true, 7, 0.5, "text", (1, 2), f32, 4*N or @graph'
-        self.fail("This is no attribute.", expected, at=at)
+        expected = _('true, 7, 0.5, "text", (1, 2), f32, 4*N or @graph')
+        self.fail(_("This is no attribute."), expected, at=at)
 
     def tuple(self, depth: int) -> tuple[Any, ...]:
         items: list[Any] = []
@@ -327,15 +355,15 @@ class _Reader:
             if self.takes(","):
                 continue
             if len(items) == 1 or not self.takes(")"):
-                fix = "write a tuple of one as (1,)" if len(items) == 1 else None
-                self.fail("The tuple does not end.", "','", fix=fix)
+                fix = _("write a tuple of one as (1,)") if len(items) == 1 else None
+                self.fail(_("The tuple does not end."), "','", fix=fix)
             break
         return tuple(items)
 
 
 def _near(name: str, names: Iterable[str]) -> str | None:
     near = nearest(name, names)
-    return f"did you mean {near!r}?" if near else None
+    return _("did you mean {near!r}?", near=near) if near else None
 
 
 # Reading: blocks to graphs
@@ -356,10 +384,10 @@ class _Builder:
         for block in self.blocks:
             if block.name not in self.made:
                 self.reader.fail(
-                    f"Nothing uses the graph {block.name!r}.",
-                    f"an attribute @{word(block.name)}",
+                    _("Nothing uses the graph {name!r}.", name=block.name),
+                    _("an attribute @{name}", name=word(block.name)),
                     at=block.at,
-                    fix="remove it; one text holds one graph and its bodies",
+                    fix=_("remove it; one text holds one graph and its bodies"),
                 )
         return graph
 
@@ -370,8 +398,8 @@ class _Builder:
         def read(name: _Name) -> Value:
             if name.text not in values:
                 self.reader.fail(
-                    f"%{name.text} is not defined before it is used.",
-                    "an input, or the result of a line above",
+                    _("%{text} is not defined before it is used.", text=name.text),
+                    _("an input, or the result of a line above"),
                     at=name.at,
                     fix=_near(name.text, values),
                 )
@@ -380,7 +408,9 @@ class _Builder:
         def define(name: _Name, value: Value) -> Value:
             if name.text in values:
                 self.reader.fail(
-                    f"%{name.text} is defined twice.", "a name of its own", at=name.at
+                    _("%{text} is defined twice.", text=name.text),
+                    _("a name of its own"),
+                    at=name.at,
                 )
             values[name.text] = value
             return value
@@ -410,17 +440,17 @@ class _Builder:
         self, line: _Line, arguments: Sequence[Value], attrs: dict[str, Any]
     ) -> Primitive:
         """The primitive; its rule must give the types that the line declares."""
-        at, declared = line.primitive.at, [t for _, t in line.outputs]
+        at, declared = line.primitive.at, [t for __, t in line.outputs]
         try:
             primitive = lookup(line.primitive.text)
             inputs = [v.type for v in arguments]
             problem = type_mismatch(primitive, inputs, attrs, declared)
         except ChainruleError as error:
-            expected = error.expected or "inputs and attributes that fit"
+            expected = error.expected or _("inputs and attributes that fit")
             self.reader.fail(error.what, expected, at=at, got=error.got, fix=error.fix)
         if problem:
             self.reader.fail(
-                f"The declared types are not those of {primitive.name}.",
+                _("The declared types are not those of {name}.", name=primitive.name),
                 problem[0],
                 at=line.outputs[0][0].at,
                 got=problem[1],
@@ -438,19 +468,23 @@ class _Builder:
             return self.made[item.text]
         if item.text not in self.named:
             self.reader.fail(
-                f"No graph is called {item.text!r}.",
-                "the name of another block",
+                _("No graph is called {text!r}.", text=item.text),
+                _("the name of another block"),
                 at=item.at,
                 fix=_near(item.text, self.named),
             )
         if item.text in self.open:
             self.reader.fail(
-                f"The graph {item.text!r} contains itself.",
-                "bodies that do not use the graph they belong to",
+                _("The graph {text!r} contains itself.", text=item.text),
+                _("bodies that do not use the graph they belong to"),
                 at=item.at,
             )
         if len(self.open) == DEPTH:
-            self.reader.fail("Bodies nest too deep.", f"at most {DEPTH}", at=item.at)
+            self.reader.fail(
+                _("Bodies nest too deep."),
+                _("at most {DEPTH}", DEPTH=DEPTH),
+                at=item.at,
+            )
         return self.build(self.named[item.text])
 
 

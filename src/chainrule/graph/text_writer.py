@@ -10,6 +10,7 @@ from typing import Any, Protocol, cast, runtime_checkable
 from chainrule.errors import GraphError
 from chainrule.graph.node import Node, Value
 from chainrule.graph.types import DType, SymbolicDim
+from chainrule.text import _
 
 #: A longer first line is broken, one input a line.
 LINE = 88
@@ -106,7 +107,7 @@ class _Writer:
             return self.known[graph.name, inside]
         name = graph.name if main else _unique(graph.name, self.taken)
         self.taken.append(name)
-        self.blocks[name] = f"graph {word(name)}{inside}"
+        self.blocks[name] = _("graph {name}{inside}", name=word(name), inside=inside)
         self.references[name] = used
         self.known[graph.name, inside] = name
         return name
@@ -174,10 +175,14 @@ class _Writer:
             used.append(name)
             return f"@{word(name)}"
         raise GraphError(
-            f"An attribute of {node.primitive.name} has no text form.",
-            expected="a bool, number, str, DType, SymbolicDim, Graph or tuple of them",
-            got=f"{item!r}, of type {type(item).__name__}",
-            fix="convert it where the node is made, for example by int(…) or tuple(…)",
+            _("An attribute of {name} has no text form.", name=node.primitive.name),
+            expected=_(
+                "a bool, number, str, DType, SymbolicDim, Graph or tuple of them"
+            ),
+            got=_("{item!r}, of type {kind}", item=item, kind=type(item).__name__),
+            fix=_(
+                "convert it where the node is made, for example by int(…) or tuple(…)"
+            ),
         )
 
 
@@ -189,5 +194,7 @@ def _tail(node: Node) -> str:
         parts.append(f"role={word(node.role)}")
     if node.source is not None:
         bare = SOURCE.fullmatch(node.source)
-        parts.append(f"at {node.source if bare else quoted(node.source)}")
+        parts.append(
+            _("at {source}", source=node.source if bare else quoted(node.source))
+        )
     return f" ; {' '.join(parts)}" if parts else ""

@@ -24,6 +24,7 @@ import numpy as np
 
 from chainrule.callsite import of_user
 from chainrule.errors import DTypeError, ShapeError
+from chainrule.text import _
 
 
 class DType(Enum):
@@ -105,10 +106,13 @@ def as_dtype(dtype: Any) -> DType:
             return _FROM_NUMPY[np.dtype(dtype)]
     except _REFUSALS:
         raise DTypeError(
-            f"{dtype!r} is not an element type that Chainrule computes with.",
+            _(
+                "{dtype!r} is not an element type that Chainrule computes with.",
+                dtype=dtype,
+            ),
             expected=", ".join(d.name for d in DType),
             got=str(dtype),
-            fix="convert first, for example array.astype('float32')",
+            fix=_("convert first, for example array.astype('float32')"),
         ) from None
 
 
@@ -131,9 +135,13 @@ class SymbolicDim:
         for name in self.names:
             if name not in sizes:
                 raise ShapeError(
-                    f"A graph over sizes {self} runs only once {name} is known.",
-                    expected=f"an input with an axis of {name}",
-                    got=", ".join(sizes) or "no sizes",
+                    _(
+                        "A graph over sizes {self} runs only once {name} is known.",
+                        self=self,
+                        name=name,
+                    ),
+                    expected=_("an input with an axis of {name}", name=name),
+                    got=", ".join(sizes) or _("no sizes"),
                 )
             total *= sizes[name]
         return total
@@ -158,10 +166,14 @@ class SymbolicDim:
         fits = divisor.factor != 0 and self.factor % divisor.factor == 0
         if not fits or min(left.values(), default=0) < 0:
             raise ShapeError(
-                f"{self} does not divide by {other} for every size.",
-                expected=f"a divisor of {self}",
+                _(
+                    "{self} does not divide by {other} for every size.",
+                    self=self,
+                    other=other,
+                ),
+                expected=_("a divisor of {self}", self=self),
                 got=str(other),
-                fix="give every size of the reshape explicitly",
+                fix=_("give every size of the reshape explicitly"),
             )
         factor = self.factor // divisor.factor
         names = tuple(left.elements())
@@ -173,7 +185,9 @@ class SymbolicDim:
         if isinstance(other, int) and _guess.sizes is not None:
             # Either answer may be right; what is built on it holds for one of them.
             if self.at(_guess.sizes) == other:
-                raise self._unknown(f"{self} compared with {other}")
+                raise self._unknown(
+                    _("{self} compared with {other}", self=self, other=other)
+                )
             _guess.guards.append(lambda sizes: self.at(sizes) != other)
         return False
 
@@ -186,7 +200,9 @@ class SymbolicDim:
     ) -> Callable[[SymbolicDim, Any], bool]:
         def compare(self: SymbolicDim, other: Any) -> bool:
             if not isinstance(other, int | SymbolicDim) or _guess.sizes is None:
-                raise self._unknown(f"{self} compared with {other}")
+                raise self._unknown(
+                    _("{self} compared with {other}", self=self, other=other)
+                )
 
             def answer(sizes: Sizes) -> bool:
                 return decide(self.at(sizes), resolve(other, sizes))
@@ -205,26 +221,26 @@ class SymbolicDim:
 
     def _unknown(self, use: str) -> UnknownSizeError:
         return UnknownSizeError(
-            f"The size {self} is not known while a function is traced.",
-            expected="code that works for every size, such as x.mean() or x.reshape",
+            _("The size {self} is not known while a function is traced.", self=self),
+            expected=_("code that works for every size, such as x.mean() or x.reshape"),
             got=use,
-            fix="trace with fixed shapes, or avoid int(x.shape[0])",
+            fix=_("trace with fixed shapes, or avoid int(x.shape[0])"),
         )
 
     def __index__(self) -> int:
-        raise self._unknown(f"{self} used as a plain integer")
+        raise self._unknown(_("{self} used as a plain integer", self=self))
 
     def _arithmetic(self, other: Any) -> Any:
         if not isinstance(other, int | float | SymbolicDim):
             return NotImplemented  # a tensor knows what to do
-        raise self._unknown("in a sum, a difference or a quotient")
+        raise self._unknown(_("in a sum, a difference or a quotient"))
 
     __int__ = __float__ = __index__
     __add__ = __radd__ = __sub__ = __rsub__ = __mod__ = __rmod__ = _arithmetic
     __rfloordiv__ = __truediv__ = __rtruediv__ = __pow__ = _arithmetic
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
-        raise self._unknown("given to NumPy")
+        raise self._unknown(_("given to NumPy"))
 
     def __repr__(self) -> str:
         names = "*".join(self.names)
@@ -240,7 +256,7 @@ class SymbolicDim:
         """In a text of the user's the number is meant, in one of ours the name."""
         writer = here and here.f_back
         if _guess.sizes and writer and of_user(writer.f_code.co_filename):
-            raise self._unknown("written into a text")
+            raise self._unknown(_("written into a text"))
         return repr(self)
 
 

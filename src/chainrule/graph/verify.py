@@ -10,6 +10,7 @@ from chainrule.graph.graph import Graph
 from chainrule.graph.node import Node, Value
 from chainrule.graph.primitive import Primitive
 from chainrule.graph.types import ArrayType, DType, SymbolicDim
+from chainrule.text import _
 
 _ATOMS = (bool, int, float, str, DType, SymbolicDim)
 
@@ -48,15 +49,15 @@ def type_mismatch(
         raise
     except Exception as error:
         raise GraphError(
-            f"{primitive.name} does not take these inputs and attributes.",
-            expected="the inputs and attributes that its rule names",
+            _("{name} does not take these inputs and attributes.", name=primitive.name),
+            expected=_("the inputs and attributes that its rule names"),
             got=f"{attrs}; {type(error).__name__}: {error}",
         ) from error
     got = ", ".join(map(str, given))
     # In text too: a shape of (True,) or (1.0,) equals (1,) and is none.
     if ruled == tuple(given) and expected == got:
         return None
-    return expected or "none", got or "none"
+    return expected or _("none"), got or _("none")
 
 
 class _Check:
@@ -70,44 +71,55 @@ class _Check:
             return
         self.done[id(graph)] = graph  # kept, so that the id stays its own
         for value in graph.inputs:
-            self.single("the list of inputs holds", value)
+            self.single(_("the list of inputs holds"), value)
         for position, node in enumerate(graph.nodes):
-            self.node(f"node {position}, {_describe(node)},", node)
+            self.node(
+                _("node {position}, {node},", position=position, node=_describe(node)),
+                node,
+            )
         for i, value in enumerate(graph.outputs):
             if value not in self.known:
-                problem = f"output {i} is computed by no node of it."
-                self.fail(problem, "an input, or the output of a node", repr(value))
+                problem = _("output {i} is computed by no node of it.", i=i)
+                self.fail(problem, _("an input, or the output of a node"), repr(value))
 
     def node(self, at: str, node: Node) -> None:
         for i, value in enumerate(node.inputs):
             if value not in self.known:
                 self.fail(
-                    f"{at} reads a value that nothing computed before it.",
-                    "inputs of the graph and outputs of earlier nodes",
-                    f"{value!r} as input {i}",
+                    _("{at} reads a value that nothing computed before it.", at=at),
+                    _("inputs of the graph and outputs of earlier nodes"),
+                    _("{value!r} as input {i}", value=value, i=i),
                 )
         for text in (node.scope, node.role, node.source or ""):
             if not isinstance(cast("Any", text), str):
-                problem = f"{at} has an origin that is no text."
-                self.fail(problem, "str for scope, role and source", repr(text))
+                problem = _("{at} has an origin that is no text.", at=at)
+                self.fail(problem, _("str for scope, role and source"), repr(text))
         for key, item in node.attrs.items():
-            self.attribute(f"{at} has an attribute {key!r}", item)
+            self.attribute(_("{at} has an attribute {key!r}", at=at, key=key), item)
         self.types(at, node)
         for i, value in enumerate(node.outputs):
             assert value is not None  # its type was right
             if value.node is not node or value.index != i:
-                problem = f"{at} gives a value that another node computes."
-                got = f"{value!r} as output {i}"
-                self.fail(problem, "one producer for every value", got)
-            self.single(f"{at} gives", value)
+                problem = _("{at} gives a value that another node computes.", at=at)
+                got = _("{value!r} as output {i}", value=value, i=i)
+                self.fail(problem, _("one producer for every value"), got)
+            self.single(_("{at} gives", at=at), value)
 
     def single(self, where: str, value: Value) -> None:
         """Add a value to the known ones; it must be new and without numbers."""
         if value in self.known:
-            self.fail(f"{where} one value twice.", "distinct values", repr(value))
+            self.fail(
+                _("{where} one value twice.", where=where),
+                _("distinct values"),
+                repr(value),
+            )
         if value.array is not None:
-            expected = "types alone; numbers come in by constants and inputs"
-            self.fail(f"{where} a value that carries numbers.", expected, repr(value))
+            expected = _("types alone; numbers come in by constants and inputs")
+            self.fail(
+                _("{where} a value that carries numbers.", where=where),
+                expected,
+                repr(value),
+            )
         self.known.add(value)
 
     def types(self, at: str, node: Node) -> None:
@@ -116,15 +128,21 @@ class _Check:
         try:
             problem = type_mismatch(node.primitive, inputs, node.attrs, given)
         except ChainruleError as error:
-            what = f"In graph {self.graph.name!r}, {at} is refused by its rule:"
             raise GraphError(
-                f"{what} {error.what}",
+                _(
+                    "In graph {name!r}, {at} is refused by its rule: {what}",
+                    name=self.graph.name,
+                    at=at,
+                    what=error.what,
+                ),
                 expected=error.expected,
                 got=error.got,
-                fix=error.fix or "copy node.attrs where a pass makes the node anew",
+                fix=error.fix or _("copy node.attrs where a pass makes the node anew"),
             ) from error
         if problem:
-            self.fail(f"{at} has outputs that its rule does not give.", *problem)
+            self.fail(
+                _("{at} has outputs that its rule does not give.", at=at), *problem
+            )
 
     def attribute(self, where: str, item: Any) -> None:
         if isinstance(item, tuple):
@@ -132,23 +150,28 @@ class _Check:
                 self.attribute(where, part)
         elif isinstance(item, Graph):
             _Check(item, self.done).run()
-        elif type(item) not in _ATOMS:
+        elif not isinstance(item, str) and type(item) not in _ATOMS:
             self.fail(
-                f"{where} of a kind that has no text form.",
-                "a bool, int, float, str, DType, SymbolicDim, Graph or tuple of these",
-                f"{item!r}, of type {type(item).__name__}",
+                _("{where} of a kind that has no text form.", where=where),
+                _(
+                    "a bool, int, float, str, DType, SymbolicDim, Graph or tuple "
+                    "of these"
+                ),
+                _("{item!r}, of type {kind}", item=item, kind=type(item).__name__),
             )
 
     def fail(self, problem: str, expected: str, got: str) -> NoReturn:
         raise GraphError(
-            f"In graph {self.graph.name!r}, {problem}",
+            _("In graph {name!r}, {problem}", name=self.graph.name, problem=problem),
             expected=expected,
             got=got,
-            fix="look at the pass or the function that made it; print(graph) shows it",
+            fix=_(
+                "look at the pass or the function that made it; print(graph) shows it"
+            ),
         )
 
 
 def _describe(node: Node) -> str:
     origin = " ".join(str(part) for part in (node.role, node.source) if part)
-    scope = f" in {node.scope!r}" if node.scope else ""
+    scope = _(" in {scope!r}", scope=node.scope) if node.scope else ""
     return f"{node.primitive.name}{scope} ({origin})"

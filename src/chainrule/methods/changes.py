@@ -31,6 +31,7 @@ from chainrule.operations.views import (
     takes_rows,
 )
 from chainrule.primitives import movement
+from chainrule.text import _
 
 
 def _references(holder: Any, name: str) -> int:
@@ -337,11 +338,13 @@ class Changes(Handle):
             raise unshared(new)
         if new.dtype is not self.dtype:
             raise DTypeError(
-                "x.data = y keeps the dtype.",
+                _("x.data = y keeps the dtype."),
                 expected=self.dtype.name,
                 got=new.dtype.name,
-                fix=f"y.astype('{self.dtype.name}'); module.to(dtype) for all of a "
-                "module",
+                fix=_(
+                    "y.astype('{name}'); module.to(dtype) for all of a module",
+                    name=self.dtype.name,
+                ),
             )
         self._leave()
         with no_grad():
@@ -396,11 +399,13 @@ class Changes(Handle):
         """Take on another value of the same shape and dtype."""
         if self.requires_grad and self.is_leaf and context.grad:
             raise GradientError(
-                f"{self.name or 'A leaf'} cannot be changed in place while its use is "
-                "recorded.",
-                expected="a change that no derivative is taken of",
-                got="+=, -=, x[…] = y or the like outside of no_grad()",
-                fix="with cr.no_grad(): p -= lr * p.grad, or let an optimiser do it",
+                _(
+                    "{value} cannot be changed in place while its use is recorded.",
+                    value=self.name or _("A leaf"),
+                ),
+                expected=_("a change that no derivative is taken of"),
+                got=_("+=, -=, x[…] = y or the like outside of no_grad()"),
+                fix=_("with cr.no_grad(): p -= lr * p.grad, or let an optimiser do it"),
             )
         self._assign(made)
 
@@ -413,20 +418,29 @@ class Changes(Handle):
             return
         if self.requires_grad and not self.is_leaf and not context.grad:
             raise GradientError(
-                "A computed tensor is changed within no_grad(), where the change would "
-                "cut it off from what it was computed of.",
-                expected="a change that is recorded, or a tensor without derivatives",
-                got=f"the result of {self._value.node}",
-                fix="x = x.detach().clone() first",
+                _(
+                    "A computed tensor is changed within no_grad(), where the "
+                    "change would cut it off from what it was computed of."
+                ),
+                expected=_(
+                    "a change that is recorded, or a tensor without derivatives"
+                ),
+                got=_("the result of {node}", node=self._value.node),
+                fix=_("x = x.detach().clone() first"),
             )
         twin = None if self._twin is None else self._twin()
         if twin is not None and twin.requires_grad and not twin.is_leaf:
             raise GradientError(
-                "A detached tensor is changed in place while the one lives that it was "
-                "taken of, whose numbers and derivative would not fit any more.",
-                expected="a change of a tensor that shares its numbers with no other",
-                got=f"a change of {self!r:.60}",
-                fix="x = x.detach().clone() first, to change this one alone",
+                _(
+                    "A detached tensor is changed in place while the one lives "
+                    "that it was taken of, whose numbers and derivative would not "
+                    "fit any more."
+                ),
+                expected=_(
+                    "a change of a tensor that shares its numbers with no other"
+                ),
+                got=_("a change of {self!r:.60}", self=self),
+                fix=_("x = x.detach().clone() first, to change this one alone"),
             )
         self._take_on(made)
         if twin is not None:
@@ -471,21 +485,27 @@ class Changes(Handle):
             return
         if put is None:
             raise ArgumentError(
-                "An expanded tensor shows elements more than once, and is not changed "
-                "in place.",
-                expected="a tensor that has every element once",
-                got=f"a change in place of {self!r:.60}",
-                fix="x = x.clone() first, or change the tensor before it is expanded",
+                _(
+                    "An expanded tensor shows elements more than once, and is not "
+                    "changed in place."
+                ),
+                expected=_("a tensor that has every element once"),
+                got=_("a change in place of {self!r:.60}", self=self),
+                fix=_(
+                    "x = x.clone() first, or change the tensor before it is expanded"
+                ),
             )
         if not base.sure:
             raise _unsure(self)
         if made.tracked and not recorded:
             raise GradientError(
-                "A detached tensor that another one shares its numbers with is given "
-                "some that have a derivative.",
-                expected="numbers without a derivative, or a tensor of its own",
-                got=f"a change in place of {self!r:.60}",
-                fix="x = x.clone() first, or pass y.detach()",
+                _(
+                    "A detached tensor that another one shares its numbers with is "
+                    "given some that have a derivative."
+                ),
+                expected=_("numbers without a derivative, or a tensor of its own"),
+                got=_("a change in place of {self!r:.60}", self=self),
+                fix=_("x = x.clone() first, or pass y.detach()"),
             )
         of = base.of()
         if base.recorded:
@@ -499,21 +519,28 @@ class Changes(Handle):
 def unshared(new: Any) -> ArgumentError:
     """Return the error for ``x.data = new`` where the two cannot become one tensor."""
     return ArgumentError(
-        "x.data = y makes one tensor of both, which is not done with views, parameters "
-        "and computed tensors.",
-        expected="numbers that nothing else shows",
+        _(
+            "x.data = y makes one tensor of both, which is not done with "
+            "views, parameters and computed tensors."
+        ),
+        expected=_("numbers that nothing else shows"),
         got=f"{new!r:.60}",
-        fix="x.data = y.clone(), or x.data.copy_(y), for the numbers; "
-        "module.weight = other.weight to share a parameter",
+        fix=_(
+            "x.data = y.clone(), or x.data.copy_(y), for the numbers; "
+            "module.weight = other.weight to share a parameter"
+        ),
     )
 
 
 def _unsure(of: Any) -> ArgumentError:
     """Return the error for a change of a tensor that may be a view or a copy."""
     return ArgumentError(
-        "A change in place meets another shape of a tensor, and whether that is a view "
-        "or a copy depends on how the elements lie, which is not known here.",
-        expected="x.view(…) for a view, x.reshape(…).clone() for a copy",
-        got=f"reshape, flatten or contiguous: {of!r:.60}",
-        fix="choose one of the two, or take the shape where it is used",
+        _(
+            "A change in place meets another shape of a tensor, and whether "
+            "that is a view or a copy depends on how the elements lie, which "
+            "is not known here."
+        ),
+        expected=_("x.view(…) for a view, x.reshape(…).clone() for a copy"),
+        got=_("reshape, flatten or contiguous: {of!r:.60}", of=of),
+        fix=_("choose one of the two, or take the shape where it is used"),
     )

@@ -12,6 +12,7 @@ from chainrule.operations.arguments import axis_of, shape_of
 from chainrule.operations.operands import Handle, cast, stretch, value_of
 from chainrule.primitives import movement
 from chainrule.primitives.rules import show
+from chainrule.text import _
 
 
 class Count(int):
@@ -136,7 +137,7 @@ class Conversion(Handle):
         """The tensor itself."""
         return self
 
-    def cuda(self, *_: Any) -> Self:
+    def cuda(self, *__: Any) -> Self:
         """Refused: there are no GPUs here."""
         is_device("cuda")
         return self
@@ -153,10 +154,10 @@ class Conversion(Handle):
         array = self.numpy()
         if array.size != 1:
             raise ShapeError(
-                "Only a tensor of one element is a number.",
-                expected="one element",
-                got=f"shape {show(self.shape)}",
-                fix="x.sum(), x.mean() or x[0] first, or x.tolist() for all",
+                _("Only a tensor of one element is a number."),
+                expected=_("one element"),
+                got=_("shape {shape}", shape=show(self.shape)),
+                fix=_("x.sum(), x.mean() or x[0] first, or x.tolist() for all"),
             )
         return array.item()
 
@@ -176,17 +177,17 @@ class Conversion(Handle):
     def __index__(self) -> Any:
         if not self.dtype.is_integer:
             raise DTypeError(
-                "Only integer tensors index.", expected="int64", got=self.dtype.name
+                _("Only integer tensors index."), expected="int64", got=self.dtype.name
             )
         return int(self.item())
 
     def __bool__(self) -> Any:
         if size_of(self.shape) != 1 and self.numpy() is not None:
             raise ShapeError(
-                "Many numbers are neither true nor false.",
-                expected="one element",
-                got=f"shape {show(self.shape)}",
-                fix="x.any() or x.all(); (0 < x) & (x < 1) in place of 0 < x < 1",
+                _("Many numbers are neither true nor false."),
+                expected=_("one element"),
+                got=_("shape {shape}", shape=show(self.shape)),
+                fix=_("x.any() or x.all(); (0 < x) & (x < 1) in place of 0 < x < 1"),
             )
         return bool(self.item())
 
@@ -204,7 +205,7 @@ class Conversion(Handle):
         body = np.array2string(self.numpy(), separator=", ", prefix="tensor(")
         plain = self.dtype in (DType.float32, DType.int64, DType.bool)
         kind = "" if plain else f", dtype={self.dtype.name}"
-        grad = f", made by {v.node.primitive.name}" if v.node else ""
+        grad = _(", made by {name}", name=v.node.primitive.name) if v.node else ""
         grad = grad or (", requires_grad=True" if v.tracked else "")
         return f"tensor({body}{kind}{grad})"
 
@@ -253,8 +254,8 @@ def is_device(given: Any) -> bool:
 def check_device(device: Any) -> None:
     if device is not None and str(device) not in ("cpu", "cpu:0"):
         raise ArgumentError(
-            f"There is no device {str(device)!r:.40}.",
-            expected='"cpu": all tensors are there',
+            _("There is no device {device!r:.40}.", device=str(device)),
+            expected=_('"cpu": all tensors are there'),
             got=f"{device!r:.40}",
-            fix="leave the device out",
+            fix=_("leave the device out"),
         )

@@ -35,6 +35,7 @@ from chainrule.operations.views import (
 from chainrule.primitives import movement
 from chainrule.primitives.creation import iota
 from chainrule.primitives.rules import show
+from chainrule.text import _
 
 
 class Movement(Handle):
@@ -77,7 +78,7 @@ class Movement(Handle):
         """Return a view in another shape, see :meth:`reshape`; a dtype is refused."""
         if len(shape) == 1 and isinstance(shape[0], DType | str):
             raise ArgumentError(
-                "view gives another shape; bytes are not reinterpreted.",
+                _("view gives another shape; bytes are not reinterpreted."),
                 expected="sizes",
                 got=f"{shape[0]!r:.40}",
                 fix="x.astype(dtype)",
@@ -161,10 +162,10 @@ class Movement(Handle):
         """The transpose of a matrix; a vector stays as it is."""
         if self.ndim > 2:
             raise ShapeError(
-                "t() transposes matrices.",
-                expected="at most two axes",
+                _("t() transposes matrices."),
+                expected=_("at most two axes"),
                 got=show(self.shape),
-                fix="x.transpose(dim0, dim1), or x.mT for stacks of matrices",
+                fix=_("x.transpose(dim0, dim1), or x.mT for stacks of matrices"),
             )
         return self.T
 
@@ -178,8 +179,8 @@ class Movement(Handle):
         """The transpose of each matrix of a stack: the last two axes exchanged."""
         if self.ndim < 2:
             raise ShapeError(
-                "mT transposes matrices.",
-                expected="at least two axes",
+                _("mT transposes matrices."),
+                expected=_("at least two axes"),
                 got=show(self.shape),
             )
         return self._permuted(ops.swapped(self.shape, -2, -1))
@@ -211,10 +212,10 @@ class Movement(Handle):
         many = numbers_of(sizes)
         if len(many) < self.ndim:
             raise ShapeError(
-                "repeat takes a number for every axis.",
-                expected=f"at least {self.ndim}",
+                _("repeat takes a number for every axis."),
+                expected=_("at least {ndim}", ndim=self.ndim),
                 got=f"{many}",
-                fix="x.tile(…), or x.repeat_interleave(n) for NumPy's repeat",
+                fix=_("x.tile(…), or x.repeat_interleave(n) for NumPy's repeat"),
             )
         return self._new(ops.tile(self.value, many))
 
@@ -243,8 +244,8 @@ class Movement(Handle):
         right = times.dtype.kind in "iu" and times.ndim < 2 and not (times < 0).any()
         if not right or times.size not in (1, v.shape[at]):
             raise ArgumentError(
-                "repeat_interleave repeats each element so often.",
-                expected=f"an integer ≥ 0, or {v.shape[at]} of them",
+                _("repeat_interleave repeats each element so often."),
+                expected=_("an integer ≥ 0, or {shape} of them", shape=v.shape[at]),
                 got=f"{repeats!r:.80}",
             )
         places = np.repeat(np.arange(int(v.shape[at])), times.reshape(-1))
@@ -284,7 +285,7 @@ class Movement(Handle):
     def narrow(self, dim: int, start: Any, length: int) -> Self:
         """``length`` elements along ``dim`` from ``start``, which may be a tensor."""
         at, first = axis_of(self.shape, dim), value_of(start)
-        size, (block,) = self.shape[at], shape_of(length, "A block has a length.")
+        size, (block,) = self.shape[at], shape_of(length, _("A block has a length."))
         length = int(block)
         known = first.array if first.dtype.is_integer and not first.shape else None
         if known is not None and isinstance(size, int):
@@ -314,7 +315,7 @@ class Movement(Handle):
             return self._new(ops.diagonal_matrix(self.value, diagonal))
         if self.ndim != 2:
             raise ShapeError(
-                "diag takes a vector or a matrix.",
+                _("diag takes a vector or a matrix."),
                 got=show(self.shape),
                 fix="x.diagonal(offset, dim1, dim2)",
             )
@@ -344,7 +345,7 @@ class Movement(Handle):
 
     def __len__(self) -> int:
         if not self.shape:
-            raise ShapeError("A scalar tensor has no length.", got="shape ()")
+            raise ShapeError(_("A scalar tensor has no length."), got=_("shape ()"))
         return self.shape[0].__index__()
 
     def __iter__(self) -> Iterator[Self]:
@@ -399,8 +400,8 @@ class Movement(Handle):
         places, new = value_of(index), held_by(src, self.dtype)
         if len(places.shape) != self.ndim:
             raise ShapeError(
-                "scatter takes indices with the axes of the tensor.",
-                expected=f"{self.ndim} axes",
+                _("scatter takes indices with the axes of the tensor."),
+                expected=_("{ndim} axes", ndim=self.ndim),
                 got=show(places.shape),
             )
         key = [
@@ -467,9 +468,13 @@ class Movement(Handle):
         w = value_of(other)
         if (self.ndim, len(w.shape)) != (m, n):
             raise ShapeError(
-                f"{name} takes tensors of {m} and {n} axes.",
-                expected=f"{m} and {n}",
-                got=f"{show(self.shape)} and {show(w.shape)}",
+                _("{name} takes tensors of {m} and {n} axes.", name=name, m=m, n=n),
+                expected=_("{m} and {n}", m=m, n=n),
+                got=_(
+                    "{shape} and {w_shape}",
+                    shape=show(self.shape),
+                    w_shape=show(w.shape),
+                ),
                 fix="x @ y",
             )
         return self._new(matmul(self.value, w))

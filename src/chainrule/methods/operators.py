@@ -25,6 +25,7 @@ from chainrule.operations.products import matmul
 from chainrule.primitives import elementwise as prims
 from chainrule.primitives import integers, movement
 from chainrule.primitives.rules import show
+from chainrule.text import _
 
 
 def power_of(base: Any, exponent: Any) -> Value:
@@ -45,7 +46,7 @@ def clipped(x: Any, low: Any, high: Any) -> Value:
     limits = [None if y is None else with_number(v, y) for y in (low, high)]
     for w in limits:
         if w is not None:
-            v, _ = alike(v, w)
+            v, __ = alike(v, w)
     return ops.clip(
         v, *[None if w is None else stretch(cast(w, v.dtype), v.shape) for w in limits]
     )
@@ -192,18 +193,18 @@ class Operators(Handle):
         """Change this tensor, and no other, into ``made``."""
         if made.shape != self.shape:
             raise ShapeError(
-                f"{what} in place keeps the shape.",
+                _("{what} in place keeps the shape.", what=what),
                 expected=show(self.shape),
                 got=show(made.shape),
-                fix="x = x + y makes a new tensor",
+                fix=_("x = x + y makes a new tensor"),
             )
         if made.dtype is not self.dtype:
             if _rank(made.dtype) > _rank(self.dtype):
                 raise DTypeError(
-                    f"{what} in place keeps the dtype.",
+                    _("{what} in place keeps the dtype.", what=what),
                     expected=self.dtype.name,
                     got=made.dtype.name,
-                    fix=f"x = x.astype('{made.dtype.name}') first",
+                    fix=_("x = x.astype('{name}') first", name=made.dtype.name),
                 )
             made = cast(made, self.dtype)
         self._change(made)
@@ -272,7 +273,7 @@ class Operators(Handle):
         """``number`` in every place."""
         v = value_of(number, self.dtype)
         if v.shape:
-            raise ShapeError("fill_ takes one number.", got=show(v.shape))
+            raise ShapeError(_("fill_ takes one number."), got=show(v.shape))
         return self._become(movement.broadcast_to(v, shape=self.shape), "fill_")
 
     def zero_(self) -> Self:

@@ -18,6 +18,7 @@ from chainrule.operations.operands import Handle, pair, value_of
 from chainrule.primitives import reduce
 from chainrule.primitives.elementwise import equal, maximum, minimum, where
 from chainrule.primitives.indexing import gather
+from chainrule.text import _
 
 
 class Extremes(NamedTuple):
@@ -245,10 +246,10 @@ class Reductions(Handle):
             return value(None, keep)
         if isinstance(dim, tuple | list):
             raise ArgumentError(
-                "max and min give values and indices along one axis.",
-                expected="one axis",
+                _("max and min give values and indices along one axis."),
+                expected=_("one axis"),
                 got=f"dim={dim!r:.60}",
-                fix="x.amax(dim) or x.amin(dim), for values over several axes",
+                fix=_("x.amax(dim) or x.amin(dim), for values over several axes"),
             )
         v = self.value
         axis = axis_of(self.shape, dim)
@@ -341,8 +342,8 @@ class Reductions(Handle):
         size = v.shape[at]
         if not isinstance(size, int) or not size:
             raise ShapeError(
-                "A median is taken of an axis of fixed length, at least 1.",
-                got=f"{size} elements",
+                _("A median is taken of an axis of fixed length, at least 1."),
+                got=_("{size} elements", size=size),
             )
         values, order = selection.sort(v, at, False)
         middle = (size - 1) // 2
@@ -390,9 +391,9 @@ class Reductions(Handle):
             return self._new(Value(np.argwhere(numbers)))
         if not self.ndim:
             raise ShapeError(
-                "A scalar has no indices.",
-                expected="an axis",
-                got="shape ()",
+                _("A scalar has no indices."),
+                expected=_("an axis"),
+                got=_("shape ()"),
                 fix="x != 0",
             )
         return tuple(self._new(Value(places)) for places in np.nonzero(numbers))
@@ -422,10 +423,12 @@ def numbers_for(x: Handle, name: str) -> Array:
     """Return the numbers of x, on which the shape of a result depends."""
     if context.trace is not None:
         raise ShapeError(
-            f"The shape of what {name} gives is known only at the run.",
-            expected="shapes that do not depend on numbers while a function is traced",
+            _("The shape of what {name} gives is known only at the run.", name=name),
+            expected=_(
+                "shapes that do not depend on numbers while a function is traced"
+            ),
             got=repr(x)[:80],
-            fix="call it outside of the compiled function; masks and where() within",
+            fix=_("call it outside of the compiled function; masks and where() within"),
         )
     return x.numpy()
 
@@ -433,8 +436,8 @@ def numbers_for(x: Handle, name: str) -> Array:
 def _correction(given: float | None, unbiased: bool | None, axis: Any) -> float:
     if unbiased is not None and (given is not None or not isinstance(unbiased, bool)):
         raise ArgumentError(
-            "unbiased is PyTorch's older name of correction=1 or 0.",
-            expected="True or False, or correction= alone",
+            _("unbiased is PyTorch's older name of correction=1 or 0."),
+            expected=_("True or False, or correction= alone"),
             got=f"unbiased={unbiased!r:.40}, correction={given!r:.40}",
         )
     if given is not None:
@@ -443,9 +446,9 @@ def _correction(given: float | None, unbiased: bool | None, axis: Any) -> float:
         return float(unbiased)
     if axis is not None:
         raise ArgumentError(
-            "NumPy divides by n, PyTorch by n − 1, and axis= is NumPy's word.",
-            expected="correction=0 or correction=1 beside axis=",
+            _("NumPy divides by n, PyTorch by n − 1, and axis= is NumPy's word."),
+            expected=_("correction=0 or correction=1 beside axis="),
             got=f"axis={axis!r:.40}",
-            fix="x.var(dim=…) for n − 1, x.var(axis=…, correction=0) for n",
+            fix=_("x.var(dim=…) for n − 1, x.var(axis=…, correction=0) for n"),
         )
     return 1

@@ -12,6 +12,7 @@ from chainrule.graph.node import Array
 from chainrule.graph.types import DType
 from chainrule.keywords import strict_function
 from chainrule.tensor import Tensor, count_of
+from chainrule.text import _
 
 Batches = Sequence[Mapping[str, Array]]
 
@@ -63,7 +64,7 @@ class Metric:
 
         It is traced into a graph, so it sees shapes and no numbers.
         """
-        raise self._lacks("batch", "(self, prediction, target) → dict of tensors")
+        raise self._lacks("batch", _("(self, prediction, target) → dict of tensors"))
 
     def value(self, batches: Batches, counts: Array) -> Any:
         """The metric over all batches.
@@ -72,7 +73,7 @@ class Metric:
             batches: what ``batch`` gave, as arrays, batch by batch.
             counts: the samples of each batch, float64.
         """
-        raise self._lacks("value", "(self, batches, counts) → number")
+        raise self._lacks("value", _("(self, batches, counts) → number"))
 
     def settings(self) -> dict[str, Any]:
         """The arguments that make such a metric anew, for checkpoints."""
@@ -81,9 +82,9 @@ class Metric:
 
     def _lacks(self, method: str, form: str) -> ArgumentError:
         return ArgumentError(
-            f"{type(self).__name__} has no {method}().",
-            expected=f"a method {method}{form}",
-            fix="define it in the class",
+            _("{kind} has no {method}().", kind=type(self).__name__, method=method),
+            expected=_("a method {method}{form}", method=method, form=form),
+            fix=_("define it in the class"),
         )
 
     def __repr__(self) -> str:
@@ -108,7 +109,7 @@ class Mean(Metric):
 
     def items(self, prediction: Tensor, target: Tensor) -> Tensor:
         """What the mean is over."""
-        raise self._lacks("items", "(self, prediction, target) → tensor")
+        raise self._lacks("items", _("(self, prediction, target) → tensor"))
 
     def batch(self, prediction: Tensor, target: Tensor) -> dict[str, Tensor]:
         """Their sum, and how many there are."""
@@ -133,11 +134,13 @@ def number(metric: Metric, value: Any) -> int | float:
         plain = value.item() if hasattr(value, "item") else value
         return plain if isinstance(plain, int | float) else float(plain)
     raise ArgumentError(
-        f"{type(metric).__name__}.value must give one number.",
-        expected="a number, or scalar = False in the class",
+        _("{kind}.value must give one number.", kind=type(metric).__name__),
+        expected=_("a number, or scalar = False in the class"),
         got=repr(value)[:80],
-        fix="return float(…); with scalar = False evaluate gives it as it is, and "
-        "History leaves it out",
+        fix=_(
+            "return float(…); with scalar = False evaluate gives it as it is, and "
+            "History leaves it out"
+        ),
     )
 
 

@@ -19,6 +19,7 @@ from chainrule.primitives.indexing import one_hot_mask
 from chainrule.primitives.matmul import dot
 from chainrule.primitives.rules import show
 from chainrule.tensor import Tensor, wrap
+from chainrule.text import _
 
 
 class ClassMetric(Metric):
@@ -94,10 +95,10 @@ class TopK(ClassMetric, Mean):
         """Which samples have fewer than k classes in front of the true one."""
         if prediction.ndim != 2 or prediction.shape[1] == 1:
             raise ShapeError(
-                "TopK needs one score a class.",
-                expected="outputs of shape (N, C)",
+                _("TopK needs one score a class."),
+                expected=_("outputs of shape (N, C)"),
                 got=show(prediction.shape),
-                fix="leave the metric out",
+                fix=_("leave the metric out"),
             )
         truth = semantics.decisions("TopK", prediction, target, None)[1].reshape(-1, 1)
         label = wrap(iota(shape=prediction.shape, axis=1, dtype=DType.int32))
@@ -127,7 +128,7 @@ class _Counted(_Decided):
 
     def of(self, matrix: Array) -> Any:
         """The metric of a confusion matrix; rows are true, columns decided."""
-        raise self._lacks("of", "(self, matrix) → number")
+        raise self._lacks("of", _("(self, matrix) → number"))
 
 
 class ConfusionMatrix(_Counted):
@@ -191,10 +192,10 @@ class F1(_Counted):
         classes = semantics.number_of_classes(prediction.shape, self.threshold)
         if self.average == "binary" and classes > 2:
             raise ArgumentError(
-                "average='binary' is the F₁ of class 1 of two.",
-                expected="two classes",
-                got=f"{classes} classes",
-                fix="average='macro', or leave it out",
+                _("average='binary' is the F₁ of class 1 of two."),
+                expected=_("two classes"),
+                got=_("{classes} classes", classes=classes),
+                fix=_("average='macro', or leave it out"),
             )
         return super().batch(prediction, target)
 
@@ -325,6 +326,6 @@ def _area(scores: Array, positive: Array) -> float:
     pairs = ones * (len(positive) - ones)
     if not pairs:
         return math.nan
-    _, place, counts = np.unique(scores, return_inverse=True, return_counts=True)
+    __, place, counts = np.unique(scores, return_inverse=True, return_counts=True)
     ranks = (np.cumsum(counts) - (counts - 1) / 2)[place]  # equal ones share the mean
     return float((ranks[positive].sum() - ones * (ones + 1) / 2) / pairs)

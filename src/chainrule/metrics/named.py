@@ -25,6 +25,7 @@ from chainrule.metrics.classes import (
 from chainrule.metrics.quantities import MAE, MSE, R2, RMSE
 from chainrule.nn import output_semantics as semantics
 from chainrule.tensor import as_tensor
+from chainrule.text import _
 
 _NAMED: dict[str, type[Metric]] = {
     kind.name: kind
@@ -51,10 +52,15 @@ def metric(given: Any) -> Metric:
             return TopK(int(given[3:]))
         near = nearest(given, [*_NAMED, "top5"])
         raise ArgumentError(
-            f"No metric is called {given!r}.",
-            expected=f"{', '.join(_NAMED)}, top5 (or another number), or a Metric",
+            _("No metric is called {given!r}.", given=given),
+            expected=_(
+                "{NAMED}, top5 (or another number), or a Metric",
+                NAMED=", ".join(_NAMED),
+            ),
             got=repr(given),
-            fix=f"did you mean {near!r}?" if near else "metrics=['accuracy']",
+            fix=_("did you mean {near!r}?", near=near)
+            if near
+            else "metrics=['accuracy']",
         )
     return checks.instance("metrics", given, Metric, "['accuracy']")
 
@@ -76,10 +82,10 @@ def as_metrics(given: Any) -> tuple[Metric, ...] | None:
     for name in names:
         if not name or names.count(name) > 1:
             raise ArgumentError(
-                "Every metric has a name of its own.",
-                expected="different names, none of them empty or 'loss'",
+                _("Every metric has a name of its own."),
+                expected=_("different names, none of them empty or 'loss'"),
                 got=", ".join(map(repr, names[1:])),
-                fix="give the class another name = '…'",
+                fix=_("give the class another name = '…'"),
             )
     return made
 
@@ -113,10 +119,17 @@ def check_quantities(measured: Iterable[Metric], loss: Any, y: Array) -> None:
     if shares or np.isin(y, (0, 1)).all() or np.isin(y, (-1, 1)).all():
         return
     raise ArgumentError(
-        f"{type(counting[0]).__name__} counts decisions, and these targets are "
-        "quantities.",
-        expected="for a regression the metrics r2, mae, mse or rmse",
-        got=f"{counting[0].name!r}, and targets from {y.min():g} to {y.max():g}",
+        _(
+            "{name} counts decisions, and these targets are quantities.",
+            name=type(counting[0]).__name__,
+        ),
+        expected=_("for a regression the metrics r2, mae, mse or rmse"),
+        got=_(
+            "{name!r}, and targets from {min:g} to {max:g}",
+            name=counting[0].name,
+            min=y.min(),
+            max=y.max(),
+        ),
         fix="metrics=['r2', 'mae', 'rmse']",
     )
 

@@ -9,6 +9,7 @@ from chainrule.graph.node import Array
 from chainrule.metrics.base import Batches, Mean, Metric, total
 from chainrule.primitives.rules import show
 from chainrule.tensor import Tensor
+from chainrule.text import _
 
 
 class R2(Metric):
@@ -91,10 +92,10 @@ def _errors(who: str, prediction: Tensor, target: Tensor) -> tuple[Tensor, Tenso
     """Targets and y − ŷ in float64, of shape (N, outputs)."""
     if prediction.reshape(-1).shape != target.reshape(-1).shape:
         raise ShapeError(
-            f"{who} compares outputs with targets one by one.",
-            expected=f"targets of shape {show(prediction.shape)}",
+            _("{who} compares outputs with targets one by one.", who=who),
+            expected=_("targets of shape {shape}", shape=show(prediction.shape)),
             got=show(target.shape),
-            fix="reshape the targets, or leave the metric out",
+            fix=_("reshape the targets, or leave the metric out"),
         )
     n = prediction.shape[0]
     y = target.astype("float64").reshape(n, -1)

@@ -151,6 +151,7 @@ from chainrule.nn.transformer import (
     TransformerEncoder,
     TransformerEncoderLayer,
 )
+from chainrule.text import _
 
 __all__ = [
     "CELU",
@@ -279,5 +280,5 @@ if not TYPE_CHECKING:  # type checkers know the names
 
     def __getattr__(name: str) -> Any:
         """Refuse a name that is not here, with the one that was probably meant."""
-        text = f"module 'chainrule.nn' has no attribute {name!r}"
+        text = _("module 'chainrule.nn' has no attribute {name!r}", name=name)
         raise MissingAttributeError(text, hint(name, "nn", __all__), name=name)

@@ -27,6 +27,7 @@ from chainrule.nn.functional.activations import gelu_form
 from chainrule.nn.module import Module, Parameter
 from chainrule.primitives.rules import show
 from chainrule.tensor import Tensor
+from chainrule.text import _
 
 
 class Activation(Module):
@@ -352,9 +353,16 @@ def _of_several(kind: str, x: Tensor, dim: int, value: str, other: str) -> None:
     """Warn of a softmax over a single number, which says nothing."""
     if -x.ndim <= dim < x.ndim and x.shape[dim] == 1:
         warn(
-            f"{place(kind)} of one output is always {value}: nothing can be learnt.",
-            expected="at least 2 outputs",
-            got=f"shape {show(x.shape)} along axis {dim}",
-            fix=f"one output a class, or {other} for one output; without both for a "
-            "regression",
+            _(
+                "{kind} of one output is always {value}: nothing can be learnt.",
+                kind=place(kind),
+                value=value,
+            ),
+            expected=_("at least 2 outputs"),
+            got=_("shape {shape} along axis {dim}", shape=show(x.shape), dim=dim),
+            fix=_(
+                "one output a class, or {other} for one output; without both "
+                "for a regression",
+                other=other,
+            ),
         )

@@ -17,6 +17,7 @@ from chainrule import nn, optim
 from chainrule.errors import ChainruleError, CheckpointError
 from chainrule.nn.arguments import sizes_of
 from chainrule.random import NoBits, stream
+from chainrule.text import _
 
 #: Classes that only others are made from, and those that nothing can be fed to.
 _BASES = (nn.Module, nn.Loss, nn.ModuleList, nn.ModuleDict)
@@ -50,7 +51,7 @@ def module_spec(module: Any) -> dict[str, Any] | None:
         return None
     if not isinstance(module, nn.Sequential):
         return {"class": name, "arguments": module.settings()}
-    if [n for n, _ in module.named_children()] != [str(i) for i in range(len(module))]:
+    if [n for n, __ in module.named_children()] != [str(i) for i in range(len(module))]:
         return None  # names of their own
     inner = [module_spec(child) for child in module]
     return None if None in inner else {"class": name, "modules": inner}
@@ -74,16 +75,22 @@ def is_description(value: Any) -> bool:
 
 
 def difference(
-    one: Mapping[str, Any], other: Mapping[str, Any], name: str = "the model"
+    one: Mapping[str, Any], other: Mapping[str, Any], name: str = _("the model")
 ) -> tuple[str, str] | None:
     """Where two descriptions part: what each has there; None where they are one."""
     layers, others = one.get("modules"), other.get("modules")
     if layers is None or others is None:
-        return None if one == other else (f"{_layer(one)} for {name}", _layer(other))
+        return (
+            None
+            if one == other
+            else (_("{one} for {name}", one=_layer(one), name=name), _layer(other))
+        )
     if len(layers) != len(others):
-        return f"{len(layers)} layers in {name}", f"{len(others)} layers"
+        return _("{layers} layers in {name}", layers=len(layers), name=name), _(
+            "{others} layers", others=len(others)
+        )
     for i, pair in enumerate(zip(layers, others)):
-        inner = f"layer {i}" if name == "the model" else f"{name}.{i}"
+        inner = _("layer {i}", i=i) if name == "the model" else f"{name}.{i}"
         found = difference(*pair, inner)
         if found is not None:
             return found
@@ -113,16 +120,24 @@ def build_module(spec: dict[str, Any], held: int | None = None) -> nn.Module:
     """
     try:
         if held is not None and (wanted := elements(spec)) > held + _ROOM:
-            raise ValueError(f"{float(wanted):.3g} weights, and {held:,} in the file")
+            raise ValueError(
+                _(
+                    "{wanted:.3g} weights, and {held:,} in the file",
+                    wanted=float(wanted),
+                    held=held,
+                )
+            )
         most = None if held is None else _DRAWS * (held + _ROOM)
         with stream(NoBits(most)):
             return _build(spec)
     except _STRANGE as error:
         raise CheckpointError(
-            "The checkpoint describes a network that this version cannot build.",
-            expected=f"classes among {', '.join(sorted(_MODULES))}",
+            _("The checkpoint describes a network that this version cannot build."),
+            expected=_("classes among {MODULES}", MODULES=", ".join(sorted(_MODULES))),
             got=f"{spec!r:.200}: {error!s:.500}",
-            fix="build the network in Python and pass it: Trainer.load(path, model=…)",
+            fix=_(
+                "build the network in Python and pass it: Trainer.load(path, model=…)"
+            ),
         ) from error
 
 
@@ -151,7 +166,14 @@ def _build(spec: dict[str, Any]) -> nn.Module:
     has = made.settings()
     for name, value in spec["arguments"].items():
         if name not in has or _text(value) != _text(has[name]):
-            raise ValueError(f"{name}={value!r:.80} is no setting of {made!r:.80}")
+            raise ValueError(
+                _(
+                    "{name}={value!r:.80} is no setting of {made!r:.80}",
+                    name=name,
+                    value=value,
+                    made=made,
+                )
+            )
     return made
 
 
@@ -170,8 +192,11 @@ def build_optimizer(settings: dict[str, Any]) -> optim.Optimizer:
         return optim.OPTIMIZERS[settings["name"]](lr=settings["lr"], **arguments)
     except _STRANGE as error:
         raise CheckpointError(
-            "The checkpoint was made with an optimiser that this version cannot build.",
-            expected=f"one of {', '.join(optim.OPTIMIZERS)}",
+            _(
+                "The checkpoint was made with an optimiser that this version "
+                "cannot build."
+            ),
+            expected=_("one of {OPTIMIZERS}", OPTIMIZERS=", ".join(optim.OPTIMIZERS)),
             got=f"{settings!r:.200}: {error!s:.500}",
-            fix="pass it: Trainer.load(path, optimizer=…)",
+            fix=_("pass it: Trainer.load(path, optimizer=…)"),
         ) from error

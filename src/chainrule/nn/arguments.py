@@ -16,6 +16,7 @@ from chainrule.graph.node import Array
 from chainrule.graph.types import DType, as_dtype
 from chainrule.migration import LAYERS
 from chainrule.tensor import Tensor
+from chainrule.text import _
 
 #: A number of units ≥ 1; the product of a layer's is about that of its parameters.
 Count = Annotated[int, "units"]
@@ -49,12 +50,19 @@ def hint(name: str, module: str, known: Sequence[str]) -> str:
         if folded.startswith(beginning.lower()):
             return said
     near = None if name.startswith("_") else nearest(name, known, 0.75)
-    return f"did you mean {module}.{near}?" if near else ""
+    return _("did you mean {module}.{near}?", module=module, near=near) if near else ""
 
 
 def place(kind: str) -> str:
     """How messages call the layer that is at work: ``Linear '0'``."""
     return f"{kind} {context.scope!r}" if context.scope else kind
+
+
+_POSITIVE = _("{kind} needs a positive {name}.")
+_WHOLE = _("{kind} needs a whole {name}.")
+_FINITE = _("{kind} needs a finite {name}.")
+_YES_OR_NO = _("{kind} needs yes or no for {name}.")
+_SLIDING = _("{kind} needs a {name} for each axis that it slides over.")
 
 
 def counts(kind: str, **given: Any) -> tuple[int, ...]:
@@ -68,8 +76,8 @@ def counts(kind: str, **given: Any) -> tuple[int, ...]:
 
 def integer(kind: str, name: str, given: Any, *, least: int | None = None) -> int:
     """A whole number as Python's, of at least ``least``."""
-    what = f"{kind} needs a {'positive' if least == 1 else 'whole'} {name}."
-    return checks.whole(name, given, least=least, what=what)
+    what = _POSITIVE if least == 1 else _WHOLE
+    return checks.whole(name, given, least=least, what=what, kind=kind)
 
 
 def sizes(shape: int | Sequence[int]) -> tuple[int, ...]:
@@ -77,9 +85,9 @@ def sizes(shape: int | Sequence[int]) -> tuple[int, ...]:
     given: tuple[Any, ...] = (
         tuple(shape) if isinstance(shape, tuple | list) else (shape,)
     )
-    what = "{} names the sizes of the last axes."
+    what = _("{name} names the sizes of the last axes.")
     if not given:
-        raise checks.refused("normalized_shape", shape, what, "one integer or more")
+        raise checks.refused("normalized_shape", shape, what, _("one integer or more"))
     return tuple(checks.whole("normalized_shape", d, what=what) for d in given)
 
 
@@ -92,11 +100,13 @@ def spread(
     ((2, 2), (2, 1))
     """
     several = tuple(given) if isinstance(given, tuple | list) else (given,) * axes
-    what = f"{kind} needs a {name} for each axis that it slides over."
     if len(several) != axes:
-        expected = "one integer" + (f", or {axes} of them" if axes > 1 else "")
-        raise checks.refused(name, given, what, expected)
-    return tuple(checks.whole(name, n, least=least, what=what) for n in several)
+        one = _("one integer")
+        expected = _("one integer, or {axes} of them", axes=axes) if axes > 1 else one
+        raise checks.refused(name, given, _SLIDING, expected, kind=kind)
+    return tuple(
+        checks.whole(name, n, least=least, what=_SLIDING, kind=kind) for n in several
+    )
 
 
 def number(kind: str, name: str, given: Any, **limits: Any) -> float:
@@ -107,14 +117,21 @@ def number(kind: str, name: str, given: Any, **limits: Any) -> float:
     """
     if isinstance(given, Tensor) and given.requires_grad:
         raise ArgumentError(
-            f"{kind} takes {name} as a number, through which no derivative goes.",
-            expected=f"a number, such as {name}=0.1",
+            _(
+                "{kind} takes {name} as a number, through which no derivative goes.",
+                kind=kind,
+                name=name,
+            ),
+            expected=_("a number, such as {name}=0.1", name=name),
             got=f"{name}={given!r:.60}",
-            fix=f"{name}.item() for the number alone; to learn it, write the formula "
-            "with the tensor itself",
+            fix=_(
+                "{name}.item() for the number alone; to learn it, write the "
+                "formula with the tensor itself",
+                name=name,
+            ),
         )
-    what = f"{kind} needs a {'positive' if limits.get('above') == 0 else 'finite'} "
-    return checks.number(name, given, what=f"{what}{name}.", **limits)
+    what = _POSITIVE if limits.get("above") == 0 else _FINITE
+    return checks.number(name, given, what=what, kind=kind, **limits)
 
 
 #: The limits of numbers that functions, and the modules of their names, take; all are
@@ -147,8 +164,7 @@ def ordered(kind: str, min_val: Any, max_val: Any) -> tuple[float, float]:
 
 def flag(kind: str, name: str, given: Any) -> bool:
     """A truth value; NumPy's will do."""
-    what = f"{kind} needs yes or no for {name}."
-    return checks.truth(name, given, what=what)
+    return checks.truth(name, given, what=_YES_OR_NO, kind=kind)
 
 
 def floating(kind: str, dtype: Any) -> DType:
@@ -160,8 +176,8 @@ def floating(kind: str, dtype: Any) -> DType:
     made = as_dtype(dtype)
     if not made.is_float:
         raise DTypeError(
-            f"{kind} computes with floating-point numbers.",
-            expected="dtype='float32' or 'float64'",
+            _("{kind} computes with floating-point numbers.", kind=kind),
+            expected=_("dtype='float32' or 'float64'"),
             got=made.name,
         )
     return made
@@ -178,10 +194,15 @@ def factors(kind: str, name: str, given: Any, *, ndim: int | None = None) -> Ten
     right = np.isfinite(array).all() and (array >= 0).all()
     if not right or (ndim is not None and (array.ndim != ndim or not array.any())):
         raise ArgumentError(
-            f"{kind} needs a {name} for each {'class' if ndim else 'loss'}.",
-            expected="a list of finite numbers ≥ 0, not all 0"
+            _(
+                "{kind} needs a {name} for each {choice}.",
+                kind=kind,
+                name=name,
+                choice="class" if ndim else "loss",
+            ),
+            expected=_("a list of finite numbers ≥ 0, not all 0")
             if ndim
-            else "a finite number ≥ 0, or several",
+            else _("a finite number ≥ 0, or several"),
             got=f"{given!r:.80}",
         )
     if isinstance(given, Tensor):

@@ -21,6 +21,7 @@ from chainrule.nn.positions import RotaryPositions
 from chainrule.primitives.rules import show
 from chainrule.random import uniform
 from chainrule.tensor import Tensor, as_tensor
+from chainrule.text import _
 
 
 def check_heads(kind: str, **given: int) -> None:
@@ -28,8 +29,8 @@ def check_heads(kind: str, **given: int) -> None:
     (width, size), (heads, count) = given.items()
     if size % count:
         raise ArgumentError(
-            f"{kind} divides {width} among its heads.",
-            expected=f"{width} a multiple of {heads}",
+            _("{kind} divides {width} among its heads.", kind=kind, width=width),
+            expected=_("{width} a multiple of {heads}", width=width, heads=heads),
             got=f"{width}={size}, {heads}={count}",
         )
 
@@ -94,9 +95,17 @@ class _Heads(Module):
             return
         lead = ("N, L", "N, S") if self.batch_first else ("L, N", "S, N")
         raise ShapeError(
-            f"{place(type(self).__name__)} compares queries with keys.",
-            expected=f"query ({lead[0]}, {widths[0]}), key ({lead[1]}, {widths[1]}), "
-            f"value ({lead[1]}, {widths[2]}); all without N for one sequence",
+            _("{name} compares queries with keys.", name=place(type(self).__name__)),
+            expected=_(
+                "query ({lead}, {widths}), key ({lead1}, {widths1}), "
+                "value ({lead1}, {widths2}); all without N for one "
+                "sequence",
+                lead=lead[0],
+                widths=widths[0],
+                lead1=lead[1],
+                widths1=widths[1],
+                widths2=widths[2],
+            ),
             got=f"{show(q.shape)}, {show(k.shape)}, {show(v.shape)}",
         )
 
@@ -247,7 +256,9 @@ class MultiheadAttention(_Heads):
 
 def _mask(name: str, given: Any) -> Tensor:
     """Numbers, or where to look."""
-    what = f"{name} says where not to look, or what is added to the scores."
+    what = _(
+        "{name} says where not to look, or what is added to the scores.", name=name
+    )
     mask = mask_of(name, given, what)
     return mask if mask.dtype.is_float else ~mask
 
@@ -255,7 +266,7 @@ def _mask(name: str, given: Any) -> Tensor:
 def _need(name: str, mask: Tensor, shapes: list[Any]) -> None:
     if mask.shape not in shapes:
         raise ShapeError(
-            f"{name} is for other sequences.",
+            _("{name} is for other sequences.", name=name),
             expected=" or ".join(show(shape) for shape in shapes),
             got=show(mask.shape),
         )
@@ -306,8 +317,8 @@ class CausalSelfAttention(_Heads):
         if flag("CausalSelfAttention", "rotary", rotary):
             if self.embed_dim // self.num_heads % 2:
                 raise ArgumentError(
-                    "CausalSelfAttention turns pairs of numbers.",
-                    expected="embed_dim / num_heads even, or rotary=False",
+                    _("CausalSelfAttention turns pairs of numbers."),
+                    expected=_("embed_dim / num_heads even, or rotary=False"),
                     got=f"embed_dim={embed_dim}, num_heads={num_heads}",
                 )
             self.rotary = RotaryPositions()
@@ -332,5 +343,5 @@ class CausalSelfAttention(_Heads):
         if cache is not None:
             k, v = cache(k, v)
         looks = causal((q.shape[2], k.shape[2]), start)
-        y, _ = self._attended((q, k, v), (looks,))
+        y, __ = self._attended((q, k, v), (looks,))
         return y.squeeze(0) if single else y

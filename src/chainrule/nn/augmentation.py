@@ -21,6 +21,7 @@ from chainrule.nn.module import Module
 from chainrule.primitives.rules import show
 from chainrule.random import uniform
 from chainrule.tensor import Tensor, as_tensor
+from chainrule.text import _
 
 
 class Augmentation(Module):
@@ -32,10 +33,10 @@ class Augmentation(Module):
         kind = type(self).__name__
         if x.ndim != 4:
             raise ShapeError(
-                f"{place(kind)} changes images.",
+                _("{kind} changes images.", kind=place(kind)),
                 expected="(N, C, H, W)",
                 got=show(x.shape),
-                fix="nn.Unflatten(1, (1, 28, 28)) in front makes images of rows",
+                fix=_("nn.Unflatten(1, (1, 28, 28)) in front makes images of rows"),
             )
         if not self.training:
             return self.keep(x)
@@ -112,7 +113,7 @@ class RandomCrop(Augmentation):
 
     def keep(self, x: Tensor) -> Tensor:
         """The middle."""
-        (top, height), (left, width) = ((c // 2, n) for n, _, c in self._axes(x))
+        (top, height), (left, width) = ((c // 2, n) for n, __, c in self._axes(x))
         if (height, width) == x.shape[2:]:
             return x
         return x[:, :, top : top + height, left : left + width]
@@ -140,8 +141,12 @@ class RandomCrop(Augmentation):
         spare = [n - size for n, size in zip(_sides(x), sizes)]
         if min(spare) < 0:
             raise ShapeError(
-                f"{place('RandomCrop')} cuts out more than there is.",
-                expected=f"images of at least {sizes[0]} × {sizes[1]}",
+                _("{place} cuts out more than there is.", place=place("RandomCrop")),
+                expected=_(
+                    "images of at least {sizes} × {sizes1}",
+                    sizes=sizes[0],
+                    sizes1=sizes[1],
+                ),
                 got=show(x.shape),
                 fix=f"nn.RandomCrop({tuple(x.shape[2:])}, padding=…)",
             )
@@ -279,7 +284,7 @@ def _sides(x: Tensor) -> tuple[int, int]:
     if isinstance(height, int) and isinstance(width, int):
         return height, width
     raise ShapeError(
-        "Images are changed whose height and width are known.", got=show(x.shape)
+        _("Images are changed whose height and width are known."), got=show(x.shape)
     )
 
 
@@ -289,8 +294,8 @@ def _pair(kind: str, name: str, given: Any, **limits: Any) -> tuple[float, float
         first, second = (number(kind, name, n, **limits) for n in given)
         if name == "translate" or first <= second:
             return first, second
-    what = f"{kind} takes two numbers for {name}."
-    expected = "(across, down)" if name == "translate" else "(least, most)"
+    what = _("{kind} takes two numbers for {name}.", kind=kind, name=name)
+    expected = _("(across, down)") if name == "translate" else _("(least, most)")
     raise refused(name, given, what, expected)
 
 

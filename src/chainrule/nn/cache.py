@@ -14,6 +14,7 @@ from chainrule.operations.operands import filled
 from chainrule.primitives.indexing import dynamic_update_slice
 from chainrule.primitives.rules import show
 from chainrule.tensor import Tensor, as_tensor, count_of, wrap
+from chainrule.text import _
 
 
 class KVCache(Module):
@@ -81,11 +82,13 @@ class KVCache(Module):
         length = given[0].shape[2] if given[0].ndim == 4 else None
         if length is None or any(t.shape != (n, heads, length, width) for t in given):
             raise ShapeError(
-                f"{place('KVCache')} is for other keys and values.",
-                expected=f"({n}, {heads}, L, {width}), both",
+                _("{place} is for other keys and values.", place=place("KVCache")),
+                expected=_(
+                    "({n}, {heads}, L, {width}), both", n=n, heads=heads, width=width
+                ),
                 got=" and ".join(show(t.shape) for t in given),
             )
-        fix = "a larger max_seq_len, or cache.reset() for another sequence"
+        fix = _("a larger max_seq_len, or cache.reset() for another sequence")
         start = within("KVCache", self.length, length, int(most), fix)
         zero = filled(0, DType.int64, ())
         corner = (zero, zero, start.value, zero)

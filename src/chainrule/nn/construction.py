@@ -14,6 +14,7 @@ from chainrule.keywords import unknown_keyword
 from chainrule.nn.arguments import is_known
 from chainrule.primitives.rules import show
 from chainrule.tensor import Tensor
+from chainrule.text import _
 
 #: Arrays of more numbers are described by their shape alone.
 LARGEST = 1 << 16
@@ -57,7 +58,7 @@ def captured(kind: type, args: tuple[Any, ...], kwargs: Any) -> dict[str, Any]:
     except TypeError as error:
         if not made.signature.parameters:
             raise ArgumentError(
-                f"{kind.__name__} takes no arguments.",
+                _("{name} takes no arguments.", name=kind.__name__),
                 expected=f"{kind.__name__}()",
                 got=", ".join([*map(repr, args), *kwargs])[:80],
             ) from None

@@ -8,18 +8,19 @@ from typing import Any, Self, overload
 from chainrule.errors import ArgumentError
 from chainrule.nn.layers import Steps
 from chainrule.nn.module import Module
+from chainrule.text import _
 
 
 def _checked(kind: str, name: Any, module: Any) -> Module:
     if isinstance(module, Module):
         return module
     raise ArgumentError(
-        f"{kind}'s item {name} is not a module.",
+        _("{kind}'s item {name} is not a module.", kind=kind, name=name),
         expected="nn.Linear(…), nn.ReLU(), …",
         got=f"{module!r:.80}",
-        fix=f"nn.{kind}(*layers) for a list of layers"
+        fix=_("nn.{kind}(*layers) for a list of layers", kind=kind)
         if isinstance(module, list | tuple)
-        else "write nn.ReLU() with parentheses",
+        else _("write nn.ReLU() with parentheses"),
     )
 
 
@@ -27,13 +28,13 @@ class _Container(Module):
     """Modules under names, in an order."""
 
     def __len__(self) -> int:
-        return sum(1 for _ in self.named_children())
+        return sum(1 for __ in self.named_children())
 
     def _fill(self, modules: Mapping[str, Any]) -> None:
         """Hold these in place of what was there."""
         kind = type(self).__name__
         made = {name: _checked(kind, name, m) for name, m in modules.items()}
-        for name, _ in list(self.named_children()):
+        for name, __ in list(self.named_children()):
             delattr(self, name)
         for name, module in made.items():
             self._check_name(name)
@@ -73,21 +74,21 @@ class _Row(_Container):
         return self
 
     def _number(self, modules: Iterable[Any]) -> None:
-        names = [name for name, _ in self.named_children()]
+        names = [name for name, __ in self.named_children()]
         if names != [str(i) for i in range(len(names))]:
             raise ArgumentError(
-                "Modules with names of their own have no numbers that could move.",
-                expected="modules called 0, 1, …",
+                _("Modules with names of their own have no numbers that could move."),
+                expected=_("modules called 0, 1, …"),
                 got=", ".join(names),
-                fix="make a new one of a dictionary in the order that you want",
+                fix=_("make a new one of a dictionary in the order that you want"),
             )
         self._fill({str(i): module for i, module in enumerate(modules)})
 
     def __iter__(self) -> Iterator[Module]:
-        return (module for _, module in self.named_children())
+        return (module for __, module in self.named_children())
 
     def __setitem__(self, index: int, module: Module) -> None:
-        name = [name for name, _ in self.named_children()][index]
+        name = [name for name, __ in self.named_children()][index]
         setattr(self, name, _checked(type(self).__name__, index, module))
 
     def __delitem__(self, index: int | slice) -> None:
@@ -152,12 +153,17 @@ def _check_takes_several(module: Module, before: Module) -> None:
     takes = kind in (Sequential, Steps)
     if kind.__module__.startswith("chainrule.") and not takes:
         raise ArgumentError(
-            f"{kind.__name__} takes one tensor, and {other} in front of it gives "
-            "several.",
-            expected="layers that give one tensor each",
+            _(
+                "{name} takes one tensor, and {other} in front of it gives several.",
+                name=kind.__name__,
+                other=other,
+            ),
+            expected=_("layers that give one tensor each"),
             got=f"nn.Sequential(…, {other}, {kind.__name__}, …)",
-            fix='nn.Steps("all") between them takes the output of a recurrent layer, '
-            "nn.Steps() its last step",
+            fix=_(
+                'nn.Steps("all") between them takes the output of a recurrent '
+                "layer, nn.Steps() its last step"
+            ),
         )
 
 
@@ -224,18 +230,18 @@ class ModuleDict(_Held):
         delattr(self, key)
 
     def __contains__(self, key: object) -> bool:
-        return any(name == key for name, _ in self.named_children())
+        return any(name == key for name, __ in self.named_children())
 
     def __iter__(self) -> Iterator[str]:
         return self.keys()
 
     def keys(self) -> Iterator[str]:
         """The names."""
-        return (name for name, _ in self.named_children())
+        return (name for name, __ in self.named_children())
 
     def values(self) -> Iterator[Module]:
         """The modules."""
-        return (module for _, module in self.named_children())
+        return (module for __, module in self.named_children())
 
     def items(self) -> Iterator[tuple[str, Module]]:
         """Names and modules."""

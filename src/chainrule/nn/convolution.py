@@ -18,6 +18,7 @@ from chainrule.nn.functional.convolution import (
 from chainrule.nn.module import Module, Parameter
 from chainrule.random import uniform
 from chainrule.tensor import Tensor
+from chainrule.text import _
 
 Edges = Literal["zeros", "reflect", "replicate", "circular"]
 
@@ -49,8 +50,8 @@ class _Conv(Module):
         self.in_channels, self.out_channels, self.groups = made
         if self.in_channels % self.groups or self.out_channels % self.groups:
             raise ArgumentError(
-                f"{kind} cuts its channels into groups of one size.",
-                expected="in_channels and out_channels that are multiples of groups",
+                _("{kind} cuts its channels into groups of one size.", kind=kind),
+                expected=_("in_channels and out_channels that are multiples of groups"),
                 got=f"in_channels={in_channels}, out_channels={out_channels}, "
                 f"groups={groups}",
             )
@@ -60,7 +61,9 @@ class _Conv(Module):
         self._check(padding, window, steps, reach)
         self.kernel_size, self.stride, self.padding = kernel_size, stride, padding
         self.dilation = dilation
-        edges = choice("zeros", *self.modes, what=f"{kind} knows no such {{}}.")
+        edges = choice(
+            "zeros", *self.modes, what=_("{kind} knows no such {name}."), kind=kind
+        )
         self.padding_mode = edges("padding_mode", padding_mode)
         shape = (*self._channels(), *window)
         bound = 1 / math.sqrt(math.prod(shape[1:]))

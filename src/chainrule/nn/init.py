@@ -32,6 +32,7 @@ from chainrule.primitives.error_function import erfc
 from chainrule.primitives.rules import show
 from chainrule.random import normal, uniform
 from chainrule.tensor import Tensor
+from chainrule.text import _
 
 __all__ = [
     "calculate_gain",
@@ -80,8 +81,8 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
     if nonlinearity not in _GAINS:
         known = [*_GAINS, "leaky_relu"]
         raise ArgumentError(
-            f"No gain is known for {nonlinearity!r}.",
-            expected="one of " + ", ".join(known),
+            _("No gain is known for {nonlinearity!r}.", nonlinearity=nonlinearity),
+            expected=_("one of {known}", known=", ".join(known)),
             got=repr(nonlinearity),
             fix=_meant(nonlinearity, known),
         )
@@ -90,7 +91,11 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
 
 def _meant(name: str, known: list[str]) -> str:
     near = nearest(name, known)
-    return f"did you mean {near!r}?" if near else f"for example {known[0]!r}"
+    return (
+        _("did you mean {near!r}?", near=near)
+        if near
+        else _("for example {known!r}", known=known[0])
+    )
 
 
 def fans(tensor: Tensor) -> tuple[int, int]:
@@ -101,10 +106,10 @@ def fans(tensor: Tensor) -> tuple[int, int]:
     """
     if tensor.ndim < 2:
         raise ShapeError(
-            "fan_in and fan_out are those of a matrix of weights.",
-            expected="shape (out, in, …)",
+            _("fan_in and fan_out are those of a matrix of weights."),
+            expected=_("shape (out, in, …)"),
             got=show(tensor.shape),
-            fix="nn.init.zeros_ for a bias",
+            fix=_("nn.init.zeros_ for a bias"),
         )
     outputs, inputs, *window = (int(d) for d in tensor.shape)
     area = math.prod(window)
@@ -129,7 +134,9 @@ def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0) -> Tensor:
     """Numbers from N(mean, std²)."""
     if std < 0:
         raise ArgumentError(
-            "A standard deviation is not negative.", expected="std ≥ 0", got=repr(std)
+            _("A standard deviation is not negative."),
+            expected="std ≥ 0",
+            got=repr(std),
         )
     shape = tuple(map(int, tensor.shape))
     return _fill(tensor, normal(*shape, mean=mean, std=std, dtype=tensor.dtype))
@@ -170,8 +177,8 @@ def trunc_normal_(
     """
     if not (a < b and std > 0):
         raise ArgumentError(
-            "trunc_normal_ draws from an interval.",
-            expected="a < b and std > 0",
+            _("trunc_normal_ draws from an interval."),
+            expected=_("a < b and std > 0"),
             got=f"a={a}, b={b}, std={std}",
         )
     low, high = (a - mean) / std, (b - mean) / std
@@ -181,8 +188,8 @@ def trunc_normal_(
     start, end = (float(_distribution(np.array(x))) for x in (low, high))
     if end - start < 1e-12:
         raise ArgumentError(
-            "trunc_normal_ finds nothing between a and b.",
-            expected="an interval within 7 standard deviations of the mean",
+            _("trunc_normal_ finds nothing between a and b."),
+            expected=_("an interval within 7 standard deviations of the mean"),
             got=f"a={a}, b={b}, mean={mean}, std={std}",
         )
     shape = tuple(map(int, tensor.shape))
@@ -208,7 +215,7 @@ def _quantile(p: Array) -> Array:
     top = 2.515517 + t * (0.802853 + t * 0.010328)
     bottom = 1 + t * (1.432788 + t * (0.189269 + t * 0.001308))
     x = top / bottom - t  # in the lower tail
-    for _ in range(2):
+    for __ in range(2):
         density = np.exp(-0.5 * x * x) / math.sqrt(2 * math.pi)
         off = (_distribution(x) - tail) / density
         x = x - off / (1 + 0.5 * x * off)
@@ -241,8 +248,8 @@ def _kaiming(tensor: Tensor, a: float, mode: str, nonlinearity: str) -> float:
     sizes = dict(zip(("fan_in", "fan_out"), fans(tensor)))
     if mode not in sizes:
         raise ArgumentError(
-            "He's initialisation counts what comes in or what goes out.",
-            expected="mode='fan_in' or 'fan_out'",
+            _("He's initialisation counts what comes in or what goes out."),
+            expected=_("mode='fan_in' or 'fan_out'"),
             got=repr(mode),
             fix=_meant(mode, list(sizes)),
         )
@@ -337,8 +344,8 @@ def by_name(name: str) -> Callable[[Any], Tensor]:
     if plain not in BY_NAME:
         known = list(BY_NAME)
         raise ArgumentError(
-            f"No initialisation is called {name!r}.",
-            expected="one of " + ", ".join(known),
+            _("No initialisation is called {name!r}.", name=name),
+            expected=_("one of {known}", known=", ".join(known)),
             got=repr(name),
             fix=_meant(str(name), known),
         )

@@ -26,6 +26,7 @@ from chainrule.nn.module import Module, Parameter
 from chainrule.primitives.rules import show
 from chainrule.random import normal, uniform
 from chainrule.tensor import Tensor, as_tensor
+from chainrule.text import _
 
 
 class Linear(Module):
@@ -156,11 +157,19 @@ class Flatten(Module):
         first, last = (d + x.ndim if d < 0 else d for d in ends)
         if not 0 <= first <= last < x.ndim:
             raise ShapeError(
-                f"{place('Flatten')} merges axes {self.start_dim} to "
-                f"{self.end_dim}, which the input does not have.",
-                expected=f"at least {max(self.start_dim, self.end_dim) + 1} axes",
+                _(
+                    "{place} merges axes {start_dim} to {end_dim}, which the input "
+                    "does not have.",
+                    place=place("Flatten"),
+                    start_dim=self.start_dim,
+                    end_dim=self.end_dim,
+                ),
+                expected=_(
+                    "at least {end_dim} axes",
+                    end_dim=max(self.start_dim, self.end_dim) + 1,
+                ),
                 got=show(x.shape),
-                fix="feed a batch: x.reshape(1, …) for one sample",
+                fix=_("feed a batch: x.reshape(1, …) for one sample"),
             )
         return x.flatten(first, last)
 
@@ -180,8 +189,8 @@ class Unflatten(Module):
     def __init__(self, dim: int, unflattened_size: tuple[int, ...]) -> None:
         self.dim = integer("Unflatten", "dim", dim)
         if not isinstance(unflattened_size, tuple | list):
-            what = "Unflatten cuts an axis into several."
-            example = "sizes in a tuple, such as (1, 28, 28)"
+            what = _("Unflatten cuts an axis into several.")
+            example = _("sizes in a tuple, such as (1, 28, 28)")
             raise refused("unflattened_size", unflattened_size, what, example)
         self.unflattened_size = tuple(
             integer("Unflatten", "unflattened_size", n, least=-1)
@@ -252,9 +261,13 @@ class Steps(Module):
             return concat([h[-i] for i in range(directions, 0, -1)], axis=-1)
         if not -x.ndim <= self.dim < x.ndim or x.ndim < 2:
             raise ShapeError(
-                f"{place('Steps')} takes steps along axis {self.dim}, which the input "
-                "does not have.",
-                expected="sequences, such as (N, T, C)",
+                _(
+                    "{place} takes steps along axis {dim}, which the input does "
+                    "not have.",
+                    place=place("Steps"),
+                    dim=self.dim,
+                ),
+                expected=_("sequences, such as (N, T, C)"),
                 got=show(x.shape),
             )
         if self.take == "last":

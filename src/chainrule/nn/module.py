@@ -27,6 +27,7 @@ from chainrule.nn.state_array import state_array
 from chainrule.primitives.rules import show
 from chainrule.random import draw_counts, take_back_draws
 from chainrule.tensor import Tensor
+from chainrule.text import _
 
 
 class Parameter(Tensor):
@@ -48,7 +49,7 @@ class Parameter(Tensor):
 
     def __reduce__(self) -> Any:
         """For ``copy.deepcopy`` and ``pickle``: without the gradient, as in PyTorch."""
-        make, (kind, array, tracked, _, *rest) = super().__reduce__()
+        make, (kind, array, tracked, __, *rest) = super().__reduce__()
         return make, (kind, array, tracked, None, *rest)
 
 
@@ -124,9 +125,9 @@ class Module:
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """Compute the output; every module defines this."""
         raise ArgumentError(
-            f"{type(self).__name__} has no forward().",
-            expected="a method forward(self, x)",
-            fix="define it in the class",
+            _("{kind} has no forward().", kind=type(self).__name__),
+            expected=_("a method forward(self, x)"),
+            fix=_("define it in the class"),
         )
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -174,7 +175,11 @@ class Module:
     if not TYPE_CHECKING:  # type checkers know the names
 
         def __getattr__(self, name: str) -> Any:
-            text = f"{type(self).__name__!r} object has no attribute {name!r}"
+            text = _(
+                "{kind!r} object has no attribute {name!r}",
+                kind=type(self).__name__,
+                name=name,
+            )
             fix = MODULES.get(name, "")
             raise MissingAttributeError(text, fix=fix, name=name, obj=self)
 
@@ -188,14 +193,22 @@ class Module:
         if (made_in is not None and made_in() is trace) or (plain and value == old):
             return
         raise ArgumentError(
-            f"{type(self).__name__}.{name} is set in a function that is compiled: that "
-            "would happen once, and not at each call.",
-            expected="attributes that stay as they are; state changes in place",
+            _(
+                "{kind}.{name} is set in a function that is compiled: that would "
+                "happen once, and not at each call.",
+                kind=type(self).__name__,
+                name=name,
+            ),
+            expected=_("attributes that stay as they are; state changes in place"),
             got=f"self.{name} = {type(value).__name__}",
             fix=f"self.{name}.copy_(new)"
             if isinstance(old, Tensor)
-            else f"self.{name} = cr.tensor(…) in the constructor and "
-            f"self.{name}.copy_(new) here; what forward() computes is returned",
+            else _(
+                "self.{name} = cr.tensor(…) in the constructor and "
+                "self.{name}.copy_(new) here; what forward() computes is "
+                "returned",
+                name=name,
+            ),
         )
 
     def _follow(self, name: str, old: Any, value: Any) -> None:
@@ -215,18 +228,29 @@ class Module:
         kind = type(self).__name__
         if isinstance(self.__dict__.get(name), Parameter) and value is not None:
             raise ArgumentError(
-                f"{kind}.{name} is a parameter, which training changes.",
-                expected="a Parameter in its place, or None",
+                _(
+                    "{kind}.{name} is a parameter, which training changes.",
+                    kind=kind,
+                    name=name,
+                ),
+                expected=_("a Parameter in its place, or None"),
                 got=type(value).__name__,
-                fix=f"module.{name}.copy_(numbers) for other numbers, or "
-                f"module.{name} = nn.Parameter(numbers)",
+                fix=_(
+                    "module.{name}.copy_(numbers) for other numbers, or "
+                    "module.{name} = nn.Parameter(numbers)",
+                    name=name,
+                ),
             )
         if isinstance(value, Tensor) and value.is_leaf and value.requires_grad:
             warn(
-                f"{kind}.{name} is no Parameter: it has a gradient, and no "
-                "optimiser finds it.",
-                expected="a Parameter, or a tensor without a gradient",
-                got="a tensor with requires_grad=True",
+                _(
+                    "{kind}.{name} is no Parameter: it has a gradient, and no "
+                    "optimiser finds it.",
+                    kind=kind,
+                    name=name,
+                ),
+                expected=_("a Parameter, or a tensor without a gradient"),
+                got=_("a tensor with requires_grad=True"),
                 fix=f"self.{name} = nn.Parameter(numbers)",
             )
         held = "ModuleDict" if isinstance(value, dict) else "ModuleList"
@@ -236,10 +260,14 @@ class Module:
             isinstance(item, Module) for item in value
         ):
             warn(
-                f"{kind}.{name} holds modules that {kind} does not find: their "
-                "parameters are neither trained nor saved.",
-                expected="modules as attributes, or within one",
-                got="a list, tuple or dictionary",
+                _(
+                    "{kind}.{name} holds modules that {kind} does not find: their "
+                    "parameters are neither trained nor saved.",
+                    kind=kind,
+                    name=name,
+                ),
+                expected=_("modules as attributes, or within one"),
+                got=_("a list, tuple or dictionary"),
                 fix=f"self.{name} = nn.{held}(modules)",
             )
 
@@ -266,8 +294,8 @@ class Module:
         self._check_name(name)
         if param is not None and not isinstance(param, Parameter):
             raise ArgumentError(
-                f"{name} shall be a parameter.",
-                expected="nn.Parameter(numbers), or None",
+                _("{name} shall be a parameter.", name=name),
+                expected=_("nn.Parameter(numbers), or None"),
                 got=type(param).__name__,
             )
         setattr(self, name, param)
@@ -281,8 +309,8 @@ class Module:
         right = isinstance(name, str) and name and "." not in name
         if not right or (hasattr(type(self), name) and name not in self.__dict__):
             raise ArgumentError(
-                "A part of a module needs a name of its own.",
-                expected="a text without dots that no method has",
+                _("A part of a module needs a name of its own."),
+                expected=_("a text without dots that no method has"),
                 got=f"{name!r:.80}",
             )
 
@@ -296,7 +324,7 @@ class Module:
 
     def children(self) -> Iterator[Module]:
         """The modules directly within this one, each once."""
-        return iter({id(m): m for _, m in self.named_children()}.values())
+        return iter({id(m): m for __, m in self.named_children()}.values())
 
     def named_modules(self, prefix: str = "") -> Iterator[tuple[str, Module]]:
         """This module and all within it; the root's path is empty.
@@ -309,15 +337,19 @@ class Module:
 
     def modules(self) -> Iterator[Module]:
         """This module and all within it, each once."""
-        return iter({id(m): m for _, m in self.named_modules()}.values())
+        return iter({id(m): m for __, m in self.named_modules()}.values())
 
     def get_submodule(self, target: str) -> Module:
         """The module at a path such as ``encoder.0``; "" is this one."""
         found = dict(self.named_modules())
         if target not in found:
             raise ArgumentError(
-                f"{type(self).__name__} has no module {target!r:.80}.",
-                expected="one of " + ", ".join(filter(None, found)),
+                _(
+                    "{kind} has no module {target!r:.80}.",
+                    kind=type(self).__name__,
+                    target=target,
+                ),
+                expected=_("one of {known}", known=", ".join(filter(None, found))),
                 got=f"{target!r:.80}",
             )
         return found[target]
@@ -348,7 +380,7 @@ class Module:
             recurse: whether those of inner modules come too.
             remove_duplicate: whether a shared one comes by its first path alone.
         """
-        for path, _, t in self._held(prefix, recurse, remove_duplicate):
+        for path, __, t in self._held(prefix, recurse, remove_duplicate):
             yield path, t
 
     def _named_state(
@@ -389,11 +421,11 @@ class Module:
 
     def parameters(self, recurse: bool = True) -> Iterator[Parameter]:
         """Parameters in the order of their names."""
-        return (p for _, p in self.named_parameters(recurse=recurse))
+        return (p for __, p in self.named_parameters(recurse=recurse))
 
     def buffers(self, recurse: bool = True) -> Iterator[Tensor]:
         """Buffers in the order of their names."""
-        return (t for _, t in self.named_buffers(recurse=recurse))
+        return (t for __, t in self.named_buffers(recurse=recurse))
 
     # -- its numbers -------------------------------------------------------------------
 
@@ -445,10 +477,14 @@ class Module:
         missing = [name for name, t in own.items() if id(t) not in given]
         if strict and (missing or unknown):
             raise ArgumentError(
-                "The state_dict belongs to another architecture.",
+                _("The state_dict belongs to another architecture."),
                 expected=", ".join(own),
-                got=f"missing {missing}, unknown {unknown}",
-                fix="strict=False takes what fits",
+                got=_(
+                    "missing {missing}, unknown {unknown}",
+                    missing=missing,
+                    unknown=unknown,
+                ),
+                fix=_("strict=False takes what fits"),
             )
         wanted: dict[int, tuple[Tensor, np.ndarray[Any, Any]]] = {}
         for name, t in own.items():
@@ -457,16 +493,19 @@ class Module:
             array = np.asarray(state[name])
             if array.shape != t.shape:
                 raise ShapeError(
-                    f"{name} has another shape in the state_dict.",
+                    _("{name} has another shape in the state_dict.", name=name),
                     expected=show(t.shape),
                     got=show(array.shape),
                 )
             known = wanted.setdefault(id(t), (t, array))[1]
             if known is not array and not np.array_equal(known, array, equal_nan=True):
                 raise ArgumentError(
-                    f"{name} is shared by several modules, and the state_dict has "
-                    "other numbers for it under another name.",
-                    expected="the same numbers under each name",
+                    _(
+                        "{name} is shared by several modules, and the state_dict "
+                        "has other numbers for it under another name.",
+                        name=name,
+                    ),
+                    expected=_("the same numbers under each name"),
                 )
         for t, made in [(t, Tensor(array)) for t, array in wanted.values()]:
             t.copy_(made)
@@ -526,7 +565,7 @@ class Module:
     def train(self, mode: bool = True) -> Self:
         """Switch this module and all within it to training behaviour."""
         mode = flag(f"{type(self).__name__}.train", "mode", mode)
-        for _, module in self.named_modules():
+        for __, module in self.named_modules():
             module._switch(mode)
         return self
 
@@ -586,9 +625,14 @@ class Module:
 
 def _too_deep(kind: str) -> ArgumentError:
     return ArgumentError(
-        f"{kind} calls modules within modules, further than Python goes.",
-        expected="a few hundred calls within each other at most",
-        got=f"Python's limit of {sys.getrecursionlimit()} calls",
-        fix="one flat nn.Sequential(*layers) instead of nested ones, and no "
-        "forward() that calls itself; or a higher sys.setrecursionlimit(…)",
+        _("{kind} calls modules within modules, further than Python goes.", kind=kind),
+        expected=_("a few hundred calls within each other at most"),
+        got=_(
+            "Python's limit of {getrecursionlimit} calls",
+            getrecursionlimit=sys.getrecursionlimit(),
+        ),
+        fix=_(
+            "one flat nn.Sequential(*layers) instead of nested ones, and no "
+            "forward() that calls itself; or a higher sys.setrecursionlimit(…)"
+        ),
     )

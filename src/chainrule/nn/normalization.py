@@ -23,6 +23,7 @@ from chainrule.nn.arguments import (
 from chainrule.nn.module import Module, Parameter
 from chainrule.primitives.rules import show
 from chainrule.tensor import Tensor, as_tensor, count_of
+from chainrule.text import _
 
 
 class _Norm(Module):
@@ -55,16 +56,21 @@ class _Norm(Module):
         x, wanted, kind = as_tensor(x), self.dtype.name, type(self).__name__
         if x.dtype.is_float and x.dtype.name != wanted:
             raise DTypeError(
-                f"{place(kind)} and its input have different dtypes.",
+                _("{kind} and its input have different dtypes.", kind=place(kind)),
                 expected=wanted,
                 got=x.dtype.name,
-                fix=f"x.astype('{wanted}'), or nn.{kind}(…, dtype='{x.dtype.name}')",
+                fix=_(
+                    "x.astype('{wanted}'), or nn.{kind}(…, dtype='{name}')",
+                    wanted=wanted,
+                    kind=kind,
+                    name=x.dtype.name,
+                ),
             )
         return x.astype(wanted)
 
     def _refuse(self, x: Tensor, expected: str, fix: str | None) -> ShapeError:
         return ShapeError(
-            f"{place(type(self).__name__)} cannot normalise its input.",
+            _("{name} cannot normalise its input.", name=place(type(self).__name__)),
             expected=expected,
             got=show(x.shape),
             fix=fix,
@@ -170,14 +176,20 @@ class _BatchNorm(_Running):
     def _reading(self, x: Tensor) -> str | None:
         """What can read an input that this layer cannot."""
         if x.ndim in self.ranks:
-            return f"build nn.{type(self).__name__}({x.shape[1]})"
+            return _(
+                "build nn.{kind}({shape})", kind=type(self).__name__, shape=x.shape[1]
+            )
         if x.ndim == 1:
-            return "x.unsqueeze(0) for one sample"
+            return _("x.unsqueeze(0) for one sample")
         if x.ndim == 3:
-            return "x.unsqueeze(0) for one image, nn.BatchNorm1d for (N, C, L)"
+            return _("x.unsqueeze(0) for one image, nn.BatchNorm1d for (N, C, L)")
         if x.ndim not in (2, 4):
             return None
-        return f"nn.BatchNorm{x.ndim // 2}d for inputs of {x.ndim} axes"
+        return _(
+            "nn.BatchNorm{ndim}d for inputs of {x_ndim} axes",
+            ndim=x.ndim // 2,
+            x_ndim=x.ndim,
+        )
 
     def _rate(self, x: Tensor) -> float | Tensor:
         """How far the running statistics move; the batch is counted."""
@@ -284,7 +296,7 @@ class _InstanceNorm(_Running):
         single = x.ndim == axes + 1
         if x.ndim not in (axes + 1, axes + 2) or x.shape[-1 - axes] != n:
             lengths = ("L", "H, W")[axes - 1]
-            wanted = f"(N, {n}, {lengths}) or ({n}, {lengths})"
+            wanted = _("(N, {n}, {lengths}) or ({n}, {lengths})", n=n, lengths=lengths)
             raise self._refuse(x, wanted, self._reading(x))
         assert self.momentum is not None
         made = functional.instance_norm(
@@ -302,9 +314,17 @@ class _InstanceNorm(_Running):
     def _reading(self, x: Tensor) -> str | None:
         """What can read an input that this layer cannot."""
         if x.ndim in (self.axes + 1, self.axes + 2):
-            return f"build nn.{type(self).__name__}({x.shape[-1 - self.axes]})"
+            return _(
+                "build nn.{kind}({shape})",
+                kind=type(self).__name__,
+                shape=x.shape[-1 - self.axes],
+            )
         if x.ndim in (2, 4):
-            return f"nn.InstanceNorm{3 - self.axes}d for inputs of {x.ndim} axes"
+            return _(
+                "nn.InstanceNorm{axes}d for inputs of {ndim} axes",
+                axes=3 - self.axes,
+                ndim=x.ndim,
+            )
         return None
 
 
@@ -381,9 +401,13 @@ class GroupNorm(_Norm):
         )
         if self.num_channels % self.num_groups:
             raise ArgumentError(
-                "GroupNorm cuts the channels into groups of one size.",
-                expected="num_channels a multiple of num_groups",
-                got=f"{num_channels} channels, {num_groups} groups",
+                _("GroupNorm cuts the channels into groups of one size."),
+                expected=_("num_channels a multiple of num_groups"),
+                got=_(
+                    "{num_channels} channels, {num_groups} groups",
+                    num_channels=num_channels,
+                    num_groups=num_groups,
+                ),
             )
         self.affine = flag("GroupNorm", "affine", affine)
         self._set((self.num_channels,), eps, dtype, self.affine, bias)
@@ -392,7 +416,11 @@ class GroupNorm(_Norm):
         """Each group of channels of each sample by itself."""
         x = self._floats(x)
         if x.ndim < 2 or x.shape[1] != self.num_channels:
-            fix = f"build nn.GroupNorm(…, {x.shape[1]})" if x.ndim > 1 else None
+            fix = (
+                _("build nn.GroupNorm(…, {shape})", shape=x.shape[1])
+                if x.ndim > 1
+                else None
+            )
             raise self._refuse(x, f"(N, {self.num_channels}, …)", fix)
         groups, weight, bias = self.num_groups, self.weight, self.bias
         return functional.group_norm(x, groups, weight, bias, self.eps)

@@ -22,6 +22,7 @@ from chainrule.nn.losses.classes import ClassLoss
 from chainrule.nn.losses.margins import SignLoss
 from chainrule.primitives.rules import show
 from chainrule.tensor import Tensor
+from chainrule.text import _
 
 #: What ``predict(output=…)`` knows.
 OUTPUTS = ("logits", "probabilities", "classes")
@@ -94,10 +95,16 @@ def decisions(
         target = target >= 0.5
     if decided.reshape(-1).shape != target.reshape(-1).shape:
         raise ShapeError(
-            f"{who} cannot compare these outputs with these targets.",
-            expected=f"targets of shape {show(decided.shape)}, or one-hot rows",
-            got=f"outputs {show(prediction.shape)}, targets {show(target.shape)}",
-            fix="give one class number a sample, or leave the metric out",
+            _("{who} cannot compare these outputs with these targets.", who=who),
+            expected=_(
+                "targets of shape {shape}, or one-hot rows", shape=show(decided.shape)
+            ),
+            got=_(
+                "outputs {shape}, targets {target_shape}",
+                shape=show(prediction.shape),
+                target_shape=show(target.shape),
+            ),
+            fix=_("give one class number a sample, or leave the metric out"),
         )
     return decided.reshape(-1), target.reshape(-1).astype("int32")
 
@@ -139,14 +146,23 @@ def refuse_rows(finite: Array, strange: Sequence[str] = ()) -> None:
     if not len(rows):
         return
     named = ", ".join(map(str, rows[:NAMED])) + (", …" if len(rows) > NAMED else "")
-    fix = "look at the features of these rows: values far from those of training"
+    fix = _("look at the features of these rows: values far from those of training")
     if strange:
-        fix = "load weights of before they went wrong; the network cannot be used"
+        fix = _("load weights of before they went wrong; the network cannot be used")
+    got = _("NaN or infinity in row {rows}", rows=named)
+    if strange:
+        weights = ", ".join(strange[:NAMED])
+        got = _(
+            "{what}; the weights {weights} hold some too", what=got, weights=weights
+        )
     raise NonFiniteError(
-        f"The network gives no numbers for {len(rows):,} of {len(finite):,} rows.",
-        expected="outputs without NaN and infinity",
-        got=f"NaN or infinity in row {named}"
-        + (f"; the weights {', '.join(strange[:NAMED])} hold some too" * bool(strange)),
+        _(
+            "The network gives no numbers for {rows:,} of {finite:,} rows.",
+            rows=len(rows),
+            finite=len(finite),
+        ),
+        expected=_("outputs without NaN and infinity"),
+        got=got,
         fix=fix,
     )
 
@@ -166,14 +182,16 @@ def check_output(output: Any, loss: Any) -> None:
     """
     if output not in OUTPUTS:
         near, values = nearest(str(output), OUTPUTS), is_regression(loss)
-        also = "" if values else f", or {', '.join(OUTPUTS)}"
+        also = "" if values else _(", or {OUTPUTS}", OUTPUTS=", ".join(OUTPUTS))
         as_given = values or output in ("values", "value", "raw")
-        fix = f"did you mean {near!r}?" if near else "output='probabilities'"
+        fix = (
+            _("did you mean {near!r}?", near=near) if near else "output='probabilities'"
+        )
         raise ArgumentError(
-            f"predict has no output {output!r}.",
-            expected=f"None for what the network gives{also}",
+            _("predict has no output {output!r}.", output=output),
+            expected=_("None for what the network gives{also}", also=also),
             got=repr(output),
-            fix="predict(x) gives the values" if as_given else fix,
+            fix=_("predict(x) gives the values") if as_given else fix,
         )
 
 
@@ -196,12 +214,23 @@ def translate(
     if kind not in ("softmax", "sigmoid", "scores", "score"):
         name = getattr(loss, "__name__", type(loss).__name__)
         raise ArgumentError(
-            f"The outputs of this network have no {output}.",
-            expected="a network that ends in Softmax or Sigmoid, or one trained with "
-            "CrossEntropyLoss, BCELoss or BCEWithLogitsLoss",
-            got=f"a network that ends in {type(_last(model)).__name__}, and {name}",
-            fix="predict(x) gives the outputs as they are"
-            + (", predict(x, output='classes') the decisions" if kind else ""),
+            _("The outputs of this network have no {output}.", output=output),
+            expected=_(
+                "a network that ends in Softmax or Sigmoid, or one "
+                "trained with CrossEntropyLoss, BCELoss or "
+                "BCEWithLogitsLoss"
+            ),
+            got=_(
+                "a network that ends in {model___name__}, and {name}",
+                model___name__=type(_last(model)).__name__,
+                name=name,
+            ),
+            fix=_(
+                "predict(x) gives the outputs as they are, "
+                "predict(x, output='classes') the decisions"
+            )
+            if kind
+            else _("predict(x) gives the outputs as they are"),
         )
     x = Tensor(made)
     if output == "probabilities":
@@ -251,11 +280,14 @@ def _classes(
     several = made.ndim == 2 and made.shape[1] > 1 and not is_regression(loss)
     if not kind and not several:
         raise ArgumentError(
-            "The outputs of this network mean no classes.",
-            expected="one score a class, or a loss for classification",
-            got=f"outputs of shape {made.shape} and "
-            f"{getattr(loss, '__name__', type(loss).__name__)}",
-            fix="predict(x) gives the outputs as they are",
+            _("The outputs of this network mean no classes."),
+            expected=_("one score a class, or a loss for classification"),
+            got=_(
+                "outputs of shape {shape} and {loss}",
+                shape=made.shape,
+                loss=getattr(loss, "__name__", type(loss).__name__),
+            ),
+            fix=_("predict(x) gives the outputs as they are"),
         )
     decided = decide(Tensor(made), threshold(loss)).numpy()
     if decided.ndim == 2 and decided.shape[1] == 1:

@@ -15,6 +15,7 @@ from chainrule.nn.losses.margins import PerceptronLoss
 from chainrule.nn.module import Module, Parameter
 from chainrule.primitives.rules import show
 from chainrule.tensor import Tensor, as_tensor
+from chainrule.text import _
 
 
 class Perceptron(Module):
@@ -106,16 +107,16 @@ class Perceptron(Module):
         fits = rows.ndim == 2 and rows.shape[1] == self.in_features
         if not fits or labels.shape != (len(rows), self.out_features):
             raise ShapeError(
-                "Perceptron.learn takes one row and one label a sample.",
+                _("Perceptron.learn takes one row and one label a sample."),
                 expected=f"x (n, {self.in_features}), y (n, {self.out_features})",
                 got=f"x {show(rows.shape)}, y {show(labels.shape)}",
             )
         known = (labels == 0) | (labels == 1)
         if not known.all():
             raise ArgumentError(
-                "A perceptron's labels are 0 and 1.",
+                _("A perceptron's labels are 0 and 1."),
                 expected="0 or 1",
                 got=f"{labels[~known][0]:g}",
-                fix="(y + 1) / 2 for labels −1 and 1, or nn.HingeLoss with them",
+                fix=_("(y + 1) / 2 for labels −1 and 1, or nn.HingeLoss with them"),
             )
         return rows, labels

@@ -20,6 +20,7 @@ from chainrule.primitives.creation import iota
 from chainrule.primitives.rules import show
 from chainrule.random import normal
 from chainrule.tensor import Tensor, as_tensor, count_of, wrap
+from chainrule.text import _
 
 #: Where a sequence begins: a number, or a counter.
 Start = int | Tensor
@@ -30,8 +31,10 @@ def _places(kind: str, x: Tensor, start: Start, even: bool = False) -> Tensor:
     width = x.shape[-1] if x.ndim > 1 else None
     if width is None or (even and (not isinstance(width, int) or width % 2)):
         raise ShapeError(
-            f"{place(kind)} takes sequences{' of pairs of numbers' if even else ''}.",
-            expected="(…, L, d)" + (" with an even d" if even else ""),
+            _("{place} takes sequences of pairs of numbers.", place=place(kind))
+            if even
+            else _("{place} takes sequences.", place=place(kind)),
+            expected=_("(…, L, d) with an even d") if even else "(…, L, d)",
             got=show(x.shape),
         )
     start = _start(kind, start)
@@ -44,8 +47,8 @@ def _start(kind: str, start: Start) -> Start:
         return checks.count("start", start)
     if not start.dtype.is_integer or start.shape != ():
         raise DTypeError(
-            f"{place(kind)} begins at one position.",
-            expected="start as an integer, or a tensor of one",
+            _("{kind} begins at one position.", kind=place(kind)),
+            expected=_("start as an integer, or a tensor of one"),
             got=f"{start.dtype.name} {show(start.shape)}",
         )
     return start
@@ -70,7 +73,9 @@ class _Waves(Module):
         kind = type(self).__name__
         if not x.dtype.is_float:
             raise DTypeError(
-                f"{place(kind)} takes vectors.", expected="floats", got=x.dtype.name
+                _("{kind} takes vectors.", kind=place(kind)),
+                expected="floats",
+                got=x.dtype.name,
             )
         places, width = _places(kind, x, start, even=True), int(x.shape[-1])
         speeds = self.base ** (-np.arange(0, width, 2) / width)
@@ -169,11 +174,11 @@ class LearnedPositions(Module):
         kind, x = "LearnedPositions", as_tensor(x)
         if x.ndim < 2 or x.shape[-1] != self.embedding_dim:
             raise ShapeError(
-                f"{place(kind)} takes sequences.",
+                _("{kind} takes sequences.", kind=place(kind)),
                 expected=f"(…, L, {self.embedding_dim})",
                 got=show(x.shape),
             )
-        fix = "a larger num_positions"
+        fix = _("a larger num_positions")
         start = within(kind, start, x.shape[-2], self.num_positions, fix)
         rows = functional.embedding(_places(kind, x, start), self.weight)
         return same_dtype(kind, x, self.weight) + rows

@@ -25,6 +25,7 @@ from chainrule.primitives.creation import iota
 from chainrule.primitives.rules import show
 from chainrule.random import uniform
 from chainrule.tensor import Tensor, as_tensor, wrap
+from chainrule.text import _
 
 States = tuple[Tensor, ...]
 
@@ -78,17 +79,20 @@ class _Steps(Module):
         several = len(names) > 1
         if several and not (isinstance(given, tuple | list) and len(given) == 2):
             raise ArgumentError(
-                f"{place(kind)} begins with two states.",
-                expected=f"a pair ({', '.join(names)})",
+                _("{kind} begins with two states.", kind=place(kind)),
+                expected=_("a pair ({names})", names=", ".join(names)),
                 got=f"{type(given).__name__}",
             )
         made = [as_tensor(s) for s in (given if several else (given,))]
         for name, state in zip(names, made):
             if state.shape != shape:
                 raise ShapeError(
-                    f"{place(kind)} has a state for each sequence"
-                    f"{', layer and direction' if ending else ''}.",
-                    expected=f"{name} of shape {show(shape)}",
+                    _(
+                        "{kind} has a state for each sequence{choice}.",
+                        kind=place(kind),
+                        choice=_(", layer and direction") if ending else "",
+                    ),
+                    expected=_("{name} of shape {shape}", name=name, shape=show(shape)),
                     got=show(state.shape),
                 )
         return tuple(same_dtype(kind, s, like, n) for s, n in zip(made, names))
@@ -124,10 +128,10 @@ class _Recurrent(_Steps):
         self.bidirectional = flag(kind, "bidirectional", bidirectional)
         if self.dropout and self.num_layers == 1:
             warn(
-                f"{kind} drops between its layers, and has one.",
-                expected="num_layers of at least 2, or dropout=0",
+                _("{kind} drops between its layers, and has one.", kind=kind),
+                expected=_("num_layers of at least 2, or dropout=0"),
                 got=f"dropout={dropout}, num_layers=1",
-                fix="nn.Dropout behind it",
+                fix=_("nn.Dropout behind it"),
             )
         made = floating(kind, dtype)
         for layer in range(self.num_layers):
@@ -160,8 +164,12 @@ class _Recurrent(_Steps):
             size = self.input_size
             several = f"(N, T, {size})" if self.batch_first else f"(T, N, {size})"
             raise ShapeError(
-                f"{place(kind)} cannot read its input.",
-                expected=f"{several}, or (T, {size}) for one sequence",
+                _("{kind} cannot read its input.", kind=place(kind)),
+                expected=_(
+                    "{several}, or (T, {size}) for one sequence",
+                    several=several,
+                    size=size,
+                ),
                 got=show(x.shape),
                 fix=self._reading(x),
             )
@@ -171,8 +179,11 @@ class _Recurrent(_Steps):
         x = x.transpose(0, 1) if over else x
         if x.shape[0] == 0:
             raise ShapeError(
-                f"{place(kind)} has no last state of a sequence without steps.",
-                expected="at least one step",
+                _(
+                    "{kind} has no last state of a sequence without steps.",
+                    kind=place(kind),
+                ),
+                expected=_("at least one step"),
                 got=show(x.shape),
             )
         rows = self.num_layers * self._directions
@@ -190,8 +201,8 @@ class _Recurrent(_Steps):
                 self._pass(suffix, x, tuple(s[len(last) + i] for s in states), within)
                 for i, suffix in enumerate(self._suffixes(layer))
             ]
-            last += [state for state, _ in passes]
-            x = concat([y for _, y in passes], axis=-1) if passes[1:] else passes[0][1]
+            last += [state for state, __ in passes]
+            x = concat([y for __, y in passes], axis=-1) if passes[1:] else passes[0][1]
             if layer + 1 < self.num_layers:
                 x = functional.dropout(x, self.dropout, self.training)
         made = [stack([state[i] for state in last]) for i in range(len(states))]
@@ -204,10 +215,18 @@ class _Recurrent(_Steps):
         """What makes an input one that this layer, or another one, can read."""
         kind = type(self).__name__
         if x.ndim < 2:
-            return f"nn.{kind}Cell({x.shape[0]}, …) for one step" if x.ndim else None
+            return (
+                _("nn.{kind}Cell({shape}, …) for one step", kind=kind, shape=x.shape[0])
+                if x.ndim
+                else None
+            )
         if x.ndim < 4:
-            return f"build nn.{kind}({x.shape[-1]}, …)"
-        return f"x.flatten(2), for nn.{kind}({size_of(x.shape[2:])}, …)"
+            return _("build nn.{kind}({shape}, …)", kind=kind, shape=x.shape[-1])
+        return _(
+            "x.flatten(2), for nn.{kind}({shape}, …)",
+            kind=kind,
+            shape=size_of(x.shape[2:]),
+        )
 
     def _pass(
         self, suffix: str, x: Tensor, first: States, within: Tensor | None
@@ -230,14 +249,14 @@ def _within(kind: str, given: Any, x: Tensor) -> Tensor:
     lengths, shape = as_tensor(given), x.shape[1:-1]
     if not lengths.dtype.is_integer:
         raise DTypeError(
-            f"{place(kind)} counts the steps of a sequence.",
-            expected="lengths of integers",
+            _("{kind} counts the steps of a sequence.", kind=place(kind)),
+            expected=_("lengths of integers"),
             got=lengths.dtype.name,
         )
     if lengths.shape != shape:
         raise ShapeError(
-            f"{place(kind)} takes a length for each sequence.",
-            expected=f"lengths of shape {show(shape)}",
+            _("{kind} takes a length for each sequence.", kind=place(kind)),
+            expected=_("lengths of shape {shape}", shape=show(shape)),
             got=show(lengths.shape),
         )
     lengths = looked_at(lengths, lambda a: check_counts(place(kind), a, 1, x.shape[0]))
@@ -271,10 +290,15 @@ class _Cell(_Steps):
         x = as_tensor(x)
         if x.ndim not in (1, 2) or x.shape[-1] != self.input_size:
             raise ShapeError(
-                f"{place(kind)} reads one step.",
-                expected=f"(N, {self.input_size}), or ({self.input_size},)",
+                _("{kind} reads one step.", kind=place(kind)),
+                expected=_(
+                    "(N, {input_size}), or ({input_size},)", input_size=self.input_size
+                ),
                 got=show(x.shape),
-                fix=f"nn.{kind.removesuffix('Cell')} for whole sequences"
+                fix=_(
+                    "nn.{removesuffix} for whole sequences",
+                    removesuffix=kind.removesuffix("Cell"),
+                )
                 if x.ndim == 3
                 else None,
             )
@@ -293,7 +317,7 @@ class _Elman(_Steps):
     nonlinearity: str
 
     def _choose(self, nonlinearity: Any) -> None:
-        what = f"{type(self).__name__} has no such {{}}."
+        what = _("{kind} has no such {name}.", kind=type(self).__name__)
         check = checks.choice("tanh", "relu", what=what)
         self.nonlinearity = check("nonlinearity", nonlinearity)
 

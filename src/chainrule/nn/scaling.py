@@ -14,6 +14,7 @@ from chainrule.nn.module import Module
 from chainrule.operations.operands import promote
 from chainrule.primitives.rules import show
 from chainrule.tensor import Tensor, as_tensor
+from chainrule.text import _
 
 
 class Measured(Module):
@@ -32,9 +33,12 @@ class Measured(Module):
         kind = type(self).__name__
         if num_features is None:
             raise ArgumentError(
-                f"{kind} needs numbers to work with.",
-                expected=f"nn.{kind}.of(train.{self.column}), which reads them off "
-                "data",
+                _("{kind} needs numbers to work with.", kind=kind),
+                expected=_(
+                    "nn.{kind}.of(train.{column}), which reads them off data",
+                    kind=kind,
+                    column=self.column,
+                ),
                 got=f"nn.{kind}()",
                 fix=f"nn.{kind}.of(train.{self.column})",
             )
@@ -60,8 +64,8 @@ class Measured(Module):
         """
         if hasattr(data, "x") and not hasattr(data, "__array__"):
             raise ArgumentError(
-                f"{cls.__name__}.of reads an array, not a data set.",
-                expected="the samples or the targets alone",
+                _("{name}.of reads an array, not a data set.", name=cls.__name__),
+                expected=_("the samples or the targets alone"),
                 got=type(data).__name__,
                 fix=f"nn.{cls.__name__}.of(train.{cls.column})",
             )
@@ -69,8 +73,8 @@ class Measured(Module):
         array = array[:, None] if array.ndim == 1 else array
         if array.ndim != 2 or not array.size:
             raise ShapeError(
-                f"{cls.__name__}.of reads columns of numbers.",
-                expected="shape (n, features) with at least one row",
+                _("{name}.of reads columns of numbers.", name=cls.__name__),
+                expected=_("shape (n, features) with at least one row"),
                 got=show(array.shape),
                 fix="x.reshape(len(x), -1)",
             )
@@ -89,8 +93,10 @@ class Measured(Module):
         x = as_tensor(x)
         if not x.shape or x.shape[-1] != self.num_features:
             raise ShapeError(
-                f"{place(type(self).__name__)} was made for other data.",
-                expected=f"a last axis of {self.num_features}",
+                _("{name} was made for other data.", name=place(type(self).__name__)),
+                expected=_(
+                    "a last axis of {num_features}", num_features=self.num_features
+                ),
                 got=show(x.shape),
                 fix=f"nn.{type(self).__name__}.of(the data that the model trains on)",
             )
@@ -179,8 +185,13 @@ def _refuse_non_finite(name: str, array: Array) -> None:
     if len(bad):
         row, column = (int(i) for i in bad[0])
         raise NonFiniteError(
-            f"{name}.of needs finite numbers.",
-            expected="no NaN and no infinity",
-            got=f"{array[row, column]} in row {row}, column {column}",
-            fix="drop the row, or fill the gap before",
+            _("{name}.of needs finite numbers.", name=name),
+            expected=_("no NaN and no infinity"),
+            got=_(
+                "{array} in row {row}, column {column}",
+                array=array[row, column],
+                row=row,
+                column=column,
+            ),
+            fix=_("drop the row, or fill the gap before"),
         )

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.errors import ArgumentError
+from chainrule.text import _
 
 
 class StateArray(np.ndarray[Any, Any]):
@@ -90,11 +91,15 @@ def _owned(item: Any) -> Any:
 
 def _refusal(array: np.ndarray[Any, Any]) -> ArgumentError:
     return ArgumentError(
-        "The arrays of state_dict() show the numbers of a module, and are not changed "
-        "in place: nothing would reach the module.",
-        expected="a change of the module, or of a copy",
-        got=f"a change of {np.asarray(array)!r:.60}",
-        fix="module.weight.data *= 0.9; or array.copy(), and load_state_dict with it",
+        _(
+            "The arrays of state_dict() show the numbers of a module, and are "
+            "not changed in place: nothing would reach the module."
+        ),
+        expected=_("a change of the module, or of a copy"),
+        got=_("a change of {array!r:.60}", array=np.asarray(array)),
+        fix=_(
+            "module.weight.data *= 0.9; or array.copy(), and load_state_dict with it"
+        ),
     )
 
 

@@ -9,6 +9,7 @@ from chainrule.errors import ArgumentError, ShapeError, nearest
 from chainrule.nn.module import Module
 from chainrule.primitives.rules import show
 from chainrule.tensor import Tensor, as_tensor
+from chainrule.text import _
 
 
 def functional_call(
@@ -45,15 +46,21 @@ def functional_call(
         if name not in own:
             near = nearest(str(name), own)
             raise ArgumentError(
-                f"{type(module).__name__} has no tensor {name!r:.80}.",
-                expected="one of " + ", ".join(own),
+                _(
+                    "{kind} has no tensor {name!r:.80}.",
+                    kind=type(module).__name__,
+                    name=name,
+                ),
+                expected=_("one of {known}", known=", ".join(own)),
                 got=f"{name!r:.80}",
-                fix=f"did you mean {near!r}?" if near else "leave it out",
+                fix=_("did you mean {near!r}?", near=near)
+                if near
+                else _("leave it out"),
             )
         t = as_tensor(item)
         if t.shape != own[name].shape:
             raise ShapeError(
-                f"{name} has another shape.",
+                _("{name} has another shape.", name=name),
                 expected=show(own[name].shape),
                 got=show(t.shape),
             )

@@ -33,6 +33,7 @@ from chainrule.primitives.rules import show
 from chainrule.regions import control
 from chainrule.tables import html_table, text_table
 from chainrule.tensor import Tensor
+from chainrule.text import _
 from chainrule.tracing import Input, trace_entry
 
 N = SymbolicDim("N")
@@ -98,17 +99,17 @@ class Summary:
         return table if buffers else [[*row[:4], row[5]] for row in table]
 
     def _totals(self) -> str:
-        parts = [f"{self.parameters:,} parameters"]
+        parts = [_("{parameters:,} parameters", parameters=self.parameters)]
         if self.trainable != self.parameters:
-            parts.append(f"{self.trainable:,} of them trainable")
+            parts.append(_("{trainable:,} of them trainable", trainable=self.trainable))
         if self.buffers:
-            parts.append(f"{self.buffers:,} numbers in buffers")
-        parts += [_bytes(self.bytes), f"{self.flops:,} FLOPs a sample"]
+            parts.append(_("{buffers:,} numbers in buffers", buffers=self.buffers))
+        parts += [_bytes(self.bytes), _("{flops:,} FLOPs a sample", flops=self.flops)]
         return ", ".join(parts)
 
     def __repr__(self) -> str:
         lines = text_table(self._table(), left=3)
-        title = f"{self.model} on {self.input}"
+        title = _("{model} on {input}", model=self.model, input=self.input)
         return "\n".join([title, *lines, self._totals()])
 
     def _repr_html_(self) -> str:
@@ -151,7 +152,7 @@ def summary(model: Module, data: Any) -> Summary:
     checks.instance("model", model, Module, "nn.Sequential(nn.Linear(4, 2))")
     row = _row(model, data)
     layers = _layers(model, row)
-    every = [t for _, t in model._named_state()]
+    every = [t for __, t in model._named_state()]
     parameters = [t for t in every if isinstance(t, Parameter)]
     return Summary(
         model=type(model).__name__,
@@ -220,10 +221,10 @@ def _row(model: Module, data: Any) -> ArrayType:
     shape = getattr(data, "shape", None)
     if not isinstance(shape, tuple) or not shape:
         raise ArgumentError(
-            "summary needs to know what the model is given.",
-            expected="the shape of one sample, such as (784,), or rows of samples",
+            _("summary needs to know what the model is given."),
+            expected=_("the shape of one sample, such as (784,), or rows of samples"),
             got=repr(data)[:80],
-            fix="cr.summary(model, (784,)), or cr.summary(model, train)",
+            fix=_("cr.summary(model, (784,)), or cr.summary(model, train)"),
         )
     return ArrayType(shape[1:], input_dtype(model, shape[1:]))
 
@@ -337,4 +338,4 @@ def _bytes(count: int) -> str:
     for unit, size in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
         if count >= size:
             return f"{count / size:.1f} {unit}"
-    return f"{count} bytes"
+    return _("{count} bytes", count=count)

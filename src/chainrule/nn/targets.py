@@ -22,6 +22,7 @@ from chainrule.nn.losses.base import ElementwiseLoss, Loss
 from chainrule.nn.losses.checks import check_above
 from chainrule.nn.scaling import Measured, Scaling, moments
 from chainrule.tensor import Tensor
+from chainrule.text import _
 
 #: Up to how far beyond its neighbour a knot of a column of equal numbers lies.
 _STEP = 1.0
@@ -110,7 +111,7 @@ class LogTarget(TransformedTarget):
         dtype: str = "float32",
     ) -> None:
         self._set(num_features, dtype)
-        self.positive = flag("LogTarget", "positive", positive)
+        self.positive = flag("LogTarget", _("positive"), positive)
         self.register_buffer("mean", np.zeros(self.num_features, self.dtype.numpy))
         self.register_buffer("std", np.ones(self.num_features, self.dtype.numpy))
 
@@ -129,8 +130,8 @@ class LogTarget(TransformedTarget):
 
     def right_target(self, y: Any) -> Any:
         """Numbers > 0 where T is the logarithm."""
-        fix = "nn.LogTarget.of(y, positive=False) takes every number"
-        return check_above("LogTarget", "the target", y, fix) if self.positive else y
+        fix = _("nn.LogTarget.of(y, positive=False) takes every number")
+        return check_above("LogTarget", _("the target"), y, fix) if self.positive else y
 
     def _transform(self, y: Tensor) -> Tensor:
         if self.positive:
@@ -182,7 +183,7 @@ class QuantileTarget(TransformedTarget):
         (self.n_quantiles,) = counts("QuantileTarget", n_quantiles=n_quantiles)
         if self.n_quantiles < 2:
             raise ArgumentError(
-                "QuantileTarget interpolates between knots.",
+                _("QuantileTarget interpolates between knots."),
                 expected="n_quantiles ≥ 2",
                 got=f"n_quantiles={n_quantiles}",
             )
@@ -204,10 +205,10 @@ class QuantileTarget(TransformedTarget):
         values, scores = (np.stack(part) for part in zip(*made))
         if (np.diff(values.astype(self.dtype.numpy)) <= 0).any():
             raise ArgumentError(
-                "QuantileTarget cannot tell neighbouring targets apart.",
-                expected="targets that differ by more than rounding",
-                got=f"differences down to {np.diff(values).min():.3g}",
-                fix="nn.QuantileTarget.of(y, dtype='float64'), or fewer n_quantiles",
+                _("QuantileTarget cannot tell neighbouring targets apart."),
+                expected=_("targets that differ by more than rounding"),
+                got=_("differences down to {min:.3g}", min=np.diff(values).min()),
+                fix=_("nn.QuantileTarget.of(y, dtype='float64'), or fewer n_quantiles"),
             )
         self.values.copy_(values)
         self.scores.copy_(scores)
@@ -289,15 +290,15 @@ class TransformedTargetLoss(ElementwiseLoss):
         instance("target", target, TransformedTarget, "nn.LogTarget.of(train.y)")
         if not loss.quantities:
             raise ArgumentError(
-                "TransformedTargetLoss measures quantities.",
-                expected="a loss for quantities, such as nn.MSELoss()",
+                _("TransformedTargetLoss measures quantities."),
+                expected=_("a loss for quantities, such as nn.MSELoss()"),
                 got=repr(loss),
-                fix="nn.TransformedTargetLoss(nn.MSELoss(), last_layer)",
+                fix=_("nn.TransformedTargetLoss(nn.MSELoss(), last_layer)"),
             )
         if loss.reduction != "mean":
             raise ArgumentError(
-                "TransformedTargetLoss reduces the losses itself.",
-                expected="a loss with reduction='mean', as it is by default",
+                _("TransformedTargetLoss reduces the losses itself."),
+                expected=_("a loss with reduction='mean', as it is by default"),
                 got=f"reduction={loss.reduction!r}",
                 fix=f"nn.TransformedTargetLoss(…, reduction={loss.reduction!r})",
             )

@@ -20,6 +20,7 @@ from chainrule.nn.module import Module
 from chainrule.nn.normalization import LayerNorm
 from chainrule.random import reserve
 from chainrule.tensor import Tensor
+from chainrule.text import _
 
 Activation = str | Callable[[Tensor], Tensor]
 #: Activations of a transformer that have a name.
@@ -52,8 +53,8 @@ class _Block(Module):
         kind = type(self).__name__
         if not (callable(activation) or activation in ACTIVATIONS):
             raise ArgumentError(
-                f"{kind} needs an activation.",
-                expected="'relu', 'gelu' or a function of tensors",
+                _("{kind} needs an activation.", kind=kind),
+                expected=_("'relu', 'gelu' or a function of tensors"),
                 got=f"activation={activation!r:.80}",
             )
         width, heads = counts(kind, d_model=d_model, nhead=nhead)
@@ -191,8 +192,8 @@ class _Stack(Module):
         checks.instance(name, layer, Module, f"nn.{kind}Layer(8, 2)")
         if norm is not None:
             checks.instance("norm", norm, Module, "nn.LayerNorm(8)")
-        reserve(self.num_layers * sum(int(t.size) for _, t in layer.named_tensors()))
-        self.layers = ModuleList(copy.deepcopy(layer) for _ in range(self.num_layers))
+        reserve(self.num_layers * sum(int(t.size) for __, t in layer.named_tensors()))
+        self.layers = ModuleList(copy.deepcopy(layer) for __ in range(self.num_layers))
         self.norm = norm
 
     def settings(self) -> dict[str, Any]:

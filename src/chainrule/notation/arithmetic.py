@@ -60,6 +60,7 @@ from chainrule.notation.values import (
     REDUCTIONS,
     log_softmax,
 )
+from chainrule.text import _
 
 MATRIX, COLUMNS, ROWS = "matrix", "columns", "rows"
 #: Over the columns, however many axes count them: all axes but the last.
@@ -143,7 +144,9 @@ class _Reader:
         for kind, read in _READERS.items():
             if isinstance(e, kind):
                 return read(self, e)
-        raise ArithmeticError(f"{e} ({type(e).__name__}) says no number")
+        raise ArithmeticError(
+            _("{e} ({kind}) says no number", e=e, kind=type(e).__name__)
+        )
 
     def _all(self, function: Callable[..., Any], *parts: Expr) -> Quantity:
         """A function of arrays, element by element."""
@@ -159,19 +162,19 @@ class _Reader:
         return Quantity(np.asarray(e.value, np.float64))
 
     def sum(self, e: Sum) -> Quantity:
-        signs = [sign for sign, _ in e.terms]
+        signs = [sign for sign, __ in e.terms]
 
         def added(*arrays: Array) -> Any:
             terms = [a if s > 0 else np.negative(a) for s, a in zip(signs, arrays)]
             return functools.reduce(np.add, terms)
 
-        return self._all(added, *[term for _, term in e.terms])
+        return self._all(added, *[term for __, term in e.terms])
 
     def product(self, e: Product) -> Quantity:
         if e.kind == "dot":
             return functools.reduce(_dot, map(self.of, e.factors))
         if e.kind not in ("scale", "odot", *OPERATED):
-            raise ArithmeticError(f"{e} says no number")
+            raise ArithmeticError(_("{e} says no number", e=e))
         times = OPERATED.get(e.kind, np.multiply)
         return self._all(lambda *a: functools.reduce(times, a), *e.factors)
 
@@ -208,7 +211,9 @@ class _Reader:
         number = int(e.below.value) if isinstance(e.below, Number) else 0
         made = results(e.base, self.numbers)
         if not 1 <= number <= len(made):
-            raise ArithmeticError(f"{e.base} has {len(made)} results")
+            raise ArithmeticError(
+                _("{base} has {made} results", base=e.base, made=len(made))
+            )
         return Quantity(np.asarray(made[number - 1]), COLUMNS)
 
     def reduced(self, e: Reduced) -> Quantity:
@@ -224,7 +229,7 @@ class _Reader:
             array = q.array if of_truths else _wide(q.array)
             found = REDUCTIONS[e.name](array, axis=axes, keepdims=e.keep)
         else:
-            raise ArithmeticError(f"{e.name} says no number")
+            raise ArithmeticError(_("{name} says no number", name=e.name))
         return Quantity(np.asarray(found), q.kind)
 
     def prefix(self, e: Prefix) -> Quantity:
@@ -250,26 +255,26 @@ class _Reader:
     def along(self, e: Along) -> Quantity:
         q = self.of(e.arguments[0])
         if e.name not in ALONG:
-            raise ArithmeticError(f"{e.name} says no number")
+            raise ArithmeticError(_("{name} says no number", name=e.name))
         return replace(q, array=ALONG[e.name](_wide(q.array), e.axis))
 
     def call(self, e: Call) -> Quantity:
         if e.fence == "()":
             return self._all(_function(e.head), *e.arguments)
-        raise ArithmeticError(f"{e} says no number")
+        raise ArithmeticError(_("{e} says no number", e=e))
 
     def fence(self, e: Fence) -> Quantity:
         left = e.left.text()
         if left == "[":
             return self.of(e.inner)
         if left not in FENCES:
-            raise ArithmeticError(f"{e} says no number")
+            raise ArithmeticError(_("{e} says no number", e=e))
         return self._all(FENCES[left], e.inner)
 
     def relation(self, e: Relation) -> Quantity:
         (sign,) = e.signs
         if sign.text() not in COMPARISONS:
-            raise ArithmeticError(f"{e} says no number")
+            raise ArithmeticError(_("{e} says no number", e=e))
         return self._all(COMPARISONS[sign.text()], *e.items)
 
     def choice(self, e: Choice) -> Quantity:
@@ -289,7 +294,9 @@ class _Reader:
     def special(self, e: Computed) -> Quantity:
         made = self.call_back(e)
         if isinstance(made, tuple):
-            raise ArithmeticError(f"{e} has {len(made)} results; say which, with Part")
+            raise ArithmeticError(
+                _("{e} has {made} results; say which, with Part", e=e, made=len(made))
+            )
         return Quantity(np.asarray(made), e.kind)
 
 
@@ -316,7 +323,7 @@ def _of_labels(values: Array, labels: Array) -> Array:
 def _function(head: Expr) -> Callable[..., Any]:
     name = head.text()
     if name not in FUNCTIONS:
-        raise ArithmeticError(f"{name} says no number")
+        raise ArithmeticError(_("{name} says no number", name=name))
     return FUNCTIONS[name]
 
 
@@ -335,7 +342,9 @@ def _dot(a: Quantity, b: Quantity) -> Quantity:
         return Quantity(x @ y, ROWS)
     if pair == (ROWS, COLUMNS):
         return Quantity(np.sum(x * y, axis=-1, keepdims=True), COLUMNS)
-    raise ArithmeticError(f"{a.kind} times {b.kind} says no number")
+    raise ArithmeticError(
+        _("{kind} times {b_kind} says no number", kind=a.kind, b_kind=b.kind)
+    )
 
 
 def _standing(x: Array) -> Array:

@@ -45,6 +45,7 @@ from chainrule.notation.expressions import (
     Transposed,
     beside,
 )
+from chainrule.text import _
 
 #: Marks above letters, as they combine in Unicode and as MathML wants them.
 _ACCENTS = {"\u0302": "^", "\u0304": "¯", "\u0303": "~", "\u0307": "˙"}
@@ -88,7 +89,7 @@ def _of(e: Expr) -> str:
     for kind, write in _WRITERS:
         if isinstance(e, kind):
             return write(e)
-    raise TypeError(f"{type(e).__name__} has no MathML")
+    raise TypeError(_("{kind} has no MathML", kind=type(e).__name__))
 
 
 def _row(*parts: str) -> str:

@@ -12,6 +12,7 @@ from chainrule import checks
 from chainrule.errors import ArgumentError, AxisError, ShapeError
 from chainrule.graph.types import Dim, Shape, SymbolicDim, size_of
 from chainrule.primitives.rules import show
+from chainrule.text import _
 
 Dims = int | Sequence[int] | None
 
@@ -22,9 +23,9 @@ def either(dim: Any, axis: Any, default: Any = None) -> Any:
         return dim
     if dim is not default and dim != default:
         raise ArgumentError(
-            "dim and axis are two names for the same thing.",
-            expected="one of them",
-            got=f"dim={dim!r:.40} and axis={axis!r:.40}",
+            _("dim and axis are two names for the same thing."),
+            expected=_("one of them"),
+            got=_("dim={dim!r:.40} and axis={axis!r:.40}", dim=dim, axis=axis),
         )
     return axis
 
@@ -34,16 +35,18 @@ def axis_of(shape: Shape, dim: Any) -> int:
     rank = len(shape)
     if not isinstance(dim, int | np.integer) or isinstance(dim, bool):
         raise ArgumentError(
-            "An axis is named by its number.",
-            expected="an integer such as -1 for the last one, or several in a tuple "
-            "where several are taken",
+            _("An axis is named by its number."),
+            expected=_(
+                "an integer such as -1 for the last one, or several in a "
+                "tuple where several are taken"
+            ),
             got=f"{dim!r:.80}",
         )
     if not -rank <= dim < rank:
         raise AxisError(
-            f"Axis {dim} does not exist.",
-            expected=f"−{rank} … {rank - 1}" if rank else "no axis: it is a scalar",
-            got=f"{dim} for shape {show(shape)}",
+            _("Axis {dim} does not exist.", dim=dim),
+            expected=f"−{rank} … {rank - 1}" if rank else _("no axis: it is a scalar"),
+            got=_("{dim} for shape {shape}", dim=dim, shape=show(shape)),
         )
     return int(dim) % rank
 
@@ -58,9 +61,9 @@ def axes_of(shape: Shape, dim: Any) -> tuple[int, ...]:
     axes = tuple(sorted([axis_of(shape, d) for d in given]))
     if len(set(axes)) < len(axes):
         raise ShapeError(
-            "An axis is reduced once.",
-            expected="axes that differ",
-            got=f"{dim} for shape {show(shape)}",
+            _("An axis is reduced once."),
+            expected=_("axes that differ"),
+            got=_("{dim} for shape {shape}", dim=dim, shape=show(shape)),
         )
     return axes
 
@@ -78,15 +81,20 @@ def once(name: str, by_place: tuple[Any, ...], by_name: Any) -> tuple[Any, ...]:
         return by_place
     if by_place:
         raise ArgumentError(
-            f"{name} is given once.",
-            expected=f"numbers, or {name}=",
-            got=f"{by_place!r:.60} and {name}={by_name!r:.60}",
+            _("{name} is given once.", name=name),
+            expected=_("numbers, or {name}=", name=name),
+            got=_(
+                "{by_place!r:.60} and {name}={by_name!r:.60}",
+                by_place=by_place,
+                name=name,
+                by_name=by_name,
+            ),
         )
     return (by_name,)
 
 
 def shape_of(
-    arguments: Any, what: str = "A shape consists of sizes.", least: int = 0
+    arguments: Any, what: str = _("A shape consists of sizes."), least: int = 0
 ) -> Shape:
     """Return a shape given as ``f(2, 3)``, ``f((2, 3))`` or ``f(2)``, checked.
 
@@ -108,9 +116,9 @@ def shape_of(
         if size < least:
             raise ShapeError(
                 what,
-                expected="integers ≥ 0, or −1 for what follows from the others"
+                expected=_("integers ≥ 0, or −1 for what follows from the others")
                 if least
-                else "integers ≥ 0, such as (2, 3)",
+                else _("integers ≥ 0, such as (2, 3)"),
                 got=f"{arguments!r:.80}",
             )
         made.append(size)
@@ -131,9 +139,9 @@ def fill(shape: Shape, wanted: tuple[Any, ...]) -> Shape:
             break
     else:
         return wanted
-    wanted = shape_of(wanted, "reshape takes sizes.", least=-1)
+    wanted = shape_of(wanted, _("reshape takes sizes."), least=-1)
     if wanted.count(-1) > 1:
-        raise ShapeError("reshape takes one −1 at most.", got=str(wanted))
+        raise ShapeError(_("reshape takes one −1 at most."), got=str(wanted))
     if -1 not in wanted:
         return tuple([d if isinstance(d, SymbolicDim) else int(d) for d in wanted])
     known = size_of(tuple([d for d in wanted if d != -1]))
@@ -141,9 +149,13 @@ def fill(shape: Shape, wanted: tuple[Any, ...]) -> Shape:
     if isinstance(total, int) and isinstance(known, int):
         if known == 0 or total % known:
             raise ShapeError(
-                f"{show(shape)} does not reshape to {wanted}.",
-                expected=f"a multiple of {known} elements",
-                got=f"{total} elements",
+                _(
+                    "{shape} does not reshape to {wanted}.",
+                    shape=show(shape),
+                    wanted=wanted,
+                ),
+                expected=_("a multiple of {known} elements", known=known),
+                got=_("{total} elements", total=total),
             )
         free: Dim = total // known
     else:

@@ -47,6 +47,7 @@ from chainrule.primitives.integers import (
     floor_divide,
 )
 from chainrule.primitives.trigonometry import atan2, cos, sin
+from chainrule.text import _
 
 
 def number(n: float, x: Value) -> Value:
@@ -79,8 +80,8 @@ def power(x: Value, p: float) -> Value:
         x = floating(x)
     if not x.dtype.is_float and p < 0:
         raise ArgumentError(
-            "An integer to a negative power is no integer.",
-            expected="an exponent ≥ 0, or floats",
+            _("An integer to a negative power is no integer."),
+            expected=_("an exponent ≥ 0, or floats"),
             got=f"{x.dtype.name} ** {p}",
             fix=f"x.float() ** {p}",
         )
@@ -207,9 +208,13 @@ def round_(x: Value, decimals: int = 0) -> Value:
     if not x.dtype.is_float:
         if decimals < 0:
             raise ArgumentError(
-                "Integers are not rounded to tens.",
-                expected="decimals ≥ 0, which leaves integers as they are",
-                got=f"decimals={decimals} for {x.dtype.name}",
+                _("Integers are not rounded to tens."),
+                expected=_("decimals ≥ 0, which leaves integers as they are"),
+                got=_(
+                    "decimals={decimals} for {name}",
+                    decimals=decimals,
+                    name=x.dtype.name,
+                ),
                 fix="x.double().round(decimals=…)",
             )
         return x

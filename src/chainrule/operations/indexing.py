@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.bounded import Bounded
-from chainrule.errors import ArgumentError, DTypeError, ShapeError
+from chainrule.errors import ArgumentError, AxisError, DTypeError, ShapeError
 from chainrule.graph.build import View, bind_views, context
 from chainrule.graph.declare import Operation
 from chainrule.graph.layout import UNKNOWN
@@ -42,6 +42,7 @@ from chainrule.primitives.indexing import (
 )
 from chainrule.primitives.rules import show
 from chainrule.primitives.sorting import argsort
+from chainrule.text import _
 
 #: One axis of a key: a slice, an integer, indices, or None for a new axis.
 Part = Any
@@ -56,8 +57,12 @@ def parts_of(key: Any, shape: Shape) -> list[Part]:
     consumed = sum(_covered(k) for k in given if k is not None and k is not Ellipsis)
     if consumed > len(shape) or sum(k is Ellipsis for k in given) > 1:
         raise ShapeError(
-            "Too many indices.",
-            expected=f"at most {len(shape)} for shape {show(shape)}, one '...'",
+            _("Too many indices."),
+            expected=_(
+                "at most {shape} for shape {shape2}, one '...'",
+                shape=len(shape),
+                shape2=show(shape),
+            ),
             got=str(consumed),
         )
     if not any(k is Ellipsis for k in given):
@@ -84,17 +89,19 @@ def _part(k: Any) -> Part:
     made = k if isinstance(k, Value) else value_of(k)
     if made.dtype is DType.bool and not made.shape:
         raise ArgumentError(
-            "A single truth value does not index.",
-            expected="a mask with an axis, or an integer",
+            _("A single truth value does not index."),
+            expected=_("a mask with an axis, or an integer"),
             got=f"{k!r:.80}",
         )
     if not made.dtype.is_integer and made.dtype is not DType.bool:
         if not isinstance(k, Handle) and size_of(made.shape) == 0:
             return cast(made, DType.int64)  # an empty list
         raise ArgumentError(
-            "Tensors are indexed by integers, slices, '...', None, integer or bool "
-            "arrays.",
-            expected="one of these",
+            _(
+                "Tensors are indexed by integers, slices, '...', None, integer or bool "
+                "arrays."
+            ),
+            expected=_("one of these"),
             got=made.dtype.name,
         )
     if not made.shape and context.trace is None:
@@ -111,19 +118,31 @@ def _places(mask: Value, shape: Shape) -> list[Value]:
     """A mask as the places where it is true, which nobody knows while tracing."""
     if context.trace is not None:
         raise ShapeError(
-            "How many elements a mask selects is known only at the run.",
-            expected="shapes that do not depend on numbers while a function is traced",
-            got=f"a mask of shape {show(mask.shape)} as an index",
-            fix="cr.where(mask, x, 0), x[mask] = number, or sums of x * mask",
+            _("How many elements a mask selects is known only at the run."),
+            expected=_(
+                "shapes that do not depend on numbers while a function is traced"
+            ),
+            got=_("a mask of shape {shape} as an index", shape=show(mask.shape)),
+            fix=_("cr.where(mask, x, 0), x[mask] = number, or sums of x * mask"),
         )
-    if mask.shape != shape:
-        raise ShapeError(
-            "A mask must have the shape of the axes that it selects from.",
+    _check_mask(mask, shape)
+    assert mask.array is not None
+    return [Value(places) for places in np.nonzero(mask.array)]
+
+
+def _check_mask(mask: Value, shape: Shape) -> None:
+    """Refuse a mask of other lengths than the axes have; one of length 0 fits any.
+
+    Source: the array API standard 2024.12, "Boolean array indexing"; NumPy does so too.
+    """
+    if len(mask.shape) != len(shape) or any(
+        own not in (length, 0) for own, length in zip(mask.shape, shape)
+    ):
+        raise AxisError(
+            _("A mask must have the shape of the axes that it selects from."),
             expected=show(shape),
             got=show(mask.shape),
         )
-    assert mask.array is not None
-    return [Value(places) for places in np.nonzero(mask.array)]
 
 
 def _on_axis(k: Part, size: Dim, axis: int) -> Part:
@@ -152,8 +171,12 @@ def _check_numbers(places: Any, size: int, axis: int) -> None:
 
 def _out_of_range(size: int, axis: int, got: str) -> ShapeError:
     return ShapeError(
-        "Index out of range.",
-        expected=f"−{size} … {size - 1} on axis {axis}" if size else "no index",
+        _("Index out of range."),
+        expected=_(
+            "−{size} … {size2} on axis {axis}", size=size, size2=size - 1, axis=axis
+        )
+        if size
+        else _("no index"),
         got=got,
     )
 
@@ -164,17 +187,17 @@ def bound(n: Any) -> int | None:
         return n
     if isinstance(n, Handle) and context.trace is not None:
         raise ArgumentError(
-            "A slice has fixed ends while a function is traced.",
-            expected="integers",
+            _("A slice has fixed ends while a function is traced."),
+            expected=_("integers"),
             got=repr(n)[:80],
-            fix="x.narrow(dim, start, length), where start may be a tensor",
+            fix=_("x.narrow(dim, start, length), where start may be a tensor"),
         )
     try:
         return operator.index(n)  # pyright: ignore[reportArgumentType]
     except TypeError:
         raise DTypeError(
-            "A slice has whole numbers as its ends.",
-            expected="integers or None",
+            _("A slice has whole numbers as its ends."),
+            expected=_("integers or None"),
             got=f"{n!r:.40}",
         ) from None
 
@@ -294,7 +317,10 @@ def _range(k: Part, size: Dim) -> tuple[int, Dim, int]:
     if k.start is None and k.stop is None and k.step in (None, 1, -1):
         return 0, size, k.step or 1
     raise ShapeError(
-        f"The axis of {size} is taken whole, or by integers and arrays of them.",
+        _(
+            "The axis of {size} is taken whole, or by integers and arrays of them.",
+            size=size,
+        ),
         expected=": or ::-1",
         got=str(k),
     )
@@ -302,8 +328,8 @@ def _range(k: Part, size: Dim) -> tuple[int, Dim, int]:
 
 def _looked_up(v: Value, arrays: list[tuple[int, Value]]) -> Value:
     """Elements by several arrays of indices at once, which are broadcast."""
-    axes = [axis for axis, _ in arrays]
-    places = [k for _, k in arrays]
+    axes = [axis for axis, __ in arrays]
+    places = [k for __, k in arrays]
     if len(arrays) == 1:
         return rows(v, places[0], axes[0])
     common: Shape = ()
@@ -375,12 +401,9 @@ def _sole_mask(key: Any) -> Value | None:
 
 def _masked(v: Value, mask: Value, new: Value) -> Value:
     covered = len(mask.shape)
-    if mask.shape != v.shape[:covered]:
-        raise ShapeError(
-            "A mask must have the shape of the axes that it selects from.",
-            expected=show(v.shape[:covered]),
-            got=show(mask.shape),
-        )
+    _check_mask(mask, v.shape[:covered])
+    if mask.shape != v.shape[:covered]:  # it selects nothing
+        return v
     mask = reshape(mask, (*mask.shape, *(1,) * (len(v.shape) - covered)))
     return where(stretch(mask, v.shape), _fitting(new, v.shape), v)
 
@@ -392,8 +415,8 @@ def _fitting(new: Value, shape: Shape) -> Value:
     lead = len(shape) - len(new.shape)
     if lead < 0 or any(a not in (1, b) for a, b in zip(new.shape, shape[lead:])):
         raise ShapeError(
-            "What is assigned does not fit the elements that are named.",
-            expected=f"a shape that repeats into {show(shape)}",
+            _("What is assigned does not fit the elements that are named."),
+            expected=_("a shape that repeats into {shape}", shape=show(shape)),
             got=show(new.shape),
         )
     return stretch(new, shape)
@@ -410,22 +433,22 @@ def _block(v: Value, parts: list[Part], new: Value) -> Value:
         if k is None:
             shape.append(1)
             continue
-        _, count, _ = next(given)
+        __, count, __ = next(given)
         if isinstance(k, slice):
             shape.append(count)
     new = _fitting(new, tuple(shape))
-    counts = tuple([count for _, count, _ in ranges])
+    counts = tuple([count for __, count, __ in ranges])
     new = reshape(new, counts)
     if 0 in counts:
         return v
-    turned = tuple([i for i, (_, _, step) in enumerate(ranges) if step < 0])
+    turned = tuple([i for i, (__, __, step) in enumerate(ranges) if step < 0])
     if turned:
         new = movement.flip(new, axes=turned)
     starts: list[int] = []
     for start, count, step in ranges:
         back = (count - 1) * step if isinstance(count, int) and step < 0 else 0
         starts.append(start + back)
-    strides = [abs(step) for _, _, step in ranges]
+    strides = [abs(step) for __, __, step in ranges]
     if new.shape == v.shape:
         return new
     if all(s == 1 or n == 1 for s, n in zip(strides, counts)):
@@ -480,7 +503,7 @@ def _last_of_each(places: Value) -> Value:
 
 def narrowed(v: Value, axis: int, start: Value, length: Any) -> Value:
     """A block of fixed length along an axis whose beginning is computed."""
-    size, (length,) = v.shape[axis], shape_of(length, "A block has a length.")
+    size, (length,) = v.shape[axis], shape_of(length, _("A block has a length."))
     if isinstance(size, SymbolicDim):
         return rows(v, _within(start, length, size, axis), axis)
     sizes = (*v.shape[:axis], length, *v.shape[axis + 1 :])

@@ -23,6 +23,7 @@ from chainrule.primitives.elementwise import add, equal, less, mul, where
 from chainrule.primitives.indexing import take
 from chainrule.primitives.integers import remainder
 from chainrule.primitives.rules import show
+from chainrule.text import _
 
 
 def reshape(v: Value, shape: tuple[Any, ...]) -> Value:
@@ -36,10 +37,12 @@ def permuted(shape: Shape, dims: Sequence[Any]) -> tuple[int, ...]:
     order = tuple([axis_of(shape, d) for d in dims])
     if sorted(order) != list(range(len(shape))):
         raise ShapeError(
-            "permute takes every axis once.",
-            expected=f"the numbers 0 to {len(shape) - 1} in another order",
-            got=f"{tuple(dims)} for shape {show(shape)}",
-            fix="transpose(dim0, dim1) exchanges two axes",
+            _("permute takes every axis once."),
+            expected=_(
+                "the numbers 0 to {shape} in another order", shape=len(shape) - 1
+            ),
+            got=_("{dims} for shape {shape}", dims=tuple(dims), shape=show(shape)),
+            fix=_("transpose(dim0, dim1) exchanges two axes"),
         )
     return order
 
@@ -66,9 +69,9 @@ def moved(shape: Shape, source: Any, destination: Any) -> tuple[int, ...]:
         or len({*wanted}) < len(wanted)
     ):
         raise ShapeError(
-            "Axes move to places of their own.",
-            expected="as many different places as axes",
-            got=f"{source} to {destination}",
+            _("Axes move to places of their own."),
+            expected=_("as many different places as axes"),
+            got=_("{source} to {destination}", source=source, destination=destination),
         )
     order: list[Any] = [None] * len(shape)
     for a, b in zip(given, wanted):
@@ -83,9 +86,14 @@ def merge(v: Value, start: Any, end: Any) -> Value:
     first, last = (axis_of(shape, d) for d in (start, end))
     if first > last:
         raise ShapeError(
-            "flatten merges neighbouring axes.",
-            expected="start_dim before end_dim",
-            got=f"{start} and {end} for shape {show(v.shape)}",
+            _("flatten merges neighbouring axes."),
+            expected=_("start_dim before end_dim"),
+            got=_(
+                "{start} and {end} for shape {shape}",
+                start=start,
+                end=end,
+                shape=show(v.shape),
+            ),
             fix=f"flatten({last}, {first})",
         )
     merged = size_of(shape[first : last + 1])
@@ -106,10 +114,12 @@ def squeeze(v: Value, dim: Any) -> Value:
     for at in axes:
         if v.shape[at] != 1:
             raise ShapeError(
-                "squeeze drops an axis of length 1.",
-                expected=f"axis {at} of length 1",
-                got=f"shape {show(v.shape)}",
-                fix="x.reshape(…) for another shape, x.squeeze() for all of length 1",
+                _("squeeze drops an axis of length 1."),
+                expected=_("axis {at} of length 1", at=at),
+                got=_("shape {shape}", shape=show(v.shape)),
+                fix=_(
+                    "x.reshape(…) for another shape, x.squeeze() for all of length 1"
+                ),
             )
     return reshape(v, tuple([d for i, d in enumerate(v.shape) if i not in axes]))
 
@@ -121,9 +131,9 @@ def expand_dims(v: Value, dim: Any) -> Value:
     for d in many:
         if isinstance(d, int) and not isinstance(d, bool) and not -rank <= d < rank:
             raise AxisError(
-                f"No axis can be inserted at {d}.",
+                _("No axis can be inserted at {d}.", d=d),
                 expected=f"−{rank} … {rank - 1}",
-                got=f"{d} for shape {show(v.shape)}",
+                got=_("{d} for shape {shape}", d=d, shape=show(v.shape)),
             )
     new = axes_of((1,) * rank, many)
     old = iter(v.shape)
@@ -132,7 +142,7 @@ def expand_dims(v: Value, dim: Any) -> Value:
 
 def broadcast_to(v: Value, shape: Sequence[Any]) -> Value:
     """Repeated along missing axes and axes of length 1; −1 keeps a size."""
-    what = "expand takes sizes, and −1 for a size that is there already."
+    what = _("expand takes sizes, and −1 for a size that is there already.")
     wanted = shape_of(tuple(shape), what, least=-1)
     lead = len(wanted) - len(v.shape)
     if -1 in wanted:
@@ -141,7 +151,10 @@ def broadcast_to(v: Value, shape: Sequence[Any]) -> Value:
         if -1 in wanted:
             raise ShapeError(
                 what,
-                expected=f"a number for each new axis in front of {show(v.shape)}",
+                expected=_(
+                    "a number for each new axis in front of {shape}",
+                    shape=show(v.shape),
+                ),
                 got=f"{tuple(shape)!r:.80}",
             )
     return stretch(v, wanted)
@@ -150,7 +163,9 @@ def broadcast_to(v: Value, shape: Sequence[Any]) -> Value:
 def common(values: Sequence[Value], what: str) -> list[Value]:
     """Values in their common dtype; none is refused."""
     if not values:
-        raise ArgumentError(f"{what} takes tensors.", expected="1 or more", got="0")
+        raise ArgumentError(
+            _("{what} takes tensors.", what=what), expected=_("1 or more"), got="0"
+        )
     dtype = values[0].dtype
     for v in values[1:]:
         dtype = promote(dtype, v.dtype)
@@ -165,10 +180,10 @@ def concatenate(values: Sequence[Value], dim: Any = 0) -> Value:
     ranks = {len(v.shape) for v in values}
     if len(ranks) > 1 or 0 in ranks:
         raise ShapeError(
-            "concat joins tensors of one number of axes, at least 1.",
-            expected="shapes that differ along one axis alone",
+            _("concat joins tensors of one number of axes, at least 1."),
+            expected=_("shapes that differ along one axis alone"),
             got=", ".join(show(v.shape) for v in values[:5]),
-            fix="stack, for a new axis",
+            fix=_("stack, for a new axis"),
         )
     axis = axis_of(values[0].shape, dim)
     return values[0] if len(values) == 1 else movement.concatenate(*values, axis=axis)
@@ -180,7 +195,7 @@ def stack(values: Sequence[Value], dim: Any = 0) -> Value:
     for v in values:
         if v.shape != values[0].shape:
             raise ShapeError(
-                "stack takes tensors of one shape.",
+                _("stack takes tensors of one shape."),
                 expected=show(values[0].shape),
                 got=show(v.shape),
             )
@@ -210,23 +225,26 @@ def split(v: Value, lengths: Any, dim: Any) -> list[Value]:
     size = v.shape[axis]
     if isinstance(size, SymbolicDim):
         raise ShapeError(
-            f"The axis of {size} is not cut: its length is known only at the run.",
-            expected="an axis of fixed length",
-            got=f"dim={dim} of shape {show(v.shape)}",
-            fix="cut another axis, or trace with fixed shapes",
+            _(
+                "The axis of {size} is not cut: its length is known only at the run.",
+                size=size,
+            ),
+            expected=_("an axis of fixed length"),
+            got=_("dim={dim} of shape {shape}", dim=dim, shape=show(v.shape)),
+            fix=_("cut another axis, or trace with fixed shapes"),
         )
     if isinstance(lengths, int):
         if lengths < 1:
             raise ArgumentError(
-                "Pieces have a length.", expected="at least 1", got=str(lengths)
+                _("Pieces have a length."), expected=_("at least 1"), got=str(lengths)
             )
         lengths = [min(lengths, size - at) for at in range(0, size, lengths)] or [0]
-    what = "Pieces have a length, or a length each."
+    what = _("Pieces have a length, or a length each.")
     lengths = shape_of(tuple(lengths) if isinstance(lengths, list) else lengths, what)
     if sum(lengths) != size or min(lengths, default=0) < 0:
         raise ShapeError(
-            "The pieces must make up the axis.",
-            expected=f"lengths ≥ 0 that add up to {size}",
+            _("The pieces must make up the axis."),
+            expected=_("lengths ≥ 0 that add up to {size}", size=size),
             got=f"{list(lengths)}"[:80],
         )
     made: list[Value] = []
@@ -243,7 +261,7 @@ def chunk(v: Value, chunks: int, dim: Any) -> list[Value]:
     size = v.shape[axis]
     if not isinstance(chunks, int) or chunks < 1:
         raise ArgumentError(
-            "Chunks are counted.", expected="at least 1", got=f"{chunks!r:.40}"
+            _("Chunks are counted."), expected=_("at least 1"), got=f"{chunks!r:.40}"
         )
     length = -(-size // chunks) if isinstance(size, int) else 1
     return split(v, max(length, 1), axis)
@@ -272,8 +290,8 @@ def roll(v: Value, shifts: Any, dim: Any) -> Value:
     many = shifts if isinstance(shifts, tuple | list) else (shifts,) * len(dims)
     if len(many) != len(dims):
         raise ArgumentError(
-            "roll takes one shift for each axis.",
-            expected=f"{len(dims)} shifts",
+            _("roll takes one shift for each axis."),
+            expected=_("{dims} shifts", dims=len(dims)),
             got=f"{shifts!r:.80}",
         )
     for shift, d in zip(many, dims):
@@ -308,7 +326,7 @@ def rows(v: Value, indices: Value, axis: int) -> Value:
 
 def tile(v: Value, repetitions: Sequence[int]) -> Value:
     """The whole, so many times along each axis, counted from the last."""
-    many = [*shape_of(tuple(repetitions), "The whole is repeated whole times.")]
+    many = [*shape_of(tuple(repetitions), _("The whole is repeated whole times."))]
     many = [1] * (len(v.shape) - len(many)) + many
     shape = (1,) * (len(many) - len(v.shape)) + v.shape
     apart: list[Dim] = []
@@ -336,8 +354,8 @@ def triangle(v: Value, k: int, lower: bool) -> Value:
     """The elements on and below the k-th diagonal of the last two axes, or above it."""
     if len(v.shape) < 2:
         raise ShapeError(
-            "Triangles are parts of matrices.",
-            expected="at least two axes",
+            _("Triangles are parts of matrices."),
+            expected=_("at least two axes"),
             got=show(v.shape),
         )
     shape, k = v.shape[-2:], whole("diagonal", k)
@@ -360,7 +378,7 @@ def diagonal(v: Value, offset: int = 0, dim1: Any = 0, dim2: Any = 1) -> Value:
     m, n = v.shape[:2]
     if isinstance(m, SymbolicDim) or isinstance(n, SymbolicDim):
         raise ShapeError(
-            "A diagonal is taken of axes of fixed lengths.", got=show(v.shape)
+            _("A diagonal is taken of axes of fixed lengths."), got=show(v.shape)
         )
     first = max(-offset, 0)
     count = max(min(m - first, n - max(offset, 0)), 0)

@@ -15,6 +15,7 @@ from chainrule.graph.types import Dim, DType, Shape, SymbolicDim, as_dtype, size
 from chainrule.primitives import creation, elementwise, movement
 from chainrule.primitives.movement import filled
 from chainrule.primitives.rules import show
+from chainrule.text import _
 
 #: Numbers, which follow the dtype of a tensor (a tuple is tested faster than a union).
 PLAIN = (int, float, np.generic)
@@ -78,8 +79,8 @@ def as_array(data: Any, dtype: Any = None) -> Array:
         raise
     except (ValueError, TypeError, OverflowError) as error:
         raise ArgumentError(
-            "These data do not make a tensor.",
-            expected="numbers in nested lists of equal lengths, or an array",
+            _("These data do not make a tensor."),
+            expected=_("numbers in nested lists of equal lengths, or an array"),
             got=f"{type(data).__name__}: {error}",
         ) from None
     if wanted is None and array.dtype == np.float64 and not _has_dtype(data):
@@ -119,10 +120,10 @@ def held_by(x: Any, dtype: DType) -> Value:
     value = value_of(x)
     if value.dtype.is_float:
         raise DTypeError(
-            "Floats do not fit between integers.",
-            expected=f"an integer dtype, for a tensor of {dtype.name}",
+            _("Floats do not fit between integers."),
+            expected=_("an integer dtype, for a tensor of {name}", name=dtype.name),
             got=value.dtype.name,
-            fix="convert one of them: x.double() or source.long()",
+            fix=_("convert one of them: x.double() or source.long()"),
         )
     return cast(value, dtype)
 
@@ -144,10 +145,10 @@ def promote(a: DType, b: DType) -> DType:
     common = as_dtype(np.promote_types(a.numpy, b.numpy))
     if common.is_float and not a.is_float:
         raise DTypeError(
-            "No integer dtype holds the numbers of both operands.",
-            expected="uint64 with unsigned, int64 with signed integers",
-            got=f"{a.name} and {b.name}",
-            fix="convert one of them: x.astype('int64')",
+            _("No integer dtype holds the numbers of both operands."),
+            expected=_("uint64 with unsigned, int64 with signed integers"),
+            got=_("{name} and {b_name}", name=a.name, b_name=b.name),
+            fix=_("convert one of them: x.astype('int64')"),
         )
     return common
 
@@ -183,10 +184,10 @@ def broadcast_shapes(a: Shape, b: Shape) -> Shape:
     full_a, full_b = (1,) * (rank - len(a)) + a, (1,) * (rank - len(b)) + b
     if any(x != y and x != 1 and y != 1 for x, y in zip(full_a, full_b)):
         raise ShapeError(
-            "These shapes do not combine.",
-            expected="axes that agree, counted from the last, or have length 1",
-            got=f"{show(a)} and {show(b)}",
-            fix="reshape one of them, for example b.reshape(-1, 1)",
+            _("These shapes do not combine."),
+            expected=_("axes that agree, counted from the last, or have length 1"),
+            got=_("{a} and {b}", a=show(a), b=show(b)),
+            fix=_("reshape one of them, for example b.reshape(-1, 1)"),
         )
     return tuple([y if x == 1 else x for x, y in zip(full_a, full_b)])
 

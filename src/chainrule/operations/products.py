@@ -16,6 +16,7 @@ from chainrule.operations.reductions import total
 from chainrule.primitives.elementwise import mul
 from chainrule.primitives.matmul import dot, dot_general
 from chainrule.primitives.rules import show
+from chainrule.text import _
 
 LETTERS = "abcdefghijlopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
@@ -37,7 +38,9 @@ def matmul(v: Value, w: Value) -> Value:
         attrs = {"dims": "mk,kn->mn", "accumulate": v.dtype}
         return bind(dot_general, (v, w), attrs)
     if not m or not n:
-        raise ShapeError("@ multiplies vectors and matrices.", got="a scalar", fix="*")
+        raise ShapeError(
+            _("@ multiplies vectors and matrices."), got=_("a scalar"), fix="*"
+        )
     core = (min(m, 2), min(n, 2))
     left = "mk"[2 - core[0] :]
     right = "kn"[: core[1]] if core[1] == 2 else "k"
@@ -79,15 +82,20 @@ def vecdot(v: Value, w: Value, axis: Any = -1) -> Value:
             axis_of(v.shape if len(v.shape) == smaller else w.shape, axis)
         if len(v.shape) != len(w.shape):
             raise ShapeError(
-                "vecdot counts its axis from the end.",
-                expected="a negative axis where the ranks differ",
-                got=f"axis={axis} for {show(v.shape)} and {show(w.shape)}",
+                _("vecdot counts its axis from the end."),
+                expected=_("a negative axis where the ranks differ"),
+                got=_(
+                    "axis={axis} for {shape} and {w_shape}",
+                    axis=axis,
+                    shape=show(v.shape),
+                    w_shape=show(w.shape),
+                ),
             )
     a, b = axis_of(v.shape, axis), axis_of(w.shape, axis)
     if v.shape[a] != w.shape[b]:
         raise ShapeError(
-            "vecdot multiplies vectors of one length.",
-            expected=f"axis {axis} of length {v.shape[a]}",
+            _("vecdot multiplies vectors of one length."),
+            expected=_("axis {axis} of length {shape}", axis=axis, shape=v.shape[a]),
             got=str(w.shape[b]),
         )
     v, w = alike(*together(v, w))
@@ -100,8 +108,8 @@ def tensordot(v: Value, w: Value, axes: Any = 2) -> Value:
     if isinstance(axes, int):
         if not 0 <= axes <= min(len(v.shape), len(w.shape)):
             raise ShapeError(
-                "tensordot sums over axes that both have.",
-                expected=f"from 0 to {min(len(v.shape), len(w.shape))}",
+                _("tensordot sums over axes that both have."),
+                expected=_("from 0 to {shape}", shape=min(len(v.shape), len(w.shape))),
                 got=str(axes),
             )
         pairs: Any = (range(len(v.shape) - axes, len(v.shape)), range(axes))
@@ -111,7 +119,7 @@ def tensordot(v: Value, w: Value, axes: Any = 2) -> Value:
     second = [axis_of(w.shape, d) for d in pairs[1]]
     if len(first) != len(second):
         raise ShapeError(
-            "tensordot pairs axes.", expected="as many of each", got=f"{axes}"
+            _("tensordot pairs axes."), expected=_("as many of each"), got=f"{axes}"
         )
     left = LETTERS[: len(v.shape)]
     right = [*LETTERS[len(v.shape) : len(v.shape) + len(w.shape)]]
@@ -125,9 +133,9 @@ def outer(v: Value, w: Value) -> Value:
     """Every product of an element of one vector with one of the other."""
     if len(v.shape) != 1 or len(w.shape) != 1:
         raise ShapeError(
-            "outer multiplies two vectors.",
-            expected="one axis each",
-            got=f"{show(v.shape)} and {show(w.shape)}",
+            _("outer multiplies two vectors."),
+            expected=_("one axis each"),
+            got=_("{shape} and {w_shape}", shape=show(v.shape), w_shape=show(w.shape)),
         )
     return dot(*together(v, w), "m,n->mn")
 
@@ -143,7 +151,7 @@ def einsum(equation: str, values: Sequence[Value]) -> Value:
         work.append(_without_twins(letters, v))
     letters, made = work[0]
     for i, (more, w) in enumerate(work[1:], start=2):
-        later = out + "".join(term for term, _ in work[i:])
+        later = out + "".join(term for term, __ in work[i:])
         letters, made = _product(letters, made, more, w, later)
     letters, made = _summed(letters, made, out)
     return permute(made, [letters.index(c) for c in out])
@@ -185,8 +193,12 @@ def _parsed(equation: str, values: Sequence[Value]) -> tuple[list[str], str]:
     terms = left.split(",")
     if len(terms) != len(values) or not values:
         raise ArgumentError(
-            f"einsum {equation!r} describes {len(terms)} operands.",
-            expected=f"as many as are given, {len(values)}",
+            _(
+                "einsum {equation!r} describes {terms} operands.",
+                equation=equation,
+                terms=len(terms),
+            ),
+            expected=_("as many as are given, {values}", values=len(values)),
             got=str(len(terms)),
         )
     spare = [c for c in LETTERS + "kmn" if c not in text]
@@ -209,8 +221,11 @@ def _parsed(equation: str, values: Sequence[Value]) -> tuple[list[str], str]:
     out = out.replace("...", shared)
     if len(set(out)) < len(out) or not set(out) <= set(every):
         raise ArgumentError(
-            f"einsum {equation!r} asks for axes that it does not have once.",
-            expected="letters of the operands, each once",
+            _(
+                "einsum {equation!r} asks for axes that it does not have once.",
+                equation=equation,
+            ),
+            expected=_("letters of the operands, each once"),
             got=out,
         )
     return terms, out
@@ -218,7 +233,11 @@ def _parsed(equation: str, values: Sequence[Value]) -> tuple[list[str], str]:
 
 def _wrong(equation: str, term: str, v: Value) -> ShapeError:
     return ShapeError(
-        f"einsum {equation!r} names the axes of an operand {term!r}.",
-        expected="a letter for each axis",
+        _(
+            "einsum {equation!r} names the axes of an operand {term!r}.",
+            equation=equation,
+            term=term,
+        ),
+        expected=_("a letter for each axis"),
         got=show(v.shape),
     )

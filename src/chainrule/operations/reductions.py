@@ -32,6 +32,7 @@ from chainrule.primitives.elementwise import (
 )
 from chainrule.primitives.integers import bitwise_not
 from chainrule.primitives.rules import show
+from chainrule.text import _
 
 
 def reduce_over(primitive: Any, v: Value, dim: Any, keep: bool) -> Value:
@@ -154,7 +155,9 @@ def norm(v: Value, p: Any, dim: Any, keep: bool) -> Value:
         p = 2
     if not isinstance(p, int | float):
         raise ArgumentError(
-            "A norm is named by its order.", expected="p=2, 1, inf, …", got=f"{p!r:.40}"
+            _("A norm is named by its order."),
+            expected="p=2, 1, inf, …",
+            got=f"{p!r:.40}",
         )
     v = floating(v)
     if p == math.inf:
@@ -207,9 +210,9 @@ def cumulative(
     if dim is None:
         if len(v.shape) != 1:
             raise ArgumentError(
-                "A running sum runs along an axis.",
-                expected="axis=0, 1, …; it may be left out for one axis alone",
-                got=f"shape {show(v.shape)}",
+                _("A running sum runs along an axis."),
+                expected=_("axis=0, 1, …; it may be left out for one axis alone"),
+                got=_("shape {shape}", shape=show(v.shape)),
             )
         dim = 0
     v = wide(v, dtype)

@@ -29,14 +29,15 @@ from chainrule.primitives.integers import (
 )
 from chainrule.primitives.rules import show
 from chainrule.primitives.sorting import argsort as order_of
+from chainrule.text import _
 
 
 def need_indices(v: Value) -> Value:
     """``v``, as int64; what are no integers is refused."""
     if not v.dtype.is_integer:
         raise DTypeError(
-            "Places are integers.",
-            expected="an integer dtype",
+            _("Places are integers."),
+            expected=_("an integer dtype"),
             got=v.dtype.name,
             fix="x.astype('int64')",
         )
@@ -57,8 +58,8 @@ def in_range(indices: Value, size: Any, axis: int) -> Value:
     return require_all(
         indices,
         inside,
-        "An index is out of range.",
-        expected=f"from −{size} to {size} − 1 on axis {axis}",
+        _("An index is out of range."),
+        expected=_("from −{size} to {size} − 1 on axis {axis}", size=size, axis=axis),
         got="another",
     )
 
@@ -80,9 +81,16 @@ def topk(v: Value, k: int, dim: Any, largest: bool) -> tuple[Value, Value]:
     size = v.shape[axis]
     if isinstance(size, SymbolicDim) or not 0 <= k <= size:
         raise ShapeError(
-            "topk takes as many as there are, at most.",
-            expected=f"k from 0 to {size}" if isinstance(size, int) else "a fixed axis",
-            got=f"k={k} along axis {axis} of shape {show(v.shape)}",
+            _("topk takes as many as there are, at most."),
+            expected=_("k from 0 to {size}", size=size)
+            if isinstance(size, int)
+            else _("a fixed axis"),
+            got=_(
+                "k={k} along axis {axis} of shape {shape}",
+                k=k,
+                axis=axis,
+                shape=show(v.shape),
+            ),
         )
     order = cut(argsort(v, axis, largest), axis, 0, k)
     return gather(v, order, axis=axis), order
@@ -94,8 +102,8 @@ def along(v: Value, indices: Value, dim: Any) -> Value:
     indices = from_front(indices, v.shape[axis])
     if len(indices.shape) != len(v.shape):
         raise ShapeError(
-            "Places along an axis have as many axes as the tensor.",
-            expected=f"{len(v.shape)} axes",
+            _("Places along an axis have as many axes as the tensor."),
+            expected=_("{shape} axes", shape=len(v.shape)),
             got=show(indices.shape),
         )
     rest = broadcast_shapes(_but(v.shape, axis), _but(indices.shape, axis))
@@ -119,8 +127,8 @@ def _cropped(v: Value, indices: Value, dim: Any) -> Value:
     axis = axis_of(v.shape, dim)
     if len(indices.shape) != len(v.shape):
         raise ShapeError(
-            "gather takes indices with the axes of the tensor.",
-            expected=f"{len(v.shape)} axes",
+            _("gather takes indices with the axes of the tensor."),
+            expected=_("{shape} axes", shape=len(v.shape)),
             got=show(indices.shape),
         )
     for i, (have, want) in enumerate(zip(v.shape, indices.shape)):
@@ -131,8 +139,8 @@ def _cropped(v: Value, indices: Value, dim: Any) -> Value:
                 or want > have
             ):
                 raise ShapeError(
-                    "gather's indices reach outside of the tensor.",
-                    expected=f"at most {have} along axis {i}",
+                    _("gather's indices reach outside of the tensor."),
+                    expected=_("at most {have} along axis {i}", have=have, i=i),
                     got=str(want),
                 )
             v = cut(v, i, 0, want)
@@ -155,7 +163,7 @@ def searchsorted(line: Value, v: Value, right: bool) -> Value:
     (size,) = line.shape
     if isinstance(size, SymbolicDim):
         raise ShapeError(
-            "searchsorted looks in a line of fixed length.", got=show(line.shape)
+            _("searchsorted looks in a line of fixed length."), got=show(line.shape)
         )
     if line.dtype is not v.dtype:
         line, v = (cast(x, alike(line, v)[0].dtype) for x in (line, v))
@@ -188,13 +196,15 @@ def diff(v: Value, n: int, dim: Any) -> Value:
     n = whole("n", n)
     if n < 0:
         raise ArgumentError(
-            "diff takes differences so many times.", expected="n ≥ 0", got=f"n={n}"
+            _("diff takes differences so many times."), expected="n ≥ 0", got=f"n={n}"
         )
     axis = axis_of(v.shape, dim)
-    for _ in range(n):
+    for __ in range(n):
         size = v.shape[axis]
         if isinstance(size, SymbolicDim):
-            raise ShapeError("diff takes an axis of fixed length.", got=show(v.shape))
+            raise ShapeError(
+                _("diff takes an axis of fixed length."), got=show(v.shape)
+            )
         if not size:
             break
         a, b = cut(v, axis, 1, size), cut(v, axis, 0, size - 1)

@@ -16,6 +16,7 @@ from chainrule.checks import Check, count, maybe, number, truth, whole
 from chainrule.errors import ArgumentError, warn
 from chainrule.graph.build import context
 from chainrule.keywords import strict_function
+from chainrule.text import _
 
 
 def rate(name: str, value: Any) -> float:
@@ -24,70 +25,85 @@ def rate(name: str, value: Any) -> float:
     if not math.isfinite(made):
         optimizer = hasattr(value, "param_groups")
         raise ArgumentError(
-            "A learning rate is a finite number.",
-            expected=f"for example {name}=1e-3",
+            _("A learning rate is a finite number."),
+            expected=_("for example {name}=1e-3", name=name),
             got=f"{name}={value!r:.80}",
-            fix="a schedule goes into the optimiser, not the other way round: "
-            f"{type(value).__name__}(lr=optim.StepLR(0.1, step_size=30))"
+            fix=_(
+                "a schedule goes into the optimiser, not the other way round: "
+                "{kind}(lr=optim.StepLR(0.1, step_size=30))",
+                kind=type(value).__name__,
+            )
             if optimizer
             else None,
         )
     if made <= 0:
-        happens = "climbs the loss" if made < 0 else "leaves the weights as they are"
+        happens = (
+            _("climbs the loss") if made < 0 else _("leaves the weights as they are")
+        )
         warn(
-            f"With a learning rate of {made:g} every step {happens}.",
+            _(
+                "With a learning rate of {made:g} every step {happens}.",
+                made=made,
+                happens=happens,
+            ),
             expected=f"{name} > 0",
             got=f"{name}={made:g}",
-            fix=f"keep it if that is what you want to see; else {name}=1e-3",
+            fix=_(
+                "keep it if that is what you want to see; else {name}=1e-3", name=name
+            ),
         )
     return made
 
 
 def _kept(what: str, how: str = "kept") -> Check:
-    said = f"{{}} is the share of {what} that is {how}."
+    said = _("{name} is the share of {what} that is {how}.", what=what, how=how)
     return partial(number, least=0, below=1, what=said)
 
 
 def _betas(name: str, value: Any) -> tuple[float, float]:
     if not isinstance(value, tuple | list) or len(value) != 2:
-        raise checks.refused(name, value, "{} must be two betas.", "betas=(0.9, 0.999)")
+        raise checks.refused(
+            name, value, _("{name} must be two betas."), "betas=(0.9, 0.999)"
+        )
     first, second = value
-    return _kept("the mean gradient")("β", first), _kept("the mean square")("β", second)
+    return _kept(_("the mean gradient"))("β", first), _kept(_("the mean square"))(
+        "β", second
+    )
 
 
 def _milestones(name: str, value: Any) -> list[int]:
     try:
-        marks = [whole("a milestone", m) for m in value]
+        marks = [whole(_("a milestone"), m) for m in value]
     except (TypeError, ArgumentError):
         marks = []
     if not marks or any(a >= b for a, b in pairwise(marks)):
-        ranges = "whole numbers ≥ 1, each larger than the one before: [30, 60]"
-        raise checks.refused(name, value, "{} must follow each other.", ranges)
+        ranges = _("whole numbers ≥ 1, each larger than the one before: [30, 60]")
+        raise checks.refused(name, value, _("{name} must follow each other."), ranges)
     return marks
 
 
 _at_least_zero = partial(number, least=0)
-_above_zero = partial(number, above=0, what="{} must be a positive number.")
+_above_zero = partial(number, above=0, what=_("{name} must be a positive number."))
 #: Infinity will do.
 limit = partial(_above_zero, infinite=True)
-_share = partial(number, least=0, most=1, what="{} is a share.")
+_share = partial(number, least=0, most=1, what=_("{name} is a share."))
 
 #: The arguments of all optimisers and schedules, each with its check.
 ARGUMENTS: dict[str, Check] = {
     "T_max": maybe(whole),
-    "alpha": _kept("the mean square"),
+    "alpha": _kept(_("the mean square")),
     "amsgrad": truth,
     "betas": _betas,
     "centered": truth,
     "clip_norm": maybe(limit),
     "clip_value": maybe(limit),
     "cooldown": count,
-    "dampening": _kept("the gradient", "held back"),
+    "dampening": _kept(_("the gradient"), "held back"),
     "decoupled_weight_decay": truth,
     "div_factor": limit,
     "eps": _at_least_zero,
     "eta_min": _at_least_zero,
-    "factor": _kept("the rate"),
+    "factor": _kept(_("the rate")),
     "final_div_factor": limit,
     "gamma": _above_zero,
     "history_size": whole,
@@ -102,13 +118,13 @@ ARGUMENTS: dict[str, Check] = {
     "milestones": _milestones,
     "min_lr": _at_least_zero,
     "mode": checks.choice("min", "max"),
-    "momentum": _kept("the velocity"),
+    "momentum": _kept(_("the velocity")),
     "momentum_decay": _at_least_zero,
-    "monitor": partial(checks.text, what="{} is a key of history.epochs."),
+    "monitor": partial(checks.text, what=_("{name} is a key of history.epochs.")),
     "nesterov": truth,
     "patience": count,
     "pct_start": _share,
-    "rho": _kept("the mean squares"),
+    "rho": _kept(_("the mean squares")),
     "start_factor": partial(_share, least=-math.inf, above=0),
     "step_size": whole,
     "steps": whole,
@@ -174,12 +190,21 @@ class Declared:
             return
         kind = type(self).__name__
         raise ArgumentError(
-            f"{kind}.{what} is set or called in a function that is traced: that would "
-            "happen once, and not at each call.",
-            expected="hyper-parameters that are read there, and set between two calls",
-            got=f"{kind}.{what} within the function",
-            fix="do it outside, before the call; a rate that changes from step to step "
-            'is a schedule: lr=optim.ExponentialLR(0.1, 0.5, unit="step")',
+            _(
+                "{kind}.{what} is set or called in a function that is traced: that "
+                "would happen once, and not at each call.",
+                kind=kind,
+                what=what,
+            ),
+            expected=_(
+                "hyper-parameters that are read there, and set between two calls"
+            ),
+            got=_("{kind}.{what} within the function", kind=kind, what=what),
+            fix=_(
+                "do it outside, before the call; a rate that changes from step "
+                "to step is a schedule: lr=optim.ExponentialLR(0.1, 0.5, "
+                'unit="step")'
+            ),
         )
 
     def shown(self) -> Any:

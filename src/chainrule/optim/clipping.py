@@ -25,6 +25,7 @@ from chainrule.primitives.elementwise import add, convert, mul, sqrt
 from chainrule.primitives.movement import broadcast_to
 from chainrule.regions import updates
 from chainrule.tensor import Tensor, as_tensor, wrap
+from chainrule.text import _
 
 
 def total_norm(gradients: Sequence[Value]) -> Value:
@@ -116,7 +117,7 @@ def _with_gradients(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
     for p in given:
         if not isinstance(p, Tensor):
             raise ArgumentError(
-                "Clipping works on the gradients of parameters.",
+                _("Clipping works on the gradients of parameters."),
                 expected="model.parameters()",
                 got=repr(p)[:80],
             )

@@ -31,6 +31,7 @@ from chainrule.graph.types import DType
 from chainrule.optim.arguments import names_of
 from chainrule.optim.schedule import Schedule
 from chainrule.tensor import Tensor
+from chainrule.text import _
 
 #: A name or a pattern for names, or a tensor with its name, where that was said.
 Wanted = str | tuple[str | None, Tensor]
@@ -103,13 +104,16 @@ class ParamGroup(Mapping[str, Any]):
         for name in LIMITS:
             if name in given:
                 raise ArgumentError(
-                    f"{name} is a limit for all gradients together; no group has its "
-                    "own.",
-                    expected="an option of a group: " + ", ".join(known),
+                    _(
+                        "{name} is a limit for all gradients together; no group "
+                        "has its own.",
+                        name=name,
+                    ),
+                    expected=_("an option of a group: {known}", known=", ".join(known)),
                     got=name,
                     fix=f"optim.{kind}(…, {name}=1.0)",
                 )
-        known_names(f"An option of {kind}", given, known)
+        known_names(_("An option of {kind}", kind=kind), given, known)
         made = {name: owner.checks[name](name, value) for name, value in given.items()}
         self.holder.update(made)
 
@@ -126,10 +130,13 @@ class ParamGroup(Mapping[str, Any]):
     def __setitem__(self, key: str, value: Any) -> None:
         if key == "params":
             raise ArgumentError(
-                "The parameters of a group stay as they are.",
-                expected="an option: " + ", ".join(self.options),
+                _("The parameters of a group stay as they are."),
+                expected=_("an option: {options}", options=", ".join(self.options)),
                 got="params",
-                fix=f"make a new optimiser: optim.{type(self._owner).__name__}(…)",
+                fix=_(
+                    "make a new optimiser: optim.{kind}(…)",
+                    kind=type(self._owner).__name__,
+                ),
             )
         with self._owner.changing():
             self.take({key: value})
@@ -186,7 +193,11 @@ class Request:
         for group in items:
             if not isinstance(group, Mapping) or "params" not in group:
                 raise ArgumentError(
-                    f"A parameter group of {kind} is a dictionary with its parameters.",
+                    _(
+                        "A parameter group of {kind} is a dictionary with its "
+                        "parameters.",
+                        kind=kind,
+                    ),
                     expected='{"params": [tensors or names], "lr": …}',
                     got=repr(group)[:80],
                 )
@@ -195,8 +206,8 @@ class Request:
 
     def named(self) -> dict[str, Tensor] | None:
         """The parameters by name; None where a model has to say what the names are."""
-        patterns = any(isinstance(w, str) for wanted, _ in self.groups for w in wanted)
-        nameless = any(name is None for name, _ in self.given.values())
+        patterns = any(isinstance(w, str) for wanted, __ in self.groups for w in wanted)
+        nameless = any(name is None for name, __ in self.given.values())
         if not self.given or (patterns and nameless):
             return None
         named: dict[str, Tensor] = {}
@@ -214,23 +225,26 @@ class Request:
         if items and all(isinstance(item, str) for item in items):
             return items
         pairs: list[Any] = [i if _is_pair(i) else (None, i) for i in items]
-        alike = len({name is None for name, _ in pairs}) == 1
-        if not alike or not all(isinstance(t, Tensor) for _, t in pairs):
+        alike = len({name is None for name, __ in pairs}) == 1
+        if not alike or not all(isinstance(t, Tensor) for __, t in pairs):
             raise _no_parameters(self.kind, items)
         for name, tensor in pairs:
             if not tensor.is_leaf:
                 raise ArgumentError(
-                    f"{self.kind} changes tensors that were not computed from others.",
-                    expected=f"leaves: {_EXAMPLE}",
+                    _(
+                        "{kind} changes tensors that were not computed from others.",
+                        kind=self.kind,
+                    ),
+                    expected=_("leaves: {EXAMPLE}", EXAMPLE=_EXAMPLE),
                     got=repr(tensor)[:80],
-                    fix="pass the parameters themselves, or .detach() the tensor",
+                    fix=_("pass the parameters themselves, or .detach() the tensor"),
                 )
             if id(tensor) in self.given:
                 raise ArgumentError(
-                    f"{self.kind} was given a parameter twice.",
-                    expected="each parameter once, in one group",
+                    _("{kind} was given a parameter twice.", kind=self.kind),
+                    expected=_("each parameter once, in one group"),
                     got=name or tensor.name or repr(tensor)[:80],
-                    fix="leave it out of one of the groups",
+                    fix=_("leave it out of one of the groups"),
                 )
             self.given[id(tensor)] = name, tensor
         return pairs
@@ -248,9 +262,12 @@ def _no_parameters(kind: str, given: Any) -> ArgumentError:
     else:
         fix = f"optim.{kind}({_EXAMPLE}, …)"
     return ArgumentError(
-        f"{kind} needs parameters to change.",
-        expected=f"{_EXAMPLE}, model.named_parameters(), a list of tensors, of names, "
-        "or of dictionaries with them",
+        _("{kind} needs parameters to change.", kind=kind),
+        expected=_(
+            "{EXAMPLE}, model.named_parameters(), a list of tensors, of "
+            "names, or of dictionaries with them",
+            EXAMPLE=_EXAMPLE,
+        ),
         got=repr(given)[:80],
         fix=fix,
     )
@@ -278,12 +295,17 @@ def share_out(
             vain = isinstance(wanted, str) and not free and not set(names) <= set(mine)
             if vain and wanted != "*":  # which is the rest, of which there may be none
                 raise ArgumentError(
-                    f"The pattern {wanted!r} gets no parameter: earlier groups have "
-                    "all that fit.",
-                    expected="the narrower pattern first: where several fit, the first "
-                    "one has the parameter",
+                    _(
+                        "The pattern {wanted!r} gets no parameter: earlier groups "
+                        "have all that fit.",
+                        wanted=wanted,
+                    ),
+                    expected=_(
+                        "the narrower pattern first: where several fit, "
+                        "the first one has the parameter"
+                    ),
                     got=", ".join(names),
-                    fix="put this group before the others",
+                    fix=_("put this group before the others"),
                 )
             mine += free
             for name in free:
@@ -299,10 +321,15 @@ def _matching(wanted: Wanted, named: Mapping[str, Tensor]) -> list[str]:
         names = [known for known, t in named.items() if t is tensor]
         if not names:
             raise ArgumentError(
-                "The optimiser belongs to another model.",
-                expected="an optimiser without parameters, or with those of this model",
-                got=f"the parameter {name or tensor.name or repr(tensor)[:80]}",
-                fix="make a new one: optim.Adam(lr=1e-3)",
+                _("The optimiser belongs to another model."),
+                expected=_(
+                    "an optimiser without parameters, or with those of this model"
+                ),
+                got=_(
+                    "the parameter {tensor}",
+                    tensor=name or tensor.name or repr(tensor)[:80],
+                ),
+                fix=_("make a new one: optim.Adam(lr=1e-3)"),
             )
         return names
     if wanted in named or wanted == "*":
@@ -310,8 +337,10 @@ def _matching(wanted: Wanted, named: Mapping[str, Tensor]) -> list[str]:
     names = [name for name in named if fnmatchcase(name, wanted)]
     if not names:
         raise ArgumentError(
-            f"The pattern {wanted!r} fits no parameter.",
-            expected="a name, or a pattern for some of " + ", ".join(named),
+            _("The pattern {wanted!r} fits no parameter.", wanted=wanted),
+            expected=_(
+                "a name, or a pattern for some of {named}", named=", ".join(named)
+            ),
             got=repr(wanted),
             fix=did_you_mean(wanted.strip("*."), named),
         )

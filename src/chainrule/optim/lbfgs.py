@@ -16,6 +16,7 @@ from chainrule.graph.node import Array
 from chainrule.optim.optimizer import Optimizer, Options, Rule
 from chainrule.regions import updates
 from chainrule.tensor import Tensor
+from chainrule.text import _
 
 #: Below it yᵀs tells nothing of the curvature.
 _CURVATURE = 1e-10
@@ -72,9 +73,9 @@ class LBFGS(Optimizer, lr=1.0):
         super().__post_init__()
         if not self.flat:
             raise ArgumentError(
-                "LBFGS has one group: its directions are those of all parameters.",
+                _("LBFGS has one group: its directions are those of all parameters."),
                 expected="optim.LBFGS(model.parameters(), …)",
-                got=f"{len(self.param_groups)} groups",
+                got=_("{param_groups} groups", param_groups=len(self.param_groups)),
             )
         self.memory: dict[str, Array] = {}
 
@@ -101,19 +102,23 @@ class LBFGS(Optimizer, lr=1.0):
         """
         if context.trace is not None:
             raise ArgumentError(
-                "LBFGS decides by numbers how often it asks for the loss: it cannot be "
-                "part of a compiled step, nor of a Trainer's.",
-                expected="optimizer.step(closure), outside of compiled functions",
-                got="a step that is being compiled",
-                fix="let the closure call a compiled function, or use optim.Adam",
+                _(
+                    "LBFGS decides by numbers how often it asks for the loss: it "
+                    "cannot be part of a compiled step, nor of a Trainer's."
+                ),
+                expected=_("optimizer.step(closure), outside of compiled functions"),
+                got=_("a step that is being compiled"),
+                fix=_("let the closure call a compiled function, or use optim.Adam"),
             )
         if closure is None:
             raise ArgumentError(
-                "LBFGS asks for the loss at several points.",
+                _("LBFGS asks for the loss at several points."),
                 expected="optimizer.step(closure)",
-                got="no closure",
-                fix="a function that calls zero_grad() and backward() and returns the "
-                "loss",
+                got=_("no closure"),
+                fix=_(
+                    "a function that calls zero_grad() and backward() and "
+                    "returns the loss"
+                ),
             )
         at = _Loss(closure, list(self.params.values()))
         start = at.theta
@@ -131,8 +136,10 @@ class LBFGS(Optimizer, lr=1.0):
         loss, g = at(at.theta)
         first = at.result
         if not (math.isfinite(loss) and np.isfinite(g).all()):
-            what = "The loss or its gradient is not finite where LBFGS begins."
-            raise NonFiniteError(what, expected="numbers", got=f"a loss of {loss}")
+            what = _("The loss or its gradient is not finite where LBFGS begins.")
+            raise NonFiniteError(
+                what, expected=_("numbers"), got=_("a loss of {loss}", loss=loss)
+            )
         pairs = list(zip(memory.get("s", ()), memory.get("y", ())))
         t, iterations, calls = memory.get("counts", np.zeros(3)).tolist()
         for i in range(1, o["max_iter"] + 1):
@@ -151,7 +158,7 @@ class LBFGS(Optimizer, lr=1.0):
                 break
             if o["line_search_fn"] is not None:
                 line, here = partial(at.along, theta, d), _Point(0.0, loss, g, slope)
-                t, loss, g, _ = _strong_wolfe(line, here, t, abs(d).max())
+                t, loss, g, __ = _strong_wolfe(line, here, t, abs(d).max())
                 at.put(theta + d * t)
             elif i < o["max_iter"]:
                 loss, g = at(theta + d * t)
@@ -196,8 +203,8 @@ class LBFGS(Optimizer, lr=1.0):
         except (AttributeError, KeyError, TypeError, ValueError):
             pass
         raise ArgumentError(
-            "The memory in the state_dict is none of such an LBFGS.",
-            expected=f"s, y, d, g and counts, over {n} numbers",
+            _("The memory in the state_dict is none of such an LBFGS."),
+            expected=_("s, y, d, g and counts, over {n} numbers", n=n),
             got=f"{given!r:.80}",
         )
 
@@ -235,10 +242,10 @@ class _Loss:
         grads = [p.grad for p in self.params]
         if all(grad is None for grad in grads):
             raise GradientError(
-                "LBFGS.step() found no gradients.",
-                expected="a closure that calls backward()",
-                got="every .grad is None" if grads else "no parameters",
-                fix="call loss.backward() in it, and return the loss",
+                _("LBFGS.step() found no gradients."),
+                expected=_("a closure that calls backward()"),
+                got=_("every .grad is None") if grads else _("no parameters"),
+                fix=_("call loss.backward() in it, and return the loss"),
             )
         rows = [
             np.zeros(p.shape, p.dtype.numpy) if grad is None else grad.numpy()

@@ -51,6 +51,7 @@ from chainrule.regions import updates
 from chainrule.regions.region import Region
 from chainrule.scalars import Scalar
 from chainrule.tensor import Tensor, wrap
+from chainrule.text import _
 
 Options = Mapping[str, Any]
 #: A region, and the names of the moments that it takes.
@@ -458,10 +459,10 @@ class Optimizer(Arguments, ABC):
         }
         if not gradients:
             raise GradientError(
-                f"{type(self).__name__}.step() found no gradients.",
-                expected="a backward() before it",
-                got="every .grad is None" if self._params else "no parameters",
-                fix="call loss.backward() first",
+                _("{kind}.step() found no gradients.", kind=type(self).__name__),
+                expected=_("a backward() before it"),
+                got=_("every .grad is None") if self._params else _("no parameters"),
+                fix=_("call loss.backward() first"),
             )
         supply, steps = self._supply()
         changed: list[tuple[Tensor, Value]] = []
@@ -499,7 +500,7 @@ class Optimizer(Arguments, ABC):
     ) -> Iterator[tuple[Tensor, Value]]:
         """Yield a group's parameters and their moments, each with its new value."""
         o = group.held()
-        rule, _, decay, climbs = self.form(o)
+        rule, __, decay, climbs = self.form(o)
         keys = list(self.scalars(1, 1.0, o))
         for name in (name for name in group.names if name in gradients):
             p, moments = self._params[name], self._state[name]

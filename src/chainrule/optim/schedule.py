@@ -13,6 +13,7 @@ from chainrule.checks import Check, count, number, whole
 from chainrule.errors import ArgumentError
 from chainrule.graph.node import Array
 from chainrule.optim.arguments import Declared, names_of
+from chainrule.text import _
 
 #: A number of updates, or None where nobody knows.
 Count = int | None
@@ -97,9 +98,12 @@ class Schedule(Declared):
         unknown = [name for name in names if not hasattr(self, name)]
         if unknown:
             raise ArgumentError(
-                f"{type(self).__name__} does not say with which arguments it was made.",
-                expected="an attribute for each argument, or a method arguments()",
-                got="no attribute " + ", ".join(unknown),
+                _(
+                    "{kind} does not say with which arguments it was made.",
+                    kind=type(self).__name__,
+                ),
+                expected=_("an attribute for each argument, or a method arguments()"),
+                got=_("no attribute {names}", names=", ".join(unknown)),
             )
         return {name: getattr(self, name) for name in names}
 
@@ -153,7 +157,7 @@ class CountedSchedule(Schedule):
         steps_per_epoch: updates an epoch; a Trainer fills it in.
     """
 
-    _: KW_ONLY
+    __: KW_ONLY
     unit: Literal["epoch", "step"] = "epoch"
     steps_per_epoch: int | None = None
 
@@ -179,11 +183,17 @@ class CountedSchedule(Schedule):
         if mark is None:
             name = type(self).__name__
             raise ArgumentError(
-                f"{name} counts epochs and does not know how many updates one has.",
-                expected="steps_per_epoch, which a Trainer fills in",
+                _(
+                    "{name} counts epochs and does not know how many updates one has.",
+                    name=name,
+                ),
+                expected=_("steps_per_epoch, which a Trainer fills in"),
                 got="None",
-                fix=f"in your own loop: {name}(…, steps_per_epoch=n // batch_size), "
-                f'or count updates: {name}(…, unit="step")',
+                fix=_(
+                    "in your own loop: {name}(…, steps_per_epoch=n // "
+                    'batch_size), or count updates: {name}(…, unit="step")',
+                    name=name,
+                ),
             )
         start, epoch, length = mark
         return max(0, epoch + (step - start) // length)

@@ -16,6 +16,7 @@ from chainrule.checks import did_you_mean, known_names, whole
 from chainrule.errors import ArgumentError
 from chainrule.optim.better import is_better
 from chainrule.optim.schedule import Count, CountedSchedule, Schedule
+from chainrule.text import _
 
 
 class StepLR(CountedSchedule):
@@ -131,7 +132,7 @@ class CosineAnnealingLR(CountedSchedule):
     def load_state(self, state: Mapping[str, Any]) -> None:
         super().load_state(state)
         if ("total_steps" in state) != ("length" in state):
-            raise KeyError("total_steps and length go together")
+            raise KeyError(_("total_steps and length go together"))
 
 
 class OneCycleLR(Schedule):
@@ -161,7 +162,7 @@ class OneCycleLR(Schedule):
     lr: float = field(init=False)
     max_lr: float
     total_steps: int | None = None
-    _: KW_ONLY
+    __: KW_ONLY
     pct_start: float = 0.3
     div_factor: float = 25.0
     final_div_factor: float = 1e4
@@ -197,10 +198,10 @@ def _cosine(start: float, end: float, share: float) -> float:
 def _unknown_length(schedule: Schedule, name: str, given: str) -> ArgumentError:
     kind = type(schedule).__name__
     return ArgumentError(
-        f"{kind} does not know how long the run is.",
-        expected=f"{name}, or a Trainer that fills it in",
+        _("{kind} does not know how long the run is.", kind=kind),
+        expected=_("{name}, or a Trainer that fills it in", name=name),
         got="None",
-        fix=f"in a loop of your own: {kind}(lr, {given})",
+        fix=_("in a loop of your own: {kind}(lr, {given})", kind=kind, given=given),
     )
 
 
@@ -300,7 +301,7 @@ class ReduceLROnPlateau(Schedule):
     """
 
     monitor: str = "validation_loss"
-    _: KW_ONLY
+    __: KW_ONLY
     mode: Literal["min", "max"] = "min"
     factor: float = 0.1
     patience: int = 10
@@ -343,14 +344,19 @@ class ReduceLROnPlateau(Schedule):
         value = row.get(key)
         if isinstance(value, Real) and not isinstance(value, bool):
             return float(value)
-        fix = 'fit(…, validation=…) measures it, or monitor="train_loss"'
+        fix = _('fit(…, validation=…) measures it, or monitor="train_loss"')
         if key not in row and (meant := did_you_mean(key, row)):
-            fix = f"{meant} Else: {fix}"
+            fix = _("{meant} Else: {fix}", meant=meant, fix=fix)
         raise ArgumentError(
-            f"ReduceLROnPlateau watches {key!r}, of which the epoch has no number.",
-            expected="one of "
-            + ", ".join(k for k, v in row.items() if isinstance(v, Real)),
-            got="nothing" if value is None else repr(value)[:80],
+            _(
+                "ReduceLROnPlateau watches {key!r}, of which the epoch has no number.",
+                key=key,
+            ),
+            expected=_(
+                "one of {known}",
+                known=", ".join(k for k, v in row.items() if isinstance(v, Real)),
+            ),
+            got=_("nothing") if value is None else repr(value)[:80],
             fix=fix,
         )
 
@@ -389,22 +395,22 @@ def build_schedule(
     """
     if not isinstance(settings, Mapping):
         raise ArgumentError(
-            "The settings of a schedule are a dictionary.",
+            _("The settings of a schedule are a dictionary."),
             expected='{"name": "StepLR", "lr": 0.1, "step_size": 30}',
             got=repr(settings)[:80],
         )
     name = settings.get("name")
     classes = {**SCHEDULES, **(own or {})}
-    known_names("A schedule", [name], classes)
+    known_names(_("A schedule"), [name], classes)
     kind = classes[str(name)]
     arguments = {k: v for k, v in settings.items() if k not in ("name", "state")}
     try:
         made = kind(**arguments)
     except TypeError as error:
         raise ArgumentError(
-            f"{name} cannot be made from these settings.",
-            expected=f"the arguments of chainrule.optim.{name}",
-            got=", ".join(arguments) or "none",
+            _("{name} cannot be made from these settings.", name=name),
+            expected=_("the arguments of chainrule.optim.{name}", name=name),
+            got=", ".join(arguments) or _("none"),
             fix=str(error),
         ) from error
     if "state" not in settings:
@@ -413,11 +419,13 @@ def build_schedule(
     try:
         made.load_state(state)
         if made.state() != state:
-            raise ValueError(f"{name} has {made.state()!r:.200}")
+            raise ValueError(
+                _("{name} has {state!r:.200}", name=name, state=made.state())
+            )
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ArgumentError(
-            f"{name} cannot go on from this state.",
-            expected="what its state() gave",
+            _("{name} cannot go on from this state.", name=name),
+            expected=_("what its state() gave"),
             got=f"{state!r:.80}: {error}",
         ) from error
     return made

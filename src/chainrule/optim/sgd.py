@@ -5,6 +5,7 @@ from __future__ import annotations
 from chainrule.errors import ArgumentError
 from chainrule.optim.optimizer import Optimizer, Options, Rule
 from chainrule.regions import updates
+from chainrule.text import _
 
 
 class SGD(Optimizer):
@@ -38,8 +39,8 @@ class SGD(Optimizer):
     def check(self, o: Options) -> None:
         if o["nesterov"] and not (o["momentum"] and not o["dampening"]):
             raise ArgumentError(
-                "Nesterov's momentum looks ahead along an undampened velocity.",
-                expected="momentum > 0 and dampening = 0",
+                _("Nesterov's momentum looks ahead along an undampened velocity."),
+                expected=_("momentum > 0 and dampening = 0"),
                 got=f"momentum={o['momentum']}, dampening={o['dampening']}",
                 fix="SGD(lr=0.01, momentum=0.9, nesterov=True)",
             )

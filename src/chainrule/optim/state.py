@@ -16,6 +16,7 @@ from chainrule.optim.schedule import Schedule
 from chainrule.optim.schedules import as_schedule
 from chainrule.primitives.rules import show
 from chainrule.tensor import Tensor
+from chainrule.text import _
 
 
 def state_dict(optimizer: Any) -> dict[str, Any]:
@@ -49,16 +50,19 @@ def load_state_dict(optimizer: Any, state: Mapping[str, Any]) -> None:
     own = state_dict(optimizer)
     if not optimizer.params:
         raise ArgumentError(
-            f"This {own['optimizer']} has no parameters to go on with.",
-            expected="an optimiser with the parameters of the model",
-            got="none",
+            _(
+                "This {optimizer} has no parameters to go on with.",
+                optimizer=own["optimizer"],
+            ),
+            expected=_("an optimiser with the parameters of the model"),
+            got=_("none"),
             fix=f"optim.{own['optimizer']}(model.parameters(), …)",
         )
     _keys("The state_dict", state, own)
-    kind = "The kind of optimiser in the state_dict"
+    kind = _("The kind of optimiser in the state_dict")
     _same(kind, own["optimizer"], state["optimizer"])
     steps, groups = count("steps", state["steps"]), optimizer.param_groups
-    _keys("The options of all groups", state["options"], own["options"])
+    _keys(_("The options of all groups"), state["options"], own["options"])
     _fitting(optimizer, own["param_groups"], state["param_groups"])
     holders = [vars(optimizer), *(group.own for group in groups)]
     rates = [state["lr"], *(saved["lr"] for saved in state["param_groups"])]
@@ -96,22 +100,22 @@ def _keys(what: str, given: Any, expected: Iterable[str]) -> None:
     """Refuse what is no dictionary with these keys and no others."""
     if not isinstance(given, Mapping):
         raise ArgumentError(
-            f"{what} is a dictionary.",
-            expected="the keys " + ", ".join(expected),
+            _("{what} is a dictionary.", what=what),
+            expected=_("the keys {keys}", keys=", ".join(expected)),
             got=f"{given!r:.80}",
-            fix="pass on what state_dict() gave",
+            fix=_("pass on what state_dict() gave"),
         )
     keys = sorted(expected), sorted(given, key=str)
-    _same(f"The set of keys of {what.lower()}", *keys)
+    _same(_("The set of keys of {what}", what=what), *keys)
 
 
 def _same(what: str, expected: Any, got: Any) -> None:
     if type(expected) is not type(got) or expected != got:
         raise ArgumentError(
-            f"{what} does not fit this optimiser.",
+            _("{what} does not fit this optimiser.", what=what),
             expected=str(expected),
             got=str(got),
-            fix="make the optimiser as the one was that gave the state_dict",
+            fix=_("make the optimiser as the one was that gave the state_dict"),
         )
 
 
@@ -124,15 +128,19 @@ def _texts(given: Any) -> list[str]:
 def _fitting(optimizer: Any, own: list[dict[str, Any]], given: Any) -> None:
     """Refuse groups that are not those of this optimiser."""
     length = len(given) if isinstance(given, list) else given
-    _same("The number of param_groups", len(own), length)
+    _same(_("The number of param_groups"), len(own), length)
     for i, mine in enumerate(own):
         here = f"param_groups[{i}]"
         _keys(here, given[i], mine)
-        _same(f"The list of params of {here}", mine["params"], given[i]["params"])
+        _same(
+            _("The list of params of {here}", here=here),
+            mine["params"],
+            given[i]["params"],
+        )
         names = [name for name in _texts(given[i]["own"]) if name in mine]
-        _same(f"The list of own options of {here}", names, given[i]["own"])
+        _same(_("The list of own options of {here}", here=here), names, given[i]["own"])
         if optimizer.flat:
-            _same(f"The lr of {here}", None, given[i]["lr"])
+            _same(_("The lr of {here}", here=here), None, given[i]["lr"])
 
 
 def _options(optimizer: Any, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -142,15 +150,17 @@ def _options(optimizer: Any, given: Mapping[str, Any]) -> dict[str, Any]:
 
 def _moments(optimizer: Any, given: Any) -> dict[tuple[str, str], Tensor]:
     """The moments by parameter and name, as tensors that fit."""
-    _keys("The state of all parameters", given, optimizer.params)
+    _keys(_("The state of all parameters"), given, optimizer.params)
     made: dict[tuple[str, str], Tensor] = {}
     for group in optimizer.param_groups:
         for name in group.names:
             moments = optimizer.rule(group.options)[1]
-            _keys(f"The state of {name}", given[name], moments)
+            _keys(_("The state of {name}", name=name), given[name], moments)
             for moment, array in given[name].items():
                 p = optimizer.params[name]
-                made[name, moment] = _moment(f"{moment} of {name}", array, p)
+                made[name, moment] = _moment(
+                    _("{moment} of {name}", moment=moment, name=name), array, p
+                )
     return made
 
 
@@ -162,13 +172,13 @@ def _moment(what: str, given: Any, p: Tensor) -> Tensor:
         array = np.asarray(None)  # lists of unequal lengths
     if array.dtype.kind not in "fiu":
         raise DTypeError(
-            f"{what} holds no numbers in the state_dict.",
-            expected=f"an array of {p.dtype.name}",
+            _("{what} holds no numbers in the state_dict.", what=what),
+            expected=_("an array of {name}", name=p.dtype.name),
             got=f"{given!r:.80}",
         )
     if array.shape != p.shape:
         raise ShapeError(
-            f"{what} has another shape in the state_dict.",
+            _("{what} has another shape in the state_dict.", what=what),
             expected=show(p.shape),
             got=show(array.shape),
         )
@@ -177,9 +187,9 @@ def _moment(what: str, given: Any, p: Tensor) -> Tensor:
             return Tensor(array.astype(p.dtype.numpy))
     except FloatingPointError:
         raise DTypeError(
-            f"{what} holds numbers in the state_dict that are too large.",
-            expected=f"numbers that {p.dtype.name} can hold",
-            got=f"{array.dtype} up to {abs(array).max():g}",
+            _("{what} holds numbers in the state_dict that are too large.", what=what),
+            expected=_("numbers that {name} can hold", name=p.dtype.name),
+            got=_("{dtype} up to {max:g}", dtype=array.dtype, max=abs(array).max()),
         ) from None
 
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from chainrule.errors import EngineError
 from chainrule.graph.node import Array
+from chainrule.text import _
 
 #: Sizes (m, k, n) of the products: vectors, less than a register, tiles and remainders.
 SHAPES = (
@@ -52,13 +53,17 @@ def check_blas() -> None:
                 total += 1
     if wrong:
         raise EngineError(
-            "NumPy multiplies matrices wrongly here: products of small integers, which "
-            "are exact in floating point, are not right.",
-            expected=f"{total} right products",
-            got=f"{wrong} wrong ones, by {library()}",
-            fix="another build of NumPy; with OpenBLAS another kernel, such as "
-            "OPENBLAS_CORETYPE=NEOVERSEN1 (ARM64) or HASWELL (x86-64) in the "
-            "environment before Python starts",
+            _(
+                "NumPy multiplies matrices wrongly here: products of small "
+                "integers, which are exact in floating point, are not right."
+            ),
+            expected=_("{total} right products", total=total),
+            got=_("{wrong} wrong ones, by {library}", wrong=wrong, library=library()),
+            fix=_(
+                "another build of NumPy; with OpenBLAS another kernel, such as "
+                "OPENBLAS_CORETYPE=NEOVERSEN1 (ARM64) or HASWELL (x86-64) in the "
+                "environment before Python starts"
+            ),
         )
 
 

@@ -16,11 +16,12 @@ from chainrule.notation.expressions import Expr
 from chainrule.primitives.elementwise import convert, equal
 from chainrule.primitives.movement import full_like, reduce_sum
 from chainrule.primitives.rules import need_type
+from chainrule.text import _
 
 
-def _rule(x: ArrayType, holds: ArrayType, **_: str) -> ArrayType:
+def _rule(x: ArrayType, holds: ArrayType, **__: str) -> ArrayType:
     one = ArrayType((), DType.bool)
-    need_type("require", "one truth value", one, holds, "require_all, for many")
+    need_type("require", _("one truth value"), one, holds, _("require_all, for many"))
     return x
 
 
@@ -29,11 +30,11 @@ def failed(what: str, expected: str, got: str, fix: str) -> ArgumentError:
     return ArgumentError(what, expected=expected, got=got, fix=fix or None)
 
 
-def _passed(x: Expr, holds: Expr, **_: str) -> Expr:
+def _passed(x: Expr, holds: Expr, **__: str) -> Expr:
     return x
 
 
-def _let_through(g: Value, y: Value, x: Value, holds: Value, **_: str) -> Value:
+def _let_through(g: Value, y: Value, x: Value, holds: Value, **__: str) -> Value:
     return g
 
 

@@ -23,6 +23,7 @@ from chainrule.notation.expressions import Expr, Number, axis_letters
 from chainrule.notation.functions import computed, symbol
 from chainrule.notation.places import group
 from chainrule.primitives.rules import need_axes
+from chainrule.text import _
 
 Ints = tuple[int, ...]
 #: A constant of up to so many numbers is written out.
@@ -32,8 +33,8 @@ _SHOWN_AT_MOST = 6
 def _constant_rule(*, value: tuple[Any, ...], shape: Shape, dtype: DType) -> ArrayType:
     if len(value) != size_of(shape):
         raise ShapeError(
-            "A constant needs one number for each of its elements.",
-            expected=f"{size_of(shape)} numbers",
+            _("A constant needs one number for each of its elements."),
+            expected=_("{shape} numbers", shape=size_of(shape)),
             got=str(len(value)),
         )
     return ArrayType(shape, dtype)
@@ -95,7 +96,9 @@ def size(*, dim: int, dtype: DType) -> Array:
 def _iota_rule(*, shape: Shape, axis: int, dtype: DType) -> ArrayType:
     need_axes("iota", (axis,), len(shape))
     if dtype is DType.bool:
-        raise DTypeError("iota counts.", expected="a dtype of numbers", got="bool")
+        raise DTypeError(
+            _("iota counts."), expected=_("a dtype of numbers"), got="bool"
+        )
     return ArrayType(shape, dtype)
 
 

@@ -20,6 +20,7 @@ from chainrule.notation import functions
 from chainrule.primitives import error_function
 from chainrule.primitives.movement import full_like
 from chainrule.primitives.rules import elementwise, examples, same
+from chainrule.text import _
 
 _ANY = (-math.inf, math.inf)
 
@@ -154,7 +155,7 @@ abs_ = elementwise(
     name="abs",
     only=None,
     formula=functions.absolute,
-    kinks="x = 0, where the derivative is taken as 0",
+    kinks=_("x = 0, where the derivative is taken as 0"),
 )
 
 sign = elementwise(
@@ -162,7 +163,7 @@ sign = elementwise(
     lambda g, y, x: full_like(x, 0.0),
     only="numbers",
     formula=lambda x: functions.prefixed("sign", x),
-    kinks="x = 0, where the derivative is taken as 0",
+    kinks=_("x = 0, where the derivative is taken as 0"),
 )
 
 maximum = elementwise(
@@ -172,7 +173,7 @@ maximum = elementwise(
     only=None,
     formula=lambda a, b: functions.apply("max", a, b),
     source="Glorot, Bordes & Bengio 2011 (ReLU); subgradient by declaration",
-    kinks="a = b, where the whole derivative goes to b: so ReLU′(0) = 0",
+    kinks=_("a = b, where the whole derivative goes to b: so ReLU′(0) = 0"),
 )
 
 minimum = elementwise(
@@ -182,7 +183,7 @@ minimum = elementwise(
     only=None,
     formula=lambda a, b: functions.apply("min", a, b),
     source="smaller of two, NaN where one is; subgradient by declaration",
-    kinks="a = b, where the whole derivative goes to b",
+    kinks=_("a = b, where the whole derivative goes to b"),
 )
 
 _BRACKET: Any = {"only": None, "result": DType.bool, "source": "Iverson bracket"}
@@ -201,10 +202,10 @@ equal = elementwise(
 def _where_rule(condition: ArrayType, a: ArrayType, b: ArrayType) -> ArrayType:
     if condition.dtype is not DType.bool:
         raise DTypeError(
-            "where selects by truth values.",
+            _("where selects by truth values."),
             expected="bool",
             got=condition.dtype.name,
-            fix="compare first, for example less(a, b)",
+            fix=_("compare first, for example less(a, b)"),
         )
     same("where", 2)(a, ArrayType(condition.shape, a.dtype))
     return same("where", 2)(a, b)
@@ -289,7 +290,7 @@ floor = elementwise(
     lambda g, y, x: full_like(x, 0.0),
     formula=functions.floor,
     source="largest integer not above",
-    kinks="integers, where the derivative is taken as 0",
+    kinks=_("integers, where the derivative is taken as 0"),
 )
 
 round_ = elementwise(
@@ -298,7 +299,7 @@ round_ = elementwise(
     name="round",
     formula=lambda x: functions.prefixed("round", x),
     source="nearest integer, the even one of two (IEEE 754-2019, 5.9)",
-    kinks="halves, where the derivative is taken as 0",
+    kinks=_("halves, where the derivative is taken as 0"),
 )
 
 copysign = elementwise(
@@ -307,7 +308,7 @@ copysign = elementwise(
     lambda g, y, x, s: full_like(s, 0.0),
     formula=lambda x, s: functions.absolute(x) * functions.prefixed("sign", s),
     source="IEEE 754-2019, 5.5.1: the sign of −0 counts",
-    kinks="x = 0 and s = 0, where the derivatives are taken as 0",
+    kinks=_("x = 0 and s = 0, where the derivatives are taken as 0"),
 )
 
 nextafter = elementwise(
@@ -316,7 +317,7 @@ nextafter = elementwise(
     lambda g, y, x, to: full_like(to, 0.0),
     formula=lambda x, to: functions.apply("nextafter", x, to),
     source="C99, 7.12.11.3: the next number on the way to another",
-    kinks="x = y; the derivative is that of x",
+    kinks=_("x = y; the derivative is that of x"),
 )
 
 

@@ -28,14 +28,15 @@ from chainrule.primitives.rules import (
     same,
     show,
 )
+from chainrule.text import _
 
 
 def _take_rule(x: ArrayType, indices: ArrayType) -> ArrayType:
     need_integer("take", "indices", indices.dtype)
     if not x.shape:
         raise ShapeError(
-            "take picks rows; a scalar has none.",
-            expected="at least one axis",
+            _("take picks rows; a scalar has none."),
+            expected=_("at least one axis"),
             got=show(x.shape),
         )
     return ArrayType((*indices.shape, *x.shape[1:]), x.dtype)
@@ -46,9 +47,11 @@ def check_indices(name: str, indices: Array, rows: int) -> None:
     low, high = (int(f(indices)) if indices.size else 0 for f in (np.min, np.max))
     if indices.size and (low < 0 or high >= rows):
         raise ArgumentError(
-            f"{name} was asked for a row that does not exist.",
-            expected=f"indices from 0 to {rows - 1}" if rows else "no index",
-            got=f"indices from {low} to {high}",
+            _("{name} was asked for a row that does not exist.", name=name),
+            expected=_("indices from 0 to {rows}", rows=rows - 1)
+            if rows
+            else _("no index"),
+            got=_("indices from {low} to {high}", low=low, high=high),
         )
 
 
@@ -118,10 +121,19 @@ def _need_alike(name: str, x: ArrayType, indices: ArrayType, axis: int) -> None:
     others = without(x.shape, (axis,))
     if len(indices.shape) != len(x.shape) or others != without(indices.shape, (axis,)):
         raise ShapeError(
-            f"{name} takes indices in the shape of the value, but along axis {axis}.",
-            expected=f"{show(x.shape)} with any length along axis {axis}",
+            _(
+                "{name} takes indices in the shape of the value, but along axis "
+                "{axis}.",
+                name=name,
+                axis=axis,
+            ),
+            expected=_(
+                "{shape} with any length along axis {axis}",
+                shape=show(x.shape),
+                axis=axis,
+            ),
             got=show(indices.shape),
-            fix="broadcast_to the other axes first",
+            fix=_("broadcast_to the other axes first"),
         )
 
 
@@ -193,13 +205,15 @@ def scatter_add_along(
 def _need_starts(name: str, x: ArrayType, starts: Sequence[ArrayType]) -> None:
     if len(starts) != len(x.shape):
         raise ShapeError(
-            f"{name} takes one start for every axis.",
+            _("{name} takes one start for every axis.", name=name),
             expected=str(len(x.shape)),
             got=str(len(starts)),
         )
     for start in starts:
         need_integer(name, "starts", start.dtype)
-        need_type(name, "single numbers as starts", ArrayType((), start.dtype), start)
+        need_type(
+            name, _("single numbers as starts"), ArrayType((), start.dtype), start
+        )
 
 
 def _need_inside(name: str, x: ArrayType, sizes: Shape) -> None:
@@ -209,8 +223,10 @@ def _need_inside(name: str, x: ArrayType, sizes: Shape) -> None:
     )
     if not fits:
         raise ShapeError(
-            f"{name} moves a block within the value.",
-            expected=f"no longer than {show(x.shape)}, equal along named sizes",
+            _("{name} moves a block within the value.", name=name),
+            expected=_(
+                "no longer than {shape}, equal along named sizes", shape=show(x.shape)
+            ),
             got=show(sizes),
         )
 
@@ -231,8 +247,11 @@ def _window(
     begins = [int(start) for start in starts]
     if any(not 0 <= b <= d - n for b, n, d in zip(begins, sizes, x.shape)):
         raise ArgumentError(
-            f"{name}'s block reaches outside of the value.",
-            expected=f"starts from 0 to {show(tuple(np.subtract(x.shape, sizes)))}",
+            _("{name}'s block reaches outside of the value.", name=name),
+            expected=_(
+                "starts from 0 to {shape}",
+                shape=show(tuple(np.subtract(x.shape, sizes))),
+            ),
             got=str(tuple(begins)),
         )
     return tuple([slice(b, b + n) for b, n in zip(begins, sizes)])

@@ -18,6 +18,7 @@ from chainrule.notation.functions import floor, negated, operated, scale
 from chainrule.primitives.elementwise import mul, neg
 from chainrule.primitives.movement import full_like
 from chainrule.primitives.rules import elementwise, examples
+from chainrule.text import _
 
 _NOT_ZERO = ((-math.inf, math.inf), (0.0, math.inf))
 _QUOTIENTS = (*examples(2), Case(("i32[40]", "i32[40]"), ranges=((-9, 9), (1, 5))))
@@ -30,7 +31,7 @@ floor_divide = elementwise(
     formula=lambda a, b: floor(a / b),
     source="Knuth, The Art of Computer Programming, vol. 1, 1.2.4; 0 by zero",
     domain=_NOT_ZERO,
-    kinks="whole quotients, where the derivatives are taken as 0",
+    kinks=_("whole quotients, where the derivatives are taken as 0"),
     cases=_QUOTIENTS,
 )
 
@@ -43,7 +44,7 @@ remainder = elementwise(
     source="Knuth, The Art of Computer Programming, vol. 1, 1.2.4:"
     " the sign is the divisor's; 0 by zero for integers",
     domain=_NOT_ZERO,
-    kinks="whole quotients, where the derivatives are those from above",
+    kinks=_("whole quotients, where the derivatives are those from above"),
     cases=_QUOTIENTS,
 )
 

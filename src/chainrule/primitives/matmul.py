@@ -25,6 +25,7 @@ from chainrule.graph.types import ArrayType, Dim, DType
 from chainrule.notation.expressions import Contracted, Expr
 from chainrule.primitives.blas import check_blas
 from chainrule.primitives.rules import need_dtype, show
+from chainrule.text import _
 
 Axes = tuple[int, ...]
 
@@ -62,10 +63,12 @@ def parse_dims(dims: str) -> Dims:
         or not all(map(str.isalnum, lhs + rhs + out))
     ):
         raise ArgumentError(
-            f"{dims!r} is not a description of a product.",
-            expected="every letter in two or three of lhs, rhs and out, once in each",
+            _("{dims!r} is not a description of a product.", dims=dims),
+            expected=_(
+                "every letter in two or three of lhs, rhs and out, once in each"
+            ),
             got=dims,
-            fix='for example "ni,oi->no" for x·Wᵀ, or "nc01,oc01->no01" to convolve',
+            fix=_('for example "ni,oi->no" for x·Wᵀ, or "nc01,oc01->no01" to convolve'),
         )
     in_l, in_r, in_o = letters
     return Dims(
@@ -87,7 +90,7 @@ def letter_sizes(
     need_dtype(name, lhs.dtype, rhs.dtype)
     if accumulate.kind != lhs.dtype.kind:
         raise DTypeError(
-            f"{name} adds up in a dtype of its operands' kind.",
+            _("{name} adds up in a dtype of its operands' kind.", name=name),
             expected=lhs.dtype.kind,
             got=accumulate.name,
             fix=f"accumulate={lhs.dtype.name}",
@@ -96,8 +99,15 @@ def letter_sizes(
     for operand, letters in ((lhs, d.lhs), (rhs, d.rhs)):
         if len(operand.shape) != len(letters):
             raise ShapeError(
-                f"{name} '{d.lhs},{d.rhs}->{d.out}' names {len(letters)} axes.",
-                expected=f"a value of rank {len(letters)}",
+                _(
+                    "{name} '{lhs},{rhs}->{out}' names {letters} axes.",
+                    name=name,
+                    lhs=d.lhs,
+                    rhs=d.rhs,
+                    out=d.out,
+                    letters=len(letters),
+                ),
+                expected=_("a value of rank {letters}", letters=len(letters)),
                 got=show(operand.shape),
             )
         for letter, dim in zip(letters, operand.shape):
@@ -105,11 +115,23 @@ def letter_sizes(
                 continue
             if sizes.setdefault(letter, dim) != dim:
                 raise ShapeError(
-                    f"{name} '{d.lhs},{d.rhs}->{d.out}' cannot multiply"
-                    f" {show(lhs.shape)} by {show(rhs.shape)}.",
-                    expected=f"axis {letter!r} of length {sizes[letter]}",
+                    _(
+                        "{name} '{lhs},{rhs}->{out}' cannot multiply {shape} by "
+                        "{rhs_shape}.",
+                        name=name,
+                        lhs=d.lhs,
+                        rhs=d.rhs,
+                        out=d.out,
+                        shape=show(lhs.shape),
+                        rhs_shape=show(rhs.shape),
+                    ),
+                    expected=_(
+                        "axis {letter!r} of length {sizes}",
+                        letter=letter,
+                        sizes=sizes[letter],
+                    ),
                     got=str(dim),
-                    fix="the axes that share a letter must have the same length",
+                    fix=_("the axes that share a letter must have the same length"),
                 )
     return sizes
 
@@ -120,10 +142,10 @@ def _dot_rule(
     d = parse_dims(dims)
     if d.window:
         raise ArgumentError(
-            f"dot_general '{dims}' names spatial axes.",
-            expected="letters alone",
+            _("dot_general '{dims}' names spatial axes.", dims=dims),
+            expected=_("letters alone"),
             got=dims,
-            fix="use conv where a window moves over an axis",
+            fix=_("use conv where a window moves over an axis"),
         )
     sizes = letter_sizes("dot_general", d, lhs, rhs, accumulate)
     return ArrayType(tuple(sizes[c] for c in d.out), lhs.dtype)

@@ -24,16 +24,21 @@ from chainrule.notation.expressions import Expr
 from chainrule.notation.functions import apply, total
 from chainrule.primitives.rules import need_axes, need_dtype, need_some, same, show
 from chainrule.primitives.sliding import Ints, dilated, padded
+from chainrule.text import _
 
 
 def _broadcast_rule(x: ArrayType, *, shape: Shape) -> ArrayType:
     lead = len(shape) - len(x.shape)
     if lead < 0 or any(a not in (1, b) for a, b in zip(x.shape, shape[lead:])):
         raise ShapeError(
-            f"A value of shape {show(x.shape)} does not repeat into {show(shape)}.",
-            expected="each axis, counted from the last, equal to the target's or 1",
+            _(
+                "A value of shape {shape} does not repeat into {shape2}.",
+                shape=show(x.shape),
+                shape2=show(shape),
+            ),
+            expected=_("each axis, counted from the last, equal to the target's or 1"),
             got=show(x.shape),
-            fix="reshape it so that the missing axes have length 1",
+            fix=_("reshape it so that the missing axes have length 1"),
         )
     return ArrayType(shape, x.dtype)
 
@@ -153,9 +158,13 @@ def expand(y: Value, x: Value, axes: tuple[int, ...]) -> Value:
 def _reshape_rule(x: ArrayType, *, shape: Shape) -> ArrayType:
     if size_of(x.shape) != size_of(shape):
         raise ShapeError(
-            f"A value of shape {show(x.shape)} cannot take the shape {show(shape)}.",
-            expected=f"{size_of(x.shape)} elements",
-            got=f"{size_of(shape)} elements",
+            _(
+                "A value of shape {shape} cannot take the shape {shape2}.",
+                shape=show(x.shape),
+                shape2=show(shape),
+            ),
+            expected=_("{shape} elements", shape=size_of(x.shape)),
+            got=_("{shape} elements", shape=size_of(shape)),
         )
     return ArrayType(shape, x.dtype)
 
@@ -182,8 +191,8 @@ def _transpose_rule(x: ArrayType, *, axes: Ints) -> ArrayType:
     need_axes("transpose", axes, len(x.shape))
     if len(axes) != len(x.shape):
         raise ShapeError(
-            "transpose needs every axis once.",
-            expected=f"{len(x.shape)} axes",
+            _("transpose needs every axis once."),
+            expected=_("{shape} axes", shape=len(x.shape)),
             got=str(axes),
         )
     return ArrayType(tuple(x.shape[a] for a in axes), x.dtype)
@@ -215,9 +224,14 @@ def _slice_rule(
 ) -> ArrayType:
     if not len(starts) == len(stops) == len(strides) == len(x.shape):
         raise ShapeError(
-            "slice needs a start, a stop and a stride for every axis.",
-            expected=f"{len(x.shape)} of each",
-            got=f"{len(starts)}, {len(stops)} and {len(strides)}",
+            _("slice needs a start, a stop and a stride for every axis."),
+            expected=_("{shape} of each", shape=len(x.shape)),
+            got=_(
+                "{starts}, {stops} and {strides}",
+                starts=len(starts),
+                stops=len(stops),
+                strides=len(strides),
+            ),
         )
     shape: list[Dim] = []
     for dim, start, stop, stride in zip(x.shape, starts, stops, strides):
@@ -226,14 +240,14 @@ def _slice_rule(
             continue
         if is_symbolic((dim, start, stop)):
             raise ShapeError(
-                "The batch axis N is sliced whole or not at all.",
+                _("The batch axis N is sliced whole or not at all."),
                 expected=f"0:{dim}:1",
                 got=f"{start}:{stop}:{stride}",
             )
         if not (0 <= start <= stop <= dim and stride >= 1):
             raise ShapeError(
-                "slice reaches outside of the value.",
-                expected=f"0 ≤ start ≤ stop ≤ {dim} and stride ≥ 1",
+                _("slice reaches outside of the value."),
+                expected=_("0 ≤ start ≤ stop ≤ {dim} and stride ≥ 1", dim=dim),
                 got=f"{start}:{stop}:{stride}",
             )
         shape.append(-(-(stop - start) // stride))
@@ -288,8 +302,8 @@ def _pad_rule(x: ArrayType, *, low: Ints, high: Ints, interior: Ints) -> ArrayTy
         n < 0 for n in (*low, *high, *interior)
     ):
         raise ShapeError(
-            "pad needs low, high and interior counts ≥ 0 for every axis.",
-            expected=f"{len(x.shape)} of each",
+            _("pad needs low, high and interior counts ≥ 0 for every axis."),
+            expected=_("{shape} of each", shape=len(x.shape)),
             got=f"{low}, {high}, {interior}",
         )
     shape: list[Dim] = []
@@ -298,9 +312,9 @@ def _pad_rule(x: ArrayType, *, low: Ints, high: Ints, interior: Ints) -> ArrayTy
             shape.append(lo + dilated(dim, gap + 1) + hi)
         elif lo or hi or gap:
             raise ShapeError(
-                "The batch axis N cannot be padded.",
-                expected="0, 0 and 0 for it",
-                got=f"{lo}, {hi} and {gap}",
+                _("The batch axis N cannot be padded."),
+                expected=_("0, 0 and 0 for it"),
+                got=_("{lo}, {hi} and {gap}", lo=lo, hi=hi, gap=gap),
             )
         else:
             shape.append(dim)
@@ -366,7 +380,9 @@ def flip(x: Array, *, axes: Ints) -> Array:
 
 def _concatenate_rule(*xs: ArrayType, axis: int) -> ArrayType:
     if not xs:
-        raise ArgumentError("concatenate takes values.", expected="1 or more", got="0")
+        raise ArgumentError(
+            _("concatenate takes values."), expected=_("1 or more"), got="0"
+        )
     first = xs[0]
     need_axes("concatenate", (axis,), len(first.shape))
     total: Dim = first.shape[axis]
@@ -375,17 +391,20 @@ def _concatenate_rule(*xs: ArrayType, axis: int) -> ArrayType:
         others = without(x.shape, (axis,)) == without(first.shape, (axis,))
         if len(x.shape) != len(first.shape) or not others:
             raise ShapeError(
-                f"concatenate joins values that differ along axis {axis} alone.",
+                _(
+                    "concatenate joins values that differ along axis {axis} alone.",
+                    axis=axis,
+                ),
                 expected=show(first.shape),
                 got=show(x.shape),
             )
         more = x.shape[axis]
         if not isinstance(total, int) or not isinstance(more, int):
             raise ShapeError(
-                "The sum of named sizes has no name.",
-                expected=f"fixed lengths along axis {axis}",
-                got=f"{total} and {more}",
-                fix="join along another axis, or trace with fixed shapes",
+                _("The sum of named sizes has no name."),
+                expected=_("fixed lengths along axis {axis}", axis=axis),
+                got=_("{total} and {more}", total=total, more=more),
+                fix=_("join along another axis, or trace with fixed shapes"),
             )
         total += more
     return ArrayType(

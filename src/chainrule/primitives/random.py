@@ -20,6 +20,7 @@ from chainrule.graph.primitive import Case
 from chainrule.graph.types import ArrayType, Dim, DType, Shape, size_of
 from chainrule.notation.functions import apply
 from chainrule.primitives.rules import need_type
+from chainrule.text import _
 
 #: Rotation distances of Threefry-2x32 (Salmon et al., table 2), four rounds each.
 ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
@@ -66,8 +67,10 @@ def _named(k0: int, k1: int, stream: str) -> tuple[Array, Array]:
 
 
 def _rule(key: ArrayType, step: ArrayType, *, shape: Shape, stream: str) -> ArrayType:
-    need_type("random_bits", "a key of two words", ArrayType((2,), DType.uint32), key)
-    need_type("random_bits", "one step counter", ArrayType((), DType.uint32), step)
+    need_type(
+        "random_bits", _("a key of two words"), ArrayType((2,), DType.uint32), key
+    )
+    need_type("random_bits", _("one step counter"), ArrayType((), DType.uint32), step)
     need_countable(size_of(shape))
     return ArrayType(shape, DType.uint32)
 
@@ -76,10 +79,10 @@ def need_countable(count: Dim) -> None:
     """Refuse more numbers than 32-bit counters tell apart."""
     if isinstance(count, int) and count > 2**32:
         raise ShapeError(
-            "random_bits counts its numbers with 32 bits.",
-            expected=f"at most {2**32} numbers in one draw",
+            _("random_bits counts its numbers with 32 bits."),
+            expected=_("at most {value} numbers in one draw", value=2**32),
             got=str(count),
-            fix="draw several times, from streams of other names",
+            fix=_("draw several times, from streams of other names"),
         )
 
 

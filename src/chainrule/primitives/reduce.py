@@ -38,6 +38,7 @@ from chainrule.primitives.movement import (
     without,
 )
 from chainrule.primitives.rules import need_axes, need_some, same
+from chainrule.text import _
 
 
 def _max_vjp(g: Value, y: Value, x: Value, axes: tuple[int, ...]) -> Value:
@@ -51,7 +52,7 @@ def _max_vjp(g: Value, y: Value, x: Value, axes: tuple[int, ...]) -> Value:
     vjp=(_max_vjp,),
     formula=lambda x, axes: largest(x, axes, keep=False),
     source="largest element",
-    kinks="ties, where the derivative is shared equally",
+    kinks=_("ties, where the derivative is shared equally"),
     cases=REDUCTIONS,
 )
 def reduce_max(x: Array, *, axes: tuple[int, ...]) -> Array:

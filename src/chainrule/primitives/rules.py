@@ -9,6 +9,7 @@ from chainrule.errors import ArgumentError, DTypeError, ShapeError
 from chainrule.graph.declare import DerivativeRule, Operation, declare
 from chainrule.graph.primitive import Case, Formula
 from chainrule.graph.types import ArrayType, DType, Shape
+from chainrule.text import _
 
 Rule = Callable[..., ArrayType]
 
@@ -20,10 +21,14 @@ def show(shape: Shape) -> str:
 
 #: What a rule may ask of a dtype: which fit, the values meant, and a remedy.
 _KINDS: dict[str, tuple[Callable[[DType], bool], str, str]] = {
-    "floats": (lambda d: d.is_float, "floating-point values", "float32"),
-    "numbers": (lambda d: d.kind != "bool", "numbers, not for truth values", "float32"),
-    "integers": (lambda d: d.is_integer, "integers", "int32"),
-    "bits": (lambda d: not d.is_float, "integers and truth values", "int64"),
+    "floats": (lambda d: d.is_float, _("floating-point values"), "float32"),
+    "numbers": (
+        lambda d: d.kind != "bool",
+        _("numbers, not for truth values"),
+        "float32",
+    ),
+    "integers": (lambda d: d.is_integer, _("integers"), "int32"),
+    "bits": (lambda d: not d.is_float, _("integers and truth values"), "int64"),
 }
 
 
@@ -38,7 +43,12 @@ def same(
     def rule(*types: ArrayType) -> ArrayType:
         if len(types) != inputs:
             raise ArgumentError(
-                f"{name} takes {inputs} value{'s' if inputs > 1 else ''}.",
+                _(
+                    "{name} takes {inputs} value{plural}.",
+                    name=name,
+                    inputs=inputs,
+                    plural="s" if inputs > 1 else "",
+                ),
                 expected=str(inputs),
                 got=str(len(types)),
             )
@@ -46,20 +56,20 @@ def same(
         for other in types[1:]:
             if other.shape != first.shape:
                 raise ShapeError(
-                    f"{name} takes values of one shape.",
+                    _("{name} takes values of one shape.", name=name),
                     expected=show(first.shape),
                     got=show(other.shape),
-                    fix="broadcast_to the common shape first (tensors do it)",
+                    fix=_("broadcast_to the common shape first (tensors do it)"),
                 )
             need_dtype(name, first.dtype, other.dtype)
         if only is not None:
             fits, values, remedy = _KINDS[only]
             if not fits(first.dtype):
                 raise DTypeError(
-                    f"{name} is defined for {values}.",
+                    _("{name} is defined for {values}.", name=name, values=values),
                     expected=" or ".join(d.name for d in DType if fits(d)),
                     got=first.dtype.name,
-                    fix=f"convert first: x.astype('{remedy}')",
+                    fix=_("convert first: x.astype('{remedy}')", remedy=remedy),
                 )
         return ArrayType(first.shape, result or first.dtype)
 
@@ -115,10 +125,10 @@ def need_dtype(name: str, expected: DType, got: DType) -> None:
     """Refuse values of two dtypes."""
     if got is not expected:
         raise DTypeError(
-            f"{name} takes values of one dtype.",
+            _("{name} takes values of one dtype.", name=name),
             expected=expected.name,
             got=got.name,
-            fix="convert one of them: x.astype(y.dtype)",
+            fix=_("convert one of them: x.astype(y.dtype)"),
         )
 
 
@@ -127,9 +137,13 @@ def need_type(
 ) -> None:
     """Refuse any other type than ``expected`` for ``what``."""
     if got.dtype is not expected.dtype:
-        problem, want, came = f"{name} takes {what}.", str(expected), str(got)
+        problem, want, came = (
+            _("{name} takes {what}.", name=name, what=what),
+            str(expected),
+            str(got),
+        )
         raise DTypeError(problem, expected=want, got=came, fix=fix)
-    need_types(f"{name} takes {what}.", [expected], [got], fix)
+    need_types(_("{name} takes {what}.", name=name, what=what), [expected], [got], fix)
 
 
 def need_types(
@@ -148,10 +162,10 @@ def need_integer(name: str, what: str, dtype: DType) -> None:
     """Refuse anything but integers for ``what``."""
     if not dtype.is_integer:
         raise DTypeError(
-            f"{name} needs integers for its {what}.",
-            expected="an integer dtype",
+            _("{name} needs integers for its {what}.", name=name, what=what),
+            expected=_("an integer dtype"),
             got=dtype.name,
-            fix="convert: x.astype('int32')",
+            fix=_("convert: x.astype('int32')"),
         )
 
 
@@ -159,8 +173,10 @@ def need_axes(name: str, axes: tuple[int, ...], rank: int) -> None:
     """Refuse axes that are repeated or outside 0…rank−1."""
     if any(not 0 <= a < rank for a in axes) or len(set(axes)) != len(axes):
         raise ShapeError(
-            f"{name} got axes that do not exist, or one twice.",
-            expected=f"distinct axes from 0 to {rank - 1}" if rank else "no axis",
+            _("{name} got axes that do not exist, or one twice.", name=name),
+            expected=_("distinct axes from 0 to {rank}", rank=rank - 1)
+            if rank
+            else _("no axis"),
             got=str(axes),
         )
 
@@ -169,7 +185,9 @@ def need_some(name: str, axes: tuple[int, ...], shape: Shape) -> None:
     """Refuse axes without elements."""
     if any(shape[a] == 0 for a in axes):
         raise ShapeError(
-            f"{name} of no elements does not exist.",
-            expected=f"at least one element along each of the axes {show(axes)}",
+            _("{name} of no elements does not exist.", name=name),
+            expected=_(
+                "at least one element along each of the axes {axes}", axes=show(axes)
+            ),
             got=show(shape),
         )

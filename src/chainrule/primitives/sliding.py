@@ -19,6 +19,7 @@ from chainrule.errors import ShapeError
 from chainrule.graph.node import Array
 from chainrule.graph.types import Shape
 from chainrule.primitives.rules import show
+from chainrule.text import _
 
 Ints = tuple[int, ...]
 Pads = tuple[tuple[int, int], ...]
@@ -64,33 +65,47 @@ class Sliding(NamedTuple):
         """How many places the window has on axes of these lengths, if it fits."""
         if any(len(item) != len(lengths) for item in self):
             raise ShapeError(
-                f"{name} slides over {len(lengths)} axes.",
-                expected="one window, stride, padding and dilation for each",
-                got=f"strides {self.strides}, padding {self.padding}",
+                _(
+                    "{name} slides over {lengths} axes.",
+                    name=name,
+                    lengths=len(lengths),
+                ),
+                expected=_("one window, stride, padding and dilation for each"),
+                got=_(
+                    "strides {strides}, padding {padding}",
+                    strides=self.strides,
+                    padding=self.padding,
+                ),
             )
         if any(n < 1 for n in (*self.strides, *self.dilation, *self.base_dilation)):
             raise ShapeError(
-                f"{name} slides and stretches by whole steps.",
-                expected="strides and dilations of at least 1",
-                got=f"strides {self.strides}, dilations {self.dilation}"
-                f" and {self.base_dilation}",
+                _("{name} slides and stretches by whole steps.", name=name),
+                expected=_("strides and dilations of at least 1"),
+                got=_(
+                    "strides {strides}, dilations {dilation} and {base_dilation}",
+                    strides=self.strides,
+                    dilation=self.dilation,
+                    base_dilation=self.base_dilation,
+                ),
             )
         made: list[int] = []
         for i, (length, w, s, (lo, hi), r, d) in enumerate(zip(lengths, *self)):
             if not isinstance(length, int):
                 raise ShapeError(
-                    f"{name} does not slide over a named size.",
-                    expected="axes of fixed length",
+                    _("{name} does not slide over a named size.", name=name),
+                    expected=_("axes of fixed length"),
                     got=show(lengths),
                 )
             padded = dilated(length, d) + lo + hi
             reach = padded - dilated(w, r)
             if reach < 0 or w < 1:
                 raise ShapeError(
-                    f"{name}'s window does not fit into its padded input.",
-                    expected=f"a window of 1 to {padded}, dilation included",
-                    got=f"{w} with dilation {r} on sliding axis {i}",
-                    fix="use a smaller window or more padding",
+                    _("{name}'s window does not fit into its padded input.", name=name),
+                    expected=_(
+                        "a window of 1 to {padded}, dilation included", padded=padded
+                    ),
+                    got=_("{w} with dilation {r} on sliding axis {i}", w=w, r=r, i=i),
+                    fix=_("use a smaller window or more padding"),
                 )
             made.append(reach // s + 1)
         return tuple(made)
@@ -103,7 +118,7 @@ class Sliding(NamedTuple):
         """
         for_input: list[tuple[int, int]] = []
         for_window: list[tuple[int, int]] = []
-        for length, place, w, s, (lo, _), r, d in zip(lengths, places, *self):
+        for length, place, w, s, (lo, __), r, d in zip(lengths, places, *self):
             before = dilated(w, r) - 1 - lo
             behind = dilated(length, d) - dilated(place, s) + lo
             for_input.append((before, behind))
@@ -115,7 +130,7 @@ class Sliding(NamedTuple):
         x = padded(x, axes, self.base_dilation, self.padding, fill)
         for tap in np.ndindex(*self.window):
             cut = [slice(None)] * x.ndim
-            for axis, k, w, s, _, r, _ in zip(axes, tap, *self):
+            for axis, k, w, s, __, r, __ in zip(axes, tap, *self):
                 last = x.shape[axis] - dilated(w, r) + k * r
                 cut[axis] = slice(k * r, last + 1, s)
             yield tap, x[tuple(cut)]

@@ -21,6 +21,7 @@ from chainrule.primitives.elementwise import (
 )
 from chainrule.primitives.movement import full_like
 from chainrule.primitives.rules import elementwise, examples
+from chainrule.text import _
 
 _ANGLE: Any = {
     "source": "Abramowitz & Stegun, Handbook of Mathematical Functions, 4.3–4.4",
@@ -63,6 +64,8 @@ atan2 = elementwise(
     name="atan2",
     formula=lambda y, x: apply("atan2", y, x),
     source="C99, F.9.1.4: the angle of the point (x, y), from −π to π",
-    kinks="the half-axis y = 0, x < 0, where the angle jumps; the origin, where the"
-    " derivatives are taken as 0",
+    kinks=_(
+        "the half-axis y = 0, x < 0, where the angle jumps; the origin, where the "
+        "derivatives are taken as 0"
+    ),
 )

@@ -29,6 +29,7 @@ from chainrule.primitives.movement import (
 )
 from chainrule.primitives.rules import need_axes
 from chainrule.primitives.sliding import Ints, Sliding
+from chainrule.text import _
 
 
 def _lengths(shape: tuple[Any, ...], axes: Ints) -> Ints:
@@ -52,7 +53,7 @@ def _sum_vjp(g: Value, y: Value, x: Value, *, axes: Ints, **attrs: Any) -> Value
     a = Sliding(**attrs)
     if a.side_by_side:
         return _spread(g, x, axes, a.window)
-    pads, _ = a.backwards(_lengths(x.shape, axes), _lengths(y.shape, axes))
+    pads, __ = a.backwards(_lengths(x.shape, axes), _lengths(y.shape, axes))
     turned = a._replace(strides=a.base_dilation, padding=pads, base_dilation=a.strides)
     return window_sum(g, axes=axes, **turned._asdict())
 
@@ -107,9 +108,9 @@ def _cases(*, base: bool) -> tuple[Case, ...]:
     ),
 )
 def window_sum(x: Array, *, axes: Ints, **attrs: Any) -> Array:
-    (_, out), *taps = Sliding(**attrs).seen(x, axes)
+    (__, out), *taps = Sliding(**attrs).seen(x, axes)
     out = out.copy()
-    for _, tap in taps:
+    for __, tap in taps:
         out += tap
     return out
 
@@ -126,14 +127,18 @@ def _max_rule(name: str, result: DType | None = None) -> TypeRule:
         a = _undilated(axes, attrs)
         shape = _shape(name, x, axes, a)
         lengths, places = _lengths(x.shape, axes), _lengths(shape, axes)
-        for length, count, w, s, (lo, hi), r, _ in zip(lengths, places, *a):
+        for length, count, w, s, (lo, hi), r, __ in zip(lengths, places, *a):
             for start in range(-lo, count * s, s)[:count]:
                 if not any(0 <= start + k * r < length for k in range(w)):
                     raise ArgumentError(
-                        f"A window of {name} sees padding alone.",
-                        expected=f"padding of less than a window of {w}",
-                        got=f"{(lo, hi)} on an axis of length {length}",
-                        fix="use less padding or a larger window",
+                        _("A window of {name} sees padding alone.", name=name),
+                        expected=_("padding of less than a window of {w}", w=w),
+                        got=_(
+                            "{hi} on an axis of length {length}",
+                            hi=(lo, hi),
+                            length=length,
+                        ),
+                        fix=_("use less padding or a larger window"),
                     )
         return ArrayType(shape, result or x.dtype)
 
@@ -148,8 +153,8 @@ def _best(x: Array, axes: Ints, attrs: dict[str, Any]) -> tuple[Array, Array]:
     count = np.arange(int(np.prod(line)), dtype=np.int64).reshape(line)
     kept = [n if i in axes else 1 for i, n in enumerate(x.shape)]
     count = count.transpose(order).reshape(kept)
-    places = [part for _, part in a.seen(np.broadcast_to(count, x.shape), axes, -1)]
-    numbers = [part for _, part in a.seen(x, axes)]
+    places = [part for __, part in a.seen(np.broadcast_to(count, x.shape), axes, -1)]
+    numbers = [part for __, part in a.seen(x, axes)]
     best, where = numbers[0].copy(), places[0].copy()
     for number, place in zip(numbers[1:], places[1:]):
         larger = (number > best) | ((number != number) & (best == best))
@@ -185,7 +190,7 @@ def _max_vjp(g: Value, y: Value, x: Value, *, axes: Ints, **attrs: Any) -> Value
     vjp=(_max_vjp,),
     shown=of_any(partial(windowed, "max")),
     source="Goodfellow, Bengio & Courville 2016, 9.3 (max pooling)",
-    kinks="ties, where the derivative goes to the first",
+    kinks=_("ties, where the derivative goes to the first"),
     cases=_cases(base=False),
 )
 def window_max(x: Array, *, axes: Ints, **attrs: Any) -> Array:

@@ -36,12 +36,15 @@ from chainrule.engines import resolve_engine
 from chainrule.errors import ArgumentError, nearest
 from chainrule.recipes.features import draw_features, feature_maps
 from chainrule.recipes.references import Reference, held, worded
+from chainrule.recipes.samples import SampleLogger
 from chainrule.recipes.study import Study
 from chainrule.recipes.vocabulary import numbered
+from chainrule.text import _
 
 __all__ = [
     "RECIPES",
     "Reference",
+    "SampleLogger",
     "Study",
     "draw_features",
     "feature_maps",
@@ -108,10 +111,12 @@ def find(name: str) -> Any:
     if name not in RECIPES:
         near = nearest(name, RECIPES)
         raise ArgumentError(
-            f"There is no recipe {name!r}.",
+            _("There is no recipe {name!r}.", name=name),
             expected=", ".join(RECIPES),
             got=name,
-            fix=f"chainrule train {near}" if near else "chainrule recipes",
+            fix=_("chainrule train {near}", near=near)
+            if near
+            else _("chainrule recipes"),
         )
     return importlib.import_module(RECIPES[name])
 
@@ -130,19 +135,28 @@ def _check_options(study: Study, module: Any) -> None:
     """Refuse a recipe that is no study, and options that its ``run`` does not take."""
     if kind(module) != "study":
         raise ArgumentError(
-            f"The recipe {study.name!r} trains one network, and is no study.",
-            expected="a recipe with a function run(study)",
+            _(
+                "The recipe {name!r} trains one network, and is no study.",
+                name=study.name,
+            ),
+            expected=_("a recipe with a function run(study)"),
             got=study.name,
-            fix=f"chainrule train {study.name}",
+            fix=_("chainrule train {name}", name=study.name),
         )
-    _, *takes = inspect.signature(module.run, eval_str=True).parameters.values()
+    __, *takes = inspect.signature(module.run, eval_str=True).parameters.values()
     known = {parameter.name: parameter.annotation for parameter in takes}
-    known_names(f"An option of the recipe {study.name!r}", study.options, known)
+    known_names(
+        _("An option of the recipe {name!r}", name=study.name), study.options, known
+    )
     for option, value in study.options.items():
         flag = type(value) is bool and known[option] is not bool
         if flag or not isinstance(value, known[option]):
             raise ArgumentError(
-                f"The recipe {study.name!r} cannot take this {option}.",
+                _(
+                    "The recipe {name!r} cannot take this {option}.",
+                    name=study.name,
+                    option=option,
+                ),
                 expected=getattr(known[option], "__name__", str(known[option])),
                 got=f"{option}={value!r:.80}",
             )

@@ -31,8 +31,11 @@ import numpy as np
 import chainrule as cr
 from chainrule import nn, optim
 from chainrule.recipes import Study
+from chainrule.text import _, say
 
-SUMMARY = "the book's seven steps (3.5) in NumPy on 3.2.2 and 3.2.3, equal to a Trainer"
+SUMMARY = _(
+    "the book's seven steps (3.5) in NumPy on 3.2.2 and 3.2.3, equal to a Trainer"
+)
 
 TOLERANCE = 1e-4
 MOST_EPOCHS = 5000
@@ -212,26 +215,36 @@ def compare(
         "difference": float(apart),
         "equal": bool(apart <= EQUAL),
     }
-    print(
-        f"  samples: {len(samples):,}, η = {η:g}, {result['steps']:,} steps,", end=" "
+    say(
+        "  samples: {samples:,}, η = {η:g}, {steps:,} steps, {losses:,} epochs",
+        samples=len(samples),
+        η=η,
+        steps=result["steps"],
+        losses=len(losses),
     )
-    print(f"{len(losses):,} epochs")
     if stopped == "tolerance":
         why = f"no weight moved by more than {page['tolerance']:g} in the last epoch"
     else:
         why = f"some weight still moved by more than {page['tolerance']:g} an epoch"
-    print(f"  stopped by the {stopped}: {why}")
-    print(
-        f"  mean loss: {losses[0]:.3g} in the first epoch, {losses[-1]:.3g} in the last"
+    say("  stopped by the {stopped}: {why}", stopped=stopped, why=why)
+    say(
+        "  mean loss: {losses:.3g} in the first epoch, {losses2:.3g} in the last",
+        losses=losses[0],
+        losses2=losses[-1],
     )
     verdict = "equal up to rounding" if result["equal"] else "NOT EQUAL"
-    print(f"  the Trainer's weights: {verdict}, off by {apart:.1e}", end=" ")
-    print(f"(engine {trainer.engine})")
+    say(
+        "  the Trainer's weights: {verdict}, off by {apart:.1e} (engine {engine})",
+        verdict=verdict,
+        apart=apart,
+        engine=trainer.engine,
+    )
     if not result["equal"] and result["steps"] > MANY:
-        print(
-            f"  (In {result['steps']:,} steps rounding alone can come to that: ", end=""
+        say(
+            "  (In {steps:,} steps rounding alone can come to that: each step "
+            "builds on the last.)",
+            steps=result["steps"],
         )
-        print("each step builds on the last.)")
     return result, ours
 
 
@@ -251,7 +264,7 @@ def xor() -> cr.data.Dataset:
 
 def small(**how: Any) -> dict[str, Any]:
     """3.2.2 with the loss of 3.7, until it has converged."""
-    print("3.2.2: 2 → 2 → 1 with σ, ℒ = ½ (ŷ − y)² (3.7), XOR with 0.1 and 0.9")
+    say("3.2.2: 2 → 2 → 1 with σ, ℒ = ½ (ŷ − y)² (3.7), XOR with 0.1 and 0.9")
     page = {
         "sizes": [2, 2, 1],
         "f": {1: σ, 2: σ},
@@ -269,10 +282,11 @@ def small(**how: Any) -> dict[str, Any]:
     )
     result, weights = compare(page, model, nn.HalfSquaredErrorLoss(), **how)
     if result["last_loss"] > 0.01:
-        print(
-            "  Note to the book: from these initial weights it has not come to the"
-            " solution. Gradient\n  descent finds a place where the gradient is zero,"
-            " which need not be the best one.\n  Try another --seed."
+        say(
+            "  Note to the book: from these initial weights it has not come to "
+            "the solution. Gradient\n  descent finds a place where the "
+            "gradient is zero, which need not be the best one.\n  Try another "
+            "--seed."
         )
     model.load_state_dict(weights)
     for x, y in xor():
@@ -293,7 +307,7 @@ def digits(count: int) -> tuple[cr.data.Dataset, cr.data.Dataset]:
 
 def large(count: int, **how: Any) -> dict[str, Any]:
     """3.2.3 with cross-entropy, three times over some images."""
-    print("3.2.3: 784 → 128 → 64 → 10 with ReLU and softmax, cross-entropy, MNIST")
+    say("3.2.3: 784 → 128 → 64 → 10 with ReLU and softmax, cross-entropy, MNIST")
     samples, others = digits(count)
     page = {
         "sizes": [784, 128, 64, 10],
@@ -318,10 +332,10 @@ def large(count: int, **how: Any) -> dict[str, Any]:
     ŷ = model(others.x[:]).numpy()
     right = ŷ.argmax(1) == others.y
     result["test_accuracy"] = float(right.mean())
-    print(f"  of 1,000 images that it has not seen it reads {right.mean():.1%}")
+    say("  of 1,000 images that it has not seen it reads {mean:.1%}", mean=right.mean())
 
     doubtful = ŷ.max(1).argmin()
-    print(f"  δ⁽³⁾ of the one that it is least sure of (a {others.y[doubtful]}):")
+    say("  δ⁽³⁾ of the one that it is least sure of (a {y}):", y=others.y[doubtful])
     ŷ, y = ŷ[[doubtful]].T, np.eye(10)[:, others.y[[doubtful]]]
     J = np.diagflat(ŷ) - ŷ @ ŷ.T
     for name, δ in (("Jᵀ ∇_ŷ ℒ", J.T @ (-y / ŷ)), ("ŷ − y", ŷ - y)):

@@ -49,11 +49,14 @@ import numpy as np
 import chainrule as cr
 from chainrule import nn, optim, viz
 from chainrule.recipes import Reference, Study
+from chainrule.text import _, say
 from chainrule.training import Batches, Loop, compile_program
 
-SUMMARY = "digits through a bottleneck: PCA, deep codes of 30 and 2, a variational one"
+SUMMARY = _(
+    "digits through a bottleneck: PCA, deep codes of 30 and 2, a variational one"
+)
 REFERENCES = [
-    Reference("codes.30.network", at_most=3.0, source="Hinton & Salakhutdinov 2006"),
+    Reference("codes.30.network", at_most=3.0, source=_("Hinton & Salakhutdinov 2006")),
     Reference("variational.20.bound", at_most=105.0, source="pytorch/examples, VAE"),
 ]
 SIZES, QUICK_SIZES = (1000, 500, 250), (128, 64)
@@ -73,7 +76,7 @@ class Components:
     def __init__(self, x: np.ndarray, k: int) -> None:
         self.mean = x.mean(0)
         centred = x - self.mean
-        _, vectors = np.linalg.eigh((centred.T @ centred).astype(np.float64))
+        __, vectors = np.linalg.eigh((centred.T @ centred).astype(np.float64))
         self.vectors = vectors[:, ::-1][:, :k].astype(np.float32)
 
     def codes(self, x: np.ndarray) -> np.ndarray:
@@ -146,7 +149,7 @@ def compare(study: Study, train: np.ndarray, test: cr.data.Dataset) -> dict[str,
     """Components and networks with thirty numbers, and with two."""
     x, y = test.x[:], np.asarray(test.y)
     found: dict[str, Any] = {}
-    print("   numbers    PCA   network   ‖x − x̂‖² on test images\n")
+    say("   numbers    PCA   network   ‖x − x̂‖² on test images\n")
     for code in EPOCHS:
         components = Components(train, code)
         trainer = deep_code(study, train, code)
@@ -159,11 +162,16 @@ def compare(study: Study, train: np.ndarray, test: cr.data.Dataset) -> dict[str,
             f"rebuilt-{code}",
             viz.gallery.rows,
             {
-                "test digit": x[shown],
+                _("test digit"): x[shown],
                 "network": rebuilt[1][shown],
                 "PCA": rebuilt[0][shown],
             },
-            title=f"Out of {code} numbers: {errors[1]:.2f}, PCA {errors[0]:.2f}",
+            title=_(
+                "Out of {code} numbers: {errors:.2f}, PCA {errors0:.2f}",
+                code=code,
+                errors=errors[1],
+                errors0=errors[0],
+            ),
             size=(7.0, 2.5),
         )
         if code == 2:
@@ -303,10 +311,10 @@ def run(study: Study) -> dict[str, Any]:
     if study.quick:
         train, test = train.take(IMAGES), test.take(500)
     x = train.x[:]
-    print(f"1 to 3  Codes of {len(x)} digits\n")
+    say("1 to 3  Codes of {x} digits\n", x=len(x))
     codes = compare(study, x, test)
-    print("\n4  Variational: nats a test image\n")
-    print("   numbers   −ln p(x|z)       KL    −ELBO\n")
+    say("\n4  Variational: nats a test image\n")
+    say("   numbers   −ln p(x|z)       KL    −ELBO\n")
     found = {str(code): variational(study, x, test, code) for code in LATENT_EPOCHS}
     return {"seed": study.seed, "codes": codes, "variational": found}
 

@@ -40,13 +40,16 @@ import numpy as np
 import chainrule as cr
 from chainrule import nn, optim, viz
 from chainrule.recipes import Reference, Study
+from chainrule.text import _, say, tr
 
-SUMMARY = "tree, kNN, SVM, forest on pixels and on HOG, beside a network that learns"
+SUMMARY = _("tree, kNN, SVM, forest on pixels and on HOG, beside a network that learns")
 REFERENCES = [
     Reference("digits.pixels.SVM", at_least=0.96, source="scikit-learn, SVC() 0.963"),
-    Reference("digits.network", at_least=0.972, source="scikit-learn, SVC(gamma=.001)"),
     Reference(
-        "mnist.network", at_least=0.975, source="the best of the others, HOG, SVM"
+        "digits.network", at_least=0.972, source=_("scikit-learn, SVC(gamma=.001)")
+    ),
+    Reference(
+        "mnist.network", at_least=0.975, source=_("the best of the others, HOG, SVM")
     ),
 ]
 TRAIN, TEST, FOLDS, BINS = 5000, 2000, 5, 9
@@ -214,18 +217,22 @@ def compare(study: Study, name: str, task: Task) -> dict[str, Any]:
     scores = {method: float(np.mean(each)) for method, each in right.items()}
     put(name, x, folds, scores, {kind: f.shape[1] for kind, f in given.items()})
     best = max(scores, key=lambda name: scores[name])
-    truth = np.concatenate([y[held] for _, held in folds])
+    truth = np.concatenate([y[held] for __, held in folds])
     confused = np.zeros((10, 10), int)
     np.add.at(confused, (truth, np.asarray(said[best])), 1)
     draw(study, name, x, side, trainer, best, confused)
     pairs = confused - np.diag(np.diag(confused))
     i, j = (int(n) for n in np.unravel_index(pairs.argmax(), pairs.shape))
-    print(
-        f"   best: {best}; most often it takes a {i} for a {j} ({pairs[i, j]} times)\n"
+    say(
+        "   best: {best}; most often it takes a {i} for a {j} ({pairs} times)\n",
+        best=best,
+        i=i,
+        j=j,
+        pairs=pairs[i, j],
     )
     told: dict[str, Any] = {kind: {} for kind in given}
     for method, score in scores.items():
-        kind, _, machine = method.partition(" ")
+        kind, __, machine = method.partition(" ")
         told |= {"network": score} if not machine else {}
         if machine:
             told[kind][machine] = score
@@ -238,13 +245,21 @@ def put(
     """Print the table: a row for each method, a column for what it is given."""
     rest, held = (len(part) for part in folds[0])
     times = f", in {len(folds)} folds" if len(folds) > 1 else ""
-    print(f"{name}, {x.shape[1]} × {x.shape[2]}: {rest:,} to learn from, ", end="")
-    print(f"{held:,} asked about{times}\n")
+    say(
+        "{name}, {shape} × {shape2}: {rest:,} to learn from, {held:,} "
+        "asked about{times}\n",
+        name=name,
+        shape=x.shape[1],
+        shape2=x.shape[2],
+        rest=rest,
+        held=held,
+        times=times,
+    )
     print(f"   {'':9}" + "".join(f"{f'{k} ({n})':>14}" for k, n in sizes.items()))
     for machine in ("tree", "kNN", "SVM", "forest"):
         cells = "".join(f"{scores[f'{kind} {machine}']:14.1%}" for kind in sizes)
         print(f"   {machine:9}{cells}")
-    print(f"   {'network':9}{scores['network']:14.1%}\n")
+    print(f"   {tr('network'):9}{scores['network']:14.1%}\n")
 
 
 # -- pictures --------------------------------------------------------------------------
@@ -263,14 +278,18 @@ def draw(
     title, size = f"{name}: pixels, and what HOG makes of them", (7.0, 3.0)
     study.draw(f"{name}-hog", stars, x[:6], side, title=title, size=size)
     filters = next(iter(trainer.model.parameters())).numpy()[:, 0]
-    how = {"title": f"{name}: the first filters learned", "columns": 8, "signed": True}
+    how = {
+        "title": _("{name}: the first filters learned", name=name),
+        "columns": 8,
+        "signed": True,
+    }
     study.draw(f"{name}-filters", viz.gallery.images, filters, size=(7.0, 2.0), **how)
     numbers = [str(i) for i in range(10)]
     axes: dict[str, Any] = {
         "rows": numbers,
         "columns": numbers,
-        "across": "read",
-        "up": "true",
+        "across": _("read"),
+        "up": _("true"),
     }
     axes["numbers"] = ".0f"
     off = confused - np.diag(np.diag(confused))

@@ -34,12 +34,19 @@ import numpy as np
 import chainrule as cr
 from chainrule import nn, optim, viz
 from chainrule.recipes import Reference, Study
+from chainrule.text import _, say
 
-SUMMARY = "digits without labels: k-means and mixtures on pixels and on learned codes"
+SUMMARY = _(
+    "digits without labels: k-means and mixtures on pixels and on learned codes"
+)
 REFERENCES = [
-    Reference("gain", at_least=0.1, source="codes ahead of pixels, both by k-means"),
-    Reference("codes.k-means.accuracy", at_least=0.65, source="pixels: 0.50 to 0.55"),
-    Reference("refined.accuracy", at_least=0.843, source="DEC, Xie et al. 2016: 0.843"),
+    Reference("gain", at_least=0.1, source=_("codes ahead of pixels, both by k-means")),
+    Reference(
+        "codes.k-means.accuracy", at_least=0.65, source=_("pixels: 0.50 to 0.55")
+    ),
+    Reference(
+        "refined.accuracy", at_least=0.843, source=_("DEC, Xie et al. 2016: 0.843")
+    ),
 ]
 CLUSTERS, IMAGES, COMPONENTS = 10, 20_000, 32
 WIDTHS = (784, 500, 250, 10)
@@ -214,10 +221,12 @@ def run(study: Study) -> dict[str, Any]:
     count = 1500 if study.quick else IMAGES
     parts = [part.take(min(count, len(part))) for part in cr.data.mnist()]
     (x, labels), (asked, truth) = ((p.x[:].reshape(len(p), -1), p.y) for p in parts)
-    print(
-        f"{len(x):,} images, without their labels; {len(asked):,} others asked about\n"
+    say(
+        "{x:,} images, without their labels; {asked:,} others asked about\n",
+        x=len(x),
+        asked=len(asked),
     )
-    print("                              accuracy   of others   information")
+    say("                              accuracy   of others   information")
     told: dict[str, Any] = {}
 
     def count_up(what: str, found: dict[str, Any]) -> np.ndarray:
@@ -243,7 +252,7 @@ def run(study: Study) -> dict[str, Any]:
     last = rounds[-1], outputs(clusters, asked).argmax(1)
     each = [scored(study, found, y) for found, y in zip(last, sides.values())]
     put("refined", *each)
-    print("\n   refined, accuracy before and every fifth round:", end=" ")
+    say("\n   refined, accuracy before and every fifth round:", end=" ")
     print("  ".join(f"{s:.1%}" for s in steps[::5]), "\n")
     pictures.append(np.stack([x[rounds[-1] == k].mean(0) for k in range(CLUSTERS)]))
     title = "centres: of pixels, of codes, and the mean of each refined cluster"

@@ -35,8 +35,9 @@ from __future__ import annotations
 import chainrule as cr
 from chainrule import nn, optim
 from chainrule.recipes import Reference, Study, draw_features
+from chainrule.text import _, say
 
-SUMMARY = "handwritten digits: two convolutions, 32-64, dropout, 9216-128-10"
+SUMMARY = _("handwritten digits: two convolutions, 32-64, dropout, 9216-128-10")
 EPOCHS = 12
 BATCH_SIZE = 64
 LR = 2e-3  # the peak
@@ -45,7 +46,9 @@ WEIGHT_DECAY = 0.1
 #: What makes seconds of it.
 QUICK = {"epochs": 1, "limit": 2500}
 REFERENCES = [
-    Reference("test_accuracy", at_least=0.9925, source="Keras, examples/mnist_cnn.py")
+    Reference(
+        "test_accuracy", at_least=0.9925, source=_("Keras, examples/mnist_cnn.py")
+    )
 ]
 
 
@@ -115,7 +118,11 @@ def main() -> None:
     print(run.history)
     print(run.evaluate(test))
     scores = run.predict(test.x[:1])
-    print(f"The first test image is a {test.y[0]}; read as a {scores.argmax()}.")
+    say(
+        "The first test image is a {y}; read as a {argmax}.",
+        y=test.y[0],
+        argmax=scores.argmax(),
+    )
 
 
 if __name__ == "__main__":

@@ -50,11 +50,16 @@ import numpy as np
 import chainrule as cr
 from chainrule import nn, optim, viz
 from chainrule.recipes import Reference, Study
+from chainrule.text import _, say
 from chainrule.training import Batches, Loop, compile_program
 
-SUMMARY = "Boltzmann machines, one upon the other, then back-propagation: 1.25 % errors"
+SUMMARY = _(
+    "Boltzmann machines, one upon the other, then back-propagation: 1.25 % errors"
+)
 REFERENCES = [
-    Reference("errors.60000.pretrained", at_most=0.0125, source="Hinton et al. 2006"),
+    Reference(
+        "errors.60000.pretrained", at_most=0.0125, source=_("Hinton et al. 2006")
+    ),
 ]
 SIZES, QUICK_SIZES = (500, 500, 2000), (64, 64, 128)
 EPOCHS, QUICK_EPOCHS, BATCH_SIZE = 10, 2, 100
@@ -151,7 +156,7 @@ def machine_loop(
 def stack(study: Study, x: np.ndarray) -> list[Boltzmann]:
     """Machine upon machine: each one's data are the probabilities of the last one."""
     sizes = QUICK_SIZES if study.quick else SIZES
-    print("   visible  hidden   ‖v − v′‖² in the first epoch, in the last\n")
+    say("   visible  hidden   ‖v − v′‖² in the first epoch, in the last\n")
     machines: list[Boltzmann] = []
     for level, hidden in enumerate(sizes, 1):
         if machines:
@@ -213,7 +218,7 @@ def fantasies(
     walked = walk(study, top, upwards(below, digits))
     rows = {name: downwards(below, p) for name, p in walked.items()}
     title = "Left to itself, from test digits: the uppermost machine"
-    rows = {"test digit": digits, **rows}
+    rows = {_("test digit"): digits, **rows}
     study.draw("walk", viz.gallery.rows, rows, title=title, size=(7.0, 3.8))
     machine, loop = machine_loop(study, x, (QUICK_SIZES if study.quick else SIZES)[0])
     study.loop("persistent", loop, epochs=QUICK_EPOCHS if study.quick else EPOCHS)
@@ -234,7 +239,7 @@ def show(
     study.draw("features", viz.gallery.images, features, title=title, signed=True)
     digits = [int(np.flatnonzero(test.y == digit)[0]) for digit in range(10)]
     x = test.x[np.array(digits)]
-    rows = {"test digit": x}
+    rows = {_("test digit"): x}
     for count in (1, len(machines)):
         some = machines[:count]
         rows[f"{count} up and down"] = downwards(some, upwards(some, x))
@@ -320,7 +325,7 @@ def compare(
             for name, t in trained.items()
         }
         title = "With all labels: test errors in %, after each epoch"
-        study.draw("errors", viz.gallery.lines, curves, title=title, across="epoch")
+        study.draw("errors", viz.gallery.lines, curves, title=title, across=_("epoch"))
     return wrong
 
 
@@ -336,12 +341,12 @@ def run(study: Study) -> dict[str, Any]:
     train, test = cr.data.mnist()
     if study.quick:
         train, test = train.take(5000), test.take(1000)
-    print(f"1  Machines on {len(train)} digits, by contrastive divergence\n")
+    say("1  Machines on {train} digits, by contrastive divergence\n", train=len(train))
     x = train.x[:]
     machines = stack(study, x)
     show(study, machines, x, test)
-    print("\n2 and 3  Fine-tuned with labels: errors on test images\n")
-    print("   labels   epochs   from random   pretrained\n")
+    say("\n2 and 3  Fine-tuned with labels: errors on test images\n")
+    say("   labels   epochs   from random   pretrained\n")
     found = {}
     for labels, budget in (QUICK_BUDGETS if study.quick else BUDGETS).items():
         some = train if labels == len(train) else evenly(train, labels)

@@ -34,6 +34,7 @@ import numpy as np
 import chainrule as cr
 from chainrule import errors, nn, optim, viz
 from chainrule.recipes import Reference, Study, memory
+from chainrule.text import _, say
 from chainrule.training import (
     Callback,
     Environments,
@@ -44,7 +45,7 @@ from chainrule.training import (
     compile_program,
 )
 
-SUMMARY = "deep Q-learning: replay memory, target network; CartPole and Acrobot"
+SUMMARY = _("deep Q-learning: replay memory, target network; CartPole and Acrobot")
 REFERENCES = [
     Reference("CartPole-v1.test", at_least=488, source="CleanRL, dqn.py: 488.7 ± 16.1"),
     Reference("Acrobot-v1.test", at_least=-91.5, source="CleanRL, dqn.py: −91.5 ± 7.2"),
@@ -105,7 +106,7 @@ class Agent(nn.Module):
     """The network, and its copy that the targets are computed with."""
 
     def __init__(self, seen: int, actions: int) -> None:
-        self.online, self.target = (self.network(seen, actions) for _ in range(2))
+        self.online, self.target = (self.network(seen, actions) for __ in range(2))
         self.target.load_state_dict(self.online.state_dict())
 
     @staticmethod
@@ -228,11 +229,19 @@ def room(rows: int, width: int) -> np.ndarray:
     need, have = 4 * 4 * rows * width, memory()
     if need > have:
         raise errors.ArgumentError(
-            f"A memory of {rows} steps does not fit this machine.",
-            expected=f"at most {have // (16 * width)} steps of {width} numbers each,"
-            " in float32 and with the copies that a checkpoint takes",
-            got=f"{need / 2**30:.1f} GiB; at most {have / 2**30:.1f} GiB may be taken",
-            fix="a smaller Settings.room",
+            _("A memory of {rows} steps does not fit this machine.", rows=rows),
+            expected=_(
+                "at most {have_width} steps of {width} numbers each, in "
+                "float32 and with the copies that a checkpoint takes",
+                have_width=have // (16 * width),
+                width=width,
+            ),
+            got=_(
+                "{need:.1f} GiB; at most {have:.1f} GiB may be taken",
+                need=need / 2**30,
+                have=have / 2**30,
+            ),
+            fix=_("a smaller Settings.room"),
         )
     return np.zeros((rows, width), np.float32)
 
@@ -287,14 +296,33 @@ def learn(study: Study, name: str, how: Settings) -> dict[str, Any]:
     agent.online.load_state_dict(best.weights)
     frames: list[np.ndarray] = []
     others = Environments(name, how.episodes, seed=int(seeds[3]))
-    returns, _ = others.play(greedy(program), frames.append)
-    print(f"\n{name}: {source.world.steps} steps, {len(episodes)} episodes,", end=" ")
-    print(f"{loop.state.updates} updates")
-    print(f"   {how.tests} agents on {how.choice} episodes of their own:", end=" ")
+    returns, __ = others.play(greedy(program), frames.append)
+    say(
+        "\n{name}: {steps} steps, {episodes} episodes, {updates} updates",
+        name=name,
+        steps=source.world.steps,
+        episodes=len(episodes),
+        updates=loop.state.updates,
+    )
+    say(
+        "   {tests} agents on {choice} episodes of their own:",
+        end=" ",
+        tests=how.tests,
+        choice=how.choice,
+    )
     print(", ".join(f"{score:.0f}" for score in best.scores))
-    print(f"   the best of them on {how.episodes} others: {returns.mean():.1f}", end="")
+    say(
+        "   the best of them on {episodes} others: {mean:.1f}",
+        end="",
+        episodes=how.episodes,
+        mean=returns.mean(),
+    )
     print(f" ± {returns.std():.1f}")
-    print(f"   the last 100 episodes of training, ε = {how.greed}: {training:.1f}")
+    say(
+        "   the last 100 episodes of training, ε = {greed}: {training:.1f}",
+        greed=how.greed,
+        training=training,
+    )
     found = calibration(program, frames, float(returns[0]), how)
     show(study, name, loop, source, episodes, frames)
     return {
@@ -317,8 +345,13 @@ def calibration(
     steps = round(abs(total))
     came = np.sign(total) * (1 - how.discount**steps) / (1 - how.discount)
     expected = float(program.run("act", {"seen": frames[0][None]})["worth"][0])
-    print(f"   one episode: Q is {expected:.1f} at its beginning;", end=" ")
-    print(f"what came was {total:g}, discounted {came:.1f}")
+    say(
+        "   one episode: Q is {expected:.1f} at its beginning; what came "
+        "was {total:g}, discounted {came:.1f}",
+        expected=expected,
+        total=total,
+        came=came,
+    )
     return {"expected": expected, "came": float(came)}
 
 
@@ -338,14 +371,16 @@ def show(
         f"{name}-worth",
         viz.gallery.lines,
         {"Q(s, a)": worth[:: max(1, len(worth) // 2000)]},
-        title=f"{name}: the mean worth of a batch",
-        across="step of learning, thinned out",
+        title=_("{name}: the mean worth of a batch", name=name),
+        across=_("step of learning, thinned out"),
         up="Q",
         log=False,
     )
     scene = viz.scenes.SCENES[name]
     shots = frames[:: 25 if study.quick else 1 + len(frames) // 100]
-    study.film(name, scene, shots, title=f"{name}: an episode", seconds=0.05)
+    study.film(
+        name, scene, shots, title=_("{name}: an episode", name=name), seconds=0.05
+    )
 
 
 def run(study: Study) -> dict[str, Any]:
@@ -356,7 +391,7 @@ def run(study: Study) -> dict[str, Any]:
     """
     study.package("gymnasium", "chainrule[rl]")
     how = QUICK if study.quick else Settings()
-    print("ℒ = mean of (r + γ maxₐ′ Q(s′, a′; θ⁻) − Q(s, a; θ))²")
+    say("ℒ = mean of (r + γ maxₐ′ Q(s′, a′; θ⁻) − Q(s, a; θ))²")
     return {name: learn(study, name, how) for name in NAMES}
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import chainrule as cr
 from chainrule import nn, viz
 from chainrule.recipes.study import Study
+from chainrule.text import _
 
 
 def feature_maps(model: nn.Sequential, pixels: np.ndarray) -> list[np.ndarray]:
@@ -42,8 +43,10 @@ def draw_features(study: Study, model: nn.Sequential, pixels: np.ndarray) -> Non
         columns=columns,
         signed=True,
         size=(7.0, 0.3 + lines * 7.0 / columns),
-        title="the filters of the first convolution (red: ink excites, blue: ink "
-        "inhibits)",
+        title=_(
+            "the filters of the first convolution (red: ink excites, blue: ink "
+            "inhibits)"
+        ),
     )
     with cr.no_grad():
         maps = feature_maps(model, pixels)
@@ -63,6 +66,8 @@ def draw_features(study: Study, model: nn.Sequential, pixels: np.ndarray) -> Non
         titles=titles,
         colours="magma",
         size=(7.4, 0.5 + rows * 7.4 / sum(len(part[0]) for part in parts)),
-        title="the feature maps that one digit makes: a = ReLU(z) of each convolution, "
-        "the brightest place of each is 1",
+        title=_(
+            "the feature maps that one digit makes: a = ReLU(z) of each "
+            "convolution, the brightest place of each is 1"
+        ),
     )

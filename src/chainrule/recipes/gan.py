@@ -52,13 +52,18 @@ import numpy as np
 import chainrule as cr
 from chainrule import nn, optim, viz
 from chainrule.recipes import Reference, Study, mnist
+from chainrule.text import _, say
 from chainrule.training import Batches, Callback, Loop, compile_program
 
-SUMMARY = "digits from noise: two networks, two optimisers, one program; a judge counts"
+SUMMARY = _(
+    "digits from noise: two networks, two optimisers, one program; a judge counts"
+)
 REFERENCES = [
-    Reference("made.digits", at_least=10, source="all digits are drawn"),
-    Reference("made.parzen", at_least=225, source="Goodfellow et al. 2014"),
-    Reference("made.lost", at_most=0.03, source="own bar; 0 where all are as frequent"),
+    Reference("made.digits", at_least=10, source=_("all digits are drawn")),
+    Reference("made.parzen", at_least=225, source=_("Goodfellow et al. 2014")),
+    Reference(
+        "made.lost", at_most=0.03, source=_("own bar; 0 where all are as frequent")
+    ),
 ]
 NOISE, BATCH_SIZE, BETAS = 100, 100, (0.5, 0.999)
 LR, QUICK_LR = 5e-4, 1e-3
@@ -102,7 +107,7 @@ class Game(nn.Module):
     def follow(self, kept: float) -> None:
         """Move the mean towards G, in weights and in batch norm's statistics."""
         pairs = zip(self.mean.named_tensors(), self.generator.named_tensors())
-        for (_, mean), (name, now) in pairs:
+        for (__, mean), (name, now) in pairs:
             if not name.endswith("num_batches_tracked"):
                 mean.copy_(mean + (1 - kept) * (now.detach() - mean))
 
@@ -252,8 +257,8 @@ def compare(
     train, validation, test = sets
     found: dict[str, Any] = {}
     count = len(made["mean"])
-    print(f"\n3  {count} samples, and as many digits\n")
-    print("             digits   KL of shares    sure       ln p(test)       σ")
+    say("\n3  {count} samples, and as many digits\n", count=count)
+    say("             digits   KL of shares    sure       ln p(test)       σ")
     some = validation[:VALIDATION]
     for name, read, centres in (
         ("last", made["last"], made["last"]),
@@ -278,14 +283,17 @@ def judge_of(study: Study, train: cr.data.Dataset, test: cr.data.Dataset) -> cr.
     how = {"epochs": mnist.EPOCHS, "batch_size": mnist.BATCH_SIZE}
     trainer = study.fit("judge", trainer, train, **how)
     accuracy = trainer.evaluate(test)["accuracy"]
-    print(f"1  The judge reads {accuracy:.2%} of the test images as what they are.\n")
+    say(
+        "1  The judge reads {accuracy:.2%} of the test images as what they are.\n",
+        accuracy=accuracy,
+    )
     return trainer
 
 
 def played(study: Study, x: np.ndarray) -> Loop:
     """The game from its first move to its last."""
-    print("2  The game: mean losses of an epoch\n\n   epoch       D       G")
-    _, loop = game_loop(study, x)
+    say("2  The game: mean losses of an epoch\n\n   epoch       D       G")
+    __, loop = game_loop(study, x)
     loop = study.loop("game", loop, epochs=QUICK_EPOCHS if study.quick else EPOCHS)
     rows = loop.history.epochs
     for row in rows[:2] + rows[4::5]:
@@ -294,7 +302,7 @@ def played(study: Study, x: np.ndarray) -> Loop:
     names = (("D", "play_loss"), ("G", "play_generator"))
     curves = {name: [row[column] for row in rows] for name, column in names}
     title = "The losses of the two: no descent, a balance"
-    study.draw("losses", viz.gallery.lines, curves, across="epoch", title=title)
+    study.draw("losses", viz.gallery.lines, curves, across=_("epoch"), title=title)
     images = loop.observers[0].images
     growth = {f"epoch {n}": images[n] for n in sorted(images, key=int)}
     title = "The same noise, as G learns"
@@ -326,7 +334,7 @@ def run(study: Study) -> dict[str, Any]:
     study.draw("nearest", viz.gallery.rows, pairs, title=title, size=(7.0, 2.6))
     found = compare(study, judge, made, (x, validation.x[:], test.x[:]))
     shares = {str(digit): share for digit, share in enumerate(found["made"]["shares"])}
-    study.draw("shares", viz.gallery.bars, shares, title="Which digits it draws")
+    study.draw("shares", viz.gallery.bars, shares, title=_("Which digits it draws"))
     return {"seed": study.seed, **found}
 
 

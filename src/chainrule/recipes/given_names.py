@@ -34,10 +34,11 @@ import numpy as np
 import chainrule as cr
 from chainrule import nn, optim
 from chainrule.recipes import Reference, Study, numbered
+from chainrule.text import _, say
 from chainrule.training import Callback
 from chainrule.viz import gallery
 
-SUMMARY = "makes up first names: counts, the network of Bengio (2003), and a GRU"
+SUMMARY = _("makes up first names: counts, the network of Bengio (2003), and a GRU")
 #: The point begins and ends a name.
 LETTERS = ".abcdefghijklmnopqrstuvwxyz"
 NUMBER_OF = {letter: i for i, letter in enumerate(LETTERS) if i}
@@ -58,7 +59,7 @@ REFERENCES = [
     Reference(
         "gain.gru",
         at_least=0.35,
-        source="no worse than the network: Mikolov et al. 2010",
+        source=_("no worse than the network: Mikolov et al. 2010"),
     ),
 ]
 
@@ -140,8 +141,8 @@ def cost(p: np.ndarray, table: np.ndarray) -> float:
 
 def count_letters(parts: dict[str, list[str]]) -> tuple[dict[str, Any], np.ndarray]:
     """Tables of one to four letters, each at its best α; and the bigram's."""
-    print("1  Counting: p(next | the last n − 1), nats a letter\n")
-    print("   n      α   train  validation   test")
+    say("1  Counting: p(next | the last n − 1), nats a letter\n")
+    say("   n      α   train  validation   test")
     found, tables = {}, {}
     for n in range(1, 5):
         seen, chosen, tested = (counts(parts[k], n) for k in parts)
@@ -180,7 +181,7 @@ class Recurrent(nn.Module):
 
     def forward(self, x: cr.Tensor) -> cr.Tensor:
         """Scores of the next letters, (N, 27, T), as the loss takes them."""
-        states, _ = self.gru(self.table(x))
+        states, __ = self.gru(self.table(x))
         return self.scores(self.dropout(states)).transpose(1, 2)
 
 
@@ -216,7 +217,7 @@ class Diary(Callback):
         for epoch, made in trainer.notes.items():
             if epoch not in self.said:
                 self.said.add(epoch)
-                print(f"   epoch {epoch:>2}   {', '.join(made)}")
+                say("   epoch {epoch:>2}   {made}", epoch=epoch, made=", ".join(made))
 
     def on_epoch(self, trainer: cr.Trainer) -> None:
         """The epochs that are shown."""
@@ -279,11 +280,15 @@ def train(
 
 def compare(costs: dict[str, float]) -> None:
     """What a letter of unseen names costs, the dearest first."""
-    print("\n4  A letter of names that none of them has seen costs\n")
+    say("\n4  A letter of names that none of them has seen costs\n")
     for name, value in costs.items():
         bar = "█" * round(value * 9)
-        print(
-            f"   {name:20}  {value:.3f} nats, like {np.exp(value):4.1f} letters  {bar}"
+        say(
+            "   {name:20}  {value:.3f} nats, like {exp_value:4.1f} letters  {bar}",
+            name=name,
+            value=value,
+            exp_value=np.exp(value),
+            bar=bar,
         )
 
 
@@ -317,15 +322,23 @@ def run(study: Study) -> dict[str, Any]:
     parts = split(names)
     if study.quick:
         parts["train"] = parts["train"][:1500]
-    seen, chosen, tested = parts.values()
-    print(f"{len(names):,} names: {len(seen):,} to learn from,", end=" ")
-    print(f"{len(chosen)} to choose settings with, {len(tested)} to test\n")
+    _seen, _chosen, _tested = parts.values()
+    say(
+        "{names:,} names: {train:,} to learn from, {validation} to choose "
+        "settings with, {test} to test\n",
+        **{name: len(part) for name, part in {"names": names, **parts}.items()},
+    )
     tables, bigram = count_letters(parts)
 
-    print(f"\n2  {CONTEXT} letters × {WIDTH} → {HIDDEN} tanh → 27 scores\n")
+    say(
+        "\n2  {CONTEXT} letters × {WIDTH} → {HIDDEN} tanh → 27 scores\n",
+        CONTEXT=CONTEXT,
+        WIDTH=WIDTH,
+        HIDDEN=HIDDEN,
+    )
     data = [letters(part) for part in parts.values()]
     mlp = train(study, "network", network, data, MLP, after_windows)
-    print(f"\n3  The recurrent network, a GRU of {UNITS} units\n")
+    say("\n3  The recurrent network, a GRU of {UNITS} units\n", UNITS=UNITS)
     series = [rows(part, 12) for part in parts.values()]
     gru = train(study, "gru", Recurrent, series, GRU, after_rows)
 
@@ -336,11 +349,10 @@ def run(study: Study) -> dict[str, Any]:
     compare(costs)
     made = invent(after_rows(gru), np.random.default_rng([study.seed, 99]), 1000)
     known = judge(made, parts)
-    print(
-        f"\n   Of 1,000 names made up by the GRU {known['seen']:.1%} stood in what it"
-    )
-    print(
-        f"   learned from, and {known['unseen']:.1%} are real ones that it never saw."
+    say(
+        "\n   Of 1,000 names made up by the GRU {seen:.1%} stood in what it\n"
+        "   learned from, and {unseen:.1%} are real ones that it never saw.",
+        **known,
     )
 
     history = {"network": mlp.history.epochs, "GRU": gru.history.epochs}
@@ -349,21 +361,21 @@ def run(study: Study) -> dict[str, Any]:
         "losses",
         gallery.lines,
         curves | {"bigram": [tables["2"]["validation"]] * MLP["epochs"]},
-        title="nats a letter, names of the validation set",
-        across="epoch",
+        title=_("nats a letter, names of the validation set"),
+        across=_("epoch"),
         log=False,
     )
     table = mlp.model.state_dict()["0.weight"]
-    study.draw("embeddings", draw_letters, table, title="27 letters, as the network")
+    study.draw("embeddings", draw_letters, table, title=_("27 letters, as the network"))
     study.draw(
         "bigram",
         gallery.heat,
         bigram,
-        title="p(next letter | letter), counted",
+        title=_("p(next letter | letter), counted"),
         rows=LETTERS,
         columns=LETTERS,
-        across="next",
-        up="letter",
+        across=_("next"),
+        up=_("letter"),
         size=(7.0, 6.0),
     )
     gain = {

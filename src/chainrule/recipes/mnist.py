@@ -17,15 +17,16 @@ from __future__ import annotations
 import chainrule as cr
 from chainrule import nn, optim
 from chainrule.recipes import Reference
+from chainrule.text import _, say
 
-SUMMARY = "handwritten digits: 784-128-64-10, ReLU, cross-entropy, AdamW, one cycle"
+SUMMARY = _("handwritten digits: 784-128-64-10, ReLU, cross-entropy, AdamW, one cycle")
 EPOCHS = 10
 BATCH_SIZE = 32
 LR = 3e-3  # the peak
 BETAS = (0.9, 0.99)
 WEIGHT_DECAY = 0.1
 REFERENCES = [
-    Reference("test_accuracy", at_least=0.985, source="the network's own bar")
+    Reference("test_accuracy", at_least=0.985, source=_("the network's own bar"))
 ]
 
 
@@ -83,7 +84,11 @@ def main() -> None:
     print(run.history)
     print(run.evaluate(test))
     scores = run.predict(test.x[:1])
-    print(f"The first test image is a {test.y[0]}; read as a {scores.argmax()}.")
+    say(
+        "The first test image is a {y}; read as a {argmax}.",
+        y=test.y[0],
+        argmax=scores.argmax(),
+    )
 
 
 if __name__ == "__main__":

@@ -43,10 +43,11 @@ import numpy as np
 import chainrule as cr
 from chainrule import nn, optim, viz
 from chainrule.recipes import Reference, Study
+from chainrule.text import _, say
 from chainrule.training import Loop, RunState, Source, Work, compile_program
 
-SUMMARY = "questions about pictures: a CNN and words joined by a product, 13 answers"
-REFERENCES = [Reference("accuracy", at_least=0.97, source="easy-VQA's own baseline")]
+SUMMARY = _("questions about pictures: a CNN and words joined by a product, 13 answers")
+REFERENCES = [Reference("accuracy", at_least=0.97, source=_("easy-VQA's own baseline"))]
 ANSWERS = ("yes", "no", "rectangle", "circle", "triangle")
 ANSWERS += ("red", "green", "blue", "yellow", "gray", "teal", "black", "brown")
 #: What questions consist of; number 0 stands where there is no word.
@@ -72,7 +73,7 @@ class Pictures:
 
     def __init__(self, folder: Path, opened: Any, count: int | None = None) -> None:
         rows = json.loads((folder / "questions.json").read_text(encoding="utf-8"))
-        n = len({picture for _, _, picture in rows}) if count is None else count
+        n = len({picture for __, __, picture in rows}) if count is None else count
         self.images = np.empty((n, 3, 64, 64), np.uint8)
         for i in range(n):
             with opened(folder / "images" / f"{i}.png") as image:
@@ -80,7 +81,7 @@ class Pictures:
         self.words = np.zeros((n, QUESTIONS, LENGTH), np.int32)
         self.answers = np.zeros((n, QUESTIONS), np.int32)
         self.asked = np.zeros((n, QUESTIONS), np.float32)
-        self.texts: list[list[str]] = [[] for _ in range(n)]
+        self.texts: list[list[str]] = [[] for __ in range(n)]
         for text, answer, i in rows:
             if i < n:
                 k = len(self.texts[i])
@@ -274,13 +275,23 @@ def show(study: Study, model: Asked, shares: np.ndarray, data: Pictures) -> int:
     """Draw some answers, and the least sure ones; how many answers are wrong."""
     said = shares.argmax(-1)
     wrong = int(((said != data.answers) & (data.asked > 0)).sum())
-    print(f"\n{wrong} of {int(data.asked.sum())} answers are wrong. The least sure:\n")
+    say(
+        "\n{wrong} of {sum} answers are wrong. The least sure:\n",
+        wrong=wrong,
+        sum=int(data.asked.sum()),
+    )
     sure = np.where(data.asked > 0, shares.max(-1), 2.0)
     order = np.argsort(sure, axis=None, kind="stable")[:8]
     least = [(int(n) // QUESTIONS, int(n) % QUESTIONS) for n in order]
     for i, k in least:
-        print(f"  {sure[i, k]:4.0%}  picture {i:4}  {data.texts[i][k]:38.38}", end="  ")
-        print(f"{ANSWERS[said[i, k]]}, truly {ANSWERS[data.answers[i, k]]}")
+        say(
+            "  {sure:4.0%}  picture {i:4}  {texts:38.38}  {ANSWERS}, truly {i_k}",
+            sure=sure[i, k],
+            i=i,
+            texts=data.texts[i][k],
+            ANSWERS=ANSWERS[said[i, k]],
+            i_k=ANSWERS[data.answers[i, k]],
+        )
     firsts = [(i, i % len(data.texts[i])) for i in range(5)]
     drawn = {"looks": (firsts, "pictures, and where the network looks")}
     drawn["unsure"] = (least[:5], "the least sure answers")
@@ -304,14 +315,17 @@ def run(study: Study) -> dict[str, Any]:
     train = Pictures(folder / "train", opened, 320 if study.quick else None)
     test = Pictures(folder / "test", opened, 200 if study.quick else None)
     asked = int(train.asked.sum())
-    print(
-        f"{len(train)} pictures, {asked} questions; {len(test)} pictures to test with\n"
+    say(
+        "{train} pictures, {asked} questions; {test} pictures to test with\n",
+        train=len(train),
+        asked=asked,
+        test=len(test),
     )
     epochs, single = (3, 1) if study.quick else (EPOCHS, 3)
     found = {}
     for name, hears in (("picture alone", False), ("question alone", True)):
         senses = {"sees": not hears, "hears": hears}
-        _, program = learn(study, name.replace(" ", "-"), train, single, **senses)
+        __, program = learn(study, name.replace(" ", "-"), train, single, **senses)
         found[name] = share(answered(program, test).argmax(-1), test)
     model, program = learn(study, "both", train, epochs)
     shares = answered(program, test)
@@ -320,7 +334,7 @@ def run(study: Study) -> dict[str, Any]:
     for name, right in found.items():
         print(f"  {name:15} {right:6.1%}  {'█' * round(40 * right)}")
     kinds = by_kind(said, test)
-    print("\nBy kind of question:\n")
+    say("\nBy kind of question:\n")
     for kind, right in kinds.items():
         print(f"  {kind:17} {right:6.1%}")
     bars = found | kinds

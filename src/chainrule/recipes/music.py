@@ -55,11 +55,12 @@ import numpy as np
 import chainrule as cr
 from chainrule import nn, optim, viz
 from chainrule.recipes import Reference, Study
+from chainrule.text import _, say
 
-SUMMARY = "style of music: six genres by their features, three dances by their notes"
+SUMMARY = _("style of music: six genres by their features, three dances by their notes")
 REFERENCES = [
     Reference(
-        "genres.ahead", at_least=-0.02, source="scikit-learn's best, same splits"
+        "genres.ahead", at_least=-0.02, source=_("scikit-learn's best, same splits")
     ),
     Reference(
         "dances.accuracy", at_least=0.92, source="its own bar; rhythms, linear: 0.911"
@@ -139,10 +140,10 @@ def rivals(x: Any, y: Any, x_new: Any, y_new: Any) -> dict[str, float]:
     from sklearn.svm import SVC
 
     made = {
-        "nearest neighbours": KNeighborsClassifier(5),
+        _("nearest neighbours"): KNeighborsClassifier(5),
         "logistic": LogisticRegression(C=0.1, max_iter=2000),
-        "support vectors": SVC(C=10),
-        "extra trees": ExtraTreesClassifier(300, random_state=0),
+        _("support vectors"): SVC(C=10),
+        _("extra trees"): ExtraTreesClassifier(300, random_state=0),
     }
     return {name: float(m.fit(x, y).score(x_new, y_new)) for name, m in made.items()}
 
@@ -150,7 +151,7 @@ def rivals(x: Any, y: Any, x_new: Any, y_new: Any) -> dict[str, float]:
 def show_genres(study: Study, folder: Path) -> dict[str, Any]:
     """Networks that vote, beside scikit-learn, on the same splits."""
     x, y = genres(folder / "data/models/knn_musical_genre_6")
-    print(f"Genres: {len(x)} pieces, {x.shape[1]} features, {len(GENRES)} genres\n")
+    say("Genres: {n} pieces, {d} features, six genres\n", n=len(x), d=x.shape[1])
     rows = []
     for split in range(2 if study.quick else SPLITS):
         new = folds(y, [study.seed, split]) == 0
@@ -178,8 +179,8 @@ def show_genres(study: Study, folder: Path) -> dict[str, Any]:
         "genres",
         viz.gallery.bars,
         means,
-        across="accuracy, mean of the splits",
-        title="six genres by 138 features",
+        across=_("accuracy, mean of the splits"),
+        title=_("six genres by 138 features"),
         size=(6.0, 2.2),
     )
     best = max(mean for name, mean in means.items() if name != "network")
@@ -261,13 +262,13 @@ def dances(folder: Path) -> tuple[list[list[Note]], np.ndarray]:
                 tune = notes(abc)
                 found.setdefault(tuple(n[0] for n in tune), (tune, label))
     tunes = [(tune, label) for tune, label in found.values() if len(tune) >= 16]
-    return [tune for tune, _ in tunes], np.array([label for _, label in tunes], "i4")
+    return [tune for tune, __ in tunes], np.array([label for __, label in tunes], "i4")
 
 
 def cut(tune: list[Note]) -> list[slice]:
     """Pieces of about PIECE notes that begin with a bar."""
     count = max(1, round(len(tune) / PIECE))
-    bars = [i for i, (_, _, first) in enumerate(tune) if first]
+    bars = [i for i, (__, __, first) in enumerate(tune) if first]
     ideal = [len(tune) * k / count for k in range(1, count)]
     starts = {min(bars, key=lambda bar: abs(bar - place)) for place in ideal} - {0}
     ends = [0, *sorted(starts), len(tune)]
@@ -281,8 +282,8 @@ def rows_of(tunes: list[list[Note]]) -> tuple[np.ndarray, np.ndarray]:
     """
     rows, owners = [], []
     for owner, tune in enumerate(tunes):
-        usual = Counter(duration for _, duration, _ in tune).most_common(1)[0][0]
-        last = next(height for height, _, _ in reversed(tune) if height is not None)
+        usual = Counter(duration for __, duration, __ in tune).most_common(1)[0][0]
+        last = next(height for height, __, __ in reversed(tune) if height is not None)
         for piece in cut(tune):
             row = np.zeros((LENGTH, 4), np.int32)
             for place, (height, duration, first) in zip(row, tune[piece]):
@@ -304,7 +305,7 @@ class Tune(nn.Module):
             nn.Conv1d(64 if i else 24, 64, 5, padding=2 * 2**i, dilation=2**i)
             for i in range(3)
         )
-        self.norms = nn.ModuleList([nn.LayerNorm(64) for _ in range(3)])
+        self.norms = nn.ModuleList([nn.LayerNorm(64) for __ in range(3)])
         self.drop, self.scores = nn.Dropout(0.5), nn.Linear(128, len(DANCES))
 
     def forward(self, x: cr.Tensor) -> cr.Tensor:
@@ -340,15 +341,12 @@ def show_dances(study: Study, folder: Path) -> dict[str, Any]:
     said, y = total[tested].argmax(1), y[tested]
     accuracy = float((said == y).mean())
     told = ", ".join(f"{count} {name}s" for name, count in counts.items())
-    print(f"\nDances: {told}; {accuracy:.1%} of {len(y)} new ones recognised.")
+    found = {"told": told, "accuracy": accuracy, "y": len(y)}
+    say("\nDances: {told}; {accuracy:.1%} of {y} new ones recognised.", **found)
     confusion = np.zeros((3, 3), int)
     np.add.at(confusion, (y, said), 1)
-    names = {
-        "rows": DANCES,
-        "columns": DANCES,
-        "up": "is a",
-        "across": "is taken for a",
-    }
+    names = {"rows": DANCES, "columns": DANCES}
+    names |= {"up": _("is a"), "across": _("is taken for a")}
     title = "dances by their notes"
     how = {"numbers": "d", "title": title, "size": (4.2, 2.6)}
     study.draw("dances", viz.gallery.heat, confusion, **names, **how)

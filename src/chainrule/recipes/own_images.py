@@ -44,16 +44,17 @@ import numpy as np
 import chainrule as cr
 from chainrule import errors, nn, optim, viz
 from chainrule.recipes import Reference, Study, classical
+from chainrule.text import _, say
 
-SUMMARY = "your own folder of images, with augmentation, beside scikit-learn's best"
+SUMMARY = _("your own folder of images, with augmentation, beside scikit-learn's best")
 REFERENCES = [
     Reference(
-        "network.mean", at_least=0.72, source="linear, on three times the images"
+        "network.mean", at_least=0.72, source=_("linear, on three times the images")
     ),
     Reference(
-        "gain.rival", at_least=0.0, source="scikit-learn's best on HOG or pixels"
+        "gain.rival", at_least=0.0, source=_("scikit-learn's best on HOG or pixels")
     ),
-    Reference("gain.augmentation", at_least=0.0, source="the same network without"),
+    Reference("gain.augmentation", at_least=0.0, source=_("the same network without")),
 ]
 ANIMALS = [
     *("bear", "bird", "cat", "cow", "dog"),
@@ -87,7 +88,7 @@ def animals(study: Study) -> tuple[np.ndarray, np.ndarray]:
     )
     x = np.frombuffer(pickled(images, 10_000 * 784), np.uint8).reshape(-1, 28, 28)
     y = np.frombuffer(pickled(labels, 10_000 * 8), "<i8")
-    _, first = np.unique(x.reshape(len(x), -1), axis=0, return_index=True)
+    __, first = np.unique(x.reshape(len(x), -1), axis=0, return_index=True)
     first.sort()
     return x[first], y[first]
 
@@ -181,9 +182,9 @@ def rivals(study: Study, train: Any, test: Any) -> dict[str, float]:
     hogs = [classical.hog(grey(data.x), side) for data in (train, test)]
     seed = {"random_state": study.seed % 2**32}
     makes = {
-        "pixels, linear": (part("linear_model").RidgeClassifier(alpha=1e3), pixels),
-        "pixels, SVM": (part("svm").SVC(C=10), pixels),
-        "pixels, forest": (
+        _("pixels, linear"): (part("linear_model").RidgeClassifier(alpha=1e3), pixels),
+        _("pixels, SVM"): (part("svm").SVC(C=10), pixels),
+        _("pixels, forest"): (
             part("ensemble").RandomForestClassifier(300, **seed),
             pixels,
         ),
@@ -260,9 +261,9 @@ def draw(study: Study, data: cr.data.Dataset, found: dict[str, Any]) -> None:
             called: found["curves"][name, column]
             for name, called in (("plain", "as they are"), ("network", "augmented"))
         }
-        study.draw(column, viz.gallery.lines, curves, title=title, across="epoch")
+        study.draw(column, viz.gallery.lines, curves, title=title, across=_("epoch"))
     names = data.class_names or ()
-    axes = {"rows": names, "columns": names, "across": "read", "up": "true"}
+    axes = {"rows": names, "columns": names, "across": _("read"), "up": _("true")}
     title, size = "what is taken for what, all splits", (7.0, 5.0)
     matrix = found["confusion"]
     how = {"numbers": ".0f"} if len(names) <= 20 else {}
@@ -288,17 +289,24 @@ def run(study: Study, *, data: str | None = None) -> dict[str, Any]:
     if len(counts) < 2 or counts.min() < FEWEST:
         kinds = zip(found.class_names or (), counts)
         raise errors.DataError(
-            "There are too few images to learn from and to test with.",
-            expected=f"two kinds at least, with {FEWEST} images each",
+            _("There are too few images to learn from and to test with."),
+            expected=_("two kinds at least, with {FEWEST} images each", FEWEST=FEWEST),
             got=", ".join(f"{name}: {count}" for name, count in kinds),
-            fix=f"put {FEWEST} images at least into the folder of each kind",
+            fix=_(
+                "put {FEWEST} images at least into the folder of each kind",
+                FEWEST=FEWEST,
+            ),
         )
     each = f"{counts.min()} to {counts.max()}"
-    print(f"{len(found)} images of {found.classes} kinds, {each} of each\n")
-    with study.given(found.class_names or () if data is not None else ()):
-        made = compare(study, found, 1 if study.quick else SPLITS)
-        told = put(made["rows"])
-        draw(study, found, made)
+    say(
+        "{found} images of {classes} kinds, {each} of each\n",
+        found=len(found),
+        classes=found.classes,
+        each=each,
+    )
+    made = compare(study, found, 1 if study.quick else SPLITS)
+    told = put(made["rows"])
+    draw(study, found, made)
     confusion = made["confusion"]
     return {**told, "images": len(found), "confusion": confusion.tolist()}
 

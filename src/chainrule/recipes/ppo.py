@@ -41,16 +41,15 @@ import numpy as np
 import chainrule as cr
 from chainrule import nn, optim, viz
 from chainrule.recipes import Reference, Study
+from chainrule.text import _, say
 from chainrule.training import Environments, Loop, RunState, Source, Work
 from chainrule.training import compile_program as compiled_together
 
-SUMMARY = "proximal policy optimisation: CartPole, Acrobot and Pendulum"
+SUMMARY = _("proximal policy optimisation: CartPole, Acrobot and Pendulum")
 REFERENCES = [
     Reference("CartPole-v1.test", at_least=490, source="CleanRL, ppo.py: 492.4 ± 13.1"),
     Reference("Acrobot-v1.test", at_least=-89.9, source="CleanRL, ppo.py: −89.9 ± 6.3"),
-    Reference(
-        "Pendulum-v1.test", at_least=-172.2, source="RL Baselines3 Zoo: −172.2 ± 104.2"
-    ),
+    Reference("Pendulum-v1.test", at_least=-172.2, source="RL Zoo3: −172.2 ± 104.2"),
 ]
 
 
@@ -263,7 +262,7 @@ class Rollouts(Source):
         at = state.updates % how.each
         if at == 0:
             self.gather()
-            passes = [self.dice.permutation(how.batch) for _ in range(how.passes)]
+            passes = [self.dice.permutation(how.batch) for __ in range(how.passes)]
             self.order = np.concatenate(passes).reshape(how.each, -1)
         count = min(most, how.each - at)
         rows = self.rows[self.order[at : at + count]]
@@ -347,23 +346,25 @@ def learn(study: Study, name: str, how: Settings) -> dict[str, Any]:
         return program.run("act", {"seen": seen, "noise": noise})["action"]
 
     frames: list[np.ndarray] = []
-    returns, _ = others.play(likeliest, frames.append)
+    returns, __ = others.play(likeliest, frames.append)
     episodes = np.array(source.world.episodes)
     training = float(episodes[-100:, 1].mean())
     columns = loop.history.steps_of("learn")
-    print(f"\n{name}: {source.world.steps} steps, {len(episodes)} episodes,", end=" ")
-    print(f"{loop.state.updates} updates")
-    test, spread = float(returns.mean()), float(returns.std())
-    print(f"   the likeliest action, {how.episodes} episodes:", end=" ")
-    print(f"{test:.1f} ± {spread:.1f}")
-    print(f"   the last 100 episodes of training, actions drawn: {training:.1f}")
-    undecided = [float(columns["entropy"][at].mean()) for at in (slice(how.each), -1)]
-    clipped = float(columns["clipped"].mean())
-    print(f"   entropy {undecided[0]:.3f} → {undecided[1]:.3f};", end=" ")
-    print(f"of all samples {clipped:.1%} were clipped")
+    first, last = (float(columns["entropy"][at].mean()) for at in (slice(how.each), -1))
+    figures = {"test": float(returns.mean()), "spread": float(returns.std())}
+    figures |= {"training": training, "clipped": float(columns["clipped"].mean())}
+    say(
+        "\n{name}: {steps} steps, {episodes} episodes, {updates} updates\n"
+        "   the likeliest action, {tests} episodes: {test:.1f} ± {spread:.1f}\n"
+        "   the last 100 episodes of training, actions drawn: {training:.1f}\n"
+        "   entropy {first:.3f} → {last:.3f}; of all samples {clipped:.1%} clipped",
+        **dict(figures, name=name, episodes=len(episodes), first=first, last=last),
+        steps=source.world.steps,
+        tests=how.episodes,
+        updates=loop.state.updates,
+    )
     show(study, name, episodes, columns, frames)
-    figures = {"test": test, "spread": spread, "training": training}
-    return figures | {"entropy": undecided, "clipped": clipped}
+    return figures | {"entropy": [first, last]}
 
 
 def show(study: Study, name: str, episodes: Any, columns: Any, frames: Any) -> None:
@@ -372,12 +373,12 @@ def show(study: Study, name: str, episodes: Any, columns: Any, frames: Any) -> N
     study.draw(f"{name}-returns", viz.scenes.returns, episodes, title=what)
     thin = max(1, len(columns["loss"]) // 1000)
     curves = {key: columns[key][::thin] for key in ("entropy", "clipped")}
-    axis = {"across": f"step of learning, one of {thin}", "log": False}
+    axis = {"across": _("step of learning, one of {thin}", thin=thin), "log": False}
     what = f"{name}: entropy, and the share that is clipped"
     study.draw(f"{name}-policy", viz.gallery.lines, curves, title=what, **axis)
     shots = frames[:: 25 if study.quick else 1 + len(frames) // 100]
-    scene = viz.scenes.SCENES[name]
-    study.film(name, scene, shots, title=f"{name}: an episode", seconds=0.05)
+    what = _("{name}: an episode", name=name)
+    study.film(name, viz.scenes.SCENES[name], shots, title=what, seconds=0.05)
 
 
 def run(study: Study) -> dict[str, Any]:
@@ -386,7 +387,7 @@ def run(study: Study) -> dict[str, Any]:
     Args:
         study: the seed is that of weights, environments and actions.
     """
-    print("ℒ = − mean of min(ρ A, clip(ρ, 1 − ε, 1 + ε) A) + c ½ (V − R)² − β entropy")
+    say("ℒ = − mean of min(ρ A, clip(ρ, 1 − ε, 1 + ε) A) + c ½ (V − R)² − β entropy")
     results = {}
     for name, how in WORLDS.items():
         less = {"steps": 4 * how.batch, "episodes": 5} if study.quick else {}

@@ -37,13 +37,18 @@ import numpy as np
 
 from chainrule import viz
 from chainrule.recipes import Reference, Study
+from chainrule.text import _, say, tr
 
-SUMMARY = "a table of what actions are worth, learned by trial: lake, cliff, taxi"
+SUMMARY = _("a table of what actions are worth, learned by trial: lake, cliff, taxi")
 SEEDS = 3
 REFERENCES = [
-    Reference("cliff.worst", at_least=-13, source="the shortest way, by hand"),
-    Reference("lake.worst", at_least=0.70, source="the threshold that gymnasium sets"),
-    Reference("taxi.worst", at_least=7.9, source="value iteration on the same rules"),
+    Reference("cliff.worst", at_least=-13, source=_("the shortest way, by hand")),
+    Reference(
+        "lake.worst", at_least=0.70, source=_("the threshold that gymnasium sets")
+    ),
+    Reference(
+        "taxi.worst", at_least=7.9, source=_("value iteration on the same rules")
+    ),
 ]
 
 
@@ -96,15 +101,15 @@ def learn(
     q = np.zeros((environment.observation_space.n, actions)).tolist()
     moments = sorted({max(1, round(episodes * f)) for f in (0.02, 0.1, 0.3, 1.0)})
     returns, tables = np.zeros(episodes), []
-    state, _ = environment.reset(seed=seed)
+    state, __ = environment.reset(seed=seed)
     for episode in range(episodes):
         if episode:
-            state, _ = environment.reset()
+            state, __ = environment.reset()
         done = episode / max(1, episodes - 1)
         rate, greed = (a + (b - a) * done for a, b in (world.rate, world.greed))
         action, over, total = choose(q[state], greed, dice), False, 0.0
         while not over:
-            after, reward, ended, cut, _ = environment.step(action)
+            after, reward, ended, cut, __ = environment.step(action)
             if sarsa:
                 chosen = choose(q[after], greed, dice)
                 worth = q[after][chosen]
@@ -152,7 +157,7 @@ def best_of_all(rule: tuple[np.ndarray, ...], limit: int) -> float:
     """
     onward, reward, begin = rule
     value = np.zeros(len(reward))
-    for _ in range(limit):
+    for __ in range(limit):
         value = (reward + onward @ value).max(axis=1)
     return float(begin @ value)
 
@@ -161,7 +166,7 @@ def worth_of(rule: tuple[np.ndarray, ...], policy: np.ndarray, limit: int) -> fl
     """The mean return of a policy within the time limit, exactly."""
     onward, reward, begin = rule
     rows, value = np.arange(len(policy)), np.zeros(len(policy))
-    for _ in range(limit):
+    for __ in range(limit):
         value = reward[rows, policy] + onward[rows, policy] @ value
     return float(begin @ value)
 
@@ -223,11 +228,16 @@ def world_by_world(study: Study, gymnasium: Any, key: str) -> dict[str, Any]:
     best = best_of_all(rule, world.limit)
     episodes = max(200, world.episodes // 20) if study.quick else world.episodes
     seeds = 1 if study.quick else SEEDS
-    print(
-        f"\n{world.name}: {len(rule[1])} states, {len(world.arrows)} actions,", end=""
+    say(
+        "\n{name}: {rule} states, {arrows} actions, {episodes} episodes, γ "
+        "= {discount}",
+        name=world.name,
+        rule=len(rule[1]),
+        arrows=len(world.arrows),
+        episodes=episodes,
+        discount=world.discount,
     )
-    print(f" {episodes} episodes, γ = {world.discount}")
-    print(f"   the best of all policies by value iteration   {best:9.4f}")
+    say("   the best of all policies by value iteration   {best:9.4f}", best=best)
     runs, found = [], []
     for i in range(seeds):
         seed = int(np.random.SeedSequence([study.seed, i]).generate_state(1)[0])
@@ -235,11 +245,19 @@ def world_by_world(study: Study, gymnasium: Any, key: str) -> dict[str, Any]:
         table = np.array(run["tables"][-1])
         found.append(worth_of(rule, table.argmax(axis=1), world.limit))
         last = float(np.mean(run["returns"][-100:]))
-        print(f"   greedy policy of table {i + 1}, exactly", end="")
-        print(f"{found[-1]:22.4f}   while learning {last:.2f}")
+        say(
+            "   greedy policy of table {i}, exactly{found:22.4f}   while "
+            "learning {last:.2f}",
+            i=i + 1,
+            found=found[-1],
+            last=last,
+        )
         runs.append(run)
     tables = [cells(key, np.array(table)) for table in runs[0]["tables"]]
-    print(f"   table 1{', passenger aboard, to the red hotel' * (key == 'taxi')}:\n")
+    say(
+        "   table 1{key}:\n",
+        key=tr(", passenger aboard, to the red hotel") * (key == "taxi"),
+    )
     put_map(world, tables[-1])
     titles = [f"{n} episodes" for n in runs[0]["moments"]]
     wide = world.shape[0] != world.shape[1]
@@ -249,7 +267,9 @@ def world_by_world(study: Study, gymnasium: Any, key: str) -> dict[str, Any]:
         tables,
         world,
         titles,
-        title=f"{world.name}: maxₐ Q and the best action, as the table fills",
+        title=_(
+            "{name}: maxₐ Q and the best action, as the table fills", name=world.name
+        ),
         size=(11.0, 4.6) if wide else (11.0, 2.7),
     )
     curves = {f"table {i + 1}": run["returns"] for i, run in enumerate(runs)}
@@ -275,12 +295,16 @@ def show_sarsa(
     table = np.array(other["tables"][-1])
     exact = worth_of(rule, table.argmax(axis=1), world.limit)
     earned, rivals = (np.mean(run["returns"][-100:]) for run in (mine, other))
-    print("\n   SARSA, which learns what its own trying costs:\n")
+    say("\n   SARSA, which learns what its own trying costs:\n")
     put_map(world, table)
-    print(
-        f"\n   Its greedy policy returns {exact:g}; in the last 100 episodes of", end=""
+    say(
+        "\n   Its greedy policy returns {exact:g}; in the last 100 "
+        "episodes of learning it\n   earned {rivals:.1f} each, and "
+        "Q-learning {earned:.1f}.",
+        exact=exact,
+        rivals=rivals,
+        earned=earned,
     )
-    print(f" learning it\n   earned {rivals:.1f} each, and Q-learning {earned:.1f}.")
     return {"SARSA": other["returns"]}
 
 
@@ -297,9 +321,13 @@ def draw_returns(
         f"{key}-returns",
         viz.gallery.lines,
         shown,
-        title=f"{WORLDS[key].name}: mean return of {width} episodes",
-        across="episode",
-        up="return",
+        title=_(
+            "{name}: mean return of {width} episodes",
+            name=WORLDS[key].name,
+            width=width,
+        ),
+        across=_("episode"),
+        up=_("return"),
         log=False,
     )
 

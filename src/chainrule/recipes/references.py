@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from chainrule.translation import reprinted, tr
+from chainrule.text import tr, translated
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ def worded(figure: Mapping[str, Any]) -> str:
     low, most = figure["at_least"], figure["at_most"]
     bound = f"≥ {low:g}" if low is not None else f"≤ {most:g}"
     if figure["source"]:
-        bound += tr(": ") + reprinted(figure["source"])
+        bound += tr(": ") + translated(figure["source"])
     value = f"{figure['value']:.4g}"
     return tr(
         "{key} {value} (reference {bound})",

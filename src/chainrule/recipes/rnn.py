@@ -34,10 +34,11 @@ import numpy as np
 import chainrule as cr
 from chainrule import nn, optim
 from chainrule.recipes import Reference, Study
+from chainrule.text import _, say, tr
 from chainrule.training import Loop, Source, Work, compile_program
 from chainrule.viz import gallery
 
-SUMMARY = "LSTM and GRU: MNIST row by row, and the adding problem over 100 steps"
+SUMMARY = _("LSTM and GRU: MNIST row by row, and the adding problem over 100 steps")
 LENGTH, MEMORY, ADD_BATCH, ADD_STEPS, ADD_LR, CLIP = 100, 64, 32, 4000, 1e-2, 1.0
 HIDDEN, EPOCHS, BATCH_SIZE, LR = 128, 6, 64, 4e-3
 KINDS = {"plain": nn.RNN, "LSTM": nn.LSTM, "GRU": nn.GRU}
@@ -46,7 +47,7 @@ REFERENCES = [
         Reference(
             f"adding.{kind}",
             at_most=0.001,
-            source="solved: Hochreiter & Schmidhuber 1997, experiment 4",
+            source=_("solved: Hochreiter & Schmidhuber 1997, experiment 4"),
         )
         for kind in ("LSTM", "GRU")
     ),
@@ -54,7 +55,7 @@ REFERENCES = [
         Reference(
             f"mnist.{kind}.accuracy",
             at_least=0.985,
-            source="the usual figure of 128 units",
+            source=_("the usual figure of 128 units"),
         )
         for kind in ("LSTM", "GRU")
     ),
@@ -85,12 +86,12 @@ class Reader(nn.Module):
 
     def each(self, x: cr.Tensor) -> cr.Tensor:
         """(N, T, inputs), or the same in rows; answers after every step."""
-        states, _ = self.layer(x.reshape(x.shape[0], -1, self.inputs))
+        states, __ = self.layer(x.reshape(x.shape[0], -1, self.inputs))
         return self.output(states)
 
     def forward(self, x: cr.Tensor) -> cr.Tensor:
         """The answers after the last step, (N, outputs)."""
-        states, _ = self.layer(x.reshape(x.shape[0], -1, self.inputs))
+        states, __ = self.layer(x.reshape(x.shape[0], -1, self.inputs))
         return self.output(states[:, -1])
 
 
@@ -149,13 +150,21 @@ def adding(study: Study, kind: str, length: int, steps: int) -> tuple[Reader, Lo
 
 def add(study: Study, length: int, steps: int) -> tuple[dict[str, Any], Reader]:
     """All three on the adding problem; the errors, and the LSTM."""
-    print(f"1  The sum of two marked numbers out of {length}; {MEMORY} units,", end=" ")
-    print(f"{steps} steps of {ADD_BATCH} fresh sequences\n")
-    print(
-        "   squared error after this share of the steps, and on 2,000 new sequences\n"
+    say(
+        "1  The sum of two marked numbers out of {length}; {MEMORY} units, "
+        "{steps} steps of {ADD_BATCH} fresh sequences\n",
+        length=length,
+        MEMORY=MEMORY,
+        steps=steps,
+        ADD_BATCH=ADD_BATCH,
     )
+    say("   squared error after this share of the steps, and on 2,000 new sequences\n")
     parts = 8
-    print("          ", *(f"{(i + 1) / parts:7.0%}" for i in range(parts)), "      new")
+    print(
+        "          ",
+        *(f"{(i + 1) / parts:7.0%}" for i in range(parts)),
+        tr("      new"),
+    )
     x, y = problem(2000, length, np.random.default_rng([study.seed, 2]))
     curves, errors, models = {}, {}, {}
     for kind in KINDS:
@@ -170,8 +179,11 @@ def add(study: Study, length: int, steps: int) -> tuple[dict[str, Any], Reader]:
         "adding",
         gallery.lines,
         {k: smooth(v) for k, v in curves.items()},
-        title=f"squared error of the sum, {length} steps apart; always 1 has 0.167",
-        across="step",
+        title=_(
+            "squared error of the sum, {length} steps apart; always 1 has 0.167",
+            length=length,
+        ),
+        across=_("step"),
         log=True,
     )
     return errors, models["LSTM"]
@@ -220,11 +232,14 @@ def look_inside(study: Study, model: Reader, length: int) -> dict[str, Any]:
     ends, sums = ends - ends.mean(0), y[:, 0] - y.mean()
     kept = sums @ ends / (np.linalg.norm(ends, axis=0) * np.linalg.norm(sums) + 1e-12)
     unit = int(np.argmax(np.abs(kept)))
-    print(
-        f"\n2  Inside the LSTM: of {MEMORY} units number {unit}, whose c at the", end=""
+    say(
+        "\n2  Inside the LSTM: of {MEMORY} units number {unit}, whose c at "
+        "the end has the\n   correlation {kept:.3f} with the sum\n",
+        MEMORY=MEMORY,
+        unit=unit,
+        kept=kept[unit],
     )
-    print(f" end has the\n   correlation {kept[unit]:.3f} with the sum\n")
-    print("             at a mark   elsewhere")
+    say("             at a mark   elsewhere")
     marked = x[..., 1].ravel() > 0
     found: dict[str, Any] = {"unit": unit, "correlation": float(kept[unit])}
     for gate, name in (("i", "input"), ("f", "forget"), ("o", "output")):
@@ -232,7 +247,7 @@ def look_inside(study: Study, model: Reader, length: int) -> dict[str, Any]:
         at, elsewhere = float(values[marked].mean()), float(values[~marked].mean())
         print(f"   {name:9} {at:9.3f} {elsewhere:11.3f}")
         found[gate] = {"marked": at, "elsewhere": elsewhere}
-    how = {"title": "one sequence; all units, and the one that keeps the sum"}
+    how = {"title": _("one sequence; all units, and the one that keeps the sum")}
     study.draw("gates", draw_gates, runs[0], x[0], unit, size=(7.0, 8.0), **how)
     return found
 
@@ -254,7 +269,7 @@ def draw_gates(figure: Any, run: Mapping[str, Any], x: np.ndarray, unit: int) ->
         figure.colorbar(drawn, ax=axes)
     for name, look in (("i", "-"), ("f", "--"), ("c", "-.")):
         places[4].plot(run[name][:, unit], look, label=name)
-    places[4].set(xlabel="step", ylabel=f"unit {unit}")
+    places[4].set(xlabel=tr("step"), ylabel=tr("unit {unit}", unit=unit))
     places[4].legend(ncols=3, fontsize=8)
     for axes in (places[0], places[4]):  # as wide as those that have a scale
         figure.colorbar(drawn, ax=axes).ax.set_visible(False)
@@ -269,8 +284,14 @@ def read_digits(study: Study) -> tuple[dict[str, Any], Reader, np.ndarray]:
     epochs = EPOCHS
     if study.quick:
         train, test, epochs = train.take(1500), test.take(500), 1
-    print(f"\n3  {len(train):,} digits, 28 rows of 28 pixels; {HIDDEN} units,", end=" ")
-    print(f"{epochs} epochs\n\n   right after this many rows, on the test set\n")
+    say(
+        "\n3  {train:,} digits, 28 rows of 28 pixels; {HIDDEN} units, "
+        "{epochs} epochs\n\n   right after this many rows, on the test "
+        "set\n",
+        train=len(train),
+        HIDDEN=HIDDEN,
+        epochs=epochs,
+    )
     shown = (4, 8, 12, 16, 20, 24, 28)
     print("          ", *(f"{n:6}" for n in shown))
     found: dict[str, Any] = {}
@@ -295,7 +316,7 @@ def read_digits(study: Study) -> tuple[dict[str, Any], Reader, np.ndarray]:
         "rows",
         gallery.lines,
         {kind: row["rows"] for kind, row in found.items()},
-        title="right, after so many rows of the digit",
+        title=_("right, after so many rows of the digit"),
         across="rows",
         log=False,
     )
@@ -332,7 +353,7 @@ def run(study: Study) -> dict[str, Any]:
         draw_reading,
         pixels[:4],
         shares / shares.sum(2, keepdims=True),
-        title="four digits, and what the LSTM takes each for, row after row",
+        title=_("four digits, and what the LSTM takes each for, row after row"),
         size=(8.0, 2.4),
     )
     return {"seed": study.seed, "adding": errors, "gates": inside, "mnist": digits}

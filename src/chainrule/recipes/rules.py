@@ -44,12 +44,13 @@ import numpy as np
 import chainrule as cr
 from chainrule import nn, optim, viz
 from chainrule.recipes import Reference, Study
+from chainrule.text import _, say
 
-SUMMARY = "birds fly, penguins do not: defaults, exceptions, proofs; no rule learns"
+SUMMARY = _("birds fly, penguins do not: defaults, exceptions, proofs; no rule learns")
 REFERENCES = [
-    Reference("birds.right", at_least=1.0, source="the book's two sentences"),
-    Reference("zoo.right", at_least=1.0, source="Kaufman & Rousseeuw 1990, table"),
-    Reference("zoo.proved", at_least=1.0, source="every conclusion has its proof"),
+    Reference("birds.right", at_least=1.0, source=_("the book's two sentences")),
+    Reference("zoo.right", at_least=1.0, source=_("Kaufman & Rousseeuw 1990, table")),
+    Reference("zoo.proved", at_least=1.0, source=_("every conclusion has its proof")),
 ]
 ORDERS = 20
 #: Of the networks; 20 animals leave nothing to choose them with, so nothing was chosen.
@@ -152,28 +153,28 @@ def birds(clingo: Any) -> dict[str, Any]:
     facts.append(Rule("bird", ("penguin",)))
     exception = Rule("-fly", ("penguin",))
     readings = {
-        "strict rules": [Rule("fly", ("bird",)), exception],
-        "two equal defaults": [default("bird", "fly"), default("penguin", "-fly")],
-        "a default and its exception": [default("bird", "fly"), exception],
+        _("strict rules"): [Rule("fly", ("bird",)), exception],
+        _("two equal defaults"): [default("bird", "fly"), default("penguin", "-fly")],
+        _("a default and its exception"): [default("bird", "fly"), exception],
     }
-    print("1  Birds fly, penguins do not: robin is a bird, pingu a penguin\n")
+    say("1  Birds fly, penguins do not: robin is a bird, pingu a penguin\n")
     counts = {}
     for name, rules in readings.items():
         found = answer_sets(clingo, [*facts, *rules])
         counts[name] = len(found)
         print(f"   {name}:")
         print("\n".join(f"      {rule}" for rule in rules))
-        print(f"      answer sets: {len(found)}")
+        say("      answer sets: {found}", found=len(found))
         for answer in found:
             says = sorted(f"{h}({x})" for h, x in answer if "fly" in h)
             print(f"         {', '.join(says)}")
         print()
     program, (answer,) = [*facts, *rules], found
-    print("   The proof, each line from those above it:\n")
+    say("   The proof, each line from those above it:\n")
     for atom in (proved := proofs(program, answer)):
         put(atom, program, proved)
     (more,) = answer_sets(clingo, [*program, Rule("penguin", about="robin")])
-    print("\n   With one more fact, penguin(robin), fly(robin) no longer follows:")
+    say("\n   With one more fact, penguin(robin), fly(robin) no longer follows:")
     print("  ", ", ".join(f"{h}({x})" for h, x in sorted(more) if x == "robin"), "\n")
     flying = {atom for atom in answer if atom[0].endswith("fly")}
     right = flying == {("fly", "robin"), ("-fly", "pingu")} and set(proved) == answer
@@ -220,7 +221,7 @@ def zoo(study: Study) -> Zoo:
         rows = list(csv.reader(io.StringIO(file.read().decode())))[1:]
     kinds = {entry: kind for kind, all in CLASSES.items() for entry in all.split()}
     found = {entry[:3]: (entry[4:] or entry, kind) for entry, kind in kinds.items()}
-    names, classes = zip(*(found[short] for short, *_ in rows))
+    names, classes = zip(*(found[short] for short, *__ in rows))
     value = {"1": 0, "2": 1, "NA": -1}
     table = np.array([[value[cell] for cell in row[1:]] for row in rows])
     return Zoo(names, classes, table)
@@ -237,7 +238,7 @@ def written(animals: Zoo, order: Iterable[int]) -> tuple[list[Rule], list[list[i
     for i in order:
         name, kind = animals.names[i], animals.kinds[i]
         facts.append(Rule(kind, about=name))
-        for head, _ in animals.known(i):
+        for head, __ in animals.known(i):
             topic = kind, head.removeprefix("-")
             rule = rules.setdefault(topic, default(kind, head))
             if rule.head != head:
@@ -248,34 +249,36 @@ def written(animals: Zoo, order: Iterable[int]) -> tuple[list[Rule], list[list[i
 
 def fill(study: Study, clingo: Any, animals: Zoo) -> dict[str, Any]:
     """Write rules until all is right; prove all of it; count, in several orders."""
-    print("2  A zoo: 20 animals, and why each has each of its properties\n")
+    say("2  A zoo: 20 animals, and why each has each of its properties\n")
     rules, counts = written(animals, range(len(animals.names)))
-    (answer,) = answer_sets(clingo, rules)
-    proved = proofs(rules, answer)
+    proved = proofs(rules, answer := answer_sets(clingo, rules)[0])
     known = [atom for i in range(len(animals.names)) for atom in animals.known(i)]
     for atom in known:
         put(atom, rules, proved)
     right = sum(atom in answer for atom in known)  # no set holds a thing and not it
-    print(f"\n   {right} of {len(known)} known properties follow, each with its proof.")
-    facts, defaults, exceptions = last = counts[-1]
-    print(f"   Written for it: the classes of {facts} animals, {defaults} defaults and")
-    print(f"   {exceptions} exceptions. In {ORDERS} other orders, on the average:\n")
-    print("   animals   classes given   defaults   exceptions   together")
+    figures: Any = dict(zip(("classes", "defaults", "exceptions"), counts[-1]))
+    say(
+        "\n   {right} of {known} known properties follow, each with its proof.\n"
+        "   Written for it: the classes of {classes} animals, {defaults} defaults and\n"
+        "   {exceptions} exceptions. In {ORDERS} other orders, on the average:\n\n"
+        "   animals   classes given   defaults   exceptions   together",
+        **dict(figures, right=right, known=len(known), ORDERS=ORDERS),
+    )
     draw = np.random.default_rng(study.seed).permutation
-    orders = [draw(len(animals.names)) for _ in range(ORDERS)]
+    orders = [draw(len(animals.names)) for __ in range(ORDERS)]
     mean = np.mean([written(animals, order)[1] for order in orders], axis=0)
     for n in range(4, len(mean), 5):
         each = "   ".join(f"{c:{w}.1f}" for c, w in zip(mean[n], (13, 8, 10)))
         print(f"   {n + 1:7}   {each}   {mean[n].sum():8.1f}")
-    axes = {"across": "animals", "up": "statements", "log": False}
-    curves = dict(zip(("classes given", "defaults", "exceptions"), mean.T))
-    curves = {"together": mean.sum(1), **curves}
-    study.draw("rules", viz.gallery.lines, curves, title="rules and animals", **axes)
+    axes = {"across": _("animals"), "up": _("statements"), "log": False}
+    names = ("together", "classes given", "defaults", "exceptions")
+    curves = dict(zip(names, (mean.sum(1), *mean.T)))
+    study.draw("rules", viz.gallery.lines, curves, title=_("rules and animals"), **axes)
     return {
         "known": len(known),
         "right": right / len(known),
         "proved": float(set(proved) == answer),
-        "written": dict(zip(("classes", "defaults", "exceptions"), last)),
+        "written": figures,
         "curve": mean.sum(1),
     }
 
@@ -291,7 +294,7 @@ def left_out(animals: Zoo) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     cells = np.argwhere(animals.table >= 0)
     signs = np.where(animals.table < 0, 0, 2 * animals.table - 1)
     one_of = np.array([[k == kind for k in CLASSES] for kind in animals.kinds])
-    x = np.array([np.column_stack([np.delete(signs, j, 1), one_of]) for _, j in cells])
+    x = np.array([np.column_stack([np.delete(signs, j, 1), one_of]) for __, j in cells])
     return cells, x.astype(np.float32), animals.table[:, cells[:, 1]].T
 
 
@@ -299,7 +302,7 @@ def by_rules(clingo: Any, animals: Zoo, cells: np.ndarray) -> list[int]:
     """What the rules of the other animals say: 1, 0, or −1 for nothing."""
     said: dict[Atom, int] = {}
     for i, name in enumerate(animals.names):
-        rules, _ = written(animals, np.delete(np.arange(len(animals.names)), i))
+        rules, __ = written(animals, np.delete(np.arange(len(animals.names)), i))
         (answer,) = answer_sets(clingo, [*rules, Rule(animals.kinds[i], about=name)])
         said |= {(h.removeprefix("-"), x): h[0] != "-" for h, x in answer if x == name}
     return [int(said.get((PROPERTIES[j], animals.names[i]), -1)) for i, j in cells]
@@ -308,7 +311,7 @@ def by_rules(clingo: Any, animals: Zoo, cells: np.ndarray) -> list[int]:
 def by_tree(trees: Any, cells: np.ndarray, x: np.ndarray, y: np.ndarray) -> list[int]:
     """What a decision tree says that has seen the others."""
     said = []
-    for (i, _), inputs, wanted in zip(cells, x, y):
+    for (i, __), inputs, wanted in zip(cells, x, y):
         seen = (wanted >= 0) & (np.arange(len(wanted)) != i)
         tree = trees.DecisionTreeClassifier(random_state=0)
         said.append(int(tree.fit(inputs[seen], wanted[seen]).predict(inputs[[i]])[0]))
@@ -348,7 +351,7 @@ def by_networks(study: Study, cells: Any, x: np.ndarray, y: np.ndarray) -> list[
         adam.step()
 
     compiled = cr.compile(step, **study.how)
-    for _ in range(STEPS):
+    for __ in range(STEPS):
         compiled()
     return model(inputs).numpy().argmax(2)[np.arange(len(cells)), cells[:, 0]].tolist()
 
@@ -362,23 +365,21 @@ def learned(study: Study, clingo: Any, animals: Zoo) -> dict[str, Any]:
         "tree": by_tree(trees, cells, x, y),
         "network": study.keep("network", by_networks, study, cells, x, y),
     }
-    print("\n3  What the others tell of an animal that is left out: how often right\n")
-    print("   property      known   " + "   ".join(f"{name:>7}" for name in said))
+    say("\n3  What the others tell of an animal that is left out: how often right\n")
+    names = "   ".join(f"{name:>7}" for name in said)
+    say("   property      known   {names}", names=names)
     right = {name: s == animals.table[tuple(cells.T)] for name, s in said.items()}
     for j, property in enumerate((*PROPERTIES, "all")):
         mine = (cells[:, 1] == j) | (property == "all")
         scores = "   ".join(f"{r[mine].sum():7}" for r in right.values())
         print(f"   {property:12}  {mine.sum():5}   {scores}")
-    silent = said["rules"].count(-1)
-    print(
-        f"\n   The rules say nothing in {silent} cases: nobody wrote anything of that"
+    say(
+        "\n   The rules say nothing in {silent} cases: nobody wrote anything of that\n"
+        "   class. Tree and network were given the animals, and no rule.",
+        silent=said["rules"].count(-1),
     )
-    print("   class. Tree and network were given the animals, and no rule.")
     shares = {name: float(r.mean()) for name, r in right.items()}
-    return {"silent": silent, "right": shares}
-
-
-# -- the whole -------------------------------------------------------------------------
+    return {"silent": said["rules"].count(-1), "right": shares}
 
 
 def run(study: Study) -> dict[str, Any]:

@@ -40,17 +40,18 @@ import numpy as np
 import chainrule as cr
 from chainrule import nn, optim, viz
 from chainrule.recipes import Reference, Study
+from chainrule.text import _, say, tr
 
-SUMMARY = "who speaks: nine speakers' vowels, sequences of unequal length, masked"
+SUMMARY = _("who speaks: nine speakers' vowels, sequences of unequal length, masked")
 REFERENCES = [
-    Reference("accuracy", at_least=0.97, source="Kudo et al. 1999: 0.941, HMM 0.962")
+    Reference("accuracy", at_least=0.97, source=_("Kudo et al. 1999: 0.941, HMM 0.962"))
 ]
 WIDTH, EPOCHS, BATCH_SIZE, LR, WEIGHT_DECAY = 64, 40, 27, 5e-3, 0.05
 FOLDS, MEMBERS = 3, 3
 #: What the validation compares, and what each is.
 KINDS = {
-    "windows, μ and σ": "two convolutions; mean and deviation over time",
-    "windows, μ": "two convolutions; mean over time",
+    _("windows, μ and σ"): "two convolutions; mean and deviation over time",
+    _("windows, μ"): "two convolutions; mean over time",
     "LSTM, μ": "a memory that reads step by step; mean over time",
 }
 
@@ -169,15 +170,15 @@ def fit(study: Study, run: cr.Trainer, data: Any, stage: str = "") -> cr.Trainer
 
 def choose(study: Study, x: np.ndarray, y: np.ndarray) -> tuple[str, dict[str, Any]]:
     """The kind with the least loss on what it has not seen, and the figures of all."""
-    print("Validation on training utterances that were left out:\n")
-    print("                        loss   accuracy")
+    say("Validation on training utterances that were left out:\n")
+    say("                        loss   accuracy")
     found = {}
     for number, kind in enumerate(KINDS):
         found[kind] = study.keep(f"validated-{number}", validated, study, kind, x, y)
         f = found[kind]
         print(f"  {kind:18} {f['loss']:9.4f} {f['accuracy']:9.1%}")
     best = min(found, key=lambda kind: found[kind]["loss"])
-    print(f"\nChosen: {best} ({KINDS[best]})\n")
+    say("\nChosen: {best} ({KINDS})\n", best=best, KINDS=KINDS[best])
     return best, found
 
 
@@ -202,7 +203,7 @@ def heard(members: list[cr.Trainer], x: np.ndarray, y: np.ndarray) -> dict[int, 
 def flat(vectors: np.ndarray) -> np.ndarray:
     """The two directions in which vectors differ most: (n, 2)."""
     apart = vectors - vectors.mean(0)
-    left, sizes, _ = np.linalg.svd(apart, full_matrices=False)
+    left, sizes, __ = np.linalg.svd(apart, full_matrices=False)
     made = left[:, :2] * sizes[:2]
     return made * np.sign(made[np.abs(made).argmax(0), [0, 1]])
 
@@ -215,7 +216,7 @@ def draw_voices(figure: Any, x: np.ndarray, y: np.ndarray) -> None:
             shown = np.where(utterance[:, 12:] > 0, utterance[:, :12], np.nan).T
             axes.imshow(shown, cmap="RdBu_r", vmin=-2.5, vmax=2.5, aspect="auto")
             axes.grid(visible=False)
-        row[0].set_ylabel(f"speaker {speaker + 1}")
+        row[0].set_ylabel(tr("speaker {speaker}", speaker=speaker + 1))
 
 
 def run(study: Study) -> dict[str, Any]:
@@ -231,9 +232,17 @@ def run(study: Study) -> dict[str, Any]:
     known, y = read(folder / "JapaneseVowels_TRAIN.ts")
     new, truth = read(folder / "JapaneseVowels_TEST.ts")
     x, x_new = stacked(known, known), stacked(new, known)
-    print(f"{len(x)} utterances to learn from, {len(x_new)} to test with, ", end="")
-    print(f"{min(map(len, known + new))} to {max(map(len, known + new))} steps.\n")
-    study.draw("voices", draw_voices, x, y, title="three utterances of three speakers")
+    say(
+        "{x} utterances to learn from, {x_new} to test with, {len} to "
+        "{known_new} steps.\n",
+        x=len(x),
+        x_new=len(x_new),
+        len=min(map(len, known + new)),
+        known_new=max(map(len, known + new)),
+    )
+    study.draw(
+        "voices", draw_voices, x, y, title=_("three utterances of three speakers")
+    )
     kind, figures = choose(study, x, y)
     members = [
         fit(study, trainer(study, kind, 50 + i), (x, y), f"member-{i + 1}")
@@ -243,12 +252,13 @@ def run(study: Study) -> dict[str, Any]:
     said = shares.argmax(1)
     accuracy = float((said == truth).mean())
     single = [float((vote([m], x_new).argmax(1) == truth).mean()) for m in members]
-    print(
-        f"Test: {accuracy:.2%} of {len(truth)} utterances, {(said != truth).sum()}",
-        end="",
-    )
-    print(
-        f" wrong; the networks by themselves {', '.join(f'{s:.2%}' for s in single)}."
+    say(
+        "Test: {accuracy:.2%} of {truth} utterances, {sum} wrong; the "
+        "networks by themselves {single}.",
+        accuracy=accuracy,
+        truth=len(truth),
+        sum=(said != truth).sum(),
+        single=", ".join(f"{s:.2%}" for s in single),
     )
     confusion = np.zeros((9, 9), int)
     np.add.at(confusion, (truth, said), 1)
@@ -259,10 +269,10 @@ def run(study: Study) -> dict[str, Any]:
         confusion,
         rows=names,
         columns=names,
-        up="speaks",
-        across="is taken for",
+        up=_("speaks"),
+        across=_("is taken for"),
         numbers="d",
-        title="who is taken for whom",
+        title=_("who is taken for whom"),
         size=(5.0, 4.0),
     )
     model: Any = members[0].model
@@ -272,24 +282,34 @@ def run(study: Study) -> dict[str, Any]:
         viz.gallery.points,
         flat(prints),
         truth + 1,
-        title="voice prints of the test utterances, two directions of largest spread",
+        title=_(
+            "voice prints of the test utterances, two directions of largest spread"
+        ),
         size=(6.0, 4.0),
     )
     longer = np.pad(x_new, ((0, 0), (0, 11), (0, 0)))
     change = float(np.abs(vote(members, longer) - shares).max())
-    print(f"Eleven steps of nothing at the end change a probability by {change:.0e}.\n")
+    say(
+        "Eleven steps of nothing at the end change a probability by {change:.0e}.\n",
+        change=change,
+    )
     steps = study.keep("heard", heard, members, x_new, truth)
-    print("How much must be heard:\n")
+    say("How much must be heard:\n")
     for count, share in steps.items():
-        print(f"  {count:>2} steps  {share:6.1%}  {'█' * round(40 * share)}")
+        say(
+            "  {count:>2} steps  {share:6.1%}  {round_share}",
+            count=count,
+            share=share,
+            round_share="█" * round(40 * share),
+        )
     study.draw(
         "heard",
         viz.gallery.lines,
         {"accuracy": (np.array(list(steps), float), list(steps.values()))},
-        across="steps that are heard (6.4 ms each)",
-        up="accuracy",
+        across=_("steps that are heard (6.4 ms each)"),
+        up=_("accuracy"),
         log=False,
-        title="how much of an utterance must be heard",
+        title=_("how much of an utterance must be heard"),
         size=(6.0, 3.0),
     )
     return {

@@ -11,7 +11,6 @@ import contextlib
 import importlib
 import io
 import json
-import re
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -22,17 +21,15 @@ from typing import Any
 from chainrule import disk, formatting, viz
 from chainrule.data.files import checked_path
 from chainrule.errors import ArgumentError, CheckpointError
-from chainrule.language import language
 from chainrule.recipes.references import Reference, held
-from chainrule.retelling import given
+from chainrule.text import _, translated
+from chainrule.text.catalogue import current
+from chainrule.text.languages import language
 from chainrule.training import Loop, Trainer, checkpoint
-from chainrule.translation import current, reprinted, tr
 from chainrule.version import __version__
 
 #: What a study's directory holds.
 SETTINGS, RESULTS, REPORT = "study.json", "metrics.json", "report.html"
-#: Stops of Chinese, which have their blank within.
-_STOPS = ("，", "。", "：", "；")
 #: No such file is larger.
 _AT_MOST = 1 << 28
 
@@ -47,17 +44,14 @@ class _Block:
 
 
 class _Tee(io.TextIOBase):
-    """Prints in the language in use, and keeps what is printed."""
+    """Prints, and keeps what is printed."""
 
-    def __init__(self, stream: Any, said: list[str]) -> None:
-        self._stream, self._said = stream, said
+    def __init__(self, stream: Any, kept: list[str]) -> None:
+        self._stream, self._kept = stream, kept
 
     def write(self, text: str) -> int:
-        told = reprinted(text)
-        if "".join(self._said[-1:]).endswith(_STOPS):
-            told = re.sub(r"^ (?! )", "", told)  # Chinese has no blank behind its stops
-        self._said.append(told)
-        self._stream.write(told)
+        self._kept.append(text)
+        self._stream.write(text)
         return len(text)
 
     def flush(self) -> None:
@@ -156,10 +150,10 @@ class Study:
     def _missing(self, module: str, install: str) -> ArgumentError:
         words = [f"'{w}'" if "[" in w else w for w in install.split()]
         return ArgumentError(
-            f"The recipe {self.name!r} needs {module}.",
-            expected=f"{module} installed",
-            got=f"no module {module}",
-            fix=f"pip install {' '.join(words)}",
+            _("The recipe {name!r} needs {module}.", name=self.name, module=module),
+            expected=_("{module} installed", module=module),
+            got=_("no module {module}", module=module),
+            fix=_("pip install {words}", words=" ".join(words)),
         )
 
     def given_folder(self, path: str, what: str) -> Path:
@@ -197,10 +191,13 @@ class Study:
             if again and _read(file) == mine:
                 return
             raise ArgumentError(
-                f"{self.out} holds a run already.",
-                expected="a new or empty directory",
+                _("{out} holds a run already.", out=self.out),
+                expected=_("a new or empty directory"),
                 got=f"{SETTINGS}: {_read(file)!r:.200}",
-                fix=f"go on with it: --resume {self.out}; or choose another --out",
+                fix=_(
+                    "go on with it: --resume {out}; or choose another --out",
+                    out=self.out,
+                ),
             )
         places = self.out, *self.out.parents
         self._begun, self._made = True, [p for p in places if not p.exists()]
@@ -245,16 +242,16 @@ class Study:
         """Where a stage is kept; every stage has a name of its own."""
         if name in self._names:
             raise ArgumentError(
-                f"Two stages of this study are called {name!r}.",
-                expected="a name of its own for each",
-                got=f"{name!r} again",
+                _("Two stages of this study are called {name!r}.", name=name),
+                expected=_("a name of its own for each"),
+                got=_("{name!r} again", name=name),
             )
         self._names.add(name)
         return None if self.out is None else self.out / name
 
     def _write(self, name: str, content: bytes) -> None:
         assert self.out is not None
-        disk.replace(self.out / name, content, f"file {name}")
+        disk.replace(self.out / name, content, _("file {name}", name=name))
         if name != SETTINGS:
             self.files.append(name)
 
@@ -376,7 +373,7 @@ class Study:
     def _legible(self) -> Iterator[None]:
         """Draw in the language in use, or, said once, in one that fonts have."""
         if self._drawn_in is None:
-            with viz.legible(tr("pictures")):
+            with viz.legible(_("pictures")):
                 self._drawn_in = current()
         with language(self._drawn_in):
             yield
@@ -384,7 +381,7 @@ class Study:
     def _show(self, name: str, picture: bytes, title: str) -> None:
         self._write(name, picture)
         self._text()
-        told = reprinted(title)
+        told = translated(title)
         self.pictures[told] = picture
         self._blocks.append(_Block(title=told, png=picture))
 
@@ -399,20 +396,6 @@ class Study:
         """Within the block what is printed becomes part of the report too."""
         with contextlib.redirect_stdout(_Tee(sys.stdout, self._said)):  # type: ignore
             yield
-
-    @contextlib.contextmanager
-    def given(self, words: Iterable[str]) -> Iterator[None]:
-        """Within the block words of the data are printed and drawn as they are.
-
-        Args:
-            words: the user's names of classes, words of texts: told again in no
-                language, though a recipe may use the same one.
-        """
-        before = given.set(given.get() | set(words))
-        try:
-            yield
-        finally:
-            given.reset(before)
 
     # -- its end -----------------------------------------------------------------------
 
@@ -438,11 +421,11 @@ class Study:
         if self.out is not None:
             self._write(RESULTS, (_json(told) + "\n").encode())
             if viz.can_plot():
-                shown = [r | {"source": reprinted(r["source"])} for r in figures]
+                shown = [r | {"source": translated(r["source"])} for r in figures]
                 viz.write_study(
                     self.out / REPORT,
                     title=self.name,
-                    summary=reprinted(self.summary),
+                    summary=translated(self.summary),
                     references=shown,
                     blocks=[asdict(block) for block in self._blocks],
                 )
@@ -468,7 +451,10 @@ def _read(file: Path) -> Any:
 
 def _strange(file: Path, found: Any) -> CheckpointError:
     return CheckpointError(
-        f"{file} is no file of a recipe's run.",
-        expected=f"a directory that 'chainrule train RECIPE' left, with {SETTINGS}",
+        _("{file} is no file of a recipe's run.", file=file),
+        expected=_(
+            "a directory that 'chainrule train RECIPE' left, with {SETTINGS}",
+            SETTINGS=SETTINGS,
+        ),
         got=f"{type(found).__name__}: {found}"[:200],
     )

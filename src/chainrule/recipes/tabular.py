@@ -35,9 +35,10 @@ import numpy as np
 import chainrule as cr
 from chainrule import errors, nn, optim
 from chainrule.recipes import Study
+from chainrule.text import _, say
 from chainrule.training import EarlyStopping
 
-SUMMARY = (
+SUMMARY = _(
     "diabetes (regression) and breast cancer (classification), beside linear models"
 )
 #: What the validation rows choose among.
@@ -160,7 +161,7 @@ def one_split(
         if best is None or stop.best < best[0]:
             best = stop.best, settings, trainer
     assert best is not None
-    _, settings, trainer = best
+    __, settings, trainer = best
     measured = trainer.evaluate(test)
 
     rival = task.rival().fit(known.x[:], known.y.ravel())
@@ -195,8 +196,13 @@ def compare(
     """All splits of a task, printed and summed up."""
     rows = []
     heading = "   ".join(f"{name}: network  linear" for name in task.metrics)
-    print(f"{task.data.name}: {len(task.data)} rows, {task.data.x.shape[1]} features\n")
-    print(f"  split  hidden  decay  epochs   {heading}")
+    say(
+        "{name}: {data} rows, {shape} features\n",
+        name=task.data.name,
+        data=len(task.data),
+        shape=task.data.x.shape[1],
+    )
+    say("  split  hidden  decay  epochs   {heading}", heading=heading)
     for seed in seeds:
         row = one_split(task, seed, engine, threads)
         rows.append(row)
@@ -216,7 +222,11 @@ def compare(
         print(f"  {name:9}", end="")
         print(",  ".join(f"{k} {_plus_minus(v)}" for k, v in summary[name].items()))
     summary["verdict"] = verdict(summary[task.metrics[0]]["difference"], len(rows))
-    print(f"  Measured by {task.metrics[0]}, {summary['verdict']}.\n")
+    say(
+        "  Measured by {metrics}, {verdict}.\n",
+        metrics=task.metrics[0],
+        verdict=summary["verdict"],
+    )
     return summary
 
 
@@ -272,7 +282,7 @@ def run(study: Study, *, splits: int | None = None) -> dict[str, Any]:
     splits = (3 if study.quick else SPLITS) if splits is None else splits
     if splits < 1:
         raise errors.ArgumentError(
-            "The recipe 'tabular' compares on splits of its tables.",
+            _("The recipe 'tabular' compares on splits of its tables."),
             expected="splits ≥ 1",
             got=f"splits={splits!r}",
         )

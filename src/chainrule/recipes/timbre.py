@@ -43,9 +43,12 @@ import numpy as np
 import chainrule as cr
 from chainrule import errors, nn, optim, viz
 from chainrule.recipes import Reference, Study
+from chainrule.text import _, say
 
-SUMMARY = "which instrument sounds: spectrograms read by a CNN; your own WAV files too"
-REFERENCES = [Reference("accuracy", at_least=0.97, source="its own bar")]
+SUMMARY = _(
+    "which instrument sounds: spectrograms read by a CNN; your own WAV files too"
+)
+REFERENCES = [Reference("accuracy", at_least=0.97, source=_("its own bar"))]
 EPOCHS, BATCH_SIZE, LR = 12, 32, 3e-3
 #: Recordings of a style; the third is tested with.
 FEWEST = 3
@@ -56,8 +59,8 @@ RATE, SOUND, WINDOW, HOP, BANDS = 8000, 4000, 256, 128, 32
 #: Partials (multiples of the pitch and strengths), decay a second and with the partial,
 #: breath, vibrato, seconds to full strength.
 INSTRUMENTS: dict[str, tuple[Any, ...]] = {
-    "bowed string": ([(k, 1 / k) for k in range(1, 31)], 0, 0.01, 0.006, 0.1),
-    "plucked string": ([(k, 1 / k) for k in range(1, 31)], 3, 0.0, 0.0, 0.003),
+    _("bowed string"): ([(k, 1 / k) for k in range(1, 31)], 0, 0.01, 0.006, 0.1),
+    _("plucked string"): ([(k, 1 / k) for k in range(1, 31)], 3, 0.0, 0.0, 0.003),
     "clarinet": ([(k, 1 / k) for k in range(1, 31, 2)], 0, 0.01, 0.0, 0.04),
     "flute": ([(1, 1), (2, 0.25), (3, 0.08)], 0, 0.08, 0.004, 0.06),
     "bell": ([(1, 1), (2.76, 0.8), (5.40, 0.5), (8.93, 0.3)], 2, 0.0, 0.0, 0.002),
@@ -115,10 +118,12 @@ def recording(file: Path) -> np.ndarray:
 
     def refused(got: str) -> errors.DataError:
         return errors.DataError(
-            f"{file} cannot be read.",
-            expected="a WAV file of whole numbers, with a sound",
+            _("{file} cannot be read.", file=file),
+            expected=_("a WAV file of whole numbers, with a sound"),
             got=got,
-            fix=f"ffmpeg -i {file.name} new.wav; or take it out of the folder",
+            fix=_(
+                "ffmpeg -i {name} new.wav; or take it out of the folder", name=file.name
+            ),
         )
 
     try:
@@ -177,7 +182,7 @@ def learn(study: Study, name: str, x: np.ndarray, y: Any, classes: int) -> cr.Tr
 def tones(seed: Any, count: int) -> tuple[np.ndarray, np.ndarray]:
     """Spectrograms of ``count`` tones of each instrument, and which one it is."""
     draw = np.random.default_rng(seed)
-    made = [tone(name, draw) for _ in range(count) for name in INSTRUMENTS]
+    made = [tone(name, draw) for __ in range(count) for name in INSTRUMENTS]
     return pictures(made), np.tile(np.arange(len(INSTRUMENTS), dtype=np.int32), count)
 
 
@@ -218,19 +223,21 @@ def recordings(study: Study, data: str) -> dict[str, Sounds]:
     if files or not any(map(within, folders)):
         if not files:
             raise errors.DataError(
-                f"The folder '{root}' has no recordings.",
-                expected="WAV files, or a folder of them for each style",
-                got="no file that ends in .wav",
-                fix="ffmpeg -i FILE FILE.wav makes one of other recordings",
+                _("The folder '{root}' has no recordings.", root=root),
+                expected=_("WAV files, or a folder of them for each style"),
+                got=_("no file that ends in .wav"),
+                fix=_("ffmpeg -i FILE FILE.wav makes one of other recordings"),
             )
         return {"": {file.stem: recording(file) for file in files}}
     few = [folder for folder in folders if len(within(folder)) < FEWEST]
     if few or len(folders) < 2:
         raise errors.DataError(
-            "There are too few recordings to learn styles from.",
-            expected=f"two folders at least, with {FEWEST} WAV files each",
+            _("There are too few recordings to learn styles from."),
+            expected=_(
+                "two folders at least, with {FEWEST} WAV files each", FEWEST=FEWEST
+            ),
             got=", ".join(f"{f.name}: {len(within(f))}" for f in folders),
-            fix="put more of them there; or all into one folder, to be named",
+            fix=_("put more of them there; or all into one folder, to be named"),
         )
     return {f.name: {file.stem: recording(file) for file in within(f)} for f in folders}
 
@@ -238,9 +245,9 @@ def recordings(study: Study, data: str) -> dict[str, Sounds]:
 def name_them(study: Study, trainer: cr.Trainer, sounds: Sounds) -> dict[str, str]:
     """Draw recordings, and say what each comes closest to."""
     shown = dict(list(sounds.items())[:5])
-    study.draw("recordings", draw_spectrograms, shown, title="your recordings")
+    study.draw("recordings", draw_spectrograms, shown, title=_("your recordings"))
     found, names = {}, list(INSTRUMENTS)
-    print("\nYour recordings come closest to:\n")
+    say("\nYour recordings come closest to:\n")
     for name, sound in sounds.items():
         shares = trainer.predict(pictures(pieces(sound)), output="probabilities")
         share = shares.mean(0)
@@ -263,10 +270,11 @@ def styles(study: Study, named: dict[str, Sounds]) -> dict[str, Any]:
     said = trainer.predict(pictures(x_new)).argmax(1)
     accuracy = float((said == np.array(y_new)).mean())
     names = list(named)
-    with study.given(names):
-        print(f"\nYour styles: {', '.join(names)}")
-    print(
-        f"  {accuracy:.1%} of {len(y_new)} half seconds of other files are recognised."
+    say("\nYour styles: {names}", names=", ".join(names))
+    say(
+        "  {accuracy:.1%} of {y_new} half seconds of other files are recognised.",
+        accuracy=accuracy,
+        y_new=len(y_new),
     )
     return {"styles": names, "accuracy": accuracy}
 
@@ -284,14 +292,19 @@ def run(study: Study, *, data: str | None = None) -> dict[str, Any]:
     own = None if data is None else recordings(study, data)
     draw = np.random.default_rng([study.seed, 0])
     examples = {name: tone(name, draw) for name in INSTRUMENTS}
-    study.draw("spectrograms", draw_spectrograms, examples, title="half a second each")
+    study.draw(
+        "spectrograms", draw_spectrograms, examples, title=_("half a second each")
+    )
     x, y = tones([study.seed, 1], 80 if study.quick else 300)
     x_new, truth = tones([study.seed, 2], 40 if study.quick else 100)
     trainer = learn(study, "instruments", x, y, len(INSTRUMENTS))
     said = trainer.predict(x_new).argmax(1)
     accuracy = float((said == truth).mean())
-    print(
-        f"{len(x)} tones to learn from; {accuracy:.1%} of {len(x_new)} new ones named."
+    say(
+        "{x} tones to learn from; {accuracy:.1%} of {x_new} new ones named.",
+        x=len(x),
+        accuracy=accuracy,
+        x_new=len(x_new),
     )
     confusion = np.zeros((len(INSTRUMENTS),) * 2, int)
     np.add.at(confusion, (truth, said), 1)
@@ -303,9 +316,9 @@ def run(study: Study, *, data: str | None = None) -> dict[str, Any]:
         rows=names,
         columns=names,
         numbers="d",
-        up="sounds",
-        across="is taken for",
-        title="which instrument is taken for which",
+        up=_("sounds"),
+        across=_("is taken for"),
+        title=_("which instrument is taken for which"),
         size=(6.0, 3.0),
     )
     results = {"accuracy": accuracy, "confusion": confusion.tolist()}

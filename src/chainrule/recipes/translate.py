@@ -34,15 +34,16 @@ import numpy as np
 
 import chainrule as cr
 from chainrule import nn, optim
-from chainrule.recipes import Reference, Study, numbered
-from chainrule.training import Callback, Loop, Source, Work, compile_program
+from chainrule.recipes import Reference, SampleLogger, Study, numbered
+from chainrule.text import _, say, tr
+from chainrule.training import Loop, Source, Work, compile_program
 from chainrule.viz import gallery
 
-SUMMARY = "dates and numbers in English and Chinese by attention (Vaswani 2017)"
+SUMMARY = _("dates and numbers in English and Chinese by attention (Vaswani 2017)")
 WIDTH, HEADS, LAYERS, BATCH, STEPS, EVERY, LR = 64, 4, 2, 64, 3000, 300, 3e-3
 READ, WRITTEN = 18, 12  # tokens at most, with the ends
 PAD, START, END = 0, 1, 2
-SOURCE = "every form is a rule without exceptions"
+SOURCE = _("every form is a rule without exceptions")
 REFERENCES = [Reference("exact", at_least=0.99, source=SOURCE)]
 
 # -- the language ----------------------------------------------------------------------
@@ -96,7 +97,7 @@ def in_year(d: datetime.date) -> str:
 
 Day = datetime.date
 FORMS: dict[str, Callable[[Day], str]] = {
-    "month first": lambda d: f"{MONTHS[d.month - 1]} {d.day}, {d.year}",
+    _("month first"): lambda d: f"{MONTHS[d.month - 1]} {d.day}, {d.year}",
     "shortened": lambda d: f"{MONTHS[d.month - 1][:3]}. {d.day} {d.year}",
     "ordinal": lambda d: f"the {ordinal(d.day)} of {MONTHS[d.month - 1]} {d.year}",
     "weekday": lambda d: f"{DAYS[d.weekday()]}, {d.day} {MONTHS[d.month - 1]} {d.year}",
@@ -107,10 +108,10 @@ FORMS: dict[str, Callable[[Day], str]] = {
     "民國": lambda d: "民國" + chinese(d.year - 1911) + in_year(d),
 }
 NUMBERS: dict[str, Callable[[int], tuple[str, str]]] = {
-    "English to digits": lambda n: (english(n), str(n)),
-    "Chinese to digits": lambda n: (chinese(n), str(n)),
-    "digits to English": lambda n: (f"English: {n}", english(n)),
-    "digits to Chinese": lambda n: (f"Chinese: {n}", chinese(n)),
+    _("English to digits"): lambda n: (english(n), str(n)),
+    _("Chinese to digits"): lambda n: (chinese(n), str(n)),
+    _("digits to English"): lambda n: (f"English: {n}", english(n)),
+    _("digits to Chinese"): lambda n: (f"Chinese: {n}", chinese(n)),
 }
 ALL = (*FORMS, *NUMBERS)
 FIRST, LAST = Day(1912, 1, 1).toordinal(), Day(2099, 12, 31).toordinal()
@@ -177,7 +178,7 @@ class Writer(nn.Module):
     """A block that looks at what is written so far, then at what was read."""
 
     def __init__(self) -> None:
-        self.norm1, self.norm2, self.norm3 = (nn.LayerNorm(WIDTH) for _ in range(3))
+        self.norm1, self.norm2, self.norm3 = (nn.LayerNorm(WIDTH) for __ in range(3))
         self.own = nn.MultiheadAttention(WIDTH, HEADS, batch_first=True)
         self.other = nn.MultiheadAttention(WIDTH, HEADS, batch_first=True)
         self.up = nn.Linear(WIDTH, 4 * WIDTH)
@@ -203,10 +204,10 @@ class Translator(nn.Module):
         sizes = (WIDTH, HEADS, 4 * WIDTH, 0.0, "gelu")
         self.readers = nn.ModuleList(
             nn.TransformerEncoderLayer(*sizes, batch_first=True, norm_first=True)
-            for _ in range(LAYERS)
+            for __ in range(LAYERS)
         )
         self.read_norm, self.norm = nn.LayerNorm(WIDTH), nn.LayerNorm(WIDTH)
-        self.writers = nn.ModuleList(Writer() for _ in range(LAYERS))
+        self.writers = nn.ModuleList(Writer() for __ in range(LAYERS))
         self.scores = nn.Linear(WIDTH, len(WORDS))
 
     def read(self, source: cr.Tensor) -> cr.Tensor:
@@ -229,7 +230,7 @@ class Translator(nn.Module):
         read, steps = self.read(source), cr.arange(WRITTEN)
 
         def step(written: cr.Tensor, i: cr.Tensor) -> Any:
-            scores, _ = self.write(written, read, source)
+            scores, __ = self.write(written, read, source)
             best = (scores.argmax(2) * (steps == i)).sum(1)
             return cr.where(steps == i + 1, best[:, None], written), best
 
@@ -246,7 +247,7 @@ def compiled(study: Study, model: Translator, steps: int) -> Any:
     adam = optim.AdamW(model.parameters(), lr=rate, **how)
 
     def train(source: cr.Tensor, target: cr.Tensor) -> Any:
-        scores, _ = model.write(target[:, :-1], model.read(source), source)
+        scores, __ = model.write(target[:, :-1], model.read(source), source)
         scores, wanted = scores.flatten(0, 1), target[:, 1:].flatten()
         loss = nn.functional.cross_entropy(scores, wanted, ignore_index=PAD)
         model.zero_grad()
@@ -295,35 +296,22 @@ def translated(program: Any, sources: Sequence[str]) -> tuple[list[str], np.ndar
     return [decode(row) for row in made["said"]], made["looks"]
 
 
-class Diary(Callback):
-    """Translates some sources after each epoch; its notes travel with checkpoints."""
+class Samples(SampleLogger):
+    """Translates some sources after each epoch."""
 
     def __init__(self, program: Any, sources: Sequence[str]) -> None:
         self.program, self.sources = program, sources
-        self.notes: list[dict[str, Any]] = []
-        self.said = 0
 
     def on_epoch(self, trainer: Any) -> None:
-        """Note the translations."""
-        step, loss = trainer.state.updates, trainer.history.epochs[-1]["train_loss"]
-        made, _ = translated(self.program, self.sources)
-        self.notes.append({"step": step, "loss": loss, "made": made})
-        self.say()
+        """Add the translations."""
+        loss = trainer.history.epochs[-1]["train_loss"]
+        made, __ = translated(self.program, self.sources)
+        self.add(step=trainer.state.updates, loss=loss, made=made)
 
-    def say(self) -> None:
-        """Print what is noted and was not printed."""
-        for note in self.notes[self.said :]:
-            made = "   ".join(note["made"])
-            print(f"   {note['step']:5}  {note['loss']:6.4f}  {made:.68}")
-        self.said = len(self.notes)
-
-    def state(self) -> dict[str, Any]:
-        """What a resumed run needs."""
-        return {"notes": list(self.notes)}
-
-    def load_state(self, state: Any) -> None:
-        """Take over the notes."""
-        self.notes = list(state.get("notes", []))
+    def show(self, **sample: Any) -> None:
+        """Print the translations beside each other."""
+        made = "   ".join(sample["made"])
+        print(f"   {sample['step']:5}  {sample['loss']:6.4f}  {made:.68}")
 
 
 def score(program: Any, part: Any, each: int, seed: int) -> dict[str, Any]:
@@ -332,7 +320,7 @@ def score(program: Any, part: Any, each: int, seed: int) -> dict[str, Any]:
     for i, form in enumerate(ALL):
         mixed = np.random.default_rng([seed, 1, i]).permutation(part[kind(form)])
         pairs = [pair(form, int(which)) for which in mixed[:each]]
-        made, _ = translated(program, [source for source, _ in pairs])
+        made, __ = translated(program, [source for source, __ in pairs])
         bad = [(*p, m) for p, m in zip(pairs, made) if m != p[1]]
         right[form] = 1 - len(bad) / each
         wrong += bad[:2]
@@ -341,7 +329,11 @@ def score(program: Any, part: Any, each: int, seed: int) -> dict[str, Any]:
 
 def show_attention(looks: np.ndarray, source: str, made: str) -> None:
     """The three tokens that were looked at most, for each that was written."""
-    print(f"\n4  {source}: where it looked most while it wrote\n   {made}\n")
+    say(
+        "\n4  {source}: where it looked most while it wrote\n   {made}\n",
+        source=source,
+        made=made,
+    )
     read = [*tokens(source), "end"]
     for token, row in zip(tokens(made), looks):
         most = np.argsort(-row[: len(read)])[:3]
@@ -356,7 +348,7 @@ def run(study: Study) -> dict[str, Any]:
     """
     steps, every, each = (60, 20, 20) if study.quick else (STEPS, EVERY, 500)
     dice, parts = np.random.default_rng(5), split()
-    print("1  What is translated; a tenth of days and numbers is never trained on\n")
+    say("1  What is translated; a tenth of days and numbers is never trained on\n")
     for form in ALL:
         source, target = pair(form, 305 if form in NUMBERS else 725435)
         print(f"   {form:18}  {source}  →  {target}")
@@ -364,35 +356,41 @@ def run(study: Study) -> dict[str, Any]:
     cr.manual_seed(study.seed)
     model = Translator()
     size = sum(math.prod(p.shape) for p in model.parameters())
-    print(f"\n2  {LAYERS} blocks read, {LAYERS} write, width {WIDTH},", end=" ")
-    print(f"{HEADS} heads, {size:,} parameters\n\n    step    loss  what it makes of")
+    say(
+        "\n2  {LAYERS} blocks read, {LAYERS} write, width {WIDTH}, {HEADS} "
+        "heads, {size:,} parameters\n\n    step    loss  what it makes of",
+        LAYERS=LAYERS,
+        WIDTH=WIDTH,
+        HEADS=HEADS,
+        size=size,
+    )
     shown = ("month first", "民國", "digits to English")
-    sources = [source for source, _ in draw(parts[True], shown, dice)]
+    sources = [source for source, __ in draw(parts[True], shown, dice)]
     print(f"                  {'   '.join(sources)}\n")
     program = compiled(study, model, steps)
-    diary = Diary(program, sources)
+    samples = Samples(program, sources)
     pairs = Pairs(parts[False], every, study.seed)
-    loop = Loop(program, "train", pairs, observers=[diary])
+    loop = Loop(program, "train", pairs, observers=[samples])
     loop = study.loop("training", loop, epochs=steps // every)
-    diary.say()
+    samples.print_new()
 
     told = study.keep("score", score, program, parts[True], each, study.seed)
     exact = float(np.mean(list(told["right"].values())))
-    print(f"\n3  Exactly right, of {each} unseen ones of each form\n")
+    say("\n3  Exactly right, of {each} unseen ones of each form\n", each=each)
     for form, share in told["right"].items():
         print(f"   {form:18} {share:7.2%}")
-    print(f"   {'all':18} {exact:7.2%}")
-    for source, target, made in told["wrong"][:6]:
-        print(f"   a mistake: {source}  →  {made}, which should be {target}")
+    print(f"   {tr('all'):18} {exact:7.2%}")
+    for mistake in told["wrong"][:6]:
+        named = dict(zip(("source", "target", "made"), mistake))
+        say("   a mistake: {source}  →  {made}, which should be {target}", **named)
     made, looks = translated(program, sources)
     for i, name in ((0, "date"), (2, "number")):
         read, said = [*tokens(sources[i]), "end"], [*tokens(made[i]), "end"]
-        how = {"rows": said, "columns": read, "across": "read", "up": "written"}
+        how = {"rows": said, "columns": read, "across": _("read"), "up": _("written")}
         seen, title = looks[i, : len(said), : len(read)], f"{sources[i]} → {made[i]}"
-        with study.given((*read[:-1], *said[:-1])):
-            study.draw(f"attention-{name}", gallery.heat, seen, title=title, **how)
+        study.draw(f"attention-{name}", gallery.heat, seen, title=title, **how)
     show_attention(looks[1], sources[1], made[1])
-    return {"seed": study.seed, "exact": exact, "notes": diary.notes, **told}
+    return {"seed": study.seed, "exact": exact, "notes": samples.samples, **told}
 
 
 if __name__ == "__main__":

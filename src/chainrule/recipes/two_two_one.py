@@ -22,8 +22,9 @@ import numpy as np
 import chainrule as cr
 from chainrule import nn, optim
 from chainrule.recipes import Study
+from chainrule.text import _, padded, say, tr
 
-SUMMARY = "3.2.2 with every number: one pass forward and back, one step of descent"
+SUMMARY = _("3.2.2 with every number: one pass forward and back, one step of descent")
 LR = 0.5
 X, Y = np.array([[1.0, 0.5]]), np.array([[1.0]])  # one sample; in memory it is a row
 START = {
@@ -102,6 +103,11 @@ def put(*pieces: str | np.ndarray) -> None:
         print("".join(b[i] if i < len(b) else " " * len(b[0]) for b in blocks).rstrip())
 
 
+def put_title(text: str) -> None:
+    """Print a title with a rule behind it."""
+    print("\n" + padded(f"── {text} ", 80, "─"))
+
+
 def matrix(values: np.ndarray) -> list[str]:
     """The lines of a matrix in brackets; a single number has none."""
     if values.size == 1:
@@ -127,7 +133,7 @@ def run(study: Study, *, lr: float = LR) -> dict[str, Any]:
     before: Any = cr.explain(network(), X, Y, loss)
     print(before)
 
-    print(f"\n── the update (3.4.3), η = {lr:g} ".ljust(80, "─"))
+    put_title(tr("the update (3.4.3), η = {lr:g}", lr=lr))
     steps = {
         "by hand": by_hand(before, lr),
         "by the optimiser": by_optimizer(lr),
@@ -138,12 +144,17 @@ def run(study: Study, *, lr: float = LR) -> dict[str, Any]:
         way: max(float(abs(state[name] - hand[name]).max()) for name in START)
         for way, state in steps.items()
     }
-    print("\n── the same step by others ".ljust(80, "─"))
-    for way in ("by the optimiser", "by the Trainer"):
-        off = f"differ from those by hand by {apart[way]:.1e}"
+    put_title(tr("the same step by others"))
+    for way, name in (
+        ("by the optimiser", tr("by the optimiser")),
+        ("by the Trainer", tr("by the Trainer")),
+    ):
+        off = tr(
+            "the weights differ from those by hand by {apart:.1e}", apart=apart[way]
+        )
         if apart[way] == 0:
-            off = "are those by hand to the last bit"
-        print(f"  {way:17} the weights {off}")
+            off = tr("the weights are those by hand to the last bit")
+        print(f"  {padded(name, 17)} {off}")
 
     model = network()
     model.load_state_dict(hand)
@@ -151,11 +162,15 @@ def run(study: Study, *, lr: float = LR) -> dict[str, Any]:
     squares = sum(
         float((g**2).sum()) for layer in before.layers for g in (layer.dW, layer.db)
     )
-    print("\n── after it ".ljust(80, "─"))
+    put_title(tr("after it"))
     print(f"  ŷ   {before.predictions.item():.6f} → {after.predictions.item():.6f}")
     print(f"  ℒ   {before.loss:.6f} → {after.loss:.6f}")
-    print(f"  It fell by {before.loss - after.loss:.6f}. ", end="")
-    print(f"A straight slope would give η ‖∇ℒ‖² = {lr * squares:.6f} (2.6.2).")
+    say(
+        "  It fell by {loss:.6f}. A straight slope would give η ‖∇ℒ‖² = "
+        "{squares:.6f} (2.6.2).",
+        loss=before.loss - after.loss,
+        squares=lr * squares,
+    )
     return {
         "learning_rate": lr,
         "prediction": before.predictions.item(),

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 from chainrule.errors import ArgumentError
+from chainrule.text import _
 
 
 def numbered(
@@ -37,16 +38,20 @@ def numbered(
     except KeyError as error:
         shown = [token if token.strip() else repr(token) for token in sorted(known)]
         raise ArgumentError(
-            f"The recipe {recipe!r} does not know {error.args[0]!r}.",
-            expected=f"texts of {' '.join(shown)}",
+            _(
+                "The recipe {recipe!r} does not know {args!r}.",
+                recipe=recipe,
+                args=error.args[0],
+            ),
+            expected=_("texts of {shown}", shown=" ".join(shown)),
             got=repr(error.args[0]),
-            fix="leave it out, or write it in what is known",
+            fix=_("leave it out, or write it in what is known"),
         ) from None
     if most is not None and len(found) > most:
         raise ArgumentError(
-            f"The text is too long for the recipe {recipe!r}.",
-            expected=f"at most {most} words and characters",
+            _("The text is too long for the recipe {recipe!r}.", recipe=recipe),
+            expected=_("at most {most} words and characters", most=most),
             got=str(len(found)),
-            fix="cut it into shorter ones",
+            fix=_("cut it into shorter ones"),
         )
     return found

@@ -28,8 +28,9 @@ import numpy as np
 import chainrule as cr
 from chainrule import nn, optim, viz
 from chainrule.recipes import Study
+from chainrule.text import _, say
 
-SUMMARY = "the perceptron that cannot (1.3), the two-layer network that can, drawn"
+SUMMARY = _("the perceptron that cannot (1.3), the two-layer network that can, drawn")
 X = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], np.float32)
 LABELS = {
     "AND": np.array([0, 0, 0, 1]),
@@ -66,23 +67,31 @@ def state(neuron: nn.Perceptron) -> list[float]:
 
 def one_layer() -> tuple[dict[str, nn.Perceptron], dict[str, Any]]:
     """What a single perceptron can learn, and what it cannot."""
-    print("1  One perceptron, ŷ = step(w₁x₁ + w₂x₂ + b), by Rosenblatt's rule, η = 1\n")
+    say("1  One perceptron, ŷ = step(w₁x₁ + w₂x₂ + b), by Rosenblatt's rule, η = 1\n")
     neurons, results = {}, {}
     for name in LABELS:
         neurons[name], results[name] = learn(name)
     for name in ("AND", "OR"):
         w1, w2, b = results[name]["states"][-1]
         mistakes = ", ".join(map(str, results[name]["mistakes"]))
-        print(f"   {name:3}  mistakes a pass: {mistakes}", end="")
-        print(f"   found: w = ({w1:g}, {w2:g}), b = {b:g}")
+        say(
+            "   {name:3}  mistakes a pass: {mistakes}   found: w = ({w1:g}, "
+            "{w2:g}), b = {b:g}",
+            name=name,
+            mistakes=mistakes,
+            w1=w1,
+            w2=w2,
+            b=b,
+        )
 
-    print("\n2  The same on XOR\n")
+    say("\n2  The same on XOR\n")
     results["XOR"]["cycle"] = show_cycle(neurons["XOR"], results["XOR"])
-    print(
-        "\n   No other weights do it either, for they would have to satisfy\n\n"
-        "     (0,0) and (1,1):  b < 0   and  w₁ + w₂ + b < 0,  so  w₁ + w₂ + 2b < 0\n"
-        "     (0,1) and (1,0):  w₂ + b ≥ 0  and  w₁ + b ≥ 0,   so  w₁ + w₂ + 2b ≥ 0\n"
-        "\n   Its line in the plane, with the four labels:\n"
+    say(
+        "\n   No other weights do it either, for they would have to "
+        "satisfy\n\n     (0,0) and (1,1):  b < 0   and  w₁ + w₂ + b < 0,  "
+        "so  w₁ + w₂ + 2b < 0\n     (0,1) and (1,0):  w₂ + b ≥ 0  and  w₁ "
+        "+ b ≥ 0,   so  w₁ + w₂ + 2b ≥ 0\n\n   Its line in the plane, with "
+        "the four labels:\n"
     )
     put_plane(lambda points: neurons["XOR"](points).numpy()[:, 0])
     return neurons, results
@@ -91,17 +100,28 @@ def one_layer() -> tuple[dict[str, nn.Perceptron], dict[str, Any]]:
 def show_cycle(neuron: nn.Perceptron, result: dict[str, Any]) -> list[list[float]]:
     """Print the passes until one repeats, and that one sample by sample."""
     labels = LABELS["XOR"]
-    print("   pass  mistakes   w₁  w₂   b   then right")
+    say("   pass  mistakes   w₁  w₂   b   then right")
     for i, (w1, w2, b) in enumerate(result["states"]):
         count = ((X @ [w1, w2] + b >= 0) == labels).sum()
         made = result["mistakes"][i - 1] if i else ""
-        print(f"   {i:4}  {made:8}  {w1:3g} {w2:3g} {b:3g}   {count} of 4")
+        say(
+            "   {i:4}  {made:8}  {w1:3g} {w2:3g} {b:3g}   {count} of 4",
+            i=i,
+            made=made,
+            w1=w1,
+            w2=w2,
+            b=b,
+            count=count,
+        )
     first, last = result["repeats"]
-    print(
-        f"\n   Pass {last} ends with the weights that pass {first} ended with.", end=" "
+    say(
+        "\n   Pass {last} ends with the weights that pass {first} ended "
+        "with. The samples come\n   in the same order each time, so it "
+        "goes on for ever:\n",
+        last=last,
+        first=first,
     )
-    print("The samples come\n   in the same order each time, so it goes on for ever:\n")
-    print("   sample    y   ŷ   w₁  w₂   b")
+    say("   sample    y   ŷ   w₁  w₂   b")
     cycle = [state(neuron)]
     for i in [*range(4)] * (last - first):
         ŷ = int(neuron(X[[i]]).item())
@@ -118,7 +138,7 @@ def show_cycle(neuron: nn.Perceptron, result: dict[str, Any]) -> list[list[float
 
 def two_layers_of_perceptrons(neurons: dict[str, nn.Perceptron]) -> list[int]:
     """OR and NAND side by side, and AND of the two; returns what they say."""
-    print("\n3  Three perceptrons in two layers: h₁ = OR, h₂ = NAND, ŷ = h₁ AND h₂\n")
+    say("\n3  Three perceptrons in two layers: h₁ = OR, h₂ = NAND, ŷ = h₁ AND h₂\n")
     weights = {name: neuron.state_dict() for name, neuron in neurons.items()}
     hidden, output = nn.Perceptron(2, 2), nn.Perceptron(2)
     hidden.load_state_dict(
@@ -133,10 +153,10 @@ def two_layers_of_perceptrons(neurons: dict[str, nn.Perceptron]) -> list[int]:
     print("   x₁ x₂   h₁ h₂   ŷ")
     for (x1, x2), (h1, h2), ŷ in zip(X, h.numpy(), y):
         print(f"   {x1:2g} {x2:2g}   {h1:2g} {h2:2g}   {ŷ}")
-    print(
-        "\n   Each was learned by itself, from labels of its own. Nobody has labels for"
-        " hidden\n   neurons, and step′ is 0 wherever it exists: the chain rule carries"
-        " nothing back."
+    say(
+        "\n   Each was learned by itself, from labels of its own. Nobody "
+        "has labels for hidden\n   neurons, and step′ is 0 wherever it "
+        "exists: the chain rule carries nothing back."
     )
     return y.tolist()
 
@@ -161,17 +181,24 @@ def two_layers(study: Study) -> tuple[cr.Trainer, cr.data.Dataset]:
 
 def show_network(trainer: cr.Trainer, samples: cr.data.Dataset) -> dict[str, Any]:
     """What it has learned."""
-    print(
-        f"\n4  2 → {HIDDEN} tanh → 2 scores, cross-entropy, gradient descent,", end=" "
+    say(
+        "\n4  2 → {HIDDEN} tanh → 2 scores, cross-entropy, gradient "
+        "descent, η = {LR:g}, {EPOCHS} steps\n",
+        HIDDEN=HIDDEN,
+        LR=LR,
+        EPOCHS=EPOCHS,
     )
-    print(f"η = {LR:g}, {EPOCHS} steps\n")
     shares = trainer.predict(X, output="probabilities")
     print("   x₁ x₂   P(ŷ = 1)")
-    for (x1, x2), (_, p) in zip(X, shares):
+    for (x1, x2), (__, p) in zip(X, shares):
         print(f"   {x1:2g} {x2:2g}   {p:.3f}")
     measured = trainer.evaluate(samples)
     count = round(4 * measured["accuracy"])
-    print(f"\n   {count} of 4 right, mean loss {measured['loss']:.4f}\n")
+    say(
+        "\n   {count} of 4 right, mean loss {loss:.4f}\n",
+        count=count,
+        loss=measured["loss"],
+    )
     put_plane(lambda points: trainer.predict(points).argmax(1))
     return {
         "hidden": HIDDEN,

@@ -36,6 +36,7 @@ from chainrule.primitives.elementwise import (
 from chainrule.primitives.movement import expand, full_like, reduce_sum
 from chainrule.primitives.reduce import reduce_max
 from chainrule.regions.region import region
+from chainrule.text import _
 
 _LINES = tuple(Case((f"f[{s}]",)) for s in ("", "0", "7", "3,4", "1031"))
 _ROWS = (
@@ -69,7 +70,7 @@ def _kinked(g: Value, x: Value, below: Value) -> Value:
     vjp=(lambda g, y, x, alpha: _kinked(g, x, full_like(x, alpha)),),
     formula=lambda x, alpha: write.choice(x, write.greater(x, 0), alpha * x),
     source="textbook 2.7; Maas, Hannun & Ng 2013",
-    kinks="x = 0, where the derivative is taken as α",
+    kinks=_("x = 0, where the derivative is taken as α"),
     cases=tuple(Case(case.inputs, {"alpha": 0.01}) for case in _LINES),
 )
 def leaky_relu(x: Value, alpha: float) -> Value:
@@ -141,7 +142,7 @@ def _gelu_tanh_vjp(g: Value, y: Value, x: Value) -> Value:
 )
 def gelu_tanh(x: Value) -> Value:
     """½x (1 + tanh(√(2/π) (x + 0.044715x³))), within 5e-4 of ``gelu``."""
-    _, t = _gelu_tanh_parts(x)
+    __, t = _gelu_tanh_parts(x)
     return mul(_times(0.5, x), add(full_like(x, 1.0), t))
 
 
@@ -179,7 +180,7 @@ def _elu_written(x: Expr, alpha: float) -> Expr:
     vjp=(lambda g, y, x, alpha: _kinked(g, x, _times(alpha, exp(_below_zero(x)))),),
     formula=_elu_written,
     source="Clevert, Unterthiner & Hochreiter 2016",
-    kinks="x = 0, where derivatives are taken as those from below, first of them α",
+    kinks=_("x = 0, where derivatives are taken as those from below, first of them α"),
     cases=tuple(Case(case.inputs, {"alpha": a}) for case in _LINES for a in (1.0, 0.5)),
 )
 def elu(x: Value, alpha: float) -> Value:
@@ -195,7 +196,7 @@ SELU_SCALE = 1.0507009873554805
 @region(
     formula=lambda x: SELU_SCALE * _elu_written(x, SELU_ALPHA),
     source="Klambauer, Unterthiner, Mayr & Hochreiter 2017",
-    kinks="x = 0, where derivatives are taken as those from below, first of them λα",
+    kinks=_("x = 0, where derivatives are taken as those from below, first of them λα"),
     cases=_LINES,
 )
 def selu(x: Value) -> Value:
@@ -213,7 +214,7 @@ def _softsign_vjp(g: Value, y: Value, x: Value) -> Value:
     vjp=(_softsign_vjp,),
     formula=lambda x: x / (1 + write.absolute(x)),
     source="Turian, Bergstra & Bengio 2009",
-    kinks="x = 0, where derivatives from the second on are taken as 0",
+    kinks=_("x = 0, where derivatives from the second on are taken as 0"),
     cases=_LINES,
 )
 def softsign(x: Value) -> Value:
@@ -224,7 +225,7 @@ def softsign(x: Value) -> Value:
 @region(
     formula=lambda x: write.bracket(write.at_least(x, 0)),
     source="Rosenblatt 1958; the perceptron's threshold",
-    kinks="x = 0, where it jumps; the derivative is 0 everywhere by declaration",
+    kinks=_("x = 0, where it jumps; the derivative is 0 everywhere by declaration"),
     cases=_LINES,
 )
 def heaviside(x: Value) -> Value:
@@ -253,7 +254,7 @@ def _shifted_exp(x: Value, axis: int) -> tuple[Value, Value, Value]:
 )
 def softmax(x: Value, axis: int) -> Value:
     """e^xᵢ / Σⱼ e^xⱼ along ``axis``; δ = Jᵀg = y ⊙ (g − Σ g ⊙ y)."""
-    _, e, total = _shifted_exp(x, axis)
+    __, e, total = _shifted_exp(x, axis)
     return div(e, expand(total, x, (axis,)))
 
 
@@ -265,5 +266,5 @@ def softmax(x: Value, axis: int) -> Value:
 )
 def log_softmax(x: Value, axis: int) -> Value:
     """xᵢ − ln Σⱼ e^xⱼ along ``axis``."""
-    shifted, _, total = _shifted_exp(x, axis)
+    shifted, __, total = _shifted_exp(x, axis)
     return sub(shifted, expand(log(total), x, (axis,)))

@@ -32,6 +32,7 @@ from chainrule.primitives.elementwise import add, mul, tanh
 from chainrule.primitives.matmul import dot
 from chainrule.primitives.movement import filled, full_like
 from chainrule.primitives.rules import need_type, need_types, show
+from chainrule.text import _
 
 Values = tuple[Value, ...]
 
@@ -45,21 +46,21 @@ class _Loop(NamedTuple):
 
 
 def _rule(*types: ArrayType, **attrs: Any) -> tuple[ArrayType, ...]:
-    body, length, constants, carries, _ = _Loop(**attrs)
+    body, length, constants, carries, __ = _Loop(**attrs)
     fixed = constants + carries
     want = [v.type for v in body.inputs]
     got = list(types[:fixed])
     for t in types[fixed:]:
         if not t.shape or t.shape[0] != length:
             raise ShapeError(
-                "scan's sequences have one entry a step.",
-                expected=f"a first axis of {length}",
+                _("scan's sequences have one entry a step."),
+                expected=_("a first axis of {length}", length=length),
                 got=show(t.shape),
             )
         got.append(ArrayType(t.shape[1:], t.dtype))
-    need_types("scan's inputs do not fit its body.", want, got)
+    need_types(_("scan's inputs do not fit its body."), want, got)
     made = [v.type for v in body.outputs]
-    problem = "scan's body must give back a carry of the type that it takes."
+    problem = _("scan's body must give back a carry of the type that it takes.")
     need_types(problem, want[constants:fixed], made[:carries])
     stacked = [ArrayType((length, *t.shape), t.dtype) for t in made[carries:]]
     return (*made[:carries], *stacked)
@@ -164,7 +165,7 @@ def _cases() -> tuple[Case, ...]:
     return tuple(cases)
 
 
-def _written(*inputs: Expr, body: Graph, **_: Any) -> Expr:
+def _written(*inputs: Expr, body: Graph, **__: Any) -> Expr:
     return apply(f"scan_{body.name}", *inputs)
 
 
@@ -195,13 +196,15 @@ def scan(*arrays: Array, **attrs: Any) -> tuple[Array, ...]:
 def _cond_rule(
     which: ArrayType, *types: ArrayType, true: Graph, false: Graph
 ) -> tuple[ArrayType, ...]:
-    need_type("cond", "one truth value to decide by", ArrayType((), DType.bool), which)
+    need_type(
+        "cond", _("one truth value to decide by"), ArrayType((), DType.bool), which
+    )
     for branch in (true, false):
         wanted = [v.type for v in branch.inputs]
-        need_types("cond's operands do not fit a branch.", wanted, types)
+        need_types(_("cond's operands do not fit a branch."), wanted, types)
     made, other = (tuple([v.type for v in b.outputs]) for b in (true, false))
-    problem = "Both branches of cond give results of the same types."
-    need_types(problem, made, other, "make them alike, with astype or reshape")
+    problem = _("Both branches of cond give results of the same types.")
+    need_types(problem, made, other, _("make them alike, with astype or reshape"))
     return made
 
 

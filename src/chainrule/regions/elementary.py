@@ -37,6 +37,7 @@ from chainrule.primitives.integers import bitwise_and, bitwise_or
 from chainrule.primitives.movement import full_like
 from chainrule.primitives.trigonometry import atan2
 from chainrule.regions.region import region
+from chainrule.text import _
 
 _SHAPES = ("", "0", "7", "3,4", "1031")
 _LINES = tuple(Case((f"f[{s}]",)) for s in _SHAPES)
@@ -231,12 +232,12 @@ def _hypot_slope_vjp(g: Value, y: Value, a: Value, b: Value) -> tuple[Value, Val
     ),
     formula=lambda a, b: a / _length(a, b),
     source="the derivative of √(a² + b²) to a, a cosine",
-    kinks="the origin, where it and its derivatives are taken as 0",
+    kinks=_("the origin, where it and its derivatives are taken as 0"),
     cases=_PAIRS,
 )
 def hypot_slope(a: Value, b: Value) -> Value:
     """a/√(a² + b²), without overflow; 0 at the origin."""
-    _, divisor, length = _by_larger(a, b)
+    __, divisor, length = _by_larger(a, b)
     return div(div(a, divisor), length)
 
 
@@ -247,13 +248,13 @@ def hypot_slope(a: Value, b: Value) -> Value:
     ),
     formula=_length,
     source="C99, 7.12.7.3 and F.9.4.3",
-    kinks="the origin, where derivatives of every order are taken as 0",
+    kinks=_("the origin, where derivatives of every order are taken as 0"),
     cases=_PAIRS,
 )
 def hypot(a: Value, b: Value) -> Value:
     """√(a² + b²), without overflow; ∞ where one is, whatever the other."""
     infinite = bitwise_or(_infinite(a), _infinite(b))
-    larger, _, length = _by_larger(a, b)
+    larger, __, length = _by_larger(a, b)
     return where(infinite, full_like(a, math.inf), mul(larger, length))
 
 

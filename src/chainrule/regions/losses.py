@@ -34,6 +34,7 @@ from chainrule.primitives.movement import expand, full_like, reduce_sum
 from chainrule.primitives.rules import need_integer, same, show
 from chainrule.regions.activations import log_softmax, relu, sigmoid, softmax
 from chainrule.regions.region import region
+from chainrule.text import _
 
 _PAIRS = tuple(Case((f"f[{s}]", f"f[{s}]")) for s in ("", "0", "7", "3,4"))
 _PROBABILITIES = tuple(Case(c.inputs, ranges=((0.05, 1.0), (0.0, 1.0))) for c in _PAIRS)
@@ -49,10 +50,10 @@ def _classes(name: str, scores: Value) -> int:
     classes = scores.shape[-1] if scores.shape else None
     if not isinstance(classes, int) or len(scores.shape) != 2:
         raise ShapeError(
-            f"{name} takes one row of scores a sample.",
-            expected="scores of shape (samples, classes)",
+            _("{name} takes one row of scores a sample.", name=name),
+            expected=_("scores of shape (samples, classes)"),
             got=show(scores.shape),
-            fix="one sample is a row too: x.reshape(1, -1)",
+            fix=_("one sample is a row too: x.reshape(1, -1)"),
         )
     return classes
 
@@ -63,11 +64,12 @@ def _labelled(name: str, scores: Value, labels: Value) -> int:
     need_integer(name, "labels", labels.dtype)
     if labels.shape != scores.shape[:1]:
         raise ShapeError(
-            f"{name} takes one label a row of scores.",
-            expected=f"labels of shape {show(scores.shape[:1])}",
+            _("{name} takes one label a row of scores.", name=name),
+            expected=_("labels of shape {shape}", shape=show(scores.shape[:1])),
             got=show(labels.shape),
-            fix="give class indices: y.reshape(-1), or y.argmax(axis=1) of one-hot "
-            "rows",
+            fix=_(
+                "give class indices: y.reshape(-1), or y.argmax(axis=1) of one-hot rows"
+            ),
         )
     return classes
 
@@ -151,7 +153,7 @@ def _capped_log(probability: Value) -> Value:
     ),
     formula=lambda p, y: -(y * write.ln(p)),
     source="textbook 2.5.1 and 3.3 (2), element by element; Good 1952",
-    kinks="a ŷ below 10⁻¹², which counts as that number in −y/ŷ, the derivative",
+    kinks=_("a ŷ below 10⁻¹², which counts as that number in −y/ŷ, the derivative"),
     cases=_PROBABILITIES,
 )
 def log_score(probability: Value, target: Value) -> Value:
@@ -191,7 +193,7 @@ def binary_cross_entropy(logits: Value, target: Value) -> Value:
 @region(
     formula=lambda z, y: (write.bracket(write.at_least(z, 0)) - y) * z,
     source="Rosenblatt 1958; Bishop 2006, eq. 4.54, for labels 0, 1; δ = step(z) − y",
-    kinks="z = 0, which counts as step(z) = 1",
+    kinks=_("z = 0, which counts as step(z) = 1"),
     cases=_PAIRS,
 )
 def perceptron_criterion(score: Value, target: Value) -> Value:
@@ -204,7 +206,7 @@ def perceptron_criterion(score: Value, target: Value) -> Value:
 @region(
     formula=lambda z, y: write.apply("max", 0, 1 - y * z),
     source="textbook 2.5.1; Cortes & Vapnik 1995",
-    kinks="y z = 1, where the derivative is taken as 0",
+    kinks=_("y z = 1, where the derivative is taken as 0"),
     cases=_PAIRS,
 )
 def hinge(score: Value, target: Value) -> Value:
@@ -225,7 +227,7 @@ def _multi_margin_written(z: Expr, y: Expr, margin: float, p: int) -> Expr:
 @region(
     formula=_multi_margin_written,
     source="Weston & Watkins 1999, without the class itself, whose term is mᵖ",
-    kinks="zᵧ − zᵢ = m, where the derivative is taken as 0",
+    kinks=_("zᵧ − zᵢ = m, where the derivative is taken as 0"),
     cases=tuple(
         Case(c.inputs, {"margin": margin, "p": p}, c.ranges)
         for c, margin, p in zip(_LABELLED, (1.0, 0.5, 1.0, 2.0), (1, 2, 1, 2))
@@ -236,8 +238,8 @@ def multi_margin(scores: Value, labels: Value, *, margin: float, p: int) -> Valu
     classes = _labelled("multi_margin", scores, labels)
     if p not in (1, 2):
         raise ArgumentError(
-            "multi_margin takes the violations or their squares.",
-            expected="p = 1 or p = 2",
+            _("multi_margin takes the violations or their squares."),
+            expected=_("p = 1 or p = 2"),
             got=f"p = {p}",
         )
     own, zero = one_hot_mask(labels, classes), full_like(scores, 0.0)
@@ -289,7 +291,7 @@ def huber(prediction: Value, target: Value, *, delta: float) -> Value:
 @region(
     formula=lambda q, p: p * write.ln(p / q),
     source="textbook 2.5.1; Kullback & Leibler 1951: p ln(p/q) with q first, p second",
-    kinks="p = 0 and q = 0, where the derivatives are taken as 0",
+    kinks=_("p = 0 and q = 0, where the derivatives are taken as 0"),
     cases=tuple(Case(c.inputs, ranges=((0.05, 1.0), (0.05, 1.0))) for c in _PAIRS),
 )
 def kl_divergence(q: Value, p: Value) -> Value:

@@ -32,6 +32,7 @@ from chainrule.primitives.movement import (
 )
 from chainrule.primitives.rules import need_axes, need_type
 from chainrule.regions.region import region
+from chainrule.text import _
 
 Axes = tuple[int, ...]
 
@@ -43,7 +44,7 @@ def _hat(x: Expr, axes: Axes, eps: float) -> tuple[Expr, Expr]:
 
 
 def _written(x: Expr, gamma: Expr, beta: Expr, axes: Axes, eps: float) -> Expr:
-    made, _ = _hat(x, axes, eps)
+    made, __ = _hat(x, axes, eps)
     if not _all(gamma, 1):
         made = gamma * made
     return made if _all(beta, 0) else made + beta
@@ -102,7 +103,7 @@ def without_overflow(x: Value) -> Value:
 
 def _normalised(x: Value, axes: Axes, eps: float) -> tuple[Value, Value]:
     """x̂, and √(σ² + ε) in the shape of x; NaN both where the squares overflow."""
-    _, deviations, squares = moments(x, axes)
+    __, deviations, squares = moments(x, axes)
     variance = div(squares, broadcast_to(count(x, axes), shape=squares.shape))
     variance = without_overflow(add(variance, full_like(variance, eps)))
     deviation = expand(sqrt(variance), x, axes)
@@ -113,7 +114,7 @@ def _spread(name: str, parameter: Value, x: Value, along: Axes) -> Value:
     """γ or β, whose axes are ``along`` of x, in the shape of x."""
     wanted = tuple(x.shape[a] for a in along)
     expected = ArrayType(wanted, parameter.dtype)
-    need_type(name, "a γ and a β for each feature", expected, parameter.type)
+    need_type(name, _("a γ and a β for each feature"), expected, parameter.type)
     kept = tuple(d if a in along else 1 for a, d in enumerate(x.shape))
     return broadcast_to(reshape(parameter, shape=kept), shape=x.shape)
 
@@ -125,7 +126,7 @@ def _others(x: Value, axes: Axes) -> Axes:
 def _normalise(
     name: str, x: Value, gamma: Value, beta: Value, axes: Axes, along: Axes, eps: float
 ) -> Value:
-    normalised, _ = _normalised(x, axes, eps)
+    normalised, __ = _normalised(x, axes, eps)
     scaled = mul(_spread(name, gamma, x, along), normalised)
     return add(scaled, _spread(name, beta, x, along))
 
@@ -168,7 +169,7 @@ def _derivatives(
 
 
 @region(
-    vjp=_derivatives("layer_norm", lambda _, axes: axes),
+    vjp=_derivatives("layer_norm", lambda __, axes: axes),
     formula=_written,
     source="Ba, Kiros & Hinton 2016, Layer normalization",
     cases=(

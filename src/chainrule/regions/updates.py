@@ -50,6 +50,7 @@ from chainrule.primitives.elementwise import (
 )
 from chainrule.primitives.movement import broadcast_to, full_like, reduce_sum
 from chainrule.regions.region import Region, region
+from chainrule.text import _
 
 Interval = tuple[float, float] | None
 
@@ -400,7 +401,7 @@ def adjusted_update(p: Value, g: Value, *rest: Value, rule: str, by: str) -> Any
     names = by.split()
     if not set(names) <= set(ADJUSTMENTS):
         raise ArgumentError(
-            "There is no such adjustment of an update.",
+            _("There is no such adjustment of an update."),
             expected=", ".join(ADJUSTMENTS),
             got=repr(by),
         )
@@ -434,7 +435,7 @@ def sum_of_squares(g: Value) -> Value:
 @region(
     formula=lambda norm, limit: apply("min", 1, limit / (norm + NORM_MARGIN)),
     source="Pascanu, Mikolov & Bengio 2013, algorithm 1, with PyTorch's margin",
-    kinks="‖g‖ + 10⁻⁶ = c, where the derivative is taken as if clipping were on",
+    kinks=_("‖g‖ + 10⁻⁶ = c, where the derivative is taken as if clipping were on"),
     cases=(Case(("f[]", "f[]"), {}, ((0.01, 2.0),) * 2),),
 )
 def clip_factor(norm: Value, limit: Value) -> Value:
@@ -446,7 +447,7 @@ def clip_factor(norm: Value, limit: Value) -> Value:
 @region(
     formula=lambda g, limit: apply("max", -limit, apply("min", limit, g)),
     source="gradient clipping by value; Mikolov 2012, section 3.2.2",
-    kinks="|g| = c, where the derivative is taken as 0",
+    kinks=_("|g| = c, where the derivative is taken as 0"),
     cases=tuple(
         Case((f"f[{s}]", "f[]"), {}, (None, (0.3, 1.0))) for s in ("7", "3,4", "0")
     ),

@@ -19,7 +19,7 @@ from chainrule.explanation.derivation.formulas import split
 from chainrule.explanation.derivation.network import Network
 from chainrule.explanation.marking.written import read
 from chainrule.runs import toml
-from chainrule.translation import retold, tr
+from chainrule.text import _, tr
 
 COLUMNS = ("quantity", "row", "column", "value")
 #: Where a number stands: row and column, or how many stand before it.
@@ -58,8 +58,8 @@ class Table:
                 key = key_of(name)
                 if key in names:
                     raise DataError(
-                        tr("One quantity is given twice."),
-                        expected=tr("{name} once", name=key),
+                        _("One quantity is given twice."),
+                        expected=_("{name} once", name=key),
                         got=f"{names[key]!r}, {name!r}",
                     )
                 names[key] = name
@@ -67,9 +67,9 @@ class Table:
                 given |= read(name, made[name]) is not None
         if not given:
             raise DataError(
-                tr("{name} has no answers.", name=self.file),
-                expected=tr("lines such as z1,0.7311 below the first one"),
-                got=tr("{many} names, all blank", many=len(self.cells)),
+                _("{name} has no answers.", name=self.file),
+                expected=_("lines such as z1,0.7311 below the first one"),
+                got=_("{many} names, all blank", many=len(self.cells)),
             )
         return made
 
@@ -81,23 +81,23 @@ def read_table(path: Path) -> Table:
         DataError: a file that is not there, or is no such table.
     """
     what, fix = tr("a CSV file of answers"), tr("columns quantity, value")
-    with opened(checked_path(path, "CSV file"), what, fix) as file:
+    with opened(checked_path(path, _("CSV file")), what, fix) as file:
         content = file.read(toml.BYTES_AT_MOST + 1)
     name = path.name
     if len(content) > toml.BYTES_AT_MOST:
         raise DataError(
-            tr("{name} is too large for a sheet of answers.", name=name),
-            expected=tr("at most {many} bytes", many=f"{toml.BYTES_AT_MOST:,}"),
-            got=tr("more than that"),
+            _("{name} is too large for a sheet of answers.", name=name),
+            expected=_("at most {many} bytes", many=f"{toml.BYTES_AT_MOST:,}"),
+            got=_("more than that"),
         )
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise DataError(
-            tr("{name} is not in UTF-8.", name=name),
+            _("{name} is not in UTF-8.", name=name),
             expected="UTF-8",
             got=f"0x{content[error.start]:02x}",
-            fix=tr("save it as CSV in UTF-8"),
+            fix=_("save it as CSV in UTF-8"),
         ) from error
     rows = csv.reader(io.StringIO(text, newline=""), strict=True)
     cells: dict[str, dict[Place, str]] = {}
@@ -118,18 +118,18 @@ def read_table(path: Path) -> Table:
             place = _at(name, line, item) if "row" in item else len(held)
             if place in held:
                 raise DataError(
-                    tr(
+                    _(
                         "{where}: this place has a number already.",
                         where=_in(name, line),
                     ),
-                    expected=tr("each row and column once"),
+                    expected=_("each row and column once"),
                     got=", ".join(row)[:80],
                 )
             held[place] = value
     except csv.Error as error:
         raise DataError(
-            tr("{where}: this cannot be read as CSV.", where=_in(name, rows.line_num)),
-            expected=tr('quotation marks (") in pairs, or none'),
+            _("{where}: this cannot be read as CSV.", where=_in(name, rows.line_num)),
+            expected=_('quotation marks (") in pairs, or none'),
             got=str(error)[:80],
         ) from error
     return Table(name, cells, lines)
@@ -137,10 +137,10 @@ def read_table(path: Path) -> Table:
 
 def _in(file: str, line: int, column: str = "") -> str:
     if column:
-        return tr(
+        return _(
             "{file}, line {line}, column {column}", file=file, line=line, column=column
         )
-    return tr("{file}, line {line}", file=file, line=line)
+    return _("{file}, line {line}", file=file, line=line)
 
 
 @contextmanager
@@ -150,7 +150,7 @@ def _blamed(file: str, line: int, column: str) -> Iterator[None]:
         yield
     except ChainruleError as error:
         raise DataError(
-            f"{_in(file, line, column)}: {retold(error.what)}",
+            _("{place}: {what}", place=_in(file, line, column), what=error.what),
             expected=error.expected,
             got=error.got,
             fix=error.fix,
@@ -163,22 +163,22 @@ def _refuse_head(name: str, head: list[str]) -> None:
     found = ",".join(head)
     other = any(mark in found for mark in ";\t")
     raise DataError(
-        tr("{name} has other columns.", name=name),
-        expected=f"quantity,value; {','.join(COLUMNS)}",
-        got=found[:80] or tr("an empty line"),
-        fix=tr("put commas between the cells")
+        _("{name} has other columns.", name=name),
+        expected=_("quantity,value; {COLUMNS}", COLUMNS=",".join(COLUMNS)),
+        got=found[:80] or _("an empty line"),
+        fix=_("put commas between the cells")
         if other
-        else tr("write the names of the columns into the first line"),
+        else _("write the names of the columns into the first line"),
     )
 
 
 def _row(file: str, line: int, head: list[str], row: list[str]) -> dict[str, str]:
     if len(row) != len(head):
         raise DataError(
-            tr("{where}: another number of cells.", where=_in(file, line)),
+            _("{where}: another number of cells.", where=_in(file, line)),
             expected=", ".join(head),
             got=", ".join(row)[:80],
-            fix=tr("a decimal point is a point, 0.5; commas stand between cells")
+            fix=_("a decimal point is a point, 0.5; commas stand between cells")
             if len(row) > len(head)
             else None,
         )
@@ -192,7 +192,7 @@ def _at(file: str, line: int, item: Mapping[str, str]) -> tuple[int, int]:
         text = item[key] or "1"
         if not (text.isascii() and text.isdigit() and 1 <= int(text[:6]) <= 1000):
             raise DataError(
-                tr(
+                _(
                     "{where}: rows and columns are counted from 1.",
                     where=_in(file, line, key),
                 ),
@@ -223,8 +223,8 @@ def _matrix(name: str, held: Mapping[tuple[int, int], str]) -> list[list[str]]:
     if missing:
         where = tr("row {row}, column {column}", row=missing[0], column=missing[1])
         raise DataError(
-            tr("{name} is not complete.", name=name),
-            expected=tr("{many} numbers", many=high * wide),
-            got=tr("no {missing}", missing=where),
+            _("{name} is not complete.", name=name),
+            expected=_("{many} numbers", many=high * wide),
+            got=_("no {missing}", missing=where),
         )
     return [[held[place] for place in row] for row in places]

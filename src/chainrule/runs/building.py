@@ -15,6 +15,7 @@ from chainrule.optim import SGD
 from chainrule.runs import network, schema, source
 from chainrule.runs.problems import Problem, at
 from chainrule.runs.source import Parts
+from chainrule.text import _
 from chainrule.training import Trainer
 from chainrule.training.probes import Probes
 
@@ -75,13 +76,25 @@ def _warn_of_scale(
     rate, scale = abs(trainer.optimizer.schedule.lr), float(last.std.numpy().max())
     if rate * scale**2 > LARGEST_RATE:
         warn(
-            "SGD will hardly stand targets of this scale: the gradients of a squared "
-            "error grow with the square of the deviation.",
-            expected=f"a rate of about {0.01 / scale**2:.1g}, which is 0.01 for "
-            "targets of deviation 1",
-            got=f"lr = {rate:g} and a deviation of {scale:.3g}, as if lr were "
-            f"{rate * scale**2:.3g}",
-            fix=f'class = "Adam" in [optimizer], or lr = {0.01 / scale**2:.1g}',
+            _(
+                "SGD will hardly stand targets of this scale: the gradients of a "
+                "squared error grow with the square of the deviation."
+            ),
+            expected=_(
+                "a rate of about {scale:.1g}, which is 0.01 for targets of deviation 1",
+                scale=0.01 / scale**2,
+            ),
+            got=_(
+                "lr = {rate:g} and a deviation of {scale:.3g}, as if lr were "
+                "{rate_scale:.3g}",
+                rate=rate,
+                scale=scale,
+                rate_scale=rate * scale**2,
+            ),
+            fix=_(
+                'class = "Adam" in [optimizer], or lr = {scale:.1g}',
+                scale=0.01 / scale**2,
+            ),
         )
 
 
@@ -97,26 +110,28 @@ def _loss(settings: schema.Run, train: Dataset) -> Any:
         # The book's network ends in Softmax: probabilities, not scores.
         last = settings.model.layers[-1].name
         return nn.CrossEntropyLoss(from_logits=last != "Softmax")
-    why, usual = None, "the usual loss for classes is CrossEntropyLoss"
+    why, usual = None, _("the usual loss for classes is CrossEntropyLoss")
     if classes is None:
-        usual = 'or say task = "classification" in [data]'
+        usual = _('or say task = "classification" in [data]')
         if output_semantics.is_classification(loss):
-            why = "the target is a quantity"
+            why = _("the target is a quantity")
     elif output_semantics.is_regression(loss):
-        why = f"the target names {classes} classes"
+        why = _("the target names {classes} classes", classes=classes)
     elif isinstance(loss, nn.KLDivLoss):
-        why = "it compares probabilities, not classes"
+        why = _("it compares probabilities, not classes")
     elif isinstance(loss, source.BINARY) and classes != 2:
-        why = f"there are {classes} classes"
+        why = _("there are {classes} classes", classes=classes)
     if why is None:
         return loss
     raise Problem(
         ("loss", "class"),
-        f"{settings.loss.name} does not fit the data: {why}.",
-        expected="MSELoss, L1Loss, HuberLoss … for a quantity; CrossEntropyLoss "
-        "for classes; BCEWithLogitsLoss, HingeLoss … for two classes",
+        _("{name} does not fit the data: {why}.", name=settings.loss.name, why=why),
+        expected=_(
+            "MSELoss, L1Loss, HuberLoss … for a quantity; CrossEntropyLoss "
+            "for classes; BCEWithLogitsLoss, HingeLoss … for two classes"
+        ),
         got=f'"{settings.loss.name}"',
-        fix=f"leave [loss] away: {usual}",
+        fix=_("leave [loss] away: {usual}", usual=usual),
     )
 
 

@@ -43,6 +43,7 @@ from chainrule.runs.section import (
     refusal,
 )
 from chainrule.runs.values import show
+from chainrule.text import _
 
 #: What a constructor may raise about a value that it takes on trust.
 _TRUSTING = (TypeError, ValueError, ArithmeticError, LookupError, AttributeError)
@@ -80,13 +81,15 @@ class Chosen(Section):
             said = Problem.of(error)
         except _TRUSTING as error:
             reason = f"{type(error).__name__}: {error}"[:200]
-            said = Problem((), f"{name} does not take these options.", fix=reason)
+            said = Problem(
+                (), _("{name} does not take these options.", name=name), fix=reason
+            )
         raise Problem(
             said.where,
             said.what,
-            expected=said.expected or "options as its documentation says",
+            expected=said.expected or _("options as its documentation says"),
             got=said.got or show(options),
-            fix=said.fix or f"look up {name}: chainrule new --reference",
+            fix=said.fix or _("look up {name}: chainrule new --reference", name=name),
         )
 
     @classmethod
@@ -224,7 +227,7 @@ def documentation(made: type) -> dict[str, str]:
     """
     found: dict[str, str] = {}
     for kind in reversed(made.__mro__):  # a class may say: see its base
-        _, _, text = inspect.cleandoc(kind.__doc__ or "").partition("\nArgs:\n")
+        __, __, text = inspect.cleandoc(kind.__doc__ or "").partition("\nArgs:\n")
         section = re.split(r"\n(?=\S)", text)[0]
         for names, said in re.findall(
             r"^    ([\w, ]+): (.*(?:\n     .*)*)", section, re.MULTILINE

@@ -26,6 +26,7 @@ from chainrule.runs.section import (
     Words,
 )
 from chainrule.runs.values import show
+from chainrule.text import _, joined
 
 #: Data sets that come with the framework, and those that are drawn at random.
 BUNDLED = ("mnist",)
@@ -33,13 +34,17 @@ DRAWN = ("xor", "circles", "moons", "spiral", "blobs")
 NAMES = (*BUNDLED, *DRAWN)
 #: How data are read: format → what it is.
 FORMATS = {
-    "csv": "a CSV file, or another table in text form",
-    "text": "a CSV file with a column of texts, which are cut into words or characters",
-    "npz": "an NPZ file of NumPy with the arrays x and y",
-    "idx": "two idx files, such as those of MNIST: [images, labels], or the images "
-    "alone where the labels lie beside them",
-    "images": "a folder with one folder of images a class",
-    "named": f"data by name: {', '.join(NAMES)}",
+    "csv": _("a CSV file, or another table in text form"),
+    "text": _(
+        "a CSV file with a column of texts, which are cut into words or characters"
+    ),
+    "npz": _("an NPZ file of NumPy with the arrays x and y"),
+    "idx": _(
+        "two idx files, such as those of MNIST: [images, labels], or the images "
+        "alone where the labels lie beside them"
+    ),
+    "images": _("a folder with one folder of images a class"),
+    "named": _("data by name: {NAMES}", NAMES=joined(", ", NAMES)),
 }
 #: Ends of file names, and how such files are read.
 _ENDS = {
@@ -58,17 +63,17 @@ _Samples = Annotated[int, Ge(1), Le(SAMPLES_AT_MOST)]
 _Deviation = Annotated[float, Ge(0), Le(10**6)]
 #: The side of an image.
 _Side = Annotated[int, Ge(1), Le(4096)]
-_Sides = Annotated[list[_Side], Len(2, 2), Words("[height, width]")]
-_Classes = Annotated[list[Cell], Len(2), Words("a list of names in quotes")]
+_Sides = Annotated[list[_Side], Len(2, 2), Words(_("[height, width]"))]
+_Classes = Annotated[list[Cell], Len(2), Words(_("a list of names in quotes"))]
 _Count = Annotated[int, Ge(2), Le(10_000)]
 _Task = Literal["classification", "regression"]
 _Transform = Literal["none", "log", "quantile"]
 _Kinds = Annotated[
     dict[Cell, Literal["number", "category", "date", "dmy", "mdy", "id"]],
-    Words("a table from columns to number, category, date, dmy, mdy or id"),
+    Words(_("a table from columns to number, category, date, dmy, mdy or id")),
 ]
-_Texts = Annotated[list[Cell], Words("a list of texts in quotes")]
-_Encoding = Annotated[Text, Words("the name of an encoding in quotes")]
+_Texts = Annotated[list[Cell], Words(_("a list of texts in quotes"))]
+_Encoding = Annotated[Text, Words(_("the name of an encoding in quotes"))]
 
 
 class Data(Section):
@@ -119,10 +124,12 @@ class Data(Section):
         if sum(numbers) >= 1:
             raise Problem(
                 ("validation",),
-                "nothing is left to learn from.",
-                expected="shares of validation and test that are less than 1 together",
+                _("nothing is left to learn from."),
+                expected=_(
+                    "shares of validation and test that are less than 1 together"
+                ),
                 got=" + ".join(f"{share:g}" for share in numbers),
-                fix="validation = 0.1 and test = 0.1 leave 80 % for training",
+                fix=_("validation = 0.1 and test = 0.1 leave 80 % for training"),
             )
         return self
 
@@ -131,7 +138,7 @@ class Table(Data):
     """A table."""
 
     kind: ClassVar[str] = "csv"
-    what: ClassVar[str] = "a CSV file"
+    what: ClassVar[str] = _("a CSV file")
 
     target: Name | Names = Field(examples=["price"])
     """the column to predict, or a list of columns of numbers, which count alike"""
@@ -167,7 +174,7 @@ class Texts(Table):
     """A table with a column of texts."""
 
     kind: ClassVar[str] = "text"
-    what: ClassVar[str] = "texts in a CSV file"
+    what: ClassVar[str] = _("texts in a CSV file")
 
     features: None = None
     missing: None = None
@@ -190,7 +197,7 @@ class Arrays(Data):
     """An NPZ file."""
 
     kind: ClassVar[str] = "npz"
-    what: ClassVar[str] = "an NPZ file"
+    what: ClassVar[str] = _("an NPZ file")
 
     task: _Task | None = Field(None, examples=["classification"])
     """what the target is; else whole numbers are classes"""
@@ -204,7 +211,7 @@ class Idx(Data):
     """Two idx files."""
 
     kind: ClassVar[str] = "idx"
-    what: ClassVar[str] = "idx files"
+    what: ClassVar[str] = _("idx files")
 
     source: Place | Pair = Field(examples=["train-images-idx3-ubyte"])
     """[images, labels], or the images alone where the labels lie beside them"""
@@ -220,7 +227,7 @@ class Images(Data):
     """A folder of images."""
 
     kind: ClassVar[str] = "images"
-    what: ClassVar[str] = "a folder of images"
+    what: ClassVar[str] = _("a folder of images")
 
     size: _Side | _Sides | None = Field(None, examples=[[28, 28]])
     """[height, width] that images are scaled to; else theirs, where all are alike"""
@@ -319,10 +326,11 @@ def take(given: Any) -> Data:
     if made is None:
         raise Problem(
             ("source",),
-            "its name does not tell how to read it.",
-            expected="a name that ends in .csv, .npz or .idx, a folder, or the key "
-            "format",
+            _("its name does not tell how to read it."),
+            expected=_(
+                "a name that ends in .csv, .npz or .idx, a folder, or the key format"
+            ),
             got=show(source),
-            fix='add format = "csv" (or "text", "npz", "idx", "images")',
+            fix=_('add format = "csv" (or "text", "npz", "idx", "images")'),
         )
     return made.model_validate(given)

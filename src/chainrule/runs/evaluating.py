@@ -15,8 +15,8 @@ from chainrule.evaluation import Baseline, Importance, Mistake
 from chainrule.runs import results, source
 from chainrule.runs.trained import Trained
 from chainrule.tables import shorten, text_table
+from chainrule.text import tr
 from chainrule.training.history import called
-from chainrule.translation import tr
 
 #: More classes than this do not fit side by side: the most frequent mistakes instead.
 ACROSS = 12

@@ -11,8 +11,8 @@ from chainrule.errors import ArgumentError
 from chainrule.explanation import Explanation, explain
 from chainrule.runs.recipe import FromRecipe
 from chainrule.runs.trained import Trained
+from chainrule.text import _
 from chainrule.training import Trainer
-from chainrule.translation import tr
 
 
 def explained(
@@ -39,8 +39,8 @@ def explained(
     strange = [row for row in rows if not 0 <= row < len(part)]
     if strange:
         raise ArgumentError(
-            tr("There is no row {row} in '{name}'.", row=strange[0], name=name),
-            expected=tr("rows 0 … {last}", last=len(part) - 1),
+            _("There is no row {row} in '{name}'.", row=strange[0], name=name),
+            expected=_("rows 0 … {last}", last=len(part) - 1),
             got=str(strange[0]),
         )
     chosen = part.rows(list(rows))
@@ -60,10 +60,10 @@ def _parts(run: str, path: Path | None) -> tuple[Trainer, Dataset, str]:
     if not Path(run).exists() and run in recipes.names():
         if recipes.kind(run) != "training":
             raise ArgumentError(
-                tr("The recipe {run} is no single network.", run=repr(run)),
-                expected=tr("a run, or a recipe that trains one network"),
+                _("The recipe {run} is no single network.", run=repr(run)),
+                expected=_("a run, or a recipe that trains one network"),
                 got=run,
-                fix=tr("cr.explain(model, x, y, loss) explains any network"),
+                fix=_("cr.explain(model, x, y, loss) explains any network"),
             )
         origin = FromRecipe.of(run, {})
         parts = origin.parts()
@@ -74,13 +74,13 @@ def _parts(run: str, path: Path | None) -> tuple[Trainer, Dataset, str]:
             trainer.optimizer.bind_schedules(origin.options["epochs"] * each, each)
             return trainer, parts.test, run
         raise ArgumentError(
-            tr("A recipe is explained on its own data."),
-            expected=f"chainrule explain {run}",
+            _("A recipe is explained on its own data."),
+            expected=_("chainrule explain {run}", run=run),
             got=str(path),
-            fix=tr("train it first: chainrule train {run} --out DIRECTORY", run=run),
+            fix=_("train it first: chainrule train {run} --out DIRECTORY", run=run),
         )
     trained = Trained.load(Path(run))
     if path is not None:
         return trained.trainer, trained.measurable(path), str(path)
-    name, part, _ = trained.own_data()
+    name, part, __ = trained.own_data()
     return trained.trainer, part, name

@@ -24,14 +24,16 @@ from chainrule.runs.places import places
 from chainrule.runs.problems import Lines, Problem, RunFileError, at
 from chainrule.runs.schema import Run
 from chainrule.runs.source import Parts
+from chainrule.text import _
 from chainrule.training import Trainer
 
 #: What a file for a run may have been meant to say, by what TOML says of it.
 HINTS = {
-    r"escape|\\": "write paths with /, or in single quotes: 'C:\\data\\houses.csv'",
-    "Invalid value": 'put text in quotes: source = "houses.csv"; true and false '
-    "are lower case",
-    "": "look at that line; chainrule new writes a file that is right",
+    r"escape|\\": _("write paths with /, or in single quotes: 'C:\\data\\houses.csv'"),
+    "Invalid value": _(
+        'put text in quotes: source = "houses.csv"; true and false are lower case'
+    ),
+    "": _("look at that line; chainrule new writes a file that is right"),
 }
 #: Samples a step where the file is silent.
 USUAL_BATCH = 32
@@ -100,12 +102,18 @@ class RunFile:
         place = self.folder / given
         if self.within is not None and not disk.is_inside(self.within, place):
             raise ArgumentError(
-                "a checkpoint alone cannot have data read from anywhere.",
-                expected=f"data below the current directory, or the file {self.name} "
-                f"as it was in {self.folder}",
+                _("a checkpoint alone cannot have data read from anywhere."),
+                expected=_(
+                    "data below the current directory, or the file {name} "
+                    "as it was in {folder}",
+                    name=self.name,
+                    folder=self.folder,
+                ),
                 got=str(place),
-                fix="name the data (chainrule evaluate RUN DATA), or the run's file "
-                "(chainrule train FILE.toml --resume RUN)",
+                fix=_(
+                    "name the data (chainrule evaluate RUN DATA), or the run's "
+                    "file (chainrule train FILE.toml --resume RUN)"
+                ),
             )
         return place
 
@@ -118,7 +126,7 @@ class RunFile:
         if given is None:
             return None
         with self.blamed(), at("output", "directory"):
-            return disk.inside(self.folder, given, "what the run writes")
+            return disk.inside(self.folder, given, _("What the run writes"))
 
     @property
     def copy(self) -> str:
@@ -192,7 +200,9 @@ def load(path: Path, options: Mapping[str, Any] | None = None) -> RunFile:
         DataError: no such file, or one that is no text.
         RunFileError: all that is wrong with what it says.
     """
-    text = toml.text_of(path, f"write a starting file: chainrule new {path}")
+    text = toml.text_of(
+        path, _("write a starting file: chainrule new {path}", path=path)
+    )
     return parse(text, name=path.name, folder=path.parent, options=options)
 
 

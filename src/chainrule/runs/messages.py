@@ -10,13 +10,12 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
 from chainrule.errors import nearest
-from chainrule.language import language
 from chainrule.runs import schema
 from chainrule.runs.classes import Family
 from chainrule.runs.problems import Problem, Where
 from chainrule.runs.section import Section, Wrong, carried, example, takes
 from chainrule.runs.values import key, show
-from chainrule.translation import tr
+from chainrule.text import _
 
 #: What was wrong, expected, got, and how to fix it.
 Answers = tuple[str, str, str, str]
@@ -89,23 +88,32 @@ def _answers(where: Where, wrong: Wrong) -> Answers:
     if whose is schema.Run or wrong.why == "model_type":
         return _no_table(where, got)
     if wrong.why == "extra_forbidden":
-        what = f"{whose.title} has no key {name[:60]!r}."
+        what = _("{title} has no key {name!r}.", title=whose.title, name=name[:60])
         given = f"{key(name[:60])} = {got}"
         return what, ", ".join(whose.known()), given, _other_key(name, whose, where)
     if wrong.why == "none_required":
-        why = ", which has a test set of its own" if name == "test" else ""
-        what = f"it is not for {whose.what}{why}."
-        return what, f"no key {name!r}", f"{name} = {got}", "leave it away"
+        why = _(", which has a test set of its own") if name == "test" else ""
+        what = _("it is not for {what}{why}.", what=whose.what, why=why)
+        return (
+            what,
+            _("no key {name!r}", name=name),
+            f"{name} = {got}",
+            _("leave it away"),
+        )
     field = whose.known()[name]
     wanted, value = takes(field), example(field)
     if wrong.why == "missing":
-        what = f"{whose.title} needs the key {name!r}."
-        fix = f"add {name} = {'…' if value is None else show(value)}"
-        return what, f"{name} = {wanted}", "nothing", fix
+        what = _("{title} needs the key {name!r}.", title=whose.title, name=name)
+        fix = _(
+            "add {name} = {choice}",
+            name=name,
+            choice="…" if value is None else show(value),
+        )
+        return what, _("{name} = {wanted}", name=name, wanted=wanted), _("nothing"), fix
     fix = _other_value(wrong, field)
     if wrong.why == "text":
-        wanted += tr(", not empty and without control characters")
-    return "it does not take this value.", wanted, got, fix
+        wanted = _("{wanted}, not empty and without control characters", wanted=wanted)
+    return _("it does not take this value."), wanted, got, fix
 
 
 def _no_table(where: Where, got: str) -> Answers:
@@ -114,48 +122,72 @@ def _no_table(where: Where, got: str) -> Answers:
     head = schema.SECTIONS[str(name)].title
     if not rest:
         wanted, fix = (
-            f"{head}, with keys on the lines below it",
-            f"write {head} on a line",
+            _("{head}, with keys on the lines below it", head=head),
+            _("write {head} on a line of its own", head=head),
         )
-        return "it is not a section.", wanted, f"{name} = {got}", f"{fix} of its own"
-    what = "it is not a table of options."
+        return _("it is not a section."), wanted, f"{name} = {got}", fix
+    what = _("it is not a table of options.")
     if name == "model":
-        return what, "the name of a layer, or a table", got, 'write { class = "…", … }'
-    return what, "a table", got, "write { key = value, … }"
+        return (
+            what,
+            _("the name of a layer, or a table"),
+            got,
+            _('write { class = "…", … }'),
+        )
+    return what, _("a table"), got, _("write { key = value, … }")
 
 
 def _no_section(name: str, got: Any) -> Answers:
     """A section that does not exist, or a key outside of all sections."""
     home, near = _home(name), _near(name, schema.SECTIONS)
     wanted = ", ".join(section.title for section in schema.SECTIONS.values())
-    fix = f"did you mean [{near}]?" if near else "leave it away"
+    fix = _("did you mean [{near}]?", near=near) if near else _("leave it away")
     if isinstance(got, dict | list):
-        return "there is no such section.", wanted, f"[{key(name[:60])}]", fix
-    fix = f"move it below {home}" if home else fix
-    return "it is in no section.", wanted, f"{name:.60} = {show(got)}", fix
+        return _("there is no such section."), wanted, f"[{key(name[:60])}]", fix
+    fix = _("move it below {home}", home=home) if home else fix
+    return _("it is in no section."), wanted, f"{name:.60} = {show(got)}", fix
 
 
 def _no_class(family: Family, name: Any) -> Answers:
     """A class that does not exist."""
     if not isinstance(name, str):
-        what = f"it is not said which {family.what} this is."
-        return what, f"the name of a {family.what} in quotes", show(name), 'class = "…"'
+        what = _("it is not said which {what} this is.", what=family.what)
+        return (
+            what,
+            _("the name of a {what} in quotes", what=family.what),
+            show(name),
+            'class = "…"',
+        )
     near = _near(name, family.classes)
-    fix = f'did you mean "{near}"?' if near else f"choose another {family.what}"
+    fix = (
+        _('did you mean "{near}"?', near=near)
+        if near
+        else _("choose another {what}", what=family.what)
+    )
     stem = name.partition("(")[0].strip()
     if stem != name and stem in family.classes:
-        fix = f"write its options as keys: {{ class = {show(stem)}, … }}"
+        fix = _("write its options as keys: {{ class = {stem}, … }}", stem=show(stem))
     elif family is schema.LAYERS and name in schema.SCALING:
-        fix = "leave it away: standardize = true in [model] does this"
+        fix = _("leave it away: standardize = true in [model] does this")
         if name.endswith("Target"):
-            fix = 'target_transform = "log" or "quantile" in [data] does this'
+            fix = _('target_transform = "log" or "quantile" in [data] does this')
     elif family is schema.LAYERS and name in schema.LOSSES.classes:
-        fix = f"a loss has a section of its own: [loss] with class = {show(name)}"
+        fix = _(
+            "a loss has a section of its own: [loss] with class = {name}",
+            name=show(name),
+        )
     elif name == "LinearWarmup":
-        fix = "a warm-up is a key of [schedule]: warmup = 100"
+        fix = _("a warm-up is a key of [schedule]: warmup = 100")
     first, rest = list(family.classes)[:SHOWN], len(family.classes) - SHOWN
-    wanted = ", ".join(first) + (f" and {rest} more" if rest > 0 else "")
-    return f"there is no {family.what} {name[:60]!r}.", wanted, show(name), fix
+    wanted: str = ", ".join(first)
+    if rest > 0:
+        wanted = _("{names} and {rest} more", names=wanted, rest=rest)
+    return (
+        _("there is no {what} {name!r}.", what=family.what, name=name[:60]),
+        wanted,
+        show(name),
+        fix,
+    )
 
 
 # -- what was probably meant -----------------------------------------------------------
@@ -186,29 +218,34 @@ def _other_key(name: str, whose: type[Section], where: Where) -> str:
     kinds = [k.what for k in schema.KINDS.values() if name in k.known()]
     text = schema.KINDS["text"]
     if whose is schema.KINDS["csv"] and name in text.known():
-        return 'add format = "text"'
+        return _('add format = "text"')
     if issubclass(whose, schema.Data) and kinds:
-        return f"leave it away; it is for {', '.join(kinds)}"
+        return _("leave it away; it is for {kinds}", kinds=", ".join(kinds))
     if name == "batch_first":
-        return "leave it away: samples come first in all layers of a file"
+        return _("leave it away: samples come first in all layers of a file")
     same = near is not None and name.lower() in (near.lower(), *SYNONYMS)
     if home is not None and name != "class" and not same:
-        return f"move it below {home}"
-    return f"did you mean {near!r}?" if near is not None else "leave it away"
+        return _("move it below {home}", home=home)
+    return (
+        _("did you mean {near!r}?", near=near)
+        if near is not None
+        else _("leave it away")
+    )
 
 
 def _other_value(wrong: Wrong, field: FieldInfo) -> str:
     """What to write instead of a value that is not taken."""
-    with language("en"):
-        wanted = takes(field)
+    wanted = takes(field)
     if isinstance(wrong.got, str):
         bare = wrong.got.strip().lower()
         plain = bare in ("true", "false") or bare.replace(".", "").isdigit()
         if plain and '"' not in wanted and "quotes" not in wanted:
-            return f"write it without quotes: {wrong.key} = {bare}"
+            return _(
+                "write it without quotes: {key} = {bare}", key=wrong.key, bare=bare
+            )
         choices = re.findall(r'(?:^|or )"([^"]*)"', wanted)
         if near := nearest(wrong.got, choices):
-            return f'did you mean "{near}"?'
+            return _('did you mean "{near}"?', near=near)
     values = (example(field), None if field.is_required() else field.default)
     value = next((v for v in values if v is not None), None)
     return f"{wrong.key} = {'…' if value is None else show(value)}"

@@ -22,6 +22,7 @@ from chainrule.runs.problems import Problem, at
 from chainrule.runs.schema import Layer, Run, with_weights
 from chainrule.runs.values import written
 from chainrule.tensor import Tensor
+from chainrule.text import _
 
 #: Samples of a trial.
 TRIED = 2
@@ -74,13 +75,13 @@ def build(settings: Run, train: Dataset, outputs: tuple[int, ...]) -> nn.Sequent
             sample = made[-1](sample)
     assert not isinstance(sample, tuple)  # of the last layer: Steps is behind it
     _check_outputs(sample.shape[1:], outputs, layers)
-    if not any(True for layer in made for _ in layer.parameters()):
+    if not any(True for layer in made for __ in layer.parameters()):
         raise Problem(
             ("model", "layers"),
-            "the network has no weights to learn.",
-            expected='a layer with weights, such as "Linear"',
+            _("the network has no weights to learn."),
+            expected=_('a layer with weights, such as "Linear"'),
             got=", ".join(str(layer.name) for layer in layers),
-            fix='add { class = "Linear", out_features = 16 }',
+            fix=_('add { class = "Linear", out_features = 16 }'),
         )
     transform = getattr(settings.data, "target_transform", "none")
     last = _last(train, transform, str(layers[-1].name), standardize)
@@ -95,11 +96,13 @@ def _sizes(
     if layer.of_sequences and len(shape) != 3:
         raise Problem(
             (),
-            f"{layer.name} reads sequences.",
-            expected="steps and features: (T, features) for each sample",
+            _("{name} reads sequences.", name=layer.name),
+            expected=_("steps and features: (T, features) for each sample"),
             got=show(shape[1:]),
-            fix='{ class = "Unflatten", dim = 1, unflattened_size = [-1, 1] } makes '
-            "steps of the columns of a table",
+            fix=_(
+                '{ class = "Unflatten", dim = 1, unflattened_size = [-1, 1] } '
+                "makes steps of the columns of a table"
+            ),
         )
     for name in layer.open_sizes():
         if name == "num_embeddings":
@@ -119,10 +122,10 @@ def _numbers(texts: Texts | None) -> int:
         return FIRST + len(texts.vocabulary)
     raise Problem(
         (),
-        "Embedding needs the key 'num_embeddings'.",
-        expected="how many things there are; for texts it follows",
-        got="nothing",
-        fix="num_embeddings = the largest number in the data, and one more",
+        _("Embedding needs the key 'num_embeddings'."),
+        expected=_("how many things there are; for texts it follows"),
+        got=_("nothing"),
+        fix=_("num_embeddings = the largest number in the data, and one more"),
     )
 
 
@@ -133,10 +136,14 @@ def _check_texts(first: Layer, texts: Texts) -> None:
         return
     raise Problem(
         ("model", "layers", 0),
-        "texts are numbers of words, which the first layer has to look up.",
-        expected=f'"Embedding" in front, of at least {_numbers(texts):,} rows',
+        _("texts are numbers of words, which the first layer has to look up."),
+        expected=_(
+            '"Embedding" in front, of at least {texts:,} rows', texts=_numbers(texts)
+        ),
         got=written({"class": first.name, **first.options}),
-        fix='begin with { class = "Embedding", embedding_dim = 32 }; its rows follow',
+        fix=_(
+            'begin with { class = "Embedding", embedding_dim = 32 }; its rows follow'
+        ),
     )
 
 
@@ -157,15 +164,15 @@ def _check_outputs(
     """Refuse a network that gives something else than the data need."""
     if made == wanted:
         return
-    fix = "leave out_features of the last layer away: it follows from the data"
+    fix = _("leave out_features of the last layer away: it follows from the data")
     if len(made) > len(wanted):
-        fix = 'begin with "Flatten", which makes a row of each sample'
+        fix = _('begin with "Flatten", which makes a row of each sample')
         if any(layer.of_sequences or layer.name == "Embedding" for layer in layers):
-            fix = 'put "Steps" before the last layer: the last step of each sequence'
+            fix = _('put "Steps" before the last layer: the last step of each sequence')
     raise Problem(
         ("model", "layers", len(layers) - 1),
-        "the network's output does not fit the data.",
-        expected=f"{show(wanted)} for each sample",
+        _("the network's output does not fit the data."),
+        expected=_("{wanted} for each sample", wanted=show(wanted)),
         got=show(made),
         fix=fix,
     )
@@ -186,10 +193,13 @@ def _standardize(train: Dataset) -> nn.Module:
     if len(train.x.shape) not in (2, 3):
         raise Problem(
             ("model", "standardize"),
-            "it is for tables and sequences, one number a feature.",
-            expected="features of shape (n, columns) or (n, steps, columns)",
-            got=f"shape {show(train.x.shape)}; grey values come as 0 … 1 already",
-            fix="leave it away",
+            _("it is for tables and sequences, one number a feature."),
+            expected=_("features of shape (n, columns) or (n, steps, columns)"),
+            got=_(
+                "shape {shape}; grey values come as 0 … 1 already",
+                shape=show(train.x.shape),
+            ),
+            fix=_("leave it away"),
         )
     columns = train.x.shape[-1]
     layer, mean, std = nn.Standardize(columns), np.zeros(columns), np.ones(columns)
@@ -221,13 +231,15 @@ def _last(
         with at("model", "standardize"):
             return nn.Unstandardize.of(train.y) if standardize and quantity else None
     if not quantity:
-        got = f"layers that end in {before}"
+        got = _("layers that end in {before}", before=before)
         raise Problem(
             ("data", "target_transform"),
-            "it is for a quantity that a network's last Linear gives.",
-            expected='a target of numbers, and layers that end in "Linear"',
-            got=got if train.classes is None else f"{train.classes} classes",
-            fix="leave it away",
+            _("it is for a quantity that a network's last Linear gives."),
+            expected=_('a target of numbers, and layers that end in "Linear"'),
+            got=got
+            if train.classes is None
+            else _("{classes} classes", classes=train.classes),
+            fix=_("leave it away"),
         )
     with at("data", "target_transform"):
         return TRANSFORMS[transform].of(train.y)

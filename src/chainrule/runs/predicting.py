@@ -23,6 +23,7 @@ from chainrule.disk import refusals
 from chainrule.errors import warn
 from chainrule.nn import output_semantics
 from chainrule.runs.trained import DIGITS, Trained, reading_input
+from chainrule.text import _
 
 #: So many lines that were left out are named.
 LINES = 20
@@ -77,9 +78,9 @@ class Predictions:
         clean = _harmless if safe else list
         writer = csv.writer(text, lineterminator="\n")
         with refusals(
-            "The table of predictions cannot be written.",
-            expected=f"room in {tempfile.gettempdir()}",
-            fix="free some space, or set TMPDIR to another directory",
+            _("The table of predictions cannot be written."),
+            expected=_("room in {gettempdir}", gettempdir=tempfile.gettempdir()),
+            fix=_("free some space, or set TMPDIR to another directory"),
         ):
             writer.writerow(clean(self.head))
             for names, rows, predicted in self.parts:
@@ -133,7 +134,9 @@ class Predictions:
             for rows in reading:
                 if len(rows.x):
                     count += len(rows.x)
-                    names = [f"line {line}" for line in rows.lines.tolist()]
+                    names = [
+                        _("line {line}", line=line) for line in rows.lines.tolist()
+                    ]
                     yield names, list(source.split(rows.records)), rows.x
             if not count:
                 reading.all()  # says that there is nothing
@@ -143,9 +146,13 @@ class Predictions:
         if lines := self.left_out:
             shown = ", ".join(map(str, lines[:LINES])) + " …" * (len(lines) > LINES)
             warn(
-                f"{len(lines)} of {report.rows} rows left out for empty cells: lines "
-                f"{shown}",
-                fix='fill the cells in, or train with missing = "fill"',
+                _(
+                    "{lines} of {rows} rows left out for empty cells: lines {shown}",
+                    lines=len(lines),
+                    rows=report.rows,
+                    shown=shown,
+                ),
+                fix=_('fill the cells in, or train with missing = "fill"'),
             )
 
     def name_columns(self, width: int) -> None:
@@ -162,16 +169,18 @@ class Predictions:
             targets = (self.trained.trainer.format or {}).get("target") or ()
             targets = [targets] if isinstance(targets, str) else list(targets)
             if len(targets) == count:
-                return [f"predicted {name}" for name in targets]
+                return [_("predicted {name}", name=name) for name in targets]
         if self.kind in ("values", "classes"):
-            names = [f"prediction {i + 1}" for i in range(count)]
+            names = [_("prediction {i}", i=i + 1) for i in range(count)]
             return ["prediction"] if count == 1 else names
         word = "probability" if self.kind == "probabilities" else "logit"
         classes = self.classes
         if count == 1:  # one number says how much class 1 is meant
-            return [f"{word} of {classes[-1] if classes else 1}"]
+            return [
+                _("{word} of {value}", word=word, value=classes[-1] if classes else 1)
+            ]
         names = classes if classes and len(classes) == count else range(count)
-        return [f"{word} of {name}" for name in names]
+        return [_("{word} of {name}", word=word, name=name) for name in names]
 
 
 def predict(
@@ -241,9 +250,12 @@ def _warn_of_paper(images: np.ndarray, path: Path) -> None:
     """MNIST's digits are white on black."""
     if images.mean() > 0.5:
         warn(
-            f"'{path.name}' is bright, and the digits that the network knows are white "
-            "on black.",
-            expected="a dark background (0) and a light digit (1)",
-            got=f"a mean brightness of {images.mean():.2f}",
-            fix="invert the image: 255 − grey value",
+            _(
+                "'{name}' is bright, and the digits that the network knows are "
+                "white on black.",
+                name=path.name,
+            ),
+            expected=_("a dark background (0) and a light digit (1)"),
+            got=_("a mean brightness of {mean:.2f}", mean=images.mean()),
+            fix=_("invert the image: 255 − grey value"),
         )

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
-from chainrule.errors import ArgumentError, ChainruleError
-from chainrule.translation import retold, tr
+from chainrule.errors import ArgumentError, ChainruleError, message_of
+from chainrule.text import _, joined, translated
 
 #: The keys that lead to a value: ``("model", "layers", 2, "p")``.
 Where = tuple[str | int, ...]
@@ -47,7 +47,7 @@ class Problem(ArgumentError):  # noqa: N818  (a file has problems, not errors)
 
     @property
     def place(self) -> str:
-        """Its place in words.
+        """The place in words.
 
         >>> Problem(("model", "layers", 2, "p"), "").place
         '[model] layers[2].p'
@@ -57,24 +57,25 @@ class Problem(ArgumentError):  # noqa: N818  (a file has problems, not errors)
         if not self.where:
             return ""
         section, *keys = self.where
-        head, joint = f"[{section}]", " "
+        head: str = f"[{section}]"
+        separator = " "
         if section == "callbacks" and keys:
             number = int(keys.pop(0)) + 1
-            head, joint = tr("[[callbacks]] number {number}", number=number), tr(", ")
+            head, separator = _("[[callbacks]] number {number}", number=number), ", "
         text = "".join(f"[{k}]" if isinstance(k, int) else f".{k:.40}" for k in keys)
-        return joint.join(filter(None, [head, text.removeprefix(".")]))
+        return joined(separator, filter(None, [head, text.removeprefix(".")]))
 
-    def told(self, lines: Lines, file: str = "") -> str:
-        """``line 12, [optimizer] lr: it must be positive.``"""
-        line, what = line_of(self.where, lines), retold(self.what)
+    def with_place(self, lines: Lines, file: str = "") -> str:
+        """Return ``line 12, [optimizer] lr: it must be positive.``"""
+        line = line_of(self.where, lines)
         if isinstance(line, str):
-            return f"{line}: {what}"
-        places = [file, tr("line {line}", line=line) if line else "", self.place]
-        place = tr(", ").join(filter(None, places))
-        return f"{place}: {what}" if place else what
+            return _("{place}: {what}", place=line, what=self.what)
+        places = [file, _("line {line}", line=line) if line else "", self.place]
+        place = joined(", ", filter(None, places))
+        return _("{place}: {what}", place=place, what=self.what) if place else self.what
 
-    def short(self, number: int, lines: Lines) -> str:
-        """The message of one problem among several."""
+    def among_others(self, lines: Lines) -> ArgumentError:
+        """Return the error of one problem of several, with shorter answers."""
         answers = {
             name: answer
             if answer is None or len(answer) <= ROOM
@@ -82,7 +83,7 @@ class Problem(ArgumentError):  # noqa: N818  (a file has problems, not errors)
             for name in ("expected", "got", "fix")
             for answer in [getattr(self, name)]
         }
-        return f"{number}. {ArgumentError(self.told(lines), **answers)}"
+        return ArgumentError(self.with_place(lines), **answers)
 
 
 @contextmanager
@@ -112,19 +113,31 @@ class RunFileError(ArgumentError):
         count, one = len(self.problems), self.problems[0]
         if count == 1:
             answers = {"expected": one.expected, "got": one.got, "fix": one.fix}
-            super().__init__(one.told(lines, file), **answers)
+            super().__init__(one.with_place(lines, file), **answers)
         else:
-            super().__init__(f"{file} has {count} problems.")
+            super().__init__(_("{file} has {count} problems.", file=file, count=count))
 
     def __str__(self) -> str:
-        count = len(self.problems)
-        if count == 1:
+        if len(self.problems) == 1:
             return super().__str__()
-        first = enumerate(self.problems[:SHOWN], 1)
-        shown = [problem.short(i, self._lines) for i, problem in first]
-        rest = [tr("… and {many} more.", many=count - SHOWN)] if count > SHOWN else []
-        whole = tr("{file} has {count} problems.", file=self.file, count=count)
-        return "\n".join([whole, *shown, *rest])
+        return self._list(str, str)
+
+    def translated(self) -> str:
+        """Return all problems in the language in use."""
+        if len(self.problems) == 1:
+            return super().translated()
+        return self._list(translated, message_of)
+
+    def _list(
+        self, text: Callable[[str], str], error: Callable[[ArgumentError], str]
+    ) -> str:
+        """Return the first problems, each with its number, in one language."""
+        lines, left = [text(self.what)], len(self.problems) - SHOWN
+        for number, problem in enumerate(self.problems[:SHOWN], 1):
+            lines.append(f"{number}. {error(problem.among_others(self._lines))}")
+        if left > 0:
+            lines.append(text(_("… and {many} more.", many=left)))
+        return "\n".join(lines)
 
 
 def line_of(where: Where, lines: Lines) -> int | str | None:

@@ -10,12 +10,12 @@ import argparse
 from collections.abc import Callable, Iterator
 
 from chainrule.errors import ArgumentError
-from chainrule.language import language
 from chainrule.runs import classes, schema
 from chainrule.runs.classes import Family
 from chainrule.runs.section import Section, meaning, takes
 from chainrule.runs.values import show
-from chainrule.translation import tr
+from chainrule.text import Message, tr
+from chainrule.text.languages import language
 
 _HEAD = """\
 # Runs from a file
@@ -76,8 +76,9 @@ def texts() -> list[str]:
     """What the page says, in English, text by text."""
     found: list[str] = []
 
-    def noted(text: str, /, **_: str) -> str:
-        found.append(text)
+    def noted(text: str, /, **values: str) -> str:
+        if not isinstance(text, Message):  # those are found in the source
+            found.append(text)
         return text
 
     document(noted)
@@ -128,7 +129,7 @@ def _table(
         elif name == "path":
             default = show(schema.FILES[section.title])
         told = phrase(meaning(section, name).rstrip("."))
-        cells = [f"`{name}`", takes(field), default, told]
+        cells = [f"`{name}`", phrase(takes(field)), default, told]
         yield "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
@@ -141,7 +142,7 @@ def main() -> None:
         with language(given.lang):
             print(document(), end="")
     except ArgumentError as error:
-        parser.error(str(error))
+        parser.error(error.translated())
 
 
 if __name__ == "__main__":

@@ -13,10 +13,10 @@ import numpy as np
 from chainrule import disk, formatting, viz
 from chainrule.formatting import width
 from chainrule.runs.session import Session
+from chainrule.text import _, tr
 from chainrule.training import Trainer, checkpoint
 from chainrule.training.history import called
 from chainrule.training.stopping import Stopped
-from chainrule.translation import tr
 from chainrule.version import __version__
 
 #: The copy of its file that a run leaves.
@@ -125,11 +125,11 @@ def write(session: Session, summary: Mapping[str, Any]) -> list[str]:
     for name in (*texts, "curve.png", "report.html"):
         disk.sweep(directory / name)
     for name, text in texts.items():
-        disk.replace(directory / name, text.encode(), f"file {name}")
+        disk.replace(directory / name, text.encode(), _("file {name}", name=name))
     files = [checkpoint.FILE, *texts]
     if viz.can_plot() and trainer.history.epochs:
         said = {"name": session.origin.name, "seed": trainer.seed}
-        with viz.legible(tr("learning curve")):
+        with viz.legible(_("learning curve")):
             title = tr("{name}, seed {seed}", **said)
             viz.save_curve(trainer.history, directory / "curve.png", title=title)
         title = tr("{name}, seed {seed}", **said)
@@ -191,7 +191,7 @@ def readable(session: Session, s: Mapping[str, Any], files: list[str]) -> str:
         engine=trainer.engine,
     )
     rows += [(tr("time"), time), (tr("files"), f"{s['out']}: {', '.join(files)}")]
-    room = max(width(name) for name, _ in rows)
+    room = max(width(name) for name, __ in rows)
     head = tr(
         "{run}: {words} on the {part}", run=s["run"], words=words, part=part_named(part)
     )

@@ -17,6 +17,7 @@ from chainrule.errors import ArgumentError, DataError, nearest
 from chainrule.runs import template
 from chainrule.runs.data_section import NAMES, format_of
 from chainrule.runs.values import written
+from chainrule.text import _
 
 #: For each section the keys that are given.
 Sections = dict[str, dict[str, Any]]
@@ -68,13 +69,13 @@ def write(
     """
     if file.exists():
         raise ArgumentError(
-            f"'{file}' is there already, and is not overwritten.",
-            expected="a path that is free",
+            _("'{file}' is there already, and is not overwritten.", file=file),
+            expected=_("a path that is free"),
             got=str(file),
-            fix="choose another name, or move the file away",
+            fix=_("choose another name, or move the file away"),
         )
     sections, notes = start(place, target, file.parent, text)
-    replace(file, template.text(str(file), sections).encode(), "starting file")
+    replace(file, template.text(str(file), sections).encode(), _("starting file"))
     told = {"file": str(file), "data": sections["data"]}
     return told | ({"notes": notes} if notes else {})
 
@@ -99,10 +100,15 @@ def start(
     for option, column in ("--target", target), ("--text", text):
         if column is not None and format != "csv":
             raise ArgumentError(
-                f"{option} names a column, which only tables have.",
-                expected="--data FILE.csv",
-                got=f"--data {place} {option} {column}",
-                fix=f"leave {option} away",
+                _("{option} names a column, which only tables have.", option=option),
+                expected=_("--data FILE.csv"),
+                got=_(
+                    "--data {place} {option} {column}",
+                    place=place,
+                    option=option,
+                    column=column,
+                ),
+                fix=_("leave {option} away", option=option),
             )
     if format == "named":
         return (_mnist() if place == "mnist" else _drawn(place)), []
@@ -133,22 +139,28 @@ def _format(path: Path) -> str:
     if not path.exists():
         near = nearest(str(path), NAMES)
         raise DataError(
-            f"There are no data '{path}'.",
-            expected="a CSV or NPZ file, a folder of images, or one of "
-            f"{', '.join(NAMES)}",
-            got="nothing there",
-            fix=f"did you mean {near}?" if near else "look at the path",
+            _("There are no data '{path}'.", path=path),
+            expected=_(
+                "a CSV or NPZ file, a folder of images, or one of {NAMES}",
+                NAMES=", ".join(NAMES),
+            ),
+            got=_("nothing there"),
+            fix=_("did you mean {near}?", near=near) if near else _("look at the path"),
         )
     found = format_of(path.name, None)
     if found is not None:
         return found
     raise ArgumentError(
-        f"It is not clear what '{path}' holds.",
-        expected="a file that ends in .csv or .npz, idx files named as MNIST's are, or "
-        "a folder of images",
+        _("It is not clear what '{path}' holds.", path=path),
+        expected=_(
+            "a file that ends in .csv or .npz, idx files named as MNIST's "
+            "are, or a folder of images"
+        ),
         got=path.name,
-        fix="write the file by hand, from that of chainrule new without --data, with "
-        'the keys source and format: format = "csv"',
+        fix=_(
+            "write the file by hand, from that of chainrule new without "
+            '--data, with the keys source and format: format = "csv"'
+        ),
     )
 
 
@@ -191,10 +203,10 @@ def _looks(path: Path) -> dict[str, Any]:
                 modes.add(image.mode)
         except (OSError, ValueError) as error:
             raise DataError(
-                f"'{file}' is no image.",
-                expected="images in a folder for each class",
+                _("'{file}' is no image.", file=file),
+                expected=_("images in a folder for each class"),
                 got=str(error)[:80],
-                fix="take it out of the folder",
+                fix=_("take it out of the folder"),
             ) from error
     large = len(sizes) != 1 or max(next(iter(sizes))) > SIDE
     keys: dict[str, Any] = {"size": [32, 32]} if large else {}
@@ -210,7 +222,7 @@ def _table(
     """Look at all rows: what the columns are, and what is to be predicted."""
     if text is not None and target is None:
         source = source_of(path)
-        source.require([text], "the text")
+        source.require([text], _("the text"))
         target = next(
             (c for c in source.columns[::-1] if c not in (text, *source.index)), None
         )
@@ -231,21 +243,33 @@ def _table(
     keys |= found.settings
     numbers = found.task == "regression"
     notes = [
-        f"the target is '{wanted}', the task a regression"
+        _("the target is '{wanted}', the task a regression", wanted=wanted)
         if numbers
-        else f"the target is '{wanted}', the task a classification"
+        else _("the target is '{wanted}', the task a classification", wanted=wanted)
     ]
     other = "classification" if numbers else "regression"
     if not found.classes or "task" in found.settings:
-        notes[0] += f'; for the other: task = "{other}"'
+        notes[0] = _(
+            '{note}; for the other: task = "{other}"', note=notes[0], other=other
+        )
     notes += [n for n in found.notes if text is None or f"column '{text}'" not in n]
     for question in found.questions:
         answer = ", ".join(f"{k} = {written(v)}" for k, v in question.settings.items())
-        notes.append(f"{answer}: {question.what} {question.seen}; {question.means}")
+        notes.append(
+            _(
+                "{answer}: {what} {seen}; {means}",
+                answer=answer,
+                what=question.what,
+                seen=question.seen,
+                means=question.means,
+            )
+        )
     if SMALL <= found.rows < MEASURED:
         notes.append(
-            "all rows but those of the validation part are learned from: measure it on "
-            "rows of your own with chainrule evaluate"
+            _(
+                "all rows but those of the validation part are learned from: "
+                "measure it on rows of your own with chainrule evaluate"
+            )
         )
     made = _suiting(keys, found)
     if text is not None:

@@ -46,6 +46,7 @@ from chainrule.runs.section import (
     refusal,
 )
 from chainrule.runs.values import show
+from chainrule.text import _
 
 __all__ = ["BUNDLED", "DRAWN", "FORMATS", "KINDS", "SECTIONS", "Data", "Run"]
 
@@ -99,7 +100,7 @@ def on_trial() -> Iterator[None]:
 class Layer(Chosen):
     """A layer of the network."""
 
-    title: ClassVar[str] = "a layer"
+    title: ClassVar[str] = _("a layer")
     hidden: ClassVar[tuple[str, ...]] = ("dtype", "batch_first")
     inferred: ClassVar[tuple[str, ...]] = INFERRED
     short: ClassVar[bool] = True
@@ -151,7 +152,7 @@ class Layer(Chosen):
 _Layers = Annotated[
     list[Annotated[Layer, PlainValidator(lambda given: LAYERS.take(given))]],
     Len(1, 1000),
-    Words("a list of layers"),
+    Words(_("a list of layers")),
 ]
 
 
@@ -179,9 +180,11 @@ class Model(Section):
             if i in sized[:-1] and "out_features" in layer.open_sizes():
                 found["layers", i] = Problem(
                     (),
-                    f"{layer.name} needs the key 'out_features'.",
-                    expected="out_features = …, the number of its outputs; only the "
-                    "last layer's follows from the data",
+                    _("{name} needs the key 'out_features'.", name=layer.name),
+                    expected=_(
+                        "out_features = …, the number of its outputs; "
+                        "only the last layer's follows from the data"
+                    ),
                     got=show({"class": layer.name, **layer.options}),
                     fix=f'{{ class = "{layer.name}", out_features = 64 }}',
                 )
@@ -215,10 +218,17 @@ def with_weights(total: int, layer: Layer, sizes: Mapping[str, Any]) -> int:
     if total + weights > WEIGHTS_AT_MOST:
         raise Problem(
             (),
-            f"{layer.name} would be too large.",
-            expected=f"at most {WEIGHTS_AT_MOST:,} weights in the whole network",
-            got=f"{weights:,} in this layer, {total + weights:,} up to here",
-            fix="make it smaller; nothing was allocated",
+            _("{name} would be too large.", name=layer.name),
+            expected=_(
+                "at most {WEIGHTS_AT_MOST:,} weights in the whole network",
+                WEIGHTS_AT_MOST=WEIGHTS_AT_MOST,
+            ),
+            got=_(
+                "{weights:,} in this layer, {total_weights:,} up to here",
+                weights=weights,
+                total_weights=total + weights,
+            ),
+            fix=_("make it smaller; nothing was allocated"),
         )
     return total + weights
 
@@ -306,7 +316,9 @@ class Callback(Chosen):
             return self.build()
         given = self.options.get("path", FILES[self.name])
         with at("path"):
-            return self.build(path=disk.inside(directory, given, "what the run writes"))
+            return self.build(
+                path=disk.inside(directory, given, _("What the run writes"))
+            )
 
 
 def _known_metrics(names: list[str]) -> list[str]:
@@ -320,9 +332,9 @@ _Metrics = Annotated[
     list[Text],
     Len(0, 100),
     AfterValidator(_known_metrics),
-    Words("a list of names of metrics"),
+    Words(_("a list of names of metrics")),
 ]
-_Probes = Annotated[list[Text], Len(0, 100), Words("a list of patterns in quotes")]
+_Probes = Annotated[list[Text], Len(0, 100), Words(_("a list of patterns in quotes"))]
 
 
 class Training(Section):
@@ -468,10 +480,16 @@ class Run(Section):
             ):
                 yield Problem(
                     (*where, "monitor"),
-                    f"{item.name} cannot watch {monitor!r} without a validation part.",
-                    expected="a part of the data to measure it on, or another number",
+                    _(
+                        "{name} cannot watch {monitor!r} without a validation part.",
+                        name=item.name,
+                        monitor=monitor,
+                    ),
+                    expected=_(
+                        "a part of the data to measure it on, or another number"
+                    ),
                     got="validation = 0",
-                    fix='validation = 0.1 in [data], or monitor = "train_loss" here',
+                    fix=_('validation = 0.1 in [data], or monitor = "train_loss" here'),
                 )
 
 

@@ -46,7 +46,7 @@ from chainrule import disk
 from chainrule.errors import ArgumentError
 from chainrule.runs.problems import Where
 from chainrule.runs.values import show
-from chainrule.translation import tr
+from chainrule.text import _, joined, tr
 
 #: A whole number that every part of the framework can count with.
 LARGEST = 2**31 - 1
@@ -78,7 +78,7 @@ def _mark(value: str) -> str:
 
 
 def _inside(value: str) -> str:
-    disk.inside(Path(tr("the directory of the run")), value, "this path")
+    disk.inside(Path(tr("the directory of the run")), value, _("This path"))
     return value
 
 
@@ -86,24 +86,25 @@ Whole = Annotated[int, Ge(-LARGEST), Le(LARGEST)]
 Positive = Annotated[int, Ge(1), Le(LARGEST)]
 Share = Annotated[float, Ge(0), Le(1)]
 _Line = Annotated[str, AfterValidator(_line)]
-Text = Annotated[_Line, Words("text in quotes")]
-Mark = Annotated[str, AfterValidator(_mark), Words("a character in quotes")]
-Place = Annotated[_Line, Words("a path in quotes")]
+Text = Annotated[_Line, Words(_("text in quotes"))]
+Mark = Annotated[str, AfterValidator(_mark), Words(_("a character in quotes"))]
+Place = Annotated[_Line, Words(_("a path in quotes"))]
 #: A file or directory that a run writes.
 Inside = Annotated[
     _Line,
     AfterValidator(_inside),
-    Words("a relative path in quotes, without '..'"),
+    Words(_("a relative path in quotes, without '..'")),
 ]
-Pair = Annotated[list[Place], Len(2, 2), Words("a list of two paths")]
-Cell = Annotated[str, AfterValidator(_cell), Words("text in quotes")]
-Name = Annotated[Cell, Words("the name of a column in quotes")]
-ClassName = Annotated[Cell, Words("the name of a class in quotes")]
-Names = Annotated[list[Cell], Len(1), Words("a list of column names in quotes")]
+Pair = Annotated[list[Place], Len(2, 2), Words(_("a list of two paths"))]
+Cell = Annotated[str, AfterValidator(_cell), Words(_("text in quotes"))]
+Name = Annotated[Cell, Words(_("the name of a column in quotes"))]
+ClassName = Annotated[Cell, Words(_("the name of a class in quotes"))]
+Names = Annotated[list[Cell], Len(1), Words(_("a list of column names in quotes"))]
 _Scalar = bool | Whole | float | Text
 #: Numbers, text, truth values, and lists of them.
 Plain = Annotated[
-    _Scalar | list[_Scalar], Words("a number, text, true or false, or a list of them")
+    _Scalar | list[_Scalar],
+    Words(_("a number, text, true or false, or a list of them")),
 ]
 
 
@@ -233,12 +234,12 @@ def example(field: FieldInfo) -> Any:
 
 
 def takes(field: FieldInfo) -> str:
-    """What a key takes, in words of the language in use."""
+    """What a key takes, in words."""
     return expected(field.annotation, field.metadata)
 
 
 def expected(kind: Any, limits: Sequence[Any] = ()) -> str:
-    """A kind of values in words of the language in use.
+    """A kind of values in words.
 
     >>> expected(Share), expected(Positive | Literal["all"])
     ('a number from 0 to 1', 'a whole number ≥ 1, or "all"')
@@ -248,32 +249,32 @@ def expected(kind: Any, limits: Sequence[Any] = ()) -> str:
         return expected(inner[0], [*inner[1:], *limits])
     words = [limit.text for limit in limits if isinstance(limit, Words)]
     if words:
-        return tr(words[-1])
+        return words[-1]
     if origin in (Union, types.UnionType):
         members = [part for part in inner if part is not type(None)]
-        return tr(", or ").join(expected(part) for part in members)
+        return joined(", or ", map(expected, members))
     if origin is Literal:
-        return tr(" or ").join(map(show, inner))
+        return joined(" or ", map(show, inner))
     if kind is bool:
-        return tr("true or false")
+        return _("true or false")
     if kind in (int, float):
         return _number(kind is int, limits)
     if origin is list:
         length = next((x for x in limits if isinstance(x, Len)), Len())
         item, count = expected(inner[0]), length.min_length
         if count == length.max_length:
-            return tr("a list of {count}, each item {item}", count=count, item=item)
-        return tr("a list, each item {item}", item=item)
-    return tr("a table")
+            return _("a list of {count}, each item {item}", count=count, item=item)
+        return _("a list, each item {item}", item=item)
+    return _("a table")
 
 
 def _number(whole: bool, limits: Sequence[Any]) -> str:
-    what = tr("a whole number") if whole else tr("a number")
+    what = _("a whole number") if whole else _("a number")
     low = next((x.ge for x in limits if isinstance(x, Ge)), -LARGEST)
     high = next((x.le for x in limits if isinstance(x, Le)), LARGEST)
     if high != LARGEST:
         ends = {"low": f"{low:,}", "high": f"{high:,}"}
-        return tr("{what} from {low} to {high}", what=what, **ends)
+        return _("{what} from {low} to {high}", what=what, **ends)
     if low != -LARGEST:
-        return tr("{what} ≥ {low}", what=what, low=f"{low:,}")
-    return what if whole else tr("a finite number")
+        return _("{what} ≥ {low}", what=what, low=f"{low:,}")
+    return what if whole else _("a finite number")

@@ -15,17 +15,18 @@ from chainrule.runs.section import Section
 from chainrule.runs.source import Parts
 from chainrule.runs.toml import BYTES_AT_MOST
 from chainrule.runs.values import show
+from chainrule.text import _
 from chainrule.training import Trainer, checkpoint
 
 #: What a run is made from.
 Origin = RunFile | FromRecipe
 #: Why an option cannot change when a run is resumed.
 _WHY = {
-    "batch_size": "the steps so far were made with the other size",
-    "lr": "the steps so far were made with the other rate",
-    "seed": "the order of the samples comes from it",
-    "engine": "engines differ in the last bits",
-    "limit": "the steps so far have seen the other data",
+    "batch_size": _("the steps so far were made with the other size"),
+    "lr": _("the steps so far were made with the other rate"),
+    "seed": _("the order of the samples comes from it"),
+    "engine": _("engines differ in the last bits"),
+    "limit": _("the steps so far have seen the other data"),
 }
 
 
@@ -79,7 +80,7 @@ class Session:
             options: of the command line. Only ``epochs``, which may be more, and
                 ``threads`` can change a run.
         """
-        document, _ = checkpoint.read(checkpoint.locate(directory))
+        document, __ = checkpoint.read(checkpoint.locate(directory))
         origin = origin_of(document.get("notes"), directory)
         if origin is None or (target is not None and not _is(origin, target)):
             raise _another(directory, target, origin)
@@ -158,7 +159,7 @@ def origin_of(notes: Any, place: Path) -> Origin | None:
         options = dict(note["options"])
         run = parse(text, name=note["name"], folder=folder, options=options)
         if "\0" in note["folder"]:
-            raise ValueError("no folder has NUL in its name")
+            raise ValueError(_("no folder has NUL in its name"))
         # The checkpoint may be a stranger's: data lie where the user is, or where a
         # file of the user's says.
         own = _says(folder / run.name, text)
@@ -167,10 +168,10 @@ def origin_of(notes: Any, place: Path) -> Origin | None:
         if isinstance(error, ArgumentError) and "run" in notes:
             raise
         raise CheckpointError(
-            f"{place} does not say from what its run was made.",
-            expected="a checkpoint that 'chainrule train' left",
+            _("{place} does not say from what its run was made.", place=place),
+            expected=_("a checkpoint that 'chainrule train' left"),
             got=show(notes),
-            fix="go on in Python: Trainer.load(path)",
+            fix=_("go on in Python: Trainer.load(path)"),
         ) from error
 
 
@@ -193,28 +194,37 @@ def _another(
     directory: Path, target: str | None, origin: Origin | None
 ) -> CheckpointError:
     """The error for a directory that holds a run of something else."""
-    of = "a file or a recipe" if target is None else "a file"
-    of = f"the recipe {target!r}" if target in recipes.RECIPES else of
-    whose = "a Python program" if origin is None else repr(origin.name)
+    of = _("a file or a recipe") if target is None else _("a file")
+    of = _("the recipe {target!r}", target=target) if target in recipes.RECIPES else of
+    whose = _("a Python program") if origin is None else repr(origin.name)
     return CheckpointError(
-        f"{directory} does not hold a run of {of}.",
-        expected=f"a directory that 'chainrule train {target or '…'}' left",
-        got=f"a checkpoint of {whose}",
-        fix="in Python: Trainer.load(path).resume(train)"
+        _("{directory} does not hold a run of {of}.", directory=directory, of=of),
+        expected=_(
+            "a directory that 'chainrule train {value}' left", value=target or "…"
+        ),
+        got=_("a checkpoint of {whose}", whose=whose),
+        fix=_("in Python: Trainer.load(path).resume(train)")
         if origin is None
-        else f"go on with it as it was begun: chainrule train --resume {directory}",
+        else _(
+            "go on with it as it was begun: chainrule train --resume {directory}",
+            directory=directory,
+        ),
     )
 
 
 def _cannot_change(option: str, own: Any, value: Any) -> ArgumentError:
     """A resumed run keeps the settings that it was begun with."""
     name = flag(option)
-    kept = f"no {name}" if own is None else f"{name} {own}"
+    kept = _("no {name}", name=name) if own is None else f"{name} {own}"
     return ArgumentError(
-        f"{name} cannot change when a run is resumed: {_WHY[option]}.",
-        expected=f"{kept}, as the run was begun",
+        _(
+            "{name} cannot change when a run is resumed: {WHY}.",
+            name=name,
+            WHY=_WHY[option],
+        ),
+        expected=_("{kept}, as the run was begun", kept=kept),
         got=f"{name} {value}",
-        fix=f"leave {name} away, or start a new run with --out",
+        fix=_("leave {name} away, or start a new run with --out", name=name),
     )
 
 
@@ -231,9 +241,15 @@ def _check_same(run: RunFile, now: RunFile) -> None:
             place = f"{place} {key}"
             was, named = ((given or {}).get(key) for given in (was, named))
         raise ArgumentError(
-            f"{now.name} has changed since the run was begun: {place} is another.",
-            expected="nothing" if was is None else show(was, 200),
-            got="nothing" if named is None else show(named, 200),
-            fix="start a new run, or resume from the directory alone: "
-            "chainrule train --resume DIRECTORY",
+            _(
+                "{name} has changed since the run was begun: {place} is another.",
+                name=now.name,
+                place=place,
+            ),
+            expected=_("nothing") if was is None else show(was, 200),
+            got=_("nothing") if named is None else show(named, 200),
+            fix=_(
+                "start a new run, or resume from the directory alone: "
+                "chainrule train --resume DIRECTORY"
+            ),
         )

@@ -25,6 +25,7 @@ from chainrule.runs.data_section import (
     Table,
 )
 from chainrule.runs.problems import Problem, at
+from chainrule.text import _, joined
 
 #: The factor from the bytes of an image to 0 … 1.
 GREY = 1 / 255
@@ -134,10 +135,12 @@ def _read(settings: Data, find: Finder) -> Dataset:
         near = nearest(source, NAMES)
         if near is not None:
             raise ArgumentError(
-                f"there is nothing at {source[:200]!r}.",
-                expected=f"a folder of images, or one of {', '.join(NAMES)}",
+                _("there is nothing at {source!r}.", source=source[:200]),
+                expected=_(
+                    "a folder of images, or one of {NAMES}", NAMES=", ".join(NAMES)
+                ),
                 got=repr(str(place)[:200]),
-                fix=f"did you mean {near!r}?",
+                fix=_("did you mean {near!r}?", near=near),
             )
     if isinstance(settings, Table):
         read = data.read_text if settings.kind == "text" else data.read_csv
@@ -165,18 +168,18 @@ def _arrays(read: Dataset, path: Path, task: str | None) -> Dataset:
     if task == "regression" and read.classes is not None:
         raise Problem(
             ("data", "task"),
-            "the targets are names of classes.",
-            expected="numbers for a regression",
+            _("the targets are names of classes."),
+            expected=_("numbers for a regression"),
             got=", ".join(read.class_names or ())[:80],
             fix='task = "classification"',
         )
     if task == "classification" and not labels:
         raise Problem(
             ("data", "task"),
-            "the targets are no labels.",
-            expected="one whole number or one name a row in the array y",
-            got=f"{read.y.dtype} of shape {read.y.shape}",
-            fix='task = "regression", or save y as whole numbers',
+            _("the targets are no labels."),
+            expected=_("one whole number or one name a row in the array y"),
+            got=_("{dtype} of shape {shape}", dtype=read.y.dtype, shape=read.y.shape),
+            fix=_('task = "regression", or save y as whole numbers'),
         )
     if labels and read.classes is None and task != "regression":
         format["classes"] = classes_of(read.y, path)
@@ -200,11 +203,20 @@ def _dealt(
     if sum(counts.values()) >= len(whole):
         raise Problem(
             ("data", next(iter(counts), "source")),
-            "there are too few samples for the parts.",
-            expected="at least one sample for each part",
-            got=f"{len(whole)} samples; "
-            + ", ".join(f"{count} for {name}" for name, count in counts.items()),
-            fix="validation = 0 and test = 0 keep all of them for training",
+            _("there are too few samples for the parts."),
+            expected=_("at least one sample for each part"),
+            got=_(
+                "{samples} samples; {parts}",
+                samples=len(whole),
+                parts=joined(
+                    ", ",
+                    [
+                        _("{count} for {name}", count=count, name=name)
+                        for name, count in counts.items()
+                    ],
+                ),
+            ),
+            fix=_("validation = 0 and test = 0 keep all of them for training"),
         )
     rest = Dataset(np.arange(len(whole)), whole.y, classes=whole.classes)
     rows: dict[str, np.ndarray] = {}

@@ -15,27 +15,28 @@ from chainrule.runs.data_section import section_of
 from chainrule.runs.section import Section, example, meaning
 from chainrule.runs.values import key, show, written
 from chainrule.tables import wrapped
-from chainrule.translation import current, tr
+from chainrule.text import _, tr
+from chainrule.text.catalogue import current
 
 #: What to say about layers; the last one is another matter.
 _LAYERS = {
-    "Flatten": "one row of numbers for each sample",
-    "Embedding": "a row of numbers for each word; how many words follows",
-    "Steps": 'of each text the last step; or { class = "Steps", take = "max" }',
+    "Flatten": _("one row of numbers for each sample"),
+    "Embedding": _("a row of numbers for each word; how many words follows"),
+    "Steps": _('of each text the last step; or { class = "Steps", take = "max" }'),
 }
-_LAST = "with as many outputs as the data need"
+_LAST = _("with as many outputs as the data need")
 #: Where the comments behind keys begin, and where lines end.
 COLUMN, WIDTH = 36, 92
 #: What to show of options without a default.
 _EXAMPLES = {"clip_norm": 1.0, "clip_value": 0.5}
-_HEAD = """\
+_HEAD = _("""\
 # A run of Chainrule. Train it with:
 #
 #     chainrule train {name}
 #
 # "# seed = 1" is a key that may be given: take its first "#" away.
 # All keys, and what each layer, loss and optimiser takes: chainrule new --reference
-"""
+""")
 
 
 def text(name: str, chosen: Mapping[str, Mapping[str, Any]]) -> str:

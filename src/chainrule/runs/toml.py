@@ -10,6 +10,7 @@ from typing import Any
 
 from chainrule.data.files import checked_path, opened
 from chainrule.errors import DataError
+from chainrule.text import _
 
 #: No file that a person writes is as large.
 BYTES_AT_MOST = 256 * 1024
@@ -19,8 +20,8 @@ _DOTTED = re.compile(
     rf"(?<![\w\"'-])(?:[\w\"'-]++[ \t]*+\.[ \t]*+){{{DEEPEST}}}"  # in linear time
 )
 _HINTS = {
-    "key part": "an inline table { … } stands on one line; keys have no spaces",
-    "Cannot declare|Cannot overwrite": "write every section and every key once",
+    "key part": _("an inline table { … } stands on one line; keys have no spaces"),
+    "Cannot declare|Cannot overwrite": _("write every section and every key once"),
 }
 
 
@@ -34,17 +35,21 @@ def text_of(path: Path, fix: str) -> str:
     Raises:
         DataError: no such file, or one that is no text.
     """
-    with opened(checked_path(path, "TOML file"), "a TOML file", fix) as file:
+    with opened(checked_path(path, _("TOML file")), _("a TOML file"), fix) as file:
         content = file.read(BYTES_AT_MOST + 1)
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
         raise DataError(
-            f"{path.name} is not in UTF-8.",
-            expected="TOML text in UTF-8, as the format demands",
-            got=f"the byte 0x{content[error.start]:02x} in line {line}",
-            fix="save it as UTF-8 in your editor",
+            _("{name} is not in UTF-8.", name=path.name),
+            expected=_("TOML text in UTF-8, as the format demands"),
+            got=_(
+                "the byte 0x{content:02x} in line {line}",
+                content=content[error.start],
+                line=line,
+            ),
+            fix=_("save it as UTF-8 in your editor"),
         ) from error
 
 
@@ -53,7 +58,7 @@ def document(
     name: str,
     hints: Mapping[str, str],
     parse_float: Callable[[str], Any] = float,
-    lines: str = "lines such as epochs = 10 below lines such as [training]",
+    lines: str = _("lines such as epochs = 10 below lines such as [training]"),
 ) -> dict[str, Any]:
     """The document of a TOML text.
 
@@ -74,25 +79,36 @@ def document(
     dotted = _DOTTED.search(text) if size <= BYTES_AT_MOST else None
     try:
         if size > BYTES_AT_MOST:
-            raise ValueError(f"{size:,} bytes, too large for what a person writes")
+            raise ValueError(
+                _("{size:,} bytes, too large for what a person writes", size=size)
+            )
         if dotted is not None:
-            raise ValueError(f"a key of very many parts, {dotted[0][:40]}…")
+            raise ValueError(
+                _("a key of very many parts, {dotted}…", dotted=dotted[0][:40])
+            )
         return tomllib.loads(text, parse_float=parse_float)
     except tomllib.TOMLDecodeError as error:
         raise DataError(
-            f"{name} is not TOML.",
+            _("{name} is not TOML.", name=name),
             expected=lines,
             got=str(error),
             fix=_hint(str(error), hints),
         ) from error
     except (RecursionError, ValueError) as error:
         raise DataError(
-            f"{name} cannot be read as TOML.",
-            expected=f"at most {BYTES_AT_MOST:,} bytes, {DEEPEST} brackets within each "
-            f"other, {DEEPEST} parts of a key, and numbers of a few digits",
+            _("{name} cannot be read as TOML.", name=name),
+            expected=_(
+                "at most {BYTES_AT_MOST:,} bytes, {DEEPEST} brackets "
+                "within each other, {DEEPEST} parts of a key, and numbers "
+                "of a few digits",
+                BYTES_AT_MOST=BYTES_AT_MOST,
+                DEEPEST=DEEPEST,
+            ),
             got=f"{error}"[:80],
-            fix="give the file that was asked for, not data; look for a "
-            "bracket or a number that is not meant",
+            fix=_(
+                "give the file that was asked for, not data; look for a "
+                "bracket or a number that is not meant"
+            ),
         ) from error
 
 

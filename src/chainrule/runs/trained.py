@@ -17,6 +17,7 @@ from chainrule.runs.data_section import FORMATS, format_of
 from chainrule.runs.file import RunFile
 from chainrule.runs.session import Origin, origin_of
 from chainrule.runs.values import show
+from chainrule.text import _
 from chainrule.training import Trainer, checkpoint
 
 #: How images are read for a network that was trained on MNIST.
@@ -55,10 +56,14 @@ class Trained:
         kind = "csv" if trainer.format is None else trainer.format.get("kind")
         if not isinstance(kind, str) or kind not in FORMATS:
             raise CheckpointError(
-                f"{place} was trained on data of a kind that this version cannot read.",
+                _(
+                    "{place} was trained on data of a kind that this version "
+                    "cannot read.",
+                    place=place,
+                ),
                 expected=" or ".join(FORMATS),
                 got=show(kind),
-                fix="use the version that it was trained with",
+                fix=_("use the version that it was trained with"),
             )
         return cls(checkpoint.locate(place), trainer, origin_of(trainer.notes, place))
 
@@ -75,10 +80,10 @@ class Trained:
         """
         if self.origin is None:
             raise ArgumentError(
-                f"{self.place} does not say which data it belongs to.",
-                expected="data to measure it on",
-                got="a run of a Python program",
-                fix=f"chainrule evaluate {self.place.parent} DATA",
+                _("{place} does not say which data it belongs to.", place=self.place),
+                expected=_("data to measure it on"),
+                got=_("a run of a Python program"),
+                fix=_("chainrule evaluate {parent} DATA", parent=self.place.parent),
             )
         parts = self.origin.parts().for_loss(self.trainer.loss)
         name = [name for name, rows in parts.sizes().items() if rows][-1]
@@ -104,15 +109,18 @@ class Trained:
             return DIGITS
         if kind is not None and (own is None or kind == "npz"):
             return {"kind": kind}
-        names = {**FORMATS, "images": "an image, or a folder of images"}
-        known = "a CSV or NPZ file, or " + names["images"]
+        names = {**FORMATS, "images": _("an image, or a folder of images")}
+        known = _("a CSV or NPZ file, or {images}", images=names["images"])
         got = path.name if kind is None else FORMATS[kind]
         raise ArgumentError(
-            f"'{path}' is of another kind than the data of the run.",
+            _("'{path}' is of another kind than the data of the run.", path=path),
             expected=known if own is None else names[own["kind"]],
-            got="an image" if kind == "images" and path.is_file() else got,
-            fix="give data like those that it was trained on, or an NPZ file with the "
-            "array x; the end of a name tells its format, such as .csv",
+            got=_("an image") if kind == "images" and path.is_file() else got,
+            fix=_(
+                "give data like those that it was trained on, or an NPZ file "
+                "with the array x; the end of a name tells its format, such as "
+                ".csv"
+            ),
         )
 
     def _source(self) -> Any:
@@ -128,7 +136,8 @@ def reading_input(path: Path) -> Iterator[None]:
         yield
     except NonFiniteError as error:
         answers = {"expected": error.expected, "got": error.got, "fix": error.fix}
-        raise DataError(f"'{path}': {error.what}", **answers) from error
+        what = _("{place}: {what}", place=f"'{path}'", what=error.what)
+        raise DataError(what, **answers) from error
 
 
 def kind_of(path: Path) -> str | None:

@@ -6,6 +6,8 @@ import itertools
 import json
 from typing import Any
 
+from chainrule.text import _
+
 
 def show(value: Any, room: int = 60) -> str:
     """``value`` as a person would write it in TOML, shortened to ``room`` characters.
@@ -37,7 +39,7 @@ def written(value: Any, *, depth: int = 100, items: int = 10**9) -> str:
         inner = (f"{key(k)} = {written(v, **few)}" for k, v in pairs)
         return "{" + ", ".join(inner) + "}"
     if isinstance(value, int) and abs(value) > 10**30:
-        return "a number of very many digits"
+        return _("a number of very many digits")
     return str(value)
 
 

@@ -41,7 +41,7 @@ from chainrule.runs import toml
 from chainrule.runs.answers import Table, read_table
 from chainrule.runs.places import places
 from chainrule.runs.problems import Lines, Problem, RunFileError, at
-from chainrule.translation import tr
+from chainrule.text import _, tr
 
 KEYS = (
     *("network", "sizes", "activations", "loss", "lr", "optimizer"),
@@ -49,9 +49,11 @@ KEYS = (
 )
 #: What a file of work may have been meant to say, by what TOML says of it.
 HINTS = {
-    "Invalid value": 'put "?" where you have no number yet; numbers are 0.5, not .5',
-    "": "look at that line; chainrule worksheet … --format toml writes a file that is"
-    " right",
+    "Invalid value": _('put "?" where you have no number yet; numbers are 0.5, not .5'),
+    "": _(
+        "look at that line; chainrule worksheet … --format toml writes a "
+        "file that is right"
+    ),
 }
 
 
@@ -111,9 +113,9 @@ def load(path: Path, task: Path | None = None) -> Work:
     is_table = path.suffix.lower() == ".csv"
     if not is_table and task is not None:
         raise ArgumentError(
-            tr("A TOML file has its task in itself."),
-            expected=tr("a CSV file of answers, with --task FILE.toml"),
-            got=f"{path} --task {task}",
+            _("A TOML file has its task in itself."),
+            expected=_("a CSV file of answers, with --task FILE.toml"),
+            got=_("{path} --task {task}", path=path, task=task),
         )
     table = read_table(path) if is_table else None
     file = (task or path.with_suffix(".toml")) if is_table else path
@@ -170,10 +172,10 @@ class _Reader:
                 near = nearest(key, KEYS)
                 raise Problem(
                     (key,),
-                    tr("there is no such key."),
+                    _("there is no such key."),
                     expected=", ".join(KEYS),
                     got=key,
-                    fix=tr("did you mean {near}?", near=near) if near else None,
+                    fix=_("did you mean {near}?", near=near) if near else None,
                 )
         network = self._network()
         loss = self._loss(network)
@@ -216,7 +218,7 @@ class _Reader:
 
     def _missing(self, key: str, fix: str | None = None) -> Problem:
         return Problem(
-            (), tr("{key} is missing.", key=key), expected=f"{key} = …", fix=fix
+            (), _("{key} is missing.", key=key), expected=f"{key} = …", fix=fix
         )
 
     def _text(self, key: str) -> str | None:
@@ -224,7 +226,7 @@ class _Reader:
         if found is not None and not isinstance(found, str):
             raise Problem(
                 (key,),
-                tr("this is a text."),
+                _("this is a text."),
                 expected=f'{key} = "…"',
                 got=f"{found!r:.60}",
             )
@@ -243,8 +245,8 @@ class _Reader:
             with at("activations"):
                 if len(names) != len(sizes) - 1:
                     raise ArgumentError(
-                        tr("each layer has its activation."),
-                        expected=tr("{many} names", many=len(sizes) - 1),
+                        _("each layer has its activation."),
+                        expected=_("{many} names", many=len(sizes) - 1),
                         got=str(len(names)),
                     )
                 parts = [f"{s}{n}" for s, n in zip(sizes, ["", *names], strict=True)]
@@ -278,14 +280,14 @@ class _Reader:
         with at("optimizer"):
             if not isinstance(given, dict) or "groups" in given:
                 raise ArgumentError(
-                    tr("this is a table of options, the same for all parameters."),
+                    _("this is a table of options, the same for all parameters."),
                     expected='{ class = "Adam", lr = 0.1 }',
                     got=f"{given!r:.80}",
                 )
             for key in ("class", "lr"):
                 if key not in given:
                     raise ArgumentError(
-                        tr("{key} is missing.", key=key),
+                        _("{key} is missing.", key=key),
                         expected='{ class = "Adam", lr = 0.1 }',
                         got=", ".join(given) or "{}",
                     )

@@ -11,6 +11,7 @@ from typing import Any
 
 from chainrule import checks
 from chainrule.errors import warn
+from chainrule.text import _
 
 
 class Callback:
@@ -93,9 +94,9 @@ class LambdaCallback(Callback):
     """
 
     def __init__(self, **functions: Callable[[Any], Any]) -> None:
-        checks.known_names("A callback's method", functions, HOOKS)
+        checks.known_names(_("A callback's method"), functions, HOOKS)
         for name, function in functions.items():
-            checks.instance(name, function, Callable, "lambda trainer: …")
+            checks.instance(name, function, Callable, _("lambda trainer: …"))
             setattr(self, name, function)
 
 
@@ -118,8 +119,12 @@ def _warn_of_strange_methods(callback: Callback) -> None:
     for name in dir(type(callback)):
         if name.startswith("on_") and name not in HOOKS:
             warn(
-                f"{type(callback).__name__} has a method {name}, and nothing calls it.",
+                _(
+                    "{kind} has a method {name}, and nothing calls it.",
+                    kind=type(callback).__name__,
+                    name=name,
+                ),
                 expected=", ".join(HOOKS),
                 got=name,
-                fix=checks.did_you_mean(name, HOOKS, "give it another name"),
+                fix=checks.did_you_mean(name, HOOKS, _("give it another name")),
             )

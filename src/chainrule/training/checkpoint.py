@@ -23,6 +23,7 @@ from chainrule.graph.node import Array
 from chainrule.primitives.rules import show
 from chainrule.serialization import read_arrays
 from chainrule.tensor import Tensor
+from chainrule.text import _
 
 #: The place of a checkpoint: a path, or an open file.
 Place = Path | BinaryIO
@@ -71,14 +72,18 @@ def _text(document: Mapping[str, Any]) -> str:
         text = json.dumps(document, ensure_ascii=False, sort_keys=True)
         text.encode()
         if _depth(document) > DEPTH:
-            raise ValueError(f"more than {DEPTH} values in each other")
+            raise ValueError(_("more than {DEPTH} values in each other", DEPTH=DEPTH))
     except (TypeError, ValueError, RecursionError) as error:
         raise SaveError(
-            "A checkpoint cannot hold what it shall remember.",
-            expected="notes and states of callbacks that JSON has: dictionaries with "
-            f"texts as keys, lists, texts, numbers, at most {DEPTH} in each other",
+            _("A checkpoint cannot hold what it shall remember."),
+            expected=_(
+                "notes and states of callbacks that JSON has: "
+                "dictionaries with texts as keys, lists, texts, numbers, "
+                "at most {DEPTH} in each other",
+                DEPTH=DEPTH,
+            ),
             got=str(error)[:200],
-            fix="keep numbers instead of objects: float(x), x.tolist(), str(path)",
+            fix=_("keep numbers instead of objects: float(x), x.tolist(), str(path)"),
         ) from error
     return text
 
@@ -113,28 +118,33 @@ def read(path: Place) -> tuple[dict[str, Any], dict[str, Array]]:
     except OSError as error:
         of_the_system(error)
         raise CheckpointError(
-            "The checkpoint cannot be read.",
-            expected=f"a checkpoint at {called(path)}",
+            _("The checkpoint cannot be read."),
+            expected=_("a checkpoint at {path}", path=called(path)),
             got=error.strerror or str(error),
-            fix="give the path that trainer.save wrote to, or the directory of a run "
-            f"with a {FILE} in it",
+            fix=_(
+                "give the path that trainer.save wrote to, or the directory of "
+                "a run with a {FILE} in it",
+                FILE=FILE,
+            ),
         ) from error
     except ValueError as error:
-        expected = "a safetensors file written by trainer.save, with whole tensors"
+        expected = _("a safetensors file written by trainer.save, with whole tensors")
         raise _damaged(path, expected, str(error)) from error
     version, signature = texts.get("version"), texts.get("sha256")
     text: str = texts["chainrule"]
     if version != str(VERSION):
         raise CheckpointError(
-            "The checkpoint has another version of the format.",
-            expected=f"version {VERSION}",
-            got=f"version {version!r:.20} in {called(path)}",
-            fix="read it with the version of Chainrule that wrote it, or update",
+            _("The checkpoint has another version of the format."),
+            expected=_("version {VERSION}", VERSION=VERSION),
+            got=_(
+                "version {version!r:.20} in {path}", version=version, path=called(path)
+            ),
+            fix=_("read it with the version of Chainrule that wrote it, or update"),
         )
     found = _digest(text, tensors)
     if signature != found:
-        expected = f"content with the SHA-256 {signature!r:.70}"
-        raise _damaged(path, expected, f"{found}: the file was altered")
+        expected = _("content with the SHA-256 {signature!r:.70}", signature=signature)
+        raise _damaged(path, expected, _("{found}: the file was altered", found=found))
     return _document(path, text), tensors
 
 
@@ -142,7 +152,7 @@ def _check_texts(texts: Mapping[str, Any]) -> None:
     """Refuse a header that is of no checkpoint."""
     text = texts.get("chainrule") if isinstance(texts, dict) else None
     if not isinstance(text, str):
-        raise ValueError(f"a header that says {texts!r:.80}")
+        raise ValueError(_("a header that says {texts!r:.80}", texts=texts))
     text.encode()
 
 
@@ -153,28 +163,28 @@ def _document(path: Place, text: str) -> dict[str, Any]:
     try:
         document = from_json(text)
         if not isinstance(document, dict):
-            raise ValueError("no object")
+            raise ValueError(_("no object"))
     except ValueError as error:
-        raise _damaged(path, "a JSON document", str(error)[:200]) from error
+        raise _damaged(path, _("a JSON document"), str(error)[:200]) from error
     return document
 
 
 def _damaged(path: Place, expected: str, got: str) -> CheckpointError:
     return CheckpointError(
-        f"{called(path)} is damaged, or no checkpoint of Chainrule.",
+        _("{path} is damaged, or no checkpoint of Chainrule.", path=called(path)),
         expected=expected,
         got=got,
-        fix="use an older checkpoint; nothing was loaded",
+        fix=_("use an older checkpoint; nothing was loaded"),
     )
 
 
 def strange(path: Place, expected: str, got: str) -> CheckpointError:
     """The error for a file that no run has written."""
     return CheckpointError(
-        f"{called(path)} holds no checkpoint of a run.",
+        _("{path} holds no checkpoint of a run.", path=called(path)),
         expected=expected,
         got=got[:80],
-        fix="use a file that save() wrote",
+        fix=_("use a file that save() wrote"),
     )
 
 
@@ -191,14 +201,19 @@ def misfit(
         What is wanted and what is there; None where all of them fit.
     """
     for name, t in tensors.items():
-        want = f"{name} of {t.dtype.name}{show(t.shape)}"
+        want = _(
+            "{name} of {dtype_name}{shape}",
+            name=name,
+            dtype_name=t.dtype.name,
+            shape=show(t.shape),
+        )
         if name not in arrays:
-            return want, f"no {name}"
+            return want, _("no {name}", name=name)
         array = arrays[name]
         if array.shape != t.shape or array.dtype != t.dtype.numpy:
             return want, f"{array.dtype}{show(array.shape)}"
     unknown = sorted(arrays.keys() - tensors.keys())
-    return (f"no {unknown[0]}", unknown[0]) if unknown else None
+    return (_("no {unknown}", unknown=unknown[0]), unknown[0]) if unknown else None
 
 
 def _digest(text: str, tensors: Mapping[str, Array]) -> str:

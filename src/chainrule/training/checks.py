@@ -19,6 +19,7 @@ from chainrule.errors import ArgumentError, warn
 from chainrule.nn import Module
 from chainrule.nn.first_use import Use, first_use
 from chainrule.optim import Optimizer
+from chainrule.text import _
 from chainrule.training import sanity_checks
 from chainrule.training.state import Plan, RunState
 
@@ -27,13 +28,13 @@ def one_source(others: tuple[Any, ...]) -> None:
     """Refuse features and targets as two arguments, and epochs without their name."""
     if not others:
         return
-    fix = "fit((x, y), epochs=…), or fit(cr.data.Dataset(x, y), epochs=…)"
+    fix = _("fit((x, y), epochs=…), or fit(cr.data.Dataset(x, y), epochs=…)")
     if len(others) == 1 and isinstance(others[0], int):
         fix = f"fit(train, epochs={others[0]})"
     raise ArgumentError(
-        "fit takes all of its data as one argument, and the rest by name.",
+        _("fit takes all of its data as one argument, and the rest by name."),
         expected="fit(train, epochs=…)",
-        got=f"{len(others) + 1} arguments without a name",
+        got=_("{others} arguments without a name", others=len(others) + 1),
         fix=fix,
     )
 
@@ -47,19 +48,29 @@ def schedule(optimizer: Optimizer, plan: Plan) -> None:
                 given(done)
             except ArgumentError as error:
                 raise ArgumentError(
-                    "How long a stream is shows at its end, and "
-                    f"{type(given).__name__} needs it from the start.",
+                    _(
+                        "How long a stream is shows at its end, and {kind} needs "
+                        "it from the start.",
+                        kind=type(given).__name__,
+                    ),
                     expected=error.expected,
                     got=error.got,
                     fix=error.fix,
                 ) from error
         elif given.total_steps is not None and given.total_steps < done + total:
             raise ArgumentError(
-                "The learning-rate schedule ends before the run does.",
+                _("The learning-rate schedule ends before the run does."),
                 expected=f"total_steps ≥ {done + total}",
-                got=f"total_steps={given.total_steps}, of which {done} are done",
-                fix="resume() finishes an interrupted run; for a new run make a new "
-                "Trainer whose schedule has total_steps=None or the right number",
+                got=_(
+                    "total_steps={total_steps}, of which {done} are done",
+                    total_steps=given.total_steps,
+                    done=done,
+                ),
+                fix=_(
+                    "resume() finishes an interrupted run; for a new run make "
+                    "a new Trainer whose schedule has total_steps=None or the "
+                    "right number"
+                ),
             )
 
 
@@ -77,10 +88,13 @@ def extended(plan: Plan, epochs: Any, state: RunState, optimizer: Optimizer) -> 
         return made
     if epochs <= done:
         raise ArgumentError(
-            "A run ends behind the epochs that it has done.",
+            _("A run ends behind the epochs that it has done."),
             expected=f"epochs > {done}",
             got=f"epochs={epochs}",
-            fix=f"ask for {done + 1} or more, counted from the start of the run",
+            fix=_(
+                "ask for {done} or more, counted from the start of the run",
+                done=done + 1,
+            ),
         )
     if each is None:
         return made
@@ -90,12 +104,19 @@ def extended(plan: Plan, epochs: Any, state: RunState, optimizer: Optimizer) -> 
         end = given.total_steps
         if end is not None and (end == first + before or end < first + after):
             raise ArgumentError(
-                f"The learning rate was planned for {plan.epochs} epochs: each step of "
-                f"{type(given).__name__} so far depends on that.",
-                expected=f"epochs={plan.epochs}, as the run was begun",
+                _(
+                    "The learning rate was planned for {epochs} epochs: each step "
+                    "of {kind} so far depends on that.",
+                    epochs=plan.epochs,
+                    kind=type(given).__name__,
+                ),
+                expected=_("epochs={epochs}, as the run was begun", epochs=plan.epochs),
                 got=f"epochs={epochs}",
-                fix=f"begin a new run of {epochs} epochs, or give these weights to a "
-                "Trainer with a constant rate, whose runs can go on",
+                fix=_(
+                    "begin a new run of {epochs} epochs, or give these weights "
+                    "to a Trainer with a constant rate, whose runs can go on",
+                    epochs=epochs,
+                ),
             )
     return made
 
@@ -106,10 +127,14 @@ def monitored(who: str, monitor: str, columns: Mapping[str, str]) -> None:
         return
     fix = did_you_mean(monitor, columns, "monitor='train_loss'")
     if monitor.startswith("validation_") and "validation_loss" not in columns:
-        fix = "pass validation=… to fit, or monitor='train_loss'"
+        fix = _("pass validation=… to fit, or monitor='train_loss'")
     raise ArgumentError(
-        f"{who} cannot watch {monitor!r:.80}: the run does not measure it.",
-        expected=f"one of {', '.join(columns)}",
+        _(
+            "{who} cannot watch {monitor!r:.80}: the run does not measure it.",
+            who=who,
+            monitor=monitor,
+        ),
+        expected=_("one of {columns}", columns=", ".join(columns)),
         got=f"{monitor!r:.80}",
         fix=fix,
     )
@@ -123,8 +148,12 @@ def monitors(optimizer: Optimizer, columns: Mapping[str, str]) -> None:
             monitored(type(given).__name__, monitor, columns)
             if columns[monitor] == "max" and given.mode == "min":
                 warn(
-                    f"{type(given).__name__} would reduce the rate while {monitor} "
-                    "improves: more of it is better.",
+                    _(
+                        "{kind} would reduce the rate while {monitor} improves: "
+                        "more of it is better.",
+                        kind=type(given).__name__,
+                        monitor=monitor,
+                    ),
                     expected='mode="max"',
                     got='mode="min"',
                     fix=f'monitor="{monitor}", mode="max"',
@@ -136,19 +165,31 @@ def same_data(plan: Plan, data: Dataset | Stream, checksum: int) -> None:
     streams = isinstance(data, Stream)
     rows = None if streams else len(data)
     if streams != (plan.block is not None):
-        got, was = ("a stream", "a data set") if streams else ("a data set", "a stream")
+        got, was = (
+            (_("a stream"), _("a data set"))
+            if streams
+            else (_("a data set"), _("a stream"))
+        )
     elif checksum == plan.checksum and (streams or rows == plan.rows):
         return
     else:
-        was, got = f"the CRC-32 {plan.checksum:08x}", f"{checksum:08x}"
+        was, got = (
+            _("the CRC-32 {checksum:08x}", checksum=plan.checksum),
+            f"{checksum:08x}",
+        )
         if not streams:
-            was, got = f"{plan.rows} rows with {was}", f"{rows} rows with {got}"
+            was, got = (
+                _("{rows} rows with {was}", rows=plan.rows, was=was),
+                _("{rows} rows with {got}", rows=rows, got=got),
+            )
     raise ArgumentError(
-        "A run resumes exactly only on the data that it was trained on.",
+        _("A run resumes exactly only on the data that it was trained on."),
         expected=was,
         got=got,
-        fix="pass the same training data in the same order; for other data "
-        "start a new run with fit()",
+        fix=_(
+            "pass the same training data in the same order; for other data "
+            "start a new run with fit()"
+        ),
     )
 
 
@@ -165,11 +206,15 @@ def suitable(data: Dataset | Stream, model: Module, loss: Any, batch_size: int) 
     for path, module in model.named_modules():
         if isinstance(module, nn.BatchNorm1d):
             warn(
-                f"BatchNorm1d '{path}' normalises over the batch, and batches of one "
-                "sample have no variance: its output is β whatever the input.",
-                expected="batch_size of 2 or more",
+                _(
+                    "BatchNorm1d '{path}' normalises over the batch, and batches "
+                    "of one sample have no variance: its output is β whatever the "
+                    "input.",
+                    path=path,
+                ),
+                expected=_("batch_size of 2 or more"),
                 got="batch_size=1",
-                fix="a larger batch_size, or nn.LayerNorm",
+                fix=_("a larger batch_size, or nn.LayerNorm"),
             )
 
 
@@ -179,9 +224,14 @@ def same_scale(trained: float | None, data: Column | Dataset | Stream) -> None:
     if trained is None or scale is not None or stored.kind not in "ui":
         return
     warn(
-        "The training data were scaled, and these are not.",
-        expected=f"scale={trained}, or features that are scaled already",
-        got=f"{stored} and no scale",
-        fix=f"cr.data.Dataset(x, y, scale={trained}), or for predict "
-        f"cr.data.Column(x, scale={trained})",
+        _("The training data were scaled, and these are not."),
+        expected=_(
+            "scale={trained}, or features that are scaled already", trained=trained
+        ),
+        got=_("{stored} and no scale", stored=stored),
+        fix=_(
+            "cr.data.Dataset(x, y, scale={trained}), or for predict "
+            "cr.data.Column(x, scale={trained})",
+            trained=trained,
+        ),
     )

@@ -11,6 +11,7 @@ from chainrule.errors import ArgumentError
 from chainrule.graph.text_reader import parse_type
 from chainrule.nn import Module
 from chainrule.optim import Optimizer
+from chainrule.text import _
 from chainrule.tracing import Input, trace_entry
 
 
@@ -79,9 +80,13 @@ def compile_program(
         given = list(inspect.signature(function).parameters)
         if unknown := [name for name in given if name not in types]:
             raise ArgumentError(
-                f"{entry} takes {', '.join(unknown)}, whose type is not known.",
-                expected="inputs= with a type for every argument",
-                got=", ".join(types) or "none",
+                _(
+                    "{entry} takes {unknown}, whose type is not known.",
+                    entry=entry,
+                    unknown=", ".join(unknown),
+                ),
+                expected=_("inputs= with a type for every argument"),
+                got=", ".join(types) or _("none"),
                 fix=f'inputs={{"{unknown[0]}": "f32[…]", …}}',
             )
         taken |= {*given}
@@ -89,8 +94,8 @@ def compile_program(
         traced.append(trace_entry(entry, function, found, names))
     if unused := [name for name in (*types, *marked) if name not in taken]:
         raise ArgumentError(
-            f"No function takes {unused[0]!r}.",
-            expected=f"arguments of {', '.join(functions)}",
+            _("No function takes {unused!r}.", unused=unused[0]),
+            expected=_("arguments of {functions}", functions=", ".join(functions)),
             got=", ".join(unused),
         )
     return CompiledProgram(traced, engine=engine, threads=threads)

@@ -36,6 +36,7 @@ from chainrule.graph.types import (
 )
 from chainrule.nn.losses import check_takes_weights
 from chainrule.random import permutation
+from chainrule.text import _
 from chainrule.training.source import Source, Work
 from chainrule.training.state import Plan, RunState
 
@@ -260,11 +261,16 @@ def _filled(rows: Array, kind: ArrayType) -> Array:
 
 def _too_short(rows: int, batch_size: int) -> ArgumentError:
     return ArgumentError(
-        "The stream ended too early.",
-        expected=f"at least a batch of {batch_size} rows, and as many in each epoch",
-        got=f"{rows} rows",
-        fix="look at what its function yields (it is called anew for each epoch), or "
-        "take a smaller batch_size",
+        _("The stream ended too early."),
+        expected=_(
+            "at least a batch of {batch_size} rows, and as many in each epoch",
+            batch_size=batch_size,
+        ),
+        got=_("{rows} rows", rows=rows),
+        fix=_(
+            "look at what its function yields (it is called anew for each "
+            "epoch), or take a smaller batch_size"
+        ),
     )
 
 

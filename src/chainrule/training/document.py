@@ -21,18 +21,19 @@ from pydantic import (
 )
 
 from chainrule.nn.architecture import is_description
+from chainrule.text import _
 from chainrule.training.checkpoint import Place, strange
 
 
 def _described(value: Any) -> Any:
     if not is_description(value):
-        raise ValueError("a description")
+        raise ValueError(_("a description"))
     return value
 
 
 def _metric(value: Any) -> Any:
     if "arguments" not in _described(value):
-        raise ValueError("a description with arguments")
+        raise ValueError(_("a description with arguments"))
     return value
 
 
@@ -74,7 +75,7 @@ class PlanDocument(BaseModel, strict=True, extra="forbid"):
     def whole_batches(self) -> Self:
         """A block is cut into whole batches."""
         if (self.block or 0) % self.batch_size:
-            raise ValueError("a block of whole batches")
+            raise ValueError(_("a block of whole batches"))
         return self
 
 
@@ -125,5 +126,5 @@ def check(path: Place, document: Mapping[str, Any], kind: type[BaseModel]) -> No
         place = ".".join(map(str, error["loc"]))
         wanted = error["msg"].removeprefix("Input should be ")
         wanted = wanted.removeprefix("Value error, ")
-        got = "nothing" if error["type"] == "missing" else repr(error["input"])
+        got = _("nothing") if error["type"] == "missing" else repr(error["input"])
         raise strange(path, f"{place!r}: {wanted}", got) from errors

@@ -28,6 +28,7 @@ from chainrule.primitives.indexing import take
 from chainrule.primitives.rules import show
 from chainrule.random import StepStream, stream
 from chainrule.tensor import Tensor, wrap
+from chainrule.text import _
 from chainrule.tracing import Input, Traced, trace_entry
 from chainrule.training.probes import Probes
 
@@ -148,11 +149,13 @@ class Entries:
             prediction = self.model(x)
             if not isinstance(prediction, Tensor):
                 raise ArgumentError(
-                    "A Trainer needs a model that returns one tensor.",
-                    expected="forward(x) → tensor, one row a sample",
+                    _("A Trainer needs a model that returns one tensor."),
+                    expected=_("forward(x) → tensor, one row a sample"),
                     got=type(prediction).__name__,
-                    fix="return the prediction alone; put what else the loss needs "
-                    "into its columns",
+                    fix=_(
+                        "return the prediction alone; put what else the loss needs "
+                        "into its columns"
+                    ),
                 )
             return prediction
 
@@ -175,7 +178,7 @@ class Entries:
     def _check_saved(self, traced: Traced) -> None:
         """Refuse a step that changes what no checkpoint keeps."""
         modules = [m for m in (self.model, self.loss) if isinstance(m, Module)]
-        kept = {id(t) for m in modules for _, t in m._named_state()}
+        kept = {id(t) for m in modules for __, t in m._named_state()}
         named = {id(t): n for m in modules for n, t in m.named_tensors()}
         for key in traced.entry.replaces:
             slot = traced.slots[key]
@@ -183,9 +186,13 @@ class Entries:
             if name is None or slot.gradient or id(slot.tensor) in kept:
                 continue
             raise ArgumentError(
-                f"{traced.entry.name} changes {name}, which is a plain attribute: no "
-                "state_dict and no checkpoint would keep it.",
-                expected="a buffer",
+                _(
+                    "{entry_name} changes {name}, which is a plain attribute: no "
+                    "state_dict and no checkpoint would keep it.",
+                    entry_name=traced.entry.name,
+                    name=name,
+                ),
+                expected=_("a buffer"),
                 got=f"self.{name.rpartition('.')[2]} = tensor",
                 fix=f"self.register_buffer({name.rpartition('.')[2]!r}, tensor)",
             )
@@ -198,10 +205,12 @@ class Entries:
             loss = self.loss(prediction, truth, **_weights(weight))
         if not isinstance(loss, Tensor) or loss.shape != ():
             raise ShapeError(
-                "The loss of a batch must be one number.",
-                expected="a tensor of shape ()",
+                _("The loss of a batch must be one number."),
+                expected=_("a tensor of shape ()"),
                 got=show(loss.shape) if isinstance(loss, Tensor) else repr(loss),
-                fix="return its mean over the batch: loss.mean(), or reduction='mean'",
+                fix=_(
+                    "return its mean over the batch: loss.mean(), or reduction='mean'"
+                ),
             )
         return loss
 
@@ -249,10 +258,10 @@ def _batch(metric: Metric, prediction: Tensor, truth: Tensor) -> dict[str, Tenso
     )
     if not tensors:
         raise ArgumentError(
-            f"{type(metric).__name__}.batch must give tensors by name.",
-            expected="a dictionary of tensors, such as {'sum': error.sum()}",
+            _("{kind}.batch must give tensors by name.", kind=type(metric).__name__),
+            expected=_("a dictionary of tensors, such as {'sum': error.sum()}"),
             got=repr(made)[:80],
-            fix="return {'sum': …} and read it in value(batches, counts)",
+            fix=_("return {'sum': …} and read it in value(batches, counts)"),
         )
     return made
 

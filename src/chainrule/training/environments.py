@@ -25,6 +25,7 @@ from chainrule.errors import (
 )
 from chainrule.graph.node import Array
 from chainrule.keywords import strict
+from chainrule.text import _
 
 #: What a reward may be, and how large.
 _NUMBERS = float, int, np.floating, np.integer, np.bool_
@@ -119,7 +120,7 @@ class Environments:
             self._shape = np.shape(self._reset(i, seed=int(number)))
         # Every episode begins with a reset without a seed, the first one too.
         try:
-            self._began = [_stand(environment) for _, environment in self._all]
+            self._began = [_stand(environment) for __, environment in self._all]
         except AttributeError as error:
             raise self._strange("np_random", error) from error
         self.seen: Array = np.array([self._reset(i) for i in range(count)], np.float32)
@@ -156,8 +157,8 @@ class Environments:
             seen = after.copy()
             for i, ended, cut in over:
                 terminated[i], truncated[i] = ended, cut
-            begun = [(i, _stand(self._all[i][1]), self._reset(i)) for i, *_ in over]
-            for i, _, first in begun:
+            begun = [(i, _stand(self._all[i][1]), self._reset(i)) for i, *__ in over]
+            for i, __, first in begun:
                 seen[i] = first
             self._note(rows, begun)
         else:
@@ -171,7 +172,7 @@ class Environments:
         """Write down a step after which episodes of some environments have begun."""
         self._log.append(rows)
         self.steps += len(self._all)
-        for i, stand, _ in begun:
+        for i, stand, __ in begun:
             length = len(self._log) - self._first[i]
             self.episodes.append((self.steps, float(self._returns[i]), length))
             self._began[i], self._returns[i] = stand, 0.0
@@ -210,7 +211,7 @@ class Environments:
             told: Any = _NOTHING
             try:
                 told = environment.step(action)
-                found, reward, ended, cut, _ = told
+                found, reward, ended, cut, __ = told
                 if getattr(found, "shape", None) != shape:
                     found = self._numbers(found)
                 seen[i] = found
@@ -246,8 +247,8 @@ class Environments:
         space = getattr(self._all[i][1], "action_space", None)
         if space is not None and not space.contains(action):
             raise ArgumentError(
-                f"The environment {self.name} does not take this action.",
-                expected=f"an action in {space}",
+                _("The environment {name} does not take this action.", name=self.name),
+                expected=_("an action in {space}", space=space),
                 got=f"{action!r:.80}",
             ) from error
 
@@ -280,7 +281,7 @@ class Environments:
             which = [self._all[i] for i in left]
             over = self._advance(which, rows, seen, rewards, returns, lengths)
             lengths[left] += 1
-            ended = {i for i, *_ in over}
+            ended = {i for i, *__ in over}
             going = [i for i in left.tolist() if i not in ended]
             self._check_finite(seen, lengths - 1)
             if watch is not None and left[0] == 0 and (not going or going[0]):
@@ -291,7 +292,7 @@ class Environments:
 
     def close(self) -> None:
         """Let go of what environments hold, such as windows."""
-        for _, environment in self._all:
+        for __, environment in self._all:
             getattr(environment, "close", lambda: None)()
 
     # -- as part of a checkpoint -----------------------------------------------------
@@ -331,12 +332,21 @@ class Environments:
         self._check_finite(seen, [len(rows) - 1 for rows in played])
         if not np.array_equal(seen, state["seen"]):
             raise CheckpointError(
-                f"The environment {self.name} does not repeat itself.",
-                expected="the observations of the checkpoint, when an episode is "
-                "played again from the same random numbers by the same actions",
-                got=f"{seen!r:.80} instead of {state['seen']!r:.80}",
-                fix="draw all that is random from env.np_random, and use the version "
-                "of the environment that the checkpoint was made with",
+                _("The environment {name} does not repeat itself.", name=self.name),
+                expected=_(
+                    "the observations of the checkpoint, when an episode is "
+                    "played again from the same random numbers by the same actions"
+                ),
+                got=_(
+                    "{seen!r:.80} instead of {seen2!r:.80}",
+                    seen=seen,
+                    seen2=state["seen"],
+                ),
+                fix=_(
+                    "draw all that is random from env.np_random, and use the "
+                    "version of the environment that the checkpoint was made "
+                    "with"
+                ),
             )
         self.steps = int(state["steps"])
         self.episodes = [(int(n), r, int(k)) for n, r, k in state["episodes"].tolist()]
@@ -362,14 +372,23 @@ class Environments:
                 return
         shape = f"({count}, …)" if self._takes is None else f"{(count, *self._takes)}"
         raise ArgumentError(
-            f"These are no actions for {count} environments {self.name}.",
-            expected=f"an array {shape} of real numbers, a row for each environment"
+            _(
+                "These are no actions for {count} environments {name}.",
+                count=count,
+                name=self.name,
+            ),
+            expected=_(
+                "an array {shape} of real numbers, a row for each environment",
+                shape=shape,
+            )
             if self._real
-            else f"an array {shape}, a row for each environment",
-            got=f"an array {actions.shape} of {actions.dtype}"
+            else _("an array {shape}, a row for each environment", shape=shape),
+            got=_(
+                "an array {shape} of {dtype}", shape=actions.shape, dtype=actions.dtype
+            )
             if isinstance(actions, np.ndarray)
             else f"{type(actions).__name__}: {actions!r:.80}",
-            fix="np.array(actions), with as many rows as there are observations",
+            fix=_("np.array(actions), with as many rows as there are observations"),
         )
 
     def _reset(self, i: int, **seed: int) -> Array:
@@ -400,15 +419,17 @@ class Environments:
             found = np.asarray(seen, np.float32)
         except (TypeError, ValueError) as error:
             raise ArgumentError(
-                f"What is seen in {self.name} is no array of numbers.",
-                expected="observations that are numbers, or arrays of one shape",
+                _("What is seen in {name} is no array of numbers.", name=self.name),
+                expected=_("observations that are numbers, or arrays of one shape"),
                 got=f"{seen!r:.100}",
                 fix="gymnasium.wrappers.FlattenObservation",
             ) from error
         if self._shape is not None and found.shape != self._shape:
             raise ArgumentError(
-                f"What is seen in {self.name} has changed its shape.",
-                expected=f"observations of one shape, {self._shape} as at first",
+                _("What is seen in {name} has changed its shape.", name=self.name),
+                expected=_(
+                    "observations of one shape, {shape} as at first", shape=self._shape
+                ),
                 got=f"{found.shape}",
             )
         return found
@@ -423,27 +444,35 @@ class Environments:
 
     def _strange(self, what: str, got: Any) -> ArgumentError:
         wanted = {
-            "reset": "reset(seed=…) → (observation, info)",
-            "step": "step(action) → (observation, reward, terminated, truncated, info)",
-            "reward": "a reward that is one number",
-            "np_random": "np_random, a numpy.random.Generator",
+            "reset": _("reset(seed=…) → (observation, info)"),
+            "step": _(
+                "step(action) → (observation, reward, terminated, truncated, info)"
+            ),
+            "reward": _("a reward that is one number"),
+            "np_random": _("np_random, a numpy.random.Generator"),
         }
         return ArgumentError(
-            f"{self.name} is no environment of gymnasium's interface.",
+            _("{name} is no environment of gymnasium's interface.", name=self.name),
             expected=wanted[what],
             got=f"{type(got).__name__}: {got!s:.80}",
-            fix="gymnasium.Env says what each of them gives",
+            fix=_("gymnasium.Env says what each of them gives"),
         )
 
     def _not_finite(self, what: str, value: Any, step: int) -> NonFiniteError:
-        asked = f"The observation of the environment {self.name} is no finite number."
+        asked = _(
+            "The observation of the environment {name} is no finite number.",
+            name=self.name,
+        )
         if what == "reward":
-            asked = f"The reward of the environment {self.name} is no finite number."
+            asked = _(
+                "The reward of the environment {name} is no finite number.",
+                name=self.name,
+            )
         return NonFiniteError(
             asked,
-            expected="finite numbers",
-            got=f"{value!r:.80} at step {step} of an episode",
-            fix="look at the environment's step(): nothing can be learned from it",
+            expected=_("finite numbers"),
+            got=_("{value!r:.80} at step {step} of an episode", value=value, step=step),
+            fix=_("look at the environment's step(): nothing can be learned from it"),
         )
 
 
@@ -467,10 +496,10 @@ def _maker(name: str) -> Callable[[], Any]:
         import gymnasium
     except ModuleNotFoundError as error:
         raise ArgumentError(
-            f"The environment {name!r} needs gymnasium.",
-            expected="the extra 'rl'",
-            got="no gymnasium",
-            fix="pip install 'chainrule[rl]'",
+            _("The environment {name!r} needs gymnasium.", name=name),
+            expected=_("the extra 'rl'"),
+            got=_("no gymnasium"),
+            fix=_("pip install 'chainrule[rl]'"),
         ) from error
 
     def build() -> Any:
@@ -479,10 +508,10 @@ def _maker(name: str) -> Callable[[], Any]:
         except gymnasium.error.Error as error:
             near = nearest(name, [n for n in gymnasium.registry if n != name])
             raise ArgumentError(
-                f"gymnasium makes no environment {name!r}.",
-                expected="a name in gymnasium.registry, and what it needs installed",
+                _("gymnasium makes no environment {name!r}.", name=name),
+                expected=_("a name in gymnasium.registry, and what it needs installed"),
                 got=f"{type(error).__name__}: {error}"[:200],
-                fix=f"did you mean {near!r}?" if near else None,
+                fix=_("did you mean {near!r}?", near=near) if near else None,
             ) from error
 
     return build

@@ -15,7 +15,7 @@ import numpy as np
 from chainrule.formatting import measure, number
 from chainrule.graph.node import Array
 from chainrule.tables import html_table, text_table
-from chainrule.translation import tr
+from chainrule.text import tr
 
 _VALIDATION = "validation_"
 #: Rows of epochs, and steps of each entry point.

@@ -22,6 +22,7 @@ from chainrule.disk import (
     sweep,
 )
 from chainrule.errors import ArgumentError, SaveError, warn
+from chainrule.text import _
 from chainrule.training.checkpoint import FILE
 
 try:
@@ -106,13 +107,19 @@ class RunDirectory:
             self._take()
             if os.path.lexists(self.file) and not self.files.has(self.file):
                 raise ArgumentError(
-                    "The directory already holds a run.",
-                    expected="an empty or new directory, or the checkpoint that this "
-                    "run wrote or was loaded from",
-                    got=f"{self.file}, of another run or later",
-                    fix="choose another directory, or go on with that run: "
-                    f"Trainer.load({str(self.path)!r}).resume(train), or --resume "
-                    f"{self.path}",
+                    _("The directory already holds a run."),
+                    expected=_(
+                        "an empty or new directory, or the checkpoint "
+                        "that this run wrote or was loaded from"
+                    ),
+                    got=_("{file}, of another run or later", file=self.file),
+                    fix=_(
+                        "choose another directory, or go on with that run: "
+                        "Trainer.load({path!r}).resume(train), or --resume "
+                        "{own_path}",
+                        path=str(self.path),
+                        own_path=self.path,
+                    ),
                 )
             sweep(self.file)
         except BaseException:
@@ -145,7 +152,7 @@ class RunDirectory:
             ArgumentError: it is held by the process that this one was forked from.
         """
         if self._handle < 0:
-            raise self._taken("the process that this one was forked from")
+            raise self._taken(_("the process that this one was forked from"))
         return self.file
 
     def _take(self) -> None:
@@ -162,19 +169,19 @@ class RunDirectory:
                 if not self.path.exists():
                     continue
                 raise SaveError(
-                    "The directory for the run cannot be locked.",
-                    expected=f"the right to write {self.lock}",
+                    _("The directory for the run cannot be locked."),
+                    expected=_("the right to write {lock}", lock=self.lock),
                     got=error.strerror or str(error),
-                    fix="choose another directory",
+                    fix=_("choose another directory"),
                 ) from error
             self._locked = _locked(self._handle)
             if not self._locked:
                 owner = os.read(self._handle, 200).decode(errors="replace").strip()
-                raise self._taken(owner or "another process")
+                raise self._taken(owner or _("another process"))
         with refusals(
-            "The directory for the run cannot be locked.",
-            expected=f"a place for the lock {self.lock}",
-            fix="free some space, or choose another directory",
+            _("The directory for the run cannot be locked."),
+            expected=_("a place for the lock {lock}", lock=self.lock),
+            fix=_("free some space, or choose another directory"),
         ):
             os.truncate(self._handle, 0)
             os.write(self._handle, f"{_this_process()}\n".encode())
@@ -182,15 +189,19 @@ class RunDirectory:
     def _taken(self, owner: str) -> ArgumentError:
         same = owner == _this_process()
         return ArgumentError(
-            "Another run writes its checkpoints into this directory.",
-            expected=f"no other run on {self.path}",
-            got="another run of this process" if same else owner,
-            fix="choose another directory, or wait until that run has ended",
+            _("Another run writes its checkpoints into this directory."),
+            expected=_("no other run on {path}", path=self.path),
+            got=_("another run of this process") if same else owner,
+            fix=_("choose another directory, or wait until that run has ended"),
         )
 
 
 def _this_process() -> str:
-    return f"process {os.getpid()} on {socket.gethostname()}"
+    return _(
+        "process {getpid} on {gethostname}",
+        getpid=os.getpid(),
+        gethostname=socket.gethostname(),
+    )
 
 
 def _same(handle: int, place: Path) -> bool:
@@ -212,9 +223,9 @@ def _locked(handle: int) -> bool:
         if isinstance(error, BlockingIOError | PermissionError):
             return False
         warn(
-            "This file system has no locks: keep to one run a directory.",
-            expected="a file system that can lock files",
+            _("This file system has no locks: keep to one run a directory."),
+            expected=_("a file system that can lock files"),
             got=error.strerror or str(error),
-            fix="a local directory",
+            fix=_("a local directory"),
         )
     return True

@@ -12,6 +12,7 @@ from typing import Any
 from chainrule import checks
 from chainrule.disk import append, make_directory
 from chainrule.keywords import strict
+from chainrule.text import _
 from chainrule.training.callbacks import Callback
 from chainrule.training.history import plain
 
@@ -47,12 +48,12 @@ class _Logger(Callback):
         self._columns = [*dict.fromkeys([*self._columns, *earlier])]
         make_directory(self.path.parent)
         text = self.head() + "".join(map(self.line, rows))
-        append(self.path, text.encode(), "log of the run", new=True)
+        append(self.path, text.encode(), _("log of the run"), new=True)
 
     def on_epoch(self, trainer: Any) -> None:
         """Add a line."""
         text = self.line(trainer.history.epochs[-1])
-        append(self.path, text.encode(), "log of the run")
+        append(self.path, text.encode(), _("log of the run"))
 
     def head(self) -> str:
         """What stands above the rows."""

@@ -27,6 +27,7 @@ from chainrule.errors import ArgumentError, CheckpointError, NonFiniteError
 from chainrule.graph.node import Array
 from chainrule.keywords import strict
 from chainrule.optim import Optimizer
+from chainrule.text import _
 from chainrule.training import checkpoint
 from chainrule.training.checkpoint import strange
 from chainrule.training.history import History
@@ -109,7 +110,7 @@ class Loop(Standing):
     ) -> None:
         if entry not in program.traced:
             raise ArgumentError(
-                f"The program has no entry point {entry!r}.",
+                _("The program has no entry point {entry!r}.", entry=entry),
                 expected=", ".join(program.traced),
                 got=repr(entry),
             )
@@ -179,16 +180,16 @@ class Loop(Standing):
         """
         if self.running:
             raise ArgumentError(
-                "A run of this loop is going on.",
-                expected="run when it has ended",
-                got="a call within it, from an observer or the source",
-                fix="loop.stop(), and the next run after this one has returned",
+                _("A run of this loop is going on."),
+                expected=_("run when it has ended"),
+                got=_("a call within it, from an observer or the source"),
+                fix=_("loop.stop(), and the next run after this one has returned"),
             )
         if epochs is None and updates is None:
             raise ArgumentError(
-                "A loop needs to know when to end.",
-                expected="epochs=… or updates=…",
-                got="neither",
+                _("A loop needs to know when to end."),
+                expected=_("epochs=… or updates=…"),
+                got=_("neither"),
                 fix="loop.run(epochs=10)",
             )
         self.settle()
@@ -329,10 +330,10 @@ class Loop(Standing):
             entry, steps = work.entry or self.entry, work.steps
             if steps == 0:
                 raise ArgumentError(
-                    f"{type(source).__name__} gave work of no steps.",
-                    expected="Work with steps of at least 1, or None",
+                    _("{kind} gave work of no steps.", kind=type(source).__name__),
+                    expected=_("Work with steps of at least 1, or None"),
                     got="steps=0",
-                    fix="return None where the epoch is over",
+                    fix=_("return None where the epoch is over"),
                 )
             outputs = run(entry, work.inputs, steps=steps)
             if steps is None:
@@ -459,15 +460,22 @@ class Loop(Standing):
                 entry,
                 work,
                 {k: float(columns[k][-1]) for k in self.finite if k in columns},
-                step=f"step {state.updates + 1} (epoch {state.epoch + 1})",
+                step=_(
+                    "step {updates} (epoch {epoch})",
+                    updates=state.updates + 1,
+                    epoch=state.epoch + 1,
+                ),
                 checkpoint=self.last_checkpoint,
             )
             raise error
         raise NonFiniteError(
-            f"A number stopped being finite before step {state.updates + 1}.",
-            expected="a run that repeats exactly",
-            got="finite numbers when it was repeated from the last snapshot",
-            fix="do not change weights in on_chunk; else please report this",
+            _(
+                "A number stopped being finite before step {updates}.",
+                updates=state.updates + 1,
+            ),
+            expected=_("a run that repeats exactly"),
+            got=_("finite numbers when it was repeated from the last snapshot"),
+            fix=_("do not change weights in on_chunk; else please report this"),
         )
 
     # -- as a file -------------------------------------------------------------------
@@ -497,7 +505,10 @@ class Loop(Standing):
         where = checkpoint.locate(place("path", path))
         made, arrays = checkpoint.read(where)
         if made.get("entries") != sorted(self.program.traced):
-            expected = f"a loop over the entry points {sorted(self.program.traced)}"
+            expected = _(
+                "a loop over the entry points {traced}",
+                traced=sorted(self.program.traced),
+            )
             raise strange(where, expected, repr(made.get("entries")))
         tensors = self._changing.read(where, arrays)
         state = RunState.unpack(where, made, arrays)
@@ -512,10 +523,10 @@ class Loop(Standing):
         except Exception as e:
             self.settle()
             raise CheckpointError(
-                f"{called(where)} does not fit this loop.",
-                expected="a checkpoint of the same program, source and observers",
+                _("{where} does not fit this loop.", where=called(where)),
+                expected=_("a checkpoint of the same program, source and observers"),
                 got=f"{type(e).__name__}: {e}"[:300],
-                fix="build them as they were when it was written",
+                fix=_("build them as they were when it was written"),
             ) from e
         self._kept = None
         self.files.note(where)

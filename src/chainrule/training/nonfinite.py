@@ -19,6 +19,7 @@ from chainrule.graph.node import Array, Node
 from chainrule.optim import Optimizer
 from chainrule.regions import losses
 from chainrule.step_scalars import Supply
+from chainrule.text import _
 from chainrule.training.source import Work
 
 
@@ -46,36 +47,47 @@ def describe(
         step: which step it was.
         checkpoint: the last one, or None.
     """
-    tables = [table for table, _ in program.traced[entry].steps]
+    tables = [table for table, __ in program.traced[entry].steps]
     rates = [t.lr for t in tables if isinstance(t, Optimizer)]
     found = first_node(program, entry, work)
     bad = next((k for k, number in watched.items() if not np.isfinite(number)), None)
     losses = ", ".join(f"{name} {number:g}" for name, number in watched.items())
     if bad is not None:
-        what = f"The {bad} is {watched[bad]} at {step}."
+        what = _(
+            "The {bad} is {watched} at {step}.",
+            bad=bad,
+            watched=watched[bad],
+            step=step,
+        )
     else:
         with_losses = f" ({losses})" if losses else ""
-        what = (
-            "A weight stopped being a finite number in the update"
-            f"{with_losses} at {step}."
+        what = _(
+            "A weight stopped being a finite number in the update{with_losses} "
+            "at {step}.",
+            with_losses=with_losses,
+            step=step,
         )
-    where = "no node by the NumPy references: the engines round differently there"
+    where = _("no node by the NumPy references: the engines round differently there")
     if found is not None:
         where = _place(*found)
     fixes = [] if found is None else _hints(found[0])
     for rate in rates[:1]:
         if rate < 0:
-            fixes.append(f"take a positive learning rate (it was {rate:.3g})")
+            fixes.append(
+                _("take a positive learning rate (it was {rate:.3g})", rate=rate)
+            )
         else:
-            fixes.append(f"lower the learning rate (it was {rate:.3g} at this step)")
-    fixes.append("look for huge values in the data")
-    fixes.append("the model keeps the weights of before this step")
+            fixes.append(
+                _("lower the learning rate (it was {rate:.3g} at this step)", rate=rate)
+            )
+    fixes.append(_("look for huge values in the data"))
+    fixes.append(_("the model keeps the weights of before this step"))
     if checkpoint:
-        fixes.append(f"last good checkpoint: {checkpoint}")
+        fixes.append(_("last good checkpoint: {checkpoint}", checkpoint=checkpoint))
     return NonFiniteError(
         what,
-        expected="finite numbers in the loss, the gradients and the weights",
-        got=f"the first value that is not finite: {where}",
+        expected=_("finite numbers in the loss, the gradients and the weights"),
+        got=_("the first value that is not finite: {where}", where=where),
         fix="; ".join(fixes),
     )
 
@@ -85,9 +97,11 @@ def _hints(node: Node) -> list[str]:
     if node.primitive is not losses.log_score:
         return []
     return [
-        "the loss takes probabilities: end the network in nn.Sigmoid() or "
-        "nn.Softmax(), or take the loss of scores, nn.BCEWithLogitsLoss() or "
-        "nn.CrossEntropyLoss()"
+        _(
+            "the loss takes probabilities: end the network in nn.Sigmoid() or "
+            "nn.Softmax(), or take the loss of scores, nn.BCEWithLogitsLoss() or "
+            "nn.CrossEntropyLoss()"
+        )
     ]
 
 
@@ -132,8 +146,17 @@ def _place(node: Node, array: Array) -> str:
     wrong = np.ravel(array)[~np.isfinite(np.ravel(array))]
     name = node.primitive.name
     if node.scope:
-        name = f"{name} in '{node.scope}'"
+        name = _("{name} in '{scope}'", name=name, scope=node.scope)
     origin = ", ".join(part for part in (node.role, node.source) if part)
     if array.size == 1:
-        return f"{wrong[0]} of {name} ({origin})"
-    return f"{wrong[0]} in {wrong.size} of {array.size} numbers of {name} ({origin})"
+        return _(
+            "{wrong} of {name} ({origin})", wrong=wrong[0], name=name, origin=origin
+        )
+    return _(
+        "{wrong} in {size} of {array_size} numbers of {name} ({origin})",
+        wrong=wrong[0],
+        size=wrong.size,
+        array_size=array.size,
+        name=name,
+        origin=origin,
+    )

@@ -37,6 +37,7 @@ from chainrule.nn import Module
 from chainrule.nn.traced import outputs_of
 from chainrule.primitives.elementwise import mul, sub
 from chainrule.tensor import Tensor, wrap
+from chainrule.text import _
 
 _ACTIVATION: dict[str, Callable[[Tensor], Tensor]] = {
     "activation_mean": lambda a: a.mean(),
@@ -56,8 +57,8 @@ def norm(v: Value) -> Tensor:
 
 def names(model: Module) -> list[str]:
     """All probes that a model has, but for repeated calls of a module."""
-    parameters = [name for name, _ in model.named_parameters()]
-    modules = [path for path, _ in model.named_modules() if path] or ["model"]
+    parameters = [name for name, __ in model.named_parameters()]
+    modules = [path for path, __ in model.named_modules() if path] or ["model"]
     kinds = dict.fromkeys(("grad_norm", "weight_norm", "update_ratio"), parameters)
     kinds |= dict.fromkeys(_INNER, modules)
     every = [f"{kind}/{of}" for kind, all_of in kinds.items() for of in all_of]
@@ -78,10 +79,10 @@ class Probes:
     def __init__(self, patterns: str | Iterable[str], model: Module) -> None:
         if not isinstance(patterns, Iterable):
             raise ArgumentError(
-                "probes holds no names.",
-                expected="names or patterns, such as ['activation_mean/*']",
+                _("probes holds no names."),
+                expected=_("names or patterns, such as ['activation_mean/*']"),
                 got=repr(patterns)[:80],
-                fix="probes=() records the norms of gradients alone",
+                fix=_("probes=() records the norms of gradients alone"),
             )
         given = (patterns,) if isinstance(patterns, str) else tuple(patterns)
         there = names(model)
@@ -105,7 +106,7 @@ class Probes:
         root = "" if any(self.model.named_children()) else "model"
         with outputs_of(self.model) as heard:
             yield named
-        for path, calls, _, output in heard:
+        for path, calls, __, output in heard:
             name = path or root
             if name and output.ndim and output.dtype.is_float:
                 named[f"{name}#{calls}" if calls else name] = output
@@ -180,8 +181,11 @@ def _fitting(pattern: Any, there: list[str]) -> list[str]:
             return fits
     kinds = {name.partition("/")[:2]: name for name in reversed(there)}
     raise ArgumentError(
-        f"No probe fits {pattern!r}.",
-        expected=f"a name or a pattern like {', '.join(reversed(kinds.values()))}",
+        _("No probe fits {pattern!r}.", pattern=pattern),
+        expected=_(
+            "a name or a pattern like {values}",
+            values=", ".join(reversed(kinds.values())),
+        ),
         got=repr(pattern),
         fix=did_you_mean(str(pattern), there, "probes=['activation_mean/*']"),
     )

@@ -27,6 +27,7 @@ from chainrule.metrics.named import check_quantities, defaults
 from chainrule.nn import Loss, output_semantics
 from chainrule.nn.losses import check_labels
 from chainrule.primitives.rules import show
+from chainrule.text import _
 from chainrule.tracing import Traced
 from chainrule.training.data_adapter import DataAdapter
 from chainrule.training.entries import Entries
@@ -77,7 +78,7 @@ class Prepared:
             module.changed() for module in self.snapshot.modules
         ):
             return None
-        return next((w.place.name for w in self.snapshot.changes()), "an attribute")
+        return next((w.place.name for w in self.snapshot.changes()), _("an attribute"))
 
 
 class Programs:
@@ -155,12 +156,18 @@ class Programs:
         name = self.training and self.training.changed()
         if name:
             raise ArgumentError(
-                f"{name} has changed while a run goes on, whose program was compiled "
-                "with what it was before.",
-                expected="what the model reads stays as it is during a run",
-                got=f"another {name} than when fit() was called",
-                fix=f"make {name} a tensor, cr.tensor(…), and change it by copy_; or "
-                "call fit() again for each value",
+                _(
+                    "{name} has changed while a run goes on, whose program was "
+                    "compiled with what it was before.",
+                    name=name,
+                ),
+                expected=_("what the model reads stays as it is during a run"),
+                got=_("another {name} than when fit() was called", name=name),
+                fix=_(
+                    "make {name} a tensor, cr.tensor(…), and change it by "
+                    "copy_; or call fit() again for each value",
+                    name=name,
+                ),
             )
 
     def profile(self, adapter: DataAdapter, plan: Plan) -> Profile:
@@ -204,10 +211,10 @@ class Programs:
             counts.append(len(y))
         if not made:
             raise ArgumentError(
-                "There is nothing to evaluate on.",
-                expected="at least one row",
-                got="a stream without any",
-                fix="look at what its function yields",
+                _("There is nothing to evaluate on."),
+                expected=_("at least one row"),
+                got=_("a stream without any"),
+                fix=_("look at what its function yields"),
             )
         self._check_finite(np.concatenate([out["finite"] for out in made]))
         rows = np.array(counts, np.float64)
@@ -229,14 +236,14 @@ class Programs:
             ):
                 raise
             raise ShapeError(
-                "predict takes rows of features, and this looks like a single one.",
-                expected="x of shape (n, …)",
+                _("predict takes rows of features, and this looks like a single one."),
+                expected=_("x of shape (n, …)"),
                 got=show(data.shape),
                 fix="predict(x[None])",
             ) from error
         made = [
             prepared.program.run("predict", {"x": x})
-            for x, _ in batches(data, size, prepared.dtype)
+            for x, __ in batches(data, size, prepared.dtype)
         ]
         if made:
             outputs: Array = made[0] if len(made) == 1 else np.concatenate(made)
@@ -314,7 +321,7 @@ class Programs:
         if training is not None:
             traced.append(entries.train(*training, dtype=dtype))
         snapshot.refuse_changes(type(entries.model).__name__)
-        snapshot.add_modules({id(m): m for t in traced for m, _ in t.modes}.values())
+        snapshot.add_modules({id(m): m for t in traced for m, __ in t.modes}.values())
         self._spent += time.perf_counter() - started
         program = CompiledProgram(traced, engine=self.engine, threads=self.threads)
         return Prepared(

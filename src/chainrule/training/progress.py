@@ -11,9 +11,9 @@ from typing import Any, TextIO, cast
 from chainrule.errors import visible
 from chainrule.formatting import number
 from chainrule.outlet import Outlet
+from chainrule.text import tr
 from chainrule.training.callbacks import Callback
 from chainrule.training.history import called, shown
-from chainrule.translation import tr
 
 
 def display() -> Callback:

@@ -16,6 +16,7 @@ from chainrule.errors import warn
 from chainrule.graph.node import Array
 from chainrule.nn import Module, output_semantics
 from chainrule.nn.targets import TransformedTarget
+from chainrule.text import _
 
 #: Layers that take away the scale of what they are given, or take no measurements.
 _SCALING = (
@@ -57,23 +58,36 @@ def warn_of(data: Dataset, model: Module, loss: Any) -> None:
     if regression and isinstance(last, _UNIT) and (y.low < 0 or y.high > 1):
         name = type(last).__name__
         warn(
-            f"Targets as far as {y.high if y.high > 1 else y.low:.4g} cannot be "
-            "reached by outputs between 0 and 1.",
-            expected="targets from 0 to 1",
-            got=f"targets from {y.low:.4g} to {y.high:.4g}, and a network that ends in "
-            f"{name}",
-            fix=f"remove the {name}: a regression ends in nn.Linear, or in "
-            "nn.Unstandardize.of(train.y)",
+            _(
+                "Targets as far as {low:.4g} cannot be reached by outputs between "
+                "0 and 1.",
+                low=y.high if y.high > 1 else y.low,
+            ),
+            expected=_("targets from 0 to 1"),
+            got=_(
+                "targets from {low:.4g} to {high:.4g}, and a network that ends "
+                "in {name}",
+                low=y.low,
+                high=y.high,
+                name=name,
+            ),
+            fix=_(
+                "remove the {name}: a regression ends in nn.Linear, or in "
+                "nn.Unstandardize.of(train.y)",
+                name=name,
+            ),
         )
         regression = False
     if isinstance(loss, nn.TransformedTargetLoss) and _bare(last, TransformedTarget):
         name = type(loss.target).__name__
         warn(
-            "The loss transforms what the network gives, as if it were in the unit of "
-            "the targets.",
-            expected=f"a network that ends in nn.{name}.of(train.y)",
-            got=f"one that ends in {type(last).__name__}",
-            fix=f"give the network and the loss the same nn.{name}",
+            _(
+                "The loss transforms what the network gives, as if it were in the "
+                "unit of the targets."
+            ),
+            expected=_("a network that ends in nn.{name}.of(train.y)", name=name),
+            got=_("one that ends in {kind}", kind=type(last).__name__),
+            fix=_("give the network and the loss the same nn.{name}", name=name),
         )
         regression = False
     table = data.x.scale is None and data.x.stored.ndim == 2
@@ -81,17 +95,21 @@ def warn_of(data: Dataset, model: Module, loss: Any) -> None:
     fixes: list[str] = []
     if table and _bare(first, _SCALING) and (size := x.large("feature")):
         found.append(str(size))
-        fixes.append("nn.Standardize.of(train.x) as the first layer")
+        fixes.append(_("nn.Standardize.of(train.x) as the first layer"))
     scales = nn.Unstandardize, TransformedTarget
     if regression and _bare(last, scales) and (size := y.large("target")):
         found.append(str(size))
-        fixes.append("nn.Unstandardize.of(train.y) as the last layer")
+        fixes.append(_("nn.Unstandardize.of(train.y) as the last layer"))
     if found:
         warn(
-            "Numbers this large are hardly learnt as they are: training is slow, "
-            "diverges, or ends in nonsense.",
-            expected="columns whose mean and standard deviation are within ±"
-            f"{_LARGE:g}",
+            _(
+                "Numbers this large are hardly learnt as they are: training is slow, "
+                "diverges, or ends in nonsense."
+            ),
+            expected=_(
+                "columns whose mean and standard deviation are within ±{LARGE:g}",
+                LARGE=_LARGE,
+            ),
             got="; ".join(found),
             fix="; ".join(fixes),
         )
@@ -107,9 +125,12 @@ def _steps_first(layers: list[Module]) -> None:
             if all(attention.batch_first for attention in attentions):
                 continue
             warn(
-                "Batches have their samples first, and this layer takes the first axis "
-                "for the steps of a sequence: samples would look at one another.",
-                expected="batch_first=True in a network that a Trainer trains",
+                _(
+                    "Batches have their samples first, and this layer takes the "
+                    "first axis for the steps of a sequence: samples would look at "
+                    "one another."
+                ),
+                expected=_("batch_first=True in a network that a Trainer trains"),
                 got=repr(layer).partition("\n")[0],
                 fix="nn.TransformerEncoderLayer(…, batch_first=True)",
             )
@@ -145,7 +166,12 @@ class _Columns(NamedTuple):
         i = int(is_large.argmax())
         name = f"{what} {i}" if len(is_large) > 1 else f"the {what}"
         mean, deviation = self.means[i], self.deviations[i]
-        return f"{name} with mean {mean:.4g} and standard deviation {deviation:.4g}"
+        return _(
+            "{name} with mean {mean:.4g} and standard deviation {deviation:.4g}",
+            name=name,
+            mean=mean,
+            deviation=deviation,
+        )
 
 
 def _not_measured(
@@ -160,10 +186,14 @@ def _not_measured(
         return
     name, right = kind.__name__, f"nn.{kind.__name__}.of(train.{layer.column})"
     warn(
-        f"This {name} was never measured: it changes nothing.",
+        _("This {name} was never measured: it changes nothing.", name=name),
         expected=right,
-        got=f"nn.{name}({layer.num_features}) with mean 0 and std 1",
-        fix=f"{right} reads the means and deviations off the data",
+        got=_(
+            "nn.{name}({num_features}) with mean 0 and std 1",
+            name=name,
+            num_features=layer.num_features,
+        ),
+        fix=_("{right} reads the means and deviations off the data", right=right),
     )
 
 
@@ -178,12 +208,21 @@ def _grey_values(stored: Array, first: Module) -> bool:
     if low < 0 or not 64 < high <= 255 or (some % 1 != 0).any():
         return False
     warn(
-        "These look like images whose grey values nothing scales; training on numbers "
-        "this large is slow or diverges.",
-        expected="features of about −1 to 1",
-        got=f"{stored.dtype} from {low} to {high}, and a first layer "
-        f"{type(first).__name__}",
-        fix="cr.data.Dataset(x, y, scale=1/255) for training and test data, or begin "
-        "the network with nn.Standardize.of(x)",
+        _(
+            "These look like images whose grey values nothing scales; training "
+            "on numbers this large is slow or diverges."
+        ),
+        expected=_("features of about −1 to 1"),
+        got=_(
+            "{dtype} from {low} to {high}, and a first layer {kind}",
+            dtype=stored.dtype,
+            low=low,
+            high=high,
+            kind=type(first).__name__,
+        ),
+        fix=_(
+            "cr.data.Dataset(x, y, scale=1/255) for training and test data, or "
+            "begin the network with nn.Standardize.of(x)"
+        ),
     )
     return True

@@ -27,6 +27,7 @@ from chainrule.nn.architecture import (
 )
 from chainrule.optim import Optimizer
 from chainrule.tensor import Tensor
+from chainrule.text import _
 from chainrule.training import checkpoint
 from chainrule.training.checkpoint import Place, misfit, strange
 from chainrule.training.state import RunState, taken
@@ -58,14 +59,19 @@ def check_pickles(trainer: Any) -> None:
             _Names(io.BytesIO()).dump(getattr(trainer, part))
         except (pickle.PicklingError, TypeError, AttributeError) as error:
             raise SaveError(
-                f"The Trainer's {part} cannot be pickled.",
-                expected="functions and classes that stand in a module, and values "
-                "that pickle knows",
+                _("The Trainer's {part} cannot be pickled.", part=part),
+                expected=_(
+                    "functions and classes that stand in a module, and values "
+                    "that pickle knows"
+                ),
                 got=str(error)[:200],
-                fix="give it a name in a module; or trainer.save(path), and "
-                f"Trainer.load(path, {part}=…)"
+                fix=_(
+                    "give it a name in a module; or trainer.save(path), and "
+                    "Trainer.load(path, {part}=…)",
+                    part=part,
+                )
                 if part in parts[:-1]
-                else "give it a name in a module",
+                else _("give it a name in a module"),
             ) from error
 
 
@@ -135,10 +141,17 @@ def _built(document: Mapping[str, Any], argument: str, key: str, held: int) -> M
             return module
     shown = document["model"] if argument == "model" else "another"
     raise CheckpointError(
-        f"The checkpoint's {argument} is none, or a class of its author's own.",
-        expected="a network, and a loss, of modules of chainrule.nn",
-        got=(shown if module is None else repr(module))[:200] or "one without a name",
-        fix=f"make the {argument} in Python: Trainer.load(path, {argument}=…)",
+        _(
+            "The checkpoint's {argument} is none, or a class of its author's own.",
+            argument=argument,
+        ),
+        expected=_("a network, and a loss, of modules of chainrule.nn"),
+        got=(shown if module is None else repr(module))[:200]
+        or _("one without a name"),
+        fix=_(
+            "make the {argument} in Python: Trainer.load(path, {argument}=…)",
+            argument=argument,
+        ),
     )
 
 
@@ -154,12 +167,12 @@ def _metric(described: Any) -> Metric:
         return build(described)
     except (KeyError, TypeError, ValueError, ChainruleError) as error:
         raise CheckpointError(
-            "The checkpoint was made with a metric that this version cannot build.",
-            expected="metrics of chainrule.metrics",
-            got="a class of its author's own"
+            _("The checkpoint was made with a metric that this version cannot build."),
+            expected=_("metrics of chainrule.metrics"),
+            got=_("a class of its author's own")
             if described is None
             else repr(described)[:80],
-            fix="pass them all: Trainer.load(path, metrics=[…])",
+            fix=_("pass them all: Trainer.load(path, metrics=[…])"),
         ) from error
 
 
@@ -185,14 +198,19 @@ def check_fits(
         known, frozen = dict(model.named_parameters()), document["frozen"]
         still = {*frozen}
         if frozen != [name for name in known if name in still]:
-            differ = f"of {', '.join(known)} some frozen", ", ".join(frozen)
+            differ = (
+                _("of {known} some frozen", known=", ".join(known)),
+                ", ".join(frozen),
+            )
     if differ is not None:
         raise CheckpointError(
-            f"{called(path)} belongs to another architecture.",
-            expected=f"{differ[0]:.300}, as in the model given",
-            got=f"{differ[1]:.300} in the checkpoint",
-            fix="leave out model= to build the saved network, or pass the model that "
-            "the checkpoint was made of",
+            _("{path} belongs to another architecture.", path=called(path)),
+            expected=_("{differ:.300}, as in the model given", differ=differ[0]),
+            got=_("{differ:.300} in the checkpoint", differ=differ[1]),
+            fix=_(
+                "leave out model= to build the saved network, or pass the "
+                "model that the checkpoint was made of"
+            ),
         )
 
 
@@ -217,8 +235,10 @@ def load(
     saved = taken(arrays, *_TENSORS)
     patterns = _texts([document["probes"], document["optimizer"].get("params")])
     if patterns * len(saved) > _PAIRS:
-        got = f"{patterns:,} times {len(saved):,}"
-        raise strange(path, f"patterns times tensors up to {_PAIRS:,}", got)
+        got = _("{patterns:,} times {saved:,}", patterns=patterns, saved=len(saved))
+        raise strange(
+            path, _("patterns times tensors up to {PAIRS:,}", PAIRS=_PAIRS), got
+        )
     made = parts(document, saved, given)
     made |= {"engine": engine or document["engine"], "seed": document["seed"]}
     try:
@@ -227,17 +247,20 @@ def load(
         if any(part is not None for part in given.values()):
             raise
         raise CheckpointError(  # saved parts that refuse each other
-            f"{called(path)} holds parts of a Trainer that do not fit together.",
+            _(
+                "{path} holds parts of a Trainer that do not fit together.",
+                path=called(path),
+            ),
             expected=error.expected,
-            got=f"{error.what} {error.got}"[:300],
-            fix="pass the part at fault: Trainer.load(path, optimizer=…, probes=…)",
+            got=_("{what} {got:.300}", what=error.what, got=str(error.got)),
+            fix=_("pass the part at fault: Trainer.load(path, optimizer=…, probes=…)"),
         ) from error
     tensors = state_of(trainer.model, trainer.loss, trainer.optimizer)
     check_fits(path, document, saved, trainer.model, tensors)
     state = RunState.unpack(path, document, arrays)
     history = state.history
     if history.entries not in ([], ["train"]) or "loss" not in history.steps:
-        raise strange(path, "'history' of the entry train with loss", "another")
+        raise strange(path, _("'history' of the entry train with loss"), "another")
     for name, t in tensors.items():
         t.copy_(Tensor(saved[name]))
     frozen = {*document["frozen"]}

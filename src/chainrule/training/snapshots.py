@@ -12,6 +12,7 @@ from chainrule.errors import ArgumentError
 from chainrule.graph.node import Array
 from chainrule.optim import Optimizer, Schedule
 from chainrule.tensor import Tensor
+from chainrule.text import _
 from chainrule.training.checkpoint import Place, misfit, strange
 from chainrule.training.state import copied, named, taken
 
@@ -46,7 +47,7 @@ class Changing:
         self.program = program
         traced = program.traced.values()
         self._names = list(dict.fromkeys(k for t in traced for k in t.entry.replaces))
-        tables = [table for t in traced for table, _ in t.steps]
+        tables = [table for t in traced for table, __ in t.steps]
         self.tables = list({id(t): t for t in tables}.values())
 
     def tensors(self) -> dict[str, Array]:
@@ -111,10 +112,14 @@ class Changing:
         for name, table in named(self.tables):
             if not hasattr(table, "state_dict"):
                 raise ArgumentError(
-                    f"{type(table).__name__} cannot be part of a checkpoint.",
-                    expected="an optimiser, or an object with state_dict and "
-                    "load_state_dict",
-                    got="neither",
+                    _(
+                        "{kind} cannot be part of a checkpoint.",
+                        kind=type(table).__name__,
+                    ),
+                    expected=_(
+                        "an optimiser, or an object with state_dict and load_state_dict"
+                    ),
+                    got=_("neither"),
                 )
             state = table.state_dict()
             made[name] = {key: state[key] for key in state if key != "state"}

@@ -15,6 +15,7 @@ import numpy as np
 from chainrule.checks import whole
 from chainrule.errors import ArgumentError, ShapeError
 from chainrule.keywords import strict
+from chainrule.text import _, joined
 
 if TYPE_CHECKING:
     from chainrule.compiled_program import CompiledProgram
@@ -75,10 +76,11 @@ class Source:
             most: steps that make up about 50 ms.
         """
         raise ArgumentError(
-            f"{type(self).__name__} has no take().",
-            expected="a method take(self, state, most) → Work, or None at an epoch's "
-            "end",
-            fix="define it in the class",
+            _("{kind} has no take().", kind=type(self).__name__),
+            expected=_(
+                "a method take(self, state, most) → Work, or None at an epoch's end"
+            ),
+            fix=_("define it in the class"),
         )
 
     def see(self, work: Work, outputs: Any) -> None:
@@ -127,14 +129,20 @@ class Batches(Source):
         lengths = {name: len(array) for name, array in self.rows.items()}
         if len(set(lengths.values())) != 1:
             raise ShapeError(
-                "The arrays of Batches go together row by row.",
-                expected="arrays of one length",
-                got=", ".join(f"{name}: {n} rows" for name, n in lengths.items()),
+                _("The arrays of Batches go together row by row."),
+                expected=_("arrays of one length"),
+                got=joined(
+                    ", ",
+                    [
+                        _("{name}: {n} rows", name=name, n=n)
+                        for name, n in lengths.items()
+                    ],
+                ),
             )
         self.count = next(iter(lengths.values()))
         if self.count < self.batch_size:
             raise ArgumentError(
-                "There are fewer rows than one batch takes.",
+                _("There are fewer rows than one batch takes."),
                 expected=f"batch_size ≤ {self.count}",
                 got=f"batch_size={batch_size}",
             )

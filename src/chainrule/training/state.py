@@ -14,6 +14,7 @@ import numpy as np
 
 from chainrule.errors import ArgumentError, SaveError
 from chainrule.graph.node import Array
+from chainrule.text import _
 from chainrule.training.checkpoint import Place, strange
 from chainrule.training.history import History
 from chainrule.training.lock import Files
@@ -179,7 +180,7 @@ class RunState:
         history = _history(path, document, left)
         made = {key: _with_arrays(path, document[key], key, left) for key in _TREES}
         if left:
-            raise strange(path, "arrays that the document names", repr(min(left)))
+            raise strange(path, _("arrays that the document names"), repr(min(left)))
         made |= {key: document[key] for key in _PLAIN}
         if (plan := document["plan"]) is not None:
             names = ("class_names", "feature_names", "target_names")
@@ -242,10 +243,10 @@ def _without_arrays(value: Any, name: str, arrays: dict[str, Array]) -> Any:
     if isinstance(value, dict):
         if _ARRAY in value:
             raise SaveError(
-                "A checkpoint cannot hold what it shall remember.",
-                expected=f"dictionaries without the key {_ARRAY!r}",
-                got=f"{name} with that key",
-                fix="give it another name",
+                _("A checkpoint cannot hold what it shall remember."),
+                expected=_("dictionaries without the key {ARRAY!r}", ARRAY=_ARRAY),
+                got=_("{name} with that key", name=name),
+                fix=_("give it another name"),
             )
         return {k: _without_arrays(v, f"{name}/{k}", arrays) for k, v in value.items()}
     if isinstance(value, list | tuple):
@@ -260,7 +261,7 @@ def _with_arrays(path: Place, value: Any, name: str, arrays: dict[str, Array]) -
         if value.keys() == {_ARRAY}:
             reference = str(value[_ARRAY])
             if reference.rstrip("'") != name.rstrip("'") or reference not in arrays:
-                raise strange(path, "an array for each reference", repr(value))
+                raise strange(path, _("an array for each reference"), repr(value))
             return arrays.pop(reference)
         return {
             k: _with_arrays(path, v, f"{name}/{k}", arrays) for k, v in value.items()
@@ -277,7 +278,7 @@ def _history(
     """The history; its arrays are taken out."""
     columns: dict[str, dict[str, Array]] = {}
     for name, array in taken(arrays, "history/").items():
-        entry, _, key = name.removeprefix("history/").partition("/")
+        entry, __, key = name.removeprefix("history/").partition("/")
         columns.setdefault(entry, {})[key] = array
     history = History()
     history.epochs = document["epochs"]
@@ -286,7 +287,7 @@ def _history(
         shapes = {array.shape for array in table.values()}
         floats = all(array.dtype.kind == "f" for array in table.values())
         if not entry or len(shapes) != 1 or len(min(shapes)) != 1 or not floats:
-            expected = "'history': one column of floats a probe, by the entry's name"
+            expected = _("'history': one column of floats a probe, by the entry's name")
             raise strange(path, expected, f"{entry!r}: {sorted(shapes)}")
         history.extend(table, entry)
     return history
@@ -304,11 +305,17 @@ def _check_position(path: Place, state: RunState) -> None:
         return
     last = plan.steps_per_epoch
     if not plan.first <= state.epoch <= plan.end or (last is not None and step > last):
-        run = f"epochs {plan.first} … {plan.end}"
-        steps = "" if last is None else f" of {last} steps"
-        raise strange(path, run + steps, f"epoch {state.epoch}, step {step}")
+        run = _("epochs {first} … {end}", first=plan.first, end=plan.end)
+        steps = "" if last is None else _(" of {last} steps", last=last)
+        raise strange(
+            path,
+            run + steps,
+            _("epoch {epoch}, step {step}", epoch=state.epoch, step=step),
+        )
     if step > len(state.history):
-        raise strange(path, f"the losses of {step} steps", f"{len(state.history)}")
+        raise strange(
+            path, _("the losses of {step} steps", step=step), f"{len(state.history)}"
+        )
 
 
 # -- who remembers -------------------------------------------------------------------
@@ -329,8 +336,8 @@ def _remembered(name: str, item: Any) -> Tree:
     state = item.state()
     if not isinstance(state, Mapping):
         raise ArgumentError(
-            f"{name}.state() must give a dictionary.",
-            expected="JSON values and NumPy arrays by name",
+            _("{name}.state() must give a dictionary.", name=name),
+            expected=_("JSON values and NumPy arrays by name"),
             got=repr(state)[:80],
         )
     return dict(state)

@@ -15,6 +15,7 @@ from chainrule.disk import make_directory, sweep
 from chainrule.errors import CheckpointError, warn
 from chainrule.keywords import strict
 from chainrule.optim.better import is_better
+from chainrule.text import _
 from chainrule.training.callbacks import Callback
 from chainrule.training.checks import monitored
 
@@ -71,10 +72,13 @@ class Watching(Callback):
     def strange(self, state: Mapping[str, Any]) -> CheckpointError:
         """The error for a state that is none of this class's."""
         return CheckpointError(
-            f"{type(self).__name__} cannot go on from what the checkpoint remembers.",
-            expected="what its state() gave",
+            _(
+                "{kind} cannot go on from what the checkpoint remembers.",
+                kind=type(self).__name__,
+            ),
+            expected=_("what its state() gave"),
             got=repr(dict(state))[:80],
-            fix="begin a new run with fit(), which forgets it",
+            fix=_("begin a new run with fit(), which forgets it"),
         )
 
 
@@ -135,10 +139,14 @@ class EarlyStopping(Watching):
         """A run that was stopped does not go on."""
         if self.stopped:
             warn(
-                "This run was stopped early, and nothing more is trained.",
-                expected="a run that is not over",
-                got=f"no better {self.monitor} for {self.waited} epochs",
-                fix="resume(train, epochs=…), its epochs altogether, goes on",
+                _("This run was stopped early, and nothing more is trained."),
+                expected=_("a run that is not over"),
+                got=_(
+                    "no better {monitor} for {waited} epochs",
+                    monitor=self.monitor,
+                    waited=self.waited,
+                ),
+                fix=_("resume(train, epochs=…), its epochs altogether, goes on"),
             )
             trainer.stop()
 

@@ -27,6 +27,7 @@ from chainrule.metrics.named import as_metrics
 from chainrule.nn import Module, output_semantics
 from chainrule.optim import Optimizer
 from chainrule.random import Generator
+from chainrule.text import _
 from chainrule.training import checkpoint, checks, saving
 from chainrule.training.callbacks import Callback
 from chainrule.training.data_adapter import DataAdapter, adapter_of, as_weights
@@ -328,9 +329,11 @@ class Trainer(Standing):
         self._settle()
         if self.plan is None:
             raise ArgumentError(
-                "There is no run to resume.",
-                expected="a Trainer that was interrupted, or loaded from a checkpoint",
-                got="one that has not been trained",
+                _("There is no run to resume."),
+                expected=_(
+                    "a Trainer that was interrupted, or loaded from a checkpoint"
+                ),
+                got=_("one that has not been trained"),
                 fix="trainer.fit(train, epochs=…)",
             )
         plan, data = self.plan, self.like(train)
@@ -361,10 +364,10 @@ class Trainer(Standing):
         """
         if self._programs.training is None:
             raise ArgumentError(
-                "This Trainer has no program yet: it is traced for the data.",
-                expected="trainer.program after fit",
-                got="a Trainer that has not seen data",
-                fix="trainer.fit(train, epochs=1), or trainer.profile(train)",
+                _("This Trainer has no program yet: it is traced for the data."),
+                expected=_("trainer.program after fit"),
+                got=_("a Trainer that has not seen data"),
+                fix=_("trainer.fit(train, epochs=1), or trainer.profile(train)"),
             )
         return self._programs.training.program
 
@@ -424,10 +427,10 @@ class Trainer(Standing):
         """A loop that is checked and compiled; no run goes on beside another."""
         if self._loop is not None:
             raise ArgumentError(
-                "A run of this Trainer is going on.",
-                expected="fit or resume when it has ended",
-                got="a call within it, from a callback or a source",
-                fix="trainer.stop(), and the next fit after this one has returned",
+                _("A run of this Trainer is going on."),
+                expected=_("fit or resume when it has ended"),
+                got=_("a call within it, from a callback or a source"),
+                fix=_("trainer.stop(), and the next fit after this one has returned"),
             )
 
         def start(loop: Loop) -> None:
@@ -477,7 +480,7 @@ class Trainer(Standing):
             NonFiniteError: the model gives NaN or infinity, with the rows.
         """
         self._settle()
-        fix = "evaluate((x, y), batch_size=1000)"
+        fix = _("evaluate((x, y), batch_size=1000)")
         size = whole("batch_size", batch_size, fix=fix)
         given = self.like(data)
         checks.same_scale(self.scale, given)

@@ -15,7 +15,8 @@ from chainrule.errors import ArgumentError, visible
 from chainrule.formatting import is_share
 from chainrule.graph.node import Array
 from chainrule.tables import shorten
-from chainrule.translation import current, tr
+from chainrule.text import _, tr
+from chainrule.text.catalogue import current
 from chainrule.viz import drawing
 from chainrule.viz.drawing import Palette
 from chainrule.viz.words import Words, read_words
@@ -96,13 +97,13 @@ def save_curve(history: Any, path: str | Path, *, title: str = "") -> None:
         ChainruleWarning: no installed font has some of the characters.
     """
     with (
-        drawing.legible(tr("learning curve")),
+        drawing.legible(_("learning curve")),
         _grid(drawing.PAPER, _checked(history)) as figure,
     ):
         across = figure.get_size_inches()[0]
         figure.suptitle(shorten(title, int(11 * across)))
-        picture = drawing.png(figure, "learning curve")
-    replace(Path(path), picture, "learning curve")
+        picture = drawing.png(figure, _("learning curve"))
+    replace(Path(path), picture, _("learning curve"))
 
 
 def show_curve(history: Any) -> Picture:
@@ -215,7 +216,7 @@ def log_helps(*values: Array) -> bool:
 
 def split(key: str) -> tuple[str, str]:
     """A column's kind and name: ``validation_top5`` → (``validation``, ``top5``)."""
-    kind, _, name = key.partition("_")
+    kind, __, name = key.partition("_")
     return (kind, name) if name and kind in ("train", "validation") else ("", key)
 
 
@@ -226,12 +227,16 @@ def _checked(history: Any) -> list[Panel]:
     shown = panels(history) if history.epochs and drawing.can_plot() else []
     if not shown:
         raise ArgumentError(
-            "There is no learning curve to draw.",
-            expected="a finished epoch, and matplotlib",
-            got=f"{len(history.epochs)} epochs, matplotlib: {drawing.can_plot()}",
-            fix="pip install 'chainrule[plot]'"
+            _("There is no learning curve to draw."),
+            expected=_("a finished epoch, and matplotlib"),
+            got=_(
+                "{epochs} epochs, matplotlib: {can_plot}",
+                epochs=len(history.epochs),
+                can_plot=drawing.can_plot(),
+            ),
+            fix=_("pip install 'chainrule[plot]'")
             if history.epochs
-            else "train first: trainer.fit(data, epochs=1)",
+            else _("train first: trainer.fit(data, epochs=1)"),
         )
     return shown
 
@@ -254,8 +259,10 @@ def _panel(
     epochs: Array, group: Mapping[tuple[str, str], Array], words: Mapping[str, str]
 ) -> Panel:
     """The lines of a group, named by what tells them apart."""
-    kinds = [words.get(kind, kind) for kind in dict.fromkeys(kind for kind, _ in group)]
-    names = list(dict.fromkeys(named(name, words) for _, name in group))
+    kinds = [
+        words.get(kind, kind) for kind in dict.fromkeys(kind for kind, __ in group)
+    ]
+    names = list(dict.fromkeys(named(name, words) for __, name in group))
     lines = []
     for (kind, name), values in group.items():
         parts = [named(name, words)] * (len(names) > 1)
@@ -264,7 +271,7 @@ def _panel(
     name = ", ".join(names)
     if len(kinds) == 1 and kinds[0]:
         name = words["of_kind"].format(kinds[0], name)
-    _, first = next(iter(group))
+    __, first = next(iter(group))
     name = shorten(name, _LONGEST)
     up = words["in_percent"].format(name) if is_share(first) else name
     return Panel(first, name, words["epoch"], up, tuple(lines), is_share(first))

@@ -17,6 +17,7 @@ from chainrule.nn import Module, output_semantics
 from chainrule.nn.traced import mode
 from chainrule.tables import shorten
 from chainrule.tensor import Tensor
+from chainrule.text import _
 from chainrule.training import Trainer
 from chainrule.viz import drawing, gallery
 
@@ -29,7 +30,7 @@ _GRID = 240
 _POINTS = 2000
 #: More classes than this have no legend.
 _NAMED = 12
-_WHAT = "picture of the decision regions"
+_WHAT = _("picture of the decision regions")
 
 
 def save_decision_regions(
@@ -155,10 +156,15 @@ def probabilities(trainer: Classifier, x: Array) -> Array:
         ones = scores.reshape(-1)
         return np.stack([1 - ones, ones], axis=1)
     raise ArgumentError(
-        "Decision regions need a classifier.",
-        expected=f"({len(x)}, classes) scores, or {len(x)} probabilities of class 1",
-        got=f"shape {scores.shape}, from {np.min(scores):.3g} to {np.max(scores):.3g}",
-        fix="end the network in one score a class, or in Sigmoid() for two classes",
+        _("Decision regions need a classifier."),
+        expected=_("({x}, classes) scores, or {x} probabilities of class 1", x=len(x)),
+        got=_(
+            "shape {shape}, from {scores:.3g} to {max_scores:.3g}",
+            shape=scores.shape,
+            scores=np.min(scores),
+            max_scores=np.max(scores),
+        ),
+        fix=_("end the network in one score a class, or in Sigmoid() for two classes"),
     )
 
 
@@ -181,10 +187,16 @@ def labels_of(y: Array) -> Array:
         if flat.min() >= 0:
             return flat.astype(np.intp)
     raise ArgumentError(
-        "Decision regions need labels.",
-        expected="one class a row: its number from 0, ±1, or a one-hot row",
-        got=f"{y.dtype} of shape {y.shape}, from {y.min():g} to {y.max():g}",
-        fix="number the classes: numpy.unique(y, return_inverse=True)[1]",
+        _("Decision regions need labels."),
+        expected=_("one class a row: its number from 0, ±1, or a one-hot row"),
+        got=_(
+            "{dtype} of shape {shape}, from {min:g} to {max:g}",
+            dtype=y.dtype,
+            shape=y.shape,
+            min=y.min(),
+            max=y.max(),
+        ),
+        fix=_("number the classes: numpy.unique(y, return_inverse=True)[1]"),
     )
 
 
@@ -201,7 +213,7 @@ def class_colours(classes: int) -> Array:
     """(classes, 3) colours, red, green and blue from 0 to 1."""
     from matplotlib.colors import hsv_to_rgb, to_rgb
 
-    fixed = [to_rgb(light) for light, _, _ in drawing.COLOURS]
+    fixed = [to_rgb(light) for light, __, __ in drawing.COLOURS]
     if classes <= len(fixed):
         return np.array(fixed[:classes])
     hues = np.arange(classes) / classes
@@ -215,10 +227,10 @@ def class_colours(classes: int) -> Array:
 def _check(data: Dataset) -> None:
     if data.x.shape[1:] != (2,):
         raise ArgumentError(
-            "Decision regions are drawn for two features.",
-            expected="x of shape (n, 2)",
+            _("Decision regions are drawn for two features."),
+            expected=_("x of shape (n, 2)"),
             got=f"{data.x.shape}",
-            fix="choose two columns: Dataset(x[:, :2], y), and train on those",
+            fix=_("choose two columns: Dataset(x[:, :2], y), and train on those"),
         )
     labels_of(data.y)
 

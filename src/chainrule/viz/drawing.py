@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from chainrule.errors import ArgumentError, warn
-from chainrule.language import language
-from chainrule.translation import current, reprinted, tr
+from chainrule.text import _
+from chainrule.text.catalogue import current
+from chainrule.text.languages import language
 
 #: Of lines: on white paper, on a page of unknown background, on a dark page.
 COLOURS = (
@@ -63,7 +64,7 @@ class Palette:
 
 
 #: For a PNG: dark on white.
-PAPER = Palette("#1f2328", [light for light, _, _ in COLOURS])
+PAPER = Palette("#1f2328", [light for light, __, __ in COLOURS])
 #: For an SVG: stand-ins, which become colours of the page.
 PAGE = Palette("#010203", [f"#0102{i:02x}" for i in range(0x10, 0x10 + len(COLOURS))])
 
@@ -91,29 +92,13 @@ def legible(what: str) -> Iterator[None]:
     if spoken != "en" and can_plot() and not has_chinese():
         spoken = "en"
         warn(
-            tr("No installed font has Chinese characters."),
-            expected=tr("a font such as Noto Sans TC"),
-            got=tr("none; the words of the {what} are English", what=what),
-            fix="apt install fonts-noto-cjk (Debian, Ubuntu)",
+            _("No installed font has Chinese characters."),
+            expected=_("a font such as Noto Sans TC"),
+            got=_("none; the words of the {what} are English", what=what),
+            fix=_("apt install fonts-noto-cjk (Debian, Ubuntu)"),
         )
     with language(spoken):
         yield
-
-
-def retell(made: Any) -> None:
-    """Say the words of a figure that was drawn in English in the language in use."""
-    from matplotlib.text import Text
-    from matplotlib.ticker import FixedLocator
-
-    for axes in made.axes:
-        for axis in (axes.xaxis, axes.yaxis):
-            if isinstance(axis.get_major_locator(), FixedLocator):
-                names = [name.get_text() for name in axis.get_ticklabels()]
-                told = list(map(reprinted, names))
-                if told != names:  # numbers keep what counts and scales them
-                    axis.set_ticklabels(told)
-    for text in made.findobj(Text):
-        text.set_text(reprinted(text.get_text()))
 
 
 def need_matplotlib(what: str) -> None:
@@ -124,10 +109,10 @@ def need_matplotlib(what: str) -> None:
     """
     if not can_plot():
         raise ArgumentError(
-            f"The {what} needs matplotlib.",
-            expected="the extra 'plot'",
-            got="no matplotlib",
-            fix="pip install 'chainrule[plot]'",
+            _("The {what} needs matplotlib.", what=what),
+            expected=_("the extra 'plot'"),
+            got=_("no matplotlib"),
+            fix=_("pip install 'chainrule[plot]'"),
         )
 
 
@@ -169,12 +154,18 @@ def png(made: Any, what: str, dpi: int = 120) -> bytes:
     lacking = sorted({chr(int(code[1])) for code in codes if code})
     if lacking:
         warn(
-            f"No installed font has {''.join(lacking[:12])}; the {what} shows boxes.",
-            expected="a font with all characters of its title and labels",
-            got=f"none, for {len(lacking)} of them",
-            fix="install one: Noto Sans TC (Debian, Ubuntu: apt install "
-            "fonts-noto-cjk), and remove matplotlib's list of fonts "
-            "(matplotlib.get_cachedir())",
+            _(
+                "No installed font has {lacking}; the {what} shows boxes.",
+                lacking="".join(lacking[:12]),
+                what=what,
+            ),
+            expected=_("a font with all characters of its title and labels"),
+            got=_("none, for {lacking} of them", lacking=len(lacking)),
+            fix=_(
+                "install one: Noto Sans TC (Debian, Ubuntu: apt install "
+                "fonts-noto-cjk), and remove matplotlib's list of fonts "
+                "(matplotlib.get_cachedir())"
+            ),
         )
     return file.getvalue()
 
@@ -237,6 +228,6 @@ def _tag(tag: str, name: str) -> str:
         tag = re.sub(pattern, by, tag)
     tag = re.sub(r'base64,[^"]*', lambda data: data[0].replace(" ", ""), tag)
     tag = tag.replace(PAGE.ink, "currentColor")
-    for i, (stand_in, (_, fallback, _)) in enumerate(zip(PAGE.lines, COLOURS), 1):
+    for i, (stand_in, (__, fallback, __)) in enumerate(zip(PAGE.lines, COLOURS), 1):
         tag = tag.replace(stand_in, f"var(--cr-{i}, {fallback})")
     return tag

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.errors import ArgumentError
+from chainrule.text import _, translated
 from chainrule.viz import drawing
 from chainrule.viz.curve import log_helps
 from chainrule.viz.images import as_pictures
@@ -41,7 +42,6 @@ def picture(
     drawing.need_matplotlib(what)
     with drawing.figure(drawing.PAPER, *size) as figure:
         how(figure, *args, **options)
-        drawing.retell(figure)
         return drawing.png(figure, what)
 
 
@@ -75,12 +75,13 @@ def film(
         for frame in frames:
             figure.clear()
             how(figure, frame, **options)
-            drawing.retell(figure)
             shot = Image.open(io.BytesIO(drawing.png(figure, what, dpi=72)))
             shots.append(shot.convert("RGB").quantize(64))
     if not shots:
         raise ArgumentError(
-            f"The {what} has no frames.", expected="one at least", got="none"
+            _("The {what} has no frames.", what=what),
+            expected=_("one at least"),
+            got=_("none"),
         )
     file, timing = io.BytesIO(), {"duration": round(1000 * seconds), "loop": 0}
     shots[0].save(file, "GIF", save_all=True, append_images=shots[1:], **timing)
@@ -117,7 +118,7 @@ def images(
         colours = "RdBu_r" if signed else "gray"
         axes.imshow(image, cmap=colours, interpolation="nearest", **scale)
         if i < len(titles):
-            axes.set_title(titles[i], fontsize=8, pad=2)
+            axes.set_title(translated(titles[i]), fontsize=8, pad=2)
 
 
 def rows(figure: Any, groups: Mapping[str, Any]) -> None:
@@ -138,7 +139,9 @@ def rows(figure: Any, groups: Mapping[str, Any]) -> None:
             axes.set(xticks=[], yticks=[], frame_on=False)
         for axes, image in zip(line, group):
             axes.imshow(image, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
-        line[0].set_ylabel(name, rotation=0, ha="right", va="center", fontsize=9)
+        line[0].set_ylabel(
+            translated(name), rotation=0, ha="right", va="center", fontsize=9
+        )
 
 
 def mosaic(rows: Sequence[Sequence[Any]]) -> np.ndarray:
@@ -176,7 +179,7 @@ def mosaics(
         axes.set(xticks=[], yticks=[], facecolor="#7fa6c9", anchor="W")
         axes.grid(visible=False)
         if i < len(titles):
-            axes.set_title(titles[i], fontsize=8, pad=3, loc="left")
+            axes.set_title(translated(titles[i]), fontsize=8, pad=3, loc="left")
 
 
 def heat(
@@ -207,10 +210,12 @@ def heat(
     scale = {"vmin": -bound, "vmax": bound, "cmap": "RdBu_r"} if signed else {}
     drawn = axes.imshow(matrix, aspect="auto", interpolation="nearest", **scale)
     axes.grid(visible=False)
-    axes.set(xlabel=across, ylabel=up)
+    axes.set(xlabel=translated(across), ylabel=translated(up))
     for axis, names in ((axes.xaxis, columns), (axes.yaxis, rows)):
         if len(names):
-            axis.set_ticks(range(len(names)), labels=list(names), fontsize=8)
+            axis.set_ticks(
+                range(len(names)), labels=list(map(translated, names)), fontsize=8
+            )
     if numbers:
         for (i, j), value in np.ndenumerate(matrix):
             colour = "white" if drawn.norm(value) < 0.6 and not signed else "black"
@@ -242,9 +247,15 @@ def lines(
         x, y = curve if isinstance(curve, tuple) else (1 + np.arange(len(curve)), curve)
         i %= len(drawing.DASHES)
         look = {"color": drawing.PAPER.lines[i]}
-        axes.plot(x, y, label=name, linestyle=(0, drawing.DASHES[i] or None), **look)
+        axes.plot(
+            x,
+            y,
+            label=translated(name),
+            linestyle=(0, drawing.DASHES[i] or None),
+            **look,
+        )
         heights.append(np.asarray(y, float))
-    axes.set(xlabel=across, ylabel=up)
+    axes.set(xlabel=translated(across), ylabel=translated(up))
     if log or (log is None and log_helps(*heights)):
         axes.set_yscale("log")
         axes.yaxis.set_major_formatter("{x:g}")
@@ -275,8 +286,15 @@ def points(
         look = {"marker": f"${label}$" if sign else "o"}
         colour = drawing.PAPER.lines[i % len(drawing.PAPER.lines)]
         with matplotlib.rc_context({"text.parse_math": True}):  # "$3$" is a sign then
-            axes.scatter(*mine.T, s=18, color=colour, label=name, linewidths=0, **look)
-    axes.set(xlabel=across, ylabel=up)
+            axes.scatter(
+                *mine.T,
+                s=18,
+                color=colour,
+                label=translated(name),
+                linewidths=0,
+                **look,
+            )
+    axes.set(xlabel=translated(across), ylabel=translated(up))
     if len(found) <= 16:
         axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), fontsize=8)
 
@@ -289,6 +307,6 @@ def bars(
     names, lengths = list(values), list(values.values())
     drawn = axes.barh(range(len(names)), lengths, color=drawing.PAPER.lines[0])
     axes.bar_label(drawn, fmt="%.4g", padding=3, fontsize=8)
-    axes.set_yticks(range(len(names)), labels=names)
+    axes.set_yticks(range(len(names)), labels=list(map(translated, names)))
     axes.invert_yaxis()
-    axes.set(xlabel=across, xlim=(low, None))
+    axes.set(xlabel=translated(across), xlim=(low, None))

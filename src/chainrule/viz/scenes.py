@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.text import tr, translated
 from chainrule.viz import drawing
 
 
@@ -19,7 +20,7 @@ def cart_pole(figure: Any, seen: Any, *, title: str = "") -> None:
 
     It ends at ±2.4 or at 12°, both of which are marked.
     """
-    place, _, angle, _ = np.asarray(seen, float)
+    place, __, angle, __ = np.asarray(seen, float)
     axes = _stage(figure, (-2.6, 2.6), (-0.4, 1.3), title)
     axes.plot([-2.4, 2.4], [0, 0], color=_ink(), linewidth=1)
     axes.vlines([-2.4, 2.4], -0.1, 0.1, color=_ink(), linewidth=2)
@@ -49,7 +50,7 @@ def acrobot(figure: Any, seen: Any, *, title: str = "") -> None:
 
 def pendulum(figure: Any, seen: Any, *, title: str = "") -> None:
     """A pendulum: cosine and sine of its angle from straight up, and its speed."""
-    cosine, sine, _ = np.asarray(seen, float)
+    cosine, sine, __ = np.asarray(seen, float)
     axes = _stage(figure, (-1.2, 1.2), (-1.2, 1.2), title)
     _rod(axes, (0.0, 0.0), -np.arctan2(sine, cosine), 1.0, linewidth=6)
     axes.plot([0], [0], "o", color=_ink())
@@ -69,9 +70,12 @@ def returns(figure: Any, episodes: Any, *, width: int = 50) -> None:
     axes, colours = figure.subplots(), drawing.PAPER.lines
     axes.plot(*episodes[:, :2].T, ".", color=colours[0], markersize=2, alpha=0.4)
     axes.plot(
-        episodes[width - 1 :, 0], mean, color=colours[1], label=f"mean of {width}"
+        episodes[width - 1 :, 0],
+        mean,
+        color=colours[1],
+        label=tr("mean of {width}", width=width),
     )
-    axes.set(xlabel="step in the environment", ylabel="return of an episode")
+    axes.set(xlabel=tr("step in the environment"), ylabel=tr("return of an episode"))
     axes.legend()
 
 
@@ -91,7 +95,7 @@ def _stage(
     figure: Any, across: tuple[float, float], up: tuple[float, float], title: str
 ) -> Any:
     axes = figure.subplots()
-    axes.set(xlim=across, ylim=up, aspect="equal", title=title)
+    axes.set(xlim=across, ylim=up, aspect="equal", title=translated(title))
     axes.set_axis_off()
     return axes
 

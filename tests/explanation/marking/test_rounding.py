@@ -10,7 +10,7 @@ import pytest
 
 import chainrule as cr
 from chainrule.explanation.marking.written import read
-from chainrule.language import language
+from chainrule.text.languages import language
 from tests.explanation.marking.conftest import marked, model_of
 from tests.explanation.marking.student import Student, Task, rounded, task
 

@@ -14,6 +14,7 @@ from typing import Any, Literal
 import numpy as np
 
 from chainrule.data.tables.cells import PARTS, Cells, Mark, Nothing, Part, dated, days
+from chainrule.text import _
 
 
 @dataclass
@@ -67,7 +68,10 @@ class Number:
 
     def names(self) -> list[str]:
         """Those of its features."""
-        return [self.name, *([f"{self.name} is missing"] if self.gaps else [])]
+        return [
+            self.name,
+            *([_("{name} is missing", name=self.name)] if self.gaps else []),
+        ]
 
     def write(self, cells: Cells, out: np.ndarray, nothing: Nothing) -> Written:
         """Put the features of some rows into ``out``."""
@@ -88,11 +92,13 @@ class Number:
         if self.loose:
             missing |= strange
         elif strange.any():
-            met.refuse(cells, strange, f"a number, such as 1{self.decimal}5")
+            met.refuse(
+                cells, strange, _("a number, such as 1{decimal}5", decimal=self.decimal)
+            )
         with np.errstate(over="ignore"):
             kept = values.astype(np.float32)
         if (wrong := np.isinf(kept) & ~missing).any():
-            met.refuse(cells, wrong, "a number that fits float32, up to 3.4e+38")
+            met.refuse(cells, wrong, _("a number that fits float32, up to 3.4e+38"))
             met.infinite = True
         met.missing = _rows(cells, missing)
         return kept if dtype == np.float32 else values, missing, met
@@ -174,7 +180,11 @@ class Date:
     def names(self) -> list[str]:
         """Those of its features."""
         parts = [f"{self.name} {part}" for part in self.parts]
-        return [self.name, *parts, *([f"{self.name} is missing"] if self.gaps else [])]
+        return [
+            self.name,
+            *parts,
+            *([_("{name} is missing", name=self.name)] if self.gaps else []),
+        ]
 
     def write(self, cells: Cells, out: np.ndarray, nothing: Nothing) -> Written:
         """Put the features of some rows into ``out``."""
@@ -182,7 +192,7 @@ class Date:
         features = [days(dates), *(PARTS[part](dates) for part in self.parts)]
         missing, met = cells.absent(nothing, features[0]), Written()
         if (strange := np.isnan(features[0]) & ~missing).any():
-            met.refuse(cells, strange, f"a date as {self.format}")
+            met.refuse(cells, strange, _("a date as {format}", format=self.format))
         for i, (values, mean) in enumerate(zip(features, self.means, strict=True)):
             out[:, i] = cells.spread(np.where(missing, mean, values))
         if self.gaps:
@@ -212,7 +222,11 @@ class Classes:
         labels = np.fromiter((place.get(t, -1) for t in cells.texts), np.int32)
         missing, met = cells.absent(nothing) & (labels < 0), Written()
         if (wrong := (labels < 0) & ~missing).any():
-            met.refuse(cells, wrong, f"one of {', '.join(self.classes)[:200]}")
+            met.refuse(
+                cells,
+                wrong,
+                _("one of {classes}", classes=", ".join(self.classes)[:200]),
+            )
         met.missing = _rows(cells, missing)
         return labels, missing, met
 
@@ -236,6 +250,6 @@ def ordered(texts: Iterable[str]) -> tuple[str, ...]:
         keys = {text: (float(text), text) for text in texts}
     except ValueError:
         return tuple(sorted(texts))
-    if any(math.isnan(number) for number, _ in keys.values()):
+    if any(math.isnan(number) for number, __ in keys.values()):
         return tuple(sorted(texts))
     return tuple(sorted(texts, key=keys.__getitem__))

@@ -15,9 +15,12 @@ from chainrule.data.checks import shortened
 from chainrule.data.files import damaged
 from chainrule.disk import open_file
 from chainrule.errors import ArgumentError
+from chainrule.text import _
 
-WHAT = "a table in text form"
-FIX = "look at the file with a text editor; write it with a program that quotes fields"
+WHAT = _("a table in text form")
+FIX = _(
+    "look at the file with a text editor; write it with a program that quotes fields"
+)
 DELIMITERS = "\t;|,"
 #: Bytes from the beginning that tell the delimiter.
 HEAD = 1 << 18
@@ -41,8 +44,8 @@ def opened(path: Path) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
                     raise damaged(
                         path,
                         WHAT,
-                        f"an archive of {len(members)} files",
-                        "pack one file; save a spreadsheet as CSV",
+                        _("an archive of {members} files", members=len(members)),
+                        _("pack one file; save a spreadsheet as CSV"),
                     )
                 with archive.open(members[0]) as content:
                     yield raw, content
@@ -57,7 +60,7 @@ def opened(path: Path) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
 
 
 def _pieces(path: Path) -> Generator[bytes]:
-    with opened(path) as (_, content):
+    with opened(path) as (__, content):
         while piece := content.read(1 << 20):
             yield piece
 
@@ -100,18 +103,18 @@ def _decodes(path: Path, encoding: str) -> bool:
 
 def undecodable(path: Path, encoding: str) -> str:
     decoder = codecs.getincrementaldecoder(encoding)()
-    with opened(path) as (_, content):
+    with opened(path) as (__, content):
         for number, line in enumerate(content, 1):
             try:
                 decoder.decode(line)
             except UnicodeError:
-                return f"line {number}"
-    return "its end"
+                return _("line {number}", number=number)
+    return _("its end")
 
 
 def seen_delimiter(path: Path, encoding: str) -> str:
     """What cuts the first lines into as many cells each; else what is most frequent."""
-    with opened(path) as (_, content):
+    with opened(path) as (__, content):
         decoder = codecs.getincrementaldecoder(encoding)("replace")
         head = content.read(HEAD)
     text = decoder.decode(head).removeprefix("\ufeff")
@@ -138,10 +141,10 @@ def check_delimiter(delimiter: Any) -> None:
     right = isinstance(delimiter, str) and len(delimiter) == 1 and delimiter.isascii()
     if not right or delimiter.isalnum() or delimiter in "\"\r\n\0.+-_'":
         raise ArgumentError(
-            "The delimiter is not one that cells can have between them.",
-            expected="one character, such as ',' or ';' or '\\t' or '|'",
+            _("The delimiter is not one that cells can have between them."),
+            expected=_("one character, such as ',' or ';' or '\\t' or '|'"),
             got=shortened(repr(delimiter)),
-            fix="leave it out: it is seen from the file",
+            fix=_("leave it out: it is seen from the file"),
         )
 
 
@@ -153,9 +156,9 @@ def checked_encoding(encoding: Any) -> str:
         found = None
     if found is None or not getattr(found, "_is_text_encoding", True):
         raise ArgumentError(
-            "There is no such text encoding.",
-            expected="the name of an encoding",
+            _("There is no such text encoding."),
+            expected=_("the name of an encoding"),
             got=shortened(repr(encoding)),
-            fix="encoding='utf-8', 'cp950', 'cp1252' or 'utf-16'",
+            fix=_("encoding='utf-8', 'cp950', 'cp1252' or 'utf-16'"),
         )
     return "utf-8-sig" if found.name == "utf-8" else found.name

@@ -12,6 +12,7 @@ from chainrule.data.tables.profile import Profile
 from chainrule.data.tables.reading import Reading, listed, told
 from chainrule.data.tables.study import Question, Study
 from chainrule.errors import DataError
+from chainrule.text import _
 
 #: Names of columns that are targets wherever they stand.
 TARGETS = ("target", "label", "class", "y")
@@ -104,7 +105,7 @@ def examine(
     given = Options.given(target=target, **options)
     answers: dict[str, Any] = {}
     questions: list[Question] = []
-    for _ in range(20):  # an answer may lead to another question
+    for __ in range(20):  # an answer may lead to another question
         chosen = _answered(given, answers)
         has_header = answers.get("header", header)
         source = source_of(table, delimiter, encoding, has_header)
@@ -123,7 +124,7 @@ def examine(
                 if isinstance(known, dict):
                     value = {**known, **value}
                 answers[key] = [*known, *value] if isinstance(known, list) else value
-    raise AssertionError("questions without an end")
+    raise AssertionError(_("questions without an end"))
 
 
 def _require_rows(study: Study, made: Examined) -> None:
@@ -156,10 +157,12 @@ def _proposed(study: Study) -> str:
             if few and profile.empty < profile.rows:
                 return name
     raise DataError(
-        f"'{study.source.name}' has no column that could be predicted.",
-        expected="a column of numbers, or of some texts that come up again and again",
+        _("'{name}' has no column that could be predicted.", name=study.source.name),
+        expected=_(
+            "a column of numbers, or of some texts that come up again and again"
+        ),
         got=", ".join(study.source.columns)[:200],
-        fix="look at the file; name the target: target='…'",
+        fix=_("look at the file; name the target: target='…'"),
     )
 
 
@@ -190,14 +193,22 @@ def _examined(study: Study, answers: dict[str, Any]) -> tuple[Examined, list[Que
     notes = [*study.notes, *told(study.left_out)]
     gone = {c.name: c.missing for c in columns if c.missing and not c.reason}
     notes += [
-        f"{gone.pop(name):,} rows have no '{name}' and are left out"
+        _(
+            "{pop_name:,} rows have no '{name}' and are left out",
+            pop_name=gone.pop(name),
+            name=name,
+        )
         for name in options.target
         if name in gone
     ]
     if gone:
         notes.append(
-            f"{sum(gone.values()):,} cells are empty in {study.rows:,} rows: "
-            f"{listed(gone)}"
+            _(
+                "{values:,} cells are empty in {rows:,} rows: {gone}",
+                values=sum(gone.values()),
+                rows=study.rows,
+                gone=listed(gone),
+            )
         )
     one = options.target[0] if len(options.target) == 1 else options.target
     made = Examined(

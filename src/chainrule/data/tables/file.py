@@ -37,8 +37,9 @@ from chainrule.data.tables.source import (
     listener,
 )
 from chainrule.errors import DataError
+from chainrule.text import _, joined
 
-ENCODING = (
+ENCODING = _(
     "save it as UTF-8, or say how it is encoded: encoding='cp950' (Traditional "
     "Chinese Windows), 'cp1252' (Western Windows), 'utf-16'"
 )
@@ -81,7 +82,7 @@ class File(Source):
         truth("header", header)
         settings = {"delimiter": delimiter, "encoding": encoding, "header": header}
         installed("pandas")  # before the file is looked through
-        found = checked_path(path, "CSV file")
+        found = checked_path(path, _("CSV file"))
         if (told := listener()) is not None:
             told(found, 0, found.stat().st_size)
         notes = []
@@ -89,13 +90,15 @@ class File(Source):
             if encoding is None:
                 encoding = seen_encoding(found)
                 if encoding not in ("utf-8", "utf-8-sig"):
-                    notes.append(f"the text is read as {encoding}")
+                    notes.append(_("the text is read as {encoding}", encoding=encoding))
             else:
                 encoding = checked_encoding(encoding)
             if delimiter is None:
                 delimiter = seen_delimiter(found, encoding)
                 if delimiter != ",":
-                    notes.append(f"cells are separated by {delimiter!r}")
+                    notes.append(
+                        _("cells are separated by {delimiter!r}", delimiter=delimiter)
+                    )
             else:
                 check_delimiter(delimiter)
             made = cls(
@@ -120,10 +123,14 @@ class File(Source):
         """The file with the names of its columns, from its first rows."""
         if len(rows) <= self.header:
             raise DataError(
-                f"'{self.path}' has no rows." if rows else f"'{self.path}' is empty.",
-                expected="a line of column names, and rows below it",
-                got=f"the line {shortened(','.join(rows[0]))}" if rows else "nothing",
-                fix="is the first line a row already? header=False",
+                _("'{path}' has no rows.", path=self.path)
+                if rows
+                else _("'{path}' is empty.", path=self.path),
+                expected=_("a line of column names, and rows below it"),
+                got=_("the line {rows}", rows=shortened(",".join(rows[0])))
+                if rows
+                else _("nothing"),
+                fix=_("is the first line a row already? header=False"),
             )
         names, below = rows[0], rows[-1]
         if not self.header:
@@ -132,21 +139,27 @@ class File(Source):
             names = [*names, ""] if not below[-1] else ["", *names]
         if len(names) > MOST:
             raise DataError(
-                f"'{self.path}' has too many columns.",
-                expected=f"at most {MOST:,}",
+                _("'{path}' has too many columns.", path=self.path),
+                expected=_("at most {MOST:,}", MOST=MOST),
                 got=f"{len(names):,}",
-                fix="is the delimiter another one? Else leave out columns",
+                fix=_("is the delimiter another one? Else leave out columns"),
             )
         index = [names[0]] if INDEX.fullmatch(names[0]) and len(names) > 1 else []
         made: dict[str, None] = {}
         for place, name in enumerate(names):
-            free = base = name or f"column {place + 1}"
+            free = base = name or _("column {place}", place=place + 1)
             number = 0
             while free in made:
                 number += 1
                 free = f"{base}.{number}"
             if number:
-                notes.append(f"a second column '{shortened(name)}' is called '{free}'")
+                notes.append(
+                    _(
+                        "a second column '{name}' is called '{free}'",
+                        name=shortened(name),
+                        free=free,
+                    )
+                )
             made[free] = None
         index = tuple(list(made)[:1] if index else ())
         return replace(self, columns=tuple(made), index=index, notes=tuple(notes))
@@ -204,7 +217,11 @@ class File(Source):
             low_memory=False,
         )
         if len(frame) != len(block.records):
-            got = f"{len(block.records)} rows, or {len(frame)}: quotes are odd"
+            got = _(
+                "{records} rows, or {frame}: quotes are odd",
+                records=len(block.records),
+                frame=len(frame),
+            )
             raise damaged(self.path, WHAT, got, FIX)
         return narwhals.from_native(frame, eager_only=True)
 
@@ -218,16 +235,32 @@ class File(Source):
             ragged = np.flatnonzero(block.widths != width)
             if len(ragged):
                 shown = [
-                    f"{block.widths[i]} in line {block.lines[i]}" for i in ragged[:3]
+                    _(
+                        "{widths} in line {lines}",
+                        widths=block.widths[i],
+                        lines=block.lines[i],
+                    )
+                    for i in ragged[:3]
                 ]
-                rest = f", and {len(ragged) - 3:,} more" if len(ragged) > 3 else ""
+                got = joined(", ", shown)
+                if len(ragged) > 3:
+                    got = _(
+                        "{first}, and {more:,} more", first=got, more=len(ragged) - 3
+                    )
                 raise DataError(
-                    f"Rows of '{self.path}' have another number of cells than there "
-                    "are columns.",
-                    expected=f"{width} cells",
-                    got=", ".join(shown) + rest,
-                    fix="quote cells that hold the delimiter, as "
-                    f'"a{self.delimiter}b"; leave an empty cell for what is missing',
+                    _(
+                        "Rows of '{path}' have another number of cells than there "
+                        "are columns.",
+                        path=self.path,
+                    ),
+                    expected=_("{width} cells", width=width),
+                    got=got,
+                    fix=_(
+                        "quote cells that hold the delimiter, as "
+                        '"a{delimiter}b"; leave an empty cell for what is '
+                        "missing",
+                        delimiter=self.delimiter,
+                    ),
                 )
             if len(block.records):
                 yield block
@@ -256,9 +289,11 @@ class File(Source):
                     raise damaged(
                         self.path,
                         WHAT,
-                        "a NUL character, which no text has",
-                        "if it is a spreadsheet, save it as CSV; if it is text, "
-                        "encoding='utf-16' may be right",
+                        _("a NUL character, which no text has"),
+                        _(
+                            "if it is a spreadsheet, save it as CSV; if it is text, "
+                            "encoding='utf-16' may be right"
+                        ),
                     )
                 lines = io.StringIO(text, newline="").readlines()
                 whole = len(lines)
@@ -270,8 +305,12 @@ class File(Source):
                     raise damaged(
                         self.path,
                         WHAT,
-                        f"line {line}: a row of more than {LONGEST >> 20} million "
-                        "characters",
+                        _(
+                            "line {line}: a row of more than {LONGEST} million "
+                            "characters",
+                            line=line,
+                            LONGEST=LONGEST >> 20,
+                        ),
                         FIX,
                     )
                 if len(block.records):
@@ -323,7 +362,10 @@ class File(Source):
         except csv.Error as error:
             if final or reader.line_num < len(lines):
                 raise damaged(
-                    self.path, WHAT, f"line {line + used}: {error}", FIX
+                    self.path,
+                    WHAT,
+                    _("line {used}: {error}", used=line + used, error=error),
+                    FIX,
                 ) from error
         return starts, widths, used  # a cell that has not ended is in the next block
 
@@ -334,8 +376,15 @@ class File(Source):
             yield file
         except UnicodeError as error:
             raise DataError(
-                f"'{self.path}' is not text in {self.encoding.removesuffix('-sig')}.",
-                expected=f"text in {self.encoding.removesuffix('-sig')}",
+                _(
+                    "'{path}' is not text in {removesuffix}.",
+                    path=self.path,
+                    removesuffix=self.encoding.removesuffix("-sig"),
+                ),
+                expected=_(
+                    "text in {removesuffix}",
+                    removesuffix=self.encoding.removesuffix("-sig"),
+                ),
                 got=f"{undecodable(self.path, self.encoding)}: {error}",
                 fix=ENCODING,
             ) from error

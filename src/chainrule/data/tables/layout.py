@@ -21,6 +21,7 @@ from chainrule.data.tables.columns import (
 )
 from chainrule.data.tables.texts import Texts
 from chainrule.errors import ArgumentError
+from chainrule.text import _
 
 
 @dataclass(frozen=True)
@@ -63,8 +64,8 @@ class Layout:
             return _reader().validate_json(json.dumps(given))
         except (ValidationError, TypeError, ValueError, RecursionError) as error:
             raise ArgumentError(
-                "The format is none that a reader of tables made.",
-                expected="the format of a data set from read_csv or from_frame",
+                _("The format is none that a reader of tables made."),
+                expected=_("the format of a data set from read_csv or from_frame"),
                 got=shortened(" ".join(str(error).split()), 200),
                 fix="data.read(path, format=train.format)",
             ) from error

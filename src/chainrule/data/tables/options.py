@@ -11,6 +11,7 @@ from chainrule.data.checks import checked_names, shortened
 from chainrule.data.tables.cells import Mark, Nothing
 from chainrule.errors import ArgumentError
 from chainrule.keywords import unknown_keyword
+from chainrule.text import _
 
 #: What a column can be said to be: ``dtype={"zip": "category"}``. ``dmy`` and ``mdy``
 #: are dates whose day stands before the month, or behind it.
@@ -48,7 +49,7 @@ class Options:
         known = [field.name for field in fields(cls)]
         for name, value in options.items():
             if name not in known:
-                raise unknown_keyword("A table", name, value, known)
+                raise unknown_keyword(_("A table"), name, value, known)
         return cls(**options)
 
     def __post_init__(self) -> None:
@@ -60,10 +61,13 @@ class Options:
             self.features = _names("features", self.features, "['length', 'width']")
             if both := [name for name in self.features if name in self.target]:
                 raise ArgumentError(
-                    f"Column '{shortened(both[0])}' is both a feature and the target.",
-                    expected="features without the target",
+                    _(
+                        "Column '{both}' is both a feature and the target.",
+                        both=shortened(both[0]),
+                    ),
+                    expected=_("features without the target"),
                     got=shortened(f"features={list(self.features)!r}"),
-                    fix="leave it out of features=[…]",
+                    fix=_("leave it out of features=[…]"),
                 )
         choice(*MISSING)("missing", self.missing)
         choice(*UNKNOWN)("unknown", self.unknown)
@@ -80,27 +84,27 @@ class Options:
             self._check_classes()
         if self.task == "classification" and len(self.target) > 1:
             raise ArgumentError(
-                "Several targets cannot be names of classes.",
-                expected="one column of classes, or several of numbers",
+                _("Several targets cannot be names of classes."),
+                expected=_("one column of classes, or several of numbers"),
                 got=f"target={list(self.target)!r}",
-                fix="choose one of them as the target",
+                fix=_("choose one of them as the target"),
             )
 
     def _check_classes(self) -> None:
         self.classes = checked_names(self.classes, "classes", "classes=('cat', 'dog')")
         if len(self.classes) < 2:
             raise ArgumentError(
-                "classes names fewer than two classes.",
-                expected="at least two names, or None for those that come up",
+                _("classes names fewer than two classes."),
+                expected=_("at least two names, or None for those that come up"),
                 got=repr(self.classes),
-                fix="leave it out",
+                fix=_("leave it out"),
             )
         if self.task == "regression":
             raise ArgumentError(
-                "A regression has no classes.",
-                expected="task='classification' beside classes",
+                _("A regression has no classes."),
+                expected=_("task='classification' beside classes"),
                 got="task='regression'",
-                fix="leave one of them out",
+                fix=_("leave one of them out"),
             )
         self.task = "classification"
 
@@ -120,8 +124,8 @@ def _names(what: str, given: Any, example: str) -> tuple[str, ...]:
     made = checked_names([given] if isinstance(given, str) else given, what, example)
     if not made or "" in made:
         raise ArgumentError(
-            f"{what} names no column.",
-            expected="the name of a column",
+            _("{what} names no column.", what=what),
+            expected=_("the name of a column"),
             got=shortened(repr(given)),
             fix=example,
         )
@@ -131,8 +135,8 @@ def _names(what: str, given: Any, example: str) -> tuple[str, ...]:
 def _check_dtype(given: Any) -> None:
     if not isinstance(given, Mapping) or not all(isinstance(n, str) for n in given):
         raise ArgumentError(
-            "dtype does not say what columns are.",
-            expected="a dictionary of names of columns",
+            _("dtype does not say what columns are."),
+            expected=_("a dictionary of names of columns"),
             got=shortened(repr(given)),
             fix="dtype={'zip': 'category'}",
         )

@@ -14,6 +14,7 @@ from chainrule.data.tables.layout import Layout
 from chainrule.data.tables.reading import Reading
 from chainrule.errors import DataError
 from chainrule.keywords import strict
+from chainrule.text import _
 
 
 @strict
@@ -165,9 +166,14 @@ def rows_of(
     found = source.texts(wanted)
     if strange := wanted.difference(found):
         raise DataError(
-            f"'{source.name}' has no row on {source.word} {min(strange)}.",
-            expected="lines of a data set that was read from it",
+            _(
+                "'{name}' has no row on {word} {strange}.",
+                name=source.name,
+                word=source.word,
+                strange=min(strange),
+            ),
+            expected=_("lines of a data set that was read from it"),
             got=f"{min(strange)}",
-            fix="has the file changed since then?",
+            fix=_("has the file changed since then?"),
         )
     return [dict(zip(source.columns, found[int(line)])) for line in lines]

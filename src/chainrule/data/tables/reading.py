@@ -19,6 +19,7 @@ from chainrule.data.tables.source import Chunk, Source
 from chainrule.data.tables.study import UNNAMED, Study
 from chainrule.data.tables.texts import Texts
 from chainrule.errors import DataError, NonFiniteError
+from chainrule.text import _
 
 
 @dataclass
@@ -59,24 +60,52 @@ class TableReport:
         notes = [*self.seen, *told(self.left_out)]
         if self.filled:
             total = sum(self.filled.values())
-            notes.append(f"{total:,} missing cells are filled: {listed(self.filled)}")
+            notes.append(
+                _(
+                    "{total:,} missing cells are filled: {filled}",
+                    total=total,
+                    filled=listed(self.filled),
+                )
+            )
         if self.rare:
             total = sum(self.rare.values())
-            notes.append(f"{total:,} cells are rare texts: {listed(self.rare)}")
+            notes.append(
+                _(
+                    "{total:,} cells are rare texts: {rare}",
+                    total=total,
+                    rare=listed(self.rare),
+                )
+            )
         for name, texts in self.unknown.items():
             notes.append(
-                f"column '{shortened(name)}': {sum(texts.values()):,} cells are texts "
-                f"that were not there in training: {listed(texts)}"
+                _(
+                    "column '{name}': {values:,} cells are texts that were not "
+                    "there in training: {texts}",
+                    name=shortened(name),
+                    values=sum(texts.values()),
+                    texts=listed(texts),
+                )
             )
         if self.outside:
-            what = "words or characters are not in the vocabulary"
-            notes.append(f"{self.outside:,} {what}")
+            notes.append(
+                _(
+                    "{count:,} words or characters are not in the vocabulary",
+                    count=self.outside,
+                )
+            )
         for count, why in (
-            (self.without_target, "whose target is missing"),
-            (self.dropped, "with missing cells"),
+            (self.without_target, _("whose target is missing")),
+            (self.dropped, _("with missing cells")),
         ):
             if count:
-                notes.append(f"{count:,} of {self.rows:,} rows left out, {why}")
+                notes.append(
+                    _(
+                        "{count:,} of {rows:,} rows left out, {why}",
+                        count=count,
+                        rows=self.rows,
+                        why=why,
+                    )
+                )
         return notes
 
 
@@ -120,8 +149,8 @@ class Reading:
     ) -> None:
         self.source, self.layout = source, layout
         self.targets = layout.targets if target else ()
-        source.require([column.name for column in layout.columns], "a feature")
-        source.require([column.name for column in self.targets], "the target")
+        source.require([column.name for column in layout.columns], _("a feature"))
+        source.require([column.name for column in self.targets], _("the target"))
         self.nothing = Nothing(layout.missing_values)
         self.report = TableReport(seen=list(source.notes))
         if study is not None:
@@ -182,14 +211,14 @@ class Reading:
     def _need(self, count: int) -> None:
         if not count:
             raise DataError(
-                f"'{self.source.name}' has no row that can be used.",
-                expected="at least one row with a target",
-                got="; ".join(self.report.notes()[-2:]) or "no rows",
-                fix="missing='fill' keeps rows whose features are missing",
+                _("'{name}' has no row that can be used.", name=self.source.name),
+                expected=_("at least one row with a target"),
+                got="; ".join(self.report.notes()[-2:]) or _("no rows"),
+                fix=_("missing='fill' keeps rows whose features are missing"),
             )
 
     def _check_memory(self, rows: int) -> None:
-        fix = "take fewer columns, or stream it: cr.data.Stream.from_csv"
+        fix = _("take fewer columns, or stream it: cr.data.Stream.from_csv")
         size = np.dtype(self.layout.dtype).itemsize
         check_memory(self.source.name, size * rows * self._width, fix)
 
@@ -222,7 +251,7 @@ class Reading:
         made = []
         for column in self.targets:
             own = cells[column.name]
-            values, _, met = column.read(own, self.nothing)
+            values, __, met = column.read(own, self.nothing)
             if met.wrong is not None:
                 raise self._refused(column.name, met, lines)
             if met.missing is not None:
@@ -242,11 +271,14 @@ class Reading:
         if met.missing is not None:
             if layout.missing == "error":
                 raise DataError(
-                    f"A value is missing in '{self.source.name}': "
-                    f"{self._place(lines, int(met.missing.argmax()), name)}.",
-                    expected="a value in each cell, as missing='error' asks for",
-                    got="an empty cell",
-                    fix="fill it in, or missing='fill'",
+                    _(
+                        "A value is missing in '{name}': {lines}.",
+                        name=self.source.name,
+                        lines=self._place(lines, int(met.missing.argmax()), name),
+                    ),
+                    expected=_("a value in each cell, as missing='error' asks for"),
+                    got=_("an empty cell"),
+                    fix=_("fill it in, or missing='fill'"),
                 )
             if layout.missing == "drop":
                 drop |= met.missing
@@ -263,13 +295,20 @@ class Reading:
         if met.unknown and layout.unknown == "error":
             text = next(iter(met.unknown))
             raise DataError(
-                f"Column '{shortened(name)}' of '{self.source.name}' has a text that "
-                "was not there in training.",
-                expected=shortened(f"one of {', '.join(column.categories)}", 200)
+                _(
+                    "Column '{name}' of '{own_name}' has a text that was not there "
+                    "in training.",
+                    name=shortened(name),
+                    own_name=self.source.name,
+                ),
+                expected=shortened(
+                    _("one of {categories}", categories=", ".join(column.categories)),
+                    200,
+                )
                 if isinstance(column, Category)
                 else "",
                 got=repr(shortened(text)),
-                fix="correct it, or train with unknown='other'",
+                fix=_("correct it, or train with unknown='other'"),
             )
         if met.unknown:
             known = report.unknown.setdefault(name, {})
@@ -281,11 +320,14 @@ class Reading:
         assert met.wrong is not None
         kind = NonFiniteError if met.infinite else DataError
         return kind(
-            f"A cell of '{self.source.name}' cannot be used: "
-            f"{self._place(lines, met.wrong, name)}.",
+            _(
+                "A cell of '{name}' cannot be used: {lines}.",
+                name=self.source.name,
+                lines=self._place(lines, met.wrong, name),
+            ),
             expected=met.expected,
             got=repr(shortened(met.text)),
-            fix="correct it; missing_values=['…'] takes a text for a missing value",
+            fix=_("correct it; missing_values=['…'] takes a text for a missing value"),
         )
 
     def _place(self, lines: np.ndarray, row: int, name: str) -> str:
@@ -295,9 +337,11 @@ class Reading:
 def told(left_out: dict[str, str]) -> list[str]:
     """Columns that are left out, one sentence each."""
     return [
-        "the first column has no name: row numbers, left out"
+        _("the first column has no name: row numbers, left out")
         if reason == UNNAMED
-        else f"column '{shortened(name)}' is left out: {reason}"
+        else _(
+            "column '{name}' is left out: {reason}", name=shortened(name), reason=reason
+        )
         for name, reason in left_out.items()
     ]
 

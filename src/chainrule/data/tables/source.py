@@ -16,6 +16,7 @@ from chainrule.checks import did_you_mean
 from chainrule.data.checks import shortened
 from chainrule.data.tables.cells import Cells
 from chainrule.errors import ArgumentError, DataError
+from chainrule.text import _
 
 #: Rows of a frame that are taken at once.
 ROWS = 50_000
@@ -106,19 +107,32 @@ class Source:
 
     def place(self, line: int, column: str) -> str:
         """Where a cell stands, for messages."""
-        return f"{self.word} {line}, column '{shortened(column)}'"
+        return _(
+            "{word} {line}, column '{column}'",
+            word=self.word,
+            line=line,
+            column=shortened(column),
+        )
 
     def require(self, names: Sequence[str], what: str) -> None:
         """Refuse names that are no columns."""
         known = dict.fromkeys(self.columns)
         for name in names:
             if name not in known:
-                fix = "the first line names them" if self.word == "line" else None
+                fix = _("the first line names them") if self.word == "line" else None
                 if len(known) == 1 and self.word == "line":
-                    fix = "is the delimiter another one? delimiter=';'"
+                    fix = _("is the delimiter another one? delimiter=';'")
                 raise DataError(
-                    f"'{self.name}' has no column '{shortened(name)}', {what}.",
-                    expected=f"one of {shortened(', '.join(self.columns), 200)}",
+                    _(
+                        "'{name}' has no column '{name2}', {what}.",
+                        name=self.name,
+                        name2=shortened(name),
+                        what=what,
+                    ),
+                    expected=_(
+                        "one of {columns}",
+                        columns=shortened(", ".join(self.columns), 200),
+                    ),
                     got=repr(shortened(name)),
                     fix=did_you_mean(name, self.columns, fix),
                 )
@@ -149,13 +163,13 @@ class Frame(Source):
                 frame = narwhals.from_native(given, eager_only=True)
             columns = tuple(str(column) for column in frame.columns)
             if len(set(columns)) < len(columns):
-                raise ValueError("two columns have one name")
+                raise ValueError(_("two columns have one name"))
         except (TypeError, ValueError) as error:
             raise ArgumentError(
-                "This is not a data frame that can be read.",
-                expected="a frame of pandas, polars, pyarrow … whose columns differ",
+                _("This is not a data frame that can be read."),
+                expected=_("a frame of pandas, polars, pyarrow … whose columns differ"),
                 got=shortened(f"{type(given).__name__}: {error}", 200),
-                fix="for arrays of numbers: Dataset(x, y)",
+                fix=_("for arrays of numbers: Dataset(x, y)"),
             ) from error
         if columns != tuple(frame.columns):  # numbers of pandas
             frame = frame.rename(dict(zip(frame.columns, columns, strict=True)))
@@ -193,10 +207,10 @@ def installed(name: str) -> Any:
         return importlib.import_module(name)
     except ImportError as error:
         raise ArgumentError(
-            f"Tables are read by {name}, which is not installed.",
-            expected="the extra data",
+            _("Tables are read by {name}, which is not installed.", name=name),
+            expected=_("the extra data"),
             got=f"{type(error).__name__}: {error}",
-            fix="pip install 'chainrule[data]'",
+            fix=_("pip install 'chainrule[data]'"),
         ) from error
 
 
@@ -219,8 +233,8 @@ def cells_of(series: Any) -> Cells:
         return Cells.of(values)
     except TypeError as error:
         raise DataError(
-            f"Column '{shortened(series.name)}' holds no single values.",
-            expected="a number, a text or a date in each row",
+            _("Column '{name}' holds no single values.", name=shortened(series.name)),
+            expected=_("a number, a text or a date in each row"),
             got=shortened(str(error)),
-            fix="leave it out: features=[…]",
+            fix=_("leave it out: features=[…]"),
         ) from error

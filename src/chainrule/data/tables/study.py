@@ -27,6 +27,7 @@ from chainrule.data.tables.profile import COUNTED, COUNTED_IN_ALL, Profile, Spre
 from chainrule.data.tables.source import Source
 from chainrule.data.tables.texts import Texts
 from chainrule.errors import ArgumentError, DataError
+from chainrule.text import _, joined
 
 #: Of fewer rows nothing is said about ids and constant columns.
 ENOUGH = 10
@@ -38,7 +39,7 @@ FEW, OFTEN = 20, 5
 CATEGORIES, ROOM = 1000, 100_000_000
 #: Rare texts that are remembered, to tell them from unknown ones.
 RARE = 1000
-COUNTS, UNNAMED = "it counts the rows", "row numbers without a name"
+COUNTS, UNNAMED = _("it counts the rows"), _("row numbers without a name")
 #: Classes that a target of text may have where rows are few.
 CLASSES = 50
 _ID = re.compile(r"(.*[\s_-])?(id|uuid|guid|index|idx|rowid|rownum|nr|no\.?|#)", re.I)
@@ -67,10 +68,12 @@ class Question:
         """The question as an error of this table."""
         answer = ", ".join(f"{key}={value!r}" for key, value in self.settings.items())
         return DataError(
-            f"'{shortened(name)}': {self.what}",
-            expected="cells that tell, or an answer",
+            _("{place}: {what}", place=f"'{shortened(name)}'", what=self.what),
+            expected=_("cells that tell, or an answer"),
             got=shortened(self.seen, 300),
-            fix=f"{answer}: {self.means}" if answer else self.means,
+            fix=_("{place}: {what}", place=answer, what=self.means)
+            if answer
+            else self.means,
         )
 
 
@@ -103,9 +106,9 @@ class Study:
         Raises:
             DataError: a column that is not there; a table that cannot be read.
         """
-        source.require(options.target, "the target")
-        source.require(options.features or (), "a feature")
-        source.require(tuple(options.dtype or ()), "in dtype")
+        source.require(options.target, _("the target"))
+        source.require(options.features or (), _("a feature"))
+        source.require(tuple(options.dtype or ()), _("in dtype"))
         names = source.columns
         if options.features is not None and options.target:
             names = (*options.features, *options.target)
@@ -148,11 +151,13 @@ class Study:
         options = self.options
         if not options.target:
             raise ArgumentError(
-                "No column is named as the target.",
-                expected="the column to predict, or several of numbers",
+                _("No column is named as the target."),
+                expected=_("the column to predict, or several of numbers"),
                 got="target=None",
-                fix="target='price'; for features alone: "
-                "data.read(path, format=…, target=False)",
+                fix=_(
+                    "target='price'; for features alone: "
+                    "data.read(path, format=…, target=False)"
+                ),
             )
         targets = self.targets()
         columns = columns or self.features(options.target)
@@ -186,14 +191,21 @@ class Study:
                 mark = likely
                 self._ask(
                     profile.name,
-                    "in column {} the comma may be a decimal mark, or part thousands.",
+                    _(
+                        "in column {column} the comma may be a decimal mark, or "
+                        "part thousands."
+                    ),
                     repr(text),
                     {"decimal": likely},
-                    f"{text} is {parsed([text], likely)[0]:.15g}",
+                    _(
+                        "{text} is {likely:.15g}",
+                        text=text,
+                        likely=parsed([text], likely)[0],
+                    ),
                 )
             profile.numbers = {mark: profile.numbers[mark]}
         if any(profile.decimal() == "," for profile in numeric):
-            self.notes.append("numbers have decimal commas")
+            self.notes.append(_("numbers have decimal commas"))
 
     def _look_at_header(self) -> None:
         """A first line that looks like all others is asked about."""
@@ -217,24 +229,33 @@ class Study:
         if all(like) or number.sum() > len(number) / 2:
             self._ask(
                 None,
-                "the first line looks like a row, and not like names of columns.",
+                _("the first line looks like a row, and not like names of columns."),
                 shortened(", ".join(source.columns)),
                 {"header": False},
-                "columns are called 'column 1' and so on",
+                _("columns are called 'column 1' and so on"),
             )
 
     def _ask(
         self, column: str | None, what: str, seen: str, settings: Any, means: str
     ) -> None:
-        """Keep a question; ``{}`` in it is the column."""
-        what = what.replace("{}", f"'{shortened(column or '')}'")
+        """Keep a question; ``{column}`` in it is the column."""
+        what = what.format(column=f"'{shortened(column or '')}'")
         self.questions.append(Question(column, what, seen, settings, means))
 
     def _places(self, first: dict[str, int]) -> str:
         """``'x' in line 7, 'y' in line 9``."""
         word = self.source.word
-        return ", ".join(
-            f"{shortened(text, 40)!r} in {word} {line}" for text, line in first.items()
+        return joined(
+            ", ",
+            [
+                _(
+                    "{text!r} in {word} {line}",
+                    text=shortened(text, 40),
+                    word=word,
+                    line=line,
+                )
+                for text, line in first.items()
+            ],
         )
 
     # -- features ------------------------------------------------------------------
@@ -262,11 +283,19 @@ class Study:
         if not made:
             whose = "; ".join(f"{n}: {r}" for n, r in self.left_out.items())
             raise DataError(
-                f"'{self.source.name}' has no features.",
-                expected="at least one column besides the target that tells something",
-                got=shortened(whose or f"the columns {', '.join(self.profiles)}", 300),
-                fix="is the delimiter another one? dtype={'…': 'category'} takes a "
-                "column that was left out; read_text(path, text='…') reads texts",
+                _("'{name}' has no features.", name=self.source.name),
+                expected=_(
+                    "at least one column besides the target that tells something"
+                ),
+                got=shortened(
+                    whose
+                    or _("the columns {profiles}", profiles=", ".join(self.profiles)),
+                    300,
+                ),
+                fix=_(
+                    "is the delimiter another one? dtype={'…': 'category'} takes a "
+                    "column that was left out; read_text(path, text='…') reads texts"
+                ),
             )
         return tuple(made)
 
@@ -274,7 +303,7 @@ class Study:
         """Why a column is left out, or None."""
         name, said = profile.name, self.options.said(profile.name)
         if said == "id":
-            return "said to be an id"
+            return _("said to be an id")
         if said is not None or name in (self.options.features or ()):
             return None
         if name in self.source.index:
@@ -282,23 +311,34 @@ class Study:
         if profile.rows < ENOUGH:
             return None
         if profile.no_number == profile.rows or profile.empty == profile.rows:
-            return "empty in all rows"
+            return _("empty in all rows")
         if not profile.full and len(profile.counts) == 1 and not profile.empty:
-            return f"{shortened(next(iter(profile.counts)), 40)!r} in all rows"
+            return _(
+                "{counts!r} in all rows",
+                counts=shortened(next(iter(profile.counts)), 40),
+            )
         number = profile.numeric and profile.numeric + profile.no_number == profile.rows
         if number and profile.whole:
             if profile.counting and not profile.no_number:
                 return COUNTS
             named = _ID.fullmatch(name) or _CAMEL_ID.fullmatch(name)
             if named and profile.different >= DIFFERENT:
-                return "an id, by its name and its numbers, which differ"
+                return _("an id, by its name and its numbers, which differ")
         if not number and not profile.mostly_numbers and not self._dates(profile):
-            more = "more than " if profile.full else ""
-            texts = f"{more}{len(profile.counts):,} different texts"
+            more = _("more than ") if profile.full else ""
+            texts = _(
+                "{more}{counts:,} different texts",
+                more=more,
+                counts=len(profile.counts),
+            )
             if profile.different >= DIFFERENT:
-                return f"{texts} in {profile.rows - profile.empty:,} rows"
+                return _(
+                    "{texts} in {empty:,} rows",
+                    texts=texts,
+                    empty=profile.rows - profile.empty,
+                )
             if not self._often(profile):
-                return f"{texts}, each in few rows"
+                return _("{texts}, each in few rows", texts=texts)
         return None
 
     def kind(self, profile: Profile) -> str:
@@ -325,17 +365,21 @@ class Study:
         if profile.infinite:
             self._ask(
                 name,
-                "column {} holds numbers that are not finite.",
+                _("column {column} holds numbers that are not finite."),
                 self._places(profile.infinite),
                 {"missing_values": list(profile.infinite)},
-                "they are missing values (float32 goes up to 3.4e+38)",
+                _("they are missing values (float32 goes up to 3.4e+38)"),
             )
         if not profile.numeric:
             raise DataError(
-                f"Column '{shown}' of '{self.source.name}' has no numbers.",
-                expected="numbers, as it is said to hold",
+                _(
+                    "Column '{shown}' of '{name}' has no numbers.",
+                    shown=shown,
+                    name=self.source.name,
+                ),
+                expected=_("numbers, as it is said to hold"),
                 got=", ".join(repr(shortened(text, 20)) for text in profile.odd)
-                or "empty cells",
+                or _("empty cells"),
                 fix="task='classification'"
                 if name in self.options.target
                 else f"dtype={{{name!r}: 'category'}}",
@@ -344,15 +388,18 @@ class Study:
         spread = profile.numbers[profile.decimal()]
         lost = 0 if profile.infinite else profile.numeric - spread.count
         if (strange or lost) and not said:
-            what = f"column {{}} holds {profile.numeric:,} numbers, and texts."
+            what = _(
+                "column {column} holds {numbers:,} numbers, and texts.",
+                numbers=profile.numeric,
+            )
             if lost:
-                what = "column {} holds decimal points and decimal commas."
+                what = _("column {column} holds decimal points and decimal commas.")
             self._ask(
                 name,
                 what,
                 shortened(self._places(profile.odd), 200),
                 {"dtype": {name: "number"}},
-                "the others are missing values; 'category' takes all as texts",
+                _("the others are missing values; 'category' takes all as texts"),
             )
         return Number(
             name,
@@ -371,10 +418,10 @@ class Study:
         if len(units) > 1:
             self._ask(
                 profile.name,
-                "numbers of column {} have different units.",
+                _("numbers of column {column} have different units."),
                 self._places(units),
                 {"dtype": {profile.name: "number"}},
-                "the units do not count",
+                _("the units do not count"),
             )
 
     def _category(self, profile: Profile) -> Category:
@@ -383,8 +430,12 @@ class Study:
         rest = sorted(counts.keys() - often, key=lambda text: (-counts[text], text))
         if rest and counts[rest[0]] >= OFTEN:
             self.notes.append(
-                f"column '{shortened(profile.name)}': the {len(often):,} commonest of "
-                f"its texts have a feature each, all others one together"
+                _(
+                    "column '{name}': the {often:,} commonest of its texts have a "
+                    "feature each, all others one together",
+                    name=shortened(profile.name),
+                    often=len(often),
+                )
             )
         return Category(
             profile.name,
@@ -413,11 +464,14 @@ class Study:
         formats = self._dates(profile)
         if not formats:
             raise DataError(
-                f"Column '{shortened(name)}' of '{self.source.name}' holds no dates of "
-                "one kind.",
-                expected="such as 2024-03-31, 31.3.2024 or 31 Mar 2024, all alike",
+                _(
+                    "Column '{name}' of '{own_name}' holds no dates of one kind.",
+                    name=shortened(name),
+                    own_name=self.source.name,
+                ),
+                expected=_("such as 2024-03-31, 31.3.2024 or 31 Mar 2024, all alike"),
                 got=", ".join(repr(shortened(text, 30)) for text in profile.odd)
-                or "numbers or empty cells",
+                or _("numbers or empty cells"),
                 fix=f"dtype={{{name!r}: 'category'}}",
             )
         first = [f for f in formats if f.startswith("%d")]
@@ -427,10 +481,13 @@ class Study:
         elif first and last and said is None:
             self._ask(
                 name,
-                "in column {} the day may stand before the month or behind it.",
+                _(
+                    "in column {column} the day may stand before the month or "
+                    "behind it."
+                ),
                 self._places(dict(list(profile.odd.items())[:1])),
                 {"dtype": {name: "dmy"}},
-                "the day stands first; 'mdy' is for the month",
+                _("the day stands first; 'mdy' is for the month"),
             )
         chosen = formats[0]
         spreads: dict[Part, Spread] = {p: profile.parts[chosen, p] for p in PARTS}
@@ -459,10 +516,14 @@ class Study:
         several = len(self.options.target) > 1
         if profile.rows == profile.no_number == profile.empty:
             raise DataError(
-                f"The target '{shortened(name)}' of '{self.source.name}' is empty.",
-                expected="a number or a class in some rows",
-                got=f"{profile.rows:,} empty cells",
-                fix="choose another target",
+                _(
+                    "The target '{name}' of '{own_name}' is empty.",
+                    name=shortened(name),
+                    own_name=self.source.name,
+                ),
+                expected=_("a number or a class in some rows"),
+                got=_("{rows:,} empty cells", rows=profile.rows),
+                fix=_("choose another target"),
             )
         numbers = self.kind(profile) == "number" or several or task == "regression"
         if numbers and task != "classification":
@@ -470,12 +531,17 @@ class Study:
         classes = ordered(profile.counts)
         if len(classes) < 2:
             raise DataError(
-                f"The target '{shortened(name)}' of '{self.source.name}' names one "
-                "class only.",
-                expected="at least two classes",
+                _(
+                    "The target '{name}' of '{own_name}' names one class only.",
+                    name=shortened(name),
+                    own_name=self.source.name,
+                ),
+                expected=_("at least two classes"),
                 got=shortened(", ".join(classes)),
-                fix="is it the right target? classes=[…] names classes that do not "
-                "come up",
+                fix=_(
+                    "is it the right target? classes=[…] names classes that do not "
+                    "come up"
+                ),
             )
         there = profile.rows - profile.empty
         many = len(classes) > max(CLASSES, there // 10) or profile.full
@@ -483,10 +549,14 @@ class Study:
         if many and task is None:
             self._ask(
                 name,
-                f"the target {{}} would have {len(classes):,} classes in {there:,} "
-                "rows.",
+                _(
+                    "the target {column} would have {classes:,} classes in {rows:,} "
+                    "rows.",
+                    classes=len(classes),
+                    rows=there,
+                ),
                 ", ".join(repr(shortened(text, 20)) for text in classes[:5]),
                 {"task": "classification"},
-                "each of the texts is a class; or choose another target",
+                _("each of the texts is a class; or choose another target"),
             )
         return Classes(name, classes)

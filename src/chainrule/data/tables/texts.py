@@ -17,6 +17,7 @@ from chainrule.data.tables.cells import Cells, Nothing
 from chainrule.data.tables.columns import Written
 from chainrule.data.tables.source import Source
 from chainrule.errors import DataError
+from chainrule.text import _
 
 #: The numbers of what is no unit of the vocabulary, and of its first one.
 PADDING, UNKNOWN, FIRST = 0, 1, 2
@@ -75,7 +76,13 @@ class Texts:
 
     def __post_init__(self) -> None:
         if not 1 <= self.length <= LONGEST:  # as a file may say
-            raise ValueError(f"a length of 1 to {LONGEST}, not {self.length}")
+            raise ValueError(
+                _(
+                    "a length of 1 to {LONGEST}, not {length}",
+                    LONGEST=LONGEST,
+                    length=self.length,
+                )
+            )
 
     def names(self) -> list[str]:
         """Those of its numbers."""
@@ -158,7 +165,7 @@ def learned(
     if length is not None:
         length = checks.whole("length", length, most=LONGEST)
     lowercase = checks.truth("lowercase", lowercase)
-    source.require([name], "the text")
+    source.require([name], _("the text"))
     column = Texts(name, units, 1, (), lowercase)  # pyright: ignore[reportArgumentType]
     found = _Counts.of(source, column)
     often = [unit for unit, count in found.units.items() if count >= OFTEN]
@@ -169,27 +176,48 @@ def learned(
     share = sum(found.units[unit] for unit in kept) / total
     longer = sum(n for size, n in found.lengths.items() if size > length)
     notes = [
-        f"the vocabulary of '{shortened(name)}' has {len(kept):,} of "
-        f"{len(found.units):,} {units}, {share:.1%} of what the texts hold"
+        _(
+            "the vocabulary of '{name}' has {kept:,} of {units_count:,} {units}, "
+            "{share:.1%} of what the texts hold",
+            name=shortened(name),
+            kept=len(kept),
+            units_count=len(found.units),
+            units=units,
+            share=share,
+        )
     ]
     if longer:
-        notes.append(f"{longer:,} texts are cut behind the first {length} {units}")
+        notes.append(
+            _(
+                "{longer:,} texts are cut behind the first {length} {units}",
+                longer=longer,
+                length=length,
+                units=units,
+            )
+        )
     made = Texts(name, column.units, length, tuple(kept), lowercase)
     return made, notes
 
 
 def _check(source: str, column: Texts, found: _Counts, kept: Sequence[str]) -> None:
     """Refuse texts from which nothing can be learned."""
-    got, fix = shortened(", ".join(found.units)), "is it the right column?"
+    got, fix = shortened(", ".join(found.units)), _("is it the right column?")
     if not found.units:
-        what, expected, got = "is empty", "texts", "empty cells alone"
+        what, expected, got = _("is empty"), "texts", _("empty cells alone")
     elif not found.different:
-        what, expected = "has the same text in all rows", "texts that differ"
+        what, expected = _("has the same text in all rows"), _("texts that differ")
     elif not kept:
-        what = f"has no vocabulary: none of its {column.units} comes up twice"
-        expected = f"{column.units} that come up again and again"
-        fix = "units='characters'" if column.units == "words" else "more texts"
+        what = _(
+            "has no vocabulary: none of its {units} comes up twice", units=column.units
+        )
+        expected = _("{units} that come up again and again", units=column.units)
+        fix = "units='characters'" if column.units == "words" else _("more texts")
     else:
         return
-    what = f"Column '{shortened(column.name)}' of '{source}' {what}."
+    what = _(
+        "Column '{name}' of '{source}' {what}.",
+        name=shortened(column.name),
+        source=source,
+        what=what,
+    )
     raise DataError(what, expected=expected, got=got, fix=fix)

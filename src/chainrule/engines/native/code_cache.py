@@ -25,6 +25,7 @@ from pathlib import Path
 
 from chainrule import errors
 from chainrule.disk import of_the_system
+from chainrule.text import _
 
 #: What turns the cache off, or names its place.
 VARIABLE = "CHAINRULE_CACHE"
@@ -145,7 +146,7 @@ class CodeCache:
             about = os.fstat(at)
             danger = _danger(about)
             if not stat.S_ISDIR(about.st_mode):
-                danger = "which is no folder"
+                danger = _("which is no folder")
             if danger is not None:
                 _warn_of(self.folder, danger)
                 raise OSError(errno.EPERM, danger)
@@ -212,9 +213,12 @@ def _danger(about: os.stat_result) -> str | None:
     if os.name != "posix":
         return None
     if about.st_uid != os.geteuid():
-        return f"which belongs to user {about.st_uid}"
+        return _("which belongs to user {st_uid}", st_uid=about.st_uid)
     if about.st_mode & _OTHERS:
-        return f"which others may write to (mode {stat.S_IMODE(about.st_mode):03o})"
+        return _(
+            "which others may write to (mode {st_mode:03o})",
+            st_mode=stat.S_IMODE(about.st_mode),
+        )
     return None
 
 
@@ -226,10 +230,13 @@ def _checksum(key: str, content: bytes) -> bytes:
 def _warn_of(folder: Path, got: str) -> None:
     """Say once why a folder is not used."""
     errors.warn(
-        "The cache of machine code is not used; programs are compiled anew.",
-        expected="a folder of yours that only you may write to",
-        got=f"{errors.visible(str(folder))}, {got}",
-        fix=f"chmod 700 that folder, or set {VARIABLE} to another one (0 for none)",
+        _("The cache of machine code is not used; programs are compiled anew."),
+        expected=_("a folder of yours that only you may write to"),
+        got=_("{folder}, {got}", folder=errors.visible(str(folder)), got=got),
+        fix=_(
+            "chmod 700 that folder, or set {VARIABLE} to another one (0 for none)",
+            VARIABLE=VARIABLE,
+        ),
     )
 
 

@@ -33,6 +33,7 @@ from chainrule.graph.graph import Graph
 from chainrule.graph.primitive import Primitive
 from chainrule.primitives import creation, elementwise
 from chainrule.primitives.movement import broadcast_to
+from chainrule.text import _
 
 Instruction = Callable[..., str]
 
@@ -135,7 +136,7 @@ class EpilogueKernel(TileKernel):
         ):
             if full not in module.globals:
                 ir.Function(module, ir.FunctionType(kind, [kind] * operands), full)
-        self._place, self._count = (self.code.new("alloca i64") for _ in range(2))
+        self._place, self._count = (self.code.new("alloca i64") for __ in range(2))
         self.code.line(f"store i64 0, ptr {self._count}")
         self.code.line(f"store i64 0, ptr {self._place}")
         width = sizes["n"]
@@ -189,7 +190,7 @@ class EpilogueKernel(TileKernel):
         place, count = self._waiting()
         sums = ["zeroinitializer"] * (tile.rows * across)
         carried = [("ptr", a), ("ptr", b), *((self.vector, s) for s in sums)]
-        kinds = [kind for kind, _ in carried]
+        kinds = [kind for kind, __ in carried]
         beside, done = "0", "0"
         if tile.rows >= self.tile.rows:  # fewer hide nothing
             # Vectors of the epilogue come as far apart as k has room for them all.
@@ -229,13 +230,15 @@ class EpilogueKernel(TileKernel):
 
     def _remaining(self, place: Value, first: Value, count: Value) -> None:
         """The vectors of the epilogue from this one on, if there are any."""
-        given = [f"ptr %{name}" for name in ("C", *self.epilogue.pointers)]
+        given = [_("ptr %{name}", name=name) for name in ("C", *self.epilogue.pointers)]
         given += [f"i64 {number}" for number in (place, first, count)]
-        text = f'call void @"{self._rest.name}"({", ".join(given)})'
+        text = _(
+            'call void @"{name}"({given})', name=self._rest.name, given=", ".join(given)
+        )
         left = self.code.new(f"icmp slt i64 {first}, {count}")
         once = self.code.new(f"zext i1 {left} to i64")
 
-        def call(_: Value) -> None:
+        def call(__: Value) -> None:
             self.code.line(text)
 
         self.code.loop(0, once, 1, call)

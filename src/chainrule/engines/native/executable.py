@@ -42,6 +42,7 @@ from chainrule.graph.node import Array, Value
 from chainrule.graph.program import Entry, Program
 from chainrule.graph.types import NO_SIZES, Sizes, resolve, size_of
 from chainrule.primitives.checks import failed
+from chainrule.text import _
 
 if TYPE_CHECKING:
     from chainrule.engines.native.compiler import Emitted, Prepared
@@ -327,10 +328,10 @@ class _Compiled:
         if condition := self.status[1]:
             return failed(**self.conditions[condition - 1])
         return ArgumentError(
-            f"{self.entry.name} was asked for a row that does not exist.",
-            expected="indices from 0 to rows − 1",
-            got="an index outside",
-            fix="check the indices that go into take or indexing",
+            _("{name} was asked for a row that does not exist.", name=self.entry.name),
+            expected=_("indices from 0 to rows − 1"),
+            got=_("an index outside"),
+            fix=_("check the indices that go into take or indexing"),
         )
 
 

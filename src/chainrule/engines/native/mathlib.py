@@ -35,6 +35,7 @@ from llvmlite import ir
 
 from chainrule.engines.native.formats import DOUBLE, FLOAT
 from chainrule.errors import DTypeError
+from chainrule.text import _
 
 
 class Emitter:
@@ -51,10 +52,10 @@ class Emitter:
             self.format = DOUBLE
         else:
             raise DTypeError(
-                "An elementary function cannot be emitted for this type.",
-                expected="float, double or a vector of them",
+                _("An elementary function cannot be emitted for this type."),
+                expected=_("float, double or a vector of them"),
                 got=str(x.type),
-                fix="convert the value first, for example with builder.fpext",
+                fix=_("convert the value first, for example with builder.fpext"),
             )
         whole = ir.IntType(self.format.width)
         self.int_type = ir.VectorType(whole, self.lanes) if self.lanes else whole

@@ -69,6 +69,7 @@ from llvmlite import ir
 from chainrule.engines.native.target import Target
 from chainrule.engines.native.text import Index, Text, Value
 from chainrule.errors import DTypeError
+from chainrule.text import _
 
 _I1, _I32, _I64 = ir.IntType(1), ir.IntType(32), ir.IntType(64)
 _POINTER = ir.PointerType()
@@ -213,10 +214,10 @@ def _element(dtype: str) -> tuple[int, ir.Type, str]:
     """What LLVM has to know of a dtype: see ``_ELEMENTS``."""
     if dtype not in _ELEMENTS:
         raise DTypeError(
-            f"A matrix product cannot be computed in {dtype}.",
+            _("A matrix product cannot be computed in {dtype}.", dtype=dtype),
             expected=" or ".join(_ELEMENTS),
             got=dtype,
-            fix="convert both matrices to float32",
+            fix=_("convert both matrices to float32"),
         )
     return _ELEMENTS[dtype]
 
@@ -271,7 +272,7 @@ class TileKernel:
             k: f"%{k}" if v is None else v for k, v in sizes.items()
         }
         self.n = sizes["n"]
-        _, self.k, self.a_m, self.a_k, self.b_k, self.c_m = size.values()
+        __, self.k, self.a_m, self.a_k, self.b_k, self.c_m = size.values()
         self.code = Text()
 
     def _declare(self, module: ir.Module, vector: ir.VectorType) -> None:
@@ -340,7 +341,7 @@ class TileKernel:
             return self._at(c, self._times(r, self.c_m), v * tile.lanes)
 
         spots = [(r, v) for r in range(tile.rows) for v in range(tile.vectors)]
-        sums = ["zeroinitializer" for _ in spots]
+        sums = ["zeroinitializer" for __ in spots]
         if self.accumulate:
             sums = [self._load(place(r, v), masks[v]) for r, v in spots]
 
@@ -350,7 +351,7 @@ class TileKernel:
             if level == self.outer:
                 return self._steps(tile, step, carried)[2:]
 
-            def around(_: Value, a: Value, b: Value, *sums: Value) -> list[Value]:
+            def around(__: Value, a: Value, b: Value, *sums: Value) -> list[Value]:
                 made = contract(level + 1, a, b, list(sums))
                 further = self._at(a, f"%a_o{level}"), self._at(b, f"%b_o{level}")
                 return [*further, *made]
@@ -379,7 +380,7 @@ class TileKernel:
             k, *values = self.code.loop(k, self.k, many, several, *carried)
             if isinstance(self.k, int) and first == 0 and self.k % many == 0:
                 return values
-            after = list(zip([kind for kind, _ in carried], values))
+            after = list(zip([kind for kind, __ in carried], values))
         return self.code.loop(k, self.k, 1, step, *after)[1:]
 
     def _several(
@@ -387,7 +388,7 @@ class TileKernel:
     ) -> list[Value]:
         """So many steps one behind the other."""
         after = step(k, *now)
-        for _ in range(many - 1):
+        for __ in range(many - 1):
             # What comes behind is not loaded before: registers are full.
             self.code.line('call void asm sideeffect "", "~{memory}"()')
             after = step(k, *after)
@@ -407,7 +408,7 @@ class TileKernel:
         if self.table:
             starts = [self._entry(i, r) for r in rows]
 
-        def step(_: Index, a: Value, b: Value, *sums: Value) -> list[Value]:
+        def step(__: Index, a: Value, b: Value, *sums: Value) -> list[Value]:
             insides = [None] * tile.vectors if self.padded else masks
             across = [
                 self._load(self._at(b, v * tile.lanes), insides[v]) for v in vectors

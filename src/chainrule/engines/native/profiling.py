@@ -17,6 +17,7 @@ from chainrule.engines.schedule.schedule import Schedule
 from chainrule.engines.threads import available_cores
 from chainrule.errors import EngineError
 from chainrule.graph.node import Array
+from chainrule.text import _
 
 #: µs of a round, about, and its steps at most.
 ROUND, MOST = 2e3, 500
@@ -73,14 +74,16 @@ def profile(
         seconds, ticks = min(rounds, key=lambda made: made[0])
         if not ticks[clock[None]]:
             raise EngineError(
-                "The steps of a program are measured by a counter of the processor, "
-                "and this one stands still.",
-                expected="x86-64 or ARM64",
+                _(
+                    "The steps of a program are measured by a counter of the "
+                    "processor, and this one stands still."
+                ),
+                expected=_("x86-64 or ARM64"),
                 got=platform.machine(),
-                fix="measure the whole call, by time.perf_counter()",
+                fix=_("measure the whole call, by time.perf_counter()"),
             )
         each = seconds / ticks[clock[None]]
-        every = np.array([ticks for _, ticks in rounds])
+        every = np.array([ticks for __, ticks in rounds])
         every[:, ::2] -= every[:, 1::2]  # without waiting
         every[:, clock[None]] -= every[:, outer].sum(1)  # what is between the nodes
         return seconds, each, threads, every.min(0)

@@ -26,6 +26,7 @@ from collections.abc import Callable
 from llvmlite import binding, ir
 
 from chainrule.errors import ArgumentError, EngineError
+from chainrule.text import _
 
 WORKER = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int32, ctypes.c_int32)
 """The ctypes type of a function for the pool: (argument, tid, threads) → nothing."""
@@ -149,10 +150,10 @@ class ThreadPool:
     def __init__(self, threads: int) -> None:
         if threads < 1:
             raise ArgumentError(
-                "A thread pool needs at least the calling thread.",
-                expected="threads of 1 or more",
+                _("A thread pool needs at least the calling thread."),
+                expected=_("threads of 1 or more"),
                 got=str(threads),
-                fix="pass threads=1 to work without others",
+                fix=_("pass threads=1 to work without others"),
             )
         self.threads = threads
 
@@ -174,10 +175,10 @@ class ThreadPool:
         team, ticket = _team, _Ticket()
         if any(other.thread == ticket.thread for other in list(team.queue)):
             raise EngineError(
-                "the thread pool cannot start a chunk inside another one.",
-                expected="run to return before the same thread calls it again",
-                got="a call from the function that runs, or from a signal handler",
-                fix="start the second chunk after the first one has returned",
+                _("the thread pool cannot start a chunk inside another one."),
+                expected=_("run to return before the same thread calls it again"),
+                got=_("a call from the function that runs, or from a signal handler"),
+                fix=_("start the second chunk after the first one has returned"),
             )
         try:
             team.queue.append(ticket)

@@ -28,6 +28,7 @@ from chainrule.primitives import (
     trigonometry,
 )
 from chainrule.primitives.matmul import plan_product
+from chainrule.text import _
 
 
 class Writer(Protocol):
@@ -107,9 +108,9 @@ def _take(x: Array, indices: Array, out: Array) -> None:
         x.take(indices, 0, out)
     except IndexError:
         raise ArgumentError(
-            "take was asked for a row that does not exist.",
-            expected=f"indices from 0 to {x.shape[0] - 1}",
-            got=f"indices from {indices.min()} to {indices.max()}",
+            _("take was asked for a row that does not exist."),
+            expected=_("indices from 0 to {shape}", shape=x.shape[0] - 1),
+            got=_("indices from {min} to {max}", min=indices.min(), max=indices.max()),
         ) from None
 
 

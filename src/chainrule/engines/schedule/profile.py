@@ -12,8 +12,8 @@ from chainrule.engines.schedule.work import flops, moved, written
 from chainrule.formatting import width
 from chainrule.graph.node import Node, Value
 from chainrule.graph.text_writer import value_names
-from chainrule.language import language
-from chainrule.translation import tr
+from chainrule.text import tr
+from chainrule.text.languages import language
 
 #: Steps of which each takes a smaller share of the work are told of together.
 SHOWN = 0.005

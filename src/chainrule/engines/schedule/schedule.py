@@ -29,7 +29,7 @@ from chainrule.graph.program import Entry
 from chainrule.graph.text_writer import value_names
 from chainrule.graph.types import Dim, Sizes, resolve
 from chainrule.primitives.checks import require
-from chainrule.translation import tr
+from chainrule.text import _, tr
 
 
 @dataclass(frozen=True)
@@ -159,7 +159,7 @@ class Schedule:
         """What it is for: an entry point, sizes, threads."""
         sizes = ", ".join(f"{name} = {size}" for name, size in self.sizes.items())
         number = self.machine.threads
-        who = tr("one thread" if number == 1 else "{n} threads", n=number)
+        who = tr("one thread") if number == 1 else tr("{n} threads", n=number)
         size = tr(" for {sizes}", sizes=sizes) if sizes else ""
         return f"{self.entry.name}{size}{tr(' on {who}', who=who)}"
 
@@ -298,31 +298,31 @@ def verify(schedule: Schedule, views: Mapping[Value, StridedView]) -> None:
     memory, done = Memory(entry, views, schedule.own), set[Node]()
     for value in filter(memory.is_own, entry.graph.outputs):
         assert value.node is not None
-        raise _broken(value.node, "is no thread's own where it is an output")
+        raise _broken(value.node, _("is no thread's own where it is an output"))
     for phase in schedule.phases:
         pending = Pending()
         for step in phase:
             node = step.node
             missing = [v.node for v in node.inputs if v.node and v.node not in done]
             if node in done or missing:
-                raise _broken(node, "stands behind what it reads, and once")
+                raise _broken(node, _("stands behind what it reads, and once"))
             done.add(node)
             if step.free:
                 continue
             accesses = memory.accesses(node, step.share)
             nested = node.primitive in NESTED
             if not nested and any(map(pending.conflict, accesses)):
-                raise _broken(node, "waits for no other thread within its phase")
+                raise _broken(node, _("waits for no other thread within its phase"))
             for access in accesses:
                 pending.add(access)
     if done != set(entry.graph.nodes):
         node = next(iter(set(entry.graph.nodes) - done))
-        raise _broken(node, "stands in the schedule")
+        raise _broken(node, _("stands in the schedule"))
 
 
 def _broken(node: Node, rule: str) -> GraphError:
     return GraphError(
-        f"A schedule breaks a rule at {node.primitive.name}.",
-        expected=f"a node that {rule}",
+        _("A schedule breaks a rule at {name}.", name=node.primitive.name),
+        expected=_("a node that {rule}", rule=rule),
         got=repr(node.primitive.name),
     )

@@ -35,7 +35,7 @@ from chainrule.notation.expressions import (
     Quotient,
     Script,
 )
-from chainrule.translation import tr
+from chainrule.text import _, tr
 
 IDENTITY, SOFTMAX = "identity", "softmax"
 #: The slope of leaky ReLU below 0, as in the table of 2.7.
@@ -152,7 +152,9 @@ def _softmax_derived(z: Expr, a: Expr) -> tuple[Expr, ...]:
 
 
 def _no_slope(z: Expr) -> Expr:
-    raise ArithmeticError(f"softmax has no slope at {z}: its derivative is a matrix")
+    raise ArithmeticError(
+        _("softmax has no slope at {z}: its derivative is a matrix", z=z)
+    )
 
 
 def _table() -> tuple[Activation, ...]:

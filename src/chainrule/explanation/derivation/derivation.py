@@ -23,10 +23,11 @@ from chainrule.explanation.derivation.steps import Step, steps_of
 from chainrule.explanation.equations import Equation
 from chainrule.explanation.page import paper
 from chainrule.explanation.prose import Document, Formula, Heading, Part, Sentence
-from chainrule.language import language
 from chainrule.notation.arithmetic import Quantity
 from chainrule.notation.expressions import Array, Expr, Relation
-from chainrule.translation import current, tr
+from chainrule.text import _, tr
+from chainrule.text.catalogue import current
+from chainrule.text.languages import language
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -122,9 +123,9 @@ class Derivation(Document):
         xs, ys = samples(formulas, x, y)
         if len(xs) > 1 and not self.batch:
             raise ArgumentError(
-                tr("These are the formulas of one sample."),
-                expected=tr("one sample"),
-                got=tr("{n} samples", n=len(xs)),
+                _("These are the formulas of one sample."),
+                expected=_("one sample"),
+                got=_("{n} samples", n=len(xs)),
                 fix="derive(…, batch=True)",
             )
         numbers = given_numbers(self.network, given, xs, ys)

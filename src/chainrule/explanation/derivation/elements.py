@@ -33,7 +33,7 @@ from chainrule.notation.expressions import (
     Sum,
 )
 from chainrule.notation.tidy import tidy
-from chainrule.translation import tr
+from chainrule.text import _
 
 #: So much can be read: neurons in a layer, paths from a weight, equations in all.
 WIDEST, PATHS, EQUATIONS = 6, 12, 150
@@ -50,15 +50,15 @@ def refuse_large(formulas: Formulas) -> None:
     paths = math.prod(sizes[2:])
     if max(sizes) > WIDEST or paths > PATHS or many > EQUATIONS:
         raise ArgumentError(
-            tr("Element by element, this network would be too long to read."),
-            expected=tr(
+            _("Element by element, this network would be too long to read."),
+            expected=_(
                 "at most {wide} neurons in a layer, {paths} paths from a weight to the"
                 " outputs, {many} weights",
                 wide=WIDEST,
                 paths=PATHS,
                 many=EQUATIONS,
             ),
-            got=tr(
+            got=_(
                 "{network}: {wide} neurons, {paths} paths, {many} weights",
                 network=formulas.network,
                 wide=max(sizes),
@@ -68,7 +68,7 @@ def refuse_large(formulas: Formulas) -> None:
         )
     if formulas.batch:
         raise ArgumentError(
-            tr("Element by element, one sample is shown."),
+            _("Element by element, one sample is shown."),
             expected="elements=True, batch=False",
             got="elements=True, batch=True",
         )
@@ -188,10 +188,10 @@ class Elements:
                 terms += e.terms
             else:
                 terms.append((1, e))
-        negative = all(sign < 0 for sign, _ in terms)
+        negative = all(sign < 0 for sign, __ in terms)
         if negative:
-            terms = [(1, e) for _, e in terms]
-        summed = _plus([e for _, e in terms])
+            terms = [(1, e) for __, e in terms]
+        summed = _plus([e for __, e in terms])
         share = o.factor / many
         if share in (0.5, 1.0):
             summed = _times(Number(share), summed)

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 
 from chainrule.errors import ArgumentError, nearest
 from chainrule.explanation.derivation.network import Network
-from chainrule.translation import tr
+from chainrule.text import _, tr
 
 #: What an optimiser keeps of the gradients, by the letters of their formulas: momentum,
 #: running means, a sum; and those that Adam corrects: m̂ and v̂.
@@ -58,7 +58,7 @@ def key_of(name: str, network: Network, more: Iterable[str] = ()) -> str:
         others = any(map(_is_moment, known))
         fix = None if others else tr("moments are those of an optimizer: give one")
     raise ArgumentError(
-        tr("Nothing of this network is called {name}.", name=repr(name)),
+        _("Nothing of this network is called {name}.", name=repr(name)),
         expected=_listed(network, known),
         got=repr(name),
         fix=fix,

@@ -33,7 +33,7 @@ from chainrule.explanation.derivation.activations import (
     NAMES,
     SOFTMAX,
 )
-from chainrule.translation import tr
+from chainrule.text import _, tr
 
 #: More layers than this, or larger ones, nobody writes out.
 DEEPEST, WIDEST = 20, 100_000
@@ -118,8 +118,8 @@ def parse(spec: str) -> Network:
     """
     if not isinstance(spec, str):
         raise ArgumentError(
-            tr("A network is described in words."),
-            expected=tr("text such as {example}", example=repr(EXAMPLE)),
+            _("A network is described in words."),
+            expected=_("text such as {example}", example=repr(EXAMPLE)),
             got=type(spec).__name__,
         )
     sizes: list[int] = []
@@ -220,9 +220,9 @@ def _refused(spec: str, place: tuple[int, int], what: str, expected: str) -> Par
         what,
         expected=expected,
         got=marked,
-        fix=tr("did you mean {near}?", near=near)
+        fix=_("did you mean {near}?", near=near)
         if near
-        else tr("for example {example}", example=EXAMPLE),
+        else _("for example {example}", example=EXAMPLE),
     )
 
 
@@ -260,8 +260,8 @@ def network_of(model: Any) -> Network:
     """
     if not isinstance(model, nn.Module):
         raise ArgumentError(
-            tr("This is no network."),
-            expected=tr("an nn.Sequential of nn.Linear and activations"),
+            _("This is no network."),
+            expected=_("an nn.Sequential of nn.Linear and activations"),
             got=type(model).__name__,
         )
     sizes: list[int] = []
@@ -311,11 +311,11 @@ def _activation_of(part: nn.Module) -> str | None:
 def _unknown(path: str, part: nn.Module) -> ArgumentError:
     names = ", ".join(row.module for row in ACTIVATIONS.values())
     return ArgumentError(
-        tr("This works for layers z = W a + b with an activation each."),
-        expected=tr(
+        _("This works for layers z = W a + b with an activation each."),
+        expected=_(
             "an nn.Sequential of nn.Linear and, behind each, one of {names}",
             names=names,
         ),
         got=f"{path}: {part!r:.80}" if path else f"{part!r:.80}",
-        fix=tr("cr.explain shows the formulas and numbers of any network"),
+        fix=_("cr.explain shows the formulas and numbers of any network"),
     )

@@ -14,7 +14,7 @@ from chainrule.explanation.derivation.network import Network
 from chainrule.notation.expressions import Array
 from chainrule.primitives.rules import show
 from chainrule.tensor import Tensor
-from chainrule.translation import tr
+from chainrule.text import _
 
 
 def array_of(name: str, given: Any) -> Array:
@@ -30,15 +30,15 @@ def array_of(name: str, given: Any) -> Array:
         made = array.astype(np.float64)
     except (TypeError, ValueError, OverflowError) as error:
         raise DTypeError(
-            tr("{name} must be numbers.", name=name),
-            expected=tr("a number, a list, or rows of equal length"),
+            _("{name} must be numbers.", name=name),
+            expected=_("a number, a list, or rows of equal length"),
             got=f"{given!r:.80}",
         ) from error
     if not np.isfinite(made).all():
         at = [int(i) for i in np.argwhere(~np.isfinite(made))[0]]
         raise NonFiniteError(
-            tr("There is nothing to work out from numbers that are none."),
-            expected=tr("finite numbers"),
+            _("There is nothing to work out from numbers that are none."),
+            expected=_("finite numbers"),
             got=f"{name}{at if at else ''} = {made[tuple(at)]}",
         )
     return made
@@ -66,9 +66,9 @@ def parameters(network: Network, given: Any) -> dict[str, Array]:
     if missing or len(found) > len(wanted):
         more = [key for key in found if key not in wanted]
         raise ArgumentError(
-            tr("The network needs its weights and biases."),
+            _("The network needs its weights and biases."),
             expected=", ".join(wanted),
-            got=tr("no {missing}", missing=", ".join(missing))
+            got=_("no {missing}", missing=", ".join(missing))
             if missing
             else ", ".join(more),
         )
@@ -86,8 +86,8 @@ def _fitted(network: Network, key: str, array: Array) -> Array:
     if array.shape == shape or fits:
         return array.reshape(shape)
     raise ShapeError(
-        tr("{name} has another shape.", name=key),
-        expected=tr("{shape}: a row for each neuron of the layer", shape=show(shape))
+        _("{name} has another shape.", name=key),
+        expected=_("{shape}: a row for each neuron of the layer", shape=show(shape))
         if key[0] == "W"
         else show(shape),
         got=show(array.shape),
@@ -113,8 +113,8 @@ def samples(formulas: Formulas, x: Any, y: Any) -> tuple[Array, Array]:
         xs = xs.reshape(1, -1)
     if xs.ndim != 2 or xs.shape[1] != first or not len(xs):
         raise ShapeError(
-            tr("x does not fit the network {network}.", network=net),
-            expected=tr("rows of {many} numbers, one for each sample", many=first),
+            _("x does not fit the network {network}.", network=net),
+            expected=_("rows of {many} numbers, one for each sample", many=first),
             got=show(np.shape(array_of("x", x))),
         )
     ys = _truths(formulas, array_of("y", y), len(xs))
@@ -131,14 +131,14 @@ def _truths(formulas: Formulas, y: Array, n: int) -> Array:
     y = y.reshape(shape)
     if formulas.objective.truths == "signs" and not np.isin(y, (-1, 1)).all():
         raise ArgumentError(
-            tr("The hinge loss takes y = 1 or −1."),
+            _("The hinge loss takes y = 1 or −1."),
             expected="1, −1",
             got=f"y = {y.ravel()[~np.isin(y.ravel(), (-1, 1))][0]:g}",
             fix="y = 2*y - 1" if np.isin(y, (0, 1)).all() else None,
         )
     if formulas.objective.truths == "shares" and not ((y >= 0) & (y <= 1)).all():
         raise ArgumentError(
-            tr("Binary cross-entropy takes y from 0 to 1."),
+            _("Binary cross-entropy takes y from 0 to 1."),
             expected="0 ≤ y ≤ 1",
             got=f"y = {y.ravel()[(y.ravel() < 0) | (y.ravel() > 1)][0]:g}",
         )
@@ -153,7 +153,7 @@ def _classes(y: Array, shape: tuple[int, int]) -> Array:
         known = (labels >= 0) & (labels < classes) & (labels == np.rint(labels))
         if not known.all():
             raise ArgumentError(
-                tr("There is no such class."),
+                _("There is no such class."),
                 expected=f"0 … {classes - 1}",
                 got=f"y = {labels[~known][0]:g}",
             )
@@ -163,8 +163,8 @@ def _classes(y: Array, shape: tuple[int, int]) -> Array:
     y = y.reshape(shape)
     if (y < 0).any() or not np.allclose(y.sum(1), 1, rtol=0, atol=1e-6):
         raise ArgumentError(
-            tr("Rows of probabilities sum to 1."),
-            expected=tr("one-hot rows, or class numbers 0 … {last}", last=classes - 1),
+            _("Rows of probabilities sum to 1."),
+            expected=_("one-hot rows, or class numbers 0 … {last}", last=classes - 1),
             got=f"y = {y[0].tolist()}",
         )
     return y
@@ -172,7 +172,7 @@ def _classes(y: Array, shape: tuple[int, int]) -> Array:
 
 def _other_truths(y: Array, shape: tuple[int, int]) -> ShapeError:
     return ShapeError(
-        tr("y does not fit the network and x."),
-        expected=tr("{n} rows of {many} numbers", n=shape[0], many=shape[1]),
+        _("y does not fit the network and x."),
+        expected=_("{n} rows of {many} numbers", n=shape[0], many=shape[1]),
         got=show(y.shape),
     )

@@ -19,7 +19,7 @@ from chainrule.explanation.signs import COUNT, LABEL
 from chainrule.notation import functions as f
 from chainrule.notation.expressions import Expr, Number, Product, Quotient, Sum
 from chainrule.notation.tidy import tidy
-from chainrule.translation import tr
+from chainrule.text import _, tr
 
 P, Y = PREDICTION, LABEL
 
@@ -255,10 +255,10 @@ def objective(name: str, network: Network) -> Objective:
         near = nearest(known, [*OBJECTIVES, *_OTHER_NAMES])
         near = _OTHER_NAMES.get(near, near) if near else None
         raise ArgumentError(
-            tr("There is no such loss."),
+            _("There is no such loss."),
             expected=", ".join(OBJECTIVES),
             got=repr(name),
-            fix=tr("did you mean {near}?", near=repr(near)) if near else None,
+            fix=_("did you mean {near}?", near=repr(near)) if near else None,
         )
     _refuse_other_ends(found, network)
     return found
@@ -277,9 +277,9 @@ def _refuse_other_ends(o: Objective, network: Network) -> None:
     one = o.ends == SOFTMAX and network.sizes[-1] == 1
     raise ArgumentError(
         reasons[o.ends],
-        expected=tr("a network that ends in {ends}", ends=o.ends),
+        expected=_("a network that ends in {ends}", ends=o.ends),
         got=str(network),
-        fix=tr("one output with sigmoid and loss='binary_cross_entropy'")
+        fix=_("one output with sigmoid and loss='binary_cross_entropy'")
         if one
         else str(right),
     )
@@ -307,10 +307,10 @@ def objective_of(given: Any, network: Network) -> tuple[Objective, Network]:
         row = OBJECTIVES["binary_cross_entropy"]
         return row, _scores(network, row)
     raise ArgumentError(
-        tr("This loss is not known here."),
+        _("This loss is not known here."),
         expected=", ".join(OBJECTIVES),
         got=f"{given!r:.80}",
-        fix=tr("cr.explain shows the formulas and numbers of any loss"),
+        fix=_("cr.explain shows the formulas and numbers of any loss"),
     )
 
 
@@ -319,15 +319,15 @@ def _scores(network: Network, o: Objective) -> Network:
     assert o.ends is not None
     if network.activation(network.depth) != IDENTITY:
         raise ArgumentError(
-            tr("This loss takes scores: it applies {ends} itself.", ends=o.ends),
-            expected=tr("a network without an activation at the end"),
+            _("This loss takes scores: it applies {ends} itself.", ends=o.ends),
+            expected=_("a network without an activation at the end"),
             got=str(network),
             fix=f"loss={o.name!r}",
         )
     if o.ends == SOFTMAX and network.sizes[-1] == 1:
         raise ArgumentError(
-            tr("Softmax over one number is always 1, and nothing can be learned."),
-            expected=tr("two classes or more"),
+            _("Softmax over one number is always 1, and nothing can be learned."),
+            expected=_("two classes or more"),
             got=str(network),
         )
     activations = (*network.activations[:-1], o.ends)
@@ -340,7 +340,7 @@ def _refuse_options(given: Any) -> None:
     smoothed = getattr(given, "label_smoothing", 0) != 0
     if given_any or smoothed or given.reduction != "mean":
         raise ArgumentError(
-            tr("Losses are known here without their options."),
+            _("Losses are known here without their options."),
             expected=f"nn.{type(given).__name__}()",
             got=f"{given!r:.80}",
         )

@@ -19,7 +19,8 @@ from chainrule.explanation.equations import Equation
 from chainrule.explanation.naming import PREDICTION, symbol
 from chainrule.notation.arithmetic import COLUMNS
 from chainrule.notation.expressions import Array, Atom, Call, Computed, Expr, Script
-from chainrule.translation import current, tr
+from chainrule.text import tr
+from chainrule.text.catalogue import current
 
 #: Up to so many layers are written as one formula, f₂(W₂ f₁(W₁ x + b₁) + b₂).
 NESTED = 3

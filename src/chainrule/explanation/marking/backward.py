@@ -16,7 +16,7 @@ from chainrule.explanation.marking.slip import (
 from chainrule.explanation.naming import PREDICTION, symbol
 from chainrule.explanation.signs import LABEL
 from chainrule.notation.expressions import Expr, Number, Product
-from chainrule.translation import tr
+from chainrule.text import tr
 
 # -- δ: f′ -----------------------------------------------------------------------------
 

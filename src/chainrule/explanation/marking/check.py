@@ -38,10 +38,11 @@ from chainrule.explanation.marking.written import (
     digits_of,
     read,
 )
-from chainrule.language import language
 from chainrule.notation.expressions import Array
 from chainrule.optim import SGD, Optimizer
-from chainrule.translation import current, tr
+from chainrule.text import _
+from chainrule.text.catalogue import current
+from chainrule.text.languages import language
 
 
 def check_work(
@@ -116,7 +117,7 @@ def check_work(
     with language(lang):
         if samples not in (None, ROWS, COLUMNS):
             raise ArgumentError(
-                tr("Samples lie in rows or in columns."),
+                _("Samples lie in rows or in columns."),
                 expected="samples='rows', samples='columns'",
                 got=repr(samples),
             )
@@ -141,7 +142,7 @@ def _written(
     """The answers that were given, by key."""
     if not isinstance(answers, Mapping):
         raise ArgumentError(
-            tr("Answers are numbers with names."),
+            _("Answers are numbers with names."),
             expected="{'z1': [0.1, 0.2], 'a1': …}",
             got=f"{answers!r:.80}",
         )
@@ -151,8 +152,8 @@ def _written(
         key = key_of(name, formulas.network, formulas.updates)
         if key in names:
             raise ArgumentError(
-                tr("One quantity is given twice."),
-                expected=tr("{name} once", name=key),
+                _("One quantity is given twice."),
+                expected=_("{name} once", name=key),
                 got=f"{names[key]!r}, {name!r}",
             )
         names[key] = str(name)
@@ -161,25 +162,25 @@ def _written(
             found[key] = answer
     if not found:
         raise ArgumentError(
-            tr("There are no answers to be marked."),
+            _("There are no answers to be marked."),
             expected=", ".join(list(keys(formulas.network))[:4]) + ", …",
-            got=tr("{many} names, all blank", many=len(answers)),
+            got=_("{many} names, all blank", many=len(answers)),
         )
     still = [key for key in found if key not in formulas.all]
     if still:
         raise ArgumentError(
-            tr("{names} is frozen: a step leaves it as it is.", names=", ".join(still)),
-            expected=tr("parameters with requires_grad=True"),
+            _("{names} is frozen: a step leaves it as it is.", names=", ".join(still)),
+            expected=_("parameters with requires_grad=True"),
             got=", ".join(still),
-            fix=tr("leave it out"),
+            fix=_("leave it out"),
         )
     new = [key for key in found if split(key)[0] in UPDATED]
     if step is None and new:
         raise ArgumentError(
-            tr("Updated parameters cannot be marked without η."),
+            _("Updated parameters cannot be marked without η."),
             expected="lr=0.1",
             got=", ".join(new),
-            fix=tr("give lr, or ask for the gradients: {name}", name=f"d{new[0]}"),
+            fix=_("give lr, or ask for the gradients: {name}", name=f"d{new[0]}"),
         )
     return found
 
@@ -188,8 +189,8 @@ def _optimizer(optimizer: Optimizer | None, lr: float | None) -> Optimizer | Non
     """What takes the step; None where nobody said."""
     if optimizer is not None and lr is not None:
         raise ArgumentError(
-            tr("η is given twice."),
-            expected="lr, optimizer",
+            _("η is given twice."),
+            expected=_("lr, optimizer"),
             got=f"lr={lr}, {optimizer}",
         )
     return SGD(lr=rate_of(lr)) if lr is not None else optimizer
@@ -263,8 +264,8 @@ def _chosen(readings: list[_Reading]) -> _Reading:
     if len(statuses) == 1:
         return first
     raise ArgumentError(
-        tr("Samples may lie in the rows or in the columns of these answers."),
-        expected=tr("matrices that are not square, or a word on how samples lie"),
+        _("Samples may lie in the rows or in the columns of these answers."),
+        expected=_("matrices that are not square, or a word on how samples lie"),
         got=", ".join(k for k, a in first.sheet.answers.items() if a.open) or "x",
         fix="samples='rows', samples='columns'",
     )

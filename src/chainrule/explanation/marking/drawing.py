@@ -29,7 +29,7 @@ from chainrule.explanation.naming import PREDICTION, symbol
 from chainrule.explanation.signs import LABEL
 from chainrule.notation.arithmetic import COLUMNS, Quantity
 from chainrule.notation.expressions import Array, Expr
-from chainrule.translation import tr
+from chainrule.text import _
 
 #: What a person works out by hand: neurons in a layer, layers, samples.
 WIDEST, DEEPEST, MANY = 6, 4, 4
@@ -76,31 +76,29 @@ def drawn(formulas: Formulas, seed: int, samples: int) -> Drawn:
     """
     _refuse_large(formulas.network, samples)
     drawer = _Drawer(replace(formulas, batch=samples > 1), seed, samples)
-    for _ in range(TRIES):
+    for __ in range(TRIES):
         made = drawer.once()
         if made is not None:
             return made
     raise ArgumentError(
-        tr(
-            "No numbers were found with which this network could be worked out by hand."
-        ),
-        expected=tr("a smaller network, or fewer samples"),
+        _("No numbers were found with which this network could be worked out by hand."),
+        expected=_("a smaller network, or fewer samples"),
         got=str(formulas.network),
-        fix=f"--seed {seed + 1}",
+        fix=_("--seed {seed}", seed=seed + 1),
     )
 
 
 def _refuse_large(network: Network, samples: int) -> None:
     if max(network.sizes) > WIDEST or network.depth > DEEPEST or samples > MANY:
         raise ArgumentError(
-            tr("That is more than a person works out by hand."),
-            expected=tr(
+            _("That is more than a person works out by hand."),
+            expected=_(
                 "at most {wide} neurons in a layer, {deep} layers, {many} samples",
                 wide=WIDEST,
                 deep=DEEPEST,
                 many=MANY,
             ),
-            got=tr("{network}, {samples} samples", network=network, samples=samples),
+            got=_("{network}, {samples} samples", network=network, samples=samples),
         )
 
 
@@ -116,7 +114,7 @@ class _Drawer:
 
     def _array(self, shape: tuple[int, ...], draw: Callable[[], float]) -> Array:
         size = int(np.prod(shape, dtype=int))
-        return np.array([draw() for _ in range(size)]).reshape(shape)
+        return np.array([draw() for __ in range(size)]).reshape(shape)
 
     def once(self) -> Drawn | None:
         """One attempt, layer by layer."""
@@ -154,7 +152,7 @@ class _Drawer:
     ) -> bool:
         """Draw W and b until z suits the activation."""
         most = 9 if before < 4 else 5
-        for _ in range(TRIES):
+        for __ in range(TRIES):
             parameters[f"W{k}"] = self._array((size, before), lambda: self._one(most))
             parameters[f"b{k}"] = self._array((size,), lambda: self._one(5))
             for letter in "Wb":
@@ -168,7 +166,7 @@ class _Drawer:
         """What the predictions should have been."""
         shape, kind = predicted.shape, self.formulas.objective.truths
         if kind == "classes":
-            classes = [int(self.random.random() * shape[1]) for _ in range(shape[0])]
+            classes = [int(self.random.random() * shape[1]) for __ in range(shape[0])]
             return np.eye(shape[1])[classes]
         choices: tuple[float, ...] = (0.0, 1.0)
         last = self.network.activation(self.network.depth)

@@ -11,7 +11,7 @@ from chainrule.explanation.naming import PREDICTION, symbol
 from chainrule.explanation.signs import LABEL
 from chainrule.notation import functions as f
 from chainrule.notation.expressions import Expr, Number, Product
-from chainrule.translation import tr
+from chainrule.text import tr
 
 # -- z ---------------------------------------------------------------------------------
 

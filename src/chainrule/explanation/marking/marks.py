@@ -20,7 +20,7 @@ from chainrule.explanation.marking.steps import MOMENTUM
 from chainrule.explanation.marking.unknown import other_factor, other_rate
 from chainrule.explanation.marking.written import FEWEST, Written
 from chainrule.notation.expressions import Array, Expr
-from chainrule.translation import tr
+from chainrule.text import _
 
 #: Right; right from an earlier wrong answer; wrong; of too few digits to tell.
 RIGHT, CONSEQUENCE, WRONG, OPEN = "right", "consequence", "wrong", "open"
@@ -132,10 +132,10 @@ class Sheet:
             held = ensemble.held(key)
             if key in self.answers and not np.isfinite(held).all():
                 raise NonFiniteError(
-                    tr("There is nothing to mark: the right numbers are none."),
-                    expected=tr("finite numbers"),
+                    _("There is nothing to mark: the right numbers are none."),
+                    expected=_("finite numbers"),
                     got=f"{key} = {held[~np.isfinite(held)][0]}",
-                    fix=tr("divide by no zero, and take other weights"),
+                    fix=_("divide by no zero, and take other weights"),
                 )
         return ensemble
 

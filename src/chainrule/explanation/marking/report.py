@@ -34,11 +34,11 @@ from chainrule.explanation.prose import (
     Rows,
     Sentence,
 )
-from chainrule.language import language
 from chainrule.notation.arithmetic import COLUMNS, MATRIX, Quantity
 from chainrule.notation.expressions import Array, Expr
 from chainrule.primitives.rules import show
-from chainrule.translation import tr
+from chainrule.text import _, tr
+from chainrule.text.languages import language
 
 #: Digits that are shown.
 DIGITS = 6
@@ -90,7 +90,7 @@ class WorkReport(Document):
             if mark.key == key:
                 return mark
         raise ArgumentError(
-            tr("There is no answer for {name}.", name=key),
+            _("There is no answer for {name}.", name=key),
             expected=", ".join(mark.key for mark in self.marks),
             got=repr(name),
         )

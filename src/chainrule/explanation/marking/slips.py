@@ -30,7 +30,7 @@ from chainrule.explanation.naming import symbol
 from chainrule.explanation.signs import COUNT
 from chainrule.notation import functions as f
 from chainrule.notation.expressions import Expr, Number, Product
-from chainrule.translation import tr
+from chainrule.text import tr
 
 
 def _sum() -> str:

@@ -36,7 +36,7 @@ from chainrule.notation.arithmetic import Quantity
 from chainrule.notation.expressions import Atom, Expr, Number, Script
 from chainrule.notation.tidy import tidy
 from chainrule.optim import SGD, Adagrad, Adam, AdamW, Optimizer, RMSprop
-from chainrule.translation import tr
+from chainrule.text import _, tr
 
 #: The optimisers of 2.6.
 MARKED = (SGD, Adagrad, RMSprop, Adam, AdamW)
@@ -68,12 +68,12 @@ def rate_of(lr: Any) -> float:
     """
     rate = array_of("lr", lr)
     if rate.size != 1:
-        raise ShapeError(tr("η is one number."), expected="lr=0.1", got=f"{lr!r:.80}")
+        raise ShapeError(_("η is one number."), expected="lr=0.1", got=f"{lr!r:.80}")
     made = float(rate.reshape(()))
     if made <= 0 or isinstance(lr, (bool, np.bool_)):
         raise ArgumentError(
-            tr("η is above zero: a step goes downhill."),
-            expected=tr("lr=0.1, for example"),
+            _("η is above zero: a step goes downhill."),
+            expected=_("lr=0.1, for example"),
             got=f"lr={lr!r:.60}",
         )
     return made
@@ -94,7 +94,7 @@ def step_of(model: nn.Module, formulas: Formulas, optimizer: Optimizer) -> Step:
     rate_of(optimizer.param_groups[0]["lr"])
     net = formulas.network
     x, y = (np.zeros((1, net.sizes[k])) for k in (0, -1))
-    shown = explained(run_step(model, x, y, lambda made, _: made.sum(), optimizer))
+    shown = explained(run_step(model, x, y, lambda made, __: made.sum(), optimizer))
     equations: dict[str, Equation] = {}
     numbers = dict(_numbers(optimizer))
     for k in net.layers:
@@ -125,13 +125,13 @@ def _attached(model: nn.Module, optimizer: Any) -> Optimizer:
     if reason is None:
         return optimizer
     raise ArgumentError(
-        tr("The step of this optimiser is not marked."),
-        expected=tr(
+        _("The step of this optimiser is not marked."),
+        expected=_(
             "{names}: without clipping, the same for all parameters of the model",
             names=", ".join(kind.__name__ for kind in MARKED),
         ),
         got=reason,
-        fix=tr("cr.explain shows the update of any optimiser"),
+        fix=_("cr.explain shows the update of any optimiser"),
     )
 
 

@@ -14,7 +14,7 @@ from chainrule.explanation.marking.updating import parts
 from chainrule.notation import functions as f
 from chainrule.notation.arithmetic import computed
 from chainrule.notation.expressions import Array, Expr, Number
-from chainrule.translation import tr
+from chainrule.text import tr
 
 #: Of one number alone any ratio can be made: then only one of so few digits counts.
 ROUND = 2

@@ -22,7 +22,7 @@ from chainrule.explanation.marking.steps import (
 from chainrule.notation import functions as f
 from chainrule.notation.expressions import Expr, Number, Product, Sum
 from chainrule.notation.tidy import tidy
-from chainrule.translation import tr
+from chainrule.text import tr
 
 ONE, NONE = Number(1), Number(0)
 

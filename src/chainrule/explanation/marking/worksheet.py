@@ -31,9 +31,10 @@ from chainrule.explanation.prose import (
     Sentence,
 )
 from chainrule.explanation.signs import LABEL, LOSS
-from chainrule.language import language
 from chainrule.notation.expressions import Array, Expr
-from chainrule.translation import current, tr
+from chainrule.text import _, tr
+from chainrule.text.catalogue import current
+from chainrule.text.languages import language
 
 #: Significant digits of the answers.
 DIGITS = 4
@@ -265,7 +266,7 @@ def worksheet(
         for name, value, least in (("seed", seed, 0), ("samples", samples, 1)):
             if isinstance(value, bool) or not isinstance(value, int) or value < least:
                 raise ArgumentError(
-                    tr("{name} is a whole number.", name=name),
+                    _("{name} is a whole number.", name=name),
                     expected=f"{name} ≥ {least}",
                     got=repr(value),
                 )

@@ -29,7 +29,7 @@ import numpy as np
 from chainrule.errors import ArgumentError, DTypeError, NonFiniteError, ShapeError
 from chainrule.notation.expressions import Array
 from chainrule.tensor import Tensor
-from chainrule.translation import tr
+from chainrule.text import _
 
 #: Significant digits to which a number counts at least, and at most.
 FEWEST, MOST = 3, 6
@@ -130,10 +130,10 @@ def read(name: str, given: Any) -> Written | None:
         return None
     if any(leaf is None for leaf in flat):
         raise ArgumentError(
-            tr("{name} is not filled in to the end.", name=name),
-            expected=tr("{many} numbers", many=len(flat)),
-            got=tr("{blank} of them blank", blank=flat.count(None)),
-            fix=tr("fill in all of it, or leave all of it blank"),
+            _("{name} is not filled in to the end.", name=name),
+            expected=_("{many} numbers", many=len(flat)),
+            got=_("{blank} of them blank", blank=flat.count(None)),
+            fix=_("fill in all of it, or leave all of it blank"),
         )
     columns = list(zip(*[leaf for leaf in flat if leaf is not None], strict=True))
     values = np.array(columns[0], np.float64).reshape(shape)
@@ -151,8 +151,8 @@ def _walk(name: str, given: Any, at: tuple[int, ...], flat: list[Any]) -> Any:
     shapes = {_walk(name, item, (*at, i), flat) for i, item in each}
     if len(shapes) != 1:
         raise ShapeError(
-            tr("{name} has rows of unequal lengths, or none.", name=name),
-            expected=tr("a number, a list, or rows of equal length"),
+            _("{name} has rows of unequal lengths, or none.", name=name),
+            expected=_("a number, a list, or rows of equal length"),
             got=f"{given!r:.80}",
         )
     return (len(given), *shapes.pop())
@@ -172,27 +172,27 @@ def _leaf(name: str, given: Any, at: tuple[int, ...]) -> tuple[float, int, int] 
     text = _spelled(given)
     if text is not None and text.lower().lstrip("+-") in ("nan", "inf", "infinity"):
         raise NonFiniteError(
-            tr("An answer is a number."),
-            expected=tr("finite numbers"),
+            _("An answer is a number."),
+            expected=_("finite numbers"),
             got=f"{place} = {text}",
-            fix=tr("leave it blank where you have none"),
+            fix=_("leave it blank where you have none"),
         )
     if text is not None and _FRACTION.fullmatch(text) and not text.endswith("/0"):
         return float(Fraction(text)), _EXACT, _EXACT
     if text is None or not _NUMBER.fullmatch(text):
         raise DTypeError(
-            tr("{name} must be numbers.", name=name),
-            expected=tr("numbers such as 0.7311 or -1.5e-3"),
+            _("{name} must be numbers.", name=name),
+            expected=_("numbers such as 0.7311 or -1.5e-3"),
             got=f"{place} = {given!r:.60}",
         )
     exact = Decimal(text.replace("_", ""))
     if abs(exact) > Decimal("1e300"):
         raise NonFiniteError(
-            tr("An answer is a number."),
-            expected=tr("finite numbers"),
+            _("An answer is a number."),
+            expected=_("finite numbers"),
             got=f"{place} = {text}",
         )
-    _, digits, exponent = exact.as_tuple()
+    __, digits, exponent = exact.as_tuple()
     assert isinstance(exponent, int)
     return float(exact), len(digits) if exact else 0, max(-exponent, 0)
 

@@ -103,6 +103,7 @@ from chainrule.nn.functional.pooling import (
     max_pool2d,
 )
 from chainrule.nn.functional.sampling import affine_grid, grid_sample
+from chainrule.text import _
 
 __all__ = [
     "adaptive_avg_pool1d",
@@ -191,5 +192,7 @@ if not TYPE_CHECKING:  # type checkers know the names
 
     def __getattr__(name: str) -> Any:
         """Refuse a name that is not here, with the one that was probably meant."""
-        text = f"module 'chainrule.nn.functional' has no attribute {name!r}"
+        text = _(
+            "module 'chainrule.nn.functional' has no attribute {name!r}", name=name
+        )
         raise MissingAttributeError(text, hint(name, "F", __all__), name=name)

@@ -13,6 +13,7 @@ from chainrule.operations.arguments import axis_of
 from chainrule.primitives.rules import show
 from chainrule.regions import activations
 from chainrule.tensor import Tensor, as_tensor, wrap
+from chainrule.text import _
 
 
 def relu(x: Any) -> Tensor:
@@ -65,10 +66,12 @@ def gelu_form(approximate: str) -> Callable[[Value], Value]:
     if not isinstance(approximate, str) or approximate not in forms:
         near = nearest(str(approximate), forms)
         raise ArgumentError(
-            "GELU is computed exactly, or approximated by tanh.",
-            expected="approximate='none' or 'tanh'",
+            _("GELU is computed exactly, or approximated by tanh."),
+            expected=_("approximate='none' or 'tanh'"),
             got=repr(approximate),
-            fix=f"did you mean {near!r}?" if near else "approximate='none'",
+            fix=_("did you mean {near!r}?", near=near)
+            if near
+            else "approximate='none'",
         )
     return forms[approximate]
 
@@ -195,8 +198,8 @@ def glu(x: Any, dim: int = -1) -> Tensor:
     size = x.shape[axis]
     if not isinstance(size, int) or size % 2:
         raise ShapeError(
-            "glu splits an axis into halves.",
-            expected=f"an even number along axis {dim}",
+            _("glu splits an axis into halves."),
+            expected=_("an even number along axis {dim}", dim=dim),
             got=show(x.shape),
         )
     lead = (slice(None),) * axis
@@ -217,8 +220,8 @@ def prelu(x: Any, weight: Tensor) -> Tensor:
     if weight.size != 1:
         if x.ndim < 2 or weight.shape != x.shape[1:2]:
             raise ShapeError(
-                "prelu takes one slope, or one for each channel.",
-                expected=f"weight of shape {show(x.shape[1:2] or (1,))}",
+                _("prelu takes one slope, or one for each channel."),
+                expected=_("weight of shape {value}", value=show(x.shape[1:2] or (1,))),
                 got=show(weight.shape),
             )
         weight = weight.reshape(-1, *[1] * (x.ndim - 2))

@@ -16,6 +16,7 @@ from chainrule.operations.operands import broadcast_shapes
 from chainrule.primitives.creation import iota
 from chainrule.primitives.rules import show
 from chainrule.tensor import Tensor, as_tensor, wrap
+from chainrule.text import _
 
 
 def scaled_dot_product_attention(
@@ -64,22 +65,22 @@ def scaled_dot_product_attention(
         or q.shape[-1] == 0
     ):
         raise ShapeError(
-            "Attention compares queries with keys.",
-            expected="query (…, L, E), key (…, S, E), value (…, S, D), E at least 1",
+            _("Attention compares queries with keys."),
+            expected=_("query (…, L, E), key (…, S, E), value (…, S, D), E at least 1"),
             got=f"{show(q.shape)}, {show(k.shape)}, {show(v.shape)}",
         )
     need_keys("Attention", k, -2)
     if flag("attention", "is_causal", is_causal):
         if attn_mask is not None:
             raise ArgumentError(
-                "Attention is causal, or takes a mask.",
-                expected="is_causal=True or attn_mask",
+                _("Attention is causal, or takes a mask."),
+                expected=_("is_causal=True or attn_mask"),
                 got="both",
             )
         attn_mask = causal((q.shape[-2], k.shape[-2]))
     masks: tuple[Tensor, ...] = ()
     if attn_mask is not None:
-        what = "attn_mask says where to look, or what is added to the scores."
+        what = _("attn_mask says where to look, or what is added to the scores.")
         masks = (mask_of("attn_mask", attn_mask, what),)
     return attend(q, k, v, masks, dropout_p, scale)[0]
 
@@ -101,7 +102,7 @@ def mask_of(name: str, given: Any, what: str) -> Tensor:
         return mask
     raise DTypeError(
         what,
-        expected="truth values, or floats",
+        expected=_("truth values, or floats"),
         got=mask.dtype.name,
         fix=f"{name}.astype('bool')",
     )
@@ -111,8 +112,8 @@ def need_keys(kind: str, keys: Tensor, axis: int) -> None:
     """Refuse a sequence without steps, which has no mean; ``axis`` is that of steps."""
     if keys.shape[axis] == 0:
         raise ShapeError(
-            f"{place(kind)} has no mean of a sequence without steps.",
-            expected="at least one step to look at",
+            _("{kind} has no mean of a sequence without steps.", kind=place(kind)),
+            expected=_("at least one step to look at"),
             got=show(keys.shape),
         )
 
@@ -156,7 +157,7 @@ def _check_mask(mask: Tensor, shape: Shape) -> None:
         right = False
     if not right:
         raise ShapeError(
-            "A mask of attention says which query looks at which key.",
-            expected=f"a shape that broadcasts to {show(shape)}",
+            _("A mask of attention says which query looks at which key."),
+            expected=_("a shape that broadcasts to {shape}", shape=show(shape)),
             got=show(mask.shape),
         )

@@ -16,6 +16,7 @@ from chainrule.primitives import conv as convolution
 from chainrule.primitives.rules import show
 from chainrule.primitives.sliding import dilated
 from chainrule.tensor import Tensor, as_tensor, wrap
+from chainrule.text import _
 
 #: What stands beyond the edges, by NumPy's names for it.
 EDGES = {"reflect": "reflect", "replicate": "edge", "circular": "wrap"}
@@ -155,7 +156,7 @@ def conv(
     """
     x, weight = as_tensor(x), as_tensor(weight)
     groups = integer(kind, "groups", groups, least=1)
-    _check_weight(kind, axes, weight.shape, groups, "out, in/groups")
+    _check_weight(kind, axes, weight.shape, groups, _("out, in/groups"))
     channels, *window = (int(d) for d in weight.shape[1:])
     bias = parameter(kind, "bias", bias, weight.shape[:1], weight)
     x = same_dtype(kind, x, weight)
@@ -200,7 +201,7 @@ def conv_transpose(
     """
     x, weight = as_tensor(x), as_tensor(weight)
     groups = integer(kind, "groups", groups, least=1)
-    _check_weight(kind, axes, weight.shape, groups, "in, out/groups")
+    _check_weight(kind, axes, weight.shape, groups, _("in, out/groups"))
     channels, outputs, *window = (int(d) for d in weight.shape)
     bias = parameter(kind, "bias", bias, (outputs * groups,), weight)
     x = same_dtype(kind, x, weight)
@@ -218,10 +219,10 @@ def conv_transpose(
     pads = tuple((w - n, w - n + m) for w, n, m in zip(widths, lost, more))
     if any(size + m < 1 for size, m in zip(least, more)):
         raise ShapeError(
-            f"{place(kind)}'s padding leaves nothing of its result.",
-            expected="a result of at least 1 along each axis",
+            _("{kind}'s padding leaves nothing of its result.", kind=place(kind)),
+            expected=_("a result of at least 1 along each axis"),
             got=f"{given}, padding={padding}",
-            fix="less padding, or a larger input",
+            fix=_("less padding, or a larger input"),
         )
     turned = weight.flip(*range(2, axes + 2))
     slides = {"strides": (1,) * axes, "padding": pads, "lhs_dilation": steps}
@@ -257,8 +258,12 @@ def further(kind: str, output_padding: Any, steps: Any, reach: Any) -> tuple[int
     if all(m < max(s, r) for m, s, r in zip(more, steps, reach)):
         return more
     raise ArgumentError(
-        f"{kind} says with output_padding which of the sizes within a stride it gives.",
-        expected="output_padding smaller than stride or dilation",
+        _(
+            "{kind} says with output_padding which of the sizes within a stride it "
+            "gives.",
+            kind=kind,
+        ),
+        expected=_("output_padding smaller than stride or dilation"),
         got=f"output_padding={output_padding}, stride={steps}, dilation={reach}",
     )
 
@@ -271,8 +276,10 @@ def _least(
     for length, step, more in zip(shape[2:], steps, rest):
         if not isinstance(length, int) or not length:
             raise ShapeError(
-                f"{place(kind)} slides over axes whose lengths are known.",
-                expected="a number of samples alone that varies, lengths of at least 1",
+                _("{kind} slides over axes whose lengths are known.", kind=place(kind)),
+                expected=_(
+                    "a number of samples alone that varies, lengths of at least 1"
+                ),
                 got=given,
             )
         sizes.append((length - 1) * step + more + 1)
@@ -289,11 +296,11 @@ def _to_size(
     sizes = spread(kind, "output_size", wanted, axes)
     if all(low <= n < low + s for n, low, s in zip(sizes, least, steps)):
         return tuple(n - low for n, low in zip(sizes, least))
-    ranges = [f"{low} to {low + s - 1}" for low, s in zip(least, steps)]
+    ranges = [_("{low} to {s}", low=low, s=low + s - 1) for low, s in zip(least, steps)]
     raise ShapeError(
-        f"{place(kind)} cannot give a result of this output_size.",
+        _("{kind} cannot give a result of this output_size.", kind=place(kind)),
         expected=" and ".join(ranges),
-        got=f"output_size={wanted} for {given}",
+        got=_("output_size={wanted} for {given}", wanted=wanted, given=given),
     )
 
 
@@ -303,11 +310,15 @@ def _check_weight(
     if len(shape) == axes + 2 and not int(shape[0]) % groups:
         return
     raise ShapeError(
-        f"{place(kind)} has no kernels for {groups} groups."
+        _("{kind} has no kernels for {groups} groups.", kind=place(kind), groups=groups)
         if groups > 1
-        else f"{place(kind)} has no kernels.",
-        expected=f"a weight of shape ({channels}, {', '.join(['kernel'] * axes)}), "
-        f"{channels.partition(',')[0]} a multiple of groups",
+        else _("{kind} has no kernels.", kind=place(kind)),
+        expected=_(
+            "a weight of shape ({channels}, {axes}), {partition} a multiple of groups",
+            channels=channels,
+            axes=", ".join(["kernel"] * axes),
+            partition=channels.partition(",")[0],
+        ),
         got=show(shape),
     )
 
@@ -325,17 +336,26 @@ def batch_of(
     at = x.ndim - axes - 1
     if at in (0, 1) and (channels is None or x.shape[at] == channels):
         return (x, False) if at else (x.unsqueeze(0), True)
-    fix = f"x.reshape(-1, {named}, {lengths}), or nn.Unflatten(1, ({named}, {lengths}))"
+    fix = _(
+        "x.reshape(-1, {named}, {lengths}), or nn.Unflatten(1, ({named}, {lengths}))",
+        named=named,
+        lengths=lengths,
+    )
     if at == 0:
-        fix = "x.unsqueeze(1) gives a batch of grey images its axis of channels"
-        fix += "" if channels == 1 else f", for nn.{kind}(1, …)"
+        fix = _("x.unsqueeze(1) gives a batch of grey images its axis of channels")
+        if channels != 1:
+            fix = _("{fix}, for nn.{kind}(1, …)", fix=fix, kind=kind)
     elif at == 1 and x.shape[-1] == channels:
-        fix = f"x.movedim(-1, 1): channels come before {lengths}"
+        fix = _("x.movedim(-1, 1): channels come before {lengths}", lengths=lengths)
     elif at == 1:
-        fix = f"build nn.{kind}({x.shape[at]}, …)"
+        fix = _("build nn.{kind}({shape}, …)", kind=kind, shape=x.shape[at])
     raise ShapeError(
-        f"{place(kind)} cannot {doing} its input.",
-        expected=f"(N, {named}, {lengths}), or ({named}, {lengths}) for one sample",
+        _("{kind} cannot {doing} its input.", kind=place(kind), doing=doing),
+        expected=_(
+            "(N, {named}, {lengths}), or ({named}, {lengths}) for one sample",
+            named=named,
+            lengths=lengths,
+        ),
         got=show(x.shape),
         fix=fix,
     )
@@ -348,15 +368,18 @@ def paddings(
     axes = len(window)
     if not isinstance(padding, str):
         return tuple((n, n) for n in spread(kind, "padding", padding, axes, least=0))
-    words = "{} is a number, or a word that " + kind + " knows."
-    if choice("same", "valid", what=words)("padding", padding) == "valid":
+    words = _("{name} is a number, or a word that {kind} knows.")
+    if choice("same", "valid", what=words, kind=kind)("padding", padding) == "valid":
         return ((0, 0),) * axes
     if any(step != 1 for step in steps):
         raise ArgumentError(
-            f"{kind} gives as many places as it takes in steps of one alone.",
-            expected="padding='same' with stride=1",
+            _(
+                "{kind} gives as many places as it takes in steps of one alone.",
+                kind=kind,
+            ),
+            expected=_("padding='same' with stride=1"),
             got=f"padding='same', stride={steps}",
-            fix="padding=(kernel_size − 1) // 2 divides the places by the stride",
+            fix=_("padding=(kernel_size − 1) // 2 divides the places by the stride"),
         )
     more = [dilated(k, r) - 1 for k, r in zip(window, reach)]
     return tuple((n // 2, n - n // 2) for n in more)
@@ -377,16 +400,20 @@ def check_fit(
         length, needed = shape[axis], dilated(k, r) - low - high
         if not isinstance(length, int):
             raise ShapeError(
-                f"{place(kind)} slides over axes whose lengths are known.",
-                expected="a number of samples alone that varies",
+                _("{kind} slides over axes whose lengths are known.", kind=place(kind)),
+                expected=_("a number of samples alone that varies"),
                 got=show(shape[single:]),
             )
         if length < max(needed, 1):
             raise ShapeError(
-                f"{place(kind)}'s window is larger than its padded input.",
-                expected=f"at least {max(needed, 1)} along axis {axis - single}",
+                _("{kind}'s window is larger than its padded input.", kind=place(kind)),
+                expected=_(
+                    "at least {needed} along axis {single}",
+                    needed=max(needed, 1),
+                    single=axis - single,
+                ),
                 got=show(shape[single:]),
-                fix="a smaller kernel or dilation, or more padding",
+                fix=_("a smaller kernel or dilation, or more padding"),
             )
 
 
@@ -397,10 +424,17 @@ def _check_edges(kind: str, shape: Shape, pads: Any, mode: str, single: bool) ->
         needed = {"reflect": side + 1, "replicate": 1, "circular": side}[mode]
         if side and (not isinstance(length, int) or length < needed):
             raise ShapeError(
-                f"{place(kind)} continues its input by elements that it has not.",
-                expected=f"at least {needed} along axis {axis - single}",
+                _(
+                    "{kind} continues its input by elements that it has not.",
+                    kind=place(kind),
+                ),
+                expected=_(
+                    "at least {needed} along axis {single}",
+                    needed=needed,
+                    single=axis - single,
+                ),
                 got=show(shape[single:]),
-                fix="less padding, or padding_mode='zeros'",
+                fix=_("less padding, or padding_mode='zeros'"),
             )
 
 

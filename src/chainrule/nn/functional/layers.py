@@ -23,6 +23,7 @@ from chainrule.primitives.matmul import dot
 from chainrule.primitives.rules import show
 from chainrule.random import bits
 from chainrule.tensor import Tensor, as_tensor, wrap
+from chainrule.text import _
 
 
 def linear(x: Any, weight: Tensor, bias: Tensor | None = None) -> Tensor:
@@ -48,16 +49,16 @@ def linear(x: Any, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     shape, matrix = x.shape, weight.shape
     if len(matrix) != 2:
         raise ShapeError(
-            "linear multiplies by a matrix.",
-            expected="a weight of shape (outputs, inputs)",
+            _("linear multiplies by a matrix."),
+            expected=_("a weight of shape (outputs, inputs)"),
             got=show(matrix),
-            fix="x @ w for a vector w",
+            fix=_("x @ w for a vector w"),
         )
     outputs, inputs = matrix
     if not shape or shape[-1] != inputs:
         raise ShapeError(
-            f"{place('Linear')} cannot multiply its input.",
-            expected=f"a last axis of {inputs}",
+            _("{place} cannot multiply its input.", place=place("Linear")),
+            expected=_("a last axis of {inputs}", inputs=inputs),
             got=show(shape),
             fix=_rows_fix(shape, inputs, outputs),
         )
@@ -75,12 +76,23 @@ def _rows_fix(given: Shape, inputs: Dim, outputs: Dim) -> str:
     """What to write in front of, or instead of, a Linear(inputs, outputs)."""
     if len(given) < 3:
         width = given[-1] if given else "…"
-        return f"feed rows of {inputs} numbers, or build nn.Linear({width}, {outputs})"
+        return _(
+            "feed rows of {inputs} numbers, or build nn.Linear({width}, {outputs})",
+            inputs=inputs,
+            width=width,
+            outputs=outputs,
+        )
     flat = size_of(given[1:])
-    other = "" if flat == inputs else f", for nn.Linear({flat}, {outputs})"
-    return (
-        f"nn.Flatten() as the first layer makes rows of {flat} numbers{other}; "
-        "data.image_folder(…, flatten=True) reads images as rows"
+    other = (
+        ""
+        if flat == inputs
+        else _(", for nn.Linear({flat}, {outputs})", flat=flat, outputs=outputs)
+    )
+    return _(
+        "nn.Flatten() as the first layer makes rows of {flat} numbers{other}; "
+        "data.image_folder(…, flatten=True) reads images as rows",
+        flat=flat,
+        other=other,
     )
 
 
@@ -102,9 +114,15 @@ def same_dtype(kind: str, x: Tensor, like: Tensor, name: str = "") -> Tensor:
     if x.dtype is like.dtype:
         return x
     if x.dtype.is_float:
-        what = f"{place(kind)} and its input have different dtypes."
+        what = _("{kind} and its input have different dtypes.", kind=place(kind))
         raise DTypeError(
-            f"{place(kind)} and its {name} have different dtypes." if name else what,
+            _(
+                "{kind} and its {name} have different dtypes.",
+                kind=place(kind),
+                name=name,
+            )
+            if name
+            else what,
             expected=like.dtype.name,
             got=x.dtype.name,
             fix=f"{name or 'x'}.astype('{like.dtype.name}')",
@@ -128,7 +146,7 @@ def parameter(
     made = as_tensor(given)
     if made.shape != shape:
         raise ShapeError(
-            f"{place(kind)} needs another shape of its {name}.",
+            _("{kind} needs another shape of its {name}.", kind=place(kind), name=name),
             expected=show(shape),
             got=show(made.shape),
             fix=f"{name}.reshape{show(shape)}" if made.size == size_of(shape) else None,
@@ -159,16 +177,16 @@ def embedding(indices: Any, weight: Tensor, padding_idx: int | None = None) -> T
     indices, weight = as_tensor(indices), as_tensor(weight)
     if weight.ndim != 2:
         raise ShapeError(
-            f"{place('Embedding')} takes rows of a table.",
-            expected="a weight of shape (V, d)",
+            _("{place} takes rows of a table.", place=place("Embedding")),
+            expected=_("a weight of shape (V, d)"),
             got=show(weight.shape),
         )
     if not indices.dtype.is_integer:
         raise DTypeError(
-            f"{place('Embedding')} takes the numbers of rows.",
-            expected="integers",
+            _("{place} takes the numbers of rows.", place=place("Embedding")),
+            expected=_("integers"),
             got=indices.dtype.name,
-            fix="x.astype('int64'), or nn.Linear for numbers that are measurements",
+            fix=_("x.astype('int64'), or nn.Linear for numbers that are measurements"),
         )
     if context.trace is None:
         check_indices(place("Embedding"), indices.numpy(), int(weight.shape[0]))
@@ -182,7 +200,7 @@ def embedding(indices: Any, weight: Tensor, padding_idx: int | None = None) -> T
 
 def padding_row(padding_idx: Any, rows: int) -> int:
     """The number of the row that is not trained, from 0; −1 is the last."""
-    what = "Embedding has no row for this {}."
+    what = _("Embedding has no row for this {name}.")
     row = whole("padding_idx", padding_idx, least=-rows, most=rows - 1, what=what)
     return row % rows
 
@@ -217,7 +235,7 @@ def dropout1d(x: Any, p: float = 0.5, training: bool = True) -> Tensor:
     """
     x = as_tensor(x)
     if x.ndim not in (2, 3):
-        raise _no_channels("Dropout1d", x, "(N, C, L), or (C, L) for one sample")
+        raise _no_channels("Dropout1d", x, _("(N, C, L), or (C, L) for one sample"))
     return _dropped("Dropout1d", x, (*x.shape[:-1], 1), p, training)
 
 
@@ -233,7 +251,7 @@ def dropout2d(x: Any, p: float = 0.5, training: bool = True) -> Tensor:
     """
     x = as_tensor(x)
     if x.ndim != 4:
-        fix = "x.unsqueeze(0) for one image, nn.Dropout1d for (N, C, L)"
+        fix = _("x.unsqueeze(0) for one image, nn.Dropout1d for (N, C, L)")
         raise _no_channels("Dropout2d", x, "(N, C, H, W)", fix)
     return _dropped("Dropout2d", x, (*x.shape[:2], 1, 1), p, training)
 
@@ -241,7 +259,7 @@ def dropout2d(x: Any, p: float = 0.5, training: bool = True) -> Tensor:
 def _no_channels(
     kind: str, x: Tensor, expected: str, fix: str | None = None
 ) -> ShapeError:
-    asked = f"{place(kind)} drops whole channels."
+    asked = _("{kind} drops whole channels.", kind=place(kind))
     return ShapeError(asked, expected=expected, got=show(x.shape), fix=fix)
 
 
@@ -268,7 +286,7 @@ def one_hot(x: Any, num_classes: int = -1) -> Tensor:
     x = as_tensor(x)
     if not x.dtype.is_integer:
         raise DTypeError(
-            "one_hot takes class indices.", expected="integers", got=x.dtype.name
+            _("one_hot takes class indices."), expected=_("integers"), got=x.dtype.name
         )
     if num_classes == -1:
         num_classes = int(x.numpy().max(initial=0)) + 1
@@ -307,10 +325,10 @@ def interpolate(
     axes = x.ndim - 2
     if axes < 1:
         raise ShapeError(
-            "interpolate resizes the axes behind (N, C).",
-            expected="(N, C, L), (N, C, H, W) or more axes",
+            _("interpolate resizes the axes behind (N, C)."),
+            expected=_("(N, C, L), (N, C, H, W) or more axes"),
             got=show(x.shape),
-            fix="x.unsqueeze(0) for one sample",
+            fix=_("x.unsqueeze(0) for one sample"),
         )
     align_corners = check_resizing(kind, size, scale_factor, mode, align_corners)
     nearest = mode == "nearest"
@@ -322,8 +340,10 @@ def interpolate(
         held = x.shape[i + 2]
         if not isinstance(held, int) or not held:
             raise ShapeError(
-                "interpolate needs sizes that are known.",
-                expected="a number of samples alone that varies, sizes of at least 1",
+                _("interpolate needs sizes that are known."),
+                expected=_(
+                    "a number of samples alone that varies, sizes of at least 1"
+                ),
                 got=show(x.shape),
             )
         scale = None if scales is None else scales[i]
@@ -343,18 +363,20 @@ def check_resizing(
     kind: str, size: Any, scale_factor: Any, mode: Any, align_corners: Any
 ) -> bool:
     """Refuse what no input can be resized by; ``align_corners`` as True or False."""
-    nearest = choice(*MODES, what=f"{kind} knows no such {{}}.")("mode", mode)
+    nearest = choice(*MODES, what=_("{kind} knows no such {name}."), kind=kind)(
+        "mode", mode
+    )
     kept = align_corners is not None and flag(kind, "align_corners", align_corners)
     if kept and nearest == "nearest":
         raise ArgumentError(
-            f"{kind} keeps corners in place between neighbours alone.",
-            expected="mode='linear' or 'bilinear' with align_corners=True",
+            _("{kind} keeps corners in place between neighbours alone.", kind=kind),
+            expected=_("mode='linear' or 'bilinear' with align_corners=True"),
             got="mode='nearest'",
         )
     if (size is None) == (scale_factor is None):
         raise ArgumentError(
-            f"{kind} takes a size or a scale_factor.",
-            expected="one of the two",
+            _("{kind} takes a size or a scale_factor.", kind=kind),
+            expected=_("one of the two"),
             got=f"size={size!r:.40}, scale_factor={scale_factor!r:.40}",
         )
     if size is not None:
@@ -374,8 +396,8 @@ def _scales(kind: str, given: Any, axes: int) -> list[float]:
     several = list(given) if isinstance(given, tuple | list) else [given] * axes
     if len(several) != axes:
         raise ArgumentError(
-            f"{kind} needs a scale_factor for each axis behind (N, C).",
-            expected=f"one number, or {axes} of them",
+            _("{kind} needs a scale_factor for each axis behind (N, C).", kind=kind),
+            expected=_("one number, or {axes} of them", axes=axes),
             got=f"scale_factor={given}",
         )
     return [number(kind, "scale_factor", s, above=0) for s in several]
@@ -400,8 +422,11 @@ def pixel_shuffle(x: Any, upscale_factor: int) -> Tensor:
     channels = x.shape[-3] if x.ndim > 2 else None
     if not isinstance(channels, int) or channels % r**2:
         raise ShapeError(
-            f"{place('PixelShuffle')} makes finer places out of channels.",
-            expected=f"(…, C, H, W), C a multiple of {r**2}",
+            _(
+                "{place} makes finer places out of channels.",
+                place=place("PixelShuffle"),
+            ),
+            expected=_("(…, C, H, W), C a multiple of {r}", r=r**2),
             got=show(x.shape),
         )
     x = x.unflatten(-3, (channels // r**2, r, r))  # (…, c, i, j, h, w)

@@ -20,6 +20,7 @@ from chainrule.primitives.movement import broadcast_to
 from chainrule.primitives.rules import show
 from chainrule.regions import normalization
 from chainrule.tensor import Tensor, as_tensor, count_of, wrap
+from chainrule.text import _
 
 
 def _affine(
@@ -62,17 +63,21 @@ def _need_spread(kind: str, n: Dim, x: Tensor, each: str, fix: str) -> bool:
         return True
     if n == 0:
         raise ArgumentError(
-            f"{place(kind)} takes means; an empty input has none.",
-            expected=f"at least one number for each {each}",
-            got=f"shape {show(x.shape)}",
+            _("{kind} takes means; an empty input has none.", kind=place(kind)),
+            expected=_("at least one number for each {each}", each=each),
+            got=_("shape {shape}", shape=show(x.shape)),
             fix=fix,
         )
     if n == 1:
         warn(
-            f"{place(kind)} got one number for each {each}: there is no variance, so "
-            "its output is β whatever the input.",
-            expected=f"at least two numbers for each {each}",
-            got=f"shape {show(x.shape)}",
+            _(
+                "{kind} got one number for each {each}: there is no variance, so "
+                "its output is β whatever the input.",
+                kind=place(kind),
+                each=each,
+            ),
+            expected=_("at least two numbers for each {each}", each=each),
+            got=_("shape {shape}", shape=show(x.shape)),
             fix=fix,
         )
     return n != 1
@@ -134,10 +139,10 @@ def batch_norm(
     x = floats(x)
     if x.ndim < 2:
         raise ShapeError(
-            f"{place('BatchNorm')} normalises features over samples.",
-            expected="shape (N, C) or (N, C, L)",
+            _("{place} normalises features over samples.", place=place("BatchNorm")),
+            expected=_("shape (N, C) or (N, C, L)"),
             got=show(x.shape),
-            fix="give the samples an axis: x.reshape(-1, C)",
+            fix=_("give the samples an axis: x.reshape(-1, C)"),
         )
     axes = (0, *range(2, x.ndim))
     shape, eps = x.shape[1:2], option("batch_norm", "eps", eps)
@@ -147,9 +152,9 @@ def batch_norm(
     running = _running("BatchNorm", x, running_mean, running_var)
     if flag("BatchNorm", "training", training):
         n = size_of(tuple(x.shape[a] for a in axes))
-        fix = "larger batches, model.eval() for prediction, or nn.LayerNorm"
-        fix = fix if running else "larger batches, or nn.LayerNorm"
-        if _need_spread("BatchNorm", n, x, "feature of the batch", fix) and running:
+        fix = _("larger batches, model.eval() for prediction, or nn.LayerNorm")
+        fix = fix if running else _("larger batches, or nn.LayerNorm")
+        if _need_spread("BatchNorm", n, x, _("feature of the batch"), fix) and running:
             _follow(x, axes, *running, momentum)
         attrs = {"axes": axes, "eps": eps}
         return _affine(normalization.batch_norm, x, shape, weight, bias, **attrs)
@@ -169,8 +174,8 @@ def _running(kind: str, x: Tensor, mean: Any, var: Any) -> tuple[Tensor, Tensor]
     """The running statistics, (C,) each and changed in place, or None."""
     if (mean is None) != (var is None):
         raise ArgumentError(
-            f"{place(kind)} keeps a mean and a variance, or neither.",
-            expected="running_mean and running_var, or both None",
+            _("{kind} keeps a mean and a variance, or neither.", kind=place(kind)),
+            expected=_("running_mean and running_var, or both None"),
             got="running_mean=None" if mean is None else "running_var=None",
         )
     if mean is None:
@@ -183,10 +188,13 @@ def _running(kind: str, x: Tensor, mean: Any, var: Any) -> tuple[Tensor, Tensor]
 
 def _no_statistics(kind: str, fix: str) -> ArgumentError:
     return ArgumentError(
-        f"{place(kind)} needs statistics: running ones, or those of its input.",
-        expected="running_mean and running_var",
+        _(
+            "{kind} needs statistics: running ones, or those of its input.",
+            kind=place(kind),
+        ),
+        expected=_("running_mean and running_var"),
         got="running_mean=None, running_var=None",
-        fix=f"{fix} takes those of the input",
+        fix=_("{fix} takes those of the input", fix=fix),
     )
 
 
@@ -201,7 +209,7 @@ def _follow(
     n = size_of(tuple(x.shape[a] for a in axes))
     many = count_of(n, x.dtype)
     with no_grad():
-        mean, _, squares = normalization.moments(x.value, axes)
+        mean, __, squares = normalization.moments(x.value, axes)
         variance = wrap(squares) / maximum(many - 1, 1.0)
         rate = (many > 1).astype(x.dtype) * momentum
         for running, new in ((running_mean, wrap(mean)), (running_var, variance)):
@@ -249,12 +257,16 @@ def group_norm(
     channels = x.shape[1] if x.ndim > 1 else None
     if not isinstance(channels, int) or channels % num_groups:
         raise ShapeError(
-            f"{place('GroupNorm')} cuts the channels into {num_groups} groups.",
-            expected="shape (N, C, …), C a multiple of the number of groups",
+            _(
+                "{place} cuts the channels into {num_groups} groups.",
+                place=place("GroupNorm"),
+                num_groups=num_groups,
+            ),
+            expected=_("shape (N, C, …), C a multiple of the number of groups"),
             got=show(x.shape),
         )
     n = size_of((channels // num_groups, *x.shape[2:]))
-    _need_spread("GroupNorm", n, x, "group of a sample", "a smaller num_groups")
+    _need_spread("GroupNorm", n, x, _("group of a sample"), _("a smaller num_groups"))
     return _grouped("GroupNorm", x, num_groups, weight, bias, eps)
 
 
@@ -301,8 +313,11 @@ def instance_norm(
     x = floats(x)
     if x.ndim < 3:
         raise ShapeError(
-            f"{place('InstanceNorm')} normalises over the axes behind the channels.",
-            expected="shape (N, C, L)",
+            _(
+                "{place} normalises over the axes behind the channels.",
+                place=place("InstanceNorm"),
+            ),
+            expected=_("shape (N, C, L)"),
             got=show(x.shape),
         )
     eps = option("instance_norm", "eps", eps)
@@ -313,11 +328,11 @@ def instance_norm(
             raise _no_statistics("InstanceNorm", "use_input_stats=True")
         return batch_norm(x, *running, weight, bias, eps=eps)
     axes, many = tuple(range(2, x.ndim)), size_of(x.shape[2:])
-    fix = "longer signals or larger images, or nn.BatchNorm1d or nn.BatchNorm2d"
-    varies = _need_spread("InstanceNorm", many, x, "channel of a sample", fix)
+    fix = _("longer signals or larger images, or nn.BatchNorm1d or nn.BatchNorm2d")
+    varies = _need_spread("InstanceNorm", many, x, _("channel of a sample"), fix)
     if varies and running and x.shape[0] != 0:
         with no_grad():
-            mean, _, squares = normalization.moments(x.value, axes)
+            mean, __, squares = normalization.moments(x.value, axes)
             variance = wrap(squares) / maximum(count_of(many, x.dtype) - 1, 1.0)
             for held, new in zip(running, (wrap(mean), variance)):
                 held.copy_(held + (new.mean(0) - held) * momentum)
@@ -336,10 +351,10 @@ def _need_last(x: Tensor, shape: Shape, kind: str) -> None:
     if last != shape:
         sizes = show(last) if last[1:] else "".join(map(str, last))
         raise ShapeError(
-            f"{place(kind)} cannot normalise its input.",
-            expected=f"last axes of {show(shape)}",
+            _("{kind} cannot normalise its input.", kind=place(kind)),
+            expected=_("last axes of {shape}", shape=show(shape)),
             got=show(x.shape),
-            fix=f"build nn.{kind}({sizes})" if last else None,
+            fix=_("build nn.{kind}({sizes})", kind=kind, sizes=sizes) if last else None,
         )
 
 

@@ -17,6 +17,7 @@ from chainrule.primitives import windows
 from chainrule.primitives.rules import show
 from chainrule.primitives.sliding import dilated
 from chainrule.tensor import Tensor, as_tensor, wrap
+from chainrule.text import _
 
 One = int | tuple[int]
 Sizes = int | tuple[int | None, int | None]
@@ -212,8 +213,8 @@ def _windows(
     edges = spread(kind, "padding", padding, axes, least=0)
     if any(2 * n > dilated(k, r) for n, k, r in zip(edges, window, reach)):
         raise ArgumentError(
-            f"{kind} pads by half a window at most.",
-            expected=f"padding up to {tuple(k // 2 for k in window)}",
+            _("{kind} pads by half a window at most.", kind=kind),
+            expected=_("padding up to {window}", window=tuple(k // 2 for k in window)),
             got=f"padding={padding}, kernel_size={kernel_size}",
         )
     pads = [(n, n) for n in edges]
@@ -341,8 +342,10 @@ def _parts(
         if not isinstance(length, int) or not length:
             lengths = "L" if axes == 1 else "H, W"
             raise ShapeError(
-                f"{place(kind)} divides axes whose lengths are known.",
-                expected=f"(N, C, {lengths}), {lengths} of at least 1",
+                _("{kind} divides axes whose lengths are known.", kind=place(kind)),
+                expected=_(
+                    "(N, C, {lengths}), {lengths} of at least 1", lengths=lengths
+                ),
                 got=show(x.shape),
             )
         at = np.arange(wanted)

@@ -12,6 +12,7 @@ from chainrule.functions.movement import stack
 from chainrule.nn.arguments import flag
 from chainrule.primitives.rules import show
 from chainrule.tensor import Tensor, as_tensor
+from chainrule.text import _
 
 
 def affine_grid(theta: Any, size: Any, align_corners: bool = False) -> Tensor:
@@ -33,9 +34,9 @@ def affine_grid(theta: Any, size: Any, align_corners: bool = False) -> Tensor:
     theta = as_tensor(theta)
     if theta.ndim != 3 or theta.shape[1:] != (2, 3) or len(size) != 4:
         raise ShapeError(
-            "affine_grid takes an affine map of the plane for each image.",
-            expected="theta (N, 2, 3) and size (N, C, H, W)",
-            got=f"{show(theta.shape)} and {size!r:.80}",
+            _("affine_grid takes an affine map of the plane for each image."),
+            expected=_("theta (N, 2, 3) and size (N, C, H, W)"),
+            got=_("{shape} and {size!r:.80}", shape=show(theta.shape), size=size),
         )
 
     corners = flag("affine_grid", "align_corners", align_corners)
@@ -80,9 +81,13 @@ def grid_sample(
     x, grid = as_tensor(x), as_tensor(grid)
     if x.ndim != 4 or grid.ndim != 4 or grid.shape[3] != 2:
         raise ShapeError(
-            "grid_sample reads images at places.",
-            expected="x (N, C, H, W) and grid (N, H, W, 2)",
-            got=f"{show(x.shape)} and {show(grid.shape)}",
+            _("grid_sample reads images at places."),
+            expected=_("x (N, C, H, W) and grid (N, H, W, 2)"),
+            got=_(
+                "{shape} and {grid_shape}",
+                shape=show(x.shape),
+                grid_shape=show(grid.shape),
+            ),
         )
     height, width = x.shape[2:]
     corners = flag("grid_sample", "align_corners", align_corners)

@@ -21,6 +21,7 @@ from chainrule.nn.losses.checks import (
 from chainrule.primitives.creation import iota
 from chainrule.primitives.rules import show
 from chainrule.tensor import Tensor, as_tensor, wrap
+from chainrule.text import _
 
 #: The logarithm of no probability: finite, so that differences of two are no NaN.
 NOTHING = -1e30
@@ -83,8 +84,8 @@ class CTCLoss(Reduction):
         steps = as_tensor(log_probs)
         if steps.ndim not in (2, 3) or not steps.dtype.is_float:
             raise ShapeError(
-                "CTCLoss reads logarithms of probabilities, step by step.",
-                expected="floats (T, N, C), or (T, C) for one sequence",
+                _("CTCLoss reads logarithms of probabilities, step by step."),
+                expected=_("floats (T, N, C), or (T, C) for one sequence"),
                 got=f"{steps.dtype.name} {show(steps.shape)}",
             )
         single = steps.ndim == 2
@@ -92,8 +93,8 @@ class CTCLoss(Reduction):
         length, n, classes = steps.shape
         if not isinstance(classes, int) or self.blank >= classes:
             raise ShapeError(
-                "CTCLoss has no such class for its blank.",
-                expected=f"more than {self.blank} classes",
+                _("CTCLoss has no such class for its blank."),
+                expected=_("more than {blank} classes", blank=self.blank),
                 got=show(steps.shape),
             )
         inputs = _lengths("input_lengths", input_lengths, (n,), single)
@@ -118,12 +119,14 @@ class CTCLoss(Reduction):
         n = wanted.shape[0]
         if not targets.dtype.is_integer:
             raise DTypeError(
-                "CTCLoss takes labels.", expected="integers", got=targets.dtype.name
+                _("CTCLoss takes labels."),
+                expected=_("integers"),
+                got=targets.dtype.name,
             )
         if targets.ndim not in (1, 2) or (targets.ndim == 2 and targets.shape[0] != n):
             raise ShapeError(
-                "CTCLoss takes the labels of each sequence.",
-                expected=f"targets ({n}, S), or all of them in one row",
+                _("CTCLoss takes the labels of each sequence."),
+                expected=_("targets ({n}, S), or all of them in one row", n=n),
                 got=show(targets.shape),
             )
         targets = targets.astype("int64")
@@ -142,7 +145,7 @@ class CTCLoss(Reduction):
         self, steps: Tensor, labels: Tensor, inputs: Tensor, wanted: Tensor
     ) -> Tensor:
         """−ln p of each sequence."""
-        (length, n, _), most = steps.shape, labels.shape[1]
+        (length, n, __), most = steps.shape, labels.shape[1]
         blanks = labels * 0 + self.blank
         places = stack([blanks, labels], 2).flatten(1)
         places = concat([places, full((n, 1), self.blank, dtype="int64")], axis=1)
@@ -165,7 +168,7 @@ class CTCLoss(Reduction):
             new = where(now[1].unsqueeze(1), new, same)
             return concat([start[:, :2], new], axis=1), None
 
-        last, _ = scan(step, first, (found, goes_on))
+        last, __ = scan(step, first, (found, goes_on))
         ends = stack([wanted * 2 + 2, wanted * 2 + 1], 1)
         return -last.take_along_dim(ends, 1).logsumexp(1)
 
@@ -175,13 +178,15 @@ def _lengths(name: str, given: Any, shape: Shape, single: bool) -> Tensor:
     lengths = as_tensor(given)
     if not lengths.dtype.is_integer:
         raise DTypeError(
-            f"CTCLoss counts {name}.", expected="integers", got=lengths.dtype.name
+            _("CTCLoss counts {name}.", name=name),
+            expected=_("integers"),
+            got=lengths.dtype.name,
         )
     lengths = lengths.reshape(1) if single and lengths.ndim == 0 else lengths
     if lengths.shape != shape:
         raise ShapeError(
-            "CTCLoss takes a length for each sequence.",
-            expected=f"{name} of shape {show(shape)}",
+            _("CTCLoss takes a length for each sequence."),
+            expected=_("{name} of shape {shape}", name=name, shape=show(shape)),
             got=show(lengths.shape),
         )
     return lengths.astype("int64")

@@ -20,6 +20,7 @@ from chainrule.nn.losses.checks import (
 from chainrule.nn.module import Module
 from chainrule.primitives.rules import show
 from chainrule.tensor import Tensor, as_tensor, count_of
+from chainrule.text import _
 
 REDUCTIONS = ("mean", "sum", "none")
 
@@ -36,7 +37,7 @@ class Reduction(Module):
     reduction: str = "mean"
 
     def __init__(self, *, reduction: str = "mean") -> None:
-        what = f"{type(self).__name__} has no such {{}}."
+        what = _("{kind} has no such {name}.", kind=type(self).__name__)
         check = checks.choice(*REDUCTIONS, what=what)
         self.reduction = check("reduction", reduction)
 
@@ -51,10 +52,13 @@ class Reduction(Module):
             return losses.sum()
         if losses.size == 0:
             raise ArgumentError(
-                f"{type(self).__name__} takes a mean, and an empty batch has none.",
-                expected="at least one sample",
-                got=f"losses of shape {show(losses.shape)}",
-                fix='leave empty batches out, or use reduction="sum"',
+                _(
+                    "{kind} takes a mean, and an empty batch has none.",
+                    kind=type(self).__name__,
+                ),
+                expected=_("at least one sample"),
+                got=_("losses of shape {shape}", shape=show(losses.shape)),
+                fix=_('leave empty batches out, or use reduction="sum"'),
             )
         if weights is None:
             return losses.mean()
@@ -71,11 +75,13 @@ class Reduction(Module):
         kind = type(self).__name__
         if w.shape not in (losses.shape, losses.shape[:1]):
             raise ShapeError(
-                f"{kind} takes one weight a sample, or one a loss.",
-                expected=f"sample_weight of shape {show(losses.shape[:1])}",
+                _("{kind} takes one weight a sample, or one a loss.", kind=kind),
+                expected=_(
+                    "sample_weight of shape {shape}", shape=show(losses.shape[:1])
+                ),
                 got=show(w.shape),
             )
-        fix = "leave a sample out by the weight 0"
+        fix = _("leave a sample out by the weight 0")
         w = looked_at(w, lambda a: check_least(kind, "sample_weight", a, fix))
         w = w.astype(losses.dtype)
         if w.shape != losses.shape:
@@ -128,9 +134,11 @@ class Loss(Reduction):
         :meth:`match` gave.
         """
         raise ArgumentError(
-            f"{type(self).__name__} has no pointwise().",
-            expected="a method pointwise(self, prediction, target) → tensor of losses",
-            fix="define it in the class",
+            _("{kind} has no pointwise().", kind=type(self).__name__),
+            expected=_(
+                "a method pointwise(self, prediction, target) → tensor of losses"
+            ),
+            fix=_("define it in the class"),
         )
 
     def weights(self, prediction: Tensor, target: Tensor) -> Tensor | None:
@@ -230,14 +238,14 @@ class ElementwiseLoss(Loss):
     """
 
     #: What else to do about shapes that differ by more than an axis of length 1.
-    hint: ClassVar[str] = "give one target for each number that the network predicts"
+    hint: ClassVar[str] = _("give one target for each number that the network predicts")
 
     def match(self, prediction: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         """The target in the dtype of the prediction, once the shapes agree."""
         if prediction.shape != target.shape:
             raise ShapeError(
-                f"{type(self).__name__} compares element by element.",
-                expected=f"a target of shape {show(prediction.shape)}",
+                _("{kind} compares element by element.", kind=type(self).__name__),
+                expected=_("a target of shape {shape}", shape=show(prediction.shape)),
                 got=show(target.shape),
                 fix=_fix(prediction.shape, target.shape) or self.hint,
             )
@@ -252,7 +260,9 @@ def _fix(prediction: Shape, target: Shape) -> str | None:
     if prediction == (*target, 1):
         if len(target) != 1:
             return "y.unsqueeze(-1)"
-        return "y.reshape(-1, 1); of a data set: cr.data.Dataset(x, y.reshape(-1, 1))"
+        return _(
+            "y.reshape(-1, 1); of a data set: cr.data.Dataset(x, y.reshape(-1, 1))"
+        )
     if target == (*prediction, 1):
         return "y.reshape(-1)" if len(prediction) == 1 else "y.squeeze(-1)"
     return None
@@ -268,9 +278,10 @@ def check_takes_weights(loss: Any) -> None:
         known = False
     if not known:
         raise ArgumentError(
-            "This loss takes no weights of samples.",
-            expected="a loss of chainrule.nn, or function(prediction, target, "
-            "sample_weight)",
+            _("This loss takes no weights of samples."),
+            expected=_(
+                "a loss of chainrule.nn, or function(prediction, target, sample_weight)"
+            ),
             got=getattr(loss, "__name__", repr(loss))[:80],
-            fix="leave sample_weight out, or take it as a third argument",
+            fix=_("leave sample_weight out, or take it as a third argument"),
         )

@@ -14,14 +14,15 @@ from chainrule.primitives.movement import full_like
 from chainrule.primitives.rules import show
 from chainrule.regions import activations, losses
 from chainrule.tensor import Tensor, wrap
+from chainrule.text import _
 
-_FIX = "y = 1 for yes, y = 0 for no, or a probability between"
+_FIX = _("y = 1 for yes, y = 0 for no, or a probability between")
 
 
 class BinaryLoss(ElementwiseLoss):
     """Base of both forms: targets from 0 to 1, and a factor for each loss."""
 
-    hint: ClassVar[str] = (
+    hint: ClassVar[str] = _(
         "one target an output; for one class among several: nn.CrossEntropyLoss()"
     )
 
@@ -47,15 +48,19 @@ class BinaryLoss(ElementwiseLoss):
         fits = all(a in (1, b) for a, b in zip(factor.shape, last))
         if factor.ndim > len(shape) or not fits:
             raise ShapeError(
-                f"{type(self).__name__} takes one {name}, or one for each output.",
-                expected=f"{show(shape[-1:])} or a number",
+                _(
+                    "{kind} takes one {name}, or one for each output.",
+                    kind=type(self).__name__,
+                    name=name,
+                ),
+                expected=_("{shape} or a number", shape=show(shape[-1:])),
                 got=show(factor.shape),
-                fix="factors of samples: loss(prediction, target, sample_weight)",
+                fix=_("factors of samples: loss(prediction, target, sample_weight)"),
             )
 
     def right_target(self, y: Any, prediction_shape: Shape) -> Any:
         """Targets from 0 to 1."""
-        return check_unit(type(self).__name__, "the target", y, _FIX)
+        return check_unit(type(self).__name__, _("the target"), y, _FIX)
 
     def pointwise(self, prediction: Tensor, target: Tensor) -> Tensor:
         """One loss an element."""
@@ -100,17 +105,17 @@ class BCELoss(BinaryLoss):
 
     def right_prediction(self, prediction: Any) -> Any:
         """Predictions from 0 to 1."""
-        fix = (
+        fix = _(
             "end the network in nn.Sigmoid(), or take nn.BCEWithLogitsLoss() for scores"
         )
-        return check_unit("BCELoss", "the prediction", prediction, fix)
+        return check_unit("BCELoss", _("the prediction"), prediction, fix)
 
     def unweighted(self, prediction: Tensor, target: Tensor) -> Tensor:
         """One loss an element."""
         scores = behind(prediction, activations.sigmoid)
         if scores is not None:
             return wrap(losses.binary_cross_entropy(scores.value, target.value))
-        fix = "end the network in nn.Sigmoid(), or take nn.BCEWithLogitsLoss()"
+        fix = _("end the network in nn.Sigmoid(), or take nn.BCEWithLogitsLoss()")
         warn_of_scores("BCELoss", prediction, fix)
         yes = wrap(losses.log_score(prediction.value, target.value))
         no = losses.log_score((1.0 - prediction).value, (1.0 - target).value)
@@ -167,8 +172,8 @@ class BCEWithLogitsLoss(BinaryLoss):
             type(self).__name__,
             prediction,
             (activations.sigmoid,),
-            expected="scores: the loss applies the sigmoid itself",
-            fix="remove the Sigmoid, or take nn.BCELoss()",
+            expected=_("scores: the loss applies the sigmoid itself"),
+            fix=_("remove the Sigmoid, or take nn.BCELoss()"),
         )
         self._fit("pos_weight", self.pos_weight, prediction.shape)
         return super().match(prediction, target)

@@ -20,6 +20,7 @@ from chainrule.graph.types import Dim, DType
 from chainrule.nn.arguments import is_known
 from chainrule.primitives.checks import require_all
 from chainrule.tensor import Tensor, count_of, wrap
+from chainrule.text import _
 
 #: How far from 1 the sum of probabilities may be: more than rounding in float32
 #: explains, less than any mistake.
@@ -88,7 +89,7 @@ def _refuse(
     """``given``, unless ``bad`` is true somewhere."""
     if isinstance(given, Tensor):
         holds = where(bad, False, True)
-        got = "a number that is not, in a compiled function"
+        got = _("a number that is not, in a compiled function")
         return wrap(require_all(given.value, holds.value, what, got=got, **answers))
     if bad.any():
         raise ArgumentError(what, got=shown or _first(given, bad), **answers)
@@ -101,15 +102,20 @@ def check_labels(labels: Numbers, classes: int, ignored: int | None = None) -> N
     bad = _either(y < 0, y >= classes)
     if ignored is not None:
         bad = _both(bad, y != ignored)
-    fix = "number the classes from 0"
+    fix = _("number the classes from 0")
     if not isinstance(labels, Tensor) and bad.any():
         worst, most = int(labels[bad].min()), int(labels.max())
-        fix += f"; ignore_index={worst} leaves them out" if worst < 0 else ""
-        fix += f", or end in nn.Linear(…, {most + 1})" if most >= classes else ""
+        if worst < 0:
+            fix = _("{fix}; ignore_index={worst} leaves them out", fix=fix, worst=worst)
+        if most >= classes:
+            fix = _("{fix}, or end in nn.Linear(…, {most})", fix=fix, most=most + 1)
     return _refuse(
         labels,
         bad,
-        f"A label is outside the {classes} classes that the network scores.",
+        _(
+            "A label is outside the {classes} classes that the network scores.",
+            classes=classes,
+        ),
         expected=f"0 … {classes - 1}",
         fix=fix,
     )
@@ -125,10 +131,11 @@ def check_counts(what: str, counts: Numbers, least: int, most: Dim) -> Numbers:
     return _refuse(
         counts,
         _either(n < least, n > limit),
-        f"{what} takes the lengths of sequences, and one does not fit.",
+        _("{what} takes the lengths of sequences, and one does not fit.", what=what),
         expected=f"{least} … {most}",
-        fix="a length counts steps that are there"
-        + ("; leave empty sequences out" if least else ""),
+        fix=_("a length counts steps that are there; leave empty sequences out")
+        if least
+        else _("a length counts steps that are there"),
     )
 
 
@@ -138,9 +145,11 @@ def check_symbols(labels: Numbers, classes: int, blank: int) -> Numbers:
     return _refuse(
         labels,
         bad,
-        "A label is none of the classes, or the blank.",
-        expected=f"0 … {classes - 1}, other than {blank}",
-        fix="CTCLoss(blank=…) says which class is no label",
+        _("A label is none of the classes, or the blank."),
+        expected=_(
+            "0 … {classes}, other than {blank}", classes=classes - 1, blank=blank
+        ),
+        fix=_("CTCLoss(blank=…) says which class is no label"),
     )
 
 
@@ -149,8 +158,8 @@ def check_room(what: str, end: Numbers, room: int, fix: str) -> Numbers:
     return _refuse(
         end,
         end > room,
-        f"{what} has no room for so many positions.",
-        expected=f"at most {room}",
+        _("{what} has no room for so many positions.", what=what),
+        expected=_("at most {room}", room=room),
         fix=fix,
     )
 
@@ -160,8 +169,12 @@ def check_unit(loss: str, what: str, given: Numbers, fix: str) -> Numbers:
     return _refuse(
         given,
         _either(given < 0, given > 1),
-        f"{loss} takes probabilities, and {what} has a number that is none.",
-        expected="numbers from 0 to 1",
+        _(
+            "{loss} takes probabilities, and {what} has a number that is none.",
+            loss=loss,
+            what=what,
+        ),
+        expected=_("numbers from 0 to 1"),
         fix=fix,
     )
 
@@ -171,7 +184,11 @@ def check_least(loss: str, what: str, given: Numbers, fix: str) -> Numbers:
     return _refuse(
         given,
         given < 0,
-        f"{loss} takes numbers that are not negative, and {what} has one.",
+        _(
+            "{loss} takes numbers that are not negative, and {what} has one.",
+            loss=loss,
+            what=what,
+        ),
         expected="numbers ≥ 0",
         fix=fix,
     )
@@ -182,7 +199,11 @@ def check_above(kind: str, what: str, given: Numbers, fix: str) -> Numbers:
     return _refuse(
         given,
         given <= 0,
-        f"{kind} takes positive numbers, and {what} has one that is not.",
+        _(
+            "{kind} takes positive numbers, and {what} has one that is not.",
+            kind=kind,
+            what=what,
+        ),
         expected="numbers > 0",
         fix=fix,
     )
@@ -200,13 +221,17 @@ def check_rows(
     else:
         total = given.sum(axis=axis, dtype=np.float64)
         bad = np.abs(total - 1) > TOLERANCE
-        shown = f"the sum {_first(total, bad)}" if bad.any() else None
+        shown = _("the sum {first}", first=_first(total, bad)) if bad.any() else None
     return _refuse(
         given,
         bad,
-        f"{loss} takes rows of probabilities, and {what} has a row that is none.",
+        _(
+            "{loss} takes rows of probabilities, and {what} has a row that is none.",
+            loss=loss,
+            what=what,
+        ),
         shown=shown,
-        expected="rows that sum to 1",
+        expected=_("rows that sum to 1"),
         fix=fix,
     )
 
@@ -221,13 +246,20 @@ def check_among(
         if bool(np.isin(given, other).all()):
             shown = f"the labels {other[0]:g} and {other[1]:g}"
         else:
-            fix = f"relabel the two classes as {low:g} and {high:g}"
+            fix = _(
+                "relabel the two classes as {low:g} and {high:g}", low=low, high=high
+            )
     return _refuse(
         given,
         bad,
-        f"{loss} takes the labels {low:g} and {high:g}.",
+        _(
+            "{loss} takes the labels {low:g} and {high:g}.",
+            loss=loss,
+            low=low,
+            high=high,
+        ),
         shown=shown,
-        expected=f"y = {low:g} or y = {high:g}",
+        expected=_("y = {low:g} or y = {high:g}", low=low, high=high),
         fix=fix,
     )
 
@@ -240,4 +272,4 @@ def _first(given: Array, bad: Array) -> str:
     number = f"{given[place]:g}"
     if float(number) != given[place]:
         number = str(given[place])  # 1.0000001 is no 1
-    return number + (f" in {where}" if where else "")
+    return _("{number} in {where}", number=number, where=where) if where else number

@@ -17,6 +17,7 @@ from chainrule.primitives.indexing import one_hot_mask, take
 from chainrule.primitives.rules import show
 from chainrule.regions import activations, losses
 from chainrule.tensor import Tensor, wrap
+from chainrule.text import _
 
 OfRows = Callable[[Tensor, Tensor], Tensor]
 
@@ -54,18 +55,21 @@ class ClassLoss(Loss):
         kind = type(self).__name__
         if not prediction.ndim:
             raise ShapeError(
-                f"{kind} takes one row of scores a sample.",
-                expected="a prediction of shape (n, C), (n, C, …) or (C,)",
+                _("{kind} takes one row of scores a sample.", kind=kind),
+                expected=_("a prediction of shape (n, C), (n, C, …) or (C,)"),
                 got=show(prediction.shape),
             )
         classes = prediction.shape[_axis(prediction.shape)]
         if self.weight is not None and self.weight.shape != (classes,):
             raise ShapeError(
-                f"{kind} has another number of weights than the prediction has "
-                "classes.",
-                expected=f"weight of shape {show((classes,))}",
+                _(
+                    "{kind} has another number of weights than the prediction has "
+                    "classes.",
+                    kind=kind,
+                ),
+                expected=_("weight of shape {classes}", classes=show((classes,))),
                 got=show(self.weight.shape),
-                fix="give one weight a class",
+                fix=_("give one weight a class"),
             )
         return prediction, self._labels(prediction, target)
 
@@ -73,18 +77,24 @@ class ClassLoss(Loss):
         kind, wanted = type(self).__name__, _without_classes(prediction.shape)
         if not target.dtype.is_integer:
             raise DTypeError(
-                f"{kind} takes class indices as labels.",
-                expected=f"integers of shape {show(wanted)}",
-                got=f"{target.dtype.name} of shape {show(target.shape)}",
-                fix="y.astype('int32'), or y.argmax(1) for one-hot rows",
+                _("{kind} takes class indices as labels.", kind=kind),
+                expected=_("integers of shape {wanted}", wanted=show(wanted)),
+                got=_(
+                    "{name} of shape {shape}",
+                    name=target.dtype.name,
+                    shape=show(target.shape),
+                ),
+                fix=_("y.astype('int32'), or y.argmax(1) for one-hot rows"),
             )
         if target.shape != wanted:
             raise ShapeError(
-                f"{kind} takes one label a row of scores.",
-                expected=f"labels of shape {show(wanted)}",
+                _("{kind} takes one label a row of scores.", kind=kind),
+                expected=_("labels of shape {wanted}", wanted=show(wanted)),
                 got=show(target.shape),
-                fix="give class indices: y.reshape(-1), or y.argmax(1) for one-hot "
-                "rows of other classes",
+                fix=_(
+                    "give class indices: y.reshape(-1), or y.argmax(1) for one-hot "
+                    "rows of other classes"
+                ),
             )
         return target.astype("int32")
 
@@ -239,11 +249,11 @@ class CrossEntropyLoss(ClassLoss):
         if y.ndim and y.ndim == len(prediction_shape):
             axis = _axis(prediction_shape)
             if y.shape[axis] == prediction_shape[axis]:
-                fix = (
-                    "divide each row by its sum; where several classes hold at once, "
-                    "take nn.BCEWithLogitsLoss()"
+                fix = _(
+                    "divide each row by its sum; where several classes hold at "
+                    "once, take nn.BCEWithLogitsLoss()"
                 )
-                return check_rows("CrossEntropyLoss", "the target", y, fix, axis)
+                return check_rows("CrossEntropyLoss", _("the target"), y, fix, axis)
         return y
 
     def is_sure(self, prediction: Tensor) -> bool:
@@ -256,8 +266,8 @@ class CrossEntropyLoss(ClassLoss):
 
     def right_prediction(self, prediction: Any) -> Any:
         """Rows that are distributions, where they should be."""
-        fix = "end the network in nn.Softmax(), or leave out from_logits=False"
-        what, axis = "the prediction", _axis(prediction.shape)
+        fix = _("end the network in nn.Softmax(), or leave out from_logits=False")
+        what, axis = _("the prediction"), _axis(prediction.shape)
         return check_rows("CrossEntropyLoss", what, prediction, fix, axis)
 
     def pointwise(self, prediction: Tensor, target: Tensor) -> Tensor:
@@ -267,7 +277,7 @@ class CrossEntropyLoss(ClassLoss):
         scores = behind(prediction, activations.softmax, axis=_axis(prediction.shape))
         if scores is not None:
             return self._by_rows(self._of_scores, scores, target)
-        fix = "end the network in nn.Softmax(), or leave out from_logits=False"
+        fix = _("end the network in nn.Softmax(), or leave out from_logits=False")
         warn_of_scores("CrossEntropyLoss(from_logits=False)", prediction, fix)
         return self._by_rows(self._of_probabilities, prediction, target)
 
@@ -303,17 +313,21 @@ class CrossEntropyLoss(ClassLoss):
                 "CrossEntropyLoss",
                 prediction,
                 (activations.softmax, activations.log_softmax),
-                expected="scores: the loss applies the softmax itself",
-                fix="remove the Softmax from the network, or, after nn.Softmax(), take "
-                "nn.CrossEntropyLoss(from_logits=False)",
+                expected=_("scores: the loss applies the softmax itself"),
+                fix=_(
+                    "remove the Softmax from the network, or, after "
+                    "nn.Softmax(), take nn.CrossEntropyLoss(from_logits=False)"
+                ),
             )
         else:
             refuse(
                 "CrossEntropyLoss(from_logits=False)",
                 prediction,
                 (activations.log_softmax,),
-                expected="probabilities, not their logarithms",
-                fix="end the network in nn.Softmax(), or leave out from_logits=False",
+                expected=_("probabilities, not their logarithms"),
+                fix=_(
+                    "end the network in nn.Softmax(), or leave out from_logits=False"
+                ),
             )
 
 
@@ -343,12 +357,12 @@ class NLLLoss(ClassLoss):
 
     def match(self, prediction: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         """The labels as int32."""
-        fix = "end the network in nn.LogSoftmax(), or take nn.CrossEntropyLoss()"
+        fix = _("end the network in nn.LogSoftmax(), or take nn.CrossEntropyLoss()")
         refuse(
             "NLLLoss",
             prediction,
             (activations.softmax,),
-            expected="logarithms of probabilities",
+            expected=_("logarithms of probabilities"),
             fix=fix,
         )
         warn_of_scores("NLLLoss", prediction, fix)

@@ -12,6 +12,7 @@ from chainrule.nn.losses.base import ElementwiseLoss
 from chainrule.nn.losses.checks import check_least
 from chainrule.regions import losses
 from chainrule.tensor import Tensor, wrap
+from chainrule.text import _
 
 
 class MSELoss(ElementwiseLoss):
@@ -202,14 +203,14 @@ class PoissonNLLLoss(ElementwiseLoss):
 
     def right_target(self, y: Any, prediction_shape: Shape) -> Any:
         """Counts ≥ 0."""
-        return check_least("PoissonNLLLoss", "the target", y, "count from 0")
+        return check_least("PoissonNLLLoss", _("the target"), y, _("count from 0"))
 
     def right_prediction(self, prediction: Any) -> Any:
         """A mean ≥ 0."""
         if self.log_input:
             return prediction
-        fix = "log_input=True for logarithms, or nn.Softplus() at the end"
-        return check_least("PoissonNLLLoss", "the prediction", prediction, fix)
+        fix = _("log_input=True for logarithms, or nn.Softplus() at the end")
+        return check_least("PoissonNLLLoss", _("the prediction"), prediction, fix)
 
     def pointwise(self, prediction: Tensor, target: Tensor) -> Tensor:
         """One loss an element."""

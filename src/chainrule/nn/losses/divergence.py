@@ -13,6 +13,7 @@ from chainrule.nn.losses.pairs import PairLoss
 from chainrule.primitives.movement import full_like
 from chainrule.regions import activations, losses
 from chainrule.tensor import Tensor, wrap
+from chainrule.text import _
 
 
 class KLDivLoss(ElementwiseLoss):
@@ -46,14 +47,14 @@ class KLDivLoss(ElementwiseLoss):
     0.1438
     """
 
-    hint: ClassVar[str] = "give one row of probabilities p for each row q"
+    hint: ClassVar[str] = _("give one row of probabilities p for each row q")
 
     def __init__(self, *, reduction: str = "mean") -> None:
         if reduction == "batchmean":
             raise ArgumentError(
-                "KLDivLoss has no such reduction.",
-                expected="the mean over samples of KL(p‖q), q themselves given",
-                got="reduction='batchmean', PyTorch's, which takes ln q",
+                _("KLDivLoss has no such reduction."),
+                expected=_("the mean over samples of KL(p‖q), q themselves given"),
+                got=_("reduction='batchmean', PyTorch's, which takes ln q"),
                 fix="nn.KLDivLoss(reduction='mean')(log_q.exp(), p)",
             )
         super().__init__(reduction=reduction)
@@ -64,15 +65,15 @@ class KLDivLoss(ElementwiseLoss):
             "KLDivLoss",
             prediction,
             (activations.log_softmax,),
-            expected="probabilities q, not their logarithms (as in PyTorch)",
-            fix="end the network in nn.Softmax()",
+            expected=_("probabilities q, not their logarithms (as in PyTorch)"),
+            fix=_("end the network in nn.Softmax()"),
         )
         if not prediction.ndim:
             raise ShapeError(
-                "KLDivLoss compares distributions.",
-                expected="rows of probabilities, of shape (…, C)",
-                got="a single number",
-                fix="nn.BCELoss() takes the probability of one of two classes",
+                _("KLDivLoss compares distributions."),
+                expected=_("rows of probabilities, of shape (…, C)"),
+                got=_("a single number"),
+                fix=_("nn.BCELoss() takes the probability of one of two classes"),
             )
         return super().match(prediction, target)
 
@@ -80,8 +81,8 @@ class KLDivLoss(ElementwiseLoss):
         """Rows that are distributions."""
         if not y.ndim or y.ndim != len(prediction_shape):
             return y
-        fix = "divide each row by its sum: y / y.sum(-1)[..., None]"
-        return check_rows("KLDivLoss", "the target", y, fix)
+        fix = _("divide each row by its sum: y / y.sum(-1)[..., None]")
+        return check_rows("KLDivLoss", _("the target"), y, fix)
 
     def is_sure(self, prediction: Tensor) -> bool:
         """What a softmax along the last axis gives."""
@@ -90,10 +91,10 @@ class KLDivLoss(ElementwiseLoss):
 
     def right_prediction(self, prediction: Any) -> Any:
         """Rows that are distributions."""
-        fix = (
+        fix = _(
             "end the network in nn.Softmax(); probabilities go in, not their logarithms"
         )
-        return check_rows("KLDivLoss", "the prediction", prediction, fix)
+        return check_rows("KLDivLoss", _("the prediction"), prediction, fix)
 
     def pointwise(self, prediction: Tensor, target: Tensor) -> Tensor:
         """One divergence a row."""
@@ -106,7 +107,7 @@ class KLDivLoss(ElementwiseLoss):
             cross = wrap(losses.soft_cross_entropy(scores.value, target.value))
             one = full_like(target.value, 1.0)
             return cross + wrap(losses.kl_divergence(one, target.value)).sum(-1)
-        warn_of_scores("KLDivLoss", prediction, "end the network in nn.Softmax()")
+        warn_of_scores("KLDivLoss", prediction, _("end the network in nn.Softmax()"))
         terms = wrap(losses.kl_divergence(prediction.value, target.value))
         return terms.sum(-1)
 
@@ -148,9 +149,9 @@ class GaussianKLDivLoss(PairLoss):
         mean, log_ratio = made["mu"], made["logvar"]
         if not mean.ndim:
             raise ShapeError(
-                "GaussianKLDivLoss adds up over the last axis.",
-                expected="mu and logvar (…, d)",
-                got="single numbers",
+                _("GaussianKLDivLoss adds up over the last axis."),
+                expected=_("mu and logvar (…, d)"),
+                got=_("single numbers"),
                 fix="mu.reshape(1)",
             )
         far = mean - made["q_mu"] if "q_mu" in made else mean

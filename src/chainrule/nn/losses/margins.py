@@ -14,6 +14,7 @@ from chainrule.nn.losses.classes import ClassLoss
 from chainrule.primitives.rules import show
 from chainrule.regions import activations, losses
 from chainrule.tensor import Tensor, wrap
+from chainrule.text import _
 
 
 class SignLoss(ElementwiseLoss):
@@ -23,9 +24,9 @@ class SignLoss(ElementwiseLoss):
         """The target in the dtype of the prediction; a dtype without −1 is refused."""
         if target.dtype.kind in ("bool", "uint"):
             raise DTypeError(
-                f"{type(self).__name__} takes the labels -1 and 1.",
-                expected="a dtype that can hold −1",
-                got=f"{target.dtype.name}, so y is 0 or 1",
+                _("{kind} takes the labels -1 and 1.", kind=type(self).__name__),
+                expected=_("a dtype that can hold −1"),
+                got=_("{name}, so y is 0 or 1", name=target.dtype.name),
                 fix="y = 2 * y.astype('int32') - 1",
             )
         return super().match(prediction, target)
@@ -57,7 +58,7 @@ class HingeLoss(SignLoss):
     """
 
     decides_from: ClassVar[float | None] = 0.0
-    hint: ClassVar[str] = (
+    hint: ClassVar[str] = _(
         "one score a sample; for several classes: nn.MultiMarginLoss()"
     )
 
@@ -91,7 +92,7 @@ class PerceptronLoss(ElementwiseLoss):
     """
 
     decides_from: ClassVar[float | None] = 0.0
-    hint: ClassVar[str] = "one score and one label a neuron"
+    hint: ClassVar[str] = _("one score and one label a neuron")
 
     def right_target(self, y: Any, prediction_shape: Shape) -> Any:
         """Labels 0 and 1."""
@@ -177,8 +178,8 @@ class MultiMarginLoss(ClassLoss):
         super().__init__(weight, reduction=reduction)
         if p not in (1, 2):
             raise ArgumentError(
-                "MultiMarginLoss takes the violations or their squares.",
-                expected="p=1 or p=2",
+                _("MultiMarginLoss takes the violations or their squares."),
+                expected=_("p=1 or p=2"),
                 got=f"p={p!r}",
             )
         self.p = int(p)
@@ -188,8 +189,8 @@ class MultiMarginLoss(ClassLoss):
         """The labels as int32."""
         if prediction.ndim > 2:
             raise ShapeError(
-                "MultiMarginLoss takes one row of scores a sample.",
-                expected="a prediction of shape (n, C) or (C,)",
+                _("MultiMarginLoss takes one row of scores a sample."),
+                expected=_("a prediction of shape (n, C) or (C,)"),
                 got=show(prediction.shape),
             )
         return super().match(prediction, target)

@@ -16,6 +16,7 @@ from chainrule.primitives.checks import require
 from chainrule.primitives.elementwise import add, convert
 from chainrule.primitives.matmul import dot_general
 from chainrule.tensor import Tensor, wrap
+from chainrule.text import _
 
 
 def behind(
@@ -59,8 +60,12 @@ def refuse(
     if maker is not None and maker in made_by:
         name = maker.name
         raise ArgumentError(
-            f"The network ends in {name}, which does not belong in front of {loss}.",
-            got=f"the output of {name}",
+            _(
+                "The network ends in {name}, which does not belong in front of {loss}.",
+                name=name,
+                loss=loss,
+            ),
+            got=_("the output of {name}", name=name),
             **answers,
         )
 
@@ -80,8 +85,11 @@ def warn_of_scores(loss: str, prediction: Tensor, fix: str) -> None:
     parents = (value, *node.inputs) if node.primitive is add else (value,)
     if dot_general in map(_maker, parents):
         warn(
-            f"{loss} takes probabilities, and the network ends in scores W a + b.",
-            expected="an activation at the end that gives numbers from 0 to 1",
-            got="the output of a linear layer",
+            _(
+                "{loss} takes probabilities, and the network ends in scores W a + b.",
+                loss=loss,
+            ),
+            expected=_("an activation at the end that gives numbers from 0 to 1"),
+            got=_("the output of a linear layer"),
             fix=fix,
         )

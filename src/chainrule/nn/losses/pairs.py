@@ -12,6 +12,7 @@ from chainrule.nn.losses.base import Reduction
 from chainrule.nn.losses.checks import check_among, check_least, looked_at
 from chainrule.primitives.rules import show
 from chainrule.tensor import Tensor, as_tensor
+from chainrule.text import _
 
 
 class PairLoss(Reduction):
@@ -26,8 +27,10 @@ class PairLoss(Reduction):
         for name, t in tensors.items():
             if t.shape != first.shape:
                 raise ShapeError(
-                    f"{type(self).__name__} takes tensors of one shape.",
-                    expected=f"{name} of shape {show(first.shape)}",
+                    _("{kind} takes tensors of one shape.", kind=type(self).__name__),
+                    expected=_(
+                        "{name} of shape {shape}", name=name, shape=show(first.shape)
+                    ),
                     got=show(t.shape),
                 )
         return [t.astype(first.dtype) for t in tensors.values()]
@@ -37,7 +40,7 @@ class PairLoss(Reduction):
         y = as_tensor(target)
         if y.shape != shape:
             raise ShapeError(
-                f"{type(self).__name__} takes one label a pair.",
+                _("{kind} takes one label a pair.", kind=type(self).__name__),
                 expected=show(shape),
                 got=show(y.shape),
             )
@@ -98,8 +101,8 @@ class CosineEmbeddingLoss(PairLoss):
         a, b = self.same_shape(input1=input1, input2=input2)
         if a.ndim not in (1, 2):
             raise ShapeError(
-                "CosineEmbeddingLoss takes vectors.",
-                expected="(n, d) or (d,)",
+                _("CosineEmbeddingLoss takes vectors."),
+                expected=_("(n, d) or (d,)"),
                 got=show(a.shape),
             )
         y = self.signs(target, a, a.shape[:-1])
@@ -204,13 +207,13 @@ class GaussianNLLLoss(PairLoss):
         mean, y = self.same_shape(input=input, target=target)
         var = as_tensor(var).astype(mean.dtype)
         fix = "end this output in nn.Softplus(), or take its exponential"
-        what = ("GaussianNLLLoss", "the variance")
+        what = ("GaussianNLLLoss", _("the variance"))
         var = looked_at(var, lambda a: check_least(*what, a, fix))
         if var.shape == mean.shape[:-1] and mean.ndim and var.shape != mean.shape:
             var = var.reshape(*var.shape, 1)
         if var.shape not in (mean.shape, (*mean.shape[:-1], 1), ()):
             raise ShapeError(
-                "GaussianNLLLoss takes a variance for each prediction.",
+                _("GaussianNLLLoss takes a variance for each prediction."),
                 expected=show(mean.shape),
                 got=show(var.shape),
             )

@@ -15,7 +15,8 @@ from chainrule.disk import replace
 from chainrule.errors import ArgumentError, NonFiniteError
 from chainrule.nn.first_use import Use, first_use
 from chainrule.nn.summary import summary
-from chainrule.translation import current
+from chainrule.text import _
+from chainrule.text.catalogue import current
 from chainrule.viz import drawing, images
 from chainrule.viz.report import charts, page, sections
 from chainrule.viz.report.predictions import Regressed, classified, regressed
@@ -64,7 +65,7 @@ def write_report(
     drawing.need_matplotlib("report")
     if not isinstance(data, Dataset):
         raise ArgumentError(
-            "A report measures the network on a data set.",
+            _("A report measures the network on a data set."),
             expected="data=, a cr.data.Dataset",
             got=type(data).__name__,
             fix="data=cr.data.Dataset(x, y)",

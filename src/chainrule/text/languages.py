@@ -1,9 +1,8 @@
 """The language in which Chainrule speaks to people: English or Traditional Chinese.
 
-It is the one that was set, or else the locale's. :mod:`chainrule.translation` has the
-texts.
+It is the one that was set, or else the locale's.
 
->>> from chainrule.translation import tr
+>>> from chainrule.text import tr
 >>> with language("zh"):
 ...     tr("layer {k} of {depth}", k=2, depth=3)
 '第 2 層，共 3 層'
@@ -15,13 +14,14 @@ from collections.abc import Generator
 from contextlib import contextmanager
 
 from chainrule.errors import ArgumentError
-from chainrule.translation import choose, chosen, current, meant
+from chainrule.text import _
+from chainrule.text.catalogue import choose, chosen, current, normalized
 
 LANGUAGES = ("en", "zh-TW")
 
 
 def known(name: str | None) -> str:
-    """The language that a name means: ``zh``, ``zh-tw``, ``ZH_TW.UTF-8``, ``en``.
+    """Return the language that a name means: ``zh``, ``ZH_TW.UTF-8``, ``en``.
 
     Args:
         name: None for the one in use.
@@ -31,11 +31,11 @@ def known(name: str | None) -> str:
     """
     if name is None:
         return current()
-    found = meant(name) if isinstance(name, str) else None
+    found = normalized(name) if isinstance(name, str) else None
     if found is None:
         raise ArgumentError(
-            "Chainrule does not speak this language.",
-            expected="'en' or 'zh-TW'",
+            _("Chainrule does not speak this language."),
+            expected=_("'en' or 'zh-TW'"),
             got=repr(name),
         )
     return found
@@ -47,12 +47,16 @@ def set_language(name: str | None) -> None:
     Raises:
         ArgumentError: for one that is not known.
 
+    Errors are in English where Python shows them. The command line, reports and
+    notebooks show them in this language, as ``error.translated()`` does:
+
     >>> import chainrule as cr
     >>> cr.set_language("zh-TW")
-    >>> cr.zeros(-1)
-    Traceback (most recent call last):
-        ...
-    chainrule.errors.ShapeError: 形狀由各軸的大小組成。
+    >>> try:
+    ...     cr.zeros(-1)
+    ... except cr.errors.ShapeError as error:
+    ...     print(error.translated())
+    形狀由各軸的大小組成。
       應為： ≥ 0 的整數，例如 (2, 3)
       實際： (-1,)
     >>> cr.set_language("en")

@@ -1,0 +1,21 @@
+"""Texts for people: messages, their translations, and the language in use.
+
+A text stands in the code in English, once, where it arises:
+
+* ``_("layer {k} of {depth}", k=2, depth=3)`` is a :class:`Message`: English wherever a
+  string is expected, and in the language in use where :func:`translated` shows it;
+* ``tr("layer {k} of {depth}", k=2, depth=3)`` is a string in the language in use, for
+  what is shown at once; ``say`` prints it.
+
+Translations are in ``locale``, one catalogue of :mod:`gettext` a language. A text that
+a catalogue does not have is shown in English. ``python tools/translations.py`` updates
+the catalogues from the source and lists what has no translation.
+
+This package is below the errors, but for :mod:`chainrule.text.languages`, which
+chooses the language.
+"""
+
+from chainrule.formatting import padded
+from chainrule.text.messages import Message, _, joined, say, tr, translated
+
+__all__ = ["Message", "_", "joined", "padded", "say", "tr", "translated"]

@@ -1,0 +1,71 @@
+"""The language in use, and its catalogue of translations."""
+
+from __future__ import annotations
+
+import locale
+import os
+from contextvars import ContextVar
+from functools import cache, lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import gettext
+
+#: Where the catalogues are: ``zh_TW/LC_MESSAGES/chainrule.mo``.
+FOLDER = Path(__file__).resolve().parent.parent / "locale"
+DOMAIN = "chainrule"
+
+#: The language that was chosen within a block; None: that of the process.
+chosen: ContextVar[str | None] = ContextVar("language", default=None)
+#: The language that was chosen for the process, all of its threads; None: the system's.
+_of_the_process: str | None = None
+
+
+def current() -> str:
+    """Return the language in use: ``"en"`` or ``"zh-TW"``.
+
+    It is the one that :mod:`chainrule.text.languages` chose, else that of ``LANGUAGE``,
+    ``LC_ALL``, ``LC_MESSAGES``, ``LANG`` or the system's settings; English where none
+    of them is Chinese.
+    """
+    return chosen.get() or _of_the_process or of_the_system()
+
+
+def choose(name: str | None) -> None:
+    """Set the language of the process, also in threads; None: the system's."""
+    global _of_the_process
+    _of_the_process = name
+    chosen.set(None)
+
+
+def normalized(name: str) -> str | None:
+    """Return the language that a name means (``zh``, ``ZH_TW.UTF-8``), or None."""
+    word = name.replace("_", "-").partition(".")[0].lower()
+    if word == "zh" or word.startswith("zh-"):
+        return "zh-TW"
+    return "en" if word == "en" or word.startswith("en-") else None
+
+
+@cache
+def of_the_system() -> str:
+    """Return the language of the environment's variables or the system's settings."""
+    names = [os.environ.get("LANGUAGE", "").partition(":")[0]]
+    names += [os.environ.get(name, "") for name in ("LC_ALL", "LC_MESSAGES", "LANG")]
+    names.append(locale.getlocale()[0] or "")
+    first = next((name for name in names if name), "en")
+    return normalized(first) or "en"
+
+
+def lookup(text: str) -> str:
+    """Return the translation of a text of the source; itself where there is none."""
+    name = current()
+    return text if name == "en" or not text else _catalogue(name).gettext(text)
+
+
+@lru_cache(8)
+def _catalogue(name: str) -> gettext.NullTranslations:
+    import gettext  # English does not need it, and each import counts
+
+    folder = name.replace("-", "_")
+    return gettext.translation(DOMAIN, FOLDER, [folder], fallback=True)

@@ -1,0 +1,165 @@
+"""Messages: a template and its values, in English or in the language in use."""
+
+from __future__ import annotations
+
+import string
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from chainrule.formatting import width
+from chainrule.text.catalogue import lookup
+
+_FORMATTER = string.Formatter()
+
+
+class Message(str):
+    """An English text that keeps the template and the values that it was made of.
+
+    It is a string like any other, and pickles and copies with what it keeps. What
+    strings make of it (``+``, slices, ``join``) is plain English; :func:`joined` and a
+    message with messages among its values are translated as a whole.
+
+    Attributes:
+        template: the text of the source, with names in braces.
+        values: by name, the text that stands in its place; a :class:`Message` where
+            that is one.
+
+    >>> from chainrule.text.languages import language
+    >>> message = _("layer {k} of {depth}", k=2, depth=3)
+    >>> message
+    'layer 2 of 3'
+    >>> with language("zh-TW"):
+    ...     print(message, translated(message), sep="; ")
+    layer 2 of 3; 第 2 層，共 3 層
+    """
+
+    __slots__ = ("template", "values")
+    template: str
+    values: Mapping[str, str]
+
+    def __new__(cls, text: str, template: str, values: Mapping[str, str]) -> Message:
+        message = super().__new__(cls, text)
+        message.template, message.values = template, values
+        return message
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (str(self), self.template, dict(self.values))
+
+    def format(self, *args: Any, **values: Any) -> Message:
+        """Return the message with values for what its braces still name.
+
+        >>> _("{name} must be {what}.", what="positive").format(name="lr")
+        'lr must be positive.'
+        """
+        return _filled(self.template, values, self.values)
+
+    def translated(self) -> str:
+        """Return the text in the language in use.
+
+        A placeholder of a translation has a name alone: the value is formatted as the
+        English text formats it. Where a message is padded (``{name:>12}``), its
+        translation takes as many columns; a Chinese character takes two.
+        """
+        text = lookup(self.template)
+        if not self.values:
+            return text
+        columns = {
+            name: spec for __, name, spec, __ in _FORMATTER.parse(self.template) if spec
+        }
+        shown = {
+            name: _padded(value.translated(), columns.get(name, ""))
+            if isinstance(value, Message)
+            else value
+            for name, value in self.values.items()
+        }
+        return "".join(
+            literal + (shown.get(name, f"{{{name}}}") if name else "")
+            for literal, name, *__ in _FORMATTER.parse(text)
+        )
+
+
+class _Joined(Message):
+    """Several texts with a separator between them."""
+
+    __slots__ = ()
+
+    def translated(self) -> str:
+        return lookup(self.template).join(map(translated, self.values.values()))
+
+
+def _(template: str, /, **values: Any) -> str:
+    """Return a :class:`Message`: a template of the source, and values for its braces.
+
+    Args:
+        template: a literal, which the catalogues are extracted by. Without values its
+            braces are characters like any other. A placeholder is a name, with ``!r``
+            or a format where Python's own formatting has them.
+        values: by name, what stands in the braces. They are formatted at once, so that
+            no object is kept alive. What is not there yet, ``format`` adds.
+
+    >>> _("{name!r} has {n:,} rows", name="a.csv", n=1200)
+    "'a.csv' has 1,200 rows"
+    """
+    if not values:
+        return Message(template, template, values)
+    return _filled(template, values, {})
+
+
+def _filled(
+    template: str, values: Mapping[str, Any], formatted: Mapping[str, str]
+) -> Message:
+    """Return the message of a template, some of whose values are text already."""
+    parts: list[str] = []
+    kept: dict[str, str] = {}
+    for literal, name, spec, conversion in _FORMATTER.parse(template):
+        parts.append(literal)
+        if name is None:
+            continue
+        if name in values:
+            value = values[name]
+            if conversion:
+                value = _FORMATTER.convert_field(value, conversion)
+            text = format(value, spec or "")
+            kept[name] = value if isinstance(value, Message) else text
+        elif name in formatted:
+            text = kept[name] = formatted[name]
+        else:
+            text = f"{{{name}}}"  # a later ``format`` has it
+        parts.append(text)
+    return Message("".join(parts), template, kept)
+
+
+def joined(separator: str, texts: Iterable[str]) -> str:
+    """Return texts as one :class:`Message`, with a separator that is translated too."""
+    parts = list(texts)
+    values = {str(i): part for i, part in enumerate(parts)}
+    return _Joined(separator.join(parts), separator, values)
+
+
+def translated(text: str) -> str:
+    """Return a text in the language in use; a plain string as it is."""
+    return text.translated() if isinstance(text, Message) else text
+
+
+def tr(template: str, /, **values: Any) -> str:
+    """Return ``_(template, **values)``, or a message, in the language in use."""
+    return translated(
+        template if isinstance(template, Message) else _(template, **values)
+    )
+
+
+def say(template: str, /, *, end: Any = "\n", **values: Any) -> None:
+    """Print ``tr(template, **values)``, and ``end`` behind it.
+
+    >>> say("layer {k} of {depth}", k=2, depth=3)
+    layer 2 of 3
+    """
+    print(tr(template, **values), end=end)
+
+
+def _padded(text: str, spec: str) -> str:
+    """Apply the alignment and the width of a format to a translated text."""
+    align = next((mark for mark in "<>^" if mark in spec), "<")
+    room = int(spec.lstrip("<>^").partition(".")[0] or 0) if spec else 0
+    room += len(text) - width(text)  # what ``format`` counts are characters
+    return format(text, f"{align}{max(room, 0)}")

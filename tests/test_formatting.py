@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chainrule.formatting import measure, number, percent
+from chainrule.text.numbers import measure, number, percent
 
 FINITE = st.floats(-1e300, 1e300)
 PLAIN = st.floats(1e-4, 999_999) | st.floats(-999_999, -1e-4)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from chainrule.engines.threads import available_cores
-from chainrule.formatting import width
+from chainrule.text.numbers import width
 from chainrule.text import tr, translated
 from chainrule.version import __version__
 from chainrule.viz.drawing import PAPER, figure, legible

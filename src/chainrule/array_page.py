@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.formatting import number, percent
+from chainrule.text.numbers import number, percent
 from chainrule.text import tr
 
 Array = NDArray[Any]

@@ -25,7 +25,7 @@ import warnings
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from chainrule.formatting import width
+from chainrule.text.numbers import width
 from chainrule.text import _, joined, tr, translated
 from chainrule.text.catalogue import current
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 
 from chainrule.errors import visible
-from chainrule.formatting import width
+from chainrule.text.numbers import width
 
 Table = Sequence[Sequence[str]]
 

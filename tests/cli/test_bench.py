@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from chainrule import errors
-from chainrule.formatting import width
+from chainrule.text.numbers import width
 from chainrule.text.languages import language
 from tests.cli.conftest import one_message
 

@@ -12,7 +12,7 @@ import pytest
 pytest.importorskip("llvmlite")
 
 from chainrule.engines.native import profiling, roof
-from chainrule.formatting import width
+from chainrule.text.numbers import width
 from tests.cli.conftest import one_message
 
 RUN = """

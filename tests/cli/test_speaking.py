@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from chainrule import cli
-from chainrule.formatting import width
+from chainrule.text.numbers import width
 from chainrule.text import catalogue
 from tests.cli.conftest import one_message
 

@@ -16,7 +16,7 @@ import pytest
 
 import chainrule as cr
 from chainrule import cli
-from chainrule.formatting import width
+from chainrule.text.numbers import width
 from chainrule.runs import evaluating
 from tests.cli import data
 from tests.cli.conftest import one_message

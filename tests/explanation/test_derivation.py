@@ -348,7 +348,7 @@ def test_in_chinese() -> None:
     page = d.text(60)
     assert "2 → 3 → 1 的反向傳播" in page
     assert "鏈式法則" in page
-    from chainrule.formatting import width
+    from chainrule.text.numbers import width
 
     assert max(width(line) for line in page.splitlines()) <= 60
     words = [s.title + s.why for s in d.steps]

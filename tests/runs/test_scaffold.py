@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from chainrule.errors import ArgumentError, DataError
-from chainrule.formatting import width
+from chainrule.text.numbers import width
 from chainrule.runs import file, scaffold, schema, template
 from tests.cli import data as small
 

@@ -23,7 +23,8 @@ from typing import Any
 
 import click
 
-from chainrule import errors, formatting
+from chainrule import errors
+from chainrule.text import numbers
 from chainrule.cli import speaking
 from chainrule.data import progress
 from chainrule.outlet import Outlet, occupy
@@ -129,7 +130,7 @@ def say(text: str) -> None:
 def tell(result: dict[str, Any], as_json: bool, text: str) -> None:
     """Print a result on standard output: one JSON object, or ``text``."""
     if as_json:
-        click.echo(json.dumps(formatting.plain(result), allow_nan=False))
+        click.echo(json.dumps(numbers.plain(result), allow_nan=False))
     else:
         click.echo(errors.visible_lines(text))
 

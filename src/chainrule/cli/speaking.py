@@ -21,7 +21,7 @@ from typing import Any
 
 import click
 
-from chainrule.formatting import width
+from chainrule.text.numbers import width
 from chainrule.tables import wrapped
 from chainrule.text import tr
 from chainrule.text.catalogue import DOMAIN, FOLDER, current

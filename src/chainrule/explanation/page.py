@@ -13,7 +13,7 @@ from chainrule.explanation.loops import Loop
 from chainrule.explanation.typeset import Lines, beside, equation, is_small, shown
 from chainrule.explanation.updates import scalars_of
 from chainrule.explanation.worked import Section
-from chainrule.formatting import padded
+from chainrule.text.numbers import padded
 from chainrule.notation.arithmetic import COLUMNS, Quantity
 from chainrule.notation.expressions import Array, Expr
 from chainrule.notation.within import holds

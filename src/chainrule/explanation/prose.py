@@ -27,7 +27,7 @@ from chainrule.explanation.equations import Equation
 from chainrule.explanation.html import file_of, part_of
 from chainrule.explanation.page import STYLES, WIDEST, Line
 from chainrule.explanation.typeset import beside, shown
-from chainrule.formatting import padded, width
+from chainrule.text.numbers import padded, width
 from chainrule.notation import mathml
 from chainrule.notation.expressions import Array, Expr
 from chainrule.tables import html_table, text_table, wrapped

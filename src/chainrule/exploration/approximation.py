@@ -21,7 +21,7 @@ from chainrule import nn, optim
 from chainrule.exploration import panels
 from chainrule.exploration.descent import descended, stepper
 from chainrule.exploration.experiment import About, Said, Setting, compared
-from chainrule.formatting import number
+from chainrule.text.numbers import number
 from chainrule.graph.node import Array
 from chainrule.nn import Module
 from chainrule.tables import Table

@@ -21,7 +21,7 @@ from chainrule.exploration import panels
 from chainrule.exploration.descent import stepper
 from chainrule.exploration.experiment import About, Said, Setting, compared, paired
 from chainrule.exploration.surface import SAMPLES, Surface, place
-from chainrule.formatting import number, percent
+from chainrule.text.numbers import number, percent
 from chainrule.graph.node import Array
 from chainrule.tables import Table
 from chainrule.text import tr

@@ -14,8 +14,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from chainrule import disk, formatting, viz
-from chainrule.formatting import width
+from chainrule import disk, viz
+from chainrule.text import numbers
+from chainrule.text.numbers import width
 from chainrule.tables import Table, text_table, wrapped
 from chainrule.text import tr
 from chainrule.viz import drawing
@@ -172,7 +173,7 @@ class Exploration:
             "answer": [asdict(said) for said in self.answer],
             "numbers": self.numbers,
         }
-        return formatting.plain(told)
+        return numbers.plain(told)
 
 
 def performed(name: str, module: ModuleType, setting: Setting) -> Exploration:

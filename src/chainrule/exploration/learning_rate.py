@@ -23,7 +23,7 @@ from chainrule import nn, optim
 from chainrule.exploration import panels
 from chainrule.exploration.descent import descended, on_purpose, stepper
 from chainrule.exploration.experiment import About, Said, Setting, compared
-from chainrule.formatting import number, percent
+from chainrule.text.numbers import number, percent
 from chainrule.nn import Module
 from chainrule.tables import Table
 from chainrule.text import tr

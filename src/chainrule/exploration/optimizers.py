@@ -29,7 +29,7 @@ from chainrule.exploration.experiment import (
     paired,
 )
 from chainrule.exploration.surface import Surface, place
-from chainrule.formatting import number
+from chainrule.text.numbers import number
 from chainrule.graph.node import Array
 from chainrule.optim import Optimizer
 from chainrule.tables import Table

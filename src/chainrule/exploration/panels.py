@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.formatting import number
+from chainrule.text.numbers import number
 from chainrule.viz import drawing
 
 COLOURS = drawing.PAPER.lines

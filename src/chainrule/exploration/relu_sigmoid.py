@@ -17,7 +17,7 @@ import chainrule as cr
 from chainrule import nn, optim
 from chainrule.exploration import panels
 from chainrule.exploration.experiment import About, Said, Setting, compared, listed
-from chainrule.formatting import number, percent
+from chainrule.text.numbers import number, percent
 from chainrule.nn.traced import outputs_of
 from chainrule.tables import Table
 from chainrule.text import tr

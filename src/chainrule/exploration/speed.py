@@ -25,7 +25,7 @@ from chainrule.engines import native_problem
 from chainrule.engines.threads import available_cores
 from chainrule.exploration import panels
 from chainrule.exploration.experiment import About, Said, Setting, compared
-from chainrule.formatting import number
+from chainrule.text.numbers import number
 from chainrule.graph.node import Array
 from chainrule.tables import Table
 from chainrule.text import tr

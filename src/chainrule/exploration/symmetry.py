@@ -19,7 +19,7 @@ import chainrule as cr
 from chainrule import nn
 from chainrule.exploration import panels
 from chainrule.exploration.experiment import About, Said, Setting, compared
-from chainrule.formatting import number
+from chainrule.text.numbers import number
 from chainrule.graph.node import Array
 from chainrule.tables import Table
 from chainrule.text import tr

@@ -29,7 +29,7 @@ from chainrule.exploration.experiment import (
     listed,
     paired,
 )
-from chainrule.formatting import number
+from chainrule.text.numbers import number
 from chainrule.graph.node import Array
 from chainrule.tables import Table
 from chainrule.text import tr

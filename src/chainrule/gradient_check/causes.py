@@ -8,7 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
-from chainrule.formatting import number
+from chainrule.text.numbers import number
 from chainrule.gradient_check.culprit import Culprit
 from chainrule.gradient_check.kinks import kinked
 from chainrule.gradient_check.quotients import Judgement, along

@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from chainrule.formatting import plain
+from chainrule.text.numbers import plain
 from chainrule.gradient_check.culprit import Culprit
 from chainrule.gradient_check.row import KINKS, WRONG, GradientRow
 from chainrule.primitives.rules import show

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from chainrule.formatting import number, plain
+from chainrule.text.numbers import number, plain
 from chainrule.gradient_check.arguments import show_index
 from chainrule.gradient_check.culprit import Culprit
 from chainrule.gradient_check.quotients import Ladder

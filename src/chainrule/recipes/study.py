@@ -18,7 +18,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from chainrule import disk, formatting, viz
+from chainrule import disk, viz
+from chainrule.text import numbers
 from chainrule.data.files import checked_path
 from chainrule.errors import ArgumentError, CheckpointError
 from chainrule.recipes.references import Reference, held
@@ -312,7 +313,7 @@ class Study:
         file = None if place is None else place.with_suffix(".json")
         if file is not None and file.exists():
             return _read(file)
-        text = _json(formatting.plain(make(*args, **how)))
+        text = _json(numbers.plain(make(*args, **how)))
         if file is not None:
             self._write(file.name, text.encode())
         return json.loads(text)
@@ -409,7 +410,7 @@ class Study:
             references: what it is held against, but for a quick one.
         """
         self._text()
-        told = formatting.plain({"result": dict(result)})
+        told = numbers.plain({"result": dict(result)})
         figures = held(() if self.quick else references, told["result"])
         told = {
             **self._settings(),

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from chainrule import data, evaluation, formatting
+from chainrule import data, evaluation
+from chainrule.text import numbers
 from chainrule.data import Dataset
 from chainrule.evaluation import Baseline, Importance, Mistake
 from chainrule.runs import results, source
@@ -108,7 +109,7 @@ def _answer(beside: Baseline, classes: Sequence[str] | None) -> str:
     if isinstance(beside.says, int):
         name = str(beside.says) if classes is None else classes[beside.says]
         return tr("always {answer}", answer=name)
-    mean = ", ".join(formatting.number(v) for v in beside.says[:3])
+    mean = ", ".join(numbers.number(v) for v in beside.says[:3])
     return tr("always the mean, {mean}", mean=mean) + ", …" * (len(beside.says) > 3)
 
 
@@ -164,10 +165,10 @@ def _beside(
 ) -> list[str]:
     """Each figure, and beside it what one answer for all rows gets."""
     rows = [["", tr("this run")]]
-    rows += [[called(name), formatting.measure(name, v)] for name, v in single.items()]
+    rows += [[called(name), numbers.measure(name, v)] for name, v in single.items()]
     if beside is not None:
         for row, name in zip(rows, ["", *single]):
-            against = formatting.measure(name, beside.values.get(name))
+            against = numbers.measure(name, beside.values.get(name))
             row.append(against if name else str(answer))
     return _indented(rows)
 
@@ -196,7 +197,7 @@ def _rows(worst: Sequence[Mapping[str, Any]], target: str) -> list[str]:
         true, said = (
             value
             if isinstance(value, str)
-            else ", ".join(map(formatting.number, value))
+            else ", ".join(map(numbers.number, value))
             for value in (item["truth"], item["predicted"])
         )
         cells = ", ".join(f"{k} = {v}" for k, v in item["cells"].items())

@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from chainrule import disk, formatting, viz
-from chainrule.formatting import width
+from chainrule import disk, viz
+from chainrule.text import numbers
+from chainrule.text.numbers import width
 from chainrule.runs.session import Session
 from chainrule.text import _, tr
 from chainrule.training import Trainer, checkpoint
@@ -46,7 +47,7 @@ def worded(name: str, value: Any) -> str:
     ('accuracy 97.50%', 'loss 0.1235', 'mae not finite')
     """
     finite = math.isfinite(value)
-    shown = formatting.measure(name, value) if finite else tr("not finite")
+    shown = numbers.measure(name, value) if finite else tr("not finite")
     return f"{called(name)} {shown}"
 
 
@@ -118,7 +119,7 @@ def write(session: Session, summary: Mapping[str, Any]) -> list[str]:
     matplotlib curve.png, a recipe's own pictures and report.html.
     """
     trainer, parts, directory = session.trainer, session.parts, session.directory
-    told = formatting.plain({**summary, "history": trainer.history.epochs})
+    told = numbers.plain({**summary, "history": trainer.history.epochs})
     texts = {"metrics.json": json.dumps(told, indent=2, ensure_ascii=False) + "\n"}
     if session.origin.copy is not None:
         texts = {COPY: session.origin.copy, **texts}
@@ -167,7 +168,7 @@ def readable(session: Session, s: Mapping[str, Any], files: list[str]) -> str:
         if n
     )
     seconds = [s["seconds_training"], s["seconds_compile"], s["seconds_total"]]
-    training, compiling, whole = (formatting.number(float(x), 3) for x in seconds)
+    training, compiling, whole = (numbers.number(float(x), 3) for x in seconds)
     trained = tr(
         "{epochs} epochs, {steps} steps of {size} samples, {parameters} parameters, "
         "seed {seed}",

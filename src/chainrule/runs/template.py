@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic.fields import FieldInfo
 
-from chainrule.formatting import width
+from chainrule.text.numbers import width
 from chainrule.runs import schema
 from chainrule.runs.classes import summary
 from chainrule.runs.data_section import section_of

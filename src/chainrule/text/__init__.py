@@ -15,7 +15,7 @@ This package is below the errors, but for :mod:`chainrule.text.languages`, which
 chooses the language.
 """
 
-from chainrule.formatting import padded
+from chainrule.text.numbers import padded
 from chainrule.text.messages import Message, _, joined, say, tr, translated
 
 __all__ = ["Message", "_", "joined", "padded", "say", "tr", "translated"]

@@ -6,7 +6,7 @@ import string
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from chainrule.formatting import width
+from chainrule.text.numbers import width
 from chainrule.text.catalogue import lookup
 
 _FORMATTER = string.Formatter()

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.formatting import measure, number
+from chainrule.text.numbers import measure, number
 from chainrule.graph.node import Array
 from chainrule.tables import html_table, text_table
 from chainrule.text import tr

@@ -9,7 +9,7 @@ from html import escape
 from typing import Any, TextIO, cast
 
 from chainrule.errors import visible
-from chainrule.formatting import number
+from chainrule.text.numbers import number
 from chainrule.outlet import Outlet
 from chainrule.text import tr
 from chainrule.training.callbacks import Callback

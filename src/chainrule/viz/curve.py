@@ -12,7 +12,7 @@ import numpy as np
 
 from chainrule.disk import replace
 from chainrule.errors import ArgumentError, visible
-from chainrule.formatting import is_share
+from chainrule.text.numbers import is_share
 from chainrule.graph.node import Array
 from chainrule.tables import shorten
 from chainrule.text import _, tr

@@ -9,7 +9,7 @@ from typing import Any
 
 from chainrule.engines.schedule.schedule import Schedule, Step
 from chainrule.engines.schedule.work import flops, moved, written
-from chainrule.formatting import width
+from chainrule.text.numbers import width
 from chainrule.graph.node import Node, Value
 from chainrule.graph.text_writer import value_names
 from chainrule.text import tr

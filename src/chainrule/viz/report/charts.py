@@ -10,7 +10,7 @@ import numpy as np
 
 from chainrule.data import Dataset
 from chainrule.evaluation import Importance
-from chainrule.formatting import number, percent
+from chainrule.text.numbers import number, percent
 from chainrule.graph.node import Array
 from chainrule.tables import shorten
 from chainrule.viz import curve, decision_regions, drawing

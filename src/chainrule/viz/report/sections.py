@@ -13,7 +13,7 @@ from chainrule import nn
 from chainrule.data import Dataset
 from chainrule.data.text import shown, texts_of
 from chainrule.evaluation import Mistake
-from chainrule.formatting import number
+from chainrule.text.numbers import number
 from chainrule.graph.node import Array
 from chainrule.nn.first_use import Use, first_use
 from chainrule.nn.summary import Summary

@@ -1,0 +1,5 @@
+"""``cr.compile``: a function is traced once for each kind of call, and run.
+
+`api` decides which program a call runs, `tracing` makes one, `guards` say whether it
+is still right, `program` runs it on an engine. Passes, schedules and machine code are
+not here but in `passes` and `engines`."""

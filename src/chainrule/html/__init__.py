@@ -1,0 +1,1 @@
+"""HTML for notebooks and reports: arrays as tables of colours."""

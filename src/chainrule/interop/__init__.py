@@ -1,0 +1,1 @@
+"""Doors to files and libraries of others: `serialization` saves and loads tensors."""

@@ -7,7 +7,7 @@ import inspect
 import pytest
 
 from chainrule import errors, optim
-from chainrule.tables import text_table
+from chainrule.text.tables import text_table
 
 
 def test_a_message_has_what_it_was_given_and_no_more():

@@ -16,7 +16,7 @@ from typing import Any
 from chainrule.book import searching
 from chainrule.errors import ArgumentError, nearest
 from chainrule.text.numbers import width
-from chainrule.tables import wrapped
+from chainrule.text.tables import wrapped
 from chainrule.text import _, joined, tr
 from chainrule.text.catalogue import current
 from chainrule.text.languages import known, language

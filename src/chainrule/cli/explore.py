@@ -10,7 +10,7 @@ import click
 
 from chainrule.cli import speaking
 from chainrule.cli.common import cli, command, say, tell
-from chainrule.tables import text_table
+from chainrule.text.tables import text_table
 from chainrule.text import _, tr
 
 EXAMPLES = """\b

@@ -22,7 +22,7 @@ from typing import Any
 import click
 
 from chainrule.text.numbers import width
-from chainrule.tables import wrapped
+from chainrule.text.tables import wrapped
 from chainrule.text import tr
 from chainrule.text.catalogue import DOMAIN, FOLDER, current
 from chainrule.text.languages import speak

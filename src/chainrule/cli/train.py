@@ -16,7 +16,7 @@ from chainrule import errors, recipes
 from chainrule.cli import speaking
 from chainrule.cli.common import STARTED, cli, command, say, tell
 from chainrule.recipes.study import SETTINGS
-from chainrule.tables import text_table
+from chainrule.text.tables import text_table
 from chainrule.text import _, tr
 
 EXAMPLES = """\b

@@ -30,7 +30,7 @@ from chainrule.explanation.typeset import beside, shown
 from chainrule.text.numbers import padded, width
 from chainrule.notation import mathml
 from chainrule.notation.expressions import Array, Expr
-from chainrule.tables import html_table, text_table, wrapped
+from chainrule.text.tables import html_table, text_table, wrapped
 from chainrule.text.languages import language
 
 INDENT, DEEPER = "  ", "    "

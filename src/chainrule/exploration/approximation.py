@@ -24,7 +24,7 @@ from chainrule.exploration.experiment import About, Said, Setting, compared
 from chainrule.text.numbers import number
 from chainrule.graph.node import Array
 from chainrule.nn import Module
-from chainrule.tables import Table
+from chainrule.text.tables import Table
 from chainrule.text import tr
 
 SECTIONS = ("2.3.2", "2.8")

@@ -23,7 +23,7 @@ from chainrule.exploration.experiment import About, Said, Setting, compared, pai
 from chainrule.exploration.surface import SAMPLES, Surface, place
 from chainrule.text.numbers import number, percent
 from chainrule.graph.node import Array
-from chainrule.tables import Table
+from chainrule.text.tables import Table
 from chainrule.text import tr
 
 SECTIONS = ("2.6.3",)

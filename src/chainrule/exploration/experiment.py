@@ -17,7 +17,7 @@ from typing import Any
 from chainrule import disk, viz
 from chainrule.text import numbers
 from chainrule.text.numbers import width
-from chainrule.tables import Table, text_table, wrapped
+from chainrule.text.tables import Table, text_table, wrapped
 from chainrule.text import tr
 from chainrule.viz import drawing
 

@@ -21,7 +21,7 @@ from chainrule.exploration import panels
 from chainrule.exploration.descent import descended, stepper
 from chainrule.exploration.experiment import About, Said, Setting, compared
 from chainrule.text.numbers import number
-from chainrule.tables import Table
+from chainrule.text.tables import Table
 from chainrule.text import tr
 
 SECTIONS = ("3.8",)

@@ -25,7 +25,7 @@ from chainrule.exploration.descent import descended, on_purpose, stepper
 from chainrule.exploration.experiment import About, Said, Setting, compared
 from chainrule.text.numbers import number, percent
 from chainrule.nn import Module
-from chainrule.tables import Table
+from chainrule.text.tables import Table
 from chainrule.text import tr
 
 SECTIONS = ("2.10", "3.11", "2.6.2")

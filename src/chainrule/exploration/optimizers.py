@@ -32,7 +32,7 @@ from chainrule.exploration.surface import Surface, place
 from chainrule.text.numbers import number
 from chainrule.graph.node import Array
 from chainrule.optim import Optimizer
-from chainrule.tables import Table
+from chainrule.text.tables import Table
 from chainrule.text import tr
 
 SECTIONS = ("2.6.3", "3.8")

@@ -19,7 +19,7 @@ from chainrule.exploration import panels
 from chainrule.exploration.experiment import About, Said, Setting, compared, listed
 from chainrule.text.numbers import number, percent
 from chainrule.nn.traced import outputs_of
-from chainrule.tables import Table
+from chainrule.text.tables import Table
 from chainrule.text import tr
 
 SECTIONS = ("2.10", "2.7", "3.8", "3.11")

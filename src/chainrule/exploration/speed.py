@@ -27,7 +27,7 @@ from chainrule.exploration import panels
 from chainrule.exploration.experiment import About, Said, Setting, compared
 from chainrule.text.numbers import number
 from chainrule.graph.node import Array
-from chainrule.tables import Table
+from chainrule.text.tables import Table
 from chainrule.text import tr
 
 SECTIONS = ("1.8", "3.9")

@@ -21,7 +21,7 @@ from chainrule.exploration import panels
 from chainrule.exploration.experiment import About, Said, Setting, compared
 from chainrule.text.numbers import number
 from chainrule.graph.node import Array
-from chainrule.tables import Table
+from chainrule.text.tables import Table
 from chainrule.text import tr
 from chainrule.viz import drawing
 

@@ -31,7 +31,7 @@ from chainrule.exploration.experiment import (
 )
 from chainrule.text.numbers import number
 from chainrule.graph.node import Array
-from chainrule.tables import Table
+from chainrule.text.tables import Table
 from chainrule.text import tr
 
 SECTIONS = ("3.8", "3.11", "2.7")

@@ -11,7 +11,7 @@ from chainrule.text.numbers import plain
 from chainrule.gradient_check.culprit import Culprit
 from chainrule.gradient_check.row import KINKS, WRONG, GradientRow
 from chainrule.primitives.rules import show
-from chainrule.tables import html_table, text_table
+from chainrule.text.tables import html_table, text_table
 from chainrule.text import tr
 
 

@@ -31,7 +31,7 @@ from chainrule.primitives import (
 from chainrule.primitives.matmul import parse_dims
 from chainrule.primitives.rules import show
 from chainrule.regions import control
-from chainrule.tables import html_table, text_table
+from chainrule.text.tables import html_table, text_table
 from chainrule.tensor import Tensor
 from chainrule.text import _
 from chainrule.tracing import Input, trace_entry

@@ -15,7 +15,7 @@ from chainrule.data import Dataset
 from chainrule.evaluation import Baseline, Importance, Mistake
 from chainrule.runs import results, source
 from chainrule.runs.trained import Trained
-from chainrule.tables import shorten, text_table
+from chainrule.text.tables import shorten, text_table
 from chainrule.text import tr
 from chainrule.training.history import called
 

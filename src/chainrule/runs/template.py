@@ -14,7 +14,7 @@ from chainrule.runs.classes import summary
 from chainrule.runs.data_section import section_of
 from chainrule.runs.section import Section, example, meaning
 from chainrule.runs.values import key, show, written
-from chainrule.tables import wrapped
+from chainrule.text.tables import wrapped
 from chainrule.text import _, tr
 from chainrule.text.catalogue import current
 

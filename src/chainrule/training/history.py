@@ -14,7 +14,7 @@ import numpy as np
 
 from chainrule.text.numbers import measure, number
 from chainrule.graph.node import Array
-from chainrule.tables import html_table, text_table
+from chainrule.text.tables import html_table, text_table
 from chainrule.text import tr
 
 _VALIDATION = "validation_"

@@ -14,7 +14,7 @@ from chainrule.disk import replace
 from chainrule.errors import ArgumentError, visible
 from chainrule.text.numbers import is_share
 from chainrule.graph.node import Array
-from chainrule.tables import shorten
+from chainrule.text.tables import shorten
 from chainrule.text import _, tr
 from chainrule.text.catalogue import current
 from chainrule.viz import drawing

@@ -15,7 +15,7 @@ from chainrule.graph.build import no_grad
 from chainrule.graph.node import Array
 from chainrule.nn import Module, output_semantics
 from chainrule.nn.traced import mode
-from chainrule.tables import shorten
+from chainrule.text.tables import shorten
 from chainrule.tensor import Tensor
 from chainrule.text import _
 from chainrule.training import Trainer

@@ -12,7 +12,7 @@ from chainrule.data import Dataset
 from chainrule.evaluation import Importance
 from chainrule.text.numbers import number, percent
 from chainrule.graph.node import Array
-from chainrule.tables import shorten
+from chainrule.text.tables import shorten
 from chainrule.viz import curve, decision_regions, drawing
 from chainrule.viz.curve import Line, Panel
 from chainrule.viz.report.predictions import Classified, Regressed

@@ -9,7 +9,7 @@ from typing import Any
 from chainrule.array_page import POLICY
 from chainrule.errors import visible
 from chainrule.text.numbers import measure, number, percent, width
-from chainrule.tables import shorten
+from chainrule.text.tables import shorten
 from chainrule.version import __version__
 from chainrule.viz import curve, drawing, images
 from chainrule.viz.words import Words

@@ -27,7 +27,7 @@ from chainrule import errors
 from chainrule.text import numbers
 from chainrule.cli import speaking
 from chainrule.data import progress
-from chainrule.outlet import Outlet, occupy
+from chainrule.text.safe_stderr import Outlet, occupy
 from chainrule.text import _, tr
 from chainrule.text.languages import language
 from chainrule.version import __version__

@@ -8,22 +8,22 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from chainrule import checks
+from chainrule.util import validation
 from chainrule.errors import ArgumentError
 
 
 def test_numbers_of_many_kinds_are_floats() -> None:
     for value in (np.float32(0.5), Fraction(1, 2), 0.5):
-        assert checks.number("p", value) == 0.5
-        assert type(checks.number("p", value)) is float
-    assert checks.real(-(10**400)) == -math.inf
-    assert checks.number("p", math.inf, above=0, infinite=True) == math.inf
+        assert validation.number("p", value) == 0.5
+        assert type(validation.number("p", value)) is float
+    assert validation.real(-(10**400)) == -math.inf
+    assert validation.number("p", math.inf, above=0, infinite=True) == math.inf
 
 
 @pytest.mark.parametrize("value", [True, "1", None, math.nan, 10**400, 1j, [1.0]])
 def test_what_is_no_number_is_refused(value) -> None:
     with pytest.raises(ArgumentError, match="p must be a finite number"):
-        checks.number("p", value, least=0)
+        validation.number("p", value, least=0)
 
 
 @pytest.mark.parametrize(
@@ -40,37 +40,37 @@ def test_what_is_no_number_is_refused(value) -> None:
     ],
 )
 def test_limits_hold_and_are_said(limits, inside, outside, expected) -> None:
-    assert checks.number("p", inside, **limits) == inside
+    assert validation.number("p", inside, **limits) == inside
     with pytest.raises(ArgumentError) as error:
-        checks.number("p", outside, what="{name} is wrong.", **limits)
+        validation.number("p", outside, what="{name} is wrong.", **limits)
     assert (error.value.what, error.value.expected) == ("p is wrong.", expected)
     assert error.value.got == f"p={outside!r}"
 
 
 def test_whole_numbers() -> None:
-    assert checks.whole("n", np.int8(3)) == 3
-    assert type(checks.whole("n", np.int8(3))) is int
-    assert checks.whole("n", -3, least=None) == -3
-    assert checks.count("n", 0) == 0
+    assert validation.whole("n", np.int8(3)) == 3
+    assert type(validation.whole("n", np.int8(3))) is int
+    assert validation.whole("n", -3, least=None) == -3
+    assert validation.count("n", 0) == 0
     for value in (0, 1.0, True, "1", None):
         with pytest.raises(ArgumentError, match="an integer, n ≥ 1"):
-            checks.whole("n", value)
+            validation.whole("n", value)
 
 
 def test_truth_values_texts_and_choices() -> None:
-    assert checks.truth("on", np.bool_(True)) is True
+    assert validation.truth("on", np.bool_(True)) is True
     with pytest.raises(ArgumentError, match="on=True or on=False"):
-        checks.truth("on", 1)
+        validation.truth("on", 1)
     with pytest.raises(ArgumentError, match="must be a text"):
-        checks.text("key", 3)
-    mode = checks.maybe(checks.choice("min", "max"))
+        validation.text("key", 3)
+    mode = validation.maybe(validation.choice("min", "max"))
     assert (mode("mode", "min"), mode("mode", None)) == ("min", None)
     with pytest.raises(ArgumentError, match=r"mode='min' or [\s\S]*mean 'max'"):
         mode("mode", "maxi")
 
 
 def test_names_that_are_not_known() -> None:
-    checks.known_names("An option", ["lr"], ["lr", "eps"])
+    validation.known_names("An option", ["lr"], ["lr", "eps"])
     with pytest.raises(ArgumentError, match="did you mean 'eps'"):
-        checks.known_names("An option", ["lr", "epss"], ["lr", "eps"])
-    assert checks.did_you_mean(3, ["lr"], "leave it out") == "leave it out"
+        validation.known_names("An option", ["lr", "epss"], ["lr", "eps"])
+    assert validation.did_you_mean(3, ["lr"], "leave it out") == "leave it out"

@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 import chainrule
-from chainrule import checks
+from chainrule.util import validation
 from chainrule.engines.threads import available_cores
 from chainrule.errors import ChainruleError
 from chainrule.text import _, tr
@@ -178,7 +178,7 @@ def chosen(names: Sequence[str]) -> list[str]:
     """The workloads of these names and groups; the table's without any."""
     known = [*WORKLOADS, *GROUPS, *ALL]
     for name in names:
-        checks.choice(*dict.fromkeys(known))("workload", name)
+        validation.choice(*dict.fromkeys(known))("workload", name)
     found = [GROUPS.get(name, [name]) for name in names or WORKLOADS]
     return list(dict.fromkeys(name for group in found for name in group))
 
@@ -187,7 +187,7 @@ def taking_part(names: Sequence[str] | None) -> tuple[list[str], dict[str, list[
     """The peers that can, of these or of all; the others' titles and what they lack."""
     others = [name for name in PEERS if name != OURS]
     for name in names or ():
-        checks.choice(*others)("peers", name)
+        validation.choice(*others)("peers", name)
     wanted = [name for name in others if names is None or name in names]
     missing = {PEERS[n].title: PEERS[n].missing for n in wanted if PEERS[n].missing}
     return [name for name in wanted if not PEERS[name].missing], missing

@@ -12,7 +12,7 @@ from inspect import CO_VARKEYWORDS
 from types import FunctionType
 from typing import Any, TypeVar
 
-from chainrule.checks import did_you_mean
+from chainrule.util.validation import did_you_mean
 from chainrule.errors import CallError
 from chainrule.migration import KEYWORDS
 from chainrule.text import _

@@ -16,7 +16,7 @@ from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 
-from chainrule import checks
+from chainrule.util import validation
 from chainrule.errors import ArgumentError, ShapeError
 from chainrule.functions.elementwise import raises_call_error
 from chainrule.graph.build import context, no_grad, trace
@@ -52,13 +52,13 @@ class Generator:
     """
 
     def __init__(self, seed: int = 0) -> None:
-        self.key = Tensor(seed_key(checks.seed("seed", seed)))
+        self.key = Tensor(seed_key(validation.seed("seed", seed)))
         self.counter = Tensor(np.uint32(0))
         self.key.name, self.counter.name = "random.key", "random.counter"
 
     def manual_seed(self, seed: int) -> Generator:
         """Start anew from ``seed``, in place: compiled functions see it."""
-        self.key.copy_(seed_key(checks.seed("seed", seed)))
+        self.key.copy_(seed_key(validation.seed("seed", seed)))
         self.counter.copy_(np.uint32(0))
         return self
 
@@ -499,8 +499,8 @@ def multinomial(probs: Any, num_samples: int, replacement: bool = False) -> Tens
     v = cast(value_of(probs), DType.float64)
     if len(v.shape) not in (1, 2):
         raise ShapeError(_("multinomial draws from rows."), got=f"{v.shape}")
-    replacement = checks.truth("replacement", replacement)
-    num_samples = checks.whole("num_samples", num_samples)
+    replacement = validation.truth("replacement", replacement)
+    num_samples = validation.whole("num_samples", num_samples)
     with no_grad(), np.errstate(divide="ignore"):
         held = wrap(v)
         least = 1 if replacement else num_samples
@@ -546,7 +546,7 @@ def permutation(n: int, seed: int, epoch: int, block: int = 0) -> Array:
     """
     stream = f"shuffle#{block}" if block else "shuffle"
     drawn = REFERENCES[random_bits](
-        seed_key(checks.seed("seed", seed)), np.uint32(epoch), shape=(n,), stream=stream
+        seed_key(validation.seed("seed", seed)), np.uint32(epoch), shape=(n,), stream=stream
     )
     assert isinstance(drawn, np.ndarray)
     return np.argsort(drawn, kind="stable").astype(np.int32)

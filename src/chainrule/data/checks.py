@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule import checks
+from chainrule.util import validation
 from chainrule.data.column import Column, not_held
 from chainrule.errors import (
     ArgumentError,
@@ -124,7 +124,7 @@ def checked_batch_size(given: Any, rows: int | None) -> int:
     if given is None and rows is not None:
         return rows
     fix = _("batch_size=32: a stream has no batch of all its rows")
-    size = checks.whole("batch_size", given, fix=fix if rows is None else None)
+    size = validation.whole("batch_size", given, fix=fix if rows is None else None)
     if rows is not None and size > rows:
         raise ArgumentError(
             _("A batch cannot be larger than the data."),
@@ -222,7 +222,7 @@ def checked_classes(
 ) -> tuple[int | None, tuple[str, ...] | None]:
     """How many classes there are, and their names: as many different texts."""
     if classes is not None:
-        classes = checks.whole("classes", classes, least=2)
+        classes = validation.whole("classes", classes, least=2)
     if names is None:
         return classes, None
     made = checked_names(names, "class_names", "class_names=('cat', 'dog')")

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule import checks
+from chainrule.util import validation
 from chainrule.keywords import strict
 from chainrule.text import _
 
@@ -144,10 +144,10 @@ def not_held(stored: np.ndarray, dtype: np.dtype) -> Any:
 
 def _checked_scale(scale: Any) -> float:
     limit = np.finfo(np.float32)
-    made = checks.real(scale)
+    made = validation.real(scale)
     if not float(limit.tiny) <= abs(made) <= float(limit.max):
         what = _("{name} is not a usable factor.")
         fix = _("scale=1/255 for bytes, or None")
         expected = _("a finite number other than 0 that fits float32")
-        raise checks.refused("scale", scale, what, expected, fix)
+        raise validation.refused("scale", scale, what, expected, fix)
     return made

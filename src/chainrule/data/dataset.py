@@ -6,7 +6,7 @@ from typing import Any, overload
 
 import numpy as np
 
-from chainrule import checks
+from chainrule.util import validation
 from chainrule.data import splitting
 from chainrule.data.checks import (
     check_finite,
@@ -310,11 +310,11 @@ class Dataset:
         """
         n = len(self)
         size = checked_batch_size(batch_size, n)
-        epoch = checks.count("epoch", epoch)
+        epoch = validation.count("epoch", epoch)
         order = np.arange(n)
-        if checks.truth("shuffle", shuffle):
-            order = permutation(n, checks.seed("seed", seed), epoch)
-        end = n - n % size if checks.truth("drop_last", drop_last) else n
+        if validation.truth("shuffle", shuffle):
+            order = permutation(n, validation.seed("seed", seed), epoch)
+        end = n - n % size if validation.truth("drop_last", drop_last) else n
         pieces = (order[i : i + size] for i in range(0, end, size))
         return ((self.x[rows], self.y[rows]) for rows in pieces)
 
@@ -354,8 +354,8 @@ class Dataset:
             [0, 1, 1]
         """
         count = splitting.part_of(first, len(self), self.name)
-        seed = checks.seed("seed", seed)
-        if checks.truth("stratify", stratify):
+        seed = validation.seed("seed", seed)
+        if validation.truth("stratify", stratify):
             splitting.check_strata(self.y, self.name, self.class_names)
             parts = splitting.stratified_halves(self.y, count, seed)
         else:
@@ -387,7 +387,7 @@ class Dataset:
             [3, 2, 2]
         """
         example = _("for train, validation in data.folds(5, seed=0): ...")
-        k, seed = checks.whole("k", k, least=2), checks.seed("seed", seed)
+        k, seed = validation.whole("k", k, least=2), validation.seed("seed", seed)
         if k > len(self):
             raise ArgumentError(
                 _(
@@ -401,7 +401,7 @@ class Dataset:
                 got=f"{k}",
                 fix=example,
             )
-        if checks.truth("stratify", stratify):
+        if validation.truth("stratify", stratify):
             splitting.check_strata(self.y, self.name, self.class_names)
         labels = self.y if stratify else None
         parts = splitting.folds(len(self), k, seed, labels)

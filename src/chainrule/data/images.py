@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule import checks
+from chainrule.util import validation
 from chainrule.data.checks import checked_classes, shortened
 from chainrule.data.dataset import Column, Dataset
 from chainrule.data.features import Features
@@ -165,7 +165,7 @@ class Loader:
     """
 
     def __init__(self, size: Any, mode: Any) -> None:
-        self.mode = checks.choice("RGB", "L")("mode", mode)
+        self.mode = validation.choice("RGB", "L")("mode", mode)
         self.resize = None if size is None else _checked_size(size)
         self.image = pillow()
         self.image.init()
@@ -381,7 +381,7 @@ def _no_images(folder: Path) -> DataError:
 def _checked_size(size: Any) -> tuple[int, int]:
     """A size (height, width) as Pillow wants it: (width, height)."""
     if isinstance(size, list | tuple) and len(size) == 2:
-        height, width = (checks.whole("size", n) for n in size)
+        height, width = (validation.whole("size", n) for n in size)
         if height * width <= LARGEST:
             return width, height
     raise ArgumentError(

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, overload
 
-from chainrule.checks import choice, known_names
+from chainrule.util.validation import choice, known_names
 from chainrule.data.checks import shortened
 from chainrule.data.dataset import Dataset
 from chainrule.data.features import Features

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule import checks
+from chainrule.util import validation
 from chainrule.data.checks import (
     check_finite,
     check_labels,
@@ -176,7 +176,7 @@ class Stream:
                 samples; or samples that differ in shape or dtype.
             NonFiniteError: NaN or infinity.
         """
-        rows = checks.whole("rows", rows)
+        rows = validation.whole("rows", rows)
         types = self._types
 
         def ahead() -> Generator[Pair]:

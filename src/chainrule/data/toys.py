@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.checks import number, whole
-from chainrule.checks import seed as seed_of
+from chainrule.util.validation import number, whole
+from chainrule.util.validation import seed as seed_of
 from chainrule.data.dataset import Dataset
 from chainrule.graph.node import Array
 from chainrule.graph.primitive import REFERENCES

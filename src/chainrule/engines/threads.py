@@ -19,7 +19,7 @@ from contextlib import nullcontext
 from types import FrameType
 from typing import Any, TypeVar
 
-from chainrule import checks
+from chainrule.util import validation
 from chainrule.errors import EngineError
 from chainrule.text import _
 
@@ -42,7 +42,7 @@ def available_cores() -> int:
 
 def checked(threads: int | None) -> int | None:
     """A number of threads as it was asked for."""
-    return checks.maybe(checks.whole)("threads", threads)
+    return validation.maybe(validation.whole)("threads", threads)
 
 
 class ThreadChoice:

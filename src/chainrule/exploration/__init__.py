@@ -22,7 +22,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from chainrule import checks
+from chainrule.util import validation
 from chainrule.errors import ArgumentError, nearest
 from chainrule.exploration.experiment import (
     About,
@@ -125,7 +125,7 @@ def run(
     ''
     """
     module = find(name)
-    setting = Setting(checks.seed("seed", seed), checks.truth("quick", quick))
+    setting = Setting(validation.seed("seed", seed), validation.truth("quick", quick))
     found = performed(name, module, setting)
     if out is not None:
         found.save(out)

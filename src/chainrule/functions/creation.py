@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule import checks
+from chainrule.util import validation
 from chainrule.errors import ArgumentError, GradientError, ShapeError
 from chainrule.functions.elementwise import raises_call_error
 from chainrule.graph.build import context, held
@@ -255,7 +255,7 @@ def arange(
     integers = all(isinstance(n, int) for n in numbers)
     if not integers:
         names = ("start", "stop", "step")
-        start, stop, step = (checks.number(k, n) for k, n in zip(names, numbers))
+        start, stop, step = (validation.number(k, n) for k, n in zip(names, numbers))
     wanted = _given(dtype, DType.int64 if integers else DType.float32)
     if not step:
         raise ArgumentError(_("arange goes on by steps."), expected="step ≠ 0", got="0")
@@ -307,15 +307,15 @@ def linspace(
     tensor([0. , 0.5, 1. ])
     """
     check_device(device)
-    num = checks.count("num", num)
-    endpoint = checks.truth("endpoint", endpoint)
+    num = validation.count("num", num)
+    endpoint = validation.truth("endpoint", endpoint)
     check_room((num,), 8)
     if isinstance(start, Tensor) or isinstance(stop, Tensor):
         share = Tensor(np.linspace(0.0, 1.0, num, endpoint=endpoint))
         low, high = (as_tensor(end).astype("float64") for end in (start, stop))
         made = low.lerp(high, share).astype(_given(dtype))
         return made.requires_grad_() if requires_grad else made
-    ends = checks.number("start", start), checks.number("stop", stop)
+    ends = validation.number("start", start), validation.number("stop", stop)
     array = np.linspace(*ends, num, endpoint=endpoint)
     return Tensor(array, dtype=_given(dtype), requires_grad=requires_grad)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from chainrule import checks
+from chainrule.util import validation
 from chainrule.errors import ArgumentError
 from chainrule.gradient_check.arguments import Arguments, is_module, names_of
 from chainrule.gradient_check.checking import Check
@@ -90,10 +90,10 @@ def check_gradients(
     >>> [row.kind for row in report.rows]
     ['kink', 'agrees']
     """
-    entries = checks.whole("entries", entries)
-    directions = checks.count("directions", directions)
-    tolerance = checks.number("tolerance", tolerance, above=0.0)
-    seed = checks.seed("seed", seed)
+    entries = validation.whole("entries", entries)
+    directions = validation.count("directions", directions)
+    tolerance = validation.number("tolerance", tolerance, above=0.0)
+    seed = validation.seed("seed", seed)
     called, arguments, title = _prepared(function, args)
     subject = Prepared(called, arguments, seed).subject()
     report = Check(subject, title, entries, directions, tolerance, seed).report()

@@ -6,7 +6,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from chainrule import checks
+from chainrule.util import validation
 from chainrule.graph.build import context
 from chainrule.graph.node import Value
 from chainrule.methods.operators import clipped, power_of
@@ -235,7 +235,7 @@ class Elementwise(Handle):
 
     def round(self, decimals: int = 0) -> Self:
         """To the nearest number with that many decimals, the even one of two."""
-        decimals = checks.whole("decimals", decimals, least=-300, most=300)
+        decimals = validation.whole("decimals", decimals, least=-300, most=300)
         return self._new(ops.round_(self.value, decimals))
 
     def nan_to_num(
@@ -364,7 +364,7 @@ class Elementwise(Handle):
         """x / y, or that rounded to an integer: ``"floor"`` or ``"trunc"``."""
         if rounding_mode is None:
             return self._new(prims.div(*float_pair(self, other)))
-        checks.choice("floor", "trunc")("rounding_mode", rounding_mode)
+        validation.choice("floor", "trunc")("rounding_mode", rounding_mode)
         return self._new(ops.divided(*pair(self, other), rounding_mode))
 
     subtract, multiply, divide, true_divide = sub, mul, div, div

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule import checks
+from chainrule.util import validation
 from chainrule.errors import ArgumentError, ShapeError
 from chainrule.functions.elementwise import where
 from chainrule.graph.node import Array
@@ -32,7 +32,7 @@ class _Decided(ClassMetric):
     arguments = ("threshold",)
 
     def __init__(self, threshold: float | None = None) -> None:
-        self.threshold = checks.maybe(checks.number)("threshold", threshold)
+        self.threshold = validation.maybe(validation.number)("threshold", threshold)
 
     def for_loss(self, loss: Any) -> Metric:
         """With the loss's threshold, where none was given."""
@@ -88,7 +88,7 @@ class TopK(ClassMetric, Mean):
     arguments = ("k",)
 
     def __init__(self, k: int = 5) -> None:
-        self.k = checks.whole("k", k)
+        self.k = validation.whole("k", k)
         self.name = f"top{self.k}"
 
     def items(self, prediction: Tensor, target: Tensor) -> Tensor:
@@ -184,8 +184,8 @@ class F1(_Counted):
         self, average: str | None = None, threshold: float | None = None
     ) -> None:
         super().__init__(threshold)
-        known = checks.choice("binary", "macro")
-        self.average = checks.maybe(known)("average", average)
+        known = validation.choice("binary", "macro")
+        self.average = validation.maybe(known)("average", average)
 
     def batch(self, prediction: Tensor, target: Tensor) -> dict[str, Tensor]:
         """The counts; one class of many has no F₁ that stands for all."""
@@ -264,7 +264,7 @@ class ROCAUC(_Decided):
 
     def __init__(self, from_logits: bool | None = None) -> None:
         super().__init__(None)
-        self.from_logits = checks.maybe(checks.truth)("from_logits", from_logits)
+        self.from_logits = validation.maybe(validation.truth)("from_logits", from_logits)
 
     def for_loss(self, loss: Any) -> Metric:
         """Knowing which outputs mean class 1, and whether they are probabilities."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule import checks
+from chainrule.util import validation
 from chainrule.errors import ArgumentError, nearest
 from chainrule.graph.node import Array
 from chainrule.graph.types import ArrayType, Shape
@@ -62,7 +62,7 @@ def metric(given: Any) -> Metric:
             if near
             else "metrics=['accuracy']",
         )
-    return checks.instance("metrics", given, Metric, "['accuracy']")
+    return validation.instance("metrics", given, Metric, "['accuracy']")
 
 
 def as_metrics(given: Any) -> tuple[Metric, ...] | None:
@@ -78,7 +78,7 @@ def as_metrics(given: Any) -> tuple[Metric, ...] | None:
     made = tuple(map(metric, items))
     names = ["loss", *(m.name for m in made)]
     for m in made:
-        checks.choice("min", "max")(f"{type(m).__name__}.mode", m.mode)
+        validation.choice("min", "max")(f"{type(m).__name__}.mode", m.mode)
     for name in names:
         if not name or names.count(name) > 1:
             raise ArgumentError(

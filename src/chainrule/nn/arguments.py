@@ -9,7 +9,7 @@ from typing import Annotated, Any, get_args, get_type_hints
 
 import numpy as np
 
-from chainrule import checks
+from chainrule.util import validation
 from chainrule.errors import ArgumentError, DTypeError, nearest
 from chainrule.graph.build import context
 from chainrule.graph.node import Array
@@ -77,7 +77,7 @@ def counts(kind: str, **given: Any) -> tuple[int, ...]:
 def integer(kind: str, name: str, given: Any, *, least: int | None = None) -> int:
     """A whole number as Python's, of at least ``least``."""
     what = _POSITIVE if least == 1 else _WHOLE
-    return checks.whole(name, given, least=least, what=what, kind=kind)
+    return validation.whole(name, given, least=least, what=what, kind=kind)
 
 
 def sizes(shape: int | Sequence[int]) -> tuple[int, ...]:
@@ -87,8 +87,8 @@ def sizes(shape: int | Sequence[int]) -> tuple[int, ...]:
     )
     what = _("{name} names the sizes of the last axes.")
     if not given:
-        raise checks.refused("normalized_shape", shape, what, _("one integer or more"))
-    return tuple(checks.whole("normalized_shape", d, what=what) for d in given)
+        raise validation.refused("normalized_shape", shape, what, _("one integer or more"))
+    return tuple(validation.whole("normalized_shape", d, what=what) for d in given)
 
 
 def spread(
@@ -103,9 +103,9 @@ def spread(
     if len(several) != axes:
         one = _("one integer")
         expected = _("one integer, or {axes} of them", axes=axes) if axes > 1 else one
-        raise checks.refused(name, given, _SLIDING, expected, kind=kind)
+        raise validation.refused(name, given, _SLIDING, expected, kind=kind)
     return tuple(
-        checks.whole(name, n, least=least, what=_SLIDING, kind=kind) for n in several
+        validation.whole(name, n, least=least, what=_SLIDING, kind=kind) for n in several
     )
 
 
@@ -131,7 +131,7 @@ def number(kind: str, name: str, given: Any, **limits: Any) -> float:
             ),
         )
     what = _POSITIVE if limits.get("above") == 0 else _FINITE
-    return checks.number(name, given, what=what, kind=kind, **limits)
+    return validation.number(name, given, what=what, kind=kind, **limits)
 
 
 #: The limits of numbers that functions, and the modules of their names, take; all are
@@ -164,7 +164,7 @@ def ordered(kind: str, min_val: Any, max_val: Any) -> tuple[float, float]:
 
 def flag(kind: str, name: str, given: Any) -> bool:
     """A truth value; NumPy's will do."""
-    return checks.truth(name, given, what=_YES_OR_NO, kind=kind)
+    return validation.truth(name, given, what=_YES_OR_NO, kind=kind)
 
 
 def floating(kind: str, dtype: Any) -> DType:

@@ -11,7 +11,7 @@ import math
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from chainrule.checks import choice, refused
+from chainrule.util.validation import choice, refused
 from chainrule.errors import ShapeError
 from chainrule.functions.creation import arange
 from chainrule.functions.elementwise import where

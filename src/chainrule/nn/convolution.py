@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any, ClassVar, Literal
 
-from chainrule.checks import choice
+from chainrule.util.validation import choice
 from chainrule.errors import ArgumentError
 from chainrule.nn.arguments import Count, counts, flag, floating, spread
 from chainrule.nn.functional.convolution import (

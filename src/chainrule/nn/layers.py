@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from chainrule.checks import choice, refused
+from chainrule.util.validation import choice, refused
 from chainrule.errors import ShapeError
 from chainrule.functions.movement import concat
 from chainrule.nn import functional

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from chainrule.checks import maybe, whole
+from chainrule.util.validation import maybe, whole
 from chainrule.nn.arguments import flag, spread
 from chainrule.nn.functional.convolution import Pair
 from chainrule.nn.functional.pooling import (

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from chainrule import checks
+from chainrule.util import validation
 from chainrule.errors import DTypeError, ShapeError
 from chainrule.functions.movement import stack
 from chainrule.graph.types import Dim, DType
@@ -44,7 +44,7 @@ def _places(kind: str, x: Tensor, start: Start, even: bool = False) -> Tensor:
 def _start(kind: str, start: Start) -> Start:
     """A whole number ≥ 0, or a tensor of one."""
     if not isinstance(start, Tensor):
-        return checks.count("start", start)
+        return validation.count("start", start)
     if not start.dtype.is_integer or start.shape != ():
         raise DTypeError(
             _("{kind} begins at one position.", kind=place(kind)),

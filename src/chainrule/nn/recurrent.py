@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from typing import Any, ClassVar
 
-from chainrule import checks
+from chainrule.util import validation
 from chainrule.control import scan
 from chainrule.errors import ArgumentError, DTypeError, ShapeError, warn
 from chainrule.functions.creation import zeros
@@ -318,7 +318,7 @@ class _Elman(_Steps):
 
     def _choose(self, nonlinearity: Any) -> None:
         what = _("{kind} has no such {name}.", kind=type(self).__name__)
-        check = checks.choice("tanh", "relu", what=what)
+        check = validation.choice("tanh", "relu", what=what)
         self.nonlinearity = check("nonlinearity", nonlinearity)
 
     def _step(self, state: States, inputs: Tensor, hidden: Tensor) -> States:

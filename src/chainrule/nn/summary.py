@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from chainrule import checks
+from chainrule.util import validation
 from chainrule.data import Dataset, Stream
 from chainrule.errors import ArgumentError
 from chainrule.graph.build import no_grad
@@ -149,7 +149,7 @@ def summary(model: Module, data: Any) -> Summary:
     2      Linear  (N, 2)          18     34
     58 parameters, 232 bytes, 114 FLOPs a sample
     """
-    checks.instance("model", model, Module, "nn.Sequential(nn.Linear(4, 2))")
+    validation.instance("model", model, Module, "nn.Sequential(nn.Linear(4, 2))")
     row = _row(model, data)
     layers = _layers(model, row)
     every = [t for __, t in model._named_state()]

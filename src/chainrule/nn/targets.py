@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from chainrule.checks import instance
+from chainrule.util.validation import instance
 from chainrule.errors import ArgumentError
 from chainrule.functions.elementwise import maximum, minimum
 from chainrule.graph.node import Array

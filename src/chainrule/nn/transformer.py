@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable
 from typing import Any, ClassVar
 
-from chainrule import checks
+from chainrule.util import validation
 from chainrule.errors import ArgumentError
 from chainrule.functions.creation import full
 from chainrule.nn import functional, init
@@ -189,9 +189,9 @@ class _Stack(Module):
         kind = type(self).__name__
         (self.num_layers,) = counts(kind, num_layers=num_layers)
         name = next(iter(self._arguments), "layer")
-        checks.instance(name, layer, Module, f"nn.{kind}Layer(8, 2)")
+        validation.instance(name, layer, Module, f"nn.{kind}Layer(8, 2)")
         if norm is not None:
-            checks.instance("norm", norm, Module, "nn.LayerNorm(8)")
+            validation.instance("norm", norm, Module, "nn.LayerNorm(8)")
         reserve(self.num_layers * sum(int(t.size) for __, t in layer.named_tensors()))
         self.layers = ModuleList(copy.deepcopy(layer) for __ in range(self.num_layers))
         self.norm = norm

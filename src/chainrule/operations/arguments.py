@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule import checks
+from chainrule.util import validation
 from chainrule.errors import ArgumentError, AxisError, ShapeError
 from chainrule.graph.types import Dim, Shape, SymbolicDim, size_of
 from chainrule.primitives.rules import show
@@ -129,7 +129,7 @@ def whole(name: str, given: Any, *, least: int | None = None) -> int:
     """Check a whole number, such as the offset of a diagonal, and return it."""
     if type(given) is int and (least is None or given >= least):
         return given
-    return checks.whole(name, given, least=least)
+    return validation.whole(name, given, least=least)
 
 
 def fill(shape: Shape, wanted: tuple[Any, ...]) -> Shape:

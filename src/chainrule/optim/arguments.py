@@ -11,8 +11,8 @@ from functools import partial
 from itertools import pairwise
 from typing import Any, ClassVar, dataclass_transform
 
-from chainrule import checks
-from chainrule.checks import Check, count, maybe, number, truth, whole
+from chainrule.util import validation
+from chainrule.util.validation import Check, count, maybe, number, truth, whole
 from chainrule.errors import ArgumentError, warn
 from chainrule.graph.build import context
 from chainrule.keywords import strict_function
@@ -21,7 +21,7 @@ from chainrule.text import _
 
 def rate(name: str, value: Any) -> float:
     """``value`` as a learning rate: finite; zero and less only with a warning."""
-    made = checks.real(value)
+    made = validation.real(value)
     if not math.isfinite(made):
         optimizer = hasattr(value, "param_groups")
         raise ArgumentError(
@@ -62,7 +62,7 @@ def _kept(what: str, how: str = "kept") -> Check:
 
 def _betas(name: str, value: Any) -> tuple[float, float]:
     if not isinstance(value, tuple | list) or len(value) != 2:
-        raise checks.refused(
+        raise validation.refused(
             name, value, _("{name} must be two betas."), "betas=(0.9, 0.999)"
         )
     first, second = value
@@ -78,7 +78,7 @@ def _milestones(name: str, value: Any) -> list[int]:
         marks = []
     if not marks or any(a >= b for a, b in pairwise(marks)):
         ranges = _("whole numbers ≥ 1, each larger than the one before: [30, 60]")
-        raise checks.refused(name, value, _("{name} must follow each other."), ranges)
+        raise validation.refused(name, value, _("{name} must follow each other."), ranges)
     return marks
 
 
@@ -108,7 +108,7 @@ ARGUMENTS: dict[str, Check] = {
     "gamma": _above_zero,
     "history_size": whole,
     "initial_accumulator_value": _at_least_zero,
-    "line_search_fn": maybe(checks.choice("strong_wolfe")),
+    "line_search_fn": maybe(validation.choice("strong_wolfe")),
     "lr": rate,
     "lr_decay": _at_least_zero,
     "max_eval": maybe(whole),
@@ -117,10 +117,10 @@ ARGUMENTS: dict[str, Check] = {
     "maximize": truth,
     "milestones": _milestones,
     "min_lr": _at_least_zero,
-    "mode": checks.choice("min", "max"),
+    "mode": validation.choice("min", "max"),
     "momentum": _kept(_("the velocity")),
     "momentum_decay": _at_least_zero,
-    "monitor": partial(checks.text, what=_("{name} is a key of history.epochs.")),
+    "monitor": partial(validation.text, what=_("{name} is a key of history.epochs.")),
     "nesterov": truth,
     "patience": count,
     "pct_start": _share,
@@ -130,11 +130,11 @@ ARGUMENTS: dict[str, Check] = {
     "steps": whole,
     "steps_per_epoch": maybe(whole),
     "threshold": _at_least_zero,
-    "threshold_mode": checks.choice("rel", "abs"),
+    "threshold_mode": validation.choice("rel", "abs"),
     "tolerance_change": _at_least_zero,
     "tolerance_grad": _at_least_zero,
     "total_steps": maybe(whole),
-    "unit": checks.choice("epoch", "step"),
+    "unit": validation.choice("epoch", "step"),
     "weight_decay": _at_least_zero,
 }
 

@@ -24,7 +24,7 @@ from functools import lru_cache
 from numbers import Real
 from typing import Any
 
-from chainrule.checks import did_you_mean, known_names
+from chainrule.util.validation import did_you_mean, known_names
 from chainrule.environment.fingerprints import fingerprint
 from chainrule.errors import ArgumentError
 from chainrule.graph.types import DType

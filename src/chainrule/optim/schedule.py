@@ -9,7 +9,7 @@ from typing import Any, Literal, cast
 
 import numpy as np
 
-from chainrule.checks import Check, count, number, whole
+from chainrule.util.validation import Check, count, number, whole
 from chainrule.errors import ArgumentError
 from chainrule.graph.node import Array
 from chainrule.optim.arguments import Declared, names_of

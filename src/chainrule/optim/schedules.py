@@ -12,7 +12,7 @@ from dataclasses import KW_ONLY, field
 from numbers import Real
 from typing import Any, Literal
 
-from chainrule.checks import did_you_mean, known_names, whole
+from chainrule.util.validation import did_you_mean, known_names, whole
 from chainrule.errors import ArgumentError
 from chainrule.optim.better import is_better
 from chainrule.optim.schedule import Count, CountedSchedule, Schedule

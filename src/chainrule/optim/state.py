@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.checks import count
+from chainrule.util.validation import count
 from chainrule.errors import ArgumentError, DTypeError, ShapeError
 from chainrule.graph.node import Array
 from chainrule.optim.groups import LIMITS, as_json

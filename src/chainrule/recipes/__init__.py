@@ -30,7 +30,7 @@ import inspect
 from types import ModuleType
 from typing import Any, Literal
 
-from chainrule.checks import known_names
+from chainrule.util.validation import known_names
 from chainrule.data.files import memory
 from chainrule.engines import resolve_engine
 from chainrule.errors import ArgumentError, nearest

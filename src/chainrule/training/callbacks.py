@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from chainrule import checks
+from chainrule.util import validation
 from chainrule.errors import warn
 from chainrule.text import _
 
@@ -94,9 +94,9 @@ class LambdaCallback(Callback):
     """
 
     def __init__(self, **functions: Callable[[Any], Any]) -> None:
-        checks.known_names(_("A callback's method"), functions, HOOKS)
+        validation.known_names(_("A callback's method"), functions, HOOKS)
         for name, function in functions.items():
-            checks.instance(name, function, Callable, _("lambda trainer: …"))
+            validation.instance(name, function, Callable, _("lambda trainer: …"))
             setattr(self, name, function)
 
 
@@ -109,7 +109,7 @@ def as_callbacks(given: Any) -> list[Callback]:
     several = isinstance(given, Iterable) and not isinstance(given, Callback | type)
     found: list[Any] = [*given] if several else [given]
     for item in found:
-        checks.instance("callbacks", item, Callback, "[LambdaCallback(on_epoch=…)]")
+        validation.instance("callbacks", item, Callback, "[LambdaCallback(on_epoch=…)]")
         _warn_of_strange_methods(item)
     return found
 
@@ -126,5 +126,5 @@ def _warn_of_strange_methods(callback: Callback) -> None:
                 ),
                 expected=", ".join(HOOKS),
                 got=name,
-                fix=checks.did_you_mean(name, HOOKS, _("give it another name")),
+                fix=validation.did_you_mean(name, HOOKS, _("give it another name")),
             )

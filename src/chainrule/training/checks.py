@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from chainrule import nn
-from chainrule.checks import did_you_mean, whole
+from chainrule.util.validation import did_you_mean, whole
 from chainrule.data import Column, Dataset, Stream
 from chainrule.data.adapter import kinds, stored_as
 from chainrule.errors import ArgumentError, warn

@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from chainrule.checks import seed as seeded
-from chainrule.checks import whole
+from chainrule.util.validation import seed as seeded
+from chainrule.util.validation import whole
 from chainrule.errors import (
     ArgumentError,
     ChainruleError,

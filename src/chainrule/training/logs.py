@@ -9,7 +9,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from chainrule import checks
+from chainrule.util import validation
 from chainrule.disk import append, make_directory
 from chainrule.keywords import strict
 from chainrule.text import _
@@ -33,7 +33,7 @@ class _Logger(Callback):
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = checks.path("path", path)
+        self.path = validation.path("path", path)
         self._columns: Sequence[str] = ()
 
     def check(self, columns: Mapping[str, str]) -> None:

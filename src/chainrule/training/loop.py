@@ -20,7 +20,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from chainrule.checks import count, maybe, number, path, place
+from chainrule.util.validation import count, maybe, number, path, place
 from chainrule.compiled_program import CompiledProgram
 from chainrule.disk import called
 from chainrule.errors import ArgumentError, CheckpointError, NonFiniteError

@@ -29,7 +29,7 @@ from operator import add
 from typing import Any
 
 from chainrule.autodiff import cotangents
-from chainrule.checks import did_you_mean
+from chainrule.util.validation import did_you_mean
 from chainrule.errors import ArgumentError
 from chainrule.graph.build import constant, no_grad, role, scope
 from chainrule.graph.node import Value

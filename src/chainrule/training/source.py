@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from chainrule.checks import whole
+from chainrule.util.validation import whole
 from chainrule.errors import ArgumentError, ShapeError
 from chainrule.keywords import strict
 from chainrule.text import _, joined

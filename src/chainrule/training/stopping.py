@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule import checks
+from chainrule.util import validation
 from chainrule.disk import make_directory, sweep
 from chainrule.errors import CheckpointError, warn
 from chainrule.keywords import strict
@@ -36,9 +36,9 @@ class Watching(Callback):
     def __init__(
         self, monitor: str, *, min_delta: float = 0.0, mode: str | None = None
     ) -> None:
-        self.min_delta = checks.number("min_delta", min_delta, least=0)
-        self.mode = checks.maybe(checks.choice("min", "max"))("mode", mode)
-        self.monitor = checks.text("monitor", monitor)
+        self.min_delta = validation.number("min_delta", min_delta, least=0)
+        self.mode = validation.maybe(validation.choice("min", "max"))("mode", mode)
+        self.monitor = validation.text("monitor", monitor)
         self._better = mode or "min"
         self.best: float | None = None
         self.best_epoch: int | None = None
@@ -121,8 +121,8 @@ class EarlyStopping(Watching):
         restore_best: bool = True,
     ) -> None:
         super().__init__(monitor, min_delta=min_delta, mode=mode)
-        self.patience = checks.whole("patience", patience)
-        self.restore_best = checks.truth("restore_best", restore_best)
+        self.patience = validation.whole("patience", patience)
+        self.restore_best = validation.truth("restore_best", restore_best)
         self.waited, self.stopped = 0, False
         self._weights: dict[str, np.ndarray] = {}
         self._last: dict[str, np.ndarray] = {}  # of a run that ended with the best
@@ -259,7 +259,7 @@ class BestCheckpoint(Watching):
         mode: str | None = None,
     ) -> None:
         super().__init__(monitor, min_delta=min_delta, mode=mode)
-        self.path = checks.path("path", path)
+        self.path = validation.path("path", path)
 
     def on_start(self, trainer: Any) -> None:
         """Make the directory, so that a wrong path shows before the run."""

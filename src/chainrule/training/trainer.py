@@ -13,7 +13,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from chainrule.checks import instance, maybe, place, truth, whole
+from chainrule.util.validation import instance, maybe, place, truth, whole
 from chainrule.compiled_program import CompiledProgram
 from chainrule.data import Dataset, Stream
 from chainrule.data.adapter import as_column, as_data, stored_as

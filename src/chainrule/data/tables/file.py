@@ -12,7 +12,7 @@ from typing import IO, Any, NamedTuple
 
 import numpy as np
 
-from chainrule.checks import truth
+from chainrule.util.validation import truth
 from chainrule.data.checks import shortened
 from chainrule.data.files import checked_path, damaged, reading
 from chainrule.data.tables.content import (

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from chainrule.checks import choice, maybe
+from chainrule.util.validation import choice, maybe
 from chainrule.data.checks import checked_names, shortened
 from chainrule.data.tables.cells import Mark, Nothing
 from chainrule.errors import ArgumentError

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from chainrule.checks import did_you_mean
+from chainrule.util.validation import did_you_mean
 from chainrule.data.checks import shortened
 from chainrule.data.tables.cells import Cells
 from chainrule.errors import ArgumentError, DataError

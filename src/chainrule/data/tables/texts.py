@@ -11,7 +11,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from chainrule import checks
+from chainrule.util import validation
 from chainrule.data.checks import shortened
 from chainrule.data.tables.cells import Cells, Nothing
 from chainrule.data.tables.columns import Written
@@ -160,11 +160,11 @@ def learned(
         ArgumentError: an argument that is no choice.
         DataError: texts that tell nothing.
     """
-    checks.choice(*get_args(Units))("units", units)
-    most = checks.whole("vocabulary", vocabulary)
+    validation.choice(*get_args(Units))("units", units)
+    most = validation.whole("vocabulary", vocabulary)
     if length is not None:
-        length = checks.whole("length", length, most=LONGEST)
-    lowercase = checks.truth("lowercase", lowercase)
+        length = validation.whole("length", length, most=LONGEST)
+    lowercase = validation.truth("lowercase", lowercase)
     source.require([name], _("the text"))
     column = Texts(name, units, 1, (), lowercase)  # pyright: ignore[reportArgumentType]
     found = _Counts.of(source, column)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.checks import choice
+from chainrule.util.validation import choice
 from chainrule.errors import ArgumentError, ShapeError
 from chainrule.graph.types import Shape
 from chainrule.nn.arguments import integer, place, spread

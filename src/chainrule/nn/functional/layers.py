@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.checks import choice, whole
+from chainrule.util.validation import choice, whole
 from chainrule.errors import ArgumentError, DTypeError, ShapeError
 from chainrule.functions.elementwise import where
 from chainrule.graph.build import context

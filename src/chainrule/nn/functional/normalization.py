@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.checks import instance
+from chainrule.util.validation import instance
 from chainrule.errors import ArgumentError, ShapeError, warn
 from chainrule.functions.elementwise import maximum
 from chainrule.functions.movement import broadcast_arrays

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from chainrule.checks import choice
+from chainrule.util.validation import choice
 from chainrule.errors import ShapeError
 from chainrule.functions.creation import arange
 from chainrule.functions.elementwise import where

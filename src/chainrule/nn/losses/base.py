@@ -6,7 +6,7 @@ import inspect
 import math
 from typing import Any, ClassVar
 
-from chainrule import checks
+from chainrule.util import validation
 from chainrule.errors import ArgumentError, ShapeError
 from chainrule.functions.elementwise import where
 from chainrule.graph.node import Array
@@ -38,7 +38,7 @@ class Reduction(Module):
 
     def __init__(self, *, reduction: str = "mean") -> None:
         what = _("{kind} has no such {name}.", kind=type(self).__name__)
-        check = checks.choice(*REDUCTIONS, what=what)
+        check = validation.choice(*REDUCTIONS, what=what)
         self.reduction = check("reduction", reduction)
 
     def reduced(

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from chainrule import evaluation
-from chainrule.checks import choice
+from chainrule.util.validation import choice
 from chainrule.data import Dataset
 from chainrule.disk import replace
 from chainrule.errors import ArgumentError, NonFiniteError

@@ -8,7 +8,7 @@ import numpy as np
 
 from chainrule.environment.fingerprints import fingerprint
 from chainrule.graph.node import Array
-from chainrule.nest import flatten
+from chainrule.util.pytree import flatten
 from chainrule.tensor import Tensor
 
 #: Arguments that take on the dtype of the tensor beside them.

@@ -27,7 +27,7 @@ from chainrule.graph.graph import Graph
 from chainrule.graph.node import Array, computed
 from chainrule.graph.types import ArrayType, Shape, SymbolicDim, as_dtype
 from chainrule.keywords import strict
-from chainrule.nest import flatten, unflatten
+from chainrule.util.pytree import flatten, unflatten
 from chainrule.promotion import Tracing, promoted
 from chainrule.scalars import Scalar
 from chainrule.tensor import Tensor, wrap

@@ -20,7 +20,7 @@ from chainrule.graph.interpret import solve_sizes
 from chainrule.graph.node import Array, Value
 from chainrule.graph.program import Program
 from chainrule.graph.types import Shape, Sizes, SymbolicDim
-from chainrule.nest import unflatten
+from chainrule.util.pytree import unflatten
 from chainrule.step_scalars import Supply
 from chainrule.tensor import Tensor, wrap
 from chainrule.text import _

@@ -26,7 +26,7 @@ from chainrule.graph.graph import Graph, tracked_ancestors
 from chainrule.graph.node import PASSED, Node, Value
 from chainrule.graph.program import Entry
 from chainrule.graph.types import ArrayType, DType, SymbolicDim
-from chainrule.nest import flatten
+from chainrule.util.pytree import flatten
 from chainrule.operations.operands import value_of
 from chainrule.step_scalars import StepScalars, Tabulated
 from chainrule.tensor import Tensor, wrap

@@ -30,7 +30,7 @@ from chainrule.environment.fingerprints import (
 from chainrule.environment.places import Number, Place, of_attribute
 from chainrule.environment.surroundings import Surroundings
 from chainrule.errors import ArgumentError
-from chainrule.nest import flatten
+from chainrule.util.pytree import flatten
 from chainrule.tensor import Tensor
 from chainrule.text import _
 

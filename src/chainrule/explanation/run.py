@@ -23,7 +23,7 @@ from chainrule.graph.interpret import evaluate_all
 from chainrule.graph.node import Array, Node, Value
 from chainrule.graph.primitive import BODIES
 from chainrule.graph.types import ArrayType, DType, SymbolicDim, as_dtype
-from chainrule.nest import flatten
+from chainrule.util.pytree import flatten
 from chainrule.nn.losses import targets_checked
 from chainrule.nn.module import Module, Parameter
 from chainrule.optim import Optimizer

@@ -12,7 +12,7 @@ import numpy as np
 
 from chainrule.errors import ArgumentError, NonFiniteError
 from chainrule.graph.node import Array
-from chainrule.nest import Leaf, flatten, unflatten
+from chainrule.util.pytree import Leaf, flatten, unflatten
 from chainrule.tensor import Tensor
 from chainrule.text import _
 

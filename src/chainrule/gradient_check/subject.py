@@ -31,7 +31,7 @@ from chainrule.graph.graph import Graph, ancestors
 from chainrule.graph.node import Array, Node, Value
 from chainrule.graph.program import Entry, Program
 from chainrule.graph.types import NO_SIZES
-from chainrule.nest import flatten
+from chainrule.util.pytree import flatten
 from chainrule.random import Generator, stream
 from chainrule.tensor import Tensor, wrap
 from chainrule.text import _

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.callsite import of_user
+from chainrule.util.source_location import of_user
 from chainrule.environment.fingerprints import ATOMS, CONTAINERS
 from chainrule.environment.places import (
     Place,

@@ -18,7 +18,7 @@ import numpy as np
 from numpy import ndarray
 
 from chainrule.bounded import Bounded
-from chainrule.callsite import caller
+from chainrule.util.source_location import caller
 from chainrule.errors import ArgumentError, GraphError, warn_of_line
 from chainrule.graph.graph import Graph
 from chainrule.graph.layout import order_of

@@ -22,7 +22,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from chainrule.callsite import of_user
+from chainrule.util.source_location import of_user
 from chainrule.errors import DTypeError, ShapeError
 from chainrule.text import _
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from chainrule.disk import inside, open_file, read_file
+from chainrule.util.atomic_files import inside, open_file, read_file
 from chainrule.errors import ArgumentError
 
 posix = pytest.mark.skipif(os.name != "posix", reason="such things are not there")

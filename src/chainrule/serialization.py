@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from chainrule.disk import (
+from chainrule.util.atomic_files import (
     called,
     is_open,
     of_the_system,

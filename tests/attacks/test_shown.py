@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 import chainrule as cr
-from chainrule import disk, nn, optim
+from chainrule import nn, optim
+from chainrule.util import atomic_files
 from chainrule.cli import common
 from tests.cli import data
 
@@ -166,7 +167,7 @@ def test_an_error_of_the_disk(
     if not os.path.exists("/proc/self/fd"):
         pytest.skip("no /proc here")
     os_fdopen = os.fdopen
-    monkeypatch.setattr(disk.os, "fdopen", opened)
+    monkeypatch.setattr(atomic_files.os, "fdopen", opened)
     words = ["train", "run.toml", "--out", "out"]
     made = chainrule(*(["evaluate", "x.ckpt"] if name == "x.ckpt" else words))
     assert made.code in (1, 2), made.err

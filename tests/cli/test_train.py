@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule import cli, disk
+from chainrule import cli
+from chainrule.util import atomic_files
 from chainrule.training import Callback
 from tests.cli import data
 from tests.cli.conftest import SMALL, one_message
@@ -479,7 +480,7 @@ def test_where_nothing_can_be_written(
     def full(handle: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(disk.os, "fsync", full)
+    monkeypatch.setattr(atomic_files.os, "fsync", full)
     result = chainrule("train", "mnist", *SMALL, "--out", "r")
     one_message(result, 1, "checkpoint cannot be written", "No space left", "fix:")
     assert not os.path.exists("r"), "nothing was written there"

@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule import disk, errors, metrics, nn, optim
+from chainrule import errors, metrics, nn, optim
+from chainrule.util import atomic_files
 from chainrule.training import Callback, LambdaCallback, checkpoint
 
 from .conftest import CtrlC, Make, StopAt, raising, same, small_network, without_time
@@ -293,7 +294,7 @@ def test_no_space_harms_nothing(
     make: Make, saved: Path, monkeypatch: pytest.MonkeyPatch, call: str
 ) -> None:
     content = saved.read_bytes()
-    monkeypatch.setattr(disk.os, call, failing(errno.ENOSPC))
+    monkeypatch.setattr(atomic_files.os, call, failing(errno.ENOSPC))
     with raising(
         errors.SaveError, "checkpoint cannot be written", "No space left", "bytes"
     ):
@@ -325,6 +326,6 @@ def test_the_old_file_stays_until_the_new_one_is_whole(
         checkpoint.read(Path(source))
         replace(source, target)
 
-    monkeypatch.setattr(disk.os, "replace", look)
+    monkeypatch.setattr(atomic_files.os, "replace", look)
     make(seed=9).save(saved)
     assert cr.Trainer.load(saved).seed == 9

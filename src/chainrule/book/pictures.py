@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 import chainrule as cr
-from chainrule import disk, nn
+from chainrule import nn
+from chainrule.util import atomic_files
 from chainrule.errors import ArgumentError
 from chainrule.text import _, tr
 from chainrule.viz import drawing, gallery
@@ -128,8 +129,8 @@ def save(sections: Sequence[str], folder: str | Path) -> list[Path]:
         with drawing.legible(what):
             pictures[section] = gallery.picture(draw, size=size, what=what)
     written = []
-    disk.make_directory(Path(folder))
+    atomic_files.make_directory(Path(folder))
     for section, picture in pictures.items():
         written.append(Path(folder) / f"book-{section}.png")
-        disk.replace(written[-1], picture, what)
+        atomic_files.replace(written[-1], picture, what)
     return written

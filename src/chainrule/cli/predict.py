@@ -11,7 +11,7 @@ import click
 
 from chainrule.cli import speaking
 from chainrule.cli.common import cli, command, say, tell
-from chainrule.disk import replace
+from chainrule.util.atomic_files import replace
 from chainrule.errors import visible_lines
 from chainrule.text import _, tr, translated
 

@@ -14,7 +14,8 @@ from typing import Any
 
 import click
 
-from chainrule import disk, recipes
+from chainrule import recipes
+from chainrule.util import atomic_files
 from chainrule.cli import speaking
 from chainrule.cli.common import cli, command, say, tell
 from chainrule.recipes.study import RESULTS, SETTINGS
@@ -110,7 +111,7 @@ def _checked(name: str, seeds: Sequence[int], out: Path) -> list[dict[str, Any]]
 def _result(name: str, seed: int, place: Path) -> dict[str, Any]:
     """What a full run tells, run where it was not."""
     if (file := place / RESULTS).exists():
-        return json.loads(disk.read_file(file, 1 << 28))
+        return json.loads(atomic_files.read_file(file, 1 << 28))
     if recipes.kind(name) == "training":
         return _trained(name, seed, place)
     begun = (place / SETTINGS).exists()
@@ -152,7 +153,7 @@ def _cores() -> str:
 
 
 def _processor() -> str:
-    with disk.ignoring():
+    with atomic_files.ignoring():
         text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
         for line in text.splitlines():
             if line.startswith("model name"):

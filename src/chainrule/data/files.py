@@ -9,7 +9,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from chainrule.data.checks import shortened
-from chainrule.disk import open_file
+from chainrule.util.atomic_files import open_file
 from chainrule.errors import ArgumentError, ChainruleError, DataError, nearest
 from chainrule.text import _
 

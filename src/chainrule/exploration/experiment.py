@@ -14,7 +14,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from chainrule import disk, viz
+from chainrule import viz
+from chainrule.util import atomic_files
 from chainrule.text import numbers
 from chainrule.text.numbers import width
 from chainrule.text.tables import Table, text_table, wrapped
@@ -154,10 +155,10 @@ class Exploration:
         if viz.can_plot():
             content["png"] = self.png()
         content["json"] = json.dumps(self.plain(), ensure_ascii=False).encode()
-        disk.make_directory(folder)
+        atomic_files.make_directory(folder)
         for end, data in content.items():
             written.append(folder / f"{self.name}.{end}")
-            disk.replace(
+            atomic_files.replace(
                 written[-1], data, tr("picture") if end == "png" else self.name
             )
         return written

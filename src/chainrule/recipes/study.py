@@ -18,7 +18,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from chainrule import disk, viz
+from chainrule import viz
+from chainrule.util import atomic_files
 from chainrule.text import numbers
 from chainrule.data.files import checked_path
 from chainrule.errors import ArgumentError, CheckpointError
@@ -202,7 +203,7 @@ class Study:
             )
         places = self.out, *self.out.parents
         self._begun, self._made = True, [p for p in places if not p.exists()]
-        disk.make_directory(self.out)
+        atomic_files.make_directory(self.out)
         self._write(SETTINGS, _json(mine).encode())
 
     def leave_nothing(self) -> None:
@@ -252,7 +253,7 @@ class Study:
 
     def _write(self, name: str, content: bytes) -> None:
         assert self.out is not None
-        disk.replace(self.out / name, content, _("file {name}", name=name))
+        atomic_files.replace(self.out / name, content, _("file {name}", name=name))
         if name != SETTINGS:
             self.files.append(name)
 
@@ -445,7 +446,7 @@ def _read(file: Path) -> Any:
         CheckpointError: there is none, or it holds something else.
     """
     try:
-        return json.loads(disk.read_file(file, _AT_MOST))
+        return json.loads(atomic_files.read_file(file, _AT_MOST))
     except (OSError, ValueError, RecursionError) as error:
         raise _strange(file, error) from error
 

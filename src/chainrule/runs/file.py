@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 
 from pydantic import ValidationError
 
-from chainrule import disk
+from chainrule.util import atomic_files
 from chainrule.data import Dataset
 from chainrule.data.checks import checked_batch_size
 from chainrule.errors import ArgumentError, ChainruleError
@@ -100,7 +100,7 @@ class RunFile:
             ArgumentError: a checkpoint names data that its user has not.
         """
         place = self.folder / given
-        if self.within is not None and not disk.is_inside(self.within, place):
+        if self.within is not None and not atomic_files.is_inside(self.within, place):
             raise ArgumentError(
                 _("a checkpoint alone cannot have data read from anywhere."),
                 expected=_(
@@ -126,7 +126,7 @@ class RunFile:
         if given is None:
             return None
         with self.blamed(), at("output", "directory"):
-            return disk.inside(self.folder, given, _("What the run writes"))
+            return atomic_files.inside(self.folder, given, _("What the run writes"))
 
     @property
     def copy(self) -> str:

@@ -19,7 +19,7 @@ from chainrule import data
 from chainrule.data.tables.cells import MARKS, parsed
 from chainrule.data.tables.file import File
 from chainrule.data.tables.reader import reading_of
-from chainrule.disk import refusals
+from chainrule.util.atomic_files import refusals
 from chainrule.errors import warn
 from chainrule.nn import output_semantics
 from chainrule.runs.trained import DIGITS, Trained, reading_input

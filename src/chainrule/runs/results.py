@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from chainrule import disk, viz
+from chainrule import viz
+from chainrule.util import atomic_files
 from chainrule.text import numbers
 from chainrule.text.numbers import width
 from chainrule.runs.session import Session
@@ -124,9 +125,9 @@ def write(session: Session, summary: Mapping[str, Any]) -> list[str]:
     if session.origin.copy is not None:
         texts = {COPY: session.origin.copy, **texts}
     for name in (*texts, "curve.png", "report.html"):
-        disk.sweep(directory / name)
+        atomic_files.sweep(directory / name)
     for name, text in texts.items():
-        disk.replace(directory / name, text.encode(), _("file {name}", name=name))
+        atomic_files.replace(directory / name, text.encode(), _("file {name}", name=name))
     files = [checkpoint.FILE, *texts]
     if viz.can_plot() and trainer.history.epochs:
         said = {"name": session.origin.name, "seed": trainer.seed}
@@ -148,7 +149,7 @@ def write(session: Session, summary: Mapping[str, Any]) -> list[str]:
                 pictures=pictures,
             )
             for name in drawn:
-                disk.sweep(directory / name)
+                atomic_files.sweep(directory / name)
             files += [*drawn, "report.html"]
     return files
 

@@ -12,7 +12,7 @@ from chainrule.data import Examined
 from chainrule.data.images import SUFFIXES, pillow
 from chainrule.data.tables.file import source_of
 from chainrule.data.tables.texts import words
-from chainrule.disk import open_file, replace
+from chainrule.util.atomic_files import open_file, replace
 from chainrule.errors import ArgumentError, DataError, nearest
 from chainrule.runs import template
 from chainrule.runs.data_section import NAMES, format_of

@@ -27,7 +27,8 @@ from pydantic import (
     model_validator,
 )
 
-from chainrule import disk, nn, optim, training
+from chainrule import nn, optim, training
+from chainrule.util import atomic_files
 from chainrule.errors import ArgumentError, ChainruleWarning
 from chainrule.nn.arguments import sizes_of
 from chainrule.nn.losses.base import Reduction
@@ -317,7 +318,7 @@ class Callback(Chosen):
         given = self.options.get("path", FILES[self.name])
         with at("path"):
             return self.build(
-                path=disk.inside(directory, given, _("What the run writes"))
+                path=atomic_files.inside(directory, given, _("What the run writes"))
             )
 
 

@@ -42,7 +42,7 @@ from pydantic import (
 from pydantic.fields import FieldInfo
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from chainrule import disk
+from chainrule.util import atomic_files
 from chainrule.errors import ArgumentError
 from chainrule.runs.problems import Where
 from chainrule.runs.values import show
@@ -78,7 +78,7 @@ def _mark(value: str) -> str:
 
 
 def _inside(value: str) -> str:
-    disk.inside(Path(tr("the directory of the run")), value, _("This path"))
+    atomic_files.inside(Path(tr("the directory of the run")), value, _("This path"))
     return value
 
 

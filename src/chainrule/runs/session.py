@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from chainrule import disk, recipes
+from chainrule import recipes
+from chainrule.util import atomic_files
 from chainrule.errors import ArgumentError, CheckpointError, DTypeError, ShapeError
 from chainrule.runs.file import RunFile, flag, load, parse
 from chainrule.runs.recipe import FromRecipe, Options
@@ -177,8 +178,8 @@ def origin_of(notes: Any, place: Path) -> Origin | None:
 
 def _says(file: Path, text: str) -> bool:
     """Whether there is such a file, and this is what it says."""
-    with disk.ignoring():
-        found = disk.read_file(file, BYTES_AT_MOST)
+    with atomic_files.ignoring():
+        found = atomic_files.read_file(file, BYTES_AT_MOST)
         return found.decode("utf-8-sig", "replace") == text
     return False
 

@@ -17,7 +17,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from chainrule.disk import called, is_open, of_the_system, replace, write_open
+from chainrule.util.atomic_files import called, is_open, of_the_system, replace, write_open
 from chainrule.errors import ArgumentError, CheckpointError, SaveError
 from chainrule.graph.node import Array
 from chainrule.primitives.rules import show

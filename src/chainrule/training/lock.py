@@ -12,7 +12,7 @@ import weakref
 from pathlib import Path
 from typing import Any
 
-from chainrule.disk import (
+from chainrule.util.atomic_files import (
     ignoring,
     is_open,
     make_directory,

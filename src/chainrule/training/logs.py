@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from chainrule.util import validation
-from chainrule.disk import append, make_directory
+from chainrule.util.atomic_files import append, make_directory
 from chainrule.keywords import strict
 from chainrule.text import _
 from chainrule.training.callbacks import Callback

@@ -22,7 +22,7 @@ import numpy as np
 
 from chainrule.util.validation import count, maybe, number, path, place
 from chainrule.compiled_program import CompiledProgram
-from chainrule.disk import called
+from chainrule.util.atomic_files import called
 from chainrule.errors import ArgumentError, CheckpointError, NonFiniteError
 from chainrule.graph.node import Array
 from chainrule.keywords import strict

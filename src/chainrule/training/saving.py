@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.disk import called
+from chainrule.util.atomic_files import called
 from chainrule.errors import ArgumentError, ChainruleError, CheckpointError, SaveError
 from chainrule.graph.node import Array
 from chainrule.metrics import Metric

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.util import validation
-from chainrule.disk import make_directory, sweep
+from chainrule.util.atomic_files import make_directory, sweep
 from chainrule.errors import CheckpointError, warn
 from chainrule.keywords import strict
 from chainrule.optim.better import is_better

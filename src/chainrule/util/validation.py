@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.disk import is_open
+from chainrule.util.atomic_files import is_open
 from chainrule.errors import ArgumentError, nearest
 from chainrule.text import _, joined
 

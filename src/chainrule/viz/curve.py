@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.disk import replace
+from chainrule.util.atomic_files import replace
 from chainrule.errors import ArgumentError, visible
 from chainrule.text.numbers import is_share
 from chainrule.graph.node import Array

@@ -9,7 +9,7 @@ from typing import Any, cast
 import numpy as np
 
 from chainrule.data import Dataset
-from chainrule.disk import replace
+from chainrule.util.atomic_files import replace
 from chainrule.errors import ArgumentError, visible
 from chainrule.graph.build import no_grad
 from chainrule.graph.node import Array

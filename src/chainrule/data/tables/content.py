@@ -13,7 +13,7 @@ from typing import IO, Any
 
 from chainrule.data.checks import shortened
 from chainrule.data.files import damaged
-from chainrule.disk import open_file
+from chainrule.util.atomic_files import open_file
 from chainrule.errors import ArgumentError
 from chainrule.text import _
 

@@ -24,7 +24,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from chainrule import errors
-from chainrule.disk import of_the_system
+from chainrule.util.atomic_files import of_the_system
 from chainrule.text import _
 
 #: What turns the cache off, or names its place.

@@ -11,7 +11,7 @@ import numpy as np
 from chainrule import evaluation
 from chainrule.util.validation import choice
 from chainrule.data import Dataset
-from chainrule.disk import replace
+from chainrule.util.atomic_files import replace
 from chainrule.errors import ArgumentError, NonFiniteError
 from chainrule.nn.first_use import Use, first_use
 from chainrule.nn.summary import summary

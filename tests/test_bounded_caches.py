@@ -22,7 +22,7 @@ import pytest
 
 import chainrule as cr
 from chainrule import nn, optim
-from chainrule.bounded import Bounded
+from chainrule.util.bounded import Bounded
 from chainrule.engines.native import jit
 
 #: Entries of a cache at most.

@@ -17,7 +17,7 @@ from typing import Any, cast
 import numpy as np
 from numpy import ndarray
 
-from chainrule.bounded import Bounded
+from chainrule.util.bounded import Bounded
 from chainrule.util.source_location import caller
 from chainrule.errors import ArgumentError, GraphError, warn_of_line
 from chainrule.graph.graph import Graph

@@ -13,7 +13,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from chainrule.bounded import Bounded
+from chainrule.util.bounded import Bounded
 from chainrule.errors import ShapeError
 from chainrule.graph.build import record, tracing
 from chainrule.graph.graph import Graph, size_names

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.bounded import Bounded
+from chainrule.util.bounded import Bounded
 from chainrule.errors import ArgumentError, AxisError, DTypeError, ShapeError
 from chainrule.graph.build import View, bind_views, context
 from chainrule.graph.declare import Operation

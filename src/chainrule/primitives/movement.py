@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.bounded import Bounded
+from chainrule.util.bounded import Bounded
 from chainrule.errors import ArgumentError, ShapeError
 from chainrule.graph.build import constant as number_of
 from chainrule.graph.build import context

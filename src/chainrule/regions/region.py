@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from chainrule.autodiff import vjp as vjp_of
-from chainrule.bounded import Bounded
+from chainrule.util.bounded import Bounded
 from chainrule.graph.build import context, trace
 from chainrule.graph.declare import DerivativeRule, Operation, by_input
 from chainrule.graph.graph import Graph

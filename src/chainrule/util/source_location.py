@@ -6,7 +6,7 @@ import inspect
 import os
 import sys
 
-from chainrule.bounded import Bounded
+from chainrule.util.bounded import Bounded
 
 #: Where no line is the user's: this package, Python's library, installed commands.
 _NOT_THE_USERS = (

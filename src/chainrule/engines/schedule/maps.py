@@ -25,7 +25,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from chainrule.autodiff import inline
-from chainrule.bounded import Bounded
+from chainrule.util.bounded import Bounded
 from chainrule.engines.schedule.blocks import block_width
 from chainrule.graph.build import record, replay, tracing
 from chainrule.graph.declare import Operation

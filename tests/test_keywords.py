@@ -14,7 +14,7 @@ import pytest
 import chainrule as cr
 from chainrule import metrics, nn, optim, training
 from chainrule.errors import CallError, ChainruleError
-from chainrule.keywords import strict
+from chainrule.util.keywords import strict
 from chainrule.migration import KEYWORDS
 
 #: Namespaces whose public names are checked.

@@ -26,7 +26,7 @@ from chainrule.graph.build import context
 from chainrule.graph.graph import Graph
 from chainrule.graph.node import Array, computed
 from chainrule.graph.types import ArrayType, Shape, SymbolicDim, as_dtype
-from chainrule.keywords import strict
+from chainrule.util.keywords import strict
 from chainrule.util.pytree import flatten, unflatten
 from chainrule.promotion import Tracing, promoted
 from chainrule.scalars import Scalar

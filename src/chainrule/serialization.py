@@ -25,7 +25,7 @@ from chainrule.util.atomic_files import (
 )
 from chainrule.errors import ArgumentError, CheckpointError
 from chainrule.graph.node import Array
-from chainrule.keywords import strict
+from chainrule.util.keywords import strict
 from chainrule.tensor import Tensor
 from chainrule.text import _
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.util import validation
-from chainrule.keywords import strict
+from chainrule.util.keywords import strict
 from chainrule.text import _
 
 

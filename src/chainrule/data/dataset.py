@@ -25,7 +25,7 @@ from chainrule.data.frames import Columns, Named, in_order, labels_of
 from chainrule.data.tables.reading import Reading, TableReport
 from chainrule.data.tables.source import Frame
 from chainrule.errors import ArgumentError
-from chainrule.keywords import strict
+from chainrule.util.keywords import strict
 from chainrule.random import permutation
 from chainrule.text import _
 

@@ -24,7 +24,7 @@ from chainrule.data.files import (
     opened,
 )
 from chainrule.errors import ArgumentError, DataError
-from chainrule.keywords import strict
+from chainrule.util.keywords import strict
 from chainrule.text import _
 
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF", "PPM")

@@ -21,7 +21,7 @@ import numpy as np
 
 from chainrule.data.dataset import Dataset
 from chainrule.errors import DataError
-from chainrule.keywords import strict
+from chainrule.util.keywords import strict
 from chainrule.text import _
 
 FILE = "mnist.pack"

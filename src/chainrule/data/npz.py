@@ -22,7 +22,7 @@ from chainrule.data.files import (
     reading,
 )
 from chainrule.errors import DataError
-from chainrule.keywords import strict
+from chainrule.util.keywords import strict
 from chainrule.text import _
 
 if TYPE_CHECKING:

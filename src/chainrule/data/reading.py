@@ -15,7 +15,7 @@ from chainrule.data.images import image_features, image_folder
 from chainrule.data.npz import npz_features, read_npz
 from chainrule.data.tables.reader import features_again, read_again
 from chainrule.errors import ArgumentError
-from chainrule.keywords import strict
+from chainrule.util.keywords import strict
 from chainrule.text import _
 
 

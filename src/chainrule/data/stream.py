@@ -21,7 +21,7 @@ from chainrule.data.tables.file import File
 from chainrule.data.tables.reading import Reading
 from chainrule.errors import ShapeError
 from chainrule.graph.types import ArrayType, as_dtype
-from chainrule.keywords import strict
+from chainrule.util.keywords import strict
 from chainrule.text import _
 
 

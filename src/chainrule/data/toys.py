@@ -20,7 +20,7 @@ from chainrule.util.validation import seed as seed_of
 from chainrule.data.dataset import Dataset
 from chainrule.graph.node import Array
 from chainrule.graph.primitive import REFERENCES
-from chainrule.keywords import strict
+from chainrule.util.keywords import strict
 from chainrule.primitives.random import random_bits, seed_key
 
 #: Blobs keep their centres this far apart.

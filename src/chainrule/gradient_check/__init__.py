@@ -17,7 +17,7 @@ from chainrule.gradient_check.failure import GradientCheckError
 from chainrule.gradient_check.report import GradientReport
 from chainrule.gradient_check.row import GradientRow
 from chainrule.gradient_check.subject import Prepared
-from chainrule.keywords import strict
+from chainrule.util.keywords import strict
 from chainrule.tensor import Tensor
 from chainrule.text import _
 

@@ -10,7 +10,7 @@ import numpy as np
 from chainrule.errors import ArgumentError
 from chainrule.graph.node import Array
 from chainrule.graph.types import DType
-from chainrule.keywords import strict_function
+from chainrule.util.keywords import strict_function
 from chainrule.tensor import Tensor, count_of
 from chainrule.text import _
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from chainrule.errors import ArgumentError
 from chainrule.graph.types import DType
-from chainrule.keywords import unknown_keyword
+from chainrule.util.keywords import unknown_keyword
 from chainrule.nn.arguments import is_known
 from chainrule.primitives.rules import show
 from chainrule.tensor import Tensor

@@ -15,7 +15,7 @@ from chainrule.graph.graph import Graph
 from chainrule.graph.node import Node, Value
 from chainrule.graph.primitive import BODIES
 from chainrule.graph.types import ArrayType, SymbolicDim, resolve, size_of
-from chainrule.keywords import strict
+from chainrule.util.keywords import strict
 from chainrule.nn.first_use import input_dtype
 from chainrule.nn.module import Module, Parameter
 from chainrule.nn.traced import ForwardCapture, mode, outputs_of

@@ -15,7 +15,7 @@ from chainrule.util import validation
 from chainrule.util.validation import Check, count, maybe, number, truth, whole
 from chainrule.errors import ArgumentError, warn
 from chainrule.graph.build import context
-from chainrule.keywords import strict_function
+from chainrule.util.keywords import strict_function
 from chainrule.text import _
 
 

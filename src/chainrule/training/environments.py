@@ -24,7 +24,7 @@ from chainrule.errors import (
     nearest,
 )
 from chainrule.graph.node import Array
-from chainrule.keywords import strict
+from chainrule.util.keywords import strict
 from chainrule.text import _
 
 #: What a reward may be, and how large.

@@ -11,7 +11,7 @@ from typing import Any
 
 from chainrule.util import validation
 from chainrule.util.atomic_files import append, make_directory
-from chainrule.keywords import strict
+from chainrule.util.keywords import strict
 from chainrule.text import _
 from chainrule.training.callbacks import Callback
 from chainrule.training.history import plain

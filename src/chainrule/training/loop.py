@@ -25,7 +25,7 @@ from chainrule.compiled_program import CompiledProgram
 from chainrule.util.atomic_files import called
 from chainrule.errors import ArgumentError, CheckpointError, NonFiniteError
 from chainrule.graph.node import Array
-from chainrule.keywords import strict
+from chainrule.util.keywords import strict
 from chainrule.optim import Optimizer
 from chainrule.text import _
 from chainrule.training import checkpoint

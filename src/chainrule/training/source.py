@@ -14,7 +14,7 @@ import numpy as np
 
 from chainrule.util.validation import whole
 from chainrule.errors import ArgumentError, ShapeError
-from chainrule.keywords import strict
+from chainrule.util.keywords import strict
 from chainrule.text import _, joined
 
 if TYPE_CHECKING:

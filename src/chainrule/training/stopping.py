@@ -13,7 +13,7 @@ import numpy as np
 from chainrule.util import validation
 from chainrule.util.atomic_files import make_directory, sweep
 from chainrule.errors import CheckpointError, warn
-from chainrule.keywords import strict
+from chainrule.util.keywords import strict
 from chainrule.optim.better import is_better
 from chainrule.text import _
 from chainrule.training.callbacks import Callback

@@ -21,7 +21,7 @@ from chainrule.data.checks import checked_batch_size
 from chainrule.engines import resolve_engine
 from chainrule.errors import ArgumentError
 from chainrule.graph.node import Array
-from chainrule.keywords import strict
+from chainrule.util.keywords import strict
 from chainrule.metrics import Metric
 from chainrule.metrics.named import as_metrics
 from chainrule.nn import Module, output_semantics

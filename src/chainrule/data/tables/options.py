@@ -10,7 +10,7 @@ from chainrule.util.validation import choice, maybe
 from chainrule.data.checks import checked_names, shortened
 from chainrule.data.tables.cells import Mark, Nothing
 from chainrule.errors import ArgumentError
-from chainrule.keywords import unknown_keyword
+from chainrule.util.keywords import unknown_keyword
 from chainrule.text import _
 
 #: What a column can be said to be: ``dtype={"zip": "category"}``. ``dmy`` and ``mdy``

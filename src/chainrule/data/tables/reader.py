@@ -13,7 +13,7 @@ from chainrule.data.tables.file import File, source_of
 from chainrule.data.tables.layout import Layout
 from chainrule.data.tables.reading import Reading
 from chainrule.errors import DataError
-from chainrule.keywords import strict
+from chainrule.util.keywords import strict
 from chainrule.text import _
 
 

@@ -15,7 +15,7 @@ import chainrule as cr
 from chainrule import metrics, nn, optim, training
 from chainrule.errors import CallError, ChainruleError
 from chainrule.util.keywords import strict
-from chainrule.migration import KEYWORDS
+from chainrule.util.pytorch_hints import KEYWORDS
 
 #: Namespaces whose public names are checked.
 SPACES: list[Any] = [cr.data, nn, optim, metrics, training]

@@ -21,7 +21,7 @@ from chainrule.errors import (
     GradientError,
     ShapeError,
 )
-from chainrule.migration import TENSORS
+from chainrule.util.pytorch_hints import TENSORS
 from tests.mistakes import explained
 
 SHAPES = hnp.array_shapes(min_dims=0, max_dims=3, max_side=4)

@@ -34,7 +34,7 @@ from chainrule.functions.reductions import *  # noqa: F403
 from chainrule.functions.shared import *  # noqa: F403
 from chainrule.graph.build import no_grad
 from chainrule.graph.types import DType as dtype  # noqa: N813 - the public name
-from chainrule.migration import PACKAGE
+from chainrule.util.pytorch_hints import PACKAGE
 from chainrule.random import (
     bernoulli,
     categorical,

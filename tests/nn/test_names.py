@@ -10,7 +10,7 @@ import pytest
 
 import chainrule as cr
 from chainrule import nn
-from chainrule.migration import MODULES, PACKAGE, TENSORS
+from chainrule.util.pytorch_hints import MODULES, PACKAGE, TENSORS
 from chainrule.text.languages import language
 
 

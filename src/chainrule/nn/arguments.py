@@ -14,7 +14,7 @@ from chainrule.errors import ArgumentError, DTypeError, nearest
 from chainrule.graph.build import context
 from chainrule.graph.node import Array
 from chainrule.graph.types import DType, as_dtype
-from chainrule.migration import LAYERS
+from chainrule.util.pytorch_hints import LAYERS
 from chainrule.tensor import Tensor
 from chainrule.text import _
 

@@ -20,7 +20,7 @@ from chainrule.functions.shared import SharedTensor
 from chainrule.graph.build import changes, context
 from chainrule.graph.types import DType
 from chainrule.methods.conversion import is_device
-from chainrule.migration import MODULES
+from chainrule.util.pytorch_hints import MODULES
 from chainrule.nn import construction
 from chainrule.nn.arguments import flag, floating
 from chainrule.nn.state_array import state_array

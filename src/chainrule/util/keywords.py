@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from chainrule.util.validation import did_you_mean
 from chainrule.errors import CallError
-from chainrule.migration import KEYWORDS
+from chainrule.util.pytorch_hints import KEYWORDS
 from chainrule.text import _
 
 T = TypeVar("T")

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from chainrule.array_page import TABLE, spelled
+from chainrule.html.arrays import TABLE, spelled
 from chainrule.explanation import Explanation
 from chainrule.explanation.page import off, paper
 from chainrule.explanation.typeset import is_small

@@ -7,7 +7,7 @@ import re
 import numpy as np
 import pytest
 
-from chainrule.array_page import spelled
+from chainrule.html.arrays import spelled
 from tests.explanation.digits import faults_of_page, unit
 from tests.explanation.models import LAYERS
 from tests.explanation.random_models import drawn

@@ -16,7 +16,7 @@ import pytest
 
 import chainrule as cr
 from chainrule import nn, optim
-from chainrule.array_page import POLICY, colours
+from chainrule.html.arrays import POLICY, colours
 from chainrule.explanation import Explanation, example
 from chainrule.explanation.documents import TRADITIONAL
 from chainrule.explanation.marking.worksheet import worksheet

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from chainrule.array_page import spelled, summary
+from chainrule.html.arrays import spelled, summary
 from chainrule.explanation import page
 from chainrule.explanation.content import Explained
 from chainrule.explanation.equations import Equation

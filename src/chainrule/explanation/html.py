@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from html import escape
 
-from chainrule.array_page import POLICY, array_html
+from chainrule.html.arrays import POLICY, array_html
 from chainrule.explanation import page
 from chainrule.explanation.content import Explained
 from chainrule.explanation.equations import Equation

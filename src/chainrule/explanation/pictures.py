@@ -13,7 +13,7 @@ from html import escape
 
 import numpy as np
 
-from chainrule.array_page import colours
+from chainrule.html.arrays import colours
 from chainrule.explanation.content import Explained
 from chainrule.explanation.naming import Layer
 from chainrule.explanation.plain import behind_views

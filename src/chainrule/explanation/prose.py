@@ -20,7 +20,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
 
-from chainrule.array_page import TABLE, table
+from chainrule.html.arrays import TABLE, table
 from chainrule.errors import visible
 from chainrule.explanation import documents
 from chainrule.explanation.equations import Equation

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from chainrule.array_page import spelled, summary
+from chainrule.html.arrays import spelled, summary
 from chainrule.notation.expressions import Array, Piece
 
 #: Lines of equal length.

@@ -211,7 +211,7 @@ class Conversion(Handle):
 
     def _repr_html_(self) -> str:
         """In a notebook: a table of the numbers, or a picture of very many."""
-        from chainrule.array_page import array_html, escape  # which only pages need
+        from chainrule.html.arrays import array_html, escape  # which only pages need
 
         if self._now.array is None and not getattr(self, "_pending", None):
             return f"<pre>{escape(repr(self))}</pre>"

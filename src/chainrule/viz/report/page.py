@@ -6,7 +6,7 @@ import datetime
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from chainrule.array_page import POLICY
+from chainrule.html.arrays import POLICY
 from chainrule.errors import visible
 from chainrule.text.numbers import measure, number, percent, width
 from chainrule.text.tables import shorten

@@ -120,7 +120,7 @@ def test_what_an_evaluation_of_a_graph_needs() -> None:
         return t
 
     from chainrule.graph.interpret import evaluate
-    from chainrule.tracing import Input, trace_entry
+    from chainrule.compilation.tracing import Input, trace_entry
 
     x = leaf().detach()
     graph = trace_entry("f", f, [Input("x", x.value.type)]).entry.graph

@@ -32,7 +32,7 @@ from chainrule.tensor import Tensor, wrap
 from chainrule.text import _
 
 if TYPE_CHECKING:
-    from chainrule.tracing import Slot, Traced
+    from chainrule.compilation.tracing import Slot, Traced
 
 
 def _rule(*types: ArrayType, body: Graph, engine: str) -> tuple[ArrayType, ...]:

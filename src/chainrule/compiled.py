@@ -1,6 +1,6 @@
 """``cr.compile``: a Python function of tensors as programs on an engine.
 
-:mod:`chainrule.tracing` makes graphs of functions and
+:mod:`chainrule.compilation.tracing` makes graphs of functions and
 :mod:`chainrule.compiled_program` runs them; here is which one a call needs, and when
 one is traced anew because what it depends on has changed.
 """
@@ -32,7 +32,7 @@ from chainrule.promotion import Tracing, promoted
 from chainrule.scalars import Scalar
 from chainrule.tensor import Tensor, wrap
 from chainrule.text import _
-from chainrule.tracing import Input
+from chainrule.compilation.tracing import Input
 from chainrule.variants import CALLS, Ready, Variant, Variants
 
 if TYPE_CHECKING:

@@ -24,7 +24,7 @@ from chainrule.util.pytree import unflatten
 from chainrule.step_scalars import Supply
 from chainrule.tensor import Tensor, wrap
 from chainrule.text import _
-from chainrule.tracing import Slot, Traced
+from chainrule.compilation.tracing import Slot, Traced
 
 if TYPE_CHECKING:
     from chainrule.engines.schedule.profile import Profile

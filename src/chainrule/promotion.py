@@ -23,7 +23,7 @@ from chainrule.graph.node import Array
 from chainrule.graph.types import ArrayType, DType, Sizes, guessing
 from chainrule.scalars import Scalar
 from chainrule.tensor import Tensor
-from chainrule.tracing import Input, Traced, trace_entry
+from chainrule.compilation.tracing import Input, Traced, trace_entry
 
 #: The difference of results, relative to the largest element, by bytes of the dtype:
 #: Python folds numbers in float64, a graph rounds each step to its dtype.

@@ -23,7 +23,7 @@ from chainrule.graph.interpret import solve_sizes
 from chainrule.graph.types import ArrayType, Shape, Sizes, resolve
 from chainrule.primitives.rules import show
 from chainrule.text import _
-from chainrule.tracing import Traced
+from chainrule.compilation.tracing import Traced
 
 #: The number of programs for one cause at which a function warns.
 MANY = 8

@@ -21,7 +21,7 @@ from chainrule.errors import (
 from chainrule.graph.types import ArrayType, DType, SymbolicDim
 from chainrule.primitives.indexing import take
 from chainrule.tensor import wrap
-from chainrule.tracing import Input, trace_entry
+from chainrule.compilation.tracing import Input, trace_entry
 
 HAS_NATIVE = importlib.util.find_spec("llvmlite") is not None
 ENGINES = [

@@ -10,7 +10,7 @@ import chainrule.nn.functional as F
 from chainrule import nn, optim
 from chainrule.compiled_program import CompiledProgram
 from chainrule.graph.types import ArrayType, SymbolicDim, as_dtype
-from chainrule.tracing import Input, trace_entry
+from chainrule.compilation.tracing import Input, trace_entry
 from tests.ways import ENGINES
 
 RNG = np.random.default_rng(0)

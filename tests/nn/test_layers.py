@@ -67,7 +67,7 @@ def test_flatten_over_any_number_of_samples():
         traced.append(nn.Flatten(0)(x).shape)
         return x
 
-    from chainrule.tracing import Input, trace_entry
+    from chainrule.compilation.tracing import Input, trace_entry
 
     trace_entry("main", function, [Input("x", ArrayType((n, 28, 28), DType.float32))])
     assert traced == [(n, 784), (784 * n,)]

@@ -14,7 +14,7 @@ import chainrule as cr
 from chainrule import nn
 from chainrule.compiled_program import CompiledProgram
 from chainrule.graph.types import ArrayType, SymbolicDim, as_dtype
-from chainrule.tracing import Input, trace_entry
+from chainrule.compilation.tracing import Input, trace_entry
 from tests.nn.loss_helpers import close, t64, value_and_slope
 
 WEIGHTS = [1.0, 0.5, 2.0]

@@ -17,7 +17,7 @@ from chainrule import nn, optim
 from chainrule.compiled_program import CompiledProgram
 from chainrule.errors import ArgumentError, ChainruleError, GraphError
 from chainrule.graph.types import ArrayType, DType
-from chainrule.tracing import Input, trace_entry
+from chainrule.compilation.tracing import Input, trace_entry
 from tests.ways import ENGINES, WAYS
 
 KINDS = [kind for name, kind in optim.OPTIMIZERS.items() if name != "LBFGS"]

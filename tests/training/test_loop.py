@@ -16,7 +16,7 @@ import chainrule as cr
 from chainrule import errors, optim
 from chainrule.compiled_program import CompiledProgram
 from chainrule.graph.types import ArrayType, DType
-from chainrule.tracing import Input, trace_entry
+from chainrule.compilation.tracing import Input, trace_entry
 from chainrule.training import (
     Batches,
     Callback,

@@ -31,7 +31,7 @@ from chainrule.primitives.rules import show
 from chainrule.random import Generator, stream
 from chainrule.tensor import Tensor, wrap
 from chainrule.text import _
-from chainrule.tracing import Input, trace_entry
+from chainrule.compilation.tracing import Input, trace_entry
 
 Loss = Callable[[Any, Tensor], Tensor]
 

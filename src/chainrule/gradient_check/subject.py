@@ -35,7 +35,7 @@ from chainrule.util.pytree import flatten
 from chainrule.random import Generator, stream
 from chainrule.tensor import Tensor, wrap
 from chainrule.text import _
-from chainrule.tracing import ProgramTrace
+from chainrule.compilation.tracing import ProgramTrace
 
 Function = Callable[..., Any]
 

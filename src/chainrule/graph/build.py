@@ -49,7 +49,7 @@ class Trace:
     """One tracing in progress: it turns numbers met on the way into graph values.
 
     Tensors, modules and optimisers tell it what they do; a trace of a whole program
-    (:mod:`chainrule.tracing`) makes state of that, this one takes no notice.
+    (:mod:`chainrule.compilation.tracing`) makes state of that, this one takes no notice.
     """
 
     def __init__(self) -> None:
@@ -92,7 +92,7 @@ class Trace:
         """Pairs (graph input, numbers) of the large constants met."""
         return [pair for pair in self.constants.values() if pair[0].node is None]
 
-    # What a trace with state makes of what it is told, see chainrule.tracing.
+    # What a trace with state makes of what it is told, see chainrule.compilation.tracing.
 
     def lift(self, tensor: Any, value: Value) -> Value:
         """The graph value that stands for a tensor from outside at this point."""

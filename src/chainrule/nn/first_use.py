@@ -18,7 +18,7 @@ from chainrule.nn.module import Module
 from chainrule.nn.traced import mode
 from chainrule.primitives.elementwise import convert
 from chainrule.tensor import wrap
-from chainrule.tracing import ProgramTrace
+from chainrule.compilation.tracing import ProgramTrace
 
 #: Integers of these dtypes are indices as they are; smaller ones become int32.
 _WIDE = (DType.int64, DType.uint64, DType.uint32)

@@ -34,7 +34,7 @@ from chainrule.regions import control
 from chainrule.text.tables import html_table, text_table
 from chainrule.tensor import Tensor
 from chainrule.text import _
-from chainrule.tracing import Input, trace_entry
+from chainrule.compilation.tracing import Input, trace_entry
 
 N = SymbolicDim("N")
 

@@ -12,7 +12,7 @@ from chainrule.graph.text_reader import parse_type
 from chainrule.nn import Module
 from chainrule.optim import Optimizer
 from chainrule.text import _
-from chainrule.tracing import Input, trace_entry
+from chainrule.compilation.tracing import Input, trace_entry
 
 
 def compile_program(

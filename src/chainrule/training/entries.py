@@ -29,7 +29,7 @@ from chainrule.primitives.rules import show
 from chainrule.random import StepStream, stream
 from chainrule.tensor import Tensor, wrap
 from chainrule.text import _
-from chainrule.tracing import Input, Traced, trace_entry
+from chainrule.compilation.tracing import Input, Traced, trace_entry
 from chainrule.training.probes import Probes
 
 N = SymbolicDim("N")

@@ -73,7 +73,7 @@ class Loop(Standing):
     >>> from chainrule import optim
     >>> from chainrule.compiled_program import CompiledProgram
     >>> from chainrule.graph.types import ArrayType, DType
-    >>> from chainrule.tracing import Input, trace_entry
+    >>> from chainrule.compilation.tracing import Input, trace_entry
     >>> from chainrule.training import Loop, Source, Work
     >>> w = cr.tensor([4.0], requires_grad=True)
     >>> sgd = optim.SGD([w], lr=0.1)

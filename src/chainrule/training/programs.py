@@ -28,7 +28,7 @@ from chainrule.nn import Loss, output_semantics
 from chainrule.nn.losses import check_labels
 from chainrule.primitives.rules import show
 from chainrule.text import _
-from chainrule.tracing import Traced
+from chainrule.compilation.tracing import Traced
 from chainrule.training.data_adapter import DataAdapter
 from chainrule.training.entries import Entries
 from chainrule.training.nonfinite import all_finite

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.environment.fingerprints import fingerprint
+from chainrule.compilation.guards.fingerprints import fingerprint
 from chainrule.graph.node import Array
 from chainrule.util.pytree import flatten
 from chainrule.tensor import Tensor

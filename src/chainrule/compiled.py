@@ -19,8 +19,8 @@ from chainrule.call import passed
 from chainrule.call_arguments import FLOATS, arguments_of, is_static
 from chainrule.compiled_program import CompiledProgram
 from chainrule.engines.threads import process
-from chainrule.environment.fingerprints import ATOMS
-from chainrule.environment.places import Number
+from chainrule.compilation.guards.fingerprints import ATOMS
+from chainrule.compilation.guards.places import Number
 from chainrule.errors import ArgumentError, ShapeError
 from chainrule.graph.build import context
 from chainrule.graph.graph import Graph

@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.environment.places import Number
-from chainrule.environment.snapshot import Snapshot, standing_in
+from chainrule.compilation.guards.places import Number
+from chainrule.compilation.guards.snapshot import Snapshot, standing_in
 from chainrule.graph.interpret import evaluate, solve_sizes
 from chainrule.graph.node import Array
 from chainrule.graph.types import ArrayType, DType, Sizes, guessing

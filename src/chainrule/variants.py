@@ -15,8 +15,8 @@ from typing import Any
 
 from chainrule.call import Connection
 from chainrule.compiled_program import CompiledProgram
-from chainrule.environment.places import Number
-from chainrule.environment.snapshot import Snapshot
+from chainrule.compilation.guards.places import Number
+from chainrule.compilation.guards.snapshot import Snapshot
 from chainrule.errors import ShapeError, warn
 from chainrule.graph.build import changes
 from chainrule.graph.interpret import solve_sizes

@@ -25,7 +25,7 @@ from numbers import Real
 from typing import Any
 
 from chainrule.util.validation import did_you_mean, known_names
-from chainrule.environment.fingerprints import fingerprint
+from chainrule.compilation.guards.fingerprints import fingerprint
 from chainrule.errors import ArgumentError
 from chainrule.graph.types import DType
 from chainrule.optim.arguments import names_of

@@ -26,7 +26,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from chainrule.util.validation import Check, count
-from chainrule.environment.fingerprints import fingerprint
+from chainrule.compilation.guards.fingerprints import fingerprint
 from chainrule.errors import GradientError
 from chainrule.graph.build import constant, context, no_grad, recording, role, scope
 from chainrule.graph.node import Value

@@ -17,7 +17,7 @@ import numpy as np
 from chainrule.compiled_program import CompiledProgram
 from chainrule.data import Column, Dataset, Stream
 from chainrule.data.adapter import Rows, batches, check_kept, kinds, stored_as
-from chainrule.environment.snapshot import Snapshot
+from chainrule.compilation.guards.snapshot import Snapshot
 from chainrule.errors import ArgumentError, ShapeError
 from chainrule.graph.node import Array
 from chainrule.graph.types import ArrayType, DType, as_dtype, resolve

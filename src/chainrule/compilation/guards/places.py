@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from chainrule.environment.fingerprints import MISSING
+from chainrule.compilation.guards.fingerprints import MISSING
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.environment.fingerprints import (
+from chainrule.compilation.guards.fingerprints import (
     ATOMS,
     CONTAINERS,
     MISSING,
@@ -27,8 +27,8 @@ from chainrule.environment.fingerprints import (
     Paths,
     fingerprint,
 )
-from chainrule.environment.places import Number, Place, of_attribute
-from chainrule.environment.surroundings import Surroundings
+from chainrule.compilation.guards.places import Number, Place, of_attribute
+from chainrule.compilation.guards.surroundings import Surroundings
 from chainrule.errors import ArgumentError
 from chainrule.util.pytree import flatten
 from chainrule.tensor import Tensor

@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 
 from chainrule.util.source_location import of_user
-from chainrule.environment.fingerprints import ATOMS, CONTAINERS
-from chainrule.environment.places import (
+from chainrule.compilation.guards.fingerprints import ATOMS, CONTAINERS
+from chainrule.compilation.guards.places import (
     Place,
     of_attribute,
     of_cell,

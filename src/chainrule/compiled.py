@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from chainrule.call import passed
+from chainrule.compilation.calls import passed
 from chainrule.call_arguments import FLOATS, arguments_of, is_static
 from chainrule.compiled_program import CompiledProgram
 from chainrule.engines.threads import process

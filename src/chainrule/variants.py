@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from chainrule.call import Connection
+from chainrule.compilation.calls import Connection
 from chainrule.compiled_program import CompiledProgram
 from chainrule.compilation.guards.places import Number
 from chainrule.compilation.guards.snapshot import Snapshot

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from chainrule.compilation.calls import passed
-from chainrule.call_arguments import FLOATS, arguments_of, is_static
+from chainrule.compilation.arguments import FLOATS, arguments_of, is_static
 from chainrule.compiled_program import CompiledProgram
 from chainrule.engines.threads import process
 from chainrule.compilation.guards.fingerprints import ATOMS

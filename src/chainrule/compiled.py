@@ -28,7 +28,7 @@ from chainrule.graph.node import Array, computed
 from chainrule.graph.types import ArrayType, Shape, SymbolicDim, as_dtype
 from chainrule.util.keywords import strict
 from chainrule.util.pytree import flatten, unflatten
-from chainrule.promotion import Tracing, promoted
+from chainrule.compilation.promotion import Tracing, promoted
 from chainrule.scalars import Scalar
 from chainrule.tensor import Tensor, wrap
 from chainrule.text import _

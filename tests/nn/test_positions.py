@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule import nn, promotion
+from chainrule import nn
+from chainrule.compilation import promotion
 from chainrule.errors import ArgumentError, DTypeError, ShapeError
 from tests.ways import ENGINES, WAYS
 

@@ -33,7 +33,7 @@ from chainrule.scalars import Scalar
 from chainrule.tensor import Tensor, wrap
 from chainrule.text import _
 from chainrule.compilation.tracing import Input
-from chainrule.variants import CALLS, Ready, Variant, Variants
+from chainrule.compilation.variants import CALLS, Ready, Variant, Variants
 
 if TYPE_CHECKING:
     from chainrule.engines.schedule.profile import Profile

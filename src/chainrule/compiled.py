@@ -29,7 +29,7 @@ from chainrule.graph.types import ArrayType, Shape, SymbolicDim, as_dtype
 from chainrule.util.keywords import strict
 from chainrule.util.pytree import flatten, unflatten
 from chainrule.compilation.promotion import Tracing, promoted
-from chainrule.scalars import Scalar
+from chainrule.compilation.scalars import Scalar
 from chainrule.tensor import Tensor, wrap
 from chainrule.text import _
 from chainrule.compilation.tracing import Input

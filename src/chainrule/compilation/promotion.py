@@ -1,7 +1,7 @@
 """Promotion: floats that a function reads outside become inputs of its graph.
 
 A float that changes from call to call would need a graph for each of its values. So the
-function is traced with a :class:`~chainrule.scalars.Scalar` in its place. Python that
+function is traced with a :class:`~chainrule.compilation.scalars.Scalar` in its place. Python that
 decides by the number (``if k > 0``, ``math.log(k)``, ``range(int(k))``) refuses a
 scalar, or may take it for something else (``type(k) is float``). So it is tried whether
 the graph computes what one that was traced with a number computes, at a point where
@@ -21,7 +21,7 @@ from chainrule.compilation.guards.snapshot import Snapshot, standing_in
 from chainrule.graph.interpret import evaluate, solve_sizes
 from chainrule.graph.node import Array
 from chainrule.graph.types import ArrayType, DType, Sizes, guessing
-from chainrule.scalars import Scalar
+from chainrule.compilation.scalars import Scalar
 from chainrule.tensor import Tensor
 from chainrule.compilation.tracing import Input, Traced, trace_entry
 

@@ -49,7 +49,7 @@ from chainrule.optim.schedules import as_schedule
 from chainrule.primitives.elementwise import neg
 from chainrule.regions import updates
 from chainrule.regions.region import Region
-from chainrule.scalars import Scalar
+from chainrule.compilation.scalars import Scalar
 from chainrule.tensor import Tensor, wrap
 from chainrule.text import _
 

@@ -7,7 +7,7 @@ remembers what it was: where it has changed since, the function is traced anew, 
 function that changes it while it is traced is refused.
 
 A float that was another one at a later call may become an input of the graph: while the
-function is traced a :class:`~chainrule.scalars.Scalar` stands in its place.
+function is traced a :class:`~chainrule.compilation.scalars.Scalar` stands in its place.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ from chainrule.graph.node import Array, Value
 from chainrule.graph.program import Program
 from chainrule.graph.types import Shape, Sizes, SymbolicDim
 from chainrule.util.pytree import unflatten
-from chainrule.step_scalars import Supply
+from chainrule.compilation.step_scalars import Supply
 from chainrule.tensor import Tensor, wrap
 from chainrule.text import _
 from chainrule.compilation.tracing import Slot, Traced

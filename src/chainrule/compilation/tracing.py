@@ -28,7 +28,7 @@ from chainrule.graph.program import Entry
 from chainrule.graph.types import ArrayType, DType, SymbolicDim
 from chainrule.util.pytree import flatten
 from chainrule.operations.operands import value_of
-from chainrule.step_scalars import StepScalars, Tabulated
+from chainrule.compilation.step_scalars import StepScalars, Tabulated
 from chainrule.tensor import Tensor, wrap
 from chainrule.text import _
 

@@ -18,7 +18,7 @@ from chainrule.graph.interpret import run_nodes
 from chainrule.graph.node import Array, Node
 from chainrule.optim import Optimizer
 from chainrule.regions import losses
-from chainrule.step_scalars import Supply
+from chainrule.compilation.step_scalars import Supply
 from chainrule.text import _
 from chainrule.training.source import Work
 

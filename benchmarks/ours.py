@@ -8,7 +8,7 @@ import numpy as np
 
 import chainrule as cr
 from chainrule import nn, optim
-from chainrule.compiled_program import CompiledProgram
+from chainrule.compilation.program import CompiledProgram
 from chainrule.graph.types import ArrayType, DType, as_dtype
 from chainrule.random import seed_key
 from chainrule.training.entries import Entries

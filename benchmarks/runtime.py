@@ -31,7 +31,7 @@ from ours import network, type_of
 
 import chainrule as cr
 from chainrule import nn, optim
-from chainrule.compiled_program import CompiledProgram
+from chainrule.compilation.program import CompiledProgram
 from chainrule.graph.types import DType
 from chainrule.random import seed_key
 from chainrule.training.entries import Entries

@@ -1,7 +1,7 @@
 """``cr.compile``: a Python function of tensors as programs on an engine.
 
 :mod:`chainrule.compilation.tracing` makes graphs of functions and
-:mod:`chainrule.compiled_program` runs them; here is which one a call needs, and when
+:mod:`chainrule.compilation.program` runs them; here is which one a call needs, and when
 one is traced anew because what it depends on has changed.
 """
 
@@ -17,7 +17,7 @@ import numpy as np
 
 from chainrule.compilation.calls import passed
 from chainrule.compilation.arguments import FLOATS, arguments_of, is_static
-from chainrule.compiled_program import CompiledProgram
+from chainrule.compilation.program import CompiledProgram
 from chainrule.engines.threads import process
 from chainrule.compilation.guards.fingerprints import ATOMS
 from chainrule.compilation.guards.places import Number

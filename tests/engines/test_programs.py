@@ -10,7 +10,7 @@ import pytest
 
 import chainrule as cr
 from chainrule import nn, optim
-from chainrule.compiled_program import CompiledProgram
+from chainrule.compilation.program import CompiledProgram
 from chainrule.errors import (
     ArgumentError,
     ChainruleWarning,

@@ -8,7 +8,7 @@ import pytest
 import chainrule as cr
 import chainrule.nn.functional as F
 from chainrule import nn, optim
-from chainrule.compiled_program import CompiledProgram
+from chainrule.compilation.program import CompiledProgram
 from chainrule.graph.types import ArrayType, SymbolicDim, as_dtype
 from chainrule.compilation.tracing import Input, trace_entry
 from tests.ways import ENGINES

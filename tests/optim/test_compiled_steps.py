@@ -14,7 +14,7 @@ import pytest
 
 import chainrule as cr
 from chainrule import nn, optim
-from chainrule.compiled_program import CompiledProgram
+from chainrule.compilation.program import CompiledProgram
 from chainrule.errors import ArgumentError, ChainruleError, GraphError
 from chainrule.graph.types import ArrayType, DType
 from chainrule.compilation.tracing import Input, trace_entry

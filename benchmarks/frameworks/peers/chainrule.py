@@ -13,7 +13,7 @@ import numpy as np
 
 import chainrule as cr
 from chainrule import nn, optim
-from chainrule.compiled_program import CompiledProgram
+from chainrule.compilation.program import CompiledProgram
 from chainrule.graph.types import ArrayType, as_dtype
 from chainrule.random import seed_key
 from chainrule.training.entries import Entries

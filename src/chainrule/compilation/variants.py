@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from chainrule.compilation.calls import Connection
-from chainrule.compiled_program import CompiledProgram
+from chainrule.compilation.program import CompiledProgram
 from chainrule.compilation.guards.places import Number
 from chainrule.compilation.guards.snapshot import Snapshot
 from chainrule.errors import ShapeError, warn

@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from chainrule.compiled_program import CompiledProgram
+from chainrule.compilation.program import CompiledProgram
 from chainrule.errors import ArgumentError
 from chainrule.graph.text_reader import parse_type
 from chainrule.nn import Module

@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.compiled_program import CompiledProgram
+from chainrule.compilation.program import CompiledProgram
 from chainrule.data import Dataset, Stream
 from chainrule.data.adapter import check_kept, checked_weights
 from chainrule.errors import ArgumentError

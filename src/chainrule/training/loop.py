@@ -21,7 +21,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from chainrule.util.validation import count, maybe, number, path, place
-from chainrule.compiled_program import CompiledProgram
+from chainrule.compilation.program import CompiledProgram
 from chainrule.util.atomic_files import called
 from chainrule.errors import ArgumentError, CheckpointError, NonFiniteError
 from chainrule.graph.node import Array
@@ -71,7 +71,7 @@ class Loop(Standing):
 
     >>> import chainrule as cr
     >>> from chainrule import optim
-    >>> from chainrule.compiled_program import CompiledProgram
+    >>> from chainrule.compilation.program import CompiledProgram
     >>> from chainrule.graph.types import ArrayType, DType
     >>> from chainrule.compilation.tracing import Input, trace_entry
     >>> from chainrule.training import Loop, Source, Work

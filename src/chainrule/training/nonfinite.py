@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from chainrule.compiled_program import CompiledProgram
+from chainrule.compilation.program import CompiledProgram
 from chainrule.engines import Buffer
 from chainrule.errors import NonFiniteError
 from chainrule.graph.graph import Graph

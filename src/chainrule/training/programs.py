@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from chainrule.compiled_program import CompiledProgram
+from chainrule.compilation.program import CompiledProgram
 from chainrule.data import Column, Dataset, Stream
 from chainrule.data.adapter import Rows, batches, check_kept, kinds, stored_as
 from chainrule.compilation.guards.snapshot import Snapshot

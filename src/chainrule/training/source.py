@@ -18,7 +18,7 @@ from chainrule.util.keywords import strict
 from chainrule.text import _, joined
 
 if TYPE_CHECKING:
-    from chainrule.compiled_program import CompiledProgram
+    from chainrule.compilation.program import CompiledProgram
     from chainrule.training.state import RunState
 
 

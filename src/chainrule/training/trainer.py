@@ -14,7 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from chainrule.util.validation import instance, maybe, place, truth, whole
-from chainrule.compiled_program import CompiledProgram
+from chainrule.compilation.program import CompiledProgram
 from chainrule.data import Dataset, Stream
 from chainrule.data.adapter import as_column, as_data, stored_as
 from chainrule.data.checks import checked_batch_size

@@ -6,7 +6,7 @@ One graph carries training, compilation and explanation. See README.md for the w
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from chainrule.compiled import compile
+from chainrule.compilation.api import compile
 from chainrule.control import cond, scan, while_loop
 from chainrule.errors import ChainruleError, MissingAttributeError, nearest
 from chainrule.functional import (

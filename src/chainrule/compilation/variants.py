@@ -2,7 +2,7 @@
 
 A function has one for each kind of arguments and surroundings that it met. Where what
 it found outside changes again and again that would be one a call, for ever: floats
-become inputs (:mod:`chainrule.compiled`), the rest is bounded, and one warning says
+become inputs (:mod:`chainrule.compilation.api`), the rest is bounded, and one warning says
 what it is that changes.
 """
 

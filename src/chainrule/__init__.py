@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from chainrule.compilation.api import compile
 from chainrule.control import cond, scan, while_loop
 from chainrule.errors import ChainruleError, MissingAttributeError, nearest
-from chainrule.functional import (
+from chainrule.transforms.derivatives import (
     grad,
     gradients,
     hessian,

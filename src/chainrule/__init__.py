@@ -7,7 +7,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from chainrule.compilation.api import compile
-from chainrule.control import cond, scan, while_loop
+from chainrule.transforms.control import cond, scan, while_loop
 from chainrule.errors import ChainruleError, MissingAttributeError, nearest
 from chainrule.transforms.derivatives import (
     grad,

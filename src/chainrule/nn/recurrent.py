@@ -10,7 +10,7 @@ import math
 from typing import Any, ClassVar
 
 from chainrule.util import validation
-from chainrule.control import scan
+from chainrule.transforms.control import scan
 from chainrule.errors import ArgumentError, DTypeError, ShapeError, warn
 from chainrule.functions.creation import zeros
 from chainrule.functions.elementwise import where

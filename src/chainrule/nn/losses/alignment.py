@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from chainrule.control import scan
+from chainrule.transforms.control import scan
 from chainrule.errors import DTypeError, ShapeError
 from chainrule.functions.creation import full
 from chainrule.functions.elementwise import maximum, minimum, where

@@ -12,7 +12,8 @@ from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.inspection import permutation_importance
 
 import chainrule as cr
-from chainrule import evaluation, metrics, nn, optim
+from chainrule import metrics, nn, optim
+from chainrule.metrics import evaluation
 from chainrule.data import Dataset
 
 

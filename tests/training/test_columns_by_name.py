@@ -301,7 +301,7 @@ def test_a_stream_of_other_names() -> None:
 
 
 def test_pictures_and_importance_follow_the_names() -> None:
-    from chainrule.evaluation import permutation_importance
+    from chainrule.metrics.evaluation import permutation_importance
     from chainrule.metrics import R2
 
     rng = np.random.default_rng(0)

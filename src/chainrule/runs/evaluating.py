@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from chainrule import data, evaluation
+from chainrule import data
+from chainrule.metrics import evaluation
 from chainrule.text import numbers
 from chainrule.data import Dataset
-from chainrule.evaluation import Baseline, Importance, Mistake
+from chainrule.metrics.evaluation import Baseline, Importance, Mistake
 from chainrule.runs import results, source
 from chainrule.runs.trained import Trained
 from chainrule.text.tables import shorten, text_table

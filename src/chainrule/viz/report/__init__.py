@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule import evaluation
+from chainrule.metrics import evaluation
 from chainrule.util.validation import choice
 from chainrule.data import Dataset
 from chainrule.util.atomic_files import replace

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.data import Dataset
-from chainrule.evaluation import Importance
+from chainrule.metrics.evaluation import Importance
 from chainrule.text.numbers import number, percent
 from chainrule.graph.node import Array
 from chainrule.text.tables import shorten

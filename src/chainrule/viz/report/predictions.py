@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from chainrule import evaluation
+from chainrule.metrics import evaluation
 from chainrule.data import Dataset
 from chainrule.errors import ArgumentError
-from chainrule.evaluation import Mistake
+from chainrule.metrics.evaluation import Mistake
 from chainrule.graph.node import Array
 from chainrule.nn import output_semantics as semantics
 from chainrule.viz.decision_regions import class_names

@@ -12,7 +12,7 @@ from chainrule import data as datasets
 from chainrule import nn
 from chainrule.data import Dataset
 from chainrule.data.text import shown, texts_of
-from chainrule.evaluation import Mistake
+from chainrule.metrics.evaluation import Mistake
 from chainrule.text.numbers import number
 from chainrule.graph.node import Array
 from chainrule.nn.first_use import Use, first_use

@@ -49,7 +49,7 @@ from chainrule.random import (
     randperm,
     uniform,
 )
-from chainrule.serialization import load, save
+from chainrule.interop.serialization import load, save
 from chainrule.tensor import Tensor, as_tensor, tensor
 from chainrule.text import _
 from chainrule.version import __version__ as __version__

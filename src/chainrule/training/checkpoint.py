@@ -21,7 +21,7 @@ from chainrule.util.atomic_files import called, is_open, of_the_system, replace,
 from chainrule.errors import ArgumentError, CheckpointError, SaveError
 from chainrule.graph.node import Array
 from chainrule.primitives.rules import show
-from chainrule.serialization import read_arrays
+from chainrule.interop.serialization import read_arrays
 from chainrule.tensor import Tensor
 from chainrule.text import _
 

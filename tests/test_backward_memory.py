@@ -119,8 +119,8 @@ def test_what_an_evaluation_of_a_graph_needs() -> None:
             t = t.tanh()
         return t
 
-    from chainrule.graph.interpret import evaluate
     from chainrule.compilation.tracing import Input, trace_entry
+    from chainrule.graph.interpret import evaluate
 
     x = leaf().detach()
     graph = trace_entry("f", f, [Input("x", x.value.type)]).entry.graph

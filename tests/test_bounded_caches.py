@@ -22,8 +22,8 @@ import pytest
 
 import chainrule as cr
 from chainrule import nn, optim
-from chainrule.util.bounded import Bounded
 from chainrule.engines.native import jit
+from chainrule.util.bounded import Bounded
 
 #: Entries of a cache at most.
 SMALL = 2048

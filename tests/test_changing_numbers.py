@@ -24,9 +24,9 @@ import pytest
 
 import chainrule as cr
 from chainrule import nn, optim
+from chainrule.compilation.variants import CALLS, KEPT, MANY
 from chainrule.errors import ArgumentError, ChainruleWarning
 from chainrule.nn import functional as F
-from chainrule.compilation.variants import CALLS, KEPT, MANY
 
 X = cr.tensor([1.0, -2.0, 3.0])
 

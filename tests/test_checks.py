@@ -8,8 +8,8 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from chainrule.util import validation
 from chainrule.errors import ArgumentError
+from chainrule.util import validation
 
 
 def test_numbers_of_many_kinds_are_floats() -> None:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from chainrule.util.atomic_files import inside, open_file, read_file
 from chainrule.errors import ArgumentError
+from chainrule.util.atomic_files import inside, open_file, read_file
 
 posix = pytest.mark.skipif(os.name != "posix", reason="such things are not there")
 

@@ -13,8 +13,8 @@ from sklearn.inspection import permutation_importance
 
 import chainrule as cr
 from chainrule import metrics, nn, optim
-from chainrule.metrics import evaluation
 from chainrule.data import Dataset
+from chainrule.metrics import evaluation
 
 
 def trained(data: Dataset, loss: Any, outputs: int, **options: Any) -> cr.Trainer:

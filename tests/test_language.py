@@ -17,8 +17,8 @@ from babel.messages.mofile import read_mo
 import chainrule as cr
 from chainrule import errors
 from chainrule.errors import ArgumentError
-from chainrule.text.numbers import width
 from chainrule.text import Message, _, catalogue, joined, languages, tr, translated
+from chainrule.text.numbers import width
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from chainrule.engines.threads import available_cores
-from chainrule.text.numbers import width
 from chainrule.text import tr, translated
+from chainrule.text.numbers import width
 from chainrule.version import __version__
 from chainrule.viz.drawing import PAPER, figure, legible
 from frameworks.peers import PEERS

@@ -23,11 +23,11 @@ from typing import Any
 import numpy as np
 
 import chainrule
-from chainrule.util import validation
 from chainrule.engines.threads import available_cores
 from chainrule.errors import ChainruleError
 from chainrule.text import _, tr
 from chainrule.text.languages import language
+from chainrule.util import validation
 from frameworks.peers import OURS, PEERS
 from frameworks.workloads import ALL, GROUPS, WORKLOADS, Workload, save
 

@@ -7,17 +7,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from chainrule.compilation.api import compile
-from chainrule.transforms.control import cond, scan, while_loop
 from chainrule.errors import ChainruleError, MissingAttributeError, nearest
-from chainrule.transforms.derivatives import (
-    grad,
-    gradients,
-    hessian,
-    jacobian,
-    jvp,
-    value_and_grad,
-    vjp,
-)
 from chainrule.functions import (
     creation,
     dtypes,
@@ -34,7 +24,7 @@ from chainrule.functions.reductions import *  # noqa: F403
 from chainrule.functions.shared import *  # noqa: F403
 from chainrule.graph.build import no_grad
 from chainrule.graph.types import DType as dtype  # noqa: N813 - the public name
-from chainrule.util.pytorch_hints import PACKAGE
+from chainrule.interop.serialization import load, save
 from chainrule.random import (
     bernoulli,
     categorical,
@@ -49,9 +39,19 @@ from chainrule.random import (
     randperm,
     uniform,
 )
-from chainrule.interop.serialization import load, save
 from chainrule.tensor import Tensor, as_tensor, tensor
 from chainrule.text import _
+from chainrule.transforms.control import cond, scan, while_loop
+from chainrule.transforms.derivatives import (
+    grad,
+    gradients,
+    hessian,
+    jacobian,
+    jvp,
+    value_and_grad,
+    vjp,
+)
+from chainrule.util.pytorch_hints import PACKAGE
 from chainrule.version import __version__ as __version__
 
 if TYPE_CHECKING:

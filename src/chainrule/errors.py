@@ -25,9 +25,9 @@ import warnings
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from chainrule.text.numbers import width
 from chainrule.text import _, joined, tr, translated
 from chainrule.text.catalogue import current
+from chainrule.text.numbers import width
 
 #: Characters of one answer that a message shows; the error's attributes have them all.
 LONGEST_ANSWER = 900

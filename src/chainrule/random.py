@@ -16,7 +16,6 @@ from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 
-from chainrule.util import validation
 from chainrule.errors import ArgumentError, ShapeError
 from chainrule.functions.elementwise import raises_call_error
 from chainrule.graph.build import context, no_grad, trace
@@ -36,6 +35,7 @@ from chainrule.primitives.reduce import argmax
 from chainrule.primitives.trigonometry import cos
 from chainrule.tensor import Tensor, as_tensor, wrap
 from chainrule.text import _
+from chainrule.util import validation
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -546,7 +546,10 @@ def permutation(n: int, seed: int, epoch: int, block: int = 0) -> Array:
     """
     stream = f"shuffle#{block}" if block else "shuffle"
     drawn = REFERENCES[random_bits](
-        seed_key(validation.seed("seed", seed)), np.uint32(epoch), shape=(n,), stream=stream
+        seed_key(validation.seed("seed", seed)),
+        np.uint32(epoch),
+        shape=(n,),
+        stream=stream,
     )
     assert isinstance(drawn, np.ndarray)
     return np.argsort(drawn, kind="stable").astype(np.int32)

@@ -38,12 +38,12 @@ from chainrule.methods.elementwise import Elementwise
 from chainrule.methods.movement import Movement
 from chainrule.methods.operators import Operators
 from chainrule.methods.reductions import Reductions
-from chainrule.util.pytorch_hints import TENSORS
 from chainrule.operations import operands
 from chainrule.operations.operands import as_array, repeats_into
 from chainrule.primitives import movement
 from chainrule.primitives.rules import show
 from chainrule.text import _
+from chainrule.util.pytorch_hints import TENSORS
 
 TensorLike = Any
 

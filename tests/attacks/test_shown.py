@@ -14,8 +14,8 @@ import pytest
 
 import chainrule as cr
 from chainrule import nn, optim
-from chainrule.util import atomic_files
 from chainrule.cli import common
+from chainrule.util import atomic_files
 from tests.cli import data
 
 from .conftest import RUN, TABLE, forged

@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 
 from chainrule import errors
-from chainrule.text.numbers import width
 from chainrule.text.languages import language
+from chainrule.text.numbers import width
 from tests.cli.conftest import one_message
 
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"

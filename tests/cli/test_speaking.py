@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from chainrule import cli
-from chainrule.text.numbers import width
 from chainrule.text import catalogue
+from chainrule.text.numbers import width
 from tests.cli.conftest import one_message
 
 COMMANDS = sorted(cli.cli.commands)

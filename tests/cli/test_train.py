@@ -15,8 +15,8 @@ import pytest
 
 import chainrule as cr
 from chainrule import cli
-from chainrule.util import atomic_files
 from chainrule.training import Callback
+from chainrule.util import atomic_files
 from tests.cli import data
 from tests.cli.conftest import SMALL, one_message
 

@@ -16,8 +16,8 @@ import pytest
 
 import chainrule as cr
 from chainrule import cli
-from chainrule.text.numbers import width
 from chainrule.runs import evaluating
+from chainrule.text.numbers import width
 from tests.cli import data
 from tests.cli.conftest import one_message
 

@@ -11,6 +11,7 @@ import pytest
 import chainrule as cr
 from chainrule import nn, optim
 from chainrule.compilation.program import CompiledProgram
+from chainrule.compilation.tracing import Input, trace_entry
 from chainrule.errors import (
     ArgumentError,
     ChainruleWarning,
@@ -21,7 +22,6 @@ from chainrule.errors import (
 from chainrule.graph.types import ArrayType, DType, SymbolicDim
 from chainrule.primitives.indexing import take
 from chainrule.tensor import wrap
-from chainrule.compilation.tracing import Input, trace_entry
 
 HAS_NATIVE = importlib.util.find_spec("llvmlite") is not None
 ENGINES = [

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from chainrule.html.arrays import TABLE, spelled
 from chainrule.explanation import Explanation
 from chainrule.explanation.page import off, paper
 from chainrule.explanation.typeset import is_small
+from chainrule.html.arrays import TABLE, spelled
 from chainrule.notation.arithmetic import COLUMNS, Quantity, computed
 from chainrule.notation.expressions import Array, Expr
 from chainrule.notation.within import holds

@@ -12,12 +12,12 @@ import pytest
 
 import chainrule as cr
 from chainrule import nn, optim
-from chainrule.html.arrays import spelled
 from chainrule.errors import ArgumentError, ChainruleError, NonFiniteError, ShapeError
 from chainrule.explanation import example
 from chainrule.explanation.checking import difference
 from chainrule.explanation.typeset import equation, matrix
 from chainrule.graph.primitive import BODIES
+from chainrule.html.arrays import spelled
 from chainrule.regions.losses import cross_entropy
 from chainrule.tensor import wrap
 from chainrule.text.languages import language

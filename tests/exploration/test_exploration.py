@@ -13,8 +13,8 @@ from chainrule import book, exploration
 from chainrule.errors import ArgumentError, ChainruleWarning
 from chainrule.exploration import Exploration
 from chainrule.exploration.experiment import WIDTH, compared, listed, paired
-from chainrule.text.numbers import width
 from chainrule.text import languages
+from chainrule.text.numbers import width
 from chainrule.viz import drawing
 
 

@@ -9,8 +9,8 @@ import chainrule as cr
 import chainrule.nn.functional as F
 from chainrule import nn, optim
 from chainrule.compilation.program import CompiledProgram
-from chainrule.graph.types import ArrayType, SymbolicDim, as_dtype
 from chainrule.compilation.tracing import Input, trace_entry
+from chainrule.graph.types import ArrayType, SymbolicDim, as_dtype
 from tests.ways import ENGINES
 
 RNG = np.random.default_rng(0)

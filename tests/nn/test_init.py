@@ -9,10 +9,10 @@ import pytest
 
 import chainrule as cr
 from chainrule import nn
+from chainrule.compilation.tracing import Input, trace_entry
 from chainrule.errors import ArgumentError, ShapeError
 from chainrule.graph.types import ArrayType, DType, SymbolicDim
 from chainrule.nn import init
-from chainrule.compilation.tracing import Input, trace_entry
 from tests.mistakes import explained
 
 FANS = {"xavier": 2 / (400 + 200), "lecun": 1 / 400, "kaiming": 2 / 400}

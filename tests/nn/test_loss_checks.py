@@ -7,11 +7,11 @@ import pytest
 
 import chainrule as cr
 from chainrule import nn
+from chainrule.compilation.tracing import Input, trace_entry
 from chainrule.errors import ArgumentError
 from chainrule.graph.types import ArrayType, as_dtype
 from chainrule.nn.losses import targets_checked
 from chainrule.primitives.checks import require
-from chainrule.compilation.tracing import Input, trace_entry
 from tests.nn.loss_helpers import close
 from tests.ways import WAYS
 

@@ -13,8 +13,8 @@ from hypothesis.extra.numpy import arrays
 import chainrule as cr
 from chainrule import nn
 from chainrule.compilation.program import CompiledProgram
-from chainrule.graph.types import ArrayType, SymbolicDim, as_dtype
 from chainrule.compilation.tracing import Input, trace_entry
+from chainrule.graph.types import ArrayType, SymbolicDim, as_dtype
 from tests.nn.loss_helpers import close, t64, value_and_slope
 
 WEIGHTS = [1.0, 0.5, 2.0]

@@ -10,8 +10,8 @@ import pytest
 
 import chainrule as cr
 from chainrule import nn
-from chainrule.util.pytorch_hints import MODULES, PACKAGE, TENSORS
 from chainrule.text.languages import language
+from chainrule.util.pytorch_hints import MODULES, PACKAGE, TENSORS
 
 
 @pytest.mark.parametrize(

@@ -202,8 +202,8 @@ def test_the_length_makes_no_larger_graph(kind):
     layer = kind(4, 5)
 
     def nodes(steps):
-        from chainrule.graph.types import ArrayType, DType
         from chainrule.compilation.tracing import Input, trace_entry
+        from chainrule.graph.types import ArrayType, DType
 
         x = Input("x", ArrayType((steps, 3, 4), DType.float32))
         graph = trace_entry("main", lambda x: layer(x)[0], [x]).entry.graph

@@ -7,10 +7,10 @@ import pytest
 
 import chainrule as cr
 from chainrule import nn
+from chainrule.compilation.tracing import Input, trace_entry
 from chainrule.errors import ArgumentError
 from chainrule.graph.build import changes
 from chainrule.graph.types import ArrayType
-from chainrule.compilation.tracing import Input, trace_entry
 
 X = np.ones((2, 2), np.float32)
 

@@ -15,9 +15,9 @@ import pytest
 import chainrule as cr
 from chainrule import nn, optim
 from chainrule.compilation.program import CompiledProgram
+from chainrule.compilation.tracing import Input, trace_entry
 from chainrule.errors import ArgumentError, ChainruleError, GraphError
 from chainrule.graph.types import ArrayType, DType
-from chainrule.compilation.tracing import Input, trace_entry
 from tests.ways import ENGINES, WAYS
 
 KINDS = [kind for name, kind in optim.OPTIMIZERS.items() if name != "LBFGS"]

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from chainrule.errors import ArgumentError, DataError
-from chainrule.text.numbers import width
 from chainrule.runs import file, scaffold, schema, template
+from chainrule.text.numbers import width
 from tests.cli import data as small
 
 

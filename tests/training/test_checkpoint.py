@@ -15,8 +15,8 @@ import pytest
 
 import chainrule as cr
 from chainrule import errors, metrics, nn, optim
-from chainrule.util import atomic_files
 from chainrule.training import Callback, LambdaCallback, checkpoint
+from chainrule.util import atomic_files
 
 from .conftest import CtrlC, Make, StopAt, raising, same, small_network, without_time
 

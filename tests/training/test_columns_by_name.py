@@ -301,8 +301,8 @@ def test_a_stream_of_other_names() -> None:
 
 
 def test_pictures_and_importance_follow_the_names() -> None:
-    from chainrule.metrics.evaluation import permutation_importance
     from chainrule.metrics import R2
+    from chainrule.metrics.evaluation import permutation_importance
 
     rng = np.random.default_rng(0)
     x = rng.normal(size=(50, 2)).astype(np.float32)

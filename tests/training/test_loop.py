@@ -15,8 +15,8 @@ import pytest
 import chainrule as cr
 from chainrule import errors, optim
 from chainrule.compilation.program import CompiledProgram
-from chainrule.graph.types import ArrayType, DType
 from chainrule.compilation.tracing import Input, trace_entry
+from chainrule.graph.types import ArrayType, DType
 from chainrule.training import (
     Batches,
     Callback,

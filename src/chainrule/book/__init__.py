@@ -15,11 +15,11 @@ from typing import Any
 
 from chainrule.book import searching
 from chainrule.errors import ArgumentError, nearest
-from chainrule.text.numbers import width
-from chainrule.text.tables import wrapped
 from chainrule.text import _, joined, tr
 from chainrule.text.catalogue import current
 from chainrule.text.languages import known, language
+from chainrule.text.numbers import width
+from chainrule.text.tables import wrapped
 
 #: Columns of a page, and those in front of what stands beside a word.
 _WIDTH, _MARGIN = 88, 13

@@ -13,9 +13,9 @@ import numpy as np
 
 import chainrule as cr
 from chainrule import nn
-from chainrule.util import atomic_files
 from chainrule.errors import ArgumentError
 from chainrule.text import _, tr
+from chainrule.util import atomic_files
 from chainrule.viz import drawing, gallery
 
 Function = Callable[[Any], Any]

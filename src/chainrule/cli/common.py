@@ -24,12 +24,11 @@ from typing import Any
 import click
 
 from chainrule import errors
-from chainrule.text import numbers
 from chainrule.cli import speaking
 from chainrule.data import progress
-from chainrule.text.safe_stderr import Outlet, occupy
-from chainrule.text import _, tr
+from chainrule.text import _, numbers, tr
 from chainrule.text.languages import language
+from chainrule.text.safe_stderr import Outlet, occupy
 from chainrule.version import __version__
 
 STARTED = time.perf_counter()

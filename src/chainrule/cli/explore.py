@@ -10,8 +10,8 @@ import click
 
 from chainrule.cli import speaking
 from chainrule.cli.common import cli, command, say, tell
-from chainrule.text.tables import text_table
 from chainrule.text import _, tr
+from chainrule.text.tables import text_table
 
 EXAMPLES = """\b
 Examples:

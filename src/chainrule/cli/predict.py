@@ -11,9 +11,9 @@ import click
 
 from chainrule.cli import speaking
 from chainrule.cli.common import cli, command, say, tell
-from chainrule.util.atomic_files import replace
 from chainrule.errors import visible_lines
 from chainrule.text import _, tr, translated
+from chainrule.util.atomic_files import replace
 
 EXAMPLES = """\b
 Examples:

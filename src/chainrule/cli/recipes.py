@@ -15,13 +15,13 @@ from typing import Any
 import click
 
 from chainrule import recipes
-from chainrule.util import atomic_files
 from chainrule.cli import speaking
 from chainrule.cli.common import cli, command, say, tell
 from chainrule.recipes.study import RESULTS, SETTINGS
 from chainrule.text import tr, translated
 from chainrule.text.languages import language
 from chainrule.training import checkpoint
+from chainrule.util import atomic_files
 from chainrule.version import __version__
 
 EXAMPLES = """\b

@@ -21,11 +21,11 @@ from typing import Any
 
 import click
 
-from chainrule.text.numbers import width
-from chainrule.text.tables import wrapped
 from chainrule.text import tr
 from chainrule.text.catalogue import DOMAIN, FOLDER, current
 from chainrule.text.languages import speak
+from chainrule.text.numbers import width
+from chainrule.text.tables import wrapped
 
 #: What click says to somebody who has mistyped something, or asks for help; two texts
 #: are one for a single thing and one for several.

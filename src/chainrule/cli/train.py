@@ -16,8 +16,8 @@ from chainrule import errors, recipes
 from chainrule.cli import speaking
 from chainrule.cli.common import STARTED, cli, command, say, tell
 from chainrule.recipes.study import SETTINGS
-from chainrule.text.tables import text_table
 from chainrule.text import _, tr
+from chainrule.text.tables import text_table
 
 EXAMPLES = """\b
 Examples:

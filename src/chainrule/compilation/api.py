@@ -15,25 +15,25 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from chainrule.compilation.calls import passed
 from chainrule.compilation.arguments import FLOATS, arguments_of, is_static
-from chainrule.compilation.program import CompiledProgram
-from chainrule.engines.threads import process
+from chainrule.compilation.calls import passed
 from chainrule.compilation.guards.fingerprints import ATOMS
 from chainrule.compilation.guards.places import Number
+from chainrule.compilation.program import CompiledProgram
+from chainrule.compilation.promotion import Tracing, promoted
+from chainrule.compilation.scalars import Scalar
+from chainrule.compilation.tracing import Input
+from chainrule.compilation.variants import CALLS, Ready, Variant, Variants
+from chainrule.engines.threads import process
 from chainrule.errors import ArgumentError, ShapeError
 from chainrule.graph.build import context
 from chainrule.graph.graph import Graph
 from chainrule.graph.node import Array, computed
 from chainrule.graph.types import ArrayType, Shape, SymbolicDim, as_dtype
-from chainrule.util.keywords import strict
-from chainrule.util.pytree import flatten, unflatten
-from chainrule.compilation.promotion import Tracing, promoted
-from chainrule.compilation.scalars import Scalar
 from chainrule.tensor import Tensor, wrap
 from chainrule.text import _
-from chainrule.compilation.tracing import Input
-from chainrule.compilation.variants import CALLS, Ready, Variant, Variants
+from chainrule.util.keywords import strict
+from chainrule.util.pytree import flatten, unflatten
 
 if TYPE_CHECKING:
     from chainrule.engines.schedule.profile import Profile

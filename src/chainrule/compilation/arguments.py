@@ -8,8 +8,8 @@ import numpy as np
 
 from chainrule.compilation.guards.fingerprints import fingerprint
 from chainrule.graph.node import Array
-from chainrule.util.pytree import flatten
 from chainrule.tensor import Tensor
+from chainrule.util.pytree import flatten
 
 #: Arguments that take on the dtype of the tensor beside them.
 FLOATS = (float, np.floating)

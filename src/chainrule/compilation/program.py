@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from chainrule.compilation.step_scalars import Supply
+from chainrule.compilation.tracing import Slot, Traced
 from chainrule.engines import Buffer, Executable, load_engine
 from chainrule.engines.threads import Turn, process
 from chainrule.errors import ArgumentError, EngineError, GraphError, ShapeError
@@ -20,11 +22,9 @@ from chainrule.graph.interpret import solve_sizes
 from chainrule.graph.node import Array, Value
 from chainrule.graph.program import Program
 from chainrule.graph.types import Shape, Sizes, SymbolicDim
-from chainrule.util.pytree import unflatten
-from chainrule.compilation.step_scalars import Supply
 from chainrule.tensor import Tensor, wrap
 from chainrule.text import _
-from chainrule.compilation.tracing import Slot, Traced
+from chainrule.util.pytree import unflatten
 
 if TYPE_CHECKING:
     from chainrule.engines.schedule.profile import Profile

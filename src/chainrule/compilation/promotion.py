@@ -1,7 +1,7 @@
 """Promotion: floats that a function reads outside become inputs of its graph.
 
 A float that changes from call to call would need a graph for each of its values. So the
-function is traced with a :class:`~chainrule.compilation.scalars.Scalar` in its place. Python that
+function is traced with a :class:`Scalar` in its place. Python that
 decides by the number (``if k > 0``, ``math.log(k)``, ``range(int(k))``) refuses a
 scalar, or may take it for something else (``type(k) is float``). So it is tried whether
 the graph computes what one that was traced with a number computes, at a point where
@@ -18,12 +18,12 @@ import numpy as np
 
 from chainrule.compilation.guards.places import Number
 from chainrule.compilation.guards.snapshot import Snapshot, standing_in
+from chainrule.compilation.scalars import Scalar
+from chainrule.compilation.tracing import Input, Traced, trace_entry
 from chainrule.graph.interpret import evaluate, solve_sizes
 from chainrule.graph.node import Array
 from chainrule.graph.types import ArrayType, DType, Sizes, guessing
-from chainrule.compilation.scalars import Scalar
 from chainrule.tensor import Tensor
-from chainrule.compilation.tracing import Input, Traced, trace_entry
 
 #: The difference of results, relative to the largest element, by bytes of the dtype:
 #: Python folds numbers in float64, a graph rounds each step to its dtype.

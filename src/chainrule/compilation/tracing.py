@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.compilation.step_scalars import StepScalars, Tabulated
 from chainrule.engines.garbage import kept
 from chainrule.errors import ArgumentError, GradientError
 from chainrule.graph.body import refuse_escaped
@@ -26,11 +27,10 @@ from chainrule.graph.graph import Graph, tracked_ancestors
 from chainrule.graph.node import PASSED, Node, Value
 from chainrule.graph.program import Entry
 from chainrule.graph.types import ArrayType, DType, SymbolicDim
-from chainrule.util.pytree import flatten
 from chainrule.operations.operands import value_of
-from chainrule.compilation.step_scalars import StepScalars, Tabulated
 from chainrule.tensor import Tensor, wrap
 from chainrule.text import _
+from chainrule.util.pytree import flatten
 
 # -- what is found outside -------------------------------------------------------------
 

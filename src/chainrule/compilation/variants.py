@@ -2,8 +2,8 @@
 
 A function has one for each kind of arguments and surroundings that it met. Where what
 it found outside changes again and again that would be one a call, for ever: floats
-become inputs (:mod:`chainrule.compilation.api`), the rest is bounded, and one warning says
-what it is that changes.
+become inputs (:mod:`chainrule.compilation.api`), the rest is bounded, and one warning
+says what it is that changes.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from chainrule.compilation.calls import Connection
-from chainrule.compilation.program import CompiledProgram
 from chainrule.compilation.guards.places import Number
 from chainrule.compilation.guards.snapshot import Snapshot
+from chainrule.compilation.program import CompiledProgram
+from chainrule.compilation.tracing import Traced
 from chainrule.errors import ShapeError, warn
 from chainrule.graph.build import changes
 from chainrule.graph.interpret import solve_sizes
 from chainrule.graph.types import ArrayType, Shape, Sizes, resolve
 from chainrule.primitives.rules import show
 from chainrule.text import _
-from chainrule.compilation.tracing import Traced
 
 #: The number of programs for one cause at which a function warns.
 MANY = 8

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.util import validation
 from chainrule.data.column import Column, not_held
 from chainrule.errors import (
     ArgumentError,
@@ -17,6 +16,7 @@ from chainrule.errors import (
     ShapeError,
 )
 from chainrule.text import _
+from chainrule.util import validation
 
 CHUNK = 1 << 20  # values looked at together in the search for NaN and infinity
 

@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.text import _
 from chainrule.util import validation
 from chainrule.util.keywords import strict
-from chainrule.text import _
 
 
 @strict

@@ -6,7 +6,6 @@ from typing import Any, overload
 
 import numpy as np
 
-from chainrule.util import validation
 from chainrule.data import splitting
 from chainrule.data.checks import (
     check_finite,
@@ -25,9 +24,10 @@ from chainrule.data.frames import Columns, Named, in_order, labels_of
 from chainrule.data.tables.reading import Reading, TableReport
 from chainrule.data.tables.source import Frame
 from chainrule.errors import ArgumentError
-from chainrule.util.keywords import strict
 from chainrule.random import permutation
 from chainrule.text import _
+from chainrule.util import validation
+from chainrule.util.keywords import strict
 
 
 @strict

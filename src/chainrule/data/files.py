@@ -9,9 +9,9 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from chainrule.data.checks import shortened
-from chainrule.util.atomic_files import open_file
 from chainrule.errors import ArgumentError, ChainruleError, DataError, nearest
 from chainrule.text import _
+from chainrule.util.atomic_files import open_file
 
 #: So many classes may there be that no label is of.
 UNSEEN = 1000

@@ -22,8 +22,8 @@ from chainrule.data.files import (
     opened,
 )
 from chainrule.errors import DataError, ShapeError
-from chainrule.util.keywords import strict
 from chainrule.text import _
+from chainrule.util.keywords import strict
 
 TYPES = {8: "u1", 9: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 WHAT = _("an idx file")

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.util import validation
 from chainrule.data.checks import checked_classes, shortened
 from chainrule.data.dataset import Column, Dataset
 from chainrule.data.features import Features
@@ -24,8 +23,9 @@ from chainrule.data.files import (
     opened,
 )
 from chainrule.errors import ArgumentError, DataError
-from chainrule.util.keywords import strict
 from chainrule.text import _
+from chainrule.util import validation
+from chainrule.util.keywords import strict
 
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF", "PPM")
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm")

@@ -21,8 +21,8 @@ import numpy as np
 
 from chainrule.data.dataset import Dataset
 from chainrule.errors import DataError
-from chainrule.util.keywords import strict
 from chainrule.text import _
+from chainrule.util.keywords import strict
 
 FILE = "mnist.pack"
 MAGIC, VERSION = b"CR-MNIST", 1

@@ -22,8 +22,8 @@ from chainrule.data.files import (
     reading,
 )
 from chainrule.errors import DataError
-from chainrule.util.keywords import strict
 from chainrule.text import _
+from chainrule.util.keywords import strict
 
 if TYPE_CHECKING:
     from zipfile import ZipFile

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, overload
 
-from chainrule.util.validation import choice, known_names
 from chainrule.data.checks import shortened
 from chainrule.data.dataset import Dataset
 from chainrule.data.features import Features
@@ -15,8 +14,9 @@ from chainrule.data.images import image_features, image_folder
 from chainrule.data.npz import npz_features, read_npz
 from chainrule.data.tables.reader import features_again, read_again
 from chainrule.errors import ArgumentError
-from chainrule.util.keywords import strict
 from chainrule.text import _
+from chainrule.util.keywords import strict
+from chainrule.util.validation import choice, known_names
 
 
 def _idx(path: Any, **options: Any) -> Dataset:

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.util import validation
 from chainrule.data.checks import (
     check_finite,
     check_labels,
@@ -21,8 +20,9 @@ from chainrule.data.tables.file import File
 from chainrule.data.tables.reading import Reading
 from chainrule.errors import ShapeError
 from chainrule.graph.types import ArrayType, as_dtype
-from chainrule.util.keywords import strict
 from chainrule.text import _
+from chainrule.util import validation
+from chainrule.util.keywords import strict
 
 
 @strict

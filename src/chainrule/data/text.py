@@ -13,8 +13,8 @@ from chainrule.data.tables.reading import Reading
 from chainrule.data.tables.study import Study
 from chainrule.data.tables.texts import Texts, learned
 from chainrule.errors import ArgumentError
-from chainrule.util.keywords import strict
 from chainrule.text import _
+from chainrule.util.keywords import strict
 
 
 @strict

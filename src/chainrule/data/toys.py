@@ -15,13 +15,13 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.util.validation import number, whole
-from chainrule.util.validation import seed as seed_of
 from chainrule.data.dataset import Dataset
 from chainrule.graph.node import Array
 from chainrule.graph.primitive import REFERENCES
-from chainrule.util.keywords import strict
 from chainrule.primitives.random import random_bits, seed_key
+from chainrule.util.keywords import strict
+from chainrule.util.validation import number, whole
+from chainrule.util.validation import seed as seed_of
 
 #: Blobs keep their centres this far apart.
 APART = 4.0

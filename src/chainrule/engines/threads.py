@@ -19,9 +19,9 @@ from contextlib import nullcontext
 from types import FrameType
 from typing import Any, TypeVar
 
-from chainrule.util import validation
 from chainrule.errors import EngineError
 from chainrule.text import _
+from chainrule.util import validation
 
 T = TypeVar("T")
 

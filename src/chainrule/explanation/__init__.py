@@ -18,10 +18,10 @@ from chainrule.explanation.run import Loss, run_step
 from chainrule.explanation.sections import explained
 from chainrule.explanation.trace import Trace
 from chainrule.explanation.worked import Section
-from chainrule.util.keywords import strict
 from chainrule.nn import HalfSquaredErrorLoss, Linear, Module, Sequential, Sigmoid
 from chainrule.optim import Optimizer
 from chainrule.text.languages import language
+from chainrule.util.keywords import strict
 
 __all__ = [
     "Check",

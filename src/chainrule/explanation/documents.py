@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from chainrule.html.arrays import spelled, summary
 from chainrule.explanation import page
 from chainrule.explanation.content import Explained
 from chainrule.explanation.equations import Equation
 from chainrule.explanation.worked import Section
+from chainrule.html.arrays import spelled, summary
 from chainrule.notation.arithmetic import Quantity
 from chainrule.notation.expressions import Array
 from chainrule.text.catalogue import current

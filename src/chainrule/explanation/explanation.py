@@ -7,9 +7,9 @@ from typing import Any
 from chainrule.explanation import documents, html
 from chainrule.explanation.content import Explained
 from chainrule.explanation.page import page, show
-from chainrule.text.numbers import number
 from chainrule.text import tr
 from chainrule.text.languages import language
+from chainrule.text.numbers import number
 
 
 class Explanation(Explained):

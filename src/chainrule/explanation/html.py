@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from html import escape
 
-from chainrule.html.arrays import POLICY, array_html
 from chainrule.explanation import page
 from chainrule.explanation.content import Explained
 from chainrule.explanation.equations import Equation
 from chainrule.explanation.loops import Loop
 from chainrule.explanation.pictures import network
 from chainrule.explanation.worked import Section
+from chainrule.html.arrays import POLICY, array_html
 from chainrule.notation import mathml
 from chainrule.notation.expressions import Expr
 from chainrule.text.catalogue import current

@@ -13,12 +13,12 @@ from chainrule.explanation.loops import Loop
 from chainrule.explanation.typeset import Lines, beside, equation, is_small, shown
 from chainrule.explanation.updates import scalars_of
 from chainrule.explanation.worked import Section
-from chainrule.text.numbers import padded
 from chainrule.notation.arithmetic import COLUMNS, Quantity
 from chainrule.notation.expressions import Array, Expr
 from chainrule.notation.within import holds
 from chainrule.primitives import creation
 from chainrule.text import tr
+from chainrule.text.numbers import padded
 
 #: A line with what kind of line it is: title, rule, formula, number, note, check.
 Line = tuple[str, str]

@@ -13,7 +13,6 @@ from html import escape
 
 import numpy as np
 
-from chainrule.html.arrays import colours
 from chainrule.explanation.content import Explained
 from chainrule.explanation.naming import Layer
 from chainrule.explanation.plain import behind_views
@@ -21,6 +20,7 @@ from chainrule.graph.graph import ancestors
 from chainrule.graph.node import Array, Node, Value
 from chainrule.graph.primitive import BODIES
 from chainrule.graph.types import Dim
+from chainrule.html.arrays import colours
 from chainrule.primitives import elementwise, matmul, movement
 from chainrule.primitives.matmul import parse_dims
 from chainrule.text import tr

@@ -20,18 +20,18 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
 
-from chainrule.html.arrays import TABLE, table
 from chainrule.errors import visible
 from chainrule.explanation import documents
 from chainrule.explanation.equations import Equation
 from chainrule.explanation.html import file_of, part_of
 from chainrule.explanation.page import STYLES, WIDEST, Line
 from chainrule.explanation.typeset import beside, shown
-from chainrule.text.numbers import padded, width
+from chainrule.html.arrays import TABLE, table
 from chainrule.notation import mathml
 from chainrule.notation.expressions import Array, Expr
-from chainrule.text.tables import html_table, text_table, wrapped
 from chainrule.text.languages import language
+from chainrule.text.numbers import padded, width
+from chainrule.text.tables import html_table, text_table, wrapped
 
 INDENT, DEEPER = "  ", "    "
 

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.autodiff import cotangents, inline
+from chainrule.compilation.tracing import Input, trace_entry
 from chainrule.errors import ArgumentError, NonFiniteError, ShapeError, nearest
 from chainrule.explanation.meant import meant
 from chainrule.graph.build import constant, no_grad, recording, replay, tracing
@@ -23,7 +24,6 @@ from chainrule.graph.interpret import evaluate_all
 from chainrule.graph.node import Array, Node, Value
 from chainrule.graph.primitive import BODIES
 from chainrule.graph.types import ArrayType, DType, SymbolicDim, as_dtype
-from chainrule.util.pytree import flatten
 from chainrule.nn.losses import targets_checked
 from chainrule.nn.module import Module, Parameter
 from chainrule.optim import Optimizer
@@ -31,7 +31,7 @@ from chainrule.primitives.rules import show
 from chainrule.random import Generator, stream
 from chainrule.tensor import Tensor, wrap
 from chainrule.text import _
-from chainrule.compilation.tracing import Input, trace_entry
+from chainrule.util.pytree import flatten
 
 Loss = Callable[[Any, Tensor], Tensor]
 

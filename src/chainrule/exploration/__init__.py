@@ -22,7 +22,6 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from chainrule.util import validation
 from chainrule.errors import ArgumentError, nearest
 from chainrule.exploration.experiment import (
     About,
@@ -33,6 +32,7 @@ from chainrule.exploration.experiment import (
     performed,
 )
 from chainrule.text import _
+from chainrule.util import validation
 
 __all__ = [
     "EXPERIMENTS",

@@ -21,11 +21,11 @@ from chainrule import nn, optim
 from chainrule.exploration import panels
 from chainrule.exploration.descent import descended, stepper
 from chainrule.exploration.experiment import About, Said, Setting, compared
-from chainrule.text.numbers import number
 from chainrule.graph.node import Array
 from chainrule.nn import Module
-from chainrule.text.tables import Table
 from chainrule.text import tr
+from chainrule.text.numbers import number
+from chainrule.text.tables import Table
 
 SECTIONS = ("2.3.2", "2.8")
 FORMULA = "ŷ(x) = b + Σ vₖ max(0, wₖx + bₖ),  f(x) = sin 2πx + ½|x|,  −1 ≤ x ≤ 1"

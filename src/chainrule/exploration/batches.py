@@ -21,10 +21,10 @@ from chainrule.exploration import panels
 from chainrule.exploration.descent import stepper
 from chainrule.exploration.experiment import About, Said, Setting, compared, paired
 from chainrule.exploration.surface import SAMPLES, Surface, place
-from chainrule.text.numbers import number, percent
 from chainrule.graph.node import Array
-from chainrule.text.tables import Table
 from chainrule.text import tr
+from chainrule.text.numbers import number, percent
+from chainrule.text.tables import Table
 
 SECTIONS = ("2.6.3",)
 FORMULA = "g_B = 1/B Σ ∂ℒᵢ/∂θ,  θ ← θ − η g_B;  E‖g_B − g‖² = tr C/B · (n − B)/(n − 1)"

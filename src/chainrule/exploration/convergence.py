@@ -19,10 +19,10 @@ import chainrule as cr
 from chainrule import optim
 from chainrule.exploration import panels
 from chainrule.exploration.experiment import About, Said, Setting, compared
-from chainrule.text.numbers import number
 from chainrule.graph.node import Array
-from chainrule.text.tables import Table
 from chainrule.text import tr
+from chainrule.text.numbers import number
+from chainrule.text.tables import Table
 
 SECTIONS = ("2.10", "2.6.2")
 FORMULA = "ℒ = ½ θᵀHθ,  θ ← θ − η ∂ℒ/∂θ;  ‖θₜ‖ ~ ρᵗ,  ρ = max |1 − ηλᵢ|"

@@ -22,10 +22,10 @@ from chainrule import nn, optim
 from chainrule.exploration import panels
 from chainrule.exploration.descent import descended, stepper
 from chainrule.exploration.experiment import About, Said, Setting, compared, paired
-from chainrule.text.numbers import number
 from chainrule.graph.node import Array
-from chainrule.text.tables import Table
 from chainrule.text import tr
+from chainrule.text.numbers import number
+from chainrule.text.tables import Table
 
 SECTIONS = ("2.8",)
 FORMULA = "t(x) = 2x₊ − 4(x − ½)₊,  f = t∘t∘…∘t = tᵏ"

@@ -15,11 +15,10 @@ from types import ModuleType
 from typing import Any
 
 from chainrule import viz
-from chainrule.util import atomic_files
-from chainrule.text import numbers
+from chainrule.text import numbers, tr
 from chainrule.text.numbers import width
 from chainrule.text.tables import Table, text_table, wrapped
-from chainrule.text import tr
+from chainrule.util import atomic_files
 from chainrule.viz import drawing
 
 #: Columns of text.

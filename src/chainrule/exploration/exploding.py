@@ -20,9 +20,9 @@ from chainrule import nn, optim
 from chainrule.exploration import panels
 from chainrule.exploration.descent import descended, stepper
 from chainrule.exploration.experiment import About, Said, Setting, compared
+from chainrule.text import tr
 from chainrule.text.numbers import number
 from chainrule.text.tables import Table
-from chainrule.text import tr
 
 SECTIONS = ("3.8",)
 FORMULA = "hₜ = W hₜ₋₁ + u xₜ;  ‖∂ℒ/∂h₁‖ = gᵀ⁻¹ ‖∂ℒ/∂h_T‖;  g_θ ← g_θ · min(1, c/‖g_θ‖)"

@@ -23,10 +23,10 @@ from chainrule import nn, optim
 from chainrule.exploration import panels
 from chainrule.exploration.descent import descended, on_purpose, stepper
 from chainrule.exploration.experiment import About, Said, Setting, compared
-from chainrule.text.numbers import number, percent
 from chainrule.nn import Module
-from chainrule.text.tables import Table
 from chainrule.text import tr
+from chainrule.text.numbers import number, percent
+from chainrule.text.tables import Table
 
 SECTIONS = ("2.10", "3.11", "2.6.2")
 FORMULA = "θ ← θ − η ∂ℒ/∂θ,  ℒ = 1/n Σ (ŷ − y)²"

@@ -29,11 +29,11 @@ from chainrule.exploration.experiment import (
     paired,
 )
 from chainrule.exploration.surface import Surface, place
-from chainrule.text.numbers import number
 from chainrule.graph.node import Array
 from chainrule.optim import Optimizer
-from chainrule.text.tables import Table
 from chainrule.text import tr
+from chainrule.text.numbers import number
+from chainrule.text.tables import Table
 
 SECTIONS = ("2.6.3", "3.8")
 FORMULA = "v ← μv + g;  s ← αs + (1 − α)g²;  θ ← θ − ηg, − ηv, − ηg/√s, − η m̂/√v̂"

@@ -17,10 +17,10 @@ import chainrule as cr
 from chainrule import nn, optim
 from chainrule.exploration import panels
 from chainrule.exploration.experiment import About, Said, Setting, compared, listed
-from chainrule.text.numbers import number, percent
 from chainrule.nn.traced import outputs_of
-from chainrule.text.tables import Table
 from chainrule.text import tr
+from chainrule.text.numbers import number, percent
+from chainrule.text.tables import Table
 
 SECTIONS = ("2.10", "2.7", "3.8", "3.11")
 FORMULA = "δ⁽ˡ⁾ = ((W⁽ˡ⁺¹⁾)ᵀ δ⁽ˡ⁺¹⁾) ⊙ f′(z⁽ˡ⁾);  σ′ ≤ ¼,  ReLU′ ∈ {0, 1}"

@@ -25,10 +25,10 @@ from chainrule.engines import native_problem
 from chainrule.engines.threads import available_cores
 from chainrule.exploration import panels
 from chainrule.exploration.experiment import About, Said, Setting, compared
-from chainrule.text.numbers import number
 from chainrule.graph.node import Array
-from chainrule.text.tables import Table
 from chainrule.text import tr
+from chainrule.text.numbers import number
+from chainrule.text.tables import Table
 
 SECTIONS = ("1.8", "3.9")
 FORMULA = "W ← W − η δxᵀ,  δ = (a − y) ⊙ f′(z),  a = f(Wx + b)"

@@ -19,10 +19,10 @@ import chainrule as cr
 from chainrule import nn
 from chainrule.exploration import panels
 from chainrule.exploration.experiment import About, Said, Setting, compared
-from chainrule.text.numbers import number
 from chainrule.graph.node import Array
-from chainrule.text.tables import Table
 from chainrule.text import tr
+from chainrule.text.numbers import number
+from chainrule.text.tables import Table
 from chainrule.viz import drawing
 
 SECTIONS = ("3.9", "3.6")

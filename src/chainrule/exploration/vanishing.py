@@ -29,10 +29,10 @@ from chainrule.exploration.experiment import (
     listed,
     paired,
 )
-from chainrule.text.numbers import number
 from chainrule.graph.node import Array
-from chainrule.text.tables import Table
 from chainrule.text import tr
+from chainrule.text.numbers import number
+from chainrule.text.tables import Table
 
 SECTIONS = ("3.8", "3.11", "2.7")
 FORMULA = "‖∂ℒ/∂W⁽¹⁾‖ ~ cᴸ,  c = σ √n · √E f′(z)²"

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.util import validation
 from chainrule.errors import ArgumentError, GradientError, ShapeError
 from chainrule.functions.elementwise import raises_call_error
 from chainrule.graph.build import context, held
@@ -25,6 +24,7 @@ from chainrule.primitives.elementwise import add, equal, mul
 from chainrule.primitives.movement import copy as copied
 from chainrule.tensor import Tensor, as_tensor, tensor, wrap
 from chainrule.text import _
+from chainrule.util import validation
 
 __all__ = [
     "arange",

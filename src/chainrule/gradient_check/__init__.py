@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from chainrule.util import validation
 from chainrule.errors import ArgumentError
 from chainrule.gradient_check.arguments import Arguments, is_module, names_of
 from chainrule.gradient_check.checking import Check
@@ -17,9 +16,10 @@ from chainrule.gradient_check.failure import GradientCheckError
 from chainrule.gradient_check.report import GradientReport
 from chainrule.gradient_check.row import GradientRow
 from chainrule.gradient_check.subject import Prepared
-from chainrule.util.keywords import strict
 from chainrule.tensor import Tensor
 from chainrule.text import _
+from chainrule.util import validation
+from chainrule.util.keywords import strict
 
 __all__ = [
     "GradientCheckError",

@@ -12,9 +12,9 @@ import numpy as np
 
 from chainrule.errors import ArgumentError, NonFiniteError
 from chainrule.graph.node import Array
-from chainrule.util.pytree import Leaf, flatten, unflatten
 from chainrule.tensor import Tensor
 from chainrule.text import _
+from chainrule.util.pytree import Leaf, flatten, unflatten
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,6 @@ from functools import cached_property
 
 import numpy as np
 
-from chainrule.text.numbers import number
 from chainrule.gradient_check.culprit import Culprit
 from chainrule.gradient_check.kinks import kinked
 from chainrule.gradient_check.quotients import Judgement, along
@@ -17,6 +16,7 @@ from chainrule.gradient_check.subject import Subject
 from chainrule.gradient_check.walk import Rounding, Walk, walk
 from chainrule.graph.node import Array, Node, Value
 from chainrule.graph.types import DType
+from chainrule.text.numbers import number
 
 Cause = tuple[str, Culprit | None]
 

@@ -7,12 +7,12 @@ from collections import Counter
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from chainrule.text.numbers import plain
 from chainrule.gradient_check.culprit import Culprit
 from chainrule.gradient_check.row import KINKS, WRONG, GradientRow
 from chainrule.primitives.rules import show
-from chainrule.text.tables import html_table, text_table
 from chainrule.text import tr
+from chainrule.text.numbers import plain
+from chainrule.text.tables import html_table, text_table
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from chainrule.text.numbers import number, plain
 from chainrule.gradient_check.arguments import show_index
 from chainrule.gradient_check.culprit import Culprit
 from chainrule.gradient_check.quotients import Ladder
 from chainrule.text import tr
+from chainrule.text.numbers import number, plain
 
 #: Where there is no derivative, or more than one.
 KINKS = ("kink", "jump", "edge", "cancelled")

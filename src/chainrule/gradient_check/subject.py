@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.compilation.tracing import ProgramTrace
 from chainrule.engines import load_engine
 from chainrule.errors import ArgumentError, ChainruleError, GradientError
 from chainrule.gradient_check.arguments import (
@@ -31,11 +32,10 @@ from chainrule.graph.graph import Graph, ancestors
 from chainrule.graph.node import Array, Node, Value
 from chainrule.graph.program import Entry, Program
 from chainrule.graph.types import NO_SIZES
-from chainrule.util.pytree import flatten
 from chainrule.random import Generator, stream
 from chainrule.tensor import Tensor, wrap
 from chainrule.text import _
-from chainrule.compilation.tracing import ProgramTrace
+from chainrule.util.pytree import flatten
 
 Function = Callable[..., Any]
 

@@ -17,8 +17,6 @@ from typing import Any, cast
 import numpy as np
 from numpy import ndarray
 
-from chainrule.util.bounded import Bounded
-from chainrule.util.source_location import caller
 from chainrule.errors import ArgumentError, GraphError, warn_of_line
 from chainrule.graph.graph import Graph
 from chainrule.graph.layout import order_of
@@ -33,6 +31,8 @@ from chainrule.graph.primitive import (
 from chainrule.graph.room import check_room
 from chainrule.graph.types import ArrayType, DType, as_dtype
 from chainrule.text import _
+from chainrule.util.bounded import Bounded
+from chainrule.util.source_location import caller
 
 #: Constants of up to this many elements are written into the graph itself; larger ones
 #: become named inputs.
@@ -49,7 +49,7 @@ class Trace:
     """One tracing in progress: it turns numbers met on the way into graph values.
 
     Tensors, modules and optimisers tell it what they do; a trace of a whole program
-    (:mod:`chainrule.compilation.tracing`) makes state of that, this one takes no notice.
+    (:mod:`chainrule.compilation.tracing`) makes state of that, this one does not.
     """
 
     def __init__(self) -> None:
@@ -92,7 +92,7 @@ class Trace:
         """Pairs (graph input, numbers) of the large constants met."""
         return [pair for pair in self.constants.values() if pair[0].node is None]
 
-    # What a trace with state makes of what it is told, see chainrule.compilation.tracing.
+    # A trace with state overrides these: see chainrule.compilation.tracing.
 
     def lift(self, tensor: Any, value: Value) -> Value:
         """The graph value that stands for a tensor from outside at this point."""

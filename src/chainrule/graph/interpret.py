@@ -13,7 +13,6 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from chainrule.util.bounded import Bounded
 from chainrule.errors import ShapeError
 from chainrule.graph.build import record, tracing
 from chainrule.graph.graph import Graph, size_names
@@ -28,6 +27,7 @@ from chainrule.graph.types import (
     resolve,
 )
 from chainrule.text import _
+from chainrule.util.bounded import Bounded
 
 # -- named sizes ----------------------------------------------------------------------
 

@@ -22,9 +22,9 @@ from typing import Any, cast
 
 import numpy as np
 
-from chainrule.util.source_location import of_user
 from chainrule.errors import DTypeError, ShapeError
 from chainrule.text import _
+from chainrule.util.source_location import of_user
 
 
 class DType(Enum):

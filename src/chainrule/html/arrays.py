@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.text.numbers import number, percent
 from chainrule.text import tr
+from chainrule.text.numbers import number, percent
 
 Array = NDArray[Any]
 

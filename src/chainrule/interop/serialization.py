@@ -14,6 +14,10 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from chainrule.errors import ArgumentError, CheckpointError
+from chainrule.graph.node import Array
+from chainrule.tensor import Tensor
+from chainrule.text import _
 from chainrule.util.atomic_files import (
     called,
     is_open,
@@ -23,11 +27,7 @@ from chainrule.util.atomic_files import (
     replace,
     write_open,
 )
-from chainrule.errors import ArgumentError, CheckpointError
-from chainrule.graph.node import Array
 from chainrule.util.keywords import strict
-from chainrule.tensor import Tensor
-from chainrule.text import _
 
 #: The longest header that safetensors has, in bytes.
 _HEADER = 100_000_000

@@ -6,7 +6,6 @@ from typing import Any, Self
 
 import numpy as np
 
-from chainrule.util import validation
 from chainrule.graph.build import context
 from chainrule.graph.node import Value
 from chainrule.methods.operators import clipped, power_of
@@ -23,6 +22,7 @@ from chainrule.operations.reductions import truth
 from chainrule.primitives import elementwise as prims
 from chainrule.primitives import integers, trigonometry
 from chainrule.regions import activations, elementary
+from chainrule.util import validation
 
 
 class Elementwise(Handle):

@@ -10,9 +10,9 @@ import numpy as np
 from chainrule.errors import ArgumentError
 from chainrule.graph.node import Array
 from chainrule.graph.types import DType
-from chainrule.util.keywords import strict_function
 from chainrule.tensor import Tensor, count_of
 from chainrule.text import _
+from chainrule.util.keywords import strict_function
 
 Batches = Sequence[Mapping[str, Array]]
 

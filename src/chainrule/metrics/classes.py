@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.util import validation
 from chainrule.errors import ArgumentError, ShapeError
 from chainrule.functions.elementwise import where
 from chainrule.graph.node import Array
@@ -20,6 +19,7 @@ from chainrule.primitives.matmul import dot
 from chainrule.primitives.rules import show
 from chainrule.tensor import Tensor, wrap
 from chainrule.text import _
+from chainrule.util import validation
 
 
 class ClassMetric(Metric):
@@ -264,7 +264,9 @@ class ROCAUC(_Decided):
 
     def __init__(self, from_logits: bool | None = None) -> None:
         super().__init__(None)
-        self.from_logits = validation.maybe(validation.truth)("from_logits", from_logits)
+        self.from_logits = validation.maybe(validation.truth)(
+            "from_logits", from_logits
+        )
 
     def for_loss(self, loss: Any) -> Metric:
         """Knowing which outputs mean class 1, and whether they are probabilities."""

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.util import validation
 from chainrule.errors import ArgumentError, nearest
 from chainrule.graph.node import Array
 from chainrule.graph.types import ArrayType, Shape
@@ -26,6 +25,7 @@ from chainrule.metrics.quantities import MAE, MSE, R2, RMSE
 from chainrule.nn import output_semantics as semantics
 from chainrule.tensor import as_tensor
 from chainrule.text import _
+from chainrule.util import validation
 
 _NAMED: dict[str, type[Metric]] = {
     kind.name: kind

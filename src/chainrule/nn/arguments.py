@@ -9,14 +9,14 @@ from typing import Annotated, Any, get_args, get_type_hints
 
 import numpy as np
 
-from chainrule.util import validation
 from chainrule.errors import ArgumentError, DTypeError, nearest
 from chainrule.graph.build import context
 from chainrule.graph.node import Array
 from chainrule.graph.types import DType, as_dtype
-from chainrule.util.pytorch_hints import LAYERS
 from chainrule.tensor import Tensor
 from chainrule.text import _
+from chainrule.util import validation
+from chainrule.util.pytorch_hints import LAYERS
 
 #: A number of units ≥ 1; the product of a layer's is about that of its parameters.
 Count = Annotated[int, "units"]
@@ -87,7 +87,9 @@ def sizes(shape: int | Sequence[int]) -> tuple[int, ...]:
     )
     what = _("{name} names the sizes of the last axes.")
     if not given:
-        raise validation.refused("normalized_shape", shape, what, _("one integer or more"))
+        raise validation.refused(
+            "normalized_shape", shape, what, _("one integer or more")
+        )
     return tuple(validation.whole("normalized_shape", d, what=what) for d in given)
 
 
@@ -105,7 +107,8 @@ def spread(
         expected = _("one integer, or {axes} of them", axes=axes) if axes > 1 else one
         raise validation.refused(name, given, _SLIDING, expected, kind=kind)
     return tuple(
-        validation.whole(name, n, least=least, what=_SLIDING, kind=kind) for n in several
+        validation.whole(name, n, least=least, what=_SLIDING, kind=kind)
+        for n in several
     )
 
 

@@ -11,7 +11,6 @@ import math
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from chainrule.util.validation import choice, refused
 from chainrule.errors import ShapeError
 from chainrule.functions.creation import arange
 from chainrule.functions.elementwise import where
@@ -22,6 +21,7 @@ from chainrule.primitives.rules import show
 from chainrule.random import uniform
 from chainrule.tensor import Tensor, as_tensor
 from chainrule.text import _
+from chainrule.util.validation import choice, refused
 
 
 class Augmentation(Module):

@@ -10,11 +10,11 @@ import numpy as np
 
 from chainrule.errors import ArgumentError
 from chainrule.graph.types import DType
-from chainrule.util.keywords import unknown_keyword
 from chainrule.nn.arguments import is_known
 from chainrule.primitives.rules import show
 from chainrule.tensor import Tensor
 from chainrule.text import _
+from chainrule.util.keywords import unknown_keyword
 
 #: Arrays of more numbers are described by their shape alone.
 LARGEST = 1 << 16

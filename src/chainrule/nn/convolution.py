@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from typing import Any, ClassVar, Literal
 
-from chainrule.util.validation import choice
 from chainrule.errors import ArgumentError
 from chainrule.nn.arguments import Count, counts, flag, floating, spread
 from chainrule.nn.functional.convolution import (
@@ -19,6 +18,7 @@ from chainrule.nn.module import Module, Parameter
 from chainrule.random import uniform
 from chainrule.tensor import Tensor
 from chainrule.text import _
+from chainrule.util.validation import choice
 
 Edges = Literal["zeros", "reflect", "replicate", "circular"]
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from enum import Enum
 
+from chainrule.compilation.tracing import ProgramTrace
 from chainrule.errors import ChainruleError
 from chainrule.graph.build import no_grad, tracing
 from chainrule.graph.node import Node, Value
@@ -18,7 +19,6 @@ from chainrule.nn.module import Module
 from chainrule.nn.traced import mode
 from chainrule.primitives.elementwise import convert
 from chainrule.tensor import wrap
-from chainrule.compilation.tracing import ProgramTrace
 
 #: Integers of these dtypes are indices as they are; smaller ones become int32.
 _WIDE = (DType.int64, DType.uint64, DType.uint32)

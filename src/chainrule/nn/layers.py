@@ -7,7 +7,6 @@ from typing import Any, Literal
 
 import numpy as np
 
-from chainrule.util.validation import choice, refused
 from chainrule.errors import ShapeError
 from chainrule.functions.movement import concat
 from chainrule.nn import functional
@@ -27,6 +26,7 @@ from chainrule.primitives.rules import show
 from chainrule.random import normal, uniform
 from chainrule.tensor import Tensor, as_tensor
 from chainrule.text import _
+from chainrule.util.validation import choice, refused
 
 
 class Linear(Module):

@@ -20,7 +20,6 @@ from chainrule.functions.shared import SharedTensor
 from chainrule.graph.build import changes, context
 from chainrule.graph.types import DType
 from chainrule.methods.conversion import is_device
-from chainrule.util.pytorch_hints import MODULES
 from chainrule.nn import construction
 from chainrule.nn.arguments import flag, floating
 from chainrule.nn.state_array import state_array
@@ -28,6 +27,7 @@ from chainrule.primitives.rules import show
 from chainrule.random import draw_counts, take_back_draws
 from chainrule.tensor import Tensor
 from chainrule.text import _
+from chainrule.util.pytorch_hints import MODULES
 
 
 class Parameter(Tensor):

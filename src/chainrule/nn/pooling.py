@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from chainrule.util.validation import maybe, whole
 from chainrule.nn.arguments import flag, spread
 from chainrule.nn.functional.convolution import Pair
 from chainrule.nn.functional.pooling import (
@@ -18,6 +17,7 @@ from chainrule.nn.functional.pooling import (
 )
 from chainrule.nn.module import Module
 from chainrule.tensor import Tensor
+from chainrule.util.validation import maybe, whole
 
 
 class _Pool(Module):

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from chainrule.util import validation
 from chainrule.errors import DTypeError, ShapeError
 from chainrule.functions.movement import stack
 from chainrule.graph.types import Dim, DType
@@ -21,6 +20,7 @@ from chainrule.primitives.rules import show
 from chainrule.random import normal
 from chainrule.tensor import Tensor, as_tensor, count_of, wrap
 from chainrule.text import _
+from chainrule.util import validation
 
 #: Where a sequence begins: a number, or a counter.
 Start = int | Tensor

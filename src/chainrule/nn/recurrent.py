@@ -9,8 +9,6 @@ from __future__ import annotations
 import math
 from typing import Any, ClassVar
 
-from chainrule.util import validation
-from chainrule.transforms.control import scan
 from chainrule.errors import ArgumentError, DTypeError, ShapeError, warn
 from chainrule.functions.creation import zeros
 from chainrule.functions.elementwise import where
@@ -26,6 +24,8 @@ from chainrule.primitives.rules import show
 from chainrule.random import uniform
 from chainrule.tensor import Tensor, as_tensor, wrap
 from chainrule.text import _
+from chainrule.transforms.control import scan
+from chainrule.util import validation
 
 States = tuple[Tensor, ...]
 

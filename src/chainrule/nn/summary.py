@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from chainrule.util import validation
+from chainrule.compilation.tracing import Input, trace_entry
 from chainrule.data import Dataset, Stream
 from chainrule.errors import ArgumentError
 from chainrule.graph.build import no_grad
@@ -15,7 +15,6 @@ from chainrule.graph.graph import Graph
 from chainrule.graph.node import Node, Value
 from chainrule.graph.primitive import BODIES
 from chainrule.graph.types import ArrayType, SymbolicDim, resolve, size_of
-from chainrule.util.keywords import strict
 from chainrule.nn.first_use import input_dtype
 from chainrule.nn.module import Module, Parameter
 from chainrule.nn.traced import ForwardCapture, mode, outputs_of
@@ -31,10 +30,11 @@ from chainrule.primitives import (
 from chainrule.primitives.matmul import parse_dims
 from chainrule.primitives.rules import show
 from chainrule.regions import control
-from chainrule.text.tables import html_table, text_table
 from chainrule.tensor import Tensor
 from chainrule.text import _
-from chainrule.compilation.tracing import Input, trace_entry
+from chainrule.text.tables import html_table, text_table
+from chainrule.util import validation
+from chainrule.util.keywords import strict
 
 N = SymbolicDim("N")
 

@@ -12,7 +12,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from chainrule.util.validation import instance
 from chainrule.errors import ArgumentError
 from chainrule.functions.elementwise import maximum, minimum
 from chainrule.graph.node import Array
@@ -23,6 +22,7 @@ from chainrule.nn.losses.checks import check_above
 from chainrule.nn.scaling import Measured, Scaling, moments
 from chainrule.tensor import Tensor
 from chainrule.text import _
+from chainrule.util.validation import instance
 
 #: Up to how far beyond its neighbour a knot of a column of equal numbers lies.
 _STEP = 1.0

@@ -7,7 +7,6 @@ import math
 from collections.abc import Callable
 from typing import Any, ClassVar
 
-from chainrule.util import validation
 from chainrule.errors import ArgumentError
 from chainrule.functions.creation import full
 from chainrule.nn import functional, init
@@ -21,6 +20,7 @@ from chainrule.nn.normalization import LayerNorm
 from chainrule.random import reserve
 from chainrule.tensor import Tensor
 from chainrule.text import _
+from chainrule.util import validation
 
 Activation = str | Callable[[Tensor], Tensor]
 #: Activations of a transformer that have a name.

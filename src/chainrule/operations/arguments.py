@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.util import validation
 from chainrule.errors import ArgumentError, AxisError, ShapeError
 from chainrule.graph.types import Dim, Shape, SymbolicDim, size_of
 from chainrule.primitives.rules import show
 from chainrule.text import _
+from chainrule.util import validation
 
 Dims = int | Sequence[int] | None
 

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.util.bounded import Bounded
 from chainrule.errors import ArgumentError, AxisError, DTypeError, ShapeError
 from chainrule.graph.build import View, bind_views, context
 from chainrule.graph.declare import Operation
@@ -43,6 +42,7 @@ from chainrule.primitives.indexing import (
 from chainrule.primitives.rules import show
 from chainrule.primitives.sorting import argsort
 from chainrule.text import _
+from chainrule.util.bounded import Bounded
 
 #: One axis of a key: a slice, an integer, indices, or None for a new axis.
 Part = Any

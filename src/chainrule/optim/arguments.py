@@ -11,12 +11,12 @@ from functools import partial
 from itertools import pairwise
 from typing import Any, ClassVar, dataclass_transform
 
-from chainrule.util import validation
-from chainrule.util.validation import Check, count, maybe, number, truth, whole
 from chainrule.errors import ArgumentError, warn
 from chainrule.graph.build import context
-from chainrule.util.keywords import strict_function
 from chainrule.text import _
+from chainrule.util import validation
+from chainrule.util.keywords import strict_function
+from chainrule.util.validation import Check, count, maybe, number, truth, whole
 
 
 def rate(name: str, value: Any) -> float:
@@ -78,7 +78,9 @@ def _milestones(name: str, value: Any) -> list[int]:
         marks = []
     if not marks or any(a >= b for a, b in pairwise(marks)):
         ranges = _("whole numbers ≥ 1, each larger than the one before: [30, 60]")
-        raise validation.refused(name, value, _("{name} must follow each other."), ranges)
+        raise validation.refused(
+            name, value, _("{name} must follow each other."), ranges
+        )
     return marks
 
 

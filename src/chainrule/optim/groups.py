@@ -24,7 +24,6 @@ from functools import lru_cache
 from numbers import Real
 from typing import Any
 
-from chainrule.util.validation import did_you_mean, known_names
 from chainrule.compilation.guards.fingerprints import fingerprint
 from chainrule.errors import ArgumentError
 from chainrule.graph.types import DType
@@ -32,6 +31,7 @@ from chainrule.optim.arguments import names_of
 from chainrule.optim.schedule import Schedule
 from chainrule.tensor import Tensor
 from chainrule.text import _
+from chainrule.util.validation import did_you_mean, known_names
 
 #: A name or a pattern for names, or a tensor with its name, where that was said.
 Wanted = str | tuple[str | None, Tensor]

@@ -25,8 +25,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from chainrule.util.validation import Check, count
 from chainrule.compilation.guards.fingerprints import fingerprint
+from chainrule.compilation.scalars import Scalar
 from chainrule.errors import GradientError
 from chainrule.graph.build import constant, context, no_grad, recording, role, scope
 from chainrule.graph.node import Value
@@ -49,9 +49,9 @@ from chainrule.optim.schedules import as_schedule
 from chainrule.primitives.elementwise import neg
 from chainrule.regions import updates
 from chainrule.regions.region import Region
-from chainrule.compilation.scalars import Scalar
 from chainrule.tensor import Tensor, wrap
 from chainrule.text import _
+from chainrule.util.validation import Check, count
 
 Options = Mapping[str, Any]
 #: A region, and the names of the moments that it takes.

@@ -9,11 +9,11 @@ from typing import Any, Literal, cast
 
 import numpy as np
 
-from chainrule.util.validation import Check, count, number, whole
 from chainrule.errors import ArgumentError
 from chainrule.graph.node import Array
 from chainrule.optim.arguments import Declared, names_of
 from chainrule.text import _
+from chainrule.util.validation import Check, count, number, whole
 
 #: A number of updates, or None where nobody knows.
 Count = int | None

@@ -12,11 +12,11 @@ from dataclasses import KW_ONLY, field
 from numbers import Real
 from typing import Any, Literal
 
-from chainrule.util.validation import did_you_mean, known_names, whole
 from chainrule.errors import ArgumentError
 from chainrule.optim.better import is_better
 from chainrule.optim.schedule import Count, CountedSchedule, Schedule
 from chainrule.text import _
+from chainrule.util.validation import did_you_mean, known_names, whole
 
 
 class StepLR(CountedSchedule):

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.util.validation import count
 from chainrule.errors import ArgumentError, DTypeError, ShapeError
 from chainrule.graph.node import Array
 from chainrule.optim.groups import LIMITS, as_json
@@ -17,6 +16,7 @@ from chainrule.optim.schedules import as_schedule
 from chainrule.primitives.rules import show
 from chainrule.tensor import Tensor
 from chainrule.text import _
+from chainrule.util.validation import count
 
 
 def state_dict(optimizer: Any) -> dict[str, Any]:

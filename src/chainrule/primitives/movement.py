@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.util.bounded import Bounded
 from chainrule.errors import ArgumentError, ShapeError
 from chainrule.graph.build import constant as number_of
 from chainrule.graph.build import context
@@ -25,6 +24,7 @@ from chainrule.notation.functions import apply, total
 from chainrule.primitives.rules import need_axes, need_dtype, need_some, same, show
 from chainrule.primitives.sliding import Ints, dilated, padded
 from chainrule.text import _
+from chainrule.util.bounded import Bounded
 
 
 def _broadcast_rule(x: ArrayType, *, shape: Shape) -> ArrayType:

@@ -30,7 +30,6 @@ import inspect
 from types import ModuleType
 from typing import Any, Literal
 
-from chainrule.util.validation import known_names
 from chainrule.data.files import memory
 from chainrule.engines import resolve_engine
 from chainrule.errors import ArgumentError, nearest
@@ -40,6 +39,7 @@ from chainrule.recipes.samples import SampleLogger
 from chainrule.recipes.study import Study
 from chainrule.recipes.vocabulary import numbered
 from chainrule.text import _
+from chainrule.util.validation import known_names
 
 __all__ = [
     "RECIPES",

@@ -19,15 +19,14 @@ from pathlib import Path
 from typing import Any
 
 from chainrule import viz
-from chainrule.util import atomic_files
-from chainrule.text import numbers
 from chainrule.data.files import checked_path
 from chainrule.errors import ArgumentError, CheckpointError
 from chainrule.recipes.references import Reference, held
-from chainrule.text import _, translated
+from chainrule.text import _, numbers, translated
 from chainrule.text.catalogue import current
 from chainrule.text.languages import language
 from chainrule.training import Loop, Trainer, checkpoint
+from chainrule.util import atomic_files
 from chainrule.version import __version__
 
 #: What a study's directory holds.

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from chainrule.autodiff import vjp as vjp_of
-from chainrule.util.bounded import Bounded
 from chainrule.graph.build import context, trace
 from chainrule.graph.declare import DerivativeRule, Operation, by_input
 from chainrule.graph.graph import Graph
@@ -20,6 +19,7 @@ from chainrule.graph.interpret import evaluate
 from chainrule.graph.node import Array, Cotangent, Value
 from chainrule.graph.primitive import BODIES, DERIVATIVES, REFERENCES, Formula
 from chainrule.graph.types import ArrayType, type_of
+from chainrule.util.bounded import Bounded
 
 #: Bodies of one region, and graphs of its rule, that are kept for the types met.
 GRAPHS_AT_MOST = 128

@@ -10,14 +10,13 @@ from typing import Any
 import numpy as np
 
 from chainrule import data
-from chainrule.metrics import evaluation
-from chainrule.text import numbers
 from chainrule.data import Dataset
+from chainrule.metrics import evaluation
 from chainrule.metrics.evaluation import Baseline, Importance, Mistake
 from chainrule.runs import results, source
 from chainrule.runs.trained import Trained
+from chainrule.text import numbers, tr
 from chainrule.text.tables import shorten, text_table
-from chainrule.text import tr
 from chainrule.training.history import called
 
 #: More classes than this do not fit side by side: the most frequent mistakes instead.
@@ -196,9 +195,7 @@ def _rows(worst: Sequence[Mapping[str, Any]], target: str) -> list[str]:
         if "line" in item:
             where = tr("line {line}", line=item["line"])
         true, said = (
-            value
-            if isinstance(value, str)
-            else ", ".join(map(numbers.number, value))
+            value if isinstance(value, str) else ", ".join(map(numbers.number, value))
             for value in (item["truth"], item["predicted"])
         )
         cells = ", ".join(f"{k} = {v}" for k, v in item["cells"].items())

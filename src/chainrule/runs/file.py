@@ -15,7 +15,6 @@ from typing import Any, ClassVar
 
 from pydantic import ValidationError
 
-from chainrule.util import atomic_files
 from chainrule.data import Dataset
 from chainrule.data.checks import checked_batch_size
 from chainrule.errors import ArgumentError, ChainruleError
@@ -26,6 +25,7 @@ from chainrule.runs.schema import Run
 from chainrule.runs.source import Parts
 from chainrule.text import _
 from chainrule.training import Trainer
+from chainrule.util import atomic_files
 
 #: What a file for a run may have been meant to say, by what TOML says of it.
 HINTS = {

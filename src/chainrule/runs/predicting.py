@@ -19,11 +19,11 @@ from chainrule import data
 from chainrule.data.tables.cells import MARKS, parsed
 from chainrule.data.tables.file import File
 from chainrule.data.tables.reader import reading_of
-from chainrule.util.atomic_files import refusals
 from chainrule.errors import warn
 from chainrule.nn import output_semantics
 from chainrule.runs.trained import DIGITS, Trained, reading_input
 from chainrule.text import _
+from chainrule.util.atomic_files import refusals
 
 #: So many lines that were left out are named.
 LINES = 20

@@ -11,14 +11,13 @@ from typing import Any
 import numpy as np
 
 from chainrule import viz
-from chainrule.util import atomic_files
-from chainrule.text import numbers
-from chainrule.text.numbers import width
 from chainrule.runs.session import Session
-from chainrule.text import _, tr
+from chainrule.text import _, numbers, tr
+from chainrule.text.numbers import width
 from chainrule.training import Trainer, checkpoint
 from chainrule.training.history import called
 from chainrule.training.stopping import Stopped
+from chainrule.util import atomic_files
 from chainrule.version import __version__
 
 #: The copy of its file that a run leaves.
@@ -127,7 +126,9 @@ def write(session: Session, summary: Mapping[str, Any]) -> list[str]:
     for name in (*texts, "curve.png", "report.html"):
         atomic_files.sweep(directory / name)
     for name, text in texts.items():
-        atomic_files.replace(directory / name, text.encode(), _("file {name}", name=name))
+        atomic_files.replace(
+            directory / name, text.encode(), _("file {name}", name=name)
+        )
     files = [checkpoint.FILE, *texts]
     if viz.can_plot() and trainer.history.epochs:
         said = {"name": session.origin.name, "seed": trainer.seed}

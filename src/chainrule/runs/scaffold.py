@@ -12,12 +12,12 @@ from chainrule.data import Examined
 from chainrule.data.images import SUFFIXES, pillow
 from chainrule.data.tables.file import source_of
 from chainrule.data.tables.texts import words
-from chainrule.util.atomic_files import open_file, replace
 from chainrule.errors import ArgumentError, DataError, nearest
 from chainrule.runs import template
 from chainrule.runs.data_section import NAMES, format_of
 from chainrule.runs.values import written
 from chainrule.text import _
+from chainrule.util.atomic_files import open_file, replace
 
 #: For each section the keys that are given.
 Sections = dict[str, dict[str, Any]]

@@ -28,7 +28,6 @@ from pydantic import (
 )
 
 from chainrule import nn, optim, training
-from chainrule.util import atomic_files
 from chainrule.errors import ArgumentError, ChainruleWarning
 from chainrule.nn.arguments import sizes_of
 from chainrule.nn.losses.base import Reduction
@@ -48,6 +47,7 @@ from chainrule.runs.section import (
 )
 from chainrule.runs.values import show
 from chainrule.text import _
+from chainrule.util import atomic_files
 
 __all__ = ["BUNDLED", "DRAWN", "FORMATS", "KINDS", "SECTIONS", "Data", "Run"]
 

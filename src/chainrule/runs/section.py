@@ -42,11 +42,11 @@ from pydantic import (
 from pydantic.fields import FieldInfo
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from chainrule.util import atomic_files
 from chainrule.errors import ArgumentError
 from chainrule.runs.problems import Where
 from chainrule.runs.values import show
 from chainrule.text import _, joined, tr
+from chainrule.util import atomic_files
 
 #: A whole number that every part of the framework can count with.
 LARGEST = 2**31 - 1

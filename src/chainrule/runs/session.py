@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from chainrule import recipes
-from chainrule.util import atomic_files
 from chainrule.errors import ArgumentError, CheckpointError, DTypeError, ShapeError
 from chainrule.runs.file import RunFile, flag, load, parse
 from chainrule.runs.recipe import FromRecipe, Options
@@ -18,6 +17,7 @@ from chainrule.runs.toml import BYTES_AT_MOST
 from chainrule.runs.values import show
 from chainrule.text import _
 from chainrule.training import Trainer, checkpoint
+from chainrule.util import atomic_files
 
 #: What a run is made from.
 Origin = RunFile | FromRecipe

@@ -8,15 +8,15 @@ from typing import Any
 
 from pydantic.fields import FieldInfo
 
-from chainrule.text.numbers import width
 from chainrule.runs import schema
 from chainrule.runs.classes import summary
 from chainrule.runs.data_section import section_of
 from chainrule.runs.section import Section, example, meaning
 from chainrule.runs.values import key, show, written
-from chainrule.text.tables import wrapped
 from chainrule.text import _, tr
 from chainrule.text.catalogue import current
+from chainrule.text.numbers import width
+from chainrule.text.tables import wrapped
 
 #: What to say about layers; the last one is another matter.
 _LAYERS = {

@@ -15,7 +15,7 @@ This package is below the errors, but for :mod:`chainrule.text.languages`, which
 chooses the language.
 """
 
-from chainrule.text.numbers import padded
 from chainrule.text.messages import Message, _, joined, say, tr, translated
+from chainrule.text.numbers import padded
 
 __all__ = ["Message", "_", "joined", "padded", "say", "tr", "translated"]

@@ -6,8 +6,8 @@ import string
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from chainrule.text.numbers import width
 from chainrule.text.catalogue import lookup
+from chainrule.text.numbers import width
 
 _FORMATTER = string.Formatter()
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from chainrule.util import validation
 from chainrule.errors import warn
 from chainrule.text import _
+from chainrule.util import validation
 
 
 class Callback:

@@ -17,13 +17,19 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from chainrule.util.atomic_files import called, is_open, of_the_system, replace, write_open
 from chainrule.errors import ArgumentError, CheckpointError, SaveError
 from chainrule.graph.node import Array
-from chainrule.primitives.rules import show
 from chainrule.interop.serialization import read_arrays
+from chainrule.primitives.rules import show
 from chainrule.tensor import Tensor
 from chainrule.text import _
+from chainrule.util.atomic_files import (
+    called,
+    is_open,
+    of_the_system,
+    replace,
+    write_open,
+)
 
 #: The place of a checkpoint: a path, or an open file.
 Place = Path | BinaryIO

@@ -12,7 +12,6 @@ from dataclasses import replace
 from typing import Any
 
 from chainrule import nn
-from chainrule.util.validation import did_you_mean, whole
 from chainrule.data import Column, Dataset, Stream
 from chainrule.data.adapter import kinds, stored_as
 from chainrule.errors import ArgumentError, warn
@@ -22,6 +21,7 @@ from chainrule.optim import Optimizer
 from chainrule.text import _
 from chainrule.training import sanity_checks
 from chainrule.training.state import Plan, RunState
+from chainrule.util.validation import did_you_mean, whole
 
 
 def one_source(others: tuple[Any, ...]) -> None:

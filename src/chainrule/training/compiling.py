@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from chainrule.compilation.program import CompiledProgram
+from chainrule.compilation.tracing import Input, trace_entry
 from chainrule.errors import ArgumentError
 from chainrule.graph.text_reader import parse_type
 from chainrule.nn import Module
 from chainrule.optim import Optimizer
 from chainrule.text import _
-from chainrule.compilation.tracing import Input, trace_entry
 
 
 def compile_program(

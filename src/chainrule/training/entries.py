@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from chainrule.compilation.tracing import Input, Traced, trace_entry
 from chainrule.errors import ArgumentError, ShapeError
 from chainrule.graph.build import context, no_grad, scope
 from chainrule.graph.types import ArrayType, DType, Shape, SymbolicDim
@@ -29,7 +30,6 @@ from chainrule.primitives.rules import show
 from chainrule.random import StepStream, stream
 from chainrule.tensor import Tensor, wrap
 from chainrule.text import _
-from chainrule.compilation.tracing import Input, Traced, trace_entry
 from chainrule.training.probes import Probes
 
 N = SymbolicDim("N")

@@ -14,8 +14,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from chainrule.util.validation import seed as seeded
-from chainrule.util.validation import whole
 from chainrule.errors import (
     ArgumentError,
     ChainruleError,
@@ -24,8 +22,10 @@ from chainrule.errors import (
     nearest,
 )
 from chainrule.graph.node import Array
-from chainrule.util.keywords import strict
 from chainrule.text import _
+from chainrule.util.keywords import strict
+from chainrule.util.validation import seed as seeded
+from chainrule.util.validation import whole
 
 #: What a reward may be, and how large.
 _NUMBERS = float, int, np.floating, np.integer, np.bool_

@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.text.numbers import measure, number
 from chainrule.graph.node import Array
-from chainrule.text.tables import html_table, text_table
 from chainrule.text import tr
+from chainrule.text.numbers import measure, number
+from chainrule.text.tables import html_table, text_table
 
 _VALIDATION = "validation_"
 #: Rows of epochs, and steps of each entry point.

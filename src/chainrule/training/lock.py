@@ -12,6 +12,9 @@ import weakref
 from pathlib import Path
 from typing import Any
 
+from chainrule.errors import ArgumentError, SaveError, warn
+from chainrule.text import _
+from chainrule.training.checkpoint import FILE
 from chainrule.util.atomic_files import (
     ignoring,
     is_open,
@@ -21,9 +24,6 @@ from chainrule.util.atomic_files import (
     refusals,
     sweep,
 )
-from chainrule.errors import ArgumentError, SaveError, warn
-from chainrule.text import _
-from chainrule.training.checkpoint import FILE
 
 try:
     import fcntl

@@ -9,12 +9,12 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from chainrule.util import validation
-from chainrule.util.atomic_files import append, make_directory
-from chainrule.util.keywords import strict
 from chainrule.text import _
 from chainrule.training.callbacks import Callback
 from chainrule.training.history import plain
+from chainrule.util import validation
+from chainrule.util.atomic_files import append, make_directory
+from chainrule.util.keywords import strict
 
 
 @strict

@@ -20,12 +20,9 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from chainrule.util.validation import count, maybe, number, path, place
 from chainrule.compilation.program import CompiledProgram
-from chainrule.util.atomic_files import called
 from chainrule.errors import ArgumentError, CheckpointError, NonFiniteError
 from chainrule.graph.node import Array
-from chainrule.util.keywords import strict
 from chainrule.optim import Optimizer
 from chainrule.text import _
 from chainrule.training import checkpoint
@@ -37,6 +34,9 @@ from chainrule.training.nonfinite import all_finite, describe
 from chainrule.training.snapshots import Changing, Snapshot
 from chainrule.training.source import Source
 from chainrule.training.state import RunState, Standing, copied
+from chainrule.util.atomic_files import called
+from chainrule.util.keywords import strict
+from chainrule.util.validation import count, maybe, number, path, place
 
 #: Seconds that a chunk should take: short enough for Ctrl-C and a progress bar.
 CHUNK = 0.05

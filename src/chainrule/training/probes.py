@@ -29,7 +29,6 @@ from operator import add
 from typing import Any
 
 from chainrule.autodiff import cotangents
-from chainrule.util.validation import did_you_mean
 from chainrule.errors import ArgumentError
 from chainrule.graph.build import constant, no_grad, role, scope
 from chainrule.graph.node import Value
@@ -38,6 +37,7 @@ from chainrule.nn.traced import outputs_of
 from chainrule.primitives.elementwise import mul, sub
 from chainrule.tensor import Tensor, wrap
 from chainrule.text import _
+from chainrule.util.validation import did_you_mean
 
 _ACTIVATION: dict[str, Callable[[Tensor], Tensor]] = {
     "activation_mean": lambda a: a.mean(),

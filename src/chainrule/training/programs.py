@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from chainrule.compilation.guards.snapshot import Snapshot
 from chainrule.compilation.program import CompiledProgram
+from chainrule.compilation.tracing import Traced
 from chainrule.data import Column, Dataset, Stream
 from chainrule.data.adapter import Rows, batches, check_kept, kinds, stored_as
-from chainrule.compilation.guards.snapshot import Snapshot
 from chainrule.errors import ArgumentError, ShapeError
 from chainrule.graph.node import Array
 from chainrule.graph.types import ArrayType, DType, as_dtype, resolve
@@ -28,7 +29,6 @@ from chainrule.nn import Loss, output_semantics
 from chainrule.nn.losses import check_labels
 from chainrule.primitives.rules import show
 from chainrule.text import _
-from chainrule.compilation.tracing import Traced
 from chainrule.training.data_adapter import DataAdapter
 from chainrule.training.entries import Entries
 from chainrule.training.nonfinite import all_finite

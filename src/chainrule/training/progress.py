@@ -9,9 +9,9 @@ from html import escape
 from typing import Any, TextIO, cast
 
 from chainrule.errors import visible
+from chainrule.text import tr
 from chainrule.text.numbers import number
 from chainrule.text.safe_stderr import Outlet
-from chainrule.text import tr
 from chainrule.training.callbacks import Callback
 from chainrule.training.history import called, shown
 

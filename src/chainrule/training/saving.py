@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.util.atomic_files import called
 from chainrule.errors import ArgumentError, ChainruleError, CheckpointError, SaveError
 from chainrule.graph.node import Array
 from chainrule.metrics import Metric
@@ -31,6 +30,7 @@ from chainrule.text import _
 from chainrule.training import checkpoint
 from chainrule.training.checkpoint import Place, misfit, strange
 from chainrule.training.state import RunState, taken
+from chainrule.util.atomic_files import called
 from chainrule.version import __version__
 
 Tensors = dict[str, Tensor]

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from chainrule.util.validation import whole
 from chainrule.errors import ArgumentError, ShapeError
-from chainrule.util.keywords import strict
 from chainrule.text import _, joined
+from chainrule.util.keywords import strict
+from chainrule.util.validation import whole
 
 if TYPE_CHECKING:
     from chainrule.compilation.program import CompiledProgram

@@ -10,14 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.util import validation
-from chainrule.util.atomic_files import make_directory, sweep
 from chainrule.errors import CheckpointError, warn
-from chainrule.util.keywords import strict
 from chainrule.optim.better import is_better
 from chainrule.text import _
 from chainrule.training.callbacks import Callback
 from chainrule.training.checks import monitored
+from chainrule.util import validation
+from chainrule.util.atomic_files import make_directory, sweep
+from chainrule.util.keywords import strict
 
 
 class Watching(Callback):

@@ -13,7 +13,6 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from chainrule.util.validation import instance, maybe, place, truth, whole
 from chainrule.compilation.program import CompiledProgram
 from chainrule.data import Dataset, Stream
 from chainrule.data.adapter import as_column, as_data, stored_as
@@ -21,7 +20,6 @@ from chainrule.data.checks import checked_batch_size
 from chainrule.engines import resolve_engine
 from chainrule.errors import ArgumentError
 from chainrule.graph.node import Array
-from chainrule.util.keywords import strict
 from chainrule.metrics import Metric
 from chainrule.metrics.named import as_metrics
 from chainrule.nn import Module, output_semantics
@@ -39,6 +37,8 @@ from chainrule.training.probes import Probes
 from chainrule.training.programs import EVALUATION_BATCH, Programs
 from chainrule.training.state import Plan, RunState, Standing
 from chainrule.training.supervised import Supervised
+from chainrule.util.keywords import strict
+from chainrule.util.validation import instance, maybe, place, truth, whole
 
 if TYPE_CHECKING:
     from chainrule.engines.schedule.profile import Profile

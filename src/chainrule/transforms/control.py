@@ -17,11 +17,11 @@ from chainrule.graph.graph import Graph
 from chainrule.graph.node import Value
 from chainrule.graph.primitive import as_tuple
 from chainrule.graph.types import ArrayType, Dim
-from chainrule.util.pytree import flatten, unflatten
 from chainrule.primitives.rules import show
 from chainrule.regions import control
 from chainrule.tensor import as_tensor, wrap
 from chainrule.text import _
+from chainrule.util.pytree import flatten, unflatten
 
 
 def _values(nest: Any) -> tuple[list[Value], Any]:

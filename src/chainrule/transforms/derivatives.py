@@ -17,11 +17,11 @@ from chainrule.errors import ArgumentError, GradientError, ShapeError
 from chainrule.graph.build import constant, context, no_grad, recording
 from chainrule.graph.graph import ancestors
 from chainrule.graph.node import Value
-from chainrule.util.pytree import flatten, unflatten
 from chainrule.primitives.movement import concatenate, full_like, reshape
 from chainrule.primitives.rules import show
 from chainrule.tensor import Tensor, as_tensor, wrap
 from chainrule.text import _
+from chainrule.util.pytree import flatten, unflatten
 
 Position = int | str
 

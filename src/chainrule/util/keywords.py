@@ -12,10 +12,10 @@ from inspect import CO_VARKEYWORDS
 from types import FunctionType
 from typing import Any, TypeVar
 
-from chainrule.util.validation import did_you_mean
 from chainrule.errors import CallError
-from chainrule.util.pytorch_hints import KEYWORDS
 from chainrule.text import _
+from chainrule.util.pytorch_hints import KEYWORDS
+from chainrule.util.validation import did_you_mean
 
 T = TypeVar("T")
 

@@ -10,7 +10,7 @@ from chainrule.util.bounded import Bounded
 
 #: Where no line is the user's: this package, Python's library, installed commands.
 _NOT_THE_USERS = (
-    os.path.dirname(os.path.abspath(__file__)) + os.sep,
+    os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep,
     os.path.dirname(os.__file__) + os.sep,
     os.path.join(sys.prefix, "Scripts" if os.name == "nt" else "bin") + os.sep,
     "<",

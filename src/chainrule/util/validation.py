@@ -16,9 +16,9 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.util.atomic_files import is_open
 from chainrule.errors import ArgumentError, nearest
 from chainrule.text import _, joined
+from chainrule.util.atomic_files import is_open
 
 Check = Callable[[str, Any], Any]
 

@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.util.atomic_files import replace
 from chainrule.errors import ArgumentError, visible
-from chainrule.text.numbers import is_share
 from chainrule.graph.node import Array
-from chainrule.text.tables import shorten
 from chainrule.text import _, tr
 from chainrule.text.catalogue import current
+from chainrule.text.numbers import is_share
+from chainrule.text.tables import shorten
+from chainrule.util.atomic_files import replace
 from chainrule.viz import drawing
 from chainrule.viz.drawing import Palette
 from chainrule.viz.words import Words, read_words

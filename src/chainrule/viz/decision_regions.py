@@ -9,16 +9,16 @@ from typing import Any, cast
 import numpy as np
 
 from chainrule.data import Dataset
-from chainrule.util.atomic_files import replace
 from chainrule.errors import ArgumentError, visible
 from chainrule.graph.build import no_grad
 from chainrule.graph.node import Array
 from chainrule.nn import Module, output_semantics
 from chainrule.nn.traced import mode
-from chainrule.text.tables import shorten
 from chainrule.tensor import Tensor
 from chainrule.text import _
+from chainrule.text.tables import shorten
 from chainrule.training import Trainer
+from chainrule.util.atomic_files import replace
 from chainrule.viz import drawing, gallery
 
 #: A Trainer, or a function of an array (n, 2), such as a module.

@@ -30,9 +30,9 @@ from chainrule.compilation.guards.fingerprints import (
 from chainrule.compilation.guards.places import Number, Place, of_attribute
 from chainrule.compilation.guards.surroundings import Surroundings
 from chainrule.errors import ArgumentError
-from chainrule.util.pytree import flatten
 from chainrule.tensor import Tensor
 from chainrule.text import _
+from chainrule.util.pytree import flatten
 
 #: What takes on the dtype of the tensor beside it.
 FLOATS = (float, np.floating)

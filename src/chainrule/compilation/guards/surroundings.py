@@ -18,7 +18,6 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.util.source_location import of_user
 from chainrule.compilation.guards.fingerprints import ATOMS, CONTAINERS
 from chainrule.compilation.guards.places import (
     Place,
@@ -27,6 +26,7 @@ from chainrule.compilation.guards.places import (
     of_item,
 )
 from chainrule.tensor import Tensor
+from chainrule.util.source_location import of_user
 
 #: The depth to which calls of functions and objects within objects are followed.
 DEPTH = 48

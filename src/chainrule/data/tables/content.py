@@ -13,9 +13,9 @@ from typing import IO, Any
 
 from chainrule.data.checks import shortened
 from chainrule.data.files import damaged
-from chainrule.util.atomic_files import open_file
 from chainrule.errors import ArgumentError
 from chainrule.text import _
+from chainrule.util.atomic_files import open_file
 
 WHAT = _("a table in text form")
 FIX = _(

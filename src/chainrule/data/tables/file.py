@@ -12,7 +12,6 @@ from typing import IO, Any, NamedTuple
 
 import numpy as np
 
-from chainrule.util.validation import truth
 from chainrule.data.checks import shortened
 from chainrule.data.files import checked_path, damaged, reading
 from chainrule.data.tables.content import (
@@ -38,6 +37,7 @@ from chainrule.data.tables.source import (
 )
 from chainrule.errors import DataError
 from chainrule.text import _, joined
+from chainrule.util.validation import truth
 
 ENCODING = _(
     "save it as UTF-8, or say how it is encoded: encoding='cp950' (Traditional "

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from chainrule.util.validation import choice, maybe
 from chainrule.data.checks import checked_names, shortened
 from chainrule.data.tables.cells import Mark, Nothing
 from chainrule.errors import ArgumentError
-from chainrule.util.keywords import unknown_keyword
 from chainrule.text import _
+from chainrule.util.keywords import unknown_keyword
+from chainrule.util.validation import choice, maybe
 
 #: What a column can be said to be: ``dtype={"zip": "category"}``. ``dmy`` and ``mdy``
 #: are dates whose day stands before the month, or behind it.

@@ -13,8 +13,8 @@ from chainrule.data.tables.file import File, source_of
 from chainrule.data.tables.layout import Layout
 from chainrule.data.tables.reading import Reading
 from chainrule.errors import DataError
-from chainrule.util.keywords import strict
 from chainrule.text import _
+from chainrule.util.keywords import strict
 
 
 @strict

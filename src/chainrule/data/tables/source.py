@@ -12,11 +12,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from chainrule.util.validation import did_you_mean
 from chainrule.data.checks import shortened
 from chainrule.data.tables.cells import Cells
 from chainrule.errors import ArgumentError, DataError
 from chainrule.text import _
+from chainrule.util.validation import did_you_mean
 
 #: Rows of a frame that are taken at once.
 ROWS = 50_000

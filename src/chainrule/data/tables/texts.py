@@ -11,13 +11,13 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from chainrule.util import validation
 from chainrule.data.checks import shortened
 from chainrule.data.tables.cells import Cells, Nothing
 from chainrule.data.tables.columns import Written
 from chainrule.data.tables.source import Source
 from chainrule.errors import DataError
 from chainrule.text import _
+from chainrule.util import validation
 
 #: The numbers of what is no unit of the vocabulary, and of its first one.
 PADDING, UNKNOWN, FIRST = 0, 1, 2

@@ -24,8 +24,8 @@ from hashlib import sha256
 from pathlib import Path
 
 from chainrule import errors
-from chainrule.util.atomic_files import of_the_system
 from chainrule.text import _
+from chainrule.util.atomic_files import of_the_system
 
 #: What turns the cache off, or names its place.
 VARIABLE = "CHAINRULE_CACHE"

@@ -25,7 +25,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from chainrule.autodiff import inline
-from chainrule.util.bounded import Bounded
 from chainrule.engines.schedule.blocks import block_width
 from chainrule.graph.build import record, replay, tracing
 from chainrule.graph.declare import Operation
@@ -41,6 +40,7 @@ from chainrule.passes.windows import share_windows
 from chainrule.primitives.creation import constant
 from chainrule.primitives.matmul import dot_general
 from chainrule.primitives.movement import broadcast_to, reduce_sum, reshape
+from chainrule.util.bounded import Bounded
 
 #: Nodes of one loop: longer ones only take longer to compile.
 NODES_AT_MOST = 64

@@ -9,11 +9,11 @@ from typing import Any
 
 from chainrule.engines.schedule.schedule import Schedule, Step
 from chainrule.engines.schedule.work import flops, moved, written
-from chainrule.text.numbers import width
 from chainrule.graph.node import Node, Value
 from chainrule.graph.text_writer import value_names
 from chainrule.text import tr
 from chainrule.text.languages import language
+from chainrule.text.numbers import width
 
 #: Steps of which each takes a smaller share of the work are told of together.
 SHOWN = 0.005

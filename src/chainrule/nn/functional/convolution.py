@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.util.validation import choice
 from chainrule.errors import ArgumentError, ShapeError
 from chainrule.graph.types import Shape
 from chainrule.nn.arguments import integer, place, spread
@@ -17,6 +16,7 @@ from chainrule.primitives.rules import show
 from chainrule.primitives.sliding import dilated
 from chainrule.tensor import Tensor, as_tensor, wrap
 from chainrule.text import _
+from chainrule.util.validation import choice
 
 #: What stands beyond the edges, by NumPy's names for it.
 EDGES = {"reflect": "reflect", "replicate": "edge", "circular": "wrap"}

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.util.validation import choice, whole
 from chainrule.errors import ArgumentError, DTypeError, ShapeError
 from chainrule.functions.elementwise import where
 from chainrule.graph.build import context
@@ -24,6 +23,7 @@ from chainrule.primitives.rules import show
 from chainrule.random import bits
 from chainrule.tensor import Tensor, as_tensor, wrap
 from chainrule.text import _
+from chainrule.util.validation import choice, whole
 
 
 def linear(x: Any, weight: Tensor, bias: Tensor | None = None) -> Tensor:

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.util.validation import instance
 from chainrule.errors import ArgumentError, ShapeError, warn
 from chainrule.functions.elementwise import maximum
 from chainrule.functions.movement import broadcast_arrays
@@ -21,6 +20,7 @@ from chainrule.primitives.rules import show
 from chainrule.regions import normalization
 from chainrule.tensor import Tensor, as_tensor, count_of, wrap
 from chainrule.text import _
+from chainrule.util.validation import instance
 
 
 def _affine(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from chainrule.util.validation import choice
 from chainrule.errors import ShapeError
 from chainrule.functions.creation import arange
 from chainrule.functions.elementwise import where
@@ -13,6 +12,7 @@ from chainrule.nn.arguments import flag
 from chainrule.primitives.rules import show
 from chainrule.tensor import Tensor, as_tensor
 from chainrule.text import _
+from chainrule.util.validation import choice
 
 
 def affine_grid(theta: Any, size: Any, align_corners: bool = False) -> Tensor:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from chainrule.transforms.control import scan
 from chainrule.errors import DTypeError, ShapeError
 from chainrule.functions.creation import full
 from chainrule.functions.elementwise import maximum, minimum, where
@@ -22,6 +21,7 @@ from chainrule.primitives.creation import iota
 from chainrule.primitives.rules import show
 from chainrule.tensor import Tensor, as_tensor, wrap
 from chainrule.text import _
+from chainrule.transforms.control import scan
 
 #: The logarithm of no probability: finite, so that differences of two are no NaN.
 NOTHING = -1e30

@@ -6,7 +6,6 @@ import inspect
 import math
 from typing import Any, ClassVar
 
-from chainrule.util import validation
 from chainrule.errors import ArgumentError, ShapeError
 from chainrule.functions.elementwise import where
 from chainrule.graph.node import Array
@@ -21,6 +20,7 @@ from chainrule.nn.module import Module
 from chainrule.primitives.rules import show
 from chainrule.tensor import Tensor, as_tensor, count_of
 from chainrule.text import _
+from chainrule.util import validation
 
 REDUCTIONS = ("mean", "sum", "none")
 

@@ -8,15 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.metrics import evaluation
-from chainrule.util.validation import choice
 from chainrule.data import Dataset
-from chainrule.util.atomic_files import replace
 from chainrule.errors import ArgumentError, NonFiniteError
+from chainrule.metrics import evaluation
 from chainrule.nn.first_use import Use, first_use
 from chainrule.nn.summary import summary
 from chainrule.text import _
 from chainrule.text.catalogue import current
+from chainrule.util.atomic_files import replace
+from chainrule.util.validation import choice
 from chainrule.viz import drawing, images
 from chainrule.viz.report import charts, page, sections
 from chainrule.viz.report.predictions import Regressed, classified, regressed

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from chainrule.data import Dataset
+from chainrule.graph.node import Array
 from chainrule.metrics.evaluation import Importance
 from chainrule.text.numbers import number, percent
-from chainrule.graph.node import Array
 from chainrule.text.tables import shorten
 from chainrule.viz import curve, decision_regions, drawing
 from chainrule.viz.curve import Line, Panel

@@ -6,8 +6,8 @@ import datetime
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from chainrule.html.arrays import POLICY
 from chainrule.errors import visible
+from chainrule.html.arrays import POLICY
 from chainrule.text.numbers import measure, number, percent, width
 from chainrule.text.tables import shorten
 from chainrule.version import __version__

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.metrics import evaluation
 from chainrule.data import Dataset
 from chainrule.errors import ArgumentError
-from chainrule.metrics.evaluation import Mistake
 from chainrule.graph.node import Array
+from chainrule.metrics import evaluation
+from chainrule.metrics.evaluation import Mistake
 from chainrule.nn import output_semantics as semantics
 from chainrule.viz.decision_regions import class_names
 

@@ -12,11 +12,11 @@ from chainrule import data as datasets
 from chainrule import nn
 from chainrule.data import Dataset
 from chainrule.data.text import shown, texts_of
-from chainrule.metrics.evaluation import Mistake
-from chainrule.text.numbers import number
 from chainrule.graph.node import Array
+from chainrule.metrics.evaluation import Mistake
 from chainrule.nn.first_use import Use, first_use
 from chainrule.nn.summary import Summary
+from chainrule.text.numbers import number
 from chainrule.viz import curve, images
 from chainrule.viz.report import charts
 from chainrule.viz.report.charts import Figure, sentences

@@ -162,7 +162,11 @@ def moment(value: Any) -> Any:
     [
         (lambda s: s.pop("steps"), ArgumentError, r"got: .*'state'\]"),
         (changed("more", 1), ArgumentError, r"got: .*'more'"),
-        (changed(1, 1), ArgumentError, r"keys of the state_dict(.|\n)*got: .*\[1, "),
+        (
+            changed(1, 1),
+            ArgumentError,
+            r"The state_dict \(its set of keys\)(.|\n)*got: .*\[1, ",
+        ),
         (changed("optimizer", "SGD"), ArgumentError, r"AdamW\n.*SGD"),
         (changed("optimizer", None), ArgumentError, r"AdamW\n.*None"),
         (changed("steps", -1), ArgumentError, "steps must be a whole number"),

@@ -58,7 +58,7 @@ def load_state_dict(optimizer: Any, state: Mapping[str, Any]) -> None:
             got=_("none"),
             fix=f"optim.{own['optimizer']}(model.parameters(), …)",
         )
-    _keys("The state_dict", state, own)
+    _keys(_("The state_dict"), state, own)
     kind = _("The kind of optimiser in the state_dict")
     _same(kind, own["optimizer"], state["optimizer"])
     steps, groups = count("steps", state["steps"]), optimizer.param_groups
@@ -106,7 +106,7 @@ def _keys(what: str, given: Any, expected: Iterable[str]) -> None:
             fix=_("pass on what state_dict() gave"),
         )
     keys = sorted(expected), sorted(given, key=str)
-    _same(_("The set of keys of {what}", what=what), *keys)
+    _same(_("{what} (its set of keys)", what=what), *keys)
 
 
 def _same(what: str, expected: Any, got: Any) -> None:

@@ -486,12 +486,36 @@ def test_where_nothing_can_be_written(
     assert not os.path.exists("r"), "nothing was written there"
 
 
+class Broken(Callback):
+    """A bug that shows after the first epoch."""
+
+    def on_epoch(self, trainer: cr.Trainer) -> None:
+        raise KeyError("after the first epoch")
+
+
+@pytest.mark.parametrize("language", ["en", "zh-TW"])
+def test_the_traceback_of_an_unexpected_error_is_kept(
+    chainrule: Any, monkeypatch: pytest.MonkeyPatch, language: str
+) -> None:
+    """After hours of training nobody has to run it once more to see where it broke."""
+    monkeypatch.setattr("chainrule.training.progress.display", Broken)
+    made = chainrule("train", "mnist", *SMALL, "--out", "r", "--lang", language)
+    assert made.code == 1
+    assert "Traceback" not in made.err
+    assert str(Path("r", "traceback.txt")) in made.err
+    assert ("its traceback is in" in made.err) == (language == "en")
+    kept = Path("r", "traceback.txt").read_text(encoding="utf-8")
+    assert kept.startswith("Traceback")
+    assert kept.endswith("KeyError: 'after the first epoch'\n")
+
+
 def test_a_loss_that_is_not_finite(chainrule: Any) -> None:
     result = chainrule("train", "mnist", *SMALL, "--lr", "1e30", "--out", "r")
     one_message(result, 1, "at step ", "expected:", "got:", "lower the learning rate")
     assert "last good checkpoint: r/last.ckpt" in result.err.replace("\\", "/")
     state = cr.Trainer.load("r").model.state_dict()
     assert all(np.isfinite(w).all() for w in state.values())
+    assert not Path("r", "traceback.txt").exists()  # the error says what to do
 
 
 # -- studies ---------------------------------------------------------------------------

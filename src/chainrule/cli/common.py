@@ -26,7 +26,7 @@ import click
 from chainrule import errors
 from chainrule.cli import speaking
 from chainrule.data import progress
-from chainrule.text import _, numbers, tr
+from chainrule.text import _, numbers, tr, translated
 from chainrule.text.languages import language
 from chainrule.text.safe_stderr import Outlet, occupy
 from chainrule.version import __version__
@@ -109,6 +109,8 @@ def command(function: Callable[..., int]) -> Callable[..., int]:
             else:
                 name = type(error).__name__
                 say(tr("Internal error: {name}: {error}", name=name, error=error))
+                for note in getattr(error, "__notes__", ()):
+                    say(f"  {translated(note)}")
                 say(tr("  fix:      run it with --debug, and report what it shows"))
             return 1
 

@@ -290,9 +290,11 @@ def _resumed(
 
 def _study(study: recipes.Study, as_json: bool, resume: Path | None = None) -> None:
     """Run a study; it prints, on standard error where ``as_json``."""
+    from chainrule.runs import tracebacks
+
     place = contextlib.redirect_stdout(sys.stderr) if as_json else None
     try:
-        with place or contextlib.nullcontext():
+        with place or contextlib.nullcontext(), tracebacks.kept_in(study.out):
             told = recipes.perform(study, again=resume is not None)
     except KeyboardInterrupt:
         again = f"chainrule train --resume {study.out}"

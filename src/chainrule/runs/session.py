@@ -9,6 +9,7 @@ from typing import Any
 
 from chainrule import recipes
 from chainrule.errors import ArgumentError, CheckpointError, DTypeError, ShapeError
+from chainrule.runs import tracebacks
 from chainrule.runs.file import RunFile, flag, load, parse
 from chainrule.runs.recipe import FromRecipe, Options
 from chainrule.runs.section import Section
@@ -113,7 +114,7 @@ class Session:
             RunFileError: what shows only now, such as a directory with another run.
             NonFiniteError, SaveError, KeyboardInterrupt: see ``Trainer.fit``.
         """
-        origin, trainer = self.origin, self.trainer
+        origin = self.origin
         common: dict[str, Any] = {
             "validation": getattr(self.parts, origin.watched),
             "callbacks": origin.callbacks(self.directory),
@@ -121,16 +122,21 @@ class Session:
             "checkpoint_every": checkpoint_every,
         }
         try:
-            if trainer.plan is not None:
-                trainer.resume(self.parts.train, epochs=self.epochs, **common)
-                return
-            how = origin.fitting(self.parts.train) | {"validation_name": origin.watched}
-            trainer.fit(self.parts.train, **how, **common)
+            with tracebacks.kept_in(self.directory):
+                self._train(common)
         except (ArgumentError, ShapeError, DTypeError):
             if self.epochs is not None or not isinstance(origin, RunFile):
                 raise  # the command line is to blame
             with origin.blamed():
                 raise
+
+    def _train(self, common: dict[str, Any]) -> None:
+        origin, trainer = self.origin, self.trainer
+        if trainer.plan is not None:
+            trainer.resume(self.parts.train, epochs=self.epochs, **common)
+            return
+        how = origin.fitting(self.parts.train) | {"validation_name": origin.watched}
+        trainer.fit(self.parts.train, **how, **common)
 
 
 def new_directory(name: str) -> Path:

@@ -20,7 +20,7 @@ from chainrule.errors import ArgumentError, DTypeError, GradientError
 from chainrule.graph.build import context, no_grad, recording
 from chainrule.graph.layout import UNKNOWN
 from chainrule.graph.node import Array, Value
-from chainrule.operations.operands import Handle
+from chainrule.operations.operands import TensorBase
 from chainrule.operations.views import (
     DIAGONAL,
     EXPAND,
@@ -140,7 +140,7 @@ def detached(v: Value) -> Value:
         return movement.reshape(v, shape=v.shape)
 
 
-class Changes(Handle):
+class Changes(TensorBase):
     """Changes of a tensor's value in place, and its views."""
 
     __slots__ = ()

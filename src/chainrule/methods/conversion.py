@@ -9,7 +9,7 @@ import numpy as np
 from chainrule.errors import ArgumentError, DTypeError, ShapeError
 from chainrule.graph.types import Dim, DType, Shape, SymbolicDim, as_dtype, size_of
 from chainrule.operations.arguments import axis_of, shape_of
-from chainrule.operations.operands import Handle, cast, stretch, value_of
+from chainrule.operations.operands import TensorBase, cast, stretch, value_of
 from chainrule.primitives import movement
 from chainrule.primitives.rules import show
 from chainrule.text import _
@@ -33,7 +33,7 @@ class NamedCount(SymbolicDim):
         return self.shape if dim is None else self.shape[axis_of(self.shape, dim)]
 
 
-class Conversion(Handle):
+class Conversion(TensorBase):
     """Element types, numbers, sizes."""
 
     __slots__ = ()
@@ -96,7 +96,7 @@ class Conversion(Handle):
         Tensors are on the CPU: ``x.to("cpu")`` is x, another device is refused.
         """
         for given in (*args, device):
-            if isinstance(given, Handle):
+            if isinstance(given, TensorBase):
                 dtype = given.dtype
             elif given is not None and not is_device(given):
                 dtype = given

@@ -12,7 +12,7 @@ from chainrule.methods.operators import clipped, power_of
 from chainrule.operations import elementwise as ops
 from chainrule.operations.arguments import axis_of, either
 from chainrule.operations.operands import (
-    Handle,
+    TensorBase,
     float_pair,
     floating,
     pair,
@@ -25,7 +25,7 @@ from chainrule.regions import activations, elementary
 from chainrule.util import validation
 
 
-class Elementwise(Handle):
+class Elementwise(TensorBase):
     """Functions of each element; integers become float32 where the result is real."""
 
     __slots__ = ()

@@ -15,7 +15,7 @@ from chainrule.operations import indexing, selection
 from chainrule.operations import movement as ops
 from chainrule.operations.arguments import Dims, axis_of, either, numbers_of, shape_of
 from chainrule.operations.operands import (
-    Handle,
+    TensorBase,
     as_array,
     broadcast_shapes,
     held_by,
@@ -38,7 +38,7 @@ from chainrule.primitives.rules import show
 from chainrule.text import _
 
 
-class Movement(Handle):
+class Movement(TensorBase):
     """Methods that move elements; a result is a view where PyTorch's is.
 
     A change in place of it changes what it was taken of, and the other way round;
@@ -239,8 +239,8 @@ class Movement(Handle):
             return self._new(ops.repeat(self.value, repeats, dim))
         v = self.value if dim is not None else ops.reshape(self.value, (-1,))
         at = axis_of(v.shape, 0 if dim is None else dim)
-        held = repeats if isinstance(repeats, Handle) else as_array(repeats)
-        times = held.numpy() if isinstance(held, Handle) else held
+        held = repeats if isinstance(repeats, TensorBase) else as_array(repeats)
+        times = held.numpy() if isinstance(held, TensorBase) else held
         right = times.dtype.kind in "iu" and times.ndim < 2 and not (times < 0).any()
         if not right or times.size not in (1, v.shape[at]):
             raise ArgumentError(
@@ -335,7 +335,7 @@ class Movement(Handle):
 
     def __setitem__(self, key: Any, new: Any) -> None:
         block = key if type(key) is int else basic_key(key)
-        base = new._base if isinstance(new, Handle) else None
+        base = new._base if isinstance(new, TensorBase) else None
         if base is not None and base.is_of(self, INDEX, block):
             return  # the end of x[key] += y, which has changed x already
         new = value_of(new, self.dtype)

@@ -11,7 +11,7 @@ from chainrule.graph.node import Value
 from chainrule.graph.types import DType
 from chainrule.operations import elementwise as ops
 from chainrule.operations.operands import (
-    Handle,
+    TensorBase,
     alike,
     cast,
     filled,
@@ -32,7 +32,7 @@ def power_of(base: Any, exponent: Any) -> Value:
     """aᵇ, of tensors and numbers."""
     if isinstance(exponent, np.generic):
         exponent = exponent.item()
-    if isinstance(exponent, int | float) and isinstance(base, Handle):
+    if isinstance(exponent, int | float) and isinstance(base, TensorBase):
         return ops.power(base.value, exponent)
     v, w = pair(base, exponent)
     if v.dtype is DType.bool:
@@ -52,7 +52,7 @@ def clipped(x: Any, low: Any, high: Any) -> Value:
     )
 
 
-class Operators(Handle):
+class Operators(TensorBase):
     """``+``, ``<``, ``&`` and the like, as NumPy's; ``+=`` changes the tensor itself.
 
     Python's and NumPy's numbers follow the tensor's dtype: ``x * 2.0`` is float32 where

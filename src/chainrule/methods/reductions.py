@@ -14,7 +14,7 @@ from chainrule.operations import selection
 from chainrule.operations.arguments import Dims, axis_of, either
 from chainrule.operations.elementwise import not_equal
 from chainrule.operations.movement import cut, reshape, squeeze
-from chainrule.operations.operands import Handle, pair, value_of
+from chainrule.operations.operands import TensorBase, pair, value_of
 from chainrule.primitives import reduce
 from chainrule.primitives.elementwise import equal, maximum, minimum, where
 from chainrule.primitives.indexing import gather
@@ -28,7 +28,7 @@ class Extremes(NamedTuple):
     indices: Any
 
 
-class Reductions(Handle):
+class Reductions(TensorBase):
     """Reductions over ``dim`` (or ``axis``): all axes by default, one, or several.
 
     ``keepdim`` (or ``keepdims``) leaves axes of length 1.
@@ -216,7 +216,7 @@ class Reductions(Handle):
         ``x.max(other)`` is the larger of two, element by element. :meth:`amax` gives
         the values alone, over several axes too.
         """
-        if isinstance(dim, Handle) and dim.shape:
+        if isinstance(dim, TensorBase) and dim.shape:
             return self._new(maximum(*pair(self, dim)))
         return self._extreme(
             reduce.argmax, self.amax, either(dim, axis), keepdim or keepdims
@@ -235,7 +235,7 @@ class Reductions(Handle):
         ``x.min(other)`` is the smaller of two, element by element. :meth:`amin` gives
         the values alone, over several axes too.
         """
-        if isinstance(dim, Handle) and dim.shape:
+        if isinstance(dim, TensorBase) and dim.shape:
             return self._new(minimum(*pair(self, dim)))
         return self._extreme(
             reduce.argmin, self.amin, either(dim, axis), keepdim or keepdims
@@ -419,7 +419,7 @@ class Reductions(Handle):
         return self._new(selection.diff(self.value, n, either(dim, axis, -1)))
 
 
-def numbers_for(x: Handle, name: str) -> Array:
+def numbers_for(x: TensorBase, name: str) -> Array:
     """Return the numbers of x, on which the shape of a result depends."""
     if context.trace is not None:
         raise ShapeError(

@@ -21,7 +21,7 @@ from chainrule.operations.arguments import shape_of
 from chainrule.operations.elementwise import not_equal, number
 from chainrule.operations.movement import reshape, rows
 from chainrule.operations.operands import (
-    Handle,
+    TensorBase,
     broadcast_shapes,
     cast,
     count_of,
@@ -94,7 +94,7 @@ def _part(k: Any) -> Part:
             got=f"{k!r:.80}",
         )
     if not made.dtype.is_integer and made.dtype is not DType.bool:
-        if not isinstance(k, Handle) and size_of(made.shape) == 0:
+        if not isinstance(k, TensorBase) and size_of(made.shape) == 0:
             return cast(made, DType.int64)  # an empty list
         raise ArgumentError(
             _(
@@ -185,7 +185,7 @@ def bound(n: Any) -> int | None:
     """Return an end of a slice as a Python integer."""
     if n is None or type(n) is int:
         return n
-    if isinstance(n, Handle) and context.trace is not None:
+    if isinstance(n, TensorBase) and context.trace is not None:
         raise ArgumentError(
             _("A slice has fixed ends while a function is traced."),
             expected=_("integers"),

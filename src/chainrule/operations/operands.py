@@ -22,7 +22,7 @@ PLAIN = (int, float, np.generic)
 NUMBERS = (*PLAIN, SymbolicDim)
 
 
-class Handle:
+class TensorBase:
     """What holds a value: the part of a tensor that its families of methods know."""
 
     __slots__ = ()
@@ -69,7 +69,7 @@ class Handle:
 def as_array(data: Any, dtype: Any = None) -> Array:
     """``data`` in an array of its own; Python's floats become float32."""
     wanted = None if dtype is None else as_dtype(dtype).numpy
-    if isinstance(data, Handle):
+    if isinstance(data, TensorBase):
         return np.array(data.numpy(), dtype=wanted)
     if hasattr(data, "__dlpack__") and not hasattr(data, "__array__"):
         data = np.from_dlpack(data)
@@ -101,7 +101,7 @@ def _has_dtype(data: Any) -> bool:
 
 def value_of(x: Any, dtype: DType | None = None) -> Value:
     """The value of a tensor, or of the numbers that ``x`` is."""
-    if isinstance(x, Handle):
+    if isinstance(x, TensorBase):
         value = x.value if dtype is None or x._wide is None else x._wide
     elif isinstance(x, SymbolicDim):
         value = count_of(x, DType.int64)
@@ -216,12 +216,12 @@ def alike(v: Value, w: Value) -> tuple[Value, Value]:
 
 def pair(a: Any, b: Any) -> tuple[Value, Value]:
     """Two operands as values of one dtype and shape; a number follows the other."""
-    if isinstance(a, Handle):
+    if isinstance(a, TensorBase):
         # Most are plain, and this is a part of every operation: value, spelt out.
         eager = context.trace is None
         plain = eager and a._base is None and a._pending is None
         v = a._value if plain else a.value
-        if isinstance(b, Handle):
+        if isinstance(b, TensorBase):
             plain = eager and b._base is None and b._pending is None
             w = b._value if plain else b.value
             if v.shape == w.shape and v.dtype is w.dtype:
@@ -232,7 +232,7 @@ def pair(a: Any, b: Any) -> tuple[Value, Value]:
                 w = scalar_for(b, v.dtype)
             return alike(v, w)
         return _with(v, b)
-    if isinstance(b, Handle):
+    if isinstance(b, TensorBase):
         w, v = _with(b.value, a)
         return v, w
     if is_number(b) or not is_number(a):
@@ -271,7 +271,7 @@ def with_number(v: Value, other: Any) -> Value:
     """``other`` as a value, in the dtype that it has beside ``v`` if it is a number."""
     if isinstance(other, SymbolicDim):  # of a traced shape
         return count_of(other, number_dtype(1, v.dtype))
-    if isinstance(other, Handle) and other._wide is not None:
+    if isinstance(other, TensorBase) and other._wide is not None:
         return scalar_for(other, v.dtype)
     if not isinstance(other, PLAIN):
         return value_of(other)
@@ -279,7 +279,7 @@ def with_number(v: Value, other: Any) -> Value:
     return constant(number, number_dtype(number, v.dtype))
 
 
-def scalar_for(x: Handle, dtype: DType) -> Value:
+def scalar_for(x: TensorBase, dtype: DType) -> Value:
     """Return a scalar's value in the dtype that it takes beside a tensor's dtype."""
     assert x._wide is not None
     return cast(x._wide, number_dtype(1 if x.dtype.is_integer else 1.0, dtype))

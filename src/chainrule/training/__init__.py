@@ -27,7 +27,7 @@ Where to look, from the outside to the inside:
 
 from chainrule.training.callbacks import Callback, LambdaCallback
 from chainrule.training.compiling import compile_program
-from chainrule.training.environments import Environments, Moved
+from chainrule.training.environments import Environments, Transition
 from chainrule.training.history import History
 from chainrule.training.logs import CSVLogger, JSONLinesLogger
 from chainrule.training.loop import Loop
@@ -47,10 +47,10 @@ __all__ = [
     "JSONLinesLogger",
     "LambdaCallback",
     "Loop",
-    "Moved",
     "RunState",
     "Source",
     "Trainer",
+    "Transition",
     "Work",
     "compile_program",
 ]

@@ -34,7 +34,7 @@ _LEAST = -_MOST
 _NOTHING = object()
 
 
-class Moved(NamedTuple):
+class Transition(NamedTuple):
     """What a step has led to, a row for each environment.
 
     Attributes:
@@ -55,7 +55,7 @@ class Environments:
     """Environments of gymnasium's interface, stepped together.
 
     Where an episode ends, the next one begins at once: :attr:`seen` is what the next
-    actions are chosen by, :class:`Moved` says what came before. State and random
+    actions are chosen by, :class:`Transition` says what came before. State and random
     numbers of all of them can be written down as JSON and arrays, for a checkpoint.
 
     Args:
@@ -126,7 +126,7 @@ class Environments:
         self.seen: Array = np.array([self._reset(i) for i in range(count)], np.float32)
         self._wide = self.seen.shape
 
-    def step(self, actions: Array) -> Moved:
+    def step(self, actions: Array) -> Transition:
         """One step of each environment.
 
         Args:
@@ -166,7 +166,7 @@ class Environments:
             self.steps += count
         self.seen = seen
         self._torn = False
-        return Moved(after, rewards, terminated, truncated)
+        return Transition(after, rewards, terminated, truncated)
 
     def _note(self, rows: Any, begun: list[tuple[int, dict[str, Any], Array]]) -> None:
         """Write down a step after which episodes of some environments have begun."""

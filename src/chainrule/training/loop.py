@@ -31,7 +31,7 @@ from chainrule.training.history import History
 from chainrule.training.interrupt import Interrupt
 from chainrule.training.lock import Files, RunDirectory
 from chainrule.training.nonfinite import all_finite, describe
-from chainrule.training.snapshots import Changing, Snapshot
+from chainrule.training.snapshots import MutableState, Snapshot
 from chainrule.training.source import Source
 from chainrule.training.state import RunState, Standing, copied
 from chainrule.util.atomic_files import called
@@ -119,7 +119,7 @@ class Loop(Standing):
         self.state.history.entry = entry
         self.observers, self.finite = list(observers), tuple(finite)
         self.files = Files()
-        self._changing = Changing(program)
+        self._changing = MutableState(program)
         self._pace = 1  # steps that make a chunk: measured
         self._kept: Snapshot | None = None
         self._since = 0.0  # seconds, since the last snapshot

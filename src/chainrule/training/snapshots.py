@@ -37,7 +37,7 @@ class Snapshot:
     seconds: float
 
 
-class Changing:
+class MutableState:
     """All that steps of a program change: tensors, gradients, and its tables.
 
     Tables are what gives it scalars step by step, optimisers and counters.

@@ -33,7 +33,7 @@ from chainrule.training.lock import Files, RunDirectory
 from chainrule.training.nonfinite import all_finite, describe
 from chainrule.training.snapshots import MutableState, Snapshot
 from chainrule.training.source import Source
-from chainrule.training.state import RunState, Standing, copied
+from chainrule.training.state import RunMixin, RunState, copied
 from chainrule.util.atomic_files import called
 from chainrule.util.keywords import strict
 from chainrule.util.validation import count, maybe, number, path, place
@@ -47,7 +47,7 @@ ATTEMPTS = 100
 
 
 @strict
-class Loop(Standing):
+class Loop(RunMixin):
     """Runs entry points of a compiled program on the work of a source.
 
     Args:

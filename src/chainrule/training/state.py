@@ -190,7 +190,7 @@ class RunState:
         return state
 
 
-class Standing:
+class RunMixin:
     """What stands somewhere in a run and has checkpoints: a Loop, and a Trainer.
 
     Attributes:

@@ -35,7 +35,7 @@ from chainrule.training.lock import Files
 from chainrule.training.loop import Loop
 from chainrule.training.probes import Probes
 from chainrule.training.programs import EVALUATION_BATCH, Programs
-from chainrule.training.state import Plan, RunState, Standing
+from chainrule.training.state import Plan, RunMixin, RunState
 from chainrule.training.supervised import Supervised
 from chainrule.util.keywords import strict
 from chainrule.util.validation import instance, maybe, place, truth, whole
@@ -47,7 +47,7 @@ Checkpoints = str | os.PathLike[str] | None
 
 
 @strict
-class Trainer(Standing):
+class Trainer(RunMixin):
     """Trains a model: the whole step is one graph, run by an engine in chunks.
 
     Args:

@@ -44,7 +44,7 @@ def ours(name: str, how: ppo.Settings) -> Side:
         cr.manual_seed(trial.seed)
         seen = Environments(name).seen.shape[1]
         agent = ppo.Agent(seen, actions, real)
-        policy = ppo.Normal(agent) if real else ppo.Chances(agent)
+        policy = ppo.Normal(agent) if real else ppo.Categorical(agent)
         program = ppo.compiled(agent, policy, how, threads=trial.threads)
         source = ppo.Rollouts(name, policy, how, trial.seed)
         loop = Loop(program, "learn", source)

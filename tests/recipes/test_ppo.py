@@ -25,7 +25,7 @@ def made(engine: str, real: bool, how: ppo.Settings = HOW) -> tuple[Any, Any, An
         pytest.importorskip("llvmlite")
     cr.manual_seed(0)
     agent = ppo.Agent(3, 2, real)
-    policy = ppo.Normal(agent) if real else ppo.Chances(agent)
+    policy = ppo.Normal(agent) if real else ppo.Categorical(agent)
     program = ppo.compiled(agent, policy, how, engine=engine, threads=1)
     return agent, policy, program
 

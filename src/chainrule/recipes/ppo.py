@@ -132,7 +132,7 @@ def network(seen: int, outputs: int, gain: float) -> nn.Sequential:
     return nn.Sequential(first, nn.Tanh(), second, nn.Tanh(), last)
 
 
-class Chances:
+class Categorical:
     """Actions that are numbers 0, 1, …: drawn with the softmax of the scores."""
 
     def __init__(self, agent: Agent) -> None:
@@ -160,7 +160,7 @@ class Chances:
         return -(logs.exp() * logs).sum(1)
 
 
-class Normal(Chances):
+class Normal(Categorical):
     """Actions that are vectors: every number normal, with a spread of its own."""
 
     @staticmethod
@@ -196,7 +196,7 @@ class Falling(optim.Schedule):
         return self.lr * (1 - step // self.each / self.rounds)
 
 
-def compiled(agent: Agent, policy: Chances, how: Settings, **engine: Any) -> Any:
+def compiled(agent: Agent, policy: Categorical, how: Settings, **engine: Any) -> Any:
     """Acting and learning, as one program."""
     seen, actions = agent.seen, agent.actions
     taken = actions if agent.spread is not None else 1
@@ -243,7 +243,9 @@ def compiled(agent: Agent, policy: Chances, how: Settings, **engine: Any) -> Any
 class Rollouts(Source):
     """Acts for a while, works out the advantages, hands out minibatches of both."""
 
-    def __init__(self, name: str, policy: Chances, how: Settings, seed: int) -> None:
+    def __init__(
+        self, name: str, policy: Categorical, how: Settings, seed: int
+    ) -> None:
         self.world = Environments(name, how.count, seed=seed)
         self.policy, self.how = policy, how
         self.dice = np.random.default_rng([seed, 1])
@@ -335,7 +337,7 @@ def learn(study: Study, name: str, how: Settings) -> dict[str, Any]:
     others = Environments(name, how.episodes, seed=int(seeds[2]))
     cr.manual_seed(int(seeds[1]))
     agent = Agent(others.seen.shape[1], actions, real)
-    policy = Normal(agent) if real else Chances(agent)
+    policy = Normal(agent) if real else Categorical(agent)
     program = compiled(agent, policy, how, **study.how)
     source = Rollouts(name, policy, how, int(seeds[0]))
     loop = Loop(program, "learn", source)

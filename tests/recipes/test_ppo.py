@@ -238,7 +238,7 @@ def test_every_sample_comes_once_a_pass() -> None:
 
 def test_the_rate_falls_in_stairs() -> None:
     how = ppo.Settings()
-    lr = ppo.Falling(how.lr, how.each, how.rounds)
+    lr = ppo.LinearAnnealing(how.lr, how.each, how.rounds)
     assert (how.each, how.rounds) == (16, 976)
     assert [lr(0), lr(15)] == [2.5e-4] * 2
     assert lr(16) == pytest.approx(2.5e-4 * 975 / 976)

@@ -185,7 +185,7 @@ class Normal(Categorical):
         return (scores * 0 + each).sum(1)
 
 
-class Falling(optim.Schedule):
+class LinearAnnealing(optim.Schedule):
     """From lr to 0 on a straight line, in a stair for each round."""
 
     each: int = 1
@@ -200,7 +200,7 @@ def compiled(agent: Agent, policy: Categorical, how: Settings, **engine: Any) ->
     """Acting and learning, as one program."""
     seen, actions = agent.seen, agent.actions
     taken = actions if agent.spread is not None else 1
-    lr = Falling(how.lr, how.each, how.rounds)
+    lr = LinearAnnealing(how.lr, how.each, how.rounds)
     adam = optim.Adam(agent.parameters(), lr=lr, eps=1e-5, clip_norm=how.norm)
 
     def act(seen: cr.Tensor, noise: cr.Tensor) -> Any:

@@ -8,7 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
-from chainrule.gradient_check.culprit import Culprit
+from chainrule.gradient_check.cause import Cause
 from chainrule.gradient_check.kinks import kinked
 from chainrule.gradient_check.quotients import Judgement, along
 from chainrule.gradient_check.rules import cuts, non_finite
@@ -18,7 +18,7 @@ from chainrule.graph.node import Array, Node, Value
 from chainrule.graph.types import DType
 from chainrule.text.numbers import number
 
-Cause = tuple[str, Culprit | None]
+Cause = tuple[str, Cause | None]
 
 #: A derivative that passes a cut explains a quotient where it is so near to it.
 EXPLAINED = 1e-3
@@ -43,7 +43,7 @@ class Causes:
         made: Walk,
         rounding: Rounding,
         weights: Sequence[Array],
-        wrong: Sequence[tuple[Node, Culprit]],
+        wrong: Sequence[tuple[Node, Cause]],
     ) -> None:
         self.subject, self.made, self.rounding = subject, made, rounding
         self.weights, self.wrong = weights, wrong
@@ -77,7 +77,7 @@ class Causes:
             return "cancelled", kink
         return ("unknown" if self.subject.traced else "cut"), None
 
-    def _kink(self, k: int, direction: Array, reach: float) -> Culprit | None:
+    def _kink(self, k: int, direction: Array, reach: float) -> Cause | None:
         """The node on whose kink it is, for the first rows of each part."""
         self._located[k] += 1
         if self._located[k] > LOCATED:
@@ -90,19 +90,19 @@ class Causes:
         return any(b >> k & 1 for b in bits)
 
     @cached_property
-    def _non_finite(self) -> Culprit | None:
+    def _non_finite(self) -> Cause | None:
         return non_finite(self.subject, self.made.numbers, self.made.cotangents)
 
     @cached_property
-    def _cuts(self) -> list[tuple[Culprit, Walk | None]]:
+    def _cuts(self) -> list[tuple[Cause, Walk | None]]:
         """Where the derivative ends, each with the walk that passes it there."""
         args = (self.subject, self.made.numbers, self.weights)
         found = cuts(self.subject)
         return [(c, walk(*args, through) if through else None) for c, through in found]
 
-    def _cut(self, k: int, direction: Array, quotient: float) -> Culprit | None:
+    def _cut(self, k: int, direction: Array, quotient: float) -> Cause | None:
         """The end of a derivative that would be right if it went on."""
-        unruled: Culprit | None = None
+        unruled: Cause | None = None
         for culprit, made in self._cuts:
             if made is None:
                 unruled = unruled or culprit
@@ -113,16 +113,16 @@ class Causes:
                 return culprit
         return unruled
 
-    def _imprecise(self, k: int) -> Culprit | None:
+    def _imprecise(self, k: int) -> Cause | None:
         """The value whose rounding hides the slope."""
         found = [share for share in self.rounding.shares if share[1] >> k & 1]
         if not found:
             return None
         _, _, node, dtype = found[0]
         if dtype is DType.float32:
-            return Culprit.of("precision", self._narrowest(k) or node, detail="float32")
+            return Cause.of("precision", self._narrowest(k) or node, detail="float32")
         largest = max(self._size(v) for v in node.outputs)
-        return Culprit.of("precision", node, detail=number(largest))
+        return Cause.of("precision", node, detail=number(largest))
 
     def _size(self, value: Value | None) -> float:
         if value is None or value not in self.made.numbers:

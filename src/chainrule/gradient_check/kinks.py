@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from chainrule.gradient_check.culprit import Culprit
+from chainrule.gradient_check.cause import Cause
 from chainrule.gradient_check.subject import Subject
 from chainrule.gradient_check.walk import Numbers, applied, inside, opened
 from chainrule.graph.node import Array, Node, Value
@@ -25,7 +25,7 @@ PLACES = (1.0, 1 / 16, 0.0, -1 / 16, -1.0)
 
 def kinked(
     subject: Subject, numbers: Numbers, k: int, direction: Array, reach: float
-) -> Culprit | None:
+) -> Cause | None:
     """The node on whose kink the function is, as part k moves in a direction.
 
     Args:
@@ -50,7 +50,7 @@ def kinked(
     return None
 
 
-def _bent(node: Node, along: Sequence[Mapping[Value, Array]]) -> Culprit | None:
+def _bent(node: Node, along: Sequence[Mapping[Value, Array]]) -> Cause | None:
     """A node that bends or jumps, where none did before it."""
     for v in node.outputs:
         if v is not None and v.dtype.is_float:
@@ -81,7 +81,7 @@ def _bend(values: Sequence[Array]) -> int | None:
 
 def _named(
     node: Node, value: Value, along: Sequence[Mapping[Value, Array]], index: int
-) -> Culprit:
+) -> Cause:
     """The node, or the one within it that is to blame."""
     primitive, here = node.primitive, along[len(along) // 2]
     if not primitive.kinks:
@@ -101,7 +101,7 @@ def _named(
     values = tuple(float(a[at]) for a in alike) if primitive.elementwise else ()
     chosen = [v for v in node.inputs if not v.dtype.is_float]
     flips = any(not np.array_equal(n[v], here[v]) for n in along for v in chosen)
-    return Culprit.of(
+    return Cause.of(
         "kink",
         node,
         index=at,

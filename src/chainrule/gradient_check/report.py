@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from chainrule.gradient_check.culprit import Culprit
+from chainrule.gradient_check.cause import Cause
 from chainrule.gradient_check.row import KINKS, WRONG, GradientRow
 from chainrule.primitives.rules import show
 from chainrule.text import tr
@@ -55,7 +55,7 @@ class GradientReport:
     function: str
     parts: tuple[CheckedPart, ...]
     rows: tuple[GradientRow, ...]
-    rules: tuple[Culprit, ...]
+    rules: tuple[Cause, ...]
     nodes: int
     scalar: bool
     traced: bool

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from chainrule.gradient_check.arguments import show_index
-from chainrule.gradient_check.culprit import Culprit
+from chainrule.gradient_check.cause import Cause
 from chainrule.gradient_check.quotients import Ladder
 from chainrule.text import tr
 from chainrule.text.numbers import number, plain
@@ -46,7 +46,7 @@ class GradientRow:
     error: float
     known: float
     kind: str
-    why: Culprit | None = None
+    why: Cause | None = None
     ladder: Ladder | None = None
 
     @property

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from chainrule.gradient_check.culprit import Culprit
+from chainrule.gradient_check.cause import Cause
 from chainrule.gradient_check.quotients import Judgement, Question, along
 from chainrule.gradient_check.subject import Subject
 from chainrule.gradient_check.walk import Numbers, applied, derived, inside, opened
@@ -42,10 +42,10 @@ def ruled(subject: Subject) -> list[tuple[Node, tuple[bool, ...]]]:
 
 def wrong_rules(
     subject: Subject, numbers: Numbers, tolerance: float, seed: int
-) -> list[tuple[Node, Culprit]]:
+) -> list[tuple[Node, Cause]]:
     """The nodes whose rule is wrong, each with what is wrong with it."""
     rng = np.random.default_rng((seed, 1))
-    found: list[tuple[Node, Culprit]] = []
+    found: list[tuple[Node, Cause]] = []
     for node, needed in ruled(subject):
         arrays = [numbers[v] for v in node.inputs]
         culprit = Alone(node, arrays, needed, tolerance).culprit(rng)
@@ -70,7 +70,7 @@ class Alone:
     needed: tuple[bool, ...]
     tolerance: float
 
-    def culprit(self, rng: np.random.Generator) -> Culprit | None:
+    def culprit(self, rng: np.random.Generator) -> Cause | None:
         """What is wrong with its rule; None where it is right."""
         with np.errstate(all="ignore"):
             ys = applied(self.node, self.arrays)
@@ -78,7 +78,7 @@ class Alone:
             try:
                 gs = derived(self.node, self.arrays, us, self.needed)
             except Exception as error:  # noqa: BLE001 - a rule may do anything
-                found = Culprit.of("rule", self.node, detail=f"{error}".split("\n")[0])
+                found = Cause.of("rule", self.node, detail=f"{error}".split("\n")[0])
                 return self._deeper(rng) or found
             for i, need in enumerate(self.needed):
                 if not need or not self.arrays[i].size:
@@ -95,11 +95,11 @@ class Alone:
         us: Sequence[Array | None],
         g: Array | None,
         rng: np.random.Generator,
-    ) -> Culprit | None:
+    ) -> Cause | None:
         x = self.arrays[i]
         if g is not None and g.shape != x.shape:
             detail = f"{g.shape} ≠ {x.shape}"
-            return Culprit.of("rule", self.node, input=i, detail=detail)
+            return Cause.of("rule", self.node, input=i, detail=detail)
         g = np.zeros_like(x) if g is None else g
         v = np.asarray(rng.standard_normal(x.shape), x.dtype)
         made = self._judged(i, ys, us, g, v)
@@ -112,7 +112,7 @@ class Alone:
         if made.kind != "differs":
             return None
         numbers = {"derivative": made.derivative, "quotient": made.quotient}
-        return Culprit.of("rule", self.node, input=i, **numbers)
+        return Cause.of("rule", self.node, input=i, **numbers)
 
     def _terms(
         self, i: int, us: Sequence[Array | None], array: Array
@@ -169,7 +169,7 @@ class Alone:
         off = abs(along(g, v) - float(middle))
         return bool(off > 1.01 * room + 1e-3 * (abs(middle) + 1e-6))
 
-    def _deeper(self, rng: np.random.Generator) -> Culprit | None:
+    def _deeper(self, rng: np.random.Generator) -> Cause | None:
         """The node to blame within a region, a loop or a branch."""
         primitive = self.node.primitive
         if isinstance(primitive, Region) and primitive.own_vjp:
@@ -196,15 +196,15 @@ def differentiated(graph: Graph) -> list[tuple[Node, tuple[bool, ...]]]:
     return found
 
 
-def cuts(subject: Subject) -> list[tuple[Culprit, Collection[Node]]]:
+def cuts(subject: Subject) -> list[tuple[Cause, Collection[Node]]]:
     """Where a derivative ends, each with the nodes that it would pass behind that."""
-    found: list[tuple[Culprit, Collection[Node]]] = []
+    found: list[tuple[Cause, Collection[Node]]] = []
     for node in subject.nodes:
         outputs = [v for v in node.outputs if v is not None and v.dtype.is_float]
         ends = outputs and not any(v.tracked for v in outputs)
         if ends and any(v.tracked and v.dtype.is_float for v in node.inputs):
             known = node.primitive in DERIVATIVES
-            culprit = Culprit.of("cut", node, detail="" if known else "no rule")
+            culprit = Cause.of("cut", node, detail="" if known else "no rule")
             found.append((culprit, _behind(subject, node) if known else ()))
     return found
 
@@ -219,9 +219,7 @@ def _behind(subject: Subject, start: Node) -> set[Node]:
     return found
 
 
-def non_finite(
-    subject: Subject, numbers: Numbers, cotangents: Numbers
-) -> Culprit | None:
+def non_finite(subject: Subject, numbers: Numbers, cotangents: Numbers) -> Cause | None:
     """The node that makes NaN or infinity of finite cotangents."""
     for node in reversed(subject.nodes):
         gs = [None if v is None else cotangents.get(v) for v in node.outputs]
@@ -232,7 +230,7 @@ def non_finite(
         if any(needed) and node.primitive in DERIVATIVES:
             made = derived(node, [numbers[v] for v in node.inputs], gs, needed)
             if not all(g is None or np.isfinite(g).all() for g in made):
-                return Culprit.of("nonfinite", node)
+                return Cause.of("nonfinite", node)
     return None
 
 

@@ -10,7 +10,7 @@ from chainrule.text import tr
 
 
 @dataclass(frozen=True)
-class Culprit:
+class Cause:
     """The application of a primitive that is to blame.
 
     Attributes:
@@ -42,12 +42,12 @@ class Culprit:
     detail: str = ""
 
     @classmethod
-    def of(cls, kind: str, node: Node, **more: Any) -> Culprit:
+    def of(cls, kind: str, node: Node, **more: Any) -> Cause:
         """A node to blame."""
         place = {"source": node.source, "scope": node.scope}
         return cls(kind, node.primitive.name, **place, **more)
 
-    def inside(self, node: Node) -> Culprit:
+    def inside(self, node: Node) -> Cause:
         """The same, found within a region, a loop or a branch."""
         return replace(
             self,
@@ -71,7 +71,7 @@ class Culprit:
         return _TEXTS[self.kind](self) + where
 
 
-def _of_rule(c: Culprit) -> str:
+def _of_rule(c: Cause) -> str:
     if c.detail:
         return tr(
             "the rule of {primitive} fails: {problem}",
@@ -89,7 +89,7 @@ def _of_rule(c: Culprit) -> str:
     )
 
 
-def _of_kink(c: Culprit) -> str:
+def _of_kink(c: Cause) -> str:
     text = tr("{primitive} has a kink here", primitive=c.primitive)
     if c.index:
         text += tr(", at element [{index}]", index=", ".join(map(str, c.index)))
@@ -103,7 +103,7 @@ def _of_kink(c: Culprit) -> str:
     return text
 
 
-def _of_precision(c: Culprit) -> str:
+def _of_precision(c: Cause) -> str:
     if c.detail == "float32":
         return tr("{primitive} computes in float32", primitive=c.primitive)
     return tr(
@@ -114,13 +114,13 @@ def _of_precision(c: Culprit) -> str:
     )
 
 
-def _of_cut(c: Culprit) -> str:
+def _of_cut(c: Cause) -> str:
     if c.detail == "no rule":
         return tr("{primitive} has no derivative rule", primitive=c.primitive)
     return tr("the derivative ends here: detach() or no_grad()")
 
 
-def _of_nonfinite(c: Culprit) -> str:
+def _of_nonfinite(c: Cause) -> str:
     return tr(
         "the rule of {primitive} makes NaN or infinity of finite numbers",
         primitive=c.primitive,

@@ -50,7 +50,7 @@ class Causes:
         self._located = Counter[int]()
 
     def of(self, k: int, direction: Array, reach: float, got: Judgement) -> Cause:
-        """The kind of a row, and the culprit where there is one.
+        """The kind of a row, and the cause where there is one.
 
         Args:
             k: the part that was moved.
@@ -66,9 +66,9 @@ class Causes:
             return got.kind, self._kink(k, direction, reach)
         if not np.isfinite(got.derivative):
             return "nonfinite", self._non_finite
-        for node, culprit in self.wrong:
+        for node, cause in self.wrong:
             if self._reaches(k, node):
-                return "rule", culprit
+                return "rule", cause
         cut = self._cut(k, direction, got.quotient)
         if cut is not None:
             return "cut", cut
@@ -103,14 +103,14 @@ class Causes:
     def _cut(self, k: int, direction: Array, quotient: float) -> Cause | None:
         """The end of a derivative that would be right if it went on."""
         unruled: Cause | None = None
-        for culprit, made in self._cuts:
+        for cause, made in self._cuts:
             if made is None:
-                unruled = unruled or culprit
+                unruled = unruled or cause
                 continue
             passed = along(made.gradient(self.subject.parts[k].value), direction)
             larger = max(abs(passed), abs(quotient))
             if abs(passed - quotient) <= EXPLAINED * larger:
-                return culprit
+                return cause
         return unruled
 
     def _imprecise(self, k: int) -> Cause | None:

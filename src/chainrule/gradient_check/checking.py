@@ -90,7 +90,7 @@ class Check:
                 for p, (chosen, ds) in zip(subject.parts, plan)
             ),
             rows=tuple(rows),
-            rules=tuple(culprit for __, culprit in wrong),
+            rules=tuple(cause for __, cause in wrong),
             nodes=len(ruled(subject)),
             scalar=scalar,
             traced=subject.traced,

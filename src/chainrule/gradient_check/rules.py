@@ -48,9 +48,9 @@ def wrong_rules(
     found: list[tuple[Node, Cause]] = []
     for node, needed in ruled(subject):
         arrays = [numbers[v] for v in node.inputs]
-        culprit = Alone(node, arrays, needed, tolerance).culprit(rng)
-        if culprit is not None:
-            found.append((node, culprit))
+        cause = Alone(node, arrays, needed, tolerance).cause(rng)
+        if cause is not None:
+            found.append((node, cause))
     return found
 
 
@@ -70,7 +70,7 @@ class Alone:
     needed: tuple[bool, ...]
     tolerance: float
 
-    def culprit(self, rng: np.random.Generator) -> Cause | None:
+    def cause(self, rng: np.random.Generator) -> Cause | None:
         """What is wrong with its rule; None where it is right."""
         with np.errstate(all="ignore"):
             ys = applied(self.node, self.arrays)
@@ -178,7 +178,7 @@ class Alone:
             numbers = inside(graph, arrays)
             for node, needed in differentiated(graph):
                 inputs = [numbers[v] for v in node.inputs]
-                found = Alone(node, inputs, needed, self.tolerance).culprit(rng)
+                found = Alone(node, inputs, needed, self.tolerance).cause(rng)
                 if found is not None:
                     return found.inside(self.node)
         return None
@@ -204,8 +204,8 @@ def cuts(subject: Subject) -> list[tuple[Cause, Collection[Node]]]:
         ends = outputs and not any(v.tracked for v in outputs)
         if ends and any(v.tracked and v.dtype.is_float for v in node.inputs):
             known = node.primitive in DERIVATIVES
-            culprit = Cause.of("cut", node, detail="" if known else "no rule")
-            found.append((culprit, _behind(subject, node) if known else ()))
+            cause = Cause.of("cut", node, detail="" if known else "no rule")
+            found.append((cause, _behind(subject, node) if known else ()))
     return found
 
 

@@ -18,7 +18,7 @@ from chainrule.graph.node import Array, Node, Value
 from chainrule.graph.types import DType
 from chainrule.text.numbers import number
 
-Cause = tuple[str, Cause | None]
+Verdict = tuple[str, Cause | None]
 
 #: A derivative that passes a cut explains a quotient where it is so near to it.
 EXPLAINED = 1e-3
@@ -49,7 +49,7 @@ class Causes:
         self.weights, self.wrong = weights, wrong
         self._located = Counter[int]()
 
-    def of(self, k: int, direction: Array, reach: float, got: Judgement) -> Cause:
+    def of(self, k: int, direction: Array, reach: float, got: Judgement) -> Verdict:
         """The kind of a row, and the cause where there is one.
 
         Args:

@@ -243,9 +243,7 @@ def compiled(agent: Agent, policy: Categorical, how: Settings, **engine: Any) ->
 class Rollouts(Source):
     """Acts for a while, works out the advantages, hands out minibatches of both."""
 
-    def __init__(
-        self, name: str, policy: Categorical, how: Settings, seed: int
-    ) -> None:
+    def __init__(self, name: str, policy: Any, how: Settings, seed: int) -> None:
         self.world = Environments(name, how.count, seed=seed)
         self.policy, self.how = policy, how
         self.dice = np.random.default_rng([seed, 1])

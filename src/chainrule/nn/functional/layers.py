@@ -16,7 +16,7 @@ from chainrule.graph.types import Dim, Shape, size_of
 from chainrule.nn.arguments import flag, integer, number, option, place, spread
 from chainrule.nn.losses.checks import check_labels, looked_at
 from chainrule.operations.elementwise import add
-from chainrule.operations.operands import alike
+from chainrule.operations.operands import alike, stretch
 from chainrule.primitives.indexing import check_indices, one_hot_mask, take
 from chainrule.primitives.matmul import dot
 from chainrule.primitives.rules import show
@@ -45,8 +45,10 @@ def linear(x: Any, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     >>> linear([[1.0, 2.0]], Tensor([[3.0, 4.0]]), Tensor([0.5]))
     tensor([[11.5]])
     """
-    x, weight = as_tensor(x), as_tensor(weight)
-    shape, matrix = x.shape, weight.shape
+    x = x if isinstance(x, Tensor) else as_tensor(x)
+    weight = weight if isinstance(weight, Tensor) else as_tensor(weight)
+    rows, w = x.value, weight.value  # whose shapes and dtypes are plain attributes
+    shape, matrix = rows.shape, w.shape
     if len(matrix) != 2:
         raise ShapeError(
             _("linear multiplies by a matrix."),
@@ -62,12 +64,19 @@ def linear(x: Any, weight: Tensor, bias: Tensor | None = None) -> Tensor:
             got=show(shape),
             fix=_rows_fix(shape, inputs, outputs),
         )
-    x = same_dtype("Linear", x, weight)
-    rows = x if len(shape) == 2 else x.reshape(-1, inputs)
-    bias = parameter("Linear", "bias", bias, (outputs,), weight)
-    z = dot(rows.value, weight.value, "ni,oi->no")
+    if rows.dtype is not w.dtype:
+        x = same_dtype("Linear", x, weight)
+        rows = x.value
+    if len(shape) != 2:
+        rows = x.reshape(-1, inputs).value
+    z = dot(rows, w, "ni,oi->no")
     if bias is not None:
-        z = add(*alike(z, bias.value))
+        b = bias.value if isinstance(bias, Tensor) else as_tensor(bias).value
+        if b.shape == (outputs,) and b.dtype is w.dtype:
+            z = add(z, stretch(b, z.shape))
+        else:
+            other = parameter("Linear", "bias", bias, (outputs,), weight)
+            z = add(*alike(z, as_tensor(other).value))
     made = wrap(z)
     return made if len(shape) == 2 else made.reshape(*shape[:-1], outputs)
 

@@ -49,5 +49,5 @@ def engine(request: pytest.FixtureRequest) -> str:
         problem = native_problem()
         if problem:
             pytest.skip(problem)
-        importlib.import_module("chainrule.engines.native.executable")
+        importlib.import_module("chainrule.engines.native.runtime.executable")
     return name

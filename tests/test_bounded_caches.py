@@ -22,7 +22,7 @@ import pytest
 
 import chainrule as cr
 from chainrule import nn, optim
-from chainrule.engines.native import jit
+from chainrule.engines.native.runtime import jit
 from chainrule.util.bounded import Bounded
 
 #: Entries of a cache at most.
@@ -30,10 +30,10 @@ SMALL = 2048
 
 #: Containers that grow up to a bound of their own, and why.
 BOUNDED_OTHERWISE = {
-    "chainrule.engines.native.jit._packs": "IDLE, beside those that programs call",
-    "chainrule.engines.native.jit._pack_of": "the kernels of _packs",
-    "chainrule.engines.native.jit._entries": "IDLE",
-    "chainrule.engines.native.kernels._known": "the kernels of _packs",
+    "chainrule.engines.native.runtime.jit._packs": "IDLE, beside those of programs",
+    "chainrule.engines.native.runtime.jit._pack_of": "the kernels of _packs",
+    "chainrule.engines.native.runtime.jit._entries": "IDLE",
+    "chainrule.engines.native.loops.kernels._known": "the kernels of _packs",
 }
 
 

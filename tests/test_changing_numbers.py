@@ -407,7 +407,8 @@ def test_sizes_are_looked_up_for_so_many_calls() -> None:
 def test_machine_code_goes_with_its_programs(engine: str) -> None:
     if engine == "numpy":
         pytest.skip("it has none")
-    from chainrule.engines.native import jit, kernels
+    from chainrule.engines.native.loops import kernels
+    from chainrule.engines.native.runtime import jit
 
     def one(i: int) -> None:
         run = cr.compile(lambda x: (x * float(i) + i).tanh() * (x + i), engine=engine)
@@ -433,7 +434,7 @@ def test_machine_code_goes_with_its_programs(engine: str) -> None:
 def test_a_size_that_grows_is_compiled_for_now_and_then(engine: str) -> None:
     if engine == "numpy":
         pytest.skip("it has a function for each size")
-    from chainrule.engines.native import jit
+    from chainrule.engines.native.runtime import jit
 
     run = cr.compile(lambda x: (x * 2).sum(), engine=engine, shapes={"x": ("N",)})
     before = jit.compilations

@@ -11,7 +11,7 @@ pytest.importorskip("llvmlite")
 
 import chainrule as cr
 from chainrule import errors, nn, optim
-from chainrule.engines.native import profiling, roof
+from chainrule.engines.native.runtime import profiling, roof
 
 
 @pytest.fixture(autouse=True)

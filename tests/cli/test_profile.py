@@ -11,7 +11,7 @@ import pytest
 
 pytest.importorskip("llvmlite")
 
-from chainrule.engines.native import profiling, roof
+from chainrule.engines.native.runtime import profiling, roof
 from chainrule.text.numbers import width
 from tests.cli.conftest import one_message
 

@@ -429,7 +429,8 @@ def check(engine: str, program: Program, n: int) -> None:
 @contextmanager
 def apart() -> Generator[None]:
     """Two cores that reach each other slowly: threads do much for themselves."""
-    from chainrule.engines.native import compiler, control
+    from chainrule.engines.native.loops import control
+    from chainrule.engines.native.runtime import compiler
 
     slow = Machine(2, foreign_byte=1.0)
     with (

@@ -15,7 +15,7 @@ def cache(clear: bool, as_json: bool) -> int:
 
     CHAINRULE_CACHE=0 turns the cache off, CHAINRULE_CACHE=PATH is another place.
     """
-    from chainrule.engines.native.code_cache import VARIABLE, code_cache
+    from chainrule.engines.native.runtime.code_cache import VARIABLE, code_cache
 
     kept = code_cache()
     if kept is None:

@@ -119,7 +119,9 @@ def native_problem() -> str | None:
 register("numpy", Engine("chainrule.engines.numpy.executable:NumpyExecutable"))
 register(
     "native",
-    Engine("chainrule.engines.native.executable:NativeExecutable", native_problem),
+    Engine(
+        "chainrule.engines.native.runtime.executable:NativeExecutable", native_problem
+    ),
 )
 
 

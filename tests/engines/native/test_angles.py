@@ -14,9 +14,9 @@ import pytest
 pytest.importorskip("llvmlite")
 from llvmlite import ir
 
-from chainrule.engines.native import angles, power
-from chainrule.engines.native.jit import MachineCode, object_code
-from chainrule.engines.native.kernels import for_loop
+from chainrule.engines.native.loops.kernels import for_loop
+from chainrule.engines.native.math import angles, power
+from chainrule.engines.native.runtime.jit import MachineCode, object_code
 
 FLOATS = (np.float32, np.float64)
 #: For each: its emitter, the exact function, NumPy's, and how many units in the last

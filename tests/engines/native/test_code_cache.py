@@ -31,8 +31,9 @@ from ...conformance.test_engines import joined, program_of
 if native_problem():
     pytest.skip("needs llvmlite", allow_module_level=True)
 
-from chainrule.engines.native import code_cache, identity, jit, kernels
-from chainrule.engines.native.code_cache import CodeCache
+from chainrule.engines.native.loops import kernels
+from chainrule.engines.native.runtime import code_cache, identity, jit
+from chainrule.engines.native.runtime.code_cache import CodeCache
 
 posix = pytest.mark.skipif(os.name != "posix", reason="modes and owners are POSIX's")
 
@@ -46,7 +47,7 @@ import hashlib, os, sys, warnings
 import numpy as np
 import chainrule as cr
 from chainrule import nn, optim
-from chainrule.engines.native import jit
+from chainrule.engines.native.runtime import jit
 
 def trained(dropout):
     cr.manual_seed(0)
@@ -226,7 +227,7 @@ def test_what_code_depends_on_is_part_of_its_name(
     assert not kept.compiled(called)[0]
     uncached = functools.cache(identity.environment.__wrapped__)
     monkeypatch.setattr(identity, "environment", uncached)
-    monkeypatch.setattr("chainrule.engines.native.code.environment", uncached)
+    monkeypatch.setattr("chainrule.engines.native.runtime.code.environment", uncached)
     if other == "host":
         target, cpu, features = jit.host()
         monkeypatch.setattr(identity, "host", lambda: (target, cpu, features + ",-x"))

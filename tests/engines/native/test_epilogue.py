@@ -12,7 +12,9 @@ pytest.importorskip("llvmlite")
 
 import chainrule as cr
 from chainrule import nn, optim
-from chainrule.engines.native import compiler, gemm, kernels
+from chainrule.engines.native.loops import kernels
+from chainrule.engines.native.products import gemm
+from chainrule.engines.native.runtime import compiler
 from chainrule.engines.native.target import Target
 from chainrule.engines.schedule.maps import tiled
 

@@ -10,7 +10,7 @@ import pytest
 pytest.importorskip("llvmlite")
 
 from chainrule.engines import load_engine
-from chainrule.engines.native import gemm
+from chainrule.engines.native.products import gemm
 from chainrule.engines.schedule.machine import Cache
 from chainrule.graph.build import trace
 from chainrule.graph.program import Entry, Program

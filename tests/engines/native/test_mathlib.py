@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 from llvmlite import binding, ir
 
-from chainrule.engines.native import angles, mathlib, thread_pool
+from chainrule.engines.native.math import angles, mathlib
+from chainrule.engines.native.runtime import thread_pool
 from chainrule.errors import DTypeError
 from chainrule.primitives import error_function
 

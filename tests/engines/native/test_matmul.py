@@ -15,7 +15,7 @@ llvmlite = pytest.importorskip("llvmlite")
 
 from llvmlite import binding, ir  # noqa: E402
 
-from chainrule.engines.native.matmul import (  # noqa: E402
+from chainrule.engines.native.products.matmul import (  # noqa: E402
     Tile,
     choose_tile,
     emit_matmul,

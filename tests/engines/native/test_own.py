@@ -8,7 +8,7 @@ import pytest
 pytest.importorskip("llvmlite")
 
 from chainrule.engines import load_engine
-from chainrule.engines.native import compiler
+from chainrule.engines.native.runtime import compiler
 from chainrule.graph.program import Program
 from tests.engines.schedule.test_schedule import gathered
 

@@ -14,7 +14,7 @@ pytest.importorskip("llvmlite")
 import chainrule as cr
 from chainrule import nn, optim
 from chainrule.compilation.program import CompiledProgram
-from chainrule.engines.native import executable
+from chainrule.engines.native.runtime import executable
 from chainrule.graph.types import ArrayType, DType
 from chainrule.random import seed_key
 from chainrule.training.entries import Entries

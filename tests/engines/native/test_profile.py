@@ -13,7 +13,9 @@ from llvmlite import ir
 
 import chainrule as cr
 from chainrule import errors, nn, optim
-from chainrule.engines.native import emit, profiling, reductions, roof
+from chainrule.engines.native.emit import entry_points
+from chainrule.engines.native.loops import reductions
+from chainrule.engines.native.runtime import profiling, roof
 from chainrule.engines.schedule.machine import CACHE
 from chainrule.engines.schedule.profile import Measured, Profile
 
@@ -87,7 +89,7 @@ def test_every_step_is_measured_and_the_state_stays(threads: int | None) -> None
 
 
 def test_a_counter_that_stands_still_is_refused(monkeypatch) -> None:
-    monkeypatch.setattr(emit, "emit_ticks", lambda builder: ir.IntType(64)(0))
+    monkeypatch.setattr(entry_points, "emit_ticks", lambda builder: ir.IntType(64)(0))
     run = cr.compile(lambda x: x @ x, engine="native", threads=1)
     run(cr.ones(8, 8))
     with pytest.raises(errors.EngineError, match="stands still"):

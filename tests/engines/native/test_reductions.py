@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule.engines.native.reductions import LANES_FROM, ROWS
+from chainrule.engines.native.loops.reductions import LANES_FROM, ROWS
 
 OPERATIONS = {
     "sum": (np.add, 0),

@@ -19,7 +19,7 @@ import pytest
 from llvmlite import binding, ir
 
 import chainrule as cr
-from chainrule.engines.native.thread_pool import (
+from chainrule.engines.native.runtime.thread_pool import (
     BARRIER_BYTES,
     WORKER,
     ThreadPool,
@@ -345,7 +345,7 @@ def test_a_forked_child_starts_its_own_pool(
 def test_no_thread_at_import_and_a_clean_exit() -> None:
     code = """
 import threading, time
-from chainrule.engines.native.thread_pool import thread_pool
+from chainrule.engines.native.runtime.thread_pool import thread_pool
 assert threading.active_count() == 1
 thread_pool(3).run(lambda *_: None, 0)
 assert threading.active_count() == 3

@@ -1,0 +1,1 @@
+"""From a schedule to LLVM IR: entry points, bodies, the table of lowerings."""

@@ -1,0 +1,494 @@
+"""Emit the nodes of one entry point, or of a loop's body: memory, divisions, loops.
+
+What a lowering needs of its surroundings it asks the :class:`BodyBuilder`.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Generator, Mapping, Sequence, Set
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+from llvmlite import ir
+
+from chainrule.engines.memory_plan import MemoryPlan, make_plan
+from chainrule.engines.native.emit.entry_points import REPORT, FunctionBuilder
+from chainrule.engines.native.loops.folding import fold_kernel
+from chainrule.engines.native.loops.kernels import (
+    Body,
+    Operand,
+    advance,
+    for_loop,
+    times,
+)
+from chainrule.engines.native.loops.nests import (
+    Loops,
+    Part,
+    collapsed,
+    divided_loops,
+    in_tiles,
+    operand,
+    quotient,
+)
+from chainrule.engines.native.loops.reductions import accumulators
+from chainrule.engines.native.loops.transposing import crossing, transposing_kernel
+from chainrule.engines.native.math.scalar import I64, checked
+from chainrule.engines.refusal import Condition
+from chainrule.engines.schedule.alignment import aligned
+from chainrule.engines.schedule.assign_layouts import Layouts
+from chainrule.engines.schedule.layout import StridedView
+from chainrule.engines.schedule.maps import elementwise_inputs, folds_of
+from chainrule.engines.schedule.sharing import (
+    ONE,
+    OWN,
+    Access,
+    Key,
+    Share,
+    key_of,
+    share_of,
+)
+from chainrule.graph.node import Node, Value
+from chainrule.graph.program import Entry
+from chainrule.graph.types import Dim, Sizes, resolve, size_of
+from chainrule.primitives.checks import require
+from chainrule.primitives.indexing import (
+    dynamic_update_slice,
+    scatter_add,
+    scatter_add_along,
+)
+
+#: Bytes of an array that is copied by one thread.
+COPIED_ALONE = 16 * 1024
+#: Memory of fewer bytes is not used twice within a step.
+REUSE_FROM = 32 * 1024
+#: Nodes of one function.
+SEGMENT = 64
+
+
+class BodyBuilder:
+    """One entry point (or loop body) being emitted."""
+
+    def __init__(
+        self,
+        code: FunctionBuilder,
+        plan: MemoryPlan,
+        layouts: Layouts,
+        shares: Mapping[Node, Share | None],
+        arena_space: Any,
+        own: Set[Node] = frozenset(),
+    ) -> None:
+        self.code, self.plan, self.layouts = code, plan, layouts
+        self.shares, self.arena_space, self.own = shares, arena_space, own
+        self.share: Share | None = None
+        self._owners: dict[Any, Key] = {}
+        self.pointers: dict[Value, Callable[[], Any]] = {}
+        self.resources: dict[Value, tuple[Any, int, int]] = {}
+
+    @property
+    def b(self) -> ir.IRBuilder:
+        """The builder."""
+        return self.code.b
+
+    # -- memory --------------------------------------------------------------------
+
+    def view(self, value: Value) -> StridedView:
+        """Where a value lies."""
+        return self.layouts.known[value]
+
+    def bind(
+        self, root: Value, pointer: Callable[[], Any], resource: tuple[Any, int, int]
+    ) -> None:
+        """Give a root its memory; ``pointer`` emits its address wherever it is used."""
+        self.pointers[root] = pointer
+        self.resources[root] = resource
+
+    def memory(self, offset: int) -> Any:
+        """An address in the arena."""
+        _, low, _ = self.arena_space
+        return self.code.in_arena(low + offset)
+
+    def bytes_of(self, value: Value) -> int:
+        """The bytes of a value at the largest sizes."""
+        count = size_of(resolve(value.shape, self.code.largest))
+        assert isinstance(count, int)
+        return count * value.dtype.itemsize
+
+    def bind_outputs(self, node: Node) -> None:
+        """Memory for what a node computes, as planned."""
+        base, low, _ = self.arena_space
+        for value in node.outputs:
+            assert value is not None
+            view = self.view(value)
+            if view.root in self.pointers or view.root is not value:
+                continue
+            if node in self.own:
+                memory = self.code.own(self.bytes_of(value))
+                self.bind(value, memory, ((OWN, value), 0, 1))
+                continue
+            offset = self.plan.offsets[value]
+            size = self.plan.sizes[value]
+            self.bind(
+                value,
+                functools.partial(self.memory, offset),
+                (base, low + offset, low + offset + size),
+            )
+
+    def pointer(self, value: Value) -> Any:
+        """The address of a value's first element."""
+        view = self.view(value)
+        base = self.pointers[view.root]()
+        for term in view.offset:
+            base = advance(self.b, base, value.dtype, self.code.dim(term))
+        return base
+
+    # -- how threads divide values -------------------------------------------------
+
+    def share_for(self, value: Value) -> Share | None:
+        """How threads divide a value that the node at hand makes."""
+        share, shape = self.share, value.shape
+        if share is None or not shape:
+            return None
+        axis = share.axis
+        if axis < len(shape) and shape[axis] == share.granule * share.units:
+            return share
+        return self._by_rows(value)
+
+    def _by_rows(self, value: Value) -> Share:
+        width, rows = self.view(value).blocking, value.shape[0]
+        if not width:
+            return Share(0, 1, rows)
+        assert isinstance(rows, int)
+        return Share(0, width, rows // width)
+
+    def share_like(self, value: Value) -> Share | None:
+        """How threads divide a copy of a value: as it was made, or by its size."""
+        view = self.view(value)
+        owner = self._owners.get(self.resources[view.root])
+        share = share_of(view, owner, value.dtype.itemsize)
+        alone = owner == ONE or self.bytes_of(value) <= COPIED_ALONE
+        return share or (None if alone or not value.shape else self._by_rows(value))
+
+    def part(self, value: Value, each: Dim = 1) -> Part:
+        """How threads share a loop over the first axis of a value.
+
+        Args:
+            value: what the node makes.
+            each: iterations for an index of that axis.
+        """
+        share = self.share_for(value)
+        if share is None:
+            return Part(value.shape[0] if value.shape else 1, each, single=True)
+        return Part(share.units, each * share.granule)
+
+    def access(self, value: Value, key: Key, *, write: bool = False) -> Access:
+        """An access to the memory of a value."""
+        resource = self.resources[self.view(value).root]
+        if resource[0][0] == OWN:
+            key = OWN  # never another thread's
+        elif self.code.everyone and key == ONE:
+            key = None
+        if write:
+            self._owners[resource] = key
+        return Access(*resource, write, key)
+
+    def divided(
+        self, value: Value, share: Share | None, *, write: bool = False
+    ) -> Access:
+        """An access in which each thread touches its share; None: thread 0 alone."""
+        space, low, _ = self.resources[self.view(value).root]
+        key = key_of(self.view(value), share, value.dtype.itemsize, space, low)
+        return self.access(value, key, write=write)
+
+    def accesses(self, node: Node) -> list[Access]:
+        """What a node that is divided as scheduled reads and writes."""
+        found: list[Access] = []
+        for value in node.outputs:
+            assert value is not None
+            found.append(self.divided(value, self.share_for(value), write=True))
+        for i, value in enumerate(node.inputs):
+            share = self.share
+            if share is None:
+                found.append(self.access(value, ONE))
+                continue
+            axes = aligned(node, i)
+            if share.axis not in axes:
+                found.append(self.access(value, None))
+                continue
+            mine = replace(share, axis=axes.index(share.axis))
+            found.append(self.divided(value, mine))
+        return found
+
+    # -- loops over elements ---------------------------------------------------------
+
+    def map(
+        self,
+        key: Any,
+        label: str,
+        outs: Sequence[tuple[Value, StridedView]],
+        ins: Sequence[tuple[Value, StridedView]],
+        body: Body,
+    ) -> None:
+        """Emit a loop over the elements of the outputs; see ``Kernels.map``."""
+        operands = [*outs, *ins]
+        share = self.share_for(outs[0][0])
+        part, loops = self._loops([view for _, view in operands], share)
+        if any(size == 0 for size, _ in loops[0]):
+            return
+        loops, cut = in_tiles(loops, fixed=0 if part.single else 1)
+        part = _over(loops, part)
+        sizes = [size for size, _ in loops[0]]
+        described: list[Operand] = []
+        strides: list[Any] = []
+        for i, ((value, _), mine) in enumerate(zip(operands, loops)):
+            steps = [step for _, step in mine]
+            described.append(operand(value, steps, fixed=i >= len(outs)))
+            if not described[-1].fixed:
+                strides += [self.code.dim(s) for s in steps]
+        function = self.code.kernels.map(
+            key,
+            label,
+            len(sizes),
+            described[: len(outs)],
+            described[len(outs) :],
+            body,
+        )
+        self._touch(operands, share, writes=len(outs))
+        pointers = [self.pointer(v) for v, _ in operands]
+        numbers = [*(self.code.dim(s) for s in sizes), *strides]
+        if not cut:
+            self.code.call(function, [*pointers, *numbers], part)
+            return
+        tiles, steps = cut
+        with for_loop(self.b, I64(0), I64(tiles), "tile") as tile:
+            moved = [
+                advance(self.b, p, v.dtype, times(self.b, tile, self.code.dim(step)))
+                for p, (v, _), step in zip(pointers, operands, steps)
+            ]
+            self.code.call(function, [*moved, *numbers], part)
+
+    def fold(
+        self,
+        key: Any,
+        label: str,
+        outs: Sequence[tuple[Value, StridedView]],
+        sums: Sequence[tuple[Value, StridedView]],
+        ins: Sequence[tuple[Value, StridedView]],
+        body: Body,
+    ) -> None:
+        """Emit a loop that adds up some of its results; see ``Kernels.fold``."""
+        operands = [*outs, *ins]
+        views = [view for _, view in operands if view.shape]
+        order = next((view for view in views if view.blocking), views[0])
+        (units,) = sums[0][0].shape
+        rows = order.shape[0]
+        assert isinstance(units, int)
+        assert isinstance(rows, int)
+        share = self.share and Share(0, rows // units, units)
+        across: list[Dim] = []
+        inner: Loops = []
+        for _, view in operands:
+            (blocks, step), *rest = view.loops(order)
+            many = quotient(blocks, units)
+            across.append(step * many)
+            inner.append(((many, step), *rest))
+        inner = collapsed(inner)
+        described: list[Operand] = []
+        strides: list[Any] = []
+        for i, ((value, _), mine) in enumerate(zip(operands, inner)):
+            steps = [across[i], *(step for _, step in mine)]
+            described.append(operand(value, steps, fixed=i >= len(outs)))
+            if not described[-1].fixed:
+                strides += [self.code.dim(s) for s in steps]
+        function = fold_kernel(
+            self.code.kernels,
+            key,
+            label,
+            len(inner[0]),
+            described[: len(outs)],
+            [value.dtype for value, _ in sums],
+            described[len(outs) :],
+            body,
+            accumulators(order.blocking),
+        )
+        made = share and Share(0, 1, units)
+        added = [self.divided(value, made, write=True) for value, _ in sums]
+        self._touch(operands, share, writes=len(outs), further=added)
+        pointers = [self.pointer(v) for v, _ in (*outs, *sums, *ins)]
+        numbers = [self.code.dim(size) for size, _ in inner[0]]
+        part = Part(units, single=share is None)
+        self.code.call(function, [*pointers, *numbers, *strides], part)
+
+    def copy(self, source: Value, target: Value) -> None:
+        """Copy the elements of one value into the memory of another."""
+        operands = [(target, self.view(target)), (source, self.view(source))]
+        if self._same_memory(*operands):
+            return
+        share = self.share_for(target)
+        part, loops = self._loops([view for _, view in operands], share)
+        loops = crossing(loops, target.dtype, fixed=0 if part.single else 1)
+        if loops is None:
+            body: Body = lambda b, values, indices: values  # noqa: E731
+            self.map(("copy",), "copy", operands[:1], operands[1:], body)
+            return
+        if len(loops[0]) == 2:
+            loops = [((1, 0), *mine) for mine in loops]
+        *outer, columns, rows = [size for size, _ in loops[0]]
+        (*out_steps, out_step, _), (*x_steps, _, x_step) = [
+            [step for _, step in mine] for mine in loops
+        ]
+        function = transposing_kernel(self.code.kernels, target.dtype, len(outer))
+        self._touch(operands, share, writes=1)
+        dims = [*outer, *out_steps, *x_steps, columns, rows, out_step, x_step]
+        pointers = [self.pointer(value) for value, _ in operands]
+        numbers = [self.code.dim(d) for d in dims]
+        self.code.call(function, [*pointers, *numbers], _over(loops, part))
+
+    def _same_memory(self, *operands: tuple[Value, StridedView]) -> bool:
+        """Whether two values are the same elements of the same memory."""
+        (_, one), (_, other) = operands
+        return (
+            self.resources[one.root] == self.resources[other.root]
+            and (one.shape, one.strides) == (other.shape, other.strides)
+            and (one.offset, one.blocking) == (other.offset, other.blocking)
+        )
+
+    def _loops(
+        self, views: Sequence[StridedView], share: Share | None
+    ) -> tuple[Part, Loops]:
+        """Loops over the elements of operands, divided, and merged where they can be.
+
+        They follow what lies in blocks, else the first operand.
+        """
+        order = next((view for view in views if view.blocking), views[0])
+        place = 0
+        if share is not None and not order.blocking:
+            place = order.axes.index(share.axis)
+        loops = [view.loops(order) for view in views]
+        part, loops = divided_loops(loops, share, place)
+        return part, collapsed(loops)
+
+    def _touch(
+        self,
+        operands: Sequence[tuple[Value, StridedView]],
+        share: Share | None,
+        *,
+        writes: int,
+        further: Sequence[Access] = (),
+    ) -> None:
+        """Declare what a loop over elements touches; it writes the first operands."""
+        accesses = [
+            self.access(value, None, write=i < writes)
+            if share is not None and not view.shape
+            else self.divided(value, share, write=i < writes)
+            for i, (value, view) in enumerate(operands)
+        ]
+        self.code.touch([*accesses, *further])
+
+    # -- nodes ---------------------------------------------------------------------
+
+    def run(self, nodes: Sequence[Node]) -> None:
+        """Emit nodes in order."""
+        for start in range(0, len(nodes), SEGMENT):
+            part = nodes[start : start + SEGMENT]
+            if len(nodes) <= SEGMENT:
+                self._run(part)
+            else:
+                with self.code.segment():
+                    self._run(part)
+
+    def _run(self, nodes: Sequence[Node]) -> None:
+        for node in nodes:
+            self.bind_outputs(node)
+            self.share = self.shares.get(node)
+            self.code.everyone = node in self.own
+            if not node.primitive.view or node.primitive is require:
+                with self.code.clocked(node), self._reporting(node):
+                    self.code.lower(self, node)
+        self.code.everyone = False
+
+    @contextmanager
+    def _reporting(self, node: Node) -> Generator[None]:
+        """Announce that the node within may report that the run is refused.
+
+        Before, so that no thread looks for what an earlier step has reported, and
+        behind, since the threads may have met within.
+        """
+        refuses = node.primitive.refuses is not None
+        if refuses:
+            self.code.touch([REPORT])
+        yield
+        if refuses:
+            self.code.touch([REPORT])
+
+    def check(self, condition: Condition) -> None:
+        """Check what a later node needs."""
+        node, value = condition.node, condition.value
+        assert value is not None
+        code = self.code
+        with self._reporting(node):
+            if condition.rows is None:
+                code.lower(self, node)
+                return
+            code.touch([self.access(value, ONE)])
+            with code.one_thread():
+                rows = code.dim(condition.rows)
+                checked(self.b, self.pointer(value), value.dtype, rows, code.status)
+
+
+def _over(loops: Loops, part: Part) -> Part:
+    """The part of a thread in the outermost of some loops."""
+    size = loops[0][0][0]
+    if part.single:
+        return Part(size, single=True)
+    return (
+        part if size == part.units else replace(part, scale=quotient(size, part.units))
+    )
+
+
+def _changed_in_part(node: Node, old: Value) -> bool:
+    """Whether a node changes some elements of a value, and does not look at it else."""
+    first, *others = node.inputs
+    parts = (dynamic_update_slice, scatter_add, scatter_add_along)
+    return node.primitive in parts and first is old and old not in others
+
+
+def plan_memory(
+    entry: Entry,
+    layouts: Layouts,
+    largest: Sizes,
+    scratch: Callable[[Node], int],
+    *,
+    within: bool = False,
+) -> MemoryPlan:
+    """Plan an arranged entry point, or ``within`` one the body of a loop."""
+
+    def is_view(node: Node, root: dict[Value, Value]) -> bool:
+        del root
+        return node.primitive.view
+
+    def in_place(node: Node, old: Value, new: Value) -> bool:
+        return (
+            old.type == new.type
+            and (old in elementwise_inputs(node) or _changed_in_part(node, old))
+            and not folds_of(node)[node.outputs.index(new)]
+            and layouts.known[old].root is old
+            and layouts.known[old].blocking == layouts.known[new].blocking
+            and layouts.known[old].strides == layouts.known[new].strides
+        )
+
+    def size(value: Value) -> int:
+        count = size_of(resolve(value.shape, largest))
+        assert isinstance(count, int)
+        return count * value.dtype.itemsize
+
+    return make_plan(
+        entry,
+        is_view=is_view,
+        in_place=in_place,
+        size=size,
+        scratch=scratch,
+        reuse_from=REUSE_FROM,
+        within=within,
+    )

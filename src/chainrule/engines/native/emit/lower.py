@@ -1,0 +1,379 @@
+"""One table: how the native engine runs each primitive that is not elementwise.
+
+An entry emits calls of kernels. What is elementwise needs no entry: one row in
+``scalar.SCALAR`` and the loop around it comes from :func:`elementwise`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+
+from chainrule.engines.native.emit.body import BodyBuilder
+from chainrule.engines.native.loops import along, loop_nodes
+from chainrule.engines.native.loops import control as nested
+from chainrule.engines.native.loops.kernels import advance, for_loop, times
+from chainrule.engines.native.loops.reductions import column_sums, reduce_kernel
+from chainrule.engines.native.loops.windows import windowed
+from chainrule.engines.native.math.scalar import (
+    I8,
+    I32,
+    I64,
+    compute,
+    convert,
+    load,
+    number,
+    store,
+)
+from chainrule.engines.native.products import convolution, product_nodes
+from chainrule.engines.native.runtime.code import CONDITION
+from chainrule.engines.schedule.layout import row_major
+from chainrule.engines.schedule.maps import (
+    fingerprint,
+    folds_of,
+    loop_body,
+    scalar_broadcast,
+    tiled,
+)
+from chainrule.engines.schedule.sharing import ONE
+from chainrule.graph.graph import Graph
+from chainrule.graph.node import Array, Node, Value
+from chainrule.graph.primitive import REFERENCES, Primitive
+from chainrule.graph.types import Dim, DType, Sizes, resolve, size_of
+from chainrule.primitives import (
+    checks,
+    conv,
+    creation,
+    indexing,
+    matmul,
+    movement,
+    random,
+    reduce,
+    sorting,
+    windows,
+)
+from chainrule.primitives.random import (
+    PARITY,
+    ROTATIONS,
+    ROUNDS,
+    need_countable,
+    stream_words,
+)
+from chainrule.regions import control
+
+
+def elementwise(builder: BodyBuilder, node: Node) -> None:
+    """One loop over the elements, for a primitive or a whole region."""
+    body = loop_body(node)
+    if body is not None:
+        key: Any = fingerprint(body)
+        label = node.primitive.name
+
+        def run(b: ir.IRBuilder, values: list[Any], indices: list[Any]) -> list[Any]:
+            return _inline(b, body, values)
+    else:
+        kinds = tuple(v.dtype for v in node.inputs)
+        key = (node.primitive, kinds, repr(node.attrs))
+        label = node.primitive.name
+
+        def run(b: ir.IRBuilder, values: list[Any], indices: list[Any]) -> list[Any]:
+            return [compute(b, node, values)]
+
+    made = [(v, builder.view(v)) for v in node.outputs if v is not None]
+    ins = [(v, builder.view(v)) for v in node.inputs]
+    folds = folds_of(node)
+    outs = [out for out, units in zip(made, folds) if not units]
+    if len(outs) == len(made):
+        builder.map(key, label, outs, ins, run)
+    else:
+        builder.fold(key, label, outs, made[len(outs) :], ins, run)
+
+
+def _inline(b: ir.IRBuilder, body: Graph, values: list[Any]) -> list[Any]:
+    known: dict[Value, Any] = dict(zip(body.inputs, values, strict=True))
+    for node in body.nodes:
+        (out,) = node.outputs
+        assert out is not None
+        if scalar_broadcast(node):
+            known[out] = known[node.inputs[0]]
+        elif node.primitive is creation.constant:
+            known[out] = number(out.dtype, node.attrs["value"][0])
+        else:
+            known[out] = compute(b, node, [known[v] for v in node.inputs])
+    return [known[v] for v in body.outputs]
+
+
+def _only(node: Node) -> Value:
+    (out,) = node.outputs
+    assert out is not None
+    return out
+
+
+# -- values out of nothing ----------------------------------------------------------
+
+
+def _constant(builder: BodyBuilder, node: Node) -> None:
+    """Numbers in the module's read-only memory, copied where the value lies."""
+    out = _only(node)
+    code = builder.code
+    array: Array = np.asarray(REFERENCES[node.primitive](**node.attrs))
+    data = code.constant(array)
+    # Reading constants conflicts with nothing, so the value moves there altogether.
+    builder.bind(out, lambda: data, (("constant", code.constants), 0, 1))
+
+
+def _require(builder: BodyBuilder, node: Node) -> None:
+    """Report a condition that does not hold by its number; the result is a view."""
+    _, holds = node.inputs
+    code, b = builder.code, builder.b
+    code.conditions.append(node.attrs)
+    code.touch([builder.access(holds, ONE)])
+    with code.one_thread():
+        value = load(b, builder.pointer(holds), DType.bool)
+        with b.if_then(b.not_(value), likely=False):
+            at = b.gep(code.status, [I64(CONDITION)], source_etype=I8)
+            first = b.icmp_unsigned("==", b.load(at, typ=I32, align=4), I32(0))
+            with b.if_then(first):
+                b.store(I32(len(code.conditions)), at, align=4)
+
+
+def _size(builder: BodyBuilder, node: Node) -> None:
+    out = _only(node)
+    count = builder.code.dim(node.attrs["dim"])
+    code = builder.code
+    code.touch([builder.access(out, ONE, write=True)])
+    with code.one_thread():
+        value = convert(builder.b, DType.int64, out.dtype, count)
+        builder.b.store(value, builder.pointer(out), align=out.dtype.itemsize)
+
+
+def _iota(builder: BodyBuilder, node: Node) -> None:
+    """The index along an axis: a number as often as the axes behind it ask for."""
+    out, code = _only(node), builder.code
+    axis, dtype = int(node.attrs["axis"]), out.dtype
+    step, size = row_major(out.shape)[axis], out.shape[axis]
+    if any(d == 0 for d in out.shape):
+        return
+
+    def emit(b: ir.IRBuilder, pointers: list[Any], numbers: list[Any]) -> None:
+        span, length, begin, end = numbers
+        span = I64(1) if step == 1 else span
+
+        def count(at: Any, low: Any, high: Any) -> None:
+            """A cycle's numbers from ``low`` on; number 0 stands at ``at``."""
+            with for_loop(b, low, high, "number") as i:
+                made = convert(b, DType.int64, dtype, i)
+                first = b.add(at, times(b, i, span))
+                with for_loop(b, I64(0), span, "copy") as j:
+                    place = b.add(first, j)
+                    store(b, made, advance(b, pointers[0], dtype, place), dtype)
+
+        if axis == 0:
+            count(I64(0), b.udiv(begin, span), b.udiv(end, span))
+            return
+        cycle = times(b, length, span)
+        first, last = (b.udiv(x, cycle) for x in (begin, end))
+        with for_loop(b, first, last, "cycle") as c:
+            count(b.mul(c, cycle), I64(0), length)
+
+    key = ("iota", dtype, step == 1, axis == 0)
+    function = code.kernels.once(key, "iota", 1, 4, emit)
+    row = size_of(out.shape[1:])
+    part = builder.part(out, row)
+    code.touch(builder.accesses(node))
+    numbers = [code.dim(step), code.dim(size)]
+    code.call(function, [builder.pointer(out), *numbers], part)
+
+
+def _random_bits(builder: BodyBuilder, node: Node) -> None:
+    """Threefry-2x32 on the position of each element; see ``primitives.random``."""
+    out = _only(node)
+    key, step = node.inputs
+    words = stream_words(node.attrs["stream"])
+    need_countable(size_of(resolve(out.shape, builder.code.largest)))
+
+    def run(b: ir.IRBuilder, values: list[Any], indices: list[Any]) -> list[Any]:
+        k0, k1, count = values
+        u32 = k0.type
+        named = _threefry(b, (k0, k1), u32(words[0]), u32(words[1]))
+        drawn, _ = _threefry(b, named, b.trunc(indices[-1], u32), count)
+        return [drawn]
+
+    second = Value(None, (), DType.uint32)
+    base = builder.pointer(key)
+    builder.bind(
+        second,
+        lambda: builder.b.gep(base, [I64(4)], source_etype=I8),
+        builder.resources[builder.view(key).root],
+    )
+    first = Value(None, (), DType.uint32)
+    builder.bind(first, lambda: base, builder.resources[builder.view(key).root])
+    for value in (first, second):
+        builder.layouts.known[value] = builder.layouts.own(value)
+    scalars = [(v, builder.view(v)) for v in (first, second, step)]
+    builder.map(
+        ("random_bits", words), "random_bits", [(out, builder.view(out))], scalars, run
+    )
+
+
+def _threefry(
+    b: ir.IRBuilder, key: tuple[Any, Any], x0: Any, x1: Any
+) -> tuple[Any, Any]:
+    k0, k1 = key
+    u32 = k0.type
+    schedule = (k0, k1, b.xor(b.xor(k0, k1), u32(PARITY)))
+    x0, x1 = b.add(x0, k0), b.add(x1, k1)
+    for block in range(ROUNDS // 4):
+        for distance in ROTATIONS[block % 2]:
+            x0 = b.add(x0, x1)
+            x1 = b.or_(b.shl(x1, u32(distance)), b.lshr(x1, u32(32 - distance)))
+            x1 = b.xor(x1, x0)
+        x0 = b.add(x0, schedule[(block + 1) % 3])
+        x1 = b.add(b.add(x1, schedule[(block + 2) % 3]), u32(block + 1))
+    return x0, x1
+
+
+# -- movement -----------------------------------------------------------------------
+
+
+def _copy(builder: BodyBuilder, node: Node) -> None:
+    builder.copy(node.inputs[0], _only(node))
+
+
+def _pad(builder: BodyBuilder, node: Node) -> None:
+    """Zeros everywhere, then the elements in their places."""
+    out, (x,) = _only(node), node.inputs
+    view = builder.view(out)
+
+    def zero(b: ir.IRBuilder, values: list[Any], indices: list[Any]) -> list[Any]:
+        return [number(out.dtype, 0)]
+
+    builder.map(("zero", out.dtype), "zero", [(out, view)], [], zero)
+    steps: list[Dim] = []
+    pointer = builder.pointer(out)
+    for stride, low, gap in zip(
+        view.strides, node.attrs["low"], node.attrs["interior"], strict=True
+    ):
+        steps.append(stride * (gap + 1))
+        if low:
+            pointer = loop_nodes.advanced(builder, pointer, out.dtype, stride * low)
+    builder.copy(x, loop_nodes.part_of(builder, out, x, steps, pointer))
+
+
+# -- reductions ---------------------------------------------------------------------
+
+
+def _reduce(op: str) -> Lowering:
+    def lower(builder: BodyBuilder, node: Node) -> None:
+        x, out = node.inputs[0], _only(node)
+        axes: tuple[int, ...] = node.attrs["axes"]
+        view, code = builder.view(x), builder.code
+        order = builder.view(out)
+        x_loops = list(zip(x.shape, view.strides))
+        if view.blocking:  # only whole sums meet blocks; they run in memory order
+            x_loops = [(size_of(x.shape), 1)]
+            axes = (0,)
+        kept = [x_loops[i] for i in range(len(x_loops)) if i not in axes]
+        reduced = [x_loops[i] for i in sorted(axes)]
+        reduced = loop_nodes.merged(reduced) or [(1, 0)]
+        outs = list(zip(out.shape, order.strides))
+        if (
+            len(kept) == 1
+            and kept[0][1] == 1
+            and len(reduced) == 1
+            and isinstance(kept[0][0], int)
+        ):
+            _columns(builder, op, node, reduced[0])
+            return
+        if not kept:
+            kept, outs = [(1, 0)], [(1, 0)]
+        part = builder.part(out)
+        inner = reduced[-1][1] if reduced[-1][1] in (0, 1) else None
+        assert inner is None or isinstance(inner, int)
+        function = reduce_kernel(
+            code.kernels, op, x.dtype, len(kept), len(reduced), inner
+        )
+        code.touch(builder.accesses(node))
+        numbers = [d for d, _ in kept + reduced]
+        numbers += [s for _, s in kept + reduced]
+        numbers += [s for _, s in outs]
+        code.call(
+            function,
+            [builder.pointer(out), builder.pointer(x), *map(code.dim, numbers)],
+            part,
+        )
+
+    return lower
+
+
+def _columns(builder: BodyBuilder, op: str, node: Node, rows: tuple[Dim, Dim]) -> None:
+    """Column sums, row after row, with whole vectors."""
+    x, out, code = node.inputs[0], _only(node), builder.code
+    part = builder.part(out)
+    code.touch(builder.accesses(node))
+    function = column_sums(code.kernels, op, x.dtype)
+    numbers = [code.dim(d) for d in rows]
+    code.call(function, [builder.pointer(out), builder.pointer(x), *numbers], part)
+
+
+def scratch_bytes(node: Node, largest: Sizes) -> int:
+    """Memory that a node needs for itself."""
+    if node.primitive is sorting.argsort:
+        return along.argsort_bytes(node, largest)
+    if node.primitive is conv.conv:
+        return convolution.scratch_bytes(node, largest)
+    if node.primitive is control.scan:
+        return nested.scan_plan(node, largest, scratch_bytes)[0].arena
+    if node.primitive is control.cond:
+        plans = nested.cond_plans(node, largest, scratch_bytes)
+        return max(plan.arena for plan, _, _ in plans)
+    return 0
+
+
+Lowering = Callable[[BodyBuilder, Node], None]
+
+LOWERINGS: dict[Primitive, Lowering] = {
+    creation.constant: _constant,
+    creation.size: _size,
+    creation.iota: _iota,
+    random.random_bits: _random_bits,
+    checks.require: _require,
+    movement.copy: _copy,
+    movement.pad: _pad,
+    movement.reduce_sum: _reduce("sum"),
+    reduce.reduce_max: _reduce("max"),
+    reduce.reduce_prod: _reduce("prod"),
+    reduce.argmax: along.index_of(">"),
+    reduce.argmin: along.index_of("<"),
+    reduce.cumsum: along.cumulative("sum"),
+    reduce.cumprod: along.cumulative("prod"),
+    reduce.linear_recurrence: along.cumulative("recurrence"),
+    sorting.argsort: along.argsort,
+    movement.concatenate: loop_nodes.concatenate,
+    windows.window_sum: windowed("sum"),
+    windows.window_max: windowed("max"),
+    windows.window_argmax: windowed("argmax"),
+    windows.window_best: windowed("best"),
+    tiled: product_nodes.tiled_product,
+    matmul.dot_general: product_nodes.product,
+    conv.conv: convolution.convolve,
+    indexing.take: loop_nodes.take,
+    indexing.scatter_add: loop_nodes.scatter_add,
+    indexing.gather: along.gather,
+    indexing.scatter_add_along: along.scatter_add_along,
+    indexing.dynamic_slice: loop_nodes.dynamic_slice,
+    indexing.dynamic_update_slice: loop_nodes.dynamic_update_slice,
+    control.scan: nested.scan,
+    control.cond: nested.cond,
+}
+
+
+def lower(builder: BodyBuilder, node: Node) -> None:
+    """Emit a node: its row in the table, or a loop over elements."""
+    if node.primitive in LOWERINGS:
+        LOWERINGS[node.primitive](builder, node)
+    else:
+        elementwise(builder, node)

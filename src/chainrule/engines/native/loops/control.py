@@ -1,0 +1,246 @@
+"""Lowerings of graphs within graphs: loops and branches.
+
+The body becomes a BodyBuilder of its own, whose memory lies in the scratch of the node.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from chainrule.engines.memory_plan import MemoryPlan
+from chainrule.engines.native.emit.body import BodyBuilder, plan_memory
+from chainrule.engines.native.loops.divide import divides
+from chainrule.engines.native.loops.kernels import for_loop
+from chainrule.engines.native.loops.loop_nodes import advanced
+from chainrule.engines.native.math.scalar import I64, load
+from chainrule.engines.schedule.assign_layouts import (
+    Layouts,
+    assign_layouts,
+    laid_out,
+)
+from chainrule.engines.schedule.layout import StridedView, row_major
+from chainrule.engines.schedule.machine import machine
+from chainrule.engines.schedule.maps import in_loops
+from chainrule.engines.schedule.order import ordered
+from chainrule.engines.schedule.schedule import Schedule
+from chainrule.engines.threads import available_cores
+from chainrule.graph.graph import Graph
+from chainrule.graph.node import Node, Value
+from chainrule.graph.program import Entry
+from chainrule.graph.types import Dim, DType, Sizes, size_of
+
+Scratch = Callable[[Node, Sizes], int]
+#: A body's memory, where its values lie, and its schedule.
+Planned = tuple[MemoryPlan, Layouts, Schedule]
+
+
+def _planned(
+    entry: Entry, largest: Sizes, scratch: Scratch, steady: int = 0
+) -> Planned:
+    """A body as an entry point, prepared, with its memory.
+
+    Its first ``steady`` inputs are the same in each round.
+    """
+    entry = in_loops(entry)
+    entry = entry.with_graph(assign_layouts(entry.graph, entry, {}))
+    views = laid_out(entry.graph, {}).known
+    cost = machine(available_cores())
+    first = frozenset(invariant(entry.graph, steady))
+    schedule = ordered(entry, views, largest, cost, divides(views), first)
+    entry = schedule.entry
+    graph = entry.graph
+    kept = [v for node in invariant(graph, steady) for v in node.outputs if v]
+    entry = entry.with_graph(Graph(graph.name, graph.inputs, (*graph.outputs, *kept)))
+    layouts = laid_out(entry.graph, {})
+    plan = plan_memory(
+        entry, layouts, largest, lambda inner: scratch(inner, largest), within=True
+    )
+    for inner in plan.entry.graph.nodes:
+        for value in inner.outputs:
+            if value is not None and value not in layouts.known:
+                layouts.add(inner)
+    return plan, layouts, schedule
+
+
+def invariant(graph: Graph, steady: int) -> list[Node]:
+    """The nodes that compute the same in each round of a loop, in running order."""
+    same = set(graph.inputs[:steady])
+    found: list[Node] = []
+    for node in graph.nodes if steady else ():
+        if all(v in same for v in node.inputs):
+            same.update(v for v in node.outputs if v is not None)
+            found.append(node)
+    return found
+
+
+# -- loops -----------------------------------------------------------------------------
+
+
+def scan_plan(node: Node, largest: Sizes, scratch: Scratch) -> Planned:
+    """A scan's body as an entry point whose state is the carry, with its memory."""
+    body, constants = node.attrs["body"], node.attrs["constants"]
+    carries = node.attrs["carries"]
+    fixed = constants + carries
+    inputs = (*body.inputs[:constants], *body.inputs[fixed:])
+    ys = body.outputs[carries:]
+    names = tuple(f"carry{i}" for i in range(carries))
+    graph = Graph(
+        body.name,
+        (*inputs, *body.inputs[constants:fixed]),
+        (*ys, *body.outputs[:carries]),
+    )
+    entry = Entry(
+        name=body.name,
+        graph=graph,
+        inputs=tuple(f"in{i}" for i in range(len(inputs))),
+        each=(),
+        state=names,
+        replaces={name: len(ys) + i for i, name in enumerate(names)},
+        outputs=len(ys),
+    )
+    return _planned(entry, largest, scratch, constants)
+
+
+def scan(builder: BodyBuilder, node: Node) -> None:
+    """A loop over steps; the outputs that are carries hold them while it runs."""
+    code, b = builder.code, builder.b
+    constants, carries = node.attrs["constants"], node.attrs["carries"]
+    fixed = constants + carries
+    outputs = [v for v in node.outputs if v is not None]
+    for source, held in zip(node.inputs[constants:fixed], outputs):
+        builder.share = builder.share_like(source)
+        builder.copy(source, held)
+    plan, layouts, schedule = scan_plan(node, code.largest, code.scratch)
+    length = node.attrs["length"]
+    schedule = replace(schedule, rounds=length, bodies=code.bodies)
+    code.bodies[node] = (schedule,)
+    base, low, _ = builder.arena_space
+    offset = builder.plan.scratch.get(node, 0)
+    space = (base, low + offset, 0)
+    inner = BodyBuilder(code, plan, layouts, schedule.shares, space, schedule.own)
+    entry = plan.entry
+    graph = entry.graph
+    sequences = node.inputs[fixed:]
+    for value, outer in zip(graph.inputs[:constants], node.inputs):
+        view = builder.view(outer)
+        layouts.known[value] = StridedView(value, value.shape, view.strides)
+        inner.bind(value, partial(builder.pointer, outer), builder.resources[view.root])
+    for value, held in zip(graph.inputs[len(entry.inputs) :], outputs):
+        resource = builder.resources[builder.view(held).root]
+        inner.bind(value, partial(builder.pointer, held), resource)
+    states = dict(zip(entry.state, graph.inputs[len(entry.inputs) :]))
+    for value, name in plan.state_of.items():
+        held = states[name]
+        inner.bind(value, inner.pointers[held], inner.resources[held])
+    _rebase(layouts, plan)
+    before = invariant(graph, constants)
+    inner.run(before)
+    every = [n for n in graph.nodes if n not in set(before)]
+    loop = code.new_counter()
+    with for_loop(b, I64(0), code.dim(length), "t") as i, code.repeated():
+        t = b.sub(b.sub(code.dim(length), I64(1)), i) if node.attrs["reverse"] else i
+        code.count(loop, t)
+        for value, outer in zip(graph.inputs[constants : len(entry.inputs)], sequences):
+            view = builder.view(outer)
+            layouts.known[value] = StridedView(value, value.shape, view.strides[1:])
+            at = partial(_entry_of, builder, outer, view.strides[0], loop)
+            inner.bind(value, at, builder.resources[view.root])
+        _rebase(layouts, plan)
+        stacked = list(zip(graph.outputs[: entry.outputs], outputs[carries:]))
+        made_there: set[Value] = set()
+        for value, outer in stacked:
+            if _is_made_there(value, inner, layouts):
+                made_there.add(value)
+                start = partial(_entry_of, builder, outer, size_of(value.shape), loop)
+                inner.bind(value, start, builder.resources[builder.view(outer).root])
+        inner.run(every)
+        for value, outer in stacked:
+            if value in made_there:
+                made_there.discard(value)  # a second time it is a copy
+                continue
+            row = Value(None, value.shape, value.dtype)
+            layouts.known[row] = layouts.own(row)
+            start = partial(_entry_of, builder, outer, size_of(row.shape), loop)
+            inner.bind(row, start, builder.resources[builder.view(outer).root])
+            inner.share = inner.share_like(value)
+            inner.copy(value, row)
+        for value, name in plan.copies:
+            inner.share = inner.share_like(value)
+            inner.copy(value, states[name])
+
+
+def _is_made_there(value: Value, inner: BodyBuilder, layouts: Layouts) -> bool:
+    """Whether a step's result can be computed where the stack of them lies."""
+    view = layouts.known[value]
+    return (
+        value.node is not None
+        and view.root is value
+        and view.strides == row_major(value.shape)
+        and value not in inner.pointers
+    )
+
+
+def _entry_of(builder: BodyBuilder, sequence: Value, step: Dim, loop: int) -> Any:
+    """The address of a sequence's entry for the step at which a loop stands."""
+    count = builder.code.counter(loop)
+    return advanced(builder, builder.pointer(sequence), sequence.dtype, step, count)
+
+
+def _rebase(layouts: Layouts, plan: MemoryPlan) -> None:
+    """Work out the views again, now that the inputs lie where the loop has them."""
+    for node in plan.entry.graph.nodes:
+        layouts.add(node)
+
+
+# -- branches --------------------------------------------------------------------------
+
+
+def cond_plans(node: Node, largest: Sizes, scratch: Scratch) -> list[Planned]:
+    """The branches of a ``cond`` as entry points, the true one first."""
+    plans: list[Planned] = []
+    for name in ("true", "false"):
+        graph = node.attrs[name]
+        inputs = tuple([f"in{i}" for i in range(len(graph.inputs))])
+        entry = Entry(graph.name, graph, inputs, (), (), {}, len(graph.outputs))
+        plans.append(_planned(entry, largest, scratch))
+    return plans
+
+
+def cond(builder: BodyBuilder, node: Node) -> None:
+    """The branch that the truth value names, on every thread the same one."""
+    code, b = builder.code, builder.b
+    which, *operands = node.inputs
+    outputs = [v for v in node.outputs if v is not None]
+    base, low, _ = builder.arena_space
+    offset = builder.plan.scratch.get(node, 0)
+    if code.pending:
+        code.barrier()
+    taken = load(b, builder.pointer(which), DType.bool)
+    plans = cond_plans(node, code.largest, code.scratch)
+    code.bodies[node] = tuple([replace(s, bodies=code.bodies) for *_, s in plans])
+    with b.if_else(taken) as branches:
+        for branch, (plan, layouts, schedule) in zip(branches, plans, strict=True):
+            with branch:
+                space = (base, low + offset, 0)
+                inner = BodyBuilder(
+                    code, plan, layouts, schedule.shares, space, schedule.own
+                )
+                graph = plan.entry.graph
+                for value, outer in zip(graph.inputs, operands, strict=True):
+                    view = builder.view(outer)
+                    layouts.known[value] = StridedView(value, value.shape, view.strides)
+                    resource = builder.resources[view.root]
+                    inner.bind(value, partial(builder.pointer, outer), resource)
+                _rebase(layouts, plan)
+                inner.run(graph.nodes)
+                for value, outer in zip(graph.outputs, outputs, strict=True):
+                    made = Value(None, value.shape, value.dtype)
+                    layouts.known[made] = layouts.own(made)
+                    resource = builder.resources[builder.view(outer).root]
+                    inner.bind(made, partial(builder.pointer, outer), resource)
+                    inner.share = inner.share_like(value)
+                    inner.copy(value, made)
+                code.barrier()

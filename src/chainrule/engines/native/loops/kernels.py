@@ -1,0 +1,335 @@
+"""Kernels: LLVM functions that loop over elements.
+
+Every kernel is ``void (pointers…, sizes and strides…, begin, end)`` and works on the
+part ``begin … end`` of its outermost loop, so that threads share it. Sizes and strides
+come in at run time except for the innermost strides, which decide whether the loop is
+vectorised; a kernel that is asked for twice is emitted once.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from llvmlite import ir
+
+from chainrule.engines.native.math.scalar import (
+    I1,
+    I64,
+    POINTER,
+    combined,
+    larger,
+    load,
+    memory_type,
+    store,
+)
+from chainrule.engines.native.runtime.jit import Kernel, pack_of
+from chainrule.graph.types import DType
+
+#: The names of the kernels that this process has, by what they were asked for with.
+_known: dict[Any, str] = {}
+
+Body = Callable[[ir.IRBuilder, list[Any], list[Any]], list[Any]]
+
+
+@dataclass(frozen=True)
+class Operand:
+    """What a kernel needs to know of an operand when it is emitted.
+
+    Attributes:
+        dtype: the element type.
+        inner: its stride in the innermost loop if that is 0 or 1, else None.
+        fixed: whether it is a single element, read once.
+    """
+
+    dtype: DType
+    inner: int | None
+    fixed: bool = False
+
+
+@contextmanager
+def for_loop(
+    b: ir.IRBuilder, start: Any, stop: Any, name: str, *, mark: Any = None
+) -> Generator[ir.PhiInstr]:
+    """A loop ``for i in range(start, stop)``; the block is its body."""
+    function = b.function
+    before = b.block
+    head = function.append_basic_block(f"{name}.head")
+    body = function.append_basic_block(f"{name}.body")
+    done = function.append_basic_block(f"{name}.done")
+    b.branch(head)
+    b.position_at_end(head)
+    i = b.phi(I64, name)
+    i.add_incoming(start, before)
+    b.cbranch(b.icmp_signed("<", i, stop), body, done)
+    b.position_at_end(body)
+    yield i
+    following = b.add(i, I64(1), flags=("nsw",))
+    i.add_incoming(following, b.block)
+    back = b.branch(head)
+    if mark is not None:
+        back.set_metadata("llvm.loop", mark)
+    b.position_at_end(done)
+
+
+def running(
+    b: ir.IRBuilder,
+    stop: Any,
+    name: str,
+    values: Sequence[Any],
+    step: Callable[[Any, list[Any]], list[Any]],
+) -> list[Any]:
+    """The values after ``for i in range(stop): values = step(i, values)``.
+
+    They stay in registers.
+    """
+    before = b.block
+    head, body, done = (
+        b.function.append_basic_block(f"{name}.{part}")
+        for part in ("head", "body", "done")
+    )
+    b.branch(head)
+    b.position_at_end(head)
+    i, *carried = [b.phi(v.type) for v in (I64(0), *values)]
+    b.cbranch(b.icmp_signed("<", i, stop), body, done)
+    b.position_at_end(body)
+    following = [b.add(i, I64(1), flags=("nsw",)), *step(i, carried)]
+    for phi, first, new in zip((i, *carried), (I64(0), *values), following):
+        phi.add_incoming(first, before)
+        phi.add_incoming(new, b.block)
+    b.branch(head)
+    b.position_at_end(done)
+    return carried
+
+
+class Marks:
+    """Metadata that says: the iterations of this loop do not depend on each other.
+
+    Without it the vectoriser would check at run time whether operands overlap, and give
+    up where a result is written over its operand. llvmlite has no ``distinct`` nodes,
+    so :func:`finish` puts them into the text.
+
+    Attributes:
+        module: where they go: that of the kernel which is being emitted.
+    """
+
+    def __init__(self) -> None:
+        self.begin(ir.Module())
+
+    def begin(self, module: ir.Module) -> None:
+        """From here on marks are those of another module."""
+        self.module, self.count = module, 0
+
+    def new(self, *, short: bool = False) -> tuple[Any, Any]:
+        """(access group, loop) for one loop.
+
+        ``short``: what is left over at its end shall be a vector too, under a mask.
+        """
+        m, self.count = self.module, self.count + 1
+        group = m.add_metadata([ir.MetaDataString(m, f"distinct-{self.count}")])
+        name = ir.MetaDataString(m, "llvm.loop.parallel_accesses")
+        access = m.add_metadata([name, group])
+        unique = ir.MetaDataString(m, f"loop-{self.count}")
+        told = [access]
+        if short:
+            masked = ir.MetaDataString(m, "llvm.loop.vectorize.predicate.enable")
+            told.append(m.add_metadata([masked, I1(1)]))
+        return group, m.add_metadata([unique, *told])
+
+
+def finish(module: ir.Module) -> str:
+    """The module's text, with the metadata of :class:`Marks` made distinct."""
+    text = re.sub(r'!\{ !"distinct-\d+" \}', "distinct !{}", str(module))
+    return re.sub(
+        r'^(!\d+) = !\{ !"loop-\d+", ', r"\1 = distinct !{ \1, ", text, flags=re.M
+    )
+
+
+def remember(kernels: Mapping[Any, Kernel]) -> None:
+    """Have other entry points call kernels that are in this process now."""
+    for key in [key for key, name in _known.items() if pack_of(name) is None]:
+        del _known[key]
+    for key, kernel in kernels.items():
+        _known.setdefault(key, kernel.name)
+
+
+class Kernels:
+    """The kernels of one entry point; those that the process has are only called.
+
+    Attributes:
+        module: calls them.
+        made: new ones, by key.
+        called: the names of all of them.
+    """
+
+    def __init__(self, module: ir.Module) -> None:
+        self.module = module
+        self.marks = Marks()
+        self.made: dict[Any, Kernel] = {}
+        self.called: dict[str, None] = {}
+
+    def function(
+        self,
+        key: Any,
+        kind: Any,
+        emit: Callable[[ir.Module], ir.Function],
+        *,
+        passes: bool = False,
+    ) -> ir.Function:
+        """The function for ``key``, emitted if neither module nor process has it.
+
+        Args:
+            key: tells apart whatever changes the code.
+            kind: the function's type.
+            emit: emits it into a module of its own.
+            passes: whether LLVM's passes would make it better.
+        """
+        name = _known.get(key)
+        if name is None or pack_of(name) is None:
+            if key not in self.made:
+                module = ir.Module()
+                self.marks.begin(module)
+                label = emit(module).name
+                text = finish(module) if self.marks.count else str(module)
+                self.made[key] = Kernel.of(label, text, passes=passes)
+            name = self.made[key].name
+        self.called[name] = None
+        known = self.module.globals.get(name)
+        return known or ir.Function(self.module, kind, name)
+
+    def once(
+        self,
+        key: Any,
+        label: str,
+        pointers: int,
+        integers: int,
+        emit: Callable[[ir.IRBuilder, list[Any], list[Any]], None],
+        *,
+        passes: bool = True,
+    ) -> ir.Function:
+        """The function for ``key``, emitted by ``emit`` if it is new.
+
+        ``passes``: see :meth:`function`; what is written in vectors and keeps its
+        values out of memory needs none.
+        """
+        kind = ir.FunctionType(ir.VoidType(), [POINTER] * pointers + [I64] * integers)
+
+        def define(module: ir.Module) -> ir.Function:
+            function = ir.Function(module, kind, f"{label}.")
+            function.attributes.add("noinline")
+            function.attributes.add("nounwind")
+            b = ir.IRBuilder(function.append_basic_block("entry"))
+            arguments = list(function.args)
+            emit(b, arguments[:pointers], arguments[pointers:])
+            b.ret_void()
+            return function
+
+        return self.function(key, kind, define, passes=passes)
+
+    def map(
+        self,
+        key: Any,
+        label: str,
+        rank: int,
+        outs: Sequence[Operand],
+        ins: Sequence[Operand],
+        body: Body,
+    ) -> ir.Function:
+        """out[i…] = body(in[i…]) over ``rank`` nested loops.
+
+        Arguments after the pointers (outs, ins): ``rank`` sizes, then for each operand
+        that is not fixed ``rank`` strides, then begin and end of the outermost loop.
+        ``body(b, values, indices)`` gives the output elements.
+        """
+        operands = (*outs, *ins)
+        loose = [i for i, o in enumerate(operands) if not o.fixed]
+
+        def emit(b: ir.IRBuilder, pointers: list[Any], numbers: list[Any]) -> None:
+            sizes, rest = numbers[:rank], numbers[rank:]
+            begin, end = rest[-2:]
+            steps: dict[int, list[Any]] = {}
+            for k, i in enumerate(loose):
+                mine = rest[k * rank : (k + 1) * rank]
+                if (inner := operands[i].inner) is not None:
+                    mine = [*mine[:-1], I64(inner)]
+                steps[i] = mine
+            known = {
+                i: load(b, pointers[i], o.dtype)
+                for i, o in enumerate(operands)
+                if o.fixed
+            }
+
+            def nest(axis: int, starts: list[Any], indices: list[Any]) -> None:
+                innermost = axis == rank - 1
+                group, mark = self.marks.new() if innermost else (None, None)
+                start = begin if axis == 0 else I64(0)
+                stop = end if axis == 0 else sizes[axis]
+                early = dict(known)
+                if innermost:  # what does not move with this loop is read before it
+                    for i, o in enumerate(operands[len(outs) :], len(outs)):
+                        if not o.fixed and o.inner == 0:
+                            early[i] = load(b, starts[i], o.dtype)
+                with for_loop(b, start, stop, f"i{axis}", mark=mark) as i:
+                    inner = [
+                        p
+                        if o.fixed
+                        else advance(b, p, o.dtype, times(b, i, steps[k][axis]))
+                        for k, (p, o) in enumerate(zip(starts, operands))
+                    ]
+                    if not innermost:
+                        nest(axis + 1, inner, [*indices, i])
+                    else:
+                        values = [
+                            early[k]
+                            if k in early
+                            else grouped(b, inner[k], o.dtype, group)
+                            for k, o in enumerate(operands)
+                            if k >= len(outs)
+                        ]
+                        made = body(b, values, [*indices, i])
+                        for value, p, o in zip(made, inner, outs):
+                            store(b, value, p, o.dtype).set_metadata(
+                                "llvm.access.group", group
+                            )
+
+            nest(0, pointers, [])
+
+        count = rank * (1 + len(loose)) + 2
+        full = ("map", key, rank, tuple(outs), tuple(ins))
+        return self.once(full, label, len(operands), count, emit)
+
+
+def combine(b: ir.IRBuilder, op: str, dtype: DType, known: Any, value: Any) -> Any:
+    """One step of a reduction."""
+    if op == "max":
+        return larger(b, dtype, value, known)
+    return combined(b, op, dtype, known, value)
+
+
+def times(b: ir.IRBuilder, x: Any, y: Any) -> Any:
+    """x · y of two i64, without an instruction where that is known."""
+    if isinstance(x, ir.Constant):
+        x, y = y, x
+    if not isinstance(y, ir.Constant):
+        return b.mul(x, y)
+    if isinstance(x, ir.Constant):
+        return I64(x.constant * y.constant)
+    return {0: y, 1: x}.get(y.constant) or b.mul(x, y)
+
+
+def advance(b: ir.IRBuilder, pointer: Any, dtype: DType, index: Any) -> Any:
+    """The address ``index`` elements after ``pointer``."""
+    if isinstance(index, ir.Constant) and index.constant == 0:
+        return pointer
+    return b.gep(pointer, [index], source_etype=memory_type(dtype))
+
+
+def grouped(b: ir.IRBuilder, pointer: Any, dtype: DType, group: Any) -> Any:
+    """A load that belongs to a loop's access group."""
+    value = load(b, pointer, dtype)
+    made = value.operands[0] if dtype is DType.bool else value
+    made.set_metadata("llvm.access.group", group)
+    return value

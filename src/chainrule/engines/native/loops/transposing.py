@@ -1,0 +1,138 @@
+"""Copies between two layouts that lie across each other, in square tiles of vectors.
+
+Where the elements of one operand are neighbours along r and those of the other along c,
+a loop over elements moves them one by one. Here ``lanes`` vectors of x are turned into
+as many of out while they are in registers, in log₂ lanes rounds: round h swaps the
+blocks of h × h that lie off the diagonal of each block of 2h × 2h.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from llvmlite import ir
+
+from chainrule.engines.native.loops.kernels import Kernels, advance, for_loop, times
+from chainrule.engines.native.loops.nests import Loops
+from chainrule.engines.native.math.scalar import I32, I64, load, memory_type, store
+from chainrule.engines.native.target import host_target
+from chainrule.graph.types import Dim, DType
+
+
+def lanes_of(dtype: DType) -> int:
+    """Elements of a vector, which are the rows of a tile too."""
+    return host_target().vector_bytes // dtype.itemsize
+
+
+def crossing(loops: Loops, dtype: DType, fixed: int) -> Loops | None:
+    """Two operands' loops with the two last ones across each other, else None.
+
+    The first operand's elements are neighbours along the last loop, those of the second
+    along the last but one.
+
+    Args:
+        loops: of the two operands, see :data:`Loops`.
+        dtype: of their elements.
+        fixed: how many of the outer loops have to stay.
+    """
+    if dtype.itemsize not in (4, 8):
+        return None
+
+    def along(mine: Sequence[tuple[Dim, Dim]]) -> int | None:
+        """The loop in which an operand's elements are neighbours, if it is long."""
+        found = [i for i, (size, step) in enumerate(mine) if step == 1 and size != 1]
+        if not found or found[0] < fixed:
+            return None
+        size = mine[found[0]][0]
+        return found[0] if isinstance(size, int) and size >= lanes_of(dtype) else None
+
+    r, c = map(along, loops)
+    if r is None or c is None or r == c:
+        return None
+    others = [i for i in range(len(loops[0])) if i not in (r, c)]
+    return [tuple(mine[i] for i in (*others, c, r)) for mine in loops]
+
+
+def transposing_kernel(kernels: Kernels, dtype: DType, outer: int) -> ir.Function:
+    """out[…, c, r] = x[…, c, r], where out has no gaps along r and x none along c.
+
+    Arguments after (out, x): the sizes of ``outer`` loops, their strides for out and
+    for x, the sizes of c and r, the stride of out along c and of x along r, begin and
+    end of the outermost loop.
+    """
+    lanes = lanes_of(dtype)
+
+    def emit(b: ir.IRBuilder, pointers: list[Any], numbers: list[Any]) -> None:
+        sizes, steps = numbers[:outer], (numbers[outer : 2 * outer],)
+        steps += (numbers[2 * outer : 3 * outer],)
+        columns, rows, out_step, x_step, begin, end = numbers[3 * outer :]
+
+        def nest(level: int, at: list[Any]) -> None:
+            if level == outer:
+                _plane(b, dtype, lanes, at, (columns, rows), (out_step, x_step))
+                return
+            start, stop = (I64(0), sizes[level]) if level else (begin, end)
+            with for_loop(b, start, stop, f"i{level}") as i:
+                moves = [times(b, i, step[level]) for step in steps]
+                nest(level + 1, [advance(b, p, dtype, m) for p, m in zip(at, moves)])
+
+        nest(0, pointers)
+
+    key = ("transposing", dtype, outer)
+    return kernels.once(key, "transposing", 2, 3 * outer + 6, emit, passes=False)
+
+
+def _plane(
+    b: ir.IRBuilder,
+    dtype: DType,
+    lanes: int,
+    at: Sequence[Any],
+    sizes: tuple[Any, Any],
+    steps: tuple[Any, Any],
+) -> None:
+    """One plane of columns × rows: whole tiles, then what is left over."""
+    out, x = at
+    columns, rows = sizes
+    out_step, x_step = steps
+    wide, high = (b.sdiv(size, I64(lanes)) for size in sizes)
+    across, down = (b.mul(count, I64(lanes)) for count in (wide, high))
+
+    def place(pointer: Any, step: Any, line: Any, element: Any) -> Any:
+        return advance(b, pointer, dtype, b.add(b.mul(line, step), element))
+
+    kind = ir.VectorType(memory_type(dtype), lanes)
+    with for_loop(b, I64(0), wide, "wide") as i, for_loop(b, I64(0), high, "high") as j:
+        c, r = b.mul(i, I64(lanes)), b.mul(j, I64(lanes))
+        lines = [place(x, x_step, b.add(r, I64(k)), c) for k in range(lanes)]
+        vectors = [b.load(line, typ=kind, align=dtype.itemsize) for line in lines]
+        for k, vector in enumerate(transposed(b, vectors)):
+            line = place(out, out_step, b.add(c, I64(k)), r)
+            b.store(vector, line, align=dtype.itemsize)
+
+    def elements(first: Any, last: Any, row: Any) -> None:
+        """Some columns from this row on, one by one."""
+        with for_loop(b, first, last, "c") as c, for_loop(b, row, rows, "r") as r:
+            value = load(b, place(x, x_step, r, c), dtype)
+            store(b, value, place(out, out_step, c, r), dtype)
+
+    elements(I64(0), across, down)
+    elements(across, columns, I64(0))
+
+
+def transposed(b: ir.IRBuilder, vectors: Sequence[Any]) -> list[Any]:
+    """The columns of a square of vectors."""
+    rows, lanes = list(vectors), range(len(vectors))
+    kind = ir.VectorType(I32, len(rows))
+    half = 1
+    while half < len(rows):
+        low = [v if not v & half else v - half + len(rows) for v in lanes]
+        high = [v + half if not v & half else v + len(rows) for v in lanes]
+        masks = [ir.Constant(kind, [I32(v) for v in mask]) for mask in (low, high)]
+        for i in lanes:
+            if not i & half:
+                pair = rows[i], rows[i | half]
+                made = [b.shuffle_vector(*pair, mask) for mask in masks]
+                rows[i], rows[i | half] = made
+        half *= 2
+    return rows

@@ -1,0 +1,1 @@
+"""Elementary functions on scalars and vectors, as LLVM IR."""

@@ -1,0 +1,271 @@
+"""Large matrix products: blocks of k, and operands packed where they lie badly.
+
+The tile kernel (:mod:`.matmul`) streams a panel of B, K rows of
+64 columns, once for each tile of rows. Where K is long the panel leaves the cache
+before it is read again; where rows of B or columns of A are far apart, the lines of a
+panel fall into the same few sets of the cache and push each other out. So
+
+    for panel of columns:
+        for block of DEPTH values of k:        the panel's block stays in the cache
+            pack B's block                     if its rows are far apart
+            for block of rows:                 pack A's, if its columns are
+                tile kernel                    goes on with the chains of C
+
+A chain goes on where the block of k before it has left it, so no bit changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from llvmlite import ir
+
+from chainrule.engines.native.emit.body import BodyBuilder
+from chainrule.engines.native.loops.kernels import Operand, advance, for_loop, times
+from chainrule.engines.native.math.scalar import I64, POINTER
+from chainrule.engines.native.products.epilogue import Epilogue, emit_epilogue
+from chainrule.engines.native.products.matmul import choose_tile, emit_matmul
+from chainrule.engines.native.target import host_target
+from chainrule.engines.schedule.machine import CACHE
+from chainrule.graph.types import Dim, DType, resolve
+
+
+@dataclass(frozen=True)
+class Matrices:
+    """C = A B: sizes, and how many elements apart the rows and columns are.
+
+    Attributes:
+        rows, columns, depth: C is (rows, columns), the sums have ``depth`` terms.
+        a_m, a_k, b_k, c_m: strides; rows of B and C have no gaps.
+        width: the columns of a call, where all calls have the same number.
+    """
+
+    dtype: DType
+    rows: Dim
+    columns: Dim
+    depth: Dim
+    a_m: Dim
+    a_k: Dim
+    b_k: Dim
+    c_m: Dim
+    width: int | None = None
+
+
+@dataclass(frozen=True)
+class Passed:
+    """What a product is passed on to, instead of memory.
+
+    Attributes:
+        epilogue: what is done to it.
+        pointers: the addresses of the epilogue's operands.
+        reserved: bytes of the thread's own memory that are in use.
+    """
+
+    epilogue: Epilogue
+    pointers: Sequence[Any]
+    reserved: int
+
+
+def kernel(
+    builder: BodyBuilder,
+    m: Matrices,
+    *,
+    late_depth: bool = False,
+    accumulate: bool = False,
+    epilogue: Epilogue | None = None,
+) -> tuple[ir.Function, list[Any]]:
+    """The tile kernel for these sizes and strides, and those that it is given late.
+
+    ``late_depth``: the caller puts the length of the sums before the latter.
+    """
+    depth = None if late_depth else m.depth
+    strides = {"n": m.width, "k": depth, "a_m": m.a_m, "a_k": m.a_k}
+    strides |= {"b_k": m.b_k, "c_m": m.c_m}
+    known = {k: d if isinstance(d, int) else None for k, d in strides.items()}
+    late = [d for k, d in strides.items() if k != "n" and known[k] is None]
+    pointers = 3 + len(epilogue.pointers if epilogue else ())
+    numbers = 4 + len(late)
+    kind = ir.FunctionType(ir.VoidType(), [POINTER] * pointers + [I64] * numbers)
+    tile = choose_tile(m.dtype.name, host_target())
+    if epilogue is not None:
+        function = builder.code.kernels.function(
+            ("epilogue", m.dtype, epilogue.key, *known.items()),
+            kind,
+            lambda module: emit_epilogue(module, m.dtype.name, tile, known, epilogue),
+        )
+        return function, [builder.code.dim(d) for d in late if d is not None]
+    function = builder.code.kernels.function(
+        ("matmul", m.dtype, accumulate, *known.items()),
+        kind,
+        lambda module: emit_matmul(
+            module,
+            m.dtype.name,
+            tile,
+            n=known["n"],
+            k=known["k"],
+            a_m=known["a_m"],
+            a_k=known["a_k"],
+            b_k=known["b_k"],
+            c_m=known["c_m"],
+            accumulate=accumulate,
+        ),
+    )
+    return function, [builder.code.dim(d) for d in late if d is not None]
+
+
+class Product:
+    """A product whose calls each compute some rows and columns of C."""
+
+    def __init__(
+        self, builder: BodyBuilder, matrices: Matrices, passed: Passed | None = None
+    ) -> None:
+        self.builder, self.m, self.passed = builder, matrices, passed
+        self.itemsize = matrices.dtype.itemsize
+        sizes = builder.code.largest
+        m = matrices
+        self.rows, self.columns, self.depth, self.a_m, self.a_k, self.b_k = resolve(
+            (m.rows, m.columns, m.depth, m.a_m, m.a_k, m.b_k), sizes
+        )
+        panel = min(self.columns, CACHE.columns)
+        deep = self.depth * panel * self.itemsize > CACHE.panel_bytes
+        many = self.rows >= CACHE.rows and self.depth >= CACHE.rows
+        self.packs_b = many and self.b_k * self.itemsize >= CACHE.far_bytes
+        self.packs_a = (
+            many
+            and self.a_m == 1
+            and self.a_k * self.itemsize >= CACHE.far_bytes
+            and self.columns >= CACHE.columns
+        )
+        self.blocks = deep or self.packs_a or self.packs_b
+
+    def call(
+        self, a: Any, b: Any, c: Any, low: Any, high: Any, left: Any, right: Any
+    ) -> None:
+        """Rows ``low … high`` and columns ``left … right``, for whole matrices."""
+        if not self.blocks:
+            self._emit(self.m, (a, b, c), [low, high, left, right])
+            return
+        if self.m.width is not None and self.m.width <= CACHE.columns:
+            self._panel(a, b, c, low, high, I64(self.m.width))
+            return
+        emit, step = self.builder.b, CACHE.columns
+        count = emit.sub(right, left)
+        panels = emit.sdiv(emit.add(count, I64(step - 1)), I64(step))
+        with for_loop(emit, I64(0), panels, "panel") as p:
+            start = emit.add(left, emit.mul(p, I64(step)))
+            rest = emit.sub(right, start)
+            whole = emit.icmp_signed("<", rest, I64(step))
+            width = emit.select(whole, rest, I64(step))
+            at = [advance(emit, x, self.m.dtype, start) for x in (b, c)]
+            self._panel(a, at[0], at[1], low, high, width)
+
+    def _panel(self, a: Any, b: Any, c: Any, low: Any, high: Any, width: Any) -> None:
+        """Some rows of one panel of columns, block of k after block."""
+        builder, emit, m = self.builder, self.builder.b, self.m
+        depth, dtype = CACHE.depth, m.dtype
+        room_b = depth * CACHE.columns * self.itemsize if self.packs_b else 0
+        room_a = depth * CACHE.rows * self.itemsize if self.packs_a else 0
+        memory = None
+        if room_a + room_b:
+            used = self.passed.reserved if self.passed else 0
+            memory = builder.code.private(used + room_a + room_b)
+            memory = advance(emit, memory, DType.uint8, I64(used))
+        dims = builder.code.dim
+        total = dims(m.depth)
+        blocks = emit.sdiv(emit.add(total, I64(depth - 1)), I64(depth))
+
+        def block(j: Any, *, accumulate: bool) -> None:
+            first = emit.mul(j, I64(depth))
+            rest = emit.sub(total, first)
+            short = emit.icmp_signed("<", rest, I64(depth))
+            k = emit.select(short, rest, I64(depth))
+            at_a = advance(emit, a, dtype, times(emit, first, dims(m.a_k)))
+            at_b = advance(emit, b, dtype, times(emit, first, dims(m.b_k)))
+            b_k = m.b_k
+            if self.packs_b:
+                at = advance(emit, memory, DType.uint8, I64(room_a))
+                b_k = CACHE.columns
+                self._copy(at, at_b, (k, width), (I64(b_k), dims(m.b_k)))
+                at_b = at
+            if not self.packs_a:
+                self._tiles(at_a, at_b, c, (low, high), width, k, b_k, accumulate)
+                return
+            rows = emit.sub(high, low)
+            step = I64(CACHE.rows)
+            count = emit.sdiv(emit.add(rows, I64(CACHE.rows - 1)), step)
+            with for_loop(emit, I64(0), count, "rows") as r:
+                begin = emit.add(low, emit.mul(r, step))
+                end = emit.add(begin, step)
+                end = emit.select(emit.icmp_signed("<", end, high), end, high)
+                source = advance(emit, at_a, dtype, begin)
+                size = k, emit.sub(end, begin)
+                self._copy(memory, source, size, (step, dims(m.a_k)))
+                packed = advance(emit, memory, dtype, emit.neg(begin))
+                self._tiles(packed, at_b, c, (begin, end), width, k, b_k, accumulate)
+
+        block(I64(0), accumulate=False)
+        if self.passed:  # all of k is one block: see `divide.passes_on`
+            assert self.depth <= depth
+            return
+        with for_loop(emit, I64(1), blocks, "block") as j:
+            block(j, accumulate=True)
+
+    def _tiles(
+        self,
+        a: Any,
+        b: Any,
+        c: Any,
+        rows: tuple[Any, Any],
+        width: Any,
+        k: Any,
+        b_k: Dim,
+        accumulate: bool,
+    ) -> None:
+        """The tile kernel over some rows, for one block of k."""
+        m = self.m
+        m = replace(
+            m,
+            a_k=CACHE.rows if self.packs_a else m.a_k,
+            b_k=b_k,
+            width=m.width if m.width and m.width <= CACHE.columns else None,
+        )
+        self._emit(m, (a, b, c), [*rows, I64(0), width], k, accumulate)
+
+    def _emit(
+        self,
+        m: Matrices,
+        matrices: tuple[Any, Any, Any],
+        bounds: list[Any],
+        depth: Any = None,
+        accumulate: bool = False,
+    ) -> None:
+        """A call of the tile kernel; ``depth``: of the sums, where it is cut."""
+        passed, more = self.passed, [] if depth is None else [depth]
+        function, late = kernel(
+            self.builder,
+            m,
+            late_depth=depth is not None,
+            accumulate=accumulate,
+            epilogue=passed and passed.epilogue,
+        )
+        pointers = [*matrices, *(passed.pointers if passed else ())]
+        self.builder.b.call(function, [*pointers, *bounds, *more, *late])
+
+    def _copy(
+        self,
+        target: Any,
+        source: Any,
+        sizes: tuple[Any, Any],
+        steps: tuple[Any, Any],
+    ) -> None:
+        """Lines of some elements each, from one distance to another."""
+        to, of = (Operand(self.m.dtype, 1) for _ in range(2))
+        function = self.builder.code.kernels.map(
+            ("copy",), "copy", 2, [to], [of], lambda b, values, _: values
+        )
+        one = I64(1)
+        strides = [steps[0], one, steps[1], one]
+        given = [target, source, *sizes, *strides, I64(0), sizes[0]]
+        self.builder.b.call(function, given)

@@ -1,0 +1,510 @@
+r"""Matrix products: the kernels that the native engine spends its time in.
+
+:func:`emit_matmul` writes one LLVM function for C = A B, or C = C + A B:
+
+    C[m, n]  =  Σₖ A[m, k] · B[k, n]
+
+**The order of the sum is part of the result.** Every element of C is the chain
+
+    c = fma(A[m, k], B[k, n], c)    for k = 0, 1, …, K−1 in this order,
+
+from c = 0, or from what C held. An fma rounds once, and no chain is ever cut into
+partial sums, so the bits of C depend on nothing else: not on the shape of the
+tiles, not on how rows and columns were divided among threads, not on which of the
+edge cases below an element fell into. Speed has to come from somewhere else.
+
+**It comes from many chains at once.** One chain alone waits for each fma to finish
+(four cycles) before it may start the next. A *register tile* runs ``rows × vectors``
+chains of ``lanes`` elements side by side, and keeps all of them in registers while
+k runs. Here ``Tile(rows=6, vectors=4, lanes=16)``, for 32 registers of 512 bits:
+
+                        n ──▶   one step of k loads 4 vectors of B …
+                    ┌────────┬────────┬────────┬────────┐
+             B[k,:] │  b0    │  b1    │  b2    │  b3    │
+                    └────────┴────────┴────────┴────────┘
+        m   A[:,k]   16 lanes
+        │    ┌──┐   ┌────────┬────────┬────────┬────────┐
+        │    │a0│   │ c00    │ c01    │ c02    │ c03    │  … and 6 numbers of A, each
+        ▼    │a1│   │ c10    │ c11    │ c12    │ c13    │  spread over all lanes of one
+             │a2│   │ c20    │ c21    │ c22    │ c23    │  register, for 24 fmas:
+             │a3│   │ c30    │ c31    │ c32    │ c33    │
+             │a4│   │ c40    │ c41    │ c42    │ c43    │      c_rv += a_r · b_v
+             │a5│   │ c50    │ c51    │ c52    │ c53    │
+             └──┘   └────────┴────────┴────────┴────────┘
+                     24 accumulators + 4 of B + 1 of A = 29 of 32 registers
+
+That is 10 loads for 24 fmas, which the load units keep up with. A taller tile would
+spill accumulators to memory; a smaller one would load more often than it computes.
+
+**Loops.** Tiles go down the rows within a panel of ``tile.columns`` columns, and
+panels go from left to right, so that the K × columns panel of B is read again and
+again while it is in the cache:
+
+    for panel of columns:            B's panel stays in the L2 cache
+        for tile of rows:            A's rows stay in the L1 cache
+            for k:                   the accumulators stay in registers
+
+**Edges.** Rows left over at the bottom go to shorter tiles (for six: 2, 1).
+Columns left over at the right go to narrower ones, made taller in exchange, and
+the last vector is masked: lanes beyond the edge are neither read nor written.
+
+**Windows.** With a ``table`` row m of A starts ``table[m]`` elements after A instead of
+``m · a_m``: the places of a window that slides over an image. ``outer`` contraction
+loops, as over the taps of the window, run around the one over k.
+
+**Memory.** A may have any strides, so a transposed A costs nothing; rows of B and C
+are contiguous. Sizes and strides count elements. Those known when the code is made
+are folded into it. Nothing is packed or copied: where B is large and read often,
+keep it in panels, that is as ``[panels][K][tile.columns]``, and call the kernel once
+a panel. To block over k, call an ``accumulate`` kernel once a block: C holds exactly
+what the registers held, so the chain goes on and no bit changes.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+from llvmlite import ir
+
+from chainrule.engines.native.emit.llvm_text import Index, Text, Value
+from chainrule.engines.native.target import Target
+from chainrule.errors import DTypeError
+from chainrule.text import _
+
+_I1, _I32, _I64 = ir.IntType(1), ir.IntType(32), ir.IntType(64)
+_POINTER = ir.PointerType()
+_ELEMENTS = {  # bytes, LLVM's type, and its name within intrinsics
+    "float32": (4, ir.FloatType(), "f32"),
+    "float64": (8, ir.DoubleType(), "f64"),
+}
+_CACHE_LINE = 64
+_MAX_ROWS = 16
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A block of C that lives in registers; drawn at the top of this file.
+
+    Args:
+        rows: rows of C.
+        vectors: vectors across.
+        lanes: elements in one vector.
+        steps: of k in a round of the loop; its additions and its branch take turns that
+            fmas would have.
+    """
+
+    rows: int
+    vectors: int
+    lanes: int
+    steps: int = 1
+
+    @property
+    def columns(self) -> int:
+        """Columns of C: vectors × lanes."""
+        return self.vectors * self.lanes
+
+    def narrowed(self, vectors: int) -> "Tile":
+        """The same registers, arranged as fewer vectors and more rows."""
+        if vectors == self.vectors:
+            return self
+        rows = max(self.rows, min(_MAX_ROWS, self.rows * self.vectors // vectors))
+        return replace(self, rows=rows, vectors=vectors)
+
+    def heights(self) -> list[int]:
+        """Rows of this tile, then a third and so on down to 1, for the rows left over.
+
+        >>> Tile(rows=6, vectors=4, lanes=16).heights()
+        [6, 2, 1]
+        """
+        found = [self.rows]
+        while found[-1] > 1:
+            found.append(max(found[-1] // 3, 1))
+        return found
+
+
+def choose_tile(dtype: str, target: Target) -> Tile:
+    """The tile that fills the registers of a target.
+
+    Two registers are left for A and for the compiler, ``vectors`` hold a row of B,
+    and the rest are accumulators. It serves every shape: where C is narrower,
+    :func:`emit_matmul` narrows it.
+
+    >>> choose_tile("float32", Target(vector_bytes=64, registers=32))
+    Tile(rows=6, vectors=4, lanes=16, steps=2)
+    >>> choose_tile("float32", Target(vector_bytes=32, registers=16))
+    Tile(rows=6, vectors=2, lanes=8, steps=1)
+    """
+    vectors = 4 if target.registers >= 32 else 2
+    rows = (target.registers - 2 - vectors) // vectors
+    lanes = target.vector_bytes // _element(dtype)[0]
+    # With fewer or smaller registers LLVM spills some where several stand together.
+    return Tile(rows, vectors, lanes, steps=2 if target.vector_bytes == 64 else 1)
+
+
+def emit_matmul(
+    module: ir.Module,
+    dtype: str,
+    tile: Tile,
+    *,
+    n: int | None = None,
+    k: int | None = None,
+    a_m: int | None = None,
+    a_k: int | None = None,
+    b_k: int | None = None,
+    c_m: int | None = None,
+    accumulate: bool = False,
+    padded: bool = False,
+    table: bool = False,
+    outer: int = 0,
+) -> ir.Function:
+    """Emit C = A B, or C = C + A B, for a block of rows and columns of C.
+
+    The function returned is ``void (ptr A, ptr B, ptr C, i64 m_begin, i64 m_end,
+    i64 n_begin, i64 n_end, …)``. It computes rows ``m_begin ≤ m < m_end`` and
+    columns ``n_begin ≤ n < n_end`` and writes nothing else, so threads may share one
+    C and take some rows or some columns each. The pointers are those of the whole
+    matrices, and C overlaps neither A nor B. After ``n_end`` come, as i64, those of
+    ``k, a_m, a_k, b_k, c_m`` that were ``None``, in this order and under these names.
+
+    Asking again for the same kernel in the same module gives the same function: its
+    name spells out the whole specialisation.
+
+    Args:
+        module: where the function goes.
+        dtype: ``"float32"`` or ``"float64"``, of A, B, C and of the sums.
+        tile: the register tile; see :func:`choose_tile`.
+        n: columns of C, which makes smaller code. It is a promise: column bounds
+            are then multiples of ``tile.columns``, or n itself. With ``None`` any
+            bounds will do.
+        k: length of the sums, or ``None`` to pass it at run time, as with the rest.
+        a_m: elements from one row of A to the next.
+        a_k: elements from one column of A to the next.
+        b_k: elements from one row of B to the next.
+        c_m: elements from one row of C to the next.
+        accumulate: start the sums from C instead of 0.
+        padded: the caller promises that a vector may be read across the end of any
+            row of B (its values do not matter), which spares masked loads.
+        table: rows of A start where a table says: its address, of i64, is one more
+            pointer after C, and ``a_m`` is not used.
+        outer: contraction loops around the one over k. Each has three i64 at the very
+            end: its length, and how far A and B move with it; the outermost first.
+
+    Raises:
+        DTypeError: for another dtype.
+    """
+    if n is not None and 2 * n <= tile.lanes:  # half a vector holds a row
+        tile = replace(tile, lanes=tile.lanes // 2)
+    sizes = {"n": n, "k": k, "a_m": 0 if table else a_m}
+    sizes |= {"a_k": a_k, "b_k": b_k, "c_m": c_m}
+    parts = [f"matmul.{_element(dtype)[2]}"]
+    parts += [f"{tile.rows}x{tile.vectors}x{tile.lanes}x{tile.steps}"]
+    parts += [f"{key}_{'var' if v is None else v}" for key, v in sizes.items()]
+    parts += ["accumulate"] * accumulate + ["padded"] * padded
+    parts += ["table"] * table + [f"outer_{outer}"] * bool(outer)
+    name = ".".join(parts)
+    function = module.globals.get(name)
+    if function is None:
+        how = (accumulate, padded, table, outer)
+        kernel = TileKernel(module, name, dtype, tile, sizes, *how)
+        function = kernel.emit()
+    return function
+
+
+def _element(dtype: str) -> tuple[int, ir.Type, str]:
+    """What LLVM has to know of a dtype: see ``_ELEMENTS``."""
+    if dtype not in _ELEMENTS:
+        raise DTypeError(
+            _("A matrix product cannot be computed in {dtype}.", dtype=dtype),
+            expected=" or ".join(_ELEMENTS),
+            got=dtype,
+            fix=_("convert both matrices to float32"),
+        )
+    return _ELEMENTS[dtype]
+
+
+class TileKernel:
+    """One function under construction; a method for each level of the loop nest.
+
+    Values are LLVM's names for them. Sizes and strides are ints where they are
+    constants and values where they are arguments; a line of text takes either.
+
+    Args:
+        further: names of more pointers, after C, that may point to the same memory.
+    """
+
+    def __init__(
+        self,
+        module: ir.Module,
+        name: str,
+        dtype: str,
+        tile: Tile,
+        sizes: Mapping[str, int | None],
+        accumulate: bool = False,
+        padded: bool = False,
+        table: bool = False,
+        outer: int = 0,
+        further: Sequence[str] = (),
+    ) -> None:
+        self.tile, self.accumulate, self.padded = tile, accumulate, padded
+        self.table, self.outer = table, outer
+        self.bytes, element, suffix = _element(dtype)
+        self.suffix = f"v{tile.lanes}{suffix}"
+        vector = ir.VectorType(element, tile.lanes)
+        self.element, self.vector = str(element), str(vector)
+        self._declare(module, vector)
+
+        late = [key for key, v in sizes.items() if v is None and key != "n"]
+        late += [f"{what}{i}" for i in range(outer) for what in ("len", "a_o", "b_o")]
+        pointers = ["A", "B", "C"] + ["T"] * table
+        alone = len(pointers)
+        pointers += further
+        names = [*pointers, "m_begin", "m_end", "n_begin", "n_end", *late]
+        types = [_POINTER] * len(pointers) + [_I64] * (len(names) - len(pointers))
+        self.function = ir.Function(module, ir.FunctionType(ir.VoidType(), types), name)
+        for attribute in ("nounwind", "noinline"):  # emitted once, compiled once
+            self.function.attributes.add(attribute)
+        for argument, its_name in zip(self.function.args, names):
+            argument.name = its_name
+        for pointer in self.function.args[:alone]:
+            pointer.add_attribute("noalias")
+
+        size: dict[str, Index] = {
+            k: f"%{k}" if v is None else v for k, v in sizes.items()
+        }
+        self.n = sizes["n"]
+        __, self.k, self.a_m, self.a_k, self.b_k, self.c_m = size.values()
+        self.code = Text()
+
+    def _declare(self, module: ir.Module, vector: ir.VectorType) -> None:
+        """LLVM's intrinsics that a kernel calls."""
+        mask, void = ir.VectorType(_I1, self.tile.lanes), ir.VoidType()
+        for name, result, arguments in (
+            (f"fma.{self.suffix}", vector, [vector] * 3),
+            (f"masked.load.{self.suffix}.p0", vector, [_POINTER, _I32, mask, vector]),
+            (f"masked.store.{self.suffix}.p0", void, [vector, _POINTER, _I32, mask]),
+            ("prefetch.p0", void, [_POINTER, _I32, _I32, _I32]),
+        ):
+            if f"llvm.{name}" not in module.globals:
+                kind = ir.FunctionType(result, arguments)
+                ir.Function(module, kind, f"llvm.{name}")
+
+    # The loop nest, from the outside in.
+
+    def emit(self) -> ir.Function:
+        """Panels of columns from left to right: full ones, then what is left over."""
+        column, width = "%n_begin", self.tile.columns
+        if self.n is None or self.n >= width:
+            column = self._panels(column, width)
+        if self.n is None:
+            self._panels(column, self.tile.lanes, needed=1)
+        elif self.n % width:
+            self._panels(column, self.n % width)
+        self._finish()
+        self.code.line("ret void")
+        self.code.finish(self.function)
+        return self.function
+
+    def _finish(self) -> None:
+        """What comes after the last tile."""
+
+    def _panels(self, column: Index, width: int, needed: int | None = None) -> Index:
+        """Panels of one width, while ``needed`` columns are left (the width, unless
+        given). Returns the column after them.
+        """
+        lanes = self.tile.lanes
+        tile = self.tile.narrowed(-(-width // lanes))
+
+        def panel(j: Value) -> None:
+            mask = None
+            if needed is not None:
+                mask = self._mask(self.code.new(f"sub i64 %n_end, {j}"))
+            elif width % lanes:
+                mask = self._mask(width % lanes)
+            row: Index = "%m_begin"
+            for height in tile.heights():
+                body = partial(self._tile, replace(tile, rows=height), mask, j)
+                (row,) = self.code.loop(row, "%m_end", height, body)
+
+        return self.code.loop(column, "%n_end", width, panel, needed=needed)[0]
+
+    def _tile(self, tile: Tile, mask: Value | None, j: Value, i: Value) -> None:
+        """One register tile, at row i and column j of C, for all of k.
+
+        ``mask`` belongs to the last vector of each row.
+        """
+        masks = [None] * (tile.vectors - 1) + [mask]
+        a, b = self._starts(i, j)
+        c = self._at("%C", self._times(i, self.c_m), j)
+        step = self._step(tile, masks, i)
+
+        def place(r: int, v: int) -> Value:
+            return self._at(c, self._times(r, self.c_m), v * tile.lanes)
+
+        spots = [(r, v) for r in range(tile.rows) for v in range(tile.vectors)]
+        sums = ["zeroinitializer" for __ in spots]
+        if self.accumulate:
+            sums = [self._load(place(r, v), masks[v]) for r, v in spots]
+
+        def contract(level: int, a: Value, b: Value, sums: list[Value]) -> list[Value]:
+            """The sums after all of the contraction loops from this level on."""
+            carried = [("ptr", a), ("ptr", b), *((self.vector, s) for s in sums)]
+            if level == self.outer:
+                return self._steps(tile, step, carried)[2:]
+
+            def around(__: Value, a: Value, b: Value, *sums: Value) -> list[Value]:
+                made = contract(level + 1, a, b, list(sums))
+                further = self._at(a, f"%a_o{level}"), self._at(b, f"%b_o{level}")
+                return [*further, *made]
+
+            return self.code.loop(0, f"%len{level}", 1, around, *carried)[3:]
+
+        sums = contract(0, a, b, sums)
+        for (r, v), value in zip(spots, sums):
+            self._store(value, place(r, v), masks[v])
+
+    def _steps(
+        self,
+        tile: Tile,
+        step: Callable[..., list[Value]],
+        carried: Sequence[tuple[str, Value]],
+        first: Index = 0,
+    ) -> list[Value]:
+        """From this k on all, in a whole tile several a round; what is carried then."""
+        many, after, k = (
+            tile.steps if tile.rows >= self.tile.rows else 1,
+            carried,
+            first,
+        )
+        if many > 1:
+            several = partial(self._several, step, many)
+            k, *values = self.code.loop(k, self.k, many, several, *carried)
+            if isinstance(self.k, int) and first == 0 and self.k % many == 0:
+                return values
+            after = list(zip([kind for kind, __ in carried], values))
+        return self.code.loop(k, self.k, 1, step, *after)[1:]
+
+    def _several(
+        self, step: Callable[..., list[Value]], many: int, k: Index, *now: Value
+    ) -> list[Value]:
+        """So many steps one behind the other."""
+        after = step(k, *now)
+        for __ in range(many - 1):
+            # What comes behind is not loaded before: registers are full.
+            self.code.line('call void asm sideeffect "", "~{memory}"()')
+            after = step(k, *after)
+        return after
+
+    def _starts(self, i: Value, j: Value) -> tuple[Value, Value]:
+        """Where A and B begin for the tile at row i and column j."""
+        a = "%A" if self.table else self._at("%A", self._times(i, self.a_m))
+        return a, self._at("%B", j)
+
+    def _step(
+        self, tile: Tile, masks: Sequence[Value | None], i: Value
+    ) -> Callable[..., list[Value]]:
+        """One k of the tile at row i: (k, A, B, *sums) → (A, B, *sums) after it."""
+        rows, vectors = range(tile.rows), range(tile.vectors)
+        starts: list[Index] = [self._times(r, self.a_m) for r in rows]
+        if self.table:
+            starts = [self._entry(i, r) for r in rows]
+
+        def step(__: Index, a: Value, b: Value, *sums: Value) -> list[Value]:
+            insides = [None] * tile.vectors if self.padded else masks
+            across = [
+                self._load(self._at(b, v * tile.lanes), insides[v]) for v in vectors
+            ]
+            following = [self._at(a, self.a_k), self._at(b, self.b_k)]
+            for r in rows:
+                where = self._at(a, starts[r])
+                number = self.code.new(
+                    f"load {self.element}, ptr {where}, align {self.bytes}"
+                )
+                spread = self._spread(number, self.element)
+                of_row = sums[r * tile.vectors :]
+                following += [self._fma(spread, across[v], of_row[v]) for v in vectors]
+            if self.a_m == 1 and not self.table:
+                # Each k reads another line of A, too far apart for the processor to
+                # guess. Fetch the neighbour, which the tiles further down will need.
+                self._prefetch(self._at(a, _CACHE_LINE // self.bytes))
+            return following
+
+        return step
+
+    # Single instructions.
+
+    def _times(self, x: Index, y: Index) -> Index:
+        """x · y, folded where it can be."""
+        if isinstance(x, int) and isinstance(y, int):
+            return x * y
+        if x == 0:
+            return 0
+        return self.code.new(f"mul i64 {x}, {y}")
+
+    def _entry(self, i: Value, r: int) -> Value:
+        """Where row i + r of A starts, by the table."""
+        at = self.code.new(f"getelementptr i64, ptr %T, i64 {i}")
+        at = self.code.new(f"getelementptr i64, ptr {at}, i64 {r}") if r else at
+        return self.code.new(f"load i64, ptr {at}, align 8")
+
+    def _at(self, pointer: Value, *offsets: Index) -> Value:
+        """The address that many elements further on."""
+        fixed = sum(offset for offset in offsets if isinstance(offset, int))
+        moving = [offset for offset in offsets if not isinstance(offset, int)]
+        for offset in [*moving, fixed] if fixed else moving:
+            text = f"getelementptr {self.element}, ptr {pointer}, i64 {offset}"
+            pointer = self.code.new(text)
+        return pointer
+
+    def _spread(self, one: Value, kind: str) -> Value:
+        """A vector with the same value of this type in every lane."""
+        lanes = self.tile.lanes
+        vector = f"<{lanes} x {kind}>"
+        first = self.code.new(f"insertelement {vector} undef, {kind} {one}, i32 0")
+        places = f"<{lanes} x i32> zeroinitializer"
+        return self.code.new(
+            f"shufflevector {vector} {first}, {vector} undef, {places}"
+        )
+
+    def _mask(self, inside: Index) -> Value:
+        """A mask whose first lanes are true, as many as are ``inside``."""
+        lanes = range(self.tile.lanes)
+        if isinstance(inside, int):
+            bits = ", ".join(f"i1 {str(v < inside).lower()}" for v in lanes)
+            return f"<{bits}>"
+        numbers = ", ".join(f"i64 {v}" for v in lanes)
+        spread = self._spread(inside, "i64")
+        return self.code.new(f"icmp slt <{len(lanes)} x i64> <{numbers}>, {spread}")
+
+    def _load(self, place: Value, mask: Value | None) -> Value:
+        """A vector from memory; 0 in lanes outside the mask, which are not read."""
+        vector = self.vector
+        if mask is None:
+            return self.code.new(f"load {vector}, ptr {place}, align {self.bytes}")
+        return self.code.new(
+            f"call {vector} @llvm.masked.load.{self.suffix}.p0(ptr {place}, "
+            f"i32 {self.bytes}, <{self.tile.lanes} x i1> {mask}, "
+            f"{vector} zeroinitializer)"
+        )
+
+    def _store(self, value: Value, place: Value, mask: Value | None) -> None:
+        """A vector to memory; lanes outside the mask are not written."""
+        vector = f"{self.vector} {value}"
+        if mask is None:
+            self.code.line(f"store {vector}, ptr {place}, align {self.bytes}")
+        else:
+            self.code.line(
+                f"call void @llvm.masked.store.{self.suffix}.p0({vector}, ptr {place}, "
+                f"i32 {self.bytes}, <{self.tile.lanes} x i1> {mask})"
+            )
+
+    def _fma(self, x: Value, y: Value, z: Value) -> Value:
+        """x · y + z in every lane, rounded once."""
+        v = self.vector
+        return self.code.new(
+            f"call {v} @llvm.fma.{self.suffix}({v} {x}, {v} {y}, {v} {z})"
+        )
+
+    def _prefetch(self, place: Value) -> None:
+        """Start to fetch a cache line; never an error, wherever it points."""
+        how = "i32 0, i32 3, i32 1"  # to read, to keep, data
+        self.code.line(f"call void @llvm.prefetch.p0(ptr {place}, {how})")

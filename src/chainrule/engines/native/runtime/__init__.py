@@ -1,0 +1,1 @@
+"""Machine code in this process: compiled, kept on disk, run and measured."""

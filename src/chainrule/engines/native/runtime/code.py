@@ -1,0 +1,139 @@
+"""The code of an entry point with what a caller must know of it, kept and found again.
+
+A record of the cache is a line of JSON and object code. There are four kinds:
+
+    layout  by the program: which of its states lie in blocks
+    entry   by the program, a name and sizes: an entry point, and the packs it calls
+    kernel  by its name, a digest of its text: the pack in which it stands
+    pack    by the names of its kernels: their code
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+from typing import Any
+
+from chainrule.engines.native.runtime import jit
+from chainrule.engines.native.runtime.code_cache import code_cache
+from chainrule.engines.native.runtime.identity import digest, environment
+from chainrule.graph.types import Sizes
+
+#: Where in the status the number of the first condition that does not hold stands.
+CONDITION = 4
+
+
+@dataclass(frozen=True)
+class Code:
+    """An entry point as object code.
+
+    Attributes:
+        machine: the code; its function is ``entry``.
+        arena_bytes, private_bytes: memory that it needs, and each thread for itself.
+        conditions: messages of conditions, by their numbers from 1 on.
+        packs: the kernels that it calls stand in these.
+    """
+
+    machine: bytes
+    arena_bytes: int
+    private_bytes: int
+    conditions: list[dict[str, str]]
+    packs: list[str]
+
+
+_ABOUT = tuple(field.name for field in fields(Code) if field.name != "machine")
+
+
+def found_layout(program: str | None) -> dict[str, int] | None:
+    """Which states of a program lie in blocks, where that is kept."""
+    found = program and _fetch("layout", program)
+    return found[0] if found else None
+
+
+def keep_layout(program: str | None, blocked: dict[str, int]) -> None:
+    """Keep which states lie in blocks."""
+    if program is not None:
+        _keep("layout", program, about=blocked)
+
+
+def found_code(program: str | None, entry: str, largest: Sizes) -> Code | None:
+    """The code of an entry point, with its kernels linked, where all of it is kept."""
+    found = program and _fetch(*_entry_key(program, entry, largest))
+    if not found or not all(map(_linked, found[0]["packs"])):
+        return None
+    return Code(found[1], **found[0])
+
+
+def keep_code(program: str | None, entry: str, largest: Sizes, code: Code) -> None:
+    """Keep the code of an entry point."""
+    if program is not None:
+        about = {name: getattr(code, name) for name in _ABOUT}
+        _keep(*_entry_key(program, entry, largest), about=about, code=code.machine)
+
+
+def _entry_key(program: str, entry: str, largest: Sizes) -> tuple[Any, ...]:
+    return ("entry", program, entry, *sorted(largest.items()))
+
+
+def link_kernels(new: Iterable[jit.Kernel], called: Iterable[str]) -> list[str]:
+    """Have kernels in this process: from the cache, or compiled.
+
+    Args:
+        new: those with a text that no entry point has needed before.
+        called: the names of all that are called.
+
+    Returns:
+        the packs in which they are.
+    """
+    missing = {k.name: k for k in new if not _found(k.name)}
+    if missing:
+        improved = [k.text for k in missing.values() if k.passes]
+        as_written = [k.text for k in missing.values() if not k.passes]
+        code = jit.object_code(improved, as_written)
+        names = sorted(missing)
+        pack = digest("pack", *names)
+        _keep("pack", pack, about={"kernels": names}, code=code)
+        for name in names:
+            _keep("kernel", name, about={"pack": pack})
+        jit.link(pack, names, code)
+    return sorted({pack for name in called if (pack := jit.pack_of(name))})
+
+
+def _found(kernel: str) -> bool:
+    """Whether a kernel is here, or can be had from the cache."""
+    if jit.pack_of(kernel) is not None:
+        return True
+    found = _fetch("kernel", kernel)
+    return bool(found and _linked(found[0]["pack"]) and jit.pack_of(kernel))
+
+
+def _linked(pack: str) -> bool:
+    """Whether a pack is here, or can be had from the cache."""
+    if jit.is_linked(pack):
+        return True
+    found = _fetch("pack", pack)
+    if found is None:
+        return False
+    jit.link(pack, found[0]["kernels"], found[1])
+    return True
+
+
+def _fetch(*key: Any) -> tuple[dict[str, Any], bytes] | None:
+    """A record: what is told of the code, and the code."""
+    cache = code_cache()
+    known = cache and environment()
+    if not cache or not known:
+        return None
+    content = cache.get(digest(known, *key))
+    if content is None:
+        return None
+    about, _, code = content.partition(b"\n")
+    return json.loads(about), code
+
+
+def _keep(*key: Any, about: dict[str, Any], code: bytes = b"") -> None:
+    cache = code_cache()
+    known = cache and environment()
+    if cache and known:
+        cache.put(digest(known, *key), json.dumps(about).encode() + b"\n" + code)

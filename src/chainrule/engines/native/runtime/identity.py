@@ -1,0 +1,155 @@
+"""What machine code depends on, as digests: the names of entries of the cache.
+
+Everything that could change one bit of the code is part of them: the program as it was
+traced, this engine's source, the versions of what compiles, and the processor.
+"""
+
+from __future__ import annotations
+
+import functools
+import platform
+import sys
+from hashlib import sha256
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import llvmlite
+import numpy as np
+from llvmlite import binding
+
+from chainrule.engines.native.runtime.code_cache import code_cache
+from chainrule.engines.native.runtime.jit import host
+from chainrule.engines.threads import available_cores
+from chainrule.graph.graph import Graph
+from chainrule.graph.primitive import Array, Primitive
+from chainrule.graph.program import Program
+from chainrule.graph.types import DType, SymbolicDim
+from chainrule.version import IMPORTED, __version__
+
+#: The source that decides what becomes of a traced program.
+SOURCES = (
+    "autodiff.py",
+    "engines",
+    "graph",
+    "passes",
+    "primitives",
+    "regions",
+)
+
+
+def digest(*parts: Any) -> str:
+    """The name of what these texts and numbers determine."""
+    return sha256(repr(parts).encode()).hexdigest()
+
+
+@functools.cache
+def environment() -> str | None:
+    """A digest of all beside the program; None where the source cannot be told."""
+    source = source_digest(Path(__file__).parents[3])
+    if source is None:
+        return None
+    _, cpu, features = host()
+    return digest(
+        (__version__, source),
+        (llvmlite.__version__, binding.llvm_version_info),
+        (np.__version__, platform.python_version()),
+        (binding.get_default_triple(), cpu, features),
+    )
+
+
+def source_digest(package: Path) -> str | None:
+    """A digest of the source that makes machine code.
+
+    None where there is none to read, or where it was written after this process had
+    begun to import it: then it runs another one.
+    """
+    source = sha256()
+    try:
+        for name in SOURCES:
+            place = package / name
+            files = [place] if place.suffix else sorted(place.rglob("*.py"))
+            for path in files:
+                about = path.stat()
+                if max(about.st_mtime, about.st_ctime) > IMPORTED:
+                    return None
+                within = path.relative_to(package).as_posix()
+                source.update(f"{within} {about.st_size}\n".encode())
+                source.update(path.read_bytes())
+    except OSError:
+        return None
+    return source.hexdigest()
+
+
+def identity(program: Program) -> str | None:
+    """A digest of a traced program and of all that decides what becomes of it.
+
+    None where there is no cache, and where that cannot be told: somebody else's
+    primitive may change without its name.
+    """
+    known = environment() if code_cache() else None
+    if known is None:
+        return None
+    try:
+        entries = [
+            (
+                entry.name,
+                _graph(entry.graph),
+                (entry.inputs, entry.each, entry.state),
+                (tuple(entry.replaces.items()), entry.outputs),
+            )
+            for entry in program.entries.values()
+        ]
+    except _UnknownError:
+        return None
+    return digest(known, available_cores(), entries)
+
+
+class _UnknownError(Exception):
+    """Something whose meaning a text cannot tell."""
+
+
+def _graph(graph: Graph) -> Any:
+    """All that a graph computes, without where in a program it came from."""
+    number = {value: i for i, value in enumerate(graph.values())}
+    rows = [
+        (
+            _primitive(node.primitive),
+            [number[value] for value in node.inputs],
+            [(name, _item(item)) for name, item in node.attrs.items()],
+            [v and (number[v], v.dtype.short, _item(v.shape)) for v in node.outputs],
+        )
+        for node in graph.nodes
+    ]
+    inputs = [(v.name, v.dtype.short, _item(v.shape)) for v in graph.inputs]
+    return inputs, rows, [number[value] for value in graph.outputs]
+
+
+@functools.lru_cache(maxsize=512)
+def _primitive(primitive: Primitive) -> str:
+    """Its name, which says what it does where a module of this package declares it."""
+    for name, module in list(sys.modules.items()):
+        if name.startswith("chainrule.") and primitive in _declared(module):
+            return primitive.name
+    raise _UnknownError
+
+
+@functools.lru_cache(maxsize=1024)
+def _declared(module: ModuleType) -> frozenset[Primitive]:
+    return frozenset(p for p in vars(module).values() if isinstance(p, Primitive))
+
+
+def _item(item: Any) -> Any:
+    """An attribute as something whose ``repr`` tells all of it."""
+    if item is None or isinstance(item, bool | int | float | str | bytes | DType):
+        return item
+    if isinstance(item, tuple):
+        return tuple(map(_item, item))  # pyright: ignore[reportUnknownArgumentType]
+    if isinstance(item, SymbolicDim):
+        return ("size", item.factor, item.names)
+    if isinstance(item, Graph):
+        return _graph(item)
+    if isinstance(item, np.generic | np.ndarray):
+        array: Array = np.asarray(item)  # pyright: ignore[reportUnknownArgumentType]
+        return (str(array.dtype), array.shape, array.tobytes())
+    raise _UnknownError

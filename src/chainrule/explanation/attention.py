@@ -1,4 +1,4 @@
-"""Products of matrices for each sample or head, and attention among them.
+"""Batched matrix products (one per sample or head), and Q, K and V of attention.
 
 Their factors are seen on their own: Q, K and V where they meet in softmax(Q Kᵀ) V.
 """

@@ -30,7 +30,7 @@ TOLERANCE = 1e-10
 
 @dataclass(frozen=True)
 class Check:
-    """The result of recomputing in float64 all that an explanation shows.
+    """The result of checking an explanation: errors of all formulas and numbers.
 
     Attributes:
         errors: for each equation the largest difference of its two sides, relative to

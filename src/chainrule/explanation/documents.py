@@ -1,4 +1,4 @@
-"""An explanation as Markdown, as LaTeX and as data."""
+"""Explanations as Markdown, as LaTeX and as JSON data."""
 
 from __future__ import annotations
 

@@ -264,7 +264,7 @@ class _Page:
                     yield "number", line
 
     def _seen_in(self, name: Expr, equations: tuple[Equation, ...]) -> bool:
-        """Return whether a worked equation shows the numbers of a parameter."""
+        """Return whether an equation written with numbers contains a parameter."""
         return any(
             self._worked(e.sides[-1]) is not None and name.text() in e.text()
             for e in equations

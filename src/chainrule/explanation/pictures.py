@@ -99,7 +99,7 @@ def connections(e: Explained) -> tuple[int, ...]:
 
 
 def _by_columns(layer: Layer) -> bool:
-    """Return whether W[r, c] leads from c to r: W is multiplied by its second axis."""
+    """Return whether W[r, c] connects input c to output r of a layer."""
     node = layer.product.node
     if node is None or node.primitive is not matmul.dot_general:
         return False

@@ -27,7 +27,7 @@ LOCATED = 3
 
 
 class Causes:
-    """A search for the causes of differences in a checked function.
+    """The search for the cause of each wrong derivative of a checked function.
 
     Args:
         subject: what is checked.
@@ -78,7 +78,7 @@ class Causes:
         return ("unknown" if self.subject.traced else "cut"), None
 
     def _kink(self, k: int, direction: Array, reach: float) -> Cause | None:
-        """Return the node with a kink, for the first rows of each part."""
+        """Return the cause of a kink, or None after some rows of the same part."""
         self._located[k] += 1
         if self._located[k] > LOCATED:
             return None

@@ -142,7 +142,7 @@ class Number(Expr):
 
     @property
     def level(self) -> int:
-        """The binding strength of the number; a negative number binds like a sum."""
+        """The precedence of the number; a negative number binds like a sum."""
         sign, mantissa, exponent = self.digits()
         if sign:
             return SUM
@@ -203,7 +203,7 @@ class Script(Expr):
     level: ClassVar[int] = SCRIPT
 
     def need(self) -> int:
-        """Return the binding strength that the base needs to have no parentheses."""
+        """Return the precedence that the base needs to have no parentheses."""
         # A second superscript needs parentheses around the first.
         raised = isinstance(self.base, Script) and self.base.above and self.above
         return ATOM if raised else SCRIPT
@@ -318,7 +318,7 @@ class Product(Expr):
 
     @property
     def level(self) -> int:
-        """The binding strength of the product: factors without a sign bind tighter."""
+        """The precedence of the product: factors without a sign bind tighter."""
         return ODOT if self.kind in SIGNS else PRODUCT
 
     def mapped(self, change: Callable[[Expr], Expr]) -> Any:
@@ -326,7 +326,7 @@ class Product(Expr):
         return self._with(factors=tuple(map(change, self.factors)))
 
     def needs(self) -> list[int]:
-        """Return the binding strength that each factor needs to have no parentheses."""
+        """Return the precedence that each factor needs to have no parentheses."""
         *front, last = self.factors
         if self.level == PRODUCT:
             # ½ ∑ u ⊙ v: what stands last under a prefix cannot be misread.

@@ -89,7 +89,7 @@ class Spread(Indexed):
 
     @property
     def level(self) -> int:
-        """The binding strength; the base's own if no letters are written."""
+        """The precedence; the base's own if no letters are written."""
         return SCRIPT if self.below else self.base.level
 
     def latex(self) -> str:
@@ -141,7 +141,7 @@ class Reduced(Prefix):
 
     @property
     def level(self) -> int:
-        """The binding strength: that of a function call or of an operator."""
+        """The precedence: that of a function call or of an operator."""
         return SCRIPT if self.reach == "call" else super().level
 
     @property
@@ -267,7 +267,7 @@ class Computed(Expr):
 
     @property
     def level(self) -> int:
-        """The binding strength of the written expression."""
+        """The precedence of the written expression."""
         return self.shown.level
 
     @property

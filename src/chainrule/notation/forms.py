@@ -60,7 +60,7 @@ class Prefix(Expr):
 
     @property
     def level(self) -> int:
-        """The binding strength of the operator with its argument."""
+        """The precedence of the operator with its argument."""
         return min(PREFIX, max(self.argument.level, ODOT)) if self.reach else PREFIX
 
     def mapped(self, change: Callable[[Expr], Expr]) -> Any:
@@ -68,7 +68,7 @@ class Prefix(Expr):
         return self._with(argument=change(self.argument))
 
     def need(self) -> int:
-        """Return the binding strength that the bare argument needs."""
+        """Return the precedence that the bare argument needs."""
         return ODOT if self.reach == "wide" else PREFIX
 
     def _gap(self, numbers: Numbers) -> str:
@@ -202,7 +202,7 @@ class Choice(Relation):
         return type(self)(tuple(map(change, self.items)), self.signs, index=self.index)
 
     def need(self, i: int) -> int:
-        """Return the binding strength that item i needs to have no parentheses."""
+        """Return the precedence that item i needs to have no parentheses."""
         return RELATION if i == 1 and not isinstance(self.items[1], Choice) else SUM
 
     def latex(self) -> str:

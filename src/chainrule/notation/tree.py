@@ -182,5 +182,5 @@ def joined(parts: list[list[Piece]], sign: str) -> list[Piece]:
 
 
 def beside(e: Tree, level: int) -> int:
-    """Return the binding strength that ``e`` needs in front of another factor."""
+    """Return the precedence that ``e`` needs in front of another factor."""
     return ATOM if e.wide else level

@@ -116,24 +116,24 @@ class Ensemble:
     # -- asking ------------------------------------------------------------------------
 
     def held(self, key: str) -> Array:
-        """Return a quantity's numbers of the first member."""
+        """Return the numbers of a quantity in the first (exact) member."""
         return self.members[0][name_of(self.formulas, key)].array
 
     def first(self, key: str, e: Expr) -> Array:
-        """Return an expression's value for the first member, reshaped by a key."""
+        """Return an expression's value in the first member, reshaped to a quantity."""
         return shaped(self, key, self.raw(e))
 
     def raw(self, e: Expr) -> Array:
-        """Return an expression's value for the first member, in the shape it has."""
+        """Return an expression's value in the first member, in its own shape."""
         return np.asarray(computed(e, self.members[0]), np.float64)
 
     def every(self, key: str, ways: Sequence[Expr]) -> Iterator[Array]:
-        """Yield the value of a formula for each of the other members."""
+        """Yield the value of a formula in each member but the first."""
         for i, member in enumerate(self._others(), 1):
             yield shaped(self, key, computed(ways[i % len(ways)], member))
 
     def tried(self, keys: Sequence[str], changed: str, e: Expr, last: str) -> Array:
-        """Return ``last`` of the first member if ``changed`` were computed as ``e``.
+        """Return quantity ``last`` of the first member, with ``changed`` set to ``e``.
 
         Args:
             keys: what is worked out anew between the two, and ``last``.

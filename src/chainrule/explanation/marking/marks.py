@@ -369,7 +369,7 @@ class _Marker:
     # -- slips -------------------------------------------------------------------------
 
     def _search(self, key: str, answer: Fitted) -> tuple[Found, ...]:
-        """Return the slips that give an answer, in its own or in a missing quantity."""
+        """Return the mistakes (slips) that explain an answer's numbers."""
         found: dict[tuple[str, str], Found] = {}
         for changed in (key, *self.sources.hidden(key, self.marks)):
             needed = {key, *self.sources.nearest(key, self.marks)}
@@ -408,7 +408,7 @@ class _Marker:
         return bool(apart <= 0.05 * max(np.abs(given).max(), np.abs(first).max()))
 
     def _at(self, key: str, answer: Fitted) -> tuple[Found, ...]:
-        """Return the slips that give an answer of another shape."""
+        """Return the mistakes (slips) that explain an answer of another shape."""
         found: dict[str, Found] = {}
         half = answer.half(self.sheet.decimals)
         for slip, e in slips_of(self._place(key)):
@@ -425,7 +425,7 @@ class _Marker:
         return tuple(found.values())[:NAMED]
 
     def _adopt(self, found: Found, key: str) -> None:
-        """Continue with a slip that happened in a quantity without an answer."""
+        """Recompute the quantities after a mistake in one that has no answer."""
         between = self._between(found.key, key)
         self.own.carry(found.key, [found.formula])
         self.tainted[found.key] = key
@@ -435,7 +435,7 @@ class _Marker:
                 self.tainted[k] = key
 
     def _unknown(self, mark: Mark, answer: Fitted) -> tuple[Found, ...]:
-        """Return a slip with an unknown number: another η, or a constant factor."""
+        """Return the mistake of another η or a constant factor, or nothing."""
         place = self._place(mark.key)
         finders = (other_rate,) if place.kind in ("W", "b") else (other_factor,)
         for find in finders:

@@ -144,7 +144,7 @@ class WorkReport(Document):
         return tr(", ").join(self._name(key).text() for key in keys)
 
     def says(self, found: Found, key: str) -> str:
-        """Return a slip as text, with the quantity if another one contains the slip."""
+        """Return a mistake (slip) as text, with its quantity if that is another."""
         told = found.slip.told()
         if found.key == key:
             return told

@@ -1,4 +1,4 @@
-"""Slips: common mistakes, each a wrong formula in place of the right one."""
+"""Slips: the common mistakes, each as a wrong formula of a quantity."""
 
 from __future__ import annotations
 

@@ -130,7 +130,7 @@ SLIPS: dict[str, Slip] = {
 
 
 def slips_of(place: Place) -> Iterator[tuple[Slip, Expr]]:
-    """Yield every slip that applies to a quantity, with each wrong formula."""
+    """Yield every mistake (slip) that applies to a quantity, with its formula."""
     for row in SLIPS.values():
         if place.kind in row.kinds:
             for e in row.of(place):

@@ -42,7 +42,7 @@ class Sources:
         return self._direct[key]
 
     def nearest(self, key: str, given: Collection[str]) -> Iterator[str]:
-        """Yield the nearest given quantities that a quantity depends on.
+        """Yield what a quantity depends on, back to the nearest given quantities.
 
         What is not given comes along too.
         """

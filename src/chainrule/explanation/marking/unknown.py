@@ -1,4 +1,4 @@
-"""Slips with an unknown number: another η, or a constant factor."""
+"""Mistakes (slips) with an unknown number: another η, or a constant factor."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ROUND = 2
 
 
 def other_rate(p: Place, given: Array, numbers: Numbers) -> Iterator[tuple[Slip, Expr]]:
-    """Yield the slip of another η that gives the student's numbers."""
+    """Yield the mistake of another η that explains the student's numbers."""
     old, step = parts(p)
     slope = step.replaced({RATE: Number(1)})
     rate = float(numbers[RATE].array)
@@ -39,7 +39,7 @@ def other_rate(p: Place, given: Array, numbers: Numbers) -> Iterator[tuple[Slip,
 def other_factor(
     p: Place, given: Array, numbers: Numbers
 ) -> Iterator[tuple[Slip, Expr]]:
-    """Yield the slip of a constant factor in all of the student's numbers."""
+    """Yield the mistake of a constant factor in all of the student's numbers."""
     if given.size < 2:
         return
     made = np.asarray(computed(p.right, numbers))

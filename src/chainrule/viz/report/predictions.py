@@ -34,7 +34,7 @@ class Classified:
 
     @property
     def confusion(self) -> Array:
-        """(classes, classes) counts; rows true, columns predicted."""
+        """The confusion matrix of counts: a row for each true class."""
         size = len(self.names)
         pairs = np.bincount(self.truth * size + self.predicted, minlength=size**2)
         return pairs.reshape(size, size)

@@ -89,7 +89,7 @@ class Spread(Indexed):
 
     @property
     def level(self) -> int:
-        """The precedence; the base's own if no letters are written."""
+        """The precedence: the base's own if no letters are written."""
         return SCRIPT if self.below else self.base.level
 
     def latex(self) -> str:

@@ -146,7 +146,7 @@ class Ensemble:
     def tried_by_every(
         self, keys: Sequence[str], changed: str, e: Expr, last: str
     ) -> Iterator[Array]:
-        """Yield ``last`` of each other member if ``changed`` were computed as ``e``."""
+        """Yield quantity ``last`` of the other members, with ``changed`` as ``e``."""
         for member in self._others():
             yield self._tried(member, keys, changed, e, last)
 

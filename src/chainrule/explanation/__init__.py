@@ -1,4 +1,4 @@
-"""Every z, a, δ, ∂ℒ/∂W and ∂ℒ/∂b of a network, with formulas and numbers.
+"""Explanations of a training step: every z, a, δ, ∂ℒ/∂W and ∂ℒ/∂b with numbers.
 
 The formulas are read off the graph that training runs, so what is explained is what is
 computed. Its notation is the textbook's.
@@ -97,7 +97,7 @@ def explain(
 
 
 def example() -> Explanation:
-    """A network with two sigmoid neurons and one output (3.2.2), loss ½(ŷ − y)² (3.7).
+    """Explain an example network: two sigmoid neurons and one output (3.2.2).
 
     >>> print(example().texts["loss"])
     ℒ = ½ (ŷ − y)²

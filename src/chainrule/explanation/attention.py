@@ -1,4 +1,4 @@
-"""Products of matrices for each sample or head, and attention among them.
+"""Batched matrix products (one per sample or head), and Q, K and V of attention.
 
 Their factors are seen on their own: Q, K and V where they meet in softmax(Q Kᵀ) V.
 """
@@ -15,7 +15,7 @@ from chainrule.regions import activations
 
 
 def factors(nodes: Iterable[Node]) -> frozenset[Value]:
-    """What is multiplied as matrices, behind numbers that scale it: Q, K and V."""
+    """Return the factors of batched matrix products, without scaling: Q, K and V."""
     found: set[Value] = set()
     for node in nodes:
         if _multiplies_matrices(node):
@@ -24,7 +24,7 @@ def factors(nodes: Iterable[Node]) -> frozenset[Value]:
 
 
 def attention(nodes: Iterable[Node]) -> dict[Value, str]:
-    """Q, K and V: factors of a product of matrices that meet in softmax(Q Kᵀ) V."""
+    """Return the letters Q, K and V by value, where softmax(Q Kᵀ) V is computed."""
     letters: dict[Value, str] = {}
     for node in nodes:
         if not _multiplies_matrices(node):
@@ -40,7 +40,7 @@ def attention(nodes: Iterable[Node]) -> dict[Value, str]:
 
 
 def _multiplies_matrices(node: Node) -> bool:
-    """Whether a node has a product of matrices for each sample, head, …."""
+    """Return whether a node is a forward matrix product with batch axes (per head)."""
     if node.primitive is not matmul.dot_general or node.role != "forward":
         return False
     return bool(parse_dims(node.attrs["dims"]).batch)
@@ -51,7 +51,7 @@ def _is_softmax(node: Node) -> bool:
 
 
 def _behind(value: Value, wanted: Callable[[Node], bool]) -> Node | None:
-    """The node that a value comes from through scaling, masks, dropout and views."""
+    """Return the node that a value comes from through scaling, masks and views."""
     waiting, seen = [value], set[Value]()
     while waiting:
         at = waiting.pop()
@@ -67,7 +67,7 @@ def _behind(value: Value, wanted: Callable[[Node], bool]) -> Node | None:
 
 
 def _unscaled(value: Value) -> Value:
-    """What a value is, but for a factor, a view, and its last two axes exchanged."""
+    """Return the value before scaling, views and exchanges of the last two axes."""
     node = value.node
     while node is not None:
         scales = node.primitive in (elementwise.mul, *VIEWS)
@@ -79,7 +79,7 @@ def _unscaled(value: Value) -> Value:
 
 
 def _turns(node: Node) -> bool:
-    """Whether a node exchanges the last two axes."""
+    """Return whether a node transposes the last two axes of three or more."""
     axes = tuple(node.attrs.get("axes", ()))
     if node.primitive is not movement.transpose or len(axes) < 3:
         return False
@@ -88,7 +88,7 @@ def _turns(node: Node) -> bool:
 
 
 def matrices(nodes: Iterable[Node]) -> frozenset[Value]:
-    """Values that are multiplied as matrices, one pair for each sample or head."""
+    """Return the values of batched matrix products, one matrix per sample or head."""
     found: set[Value] = set()
     for node in nodes:
         if node.primitive is matmul.dot_general:

@@ -30,7 +30,7 @@ TOLERANCE = 1e-10
 
 @dataclass(frozen=True)
 class Check:
-    """The result of recomputing in float64 all that an explanation shows.
+    """The result of checking an explanation: errors of all formulas and numbers.
 
     Attributes:
         errors: for each equation the largest difference of its two sides, relative to
@@ -52,12 +52,12 @@ class Check:
 
     @property
     def rounding(self) -> float:
-        """The largest share of what rounding explains."""
+        """The largest rounding error, in units of the error that is allowed."""
         return max(self.roundings.values(), default=0.0)
 
     @property
     def ok(self) -> bool:
-        """True where every formula holds and every number is right to its rounding."""
+        """True if every formula holds and every number is right up to rounding."""
         return self.error <= self.tolerance and self.rounding <= 1
 
     def __str__(self) -> str:
@@ -94,7 +94,7 @@ class Check:
 
 
 def checked(shown: Worked, exact: Worked) -> Check:
-    """Check a step as it is shown against the same step in float64.
+    """Check the formulas and numbers of a step against the same step in float64.
 
     Args:
         shown: the step.
@@ -151,7 +151,7 @@ def _check_loop(loop: Loop, exact: Loop) -> dict[str, float]:
 
 
 def _rounded(shown: Worked) -> dict[str, float]:
-    """Return the error of each number shown against its operation in float64."""
+    """Return the error of each number shown against the same operation in float64."""
     run, names = shown.run, shown.names.of
     arrays = dict(run.arrays)
     for value, name in names.items():
@@ -173,7 +173,7 @@ def _rounded(shown: Worked) -> dict[str, float]:
 
 
 def departures(shown: Worked) -> dict[Expr, Array]:
-    """Return the error of each number against its formula of the numbers shown.
+    """Return the error of each float32 number against its formula.
 
     This is what float32 has rounded within the formula; the digits that it spoils are
     not shown.
@@ -190,7 +190,7 @@ def departures(shown: Worked) -> dict[Expr, Array]:
 
 
 def _gap(side: Expr, numbers: Mapping[Expr, Quantity], shown: Array) -> Array:
-    """Return the difference of a formula's value and the number shown."""
+    """Return the difference between a formula's value and the number shown."""
     found, shown = computed(side, numbers), shown.astype(np.float64)
     if found.size == shown.size:
         found = found.reshape(shown.shape)
@@ -202,7 +202,7 @@ def _gap(side: Expr, numbers: Mapping[Expr, Quantity], shown: Array) -> Array:
 
 
 def difference(side: Expr, numbers: Mapping[Expr, Quantity], shown: Array) -> float:
-    """Return the largest difference, relative to the largest number shown.
+    """Return the largest difference between a formula's value and the number shown.
 
     There is none where it is no larger than what the last digits of the numbers make:
     where larger numbers cancel, nothing else is left.
@@ -225,7 +225,7 @@ def _largest(array: Array) -> float:
 
 
 def _rounding(side: Expr, numbers: Mapping[Expr, Quantity]) -> float:
-    """Return how much a formula's value changes with the last digits of its numbers."""
+    """Return how much rounding a formula's inputs changes the formula's value."""
     dice = np.random.default_rng(0)
 
     def moved(q: Quantity) -> Quantity:

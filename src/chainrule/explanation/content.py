@@ -1,4 +1,4 @@
-"""What an explanation holds: equations with their numbers, section by section."""
+"""The content of an explanation: equations with their numbers, section by section."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from chainrule.text.catalogue import current
 
 @dataclass(frozen=True)
 class Shown:
-    """A quantity of an explanation.
+    """A quantity of an explanation, with its numbers and its gradient.
 
     Attributes:
         symbol: how it is written.
@@ -46,7 +46,7 @@ class Shown:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class LayerExplanation:
-    """One layer z⁽ˡ⁾ = W⁽ˡ⁾ a⁽ˡ⁻¹⁾ + b⁽ˡ⁾ with its numbers as they stand on paper.
+    """One layer z⁽ˡ⁾ = W⁽ˡ⁾ a⁽ˡ⁻¹⁾ + b⁽ˡ⁾ with its numbers, a column for each sample.
 
     A sample is a column, so the formulas hold as written: ``W @ input + b == z``. For a
     convolution, and for sequences, arrays are as they lie in memory.
@@ -78,21 +78,21 @@ class LayerExplanation:
 
     @property
     def name(self) -> str:
-        """The path of the module."""
+        """The path of the layer's module in the model."""
         return self.weight_name.rpartition(".")[0]
 
     @property
     def formulas(self) -> dict[str, str]:
-        """See :attr:`Section.formulas`."""
+        """The formulas of the layer in LaTeX; see :attr:`Section.formulas`."""
         return self.section.formulas
 
     @property
     def texts(self) -> dict[str, str]:
-        """See :attr:`Section.texts`."""
+        """The formulas of the layer's section as text; see :attr:`Section.texts`."""
         return self.section.texts
 
     def symbol(self, name: str) -> str:
-        """How a parameter of the layer is written, by its name in the ``state_dict``.
+        """Return the symbol of a parameter by its name in the ``state_dict``.
 
         >>> from chainrule.explanation import example
         >>> example().layer(2).symbol("2.bias")
@@ -112,7 +112,7 @@ class LayerExplanation:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Explained(Worked):
-    """The content of an explanation; see :class:`Explanation`.
+    """The content of an explanation: sections, numbers and notes of one step.
 
     Attributes:
         again: explains another step.
@@ -133,47 +133,47 @@ class Explained(Worked):
 
     @property
     def n(self) -> int:
-        """The number of samples."""
+        """The number of samples of the explained step."""
         return self.run.n
 
     @property
     def loss(self) -> float:
-        """ℒ."""
+        """The value of the loss ℒ."""
         return float(self.run.arrays[self.run.loss])
 
     @property
     def predictions(self) -> Array:
-        """ŷ on paper; probabilities where the softmax is part of the loss."""
+        """The predictions ŷ, a column for each sample."""
         value = self.names.scores or self.run.predictions[0]
         return on_paper(self.run.arrays[value], value)
 
     @property
     def x(self) -> Array:
-        """The samples as they stand on paper."""
+        """The samples x, a column for each sample."""
         return on_paper(self.run.arrays[self.run.x[0]], self.run.x[0])
 
     @property
     def y(self) -> Array:
-        """The truths as they stand on paper."""
+        """The true values y, a column for each sample."""
         return on_paper(self.run.arrays[self.run.y], self.run.y)
 
     @cached_property
     def exact(self) -> Explained:
-        """The same step, from the same x, y and parameters, in float64."""
+        """The same step explained in float64, from the same x, y and parameters."""
         return self if is_wide(self.run) else self.again(widened(self.run))
 
     @cached_property
     def departures(self) -> dict[Expr, Array]:
-        """The errors of numbers in float32 against their formulas."""
+        """The errors of float32 numbers against their formulas, by symbol."""
         return departures(self)
 
     @cached_property
     def trace(self) -> Trace:
-        """The graph with all its numbers, in float64: see :class:`Trace`."""
+        """The graph of the step with its numbers in float64: see :class:`Trace`."""
         return Trace(self.exact.run, self.exact.names)
 
     def element(self, name: str, index: Any) -> ElementPath:
-        """One number and its whole path through the chain rule: see :class:`Trace`.
+        """Return one element's path through the chain rule to the loss.
 
         The path is worked out in float64; ``path.own`` is the gradient that the run has
         in its own dtype.
@@ -187,7 +187,7 @@ class Explained(Worked):
         return replace(path, own=(own.item(), own.dtype.name))
 
     def __getitem__(self, name: str) -> Shown:
-        """A quantity by its symbol or name, with its gradient.
+        """Return a quantity by its symbol or name, with its gradient.
 
         Raises:
             ArgumentError: where there is none of that name.
@@ -211,7 +211,7 @@ class Explained(Worked):
 
     @cached_property
     def layers(self) -> tuple[LayerExplanation, ...]:
-        """The layers z = W a + b, the first first."""
+        """The layers z = W a + b of the model, in the order of the forward pass."""
         every = enumerate(self.names.layers, 1)
         return tuple([self._layer(k, layer) for k, layer in every])
 
@@ -240,7 +240,7 @@ class Explained(Worked):
         )
 
     def layer(self, which: int | str) -> LayerExplanation:
-        """One layer, by the book's number or by the name of its module or weight.
+        """Return a layer by its number, or by the name of its module or weight.
 
         Raises:
             ArgumentError: where there is no such layer.
@@ -273,7 +273,7 @@ class Explained(Worked):
 
     @property
     def texts(self) -> dict[str, str]:
-        """Those of the loss, and of what comes before the first layer."""
+        """The formulas of the loss and of what precedes layer 1, as text."""
         made: dict[str, str] = {}
         for section in self.sections:
             if not section.l:
@@ -282,7 +282,7 @@ class Explained(Worked):
 
     @property
     def formulas(self) -> dict[str, str]:
-        """The same in LaTeX."""
+        """The formulas of the loss and of what precedes layer 1, in LaTeX."""
         made: dict[str, str] = {}
         for section in self.sections:
             if not section.l:
@@ -290,7 +290,7 @@ class Explained(Worked):
         return made
 
     def check(self) -> Check:
-        """Work out every formula that is shown from the numbers that are shown.
+        """Check every formula of the explanation against the numbers shown.
 
         >>> from chainrule.explanation import example
         >>> example().check().ok
@@ -300,7 +300,7 @@ class Explained(Worked):
 
 
 def on_paper(array: Array, value: Value) -> Array:
-    """Numbers as they stand on paper: a column for each sample."""
+    """Return an array as the textbook writes it: a column for each sample."""
     if array.ndim == 1:
         return array[None, :] if is_sampled(value) else array[:, None]
     if array.ndim == 2 and is_sampled(value):

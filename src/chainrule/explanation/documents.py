@@ -1,4 +1,4 @@
-"""An explanation as Markdown, as LaTeX and as data."""
+"""Explanations as Markdown, as LaTeX and as JSON data."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ _SIGNS = {
 
 
 def markdown(e: Explained) -> str:
-    """Headings, formulas between ``$$``, numbers as matrices."""
+    """Return an explanation as Markdown, with formulas between ``$$``."""
     lines = [f"# {page.title(e)}", ""]
     lines += [*page.introduction(e), *(f"**{note}**" for note in e.notes), ""]
     lines += [f"$$\n{line}\n$$\n" for line in _constants(e)]
@@ -59,7 +59,7 @@ def markdown(e: Explained) -> str:
 
 
 def latex(e: Explained) -> str:
-    """A document that pdfLaTeX compiles, or XeLaTeX where it is in Chinese."""
+    """Return an explanation as a LaTeX document (XeLaTeX if it is in Chinese)."""
     lines = [rf"\section*{{{in_latex(page.title(e))}}}"]
     lines += [in_latex(text) + r"\par" for text in (*page.introduction(e), *e.notes)]
     lines += [rf"\[{line}\]" for line in _constants(e)]
@@ -75,7 +75,7 @@ def latex(e: Explained) -> str:
 
 
 def latex_file(lines: Iterable[str]) -> str:
-    """A document with these lines, in the language in use."""
+    """Return a complete LaTeX document with the given body lines."""
     chinese = current() != "en"
     head = [r"\documentclass{article}", r"\usepackage{amsmath,amssymb}"]
     head += [r"\usepackage[margin=2cm]{geometry}", r"\setlength{\parindent}{0pt}"]
@@ -85,7 +85,7 @@ def latex_file(lines: Iterable[str]) -> str:
 
 
 def _in_chinese() -> list[str]:
-    """For XeLaTeX, whose own Chinese font has no 佔 and 裡: the first that is there."""
+    """Return the XeLaTeX lines that select the first installed Chinese font."""
     choice = ""
     for font in reversed(TRADITIONAL):
         use = rf"\setCJKmainfont[ItalicFont={{{font}}}]{{{font}}}"
@@ -94,7 +94,7 @@ def _in_chinese() -> list[str]:
 
 
 def data(e: Explained) -> dict[str, Any]:
-    """Everything as plain data."""
+    """Return an explanation as JSON data."""
     check = e.check()
     return {
         "loss": e.loss,
@@ -135,7 +135,7 @@ def _numbers(q: Quantity) -> Any:
 
 
 def _parts(e: Explained) -> Iterator[tuple[str, tuple[Equation, ...], tuple[str, ...]]]:
-    """What is shown, in order: a heading, equations, notes."""
+    """Yield heading, equations and notes of each part, in the order shown."""
     chosen = [s for s in e.sections if not e.only or s.l in e.only]
     for section in chosen:
         if section.forward:
@@ -160,13 +160,13 @@ def _loops(
 
 
 def _constants(e: Explained) -> Iterator[str]:
-    """The arrays of the graph itself, each with its name."""
+    """Yield the LaTeX equations of constant arrays in the graph."""
     for name in page.constants(e):
         yield f"{name.latex()} = {matrix(page.paper(e.numbers[name]))}"
 
 
 def _latex_lines(e: Explained, equation: Equation) -> list[str]:
-    """The formula, and its numbers where they are few."""
+    """Return an equation in LaTeX, followed by its numbers if they are known."""
     lines = [equation.latex()]
     known = e.numbers.get(equation.name)
     if known is not None and equation.sides[-1] not in e.numbers:
@@ -181,7 +181,7 @@ def _aligned(lines: list[str]) -> str:
 
 
 def matrix(array: Array, off: Array | None = None) -> str:
-    """An array in LaTeX; a large one by what it is like."""
+    """Return an array as a LaTeX matrix; a large array as a summary."""
     if array.ndim > 2 or max(array.shape, default=1) > WRITTEN:
         return r"\text{" + in_latex("; ".join(summary(array))) + "}"
     cells = spelled(array, off=off)
@@ -192,7 +192,7 @@ def matrix(array: Array, off: Array | None = None) -> str:
 
 
 def in_latex(text: str) -> str:
-    """A text in LaTeX's own words."""
+    """Return a text for LaTeX, with special characters and signs escaped."""
     made = text.translate(_SPECIAL)
     for sign, word in _SIGNS.items():
         made = made.replace(sign, word)

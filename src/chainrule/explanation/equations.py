@@ -1,4 +1,4 @@
-"""An equation: a name and what it equals."""
+"""Equations: a name and the expressions equal to it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _LATEX = {"←": r"\leftarrow"}
 
 @dataclass(frozen=True)
 class Equation:
-    """A formula: a name and what it equals, step by step.
+    """An equation: a name, and the expressions equal to it, step by step.
 
     Attributes:
         sides: the expressions that are equal, the name first.
@@ -28,17 +28,17 @@ class Equation:
 
     @property
     def name(self) -> Expr:
-        """What the formula defines."""
+        """The left side of the equation."""
         return self.sides[0]
 
     def latex(self) -> str:
-        """``name = … = …`` in LaTeX."""
+        """Return the equation in LaTeX: ``name = … = …``."""
         rest = " = ".join(side.latex() for side in self.sides[1:])
         sign = _LATEX.get(self.sign, self.sign)
         return f"{self.name.latex()} {sign} {rest}" if rest else self.name.latex()
 
     def text(self) -> str:
-        """``name = … = …`` for the terminal."""
+        """Return the equation as plain text: ``name = … = …``."""
         rest = " = ".join(side.text() for side in self.sides[1:])
         return f"{self.name.text()} {self.sign} {rest}" if rest else self.name.text()
 

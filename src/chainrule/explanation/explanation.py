@@ -1,4 +1,4 @@
-"""What ``explain`` gives, and how it is shown."""
+"""The result of ``explain``, and its output formats."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from chainrule.text.numbers import number
 
 
 class Explanation(Explained):
-    """Every z, a, δ, ∂ℒ/∂W and ∂ℒ/∂b of one step, and all in between.
+    """An explanation of one step: every z, a, δ, ∂ℒ/∂W and ∂ℒ/∂b with its formula.
 
     ``print(explanation)`` shows it all, :meth:`show` with colours, a notebook as a
     page; :meth:`to_html`, :meth:`to_markdown`, :meth:`to_latex` and :meth:`to_json`
@@ -23,7 +23,7 @@ class Explanation(Explained):
     """
 
     def text(self, width: int | None = None, digits: int = 4) -> str:
-        """The whole explanation as plain text.
+        """Return the whole explanation as plain text.
 
         Args:
             width: in characters; by default the terminal's, at most 100.
@@ -36,7 +36,7 @@ class Explanation(Explained):
         return self.text()
 
     def to_html(self) -> str:
-        """A page of its own: formulas in MathML, arrays as tables and pictures.
+        """Return the explanation as a complete HTML page, with formulas in MathML.
 
         >>> from chainrule.explanation import example
         >>> example().to_html().count("<math") > 20
@@ -46,22 +46,22 @@ class Explanation(Explained):
             return html.document(self)
 
     def _repr_html_(self) -> str:
-        """In a notebook: the page."""
+        """Return the explanation as HTML for a notebook."""
         with language(self.lang):
             return html.fragment(self)
 
     def to_markdown(self) -> str:
-        """Markdown with formulas between ``$$``."""
+        """Return the explanation as Markdown, with formulas between ``$$``."""
         with language(self.lang):
             return documents.markdown(self)
 
     def to_latex(self) -> str:
-        """A LaTeX document; in Chinese it is one for XeLaTeX."""
+        """Return the explanation as a LaTeX document (XeLaTeX if it is in Chinese)."""
         with language(self.lang):
             return documents.latex(self)
 
     def to_json(self) -> dict[str, Any]:
-        """Everything as data: formulas as text and LaTeX, numbers as lists."""
+        """Return the explanation as JSON data, with formulas as text and LaTeX."""
         return documents.data(self)
 
     def __repr__(self) -> str:
@@ -72,6 +72,6 @@ class Explanation(Explained):
         )
 
     def show(self) -> None:
-        """Print it, with colours where standard output is a terminal."""
+        """Print the explanation, with colours if standard output is a terminal."""
         with language(self.lang):
             show(self)

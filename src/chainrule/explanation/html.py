@@ -1,4 +1,4 @@
-"""An explanation as a page: formulas in MathML, arrays as tables and pictures.
+"""Explanations as HTML pages: formulas in MathML, arrays as tables and pictures.
 
 One file, no script, nothing from elsewhere. The same is shown in a notebook.
 """
@@ -42,12 +42,12 @@ margin:.5rem 0}
 
 
 def document(e: Explained) -> str:
-    """The page as a file of its own."""
+    """Return an explanation as a complete HTML page."""
     return file_of(page.title(e), fragment(e))
 
 
 def file_of(title: str, fragment: str) -> str:
-    """A page as a file of its own, in the language in use."""
+    """Return a complete HTML page with the given title and body."""
     return (
         f'<!DOCTYPE html>\n<html lang="{current()}"><head><meta charset="utf-8">'
         f"{POLICY}"
@@ -58,12 +58,12 @@ def file_of(title: str, fragment: str) -> str:
 
 
 def fragment(e: Explained) -> str:
-    """The page as a part of another one."""
+    """Return an explanation as an HTML fragment for another page."""
     return part_of(_body(e))
 
 
 def part_of(body: Iterable[str]) -> str:
-    """What stands on a page, with its style, as a part of another one."""
+    """Return HTML elements with the style sheet, as a fragment for another page."""
     return f'<style>{STYLE}</style><div class="cr page">{"".join(body)}</div>'
 
 

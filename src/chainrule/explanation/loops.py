@@ -1,4 +1,4 @@
-"""A loop opened: what happens in one step t, with the numbers of every step.
+"""Loops (``scan``) as equations of one step t, with the numbers of every step.
 
 The body of a ``scan`` is a graph of its own. Its carries are written hₜ₋₁ and hₜ, what
 it goes through uₜ; the loop of the derivative runs the other way and is written with
@@ -33,7 +33,7 @@ LONG, AGAIN = 20, 5
 
 @dataclass(frozen=True, eq=False)
 class Loop:
-    """A loop with what happens in a step.
+    """A loop as equations of one step, with the numbers of every step.
 
     Attributes:
         name: which loop it is, as its body is called.
@@ -51,7 +51,7 @@ class Loop:
 
 
 def at(symbol: Expr, mark: str = "t") -> Expr:
-    """A symbol with the number of a step: hₜ."""
+    """Return a symbol with a step index: hₜ."""
     if isinstance(symbol, Script) and symbol.below is None:
         return Script(symbol.base, symbol.above, Atom(mark))
     if isinstance(symbol, Script):
@@ -62,7 +62,7 @@ def at(symbol: Expr, mark: str = "t") -> Expr:
 
 
 class LoopNames:
-    """The symbols of a loop's inputs and outputs.
+    """The symbols of a loop's inputs and outputs within one step.
 
     Args:
         node: the loop.
@@ -95,7 +95,7 @@ class LoopNames:
     def _derivative(
         self, node: Node, written: Sequence[Expr], constants: int, carries: int
     ) -> None:
-        """The loop of a derivative: ∂ℒ/∂hₜ comes in, ∂ℒ/∂hₜ₋₁ goes out."""
+        """Set the symbols of a backward loop: ∂ℒ/∂hₜ as input, ∂ℒ/∂hₜ₋₁ as output."""
         later, now = self.before, "t"
         forward = "t-1" if self.reverse else "t+1"
         floats = sum(v.dtype.is_float for v in self.body.inputs[:constants])
@@ -128,7 +128,7 @@ class LoopNames:
             self.outputs.append(at(_numbered("w", len(self.outputs))))
 
     def result(self, index: int) -> Expr:
-        """How an output of the whole loop is written: the last carry, or all steps."""
+        """Return the symbol of a loop's output: last carry, or stacked steps."""
         symbol = self.outputs[index]
         carries = self.node.attrs["carries"]
         if index >= carries:
@@ -141,7 +141,7 @@ class LoopNames:
 
 
 def opened(node: Node, outer: Any, arrays: Mapping[Value, Array], n: int) -> Loop:
-    """A loop with its equations and numbers."""
+    """Return a loop node as a :class:`Loop`, with equations and numbers."""
     named = LoopNames(node, outer)
     runs = list(loop_steps(node, arrays, n))
     body = runs[0][0]
@@ -186,7 +186,7 @@ def opened(node: Node, outer: Any, arrays: Mapping[Value, Array], n: int) -> Loo
 
 
 def loop_steps(node: Node, arrays: Mapping[Value, Array], n: int) -> Iterator[Any]:
-    """The body and its numbers, step by step in the order in which they run."""
+    """Yield the body graph and its numbers for every step, in running order."""
     a = node.attrs
     body = a["body"]
     constants, carries = a["constants"], a["carries"]
@@ -215,7 +215,7 @@ def _must_be_seen(
 
 
 def _symbol(e: Expr, letter: str, i: int) -> Expr:
-    """The symbol of a sequence, or a letter where it has none."""
+    """Return a sequence's own symbol, or a numbered letter if it has none."""
     plain = isinstance(e, Atom) or type(e) is Script
     return e if plain else _numbered(letter, i)
 
@@ -225,12 +225,12 @@ def _numbered(letter: str, i: int) -> Expr:
 
 
 def is_loop(node: Node | None) -> bool:
-    """Whether a node is a loop."""
+    """Return whether a node is a loop (``scan``)."""
     return node is not None and node.primitive is control.scan
 
 
 def outer_writer(writer: Writer) -> Any:
-    """How values outside of a loop are written, with views left out."""
+    """Return a function that writes values outside of a loop, without views."""
 
     def written(value: Value) -> Expr:
         base = behind_views(value)

@@ -1,4 +1,4 @@
-"""The number behind a rounded constant: 0.9, and not 0.8999999761581421."""
+"""Simplest decimal numbers behind rounded constants: 0.9 for 0.8999999761581421."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from chainrule.graph.types import DType
 
 
 def meant(value: float, dtype: DType) -> float:
-    """Return the simplest number that the dtype rounds to ``value``.
+    """Return the simplest number that ``dtype`` rounds to ``value``.
 
     A program says 0.9 and ε/K; float32 has rounded both, and their sum is no longer 1.
     Short decimals come first, then fractions; the number itself where there are none.

@@ -1,4 +1,4 @@
-"""Which value has which name on paper, for any model.
+"""Mathematical names of a graph's values, for any model.
 
 Names are given by what values do in the graph: z⁽ˡ⁾ is a product with a parameter (and
 its bias), whatever module computed it, a⁽ˡ⁾ what the next such product reads, ẑ a
@@ -50,13 +50,13 @@ _LETTERS = {r"\gamma": "γ", r"\beta": "β", r"\alpha": "α", r"\delta": "δ"}
 
 
 def symbol(letter: str, k: int) -> Script:
-    """A letter with the number of its layer: W⁽²⁾."""
+    """Return a letter with its layer number as an exponent: W⁽²⁾."""
     above = Fence(Atom("("), Number(k), Atom(")"))
     return Script(Atom(letter, _LETTERS.get(letter, "")), above=above)
 
 
 def hat(name: Expr) -> Expr:
-    """A name with a hat: ẑ⁽¹⁾ of z⁽¹⁾."""
+    """Return a symbol with a hat: ẑ⁽¹⁾ of z⁽¹⁾."""
     if isinstance(name, Script):
         return Script(hat(name.base), name.above, name.below)
     assert isinstance(name, Atom)
@@ -72,7 +72,7 @@ def _composed(text: str) -> str:
 
 @dataclass(frozen=True, eq=False)
 class Layer:
-    """One product with a parameter, z = W a + b.
+    """A layer: one matrix product or convolution with a parameter, z = W a + b.
 
     Attributes:
         weight, bias: the parameters W and b.
@@ -94,7 +94,7 @@ class Layer:
 
 @dataclass(eq=False)
 class Names:
-    """The names of one step's values.
+    """The mathematical names of the values of one step.
 
     Attributes:
         of: the name of each value that has one.
@@ -151,11 +151,11 @@ class Names:
         return LoopNames(node, self.outer).result(index) if is_loop(node) else None
 
     def outer(self, value: Value) -> Expr:
-        """How a value is written within a loop, without its views."""
+        """Return a value's formula as used within a loop, without views."""
         return outer_writer(self.writer)(value)
 
     def output(self, k: int) -> Value:
-        """a⁽ˡ⁾: what the next layer reads, or the prediction."""
+        """Return the value a⁽ᵏ⁾: the next layer's input, or the prediction."""
         for value, name in self.of.items():
             if name == symbol("a", k):
                 return value
@@ -166,7 +166,7 @@ class Names:
     # -- what is given -----------------------------------------------------------------
 
     def _ahead(self) -> dict[Value, tuple[str, Layer]]:
-        """The values whose names follow from the layers."""
+        """Find the layers; return the values z and a of each, named in advance."""
         run = self.run
         for node in run.graph.nodes:
             layer = self._layer(node) if node.role == "forward" else None
@@ -179,7 +179,7 @@ class Names:
         return ahead
 
     def _layer(self, node: Node) -> Layer | None:
-        """The layer whose product a node is."""
+        """Return the layer whose product a node computes, or None."""
         if node.primitive not in (matmul.dot_general, conv.conv):
             return None
         a, b = node.inputs
@@ -202,7 +202,7 @@ class Names:
         return None
 
     def parameter(self, value: Value) -> tuple[Value | None, bool]:
-        """The parameter that a value is, and whether it is turned round."""
+        """Return the parameter behind a value's views, and whether it is flipped."""
         turned, value = False, behind_views(value)
         while value.node is not None and value.node.primitive in (
             movement.transpose,
@@ -213,7 +213,7 @@ class Names:
         return (value if value in self.run.parameters else None), turned
 
     def _biased(self, product: Value) -> tuple[Value, Value | None]:
-        """z and b: the sum of the product with a parameter vector, if that is next."""
+        """Return z and b: a product plus its bias, or the product and None."""
         for node in self._reading(product):
             if node.primitive is elementwise.add:
                 first = behind_views(node.inputs[0])
@@ -303,7 +303,7 @@ class Names:
         return much >= ENDS and ends and bool(readers)
 
     def _reading(self, value: Value) -> Iterator[Node]:
-        """The nodes of the forward pass that read a value, or a view of it."""
+        """Yield the forward nodes that read a value or a view of the value."""
         for node in self.readers.get(value, ()):
             if node.role != "forward":
                 continue
@@ -315,7 +315,7 @@ class Names:
                 yield node
 
     def _name_parts(self, node: Node) -> None:
-        """γ, β, masks, tables of embeddings and other parameters, where they occur."""
+        """Name the parameters γ, β, embeddings and masks that a node reads."""
         if node.primitive in NORMALISATIONS:
             for value, letter in zip(node.inputs[1:], (r"\gamma", r"\beta")):
                 base = behind_views(value)
@@ -342,7 +342,7 @@ class Names:
             self._name_forward(out, name)
 
     def _free(self, letter: str) -> Expr:
-        """A letter with the number of the layer at hand, or with one more number."""
+        """Return a letter with the current layer's number, unique by an index."""
         name: Expr = symbol(letter, self.at)
         count = 1
         while name in self._used:
@@ -352,7 +352,7 @@ class Names:
         return name
 
     def _own_name(self, path: str) -> Expr:
-        """A parameter's own name."""
+        """Return a symbol for a parameter from its own name."""
         word = path.rpartition(".")[2]
         for start, letter in (("weight_", "W"), ("bias_", "b")):
             if word.startswith(start):
@@ -361,7 +361,7 @@ class Names:
         return self._unused(_named(word))
 
     def _unused(self, name: Expr) -> Expr:
-        """The name, with a number where it is taken."""
+        """Return a name, with a number if the name is taken already."""
         made, count = name, 1
         while made in self._used:
             count += 1
@@ -381,7 +381,7 @@ class Names:
         self.writer.forget()
 
     def _name_prediction(self) -> None:
-        """ŷ: the prediction, or the softmax that is part of the loss."""
+        """Name the prediction ŷ, or the softmax that is part of the loss."""
         run = self.run
         output = behind_views(run.predictions[0])
         last = self.layers[-1].z if self.layers else None
@@ -403,7 +403,7 @@ class Names:
         self.forward.insert(self._place(output), output)
 
     def _name_again(self) -> None:
-        """What derivative rules compute once more has its name already."""
+        """Name values that derivative rules compute again like the first ones."""
         known: dict[Any, Node] = {}
         for node in self.run.graph.nodes:
             key = (node.primitive, node.inputs, repr(sorted(node.attrs.items())))
@@ -413,7 +413,7 @@ class Names:
                     self.of[new] = self.of[old]
 
     def _place(self, value: Value) -> int:
-        """Where among the named values a value is computed."""
+        """Return the position of a value among the named values in running order."""
         order = {v: i for i, v in enumerate(self.run.graph.values())}
         before = [v for v in self.forward if order[v] < order[value]]
         return len(before)
@@ -421,7 +421,7 @@ class Names:
     # -- backward ----------------------------------------------------------------------
 
     def _name_errors(self) -> None:
-        """δ⁽ˡ⁾ of each z, ∂ℒ/∂v of other values, and what is long in between."""
+        """Name the derivatives: δ⁽ˡ⁾ of each z, ∂ℒ/∂v of other values."""
         run, zs = self.run, {layer.z: k for k, layer in enumerate(self.layers, 1)}
         named = [v for v in reversed(self.forward) if v is not run.loss]
         named += [v for v in run.tensors if v in run.parameters and v in self.of]
@@ -445,14 +445,14 @@ class Names:
         self._name_between()
 
     def _error_name(self, value: Value, k: int | None) -> Expr:
-        """δ⁽ˡ⁾ of z⁽ˡ⁾, ∇_ŷ ℒ of the prediction, ∂ℒ/∂v of others."""
+        """Return a derivative's name: δ⁽ˡ⁾ of z⁽ˡ⁾, ∇_ŷ ℒ of ŷ, or ∂ℒ/∂v."""
         if k:
             return symbol(r"\delta", k)
         name = self.of[value]
         return GRADIENT if name == PREDICTION else slope_of(name)
 
     def _name_between(self) -> None:
-        """Values of the backward pass that would make a formula too long."""
+        """Name values of the backward pass whose formulas would be too long."""
         needed = _needed(self.of, [g for _, g, _ in self.errors])
         section = len(self.layers)
         for node in self.run.graph.nodes:
@@ -477,7 +477,7 @@ class Names:
 
 
 def _named(word: str) -> Expr:
-    """A word as a symbol: Greek letters and single letters as they are."""
+    """Return a word as a symbol; Greek and single letters as they are."""
     if word in GREEK:
         return Atom(GREEK[word], _LETTERS[GREEK[word]])
     if len(word) == 1:
@@ -486,7 +486,7 @@ def _named(word: str) -> Expr:
 
 
 def _needed(of: Mapping[Value, Expr], roots: Iterable[Value]) -> set[Value]:
-    """What is read between named values on the way to the roots."""
+    """Return the values that the backward pass reads on the way to the roots."""
     found: set[Value] = set()
     waiting = list(roots)
     while waiting:
@@ -500,7 +500,7 @@ def _needed(of: Mapping[Value, Expr], roots: Iterable[Value]) -> set[Value]:
 
 
 def _distributions(run: Run) -> frozenset[Value]:
-    """y, and what is made of y alone, where its rows sum to 1."""
+    """Return y and values computed from y alone whose rows sum to 1."""
     known = {run.y, *run.scalars}
     for node in run.graph.nodes:
         if known.issuperset(node.inputs):

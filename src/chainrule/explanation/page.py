@@ -1,4 +1,4 @@
-"""An explanation as a page of text."""
+"""Explanations as plain text for a terminal."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ STYLES = {
 
 
 def page(e: Explained, width: int | None = None, digits: int = 4) -> list[Line]:
-    """The lines of an explanation."""
+    """Return the lines of an explanation's text, each with its style."""
     if width is None:
         width = min(shutil.get_terminal_size((80, 24)).columns, WIDEST)
     lines: list[Line] = []
@@ -49,7 +49,7 @@ def page(e: Explained, width: int | None = None, digits: int = 4) -> list[Line]:
 
 
 def show(e: Explained) -> None:
-    """Print it, with colours on a terminal."""
+    """Print an explanation, with colours if standard output is a terminal."""
     from rich.console import Console
     from rich.text import Text
 
@@ -62,7 +62,7 @@ def show(e: Explained) -> None:
 
 
 def paper(q: Quantity) -> Array:
-    """Numbers as they stand on paper: a sample is a column, and so is a bias."""
+    """Return a quantity as the textbook writes it: samples and biases as columns."""
     array = q.array
     if array.ndim == 1:
         return array[None, :] if q.kind == COLUMNS else array[:, None]
@@ -70,13 +70,13 @@ def paper(q: Quantity) -> Array:
 
 
 def off(e: Explained, name: Expr) -> Array | None:
-    """Return the errors of a symbol's numbers, in the shape in which they are shown."""
+    """Return the errors of a symbol's numbers, with samples as columns."""
     found = e.departures.get(name)
     return None if found is None else paper(Quantity(found, e.numbers[name].kind))
 
 
 def introduction(e: Explained) -> Iterator[str]:
-    """What is said in front: the network, how it is counted, what a column is."""
+    """Yield the introductory sentences: the count of layers, and of samples."""
     many = len(e.names.layers)
     yield tr(
         "Layers counted as the book does in 3.7: {many}; with the input, as in 3.2.1:"
@@ -98,7 +98,7 @@ def introduction(e: Explained) -> Iterator[str]:
 
 
 def title(e: Explained) -> str:
-    """The network's sizes."""
+    """Return the title of an explanation: the network's layer sizes."""
     layers = e.layers
     if not layers:
         return tr("Network")
@@ -108,7 +108,7 @@ def title(e: Explained) -> str:
 
 
 def heading(e: Explained, section: Section, direction: str) -> str:
-    """The title of a section."""
+    """Return the heading of a section: direction, layer and parameters."""
     depth = len(e.names.layers)
     if section.l is None:
         return tr("loss")
@@ -126,7 +126,7 @@ def heading(e: Explained, section: Section, direction: str) -> str:
 
 
 def hyper_parameters(e: Explained, equations: Iterable[Equation]) -> Iterator[Expr]:
-    """The scalars with which an update reckons: η, β₁."""
+    """Yield the symbols of an update's hyper-parameters: η, β₁."""
     scalars = {*scalars_of(e.run).values()}
     for name in e.numbers:
         if name in scalars and any(holds(q.sides[-1], name) for q in equations):
@@ -134,7 +134,7 @@ def hyper_parameters(e: Explained, equations: Iterable[Equation]) -> Iterator[Ex
 
 
 def constants(e: Explained) -> Iterator[Expr]:
-    """The arrays of the graph itself that the formulas shown speak of: c₁, i₂."""
+    """Yield the symbols of constant arrays that the shown formulas use: c₁, i₂."""
     chosen = [s for s in e.sections if not e.only or s.l in e.only]
     shown = [
         equation
@@ -150,19 +150,19 @@ def constants(e: Explained) -> Iterator[Expr]:
 
 
 def of_loop(loop: Loop) -> str:
-    """What is said of a loop."""
+    """Return the caption of a loop: which steps t it runs."""
     if loop.backward:
         return tr("Opened: one step, for t = {last} … 1", last=loop.length)
     return tr("Opened: one step, for t = 1 … {last}", last=loop.length)
 
 
 def steps_shown(loop: Loop) -> list[int]:
-    """Of which steps the numbers are shown: the first and the last that run."""
+    """Return the steps of a loop whose numbers are shown: the first and the last."""
     return sorted({0, loop.length - 1})
 
 
 def number_of(loop: Loop, step: int) -> int:
-    """The number t of a step, in the order in which they run."""
+    """Return the number t of a loop's step in running order."""
     return loop.length - step if loop.backward else step + 1
 
 
@@ -175,7 +175,7 @@ class _Page:
 
     @cached_property
     def numbers(self) -> dict[Expr, Array]:
-        """The numbers of each symbol as they stand on paper."""
+        """The arrays of all symbols, with samples as columns."""
         return {name: paper(q) for name, q in self.e.numbers.items()}
 
     def lines(self) -> Iterator[Line]:
@@ -250,7 +250,7 @@ class _Page:
                     yield from self._wrapped("note", note)
 
     def _loop(self, loop: Loop) -> Iterator[Line]:
-        """One step of a loop, with the numbers of the first and the last."""
+        """Yield the lines of a loop: its equations, and the first and last numbers."""
         yield "", ""
         yield from self._wrapped("note", of_loop(loop))
         for each in loop.equations:
@@ -264,7 +264,7 @@ class _Page:
                     yield "number", line
 
     def _seen_in(self, name: Expr, equations: tuple[Equation, ...]) -> bool:
-        """Whether the numbers of a parameter stand in a worked equation."""
+        """Return whether an equation written with numbers contains a parameter."""
         return any(
             self._worked(e.sides[-1]) is not None and name.text() in e.text()
             for e in equations
@@ -273,7 +273,7 @@ class _Page:
     # -- equations and arrays --------------------------------------------------------
 
     def _equation(self, formula: Equation) -> Iterator[Line]:
-        """The formula, a line for each side, then the last one with its numbers."""
+        """Yield the lines of an equation: its sides, then the last with numbers."""
         margin = " " * len(formula.name.text())
         line = INDENT + formula.text()
         remark = f"({formula.remark})" if formula.remark else ""
@@ -306,7 +306,7 @@ class _Page:
             yield "", ""
 
     def _worked(self, side: Expr) -> Lines | None:
-        """An expression with its numbers in place, where they are small enough."""
+        """Return an expression with numbers in place, or None if they are too large."""
         pieces = side.pieces(self.numbers)
         arrays = [p for p in pieces if not isinstance(p, str)]
         if not arrays or side in self.numbers or not all(map(is_small, arrays)):

@@ -1,4 +1,4 @@
-"""The chain rule from one number to the loss, as it is printed.
+"""The chain rule from one element to the loss, with printed numbers.
 
 Every equation holds to the last digit that is printed: what stands behind the last sign
 of equality is what the numbers in front of it come to, in double precision and from
@@ -24,7 +24,7 @@ LOSS = "ℒ"
 
 @dataclass(frozen=True)
 class Term:
-    """One factor pair of the chain rule: ∂ℒ/∂v · ∂v/∂u.
+    """One term of the chain rule: ∂ℒ/∂v · ∂v/∂u.
 
     Attributes:
         symbol, index: the element v that reads u directly, or ℒ itself.
@@ -39,13 +39,13 @@ class Term:
 
     @property
     def product(self) -> float:
-        """The contribution to ∂ℒ/∂u."""
+        """The term's contribution to ∂ℒ/∂u."""
         return self.gradient * self.derivative
 
 
 @dataclass(frozen=True)
 class Sum:
-    """A derivative and what it equals.
+    """An equation of a derivative: its terms in symbols, in numbers, and the result.
 
     Attributes:
         left: the derivative, ∂ℒ/∂u.
@@ -63,7 +63,7 @@ class Sum:
     remark: str = ""
 
     def lines(self) -> Iterator[str]:
-        """Return a line for each term of each side."""
+        """Yield the equation's lines, one for each term of each side."""
         margin = " " * len(self.left)
         head = self.left
         for side in (self.symbols, self.numbers):
@@ -76,7 +76,7 @@ class Sum:
 
 @dataclass(frozen=True)
 class Step:
-    """One element u of a path, with everything that depends on it directly.
+    """One element u of a path, with the terms of ∂ℒ/∂u.
 
     Attributes:
         symbol, index: the element.
@@ -98,7 +98,7 @@ class Step:
 
     @property
     def name(self) -> str:
-        """The element: z⁽¹⁾[0, 3]."""
+        """The name of the element: z⁽¹⁾[0, 3]."""
         return at(self.symbol, self.index)
 
     @property
@@ -107,7 +107,7 @@ class Step:
         return self.terms[:FOLLOWED]
 
     def summed(self) -> float:
-        """Return the sum of the terms, in the order in which they are written."""
+        """Return the sum of the terms, added in the order written."""
         if not self.terms:
             return 0.0
         first, *others = [term.product for term in self.followed]
@@ -119,7 +119,7 @@ class Step:
         return float(sum(term.product for term in self.terms[FOLLOWED:]))
 
     def equation(self) -> Sum:
-        """The chain rule for this element, as text."""
+        """Return the chain rule for the element as an equation."""
         left = f"∂ℒ/∂{self.name}"
         if all(term.symbol == LOSS for term in self.terms):
             return Sum(left, (), (), repr(self.gradient), self.remark)
@@ -140,7 +140,7 @@ class Step:
 
 @dataclass(frozen=True)
 class ElementPath:
-    """The chain rule from one number to the loss, in float64.
+    """The chain rule from one element to the loss, in float64.
 
     Attributes:
         name: the name that was asked for.
@@ -159,12 +159,12 @@ class ElementPath:
 
     @property
     def gradient(self) -> float:
-        """∂ℒ/∂(this number)."""
+        """The derivative of the loss with respect to the element."""
         return self.steps[0].gradient
 
     @cached_property
     def equations(self) -> tuple[Sum, ...]:
-        """The chain rule at each step, from ℒ to the number."""
+        """The equations of the chain rule at each step, from ℒ to the element."""
         return tuple([step.equation() for step in reversed(self.steps)])
 
     def __str__(self) -> str:
@@ -174,7 +174,7 @@ class ElementPath:
         return f"<∂ℒ/∂{self.steps[0].name} = {self.gradient!r}>"
 
     def to_json(self) -> dict[str, Any]:
-        """The path as data."""
+        """Return the path as JSON data."""
         return asdict(self) | {"gradient": self.gradient}
 
     def _lines(self) -> Iterator[str]:
@@ -209,7 +209,7 @@ def at(symbol: str, index: Index) -> str:
 
 
 def added_up(steps: Sequence[Step]) -> tuple[Step, ...]:
-    """Return the steps with each gradient set to the sum of its own equation."""
+    """Return the steps with each gradient replaced by the sum of its equation."""
     known: dict[tuple[str, Index], float] = {}
     made: list[Step] = []
     for step in reversed(steps):

@@ -1,4 +1,4 @@
-"""The network at work, as a picture in a page.
+"""A picture of the network with its numbers, as SVG.
 
 Layers stand in columns, in running order. Lines are drawn where a layer reads what
 stands in the column before it, and nowhere else: branches, shortcuts and attention have
@@ -33,7 +33,7 @@ NEURONS = 10
 
 
 def network(e: Explained) -> str:
-    """The layers from left to right: activations above flow on, errors below back.
+    """Return an SVG picture of the network: activations, errors and weights.
 
     Each neuron is coloured by its activation for the first sample, its ring by δ;
     lines by the weights.
@@ -67,7 +67,7 @@ def network(e: Explained) -> str:
 
 @dataclass(frozen=True, eq=False)
 class Column:
-    """A column of a picture: its label, value, numbers and their errors."""
+    """A column of the network picture: its label, value, numbers and errors."""
 
     label: str
     value: Value
@@ -86,7 +86,7 @@ def _columns(e: Explained) -> Iterator[Column]:
 
 
 def connections(e: Explained) -> tuple[int, ...]:
-    """The layers l whose weights lead from column l − 1 to column l."""
+    """Return the layers whose weights connect two neighbouring columns."""
     columns = list(_columns(e))
     found: list[int] = []
     for k, layer in enumerate(e.names.layers, 1):
@@ -99,7 +99,7 @@ def connections(e: Explained) -> tuple[int, ...]:
 
 
 def _by_columns(layer: Layer) -> bool:
-    """Return whether W[r, c] leads from c to r: W is multiplied by its second axis."""
+    """Return whether W[r, c] connects input c to output r of a layer."""
     node = layer.product.node
     if node is None or node.primitive is not matmul.dot_general:
         return False
@@ -153,7 +153,7 @@ def _raised(k: int) -> str:
 
 
 def _first_sample(array: Array) -> Array:
-    """The numbers of the first sample: a mean for each channel of a picture."""
+    """Return the numbers of the first sample, with means over image positions."""
     if array.ndim < 3:
         return array[:, 0] if array.ndim == 2 else array
     over = tuple(range(1, array.ndim - 1)) if array.ndim > 3 else (0,)
@@ -167,7 +167,7 @@ def _places(count: int, height: int) -> list[float]:
 
 
 def _picks(count: int) -> list[int]:
-    """Which neurons are drawn: all, or some from first to last."""
+    """Return the indices of the neurons to draw: all, or evenly chosen."""
     shown = min(count, NEURONS)
     return [round(i) for i in np.linspace(0, count - 1, shown)]
 

@@ -1,4 +1,4 @@
-"""The formula of a value, as the primitives of its graph declare it.
+"""Formulas of a graph's values, as declared by their primitives.
 
 Every node contributes the formula of its primitive, and the walk ends at values that
 have a name (z⁽¹⁾, W⁽¹⁾, δ⁽²⁾ …). Whatever is written comes to the numbers of the value,
@@ -41,19 +41,19 @@ OTHERS = "ijklmno"
 
 
 def behind_views(value: Value) -> Value:
-    """The value that ``value`` is a view of: through reshape, convert, broadcast."""
+    """Return the value behind reshapes, conversions and broadcasts."""
     while value.node is not None and value.node.primitive in (*VIEWS, require):
         value = value.node.inputs[0]
     return value
 
 
 def is_sampled(value: Value) -> bool:
-    """Whether the first axis of ``value`` is that of the samples."""
+    """Return whether the first axis of a value is the sample axis."""
     return bool(value.shape) and isinstance(value.shape[0], SymbolicDim)
 
 
 def letters(value: Value, *, matrix: bool = False) -> str:
-    """A letter for each axis of a value; ``matrix``: its last two are rows, columns."""
+    """Return a letter for each axis of a value."""
     rank = len(value.shape)
     if not is_sampled(value):
         return OTHERS[:rank]
@@ -61,7 +61,7 @@ def letters(value: Value, *, matrix: bool = False) -> str:
 
 
 class PlainWriter:
-    """Writes values of one graph as their primitives declare it.
+    """A writer of formulas for a graph's values, as declared by their primitives.
 
     Args:
         names: what is written by its name; read again for each formula.
@@ -93,7 +93,7 @@ class PlainWriter:
         self._known: dict[Value, Expr] = {}
 
     def of(self, value: Value) -> Expr:
-        """The tidied formula of ``value``, in the names of others."""
+        """Return the simplified formula of a value, in terms of named values."""
         name, known = self.names.pop(value, None), self._known
         self._known = {}
         try:
@@ -104,28 +104,28 @@ class PlainWriter:
                 self.names[value] = name
 
     def draft(self, value: Value) -> Expr:
-        """How a value would be written within others."""
+        """Return the expression of a value as a part of other formulas."""
         return tidy(self._write(value))
 
     def quantity(self, value: Value) -> Quantity:
-        """The numbers of a value, and how they stand on paper."""
+        """Return the numbers of a value with their kind: columns or a matrix."""
         return Quantity(self.arrays[value], self.kind(value))
 
     def kind(self, value: Value) -> str:
-        """Whether a value is columns or a matrix."""
+        """Return the kind of a value: samples as columns, or a matrix."""
         columns = is_sampled(value) and value not in self.matrices
         return COLUMNS if columns else MATRIX
 
     def of_loop(self, node: Node, index: int) -> Expr | None:
-        """How a result of a loop is written; what opens loops replaces this."""
+        """Return the symbol of a loop's result, or None; a hook for subclasses."""
         del node, index
 
     def special(self, node: Node) -> Expr | None:
-        """How a node is written in its own way; what knows such ways replaces this."""
+        """Return a node's special expression, or None; a hook for subclasses."""
         del node
 
     def forget(self) -> None:
-        """Formulas may look otherwise from here on: there is one more name."""
+        """Clear cached formulas after a value gets a name."""
         self._known.clear()
 
     # -- the walk --------------------------------------------------------------------
@@ -153,7 +153,7 @@ class PlainWriter:
         return declared(node, inputs, self.n, self.kind(value))
 
     def _part(self, node: Node, index: int, inputs: list[Expr]) -> Expr:
-        """One of several results."""
+        """Return the expression of one output of a node that has several."""
         shown = self.of_loop(node, index)
         if shown is None:
             shown = Script(declared(node, inputs, self.n), below=Number(index + 1))
@@ -177,7 +177,7 @@ class PlainWriter:
     # -- in its own shape ----------------------------------------------------------
 
     def _uniform(self, value: Value) -> bool:
-        """Whether all elements are one number."""
+        """Return whether all elements of a value are the same number."""
         base = behind_views(value)
         if base not in self.names and base.node is not None:
             node = base.node
@@ -192,7 +192,7 @@ class PlainWriter:
         return self._uniform(value) and self._write(value) == Number(0)
 
     def _exact(self, value: Value) -> Expr:
-        """A value in its own shape, where what is written may have another one."""
+        """Return a value's expression, reshaped if it evaluates to another shape."""
         if value.shape and (self._uniform(value) or repeats(value)):
             return self._filled(value)
         made = self._write(value)
@@ -201,7 +201,7 @@ class PlainWriter:
         return self._reshaped(made, value)
 
     def _filled(self, value: Value) -> Expr:
-        """What is repeated along axes, in every place of a value."""
+        """Return a broadcast value's expression, evaluated in its full shape."""
         made, shape = self._write(value), self._shape(value.shape)
 
         def how(number: Array) -> Array:
@@ -210,7 +210,7 @@ class PlainWriter:
         return Computed(made, (made,), how, ("filled", shape), self.kind(value))
 
     def _laid(self, value: Value) -> tuple[int, ...]:
-        """The shape to which what is written of a value comes."""
+        """Return the shape that a value's expression evaluates to."""
         own, node = self._shape(value.shape), value.node
         if value in self.names or node is None or self.kind(value) != COLUMNS:
             return own
@@ -228,13 +228,13 @@ class PlainWriter:
         return own
 
     def _same_columns(self, x: Value, out: Value) -> bool:
-        """Whether a reshape leaves the columns what they are."""
+        """Return whether a reshape keeps the columns of a value."""
         if x.shape[-1:] != out.shape[-1:] or min(len(x.shape), len(out.shape)) != 2:
             return False
         return self.kind(x) == self.kind(out) == COLUMNS
 
     def _reshaped(self, inner: Expr, out: Value) -> Expr:
-        """A value in another shape."""
+        """Return an expression reshaped to the shape of a value."""
         shape = self._shape(out.shape)
 
         def how(a: Array) -> Array:
@@ -245,7 +245,7 @@ class PlainWriter:
 
 
 def declared(node: Node, inputs: list[Expr], n: int, kind: str = COLUMNS) -> Expr:
-    """The formula that a primitive declares, with these inputs.
+    """Return the formula declared by a node's primitive, for the given inputs.
 
     Args:
         node: whose formula.
@@ -266,7 +266,7 @@ def declared(node: Node, inputs: list[Expr], n: int, kind: str = COLUMNS) -> Exp
 
 
 def repeats(value: Value) -> bool:
-    """Whether a value is one of fewer elements, repeated."""
+    """Return whether a value is a broadcast of fewer elements."""
     while value.node is not None and value.node.primitive is elementwise.convert:
         value = value.node.inputs[0]
     return value.node is not None and value.node.primitive is movement.broadcast_to

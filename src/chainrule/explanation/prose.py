@@ -1,4 +1,4 @@
-"""A small document of headings, sentences, formulas and numbers, in four forms.
+"""Documents of headings, sentences, formulas and numbers, in four formats.
 
 What derivations, exercises and marks consist of, so that each of them is written once
 and shown as text, HTML, Markdown or LaTeX.
@@ -38,7 +38,7 @@ INDENT, DEEPER = "  ", "    "
 
 @dataclass(frozen=True)
 class Heading:
-    """A heading: of the whole (level 1), or of a part (2)."""
+    """A heading: of the document (level 1), or of a part (level 2)."""
 
     text: str
     level: int = 1
@@ -46,7 +46,7 @@ class Heading:
 
 @dataclass(frozen=True)
 class Sentence:
-    """Text. ``kind``: ``note``, ``wrong``, ``check``, or plain."""
+    """A sentence of a document; ``kind`` is ``note``, ``wrong``, ``check`` or empty."""
 
     text: str
     kind: str = ""
@@ -54,14 +54,14 @@ class Sentence:
 
 @dataclass(frozen=True)
 class Formula:
-    """An equation."""
+    """An equation of a document."""
 
     equation: Equation
 
 
 @dataclass(frozen=True)
 class Numbers:
-    """A name and its numbers, as they stand on paper; None: a place to fill in."""
+    """A symbol with its array in a document; None is a blank to fill in."""
 
     name: Expr
     array: Array | None
@@ -70,7 +70,7 @@ class Numbers:
 
 @dataclass(frozen=True)
 class Rows:
-    """A small table; the first row is its head."""
+    """A table of a document; the first row is the head."""
 
     rows: tuple[tuple[str, ...], ...]
 
@@ -85,16 +85,16 @@ LONG = 76
 
 
 class Document:
-    """What is shown as parts, in any form; a class says them, and its language."""
+    """A document of parts, shown as text, HTML, Markdown or LaTeX."""
 
     lang: str
 
     def parts(self) -> Sequence[Part]:
-        """What is shown."""
+        """Return the parts: headings, sentences, formulas, numbers and tables."""
         raise NotImplementedError
 
     def text(self, width: int | None = None) -> str:
-        """The whole as plain text, so many characters wide."""
+        """Return the document as plain text, at most ``width`` characters wide."""
         with language(self.lang):
             return text(self.parts(), width)
 
@@ -102,33 +102,33 @@ class Document:
         return self.text()
 
     def show(self) -> None:
-        """Print it, with colours where standard output is a terminal."""
+        """Print the document, with colours if standard output is a terminal."""
         with language(self.lang):
             show(self.parts())
 
     def to_html(self) -> str:
-        """A page of its own, with formulas in MathML."""
+        """Return the document as a complete HTML page, with formulas in MathML."""
         with language(self.lang):
             return page(self.parts())
 
     def _repr_html_(self) -> str:
-        """In a notebook: the page."""
+        """Return the document as HTML for a notebook."""
         with language(self.lang):
             return fragment(self.parts())
 
     def to_markdown(self) -> str:
-        """Markdown with formulas between ``$$``."""
+        """Return the document as Markdown, with formulas between ``$$``."""
         with language(self.lang):
             return markdown(self.parts())
 
     def to_latex(self) -> str:
-        """A LaTeX document; in Chinese it is one for XeLaTeX."""
+        """Return the document as LaTeX (XeLaTeX if it is in Chinese)."""
         with language(self.lang):
             return latex(self.parts())
 
 
 def lines(parts: Sequence[Part], columns: int | None = None) -> list[Line]:
-    """Lines for a terminal, each with what kind of line it is."""
+    """Return a document's lines for a terminal, each with its style."""
     if columns is None:
         columns = min(shutil.get_terminal_size((80, 24)).columns, WIDEST)
     made: list[Line] = []
@@ -140,12 +140,12 @@ def lines(parts: Sequence[Part], columns: int | None = None) -> list[Line]:
 
 
 def text(parts: Sequence[Part], columns: int | None = None) -> str:
-    """The lines as one text."""
+    """Return a document as plain text."""
     return "\n".join(line for _, line in lines(parts, columns))
 
 
 def show(parts: Sequence[Part]) -> None:
-    """Print it, with colours where standard output is a terminal."""
+    """Print a document, with colours if standard output is a terminal."""
     if not sys.stdout.isatty():
         print(text(parts))
         return
@@ -172,7 +172,7 @@ def _sentence(part: Sentence, columns: int) -> Iterator[Line]:
 
 
 def _formula(part: Formula, columns: int) -> Iterator[Line]:
-    """On one line, or a line for each side."""
+    """Yield the lines of an equation: one, or one for each side."""
     e = part.equation
     whole = f"{DEEPER}{e.text()}"
     remark = f"   ({e.remark})" if e.remark else ""
@@ -188,7 +188,7 @@ def _formula(part: Formula, columns: int) -> Iterator[Line]:
 
 
 def _side(start: str, side: str, columns: int) -> Iterator[Line]:
-    """One side, broken in front of signs where it is too long."""
+    """Yield the lines of an equation's side, broken before + if it is too long."""
     room = columns - width(start)
     line = start
     for i, term in enumerate(side.replace(" + ", "\n+ ").split("\n")):
@@ -232,12 +232,12 @@ _LINES = {
 
 
 def fragment(parts: Sequence[Part]) -> str:
-    """A part of a page, for a notebook."""
+    """Return a document as an HTML fragment for a notebook."""
     return part_of(map(_html, parts))
 
 
 def page(parts: Sequence[Part]) -> str:
-    """A page of its own."""
+    """Return a document as a complete HTML page."""
     title = next((p.text for p in parts if isinstance(p, Heading)), "")
     return file_of(title, fragment(parts))
 
@@ -257,7 +257,7 @@ def _html(part: Part) -> str:
 
 
 def _html_formula(e: Equation) -> str:
-    """On one line, or a line for each side."""
+    """Return an equation as HTML, on one line or a line for each side."""
     remark = f'<span class="remark">{escape(e.remark)}</span>' if e.remark else ""
     if not _is_long(e):
         made = mathml.equation(e.sides, sign=e.sign)
@@ -271,7 +271,7 @@ def _html_formula(e: Equation) -> str:
 
 
 def _is_long(e: Equation) -> bool:
-    """Whether each side wants a line of its own."""
+    """Return whether an equation is shown with a line for each side."""
     return len(e.sides) > 3 or (len(e.sides) > 2 and width(e.text()) > LONG)
 
 
@@ -285,7 +285,7 @@ def _value(array: Array) -> str:
 
 
 def markdown(parts: Sequence[Part]) -> str:
-    """Markdown with formulas between ``$$``."""
+    """Return a document as Markdown, with formulas between ``$$``."""
     return "\n".join(line for part in parts for line in _markdown(part))
 
 
@@ -316,7 +316,7 @@ def _latex_numbers(part: Numbers) -> str:
 
 
 def latex(parts: Sequence[Part]) -> str:
-    """A LaTeX document; in Chinese one for XeLaTeX."""
+    """Return a document as LaTeX (XeLaTeX if it is in Chinese)."""
     return documents.latex_file(line for part in parts for line in _latex(part))
 
 
@@ -343,7 +343,7 @@ def _latex(part: Part) -> Iterator[str]:
 
 
 def _aligned(e: Equation) -> str:
-    """A line for each side."""
+    """Return an equation in LaTeX for ``align*``, a line for each side."""
     first, *rest = [side.latex() for side in e.sides[1:]] or [""]
     sign = r"\leftarrow" if e.sign == "←" else "="
     made = [f"{e.name.latex()} &{sign} {first}", *(f"&= {side}" for side in rest)]

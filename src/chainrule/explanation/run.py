@@ -1,4 +1,4 @@
-"""One step of a model, traced and run: the graph with all its numbers.
+"""One traced training step of a model: the graph with all its numbers.
 
 Forward pass, loss, derivatives and update are traced as they are for training; nothing
 is computed a second way, and nothing of the model or the optimiser is changed.
@@ -38,7 +38,7 @@ Loss = Callable[[Any, Tensor], Tensor]
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """A traced step, run once.
+    """A traced training step: the graph, and the array of every value.
 
     Attributes:
         graph: forward, loss, backward and update; parameters are inputs.
@@ -74,7 +74,7 @@ class Run:
 
     @property
     def sizes(self) -> dict[str, int]:
-        """The named sizes."""
+        """The sizes of symbolic dimensions by name: N is the number of samples."""
         return {"N": self.n}
 
 
@@ -86,7 +86,7 @@ def run_step(
     optimizer: Optimizer | None = None,
     regions: Collection[str] = (),
 ) -> Run:
-    """Trace ``loss(model(x), y)``, its derivatives and the update, and run the graph.
+    """Trace and run a step: ``loss(model(x), y)``, its derivatives and the update.
 
     Args:
         model, x, y, loss, optimizer: as for :func:`chainrule.explain`.
@@ -231,7 +231,7 @@ def _opened(
     *,
     forward: bool = False,
 ) -> list[Value]:
-    """The values computed anew, with the bodies of regions in their places.
+    """Return values recomputed with region nodes replaced by their bodies.
 
     Args:
         roots: the values.
@@ -266,7 +266,7 @@ def _opened(
 
 
 def _with_opened(run: Run, regions: Collection[str], met: set[str]) -> Run:
-    """The step with regions opened in the backward pass and the update, too.
+    """Return the step with region nodes replaced by their bodies everywhere.
 
     Raises:
         ArgumentError: for what is no region of this step.
@@ -311,7 +311,7 @@ def _named(xs: Sequence[Array]) -> list[tuple[str, Array]]:
 
 
 def _samples(model: Any, x: Any, y: Any, loss: Any) -> tuple[list[Array], Array]:
-    """x and y as arrays with one row for each sample, in the model's dtype."""
+    """Return x and y as arrays with one row for each sample, in the model's dtype."""
     if not isinstance(model, Module):
         raise ArgumentError(
             _("explain needs a model."),
@@ -368,7 +368,7 @@ def _samples(model: Any, x: Any, y: Any, loss: Any) -> tuple[list[Array], Array]
 
 
 def _numbers(data: Any, dtype: DType) -> Array:
-    """The array of ``data``; floating-point numbers in the model's dtype."""
+    """Return ``data`` as an array; floating-point numbers in the model's dtype."""
     if isinstance(data, int | float | list | tuple):
         with contextlib.suppress(ValueError):  # Tensor says what is wrong with it
             data = np.array(data)  # in full, where the model computes in float64
@@ -377,7 +377,7 @@ def _numbers(data: Any, dtype: DType) -> Array:
 
 
 def _refuse_no_numbers(model: Module, xs: Sequence[Array], y: Array) -> None:
-    """Refuse NaN and infinity: nothing could be told of what follows from them."""
+    """Raise an error if x, y or a parameter contains NaN or infinity."""
     named: list[tuple[str, Array]] = [*_named(xs), ("y", y)]
     named += [(name, t.numpy()) for name, t in model.named_parameters()]
     for name, array in named:
@@ -393,7 +393,7 @@ def _refuse_no_numbers(model: Module, xs: Sequence[Array], y: Array) -> None:
 
 @contextlib.contextmanager
 def _unchanged(model: Module) -> Iterator[None]:
-    """Buffers that move within the block (running statistics) are put back."""
+    """Restore buffers (such as running statistics) at the end of the block."""
     state = [t for __, t in model.named_tensors() if not isinstance(t, Parameter)]
     before = [(t, t.version, t.numpy()) for t in state]
     try:
@@ -405,7 +405,7 @@ def _unchanged(model: Module) -> Iterator[None]:
 
 
 def _rehearse(model: Module, xs: Sequence[Array], y: Array, loss: Loss) -> None:
-    """Run eagerly once: what does not fit is named with the shapes that came."""
+    """Run the model and the loss eagerly once, to raise clear errors."""
     with no_grad(), stream(Generator(0)):
         prediction = model(*map(Tensor, xs))
         leaves = flatten(prediction)[0]

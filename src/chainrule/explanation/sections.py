@@ -1,4 +1,4 @@
-"""From a step with names to an explanation: equations, layer by layer."""
+"""Construction of an explanation from a named step: equations, layer by layer."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ SHORT = 10
 
 
 def explained(run: Run) -> Explanation:
-    """The explanation of a step."""
+    """Return the explanation of a traced step."""
     return _Sections(run, Names(run)).explanation()
 
 
@@ -62,7 +62,7 @@ class _Sections:
         self.zs = {layer.z: k for k, layer in enumerate(names.layers, 1)}
 
     def explanation(self) -> Explanation:
-        """All sections, and the numbers of every symbol."""
+        """Return the explanation: all sections, and the numbers of every symbol."""
         names, run = self.names, self.run
         self._collect_numbers()
         depth = len(names.layers)
@@ -163,7 +163,7 @@ class _Sections:
         yield Equation((LOSS, self.writer.of(self.run.loss)), remark, key="loss")
 
     def _passed_by(self) -> bool:
-        """Whether the loss is computed from what the last activation acts on."""
+        """Return whether the loss is computed from scores, not from ŷ."""
         output = behind_views(self.run.predictions[0])
         names = self.names
         return (
@@ -208,7 +208,7 @@ class _Sections:
         )
 
     def _cotangent(self, g: Value, name: Expr) -> Expr:
-        """A derivative's formula; its other name where it has one."""
+        """Return a derivative's formula, or its other name if it has one."""
         known = self.names.of.get(g)
         return self.writer.of(g) if known is None or known == name else known
 
@@ -232,7 +232,7 @@ class _Sections:
     # -- δ -----------------------------------------------------------------------------
 
     def _slope(self, z: Value, delta: Expr, g: Value) -> Iterator[Equation]:
-        """f′(z), where the error comes back through it."""
+        """Yield the equation of f′(z) if the error is propagated through f."""
         found = self._through(z, g)
         if found is None:
             return
@@ -250,7 +250,7 @@ class _Sections:
         return Call(Script(Atom("f"), above=Atom(r"\prime", "′")), (self.names.of[z],))
 
     def _through(self, z: Value, g: Value) -> tuple[Value, Expr] | None:
-        """The value f(z) through which the error comes back element by element."""
+        """Return the value f(z), and f′(z), through which the error is propagated."""
         whole = self._cotangent(g, symbol(r"\delta", self.zs[z]))
         for value in self.names.forward:
             arriving = self.run.cotangents.get(value)
@@ -267,7 +267,7 @@ class _Sections:
         return None
 
     def _delta(self, z: Value, g: Value, delta: Expr) -> Equation:
-        """δ as the book writes it, and as it is computed."""
+        """Return the equation of δ: the chain rule, and the formula computed."""
         whole = self._cotangent(g, delta)
         sides: list[Expr] = [delta]
         remark, found = "", self._through(z, g)
@@ -292,7 +292,7 @@ class _Sections:
         return Equation(tuple(sides), remark, key="delta")
 
     def _softmax_in_loss(self) -> bool:
-        """Whether ŷ is a softmax whose derivative is one with that of the loss."""
+        """Return whether ŷ is a softmax, derived together with the loss."""
         value = self.names.scores
         if value is None and self._passed_by():
             value = behind_views(self.run.predictions[0])
@@ -300,7 +300,7 @@ class _Sections:
         return node is not None and node.primitive is activations.softmax
 
     def _by_jacobian(self, delta: Value) -> Expr | None:
-        """Jᵀ ∇_ŷ ℒ of a softmax and a cross-entropy: J = diag(ŷ) − ŷ ŷᵀ, ∇ = −y/ŷ."""
+        """Return Jᵀ ∇_ŷ ℒ for a softmax with cross-entropy, or None if it is not δ."""
         value = self.names.scores or behind_views(self.run.predictions[0])
         shown = self.run.arrays[delta]
         p = self.run.arrays[value].reshape(shown.shape).astype(np.float64)
@@ -316,7 +316,7 @@ class _Sections:
         return Computed(JACOBIAN @ GRADIENT, arguments, _by_softmax, "softmax")
 
     def _gradient(self, p: Array) -> Array | None:
-        """∇_ŷ ℒ of the cross-entropy that the loss consists of."""
+        """Return ∇_ŷ ℒ of the cross-entropy in the loss, or None."""
         run = self.run
         for node in run.graph.nodes:
             (out, *_) = node.outputs
@@ -335,7 +335,7 @@ class _Sections:
     # -- update ------------------------------------------------------------------------
 
     def _update(self) -> dict[int, list[Equation]]:
-        """The optimiser's next step: its moments, and the new parameters."""
+        """Return the update equations by layer: moments and new parameters."""
         names, run = self.names, self.run
         found: dict[int, list[Equation]] = defaultdict(list)
         for value, new in run.updates.items():
@@ -347,7 +347,7 @@ class _Sections:
     # -- loops -------------------------------------------------------------------------
 
     def _loops(self, k: int) -> Iterator[Loop]:
-        """The loops whose results belong to a layer, opened."""
+        """Yield the loops whose results belong to layer k, with their equations."""
         names, run = self.names, self.run
         for node in run.graph.nodes:
             places = {names.section[v] for v in node.outputs if v in names.section}
@@ -367,7 +367,7 @@ class _Sections:
         return tuple(dict.fromkeys(found))
 
     def _given(self, k: int, equations: Sequence[Equation]) -> dict[Expr, str]:
-        """The tensors of the model that a section's formulas are written with."""
+        """Return the model's tensors that a section's formulas use, by symbol."""
         names = self.names
         return {
             names.of[value]: name
@@ -377,7 +377,7 @@ class _Sections:
         }
 
     def _remarks(self, k: int) -> Iterator[str]:
-        """What a reader should know of the layer's other modules."""
+        """Yield remarks about the layer's other modules, such as dropout."""
         names = self.names
         layer = names.layers[k - 1] if k else None
         kinds: set[bool] = set()
@@ -473,7 +473,7 @@ def _by_softmax(p: Array, g: Array) -> Array:
 
 
 def is_elementwise(graph: Graph, source: Value, result: Value) -> bool:
-    """Whether element i of ``result`` depends on element i of ``source`` alone."""
+    """Return whether ``result``[i] depends only on ``source``[i], for every i."""
     moved = {source}
     for node in graph.nodes:
         touched = [i for i, v in enumerate(node.inputs) if v in moved]
@@ -488,7 +488,7 @@ def is_elementwise(graph: Graph, source: Value, result: Value) -> bool:
 
 
 def _opened(node: Node, touched: list[int]) -> bool:
-    """Whether a region's body is elementwise in these inputs."""
+    """Return whether a region's body is elementwise in the given inputs."""
     if node.primitive not in BODIES:
         return False
     body = BODIES[node.primitive]([v.type for v in node.inputs], node.attrs)

@@ -1,4 +1,4 @@
-"""The book's signs that are no names of values: ℒ, ∂, n, y."""
+"""Mathematical symbols of the textbook that do not name values: ℒ, ∂, n, y."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ ONE_HOT = Atom("y", tag="one-hot")
 
 
 def slope_of(name: Expr) -> Expr:
-    """∂ℒ/∂name."""
+    """Return the derivative of the loss ∂ℒ/∂name as an expression."""
     top = Prefix(PARTIAL, LOSS, "tight")
     return Quotient(top, Prefix(PARTIAL, name, "tight"), bar=True)
 
 
 def named_atom(name: str) -> Atom:
-    """A word as a symbol."""
+    """Return a word as a symbol."""
     return Atom(r"\text{" + name.replace("_", r"\_") + "}", name)

@@ -1,4 +1,4 @@
-"""One number at a time: what it is made of, and how the loss depends on it.
+"""Derivatives between single elements of a step's values, and of the loss.
 
 A trace is the graph of a step with all its numbers. Between named values it knows the
 derivative of every element by every other: forwards by pushing a direction through the
@@ -47,7 +47,7 @@ _RAISED = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁽⁾₀₁₂₃₄₅₆�
 
 @dataclass(frozen=True)
 class Edge:
-    """How one element depends on elements of one value.
+    """The derivative of one element by elements of one other value.
 
     Attributes:
         parent: the symbol of what it depends on.
@@ -64,7 +64,7 @@ class Edge:
 
 
 class Trace:
-    """The graph of a step with all its numbers.
+    """The graph of a step with all its numbers, for derivatives of single elements.
 
     Attributes:
         run: the step.
@@ -78,7 +78,7 @@ class Trace:
 
     @cached_property
     def known(self) -> dict[str, Value]:
-        """Values by every name that they go by."""
+        """The values by all their names: symbols, modules and tensor names."""
         found: dict[str, Value] = {}
         for value in self.names.forward:
             if value.node is not None and value.node.scope:
@@ -90,7 +90,7 @@ class Trace:
         return found
 
     def find(self, name: str) -> Value:
-        """A value by its symbol (``a⁽¹⁾``, or ``a1``) or name.
+        """Return a value by its symbol (``a⁽¹⁾`` or ``a1``) or name.
 
         Raises:
             ArgumentError: where there is none.
@@ -136,7 +136,7 @@ class Trace:
     # -- backwards ---------------------------------------------------------------------
 
     def edges(self, name: str | Value, index: Any) -> list[Edge]:
-        """What an element is computed from: one edge for each named value.
+        """Return the values that an element is computed from, with derivatives.
 
         Args:
             name: of the value.
@@ -168,7 +168,7 @@ class Trace:
         return found
 
     def _pulled(self, value: Value, row: Array) -> dict[Value, Array]:
-        """The derivatives of Σ row ⊙ value by the named values that it is made of."""
+        """Return the derivatives of Σ row ⊙ value by the named values before it."""
         stops = set(self.names.of) - {value}
         known: dict[Value, Array] = {value: row}
         found: dict[Value, Array] = {}
@@ -201,7 +201,7 @@ class Trace:
     # -- forwards ----------------------------------------------------------------------
 
     def _pushed(self, value: Value, direction: Array) -> dict[Value, Array]:
-        """The change of the named values that read ``value``, along a direction."""
+        """Return the change of the next named values along a direction of ``value``."""
         stops = set(self.names.of)
         known: dict[Value, Array] = {value: direction}
         found: dict[Value, Array] = {}
@@ -225,7 +225,7 @@ class Trace:
     def _pushed_through(
         self, node: Node, arrays: Mapping[Value, Array], tangents: Sequence[Any]
     ) -> list[Array | None]:
-        """J u, as the derivative of the pullback, which is linear: ∂(Jᵀv · u)/∂v."""
+        """Return a node's Jacobian-vector product J u, by deriving Jᵀv · u by v."""
         if node.primitive is control.scan:
             return self._through_loop(node, arrays, tangents)
         floats = [v is not None and v.dtype.is_float for v in node.outputs]
@@ -258,7 +258,7 @@ class Trace:
     def _through_loop(
         self, node: Node, arrays: Mapping[Value, Array], tangents: Sequence[Any]
     ) -> list[Array | None]:
-        """A direction pushed through a loop, step by step."""
+        """Return a loop's Jacobian-vector product, step by step."""
         a, body = node.attrs, node.attrs["body"]
         fixed = a["constants"] + a["carries"]
         carry = list(tangents[a["constants"] : fixed])
@@ -289,7 +289,7 @@ class Trace:
     def _values(
         self, node: Node, arrays: Mapping[Value, Array]
     ) -> tuple[tuple[Value, ...], tuple[Value, ...]]:
-        """Inputs and outputs of a node with their numbers, in float64."""
+        """Return the inputs and outputs of a node with their numbers in float64."""
 
         def wide(v: Value | None) -> Any:
             if v is None:
@@ -305,7 +305,7 @@ class Trace:
     # -- one number's path -------------------------------------------------------------
 
     def element(self, name: str, index: Any) -> ElementPath:
-        """One number and its whole path through the chain rule, to the last digit.
+        """Return an element's path through the chain rule to the loss.
 
         Args:
             name: of the value: ``"2.weight"``, ``"z1"``.
@@ -350,7 +350,7 @@ class Trace:
         return ElementPath(name, added_up(steps), number, self._equation(loss))
 
     def _terms(self, value: Value, place: Index) -> list[tuple[Value, Term]]:
-        """Return the terms of an element's readers: the non-zero ones, or else all."""
+        """Return the chain-rule terms of an element: the non-zero ones, or else all."""
         if value is self.run.loss:
             return [(value, Term(LOSS, (), 1.0, 1.0))]
         direction = np.zeros(self.run.arrays[value].shape)
@@ -392,7 +392,7 @@ class Trace:
         )
 
     def _equation(self, value: Value) -> str:
-        """Return a value's formula, as an equation."""
+        """Return a value's equation as text."""
         formula = self.names.writer.of(value).text()
         return f"{self.names.of[value].text()} = {formula}"
 
@@ -421,7 +421,7 @@ class Trace:
         return "; ".join(reasons) or tr("nothing on the way to ℒ reads it")
 
     def _readers(self, value: Value) -> Iterable[tuple[Value, bool]]:
-        """Yield the named readers of a value, and whether through max(·, 0) alone."""
+        """Yield the named readers of a value, and whether only a ReLU lies between."""
         moved = {value: True}
         for node in self.run.graph.nodes:
             through = [moved[v] for v in node.inputs if v in moved]
@@ -442,5 +442,5 @@ class Trace:
 
 
 def _plain(symbol: str) -> str:
-    """A symbol as it can be typed: z⁽¹⁾ is z1."""
+    """Return a symbol in plain characters: z1 for z⁽¹⁾."""
     return re.sub(r"[()\s]", "", symbol.translate(_RAISED))

@@ -1,4 +1,4 @@
-"""Arrays and equations as blocks of text: matrices beside each other on a line."""
+"""Arrays and equations as blocks of text lines, with matrices side by side."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ RAISED = "²³⁴"
 
 
 def is_small(array: Array) -> bool:
-    """Whether the array is shown whole."""
+    """Return whether an array is small enough to be shown whole."""
     return array.ndim <= 2 and max(array.shape, default=1) <= WHOLE
 
 
 def matrix(array: Array, digits: int = 4, off: Array | None = None) -> Lines:
-    """A matrix in brackets, columns aligned; a single number stands without them.
+    """Return the lines of a matrix in brackets; a single number has none.
 
     >>> print("\\n".join(matrix(np.array([[0.5, 2.0], [-1.0, 0.25]]))))
     ⎡ 0.50  2.00⎤
@@ -38,7 +38,7 @@ def matrix(array: Array, digits: int = 4, off: Array | None = None) -> Lines:
 
 
 def bracketed(cells: Sequence[Sequence[str]]) -> Lines:
-    """Cells between brackets that span all rows."""
+    """Return the lines of aligned cells in brackets that span all rows."""
     widths = [max(map(len, column)) for column in zip(*cells)]
     lines = ["  ".join(c.rjust(w) for c, w in zip(row, widths)) for row in cells]
     return fenced(lines, "[]")
@@ -48,7 +48,7 @@ _FENCES = {"[": "⎡⎢⎣", "]": "⎤⎥⎦", "(": "⎛⎜⎝", ")": "⎞⎟⎠
 
 
 def _tall(sign: str, height: int) -> Lines:
-    """A bracket or parenthesis as high as what it holds."""
+    """Return the lines of a bracket or parenthesis of a given height."""
     if height == 1:
         return [sign]
     top, middle, bottom = _FENCES[sign]
@@ -56,7 +56,7 @@ def _tall(sign: str, height: int) -> Lines:
 
 
 def fenced(lines: Lines, fence: str) -> Lines:
-    """Lines between two tall signs."""
+    """Return lines between two brackets as high as all lines together."""
     left, right = (_tall(sign, len(lines)) for sign in fence)
     return [a + line + b for a, line, b in zip(left, lines, right)]
 
@@ -64,7 +64,7 @@ def fenced(lines: Lines, fence: str) -> Lines:
 def corner(
     array: Array, digits: int = 4, across: int = CORNER[1], off: Array | None = None
 ) -> Lines:
-    """The first rows and columns of a matrix, with dots for the rest.
+    """Return the lines of a matrix's first rows and columns, with dots for the rest.
 
     >>> print("\\n".join(corner(np.eye(8))))
     ⎡1  0  0  0  …⎤
@@ -90,7 +90,7 @@ def corner(
 
 
 def shown(array: Array, room: int, digits: int = 4, off: Array | None = None) -> Lines:
-    """Return a small array whole, a large one as a corner and a summary.
+    """Return the lines of a small array, or a corner and a summary of a large one.
 
     ``off``: how far each number may be from what it should be.
     """
@@ -113,7 +113,7 @@ def shown(array: Array, room: int, digits: int = 4, off: Array | None = None) ->
 
 
 def beside(blocks: Sequence[Lines]) -> Lines:
-    """Blocks in one line, each centred on the same row."""
+    """Return blocks of lines side by side, each centred vertically."""
     height = max(map(len, blocks))
     lines = [""] * height
     for block in blocks:
@@ -126,7 +126,7 @@ def beside(blocks: Sequence[Lines]) -> Lines:
 
 
 def equation(pieces: Sequence[Piece], digits: int = 4) -> Lines:
-    """An expression with matrices in it; parentheses around them grow with them.
+    """Return the lines of an expression with matrices and tall parentheses.
 
     >>> v = np.array([[1.0], [2.0]])
     >>> print("\\n".join(equation(["(", "1 − ", v, ")", " ⊙ ", v])))

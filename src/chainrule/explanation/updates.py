@@ -1,4 +1,4 @@
-"""What an optimiser does to a parameter, with its moments and numbers."""
+"""Formulas of an optimiser's update of a parameter, with moments and numbers."""
 
 from __future__ import annotations
 
@@ -46,13 +46,13 @@ _SCALARS: dict[str, Expr] = {
 
 
 def scalar(name: str) -> Expr:
-    """How a hyper-parameter is written."""
+    """Return the symbol of a hyper-parameter."""
     word = name.rpartition(".")[2]
     return _SCALARS.get(word) or Atom(r"\text{" + word.replace("_", r"\_") + "}", word)
 
 
 def scalars_of(run: Run) -> dict[Value, Expr]:
-    """The hyper-parameters of a step; η₁ and η₂ where groups have their own."""
+    """Return the symbols of a step's hyper-parameters; η₁, η₂ if groups differ."""
     named = {v: scalar(name) for v, (name, _) in run.scalars.items() if name}
     if scalar("alpha") in named.values():
         rest, share = scalar("rest"), 1 - scalar("alpha")
@@ -69,13 +69,13 @@ def scalars_of(run: Run) -> dict[Value, Expr]:
 
 
 def _group(name: str) -> int:
-    """Which group of parameters a hyper-parameter is of: 1, 2 …"""
+    """Return the number (from 1) of the parameter group of a hyper-parameter."""
     found = re.match(r"group(\d+)\.", name)
     return 1 + int(found[1]) if found else 1
 
 
 def _of_group(made: Expr, group: int) -> Expr:
-    """With the number of a group: η₂, β_(1, 2), 1 − β_(1, 2)."""
+    """Return a hyper-parameter's symbol with its group's number: η₂, β_(1, 2)."""
     if isinstance(made, Script) and made.below is not None:
         return Script(made.base, below=Listing((made.below, Number(group))))
     if isinstance(made, Atom | Script):
@@ -88,7 +88,7 @@ def _of_group(made: Expr, group: int) -> Expr:
 def updated(
     node: Node, parameter: Value, names: Names, numbers: dict[Expr, Quantity]
 ) -> Iterator[Equation]:
-    """The equations of one parameter's update; their numbers are added to ``numbers``.
+    """Yield the equations of one parameter's update; add its numbers to ``numbers``.
 
     Moments carry the parameter's symbol, and new ones a prime:
     m′ = β₁ m + (1 − β₁) ∂ℒ/∂W,  W′ = W − η m′.
@@ -121,7 +121,7 @@ def updated(
 
 
 def _letters(node: Node) -> list[str]:
-    """What a rule calls its inputs."""
+    """Return the names of an update rule's inputs."""
     rule = lookup(node.attrs["rule"]) if "rule" in node.attrs else node.primitive
     assert rule.formula is not None
     found = list(inspect.signature(rule.formula).parameters)
@@ -136,7 +136,7 @@ def _written(
     numbers: dict[Expr, Quantity],
     scalars: Mapping[Value, Expr],
 ) -> Expr:
-    """An input of an update rule: a moment, a hyper-parameter, θ or its gradient."""
+    """Return the symbol of an update's input: moment, hyper-parameter or gradient."""
     run = names.run
     if value in run.slots:
         name: Expr = Script(f.symbol(letter), below=symbol)

@@ -1,4 +1,4 @@
-"""Computation of a step in float64, and the rounding errors of its float32 numbers.
+"""A step recomputed in float64, and the rounding errors of its float32 numbers.
 
 What float32 has rounded cannot tell a wrong formula from a right one where numbers
 cancel: −ln p at p = 0.9999 is right to three digits. So formulas are held against the
@@ -41,7 +41,7 @@ def is_wide(run: Run) -> bool:
 
 
 def widened(run: Run) -> Run:
-    """Return the step from the same x, y and parameters, in float64."""
+    """Return the same step recomputed in float64, from the same x, y and parameters."""
     graph, new = _wide_graph(run.graph)
     with np.errstate(all="ignore"):
         given = [
@@ -95,7 +95,7 @@ def _wide_attrs(node: Node, attrs: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _wide_graph(graph: Graph) -> tuple[Graph, dict[Value, Value]]:
-    """Return the graph in float64, and its values by those of the old one."""
+    """Return the graph in float64, and a mapping from old to new values."""
     new: dict[Value, Value] = {}
     for v in graph.inputs:
         new[v] = Value(None, v.shape, _wide_type(v).dtype, name=v.name)
@@ -119,7 +119,7 @@ def _wide_graph(graph: Graph) -> tuple[Graph, dict[Value, Value]]:
 def roundings(
     graph: Graph, arrays: Mapping[Value, Array], n: int
 ) -> Iterator[tuple[Value, float]]:
-    """Yield the error of each value against its operation on its own inputs.
+    """Yield the rounding error of each value, relative to the error allowed.
 
 
     They are in units of what rounding explains: at most 1 where the number is right,
@@ -133,7 +133,7 @@ def roundings(
 
 
 def _within(node: Node, arrays: Mapping[Value, Array], n: int) -> Iterator[float]:
-    """Yield the errors of the nodes within a region or a loop."""
+    """Yield the rounding errors of the nodes within a region or a loop."""
     if is_loop(node):
         for body, known in loop_steps(node, arrays, n):
             yield from (share for _, share in roundings(body, known, n))
@@ -145,7 +145,7 @@ def _within(node: Node, arrays: Mapping[Value, Array], n: int) -> Iterator[float
 
 
 def _off(node: Node, arrays: Mapping[Value, Array], n: int) -> list[float]:
-    """Return the error of each output; 0 or ∞ for a node that has a body."""
+    """Return the rounding error of each output of a node."""
     given = [arrays[v] for v in node.inputs]
     shown = [None if v is None else arrays.get(v) for v in node.outputs]
     attrs, reference = attrs_at(node, {"N": n}), REFERENCES[node.primitive]
@@ -189,7 +189,7 @@ def _along(node: Node, given: Sequence[Array]) -> float:
 
 
 def _share(shown: Array | None, exact: Array, sizes: Array, terms: float) -> float:
-    """Return the largest error, in units of the error that is allowed there."""
+    """Return the largest error of an array, relative to the error allowed."""
     if shown is None:
         return 0.0
     if shown.dtype.kind != "f":

@@ -1,4 +1,4 @@
-"""The arguments of a function to be checked: which have derivatives; their names."""
+"""The arguments of a function to be checked: tensors, modules and their names."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from chainrule.util.pytree import Leaf, flatten, unflatten
 
 @dataclass(frozen=True)
 class Arguments:
-    """What a function is called with.
+    """The arguments that a checked function is called with.
 
     Attributes:
         structure: the arguments, with places for ``leaves``.
@@ -37,7 +37,7 @@ class Arguments:
     def of(
         cls, called: Sequence[str], args: tuple[Any, ...], fixed: tuple[str, ...] = ()
     ) -> Arguments:
-        """Numbers become tensors; Python's floats are float64.
+        """Return arguments with arrays as tensors; Python's floats become float64.
 
         Args:
             called: the names of the arguments.
@@ -56,7 +56,7 @@ class Arguments:
         return cls(tuple(structures), leaves, names, fixed)
 
     def differentiable(self) -> list[int]:
-        """The places of leaves that derivatives are taken with respect to."""
+        """Return the indices of the leaves that derivatives are taken by."""
         return [
             i
             for i, leaf in enumerate(self.leaves)
@@ -66,29 +66,29 @@ class Arguments:
         ]
 
     def filled(self, chosen: dict[int, Tensor]) -> Any:
-        """The arguments with other tensors in some places."""
+        """Return the arguments with some leaves replaced by tensors."""
         return unflatten(
             self.structure, [chosen.get(i, leaf) for i, leaf in enumerate(self.leaves)]
         )
 
     def modules(self) -> dict[str, Any]:
-        """The modules among them that have parameters, by name."""
+        """Return the modules that have parameters, by argument name."""
         items = zip(self.names, self.leaves)
         return {name: leaf for name, leaf in items if has_parameters(leaf)}
 
     def in_float32(self) -> Arguments:
-        """The same, with floating-point tensors in the dtype that networks have."""
+        """Return the arguments with floating-point tensors in float32."""
         return replace(self, leaves=[_cast(x, "float32") for x in self.leaves])
 
     def in_float64(self) -> Arguments:
-        """The same in float64, modules too: copies of them."""
+        """Return the arguments in float64, with copies of the modules."""
         copies = copy.deepcopy(list(self.modules().values()))  # tied ones stay tied
         wide = iter([module.double() for module in copies])
         leaves = [next(wide) if has_parameters(x) else x for x in self.leaves]
         return replace(self, leaves=[_cast(x, "float64") for x in leaves])
 
     def parameters(self) -> dict[str, Tensor]:
-        """The parameters of the modules that have gradients, by name."""
+        """Return the trainable parameters of the modules, by name."""
         modules = self.modules()
         found: dict[int, tuple[str, Tensor]] = {}
         for prefix, module in modules.items():
@@ -99,7 +99,7 @@ class Arguments:
         return dict(found.values())
 
     def buffers(self) -> list[Tensor]:
-        """The tensors of the modules that are kept and not trained."""
+        """Return the tensors of the modules that are not parameters."""
         modules = self.modules().values()
         trained = {id(p) for module in modules for p in module.parameters()}
         held = [t for module in modules for __, t in module.named_tensors()]
@@ -107,17 +107,17 @@ class Arguments:
 
 
 def is_module(item: Any) -> bool:
-    """Whether it is a module."""
+    """Return whether an object is a module."""
     return hasattr(item, "named_parameters") and not isinstance(item, type)
 
 
 def has_parameters(item: Any) -> bool:
-    """Whether it is a module that has any."""
+    """Return whether an object is a module with parameters."""
     return is_module(item) and any(True for __ in item.parameters())
 
 
 def outside(function: Callable[..., Any]) -> dict[str, Any]:
-    """What a function finds outside, by the names under which it does."""
+    """Return a function's global and closure variables by name."""
     function = getattr(function, "__func__", function)
     if not inspect.isfunction(function):
         return {}
@@ -126,7 +126,7 @@ def outside(function: Callable[..., Any]) -> dict[str, Any]:
 
 
 def nothing_to_differentiate() -> ArgumentError:
-    """The error for a function of integers alone."""
+    """Return the error for a function without floating-point arguments."""
     return ArgumentError(
         _("check_gradients found nothing to differentiate with respect to."),
         expected=_("a floating-point argument, or a parameter that is used"),
@@ -136,7 +136,7 @@ def nothing_to_differentiate() -> ArgumentError:
 
 
 def refuse_non_finite(name: str, array: Array) -> None:
-    """Refuse a point with NaN or infinity in it."""
+    """Raise an error if an array contains NaN or infinity."""
     bad = np.argwhere(~np.isfinite(array))
     if len(bad):
         index = tuple(bad[0].tolist())
@@ -148,7 +148,7 @@ def refuse_non_finite(name: str, array: Array) -> None:
 
 
 def show_index(index: tuple[int, ...]) -> str:
-    """An index as it is written behind a name; nothing for a scalar.
+    """Return an index as text: ``[1, 2]``, or nothing for a scalar.
 
     >>> show_index((1, 2)), show_index(())
     ('[1, 2]', '')
@@ -162,7 +162,7 @@ def _cast(leaf: Any, dtype: str) -> Any:
 
 
 def _leaf(item: Any) -> Any:
-    """Numbers as a tensor; everything else as it is."""
+    """Return an array or number as a tensor, everything else as it is."""
     if isinstance(item, Tensor):
         return item.detach()
     if isinstance(item, bool | int | str) or not _is_array(item):
@@ -173,21 +173,21 @@ def _leaf(item: Any) -> Any:
 
 
 def _is_array(item: Any) -> bool:
-    """Whether an argument is one array, and no nest of them."""
+    """Return whether an argument is one array, not a nested structure."""
     if isinstance(item, list | tuple):
         return bool(item) and all(_is_plain(part) for part in item)
     return isinstance(item, float | Tensor) or hasattr(item, "__array__")
 
 
 def _is_plain(item: Any) -> bool:
-    """Whether it is numbers alone, in lists."""
+    """Return whether an object is a number, or nested lists of numbers."""
     if isinstance(item, list | tuple):
         return all(map(_is_plain, item))
     return isinstance(item, int | float | np.number)
 
 
 def names_of(function: Callable[..., Any], count: int) -> list[str]:
-    """What the function calls its first arguments."""
+    """Return the names of a function's first ``count`` parameters."""
     called = getattr(function, "forward", function)
     try:
         parameters = list(inspect.signature(called).parameters.values())
@@ -202,7 +202,7 @@ def names_of(function: Callable[..., Any], count: int) -> list[str]:
 
 
 def _paths(structure: Any) -> Iterator[str]:
-    """The place of each leaf in its argument: ``['w'][0]``."""
+    """Yield the path of each leaf in its argument: ``['w'][0]``."""
     if type(structure) is Leaf:
         yield ""
     elif isinstance(structure, dict):

@@ -1,4 +1,4 @@
-"""Why a derivative and a quotient differ: the node to blame, and how that is said."""
+"""The cause of a wrong derivative: a node of the graph, and a description."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from chainrule.text import tr
 
 @dataclass(frozen=True)
 class Cause:
-    """The application of a primitive that is to blame.
+    """The node that causes a difference between derivative and quotient.
 
     Attributes:
         kind: ``rule``, ``kink``, ``precision``, ``cut`` or ``nonfinite``.
@@ -43,12 +43,12 @@ class Cause:
 
     @classmethod
     def of(cls, kind: str, node: Node, **more: Any) -> Cause:
-        """A node to blame."""
+        """Return a cause of a kind, with name and position of a node."""
         place = {"source": node.source, "scope": node.scope}
         return cls(kind, node.primitive.name, **place, **more)
 
     def inside(self, node: Node) -> Cause:
-        """The same, found within a region, a loop or a branch."""
+        """Return the cause as found within a region, a loop or a branch."""
         return replace(
             self,
             source=node.source or self.source,
@@ -57,7 +57,7 @@ class Cause:
         )
 
     def place(self) -> str:
-        """Where it is: ``model.py:12, module 0``."""
+        """Return the position in the code and the model: ``model.py:12, module 0``."""
         parts = [self.source] if self.source else []
         if self.scope:
             parts.append(tr("module {path}", path=self.scope))

@@ -1,4 +1,4 @@
-"""Which kind of difference it is, and which node is to blame."""
+"""Classification of differences between derivatives and quotients, with causes."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ LOCATED = 3
 
 
 class Causes:
-    """What may be to blame in a subject.
+    """The search for the cause of each wrong derivative of a checked function.
 
     Args:
         subject: what is checked.
@@ -50,7 +50,7 @@ class Causes:
         self._located = Counter[int]()
 
     def of(self, k: int, direction: Array, reach: float, got: Judgement) -> Verdict:
-        """The kind of a row, and the cause where there is one.
+        """Return the kind of a checked derivative, and its cause if there is one.
 
         Args:
             k: the part that was moved.
@@ -78,14 +78,14 @@ class Causes:
         return ("unknown" if self.subject.traced else "cut"), None
 
     def _kink(self, k: int, direction: Array, reach: float) -> Cause | None:
-        """The node on whose kink it is, for the first rows of each part."""
+        """Return the cause of a kink, or None after some rows of the same part."""
         self._located[k] += 1
         if self._located[k] > LOCATED:
             return None
         return kinked(self.subject, self.made.numbers, k, direction, reach)
 
     def _reaches(self, k: int, node: Node) -> bool:
-        """Whether a node depends on part k."""
+        """Return whether a node depends on part k."""
         bits = (self.subject.reached.get(v, 0) for v in node.inputs)
         return any(b >> k & 1 for b in bits)
 
@@ -95,13 +95,13 @@ class Causes:
 
     @cached_property
     def _cuts(self) -> list[tuple[Cause, Walk | None]]:
-        """Where the derivative ends, each with the walk that passes it there."""
+        """The nodes that stop differentiation, each with a walk through them."""
         args = (self.subject, self.made.numbers, self.weights)
         found = cuts(self.subject)
         return [(c, walk(*args, through) if through else None) for c, through in found]
 
     def _cut(self, k: int, direction: Array, quotient: float) -> Cause | None:
-        """The end of a derivative that would be right if it went on."""
+        """Return the stop of differentiation that explains a difference, or None."""
         unruled: Cause | None = None
         for cause, made in self._cuts:
             if made is None:
@@ -114,7 +114,7 @@ class Causes:
         return unruled
 
     def _imprecise(self, k: int) -> Cause | None:
-        """The value whose rounding hides the slope."""
+        """Return the value whose rounding error hides the slope, or None."""
         found = [share for share in self.rounding.shares if share[1] >> k & 1]
         if not found:
             return None
@@ -130,7 +130,7 @@ class Causes:
         return float(np.abs(self.made.numbers[value]).max(initial=0.0))
 
     def _narrowest(self, k: int) -> Node | None:
-        """The first node that rounds to float32 what part k is in."""
+        """Return the first float32 node that depends on part k, or None."""
         for node in self.subject.nodes:
             narrow = any(v and v.dtype is DType.float32 for v in node.outputs)
             if narrow and self._reaches(k, node):

@@ -1,4 +1,4 @@
-"""The check: which derivatives, against which quotients, and what comes of it."""
+"""The check itself: choice of entries, difference quotients, and the report."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ Chosen = tuple[Array, list[Array]]
 
 @dataclass(frozen=True)
 class Check:
-    """A check of a subject.
+    """A check of a function's derivatives at a point.
 
     Attributes:
         subject: what is checked.
@@ -56,7 +56,7 @@ class Check:
     seed: int
 
     def report(self) -> GradientReport:
-        """What is found.
+        """Return the report of the check.
 
         Raises:
             ArgumentError: nothing to check.
@@ -99,7 +99,7 @@ class Check:
         )
 
     def _plan(self, rng: np.random.Generator) -> Iterator[Chosen]:
-        """For each part the entries to check, and directions where those are not all.
+        """Yield, for each part, the entries and the random directions to check.
 
         What small arrays leave of the number of entries, larger ones get.
         """
@@ -122,7 +122,7 @@ class Check:
         plan: Sequence[Chosen],
         causes: Causes,
     ) -> Iterator[GradientRow]:
-        """Every derivative of the plan, held against quotients."""
+        """Yield a row for each derivative of the plan, compared with quotients."""
         subject, made, weights = self.subject, causes.made, causes.weights
         gradients = [made.gradient(p.value) for p in subject.parts]
         terms = weighted(weights, subject.at(0, subject.parts[0].array))
@@ -165,7 +165,7 @@ class Check:
 def _lines(
     array: Array, chosen: Array, directions: Sequence[Array]
 ) -> Iterator[tuple[tuple[int, ...] | None, Array]]:
-    """Each entry with its direction; then directions through all of them."""
+    """Yield the unit direction of each chosen entry, then the random directions."""
     for i in chosen:
         direction = np.zeros(array.shape)
         direction.flat[i] = 1.0
@@ -174,7 +174,7 @@ def _lines(
 
 
 def _refuse_values(subject: Subject, numbers: Numbers) -> None:
-    """Refuse a point where the function gives NaN or infinity, and say from where."""
+    """Raise an error if the function gives NaN or infinity, with the first node."""
     if all(np.isfinite(numbers[v]).all() for v in subject.outputs):
         return
     made = ((node, v) for node in subject.nodes for v in node.outputs if v is not None)

@@ -1,4 +1,4 @@
-"""The error of a derivative that is wrong."""
+"""The error raised for a wrong derivative."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from chainrule.text import _, tr
 
 
 class GradientCheckError(GradientError):
-    """A derivative that is wrong.
+    """The error raised for a wrong derivative.
 
     Attributes:
         report: what the check found.

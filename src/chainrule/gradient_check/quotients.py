@@ -1,4 +1,4 @@
-"""A slope from values alone: difference quotients at several ε, and what they tell.
+"""Slopes from values alone, by difference quotients at several step sizes ε.
 
 The quotient (f(ε) − f(−ε)) / 2ε is off by about ε² f‴/6, and by about η/ε, since the
 values of f are rounded by some η. So it is best between large and small ε; of the sine
@@ -42,7 +42,7 @@ Line = Callable[[float], Array]
 
 @dataclass(frozen=True)
 class Ladder:
-    """Difference quotients at several ε.
+    """Difference quotients at several step sizes ε.
 
     Attributes:
         steps: ε, largest first.
@@ -56,13 +56,13 @@ class Ladder:
 
     @property
     def central(self) -> Array:
-        """(f(ε) − f(−ε)) / 2ε."""
+        """The central difference quotients (f(ε) − f(−ε)) / 2ε."""
         return (self.right + self.left) / 2
 
 
 @dataclass(frozen=True)
 class Judgement:
-    """A derivative held against quotients.
+    """The result of comparing a derivative with difference quotients.
 
     Attributes:
         derivative: the number that was checked.
@@ -86,7 +86,7 @@ class Judgement:
 
 @dataclass(frozen=True)
 class Question:
-    """A derivative, and the function whose slope at 0 it is said to be.
+    """A derivative to check, with the function along a line.
 
     Attributes:
         derivative: the number that is checked.
@@ -109,7 +109,7 @@ class Question:
     finer: bool = False
 
     def answer(self) -> Judgement:
-        """What the quotients say of the derivative."""
+        """Return the result of comparing the derivative with difference quotients."""
         with np.errstate(all="ignore"):
             here = self.line(0.0)
             looks = (self._quick_look(here, step * self.reach) for step in QUICK)
@@ -123,7 +123,7 @@ class Question:
         return found
 
     def _may_bend(self, found: Judgement) -> bool:
-        """Whether all ε may be too large, and it is not rounding that hides a slope."""
+        """Return whether a result may come from step sizes ε that are too large."""
         least = LADDER[-1] * self.reach
         hidden = found.known * least > BARS * SAFE * self.noise
         return found.kind == "jump" or (found.kind == "precision" and hidden)
@@ -180,7 +180,7 @@ class Question:
         right: tuple[float, float],
         left: tuple[float, float],
     ) -> str | None:
-        """What keeps the function from having a slope, if anything does."""
+        """Return why the function has no slope (edge, jump or kink), or None."""
         finite = [bool(np.isfinite(q[-3:]).all()) for q in (ladder.right, ladder.left)]
         if not all(finite):
             return "edge"
@@ -208,7 +208,7 @@ class Question:
         return known <= self.tolerance * self._larger(slope)
 
     def _is_vague(self, known: float) -> bool:
-        """Whether so little is known that it should be said."""
+        """Return whether the quotients' error is too large for a judgement."""
         return not known <= self.tolerance * self.scale
 
     def _relative(self, slope: float, known: float) -> float:
@@ -220,7 +220,7 @@ class Question:
 
 
 def limit(q: Array, steps: Array, order: int, noise: float) -> tuple[float, float]:
-    """What quotients tend to as ε → 0, and within what that is known.
+    """Return the limit of difference quotients as ε → 0, and its error.
 
     Args:
         q: quotients, whose error falls like ε to this ``order``.
@@ -250,12 +250,12 @@ def limit(q: Array, steps: Array, order: int, noise: float) -> tuple[float, floa
 
 
 def along(gradient: Array, direction: Array) -> float:
-    """⟨∇f, d⟩, where 0 · ∞ is no part of it."""
+    """Return the directional derivative ⟨∇f, d⟩, without terms 0 · ∞."""
     moved = direction != 0
     return float(np.sum(gradient[moved] * direction[moved]))
 
 
 def _grows(q: Array) -> Any:
-    """Whether quotients grow without end, as those of √x at 0 do."""
+    """Return whether quotients diverge as ε → 0, as those of √x at 0 do."""
     tail = np.abs(q[-5:])
     return bool((tail[1:] > 1.5 * tail[:-1]).all() and tail[-1] > 10 * np.abs(q[0]))

@@ -1,4 +1,4 @@
-"""What a check of derivatives found, for people and for programs."""
+"""The report of a gradient check, as text, HTML and plain data."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class CheckedPart:
 
 @dataclass(frozen=True, repr=False)
 class GradientReport:
-    """What :func:`chainrule.check_gradients` found: print it, or take its rows.
+    """The report of :func:`chainrule.check_gradients`: a row for each derivative.
 
     Attributes:
         function: what was checked.
@@ -64,7 +64,7 @@ class GradientReport:
 
     @property
     def ok(self) -> bool:
-        """Whether no derivative and no rule is wrong.
+        """True if no derivative and no derivative rule is wrong.
 
         Kinks, where there is no derivative, are left out, and so is what quotients
         cannot tell; :meth:`counts` says how many there are of them.
@@ -73,7 +73,7 @@ class GradientReport:
 
     @property
     def worst(self) -> GradientRow | None:
-        """The row to look at first: a wrong one, else that of the largest error."""
+        """The row with the largest error, among wrong derivatives first."""
         order = (WRONG, ("agrees", "precision"), KINKS)
         for kinds in order:
             found = [row for row in self.rows if row.kind in kinds]
@@ -83,19 +83,19 @@ class GradientReport:
 
     @property
     def complete(self) -> bool:
-        """Whether every entry was checked, and not a sample."""
+        """True if every entry was checked, not only a sample."""
         return all(part.entries == part.size for part in self.parts)
 
     def counts(self) -> dict[str, int]:
-        """How many rows there are of each kind."""
+        """Return the number of rows of each kind."""
         return dict(Counter(row.kind for row in self.rows))
 
     def of(self, name: str) -> list[GradientRow]:
-        """The rows of an argument or a parameter."""
+        """Return the rows of an argument or a parameter."""
         return [row for row in self.rows if row.name == name]
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain numbers and text, ready for JSON: NaN and infinity become None."""
+        """Return the report as JSON data; NaN and infinity become None."""
         worst = self.worst
         return plain(
             {
@@ -178,7 +178,7 @@ class GradientReport:
         return table
 
     def _notes(self) -> list[str]:
-        """What one should know of how it was checked."""
+        """Return remarks about the method: sampling, weights and tracing."""
         lines: list[str] = []
         if not self.complete:
             directions = max(part.directions for part in self.parts)
@@ -208,7 +208,7 @@ class GradientReport:
         return lines
 
     def _findings(self) -> list[tuple[str, GradientRow | None]]:
-        """What was found, each with the row that shows it best."""
+        """Return the findings as sentences, each with its most telling row."""
         found: list[tuple[str, GradientRow | None]] = []
         agree, wrong, kinks, vague = (
             [row for row in self.rows if row.kind in kinds]

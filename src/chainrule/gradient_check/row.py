@@ -1,4 +1,4 @@
-"""One derivative beside its difference quotients."""
+"""One derivative with its difference quotients: a row of the report."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ WRONG = ("rule", "nonfinite", "cut", "unknown")
 
 @dataclass(frozen=True)
 class GradientRow:
-    """One derivative, held against difference quotients.
+    """One derivative, compared with difference quotients.
 
     Attributes:
         name: the argument or parameter.
@@ -51,13 +51,13 @@ class GradientRow:
 
     @property
     def entry(self) -> str:
-        """How it is called: ``0.weight[1, 2]``."""
+        """The name of the checked entry: ``0.weight[1, 2]``."""
         if self.index is None:
             return tr("{name} along a random direction", name=self.name)
         return self.name + show_index(self.index)
 
     def sentence(self) -> str:
-        """The derivative, and what quotients say."""
+        """Return the derivative and the difference quotients as a sentence."""
         if self.kind in KINKS[:3] and self.ladder is not None:
             return tr(
                 "{entry}: derivative {derivative}; quotients {left} from the left,"
@@ -76,7 +76,7 @@ class GradientRow:
         )
 
     def reason(self) -> str:
-        """What the difference comes from; empty where there is none."""
+        """Return the reason of the difference as text, empty if there is none."""
         texts = {
             "agrees": "",
             "kink": tr("a kink: the quotients of the two sides have other limits"),
@@ -104,7 +104,7 @@ class GradientRow:
         return texts[self.kind]
 
     def quotients(self) -> list[list[str]]:
-        """Headings, and the quotients at each ε; empty after a first look."""
+        """Return a table of the quotients at each ε, empty if none were kept."""
         if self.ladder is None:
             return []
         sides = [tr("from the left"), tr("from the right")]
@@ -121,7 +121,7 @@ class GradientRow:
         return table
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain numbers and text, ready for JSON: NaN and infinity become None."""
+        """Return the row as JSON data; NaN and infinity become None."""
         made = {k: v for k, v in asdict(self).items() if k not in ("why", "ladder")}
         if self.ladder is not None:
             names = ("steps", "left", "right")

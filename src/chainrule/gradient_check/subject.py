@@ -1,4 +1,4 @@
-"""What is checked: a function at a point, in float64, as nodes that can be run anew.
+"""The function to check, at a point and in float64, as a graph of nodes.
 
 The function is traced, as it is for training: then its random draws are the same each
 time, nothing that it writes to is changed, and every node knows its line. One that
@@ -57,7 +57,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Subject:
-    """A function at a point.
+    """A function at a point, as nodes that can be run again.
 
     Attributes:
         parts: what derivatives are taken with respect to.
@@ -76,7 +76,7 @@ class Subject:
     traced: bool = True
 
     def at(self, k: int, array: Array) -> list[Array]:
-        """The outputs where part k has other numbers; NaN where it is refused there."""
+        """Return the outputs for another array of part k; NaN after an error."""
         arrays = [array if i == k else p.array for i, p in enumerate(self.parts)]
         try:
             with np.errstate(all="ignore"):
@@ -86,7 +86,7 @@ class Subject:
 
     @cached_property
     def reached(self) -> dict[Value, int]:
-        """For each value the parts that it depends on, as bits."""
+        """The parts that each value depends on, as a bit mask."""
         found = {p.value: 1 << k for k, p in enumerate(self.parts)}
         for node in self.nodes:
             bits = 0
@@ -97,7 +97,7 @@ class Subject:
 
 
 class Prepared:
-    """A function and its point.
+    """A function with its arguments, to be traced for the check.
 
     Args:
         function: what is checked.
@@ -113,7 +113,7 @@ class Prepared:
         self.names = [arguments.names[i] for i in self.chosen]
 
     def subject(self) -> Subject:
-        """The function as nodes.
+        """Return the function as nodes, traced if possible, else run eagerly.
 
         Raises:
             ArgumentError: nothing to differentiate with respect to; a function that
@@ -126,7 +126,7 @@ class Prepared:
         return self._called()  # eagerly there is an error as users know it
 
     def _call(self, arguments: Arguments, tensors: Sequence[Tensor]) -> list[Tensor]:
-        """The floating-point results."""
+        """Return the floating-point results of a call of the function."""
         chosen = dict(zip(self.chosen, tensors, strict=True))
         with stream(Generator(self.seed)), recording():
             leaves, __ = flatten(self.function(*arguments.filled(chosen)))
@@ -179,7 +179,7 @@ class Prepared:
         return Subject(tuple(parts), wide.outputs, wide.nodes, known, run)
 
     def _names_outside(self) -> dict[int, str]:
-        """Names of tensors, by id: of several modules each in front of its own."""
+        """Return the names of tensors, by the tensor's id."""
         items = dict(zip(self.arguments.names, self.arguments.leaves))
         items |= outside(self.function)
         modules = {k: v for k, v in items.items() if has_parameters(v)}
@@ -195,7 +195,7 @@ class Prepared:
     # -- called -----------------------------------------------------------------------
 
     def _called(self) -> Subject:
-        """The function itself, with copies of its modules in float64."""
+        """Return the function run eagerly, with copies of its modules in float64."""
         arguments = self.arguments.in_float64()
         held = arguments.parameters()
         points = [*self.points, *(np.array(p.numpy()) for p in held.values())]
@@ -239,7 +239,7 @@ class Prepared:
 def _runner(
     graph: Graph, fixed: Sequence[Array]
 ) -> Callable[[Sequence[Array]], Sequence[Array]]:
-    """The graph on the NumPy engine, whose last inputs are always the same."""
+    """Return a function that runs a graph with fixed last inputs (NumPy engine)."""
     names = tuple(f"in{i}" for i in range(len(graph.inputs)))
     outputs = len(graph.outputs)
     entry = Entry("function", graph, names, (), (), {}, outputs)

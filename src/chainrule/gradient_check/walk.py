@@ -1,4 +1,4 @@
-"""Forward and backward once, with the numbers and the cotangent of every value."""
+"""One forward and backward pass, with the numbers and cotangents of every value."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Numbers = dict[Value, Array]
 
 @dataclass(frozen=True)
 class Walk:
-    """What one pass forward and backward gives.
+    """The result of a forward and backward pass: numbers and cotangents.
 
     Attributes:
         numbers: of every value.
@@ -40,18 +40,18 @@ class Walk:
     cotangents: Numbers
 
     def gradient(self, value: Value) -> Array:
-        """∂/∂value; 0 where nothing depends on it."""
+        """Return the derivative by a value; 0 if the function does not depend on it."""
         found = self.cotangents.get(value)
         return np.zeros_like(self.numbers[value]) if found is None else found
 
 
 def forward(subject: Subject) -> Numbers:
-    """The numbers of every value at the point."""
+    """Return the numbers of every value at the point."""
     return replay(subject, [p.array for p in subject.parts])
 
 
 def replay(subject: Subject, arrays: Sequence[Array]) -> Numbers:
-    """The numbers of every value where the parts have these."""
+    """Return the numbers of every value for other arrays of the parts."""
     numbers = dict(subject.known)
     numbers |= {p.value: a for p, a in zip(subject.parts, arrays, strict=True)}
     for node in subject.nodes:
@@ -66,7 +66,7 @@ def walk(
     weights: Sequence[Array],
     through: Collection[Node] = (),
 ) -> Walk:
-    """The chain rule, by the very rules that training uses.
+    """Run forward and backward pass with the derivative rules used in training.
 
     Args:
         subject: the function.
@@ -105,13 +105,13 @@ def walk(
 
 
 def weighted(weights: Sequence[Array], outputs: Sequence[Array]) -> Array:
-    """The terms whose sum is differentiated, one after the other."""
+    """Return the terms of the weighted sum of all outputs as one array."""
     terms = [(w * y).ravel() for w, y in zip(weights, outputs, strict=True)]
     return np.concatenate(terms).astype(np.float64)
 
 
 def applied(node: Node, arrays: Sequence[Array]) -> tuple[Array, ...]:
-    """What the node's reference computes of these numbers."""
+    """Return a node's outputs for given arrays, by the reference implementation."""
     with np.errstate(all="ignore"):
         made: Any = REFERENCES[node.primitive](*arrays, **node.attrs)
     return tuple(np.asarray(a) for a in as_tuple(made))
@@ -123,7 +123,7 @@ def derived(
     gs: Sequence[Array | None],
     needed: tuple[bool, ...],
 ) -> list[Array | None]:
-    """What the node's rule makes of the cotangents of its outputs, alone."""
+    """Return the cotangents of a node's inputs, by its derivative rule alone."""
     inputs = tuple([Value(a, tracked=t) for a, t in zip(arrays, needed)])
     ys = tuple([Value(a) for a in applied(node, arrays)])
     seeds = tuple([None if g is None else Value(g) for g in gs])
@@ -136,7 +136,7 @@ def derived(
 def opened(
     node: Node, arrays: Sequence[Array]
 ) -> Iterator[tuple[Graph, Sequence[Array]]]:
-    """The graphs that a region, a loop or a branch consists of, with their inputs."""
+    """Yield the body graphs of a region, a loop or a branch, with their inputs."""
     if node.primitive in BODIES:
         types = [type_of(a) for a in arrays]
         yield BODIES[node.primitive](types, node.attrs), arrays
@@ -154,7 +154,7 @@ def opened(
 
 
 def inside(graph: Graph, arrays: Sequence[Array]) -> Numbers:
-    """The numbers of every value of a body."""
+    """Return the numbers of every value of a body graph."""
     with np.errstate(all="ignore"):
         return evaluate_all(graph, arrays)
 
@@ -164,7 +164,7 @@ def inside(graph: Graph, arrays: Sequence[Array]) -> Numbers:
 
 @dataclass(frozen=True)
 class Rounding:
-    """How far the rounding of each value moves the result (Linnainmaa 1976).
+    """The effect of each value's rounding error on the result (Linnainmaa 1976).
 
     A value v that is rounded by ε|v| moves the result by ε|v ∂ℒ/∂v|: what the chain
     rule says of any change. Of many values the squares add up.
@@ -179,7 +179,7 @@ class Rounding:
 
 
 def rounding(subject: Subject, made: Walk) -> Rounding:
-    """How far rounding moves the result, for each part that may be moved."""
+    """Return the effect of rounding errors on the result, for each part."""
     shares: list[tuple[float, int, Node, DType]] = []
     for node in subject.nodes:
         if node.primitive.view:
@@ -200,7 +200,7 @@ def rounding(subject: Subject, made: Walk) -> Rounding:
 
 
 def _norm(g: Array, v: Array) -> float:
-    """√Σ (g v)², of what is finite."""
+    """Return the norm √Σ (g v)² of the finite products."""
     with np.errstate(all="ignore"):
         product = np.asarray(g * v, np.float64)
         return float(np.linalg.norm(product[np.isfinite(product)]))

@@ -1,4 +1,4 @@
-"""A graph in float64.
+"""Conversion of a graph to float64.
 
 Difference quotients need all the digits there are, and networks are float32. So the
 graph of a function is recorded anew with float64 in place of float32 everywhere. A
@@ -17,7 +17,7 @@ from chainrule.primitives.elementwise import convert
 
 
 def widened(graph: Graph) -> tuple[Graph, dict[Value, Value]]:
-    """The same computation in float64, and which value stands for which.
+    """Return a graph converted to float64, and a mapping from old to new values.
 
     >>> from chainrule.graph.build import trace
     >>> from chainrule.graph.types import ArrayType
@@ -48,7 +48,7 @@ def _again(node: Node, inputs: tuple[Value, ...]) -> tuple[Value, ...]:
 
 
 def _rounds(node: Node) -> bool:
-    """Whether it makes float32 of float64."""
+    """Return whether a node converts float64 to float32."""
     narrow = node.attrs["dtype"] is DType.float32
     return narrow and node.inputs[0].dtype is DType.float64
 

@@ -1,1 +1,1 @@
-"""HTML for notebooks and reports: arrays as tables of colours."""
+"""HTML of arrays for notebooks and reports."""

@@ -1,4 +1,4 @@
-"""Arrays on a page: small ones as tables, large ones as colours with a summary.
+"""Arrays as HTML: small ones as tables, large ones as images with a summary.
 
 A tensor in a notebook and every page of :mod:`chainrule.explanation` are made of these.
 """
@@ -48,7 +48,7 @@ def array_html(array: Array, off: Array | None = None) -> str:
 
 
 def table(array: Array, off: Array | None = None) -> str:
-    """A small array as a table; one number as itself."""
+    """Return a small array as an HTML table; a single number without a table."""
     cells = spelled(array, off=off)
     if len(cells) == 1 and len(cells[0]) == 1:
         return f"<span>{cells[0][0]}</span>"
@@ -57,7 +57,7 @@ def table(array: Array, off: Array | None = None) -> str:
 
 
 def spelled(array: Array, digits: int = 4, off: Array | None = None) -> list[list[str]]:
-    """Return the numbers of a matrix as text, with at most ``digits`` decimals.
+    """Return the numbers of a matrix as text, with only the digits that are right.
 
     Exact zeros are a bare ``0``: a dead unit is told from a small number.
 
@@ -106,12 +106,12 @@ def spelled(array: Array, digits: int = 4, off: Array | None = None) -> list[lis
 
 
 def _decimals(off: float) -> int:
-    """Return how many decimals are right to one unit, given a number's error."""
+    """Return how many decimals of a number with a given error are right."""
     return math.floor(-math.log10(2 * off)) if off > 0 else 99
 
 
 def _scientific(value: float, digits: int, off: float) -> str:
-    """Return a number with a power of ten, and as many digits as are right."""
+    """Return a number in scientific notation, with only the digits that are right."""
     if value == 0 and not off:
         return "0"
     known = _decimals(off)
@@ -123,7 +123,7 @@ def _scientific(value: float, digits: int, off: float) -> str:
 
 
 def summary(array: Array) -> list[str]:
-    """What a large array is like: shape, range, mean, share of zeros."""
+    """Return a large array's summary: shape, range, mean and share of zeros."""
     shape = " × ".join(map(str, array.shape))
     if not array.size:
         return [shape]
@@ -141,7 +141,7 @@ def summary(array: Array) -> list[str]:
 
 
 def colours(array: Array) -> Array:
-    """Numbers as red, green and blue: blue below zero, white at it, red above."""
+    """Return numbers as colours: blue below zero, white at zero, red above."""
     known = np.where(np.isfinite(array), array, 0.0).astype(np.float64)
     top = float(np.max(np.abs(known), initial=0.0)) or 1.0
     share = np.abs(known)[..., None] / top
@@ -152,7 +152,7 @@ def colours(array: Array) -> Array:
 
 
 def png(pixels: Array) -> str:
-    """An image of (rows, columns, 3) bytes as a ``data:`` address."""
+    """Return an image of (rows, columns, 3) bytes as a PNG ``data:`` address."""
     rows, columns, _ = pixels.shape
     lines = np.concatenate(
         [np.zeros((rows, 1), np.uint8), pixels.reshape(rows, -1)], axis=1
@@ -169,7 +169,7 @@ def png(pixels: Array) -> str:
 
 
 def heat_map(array: Array) -> str:
-    """An array as an image; more axes than two stand side by side."""
+    """Return an array as an ``<img>`` of colours; further axes lie side by side."""
     flat = _flat(array)
     if not flat.size:
         return ""
@@ -187,7 +187,7 @@ def heat_map(array: Array) -> str:
 
 
 def _flat(array: Array) -> Array:
-    """Two axes: further ones are laid out as a sheet of pictures."""
+    """Return an array with two axes; further axes are laid out as a sheet."""
     array = np.atleast_2d(array)
     if array.ndim == 2 and 1 in array.shape:  # a line, folded
         width = math.isqrt(array.size - 1) + 1
@@ -208,7 +208,7 @@ def _flat(array: Array) -> Array:
 
 
 def histogram(array: Array, bins: int = 24) -> str:
-    """How the numbers are distributed."""
+    """Return a histogram of an array as an ``<svg>`` element."""
     known = array[np.isfinite(array)].astype(np.float64)
     if not known.size or known.min() == known.max():
         return ""

@@ -1,4 +1,4 @@
-"""Mathematical expressions: what they are, how they are written, what they come to.
+"""Mathematical expressions: construction, text, LaTeX, MathML and numerical values.
 
 Primitives, regions and update rules declare their formulas with them, and explanations
 read formulas off graphs. Nothing here knows of graphs.

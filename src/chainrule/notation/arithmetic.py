@@ -1,4 +1,4 @@
-"""What an expression comes to, worked out from its parts as a reader would.
+"""Numerical evaluation of expressions, part by part.
 
 Numbers lie in memory with samples first; on paper a sample is a column. So of two
 arrays it must be known which consists of *columns* (one for each sample, and position)
@@ -69,7 +69,7 @@ ALL_COLUMNS: tuple[int, ...] = (-2,)
 
 @dataclass(frozen=True)
 class Quantity:
-    """Numbers, and how they stand on paper.
+    """An array, with the orientation of its samples: columns, rows or a plain matrix.
 
     Attributes:
         array: as they lie in memory.
@@ -82,7 +82,7 @@ class Quantity:
 
 
 def computed(e: Expr, numbers: Mapping[Expr, Quantity]) -> Array:
-    """The value of an expression.
+    """Return the value of an expression.
 
     Floating-point numbers are taken as float64, whatever they lie in memory as. A
     listing comes to its last item.
@@ -99,7 +99,7 @@ def computed(e: Expr, numbers: Mapping[Expr, Quantity]) -> Array:
 
 
 def steps(e: Expr, numbers: Mapping[Expr, Quantity]) -> list[Array]:
-    """The values of the items of a listing, each known to those behind it."""
+    """Return the values of a listing's items; later items use earlier ones."""
     known, made = dict(numbers), list[Array]()
     with np.errstate(all="ignore"):
         for item in e.items if isinstance(e, Listing) else (e,):
@@ -113,7 +113,7 @@ def steps(e: Expr, numbers: Mapping[Expr, Quantity]) -> list[Array]:
 
 
 def results(e: Expr, numbers: Mapping[Expr, Quantity]) -> tuple[Array, ...]:
-    """All results of what has several: those of a :class:`Computed`, or one.
+    """Return all results of an expression that has several, or its only one.
 
     Raises:
         ArithmeticError: as :func:`computed`.
@@ -125,7 +125,7 @@ def results(e: Expr, numbers: Mapping[Expr, Quantity]) -> tuple[Array, ...]:
 
 
 def _wide(array: Array) -> Array:
-    """Numbers to compute with: truth values are 0 and 1, short integers are floats."""
+    """Return an array in float64, or as it is for 64-bit integers."""
     long = array.dtype.kind in "iu" and array.dtype.itemsize == 8
     return array if array.dtype == np.float64 or long else array.astype(np.float64)
 
@@ -149,7 +149,7 @@ class _Reader:
         )
 
     def _all(self, function: Callable[..., Any], *parts: Expr) -> Quantity:
-        """A function of arrays, element by element."""
+        """Return a function of arrays, applied element by element."""
         found = [self.of(part) for part in parts]
         kinds = [q.kind for q in found if q.array.ndim]
         kind = next((k for k in (COLUMNS, ROWS) if k in kinds), MATRIX)
@@ -240,7 +240,7 @@ class _Reader:
         return self._all(_function(e.head), e.argument)
 
     def _log_softmax(self, e: Expr) -> Quantity | None:
-        """ln softmax(z) and ln softmax(z)_y, where nothing underflows."""
+        """Return ln softmax(z) or ln softmax(z)_y without underflow, or None."""
         whole = e.base if isinstance(e, Picked) else e
         known = e in self.numbers or whole in self.numbers
         if known or not isinstance(whole, Along) or whole.name != "softmax":
@@ -301,7 +301,7 @@ class _Reader:
 
 
 def _side_by_side(arrays: list[Array]) -> list[Array]:
-    """The same columns counted alike, where others have more axes for them."""
+    """Return arrays of columns reshaped to the one with the most axes."""
     most = max((a.shape for a in arrays), key=lambda s: (len(s), math.prod(s)))
 
     def counted(a: Array) -> Array:
@@ -312,7 +312,7 @@ def _side_by_side(arrays: list[Array]) -> list[Array]:
 
 
 def _of_labels(values: Array, labels: Array) -> Array:
-    """Of each row the element that its label names; of one row, of each label."""
+    """Return the element of each row that the row's label names."""
     labels = labels.astype(np.int64)
     if values.ndim == 1:
         return values[labels]
@@ -348,7 +348,7 @@ def _dot(a: Quantity, b: Quantity) -> Quantity:
 
 
 def _standing(x: Array) -> Array:
-    """One axis is a column."""
+    """Return an array of one axis as a column."""
     return x[:, None] if x.ndim == 1 else x
 
 

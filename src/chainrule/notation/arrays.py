@@ -1,4 +1,4 @@
-"""Expressions that know of axes: reductions, what is picked, products with letters."""
+"""Expressions with axes: reductions, indexing, and products with index letters."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _LETTERS = "ijklmnopqr"
 
 
 def axis_letters(rank: int, samples: bool = True) -> str:
-    """A letter for each axis: i a feature, t a time, c a channel, p and q places.
+    """Return a letter for each axis: s for samples, i for features, t for time, ….
 
     Args:
         rank: how many axes.
@@ -43,19 +43,19 @@ def axis_letters(rank: int, samples: bool = True) -> str:
 
 
 class Indexed(Script):
-    """An element of an array, by letters or places.
+    """An element of an array, by letters or positions.
 
     >>> print(Indexed(Atom("x"), below=Atom("i")), Indexed(Atom("x"), below=Atom("q")))
     xᵢ x_q
     """
 
     def mapped(self, change: Callable[[Expr], Expr]) -> Any:
-        """With a changed base."""
+        """Return the element with ``change`` applied to the base."""
         return self._with(base=change(self.base))
 
 
 class Picked(Script):
-    """Of each sample's column the element that its label names.
+    """The element of each sample's column that the label names: softmax(z)_y.
 
     >>> print(Picked(Call(Atom("softmax"), (Atom("z"),)), Atom("y")))
     softmax(z)_y
@@ -65,14 +65,14 @@ class Picked(Script):
         super().__init__(base, below=label, index=index)
 
     def mapped(self, change: Callable[[Expr], Expr]) -> Any:
-        """With a changed base and label."""
+        """Return the expression with ``change`` applied to base and label."""
         assert self.below is not None
         return self._with(base=change(self.base), below=change(self.below))
 
 
 @dataclass(frozen=True)
 class Spread(Indexed):
-    """Something of fewer axes, repeated along the others: b_c for each channel c.
+    """An array with fewer axes, broadcast along the others: b_c for each channel c.
 
     Letters may be left out, where they would stand on more than a name.
 
@@ -89,20 +89,20 @@ class Spread(Indexed):
 
     @property
     def level(self) -> int:
-        """That of what is spread, where no letter stands on it."""
+        """The precedence: the base's own if no letters are written."""
         return SCRIPT if self.below else self.base.level
 
     def latex(self) -> str:
-        """With the letters, if there are any."""
+        """Return the LaTeX, with index letters if there are any."""
         return super().latex() if self.below else self.base.latex()
 
     def spell(self, numbers: Numbers) -> list[Piece]:
-        """With the letters, if there are any."""
+        """Return the text, with index letters if there are any."""
         return super().spell(numbers) if self.below else self.base.pieces(numbers)
 
 
 class Part(Indexed):
-    """One of several results, counted from 1.
+    """One of several results of an expression, counted from 1.
 
     >>> print(Part(Call(Atom("scan"), (Atom("h"), Atom("x"))), 2))
     scan(h, x)₂
@@ -114,7 +114,7 @@ class Part(Indexed):
 
 @dataclass(frozen=True)
 class Reduced(Prefix):
-    r"""A sum, mean, product or largest over some axes: ∑ᵢ u, meanₛ(u).
+    r"""A reduction (sum, mean, product, maximum) over axes: ∑ᵢ u, meanₛ(u).
 
     Signs stand in front of their argument with the reach ``"wide"``; names are written
     as functions, with the reach ``"call"``.
@@ -136,27 +136,27 @@ class Reduced(Prefix):
 
     @property
     def prefixed(self) -> bool:
-        """Whether no parentheses close it."""
+        """True if the reduction is written as an operator without parentheses."""
         return self.reach != "call"
 
     @property
     def level(self) -> int:
-        """That of a function or a prefix."""
+        """The precedence: that of a function call or of an operator."""
         return SCRIPT if self.reach == "call" else super().level
 
     @property
     def name(self) -> str:
-        """What is done, without the letters of the axes: ``"∑"``, ``"mean"``."""
+        """The name of the reduction without index letters: ``"∑"``, ``"mean"``."""
         return bare(self.head).text()
 
     def latex(self) -> str:
-        """``head_i argument`` or ``head_i(argument)``."""
+        """Return the LaTeX ``head_i argument`` or ``head_i(argument)``."""
         if self.reach != "call":
             return super().latex()
         return f"{self.head.latex()}({self.argument.latex()})"
 
     def spell(self, numbers: Numbers) -> list[Piece]:
-        """``head_i argument`` or ``head_i(argument)``."""
+        """Return the text ``head_i argument`` or ``head_i(argument)``."""
         if self.reach != "call":
             return super().spell(numbers)
         return [*self.head.pieces({}), "(", *self.argument.pieces(numbers), ")"]
@@ -164,7 +164,7 @@ class Reduced(Prefix):
 
 @dataclass(frozen=True)
 class Along(Call):
-    """A function of what stands along one axis: softmax(z), softmaxₜ(z).
+    """A function along one axis: softmax(z), softmaxₜ(z).
 
     Attributes:
         axis: which, counted in memory.
@@ -178,12 +178,12 @@ class Along(Call):
 
     @property
     def name(self) -> str:
-        """The function, without the letter of the axis."""
+        """The name of the function, without the letter of the axis."""
         return bare(self.head).text()
 
 
 def bare(head: Expr) -> Expr:
-    """A head without letters."""
+    """Return a function's symbol without index letters."""
     while isinstance(head, Script):
         head = head.base
     return head
@@ -191,7 +191,7 @@ def bare(head: Expr) -> Expr:
 
 @dataclass(frozen=True)
 class Contracted(Expr):
-    """A sum of products over the letters that do not stand in the result.
+    """A sum of products over the index letters that the result does not have.
 
     Attributes:
         factors: what is multiplied.
@@ -208,11 +208,11 @@ class Contracted(Expr):
     level: ClassVar[int] = ODOT
 
     def mapped(self, change: Callable[[Expr], Expr]) -> Any:
-        """With changed factors."""
+        """Return the expression with ``change`` applied to both factors."""
         return self._with(factors=tuple(map(change, self.factors)))
 
     def written(self) -> Expr:
-        """The sum with its letters."""
+        """Return the expression as an explicit sum with index letters."""
         summed = dict.fromkeys(c for c in "".join(self.letters) if c not in self.out)
         inner = Product(
             "dot", tuple([lettered(f, t) for f, t in zip(self.factors, self.letters)])
@@ -223,16 +223,16 @@ class Contracted(Expr):
         return Prefix(head, inner, "wide")
 
     def latex(self) -> str:
-        r"""``\sum_{k} a_{ik} b_{kj}``."""
+        r"""Return the LaTeX ``\sum_{k} a_{ik} b_{kj}``."""
         return self.written().latex()
 
     def spell(self, numbers: Numbers) -> list[Piece]:
-        """``∑ₖ aᵢₖ bₖⱼ``; letters stand on symbols, not on numbers."""
+        """Return the text ``∑ₖ aᵢₖ bₖⱼ``, with symbols and without numbers."""
         return self.written().spell({})
 
 
 def lettered(e: Expr, letters: str) -> Expr:
-    """An expression with a letter for each axis.
+    """Return an expression with an index letter for each axis.
 
     >>> print(lettered(Atom("x"), "si"), lettered(Script(Atom("z"), Atom("(1)")), "i"))
     xₛᵢ zᵢ⁽¹⁾
@@ -244,7 +244,7 @@ def lettered(e: Expr, letters: str) -> Expr:
 
 @dataclass(frozen=True)
 class Computed(Expr):
-    """Something written in a way that does not say all: x[…], pool(x), W ∗ x.
+    """An expression with its own function for the value: x[…], pool(x), W ∗ x.
 
     Attributes:
         shown: how it is written.
@@ -267,21 +267,21 @@ class Computed(Expr):
 
     @property
     def level(self) -> int:
-        """That of what is written."""
+        """The precedence of the written expression."""
         return self.shown.level
 
     @property
     def prefixed(self) -> bool:
-        """As what is written."""
+        """True if the written expression begins with an operator."""
         return self.shown.prefixed
 
     @property
     def wide(self) -> bool:
-        """As what is written."""
+        """True if the written expression would include a following factor."""
         return self.shown.wide
 
     def mapped(self, change: Callable[[Expr], Expr]) -> Any:
-        """With changed arguments, where they are written too."""
+        """Return the expression with ``change`` applied to its arguments."""
         made = tuple(map(change, self.arguments))
         if made == self.arguments:
             return self
@@ -289,9 +289,9 @@ class Computed(Expr):
         return self._with(shown=shown, arguments=made)
 
     def latex(self) -> str:
-        """What is written."""
+        """Return the LaTeX of the written expression."""
         return self.shown.latex()
 
     def spell(self, numbers: Numbers) -> list[Piece]:
-        """What is written."""
+        """Return the text of the written expression."""
         return self.shown.pieces(numbers)

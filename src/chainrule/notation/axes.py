@@ -1,4 +1,4 @@
-"""Words for what goes over axes: sums, means, softmax, what is spread along others."""
+"""Functions that build expressions over axes: sums, means, softmax, broadcasts."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from chainrule.notation.names import named
 
 
 def _index(x: Expr, axes: tuple[int, ...], rank: int | None) -> tuple[str, bool]:
-    """The letters of x's axes; where nothing tells, ``axes`` are taken for the last."""
+    """Return the letters of x's axes and whether they are known."""
     index = index_of(x)
     if index is not None and rank in (None, len(index)):
         return index, True
@@ -37,7 +37,7 @@ def _index(x: Expr, axes: tuple[int, ...], rank: int | None) -> tuple[str, bool]
 
 
 def index_of(x: Expr) -> str | None:
-    """The letters of the axes of an expression, as far as they are known.
+    """Return the letters of an expression's axes, or None if they are unknown.
 
     >>> index_of(Atom("x", index="si") + Atom("b", index="i"))
     'si'
@@ -63,7 +63,7 @@ def reduced(
     rank: int | None = None,
     keep: bool = True,
 ) -> Expr:
-    """A reduction over some axes, or over all of them.
+    """Return a reduction over some axes, or over all of them.
 
     Args:
         name: what is done: ``"∑"``, ``"mean"``, ``"argmax"`` …
@@ -88,7 +88,7 @@ def reduced(
 
 
 def total(x: Written, over: Axes = None, **options: Any) -> Expr:
-    """The sum over some axes, or over all of them; see :func:`reduced`.
+    """Return the sum over some axes, or over all of them; see :func:`reduced`.
 
     >>> x = Atom("x", index="sti")
     >>> print(total(x), total(x, over=(0,)), total(x, over=(1, 2)))
@@ -98,7 +98,7 @@ def total(x: Written, over: Axes = None, **options: Any) -> Expr:
 
 
 def product_of(x: Written, over: Axes = None, **options: Any) -> Expr:
-    """The product over axes; see :func:`reduced`.
+    """Return the product over axes; see :func:`reduced`.
 
     >>> print(product_of(Atom("x", index="si"), over=(1,)))
     ∏ᵢ x
@@ -107,7 +107,7 @@ def product_of(x: Written, over: Axes = None, **options: Any) -> Expr:
 
 
 def mean(x: Written, over: Axes = None, **options: Any) -> Expr:
-    """The mean over axes; see :func:`reduced`.
+    """Return the mean over axes; see :func:`reduced`.
 
     >>> print(mean(Atom("x", index="si") ** 2, over=(0,)))
     meanₛ(x²)
@@ -116,7 +116,7 @@ def mean(x: Written, over: Axes = None, **options: Any) -> Expr:
 
 
 def variance(x: Written, over: Axes = None, **options: Any) -> Expr:
-    """The mean of the squared deviations from the mean; see :func:`reduced`.
+    """Return the variance over axes; see :func:`reduced`.
 
     >>> print(variance(Atom("x", index="si"), over=(0,)))
     varₛ(x)
@@ -125,7 +125,7 @@ def variance(x: Written, over: Axes = None, **options: Any) -> Expr:
 
 
 def largest(x: Written, over: Axes = None, **options: Any) -> Expr:
-    """The largest element over axes; see :func:`reduced`.
+    """Return the largest element over axes; see :func:`reduced`.
 
     >>> print(largest(Atom("x")))
     max(x)
@@ -134,7 +134,7 @@ def largest(x: Written, over: Axes = None, **options: Any) -> Expr:
 
 
 def head_along(name: str, x: Expr, axis: int) -> Expr:
-    """A function's name, with the letter of the axis where it is not the last one.
+    """Return a function's name, with the axis letter if it is not the last axis.
 
     >>> x = Atom("x", index="scpq")
     >>> print(head_along("softmax", x, 3), head_along("softmax", x, 1))
@@ -146,7 +146,7 @@ def head_along(name: str, x: Expr, axis: int) -> Expr:
 
 
 def along(name: str, x: Expr, axis: int) -> Along:
-    """A function of what stands along one axis, such as softmax.
+    """Return a function along one axis, such as softmax.
 
     >>> print(along("argsort", Atom("x", index="sti"), 1))
     argsortₜ(x)
@@ -155,7 +155,7 @@ def along(name: str, x: Expr, axis: int) -> Along:
 
 
 def softmax(x: Expr, axis: int = -1) -> Along:
-    """e^xᵢ / Σⱼ e^xⱼ along an axis.
+    """Return the softmax e^xᵢ / Σⱼ e^xⱼ along an axis.
 
     >>> print(softmax(Atom("z")))
     softmax(z)
@@ -164,7 +164,7 @@ def softmax(x: Expr, axis: int = -1) -> Along:
 
 
 def picked(x: Expr, label: Expr) -> Picked:
-    """Of each row the element that its label names: softmax(z)_y.
+    """Return the element of each row that the label names: softmax(z)_y.
 
     >>> print(picked(softmax(Atom("z")), Atom("y")))
     softmax(z)_y
@@ -180,7 +180,7 @@ def spread(
     rank: int | None = None,
     letters: bool = True,
 ) -> Expr:
-    """``b``, whose axes are those ``axes`` of ``like``, beside it.
+    """Return ``b`` broadcast to the axes of ``like``.
 
     Where they are the last axes of ``like`` nothing needs to be written.
 

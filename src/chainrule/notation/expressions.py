@@ -1,4 +1,4 @@
-"""All kinds of expressions, in one place to import them from.
+"""All classes of expressions, imported in one place.
 
 - :mod:`chainrule.notation.tree`: what all of them can do;
 - :mod:`chainrule.notation.algebra`: symbols, numbers, sums, products, powers;

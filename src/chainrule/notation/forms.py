@@ -1,4 +1,4 @@
-"""Expressions with operators in front, arguments in brackets, relations, listings."""
+"""Expressions with operators, function calls, brackets, relations and lists."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from chainrule.notation.tree import (
 
 @dataclass(frozen=True)
 class Prefix(Expr):
-    r"""An operator before its argument, without parentheses: ln x, ∑ x, ∂x.
+    r"""A prefix operator without parentheses: ln x, ∑ x, ∂x.
 
     Attributes:
         head: the operator.
@@ -50,39 +50,39 @@ class Prefix(Expr):
 
     @property
     def prefixed(self) -> bool:
-        """It is."""
+        """True: the operator is written in front of its argument."""
         return True
 
     @property
     def wide(self) -> bool:
-        """Whether it would take a product that follows."""
+        """True if the operator would include a following product, as ∑ does."""
         return self.reach == "wide"
 
     @property
     def level(self) -> int:
-        """A wide operator is as loose as what it reaches over."""
+        """The precedence of the operator with its argument."""
         return min(PREFIX, max(self.argument.level, ODOT)) if self.reach else PREFIX
 
     def mapped(self, change: Callable[[Expr], Expr]) -> Any:
-        """With a changed argument."""
+        """Return the expression with ``change`` applied to the argument."""
         return self._with(argument=change(self.argument))
 
     def need(self) -> int:
-        """How tightly the argument must hold together to stand without parentheses."""
+        """Return the precedence that the bare argument needs."""
         return ODOT if self.reach == "wide" else PREFIX
 
     def _gap(self, numbers: Numbers) -> str:
-        """Nothing between a function and a parenthesis: ln(1 + x), but ∑ (u + v)."""
+        """Return the space between operator and argument: ln(1 + x), ∑ (u + v)."""
         fenced = self.argument.level < self.need() and self.argument not in numbers
         return "" if self.reach == "tight" or (fenced and not self.reach) else " "
 
     def latex(self) -> str:
-        """``head argument``."""
+        """Return the LaTeX ``head argument``."""
         inner = latex_within(self.argument, self.need())
         return self.head.latex() + ("" if inner[0] == "(" else " ") + inner
 
     def spell(self, numbers: Numbers) -> list[Piece]:
-        """``head argument``."""
+        """Return the text ``head argument``."""
         gap = self._gap(numbers)
         known = {} if self.reach == "tight" else numbers
         inner = within(self.argument, self.need(), known)
@@ -91,7 +91,7 @@ class Prefix(Expr):
 
 @dataclass(frozen=True)
 class Call(Expr):
-    """A function of arguments, or what is picked from something.
+    """A function call ``head(a, b)``, or an indexing ``head[a, b]``.
 
     >>> x, i = Atom("x"), Atom("i")
     >>> print(Call(Atom("f"), (x, i)), Call(x, (i,), "[]"))
@@ -103,17 +103,17 @@ class Call(Expr):
     fence: str = "()"
 
     def mapped(self, change: Callable[[Expr], Expr]) -> Any:
-        """With changed arguments; the head too where something is picked from it."""
+        """Return the call with ``change`` applied to arguments and indexed head."""
         head = change(self.head) if self.fence == "[]" else self.head
         return self._with(head=head, arguments=tuple(map(change, self.arguments)))
 
     def latex(self) -> str:
-        """``head(a, b)``."""
+        """Return the LaTeX ``head(a, b)``."""
         inner = ", ".join(a.latex() for a in self.arguments)
         return latex_within(self.head, SCRIPT) + self.fence[0] + inner + self.fence[1]
 
     def spell(self, numbers: Numbers) -> list[Piece]:
-        """``head(a, b)``."""
+        """Return the text ``head(a, b)``."""
         inner = joined([a.pieces(numbers) for a in self.arguments], ", ")
         head = within(self.head, SCRIPT, numbers)
         return [*head, self.fence[0], *inner, self.fence[1]]
@@ -121,7 +121,7 @@ class Call(Expr):
 
 @dataclass(frozen=True)
 class Fence(Expr):
-    """Something between signs: [a < b], |x|, ⌊x⌋, √(x).
+    """An expression between two delimiters: [a < b], |x|, ⌊x⌋, √(x).
 
     >>> print(Fence(Atom("|"), Atom("x") - 1, Atom("|")))
     |x − 1|
@@ -132,17 +132,17 @@ class Fence(Expr):
     right: Atom
 
     def mapped(self, change: Callable[[Expr], Expr]) -> Any:
-        """With something else inside."""
+        """Return the expression with ``change`` applied to the inner part."""
         return self._with(inner=change(self.inner))
 
     def latex(self) -> str:
-        """The inner expression between the signs."""
+        """Return the LaTeX of the inner expression between the delimiters."""
         left = self.left.latex() + (" " if self.left.latex()[-1].isalpha() else "")
         right = (" " if self.right.latex()[:1] == "\\" else "") + self.right.latex()
         return left + self.inner.latex() + right
 
     def spell(self, numbers: Numbers) -> list[Piece]:
-        """The inner expression between the signs."""
+        """Return the text of the inner expression between the delimiters."""
         left, right = self.left.text(), self.right.text()
         if left == "√(" and isinstance(self.inner, Atom | Number):
             left, right = "√", ""
@@ -151,7 +151,7 @@ class Fence(Expr):
 
 @dataclass(frozen=True)
 class Relation(Expr):
-    """Items with signs or words between them: a < b, v = u + w.
+    """Items with relation signs between them: a < b, v = u + w.
 
     >>> print(Relation((Atom("a"), Atom("b") + 1), (Atom("<"),)))
     a < b + 1
@@ -162,18 +162,18 @@ class Relation(Expr):
     level: ClassVar[int] = RELATION
 
     def mapped(self, change: Callable[[Expr], Expr]) -> Any:
-        """With changed items."""
+        """Return the relation with ``change`` applied to every item."""
         return self._with(items=tuple(map(change, self.items)))
 
     def latex(self) -> str:
-        """``a < b``."""
+        """Return the relation in LaTeX: ``a < b``."""
         text = latex_within(self.items[0], SUM)
         for sign, item in zip(self.signs, self.items[1:]):
             text += f" {sign.latex()} {latex_within(item, SUM)}"
         return text
 
     def spell(self, numbers: Numbers) -> list[Piece]:
-        """``a < b``."""
+        """Return the relation as text: ``a < b``."""
         pieces = within(self.items[0], SUM, numbers)
         for sign, item in zip(self.signs, self.items[1:]):
             pieces += [f" {sign.text()} ", *within(item, SUM, numbers)]
@@ -182,7 +182,7 @@ class Relation(Expr):
 
 @dataclass(frozen=True)
 class Choice(Relation):
-    """The first item where the middle one holds, else the last: a if c else b.
+    """A conditional expression: a if c else b.
 
     A bracket around the condition is left out.
 
@@ -198,22 +198,22 @@ class Choice(Relation):
             object.__setattr__(self, "items", (first, condition.inner, other))
 
     def mapped(self, change: Callable[[Expr], Expr]) -> Any:
-        """With changed items."""
+        """Return the conditional with ``change`` applied to every item."""
         return type(self)(tuple(map(change, self.items)), self.signs, index=self.index)
 
     def need(self, i: int) -> int:
-        """The condition in the middle may be a relation itself."""
+        """Return the precedence that item i needs to have no parentheses."""
         return RELATION if i == 1 and not isinstance(self.items[1], Choice) else SUM
 
     def latex(self) -> str:
-        r"""``a \text{ if } c \text{ else } b``."""
+        r"""Return the LaTeX ``a \text{ if } c \text{ else } b``."""
         text = latex_within(self.items[0], SUM)
         for i, (sign, item) in enumerate(zip(self.signs, self.items[1:]), 1):
             text += f" {sign.latex()} {latex_within(item, self.need(i))}"
         return text
 
     def spell(self, numbers: Numbers) -> list[Piece]:
-        """``a if c else b``."""
+        """Return the text ``a if c else b``."""
         pieces = within(self.items[0], SUM, numbers)
         for i, (sign, item) in enumerate(zip(self.signs, self.items[1:]), 1):
             pieces += [f" {sign.text()} ", *within(item, self.need(i), numbers)]
@@ -222,7 +222,7 @@ class Choice(Relation):
 
 @dataclass(frozen=True)
 class Listing(Expr):
-    """Items after each other, such as the steps of an optimiser.
+    """A list of expressions, such as the steps of an optimiser.
 
     Relations with ``←`` (or ``=``) name what stands on their right; the last item is
     what the listing comes to.
@@ -236,20 +236,20 @@ class Listing(Expr):
     level: ClassVar[int] = LIST
 
     def mapped(self, change: Callable[[Expr], Expr]) -> Any:
-        """With changed items; the names of steps stay."""
+        """Return the list with ``change`` applied to items, not to step names."""
         return self._with(items=tuple([_step(item, change) for item in self.items]))
 
     def latex(self) -> str:
-        """``a, b``."""
+        """Return the list in LaTeX: ``a, b``."""
         return r",\; ".join(item.latex() for item in self.items)
 
     def spell(self, numbers: Numbers) -> list[Piece]:
-        """``a, b``."""
+        """Return the list as text: ``a, b``."""
         return joined([item.pieces(numbers) for item in self.items], ", ")
 
 
 def is_step(item: Expr) -> TypeGuard[Relation]:
-    """Whether an item of a listing names what stands on its right."""
+    """Return whether an item of a list defines a name: ``name ← value``."""
     return type(item) is Relation and item.signs[0].text() in ("←", "=")
 
 
@@ -261,7 +261,7 @@ def _step(item: Expr, change: Callable[[Expr], Expr]) -> Expr:
 
 @dataclass(frozen=True)
 class Span(Expr):
-    """Places from one up to another, as Python slices.
+    """A slice of positions, as in Python: 2:5.
 
     >>> print(Span(Number(2), Number(5)), Span(None, None, 2))
     2:5 ::2
@@ -273,17 +273,17 @@ class Span(Expr):
     level: ClassVar[int] = LIST
 
     def mapped(self, change: Callable[[Expr], Expr]) -> Any:
-        """With changed ends."""
+        """Return the slice with ``change`` applied to start and stop."""
         start, stop = (e and change(e) for e in (self.start, self.stop))
         return self._with(start=start, stop=stop)
 
     def latex(self) -> str:
-        """``2{:}5``."""
+        """Return the slice in LaTeX: ``2{:}5``."""
         ends = [e.latex() if e else "" for e in (self.start, self.stop)]
         return "{:}".join([*ends, *([str(self.stride)] if self.stride != 1 else [])])
 
     def spell(self, numbers: Numbers) -> list[Piece]:
-        """``2:5``."""
+        """Return the slice as text: ``2:5``."""
         ends = [e.pieces(numbers) if e else [] for e in (self.start, self.stop)]
         step: list[list[Piece]] = [[str(self.stride)]] if self.stride != 1 else []
         return joined([*ends, *step], ":")

@@ -1,4 +1,4 @@
-r"""Expressions as MathML, which browsers and notebooks set without any script.
+r"""Expressions as MathML, which browsers show without scripts.
 
 >>> from chainrule.notation.functions import symbol
 >>> print(mathml(symbol("a") / symbol("b")))
@@ -58,7 +58,7 @@ _TIMES, _OF = "<mo>&#x2062;</mo>", "<mo>&#x2061;</mo>"
 
 
 def mathml(e: Expr, *, display: bool = False) -> str:
-    """An expression as a ``<math>`` element.
+    """Return an expression as a ``<math>`` element.
 
     Args:
         e: the expression.
@@ -68,7 +68,7 @@ def mathml(e: Expr, *, display: bool = False) -> str:
 
 
 def equation(sides: tuple[Expr, ...], *, display: bool = True, sign: str = "=") -> str:
-    """Expressions with = between them, as one ``<math>`` element.
+    """Return an equation as one ``<math>`` element.
 
     Args:
         sides: the expressions.
@@ -112,7 +112,7 @@ def _fenced(inner: str, fence: str = "()") -> str:
 
 
 def _within(e: Expr, level: int) -> str:
-    """``e``, in parentheses where it binds looser than ``level``."""
+    """Return ``e`` in MathML, in parentheses if it binds looser than ``level``."""
     return _of(e) if e.level >= level else _fenced(_of(e))
 
 
@@ -206,7 +206,7 @@ def _reduced(e: Reduced) -> str:
 
 
 def _head(head: Expr) -> str:
-    """A function's name; what belongs to ∑ or max stands below it: k < 3, or s."""
+    """Return an operator in MathML; limits of ∑ or max are written below it."""
     if isinstance(head, Script) and head.below and head.base.text() in _LIMITS:
         return f"<munder>{_of(head.base)}{_of(head.below)}</munder>"
     return _of(head)

@@ -1,4 +1,4 @@
-"""Symbols and names of functions, as text and as LaTeX."""
+"""Symbols and function names, as text and as LaTeX."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ _COMMANDS = {
 
 
 def symbol(text: str, *, tag: str = "", index: str | None = None) -> Atom:
-    """A symbol: a letter, a Greek letter, a letter with a hat (x̂), a word.
+    """Return a symbol: a letter, a Greek letter, a letter with a hat (x̂), or a word.
 
     Args:
         text: as a terminal shows it.
@@ -65,7 +65,7 @@ def symbol(text: str, *, tag: str = "", index: str | None = None) -> Atom:
 
 
 def _apart(text: str) -> tuple[str, str]:
-    """A letter and the LaTeX of the mark above it, if there is one."""
+    """Return a letter and the LaTeX of its accent, or the text and ""."""
     import unicodedata
 
     apart = unicodedata.normalize("NFD", text)
@@ -74,7 +74,7 @@ def _apart(text: str) -> tuple[str, str]:
 
 
 def named(name: str) -> Atom:
-    """The name of a function, upright as they are.
+    """Return a function's name as a symbol in upright type.
 
     >>> print(named("softmax").latex(), named("max").latex())
     \\operatorname{softmax} \\max

@@ -1,4 +1,4 @@
-"""The school algebra that makes a formula from a graph readable.
+"""Algebraic simplification of formulas read from a graph.
 
 A graph repeats itself where a person would not: ``½·(ŷ−y) + (ŷ−y)·½`` is ``ŷ − y``.
 Each rule here rewrites an expression to an equal one.
@@ -44,7 +44,7 @@ _SHAPED = (Reduced, Along, Transposed, Indexed, Picked, Contracted, Computed)
 
 @lru_cache(maxsize=2048)
 def tidy(e: Expr) -> Expr:
-    """The same, shorter: its value is that of ``e``, but that zeros may lose a shape.
+    """Return an equal, shorter expression; zeros may lose their shape.
 
     Where a part has to keep its shape, because a sum goes over its axes or a matrix is
     multiplied, nothing vanishes from it:
@@ -74,7 +74,7 @@ def tidy(e: Expr) -> Expr:
 
 
 def _in_shape(e: Expr) -> Expr:
-    """``e`` tidied, unless a symbol vanishes, which may be what gives it its shape."""
+    """Return ``e`` simplified, or unchanged if a symbol would vanish."""
     made = tidy(e)
     return made if _symbols(made) == _symbols(e) else e
 
@@ -84,7 +84,7 @@ def _symbols(e: Expr) -> set[Expr]:
 
 
 def _is_linear(e: Expr) -> bool:
-    """Whether it is 0 where a part of it is: sums, means, products of matrices."""
+    """Return whether an expression is 0 if a part is 0, such as a sum."""
     matrices = isinstance(e, Product) and e.kind == "dot"
     sums = isinstance(e, Reduced) and e.name in ("∑", "mean")
     return matrices or sums or isinstance(e, Transposed | Contracted)
@@ -101,7 +101,7 @@ def _transposed(e: Transposed) -> Expr:
 
 
 def _factors(e: Expr) -> tuple[float, list[Expr], list[Expr], list[Expr]]:
-    """A product taken apart: coefficient, scalars, elementwise factors, divisors."""
+    """Return a product's coefficient, scalars, elementwise factors and divisors."""
     if isinstance(e, Number):
         return e.value, [], [], []
     if isinstance(e, Sum) and len(e.terms) == 1 and e.terms[0][0] < 0:
@@ -134,7 +134,7 @@ def _factors(e: Expr) -> tuple[float, list[Expr], list[Expr], list[Expr]]:
 def _compose(
     coefficient: float, scalars: list[Expr], factors: list[Expr], bottoms: list[Expr]
 ) -> Expr:
-    """The product put together again: what scales it stands in front, once."""
+    """Return the product of a coefficient, scalars, factors and divisors."""
     if coefficient == 0:
         return Number(0)
     factors = _powers(factors)
@@ -161,7 +161,7 @@ def _compose(
 
 
 def _powers(factors: list[Expr]) -> list[Expr]:
-    """Equal factors once, each with its exponent: u² ⊙ u is u³."""
+    """Return each distinct factor once, as a power: u² ⊙ u is u³."""
     found: dict[Expr, float] = {}
     for factor in factors:
         base, exponent = factor, 1.0
@@ -174,7 +174,7 @@ def _powers(factors: list[Expr]) -> list[Expr]:
 
 
 def _ratio(size: float, divided: bool) -> tuple[float, float]:
-    """A coefficient as numerator and denominator, the way that it reads best.
+    """Return a coefficient as numerator and denominator, the most readable way.
 
     ½ stands in front unless something is divided anyway; 0.4 stays a decimal.
     """
@@ -188,7 +188,7 @@ def _ratio(size: float, divided: bool) -> tuple[float, float]:
 
 
 def _sum(e: Sum) -> Expr:
-    """Equal terms added up, each with its coefficient; zeros left out."""
+    """Return a sum with equal terms combined and zeros left out."""
     found: dict[Expr, float] = {}
     constant = 0.0
     repeated = {t for t, n in Counter(t for _, t in e.terms).items() if n > 1}
@@ -223,7 +223,7 @@ def _sum(e: Sum) -> Expr:
 
 
 def without(e: Expr, factor: Expr) -> Expr | None:
-    """What ``factor`` is multiplied by in ``e``, element by element; None if it is not.
+    """Return the elementwise cofactor of ``factor`` in ``e``, or None.
 
     >>> from chainrule.notation.functions import symbol
     >>> g, a, u = map(symbol, "gau")

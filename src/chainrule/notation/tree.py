@@ -1,4 +1,4 @@
-"""What all expressions are: small trees that are written, walked and changed alike."""
+"""The base class of expressions: trees that are written, traversed and replaced."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ SIGNS = {
 
 @dataclass(frozen=True)
 class Tree(ABC):
-    """Base of all expressions: equal trees are equal expressions.
+    """The base class of all expressions; equal trees are equal expressions.
 
     Attributes:
         index: a letter for each axis of its numbers in memory, where they are known:
@@ -51,24 +51,24 @@ class Tree(ABC):
 
     @property
     def prefixed(self) -> bool:
-        """Whether it is an operator in front of what it acts on, as in ∑ x."""
+        """True if the expression is an operator in front of its argument, as ∑ x."""
         return False
 
     @property
     def wide(self) -> bool:
-        """Whether it would take a factor that follows, as ∑ does."""
+        """True if the expression would include a following factor, as ∑ does."""
         return False
 
     @abstractmethod
     def latex(self) -> str:
-        """The expression in LaTeX's mathematics mode."""
+        """Return the expression in LaTeX (mathematics mode)."""
 
     @abstractmethod
     def spell(self, numbers: Numbers) -> list[Piece]:
-        """The text in pieces, with the arrays of ``numbers`` for their symbols."""
+        """Return the text in pieces, with arrays of ``numbers`` in place of symbols."""
 
     def mapped(self: T, change: Callable[[Any], Any]) -> T:
-        """The expression with ``change`` applied to each of its parts.
+        """Return the expression with ``change`` applied to each of its parts.
 
         Parts are what its value is worked out from: not signs, names and letters.
 
@@ -79,7 +79,7 @@ class Tree(ABC):
         return self
 
     def parts(self) -> list[Any]:
-        """What its value is worked out from, from left to right.
+        """Return the parts that the value is computed from, from left to right.
 
         >>> from chainrule.notation.algebra import Atom
         >>> [str(part) for part in (Atom("x") - 2 * Atom("y")).parts()]
@@ -95,7 +95,7 @@ class Tree(ABC):
         return found
 
     def leaves(self) -> Iterator[Any]:
-        """The parts that have no parts, from left to right.
+        """Yield the parts without further parts, from left to right.
 
         >>> from chainrule.notation.algebra import Atom
         >>> [str(leaf) for leaf in (Atom("x") * (1 - Atom("x"))).leaves()]
@@ -108,7 +108,7 @@ class Tree(ABC):
             yield from part.leaves()
 
     def holds(self, part: Any) -> bool:
-        """Whether ``part`` is what it is worked out from, or from parts of that.
+        """Return whether ``part`` occurs in the expression.
 
         >>> from chainrule.notation.algebra import Atom
         >>> x, y = Atom("x"), Atom("y")
@@ -118,7 +118,7 @@ class Tree(ABC):
         return any(e == part for e in self.walk())
 
     def walk(self) -> Iterator[Any]:
-        """The expression, its parts, theirs, and so on, each before its own.
+        """Yield the expression and all parts within it, in preorder.
 
         >>> from chainrule.notation.algebra import Atom
         >>> [str(e) for e in (Atom("x") - 2 * Atom("y")).walk()]
@@ -129,7 +129,7 @@ class Tree(ABC):
             yield from part.walk()
 
     def replaced(self, others: Mapping[Any, Any]) -> Any:
-        """The expression with others in place of some of its parts.
+        """Return the expression with some parts replaced by others.
 
         >>> from chainrule.notation.algebra import Atom
         >>> x, y = Atom("x"), Atom("y")
@@ -141,7 +141,7 @@ class Tree(ABC):
         return self.mapped(lambda part: part.replaced(others))
 
     def with_index(self: T, index: str | None) -> T:
-        """The same expression, with a letter for each axis: see ``index``."""
+        """Return the expression with a letter for each axis."""
         return self if index == self.index else self._with(index=index)
 
     def _with(self: T, **changes: Any) -> T:
@@ -150,11 +150,11 @@ class Tree(ABC):
         return made
 
     def pieces(self, numbers: Numbers) -> list[Piece]:
-        """The text in pieces; this expression may itself stand for numbers."""
+        """Return the text in pieces, or the array of the expression if it is known."""
         return [numbers[self]] if self in numbers else self.spell(numbers)
 
     def text(self) -> str:
-        """The expression in characters that a terminal shows."""
+        """Return the expression as plain text."""
         return "".join(map(str, self.pieces({})))
 
     def __str__(self) -> str:
@@ -162,19 +162,19 @@ class Tree(ABC):
 
 
 def within(e: Tree, level: int, numbers: Numbers) -> list[Piece]:
-    """``e`` in pieces, in parentheses where it binds looser than ``level``."""
+    """Return ``e`` in pieces, in parentheses if it binds looser than ``level``."""
     if e.level >= level or e in numbers:
         return e.pieces(numbers)
     return ["(", *e.pieces(numbers), ")"]
 
 
 def latex_within(e: Tree, level: int) -> str:
-    """``e`` in LaTeX, in parentheses where it binds looser than ``level``."""
+    """Return ``e`` in LaTeX, in parentheses if it binds looser than ``level``."""
     return e.latex() if e.level >= level else f"({e.latex()})"
 
 
 def joined(parts: list[list[Piece]], sign: str) -> list[Piece]:
-    """Pieces with a sign between them."""
+    """Return lists of pieces joined by a sign."""
     pieces = list(parts[0]) if parts else []
     for part in parts[1:]:
         pieces += [sign, *part]
@@ -182,5 +182,5 @@ def joined(parts: list[list[Piece]], sign: str) -> list[Piece]:
 
 
 def beside(e: Tree, level: int) -> int:
-    """How tight ``e`` must be where a factor may follow: (∑ u) ⊙ v is not ∑ u ⊙ v."""
+    """Return the precedence that ``e`` needs in front of another factor."""
     return ATOM if e.wide else level

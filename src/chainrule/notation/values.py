@@ -1,4 +1,4 @@
-"""What functions and signs compute, by the way that they are written."""
+"""Numerical functions of mathematical names and signs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def _erfc(x: Array) -> Array:
 
 
 def log_softmax(x: Array, axis: int) -> Array:
-    """ln softmax(x) along an axis, without overflow or underflow."""
+    """Return ln softmax(x) along an axis, without overflow or underflow."""
     x = x - x.max(axis, keepdims=True)
     return x - np.log(np.exp(x).sum(axis, keepdims=True))
 

@@ -1,4 +1,4 @@
-"""What an expression has within it."""
+"""Parts of an expression, and its length."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from chainrule.notation.expressions import Atom, Computed, Expr, Number, Script
 
 
 def parts(e: Expr) -> list[Expr]:
-    """The expressions that an expression is made of."""
+    """Return the direct parts of an expression, including written symbols."""
     found: list[Expr] = []
     if isinstance(e, Computed):
         return list(e.arguments)
@@ -23,12 +23,12 @@ def parts(e: Expr) -> list[Expr]:
 
 
 def holds(e: Expr, part: Expr) -> bool:
-    """Whether an expression has another one in it."""
+    """Return whether an expression contains another one."""
     return e == part or any(holds(inner, part) for inner in parts(e))
 
 
 def weight(e: Expr) -> int:
-    """How much there is to read in an expression."""
+    """Return the length of an expression: the number of its parts."""
     if type(e) in (Script, Atom, Number):
         return 1
     return 1 + sum(map(weight, parts(e)))

@@ -33,14 +33,14 @@ def current() -> str:
 
 
 def choose(name: str | None) -> None:
-    """Set the language of the process, also in threads; None: the system's."""
+    """Set the language of the process in all threads; None means the system's."""
     global _of_the_process
     _of_the_process = name
     chosen.set(None)
 
 
 def normalized(name: str) -> str | None:
-    """Return the language that a name means (``zh``, ``ZH_TW.UTF-8``), or None."""
+    """Return the language code for a name (``zh``, ``ZH_TW.UTF-8``), or None."""
     word = name.replace("_", "-").partition(".")[0].lower()
     if word == "zh" or word.startswith("zh-"):
         return "zh-TW"
@@ -49,7 +49,7 @@ def normalized(name: str) -> str | None:
 
 @cache
 def of_the_system() -> str:
-    """Return the language of the environment's variables or the system's settings."""
+    """Return the language of the environment variables or the system settings."""
     names = [os.environ.get("LANGUAGE", "").partition(":")[0]]
     names += [os.environ.get(name, "") for name in ("LC_ALL", "LC_MESSAGES", "LANG")]
     names.append(locale.getlocale()[0] or "")
@@ -58,7 +58,7 @@ def of_the_system() -> str:
 
 
 def lookup(text: str) -> str:
-    """Return the translation of a text of the source; itself where there is none."""
+    """Return the translation of an English text, or the text if there is none."""
     name = current()
     return text if name == "en" or not text else _catalogue(name).gettext(text)
 

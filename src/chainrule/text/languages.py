@@ -1,4 +1,4 @@
-"""The language in which Chainrule speaks to people: English or Traditional Chinese.
+"""The language of Chainrule's messages: English or Traditional Chinese.
 
 It is the one that was set, or else the locale's.
 
@@ -21,7 +21,7 @@ LANGUAGES = ("en", "zh-TW")
 
 
 def known(name: str | None) -> str:
-    """Return the language that a name means: ``zh``, ``ZH_TW.UTF-8``, ``en``.
+    """Return the language code for a name: ``zh``, ``ZH_TW.UTF-8``, ``en``.
 
     Args:
         name: None for the one in use.
@@ -42,7 +42,7 @@ def known(name: str | None) -> str:
 
 
 def set_language(name: str | None) -> None:
-    """Speak this language from here on, in all threads; None: that of the locale.
+    """Set the language of messages in all threads; None means the system's.
 
     Raises:
         ArgumentError: for one that is not known.
@@ -65,13 +65,13 @@ def set_language(name: str | None) -> None:
 
 
 def speak(name: str) -> None:
-    """Speak this language until the block ends that one is within."""
+    """Set the language of messages until the surrounding block ends."""
     chosen.set(known(name))
 
 
 @contextmanager
 def language(name: str | None) -> Generator[str]:
-    """Speak a language within the block; None: the one in use."""
+    """Use a language within the block; None means the language in use."""
     token = chosen.set(known(name))
     try:
         yield current()

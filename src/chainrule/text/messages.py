@@ -13,7 +13,7 @@ _FORMATTER = string.Formatter()
 
 
 class Message(str):
-    """An English text that keeps the template and the values that it was made of.
+    """An English text that keeps its template and values for translation.
 
     It is a string like any other, and pickles and copies with what it keeps. What
     strings make of it (``+``, slices, ``join``) is plain English; :func:`joined` and a
@@ -46,7 +46,7 @@ class Message(str):
         return type(self), (str(self), self.template, dict(self.values))
 
     def format(self, *args: Any, **values: Any) -> Message:
-        """Return the message with values for what its braces still name.
+        """Return the message with values for its remaining placeholders.
 
         >>> _("{name} must be {what}.", what="positive").format(name="lr")
         'lr must be positive.'
@@ -54,7 +54,7 @@ class Message(str):
         return _filled(self.template, values, self.values)
 
     def translated(self) -> str:
-        """Return the text in the language in use.
+        """Return the message translated into the language in use.
 
         A placeholder of a translation has a name alone: the value is formatted as the
         English text formats it. Where a message is padded (``{name:>12}``), its
@@ -79,7 +79,7 @@ class Message(str):
 
 
 class _Joined(Message):
-    """Several texts with a separator between them."""
+    """A message of several texts with a separator between them."""
 
     __slots__ = ()
 
@@ -88,7 +88,7 @@ class _Joined(Message):
 
 
 def _(template: str, /, **values: Any) -> str:
-    """Return a :class:`Message`: a template of the source, and values for its braces.
+    """Return a :class:`Message` from an English template and its values.
 
     Args:
         template: a literal, which the catalogues are extracted by. Without values its
@@ -108,7 +108,7 @@ def _(template: str, /, **values: Any) -> str:
 def _filled(
     template: str, values: Mapping[str, Any], formatted: Mapping[str, str]
 ) -> Message:
-    """Return the message of a template, some of whose values are text already."""
+    """Return the message of a template with values and formatted texts."""
     parts: list[str] = []
     kept: dict[str, str] = {}
     for literal, name, spec, conversion in _FORMATTER.parse(template):
@@ -130,26 +130,26 @@ def _filled(
 
 
 def joined(separator: str, texts: Iterable[str]) -> str:
-    """Return texts as one :class:`Message`, with a separator that is translated too."""
+    """Return texts joined as one :class:`Message`, with a translatable separator."""
     parts = list(texts)
     values = {str(i): part for i, part in enumerate(parts)}
     return _Joined(separator.join(parts), separator, values)
 
 
 def translated(text: str) -> str:
-    """Return a text in the language in use; a plain string as it is."""
+    """Return a message in the language in use; a plain string as it is."""
     return text.translated() if isinstance(text, Message) else text
 
 
 def tr(template: str, /, **values: Any) -> str:
-    """Return ``_(template, **values)``, or a message, in the language in use."""
+    """Return a template with its values, or a message, in the language in use."""
     return translated(
         template if isinstance(template, Message) else _(template, **values)
     )
 
 
 def say(template: str, /, *, end: Any = "\n", **values: Any) -> None:
-    """Print ``tr(template, **values)``, and ``end`` behind it.
+    """Print a template with its values, in the language in use.
 
     >>> say("layer {k} of {depth}", k=2, depth=3)
     layer 2 of 3
@@ -158,7 +158,7 @@ def say(template: str, /, *, end: Any = "\n", **values: Any) -> None:
 
 
 def _padded(text: str, spec: str) -> str:
-    """Apply the alignment and the width of a format to a translated text."""
+    """Return a translated text with the alignment and width of a format."""
     align = next((mark for mark in "<>^" if mark in spec), "<")
     room = int(spec.lstrip("<>^").partition(".")[0] or 0) if spec else 0
     room += len(text) - width(text)  # what ``format`` counts are characters

@@ -1,4 +1,4 @@
-"""Numbers as people read them, the same in a terminal, a report and on an axis.
+"""Numbers as text for people, in one style for terminal, report and axes.
 
 Four significant digits, and every digit before the point; a comma between thousands;
 an exponent only from a million on and below a ten-thousandth; shares in per cent. And
@@ -22,7 +22,7 @@ _SHARES = re.compile(
 
 
 def number(value: Any, digits: int = 4) -> str:
-    """A number as text.
+    """Return a number as text, with four significant digits by default.
 
     Whole numbers (``int``) are counts and keep all of their digits.
 
@@ -55,7 +55,7 @@ def number(value: Any, digits: int = 4) -> str:
 
 
 def percent(share: Any, decimals: int = 2) -> str:
-    """A share as text; only what is all, or nothing, is written as 100 % or 0 %.
+    """Return a share as text in per cent; 100 % and 0 % only if exact.
 
     >>> percent(0.98765), percent(1.0), percent(0.999999), percent(1e-9)
     ('98.77%', '100.00%', '>99.99%', '<0.01%')
@@ -72,12 +72,12 @@ def percent(share: Any, decimals: int = 2) -> str:
 
 
 def is_share(metric: str) -> bool:
-    """Whether a measure of this name is a share, shown in per cent."""
+    """Return whether a metric is a share, shown in per cent."""
     return _SHARES.fullmatch(metric) is not None
 
 
 def measure(metric: str, value: Any) -> str:
-    """A metric's value as text.
+    """Return a metric's value as text, shares in per cent.
 
     >>> measure("accuracy", 0.975), measure("mae", 1234.5678)
     ('97.50%', '1,235')
@@ -86,7 +86,7 @@ def measure(metric: str, value: Any) -> str:
 
 
 def width(text: str) -> int:
-    """Columns that a terminal gives a text: two for a Chinese character.
+    """Return the width of a text in terminal columns; Chinese characters take two.
 
     >>> width("iris"), width("玫瑰")
     (4, 4)
@@ -98,7 +98,7 @@ def width(text: str) -> int:
 
 
 def padded(text: str, columns: int, mark: str = " ") -> str:
-    """Return a text that ends in marks, so that it takes so many columns.
+    """Return a text padded on the right to a width in columns.
 
     >>> padded("iris ", 8, "─"), padded("玫瑰 ", 8, "─")
     ('iris ───', '玫瑰 ───')
@@ -107,7 +107,7 @@ def padded(text: str, columns: int, mark: str = " ") -> str:
 
 
 def plain(value: Any) -> Any:
-    """``value`` as JSON can hold it: NaN and infinity become null, arrays lists.
+    """Return ``value`` as JSON data: NaN and infinity become None, arrays lists.
 
     >>> plain({"loss": float("nan"), "rows": (1, 2.5)})
     {'loss': None, 'rows': [1, 2.5]}

@@ -1,4 +1,4 @@
-"""Standard error as a run may use it: closed, full or stuck, the run goes on."""
+"""A standard error stream that never blocks or stops a run."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _PIECE = getattr(select, "PIPE_BUF", 512)
 
 
 class Outlet(io.TextIOBase):
-    """A text stream for messages that are lost rather than waited for.
+    """A text stream for messages that drops a text rather than wait.
 
     Args:
         stream: where they go; None for standard error as it is now.
@@ -30,25 +30,25 @@ class Outlet(io.TextIOBase):
 
     @property
     def encoding(self) -> str:
-        """That of the stream behind it."""
+        """The encoding of the underlying stream."""
         return getattr(self._stream, "encoding", None) or "utf-8"
 
     def isatty(self) -> bool:
-        """Whether it is a terminal."""
+        """Return whether the underlying stream is a terminal."""
         try:
             return bool(self._stream.isatty())
         except (AttributeError, OSError, ValueError):  # none, or a closed one
             return False
 
     def fileno(self) -> int:
-        """The file behind it."""
+        """Return the file descriptor of the underlying stream."""
         return self._stream.fileno()
 
     def writable(self) -> bool:
         return True
 
     def write(self, text: str) -> int:
-        """Write what can be written now, and drop the rest."""
+        """Write the part of a text that can be written now, and drop the rest."""
         stream = self._stream
         try:
             buffer = getattr(stream, "buffer", None)
@@ -77,7 +77,7 @@ class Outlet(io.TextIOBase):
 
 
 def occupy() -> None:
-    """Give standard streams that are closed to nobody, not to the next file.
+    """Open the null device in place of closed standard streams.
 
     The first file that is opened would take the number of standard error, and get what
     is written there.

@@ -1,4 +1,4 @@
-"""Small tables for people: as aligned text in a terminal, as HTML in a notebook."""
+"""Small tables for people: aligned text for a terminal, HTML for a notebook."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _PIECES = re.compile(
 
 
 def shorten(text: str, columns: int) -> str:
-    """``text`` as one line of at most so many columns.
+    """Return ``text`` as one line, cut to a number of columns.
 
     >>> shorten("accuracy of the third kind", 12), shorten("正確率與召回率", 9)
     ('accuracy of…', '正確率與…')
@@ -34,7 +34,7 @@ def shorten(text: str, columns: int) -> str:
 
 
 def text_table(table: Table, left: int = 0) -> list[str]:
-    """Headings and rows as aligned lines, the first ``left`` columns to the left.
+    """Return a table as aligned lines, the first ``left`` columns to the left.
 
     >>> text_table([["layer", "size"], ["0", "12"]], left=1)
     ['layer  size', '0        12']
@@ -50,7 +50,7 @@ def text_table(table: Table, left: int = 0) -> list[str]:
 
 
 def wrapped(text: str, columns: int) -> list[str]:
-    """``text`` in lines of at most so many columns; Chinese breaks between characters.
+    """Return ``text`` in lines of limited width; Chinese breaks between characters.
 
     No line begins with a mark that closes or ends with one that opens, and no English
     word is cut.
@@ -70,7 +70,7 @@ def wrapped(text: str, columns: int) -> list[str]:
 
 
 def html_table(table: Table) -> str:
-    """Headings and rows as a small HTML table.
+    """Return a table as HTML, the first row as its head.
 
     >>> html_table([["a<b"], ["1"]])
     '<table><thead><tr><th>a&lt;b</th></tr></thead><tbody><tr><td>1</td></tr></tbody></table>'

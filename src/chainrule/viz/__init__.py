@@ -1,4 +1,4 @@
-"""What draws: learning curves, decision regions, and the report of a run.
+"""Drawing of learning curves, decision regions, and the report of a run.
 
 :mod:`.gallery` has the pictures that recipes draw, :mod:`.scenes` the environments
 that agents act in.

@@ -1,4 +1,4 @@
-"""Figures by matplotlib, as PNG files or as SVG that takes the colours of its page."""
+"""Matplotlib figures, saved as PNG files or as SVG in a page's colours."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ _STYLE = {
 
 @dataclass(frozen=True)
 class Palette:
-    """Colours that a figure is drawn in: of text and axes, and one a line."""
+    """The colours of a figure: of text and axes, and of each line."""
 
     ink: str
     lines: Sequence[str]
@@ -70,12 +70,12 @@ PAGE = Palette("#010203", [f"#0102{i:02x}" for i in range(0x10, 0x10 + len(COLOU
 
 
 def can_plot() -> bool:
-    """Whether matplotlib and jinja2 (the extra ``plot``) are installed."""
+    """Return whether matplotlib and jinja2 (the extra ``plot``) are installed."""
     return all(map(importlib.util.find_spec, ("matplotlib", "jinja2")))
 
 
 def has_chinese() -> bool:
-    """Whether an installed font has Chinese characters."""
+    """Return whether an installed font has Chinese characters."""
     from matplotlib import font_manager
 
     return not {*CHINESE}.isdisjoint(font_manager.get_font_names())
@@ -83,7 +83,7 @@ def has_chinese() -> bool:
 
 @contextmanager
 def legible(what: str) -> Iterator[None]:
-    """Within the block words are those that a font has: English for want of Chinese.
+    """Use English within the block if no installed font has Chinese characters.
 
     Warns:
         ChainruleWarning: the language in use is Chinese, and no font has it.
@@ -102,7 +102,7 @@ def legible(what: str) -> Iterator[None]:
 
 
 def need_matplotlib(what: str) -> None:
-    """Refuse to draw without matplotlib.
+    """Raise an error if matplotlib is not installed.
 
     Raises:
         ArgumentError: it is not installed.
@@ -118,7 +118,7 @@ def need_matplotlib(what: str) -> None:
 
 @contextmanager
 def figure(palette: Palette, width: float, height: float) -> Iterator[Any]:
-    """An empty figure of ``width`` × ``height`` inches, whatever the user's settings.
+    """Yield an empty figure of ``width`` × ``height`` inches in the standard style.
 
     All of its texts are plain: a dollar sign is a dollar sign.
     """
@@ -138,7 +138,7 @@ def figure(palette: Palette, width: float, height: float) -> Iterator[Any]:
 
 
 def png(made: Any, what: str, dpi: int = 120) -> bytes:
-    """A figure as a PNG file.
+    """Return a figure as a PNG file.
 
     Warns:
         ChainruleWarning: it has characters that no font has; they are boxes.
@@ -171,7 +171,7 @@ def png(made: Any, what: str, dpi: int = 120) -> bytes:
 
 
 def svg(made: Any, name: str, label: str) -> str:
-    """A figure as an ``<svg>`` element for a page of HTML.
+    """Return a figure as an ``<svg>`` element for an HTML page.
 
     Text stays text, in the page's font. Axes take the page's ``currentColor``, lines
     its ``--cr-1`` … ``--cr-8``, or colours that are legible on light and dark.
@@ -216,7 +216,7 @@ def _for_a_page(text: str, name: str, label: str) -> str:
 
 
 def _tag(tag: str, name: str) -> str:
-    """A tag of matplotlib's, in the colours, font and name space of a page."""
+    """Return an SVG tag with colours, font and ids adapted to the page."""
     for pattern, by in (
         (r'<g id="[^"]*"', "<g"),
         (r"font-family: [^;\"]*;? ?", ""),

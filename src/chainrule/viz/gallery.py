@@ -1,4 +1,4 @@
-"""The usual pictures of a recipe: images, matrices, curves, points, bars, films.
+"""Drawing functions for recipes: images, matrices, curves, points, bars, films.
 
 Each draws into a figure of matplotlib, so that a recipe can pass it on by name::
 
@@ -28,7 +28,7 @@ def picture(
     what: str = "picture",
     **options: Any,
 ) -> bytes:
-    """What ``how(figure, *args, **options)`` draws, as a PNG file.
+    """Return the picture that ``how(figure, *args, **options)`` draws, as a PNG file.
 
     Args:
         how: one of the functions of this module, or of your own.
@@ -54,7 +54,7 @@ def film(
     what: str = "film",
     **options: Any,
 ) -> bytes:
-    """A GIF file of the pictures that ``how(figure, frame, **options)`` draws.
+    """Return a GIF film of the pictures that ``how(figure, frame, **options)`` draws.
 
     Args:
         how: draws one frame into a figure of matplotlib.
@@ -96,7 +96,7 @@ def images(
     titles: Sequence[str] = (),
     signed: bool = False,
 ) -> None:
-    """Rows as images, in a grid: grey, coloured, or signed (blue − white − red).
+    """Draw rows as images in a grid: grey, coloured, or signed (blue − white − red).
 
     Args:
         figure: what to draw into.
@@ -122,7 +122,7 @@ def images(
 
 
 def rows(figure: Any, groups: Mapping[str, Any]) -> None:
-    """Grey images from 0 to 1, a row for each name: the same thing told several ways.
+    """Draw groups of grey images, a labelled row for each group.
 
     Args:
         figure: what to draw into.
@@ -145,7 +145,7 @@ def rows(figure: Any, groups: Mapping[str, Any]) -> None:
 
 
 def mosaic(rows: Sequence[Sequence[Any]]) -> np.ndarray:
-    """Images (h, w) of one size as one, in rows, with gaps of NaN between them."""
+    """Return rows of equal images as one array, with gaps of NaN between them."""
     side = np.shape(rows[0][0])[0]
     gap, step = 1 + side // 10, side + 1 + side // 10
     made = np.full((len(rows) * step - gap, len(rows[0]) * step - gap), np.nan)
@@ -163,7 +163,7 @@ def mosaics(
     titles: Sequence[str] = (),
     colours: str = "gray",
 ) -> None:
-    """Images from 0 to 1 in blocks beside each other; the first block is grey.
+    """Draw blocks of images side by side; the first block is grey.
 
     Args:
         figure: what to draw into.
@@ -193,7 +193,7 @@ def heat(
     signed: bool = False,
     numbers: str = "",
 ) -> None:
-    """A matrix in colours: attention, a table of values, a confusion.
+    """Draw a matrix as a heat map: attention, a table of values, a confusion matrix.
 
     Args:
         figure: what to draw into.
@@ -234,7 +234,7 @@ def lines(
     up: str = "",
     log: bool | None = None,
 ) -> None:
-    """Curves by name, each (n,) over 1 … n or a pair (x, y).
+    """Draw curves by name, each (n,) over 1 … n or a pair (x, y).
 
     Args:
         figure: what to draw into.
@@ -273,7 +273,7 @@ def points(
     across: str = "",
     up: str = "",
 ) -> None:
-    """Points (n, 2) coloured by their labels (n,): codes, embeddings, clusters."""
+    """Draw points (n, 2) coloured by their labels (n,): codes, embeddings, clusters."""
     import matplotlib
 
     places, labels = np.asarray(places), np.asarray(labels)
@@ -302,7 +302,7 @@ def points(
 def bars(
     figure: Any, values: Mapping[str, float], *, across: str = "", low: float = 0.0
 ) -> None:
-    """A bar for each name, with its value."""
+    """Draw a horizontal bar with a value for each name."""
     axes = figure.subplots()
     names, lengths = list(values), list(values.values())
     drawn = axes.barh(range(len(names)), lengths, color=drawing.PAPER.lines[0])

@@ -1,4 +1,4 @@
-"""The classical environments of agents, drawn from what an agent sees of them.
+"""Drawings of classical reinforcement-learning environments from observations.
 
 Each is ``scene(figure, observation)``, a frame of :func:`.gallery.film`; and how well
 an agent did over the episodes.
@@ -16,7 +16,7 @@ from chainrule.viz import drawing
 
 
 def cart_pole(figure: Any, seen: Any, *, title: str = "") -> None:
-    """A cart with a pole on it: place, speed, the pole's angle (rad), its speed.
+    """Draw a cart with a pole, from position, speed, angle (rad) and angular speed.
 
     It ends at ±2.4 or at 12°, both of which are marked.
     """
@@ -32,7 +32,7 @@ def cart_pole(figure: Any, seen: Any, *, title: str = "") -> None:
 
 
 def acrobot(figure: Any, seen: Any, *, title: str = "") -> None:
-    """Two links that hang down: cosine and sine of both angles, and their speeds.
+    """Draw an acrobot's two links, from cosine and sine of both angles.
 
     It ends once the tip is above the line. Angles are from straight down, the second
     one relative to the first link.
@@ -49,7 +49,7 @@ def acrobot(figure: Any, seen: Any, *, title: str = "") -> None:
 
 
 def pendulum(figure: Any, seen: Any, *, title: str = "") -> None:
-    """A pendulum: cosine and sine of its angle from straight up, and its speed."""
+    """Draw a pendulum, from cosine and sine of its angle from straight up."""
     cosine, sine, __ = np.asarray(seen, float)
     axes = _stage(figure, (-1.2, 1.2), (-1.2, 1.2), title)
     _rod(axes, (0.0, 0.0), -np.arctan2(sine, cosine), 1.0, linewidth=6)
@@ -57,7 +57,7 @@ def pendulum(figure: Any, seen: Any, *, title: str = "") -> None:
 
 
 def returns(figure: Any, episodes: Any, *, width: int = 50) -> None:
-    """The return of each episode, and the mean of the last ones.
+    """Draw the return of each episode, with a moving average.
 
     Args:
         figure: what to draw into.
@@ -103,7 +103,7 @@ def _stage(
 def _rod(
     axes: Any, foot: tuple[float, float], angle: float, length: float, **look: Any
 ) -> tuple[float, float]:
-    """A line at an angle from straight up, clockwise; where it ends."""
+    """Draw a line at an angle clockwise from straight up; return its end."""
     end = foot[0] + length * np.sin(angle), foot[1] + length * np.cos(angle)
     look = {"color": drawing.PAPER.lines[0]} | look
     axes.plot(*zip(foot, end), solid_capstyle="round", **look)

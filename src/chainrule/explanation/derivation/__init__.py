@@ -1,4 +1,4 @@
-"""Back-propagation derived on paper, for any feed-forward network.
+"""Symbolic derivation of back-propagation for any feed-forward network.
 
 ``network`` reads descriptions such as ``2-3tanh-1sigmoid``; ``activations`` and
 ``objectives`` are tables of functions and losses; ``formulas`` has every equation,

@@ -1,4 +1,4 @@
-r"""Activation functions on paper: what they are, and their derivatives, step by step.
+r"""Activation functions as formulas: definitions, and derivatives step by step.
 
 Each derivative is worked out from the definition and given in terms of a = f(z) where
 that is shorter: σ′ = a (1 − a).
@@ -45,14 +45,14 @@ PARTIAL = Atom(r"\partial", "∂")
 
 
 class Derivative(Quotient):
-    """∂top/∂bottom, which needs no parentheses in a product: η ∂ℒ/∂W."""
+    """A derivative ∂top/∂bottom, without parentheses in a product: η ∂ℒ/∂W."""
 
     level: ClassVar[int] = PREFIX
 
 
 @dataclass(frozen=True)
 class Activation:
-    """An activation function.
+    """An activation function as formulas: its definition and its derivative.
 
     Attributes:
         name: what a network's description calls it.
@@ -77,19 +77,19 @@ class Activation:
     others: tuple[str, ...] = ()
 
     def shortest(self, z: Expr, a: Expr) -> Expr:
-        """f′(z) as it is written in a formula."""
+        """Return the shortest form of the derivative f′(z)."""
         return self.derived(z, a)[-1]
 
 
 def prime(head: Expr, z: Expr) -> Expr:
-    """f′(z) of a function that is written ``head``."""
+    """Return the symbol f′(z) for the derivative of the function written ``head``."""
     below = head.below if isinstance(head, Script) else None
     base = head.base if isinstance(head, Script) else head
     return Call(Script(base, PRIME, below), (z,))
 
 
 def partial(top: Expr, bottom: Expr) -> Expr:
-    """∂top/∂bottom."""
+    """Return the partial derivative ∂top/∂bottom as an expression."""
     above, below = (Prefix(PARTIAL, e, "tight") for e in (top, bottom))
     return Derivative(above, below, bar=True)
 
@@ -125,7 +125,7 @@ def _gelu_slope(z: Expr) -> Expr:
 
 
 def jacobian(a: Expr) -> Expr:
-    """J = diag(a) − a aᵀ, one matrix for each sample."""
+    """Return softmax's Jacobian J = diag(a) − a aᵀ, one matrix for each sample."""
     shown = f.apply("diag", a) - a @ a.T
     return Computed(shown, (a,), _jacobians, ("jacobian",), MATRIX)
 
@@ -135,7 +135,7 @@ def _jacobians(a: Array) -> Array:
 
 
 def by_jacobian(name: Expr, a: Expr, g: Expr) -> Expr:
-    """Jᵀ g of a softmax a = softmax(z), with the name of J."""
+    """Return Jᵀ g for a softmax a = softmax(z) with the Jacobian named J."""
     return Computed(name.T @ g, (a, g), _turned_times, ("softmax",))
 
 
@@ -144,7 +144,7 @@ def _turned_times(a: Array, g: Array) -> Array:
 
 
 def _softmax_derived(z: Expr, a: Expr) -> tuple[Expr, ...]:
-    """∂aᵢ/∂zⱼ, for the eye."""
+    """Return softmax's derivative ∂aᵢ/∂zⱼ as a formula for display only."""
     del z
     i, j = Atom("i"), Atom("j")
     same = Fence(Atom("["), f.equals(i, j), Atom("]"))

@@ -32,7 +32,7 @@ from chainrule.text.languages import language
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Derivation(Document):
-    """A derivation: its steps, each with a reason and equations.
+    """A derivation of back-propagation: steps, each with a reason and equations.
 
     ``print(derivation)`` shows it, :meth:`show` with colours, a notebook as a page;
     :meth:`to_html`, :meth:`to_markdown`, :meth:`to_latex` and :meth:`to_json` write it.
@@ -52,26 +52,26 @@ class Derivation(Document):
 
     @property
     def network(self) -> Network:
-        """The network."""
+        """The network that the derivation is for."""
         return self.formulas.network
 
     @property
     def loss(self) -> str:
-        """The name of the loss."""
+        """The name of the loss that the derivation is for."""
         return self.formulas.objective.name
 
     @property
     def batch(self) -> bool:
-        """Whether it is for n samples."""
+        """True if the derivation is for a batch of n samples."""
         return self.formulas.batch
 
     def equations(self) -> Iterator[Equation]:
-        """All equations, step by step."""
+        """Yield all equations of the derivation, step by step."""
         for step in self.steps:
             yield from step.equations
 
     def __getitem__(self, name: str) -> Equation:
-        """An equation by key or symbol: ``"delta1"``, ``"δ⁽¹⁾"``, ``"∂ℒ/∂W⁽²⁾"``.
+        """Return an equation by its key (``"delta1"``) or its symbol (``"∂ℒ/∂W⁽²⁾"``).
 
         Raises:
             ArgumentError: where there is none.
@@ -86,7 +86,7 @@ class Derivation(Document):
     def evaluate(
         self, weights: Any, x: Any, y: Any, lr: float | None = None
     ) -> dict[str, Array]:
-        """Every formula worked out from numbers, as they stand on paper.
+        """Compute every formula from numbers; return arrays, a column for each sample.
 
         Args:
             weights: a model, or a mapping from W1, b1, … (or from names of the
@@ -117,7 +117,7 @@ class Derivation(Document):
     def worked(
         self, weights: Any, x: Any, y: Any, lr: float | None = None
     ) -> dict[Expr, Quantity]:
-        """The same with expressions for names, and rows for samples in memory."""
+        """Compute every formula from numbers; return quantities by expression."""
         formulas = self.formulas
         given = parameters(self.network, weights)
         xs, ys = samples(formulas, x, y)
@@ -140,7 +140,7 @@ class Derivation(Document):
     # -- shown -------------------------------------------------------------------------
 
     def parts(self) -> list[Part]:
-        """What is shown: headings, sentences and formulas."""
+        """Return the document's parts: headings, sentences and formulas."""
         many, sizes = self.network.depth, self.network.sizes
         made: list[Part] = [
             Heading(
@@ -183,7 +183,7 @@ class Derivation(Document):
         )
 
     def to_json(self) -> dict[str, Any]:
-        """Everything as data: formulas as text and LaTeX."""
+        """Return the derivation as JSON data: formulas as text and LaTeX."""
         return {
             "network": str(self.network),
             "sizes": list(self.network.sizes),

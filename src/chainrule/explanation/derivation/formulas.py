@@ -56,23 +56,23 @@ RATE = f.symbol("η")
 
 
 def error_name(k: int) -> Script:
-    """δ⁽ᵏ⁾."""
+    """Return the symbol δ⁽ᵏ⁾ of the error of layer k."""
     return symbol(r"\delta", k)
 
 
 def slope_of(name: Expr) -> Expr:
-    """∂ℒ/∂name."""
+    """Return the derivative of the loss ∂ℒ/∂name as an expression."""
     return partial(LOSS, name)
 
 
 def updated(name: Expr) -> Expr:
-    """The new value of a parameter."""
+    """Return the symbol of a parameter's new value: W′."""
     return Script(name, PRIME)
 
 
 @dataclass(frozen=True)
 class Formulas:
-    """All formulas of a network with a loss.
+    """All formulas of back-propagation for a network with a loss.
 
     Attributes:
         network: its layers.
@@ -89,71 +89,71 @@ class Formulas:
     # -- names -------------------------------------------------------------------------
 
     def a(self, k: int) -> Expr:
-        """a⁽ᵏ⁾: x for the input, ŷ for the last layer."""
+        """Return the symbol of an activation: x, a⁽ᵏ⁾, or ŷ for the last layer."""
         if k == 0:
             return X
         return PREDICTION if k == self.network.depth else symbol("a", k)
 
     def f(self, k: int) -> Expr:
-        """fₖ."""
+        """Return the symbol fₖ of layer k's activation function."""
         return Script(Atom("f"), below=Number(k))
 
     def slope_name(self, k: int) -> Expr:
-        """fₖ′(z⁽ᵏ⁾), or J⁽ᵏ⁾ for softmax."""
+        """Return the symbol fₖ′(z⁽ᵏ⁾) of layer k's slope, or J⁽ᵏ⁾ for softmax."""
         if self.mixes(k):
             return symbol("J", k)
         return prime(self.f(k), symbol("z", k))
 
     def mixes(self, k: int) -> bool:
-        """Whether the activation is no function of single elements."""
+        """Return whether layer k's activation is softmax, which is not elementwise."""
         return self.network.activation(k) == SOFTMAX
 
     def function(self, k: int) -> Activation:
-        """f⁽ᵏ⁾."""
+        """Return the activation function of layer k."""
         return ACTIVATIONS[self.network.activation(k)]
 
     # -- forward -----------------------------------------------------------------------
 
     def weighted(self, k: int) -> Expr:
-        """z⁽ᵏ⁾ = W a + b."""
+        """Return the formula of layer k's weighted sum: W a + b."""
         product = symbol("W", k) @ self.a(k - 1)
         return product + symbol("b", k) if self.network.bias(k) else product
 
     def activated(self, k: int) -> Expr:
-        """a⁽ᵏ⁾ = f(z)."""
+        """Return the formula of layer k's activation: f(z⁽ᵏ⁾)."""
         return self.function(k).of(symbol("z", k))
 
     def loss(self) -> tuple[Expr, ...]:
-        """ℒ, one way after the other."""
+        """Return equivalent formulas of the loss ℒ."""
         o, z = self.objective, symbol("z", self.network.depth)
         return objectives.losses(o, self.network.sizes[-1], self.batch, z)
 
     # -- backward ----------------------------------------------------------------------
 
     def gradient(self) -> tuple[Expr, ...]:
-        """∂ℒ/∂ŷ, one way after the other."""
+        """Return equivalent formulas of the loss's gradient ∂ℒ/∂ŷ."""
         return objectives.slopes(self.objective, self.network.sizes[-1], self.batch)
 
     def slope(self, k: int) -> Expr:
-        """f′(z⁽ᵏ⁾) from what is known, or J⁽ᵏ⁾."""
+        """Return the formula of the slope f′(z⁽ᵏ⁾), or of softmax's Jacobian J⁽ᵏ⁾."""
         if self.mixes(k):
             return jacobian(self.a(k))
         return self.function(k).shortest(symbol("z", k), self.a(k))
 
     def arriving(self, k: int) -> Expr:
-        """∂ℒ/∂a⁽ᵏ⁾: from the layer behind, or from the loss."""
+        """Return the formula of ∂ℒ/∂a⁽ᵏ⁾, from the next layer or from the loss."""
         if k == self.network.depth:
             return self.gradient()[-1]
         return symbol("W", k + 1).T @ error_name(k + 1)
 
     def through(self, k: int, g: Expr, slope: Expr) -> Expr:
-        """What arrives at a⁽ᵏ⁾, carried on to z⁽ᵏ⁾."""
+        """Return a gradient g = ∂ℒ/∂a⁽ᵏ⁾ propagated through the activation to z⁽ᵏ⁾."""
         if self.mixes(k):
             return by_jacobian(self.slope_name(k), self.a(k), g)
         return g if slope == Number(1) else tidy(Product("odot", (g, slope)))
 
     def error(self, k: int) -> Expr:
-        """δ⁽ᵏ⁾ at its shortest."""
+        """Return the shortest formula of the error δ⁽ᵏ⁾."""
         last = k == self.network.depth
         short = self._short() if last else None
         if short is not None:
@@ -165,7 +165,7 @@ class Formulas:
         return objectives.delta(o, self.network.sizes[-1], self.batch)
 
     def error_ways(self, k: int) -> tuple[Expr, ...]:
-        """δ⁽ᵏ⁾ by the chain rule, as the book writes it, and worked out further."""
+        """Return the forms of the error δ⁽ᵏ⁾, from the chain rule to the shortest."""
         z, name = symbol("z", k), self.a(k)
         comes, g = slope_of(name), self.arriving(k)
         ways: list[Expr] = [slope_of(z)]
@@ -185,7 +185,7 @@ class Formulas:
         return tuple(dict.fromkeys([*ways, self._last_way(k)]))
 
     def _with_slope(self, k: int, g: Expr) -> Expr:
-        """g ⊙ f′; as it stands where something cancels in the next step."""
+        """Return g ⊙ f′, not simplified if the next step of δ⁽ᵏ⁾ cancels factors."""
         slope = self.slope(k)
         if k == self.network.depth and self._short() is not None:
             if isinstance(slope, Product) and slope.kind == "odot":
@@ -194,7 +194,7 @@ class Formulas:
         return self.through(k, g, slope)
 
     def _last_way(self, k: int) -> Expr:
-        """With softmax the product is worked out from what has a name."""
+        """Return the last form of δ⁽ᵏ⁾; for softmax a product of named symbols."""
         if self.mixes(k) and (k < self.network.depth or self._short() is None):
             name = self.a(k)
             return name * (slope_of(name) - name.T @ slope_of(name))
@@ -203,11 +203,11 @@ class Formulas:
     # -- gradients and update ----------------------------------------------------------
 
     def of_weight(self, k: int) -> Expr:
-        """∂ℒ/∂W⁽ᵏ⁾."""
+        """Return the formula of the gradient ∂ℒ/∂W⁽ᵏ⁾."""
         return error_name(k) @ self.a(k - 1).T
 
     def of_bias(self, k: int) -> Expr:
-        """∂ℒ/∂b⁽ᵏ⁾."""
+        """Return the formula of the gradient ∂ℒ/∂b⁽ᵏ⁾."""
         delta = error_name(k)
         if not self.batch:
             return delta
@@ -215,14 +215,14 @@ class Formulas:
         return Reduced(head, delta, "wide", ALL_COLUMNS, keep=False)
 
     def stepped(self, name: Expr) -> Expr:
-        """θ − η ∂ℒ/∂θ."""
+        """Return the formula of a gradient-descent step: θ − η ∂ℒ/∂θ."""
         return name - f.scale(RATE, slope_of(name))
 
     # -- all of them, in the order in which they are worked out ------------------------
 
     @cached_property
     def forward(self) -> dict[str, Equation]:
-        """z⁽ˡ⁾ and a⁽ˡ⁾, by key: ``z1``, ``a1``, …."""
+        """The equations of the forward pass by key: ``z1``, ``a1``, …."""
         found: dict[str, Equation] = {}
         for k in self.network.layers:
             found[f"z{k}"] = Equation((symbol("z", k), self.weighted(k)))
@@ -232,7 +232,7 @@ class Formulas:
 
     @cached_property
     def backward(self) -> dict[str, Equation]:
-        """ℒ, its derivatives, and the slopes, by key."""
+        """The equations of the loss and of the backward pass, by key."""
         net, found = self.network, {"loss": Equation((LOSS, *self.loss()))}
         found["gradient"] = Equation((GRADIENT, *self.gradient()))
         for k in reversed(net.layers):
@@ -255,7 +255,7 @@ class Formulas:
 
     @cached_property
     def updates(self) -> dict[str, Equation]:
-        """The new parameters, by key: ``W1``, ``b1``, …; and moments before them."""
+        """The equations of moments and parameter updates by key: ``W1``, ``b1``, …."""
         if self.steps is not None:
             return dict(self.steps)
         found: dict[str, Equation] = {}
@@ -268,11 +268,11 @@ class Formulas:
 
     @cached_property
     def all(self) -> dict[str, Equation]:
-        """Every equation, by key."""
+        """All equations of the network, by key."""
         return self.forward | self.backward | self.updates
 
     def shape(self, key: str, n: int) -> tuple[int, ...]:
-        """The shape of a quantity in memory: samples first."""
+        """Return the shape of a quantity's array, with samples first, by its key."""
         kind, k = split(key)
         sizes = self.network.sizes
         if kind == "loss":
@@ -287,7 +287,7 @@ class Formulas:
 
 
 def split(key: str) -> tuple[str, int]:
-    """The kind and the layer of a key; 0 where it has none: ``delta2`` is δ of 2."""
+    """Split a key into kind and layer: ``delta2`` → (``delta``, 2); 0 for no layer."""
     kind = key.rstrip("0123456789")
     return kind, int(key[len(kind) :] or 0)
 
@@ -299,7 +299,7 @@ _COLUMNS = ("z", "a", "delta", "gradient", "back", "slope")
 def given_numbers(
     network: Network, parameters: Mapping[str, Array], x: Array, y: Array
 ) -> dict[Expr, Quantity]:
-    """The numbers from which all others follow, by symbol.
+    """Return x, y, the number of samples and the parameters as quantities, by symbol.
 
     Args:
         network: the layers.
@@ -318,7 +318,7 @@ def given_numbers(
 
 
 def name_of(formulas: Formulas, key: str) -> Expr:
-    """Under which symbol the numbers of a quantity are kept."""
+    """Return the symbol of the quantity with a key; for updates the new value's."""
     equation = formulas.all[key]
     return updated(equation.name) if equation.sign == "←" else equation.name
 
@@ -326,7 +326,7 @@ def name_of(formulas: Formulas, key: str) -> Expr:
 def work_out(
     formulas: Formulas, numbers: dict[Expr, Quantity], keys: Iterable[str]
 ) -> None:
-    """Add the numbers of these quantities, one after the other."""
+    """Compute the quantities with these keys, in order, and add them to ``numbers``."""
     n = len(numbers[X].array)
     for key in keys:
         equation = formulas.all[key]
@@ -336,7 +336,7 @@ def work_out(
 def keep(
     formulas: Formulas, numbers: dict[Expr, Quantity], key: str, made: Array, n: int
 ) -> None:
-    """Note the numbers of a quantity under all its names."""
+    """Store the array of a quantity in ``numbers``, under its symbol and aliases."""
     kind, k = split(key)
     shape = formulas.shape(key, n)
     array = np.asarray(made, np.float64)
@@ -353,5 +353,5 @@ def keep(
 
 
 def _is_name(e: Expr) -> bool:
-    """Whether an expression is another name: a⁽²⁾ of ŷ, ∂ℒ/∂z⁽²⁾ of δ⁽²⁾."""
+    """Return whether an expression is another name, such as ∂ℒ/∂z⁽²⁾ of δ⁽²⁾."""
     return type(e) is Script or (isinstance(e, Quotient) and e.bar)

@@ -1,4 +1,4 @@
-"""What people call the quantities of a network, and the one key of each.
+"""Keys of a network's quantities, and the names that users write for them.
 
 >>> from chainrule.explanation.derivation.network import parse
 >>> network = parse("2-2sigmoid-1")
@@ -37,7 +37,7 @@ _TAIL = r"(?P<layer>\d{1,3})(′|'|new|\+)?"
 
 
 def key_of(name: str, network: Network, more: Iterable[str] = ()) -> str:
-    """The key of a quantity: ``z1``, ``a1``, ``delta2``, ``dW1``, ``db1``, ``W1``, ….
+    """Return the key of a quantity by its name: ``z1``, ``a1``, ``delta2``, ``dW1``.
 
     Args:
         name: such a key, a symbol (``δ⁽²⁾``), LaTeX (``\\delta^{(2)}``), or a name of
@@ -70,7 +70,7 @@ def _is_moment(key: str) -> bool:
 
 
 def keys(network: Network) -> Iterator[str]:
-    """The keys of all quantities, in the order in which they are worked out."""
+    """Yield the keys of all quantities of a network, in the order of computation."""
     for k in network.layers:
         yield from (f"z{k}", f"a{k}")
     yield "loss"
@@ -88,7 +88,7 @@ def _of_layer(before: str, k: int, network: Network) -> Iterator[str]:
 
 
 def _listed(network: Network, known: Iterable[str]) -> str:
-    """The keys, those of all layers as a range."""
+    """Return the known keys as text, those of several layers as a range."""
     many = network.depth
     kinds = dict.fromkeys(key.rstrip("0123456789") for key in known)
     return ", ".join(

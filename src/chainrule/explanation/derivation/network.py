@@ -1,4 +1,4 @@
-"""Feed-forward networks as people write them down: ``2-3tanh-1sigmoid``.
+"""Feed-forward networks, and the descriptions parsed: ``2-3tanh-1sigmoid``.
 
 Sizes with ``-`` between them, from the input on; behind the size of each layer stands
 its activation, and nothing stands for none.
@@ -43,7 +43,7 @@ EXAMPLE = "2-3tanh-1sigmoid"
 
 @dataclass(frozen=True)
 class Network:
-    """A network of layers z⁽ˡ⁾ = W⁽ˡ⁾ a⁽ˡ⁻¹⁾ + b⁽ˡ⁾, a⁽ˡ⁾ = f⁽ˡ⁾(z⁽ˡ⁾).
+    """A feed-forward network of layers z⁽ˡ⁾ = W⁽ˡ⁾ a⁽ˡ⁻¹⁾ + b⁽ˡ⁾, a⁽ˡ⁾ = f⁽ˡ⁾(z⁽ˡ⁾).
 
     Attributes:
         sizes: of the input and of each layer.
@@ -65,20 +65,20 @@ class Network:
 
     @property
     def depth(self) -> int:
-        """L, the number of layers as 3.7 counts: without the input."""
+        """The number of layers L, without the input (as 3.7 counts)."""
         return len(self.activations)
 
     @property
     def layers(self) -> range:
-        """1 … L."""
+        """The layer numbers 1 … L."""
         return range(1, self.depth + 1)
 
     def activation(self, k: int) -> str:
-        """The name of f⁽ᵏ⁾."""
+        """Return the name of layer k's activation function f⁽ᵏ⁾."""
         return self.activations[k - 1]
 
     def bias(self, k: int) -> bool:
-        """Whether layer k has a b."""
+        """Return whether layer k has a bias b."""
         return self.biases[k - 1]
 
     def __str__(self) -> str:
@@ -88,7 +88,7 @@ class Network:
         return "-".join(parts)
 
     def module(self) -> nn.Sequential:
-        """A network of ``chainrule.nn`` like this, in float64."""
+        """Return the network as an ``nn.Sequential`` in float64."""
         made: list[nn.Module] = []
         for k, (before, size) in enumerate(pairwise(self.sizes), 1):
             made.append(nn.Linear(before, size, self.bias(k), dtype="float64"))
@@ -108,7 +108,7 @@ def _paths(activations: tuple[str, ...]) -> Iterator[str]:
 
 
 def parse(spec: str) -> Network:
-    """The network that a description means.
+    """Parse a description such as ``2-3tanh-1sigmoid`` into a network.
 
     Args:
         spec: sizes with activations: ``"4-3sigmoid-2softmax"``. Names in any case.
@@ -147,7 +147,7 @@ def parse(spec: str) -> Network:
 
 
 def _places(spec: str) -> Iterator[tuple[int, int]]:
-    """Where each part begins and ends."""
+    """Yield the start and end of each part of a description, separated by ``-``."""
     start = 0
     for part in spec.split("-"):
         yield start, start + len(part)
@@ -155,7 +155,7 @@ def _places(spec: str) -> Iterator[tuple[int, int]]:
 
 
 def _part(spec: str, start: int, end: int, *, first: bool) -> tuple[int, str]:
-    """The size and the activation in one part of a description."""
+    """Parse one part of a description into a layer size and an activation."""
     text = spec[start:end]
     found = _PART.fullmatch(text)
     if found is None:
@@ -210,7 +210,7 @@ def _shown_names() -> list[str]:
 
 
 def _refused(spec: str, place: tuple[int, int], what: str, expected: str) -> ParseError:
-    """The error, with the place marked below the text."""
+    """Return a parse error whose message marks the position in the description."""
     start, end = place
     mark = " " * start + "^" * max(end - start, 1)
     shown = spec if spec.isprintable() else repr(spec)[1:-1]
@@ -227,7 +227,7 @@ def _refused(spec: str, place: tuple[int, int], what: str, expected: str) -> Par
 
 
 def _repaired(spec: str) -> str | None:
-    """The description that may have been meant: its sizes, and names that are known."""
+    """Return a corrected description with known names, or None."""
     parts = re.findall(r"\d+|[^\W\d]+(?:[_-][^\W\d]+)*", spec[:200])
     made: list[str] = []
     for part in parts:
@@ -250,7 +250,7 @@ def _repaired(spec: str) -> str | None:
 
 
 def network_of(model: Any) -> Network:
-    """The network that a model of ``chainrule.nn`` is.
+    """Return the network description of an ``nn.Sequential`` of linear layers.
 
     Args:
         model: an ``nn.Sequential``, nested or not, of ``nn.Linear`` and activations.
@@ -296,7 +296,7 @@ def _parts(module: nn.Module, path: str) -> Iterator[tuple[str, nn.Module]]:
 
 
 def _activation_of(part: nn.Module) -> str | None:
-    """The name of an activation as it is known here; None for another one."""
+    """Return the table's name of an activation module, or None if it is unknown."""
     for row in ACTIVATIONS.values():
         if type(part) is getattr(nn, row.module):
             usual = not (

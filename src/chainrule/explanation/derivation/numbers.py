@@ -1,4 +1,4 @@
-"""Numbers that are given: samples, truths and weights, and whether they fit."""
+"""Validation of the numbers given for a derivation: samples, true values, weights."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from chainrule.text import _
 
 
 def array_of(name: str, given: Any) -> Array:
-    """Numbers as an array of float64; all finite.
+    """Return numbers as a float64 array; raise an error if one is not finite.
 
     Raises:
         DTypeError: for something else.
@@ -45,7 +45,7 @@ def array_of(name: str, given: Any) -> Array:
 
 
 def parameters(network: Network, given: Any) -> dict[str, Array]:
-    """The weights and biases by key: ``W1``, ``b1``, ….
+    """Return the weights and biases of a network by key: ``W1``, ``b1``, ….
 
     Args:
         network: whose.
@@ -95,7 +95,7 @@ def _fitted(network: Network, key: str, array: Array) -> Array:
 
 
 def samples(formulas: Formulas, x: Any, y: Any) -> tuple[Array, Array]:
-    """x and y with a row for each sample.
+    """Return x and y as arrays with a row for each sample.
 
     Args:
         formulas: of the network and its loss.
@@ -146,7 +146,7 @@ def _truths(formulas: Formulas, y: Array, n: int) -> Array:
 
 
 def _classes(y: Array, shape: tuple[int, int]) -> Array:
-    """One-hot rows: of class numbers, or as they are."""
+    """Return class labels or probabilities y as rows with one column for each class."""
     n, classes = shape
     if y.size == n:
         labels = y.reshape(n)

@@ -1,4 +1,4 @@
-"""Losses on paper: what they are, their derivative by ŷ, and what truths they take.
+"""Losses as formulas: definitions, derivatives by ŷ, and the true values allowed.
 
 The textbook has three squared losses, which differ by a factor, and so by the size of a
 step: ½ (2.6.1 and 3.7), 1/2n (3.3) and 1/n (2.5.1). They have three names here.
@@ -26,7 +26,7 @@ P, Y = PREDICTION, LABEL
 
 @dataclass(frozen=True)
 class Objective:
-    """A loss.
+    """A loss function as formulas: its definition and its derivative.
 
     Attributes:
         name: what it is asked for by.
@@ -177,7 +177,7 @@ _OTHER_NAMES = {
 
 
 def _divisor(o: Objective, outputs: int, batch: bool) -> Expr | None:
-    """By what the sum of all losses is divided."""
+    """Return the divisor of the sum of losses (outputs, samples, or both), or None."""
     k = Number(outputs) if o.over_outputs and outputs > 1 else None
     if not batch:
         return k
@@ -185,7 +185,7 @@ def _divisor(o: Objective, outputs: int, batch: bool) -> Expr | None:
 
 
 def losses(o: Objective, outputs: int, batch: bool, z: Expr) -> tuple[Expr, ...]:
-    """ℒ from ŷ; and from the scores z, where digits are lost from ŷ."""
+    """Return the loss ℒ as formulas of ŷ and, if more precise, of the scores z."""
     made = _whole(o, o.each(P, Y), outputs, batch)
     if o.of_scores is None:
         return (made,)
@@ -193,7 +193,7 @@ def losses(o: Objective, outputs: int, batch: bool, z: Expr) -> tuple[Expr, ...]
 
 
 def _whole(o: Objective, each: Expr, outputs: int, batch: bool) -> Expr:
-    """The sum or mean of ``each``."""
+    """Return the sum or the mean of the per-element loss ``each``."""
     sign = 1
     if isinstance(each, Sum) and len(each.terms) == 1:
         ((sign, each),) = each.terms
@@ -215,13 +215,13 @@ def _by(number: Number, e: Expr) -> Expr:
 
 
 def slopes(o: Objective, outputs: int, batch: bool) -> tuple[Expr, ...]:
-    """∂ℒ/∂ŷ, one way after the other."""
+    """Return equivalent formulas of the derivative ∂ℒ/∂ŷ."""
     divisor = _divisor(o, outputs, batch)
     return tuple([_over(e, divisor) for e in o.slopes(P, Y)])
 
 
 def delta(o: Objective, outputs: int, batch: bool) -> Expr | None:
-    """What δ⁽ᴸ⁾ comes to, where that is shorter than the product."""
+    """Return the short formula of the last layer's error δ⁽ᴸ⁾, or None."""
     if o.delta is None:
         return None
     return _over(o.delta(P, Y), _divisor(o, outputs, batch))
@@ -243,7 +243,7 @@ def _factors(e: Expr) -> tuple[Expr, ...]:
 
 
 def objective(name: str, network: Network) -> Objective:
-    """The loss of a name, if it fits the end of the network.
+    """Return the loss with a name; raise an error if it does not fit the network.
 
     Raises:
         ArgumentError: no such loss, or a network that ends otherwise.
@@ -286,7 +286,7 @@ def _refuse_other_ends(o: Objective, network: Network) -> None:
 
 
 def objective_of(given: Any, network: Network) -> tuple[Objective, Network]:
-    """The loss that a name or a loss of ``chainrule.nn`` is, and the network with it.
+    """Return the objective of a loss (name or ``nn`` loss), and the network for it.
 
     A loss that takes scores applies the last activation itself: then the network that
     comes back ends in it.
@@ -315,7 +315,7 @@ def objective_of(given: Any, network: Network) -> tuple[Objective, Network]:
 
 
 def _scores(network: Network, o: Objective) -> Network:
-    """A network that ends in scores, with the activation that the loss applies."""
+    """Return the network with the activation appended that the loss applies itself."""
     assert o.ends is not None
     if network.activation(network.depth) != IDENTITY:
         raise ArgumentError(

@@ -1,4 +1,4 @@
-"""The steps of a derivation: a title, a reason, and equations."""
+"""The steps of a derivation, each with a title, a reason and equations."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _SQUARED = ("half_squared", "mse", "half_mse")
 
 @dataclass(frozen=True)
 class Step:
-    """A step of a derivation.
+    """A step of a derivation: a title, a reason and equations.
 
     Attributes:
         number: 1, 2, ….
@@ -50,7 +50,7 @@ class Step:
     equations: tuple[Equation, ...]
 
     def to_json(self) -> dict[str, Any]:
-        """As plain data: texts, and LaTeX."""
+        """Return the step as JSON data, with equations as text and LaTeX."""
         return {
             "number": self.number,
             "key": self.key,
@@ -71,7 +71,7 @@ class Step:
 
 
 def steps_of(formulas: Formulas, *, elements: bool) -> tuple[Step, ...]:
-    """All steps, numbered."""
+    """Return all steps of a derivation, numbered."""
     made = list(_Steps(formulas).all())
     if elements:
         made += _elements(Elements(formulas))
@@ -89,7 +89,7 @@ class _Steps:
         self.formulas, self.network = formulas, formulas.network
 
     def all(self) -> Iterator[Step]:
-        """In the order of 3.7: forward, loss, errors, gradients, update."""
+        """Yield the steps as 3.7 does: forward, loss, errors, gradients, update."""
         layers, last = self.network.layers, self.network.depth
         if last <= NESTED:
             yield self._whole()
@@ -114,7 +114,7 @@ class _Steps:
     # -- forward -----------------------------------------------------------------------
 
     def _whole(self) -> Step:
-        """ŷ = f₂(W₂ f₁(W₁ x + b₁) + b₂)."""
+        """Return the step with the network as one formula: ŷ = f₂(W₂ f₁(W₁ x))."""
         shown: Expr = X
         value: Expr = X
         for k in self.network.layers:
@@ -138,7 +138,7 @@ class _Steps:
         )
 
     def _listed(self) -> str:
-        """f₁ = σ, f₂ = softmax."""
+        """Return the list of activation functions as text: f₁ = σ, f₂ = softmax."""
         pairs = [
             f"{self.formulas.f(k)} = {self.formulas.function(k).head}"
             for k in self.network.layers
@@ -197,7 +197,7 @@ class _Steps:
         return _step("gradient", None, title, why, self._equation("gradient"))
 
     def _functions(self) -> Iterator[Step]:
-        """f′ of every function that occurs, worked out from its definition."""
+        """Yield a step for the derivative f′ of each activation function used."""
         z, a = Atom("z"), Atom("a")
         for name in dict.fromkeys(self.network.activations):
             if name == IDENTITY:
@@ -290,7 +290,7 @@ class _Steps:
 
 
 def _gap() -> str:
-    """What stands between sentences; nothing in Chinese."""
+    """Return the separator between sentences: a space, or nothing in Chinese."""
     return " " if current() == "en" else ""
 
 
@@ -303,7 +303,7 @@ def _itself(value: Array) -> Array:
 
 
 def _elements(e: Elements) -> Iterator[Step]:
-    """The same once more, number by number."""
+    """Yield the steps of the element-by-element derivation."""
     net = e.formulas.network
     yield _step(
         "elements",

@@ -1,4 +1,4 @@
-"""A student's numbers, marked: ``cr.check_work``."""
+"""The entry point of marking numbers worked out by hand: ``cr.check_work``."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def check_work(
     samples: str | None = None,
     lang: str | None = None,
 ) -> WorkReport:
-    """Mark numbers that somebody worked out by hand for one step of a network.
+    """Mark numbers that were worked out by hand for one step of a network.
 
     Each answer is *right*, *right from an earlier wrong one* (a consequence), *wrong*,
     or *open*: of too few digits to tell. For a wrong one the likely slip is named: each
@@ -139,7 +139,7 @@ def check_work(
 def _written(
     formulas: Formulas, answers: Mapping[str, Any], step: Step | None
 ) -> dict[str, Written]:
-    """The answers that were given, by key."""
+    """Return the answers by key; raise an error for names that do not fit."""
     if not isinstance(answers, Mapping):
         raise ArgumentError(
             _("Answers are numbers with names."),
@@ -186,7 +186,7 @@ def _written(
 
 
 def _optimizer(optimizer: Optimizer | None, lr: float | None) -> Optimizer | None:
-    """What takes the step; None where nobody said."""
+    """Return the optimiser of the step: the given one, SGD with ``lr``, or None."""
     if optimizer is not None and lr is not None:
         raise ArgumentError(
             _("η is given twice."),
@@ -198,7 +198,7 @@ def _optimizer(optimizer: Optimizer | None, lr: float | None) -> Optimizer | Non
 
 @dataclass(frozen=True, eq=False)
 class _Task:
-    """What was given."""
+    """The input of one marking task: formulas, parameters, x, y and answers."""
 
     formulas: Formulas
     parameters: Mapping[str, Array]
@@ -213,7 +213,7 @@ _PAIRS = [(a, b) for a in (ROWS, COLUMNS) for b in (COLUMNS, ROWS)]
 
 
 class _Reading:
-    """The sheet, with square matrices read one way; its marks when they are needed.
+    """The answer sheet with square matrices read as rows or columns, and its marks.
 
     Attributes:
         same: how what is square was read; nothing else tells readings apart.
@@ -242,7 +242,7 @@ class _Reading:
         self.marks: list[Mark] = []
 
     def mark(self) -> tuple[int, int]:
-        """Mark it; how many answers are right, and how many are understood."""
+        """Mark the sheet; return the number of right and of explained answers."""
         self.marks = [
             replace(m, remarks=(*m.remarks, "per_sample"))
             if self.own_losses and m.key.startswith("delta")
@@ -255,7 +255,7 @@ class _Reading:
 
 
 def _chosen(readings: list[_Reading]) -> _Reading:
-    """The reading that makes most sense; refused where that is a matter of taste."""
+    """Return the reading with the most right answers; raise an error if ambiguous."""
     different = list({r.same: r for r in reversed(readings)}.values())[::-1]
     counts = [reading.mark() for reading in different]
     best = [r for r, c in zip(different, counts, strict=True) if c == max(counts)]
@@ -274,7 +274,7 @@ def _chosen(readings: list[_Reading]) -> _Reading:
 def _samples(
     formulas: Formulas, x: Any, y: Any, samples: str
 ) -> tuple[Array, Array, bool]:
-    """x and y in rows; whether x could be read the other way too."""
+    """Return x and y as rows, and whether x could also be read as columns."""
     xs, ys = array_of("x", x), array_of("y", y)
     sizes = formulas.network.sizes
     first, outputs = sizes[0], sizes[-1]
@@ -288,7 +288,7 @@ def _samples(
 
 
 def _per_sample(sheet: Sheet) -> tuple[Sheet, bool]:
-    """Whether δ is that of each sample's own loss; then the sheet with ∂ℒ/∂z."""
+    """Return the sheet with δ divided by n if each δ is of its own sample's loss."""
     answers, n = sheet.answers, sheet.n
     errors = [k for k in sheet.order if k in answers and k.startswith("delta")]
     slopes = [k for k in sheet.order if k in answers and k.startswith(("dW", "db"))]

@@ -1,4 +1,4 @@
-"""The numbers of a network worked out many times, each time rounded otherwise.
+"""Ensembles of a network's numbers, each member rounded differently at every step.
 
 The first member of an ensemble is exact. The others are those of people who round at
 every step: each number that they carry on is off by up to a half of its last digit, up
@@ -32,7 +32,7 @@ Numbers = dict[Expr, Quantity]
 
 @dataclass(frozen=True, eq=False)
 class Step:
-    """One quantity with which everybody goes on: by a formula, or as it was written."""
+    """One quantity that all members compute: by a formula, or from a written answer."""
 
     key: str
     ways: tuple[Expr, ...]
@@ -41,7 +41,7 @@ class Step:
 
 
 class Ensemble:
-    """The numbers of all quantities, as often as there are members.
+    """Copies of all quantities with different rounding errors; the first is exact.
 
     All but the first member are worked out when somebody asks for them.
 
@@ -71,7 +71,7 @@ class Ensemble:
     # -- going on ----------------------------------------------------------------------
 
     def carry(self, key: str, ways: Sequence[Expr]) -> None:
-        """Go on with numbers that nobody wrote down.
+        """Compute a quantity that has no written answer, for all members.
 
         Several formulas that are equal are not so from rounded numbers: ŷ − y, and
         ∂ℒ/∂ŷ ⊙ f′(z). The members take turns with them.
@@ -79,7 +79,7 @@ class Ensemble:
         self._note(Step(key, tuple(ways)))
 
     def carry_written(self, key: str, values: Array, half: Array) -> None:
-        """Go on with an answer; what was written may be rounded from what was used."""
+        """Set a quantity of all members to a written answer with rounding errors."""
         self._note(Step(key, (), values, half))
 
     def _note(self, step: Step) -> None:
@@ -106,7 +106,7 @@ class Ensemble:
         return np.where(array == 0, 0.0, half)  # rounding leaves 0 as it is
 
     def _others(self) -> list[Numbers]:
-        """All members but the first, up to date."""
+        """Return all members but the first, with all quantities computed."""
         for step in self.log[self.done :]:
             for i in range(1, len(self.members)):
                 self._take(i, step)
@@ -116,24 +116,24 @@ class Ensemble:
     # -- asking ------------------------------------------------------------------------
 
     def held(self, key: str) -> Array:
-        """What the first member has."""
+        """Return the numbers of a quantity in the first (exact) member."""
         return self.members[0][name_of(self.formulas, key)].array
 
     def first(self, key: str, e: Expr) -> Array:
-        """What an expression comes to for the first member."""
+        """Return an expression's value in the first member, reshaped to a quantity."""
         return shaped(self, key, self.raw(e))
 
     def raw(self, e: Expr) -> Array:
-        """The same in its own shape."""
+        """Return an expression's value in the first member, in its own shape."""
         return np.asarray(computed(e, self.members[0]), np.float64)
 
     def every(self, key: str, ways: Sequence[Expr]) -> Iterator[Array]:
-        """What it comes to for each of the others, who take turns with the ways."""
+        """Yield the value of a formula in each member but the first."""
         for i, member in enumerate(self._others(), 1):
             yield shaped(self, key, computed(ways[i % len(ways)], member))
 
     def tried(self, keys: Sequence[str], changed: str, e: Expr, last: str) -> Array:
-        """``last`` of the first member, if ``changed`` were worked out by ``e``.
+        """Return quantity ``last`` of the first member, with ``changed`` set to ``e``.
 
         Args:
             keys: what is worked out anew between the two, and ``last``.
@@ -146,7 +146,7 @@ class Ensemble:
     def tried_by_every(
         self, keys: Sequence[str], changed: str, e: Expr, last: str
     ) -> Iterator[Array]:
-        """The same of each of the others."""
+        """Yield quantity ``last`` of the other members, with ``changed`` as ``e``."""
         for member in self._others():
             yield self._tried(member, keys, changed, e, last)
 
@@ -168,7 +168,7 @@ class Ensemble:
 
 
 def shaped(ensemble: Ensemble, key: str, made: Array) -> Array:
-    """Numbers in the shape of a quantity, where they are as many."""
+    """Return an array in a quantity's shape if the number of elements fits."""
     array = np.asarray(made, np.float64)
     shape = ensemble.formulas.shape(key, ensemble.n)
     if array.size == np.prod(shape, dtype=int):
@@ -179,7 +179,7 @@ def shaped(ensemble: Ensemble, key: str, made: Array) -> Array:
 
 
 def bands(first: Array, others: Iterable[Array]) -> Iterator[Array]:
-    """How far a right answer may be from the first, by rounding on the way.
+    """Yield tolerances around the first member's numbers, from rounding errors.
 
     What floats alone lose, and then more and more, as others are asked for.
     """

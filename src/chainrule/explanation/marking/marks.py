@@ -1,4 +1,4 @@
-"""Marking: each answer in turn, from the student's own earlier numbers."""
+"""Marking of answers in turn, each from the student's own earlier numbers."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ NAMED = 4
 
 @dataclass(frozen=True, eq=False)
 class Found:
-    """A slip that gives the numbers that were written.
+    """A common mistake (slip) whose formula gives the numbers of an answer.
 
     Attributes:
         slip: which one.
@@ -47,7 +47,7 @@ class Found:
 
 @dataclass(frozen=True, eq=False)
 class Mark:
-    """What is said of one answer.
+    """The mark of one answer: its status, the right numbers and likely mistakes.
 
     Attributes:
         key: the quantity: ``z1``, ``delta2``, ``dW1``, ….
@@ -74,7 +74,7 @@ class Mark:
 
 @dataclass(frozen=True, eq=False)
 class Sheet:
-    """All answers of one student.
+    """All answers of one student, with the numbers given in the exercise.
 
     Attributes:
         formulas: of the network.
@@ -102,7 +102,7 @@ class Sheet:
         others: Iterable[Array],
         by: float = 1,
     ) -> bool:
-        """Whether an answer cannot be told from some numbers.
+        """Return whether an answer equals some numbers up to rounding.
 
         Args:
             answer: the answer.
@@ -125,7 +125,7 @@ class Sheet:
 
     @cached_property
     def right(self) -> Ensemble:
-        """Every quantity as it should be."""
+        """The right numbers of every quantity."""
         ensemble, F = self.ensemble(), self.formulas
         for key in self.order:
             ensemble.carry(key, exact_ways(F, key))
@@ -141,28 +141,28 @@ class Sheet:
 
     @cached_property
     def order(self) -> list[str]:
-        """Everything that is worked out, in order."""
+        """The keys of all quantities in the order of computation."""
         F = self.formulas
         return [*F.forward, *F.backward, *(F.updates if self.updates else ())]
 
     def ensemble(self) -> Ensemble:
-        """The given numbers alone."""
+        """Return a new ensemble with the given numbers alone."""
         return Ensemble(self.formulas, self.start, self.digits, self.decimals, self.n)
 
 
 def marked(sheet: Sheet) -> list[Mark]:
-    """The marks of all answers, in the order of computation."""
+    """Return the marks of all answers, in the order of computation."""
     return _Marker(sheet).all()
 
 
 def exact_ways(formulas: Formulas, key: str) -> list[Expr]:
-    """All right formulas, the one that loses no digits first."""
+    """Return all right formulas of a quantity, the most precise first."""
     exact = formulas.all[key].sides[-1]
     return list(dict.fromkeys([exact, *ways_of(formulas, key)]))
 
 
 def is_short(written: Written, values: Array) -> bool:
-    """Whether it is right to the digits that it has: rounded too early, or cut off."""
+    """Return whether an answer is right to its own digits: rounded early or cut off."""
     if written.shape != values.shape:
         return False
     apart, step = np.abs(written.values - values), written.own_step()
@@ -174,7 +174,7 @@ def is_short(written: Written, values: Array) -> bool:
 
 
 def is_open(written: Written, values: Array) -> bool:
-    """Whether it is right as far as it goes, and some of it does not go far enough."""
+    """Return whether an answer is right, but some numbers have too few digits."""
     few = written.digits < FEWEST
     return bool(
         few.any()
@@ -196,7 +196,7 @@ class _Marker:
 
     @cached_property
     def sources(self) -> Sources:
-        """From what each quantity is worked out."""
+        """The dependencies between the quantities."""
         return Sources(self.formulas, self.order)
 
     def all(self) -> list[Mark]:
@@ -212,20 +212,20 @@ class _Marker:
         return Place(self.formulas, *split(key))
 
     def _carry(self, key: str) -> None:
-        """Go on with what follows from the student's own numbers."""
+        """Compute a quantity without an answer from the student's own numbers."""
         ways = ways_of(self.formulas, key)
         # From wrong numbers they are not equal at all.
         self.own.carry(key, ways[:1] if self._since(key) else ways)
 
     def _carry_answer(self, mark: Mark) -> None:
-        """Go on with an answer; a 0 that is 0 was not rounded."""
+        """Use an answer, with its rounding error, for the quantities after it."""
         key, answer = mark.key, mark.given
         half = answer.half(self.sheet.decimals)
         nothing = (answer.values == 0) & ((mark.right == 0) | (mark.follows == 0))
         self.own.carry_written(key, answer.values, np.where(nothing, 0.0, half))
 
     def _near(self, answer: Fitted, ensemble: Ensemble, ways: list[Expr]) -> bool:
-        """Whether it is what a formula comes to."""
+        """Return whether an answer equals a formula's value up to rounding."""
         key = answer.key
         first, others = ensemble.first(key, ways[0]), ensemble.every(key, ways)
         return self.sheet.near(answer, first, others)
@@ -235,12 +235,12 @@ class _Marker:
         return self._near(answer, self.right, ways)
 
     def _follows(self, answer: Fitted) -> bool:
-        """Whether it is right from the student's own earlier numbers, some way."""
+        """Return whether an answer is right given the student's own earlier numbers."""
         ways = ways_of(self.formulas, answer.key)
         return any(self._near(answer, self.own, [way]) for way in ways)
 
     def _meant(self, key: str, answer: Fitted) -> Fitted:
-        """A velocity may have η in it: v ← μ v − η g with W ← W + v, or with signs."""
+        """Return a velocity's answer with its unit: 1, or ±η if η is included."""
         place = self._place(key)
         velocity = place.kind in ("vW", "vb") and place.right.holds(MOMENTUM)
         if not velocity or self._is_right(answer) or self._follows(answer):
@@ -277,7 +277,7 @@ class _Marker:
         return self._turned(mark, answer)
 
     def _not_right(self, mark: Mark, answer: Fitted, since: tuple[str, ...]) -> Mark:
-        """Neither right nor a consequence, as far as its digits go."""
+        """Return the mark of an answer that matches neither right formula."""
         found = self._search(mark.key, answer)
         if found and any(
             is_open(answer.written, v) for v in (mark.right, mark.follows)
@@ -296,7 +296,7 @@ class _Marker:
         return replace(mark, status=WRONG, slips=self._unknown(mark, answer))
 
     def _turned(self, mark: Mark, answer: Fitted) -> Mark:
-        """A matrix that is turned is a slip; what comes after it takes it as meant."""
+        """Return a mark with a remark and a slip if the answer is transposed."""
         if not answer.turned:
             return mark
         found = Found(SLIPS["turned"], mark.key, self._place(mark.key).right.T)
@@ -307,7 +307,7 @@ class _Marker:
     # -- what it was worked out from ---------------------------------------------------
 
     def _since(self, key: str) -> tuple[str, ...]:
-        """The nearest wrong answers before it."""
+        """Return the keys of the nearest wrong answers that a quantity depends on."""
         if not self.tainted:
             return ()
         found: dict[str, None] = {}
@@ -317,7 +317,7 @@ class _Marker:
         return tuple(sorted(found, key=self.order.index))
 
     def _only_copied(self, since: Iterable[str]) -> None:
-        """What follows is right, so these were right before they were written down."""
+        """Correct the marks of earlier answers that were right but copied wrongly."""
         for key in since:
             mark = self.marks[key]
             if mark.status == OPEN and is_open(mark.given.written, mark.right):
@@ -337,7 +337,7 @@ class _Marker:
                     self._settle(key)
 
     def _settle(self, key: str) -> None:
-        """An answer is right after all, and so is what follows from it alone."""
+        """Remove a right answer from the causes of later marks, and correct these."""
         for other, mark in list(self.marks.items()):
             if key not in mark.since:
                 continue
@@ -350,7 +350,7 @@ class _Marker:
                 self._settle(other)
 
     def _not_there(self, key: str) -> None:
-        """This one is right, so what was not given before it was right as well."""
+        """Mark quantities without answers as right if a later answer is right."""
         for source in list(self.sources.nearest(key, self.marks)):
             if source in self.tainted and source not in self.marks:
                 right = self.right.held(source)
@@ -358,7 +358,7 @@ class _Marker:
                 self.own.carry_written(source, right, np.zeros(right.shape))
 
     def _refresh(self, changed: str) -> None:
-        """Work out anew what was not given and comes after a change."""
+        """Recompute the quantities without answers after a changed one."""
         for key in self.order[self.order.index(changed) + 1 :]:
             if key in self.marks and key != changed:
                 continue
@@ -369,7 +369,7 @@ class _Marker:
     # -- slips -------------------------------------------------------------------------
 
     def _search(self, key: str, answer: Fitted) -> tuple[Found, ...]:
-        """The slips that give these numbers, here or in what was not given."""
+        """Return the mistakes (slips) that explain an answer's numbers."""
         found: dict[tuple[str, str], Found] = {}
         for changed in (key, *self.sources.hidden(key, self.marks)):
             needed = {key, *self.sources.nearest(key, self.marks)}
@@ -383,7 +383,7 @@ class _Marker:
         return tuple(found.values())
 
     def _between(self, changed: str, key: str) -> list[str]:
-        """What is worked out anew if ``changed`` changes, as far as ``key``."""
+        """Return the quantities without answers from ``changed`` up to ``key``."""
         start, end = self.order.index(changed) + 1, self.order.index(key) + 1
         later = [k for k in self.order[start:end] if k not in self.marks]
         return self.sources.after(changed, later)
@@ -401,14 +401,14 @@ class _Marker:
             return False
 
     def _could_be(self, given: Array, first: Array) -> bool:
-        """Whether it is worth while to look closely."""
+        """Return whether a slip's numbers are roughly equal to an answer."""
         if given.shape != first.shape or not np.isfinite(first).all():
             return False
         apart = np.abs(given - first).max(initial=0)
         return bool(apart <= 0.05 * max(np.abs(given).max(), np.abs(first).max()))
 
     def _at(self, key: str, answer: Fitted) -> tuple[Found, ...]:
-        """Slips that give numbers of another shape."""
+        """Return the mistakes (slips) that explain an answer of another shape."""
         found: dict[str, Found] = {}
         half = answer.half(self.sheet.decimals)
         for slip, e in slips_of(self._place(key)):
@@ -425,7 +425,7 @@ class _Marker:
         return tuple(found.values())[:NAMED]
 
     def _adopt(self, found: Found, key: str) -> None:
-        """The slip happened in what was not given: go on from there."""
+        """Recompute the quantities after a mistake in one that has no answer."""
         between = self._between(found.key, key)
         self.own.carry(found.key, [found.formula])
         self.tainted[found.key] = key
@@ -435,7 +435,7 @@ class _Marker:
                 self.tainted[k] = key
 
     def _unknown(self, mark: Mark, answer: Fitted) -> tuple[Found, ...]:
-        """Another η, or a constant factor."""
+        """Return the mistake of another η or a constant factor, or nothing."""
         place = self._place(mark.key)
         finders = (other_rate,) if place.kind in ("W", "b") else (other_factor,)
         for find in finders:

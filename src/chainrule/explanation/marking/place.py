@@ -1,4 +1,4 @@
-"""A quantity at its place in a network, and the pieces that its formula is made of."""
+"""A quantity of a network's layer, and the parts of its formula."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ BETWEEN = ("gradient", "back", "slope")
 
 
 def times(*factors: Expr) -> Expr:
-    """Factors multiplied element by element."""
+    """Return the elementwise product of expressions, simplified."""
     return tidy(Product("odot", factors))
 
 
 def right_of(formulas: Formulas, key: str) -> Expr:
-    """The right formula of a quantity, from what people have: ℒ from ŷ."""
+    """Return the right formula of a quantity; that of the loss is in terms of ŷ."""
     return formulas.loss()[0] if key == "loss" else formulas.all[key].sides[-1]
 
 
 def ways_of(formulas: Formulas, key: str) -> list[Expr]:
-    """All right formulas of a quantity, or of one that only stands in between."""
+    """Return all right formulas of a quantity by its key."""
     if split(key)[0] in BETWEEN:
         return [right_of(formulas, key)]
     return list(dict.fromkeys(Place(formulas, *split(key)).ways()))
@@ -49,7 +49,7 @@ def ways_of(formulas: Formulas, key: str) -> list[Expr]:
 
 @dataclass(frozen=True)
 class Place:
-    """One quantity of a network.
+    """A quantity of a network, with the parts of its formula.
 
     Attributes:
         formulas: of the network.
@@ -66,95 +66,95 @@ class Place:
 
     @property
     def last(self) -> int:
-        """L."""
+        """The number L of the last layer."""
         return self.formulas.network.depth
 
     def size(self, j: int) -> int:
-        """How many neurons layer j has; those of the input for 0."""
+        """Return the number of neurons of layer j; 0 is the input."""
         return self.formulas.network.sizes[j]
 
     @property
     def outputs(self) -> int:
-        """How many outputs there are."""
+        """The number of outputs of the network."""
         return self.size(self.last)
 
     @property
     def square(self) -> bool:
-        """Whether W of this layer has as many rows as columns, and several."""
+        """True if the layer's W is square with more than one row."""
         return self.size(self.k) == self.size(self.k - 1) > 1
 
     @property
     def has_bias(self) -> bool:
-        """Whether the layer has a b."""
+        """True if the layer has a bias b."""
         return self.formulas.network.bias(self.k)
 
     @property
     def flat(self) -> bool:
-        """Whether the layer has no activation."""
+        """True if the layer has no activation function."""
         return self.is_flat(self.k)
 
     def is_flat(self, j: int) -> bool:
-        """Whether layer j has no activation."""
+        """Return whether layer j has no activation function."""
         return self.formulas.network.activation(j) == IDENTITY
 
     @property
     def mixes(self) -> bool:
-        """Whether the activation is softmax."""
+        """True if the layer's activation is softmax."""
         return self.formulas.mixes(self.k)
 
     def has_slope(self, j: int) -> bool:
-        """Whether layer j has an f′ that is multiplied element by element."""
+        """Return whether layer j has an elementwise activation with a derivative f′."""
         return not self.formulas.mixes(j) and not self.is_flat(j)
 
     # -- symbols and formulas ----------------------------------------------------------
 
     @property
     def z(self) -> Expr:
-        """z⁽ᵏ⁾."""
+        """The symbol z⁽ᵏ⁾."""
         return symbol("z", self.k)
 
     @property
     def a(self) -> Expr:
-        """a⁽ᵏ⁾."""
+        """The symbol a⁽ᵏ⁾ (ŷ for the last layer)."""
         return self.formulas.a(self.k)
 
     @property
     def input(self) -> Expr:
-        """a⁽ᵏ⁻¹⁾."""
+        """The symbol of the layer's input a⁽ᵏ⁻¹⁾."""
         return self.formulas.a(self.k - 1)
 
     @property
     def W(self) -> Expr:
-        """W⁽ᵏ⁾."""
+        """The symbol W⁽ᵏ⁾."""
         return symbol("W", self.k)
 
     @property
     def delta(self) -> Expr:
-        """δ⁽ᵏ⁾."""
+        """The symbol δ⁽ᵏ⁾."""
         return error_name(self.k)
 
     @property
     def arriving(self) -> Expr:
-        """∂ℒ/∂a⁽ᵏ⁾, written out."""
+        """The formula of ∂ℒ/∂a⁽ᵏ⁾."""
         return self.formulas.arriving(self.k)
 
     @property
     def slope(self) -> Expr:
-        """f′(z⁽ᵏ⁾), written out."""
+        """The formula of f′(z⁽ᵏ⁾)."""
         return self.formulas.slope(self.k)
 
     @property
     def function(self) -> Activation:
-        """f of this layer."""
+        """The activation function of the layer."""
         return self.formulas.function(self.k)
 
     @property
     def right(self) -> Expr:
-        """The right formula."""
+        """The right formula of the quantity."""
         return right_of(self.formulas, f"{self.kind}{self.k or ''}")
 
     def ways(self) -> Iterator[Expr]:
-        """All right formulas: from right numbers they come to the same."""
+        """Yield all right formulas of the quantity; their values are equal."""
         yield self.right
         if self.kind == "loss":
             yield from self.formulas.loss()[1:]
@@ -168,17 +168,17 @@ class Place:
 
     @property
     def parameter(self) -> Expr:
-        """W⁽ᵏ⁾ or b⁽ᵏ⁾, to which an update belongs."""
+        """The symbol of the parameter that an update or moment belongs to."""
         return symbol(self.kind[-1], self.k)
 
     @property
     def slope_of(self) -> Expr:
-        """∂ℒ/∂W⁽ᵏ⁾."""
+        """The symbol of the parameter's gradient ∂ℒ/∂W⁽ᵏ⁾."""
         return slope_of(self.parameter)
 
     @property
     def gradient(self) -> Expr:
-        """∂ℒ/∂W⁽ᵏ⁾, or ∂ℒ/∂W⁽ᵏ⁾ + λ W⁽ᵏ⁾ where the gradient has the weight decay."""
+        """The gradient of the parameter, with λ W⁽ᵏ⁾ if it includes weight decay."""
         decay = f.scale(DECAY, self.parameter)
         sides = [e.sides[-1] for e in self.formulas.updates.values()]
         decayed = any(side.holds(decay) for side in sides)
@@ -186,7 +186,7 @@ class Place:
 
     @property
     def of_squares(self) -> bool:
-        """Whether it is a mean or sum of squared gradients: small, and divided by."""
+        """True if the quantity is a mean or sum of squared gradients."""
         if self.kind not in MEANS + HATS:
             return False
         moment = self.formulas.updates[f"{self.kind[0]}{self.kind[-1]}{self.k}"]
@@ -194,7 +194,7 @@ class Place:
 
     @property
     def moments(self) -> list[tuple[Expr, Expr]]:
-        """The parameter's new moments, each with the old one: v′ and v."""
+        """The pairs of the parameter's new and old moments: v′ and v."""
         made = [(self._made(letter), letter) for letter in MOMENTS]
         return [
             (new, Script(f.symbol(letter), below=self.parameter))
@@ -204,7 +204,7 @@ class Place:
 
     @property
     def hats(self) -> list[tuple[Expr, Expr]]:
-        """m̂ and v̂, each with the moment that it is made of."""
+        """The pairs of a corrected moment m̂ or v̂ and its moment m′ or v′."""
         pairs = [
             (self._made(f"{letter}hat"), self._made(letter)) for letter in CORRECTED
         ]
@@ -212,12 +212,12 @@ class Place:
 
     @property
     def rooted(self) -> list[Expr]:
-        """What may stand under a root: v̂, v′, s′."""
+        """The moments that a square root may contain: v̂, v′, s′."""
         return [name for name, _ in (*self.hats, *self.moments)]
 
     @property
     def old(self) -> Expr | None:
-        """The value before the update; none of m̂ and v̂."""
+        """The symbol of the value before the update, or None for m̂ and v̂."""
         if self.kind in ("W", "b"):
             return self.parameter
         name = self._made(self.kind[:-1])
@@ -230,22 +230,22 @@ class Place:
     # -- pieces ------------------------------------------------------------------------
 
     def plus_bias(self, product: Expr) -> Expr:
-        """With b⁽ᵏ⁾, where there is one."""
+        """Return a product plus the bias b⁽ᵏ⁾ if the layer has one."""
         return product + symbol("b", self.k) if self.has_bias else product
 
     def through(self, g: Expr) -> Expr:
-        """What arrives at a⁽ᵏ⁾, carried on through f."""
+        """Return a gradient g = ∂ℒ/∂a⁽ᵏ⁾ propagated through the activation."""
         return self.formulas.through(self.k, g, Number(1) if self.flat else self.slope)
 
     def other_functions(self) -> Iterator[Activation]:
-        """Activations of single elements that this layer does not have."""
+        """Yield the elementwise activations that differ from the layer's."""
         own = self.formulas.network.activation(self.k)
         for name, row in ACTIVATIONS.items():
             if name not in (own, SOFTMAX, IDENTITY):
                 yield row
 
     def alike(self, j: int) -> Iterator[int]:
-        """Other layers of the same size as layer j; 0 is the input."""
+        """Yield the other layers of the same size as layer j; 0 is the input."""
         for other in range(self.last + 1):
             if other != j and self.size(other) == self.size(j):
                 yield other

@@ -1,4 +1,4 @@
-"""Marks as a report: text, HTML, Markdown, and data."""
+"""The report of marked answers: text, HTML, Markdown and JSON data."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ DIGITS = 6
 
 @dataclass(frozen=True, eq=False, repr=False)
 class WorkReport(Document):
-    """Marks of a student's numbers: ``print(report)`` shows them, a notebook a page.
+    """The report of marked answers, for print and for notebooks.
 
     ``report["delta1"]`` is the mark of one answer; ``"right"``, ``"consequence"``,
     ``"wrong"`` or ``"open"`` is its ``status``, ``slips`` are what gives its numbers,
@@ -66,7 +66,7 @@ class WorkReport(Document):
 
     @property
     def ok(self) -> bool:
-        """Whether all answers are right."""
+        """True if all answers are right."""
         return all(mark.status == RIGHT for mark in self.marks)
 
     @property
@@ -76,11 +76,11 @@ class WorkReport(Document):
 
     @property
     def right(self) -> int:
-        """How many answers are right."""
+        """The number of right answers."""
         return sum(mark.status == RIGHT for mark in self.marks)
 
     def __getitem__(self, name: str) -> Mark:
-        """The mark of an answer, by any of its names.
+        """Return the mark of an answer, by any name of its quantity.
 
         Raises:
             ArgumentError: for another name, or what was not answered.
@@ -98,7 +98,7 @@ class WorkReport(Document):
     # -- in words ----------------------------------------------------------------------
 
     def verdict(self) -> str:
-        """The result in a sentence."""
+        """Return the result as a sentence."""
         with language(self.lang):
             many = len(self.marks)
             if self.ok:
@@ -144,7 +144,7 @@ class WorkReport(Document):
         return tr(", ").join(self._name(key).text() for key in keys)
 
     def says(self, found: Found, key: str) -> str:
-        """A slip in words, with where it happened if that is elsewhere."""
+        """Return a mistake (slip) as text, with its quantity if that is another."""
         told = found.slip.told()
         if found.key == key:
             return told
@@ -177,7 +177,7 @@ class WorkReport(Document):
         return paper(Quantity(array, COLUMNS if columns else MATRIX))
 
     def _about(self, mark: Mark) -> str:
-        """What stands beside an answer in the table."""
+        """Return the text about an answer for the table."""
         if mark.status == OPEN:
             told = tr(
                 "too few digits to tell; right as far as it goes, and so is a slip:"
@@ -195,7 +195,7 @@ class WorkReport(Document):
     # -- shown -------------------------------------------------------------------------
 
     def parts(self) -> list[Part]:
-        """What is shown: headings, sentences, formulas and numbers."""
+        """Return the report's parts: headings, sentences, formulas and numbers."""
         net = self.formulas.network
         sizes = " → ".join(map(str, net.sizes))
         made: list[Part] = [
@@ -231,7 +231,7 @@ class WorkReport(Document):
         return (head, *rows)
 
     def _wrong(self, mark: Mark) -> Iterator[Part]:
-        """A wrong answer: the likely slip, the right formula, and numbers."""
+        """Yield the parts about a wrong answer: likely slip, right formula, numbers."""
         name = self._name(mark.key)
         title = name.text()
         if mark.key == self.first:
@@ -264,7 +264,7 @@ class WorkReport(Document):
             yield Numbers(name, follows, DIGITS)
 
     def _differs(self, mark: Mark) -> bool:
-        """Whether the student's own earlier numbers lead elsewhere."""
+        """Return whether the student's earlier numbers lead to another result."""
         apart = abs(mark.follows - mark.right).max(initial=0)
         return bool(apart > 1e-3 * abs(mark.right).max(initial=0))
 
@@ -275,7 +275,7 @@ class WorkReport(Document):
         return f"<{type(self).__name__}: {self.verdict()}>"
 
     def to_json(self) -> dict[str, Any]:
-        """Everything as data; arrays with a column for each sample."""
+        """Return the report as JSON data; arrays have a column for each sample."""
         with language(self.lang):
             return {
                 "network": str(self.formulas.network),

@@ -1,4 +1,4 @@
-"""In which way an answer lies: columns for samples as the book has it, or rows.
+"""The orientation of answers: samples as columns (as in the book) or as rows.
 
 Inside, a sample is a row, as in memory. What is square says nothing about itself: it
 lies as ``samples`` says.
@@ -20,7 +20,7 @@ OF_SAMPLES = ("z", "a", "delta")
 
 @dataclass(frozen=True, eq=False)
 class Fitted:
-    """An answer, turned into the shape of its quantity.
+    """An answer, reshaped or transposed to the shape of its quantity.
 
     Attributes:
         key: of which quantity.
@@ -45,11 +45,11 @@ class Fitted:
 
     @property
     def values(self) -> Array:
-        """Its numbers."""
+        """The numbers of the answer, divided by the unit."""
         return self.written.values / self.unit
 
     def half(self, decimals: int) -> Array:
-        """How far each may be from the right number by rounding alone.
+        """Return the rounding error allowed for each number of the answer.
 
         Args:
             decimals: of the whole sheet.
@@ -59,7 +59,7 @@ class Fitted:
 
 
 def to_decimals(formulas: Formulas, key: str) -> bool:
-    """Whether a quantity is rounded to the decimals of its sheet.
+    """Return whether a quantity is rounded to the decimals of its sheet.
 
     Running means of squares are not: they are small, and divided by.
     """
@@ -67,7 +67,7 @@ def to_decimals(formulas: Formulas, key: str) -> bool:
 
 
 def fit(formulas: Formulas, key: str, written: Written, n: int, samples: str) -> Fitted:
-    """Find out how an answer lies.
+    """Return an answer in its quantity's shape, transposed if needed.
 
     Args:
         formulas: of the network.

@@ -1,4 +1,4 @@
-"""What a slip is: a formula that people work out in place of the right one."""
+"""Slips: the common mistakes, each as a wrong formula of a quantity."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ BACK = DELTA + GRADIENTS
 
 @dataclass(frozen=True)
 class Slip:
-    """One thing that people do wrong.
+    """A common mistake (slip) in working out a quantity.
 
     Attributes:
         name: what programs call it.
@@ -34,7 +34,7 @@ class Slip:
 def slip(
     kinds: tuple[str, ...], told: Callable[[], str]
 ) -> Callable[[Callable[[Place], Iterable[Expr]]], Slip]:
-    """Declare the decorated function, from a place to formulas, as a slip."""
+    """Declare the decorated function, which yields wrong formulas, as a slip."""
 
     def declare(of: Callable[[Place], Iterable[Expr]]) -> Slip:
         return Slip(of.__name__.rstrip("_"), kinds, of, told)

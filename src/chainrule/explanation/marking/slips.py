@@ -1,4 +1,4 @@
-"""Slips of all kinds of quantities, and the table of all slips.
+"""Slips (common mistakes) of several kinds of quantities, and the table of all slips.
 
 What slips come to from a student's own numbers is compared with what the student wrote;
 nothing is guessed from names.
@@ -42,7 +42,7 @@ def _mean() -> str:
 
 
 def _sums(p: Place) -> Iterator[Expr]:
-    """What makes a sum of a mean."""
+    """Yield the factors that turn a mean into a sum."""
     over = p.outputs if p.formulas.objective.over_outputs else 1
     if p.formulas.batch:
         yield COUNT
@@ -53,7 +53,7 @@ def _sums(p: Place) -> Iterator[Expr]:
 
 
 def _other_means(p: Place) -> Iterator[Expr]:
-    """What divides once too often, or by another number."""
+    """Yield the factors of a wrong or repeated division by a mean's count."""
     outputs = p.outputs
     if p.formulas.batch:
         yield 1 / COUNT
@@ -67,53 +67,53 @@ def _other_means(p: Place) -> Iterator[Expr]:
 
 @slip(UPDATED + MEANS, _sum)
 def step_of_sums(p: Place) -> Iterator[Expr]:
-    """The step of n times the gradient."""
+    """Yield an update with the mistake of n times the gradient: a sum for a mean."""
     for number in _sums(p):
         yield from updating.of_other_gradient(p, number)
 
 
 @slip(UPDATED + MEANS, _mean)
 def step_of_other_means(p: Place) -> Iterator[Expr]:
-    """The step of 1/n of the gradient."""
+    """Yield an update with the mistake of a gradient divided wrongly."""
     for number in _other_means(p):
         yield from updating.of_other_gradient(p, number)
 
 
 @slip(Z + LOSS + BACK + MEANS + HATS, lambda: tr("the sign is wrong"))
 def sign(p: Place) -> Iterator[Expr]:
-    """−ℒ."""
+    """Yield a quantity with the mistake of a wrong sign, such as −ℒ."""
     yield -p.right
 
 
 @slip(LOSS + BACK, lambda: tr("a factor ½ too many, or a 2 is missing"))
 def half(p: Place) -> Iterator[Expr]:
-    """½ ℒ."""
+    """Yield a quantity with the mistake of a factor ½, such as ½ ℒ."""
     yield f.scale(Number(0.5), p.right)
 
 
 @slip(LOSS + BACK, lambda: tr("a factor 2 too many, or the ½ is missing"))
 def double(p: Place) -> Iterator[Expr]:
-    """2 ℒ."""
+    """Yield a quantity with the mistake of a factor 2, such as 2 ℒ."""
     yield f.scale(Number(2), p.right)
 
 
 @slip(LOSS + BACK, _sum)
 def sum_(p: Place) -> Iterator[Expr]:
-    """n ℒ."""
+    """Yield a quantity with the mistake of a sum for a mean, such as n ℒ."""
     for number in _sums(p):
         yield f.scale(number, p.right)
 
 
 @slip(LOSS + BACK, _mean)
 def other_mean(p: Place) -> Iterator[Expr]:
-    """ℒ/n."""
+    """Yield a quantity with the mistake of a wrong division, such as ℒ/n."""
     for number in _other_means(p):
         yield f.scale(number, p.right)
 
 
 @slip(LOSS, lambda: tr("another loss"))
 def other_loss(p: Place) -> Iterator[Expr]:
-    """The mean of squares for cross-entropy."""
+    """Yield the loss with the mistake of another loss function."""
     z = symbol("z", p.last)
     for row in OBJECTIVES.values():
         if row.name != p.formulas.objective.name:
@@ -130,7 +130,7 @@ SLIPS: dict[str, Slip] = {
 
 
 def slips_of(place: Place) -> Iterator[tuple[Slip, Expr]]:
-    """Every slip that can happen here, with each formula that it makes."""
+    """Yield every mistake (slip) that applies to a quantity, with its formula."""
     for row in SLIPS.values():
         if place.kind in row.kinds:
             for e in row.of(place):

@@ -1,4 +1,4 @@
-"""From which quantities a quantity is worked out."""
+"""Dependencies between quantities: which formula uses which quantity."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from chainrule.notation.expressions import Expr
 
 
 class Sources:
-    """Which quantity stands in the formula of which.
+    """The dependencies between the quantities of a network.
 
     Args:
         formulas: of the network.
@@ -30,7 +30,7 @@ class Sources:
         self._direct: dict[str, set[str]] = {}
 
     def direct(self, key: str) -> set[str]:
-        """The quantities that stand in its formulas."""
+        """Return the keys of the quantities in a quantity's formulas."""
         if key not in self._direct:
             used = {e for way in ways_of(self.formulas, key) for e in way.walk()}
             before = set(self.order[: self.order.index(key)])
@@ -42,7 +42,7 @@ class Sources:
         return self._direct[key]
 
     def nearest(self, key: str, given: Collection[str]) -> Iterator[str]:
-        """The given quantities behind a quantity, through those that are not given.
+        """Yield what a quantity depends on, back to the nearest given quantities.
 
         What is not given comes along too.
         """
@@ -57,7 +57,7 @@ class Sources:
                     ahead += self.direct(source)
 
     def after(self, changed: str, later: Iterable[str]) -> list[str]:
-        """Those of ``later``, in order, that are worked out from ``changed``."""
+        """Return the quantities of ``later`` that depend on ``changed``, in order."""
         found = {changed: None}
         for key in later:
             if not self.direct(key).isdisjoint(found):
@@ -65,7 +65,7 @@ class Sources:
         return list(found)[1:]
 
     def hidden(self, key: str, given: Collection[str]) -> list[str]:
-        """What is not given and stands between a quantity and the given ones."""
+        """Return the missing quantities between a quantity and the given ones."""
         found = {k for k in self.nearest(key, given) if k not in given}
         own = [k for k in found if split(k)[0] not in BETWEEN]
         return sorted(own, key=self.order.index, reverse=True)

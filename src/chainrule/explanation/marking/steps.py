@@ -1,4 +1,4 @@
-"""A step of an optimiser: its formulas, as ``cr.explain`` writes them, and its numbers.
+"""One step of an optimiser: its formulas, as ``cr.explain`` writes them, and numbers.
 
 Adam's rule is computed folded, with ηₜ in front. Here it is as the book's readers work
 it out: m̂ and v̂ have names of their own.
@@ -48,7 +48,7 @@ _HATS = {letter: Atom(rf"\hat{{{letter}}}", f"{letter}\u0302") for letter in COR
 
 @dataclass(frozen=True, eq=False)
 class Step:
-    """What an optimiser does to every parameter in its next step.
+    """The next step of an optimiser: its equations and numbers.
 
     Attributes:
         equations: of each moment and each new parameter, by key: ``mW1``, ``vW1``,
@@ -61,7 +61,7 @@ class Step:
 
 
 def rate_of(lr: Any) -> float:
-    """η: one number, above zero.
+    """Return the learning rate η as a positive number, or raise an error.
 
     Raises:
         ShapeError, ArgumentError, DTypeError, NonFiniteError: for something else.
@@ -80,7 +80,7 @@ def rate_of(lr: Any) -> float:
 
 
 def step_of(model: nn.Module, formulas: Formulas, optimizer: Optimizer) -> Step:
-    """The next step of an optimiser, from its moments as they are now.
+    """Return the next step of an optimiser, from its present moments.
 
     Args:
         model: whose parameters it changes.
@@ -111,7 +111,7 @@ def step_of(model: nn.Module, formulas: Formulas, optimizer: Optimizer) -> Step:
 
 
 def _attached(model: nn.Module, optimizer: Any) -> Optimizer:
-    """The optimiser with its parameters; a copy, where it has none yet.
+    """Return the optimiser with parameters attached; raise an error if not supported.
 
     Raises:
         ArgumentError: it is no plain optimiser of all parameters.
@@ -136,7 +136,7 @@ def _attached(model: nn.Module, optimizer: Any) -> Optimizer:
 
 
 def _oddities(model: nn.Module, optimizer: Optimizer) -> Iterator[str]:
-    """What keeps the parameters of the model from stepping alike."""
+    """Yield the reasons why an optimiser's step cannot be marked."""
     first, *others = [dict(g.options, lr=g["lr"]) for g in optimizer.param_groups]
     for name in ("maximize", "amsgrad", "centered"):
         if first.get(name):
@@ -162,14 +162,14 @@ def _oddities(model: nn.Module, optimizer: Optimizer) -> Iterator[str]:
 
 
 def _learns(model: nn.Module, path: str, letter: str) -> bool:
-    """Whether W or b of a layer changes at all: it is not frozen."""
+    """Return whether W or b of a layer is trainable (not frozen)."""
     name = {"W": "weight", "b": "bias"}[letter]
     own = dict(model.named_parameters())
     return own[f"{path}.{name}" if path else name].requires_grad
 
 
 def _numbers(optimizer: Optimizer) -> Iterator[tuple[Expr, Quantity]]:
-    """What the update is written with, to all digits."""
+    """Yield the hyper-parameters of the update with their numbers."""
     group = optimizer.param_groups[0]
     o, lr = group.options, group["lr"]
     given: dict[Expr, float] = {
@@ -191,7 +191,7 @@ def _numbers(optimizer: Optimizer) -> Iterator[tuple[Expr, Quantity]]:
 def _equations(
     shown: Explained, name: Expr, optimizer: Optimizer
 ) -> Iterator[tuple[str, Equation]]:
-    """The equations of one parameter, each with the letter of its moment."""
+    """Yield the update equations of one parameter, each with its moment's letter."""
     adam = isinstance(optimizer, Adam)
     o = optimizer.param_groups[0].options
     damped = optimizer.steps > 0 and o.get("dampening")  # never in the first step

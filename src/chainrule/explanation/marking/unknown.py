@@ -1,4 +1,4 @@
-"""Slips with a number that nobody knows beforehand: another η, a constant factor."""
+"""Mistakes (slips) with an unknown number: another η, or a constant factor."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ROUND = 2
 
 
 def other_rate(p: Place, given: Array, numbers: Numbers) -> Iterator[tuple[Slip, Expr]]:
-    """The η that would give these numbers, in fewer or more digits."""
+    """Yield the mistake of another η that explains the student's numbers."""
     old, step = parts(p)
     slope = step.replaced({RATE: Number(1)})
     rate = float(numbers[RATE].array)
@@ -39,7 +39,7 @@ def other_rate(p: Place, given: Array, numbers: Numbers) -> Iterator[tuple[Slip,
 def other_factor(
     p: Place, given: Array, numbers: Numbers
 ) -> Iterator[tuple[Slip, Expr]]:
-    """The factor that all numbers have in common."""
+    """Yield the mistake of a constant factor in all of the student's numbers."""
     if given.size < 2:
         return
     made = np.asarray(computed(p.right, numbers))
@@ -54,7 +54,7 @@ def other_factor(
 
 
 def _ratios(top: Array, bottom: Array) -> Iterator[float]:
-    """The number that makes ``top`` of ``bottom``, as round as may be."""
+    """Yield rounded ratios of ``top`` to ``bottom``, by fewest digits first."""
     length = float(np.sum(bottom * bottom))
     if not length > 0 or not np.isfinite(length):
         return

@@ -1,4 +1,4 @@
-"""Exercises: one step of a network to be worked out by hand, and its answers."""
+"""Exercises: one step of a network to be worked out by hand, with answers."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ BLANK = "?"
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Worksheet(Document):
-    """An exercise: ``print(sheet)`` shows the questions.
+    """An exercise: one step of a network, with questions and answers.
 
     :meth:`to_toml` is a form to fill in, for ``chainrule check-work``.
 
@@ -61,7 +61,7 @@ class Worksheet(Document):
 
     @property
     def samples(self) -> int:
-        """How many samples there are."""
+        """The number of samples."""
         return len(self.drawn.x)
 
     def _keys(self) -> list[str]:
@@ -70,7 +70,7 @@ class Worksheet(Document):
     # -- in words ----------------------------------------------------------------------
 
     def parts(self) -> list[Part]:
-        """What is shown: headings, sentences, formulas, numbers, places to fill in."""
+        """Return the exercise's parts: headings, sentences, formulas and blanks."""
         F = self.drawn.formulas
         sizes = " → ".join(map(str, F.network.sizes))
         title = (
@@ -100,7 +100,7 @@ class Worksheet(Document):
         return made
 
     def _given(self) -> Iterator[Part]:
-        """The network and its numbers."""
+        """Yield the parts with the network and the numbers that are given."""
         drawn, F = self.drawn, self.drawn.formulas
         yield Heading(tr("given"), 2)
         for k in F.network.layers:
@@ -115,7 +115,7 @@ class Worksheet(Document):
         yield Numbers(RATE, np.asarray(drawn.lr))
 
     def _questions(self) -> Iterator[tuple[str, str, list[str]]]:
-        """In the order of 3.4 and 3.7: a title, what to do, and the quantities."""
+        """Yield title, instruction and keys of each question, in the order of 3.7."""
         net = self.drawn.formulas.network
         for k in net.layers:
             yield (
@@ -161,7 +161,7 @@ class Worksheet(Document):
         return name_of(self.drawn.formulas, key)
 
     def _rounded(self, key: str) -> Array:
-        """The answer as it stands on paper, to so many digits."""
+        """Return a quantity's rounded numbers, a column for each sample."""
         array = paper(self.drawn.of(key))
         flat = [float(_written(v)) for v in array.ravel()]
         return np.array(flat).reshape(array.shape)
@@ -172,7 +172,7 @@ class Worksheet(Document):
     # -- as data -----------------------------------------------------------------------
 
     def to_toml(self) -> str:
-        """A file for ``chainrule check-work``, with ``?`` to be filled in."""
+        """Return the exercise as a TOML file for ``chainrule check-work``."""
         drawn, F = self.drawn, self.drawn.formulas
         one = self.samples == 1
         with language(self.lang):
@@ -214,7 +214,7 @@ class Worksheet(Document):
         return _toml(y[0] if one else y.T)
 
     def to_json(self) -> dict[str, Any]:
-        """The exercise as data; arrays with a column for each sample."""
+        """Return the exercise as JSON data; arrays have a column for each sample."""
         drawn, F = self.drawn, self.drawn.formulas
         made: dict[str, Any] = {
             "network": str(F.network),
@@ -241,7 +241,7 @@ def worksheet(
     answers: bool = False,
     lang: str | None = None,
 ) -> Worksheet:
-    """An exercise with fresh numbers: one step of a network, to be done by hand.
+    """Return an exercise with random numbers: one step of a network by hand.
 
     Args:
         network: sizes with activations, as for :func:`chainrule.derive`.
@@ -275,7 +275,7 @@ def worksheet(
 
 
 def _written(value: float) -> str:
-    """A number to so many significant digits, with the zeros at its end.
+    """Return a number as text, rounded to significant digits with trailing zeros.
 
     >>> _written(0.7310586), _written(0.5), _written(0.0), _written(-0.00001234)
     ('0.7311', '0.5000', '0', '-1.234e-05')
@@ -287,12 +287,12 @@ def _written(value: float) -> str:
 
 
 def _plain(value: float) -> str:
-    """A number that was drawn: no more digits than it has."""
+    """Return a number as text, without rounding errors in the last digits."""
     return repr(float(round(value, 10)) + 0.0)
 
 
 def _toml(array: Array, *, blank: bool = False, digits: int = 0) -> str:
-    """Numbers as TOML has them, or places to fill in."""
+    """Return an array as a TOML value, or as blanks to fill in."""
     if array.ndim:
         inner = [_toml(item, blank=blank, digits=digits) for item in array]
         return f"[{', '.join(inner)}]"

@@ -1,4 +1,4 @@
-"""Answers as they were written: numbers, and to how many digits each of them counts.
+"""Answers as written by a student: numbers with their significant digits.
 
 A number that was rounded is right where it cannot be told from the right one:
 
@@ -47,7 +47,7 @@ _EXACT = 99
 
 @dataclass(frozen=True, eq=False)
 class Written:
-    """One answer.
+    """The numbers of one written answer, with their digits and decimals.
 
     Attributes:
         values: its numbers, in the shape that was written.
@@ -61,27 +61,27 @@ class Written:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """The shape that was written."""
+        """The shape of the answer as written."""
         return self.values.shape
 
     def reshaped(self, shape: tuple[int, ...]) -> Written:
-        """The same numbers in another shape."""
+        """Return the answer reshaped."""
         return self._each(lambda array: array.reshape(shape))
 
     @property
     def T(self) -> Written:
-        """Rows for columns."""
+        """The answer transposed."""
         return self._each(np.transpose)
 
     def divided(self, by: float) -> Written:
-        """Every number divided; they count to as many digits."""
+        """Return the answer divided by a number, with the same significant digits."""
         return Written(self.values / by, self.digits, self.decimals)
 
     def _each(self, change: Any) -> Written:
         return Written(change(self.values), change(self.digits), change(self.decimals))
 
     def resolution(self, decimals: int) -> Array:
-        """How far each may be from the right number by rounding alone.
+        """Return the rounding error allowed for each number of the answer.
 
         Args:
             decimals: of the whole sheet.
@@ -89,7 +89,7 @@ class Written:
         return resolution(self.values, np.clip(self.digits, FEWEST, MOST), decimals)
 
     def own_step(self) -> Array:
-        """One in the last digit that was written; 0 for a bare zero."""
+        """Return one unit in the last written digit of each number; 0 for zeros."""
         step = 10.0 ** -np.minimum(self.decimals, 300)
         large = 10.0 ** (magnitude(self.values) + 1 - np.maximum(self.digits, 1))
         known = self.digits < _EXACT
@@ -97,13 +97,13 @@ class Written:
 
 
 def magnitude(values: Array) -> Array:
-    """The exponent of the first digit of each number."""
+    """Return the decimal exponent of the first digit of each number."""
     sizes = np.where(values == 0, 1.0, np.abs(values))
     return np.floor(np.log10(sizes) + 1e-12)
 
 
 def resolution(values: Array, digits: Array | int, decimals: int) -> Array:
-    """A half of the last of so many significant digits, or of the last decimal."""
+    """Return half a unit in the last significant digit, or in the last decimal."""
     half = 0.5 * 10.0 ** (magnitude(values) + 1 - digits)
     half = np.where(values == 0, 0.0, half)
     if DECIMALS <= decimals < 300:
@@ -112,7 +112,7 @@ def resolution(values: Array, digits: Array | int, decimals: int) -> Array:
 
 
 def read(name: str, given: Any) -> Written | None:
-    """An answer from numbers, texts, or rows of them; None where all is left blank.
+    """Return an answer parsed from numbers or texts, or None if it is left blank.
 
     Raises:
         DTypeError: for what is no number.
@@ -142,7 +142,7 @@ def read(name: str, given: Any) -> Written | None:
 
 
 def _walk(name: str, given: Any, at: tuple[int, ...], flat: list[Any]) -> Any:
-    """Its shape; the numbers themselves are added to ``flat``."""
+    """Return the shape of nested numbers; append the numbers to ``flat``."""
     if not isinstance(given, (list, tuple, np.ndarray)) or _is_single(given):
         flat.append(_leaf(name, given, at))
         return ()
@@ -163,7 +163,7 @@ def _is_single(given: Any) -> bool:
 
 
 def _leaf(name: str, given: Any, at: tuple[int, ...]) -> tuple[float, int, int] | None:
-    """The value, the significant digits and the decimals of one number."""
+    """Return value, significant digits and decimals of one number, None for blanks."""
     if _is_single(given):
         given = given[()]
     if given is None or (isinstance(given, str) and given.strip() in BLANKS):
@@ -198,7 +198,7 @@ def _leaf(name: str, given: Any, at: tuple[int, ...]) -> tuple[float, int, int] 
 
 
 def _spelled(given: Any) -> str | None:
-    """The shortest text of a number; None for what is none."""
+    """Return the shortest text of a number, or None if it is not a number."""
     if isinstance(given, (bool, np.bool_)):
         return None
     if isinstance(given, str):
@@ -209,22 +209,22 @@ def _spelled(given: Any) -> str | None:
 
 
 def decimals_of(answers: Iterable[Written]) -> int:
-    """The decimals of a sheet: those of the number that has most; 99 for fractions."""
+    """Return the largest number of decimals on a sheet; 99 for fractions."""
     return max([int(w.decimals.max()) for w in answers if w.values.size], default=0)
 
 
 def digits_of(answers: Iterable[Written]) -> int:
-    """How many significant digits are usual on a sheet: the median over the answers."""
+    """Return the usual number of significant digits: the median over the answers."""
     most = _most(answers)
     return most[len(most) // 2] if most else MOST
 
 
 def coarsest_of(answers: Iterable[Written]) -> int:
-    """The significant digits of the answer that has fewest."""
+    """Return the significant digits of the answer that has the fewest."""
     return min(_most(answers), default=MOST)
 
 
 def _most(answers: Iterable[Written]) -> list[int]:
-    """The most digits of a number in each answer, sorted."""
+    """Return the largest number of digits in each answer, sorted."""
     found = [int(w.digits.max()) for w in answers if w.values.size]
     return sorted(min(max(digits, FEWEST), MOST) for digits in found)

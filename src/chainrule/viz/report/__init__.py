@@ -1,4 +1,4 @@
-"""The report that a run leaves: one file of HTML that needs nothing else."""
+"""The report of a run: one self-contained HTML file."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def write_report(
     pictures: Mapping[str, bytes] | None = None,
     lang: str | None = None,
 ) -> None:
-    """Write report.html: how a run went, what its network can do and where it errs.
+    """Write the report of a run as one HTML file: curves, predictions and mistakes.
 
     One file without scripts, fonts or links to elsewhere, for screens, light or dark,
     and for paper. It holds the figures at a glance and the settings; learning curves;
@@ -90,7 +90,7 @@ def write_study(
     blocks: Sequence[Mapping[str, Any]] = (),
     lang: str | None = None,
 ) -> None:
-    """Write the report of a recipe's run, in one file as :func:`write_report` does.
+    """Write the report of a recipe's run as one HTML file.
 
     Args:
         path: of the file.
@@ -123,7 +123,7 @@ def _content(
     options: Mapping[str, Any],
     source: Any,
 ) -> dict[str, Any]:
-    """What the template shows; None, or nothing, for sections that are left out."""
+    """Return the template's variables; sections without data are None or empty."""
     result, measured = None, {"loss": np.nan}
     beside, ranked, metrics = None, [], []
     try:

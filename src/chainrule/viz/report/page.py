@@ -1,4 +1,4 @@
-"""The page: what the templates are given to say it with."""
+"""Rendering of report pages with Jinja templates."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FEW = 15
 
 
 def environment(words: Words) -> Any:
-    """Jinja's, with what every page needs; all values are escaped."""
+    """Return the Jinja environment for report pages, which escapes all values."""
     import jinja2
     from markupsafe import Markup
 
@@ -57,7 +57,7 @@ def render_study(
     references: Sequence[Mapping[str, Any]],
     blocks: Sequence[Mapping[str, Any]],
 ) -> str:
-    """The report of a recipe's run.
+    """Return the HTML page of a recipe's report.
 
     Args:
         words, lang: of a language.
@@ -81,18 +81,18 @@ def render_study(
 
 
 def render(words: Words, content: Mapping[str, Any]) -> str:
-    """The page, in words of a language; every value of ``content`` is escaped."""
+    """Return the HTML page of a run's report."""
     made = environment(words)
 
     def heading(key: str, validation: str) -> str:
-        """A column's name: of the words, of the history, or its own."""
+        """Return the heading of a history's column."""
         kind, name = curve.split(key)
         called = curve.named(name, words)
         own = validation if kind == "validation" else kind
         return f"{words.get(own, own)} {called}" if kind else called
 
     def shown(key: str, value: Any) -> str:
-        """A cell, as its column has it."""
+        """Return a table cell as text, formatted by its column."""
         if isinstance(value, str):
             return shorten(value, 40)
         if key in ("epoch", "row", "line"):
@@ -104,7 +104,7 @@ def render(words: Words, content: Mapping[str, Any]) -> str:
         beside: Sequence[Mapping[str, Any]] = (),
         validation: str = "validation",
     ) -> dict[str, Any]:
-        """Rows as texts, others beside them under names of their own; and the room.
+        """Return a table's head, rows and kinds as text, and its width in rem.
 
         That is about how wide it is, in rem: where there is less, it scrolls.
         """

@@ -1,4 +1,4 @@
-"""What a trained network says about a data set, and how right it is."""
+"""Predictions of a trained network on a data set, and their accuracy."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from chainrule.viz.decision_regions import class_names
 
 @dataclass(frozen=True)
 class Classified:
-    """Predictions of classes.
+    """The predictions of a classifier with the true classes.
 
     Attributes:
         names: of the classes.
@@ -34,13 +34,13 @@ class Classified:
 
     @property
     def confusion(self) -> Array:
-        """(classes, classes) counts; rows true, columns predicted."""
+        """The confusion matrix of counts: a row for each true class."""
         size = len(self.names)
         pairs = np.bincount(self.truth * size + self.predicted, minlength=size**2)
         return pairs.reshape(size, size)
 
     def answer(self, wrong: Mistake) -> dict[str, Any]:
-        """What a row is, what was said, how surely, and what that cost."""
+        """Return a mistake's row: true and predicted class, probability and loss."""
         said = int(self.predicted[wrong.row])
         return {
             "row": wrong.row,
@@ -53,7 +53,7 @@ class Classified:
         }
 
     def confused(self, most: int) -> list[dict[str, Any]]:
-        """The most frequent confusions of a class with another."""
+        """Return the most frequent confusions of one class with another."""
         counts = self.confusion
         owned = counts.sum(1)
         np.fill_diagonal(counts, 0)
@@ -66,7 +66,7 @@ class Classified:
         return found
 
     def by_class(self) -> list[dict[str, Any]]:
-        """Precision, recall, F₁ (None where undefined) and rows of each class."""
+        """Return precision, recall, F₁ and number of rows of each class."""
         counts = self.confusion
         right, called, owned = np.diag(counts), counts.sum(0), counts.sum(1)
         rates = _ratio(right, called), _ratio(right, owned)
@@ -76,7 +76,7 @@ class Classified:
         return [dict(zip(keys, row)) for row in rows]
 
     def weakest(self, most: int) -> list[dict[str, Any]]:
-        """The classes with the lowest F₁; those without one stand last."""
+        """Return the classes with the lowest F₁, undefined values last."""
         rows = self.by_class()
         return sorted(rows, key=lambda row: 2 if row["f1"] is None else row["f1"])[
             :most
@@ -85,7 +85,7 @@ class Classified:
 
 @dataclass(frozen=True)
 class Regressed:
-    """Predictions of quantities: names of the targets, (n, targets) of each."""
+    """The predictions of a regression with the true values, (n, targets) each."""
 
     names: list[str]
     truth: Array
@@ -93,11 +93,11 @@ class Regressed:
 
     @property
     def residuals(self) -> Array:
-        """ŷ − y."""
+        """The residuals ŷ − y."""
         return self.predicted - self.truth
 
     def answer(self, wrong: Mistake) -> dict[str, Any]:
-        """What a row is and what was said, of its target with the largest error."""
+        """Return a mistake's row: true and predicted value, and the residual."""
         row, i = wrong.row, wrong.target
         named = {"target": self.names[i]} if len(self.names) > 1 else {}
         true, said = float(self.truth[row, i]), float(self.predicted[row, i])
@@ -105,7 +105,7 @@ class Regressed:
         return {"row": row, **named, **answer}
 
     def measures(self) -> list[dict[str, Any]]:
-        """R² (None for a target that never changes), MAE and RMSE of each target."""
+        """Return R² (None for a constant target), MAE and RMSE of each target."""
         error = self.residuals
         around = self.truth - self.truth.mean(0)
         left = _ratio((error**2).sum(0), (around**2).sum(0))
@@ -117,7 +117,7 @@ class Regressed:
 
 
 def classified(trainer: Any, data: Dataset, outputs: Array) -> Classified | None:
-    """The outputs as predictions of classes; None where they are something else."""
+    """Return the outputs as predictions of classes, or None for a regression."""
     pair = evaluation.decisions(trainer, data, outputs)
     if pair is None:
         return None
@@ -132,7 +132,7 @@ def classified(trainer: Any, data: Dataset, outputs: Array) -> Classified | None
 def regressed(
     trainer: Any, data: Dataset, outputs: Array, names: list[str]
 ) -> Regressed | None:
-    """The outputs as predictions of quantities; None where they are something else."""
+    """Return the outputs as predictions of a regression, or None for classes."""
     if evaluation.is_classification(trainer, data, outputs):
         return None
     n = len(data)
@@ -144,7 +144,7 @@ def regressed(
 
 
 def _shares(trainer: Any, data: Dataset) -> Array | None:
-    """(n, classes) probabilities, where the network gives any."""
+    """Return the (n, classes) probabilities, or None if the network gives none."""
     try:
         made = trainer.predict(data, output="probabilities")
     except ArgumentError:
@@ -154,5 +154,5 @@ def _shares(trainer: Any, data: Dataset) -> Array | None:
 
 
 def _ratio(part: Array, whole: Array) -> list[float | None]:
-    """part / whole, None where the whole is 0."""
+    """Return the ratios part / whole, None where the whole is 0."""
     return [p / w if w else None for p, w in zip(part.tolist(), whole.tolist())]

@@ -1,4 +1,4 @@
-"""What the sections of a report show; what they say is in the templates."""
+"""The contents of a report's sections, for the templates."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ STRONGEST = 0.5
 
 
 def settings(trainer: Any, options: Mapping[str, Any], words: Words) -> dict[str, Any]:
-    """What decided the run, by the keys of the words; the user's own at the end."""
+    """Return the settings of a run by name: data, loss, optimiser, options."""
     plan, loss = trainer.plan, trainer.loss
     if not isinstance(loss, nn.Module):
         loss = getattr(loss, "__name__", type(loss).__name__)
@@ -58,7 +58,7 @@ def settings(trainer: Any, options: Mapping[str, Any], words: Words) -> dict[str
 
 
 def totals(trainer: Any, network: Summary) -> dict[str, str]:
-    """How large the network is, and how long it was trained."""
+    """Return the number of parameters, FLOPs and steps, and the training time."""
     return {
         "parameters": number(network.parameters),
         "flops": number(network.flops),
@@ -68,7 +68,7 @@ def totals(trainer: Any, network: Summary) -> dict[str, str]:
 
 
 def layers(network: Summary) -> list[dict[str, Any]]:
-    """A row for each layer, in the order in which they are computed."""
+    """Return a table row for each layer, in the order of computation."""
     shown = {"path": "layer", "kind": "kind", "output": "output"}
     shown |= {"parameters": "parameters", "flops": "flops"}
     return [{by: getattr(row, k) for k, by in shown.items()} for row in network.layers]
@@ -82,7 +82,7 @@ def _seconds(value: float) -> str:
 
 
 def strengths(result: Classified) -> Array:
-    """How opaque each cell of a confusion matrix is: a few mistakes are to be seen."""
+    """Return the opacity of each confusion matrix cell, with few mistakes visible."""
     counts = result.confusion
     shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
     diagonal = np.eye(len(counts), dtype=bool)
@@ -93,7 +93,7 @@ def strengths(result: Classified) -> Array:
 def mistakes(
     data: Dataset, result: Classified | Regressed, found: list[Mistake], source: Any
 ) -> dict[str, Any]:
-    """The worst rows with their answers: as pictures, or with their line and values."""
+    """Return the worst rows with answers, as pictures or with their values."""
     worst, answers = [m.row for m in found], [result.answer(m) for m in found]
     made: dict[str, Any] = {"answers": answers, "pictures": [], "values": []}
     if not worst:
@@ -123,7 +123,7 @@ def mistakes(
 
 
 def target_names(data: Dataset, words: Words) -> list[str]:
-    """What the file calls the targets, or what the words do."""
+    """Return the names of the targets, from the file or numbered."""
     targets = int(np.prod(data.y.shape[1:]))
     given = (data.format or {}).get("target")
     names = [given] if isinstance(given, str) else list(given or ())
@@ -138,7 +138,7 @@ def target_names(data: Dataset, words: Words) -> list[str]:
 
 
 def curves(trainer: Any, words: Words) -> list[Figure]:
-    """Loss, metrics and learning rate over the epochs, and the loss of each step."""
+    """Return figures of loss, metrics and learning rate by epochs and steps."""
     history, figures = trainer.history, []
     for i, panel in enumerate(curve.panels(history, words) if history.epochs else []):
         caption = words["of_epochs"].format(name=panel.name)
@@ -150,7 +150,7 @@ def curves(trainer: Any, words: Words) -> list[Figure]:
 
 
 def probes(trainer: Any, words: Words) -> dict[str, Figure]:
-    """A figure for each kind of probe that gives one number a step.
+    """Return a figure for each kind of probe with one number a step.
 
     Layers come in the order of the network, behind what is of the whole network.
     """
@@ -182,7 +182,7 @@ def _over_steps(steps: Mapping[str, Array], key: str, up: str, words: Words) -> 
 
 
 def epochs(trainer: Any) -> list[dict[str, Any]]:
-    """Rows of the history, evenly chosen where there are many."""
+    """Return rows of the history, evenly chosen if there are many."""
     rows = trainer.history.epochs
     keys = dict.fromkeys(key for row in rows for key in row)
     numbers = [key for key in keys if curve.column(rows, key) is not None]
@@ -194,7 +194,7 @@ def epochs(trainer: Any) -> list[dict[str, Any]]:
 
 
 def weights(trainer: Any, row: tuple[int, ...]) -> dict[str, Any] | None:
-    """The first layer's weights as pictures, where inputs are pictures."""
+    """Return the first layer's weights as pictures, or None if inputs are no images."""
     linear = (m for m in trainer.model.modules() if isinstance(m, nn.Linear))
     first, shape = next(linear, None), images.picture_shape(row)
     if first is None or shape is None or first.in_features != int(np.prod(row)):

@@ -33,7 +33,7 @@ class Graph:
 
     @cached_property
     def symbolic(self) -> bool:
-        """The presence of named sizes in shapes or attributes of the graph."""
+        """A flag that is true if a shape or an attribute contains a named size."""
         return bool(self.size_names)
 
     @cached_property

@@ -55,7 +55,7 @@ class Sliding(NamedTuple):
 
     @property
     def side_by_side(self) -> bool:
-        """True if the windows do not overlap, without padding and dilation."""
+        """A flag that is true if windows do not overlap and nothing is padded."""
         ones = (1,) * len(self.window)
         padded = any(lo or hi for lo, hi in self.padding)
         plain = self.dilation == self.base_dilation == ones

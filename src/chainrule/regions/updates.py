@@ -187,9 +187,9 @@ def adagrad_update(p, g, s, lr, eps):
     _POSITIVE,
 )
 def adadelta_update(p, g, v, a, rho, kept, lr, eps):
-    """Update by AdaDelta: θ ← θ − d, d = √(a + ε)/√(v + ε) η g.
+    """Update by AdaDelta: θ ← θ − η d, with d = √(a + ε)/√(v + ε) g.
 
-    v ← ρ v + (1−ρ) g²;  a ← ρ a + (1−ρ) d², there with d before the factor η.
+    v ← ρ v + (1−ρ) g² comes first;  a ← ρ a + (1−ρ) d² comes last.
     """
     v = _mean(v, mul(g, g), rho, kept)
     d = mul(div(sqrt(_plus(a, eps)), sqrt(_plus(v, eps))), g)

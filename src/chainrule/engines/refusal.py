@@ -1,8 +1,8 @@
 """Checks of run-time errors (such as bad indices) before state is overwritten.
 
-A run that is refused leaves the state as it was before the step. So state is written in
-place only behind the *look*: a point from which on nothing can be refused any more.
-What becomes new state before it is copied at the end of the step.
+An error at run time leaves the state as it was before the step. So state is written in
+place only after the *look*, the check for errors after which no error can occur. New
+state that is computed before it is copied at the end of the step.
 """
 
 from __future__ import annotations

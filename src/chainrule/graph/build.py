@@ -48,8 +48,9 @@ _constants: Bounded[Any, Value] = Bounded(512)
 class Trace:
     """A trace in progress, which records operations as nodes of a graph.
 
-    Tensors, modules and optimisers tell it what they do; a trace of a whole program
-    (:mod:`chainrule.compilation.tracing`) makes state of that, this one does not.
+    Tensors, modules and optimisers report their changes to the trace. The trace of a
+    whole program (:mod:`chainrule.compilation.tracing`) turns them into state; this
+    class does not.
     """
 
     def __init__(self) -> None:
@@ -145,8 +146,8 @@ class Trace:
     ) -> Value | None:
         """Return the scalar input that ``table`` supplies for an optimiser step.
 
-        It is for the given step of those in the function; by default for the one that
-        comes next at this point. None where nothing is supplied: without state.
+        ``step`` is an index of a step in the function; by default it is the next one.
+        The result is None in a trace without state, where nothing is supplied.
         """
         return None
 
@@ -163,8 +164,8 @@ changes = Changes()
 class Context(threading.local):
     """The per-thread state of graph building: trace, scope, role, gradient mode.
 
-    All fields of a thread are in ``context.__dict__``: who needs several of them on
-    every operation asks for that once.
+    All fields of a thread are in ``context.__dict__``: code that needs several of them
+    on every operation reads that once.
 
     Attributes:
         trace: the tracing in progress.
@@ -203,7 +204,7 @@ context = Context()
 class within(ContextDecorator):  # noqa: N801 - used like a function
     """A context manager that sets one field of the :class:`Context` for a block.
 
-    It may be entered by several threads, and within itself.
+    It may be used by several threads, and be nested in itself.
     """
 
     __slots__ = ("field", "value")
@@ -268,7 +269,7 @@ def recording() -> within:
 def bind(primitive: Primitive, inputs: tuple[Value, ...], attrs: dict[str, Any]) -> Any:
     """Apply ``primitive`` to ``inputs``: compute on numbers, or record while tracing.
 
-    Numbers in, numbers out; while tracing, a node is recorded instead.
+    The result is a Value, or a tuple of them.
     """
     here = context.__dict__
     if here["trace"] is not None:

@@ -1,6 +1,6 @@
 """The reference interpreter: run a graph node by node with NumPy.
 
-This is the semantics of a graph: slow, obvious, and what every engine is held against.
+It defines the semantics of a graph, slow and obvious. Engines are tested against it.
 """
 
 from __future__ import annotations

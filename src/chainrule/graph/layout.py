@@ -1,6 +1,6 @@
 """The memory order of a tensor's elements, as PyTorch would choose it.
 
-That decides whether another shape of a tensor is a view or a copy in PyTorch, and so
+The order decides whether a reshaped tensor is a view or a copy in PyTorch, and so
 what a change in place reaches. An elementwise result lies there as its operands do;
 where these disagree, or one has axes of length 1, the order is a matter of PyTorch's
 implementation, and not known here. NumPy's arrays may lie otherwise.
@@ -21,8 +21,8 @@ ROWS, PERMUTED, UNKNOWN = 0, 1, 2
 def order_of(primitive: Primitive, inputs: Sequence[Value], made: Array) -> int:
     """Return the memory order of an operation's result, from those of its inputs.
 
-    Views lie as they lie. What mixes elements, such as a matrix product, makes its
-    results row by row.
+    A view has the order of its input. An operation that mixes elements, such as a
+    matrix product, makes row-major results.
     """
     if primitive.view:
         return inputs[0].order

@@ -87,7 +87,7 @@ _bare = functools.partial(object.__new__, Value)
 def computed(array: Array, type: ArrayType, node: Node | None = None) -> Value:
     """Return ``Value(array)`` of a known type, without checks: for eager operations.
 
-    ``node`` is what has computed it alone, where that is remembered.
+    ``node``: the node whose only output the value is, if that node is recorded.
     """
     value = _bare()
     value.array, value.shape, value.dtype = array, type.shape, type.dtype

@@ -19,7 +19,7 @@ from chainrule.passes.simplify import simplify
 def prepare(graph: Graph, keep: Callable[[Node], bool] = lambda _: False) -> Graph:
     """Apply the common passes: inline regions, simplify, merge repeated nodes.
 
-    Products have as few letters as they can.
+    Neighbouring axes of products are merged too.
     """
     return merge_common(simplify(merge_letters(inline_regions(graph, keep))))
 

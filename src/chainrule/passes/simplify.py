@@ -22,7 +22,7 @@ from chainrule.primitives.movement import (
 
 
 def simplify(graph: Graph) -> Graph:
-    """Return the graph without nodes that leave their input as it is.
+    """Return the graph with identities removed and chains of reshapes shortened.
 
     - reshape, broadcast_to, convert, transpose and slice to the same type and order;
     - a reshape of a reshape, which is one reshape;

@@ -1,7 +1,7 @@
 """The primitive ``require``: a condition that must hold while a graph runs.
 
-Where numbers are known, code looks at them and refuses. In a graph there are none: it
-passes a value on under a condition, and every engine reports where that is false.
+Eager code checks numbers and raises an error at once. A graph has no numbers: it passes
+a value on under a condition, and every engine reports if the condition is false.
 """
 
 from __future__ import annotations

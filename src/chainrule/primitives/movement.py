@@ -1,6 +1,6 @@
 """Primitives that move, repeat, cut or fill elements; and the sum over axes.
 
-The sum is at home here because repeating and adding up are each other's derivative.
+The sum is here because broadcasting and summation are each other's derivative.
 """
 
 from __future__ import annotations

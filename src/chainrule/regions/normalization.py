@@ -2,8 +2,8 @@
 
     x̂ = (x − μ) / √(σ² + ε),    y = γ ⊙ x̂ + β
 
-The two differ in what μ and σ² are taken over: layer normalisation over the features of
-one sample, batch normalisation over the samples for one feature. σ² is the mean of
+The kinds differ in what μ and σ² are taken over: layer normalisation over the features
+of one sample, batch normalisation over the samples for one feature. σ² is the mean of
 (x − μ)², the biased variance. Neither is elementwise, so δ = Jᵀ∇ℒ:
 
     ∂ℒ/∂x = (ĝ − mean ĝ − x̂ ⊙ mean(ĝ ⊙ x̂)) / √(σ² + ε),    ĝ = γ ⊙ ∂ℒ/∂y.

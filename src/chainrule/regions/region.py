@@ -1,8 +1,8 @@
 """The class of regions: named operations whose body is a graph of primitives.
 
-The type rule, the reference and the derivative follow from the body. Where stability or
-teaching wants another derivative the region carries its own, and the conformance suite
-holds that against the body's.
+The type rule, the reference and the derivative follow from the body. For
+stability or teaching a region may declare another derivative, which the conformance
+suite compares with the body's.
 """
 
 from __future__ import annotations

@@ -141,7 +141,7 @@ def sgd_update(p, g, lr):
     None,
 )
 def momentum_update(p, g, v, momentum, kept, lr):
-    """Update by momentum: v ← μ v + (1−τ) g;  θ ← θ − η v."""
+    """Update a parameter by momentum: v ← μ v + (1−τ) g;  θ ← θ − η v."""
     v = _mean(v, g, momentum, kept)
     return sub(p, _times(lr, v)), v
 
@@ -154,7 +154,7 @@ def momentum_update(p, g, v, momentum, kept, lr):
     None,
 )
 def nesterov_update(p, g, v, momentum, lr):
-    """Update by Nesterov momentum: v ← μ v + g;  θ ← θ − η (g + μ v)."""
+    """Update a parameter by Nesterov momentum: v ← μ v + g;  θ ← θ − η (g + μ v)."""
     v = add(_times(momentum, v), g)
     return sub(p, _times(lr, add(g, _times(momentum, v)))), v
 
@@ -170,7 +170,7 @@ def nesterov_update(p, g, v, momentum, lr):
     _POSITIVE,
 )
 def adagrad_update(p, g, s, lr, eps):
-    """Update by AdaGrad: s ← s + g²;  θ ← θ − η g/(√s + ε)."""
+    """Update a parameter by AdaGrad: s ← s + g²;  θ ← θ − η g/(√s + ε)."""
     s = add(s, mul(g, g))
     return sub(p, div(_times(lr, g), _plus(sqrt(s), eps))), s
 
@@ -187,7 +187,7 @@ def adagrad_update(p, g, s, lr, eps):
     _POSITIVE,
 )
 def adadelta_update(p, g, v, a, rho, kept, lr, eps):
-    """Update by AdaDelta: θ ← θ − η d, with d = √(a + ε)/√(v + ε) g.
+    """Update a parameter by AdaDelta: θ ← θ − η d, with d = √(a + ε)/√(v + ε) g.
 
     v ← ρ v + (1−ρ) g² comes first;  a ← ρ a + (1−ρ) d² comes last.
     """
@@ -204,7 +204,7 @@ def adadelta_update(p, g, v, a, rho, kept, lr, eps):
     _POSITIVE,
 )
 def rmsprop_update(p, g, v, alpha, kept, lr, eps):
-    """Update by RMSprop: v ← α v + (1−α) g²;  θ ← θ − η g/(√v + ε)."""
+    """Update a parameter by RMSprop: v ← α v + (1−α) g²;  θ ← θ − η g/(√v + ε)."""
     v = _mean(v, mul(g, g), alpha, kept)
     return sub(p, div(_times(lr, g), _plus(sqrt(v), eps))), v
 
@@ -220,7 +220,7 @@ def rmsprop_update(p, g, v, alpha, kept, lr, eps):
     None,
 )
 def rmsprop_momentum_update(p, g, v, u, alpha, kept, lr, eps, momentum):
-    """Update by RMSprop with momentum: u ← μ u + g/(√v + ε);  θ ← θ − η u.
+    """Update a parameter by RMSprop with momentum: u ← μ u + g/(√v + ε);  θ ← θ − η u.
 
     v ← α v + (1−α) g².
     """
@@ -250,7 +250,7 @@ _DEVIATION = root(apply("max", 0, V - M**2))
     *_SPREAD,
 )
 def rmsprop_centered_update(p, g, v, m, alpha, kept, lr, eps):
-    """Update by centred RMSprop: θ ← θ − η g/(√(v − m²) + ε).
+    """Update a parameter by centred RMSprop: θ ← θ − η g/(√(v − m²) + ε).
 
     v and m are running means of g² and g.
     """
@@ -270,7 +270,7 @@ def rmsprop_centered_update(p, g, v, m, alpha, kept, lr, eps):
     None,
 )
 def rmsprop_centered_momentum_update(p, g, v, m, u, alpha, kept, lr, eps, momentum):
-    """Update by centred RMSprop with momentum: u ← μ u + g/(√(v − m²) + ε).
+    """Update a parameter by centred RMSprop with momentum: u ← μ u + g/(√(v − m²) + ε).
 
     v and m are running means of g² and g;  θ ← θ − η u.
     """
@@ -308,7 +308,7 @@ def _moments(g, m, v, beta1, rest1, beta2, rest2):
     shapes=("7", "3,4", "0"),
 )
 def adam_update(p, g, m, v, beta1, rest1, beta2, rest2, step, eps):
-    """Update by Adam, with its moments m and v: θ ← θ − step · m/(√v + eps)."""
+    """Update a parameter by Adam, with moments m, v: θ ← θ − step · m/(√v + eps)."""
     m, v = _moments(g, m, v, beta1, rest1, beta2, rest2)
     return sub(p, div(_times(step, m), _plus(sqrt(v), eps))), m, v
 
@@ -324,7 +324,7 @@ def adam_update(p, g, m, v, beta1, rest1, beta2, rest2, step, eps):
     _POSITIVE,
 )
 def amsgrad_update(p, g, m, v, top, beta1, rest1, beta2, rest2, step, eps):
-    """Update by AMSGrad: Adam with w ← max(w, v);  θ ← θ − step · m/(√w + eps)."""
+    """Update a parameter by AMSGrad: w ← max(w, v);  θ ← θ − step · m/(√w + eps)."""
     m, v = _moments(g, m, v, beta1, rest1, beta2, rest2)
     top = maximum(top, v)
     return sub(p, div(_times(step, m), _plus(sqrt(top), eps))), m, v, top
@@ -340,7 +340,7 @@ def amsgrad_update(p, g, m, v, top, beta1, rest1, beta2, rest2, step, eps):
     *_ADAM,
 )
 def adamax_update(p, g, m, u, beta1, rest1, beta2, step, eps):
-    """Update by AdaMax: u ← max(β₂u, |g| + ε);  θ ← θ − step · m/u.
+    """Update a parameter by AdaMax: u ← max(β₂u, |g| + ε);  θ ← θ − step · m/u.
 
     m ← β₁m + (1−β₁)g.
     """
@@ -358,7 +358,7 @@ def adamax_update(p, g, m, u, beta1, rest1, beta2, step, eps):
     *_ADAM,
 )
 def nadam_update(p, g, m, v, beta1, rest1, beta2, rest2, now, following, eps):
-    """Update by NAdam: θ ← θ − (now · g + next · m)/(√v + eps)."""
+    """Update a parameter by NAdam: θ ← θ − (now · g + next · m)/(√v + eps)."""
     m, v = _moments(g, m, v, beta1, rest1, beta2, rest2)
     ahead = add(_times(now, g), _times(following, m))
     return sub(p, div(ahead, _plus(sqrt(v), eps))), m, v
@@ -374,7 +374,7 @@ def nadam_update(p, g, m, v, beta1, rest1, beta2, rest2, now, following, eps):
     *_ADAM,
 )
 def radam_update(p, g, m, v, beta1, rest1, beta2, rest2, step, eps, rectified):
-    """Update by RAdam: an Adam step where ``rectified`` > 0, else θ ← θ − step · m."""
+    """Update a parameter by RAdam: by Adam if ``rectified`` > 0, else by momentum."""
     m, v = _moments(g, m, v, beta1, rest1, beta2, rest2)
     known = _like(less(full_like(rectified, 0.0), rectified), v)
     size = where(known, _plus(sqrt(v), eps), full_like(v, 1.0))

@@ -1,6 +1,6 @@
 """Code generation for the nodes of an entry point or loop body.
 
-What a lowering needs of its surroundings it asks the :class:`BodyBuilder`.
+Lowerings get all that they need from the :class:`BodyBuilder`.
 """
 
 from __future__ import annotations
@@ -353,7 +353,7 @@ class BodyBuilder:
     ) -> tuple[Part, Loops]:
         """Return loops over the elements of operands, divided and merged.
 
-        They follow what lies in blocks, else the first operand.
+        Their order is that of an operand in blocks, else that of the first operand.
         """
         order = next((view for view in views if view.blocking), views[0])
         place = 0

@@ -1,7 +1,6 @@
 """The compiler: from a program to the machine code of its entry points.
 
-This is what a process does that finds no code in the cache; whoever finds it imports
-nothing of this.
+A process imports this module only if it does not find the code in the cache.
 """
 
 from __future__ import annotations

@@ -166,9 +166,7 @@ class FunctionBuilder:
     def private(self, length: int) -> Any:
         """Emit the address of memory per thread, for one kernel.
 
-        The memory lies after that of :meth:`own`.
-
-        It stands behind what :meth:`own` has given.
+        It lies after the memory that :meth:`own` has reserved.
         """
         length = self._own_bytes + -(-length // 64) * 64
         self.private_bytes = max(self.private_bytes, length)
@@ -249,7 +247,7 @@ class FunctionBuilder:
     def clocked(self, node: Node | None) -> Generator[None]:
         """Return a context manager that measures thread 0's ticks in its block.
 
-        What stands in a loop's body counts for the loop's node too.
+        Ticks in a loop's body count for the loop's node too.
         """
         if self.clock is None:
             yield

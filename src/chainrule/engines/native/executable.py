@@ -338,8 +338,8 @@ class _Compiled:
 class _Call:
     """A prepared call of an entry point at some sizes, for fast repeated runs.
 
-    What is small is copied from and to memory of its own, whose addresses stay; the
-    code is pointed to the rest.
+    Small arrays are copied from and to memory at fixed addresses; of the others the
+    code gets the addresses.
 
     Args:
         compiled: the entry point.

@@ -78,7 +78,7 @@ def kernel(
 ) -> tuple[ir.Function, list[Any]]:
     """Return the tile kernel for these sizes, and its run-time arguments.
 
-    ``late_depth``: the caller puts the length of the sums before the latter.
+    ``late_depth``: the caller puts the length of the sums before those.
     """
     depth = None if late_depth else m.depth
     strides = {"n": m.width, "k": depth, "a_m": m.a_m, "a_k": m.a_k}

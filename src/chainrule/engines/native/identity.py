@@ -61,8 +61,8 @@ def environment() -> str | None:
 def source_digest(package: Path) -> str | None:
     """Return a digest of the source code that generates machine code, or None.
 
-    None where there is none to read, or where it was written after this process had
-    begun to import it: then it runs another one.
+    It is None if there is no source to read, or if the source was changed after this
+    process began to import it: then the process runs another version.
     """
     source = sha256()
     try:
@@ -84,8 +84,8 @@ def source_digest(package: Path) -> str | None:
 def identity(program: Program) -> str | None:
     """Return a digest of a traced program and its environment, or None.
 
-    None where there is no cache, and where that cannot be told: somebody else's
-    primitive may change without its name.
+    It is None if there is no cache, or if the digest cannot be computed: a primitive
+    from outside this package may change without its name.
     """
     known = environment() if code_cache() else None
     if known is None:

@@ -1,6 +1,6 @@
 """The table of the native engine's lowerings, one entry a primitive.
 
-An entry emits calls of kernels. What is elementwise needs no entry: one row in
+An entry emits calls of kernels. An elementwise primitive needs no entry: one row in
 ``scalar.SCALAR`` and the loop around it comes from :func:`elementwise`.
 """
 

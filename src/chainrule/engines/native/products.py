@@ -1,6 +1,6 @@
 """Code generation for matrix products: one, or many in nested loops.
 
-``arrange`` tells which operand plays A and which B, and has B laid out in rows.
+``assign_layouts`` chooses which operand is A and which is B, and lays B out in rows.
 """
 
 from __future__ import annotations

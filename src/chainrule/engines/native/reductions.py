@@ -1,7 +1,7 @@
 """The kernels of reductions: sums, products and maxima along axes.
 
-How their order stays what it is while they keep the processor busy: elements that go on
-one accumulator follow each other, and many accumulators run side by side.
+The order of summation is fixed, and the processor is busy all the same: elements of
+one accumulator are added in order, and many accumulators run side by side.
 """
 
 from __future__ import annotations

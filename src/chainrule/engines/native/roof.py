@@ -1,7 +1,7 @@
 """Measurement of this machine's peak performance: FLOPs and memory bandwidth.
 
-Both are measured where they are asked for: chains of fma in registers, which each
-thread has for itself, and a sweep of all threads together over as many bytes as a step
+Both are measured when they are needed: chains of fma in the registers of each thread,
+and a sweep of all threads together over as many bytes as a step
 touches, so that it is the same cache that they come from.
 """
 
@@ -41,8 +41,8 @@ def _word(b: ir.IRBuilder, context: Any, index: int) -> Any:
 def _text() -> str:
     """Return LLVM IR of two benchmarks: context (words), thread, threads.
 
-    ``chains`` reads how often it goes round, and where its result goes.
-    ``sweep`` reads how often, the units of memory that threads divide, and where it is.
+    The context of ``chains``: number of rounds, address of the result. That of
+    ``sweep``: number of rounds, units of memory that threads divide, address of it.
     """
     lanes = host_target().vector_bytes // 4
     vector = ir.VectorType(F32, lanes)

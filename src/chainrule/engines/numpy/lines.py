@@ -46,8 +46,8 @@ def shaped(line: Array, value: Value, transposed: bool, sizes: Sizes) -> Array:
 def as_line(arrays: Sequence[Array]) -> tuple[Array, list[tuple[Array, Array]]]:
     """Return one line over arrays, and pairs (part of the line, array) to copy.
 
-    There are pairs where the arrays lie apart: the line is memory of its own then, and
-    they have to be copied.
+    There are pairs if the arrays are not adjacent: then the line is new memory, and the
+    arrays have to be copied.
     """
     parts = [(a if a.flags.c_contiguous else a.T).reshape(-1) for a in arrays]
     line = _side_by_side(parts)

@@ -94,8 +94,8 @@ def _turned(w: Writer, array: Array | str) -> Array | str:
 def _homes(body: Graph, results: Sequence[Result]) -> dict[Value, Array]:
     """Return for values of a loop body the output array that can hold them.
 
-    Beside the results these are temporaries of which nothing is made but what goes
-    there: so they are in the cache already when the result is stored.
+    These values are the results, and temporaries that only lead to one result: so
+    their memory is in the cache already when the result is stored.
     """
     homes: dict[Value, Array] = {}
     for value, target, fold in results:
@@ -176,7 +176,7 @@ class _Loop:
     def _home(self, i: int, value: Value) -> str | None:
         """Return a name for the output in which node ``i`` can compute a value.
 
-        No node behind it reads an operand from there, or what was computed there.
+        No later node reads an operand or another value from that memory.
         """
         target = self.homes.get(value)
         if target is None:

@@ -105,7 +105,7 @@ def scalar_broadcast(node: Node) -> bool:
 def loop_body(node: Node) -> Graph | None:
     """Return the body of a region that is a single elementwise loop, else None.
 
-    Scalars may be repeated in it. It is worked out once for each region, types and
+    Scalars may be broadcast in the body. It is computed once for each region, types and
     attributes.
     """
     if node.primitive is fused:
@@ -187,8 +187,8 @@ def elementwise_inputs(node: Node) -> tuple[Value, ...]:
 def fold_units(shape: Shape) -> int:
     """Return the number of partial sums of a whole sum over a shape.
 
-    A rule on the shape alone, so that sums do not depend on who adds them: whole blocks
-    of rows with at least FOLDED_FROM elements.
+    It depends on the shape alone, so that sums do not depend on the number of threads.
+    A unit is whole blocks of rows with at least FOLDED_FROM elements.
     """
     rows = shape[0]
     assert isinstance(rows, int)
@@ -222,7 +222,7 @@ def _is_fold(node: Node) -> bool:
 def early(graph: Graph, state: Mapping[Value, Value]) -> list[Node]:
     """Return the nodes of a graph, each as early as its operands allow.
 
-    What depends on nothing that is computed (numbers, random bits, copies of state)
+    A node that depends on no computed value (numbers, random bits, copies of state)
     comes just before its first reader instead.
 
     Args:

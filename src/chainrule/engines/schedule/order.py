@@ -284,8 +284,8 @@ class _Orderer:
 class _Repeating:
     """The search for nodes that each thread should compute for itself.
 
-    It pays where little is done to much that other threads read: where the batch is
-    gathered and scaled, say.
+    That pays for cheap nodes with large results that other threads read, such as those
+    that gather and scale the batch.
     """
 
     def __init__(self, orderer: _Orderer, first: frozenset[Node]) -> None:

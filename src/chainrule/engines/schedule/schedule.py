@@ -1,6 +1,6 @@
 """The schedule of an entry point: nodes in phases, divided among threads.
 
-It can be printed, and held against the rules that make it right (:func:`verify`),
+It can be printed, and checked against the rules of schedules (:func:`verify`),
 without running anything.
 """
 
@@ -130,7 +130,7 @@ class Schedule:
     def cost_of(self, step: Step) -> float:
         """Return the expected µs of a step, in all rounds.
 
-        Of branches the dearer one counts.
+        Of two branches the more expensive one counts.
         """
         within = [body.cost for body in self.within(step)]
         alone = self.machine.busiest(step.share, step.work, self.sizes)

@@ -74,8 +74,8 @@ def in_tiles(entry: Entry, views: Mapping[Value, StridedView], admits: Admits) -
 def _alike(product: Value, loop: Node, views: Mapping[Value, StridedView]) -> bool:
     """Return whether all arrays of a loop lie in the same blocks as the product.
 
-    What the product reads lies in rows: tiles take it by strides. So none of it is
-    among the loop's arrays, which may be written over tile after tile.
+    The product's operands must not lie in blocks. So none of them is among the loop's
+    arrays, which may be overwritten tile after tile.
     """
     width = views[product].blocking
     assert product.node is not None

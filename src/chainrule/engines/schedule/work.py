@@ -107,7 +107,7 @@ def innermost(
 def flops(node: Node, sizes: Sizes) -> int:
     """Return a node's FLOPs: 2 a multiply-add, 1 any other operation.
 
-    What only moves numbers has none.
+    A node that only moves numbers has none.
     """
     if node.primitive in _REDUCTIONS:
         return count_of(node.inputs[0], sizes)

@@ -151,7 +151,7 @@ def resolve_engine(name: str) -> str:
 
 
 def _fix(name: str) -> str:
-    """Return a hint what to write instead of an unknown engine's name."""
+    """Return a hint for an unknown engine's name: what to write instead."""
     auto = _('engine="auto" picks the fastest that runs here')
     if str(name).lower().startswith(("cuda", "gpu", "mps", "tpu")):
         return _("engines run on the CPU, there is none for GPUs; {auto}", auto=auto)

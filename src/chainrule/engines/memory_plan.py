@@ -178,7 +178,7 @@ def _place_arena(
     scratch: Callable[[Node], int],
     reuse_from: int,
 ) -> None:
-    """Assign all other values to offsets of the arena, reusing free memory."""
+    """Assign the remaining values to offsets of the arena, reusing free memory."""
     graph = plan.entry.graph
     free: list[tuple[int, int]] = []  # (offset, bytes), sorted
     sizes = plan.sizes

@@ -117,8 +117,8 @@ class ThreadChoice:
 class _Process:
     """The lock of the process under which programs run or change.
 
-    There is one for all: programs share tensors, and the native engine runs one chunk at
-    a time anyway. It is reentrant, for a signal handler has the thread of what it
+    There is one for all: programs share tensors, and the native engine runs one chunk
+    at a time anyway. It is reentrant, for a signal handler has the thread of what it
     interrupts. A process forks while no other thread has it, so that its child finds no
     program in the middle of a run.
     """

@@ -253,7 +253,7 @@ class SymbolicDim:
         return format(self._text(inspect.currentframe()), spec)
 
     def _text(self, here: FrameType | None) -> str:
-        """Return the symbolic text; raise an error if the user's code asks for it."""
+        """Return the size as symbolic text; raise an error if user code asks for it."""
         writer = here and here.f_back
         if _guess.sizes and writer and of_user(writer.f_code.co_filename):
             raise self._unknown(_("written into a text"))

@@ -1,4 +1,4 @@
-"""The error function erf and its complement erfc for NumPy arrays:
+"""The error function erf and its complement erfc for NumPy arrays.
 
     erf x = 2/√π ∫₀ˣ e^(−t²) dt,    erfc x = 1 − erf x.
 

@@ -105,7 +105,7 @@ def scatter_add(base: Array, indices: Array, updates: Array) -> Array:
 def _along(
     types: Sequence[ArrayType], attrs: dict[str, Any]
 ) -> list[tuple[int, Dim | None]]:
-    """Return (input, bound) for the indices of an operation along an axis."""
+    """Return which input holds indices along an axis, and how many are valid."""
     axis: int = attrs["axis"]
     return [(1, types[0].shape[axis])]
 
@@ -232,7 +232,7 @@ def _need_inside(name: str, x: ArrayType, sizes: Shape) -> None:
 
 
 def _corners(shape: Shape, sizes: Shape, first: int) -> list[tuple[int, Dim | None]]:
-    """Return (input, bound) for the start positions of a block."""
+    """Return which inputs hold the start positions of a block, and their bounds."""
     found: list[tuple[int, Dim | None]] = []
     for i, (dim, n) in enumerate(zip(shape, sizes), first):
         free = dim - n if isinstance(dim, int) and isinstance(n, int) else 0

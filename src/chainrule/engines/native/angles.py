@@ -154,7 +154,7 @@ def _nearest(e: Emitter, t: Any) -> tuple[Any, Any]:
 
 
 def _float_quarters(e: Emitter, size: Any) -> tuple[Any, Any]:
-    """Emit (fraction of a quarter turn, bits that end in n) for floats as doubles."""
+    """Emit a float's quarter turns: the fraction, and bits that end in the integer."""
     b = e.b
     g, x = _group(e, size, 24)
     parts = [e.const(c) for c in QUARTERS_FLOAT[0]]
@@ -204,7 +204,7 @@ def _parts(e: Emitter, g: Any) -> list[Any]:
 
 
 def _quarters(e: Emitter, size: Any) -> tuple[Any, Any, Any]:
-    """Emit (fraction of a quarter turn in two parts, bits that end in n).
+    """Emit a double's quarter turns: fraction in two parts, bits that end in n.
 
     The fraction may be 2⁻⁶²: so what each sum of larger numbers loses is kept.
     """

@@ -101,7 +101,7 @@ def link_kernels(new: Iterable[jit.Kernel], called: Iterable[str]) -> list[str]:
 
 
 def _found(kernel: str) -> bool:
-    """Return whether a kernel is loaded, or could be loaded from the cache."""
+    """Load a kernel from the cache if needed; return whether it is loaded now."""
     if jit.pack_of(kernel) is not None:
         return True
     found = _fetch("kernel", kernel)
@@ -109,7 +109,7 @@ def _found(kernel: str) -> bool:
 
 
 def _linked(pack: str) -> bool:
-    """Return whether a pack of kernels is loaded, or was loaded from the cache."""
+    """Load a pack of kernels from the cache if needed; return whether it is there."""
     if jit.is_linked(pack):
         return True
     found = _fetch("pack", pack)

@@ -86,7 +86,7 @@ class _Geometry:
 
     @property
     def rows(self) -> list[int]:
-        """The offset in an image at which each row of the result starts to read."""
+        """The offsets in an image at which the rows of the result start to read."""
         axes = [
             [place * step * stride for place in range(count)]
             for count, step, stride in zip(self.places, self.steps, self.spatial)

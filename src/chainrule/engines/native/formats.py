@@ -25,8 +25,10 @@ class Format:
     bias: int
     """The exponent bias: stored exponent minus exponent."""
     ln2: tuple[float, float]
-    """ln 2 as a number with so few bits that its product with an exponent is exact,
-    and the rest."""
+    """The number ln 2 as a sum of two floats.
+
+    The first has so few bits that its product with an exponent is exact.
+    """
     sqrt_half: int
     """The bits of √½ as an integer."""
     exp_range: tuple[float, float]

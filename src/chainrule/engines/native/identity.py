@@ -82,7 +82,7 @@ def source_digest(package: Path) -> str | None:
 
 
 def identity(program: Program) -> str | None:
-    """Return a digest of a traced program and its environment, or None.
+    """Return the cache key of a traced program in this environment, or None.
 
     It is None if there is no cache, or if the digest cannot be computed: a primitive
     from outside this package may change without its name.

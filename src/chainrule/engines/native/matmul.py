@@ -83,7 +83,7 @@ _MAX_ROWS = 16
 
 @dataclass(frozen=True)
 class Tile:
-    """The size of a tile: a block of C that is kept in registers.
+    """The size of a register tile: a block of the result of a matrix product.
 
     Args:
         rows: rows of C.

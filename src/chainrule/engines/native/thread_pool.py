@@ -369,11 +369,14 @@ def _emit_pause(b: ir.IRBuilder) -> None:
 
 
 _X86_MODE = 0x9FC0
-"""MXCSR: denormal results are zero (bit 15), denormal operands too (bit 6), no
-exception stops the program (bits 7 to 12), and numbers are rounded to the nearest."""
+"""The value of the x86 register MXCSR for zero denormals.
+
+Denormal results are zero (bit 15), denormal operands too (bit 6), no exception stops
+the program (bits 7 to 12), and numbers are rounded to the nearest.
+"""
 
 _AARCH64_MODE = 1 << 24
-"""FPCR: FZ does the first two; all else as where a program starts."""
+"""The value of the AArch64 register FPCR for zero denormals: FZ is set, no other bit."""
 
 
 def emit_flush_denormals(builder: ir.IRBuilder) -> ir.Value:

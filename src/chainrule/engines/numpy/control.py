@@ -33,7 +33,7 @@ class Host(Protocol):
     sizes: Sizes
 
     def inner(self, entry: Entry, state: dict[str, Array]) -> Body:
-        """Return the function of a graph within this one."""
+        """Return a nested graph (a loop body or branch) as a function."""
         ...
 
 

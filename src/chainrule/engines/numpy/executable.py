@@ -256,7 +256,7 @@ class Function:
             self.scope["run"](steps)
 
     def inner(self, entry: Entry, state: dict[str, Array]) -> Function:
-        """Return the function of a graph within this one."""
+        """Return a nested graph (a loop body or branch) as a function."""
         made = Function(_in_loops(entry), state, set(), self.sizes, within=True)
         self.largest_product = max(self.largest_product, made.largest_product)
         return made
@@ -484,7 +484,7 @@ class Function:
             self.lines += [f"    {line}" for line in inner]
 
     def each(self, items: Sequence[Any]) -> str:
-        """Return a name for one item after another; see ``repeated``."""
+        """Return a name for each of the items in turn; see ``repeated``."""
         name = self.name(None)
         self._each[name] = items
         return name

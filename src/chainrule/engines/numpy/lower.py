@@ -51,7 +51,7 @@ class Writer(Protocol):
         ...
 
     def each(self, items: Sequence[Any]) -> str:
-        """Return a name for one item after another; see ``repeated``."""
+        """Return a name for each of the items in turn; see ``repeated``."""
         ...
 
     def turn(self, name: str) -> str:

@@ -53,7 +53,7 @@ class Share:
 
 
 def key_of(view: StridedView, share: Share | None, itemsize: int, *where: Any) -> Key:
-    """Return a key for a division of memory; None if threads overlap.
+    """Return a key that tells how threads divide a value's memory, or None.
 
     Args:
         view: where the value lies.

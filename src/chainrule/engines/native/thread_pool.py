@@ -376,7 +376,7 @@ the program (bits 7 to 12), and numbers are rounded to the nearest.
 """
 
 _AARCH64_MODE = 1 << 24
-"""The value of the AArch64 register FPCR for zero denormals: FZ is set, no other bit."""
+"""The value of the AArch64 register FPCR for zero denormals: only FZ is set."""
 
 
 def emit_flush_denormals(builder: ir.IRBuilder) -> ir.Value:

@@ -1,4 +1,4 @@
-"""Engines: each turns a program into something that runs.
+"""Engines: backends that execute programs, and their registry.
 
 ``numpy`` works everywhere; ``native`` compiles to machine code where llvmlite is.
 Another engine is one more row of the registry (:func:`register`).
@@ -24,7 +24,7 @@ from chainrule.text import _
 
 @dataclass(frozen=True)
 class Buffer:
-    """An input that an engine has been given once, for many runs.
+    """An input array that an engine has stored for repeated use in many runs.
 
     Attributes:
         shape, dtype: those of the array.
@@ -39,12 +39,12 @@ class Buffer:
     sharding: Any = None
 
     def numpy(self) -> Array:
-        """The numbers."""
+        """Return the contents as a NumPy array."""
         return np.asarray(self.held)
 
 
 class Executable(Protocol):
-    """A program that is ready to run. It owns the state.
+    """A program loaded into an engine, ready to run; it owns the program's state.
 
     Attributes:
         engine: its engine's name.
@@ -58,15 +58,15 @@ class Executable(Protocol):
     completed: int
 
     def put(self, entry: str, name: str, array: Array) -> Buffer:
-        """Take over an input of an entry point, laid out as that entry reads it."""
+        """Store an input of an entry point in the layout that the entry point reads."""
         ...
 
     def write(self, name: str, array: Array) -> None:
-        """Set a state."""
+        """Set the value of a state."""
         ...
 
     def read(self, name: str) -> Array:
-        """A copy of a state, in its canonical shape."""
+        """Return a copy of a state in its canonical shape."""
         ...
 
     def run(
@@ -82,14 +82,14 @@ class Executable(Protocol):
 
 
 def on_host(array: Array) -> Buffer:
-    """A buffer for an engine that reads the memory of this process."""
+    """Return a buffer for an engine that reads the memory of this process."""
     held = np.ascontiguousarray(array)
     return Buffer(held.shape, held.dtype, held)
 
 
 @dataclass(frozen=True)
 class Engine:
-    """A row of the registry.
+    """A registered engine: the place of its class, and whether it can run here.
 
     Attributes:
         load: where its executable is: ``module:class``, called with the program and
@@ -105,12 +105,12 @@ _registry: dict[str, Engine] = {}
 
 
 def register(name: str, engine: Engine) -> None:
-    """Add an engine; ``auto`` takes the first that can run, the latest added first."""
+    """Register an engine; ``auto`` tries the engines registered last first."""
     _registry[name] = engine
 
 
 def native_problem() -> str | None:
-    """Why the native engine cannot run here, or None where it can."""
+    """Return the reason why the native engine cannot run here, or None if it can."""
     if importlib.util.find_spec("llvmlite") is None:
         return _("llvmlite is not installed (there is no wheel for some platforms)")
     return None
@@ -126,12 +126,12 @@ register(
 
 
 def engine_names() -> tuple[str, ...]:
-    """What ``engine=`` may be."""
+    """Return the valid values of ``engine=``."""
     return ("auto", *_registry)
 
 
 def resolve_engine(name: str) -> str:
-    """``auto`` resolved to the engine that will run."""
+    """Return the name of the engine that will run; ``auto`` selects one."""
     if name == "auto":
         return next(n for n in reversed(_registry) if _registry[n].problem() is None)
     if name not in _registry:
@@ -153,7 +153,7 @@ def resolve_engine(name: str) -> str:
 
 
 def _fix(name: str) -> str:
-    """What to write instead of an engine that does not exist."""
+    """Return a hint for an unknown engine's name: what to write instead."""
     auto = _('engine="auto" picks the fastest that runs here')
     if str(name).lower().startswith(("cuda", "gpu", "mps", "tpu")):
         return _("engines run on the CPU, there is none for GPUs; {auto}", auto=auto)
@@ -168,7 +168,7 @@ def load_engine(
     *,
     threads: int | None = None,
 ) -> Executable:
-    """Load ``program`` into an engine.
+    """Load a program into an engine; return the executable.
 
     Args:
         name: ``auto``, or the name of an engine.

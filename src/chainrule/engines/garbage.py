@@ -1,4 +1,4 @@
-"""No garbage collection while many objects are made that stay.
+"""Suspension of garbage collection while many long-lived objects are created.
 
 A graph and the code of it are tens of thousands of objects that refer to each other.
 Python's collector would go through all of them again and again as they are made, and
@@ -14,7 +14,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def kept() -> Generator[None]:
-    """Within the block nothing is collected, where the collector was on at all.
+    """Return a context manager that disables Python's garbage collector.
 
     >>> with kept():
     ...     gc.isenabled()

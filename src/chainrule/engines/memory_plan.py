@@ -1,4 +1,4 @@
-"""Memory planning, shared by the engines.
+"""Memory planning, which all engines share.
 
 Given a prepared graph, decide once which values are views of others, which new state
 can be computed right where the old one lies, and where in one arena everything else
@@ -23,7 +23,7 @@ ALIGNMENT = 64
 
 @dataclass
 class MemoryPlan:
-    """Where the values of one entry point live.
+    """The locations in memory of all values of one entry point.
 
     Attributes:
         entry: the entry point, its graph prepared.
@@ -63,7 +63,7 @@ def make_plan(
     reuse_from: int = 0,
     within: bool = False,
 ) -> MemoryPlan:
-    """Plan the memory of an entry point.
+    """Plan the memory of an entry point: views, in-place updates and the arena.
 
     Args:
         entry: the entry point, after the passes.
@@ -101,7 +101,7 @@ def make_plan(
 def _set_aside(
     entry: Entry, is_view: Callable[[Node, dict[Value, Value]], bool]
 ) -> Entry:
-    """Copy what is an input (or a view of one) before it becomes new state.
+    """Insert copies of inputs (or views of them) that become new state.
 
     After that no new state shows memory that another replacement may overwrite.
     """
@@ -127,7 +127,7 @@ def _place_state(
     end: int,
     within: bool,
 ) -> None:
-    """Let new state be computed in the memory of the old one where that is safe.
+    """Place new state in the memory of the old state where that is safe.
 
     Safe means: nothing reads the old value after the node that computes the new one,
     that node reads it element by element, if at all, and nothing is refused from there
@@ -178,7 +178,7 @@ def _place_arena(
     scratch: Callable[[Node], int],
     reuse_from: int,
 ) -> None:
-    """Give every other value a place, reusing memory whose values are dead."""
+    """Assign the remaining values to offsets of the arena, reusing free memory."""
     graph = plan.entry.graph
     free: list[tuple[int, int]] = []  # (offset, bytes), sorted
     sizes = plan.sizes

@@ -1,8 +1,8 @@
-"""Where a run may be refused, and what is seen to before state is written over.
+"""Checks of run-time errors (such as bad indices) before state is overwritten.
 
-A run that is refused leaves the state as it was before the step. So state is written in
-place only behind the *look*: a point from which on nothing can be refused any more.
-What becomes new state before it is copied at the end of the step.
+An error at run time leaves the state as it was before the step. So state is written in
+place only after the *look*, the check for errors after which no error can occur. New
+state that is computed before it is copied at the end of the step.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from chainrule.primitives.creation import constant
 
 @dataclass(frozen=True)
 class Condition:
-    """What must hold for a node not to refuse.
+    """A condition that must hold, or else a node raises an error at run time.
 
     Attributes:
         node: the node.
@@ -35,7 +35,7 @@ class Condition:
 
 
 def conditions(node: Node) -> list[Condition]:
-    """The conditions of a node, but for those that numbers in the graph fulfil."""
+    """Return the run-time conditions of a node that constants do not already fulfil."""
     if any(isinstance(a, Graph) and _refuses(a) for a in node.attrs.values()):
         return [Condition(node, None, None)]
     refuses = node.primitive.refuses
@@ -63,7 +63,7 @@ def _fulfilled(condition: Condition) -> bool:
 def place_look(
     nodes: Sequence[Node], writes: Sequence[int]
 ) -> tuple[int, list[Condition]]:
-    """Where to look, and the conditions of later nodes that are checked there.
+    """Return the position of the error check, and conditions to check there.
 
     A single index or truth value can be checked ahead of the node that needs it; of
     many the node itself sees which are outside. What was checked before, as an index
@@ -102,14 +102,14 @@ def place_look(
 
 
 def _root(value: Value) -> Value:
-    """What a value is a view of."""
+    """Return the value of which ``value`` is a view."""
     while value.node is not None and value.node.primitive.view:
         value = value.node.inputs[0]
     return value
 
 
 def ahead(graph: Graph) -> frozenset[Node]:
-    """What can run before all else: single numbers on which conditions depend."""
+    """Return the scalar nodes on which conditions depend, to be run first."""
     single = {v for v in graph.inputs if v.shape == ()}
     cheap: dict[Node, None] = {}
     needed: set[Value] = set()

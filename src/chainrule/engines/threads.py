@@ -1,4 +1,4 @@
-"""How many threads a run uses: what was asked for, or what measures best.
+"""The choice of the number of threads: as requested, or by measurement.
 
 Results of machine code do not depend on the number, so its engine may try. Two threads
 lose on small graphs, and on large ones too while another process wants the core: no
@@ -34,19 +34,19 @@ LOSS, PAUSE = 0.02, 0.05
 
 
 def available_cores() -> int:
-    """The cores that this process may use, now."""
+    """Return the number of cores that this process may use now."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def checked(threads: int | None) -> int | None:
-    """A number of threads as it was asked for."""
+    """Check a requested number of threads; None leaves the choice open."""
     return validation.maybe(validation.whole)("threads", threads)
 
 
 class ThreadChoice:
-    """How many threads run one entry point at one size.
+    """The choice of the number of threads for one entry point at one size.
 
     Where nobody has asked for a number there are contests: short runs with 1, 2, 4, …
     threads up to all cores, in turns, so that all meet the same moment of the machine.
@@ -72,7 +72,7 @@ class ThreadChoice:
         self._rest = 0.0  # seconds of runs to come before the next contest
 
     def take(self, steps: int) -> tuple[int, int]:
-        """How many threads run next, and for how many of these steps."""
+        """Return the number of threads for the next run, and its number of steps."""
         if self._asked is not None:
             return self._asked, steps
         if not self._turns and self._rest <= 0.0:
@@ -85,7 +85,7 @@ class ThreadChoice:
         return number, min(steps, 1 + int(seconds / self._each.get(number, math.inf)))
 
     def note(self, number: int, steps: int, seconds: float) -> None:
-        """Learn what the run took that ``take`` has asked for."""
+        """Record the time of the run that ``take`` has requested."""
         if self._asked is not None:
             return
         each = self._each[number] = max(seconds, 1e-9) / steps
@@ -101,7 +101,7 @@ class ThreadChoice:
                 self._decide()
 
     def _decide(self) -> None:
-        """End a contest."""
+        """End a contest between thread numbers and choose the fastest."""
         medians = {n: sorted(runs)[len(runs) // 2][0] for n, runs in self._runs.items()}
         self.best = min(medians, key=medians.__getitem__)
         least = medians[self.best]
@@ -115,10 +115,10 @@ class ThreadChoice:
 
 
 class _Process:
-    """The lock that a thread holds while programs, or what they hold, change.
+    """The lock of the process under which programs run or change.
 
-    One for all of them: programs share tensors, and the native engine runs one chunk at
-    a time anyway. It is reentrant, for a signal handler has the thread of what it
+    There is one for all: programs share tensors, and the native engine runs one chunk
+    at a time anyway. It is reentrant, for a signal handler has the thread of what it
     interrupts. A process forks while no other thread has it, so that its child finds no
     program in the middle of a run.
     """
@@ -143,13 +143,13 @@ if hasattr(os, "register_at_fork"):
 
 
 class Turn:
-    """What one thread at a time does: a program has one memory."""
+    """A guard that lets one thread at a time run a program."""
 
     def __init__(self) -> None:
         self._taken: Any = None
 
     def take(self, run: Callable[..., T], *args: Any) -> T:
-        """Call ``run``, once no other thread is at it.
+        """Call ``run`` when no other thread runs a program.
 
         The lock is its own context manager, and nothing is called between what is
         taken and the block that gives it back: an exception of a signal handler comes
@@ -172,7 +172,7 @@ class Turn:
 
 
 class _Uninterrupted:
-    """A block that a first Ctrl-C interrupts at its end, and a second one at once.
+    """A block that the first Ctrl-C interrupts only at its end.
 
     That holds where Python's own handler is in charge, which raises KeyboardInterrupt.
     """
@@ -215,7 +215,7 @@ ALL_THREADS = 10**8
 
 
 def blas_threads_for(multiplications: int) -> int:
-    """The threads of NumPy's BLAS for a program, by its largest product alone.
+    """Return the number of BLAS threads for a program, by its largest product.
 
     A BLAS sums in another order with another number of threads, so a clock may not
     decide here as it does for machine code of ours: a run could not be repeated. Its
@@ -226,7 +226,7 @@ def blas_threads_for(multiplications: int) -> int:
 
 @functools.cache
 def _controller() -> Any:
-    """What sets the threads of NumPy's BLAS; None where that cannot be done."""
+    """Return the controller of NumPy's BLAS threads, or None if unavailable."""
     try:
         from threadpoolctl import ThreadpoolController
     except ImportError:
@@ -236,6 +236,6 @@ def _controller() -> Any:
 
 
 def blas_threads(number: int) -> Any:
-    """A block within which NumPy's matrix products use so many threads."""
+    """Return a context manager that sets the number of BLAS threads."""
     controller = _controller()
     return nullcontext() if controller is None else controller.limit(limits=number)

@@ -1,4 +1,4 @@
-"""Which values are weights, so that an engine may lay them out as products like it.
+"""The choice of values that engines may store in a layout for weights.
 
 A product x·Wᵀ reads W of shape (outputs, inputs) along its outputs for one input after
 the other, so engines store W the other way round. Its gradient and its moments, which
@@ -25,7 +25,7 @@ from chainrule.primitives.movement import broadcast_to, reduce_sum
 
 
 def weight_states(entries: Iterable[Entry]) -> set[str]:
-    """The states of a program that may be laid out as weights.
+    """Return the states of a program that may be stored as weights.
 
     A matrix qualifies when a product contracts its last axis. It and all that meet it
     element by element form a class; the class qualifies unless one of its members meets
@@ -81,7 +81,7 @@ def _classify(
 
 
 class _Classes:
-    """Union-find over values and names of state."""
+    """A union-find structure over values and names of state."""
 
     def __init__(self) -> None:
         self.parent: dict[object, object] = {}
@@ -101,7 +101,7 @@ class _Classes:
 
 
 def alike(node: Node) -> list[list[Value]]:
-    """The arrays that a node reads and makes at the same places, loop by loop."""
+    """Return groups of arrays that a node reads or writes element by element."""
     if node.primitive is together:
         pairs = members_of(node)
         return [[v for v in (*ins, *outs) if v.shape] for ins, outs in pairs]
@@ -120,7 +120,7 @@ def _join_all(classes: _Classes, values: Sequence[Value]) -> None:
 
 
 def weight_values(entry: Entry, states: set[str]) -> set[Value]:
-    """The values of an entry point that are laid out like those states."""
+    """Return the values of an entry point that share the layout of ``states``."""
     graph = entry.graph
     found = {
         value

@@ -1,1 +1,1 @@
-"""The graph: values, nodes, programs, their text form and their verifier."""
+"""The computation graph: values, nodes, programs, text form and verifier."""

@@ -1,4 +1,4 @@
-"""Tracing the body of a loop or of a branch, which may use what stands outside."""
+"""Tracing of the body of a loop or branch, which may use values from outside."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from chainrule.text import _
 
 
 class BodyTrace(Trace):
-    """The trace of a loop's body: what it finds outside becomes an input of it."""
+    """The trace of a loop body, which turns values from outside into its inputs."""
 
     def __init__(self, inputs: Sequence[Value]) -> None:
         super().__init__()
@@ -98,7 +98,7 @@ class BodyTrace(Trace):
 def trace_body(
     function: Callable[..., Any], types: Sequence[ArrayType], name: str
 ) -> tuple[Graph, list[Value]]:
-    """The graph of a loop's body, and the values from outside that it needs.
+    """Return a loop body as a graph, and the values from outside that it reads.
 
     Its inputs are those values, then one for each of ``types``.
     """
@@ -113,7 +113,7 @@ def trace_body(
 
 
 def refuse_escaped(graph: Graph) -> None:
-    """Refuse a graph that uses a value of another one: of a loop's body."""
+    """Raise an error if a graph uses a value that belongs to another graph."""
     known = set(graph.inputs)
     for values in (graph.outputs, *(node.inputs for node in graph.nodes)):
         for value in values:

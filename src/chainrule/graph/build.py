@@ -1,4 +1,4 @@
-"""How graphs come into being: :func:`bind` applies a primitive, everywhere.
+"""Construction of graphs: :func:`bind` applies a primitive, eagerly or traced.
 
 There is one code path. With numbers at hand ``bind`` computes by the primitive's NumPy
 reference and, when a derivative may be asked for, remembers the node. With types alone
@@ -46,10 +46,11 @@ _constants: Bounded[Any, Value] = Bounded(512)
 
 
 class Trace:
-    """One tracing in progress: it turns numbers met on the way into graph values.
+    """A trace in progress, which records operations as nodes of a graph.
 
-    Tensors, modules and optimisers tell it what they do; a trace of a whole program
-    (:mod:`chainrule.compilation.tracing`) makes state of that, this one does not.
+    Tensors, modules and optimisers report their changes to the trace. The trace of a
+    whole program (:mod:`chainrule.compilation.tracing`) turns them into state; this
+    class does not.
     """
 
     def __init__(self) -> None:
@@ -58,15 +59,15 @@ class Trace:
         self._new: dict[int, Any] = {}
 
     def note_new(self, item: Any) -> None:
-        """Note an object that the traced function makes, which it may change."""
+        """Note an object that the traced function created and may therefore change."""
         self._new[id(item)] = item
 
     def is_new(self, item: Any) -> bool:
-        """Return whether the traced function made an object."""
+        """Return whether the traced function created an object."""
         return id(item) in self._new
 
     def constant(self, value: Value) -> Value:
-        """A graph value for the numbers that ``value`` carries."""
+        """Return a graph value for the numbers that an eager value carries."""
         array = value.array
         assert array is not None
         known = self.constants.get(id(value))
@@ -82,20 +83,20 @@ class Trace:
         return known[0]
 
     def given(self, value: Value) -> Value:
-        """What stands for the input of a node in this trace."""
+        """Return the value that stands for a node's input in this trace."""
         return value if value.array is None else self.constant(value)
 
     def made(self, outputs: tuple[Value, ...]) -> None:
-        """A node was recorded."""
+        """Note that a node with these outputs was recorded."""
 
     def captured(self) -> list[tuple[Value, Value]]:
-        """Pairs (graph input, numbers) of the large constants met."""
+        """Return pairs (graph input, eager value) of the large constants found."""
         return [pair for pair in self.constants.values() if pair[0].node is None]
 
     # A trace with state overrides these: see chainrule.compilation.tracing.
 
     def lift(self, tensor: Any, value: Value) -> Value:
-        """The graph value that stands for a tensor from outside at this point."""
+        """Return the current graph value of a tensor from outside the trace."""
         return value
 
     def leaf(self, tensor: Any, value: Value) -> Value:
@@ -105,34 +106,34 @@ class Trace:
         return made
 
     def assign(self, tensor: Any, value: Value) -> bool:
-        """From here on ``tensor`` is ``value``; whether that is taken note of."""
+        """Set a tensor's value from here on; return whether the trace records it."""
         return False
 
     def note_change(self, tensor: Any) -> None:
-        """A tensor is about to be changed in place."""
+        """Note that a tensor is about to be changed in place."""
 
     def gradient(self, tensor: Any, held: Any) -> Any:
-        """The gradient of a tensor from outside at this point."""
+        """Return the current gradient of a tensor from outside the trace."""
         return held
 
     def set_gradient(self, tensor: Any, gradient: Any) -> bool:
-        """From here on that is the gradient; whether that is taken note of."""
+        """Set a tensor's gradient from here on; return whether the trace records it."""
         return False
 
     def note_mode(self, module: Any) -> None:
-        """A module is called or switched."""
+        """Note that a module is called or changes between training and evaluation."""
 
     def note_freed(self, nodes: Iterable[Node]) -> None:
-        """A derivative has walked over these nodes, and lets them go."""
+        """Note that a derivative has passed these nodes and releases their inputs."""
 
     def note_reached(self, values: Iterable[Value]) -> None:
-        """``backward()`` has come to these values."""
+        """Note that ``backward()`` has reached these values."""
 
     def note_read(self, get: Callable[[], Any]) -> None:
         """Note that the trace depends on the current value of ``get()``."""
 
     def note_step(self, table: Any) -> int:
-        """Count a step of ``table``; return its index in the function, from 0."""
+        """Count an optimiser step of ``table``; return its index in the function."""
         raise GraphError(
             _("An optimiser's step is traced in a function without state."),
             expected=_("cr.compile, whose programs change tensors from outside"),
@@ -143,16 +144,16 @@ class Trace:
     def tabulated(
         self, table: Any, name: str, dtype: DType, step: int | None = None
     ) -> Value | None:
-        """Return the scalar input that ``table`` supplies anew for each of its steps.
+        """Return the scalar input that ``table`` supplies for an optimiser step.
 
-        It is for the given step of those in the function; by default for the one that
-        comes next at this point. None where nothing is supplied: without state.
+        ``step`` is an index of a step in the function; by default it is the next one.
+        The result is None in a trace without state, where nothing is supplied.
         """
         return None
 
 
 class Changes:
-    """Counts what may invalidate a trace: a module's attributes, frozen tensors."""
+    """A counter of changes that may invalidate a trace, such as frozen tensors."""
 
     count: int = 0
 
@@ -161,10 +162,10 @@ changes = Changes()
 
 
 class Context(threading.local):
-    """What surrounds an application of a primitive, one a thread.
+    """The per-thread state of graph building: trace, scope, role, gradient mode.
 
-    All fields of a thread are in ``context.__dict__``: who needs several of them on
-    every operation asks for that once.
+    All fields of a thread are in ``context.__dict__``: code that needs several of them
+    on every operation reads that once.
 
     Attributes:
         trace: the tracing in progress.
@@ -201,9 +202,9 @@ context = Context()
 
 
 class within(ContextDecorator):  # noqa: N801 - used like a function
-    """Within the block this field of the :class:`Context` is another.
+    """A context manager that sets one field of the :class:`Context` for a block.
 
-    It may be entered by several threads, and within itself.
+    It may be used by several threads, and be nested in itself.
     """
 
     __slots__ = ("field", "value")
@@ -225,7 +226,7 @@ _unrecorded, _recorded = within("grad", False), within("grad", True)
 
 
 class absolute_scope:  # noqa: N801 - used like a function; every node of a derivative
-    """Nodes recorded within the block have exactly this scope and role."""
+    """A context manager that gives all nodes recorded within it a scope and a role."""
 
     __slots__ = ("role", "saved", "scope")
 
@@ -241,19 +242,19 @@ class absolute_scope:  # noqa: N801 - used like a function; every node of a deri
 
 
 def scope(name: str) -> absolute_scope:
-    """Nodes recorded within the block belong to module ``name``."""
+    """Return a context manager that assigns recorded nodes to the module ``name``."""
     outer = context.scope
     path = f"{outer}.{name}" if outer and name else outer or name
     return absolute_scope(path, context.role)
 
 
 def role(name: str) -> within:
-    """Nodes recorded within the block play this role: forward, backward, update."""
+    """Return a context manager that sets nodes' role: forward, backward or update."""
     return within("role", name)
 
 
 def no_grad() -> within:
-    """Within the block nothing is remembered for derivatives.
+    """Return a context manager within which no operation is recorded for derivatives.
 
     Values computed there count as constants for any derivative taken later.
     """
@@ -261,14 +262,14 @@ def no_grad() -> within:
 
 
 def recording() -> within:
-    """Within the block derivatives are remembered, whatever surrounds it."""
+    """Return a context manager within which operations are recorded for derivatives."""
     return _recorded
 
 
 def bind(primitive: Primitive, inputs: tuple[Value, ...], attrs: dict[str, Any]) -> Any:
-    """Apply ``primitive`` to ``inputs``; the result is a Value, or a tuple of them.
+    """Apply ``primitive`` to ``inputs``: compute on numbers, or record while tracing.
 
-    Numbers in, numbers out; while tracing, a node is recorded instead.
+    The result is a Value, or a tuple of them.
     """
     here = context.__dict__
     if here["trace"] is not None:
@@ -351,7 +352,7 @@ def _already_traced(primitive: Primitive, inputs: tuple[Value, ...]) -> GraphErr
 
 @dataclass(frozen=True)
 class View:
-    """An application of a primitive that shows elements of its input.
+    """A view operation with its attributes and result type, for repeated application.
 
     Attributes:
         primitive, attrs: what is applied.
@@ -364,7 +365,7 @@ class View:
 
 
 def bind_views(value: Value, views: Sequence[View]) -> Value:
-    """Apply views one after another, whose types are known from an earlier time."""
+    """Apply views one after another to a value, without inferring their types."""
     here = context.__dict__
     if here["trace"] is not None:
         for view in views:
@@ -393,7 +394,7 @@ def record(
     origin: Node | None = None,
     types: Sequence[ArrayType | Value] | None = None,
 ) -> tuple[Value, ...]:
-    """Record a node without numbers; its outputs have types alone.
+    """Record a node without numbers; return its outputs, which have types alone.
 
     Scope, role and source are those of the surroundings, or of ``origin``. ``types``
     are those of the outputs, or values like them, where they are known.
@@ -426,7 +427,7 @@ def record(
 def replay(
     node: Node, inputs: Sequence[Value], *, origin: Node | None = None
 ) -> tuple[Value, ...]:
-    """The same application on other inputs, the step that every pass is made of.
+    """Record a node again with other inputs, the basic step of every pass.
 
     Scope, role and source are kept, or taken from ``origin``.
     """
@@ -444,7 +445,7 @@ def _same_types(old: Sequence[Value], new: Sequence[Value]) -> bool:
 
 
 def _report_exceptions(primitive: Primitive) -> None:
-    """Warn of what NumPy met, as NumPy is told to, and of the user's line."""
+    """Warn of floating-point exceptions of NumPy, at the line of the user's code."""
     found = dict.fromkeys(context.exceptions)
     context.exceptions.clear()
     wanted: Any = np.geterr()
@@ -470,7 +471,7 @@ def _any_tracked(inputs: tuple[Value, ...]) -> bool:
 
 
 def constant(number: Any, dtype: DType | str) -> Value:
-    """A scalar (or small array) value with the given numbers.
+    """Return a scalar (or small array) value with the given numbers.
 
     While tracing it is a node: numbers in the code are part of the graph.
 
@@ -492,7 +493,7 @@ def constant(number: Any, dtype: DType | str) -> Value:
 
 
 def held(number: Any, dtype: DType) -> Array:
-    """The number as an array; one that becomes infinite on the way is refused."""
+    """Return a number as an array; raise an error if the dtype cannot represent it."""
     try:
         with np.errstate(over="raise"):
             return np.asarray(number, dtype.numpy)
@@ -518,7 +519,7 @@ def held(number: Any, dtype: DType) -> Array:
 
 @contextmanager
 def tracing(trace: Trace | None = None) -> Generator[Trace]:
-    """Record instead of computing, within the block."""
+    """Return a context manager that records operations instead of computing them."""
     trace = trace or Trace()
     with within("trace", trace), absolute_scope("", "forward"):
         yield trace
@@ -533,7 +534,7 @@ def trace(
     attrs: dict[str, Any] | None = None,
     tracked: bool = False,
 ) -> Graph:
-    """The graph of ``function``, a function of values, for inputs of these types."""
+    """Return the graph of ``function``, a function of values, for these input types."""
     names = names or [f"x{i}" for i in range(len(types))]
     inputs = [
         Value(None, t.shape, t.dtype, name=n, tracked=tracked and t.dtype.is_float)

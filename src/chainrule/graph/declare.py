@@ -1,4 +1,4 @@
-"""How primitives are declared: a row in each table that is not an engine's."""
+"""Declaration of primitives: type rule, NumPy reference, derivative and formula."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Operation(Primitive):
     """A primitive that is applied to values by calling it."""
 
     def __call__(self, *inputs: Value, **attrs: Any) -> Any:
-        """Apply it: compute at once on numbers, record a node while tracing."""
+        """Apply the primitive: compute on numbers, or record a node while tracing."""
         return bind(self, inputs, attrs)
 
 
@@ -89,7 +89,7 @@ def declare(
 def computed_formula(
     name: str, shown: Formula, reference: Callable[..., Any]
 ) -> Callable[..., Computed]:
-    """The formula of what is written as ``shown`` and worked out by the reference."""
+    """Return a formula that prints as ``shown`` and is evaluated by the reference."""
 
     def formula(*inputs: Expr, **attrs: Any) -> Computed:
         key = (name, *sorted(attrs.items()))
@@ -102,7 +102,7 @@ def computed_formula(
 def by_input(
     rules: tuple[DerivativeRule | None, ...],
 ) -> Callable[..., Sequence[Cotangent]]:
-    """A derivative made of one rule for each input."""
+    """Return a derivative rule that combines one rule for each input."""
 
     def derivative(
         gs: tuple[Value],

@@ -1,4 +1,4 @@
-"""A graph: inputs, outputs, and the nodes between them."""
+"""The class of graphs: inputs, outputs, and the nodes between them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from chainrule.graph.types import SymbolicDim
 
 
 class Graph:
-    """Inputs, outputs and the nodes that lead from one to the other.
+    """A computation graph: inputs, outputs and the nodes that lead to the outputs.
 
     The nodes are found by walking back from the outputs, so what does not matter to
     them is not part of the graph. They stand in an order in which they can run.
@@ -33,12 +33,12 @@ class Graph:
 
     @cached_property
     def symbolic(self) -> bool:
-        """Whether a shape or an attribute contains a named size."""
+        """A flag that is true if a shape or an attribute contains a named size."""
         return bool(self.size_names)
 
     @cached_property
     def size_names(self) -> tuple[str, ...]:
-        """The names of sizes that occur, those of loops' bodies too, in order."""
+        """The sorted names of sizes in the graph, including the bodies of its loops."""
         found: set[str] = set()
         for value in self.values():
             found |= size_names(value.shape)
@@ -48,7 +48,7 @@ class Graph:
         return tuple(sorted(found))
 
     def values(self) -> Iterable[Value]:
-        """Every value: the inputs, then what each node computes."""
+        """Yield every value of the graph: the inputs, then the outputs of each node."""
         yield from self.inputs
         for node in self.nodes:
             for value in node.outputs:
@@ -62,12 +62,12 @@ class Graph:
         return f"<graph {self.name}: {len(self.nodes)} nodes>"
 
     def _repr_html_(self) -> str:
-        """In a notebook: the text form."""
+        """Return the text form of the graph as HTML for a notebook."""
         return f"<pre>{escape(str(self))}</pre>"
 
 
 def size_names(item: object) -> set[str]:
-    """The names of sizes within a shape or an attribute."""
+    """Return the names of sizes that a shape or an attribute contains."""
     if isinstance(item, SymbolicDim):
         return set(item.names)
     if isinstance(item, tuple):
@@ -78,7 +78,7 @@ def size_names(item: object) -> set[str]:
 def ancestors(
     roots: Iterable[Value], stop: Iterable[Value] = (), *, tracked: bool = False
 ) -> list[Node]:
-    """The nodes that ``roots`` depend on, in running order.
+    """Return the nodes that ``roots`` depend on, in execution order.
 
     The walk ends at the values of ``stop`` and at values without a node; ``tracked``:
     at those without a derivative too.
@@ -97,12 +97,12 @@ def ancestors(
 
 
 def tracked_ancestors(roots: Iterable[Value]) -> set[Node]:
-    """The nodes that a derivative of ``roots`` walks over."""
+    """Return the nodes through which a derivative of ``roots`` passes."""
     return set(ancestors(roots, tracked=True))
 
 
 def users(graph: Graph) -> dict[Value, list[Node]]:
-    """For each value the nodes that read it, in running order."""
+    """Return the nodes that read each value, in execution order."""
     readers: dict[Value, list[Node]] = {value: [] for value in graph.values()}
     for node in graph.nodes:
         for value in dict.fromkeys(node.inputs):

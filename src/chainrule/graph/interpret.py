@@ -1,6 +1,6 @@
-"""Run a graph node by node with the NumPy references.
+"""The reference interpreter: run a graph node by node with NumPy.
 
-This is the semantics of a graph: slow, obvious, and what every engine is held against.
+It defines the semantics of a graph, slow and obvious. Engines are tested against it.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from chainrule.util.bounded import Bounded
 
 
 def solve_sizes(shapes: Sequence[tuple[Shape, tuple[int, ...]]]) -> dict[str, int]:
-    """The values of named sizes, from pairs of a shape and the shape that came.
+    """Return the values of named sizes, from pairs of declared and actual shapes.
 
     Raises:
         ShapeError: shapes that disagree, or that no whole number fits.
@@ -77,7 +77,7 @@ def solve_sizes(shapes: Sequence[tuple[Shape, tuple[int, ...]]]) -> dict[str, in
 
 
 def at_sizes(graph: Graph, sizes: Sizes) -> Graph:
-    """The graph with numbers in the place of named sizes, in loops' bodies too."""
+    """Return the graph with named sizes replaced by numbers, also in loop bodies."""
     if not graph.symbolic:
         return graph
     key = tuple(sizes[name] for name in graph.size_names if name in sizes)
@@ -112,7 +112,7 @@ def _with_numbers(graph: Graph, sizes: Sizes) -> Graph:
 
 
 def attrs_at(node: Node, sizes: Sizes) -> dict[str, Any]:
-    """The attributes of a node with numbers in the place of named sizes."""
+    """Return the attributes of a node with named sizes replaced by numbers."""
     return {
         k: at_sizes(a, sizes) if isinstance(a, Graph) else resolve(a, sizes)
         for k, a in node.attrs.items()
@@ -125,7 +125,7 @@ def attrs_at(node: Node, sizes: Sizes) -> dict[str, Any]:
 def run_nodes(
     graph: Graph, arrays: Sequence[Any], sizes: Sizes | None = None
 ) -> Iterator[tuple[Node, dict[Value, Array]]]:
-    """Run a graph, pausing after each node with the numbers known so far."""
+    """Run a graph, and yield each node with the arrays computed so far."""
     known = {v: np.asarray(a) for v, a in zip(graph.inputs, arrays, strict=True)}
     if sizes is None:
         sizes = solve_sizes([(v.shape, known[v].shape) for v in graph.inputs])
@@ -142,7 +142,7 @@ def run_nodes(
 def evaluate_all(
     graph: Graph, arrays: Sequence[Any], sizes: Sizes | None = None
 ) -> dict[Value, Array]:
-    """Every value of ``graph``."""
+    """Run a graph and return the array of every one of its values."""
     known = {v: np.asarray(a) for v, a in zip(graph.inputs, arrays, strict=True)}
     for step in run_nodes(graph, arrays, sizes):
         known = step[1]
@@ -193,7 +193,7 @@ def _tape(graph: Graph) -> _Tape:
 
 
 def _write(tape: _Tape, graph: Graph, slot: dict[Value, int]) -> list[int]:
-    """Append the nodes of ``graph`` to a tape; the slots of its outputs."""
+    """Append the nodes of ``graph`` to a tape; return the slots of its outputs."""
     known = tape.constants
     for node in graph.nodes:
         inputs = [slot[v] for v in node.inputs]
@@ -218,14 +218,14 @@ def _write(tape: _Tape, graph: Graph, slot: dict[Value, int]) -> list[int]:
 
 
 def _taken(slots: list[int]) -> Callable[[list[Any]], Any]:
-    """Return what takes these items out of a list, without a call of Python's."""
+    """Return a fast function that selects the items at these indices from a list."""
     if len(slots) > 1:
         return itemgetter(*slots)
     return itemgetter(slice(slots[0], slots[0] + 1) if slots else slice(0))
 
 
 def _spent(tape: _Tape) -> list[list[int]]:
-    """Return, for each step, the slots that no later step reads."""
+    """Return, for each step of a tape, the slots that no later step reads."""
     needed, found = set(tape.outputs), list[list[int]]()
     for *__, ins, outs in reversed(tape.steps):
         last = {*ins, *outs} - needed
@@ -237,7 +237,7 @@ def _spent(tape: _Tape) -> list[list[int]]:
 def evaluate(
     graph: Graph, arrays: Sequence[Any], sizes: Sizes | None = None
 ) -> tuple[Array, ...]:
-    """The outputs of ``graph`` for these input arrays."""
+    """Return the outputs of ``graph`` for these input arrays."""
     tape = _tape(graph)
     known: list[Any] = [None] * tape.slots
     known[: len(arrays)] = map(np.asarray, arrays)

@@ -1,6 +1,6 @@
-"""How the elements of a value lie in memory, as far as it is known.
+"""The memory order of a tensor's elements, as PyTorch would choose it.
 
-That decides whether another shape of a tensor is a view or a copy in PyTorch, and so
+The order decides whether a reshaped tensor is a view or a copy in PyTorch, and so
 what a change in place reaches. An elementwise result lies there as its operands do;
 where these disagree, or one has axes of length 1, the order is a matter of PyTorch's
 implementation, and not known here. NumPy's arrays may lie otherwise.
@@ -19,10 +19,10 @@ ROWS, PERMUTED, UNKNOWN = 0, 1, 2
 
 
 def order_of(primitive: Primitive, inputs: Sequence[Value], made: Array) -> int:
-    """Return how a result lies, of inputs of which one does not lie row by row.
+    """Return the memory order of an operation's result, from those of its inputs.
 
-    Views lie as they lie. What mixes elements, such as a matrix product, makes its
-    results row by row.
+    A view has the order of its input. An operation that mixes elements, such as a
+    matrix product, makes row-major results.
     """
     if primitive.view:
         return inputs[0].order
@@ -41,7 +41,7 @@ def order_of(primitive: Primitive, inputs: Sequence[Value], made: Array) -> int:
 
 
 def _disagree(values: Sequence[Value], made: Array) -> bool:
-    """Return whether the longer of two steps is not along the same axis in all."""
+    """Return whether arrays order a pair of axes differently in memory."""
     arrays = [made, *[v.array for v in values if v.array is not None]]
     steps = [array.strides for array in arrays]
     for i, j in itertools.combinations(range(made.ndim), 2):

@@ -1,4 +1,4 @@
-"""Values and the nodes that produce them: the graph in single static assignment.
+"""Values and the nodes that compute them: the graph in single static assignment.
 
 A :class:`Value` is one array. In eager mode it carries its numbers; while a function
 is traced it carries its type alone. Either way it knows the :class:`Node` that made it,
@@ -23,7 +23,7 @@ _numbers = itertools.count()
 
 
 class Value:
-    """One array of a graph: numbers (eager) or a type alone (traced).
+    """An array of a graph: numbers (eager) or a type alone (traced).
 
     Attributes:
         array: the numbers, or None while tracing.
@@ -72,7 +72,7 @@ class Value:
 
     @property
     def type(self) -> ArrayType:
-        """Shape and element type together."""
+        """The shape and the element type, as one object."""
         return ArrayType(self.shape, self.dtype)
 
     def __repr__(self) -> str:
@@ -85,9 +85,9 @@ _bare = functools.partial(object.__new__, Value)
 
 
 def computed(array: Array, type: ArrayType, node: Node | None = None) -> Value:
-    """``Value(array)`` of a known type, without the checks: what eager code makes.
+    """Return ``Value(array)`` of a known type, without checks: for eager operations.
 
-    ``node`` is what has computed it alone, where that is remembered.
+    ``node``: the node whose only output the value is, if that node is recorded.
     """
     value = _bare()
     value.array, value.shape, value.dtype = array, type.shape, type.dtype
@@ -103,7 +103,7 @@ def computed(array: Array, type: ArrayType, node: Node | None = None) -> Value:
 
 
 class Node:
-    """One application of a primitive (or region) to values.
+    """An application of a primitive (or region) to values.
 
     Attributes:
         primitive: what is computed.
@@ -145,7 +145,7 @@ class Node:
         self._outputs: tuple[Any, ...] = ()
 
     def set_outputs(self, outputs: tuple[Value, ...], *, weakly: bool = False) -> None:
-        """Attach the outputs.
+        """Set the values that the node computes.
 
         Eager values point at their node, so the node points back ``weakly``: a
         forgotten result frees its whole history at once, without the collector.
@@ -154,13 +154,13 @@ class Node:
 
     @property
     def outputs(self) -> tuple[Value | None, ...]:
-        """The values it computes (None for an eager output that nobody kept)."""
+        """The values that the node computes (None for one no longer in use)."""
         if self._outputs and isinstance(self._outputs[0], reference):
             return tuple(ref() for ref in self._outputs)
         return self._outputs
 
     def free(self, why: dict[str, str] | None = None) -> None:
-        """Forget the inputs: a derivative can no longer pass through here."""
+        """Release the node's inputs, so that no derivative can pass through it."""
         self.inputs, self.attrs = (), {"freed": why or PASSED}
 
     def __repr__(self) -> str:

@@ -1,4 +1,4 @@
-"""What a primitive is, the registry, and the tables keyed by primitives.
+"""The class of primitives, their registry, and the tables keyed by primitives.
 
 A primitive is a name, a rule for types, and traits. What interpreters know of it stands
 in tables: how it is computed (``REFERENCES``), how it is differentiated
@@ -37,13 +37,13 @@ Formula = (
 
 
 def of_any(formula: Callable[..., Expr]) -> Formula:
-    """A formula of any number of inputs, or with attributes that must be named."""
+    """Return the formula unchanged, typed as one of any number of inputs."""
     return formula
 
 
 @dataclass(frozen=True)
 class Case:
-    """One example of a primitive at work, from which the conformance tests are made.
+    """An example call of a primitive, from which conformance tests are generated.
 
     Attributes:
         inputs: the types of the inputs, in the text form (``"f[3,4]"``, where ``f``
@@ -60,7 +60,7 @@ class Case:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Primitive:
-    """An operation of the graph.
+    """An operation of the graph: a name, a type rule and traits.
 
     Attributes:
         name: how the text form calls it.
@@ -108,13 +108,13 @@ class Primitive:
         _registry[self.name] = self
 
     def examples(self) -> tuple[Case, ...]:
-        """The cases, made here where a function makes them."""
+        """Return the primitive's test cases."""
         return self.cases() if callable(self.cases) else self.cases
 
     def output_types(
         self, types: Sequence[ArrayType], attrs: dict[str, Any]
     ) -> tuple[ArrayType, ...]:
-        """The types of the results, as a tuple even where there is one."""
+        """Return the types of the results, always as a tuple."""
         out = self.rule(*types, **attrs)
         return out if isinstance(out, tuple) else (out,)
 
@@ -136,12 +136,12 @@ BODIES: dict[Primitive, Callable[[Sequence[ArrayType], dict[str, Any]], Any]] = 
 
 
 def registered() -> dict[str, Primitive]:
-    """All primitives and regions by name, in the order of declaration."""
+    """Return all primitives and regions by name, in the order of declaration."""
     return dict(_registry)
 
 
 def lookup(name: str) -> Primitive:
-    """The primitive or region called ``name``; the nearest name where there is none."""
+    """Return the primitive or region called ``name``; raise an error if none is."""
     if name in _registry:
         return _registry[name]
     near = nearest(name, _registry)
@@ -156,7 +156,7 @@ def lookup(name: str) -> Primitive:
 
 
 def as_tuple(made: Any) -> tuple[Any, ...]:
-    """What a function of values gave, as a tuple even where it is one value."""
+    """Return a function's result as a tuple, even if it is a single value."""
     if isinstance(made, tuple | list):
         return tuple(cast("Sequence[Any]", made))
     return (made,)

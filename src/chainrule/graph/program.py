@@ -1,4 +1,4 @@
-"""Programs: several entry points over one state.
+"""Programs: several entry points (functions) over one shared state.
 
 A training run has a train step, an evaluation and a prediction over the same weights; a
 GAN has a step for each of its networks. An entry point is a pure function
@@ -23,7 +23,7 @@ from chainrule.text import _
 
 @dataclass(frozen=True)
 class Entry:
-    """One entry point.
+    """An entry point: a pure function (inputs, state) → (outputs, new state).
 
     Attributes:
         name: its name.
@@ -80,18 +80,18 @@ class Entry:
                 )
 
     def replaced(self) -> dict[Value, Value]:
-        """Old → new for the state that is replaced, as values of the graph."""
+        """Return a mapping from each replaced state's old value to its new value."""
         graph = self.graph
         held = dict(zip(self.state, graph.inputs[len(self.inputs) :], strict=True))
         return {held[k]: graph.outputs[i] for k, i in self.replaces.items()}
 
     def with_graph(self, graph: Graph) -> Entry:
-        """The same entry after a pass over its graph."""
+        """Return the same entry point with another graph, such as after a pass."""
         return replace(self, graph=graph)
 
 
 class Program:
-    """Entry points over one state.
+    """A program: entry points over one shared state.
 
     Attributes:
         entries: by name.

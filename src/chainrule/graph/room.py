@@ -23,7 +23,7 @@ def memory() -> int:
 
 
 def check_room(shape: Sequence[object], itemsize: int) -> None:
-    """Refuse an array that is larger than the machine's memory.
+    """Raise an error if an array would be larger than the machine's memory.
 
     Args:
         shape: its sizes; those with a name, and 0, count as 1.

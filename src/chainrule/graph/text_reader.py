@@ -1,4 +1,4 @@
-"""Reading the text form (see ``text.py``): text to blocks, blocks to graphs."""
+"""The parser of the text form (see ``text.py``): text to blocks, blocks to graphs."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ DEPTH = 50
 
 
 def parse(text: str) -> Graph:
-    """The graph that ``text`` describes: its first block, which uses the others.
+    """Parse the text form of a graph; return the graph of its first block.
 
     Raises:
         ParseError: with line and column, where the text is not a graph.
@@ -35,7 +35,7 @@ def parse(text: str) -> Graph:
 
 
 def parse_type(text: str) -> ArrayType:
-    """The type that ``text`` names, as graphs print it.
+    """Parse a type in the text form, such as ``f32[N,784]``.
 
     Raises:
         ParseError: no type.
@@ -63,7 +63,7 @@ _INT = re.compile(r"-?[0-9]+\b(?!\.)")
 
 @dataclass
 class _Name:
-    """A name in the text, in its printed form, and where it stands."""
+    """A name in the text form, as printed, with its position."""
 
     text: str
     at: int
@@ -71,7 +71,7 @@ class _Name:
 
 @dataclass
 class _Line:
-    """One line ``outputs = primitive(inputs) {attrs} ; tail`` as read."""
+    """A parsed line ``outputs = primitive(inputs) {attrs} ; tail``."""
 
     outputs: list[tuple[_Name, ArrayType]]
     primitive: _Name
@@ -82,7 +82,7 @@ class _Line:
 
 @dataclass
 class _Body:
-    """One ``graph`` block as read; an attribute that names a graph is a _Name yet."""
+    """A parsed ``graph`` block; attributes refer to other graphs by name."""
 
     name: str
     at: int
@@ -92,7 +92,7 @@ class _Body:
 
 
 class _Reader:
-    """A place in the text, and what can be read from there."""
+    """A parser with its position in the text."""
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -107,7 +107,7 @@ class _Reader:
         got: str | None = None,
         fix: str | None = None,
     ) -> NoReturn:
-        """Refuse the text, pointing at ``at`` or at where reading stands."""
+        """Raise a parse error at ``at``, by default at the current position."""
         at = self.skip() if at is None else at
         line = self.text.count("\n", 0, at) + 1
         column = at - self.text.rfind("\n", 0, at)
@@ -127,13 +127,13 @@ class _Reader:
         )
 
     def skip(self) -> int:
-        """Where the next thing stands that is no space."""
+        """Skip white space and comments; return the position of the next token."""
         found = _SKIP.match(self.text, self.at)
         self.at = found.end() if found else self.at
         return self.at
 
     def take(self, pattern: re.Pattern[str]) -> str | None:
-        """What matches here, if anything does."""
+        """Read the next token if it matches ``pattern``, else return None."""
         found = pattern.match(self.text, self.skip())
         if found is None:
             return None
@@ -141,7 +141,7 @@ class _Reader:
         return found.group()
 
     def takes(self, token: str) -> bool:
-        """Whether ``token`` stands here; then it is read."""
+        """Read ``token`` if it is next; return whether it was."""
         if not self.text.startswith(token, self.skip()):
             return False
         end = self.at + len(token)
@@ -155,7 +155,7 @@ class _Reader:
             self.fail(_("{where} is not complete.", where=where), repr(token))
 
     def string(self) -> str | None:
-        """A text in quotes, if one stands here."""
+        """Read a quoted string if one is next, else return None."""
         start = self.skip()
         found = self.take(_STRING)
         if found is None:
@@ -170,7 +170,7 @@ class _Reader:
     def required(
         self, what: str, pattern: re.Pattern[str], expected: str, *, quoted: bool = True
     ) -> str:
-        """What matches here, or a text in quotes where that may stand instead."""
+        """Read a required token: text that matches ``pattern``, or a string."""
         found = self.string() if quoted else None
         if found is None:
             found = self.take(pattern)
@@ -182,14 +182,14 @@ class _Reader:
         return self.required(what, WORD, _("a word, or a text in quotes"))
 
     def several(self, read: Callable[[], _T]) -> list[_T]:
-        """One item, and more of them behind commas."""
+        """Read one or more items separated by commas."""
         items = [read()]
         while self.takes(","):
             items.append(read())
         return items
 
     def listed(self, close: str, where: str, read: Callable[[], _T]) -> list[_T]:
-        """Items separated by commas, up to ``close``."""
+        """Read items separated by commas, up to ``close``."""
         items = [] if self.takes(close) else self.several(read)
         if items and not self.takes(close):
             self.fail(
@@ -224,7 +224,7 @@ class _Reader:
         return blocks
 
     def value(self) -> _Name:
-        """``%name``."""
+        """Read the name of a value: ``%name``."""
         at = self.skip()
         if not self.takes("%"):
             self.fail(_("Here a value is missing."), _("a value such as %x or %1"))
@@ -242,13 +242,13 @@ class _Reader:
         return _Name(found.group(), at)
 
     def declared(self) -> tuple[_Name, ArrayType]:
-        """``%name: type``."""
+        """Read a declaration of a value: ``%name: type``."""
         name = self.value()
         self.need(":", _("The declaration of %{text}", text=name.text))
         return name, self.type()
 
     def type(self) -> ArrayType:
-        """``f32[N,784]``."""
+        """Read a type: ``f32[N,784]``."""
         at = self.skip()
         short = self.take(_KEY) or ""
         if short not in FROM_SHORT:
@@ -370,7 +370,7 @@ def _near(name: str, names: Iterable[str]) -> str | None:
 
 
 class _Builder:
-    """Makes graphs out of blocks, a body before the node that holds it."""
+    """The second step of the parser, which builds graphs out of parsed blocks."""
 
     def __init__(self, reader: _Reader, blocks: Sequence[_Body]) -> None:
         self.reader = reader
@@ -439,7 +439,7 @@ class _Builder:
     def primitive(
         self, line: _Line, arguments: Sequence[Value], attrs: dict[str, Any]
     ) -> Primitive:
-        """The primitive; its rule must give the types that the line declares."""
+        """Return a line's primitive, after checking the types declared there."""
         at, declared = line.primitive.at, [t for __, t in line.outputs]
         try:
             primitive = lookup(line.primitive.text)
@@ -458,7 +458,7 @@ class _Builder:
         return primitive
 
     def resolve(self, item: Any) -> Any:
-        """An attribute with the graphs in place of their names."""
+        """Return an attribute with names of graphs replaced by the graphs."""
         if isinstance(item, tuple):
             item = cast("tuple[Any, ...]", item)
             return tuple(self.resolve(part) for part in item)
@@ -493,7 +493,7 @@ def _value(t: ArrayType, **facts: Any) -> Value:
 
 
 def _plain(name: str) -> str | None:
-    """An input's name from its printed form; None for a number."""
+    """Return an input's name without quotes; None for a number, which is no name."""
     if NUMBER.fullmatch(name):
         return None
     return json.loads(name) if name.startswith('"') else name

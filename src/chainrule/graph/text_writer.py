@@ -1,4 +1,4 @@
-"""Writing the text form (described in ``text.py``)."""
+"""The writer of the text form of graphs (described in ``text.py``)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SOURCE = re.compile(r"[\w./\-]+:[0-9]+")
 
 @runtime_checkable
 class Graph(Protocol):
-    """What is written: :class:`chainrule.graph.graph.Graph`, which prints by this."""
+    """The interface of a graph as the text writer needs it."""
 
     name: str
     inputs: tuple[Value, ...]
@@ -33,7 +33,7 @@ class Graph(Protocol):
 
 
 def to_text(graph: Graph) -> str:
-    """The graph as text.
+    """Return the text form of a graph.
 
     >>> from chainrule.graph.graph import Graph
     >>> from chainrule.graph.types import DType
@@ -48,17 +48,17 @@ def to_text(graph: Graph) -> str:
 
 
 def quoted(text: str) -> str:
-    """The text in quotes, with escapes where it could not be read otherwise."""
+    """Return the text in quotes, with escapes for unprintable characters."""
     return json.dumps(text, ensure_ascii=not text.isprintable())
 
 
 def word(text: str) -> str:
-    """The text bare where that is unmistakable, else in quotes."""
+    """Return the text as a bare word if it can be read back, else in quotes."""
     return text if WORD.fullmatch(text) else quoted(text)
 
 
 def input_name(name: str) -> str:
-    """An input's name as printed: digits alone would be a number."""
+    """Return an input's name as printed: in quotes if it is a number."""
     return quoted(name) if NUMBER.fullmatch(name) else word(name)
 
 
@@ -70,7 +70,7 @@ def _unique(name: str, taken: Iterable[str]) -> str:
 
 
 def value_names(graph: Graph) -> dict[Value, str]:
-    """How the text form calls each value of the graph, without the ``%``."""
+    """Return the name of each value of the graph in the text form, without ``%``."""
     names: dict[Value, str] = {}
     taken: set[str] = set()
     number = 0
@@ -88,7 +88,7 @@ def value_names(graph: Graph) -> dict[Value, str]:
 
 
 class _Writer:
-    """The blocks of one text, each under a name of its own."""
+    """The writer of one text: graphs as blocks, each with a unique name."""
 
     def __init__(self) -> None:
         self.blocks: dict[str, str] = {}
@@ -97,7 +97,7 @@ class _Writer:
         self.taken: list[str] = []
 
     def add(self, graph: Graph) -> str:
-        """Write the graph, unless an equal one is written already; its name."""
+        """Write a graph as a block, unless an equal one exists; return its name."""
         main = not self.taken
         if main:
             self.taken.append(graph.name)
@@ -113,7 +113,7 @@ class _Writer:
         return name
 
     def reachable(self, main: str) -> list[str]:
-        """The blocks in the order in which a reader from the top meets their names."""
+        """Return the names of the blocks in the order of their first mention."""
         order: list[str] = []
         waiting = [main]
         while waiting:
@@ -124,7 +124,7 @@ class _Writer:
         return order
 
     def inside(self, graph: Graph, used: list[str]) -> str:
-        """What follows the name of a graph; ``used`` collects the bodies it names."""
+        """Return a graph's text after its name; add the graphs it names to ``used``."""
         names = value_names(graph)
         missing: dict[Value, str] = {}
 

@@ -1,4 +1,4 @@
-"""Types of values: an element type of our own, and sizes that may have names.
+"""Types of values: element types, and shapes whose sizes may be names.
 
 The enumeration of element types is ours because NumPy's has no bfloat16. A size is an
 integer or a product of named sizes (N samples, T steps), which only the engine learns:
@@ -28,7 +28,7 @@ from chainrule.util.source_location import of_user
 
 
 class DType(Enum):
-    """An element type: its short name (as the text form prints it) and its kind."""
+    """An element type (dtype) with its short name in the text form and its kind."""
 
     bool = ("bool", "bool", 1)
     uint8 = ("u8", "uint", 1)
@@ -51,7 +51,7 @@ class DType(Enum):
 
     @cached_property
     def numpy(self) -> np.dtype[Any]:
-        """The same type in NumPy."""
+        """The corresponding NumPy dtype."""
         return np.dtype(self.name)
 
     # An Enum's own hash is that of its name, computed anew each time.
@@ -84,12 +84,12 @@ _REFUSALS = (
 
 
 def dtype_of(array: np.ndarray[Any, Any]) -> DType:
-    """The element type of an array of this machine's byte order."""
+    """Return the element type of a NumPy array in native byte order."""
     return _FROM_NUMBER.get(array.dtype.num) or as_dtype(array.dtype)
 
 
 def as_dtype(dtype: Any) -> DType:
-    """The DType that ``dtype`` means: ours, NumPy's, a name or a Python type.
+    """Return the DType of a dtype of ours or NumPy's, a name, or a Python type.
 
     >>> as_dtype("float32"), as_dtype(np.int64), as_dtype("u8")
     (chainrule.float32, chainrule.int64, chainrule.uint8)
@@ -117,7 +117,7 @@ def as_dtype(dtype: Any) -> DType:
 
 
 class SymbolicDim:
-    """A product of an integer and of named sizes that only an engine learns.
+    """A symbolic size: an integer times named sizes that are known only at run time.
 
     >>> N, T = SymbolicDim("N"), SymbolicDim("T")
     >>> N * 4, (N * 4) // 2, N * T * 2, (N * 4).at({"N": 32})
@@ -130,7 +130,7 @@ class SymbolicDim:
         self.factor, self.names = factor, tuple(sorted(names))
 
     def at(self, sizes: Sizes) -> int:
-        """The size when its names have these values."""
+        """Return the size as a number, for given values of the named sizes."""
         total = self.factor
         for name in self.names:
             if name not in sizes:
@@ -157,7 +157,7 @@ class SymbolicDim:
     __rmul__ = __mul__
 
     def __floordiv__(self, other: object) -> Dim:
-        """The exact quotient; what does not divide for every size is refused."""
+        """Return the exact quotient; raise an error if it may not be whole."""
         if not isinstance(other, int | SymbolicDim):
             return NotImplemented
         divisor = other if isinstance(other, SymbolicDim) else SymbolicDim(factor=other)
@@ -253,7 +253,7 @@ class SymbolicDim:
         return format(self._text(inspect.currentframe()), spec)
 
     def _text(self, here: FrameType | None) -> str:
-        """In a text of the user's the number is meant, in one of ours the name."""
+        """Return the size as symbolic text; raise an error if user code asks for it."""
         writer = here and here.f_back
         if _guess.sizes and writer and of_user(writer.f_code.co_filename):
             raise self._unknown(_("written into a text"))
@@ -261,11 +261,11 @@ class SymbolicDim:
 
 
 class UnknownSizeError(ShapeError):
-    """Code that needs the number for a size that has only a name."""
+    """An error for code that needs the number of a size that has only a name."""
 
 
 class _Guess(threading.local):
-    """The sizes that a function is traced with, and what was built on them."""
+    """The example sizes of a trace, and the conditions that it derived from them."""
 
     sizes: Sizes | None = None
     guards: list[Callable[[Sizes], bool]]
@@ -276,7 +276,7 @@ _guess = _Guess()
 
 @contextmanager
 def guessing(sizes: Sizes) -> Generator[list[Callable[[Sizes], bool]]]:
-    """Within the block named sizes compare with numbers as these ones would.
+    """Return a context manager in which named sizes compare as these numbers do.
 
     Yields:
         Conditions on sizes under which every comparison has the same answer.
@@ -298,7 +298,7 @@ NO_SIZES: Sizes = {}
 
 
 def size_of(shape: Shape) -> Dim:
-    """The number of elements of ``shape``."""
+    """Return the number of elements of ``shape``."""
     total: Dim = 1
     for dim in shape:
         total = total * dim
@@ -306,7 +306,7 @@ def size_of(shape: Shape) -> Dim:
 
 
 def resolve(item: Any, sizes: Sizes) -> Any:
-    """``item`` (a size, shape, attribute or tuple of them) with numbers for names.
+    """Return a size, shape or attribute with named sizes replaced by numbers.
 
     Bodies of loops are graphs, which stay as they are.
     """
@@ -319,7 +319,7 @@ def resolve(item: Any, sizes: Sizes) -> Any:
 
 
 def is_symbolic(item: Any) -> bool:
-    """Whether ``item`` contains a named size."""
+    """Return whether ``item`` contains a named size."""
     if isinstance(item, tuple):
         return any(map(is_symbolic, cast("tuple[Any, ...]", item)))
     return isinstance(item, SymbolicDim)
@@ -327,7 +327,7 @@ def is_symbolic(item: Any) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class ArrayType:
-    """Shape and element type of a value, printed as ``f32[N,784]``."""
+    """The type of a value: shape and element type, printed as ``f32[N,784]``."""
 
     shape: Shape
     dtype: DType
@@ -336,10 +336,10 @@ class ArrayType:
         return f"{self.dtype.short}[{','.join(map(str, self.shape))}]"
 
     def at(self, sizes: Sizes) -> ArrayType:
-        """The same type with numbers for the names of sizes."""
+        """Return the same type with named sizes replaced by numbers."""
         return ArrayType(resolve(self.shape, sizes), self.dtype)
 
 
 def type_of(array: np.ndarray[Any, Any]) -> ArrayType:
-    """The type of a NumPy array."""
+    """Return the type of a NumPy array."""
     return ArrayType(array.shape, as_dtype(array.dtype))

@@ -1,4 +1,4 @@
-"""The rules of the graph, checked: what every pass may rely on and must keep."""
+"""The verifier: checks of the rules that every graph must obey."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _ATOMS = (bool, int, float, str, DType, SymbolicDim)
 
 
 def verify(graph: Graph) -> None:
-    """Check that ``graph`` is in order.
+    """Check that ``graph`` obeys the rules of graphs.
 
     - Inputs are distinct, and no value carries numbers.
     - A node reads inputs of the graph and outputs of earlier nodes alone.
@@ -37,7 +37,7 @@ def type_mismatch(
     attrs: dict[str, Any],
     given: Sequence[ArrayType | None],
 ) -> tuple[str, str] | None:
-    """The rule's types of the results and those given, in text, where they differ.
+    """Return the expected and the actual types as text if they differ, else None.
 
     A rule trusts that its attributes are of the right kind; here nothing is trusted, so
     whatever it trips over is refused.
@@ -106,7 +106,7 @@ class _Check:
             self.single(_("{at} gives", at=at), value)
 
     def single(self, where: str, value: Value) -> None:
-        """Add a value to the known ones; it must be new and without numbers."""
+        """Add a value to the known ones; raise an error if it is not new."""
         if value in self.known:
             self.fail(
                 _("{where} one value twice.", where=where),

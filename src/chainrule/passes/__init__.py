@@ -1,4 +1,4 @@
-"""Passes: graph → graph, one rewrite a file.
+"""Passes: functions that rewrite a graph into an equivalent graph, one a file.
 
 A pass keeps the inputs, the outputs (by position) and the numbers; it changes only how
 they are computed. :func:`prepare` is the sequence that every engine starts from.
@@ -17,9 +17,9 @@ from chainrule.passes.simplify import simplify
 
 
 def prepare(graph: Graph, keep: Callable[[Node], bool] = lambda _: False) -> Graph:
-    """Open the regions (but those that ``keep`` names), simplify, merge repetitions.
+    """Apply the common passes: inline regions, simplify, merge repeated nodes.
 
-    Products have as few letters as they can.
+    Neighbouring axes of products are merged too.
     """
     return merge_common(simplify(merge_letters(inline_regions(graph, keep))))
 

@@ -1,4 +1,4 @@
-"""Merge repetitions: two nodes that compute the same become one.
+"""A pass that merges nodes which compute the same values (common subexpressions).
 
 Derivative rules and regions are free to compute anew what the forward pass computed
 (softmax in the loss and in its δ): this pass makes that cost nothing.
@@ -14,7 +14,7 @@ from chainrule.passes.rewrite import rewrite
 
 
 def merge_common(graph: Graph) -> Graph:
-    """The graph with one node for each primitive with its inputs and attributes."""
+    """Return the graph with repeated computations merged into one node each."""
     seen: dict[Any, Node] = {}
 
     def rule(node: Node, inputs: tuple[Value, ...]) -> tuple[Value | None, ...] | None:
@@ -30,6 +30,6 @@ def merge_common(graph: Graph) -> Graph:
 
 
 def attr_key(attr: Any) -> str:
-    """What tells attributes apart."""
+    """Return a text that is equal for equal attributes, as a dictionary key."""
     # repr tells 1 from 1.0 and from True, −0.0 from 0.0, and NaN equals itself.
     return f"graph{id(attr)}" if isinstance(attr, Graph) else repr(attr)

@@ -1,4 +1,4 @@
-"""Open regions: replace each by the primitives of its body."""
+"""A pass that replaces each region by the primitives of its body."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from chainrule.passes.rewrite import rewrite
 def inline_regions(
     graph: Graph, keep: Callable[[Node], bool] = lambda _: False
 ) -> Graph:
-    """The graph without regions, but for those that an engine wants to ``keep``.
+    """Return the graph with regions replaced by their bodies, except for ``keep``.
 
     Body nodes take the scope, role and source of the region's node.
     """

@@ -1,4 +1,4 @@
-"""Merge letters of products, so that more of them are plain matrix products."""
+"""A pass that merges axes of tensor products, to get plain matrix products."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from chainrule.primitives.movement import reshape
 
 
 def merge_letters(graph: Graph) -> Graph:
-    """The graph with neighbouring letters of products taken together.
+    """Return the graph with neighbouring axes (letters) of its products merged.
 
     Two contracted letters, or two that belong to one operand and the result, are one
     axis where they stand side by side, in one order, wherever they occur. Then
@@ -51,7 +51,7 @@ def merge_letters(graph: Graph) -> Graph:
 
 
 def _follower(first: str, group: str, parts: list[str]) -> str:
-    """The letter of the group that follows ``first`` wherever that occurs, or none.
+    """Return the letter that always follows ``first`` in the product's terms, or "".
 
     Letters of one group occur in the same operands.
     """

@@ -1,4 +1,4 @@
-"""The walk that passes are made of."""
+"""The walk over a graph, node by node, on which passes are built."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Rule = Callable[[Node, tuple[Value, ...]], tuple[Value | None, ...] | None]
 
 
 def rewrite(graph: Graph, rule: Rule) -> Graph:
-    """The graph with each node replaced by what ``rule`` makes of it.
+    """Return the graph with each node replaced by the result of ``rule``.
 
     Nodes before the first change are part of both graphs. Those behind it are applied
     anew, so that all stay in their order.

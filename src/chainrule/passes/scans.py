@@ -1,4 +1,4 @@
-"""Loops that share their work: what one ``scan`` computes, another need not.
+"""A pass that shares work between ``scan`` loops: nothing is computed twice.
 
 The derivative of a loop runs it once more forwards, to keep the carry of each step, and
 computes in each step of its way back what the forward step computed already. Three
@@ -35,7 +35,7 @@ KEPT = 4096
 
 
 def share_scans(graph: Graph) -> Graph:
-    """The graph with the work of its loops shared."""
+    """Return the graph without work that is repeated within or between its loops."""
     if not any(node.primitive is scan for node in graph.nodes):
         return graph
     with tracing():
@@ -47,7 +47,7 @@ def share_scans(graph: Graph) -> Graph:
 
 @dataclass
 class _Scan:
-    """A loop, its operands by what they are."""
+    """A ``scan`` node with its body and the numbers of its constants and carries."""
 
     node: Node
     body: Graph
@@ -56,12 +56,12 @@ class _Scan:
 
     @property
     def fixed(self) -> int:
-        """How many operands come before the sequences."""
+        """The number of operands before the sequences: constants and carries."""
         return self.constants + self.carries
 
     @property
     def attrs(self) -> dict[str, Any]:
-        """What a loop needs besides its body."""
+        """The attributes of the loop's node except for its body."""
         return {k: v for k, v in self.node.attrs.items() if k != "body"}
 
 
@@ -71,17 +71,17 @@ def _scan(node: Node) -> _Scan:
 
 
 class _Numbers:
-    """Equal numbers for values that are computed alike from alike inputs."""
+    """Value numbering: values computed alike from equal inputs get equal numbers."""
 
     def __init__(self) -> None:
         self._known: dict[Any, int] = {}
 
     def number(self, key: Any) -> int:
-        """The number of a key."""
+        """Return the number of a key; a new key gets the next free number."""
         return self._known.setdefault(key, len(self._known))
 
     def of(self, body: Graph, inputs: Sequence[int]) -> dict[Value, int]:
-        """The number of each value of a body whose inputs have these."""
+        """Return the number of each value of a loop body, given its inputs' numbers."""
         made = dict(zip(body.inputs, inputs, strict=True))
         for node in body.nodes:
             attrs = tuple(sorted((k, attr_key(v)) for k, v in node.attrs.items()))
@@ -93,7 +93,7 @@ class _Numbers:
 
 
 def _replaced(graph: Graph, nodes: Mapping[Node, Any]) -> Graph:
-    """The graph with some nodes made by functions of their new inputs.
+    """Return the graph with some nodes replaced by functions of their new inputs.
 
     A function gives the new outputs. Functions are called in running order.
     """
@@ -136,7 +136,7 @@ def _merged(graph: Graph) -> Graph:
 
 
 def _merge(loops: list[_Scan], make: dict[Node, Any]) -> None:
-    """Have the first loop give the results of all."""
+    """Merge loops over the same carries into one loop that has all their results."""
     first = loops[0]
     inputs = [Value(None, v.shape, v.dtype, name=v.name) for v in first.body.inputs]
     results: list[Value] = []
@@ -168,7 +168,7 @@ def _merge(loops: list[_Scan], make: dict[Node, Any]) -> None:
 
 
 def _without_repetition(graph: Graph) -> Graph:
-    """Loops that read what a loop before them has computed, step by step."""
+    """Make loops read values that an earlier loop computed, instead of repeating it."""
     again = True
     while again:
         again = False
@@ -192,7 +192,7 @@ def _without_repetition(graph: Graph) -> Graph:
 
 
 def _repeated(source: _Scan, loop: _Scan) -> dict[Node, Any] | None:
-    """How to make two loops of which the second repeats work of the first."""
+    """Return replacements for two loops of which the second repeats work, or None."""
     numbers = _Numbers()
     theirs = source.node.inputs
     inner = [numbers.number(("source", i)) for i in range(len(source.body.inputs))]
@@ -242,7 +242,7 @@ def _repeated(source: _Scan, loop: _Scan) -> dict[Node, Any] | None:
 def _kept(
     source: _Scan, loop: _Scan, edge: list[Value], computed: list[Value]
 ) -> dict[Node, Any]:
-    """The first loop keeps these values, which the second one reads."""
+    """Return replacements: the first loop stores values that the second one reads."""
     old = source.body
     body = Graph(old.name, old.inputs, (*old.outputs, *computed))
     made: list[tuple[Value, ...]] = []
@@ -265,7 +265,7 @@ def _kept(
 def _redone(
     body: Graph, inputs: Sequence[Value], instead: Mapping[Value, Value]
 ) -> list[Value]:
-    """The outputs of a body for other inputs, and with other values for some."""
+    """Return the outputs of a loop body for new inputs, with some values replaced."""
     known = dict(zip(body.inputs, inputs, strict=True)) | dict(instead)
     for node in body.nodes:
         if all(v in instead for v in node.outputs):
@@ -278,7 +278,7 @@ def _redone(
 
 
 def _trimmed(loop: _Scan, body: Graph, inputs: tuple[Value, ...]) -> tuple[Value, ...]:
-    """A loop without the operands that its body does not read any more."""
+    """Record a loop without the operands that its body does not read."""
     read = {v for node in body.nodes for v in node.inputs} | set(body.outputs)
     keep = [
         i
@@ -305,7 +305,7 @@ def _without_sums(graph: Graph) -> Graph:
 
 
 def _sums(loop: _Scan) -> dict[int, Value]:
-    """Carry → what each step adds to it, for carries that are nothing but sums."""
+    """Return carry index → the term added in each step, for carries that are sums."""
     found: dict[int, Value] = {}
     readers = users(loop.body)
     outputs = loop.body.outputs
@@ -340,12 +340,12 @@ def _sums(loop: _Scan) -> dict[int, Value]:
 
 
 def _moves(value: Value, loop: _Scan) -> bool:
-    """Whether a value of the body differs from step to step."""
+    """Return whether a value of a loop body may differ from step to step."""
     return value not in loop.body.inputs[: loop.constants]
 
 
 def _summed_after(loop: _Scan, sums: dict[int, Value]) -> Any:
-    """A function that makes the loop without its sums, and those after it."""
+    """Return a function that records the loop without its sums, then the sums."""
     body, constants = loop.body, loop.constants
     outputs = body.outputs
     terms: list[Value] = []
@@ -384,7 +384,7 @@ def _summed_after(loop: _Scan, sums: dict[int, Value]) -> Any:
 
 
 def _total(term: Value, stacked: Mapping[Value, Value], origin: Node) -> Value:
-    """The sum of a term over all steps."""
+    """Return the sum of a term over all steps of a loop."""
     node = term.node
     if node is None or node.primitive is not dot_general:
         return record(reduce_sum, (stacked[term],), {"axes": (0,)}, origin)[0]
@@ -396,7 +396,7 @@ def _total(term: Value, stacked: Mapping[Value, Value], origin: Node) -> Value:
 
 
 def _is_zero(value: Value) -> bool:
-    """Whether a value is a repeated zero."""
+    """Return whether a value is a broadcast positive zero."""
     node = value.node
     if node is None or node.primitive is not broadcast_to:
         return False

@@ -1,4 +1,4 @@
-"""The largest elements of windows and where they stand, found together."""
+"""A pass that computes the maxima of windows and their positions together."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _RESULT: dict[Primitive, int] = {window_max: 0, window_argmax: 1}
 
 
 def share_windows(graph: Graph) -> Graph:
-    """The graph with one pass over windows where their maxima and places are wanted.
+    """Return the graph with window maxima and their positions computed in one pass.
 
     Max pooling takes the maxima on its way forward and the places on its way back.
     """

@@ -1,4 +1,4 @@
-"""The vocabulary of the graph: primitives, each declared once, one file a family.
+"""Primitives: the basic operations of the graph, one file for each family.
 
 Importing this package fills the registry.
 """

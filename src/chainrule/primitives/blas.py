@@ -1,4 +1,4 @@
-"""A check of NumPy's BLAS library by products of matrices, once a process.
+"""A check that NumPy's BLAS library multiplies matrices correctly.
 
 Everything rests on its products, and kernels of it have been wrong on processors that
 they were not tested on. Products of small integers are exact in floating point in any
@@ -35,7 +35,7 @@ SHAPES = (
 @functools.cache
 @np.errstate(all="ignore")
 def check_blas() -> None:
-    """Refuse a NumPy that multiplies matrices wrongly.
+    """Check that NumPy multiplies matrices correctly; raise an error if not.
 
     Raises:
         EngineError: it does; with the name of its library.
@@ -68,7 +68,7 @@ def check_blas() -> None:
 
 
 def library() -> str:
-    """Return the library that NumPy was built with, and the kernels that it chose."""
+    """Return the name of NumPy's BLAS library, its version and its kernels."""
     built: Any = np.show_config(mode="dicts")
     blas = built.get("Build Dependencies", {}).get("blas", {})
     names = [blas.get("name", "its BLAS"), blas.get("version", "")]

@@ -1,7 +1,7 @@
-"""A condition that must hold while a graph runs.
+"""The primitive ``require``: a condition that must hold while a graph runs.
 
-Where numbers are known, code looks at them and refuses. In a graph there are none: it
-passes a value on under a condition, and every engine reports where that is false.
+Eager code checks numbers and raises an error at once. A graph has no numbers: it passes
+a value on under a condition, and every engine reports if the condition is false.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def _rule(x: ArrayType, holds: ArrayType, **__: str) -> ArrayType:
 
 
 def failed(what: str, expected: str, got: str, fix: str) -> ArgumentError:
-    """The error of a condition that does not hold."""
+    """Return the error for a condition that does not hold."""
     return ArgumentError(what, expected=expected, got=got, fix=fix or None)
 
 
@@ -63,7 +63,7 @@ def require(x: Array, holds: Array, **message: str) -> Array:
 def require_all(
     x: Value, condition: Value, what: str, *, expected: str, got: str, fix: str = ""
 ) -> Value:
-    """``x``, refused unless ``condition`` holds everywhere.
+    """Return ``x``; raise an error at run time if ``condition`` is not true everywhere.
 
     Args:
         x: what is passed on; use the result in its place.

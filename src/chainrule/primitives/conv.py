@@ -1,4 +1,4 @@
-"""Convolution in any number of spatial axes, closed under its own derivative.
+"""Convolution along any number of spatial axes; its derivatives are convolutions too.
 
 ``conv`` is a product (see ``matmul``) with windows. The letters of ``dims`` say which
 axes are contracted, free or shared, as in ``dot_general``; the digits 0, 1, … name
@@ -42,14 +42,14 @@ class _Conv(NamedTuple):
     accumulate: DType
 
     def sliding(self, d: Dims, kernel: tuple[Any, ...]) -> Sliding:
-        """The kernel, of this shape, as a window."""
+        """Return the sliding window of a kernel of this shape."""
         window = _spatial(d.rhs, d, kernel)
         dilations = self.rhs_dilation, self.lhs_dilation
         return Sliding(window, self.strides, self.padding, *dilations)
 
 
 def _spatial(letters: str, d: Dims, shape: tuple[Any, ...]) -> Ints:
-    """The sizes of the axes named 0, 1, … in ``letters``."""
+    """Return the sizes of the spatial axes, which are named 0, 1, … in ``letters``."""
     return tuple(shape[letters.index(w)] for w in d.window)
 
 
@@ -64,13 +64,13 @@ def _rule(lhs: ArrayType, rhs: ArrayType, **attrs: Any) -> ArrayType:
 
 
 def _codes(letters: str) -> list[int]:
-    """Letters and digits as the integers that einsum takes for axes."""
+    """Return axis letters and digits as the integers that ``einsum`` takes for axes."""
     alphabet = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOP"
     return [alphabet.index(c) for c in letters]
 
 
 def _backwards(y: Value, x: Value, kernel: Value, attrs: Any) -> tuple[_Conv, _Conv]:
-    """The convolutions of the derivatives, for the input and for the kernel."""
+    """Return the convolutions that compute the derivatives to input and kernel."""
     a = _Conv(**attrs)
     d = parse_dims(a.dims)
     lengths, places = _spatial(d.lhs, d, x.shape), _spatial(d.out, d, y.shape)
@@ -84,7 +84,10 @@ def _backwards(y: Value, x: Value, kernel: Value, attrs: Any) -> tuple[_Conv, _C
 
 
 def _vjp_lhs(g: Value, y: Value, x: Value, kernel: Value, **attrs: Any) -> Value:
-    """g, dilated by the stride, convolved with the flipped kernel."""
+    """Return the derivative to the input: g convolved with the flipped kernel.
+
+    g is dilated by the stride.
+    """
     back, _ = _backwards(y, x, kernel, attrs)
     d = parse_dims(attrs["dims"])
     flipped = flip(kernel, axes=tuple(map(d.rhs.index, d.window)))
@@ -92,7 +95,9 @@ def _vjp_lhs(g: Value, y: Value, x: Value, kernel: Value, **attrs: Any) -> Value
 
 
 def _vjp_rhs(g: Value, y: Value, x: Value, kernel: Value, **attrs: Any) -> Value:
-    """The input convolved with g as a kernel that is dilated by the stride.
+    """Return the derivative to the kernel: the input convolved with g as a kernel.
+
+    g is dilated by the stride.
 
     Zeros between elements cost nothing in a kernel: where the input is dilated further
     than g, g is convolved with the input, and the result turned round.
@@ -174,7 +179,10 @@ def conv(lhs: Array, rhs: Array, **attrs: Any) -> Array:
 def _by_tap(
     d: Dims, slides: Sliding, _: Ints, axes: Ints, lhs: Array, rhs: Array
 ) -> Array:
-    """One product for each tap of the kernel: its weights times all that they see."""
+    """Compute a convolution as a sum of products, one for each kernel element.
+
+    Each product is that element's weights times all that they cover.
+    """
     letters = _codes(d.lhs), _codes(_letters(d.rhs)), _codes(d.out)
     at = tuple(map(d.rhs.index, d.window))
     total: Any = 0
@@ -187,7 +195,7 @@ def _by_tap(
 def _by_place(
     d: Dims, slides: Sliding, places: Ints, axes: Ints, lhs: Array, rhs: Array
 ) -> Array:
-    """One product for each place of the result: the kernel times what it sees there.
+    """Compute a convolution by one product for each position of the result.
 
     Places and taps are alike: p·s + k·r is also k·r + p·s.
     """
@@ -215,7 +223,7 @@ def _letters(dims: str) -> str:
 
 
 def _at(rank: int, axes: Ints, chosen: Sequence[Any]) -> tuple[Any, ...]:
-    """An index that chooses along these axes, and takes all of the others."""
+    """Return an index that selects ``chosen`` along ``axes``, and all elsewhere."""
     made: list[Any] = [slice(None)] * rank
     for axis, choice in zip(axes, chosen):
         made[axis] = choice

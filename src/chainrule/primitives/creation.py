@@ -1,4 +1,4 @@
-"""Primitives that make values out of nothing: numbers, sizes, counts."""
+"""Primitives that create values without inputs: constants, sizes, ranges."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def _constant_rule(*, value: tuple[Any, ...], shape: Shape, dtype: DType) -> Arr
 
 
 def _written(*, value: tuple[Any, ...], shape: Shape, dtype: DType) -> Expr:
-    """One number where all are equal; a few in brackets; else c."""
+    """Return the formula of a constant: a number, a short list of numbers, or c."""
     if len({repr(number) for number in value}) == 1:
         return Number(float(value[0]))
     how = partial(REFERENCES[constant], value=value, shape=shape, dtype=dtype)
@@ -76,7 +76,7 @@ def _size_rule(*, dim: Dim, dtype: DType) -> ArrayType:
 
 
 def _count(dim: Dim, dtype: DType) -> Expr:
-    """A number; n for the samples, 3n for three times as many."""
+    """Return the formula of a size: a number, or n for the number of samples."""
     if not isinstance(dim, SymbolicDim):
         return Number(dim)
     n = symbol("n")
@@ -103,7 +103,7 @@ def _iota_rule(*, shape: Shape, axis: int, dtype: DType) -> ArrayType:
 
 
 def _letter(shape: Shape, axis: int, dtype: DType) -> Expr:
-    """The letter of the axis along which it counts."""
+    """Return the formula of a range: the index letter of its axis."""
     samples = isinstance(shape[0], SymbolicDim)
     return symbol(axis_letters(len(shape), samples)[axis])
 

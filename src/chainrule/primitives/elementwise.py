@@ -1,4 +1,4 @@
-"""Primitives that work element by element.
+"""Primitives that compute each element of the result from the elements at its place.
 
 Each declaration holds everything about its operation. Derivative rules read
 ``(g, y, inputs…)``: g is ∂ℒ/∂y, and the result is ∂ℒ/∂input.
@@ -121,7 +121,7 @@ sigmoid = elementwise(
 
 
 def _gauss(x: Value) -> Value:
-    """erf′(x) = 2/√π e^(−x²)."""
+    """Return the derivative of the error function: erf′(x) = 2/√π e^(−x²)."""
     return mul(full_like(x, 2 / math.sqrt(math.pi)), exp(neg(mul(x, x))))
 
 
@@ -331,7 +331,10 @@ def _pow(x: Array, p: Array) -> Array:
 
 
 def _pow_x(g: Value, y: Value, x: Value, p: Value) -> Value:
-    """p x^(p−1); the exponent 0 for −1 makes p = 0 give 0 at x = 0 and NaN too."""
+    """Return the derivative of xᵖ to x: p x^(p−1).
+
+    The exponent 0 in place of −1 makes p = 0 give 0, at x = 0 and for NaN too.
+    """
     zero = full_like(p, 0.0)
     q = sub(p, full_like(p, 1.0))
     some = less(full_like(x, 0.0), abs_(x))
@@ -340,7 +343,10 @@ def _pow_x(g: Value, y: Value, x: Value, p: Value) -> Value:
 
 
 def _pow_p(g: Value, y: Value, x: Value, p: Value) -> Value:
-    """x^p ln x; where x = 0 and p ≥ 0 the logarithm of 1 makes it 0."""
+    """Return the derivative of xᵖ to p: xᵖ ln x.
+
+    Where x = 0 and p ≥ 0 it is 0: the logarithm is that of 1.
+    """
     one, zero = full_like(x, 1.0), full_like(x, 0.0)
     base = where(equal(x, zero), where(less(p, zero), x, one), x)
     return mul(g, mul(y, log(base)))

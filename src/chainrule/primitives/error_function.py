@@ -1,4 +1,4 @@
-"""The error function for NumPy, which has none, and its complement:
+"""The error function erf and its complement erfc for NumPy arrays.
 
     erf x = 2/√π ∫₀ˣ e^(−t²) dt,    erfc x = 1 − erf x.
 
@@ -64,7 +64,7 @@ _LARGE = (
 
 
 def _horner(x: Array, coefficients: tuple[float, ...]) -> Array:
-    """The polynomial in x, highest power first."""
+    """Return a polynomial in x by Horner's rule, highest power first."""
     total = np.full_like(x, coefficients[0])
     for coefficient in coefficients[1:]:
         total *= x
@@ -73,7 +73,7 @@ def _horner(x: Array, coefficients: tuple[float, ...]) -> Array:
 
 
 def _tail(x: Array) -> Array:
-    """erfc x for ½ ≤ x ≤ 27.5.
+    """Return erfc x, the complementary error function, for ½ ≤ x ≤ 27.5.
 
     An error of x² would be one of the result: so the square is that of a number of 24
     bits, which is exact, and the rest of x² a factor near 1.
@@ -85,7 +85,7 @@ def _tail(x: Array) -> Array:
 
 
 def erf(x: Array) -> Array:
-    """erf x, element by element, in the type of ``x``.
+    """Return the error function erf x, element by element, in the type of ``x``.
 
     >>> erf(np.array([0.0, 1.0, -20.0]))
     array([ 0.        ,  0.84270079, -1.        ])
@@ -101,7 +101,7 @@ def erf(x: Array) -> Array:
 
 
 def erfc(x: Array) -> Array:
-    """erfc x, element by element, in the type of ``x``.
+    """Return 1 − erf x, element by element, in the type of ``x``.
 
     >>> erfc(np.array([0.0, 1.0, 20.0, -20.0]))
     array([1.00000000e+000, 1.57299207e-001, 5.39586561e-176, 2.00000000e+000])

@@ -1,4 +1,4 @@
-"""Primitives that read and write by index: rows, along an axis, blocks.
+"""Primitives that read and write elements by index: rows, along an axis, blocks.
 
 An index outside of its axis is refused everywhere, negative ones included: nothing
 wraps and nothing is clamped.
@@ -43,7 +43,7 @@ def _take_rule(x: ArrayType, indices: ArrayType) -> ArrayType:
 
 
 def check_indices(name: str, indices: Array, rows: int) -> None:
-    """Refuse an index outside 0…rows−1 (negative ones too: nothing wraps here)."""
+    """Raise an error if an index is outside 0…rows−1; negative ones do not wrap."""
     low, high = (int(f(indices)) if indices.size else 0 for f in (np.min, np.max))
     if indices.size and (low < 0 or high >= rows):
         raise ArgumentError(
@@ -105,7 +105,7 @@ def scatter_add(base: Array, indices: Array, updates: Array) -> Array:
 def _along(
     types: Sequence[ArrayType], attrs: dict[str, Any]
 ) -> list[tuple[int, Dim | None]]:
-    """Indices are for the rows along the axis."""
+    """Return which input holds indices along an axis, and how many are valid."""
     axis: int = attrs["axis"]
     return [(1, types[0].shape[axis])]
 
@@ -232,7 +232,7 @@ def _need_inside(name: str, x: ArrayType, sizes: Shape) -> None:
 
 
 def _corners(shape: Shape, sizes: Shape, first: int) -> list[tuple[int, Dim | None]]:
-    """The starts of a block among the inputs, and how many places each may name."""
+    """Return which inputs hold the start positions of a block, and their bounds."""
     found: list[tuple[int, Dim | None]] = []
     for i, (dim, n) in enumerate(zip(shape, sizes), first):
         free = dim - n if isinstance(dim, int) and isinstance(n, int) else 0
@@ -243,7 +243,7 @@ def _corners(shape: Shape, sizes: Shape, first: int) -> list[tuple[int, Dim | No
 def _window(
     name: str, x: Array, starts: Sequence[Array], sizes: Sequence[int]
 ) -> tuple[slice, ...]:
-    """The block as slices, after checking that it lies inside."""
+    """Return a block as slices, after checking that it lies within the array."""
     begins = [int(start) for start in starts]
     if any(not 0 <= b <= d - n for b, n, d in zip(begins, sizes, x.shape)):
         raise ArgumentError(
@@ -327,7 +327,7 @@ def dynamic_update_slice(x: Array, update: Array, *starts: Array) -> Array:
 
 
 def one_hot_mask(indices: Value, classes: int) -> Value:
-    """bool[…, classes]: true where the class is the index."""
+    """Return a mask bool[…, classes] that is true where the class equals the index."""
     shape = (*indices.shape, classes)
     column = broadcast_to(reshape(indices, shape=(*indices.shape, 1)), shape=shape)
     return equal(column, iota(shape=shape, axis=len(shape) - 1, dtype=indices.dtype))

@@ -1,4 +1,4 @@
-"""Products of arrays with dimension numbers, written as letters.
+"""Tensor products whose axes are named by letters, as in ``einsum``.
 
 ``dims="no,oi->ni"`` names every axis of both operands and of the result:
 
@@ -32,7 +32,7 @@ Axes = tuple[int, ...]
 
 @dataclass(frozen=True)
 class Dims:
-    """The letters of one product, sorted by what they do."""
+    """The axis letters of a tensor product, grouped as batch, free and contracted."""
 
     lhs: str
     rhs: str
@@ -46,7 +46,7 @@ class Dims:
 
 @lru_cache(maxsize=256)
 def parse_dims(dims: str) -> Dims:
-    """Read ``"ni,oi->no"``; digits name the spatial axes of a convolution."""
+    """Parse dimension numbers such as ``"ni,oi->no"``; digits name spatial axes."""
     operands, arrow, out = dims.partition("->")
     lhs, comma, rhs = operands.partition(",")
     window = "".join(sorted(c for c in out if c.isdigit()))
@@ -86,7 +86,7 @@ def parse_dims(dims: str) -> Dims:
 def letter_sizes(
     name: str, d: Dims, lhs: ArrayType, rhs: ArrayType, accumulate: DType
 ) -> dict[str, Dim]:
-    """The size of each letter, after checking that the operands agree."""
+    """Return the size of each axis letter, after checking that the operands agree."""
     need_dtype(name, lhs.dtype, rhs.dtype)
     if accumulate.kind != lhs.dtype.kind:
         raise DTypeError(
@@ -153,7 +153,7 @@ def _dot_rule(
 
 @dataclass(frozen=True)
 class Permutations:
-    """Permutations that make a product one (batched) matrix product."""
+    """Axis permutations that turn a tensor product into a batched matrix product."""
 
     lhs: Axes
     rhs: Axes
@@ -166,7 +166,7 @@ class Permutations:
 
 @lru_cache(maxsize=256)
 def plan_product(dims: str) -> Permutations:
-    """How to bring operands to (batch, left, k) and (batch, k, right), and back."""
+    """Return the axis permutations that make a product a batched matrix product."""
     d = parse_dims(dims)
     made = d.batch + d.left + d.right
     matrices = len(d.left) == len(d.right) == len(d.contracted) == 1
@@ -196,7 +196,7 @@ def _dot_vjp_rhs(g: Value, y: Value, a: Value, b: Value, **attrs: Any) -> Value:
 
 
 def _written(a: Expr, b: Expr, dims: str, accumulate: DType) -> Expr:
-    """The product of two matrices or columns, turned where needed; else with letters.
+    """Return the formula of a product: matrices with transposes, or indexed letters.
 
     A letter that both have and the result lacks is summed over, so it stands last in
     the left factor and first in the right one.
@@ -262,5 +262,5 @@ def dot_general(lhs: Array, rhs: Array, *, dims: str, accumulate: DType) -> Arra
 
 
 def dot(lhs: Value, rhs: Value, dims: str) -> Value:
-    """``dot_general`` that accumulates in the operands' own dtype."""
+    """Return a tensor product that accumulates in the operands' own dtype."""
     return dot_general(lhs, rhs, dims=dims, accumulate=lhs.dtype)

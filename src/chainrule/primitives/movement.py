@@ -1,6 +1,6 @@
-"""Primitives that move, repeat, cut or fill elements, and the sum of them.
+"""Primitives that move, repeat, cut or fill elements; and the sum over axes.
 
-The sum is at home here because repeating and adding up are each other's derivative.
+The sum is here because broadcasting and summation are each other's derivative.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ _filled: Bounded[Any, Value] = Bounded(512)
 
 
 def filled(number: Any, dtype: DType, shape: Shape) -> Value:
-    """One number in every place of ``shape``, without using memory for it."""
+    """Return an array of ``shape`` filled with a number, as a broadcast scalar."""
     if context.trace is not None:
         value = number_of(number, dtype)
         return value if shape == () else broadcast_to(value, shape=shape)
@@ -99,7 +99,7 @@ def filled(number: Any, dtype: DType, shape: Shape) -> Value:
 
 
 def full_like(x: Value, number: float) -> Value:
-    """``number`` in the shape and dtype of ``x``, without using memory for it."""
+    """Return an array like ``x`` filled with ``number``, as a broadcast scalar."""
     return filled(number, x.dtype, x.shape)
 
 
@@ -108,7 +108,10 @@ def without(shape: Shape, axes: tuple[int, ...]) -> Shape:
 
 
 def reduction_rule(name: str, *, of_none: bool = True) -> TypeRule:
-    """Reduces ``axes``; ``of_none``: whether there is a result of no elements."""
+    """Return the type rule of a reduction over ``axes``.
+
+    ``of_none``: whether a reduction of no elements has a result.
+    """
 
     def rule(x: ArrayType, *, axes: Ints) -> ArrayType:
         need_axes(name, axes, len(x.shape))
@@ -150,7 +153,7 @@ def reduce_sum(x: Array, *, axes: tuple[int, ...]) -> Array:
 
 
 def expand(y: Value, x: Value, axes: tuple[int, ...]) -> Value:
-    """``y``, which lost ``axes`` of ``x``, repeated along them again."""
+    """Return ``y``, a reduction of ``x`` over ``axes``, broadcast to the shape of x."""
     kept = tuple(1 if i in axes else d for i, d in enumerate(x.shape))
     return broadcast_to(reshape(y, shape=kept), shape=x.shape)
 
@@ -290,7 +293,7 @@ def _slices(starts: Ints, stops: Ints, strides: Ints) -> tuple[slice, ...]:
 
 
 def section(x: Value, axis: int, start: int, stop: int) -> Value:
-    """``x`` from ``start`` to ``stop`` along one axis, all of it along the others."""
+    """Return ``x`` cut to ``start`` … ``stop`` along one axis."""
     rank = len(x.shape)
     starts = tuple([start if i == axis else 0 for i in range(rank)])
     stops = (*x.shape[:axis], stop, *x.shape[axis + 1 :])

@@ -1,4 +1,4 @@
-"""The one source of randomness: ``random_bits``, Threefry-2x32.
+"""Random bits from a counter-based generator (Threefry-2x32): ``random_bits``.
 
 Salmon, Moraes, Dror & Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC 2011.
 Additions, rotations and exclusive ors only, so NumPy and machine code give the same
@@ -33,7 +33,7 @@ AT_ONCE = 1 << 15
 
 @lru_cache(maxsize=256)
 def stream_words(stream: str) -> tuple[int, int]:
-    """Two 32-bit words that stand for the name of a stream."""
+    """Return two 32-bit words that encode the name of a random stream."""
     import hashlib
 
     digest = hashlib.blake2b(stream.encode(), digest_size=8).digest()
@@ -60,7 +60,7 @@ def threefry(key: tuple[Array, Array], x0: Array, x1: Array) -> None:
 
 @lru_cache(maxsize=256)
 def _named(k0: int, k1: int, stream: str) -> tuple[Array, Array]:
-    """Return the key of a stream: its name, encrypted under the seed's key."""
+    """Return the key of a random stream: its name, encrypted under the seed's key."""
     w0, w1 = (np.full(1, word, np.uint32) for word in stream_words(stream))
     threefry((np.full(1, k0, np.uint32), np.full(1, k1, np.uint32)), w0, w1)
     return w0, w1
@@ -76,7 +76,7 @@ def _rule(key: ArrayType, step: ArrayType, *, shape: Shape, stream: str) -> Arra
 
 
 def need_countable(count: Dim) -> None:
-    """Refuse more numbers than 32-bit counters tell apart."""
+    """Raise an error if a draw is larger than 32-bit counters allow."""
     if isinstance(count, int) and count > 2**32:
         raise ShapeError(
             _("random_bits counts its numbers with 32 bits."),
@@ -113,5 +113,5 @@ def random_bits(
 
 
 def seed_key(seed: int) -> Array:
-    """The key of a seed, its low and high 32 bits."""
+    """Return the key of a seed: its low and its high 32 bits."""
     return np.array([seed & 0xFFFFFFFF, (seed >> 32) & 0xFFFFFFFF], np.uint32)

@@ -1,4 +1,4 @@
-"""Primitives that reduce axes or run along one: extremes, products, running sums.
+"""Primitives that reduce axes or run along one: maxima, products, cumulative sums.
 
 The sum, which is the derivative of repeating, is declared in ``movement``.
 """
@@ -60,7 +60,7 @@ def reduce_max(x: Array, *, axes: tuple[int, ...]) -> Array:
 
 
 def _prod_vjp(g: Value, y: Value, x: Value, axes: tuple[int, ...]) -> Value:
-    """g times the product of the others: of what is before and of what is behind.
+    """Return the derivative of a product: g times the product of the other elements.
 
     Nothing is divided by, so one zero and several give what they should. Of several
     axes the first reduces the product over the rest.
@@ -134,7 +134,7 @@ def argmin(x: Array, *, axis: int) -> Array:
 
 
 def _shifted(x: Value, axis: int, fill: float, *, back: bool) -> Value:
-    """x with every element one place further along ``axis`` (or back), and ``fill``."""
+    """Return x shifted by one element along ``axis``, with ``fill`` at the gap."""
     length = x.shape[axis]
     if isinstance(length, SymbolicDim):  # not cut: picked by index
         count = iota(shape=x.shape, axis=axis, dtype=DType.int64)
@@ -196,13 +196,13 @@ def cumsum(x: Array, *, axis: int, reverse: bool) -> Array:
 
 
 def _turned(g: Value, a: Value, axis: int, reverse: bool) -> Value:
-    """hᵢ = gᵢ + aᵢ₊₁ hᵢ₊₁: the recurrence from the other end."""
+    """Return the recurrence hᵢ = gᵢ + aᵢ₊₁ hᵢ₊₁, which starts from the other end."""
     factors = _shifted(a, axis, 0.0, back=not reverse)
     return linear_recurrence(factors, g, axis=axis, reverse=not reverse)
 
 
 def _cumprod_vjp(g: Value, y: Value, x: Value, axis: int, reverse: bool) -> Value:
-    """y before i times Σⱼ gⱼ · (the product from behind i to j), a recurrence."""
+    """Return the derivative of a cumulative product, computed by a recurrence."""
     rest = _turned(g, x, axis, reverse)
     return mul(_shifted(y, axis, 1.0, back=reverse), rest)
 

@@ -1,4 +1,4 @@
-"""Type rules that several primitives share."""
+"""Type rules and checks of arguments that several primitives share."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Rule = Callable[..., ArrayType]
 
 
 def show(shape: Shape) -> str:
-    """A shape as messages print it: ``(N, 784)``."""
+    """Return a shape as messages print it: ``(N, 784)``."""
     return "(" + ", ".join(map(str, shape)) + ("," if len(shape) == 1 else "") + ")"
 
 
@@ -35,7 +35,7 @@ _KINDS: dict[str, tuple[Callable[[DType], bool], str, str]] = {
 def same(
     name: str, inputs: int, only: str | None = None, result: DType | None = None
 ) -> Rule:
-    """That many inputs of one shape and dtype; the result too, unless it is given.
+    """Return a type rule for inputs of one shape and dtype, by default the result's.
 
     ``only`` "floats", "numbers", "integers" or "bits" (all but floats) are allowed.
     """
@@ -89,7 +89,7 @@ def elementwise(
     shown: Formula | None = None,
     **traits: Any,
 ) -> Operation:
-    """Declare a primitive that :func:`same` types and that works element by element.
+    """Declare an elementwise primitive, with the type rule of :func:`same`.
 
     Args:
         reference: a function that computes it with NumPy.
@@ -116,13 +116,13 @@ def elementwise(
 
 
 def examples(inputs: int) -> tuple[Case, ...]:
-    """Floats of several shapes, alike for all inputs."""
+    """Return test cases: float inputs of several shapes, equal for all inputs."""
     shapes = ("", "0", "1", "7", "2,3", "5,1,4", "1031")
     return tuple(Case((f"f[{s}]",) * inputs) for s in shapes)
 
 
 def need_dtype(name: str, expected: DType, got: DType) -> None:
-    """Refuse values of two dtypes."""
+    """Raise an error if two dtypes differ."""
     if got is not expected:
         raise DTypeError(
             _("{name} takes values of one dtype.", name=name),
@@ -135,7 +135,7 @@ def need_dtype(name: str, expected: DType, got: DType) -> None:
 def need_type(
     name: str, what: str, expected: ArrayType, got: ArrayType, fix: str | None = None
 ) -> None:
-    """Refuse any other type than ``expected`` for ``what``."""
+    """Raise an error if the type of ``what`` is not ``expected``."""
     if got.dtype is not expected.dtype:
         problem, want, came = (
             _("{name} takes {what}.", name=name, what=what),
@@ -152,14 +152,14 @@ def need_types(
     got: Sequence[ArrayType],
     fix: str | None = None,
 ) -> None:
-    """Refuse any other types than those expected."""
+    """Raise an error if types differ from those expected."""
     if list(expected) != list(got):
         want, came = (", ".join(map(str, types)) for types in (expected, got))
         raise ShapeError(problem, expected=want, got=came, fix=fix)
 
 
 def need_integer(name: str, what: str, dtype: DType) -> None:
-    """Refuse anything but integers for ``what``."""
+    """Raise an error if the dtype of ``what`` is not an integer type."""
     if not dtype.is_integer:
         raise DTypeError(
             _("{name} needs integers for its {what}.", name=name, what=what),
@@ -170,7 +170,7 @@ def need_integer(name: str, what: str, dtype: DType) -> None:
 
 
 def need_axes(name: str, axes: tuple[int, ...], rank: int) -> None:
-    """Refuse axes that are repeated or outside 0…rank−1."""
+    """Raise an error if axes are repeated or outside 0…rank−1."""
     if any(not 0 <= a < rank for a in axes) or len(set(axes)) != len(axes):
         raise ShapeError(
             _("{name} got axes that do not exist, or one twice.", name=name),
@@ -182,7 +182,7 @@ def need_axes(name: str, axes: tuple[int, ...], rank: int) -> None:
 
 
 def need_some(name: str, axes: tuple[int, ...], shape: Shape) -> None:
-    """Refuse axes without elements."""
+    """Raise an error if an axis has no elements."""
     if any(shape[a] == 0 for a in axes):
         raise ShapeError(
             _("{name} of no elements does not exist.", name=name),

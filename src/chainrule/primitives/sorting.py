@@ -1,4 +1,4 @@
-"""The order of elements along an axis; sorting is ``gather`` by it."""
+"""Primitives that sort: the order of elements along an axis."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sums and maxima over windows that slide over some axes: what pooling is made of.
+"""Primitives for pooling: sums and maxima over sliding windows.
 
 Which elements a window takes says ``sliding``. The derivative of the sum is again such
 a sum: strides and input dilation change places; where windows lie side by side it is
@@ -59,7 +59,7 @@ def _sum_vjp(g: Value, y: Value, x: Value, *, axes: Ints, **attrs: Any) -> Value
 
 
 def _spread(g: Value, x: Value, axes: Ints, window: Ints) -> Value:
-    """Each element of g for all of its window; windows lie side by side."""
+    """Return g with each element repeated over its window; windows do not overlap."""
     apart: list[Dim] = []
     wide: list[Dim] = []
     for i, n in enumerate(g.shape):
@@ -146,7 +146,7 @@ def _max_rule(name: str, result: DType | None = None) -> TypeRule:
 
 
 def _best(x: Array, axes: Ints, attrs: dict[str, Any]) -> tuple[Array, Array]:
-    """The largest element of each window, and where it stands."""
+    """Return the largest element of each window, and its position."""
     a = _undilated(axes, attrs)
     line = _lengths(x.shape, axes)
     order = tuple(int(i) for i in np.argsort(axes))
@@ -164,7 +164,7 @@ def _best(x: Array, axes: Ints, attrs: dict[str, Any]) -> tuple[Array, Array]:
 
 
 def _max_vjp(g: Value, y: Value, x: Value, *, axes: Ints, **attrs: Any) -> Value:
-    """g goes to the winners: the windowed axes as one line, each g to its index."""
+    """Return the derivative of the window maximum: g at the positions of the maxima."""
     if not axes:
         return g
     rest = tuple(i for i in range(len(x.shape)) if i not in axes)

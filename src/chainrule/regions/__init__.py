@@ -1,7 +1,7 @@
-"""Named graphs of primitives, with a formula and a source, one file a family.
+"""Regions: named operations made of primitives, with a formula and a source.
 
-They stand above the chain rule: a region's derivative is its body's, unless it carries
-one of its own. Importing this package fills the registry.
+A region's derivative is that of its body, unless the region declares another one.
+Importing this package fills the registry.
 """
 
 from chainrule.regions import (

@@ -1,4 +1,4 @@
-"""Regions: activation functions that are more than one primitive.
+"""Regions for activation functions that need more than one primitive.
 
 Each is computed so that neither its value nor its derivative overflows or becomes NaN
 for large |x|: what would overflow in the branch that ``where`` does not take is given a
@@ -48,7 +48,7 @@ _ROWS = (
 
 
 def relu(x: Value) -> Value:
-    """max(x, 0), with ReLU′(0) = 0 as ``maximum`` declares."""
+    """Return max(x, 0), the rectified linear unit, with ReLU′(0) = 0."""
     return maximum(x, full_like(x, 0.0))
 
 
@@ -57,12 +57,12 @@ def _times(number: float, x: Value) -> Value:
 
 
 def _above_zero(x: Value) -> Value:
-    """[x > 0]."""
+    """Return a mask that is true where x > 0."""
     return less(full_like(x, 0.0), x)
 
 
 def _kinked(g: Value, x: Value, below: Value) -> Value:
-    """g where x > 0, else g times the slope ``below``."""
+    """Return g where x > 0, else g times the slope ``below``."""
     return mul(g, where(_above_zero(x), full_like(x, 1.0), below))
 
 
@@ -74,7 +74,10 @@ def _kinked(g: Value, x: Value, below: Value) -> Value:
     cases=tuple(Case(case.inputs, {"alpha": 0.01}) for case in _LINES),
 )
 def leaky_relu(x: Value, alpha: float) -> Value:
-    """x where x > 0, else αx; its derivative is 1 or α, and α at 0 by declaration."""
+    """Return x where x > 0, else αx: leaky ReLU.
+
+    Its derivative is 1 or α, and α at 0 by declaration.
+    """
     return where(_above_zero(x), x, _times(alpha, x))
 
 
@@ -84,7 +87,10 @@ def leaky_relu(x: Value, alpha: float) -> Value:
     cases=_LINES,
 )
 def normal_density(x: Value) -> Value:
-    """φ(x) = e^(−x²/2) / √(2π); its derivative is −x φ(x)."""
+    """Return φ(x) = e^(−x²/2) / √(2π), the density of the normal distribution.
+
+    Its derivative is −x φ(x).
+    """
     return _times(1 / math.sqrt(2 * math.pi), exp(_times(-0.5, mul(x, x))))
 
 
@@ -96,7 +102,10 @@ def normal_density(x: Value) -> Value:
     cases=_LINES,
 )
 def normal_distribution(x: Value) -> Value:
-    """Φ(x), the probability that a normal number is below x; its derivative is φ(x)."""
+    """Return Φ(x), the probability that a standard normal number is below x.
+
+    Its derivative is φ(x).
+    """
     return _times(0.5, erfc(_times(-math.sqrt(0.5), x)))
 
 
@@ -106,7 +115,10 @@ def normal_distribution(x: Value) -> Value:
     cases=_LINES,
 )
 def gelu(x: Value) -> Value:
-    """x Φ(x); its derivative is Φ(x) + x φ(x)."""
+    """Return x Φ(x), the Gaussian error linear unit (GELU).
+
+    Its derivative is Φ(x) + x φ(x).
+    """
     return mul(x, normal_distribution(x))
 
 
@@ -114,14 +126,14 @@ _GELU_TANH = math.sqrt(2 / math.pi), 0.044715
 
 
 def _gelu_tanh_parts(x: Value) -> tuple[Value, Value]:
-    """x², and tanh u with u = √(2/π) (x + 0.044715x³)."""
+    """Return x², and tanh u with u = √(2/π) (x + 0.044715x³)."""
     scale, cubic = _GELU_TANH
     square = mul(x, x)
     return square, tanh(_times(scale, add(x, _times(cubic, mul(square, x)))))
 
 
 def _gelu_tanh_vjp(g: Value, y: Value, x: Value) -> Value:
-    """½(1 + tanh u) + ½x (1 − tanh² u) u′."""
+    """Return the derivative of ``gelu_tanh``: ½(1 + tanh u) + ½x (1 − tanh² u) u′."""
     scale, cubic = _GELU_TANH
     square, t = _gelu_tanh_parts(x)
     one = full_like(x, 1.0)
@@ -141,7 +153,7 @@ def _gelu_tanh_vjp(g: Value, y: Value, x: Value) -> Value:
     cases=_LINES,
 )
 def gelu_tanh(x: Value) -> Value:
-    """½x (1 + tanh(√(2/π) (x + 0.044715x³))), within 5e-4 of ``gelu``."""
+    """Return ½x (1 + tanh(√(2/π) (x + 0.044715x³))), within 5e-4 of ``gelu``."""
     __, t = _gelu_tanh_parts(x)
     return mul(_times(0.5, x), add(full_like(x, 1.0), t))
 
@@ -152,7 +164,10 @@ def gelu_tanh(x: Value) -> Value:
     cases=_LINES,
 )
 def silu(x: Value) -> Value:
-    """x σ(x); its derivative is σ(x) + x σ(x) (1 − σ(x))."""
+    """Return x σ(x), the sigmoid linear unit (SiLU, swish).
+
+    Its derivative is σ(x) + x σ(x) (1 − σ(x)).
+    """
     return mul(x, sigmoid(x))
 
 
@@ -163,12 +178,12 @@ def silu(x: Value) -> Value:
     cases=_LINES,
 )
 def softplus(x: Value) -> Value:
-    """ln(1 + eˣ); its derivative is σ(x)."""
+    """Return ln(1 + eˣ), a smooth form of ReLU; its derivative is σ(x)."""
     return add(relu(x), log1p(exp(neg(abs_(x)))))
 
 
 def _below_zero(x: Value) -> Value:
-    """min(0, x), whose exponential cannot overflow; at 0 the derivative is x's."""
+    """Return min(0, x), whose exponential cannot overflow; the derivative at 0 is 1."""
     return minimum(full_like(x, 0.0), x)
 
 
@@ -184,7 +199,10 @@ def _elu_written(x: Expr, alpha: float) -> Expr:
     cases=tuple(Case(case.inputs, {"alpha": a}) for case in _LINES for a in (1.0, 0.5)),
 )
 def elu(x: Value, alpha: float) -> Value:
-    """x where x > 0, else α(eˣ − 1); its derivative is 1 or αeˣ."""
+    """Return x where x > 0, else α(eˣ − 1): the exponential linear unit.
+
+    Its derivative is 1 or αeˣ.
+    """
     return where(_above_zero(x), x, _times(alpha, expm1(_below_zero(x))))
 
 
@@ -200,12 +218,15 @@ SELU_SCALE = 1.0507009873554805
     cases=_LINES,
 )
 def selu(x: Value) -> Value:
-    """λ · elu(x, α): activations keep mean 0 and variance 1 through deep networks."""
+    """Return λ · elu(x, α), which keeps mean 0 and variance 1 in deep networks."""
     return _times(SELU_SCALE, elu(x, alpha=SELU_ALPHA))
 
 
 def _softsign_vjp(g: Value, y: Value, x: Value) -> Value:
-    """1/(1 + |x|)²: 1/(1 + |x|) − |x|/(1 + |x|)² would be a difference of equals."""
+    """Return the derivative of ``softsign``, 1/(1 + |x|)², without cancellation.
+
+    1/(1 + |x|) − |x|/(1 + |x|)² would be a difference of equal numbers.
+    """
     d = add(full_like(x, 1.0), abs_(x))
     return div(div(g, d), d)
 
@@ -218,7 +239,7 @@ def _softsign_vjp(g: Value, y: Value, x: Value) -> Value:
     cases=_LINES,
 )
 def softsign(x: Value) -> Value:
-    """x/(1 + |x|); its derivative is 1/(1 + |x|)²."""
+    """Return x/(1 + |x|), the softsign function; its derivative is 1/(1 + |x|)²."""
     return div(x, add(full_like(x, 1.0), abs_(x)))
 
 
@@ -229,18 +250,21 @@ def softsign(x: Value) -> Value:
     cases=_LINES,
 )
 def heaviside(x: Value) -> Value:
-    """1 where x ≥ 0, else 0. Its derivative, 0, teaches nothing: see ``Perceptron``."""
+    """Return 1 where x ≥ 0, else 0: the step function, with derivative 0.
+
+    Nothing can be learned through that derivative: see ``Perceptron``.
+    """
     shifted = add(sign(x), full_like(x, 0.5))  # −½, ½ or 3⁄2
     return _times(0.5, add(full_like(x, 1.0), sign(shifted)))
 
 
 def _total(x: Value, axis: int) -> Value:
-    """Σ x along ``axis``, in the shape of x."""
+    """Return the sum of x along ``axis``, broadcast to the shape of x."""
     return expand(reduce_sum(x, axes=(axis,)), x, (axis,))
 
 
 def _shifted_exp(x: Value, axis: int) -> tuple[Value, Value, Value]:
-    """x − max x, its exponential and the sum of that: what stable softmax shares."""
+    """Return x − max x, its exponential and the sum of that, for a stable softmax."""
     shifted = sub(x, expand(reduce_max(x, axes=(axis,)), x, (axis,)))
     e = exp(shifted)
     return shifted, e, reduce_sum(e, axes=(axis,))
@@ -253,7 +277,10 @@ def _shifted_exp(x: Value, axis: int) -> tuple[Value, Value, Value]:
     cases=_ROWS,
 )
 def softmax(x: Value, axis: int) -> Value:
-    """e^xᵢ / Σⱼ e^xⱼ along ``axis``; δ = Jᵀg = y ⊙ (g − Σ g ⊙ y)."""
+    """Return the softmax along ``axis``: e^xᵢ / Σⱼ e^xⱼ.
+
+    Its derivative is δ = Jᵀg = y ⊙ (g − Σ g ⊙ y).
+    """
     __, e, total = _shifted_exp(x, axis)
     return div(e, expand(total, x, (axis,)))
 
@@ -265,6 +292,6 @@ def softmax(x: Value, axis: int) -> Value:
     cases=_ROWS,
 )
 def log_softmax(x: Value, axis: int) -> Value:
-    """xᵢ − ln Σⱼ e^xⱼ along ``axis``."""
+    """Return the logarithm of the softmax: xᵢ − ln Σⱼ e^xⱼ along ``axis``."""
     shifted, __, total = _shifted_exp(x, axis)
     return sub(shifted, expand(log(total), x, (axis,)))

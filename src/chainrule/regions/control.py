@@ -1,4 +1,4 @@
-"""Loops and branches: ``scan``, so that recurrent networks do not unroll, and ``cond``.
+"""Regions for loops and branches: ``scan`` and ``cond``.
 
     carry₀ given;  carryₜ₊₁, yₜ = body(constants, carryₜ, xₜ)   for t = 0 … length−1
 
@@ -67,7 +67,7 @@ def _rule(*types: ArrayType, **attrs: Any) -> tuple[ArrayType, ...]:
 
 
 def _inline(body: Graph) -> Callable[..., tuple[Value, ...]]:
-    """The body as a function of values."""
+    """Return a body graph as a function of values."""
     return lambda *values: inline(body, values, keep_constants=True)
 
 
@@ -140,7 +140,9 @@ def _vjp(
 
 
 def _rnn_body(dtype: DType, *, plain: bool = False) -> Graph:
-    """hₜ₊₁ = tanh(W hₜ + xₜ), yₜ = hₜ₊₁ ⊙ hₜ₊₁: the examples' body.
+    """Return a recurrent network's step as a loop body, for the test cases.
+
+    The step is hₜ₊₁ = tanh(W hₜ + xₜ), yₜ = hₜ₊₁ ⊙ hₜ₊₁.
 
     ``plain``: the loop gives hₜ₊₁ itself, twice, and the hₜ and xₜ that it was given.
     """
@@ -211,7 +213,7 @@ def _cond_rule(
 def _cond_vjp(
     gs: Sequence[Cotangent], ys: Any, inputs: Values, needed: Any, **branches: Graph
 ) -> Sequence[Cotangent]:
-    """The derivative of the branch that was taken: a branch again."""
+    """Return the derivative of a ``cond``: that of the branch that was taken."""
     which, *operands = inputs
     given = [g for g in gs if g is not None]
     wanted = [i for i, need in enumerate(needed[1:]) if need]

@@ -1,4 +1,4 @@
-"""Regions: elementary functions that are more than one primitive.
+"""Regions for elementary functions that need more than one primitive.
 
 Their values are put together from branches for small and large arguments. Their
 derivatives are not those of the branches but functions again, in a circle that closes:
@@ -66,7 +66,10 @@ def _infinite(x: Value) -> Value:
     cases=_WIDE,
 )
 def sinh(x: Value) -> Value:
-    """(eˣ − e⁻ˣ)/2, with e^(x/2) twice for large |x|, which does not overflow early."""
+    """Return the hyperbolic sine (eˣ − e⁻ˣ)/2, without early overflow.
+
+    For large |x| it multiplies by e^(x/2) twice.
+    """
     one, half = _one(x), full_like(x, 0.5)
     a = abs_(x)
     large = less(one, a)
@@ -84,7 +87,10 @@ def sinh(x: Value) -> Value:
     cases=_WIDE,
 )
 def cosh(x: Value) -> Value:
-    """(eˣ + e⁻ˣ)/2, with e^(x/2) twice, which does not overflow early."""
+    """Return the hyperbolic cosine (eˣ + e⁻ˣ)/2, without early overflow.
+
+    It multiplies by e^(x/2) twice.
+    """
     half = full_like(x, 0.5)
     root = exp(mul(half, abs_(x)))
     return add(mul(mul(half, root), root), div(div(half, root), root))
@@ -94,13 +100,16 @@ def cosh(x: Value) -> Value:
 
 
 def _leg(x: Value) -> Value:
-    """√(1 − x²), exact near ±1 too."""
+    """Return √(1 − x²), exact near ±1 too."""
     one = _one(x)
     return mul(sqrt(sub(one, x)), sqrt(add(one, x)))
 
 
 def _cubed(x: Value, slope: Value) -> Value:
-    """x s³, in an order in which x s, which is about 1 for large x, comes first."""
+    """Return x s³, multiplied in an order that avoids underflow.
+
+    x s, which is about 1 for large x, comes first.
+    """
     return mul(mul(x, slope), mul(slope, slope))
 
 
@@ -112,7 +121,7 @@ def _cubed(x: Value, slope: Value) -> Value:
     cases=_LINES,
 )
 def asin_slope(x: Value) -> Value:
-    """1/√(1 − x²), the derivative of arcsin x; ∞ at ±1."""
+    """Return 1/√(1 − x²), the derivative of arcsin x; ∞ at ±1."""
     return div(_one(x), _leg(x))
 
 
@@ -124,7 +133,7 @@ def asin_slope(x: Value) -> Value:
     cases=_LINES,
 )
 def asin(x: Value) -> Value:
-    """The angle from −π/2 to π/2 with the sine x."""
+    """Return arcsin x, the angle from −π/2 to π/2 with the sine x."""
     return atan2(x, _leg(x))
 
 
@@ -136,7 +145,7 @@ def asin(x: Value) -> Value:
     cases=_LINES,
 )
 def acos(x: Value) -> Value:
-    """The angle from 0 to π with the cosine x."""
+    """Return arccos x, the angle from 0 to π with the cosine x."""
     return atan2(_leg(x), x)
 
 
@@ -147,7 +156,7 @@ def acos(x: Value) -> Value:
     cases=_WIDE,
 )
 def asinh_slope(x: Value) -> Value:
-    """1/√(x² + 1), the derivative of arsinh x, without overflow."""
+    """Return 1/√(x² + 1), the derivative of arsinh x, without overflow."""
     one, a = _one(x), abs_(x)
     far = less(full_like(x, FAR), a)
     t = where(far, one, a)
@@ -161,7 +170,10 @@ def asinh_slope(x: Value) -> Value:
     cases=_WIDE,
 )
 def asinh(x: Value) -> Value:
-    """ln(|x| + √(x² + 1)) with the sign of x; ln 2|x| far from 0."""
+    """Return the inverse hyperbolic sine: ln(|x| + √(x² + 1)) with the sign of x.
+
+    Far from 0 it is ln 2|x|.
+    """
     one, a = _one(x), abs_(x)
     far = less(full_like(x, FAR), a)
     t = where(far, one, a)
@@ -179,7 +191,7 @@ def asinh(x: Value) -> Value:
     cases=_LINES,
 )
 def acosh_slope(x: Value) -> Value:
-    """1/√(x² − 1), the derivative of arcosh x, without overflow; ∞ at 1."""
+    """Return 1/√(x² − 1), the derivative of arcosh x, without overflow; ∞ at 1."""
     one = _one(x)
     return div(one, mul(sqrt(sub(x, one)), sqrt(add(x, one))))
 
@@ -192,7 +204,10 @@ def acosh_slope(x: Value) -> Value:
     cases=_LINES,
 )
 def acosh(x: Value) -> Value:
-    """ln(x + √(x² − 1)) = ln(1 + t + √t √(2 + t)), with t = x − 1."""
+    """Return the inverse hyperbolic cosine of x ≥ 1: ln(x + √(x² − 1)).
+
+    It is computed as ln(1 + t + √t √(2 + t)) with t = x − 1.
+    """
     one = _one(x)
     far = less(full_like(x, FAR), x)
     t = sub(where(far, full_like(x, 2.0), x), one)
@@ -218,7 +233,10 @@ def _by_larger(a: Value, b: Value) -> tuple[Value, Value, Value]:
 
 
 def _hypot_slope_vjp(g: Value, y: Value, a: Value, b: Value) -> tuple[Value, Value]:
-    """b²/h³ and −ab/h³ with h = √(a² + b²), from the slopes, so without overflow."""
+    """Return the derivatives of ``hypot_slope``: b²/h³ and −ab/h³, h = √(a² + b²).
+
+    They are computed from the slopes a/h and b/h, so nothing overflows.
+    """
     h, other = hypot(a, b), hypot_slope(b, a)
     h = where(equal(h, full_like(h, 0.0)), _one(h), h)
     turn = div(mul(g, other), h)
@@ -236,7 +254,10 @@ def _hypot_slope_vjp(g: Value, y: Value, a: Value, b: Value) -> tuple[Value, Val
     cases=_PAIRS,
 )
 def hypot_slope(a: Value, b: Value) -> Value:
-    """a/√(a² + b²), without overflow; 0 at the origin."""
+    """Return a/√(a² + b²), the derivative of √(a² + b²) to a; 0 at the origin.
+
+    It does not overflow.
+    """
     __, divisor, length = _by_larger(a, b)
     return div(div(a, divisor), length)
 
@@ -252,14 +273,14 @@ def hypot_slope(a: Value, b: Value) -> Value:
     cases=_PAIRS,
 )
 def hypot(a: Value, b: Value) -> Value:
-    """√(a² + b²), without overflow; ∞ where one is, whatever the other."""
+    """Return √(a² + b²), without overflow; ∞ where a or b is infinite."""
     infinite = bitwise_or(_infinite(a), _infinite(b))
     larger, __, length = _by_larger(a, b)
     return where(infinite, full_like(a, math.inf), mul(larger, length))
 
 
 def _gap(a: Value, b: Value) -> Value:
-    """a − b; 0 for two infinities of one sign."""
+    """Return a − b; 0 for two equal infinities."""
     alike = bitwise_and(equal(a, b), _infinite(a))
     return where(alike, full_like(a, 0.0), sub(a, b))
 
@@ -275,5 +296,5 @@ def _gap(a: Value, b: Value) -> Value:
     cases=_PAIRS,
 )
 def logaddexp(a: Value, b: Value) -> Value:
-    """ln(eᵃ + eᵇ)."""
+    """Return ln(eᵃ + eᵇ), without overflow."""
     return add(maximum(a, b), log1p(exp(neg(abs_(_gap(a, b))))))

@@ -1,4 +1,4 @@
-"""Regions: losses whose formula or derivative is worth more than its parts.
+"""Regions for loss functions that need more than one primitive.
 
 Those with a class axis take rows, one sample each, and give one loss a row; the others
 work element by element. Means and sums over samples are taken by ``chainrule.nn``.
@@ -59,7 +59,7 @@ def _classes(name: str, scores: Value) -> int:
 
 
 def _labelled(name: str, scores: Value, labels: Value) -> int:
-    """The number of classes, once the labels are seen to fit the scores."""
+    """Return the number of classes, after checking that labels fit the scores."""
     classes = _classes(name, scores)
     need_integer(name, "labels", labels.dtype)
     if labels.shape != scores.shape[:1]:
@@ -75,7 +75,7 @@ def _labelled(name: str, scores: Value, labels: Value) -> int:
 
 
 def _pair(name: str, prediction: Value, target: Value) -> None:
-    """Refuse all but two arrays of floats of one shape and dtype."""
+    """Raise an error unless two arrays are floats of one shape and dtype."""
     same(name, 2, "floats")(prediction.type, target.type)
 
 
@@ -83,12 +83,12 @@ def _pair(name: str, prediction: Value, target: Value) -> None:
 
 
 def _rows(g: Value, logits: Value) -> Value:
-    """One number a row in the shape of the rows."""
+    """Return one number per row, broadcast to the shape of ``logits``."""
     return expand(g, logits, (1,))
 
 
 def _cross_entropy_vjp(g: Value, y: Value, logits: Value, labels: Value) -> Value:
-    """δ = ŷ − y, row by row, times the row's cotangent."""
+    """Return the derivative of the cross-entropy to the logits: δ = ŷ − y, times g."""
     truth = one_hot_mask(labels, _classes("cross_entropy", logits))
     delta = sub(softmax(logits, axis=1), convert(truth, dtype=logits.dtype))
     return mul(delta, _rows(g, logits))
@@ -101,7 +101,7 @@ def _cross_entropy_vjp(g: Value, y: Value, logits: Value, labels: Value) -> Valu
     cases=_LABELLED,
 )
 def cross_entropy(logits: Value, labels: Value) -> Value:
-    """−ln softmax(logits)[label], one loss a row."""
+    """Return the cross-entropy −ln softmax(logits)[label], one loss a row."""
     classes = _labelled("cross_entropy", logits, labels)
     logp = log_softmax(logits, axis=1)
     picked = where(one_hot_mask(labels, classes), logp, full_like(logp, 0.0))
@@ -109,7 +109,10 @@ def cross_entropy(logits: Value, labels: Value) -> Value:
 
 
 def _soft_cross_entropy_vjp(g: Value, y: Value, logits: Value, target: Value) -> Value:
-    """ŷ Σy − y for the logits, which is ŷ − y where the row sums to 1."""
+    """Return the derivative of ``soft_cross_entropy`` to the logits: ŷ Σy − y.
+
+    That is ŷ − y where the row y sums to 1.
+    """
     total = _rows(reduce_sum(target, axes=(1,)), target)
     return mul(sub(mul(softmax(logits, axis=1), total), target), _rows(g, logits))
 
@@ -126,7 +129,7 @@ def _soft_cross_entropy_vjp(g: Value, y: Value, logits: Value, target: Value) ->
     cases=tuple(Case((f"f[{s}]", f"f[{s}]")) for s in ("4,3", "1,10", "7,1", "0,3")),
 )
 def soft_cross_entropy(logits: Value, target: Value) -> Value:
-    """−Σᵢ yᵢ ln softmax(logits)ᵢ, one loss a row."""
+    """Return the cross-entropy −Σᵢ yᵢ ln softmax(logits)ᵢ, one loss a row."""
     _classes("soft_cross_entropy", logits)
     _pair("soft_cross_entropy", logits, target)
     return neg(reduce_sum(mul(target, log_softmax(logits, axis=1)), axes=(1,)))
@@ -137,7 +140,7 @@ _WORST, _LEAST = 100.0, 1e-12
 
 
 def _capped_log(probability: Value) -> Value:
-    """max(ln ŷ, −100), which a denormal ŷ gets too, as 0 does."""
+    """Return max(ln ŷ, −100); denormal numbers ŷ count as 0."""
     tiny = full_like(probability, float(np.finfo(probability.dtype.numpy).tiny))
     nothing, worst = less(abs_(probability), tiny), full_like(probability, -_WORST)
     safe = where(nothing, full_like(probability, 1.0), probability)
@@ -157,7 +160,9 @@ def _capped_log(probability: Value) -> Value:
     cases=_PROBABILITIES,
 )
 def log_score(probability: Value, target: Value) -> Value:
-    """−y ln ŷ, at most 100 y; its derivative is −y/max(ŷ, 10⁻¹²).
+    """Return −y ln ŷ, element by element, at most 100 y.
+
+    Its derivative is −y/max(ŷ, 10⁻¹²).
 
     So y = 0 contributes 0 whatever ŷ is, and a ŷ that is 0 where y = 1 still learns. A
     negative ŷ, which is no probability, gives NaN.
@@ -181,7 +186,7 @@ def log_score(probability: Value, target: Value) -> Value:
     cases=_PAIRS,
 )
 def binary_cross_entropy(logits: Value, target: Value) -> Value:
-    """−y ln σ(z) − (1 − y) ln(1 − σ(z)), element by element."""
+    """Return −y ln σ(z) − (1 − y) ln(1 − σ(z)), element by element."""
     _pair("binary_cross_entropy", logits, target)
     rest = log1p(exp(neg(abs_(logits))))
     return add(sub(relu(logits), mul(logits, target)), rest)
@@ -197,7 +202,7 @@ def binary_cross_entropy(logits: Value, target: Value) -> Value:
     cases=_PAIRS,
 )
 def perceptron_criterion(score: Value, target: Value) -> Value:
-    """(step(z) − y) z: 0 where the sign is right, |z| where it is wrong."""
+    """Return (step(z) − y) z: 0 where the sign is right, |z| where it is wrong."""
     _pair("perceptron_criterion", score, target)
     zero, one = full_like(score, 0.0), full_like(score, 1.0)
     return mul(sub(where(less(score, zero), zero, one), target), score)
@@ -210,13 +215,13 @@ def perceptron_criterion(score: Value, target: Value) -> Value:
     cases=_PAIRS,
 )
 def hinge(score: Value, target: Value) -> Value:
-    """max(0, 1 − y z) for y = ±1, element by element."""
+    """Return the hinge loss max(0, 1 − y z) for y = ±1, element by element."""
     _pair("hinge", score, target)
     return relu(sub(full_like(score, 1.0), mul(target, score)))
 
 
 def _multi_margin_written(z: Expr, y: Expr, margin: float, p: int) -> Expr:
-    """Over all classes, without the class itself, whose term is mᵖ."""
+    """Return the formula of ``multi_margin``: a sum over all classes, less mᵖ."""
     own = write.spread(write.picked(z, y), (0,), z, rank=2, letters=False)
     short = write.apply("max", 0, margin + z - own)
     cost = write.total(short**p if p != 1 else short, (1,), rank=2, keep=False)
@@ -234,7 +239,7 @@ def _multi_margin_written(z: Expr, y: Expr, margin: float, p: int) -> Expr:
     ),
 )
 def multi_margin(scores: Value, labels: Value, *, margin: float, p: int) -> Value:
-    """1/C Σ over the other classes i of max(0, m − z[label] + z[i])ᵖ, one a row."""
+    """Return 1/C Σᵢ max(0, m − z[label] + z[i])ᵖ over the other classes, one a row."""
     classes = _labelled("multi_margin", scores, labels)
     if p not in (1, 2):
         raise ArgumentError(
@@ -262,7 +267,7 @@ def _huber_written(error: Expr, delta: float) -> Expr:
 def _huber_vjp(
     g: Value, y: Value, prediction: Value, target: Value, delta: float
 ) -> Value:
-    """e clipped to [−δ, δ]; for the target its negative."""
+    """Return the derivative of the Huber loss: the error ŷ − y clipped to [−δ, δ]."""
     error = sub(prediction, target)
     bound = full_like(error, delta)
     ends = mul(bound, sign(error))
@@ -279,7 +284,7 @@ def _huber_vjp(
     ),
 )
 def huber(prediction: Value, target: Value, *, delta: float) -> Value:
-    """½ e² where |e| < δ, else δ (|e| − ½ δ), with e = ŷ − y."""
+    """Return the Huber loss: ½ e² where |e| < δ, else δ (|e| − ½ δ), e = ŷ − y."""
     _pair("huber", prediction, target)
     error = sub(prediction, target)
     size = abs_(error)
@@ -295,7 +300,7 @@ def huber(prediction: Value, target: Value, *, delta: float) -> Value:
     cases=tuple(Case(c.inputs, ranges=((0.05, 1.0), (0.05, 1.0))) for c in _PAIRS),
 )
 def kl_divergence(q: Value, p: Value) -> Value:
-    """p ln(p/q), element by element: 0 where p = 0, ∞ where q = 0 < p."""
+    """Return p ln(p/q), element by element: 0 where p = 0, ∞ where q = 0 < p."""
     _pair("kl_divergence", q, p)
     zero, one = full_like(p, 0.0), full_like(p, 1.0)
     some, possible = less(zero, p), less(zero, q)

@@ -1,9 +1,9 @@
-"""Regions: normalisation, which makes activations of mean 0 and variance 1.
+"""Regions for normalisation: activations are scaled to mean 0 and variance 1.
 
     x̂ = (x − μ) / √(σ² + ε),    y = γ ⊙ x̂ + β
 
-The two differ in what μ and σ² are taken over: layer normalisation over the features of
-one sample, batch normalisation over the samples for one feature. σ² is the mean of
+The kinds differ in what μ and σ² are taken over: layer normalisation over the features
+of one sample, batch normalisation over the samples for one feature. σ² is the mean of
 (x − μ)², the biased variance. Neither is elementwise, so δ = Jᵀ∇ℒ:
 
     ∂ℒ/∂x = (ĝ − mean ĝ − x̂ ⊙ mean(ĝ ⊙ x̂)) / √(σ² + ε),    ĝ = γ ⊙ ∂ℒ/∂y.
@@ -38,7 +38,7 @@ Axes = tuple[int, ...]
 
 
 def _hat(x: Expr, axes: Axes, eps: float) -> tuple[Expr, Expr]:
-    """x̂ and √(σ² + ε), as they are written."""
+    """Return the formulas of the normalised x̂ and of √(σ² + ε)."""
     deviation = write.root(write.variance(x, over=axes) + eps)
     return write.fraction(x - write.mean(x, over=axes), deviation), deviation
 
@@ -51,12 +51,15 @@ def _written(x: Expr, gamma: Expr, beta: Expr, axes: Axes, eps: float) -> Expr:
 
 
 def _all(e: Expr, number: float) -> bool:
-    """Whether an array is one number, such as γ and β where there are none."""
+    """Return whether an expression is an array that repeats ``number``."""
     return isinstance(e, Computed) and e.shown == Number(number)
 
 
 def _batch_written(x: Expr, gamma: Expr, beta: Expr, axes: Axes, eps: float) -> Expr:
-    """With the letters of γ and β where their axes are not the last."""
+    """Return the formula of batch normalisation.
+
+    γ and β have index letters where their axes are not the last.
+    """
     rank = len(write.index_of(x) or "") or max(axes) + 1
     others = tuple(a for a in range(rank) if a not in axes)
     if not _all(gamma, 1):
@@ -75,7 +78,7 @@ def _pullback_written(g: Expr, x: Expr, axes: Axes, eps: float) -> Expr:
 
 
 def count(x: Value, axes: Axes) -> Value:
-    """The number of elements along ``axes``, as a scalar; it may contain N."""
+    """Return the number of elements along ``axes``, as a scalar value."""
     total: Dim = size_of(tuple(x.shape[a] for a in axes))
     if isinstance(total, SymbolicDim):
         return size(dim=total, dtype=x.dtype)
@@ -83,13 +86,13 @@ def count(x: Value, axes: Axes) -> Value:
 
 
 def mean(x: Value, axes: Axes) -> Value:
-    """The mean over ``axes``, which it drops."""
+    """Return the mean over ``axes``, without these axes."""
     total = reduce_sum(x, axes=axes)
     return div(total, broadcast_to(count(x, axes), shape=total.shape))
 
 
 def moments(x: Value, axes: Axes) -> tuple[Value, Value, Value]:
-    """μ over ``axes``, the deviations x − μ, and the sum of their squares."""
+    """Return the mean μ over ``axes``, the deviations x − μ and their squares' sum."""
     need_axes("normalisation", axes, len(x.shape))
     mu = mean(x, axes)
     deviations = sub(x, expand(mu, x, axes))
@@ -97,12 +100,15 @@ def moments(x: Value, axes: Axes) -> tuple[Value, Value, Value]:
 
 
 def without_overflow(x: Value) -> Value:
-    """Return x with NaN for ∞: division by ∞ would give a 0 that looks right."""
+    """Return x with ∞ replaced by NaN, so that dividing by x does not hide overflow."""
     return where(less(x, full_like(x, math.inf)), x, full_like(x, math.nan))
 
 
 def _normalised(x: Value, axes: Axes, eps: float) -> tuple[Value, Value]:
-    """x̂, and √(σ² + ε) in the shape of x; NaN both where the squares overflow."""
+    """Return the normalised x̂, and √(σ² + ε), both in the shape of x.
+
+    Both are NaN where the squares overflow.
+    """
     __, deviations, squares = moments(x, axes)
     variance = div(squares, broadcast_to(count(x, axes), shape=squares.shape))
     variance = without_overflow(add(variance, full_like(variance, eps)))
@@ -111,7 +117,7 @@ def _normalised(x: Value, axes: Axes, eps: float) -> tuple[Value, Value]:
 
 
 def _spread(name: str, parameter: Value, x: Value, along: Axes) -> Value:
-    """γ or β, whose axes are ``along`` of x, in the shape of x."""
+    """Return γ or β, whose axes are the axes ``along`` of x, in the shape of x."""
     wanted = tuple(x.shape[a] for a in along)
     expected = ArrayType(wanted, parameter.dtype)
     need_type(name, _("a γ and a β for each feature"), expected, parameter.type)
@@ -140,7 +146,10 @@ def _normalise(
     ),
 )
 def normalised_pullback(g: Value, x: Value, axes: Axes, eps: float) -> Value:
-    """(g − mean g − x̂ ⊙ mean(g ⊙ x̂)) / √(σ² + ε), where g is ∂ℒ/∂x̂."""
+    """Return the derivative of the normalised x̂ to x, times g.
+
+    It is (g − mean g − x̂ ⊙ mean(g ⊙ x̂)) / √(σ² + ε), where g is ∂ℒ/∂x̂.
+    """
     normalised, deviation = _normalised(x, axes, eps)
     centre = expand(mean(g, axes), x, axes)
     turn = expand(mean(mul(g, normalised), axes), x, axes)
@@ -150,7 +159,10 @@ def normalised_pullback(g: Value, x: Value, axes: Axes, eps: float) -> Value:
 def _derivatives(
     name: str, along: Callable[[Value, Axes], Axes]
 ) -> tuple[DerivativeRule, ...]:
-    """δ = Jᵀ∇ℒ as above; ∂ℒ/∂γ and ∂ℒ/∂β are sums over all that share them."""
+    """Return the derivative rules of a normalisation to x, γ and β.
+
+    δ = Jᵀ∇ℒ as above; ∂ℒ/∂γ and ∂ℒ/∂β are sums over all that share them.
+    """
 
     def back_x(g: Value, x: Value, gamma: Value, axes: Axes, eps: float) -> Value:
         scaled = mul(_spread(name, gamma, x, along(x, axes)), g)
@@ -181,7 +193,10 @@ def _derivatives(
     ),
 )
 def layer_norm(x: Value, gamma: Value, beta: Value, axes: Axes, eps: float) -> Value:
-    """γ ⊙ (x − μ)/√(σ² + ε) + β, with μ and σ² over ``axes``, those of γ and β too."""
+    """Return γ ⊙ (x − μ)/√(σ² + ε) + β, layer normalisation over ``axes``.
+
+    γ and β have the same axes.
+    """
     return _normalise("layer_norm", x, gamma, beta, axes, axes, eps)
 
 
@@ -196,5 +211,8 @@ def layer_norm(x: Value, gamma: Value, beta: Value, axes: Axes, eps: float) -> V
     ),
 )
 def batch_norm(x: Value, gamma: Value, beta: Value, axes: Axes, eps: float) -> Value:
-    """γ ⊙ (x − μ)/√(σ² + ε) + β, μ and σ² over ``axes``, γ and β along the others."""
+    """Return γ ⊙ (x − μ)/√(σ² + ε) + β, batch normalisation over ``axes``.
+
+    γ and β have the other axes.
+    """
     return _normalise("batch_norm", x, gamma, beta, axes, _others(x, axes), eps)

@@ -1,8 +1,8 @@
-"""What a region is: a named node whose body is a graph.
+"""The class of regions: named operations whose body is a graph of primitives.
 
-The type rule, the reference and the derivative follow from the body. Where stability or
-teaching wants another derivative the region carries its own, and the conformance suite
-holds that against the body's.
+The type rule, the reference and the derivative follow from the body. For
+stability or teaching a region may declare another derivative, which the conformance
+suite compares with the body's.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ Maybe = tuple[Value | None, ...]
 
 @dataclass(frozen=True, eq=False, repr=False, kw_only=True)
 class Region(Operation):
-    """A named graph of primitives with a formula and a source; see :func:`region`.
+    """A named operation made of primitives; see :func:`region`.
 
     Attributes:
         function: of values; what it records is the body.
@@ -45,7 +45,7 @@ class Region(Operation):
     def body(
         self, types: Sequence[ArrayType], attrs: dict[str, Any] | None = None
     ) -> Graph:
-        """The body as a graph, for inputs of these types."""
+        """Return the body as a graph, for inputs of these types."""
         return BODIES[self](types, attrs or {})
 
     def __repr__(self) -> str:
@@ -58,7 +58,7 @@ def region(
     vjp: tuple[DerivativeRule | None, ...] = (),
     **declaration: Any,
 ) -> Callable[[Callable[..., Any]], Region]:
-    """Declare the decorated function of values as a region of its name.
+    """Declare the decorated function of values as a region with the same name.
 
     Args:
         formula: the result as an expression of the inputs; see :class:`Primitive`. With
@@ -108,7 +108,7 @@ def region(
 
 
 def _graph_once(name: str, rule: Rule) -> Rule:
-    """A derivative rule; on numbers alone its graph is made only once."""
+    """Return a derivative rule that caches its graph when all inputs are numbers."""
     graphs: Bounded[Any, tuple[Graph, list[int]]] = Bounded(GRAPHS_AT_MOST)
 
     def derivative(

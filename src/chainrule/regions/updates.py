@@ -1,4 +1,4 @@
-"""Regions: what an optimiser does to one parameter, and the clipping of gradients.
+"""Regions for optimisers: the update of one parameter, and gradient clipping.
 
 A rule takes the parameter θ, its gradient g, its moments and scalars, all of them
 values, and gives the new parameter and the new moments, in that order. The
@@ -72,7 +72,7 @@ def _plus(x: Value, scalar: Value) -> Value:
 
 
 def _mean(old: Value, new: Value, keep: Value, rest: Value) -> Value:
-    """The running mean keep·old + rest·new."""
+    """Return the running mean keep·old + rest·new."""
     return add(_times(keep, old), _times(rest, new))
 
 
@@ -92,7 +92,7 @@ M, V, U, S, A, D, W = (symbol(letter, tag="new") for letter in "mvusadw")
 
 
 def _kept(old: Expr, new: Expr, keep: Expr, rest: Expr) -> Expr:
-    """The running mean, as it is written: keep·old + rest·new."""
+    """Return the formula of a running mean: keep·old + rest·new."""
     return scale(keep, old) + scale(rest, new)
 
 
@@ -102,7 +102,7 @@ def _rule(
     *moments: Interval,
     shapes: tuple[str, ...] = ("3,4",),
 ) -> Callable[[Callable[..., Any]], Region]:
-    """Declare the decorated step, a function of values, as a region of its name.
+    """Declare the decorated update rule, a function of values, as a region.
 
     Args:
         formula: the new moments, in their order, and the new θ, as expressions of θ,
@@ -129,7 +129,7 @@ def _rule(
     shapes=("3,4", "", "0"),
 )
 def sgd_update(p, g, lr):
-    """θ − η g."""
+    """Return the parameter after a step of gradient descent: θ − η g."""
     return sub(p, _times(lr, g))
 
 
@@ -141,7 +141,7 @@ def sgd_update(p, g, lr):
     None,
 )
 def momentum_update(p, g, v, momentum, kept, lr):
-    """v ← μ v + (1−τ) g;  θ ← θ − η v."""
+    """Update a parameter by momentum: v ← μ v + (1−τ) g;  θ ← θ − η v."""
     v = _mean(v, g, momentum, kept)
     return sub(p, _times(lr, v)), v
 
@@ -154,7 +154,7 @@ def momentum_update(p, g, v, momentum, kept, lr):
     None,
 )
 def nesterov_update(p, g, v, momentum, lr):
-    """v ← μ v + g;  θ ← θ − η (g + μ v)."""
+    """Update a parameter by Nesterov momentum: v ← μ v + g;  θ ← θ − η (g + μ v)."""
     v = add(_times(momentum, v), g)
     return sub(p, _times(lr, add(g, _times(momentum, v)))), v
 
@@ -170,7 +170,7 @@ def nesterov_update(p, g, v, momentum, lr):
     _POSITIVE,
 )
 def adagrad_update(p, g, s, lr, eps):
-    """s ← s + g²;  θ ← θ − η g/(√s + ε)."""
+    """Update a parameter by AdaGrad: s ← s + g²;  θ ← θ − η g/(√s + ε)."""
     s = add(s, mul(g, g))
     return sub(p, div(_times(lr, g), _plus(sqrt(s), eps))), s
 
@@ -187,7 +187,10 @@ def adagrad_update(p, g, s, lr, eps):
     _POSITIVE,
 )
 def adadelta_update(p, g, v, a, rho, kept, lr, eps):
-    """v ← ρ v + (1−ρ) g²;  d = √(a + ε)/√(v + ε) g;  a ← ρ a + (1−ρ) d²;  θ − η d."""
+    """Update a parameter by AdaDelta: θ ← θ − η d, with d = √(a + ε)/√(v + ε) g.
+
+    v ← ρ v + (1−ρ) g² comes first;  a ← ρ a + (1−ρ) d² comes last.
+    """
     v = _mean(v, mul(g, g), rho, kept)
     d = mul(div(sqrt(_plus(a, eps)), sqrt(_plus(v, eps))), g)
     return sub(p, _times(lr, d)), v, _mean(a, mul(d, d), rho, kept)
@@ -201,7 +204,7 @@ def adadelta_update(p, g, v, a, rho, kept, lr, eps):
     _POSITIVE,
 )
 def rmsprop_update(p, g, v, alpha, kept, lr, eps):
-    """v ← α v + (1−α) g²;  θ ← θ − η g/(√v + ε)."""
+    """Update a parameter by RMSprop: v ← α v + (1−α) g²;  θ ← θ − η g/(√v + ε)."""
     v = _mean(v, mul(g, g), alpha, kept)
     return sub(p, div(_times(lr, g), _plus(sqrt(v), eps))), v
 
@@ -217,14 +220,17 @@ def rmsprop_update(p, g, v, alpha, kept, lr, eps):
     None,
 )
 def rmsprop_momentum_update(p, g, v, u, alpha, kept, lr, eps, momentum):
-    """v ← α v + (1−α) g²;  u ← μ u + g/(√v + ε);  θ ← θ − η u."""
+    """Update a parameter by RMSprop with momentum: u ← μ u + g/(√v + ε);  θ ← θ − η u.
+
+    v ← α v + (1−α) g².
+    """
     v = _mean(v, mul(g, g), alpha, kept)
     u = add(_times(momentum, u), div(g, _plus(sqrt(v), eps)))
     return sub(p, _times(lr, u)), v, u
 
 
 def _centred(g, v, m, alpha, kept):
-    """v ← α v + (1−α) g²;  m ← α m + (1−α) g;  √(v − m²)."""
+    """Return running means v of g² and m of g, and the deviation √(v − m²)."""
     v, m = _mean(v, mul(g, g), alpha, kept), _mean(m, g, alpha, kept)
     # Rounding may not make the difference negative.
     return v, m, sqrt(maximum(sub(v, mul(m, m)), full_like(v, 0.0)))
@@ -244,7 +250,10 @@ _DEVIATION = root(apply("max", 0, V - M**2))
     *_SPREAD,
 )
 def rmsprop_centered_update(p, g, v, m, alpha, kept, lr, eps):
-    """v and m as running means of g² and g;  θ ← θ − η g/(√(v − m²) + ε)."""
+    """Update a parameter by centred RMSprop: θ ← θ − η g/(√(v − m²) + ε).
+
+    v and m are running means of g² and g.
+    """
     v, m, root = _centred(g, v, m, alpha, kept)
     return sub(p, div(_times(lr, g), _plus(root, eps))), v, m
 
@@ -261,7 +270,10 @@ def rmsprop_centered_update(p, g, v, m, alpha, kept, lr, eps):
     None,
 )
 def rmsprop_centered_momentum_update(p, g, v, m, u, alpha, kept, lr, eps, momentum):
-    """v and m as above;  u ← μ u + g/(√(v − m²) + ε);  θ ← θ − η u."""
+    """Update a parameter by centred RMSprop with momentum: u ← μ u + g/(√(v − m²) + ε).
+
+    v and m are running means of g² and g;  θ ← θ − η u.
+    """
     v, m, root = _centred(g, v, m, alpha, kept)
     u = add(_times(momentum, u), div(g, _plus(root, eps)))
     return sub(p, _times(lr, u)), v, m, u
@@ -282,7 +294,7 @@ def _moments_written(
 
 
 def _moments(g, m, v, beta1, rest1, beta2, rest2):
-    """m ← β₁m + (1−β₁)g;  v ← β₂v + (1−β₂)g²."""
+    """Return Adam's moments: m ← β₁m + (1−β₁)g;  v ← β₂v + (1−β₂)g²."""
     return _mean(m, g, beta1, rest1), _mean(v, mul(g, g), beta2, rest2)
 
 
@@ -296,7 +308,7 @@ def _moments(g, m, v, beta1, rest1, beta2, rest2):
     shapes=("7", "3,4", "0"),
 )
 def adam_update(p, g, m, v, beta1, rest1, beta2, rest2, step, eps):
-    """Adam's m and v;  θ ← θ − step · m/(√v + eps)."""
+    """Update a parameter by Adam, with moments m, v: θ ← θ − step · m/(√v + eps)."""
     m, v = _moments(g, m, v, beta1, rest1, beta2, rest2)
     return sub(p, div(_times(step, m), _plus(sqrt(v), eps))), m, v
 
@@ -312,7 +324,7 @@ def adam_update(p, g, m, v, beta1, rest1, beta2, rest2, step, eps):
     _POSITIVE,
 )
 def amsgrad_update(p, g, m, v, top, beta1, rest1, beta2, rest2, step, eps):
-    """Adam's m and v;  w ← max(w, v);  θ ← θ − step · m/(√w + eps)."""
+    """Update a parameter by AMSGrad: w ← max(w, v);  θ ← θ − step · m/(√w + eps)."""
     m, v = _moments(g, m, v, beta1, rest1, beta2, rest2)
     top = maximum(top, v)
     return sub(p, div(_times(step, m), _plus(sqrt(top), eps))), m, v, top
@@ -328,7 +340,10 @@ def amsgrad_update(p, g, m, v, top, beta1, rest1, beta2, rest2, step, eps):
     *_ADAM,
 )
 def adamax_update(p, g, m, u, beta1, rest1, beta2, step, eps):
-    """m ← β₁m + (1−β₁)g;  u ← max(β₂u, |g| + ε);  θ ← θ − step · m/u."""
+    """Update a parameter by AdaMax: u ← max(β₂u, |g| + ε);  θ ← θ − step · m/u.
+
+    m ← β₁m + (1−β₁)g.
+    """
     m = _mean(m, g, beta1, rest1)
     u = maximum(_times(beta2, u), _plus(abs_(g), eps))
     return sub(p, div(_times(step, m), u)), m, u
@@ -343,7 +358,7 @@ def adamax_update(p, g, m, u, beta1, rest1, beta2, step, eps):
     *_ADAM,
 )
 def nadam_update(p, g, m, v, beta1, rest1, beta2, rest2, now, following, eps):
-    """Adam's m and v;  θ ← θ − (now · g + next · m)/(√v + eps)."""
+    """Update a parameter by NAdam: θ ← θ − (now · g + next · m)/(√v + eps)."""
     m, v = _moments(g, m, v, beta1, rest1, beta2, rest2)
     ahead = add(_times(now, g), _times(following, m))
     return sub(p, div(ahead, _plus(sqrt(v), eps))), m, v
@@ -359,7 +374,7 @@ def nadam_update(p, g, m, v, beta1, rest1, beta2, rest2, now, following, eps):
     *_ADAM,
 )
 def radam_update(p, g, m, v, beta1, rest1, beta2, rest2, step, eps, rectified):
-    """Adam's step where ``rectified`` > 0, else θ ← θ − step · m."""
+    """Update a parameter by RAdam: by Adam if ``rectified`` > 0, else by momentum."""
     m, v = _moments(g, m, v, beta1, rest1, beta2, rest2)
     known = _like(less(full_like(rectified, 0.0), rectified), v)
     size = where(known, _plus(sqrt(v), eps), full_like(v, 1.0))
@@ -393,7 +408,7 @@ def _adjusted_written(p: Expr, g: Expr, *rest: Expr, rule: str, by: str) -> Expr
     ),
 )
 def adjusted_update(p: Value, g: Value, *rest: Value, rule: str, by: str) -> Any:
-    """The rule called ``rule`` on kθ and the gradient s·g + λθ.
+    """Apply the update ``rule`` to the parameter kθ and the gradient s·g + λθ.
 
     ``by`` names those of s (scale), λ (penalty) and k (keep) that come in, after all
     else. What is not among them is left out, not set to 1 or 0: 0·∞ is not 0.
@@ -428,7 +443,7 @@ NORM_MARGIN = 1e-6
     cases=tuple(Case((f"f[{s}]",)) for s in ("7", "3,4", "")),
 )
 def sum_of_squares(g: Value) -> Value:
-    """Σ g²."""
+    """Return the sum of the squares of a gradient's elements: Σ g²."""
     return reduce_sum(mul(g, g), axes=tuple(range(len(g.shape))))
 
 
@@ -439,7 +454,7 @@ def sum_of_squares(g: Value) -> Value:
     cases=(Case(("f[]", "f[]"), {}, ((0.01, 2.0),) * 2),),
 )
 def clip_factor(norm: Value, limit: Value) -> Value:
-    """What brings a gradient of this norm down to the limit: min(1, c/(‖g‖ + 10⁻⁶))."""
+    """Return min(1, c/(‖g‖ + 10⁻⁶)), the factor that clips a gradient to norm c."""
     share = div(limit, add(norm, full_like(norm, NORM_MARGIN)))
     return minimum(full_like(norm, 1.0), share)
 
@@ -453,6 +468,6 @@ def clip_factor(norm: Value, limit: Value) -> Value:
     ),
 )
 def clip_value(g: Value, limit: Value) -> Value:
-    """Each element of g, brought into [−c, c]."""
+    """Return each element of a gradient clipped to [−c, c]."""
     top = _like(limit, g)
     return maximum(minimum(g, top), neg(top))

@@ -1,1 +1,1 @@
-"""The native engine: a program as machine code, emitted through llvmlite."""
+"""The native engine: programs as machine code, generated with llvmlite."""

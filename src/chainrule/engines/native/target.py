@@ -1,4 +1,4 @@
-"""The vector unit that code is made for."""
+"""The vector unit for which code is generated."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from llvmlite import binding
 
 @dataclass(frozen=True)
 class Target:
-    """The vector unit that code is made for.
+    """The vector unit for which code is generated.
 
     Args:
         vector_bytes: bytes in one vector register.
@@ -23,7 +23,7 @@ class Target:
 
 
 def target_for(triple: str, features: Mapping[str, bool]) -> Target:
-    """The vector unit of a machine, from LLVM's names for it.
+    """Return the vector unit of a machine, from LLVM's names for it.
 
     Args:
         triple: such as ``x86_64-unknown-linux-gnu`` or ``arm64-apple-darwin``.
@@ -43,7 +43,7 @@ def target_for(triple: str, features: Mapping[str, bool]) -> Target:
 
 @functools.cache
 def host_target() -> Target:
-    """The vector unit of this machine.
+    """Return the vector unit of this machine.
 
     Kernels for it must be compiled for the host's own features; a target machine
     without them cuts the vectors in pieces and calls a function for each fma.

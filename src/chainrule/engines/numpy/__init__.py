@@ -1,1 +1,1 @@
-"""The NumPy engine: a traced graph as straight-line Python over planned buffers."""
+"""The NumPy engine: a graph as Python statements on preallocated arrays."""

@@ -1,4 +1,4 @@
-"""Loops and branches on the NumPy engine: a body is a function of its own.
+"""Loops and branches on the NumPy engine; each body is a function.
 
 A loop is a program that is run ``length`` times: its carries are state, its sequences
 are inputs with a row for each step, and what it stacks are its outputs.
@@ -20,20 +20,20 @@ from chainrule.regions.control import cond, scan
 
 
 class Body(Protocol):
-    """A graph that can be run."""
+    """A graph that can be run as the body of a loop or branch."""
 
     def execute(self, given: Sequence[Any], outs: Sequence[Array], steps: int) -> None:
-        """Run it so many times, with the inputs; every output has a row for each."""
+        """Run the graph ``steps`` times; every output has a row for each step."""
         ...
 
 
 class Host(Protocol):
-    """The function that a loop or branch is part of."""
+    """The function that contains a loop or branch."""
 
     sizes: Sizes
 
     def inner(self, entry: Entry, state: dict[str, Array]) -> Body:
-        """A graph within it."""
+        """Return a nested graph (a loop body or branch) as a function."""
         ...
 
 

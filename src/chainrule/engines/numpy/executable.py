@@ -1,4 +1,4 @@
-"""Run programs with NumPy: straight-line Python over buffers planned once.
+"""Execution of programs with NumPy: Python statements on planned arrays.
 
 For each entry point and all its sizes the graph becomes one Python function whose
 statements are calls such as ``add(v1, v2, v3)`` with the output as last argument. Every
@@ -102,15 +102,15 @@ class NumpyExecutable:
         self.seconds_compile = time.perf_counter() - started
 
     def put(self, entry: str, name: str, array: Array) -> Buffer:
-        """Take over an input."""
+        """Return an input array as a buffer of this engine."""
         return on_host(array)
 
     def write(self, name: str, array: Array) -> None:
-        """Set a state."""
+        """Set the value of a state."""
         np.copyto(self.state[name], array)
 
     def read(self, name: str) -> Array:
-        """A copy of a state."""
+        """Return a copy of a state."""
         return self.state[name].copy()
 
     def run(
@@ -145,7 +145,7 @@ class NumpyExecutable:
 
 
 def _in_loops(entry: Entry) -> Entry:
-    """An entry point in the loops of the schedule, as they pay here.
+    """Return an entry point with its elementwise nodes fused into loops.
 
     Small updates are one loop; there is one thread, so a sum has one unit.
     """
@@ -165,7 +165,7 @@ def _is_view(node: Node, root: dict[Value, Value]) -> bool:
 
 
 def _in_place(node: Node, old: Value, new: Value) -> bool:
-    """Whether a node may write ``new`` where ``old`` lies, element by element."""
+    """Return whether a node may write ``new`` into the memory of ``old``."""
     if old.type != new.type:
         return False
     if node.primitive is together:
@@ -175,7 +175,7 @@ def _in_place(node: Node, old: Value, new: Value) -> bool:
 
 
 class Function:
-    """One entry point for one set of sizes, as a Python function."""
+    """An entry point for one set of sizes, as a Python function."""
 
     @kept()
     def __init__(
@@ -228,7 +228,7 @@ class Function:
     def run(
         self, inputs: Mapping[str, Array | Buffer], steps: int, threads: int
     ) -> list[Array]:
-        """Run ``steps`` times; every output has ``steps`` rows.
+        """Run the function ``steps`` times; every output has ``steps`` rows.
 
         ``threads``: of NumPy's matrix products; 0 leaves them as they are.
         """
@@ -247,7 +247,7 @@ class Function:
         return outs
 
     def execute(self, given: Sequence[Any], outs: Sequence[Array], steps: int) -> None:
-        """Run ``steps`` times on inputs in order, into a row of each output a step."""
+        """Run ``steps`` times on ordered inputs; write one row of outputs a step."""
         for k, array in enumerate(given):
             self.scope[f"in{k}"] = array
         for k, out in enumerate(outs):
@@ -256,7 +256,7 @@ class Function:
             self.scope["run"](steps)
 
     def inner(self, entry: Entry, state: dict[str, Array]) -> Function:
-        """A graph within this one."""
+        """Return a nested graph (a loop body or branch) as a function."""
         made = Function(_in_loops(entry), state, set(), self.sizes, within=True)
         self.largest_product = max(self.largest_product, made.largest_product)
         return made
@@ -264,22 +264,22 @@ class Function:
     # -- the writer that lowerings use -------------------------------------------
 
     def name(self, item: Any) -> str:
-        """A name for ``item`` within the function."""
+        """Return a name for ``item`` in the function's scope."""
         name = f"k{len(self.scope)}"
         self.scope[name] = item
         return name
 
     def line(self, text: str) -> None:
-        """Add a statement."""
+        """Append a statement to the function."""
         self.lines.append(text)
 
     def turn(self, name: str) -> str:
-        """A name for the transpose of what ``name`` stands for."""
+        """Return a name for the transpose of the array called ``name``."""
         known = self.scope.get(name)
         return f"{name}.T" if known is None else self.name(known.T)
 
     def is_transposed(self, name: str) -> bool:
-        """Whether ``name`` stands for a matrix that lies the other way round."""
+        """Return whether ``name`` is a matrix stored in transposed order."""
         known = self.scope.get(name)
         return known is not None and not known.flags.c_contiguous
 
@@ -308,7 +308,7 @@ class Function:
         return shaped(line, value, value in self.transposed, self.sizes)
 
     def _place(self, values: Sequence[Value]) -> None:
-        """Lay computed values side by side."""
+        """Allocate computed values next to each other in memory."""
         plan = self.plan
         for v in values:
             computed = v.node is not None and plan.root[v] is v
@@ -318,7 +318,7 @@ class Function:
         self.placed |= zip(values, allocate(values, transposed, self.sizes))
 
     def _fix(self, value: Value, array: Array) -> str:
-        """Bind a value to memory that never moves."""
+        """Bind a value to memory at a fixed address; return its name."""
         self.fixed[value] = array
         self.names[value] = name = f"v{len(self.names)}"
         self.scope[name] = array
@@ -345,7 +345,7 @@ class Function:
     # -- nodes ---------------------------------------------------------------------
 
     def _check_ahead(self) -> None:
-        """Check what later nodes need, before state is written over."""
+        """Write checks of conditions of later nodes, before state is overwritten."""
         for condition in self.plan.checks:
             node, value = condition.node, condition.value
             assert value is not None
@@ -362,7 +362,7 @@ class Function:
         self.line(f"{check}({self.names[holds]}, **{keywords})")
 
     def _memory(self, node: Node) -> list[Array]:
-        """Memory for what a node computes."""
+        """Allocate memory for the outputs of a node."""
         outputs = [v for v in node.outputs if v is not None]
         for value in outputs:
             self._fix(value, self._buffer(value))
@@ -392,7 +392,7 @@ class Function:
             self._plain(node, attrs_at(node, self.sizes))
 
     def _plain(self, node: Node, attrs: dict[str, Any]) -> None:
-        """A node by its lowering, or by its reference."""
+        """Write a node by its lowering, or by its NumPy reference."""
         ins = [self.names[v] for v in node.inputs]
         if len(node.outputs) == 1:
             self._memory(node)
@@ -406,7 +406,7 @@ class Function:
             self.line(f"copyto({self.name(array)}, {made}[{k}])")
 
     def _operand(self, value: Value) -> str:
-        """A ufunc repeats its operands itself: give it what is repeated."""
+        """Return a ufunc operand's name, without broadcasts, which ufuncs do."""
         while value.node is not None and value.node.primitive is broadcast_to:
             value = value.node.inputs[0]
         return self.names[value]
@@ -429,7 +429,7 @@ class Function:
         self.line(f"{name} = {call}({self.names[source]}, **{keywords})")
 
     def _loop(self, node: Node, body: Graph) -> None:
-        """One loop over elements."""
+        """Write one fused loop over elements."""
         operands = [self.fixed.get(v, self.names[v]) for v in node.inputs]
         shapes = [v.shape for v in (*body.outputs, *body.inputs) if v.shape]
         shape = resolve(shapes[0] if shapes else (), self.sizes)
@@ -437,7 +437,7 @@ class Function:
         loops.emit_loop(self, body, shape, operands, targets, folds)
 
     def _together(self, node: Node) -> None:
-        """One loop over the arrays of all members, as over one line."""
+        """Write one loop over the arrays of all members of a ``together`` node."""
         self._memory(node)
         members = members_of(node)
         operands: list[Array | str] = []
@@ -464,14 +464,14 @@ class Function:
     # -- what loops write to -------------------------------------------------------
 
     def scratch(self, index: int, length: int, dtype: np.dtype[Any]) -> Array:
-        """A temporary for one piece."""
+        """Return temporary array number ``index`` for one piece of a loop."""
         if index == len(self._scratch):
             self._scratch.append(np.empty(loops.CACHE, np.uint8))
         return self._scratch[index][: length * dtype.itemsize].view(dtype)
 
     @contextmanager
     def repeated(self) -> Generator[None]:
-        """The statements within are run for one after the other of ``each``."""
+        """Write the block's statements as a loop over the items of ``each``."""
         outer, self.lines, self._each = self.lines, [], {}
         yield
         inner, self.lines, each = self.lines, outer, self._each
@@ -484,7 +484,7 @@ class Function:
             self.lines += [f"    {line}" for line in inner]
 
     def each(self, items: Sequence[Any]) -> str:
-        """A name for the first item, then the second …; see ``repeated``."""
+        """Return a name for each of the items in turn; see ``repeated``."""
         name = self.name(None)
         self._each[name] = items
         return name

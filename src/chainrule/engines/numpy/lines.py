@@ -1,4 +1,4 @@
-"""Arrays side by side in memory: a loop over all of them is a loop over one line."""
+"""Arrays that are adjacent in memory, so that one loop covers all of them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from chainrule.graph.types import Sizes, resolve
 
 
 def lines(graph: Graph) -> Iterator[tuple[Value, ...]]:
-    """The values that ``together`` nodes read, which should lie side by side."""
+    """Yield groups of values that should be adjacent in memory."""
     for node in graph.nodes:
         if node.primitive is together:
             inputs = [given for given, _ in members_of(node)]
@@ -26,7 +26,7 @@ def lines(graph: Graph) -> Iterator[tuple[Value, ...]]:
 def allocate(
     values: Sequence[Value], transposed: Sequence[bool], sizes: Sizes
 ) -> list[Array]:
-    """Zeros for values of one dtype, one after the other in memory."""
+    """Allocate zeros for values of one dtype, adjacent in memory."""
     lengths = [math.prod(resolve(v.shape, sizes)) for v in values]
     memory = np.zeros(sum(lengths), values[0].dtype.numpy)
     arrays: list[Array] = []
@@ -38,16 +38,16 @@ def allocate(
 
 
 def shaped(line: Array, value: Value, transposed: bool, sizes: Sizes) -> Array:
-    """Memory as an array of a value's shape, row-major or the other way round."""
+    """Return memory as an array of a value's shape, row-major or transposed."""
     shape = resolve(value.shape, sizes)
     return line.reshape(shape[::-1]).T if transposed else line.reshape(shape)
 
 
 def as_line(arrays: Sequence[Array]) -> tuple[Array, list[tuple[Array, Array]]]:
-    """One line over whole arrays, and pairs (part of the line, elements of an array).
+    """Return one line over arrays, and pairs (part of the line, array) to copy.
 
-    There are pairs where the arrays lie apart: the line is memory of its own then, and
-    they have to be copied.
+    There are pairs if the arrays are not adjacent: then the line is new memory, and the
+    arrays have to be copied.
     """
     parts = [(a if a.flags.c_contiguous else a.T).reshape(-1) for a in arrays]
     line = _side_by_side(parts)

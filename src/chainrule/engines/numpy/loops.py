@@ -1,4 +1,4 @@
-"""Loops over elements on the NumPy engine: ufunc after ufunc, piece by piece.
+"""Elementwise loops on the NumPy engine, in pieces that fit the cache.
 
 A loop of the schedule is a graph of elementwise nodes over one domain. Over a whole
 weight, each of its ufuncs would stream the operands through the memory. So the domain
@@ -40,7 +40,7 @@ Result = tuple[Value, Array, int]
 
 
 def pieces(shape: Shape, limit: int) -> list[Part]:
-    """Where to cut an array into at most so many elements: after whole rows, evenly."""
+    """Return slices that cut an array into pieces of at most ``limit`` elements."""
     if math.prod(shape) <= limit:
         return [()]
     rows, row = shape[0], math.prod(shape[1:])
@@ -53,7 +53,7 @@ def pieces(shape: Shape, limit: int) -> list[Part]:
 
 
 def _limit(body: Graph) -> int:
-    """The elements of a piece: what it reads, its results and two temporaries fit."""
+    """Return the number of elements of a piece, so that all arrays fit the cache."""
     sizes = [v.dtype.itemsize for v in (*body.inputs, *body.outputs) if v.shape]
     return CACHE // (sum(sizes) + 2 * max(sizes, default=8))
 
@@ -66,7 +66,7 @@ def emit_loop(
     targets: Sequence[Array],
     folds: Sequence[int],
 ) -> None:
-    """Statements for a loop.
+    """Write the statements of an elementwise loop.
 
     Args:
         w: what is being written.
@@ -92,10 +92,10 @@ def _turned(w: Writer, array: Array | str) -> Array | str:
 
 
 def _homes(body: Graph, results: Sequence[Result]) -> dict[Value, Array]:
-    """The targets in whose memory values are best computed.
+    """Return for values of a loop body the output array that can hold them.
 
-    Beside the results these are temporaries of which nothing is made but what goes
-    there: so they are in the cache already when the result is stored.
+    These values are the results, and temporaries that only lead to one result: so
+    their memory is in the cache already when the result is stored.
     """
     homes: dict[Value, Array] = {}
     for value, target, fold in results:
@@ -113,7 +113,7 @@ def _homes(body: Graph, results: Sequence[Result]) -> dict[Value, Array]:
 
 
 class _Loop:
-    """A loop being written."""
+    """An elementwise loop under construction."""
 
     def __init__(
         self,
@@ -142,7 +142,7 @@ class _Loop:
         self.sums: list[tuple[Array, Array]] = []
 
     def emit(self) -> None:
-        """Write it."""
+        """Write the statements of the loop."""
         with self.w.repeated():
             for value, operand in self.operands.items():
                 self._read(value, operand)
@@ -157,12 +157,12 @@ class _Loop:
     # -- memory --------------------------------------------------------------------
 
     def _pieces(self, array: Array) -> str:
-        """A name for the pieces of an array, one after the other."""
+        """Return a name for the pieces of an array, one after another."""
         parts = self.parts if array.shape else [()] * len(self.parts)
         return self.w.each([array[(*part, ...)] for part in parts])
 
     def _scratch(self, dtype: np.dtype[Any]) -> tuple[np.dtype[Any], str]:
-        """A buffer for a temporary: the latest that is free is in the cache."""
+        """Return a temporary array, preferably the one used most recently."""
         fit = [slot for slot in self.free if slot[0] == dtype]
         if fit:
             self.free.remove(fit[-1])
@@ -174,9 +174,9 @@ class _Loop:
         return dtype, self.w.each(views)
 
     def _home(self, i: int, value: Value) -> str | None:
-        """Where a target lies in whose memory node ``i`` can compute a value.
+        """Return a name for the output in which node ``i`` can compute a value.
 
-        No node behind it reads an operand from there, or what was computed there.
+        No later node reads an operand or another value from that memory.
         """
         target = self.homes.get(value)
         if target is None:
@@ -196,7 +196,7 @@ class _Loop:
     # -- values --------------------------------------------------------------------
 
     def _read(self, value: Value, operand: Array | str) -> None:
-        """An operand."""
+        """Define the name of an operand, cut into pieces if needed."""
         if not isinstance(operand, str):
             whole = operand.shape == ()
             self.names[value] = self.w.name(operand) if whole else self._pieces(operand)
@@ -221,7 +221,7 @@ class _Loop:
             self._compute(i, node, out)
 
     def _kept(self, value: Value) -> None:
-        """A copy of what is a result as it comes: others may be stored over it."""
+        """Copy an operand that is also a result, so that it is not overwritten."""
         if any(v is value for v, _, _ in self.results):
             slot = self._scratch(value.dtype.numpy)
             self.w.line(f"copyto({slot[1]}, {self.names[value]})")
@@ -255,7 +255,7 @@ class _Loop:
             self.free.append(self.owned.pop(out))
 
     def _made(self, value: Value, stored: Array | None) -> None:
-        """Store or add up a value where it is a result, but in ``stored``."""
+        """Store or add up a value that is a result, except into ``stored``."""
         for v, target, fold in self.results:
             if v is not value or target is stored:
                 continue

@@ -1,4 +1,4 @@
-"""One table: how the NumPy engine runs each primitive.
+"""The table of the NumPy engine's lowerings, one entry a primitive.
 
 An entry writes Python statements that store into the output's buffer. A primitive that
 is not listed runs through its reference, whose result is copied into place. Views cost
@@ -32,34 +32,34 @@ from chainrule.text import _
 
 
 class Writer(Protocol):
-    """What a lowering writes to."""
+    """The interface to which a lowering writes statements."""
 
     def name(self, item: Any) -> str:
-        """A name under which the statements can use ``item``."""
+        """Return a name under which the statements can use ``item``."""
         ...
 
     def line(self, text: str) -> None:
-        """Add a statement."""
+        """Append a statement."""
         ...
 
     def scratch(self, index: int, length: int, dtype: np.dtype[Any]) -> Array:
-        """Temporary number ``index``, of so many elements."""
+        """Return temporary array number ``index``, of ``length`` elements."""
         ...
 
     def repeated(self) -> AbstractContextManager[None]:
-        """The statements within are run for one after the other of ``each``."""
+        """Return a context manager that repeats statements for items of ``each``."""
         ...
 
     def each(self, items: Sequence[Any]) -> str:
-        """A name for the first item, then the second …; see ``repeated``."""
+        """Return a name for each of the items in turn; see ``repeated``."""
         ...
 
     def turn(self, name: str) -> str:
-        """A name for the transpose of a matrix."""
+        """Return a name for the transpose of a matrix."""
         ...
 
     def is_transposed(self, name: str) -> bool:
-        """Whether a matrix lies the other way round in memory."""
+        """Return whether a matrix is stored in transposed order."""
         ...
 
 
@@ -115,7 +115,7 @@ def _take(x: Array, indices: Array, out: Array) -> None:
 
 
 def _check(holds: Array, **message: str) -> Array:
-    """The condition of ``require``, whose result is its other input."""
+    """Return the condition of ``require``; raise the error if it is false."""
     if not holds:
         raise checks.failed(**message)
     return holds
@@ -197,7 +197,7 @@ def _dot(w: Writer, node: Node, ins: list[str], out: str) -> None:
 
 
 def reference(w: Writer, node: Node, ins: list[str], out: str) -> None:
-    """Run the primitive's reference and copy its result into place."""
+    """Write a call of the primitive's NumPy reference and copy its result."""
     attrs = w.name(node.attrs)
     function = w.name(REFERENCES[node.primitive])
     w.line(f"copyto({out}, {function}({', '.join([*ins, f'**{attrs}'])}))")

@@ -1,4 +1,4 @@
-"""The schedule: between a graph and what runs it.
+"""The schedule: order, loop fusion and division among threads of nodes.
 
 A graph says what is computed. The schedule says in which order, which nodes share one
 loop, and how threads divide them; see :mod:`chainrule.engines.schedule.maps`,

@@ -1,4 +1,4 @@
-"""Which axes of an operand and of the result go together, one row a primitive.
+"""Correspondence of axes between operands and results, one rule a primitive.
 
 ``aligned(node, i)`` gives for each axis of operand i the axis of the result along which
 a part of the result needs the same part of the operand, or None where every part of the
@@ -28,7 +28,7 @@ Axes = tuple[int | None, ...]
 
 
 def aligned(node: Node, operand: int) -> Axes:
-    """For each axis of an operand the axis of the (first) result, or None."""
+    """Return for each axis of an operand the matching axis of the result, or None."""
     if is_elementwise(node) or node.primitive is movement.copy:
         return _same(node, operand)
     rule = _RULES.get(node.primitive)
@@ -38,12 +38,12 @@ def aligned(node: Node, operand: int) -> Axes:
 
 
 def _same(node: Node, operand: int) -> Axes:
-    """Places correspond; a scalar has no axes."""
+    """Return equal axes: each element depends on the element at its place."""
     return tuple(range(len(node.inputs[operand].shape)))
 
 
 def _kept(node: Node, operand: int) -> Axes:
-    """What a reduction keeps."""
+    """Return the axes that a reduction keeps; None for the reduced axes."""
     axes = node.attrs["axes"] if "axes" in node.attrs else (node.attrs["axis"],)
     kept = iter(range(len(node.inputs[0].shape)))
     return tuple(
@@ -53,7 +53,7 @@ def _kept(node: Node, operand: int) -> Axes:
 
 
 def _letters(node: Node, operand: int) -> Axes:
-    """The letters that the result has; the sliding axes are read across."""
+    """Return the result's axes by letters; None for contracted and sliding ones."""
     d = parse_dims(node.attrs["dims"])
     return tuple(
         d.out.index(c) if c in d.out and c not in d.window else None
@@ -62,19 +62,19 @@ def _letters(node: Node, operand: int) -> Axes:
 
 
 def _letters_or_same(node: Node, operand: int) -> Axes:
-    """A product's operands, then those of a loop."""
+    """Return the axes of a ``tiled`` node: a product's operands, then a loop's."""
     return _letters(node, operand) if operand < 2 else _same(node, operand)
 
 
 def _but_axis(node: Node, operand: int) -> Axes:
-    """All axes but the one that the node works along."""
+    """Return all axes, except for the one along which the node operates."""
     axis = node.attrs["axis"]
     rank = len(node.inputs[operand].shape)
     return tuple(None if a == axis else a for a in range(rank))
 
 
 def _but_axes(node: Node, operand: int) -> Axes:
-    """All axes but those that a window slides over."""
+    """Return all axes, except for those over which a window slides."""
     return tuple(
         None if a in node.attrs["axes"] else a
         for a in range(len(node.inputs[operand].shape))
@@ -82,7 +82,7 @@ def _but_axes(node: Node, operand: int) -> Axes:
 
 
 def _rows_by_index(node: Node, operand: int) -> Axes:
-    """``take``: the indices, one for each row of the result."""
+    """Return the axes of ``take``: only those of the indices correspond."""
     rank = len(node.inputs[operand].shape)
     return (None,) * rank if operand == 0 else tuple(range(rank))
 

@@ -1,4 +1,4 @@
-"""Assign layouts to the values of a graph: copies where a kernel needs another layout.
+"""A pass that assigns memory layouts, and copies where kernels need others.
 
 Kernels read their operands through strides, so most movements cost nothing. Where one
 does need contiguous rows (the vectors of a product, the rows of ``take``), an explicit
@@ -45,7 +45,7 @@ ROW_MAJOR = (take, scatter_add, random_bits, scan, cond)
 
 @dataclass(frozen=True)
 class Product:
-    """A matrix product C[u, v] = Σₖ A[u, k] B[k, v], told apart for the tile kernel.
+    """A matrix product C[u, v] = Σₖ A[u, k] B[k, v], as the tile kernel sees it.
 
     v is the axis along which C is contiguous, so A is read element by element and B
     and C by vectors.
@@ -63,7 +63,7 @@ class Product:
 
 
 def as_product(node: Node, blocked: bool) -> Product | None:
-    """How a node maps on the tile kernel; None where it is no plain matrix product."""
+    """Return a node as a plain matrix product; None if it is none."""
     d: Dims = parse_dims(node.attrs["dims"])
     dtype = node.inputs[0].dtype
     if (
@@ -81,7 +81,7 @@ def as_product(node: Node, blocked: bool) -> Product | None:
 
 @dataclass(frozen=True)
 class Nest:
-    """Products in nested loops: C[…, u, v] = Σ A[…, u, …, k] B[…, …, k, v].
+    """Nested matrix products: C[…, u, v] = Σ A[…, u, …, k] B[…, …, k, v].
 
     Attributes:
         a, b: which operand plays A and B.
@@ -102,7 +102,7 @@ class Nest:
 
 
 def as_nest(node: Node, layouts: Sequence[StridedView]) -> Nest | None:
-    """How a node is many matrix products; None where plain loops do as well."""
+    """Return a node as many matrix products; None if plain loops are as good."""
     d: Dims = parse_dims(node.attrs["dims"])
     dtype = node.inputs[0].dtype
     if (
@@ -128,14 +128,14 @@ def as_nest(node: Node, layouts: Sequence[StridedView]) -> Nest | None:
 
 
 class Layouts:
-    """Where each value of a graph lies, found node after node."""
+    """The memory layouts of a graph's values, found node by node."""
 
     def __init__(self, blocked: dict[Value, int]) -> None:
         self.blocked = blocked
         self.known: dict[Value, StridedView] = {}
 
     def own(self, value: Value, axes: Sequence[int] = ()) -> StridedView:
-        """Memory of its own: in blocks, or with the axes in this order."""
+        """Return a new layout for a value: in blocks, or with the axes in order."""
         blocking = self.blocked.get(value, 0)
         if len(axes) != len(value.shape) or blocking:
             axes = range(len(value.shape))
@@ -143,12 +143,12 @@ class Layouts:
         return StridedView(value, value.shape, strides, blocking=blocking)
 
     def add_inputs(self, graph: Graph) -> None:
-        """The inputs lie in memory of their own."""
+        """Assign layouts to the inputs of a graph."""
         for value in graph.inputs:
             self.known.setdefault(value, self.own(value))
 
     def add(self, node: Node) -> None:
-        """The outputs of a node: views where that is possible."""
+        """Assign layouts to the outputs of a node: views where possible."""
         view = None
         if node.primitive.view:
             view = view_of(node, self.known[node.inputs[0]])
@@ -158,7 +158,7 @@ class Layouts:
             self.known[value] = view or self.own(value, axes)
 
     def _axes(self, node: Node) -> Sequence[int]:
-        """The order in which the axes of a result lie best, where that matters."""
+        """Return the best order of a result's axes in memory; () for any."""
         convolution = as_convolution(node)
         if convolution is not None:
             letters = parse_dims(node.attrs["dims"]).out
@@ -180,7 +180,7 @@ class Layouts:
 
 
 def laid_out(graph: Graph, blocked: dict[Value, int]) -> Layouts:
-    """Where the values of a graph lie; ``blocked``: the width of those in blocks."""
+    """Return the layouts of a graph; ``blocked``: widths of values in blocks."""
     layouts = Layouts(blocked)
     layouts.add_inputs(graph)
     for node in graph.nodes:
@@ -189,7 +189,7 @@ def laid_out(graph: Graph, blocked: dict[Value, int]) -> Layouts:
 
 
 def assign_layouts(graph: Graph, entry: Entry, blocked: dict[str, int]) -> Graph:
-    """The graph with copies where kernels need them."""
+    """Return the graph with copies inserted where kernels need other layouts."""
     width = blocked_values(entry, blocked)
     layouts = Layouts(dict(width))
     layouts.add_inputs(graph)
@@ -251,7 +251,7 @@ def assign_layouts(graph: Graph, entry: Entry, blocked: dict[str, int]) -> Graph
     def _convolution(
         node: Node, inputs: tuple[Value, ...], convolution: Convolution
     ) -> tuple[Value, ...]:
-        """The kernel as rows of channels; the input is read as it lies."""
+        """Record a convolution; copy its kernel to rows of channels if needed."""
         x, kernel = inputs
         d = parse_dims(node.attrs["dims"])
         axes = tuple(d.rhs.index(c) for c in convolution.rhs)

@@ -1,4 +1,4 @@
-"""How wide the blocks are in which weights lie: a rule on the shape alone."""
+"""The width of the blocks in which weights are stored."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ BLOCK = 64
 
 
 def block_width(shape: Shape) -> int:
-    """P for a weight of this shape: at least two blocks, if lines allow it.
+    """Return the block width P for a weight of this shape.
 
     The width is a rule on the shape alone, so the order of every sum over a weight is
     the same for any number of threads.

@@ -1,4 +1,4 @@
-"""Convolutions as products: which letters play which part, and how they best lie.
+"""Convolutions as implicit matrix products: roles and order of their axes.
 
 A convolution with one letter of each kind is a product of matrices whose rows of A are
 read through the sliding window: *implicit*, since the windows are never written out.
@@ -26,7 +26,7 @@ from chainrule.primitives.matmul import parse_dims
 
 @dataclass(frozen=True)
 class Convolution:
-    """The letters of a convolution.
+    """The axis letters of a convolution, by their roles.
 
     Attributes:
         images: counts the images: free in ``forward``, else contracted.
@@ -46,32 +46,32 @@ class Convolution:
 
     @property
     def lhs(self) -> str:
-        """The letters of the input as they best lie in memory."""
+        """The letters of the input in the best order in memory."""
         return self.images + self.window + self.group + self.channels
 
     @property
     def rhs(self) -> str:
-        """Those of the kernel."""
+        """The letters of the kernel in the best order in memory."""
         if self.forward:
             return self.group + self.window + self.channels + self.right
         return self.images + self.window + self.group + self.right
 
     @property
     def out(self) -> str:
-        """Those of the result."""
+        """The letters of the result in the best order in memory."""
         if self.forward:
             return self.images + self.window + self.group + self.right
         return self.group + self.window + self.channels + self.right
 
 
 def shares_itself(node: Node) -> bool:
-    """Whether threads share a node whose result no axis divides: images are shared."""
+    """Return whether threads divide a convolution by images, not by its result."""
     convolution = as_convolution(node)
     return convolution is not None and not convolution.forward
 
 
 def as_convolution(node: Node) -> Convolution | None:
-    """How a node is an implicit product; None where plain loops compute it."""
+    """Return a node as an implicit matrix product; None if it is none."""
     if node.primitive is not conv:
         return None
     d = parse_dims(node.attrs["dims"])

@@ -1,4 +1,4 @@
-"""What a machine costs: the one place for measured constants.
+"""The cost model of a machine: all measured constants.
 
 Times are in microseconds of one thread. They only decide how work is divided and
 ordered, never what is computed: results are the same on every machine.
@@ -50,7 +50,7 @@ Views = Mapping[Value, StridedView]
 
 @dataclass(frozen=True)
 class Machine:
-    """Measured constants, µs.
+    """The measured costs of a machine's operations, in µs.
 
     Attributes:
         threads: how many run a step.
@@ -95,7 +95,7 @@ class Machine:
     taken_byte: float = 1e-4
 
     def microseconds(self, node: Node, sizes: Sizes, views: Views) -> float:
-        """µs that a node takes on one thread: to compute, or to move its bytes."""
+        """Return the expected µs of a node on one thread."""
         if node.primitive in (matmul.dot_general, conv.conv):
             return self.call + self._product(node, sizes, views)
         work = self._work(node, sizes, views)
@@ -105,7 +105,7 @@ class Machine:
         return self.call + work
 
     def busiest(self, share: Share | None, work: float, sizes: Sizes) -> float:
-        """µs of the thread that has most to do, where one alone takes ``work``."""
+        """Return the µs of the busiest thread; ``work``: µs on one thread."""
         if share is None:
             return work
         units = resolve((share.units,), sizes)[0]
@@ -113,7 +113,7 @@ class Machine:
         return self.call + (work - self.call) * rounds / units
 
     def _traffic(self, node: Node, length: int, sizes: Sizes) -> float:
-        """µs to move the bytes that a node moves."""
+        """Return the expected µs to move the bytes that a node reads and writes."""
         byte = self.copied_byte if node.primitive in _IN_ROWS else self.byte
         if node.primitive in BY_INDEX:
             table = bytes_of(node.inputs[0], sizes)
@@ -122,7 +122,7 @@ class Machine:
         return (length - beyond) * byte + beyond * max(byte, self.memory_byte)
 
     def _work(self, node: Node, sizes: Sizes, views: Views) -> float:
-        """µs to compute what a node computes."""
+        """Return the expected µs of a node's computation."""
         primitive = node.primitive
         if is_elementwise(node) or primitive in (movement.copy, tiled):
             return self._loop(node, sizes, views)
@@ -139,7 +139,7 @@ class Machine:
         return count * _FUNCTIONS.get(primitive, self.element)
 
     def _loop(self, node: Node, sizes: Sizes, views: Views) -> float:
-        """A loop over elements: rows as long as all operands go on without a gap."""
+        """Return the µs of an elementwise loop, from its rows and elements."""
         count = math.prod(resolve(domain_of(node), sizes))
         each = sum(_FUNCTIONS.get(n.primitive, self.element) for n in arithmetic(node))
         each += self.division * sum(n.primitive in _DIVISIONS for n in arithmetic(node))
@@ -148,7 +148,7 @@ class Machine:
         return rows * self.row + count * (each + turned * self.turned)
 
     def _reduction(self, node: Node, sizes: Sizes, views: Views) -> float:
-        """Sums side by side, in rows; or one after another, from a length on faster."""
+        """Return the µs of a reduction, from its axes' order in memory."""
         (x,) = node.inputs
         count, view = count_of(x, sizes), views[x]
         kept = [a for a in view.axes if resolve((x.shape[a],), sizes)[0] != 1]
@@ -161,7 +161,7 @@ class Machine:
         return count * (self.added if length < CACHE.lanes_from else self.element)
 
     def _windows(self, node: Node, sizes: Sizes, views: Views) -> float:
-        """Rows of channels, one for each element of each window."""
+        """Return the µs of a window operation, from its rows and elements."""
         out = written(node)[0]
         axes = set(node.attrs["axes"])
         touched = count_of(out, sizes) * math.prod(node.attrs["window"])
@@ -170,7 +170,7 @@ class Machine:
         return touched / max(channels, 1) * self.row + touched * self.windowed
 
     def _product(self, node: Node, sizes: Sizes, views: Views) -> float:
-        """Multiply-adds, of which whole vectors are made."""
+        """Return the µs of a product's multiply-adds, on vectors or scalars."""
         out, dtype = written(node)[0], node.inputs[0].dtype
         count = multiply_adds(node, sizes)
         convolution = as_convolution(node)
@@ -189,7 +189,7 @@ class Machine:
 
 @dataclass(frozen=True)
 class Cache:
-    """Sizes at which large products are cut, for caches of 32 KiB and 1 MiB.
+    """Block sizes of large products, for caches of 32 KiB and 1 MiB.
 
     Attributes:
         columns: of a panel of B.
@@ -260,5 +260,5 @@ FREE = frozenset((creation.constant, checks.require))
 
 @functools.lru_cache(maxsize=16)
 def machine(threads: int) -> Machine:
-    """This machine, for a number of threads."""
+    """Return the cost model of this machine, for a number of threads."""
     return Machine(threads)

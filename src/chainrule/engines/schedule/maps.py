@@ -1,4 +1,4 @@
-"""Chains of elementwise nodes as one loop: ``fused`` nodes.
+"""Fusion of chains of elementwise nodes into one loop: ``fused`` nodes.
 
 What one node computes and the next one reads at the same place need not go through
 memory:
@@ -98,14 +98,14 @@ REFERENCES[tiled] = _tiled_reference
 
 
 def scalar_broadcast(node: Node) -> bool:
-    """Whether a node repeats a single number."""
+    """Return whether a node broadcasts a single number."""
     return node.primitive is broadcast_to and node.inputs[0].shape == ()
 
 
 def loop_body(node: Node) -> Graph | None:
-    """The prepared body of a region that is one loop over elements, else None.
+    """Return the body of a region that is a single elementwise loop, else None.
 
-    Scalars may be repeated in it. It is worked out once for each region, types and
+    Scalars may be broadcast in the body. It is computed once for each region, types and
     attributes.
     """
     if node.primitive is fused:
@@ -118,7 +118,7 @@ def loop_body(node: Node) -> Graph | None:
 def region_loop(
     region: Primitive, types: Sequence[ArrayType], attrs: dict[str, Any]
 ) -> Graph | None:
-    """:func:`loop_body` of a region for inputs of these types."""
+    """Return :func:`loop_body` of a region for inputs of these types."""
     key = (region, tuple(types), tuple(attrs.items()))
     known = _loop_bodies.get(key)
     if known is None:
@@ -143,7 +143,7 @@ def _is_number(node: Node) -> bool:
 
 
 def fingerprint(body: Graph) -> Any:
-    """What two bodies that compute the same have in common, whatever their shapes."""
+    """Return a key that is equal for bodies that compute the same on any shape."""
     number_of = {v: i for i, v in enumerate(body.values())}
     rows = tuple(
         (
@@ -158,12 +158,12 @@ def fingerprint(body: Graph) -> Any:
 
 
 def is_elementwise(node: Node) -> bool:
-    """Whether a node is one loop over elements: a primitive, or a region kept whole."""
+    """Return whether a node is one loop over elements: a primitive or a region."""
     return node.primitive.elementwise or loop_body(node) is not None
 
 
 def domain_of(node: Node) -> Shape:
-    """The shape that a node loops over: that of its first result, but for folds."""
+    """Return the shape over which a node loops."""
     if node.primitive in (fused, tiled):
         return node.attrs["body"].outputs[0].shape
     out = node.outputs[0]
@@ -172,23 +172,23 @@ def domain_of(node: Node) -> Shape:
 
 
 def folds_of(node: Node) -> tuple[int, ...]:
-    """For each result of a node the units that it is a sum over, or 0."""
+    """Return for each result of a node its number of partial sums, or 0."""
     loop = node.primitive in (fused, tiled)
     return node.attrs["folds"] if loop else (0,) * len(node.outputs)
 
 
 def elementwise_inputs(node: Node) -> tuple[Value, ...]:
-    """The inputs of a loop that it reads at the place which it computes."""
+    """Return the inputs that an elementwise node reads only at the current place."""
     if node.primitive is tiled:
         return tuple([v for v in node.inputs[2:] if v not in node.inputs[:2]])
     return node.inputs if is_elementwise(node) else ()
 
 
 def fold_units(shape: Shape) -> int:
-    """In how many units a whole sum over a shape of numbers is added up.
+    """Return the number of partial sums of a whole sum over a shape.
 
-    A rule on the shape alone, so that sums do not depend on who adds them: whole blocks
-    of rows with at least FOLDED_FROM elements.
+    It depends on the shape alone, so that sums do not depend on the number of threads.
+    A unit is whole blocks of rows with at least FOLDED_FROM elements.
     """
     rows = shape[0]
     assert isinstance(rows, int)
@@ -204,7 +204,7 @@ def _count(shape: Shape) -> int:
 
 
 def _is_fold(node: Node) -> bool:
-    """Whether a node is the sum of everything, over an array worth a loop."""
+    """Return whether a node is the sum of a whole array, large enough for a loop."""
     if node.primitive is not reduce_sum:
         return False
     (x,) = node.inputs
@@ -220,9 +220,9 @@ def _is_fold(node: Node) -> bool:
 
 
 def early(graph: Graph, state: Mapping[Value, Value]) -> list[Node]:
-    """The nodes of a graph, each as early as its operands allow.
+    """Return the nodes of a graph, each as early as its operands allow.
 
-    What depends on nothing that is computed (numbers, random bits, copies of state)
+    A node that depends on no computed value (numbers, random bits, copies of state)
     comes just before its first reader instead.
 
     Args:
@@ -262,7 +262,7 @@ def early(graph: Graph, state: Mapping[Value, Value]) -> list[Node]:
 
 
 class _Loop:
-    """Nodes that shall be one loop, in running order."""
+    """A group of nodes to be fused into one loop, in execution order."""
 
     def __init__(self, domain: Shape) -> None:
         self.domain = domain
@@ -273,7 +273,7 @@ class _Loop:
 def find_loops(
     nodes: Sequence[Node], admit: Callable[[Node], bool]
 ) -> list[list[Node]]:
-    """The nodes that share loops, each loop's in running order.
+    """Return groups of nodes to be fused into one loop each, in execution order.
 
     Args:
         nodes: in running order.
@@ -284,7 +284,7 @@ def find_loops(
     place = {node: i for i, node in enumerate(nodes)}
 
     def joined(loop: _Loop | None, other: _Loop, more: list[Node]) -> _Loop | None:
-        """One loop of two, if that can be."""
+        """Merge two loops into one if possible."""
         if other is loop or not other.open:
             return loop
         if loop is None:
@@ -322,7 +322,7 @@ def find_loops(
 
 
 def _domain(node: Node) -> Shape | None:
-    """The shape that a node loops over, if it can share a loop."""
+    """Return the shape over which a node loops; None if it cannot be fused."""
     if _is_fold(node):
         return node.inputs[0].shape
     if not is_elementwise(node) or None in node.outputs:
@@ -341,13 +341,13 @@ def _fits(nodes: list[Node]) -> bool:
 
 
 def in_loops(entry: Entry) -> Entry:
-    """An entry point prepared, with its chains of elementwise nodes fused."""
+    """Return an entry point with its chains of elementwise nodes fused."""
     entry = opened(entry)
     return entry.with_graph(fuse_maps(entry.graph, entry.replaced()))
 
 
 def opened(entry: Entry) -> Entry:
-    """An entry point prepared, with the regions whole that are one loop."""
+    """Return an entry point after the passes; single-loop regions stay whole."""
     graph = prepare(share_scans(entry.graph), keep=is_elementwise)
     with tracing():
         graph = share_windows(graph)
@@ -360,7 +360,7 @@ def fuse_maps(
     admit: Callable[[Node], bool] = lambda _: True,
     units: Callable[[Shape], int] = fold_units,
 ) -> Graph:
-    """The graph with chains of elementwise nodes as ``fused`` nodes.
+    """Return the graph with chains of elementwise nodes as ``fused`` nodes.
 
     Args:
         graph: a prepared graph.
@@ -395,7 +395,7 @@ def _record_loop(
     new: dict[Value, Value],
     units: Callable[[Shape], int],
 ) -> None:
-    """Record the ``fused`` node of a loop, and what its results stand for."""
+    """Record the ``fused`` node of a loop; enter its results into ``new``."""
     members, origin = set(nodes), nodes[-1]
     sums = [node for node in nodes if _is_fold(node)]
     maps = [node for node in nodes if not _is_fold(node)]
@@ -426,7 +426,7 @@ def _record_loop(
 
 
 class _Body:
-    """The body of a loop: its nodes with repeated scalars and numbers inside.
+    """The body of a fused loop under construction.
 
     Attributes:
         outside: what it reads, in the order of ``inputs``.
@@ -448,7 +448,7 @@ class _Body:
                 self._known[old] = value
 
     def argument(self, value: Value) -> Value:
-        """What stands for a value within the body."""
+        """Return the value within the body that stands for an outer value."""
         if value not in self._known:
             node = value.node
             if node is not None and (scalar_broadcast(node) or _is_number(node)):

@@ -1,4 +1,4 @@
-"""In which order nodes run, and how threads divide them.
+"""Scheduling: the order of nodes, and their division among threads.
 
 Between two barriers stands a *phase*. Whatever can run without one does so before the
 threads meet: nodes are taken in the order of the graph, and one that would have to wait
@@ -50,14 +50,14 @@ Divides = Callable[[Node, Share], bool]
 
 
 def fold_share(node: Node) -> Share:
-    """The division of a loop that adds up: its shape alone says so."""
+    """Return the division of a fold among threads, which depends on shape only."""
     units, rows = max(folds_of(node)), domain_of(node)[0]
     assert isinstance(rows, int)
     return Share(0, rows // units, units)
 
 
 class _Option(NamedTuple):
-    """A way to divide a node: µs, the division, and what threads then touch."""
+    """A way to divide a node: cost in µs, division, memory accesses."""
 
     cost: float
     share: Share | None
@@ -86,7 +86,7 @@ class _Known:
 
 
 class _Orderer:
-    """The walk that finds an order."""
+    """The search for an order of the nodes of an entry point."""
 
     def __init__(
         self,
@@ -109,13 +109,13 @@ class _Orderer:
         self.spread: set[object] = set()  # what every thread has read
 
     def find(self, first: frozenset[Node]) -> list[list[Step]]:
-        """All nodes, phase by phase."""
+        """Return all nodes as steps, phase by phase; those of ``first`` come first."""
         nodes = self.entry.graph.nodes
         phases = self._phases([node for node in nodes if node in first])
         return phases + self._phases([node for node in nodes if node not in first])
 
     def _phases(self, waiting: list[Node]) -> list[list[Step]]:
-        """The phases of some nodes."""
+        """Return the phases of the nodes ``waiting``."""
         phases: list[list[Step]] = []
         late = {v for node in waiting for v in node.outputs}
         undone = set(waiting)
@@ -141,7 +141,7 @@ class _Orderer:
     # -- one node ----------------------------------------------------------------------
 
     def _place(self, node: Node) -> Step | None:
-        """A node's division in this phase; None to put it off."""
+        """Return a node with its division in this phase; None to postpone the node."""
         step = Step(node, None)
         if step.free:
             return step
@@ -178,7 +178,7 @@ class _Orderer:
         return Step(node, best.share, work, taken, own=node in self.memory.own)
 
     def _options(self, node: Node) -> list[Share | None]:
-        """The divisions that are weighed: those of operands, fresh ones, none."""
+        """Return the candidate divisions of a node: like operands', new ones, none."""
         found: dict[Share, None] = {}
         if self.machine.threads > 1 and node not in self.memory.own:
             domain = domain_of(node)
@@ -226,7 +226,7 @@ class _Orderer:
     def _cost(
         self, node: Node, accesses: Sequence[Access], cost: float
     ) -> tuple[float, bool]:
-        """µs with what others have written, and whether threads have to meet before."""
+        """Return a node's cost in µs, and whether it needs a barrier before it."""
         waits = any(map(self.pending.conflict, accesses))
         for value in self._crossing(node, accesses):
             cost += self._foreign(bytes_of(value, self.sizes))
@@ -242,25 +242,25 @@ class _Orderer:
     def _reads(
         self, node: Node, accesses: Sequence[Access]
     ) -> Iterator[tuple[Value, Access]]:
-        """What it reads of memory that threads share, and how."""
+        """Return the values that a node reads from shared memory, with accesses."""
         values = [v for v in node.inputs if not self.memory.is_own(v)]
         reads = [access for access in accesses if not access.write]
         return zip(values, reads, strict=True)
 
     def _crossing(self, node: Node, accesses: Sequence[Access]) -> Iterator[Value]:
-        """What it reads that other cores have made and this one has not seen."""
+        """Yield values that a node reads and that other cores have computed."""
         for value, access in self._reads(node, accesses):
             owner = self.owner.get(access.space)
             if owner is not None and access.key != owner and not self._seen(value):
                 yield value
 
     def _seen(self, value: Value) -> bool:
-        """Whether every core has it."""
+        """Return whether every core has a value in its cache."""
         spread = self.memory.place(value) in self.spread
         return spread and bytes_of(value, self.sizes) <= CACHE.own_bytes
 
     def _taken(self, node: Node) -> float:
-        """µs of a thread to write over what all of them have read."""
+        """Return the µs to overwrite memory that all threads have read."""
         mine = [v for v in written(node) if self.memory.place(v) in self.spread]
         return self._taken_back(sum(bytes_of(v, self.sizes) for v in mine))
 
@@ -282,10 +282,10 @@ class _Orderer:
 
 
 class _Repeating:
-    """Which nodes each thread might rather do for itself, in an order that was found.
+    """The search for nodes that each thread should compute for itself.
 
-    It pays where little is done to much that other threads read: where the batch is
-    gathered and scaled, say.
+    That pays for cheap nodes with large results that other threads read, such as those
+    that gather and scale the batch.
     """
 
     def __init__(self, orderer: _Orderer, first: frozenset[Node]) -> None:
@@ -299,13 +299,13 @@ class _Repeating:
                 self._kept.update(views[v].root for v in values)
 
     def best(self, steps: Iterable[Step], tried: Set[Node]) -> Node | None:
-        """The node that promises most."""
+        """Return the node whose repetition on each thread saves most, or None."""
         gains = {s.node: self._gain(s) for s in steps if s.node not in tried}
         node = max(gains, key=gains.__getitem__, default=None)
         return node if node and gains[node] > 0 else None
 
     def _gain(self, step: Step) -> float:
-        """µs, if a barrier in front of it and one behind go too."""
+        """Return the µs saved if each thread computes a node for itself."""
         node, orderer = step.node, self.orderer
         crossing = sum(orderer.crossing.get(v, 0.0) for v in written(node))
         simple = is_elementwise(node) or node.primitive in (take, copy)
@@ -327,7 +327,7 @@ def ordered(
     divides: Divides,
     first: frozenset[Node] = frozenset(),
 ) -> Schedule:
-    """An entry point with its nodes in a good order, and how threads divide them.
+    """Return the schedule of an entry point: order and division of its nodes.
 
     Args:
         entry: the entry point.
@@ -363,7 +363,7 @@ def ordered(
     new: dict[Value, Value] = {}
 
     def anew(step: Step) -> Step:
-        """The step with its node recorded in this order."""
+        """Return the step with its node recorded anew, in the schedule's order."""
         node = step.node
         made = replay(node, [new.get(v, v) for v in node.inputs])
         for old, value in zip(node.outputs, made, strict=True):

@@ -1,4 +1,4 @@
-"""What a schedule took: each step's time beside what was predicted, and its work."""
+"""Profiles: the measured and the predicted time of each step of a schedule."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _COLUMNS = 8, 7, 11, 9, 10, 9, 7
 
 @dataclass(frozen=True)
 class Roof:
-    """What a machine reaches at most, with the threads of a profile.
+    """The peak performance of a machine (the roofline), for a number of threads.
 
     Attributes:
         gflops: billions of FLOPs a second in float32, fma by fma.
@@ -36,7 +36,7 @@ class Roof:
     length: int
 
     def microseconds(self, flops: float, length: int) -> float:
-        """What so many FLOPs and bytes take at least."""
+        """Return the least µs that some FLOPs and bytes take."""
         return max(flops / self.gflops, length / self.gigabytes) / 1e3
 
     def __str__(self) -> str:
@@ -50,7 +50,7 @@ class Roof:
 
 @dataclass(frozen=True)
 class Measured:
-    """A step of a schedule as it ran.
+    """A step of a schedule with its measured time.
 
     Attributes:
         step: its place and its division.
@@ -76,21 +76,21 @@ class Measured:
 
     @property
     def gflops(self) -> float:
-        """Billions of operations a second."""
+        """The speed of the step: billions of operations per second."""
         return self.flops / max(self.microseconds, 1e-9) / 1e3
 
     @property
     def reached(self) -> float:
-        """The share of the roof: what it takes at least over what it took."""
+        """The share of peak performance: least time divided by measured time."""
         return self.least / max(self.microseconds, 1e-9)
 
     @property
     def own(self) -> float:
-        """µs that are no part of what is within it."""
+        """The µs of the step itself, without the steps of its loop bodies."""
         return self.microseconds - sum(p.microseconds for b in self.within for p in b)
 
     def plain(self) -> dict[str, Any]:
-        """All of it as JSON has it."""
+        """Return all numbers of the step as JSON values."""
         node = self.step.node
         return {
             "scope": node.scope,
@@ -110,7 +110,7 @@ class Measured:
 
 @dataclass(frozen=True)
 class Profile:
-    """What each step of a schedule took; ``print(profile)`` shows the longest first.
+    """The measured time of each step of a schedule, for printing.
 
     Attributes:
         schedule: what ran, for the sizes and with the threads that it ran with.
@@ -129,23 +129,23 @@ class Profile:
 
     @property
     def steps(self) -> list[Measured]:
-        """The steps in running order; those of loops stand within these."""
+        """The measured steps in execution order; loop bodies are nested."""
         return list(self._measured(self.schedule))
 
     @cached_property
     def microseconds(self) -> float:
-        """µs of a step in which nothing is slower than it has to be."""
+        """The µs of an undisturbed run of the schedule."""
         parts = sum(part.microseconds for part in self.steps)
         return parts + self.rest + self.waited
 
     @property
     def waited(self) -> float:
-        """µs that the first thread waited for others."""
+        """The µs that the first thread waited for others."""
         return self.waits.get(None, 0.0)
 
     @property
     def rest(self) -> float:
-        """µs between the steps: the call, copies of results, conditions."""
+        """The µs outside of the steps: the call, copies of results, conditions."""
         return self.spent.get(None, 0.0)
 
     def _measured(self, schedule: Schedule) -> Iterator[Measured]:
@@ -179,7 +179,7 @@ class Profile:
         )
 
     def plain(self) -> dict[str, Any]:
-        """All of it as JSON has it, in English."""
+        """Return the whole profile as JSON values, in English."""
         with language("en"):
             steps = [part.plain() for part in self.steps]
         return {
@@ -219,7 +219,7 @@ class Profile:
     def _rows(
         self, parts: Sequence[Measured], schedule: Schedule, indent: str
     ) -> Iterator[str]:
-        """A line a step, the longest first; what is within a loop stands below it."""
+        """Yield one line for each step, the slowest first, with loop bodies below."""
         names = value_names(schedule.entry.graph)
         parts = sorted(parts, key=lambda part: -part.microseconds)
         least = SHOWN * sum(part.microseconds for part in self.steps)
@@ -244,20 +244,20 @@ class Profile:
             yield self._line(total, what, f"{expected:10.2f}")
 
     def _line(self, microseconds: float, what: str, predicted: str = "") -> str:
-        """A line without work of its own."""
+        """Return a line of the table without FLOPs and bytes."""
         share = self._percent(microseconds)
         return f"{microseconds:8.2f} {share} {predicted:46} {what}"
 
 
 def _head() -> str:
-    """The headings, each above its numbers."""
+    """Return the line of column headings."""
     names = "µs", "%", tr("predicted"), tr("of roof"), "GFLOP/s", "kB", tr("phase")
     cells = [" " * (n - width(name)) + name for n, name in zip(_COLUMNS, names)]
     return f"{''.join(cells)}  {tr('what')}"
 
 
 def _told(step: Step, names: Mapping[Value, str]) -> str:
-    """What a step makes, how, and who does it; its operands stand in the schedule."""
+    """Return a step as text: result, operation and threads."""
     node = step.node
     first, *others = written(node)
     made = f"{node.scope}: " if node.scope else ""

@@ -1,6 +1,6 @@
-"""The schedule of an entry point: its nodes in phases, and how threads divide them.
+"""The schedule of an entry point: nodes in phases, divided among threads.
 
-It can be printed, and held against the rules that make it right (:func:`verify`),
+It can be printed, and checked against the rules of schedules (:func:`verify`),
 without running anything.
 """
 
@@ -34,7 +34,7 @@ from chainrule.text import _, tr
 
 @dataclass(frozen=True)
 class Step:
-    """A node in its place.
+    """A node with its division among threads and its expected cost.
 
     Attributes:
         node: what is computed.
@@ -55,13 +55,13 @@ class Step:
 
     @property
     def free(self) -> bool:
-        """Whether it computes nothing: a view, a number."""
+        """A flag that is true if the node computes nothing: a view or a constant."""
         primitive = self.node.primitive
         return primitive in FREE or (primitive.view and primitive is not require)
 
     @property
     def does(self) -> str:
-        """What is done; of a loop over elements all that is fused into it."""
+        """The name of the operation; for a fused loop, all its operations."""
         node = self.node
         if node.primitive in NESTED or "body" not in node.attrs:
             return node.primitive.name
@@ -71,7 +71,7 @@ class Step:
 
     @property
     def who(self) -> str:
-        """Which threads do it."""
+        """The threads that run the step, as text."""
         if self.node.primitive in NESTED or shares_itself(self.node):
             return tr("all threads")
         if self.own:
@@ -84,7 +84,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Schedule:
-    """An entry point in running order, phase by phase; threads meet between phases.
+    """The nodes of an entry point in execution order; threads meet between phases.
 
     ``print(schedule)`` shows what runs when, who has which part, and what it costs.
 
@@ -108,29 +108,29 @@ class Schedule:
 
     @property
     def steps(self) -> Iterator[Step]:
-        """All steps in running order."""
+        """The steps of all phases in execution order."""
         for phase in self.phases:
             yield from phase
 
     @property
     def shares(self) -> dict[Node, Share | None]:
-        """How threads divide each node."""
+        """The division of each node among threads."""
         return {step.node: step.share for step in self.steps}
 
     @property
     def own(self) -> frozenset[Node]:
-        """What each thread does for itself."""
+        """The nodes that each thread computes for itself."""
         return frozenset(step.node for step in self.steps if step.own)
 
     @property
     def cost(self) -> float:
-        """µs that it is expected to take, in all rounds."""
+        """The expected µs of the schedule, in all rounds."""
         return sum(map(self.cost_of, self.steps))
 
     def cost_of(self, step: Step) -> float:
-        """µs that a step is expected to take, in all rounds.
+        """Return the expected µs of a step, in all rounds.
 
-        Of branches the dearer one counts.
+        Of two branches the more expensive one counts.
         """
         within = [body.cost for body in self.within(step)]
         alone = self.machine.busiest(step.share, step.work, self.sizes)
@@ -142,21 +142,21 @@ class Schedule:
         return each * self.times(step)
 
     def on(self, threads: int) -> Schedule:
-        """The same as so many threads run it."""
+        """Return the same schedule for another number of threads."""
         return replace(self, machine=machine(threads))
 
     def times(self, step: Step) -> int:
-        """How often a step runs."""
+        """Return how many times a step runs."""
         return 1 if step.once else resolve((self.rounds,), self.sizes)[0]
 
     def within(self, step: Step) -> list[Schedule]:
-        """The schedules within a step."""
+        """Return the schedules of the loop bodies or branches of a step."""
         bodies = self.bodies.get(step.node, ())
         return [replace(b, machine=self.machine, sizes=self.sizes) for b in bodies]
 
     @property
     def title(self) -> str:
-        """What it is for: an entry point, sizes, threads."""
+        """The title as text: entry point, sizes and number of threads."""
         sizes = ", ".join(f"{name} = {size}" for name, size in self.sizes.items())
         number = self.machine.threads
         who = tr("one thread") if number == 1 else tr("{n} threads", n=number)
@@ -179,7 +179,7 @@ class Schedule:
 
 
 class Schedules(tuple[Schedule, ...]):
-    """Schedules of several entry points; ``print`` shows one after the other."""
+    """The schedules of several entry points, which ``print`` shows in turn."""
 
     def __str__(self) -> str:
         return "\n\n".join(map(str, self)) or tr("nothing has run yet")
@@ -188,7 +188,7 @@ class Schedules(tuple[Schedule, ...]):
 
 
 def described(step: Step, names: Mapping[Value, str]) -> str:
-    """A step in a line: what it makes of what, and who does it."""
+    """Return a step as one line of text: results, operation, inputs, threads."""
     node = step.node
     made = ", ".join(f"%{names[v]}: {v.type}" for v in written(node))
     given = ", ".join(f"%{names.get(v, '?')}" for v in node.inputs)
@@ -197,7 +197,7 @@ def described(step: Step, names: Mapping[Value, str]) -> str:
 
 
 class Memory:
-    """Which memory nodes touch, and how threads that divide them share it.
+    """The memory that nodes access, and its division among threads.
 
     Args:
         entry: the entry point.
@@ -221,12 +221,12 @@ class Memory:
                 self._names.setdefault(new, name)  # it may be computed in place
 
     def place(self, value: Value) -> object:
-        """What tells a value's memory from others'."""
+        """Return a key that identifies a value's memory."""
         root = self.views[value].root
         return self._names.get(root, root)
 
     def read_key(self, node: Node, i: int, share: Share | None) -> Key:
-        """How threads share input i of a node that they divide like that."""
+        """Return the key of input i's division, for a node divided by ``share``."""
         if share is None:
             return None if node in self.own else ONE
         axes = aligned(node, i)
@@ -237,7 +237,7 @@ class Memory:
         return key_of(self.views[value], mine, value.dtype.itemsize)
 
     def accesses(self, node: Node, share: Share | None) -> list[Access]:
-        """What a node reads and writes."""
+        """Return the memory accesses of a node."""
         found: list[Access] = []
         first = node.outputs[0]
         assert first is not None
@@ -258,14 +258,14 @@ class Memory:
         return found
 
     def is_own(self, value: Value) -> bool:
-        """Whether each thread has a value for itself."""
+        """Return whether each thread has its own copy of a value."""
         return self.views[value].root.node in self.own
 
 
 def overwritten(
     entry: Entry, views: Mapping[Value, StridedView]
 ) -> dict[Node, set[Node]]:
-    """For nodes that make new state: those that read the old one before them."""
+    """Return for each node that overwrites state the nodes that read it before."""
     written: dict[Node, list[Value]] = {}
     for old, new in entry.replaced().items():
         if new.node is not None and new is not old:
@@ -282,7 +282,7 @@ def overwritten(
 
 
 def verify(schedule: Schedule, views: Mapping[Value, StridedView]) -> None:
-    """Hold a schedule against the rules.
+    """Check that a schedule obeys the rules; raise an error if not.
 
     - every node of the graph stands in it once, behind those whose results it reads;
     - within a phase no thread touches what another one writes;

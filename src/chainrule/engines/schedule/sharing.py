@@ -1,4 +1,4 @@
-"""How threads divide arrays, and when they have to meet.
+"""The division of arrays among threads, and the barriers that it needs.
 
 A :class:`Share` divides an array along one axis into units, and thread t of T has the
 units ``[units·t/T, units·(t+1)/T)``. Seen in memory a share is a :data:`Key`: two
@@ -39,7 +39,7 @@ OWN: Key = ("own",)
 
 @dataclass(frozen=True)
 class Share:
-    """A division of an array among threads.
+    """A division of an array among threads along one axis.
 
     Attributes:
         axis: along which it is divided.
@@ -53,7 +53,7 @@ class Share:
 
 
 def key_of(view: StridedView, share: Share | None, itemsize: int, *where: Any) -> Key:
-    """How threads that divide a value like that share its memory.
+    """Return a key that tells how threads divide a value's memory, or None.
 
     Args:
         view: where the value lies.
@@ -79,7 +79,7 @@ def key_of(view: StridedView, share: Share | None, itemsize: int, *where: Any) -
 
 
 def share_of(view: StridedView, key: Key, itemsize: int) -> Share | None:
-    """The division of a value that touches memory as ``key`` says, if there is one."""
+    """Return the division of a value that corresponds to ``key``, or None."""
     if key is None or key == ONE:
         return None
     units, step = key[1], key[2]
@@ -104,7 +104,7 @@ def share_of(view: StridedView, key: Key, itemsize: int) -> Share | None:
 
 
 def _outer(view: StridedView, axis: int) -> list[Dim] | None:
-    """The strides larger than that of an axis, the least first; None if unclear."""
+    """Return the strides larger than an axis', ascending; None if unknown."""
     stride = view.strides[axis]
     larger: list[Dim] = []
     for other, (size, step) in enumerate(zip(view.shape, view.strides)):
@@ -125,7 +125,7 @@ def _outer(view: StridedView, axis: int) -> list[Dim] | None:
 
 
 def _ratio(a: Dim, b: Dim) -> int:
-    """a / b where that is a whole number, else 0."""
+    """Return a / b if that is a whole number, else 0."""
     if isinstance(a, int) and isinstance(b, int):
         return a // b if b > 0 and a > 0 and a % b == 0 else 0
     try:
@@ -137,7 +137,7 @@ def _ratio(a: Dim, b: Dim) -> int:
 
 @dataclass(frozen=True)
 class Access:
-    """A kernel's access to memory."""
+    """An access of a kernel to memory."""
 
     space: Any
     start: int
@@ -146,7 +146,7 @@ class Access:
     key: Key
 
     def conflicts(self, other: Access) -> bool:
-        """Whether the order of the two matters and only a barrier can keep it."""
+        """Return whether two accesses need a barrier between them."""
         return (
             (self.write or other.write)
             and self.space == other.space
@@ -157,7 +157,7 @@ class Access:
 
 
 class Pending:
-    """The accesses since the last barrier, by memory and by how threads share them."""
+    """The memory accesses since the last barrier."""
 
     def __init__(self) -> None:
         self._known: dict[Any, dict[Key, dict[Access, None]]] = {}
@@ -166,16 +166,16 @@ class Pending:
         return bool(self._known)
 
     def clear(self) -> None:
-        """Forget them: the threads have met."""
+        """Forget all accesses, after a barrier."""
         self._known.clear()
 
     def add(self, access: Access) -> None:
-        """Take note of an access."""
+        """Record an access."""
         keys = self._known.setdefault(access.space, {})
         keys.setdefault(access.key, {})[access] = None
 
     def conflict(self, access: Access) -> bool:
-        """Whether only a barrier can keep the order of it and another one."""
+        """Return whether an access needs a barrier before it."""
         return any(
             access.conflicts(other)
             for key, others in self._known.get(access.space, {}).items()

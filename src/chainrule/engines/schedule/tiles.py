@@ -1,4 +1,4 @@
-"""Products whose result goes straight into the loop that reads it: ``tiled`` nodes.
+"""Fusion of matrix products with the loop that reads them: ``tiled`` nodes.
 
 A weight's gradient is read by one loop, that of its optimiser. As one node the two are
 a product whose tiles, while they are in registers, meet the weight and its moments:
@@ -27,7 +27,7 @@ Admits = Callable[[Node, Node], bool]
 
 
 def in_tiles(entry: Entry, views: Mapping[Value, StridedView], admits: Admits) -> Entry:
-    """An entry point with products inside the loops that alone read them.
+    """Return an entry point with products fused into the only loop that reads them.
 
     Args:
         entry: with its layouts assigned.
@@ -72,10 +72,10 @@ def in_tiles(entry: Entry, views: Mapping[Value, StridedView], admits: Admits) -
 
 
 def _alike(product: Value, loop: Node, views: Mapping[Value, StridedView]) -> bool:
-    """Whether all arrays of a loop lie in blocks as the product does.
+    """Return whether all arrays of a loop lie in the same blocks as the product.
 
-    What the product reads lies in rows: tiles take it by strides. So none of it is
-    among the loop's arrays, which may be written over tile after tile.
+    The product's operands must not lie in blocks. So none of them is among the loop's
+    arrays, which may be overwritten tile after tile.
     """
     width = views[product].blocking
     assert product.node is not None

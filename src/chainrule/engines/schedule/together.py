@@ -1,4 +1,4 @@
-"""Small loops that do the same to several arrays, as one: ``together`` nodes.
+"""Fusion of equal small loops over several arrays: ``together`` nodes.
 
 The update of a bias of ten numbers takes as many calls as that of a large weight. Where
 an engine pays for each call, the applications of one region with the same scalars are
@@ -60,7 +60,7 @@ REFERENCES[together] = _reference
 
 
 def members_of(node: Node) -> list[tuple[Sequence[Value], Sequence[Value]]]:
-    """The inputs and the outputs of each member of a ``together`` node."""
+    """Return the inputs and outputs of each member of a ``together`` node."""
     members: int = node.attrs["members"]
     outputs = [v for v in node.outputs if v is not None]
     parts = _in_parts(node.inputs, members), _in_parts(outputs, members)
@@ -68,7 +68,7 @@ def members_of(node: Node) -> list[tuple[Sequence[Value], Sequence[Value]]]:
 
 
 def line_body(node: Node) -> Graph:
-    """The body of a ``together`` node, over one line of all elements."""
+    """Return the body of a ``together`` node, over one line of all elements."""
     members = members_of(node)
     length = sum(_count(outputs[0]) for _, outputs in members)
     types = [ArrayType((length,) if v.shape else (), v.dtype) for v in members[0][0]]
@@ -79,7 +79,7 @@ def line_body(node: Node) -> Graph:
 
 
 def small_loops_together(entry: Entry, below: int) -> Entry:
-    """An entry point with its small updates as ``together`` nodes.
+    """Return an entry point with small updates merged into ``together`` nodes.
 
     The members have one region, attributes and scalars; they read state or what has
     been computed, and nobody within the graph reads what they make.

@@ -1,4 +1,4 @@
-"""What a node does: how many elements and bytes it reads and writes, how many FLOPs."""
+"""The work of a node: elements and bytes moved, and FLOPs."""
 
 from __future__ import annotations
 
@@ -26,22 +26,22 @@ _REDUCTIONS = frozenset((movement.reduce_sum, reduce.reduce_max, reduce.reduce_p
 
 
 def count_of(value: Value, sizes: Sizes) -> int:
-    """The elements of a value."""
+    """Return the number of elements of a value."""
     return math.prod(resolve(value.shape, sizes))
 
 
 def bytes_of(value: Value, sizes: Sizes) -> int:
-    """The bytes of a value."""
+    """Return the size of a value in bytes."""
     return count_of(value, sizes) * value.dtype.itemsize
 
 
 def written(node: Node) -> list[Value]:
-    """What a node computes."""
+    """Return the values that a node computes."""
     return [v for v in node.outputs if v is not None]
 
 
 def moved(node: Node, sizes: Sizes) -> int:
-    """The bytes that a node reads and writes; of what is looked up, those found."""
+    """Return the bytes that a node reads and writes."""
     made = sum(bytes_of(v, sizes) for v in written(node))
     read = node.inputs
     if node.primitive in BY_INDEX:
@@ -50,14 +50,14 @@ def moved(node: Node, sizes: Sizes) -> int:
 
 
 def _source(value: Value) -> Value:
-    """What lies in memory of a value: what is repeated lies there once."""
+    """Return the value that lies in memory: the operand of a broadcast."""
     while value.node is not None and value.node.primitive is movement.broadcast_to:
         (value,) = value.node.inputs
     return value
 
 
 def multiply_adds(node: Node, sizes: Sizes) -> int:
-    """The multiply-adds of a product or convolution; 0 for other nodes."""
+    """Return the multiply-adds of a product or convolution; 0 for other nodes."""
     if node.primitive not in (matmul.dot_general, conv.conv, tiled):
         return 0
     d = parse_dims(node.attrs["dims"])
@@ -67,7 +67,7 @@ def multiply_adds(node: Node, sizes: Sizes) -> int:
 
 
 def arithmetic(node: Node) -> list[Node]:
-    """The nodes of a loop over elements that compute something at each of them."""
+    """Return the nodes of an elementwise loop that compute something."""
     body = node.attrs["body"] if node.primitive is tiled else loop_body(node)
     nodes = [node] if body is None else body.nodes
     idle = (constant, movement.broadcast_to)
@@ -77,7 +77,7 @@ def arithmetic(node: Node) -> list[Node]:
 def innermost(
     node: Node, sizes: Sizes, views: Mapping[Value, StridedView]
 ) -> tuple[int, int]:
-    """The innermost of a node's loops over elements, as they are merged.
+    """Return (length, operands not contiguous) of a node's innermost loop.
 
     Returns:
         its length, and how many operands do not lie side by side along it.
@@ -105,9 +105,9 @@ def innermost(
 
 
 def flops(node: Node, sizes: Sizes) -> int:
-    """2 for a multiply-add of a product, 1 for any other operation on an element.
+    """Return a node's FLOPs: 2 a multiply-add, 1 any other operation.
 
-    What only moves numbers has none.
+    A node that only moves numbers has none.
     """
     if node.primitive in _REDUCTIONS:
         return count_of(node.inputs[0], sizes)

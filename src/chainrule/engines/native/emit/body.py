@@ -1,6 +1,6 @@
-"""Emit the nodes of one entry point, or of a loop's body: memory, divisions, loops.
+"""Code generation for the nodes of an entry point or loop body.
 
-What a lowering needs of its surroundings it asks the :class:`BodyBuilder`.
+Lowerings get all that they need from the :class:`BodyBuilder`.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ SEGMENT = 64
 
 
 class BodyBuilder:
-    """One entry point (or loop body) being emitted."""
+    """The builder of the code of one entry point (or loop body)."""
 
     def __init__(
         self,
@@ -88,35 +88,35 @@ class BodyBuilder:
 
     @property
     def b(self) -> ir.IRBuilder:
-        """The builder."""
+        """The LLVM builder at the current position."""
         return self.code.b
 
     # -- memory --------------------------------------------------------------------
 
     def view(self, value: Value) -> StridedView:
-        """Where a value lies."""
+        """Return the location of a value in memory."""
         return self.layouts.known[value]
 
     def bind(
         self, root: Value, pointer: Callable[[], Any], resource: tuple[Any, int, int]
     ) -> None:
-        """Give a root its memory; ``pointer`` emits its address wherever it is used."""
+        """Bind a root value to its memory; ``pointer`` emits its address."""
         self.pointers[root] = pointer
         self.resources[root] = resource
 
     def memory(self, offset: int) -> Any:
-        """An address in the arena."""
+        """Emit the address at an offset of this body's part of the arena."""
         _, low, _ = self.arena_space
         return self.code.in_arena(low + offset)
 
     def bytes_of(self, value: Value) -> int:
-        """The bytes of a value at the largest sizes."""
+        """Return the size of a value in bytes, at the largest sizes."""
         count = size_of(resolve(value.shape, self.code.largest))
         assert isinstance(count, int)
         return count * value.dtype.itemsize
 
     def bind_outputs(self, node: Node) -> None:
-        """Memory for what a node computes, as planned."""
+        """Bind the outputs of a node to the memory that was planned for them."""
         base, low, _ = self.arena_space
         for value in node.outputs:
             assert value is not None
@@ -136,7 +136,7 @@ class BodyBuilder:
             )
 
     def pointer(self, value: Value) -> Any:
-        """The address of a value's first element."""
+        """Emit the address of a value's first element."""
         view = self.view(value)
         base = self.pointers[view.root]()
         for term in view.offset:
@@ -146,7 +146,7 @@ class BodyBuilder:
     # -- how threads divide values -------------------------------------------------
 
     def share_for(self, value: Value) -> Share | None:
-        """How threads divide a value that the node at hand makes."""
+        """Return the division among threads of a value of the current node."""
         share, shape = self.share, value.shape
         if share is None or not shape:
             return None
@@ -163,7 +163,7 @@ class BodyBuilder:
         return Share(0, width, rows // width)
 
     def share_like(self, value: Value) -> Share | None:
-        """How threads divide a copy of a value: as it was made, or by its size."""
+        """Return the division among threads of a copy: like the value's, or by rows."""
         view = self.view(value)
         owner = self._owners.get(self.resources[view.root])
         share = share_of(view, owner, value.dtype.itemsize)
@@ -171,7 +171,7 @@ class BodyBuilder:
         return share or (None if alone or not value.shape else self._by_rows(value))
 
     def part(self, value: Value, each: Dim = 1) -> Part:
-        """How threads share a loop over the first axis of a value.
+        """Return the division among threads of a loop over a value's first axis.
 
         Args:
             value: what the node makes.
@@ -183,7 +183,7 @@ class BodyBuilder:
         return Part(share.units, each * share.granule)
 
     def access(self, value: Value, key: Key, *, write: bool = False) -> Access:
-        """An access to the memory of a value."""
+        """Return a record of an access to the memory of a value."""
         resource = self.resources[self.view(value).root]
         if resource[0][0] == OWN:
             key = OWN  # never another thread's
@@ -196,13 +196,13 @@ class BodyBuilder:
     def divided(
         self, value: Value, share: Share | None, *, write: bool = False
     ) -> Access:
-        """An access in which each thread touches its share; None: thread 0 alone."""
+        """Return an access in which each thread uses its share; None: thread 0 only."""
         space, low, _ = self.resources[self.view(value).root]
         key = key_of(self.view(value), share, value.dtype.itemsize, space, low)
         return self.access(value, key, write=write)
 
     def accesses(self, node: Node) -> list[Access]:
-        """What a node that is divided as scheduled reads and writes."""
+        """Return the memory accesses of a node that is divided as scheduled."""
         found: list[Access] = []
         for value in node.outputs:
             assert value is not None
@@ -277,7 +277,7 @@ class BodyBuilder:
         ins: Sequence[tuple[Value, StridedView]],
         body: Body,
     ) -> None:
-        """Emit a loop that adds up some of its results; see ``Kernels.fold``."""
+        """Emit an elementwise loop that sums some results; see ``Kernels.fold``."""
         operands = [*outs, *ins]
         views = [view for _, view in operands if view.shape]
         order = next((view for view in views if view.blocking), views[0])
@@ -321,7 +321,7 @@ class BodyBuilder:
         self.code.call(function, [*pointers, *numbers, *strides], part)
 
     def copy(self, source: Value, target: Value) -> None:
-        """Copy the elements of one value into the memory of another."""
+        """Emit a copy of a value's elements into the memory of another value."""
         operands = [(target, self.view(target)), (source, self.view(source))]
         if self._same_memory(*operands):
             return
@@ -346,7 +346,7 @@ class BodyBuilder:
         self.code.call(function, [*pointers, *numbers], _over(loops, part))
 
     def _same_memory(self, *operands: tuple[Value, StridedView]) -> bool:
-        """Whether two values are the same elements of the same memory."""
+        """Return whether two values are the same elements of the same memory."""
         (_, one), (_, other) = operands
         return (
             self.resources[one.root] == self.resources[other.root]
@@ -357,9 +357,9 @@ class BodyBuilder:
     def _loops(
         self, views: Sequence[StridedView], share: Share | None
     ) -> tuple[Part, Loops]:
-        """Loops over the elements of operands, divided, and merged where they can be.
+        """Return loops over the elements of operands, divided and merged.
 
-        They follow what lies in blocks, else the first operand.
+        Their order is that of an operand in blocks, else that of the first operand.
         """
         order = next((view for view in views if view.blocking), views[0])
         place = 0
@@ -377,7 +377,7 @@ class BodyBuilder:
         writes: int,
         further: Sequence[Access] = (),
     ) -> None:
-        """Declare what a loop over elements touches; it writes the first operands."""
+        """Declare the memory accesses of a loop, which writes the first operands."""
         accesses = [
             self.access(value, None, write=i < writes)
             if share is not None and not view.shape
@@ -410,7 +410,7 @@ class BodyBuilder:
 
     @contextmanager
     def _reporting(self, node: Node) -> Generator[None]:
-        """Announce that the node within may report that the run is refused.
+        """Declare that the node emitted within the block may report an error.
 
         Before, so that no thread looks for what an earlier step has reported, and
         behind, since the threads may have met within.
@@ -423,7 +423,7 @@ class BodyBuilder:
             self.code.touch([REPORT])
 
     def check(self, condition: Condition) -> None:
-        """Check what a later node needs."""
+        """Emit the check of a condition that a later node requires."""
         node, value = condition.node, condition.value
         assert value is not None
         code = self.code
@@ -438,7 +438,7 @@ class BodyBuilder:
 
 
 def _over(loops: Loops, part: Part) -> Part:
-    """The part of a thread in the outermost of some loops."""
+    """Return a thread's part of the outermost loop."""
     size = loops[0][0][0]
     if part.single:
         return Part(size, single=True)
@@ -448,7 +448,7 @@ def _over(loops: Loops, part: Part) -> Part:
 
 
 def _changed_in_part(node: Node, old: Value) -> bool:
-    """Whether a node changes some elements of a value, and does not look at it else."""
+    """Return whether a node updates parts of a value and does not read it elsewhere."""
     first, *others = node.inputs
     parts = (dynamic_update_slice, scatter_add, scatter_add_along)
     return node.primitive in parts and first is old and old not in others
@@ -462,7 +462,7 @@ def plan_memory(
     *,
     within: bool = False,
 ) -> MemoryPlan:
-    """Plan an arranged entry point, or ``within`` one the body of a loop."""
+    """Return the memory plan of an entry point, or of a loop body (``within``)."""
 
     def is_view(node: Node, root: dict[Value, Value]) -> bool:
         del root

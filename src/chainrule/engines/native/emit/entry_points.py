@@ -1,4 +1,4 @@
-"""Emit one entry point: a function that every thread runs.
+"""Code generation for an entry point: a function that every thread runs.
 
     entry(context, tid, threads):
         for i in range(steps):
@@ -45,7 +45,7 @@ ENTRY = ir.FunctionType(ir.VoidType(), [POINTER, POINTER, I32, I32])
 
 
 class _Head:
-    """What the first kernels of a loop's body access, before the first barrier."""
+    """The accesses of a loop body's first kernels, before the first barrier."""
 
     def __init__(self) -> None:
         self.accesses: list[Access] = []
@@ -53,13 +53,13 @@ class _Head:
 
 
 def as_written(function: ir.Function) -> None:
-    """Have a list of calls translated as it stands: there is nothing to gain in it."""
+    """Exclude a function from LLVM's optimisation: it is only a list of calls."""
     for attribute in ("noinline", "nounwind", "optnone"):
         function.attributes.add(attribute)
 
 
 class FunctionBuilder:
-    """What belongs to one entry point: functions, threads, sizes, pending accesses.
+    """The builder of an entry point: functions, threads, sizes, pending accesses.
 
     Long lists of nodes are cut into segments, functions that the entry calls, since the
     compiler's time for one function grows faster than its length. All of them have the
@@ -105,7 +105,7 @@ class FunctionBuilder:
     # -- functions and what they know -------------------------------------------------
 
     def begin(self, b: ir.IRBuilder, arguments: Sequence[Any], counters: Any) -> None:
-        """From here on code goes where ``b`` stands, in a function of its own."""
+        """Continue the code at ``b``, in a function with these arguments."""
         self.b, self.counters = b, counters
         self._known: dict[str, Any] = {}  # computed where the function begins
         self.context: Any = arguments[0]
@@ -114,7 +114,7 @@ class FunctionBuilder:
 
     @contextmanager
     def segment(self) -> Generator[None]:
-        """Within the block code goes into a function of its own, which is called."""
+        """Return a context manager that puts code into a function of its own."""
         name = f"segment.{self._functions}"
         self._functions += 1
         function = ir.Function(self.module, ENTRY, name)
@@ -132,11 +132,11 @@ class FunctionBuilder:
         self._known = known
 
     def word(self, name: str) -> Any:
-        """A word of the context, read where the function begins."""
+        """Emit a word of the context, read at the function's start."""
         return self._read(name, name, I64)
 
     def address(self, name: str) -> Any:
-        """A word of the context that is an address."""
+        """Emit a word of the context as an address."""
         return self._read(f"*{name}", name, POINTER)
 
     def _read(self, key: str, name: str, kind: ir.Type) -> Any:
@@ -147,7 +147,7 @@ class FunctionBuilder:
         return self._known[key]
 
     def in_arena(self, offset: int) -> Any:
-        """An address in the arena, known where a function begins."""
+        """Emit an address in the arena, computed at the function's start."""
         key = f"arena {offset}"
         if key not in self._known:
             arena = self.address("arena")
@@ -157,16 +157,16 @@ class FunctionBuilder:
         return self._known[key]
 
     def own(self, length: int) -> Callable[[], Any]:
-        """The address of memory that each thread has for itself, from here on."""
+        """Reserve memory per thread from here on; return a function of its address."""
         start = self._own_bytes
         self._own_bytes += -(-length // 64) * 64
         self.private(0)
         return partial(self._private, start)
 
     def private(self, length: int) -> Any:
-        """The address of memory that each thread has for itself, for one kernel.
+        """Emit the address of memory per thread, for one kernel.
 
-        It stands behind what :meth:`own` has given.
+        It lies after the memory that :meth:`own` has reserved.
         """
         length = self._own_bytes + -(-length // 64) * 64
         self.private_bytes = max(self.private_bytes, length)
@@ -183,11 +183,11 @@ class FunctionBuilder:
 
     @property
     def status(self) -> Any:
-        """Where conditions that do not hold are reported."""
+        """The address of the word that reports failed conditions."""
         return self.address("status")
 
     def look(self, leave: Callable[[], None]) -> None:
-        """Have the entry ``leave`` where the run is refused, on every thread."""
+        """Emit a check that calls ``leave`` and returns if an error was reported."""
         self.touch([replace(REPORT, write=False, key=None)])
         b = self.b
         status = b.load(self.status, typ=I64, align=4)
@@ -196,13 +196,13 @@ class FunctionBuilder:
             b.ret_void()
 
     def count_step(self) -> None:
-        """Emit code that counts one more completed step."""
+        """Emit code that increments the count of completed steps."""
         b, at = self.b, self.address("completed")
         with b.if_then(b.icmp_unsigned("==", self.tid, self.tid.type(0))):
             b.store(b.add(b.load(at, typ=I64), I64(1)), at)
 
     def new_counter(self) -> int:
-        """The place of one more loop's counter."""
+        """Return the index of a new loop counter."""
         self.loops += 1
         return self.loops - 1
 
@@ -210,15 +210,15 @@ class FunctionBuilder:
         return self.b.gep(self.counters, [I64(loop)], source_etype=I64)
 
     def count(self, loop: int, value: Any) -> None:
-        """Write down where a loop stands."""
+        """Emit code that stores the current step of a loop."""
         self.b.store(value, self._counter_at(loop), align=8)
 
     def counter(self, loop: int) -> Any:
-        """Where a loop around stands."""
+        """Emit the current step of an enclosing loop."""
         return self.b.load(self._counter_at(loop), typ=I64, align=8)
 
     def dim(self, dim: Dim) -> Any:
-        """A size or stride as an i64."""
+        """Emit a size or stride as an i64."""
         if not isinstance(dim, SymbolicDim):
             return I64(dim)
         key = f"size {dim!r}"
@@ -233,7 +233,7 @@ class FunctionBuilder:
         return self._known[key]
 
     def constant(self, array: Array) -> Any:
-        """The address of numbers in the module's read-only memory."""
+        """Emit an array into the module's read-only memory; return its address."""
         kind = ir.ArrayType(I8, array.nbytes)
         data: Any = ir.GlobalVariable(self.module, kind, f"constant.{self.constants}")
         self.constants += 1
@@ -245,9 +245,9 @@ class FunctionBuilder:
 
     @contextmanager
     def clocked(self, node: Node | None) -> Generator[None]:
-        """Add up the ticks that thread 0 spends in the block, where that is asked for.
+        """Return a context manager that measures thread 0's ticks in its block.
 
-        What stands in a loop's body counts for the loop's node too.
+        Ticks in a loop's body count for the loop's node too.
         """
         if self.clock is None:
             yield
@@ -260,7 +260,7 @@ class FunctionBuilder:
 
     @contextmanager
     def _ticks(self, places: list[int]) -> Generator[None]:
-        """Add the ticks that thread 0 spends in the block to these words."""
+        """Add thread 0's ticks within the block to words of the clock."""
         if not places:
             yield
             return
@@ -274,7 +274,7 @@ class FunctionBuilder:
                 self.b.store(total, at, align=8)
 
     def barrier(self) -> None:
-        """Have all threads meet."""
+        """Emit a barrier, at which all threads meet."""
         arguments = [self.address("barrier"), self.threads]
         clock = self.clock or {}
         with self._ticks([clock[node] + 1 for node in self._clocked]):
@@ -285,7 +285,7 @@ class FunctionBuilder:
 
     @contextmanager
     def repeated(self) -> Generator[None]:
-        """Within the block stands the body of a loop.
+        """Return a context manager for the body of a loop.
 
         The threads meet at its end only where its last accesses and its first ones,
         which follow in the next round, would conflict.
@@ -298,7 +298,7 @@ class FunctionBuilder:
             self.barrier()
 
     def touch(self, accesses: Sequence[Access]) -> None:
-        """Announce what the next kernel reads and writes."""
+        """Declare the next kernel's memory accesses; emit a barrier if needed."""
         if any(map(self.pending.conflict, accesses)):
             self.barrier()
         for access in accesses:
@@ -308,7 +308,7 @@ class FunctionBuilder:
                 head.accesses += accesses
 
     def share(self, part: Part) -> tuple[Any, Any]:
-        """(begin, end) of this thread's iterations, known where a function begins."""
+        """Emit (begin, end) of this thread's iterations."""
         key = f"share {part.units!r} {part.scale!r}"
         if key not in self._known:
             units, scale, b = self.dim(part.units), self.dim(part.scale), self.b
@@ -321,7 +321,7 @@ class FunctionBuilder:
         return self._known[key]
 
     def thread_numbers(self) -> tuple[Any, Any, Any]:
-        """The thread's number, the next one's, and the number of threads, as i64."""
+        """Emit the thread's number, the next one, and the number of threads."""
         if "threads" not in self._known:
             b = self.b
             with b.goto_entry_block():
@@ -330,7 +330,7 @@ class FunctionBuilder:
         return self._known["threads"]
 
     def call(self, function: ir.Function, arguments: Sequence[Any], part: Part) -> None:
-        """Call a kernel for this thread's part; begin and end are appended."""
+        """Emit the call of a kernel for this thread's part of the iterations."""
         b = self.b
         if part.single:
             with self.one_thread():
@@ -341,7 +341,10 @@ class FunctionBuilder:
 
     @contextmanager
     def one_thread(self) -> Generator[None]:
-        """Emit a block that thread 0 alone runs, or each does for itself."""
+        """Return a context manager for code that only one thread runs.
+
+        If each thread computes the node for itself, all threads run it.
+        """
         if self.everyone:
             yield
         else:

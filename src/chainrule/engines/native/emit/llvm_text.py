@@ -1,4 +1,4 @@
-"""Functions whose code is written as LLVM's text at once.
+"""LLVM functions whose code is written directly as text.
 
 A register tile is hundreds of instructions. As llvmlite's objects, of which it makes
 text afterwards, they take ten times as long to emit.
@@ -13,25 +13,25 @@ from typing import Any
 from llvmlite import ir
 
 Value = str
-"""A value within LLVM's text: its name, or a constant."""
+"""A value in LLVM's text: its name, or a constant."""
 Index = int | Value
 """A size, stride or position: a constant, or a value at run time."""
 
 
 class _Blocks(ir.Block):
-    """All blocks of a function."""
+    """A stand-in for all blocks of an LLVM function, whose text is given."""
 
     def __init__(self, function: ir.Function, text: str) -> None:
         super().__init__(function, "entry")
         self.text = text
 
     def descr(self, buf: list[str]) -> None:
-        """Add the text to the module's."""
+        """Append the function's text to the module's text."""
         buf.append(self.text)
 
 
 class Text:
-    """The code of a function that is being written; it starts in ``entry``."""
+    """The text of an LLVM function under construction; it starts in ``entry``."""
 
     def __init__(self) -> None:
         self._values = self._loops = 0
@@ -46,23 +46,23 @@ class Text:
         self._block, self._lines = block, self._blocks[block]
 
     def finish(self, function: ir.Function) -> None:
-        """Give the function its code."""
+        """Set the text as the function's code."""
         text = "".join(chain(*self._blocks.values()))
         function.blocks.append(_Blocks(function, text))
 
     def line(self, text: str) -> None:
-        """An instruction that gives no value."""
+        """Append an instruction that has no result."""
         self._lines.append(f"{text}\n")
 
     def new(self, text: str) -> Value:
-        """The value of an instruction."""
+        """Append an instruction; return the name of its result."""
         self._values += 1
         value = f"%v{self._values}"
         self._lines.append(f"{value} = {text}\n")
         return value
 
     def _names(self, count: int) -> list[Value]:
-        """Names of values that come later."""
+        """Reserve names for values that are defined later."""
         first = self._values + 1
         self._values += count
         return [f"%v{i}" for i in range(first, first + count)]
@@ -76,7 +76,7 @@ class Text:
         *carried: tuple[str, Value],
         needed: int | None = None,
     ) -> list[Any]:
-        """Write a loop that carries values round, and return i and them after it.
+        """Write a loop with carried values; return i and the values after the loop.
 
             i = start
             while (i + needed <= stop) { carried = body(i, *carried); i += step; }

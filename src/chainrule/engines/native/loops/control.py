@@ -1,4 +1,4 @@
-"""Lowerings of graphs within graphs: loops and branches.
+"""Code generation for loops and branches, whose bodies are graphs.
 
 The body becomes a BodyBuilder of its own, whose memory lies in the scratch of the node.
 """
@@ -40,7 +40,7 @@ Planned = tuple[MemoryPlan, Layouts, Schedule]
 def _planned(
     entry: Entry, largest: Sizes, scratch: Scratch, steady: int = 0
 ) -> Planned:
-    """A body as an entry point, prepared, with its memory.
+    """Prepare a body as an entry point and plan its memory and schedule.
 
     Its first ``steady`` inputs are the same in each round.
     """
@@ -66,7 +66,7 @@ def _planned(
 
 
 def invariant(graph: Graph, steady: int) -> list[Node]:
-    """The nodes that compute the same in each round of a loop, in running order."""
+    """Return the nodes of a loop body that compute the same in every step."""
     same = set(graph.inputs[:steady])
     found: list[Node] = []
     for node in graph.nodes if steady else ():
@@ -80,7 +80,7 @@ def invariant(graph: Graph, steady: int) -> list[Node]:
 
 
 def scan_plan(node: Node, largest: Sizes, scratch: Scratch) -> Planned:
-    """A scan's body as an entry point whose state is the carry, with its memory."""
+    """Plan a ``scan`` body as an entry point whose state is the carry."""
     body, constants = node.attrs["body"], node.attrs["constants"]
     carries = node.attrs["carries"]
     fixed = constants + carries
@@ -105,7 +105,7 @@ def scan_plan(node: Node, largest: Sizes, scratch: Scratch) -> Planned:
 
 
 def scan(builder: BodyBuilder, node: Node) -> None:
-    """A loop over steps; the outputs that are carries hold them while it runs."""
+    """Emit ``scan``: a loop over steps that updates the carries in place."""
     code, b = builder.code, builder.b
     constants, carries = node.attrs["constants"], node.attrs["carries"]
     fixed = constants + carries
@@ -173,7 +173,7 @@ def scan(builder: BodyBuilder, node: Node) -> None:
 
 
 def _is_made_there(value: Value, inner: BodyBuilder, layouts: Layouts) -> bool:
-    """Whether a step's result can be computed where the stack of them lies."""
+    """Return whether a step's result can be computed in the stacked output."""
     view = layouts.known[value]
     return (
         value.node is not None
@@ -184,13 +184,13 @@ def _is_made_there(value: Value, inner: BodyBuilder, layouts: Layouts) -> bool:
 
 
 def _entry_of(builder: BodyBuilder, sequence: Value, step: Dim, loop: int) -> Any:
-    """The address of a sequence's entry for the step at which a loop stands."""
+    """Emit the address of a sequence's entry for the current step of a loop."""
     count = builder.code.counter(loop)
     return advanced(builder, builder.pointer(sequence), sequence.dtype, step, count)
 
 
 def _rebase(layouts: Layouts, plan: MemoryPlan) -> None:
-    """Work out the views again, now that the inputs lie where the loop has them."""
+    """Recompute the views of a body after its inputs have been placed."""
     for node in plan.entry.graph.nodes:
         layouts.add(node)
 
@@ -199,7 +199,7 @@ def _rebase(layouts: Layouts, plan: MemoryPlan) -> None:
 
 
 def cond_plans(node: Node, largest: Sizes, scratch: Scratch) -> list[Planned]:
-    """The branches of a ``cond`` as entry points, the true one first."""
+    """Plan the branches of a ``cond`` as entry points, the true one first."""
     plans: list[Planned] = []
     for name in ("true", "false"):
         graph = node.attrs[name]
@@ -210,7 +210,7 @@ def cond_plans(node: Node, largest: Sizes, scratch: Scratch) -> list[Planned]:
 
 
 def cond(builder: BodyBuilder, node: Node) -> None:
-    """The branch that the truth value names, on every thread the same one."""
+    """Emit ``cond``: all threads run the branch selected by the condition."""
     code, b = builder.code, builder.b
     which, *operands = node.inputs
     outputs = [v for v in node.outputs if v is not None]

@@ -1,4 +1,4 @@
-"""How the native engine's kernels can be divided among threads.
+"""Rules for dividing the native engine's kernels among threads.
 
 A kernel works on a part of its outermost loop, so that loop's axis is what can be
 divided: the first axis of a result for most, blocks of columns for elementwise nodes
@@ -69,7 +69,7 @@ _REDUCTIONS = frozenset((movement.reduce_sum, reduce.reduce_max, reduce.reduce_p
 
 
 def passes_on(sizes: Sizes) -> Callable[[Node, Node], bool]:
-    """Whether a product's tiles can go straight into the loop that reads it.
+    """Return a test whether a product can be fused with the loop that reads it.
 
     Args:
         sizes: the largest sizes.
@@ -96,7 +96,7 @@ def passes_on(sizes: Sizes) -> Callable[[Node, Node], bool]:
 
 
 def divides(views: Mapping[Value, StridedView]) -> Callable[[Node, Share], bool]:
-    """Whether a node can be divided like that, for values that lie as ``views`` say."""
+    """Return a test whether a node can be divided among threads by a share."""
 
     def can(node: Node, share: Share) -> bool:
         primitive = node.primitive

@@ -1,4 +1,4 @@
-"""The kernel of a fold: a map that also adds up some of its results."""
+"""The kernel of a fold: an elementwise loop that also sums some results."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def fold_kernel(
     body: Body,
     width: int,
 ) -> ir.Function:
-    """A map that also adds up some of its results, unit by unit.
+    """Return the kernel of an elementwise loop that also sums some of its results.
 
     Within a unit element j goes on accumulator j mod ``width``, and a fixed tree
     combines them. Arguments after the pointers (outs, sums, ins): ``rank`` sizes
@@ -68,7 +68,7 @@ def fold_kernel(
             ]
 
         def element(starts: list[Any], i: Any, lane: Any, group: Any) -> None:
-            """One element, number i of the innermost loop."""
+            """Emit one element: number i of the innermost loop."""
             here = moved(starts, rank, i)
             values = [
                 fixed[k] if k in fixed else grouped(b, here[k], o.dtype, group)
@@ -86,7 +86,7 @@ def fold_kernel(
                 kept.set_metadata("llvm.access.group", group)
 
         def line(starts: list[Any], first: Any) -> None:
-            """The innermost loop, whose first element is number ``first``."""
+            """Emit the innermost loop, whose first element is number ``first``."""
             if rank == 1:
                 groups = b.sdiv(sizes[-1], I64(width))
                 with for_loop(b, I64(0), groups, "group") as g:
@@ -106,7 +106,7 @@ def fold_kernel(
                 element(starts, i, lane, group)
 
         def nest(level: int, starts: list[Any], count: Any) -> None:
-            """The loops within a unit; ``count`` elements came before."""
+            """Emit the loops within a unit; ``count`` elements came before."""
             if level == rank - 1:
                 line(starts, count)
                 return

@@ -37,7 +37,7 @@ Body = Callable[[ir.IRBuilder, list[Any], list[Any]], list[Any]]
 
 @dataclass(frozen=True)
 class Operand:
-    """What a kernel needs to know of an operand when it is emitted.
+    """The properties of an operand on which a kernel's code depends.
 
     Attributes:
         dtype: the element type.
@@ -54,7 +54,7 @@ class Operand:
 def for_loop(
     b: ir.IRBuilder, start: Any, stop: Any, name: str, *, mark: Any = None
 ) -> Generator[ir.PhiInstr]:
-    """A loop ``for i in range(start, stop)``; the block is its body."""
+    """Emit a loop ``for i in range(start, stop)`` around the block."""
     function = b.function
     before = b.block
     head = function.append_basic_block(f"{name}.head")
@@ -82,7 +82,7 @@ def running(
     values: Sequence[Any],
     step: Callable[[Any, list[Any]], list[Any]],
 ) -> list[Any]:
-    """The values after ``for i in range(stop): values = step(i, values)``.
+    """Emit ``for i in range(stop): values = step(i, values)``; return the values.
 
     They stay in registers.
     """
@@ -106,7 +106,7 @@ def running(
 
 
 class Marks:
-    """Metadata that says: the iterations of this loop do not depend on each other.
+    """LLVM metadata which states that a loop's iterations are independent.
 
     Without it the vectoriser would check at run time whether operands overlap, and give
     up where a result is written over its operand. llvmlite has no ``distinct`` nodes,
@@ -120,11 +120,11 @@ class Marks:
         self.begin(ir.Module())
 
     def begin(self, module: ir.Module) -> None:
-        """From here on marks are those of another module."""
+        """Start marks for a new module."""
         self.module, self.count = module, 0
 
     def new(self, *, short: bool = False) -> tuple[Any, Any]:
-        """(access group, loop) for one loop.
+        """Return new (access group, loop) metadata for one loop.
 
         ``short``: what is left over at its end shall be a vector too, under a mask.
         """
@@ -141,7 +141,7 @@ class Marks:
 
 
 def finish(module: ir.Module) -> str:
-    """The module's text, with the metadata of :class:`Marks` made distinct."""
+    """Return the module's text, with the metadata of :class:`Marks` made distinct."""
     text = re.sub(r'!\{ !"distinct-\d+" \}', "distinct !{}", str(module))
     return re.sub(
         r'^(!\d+) = !\{ !"loop-\d+", ', r"\1 = distinct !{ \1, ", text, flags=re.M
@@ -149,7 +149,7 @@ def finish(module: ir.Module) -> str:
 
 
 def remember(kernels: Mapping[Any, Kernel]) -> None:
-    """Have other entry points call kernels that are in this process now."""
+    """Remember kernels in this process, so that other entry points can call them."""
     for key in [key for key, name in _known.items() if pack_of(name) is None]:
         del _known[key]
     for key, kernel in kernels.items():
@@ -157,7 +157,7 @@ def remember(kernels: Mapping[Any, Kernel]) -> None:
 
 
 class Kernels:
-    """The kernels of one entry point; those that the process has are only called.
+    """The kernels of one entry point; known ones are called, new ones emitted.
 
     Attributes:
         module: calls them.
@@ -179,7 +179,7 @@ class Kernels:
         *,
         passes: bool = False,
     ) -> ir.Function:
-        """The function for ``key``, emitted if neither module nor process has it.
+        """Return the function for ``key``; emit it if it is not known yet.
 
         Args:
             key: tells apart whatever changes the code.
@@ -210,7 +210,7 @@ class Kernels:
         *,
         passes: bool = True,
     ) -> ir.Function:
-        """The function for ``key``, emitted by ``emit`` if it is new.
+        """Return the function for ``key``; let ``emit`` write it if it is new.
 
         ``passes``: see :meth:`function`; what is written in vectors and keeps its
         values out of memory needs none.
@@ -238,7 +238,7 @@ class Kernels:
         ins: Sequence[Operand],
         body: Body,
     ) -> ir.Function:
-        """out[i…] = body(in[i…]) over ``rank`` nested loops.
+        """Return the kernel out[i…] = body(in[i…]) over ``rank`` nested loops.
 
         Arguments after the pointers (outs, ins): ``rank`` sizes, then for each operand
         that is not fixed ``rank`` strides, then begin and end of the outermost loop.
@@ -303,14 +303,14 @@ class Kernels:
 
 
 def combine(b: ir.IRBuilder, op: str, dtype: DType, known: Any, value: Any) -> Any:
-    """One step of a reduction."""
+    """Emit one step of a reduction: combine the result so far with an element."""
     if op == "max":
         return larger(b, dtype, value, known)
     return combined(b, op, dtype, known, value)
 
 
 def times(b: ir.IRBuilder, x: Any, y: Any) -> Any:
-    """x · y of two i64, without an instruction where that is known."""
+    """Emit x · y of two i64; compute it at once if both are constants."""
     if isinstance(x, ir.Constant):
         x, y = y, x
     if not isinstance(y, ir.Constant):
@@ -321,14 +321,14 @@ def times(b: ir.IRBuilder, x: Any, y: Any) -> Any:
 
 
 def advance(b: ir.IRBuilder, pointer: Any, dtype: DType, index: Any) -> Any:
-    """The address ``index`` elements after ``pointer``."""
+    """Emit the address ``index`` elements after ``pointer``."""
     if isinstance(index, ir.Constant) and index.constant == 0:
         return pointer
     return b.gep(pointer, [index], source_etype=memory_type(dtype))
 
 
 def grouped(b: ir.IRBuilder, pointer: Any, dtype: DType, group: Any) -> Any:
-    """A load that belongs to a loop's access group."""
+    """Emit a load that belongs to a loop's access group."""
     value = load(b, pointer, dtype)
     made = value.operands[0] if dtype is DType.bool else value
     made.set_metadata("llvm.access.group", group)

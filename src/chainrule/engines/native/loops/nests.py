@@ -1,4 +1,4 @@
-"""Nests of loops over operands: divided among threads, merged, cut into tiles."""
+"""Nested loops over operands: divided among threads, merged, cut into tiles."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from chainrule.graph.types import Dim, SymbolicDim
 
 @dataclass(frozen=True)
 class Part:
-    """How the outermost loop of a kernel is shared.
+    """The division of a kernel's outermost loop among threads.
 
     Attributes:
         units: how many units there are.
@@ -31,14 +31,14 @@ Loops = list[tuple[tuple[Dim, Dim], ...]]
 
 
 def operand(value: Value, steps: Sequence[Dim], *, fixed: bool) -> Operand:
-    """An operand with these strides; ``fixed``: it may be a single element."""
+    """Return an operand's description; ``fixed``: it may be a single element."""
     inner = steps[-1] if steps[-1] in (0, 1) else None
     assert inner is None or isinstance(inner, int)
     return Operand(value.dtype, inner, fixed and all(s == 0 for s in steps))
 
 
 def divided_loops(loops: Loops, share: Share | None, place: int) -> tuple[Part, Loops]:
-    """Nested loops with the one that threads share, number ``place``, outermost."""
+    """Return nested loops with loop ``place``, which threads divide, outermost."""
     if share is None or not loops[0]:
         return Part(1, single=True), [mine or ((1, 0),) for mine in loops]
     part = Part(share.units)
@@ -54,7 +54,7 @@ def divided_loops(loops: Loops, share: Share | None, place: int) -> tuple[Part, 
 
 
 def collapsed(loops: Loops) -> Loops:
-    """Merge neighbouring loops that every operand walks through without a gap."""
+    """Merge neighbouring loops over which every operand is contiguous."""
     axes = list(range(len(loops[0])))
     kept = [a for a in axes if loops[0][a][0] != 1] or axes[-1:]
     rows = [[mine[a] for a in kept] for mine in loops]
@@ -74,7 +74,7 @@ LINE = 16
 
 
 def in_tiles(loops: Loops, *, fixed: int) -> tuple[Loops, tuple[int, list[Dim]] | None]:
-    """Loops over a tile of operands that lie across each other, and over the tiles.
+    """Cut loops into tiles if operands are contiguous along different axes.
 
     Where one operand lies in lines along the innermost loop and another along a loop
     outside of it, each line of the second would be fetched once for each of its
@@ -117,7 +117,7 @@ def _cuts(size: Dim) -> bool:
 
 
 def quotient(a: Dim, b: Dim) -> Dim:
-    """a / b for a b that divides a."""
+    """Return a / b, for a b that divides a."""
     if isinstance(a, SymbolicDim):
         return a // b
     assert isinstance(b, int)

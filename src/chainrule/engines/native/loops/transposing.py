@@ -1,4 +1,4 @@
-"""Copies between two layouts that lie across each other, in square tiles of vectors.
+"""Copies between layouts that are transposed, in square tiles of vectors.
 
 Where the elements of one operand are neighbours along r and those of the other along c,
 a loop over elements moves them one by one. Here ``lanes`` vectors of x are turned into
@@ -21,12 +21,12 @@ from chainrule.graph.types import Dim, DType
 
 
 def lanes_of(dtype: DType) -> int:
-    """Elements of a vector, which are the rows of a tile too."""
+    """Return the number of elements in a vector register."""
     return host_target().vector_bytes // dtype.itemsize
 
 
 def crossing(loops: Loops, dtype: DType, fixed: int) -> Loops | None:
-    """Two operands' loops with the two last ones across each other, else None.
+    """Return two operands' loops in an order for transposition, or None.
 
     The first operand's elements are neighbours along the last loop, those of the second
     along the last but one.
@@ -40,7 +40,7 @@ def crossing(loops: Loops, dtype: DType, fixed: int) -> Loops | None:
         return None
 
     def along(mine: Sequence[tuple[Dim, Dim]]) -> int | None:
-        """The loop in which an operand's elements are neighbours, if it is long."""
+        """Return the loop along which an operand is contiguous, if it is long."""
         found = [i for i, (size, step) in enumerate(mine) if step == 1 and size != 1]
         if not found or found[0] < fixed:
             return None
@@ -55,7 +55,7 @@ def crossing(loops: Loops, dtype: DType, fixed: int) -> Loops | None:
 
 
 def transposing_kernel(kernels: Kernels, dtype: DType, outer: int) -> ir.Function:
-    """out[…, c, r] = x[…, c, r], where out has no gaps along r and x none along c.
+    """Return the kernel of a transposing copy: out[…, c, r] = x[…, c, r].
 
     Arguments after (out, x): the sizes of ``outer`` loops, their strides for out and
     for x, the sizes of c and r, the stride of out along c and of x along r, begin and
@@ -91,7 +91,7 @@ def _plane(
     sizes: tuple[Any, Any],
     steps: tuple[Any, Any],
 ) -> None:
-    """One plane of columns × rows: whole tiles, then what is left over."""
+    """Emit the copy of one plane of columns × rows: tiles, then the rest."""
     out, x = at
     columns, rows = sizes
     out_step, x_step = steps
@@ -111,7 +111,7 @@ def _plane(
             b.store(vector, line, align=dtype.itemsize)
 
     def elements(first: Any, last: Any, row: Any) -> None:
-        """Some columns from this row on, one by one."""
+        """Emit the copy of some columns from row ``row`` on, one by one."""
         with for_loop(b, first, last, "c") as c, for_loop(b, row, rows, "r") as r:
             value = load(b, place(x, x_step, r, c), dtype)
             store(b, value, place(out, out_step, c, r), dtype)
@@ -121,7 +121,7 @@ def _plane(
 
 
 def transposed(b: ir.IRBuilder, vectors: Sequence[Any]) -> list[Any]:
-    """The columns of a square of vectors."""
+    """Emit the transpose of a square of vectors."""
     rows, lanes = list(vectors), range(len(vectors))
     kind = ir.VectorType(I32, len(rows))
     half = 1

@@ -1,4 +1,4 @@
-"""Lowerings of sums and maxima over sliding windows: row after row, tap after tap."""
+"""Code generation for sums and maxima over sliding windows."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _PER_AXIS = 8
 
 
 def windowed(what: str) -> Callable[[BodyBuilder, Node], None]:
-    """``window_sum``, ``window_max``, ``window_argmax``, or the best: both of these.
+    """Return the lowering of a window operation: sum, maximum, argmax or both.
 
     The taps are visited in the order of the window's axes, the last one quickest. Each
     takes in a whole row of the axis that lies innermost in memory, such as the
@@ -71,7 +71,7 @@ def windowed(what: str) -> Callable[[BodyBuilder, Node], None]:
             b.store(I8(0), seen)
 
             def along_row(visit: Callable[[Any, Any, Any], None]) -> None:
-                """A loop whose rounds do not depend on each other."""
+                """Emit a loop along a row, whose iterations are independent."""
                 group, mark = marks.new(short=True)
                 with for_loop(b, I64(0), width, "c", mark=mark) as c:
                     visit(b.mul(c, steps[0]), b.mul(c, steps[1]), group)
@@ -170,7 +170,7 @@ def windowed(what: str) -> Callable[[BodyBuilder, Node], None]:
 
 
 def _numbers(node: Node, strides: Sequence[Dim]) -> list[Dim]:
-    """What describes the window, axis by axis; see ``_PER_AXIS``."""
+    """Return the numbers that describe a window, axis by axis; see ``_PER_AXIS``."""
     (x,), a = node.inputs, node.attrs
     axes: tuple[int, ...] = a["axes"]
     gaps = a.get("base_dilation", (1,) * len(axes))

@@ -1,4 +1,4 @@
-"""The numbers that the elementary functions need in each floating-point format.
+"""Constants of the elementary functions for each floating-point format.
 
 The polynomials are weighted minimax fits, made with 50 digits. The lowest
 coefficient was rounded to the format and the others fitted again, one after the
@@ -12,51 +12,59 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Format:
-    """A floating-point format and the numbers that the functions need in it.
+    """A floating-point format with the constants of the elementary functions.
 
     Coefficients stand with the highest power first, as Horner's rule takes them.
     """
 
     suffix: str
-    """Name of the type in an intrinsic's name."""
+    """The name of the type in an LLVM intrinsic's name."""
     width: int
     mantissa: int
-    """Bits of the mantissa that are stored."""
+    """The number of stored bits of the mantissa."""
     bias: int
-    """What the stored exponent adds to the exponent."""
+    """The exponent bias: stored exponent minus exponent."""
     ln2: tuple[float, float]
-    """ln 2 as a number with so few bits that its product with an exponent is exact,
-    and the rest."""
+    """The number ln 2 as a sum of two floats.
+
+    The first has so few bits that its product with an exponent is exact.
+    """
     sqrt_half: int
-    """The bits of √½."""
+    """The bits of √½ as an integer."""
     exp_range: tuple[float, float]
-    """Below, exp is 0 even as a denormal; above, it overflows."""
+    """The range of x for ``exp``: below it eˣ is 0, above it infinite."""
     expm1_least: float
-    """Below, expm1 rounds to -1."""
+    """The limit of x below which expm1 rounds to −1."""
     expm1: tuple[float, ...]
-    """(eʳ - 1 - r) / r² for |r| ≤ ln 2 / 2, by powers of r."""
+    """The polynomial (eʳ - 1 - r) / r² for |r| ≤ ln 2 / 2, by powers of r."""
     atanh: tuple[float, ...]
-    """(2 atanh s - 2 s) / s³ for |s| ≤ (√2 - 1) / (√2 + 1), by powers of s²."""
+    """The polynomial (2 atanh s - 2 s) / s³, by powers of s².
+
+    It is fitted for |s| ≤ (√2 - 1) / (√2 + 1).
+    """
     tanh_one: float
-    """From here on tanh rounds to 1."""
+    """The limit of x from which tanh rounds to 1."""
     exp_zero: float
-    """From here on e^-x is 0, also where it could be denormal."""
+    """The limit of x from which e^-x is 0, also where it could be denormal."""
     erf_one: float
-    """From here on erf rounds to 1."""
+    """The limit of x from which erf rounds to 1."""
     erf: tuple[float, ...]
-    """erf x / x - 1 for |x| ≤ 1, by powers of x²."""
+    """The polynomial erf x / x - 1 for |x| ≤ 1, by powers of x²."""
     log_erfc: tuple[float, ...]
-    """ln(1 - erf x) for 1 ≤ x ≤ erf_one, by powers of x - 1."""
+    """The polynomial ln(1 - erf x) for 1 ≤ x ≤ erf_one, by powers of x - 1."""
     erfc_zero: float
-    """From here on erfc is 0, also where it could be denormal."""
+    """The limit of x from which erfc is 0, also where it could be denormal."""
     erfc_shift: float
-    """K in the variable q = 1 / (x + K) that erfc is fitted in."""
+    """The constant K of q = 1 / (x + K), the variable of the fit of erfc."""
     erfc_middle: float
-    """What q is counted from."""
+    """The centre of q in the polynomial ``log_erfcx``."""
     erfc_slope: tuple[float, float]
-    """A line near the derivative of ln(e^(x²) erfc x) by ln q: by powers of q."""
+    """The slope of ln(e^(x²) erfc x) by ln q, approximately, by powers of q."""
     log_erfcx: tuple[float, ...]
-    """ln(e^(x²) erfc x / q) for 0 ≤ x ≤ erfc_zero, by powers of q - erfc_middle."""
+    """The polynomial ln(e^(x²) erfc x / q), by powers of q - erfc_middle.
+
+    It is fitted for 0 ≤ x ≤ erfc_zero.
+    """
 
 
 FLOAT = Format(

@@ -1,4 +1,4 @@
-"""exp, log, tanh, the sigmoid, erf and their like as straight lines of LLVM IR.
+"""Elementary functions (exp, log, tanh, erf …) as branch-free LLVM IR.
 
 Each function appends instructions to a builder and returns the value. There are
 no branches, no tables and no calls into libm, only arithmetic, comparisons with
@@ -39,7 +39,7 @@ from chainrule.text import _
 
 
 class Emitter:
-    """A builder together with the format of the value it works on."""
+    """A helper that emits arithmetic in the floating-point format of a value."""
 
     def __init__(self, b: ir.IRBuilder, x: ir.Value) -> None:
         self.b = b
@@ -61,20 +61,20 @@ class Emitter:
         self.int_type = ir.VectorType(whole, self.lanes) if self.lanes else whole
 
     def const(self, value: float) -> ir.Constant:
-        """The number in every lane."""
+        """Return a constant with the number in every lane."""
         return ir.Constant(self.type, [value] * self.lanes if self.lanes else value)
 
     def whole(self, value: int) -> ir.Constant:
-        """The integer in every lane, as wide as the format."""
+        """Return a constant with the integer in every lane, as wide as the format."""
         lanes = [value] * self.lanes
         return ir.Constant(self.int_type, lanes if self.lanes else value)
 
     def bits(self, x: ir.Value) -> ir.Value:
-        """The number's bits as an integer."""
+        """Emit the bits of a number as an integer."""
         return self.b.bitcast(x, self.int_type)
 
     def number(self, bits: ir.Value) -> ir.Value:
-        """The number with these bits."""
+        """Emit the number with these bits."""
         return self.b.bitcast(bits, self.type)
 
     def intrinsic(self, name: str, *args: ir.Value) -> ir.Value:
@@ -91,28 +91,28 @@ class Emitter:
         return self.b.call(function, args)
 
     def fma(self, x: ir.Value, y: ir.Value, z: ir.Value) -> ir.Value:
-        """x · y + z, rounded once."""
+        """Emit x · y + z, rounded once."""
         return self.intrinsic("fma", x, y, z)
 
     def below(self, x: ir.Value, limit: float) -> ir.Value:
-        """min(x, limit), where NaN stays NaN."""
+        """Emit min(x, limit), where NaN stays NaN."""
         bound = self.const(limit)
         return self.b.select(self.b.fcmp_ordered(">", x, bound), bound, x)
 
     def above(self, x: ir.Value, limit: float) -> ir.Value:
-        """max(x, limit), where NaN stays NaN."""
+        """Emit max(x, limit), where NaN stays NaN."""
         bound = self.const(limit)
         return self.b.select(self.b.fcmp_ordered("<", x, bound), bound, x)
 
     def horner(self, x: ir.Value, coefficients: tuple[float, ...]) -> ir.Value:
-        """The polynomial in x, highest power first, one fma a coefficient."""
+        """Emit a polynomial in x by Horner's rule, highest power first."""
         total = self.const(coefficients[0])
         for coefficient in coefficients[1:]:
             total = self.fma(total, x, self.const(coefficient))
         return total
 
     def halves(self, x: ir.Value, coefficients: tuple[float, ...]) -> ir.Value:
-        """The same as its even and its odd powers, which do not wait for each other."""
+        """Emit a polynomial in x as even and odd powers, which run in parallel."""
         square, odd = self.b.fmul(x, x), len(coefficients) % 2
         even = self.horner(square, coefficients[1 - odd :: 2])
         return self.fma(self.horner(square, coefficients[odd::2]), x, even)
@@ -124,7 +124,7 @@ class Emitter:
         rest: ir.Value | None = None,
         small: ir.Value | None = None,
     ) -> tuple[ir.Value, ir.Value]:
-        """eʳ - 1 and the integer n + offset, where x + rest = n ln 2 + r.
+        """Emit eʳ − 1 and the integer n + offset, where x + rest = n ln 2 + r.
 
         ``small``, at most a few units in the last place of 1, is added to eʳ - 1.
 
@@ -152,7 +152,7 @@ class Emitter:
         return b.fadd(total, tail), self.bits(shifted)
 
     def log(self, x: ir.Value, extra: ir.Value | None = None) -> ir.Value:
-        """ln x + extra for a normal x > 0 and an ``extra`` that is small beside 1.
+        """Emit ln x + extra, for a normal x > 0 and an ``extra`` small against 1.
 
         x = 2ᵏ m with √½ ≤ m < √2, read off the bits. Counted from √½, the exponent
         field holds k + bias, and the rest is m's distance.
@@ -179,12 +179,12 @@ class Emitter:
         return self.fma(k, self.const(number.ln2[0]), y)
 
     def power(self, biased: ir.Value) -> ir.Value:
-        """2 to the power (biased - bias): the integer moved into the exponent."""
+        """Emit 2 to the power (biased − bias), by a shift into the exponent."""
         return self.number(self.b.shl(biased, self.whole(self.format.mantissa)))
 
 
 def exp(b: ir.IRBuilder, x: ir.Value) -> ir.Value:
-    """Emit eˣ.
+    """Emit eˣ, the exponential function.
 
     x = n ln 2 + r with |r| ≤ ln 2 / 2, a polynomial for eʳ - 1, and 2ⁿ multiplied on
     in two halves, so that n = 128 (1024) overflows and small n go through the
@@ -214,7 +214,7 @@ def exp(b: ir.IRBuilder, x: ir.Value) -> ir.Value:
 
 
 def expm1(b: ir.IRBuilder, x: ir.Value) -> ir.Value:
-    """Emit eˣ - 1 without the loss that the difference has near 0.
+    """Emit eˣ - 1, exact near 0 too.
 
     x = n ln 2 + r as in ``exp``, and 2ⁿ (eʳ - 1) + (2ⁿ - 1) with 2ⁿ in two halves, so
     that n = 128 (1024) overflows by the last multiplication's own rules. The sign is
@@ -248,7 +248,7 @@ def expm1(b: ir.IRBuilder, x: ir.Value) -> ir.Value:
 
 
 def log(b: ir.IRBuilder, x: ir.Value) -> ir.Value:
-    """Emit ln x.
+    """Emit ln x, the natural logarithm.
 
     x = 2ᵏ m with √½ ≤ m < √2, read off the bits. With f = m - 1 (exact) and
     s = f / (2 + f), ln m = 2 atanh s = f - f²/2 + s (f²/2 + s² P(s²)): written so, all
@@ -280,7 +280,7 @@ def log(b: ir.IRBuilder, x: ir.Value) -> ir.Value:
 
 
 def log1p(b: ir.IRBuilder, x: ir.Value) -> ir.Value:
-    """Emit ln(1 + x).
+    """Emit ln(1 + x), exact near 0 too.
 
     1 + x = u + c, where u is rounded and c is exactly what that lost (Knuth's sum of
     two). With u = 2ᵏ m as in ``log``, ln(1 + x) = k ln 2 + ln m + ln(1 + c/u), whose
@@ -313,7 +313,7 @@ def log1p(b: ir.IRBuilder, x: ir.Value) -> ir.Value:
 
 
 def tanh(b: ir.IRBuilder, x: ir.Value) -> ir.Value:
-    """Emit tanh x.
+    """Emit tanh x, the hyperbolic tangent.
 
     With E = e^(-2|x|) - 1, put together as 2ⁿ (eʳ - 1) + (2ⁿ - 1) so that small x lose
     nothing, -tanh |x| = E / (E + 2). What the sum and the quotient lost in rounding is

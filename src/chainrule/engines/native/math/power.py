@@ -1,4 +1,4 @@
-"""x to the power p as straight lines of LLVM IR, under the rules of ``mathlib``.
+"""The floating-point power x^p as branch-free LLVM IR, as in ``mathlib``.
 
 xᵖ = e^(p ln |x|) with a sign. An error of the exponent is one of the result, and the
 exponent is up to 745: so ln |x| is computed to 2⁻⁶⁵ of itself, as a sum of two doubles.
@@ -36,7 +36,7 @@ RANGE = (-746.0, 710.0)
 
 
 def _logarithm(e: Emitter, x: Any) -> tuple[Any, Any]:
-    """ln x in two parts, for a normal x > 0.
+    """Emit ln x in two parts, for a normal x > 0.
 
     x = 2ᵏ m with √½ ≤ m < √2 and s = (m − 1) / (m + 1). In ln m = 2s (1 + s²/3 +
     s⁴ P(s²)) all but P is carried in two parts.
@@ -79,7 +79,7 @@ def _logarithm(e: Emitter, x: Any) -> tuple[Any, Any]:
 
 
 def _exponential(e: Emitter, x: Any, rest: Any) -> Any:
-    """e^(x + rest) for x within RANGE and a rest that is small beside 1."""
+    """Emit e^(x + rest), for x within RANGE and a rest that is small against 1."""
     b, number = e.b, e.format
     shift = e.const(1.5 * 2.0**number.mantissa + 2 * number.bias)
     shifted = e.fma(x, e.const(1.4426950408889634), shift)
@@ -95,7 +95,7 @@ def _exponential(e: Emitter, x: Any, rest: Any) -> Any:
 
 
 def pow_(b: ir.IRBuilder, x: Any, p: Any) -> Any:
-    """Emit x to the power p, C99's for every zero, infinity and NaN.
+    """Emit x to the power p, with C99's results for zero, infinity and NaN.
 
     Error: 0.50 ulp in float, 0.9 ulp in double.
     """

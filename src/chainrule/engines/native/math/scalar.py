@@ -1,4 +1,4 @@
-"""One table: each elementwise primitive on scalars, in LLVM IR.
+"""The table of elementwise primitives as LLVM IR on scalars.
 
 A loop over elements calls these in its body; the loop vectoriser turns them into vector
 code. Nothing here branches, so every lane does the same.
@@ -36,17 +36,17 @@ _TYPES: dict[DType, Any] = {
 
 
 def memory_type(dtype: DType) -> Any:
-    """The type of an element in memory; a bool takes a byte."""
+    """Return the LLVM type of an element in memory; a bool takes a byte."""
     return _TYPES[dtype]
 
 
 def register_type(dtype: DType) -> Any:
-    """The type of an element in a register; a bool is one bit there."""
+    """Return the LLVM type of an element in a register; a bool is one bit."""
     return I1 if dtype is DType.bool else _TYPES[dtype]
 
 
 def load(b: ir.IRBuilder, pointer: Any, dtype: DType) -> Any:
-    """An element from memory."""
+    """Emit the load of an element from memory."""
     value = b.load(pointer, typ=memory_type(dtype), align=dtype.itemsize)
     if dtype is DType.bool:
         return b.icmp_unsigned("!=", value, I8(0))
@@ -54,19 +54,19 @@ def load(b: ir.IRBuilder, pointer: Any, dtype: DType) -> Any:
 
 
 def store(b: ir.IRBuilder, value: Any, pointer: Any, dtype: DType) -> Any:
-    """An element to memory."""
+    """Emit the store of an element to memory."""
     if dtype is DType.bool:
         value = b.zext(value, I8)
     return b.store(value, pointer, align=dtype.itemsize)
 
 
 def number(dtype: DType, value: float) -> Any:
-    """A constant."""
+    """Return a constant of a dtype."""
     return ir.Constant(register_type(dtype), value if dtype.is_float else int(value))
 
 
 def compute(b: ir.IRBuilder, node: Node, operands: Sequence[Any]) -> Any:
-    """One elementwise node on one element."""
+    """Emit an elementwise node for one element."""
     return SCALAR[node.primitive](b, node, *operands)
 
 
@@ -84,7 +84,7 @@ _OPERATIONS = {
 
 
 def combined(b: ir.IRBuilder, operation: str, dtype: DType, x: Any, y: Any) -> Any:
-    """The sum, product … of two elements; of truth values: or, and."""
+    """Emit the sum, product … of two elements; or/and of truth values."""
     kind = 0 if dtype.is_float else 2 if dtype is DType.bool else 1
     return getattr(b, _OPERATIONS[operation][kind])(x, y)
 
@@ -97,7 +97,7 @@ def _arithmetic(operation: str) -> Callable[..., Any]:
 
 
 def compare(b: ir.IRBuilder, dtype: DType, test: str, x: Any, y: Any) -> Any:
-    """x < y and its like; false where one is NaN."""
+    """Emit a comparison such as x < y, which is false for NaN."""
     if dtype.is_float:
         return b.fcmp_ordered(test, x, y)
     if dtype.kind == "int":
@@ -106,18 +106,18 @@ def compare(b: ir.IRBuilder, dtype: DType, test: str, x: Any, y: Any) -> Any:
 
 
 def is_nan(b: ir.IRBuilder, dtype: DType, x: Any) -> Any:
-    """Whether x is NaN; never for integers."""
+    """Emit whether x is NaN; never for integers."""
     return b.fcmp_unordered("uno", x, x) if dtype.is_float else b.icmp_signed("<", x, x)
 
 
 def larger(b: ir.IRBuilder, dtype: DType, x: Any, y: Any) -> Any:
-    """The larger of two, y where they are equal, NaN where one is (as NumPy's)."""
+    """Emit the larger of two elements; y if equal, NaN if one is NaN."""
     take = b.or_(compare(b, dtype, ">", x, y), is_nan(b, dtype, x))
     return b.select(take, x, y)
 
 
 def smaller(b: ir.IRBuilder, dtype: DType, x: Any, y: Any) -> Any:
-    """The smaller of two, y where they are equal, NaN where one is (as NumPy's)."""
+    """Emit the smaller of two elements; y if equal, NaN if one is NaN."""
     take = b.or_(compare(b, dtype, "<", x, y), is_nan(b, dtype, x))
     return b.select(take, x, y)
 
@@ -157,7 +157,7 @@ def _convert(b: ir.IRBuilder, node: Node, x: Any) -> Any:
 
 
 def convert(b: ir.IRBuilder, old: DType, new: DType, x: Any) -> Any:
-    """x, an ``old``, as a ``new``; towards zero where integers are made of floats."""
+    """Emit the conversion of x between dtypes; floats to integers truncate."""
     to = register_type(new)
     if old is new:
         return x
@@ -196,7 +196,7 @@ def _pow(b: ir.IRBuilder, node: Node, x: Any, p: Any) -> Any:
 
 
 def _shift_left(b: ir.IRBuilder, node: Node, x: Any, bits: Any) -> Any:
-    """Bits that the type does not have, and negative ones, push all out."""
+    """Emit a left shift; a number of bits outside of the type gives 0."""
     inside = b.icmp_unsigned("<", bits, x.type(x.type.width))
     return b.select(inside, b.shl(x, b.select(inside, bits, x.type(0))), x.type(0))
 
@@ -266,7 +266,7 @@ SCALAR: dict[Primitive, Emit] = {
 
 
 def checked(b: ir.IRBuilder, at: Any, dtype: DType, rows: Any, status: Any) -> Any:
-    """The index at an address, 0 in place of one outside, which ``status`` reports."""
+    """Emit an index loaded from an address; report one outside and use 0."""
     index = convert(b, dtype, DType.int64, load(b, at, dtype))
     outside = b.icmp_unsigned(">=", index, rows)
     with b.if_then(outside, likely=False):

@@ -1,4 +1,4 @@
-"""Convolutions on the tile kernel.
+"""Code generation for convolutions by the matrix product's tile kernel.
 
 Image by image, rows of A are read through the sliding window: a table says where the
 window starts for each row, and contraction loops go over its taps and channels. Where
@@ -81,12 +81,12 @@ class _Geometry:
 
     @property
     def packed(self) -> int:
-        """Elements of an image with its padding."""
+        """The number of elements of an image with its padding."""
         return math.prod(self.padded) * self.channels
 
     @property
     def rows(self) -> list[int]:
-        """Where in an image each row of the result starts to read."""
+        """The offsets in an image at which the rows of the result start to read."""
         axes = [
             [place * step * stride for place in range(count)]
             for count, step, stride in zip(self.places, self.steps, self.spatial)
@@ -97,7 +97,7 @@ class _Geometry:
 
     @property
     def contraction(self) -> list[tuple[int, int, int]]:
-        """(length, step in A, step in B) of the loops of a sum, the outermost first."""
+        """The contraction loops: (length, step in A, step in B), outermost first."""
         found = [
             (count, reach * stride)
             for count, reach, stride in zip(self.taps, self.reach, self.spatial)
@@ -119,7 +119,10 @@ class _Geometry:
 
 
 def _geometry(node: Node, view: StridedView | None, plan: Convolution) -> _Geometry:
-    """``view``: where the input lies; None: packed, whatever it is."""
+    """Return the sizes and strides of a convolution.
+
+    ``view``: the input's location; None: packed.
+    """
     d, attrs = parse_dims(node.attrs["dims"]), node.attrs
     x, kernel = node.inputs
     (out,) = node.outputs
@@ -167,7 +170,7 @@ def _geometry(node: Node, view: StridedView | None, plan: Convolution) -> _Geome
 
 
 def _kept(length: int, padded: int, low: int, gap: int) -> tuple[int, int]:
-    """The first element of an axis that its padding leaves, and how many it does."""
+    """Return (first, count) of an axis' elements that negative padding leaves."""
     first = -(min(low, 0) // gap)
     last = min(length, -(-(padded - low) // gap))
     return first, max(last - first, 0)
@@ -180,7 +183,7 @@ def _sizes(letters: str, d: Dims, value: Value) -> tuple[int, ...]:
 
 
 def scratch_bytes(node: Node, largest: Sizes) -> int:
-    """The sums of the slabs."""
+    """Return the bytes of the partial sums that a convolution needs."""
     plan = as_convolution(node)
     if plan is None:
         return 0
@@ -197,7 +200,7 @@ def _by_slabs(g: _Geometry) -> bool:
 
 
 def convolve(builder: BodyBuilder, node: Node) -> None:
-    """``conv``: on the tile kernel, or in plain loops."""
+    """Emit ``conv``: by the tile kernel, or in plain loops."""
     plan = as_convolution(node)
     if plan is None:
         loop_nodes.contraction(builder, node)
@@ -206,7 +209,7 @@ def convolve(builder: BodyBuilder, node: Node) -> None:
 
 
 class _Emitter:
-    """One convolution being emitted."""
+    """The code generator of one convolution."""
 
     def __init__(self, builder: BodyBuilder, node: Node, plan: Convolution) -> None:
         self.builder, self.node, self.code = builder, node, builder.code
@@ -220,11 +223,11 @@ class _Emitter:
 
     @property
     def b(self) -> ir.IRBuilder:
-        """The builder."""
+        """The LLVM builder at the current position."""
         return self.builder.b
 
     def emit(self) -> None:
-        """Group after group."""
+        """Emit the convolution, group after group."""
         if self.g.groups == 1:
             self._emit()
             return
@@ -234,7 +237,7 @@ class _Emitter:
             self._emit()
 
     def _emit(self) -> None:
-        """The images that are this thread's, or its rows of the result."""
+        """Emit one group, divided among threads by images, slabs or rows."""
         if self.g.plan.forward:
             self._forward()
         elif _by_slabs(self.g):
@@ -245,7 +248,7 @@ class _Emitter:
     # -- memory --------------------------------------------------------------------
 
     def _pointer(self, value: Value, letters: str) -> Any:
-        """The address of this group's part of a value."""
+        """Emit the address of the current group's part of a value."""
         pointer = self.builder.pointer(value)
         if self.group is None:
             return pointer
@@ -253,19 +256,19 @@ class _Emitter:
         return loop_nodes.advanced(self.builder, pointer, value.dtype, step, self.group)
 
     def _moved(self, value: Value, letters: str, index: Any) -> Any:
-        """The address of image ``index`` of a value."""
+        """Emit the address of image ``index`` of a value."""
         axis = letters.index(self.g.plan.images)
         step = self.builder.view(value).strides[axis]
         pointer = self._pointer(value, letters)
         return loop_nodes.advanced(self.builder, pointer, value.dtype, step, index)
 
     def _clear(self, address: Any, length: Any) -> None:
-        """Zeros from an address on."""
+        """Emit code that sets bytes from an address on to zero."""
         fill = self.b.module.declare_intrinsic("llvm.memset", [POINTER, I64])
         self.b.call(fill, [address, I8(0), length, I1(0)])
 
     def _read(self, image: Any, index: Any) -> Any:
-        """The address at which image ``index`` is read, packed where it has to be."""
+        """Emit code that packs image ``index`` if needed; return its address."""
         g, builder = self.g, self.builder
         source = self._moved(self.x, self.d.lhs, index)
         view = builder.view(self.x)
@@ -308,7 +311,7 @@ class _Emitter:
     # -- the product ---------------------------------------------------------------
 
     def _product(self, *, accumulate: bool) -> Any:
-        """``call(A, B, C, first row, row behind the last)`` for one image."""
+        """Return ``call(A, B, C, first row, end row)``, which emits a product."""
         g, code = self.g, self.code
         *outer, (k, a_k, _) = g.contraction
         b_k, c_m = g.right, g.right
@@ -347,7 +350,7 @@ class _Emitter:
     # -- the three ways to share ---------------------------------------------------
 
     def _forward(self) -> None:
-        """Threads share the images."""
+        """Emit a forward convolution; threads divide the images."""
         builder, code, g = self.builder, self.code, self.g
         axis = self.d.out.index(g.plan.images)
         share = builder.share_for(self.out)
@@ -370,7 +373,7 @@ class _Emitter:
             run(*code.share(Part(share.units, share.granule)))
 
     def _prepared(self) -> Any:
-        """This thread's image, with zeros where nothing will be written."""
+        """Emit a thread's buffer for one image, filled with zeros; None if unused."""
         if self.g.direct:
             return None
         length = self.g.packed * self.dtype.itemsize
@@ -379,7 +382,7 @@ class _Emitter:
         return image
 
     def _slabs(self) -> None:
-        """Threads share slabs of images; then the slabs are added up."""
+        """Emit a kernel's gradient, summed over slabs of images by threads."""
         builder, code, g = self.builder, self.code, self.g
         length = len(g.rows) * g.right
         space, low, _ = builder.arena_space
@@ -419,7 +422,7 @@ class _Emitter:
         code.call(function, [out, sums, slabs, I64(length)], part)
 
     def _rows(self) -> None:
-        """Threads share the rows of the result; each goes through all images."""
+        """Emit a kernel's gradient; threads divide its rows, each reads all images."""
         builder, code, g, b = self.builder, self.code, self.g, self.b
         rows, step = len(g.rows), g.right * self.dtype.itemsize
         space, low, _ = builder.resources[builder.view(self.out).root]

@@ -1,4 +1,4 @@
-"""Tile kernels whose products do not go to memory: an elementwise body takes them.
+"""Tile kernels whose product goes straight into an elementwise body.
 
 So a weight's gradient meets the weight and its moments where it is made, and nobody
 else sees it:
@@ -66,7 +66,7 @@ VECTOR: dict[Primitive, Instruction] = {
 
 @dataclass(frozen=True)
 class Epilogue:
-    """What becomes of the elements of a product.
+    """An elementwise body that is applied to the elements of a product.
 
     Attributes:
         body: its first input is the product; the others follow, then its results.
@@ -80,18 +80,18 @@ class Epilogue:
 
     @property
     def key(self) -> Any:
-        """What two that do the same have in common."""
+        """A key that is equal for epilogues that compute the same."""
         return fingerprint(self.body), self.arrays, self.folds
 
     @property
     def pointers(self) -> list[str]:
-        """The kernel's pointers for it: further inputs, then results."""
+        """The names of the kernel's further pointers: inputs, then results."""
         inputs = [f"I{i}" for i in range(len(self.arrays))]
         return inputs + [f"O{i}" for i in range(len(self.folds))]
 
 
 def is_vectorised(body: Graph) -> bool:
-    """Whether an epilogue can do what a body does."""
+    """Return whether a body can be computed as an epilogue, on vectors."""
     dtypes = {v.dtype for v in body.values()}
     return len(dtypes) == 1 and all(
         node.primitive in VECTOR or _is_scalar(node.primitive) for node in body.nodes
@@ -103,7 +103,7 @@ def _is_scalar(primitive: Primitive) -> bool:
 
 
 class EpilogueKernel(TileKernel):
-    """Rows and columns of a product, passed on to an epilogue.
+    """The code generator of a tile kernel with an epilogue.
 
     C is memory for one tile. Two variables describe the one that waits there: its first
     element's place in the result, and how many vectors it has.
@@ -147,7 +147,7 @@ class EpilogueKernel(TileKernel):
         self._rest = self._emit_rest(module, f"{name}.rest")
 
     def _spread_scalars(self) -> dict[int, Value]:
-        """The single numbers among the inputs, each in all lanes."""
+        """Emit the scalar inputs, each repeated in all lanes of a vector."""
         return {
             i: self._spread(self._number(f"%I{i}"), self.element)
             for i, array in enumerate(self.epilogue.arrays)
@@ -159,7 +159,7 @@ class EpilogueKernel(TileKernel):
         return self.code.new(text)
 
     def _emit_rest(self, module: ir.Module, name: str) -> ir.Function:
-        """Emit the epilogue of vectors of the tile that waits, with nothing beside.
+        """Emit the function that runs the epilogue of a waiting tile's vectors.
 
         Its arguments: C, the epilogue's pointers, the place, the first vector and how
         many there are.
@@ -182,7 +182,7 @@ class EpilogueKernel(TileKernel):
         return function
 
     def _tile(self, tile: Tile, mask: Value | None, j: Value, i: Value) -> None:
-        """One tile, with what is left of the one before it."""
+        """Emit one tile, together with the epilogue of the tile before it."""
         assert mask is None  # blocks are whole vectors wide
         code, across = self.code, tile.vectors
         a, b = self._starts(i, j)
@@ -201,7 +201,7 @@ class EpilogueKernel(TileKernel):
             beside = code.new(f"call i64 @llvm.umin.i64(i64 {many}, i64 {count})")
 
             def both(n: Value, *held: Value) -> list[Value]:
-                """Some k, and a vector of the epilogue."""
+                """Emit steps of the product, and one vector of the epilogue."""
                 after = code.loop(0, apart, 1, step, *zip(kinds, held))[1:]
                 self._vector(place, n)
                 return after
@@ -217,19 +217,19 @@ class EpilogueKernel(TileKernel):
         code.line(f"store i64 {tile.rows * across}, ptr {self._count}")
 
     def _finish(self) -> None:
-        """The epilogue of the last tile."""
+        """Emit the epilogue of the last tile."""
         place, count = self._waiting()
         self._remaining(place, "0", count)
 
     def _waiting(self) -> tuple[Value, Value]:
-        """The place and the vectors of the tile that waits."""
+        """Emit loads of the waiting tile's position and number of vectors."""
         return (
             self.code.new(f"load i64, ptr {self._place}"),
             self.code.new(f"load i64, ptr {self._count}"),
         )
 
     def _remaining(self, place: Value, first: Value, count: Value) -> None:
-        """The vectors of the epilogue from this one on, if there are any."""
+        """Emit the epilogue of the vectors from ``first`` on, if any."""
         given = [_("ptr %{name}", name=name) for name in ("C", *self.epilogue.pointers)]
         given += [f"i64 {number}" for number in (place, first, count)]
         text = _(
@@ -244,7 +244,7 @@ class EpilogueKernel(TileKernel):
         self.code.loop(0, once, 1, call)
 
     def _vector(self, place: Value, n: Value) -> None:
-        """The epilogue of vector ``n`` of the tile that waits."""
+        """Emit the epilogue of vector ``n`` of the waiting tile."""
         code, e = self.code, self.epilogue
         spot = code.new(f"mul i64 {n}, {self.tile.lanes}")
         away = spot

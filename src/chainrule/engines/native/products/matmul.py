@@ -1,4 +1,4 @@
-r"""Matrix products: the kernels that the native engine spends its time in.
+r"""Code generation for matrix products: the tile kernel.
 
 :func:`emit_matmul` writes one LLVM function for C = A B, or C = C + A B:
 
@@ -83,7 +83,7 @@ _MAX_ROWS = 16
 
 @dataclass(frozen=True)
 class Tile:
-    """A block of C that lives in registers; drawn at the top of this file.
+    """The size of a register tile: a block of the result of a matrix product.
 
     Args:
         rows: rows of C.
@@ -100,18 +100,18 @@ class Tile:
 
     @property
     def columns(self) -> int:
-        """Columns of C: vectors × lanes."""
+        """The number of columns of a tile: vectors × lanes."""
         return self.vectors * self.lanes
 
     def narrowed(self, vectors: int) -> "Tile":
-        """The same registers, arranged as fewer vectors and more rows."""
+        """Return a tile with fewer vectors and more rows, in the same registers."""
         if vectors == self.vectors:
             return self
         rows = max(self.rows, min(_MAX_ROWS, self.rows * self.vectors // vectors))
         return replace(self, rows=rows, vectors=vectors)
 
     def heights(self) -> list[int]:
-        """Rows of this tile, then a third and so on down to 1, for the rows left over.
+        """Return the heights of tiles for rows left over: a third each, down to 1.
 
         >>> Tile(rows=6, vectors=4, lanes=16).heights()
         [6, 2, 1]
@@ -123,7 +123,7 @@ class Tile:
 
 
 def choose_tile(dtype: str, target: Target) -> Tile:
-    """The tile that fills the registers of a target.
+    """Return the tile size that fills the registers of a target.
 
     Two registers are left for A and for the compiler, ``vectors`` hold a row of B,
     and the rest are accumulators. It serves every shape: where C is narrower,
@@ -211,7 +211,7 @@ def emit_matmul(
 
 
 def _element(dtype: str) -> tuple[int, ir.Type, str]:
-    """What LLVM has to know of a dtype: see ``_ELEMENTS``."""
+    """Return LLVM's properties of a dtype: see ``_ELEMENTS``."""
     if dtype not in _ELEMENTS:
         raise DTypeError(
             _("A matrix product cannot be computed in {dtype}.", dtype=dtype),
@@ -223,7 +223,7 @@ def _element(dtype: str) -> tuple[int, ir.Type, str]:
 
 
 class TileKernel:
-    """One function under construction; a method for each level of the loop nest.
+    """The code generator of a tile kernel, with a method for each loop level.
 
     Values are LLVM's names for them. Sizes and strides are ints where they are
     constants and values where they are arguments; a line of text takes either.
@@ -276,7 +276,7 @@ class TileKernel:
         self.code = Text()
 
     def _declare(self, module: ir.Module, vector: ir.VectorType) -> None:
-        """LLVM's intrinsics that a kernel calls."""
+        """Declare the LLVM intrinsics that a kernel calls."""
         mask, void = ir.VectorType(_I1, self.tile.lanes), ir.VoidType()
         for name, result, arguments in (
             (f"fma.{self.suffix}", vector, [vector] * 3),
@@ -291,7 +291,7 @@ class TileKernel:
     # The loop nest, from the outside in.
 
     def emit(self) -> ir.Function:
-        """Panels of columns from left to right: full ones, then what is left over."""
+        """Emit the kernel: panels of columns from left to right, then the rest."""
         column, width = "%n_begin", self.tile.columns
         if self.n is None or self.n >= width:
             column = self._panels(column, width)
@@ -305,11 +305,12 @@ class TileKernel:
         return self.function
 
     def _finish(self) -> None:
-        """What comes after the last tile."""
+        """Emit code after the last tile; nothing by default."""
 
     def _panels(self, column: Index, width: int, needed: int | None = None) -> Index:
-        """Panels of one width, while ``needed`` columns are left (the width, unless
-        given). Returns the column after them.
+        """Emit panels of ``width`` columns; return the column after them.
+
+        They go on while ``needed`` columns are left (by default ``width``).
         """
         lanes = self.tile.lanes
         tile = self.tile.narrowed(-(-width // lanes))
@@ -328,7 +329,7 @@ class TileKernel:
         return self.code.loop(column, "%n_end", width, panel, needed=needed)[0]
 
     def _tile(self, tile: Tile, mask: Value | None, j: Value, i: Value) -> None:
-        """One register tile, at row i and column j of C, for all of k.
+        """Emit one register tile, at row i and column j of C, for all of k.
 
         ``mask`` belongs to the last vector of each row.
         """
@@ -346,7 +347,7 @@ class TileKernel:
             sums = [self._load(place(r, v), masks[v]) for r, v in spots]
 
         def contract(level: int, a: Value, b: Value, sums: list[Value]) -> list[Value]:
-            """The sums after all of the contraction loops from this level on."""
+            """Emit the contraction loops from ``level`` on; return the sums."""
             carried = [("ptr", a), ("ptr", b), *((self.vector, s) for s in sums)]
             if level == self.outer:
                 return self._steps(tile, step, carried)[2:]
@@ -369,7 +370,7 @@ class TileKernel:
         carried: Sequence[tuple[str, Value]],
         first: Index = 0,
     ) -> list[Value]:
-        """From this k on all, in a whole tile several a round; what is carried then."""
+        """Emit all steps of k from ``first`` on; return the values carried."""
         many, after, k = (
             tile.steps if tile.rows >= self.tile.rows else 1,
             carried,
@@ -386,7 +387,7 @@ class TileKernel:
     def _several(
         self, step: Callable[..., list[Value]], many: int, k: Index, *now: Value
     ) -> list[Value]:
-        """So many steps one behind the other."""
+        """Emit ``many`` steps of k in sequence."""
         after = step(k, *now)
         for __ in range(many - 1):
             # What comes behind is not loaded before: registers are full.
@@ -395,14 +396,17 @@ class TileKernel:
         return after
 
     def _starts(self, i: Value, j: Value) -> tuple[Value, Value]:
-        """Where A and B begin for the tile at row i and column j."""
+        """Emit the addresses where A and B begin for the tile at row i, column j."""
         a = "%A" if self.table else self._at("%A", self._times(i, self.a_m))
         return a, self._at("%B", j)
 
     def _step(
         self, tile: Tile, masks: Sequence[Value | None], i: Value
     ) -> Callable[..., list[Value]]:
-        """One k of the tile at row i: (k, A, B, *sums) → (A, B, *sums) after it."""
+        """Return a function that emits one step of k of a tile.
+
+        The function is (k, A, B, *sums) → (A, B, *sums) after the step.
+        """
         rows, vectors = range(tile.rows), range(tile.vectors)
         starts: list[Index] = [self._times(r, self.a_m) for r in rows]
         if self.table:
@@ -433,7 +437,7 @@ class TileKernel:
     # Single instructions.
 
     def _times(self, x: Index, y: Index) -> Index:
-        """x · y, folded where it can be."""
+        """Emit x · y; compute it at once if both are constants."""
         if isinstance(x, int) and isinstance(y, int):
             return x * y
         if x == 0:
@@ -441,13 +445,13 @@ class TileKernel:
         return self.code.new(f"mul i64 {x}, {y}")
 
     def _entry(self, i: Value, r: int) -> Value:
-        """Where row i + r of A starts, by the table."""
+        """Emit the offset of row i + r of A, read from the table."""
         at = self.code.new(f"getelementptr i64, ptr %T, i64 {i}")
         at = self.code.new(f"getelementptr i64, ptr {at}, i64 {r}") if r else at
         return self.code.new(f"load i64, ptr {at}, align 8")
 
     def _at(self, pointer: Value, *offsets: Index) -> Value:
-        """The address that many elements further on."""
+        """Emit an address some elements after ``pointer``."""
         fixed = sum(offset for offset in offsets if isinstance(offset, int))
         moving = [offset for offset in offsets if not isinstance(offset, int)]
         for offset in [*moving, fixed] if fixed else moving:
@@ -456,7 +460,7 @@ class TileKernel:
         return pointer
 
     def _spread(self, one: Value, kind: str) -> Value:
-        """A vector with the same value of this type in every lane."""
+        """Emit a vector with the same value in every lane."""
         lanes = self.tile.lanes
         vector = f"<{lanes} x {kind}>"
         first = self.code.new(f"insertelement {vector} undef, {kind} {one}, i32 0")
@@ -466,7 +470,7 @@ class TileKernel:
         )
 
     def _mask(self, inside: Index) -> Value:
-        """A mask whose first lanes are true, as many as are ``inside``."""
+        """Emit a mask whose first ``inside`` lanes are true."""
         lanes = range(self.tile.lanes)
         if isinstance(inside, int):
             bits = ", ".join(f"i1 {str(v < inside).lower()}" for v in lanes)
@@ -476,7 +480,7 @@ class TileKernel:
         return self.code.new(f"icmp slt <{len(lanes)} x i64> <{numbers}>, {spread}")
 
     def _load(self, place: Value, mask: Value | None) -> Value:
-        """A vector from memory; 0 in lanes outside the mask, which are not read."""
+        """Emit the load of a vector; masked lanes are 0 and are not read."""
         vector = self.vector
         if mask is None:
             return self.code.new(f"load {vector}, ptr {place}, align {self.bytes}")
@@ -487,7 +491,7 @@ class TileKernel:
         )
 
     def _store(self, value: Value, place: Value, mask: Value | None) -> None:
-        """A vector to memory; lanes outside the mask are not written."""
+        """Emit the store of a vector; masked lanes are not written."""
         vector = f"{self.vector} {value}"
         if mask is None:
             self.code.line(f"store {vector}, ptr {place}, align {self.bytes}")
@@ -498,13 +502,13 @@ class TileKernel:
             )
 
     def _fma(self, x: Value, y: Value, z: Value) -> Value:
-        """x · y + z in every lane, rounded once."""
+        """Emit x · y + z in every lane, rounded once."""
         v = self.vector
         return self.code.new(
             f"call {v} @llvm.fma.{self.suffix}({v} {x}, {v} {y}, {v} {z})"
         )
 
     def _prefetch(self, place: Value) -> None:
-        """Start to fetch a cache line; never an error, wherever it points."""
+        """Emit the prefetch of a cache line, which is safe for any address."""
         how = "i32 0, i32 3, i32 1"  # to read, to keep, data
         self.code.line(f"call void @llvm.prefetch.p0(ptr {place}, {how})")

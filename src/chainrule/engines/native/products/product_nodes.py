@@ -1,6 +1,6 @@
-"""Lowerings of matrix products: one, or many in nested loops.
+"""Code generation for matrix products: one, or many in nested loops.
 
-``arrange`` tells which operand plays A and which B, and has B laid out in rows.
+``assign_layouts`` chooses which operand is A and which is B, and lays B out in rows.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _MAX_TILE = 512
 
 
 def _nested(builder: BodyBuilder, node: Node, nest: Nest) -> None:
-    """Many products: loops over the letters that no single product has.
+    """Emit many matrix products in nested loops over the remaining letters.
 
     Further contracted letters add onto what the product before them left in C, so each
     element is still one chain over all of them in their order.
@@ -71,7 +71,7 @@ def _nested(builder: BodyBuilder, node: Node, nest: Nest) -> None:
     starts = [builder.pointer(v) for v in values]
 
     def moved(pointers: list[Any], count: Any, over: list[str]) -> list[Any]:
-        """The addresses for the product of this number, counted over the letters."""
+        """Emit the operands' addresses for product number ``count``."""
         for letter in reversed(over):
             size = code.dim(sizes[letter])
             index = emit.urem(count, size)
@@ -107,7 +107,7 @@ def _nested(builder: BodyBuilder, node: Node, nest: Nest) -> None:
 
 
 def product(builder: BodyBuilder, node: Node) -> None:
-    """``dot_general``: tiles where that is a matrix product, or a nest of them."""
+    """Emit ``dot_general``: by the tile kernel, nested products or plain loops."""
     (out,) = node.outputs
     assert out is not None
     target = builder.view(out)
@@ -180,7 +180,7 @@ def product(builder: BodyBuilder, node: Node) -> None:
 
 
 def tiled_product(builder: BodyBuilder, node: Node) -> None:
-    """``tiled``: threads share the blocks of a product that a loop takes over."""
+    """Emit ``tiled``: a product whose blocks an elementwise loop takes over."""
     outs = [v for v in node.outputs if v is not None]
     simple = as_product(node, blocked=True)
     assert simple is not None
@@ -260,7 +260,7 @@ def _whole_product(
     values: tuple[Value, Value, Value],
     matrices: Matrices,
 ) -> None:
-    """A product without blocks: threads share the rows, or columns by whole vectors."""
+    """Emit a product without blocks; threads divide its rows or columns."""
     out = values[2]
     code, share = builder.code, builder.share_for(out)
     by_columns = share is not None and share.axis == len(out.shape) - 1

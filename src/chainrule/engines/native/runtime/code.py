@@ -1,4 +1,4 @@
-"""The code of an entry point with what a caller must know of it, kept and found again.
+"""Compiled code of entry points, stored in the cache and loaded from it.
 
 A record of the cache is a line of JSON and object code. There are four kinds:
 
@@ -26,7 +26,7 @@ CONDITION = 4
 
 @dataclass(frozen=True)
 class Code:
-    """An entry point as object code.
+    """An entry point as object code, with its memory needs and messages.
 
     Attributes:
         machine: the code; its function is ``entry``.
@@ -46,19 +46,19 @@ _ABOUT = tuple(field.name for field in fields(Code) if field.name != "machine")
 
 
 def found_layout(program: str | None) -> dict[str, int] | None:
-    """Which states of a program lie in blocks, where that is kept."""
+    """Return the cached block widths of a program's states, or None."""
     found = program and _fetch("layout", program)
     return found[0] if found else None
 
 
 def keep_layout(program: str | None, blocked: dict[str, int]) -> None:
-    """Keep which states lie in blocks."""
+    """Store the block widths of a program's states in the cache."""
     if program is not None:
         _keep("layout", program, about=blocked)
 
 
 def found_code(program: str | None, entry: str, largest: Sizes) -> Code | None:
-    """The code of an entry point, with its kernels linked, where all of it is kept."""
+    """Return an entry point's cached code with its kernels linked, or None."""
     found = program and _fetch(*_entry_key(program, entry, largest))
     if not found or not all(map(_linked, found[0]["packs"])):
         return None
@@ -66,7 +66,7 @@ def found_code(program: str | None, entry: str, largest: Sizes) -> Code | None:
 
 
 def keep_code(program: str | None, entry: str, largest: Sizes, code: Code) -> None:
-    """Keep the code of an entry point."""
+    """Store the code of an entry point in the cache."""
     if program is not None:
         about = {name: getattr(code, name) for name in _ABOUT}
         _keep(*_entry_key(program, entry, largest), about=about, code=code.machine)
@@ -77,7 +77,7 @@ def _entry_key(program: str, entry: str, largest: Sizes) -> tuple[Any, ...]:
 
 
 def link_kernels(new: Iterable[jit.Kernel], called: Iterable[str]) -> list[str]:
-    """Have kernels in this process: from the cache, or compiled.
+    """Load kernels into this process: from the cache, or newly compiled.
 
     Args:
         new: those with a text that no entry point has needed before.
@@ -101,7 +101,7 @@ def link_kernels(new: Iterable[jit.Kernel], called: Iterable[str]) -> list[str]:
 
 
 def _found(kernel: str) -> bool:
-    """Whether a kernel is here, or can be had from the cache."""
+    """Load a kernel from the cache if needed; return whether it is loaded now."""
     if jit.pack_of(kernel) is not None:
         return True
     found = _fetch("kernel", kernel)
@@ -109,7 +109,7 @@ def _found(kernel: str) -> bool:
 
 
 def _linked(pack: str) -> bool:
-    """Whether a pack is here, or can be had from the cache."""
+    """Load a pack of kernels from the cache if needed; return whether it is there."""
     if jit.is_linked(pack):
         return True
     found = _fetch("pack", pack)
@@ -120,7 +120,7 @@ def _linked(pack: str) -> bool:
 
 
 def _fetch(*key: Any) -> tuple[dict[str, Any], bytes] | None:
-    """A record: what is told of the code, and the code."""
+    """Return a cache record as (metadata, code), or None."""
     cache = code_cache()
     known = cache and environment()
     if not cache or not known:

@@ -1,4 +1,4 @@
-"""Machine code on the disk, so that a second process compiles nothing.
+"""A cache of machine code on the disk, which saves compiling in other processes.
 
 An entry is a file whose name is a digest of all that its content depends on. It is
 code, and whoever can write it can do what the user can: so nothing is read from a
@@ -44,7 +44,7 @@ _OTHERS = stat.S_IWGRP | stat.S_IWOTH
 
 @dataclass(frozen=True)
 class _File:
-    """An entry, or what is left of one."""
+    """A file of the cache: an entry, or a leftover of one."""
 
     name: str
     used: float
@@ -56,7 +56,7 @@ class _File:
 
 
 class CodeCache:
-    """Entries in one folder. Nothing here raises where the system refuses something.
+    """A cache of entries in one folder; errors of the system are ignored.
 
     Args:
         folder: made, for the user alone, if it is missing.
@@ -68,7 +68,7 @@ class CodeCache:
         self._size: int | None = None
 
     def get(self, key: str) -> bytes | None:
-        """What was put under a key, if it is here and whole."""
+        """Return the content stored under a key, or None if missing or damaged."""
         with _without_refusals(), self._opened() as at:
             name = key + _SUFFIX
             handle = self._open(name, os.O_RDONLY, at)
@@ -86,7 +86,7 @@ class CodeCache:
         return None
 
     def put(self, key: str, content: bytes) -> None:
-        """Write an entry, wholly or not at all; an old one of the same key goes."""
+        """Store an entry atomically, in place of an old one with the same key."""
         if len(content) + 32 > ENTRY_AT_MOST:
             return
         with _without_refusals(), self._opened(make=True) as at:
@@ -110,13 +110,13 @@ class CodeCache:
             self._bound(len(content), at)
 
     def entries(self) -> list[_File]:
-        """The entries that are here."""
+        """Return the files of all entries in the cache."""
         with _without_refusals(), self._opened() as at:
             return [file for file in self._files(at) if file.entry]
         return []
 
     def clear(self) -> int:
-        """Remove all entries; how many there were. No other file is touched."""
+        """Remove all entries of the cache; return their number."""
         removed = 0
         with _without_refusals(), self._opened() as at:
             for file in self._files(at):
@@ -128,7 +128,7 @@ class CodeCache:
 
     @contextlib.contextmanager
     def _opened(self, *, make: bool = False) -> Generator[int | None]:
-        """The folder, found safe; files are named relative to it, wherever it goes.
+        """Open the cache folder after checking that it is safe to use.
 
         Where the system does not open folders (Windows) it is the user's own by its
         place.
@@ -163,7 +163,7 @@ class CodeCache:
         return os.open(self._place(name, at), flags, 0o600, dir_fd=at)
 
     def _files(self, at: int | None) -> list[_File]:
-        """What is ours of the files here."""
+        """Return the files in the folder that belong to the cache."""
         found: list[_File] = []
         with os.scandir(self.folder if at is None else at) as items:
             for item in items:
@@ -182,7 +182,7 @@ class CodeCache:
         return False
 
     def _bound(self, written: int, at: int | None) -> None:
-        """Remove what was used least recently if there is too much."""
+        """Remove the least recently used entries if the cache is too large."""
         if self._size is not None:
             self._size += max(written, _BLOCK)
             if self._size <= self.at_most:
@@ -201,7 +201,7 @@ class CodeCache:
 
 @contextlib.contextmanager
 def _without_refusals() -> Generator[None]:
-    """Within the block what the system refuses is not done."""
+    """Return a context manager that ignores errors of the operating system."""
     try:
         yield
     except OSError as error:
@@ -209,7 +209,7 @@ def _without_refusals() -> Generator[None]:
 
 
 def _danger(about: os.stat_result) -> str | None:
-    """Why a file or a folder may be another's work, or None."""
+    """Return the reason why a file or folder is not safe to use, or None."""
     if os.name != "posix":
         return None
     if about.st_uid != os.geteuid():
@@ -228,7 +228,7 @@ def _checksum(key: str, content: bytes) -> bytes:
 
 @functools.lru_cache(maxsize=16)
 def _warn_of(folder: Path, got: str) -> None:
-    """Say once why a folder is not used."""
+    """Warn once that a cache folder is not used, and why."""
     errors.warn(
         _("The cache of machine code is not used; programs are compiled anew."),
         expected=_("a folder of yours that only you may write to"),
@@ -244,7 +244,7 @@ def _warn_of(folder: Path, got: str) -> None:
 
 
 def code_cache() -> CodeCache | None:
-    """The cache that this process uses, or None where it has none."""
+    """Return the code cache of this process, or None if it is switched off."""
     return _at(os.environ.get(VARIABLE, ""))
 
 

@@ -1,7 +1,6 @@
-"""From a program to the code of its entry points.
+"""The compiler: from a program to the machine code of its entry points.
 
-This is what a process does that finds no code in the cache; whoever finds it imports
-nothing of this.
+A process imports this module only if it does not find the code in the cache.
 """
 
 from __future__ import annotations
@@ -45,7 +44,7 @@ from chainrule.graph.types import Sizes, size_of
 
 
 class Prepared:
-    """A program after the passes.
+    """A program after the graph passes, with the layout of its state.
 
     Attributes:
         blocked: the width of the blocks in which a state lies, by its name.
@@ -63,7 +62,7 @@ class Prepared:
 
 @dataclass(frozen=True)
 class Emitted:
-    """An entry point as text.
+    """An entry point as LLVM IR, with its kernels and its schedule.
 
     Attributes:
         text: LLVM IR of the entry point itself.
@@ -84,7 +83,7 @@ class Emitted:
     clock: Clock
 
     def compiled(self) -> Code:
-        """The code, with its kernels linked into this process."""
+        """Compile the text; return the code, with its kernels linked."""
         packs = link_kernels(self.kernels.values(), self.called)
         remember(self.kernels)
         return Code(
@@ -102,7 +101,7 @@ def emitted(
     largest: Sizes,
     clock: Clock | None = None,
 ) -> Emitted:
-    """Write an entry point for sizes up to ``largest``.
+    """Generate the LLVM IR of an entry point for sizes up to ``largest``.
 
     ``clock``: filled with the place of each node's ticks, which are then counted.
     """
@@ -193,13 +192,13 @@ def emitted(
 
 
 def _loops(graph: Graph) -> int:
-    """How many loops an entry point has at most: its steps, and those within it."""
+    """Return the number of loops of an entry point, at most: steps and inner loops."""
     bodies = [a for n in graph.nodes for a in n.attrs.values() if isinstance(a, Graph)]
     return 1 + sum(map(_loops, bodies))
 
 
 def _row(code: FunctionBuilder, name: str, value: Value, loop: int) -> Any:
-    """The part of a stacked array that belongs to this step."""
+    """Emit the address of the current step's row of a stacked array."""
     b = code.b
     size = times(b, code.dim(size_of(value.shape)), I64(value.dtype.itemsize))
     offset = times(b, size, code.counter(loop))

@@ -1,4 +1,4 @@
-"""Run programs as machine code.
+"""Execution of programs as machine code.
 
 An entry point is compiled when it is first run, for the N that comes then and any
 smaller one. The state lies in buffers of its own, weights in blocks; all else lies in
@@ -98,7 +98,7 @@ class NativeExecutable:
 
     @property
     def threads(self) -> int | None:
-        """How many threads run it; None: what measures best."""
+        """The number of threads that run the program; None chooses by measurement."""
         return self._threads
 
     @threads.setter
@@ -109,22 +109,22 @@ class NativeExecutable:
 
     @cached_property
     def prepared(self) -> Prepared:
-        """The program after the passes, made where something has to be compiled."""
+        """The program after the graph passes, computed when first needed."""
         from chainrule.engines.native.runtime.compiler import Prepared
 
         return Prepared(self.program)
 
     def put(self, entry: str, name: str, array: Array) -> Buffer:
-        """Take over an input."""
+        """Return an input array as a buffer of this engine."""
         return on_host(array)
 
     def write(self, name: str, array: Array) -> None:
-        """Set a state."""
+        """Set the value of a state."""
         laid_out = to_memory(array, self.blocked.get(name, 0))
         np.copyto(self.state[name].reshape(laid_out.shape), laid_out)
 
     def read(self, name: str) -> Array:
-        """A copy of a state, in its canonical shape."""
+        """Return a copy of a state in its canonical shape."""
         shape = resolve(self.program.state[name].shape, NO_SIZES)
         return from_memory(self.state[name], shape, self.blocked.get(name, 0))
 
@@ -135,7 +135,7 @@ class NativeExecutable:
         *,
         sizes: Sizes,
     ) -> Profile:
-        """Run an entry point and measure each of its nodes; the state stays as it is.
+        """Run an entry point and measure each of its nodes, without changing state.
 
         It runs with as many threads as the executable has, or else with as many as
         measure best.
@@ -170,7 +170,7 @@ class NativeExecutable:
     def emitted(
         self, entry: str, largest: Sizes, clock: Clock | None = None
     ) -> Emitted:
-        """An entry point as text and as a schedule, for sizes up to ``largest``.
+        """Return an entry point as text and schedule, for sizes up to ``largest``.
 
         ``clock``: filled with the place of each node's ticks, which are then counted.
         """
@@ -199,7 +199,7 @@ class NativeExecutable:
             self.completed = self._counted[0]
 
     def _find(self, entry: str, sizes: Sizes, single: bool) -> _Call:
-        """How runs at these sizes go; the code is compiled if need be."""
+        """Return the prepared call for these sizes; compile the code if needed."""
         compiled = self._compiled.get(entry)
         if compiled is None or any(sizes[k] > v for k, v in compiled.largest.items()):
             started = time.perf_counter()
@@ -223,7 +223,7 @@ class NativeExecutable:
 
 
 def _buffer(shape: Any, dtype: Any) -> Array:
-    """Zeros that start on a cache line, with slack behind."""
+    """Return an array of zeros aligned to a cache line, with spare bytes after it."""
     count = size_of(shape)
     assert isinstance(count, int)
     length = count * dtype.itemsize
@@ -233,7 +233,7 @@ def _buffer(shape: Any, dtype: Any) -> Array:
 
 
 class _Compiled:
-    """One entry point as machine code, for sizes up to ``largest``.
+    """An entry point as machine code, for sizes up to ``largest``.
 
     ``emitted``: as this text, instead of the usual one, which may be kept already.
     """
@@ -276,7 +276,7 @@ class _Compiled:
         self.last: _Call | None = None  # whose words stand there
 
     def _code(self, owner: NativeExecutable, emitted: Emitted | None) -> Code:
-        """The code, found or compiled, with its kernels in this process."""
+        """Return the entry point's code: from the cache, or newly compiled."""
         if emitted is not None:
             return emitted.compiled()
         jit.let_go()
@@ -292,7 +292,7 @@ class _Compiled:
     def start(
         self, steps: int, choice: ThreadChoice, moving: list[tuple[int, int]]
     ) -> None:
-        """Run all steps, as many at a time and with as many threads as is chosen.
+        """Run all steps, with the thread numbers that ``choice`` selects.
 
         Args:
             steps, choice: how many, and who.
@@ -328,7 +328,7 @@ class _Compiled:
             thread_pool(threads).run(self.function, self.address)
 
     def _failure(self) -> Exception:
-        """What the status says."""
+        """Return the exception that the status words report."""
         if condition := self.status[1]:
             return failed(**self.conditions[condition - 1])
         return ArgumentError(
@@ -340,10 +340,10 @@ class _Compiled:
 
 
 class _Call:
-    """What is known of runs of an entry point at some sizes, looked up once.
+    """A prepared call of an entry point at some sizes, for fast repeated runs.
 
-    What is small is copied from and to memory of its own, whose addresses stay; the
-    code is pointed to the rest.
+    Small arrays are copied from and to memory at fixed addresses; of the others the
+    code gets the addresses.
 
     Args:
         compiled: the entry point.
@@ -398,7 +398,7 @@ class _Call:
             at += 1
 
     def _memory(self, value: Value, sizes: Sizes, at: int, each: bool) -> Array | None:
-        """Memory for a value, to which the code is pointed; None for a large one."""
+        """Return fixed memory for a small value; None for a large one."""
         shape, dtype = resolve(value.shape, sizes), value.dtype.numpy
         if math.prod(shape) * dtype.itemsize > COPIED:
             return None
@@ -407,7 +407,7 @@ class _Call:
         return memory.reshape((1, *shape) if each else shape)
 
     def run(self, inputs: Mapping[str, Array | Buffer], steps: int) -> list[Array]:
-        """See :meth:`NativeExecutable.run`."""
+        """Run the entry point; see :meth:`NativeExecutable.run`."""
         compiled = self._compiled
         words = compiled.words
         if compiled.last is not self:

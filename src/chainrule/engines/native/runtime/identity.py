@@ -1,4 +1,4 @@
-"""What machine code depends on, as digests: the names of entries of the cache.
+"""Cache keys: digests of everything that machine code depends on.
 
 Everything that could change one bit of the code is part of them: the program as it was
 traced, this engine's source, the versions of what compiles, and the processor.
@@ -39,13 +39,13 @@ SOURCES = (
 
 
 def digest(*parts: Any) -> str:
-    """The name of what these texts and numbers determine."""
+    """Return a digest of texts and numbers, as the name of a cache entry."""
     return sha256(repr(parts).encode()).hexdigest()
 
 
 @functools.cache
 def environment() -> str | None:
-    """A digest of all beside the program; None where the source cannot be told."""
+    """Return a digest of the environment; None if the source is not available."""
     source = source_digest(Path(__file__).parents[3])
     if source is None:
         return None
@@ -59,10 +59,10 @@ def environment() -> str | None:
 
 
 def source_digest(package: Path) -> str | None:
-    """A digest of the source that makes machine code.
+    """Return a digest of the source code that generates machine code, or None.
 
-    None where there is none to read, or where it was written after this process had
-    begun to import it: then it runs another one.
+    It is None if there is no source to read, or if the source was changed after this
+    process began to import it: then the process runs another version.
     """
     source = sha256()
     try:
@@ -82,10 +82,10 @@ def source_digest(package: Path) -> str | None:
 
 
 def identity(program: Program) -> str | None:
-    """A digest of a traced program and of all that decides what becomes of it.
+    """Return the cache key of a traced program in this environment, or None.
 
-    None where there is no cache, and where that cannot be told: somebody else's
-    primitive may change without its name.
+    It is None if there is no cache, or if the digest cannot be computed: a primitive
+    from outside this package may change without its name.
     """
     known = environment() if code_cache() else None
     if known is None:
@@ -106,11 +106,11 @@ def identity(program: Program) -> str | None:
 
 
 class _UnknownError(Exception):
-    """Something whose meaning a text cannot tell."""
+    """An error for an object that cannot be described as text."""
 
 
 def _graph(graph: Graph) -> Any:
-    """All that a graph computes, without where in a program it came from."""
+    """Return a description of everything a graph computes, without source lines."""
     number = {value: i for i, value in enumerate(graph.values())}
     rows = [
         (
@@ -127,7 +127,7 @@ def _graph(graph: Graph) -> Any:
 
 @functools.lru_cache(maxsize=512)
 def _primitive(primitive: Primitive) -> str:
-    """Its name, which says what it does where a module of this package declares it."""
+    """Return the name of a primitive declared in this package; raise if foreign."""
     for name, module in list(sys.modules.items()):
         if name.startswith("chainrule.") and primitive in _declared(module):
             return primitive.name
@@ -140,7 +140,7 @@ def _declared(module: ModuleType) -> frozenset[Primitive]:
 
 
 def _item(item: Any) -> Any:
-    """An attribute as something whose ``repr`` tells all of it."""
+    """Return an attribute as an object whose ``repr`` describes it completely."""
     if item is None or isinstance(item, bool | int | float | str | bytes | DType):
         return item
     if isinstance(item, tuple):

@@ -1,4 +1,4 @@
-"""From LLVM IR to object code for this processor, and from there into this process.
+"""Just-in-time compilation: LLVM IR to object code, loaded into this process.
 
 Kernels come in *packs*, all new ones of an entry point together: LLVM has much to do
 for each module, however small. A kernel's name is a digest of its text, so whoever
@@ -26,7 +26,7 @@ compilations = 0
 
 @dataclass(frozen=True)
 class Kernel:
-    """A function as a module of its own.
+    """A kernel as an LLVM module of its own.
 
     Attributes:
         name: tells apart all kernels there are.
@@ -41,13 +41,13 @@ class Kernel:
 
     @classmethod
     def of(cls, label: str, text: str, *, passes: bool) -> Kernel:
-        """The kernel whose function is called ``label`` in the text."""
+        """Return the kernel whose function is called ``label`` in the text."""
         name = f"{label.rstrip('.')}.{sha256(text.encode()).hexdigest()[:20]}"
         return cls(name, text.replace(f'@"{label}"', f'@"{name}"'), passes)
 
 
 def object_code(improved: Sequence[str], as_written: Sequence[str] = ()) -> bytes:
-    """Compile modules together; a name that several define must mean the same.
+    """Compile LLVM modules together into object code.
 
     Args:
         improved: LLVM IR; LLVM's passes go over it.
@@ -80,7 +80,7 @@ def object_code(improved: Sequence[str], as_written: Sequence[str] = ()) -> byte
 
 
 def _joined(texts: Sequence[str], context: Any) -> binding.ModuleRef:
-    """One module of several, verified."""
+    """Link LLVM modules into one module and verify it."""
     parsed = [binding.parse_assembly(text, context) for text in texts or [""]]
     first, *others = parsed
     for other in others:
@@ -95,7 +95,7 @@ _NEWEST_LLVM = 22
 
 @contextmanager
 def _addresses_as_written() -> Generator[None]:
-    """Within the block LLVM looks for no other way to count up addresses in loops.
+    """Disable LLVM's loop strength reduction within the block.
 
     That takes it a quarter of its time, and what we write gains nothing. The option is
     one of the process, so others get back what they had.
@@ -112,7 +112,7 @@ def _addresses_as_written() -> Generator[None]:
 
 @functools.cache
 def host() -> tuple[Any, str, str]:
-    """What LLVM compiles for: a target, what it calls this processor, its features."""
+    """Return LLVM's target, processor name and features of this machine."""
     binding.initialize_native_target()
     binding.initialize_native_asmprinter()
     features = binding.get_host_cpu_features().flatten()
@@ -120,7 +120,7 @@ def host() -> tuple[Any, str, str]:
 
 
 class MachineCode:
-    """Object code in this process; its functions live as long as this object.
+    """Object code loaded into this process, for as long as this object lives.
 
     Args:
         code: what :func:`object_code` has made. What it calls is here already.
@@ -137,7 +137,7 @@ class MachineCode:
         self._engine.finalize_object()
 
     def address(self, name: str) -> int:
-        """The address of a function."""
+        """Return the address of a function."""
         return self._engine.get_function_address(name)
 
 
@@ -150,7 +150,7 @@ IDLE = 64
 
 @dataclass(eq=False)
 class Pack:
-    """Kernels that were linked into this process together.
+    """A group of kernels that were linked into this process together.
 
     Attributes:
         name: a digest of theirs.
@@ -176,7 +176,7 @@ _entries: dict[bytes, bytes] = {}
 
 
 def entry_code(text: str) -> bytes:
-    """The object code of an entry point, compiled once."""
+    """Return the object code of an entry point, compiled at most once."""
     key = sha256(text.encode()).digest()
     code = _entries.pop(key, None)
     _entries[key] = code = code or object_code([], [text])
@@ -186,7 +186,7 @@ def entry_code(text: str) -> bytes:
 
 
 def machine_code(code: bytes, packs: Iterable[str] = ()) -> MachineCode:
-    """Load object code into this process, once; ``packs`` are those that it calls."""
+    """Load object code into this process, once; ``packs`` contain its kernels."""
     key = sha256(code).digest()
     made = _code.get(key)
     if made is None:
@@ -199,7 +199,7 @@ def machine_code(code: bytes, packs: Iterable[str] = ()) -> MachineCode:
 
 
 def link(pack: str, kernels: Iterable[str], code: bytes) -> None:
-    """Take a pack into the process, for whoever calls its kernels by their names."""
+    """Load a pack of kernels, so that code can call them by name."""
     made = _packs[pack] = Pack(pack, tuple(kernels), machine_code(code))
     _offer(made)
 
@@ -213,18 +213,18 @@ def _offer(pack: Pack) -> None:
 
 
 def pack_of(kernel: str) -> str | None:
-    """The pack in which a kernel has come, or None where it is not here."""
+    """Return the name of the pack that contains a kernel, or None if not loaded."""
     pack = _pack_of.get(kernel)
     return pack and pack.name
 
 
 def is_linked(pack: str) -> bool:
-    """Whether a pack is here."""
+    """Return whether a pack of kernels is loaded."""
     return pack in _packs
 
 
 def let_go() -> None:
-    """Free the packs that no entry point calls, except the most recent ones.
+    """Free unused packs of kernels, except the most recent ones.
 
     Called before code is written that will call some: from then on they stay.
     """

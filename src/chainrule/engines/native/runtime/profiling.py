@@ -1,4 +1,4 @@
-"""Measure each step of an entry point, on the machine as it is at the moment."""
+"""Profiling: measure the time of each step of an entry point."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def profile(
     inputs: Mapping[str, Array | Buffer],
     asked: int | None,
 ) -> Profile:
-    """See :meth:`NativeExecutable.profile`.
+    """Measure an entry point; see :meth:`NativeExecutable.profile`.
 
     Args:
         schedule: what runs.
@@ -52,7 +52,7 @@ def profile(
     outer = [clock[s.node] for s in schedule.steps if s.node in clock and not s.free]
 
     def measured(threads: int) -> tuple[float, float, int, Array]:
-        """Seconds of the fastest round and of a tick, and the fewest ticks."""
+        """Return the fastest round's seconds, seconds per tick, and least ticks."""
         rounds: list[tuple[float, Array]] = []
         call = calls(steps, threads)
         end = time.perf_counter() + SECONDS
@@ -103,6 +103,6 @@ def profile(
 
 
 def _rows(given: Array | Buffer, which: Array) -> Array:
-    """These rows, from the first again where there are not enough."""
+    """Return the rows with these indices, wrapping around at the end."""
     rows = np.asarray(given.held if isinstance(given, Buffer) else given)
     return rows[which % len(rows)]

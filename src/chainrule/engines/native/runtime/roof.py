@@ -1,7 +1,7 @@
-"""What this machine reaches at most: multiply-adds, and bytes that pass by.
+"""Measurement of this machine's peak performance: FLOPs and memory bandwidth.
 
-Both are measured where they are asked for: chains of fma in registers, which each
-thread has for itself, and a sweep of all threads together over as many bytes as a step
+Both are measured when they are needed: chains of fma in the registers of each thread,
+and a sweep of all threads together over as many bytes as a step
 touches, so that it is the same cache that they come from.
 """
 
@@ -39,10 +39,10 @@ def _word(b: ir.IRBuilder, context: Any, index: int) -> Any:
 
 
 def _text() -> str:
-    """Two functions that threads run: context (words), thread, threads.
+    """Return LLVM IR of two benchmarks: context (words), thread, threads.
 
-    ``chains`` reads how often it goes round, and where its result goes.
-    ``sweep`` reads how often, the units of memory that threads divide, and where it is.
+    The context of ``chains``: number of rounds, address of the result. That of
+    ``sweep``: number of rounds, units of memory that threads divide, address of it.
     """
     lanes = host_target().vector_bytes // 4
     vector = ir.VectorType(F32, lanes)
@@ -89,7 +89,7 @@ def _code() -> jit.MachineCode:
 
 
 def _seconds(name: str, words: Any, threads: int) -> float:
-    """How long one round of a function takes; ``words[0]`` is how many there are."""
+    """Return the seconds that one round of a benchmark function takes."""
     function, rounds = WORKER(_code().address(name)), 16
     best, end = float("inf"), time.perf_counter() + SECONDS
     while best == float("inf") or time.perf_counter() < end:
@@ -108,7 +108,7 @@ def _seconds(name: str, words: Any, threads: int) -> float:
 
 
 def roof(threads: int, length: int) -> Roof:
-    """What ``threads`` threads reach at most.
+    """Measure the peak performance that ``threads`` threads reach.
 
     Args:
         threads: how many.

@@ -1,4 +1,4 @@
-"""The thread pool: the worker threads of the process, and what code needs with them.
+"""The thread pool: the worker threads of the process, and their barriers.
 
 A native program runs on several cores in chunks: the thread that asks is number 0,
 sleeping Python threads are the others, and all call one native function with their
@@ -32,7 +32,7 @@ WORKER = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int32, ctypes.c_int32)
 """The ctypes type of a function for the pool: (argument, tid, threads) → nothing."""
 
 BARRIER_BYTES = 128
-"""Size of a barrier's state. It starts as zeros, and wants alignment to 64 bytes."""
+"""The size of a barrier's state, which starts as zeros, aligned to 64 bytes."""
 
 _I8, _I32, _I64 = ir.IntType(8), ir.IntType(32), ir.IntType(64)
 _VOID = ir.VoidType()
@@ -42,7 +42,7 @@ _VOID = ir.VoidType()
 
 
 class _Chunk:
-    """One call of a function by all threads."""
+    """A call of one function by all threads."""
 
     def __init__(
         self, function: Callable[[int, int, int], object], argument: int, threads: int
@@ -55,7 +55,7 @@ class _Chunk:
         self._ended = itertools.count(1)
 
     def work(self, tid: int) -> None:
-        """Do a worker's part; the last worker to end declares the chunk over."""
+        """Run a worker's part; the last worker to finish marks the chunk as done."""
         try:
             self.function(self.argument, tid, self.threads)
         except BaseException as error:  # noqa: BLE001 - from ctypes, or a Python function in a test
@@ -74,13 +74,13 @@ class _Ticket:
 
 
 class _Team:
-    """What the process has one of: the workers, and the queue of those who ask."""
+    """The workers of the process, and the queue of threads that wait for them."""
 
     def __init__(self) -> None:
         self.reset()
 
     def reset(self) -> None:
-        """Forget workers and queue; after a fork the child has neither."""
+        """Forget workers and queue: after a fork the child process has none."""
         self.chunk: _Chunk | None = None
         # First come, first served, and the first has the pool. A lock would let a
         # thread that runs chunk after chunk take it again before another wakes up.
@@ -89,18 +89,18 @@ class _Team:
         self._locks: list[threading.Lock] = []
 
     def wait_for_turn(self, ticket: _Ticket) -> None:
-        """Return when this ticket is the first."""
+        """Wait until this ticket is the first in the queue."""
         while self.queue[0] is not ticket:
             # The one before calls; an interrupt may have kept it from doing so.
             ticket.called.wait(timeout=0.05)
 
     def call_next(self) -> None:
-        """Tell the first in the queue that it is the first."""
+        """Notify the first in the queue."""
         for ticket in list(self.queue)[:1]:
             ticket.called.set()
 
     def grow(self, threads: int) -> None:
-        """Start workers until there are threads - 1 of them."""
+        """Start workers until there are ``threads`` − 1 of them."""
         for tid in range(len(self._locks) + 1, threads):
             lock = threading.Lock()
             lock.acquire()
@@ -113,11 +113,11 @@ class _Team:
             self._locks.append(lock)
 
     def waker(self, tid: int) -> Callable[[], None]:
-        """The function that wakes a worker."""
+        """Return the function that wakes a worker."""
         return self._locks[tid - 1].release
 
     def _live(self, lock: threading.Lock, tid: int) -> None:
-        """Sleep, wake two others so that waking takes log₂ steps, work, and again."""
+        """Run a worker's loop: sleep, wake two other workers, work, repeat."""
         while True:
             lock.acquire()
             chunk = self.chunk
@@ -135,7 +135,7 @@ if hasattr(os, "register_at_fork"):
 
 
 class ThreadPool:
-    """The process' worker threads, asked for a number of them.
+    """The worker threads of the process, limited to a number of threads.
 
     Pools share their threads: one of 2 uses the first thread of one of 4. A pool is
     valid for as long as the process and in its forked children.
@@ -194,7 +194,7 @@ class ThreadPool:
         function: Callable[[int, int, int], object],
         argument: int,
     ) -> None:
-        """Run a chunk that no interrupt can leave half started.
+        """Run a chunk so that no interrupt can leave it half started.
 
         CPython raises an interrupt after a call of a C function, not before it. So what
         a ``finally`` begins with is called, whatever came before, here and in ``run``.
@@ -227,7 +227,7 @@ class ThreadPool:
 
 
 def thread_pool(threads: int) -> ThreadPool:
-    """The process' thread pool, asked for this many threads.
+    """Return the process' thread pool for this number of threads.
 
     Nothing starts here; the first run starts the threads that are missing.
 
@@ -243,16 +243,16 @@ def thread_pool(threads: int) -> ThreadPool:
 # --- Barriers -------------------------------------------------------------------------
 
 _GENERATION = 64
-"""Offset of the generation in a barrier's state: not in the counter's cache line."""
+"""The offset of the generation in a barrier's state, in a cache line of its own."""
 
 _SPINS = 500
-"""Looks at the generation before a thread begins to offer its core to others."""
+"""The number of looks at the generation before a waiting thread yields its core."""
 
 _YIELD = "chainrule_yield"
 
 
 def define_symbols() -> None:
-    """Tell LLVM's linker the address of what barriers call.
+    """Register the function that barriers call with LLVM's linker.
 
     ``emit_barrier`` does it; a process that loads object code which another one has
     compiled calls it first.
@@ -267,7 +267,7 @@ def define_symbols() -> None:
 
 
 def emit_barrier(module: ir.Module) -> ir.Function:
-    """Emit, once a module, ``void barrier(i8* state, i32 threads)``.
+    """Emit, once a module, the function ``void barrier(i8* state, i32 threads)``.
 
     A thread that calls it goes on when all have called it, and sees all that the
     others wrote before. The state holds a counter of those who came and a generation;
@@ -341,7 +341,7 @@ def emit_barrier(module: ir.Module) -> ir.Function:
 
 
 def _processor(module: ir.Module) -> str:
-    """The first word of the module's triple, or of the default one."""
+    """Return the processor name in the module's target triple."""
     word: str = module.triple.partition("-")[0]
     if word in ("", "unknown"):
         word = binding.get_default_triple().partition("-")[0]
@@ -351,7 +351,7 @@ def _processor(module: ir.Module) -> str:
 def _intrinsic(
     b: ir.IRBuilder, name: str, result: ir.Type, args: list[ir.Value]
 ) -> ir.Value:
-    """Call an LLVM intrinsic of these types."""
+    """Call an LLVM intrinsic with these types."""
     function = b.module.globals.get(name)
     if function is None:
         signature = ir.FunctionType(result, [arg.type for arg in args])
@@ -360,7 +360,7 @@ def _intrinsic(
 
 
 def _emit_pause(b: ir.IRBuilder) -> None:
-    """Tell the core that this is a spin loop, where there is such an instruction."""
+    """Emit the processor's hint for a spin loop, if it has one."""
     processor = _processor(b.module)
     if processor == "x86_64":
         _intrinsic(b, "llvm.x86.sse2.pause", _VOID, [])
@@ -369,15 +369,18 @@ def _emit_pause(b: ir.IRBuilder) -> None:
 
 
 _X86_MODE = 0x9FC0
-"""MXCSR: denormal results are zero (bit 15), denormal operands too (bit 6), no
-exception stops the program (bits 7 to 12), and numbers are rounded to the nearest."""
+"""The value of the x86 register MXCSR for zero denormals.
+
+Denormal results are zero (bit 15), denormal operands too (bit 6), no exception stops
+the program (bits 7 to 12), and numbers are rounded to the nearest.
+"""
 
 _AARCH64_MODE = 1 << 24
-"""FPCR: FZ does the first two; all else as where a program starts."""
+"""The value of the AArch64 register FPCR for zero denormals: only FZ is set."""
 
 
 def emit_flush_denormals(builder: ir.IRBuilder) -> ir.Value:
-    """Emit code after which denormals count as zero on this thread.
+    """Emit code that makes this thread treat denormal numbers as zero.
 
     Arithmetic on denormals is many times slower on some processors. On x86-64 this
     sets MXCSR, on AArch64 FPCR; elsewhere it does nothing. Nothing is left of what
@@ -406,7 +409,7 @@ def emit_flush_denormals(builder: ir.IRBuilder) -> ir.Value:
 
 
 def emit_restore_denormals(builder: ir.IRBuilder, saved: ir.Value) -> None:
-    """Emit code that sets the treatment of denormals as it was.
+    """Emit code that restores the thread's previous treatment of denormals.
 
     Args:
         builder: the builder to append to.
@@ -420,7 +423,7 @@ def emit_restore_denormals(builder: ir.IRBuilder, saved: ir.Value) -> None:
 
 
 def _set_x86(b: ir.IRBuilder, value: ir.Value) -> None:
-    """Load MXCSR, which goes through memory."""
+    """Emit code that sets the control register MXCSR of x86."""
     slot = b.alloca(_I32)
     b.store(value, slot)
     address = b.bitcast(slot, _I8.as_pointer())

@@ -1,4 +1,4 @@
-"""Data larger than memory: samples from any iterable, in blocks, read ahead."""
+"""The Stream class: data larger than memory, read in blocks ahead of their use."""
 
 from collections.abc import Callable, Generator, Iterator
 from functools import cached_property
@@ -109,7 +109,7 @@ class Stream:
         name: str | None = None,
         **options: Any,
     ) -> "Stream":
-        """A table that is larger than memory; arguments as for ``read_csv``.
+        """Stream a table larger than memory; arguments as for ``read_csv``.
 
         The whole file is read once at the beginning, to learn its columns; then once
         for each epoch, in the order of its rows.
@@ -160,7 +160,7 @@ class Stream:
         return self._types[1]
 
     def blocks(self, rows: int) -> Generator[Pair]:
-        """One pass over the samples, in blocks that a thread prepares.
+        """Yield the blocks of one pass over the samples, prepared by a thread.
 
         Args:
             rows: how many samples a block holds; the last one holds what is left.

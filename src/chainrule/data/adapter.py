@@ -29,7 +29,7 @@ Rows = Column | Dataset | Stream
 
 
 def as_data(data: Any, trained: Named | None = None) -> Dataset | Stream:
-    """Return ``data``, a data set or a stream, or make a data set of a pair (x, y).
+    """Return a data set or a stream unchanged; make a data set of a pair (x, y).
 
     Args:
         data: what is given, which may be a frame once a table was trained on.
@@ -72,7 +72,7 @@ def _is_of_table(given: Any, trained: Named) -> bool:
 
 
 def _in_order(x: Any, trained: Named) -> Any:
-    """Put a frame's columns in the order of training; return all else as it is.
+    """Sort a frame's columns as in training; return any other data unchanged.
 
     Raises:
         DataError: columns that are not there; rows that the format leaves out.
@@ -128,7 +128,7 @@ def _same_names(stream: Stream, trained: Named) -> Stream:
 
 
 def as_column(x: Any, trained: Named | None = None) -> Column | Stream:
-    """Return features as a Column: a Column, a data set's, or anything like a tensor.
+    """Return features as a Column, from a Column, a Dataset or an array.
 
     Args:
         x: what is given.

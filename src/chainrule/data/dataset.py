@@ -32,7 +32,7 @@ from chainrule.util.keywords import strict
 
 @strict
 class Dataset:
-    """A supervised data set: row i of x goes with row i of y.
+    """A supervised data set: features x and a target y for each row.
 
     Args:
         x: features of shape (n, …), from anything with ``__array__`` or
@@ -417,7 +417,7 @@ class Dataset:
         return part
 
     def like(self, other: Named) -> "Dataset":
-        """Return the same rows with the columns and the labels of another data set.
+        """Return the rows with columns and labels in another data set's order.
 
         Columns are found by their names, where both have some, and labels by the names
         of their classes. Further columns are left out.

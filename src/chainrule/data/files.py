@@ -117,7 +117,7 @@ def classes_of(y: np.ndarray, path: Path) -> int:
 
 
 def meant(name: str, known: Iterable[str], otherwise: str) -> str:
-    """Return a remedy, with a question before it where one of the names is near."""
+    """Return a remedy; if a known name is similar, ask first whether it was meant."""
     close = nearest(name, known)
     if not close:
         return otherwise

@@ -46,7 +46,7 @@ class Columns(NamedTuple):
 
     @classmethod
     def of(cls, given: Any) -> Columns | None:
-        """Return the columns of a table; None for anything else.
+        """Return the columns of a table; None for data that are not a table.
 
         Raises:
             ArgumentError: two columns of one name.
@@ -127,7 +127,7 @@ class Columns(NamedTuple):
 
 
 def in_order(given: Sequence[str], wanted: Names, what: str) -> list[int]:
-    """Return the places of the columns that are wanted; further ones are ignored.
+    """Return the positions of the wanted columns; ignore further columns.
 
     Args:
         given: the names of the columns that there are.

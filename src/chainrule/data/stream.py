@@ -27,7 +27,7 @@ from chainrule.util.keywords import strict
 
 @strict
 class Stream:
-    """Supervised data that come one after the other, anew for each epoch.
+    """Supervised data that are read in blocks, one pass per epoch.
 
     Only two blocks of rows are in memory: the one in use, and the next, which a thread
     makes in the meantime. Samples come in the order of the source; it is the source
@@ -143,7 +143,7 @@ class Stream:
 
     @property
     def row(self) -> ArrayType:
-        """The type of one sample's features as they are stored, before the scale.
+        """The type of one sample's features as stored, before scaling.
 
         Raises:
             DataError: the source gives no samples, or none that can be used.

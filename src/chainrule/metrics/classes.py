@@ -43,7 +43,7 @@ class _Decided(ClassMetric):
 
 
 class Accuracy(_Decided, Mean):
-    """The share of decisions that are right, from 0 to 1.
+    """The accuracy: the share of correct predictions, from 0 to 1.
 
     With C scores a sample the largest one decides (the first of equals). A binary
     output decides for class 1 from a threshold on: 0 for scores (``BCEWithLogitsLoss``,
@@ -71,7 +71,7 @@ class Accuracy(_Decided, Mean):
 
 
 class TopK(ClassMetric, Mean):
-    """The share of samples whose true class is among the k largest scores.
+    """The top-k accuracy: the share of true classes among the k largest scores.
 
     Of equal scores those of the lower classes count as larger, so that ``TopK(1)`` is
     the accuracy.
@@ -132,7 +132,7 @@ class _Counted(_Decided):
 
 
 class ConfusionMatrix(_Counted):
-    """How often each true class (row) was taken for each class (column).
+    """The confusion matrix: numbers of samples by true and predicted class.
 
     Decisions are made as for :class:`Accuracy`. The value is an array of shape (C, C)
     of int64; ``History``, whose rows hold single numbers, leaves it out.
@@ -157,7 +157,7 @@ class ConfusionMatrix(_Counted):
 
 
 class F1(_Counted):
-    """F₁ = 2 TP / (2 TP + FP + FN), the harmonic mean of precision and recall.
+    """The F₁ score 2 TP / (2 TP + FP + FN): harmonic mean of precision and recall.
 
     Decisions are made as for :class:`Accuracy`. Of two classes it is the F₁ of class 1;
     of more the mean over the classes that occur, in the truth or in the decisions
@@ -209,7 +209,7 @@ class F1(_Counted):
 
 
 class BalancedAccuracy(_Counted):
-    """The mean recall over the classes, Σ TP / (TP + FN) / C: each counts alike.
+    """The balanced accuracy: the mean recall over the classes, Σ TP / (TP + FN) / C.
 
     Decisions are made as for :class:`Accuracy`. Classes that the truth does not have
     are left out. Whoever always names the commonest class gets 1/C.
@@ -235,11 +235,12 @@ class BalancedAccuracy(_Counted):
 
 
 class ROCAUC(_Decided):
-    """The area under the ROC curve: how surely a true one is scored above a false one.
+    """The area under the ROC curve (AUC).
 
-    The share of all pairs of one sample of the class and one of another whose scores
-    stand in that order; equal scores count ½ (Mann & Whitney 1947). ½ is chance. It is
-    exact: the scores of all batches are compared, and no threshold is used.
+    The share of all pairs, of one sample of the class and one of another class, in
+    which the first has the higher score; equal scores count ½ (Mann & Whitney 1947).
+    ½ is chance. It is exact: the scores of all batches are compared, and no threshold
+    is used.
 
     With C > 2 scores a sample the mean over the classes, each against the rest, ranked
     by its probability; of several binary outputs the mean over them. A class that all

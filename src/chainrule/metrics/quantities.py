@@ -13,7 +13,7 @@ from chainrule.text import _
 
 
 class R2(Metric):
-    """R² = 1 − Σ (y − ŷ)² / Σ (y − ȳ)², the share of the variance that is explained.
+    """The coefficient of determination R² = 1 − Σ (y − ŷ)² / Σ (y − ȳ)².
 
     1 is perfect, 0 is what the mean of the targets would give. With several outputs
     the mean over them; an output whose targets are all equal counts as 1 where it is

@@ -150,7 +150,7 @@ LIMITS: dict[str, dict[str, float]] = {
 
 
 def option(function: str, name: str, given: Any, kind: str = "") -> float:
-    """Check a number that a function of ``nn.functional`` takes, and return it.
+    """Check a numeric argument of a function of ``nn.functional``, and return it.
 
     >>> option("dropout", "p", 0.5, kind="Dropout")
     0.5

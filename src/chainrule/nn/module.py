@@ -394,7 +394,7 @@ class Module:
     def _held(
         self, prefix: str, recurse: bool, remove_duplicate: bool
     ) -> Iterator[tuple[str, Module, Tensor]]:
-        """Yield (path, owner, tensor) of all tensors."""
+        """Yield (path, owner, tensor) for all tensors of the module."""
         seen: set[int] = set()
         for path, module in self.named_modules(prefix) if recurse else [(prefix, self)]:
             for name, item in module.__dict__.items():

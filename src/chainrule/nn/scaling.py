@@ -172,7 +172,7 @@ class Standardize(Scaling):
 
 
 def _in_float64(data: Any) -> Array:
-    """Return numbers in float64, without rounding them to float32 first."""
+    """Convert data to float64, without rounding to float32 first."""
     if not isinstance(data, Tensor):
         given = np.asarray(data, np.float64 if isinstance(data, list | tuple) else None)
         if given.dtype.kind in "biuf":

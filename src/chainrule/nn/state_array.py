@@ -39,7 +39,7 @@ class StateArray(np.ndarray[Any, Any]):
         return _owned(made)
 
     def _refuse(self, target: Any, error: ValueError | None = None) -> Any:
-        """Return ``target`` as a plain array; refuse a change of a read-only one."""
+        """Return ``target`` as a plain array; refuse to change a read-only one."""
         said = error is None or "read-only" in str(error)
         if isinstance(target, StateArray) and not target.flags.writeable and said:
             raise _refusal(target) from None
@@ -61,7 +61,7 @@ class StateArray(np.ndarray[Any, Any]):
         return np.array(self)
 
     def copy(self, order: Any = "C") -> Any:
-        """Return a plain array of the same numbers, which can be changed."""
+        """Return a plain, writeable copy of the array."""
         return np.array(self, order=order)
 
     def astype(self, *args: Any, **options: Any) -> Any:
@@ -104,7 +104,7 @@ def _refusal(array: np.ndarray[Any, Any]) -> ArgumentError:
 
 
 def state_array(array: np.ndarray[Any, Any]) -> StateArray:
-    """Return an array of the same memory, which nothing can make writeable."""
+    """Return a read-only view of an array, which cannot be made writeable."""
     held: Any = array
     return np.asarray(memoryview(held).toreadonly()).view(StateArray)
 

@@ -1,4 +1,4 @@
-"""L-BFGS: a quasi-Newton optimiser with a limited memory of gradients."""
+"""L-BFGS: a quasi-Newton optimiser from the last few gradients."""
 
 from __future__ import annotations
 

@@ -62,7 +62,7 @@ Supply = Callable[[str, DType], Any]
 
 @functools.lru_cache(maxsize=64)
 def _asked(keys: frozenset[str]) -> tuple[list[str], bool]:
-    """Return the rates among ``keys``, and whether other scalars are asked for."""
+    """Return the rates among ``keys``, and whether other scalars are required."""
     rates = [key for key in keys if key.endswith("rate")]
     return rates, not keys or len(keys) > len(rates) + ("number" in keys)
 
@@ -241,7 +241,7 @@ class Optimizer(Arguments, ABC):
 
     @property
     def state(self) -> Mapping[str, Mapping[str, Tensor]]:
-        """The moments of each parameter by its name; ``copy_`` changes one."""
+        """The moments of each parameter by its name; change one with ``copy_``."""
         self._note_parts()
         moments = {name: MappingProxyType(m) for name, m in self._state.items()}
         return MappingProxyType(moments)
@@ -323,7 +323,7 @@ class Optimizer(Arguments, ABC):
 
     @contextmanager
     def changing(self) -> Iterator[None]:
-        """Change all hyper-parameters set within the block together, or none.
+        """Apply all hyper-parameter changes of the block together, or none.
 
         Where they do not fit, all of them are restored.
         """
@@ -524,7 +524,7 @@ class Optimizer(Arguments, ABC):
             yield from zip((p, *moments.values()), as_tuple(made), strict=True)
 
     def _supply(self) -> tuple[Supply, int]:
-        """Return the supply of an update's scalars, and the update count after it.
+        """Return a function for an update's scalars, and the count of updates after it.
 
         While tracing it is a table, and whoever runs the graph counts.
         """
@@ -549,7 +549,7 @@ class Optimizer(Arguments, ABC):
     # -- as data -----------------------------------------------------------------------
 
     def state_dict(self) -> dict[str, Any]:
-        """Return all that another optimiser needs to go on from here, as copies.
+        """Return a copy of the optimiser's state, for :meth:`load_state_dict`.
 
         Returns:
             ``"state"``: for each parameter's name its moments as arrays;
@@ -563,7 +563,7 @@ class Optimizer(Arguments, ABC):
         return state.state_dict(self)
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Restore the state that ``state_dict`` of an optimiser returned.
+        """Restore the state that an optimiser's ``state_dict`` returned.
 
         It was made as this one is, for parameters of the same names and shapes.
         Moments, the number of updates, rates and all other hyper-parameters become

@@ -120,7 +120,7 @@ def _same(what: str, expected: Any, got: Any) -> None:
 
 
 def _texts(given: Any) -> list[str]:
-    """Return the strings in a list; none for anything else."""
+    """Return the strings in a list; an empty list for any other value."""
     items: list[Any] = given if isinstance(given, list) else []
     return [item for item in items if isinstance(item, str)]
 
@@ -144,7 +144,7 @@ def _fitting(optimizer: Any, own: list[dict[str, Any]], given: Any) -> None:
 
 
 def _options(optimizer: Any, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the hyper-parameters, each as its check returns it."""
+    """Check saved hyper-parameters, and return them."""
     return {k: optimizer.checks[k](k, v) for k, v in given.items()}
 
 

@@ -103,7 +103,7 @@ def _depth(value: Any) -> int:
 
 
 def locate(path: Any) -> Any:
-    """Return the checkpoint at ``path``: a file, open or not, or a run's directory."""
+    """Return the checkpoint at ``path``: a file, open or not, or one in a directory."""
     if is_open(path):
         return path
     found = Path(path)
@@ -111,7 +111,7 @@ def locate(path: Any) -> Any:
 
 
 def read(path: Place) -> tuple[dict[str, Any], dict[str, Array]]:
-    """Return a checkpoint's document and tensors, verified; a path or an open file.
+    """Read and verify a checkpoint; return its document and tensors.
 
     Raises:
         CheckpointError: no such file, no checkpoint, truncated, altered, or of another

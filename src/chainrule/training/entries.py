@@ -1,4 +1,4 @@
-"""The entry points of a training program, traced from a model, a loss, an optimiser.
+"""The entry points of a training program: training, evaluation and prediction.
 
     train     x, y (all rows, as stored), index (N,) → loss, probes; new weights
     evaluate  x (N, …), y (N, …) → loss, which rows are finite, what the metrics need
@@ -67,7 +67,7 @@ class Entries:
     key: Tensor
 
     def dtype(self, row: Shape, stored: DType, scale: float | None) -> DType:
-        """Return the dtype in which the model takes rows: a float with a scale."""
+        """Return the dtype of the model's input rows."""
         if scale is not None:
             return next((p.dtype for p in self.model.parameters()), DType.float32)
         return input_dtype(self.model, row, stored)

@@ -73,7 +73,7 @@ class Prepared:
     snapshot: Snapshot
 
     def changed(self) -> str | None:
-        """Return the name of something outside that has changed since the trace."""
+        """Return the name of a value that has changed since tracing, or None."""
         if self.snapshot.holds() and not any(
             module.changed() for module in self.snapshot.modules
         ):
@@ -286,7 +286,7 @@ class Programs:
     def _dtype(
         self, row: tuple[int, ...], stored: np.dtype, scale: float | None
     ) -> DType:
-        """Return the dtype in which the model takes such rows."""
+        """Return the dtype of the model's input for rows of a shape and type."""
         key = row, stored, scale is None
         if key not in self._dtypes:
             kind = as_dtype(stored) if stored in _KNOWN else DType.float32  # float16

@@ -80,7 +80,7 @@ def _last_line(trainer: Any) -> str:
 
 
 class Lines(Callback):
-    """One line on standard error after each epoch."""
+    """A callback that prints one line to standard error after each epoch."""
 
     def __init__(self) -> None:
         self.outlet = Outlet()
@@ -90,7 +90,7 @@ class Lines(Callback):
 
 
 class Bar(Callback):
-    """A bar over the steps of the run, with a line for each finished epoch."""
+    """A callback that shows a progress bar, and a line for each finished epoch."""
 
     def __init__(self) -> None:
         self.progress: Any = None
@@ -134,7 +134,7 @@ class Bar(Callback):
 
 
 class Notebook(Callback):
-    """A bar in the cell's output, with the last epoch's figures below it."""
+    """A callback that shows a progress bar in a notebook, and the last epoch."""
 
     #: Seconds between two changes of the bar.
     PAUSE = 0.1

@@ -38,7 +38,7 @@ class Snapshot:
 
 
 class MutableState:
-    """The state that the steps of a program change: tensors, gradients and tables.
+    """The state that a program's steps change: tensors, gradients, optimisers.
 
     Tables are what gives it scalars step by step, optimisers and counters.
     """
@@ -56,7 +56,7 @@ class MutableState:
         return {key: tensors[key].numpy() for key in self._names if key in tensors}
 
     def attributes(self) -> list[tuple[Any, dict[str, Any]]]:
-        """Return the attributes of the tables and of their parts, as copies."""
+        """Return copies of the attributes of optimisers and counters."""
         return [(item, _attributes(item, vars(item))) for item in self._parts()]
 
     def go_back(self, to: Snapshot) -> None:
@@ -107,7 +107,7 @@ class MutableState:
         return {key: held.get(_TENSOR + key) for key in slots}
 
     def table_states(self) -> dict[str, dict[str, Any]]:
-        """Return the states of the tables for a checkpoint, without tensors."""
+        """Return the states of optimisers and counters for a checkpoint."""
         made: dict[str, dict[str, Any]] = {}
         for name, table in named(self.tables):
             if not hasattr(table, "state_dict"):
@@ -126,7 +126,7 @@ class MutableState:
         return made
 
     def load_tables(self, states: Mapping[str, Mapping[str, Any]]) -> None:
-        """Restore the states that :meth:`table_states` returned."""
+        """Restore the states of optimisers and counters."""
         for name, table in named(self.tables):
             saved = states.get(name, {})
             if isinstance(table, Optimizer):

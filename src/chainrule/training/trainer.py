@@ -48,7 +48,7 @@ Checkpoints = str | os.PathLike[str] | None
 
 @strict
 class Trainer(RunMixin):
-    """Trains a model: the whole step is one graph, run by an engine in chunks.
+    """The training of a model: each step is one graph, run by an engine in chunks.
 
     Args:
         model: the network; the Trainer changes its parameters.
@@ -173,7 +173,7 @@ class Trainer(RunMixin):
 
     @property
     def scale(self) -> float | None:
-        """The factor from the stored numbers of the training data to features."""
+        """The factor from stored numbers to features in the training data."""
         return self.plan and self.plan.scale
 
     @property
@@ -401,7 +401,7 @@ class Trainer(RunMixin):
             return self._programs.profile(adapter, plan)
 
     def like(self, data: Any) -> Dataset | Stream:
-        """Return data as this Trainer takes them: columns and classes as in training.
+        """Convert data to the columns and classes of the training data.
 
         Columns of frames and of data sets are found by their names, and so are the
         labels of named classes; those of arrays count by their places. All methods do
@@ -603,7 +603,7 @@ class Trainer(RunMixin):
         return saving.load(checkpoint.locate(where), make, given, engine)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return the state from which a copy continues, bit for bit.
+        """Return the pickled state, from which a copy continues bit for bit.
 
         ``copy.deepcopy`` and ``pickle`` take it. A copy has its own model, optimiser
         and position, and knows no checkpoint of this one.

@@ -121,7 +121,7 @@ class Layout:
 
 @functools.cache
 def _reader() -> Any:
-    """Build the pydantic adapter that validates a Layout; it takes milliseconds."""
+    """Build the pydantic adapter that validates a Layout, once."""
     from pydantic import ConfigDict, TypeAdapter
 
     config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)

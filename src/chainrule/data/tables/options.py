@@ -41,7 +41,7 @@ class Options:
 
     @classmethod
     def given(cls, **options: Any) -> Options:
-        """Return the options that a call was given.
+        """Return the options of a reader's call; refuse unknown ones.
 
         Raises:
             CallError: another one.

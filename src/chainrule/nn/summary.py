@@ -169,8 +169,8 @@ def summary(model: Module, data: Any) -> Summary:
 def _layers(model: Module, row: ArrayType) -> list[Layer]:
     """Return the modules in the order of their calls, then those not called.
 
-    One that only holds others, and has neither tensors nor work of its own, is left
-    out; a tensor counts for the first module that has it.
+    A module that only contains others, and has neither tensors nor work of its own,
+    is left out; a tensor counts for the first module that has it.
     """
     heard, graph = _traced(model, row)
     shapes = {h.path: show(h.output.shape) for h in reversed(heard)}

@@ -565,9 +565,9 @@ class Optimizer(Arguments, ABC):
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Restore the state that an optimiser's ``state_dict`` returned.
 
-        It was made as this one is, for parameters of the same names and shapes.
-        Moments, the number of updates, rates and all other hyper-parameters become
-        those of then. Where anything does not fit nothing is changed.
+        That optimiser must be of the same kind, with parameters of the same names and
+        shapes. Moments, the number of updates, rates and all other hyper-parameters
+        get the saved values. If anything does not fit, nothing is changed.
 
         Raises:
             ArgumentError: it belongs to another optimiser.

@@ -65,7 +65,7 @@ class Files:
             self.add(os.stat(place))
 
     def add(self, found: os.stat_result) -> None:
-        """Remember a version of a file, independently of the file's name."""
+        """Remember a file's identity and version, whatever its name."""
         self._known.add(_version(found))
 
     def has(self, path: Path) -> bool:

@@ -277,7 +277,7 @@ class Loop(RunMixin):
     def row(self) -> dict[str, Any]:
         """Return the history row of an epoch: the mean of each output that is checked.
 
-        They are called ``ENTRY_NAME``, such as ``train_loss``.
+        The means are called ``ENTRY_NAME``, such as ``train_loss``.
         """
         row: dict[str, Any] = {"epoch": self.state.epoch + 1}
         for entry in self.history.entries:
@@ -411,7 +411,7 @@ class Loop(RunMixin):
                     raise
 
     def _keep(self) -> None:
-        """Take a snapshot of tensors and state, which are always finite."""
+        """Take a snapshot of tensors and state, after a check for NaN and infinity."""
         started = time.perf_counter()
         tensors = self._changing.tensors()
         if self._kept is not None and not all_finite(*tensors.values()):

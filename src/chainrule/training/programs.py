@@ -1,6 +1,6 @@
 """The compiled programs of a Trainer: training, evaluation and prediction.
 
-What they are traced from is in :mod:`.entries`. The loop runs the training program step
+Their entry points are in :mod:`.entries`. The loop runs the training program step
 by step; evaluation and prediction run here, over all rows.
 """
 

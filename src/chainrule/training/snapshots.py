@@ -137,7 +137,7 @@ class MutableState:
 def _attributes(item: Any, attributes: Mapping[str, Any]) -> dict[str, Any]:
     """Copy an object's attributes; other objects among them are shared.
 
-    But those within a schedule are its own.
+    Objects within a schedule are copied too.
     """
     return (copy.deepcopy if isinstance(item, Schedule) else copied)(dict(attributes))
 

@@ -191,7 +191,7 @@ class RunState:
 
 
 class RunMixin:
-    """Base class of objects with a position in a run and checkpoints: Loop, Trainer.
+    """Base class of Loop and Trainer, with the position in a run and checkpoints.
 
     Attributes:
         state: the :class:`RunState`.

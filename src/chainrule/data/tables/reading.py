@@ -110,7 +110,7 @@ class TableReport:
 
 
 class Rows(NamedTuple):
-    """Rows of a table as arrays.
+    """The features, targets and line numbers of some table rows, as arrays.
 
     Attributes:
         x: features of shape (n, features) in the dtype of the layout.

@@ -208,7 +208,7 @@ class Study:
             self.notes.append(_("numbers have decimal commas"))
 
     def _look_at_header(self) -> None:
-        """Ask whether a header line that looks like a row of data is one."""
+        """Ask whether a first line that looks like a data row is a header."""
         source = self.source
         if not isinstance(source, File) or not source.header or source.index:
             return

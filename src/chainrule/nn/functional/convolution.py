@@ -190,7 +190,7 @@ def conv_transpose(
 ) -> Tensor:
     """Compute a transposed convolution, the input derivative of :func:`conv`.
 
-    That is a convolution too: of the input with ``stride − 1`` zeros between its
+    It is a convolution too: of the input with ``stride − 1`` zeros between its
     elements, with the kernel turned round.
 
     Raises:

@@ -176,7 +176,7 @@ class Loss(Reduction):
     def prepare(self, prediction: Any, target: Any) -> tuple[Tensor, Tensor]:
         """Return prediction and target as checked tensors of matching types.
 
-        Those that are known are checked at once. In a graph they are checked when it
+        Known values are checked at once. In a graph they are checked when it
         runs; targets are not within :func:`~chainrule.nn.losses.targets_checked`.
         """
         given, truth = as_tensor(prediction), as_tensor(target)

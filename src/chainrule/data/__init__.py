@@ -1,4 +1,4 @@
-"""Data sets: features and labels, stored as they came until a batch is gathered."""
+"""Data sets: features and targets, stored in their original dtype until batches."""
 
 from chainrule.data.column import Column
 from chainrule.data.dataset import Dataset

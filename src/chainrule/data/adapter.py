@@ -1,4 +1,4 @@
-"""Whatever is given as data, as one of three kinds; and their rows in their order.
+"""Conversion of data arguments to Column, Dataset or Stream, and to batches of rows.
 
 A Column, a Dataset and a Stream differ in what they hold. Whoever evaluates or predicts
 sees rows of one type, as batches that a model takes.
@@ -29,7 +29,7 @@ Rows = Column | Dataset | Stream
 
 
 def as_data(data: Any, trained: Named | None = None) -> Dataset | Stream:
-    """Return ``data``, a data set or a stream, or make a data set of a pair (x, y).
+    """Return a data set or a stream unchanged; make a data set of a pair (x, y).
 
     Args:
         data: what is given, which may be a frame once a table was trained on.
@@ -66,13 +66,13 @@ def as_data(data: Any, trained: Named | None = None) -> Dataset | Stream:
 
 
 def _is_of_table(given: Any, trained: Named) -> bool:
-    """Return whether it is a frame, and the training data had a described format."""
+    """Return whether data are a frame, and training used a described table format."""
     kind = (trained.format or {}).get("kind")
     return kind in ("csv", "text") and Columns.of(given) is not None
 
 
 def _in_order(x: Any, trained: Named) -> Any:
-    """Put a frame's columns in the order of training; return all else as it is.
+    """Sort a frame's columns as in training; return any other data unchanged.
 
     Raises:
         DataError: columns that are not there; rows that the format leaves out.
@@ -106,7 +106,7 @@ def _in_order(x: Any, trained: Named) -> Any:
 
 
 def _same_names(stream: Stream, trained: Named) -> Stream:
-    """Refuse a stream whose columns or classes have other names, or another order."""
+    """Refuse a stream whose column or class names differ from those in training."""
     for what in ("feature_names", "target_names", "class_names"):
         own, wanted = getattr(stream, what), getattr(trained, what)
         if own is not None and wanted is not None and tuple(own) != tuple(wanted):
@@ -128,7 +128,7 @@ def _same_names(stream: Stream, trained: Named) -> Stream:
 
 
 def as_column(x: Any, trained: Named | None = None) -> Column | Stream:
-    """Return features as a Column: a Column, a data set's, or anything like a tensor.
+    """Return features as a Column, from a Column, a Dataset or an array.
 
     Args:
         x: what is given.
@@ -179,7 +179,7 @@ def _array(x: Any) -> Array:
 
 
 def checked_weights(given: Any, data: Dataset | Stream) -> Array:
-    """How much each row counts, as float32.
+    """Check the sample weights of a data set, and return them as float32.
 
     Raises:
         ArgumentError: not one finite number ≥ 0 a row, or all of them 0; a stream.
@@ -214,7 +214,7 @@ def checked_weights(given: Any, data: Dataset | Stream) -> Array:
 
 
 def stored_as(data: Rows) -> tuple[np.dtype, float | None]:
-    """The dtype of stored numbers, and the factor that makes them features."""
+    """Return the dtype of the stored features, and their scale factor."""
     if isinstance(data, Stream):
         return data.row.dtype.numpy, data.scale
     column = data.x if isinstance(data, Dataset) else data
@@ -222,7 +222,7 @@ def stored_as(data: Rows) -> tuple[np.dtype, float | None]:
 
 
 def kinds(data: Rows) -> tuple[tuple[int, ...], ArrayType | None]:
-    """The shape of one row of features, and the type of one row of targets."""
+    """Return the shape of one row of features, and the type of one row of targets."""
     if isinstance(data, Column):
         return data.shape[1:], None
     if isinstance(data, Dataset):
@@ -231,7 +231,7 @@ def kinds(data: Rows) -> tuple[tuple[int, ...], ArrayType | None]:
 
 
 def batches(data: Rows, size: int, dtype: DType) -> Generator[tuple[Array, Array]]:
-    """Features (in ``dtype``) and targets, ``size`` rows at a time, in their order."""
+    """Yield batches (x in ``dtype``, y) of ``size`` rows each, in their order."""
     __, scale = stored_as(data)
     blocks = data.blocks(size) if isinstance(data, Stream) else _cut(data, size)
     with closing(blocks):
@@ -246,7 +246,7 @@ def _cut(data: Column | Dataset, size: int) -> Generator[tuple[Array, Array]]:
 
 
 def _features(stored: Array, scale: float | None, dtype: DType) -> Array:
-    """Stored rows as a model takes them: ``entries.features`` in NumPy."""
+    """Convert stored rows to model input: ``entries.features`` in NumPy."""
     if scale is None:
         check_kept(stored, scale, dtype)
         with np.errstate(over="ignore"):  # infinity is found in the results
@@ -255,7 +255,7 @@ def _features(stored: Array, scale: float | None, dtype: DType) -> Array:
 
 
 def check_kept(stored: Array, scale: float | None, dtype: DType) -> None:
-    """Refuse, or warn of, numbers that become others as a model takes them.
+    """Refuse, or warn of, features whose values change in the model's input dtype.
 
     Args:
         stored: features as they are stored.
@@ -297,7 +297,7 @@ def check_kept(stored: Array, scale: float | None, dtype: DType) -> None:
 
 
 def _check_indices(stored: Array, dtype: DType) -> None:
-    """Refuse fractions, and what does not fit, as numbers of rows."""
+    """Refuse indices that are fractions or out of the dtype's range."""
     if stored.dtype.kind != "f":
         return
     limits = np.iinfo(dtype.numpy)

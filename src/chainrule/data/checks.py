@@ -1,4 +1,4 @@
-"""What is asked of features, targets, names and counts before they are used."""
+"""Checks of features, targets, names and counts before use."""
 
 import json
 from collections import Counter
@@ -22,7 +22,7 @@ CHUNK = 1 << 20  # values looked at together in the search for NaN and infinity
 
 
 def numbers(value: Any, what: str) -> np.ndarray:
-    """`value` as an array of real numbers in native byte order, not copied."""
+    """Return `value` as an array of real numbers in native byte order, not copied."""
     try:
         if hasattr(value, "__dlpack__") and not hasattr(value, "__array__"):
             array = np.from_dlpack(value)
@@ -62,7 +62,7 @@ def numbers(value: Any, what: str) -> np.ndarray:
 
 
 def targets(y: np.ndarray) -> np.ndarray:
-    """Targets in the dtypes that losses take: int32, float32 or float64."""
+    """Convert targets to a dtype that losses take: int32, float32 or float64."""
     if y.dtype.kind == "f":
         return y.astype(np.float32) if y.dtype == np.float16 else y
     if y.dtype.itemsize >= 4 and y.dtype != np.int32 and y.size:
@@ -84,7 +84,7 @@ def targets(y: np.ndarray) -> np.ndarray:
 
 
 def check_lengths(x: Column, y: np.ndarray) -> None:
-    """Refuse x and y that have no rows, or not equally many."""
+    """Refuse x and y that have no rows, or different numbers of rows."""
     for what, shape in (("x", x.shape), ("y", y.shape)):
         if not shape:
             raise ShapeError(
@@ -120,7 +120,7 @@ def check_lengths(x: Column, y: np.ndarray) -> None:
 
 
 def checked_batch_size(given: Any, rows: int | None) -> int:
-    """The rows of a batch of so many rows, or of a stream; None means all of them."""
+    """Check a batch size for data of ``rows`` rows or a stream; None: all rows."""
     if given is None and rows is not None:
         return rows
     fix = _("batch_size=32: a stream has no batch of all its rows")
@@ -136,7 +136,7 @@ def checked_batch_size(given: Any, rows: int | None) -> int:
 
 
 def check_labels(y: np.ndarray, classes: int, first: int = 0) -> None:
-    """Refuse labels that are not the integers 0 … classes − 1, one a row.
+    """Refuse labels that are not the integers 0 … classes − 1, one per row.
 
     Args:
         y: the targets.
@@ -184,7 +184,7 @@ def check_labels(y: np.ndarray, classes: int, first: int = 0) -> None:
 
 
 def check_finite(column: Column, what: str, first: int = 0) -> None:
-    """Look at the features as an engine will see them, a chunk at a time.
+    """Refuse features with NaN or infinity in the dtype that an engine uses.
 
     Args:
         column: the features, or targets as a column.
@@ -220,7 +220,7 @@ def check_finite(column: Column, what: str, first: int = 0) -> None:
 def checked_classes(
     classes: Any, names: Any
 ) -> tuple[int | None, tuple[str, ...] | None]:
-    """How many classes there are, and their names: as many different texts."""
+    """Check the number of classes and their names, and return both."""
     if classes is not None:
         classes = validation.whole("classes", classes, least=2)
     if names is None:
@@ -242,7 +242,7 @@ def checked_classes(
 
 
 def checked_feature_names(names: Any, shape: tuple[int, ...]) -> tuple[str, ...]:
-    """Names of the columns of x, which is a table of shape (n, columns)."""
+    """Check the names of the columns of x, a table of shape (n, columns)."""
     made = checked_names(names, "feature_names", "feature_names=('length', 'width')")
     if len(shape) != 2 or len(made) != shape[1]:
         raise ArgumentError(
@@ -268,7 +268,7 @@ def checked_target_names(names: Any, shape: tuple[int, ...]) -> tuple[str, ...] 
 
 
 def checked_names(names: Any, what: str, example: str) -> tuple[str, ...]:
-    """Different texts, as a tuple."""
+    """Return different strings as a tuple; refuse anything else."""
     made = tuple(names) if isinstance(names, Sequence | np.ndarray) else (None,)
     if isinstance(names, str) or not all(isinstance(name, str) for name in made):
         raise ArgumentError(
@@ -290,7 +290,7 @@ def checked_names(names: Any, what: str, example: str) -> tuple[str, ...]:
 
 
 def checked_format(format: Any) -> dict[str, Any]:
-    """A copy of a description of a file format, which has to be JSON-able."""
+    """Return a copy of the description of a file format, which must be JSON-able."""
     try:
         if isinstance(format, dict):
             return json.loads(json.dumps(format, allow_nan=False))
@@ -309,7 +309,7 @@ def checked_format(format: Any) -> dict[str, Any]:
 
 
 def shortened(text: str, length: int = 80) -> str:
-    """`text`, cut where it is long: a message should stay a message.
+    """Truncate a text to at most ``length`` characters, for error messages.
 
     >>> shortened("abcdefgh", 5)
     'abcd…'
@@ -318,7 +318,7 @@ def shortened(text: str, length: int = 80) -> str:
 
 
 def _at(where: Any, first: int = 0) -> str:
-    """Where a value stands, counting from 0; nothing for a single value."""
+    """Return the position of a value in words, from 0; empty for a single value."""
     if not len(where):
         return ""
     row, *rest = (int(i) for i in where)

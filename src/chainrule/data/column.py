@@ -1,4 +1,4 @@
-"""Stored arrays, and the factor that turns them into features.
+"""A stored array together with the scale factor that converts it to features.
 
 Data stay in the dtype that they came in. 60,000 images of MNIST are 47 MB as
 bytes and would be 188 MB as float32, so an engine converts only the rows of the
@@ -22,7 +22,7 @@ from chainrule.util.keywords import strict
 
 @strict
 class Column:
-    """A stored array, and the factor that turns it into features.
+    """A stored array with the scale factor that converts it to features.
 
     Formula:
         x = float32(stored) · float32(scale), rounded once after each of the two

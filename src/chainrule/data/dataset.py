@@ -1,4 +1,4 @@
-"""Supervised data: n rows of features x, and a target y for each."""
+"""The Dataset class: supervised data, n rows of features x and a target y for each."""
 
 import operator
 from collections.abc import Iterator
@@ -32,7 +32,7 @@ from chainrule.util.keywords import strict
 
 @strict
 class Dataset:
-    """A supervised data set: row i of x goes with row i of y.
+    """A supervised data set: features x and a target y for each row.
 
     Args:
         x: features of shape (n, …), from anything with ``__array__`` or
@@ -146,7 +146,7 @@ class Dataset:
         name: str = "data",
         **options: Any,
     ) -> "Dataset":
-        """A data frame (pandas, polars, pyarrow …), one row a sample.
+        """Make a data set of a data frame (pandas, polars, …), one row per sample.
 
         Needs the extra ``data``. ``lines`` are the numbers of the rows, from 0.
 
@@ -173,7 +173,7 @@ class Dataset:
 
     @classmethod
     def _of_table(cls, reading: Reading, name: str | None = None) -> "Dataset":
-        """All rows of a table."""
+        """Make a data set of all rows of a table."""
         rows, layout = reading.all(), reading.layout
         made = cls(
             rows.x,
@@ -197,7 +197,7 @@ class Dataset:
     def __getitem__(self, key: Any) -> tuple[np.ndarray, Any]: ...
 
     def __getitem__(self, key: Any) -> "Dataset | tuple[np.ndarray, Any]":
-        """Rows: ``data[:100]`` is a `Dataset`, ``data[3]`` the pair (x, y) of a row.
+        """Return rows: ``data[:100]`` a `Dataset`, ``data[3]`` a pair (x, y).
 
         A slice shares the memory of its data set; nothing is copied.
 
@@ -225,7 +225,7 @@ class Dataset:
         return ((self.x[row], self.y[row]) for row in range(len(self)))
 
     def take(self, n: int) -> "Dataset":
-        """The first n rows, sharing memory with this data set.
+        """Return the first n rows, sharing memory with the data set.
 
         Args:
             n: how many rows, 1 … len(self).
@@ -251,7 +251,7 @@ class Dataset:
         return self._part(slice(n))
 
     def rows(self, index: Any) -> "Dataset":
-        """The rows of these numbers, in this order; the same row may come twice.
+        """Return the rows with the given indices, in order; a row may occur twice.
 
         Args:
             index: integers, negative ones counted from the end; or one boolean a row:
@@ -277,7 +277,7 @@ class Dataset:
         epoch: int = 0,
         drop_last: bool = False,
     ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """One pass over the data, a batch at a time.
+        """Yield the batches (x, y) of one pass over the data.
 
         ``batch_size=None`` is batch gradient descent (all rows make one step),
         ``batch_size=1`` stochastic gradient descent, and what is between is
@@ -321,7 +321,7 @@ class Dataset:
     def split(
         self, first: float, seed: int = 0, *, stratify: bool = False
     ) -> tuple["Dataset", "Dataset"]:
-        """Deal the rows at random into two data sets.
+        """Split the rows at random into two data sets.
 
         A seed gives the same split on every machine and in every version. Rows are
         copied, in the dtype that they are stored in.
@@ -365,7 +365,7 @@ class Dataset:
     def folds(
         self, k: int, seed: int = 0, *, stratify: bool = False
     ) -> Iterator[tuple["Dataset", "Dataset"]]:
-        """k-fold cross-validation: each row is held out exactly once.
+        """Yield the pairs (training, validation) of k-fold cross-validation.
 
         Args:
             k: how many folds, 2 … len(self). Their sizes differ by one row at most.
@@ -408,7 +408,7 @@ class Dataset:
         return ((self._part(rest), self._part(held)) for rest, held in parts)
 
     def _part(self, rows: slice | np.ndarray) -> "Dataset":
-        """Some rows as a data set; they were checked when this one was made."""
+        """Return some rows as a data set, without checking the data again."""
         part = object.__new__(Dataset)
         part.__dict__.update(self.__dict__)
         part.x, part.y = self.x.part(rows), self.y[rows]
@@ -417,7 +417,7 @@ class Dataset:
         return part
 
     def like(self, other: Named) -> "Dataset":
-        """Return the same rows with the columns and the labels of another data set.
+        """Return the rows with columns and labels in another data set's order.
 
         Columns are found by their names, where both have some, and labels by the names
         of their classes. Further columns are left out.
@@ -463,7 +463,7 @@ class Dataset:
 
 
 def _row_numbers(index: Any, n: int, name: str) -> np.ndarray:
-    """An index as row numbers from 0 to n − 1."""
+    """Convert an index to row numbers from 0 to n − 1."""
     try:
         made = np.asarray(index)
     except (TypeError, ValueError):  # ragged lists

@@ -1,4 +1,4 @@
-"""Rows without targets: what there is to predict."""
+"""Features without targets, for prediction."""
 
 from typing import NamedTuple
 
@@ -9,7 +9,7 @@ from chainrule.data.dataset import Dataset
 
 
 class Features(NamedTuple):
-    """Rows to predict: features without targets.
+    """Features without targets, for prediction.
 
     Attributes:
         x: the features, a `Column`.
@@ -21,7 +21,7 @@ class Features(NamedTuple):
 
     @classmethod
     def of(cls, x: np.ndarray, scale: float | None) -> "Features":
-        """Rows with numbers for names, checked as those of a data set are."""
+        """Make features from an array, with row numbers as names, and check them."""
         n = len(x) if x.ndim else 1
         data = Dataset(x, np.zeros(n, np.int32), scale=scale)
         return cls(data.x, tuple(f"row {i}" for i in range(n)))

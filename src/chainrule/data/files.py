@@ -1,4 +1,4 @@
-"""What all readers of files need: the file itself, memory, and errors that name it."""
+"""Common parts of all file readers: paths, memory limits, errors that name the file."""
 
 import os
 from collections.abc import Iterable, Iterator
@@ -18,7 +18,7 @@ UNSEEN = 1000
 
 
 def checked_path(path: Any, what: str, *, folder: bool = False) -> Path:
-    """The path of a file (or folder) that is there.
+    """Return the path of an existing file (or folder).
 
     Raises:
         ArgumentError: what is no path.
@@ -57,7 +57,7 @@ def checked_path(path: Any, what: str, *, folder: bool = False) -> Path:
 
 @contextmanager
 def reading(path: Path, what: str, fix: str) -> Iterator[None]:
-    """Whatever goes wrong in the block is an error of the file, and names it.
+    """Turn any error in the block into a DataError that names the file.
 
     Args:
         path: the file.
@@ -82,13 +82,13 @@ def reading(path: Path, what: str, fix: str) -> Iterator[None]:
 
 @contextmanager
 def opened(path: Path, what: str, fix: str) -> Iterator[BinaryIO]:
-    """A file to read, with :func:`reading`'s arguments."""
+    """Open a file for reading; errors in the block name the file."""
     with reading(path, what, fix), open_file(path) as file:
         yield file
 
 
 def damaged(path: Path, what: str, got: str, fix: str) -> DataError:
-    """The error for a file whose content is not what it should be."""
+    """Return the error for a file whose content is not of the expected kind."""
     return DataError(
         _("'{path}' cannot be read as {what}.", path=path, what=what),
         expected=what,
@@ -98,7 +98,7 @@ def damaged(path: Path, what: str, got: str, fix: str) -> DataError:
 
 
 def classes_of(y: np.ndarray, path: Path) -> int:
-    """How many classes labels 0, 1, … are of: the largest and one more, at least two.
+    """Return the number of classes of labels 0, 1, …: the largest + 1, at least 2.
 
     Raises:
         DataError: most of them never come up; every one would cost a row of weights.
@@ -117,7 +117,7 @@ def classes_of(y: np.ndarray, path: Path) -> int:
 
 
 def meant(name: str, known: Iterable[str], otherwise: str) -> str:
-    """Return a remedy, with a question before it where one of the names is near."""
+    """Return a remedy; if a known name is similar, ask first whether it was meant."""
     close = nearest(name, known)
     if not close:
         return otherwise
@@ -129,7 +129,7 @@ FREE, CONTAINER = Path("/proc/meminfo"), Path("/sys/fs/cgroup")
 
 
 def memory() -> int:
-    """Bytes that data may take: half of the machine's memory, or what is free of it.
+    """Return the limit of memory for data: half of the machine's, or what is free.
 
     What is free is asked of Linux, in a container too; 8 GiB where nothing is known.
     """
@@ -149,13 +149,13 @@ def memory() -> int:
 
 
 def _numbers_in(file: Path) -> dict[str, int]:
-    """The lines ``name number …`` of a file."""
+    """Read the lines ``name number …`` of a file into a dictionary."""
     rows = (line.split() for line in file.read_text("ascii").splitlines())
     return {row[0]: int(row[1]) for row in rows if len(row) > 1}
 
 
 def check_memory(path: Path | str, size: int, fix: str) -> None:
-    """Refuse content of ``size`` bytes before it takes the machine down."""
+    """Refuse content of ``size`` bytes that exceeds the machine's memory."""
     if size > (limit := memory()):
         raise DataError(
             _("'{path}' is too large for this machine's memory.", path=path),

@@ -1,4 +1,4 @@
-"""Frames as arrays, and columns found by their names instead of by their places.
+"""Data frames as arrays, with columns matched by name instead of by position.
 
 A frame is a table of pandas, polars, pyarrow …, or a dictionary of columns. What was
 trained on one has names; whatever comes later is brought into their order.
@@ -21,7 +21,7 @@ Names = tuple[str, ...]
 
 
 class Named(Protocol):
-    """Anything that names its columns and classes: a Dataset, a Stream, a Plan."""
+    """The protocol of objects with names of columns and classes, such as a Dataset."""
 
     @property
     def feature_names(self) -> Names | None: ...
@@ -46,7 +46,7 @@ class Columns(NamedTuple):
 
     @classmethod
     def of(cls, given: Any) -> Columns | None:
-        """Return the columns of a table; None for anything else.
+        """Return the columns of a table; None for data that are not a table.
 
         Raises:
             ArgumentError: two columns of one name.
@@ -73,7 +73,7 @@ class Columns(NamedTuple):
 
     @property
     def names(self) -> Names:
-        """The names of its columns."""
+        """The names of the table's columns."""
         return tuple(self.labels)
 
     def array(self, what: str, names: Names | None = None) -> Array:
@@ -127,7 +127,7 @@ class Columns(NamedTuple):
 
 
 def in_order(given: Sequence[str], wanted: Names, what: str) -> list[int]:
-    """Return the places of the columns that are wanted; further ones are ignored.
+    """Return the positions of the wanted columns; ignore further columns.
 
     Args:
         given: the names of the columns that there are.
@@ -158,7 +158,7 @@ def in_order(given: Sequence[str], wanted: Names, what: str) -> list[int]:
 
 
 def labels_of(given: Names, trained: Names) -> Array:
-    """Return, for each class of data, its label in training.
+    """Return, for each class of new data, its label in training.
 
     Raises:
         DataError: a class that was not there.

@@ -1,4 +1,4 @@
-"""idx files, the format of MNIST: a header of sizes, then big-endian numbers.
+"""A reader of idx files, the format of MNIST: sizes, then big-endian numbers.
 
     00 00, type (08 … 0E), rank, then each size in 4 bytes, then the numbers
 
@@ -43,7 +43,7 @@ def read_idx(
     class_names: Any = None,
     name: str | None = None,
 ) -> Dataset:
-    r"""A pair of idx files, as MNIST and its relatives come: images and labels.
+    r"""Read a pair of idx files, images and labels, in the format of MNIST.
 
     Args:
         images: the path of the features, plain or gzipped.
@@ -136,13 +136,13 @@ def idx_features(
     classes: Any = None,
     class_names: Any = None,
 ) -> Features:
-    """The images alone, with the arguments of :func:`read_idx`."""
+    """Read the images alone, with the arguments of :func:`read_idx`."""
     x, __ = _features(images, scale, flatten)
     return Features.of(x.stored, x.scale)
 
 
 def labels_beside(images: Path) -> Path:
-    """The labels' file beside an images' file, by the names that MNIST uses."""
+    """Find the label file that belongs to an image file, by MNIST's file names."""
     name = images.name.replace("images", "labels").replace("idx3", "idx1")
     found = images.with_name(name)
     if found == images or not found.is_file():
@@ -158,7 +158,7 @@ def labels_beside(images: Path) -> Path:
 
 
 def read_array(path: Path) -> np.ndarray:
-    """The array in an idx file, in native byte order.
+    """Read the array in an idx file, in native byte order.
 
     Raises:
         DataError: damaged, truncated, too long, or larger than memory.

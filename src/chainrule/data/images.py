@@ -1,4 +1,4 @@
-"""Folders of images: one folder a class, read by Pillow.
+"""A reader of image folders with one folder per class, based on Pillow.
 
 Only the formats below are opened: Pillow knows many more, and some of them run other
 programs. Pixels are counted before they are unpacked, so a small file cannot take all
@@ -49,7 +49,7 @@ def image_folder(
     class_names: Any = None,
     name: str | None = None,
 ) -> Dataset:
-    """A folder with a folder of images for each class. Needs the extra ``images``.
+    """Read a folder with one subfolder of images per class. Needs the extra ``images``.
 
         pets/cat/1.png, pets/cat/2.png, pets/dog/1.png, …
 
@@ -132,7 +132,7 @@ def image_features(
     flatten: bool = False,
     class_names: Any = None,
 ) -> Features:
-    """Images without classes: one file, a folder of files, or a folder of folders.
+    """Read images without classes: a file, a folder of files, or of folders.
 
     The other arguments are those of :func:`image_folder`. Each row is called by its
     file.
@@ -154,7 +154,7 @@ def image_features(
 
 
 class Loader:
-    """Reads images into one array.
+    """A loader that reads image files into one array.
 
     Args:
         size: (height, width), or None for that of the first image.
@@ -172,7 +172,7 @@ class Loader:
         self.formats = [name for name in FORMATS if name in self.image.OPEN]
 
     def load(self, files: list[Path]) -> np.ndarray:
-        """The images of these files: (n, channels, height, width), uint8."""
+        """Read image files as one uint8 array (n, channels, height, width)."""
         first = self._pixels(files[0])
         content = len(files) * first.size
         check_memory(files[0].parent, content, _("size=(64, 64) makes them smaller"))
@@ -206,7 +206,7 @@ class Loader:
         return made
 
     def _pixels(self, file: Path) -> np.ndarray:
-        """One image: (channels, height, width)."""
+        """Read one image: (channels, height, width)."""
         # Pillow warns of what is an error here, or of what changes no pixel.
         quiet = warnings.catch_warnings(action="ignore")
         with opened(file, WHAT, FIX) as stream, quiet:
@@ -221,7 +221,7 @@ class Loader:
         return pixels.transpose(2, 0, 1)
 
     def _check(self, image: Any, file: Path, length: int) -> None:
-        """Refuse what is too large, and what is more than one image."""
+        """Refuse files with too many pixels, or with more than one image."""
         width, height = image.size
         if width * height > min(LARGEST, FREE + A_BYTE * length):
             limit = _(
@@ -267,7 +267,7 @@ class Loader:
 
 
 def pillow() -> Any:
-    """Pillow's module of images, or how to get it."""
+    """Return Pillow's ``Image`` module; raise an error if it is not installed."""
     try:
         from PIL import Image
     except ImportError as error:
@@ -281,7 +281,7 @@ def pillow() -> Any:
 
 
 def _eight_bits(values: np.ndarray, file: Path) -> np.ndarray:
-    """Grey of 16 bits as 8 bits: v/257, rounded."""
+    """Convert 16-bit grey values to 8 bits: v/257, rounded."""
     if values.dtype.kind == "f" or values.min() < 0 or values.max() > 0xFFFF:
         raise damaged(
             file,
@@ -301,14 +301,14 @@ def _eight_bits(values: np.ndarray, file: Path) -> np.ndarray:
 
 
 def _entries(folder: Path) -> list[Path]:
-    """What is in a folder, sorted by name, without hidden files."""
+    """Return the files and folders in a folder, sorted by name, without hidden ones."""
     names = sorted(os.listdir(folder))
     shown = [n for n in names if not n.startswith(".") and n.lower() not in NOT_OURS]
     return [folder / name for name in shown]
 
 
 def _folders(root: Path) -> list[str]:
-    """The names of the classes' folders, at least two."""
+    """Return the names of the class folders."""
     entries = _entries(root)
     names = [entry.name for entry in entries if entry.is_dir()]
     stray = [e for e in entries if not e.is_dir() and e.suffix.lower() in SUFFIXES]
@@ -351,7 +351,7 @@ def _check_known(root: Path, names: list[str], classes: tuple[str, ...]) -> None
 
 
 def _images(folder: Path) -> list[Path]:
-    """The files of one class."""
+    """Return the image files of one class."""
     files = _entries(folder)
     for file in files:
         if file.is_dir():
@@ -379,7 +379,7 @@ def _no_images(folder: Path) -> DataError:
 
 
 def _checked_size(size: Any) -> tuple[int, int]:
-    """A size (height, width) as Pillow wants it: (width, height)."""
+    """Check a size (height, width), and return Pillow's order (width, height)."""
     if isinstance(size, list | tuple) and len(size) == 2:
         height, width = (validation.whole("size", n) for n in size)
         if height * width <= LARGEST:

@@ -1,4 +1,4 @@
-"""MNIST, included: 70,000 handwritten digits of 28 × 28 grey pixels.
+"""The MNIST data set, included: 70,000 handwritten digits of 28 × 28 grey pixels.
 
 `mnist.pack` holds the four original files without loss. Four pixels in five are
 blank paper (0), so it keeps apart where there is ink and how dark the ink is:
@@ -33,7 +33,7 @@ HEADER = struct.Struct(">8sH IIHH III 32s")
 
 @strict
 def mnist() -> tuple[Dataset, Dataset]:
-    """MNIST: handwritten digits, 60,000 to train on and 10,000 to test with.
+    """Return MNIST: handwritten digits, 60,000 for training and 10,000 for testing.
 
     It comes with the package: nothing is downloaded. The content is checked
     against its SHA-256 each time that it is read from the disk, once a process;
@@ -72,7 +72,7 @@ def mnist() -> tuple[Dataset, Dataset]:
 
 @functools.cache
 def _arrays() -> tuple[np.ndarray, np.ndarray, int]:
-    """Read-only images and labels, and how many of them are for training."""
+    """Return read-only images and labels, and the number of training images."""
     images, labels, n = unpack(read())
     targets = labels.astype(np.int32)
     images = images.reshape(len(images), -1)
@@ -81,7 +81,7 @@ def _arrays() -> tuple[np.ndarray, np.ndarray, int]:
 
 
 def read() -> bytes:
-    """The bytes of the packed file, wherever the package is installed.
+    """Read the bytes of the packed file from the installed package.
 
     Raises:
         DataError: it is not there.
@@ -95,7 +95,7 @@ def read() -> bytes:
 
 
 def unpack(packed: bytes) -> tuple[np.ndarray, np.ndarray, int]:
-    """The content of a packed file.
+    """Unpack images, labels and the number of training images from the packed file.
 
     Args:
         packed: all bytes of the file.
@@ -140,7 +140,7 @@ def unpack(packed: bytes) -> tuple[np.ndarray, np.ndarray, int]:
 
 
 def content_digest(images: np.ndarray, labels: np.ndarray, train: int) -> bytes:
-    """SHA-256 of the shape and of every pixel and label."""
+    """Compute the SHA-256 of the shape and of all pixels and labels."""
     import hashlib
 
     sha = hashlib.sha256(struct.pack(">4I", train, *images.shape))

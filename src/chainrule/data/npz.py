@@ -1,4 +1,4 @@
-"""NPZ files: several NumPy arrays in one zip file.
+"""A reader of NPZ files: several NumPy arrays in one zip file.
 
 NumPy itself reads the arrays, and executes nothing on the way.
 """
@@ -42,7 +42,7 @@ def read_npz(
     class_names: Any = None,
     name: str | None = None,
 ) -> Dataset:
-    """Features and targets from an NPZ file.
+    """Read features and targets from an NPZ file.
 
     Args:
         path: the file, as ``numpy.savez`` writes it.
@@ -107,7 +107,7 @@ def npz_features(
     classes: Any = None,
     class_names: Any = None,
 ) -> Features:
-    """The features alone, with the arguments of :func:`read_npz`."""
+    """Read the features alone, with the arguments of :func:`read_npz`."""
     found = checked_path(path, _("NPZ file"))
     with _opened(found) as archive:
         features = _member(archive, found, x)
@@ -126,7 +126,7 @@ def _opened(path: Path) -> Iterator["ZipFile"]:
 def _coded(
     texts: np.ndarray, names: Any, path: Path, array: str
 ) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Labels for texts, and the names of the classes."""
+    """Convert text labels to integers, and return both labels and class names."""
     if texts.ndim != 1 or not len(texts):
         raise damaged(
             path,
@@ -160,7 +160,7 @@ def _coded(
 
 
 def _member(archive: "ZipFile", path: Path, name: str) -> np.ndarray:
-    """The array of this name."""
+    """Read the array with a name from an NPZ archive."""
     from numpy.lib import format
 
     members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}

@@ -1,4 +1,4 @@
-"""One item ahead: a thread makes the next while the last one is being used.
+"""Prefetching: a thread computes the next item while the current one is in use.
 
     consumer:  use 1 ......... use 2 ......... use 3
     thread:            make 2          make 3
@@ -18,14 +18,14 @@ PATIENCE = 5.0
 
 
 class _End:
-    """What comes after the last item: the error that ended it, or none."""
+    """The marker after the last item, with the iterator's error, if any."""
 
     def __init__(self, error: BaseException | None = None) -> None:
         self.error = error
 
 
 class Prefetcher(Generic[T]):
-    """The items of an iterator that runs in a thread of its own.
+    """An iterator over items that a separate thread computes in advance.
 
     The thread starts with the first item that is asked for, and ends with the last
     one, with an error, or with :meth:`close`. It does not keep the process alive.
@@ -74,7 +74,7 @@ class Prefetcher(Generic[T]):
         raise StopIteration
 
     def close(self) -> None:
-        """Stop: the thread closes its iterator and ends."""
+        """Stop the thread, which closes its iterator."""
         self._ended = True
         self._stop.set()
         self._room.release()
@@ -94,7 +94,7 @@ def _run(
     room: threading.Semaphore,
     stop: threading.Event,
 ) -> None:
-    """The thread. It knows nothing of the consumer, which may be forgotten."""
+    """Run in the thread: compute items and put them into the queue."""
     error = None
     try:
         items = make(stop.is_set)

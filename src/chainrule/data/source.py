@@ -1,4 +1,4 @@
-"""Where the samples of a stream come from: opened anew, and looked at one by one."""
+"""The source of a stream's samples: opened for each pass, checked sample by sample."""
 
 from collections.abc import Callable, Generator, Iterator
 from typing import Any
@@ -24,7 +24,7 @@ STORED = frozenset(dtype.numpy for dtype in DType)
 
 
 class Source:
-    """A function that opens an iterable of samples (x, y), or of batches of them.
+    """A stream's source: a function that opens an iterable of samples or batches.
 
     Args:
         make: the function.
@@ -42,7 +42,7 @@ class Source:
         self._opened: Any = None
 
     def first(self) -> Pair:
-        """The rows of the first item; the source is closed again."""
+        """Read the rows of the first item, and close the source again."""
         pieces = self.pieces(lambda: False)
         found = next(pieces, None)
         pieces.close()
@@ -51,7 +51,7 @@ class Source:
         return found[1]
 
     def pieces(self, stopped: Stopped) -> Generator[tuple[int, Pair], None, None]:
-        """A generator of rows of x and y, with the number of the first of them.
+        """Yield pairs of a row number and the rows of x and y from there on.
 
         Args:
             stopped: asked before each item of the source; it ends the generator.
@@ -79,7 +79,7 @@ class Source:
     def blocks(
         self, rows: int, types: tuple[ArrayType, ArrayType], stopped: Stopped
     ) -> Iterator[Pair]:
-        """The rows in blocks of one size; the last one has what is left.
+        """Yield the rows in blocks of equal size; the last block may be smaller.
 
         Args:
             rows: of a block.
@@ -174,7 +174,7 @@ class Source:
         return items
 
     def _rows(self, number: int, item: Any) -> Pair:
-        """One item of the source as rows of x and of y."""
+        """Convert one item of the source to rows of x and of y."""
         if not isinstance(item, tuple | list) or len(item) != 2:
             raise DataError(
                 _(
@@ -255,7 +255,7 @@ class Source:
         )
 
     def empty(self) -> DataError:
-        """The error for a source without samples."""
+        """Return the error for a source without samples."""
         return DataError(
             _("The source of the stream '{name}' has no samples.", name=self.name),
             expected=_("at least one pair (x, y)"),
@@ -268,7 +268,7 @@ class Source:
 
 
 def _stored(x: np.ndarray, given: Any) -> np.ndarray:
-    """Features in a dtype that engines read; numbers from lists are float32."""
+    """Convert features to a dtype that engines read; lists become float32."""
     if x.dtype in STORED and not isinstance(given, list | tuple | int | float):
         return x
     if (number := not_held(x, np.dtype(np.float32))) is not None:
@@ -285,7 +285,7 @@ def _stored(x: np.ndarray, given: Any) -> np.ndarray:
 
 
 def _target(given: Any) -> np.ndarray:
-    """A target in the dtypes that losses take; a Python float is float32."""
+    """Convert a target to a dtype that losses take; a Python float becomes float32."""
     if type(given) is int and -(2**31) <= given < 2**31:  # a label: the usual case
         return np.asarray(given, np.int32)
     y = numbers(given, "y")

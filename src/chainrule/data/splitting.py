@@ -1,4 +1,4 @@
-"""Which rows go where: orders, splits and folds, as row numbers.
+"""Shuffling, splits and cross-validation folds, as row numbers.
 
 The order of a split is the argsort of n raw 64-bit words from NumPy's Philox
 generator. NumPy promises that this stream never changes, so a seed gives the same
@@ -15,12 +15,12 @@ from chainrule.text import _
 
 
 def shuffled(n: int, seed: int) -> np.ndarray:
-    """The numbers 0 … n − 1 in an order that depends on the seed alone."""
+    """Return the numbers 0 … n − 1 in an order that depends only on the seed."""
     return np.argsort(np.random.Philox(seed).random_raw(n), kind="stable")
 
 
 def halves(n: int, count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """The first ``count`` rows of the shuffled order, and the rest."""
+    """Return the first ``count`` rows of the shuffled order, and the remaining rows."""
     order = shuffled(n, seed)
     return order[:count], order[count:]
 
@@ -28,7 +28,7 @@ def halves(n: int, count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
 def stratified_halves(
     labels: np.ndarray, count: int, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Like :func:`halves`, with each class's share of rows kept.
+    """Split rows like :func:`halves`, with the same share of each class in both parts.
 
     Args:
         labels: integers, one a row; no class has a single row.
@@ -44,7 +44,7 @@ def stratified_halves(
 
 
 def class_counts(sizes: list[int], count: int) -> list[int]:
-    """How many of each class's rows go into a part of ``count`` rows.
+    """Return the number of rows of each class in a stratified part of ``count`` rows.
 
     Formula:
         qᵢ = sizeᵢ · count / Σ size, rounded down; what is left goes to the largest
@@ -68,7 +68,7 @@ def class_counts(sizes: list[int], count: int) -> list[int]:
 
 
 def _leave_one(counts: list[int]) -> None:
-    """Move rows from the largest classes to those that have none."""
+    """Move one row from the largest class to each class without rows."""
     for i, n in enumerate(counts):
         most = max(range(len(counts)), key=counts.__getitem__)
         if n == 0 and counts[most] > 1:
@@ -79,7 +79,7 @@ def _leave_one(counts: list[int]) -> None:
 def folds(
     n: int, k: int, seed: int, labels: np.ndarray | None
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """k pairs of rows (training, validation); every row is in one validation set.
+    """Yield k pairs of rows (training, validation), with each row validated once.
 
     Without labels the shuffled rows are dealt like cards, one to each fold in turn.
     With labels they are dealt class after class, so that the folds' shares of a class
@@ -95,7 +95,7 @@ def folds(
 
 
 def _rank_in_class(codes: np.ndarray, sizes: np.ndarray) -> np.ndarray:
-    """For each row, how many rows of its class stand before it."""
+    """Return, for each row, the number of earlier rows of the same class."""
     by_class = np.argsort(codes, kind="stable")
     starts = np.cumsum(sizes) - sizes
     rank = np.empty(len(codes), np.int64)
@@ -107,7 +107,7 @@ def _rank_in_class(codes: np.ndarray, sizes: np.ndarray) -> np.ndarray:
 
 
 def part_of(first: Any, n: int, name: str) -> int:
-    """How many of n rows a share means: a fraction, or the number itself."""
+    """Convert a split's share, a fraction or a number of rows, to a number of rows."""
     if isinstance(first, int | np.integer) and not isinstance(first, bool):
         count = int(first)
     elif isinstance(first, float | np.floating) and 0 < first < 1:
@@ -134,7 +134,7 @@ def part_of(first: Any, n: int, name: str) -> int:
 
 
 def check_strata(y: np.ndarray, name: str, class_names: tuple[str, ...] | None) -> None:
-    """Refuse targets that name no classes, and classes of a single row."""
+    """Refuse to stratify by targets that are not classes, or by single-row classes."""
     if y.ndim != 1 or y.dtype.kind == "f":
         raise DTypeError(
             _("The data set '{name}' has no classes to stratify by.", name=name),

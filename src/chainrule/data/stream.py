@@ -1,4 +1,4 @@
-"""Data larger than memory: samples from any iterable, in blocks, read ahead."""
+"""The Stream class: data larger than memory, read in blocks ahead of their use."""
 
 from collections.abc import Callable, Generator, Iterator
 from functools import cached_property
@@ -27,7 +27,7 @@ from chainrule.util.keywords import strict
 
 @strict
 class Stream:
-    """Supervised data that come one after the other, anew for each epoch.
+    """Supervised data that are read in blocks, one pass per epoch.
 
     Only two blocks of rows are in memory: the one in use, and the next, which a thread
     makes in the meantime. Samples come in the order of the source; it is the source
@@ -109,7 +109,7 @@ class Stream:
         name: str | None = None,
         **options: Any,
     ) -> "Stream":
-        """A table that is larger than memory; arguments as for ``read_csv``.
+        """Stream a table larger than memory; arguments as for ``read_csv``.
 
         The whole file is read once at the beginning, to learn its columns; then once
         for each epoch, in the order of its rows.
@@ -143,7 +143,7 @@ class Stream:
 
     @property
     def row(self) -> ArrayType:
-        """The type of one sample's features as they are stored, before the scale.
+        """The type of one sample's features as stored, before scaling.
 
         Raises:
             DataError: the source gives no samples, or none that can be used.
@@ -160,7 +160,7 @@ class Stream:
         return self._types[1]
 
     def blocks(self, rows: int) -> Generator[Pair]:
-        """One pass over the samples, in blocks that a thread prepares.
+        """Yield the blocks of one pass over the samples, prepared by a thread.
 
         Args:
             rows: how many samples a block holds; the last one holds what is left.

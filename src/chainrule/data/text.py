@@ -1,4 +1,4 @@
-"""Tables with a column of texts, as rows of the numbers of their words."""
+"""A reader of tables with a text column, whose texts become token indices."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def read_text(
     header: Any = True,
     name: str | None = None,
 ) -> Dataset:
-    """A table with a column of texts, for a network that begins with an `Embedding`.
+    """Read a table with a text column, for a network that begins with an `Embedding`.
 
     A text becomes the numbers of its units in a vocabulary of the most frequent ones:
     0 is padding, 1 is a unit that is not in it. It needs the extra ``data`` (pandas).
@@ -111,13 +111,13 @@ def read_text(
 
 
 def texts_of(data: Dataset) -> Texts | None:
-    """How the texts of a data set are read; None for other data."""
+    """Return the text column of a data set; None for other data."""
     format = data.format or {}
     return Layout.restored(format).texts if format.get("kind") == "text" else None
 
 
 def shown(data: Dataset, row: int) -> dict[str, str]:
-    """By the column's name the text of a row, as far as its numbers tell."""
+    """Return the text of a row, decoded from its token indices, by column name."""
     column = texts_of(data)
     assert column is not None
     return {column.name: column.shown(data.x.stored[row].tolist())}

@@ -1,4 +1,4 @@
-"""Small problems to learn with: XOR, circles, moons, spirals, blobs.
+"""Toy data sets for classification: XOR, circles, moons, spirals, blobs.
 
 Each is a function of its arguments alone. The random numbers are the framework's own
 (Threefry), the arithmetic is float64, and the points are rounded to float32 at the
@@ -29,7 +29,7 @@ APART = 4.0
 
 @strict
 def xor(copies: int = 1, noise: float = 0.0, *, seed: int = 0) -> Dataset:
-    """The exclusive or, which no single layer can learn.
+    """Generate the XOR problem (exclusive or), which no single layer can learn.
 
     Formula:
         y = x₁ ⊕ x₂ for x ∈ {0, 1}², each corner ``copies`` times, plus
@@ -67,7 +67,7 @@ def xor(copies: int = 1, noise: float = 0.0, *, seed: int = 0) -> Dataset:
 def circles(
     n: int = 200, noise: float = 0.05, *, factor: float = 0.5, seed: int = 0
 ) -> Dataset:
-    """Two circles with one centre: no straight line separates them.
+    """Generate two concentric circles, which no straight line separates.
 
     Formula:
         x = r·(cos t, sin t) + noise·ε with r = 1 for class 0 and r = factor for
@@ -101,7 +101,7 @@ def circles(
 
 @strict
 def moons(n: int = 200, noise: float = 0.05, *, seed: int = 0) -> Dataset:
-    """Two half circles that reach into each other.
+    """Generate two interleaving half circles.
 
     Formula:
         class 0: (cos t, sin t); class 1: (1 − cos t, ½ − sin t); t from 0 to π in
@@ -138,7 +138,7 @@ def spiral(
     turns: float = 1.0,
     seed: int = 0,
 ) -> Dataset:
-    """Arms that wind around the origin, one a class.
+    """Generate spiral arms around the origin, one for each class.
 
     Formula:
         x = r·(cos t, sin t) + noise·ε with t = 2π·(turns·r + class/classes); r goes
@@ -180,7 +180,7 @@ def blobs(
     spread: float = 1.0,
     seed: int = 0,
 ) -> Dataset:
-    """Clouds of points, one a class.
+    """Generate clusters of normally distributed points, one for each class.
 
     Formula:
         x = c + spread·ε with ε ~ N(0, 1) in each coordinate; the centres c are
@@ -216,7 +216,7 @@ def blobs(
 
 
 class _Draws:
-    """Random numbers of one toy set: a stream of its own for each seed.
+    """The random numbers of one toy data set, reproducible by its seed.
 
     Args:
         name: of the set.
@@ -236,33 +236,33 @@ class _Draws:
         )
 
     def uniform(self, shape: Sequence[int]) -> Array:
-        """Numbers strictly between 0 and 1: (bits + ½)·2⁻³²."""
+        """Draw numbers strictly between 0 and 1: (bits + ½)·2⁻³²."""
         bits = self._bits(math.prod(shape)).astype(np.float64)
         return ((bits + 0.5) * 2.0**-32).reshape(shape)
 
     def normal(self, shape: Sequence[int]) -> Array:
-        """Numbers from N(0, 1), by Box and Muller: √(−2 ln u)·cos(2πv)."""
+        """Draw numbers from N(0, 1) by Box and Muller: √(−2 ln u)·cos(2πv)."""
         u, v = self.uniform(shape), self.uniform(shape)
         return np.sqrt(-2.0 * np.log(u)) * np.cos(2.0 * math.pi * v)
 
     def noise(self, size: float, shape: Sequence[int], name: str = "noise") -> Array:
-        """size·ε with ε ~ N(0, 1); ``name`` is that of the argument."""
+        """Draw noise size·ε, ε ~ N(0, 1); ``name`` is the argument's name."""
         number(name, size, least=0, most=1e6)
         return size * self.normal(shape)
 
     def order(self, n: int) -> Array:
-        """The numbers 0 … n − 1 in random order."""
+        """Return the numbers 0 … n − 1 in random order."""
         return np.argsort(self._bits(n), kind="stable")
 
 
 def _polar(radius: Any, turns: Array) -> Array:
-    """Points at a radius, and at an angle in whole turns: (n, 2)."""
+    """Return points (n, 2) with a radius and an angle in whole turns."""
     angle = 2.0 * math.pi * turns
     return np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=1)
 
 
 def _centres(draws: _Draws, classes: int, features: int) -> Array:
-    """Points in a cube, drawn until each is far enough from those before it."""
+    """Draw the centres of clusters in a cube, at a minimum distance from each other."""
     side = 3 * APART * classes ** (1 / features)
     centres = np.empty((0, features))
     while len(centres) < classes:
@@ -273,14 +273,14 @@ def _centres(draws: _Draws, classes: int, features: int) -> Array:
 
 
 def _noisy(name: str, classes: list[Array], noise: float, draws: _Draws) -> Dataset:
-    """The points of each class, with noise, in random order."""
+    """Return the points of all classes, with noise, in random order."""
     x = np.concatenate(classes)
     x = x + draws.noise(noise, x.shape)
     return _shuffled(name, x, [len(points) for points in classes], draws)
 
 
 def _shuffled(name: str, x: Array, sizes: list[int], draws: _Draws) -> Dataset:
-    """Points that lie class after class, in random order."""
+    """Return points that are sorted by class in random order, as a data set."""
     y = np.repeat(np.arange(len(sizes)), sizes)
     order = draws.order(len(x))
     return _dataset(name, x[order], y[order], len(sizes))
@@ -297,6 +297,6 @@ def _dataset(name: str, x: Array, y: Array, classes: int) -> Dataset:
 
 
 def _sizes(n: int, classes: int) -> list[int]:
-    """How many points each class gets: the first ones one more, if need be."""
+    """Return the number of points of each class, as equal as possible."""
     n = whole("n", n, least=classes)
     return [n // classes + (c < n % classes) for c in range(classes)]

@@ -1,4 +1,4 @@
-"""Metrics: how well a network does, besides its loss.
+"""Metrics: measures of a network's quality, besides its loss.
 
 A metric is part of the graph that evaluates: for each batch it computes a few small
 tensors, in the engine; from those of all batches the host works out its value in

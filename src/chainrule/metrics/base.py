@@ -1,4 +1,4 @@
-"""What a metric is, and the means over all samples or elements."""
+"""The base class of metrics, and of metrics that are means over samples or elements."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Batches = Sequence[Mapping[str, Array]]
 
 
 class Metric:
-    """Base of the metrics; make your own by defining ``batch`` and ``value``.
+    """Base class of metrics; define your own by ``batch`` and ``value``.
 
     Attributes:
         name: the key under which ``evaluate`` gives it.
@@ -56,18 +56,18 @@ class Metric:
             cls.__init__ = strict_function(cls.__init__)
 
     def for_loss(self, loss: Any) -> Metric:
-        """The metric for a network trained with ``loss``: itself, or an adapted one."""
+        """Return the metric, adapted to a network trained with ``loss``."""
         return self
 
     def batch(self, prediction: Tensor, target: Tensor) -> dict[str, Tensor]:
-        """What the value needs of one batch: small tensors, by names of your own.
+        """Compute a batch's statistics for the metric: small tensors by name.
 
         It is traced into a graph, so it sees shapes and no numbers.
         """
         raise self._lacks("batch", _("(self, prediction, target) → dict of tensors"))
 
     def value(self, batches: Batches, counts: Array) -> Any:
-        """The metric over all batches.
+        """Compute the metric from the statistics of all batches.
 
         Args:
             batches: what ``batch`` gave, as arrays, batch by batch.
@@ -76,7 +76,7 @@ class Metric:
         raise self._lacks("value", _("(self, batches, counts) → number"))
 
     def settings(self) -> dict[str, Any]:
-        """The arguments that make such a metric anew, for checkpoints."""
+        """Return the arguments that construct the metric again, for checkpoints."""
         given = {name: getattr(self, name) for name in self.arguments}
         return {name: value for name, value in given.items() if value is not None}
 
@@ -93,7 +93,7 @@ class Metric:
 
 
 class Mean(Metric):
-    """Base of the metrics that are a mean over all samples or elements.
+    """Base class of metrics that are a mean over all samples or elements.
 
     One of your own defines ``items``: the numbers, or truth values, of a batch that the
     mean is over. They are summed in float64.
@@ -108,23 +108,23 @@ class Mean(Metric):
     """
 
     def items(self, prediction: Tensor, target: Tensor) -> Tensor:
-        """What the mean is over."""
+        """Return the numbers, or truth values, that the mean is taken of."""
         raise self._lacks("items", _("(self, prediction, target) → tensor"))
 
     def batch(self, prediction: Tensor, target: Tensor) -> dict[str, Tensor]:
-        """Their sum, and how many there are."""
+        """Compute the sum and the number of the items of a batch."""
         items = self.items(prediction, target)
         exact = "int32" if items.dtype is DType.bool else "float64"
         made = items.astype(exact).sum()
         return {"sum": made, "count": count_of(items.size, made.dtype)}
 
     def value(self, batches: Batches, counts: Array) -> float:
-        """Σ items / how many."""
+        """Compute the mean: the sum of all items divided by their number."""
         return float(total(batches, "sum") / total(batches, "count"))
 
 
 def number(metric: Metric, value: Any) -> int | float:
-    """What ``value`` gave, as a number of Python's.
+    """Convert the result of a metric's ``value`` to a Python number.
 
     Raises:
         ArgumentError: no single number.
@@ -145,5 +145,5 @@ def number(metric: Metric, value: Any) -> int | float:
 
 
 def total(batches: Batches, key: str) -> Array:
-    """The sum over the batches of what ``batch`` called ``key``, in float64."""
+    """Sum the statistic ``key`` over all batches, in float64."""
     return np.sum([np.asarray(b[key], np.float64) for b in batches], axis=0)

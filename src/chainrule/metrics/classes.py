@@ -1,4 +1,4 @@
-"""Metrics of decisions between classes, with the conventions of scikit-learn."""
+"""Metrics of classification, with the conventions of scikit-learn."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from chainrule.util import validation
 
 
 class ClassMetric(Metric):
-    """Base of the metrics of classes; none of them has a meaning for quantities."""
+    """Base class of classification metrics; without a meaning for regression."""
 
 
 class _Decided(ClassMetric):
-    """Base of metrics that compare the decided class with the true one."""
+    """Base class of metrics that compare the predicted class with the true class."""
 
     arguments = ("threshold",)
 
@@ -35,7 +35,7 @@ class _Decided(ClassMetric):
         self.threshold = validation.maybe(validation.number)("threshold", threshold)
 
     def for_loss(self, loss: Any) -> Metric:
-        """With the loss's threshold, where none was given."""
+        """Return the metric with the loss's threshold, unless it has its own."""
         cut = semantics.threshold(loss)
         if self.threshold is not None or cut is None:
             return self
@@ -43,7 +43,7 @@ class _Decided(ClassMetric):
 
 
 class Accuracy(_Decided, Mean):
-    """The share of decisions that are right, from 0 to 1.
+    """The accuracy: the share of correct predictions, from 0 to 1.
 
     With C scores a sample the largest one decides (the first of equals). A binary
     output decides for class 1 from a threshold on: 0 for scores (``BCEWithLogitsLoss``,
@@ -65,13 +65,13 @@ class Accuracy(_Decided, Mean):
     name = "accuracy"
 
     def items(self, prediction: Tensor, target: Tensor) -> Tensor:
-        """Which decisions are right."""
+        """Return, for each prediction, whether its class is right."""
         pair = semantics.decisions("Accuracy", prediction, target, self.threshold)
         return pair[0] == pair[1]
 
 
 class TopK(ClassMetric, Mean):
-    """The share of samples whose true class is among the k largest scores.
+    """The top-k accuracy: the share of true classes among the k largest scores.
 
     Of equal scores those of the lower classes count as larger, so that ``TopK(1)`` is
     the accuracy.
@@ -92,7 +92,7 @@ class TopK(ClassMetric, Mean):
         self.name = f"top{self.k}"
 
     def items(self, prediction: Tensor, target: Tensor) -> Tensor:
-        """Which samples have fewer than k classes in front of the true one."""
+        """Return, for each sample, whether the true class is among the top k."""
         if prediction.ndim != 2 or prediction.shape[1] == 1:
             raise ShapeError(
                 _("TopK needs one score a class."),
@@ -109,10 +109,10 @@ class TopK(ClassMetric, Mean):
 
 
 class _Counted(_Decided):
-    """Base of metrics that are read off how often each class was taken for each."""
+    """Base class of metrics that are computed from the confusion matrix."""
 
     def batch(self, prediction: Tensor, target: Tensor) -> dict[str, Tensor]:
-        """The counts of the batch: one-hot rows of the truth times those decided."""
+        """Compute the confusion matrix of a batch."""
         who = type(self).__name__
         pair = semantics.decisions(who, prediction, target, self.threshold)
         classes = semantics.number_of_classes(prediction.shape, self.threshold)
@@ -123,16 +123,16 @@ class _Counted(_Decided):
         return {"counts": wrap(dot(truth.value, decided.value, "nt,nd->td"))}
 
     def value(self, batches: Batches, counts: Array) -> Any:
-        """What :meth:`of` reads off the counts of all batches."""
+        """Compute the metric from the confusion matrix of all batches."""
         return self.of(total(batches, "counts"))
 
     def of(self, matrix: Array) -> Any:
-        """The metric of a confusion matrix; rows are true, columns decided."""
+        """Compute the metric of a confusion matrix (rows: true, columns: predicted)."""
         raise self._lacks("of", _("(self, matrix) → number"))
 
 
 class ConfusionMatrix(_Counted):
-    """How often each true class (row) was taken for each class (column).
+    """The confusion matrix: numbers of samples by true and predicted class.
 
     Decisions are made as for :class:`Accuracy`. The value is an array of shape (C, C)
     of int64; ``History``, whose rows hold single numbers, leaves it out.
@@ -152,12 +152,12 @@ class ConfusionMatrix(_Counted):
     scalar = False
 
     def of(self, matrix: Array) -> Array:
-        """The counts themselves."""
+        """Return the confusion matrix as int64."""
         return matrix.astype(np.int64)
 
 
 class F1(_Counted):
-    """F₁ = 2 TP / (2 TP + FP + FN), the harmonic mean of precision and recall.
+    """The F₁ score 2 TP / (2 TP + FP + FN): harmonic mean of precision and recall.
 
     Decisions are made as for :class:`Accuracy`. Of two classes it is the F₁ of class 1;
     of more the mean over the classes that occur, in the truth or in the decisions
@@ -188,7 +188,7 @@ class F1(_Counted):
         self.average = validation.maybe(known)("average", average)
 
     def batch(self, prediction: Tensor, target: Tensor) -> dict[str, Tensor]:
-        """The counts; one class of many has no F₁ that stands for all."""
+        """Compute a batch's confusion matrix; refuse a binary F₁ of many classes."""
         classes = semantics.number_of_classes(prediction.shape, self.threshold)
         if self.average == "binary" and classes > 2:
             raise ArgumentError(
@@ -200,7 +200,7 @@ class F1(_Counted):
         return super().batch(prediction, target)
 
     def of(self, matrix: Array) -> float:
-        """2 TP / (2 TP + FP + FN), of one class or as a mean."""
+        """Compute 2 TP / (2 TP + FP + FN), of one class or as a mean over classes."""
         sizes = matrix.sum(0) + matrix.sum(1)
         each = 2 * np.diag(matrix) / np.maximum(sizes, 1)
         if len(matrix) == 2 and self.average != "macro":
@@ -209,7 +209,7 @@ class F1(_Counted):
 
 
 class BalancedAccuracy(_Counted):
-    """The mean recall over the classes, Σ TP / (TP + FN) / C: each counts alike.
+    """The balanced accuracy: the mean recall over the classes, Σ TP / (TP + FN) / C.
 
     Decisions are made as for :class:`Accuracy`. Classes that the truth does not have
     are left out. Whoever always names the commonest class gets 1/C.
@@ -228,18 +228,19 @@ class BalancedAccuracy(_Counted):
     name = "balanced_accuracy"
 
     def of(self, matrix: Array) -> float:
-        """The mean of TP / (TP + FN)."""
+        """Compute the mean of TP / (TP + FN) over the classes."""
         owned = matrix.sum(1)
         there = owned > 0
         return float((np.diag(matrix)[there] / owned[there]).mean())
 
 
 class ROCAUC(_Decided):
-    """The area under the ROC curve: how surely a true one is scored above a false one.
+    """The area under the ROC curve (AUC).
 
-    The share of all pairs of one sample of the class and one of another whose scores
-    stand in that order; equal scores count ½ (Mann & Whitney 1947). ½ is chance. It is
-    exact: the scores of all batches are compared, and no threshold is used.
+    The share of all pairs, of one sample of the class and one of another class, in
+    which the first has the higher score; equal scores count ½ (Mann & Whitney 1947).
+    ½ is chance. It is exact: the scores of all batches are compared, and no threshold
+    is used.
 
     With C > 2 scores a sample the mean over the classes, each against the rest, ranked
     by its probability; of several binary outputs the mean over them. A class that all
@@ -269,7 +270,7 @@ class ROCAUC(_Decided):
         )
 
     def for_loss(self, loss: Any) -> Metric:
-        """Knowing which outputs mean class 1, and whether they are probabilities."""
+        """Return the metric with the loss's threshold and kind of outputs."""
         made = ROCAUC(self.from_logits)
         made.threshold = semantics.threshold(loss)
         if made.from_logits is None:
@@ -277,13 +278,13 @@ class ROCAUC(_Decided):
         return made
 
     def batch(self, prediction: Tensor, target: Tensor) -> dict[str, Tensor]:
-        """All scores and the true classes."""
+        """Return all scores and the true classes of a batch."""
         n = prediction.shape[0]
         pair = semantics.decisions("ROCAUC", prediction, target, self.threshold)
         return {"scores": prediction.reshape(n, -1), "truth": pair[1].reshape(n, -1)}
 
     def value(self, batches: Batches, counts: Array) -> float:
-        """The mean area over the classes or outputs that have one."""
+        """Compute the mean area over the classes or outputs that have an area."""
         scores = np.concatenate([b["scores"] for b in batches]).astype(np.float64)
         labels = np.concatenate([b["truth"] for b in batches])
         if scores.shape[1] > labels.shape[1]:  # one of C classes
@@ -293,7 +294,7 @@ class ROCAUC(_Decided):
         return float(known.mean()) if len(known) else math.nan
 
     def _against_the_rest(self, scores: Array, labels: Array) -> tuple[Array, Array]:
-        """A column a class: what ranks the samples, and whether they have the class.
+        """Return, per class, ranking scores and whether samples are of the class.
 
         Of two classes the second alone. Of scores z the log-odds ln p − ln (1 − p) rank
         as the probabilities do, and do not run into 1.
@@ -319,7 +320,7 @@ class ROCAUC(_Decided):
 
 
 def _area(scores: Array, positive: Array) -> float:
-    """The area of one class; NaN where there is nothing to compare.
+    """Compute the area under the ROC curve of one class; NaN without any pair.
 
     >>> _area(np.array([1.0, 2.0, 2.0]), np.array([False, True, False]))
     0.75

@@ -1,4 +1,4 @@
-"""How good a network is: beside a baseline, by which columns, and where it is worst.
+"""Evaluation of a network: baseline, importance of columns, worst predictions.
 
 A figure says little alone. Here it stands beside what a constant answer would get; the
 columns of a table are ranked by what the network loses without them; and the rows that
@@ -45,7 +45,7 @@ _LEAST = 1e-7
 
 
 def is_classification(trainer: Any, data: Dataset, outputs: Array) -> bool:
-    """Whether the outputs name one class a row, or are binary decisions."""
+    """Return whether the outputs are one class per row, or binary decisions."""
     row = ArrayType(data.y.shape[1:], as_dtype(data.y.dtype))
     loss = trainer.loss
     named = semantics.labels(outputs.shape, row) is not None
@@ -55,7 +55,7 @@ def is_classification(trainer: Any, data: Dataset, outputs: Array) -> bool:
 
 
 def metrics_for(trainer: Any, data: Dataset, outputs: Array) -> list[Metric]:
-    """What to measure: the Trainer's metrics, and for classes those that tell more."""
+    """Return the metrics to compute: the Trainer's, and more for classification."""
     row = ArrayType(data.y.shape[1:], as_dtype(data.y.dtype))
     chosen = trainer.metrics
     if chosen is None:
@@ -69,14 +69,14 @@ def metrics_for(trainer: Any, data: Dataset, outputs: Array) -> list[Metric]:
 
 
 def value_of(metric: Metric, outputs: Array, y: Array) -> Any:
-    """A metric, which knows the loss already, of outputs that are there."""
+    """Compute a metric of outputs that are already computed."""
     batch = metric.batch(Tensor(outputs), Tensor(y))
     numbers = {key: t.numpy() for key, t in batch.items()}
     return metric.value([numbers], np.array([len(y)], np.float64))
 
 
 def loss_of(loss: Any, outputs: Array, y: Array) -> float:
-    """The loss of outputs that are there, as ``evaluate`` gives it."""
+    """Compute the loss of outputs that are already computed, as ``evaluate`` does."""
     if not isinstance(loss, nn.Loss):
         return float(loss(Tensor(outputs), Tensor(y)).item())
     total, weight = (t.item() for t in loss.totals(Tensor(outputs), Tensor(y)))
@@ -85,7 +85,7 @@ def loss_of(loss: Any, outputs: Array, y: Array) -> float:
 
 @dataclass(frozen=True)
 class Baseline:
-    """The best constant answer, and what it would get on the same data.
+    """The best constant prediction, and its metrics on the same data.
 
     Attributes:
         says: the answer: the class that is commonest, by its number; or the mean.
@@ -101,7 +101,7 @@ class Baseline:
 def baseline(
     trainer: Any, data: Dataset, outputs: Array, measured: Sequence[Metric]
 ) -> Baseline | None:
-    """What one answer for all rows would get; None where there is no such answer.
+    """Evaluate the best constant prediction; return None if there is none.
 
     For classes it is always the commonest one, as sure as it is common; for quantities
     the mean, whose R² is 0.
@@ -148,18 +148,18 @@ def baseline(
 
 
 def _of_shares(loss: Any) -> bool:
-    """Whether the least loss of a constant answer is that of the classes' shares."""
+    """Return whether class frequencies are the constant outputs of least loss."""
     return isinstance(loss, nn.CrossEntropyLoss | nn.BCELoss | nn.BCEWithLogitsLoss)
 
 
 def _shares(loss: Any, share: Array) -> Array:
-    """One row of outputs that says how common each class is."""
+    """Return constant outputs, one row, that correspond to the class frequencies."""
     sure = semantics.from_logits(loss) is False
     return share if sure else np.log(np.maximum(share, _LEAST))
 
 
 def _binary(loss: Any, share: float, says: int) -> float:
-    """An output that says how common class 1 is, or only whether it is the commoner."""
+    """Return the constant output for class 1's frequency, or for the commoner class."""
     p = min(max(share, _LEAST), 1 - _LEAST)
     if isinstance(loss, nn.BCELoss):
         return p
@@ -173,7 +173,7 @@ def _binary(loss: Any, share: float, says: int) -> float:
 
 
 def columns_of(data: Dataset) -> dict[str, list[int]]:
-    """The columns of a table, each with its features; empty for what is no table.
+    """Return the columns of a table with their features; empty if not a table.
 
     A category's 0/1 features are one column, and so are the parts of a date and the
     marker of a gap.
@@ -198,7 +198,7 @@ def columns_of(data: Dataset) -> dict[str, list[int]]:
 
 @dataclass(frozen=True)
 class Importance:
-    """How much a metric loses without a column.
+    """The importance of a column: the loss of a metric without the column.
 
     Attributes:
         column: its name.
@@ -220,7 +220,7 @@ def permutation_importance(
     rows: int = 1000,
     seed: int = 0,
 ) -> list[Importance]:
-    """How much worse the network is with a column shuffled, the largest first.
+    """Measure how much worse a metric is with each column shuffled, largest first.
 
     A shuffled column has the same values and says nothing about its row; the features
     of one column are shuffled together. Of two columns that say the same neither seems
@@ -264,7 +264,7 @@ def permutation_importance(
 
 @dataclass(frozen=True)
 class Mistake:
-    """A row that the network gets wrong.
+    """A row with a wrong prediction.
 
     Attributes:
         row: its number in the data, from 0.
@@ -285,7 +285,7 @@ class Mistake:
 def decisions(
     trainer: Any, data: Dataset, outputs: Array
 ) -> tuple[Array, Array] | None:
-    """(decided classes, true classes), one a row; None where there is no such pair."""
+    """Return (predicted classes, true classes), one per row; None without classes."""
     if not is_classification(trainer, data, outputs):
         return None
     cut = semantics.threshold(trainer.loss)
@@ -297,7 +297,7 @@ def decisions(
 def mistakes(
     trainer: Any, data: Dataset, outputs: Array, most: int = 5
 ) -> list[Mistake]:
-    """The rows that are most wrong, the worst first.
+    """Return the rows with the worst predictions, the worst first.
 
     Of classes those decided wrongly, by their loss; of quantities by their error.
     """
@@ -328,7 +328,7 @@ def mistakes(
 
 
 def _row_losses(loss: Any, outputs: Array, y: Array) -> Array:
-    """(n,) the loss of each row; NaN where the loss gives none for a row."""
+    """Compute the loss of each row, (n,); NaN if the loss has none for single rows."""
     if not isinstance(loss, nn.Loss):
         return np.full(len(y), np.nan)
     each = loss.pointwise(*loss.prepare(outputs, y)).numpy().astype(np.float64)
@@ -336,7 +336,7 @@ def _row_losses(loss: Any, outputs: Array, y: Array) -> Array:
 
 
 def cells_of(data: Dataset, row: int) -> dict[str, str]:
-    """What a row of a table holds, column by column, as far as its features tell.
+    """Return the cells of a table's row by column, recovered from its features.
 
     >>> table = Dataset([[1, 0, 5], [0, 1, 6]], [0, 1], format={"features": ["b", "n"]},
     ...                 feature_names=["b=no", "b=yes", "n"])

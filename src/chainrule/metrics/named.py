@@ -1,4 +1,4 @@
-"""Metrics by name: what a Trainer is asked for, and what a checkpoint keeps."""
+"""Metrics by name, as a Trainer's argument and in a checkpoint."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _CLASSES = {kind.__name__: kind for kind in (*_NAMED.values(), TopK)}
 
 
 def metric(given: Any) -> Metric:
-    """A metric: ``given`` itself, or the one of that name (``"top3"``: ``TopK(3)``).
+    """Return a metric object: ``given`` itself, or by name (``"top3"``: ``TopK(3)``).
 
     Raises:
         ArgumentError: a name that no metric has, or something else.
@@ -66,7 +66,7 @@ def metric(given: Any) -> Metric:
 
 
 def as_metrics(given: Any) -> tuple[Metric, ...] | None:
-    """The metrics that a Trainer was asked for; None where it shall choose.
+    """Return the metrics requested from a Trainer; None for the default choice.
 
     Raises:
         ArgumentError: what is no metric, or two of one name.
@@ -91,7 +91,7 @@ def as_metrics(given: Any) -> tuple[Metric, ...] | None:
 
 
 def defaults(loss: Any, prediction: Shape, target: ArrayType) -> tuple[Metric, ...]:
-    """What is measured where nothing was asked for.
+    """Return the default metrics for a loss, a prediction and a target.
 
     Accuracy where the loss or the targets speak of classes; R² and MAE for quantities:
     with a regression loss, or a loss of the user's own on floating-point targets of the
@@ -105,7 +105,7 @@ def defaults(loss: Any, prediction: Shape, target: ArrayType) -> tuple[Metric, .
 
 
 def check_quantities(measured: Iterable[Metric], loss: Any, y: Array) -> None:
-    """Refuse to count right decisions where the targets are quantities.
+    """Refuse classification metrics where the targets are quantities.
 
     Under a regression loss classes are 0 and 1, −1 and 1, or rows of shares.
 
@@ -135,14 +135,14 @@ def check_quantities(measured: Iterable[Metric], loss: Any, y: Array) -> None:
 
 
 def spec(given: Metric) -> dict[str, Any] | None:
-    """The description of a metric for a checkpoint; None for one of the user's own."""
+    """Return a metric's description for a checkpoint; None for a user's own metric."""
     name = type(given).__name__
     known = _CLASSES.get(name) is type(given)
     return {"class": name, "arguments": given.settings()} if known else None
 
 
 def build(description: Mapping[str, Any]) -> Metric:
-    """The metric that ``spec`` described.
+    """Build the metric that a description from ``spec`` stands for.
 
     Raises:
         KeyError, TypeError: a description of something else.
@@ -151,7 +151,7 @@ def build(description: Mapping[str, Any]) -> Metric:
 
 
 def measure(given: Any, prediction: Any, target: Any) -> Any:
-    """A metric of one batch, worked out at once.
+    """Compute a metric of one batch at once.
 
     Args:
         given: a :class:`Metric` or a name.

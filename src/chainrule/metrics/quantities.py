@@ -1,4 +1,4 @@
-"""Metrics of quantities: R², and the errors in the targets' own unit."""
+"""Regression metrics: R², and the errors in the unit of the targets."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from chainrule.text import _
 
 
 class R2(Metric):
-    """R² = 1 − Σ (y − ŷ)² / Σ (y − ȳ)², the share of the variance that is explained.
+    """The coefficient of determination R² = 1 − Σ (y − ŷ)² / Σ (y − ȳ)².
 
     1 is perfect, 0 is what the mean of the targets would give. With several outputs
     the mean over them; an output whose targets are all equal counts as 1 where it is
@@ -31,7 +31,7 @@ class R2(Metric):
     name = "r2"
 
     def batch(self, prediction: Tensor, target: Tensor) -> dict[str, Tensor]:
-        """For each output the targets' mean, their spread around it, and Σ (y − ŷ)²."""
+        """Compute, for each output, the targets' mean and spread, and Σ (y − ŷ)²."""
         y, error = _errors("R2", prediction, target)
         mean = y.mean(0)
         around = y - mean
@@ -42,7 +42,7 @@ class R2(Metric):
         }
 
     def value(self, batches: Batches, counts: Array) -> float:
-        """The mean of 1 − residual / spread over the outputs."""
+        """Compute the mean of 1 − residual / spread over the outputs."""
         means = np.array([b["mean"] for b in batches], np.float64)
         away = means - counts @ means / counts.sum()
         spread = total(batches, "spread") + counts @ (away * away)
@@ -63,7 +63,7 @@ class MAE(Mean):
     name, mode = "mae", "min"
 
     def items(self, prediction: Tensor, target: Tensor) -> Tensor:
-        """|y − ŷ|."""
+        """Compute the absolute errors |y − ŷ|."""
         return _errors("MAE", prediction, target)[1].abs()
 
 
@@ -73,7 +73,7 @@ class MSE(Mean):
     name, mode = "mse", "min"
 
     def items(self, prediction: Tensor, target: Tensor) -> Tensor:
-        """(y − ŷ)²."""
+        """Compute the squared errors (y − ŷ)²."""
         error = _errors(type(self).__name__, prediction, target)[1]
         return error * error
 
@@ -84,12 +84,12 @@ class RMSE(MSE):
     name = "rmse"
 
     def value(self, batches: Batches, counts: Array) -> float:
-        """√MSE."""
+        """Compute the root of the mean squared error."""
         return float(np.sqrt(super().value(batches, counts)))
 
 
 def _errors(who: str, prediction: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-    """Targets and y − ŷ in float64, of shape (N, outputs)."""
+    """Return the targets and the errors y − ŷ in float64, of shape (N, outputs)."""
     if prediction.reshape(-1).shape != target.reshape(-1).shape:
         raise ShapeError(
             _("{who} compares outputs with targets one by one.", who=who),

@@ -1,4 +1,4 @@
-"""Layers, networks and losses."""
+"""Neural networks: layers, containers, losses and initialisation."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -279,6 +279,6 @@ __all__ = [
 if not TYPE_CHECKING:  # type checkers know the names
 
     def __getattr__(name: str) -> Any:
-        """Refuse a name that is not here, with the one that was probably meant."""
+        """Raise an error for an unknown name, and suggest the intended one."""
         text = _("module 'chainrule.nn' has no attribute {name!r}", name=name)
         raise MissingAttributeError(text, hint(name, "nn", __all__), name=name)

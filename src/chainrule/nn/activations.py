@@ -31,13 +31,13 @@ from chainrule.text import _
 
 
 class Activation(Module):
-    """Base: a function of x and of the attributes that ``options`` names."""
+    """Base class of activation layers: functions of x and of their ``options``."""
 
     function: ClassVar[Callable[..., Tensor]]
     options: ClassVar[tuple[str, ...]] = ()
 
     def forward(self, x: Tensor) -> Tensor:
-        """f(x)."""
+        """Compute the activation f(x), element by element or along an axis."""
         given = [getattr(self, name) for name in self.options]
         return type(self).function(x, *given)
 
@@ -286,12 +286,12 @@ class PReLU(Module):
         self.weight = Parameter(np.full(n, held(start, floating("PReLU", dtype))))
 
     def forward(self, x: Tensor) -> Tensor:
-        """f(x), channel by channel."""
+        """Compute f(x) with one slope, or with one slope per channel."""
         return functional.prelu(x, self.weight)
 
 
 class _AlongAxis(Activation):
-    """An activation along one axis."""
+    """Base class of activations along one axis."""
 
     options = ("dim",)
 
@@ -319,7 +319,7 @@ class Softmax(_AlongAxis):
     function = staticmethod(functional.softmax)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Along ``dim``."""
+        """Compute the softmax of x along ``dim``."""
         _of_several("Softmax", x, self.dim, "1", "nn.Sigmoid()")
         return super().forward(x)
 
@@ -334,7 +334,7 @@ class LogSoftmax(_AlongAxis):
     function = staticmethod(functional.log_softmax)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Along ``dim``."""
+        """Compute the logarithm of the softmax of x along ``dim``."""
         _of_several("LogSoftmax", x, self.dim, "0", "nn.BCEWithLogitsLoss()")
         return super().forward(x)
 
@@ -350,7 +350,7 @@ class Softmin(_AlongAxis):
 
 
 def _of_several(kind: str, x: Tensor, dim: int, value: str, other: str) -> None:
-    """Warn of a softmax over a single number, which says nothing."""
+    """Warn of a softmax over a single number, which is constant."""
     if -x.ndim <= dim < x.ndim and x.shape[dim] == 1:
         warn(
             _(

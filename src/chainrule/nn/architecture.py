@@ -1,4 +1,4 @@
-"""Architectures, losses and optimisers as JSON, and back. Nothing is ever unpickled.
+"""Architectures, losses and optimisers as JSON descriptions, without ``pickle``.
 
     {"class": "Sequential", "modules": [{"class": "Linear", "arguments": {…}}, …]}
 
@@ -45,7 +45,7 @@ _STRANGE = (
 
 
 def module_spec(module: Any) -> dict[str, Any] | None:
-    """The description of a layer, network or loss; None where there is none."""
+    """Return the JSON description of a layer, network or loss; None for others."""
     name = type(module).__name__
     if _MODULES.get(name) is not type(module):
         return None
@@ -58,7 +58,7 @@ def module_spec(module: Any) -> dict[str, Any] | None:
 
 
 def is_description(value: Any) -> bool:
-    """Whether it has the form of what :func:`module_spec` gives."""
+    """Return whether a value has the form of a module's JSON description."""
     pending = [value]
     while pending:
         spec = pending.pop()
@@ -77,7 +77,7 @@ def is_description(value: Any) -> bool:
 def difference(
     one: Mapping[str, Any], other: Mapping[str, Any], name: str = _("the model")
 ) -> tuple[str, str] | None:
-    """Where two descriptions part: what each has there; None where they are one."""
+    """Describe the first difference between two model descriptions; None if equal."""
     layers, others = one.get("modules"), other.get("modules")
     if layers is None or others is None:
         return (
@@ -108,7 +108,7 @@ _ROOM = 1 << 16
 
 
 def build_module(spec: dict[str, Any], held: int | None = None) -> nn.Module:
-    """The module that ``spec`` describes; its initial weights are to be replaced.
+    """Build the module of a description; its initial weights are placeholders.
 
     Args:
         spec: what :func:`module_spec` gave.
@@ -142,7 +142,7 @@ def build_module(spec: dict[str, Any], held: int | None = None) -> nn.Module:
 
 
 def elements(spec: dict[str, Any]) -> int:
-    """How many numbers the tensors of a described network hold, about and at most."""
+    """Estimate an upper bound of the number of elements in a described network."""
     pending, found = [spec], 0
     while pending:
         spec = pending.pop()
@@ -182,7 +182,7 @@ def _text(value: Any) -> str:
 
 
 def build_optimizer(settings: dict[str, Any]) -> optim.Optimizer:
-    """The optimiser with these settings (``Optimizer.settings()``).
+    """Build an optimiser from its settings (``Optimizer.settings()``).
 
     Raises:
         CheckpointError: an optimiser or a schedule that this version does not know.

@@ -1,4 +1,4 @@
-"""What layers and losses are made with, checked in one place."""
+"""Checks of the constructor arguments of layers and losses."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Count = Annotated[int, "units"]
 
 @functools.lru_cache(maxsize=256)
 def sizes_of(kind: type) -> tuple[str, ...]:
-    """The arguments of a constructor that are numbers of units: annotated ``Count``.
+    """Return the constructor arguments that are numbers of units, annotated ``Count``.
 
     >>> from chainrule import nn
     >>> sizes_of(nn.Linear), sizes_of(nn.Tanh)
@@ -35,12 +35,12 @@ def sizes_of(kind: type) -> tuple[str, ...]:
 
 
 def _counts(hint: Any) -> bool:
-    """Whether a number of units is part of an annotation."""
+    """Return whether a type annotation contains ``Count``, a number of units."""
     return hint == Count or any(map(_counts, get_args(hint)))
 
 
 def hint(name: str, module: str, known: Sequence[str]) -> str:
-    """What there is instead of a name that a module has not; or nothing.
+    """Suggest a replacement for an unknown attribute name of a module; or nothing.
 
     >>> hint("Dense", "nn", [])
     'did you mean nn.Linear?'
@@ -54,7 +54,7 @@ def hint(name: str, module: str, known: Sequence[str]) -> str:
 
 
 def place(kind: str) -> str:
-    """How messages call the layer that is at work: ``Linear '0'``."""
+    """Return the name of the current layer for messages: ``Linear '0'``."""
     return f"{kind} {context.scope!r}" if context.scope else kind
 
 
@@ -66,7 +66,7 @@ _SLIDING = _("{kind} needs a {name} for each axis that it slides over.")
 
 
 def counts(kind: str, **given: Any) -> tuple[int, ...]:
-    """Sizes as Python integers ≥ 1; NumPy's integers will do.
+    """Check sizes, and return them as Python integers ≥ 1.
 
     >>> counts("Linear", in_features=784, out_features=10)
     (784, 10)
@@ -75,13 +75,13 @@ def counts(kind: str, **given: Any) -> tuple[int, ...]:
 
 
 def integer(kind: str, name: str, given: Any, *, least: int | None = None) -> int:
-    """A whole number as Python's, of at least ``least``."""
+    """Check an integer, of at least ``least``, and return it as a Python int."""
     what = _POSITIVE if least == 1 else _WHOLE
     return validation.whole(name, given, least=least, what=what, kind=kind)
 
 
 def sizes(shape: int | Sequence[int]) -> tuple[int, ...]:
-    """``normalized_shape`` as a tuple; what is no positive integer is refused."""
+    """Return ``normalized_shape`` as a tuple of positive integers, after a check."""
     given: tuple[Any, ...] = (
         tuple(shape) if isinstance(shape, tuple | list) else (shape,)
     )
@@ -96,7 +96,7 @@ def sizes(shape: int | Sequence[int]) -> tuple[int, ...]:
 def spread(
     kind: str, name: str, given: Any, axes: int, *, least: int = 1
 ) -> tuple[int, ...]:
-    """A whole number for each of some axes; one number stands for all of them.
+    """Return one integer per axis; a single integer is repeated for all axes.
 
     >>> spread("Conv2d", "stride", 2, 2), spread("Conv2d", "stride", (2, 1), 2)
     ((2, 2), (2, 1))
@@ -113,7 +113,7 @@ def spread(
 
 
 def number(kind: str, name: str, given: Any, **limits: Any) -> float:
-    """A finite number within limits (least, above, most, below), as a float.
+    """Check that a number is finite and within limits, and return it as a float.
 
     >>> number("Dropout", "p", 0.5, least=0, below=1)
     0.5
@@ -150,7 +150,7 @@ LIMITS: dict[str, dict[str, float]] = {
 
 
 def option(function: str, name: str, given: Any, kind: str = "") -> float:
-    """Check a number that a function of ``nn.functional`` takes, and return it.
+    """Check a numeric argument of a function of ``nn.functional``, and return it.
 
     >>> option("dropout", "p", 0.5, kind="Dropout")
     0.5
@@ -166,12 +166,12 @@ def ordered(kind: str, min_val: Any, max_val: Any) -> tuple[float, float]:
 
 
 def flag(kind: str, name: str, given: Any) -> bool:
-    """A truth value; NumPy's will do."""
+    """Check a truth value, and return it as a Python bool."""
     return validation.truth(name, given, what=_YES_OR_NO, kind=kind)
 
 
 def floating(kind: str, dtype: Any) -> DType:
-    """The dtype of a layer's numbers, which have derivatives.
+    """Check that a dtype is a floating-point type, as derivatives need, and return it.
 
     Raises:
         DTypeError: integers, or a type that is not known.
@@ -187,7 +187,7 @@ def floating(kind: str, dtype: Any) -> DType:
 
 
 def factors(kind: str, name: str, given: Any, *, ndim: int | None = None) -> Tensor:
-    """Weights: finite numbers ≥ 0, as a tensor; a tensor itself."""
+    """Check that weights are finite numbers ≥ 0, and return them as a tensor."""
     if isinstance(given, Tensor) and not is_known(given):
         return given
     try:
@@ -216,7 +216,7 @@ def factors(kind: str, name: str, given: Any, *, ndim: int | None = None) -> Ten
 
 
 def is_known(t: Tensor) -> bool:
-    """Whether a tensor has numbers to look at; while a function is traced none has."""
+    """Return whether a tensor has values; a tensor in a traced function has none."""
     if context.trace is not None:
         return False
     return t._pending is not None or t._value.array is not None

@@ -1,4 +1,4 @@
-"""Attention as a layer: between sequences, and of one that looks back."""
+"""Attention layers: multi-head attention, and causal self-attention."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from chainrule.text import _
 
 
 def check_heads(kind: str, **given: int) -> None:
-    """Refuse a width, given first, that the number of heads does not divide."""
+    """Refuse an embedding width that the number of heads does not divide."""
     (width, size), (heads, count) = given.items()
     if size % count:
         raise ArgumentError(
@@ -36,7 +36,7 @@ def check_heads(kind: str, **given: int) -> None:
 
 
 class _Heads(Module):
-    """Base: the parameters of attentions side by side, and their products.
+    """Base class of multi-head attention: its parameters and projections.
 
     The arguments and the shapes are those of :class:`MultiheadAttention`.
     """
@@ -81,7 +81,7 @@ class _Heads(Module):
             initialisers.zeros_(self.out_proj.bias)
 
     def _check(self, q: Tensor, k: Tensor, v: Tensor) -> None:
-        """Refuse sequences of other sizes, or that do not go together."""
+        """Refuse sequences of wrong widths, or of shapes that do not fit together."""
         widths = (self.embed_dim, self.kdim, self.vdim)
         batch = 0 if self.batch_first else 1
         right = (
@@ -112,7 +112,7 @@ class _Heads(Module):
     def _projected(
         self, q: Tensor, k: Tensor, v: Tensor, same: bool
     ) -> Sequence[Tensor]:
-        """Queries, keys and values as the heads see them: one product where it can."""
+        """Project queries, keys and values for all heads, at once if possible."""
         weight, bias = self.__dict__.get("in_proj_weight"), self.in_proj_bias
         if weight is not None and same:
             return functional.linear(
@@ -133,11 +133,11 @@ class _Heads(Module):
         ]
 
     def _heads(self, x: Tensor) -> Tensor:
-        """(N, L, E) as (N, H, L, d)."""
+        """Split the heads: (N, L, E) to (N, H, L, d)."""
         return x.unflatten(2, (self.num_heads, -1)).transpose(1, 2)
 
     def _attended(self, heads: Sequence[Tensor], masks: Sequence[Tensor]) -> Any:
-        """Y, (N, L, E), and the weights of each head."""
+        """Compute the attention output Y, (N, L, E), and the weights of each head."""
         dropped = self.dropout if self.training else 0.0
         y, weights = attend(heads[0], heads[1], heads[2], tuple(masks), dropped)
         return self.out_proj(y.transpose(1, 2).flatten(2)), weights
@@ -189,7 +189,7 @@ class MultiheadAttention(_Heads):
         average_attn_weights: bool = True,
         is_causal: bool = False,
     ) -> tuple[Tensor, Tensor | None]:
-        """Y, and the weights that values had in it.
+        """Compute the attention output Y, and the attention weights.
 
         Masks are PyTorch's, in which **true means not to look** (in
         ``scaled_dot_product_attention`` it means to look); numbers are added to the
@@ -237,7 +237,7 @@ class MultiheadAttention(_Heads):
     def _masks(
         self, q: Tensor, k: Tensor, padding: Any, mask: Any
     ) -> tuple[Tensor, ...]:
-        """Masks that broadcast to (N, H, L, S), in which true means to look."""
+        """Combine masks to ones for (N, H, L, S), with true for visible keys."""
         n, length, keys = q.shape[0], q.shape[1], k.shape[1]
         made: list[Tensor] = []
         if padding is not None:
@@ -255,7 +255,7 @@ class MultiheadAttention(_Heads):
 
 
 def _mask(name: str, given: Any) -> Tensor:
-    """Numbers, or where to look."""
+    """Convert a mask: numbers are kept, truth values are inverted."""
     what = _(
         "{name} says where not to look, or what is added to the scores.", name=name
     )
@@ -324,7 +324,7 @@ class CausalSelfAttention(_Heads):
             self.rotary = RotaryPositions()
 
     def forward(self, x: Tensor, cache: KVCache | None = None) -> Tensor:
-        """The sequence with what it looked at.
+        """Compute the attention output for a sequence, or for its next positions.
 
         Args:
             x: the sequence, or those positions that follow on what the cache holds.

@@ -1,4 +1,4 @@
-"""Layers that change images at random while a network trains, and never otherwise.
+"""Data augmentation layers: random changes of images during training only.
 
 They stand in front of a network and are part of its step: what they draw comes from the
 step's own random bits, so a run stays the same on every engine, for any number of
@@ -25,10 +25,10 @@ from chainrule.util.validation import choice, refused
 
 
 class Augmentation(Module):
-    """Base: a subclass says with :meth:`change` what becomes of a batch of images."""
+    """Base class of augmentation layers; a subclass defines :meth:`change`."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """Changed in training, x itself otherwise."""
+        """Return changed images in training, :meth:`keep` of the images otherwise."""
         x = as_tensor(x)
         kind = type(self).__name__
         if x.ndim != 4:
@@ -44,11 +44,11 @@ class Augmentation(Module):
         return self.change(x)
 
     def keep(self, x: Tensor) -> Tensor:
-        """What a batch is where nothing is trained: itself."""
+        """Return the images as they are used outside of training."""
         return x
 
     def change(self, x: Tensor) -> Tensor:
-        """A batch (N, C, H, W) with something else done to each image."""
+        """Return a batch of images (N, C, H, W), each changed at random."""
         raise NotImplementedError
 
 
@@ -69,7 +69,7 @@ class RandomHorizontalFlip(Augmentation):
         self.p = number(type(self).__name__, "p", p, least=0, most=1)
 
     def change(self, x: Tensor) -> Tensor:
-        """Some images mirrored."""
+        """Mirror some images at random."""
         return where(uniform(x.shape[0], 1, 1, 1) < self.p, x.flip(self.axis), x)
 
 
@@ -112,14 +112,14 @@ class RandomCrop(Augmentation):
         self.padding_mode = choice("constant", "edge")("padding_mode", padding_mode)
 
     def keep(self, x: Tensor) -> Tensor:
-        """The middle."""
+        """Return the central crop of each image."""
         (top, height), (left, width) = ((c // 2, n) for n, __, c in self._axes(x))
         if (height, width) == x.shape[2:]:
             return x
         return x[:, :, top : top + height, left : left + width]
 
     def change(self, x: Tensor) -> Tensor:
-        """Another part of every image."""
+        """Return a random crop of each image."""
         for axis, (size, pad, spare) in zip((2, 3), self._axes(x)):
             if spare + pad == 0:
                 continue
@@ -135,7 +135,7 @@ class RandomCrop(Augmentation):
         return x
 
     def _axes(self, x: Tensor) -> list[tuple[int, int, int]]:
-        """Of each axis: the size of the part, the padding, and what is to spare."""
+        """Return, for each axis, the crop size, the padding and the spare length."""
         sizes = spread("RandomCrop", "size", self.size, 2)
         pads = spread("RandomCrop", "padding", self.padding, 2, least=0)
         spare = [n - size for n, size in zip(_sides(x), sizes)]
@@ -185,7 +185,7 @@ class RandomAffine(Augmentation):
         self.degrees, self.translate, self.scale = degrees, translate, scale
 
     def change(self, x: Tensor) -> Tensor:
-        """Every image read at the places that its map comes from."""
+        """Transform each image by a random affine map."""
         height, width = _sides(x)
         low, high = _ends("RandomAffine", "degrees", self.degrees)
 
@@ -255,7 +255,7 @@ class RandomErasing(Augmentation):
         self.value = number("RandomErasing", "value", value)
 
     def change(self, x: Tensor) -> Tensor:
-        """Some images with a rectangle of ``value``."""
+        """Overwrite a random rectangle of some images with ``value``."""
         n, (height, width) = x.shape[0], _sides(x)
         low, high = self.scale
         area = uniform(n, 1, low=low, high=high) * (height * width)
@@ -275,7 +275,7 @@ class RandomErasing(Augmentation):
 
 
 def _sides(x: Tensor) -> tuple[int, int]:
-    """Height and width, which are known sizes.
+    """Return the height and width of images, which must be known sizes.
 
     Raises:
         ShapeError: one of them is only named.
@@ -289,7 +289,7 @@ def _sides(x: Tensor) -> tuple[int, int]:
 
 
 def _pair(kind: str, name: str, given: Any, **limits: Any) -> tuple[float, float]:
-    """Two finite numbers within limits."""
+    """Check a pair of finite numbers within limits, and return it."""
     if isinstance(given, Sequence) and not isinstance(given, str) and len(given) == 2:
         first, second = (number(kind, name, n, **limits) for n in given)
         if name == "translate" or first <= second:
@@ -300,7 +300,7 @@ def _pair(kind: str, name: str, given: Any, **limits: Any) -> tuple[float, float
 
 
 def _ends(kind: str, name: str, given: Any) -> tuple[float, float]:
-    """(−d, d), or the two ends that are given."""
+    """Return an interval: (−d, d) for a number d, or the checked pair of ends."""
     if isinstance(given, tuple | list):
         return _pair(kind, name, given)
     most = number(kind, name, given, least=0)

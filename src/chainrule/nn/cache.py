@@ -1,4 +1,4 @@
-"""What attention remembers, so that a token at a time costs no more than a token."""
+"""A cache of attention keys and values, for generation token by token."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class KVCache(Module):
         self.register_buffer("length", np.int64(0), persistent=False)
 
     def forward(self, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
-        """All keys and values, (N, H, S, d), those of the next positions among them.
+        """Store the next keys and values, and return all of them, (N, H, S, d).
 
         Args:
             key, value: of the next positions, (N, H, L, d).
@@ -101,6 +101,6 @@ class KVCache(Module):
         return made[0], made[1]
 
     def reset(self) -> KVCache:
-        """Hold nothing, for another sequence."""
+        """Empty the cache, for another sequence."""
         self.length.copy_(0)
         return self

@@ -1,4 +1,4 @@
-"""What a module was constructed with: kept by name, described as JSON."""
+"""The constructor arguments of modules: stored by name, described as JSON."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _PLAIN = bool | int | float | str | None
 
 
 class Constructor(NamedTuple):
-    """The signature of a constructor.
+    """The signature and the default arguments of a constructor.
 
     Attributes:
         signature: without ``self``.
@@ -35,7 +35,7 @@ class Constructor(NamedTuple):
 
 @functools.lru_cache(maxsize=256)
 def constructor(kind: type) -> Constructor:
-    """What a class is made with."""
+    """Return the signature and default arguments of a class's constructor."""
     parameters = list(inspect.signature(kind.__init__).parameters.values())[1:]
     defaults = {p.name: p.default for p in parameters if p.default is not p.empty}
     return Constructor(inspect.Signature(parameters), defaults)
@@ -81,7 +81,7 @@ def captured(kind: type, args: tuple[Any, ...], kwargs: Any) -> dict[str, Any]:
 
 
 def _copied(value: Any) -> Any:
-    """As JSON has it, but for modules and small arrays; what it has not, by its name.
+    """Copy a value as JSON; modules and small arrays stay, other objects by name.
 
     >>> _copied(np.float32(0.5)), _copied((1, len))
     (0.5, [1, '<len>'])
@@ -105,7 +105,7 @@ def _copied(value: Any) -> Any:
 
 
 def described(value: Any) -> Any:
-    """An argument as JSON has it; a module by its class and arguments.
+    """Return an argument as JSON; a module by its class and arguments.
 
     >>> described({"scale": np.array([1.0, 2.0])})
     {'scale': [1.0, 2.0]}
@@ -123,7 +123,7 @@ def described(value: Any) -> Any:
 
 
 def shown(module: Any) -> str:
-    """The arguments as a call has them: those required, and those not at default."""
+    """Format a module's constructor arguments for ``repr``, without defaults."""
     defaults = constructor(type(module)).defaults
     parts: list[str] = []
     for name, value in module.settings().items():

@@ -1,4 +1,4 @@
-"""Modules that hold modules: one after the other, as a list, or by name."""
+"""Containers of modules: a sequence, a list and a dictionary."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ def _checked(kind: str, name: Any, module: Any) -> Module:
 
 
 class _Container(Module):
-    """Modules under names, in an order."""
+    """Base class of modules that contain named modules in an order."""
 
     def __len__(self) -> int:
         return sum(1 for __ in self.named_children())
 
     def _fill(self, modules: Mapping[str, Any]) -> None:
-        """Hold these in place of what was there."""
+        """Replace all modules of the container."""
         kind = type(self).__name__
         made = {name: _checked(kind, name, m) for name, m in modules.items()}
         for name, __ in list(self.named_children()):
@@ -41,33 +41,33 @@ class _Container(Module):
             setattr(self, name, module)
 
     def settings(self) -> dict[str, Any]:
-        """What it holds now, as JSON has it."""
+        """Return the current modules of the container as JSON."""
         return {
             name: {"class": type(m).__name__, "arguments": m.settings()}
             for name, m in self.named_children()
         }
 
     def extra_repr(self) -> str:
-        """Nothing: the modules say it."""
+        """Return an empty text: ``repr`` shows the modules."""
         return ""
 
 
 class _Row(_Container):
-    """Modules that are numbered."""
+    """Base class of containers whose modules are numbered."""
 
     def append(self, module: Module) -> Self:
-        """Put a module behind the last one."""
+        """Append a module."""
         self.add_module(str(len(self)), _checked(type(self).__name__, "", module))
         return self
 
     def extend(self, modules: Iterable[Module]) -> Self:
-        """Put modules behind the last one."""
+        """Append several modules."""
         for module in modules:
             self.append(module)
         return self
 
     def insert(self, index: int, module: Module) -> Self:
-        """Put a module in front of the one that has this index."""
+        """Insert a module before the module with an index."""
         held = list(self)
         held.insert(index, module)
         self._number(held)
@@ -103,7 +103,7 @@ class _Row(_Container):
     def __getitem__(self, index: slice) -> ModuleList | Sequential: ...
 
     def __getitem__(self, index: int | slice) -> Any:
-        """One module; of a slice a container that shares its modules with this one."""
+        """Return the module at an index, or a container for a slice."""
         chosen = list(self)[index]
         if isinstance(chosen, Module):
             return chosen
@@ -148,7 +148,7 @@ class Sequential(_Row):
 
 
 def _check_takes_several(module: Module, before: Module) -> None:
-    """Refuse a layer of ours behind one that gives several tensors."""
+    """Refuse a built-in layer after a module that returns several tensors."""
     kind, other = type(module), type(before).__name__
     takes = kind in (Sequential, Steps)
     if kind.__module__.startswith("chainrule.") and not takes:
@@ -168,7 +168,7 @@ def _check_takes_several(module: Module, before: Module) -> None:
 
 
 class _Held(_Container):
-    """A container without a forward of its own: its modules are called one by one.
+    """Base class of containers without ``forward``: modules are called one by one.
 
     So they are named by its path: ``layers.0``.
     """
@@ -236,18 +236,18 @@ class ModuleDict(_Held):
         return self.keys()
 
     def keys(self) -> Iterator[str]:
-        """The names."""
+        """Return the names of the modules."""
         return (name for name, __ in self.named_children())
 
     def values(self) -> Iterator[Module]:
-        """The modules."""
+        """Return the modules."""
         return (module for __, module in self.named_children())
 
     def items(self) -> Iterator[tuple[str, Module]]:
-        """Names and modules."""
+        """Return pairs of a name and a module."""
         return self.named_children()
 
     def update(self, modules: Mapping[str, Module]) -> None:
-        """Hold these too, in place of those of the same names."""
+        """Add modules by name; a module of the same name is replaced."""
         for key, module in modules.items():
             self[key] = module

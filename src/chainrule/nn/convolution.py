@@ -1,4 +1,4 @@
-"""Convolutional layers: the same small kernels at each place of a signal or image."""
+"""Convolutional layers: the same kernels at each position of a signal or image."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Edges = Literal["zeros", "reflect", "replicate", "circular"]
 
 
 class _Conv(Module):
-    """Base: kernels over so many axes, and how they slide."""
+    """Base class of convolutional layers: kernels over ``axes`` axes."""
 
     axes: ClassVar[int]
     modes: ClassVar[tuple[str, ...]] = tuple(EDGES)
@@ -76,11 +76,11 @@ class _Conv(Module):
         paddings(type(self).__name__, padding, window, steps, reach)
 
     def _channels(self) -> tuple[int, int]:
-        """The first axes of the weight."""
+        """Return the lengths of the weight's two channel axes."""
         return self.out_channels, self.in_channels // self.groups
 
     def forward(self, x: Tensor) -> Tensor:
-        """Each kernel's product with what it sees, at each place."""
+        """Compute the convolution of x with the kernels, plus the bias."""
         slides = (self.stride, self.padding, self.dilation, self.groups)
         kind, mode = type(self).__name__, self.padding_mode
         return conv(kind, self.axes, x, self.weight, self.bias, *slides, mode)
@@ -181,7 +181,7 @@ class Conv2d(_Conv):
 
 
 class _ConvTranspose(_Conv):
-    """Base: the derivative of a convolution for its input, as a layer."""
+    """Base class of transposed convolutions, the input derivatives of convolutions."""
 
     modes = ()
     output_padding: Any
@@ -195,7 +195,7 @@ class _ConvTranspose(_Conv):
         return self.in_channels, self.out_channels // self.groups
 
     def forward(self, x: Tensor, output_size: Any = None) -> Tensor:
-        """What each element spreads out, added up.
+        """Compute the transposed convolution of x.
 
         Args:
             x: the input.

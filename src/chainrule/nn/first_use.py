@@ -1,4 +1,4 @@
-"""The input dtype of a module, found from the operation that reads it first.
+"""The input dtype of a module, determined by the first operation on its input.
 
 The module is traced on integers without numbers, up to the first primitive that tells:
 one that takes integers alone reads indices, a conversion to a dtype that holds them is
@@ -48,7 +48,7 @@ class _Found(Exception):  # noqa: N818 - no error
 
 
 class _Watch(ProgramTrace):
-    """A trace that ends as soon as the use of the input is known."""
+    """A trace that ends as soon as the kind of use of the input is known."""
 
     def __init__(self, x: Value) -> None:
         super().__init__("first_use", {})
@@ -97,7 +97,7 @@ def _takes(node: Node, places: Iterable[int], dtype: DType) -> bool:
 
 
 def first_use(model: Module, row: Shape, dtype: DType = DType.int64) -> Use:
-    """Return the kind of the first operation that reads a module's input.
+    """Return the kind of the first operation on a module's input.
 
     Args:
         model: the module, which is called with x of shape (N, *row).
@@ -121,7 +121,7 @@ def first_use(model: Module, row: Shape, dtype: DType = DType.int64) -> Use:
 
 
 def input_dtype(model: Module, row: Shape, stored: DType = DType.int64) -> DType:
-    """Return the dtype in which a module takes numbers that are stored in another.
+    """Return the dtype to which stored numbers are converted as a module's input.
 
     Indices stay integers; a module that converts its input itself gets the numbers as
     they are stored; any other gets the dtype of its first parameter.

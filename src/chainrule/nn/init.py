@@ -1,4 +1,4 @@
-"""Initial weights: functions that fill a parameter in place, with PyTorch's names.
+"""Weight initialisation: functions that fill a parameter in place, as in PyTorch.
 
 A layer keeps the size of what passes through it if the variance of its weights is
 right: 1/fan_in forwards, 1/fan_out backwards, times the square of a *gain* for what the
@@ -64,7 +64,7 @@ _GAINS = {
 
 
 def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
-    """The factor by which weights in front of an activation are larger.
+    """Return the recommended factor of the weights before an activation.
 
     1 for linear, convolutions and sigmoid, 5/3 for tanh, √2 for relu, √(2/(1 + a²)) for
     leaky_relu of slope a = ``param`` (0.01), ¾ for selu, as PyTorch has them.
@@ -99,7 +99,7 @@ def _meant(name: str, known: list[str]) -> str:
 
 
 def fans(tensor: Tensor) -> tuple[int, int]:
-    """fan_in and fan_out of weights of shape (out, in, …).
+    """Return fan_in and fan_out of weights of shape (out, in, …).
 
     >>> fans(Tensor(np.zeros((4, 3, 5, 5))))
     (75, 100)
@@ -125,13 +125,13 @@ def _fill(tensor: Tensor, drawn: Tensor | Array) -> Tensor:
 
 
 def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0) -> Tensor:
-    """Numbers from U(a, b)."""
+    """Fill a tensor with numbers from U(a, b)."""
     shape = tuple(map(int, tensor.shape))
     return _fill(tensor, uniform(*shape, low=a, high=b, dtype=tensor.dtype))
 
 
 def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0) -> Tensor:
-    """Numbers from N(mean, std²)."""
+    """Fill a tensor with numbers from N(mean, std²)."""
     if std < 0:
         raise ArgumentError(
             _("A standard deviation is not negative."),
@@ -143,17 +143,17 @@ def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0) -> Tensor:
 
 
 def constant_(tensor: Tensor, val: float) -> Tensor:
-    """The number ``val`` everywhere."""
+    """Fill a tensor with the number ``val``."""
     return _fill(tensor, np.full(tensor.shape, held(val, tensor.dtype)))
 
 
 def zeros_(tensor: Tensor) -> Tensor:
-    """0 everywhere: usual for biases; hidden weights that are all 0 stay alike."""
+    """Fill a tensor with 0, as usual for biases; unsuitable for hidden weights."""
     return constant_(tensor, 0.0)
 
 
 def ones_(tensor: Tensor) -> Tensor:
-    """1 everywhere."""
+    """Fill a tensor with 1."""
     return constant_(tensor, 1.0)
 
 
@@ -164,7 +164,7 @@ def trunc_normal_(
     a: float = -2.0,
     b: float = 2.0,
 ) -> Tensor:
-    """Numbers from N(mean, std²) within [a, b], both given as numbers, not in std.
+    """Fill a tensor with numbers from N(mean, std²), truncated to [a, b].
 
     By the inverse of the distribution function: with u uniform, Φ⁻¹(Φ(α) + u(Φ(β) −
     Φ(α))), where α = (a − mean)/std and β = (b − mean)/std.
@@ -200,12 +200,12 @@ def trunc_normal_(
 
 
 def _distribution(x: Array) -> Array:
-    """Φ(x) = ½ erfc(−x/√2)."""
+    """Compute the normal distribution function Φ(x) = ½ erfc(−x/√2)."""
     return 0.5 * erfc(-x * math.sqrt(0.5))
 
 
 def _quantile(p: Array) -> Array:
-    """Φ⁻¹(p) for 0 < p < 1.
+    """Compute the normal quantile Φ⁻¹(p) for 0 < p < 1.
 
     Abramowitz & Stegun 26.2.23, good to 4.5e-4, and two steps of Halley's method, each
     of which makes the error about its third power.
@@ -235,12 +235,12 @@ def _xavier(tensor: Tensor, gain: float) -> float:
 
 
 def xavier_uniform_(tensor: Tensor, gain: float = 1.0) -> Tensor:
-    """U(−b, b) with b = gain · √(6/(fan_in + fan_out)) (Glorot & Bengio 2010)."""
+    """Fill from U(−b, b), b = gain · √(6/(fan_in + fan_out)) (Glorot & Bengio 2010)."""
     return _spread_uniform(tensor, _xavier(tensor, gain))
 
 
 def xavier_normal_(tensor: Tensor, gain: float = 1.0) -> Tensor:
-    """N(0, s²) with s = gain · √(2/(fan_in + fan_out)) (Glorot & Bengio 2010)."""
+    """Fill from N(0, s²), s = gain · √(2/(fan_in + fan_out)) (Glorot & Bengio 2010)."""
     return normal_(tensor, 0.0, _xavier(tensor, gain))
 
 
@@ -262,7 +262,7 @@ def kaiming_uniform_(
     mode: str = "fan_in",
     nonlinearity: str = "leaky_relu",
 ) -> Tensor:
-    """U(−b, b) with b = gain · √(3/fan) (He et al. 2015), for ReLU and its kin.
+    """Fill from U(−b, b) with b = gain · √(3/fan) (He et al. 2015), for ReLU.
 
     Args:
         tensor: what to fill.
@@ -279,22 +279,22 @@ def kaiming_normal_(
     mode: str = "fan_in",
     nonlinearity: str = "leaky_relu",
 ) -> Tensor:
-    """N(0, s²) with s = gain/√fan (He et al. 2015); see :func:`kaiming_uniform_`."""
+    """Fill from N(0, s²) with s = gain/√fan (He et al. 2015), for ReLU."""
     return normal_(tensor, 0.0, _kaiming(tensor, a, mode, nonlinearity))
 
 
 def lecun_uniform_(tensor: Tensor) -> Tensor:
-    """U(−b, b) with b = √(3/fan_in) (LeCun, Bottou, Orr & Müller 1998)."""
+    """Fill from U(−b, b), b = √(3/fan_in) (LeCun, Bottou, Orr & Müller 1998)."""
     return _spread_uniform(tensor, 1 / math.sqrt(fans(tensor)[0]))
 
 
 def lecun_normal_(tensor: Tensor) -> Tensor:
-    """N(0, 1/fan_in) (LeCun et al. 1998), as SELU wants it."""
+    """Fill from N(0, 1/fan_in) (LeCun et al. 1998), as SELU requires."""
     return normal_(tensor, 0.0, 1 / math.sqrt(fans(tensor)[0]))
 
 
 def orthogonal_(tensor: Tensor, gain: float = 1.0) -> Tensor:
-    """A matrix with orthonormal rows or columns, whichever are fewer, times ``gain``.
+    """Fill with a matrix of orthonormal rows or columns, times ``gain``.
 
     Q of the QR decomposition of normal numbers, each column with the sign of R's
     diagonal, so that every orthogonal matrix is as likely as any other (Saxe,
@@ -331,7 +331,7 @@ BY_NAME: dict[str, Callable[[Any], Tensor]] = {
 
 
 def by_name(name: str) -> Callable[[Any], Tensor]:
-    """The function that ``init=name`` means; He's is also found under ``"he_…"``.
+    """Return the initialisation function for ``init=name``; ``"he_…"`` is Kaiming's.
 
     Raises:
         ArgumentError: an unknown name; the nearest known one is named.

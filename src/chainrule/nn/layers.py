@@ -1,4 +1,4 @@
-"""Layers: an affine map, rows by number, dropout, and changes of shape."""
+"""Layers: linear, embedding, dropout, and changes of shape."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ class Linear(Module):
                 initialisers.zeros_(self.bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Z = X Wᵀ + b."""
+        """Compute Z = X Wᵀ + b."""
         return functional.linear(x, self.weight, self.bias)
 
 
@@ -130,7 +130,7 @@ class Embedding(Module):
         self.weight = Parameter(drawn)
 
     def forward(self, x: Tensor) -> Tensor:
-        """The rows that ``x`` names."""
+        """Return the rows of the table at the indices ``x``."""
         return functional.embedding(x, self.weight, self.padding_idx)
 
 
@@ -151,7 +151,7 @@ class Flatten(Module):
         self.end_dim = integer("Flatten", "end_dim", end_dim)
 
     def forward(self, x: Tensor) -> Tensor:
-        """The same numbers in fewer axes."""
+        """Return the input with several axes merged."""
         x = as_tensor(x)
         ends = (self.start_dim, self.end_dim)
         first, last = (d + x.ndim if d < 0 else d for d in ends)
@@ -198,7 +198,7 @@ class Unflatten(Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """The same numbers in more axes."""
+        """Return the input with one axis split into several."""
         return as_tensor(x).unflatten(self.dim, self.unflattened_size)
 
 
@@ -219,7 +219,7 @@ class Transpose(Module):
         self.dim1 = integer("Transpose", "dim1", dim1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """The same numbers with two axes exchanged."""
+        """Return the input with two axes exchanged."""
         return as_tensor(x).transpose(self.dim0, self.dim1)
 
 
@@ -250,7 +250,7 @@ class Steps(Module):
         self.dim = integer("Steps", "dim", dim)
 
     def forward(self, x: Any) -> Tensor:
-        """One row a sequence, or for ``"all"`` the sequence."""
+        """Return one row per sequence, or for ``"all"`` the whole sequence."""
         x, states = x if isinstance(x, tuple) else (x, None)
         x = as_tensor(x)
         if self.take == "all":
@@ -288,7 +288,7 @@ class Dropout(Module):
         self.p = option(type(self).__name__, "p", p)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Masked and scaled in training, unchanged otherwise."""
+        """Zero and scale elements in training; return x unchanged otherwise."""
         return functional.dropout(x, self.p, self.training)
 
 
@@ -305,7 +305,7 @@ class Dropout1d(Dropout):
     """
 
     def forward(self, x: Tensor) -> Tensor:
-        """Masked and scaled in training, unchanged otherwise."""
+        """Zero and scale channels in training; return x unchanged otherwise."""
         return functional.dropout1d(x, self.p, self.training)
 
 
@@ -320,7 +320,7 @@ class Dropout2d(Dropout):
     """
 
     def forward(self, x: Tensor) -> Tensor:
-        """Masked and scaled in training, unchanged otherwise."""
+        """Zero and scale channels in training; return x unchanged otherwise."""
         return functional.dropout2d(x, self.p, self.training)
 
 
@@ -335,7 +335,7 @@ class Identity(Module):
         pass
 
     def forward(self, x: Tensor) -> Tensor:
-        """x itself."""
+        """Return the input x unchanged."""
         return x
 
 
@@ -381,7 +381,7 @@ class Upsample(Module):
         self.mode, self.align_corners = mode, align_corners
 
     def forward(self, x: Tensor) -> Tensor:
-        """x in the other size."""
+        """Return the input resized."""
         return functional.interpolate(
             x, self.size, self.scale_factor, self.mode, self.align_corners
         )
@@ -405,5 +405,5 @@ class PixelShuffle(Module):
         self.upscale_factor = r
 
     def forward(self, x: Tensor) -> Tensor:
-        """The same numbers in other places."""
+        """Return the input with channels rearranged to pixels."""
         return functional.pixel_shuffle(x, self.upscale_factor)

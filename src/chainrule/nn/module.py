@@ -1,4 +1,4 @@
-"""Modules: parameters, names and a forward function."""
+"""The Module class: parameters, submodules, their names, and a forward function."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from chainrule.util.pytorch_hints import MODULES
 
 
 class Parameter(Tensor):
-    """A tensor that training changes; modules find it among their attributes.
+    """A trainable tensor, which modules find among their attributes.
 
     Args:
         data: its numbers, which are copied.
@@ -48,19 +48,19 @@ class Parameter(Tensor):
         super().__init__(data, dtype=dtype, requires_grad=wanted)
 
     def __reduce__(self) -> Any:
-        """For ``copy.deepcopy`` and ``pickle``: without the gradient, as in PyTorch."""
+        """Return the pickled form, without the gradient, as in PyTorch."""
         make, (kind, array, tracked, __, *rest) = super().__reduce__()
         return make, (kind, array, tracked, None, *rest)
 
 
 def _count() -> None:
-    """Count a change, so that compiled functions look at what they are made of."""
+    """Count a change of a module, so that compiled functions check their modules."""
     if context.trace is None:
         changes.count += 1
 
 
 class IncompatibleKeys(NamedTuple):
-    """The names that ``load_state_dict`` had no use for.
+    """The missing and the unexpected names of a call of ``load_state_dict``.
 
     Attributes:
         missing_keys: what the module has and the ``state_dict`` has not.
@@ -72,7 +72,7 @@ class IncompatibleKeys(NamedTuple):
 
 
 class Module:
-    """Base of layers and networks.
+    """Base class of layers and networks.
 
     Parameters and modules that are assigned to attributes are found, in that order,
     under the attributes' names. Other tensors are attributes like any other: what shall
@@ -105,7 +105,7 @@ class Module:
     _transient: frozenset[str] = frozenset()
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
-        """Keep what the constructor is called with."""
+        """Create a module, and store the arguments of its constructor."""
         made = super().__new__(cls)
         made.__dict__["_arguments"] = construction.captured(cls, args, kwargs)
         if context.trace is not None:
@@ -131,7 +131,7 @@ class Module:
         )
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Run ``forward``; what it records belongs to this module's scope."""
+        """Run ``forward``, with graph nodes recorded in the module's scope."""
         here = context.__dict__
         outer, name, before = here["scope"], self._name, None
         if here["trace"] is not None:
@@ -184,7 +184,7 @@ class Module:
             raise MissingAttributeError(text, fix=fix, name=name, obj=self)
 
     def _may_change(self, name: str, value: Any) -> None:
-        """While a function is traced, refuse to change what is from outside of it."""
+        """Refuse, during tracing, to change a module from outside the function."""
         trace, old = context.trace, self.__dict__.get(name, self)
         if trace is None or value is old:
             return
@@ -212,7 +212,7 @@ class Module:
         )
 
     def _follow(self, name: str, old: Any, value: Any) -> None:
-        """An attribute that holds the argument of its name stands for it."""
+        """Update a stored constructor argument when its attribute changes."""
         plain, given = bool | int | float | str | tuple | list | None, self._arguments
         if isinstance(old, plain) and isinstance(value, plain):
             before, new = construction.described(old), construction.described(value)
@@ -220,11 +220,11 @@ class Module:
                 self.__dict__["_arguments"] = {**given, name: new}
 
     def _take_name(self, name: str) -> None:
-        """Become part of another module, as its attribute of this name."""
+        """Set the module's name, its attribute name in another module."""
         self.__dict__["_name"] = name
 
     def _check_attribute(self, name: str, value: Any) -> None:
-        """Refuse a parameter's end, and warn of what would not be found."""
+        """Refuse to replace a parameter; warn of objects not found later."""
         kind = type(self).__name__
         if isinstance(self.__dict__.get(name), Parameter) and value is not None:
             raise ArgumentError(
@@ -272,7 +272,7 @@ class Module:
             )
 
     def register_buffer(self, name: str, tensor: Any, persistent: bool = True) -> None:
-        """Keep a tensor under this name: saved, converted by :meth:`to`, not trained.
+        """Register a buffer: a tensor that is saved and not trained.
 
         Args:
             name: of the attribute.
@@ -290,7 +290,7 @@ class Module:
         self.__dict__["_transient"] = kept if persistent else kept | {name}
 
     def register_parameter(self, name: str, param: Parameter | None) -> None:
-        """Keep a parameter under this name; same as assigning it."""
+        """Register a parameter under a name, as an assignment does."""
         self._check_name(name)
         if param is not None and not isinstance(param, Parameter):
             raise ArgumentError(
@@ -301,7 +301,7 @@ class Module:
         setattr(self, name, param)
 
     def add_module(self, name: str, module: Module | None) -> None:
-        """Keep a module under this name; same as assigning it."""
+        """Register a submodule under a name, as an assignment does."""
         self._check_name(name)
         setattr(self, name, module)
 
@@ -317,17 +317,17 @@ class Module:
     # -- what it holds -----------------------------------------------------------------
 
     def named_children(self) -> Iterator[tuple[str, Module]]:
-        """The modules directly within this one, by name; a shared one by each name."""
+        """Yield the direct submodules by name, shared ones by each name."""
         for name, item in self.__dict__.items():
             if isinstance(item, Module):
                 yield name, item
 
     def children(self) -> Iterator[Module]:
-        """The modules directly within this one, each once."""
+        """Return an iterator over the direct submodules, each once."""
         return iter({id(m): m for __, m in self.named_children()}.values())
 
     def named_modules(self, prefix: str = "") -> Iterator[tuple[str, Module]]:
-        """This module and all within it; the root's path is empty.
+        """Yield the module and all submodules by path; the root's is empty.
 
         A shared module comes by each of its paths, for it may be called by each.
         """
@@ -336,11 +336,11 @@ class Module:
             yield from child.named_modules(f"{prefix}.{name}" if prefix else name)
 
     def modules(self) -> Iterator[Module]:
-        """This module and all within it, each once."""
+        """Return an iterator over the module and all submodules, each once."""
         return iter({id(m): m for __, m in self.named_modules()}.values())
 
     def get_submodule(self, target: str) -> Module:
-        """The module at a path such as ``encoder.0``; "" is this one."""
+        """Return the submodule at a path such as ``encoder.0``; "" is the root."""
         found = dict(self.named_modules())
         if target not in found:
             raise ArgumentError(
@@ -355,7 +355,7 @@ class Module:
         return found[target]
 
     def apply(self, function: Callable[[Module], object]) -> Self:
-        """Call a function with every module, the inner ones first; returns this one.
+        """Call a function with every module, submodules first; return the module.
 
         A shared module comes once for each module that has it.
 
@@ -373,7 +373,7 @@ class Module:
     def named_tensors(
         self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
     ) -> Iterator[tuple[str, Tensor]]:
-        """Parameters, buffers and other tensors that are attributes, by path.
+        """Yield parameters, buffers and other tensor attributes, by path.
 
         Args:
             prefix: in front of all paths.
@@ -386,7 +386,7 @@ class Module:
     def _named_state(
         self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
     ) -> Iterator[tuple[str, Tensor]]:
-        """Parameters and buffers by path; see :meth:`named_tensors`."""
+        """Yield parameters and buffers by path; see :meth:`named_tensors`."""
         for path, owner, t in self._held(prefix, recurse, remove_duplicate):
             if isinstance(t, Parameter) or path.rpartition(".")[2] in owner._buffers:
                 yield path, t
@@ -394,7 +394,7 @@ class Module:
     def _held(
         self, prefix: str, recurse: bool, remove_duplicate: bool
     ) -> Iterator[tuple[str, Module, Tensor]]:
-        """Yield (path, owner, tensor) of all tensors."""
+        """Yield (path, owner, tensor) for all tensors of the module."""
         seen: set[int] = set()
         for path, module in self.named_modules(prefix) if recurse else [(prefix, self)]:
             for name, item in module.__dict__.items():
@@ -406,7 +406,7 @@ class Module:
     def named_parameters(
         self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
     ) -> Iterator[tuple[str, Parameter]]:
-        """Parameters by path; see :meth:`named_tensors`."""
+        """Yield parameters by path; see :meth:`named_tensors`."""
         for name, t in self.named_tensors(prefix, recurse, remove_duplicate):
             if isinstance(t, Parameter):
                 yield name, t
@@ -414,23 +414,23 @@ class Module:
     def named_buffers(
         self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
     ) -> Iterator[tuple[str, Tensor]]:
-        """Tensors that are kept and not trained, by path; see :meth:`named_tensors`."""
+        """Yield buffers by path; see :meth:`named_tensors`."""
         for name, t in self._named_state(prefix, recurse, remove_duplicate):
             if not isinstance(t, Parameter):
                 yield name, t
 
     def parameters(self, recurse: bool = True) -> Iterator[Parameter]:
-        """Parameters in the order of their names."""
+        """Return an iterator over the parameters in the order of their names."""
         return (p for __, p in self.named_parameters(recurse=recurse))
 
     def buffers(self, recurse: bool = True) -> Iterator[Tensor]:
-        """Buffers in the order of their names."""
+        """Return an iterator over the buffers in the order of their names."""
         return (t for __, t in self.named_buffers(recurse=recurse))
 
     # -- its numbers -------------------------------------------------------------------
 
     def _persistent(self) -> dict[str, Tensor]:
-        """What a ``state_dict`` holds; a shared tensor by each of its paths."""
+        """Return the tensors of a ``state_dict``, shared ones by every path."""
         return {
             path: t
             for path, owner, t in self._held("", True, False)
@@ -439,7 +439,7 @@ class Module:
         }
 
     def state_dict(self) -> dict[str, np.ndarray[Any, Any]]:
-        """All parameters and buffers as they are now, with PyTorch's names and shapes.
+        """Return the values of all parameters and buffers, by PyTorch's names.
 
         The arrays stay what they are; in PyTorch they would change with the module, and
         it with them. So a change of one in place is refused, and a copy is a plain
@@ -459,7 +459,7 @@ class Module:
     def load_state_dict(
         self, state: Mapping[str, Any], strict: bool = True
     ) -> IncompatibleKeys:
-        """Take over parameters and buffers, from a ``state_dict`` of ours or PyTorch's.
+        """Load parameters and buffers from Chainrule's or PyTorch's state_dict.
 
         Nothing is changed unless all names and shapes fit. A shared tensor may come by
         any of its names.
@@ -512,7 +512,7 @@ class Module:
         return IncompatibleKeys(missing, unknown)
 
     def to(self, dtype: Any) -> Self:
-        """Turn floating-point parameters and buffers into another dtype, in place.
+        """Convert floating-point parameters and buffers to another dtype, in place.
 
         Gradients are forgotten. All tensors are on the CPU, so ``to("cpu")`` does
         nothing.
@@ -542,35 +542,35 @@ class Module:
         return self
 
     def float(self) -> Self:
-        """Turn floating-point parameters and buffers into float32, in place."""
+        """Convert floating-point parameters and buffers to float32, in place."""
         return self.to("float32")
 
     def double(self) -> Self:
-        """Turn floating-point parameters and buffers into float64, in place."""
+        """Convert floating-point parameters and buffers to float64, in place."""
         return self.to("float64")
 
     def requires_grad_(self, requires_grad: bool = True) -> Self:
-        """Have all parameters trained, or none: frozen, they get no gradient."""
+        """Enable or disable the gradients of all parameters (freezing)."""
         for p in self.parameters():
             p.requires_grad_(requires_grad)
         return self
 
     def zero_grad(self, set_to_none: bool = True) -> None:
-        """Forget all gradients, see :meth:`Tensor.zero_grad`."""
+        """Clear all gradients, see :meth:`Tensor.zero_grad`."""
         for p in self.parameters():
             p.zero_grad(set_to_none)
 
     # -- its mode ----------------------------------------------------------------------
 
     def train(self, mode: bool = True) -> Self:
-        """Switch this module and all within it to training behaviour."""
+        """Switch the module and all submodules to training mode."""
         mode = flag(f"{type(self).__name__}.train", "mode", mode)
         for __, module in self.named_modules():
             module._switch(mode)
         return self
 
     def eval(self) -> Self:
-        """Switch to the behaviour for prediction: dropout passes everything."""
+        """Switch to prediction mode, in which for instance dropout has no effect."""
         return self.train(False)
 
     def _switch(self, mode: bool) -> None:
@@ -580,14 +580,14 @@ class Module:
             _count()
 
     def _note_mode(self) -> None:
-        """A trace depends on the mode that this module had when it began."""
+        """Note that a trace depends on the module's current mode."""
         if context.trace is not None:
             context.trace.note_mode(self)
 
     # -- what it is --------------------------------------------------------------------
 
     def settings(self) -> dict[str, Any]:
-        """What the constructor was called with, defaults included, as JSON has it.
+        """Return the constructor arguments, defaults included, as JSON.
 
         An attribute that held its argument and was changed since counts as it is now.
         Modules are ``{"class", "arguments"}``, arrays are lists, and what JSON has not
@@ -609,7 +609,7 @@ class Module:
         return made
 
     def extra_repr(self) -> str:
-        """What ``repr`` shows in brackets: the arguments that are not at default."""
+        """Return the arguments that ``repr`` shows in brackets."""
         return construction.shown(self)
 
     def __repr__(self) -> str:

@@ -1,4 +1,4 @@
-"""Layers that make numbers of mean 0 and variance 1: of the data, a batch, a sample."""
+"""Normalisation layers: batch, layer, group, instance and RMS normalisation."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from chainrule.text import _
 
 
 class _Norm(Module):
-    """Base: ε, γ and β, and the dtype of all."""
+    """Base class of normalisation layers: ε, scale γ, shift β and dtype."""
 
     weight: Parameter | None
     bias: Parameter | None
@@ -45,14 +45,14 @@ class _Norm(Module):
         self.bias = Parameter(0 * ones) if scaled and shifted else None
 
     def settings(self) -> dict[str, Any]:
-        """See :meth:`Module.settings`; without γ there is no β, whatever ``bias``."""
+        """Return the constructor arguments; without γ, ``bias`` as it was passed."""
         made = super().settings()
         if self.weight is None and "bias" in made:
             made["bias"] = self._arguments["bias"]
         return made
 
     def _floats(self, x: Any) -> Tensor:
-        """``x`` in the dtype: integers are converted, other floats refused."""
+        """Convert integers ``x`` to the layer's dtype; refuse other floating dtypes."""
         x, wanted, kind = as_tensor(x), self.dtype.name, type(self).__name__
         if x.dtype.is_float and x.dtype.name != wanted:
             raise DTypeError(
@@ -112,13 +112,13 @@ class LayerNorm(_Norm):
         self._set(self.normalized_shape, eps, dtype, affine, bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Each sample by itself."""
+        """Normalise the features of each sample."""
         shape, weight, bias = self.normalized_shape, self.weight, self.bias
         return functional.layer_norm(self._floats(x), shape, weight, bias, self.eps)
 
 
 class _Running(_Norm):
-    """Base: running statistics of the features, or none."""
+    """Base class of layers with optional running statistics of the features."""
 
     running_mean: Tensor | None
     running_var: Tensor | None
@@ -151,12 +151,12 @@ class _Running(_Norm):
 
 
 class _BatchNorm(_Running):
-    """Base: each feature over the batch, with inputs of so many axes."""
+    """Base class of batch normalisation, for inputs of given ranks."""
 
     ranks: ClassVar[tuple[int, ...]]
 
     def forward(self, x: Tensor) -> Tensor:
-        """With the batch's statistics in training, with the running ones otherwise."""
+        """Normalise by batch statistics in training, else by running statistics."""
         x, n = self._floats(x), self.num_features
         if x.ndim not in self.ranks or x.shape[1] != n:
             layouts = ("", "", f"(N, {n})", f"(N, {n}, L)", f"(N, {n}, H, W)")
@@ -174,7 +174,7 @@ class _BatchNorm(_Running):
         )
 
     def _reading(self, x: Tensor) -> str | None:
-        """What can read an input that this layer cannot."""
+        """Suggest a layer, or a change of the input, for an unsuitable input."""
         if x.ndim in self.ranks:
             return _(
                 "build nn.{kind}({shape})", kind=type(self).__name__, shape=x.shape[1]
@@ -192,7 +192,7 @@ class _BatchNorm(_Running):
         )
 
     def _rate(self, x: Tensor) -> float | Tensor:
-        """How far the running statistics move; the batch is counted."""
+        """Return the momentum of the running statistics, and count the batch."""
         counter = self.num_batches_tracked
         if not self.training or counter is None:
             return 0.0
@@ -269,7 +269,7 @@ class BatchNorm2d(_BatchNorm):
 
 
 class _InstanceNorm(_Running):
-    """Base: each channel of each sample, with so many axes behind the channels."""
+    """Base class of instance normalisation, with ``axes`` axes after the channels."""
 
     axes: ClassVar[int]
 
@@ -291,7 +291,7 @@ class _InstanceNorm(_Running):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """Each channel of each sample by itself, unless running statistics are used."""
+        """Normalise each channel of each sample, or by running statistics."""
         x, n, axes = self._floats(x), self.num_features, self.axes
         single = x.ndim == axes + 1
         if x.ndim not in (axes + 1, axes + 2) or x.shape[-1 - axes] != n:
@@ -312,7 +312,7 @@ class _InstanceNorm(_Running):
         return made.squeeze(0) if single else made
 
     def _reading(self, x: Tensor) -> str | None:
-        """What can read an input that this layer cannot."""
+        """Suggest a suitable layer for an unsuitable input."""
         if x.ndim in (self.axes + 1, self.axes + 2):
             return _(
                 "build nn.{kind}({shape})",
@@ -413,7 +413,7 @@ class GroupNorm(_Norm):
         self._set((self.num_channels,), eps, dtype, self.affine, bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Each group of channels of each sample by itself."""
+        """Normalise each group of channels of each sample."""
         x = self._floats(x)
         if x.ndim < 2 or x.shape[1] != self.num_channels:
             fix = (
@@ -454,6 +454,6 @@ class RMSNorm(_Norm):
         self.eps = eps if eps is None else self.eps
 
     def forward(self, x: Tensor) -> Tensor:
-        """Each sample by itself."""
+        """Normalise the features of each sample."""
         shape, weight = self.normalized_shape, self.weight
         return functional.rms_norm(self._floats(x), shape, weight, self.eps)

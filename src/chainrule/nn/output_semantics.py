@@ -1,4 +1,4 @@
-"""What a network's output means: classes, probabilities, scores.
+"""The meaning of a network's outputs: classes, probabilities, scores.
 
 The loss decides. A score under ``BCEWithLogitsLoss`` says "class 1" from 0 on, a
 probability under ``BCELoss`` from ½ on; under ``CrossEntropyLoss`` the largest score
@@ -29,22 +29,22 @@ OUTPUTS = ("logits", "probabilities", "classes")
 
 
 def threshold(loss: Any) -> float | None:
-    """From which output on a binary loss means class 1; None for any other loss."""
+    """Return the least output that means class 1 for a binary loss; None for others."""
     return loss.decides_from if isinstance(loss, nn.Loss) else None
 
 
 def is_regression(loss: Any) -> bool:
-    """Whether the loss is one for quantities."""
+    """Return whether the loss is a regression loss."""
     return isinstance(loss, nn.Loss) and loss.quantities
 
 
 def is_classification(loss: Any) -> bool:
-    """Whether the loss is one for classes."""
+    """Return whether the loss is a classification loss."""
     return threshold(loss) is not None or isinstance(loss, ClassLoss)
 
 
 def from_logits(loss: Any) -> bool | None:
-    """Whether a row of scores becomes probabilities by a softmax; None: no telling."""
+    """Return whether a loss takes scores instead of probabilities; None: unknown."""
     if isinstance(loss, nn.KLDivLoss):
         return False
     if isinstance(loss, ClassLoss):
@@ -53,7 +53,7 @@ def from_logits(loss: Any) -> bool | None:
 
 
 def labels(prediction: Shape, target: ArrayType) -> int | None:
-    """The number of classes where targets are labels, else None.
+    """Return the number of classes if targets are labels, else None.
 
     Targets are labels where they are one integer a sample and the model gives one row
     of scores a sample.
@@ -64,7 +64,7 @@ def labels(prediction: Shape, target: ArrayType) -> int | None:
 
 
 def decide(prediction: Tensor, cut: float | None) -> Tensor:
-    """The class that each output means, int32.
+    """Return the predicted class of each output, int32.
 
     Args:
         prediction: of shape (N,), (N, 1) or (N, C).
@@ -79,7 +79,7 @@ def decide(prediction: Tensor, cut: float | None) -> Tensor:
 def decisions(
     who: str, prediction: Tensor, target: Tensor, cut: float | None
 ) -> tuple[Tensor, Tensor]:
-    """Pairs (decided class, true class), both int32 of shape (k,).
+    """Return pairs (predicted class, true class), both int32 of shape (k,).
 
     Targets are class numbers, one-hot rows or shares of each class, or for binary
     outputs {0, 1} or ±1.
@@ -110,7 +110,7 @@ def decisions(
 
 
 def number_of_classes(prediction: Shape, cut: float | None) -> int:
-    """How many classes the outputs of such a shape tell apart."""
+    """Return the number of classes that outputs of a shape distinguish."""
     last = prediction[-1] if len(prediction) > 1 else 1
     return 2 if cut is not None or not isinstance(last, int) or last == 1 else last
 
@@ -122,18 +122,18 @@ NAMED = 5
 
 
 def are_finite(prediction: Tensor) -> Tensor:
-    """Which rows hold neither NaN nor infinity: bool, of shape (N,)."""
+    """Return which rows are free of NaN and infinity: bool, of shape (N,)."""
     return prediction.isfinite().reshape(prediction.shape[0], -1).all(1)
 
 
 def finite_rows(outputs: Array) -> Array:
-    """The same of outputs that are there."""
+    """Return which rows of an output array are free of NaN and infinity."""
     n = len(outputs)
     return np.asarray(np.isfinite(outputs).reshape(n, outputs.size // max(n, 1)).all(1))
 
 
 def refuse_rows(finite: Array, strange: Sequence[str] = ()) -> None:
-    """Refuse where a row is not finite.
+    """Raise an error if a row of outputs is not finite.
 
     Args:
         finite: whether each row of outputs is, (n,).
@@ -171,7 +171,7 @@ def refuse_rows(finite: Array, strange: Sequence[str] = ()) -> None:
 
 
 def check_output(output: Any, loss: Any) -> None:
-    """Refuse a name that ``predict`` does not know.
+    """Refuse an ``output`` name that ``predict`` does not know.
 
     Args:
         output: what was asked for.
@@ -203,7 +203,7 @@ def translate(
     loss: Any,
     class_names: Sequence[str] | None,
 ) -> Array:
-    """The network's outputs as ``logits``, ``probabilities`` or ``classes``.
+    """Convert the network's outputs to ``logits``, ``probabilities`` or ``classes``.
 
     Raises:
         ArgumentError: an output that this network does not have.
@@ -244,19 +244,19 @@ def translate(
 
 
 def layers(model: Module) -> list[Module]:
-    """The layers in their order; a module that is no Sequential is one layer."""
+    """Return the layers in order; a module that is no Sequential is one layer."""
     if not isinstance(model, nn.Sequential):
         return [model]
     return [layer for child in model for layer in layers(child)]
 
 
 def _last(model: Module) -> Module:
-    """The layer that gives the output, where that can be read off."""
+    """Return the last layer of a model."""
     return (layers(model) or [model])[-1]
 
 
 def _kind(model: Module, loss: Any) -> str:
-    """What the outputs are; empty where nothing says it.
+    """Return the kind of a network's outputs; empty if unknown.
 
     ``softmax`` and ``sigmoid``: probabilities; ``scores`` and ``score``: what becomes
     one of these; ``decision``: something that only decides.
@@ -276,7 +276,7 @@ def _kind(model: Module, loss: Any) -> str:
 def _classes(
     made: Array, kind: str, loss: Any, class_names: Sequence[str] | None
 ) -> Array:
-    """The decided classes: names where they are known, ±1 for a hinge, or numbers."""
+    """Return the predicted classes: names if known, ±1 for a hinge loss, or numbers."""
     several = made.ndim == 2 and made.shape[1] > 1 and not is_regression(loss)
     if not kind and not several:
         raise ArgumentError(

@@ -1,4 +1,4 @@
-"""The perceptron, which learns by Rosenblatt's rule and not by gradient descent."""
+"""The perceptron, trained by Rosenblatt's rule instead of gradient descent."""
 
 from __future__ import annotations
 
@@ -58,15 +58,15 @@ class Perceptron(Module):
         self.bias = Parameter(np.zeros(self.out_features, kind))
 
     def score(self, x: Any) -> Tensor:
-        """z = W x + b, whose sign decides."""
+        """Compute z = W x + b, whose sign determines the class."""
         return functional.linear(x, self.weight, self.bias)
 
     def forward(self, x: Any) -> Tensor:
-        """step(W x + b): zeros and ones."""
+        """Compute step(W x + b): zeros and ones."""
         return functional.heaviside(self.score(x))
 
     def learn(self, x: Any, y: Any, lr: float = 1.0) -> int:
-        """One pass of Rosenblatt's rule through the samples, in their order.
+        """Train by one pass of Rosenblatt's rule over the samples, in order.
 
         The change of each sample is −η times the gradient of
         :class:`~chainrule.nn.PerceptronLoss`, whose δ is ŷ − y by declaration.

@@ -1,4 +1,4 @@
-"""Pooling layers: a number for each window of a signal or image."""
+"""Pooling layers: one number for each window of a signal or image."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from chainrule.util.validation import maybe, whole
 
 
 class _Pool(Module):
-    """Base: a window and how it slides."""
+    """Base class of pooling layers: window, stride and padding."""
 
     axes: ClassVar[int]
 
@@ -36,7 +36,7 @@ class _Pool(Module):
 
 
 class _MaxPool(_Pool):
-    """Base: the largest number of each window."""
+    """Base class of max pooling layers."""
 
     def _also(self, dilation: Any, return_indices: Any) -> None:
         kind = type(self).__name__
@@ -45,7 +45,7 @@ class _MaxPool(_Pool):
         self.return_indices = flag(kind, "return_indices", return_indices)
 
     def forward(self, x: Tensor) -> Any:
-        """The largest numbers, and their places where these are asked for."""
+        """Return the maximum of each window, and its index if requested."""
         slides = (self.kernel_size, self.stride, self.padding, self.dilation)
         options = (self.ceil_mode, self.return_indices)
         return max_pool(type(self).__name__, self.axes, x, *slides, *options)
@@ -124,13 +124,13 @@ class MaxPool2d(_MaxPool):
 
 
 class _AvgPool(_Pool):
-    """Base: the mean of each window."""
+    """Base class of average pooling layers."""
 
     count_include_pad: bool
     divisor_override: int | None = None
 
     def forward(self, x: Tensor) -> Tensor:
-        """The means."""
+        """Return the mean of each window."""
         slides = (self.kernel_size, self.stride, self.padding, self.ceil_mode)
         counted = (self.count_include_pad, self.divisor_override)
         return avg_pool(type(self).__name__, self.axes, x, *slides, *counted)
@@ -205,7 +205,7 @@ class AvgPool2d(_AvgPool):
 
 
 class _Adaptive(Module):
-    """Base: as many parts as are wanted."""
+    """Base class of adaptive pooling layers, which have a fixed output size."""
 
     axes: ClassVar[int]
 
@@ -215,16 +215,16 @@ class _Adaptive(Module):
 
 
 class _AdaptiveAvgPool(_Adaptive):
-    """Base: the mean of each part."""
+    """Base class of adaptive average pooling layers."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """The means."""
+        """Return the mean of each part."""
         kind = type(self).__name__
         return adaptive_avg_pool(kind, self.axes, x, self.output_size)
 
 
 class _AdaptiveMaxPool(_Adaptive):
-    """Base: the largest number of each part."""
+    """Base class of adaptive max pooling layers."""
 
     def _set(self, output_size: Any, return_indices: Any = False) -> None:
         super()._set(output_size)
@@ -232,7 +232,7 @@ class _AdaptiveMaxPool(_Adaptive):
         self.return_indices = flag(kind, "return_indices", return_indices)
 
     def forward(self, x: Tensor) -> Any:
-        """The largest numbers, and their places where these are asked for."""
+        """Return the maximum of each part, and its index if requested."""
         kind, wanted = type(self).__name__, self.return_indices
         return adaptive_max_pool(kind, self.axes, x, self.output_size, wanted)
 

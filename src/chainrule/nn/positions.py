@@ -1,4 +1,4 @@
-"""Where things stand in a sequence: added to them, or turned into queries and keys.
+"""Positional encodings: sinusoidal, rotary and learnt.
 
 Sequences are (…, L, d): the position is the axis before the last.
 """
@@ -27,7 +27,7 @@ Start = int | Tensor
 
 
 def _places(kind: str, x: Tensor, start: Start, even: bool = False) -> Tensor:
-    """start, start + 1, …: int64 (L,)."""
+    """Return the positions start, start + 1, …: int64 (L,)."""
     width = x.shape[-1] if x.ndim > 1 else None
     if width is None or (even and (not isinstance(width, int) or width % 2)):
         raise ShapeError(
@@ -42,7 +42,7 @@ def _places(kind: str, x: Tensor, start: Start, even: bool = False) -> Tensor:
 
 
 def _start(kind: str, start: Start) -> Start:
-    """A whole number ≥ 0, or a tensor of one."""
+    """Check a start position: an integer ≥ 0, or a tensor of one integer."""
     if not isinstance(start, Tensor):
         return validation.count("start", start)
     if not start.dtype.is_integer or start.shape != ():
@@ -55,7 +55,7 @@ def _start(kind: str, start: Start) -> Start:
 
 
 def within(kind: str, start: Start, length: Dim, room: int, fix: str) -> Tensor:
-    """``start``, on the condition that so many positions from there on find room."""
+    """Return ``start``, after a check that ``length`` positions fit into ``room``."""
     count = count_of(length, DType.int64)
     end = count + _start(kind, start)
     end = looked_at(end, lambda n: check_room(place(kind), n, room, fix))
@@ -63,13 +63,13 @@ def within(kind: str, start: Start, length: Dim, room: int, fix: str) -> Tensor:
 
 
 class _Waves(Module):
-    """Base: angles p / base^(2i/d) of position p, in float64 (…, L, d/2)."""
+    """Base class of encodings by angles p / base^(2i/d) of position p."""
 
     def __init__(self, base: float = 10000.0) -> None:
         self.base = number(type(self).__name__, "base", base, above=1)
 
     def _turns(self, x: Tensor, start: Start) -> tuple[Tensor, Tensor]:
-        """The cosines and the sines."""
+        """Return the cosines and the sines of the angles."""
         kind = type(self).__name__
         if not x.dtype.is_float:
             raise DTypeError(
@@ -103,7 +103,7 @@ class SinusoidalPositions(_Waves):
     """
 
     def forward(self, x: Tensor, start: Start = 0) -> Tensor:
-        """x + P, from position ``start`` on."""
+        """Add the encodings of positions ``start`` … to x."""
         x = as_tensor(x)
         cos, sin = self._turns(x, start)
         return x + stack([sin, cos], -1).flatten(-2)
@@ -132,7 +132,7 @@ class RotaryPositions(_Waves):
     """
 
     def forward(self, x: Tensor, start: Start = 0) -> Tensor:
-        """x turned, from position ``start`` on."""
+        """Rotate pairs of x by the angles of positions ``start`` …."""
         x = as_tensor(x)
         cos, sin = self._turns(x, start)
         pairs = x.unflatten(-1, (-1, 2))
@@ -170,7 +170,7 @@ class LearnedPositions(Module):
         self.weight = Parameter(drawn)
 
     def forward(self, x: Tensor, start: Start = 0) -> Tensor:
-        """x and the rows from position ``start`` on."""
+        """Add the learnt rows of positions ``start`` … to x."""
         kind, x = "LearnedPositions", as_tensor(x)
         if x.ndim < 2 or x.shape[-1] != self.embedding_dim:
             raise ShapeError(

@@ -1,4 +1,4 @@
-"""Recurrent layers: a state that each step of a sequence changes.
+"""Recurrent layers, whose state changes with each step of a sequence.
 
 The products with the inputs, x Wᵀ, do not wait for the state: they are made for all
 steps at once. What is left of a step runs in ``scan``, one node whatever the length.
@@ -31,7 +31,7 @@ States = tuple[Tensor, ...]
 
 
 class _Steps(Module):
-    """Base: the weights of a step, and the step.
+    """Base class of recurrent layers: the weights and the computation of one step.
 
     Attributes:
         gates: rows of weights for each unit.
@@ -44,7 +44,7 @@ class _Steps(Module):
     bias: bool
 
     def _draw(self, suffix: str, inputs: int, dtype: DType) -> None:
-        """The parameters with this suffix, from U(−1/√m, 1/√m)."""
+        """Create the parameters with a suffix, drawn from U(−1/√m, 1/√m)."""
         rows, bound = self.gates * self.hidden_size, 1 / math.sqrt(self.hidden_size)
         shapes = {
             "weight_ih": (rows, inputs),
@@ -58,7 +58,7 @@ class _Steps(Module):
                 setattr(self, name + suffix, Parameter(drawn))
 
     def _product(self, which: str, suffix: str, x: Tensor) -> Tensor:
-        """W x + b, which = ``"ih"``, or U h + c, ``"hh"``."""
+        """Compute W x + b (``which="ih"``) or U h + c (``which="hh"``)."""
         weight: Tensor = getattr(self, f"weight_{which}{suffix}")
         bias = getattr(self, f"bias_{which}{suffix}") if self.bias else None
         return functional.linear(x, weight, bias)
@@ -67,11 +67,11 @@ class _Steps(Module):
         return self._step(state, inputs, self._product("hh", suffix, state[0]))
 
     def _step(self, state: States, inputs: Tensor, hidden: Tensor) -> States:
-        """The next states, from W x + b and U h + c of all gates."""
+        """Compute the next states, from W x + b and U h + c of all gates."""
         raise NotImplementedError
 
     def _states(self, given: Any, shape: Shape, like: Tensor, ending: str) -> States:
-        """The first states, of this shape each: what is given, or 0."""
+        """Return the initial states, each of a shape: those given, or zeros."""
         kind = type(self).__name__
         if given is None:
             return (zeros(*shape, dtype=like.dtype),) * len(self.carried)
@@ -99,7 +99,7 @@ class _Steps(Module):
 
 
 class _Recurrent(_Steps):
-    """Base: weights of each layer and direction, and how sequences pass through them.
+    """Base class of recurrent layers: weights of all layers and directions.
 
     The shapes are those of :class:`LSTM`.
     """
@@ -149,7 +149,7 @@ class _Recurrent(_Steps):
     def forward(
         self, x: Tensor, hx: Any = None, lengths: Any = None
     ) -> tuple[Tensor, Any]:
-        """What the last layer gives at each step, and the last states of all layers.
+        """Return the last layer's outputs at each step, and the final states.
 
         Args:
             x: the sequences.
@@ -212,7 +212,7 @@ class _Recurrent(_Steps):
         return x, made[0] if len(made) == 1 else tuple(made)
 
     def _reading(self, x: Tensor) -> str | None:
-        """What makes an input one that this layer, or another one, can read."""
+        """Suggest a layer, or a change of the input, for an unsuitable input."""
         kind = type(self).__name__
         if x.ndim < 2:
             return (
@@ -231,7 +231,7 @@ class _Recurrent(_Steps):
     def _pass(
         self, suffix: str, x: Tensor, first: States, within: Tensor | None
     ) -> tuple[States, Tensor]:
-        """One direction of one layer: the last states, and the output at each step."""
+        """Run one direction of a layer: return final states and all outputs."""
 
         def step(state: States, now: tuple[Tensor, ...]) -> tuple[States, Tensor]:
             new = self._next(state, now[0], suffix)
@@ -245,7 +245,7 @@ class _Recurrent(_Steps):
 
 
 def _within(kind: str, given: Any, x: Tensor) -> Tensor:
-    """Which steps are part of their sequence: truth values (T, N, 1), or (T, 1)."""
+    """Return which steps belong to their sequence: bool (T, N, 1), or (T, 1)."""
     lengths, shape = as_tensor(given), x.shape[1:-1]
     if not lengths.dtype.is_integer:
         raise DTypeError(
@@ -265,7 +265,7 @@ def _within(kind: str, given: Any, x: Tensor) -> Tensor:
 
 
 class _Cell(_Steps):
-    """Base: one step of one layer. The shapes are those of :class:`LSTMCell`."""
+    """Base class of one step of one layer, with the shapes of :class:`LSTMCell`."""
 
     weight_ih: Parameter
 
@@ -285,7 +285,7 @@ class _Cell(_Steps):
         self._draw("", self.input_size, floating(kind, dtype))
 
     def forward(self, x: Tensor, hx: Any = None) -> Any:
-        """The next states; the first ones are 0 unless they are given."""
+        """Return the next states; the initial states are 0 by default."""
         kind = type(self).__name__
         x = as_tensor(x)
         if x.ndim not in (1, 2) or x.shape[-1] != self.input_size:
@@ -310,7 +310,7 @@ class _Cell(_Steps):
 
 
 class _Elman(_Steps):
-    """The step of an RNN."""
+    """The computation of one RNN step."""
 
     gates = 1
     carried = ("h",)
@@ -327,7 +327,7 @@ class _Elman(_Steps):
 
 
 class _Memory(_Steps):
-    """The step of an LSTM."""
+    """The computation of one LSTM step."""
 
     gates = 4
     carried = ("h", "c")
@@ -339,7 +339,7 @@ class _Memory(_Steps):
 
 
 class _Gated(_Steps):
-    """The step of a GRU."""
+    """The computation of one GRU step."""
 
     gates = 3
     carried = ("h",)

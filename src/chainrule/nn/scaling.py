@@ -1,4 +1,4 @@
-"""Layers that take the scale of data away, or give it back: measured, not trained."""
+"""Layers that scale data by statistics, which are measured and not trained."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from chainrule.text import _
 
 
 class Measured(Module):
-    """Base of layers whose numbers are read off each column of data once.
+    """Base class of layers whose numbers are measured from data columns.
 
     A class of them has a constructor of ``num_features`` and ``dtype``, and
     :meth:`measure`.
@@ -46,12 +46,12 @@ class Measured(Module):
         self.dtype = floating(kind, dtype)
 
     def measure(self, columns: Array) -> None:
-        """Take the numbers off columns of data, float64 of shape (n, C)."""
+        """Set the layer's numbers from data columns, float64 of shape (n, C)."""
         raise NotImplementedError
 
     @classmethod
     def of(cls, data: Any, *, dtype: str = "float32", **options: Any) -> Self:
-        """The layer with the numbers of each column of ``data``.
+        """Return a layer with numbers measured from the columns of ``data``.
 
         Args:
             data: (n, C), or (n,) for one feature.
@@ -86,7 +86,7 @@ class Measured(Module):
 
     @classmethod
     def _options(cls, columns: Array, given: dict[str, Any]) -> dict[str, Any]:
-        """What the constructor gets besides; some of it may depend on the data."""
+        """Return further constructor arguments, which may depend on the data."""
         return given
 
     def _check(self, x: Any) -> Tensor:
@@ -106,7 +106,7 @@ class Measured(Module):
 
 
 class Scaling(Measured):
-    """The mean and the standard deviation of each feature.
+    """Base class of layers with the mean and standard deviation of each feature.
 
     A column of equal numbers gets the standard deviation 1, so that it becomes 0 and
     not NaN.
@@ -130,14 +130,14 @@ class Scaling(Measured):
         self.register_buffer("std", np.ones(self.num_features, self.dtype.numpy))
 
     def measure(self, columns: Array) -> None:
-        """Mean and standard deviation."""
+        """Set the mean and standard deviation from data columns."""
         mean, std = moments(columns)
         self.mean.copy_(mean)
         self.std.copy_(std)
 
 
 def moments(columns: Array) -> tuple[Array, Array]:
-    """Mean and standard deviation of each column, 1 where all numbers are equal."""
+    """Compute mean and deviation of each column; deviation 1 for equal values."""
     mean, std = columns.mean(axis=0), columns.std(axis=0)
     constant = columns.max(axis=0) == columns.min(axis=0)
     return np.where(constant, columns[0], mean), np.where(constant, 1.0, std)
@@ -165,14 +165,14 @@ class Standardize(Scaling):
     widest = DType.float64
 
     def forward(self, x: Tensor) -> Tensor:
-        """(x − mean)/std."""
+        """Compute (x − mean)/std."""
         x = self._check(x)
         centred = x - self.mean.astype(x.dtype)
         return (centred / self.std.astype(x.dtype)).astype(self.dtype)
 
 
 def _in_float64(data: Any) -> Array:
-    """Return numbers in float64, without rounding them to float32 first."""
+    """Convert data to float64, without rounding to float32 first."""
     if not isinstance(data, Tensor):
         given = np.asarray(data, np.float64 if isinstance(data, list | tuple) else None)
         if given.dtype.kind in "biuf":

@@ -1,4 +1,4 @@
-"""The arrays of a ``state_dict``: read-only, and they say so."""
+"""Read-only arrays of a ``state_dict``, with clear errors for changes in place."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from chainrule.text import _
 
 
 class StateArray(np.ndarray[Any, Any]):
-    """An array that shows the numbers of a parameter, and is not changed itself.
+    """A read-only array with the values of a parameter.
 
     Views of it are such arrays, too. What is computed of it or copied is a plain array,
     which belongs to who made it; ``repr`` is a plain array's.
@@ -39,14 +39,14 @@ class StateArray(np.ndarray[Any, Any]):
         return _owned(made)
 
     def _refuse(self, target: Any, error: ValueError | None = None) -> Any:
-        """Return ``target`` as a plain array; refuse a change of a read-only one."""
+        """Return ``target`` as a plain array; refuse to change a read-only one."""
         said = error is None or "read-only" in str(error)
         if isinstance(target, StateArray) and not target.flags.writeable and said:
             raise _refusal(target) from None
         return _plain(target)
 
     def setflags(self, write: Any = None, align: Any = None, uic: Any = None) -> None:
-        """As NumPy's; a read-only array stays so."""
+        """Set flags as in NumPy; refuse to make a read-only array writeable."""
         if write and not self.flags.writeable:
             raise _refusal(self)
         super().setflags(write=write, align=align, uic=uic)
@@ -61,15 +61,15 @@ class StateArray(np.ndarray[Any, Any]):
         return np.array(self)
 
     def copy(self, order: Any = "C") -> Any:
-        """Return a plain array of the same numbers, which can be changed."""
+        """Return a plain, writeable copy of the array."""
         return np.array(self, order=order)
 
     def astype(self, *args: Any, **options: Any) -> Any:
-        """As NumPy's, a plain array."""
+        """Return a plain array of another dtype, as in NumPy."""
         return np.asarray(self).astype(*args, **options)
 
     def flatten(self, order: Any = "C") -> Any:
-        """As NumPy's, a plain array."""
+        """Return a plain one-dimensional array, as in NumPy."""
         return np.asarray(self).flatten(order)
 
     def __repr__(self) -> str:
@@ -81,7 +81,7 @@ def _plain(item: Any) -> Any:
 
 
 def _owned(item: Any) -> Any:
-    """Return what was made as a plain array; views that are read-only stay."""
+    """Return a result as a plain array; read-only views stay read-only."""
     if isinstance(item, tuple | list):
         return type(item)(map(_owned, item))
     if isinstance(item, StateArray) and item.flags.writeable:
@@ -104,13 +104,13 @@ def _refusal(array: np.ndarray[Any, Any]) -> ArgumentError:
 
 
 def state_array(array: np.ndarray[Any, Any]) -> StateArray:
-    """Return an array of the same memory, which nothing can make writeable."""
+    """Return a read-only view of an array, which cannot be made writeable."""
     held: Any = array
     return np.asarray(memoryview(held).toreadonly()).view(StateArray)
 
 
 def _refusing(name: str) -> Callable[..., Any]:
-    """Return the method of this name, which is refused for a read-only array."""
+    """Return a method that refuses a call for a read-only array."""
     method = getattr(np.ndarray, name)
 
     @functools.wraps(method)

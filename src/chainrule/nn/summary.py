@@ -1,4 +1,4 @@
-"""``cr.summary``: the layers of a network, their shapes, parameters and work."""
+"""The summary of a network: layers, output shapes, parameters, operations."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ N = SymbolicDim("N")
 
 @dataclass(frozen=True)
 class Layer:
-    """One row of a summary.
+    """One row of a summary: a layer, its output shape, parameters and operations.
 
     Attributes:
         path: the module's name within the model, such as ``encoder.0``.
@@ -63,7 +63,7 @@ class Layer:
 
 @dataclass(frozen=True)
 class Summary:
-    """What :func:`summary` found; ``print`` shows a table, a notebook too.
+    """The summary of a network; printed, or shown in a notebook, as a table.
 
     Attributes:
         model: the class of the model.
@@ -86,7 +86,7 @@ class Summary:
     flops: int
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain numbers and text, ready for JSON."""
+        """Return the summary as JSON-able numbers and texts."""
         return {**asdict(self), "layers": [asdict(layer) for layer in self.layers]}
 
     def _table(self) -> list[list[str]]:
@@ -119,7 +119,7 @@ class Summary:
 
 @strict
 def summary(model: Module, data: Any) -> Summary:
-    """The layers of a model: output shapes, parameters, and work for one sample.
+    """Summarise a model: layers, output shapes, parameters, operations per sample.
 
     The model is traced, not run: nothing is computed, and no weight is needed.
 
@@ -167,10 +167,10 @@ def summary(model: Module, data: Any) -> Summary:
 
 
 def _layers(model: Module, row: ArrayType) -> list[Layer]:
-    """The modules in the order in which they ran, then those that did not.
+    """Return the modules in the order of their calls, then those not called.
 
-    One that only holds others, and has neither tensors nor work of its own, is left
-    out; a tensor counts for the first module that has it.
+    A module that only contains others, and has neither tensors nor work of its own,
+    is left out; a tensor counts for the first module that has it.
     """
     heard, graph = _traced(model, row)
     shapes = {h.path: show(h.output.shape) for h in reversed(heard)}
@@ -207,7 +207,7 @@ def _modules(model: Module) -> dict[str, Module]:
 
 
 def _row(model: Module, data: Any) -> ArrayType:
-    """The type of one sample's features, as the model takes them."""
+    """Return the type of one sample's features, as the model takes them."""
     if isinstance(data, int) and not isinstance(data, bool):
         data = (data,)
     if isinstance(data, tuple | list) and data:
@@ -230,7 +230,7 @@ def _row(model: Module, data: Any) -> ArrayType:
 
 
 def _traced(model: Module, row: ArrayType) -> tuple[list[ForwardCapture], Graph]:
-    """What the modules give, in the order in which they ran, and the graph."""
+    """Trace the model: return the modules' outputs in call order, and the graph."""
     heard: list[ForwardCapture] = []
 
     def function(x: Tensor) -> Any:
@@ -245,7 +245,7 @@ def _traced(model: Module, row: ArrayType) -> tuple[list[ForwardCapture], Graph]
 
 
 def _work(graph: Graph, modules: Mapping[str, str]) -> dict[str, int]:
-    """Floating-point operations of one sample, by module.
+    """Count the floating-point operations of one sample, by module.
 
     Args:
         graph: of a prediction.
@@ -299,7 +299,7 @@ def _flops(node: Node) -> int:
 
 
 def _multiply_adds(node: Node) -> int:
-    """Of a product: the sizes of all its axes, each once, multiplied.
+    """Count the multiply-adds of a matrix product or convolution.
 
     The spatial axes of a convolution count twice: outputs and windows. Where zeros
     stand between inputs, in a transposed one, inputs count and not outputs.
@@ -330,7 +330,7 @@ def _count(tensors: Iterable[Tensor]) -> int:
 
 
 def _bytes(count: int) -> str:
-    """A size in memory, as text.
+    """Format a size in memory as text.
 
     >>> _bytes(232), _bytes(436_000)
     ('232 bytes', '436.0 kB')

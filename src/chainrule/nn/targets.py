@@ -1,4 +1,4 @@
-"""Targets of a skewed distribution: the loss sees them transformed, nobody else does.
+"""Transformed targets: the loss compares transformed values, outputs keep their unit.
 
 The network ends in a layer that turns what it has learnt, z, into the target's own
 unit; the loss compares T(ŷ) with T(y). So predictions, metrics and errors stay in the
@@ -29,7 +29,7 @@ _STEP = 1.0
 
 
 class TransformedTarget(Measured):
-    """Base of the last layers that turn z into y = T⁻¹(z), and know T.
+    """Base class of last layers that compute y = T⁻¹(z), and know T.
 
     A class of them defines :meth:`inverse` and :meth:`transform`, and :meth:`measure`.
     """
@@ -37,15 +37,15 @@ class TransformedTarget(Measured):
     column: ClassVar[str] = "y"
 
     def transform(self, y: Any) -> Tensor:
-        """T(y), which the loss compares: about 0, of deviation 1."""
+        """Compute T(y), which the loss compares: mean 0, deviation 1."""
         return self._transform(self._check(y)).astype(self.dtype)
 
     def forward(self, z: Tensor) -> Tensor:
-        """T⁻¹(z), in the unit of the targets."""
+        """Compute T⁻¹(z), in the unit of the targets."""
         return self._inverse(self._check(z)).astype(self.dtype)
 
     def right_target(self, y: Any) -> Any:
-        """``y`` where it has a T(y)."""
+        """Return ``y`` after a check that T(y) is defined."""
         return y
 
     def _transform(self, y: Tensor) -> Tensor:
@@ -120,7 +120,7 @@ class LogTarget(TransformedTarget):
         return {"positive": bool((columns > 0).all()), **given}
 
     def measure(self, columns: Array) -> None:
-        """Mean and standard deviation of the logarithms."""
+        """Set mean and standard deviation from the targets' logarithms."""
         logs = np.sign(columns) * np.log1p(np.abs(columns))
         if self.positive:
             logs = np.log(self.right_target(columns))
@@ -129,7 +129,7 @@ class LogTarget(TransformedTarget):
         self.std.copy_(std)
 
     def right_target(self, y: Any) -> Any:
-        """Numbers > 0 where T is the logarithm."""
+        """Return ``y`` after a check that it is positive, if required."""
         fix = _("nn.LogTarget.of(y, positive=False) takes every number")
         return check_above("LogTarget", _("the target"), y, fix) if self.positive else y
 
@@ -200,7 +200,7 @@ class QuantileTarget(TransformedTarget):
         return given | ({"n_quantiles": max(2, min(wanted, most))} if right else {})
 
     def measure(self, columns: Array) -> None:
-        """The knots of each column."""
+        """Set the knots of each column from the targets."""
         made = [_knots(c, self.n_quantiles, self.dtype.numpy) for c in columns.T]
         values, scores = (np.stack(part) for part in zip(*made))
         if (np.diff(values.astype(self.dtype.numpy)) <= 0).any():
@@ -221,7 +221,7 @@ class QuantileTarget(TransformedTarget):
 
 
 def _knots(column: Array, count: int, kind: Any) -> tuple[Array, Array]:
-    """Quantiles of a column, each once, and their normal scores: ``count`` pairs."""
+    """Return a column's distinct quantiles with normal scores, ``count`` pairs."""
     from statistics import NormalDist
 
     shares = (np.arange(count) + 0.5) / count
@@ -238,7 +238,7 @@ def _knots(column: Array, count: int, kind: Any) -> tuple[Array, Array]:
 
 
 def _interpolated(x: Tensor, knots: Tensor, heights: Tensor) -> Tensor:
-    """The piecewise linear function through (knots, heights), column by column.
+    """Interpolate linearly through (knots, heights), column by column.
 
     It is a sum of ramps, each of which rises between two knots and is flat elsewhere,
     and goes on as a line beyond the first and the last knot.
@@ -306,10 +306,10 @@ class TransformedTargetLoss(ElementwiseLoss):
         self.loss, self.target = loss, copy.deepcopy(target)  # a part of two modules
 
     def right_target(self, y: Any, prediction_shape: Shape) -> Any:
-        """What T is defined for."""
+        """Return ``y`` after a check that T(y) is defined."""
         return self.target.right_target(y)
 
     def pointwise(self, prediction: Tensor, target: Tensor) -> Tensor:
-        """The losses of T(ŷ) and T(y)."""
+        """Compute the loss of T(ŷ) and T(y)."""
         made = self.target.transform(prediction), self.target.transform(target)
         return self.loss.pointwise(*made)

@@ -1,4 +1,4 @@
-"""A model while it is traced: in which mode, and what each of its modules gives."""
+"""Helpers for tracing a model: its mode, and the outputs of its modules."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from chainrule.tensor import Tensor
 
 
 class ForwardCapture(NamedTuple):
-    """A tensor that a module gave; of several the first.
+    """A recorded output tensor of a module, the first of several outputs.
 
     Attributes:
         path: of the module; of one that has several the first.
@@ -29,7 +29,7 @@ class ForwardCapture(NamedTuple):
 
 @contextmanager
 def mode(model: Module, *, training: bool) -> Iterator[None]:
-    """Training or prediction behaviour within the block, then as it was."""
+    """Set training or prediction mode within the block, and restore it afterwards."""
     before = [(module, module.training) for module in model.modules()]
     try:
         model.train(training)
@@ -42,7 +42,7 @@ def mode(model: Module, *, training: bool) -> Iterator[None]:
 
 @contextmanager
 def outputs_of(model: Module) -> Iterator[list[ForwardCapture]]:
-    """Within the block each tensor that a module gives is noted, in that order.
+    """Record the output of each module within the block, in the order of calls.
 
     Nothing of this is left in a graph or in the model: the block is for tracing.
     """
@@ -65,7 +65,7 @@ def outputs_of(model: Module) -> Iterator[list[ForwardCapture]]:
 def _noting(
     forward: Callable[..., Any], path: str, heard: list[ForwardCapture]
 ) -> Callable[..., Any]:
-    """``forward`` that also notes what it gives."""
+    """Return ``forward`` wrapped to record its output."""
     calls = 0
 
     def noted(*args: Any, **kwargs: Any) -> Any:

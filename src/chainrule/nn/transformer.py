@@ -1,4 +1,4 @@
-"""Transformers: blocks of attention and a network, stacks of them, and both sides."""
+"""Transformers: encoder and decoder blocks, stacks of blocks, and both combined."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ ACTIVATIONS = {"relu": functional.relu, "gelu": functional.gelu}
 
 
 class _Block(Module):
-    """Base: attentions, then a network, each added to what was there, and normed.
+    """Base class of Transformer blocks: attentions and an MLP, each with a residual.
 
     The arguments are those of :class:`TransformerEncoderLayer`.
     """
@@ -77,7 +77,7 @@ class _Block(Module):
         self.activation = activation
 
     def _through(self, x: Tensor, *parts: Callable[[Tensor], Tensor]) -> Tensor:
-        """Each part added to what was there, with its norm and its dropout."""
+        """Apply each part with its residual connection, norm and dropout."""
         for i, part in enumerate((*parts, self._changed), 1):
             norm, drop = getattr(self, f"norm{i}"), getattr(self, f"dropout{i}")
             x = x + drop(part(norm(x))) if self.norm_first else norm(x + drop(part(x)))
@@ -130,7 +130,7 @@ class TransformerEncoderLayer(_Block):
         src_key_padding_mask: Any = None,
         is_causal: bool = False,
     ) -> Tensor:
-        """The sequence with what it looked at; masks as of MultiheadAttention."""
+        """Encode a sequence; masks as in MultiheadAttention."""
         given = (src_key_padding_mask, False, src_mask, True, is_causal)
         return self._through(src, lambda x: self.self_attn(x, x, x, *given)[0])
 
@@ -172,7 +172,7 @@ class TransformerDecoderLayer(_Block):
         tgt_is_causal: bool = False,
         memory_is_causal: bool = False,
     ) -> Tensor:
-        """The sequence with what it looked at; masks as of MultiheadAttention."""
+        """Decode a sequence; masks as in MultiheadAttention."""
         own = (tgt_key_padding_mask, False, tgt_mask, True, tgt_is_causal)
         other = (memory_key_padding_mask, False, memory_mask, True, memory_is_causal)
         return self._through(
@@ -183,7 +183,7 @@ class TransformerDecoderLayer(_Block):
 
 
 class _Stack(Module):
-    """Base: copies of a layer, one behind the other, and a norm behind the last."""
+    """Base class of stacks: copies of a layer in sequence, and an optional norm."""
 
     def __init__(self, layer: Any, num_layers: Any, norm: Any) -> None:
         kind = type(self).__name__
@@ -197,7 +197,7 @@ class _Stack(Module):
         self.norm = norm
 
     def settings(self) -> dict[str, Any]:
-        """The layer as it is now."""
+        """Return the constructor arguments, with the first layer as it is now."""
         name = next(iter(self._arguments))
         return super().settings() | {name: described(self.layers[0])}
 
@@ -239,7 +239,7 @@ class TransformerEncoder(_Stack):
         src_key_padding_mask: Any = None,
         is_causal: bool | None = None,
     ) -> Tensor:
-        """The sequence behind the last layer; masks as of MultiheadAttention.
+        """Apply all encoder layers; masks as in MultiheadAttention.
 
         PyTorch finds out whether a mask is causal where ``is_causal`` is None, to take
         a faster way; the result is the same.
@@ -288,7 +288,7 @@ class TransformerDecoder(_Stack):
         tgt_is_causal: bool | None = None,
         memory_is_causal: bool = False,
     ) -> Tensor:
-        """The sequence behind the last layer; masks as of MultiheadAttention."""
+        """Apply all decoder layers; masks as in MultiheadAttention."""
         return self._through(
             tgt,
             memory,
@@ -373,7 +373,7 @@ class Transformer(Module):
         tgt_is_causal: bool | None = None,
         memory_is_causal: bool = False,
     ) -> Tensor:
-        """What the decoder makes of tgt; masks as of MultiheadAttention."""
+        """Decode tgt with the encoded src; masks as in MultiheadAttention."""
         memory = self.encoder(
             src,
             mask=src_mask,
@@ -393,7 +393,7 @@ class Transformer(Module):
 
     @staticmethod
     def generate_square_subsequent_mask(sz: int, dtype: str = "float32") -> Tensor:
-        """What is added to scores so that nobody looks ahead: (sz, sz), −∞ above.
+        """Return a causal mask (sz, sz): −∞ above the diagonal, else 0.
 
         >>> Transformer.generate_square_subsequent_mask(2)
         tensor([[  0., -inf],

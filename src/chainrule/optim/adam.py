@@ -1,4 +1,4 @@
-"""Adam and its kin: steps along a running mean, divided by another."""
+"""Adam and related optimisers: a mean of gradients, scaled by their mean square."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from chainrule.regions import updates
 
 
 class _Means(Optimizer):
-    """What keeps a running mean of the gradients, and one of their squares."""
+    """Base class of optimisers with running means of gradients and of their squares."""
 
     betas: tuple[float, float] = (0.9, 0.999)
     eps: float = 1e-8
     weight_decay: float = 0.0
 
     def means(self, o: Options) -> dict[str, float]:
-        """The scalars of both means."""
+        """Return the scalars of both running means."""
         beta1, beta2 = o["betas"]
         return {"beta1": beta1, "rest1": 1 - beta1, "beta2": beta2, "rest2": 1 - beta2}
 
@@ -151,13 +151,13 @@ class NAdam(_Means, lr=2e-3):
 
 
 def _momentum(beta1: float, decay: float, t: int) -> float:
-    """μ_t of NAdam."""
+    """Compute NAdam's momentum factor μ_t."""
     return beta1 * (1 - 0.5 * 0.96 ** (t * decay))
 
 
 @functools.lru_cache(maxsize=64)
 def _products(beta1: float, decay: float) -> list[float]:
-    """Π₀, Π₁ …: as many as were asked for."""
+    """Return a growing list of NAdam's products Π₀, Π₁ …, cached."""
     return [1.0]
 
 

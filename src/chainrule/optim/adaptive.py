@@ -1,4 +1,4 @@
-"""Optimisers that divide each step by the size of the gradients so far."""
+"""Optimisers that divide each step by a statistic of the previous gradients."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What optimisers and schedules are made with: declared once, checked by its name."""
+"""Declaration and checks of the arguments of optimisers and schedules."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from chainrule.util.validation import Check, count, maybe, number, truth, whole
 
 
 def rate(name: str, value: Any) -> float:
-    """``value`` as a learning rate: finite; zero and less only with a warning."""
+    """Check a learning rate: it must be finite; warn if it is not positive."""
     made = validation.real(value)
     if not math.isfinite(made):
         optimizer = hasattr(value, "param_groups")
@@ -143,13 +143,13 @@ ARGUMENTS: dict[str, Check] = {
 
 @functools.lru_cache(maxsize=256)
 def names_of(kind: type) -> tuple[str, ...]:
-    """The arguments of a constructor, in their order."""
+    """Return the names of a constructor's arguments, in their order."""
     return tuple(inspect.signature(kind).parameters)
 
 
 @dataclass_transform(eq_default=False, field_specifiers=(field,))
 class Declared:
-    """What declares its arguments as a dataclass declares its fields.
+    """Base class whose subclasses declare arguments as dataclasses declare fields.
 
     They become attributes of the same names, checked whenever they are set. Another
     default for an inherited one stands behind the bases: ``class B(A, lr=0.1)``.
@@ -183,7 +183,7 @@ class Declared:
             trace.note_read(get)
 
     def refuse_in_trace(self, what: str) -> None:
-        """Refuse to change an object from outside of a function that is traced."""
+        """Refuse to change, while tracing, an object from outside the function."""
         trace = context.trace
         if trace is None or trace.is_new(self):
             return
@@ -210,7 +210,7 @@ class Declared:
         )
 
     def shown(self) -> Any:
-        """What stands for it where another one is shown that has it."""
+        """Return the value that represents the object in another object's ``repr``."""
         return self
 
     def __repr__(self) -> str:

@@ -1,4 +1,4 @@
-"""When a number that is watched has become better."""
+"""The criterion by which a monitored quantity has improved."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def is_better(
     by: float = 0.0,
     relative: bool = False,
 ) -> bool:
-    """Whether ``value`` is better than ``best``; NaN never is.
+    """Return whether ``value`` is better than ``best``; NaN never is.
 
     Args:
         value: the new number.

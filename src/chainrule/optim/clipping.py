@@ -29,7 +29,7 @@ from chainrule.text import _
 
 
 def total_norm(gradients: Sequence[Value]) -> Value:
-    """‖g‖ of all gradients taken together, in the widest of their dtypes.
+    """Compute the norm ‖g‖ of all gradients together, in the widest of their dtypes.
 
     The squares of each gradient are added up by the engine's rule for its shape, and
     these sums one after the other in the order given.
@@ -40,7 +40,7 @@ def total_norm(gradients: Sequence[Value]) -> Value:
 
 
 def as_dtype(value: Value, dtype: DType) -> Value:
-    """The value in another dtype, or itself."""
+    """Convert a value to another dtype, if necessary."""
     return value if value.dtype is dtype else convert(value, dtype=dtype)
 
 
@@ -88,7 +88,7 @@ def clip_grad_norm_(
 def clip_grad_value_(
     parameters: Tensor | Iterable[Tensor], clip_value: float | Tensor
 ) -> None:
-    """Bring every element of every gradient into [−clip_value, clip_value].
+    """Clip every element of every gradient to [−clip_value, clip_value].
 
     Args:
         parameters: a tensor or several; their ``.grad`` becomes the clipped one.
@@ -125,7 +125,7 @@ def _with_gradients(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
 
 
 def _limit(name: str, given: float | Tensor) -> Callable[[DType], Value]:
-    """The limit in any dtype."""
+    """Return a function from a dtype to the clipping limit in that dtype."""
     if isinstance(given, Tensor):
         return lambda dtype: as_dtype(given.value, dtype)
     number = checked_limit(name, given)

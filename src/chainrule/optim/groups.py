@@ -1,4 +1,4 @@
-"""Parameter groups: which parameters have which hyper-parameters.
+"""Parameter groups: hyper-parameters for subsets of the parameters.
 
 As in PyTorch, a list of dictionaries says it. What one leaves out is the optimiser's:
 
@@ -42,12 +42,12 @@ _EXAMPLE = "model.parameters()"
 
 @lru_cache(maxsize=256)
 def options_of(kind: type) -> tuple[str, ...]:
-    """The hyper-parameters that a group of such an optimiser has, but for the rate."""
+    """Return the names of a group's hyper-parameters, without the learning rate."""
     return tuple([n for n in names_of(kind) if n not in ("params", "lr", *LIMITS)])
 
 
 class ParamGroup(Mapping[str, Any]):
-    """Parameters with hyper-parameters of their own, an entry of ``param_groups``.
+    """A group of parameters with its own hyper-parameters, as in ``param_groups``.
 
     It reads and writes like PyTorch's dictionaries: ``group["params"]`` are its
     tensors, ``group["lr"]`` is the rate of the next update, and
@@ -72,17 +72,17 @@ class ParamGroup(Mapping[str, Any]):
 
     @property
     def schedule(self) -> Schedule:
-        """The group's own schedule, or the optimiser's."""
+        """The learning-rate schedule of the group, or else of the optimiser."""
         self._owner.note_read(lambda: fingerprint(self.held_schedule()))
         return self.held_schedule()
 
     def held_schedule(self) -> Schedule:
-        """Return the schedule, without noting the read."""
+        """Return the schedule, without noting the read for a trace."""
         return self.own.get("lr", vars(self._owner)["lr"])
 
     @property
     def options(self) -> dict[str, Any]:
-        """All hyper-parameters but the rate."""
+        """All hyper-parameters of the group but the rate."""
         self._owner.note_read(self.held)
         return self.held()
 
@@ -94,11 +94,11 @@ class ParamGroup(Mapping[str, Any]):
 
     @property
     def holder(self) -> dict[str, Any]:
-        """Where what is set for the group lies; alone it is the optimiser itself."""
+        """The dictionary that stores the hyper-parameters set for the group."""
         return vars(self._owner) if self._owner.flat else self.own
 
     def take(self, given: Mapping[str, Any]) -> None:
-        """Have these hyper-parameters, as far as they are known and right."""
+        """Set hyper-parameters of the group, after checks."""
         owner, known = self._owner, ["lr", *options_of(type(self._owner))]
         kind = type(owner).__name__
         for name in LIMITS:
@@ -148,7 +148,7 @@ class ParamGroup(Mapping[str, Any]):
         return 2 + len(options_of(type(self._owner)))
 
     def settings(self) -> dict[str, Any]:
-        """The group as an item of ``params=``, JSON-able; tensors by their names."""
+        """Return the group as a JSON-able item of ``params=``, tensors by name."""
         # Names that tensors came with may be others in the model.
         members = self.wanted if self._owner.by_name else self.names
         return {"params": list(members), **as_json(self.own)}
@@ -159,7 +159,7 @@ class ParamGroup(Mapping[str, Any]):
 
 
 def as_json(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Hyper-parameters as JSON has them: tuples as lists, schedules as settings."""
+    """Convert hyper-parameters to JSON: tuples to lists, schedules to settings."""
     made = {k: v.settings() if k == "lr" else v for k, v in options.items()}
     return {k: list(v) if isinstance(v, tuple) else v for k, v in made.items()}
 
@@ -168,7 +168,7 @@ def as_json(options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 class Request:
-    """What ``params=`` of an optimiser asks for.
+    """The parameter groups that the argument ``params=`` of an optimiser requests.
 
     Attributes:
         groups: (tensors, names or patterns; options) of each group.
@@ -205,7 +205,7 @@ class Request:
             self.groups.append((self._read(group["params"]), own))
 
     def named(self) -> dict[str, Tensor] | None:
-        """The parameters by name; None where a model has to say what the names are."""
+        """Return the parameters by name; None if names must come from a model."""
         patterns = any(isinstance(w, str) for wanted, __ in self.groups for w in wanted)
         nameless = any(name is None for name, __ in self.given.values())
         if not self.given or (patterns and nameless):
@@ -219,7 +219,7 @@ class Request:
         return named
 
     def _read(self, given: Any) -> list[Wanted]:
-        """All tensors, all pairs of a name and a tensor, or all names."""
+        """Convert an argument of tensors, (name, tensor) pairs or names to a list."""
         one = isinstance(given, Tensor | str) or not isinstance(given, Iterable)
         items: list[Any] = [given] if one else list(given)
         if items and all(isinstance(item, str) for item in items):
@@ -279,7 +279,7 @@ def _no_parameters(kind: str, given: Any) -> ArgumentError:
 def share_out(
     groups: Sequence[Sequence[Wanted]], named: Mapping[str, Tensor]
 ) -> list[list[str]]:
-    """The names of the parameters of each group; the first that fits has a parameter.
+    """Assign each parameter to the first group that matches; return names by group.
 
     Raises:
         ArgumentError: a pattern that fits nothing, or nothing that is left; a tensor
@@ -315,7 +315,7 @@ def share_out(
 
 
 def _matching(wanted: Wanted, named: Mapping[str, Tensor]) -> list[str]:
-    """The names that a tensor or a pattern stands for."""
+    """Return the names of the parameters that a tensor or a pattern matches."""
     if not isinstance(wanted, str):
         name, tensor = wanted
         names = [known for known, t in named.items() if t is tensor]

@@ -1,4 +1,4 @@
-"""The arguments of all optimisers, as attributes that compiled functions may read."""
+"""The common arguments of all optimisers, as attributes that traces may read."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Rate = float | Schedule | Mapping[str, Any]
 
 
 class HyperParameter:
-    """An argument of an optimiser, as an attribute.
+    """A descriptor for an optimiser's argument, which records reads by traces.
 
     A function that reads it while it is traced is traced anew where it has changed.
     """
@@ -41,7 +41,7 @@ class HyperParameter:
 
 
 class Arguments(Declared):
-    """The arguments of all optimisers."""
+    """The common arguments of all optimisers."""
 
     def __init_subclass__(cls, **defaults: Any) -> None:
         super().__init_subclass__(**defaults)

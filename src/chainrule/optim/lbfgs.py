@@ -1,4 +1,4 @@
-"""L-BFGS: steps by a quadratic model of the loss that its last gradients tell."""
+"""L-BFGS: a quasi-Newton optimiser from the last few gradients."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ class LBFGS(Optimizer, lr=1.0):
         return {"lr": lr}
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """Iterate until the loss is least, or ``max_iter`` times.
+        """Iterate until the loss is minimal, or ``max_iter`` times.
 
         Args:
             closure: forgets the gradients, computes the loss, calls ``backward()`` and
@@ -175,12 +175,12 @@ class LBFGS(Optimizer, lr=1.0):
         return first
 
     def state_dict(self) -> dict[str, Any]:
-        """See :meth:`Optimizer.state_dict`; ``"memory"`` comes on top."""
+        """Return a copy of the state, with L-BFGS's ``"memory"``."""
         memory = {name: np.array(array) for name, array in self.memory.items()}
         return super().state_dict() | {"memory": memory}
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """See :meth:`Optimizer.load_state_dict`."""
+        """Restore the state that ``state_dict`` returned."""
         rest, memory = state_dict, self.memory
         if isinstance(state_dict, Mapping):
             rest = {k: v for k, v in state_dict.items() if k != "memory"}
@@ -189,7 +189,7 @@ class LBFGS(Optimizer, lr=1.0):
         self.memory = memory
 
     def _remembered(self, given: Any) -> dict[str, Array]:
-        """A copy of a memory; what is none of such an optimiser is refused."""
+        """Copy a saved memory; refuse one that does not fit the parameters."""
         params = self.params.values()
         n = sum(int(p.size) for p in params)
         dtype = np.result_type(np.float32, *(p.dtype.numpy for p in params))
@@ -210,7 +210,7 @@ class LBFGS(Optimizer, lr=1.0):
 
 
 class _Loss:
-    """The loss and its gradient, as functions of all parameters in a row.
+    """The loss and its gradient, as functions of one vector of all parameters.
 
     Attributes:
         calls: how often it was asked for.
@@ -223,18 +223,18 @@ class _Loss:
 
     @property
     def theta(self) -> Array:
-        """All parameters in a row."""
+        """The vector of all parameters."""
         return _row([p.numpy() for p in self.params])
 
     def put(self, theta: Array) -> None:
-        """Give the parameters these numbers."""
+        """Set all parameters from one vector."""
         ends = np.cumsum([int(p.size) for p in self.params])
         with no_grad():
             for p, part in zip(self.params, np.split(theta, ends)):
                 p.copy_(Tensor(part.reshape(p.shape).astype(p.dtype.numpy)))
 
     def __call__(self, theta: Array) -> tuple[float, Array]:
-        """The loss at θ, where the parameters then are, and its gradient."""
+        """Compute the loss and its gradient at θ, and set the parameters to θ."""
         self.put(theta)
         self.calls += 1
         with recording():
@@ -254,7 +254,7 @@ class _Loss:
         return float(self.result), _row(rows)
 
     def along(self, theta: Array, d: Array, t: float) -> _Point:
-        """The loss at θ + t d."""
+        """Compute the loss, gradient and slope at θ + t d."""
         loss, g = self(theta + d * t)
         return _Point(t, loss, g, float(g @ d))
 
@@ -264,7 +264,7 @@ def _row(arrays: list[Array]) -> Array:
 
 
 def _direction(g: Array, pairs: list[tuple[Array, Array]]) -> Array:
-    """−H g by the recursion of two loops; H begins as (yᵀs / yᵀy) I."""
+    """Compute −H g by the two-loop recursion, with H₀ = (yᵀs / yᵀy) I."""
     q, shares = -g, list[Any]()
     for s, y in reversed(pairs):
         shares.append(s @ q / (y @ s))
@@ -281,7 +281,7 @@ def _direction(g: Array, pairs: list[tuple[Array, Array]]) -> Array:
 
 
 class _Point(NamedTuple):
-    """What is known of the loss at θ + t d."""
+    """The loss, gradient and slope at a point θ + t d of a line search."""
 
     t: float
     loss: float
@@ -297,7 +297,7 @@ _TRIALS, _NARROW = 25, 1e-9
 def _strong_wolfe(
     at: Callable[[float], _Point], start: _Point, t: float, size: float
 ) -> _Point:
-    """A point on the line with enough decrease and a flat enough slope.
+    """Search the line for a point that satisfies the strong Wolfe conditions.
 
     Args:
         at: evaluates the loss.
@@ -350,7 +350,7 @@ def _strong_wolfe(
 
 
 def _minimum(a: _Point, b: _Point, within: tuple[float, float]) -> float:
-    """Where the cubic through two points with their slopes is least."""
+    """Return the minimum of the cubic through two points with their slopes."""
     left, right = (a, b) if a.t <= b.t else (b, a)
     low, high = within
     width = right.t - left.t

@@ -1,4 +1,4 @@
-"""What all optimisers have in common: parameters, groups, the step, settings.
+"""The base class of optimisers: parameters, groups, the update step, settings.
 
 An optimiser is a rule (a region of ``chainrule.regions.updates``), its moments and the
 scalars of a step. What depends on the step alone (the schedule, Adam's bias correction)
@@ -62,7 +62,7 @@ Supply = Callable[[str, DType], Any]
 
 @functools.lru_cache(maxsize=64)
 def _asked(keys: frozenset[str]) -> tuple[list[str], bool]:
-    """Return the rates among ``keys``, and whether other scalars are asked for."""
+    """Return the rates among ``keys``, and whether other scalars are required."""
     rates = [key for key in keys if key.endswith("rate")]
     return rates, not keys or len(keys) > len(rates) + ("number" in keys)
 
@@ -72,7 +72,7 @@ _versions = itertools.count()
 
 
 class Optimizer(Arguments, ABC):
-    """Base of the optimisers.
+    """Base class of the optimisers.
 
     An optimiser declares its own arguments as a dataclass declares its fields; they are
     its options, and each has its check in ``chainrule.optim.arguments``.
@@ -157,21 +157,21 @@ class Optimizer(Arguments, ABC):
 
     @abstractmethod
     def rule(self, o: Options) -> Rule:
-        """The region (θ, g, moments…, scalars…) → (θ, moments…), and their names."""
+        """Return the update region (θ, g, moments…, scalars…) → …, and moment names."""
 
     @abstractmethod
     def scalars(self, step: int, lr: float, o: Options) -> dict[str, float]:
-        """The rule's scalars at update ``step`` (from 1), in its order, in float64."""
+        """Return the rule's scalars at update ``step`` (from 1), in float64."""
 
     def initial(self, o: Options) -> float:
-        """What moments are filled with before the first update."""
+        """Return the initial value of the moments."""
         return 0.0
 
     def check(self, o: Options) -> None:
-        """Refuse options that do not go together; each is within its range."""
+        """Refuse options that contradict each other."""
 
     def form(self, o: Options) -> tuple[Region, tuple[str, ...], str | None, bool]:
-        """What options decide before a step is compiled: all but the numbers.
+        """Return the options that fix the compiled form of a step, not its numbers.
 
         Returns:
             The rule, its moments, how θ decays, and whether it climbs.
@@ -184,7 +184,7 @@ class Optimizer(Arguments, ABC):
 
     @property
     def params(self) -> Mapping[str, Tensor]:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """The parameters by name; the constructor sets what was given for them."""
+        """The parameters by name."""
         self._note_parts()
         return MappingProxyType(self._params)
 
@@ -195,7 +195,7 @@ class Optimizer(Arguments, ABC):
     def attach_parameters(
         self, named: Mapping[str, Tensor] | Iterable[tuple[str, Tensor]]
     ) -> None:
-        """Take charge of a model's parameters, under the model's names.
+        """Take a model's parameters and names into the optimiser.
 
         An optimiser that has parameters keeps them, with their moments, and learns
         their names.
@@ -224,7 +224,7 @@ class Optimizer(Arguments, ABC):
         self._renew_moments()
 
     def _renew_moments(self) -> None:
-        """Give all parameters the moments that their options ask for."""
+        """Create or remove moments as the current options require."""
         made: dict[str, dict[str, Tensor]] = {name: {} for name in self.params}
         for group in self.param_groups:
             start, moments = self.initial(group.held()), self.rule(group.held())[1]
@@ -241,7 +241,7 @@ class Optimizer(Arguments, ABC):
 
     @property
     def state(self) -> Mapping[str, Mapping[str, Tensor]]:
-        """The moments of each parameter by its name; ``copy_`` changes one."""
+        """The moments of each parameter by its name; change one with ``copy_``."""
         self._note_parts()
         moments = {name: MappingProxyType(m) for name, m in self._state.items()}
         return MappingProxyType(moments)
@@ -268,7 +268,7 @@ class Optimizer(Arguments, ABC):
 
     @property
     def schedule(self) -> Schedule:
-        """η as a function of the update."""
+        """The learning rate η as a function of the update number."""
         self.note_read(lambda: fingerprint(vars(self)["lr"]))
         return vars(self)["lr"]
 
@@ -293,7 +293,7 @@ class Optimizer(Arguments, ABC):
         vars(self)["steps"] = steps  # no hyper-parameter, whose change is checked
 
     def traced(self, key: str, dtype: DType) -> Any:
-        """Return, while tracing, a scalar of the next update in the function.
+        """Return, while tracing, a scalar of the next update; None otherwise.
 
         None where there is no such trace: then the number is known.
         """
@@ -305,7 +305,7 @@ class Optimizer(Arguments, ABC):
 
     @property
     def options(self) -> Options:
-        """The hyper-parameters that groups do not set otherwise, but for the rate."""
+        """The default hyper-parameters of all groups, without the rate."""
         self.note_read(self._options)
         return MappingProxyType(self._options())
 
@@ -323,7 +323,7 @@ class Optimizer(Arguments, ABC):
 
     @contextmanager
     def changing(self) -> Iterator[None]:
-        """Change all hyper-parameters set within the block together, or none.
+        """Apply all hyper-parameter changes of the block together, or none.
 
         Where they do not fit, all of them are restored.
         """
@@ -352,7 +352,7 @@ class Optimizer(Arguments, ABC):
         return vars(self).get(name)
 
     def schedules(self) -> list[Schedule]:
-        """The schedules of all groups, each once, the optimiser's own first."""
+        """Return the schedules of all groups, without repetition."""
         found = [self.schedule, *(group.schedule for group in self.param_groups)]
         return list({id(schedule): schedule for schedule in found}.values())
 
@@ -363,7 +363,7 @@ class Optimizer(Arguments, ABC):
         *,
         first: int | None = None,
     ) -> None:
-        """Tell all schedules how long the run will be; see :meth:`Schedule.bind`."""
+        """Set the length of the run in all schedules; see :meth:`Schedule.bind`."""
         self.refuse_in_trace("bind_schedules")
         first = self.steps if first is None else first
         for schedule in self.schedules():
@@ -371,7 +371,7 @@ class Optimizer(Arguments, ABC):
 
     @contextmanager
     def elsewhere(self) -> Iterator[None]:
-        """Within the block no update has been made; then it stands where it stood."""
+        """Reset the number of updates within the block, and restore it after."""
         self.refuse_in_trace("steps")
         held = [(vars(s), dict(vars(s))) for s in self.schedules()]
         steps = self.steps
@@ -385,7 +385,7 @@ class Optimizer(Arguments, ABC):
                 now.update(before)
 
     def observe(self, row: Mapping[str, Any]) -> None:
-        """Tell all schedules about an epoch; see :meth:`Schedule.observe`."""
+        """Pass an epoch's results to all schedules; see :meth:`Schedule.observe`."""
         self.refuse_in_trace("observe")
         for schedule in self.schedules():
             schedule.observe(row)
@@ -435,7 +435,7 @@ class Optimizer(Arguments, ABC):
         return self.scalars(t + 1, lr, o) | more
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """Clip the gradients where that is asked for, and change every parameter.
+        """Update every parameter, after clipping the gradients if requested.
 
         Parameters without a gradient stay as they are. A step is made whole, or, where
         it is refused, not at all.
@@ -524,7 +524,7 @@ class Optimizer(Arguments, ABC):
             yield from zip((p, *moments.values()), as_tuple(made), strict=True)
 
     def _supply(self) -> tuple[Supply, int]:
-        """Return the supply of an update's scalars, and the update count after it.
+        """Return a function for an update's scalars, and the count of updates after it.
 
         While tracing it is a table, and whoever runs the graph counts.
         """
@@ -542,14 +542,14 @@ class Optimizer(Arguments, ABC):
         return number, steps + 1
 
     def zero_grad(self, set_to_none: bool = True) -> None:
-        """Forget the gradients of all parameters, see :meth:`Tensor.zero_grad`."""
+        """Clear the gradients of all parameters, see :meth:`Tensor.zero_grad`."""
         for p in self._params.values():
             p.zero_grad(set_to_none)
 
     # -- as data -----------------------------------------------------------------------
 
     def state_dict(self) -> dict[str, Any]:
-        """Return all that another optimiser needs to go on from here, as copies.
+        """Return a copy of the optimiser's state, for :meth:`load_state_dict`.
 
         Returns:
             ``"state"``: for each parameter's name its moments as arrays;
@@ -563,11 +563,11 @@ class Optimizer(Arguments, ABC):
         return state.state_dict(self)
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Restore the state that ``state_dict`` of an optimiser returned.
+        """Restore the state that an optimiser's ``state_dict`` returned.
 
-        It was made as this one is, for parameters of the same names and shapes.
-        Moments, the number of updates, rates and all other hyper-parameters become
-        those of then. Where anything does not fit nothing is changed.
+        That optimiser must be of the same kind, with parameters of the same names and
+        shapes. Moments, the number of updates, rates and all other hyper-parameters
+        get the saved values. If anything does not fit, nothing is changed.
 
         Raises:
             ArgumentError: it belongs to another optimiser.
@@ -587,7 +587,7 @@ class Optimizer(Arguments, ABC):
         state.load_state_dict(self, state_dict)
 
     def settings(self) -> dict[str, Any]:
-        """The hyper-parameters and the schedules' state, JSON-able.
+        """Return the hyper-parameters and the schedules' state, JSON-able.
 
         They are the arguments that make such an optimiser anew, and its name.
         Moments and ``steps`` are not among them.

@@ -1,4 +1,4 @@
-"""What a learning-rate schedule is, and the constant one."""
+"""The base class of learning-rate schedules, which is the constant schedule."""
 
 from __future__ import annotations
 
@@ -70,13 +70,13 @@ class Schedule(Declared):
     learnt = cast("dict[str, Any]", {})
 
     def __call__(self, step: int) -> float:
-        """η at update ``step``, counted from 0."""
+        """Return the learning rate η at update ``step``, counted from 0."""
         return self.lr
 
     def bind(
         self, total_steps: Count, steps_per_epoch: Count = None, *, first: int = 0
     ) -> None:
-        """Learn how long the run will be; what was given or learnt before stays.
+        """Set the length of the run; values that are already set are kept.
 
         Args:
             total_steps: updates until the end of the run, those of earlier runs
@@ -86,10 +86,10 @@ class Schedule(Declared):
         """
 
     def observe(self, row: Mapping[str, Any]) -> None:
-        """Take note of what came out of an epoch, a row of ``history.epochs``."""
+        """Process the results of an epoch, a row of ``history.epochs``."""
 
     def arguments(self) -> dict[str, Any]:
-        """The arguments that make such a schedule anew, JSON-able.
+        """Return the constructor arguments of the schedule, JSON-able.
 
         They are the attributes of the same names; a class of your own that keeps them
         otherwise says here what they are.
@@ -108,19 +108,19 @@ class Schedule(Declared):
         return {name: getattr(self, name) for name in names}
 
     def state(self) -> dict[str, Any]:
-        """What the schedule has learnt since it was made, JSON-able."""
+        """Return the state acquired since construction, JSON-able."""
         unknown = (None, math.inf, -math.inf)
         return {k: v for k, v in self.learnt.items() if v not in unknown}
 
     def load_state(self, state: Mapping[str, Any]) -> None:
-        """Take over what :meth:`state` gave."""
+        """Restore the state that :meth:`state` returned."""
         known = {k: LEARNT[k](k, v) for k, v in state.items() if v is not None}
         if strange := known.keys() - self.learnt.keys():
             raise KeyError(min(strange))
         self.learnt = {**self.learnt, **known}
 
     def settings(self) -> Any:
-        """The arguments and the state, JSON-able: a schedule goes on from them.
+        """Return the arguments and the state, JSON-able, to rebuild the schedule.
 
         ``chainrule.optim.build_schedule`` makes the schedule again. A constant rate
         is its number.
@@ -132,7 +132,7 @@ class Schedule(Declared):
         return made | ({"state": state} if state else {})
 
     def values(self, n: int) -> Array:
-        """The rates of the first n updates, for a table or a plot.
+        """Return the learning rates of the first n updates.
 
         >>> Schedule(0.5).values(3)
         array([0.5, 0.5, 0.5])
@@ -144,7 +144,7 @@ class Schedule(Declared):
 
 
 class CountedSchedule(Schedule):
-    """A schedule that counts epochs, or updates.
+    """Base class of schedules that count epochs, or updates.
 
     A later run may have other batches: the epochs so far stay counted as they were. An
     epoch that was cut short counts as one.
@@ -176,7 +176,7 @@ class CountedSchedule(Schedule):
         self.learnt = {**self.learnt, "mark": [first, epoch, steps_per_epoch]}
 
     def count(self, step: int) -> int:
-        """The epochs (or updates) that lie before update ``step``."""
+        """Return the number of epochs (or updates) before update ``step``."""
         if self.unit == "step":
             return step
         mark: Any = self.learnt.get("mark", (0, 0, self.steps_per_epoch))

@@ -1,4 +1,4 @@
-"""Learning rates that change, by PyTorch's names and formulas, and all of them by name.
+"""Learning-rate schedules, with PyTorch's names and formulas, and a table by name.
 
 Each is a formula of its arguments, which ``arguments.ARGUMENTS`` takes or refuses.
 """
@@ -76,7 +76,7 @@ class ExponentialLR(CountedSchedule):
 
 
 def _scaled(lr: float, gamma: float, times: int) -> float:
-    """η₀ γⁿ; infinite where γ > 1 has made it larger than any number."""
+    """Compute η₀ γⁿ; infinity on overflow."""
     try:
         return lr * gamma**times
     except OverflowError:
@@ -177,7 +177,7 @@ class OneCycleLR(Schedule):
             self.total_steps = total_steps
 
     def __call__(self, step: int) -> float:
-        """η at update ``step``; after the end it stays at the last rate."""
+        """Return the rate η at update ``step``; constant after the end."""
         if self.total_steps is None:
             length = "total_steps=epochs * steps_per_epoch"
             raise _unknown_length(self, "total_steps", length)
@@ -191,7 +191,7 @@ class OneCycleLR(Schedule):
 
 
 def _cosine(start: float, end: float, share: float) -> float:
-    """From start to end along half a cosine, where ``share`` of it is over."""
+    """Interpolate from start to end along half a cosine, at fraction ``share``."""
     return end + (start - end) * ((1 + math.cos(math.pi * share)) / 2)
 
 
@@ -245,7 +245,7 @@ class LinearWarmup(Schedule):
     def bind(
         self, total_steps: Count, steps_per_epoch: Count = None, *, first: int = 0
     ) -> None:
-        """Tell the wrapped schedule of what is left of the run."""
+        """Set the remaining length of the run in the wrapped schedule."""
         rest = None if total_steps is None else max(1, total_steps - self.steps)
         begun = max(0, first - self.steps)
         self.schedule.bind(rest, steps_per_epoch, first=begun)
@@ -316,11 +316,11 @@ class ReduceLROnPlateau(Schedule):
         self.learnt = {"lr": self.lr, "best": best, "bad_epochs": 0, "cooling": 0}
 
     def __call__(self, step: int) -> float:
-        """The present rate, whatever the update."""
+        """Return the current learning rate, for any update."""
         return self.learnt["lr"]
 
     def observe(self, row: Mapping[str, Any]) -> None:
-        """Compare an epoch with the best one, and reduce the rate where it is due.
+        """Compare an epoch with the best one; reduce the rate on a plateau.
 
         Raises:
             ArgumentError: the row has no such key, or no number there.
@@ -380,7 +380,7 @@ SCHEDULES: dict[str, type[Schedule]] = {
 def build_schedule(
     settings: Mapping[str, Any], own: Mapping[str, type[Schedule]] | None = None
 ) -> Schedule:
-    """The schedule with these settings, which :meth:`Schedule.settings` gave.
+    """Build a schedule from the settings that :meth:`Schedule.settings` returned.
 
     Args:
         settings: ``{"name": "StepLR", "lr": 0.1, "step_size": 30}``, with the state
@@ -435,7 +435,7 @@ def as_schedule(
     lr: float | Schedule | Mapping[str, Any],
     own: Mapping[str, type[Schedule]] | None = None,
 ) -> Schedule:
-    """A schedule: ``lr`` itself, from its settings, or a constant rate."""
+    """Return a schedule: ``lr`` itself, one built from settings, or a constant rate."""
     if isinstance(lr, Mapping):
         return build_schedule(lr, own)
     return lr if isinstance(lr, Schedule) else Schedule(lr)

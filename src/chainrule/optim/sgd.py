@@ -1,4 +1,4 @@
-"""Gradient descent, plain and with momentum."""
+"""Gradient descent, with or without momentum."""
 
 from __future__ import annotations
 

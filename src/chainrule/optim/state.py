@@ -1,4 +1,4 @@
-"""What an optimiser has gathered, as data, and how another one goes on from it."""
+"""Saving and restoring of an optimiser's state."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from chainrule.util.validation import count
 
 
 def state_dict(optimizer: Any) -> dict[str, Any]:
-    """See :meth:`Optimizer.state_dict`."""
+    """Return a copy of an optimiser's state; see :meth:`Optimizer.state_dict`."""
     optimizer.refuse_in_trace("state_dict")
     return {
         "optimizer": type(optimizer).__name__,
@@ -45,7 +45,7 @@ def state_dict(optimizer: Any) -> dict[str, Any]:
 
 
 def load_state_dict(optimizer: Any, state: Mapping[str, Any]) -> None:
-    """See :meth:`Optimizer.load_state_dict`; all is checked before anything changes."""
+    """Restore an optimiser's state, after a check of all its values."""
     optimizer.refuse_in_trace("load_state_dict")
     own = state_dict(optimizer)
     if not optimizer.params:
@@ -97,7 +97,7 @@ def load_state_dict(optimizer: Any, state: Mapping[str, Any]) -> None:
 
 
 def _keys(what: str, given: Any, expected: Iterable[str]) -> None:
-    """Refuse what is no dictionary with these keys and no others."""
+    """Refuse a value that is not a dictionary with exactly the expected keys."""
     if not isinstance(given, Mapping):
         raise ArgumentError(
             _("{what} is a dictionary.", what=what),
@@ -120,13 +120,13 @@ def _same(what: str, expected: Any, got: Any) -> None:
 
 
 def _texts(given: Any) -> list[str]:
-    """Return the strings in a list; none for anything else."""
+    """Return the strings in a list; an empty list for any other value."""
     items: list[Any] = given if isinstance(given, list) else []
     return [item for item in items if isinstance(item, str)]
 
 
 def _fitting(optimizer: Any, own: list[dict[str, Any]], given: Any) -> None:
-    """Refuse groups that are not those of this optimiser."""
+    """Refuse parameter groups that differ from the optimiser's groups."""
     length = len(given) if isinstance(given, list) else given
     _same(_("The number of param_groups"), len(own), length)
     for i, mine in enumerate(own):
@@ -144,12 +144,12 @@ def _fitting(optimizer: Any, own: list[dict[str, Any]], given: Any) -> None:
 
 
 def _options(optimizer: Any, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the hyper-parameters, each as its check returns it."""
+    """Check saved hyper-parameters, and return them."""
     return {k: optimizer.checks[k](k, v) for k, v in given.items()}
 
 
 def _moments(optimizer: Any, given: Any) -> dict[tuple[str, str], Tensor]:
-    """The moments by parameter and name, as tensors that fit."""
+    """Return the saved moments by parameter and name, as fitting tensors."""
     _keys(_("The state of all parameters"), given, optimizer.params)
     made: dict[tuple[str, str], Tensor] = {}
     for group in optimizer.param_groups:
@@ -165,7 +165,7 @@ def _moments(optimizer: Any, given: Any) -> dict[tuple[str, str], Tensor]:
 
 
 def _moment(what: str, given: Any, p: Tensor) -> Tensor:
-    """A moment as a tensor like its parameter."""
+    """Convert a saved moment to a tensor like its parameter."""
     try:
         array: Array = np.asarray(given)
     except ValueError:
@@ -197,13 +197,13 @@ def _moment(what: str, given: Any, p: Tensor) -> Tensor:
 
 
 def _going_on(own: Schedule | None, settings: Any) -> Schedule:
-    """A schedule with these settings, of a class of the user's own too."""
+    """Build a schedule from saved settings, of a user-defined class too."""
     known = {} if own is None else {type(own).__name__: type(own)}
     return as_schedule(deepcopy(settings), known)
 
 
 def _moved(own: Schedule | None, wanted: Schedule, moved: dict[int, Any]) -> Schedule:
-    """``own`` where ``wanted`` stands, so that whoever holds it sees it move.
+    """Restore a schedule in place, so that all references to the object stay valid.
 
     Args:
         own: the schedule until now, which several groups may share.

@@ -1,4 +1,4 @@
-"""Callbacks: what runs between the chunks of a training run.
+"""Callbacks: hooks that run between the chunks of steps of a training run.
 
 :mod:`.loop` calls them; those that come with the library are in :mod:`.stopping`,
 :mod:`.logs` and :mod:`.progress`.
@@ -15,7 +15,7 @@ from chainrule.util import validation
 
 
 class Callback:
-    """Base of the callbacks that a training run calls between its chunks of steps.
+    """Base class of callbacks, called between the chunks of steps of a training run.
 
     Its methods get the Trainer, and under a :class:`Loop` the loop.
 
@@ -37,7 +37,7 @@ class Callback:
     """
 
     def check(self, columns: Mapping[str, str]) -> None:
-        """Refuse a run that this callback cannot follow, before it begins.
+        """Refuse, before a run begins, a run that the callback cannot be used with.
 
         Args:
             columns: what the rows of the run's history will hold; ``"max"`` where more
@@ -45,36 +45,36 @@ class Callback:
         """
 
     def on_extend(self, trainer: Any) -> None:
-        """Before :meth:`on_start`, where ``resume(epochs=…)`` changes how long it is.
+        """Prepare for a run that ``resume(epochs=…)`` has made longer or shorter.
 
         The run may be over, or stopped early, and what ended it is to be taken back.
         """
 
     def on_start(self, trainer: Any) -> None:
-        """Before the first step of a run."""
+        """Run before the first step of a training run."""
 
     def on_chunk(self, trainer: Any) -> None:
-        """After each chunk of steps, about every 50 ms."""
+        """Run after each chunk of training steps, about every 50 ms."""
 
     def on_epoch(self, trainer: Any) -> None:
-        """After each epoch and its validation, before its checkpoint."""
+        """Run after each epoch and its validation, before its checkpoint."""
 
     def on_finish(self, trainer: Any) -> None:
-        """After the last epoch of a run that is over, before its last checkpoint.
+        """Run after the last epoch of a completed run, before its last checkpoint.
 
         It is over when all epochs are done or a callback's ``on_epoch`` stopped it, and
         not where it was interrupted or failed.
         """
 
     def on_end(self, trainer: Any) -> None:
-        """After the run, also where it was interrupted or failed."""
+        """Run at the end of a training run, even if it was interrupted or failed."""
 
     def state(self) -> dict[str, Any]:
-        """What a resumed run needs: JSON values and NumPy arrays."""
+        """Return the callback's state for a checkpoint: JSON values and arrays."""
         return {}
 
     def load_state(self, state: Mapping[str, Any]) -> None:
-        """Take over what :meth:`state` gave; an empty one means a new run."""
+        """Restore the state that :meth:`state` returned; empty for a new run."""
 
 
 #: The methods that a run calls.
@@ -101,7 +101,7 @@ class LambdaCallback(Callback):
 
 
 def as_callbacks(given: Any) -> list[Callback]:
-    """The callbacks of a run.
+    """Return one callback, or an iterable of callbacks, as a checked list.
 
     Raises:
         ArgumentError: something that is none.
@@ -115,7 +115,7 @@ def as_callbacks(given: Any) -> list[Callback]:
 
 
 def _warn_of_strange_methods(callback: Callback) -> None:
-    """Warn of methods such as ``on_epoch_end``, which nothing calls."""
+    """Warn of ``on_…`` methods that no run calls, such as ``on_epoch_end``."""
     for name in dir(type(callback)):
         if name.startswith("on_") and name not in HOOKS:
             warn(

@@ -1,4 +1,4 @@
-"""Checkpoint files: safetensors for the numbers, JSON for the rest, in one file.
+"""Checkpoint files: tensors in safetensors format, with a JSON document in the header.
 
 The JSON document lies in the safetensors header, beside a SHA-256 of the document and
 of every tensor. A file is replaced at once: whenever the power fails, it is the old one
@@ -47,7 +47,7 @@ def write(
     tensors: Mapping[str, Array],
     written: Callable[[os.stat_result], None] | None = None,
 ) -> None:
-    """Write a checkpoint, atomically where it has a path.
+    """Write a checkpoint file; replace an existing file atomically.
 
     Args:
         path: of the file, or an open file.
@@ -95,7 +95,7 @@ def _text(document: Mapping[str, Any]) -> str:
 
 
 def _depth(value: Any) -> int:
-    """How many dictionaries and lists lie in each other."""
+    """Return the nesting depth of dictionaries and lists in a value."""
     inner = value.values() if isinstance(value, dict) else value
     if not isinstance(value, dict | list | tuple):
         return 0
@@ -103,7 +103,7 @@ def _depth(value: Any) -> int:
 
 
 def locate(path: Any) -> Any:
-    """Return the checkpoint at ``path``: a file, open or not, or a run's directory."""
+    """Return the checkpoint at ``path``: a file, open or not, or one in a directory."""
     if is_open(path):
         return path
     found = Path(path)
@@ -111,7 +111,7 @@ def locate(path: Any) -> Any:
 
 
 def read(path: Place) -> tuple[dict[str, Any], dict[str, Array]]:
-    """Return a checkpoint's document and tensors, verified; a path or an open file.
+    """Read and verify a checkpoint; return its document and tensors.
 
     Raises:
         CheckpointError: no such file, no checkpoint, truncated, altered, or of another
@@ -155,7 +155,7 @@ def read(path: Place) -> tuple[dict[str, Any], dict[str, Array]]:
 
 
 def _check_texts(texts: Mapping[str, Any]) -> None:
-    """Refuse a header that is of no checkpoint."""
+    """Refuse a safetensors header that does not belong to a checkpoint."""
     text = texts.get("chainrule") if isinstance(texts, dict) else None
     if not isinstance(text, str):
         raise ValueError(_("a header that says {texts!r:.80}", texts=texts))
@@ -163,7 +163,7 @@ def _check_texts(texts: Mapping[str, Any]) -> None:
 
 
 def _document(path: Place, text: str) -> dict[str, Any]:
-    """The document of a text, which no depth and no half a character breaks."""
+    """Parse a checkpoint's JSON text; refuse deep nesting and broken Unicode."""
     from pydantic_core import from_json
 
     try:
@@ -185,7 +185,7 @@ def _damaged(path: Place, expected: str, got: str) -> CheckpointError:
 
 
 def strange(path: Place, expected: str, got: str) -> CheckpointError:
-    """The error for a file that no run has written."""
+    """Return the CheckpointError for a file that no training run has written."""
     return CheckpointError(
         _("{path} holds no checkpoint of a run.", path=called(path)),
         expected=expected,
@@ -197,7 +197,7 @@ def strange(path: Place, expected: str, got: str) -> CheckpointError:
 def misfit(
     arrays: Mapping[str, Array], tensors: Mapping[str, Tensor]
 ) -> tuple[str, str] | None:
-    """The first array that is missing, unknown or of another type.
+    """Find the first array that is missing, unknown, or of another shape or dtype.
 
     Args:
         arrays: of a checkpoint.
@@ -223,7 +223,7 @@ def misfit(
 
 
 def _digest(text: str, tensors: Mapping[str, Array]) -> str:
-    """SHA-256 of the document, and of each tensor's name, type and bytes."""
+    """Compute the SHA-256 of a checkpoint's document and tensors."""
     sha = hashlib.sha256(text.encode())
     for name in sorted(tensors):
         array = tensors[name]

@@ -1,4 +1,4 @@
-"""What a Trainer refuses, or warns of, before it begins: arguments, data, a whole run.
+"""Checks of arguments, data and the whole run before a Trainer begins to train.
 
 Data sets look at their numbers themselves (:mod:`chainrule.data`), and losses at their
 targets; here is what only shows where these, the model and the optimiser meet. What
@@ -25,7 +25,7 @@ from chainrule.util.validation import did_you_mean, whole
 
 
 def one_source(others: tuple[Any, ...]) -> None:
-    """Refuse features and targets as two arguments, and epochs without their name."""
+    """Refuse features and targets as two arguments, and a positional ``epochs``."""
     if not others:
         return
     fix = _("fit((x, y), epochs=…), or fit(cr.data.Dataset(x, y), epochs=…)")
@@ -40,7 +40,7 @@ def one_source(others: tuple[Any, ...]) -> None:
 
 
 def schedule(optimizer: Optimizer, plan: Plan) -> None:
-    """Refuse a run that a learning-rate schedule cannot follow to its end."""
+    """Refuse a run that is longer than a learning-rate schedule is defined for."""
     total, done = plan.total_steps, optimizer.steps
     for given in optimizer.schedules():
         if total is None:
@@ -75,7 +75,7 @@ def schedule(optimizer: Optimizer, plan: Plan) -> None:
 
 
 def extended(plan: Plan, epochs: Any, state: RunState, optimizer: Optimizer) -> Plan:
-    """The plan of a run that shall have so many epochs altogether.
+    """Return the plan of a run with a new total number of epochs.
 
     Raises:
         ArgumentError: fewer epochs than it has done; a schedule that was planned for
@@ -122,7 +122,7 @@ def extended(plan: Plan, epochs: Any, state: RunState, optimizer: Optimizer) -> 
 
 
 def monitored(who: str, monitor: str, columns: Mapping[str, str]) -> None:
-    """Refuse to watch a number that a run will not have."""
+    """Refuse to monitor a quantity that the run's history will not contain."""
     if monitor in columns:
         return
     fix = did_you_mean(monitor, columns, "monitor='train_loss'")
@@ -141,7 +141,7 @@ def monitored(who: str, monitor: str, columns: Mapping[str, str]) -> None:
 
 
 def monitors(optimizer: Optimizer, columns: Mapping[str, str]) -> None:
-    """Refuse a schedule that watches a number which the run does not measure."""
+    """Refuse a schedule that monitors a quantity which the run does not measure."""
     for given in optimizer.schedules():
         monitor = getattr(given, "monitor", None)
         if isinstance(monitor, str):
@@ -161,7 +161,7 @@ def monitors(optimizer: Optimizer, columns: Mapping[str, str]) -> None:
 
 
 def same_data(plan: Plan, data: Dataset | Stream, checksum: int) -> None:
-    """Refuse to resume a run on other data than it was begun with."""
+    """Refuse to resume a run on data other than those it was started with."""
     streams = isinstance(data, Stream)
     rows = None if streams else len(data)
     if streams != (plan.block is not None):
@@ -194,7 +194,7 @@ def same_data(plan: Plan, data: Dataset | Stream, checksum: int) -> None:
 
 
 def suitable(data: Dataset | Stream, model: Module, loss: Any, batch_size: int) -> None:
-    """Warn of features and targets that hardly suit this model, before a run.
+    """Warn, before a run, of features and targets that do not suit the model.
 
     Of a stream only the types are looked at.
     """
@@ -219,7 +219,7 @@ def suitable(data: Dataset | Stream, model: Module, loss: Any, batch_size: int) 
 
 
 def same_scale(trained: float | None, data: Column | Dataset | Stream) -> None:
-    """Warn of whole numbers that nothing scales where the training data had a scale."""
+    """Warn of unscaled integer features where the training data were scaled."""
     stored, scale = stored_as(data)
     if trained is None or scale is not None or stored.kind not in "ui":
         return

@@ -1,4 +1,4 @@
-"""Several functions over the same tensors, compiled as one program for a loop."""
+"""Compilation of several functions over the same tensors into one program."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def compile_program(
     engine: str = "auto",
     threads: int | None = None,
 ) -> CompiledProgram:
-    """Compile functions that share tensors: acting and learning, two networks in turn.
+    """Compile several functions that share tensors into one program.
 
     Each function is an entry point, with a graph of its own. What they read and write
     outside of their arguments (parameters, moments, buffers) is the program's state;

@@ -1,4 +1,4 @@
-"""Where a training run's batches come from: rows in memory, or a stream of blocks.
+"""Adapters from a data set in memory, or from a stream, to the batches of a run.
 
 An epoch is a sequence of *blocks*, arrays of rows with an order in which their batches
 are cut. Data in memory are one block. A stream comes in blocks of a fixed number of
@@ -51,7 +51,7 @@ Check = Callable[[Array], None]
 
 @dataclass(frozen=True)
 class Block:
-    """Some rows, and the steps of an epoch that are made on them.
+    """A block of training rows, and the steps of an epoch that use these rows.
 
     Attributes:
         inputs: x and y as stored; of a stream's last block only the first rows count.
@@ -69,15 +69,15 @@ class Block:
 
     @property
     def end(self) -> int:
-        """The number of the step behind the last."""
+        """The number of the epoch's step after the last step of the block."""
         return self.first + self.plan.steps(len(self.order))
 
     def holds(self, epoch: int, step: int) -> bool:
-        """Whether it has this step."""
+        """Return whether a step of an epoch lies in the block."""
         return epoch == self.epoch and self.first <= step < self.end
 
     def work(self, step: int, most: int) -> Work:
-        """At most so many steps from this one on; a partial batch is one of its own."""
+        """Return the work of at most ``most`` steps, beginning with ``step``."""
         size, streams = self.plan.batch_size, self.plan.block is not None
         whole = self.first + len(self.order) // size
         steps = min(most, whole - step) if step < whole else 1
@@ -92,7 +92,7 @@ class Block:
 
 
 class DataAdapter(Source):
-    """Training data as a program takes them; a subclass defines ``next_block``.
+    """Base class of the adapters from training data to the batches of a loop.
 
     Attributes:
         x, y: the types of the features and targets that a step takes rows from.
@@ -122,32 +122,32 @@ class DataAdapter(Source):
         self.check: Check = lambda y: None
 
     def bind(self, program: CompiledProgram) -> None:
-        """Keep the rows where the engine is."""
+        """Prepare to place rows in the memory of the program's engine."""
         self._put = partial(program.put, "train")
         self.close()
 
     def placed(self, arrays: Mapping[str, Array]) -> dict[str, Any]:
-        """Rows where the engine is."""
+        """Return arrays placed in the memory of the program's engine."""
         return {name: self._put(name, array) for name, array in arrays.items()}
 
     def next_block(self, plan: Plan, epoch: int, step: int) -> Block | None:
-        """The block that holds step number ``step`` of an epoch, or None."""
+        """Return the block with step ``step`` of an epoch; None at its end."""
         raise NotImplementedError
 
     def take(self, state: RunState, most: int) -> Work | None:
-        """The next batches of the epoch."""
+        """Return the work of the next batches of the epoch; None at its end."""
         assert state.plan is not None
         if self.block is None or not self.block.holds(state.epoch, state.step):
             self.block = self.next_block(state.plan, state.epoch, state.step)
         return None if self.block is None else self.block.work(state.step, most)
 
     def close(self) -> None:
-        """Let the block go."""
+        """Release the current block."""
         self.block = None
 
 
 class DatasetAdapter(DataAdapter):
-    """A data set in memory, copied only where an engine cannot read it.
+    """A data adapter for a data set in memory, copied only if an engine cannot read it.
 
     Args:
         data: the data set.
@@ -186,7 +186,7 @@ class DatasetAdapter(DataAdapter):
 
 
 class StreamAdapter(DataAdapter):
-    """A stream, a block at a time.
+    """A data adapter for a stream, which is read one block at a time.
 
     Args:
         stream: the stream.
@@ -224,7 +224,7 @@ class StreamAdapter(DataAdapter):
             self._pass = None
 
     def _blocks(self, plan: Plan, epoch: int, step: int) -> Generator[Block]:
-        """The blocks of a pass, those before ``step`` left out."""
+        """Yield the blocks of one pass over the stream, from ``step`` on."""
         assert plan.block is not None
         each = plan.block // plan.batch_size  # steps on a whole block
         rows = 0
@@ -251,7 +251,7 @@ class StreamAdapter(DataAdapter):
 
 
 def _filled(rows: Array, kind: ArrayType) -> Array:
-    """Rows of a block; those of a last one with zeros behind them."""
+    """Return the rows of a block, with zeros appended up to the block size."""
     if len(rows) == kind.shape[0]:
         return np.ascontiguousarray(rows)
     whole = np.zeros(resolve(kind.shape, NO_SIZES), kind.dtype.numpy)
@@ -282,7 +282,7 @@ def adapter_of(
     block: int | None = None,
     weights: Array | None = None,
 ) -> DataAdapter:
-    """Training data as a program takes them.
+    """Return the data adapter for a data set or a stream.
 
     A stream's blocks have the rows that a run has begun with, or else whole batches, as
     many as both limits allow, at least one.
@@ -300,7 +300,7 @@ def adapter_of(
 
 
 def as_weights(given: Any, data: Dataset | Stream, loss: Any) -> Array | None:
-    """The weights of the rows of a data set as float32, or None.
+    """Return the sample weights of a data set as float32, or None.
 
     Raises:
         ArgumentError: no weights of these rows, or a loss that takes none.

@@ -1,4 +1,4 @@
-"""What the document of a checkpoint must hold, checked before anything is made of it.
+"""Validation of a checkpoint's document before any object is built from it.
 
 The signature of a file tells that nothing has happened to it, not who wrote it. So
 every value that is used later is looked at: its type, its range, and whether the
@@ -48,7 +48,7 @@ Tree = dict[str, Any]
 
 
 class Row(BaseModel, strict=True, extra="allow"):
-    """A row of the history; its other numbers may be NaN or infinite."""
+    """The schema of a history row in a checkpoint; metrics may be non-finite."""
 
     __pydantic_extra__: dict[str, float]
     epoch: Count
@@ -56,7 +56,7 @@ class Row(BaseModel, strict=True, extra="allow"):
 
 
 class PlanDocument(BaseModel, strict=True, extra="forbid"):
-    """The run that a checkpoint is of: see ``Plan``."""
+    """The schema of a run's :class:`Plan` in a checkpoint document."""
 
     first: Count
     epochs: Positive
@@ -73,14 +73,14 @@ class PlanDocument(BaseModel, strict=True, extra="forbid"):
 
     @model_validator(mode="after")
     def whole_batches(self) -> Self:
-        """A block is cut into whole batches."""
+        """Check that a block consists of whole batches."""
         if (self.block or 0) % self.batch_size:
             raise ValueError(_("a block of whole batches"))
         return self
 
 
 class StateDocument(BaseModel, strict=True, extra="ignore"):
-    """Where a run stands: see ``RunState``."""
+    """The schema of a :class:`RunState` in a checkpoint document."""
 
     epoch: Count
     step: Count
@@ -97,14 +97,14 @@ class StateDocument(BaseModel, strict=True, extra="ignore"):
 
 
 class Settings(BaseModel, strict=True, extra="ignore"):
-    """Settings of an optimiser."""
+    """The schema of an optimiser's settings in a checkpoint document."""
 
     name: str
     lr: Any
 
 
 class TrainerDocument(StateDocument):
-    """What a Trainer is made of besides."""
+    """The schema of a Trainer's checkpoint document."""
 
     architecture: Description | None
     model: str
@@ -118,7 +118,7 @@ class TrainerDocument(StateDocument):
 
 
 def check(path: Place, document: Mapping[str, Any], kind: type[BaseModel]) -> None:
-    """Refuse a document in which something is missing, or of another kind."""
+    """Refuse a checkpoint document with missing values or values of another type."""
     try:
         kind.model_validate(document)
     except ValidationError as errors:

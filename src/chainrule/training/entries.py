@@ -1,4 +1,4 @@
-"""The entry points of a training program, traced from a model, a loss, an optimiser.
+"""The entry points of a training program: training, evaluation and prediction.
 
     train     x, y (all rows, as stored), index (N,) → loss, probes; new weights
     evaluate  x (N, …), y (N, …) → loss, which rows are finite, what the metrics need
@@ -36,14 +36,14 @@ N = SymbolicDim("N")
 
 
 class _Draws(StepStream):
-    """Random bits of a training step; key and step join the graph at the first draw."""
+    """The random bits of a training step; key and step enter the graph at first use."""
 
     def __init__(self, key: Tensor, optimizer: Optimizer) -> None:
         super().__init__(key, key)
         self.optimizer = optimizer
 
     def bits(self, shape: Shape) -> Tensor:
-        """The next draw of the module that asks."""
+        """Draw the next random bits, for the module that requests them."""
         if self.step is self.key:
             trace: Any = context.trace
             self.step = wrap(trace.tabulated(self.optimizer, "number", DType.uint32))
@@ -52,7 +52,7 @@ class _Draws(StepStream):
 
 @dataclass(frozen=True)
 class Entries:
-    """The entry points of a training program, and what they are traced from.
+    """The entry points of a training program, traced from model, loss and optimiser.
 
     Attributes:
         model, loss, optimizer: as the Trainer was given them.
@@ -67,7 +67,7 @@ class Entries:
     key: Tensor
 
     def dtype(self, row: Shape, stored: DType, scale: float | None) -> DType:
-        """Return the dtype in which the model takes rows: a float with a scale."""
+        """Return the dtype of the model's input rows."""
         if scale is not None:
             return next((p.dtype for p in self.model.parameters()), DType.float32)
         return input_dtype(self.model, row, stored)
@@ -81,7 +81,7 @@ class Entries:
         *,
         dtype: DType,
     ) -> Traced:
-        """One training step on the rows of x, y and weights that ``index`` names.
+        """Trace a training step on the rows of x, y and weights selected by ``index``.
 
         Args:
             x, y: as they are stored, all rows.
@@ -125,7 +125,7 @@ class Entries:
         *,
         dtype: DType,
     ) -> Traced:
-        """The loss of a batch and what the metrics need of it."""
+        """Trace the computation of a batch's loss and of its metrics' statistics."""
 
         def function(x: Tensor, y: Tensor, weight: Tensor | None = None) -> Any:
             prediction = self.model(x)
@@ -143,7 +143,7 @@ class Entries:
             return self._traced("evaluate", function, inputs)
 
     def predict(self, row: Shape, dtype: DType) -> Traced:
-        """The model's output."""
+        """Trace the computation of the model's output."""
 
         def function(x: Tensor) -> Tensor:
             prediction = self.model(x)
@@ -165,7 +165,7 @@ class Entries:
     def _traced(
         self, name: str, function: Callable[..., Any], inputs: list[Input]
     ) -> Traced:
-        """An entry point; state is called as in the model, so that all share it."""
+        """Trace an entry point; tensors have the model's names in all entry points."""
         names = {id(self.key): "trainer.key"}
         if isinstance(self.loss, Module):
             names |= {id(t): f"loss.{n}" for n, t in self.loss.named_tensors()}
@@ -176,7 +176,7 @@ class Entries:
         return traced
 
     def _check_saved(self, traced: Traced) -> None:
-        """Refuse a step that changes what no checkpoint keeps."""
+        """Refuse a training step that changes tensors which no checkpoint stores."""
         modules = [m for m in (self.model, self.loss) if isinstance(m, Module)]
         kept = {id(t) for m in modules for __, t in m._named_state()}
         named = {id(t): n for m in modules for n, t in m.named_tensors()}
@@ -200,7 +200,7 @@ class Entries:
     # -- the loss ----------------------------------------------------------------------
 
     def score(self, prediction: Tensor, truth: Tensor, weight: Tensor | None) -> Tensor:
-        """The loss, a scalar."""
+        """Compute the loss of a batch, a scalar."""
         with scope("loss"):
             loss = self.loss(prediction, truth, **_weights(weight))
         if not isinstance(loss, Tensor) or loss.shape != ():
@@ -217,7 +217,7 @@ class Entries:
     def weight(
         self, prediction: Tensor, truth: Tensor, weight: Tensor | None
     ) -> dict[str, Tensor]:
-        """What the loss of a step counts in an epoch's mean, where not its samples."""
+        """Compute a step's weight in the epoch's mean loss, if not its sample count."""
         loss = self.loss
         if not isinstance(loss, Loss):
             return {} if weight is None else {"loss_weight": weight.sum()}
@@ -231,7 +231,7 @@ class Entries:
     def loss_parts(
         self, prediction: Tensor, truth: Tensor, weight: Tensor | None
     ) -> dict[str, Tensor]:
-        """``sum`` and ``weight``, or the ``mean`` over the batch."""
+        """Compute a batch's loss as ``sum`` and ``weight``, or as its ``mean``."""
         if not isinstance(self.loss, Loss):
             mean = self.score(prediction, truth, weight)
             if weight is None:
@@ -267,7 +267,7 @@ def _batch(metric: Metric, prediction: Tensor, truth: Tensor) -> dict[str, Tenso
 
 
 def features(rows: Tensor, scale: float | None, dtype: DType) -> Tensor:
-    """Features of stored rows: ``dtype``, or float32(stored) · float32(scale)."""
+    """Convert stored rows to features: ``dtype``, or float32(row) · float32(scale)."""
     if scale is not None:
         rows = rows.astype("float32") * scale
     return rows.astype(dtype)
@@ -275,7 +275,7 @@ def features(rows: Tensor, scale: float | None, dtype: DType) -> Tensor:
 
 @contextmanager
 def fresh_gradients(model: Module) -> Iterator[None]:
-    """Within the block no parameter has a gradient; then they have theirs back."""
+    """Clear all gradients of a model within the block, and restore them afterwards."""
     before = [(p, p.grad) for p in model.parameters()]
     try:
         model.zero_grad()

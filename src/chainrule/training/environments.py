@@ -1,4 +1,4 @@
-"""Environments side by side, for agents: what a source of a loop acts in.
+"""Vectorised reinforcement-learning environments, stepped together by a loop's source.
 
 An environment has no state that could be written down in general. What can be is how
 its episode came about: where its random numbers stood when the episode began, and the
@@ -35,7 +35,7 @@ _NOTHING = object()
 
 
 class Transition(NamedTuple):
-    """What a step has led to, a row for each environment.
+    """The result of a step: one row for each environment.
 
     Attributes:
         after: the observations that the actions led to, of an ended episode its last.
@@ -52,7 +52,7 @@ class Transition(NamedTuple):
 
 @strict
 class Environments:
-    """Environments of gymnasium's interface, stepped together.
+    """A vector of environments with gymnasium's interface, stepped together.
 
     Where an episode ends, the next one begins at once: :attr:`seen` is what the next
     actions are chosen by, :class:`Transition` says what came before. State and random
@@ -127,7 +127,7 @@ class Environments:
         self._wide = self.seen.shape
 
     def step(self, actions: Array) -> Transition:
-        """One step of each environment.
+        """Step every environment once.
 
         Args:
             actions: a row for each: whole numbers, or vectors.
@@ -169,7 +169,7 @@ class Environments:
         return Transition(after, rewards, terminated, truncated)
 
     def _note(self, rows: Any, begun: list[tuple[int, dict[str, Any], Array]]) -> None:
-        """Write down a step after which episodes of some environments have begun."""
+        """Record a step, and the episodes that have begun after the step."""
         self._log.append(rows)
         self.steps += len(self._all)
         for i, stand, __ in begun:
@@ -190,7 +190,7 @@ class Environments:
         returns: Any,
         before: Any = None,
     ) -> list[tuple[int, Any, Any]]:
-        """One step of some environments.
+        """Step some of the environments once.
 
         Args:
             which, rows: these with their numbers, and an action for each.
@@ -232,7 +232,7 @@ class Environments:
         return over
 
     def _explain(self, i: int, action: Any, told: Any, error: Exception) -> None:
-        """Raise what an exception in a step of an environment means, if that is known.
+        """Raise a clear error for an exception in a step, if its cause is known.
 
         Args:
             i: which one.
@@ -255,7 +255,7 @@ class Environments:
     def play(
         self, act: Callable[[Array], Array], watch: Callable[[Array], Any] | None = None
     ) -> tuple[Array, Array]:
-        """One whole episode of each, from its beginning, that changes nothing else.
+        """Play one whole episode in each environment, and leave the state unchanged.
 
         Args:
             act: from observations (n, …) to actions, a row for each.
@@ -291,14 +291,14 @@ class Environments:
         return returns, lengths
 
     def close(self) -> None:
-        """Let go of what environments hold, such as windows."""
+        """Close all environments, and with them resources such as windows."""
         for __, environment in self._all:
             getattr(environment, "close", lambda: None)()
 
     # -- as part of a checkpoint -----------------------------------------------------
 
     def state(self) -> dict[str, Any]:
-        """What :meth:`load_state` needs: JSON values and arrays."""
+        """Return the state for :meth:`load_state`: JSON values and arrays."""
         return {
             "steps": self.steps,
             "episodes": np.array(self.episodes, np.float64).reshape(-1, 3),
@@ -311,7 +311,7 @@ class Environments:
         }
 
     def load_state(self, state: Mapping[str, Any]) -> None:
-        """Stand where :meth:`state` was asked for: the episodes are played up to there.
+        """Restore a state by replaying the episodes up to the saved step.
 
         Raises:
             CheckpointError: they do not lead to what was seen then.
@@ -360,11 +360,11 @@ class Environments:
     # -- what is taken, and what is given --------------------------------------------
 
     def _steps_of(self, i: int) -> int:
-        """The steps of an environment's episode so far."""
+        """Return the number of steps in an environment's current episode."""
         return len(self._log) - self._first[i]
 
     def _check_actions(self, actions: Any, count: int) -> None:
-        """Refuse what is no action for each of so many environments."""
+        """Refuse an array that is not one valid action for each environment."""
         if isinstance(actions, np.ndarray):
             fits = actions.shape[:1] == (count,)
             fits &= self._takes is None or actions.shape[1:] == self._takes
@@ -392,7 +392,7 @@ class Environments:
         )
 
     def _reset(self, i: int, **seed: int) -> Array:
-        """What is seen where an episode of one environment begins.
+        """Begin an episode of one environment; return its first observation.
 
         Raises:
             ArgumentError: the environment is of another interface.
@@ -410,7 +410,7 @@ class Environments:
         return seen
 
     def _numbers(self, seen: Any) -> Array:
-        """An observation as float32.
+        """Return an observation as a float32 array.
 
         Raises:
             ArgumentError: it is none, or of another shape than those before.
@@ -435,7 +435,7 @@ class Environments:
         return found
 
     def _check_finite(self, seen: Array, before: Any = None) -> None:
-        """Refuse observations that are not finite, after so many steps of each."""
+        """Refuse observations that are NaN or infinite."""
         flat = seen.reshape(-1)
         if not math.isfinite(flat.dot(flat)) and not np.isfinite(flat).all():
             i = int(np.isfinite(seen.reshape(len(seen), -1)).all(1).argmin())
@@ -477,17 +477,17 @@ class Environments:
 
 
 def _dice(environment: Any) -> np.random.Generator:
-    """Where an environment's random numbers come from."""
+    """Return an environment's random number generator."""
     return getattr(environment, "unwrapped", environment).np_random
 
 
 def _stand(environment: Any) -> dict[str, Any]:
-    """Where the random numbers of an environment stand."""
+    """Return the state of an environment's random number generator."""
     return dict(_dice(environment).bit_generator.state)
 
 
 def _maker(name: str) -> Callable[[], Any]:
-    """What makes an environment of gymnasium.
+    """Return a function that creates the gymnasium environment ``name``.
 
     Raises:
         ArgumentError: no gymnasium, or no such environment.

@@ -1,4 +1,4 @@
-"""The record of a training run: one row an epoch, one number a step and probe.
+"""The record of a training run: one row per epoch, one number per step and probe.
 
 :mod:`.loop` adds to it. It prints as a table; :mod:`chainrule.viz` draws it.
 """
@@ -23,7 +23,7 @@ Mark = tuple[int, dict[str, int]]
 
 
 class _Record:
-    """The steps of one entry point: one column a number."""
+    """The recorded steps of one entry point: one column per recorded quantity."""
 
     def __init__(self) -> None:
         self.chunks: list[dict[str, Array]] = []
@@ -34,7 +34,7 @@ class _Record:
         self.chunks.append(dict(chunk))
 
     def columns(self) -> dict[str, Array]:
-        """All steps; NaN for those that a number was not part of."""
+        """Return the columns of all steps, NaN where a step lacks the quantity."""
         if len(self.chunks) > 1:
             names = dict.fromkeys(name for chunk in self.chunks for name in chunk)
             parts = {name: [_part(c, name) for c in self.chunks] for name in names}
@@ -51,7 +51,7 @@ def _part(chunk: Mapping[str, Array], name: str) -> Array:
 
 
 class History:
-    """What happened in training so far; ``print`` shows a table, a notebook too.
+    """The record of a training run; printed, or shown in a notebook, as a table.
 
     Attributes:
         epochs: for each finished epoch a row with ``epoch`` (from 1), ``train_loss``
@@ -80,7 +80,7 @@ class History:
         self._records: dict[str, _Record] = {}
 
     def __len__(self) -> int:
-        """The number of steps recorded, of the main entry."""
+        """Return the number of recorded steps of the main entry point."""
         return self._of(self.entry).length
 
     def _of(self, entry: str) -> _Record:
@@ -88,20 +88,20 @@ class History:
 
     @property
     def entries(self) -> list[str]:
-        """The entry points of which steps are recorded."""
+        """The names of the entry points with recorded steps."""
         return [entry for entry, record in self._records.items() if record.length]
 
     @property
     def steps(self) -> dict[str, Array]:
-        """For ``loss`` and each probe, such as ``grad_norm/0.weight``, all steps."""
+        """The values of all steps: ``loss``, probes such as ``grad_norm/0.weight``."""
         return self.steps_of(self.entry) or {"loss": np.zeros(0, "f4")}
 
     def steps_of(self, entry: str) -> dict[str, Array]:
-        """The same for another entry point of the program."""
+        """Return the recorded values of all steps of an entry point, by name."""
         return self._of(entry).columns()
 
     def recent(self, steps: int = 100) -> float:
-        """The mean loss of the last ``steps`` steps (NaN where there are none)."""
+        """Return the mean loss of the last ``steps`` steps, NaN without any."""
         last: list[Array] = []
         for chunk in reversed(self._of(self.entry).chunks):
             if "loss" in chunk:
@@ -112,17 +112,17 @@ class History:
         return float(np.concatenate(last).mean()) if last else float("nan")
 
     def extend(self, chunk: Mapping[str, Array], entry: str | None = None) -> None:
-        """Append the steps of a chunk: columns of one length, of an entry point."""
+        """Append the columns of a chunk of steps to an entry point's record."""
         if chunk and len(next(iter(chunk.values()))):
             self._records.setdefault(entry or self.entry, _Record()).extend(chunk)
 
     def mark(self) -> Mark:
-        """The point that :meth:`go_back` returns to."""
+        """Return the current lengths of the record, for :meth:`go_back`."""
         lengths = {entry: record.length for entry, record in self._records.items()}
         return len(self.epochs), lengths
 
     def go_back(self, mark: Mark) -> None:
-        """Forget what came after ``mark``."""
+        """Delete all rows and steps recorded after ``mark``."""
         rows, lengths = mark
         del self.epochs[rows:]
         for entry, record in list(self._records.items()):
@@ -135,7 +135,7 @@ class History:
                 self._records[entry] = shorter
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain numbers and lists, ready for JSON: NaN and infinity become None."""
+        """Return the history as JSON-able values: NaN and infinity become None."""
         return {
             "epochs": [plain(row) for row in self.epochs],
             "steps": {
@@ -145,7 +145,7 @@ class History:
         }
 
     def _table(self) -> list[list[str]]:
-        """Headings and rows as text; empty without a finished epoch."""
+        """Return headings and rows as text; an empty list without a finished epoch."""
         keys = sorted(
             dict.fromkeys(key for row in self.epochs for key in row), key=place
         )
@@ -172,7 +172,7 @@ class History:
 
 
 def heading(key: str, validation: str = "validation") -> str:
-    """What stands above a column.
+    """Return the heading of a column of the history's table.
 
     >>> heading("validation_accuracy"), heading("validation_r2", "test")
     ('val. accuracy', 'test r2')
@@ -185,7 +185,7 @@ def heading(key: str, validation: str = "validation") -> str:
 
 
 def called(name: str) -> str:
-    """What a column, a metric or a part of the data is called.
+    """Return the display name of a column, a metric or a part of the data.
 
     >>> called("balanced_accuracy"), called("mae")
     ('balanced accuracy', 'mae')
@@ -208,7 +208,7 @@ def called(name: str) -> str:
 
 
 def shown(key: str, value: Any) -> str:
-    """A value of a column as text.
+    """Format a value of a history column as text.
 
     >>> shown("validation_accuracy", 0.98765), shown("validation_mae", 1234.5678)
     ('98.77%', '1,235')
@@ -221,7 +221,7 @@ def shown(key: str, value: Any) -> str:
 
 
 def place(key: str) -> int:
-    """Epoch and losses first, the rate and the time last, the metrics between."""
+    """Return a sort key for columns: epoch and losses, metrics, then rate and time."""
     first, last = ["epoch", "train_loss", "validation_loss"], ["lr", "seconds"]
     if key in first:
         return first.index(key)
@@ -229,7 +229,7 @@ def place(key: str) -> int:
 
 
 def plain(row: Mapping[str, Any]) -> dict[str, Any]:
-    """A row without NaN and infinity, which JSON does not have: None instead.
+    """Return a row of the history with None in place of NaN and infinity, for JSON.
 
     >>> plain({"epoch": 1, "train_loss": float("inf")})
     {'epoch': 1, 'train_loss': None}

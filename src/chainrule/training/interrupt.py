@@ -1,4 +1,4 @@
-"""Signals during a run: noted at once, obeyed between two chunks by :mod:`.loop`."""
+"""Handling of signals during a run: recorded at once, obeyed between two chunks."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _DEFAULTS |= {
 
 
 class Interrupt:
-    """Within the block the first signal sets ``pending``; a second one interrupts.
+    """A context in which a first signal sets ``pending``, and a second interrupts.
 
     So a run ends where its weights, its optimiser and its history agree, and a
     checkpoint can be written; after the block SIGTERM and SIGHUP end the process as

@@ -1,4 +1,4 @@
-"""One writer a directory: a run holds the directory of its checkpoints.
+"""The lock on a run's checkpoint directory, which allows one writing process.
 
 The lock is the system's, on a file beside the checkpoint: it ends with the process,
 however that ends, and a child process does not have it.
@@ -46,7 +46,7 @@ if hasattr(os, "register_at_fork"):
 
 
 class Files:
-    """The checkpoints of one run: those that it has itself read or written.
+    """The checkpoint files that a run has read or written.
 
     Attributes:
         last: where the last one is, or None.
@@ -59,17 +59,17 @@ class Files:
         self._known: set[tuple[int, int, int, int]] = set()
 
     def note(self, place: Any) -> None:
-        """Remember a checkpoint that was read or written; open files have no place."""
+        """Remember a checkpoint that was read or written at a path."""
         if not is_open(place):
             self.last = str(place)
             self.add(os.stat(place))
 
     def add(self, found: os.stat_result) -> None:
-        """Remember a file by what tells it from a later one, under whatever name."""
+        """Remember a file's identity and version, whatever its name."""
         self._known.add(_version(found))
 
     def has(self, path: Path) -> bool:
-        """Whether the file there is one of them, and still as it was."""
+        """Return whether the file at ``path`` is a known checkpoint, unchanged."""
         with ignoring():
             return _version(os.stat(path)) in self._known
         return False
@@ -80,7 +80,7 @@ def _version(found: os.stat_result) -> tuple[int, int, int, int]:
 
 
 class RunDirectory:
-    """The directory of a run's checkpoints, held within the block.
+    """A context manager that locks the directory of a run's checkpoints.
 
     Args:
         path: the directory; it is made where there is none.
@@ -140,13 +140,13 @@ class RunDirectory:
                 self.path.rmdir()  # where nothing was written
 
     def close(self) -> None:
-        """Let the lock go, and leave its file."""
+        """Release the lock on the directory; the lock file remains."""
         handle, self._handle = self._handle, -1  # a number that may be another's
         if handle >= 0:
             os.close(handle)
 
     def mine(self) -> Path:
-        """The file of the checkpoint, for the process that holds the directory.
+        """Return the checkpoint's path; refuse in a process without the lock.
 
         Raises:
             ArgumentError: it is held by the process that this one was forked from.
@@ -211,7 +211,7 @@ def _same(handle: int, place: Path) -> bool:
 
 
 def _locked(handle: int) -> bool:
-    """Take the lock; False where another has it."""
+    """Try to lock a file; return False if another process holds the lock."""
     try:
         if fcntl is not None:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,4 +1,4 @@
-"""Callbacks that write the rows of the history to a file while it grows."""
+"""Callbacks that log the rows of the history to a file during a run."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from chainrule.util.keywords import strict
 
 @strict
 class _Logger(Callback):
-    """Base of the logs: one line an epoch, on the disk as soon as the epoch is over.
+    """Base class of log callbacks, which append one line to a file after each epoch.
 
     A run's history is part of its checkpoints, so a resumed run begins its log with
     all earlier rows: the file is that of a run that was never interrupted, whatever a
@@ -37,11 +37,11 @@ class _Logger(Callback):
         self._columns: Sequence[str] = ()
 
     def check(self, columns: Mapping[str, str]) -> None:
-        """Note what rows will hold."""
+        """Store the names of the columns that the run's rows will have."""
         self._columns = [*columns]
 
     def on_start(self, trainer: Any) -> None:
-        """Write what has happened so far."""
+        """Write the head of the log and the rows of all earlier epochs."""
         rows = trainer.history.epochs
         earlier = dict.fromkeys(key for row in rows for key in row)
         # A resumed run may measure less or more than before: keep both.
@@ -51,16 +51,16 @@ class _Logger(Callback):
         append(self.path, text.encode(), _("log of the run"), new=True)
 
     def on_epoch(self, trainer: Any) -> None:
-        """Add a line."""
+        """Append the line of the last epoch to the log."""
         text = self.line(trainer.history.epochs[-1])
         append(self.path, text.encode(), _("log of the run"))
 
     def head(self) -> str:
-        """What stands above the rows."""
+        """Return the text in front of the first row of the log."""
         return ""
 
     def line(self, row: Mapping[str, Any]) -> str:
-        """One row as text, with its line break."""
+        """Return the line of text for a row of the history."""
         return ""
 
 

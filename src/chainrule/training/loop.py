@@ -1,4 +1,4 @@
-"""The loop: steps of any program in chunks, and everything that may interrupt them.
+"""The training loop: steps of any compiled program in chunks, safe to interrupt.
 
 It knows neither models nor losses nor optimisers. What it moves on is a pair: the
 program's tensors and a :class:`RunState`. From time to time it keeps a snapshot of
@@ -48,7 +48,7 @@ ATTEMPTS = 100
 
 @strict
 class Loop(RunMixin):
-    """Runs entry points of a compiled program on the work of a source.
+    """A loop that runs the entry points of a compiled program on a source's work.
 
     Args:
         program: the program.
@@ -134,17 +134,17 @@ class Loop(RunMixin):
 
     @property
     def face(self) -> Any:
-        """What observers are given."""
+        """The object that callbacks (observers) get as argument."""
         return self
 
     @property
     def finished(self) -> bool:
-        """Whether the epochs, or updates, that were asked for are done."""
+        """A flag: the requested number of epochs or updates is reached."""
         epochs, updates = self._end
         return self.state.epoch >= epochs or self.state.updates >= updates
 
     def stop(self) -> None:
-        """End the run after the present chunk; for observers."""
+        """End the run after the current chunk of steps; for callbacks (observers)."""
         self._stopping = True
 
     # -- running ---------------------------------------------------------------------
@@ -157,7 +157,7 @@ class Loop(RunMixin):
         checkpoint: str | os.PathLike[str] | None = None,
         checkpoint_every: float = 60.0,
     ) -> History:
-        """Go on until so many epochs, or updates, are done altogether.
+        """Run the loop until a total number of epochs or updates is reached.
 
         Args:
             epochs: over the life of the state, so that a run that was interrupted is
@@ -229,7 +229,7 @@ class Loop(RunMixin):
         self._save()
 
     def _epoch(self, every: float) -> None:
-        """The rest of an epoch and what follows it, or up to a stop."""
+        """Run the rest of an epoch and its end, unless the run is stopped earlier."""
         state, saved, ended = self.state, time.monotonic(), False
         while not ended:
             before = state.updates
@@ -250,7 +250,7 @@ class Loop(RunMixin):
         self._save()
 
     def _finish_epoch(self) -> None:
-        """Write the epoch's row, move on to the next, and tell everybody."""
+        """Record the epoch's row, advance to the next epoch, call the observers."""
         state, face = self.state, self.face
         row = self.row()
         state.history.epochs.append(row)
@@ -272,12 +272,12 @@ class Loop(RunMixin):
     # -- for kinds of loops ----------------------------------------------------------
 
     def begin(self) -> None:
-        """Before the first step of a run, when nothing is refused any more."""
+        """Run just before the first step of a run, after all checks."""
 
     def row(self) -> dict[str, Any]:
-        """The row of the epoch that is over: the mean of each output that is watched.
+        """Return the history row of an epoch: the mean of each output that is checked.
 
-        They are called ``ENTRY_NAME``, such as ``train_loss``.
+        The means are called ``ENTRY_NAME``, such as ``train_loss``.
         """
         row: dict[str, Any] = {"epoch": self.state.epoch + 1}
         for entry in self.history.entries:
@@ -289,7 +289,7 @@ class Loop(RunMixin):
         return row | {"seconds": self.state.seconds}
 
     def columns(self, entry: str, outputs: Any, steps: int) -> dict[str, Array]:
-        """What to record of ``steps`` steps: the outputs that are one number a step."""
+        """Return the outputs to record: those with one number per step."""
         found: dict[str, Array] = {}
         for name, array in _named(outputs).items():
             if array.size == steps and array.ndim <= 1 and array.dtype.kind in "fiub":
@@ -300,7 +300,7 @@ class Loop(RunMixin):
     # -- chunks ----------------------------------------------------------------------
 
     def _chunk(self) -> bool:
-        """Steps for about CHUNK seconds; whether the epoch is over."""
+        """Run steps for about CHUNK seconds; return whether the epoch is over."""
         state = self.state
         if self._kept is not None and self._kept.seconds <= SHARE * self._since:
             self._keep()  # first: observers have seen all steps that are in it
@@ -358,11 +358,11 @@ class Loop(RunMixin):
                 return False
 
     def _clock(self) -> float:
-        """Seconds, of which those that the program was compiled in are no part."""
+        """Return the current time in seconds, without the time spent compiling."""
         return time.perf_counter() - self.program.seconds_compile
 
     def _gather(self, entry: str, outputs: Any) -> None:
-        """Keep what is recorded of a single step until the chunk is over."""
+        """Collect the outputs of a single step until the end of the chunk."""
         named = outputs if type(outputs) is dict else _named(outputs)
         if entry not in self._single:
             plain = [k for k, v in named.items() if v.size == 1 and v.ndim <= 1]
@@ -371,14 +371,14 @@ class Loop(RunMixin):
         rows.append([named[key] for key in plain])
 
     def _flush(self) -> None:
-        """Record the single steps that were gathered."""
+        """Record the collected outputs of single steps."""
         gathered, self._single = self._single, {}
         for entry, (plain, rows) in gathered.items():
             columns = [np.array(column).reshape(-1) for column in zip(*rows)]
             self._record(entry, dict(zip(plain, columns)), len(rows))
 
     def _record(self, entry: str, outputs: Any, steps: int) -> None:
-        """Take down steps that were made; where one went wrong, go back and say so."""
+        """Record steps; if a value is not finite, go back to find the faulty step."""
         columns = self.columns(entry, outputs, steps)
         self.history.extend(columns, entry)
         if not self._right(columns):
@@ -389,13 +389,13 @@ class Loop(RunMixin):
 
     @property
     def settled(self) -> bool:
-        """Whether tensors and state fit together."""
+        """A flag: the program's tensors and the run's state agree."""
         return self._kept is None
 
     # -- going back --------------------------------------------------------------------
 
     def settle(self) -> None:
-        """Have tensors and state fit together again, where something cut a run short.
+        """Make tensors and run state agree again after an interruption.
 
         A run does it by itself. Where exceptions come so thick that they interrupt
         this too, it is done when the loop is next used.
@@ -411,7 +411,7 @@ class Loop(RunMixin):
                     raise
 
     def _keep(self) -> None:
-        """Take a snapshot; the numbers in it are always finite."""
+        """Take a snapshot of tensors and state, after a check for NaN and infinity."""
         started = time.perf_counter()
         tensors = self._changing.tensors()
         if self._kept is not None and not all_finite(*tensors.values()):
@@ -427,7 +427,7 @@ class Loop(RunMixin):
         self.state.remember(self.observers)
 
     def _go_back(self, to: Snapshot) -> None:
-        """Restore a snapshot; interrupted, it can be begun again."""
+        """Restore a snapshot; safe to repeat after an interruption."""
         self._single = {}
         self._changing.go_back(to)
         self.state.go_back(to.mark)
@@ -436,7 +436,7 @@ class Loop(RunMixin):
         self.state.remind(self.observers)
 
     def _replay(self) -> None:
-        """Repeat from the snapshot, step by step, up to the one at fault; say why."""
+        """Repeat the steps since the snapshot one by one; report the faulty step."""
         assert self._kept is not None
         state, end = self.state, self.state.updates
         self._go_back(self._kept)
@@ -481,7 +481,7 @@ class Loop(RunMixin):
     # -- as a file -------------------------------------------------------------------
 
     def save(self, path: str | os.PathLike[str] | BinaryIO) -> None:
-        """Write a checkpoint: all tensors of the program, and the state. Atomic.
+        """Write a checkpoint atomically: all tensors of the program, and the run state.
 
         Raises:
             SaveError: as for :meth:`Trainer.save`; states that JSON does not have.
@@ -496,7 +496,7 @@ class Loop(RunMixin):
         self.files.note(target)
 
     def load(self, path: str | os.PathLike[str] | BinaryIO) -> None:
-        """Stand where a checkpoint was taken, of a loop over the same program.
+        """Restore tensors and run state from a checkpoint of the same program.
 
         Raises:
             CheckpointError: no checkpoint, truncated, altered, or of another program;
@@ -533,7 +533,7 @@ class Loop(RunMixin):
 
 
 def _end(observer: Any, face: Any, kind: Any, error: Any, trace: Any) -> None:
-    """Tell an observer that the run is over; an error that ended it stays the first."""
+    """Call an observer's ``on_end``; an error that ended the run takes precedence."""
     try:
         observer.on_end(face)
     except Exception as later:
@@ -546,7 +546,7 @@ def _end(observer: Any, face: Any, kind: Any, error: Any, trace: Any) -> None:
 
 
 def _named(outputs: Any) -> dict[str, Array]:
-    """The outputs of an entry point by name; one that stands alone is the loss."""
+    """Return the outputs of an entry point by name; a single output is the loss."""
     if not isinstance(outputs, Mapping):
         outputs = {} if isinstance(outputs, list | tuple) else {"loss": outputs}
     return {name: np.asarray(output) for name, output in outputs.items()}

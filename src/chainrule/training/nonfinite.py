@@ -1,4 +1,4 @@
-"""A loss that is no longer a number: the node where it began.
+"""Diagnosis of a non-finite loss: the first graph node with NaN or infinity.
 
 The loop finds the step by a replay; here that step is walked through once more, node by
 node, by the NumPy references.
@@ -24,7 +24,7 @@ from chainrule.training.source import Work
 
 
 def all_finite(*arrays: Array) -> bool:
-    """Whether the arrays hold neither NaN nor infinity; integers never do."""
+    """Return whether all arrays are free of NaN and infinity."""
     return all(a.dtype.kind != "f" or bool(np.isfinite(a).all()) for a in arrays)
 
 
@@ -37,7 +37,7 @@ def describe(
     step: str,
     checkpoint: str | None,
 ) -> NonFiniteError:
-    """The error for a step that goes wrong on the program's present state.
+    """Return the NonFiniteError for a step that fails on the program's current state.
 
     Args:
         program: the program.
@@ -93,7 +93,7 @@ def describe(
 
 
 def _hints(node: Node) -> list[str]:
-    """What to do first where the logarithm of a probability is at fault."""
+    """Return the remedies where the logarithm of a probability is the cause."""
     if node.primitive is not losses.log_score:
         return []
     return [
@@ -108,7 +108,7 @@ def _hints(node: Node) -> list[str]:
 def first_node(
     program: CompiledProgram, name: str, work: Work
 ) -> tuple[Node, Array] | None:
-    """The first node of a step whose result is not finite, and that."""
+    """Find the first node of a step with a non-finite result, and return both."""
     traced = program.traced[name]
     entry = traced.entry
     # A probe may overflow (a sum of squares) where training does not: leave them out.
@@ -142,7 +142,7 @@ def first_node(
 
 
 def _place(node: Node, array: Array) -> str:
-    """``inf in 3 of 320 numbers of exp in '2' (forward, train.py:12)``."""
+    """Describe a node: ``inf in 3 of 320 numbers of exp in '2' (forward, …)``."""
     wrong = np.ravel(array)[~np.isfinite(np.ravel(array))]
     name = node.primitive.name
     if node.scope:

@@ -1,4 +1,4 @@
-"""Probes: numbers from within a training step, one more output of its graph each.
+"""Probes: quantities inside a training step, recorded as further outputs of its graph.
 
     grad_norm                     ‖∂ℒ/∂θ‖ of all parameters together, before clipping
     grad_norm/0.weight            ‖∂ℒ/∂W‖ of one parameter
@@ -51,12 +51,12 @@ _INNER = (*_ACTIVATION, "delta_norm")
 
 
 def norm(v: Value) -> Tensor:
-    """The Euclidean norm of all elements, a scalar."""
+    """Compute the Euclidean norm of all elements, a scalar."""
     return wrap(mul(v, v)).sum().sqrt()
 
 
 def names(model: Module) -> list[str]:
-    """All probes that a model has, but for repeated calls of a module."""
+    """Return the names of all probes of a model, without repeated calls of a module."""
     parameters = [name for name, __ in model.named_parameters()]
     modules = [path for path, __ in model.named_modules() if path] or ["model"]
     kinds = dict.fromkeys(("grad_norm", "weight_norm", "update_ratio"), parameters)
@@ -66,7 +66,7 @@ def names(model: Module) -> list[str]:
 
 
 class Probes:
-    """The probes that a Trainer was asked for, besides the norms of its gradients.
+    """The probes requested from a Trainer, besides the norms of its gradients.
 
     Args:
         patterns: names, with ``*``, ``?`` and ``[…]`` as in file names.
@@ -91,14 +91,14 @@ class Probes:
         self._inside = any(name.partition("/")[0] in _INNER for name in fitting)
 
     def wants(self, name: str) -> bool:
-        """Whether a pattern fits this name."""
+        """Return whether a pattern matches the name of a probe."""
         return any(fnmatchcase(name, pattern) for pattern in self.patterns)
 
     # -- while a step is traced ------------------------------------------------------
 
     @contextmanager
     def listening(self) -> Iterator[dict[str, Tensor]]:
-        """Within the block what each module gives is noted, by its probes' name."""
+        """Record the outputs of all modules within the block, by probe name."""
         if not self._inside:
             yield {}
             return
@@ -114,7 +114,7 @@ class Probes:
     def after_backward(
         self, loss: Tensor, heard: dict[str, Tensor]
     ) -> dict[str, Tensor]:
-        """Probes of gradients, weights and of what the modules gave."""
+        """Compute the probes of gradients, weights and module outputs."""
         found: dict[str, Tensor] = {}
         with no_grad():
             with role("backward"):
@@ -157,7 +157,7 @@ class Probes:
 
     @contextmanager
     def around_update(self, found: dict[str, Tensor]) -> Iterator[None]:
-        """Within the block the optimiser makes its step; adds probes of the update."""
+        """Compute the probes of the update that the optimiser makes in the block."""
         wanted = {
             name: (p, p.value)
             for name, p in self.model.named_parameters()
@@ -172,7 +172,7 @@ class Probes:
 
 
 def _fitting(pattern: Any, there: list[str]) -> list[str]:
-    """The probes that a pattern fits, or would for repeated calls of a module."""
+    """Return the probes that a pattern matches, directly or for repeated calls."""
     if isinstance(pattern, str):
         first = pattern.partition("#")[0]
         wanted = {pattern, first}

@@ -1,6 +1,6 @@
-"""The compiled programs of a Trainer: one for training, others as data ask for them.
+"""The compiled programs of a Trainer: training, evaluation and prediction.
 
-What they are traced from is in :mod:`.entries`. The loop runs the training program step
+Their entry points are in :mod:`.entries`. The loop runs the training program step
 by step; evaluation and prediction run here, over all rows.
 """
 
@@ -48,7 +48,7 @@ PROFILED = 2000
 
 @dataclass
 class Prepared:
-    """A program, and the types of the data that it takes.
+    """A compiled program, and the types of the data that the program takes.
 
     Attributes:
         program: with the entry ``predict``, and ``evaluate`` where there is a target.
@@ -73,7 +73,7 @@ class Prepared:
     snapshot: Snapshot
 
     def changed(self) -> str | None:
-        """Return the name of something outside that has changed since the trace."""
+        """Return the name of a value that has changed since tracing, or None."""
         if self.snapshot.holds() and not any(
             module.changed() for module in self.snapshot.modules
         ):
@@ -82,7 +82,7 @@ class Prepared:
 
 
 class Programs:
-    """Programs over the state of one Trainer, traced and compiled when first needed.
+    """The programs over a Trainer's state, traced and compiled when first needed.
 
     At most two are held: the one of the last run, and one for data of another shape.
     Tensors know which program has their newest numbers.
@@ -113,14 +113,14 @@ class Programs:
 
     @property
     def seconds(self) -> float:
-        """Seconds spent on tracing and compiling so far."""
+        """The seconds spent on tracing and compiling so far."""
         held = [p for p in (self.training, self.other) if p is not None]
         return self._spent + sum(p.program.seconds_compile for p in held)
 
     def fit_program(
         self, adapter: DataAdapter, validation: Dataset | Stream | None
     ) -> CompiledProgram:
-        """The program that trains on ``adapter``; data that cannot work are refused.
+        """Return the program that trains on ``adapter``; refuse unsuitable data.
 
         Raises:
             ShapeError: rows that do not fit the model, named by its first layer.
@@ -152,7 +152,7 @@ class Programs:
         return known.program
 
     def refuse_changed(self) -> None:
-        """Refuse to go on with a run once what its program depends on has changed."""
+        """Refuse to continue a run after a change that its program depends on."""
         name = self.training and self.training.changed()
         if name:
             raise ArgumentError(
@@ -171,7 +171,7 @@ class Programs:
             )
 
     def profile(self, adapter: DataAdapter, plan: Plan) -> Profile:
-        """What a training step takes, on the first batches of a run."""
+        """Profile a training step on the first batches of a run."""
         program = self.fit_program(adapter, None)
         adapter.bind(program)
         try:
@@ -182,7 +182,7 @@ class Programs:
             adapter.close()
 
     def columns(self, validation: Dataset | Stream | None) -> dict[str, str]:
-        """What the rows of a run's history will hold: ``"max"`` where more is better.
+        """Return the names of the history's columns, each with ``"max"`` or ``"min"``.
 
         Call it after :meth:`fit_program`.
         """
@@ -197,7 +197,7 @@ class Programs:
     def evaluate(
         self, data: Dataset | Stream, size: int, weights: Array | None = None
     ) -> dict[str, Any]:
-        """The loss and the metrics over ``data``."""
+        """Compute the loss and the metrics over ``data``."""
         prepared = self._for(data, weights is not None)
         made: list[Mapping[str, Any]] = []
         counts: list[int] = []
@@ -225,7 +225,7 @@ class Programs:
         return measured
 
     def predict(self, data: Rows, size: int) -> Array:
-        """The model's output for each row."""
+        """Compute the model's output for each row."""
         try:
             prepared = self._for(data, predicts=True)
         except ShapeError as error:
@@ -254,7 +254,7 @@ class Programs:
         return np.zeros(resolve(value.shape, {"N": 0}), value.dtype.numpy)
 
     def _check_finite(self, rows: Array) -> None:
-        """Refuse outputs of which a row is not finite, and say whether weights are."""
+        """Refuse outputs with NaN or infinity; report non-finite weights."""
         if not rows.all():
             tensors = self.entries.model.named_tensors()
             strange = [n for n, t in tensors if not all_finite(t.numpy())]
@@ -263,7 +263,7 @@ class Programs:
     def _for(
         self, data: Rows, weighted: bool = False, *, predicts: bool = False
     ) -> Prepared:
-        """A program that evaluates or predicts such rows; targets are checked."""
+        """Return a program for evaluation or prediction of rows; check the targets."""
         row, target = kinds(data)
         dtype = self._dtype(row, *stored_as(data))
         y = data.y if isinstance(data, Dataset) else None
@@ -286,7 +286,7 @@ class Programs:
     def _dtype(
         self, row: tuple[int, ...], stored: np.dtype, scale: float | None
     ) -> DType:
-        """Return the dtype in which the model takes such rows."""
+        """Return the dtype of the model's input for rows of a shape and type."""
         key = row, stored, scale is None
         if key not in self._dtypes:
             kind = as_dtype(stored) if stored in _KNOWN else DType.float32  # float16
@@ -337,7 +337,7 @@ class Programs:
         )
 
     def _drop(self, name: str) -> None:
-        """Let a program go, once its tensors have fetched their numbers."""
+        """Release a program, after its tensors have fetched their values."""
         held: Prepared | None = getattr(self, name)
         if held is not None:
             held.program.settle()
@@ -346,7 +346,7 @@ class Programs:
 
 
 def _check(loss: Any, measured: tuple[Metric, ...], prediction: Any, y: Array) -> None:
-    """Refuse targets that loss or metrics do not take, before anything is compiled."""
+    """Refuse, before compilation, targets that the loss or the metrics do not take."""
     check_quantities(measured, loss, y)
     if isinstance(loss, Loss):
         loss.check_target(y, prediction)
@@ -358,7 +358,7 @@ def _check(loss: Any, measured: tuple[Metric, ...], prediction: Any, y: Array) -
 
 
 def _mean(parts: list[Mapping[str, Array]], rows: Array) -> float:
-    """The loss over all batches: Σ ℓ / Σ w, or the mean of the batches' means."""
+    """Compute the loss over all batches: Σ ℓ / Σ w, or the mean of the batch means."""
     if "mean" in parts[0]:
         return float(np.array([float(p["mean"]) for p in parts]) @ rows / rows.sum())
     weight = total(parts, "weight")

@@ -1,4 +1,4 @@
-"""Progress: a bar in a terminal or a notebook, else one line an epoch to stderr."""
+"""Progress display: a bar in a terminal or a notebook, else one line per epoch."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from chainrule.training.history import called, shown
 
 
 def display() -> Callback:
-    """What suits the place: a notebook, a terminal, or a file."""
+    """Return the progress callback for a notebook, a terminal, or a file."""
     if in_notebook():
         return Notebook()
     return Bar() if Outlet().isatty() else Lines()
 
 
 def in_notebook() -> bool:
-    """Whether this runs in a notebook's kernel."""
+    """Return whether the code runs in the kernel of a notebook."""
     module = sys.modules.get("IPython")
     shell = module.get_ipython() if module is not None else None
     return shell is not None and type(shell).__name__ == "ZMQInteractiveShell"
 
 
 def standing(trainer: Any) -> tuple[int, int | None, str]:
-    """How many steps are done, of how many (None: nobody knows), and what is said."""
+    """Return the steps done, the total (None: unknown), and the display text."""
     plan = trainer.plan
     assert plan is not None
     # A stream's length is unknown until its first end; then it may still vary.
@@ -49,7 +49,7 @@ def standing(trainer: Any) -> tuple[int, int | None, str]:
 def epoch_line(
     row: Mapping[str, Any], epochs: int, validation: str = "validation"
 ) -> str:
-    """One epoch as text.
+    """Format a row of the history as one line of text.
 
     >>> epoch_line({"epoch": 2, "train_loss": 0.25, "validation_loss": 0.5,
     ...             "validation_r2": 0.875, "lr": 1e-3, "seconds": 1.5}, 10, "test")
@@ -80,7 +80,7 @@ def _last_line(trainer: Any) -> str:
 
 
 class Lines(Callback):
-    """One line on standard error after each epoch."""
+    """A callback that prints one line to standard error after each epoch."""
 
     def __init__(self) -> None:
         self.outlet = Outlet()
@@ -90,7 +90,7 @@ class Lines(Callback):
 
 
 class Bar(Callback):
-    """A bar over the steps of the run, with a line for each finished epoch."""
+    """A callback that shows a progress bar, and a line for each finished epoch."""
 
     def __init__(self) -> None:
         self.progress: Any = None
@@ -134,7 +134,7 @@ class Bar(Callback):
 
 
 class Notebook(Callback):
-    """A bar in the cell's output, with the last epoch's figures below it."""
+    """A callback that shows a progress bar in a notebook, and the last epoch."""
 
     #: Seconds between two changes of the bar.
     PAUSE = 0.1

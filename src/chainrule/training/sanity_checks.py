@@ -1,4 +1,4 @@
-"""What a Trainer warns of before a run: data, network and loss that hardly suit.
+"""Warnings, before a run, of data, networks and losses that do not suit each other.
 
 The rules look at the ends of a network where they can be read off: a ``Sequential`` of
 the framework's own layers. Of a module of the user's own nothing is said.
@@ -36,7 +36,7 @@ _LOOKED_AT = 200_000
 
 
 def warn_of(data: Dataset, model: Module, loss: Any) -> None:
-    """Warn of what trains, and is hardly what was meant.
+    """Warn of common mistakes in data, model and loss before training.
 
     Warns:
         ChainruleWarning: grey values that nothing scales; features or targets of a
@@ -116,7 +116,7 @@ def warn_of(data: Dataset, model: Module, loss: Any) -> None:
 
 
 def _steps_first(layers: list[Module]) -> None:
-    """Warn of an attention among the samples of a batch."""
+    """Warn of an attention layer that would attend across the samples of a batch."""
     for layer in layers:
         if isinstance(layer, nn.TransformerEncoderLayer | nn.TransformerEncoder):
             attentions = (
@@ -137,13 +137,13 @@ def _steps_first(layers: list[Module]) -> None:
 
 
 def _bare(layer: Module, scaling: Any) -> bool:
-    """Whether the layer is one of the framework's, and none that scales."""
+    """Return whether a layer is one of Chainrule's and does not scale its input."""
     ours = type(layer).__module__.startswith("chainrule.")
     return ours and not isinstance(layer, scaling)
 
 
 class _Columns(NamedTuple):
-    """How large the numbers of a table are, column by column and over all."""
+    """The mean, deviation, minimum and maximum of a table's numbers."""
 
     means: Array
     deviations: Array
@@ -152,14 +152,14 @@ class _Columns(NamedTuple):
 
     @classmethod
     def of(cls, given: Column | Array) -> _Columns:
-        """Measured on rows from all over the data."""
+        """Compute the statistics on rows sampled evenly from the data."""
         width = max(1, int(np.prod(given.shape[1:])))
         step = -(-len(given) * width // _LOOKED_AT)
         table = np.asarray(given[::step], np.float64).reshape(-1, width)
         return cls(table.mean(axis=0), table.std(axis=0), table.min(), table.max())
 
     def large(self, what: str) -> str:
-        """The first column of large numbers in words; empty where there is none."""
+        """Describe the first column with large numbers; empty without any."""
         is_large = (abs(self.means) > _LARGE) | (self.deviations > _LARGE)
         if not is_large.any():
             return ""
@@ -177,7 +177,7 @@ class _Columns(NamedTuple):
 def _not_measured(
     layer: Module, columns: _Columns, kind: type[nn.Standardize | nn.Unstandardize]
 ) -> None:
-    """Warn of a Standardize or Unstandardize that still has mean 0 and deviation 1."""
+    """Warn of a Standardize or Unstandardize that was not fitted to the data."""
     if not isinstance(layer, kind):
         return
     if layer.mean.numpy().any() or (layer.std.numpy() != 1).any():
@@ -198,7 +198,7 @@ def _not_measured(
 
 
 def _grey_values(stored: Array, first: Module) -> bool:
-    """Warn of images from 0 to 255 that neither the data nor the model scale."""
+    """Return whether data are images from 0 to 255 that nothing scales."""
     pixels = int(np.prod(stored.shape[1:]))
     image = stored.ndim > 2 or pixels >= _PIXELS
     if not image or isinstance(first, _SCALING):

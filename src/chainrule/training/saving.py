@@ -1,4 +1,4 @@
-"""What a Trainer's checkpoint holds, and how a Trainer is made of it.
+"""The content of a Trainer's checkpoint: how a Trainer is written and restored.
 
 The file itself is the business of :mod:`.checkpoint`, descriptions of networks and
 optimisers that of :mod:`chainrule.nn.architecture`.
@@ -48,7 +48,7 @@ class _Names(pickle.Pickler):
 
 
 def check_pickles(trainer: Any) -> None:
-    """Refuse what ``pickle`` cannot write, naming the part of the Trainer.
+    """Refuse a Trainer that ``pickle`` cannot write, and name the faulty part.
 
     Raises:
         SaveError: a lambda, or a class or a function within a function.
@@ -76,7 +76,7 @@ def check_pickles(trainer: Any) -> None:
 
 
 def state_of(model: Module, loss: Any, optimizer: Optimizer) -> Tensors:
-    """Every tensor that a checkpoint keeps, by its name in the file."""
+    """Return every tensor that a checkpoint stores, by its name in the file."""
     found = {f"model/{name}": t for name, t in model._named_state()}
     if isinstance(loss, Module):
         found |= {f"loss/{name}": t for name, t in loss._named_state()}
@@ -86,7 +86,7 @@ def state_of(model: Module, loss: Any, optimizer: Optimizer) -> Tensors:
 
 
 def pack(trainer: Any) -> tuple[dict[str, Any], dict[str, Array]]:
-    """The document and the tensors of a checkpoint of ``trainer`` as it is now."""
+    """Return the document and the tensors of a checkpoint of ``trainer``."""
     document, arrays = trainer.state.pack()
     model, chosen = trainer.model, trainer.metrics
     document |= {
@@ -112,7 +112,7 @@ def parts(
     tensors: Mapping[str, Array],
     given: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """Model, loss, optimiser, metrics and probes: those given, else the saved ones.
+    """Return model, loss, optimiser, metrics and probes: as passed, or as saved.
 
     Raises:
         CheckpointError: what only its author can make was not given.
@@ -132,7 +132,7 @@ def parts(
 
 
 def _built(document: Mapping[str, Any], argument: str, key: str, held: int) -> Module:
-    """The network or the loss; no loss is refused, and losses within a network."""
+    """Build the network or the loss that a checkpoint describes."""
     described = document[key]
     module = None if described is None else build_module(described, held)
     if module is not None:
@@ -156,7 +156,7 @@ def _built(document: Mapping[str, Any], argument: str, key: str, held: int) -> M
 
 
 def _texts(value: Any) -> int:
-    """How many texts lie in lists and dictionaries."""
+    """Return the number of strings in nested lists and dictionaries."""
     inner = value.values() if isinstance(value, dict) else value
     inner = inner if isinstance(value, dict | list) else ()
     return isinstance(value, str) + sum(map(_texts, inner))
@@ -217,7 +217,7 @@ def check_fits(
 def load(
     path: Place, make: Callable[..., Any], given: Mapping[str, Any], engine: Any
 ) -> Any:
-    """The Trainer that a checkpoint was made of, standing where it stood.
+    """Restore a Trainer from a checkpoint, at the saved position of its run.
 
     Args:
         path: of the checkpoint.

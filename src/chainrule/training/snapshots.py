@@ -1,4 +1,4 @@
-"""What the steps of a program change: read, kept, and put back."""
+"""Snapshots of everything that a program's steps change: taken, stored and restored."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _TENSOR = "tensor/"
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A point to go back to.
+    """A saved state of a program and its run, for going back after an error.
 
     Attributes:
         tensors: the numbers of what changes, by name.
@@ -38,7 +38,7 @@ class Snapshot:
 
 
 class MutableState:
-    """All that steps of a program change: tensors, gradients, and its tables.
+    """The state that a program's steps change: tensors, gradients, optimisers.
 
     Tables are what gives it scalars step by step, optimisers and counters.
     """
@@ -51,22 +51,22 @@ class MutableState:
         self.tables = list({id(t): t for t in tables}.values())
 
     def tensors(self) -> dict[str, Array]:
-        """The numbers of what changes; a gradient only where there is one."""
+        """Return the values of all tensors that steps change, by name."""
         tensors = self.program.tensors
         return {key: tensors[key].numpy() for key in self._names if key in tensors}
 
     def attributes(self) -> list[tuple[Any, dict[str, Any]]]:
-        """What the tables, and what they are made of, have now."""
+        """Return copies of the attributes of optimisers and counters."""
         return [(item, _attributes(item, vars(item))) for item in self._parts()]
 
     def go_back(self, to: Snapshot) -> None:
-        """Be as in a snapshot; interrupted, it can be begun again."""
+        """Restore a snapshot; safe to repeat after an interruption."""
         self.put({key: to.tensors.get(key) for key in self._names})
         for item, attributes in to.tables:
             _restore(vars(item), _attributes(item, attributes))
 
     def put(self, arrays: Mapping[str, Array | None]) -> None:
-        """Give states their numbers; without any there is no gradient."""
+        """Set the values of tensors and gradients; None removes a gradient."""
         for key, array in arrays.items():
             slot = self.program.slots[key]
             held = slot.held()
@@ -85,11 +85,11 @@ class MutableState:
     # -- as a file -------------------------------------------------------------------
 
     def arrays(self) -> dict[str, Array]:
-        """All tensors of the program, by their names in a checkpoint."""
+        """Return all tensors of the program, by their names in a checkpoint."""
         return {_TENSOR + k: t.numpy() for k, t in self.program.tensors.items()}
 
     def read(self, path: Place, arrays: dict[str, Array]) -> dict[str, Array | None]:
-        """What :meth:`put` takes, out of a checkpoint's arrays.
+        """Extract the values for :meth:`put` from a checkpoint's arrays.
 
         Raises:
             CheckpointError: naming the first that does not fit. A gradient may be
@@ -107,7 +107,7 @@ class MutableState:
         return {key: held.get(_TENSOR + key) for key in slots}
 
     def table_states(self) -> dict[str, dict[str, Any]]:
-        """What a checkpoint keeps of the tables; moments are tensors."""
+        """Return the states of optimisers and counters for a checkpoint."""
         made: dict[str, dict[str, Any]] = {}
         for name, table in named(self.tables):
             if not hasattr(table, "state_dict"):
@@ -126,7 +126,7 @@ class MutableState:
         return made
 
     def load_tables(self, states: Mapping[str, Mapping[str, Any]]) -> None:
-        """Have the tables stand where :meth:`table_states` was asked for."""
+        """Restore the states of optimisers and counters."""
         for name, table in named(self.tables):
             saved = states.get(name, {})
             if isinstance(table, Optimizer):
@@ -135,15 +135,15 @@ class MutableState:
 
 
 def _attributes(item: Any, attributes: Mapping[str, Any]) -> dict[str, Any]:
-    """A copy of what an object has (or had); other objects within are shared.
+    """Copy an object's attributes; other objects among them are shared.
 
-    But those within a schedule are its own.
+    Objects within a schedule are copied too.
     """
     return (copy.deepcopy if isinstance(item, Schedule) else copied)(dict(attributes))
 
 
 def _restore(now: dict[str, Any], then: Mapping[str, Any]) -> None:
-    """Give attributes their former values; dictionaries stay the same objects."""
+    """Reset attributes to earlier values; dictionaries stay the same objects."""
     for key, value in then.items():
         if isinstance(value, dict) and isinstance(now.get(key), dict):
             now[key].clear()

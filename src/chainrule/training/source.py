@@ -1,4 +1,4 @@
-"""Where a loop's work comes from: what the next steps are given, and what came of it.
+"""Sources: where a loop gets the inputs of its next steps, and returns their outputs.
 
 A data set, a stream, a replay buffer or an environment is a :class:`Source`. It hands
 out :class:`Work`: inputs for some steps of an entry point of the program.
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Work:
-    """Some steps of an entry point.
+    """The inputs of one or more steps of an entry point.
 
     Attributes:
         inputs: an array for each input of the entry point.
@@ -44,7 +44,7 @@ class Work:
 
 
 class Source:
-    """Base of what a loop takes its work from; a subclass defines :meth:`take`.
+    """Base class of a loop's data sources; a subclass defines :meth:`take`.
 
     A run that was interrupted goes on bit for bit where the same position and the same
     state of the source always give the same work. What a source has gathered or drawn
@@ -66,10 +66,10 @@ class Source:
     """
 
     def bind(self, program: CompiledProgram) -> None:
-        """Before a run begins; ``program.put`` keeps arrays where the engine is."""
+        """Prepare for a run; ``program.put`` places arrays in the engine's memory."""
 
     def take(self, state: RunState, most: int) -> Work | None:
-        """The next work, of at most so many steps; None where the epoch is over.
+        """Return the work of at most ``most`` steps; None at the end of the epoch.
 
         Args:
             state: ``state.epoch`` and ``state.step`` say where the run stands.
@@ -84,22 +84,22 @@ class Source:
         )
 
     def see(self, work: Work, outputs: Any) -> None:
-        """What came of the work: an environment takes its actions from here."""
+        """Receive the outputs of some work, such as actions for an environment."""
 
     def state(self) -> dict[str, Any]:
-        """What has been gathered or drawn: JSON values and NumPy arrays."""
+        """Return the source's state for a checkpoint: JSON values and arrays."""
         return {}
 
     def load_state(self, state: Mapping[str, Any]) -> None:
-        """Take over what :meth:`state` gave; an empty one means from the start."""
+        """Restore the state that :meth:`state` returned; empty for a new run."""
 
     def close(self) -> None:
-        """After a run, and before going back: let threads and files go."""
+        """Release threads and files, after a run and before going back."""
 
 
 @strict
 class Batches(Source):
-    """Rows of arrays in batches, in an order that is drawn anew for each epoch.
+    """A source of batches of array rows, shuffled anew for each epoch.
 
     The order depends on the seed and the number of the epoch alone, so there is no
     state. Rows that fill no batch are left out of their epoch.
@@ -149,7 +149,7 @@ class Batches(Source):
         self._epoch, self._order = -1, np.arange(0)
 
     def take(self, state: RunState, most: int) -> Work:
-        """The next batches of the epoch."""
+        """Return the work of the next batches of the epoch."""
         if state.epoch != self._epoch:
             draw = np.random.default_rng([self.seed, state.epoch])
             self._epoch, self._order = state.epoch, draw.permutation(self.count)

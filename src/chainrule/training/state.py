@@ -1,4 +1,4 @@
-"""RunState: where a run stands, as one object that can be written down and put back.
+"""RunState: the position of a run and all its state, which can be saved and restored.
 
 Numbers that a program works on are its tensors; all else that must agree with them
 after an interruption is here.
@@ -29,7 +29,7 @@ _ARRAY = "__array__"
 
 @dataclass(frozen=True)
 class Plan:
-    """A training run: everything that its steps depend on besides the weights.
+    """The settings of a training run that its steps depend on, besides the weights.
 
     Attributes:
         first: the epoch that it starts with, counted from 0 over a Trainer's life.
@@ -62,27 +62,27 @@ class Plan:
 
     @property
     def steps_per_epoch(self) -> int | None:
-        """Steps an epoch, the last partial one included; None where unknown."""
+        """The number of steps per epoch, a partial one included; None if unknown."""
         return None if self.rows is None else self.steps(self.rows)
 
     @property
     def total_steps(self) -> int | None:
-        """Steps of the whole run; None where unknown."""
+        """The number of steps of the whole run; None if unknown."""
         each = self.steps_per_epoch
         return None if each is None else self.epochs * each
 
     @property
     def end(self) -> int:
-        """The epoch before which the run ends."""
+        """The number of the first epoch after the run."""
         return self.first + self.epochs
 
     def steps(self, rows: int) -> int:
-        """Into how many batches some rows are cut."""
+        """Return the number of batches for ``rows`` rows."""
         whole = rows // self.batch_size
         return whole if self.drop_last else -(-rows // self.batch_size)
 
     def sizes(self, rows: int) -> Array:
-        """The rows of each batch of an epoch, float64."""
+        """Return the number of rows in each batch of an epoch, float64."""
         sizes = np.full(self.steps(rows), float(self.batch_size))
         if not self.drop_last and rows % self.batch_size:
             sizes[-1] = rows % self.batch_size
@@ -91,7 +91,7 @@ class Plan:
 
 @dataclass
 class RunState:
-    """Where a run stands. A :class:`Loop` moves it on; nobody else writes its fields.
+    """The state of a run, its position included; changed only by a :class:`Loop`.
 
     Attributes:
         epoch: epochs finished.
@@ -125,31 +125,31 @@ class RunState:
     notes: dict[str, Any] = field(default_factory=dict)
 
     def mark(self) -> Tree:
-        """What :meth:`go_back` needs to return to this point."""
+        """Return a copy of the state for :meth:`go_back`."""
         plain = {k: copied(v) for k, v in vars(self).items() if k != "history"}
         return plain | {"history": self.history.mark()}
 
     def go_back(self, mark: Mapping[str, Any]) -> None:
-        """Stand where ``mark`` was taken; interrupted, it can be called again."""
+        """Restore the state of ``mark``; safe to repeat after an interruption."""
         self.history.go_back(mark["history"])
         for key, value in mark.items():
             if key != "history":
                 setattr(self, key, copied(value))
 
     def remember(self, observers: Iterable[Any]) -> None:
-        """Take down what each observer remembers, where it does."""
+        """Store the states of all observers that have a state."""
         found = {name: _remembered(name, item) for name, item in named(observers)}
         self.observers = {name: state for name, state in found.items() if state}
 
     def remind(self, observers: Iterable[Any]) -> None:
-        """Give each observer what one of its class remembered, or nothing."""
+        """Restore the state of each observer; an empty state for a new observer."""
         for name, item in named(observers):
             item.load_state(copied(self.observers.get(name, {})))
 
     # -- as a file -------------------------------------------------------------------
 
     def pack(self) -> tuple[Tree, dict[str, Array]]:
-        """The state as a document that JSON has, and its arrays by name."""
+        """Return the state as a JSON document, and its arrays by name."""
         history = self.history
         arrays = {
             f"history/{entry}/{name}": column
@@ -168,7 +168,7 @@ class RunState:
     def unpack(
         cls, path: Place, document: Mapping[str, Any], arrays: Mapping[str, Array]
     ) -> RunState:
-        """The state that :meth:`pack` gave; everything is checked.
+        """Rebuild a state from the document and arrays of :meth:`pack`, with checks.
 
         Raises:
             CheckpointError: what no run has written, naming what is wrong.
@@ -191,7 +191,7 @@ class RunState:
 
 
 class RunMixin:
-    """What stands somewhere in a run and has checkpoints: a Loop, and a Trainer.
+    """Base class of Loop and Trainer, with the position in a run and checkpoints.
 
     Attributes:
         state: the :class:`RunState`.
@@ -203,27 +203,27 @@ class RunMixin:
 
     @property
     def epoch(self) -> int:
-        """Epochs finished."""
+        """The number of finished epochs."""
         return self.state.epoch
 
     @property
     def step(self) -> int:
-        """Steps done in the present epoch."""
+        """The number of steps done in the current epoch."""
         return self.state.step
 
     @property
     def history(self) -> History:
-        """What happened so far."""
+        """The record of the run so far."""
         return self.state.history
 
     @property
     def last_checkpoint(self) -> str | None:
-        """Where the last checkpoint was written or read, or None."""
+        """The path of the last checkpoint written or read, or None."""
         return self.files.last
 
 
 def copied(value: Any) -> Any:
-    """A copy of dictionaries, lists and arrays; read-only arrays are shared."""
+    """Copy nested dictionaries, lists and arrays; read-only arrays are shared."""
     if isinstance(value, dict):
         return {k: copied(v) for k, v in value.items()}
     if isinstance(value, list):
@@ -234,7 +234,7 @@ def copied(value: Any) -> Any:
 
 
 def _without_arrays(value: Any, name: str, arrays: dict[str, Array]) -> Any:
-    """``value`` with a reference for each array, which goes into ``arrays``."""
+    """Replace each array in ``value`` by a reference, and add it to ``arrays``."""
     if isinstance(value, np.ndarray):
         while name in arrays:
             name += "'"
@@ -256,7 +256,7 @@ def _without_arrays(value: Any, name: str, arrays: dict[str, Array]) -> Any:
 
 
 def _with_arrays(path: Place, value: Any, name: str, arrays: dict[str, Array]) -> Any:
-    """What :func:`_without_arrays` took apart; arrays that are used are taken out."""
+    """Replace each reference in ``value`` by its array, taken from ``arrays``."""
     if isinstance(value, dict):
         if value.keys() == {_ARRAY}:
             reference = str(value[_ARRAY])
@@ -275,7 +275,7 @@ def _with_arrays(path: Place, value: Any, name: str, arrays: dict[str, Array]) -
 def _history(
     path: Place, document: Mapping[str, Any], arrays: dict[str, Array]
 ) -> History:
-    """The history; its arrays are taken out."""
+    """Build the history from a document and arrays, and remove its arrays."""
     columns: dict[str, dict[str, Array]] = {}
     for name, array in taken(arrays, "history/").items():
         entry, __, key = name.removeprefix("history/").partition("/")
@@ -294,12 +294,12 @@ def _history(
 
 
 def taken(arrays: dict[str, Array], *prefixes: str) -> dict[str, Array]:
-    """The arrays whose names begin so, which are taken out."""
+    """Remove and return the arrays whose names begin with one of ``prefixes``."""
     return {n: arrays.pop(n) for n in list(arrays) if n.startswith(prefixes)}
 
 
 def _check_position(path: Place, state: RunState) -> None:
-    """Refuse an epoch or a step outside of the run, and steps without a record."""
+    """Refuse an epoch or step outside of the run, and steps without a record."""
     plan, step = state.plan, state.step
     if plan is None:
         return
@@ -322,7 +322,7 @@ def _check_position(path: Place, state: RunState) -> None:
 
 
 def named(items: Iterable[Any]) -> list[tuple[str, Any]]:
-    """Objects by their class and, from the second of it on, an ordinal."""
+    """Return objects by unique name: the class, and a number from the second on."""
     counts: dict[str, int] = {}
     made: list[tuple[str, Any]] = []
     for item in items:

@@ -1,4 +1,4 @@
-"""Callbacks that watch a number of each epoch: early stopping, the best checkpoint."""
+"""Callbacks that monitor a quantity of each epoch: early stopping, best checkpoint."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from chainrule.util.keywords import strict
 
 
 class Watching(Callback):
-    """Base of callbacks that follow how one number of the history's rows improves.
+    """Base class of callbacks that monitor the improvement of a history column.
 
     Args:
         monitor: its key, such as ``"validation_loss"`` or ``"validation_accuracy"``.
@@ -44,12 +44,12 @@ class Watching(Callback):
         self.best_epoch: int | None = None
 
     def check(self, columns: Mapping[str, str]) -> None:
-        """Refuse a monitor that the history's rows will not hold."""
+        """Refuse a monitor that the history's rows will not contain."""
         monitored(type(self).__name__, self.monitor, columns)
         self._better = self.mode or columns[self.monitor]
 
     def improved(self, trainer: Any) -> bool:
-        """Whether the last epoch is the best so far; it is remembered then."""
+        """Return whether the last epoch is the best so far, and store it if so."""
         row = trainer.history.epochs[-1]
         value = float(row[self.monitor])
         if not is_better(value, self.best, self._better, by=self.min_delta):
@@ -58,11 +58,11 @@ class Watching(Callback):
         return True
 
     def state(self) -> dict[str, Any]:
-        """The best value and its epoch."""
+        """Return the best value and its epoch."""
         return {"best": self.best, "best_epoch": self.best_epoch}
 
     def load_state(self, state: Mapping[str, Any]) -> None:
-        """Take them over; a CheckpointError says what is none of these."""
+        """Restore the best value and its epoch, with checks."""
         best, epoch = state.get("best"), state.get("best_epoch")
         kinds = type(best), type(epoch)
         if kinds[0] not in (float, int, NoneType) or kinds[1] not in (int, NoneType):
@@ -70,7 +70,7 @@ class Watching(Callback):
         self.best, self.best_epoch = best, epoch
 
     def strange(self, state: Mapping[str, Any]) -> CheckpointError:
-        """The error for a state that is none of this class's."""
+        """Return the error for a state that does not belong to the class."""
         return CheckpointError(
             _(
                 "{kind} cannot go on from what the checkpoint remembers.",
@@ -128,7 +128,7 @@ class EarlyStopping(Watching):
         self._last: dict[str, np.ndarray] = {}  # of a run that ended with the best
 
     def on_extend(self, trainer: Any) -> None:
-        """Go on with the weights of the last step, and with all of the patience."""
+        """Restore the weights of the last step, and reset the patience."""
         if self.stopped:
             self.stopped, self.waited = False, 0
         if self._last:
@@ -136,7 +136,7 @@ class EarlyStopping(Watching):
             self._last = {}
 
     def on_start(self, trainer: Any) -> None:
-        """A run that was stopped does not go on."""
+        """End a run at once that early stopping has already ended."""
         if self.stopped:
             warn(
                 _("This run was stopped early, and nothing more is trained."),
@@ -151,7 +151,7 @@ class EarlyStopping(Watching):
             trainer.stop()
 
     def on_epoch(self, trainer: Any) -> None:
-        """Look at the last row."""
+        """Check the last epoch, and stop the run when the patience is over."""
         if self.improved(trainer):
             self.waited = 0
             if self.restore_best:
@@ -163,20 +163,20 @@ class EarlyStopping(Watching):
             trainer.stop()
 
     def on_finish(self, trainer: Any) -> None:
-        """Give the best weights back."""
+        """Restore the weights of the best epoch."""
         if (self.stopped or trainer.finished) and self._weights and self.waited:
             self._last = trainer.model.state_dict()
             trainer.model.load_state_dict(self._weights)
 
     def state(self) -> dict[str, Any]:
-        """The best value, how long ago it was, and the weights that gave it."""
+        """Return the best value, the epochs waited since, and the best weights."""
         kept = (("weights", self._weights), ("last", self._last))
         weights = {f"{key}/{name}": a for key, of in kept for name, a in of.items()}
         counts = {"waited": self.waited, "stopped": self.stopped}
         return {**super().state(), **counts, **weights}
 
     def load_state(self, state: Mapping[str, Any]) -> None:
-        """Take it over."""
+        """Restore the best value, the epochs waited and the weights."""
         super().load_state(state)
         waited, stopped = state.get("waited", 0), state.get("stopped", False)
         if type(waited) is not int or waited < 0 or not isinstance(stopped, bool):
@@ -190,7 +190,7 @@ class EarlyStopping(Watching):
 
 @dataclass(frozen=True)
 class Stopped:
-    """How early stopping ended a run.
+    """The result of early stopping for a run.
 
     Attributes:
         epoch: after which it ended; None where the run was not stopped.
@@ -204,7 +204,7 @@ class Stopped:
 
     @classmethod
     def of(cls, trainer: Any) -> Stopped | None:
-        """Of the last run of a Trainer; None where nothing watched it.
+        """Return the result for a Trainer's last run; None without early stopping.
 
         >>> import chainrule as cr
         >>> trainer = cr.Trainer(cr.nn.Linear(1, 1), loss=cr.nn.MSELoss(),
@@ -262,11 +262,11 @@ class BestCheckpoint(Watching):
         self.path = validation.path("path", path)
 
     def on_start(self, trainer: Any) -> None:
-        """Make the directory, so that a wrong path shows before the run."""
+        """Create the directory, so that a wrong path is found before the run."""
         make_directory(self.path.parent)
         sweep(self.path)
 
     def on_epoch(self, trainer: Any) -> None:
-        """Save where it is the best."""
+        """Save a checkpoint if the last epoch is the best so far."""
         if self.improved(trainer):
             trainer.save(self.path)

@@ -1,4 +1,4 @@
-"""The loop of a Trainer: batches, one entry point, validation after each epoch."""
+"""The supervised loop of a Trainer: batches, training steps, validation each epoch."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from chainrule.training.state import Plan, RunState
 
 
 class Supervised(Loop):
-    """The epochs of one call of ``fit`` or ``resume``.
+    """The loop that runs the epochs of one call of ``fit`` or ``resume``.
 
     Args:
         trainer: whose run it is; callbacks get it.
@@ -109,7 +109,7 @@ class Supervised(Loop):
         return row | {"seconds": self.state.seconds}
 
     def _train_loss(self, sizes: Array) -> float:
-        """The mean loss over the samples of the epoch, or Σ ℓ / Σ w."""
+        """Compute the mean loss over the samples of the epoch, or Σ ℓ / Σ w."""
         steps, n = self.history.steps, len(sizes)
         losses = steps["loss"][-n:].astype(np.float64)
         weights = steps.get("loss_weight", losses * np.nan)[-n:].astype(np.float64)

@@ -1,4 +1,4 @@
-"""The Trainer: the loop's face for supervised learning.
+"""The Trainer: the interface to the loop for supervised learning.
 
 A run is checked here and handed to a :class:`~chainrule.training.supervised.Supervised`
 loop, which moves the Trainer's state on.
@@ -48,7 +48,7 @@ Checkpoints = str | os.PathLike[str] | None
 
 @strict
 class Trainer(RunMixin):
-    """Trains a model: the whole step is one graph, run by an engine in chunks.
+    """The training of a model: each step is one graph, run by an engine in chunks.
 
     Args:
         model: the network; the Trainer changes its parameters.
@@ -120,7 +120,7 @@ class Trainer(RunMixin):
         self._begin()
 
     def _begin(self) -> None:
-        """Reset the programs, the known files and the run that goes on."""
+        """Reset the programs, the known files and the current run."""
         self._programs = Programs(
             self._made_of, self.metrics, self.engine, self.threads
         )
@@ -129,27 +129,27 @@ class Trainer(RunMixin):
 
     @property
     def model(self) -> Module:
-        """The network. What is compiled has it inside: another needs a new Trainer."""
+        """The network; programs are compiled for it, so another needs a new Trainer."""
         return self._made_of.model
 
     @property
     def loss(self) -> Callable[[Any, Any], Any]:
-        """The loss; another one needs a new Trainer."""
+        """The loss function; another loss needs a new Trainer."""
         return self._made_of.loss
 
     @property
     def optimizer(self) -> Optimizer:
-        """The optimiser; another one needs a new Trainer. Its ``lr`` may change."""
+        """The optimiser; another one needs a new Trainer, its ``lr`` may change."""
         return self._made_of.optimizer
 
     @property
     def plan(self) -> Plan | None:
-        """The last run, or None."""
+        """The settings of the last run, or None before the first run."""
         return self.state.plan
 
     @property
     def notes(self) -> dict[str, Any]:
-        """A dictionary of your own (JSON) that travels with checkpoints."""
+        """A dictionary of the user's own JSON data, saved in checkpoints."""
         return self.state.notes
 
     @notes.setter
@@ -158,7 +158,7 @@ class Trainer(RunMixin):
 
     @property
     def class_names(self) -> tuple[str, ...] | None:
-        """What the classes of the training data are called."""
+        """The names of the classes in the training data."""
         return self.plan and self.plan.class_names
 
     @property
@@ -168,17 +168,17 @@ class Trainer(RunMixin):
 
     @property
     def format(self) -> dict[str, Any] | None:
-        """How the training data were read: what ``data.read(path, format=…)`` takes."""
+        """The format of the training data, for ``data.read(path, format=…)``."""
         return self.plan and self.plan.format
 
     @property
     def scale(self) -> float | None:
-        """The factor from the stored numbers of the training data to features."""
+        """The factor from stored numbers to features in the training data."""
         return self.plan and self.plan.scale
 
     @property
     def finished(self) -> bool:
-        """Whether the last run has come to its end."""
+        """A flag: the last run has reached its end."""
         return self.plan is not None and self.epoch >= self.plan.end
 
     # -- training ------------------------------------------------------------------
@@ -198,7 +198,7 @@ class Trainer(RunMixin):
         checkpoint: Checkpoints = None,
         checkpoint_every: float = 60.0,
     ) -> History:
-        """Train for some epochs more.
+        """Train the model for ``epochs`` further epochs.
 
         Each epoch visits every sample once, in an order drawn from (seed, epoch), in
         batches; the last one takes what is left.
@@ -300,7 +300,7 @@ class Trainer(RunMixin):
         checkpoint: Checkpoints = None,
         checkpoint_every: float = 60.0,
     ) -> History:
-        """Finish the run that was interrupted, as if nothing had happened.
+        """Resume an interrupted run; the result is as without the interruption.
 
         The batch size is that of the run; the arguments are as for :meth:`fit`. A
         finished run is left as it is, and so is one that was stopped early.
@@ -357,7 +357,7 @@ class Trainer(RunMixin):
 
     @property
     def program(self) -> CompiledProgram:
-        """The program that trains: ``print(trainer.program.schedule)`` shows its plan.
+        """The compiled training program: ``print(trainer.program.schedule)``.
 
         Raises:
             ArgumentError: nothing has been trained yet, so nothing is compiled.
@@ -372,7 +372,7 @@ class Trainer(RunMixin):
         return self._programs.training.program
 
     def profile(self, train: Any, *, batch_size: int | None = 32) -> Profile:
-        """What each part of a training step takes on this machine.
+        """Profile a training step: the time of each part on this machine.
 
         ``print(trainer.profile(train))`` shows loops and products, the longest first:
         what is fused into each and which threads do it, FLOPs and bytes, predicted and
@@ -401,7 +401,7 @@ class Trainer(RunMixin):
             return self._programs.profile(adapter, plan)
 
     def like(self, data: Any) -> Dataset | Stream:
-        """Return data as this Trainer takes them: columns and classes as in training.
+        """Convert data to the columns and classes of the training data.
 
         Columns of frames and of data sets are found by their names, and so are the
         labels of named classes; those of arrays count by their places. All methods do
@@ -413,7 +413,7 @@ class Trainer(RunMixin):
         return as_data(data, self.plan)
 
     def stop(self) -> None:
-        """End the run after the current chunk; for callbacks."""
+        """End the run after the current chunk of steps; for callbacks."""
         if self._loop is not None:
             self._loop.stop()
 
@@ -424,7 +424,7 @@ class Trainer(RunMixin):
         begin: Callable[[], None],
         *options: Any,
     ) -> Supervised:
-        """A loop that is checked and compiled; no run goes on beside another."""
+        """Return a checked and compiled loop; refuse a second run at the same time."""
         if self._loop is not None:
             raise ArgumentError(
                 _("A run of this Trainer is going on."),
@@ -449,7 +449,7 @@ class Trainer(RunMixin):
                 self._loop = None
 
     def _settle(self) -> None:
-        """Have weights and position fit together where a run was cut short."""
+        """Make weights and position agree again after an interrupted run."""
         if self._loop is not None and not self._loop.running:
             self._loop.settle()
             self._loop = None
@@ -463,7 +463,7 @@ class Trainer(RunMixin):
         *,
         sample_weight: Any = None,
     ) -> dict[str, Any]:
-        """The loss and the metrics over a whole data set.
+        """Compute the loss and the metrics over a whole data set.
 
         Args:
             data: a ``Dataset``, a pair (x, y) of arrays, or a ``Stream``.
@@ -490,7 +490,7 @@ class Trainer(RunMixin):
     def predict(
         self, x: Any, output: str | None = None, *, batch_size: int = EVALUATION_BATCH
     ) -> Array:
-        """The model's output for each row of x, as a NumPy array.
+        """Compute the model's output for each row of x, as a NumPy array.
 
         Args:
             x: features of shape (n, …): an array, a ``Dataset`` (its ``x``) or a
@@ -522,12 +522,12 @@ class Trainer(RunMixin):
 
     @property
     def seconds_compile(self) -> float:
-        """Seconds spent on tracing and compiling so far."""
+        """The seconds spent on tracing and compiling so far."""
         return self._programs.seconds
 
     @property
     def seconds_training(self) -> float:
-        """Seconds inside the training loop so far, and nothing else.
+        """The seconds spent inside the training loop so far.
 
         The steps and the shuffling count, and waiting for a stream; compiling,
         evaluation, checkpoints, display and callbacks do not. A resumed run counts all
@@ -539,7 +539,7 @@ class Trainer(RunMixin):
     # -- saving ----------------------------------------------------------------------
 
     def save(self, path: str | os.PathLike[str] | BinaryIO) -> None:
-        """Write a checkpoint: weights, optimiser, position, history. Atomic.
+        """Write a checkpoint atomically: weights, optimiser, position, history.
 
         The file is a safetensors file with a JSON document and a SHA-256 in its header;
         it holds no code.
@@ -560,7 +560,7 @@ class Trainer(RunMixin):
         self.files.note(target)
 
     def stand(self, state: RunState, path: checkpoint.Place) -> None:
-        """Stand where the checkpoint at ``path`` was taken; for loading."""
+        """Set the position of the run as in the checkpoint at ``path``; for loading."""
         self.state = state
         self.optimizer.steps = state.updates
         self.files.note(path)
@@ -578,7 +578,7 @@ class Trainer(RunMixin):
         engine: str | None = None,
         threads: int | None = None,
     ) -> Trainer:
-        """Return the Trainer that a checkpoint was made of, at its position.
+        """Return the Trainer that a checkpoint was saved from, at its position.
 
         Args:
             path: a file that ``save`` wrote, open or not, or the directory of a run.
@@ -603,7 +603,7 @@ class Trainer(RunMixin):
         return saving.load(checkpoint.locate(where), make, given, engine)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return the state from which a copy continues, bit for bit.
+        """Return the pickled state, from which a copy continues bit for bit.
 
         ``copy.deepcopy`` and ``pickle`` take it. A copy has its own model, optimiser
         and position, and knows no checkpoint of this one.

@@ -1,4 +1,4 @@
-"""Tables that people have: what their columns hold is seen, said, and kept for later.
+"""Tables: recognition of column types, conversion to arrays, and stored formats.
 
 ``source`` gives the cells of a file or of a frame, some rows at a time; ``cells`` turns
 texts into numbers and dates; ``profile`` looks at all rows of a column; ``study`` says

@@ -1,4 +1,4 @@
-"""From the texts of a column to numbers and dates."""
+"""Conversion of the cells of a column to numbers and dates."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _DIGITS = re.compile(r"[0-9].*[-/.: ,].*[0-9]")
 
 
 class Cells:
-    """Some rows of a column: its distinct cells, and which of them each row has.
+    """The cells of some rows of a column: distinct values, and an index for each row.
 
     Args:
         codes: for each row the number of its cell; None where each has its own.
@@ -60,7 +60,7 @@ class Cells:
 
     @classmethod
     def of(cls, given: np.ndarray) -> Cells:
-        """Those of an array of numbers, or of objects; None and NaN are empty."""
+        """Make cells from an array of numbers or objects; None and NaN are empty."""
         import pandas
 
         if given.dtype.kind in "iuf":
@@ -74,54 +74,54 @@ class Cells:
 
     @property
     def distinct(self) -> int:
-        """How many distinct cells there are."""
+        """The number of distinct cells."""
         return len(self._values if self._values is not None else self._texts or ())
 
     @property
     def has_texts(self) -> bool:
-        """Whether they came as texts."""
+        """A flag: the cells were read as texts, not as numbers."""
         return self._values is None
 
     @cached_property
     def texts(self) -> list[str]:
-        """The distinct texts; whole numbers without a point."""
+        """The distinct cells as texts; whole numbers without a decimal point."""
         return self.texts_at(np.arange(self.distinct))
 
     def texts_at(self, places: np.ndarray) -> list[str]:
-        """Some of the distinct texts."""
+        """Return the texts of the distinct cells at ``places``."""
         if self._texts is not None:
             return [self._texts[i] for i in places.tolist()]
         assert self._values is not None
         return [_text(value) for value in self._values[places].tolist()]
 
     def counts(self) -> np.ndarray:
-        """How many rows have each of them."""
+        """Return the number of rows with each distinct cell."""
         if self.codes is None:
             return np.ones(self.distinct, np.int64)
         return np.bincount(self.codes, minlength=self.distinct)
 
     def spread(self, distinct: np.ndarray) -> np.ndarray:
-        """What belongs to the distinct cells, for each row."""
+        """Expand values of the distinct cells to one value per row."""
         return distinct if self.codes is None else distinct[self.codes]
 
     def first(self, number: int) -> int:
-        """The first row that has the distinct cell of this number."""
+        """Return the first row with a distinct cell."""
         return number if self.codes is None else int((self.codes == number).argmax())
 
     def text(self, row: int) -> str:
-        """What stands in a row."""
+        """Return the text of a row's cell."""
         return self.text_of(row if self.codes is None else int(self.codes[row]))
 
     def text_of(self, number: int) -> str:
-        """The distinct text of this number."""
+        """Return the text of a distinct cell."""
         return self.texts_at(np.array([number]))[0]
 
     def numbers(self, decimal: str) -> np.ndarray:
-        """The numbers that the distinct texts are; NaN for all others."""
+        """Parse the distinct cells as numbers; NaN for other texts."""
         return parsed(self.texts, decimal) if self._values is None else self._values
 
     def absent(self, nothing: Nothing, values: np.ndarray | None = None) -> np.ndarray:
-        """Which of the distinct cells stand for nothing.
+        """Return, for each distinct cell, whether it is a missing value.
 
         Args:
             nothing: what does.
@@ -139,7 +139,7 @@ class Cells:
 
 
 class Nothing:
-    """What stands for a missing value.
+    """The texts and numbers that mark a missing value.
 
     Args:
         further: texts besides the usual ones.
@@ -171,7 +171,7 @@ def _text(value: float) -> str:
 
 
 def parsed(texts: Sequence[str], decimal: str = ".") -> np.ndarray:
-    """The numbers that texts are, exactly rounded to float64; NaN for all others.
+    """Parse texts as numbers, exactly rounded to float64; NaN for other texts.
 
     >>> parsed(["1.5", "-2e3", "", "1_000", "$1,100.00", "12 %", "nan"]).tolist()
     [1.5, -2000.0, nan, nan, 1100.0, 12.0, nan]
@@ -192,7 +192,7 @@ def parsed(texts: Sequence[str], decimal: str = ".") -> np.ndarray:
 
 
 def unit(text: str) -> str:
-    """The sign of a currency or of percent that stands beside a number.
+    """Return the currency or percent sign of a number's text; empty without one.
 
     >>> unit("$1,100.00"), unit("12 %"), unit("3.5")
     ('$', '%', '')
@@ -203,7 +203,7 @@ def unit(text: str) -> str:
 
 
 def plain(texts: Sequence[str]) -> bool:
-    """Whether all characters are those of numbers without any decoration."""
+    """Return whether all texts consist of characters of plain numbers."""
     return not _OTHER.search("\n".join(texts))
 
 
@@ -234,19 +234,19 @@ def _number(text: str, decimal: str) -> float:
 
 
 def looks_dated(text: str) -> bool:
-    """Whether a text can be a date at all."""
+    """Return whether a text may be a date."""
     return len(text) < 40 and _DIGITS.search(text) is not None
 
 
 def dated(texts: Sequence[str], format: str) -> Any:
-    """The dates that texts are, as a DatetimeIndex in UTC; NaT for all others."""
+    """Parse texts as dates, a DatetimeIndex in UTC; NaT for other texts."""
     import pandas
 
     return pandas.to_datetime(list(texts), format=format, errors="coerce", utc=True)
 
 
 def days(dates: Any) -> np.ndarray:
-    """Dates as days since 2000-01-01; NaN for NaT."""
+    """Convert dates to days since 2000-01-01; NaN for NaT."""
     import pandas
 
     since = dates - pandas.Timestamp("2000-01-01", tz="UTC")

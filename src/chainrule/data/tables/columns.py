@@ -1,4 +1,4 @@
-"""Columns of a table as features and targets; what they learned is kept as JSON.
+"""Column types of a table: conversion to features or targets, stored as JSON.
 
 Each class is one kind of column. Its fields are all that it knows, and go into the
 format of a data set as they are.
@@ -19,7 +19,7 @@ from chainrule.text import _
 
 @dataclass
 class Written:
-    """What was met while some rows of a column were turned into numbers.
+    """The missing, unknown and invalid cells found while a column was converted.
 
     Attributes:
         missing: which rows are missing, or None.
@@ -40,14 +40,14 @@ class Written:
     infinite: bool = False
 
     def refuse(self, cells: Cells, distinct: np.ndarray, expected: str) -> None:
-        """Some distinct cells cannot be used: keep the first row that has one."""
+        """Record the first row with an invalid cell."""
         self.wrong = int(cells.spread(distinct).argmax())
         self.text, self.expected = cells.text(self.wrong), expected
 
 
 @dataclass(frozen=True)
 class Number:
-    """A column of numbers: one feature, and a marker of gaps where there were gaps.
+    """A numeric column: one feature, and an indicator of missing values if needed.
 
     Attributes:
         name: of the column.
@@ -67,14 +67,14 @@ class Number:
     kind: Literal["number"] = "number"
 
     def names(self) -> list[str]:
-        """Those of its features."""
+        """Return the names of the column's features."""
         return [
             self.name,
             *([_("{name} is missing", name=self.name)] if self.gaps else []),
         ]
 
     def write(self, cells: Cells, out: np.ndarray, nothing: Nothing) -> Written:
-        """Put the features of some rows into ``out``."""
+        """Write the features of some rows into ``out``."""
         values, missing, met = self.read(cells, nothing, out.dtype)
         filled = np.where(missing, values.dtype.type(self.mean), values)
         out[:, 0] = cells.spread(filled)
@@ -85,7 +85,7 @@ class Number:
     def read(
         self, cells: Cells, nothing: Nothing, dtype: Any = np.float32
     ) -> tuple[np.ndarray, np.ndarray, Written]:
-        """The numbers of the distinct cells, and which of them are missing."""
+        """Return the numbers of the distinct cells, and which cells are missing."""
         values = cells.numbers(self.decimal)
         missing, met = cells.absent(nothing, values), Written()
         strange = np.isnan(values) & ~missing
@@ -106,7 +106,7 @@ class Number:
 
 @dataclass(frozen=True)
 class Category:
-    """A column of texts: a feature of 0 and 1 for each of its categories.
+    """A categorical column: one 0/1 feature for each category.
 
     Attributes:
         name: of the column.
@@ -124,7 +124,7 @@ class Category:
     kind: Literal["category"] = "category"
 
     def names(self) -> list[str]:
-        """Those of its features."""
+        """Return the names of the column's features."""
         further = [
             *(["(other)"] if self.other else ()),
             *(["(missing)"] if self.gaps else ()),
@@ -132,7 +132,7 @@ class Category:
         return [f"{self.name}={text}" for text in (*self.categories, *further)]
 
     def write(self, cells: Cells, out: np.ndarray, nothing: Nothing) -> Written:
-        """Put the features of some rows into ``out``."""
+        """Write the features of some rows into ``out``."""
         place = {text: i for i, text in enumerate(self.categories)}
         missing, rare = cells.absent(nothing), frozenset(self.rare)
         rest = len(place) if self.other else -1
@@ -160,7 +160,7 @@ class Category:
 
 @dataclass(frozen=True)
 class Date:
-    """A column of dates: days since 2000, and the parts of the date that vary.
+    """A date column: days since 2000, and the parts of the date that vary.
 
     Attributes:
         name: of the column.
@@ -178,7 +178,7 @@ class Date:
     kind: Literal["date"] = "date"
 
     def names(self) -> list[str]:
-        """Those of its features."""
+        """Return the names of the column's features."""
         parts = [f"{self.name} {part}" for part in self.parts]
         return [
             self.name,
@@ -187,7 +187,7 @@ class Date:
         ]
 
     def write(self, cells: Cells, out: np.ndarray, nothing: Nothing) -> Written:
-        """Put the features of some rows into ``out``."""
+        """Write the features of some rows into ``out``."""
         dates = dated(cells.texts, self.format)
         features = [days(dates), *(PARTS[part](dates) for part in self.parts)]
         missing, met = cells.absent(nothing, features[0]), Written()
@@ -203,7 +203,7 @@ class Date:
 
 @dataclass(frozen=True)
 class Classes:
-    """A target that names classes.
+    """A target column of classes.
 
     Attributes:
         name: of the column.
@@ -217,7 +217,7 @@ class Classes:
     def read(
         self, cells: Cells, nothing: Nothing
     ) -> tuple[np.ndarray, np.ndarray, Written]:
-        """The labels of the distinct cells, and which of them are missing."""
+        """Return the labels of the distinct cells, and which cells are missing."""
         place = {text: i for i, text in enumerate(self.classes)}
         labels = np.fromiter((place.get(t, -1) for t in cells.texts), np.int32)
         missing, met = cells.absent(nothing) & (labels < 0), Written()
@@ -240,7 +240,7 @@ def _rows(cells: Cells, distinct: np.ndarray) -> np.ndarray | None:
 
 
 def ordered(texts: Iterable[str]) -> tuple[str, ...]:
-    """Texts in order: numbers by size where all are numbers, else by letters.
+    """Sort texts: by value if all are numbers, else alphabetically.
 
     >>> ordered(["10", "9", "1"]), ordered(["b", "10", "9"])
     (('1', '9', '10'), ('10', '9', 'b'))

@@ -1,4 +1,4 @@
-"""The content of a file of text: unpacked, and how it is encoded and delimited."""
+"""The content of a text file: decompression, encoding and delimiter."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ HEAD = 1 << 18
 
 @contextmanager
 def opened(path: Path) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
-    """A file and its content, which may be compressed."""
+    """Open a file and its content, decompressed if necessary."""
     import bz2
     import gzip
     import lzma
@@ -66,7 +66,7 @@ def _pieces(path: Path) -> Generator[bytes]:
 
 
 def seen_encoding(path: Path) -> str:
-    """The encoding: by its mark, or the first one that can be.
+    """Detect a file's encoding: by a byte order mark, or the first that fits.
 
     UTF-8 is tried first. Chinese text in cp950 is mostly made of common characters,
     which begin with A4 … C6; Western text would decode to rare ones.
@@ -113,7 +113,7 @@ def undecodable(path: Path, encoding: str) -> str:
 
 
 def seen_delimiter(path: Path, encoding: str) -> str:
-    """What cuts the first lines into as many cells each; else what is most frequent."""
+    """Detect the delimiter: it splits the first lines into equally many cells."""
     with opened(path) as (__, content):
         decoder = codecs.getincrementaldecoder(encoding)("replace")
         head = content.read(HEAD)
@@ -149,7 +149,7 @@ def check_delimiter(delimiter: Any) -> None:
 
 
 def checked_encoding(encoding: Any) -> str:
-    """The encoding by a name that Python knows; UTF-8 may begin with a mark."""
+    """Check an encoding, and return Python's name; UTF-8 may have a byte order mark."""
     try:
         found = codecs.lookup(encoding)
     except (LookupError, TypeError, ValueError):

@@ -1,4 +1,4 @@
-"""What a table holds, before anything is learned from it."""
+"""Inspection of a table's columns before a data set is made of it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ EXAMPLES = 5
 
 @dataclass(frozen=True)
 class ColumnSeen:
-    """One column.
+    """The result of the inspection of one column.
 
     Attributes:
         name: of it.
@@ -45,7 +45,7 @@ class ColumnSeen:
 
 @dataclass(frozen=True)
 class Examined:
-    """What a table holds.
+    """The result of the inspection of a table.
 
     Attributes:
         columns: what each of its columns is.
@@ -80,7 +80,7 @@ def examine(
     header: Any = True,
     **options: Any,
 ) -> Examined:
-    """Look at all rows of a file or a data frame.
+    """Inspect all rows of a file or a data frame.
 
     Args:
         table: the path of a file, or a data frame.
@@ -128,7 +128,7 @@ def examine(
 
 
 def _require_rows(study: Study, made: Examined) -> None:
-    """See to a row that can be used, where cells that are missing may leave none."""
+    """Check that missing cells leave at least one usable row."""
     needed = study.options.target if study.options.missing == "fill" else study.profiles
     missing = [c.missing for c in made.columns if c.name in needed and not c.reason]
     if sum(missing) >= study.rows:
@@ -146,7 +146,7 @@ def _answered(given: Options, answers: dict[str, Any]) -> Options:
 
 
 def _proposed(study: Study) -> str:
-    """The column to predict."""
+    """Propose the column to predict."""
     names = [name for name in study.source.columns if name.lower() in TARGETS]
     if len(names) == 1:
         return names[0]
@@ -167,7 +167,7 @@ def _proposed(study: Study) -> str:
 
 
 def _examined(study: Study, answers: dict[str, Any]) -> tuple[Examined, list[Question]]:
-    """What is known, and what has to be asked first."""
+    """Return the inspection's result, and the questions to ask first."""
     options = study.options
     task, classes = options.task, {}
     if len(options.target) == 1:
@@ -226,7 +226,7 @@ def _examined(study: Study, answers: dict[str, Any]) -> tuple[Examined, list[Que
 
 
 def _codes(profile: Profile) -> bool:
-    """Whether numbers look like codes of classes: few whole ones, often repeated."""
+    """Return whether numbers look like class codes: few integers, often repeated."""
     kinds = profile.counts
     few = 1 < len(kinds) <= CODES and profile.rows >= 5 * len(kinds)
     return few and not profile.full and all(text.isdigit() for text in kinds)

@@ -1,4 +1,4 @@
-"""Files of text with delimiters: cut into rows, each with its line, block by block."""
+"""Delimited text files, read block by block into rows with line numbers."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ MOST = 100_000
 
 @dataclass(frozen=True)
 class File(Source):
-    """A file of text with delimiters, compressed or not.
+    """A delimited text file, compressed or not.
 
     Attributes:
         path: the file.
@@ -73,7 +73,7 @@ class File(Source):
         encoding: Any = None,
         header: Any = True,
     ) -> File:
-        """Look at the beginning of a file; what is None is seen from it.
+        """Open a file; detect delimiter, encoding and header where they are None.
 
         Raises:
             DataError: missing, empty, no text, or not a table; with the line.
@@ -120,7 +120,7 @@ class File(Source):
         return made._named(cells, notes)
 
     def _named(self, rows: list[list[str]], notes: list[str]) -> File:
-        """The file with the names of its columns, from its first rows."""
+        """Return the file with its column names, from its first rows."""
         if len(rows) <= self.header:
             raise DataError(
                 _("'{path}' has no rows.", path=self.path)
@@ -167,7 +167,7 @@ class File(Source):
     def chunks(
         self, names: Sequence[str], numbers: Collection[str] = ()
     ) -> Iterator[Chunk]:
-        """See ``Source``.
+        """Yield the cells of some columns block by block, as :class:`Source` defines.
 
         Raises:
             DataError: rows with another number of cells than the header, named; what is
@@ -182,7 +182,7 @@ class File(Source):
                 yield Chunk(len(block.records), block.lines, cells, block.records)
 
     def texts(self, lines: Collection[int]) -> dict[int, list[str]]:
-        """See ``Source``."""
+        """Return the cells of some rows as texts, by line number."""
         found = {}
         with reading(self.path, WHAT, FIX):
             for block in self._rows():
@@ -192,12 +192,12 @@ class File(Source):
         return found
 
     def split(self, records: Iterable[str]) -> Iterator[list[str]]:
-        """The cells of rows, as they are written."""
+        """Yield the cells of each row, as they are written in the file."""
         lines = (line for text in records for line in io.StringIO(text, newline=""))
         return self._reader(lines)
 
     def _frame(self, block: _Block, places: list[int], texts: list[int]) -> Any:
-        """Some columns of a block, called by their places, as a frame of narwhals."""
+        """Return some columns of a block, named by position, as a narwhals frame."""
         import narwhals
         import pandas
 
@@ -226,7 +226,7 @@ class File(Source):
         return narwhals.from_native(frame, eager_only=True)
 
     def _rows(self) -> Iterator[_Block]:
-        """The blocks without the header; all rows have as many cells as it."""
+        """Yield the blocks without the header; refuse rows of other lengths."""
         width, header = len(self.columns), self.header
         for block in self._blocks(listener()):
             if header:
@@ -274,7 +274,7 @@ class File(Source):
         )
 
     def _blocks(self, told: Told | None = None) -> Generator[_Block]:
-        """The rows that are not blank, in blocks; the header is one of them."""
+        """Yield the non-blank rows in blocks, the header included."""
         size = self.path.stat().st_size
         rest, line = "", 1
         with opened(self.path) as (raw, content), self._decoded(content) as file:
@@ -321,7 +321,7 @@ class File(Source):
     def _records(
         self, lines: list[str], whole: int, line: int, *, final: bool
     ) -> tuple[_Block, int]:
-        """The rows of some lines, and how many lines they are.
+        """Combine lines to rows; return the rows and the number of lines used.
 
         Args:
             lines: all that there are.
@@ -351,7 +351,7 @@ class File(Source):
     def _quoted(
         self, lines: list[str], line: int, final: bool
     ) -> tuple[list[int], list[int], int]:
-        """Where rows begin among lines with quotes, and how many cells they have."""
+        """Return first lines and cell counts of the rows among lines with quotes."""
         reader = self._reader(lines)
         starts, widths, used = [], [], 0
         try:
@@ -393,14 +393,14 @@ class File(Source):
 def source_of(
     table: Any, delimiter: Any = None, encoding: Any = None, header: Any = True
 ) -> Source:
-    """The table in a file, or a frame."""
+    """Return the table in a file or in a data frame."""
     if is_frame(table):
         return Frame.of(table, "frame")
     return File.of(table, delimiter, encoding, header)
 
 
 class _Block(NamedTuple):
-    """Some rows: their lines, how many cells each has, and what is written there."""
+    """A block of rows: line numbers, numbers of cells, and texts."""
 
     lines: np.ndarray
     widths: np.ndarray

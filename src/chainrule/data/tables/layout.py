@@ -1,4 +1,4 @@
-"""How a table is read, kept as JSON so that another one is read in the same way."""
+"""The layout of a table: everything needed to read another table in the same way."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from chainrule.text import _
 
 @dataclass(frozen=True)
 class Layout:
-    """All that is needed to read another table in the same way; it goes into JSON.
+    """The layout of a table, stored as JSON, to read further tables in the same way.
 
     Attributes:
         target: the name of the column to predict, or of several.
@@ -52,7 +52,7 @@ class Layout:
 
     @classmethod
     def restored(cls, format: dict[str, Any]) -> Layout:
-        """From the format of a data set.
+        """Restore a layout from the format of a data set.
 
         Raises:
             ArgumentError: it is none.
@@ -71,13 +71,13 @@ class Layout:
             ) from error
 
     def format(self) -> dict[str, Any]:
-        """It as the format of a data set."""
+        """Return the layout as the format of a data set."""
         kind = "csv" if self.texts is None else "text"
         return {"kind": kind, **json.loads(json.dumps(dataclasses.asdict(self)))}
 
     @property
     def file(self) -> dict[str, Any]:
-        """How files of this layout are written, as ``source_of`` takes it."""
+        """The file options of the layout, as arguments of ``source_of``."""
         return {
             name: getattr(self, name) for name in ("delimiter", "encoding", "header")
         }
@@ -90,23 +90,23 @@ class Layout:
 
     @property
     def texts(self) -> Texts | None:
-        """The column of texts, which is the only one then, or None."""
+        """The text column, which is then the only column, or None."""
         return next((c for c in self.columns if isinstance(c, Texts)), None)
 
     @property
     def dtype(self) -> type[np.generic]:
-        """Of features: texts are numbers of words."""
+        """The dtype of the features; texts are token indices."""
         if self.texts is not None:
             return np.int32
         wide = any(isinstance(c, Number) and c.wide for c in self.columns)
         return np.float64 if wide else np.float32
 
     def target_names(self) -> tuple[str, ...] | None:
-        """The names of the targets; None for a table without any."""
+        """Return the names of the targets; None for a table without targets."""
         return tuple(column.name for column in self.targets) or None
 
     def feature_names(self) -> list[str] | None:
-        """The names of the features, all different; None for texts."""
+        """Return the names of the features, all different; None for texts."""
         if self.texts is not None:
             return None
         made: dict[str, None] = {}
@@ -121,7 +121,7 @@ class Layout:
 
 @functools.cache
 def _reader() -> Any:
-    """Build the pydantic adapter that validates a Layout; it takes milliseconds."""
+    """Build the pydantic adapter that validates a Layout, once."""
     from pydantic import ConfigDict, TypeAdapter
 
     config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)

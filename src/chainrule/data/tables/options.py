@@ -1,4 +1,4 @@
-"""What a caller of the readers of tables chose, checked."""
+"""The options of the table readers, with checks."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ UNKNOWN = ("other", "error")
 
 @dataclass
 class Options:
-    """How a table is read; see :func:`chainrule.data.read_csv`.
+    """The options of a table reader; see :func:`chainrule.data.read_csv`.
 
     Raises:
         ArgumentError: something that is not a choice.
@@ -41,7 +41,7 @@ class Options:
 
     @classmethod
     def given(cls, **options: Any) -> Options:
-        """Return the options that a call was given.
+        """Return the options of a reader's call; refuse unknown ones.
 
         Raises:
             CallError: another one.
@@ -110,16 +110,16 @@ class Options:
 
     @property
     def nothing(self) -> Nothing:
-        """What stands for a missing value."""
+        """The marks of missing values."""
         return Nothing(self.missing_values)
 
     def said(self, name: str) -> str | None:
-        """What the caller says that a column is."""
+        """Return the type of a column as the caller has declared it, or None."""
         return (self.dtype or {}).get(name)
 
 
 def _names(what: str, given: Any, example: str) -> tuple[str, ...]:
-    """One name, or several."""
+    """Return one name, or several, as a tuple."""
     example = f"{what}={example}"
     made = checked_names([given] if isinstance(given, str) else given, what, example)
     if not made or "" in made:

@@ -1,4 +1,4 @@
-"""What the cells of one column are, over all rows."""
+"""Statistics of a table's columns over all rows, from which their types are decided."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ MOSTLY = 0.95
 
 @dataclass
 class Spread:
-    """Sum, least and greatest of some numbers."""
+    """The count, sum, minimum and maximum of some numbers."""
 
     count: int = 0
     total: float = 0.0
@@ -39,7 +39,7 @@ class Spread:
     most: float = -np.inf
 
     def add(self, values: np.ndarray, counts: np.ndarray) -> None:
-        """Take values, each so many times; NaN does not count."""
+        """Add values with their counts; NaN is ignored."""
         there = ~np.isnan(values)
         if there.any():
             values, counts = values[there], counts[there]
@@ -51,13 +51,13 @@ class Spread:
 
     @property
     def mean(self) -> float:
-        """Their mean, 0 without any."""
+        """The mean of the numbers, 0 without any."""
         return self.total / self.count if self.count else 0.0
 
 
 @dataclass
 class Profile:
-    """One column.
+    """The statistics of one column over all rows.
 
     Attributes:
         name: of the column.
@@ -112,7 +112,7 @@ class Profile:
     _last: float = np.nan
 
     def add(self, cells: Cells, lines: np.ndarray) -> None:
-        """Look at more rows."""
+        """Add the cells of further rows to the statistics."""
         self.rows += len(lines)
         counts = cells.counts()
         missing = self._look_at_numbers(cells, counts, lines)
@@ -127,7 +127,7 @@ class Profile:
     def _look_at_numbers(
         self, cells: Cells, counts: np.ndarray, lines: np.ndarray
     ) -> np.ndarray:
-        """Which of the distinct cells are missing, where numbers or dates are."""
+        """Count numbers and dates; return which distinct cells are missing."""
         if self.rows > COUNTED and not self.numeric:
             self._leave(",")  # texts: one look at them will do
         values = {mark: cells.numbers(mark) for mark in self.numbers}
@@ -167,7 +167,7 @@ class Profile:
         return missing
 
     def _leave(self, mark: Mark) -> None:
-        """A cell is no number with this mark; the last mark stays."""
+        """Exclude a decimal mark that a cell contradicts; the last mark stays."""
         if len(self.numbers) > 1:
             self.numbers.pop(mark, None)
 
@@ -214,7 +214,7 @@ class Profile:
     # -- texts ---------------------------------------------------------------------
 
     def _count(self, cells: Cells, counts: np.ndarray) -> None:
-        """Count texts, as long as there are few enough to remember."""
+        """Count the distinct texts, up to a limit."""
         numbers = self.mostly_numbers and not self.category
         most = min(self.most, KINDS) if numbers else self.most
         if numbers and (self.full or cells.distinct > most):
@@ -241,16 +241,16 @@ class Profile:
 
     @property
     def mostly_numbers(self) -> bool:
-        """Whether nearly all cells are numbers."""
+        """A flag: nearly all cells are numbers."""
         there = self.rows - self.no_number
         return self.numeric > 0 and self.numeric >= MOSTLY * there
 
     @property
     def texts_matter(self) -> bool:
-        """Whether what stands in further cells counts, beside their numbers."""
+        """A flag: further cells must be read as texts, not only as numbers."""
         plain = self.mostly_numbers and self.full and not self.category
         return not plain or list(self.numbers) != ["."]
 
     def decimal(self) -> Mark:
-        """The decimal mark that the cells have; the point where both may be."""
+        """Return the column's decimal mark; the point if both are possible."""
         return next(iter(self.numbers))

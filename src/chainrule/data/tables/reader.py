@@ -1,4 +1,4 @@
-"""The readers of tables: a file as a data set, and other tables in the same way."""
+"""The readers of tables: a file as a data set, and further tables in its format."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def read_csv(
     header: Any = True,
     name: str | None = None,
 ) -> Dataset:
-    """A table in text form, one row a sample. Needs the extra ``data`` (pandas).
+    """Read a table in text form, one row per sample. Needs the extra ``data`` (pandas).
 
     What its columns hold is seen from all rows: numbers (with decimal commas,
     thousands, currencies and percent too), dates, and texts, which are categories.
@@ -113,12 +113,12 @@ def read_csv(
 
 
 def read_again(table: Any, format: dict[str, Any]) -> Dataset:
-    """Another table with its target, in the format of one that was read before."""
+    """Read a further table with its target, in the format of an earlier one."""
     return Dataset._of_table(reading_of(table, format, target=True))
 
 
 def features_again(table: Any, format: dict[str, Any]) -> Features:
-    """The features of another table alone."""
+    """Read the features of a further table, in the format of an earlier one."""
     reading = reading_of(table, format)
     rows = reading.all()
     word = reading.source.word
@@ -127,7 +127,7 @@ def features_again(table: Any, format: dict[str, Any]) -> Features:
 
 
 def reading_of(table: Any, format: dict[str, Any], *, target: bool = False) -> Reading:
-    """A pass over another table; its target need not be there."""
+    """Return a pass over a further table in an earlier format."""
     if set(format) == {"kind"} and not target:  # nothing known: columns are numbers
         source = source_of(table)
         columns = tuple(Number(name) for name in source.columns)
@@ -141,7 +141,7 @@ def reading_of(table: Any, format: dict[str, Any], *, target: bool = False) -> R
 def rows_of(
     table: Any, format: dict[str, Any], lines: Sequence[int]
 ) -> list[dict[str, str]]:
-    """The cells of some rows as they stand in their file.
+    """Return the cells of some rows as they are written in their file.
 
     Args:
         table: the file, or the data frame.

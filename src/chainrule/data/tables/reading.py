@@ -1,4 +1,4 @@
-"""Tables as arrays, in a layout that is known; and what was done on the way."""
+"""Conversion of a table with a known layout to arrays, and a report of changes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from chainrule.text import _
 
 @dataclass
 class TableReport:
-    """What was done to a table while it was read.
+    """A report of the changes made to a table while it was read.
 
     Attributes:
         rows: how many it has.
@@ -52,7 +52,7 @@ class TableReport:
     seen: list[str] = field(default_factory=list)
 
     def notes(self) -> list[str]:
-        """One sentence each.
+        """Return the changes as sentences.
 
         >>> TableReport(rows=9, left_out={"id": "it counts the rows"}).notes()
         ["column 'id' is left out: it counts the rows"]
@@ -110,7 +110,7 @@ class TableReport:
 
 
 class Rows(NamedTuple):
-    """Rows of a table as arrays.
+    """The features, targets and line numbers of some table rows, as arrays.
 
     Attributes:
         x: features of shape (n, features) in the dtype of the layout.
@@ -127,7 +127,7 @@ class Rows(NamedTuple):
 
 
 class Reading:
-    """One pass over a table in a known layout.
+    """One pass over a table with a known layout.
 
     Args:
         source: the table.
@@ -160,7 +160,7 @@ class Reading:
 
     @classmethod
     def learned(cls, source: Source, **options: Any) -> Reading:
-        """A pass in the layout that all rows of the table, and ``options``, ask for.
+        """Return a pass over a table, with the layout learned from all its rows.
 
         Raises:
             DataError, ArgumentError: see :func:`chainrule.data.read_csv`.
@@ -180,7 +180,7 @@ class Reading:
             yield self._rows(chunk)
 
     def all(self) -> Rows:
-        """All rows.
+        """Return all rows of the table as arrays.
 
         Raises:
             DataError: none are left, or they do not fit into memory.
@@ -201,7 +201,7 @@ class Reading:
         return Rows(x, np.concatenate(ys), np.concatenate(lines), [])
 
     def require_rows(self) -> None:
-        """Read until there is a row that can be used.
+        """Check that the table has at least one usable row.
 
         Raises:
             DataError: there is none.
@@ -264,7 +264,7 @@ class Reading:
     def _meet(
         self, column: Feature | Texts, met: Written, lines: np.ndarray, drop: np.ndarray
     ) -> None:
-        """Count what is missing and unknown, or refuse it."""
+        """Count the missing and unknown cells of a column, or refuse them."""
         name, report, layout = column.name, self.report, self.layout
         if met.wrong is not None:
             raise self._refused(name, met, lines)
@@ -335,7 +335,7 @@ class Reading:
 
 
 def told(left_out: dict[str, str]) -> list[str]:
-    """Columns that are left out, one sentence each."""
+    """Return one sentence for each column that is left out."""
     return [
         _("the first column has no name: row numbers, left out")
         if reason == UNNAMED
@@ -347,7 +347,7 @@ def told(left_out: dict[str, str]) -> list[str]:
 
 
 def listed(counts: dict[str, int], most: int = 5) -> str:
-    """``red 3, blue 1 …``."""
+    """Format names and counts, the most frequent first: ``red 3, blue 1 …``."""
     often = sorted(counts, key=lambda name: -counts[name])
     shown = ", ".join(
         f"{shortened(name, 30)} {counts[name]:,}" for name in often[:most]

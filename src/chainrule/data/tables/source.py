@@ -1,4 +1,4 @@
-"""Where the cells of a table come from: a file, block by block, or a frame."""
+"""Sources of table cells: a file, read block by block, or a data frame."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _told: ContextVar[Told | None] = ContextVar("told", default=None)
 
 @contextmanager
 def progress(told: Told) -> Iterator[None]:
-    """Within the block ``told`` hears how far the reading of a file is.
+    """Report the progress of file reading to ``told`` within the block.
 
     Example:
         >>> from chainrule.data import progress, read_csv
@@ -49,12 +49,12 @@ def progress(told: Told) -> Iterator[None]:
 
 
 def listener() -> Told | None:
-    """Who is to be told of a file that is being read, or None."""
+    """Return the function that receives the reading progress, or None."""
     return _told.get()
 
 
 class Chunk(NamedTuple):
-    """Some rows of a table.
+    """A chunk of rows of a table: cells by column, and line numbers.
 
     Attributes:
         rows: how many.
@@ -71,7 +71,7 @@ class Chunk(NamedTuple):
 
 @dataclass(frozen=True)
 class Source:
-    """A table, whose rows can be gone through again and again.
+    """Base class of tables whose rows can be read repeatedly: a file or a data frame.
 
     Attributes:
         name: what to call it.
@@ -92,7 +92,7 @@ class Source:
     def chunks(
         self, names: Sequence[str], numbers: Collection[str] = ()
     ) -> Iterator[Chunk]:
-        """The cells of some columns, some rows at a time.
+        """Yield the cells of some columns in chunks of rows.
 
         Args:
             names: of the columns.
@@ -102,11 +102,11 @@ class Source:
         raise NotImplementedError
 
     def texts(self, lines: Collection[int]) -> dict[int, list[str]]:
-        """The cells of some rows as they are written, by line; strange ones are out."""
+        """Return the cells of some rows as texts, by line; skip unknown lines."""
         raise NotImplementedError
 
     def place(self, line: int, column: str) -> str:
-        """Where a cell stands, for messages."""
+        """Describe the position of a cell, for messages."""
         return _(
             "{word} {line}, column '{column}'",
             word=self.word,
@@ -115,7 +115,7 @@ class Source:
         )
 
     def require(self, names: Sequence[str], what: str) -> None:
-        """Refuse names that are no columns."""
+        """Refuse names that are not columns of the table."""
         known = dict.fromkeys(self.columns)
         for name in names:
             if name not in known:
@@ -143,14 +143,14 @@ class Source:
 
 @dataclass(frozen=True)
 class Frame(Source):
-    """A data frame of any kind that narwhals knows."""
+    """A table in a data frame of any library that narwhals supports."""
 
     frame: Any = None
     word = "row"
 
     @classmethod
     def of(cls, given: Any, name: str) -> Frame:
-        """Look at its columns.
+        """Wrap a data frame as a table.
 
         Raises:
             ArgumentError: it is no data frame.
@@ -179,7 +179,7 @@ class Frame(Source):
     def chunks(
         self, names: Sequence[str], numbers: Collection[str] = ()
     ) -> Iterator[Chunk]:
-        """See ``Source``."""
+        """Yield the cells of some columns in chunks of rows."""
         count = len(self.frame)
         for first in range(0, count, ROWS):
             lines = np.arange(first, min(first + ROWS, count), dtype=np.int32)
@@ -189,7 +189,7 @@ class Frame(Source):
             yield Chunk(len(lines), lines, cells)
 
     def texts(self, lines: Collection[int]) -> dict[int, list[str]]:
-        """See ``Source``."""
+        """Return the cells of some rows as texts, by line."""
         return {
             line: [
                 cells_of(self.frame[n][line : line + 1]).text(0) for n in self.columns
@@ -200,7 +200,7 @@ class Frame(Source):
 
 
 def installed(name: str) -> Any:
-    """A library of the extra ``data``."""
+    """Import a library of the extra ``data``, or raise an error with a remedy."""
     import importlib
 
     try:

@@ -1,4 +1,4 @@
-"""What the columns of a table are: decided from all of its rows, or asked."""
+"""Decisions about the type of each table column, from all rows or by a question."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ _CAMEL_ID = re.compile(r".*[a-z]I[Dd]")
 
 @dataclass(frozen=True)
 class Question:
-    """What the cells do not tell.
+    """A question to the caller about an ambiguous table or column.
 
     Attributes:
         column: the column that it is about, or None.
@@ -65,7 +65,7 @@ class Question:
     means: str
 
     def error(self, name: str) -> DataError:
-        """The question as an error of this table."""
+        """Return the question as an error for a table."""
         answer = ", ".join(f"{key}={value!r}" for key, value in self.settings.items())
         return DataError(
             _("{place}: {what}", place=f"'{shortened(name)}'", what=self.what),
@@ -79,7 +79,7 @@ class Question:
 
 @dataclass
 class Study:
-    """What is known of a table.
+    """The analysis of a table: column statistics, decided types, open questions.
 
     Attributes:
         source: the table.
@@ -101,7 +101,7 @@ class Study:
 
     @classmethod
     def of(cls, source: Source, options: Options) -> Study:
-        """Go through all rows.
+        """Analyse all rows of a table.
 
         Raises:
             DataError: a column that is not there; a table that cannot be read.
@@ -142,7 +142,7 @@ class Study:
         return made
 
     def layout(self, columns: tuple[Feature | Texts, ...] | None = None) -> Layout:
-        """How this table is read, and others like it; its columns, or these.
+        """Return the layout of the table, with its own columns or ``columns``.
 
         Raises:
             DataError: a question that the caller has to answer; nothing to learn from.
@@ -177,7 +177,7 @@ class Study:
     # -- the whole table -----------------------------------------------------------
 
     def _decide_decimals(self) -> None:
-        """Where both marks may be, that of the other columns; else it is asked."""
+        """Decide on ambiguous decimal marks by the other columns, or ask."""
         numeric = [p for p in self.profiles.values() if p.numeric]
         clear: set[Mark] = {p.decimal() for p in numeric if len(p.numbers) == 1}
         likely: Mark = "," if getattr(self.source, "delimiter", ",") == ";" else "."
@@ -208,7 +208,7 @@ class Study:
             self.notes.append(_("numbers have decimal commas"))
 
     def _look_at_header(self) -> None:
-        """A first line that looks like all others is asked about."""
+        """Ask whether a first line that looks like a data row is a header."""
         source = self.source
         if not isinstance(source, File) or not source.header or source.index:
             return
@@ -238,12 +238,12 @@ class Study:
     def _ask(
         self, column: str | None, what: str, seen: str, settings: Any, means: str
     ) -> None:
-        """Keep a question; ``{column}`` in it is the column."""
+        """Add a question; ``{column}`` in its text is replaced by the column name."""
         what = what.format(column=f"'{shortened(column or '')}'")
         self.questions.append(Question(column, what, seen, settings, means))
 
     def _places(self, first: dict[str, int]) -> str:
-        """``'x' in line 7, 'y' in line 9``."""
+        """Format texts with their lines: ``'x' in line 7, 'y' in line 9``."""
         word = self.source.word
         return joined(
             ", ",
@@ -261,7 +261,7 @@ class Study:
     # -- features ------------------------------------------------------------------
 
     def features(self, targets: Iterable[str]) -> tuple[Feature, ...]:
-        """The columns that tell something.
+        """Return the columns that are usable as features.
 
         Raises:
             DataError: there are none.
@@ -300,7 +300,7 @@ class Study:
         return tuple(made)
 
     def reason(self, profile: Profile) -> str | None:
-        """Why a column is left out, or None."""
+        """Return the reason why a column is left out, or None."""
         name, said = profile.name, self.options.said(profile.name)
         if said == "id":
             return _("said to be an id")
@@ -342,7 +342,7 @@ class Study:
         return None
 
     def kind(self, profile: Profile) -> str:
-        """What the cells of a column are: number, date or category."""
+        """Return the type of a column: number, date or category."""
         said = self.options.said(profile.name)
         if said is not None and said != "id":
             return "date" if said in ("dmy", "mdy") else said
@@ -357,7 +357,7 @@ class Study:
         return self._date(profile) if kind == "date" else self._category(profile)
 
     def number(self, profile: Profile, *, gaps: bool = True) -> Number:
-        """A column of numbers; what is odd about it is asked."""
+        """Return a numeric column; ask about irregularities."""
         name, said = profile.name, self.options.said(profile.name) == "number"
         shown = shortened(name)
         if not said:
@@ -411,7 +411,7 @@ class Study:
         )
 
     def _ask_about_units(self, profile: Profile) -> None:
-        """Numbers of two currencies, or some in percent, are not one quantity."""
+        """Ask about numbers with different units, such as two currencies."""
         units = dict(profile.units)
         if "%" not in units:
             units.pop("", None)
@@ -446,7 +446,7 @@ class Study:
         )
 
     def _often(self, profile: Profile) -> list[str]:
-        """The categories that have a feature of their own."""
+        """Return the categories that get their own feature."""
         counts = profile.counts
         few = len(counts) <= FEW and not profile.full
         if few or self.options.unknown == "error":
@@ -456,7 +456,7 @@ class Study:
         return sorted(often, key=lambda text: (-counts[text], text))[:most]
 
     def _dates(self, profile: Profile) -> list[str]:
-        """How the dates of a column may be written; none where they are no dates."""
+        """Return the possible date formats of a column; an empty list if none."""
         return [f for f, spread in profile.dates.items() if spread.count]
 
     def _date(self, profile: Profile) -> Date:
@@ -498,7 +498,7 @@ class Study:
     # -- targets -------------------------------------------------------------------
 
     def targets(self) -> tuple[Target, ...]:
-        """The columns of the target.
+        """Return the target columns.
 
         Raises:
             DataError: columns that cannot be predicted.

@@ -1,4 +1,4 @@
-"""Texts as rows of numbers: those of their words, or of their characters."""
+"""Tokenisation of texts: rows of token indices, of words or of characters."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _APOSTROPHE = re.compile(r"(?<!\w)['’]|['’](?!\w)")
 
 
 class _Apart(dict[int, str]):
-    """By the number of a character: itself, in spaces where it is a word by itself."""
+    """A character translation that puts spaces around characters that are words."""
 
     def __missing__(self, code: int) -> str:
         char = chr(code)
@@ -47,7 +47,7 @@ _APART = _Apart()
 
 
 def words(text: str) -> list[str]:
-    """The words of a text; a punctuation mark is one, and so is a Chinese character.
+    """Split a text into words, punctuation marks and single Chinese characters.
 
     >>> words("Don't panic: 3.5%!"), words("我愛NLP。")
     (["Don't", 'panic', ':', '3', '.', '5', '%', '!'], ['我', '愛', 'NLP', '。'])
@@ -57,7 +57,7 @@ def words(text: str) -> list[str]:
 
 @dataclass(frozen=True)
 class Texts:
-    """A column of texts: the numbers of the first units of each, 0 in front of them.
+    """A text column: the indices of each text's first tokens, padded with 0 in front.
 
     Attributes:
         name: of the column.
@@ -85,17 +85,17 @@ class Texts:
             )
 
     def names(self) -> list[str]:
-        """Those of its numbers."""
+        """Return the names of the token positions."""
         return [f"{self.name} {i + 1}" for i in range(self.length)]
 
     def cut(self, text: str) -> list[str]:
-        """The units of a text; spaces between characters are one space."""
+        """Split a text into tokens; several spaces count as one."""
         text = unicodedata.normalize("NFC", text)
         text = text.lower() if self.lowercase else text
         return words(text) if self.units == "words" else [*" ".join(text.split())]
 
     def write(self, cells: Cells, out: np.ndarray, nothing: Nothing) -> Written:
-        """Put the numbers of some rows into ``out``; an empty text is padding alone."""
+        """Write the token indices of some rows into ``out``, padded in front."""
         place = {unit: i for i, unit in enumerate(self.vocabulary, FIRST)}
         made, met = np.full((cells.distinct, self.length), PADDING, np.int32), Written()
         for row, text, count in zip(made, cells.texts, cells.counts().tolist()):
@@ -107,7 +107,7 @@ class Texts:
         return met
 
     def shown(self, row: Sequence[int]) -> str:
-        """The text that a row of numbers stands for; □ is what is unknown."""
+        """Return the text of a row of token indices; □ is an unknown token."""
         known = ("", "□", *self.vocabulary)
         between = " " if self.units == "words" else ""
         return between.join(known[i] for i in row if i != PADDING)
@@ -115,7 +115,7 @@ class Texts:
 
 @dataclass
 class _Counts:
-    """What the texts of a column hold."""
+    """The token counts and lengths of a column's texts."""
 
     units: Counter[str]
     lengths: Counter[int]
@@ -136,7 +136,7 @@ class _Counts:
         return made
 
     def length(self) -> int:
-        """So many units that most of the texts are whole."""
+        """Return the number of tokens at which most texts are complete."""
         seen, all_of_them = 0, self.lengths.total()
         for length in sorted(self.lengths):
             seen += self.lengths[length]
@@ -154,7 +154,7 @@ def learned(
     vocabulary: int = 10_000,
     lowercase: bool = True,
 ) -> tuple[Texts, list[str]]:
-    """How a column of texts is read, by all of its rows, and what to say about it.
+    """Learn the vocabulary and length of a text column; return it with notes.
 
     Raises:
         ArgumentError: an argument that is no choice.
@@ -200,7 +200,7 @@ def learned(
 
 
 def _check(source: str, column: Texts, found: _Counts, kept: Sequence[str]) -> None:
-    """Refuse texts from which nothing can be learned."""
+    """Refuse a text column from which nothing can be learned."""
     got, fix = shortened(", ".join(found.units)), _("is it the right column?")
     if not found.units:
         what, expected, got = _("is empty"), "texts", _("empty cells alone")

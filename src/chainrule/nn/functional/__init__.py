@@ -1,4 +1,4 @@
-"""Functions on tensors, by PyTorch's names; layers and losses hold what they need.
+"""Neural network functions on tensors, with PyTorch's names.
 
 >>> import chainrule as cr
 >>> import chainrule.nn.functional as F
@@ -191,7 +191,7 @@ __all__ = [
 if not TYPE_CHECKING:  # type checkers know the names
 
     def __getattr__(name: str) -> Any:
-        """Refuse a name that is not here, with the one that was probably meant."""
+        """Raise an error for an unknown name, and suggest the intended one."""
         text = _(
             "module 'chainrule.nn.functional' has no attribute {name!r}", name=name
         )

@@ -1,4 +1,4 @@
-"""Activations, element by element or along an axis."""
+"""Activation functions, element by element or along an axis."""
 
 from __future__ import annotations
 
@@ -17,38 +17,38 @@ from chainrule.text import _
 
 
 def relu(x: Any) -> Tensor:
-    """max(x, 0), with derivative 0 at 0 (2.7)."""
+    """Compute max(x, 0), with derivative 0 at 0 (2.7)."""
     return as_tensor(x).relu()
 
 
 def sigmoid(x: Any) -> Tensor:
-    """1 / (1 + e⁻ˣ) (2.7)."""
+    """Compute the logistic sigmoid 1 / (1 + e⁻ˣ) (2.7)."""
     return as_tensor(x).sigmoid()
 
 
 def tanh(x: Any) -> Tensor:
-    """The hyperbolic tangent (2.7)."""
+    """Compute the hyperbolic tangent (2.7)."""
     return as_tensor(x).tanh()
 
 
 def softmax(x: Any, dim: int = -1) -> Tensor:
-    """e^xᵢ / Σⱼ e^xⱼ along ``dim`` (3.2.3)."""
+    """Compute the softmax e^xᵢ / Σⱼ e^xⱼ along ``dim`` (3.2.3)."""
     return as_tensor(x).softmax(dim)
 
 
 def log_softmax(x: Any, dim: int = -1) -> Tensor:
-    """ln softmax along ``dim``, without underflow."""
+    """Compute the logarithm of the softmax along ``dim``, without underflow."""
     return as_tensor(x).log_softmax(dim)
 
 
 def leaky_relu(x: Any, negative_slope: float = 0.01) -> Tensor:
-    """x where x > 0, else ``negative_slope`` · x, with that slope at 0 too (2.7)."""
+    """Compute x where x > 0, else ``negative_slope`` · x, also the slope at 0 (2.7)."""
     slope = option("leaky_relu", "negative_slope", negative_slope)
     return wrap(activations.leaky_relu(as_tensor(x).value, alpha=slope))
 
 
 def gelu(x: Any, approximate: str = "none") -> Tensor:
-    """x Φ(x) (2.7), or with ``"tanh"`` its approximation by tanh.
+    """Compute GELU, x Φ(x) (2.7), or with ``"tanh"`` its approximation by tanh.
 
     >>> gelu([-1.0, 0.0, 1.0])
     tensor([-0.15865526,  0.        ,  0.8413447 ])
@@ -57,7 +57,7 @@ def gelu(x: Any, approximate: str = "none") -> Tensor:
 
 
 def gelu_form(approximate: str) -> Callable[[Value], Value]:
-    """The region that computes GELU in this way.
+    """Return the region that computes GELU exactly or approximately.
 
     Raises:
         ArgumentError: an unknown name.
@@ -77,12 +77,12 @@ def gelu_form(approximate: str) -> Callable[[Value], Value]:
 
 
 def silu(x: Any) -> Tensor:
-    """x σ(x), also called swish."""
+    """Compute SiLU (swish), x σ(x)."""
     return wrap(activations.silu(as_tensor(x).value))
 
 
 def softplus(x: Any, beta: float = 1.0) -> Tensor:
-    """ln(1 + e^(βx))/β, a smooth ReLU, with derivative σ(βx)."""
+    """Compute ln(1 + e^(βx))/β, a smooth ReLU, with derivative σ(βx)."""
     beta = option("softplus", "beta", beta)
     if beta == 1:
         return wrap(activations.softplus(as_tensor(x).value))
@@ -90,28 +90,28 @@ def softplus(x: Any, beta: float = 1.0) -> Tensor:
 
 
 def elu(x: Any, alpha: float = 1.0) -> Tensor:
-    """x where x > 0, else α(eˣ − 1)."""
+    """Compute ELU: x where x > 0, else α(eˣ − 1)."""
     alpha = option("elu", "alpha", alpha)
     return wrap(activations.elu(as_tensor(x).value, alpha=alpha))
 
 
 def selu(x: Any) -> Tensor:
-    """λ · elu(x, α) with the two numbers that keep mean 0 and variance 1."""
+    """Compute SELU, λ · elu(x, α), whose λ and α preserve mean 0 and variance 1."""
     return wrap(activations.selu(as_tensor(x).value))
 
 
 def heaviside(x: Any) -> Tensor:
-    """1 where x ≥ 0, else 0; its derivative is 0."""
+    """Compute the Heaviside step: 1 where x ≥ 0, else 0; its derivative is 0."""
     return wrap(activations.heaviside(as_tensor(x).value))
 
 
 def clip(x: Any, low: float, high: float) -> Tensor:
-    """x within [low, high]; the derivative at both ends is 0."""
+    """Limit x to [low, high]; the derivative at both ends is 0."""
     return maximum(-maximum(-as_tensor(x), -high), low)
 
 
 def hardtanh(x: Any, min_val: float = -1.0, max_val: float = 1.0) -> Tensor:
-    """x within [min_val, max_val], with derivative 0 at both and beyond.
+    """Limit x to [min_val, max_val], with derivative 0 at both ends and beyond.
 
     >>> hardtanh([-2.0, 0.5, 3.0])
     tensor([-1. ,  0.5,  1. ])
@@ -120,75 +120,75 @@ def hardtanh(x: Any, min_val: float = -1.0, max_val: float = 1.0) -> Tensor:
 
 
 def relu6(x: Any) -> Tensor:
-    """min(max(x, 0), 6)."""
+    """Compute ReLU6, min(max(x, 0), 6)."""
     return clip(x, 0.0, 6.0)
 
 
 def hardsigmoid(x: Any) -> Tensor:
-    """relu6(x + 3)/6, σ by straight lines."""
+    """Compute relu6(x + 3)/6, a piecewise linear sigmoid."""
     return relu6(as_tensor(x) + 3.0) / 6.0
 
 
 def hardswish(x: Any) -> Tensor:
-    """x relu6(x + 3)/6, SiLU without an exponential (Howard et al. 2019)."""
+    """Compute x relu6(x + 3)/6, SiLU without an exponential (Howard et al. 2019)."""
     x = as_tensor(x)
     return x * hardsigmoid(x)
 
 
 def hardshrink(x: Any, lambd: float = 0.5) -> Tensor:
-    """x where |x| > λ, else 0."""
+    """Compute x where |x| > λ, else 0."""
     x, lambd = as_tensor(x), option("hardshrink", "lambd", lambd)
     return where(abs(x) <= lambd, 0.0, x)  # NaN stays
 
 
 def softshrink(x: Any, lambd: float = 0.5) -> Tensor:
-    """x brought nearer to 0 by λ, and 0 where |x| ≤ λ."""
+    """Move x towards 0 by λ; return 0 where |x| ≤ λ."""
     x, lambd = as_tensor(x), option("softshrink", "lambd", lambd)
     return (x - lambd).relu() - (-x - lambd).relu()
 
 
 def tanhshrink(x: Any) -> Tensor:
-    """x − tanh x."""
+    """Compute x − tanh x."""
     x = as_tensor(x)
     return x - x.tanh()
 
 
 def threshold(x: Any, threshold: float, value: float) -> Tensor:
-    """x where x > threshold, else ``value``."""
+    """Compute x where x > threshold, else ``value``."""
     x, value = as_tensor(x), option("threshold", "value", value)
     limit = option("threshold", "threshold", threshold)
     return where(x <= limit, value, x)  # NaN stays
 
 
 def mish(x: Any) -> Tensor:
-    """x tanh(ln(1 + eˣ)) (Misra 2019)."""
+    """Compute Mish, x tanh(ln(1 + eˣ)) (Misra 2019)."""
     x = as_tensor(x)
     return x * softplus(x).tanh()
 
 
 def softsign(x: Any) -> Tensor:
-    """x/(1 + |x|)."""
+    """Compute softsign, x/(1 + |x|)."""
     return wrap(activations.softsign(as_tensor(x).value))
 
 
 def logsigmoid(x: Any) -> Tensor:
-    """ln σ(x), without underflow."""
+    """Compute ln σ(x), without underflow."""
     return -softplus(-as_tensor(x))
 
 
 def celu(x: Any, alpha: float = 1.0) -> Tensor:
-    """x where x > 0, else α(e^(x/α) − 1) (Barron 2017)."""
+    """Compute CELU: x where x > 0, else α(e^(x/α) − 1) (Barron 2017)."""
     alpha = option("celu", "alpha", alpha)
     return elu(as_tensor(x) / alpha, 1.0) * alpha
 
 
 def softmin(x: Any, dim: int = -1) -> Tensor:
-    """softmax of −x: the smallest number gets the largest share."""
+    """Compute the softmax of −x: the smallest number gets the largest share."""
     return softmax(-as_tensor(x), dim)
 
 
 def glu(x: Any, dim: int = -1) -> Tensor:
-    """a σ(b), where a and b are the halves of x along ``dim`` (Dauphin et al. 2017).
+    """Compute the gated linear unit a σ(b) of the halves a, b of x along ``dim``.
 
     >>> glu([[2.0, 4.0, 0.0, 0.0]])
     tensor([[1., 2.]])
@@ -208,7 +208,7 @@ def glu(x: Any, dim: int = -1) -> Tensor:
 
 
 def prelu(x: Any, weight: Tensor) -> Tensor:
-    """x where x > 0, else a x, with a learnt: one number, or one for each channel.
+    """Compute x where x > 0, else a x, with learnt slopes a: one, or one per channel.
 
     He et al. 2015, "Delving deep into rectifiers".
 

@@ -1,4 +1,4 @@
-"""Attention: means of values, weighted by how queries and keys agree."""
+"""Attention: means of values, weighted by the similarity of queries and keys."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def scaled_dot_product_attention(
     is_causal: bool = False,
     scale: float | None = None,
 ) -> Tensor:
-    """softmax(Q Kᵀ · scale) V: a mean of V's rows, weighted by how Q and K agree.
+    """Compute the attention softmax(Q Kᵀ · scale) V.
 
     Vaswani et al. 2017, "Attention is all you need".
 
@@ -86,13 +86,13 @@ def scaled_dot_product_attention(
 
 
 def causal(shape: Shape, start: Tensor | int = 0) -> Tensor:
-    """Truth values (L, S): query i looks at keys 0 … start + i."""
+    """Return a causal mask (L, S): query i may attend to keys 0 … start + i."""
     rows, columns = (wrap(iota(shape=shape, axis=a, dtype=DType.int32)) for a in (0, 1))
     return columns <= rows + start
 
 
 def mask_of(name: str, given: Any, what: str) -> Tensor:
-    """A mask of truth values, or of numbers that are added to scores.
+    """Check a mask of truth values, or of numbers that are added to attention scores.
 
     Raises:
         DTypeError: integers. ``what`` says which mask it is.
@@ -109,7 +109,7 @@ def mask_of(name: str, given: Any, what: str) -> Tensor:
 
 
 def need_keys(kind: str, keys: Tensor, axis: int) -> None:
-    """Refuse a sequence without steps, which has no mean; ``axis`` is that of steps."""
+    """Refuse a sequence of length 0, which has no mean, along ``axis``."""
     if keys.shape[axis] == 0:
         raise ShapeError(
             _("{kind} has no mean of a sequence without steps.", kind=place(kind)),
@@ -126,7 +126,7 @@ def attend(
     dropout_p: float,
     scale: float | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """Attention, and its weights (…, L, S), under several masks together.
+    """Compute attention and its weights (…, L, S), with several masks combined.
 
     Raises:
         ShapeError: a mask that does not broadcast to the weights.

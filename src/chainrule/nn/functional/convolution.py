@@ -1,4 +1,4 @@
-"""Convolutions: kernels that slide over the axes behind (N, C)."""
+"""Convolutions and transposed convolutions over the axes after (N, C)."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def conv1d(
     dilation: int | tuple[int] = 1,
     groups: int = 1,
 ) -> Tensor:
-    """y[n, o, p] = bₒ + Σ_c Σ_k W[o, c, k] x[n, c, p·stride + k·dilation − padding].
+    """Compute bₒ + Σ_c Σ_k W[o, c, k] x[n, c, p·stride + k·dilation − padding].
 
     Args:
         x: (N, C, L), or (C, L).
@@ -58,7 +58,7 @@ def conv2d(
     dilation: Pair = 1,
     groups: int = 1,
 ) -> Tensor:
-    """Y = b + W ∗ X over height and width: :func:`conv1d` with pairs of places.
+    """Compute the convolution b + W ∗ X over height and width, see :func:`conv1d`.
 
     Args:
         x: (N, C, H, W), or (C, H, W).
@@ -86,7 +86,7 @@ def conv_transpose1d(
     groups: int = 1,
     dilation: int | tuple[int] = 1,
 ) -> Tensor:
-    """y[n, o, p·stride + k·dilation − padding] += W[c, o, k] x[n, c, p]; then + bₒ.
+    """Compute a transposed convolution: each input element spreads out a kernel.
 
     Args:
         x: (N, C, L), or (C, L).
@@ -115,7 +115,7 @@ def conv_transpose2d(
     groups: int = 1,
     dilation: Pair = 1,
 ) -> Tensor:
-    """:func:`conv_transpose1d` over height and width, with pairs of places.
+    """Compute :func:`conv_transpose1d` over height and width.
 
     Args:
         x: (N, C, H, W), or (C, H, W).
@@ -147,7 +147,7 @@ def conv(
     groups: Any,
     mode: str = "zeros",
 ) -> Tensor:
-    """A convolution over so many axes; ``mode`` says what stands beyond the edges.
+    """Compute a convolution over ``axes`` axes; ``mode`` determines the padding values.
 
     Raises:
         ShapeError: channels that are not there, or are not C; groups that do not
@@ -188,9 +188,9 @@ def conv_transpose(
     groups: Any,
     output_size: Any = None,
 ) -> Tensor:
-    """The derivative of :func:`conv` for its input, as a function of its own.
+    """Compute a transposed convolution, the input derivative of :func:`conv`.
 
-    That is a convolution too: of the input with ``stride − 1`` zeros between its
+    It is a convolution too: of the input with ``stride − 1`` zeros between its
     elements, with the kernel turned round.
 
     Raises:
@@ -233,7 +233,7 @@ def conv_transpose(
 def _slide(
     x: Tensor, weight: Tensor, letters: str, groups: int, **slides: Any
 ) -> Tensor:
-    """The convolution of each group; ``letters``: where the kernel has in and out."""
+    """Convolve each group; ``letters`` are the axes of the kernel's channels."""
     places = "".join(map(str, range(x.ndim - 2)))
     dims = f"nc{places},{letters}{places}->no{places}"
     if groups > 1:
@@ -246,14 +246,14 @@ def _slide(
 
 
 def _shifted(y: Tensor, bias: Tensor | None, single: bool) -> Tensor:
-    """y + b, a number for each channel; without the axis of samples for one alone."""
+    """Add the bias of each channel, and remove the batch axis of a single sample."""
     if bias is not None:
         y = y + bias.reshape(-1, *[1] * (y.ndim - 2))
     return y.squeeze(0) if single else y
 
 
 def further(kind: str, output_padding: Any, steps: Any, reach: Any) -> tuple[int, ...]:
-    """How far results go on behind their last elements: not as far as a step."""
+    """Check ``output_padding``: less than the stride or dilation along each axis."""
     more = spread(kind, "output_padding", output_padding, len(steps), least=0)
     if all(m < max(s, r) for m, s, r in zip(more, steps, reach)):
         return more
@@ -271,7 +271,7 @@ def further(kind: str, output_padding: Any, steps: Any, reach: Any) -> tuple[int
 def _least(
     kind: str, shape: Shape, given: str, steps: Any, rest: Sequence[int]
 ) -> list[int]:
-    """The sizes of a transposed convolution's result without more padding."""
+    """Return a transposed convolution's output sizes without ``output_padding``."""
     sizes: list[int] = []
     for length, step, more in zip(shape[2:], steps, rest):
         if not isinstance(length, int) or not length:
@@ -289,7 +289,7 @@ def _least(
 def _to_size(
     kind: str, wanted: Any, given: str, least: Sequence[int], steps: Any
 ) -> tuple[int, ...]:
-    """The output_padding with which a result has these sizes."""
+    """Return the ``output_padding`` that gives a requested output size."""
     axes = len(steps)
     if isinstance(wanted, tuple | list) and len(wanted) == axes + 2:
         wanted = wanted[2:]  # as y.shape, samples and channels in front
@@ -326,7 +326,7 @@ def _check_weight(
 def batch_of(
     kind: str, doing: str, x: Tensor, axes: int, channels: int | None = None
 ) -> tuple[Tensor, bool]:
-    """``x`` as (N, C, …), and whether it is one sample (C, …).
+    """Return ``x`` as a batch (N, C, …), and whether it was one sample (C, …).
 
     Raises:
         ShapeError: other axes, or other channels than these.
@@ -364,7 +364,7 @@ def batch_of(
 def paddings(
     kind: str, padding: Any, window: Any, steps: Any, reach: Any
 ) -> tuple[tuple[int, int], ...]:
-    """How many elements are put before and behind each axis."""
+    """Return the numbers of elements to pad before and after each axis."""
     axes = len(window)
     if not isinstance(padding, str):
         return tuple((n, n) for n in spread(kind, "padding", padding, axes, least=0))
@@ -418,7 +418,7 @@ def check_fit(
 
 
 def _check_edges(kind: str, shape: Shape, pads: Any, mode: str, single: bool) -> None:
-    """Refuse to continue an input by elements that it has not."""
+    """Refuse padding by input elements where the input is too short."""
     for axis, sides in enumerate(pads, start=2):
         length, side = shape[axis], max(sides)
         needed = {"reflect": side + 1, "replicate": 1, "circular": side}[mode]
@@ -439,7 +439,7 @@ def _check_edges(kind: str, shape: Shape, pads: Any, mode: str, single: bool) ->
 
 
 def _continued(x: Tensor, axis: int, low: int, high: int, mode: str) -> Tensor:
-    """``x`` longer along an axis, by elements of its own."""
+    """Pad ``x`` along an axis by its own elements, in a padding mode."""
     if not (low or high):
         return x
     which: Any = EDGES[mode]

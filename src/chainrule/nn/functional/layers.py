@@ -1,4 +1,4 @@
-"""Functions that layers are made of; the layers hold their parameters."""
+"""The functions of linear, embedding, dropout, resizing and related layers."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from chainrule.util.validation import choice, whole
 
 
 def linear(x: Any, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """X Wᵀ + b (2.2.2), for rows of any shape.
+    """Compute X Wᵀ + b (2.2.2), for rows of any shape.
 
     Args:
         x: (…, n).
@@ -82,7 +82,7 @@ def linear(x: Any, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 
 
 def _rows_fix(given: Shape, inputs: Dim, outputs: Dim) -> str:
-    """What to write in front of, or instead of, a Linear(inputs, outputs)."""
+    """Return the remedy for an input that does not fit a Linear(inputs, outputs)."""
     if len(given) < 3:
         width = given[-1] if given else "…"
         return _(
@@ -106,13 +106,13 @@ def _rows_fix(given: Shape, inputs: Dim, outputs: Dim) -> str:
 
 
 def floats(x: Any) -> Tensor:
-    """``x`` as it is where it holds floats, else in float32."""
+    """Return ``x`` unchanged if it holds floats, else converted to float32."""
     x = as_tensor(x)
     return x if x.dtype.is_float else x.astype("float32")
 
 
 def same_dtype(kind: str, x: Tensor, like: Tensor, name: str = "") -> Tensor:
-    """``x`` in the dtype of a layer's parameter; another floating dtype is refused.
+    """Convert integers ``x`` to a layer's dtype; refuse another floating dtype.
 
     Args:
         kind: the layer.
@@ -142,7 +142,7 @@ def same_dtype(kind: str, x: Tensor, like: Tensor, name: str = "") -> Tensor:
 def parameter(
     kind: str, name: str, given: Any, shape: Shape, like: Tensor
 ) -> Tensor | None:
-    """A parameter of exactly this shape, in the floating dtype of ``like``; or None.
+    """Check a parameter's exact shape, and return it in ``like``'s dtype; or None.
 
     A shape that would broadcast is refused: it is a slip, and its derivative a sum.
 
@@ -164,7 +164,7 @@ def parameter(
 
 
 def embedding(indices: Any, weight: Tensor, padding_idx: int | None = None) -> Tensor:
-    """Rows of ``weight`` by index; rows that are asked for twice add their gradients.
+    """Return rows of ``weight`` by index; repeated rows sum up their gradients.
 
     Args:
         indices: integers 0 … V−1, of any shape (…).
@@ -208,14 +208,14 @@ def embedding(indices: Any, weight: Tensor, padding_idx: int | None = None) -> T
 
 
 def padding_row(padding_idx: Any, rows: int) -> int:
-    """The number of the row that is not trained, from 0; −1 is the last."""
+    """Return the index of the padding row, which is not trained; −1 is the last."""
     what = _("Embedding has no row for this {name}.")
     row = whole("padding_idx", padding_idx, least=-rows, most=rows - 1, what=what)
     return row % rows
 
 
 def dropout(x: Any, p: float = 0.5, training: bool = True) -> Tensor:
-    """In training each element 0 with probability p, else divided by 1 − p.
+    """Set elements to 0 with probability p in training, and divide others by 1 − p.
 
     Args:
         x: of any shape.
@@ -233,7 +233,7 @@ def dropout(x: Any, p: float = 0.5, training: bool = True) -> Tensor:
 
 
 def dropout1d(x: Any, p: float = 0.5, training: bool = True) -> Tensor:
-    """In training whole channels of signals 0 with probability p: :func:`dropout`.
+    """Set channels of signals to 0 with probability p in training: :func:`dropout`.
 
     Args:
         x: (N, C, L), or (C, L).
@@ -249,7 +249,7 @@ def dropout1d(x: Any, p: float = 0.5, training: bool = True) -> Tensor:
 
 
 def dropout2d(x: Any, p: float = 0.5, training: bool = True) -> Tensor:
-    """In training whole channels of images 0 with probability p: :func:`dropout`.
+    """Set channels of images to 0 with probability p in training: :func:`dropout`.
 
     Args:
         x: (N, C, H, W).
@@ -273,7 +273,7 @@ def _no_channels(
 
 
 def _dropped(kind: str, x: Tensor, shape: Shape, p: Any, training: bool) -> Tensor:
-    """``x`` with a draw for each element of ``shape``, which is broadcast."""
+    """Apply dropout with one draw per element of ``shape``, broadcast to ``x``."""
     p = option(kind, "p", p)
     if not flag(kind, "training", training) or p == 0:
         return x
@@ -282,7 +282,7 @@ def _dropped(kind: str, x: Tensor, shape: Shape, p: Any, training: bool) -> Tens
 
 
 def one_hot(x: Any, num_classes: int = -1) -> Tensor:
-    """int64 (…, C): 1 at the class, else 0.
+    """Return one-hot vectors, int64 (…, C): 1 at the class, else 0.
 
     Args:
         x: integers 0 … C−1, of any shape (…).
@@ -311,7 +311,7 @@ def interpolate(
     mode: str = "nearest",
     align_corners: bool | None = False,
 ) -> Tensor:
-    """Signals and images of another size.
+    """Resize signals or images, by nearest or by linear interpolation.
 
     Args:
         x: (N, C, L), (N, C, H, W) or with more axes behind the channels.
@@ -371,7 +371,7 @@ MODES = ("nearest", "linear", "bilinear")
 def check_resizing(
     kind: str, size: Any, scale_factor: Any, mode: Any, align_corners: Any
 ) -> bool:
-    """Refuse what no input can be resized by; ``align_corners`` as True or False."""
+    """Refuse invalid resizing arguments; return ``align_corners`` as a bool."""
     nearest = choice(*MODES, what=_("{kind} knows no such {name}."), kind=kind)(
         "mode", mode
     )
@@ -396,12 +396,12 @@ def check_resizing(
 
 
 def _many(given: Any) -> int:
-    """For how many axes an argument has numbers, at least one."""
+    """Return the number of axes that an argument has values for, at least one."""
     return max(1, len(given)) if isinstance(given, tuple | list) else 1
 
 
 def _scales(kind: str, given: Any, axes: int) -> list[float]:
-    """A factor for each axis; one number stands for all of them."""
+    """Return one scale factor per axis; a single factor is repeated."""
     several = list(given) if isinstance(given, tuple | list) else [given] * axes
     if len(several) != axes:
         raise ArgumentError(
@@ -413,7 +413,7 @@ def _scales(kind: str, given: Any, axes: int) -> list[float]:
 
 
 def pixel_shuffle(x: Any, upscale_factor: int) -> Tensor:
-    """Channels as finer places: y[n, c, h·r + i, w·r + j] = x[n, c·r² + i·r + j, h, w].
+    """Rearrange channels to pixels: (…, C·r², H, W) to (…, C, H·r, W·r).
 
     Args:
         x: (…, C·r², H, W).
@@ -444,7 +444,7 @@ def pixel_shuffle(x: Any, upscale_factor: int) -> Tensor:
 
 
 def along(x: Tensor, axis: int, matrix: Array) -> Tensor:
-    """Each line of ``x`` along an axis multiplied by a matrix (wanted, held)."""
+    """Multiply each line of ``x`` along an axis by a matrix."""
     y = x.transpose(axis, -1) @ Tensor(matrix.T.astype(x.dtype.numpy))
     return y.transpose(axis, -1)
 
@@ -452,7 +452,7 @@ def along(x: Tensor, axis: int, matrix: Array) -> Tensor:
 def _resizing(
     held: int, wanted: int, step: float, nearest: bool, align_corners: bool
 ) -> Array:
-    """(wanted, held): the share that each old element has in each new one."""
+    """Return the resizing matrix, (new length, old length)."""
     check_room((wanted, held), 8)
     at = np.arange(wanted)
     if nearest:  # the last digit decides: as PyTorch, in float32

@@ -26,7 +26,7 @@ from chainrule.tensor import Tensor
 
 @functools.lru_cache(maxsize=256)
 def _known(made: type[Reduction], names: Any, kinds: Any, *options: Any) -> Reduction:
-    """Return the loss of these options; ``kinds`` tells 1, 1.0 and True apart."""
+    """Return a loss with some options, cached; ``kinds`` tells 1, 1.0, True apart."""
     return made(**dict(zip(names, options)))
 
 

@@ -1,4 +1,4 @@
-"""Numbers brought to mean 0 and variance 1, or to length 1."""
+"""Normalisation functions: to mean 0 and variance 1, or to vectors of length 1."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def _affine(
     bias: Tensor | None,
     **attrs: Any,
 ) -> Tensor:
-    """A normalising region, with γ = 1 and β = 0 where there are none."""
+    """Apply a normalising region, with default scale γ = 1 and shift β = 0."""
 
     def given(held: Tensor | None, otherwise: float) -> Value:
         if held is not None:
@@ -44,7 +44,7 @@ def _affine(
 def _scales(
     kind: str, x: Tensor, shape: Shape, weight: Any, bias: Any
 ) -> tuple[Tensor | None, Tensor | None]:
-    """γ and β, each of this shape, or None."""
+    """Check scale γ and shift β, each of a shape or None, and return both."""
     return (
         parameter(kind, "weight", weight, shape, x),
         parameter(kind, "bias", bias, shape, x),
@@ -52,7 +52,7 @@ def _scales(
 
 
 def _need_spread(kind: str, n: Dim, x: Tensor, each: str, fix: str) -> bool:
-    """Whether there is a variance of ``n`` numbers; one number alone is warned of.
+    """Return whether ``n`` numbers have a variance; warn of a single number.
 
     A number that has only a name may be any, and what uses it provides for that.
 
@@ -90,7 +90,7 @@ def layer_norm(
     bias: Tensor | None = None,
     eps: float = 1e-5,
 ) -> Tensor:
-    """The last axes of each sample: see :class:`chainrule.nn.LayerNorm`.
+    """Normalise the last axes of each sample: see :class:`chainrule.nn.LayerNorm`.
 
     Raises:
         ShapeError: other last axes; a γ or a β of another shape than these.
@@ -117,7 +117,7 @@ def batch_norm(
     momentum: float | Tensor = 0.1,
     eps: float = 1e-5,
 ) -> Tensor:
-    """Each feature over the batch: see :class:`chainrule.nn.BatchNorm1d`.
+    """Normalise each feature over the batch: see :class:`chainrule.nn.BatchNorm1d`.
 
     Args:
         x: (N, C) or (N, C, L), a feature for each of the C.
@@ -171,7 +171,7 @@ def _without_overflow(x: Tensor) -> Tensor:
 
 
 def _running(kind: str, x: Tensor, mean: Any, var: Any) -> tuple[Tensor, Tensor] | None:
-    """The running statistics, (C,) each and changed in place, or None."""
+    """Check the running statistics, (C,) each, and return them, or None."""
     if (mean is None) != (var is None):
         raise ArgumentError(
             _("{kind} keeps a mean and a variance, or neither.", kind=place(kind)),
@@ -205,7 +205,7 @@ def _follow(
     running_var: Tensor,
     momentum: float | Tensor,
 ) -> None:
-    """Move the running statistics towards those of the batch."""
+    """Update the running statistics with those of the batch."""
     n = size_of(tuple(x.shape[a] for a in axes))
     many = count_of(n, x.dtype)
     with no_grad():
@@ -222,7 +222,7 @@ def rms_norm(
     weight: Tensor | None = None,
     eps: float | None = None,
 ) -> Tensor:
-    """γ ⊙ x/√(mean x² + ε) over the last axes: see :class:`chainrule.nn.RMSNorm`.
+    """Compute γ ⊙ x/√(mean x² + ε) over the last axes: :class:`chainrule.nn.RMSNorm`.
 
     >>> rms_norm([[3.0, 4.0]], 2, eps=0.0)  # divided by √12.5
     tensor([[0.84852815, 1.1313709 ]])
@@ -246,7 +246,7 @@ def group_norm(
     bias: Tensor | None = None,
     eps: float = 1e-5,
 ) -> Tensor:
-    """Groups of channels of each sample: see :class:`chainrule.nn.GroupNorm`.
+    """Normalise groups of channels per sample: see :class:`chainrule.nn.GroupNorm`.
 
     Raises:
         ShapeError: no channels, or a number of them that groups do not divide; a γ or
@@ -273,7 +273,7 @@ def group_norm(
 def _grouped(
     kind: str, x: Tensor, groups: int, weight: Any, bias: Any, eps: float
 ) -> Tensor:
-    """Groups of channels of each sample, then γ and β of each channel."""
+    """Normalise groups of channels per sample, then scale and shift each channel."""
     weight, bias = _scales(kind, x, x.shape[1:2], weight, bias)
     flat = x.unflatten(1, (groups, -1)).flatten(2)
     made = layer_norm(flat, int(flat.shape[2]), eps=eps).reshape(*x.shape)
@@ -290,7 +290,7 @@ def instance_norm(
     momentum: float = 0.1,
     eps: float = 1e-5,
 ) -> Tensor:
-    """Each channel of each sample: see :class:`chainrule.nn.InstanceNorm1d`.
+    """Normalise each channel per sample: :class:`chainrule.nn.InstanceNorm1d`.
 
     Args:
         x: (N, C, L, …).
@@ -340,7 +340,7 @@ def instance_norm(
 
 
 def _channelwise(x: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
-    """γ x + β with one number for each channel of (N, C, …)."""
+    """Compute γ x + β with one γ and one β per channel of (N, C, …)."""
     column = (-1, *[1] * (x.ndim - 2))
     x = x if weight is None else weight.reshape(*column) * x
     return x if bias is None else x + bias.reshape(*column)
@@ -359,7 +359,7 @@ def _need_last(x: Tensor, shape: Shape, kind: str) -> None:
 
 
 def normalize(x: Any, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -> Tensor:
-    """x/max(‖x‖ₚ, ε) along ``dim``: vectors of length 1; NaN if ‖x‖ₚ overflows.
+    """Scale vectors along ``dim`` to length 1: x/max(‖x‖ₚ, ε); NaN if ‖x‖ₚ overflows.
 
     >>> normalize([[3.0, 4.0]])
     tensor([[0.6, 0.8]])
@@ -369,7 +369,7 @@ def normalize(x: Any, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -> Tenso
 
 
 def cosine_similarity(x1: Any, x2: Any, dim: int = 1, eps: float = 1e-8) -> Tensor:
-    """x₁ · x₂/(max(‖x₁‖, ε) max(‖x₂‖, ε)) along ``dim``.
+    """Compute x₁ · x₂/(max(‖x₁‖, ε) max(‖x₂‖, ε)) along ``dim``.
 
     >>> cosine_similarity([[1.0, 0.0]], [[1.0, 1.0]])
     tensor([0.70710677])
@@ -381,6 +381,6 @@ def cosine_similarity(x1: Any, x2: Any, dim: int = 1, eps: float = 1e-8) -> Tens
 def pairwise_distance(
     x1: Any, x2: Any, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False
 ) -> Tensor:
-    """‖x₁ − x₂ + ε‖ₚ along the last axis."""
+    """Compute the distance ‖x₁ − x₂ + ε‖ₚ along the last axis."""
     eps = number("pairwise_distance", "eps", eps)
     return (as_tensor(x1) - x2 + eps).norm(p, -1, keepdim)

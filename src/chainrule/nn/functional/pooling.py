@@ -1,4 +1,4 @@
-"""Pooling: one number for each window, its largest or its mean."""
+"""Pooling functions: the maximum or the mean of each window."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def max_pool1d(
     ceil_mode: bool = False,
     return_indices: bool = False,
 ) -> Any:
-    """The largest number of each window of a signal: see :func:`max_pool2d`.
+    """Compute the maximum of each window of a signal: see :func:`max_pool2d`.
 
     Args:
         x: (N, C, L), or (C, L).
@@ -55,7 +55,7 @@ def max_pool2d(
     ceil_mode: bool = False,
     return_indices: bool = False,
 ) -> Any:
-    """The largest number of each window; what is padded does not count.
+    """Compute the maximum of each window of an image; padding is ignored.
 
     The derivative goes to it, and to the first of equals.
 
@@ -82,7 +82,7 @@ def max_pool(
     ceil_mode: Any,
     return_indices: Any,
 ) -> Any:
-    """The largest numbers over so many axes, and their places if these are wanted."""
+    """Compute window maxima over ``axes`` axes, and their indices if requested."""
     x, single = batch_of(kind, "pool", as_tensor(x), axes)
     reach = spread(kind, "dilation", dilation, axes)
     slides = _windows(kind, x, single, kernel_size, stride, padding, reach, ceil_mode)
@@ -94,7 +94,7 @@ def max_pool(
 def _largest(
     x: Tensor, window: Any, steps: Any, pads: Any, reach: Any, places: bool
 ) -> list[Tensor]:
-    """The largest numbers of windows over the last axes, and where they stand."""
+    """Compute window maxima over the last axes, and their indices if requested."""
     attrs: dict[str, Any] = {
         "axes": tuple(range(2, x.ndim)),
         "window": window,
@@ -116,7 +116,7 @@ def avg_pool1d(
     ceil_mode: bool = False,
     count_include_pad: bool = True,
 ) -> Tensor:
-    """The mean of each window of a signal.
+    """Compute the mean of each window of a signal.
 
     Args:
         x: (N, C, L), or (C, L).
@@ -139,7 +139,7 @@ def avg_pool2d(
     count_include_pad: bool = True,
     divisor_override: int | None = None,
 ) -> Tensor:
-    """The mean of each window.
+    """Compute the mean of each window of an image.
 
     Args:
         x: (N, C, H, W), or (C, H, W).
@@ -164,7 +164,7 @@ def avg_pool(
     count_include_pad: Any,
     divisor_override: Any = None,
 ) -> Tensor:
-    """The means over so many axes."""
+    """Compute window means over ``axes`` axes."""
     x, single = batch_of(kind, "pool", floats(x), axes)
     ones = (1,) * axes
     window, steps, pads = _windows(
@@ -204,9 +204,7 @@ def _windows(
     reach: Any,
     ceil_mode: Any,
 ) -> tuple[Any, Any, Any]:
-    """Windows, steps and padding of each axis; a last step that is not whole may be
-    made good by more padding.
-    """
+    """Return windows, steps and padding of each axis, with ``ceil_mode`` as padding."""
     axes = len(reach)
     window = spread(kind, "kernel_size", kernel_size, axes)
     steps = window if stride is None else spread(kind, "stride", stride, axes)
@@ -229,7 +227,7 @@ def _windows(
 
 
 def _counted(length: int, k: int, s: int, pads: Any, padded: bool) -> Array:
-    """By how many each sum along an axis is divided."""
+    """Return the divisors of the window sums along an axis."""
     low, high = pads
     start = np.arange(0, length + low + high - k + 1, s) - low
     end = np.minimum(start + k, length + (low if padded else 0))
@@ -240,7 +238,7 @@ def _counted(length: int, k: int, s: int, pads: Any, padded: bool) -> Array:
 
 
 def adaptive_avg_pool1d(x: Any, output_size: One) -> Tensor:
-    """Means that make a signal this long: :class:`chainrule.nn.AdaptiveAvgPool1d`.
+    """Average a signal to a fixed length: :class:`chainrule.nn.AdaptiveAvgPool1d`.
 
     Args:
         x: (N, C, L), or (C, L).
@@ -253,7 +251,7 @@ def adaptive_avg_pool1d(x: Any, output_size: One) -> Tensor:
 
 
 def adaptive_avg_pool2d(x: Any, output_size: Sizes) -> Tensor:
-    """Means that make height and width these: :class:`chainrule.nn.AdaptiveAvgPool2d`.
+    """Average images to a fixed size: :class:`chainrule.nn.AdaptiveAvgPool2d`.
 
     Args:
         x: (N, C, H, W), or (C, H, W).
@@ -266,7 +264,7 @@ def adaptive_avg_pool2d(x: Any, output_size: Sizes) -> Tensor:
 
 
 def adaptive_avg_pool(kind: str, axes: int, x: Any, output_size: Any) -> Tensor:
-    """The means of parts of so many axes."""
+    """Average the parts of ``axes`` axes to a fixed output size."""
     x = floats(x)
     batch_of(kind, "pool", x, axes)
     for axis, start, end in _parts(kind, x, axes, output_size):
@@ -277,7 +275,7 @@ def adaptive_avg_pool(kind: str, axes: int, x: Any, output_size: Any) -> Tensor:
 
 
 def adaptive_max_pool1d(x: Any, output_size: One, return_indices: bool = False) -> Any:
-    """The largest numbers of parts of a signal: see :func:`adaptive_avg_pool1d`.
+    """Compute maxima of the parts of a signal: see :func:`adaptive_avg_pool1d`.
 
     Args:
         x: (N, C, L), or (C, L).
@@ -292,7 +290,7 @@ def adaptive_max_pool1d(x: Any, output_size: One, return_indices: bool = False) 
 def adaptive_max_pool2d(
     x: Any, output_size: Sizes, return_indices: bool = False
 ) -> Any:
-    """The largest numbers of parts of images: see :func:`adaptive_avg_pool2d`.
+    """Compute maxima of the parts of images: see :func:`adaptive_avg_pool2d`.
 
     Args:
         x: (N, C, H, W), or (C, H, W).
@@ -307,7 +305,7 @@ def adaptive_max_pool2d(
 def adaptive_max_pool(
     kind: str, axes: int, x: Any, output_size: Any, return_indices: Any
 ) -> Any:
-    """The largest numbers of parts of so many axes.
+    """Compute maxima of the parts of ``axes`` axes, for a fixed output size.
 
     Parts become windows of one size that lie side by side: shorter ones have their
     last element several times, of which the first counts.
@@ -333,7 +331,7 @@ def adaptive_max_pool(
 def _parts(
     kind: str, x: Tensor, axes: int, output_size: Any
 ) -> Iterator[tuple[int, Array, Array]]:
-    """Where the parts of each axis begin and end; what is kept is left out."""
+    """Yield the start and end of the parts of each axis; skip unchanged axes."""
     sizes = output_sizes(kind, output_size, axes)
     for axis, wanted in enumerate(sizes, start=-axes):
         length = x.shape[axis]
@@ -353,7 +351,7 @@ def _parts(
 
 
 def output_sizes(kind: str, given: Any, axes: int) -> tuple[int | None, ...]:
-    """A size for each axis, each of which may be None in several."""
+    """Return one output size per axis; None leaves an axis unchanged."""
     several = isinstance(given, tuple | list)
     known = [1 if n is None else n for n in given] if several else given
     sizes = spread(kind, "output_size", known, axes)

@@ -1,4 +1,4 @@
-"""Images read at other places than their pixels: by gathers and straight lines."""
+"""Resampling of images at arbitrary positions, by bilinear or nearest interpolation."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from chainrule.util.validation import choice
 
 
 def affine_grid(theta: Any, size: Any, align_corners: bool = False) -> Tensor:
-    """Where each pixel of a result is read: θ (x, y, 1), with −1 and 1 at the edges.
+    """Return sampling positions for an affine map θ, with −1 and 1 at the edges.
 
     Args:
         theta: (N, 2, 3), a map for each image.
@@ -60,7 +60,7 @@ def grid_sample(
     padding_mode: str = "zeros",
     align_corners: bool = False,
 ) -> Tensor:
-    """Images read at the places of a grid; derivatives go to pixels and to places.
+    """Sample images at the positions of a grid; differentiable in both.
 
     Args:
         x: (N, C, H, W).
@@ -106,7 +106,7 @@ def sample(
     mode: str = "bilinear",
     padding_mode: str = "zeros",
 ) -> Tensor:
-    """x (N, C, H, W) at places (N, H′, W′) that are counted in pixels from 0."""
+    """Sample x (N, C, H, W) at positions (N, H′, W′), in pixels from 0."""
     mode = choice("bilinear", "nearest")("mode", mode)
     border = choice("zeros", "border")("padding_mode", padding_mode) == "border"
     if mode == "nearest":
@@ -124,7 +124,7 @@ def sample(
 
 
 def _read(x: Tensor, rows: Tensor, columns: Tensor, border: bool) -> Tensor:
-    """Whole places: the pixel there; outside 0, or the nearest one at the border."""
+    """Read the pixels at integer positions; outside 0, or the nearest border pixel."""
     height, width = x.shape[2:]
     near = rows.clamp(0, height - 1), columns.clamp(0, width - 1)
     places = (near[0] * width + near[1]).astype("int32")

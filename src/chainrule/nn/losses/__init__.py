@@ -1,4 +1,4 @@
-"""Losses: how far the prediction ŷ is from the truth y (2.5).
+"""Losses: the deviation of the prediction ŷ from the target y (2.5).
 
 Every loss takes ``(prediction, target)`` in this order and has a ``reduction``:
 ``"mean"``, ``"sum"`` or ``"none"``.

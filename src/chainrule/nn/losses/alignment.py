@@ -1,4 +1,4 @@
-"""Connectionist temporal classification: a sequence of labels, without their times."""
+"""Connectionist temporal classification (CTC): label sequences without time stamps."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ class CTCLoss(Reduction):
         target_lengths: Any,
         sample_weight: Any = None,
     ) -> Tensor:
-        """The loss of sequences of labels."""
+        """Compute the CTC loss of label sequences."""
         steps = as_tensor(log_probs)
         if steps.ndim not in (2, 3) or not steps.dtype.is_float:
             raise ShapeError(
@@ -115,7 +115,7 @@ class CTCLoss(Reduction):
     def _labels(
         self, targets: Tensor, wanted: Tensor, single: bool, classes: int
     ) -> tuple[Tensor, Tensor]:
-        """Labels (N, S), blank behind each target, and the lengths; both checked."""
+        """Return checked labels (N, S), padded with blanks, and their lengths."""
         n = wanted.shape[0]
         if not targets.dtype.is_integer:
             raise DTypeError(
@@ -144,7 +144,7 @@ class CTCLoss(Reduction):
     def _losses(
         self, steps: Tensor, labels: Tensor, inputs: Tensor, wanted: Tensor
     ) -> Tensor:
-        """−ln p of each sequence."""
+        """Compute −ln p of each sequence."""
         (length, n, __), most = steps.shape, labels.shape[1]
         blanks = labels * 0 + self.blank
         places = stack([blanks, labels], 2).flatten(1)
@@ -174,7 +174,7 @@ class CTCLoss(Reduction):
 
 
 def _lengths(name: str, given: Any, shape: Shape, single: bool) -> Tensor:
-    """Lengths (N,), int64."""
+    """Check lengths of sequences, and return them as int64 (N,)."""
     lengths = as_tensor(given)
     if not lengths.dtype.is_integer:
         raise DTypeError(
@@ -193,7 +193,7 @@ def _lengths(name: str, given: Any, shape: Shape, single: bool) -> Tensor:
 
 
 def _rows(targets: Tensor, wanted: Tensor) -> Tensor:
-    """Labels that stand one behind the other as rows (N, S); S is large enough."""
+    """Convert concatenated labels to rows (N, S), long enough for all targets."""
     known = numbers(wanted)
     count = targets.shape[0] if known is None else int(known.max(initial=0))
     most = targets.shape[0]

@@ -1,4 +1,4 @@
-"""What all losses share: preparing what came, and reducing what was computed."""
+"""The base classes of losses: preparation of inputs, and reduction."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ REDUCTIONS = ("mean", "sum", "none")
 
 
 class Reduction(Module):
-    """Base of everything that reduces the losses ℓ of a batch to one number.
+    """Base class of modules that reduce the losses ℓ of a batch to one number.
 
     Args:
         reduction: ``"mean"``, Σ ℓ / Σ w; ``"sum"``, Σ ℓ; both are scalars. ``"none"``:
@@ -44,7 +44,7 @@ class Reduction(Module):
     def reduced(
         self, losses: Tensor, weights: Tensor | None = None, sample_weight: Any = None
     ) -> Tensor:
-        """The losses as ``reduction`` asks; ``weights`` are in them already."""
+        """Reduce the losses as ``reduction`` requests; they are already weighted."""
         losses, weights = self._with_samples(losses, weights, sample_weight)
         if self.reduction == "none":
             return losses
@@ -68,7 +68,7 @@ class Reduction(Module):
     def _with_samples(
         self, losses: Tensor, weights: Tensor | None, sample_weight: Any
     ) -> tuple[Tensor, Tensor | None]:
-        """Losses and weights, both times the weights of the samples."""
+        """Multiply losses and weights by the sample weights."""
         if sample_weight is None:
             return losses, weights
         w = as_tensor(sample_weight)
@@ -91,7 +91,7 @@ class Reduction(Module):
 
 
 class Loss(Reduction):
-    """Base of the losses of a prediction and a target: ℒ = Σ ℓ / Σ w over a batch.
+    """Base class of losses of a prediction and a target: ℒ = Σ ℓ / Σ w over a batch.
 
     A loss of your own defines :meth:`pointwise`, and :meth:`weights` where its losses
     do not count 1 each. ``forward``, ``totals`` and the reductions follow.
@@ -128,7 +128,7 @@ class Loss(Reduction):
     decides_from: ClassVar[float | None] = None
 
     def pointwise(self, prediction: Tensor, target: Tensor) -> Tensor:
-        """The losses ℓ, one an element or one a sample; each loss defines this.
+        """Compute the losses ℓ, one per element or sample; each loss defines this.
 
         Class weights and the like are inside them already. Called with what
         :meth:`match` gave.
@@ -142,15 +142,15 @@ class Loss(Reduction):
         )
 
     def weights(self, prediction: Tensor, target: Tensor) -> Tensor | None:
-        """How much each loss counts in the denominator of the mean; None: 1 each."""
+        """Return the losses' weights in the mean's denominator; None: 1 each."""
         return None
 
     def match(self, prediction: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-        """Both in the types that :meth:`pointwise` computes with, or an error."""
+        """Convert prediction and target to the types that :meth:`pointwise` needs."""
         return prediction, target
 
     def check_target(self, y: Array, prediction_shape: Shape) -> None:
-        """Refuse numbers that are no targets of this loss.
+        """Refuse targets whose values the loss does not accept.
 
         ``forward`` calls it where the numbers are known. A Trainer calls it with the
         targets of a whole data set before it compiles anything.
@@ -162,21 +162,21 @@ class Loss(Reduction):
         self.right_target(y, prediction_shape)
 
     def right_target(self, y: Any, prediction_shape: Shape) -> Any:
-        """``y`` if its numbers are right; of a traced tensor, on that condition."""
+        """Return ``y`` after a check of its values, deferred while traced."""
         return y
 
     def right_prediction(self, prediction: Any) -> Any:
-        """The same for the prediction."""
+        """Return the prediction after a check of its values."""
         return prediction
 
     def is_sure(self, prediction: Tensor) -> bool:
-        """Whether what computed the prediction gives nothing but right numbers."""
+        """Return whether the prediction's origin guarantees valid values."""
         return False
 
     def prepare(self, prediction: Any, target: Any) -> tuple[Tensor, Tensor]:
-        """Tensors that fit together, of right numbers.
+        """Return prediction and target as checked tensors of matching types.
 
-        Those that are known are checked at once. In a graph they are checked when it
+        Known values are checked at once. In a graph they are checked when it
         runs; targets are not within :func:`~chainrule.nn.losses.targets_checked`.
         """
         given, truth = as_tensor(prediction), as_tensor(target)
@@ -195,7 +195,7 @@ class Loss(Reduction):
     def forward(
         self, prediction: Any, target: Any, sample_weight: Any = None
     ) -> Tensor:
-        """The loss of a batch, reduced.
+        """Compute the loss of a batch, reduced.
 
         Args:
             prediction: what the network says.
@@ -212,7 +212,7 @@ class Loss(Reduction):
     def totals(
         self, prediction: Any, target: Any, sample_weight: Any = None
     ) -> tuple[Tensor, Tensor]:
-        """(Σ ℓ, Σ w) of a batch, both scalars.
+        """Compute (Σ ℓ, Σ w) of a batch, both scalars.
 
         Added up over the batches of a data set, their quotient is the mean over the
         whole set, however it was cut.
@@ -231,7 +231,7 @@ class Loss(Reduction):
 
 
 class ElementwiseLoss(Loss):
-    """Base of the losses that compare a target with a prediction of the same shape.
+    """Base class of losses of a target and a prediction of the same shape.
 
     They give one loss an element where they do not say otherwise; integer targets are
     converted to the prediction's dtype, other shapes are refused.
@@ -241,7 +241,7 @@ class ElementwiseLoss(Loss):
     hint: ClassVar[str] = _("give one target for each number that the network predicts")
 
     def match(self, prediction: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-        """The target in the dtype of the prediction, once the shapes agree."""
+        """Convert the target to the prediction's dtype; require equal shapes."""
         if prediction.shape != target.shape:
             raise ShapeError(
                 _("{kind} compares element by element.", kind=type(self).__name__),
@@ -253,7 +253,7 @@ class ElementwiseLoss(Loss):
 
 
 def _fix(prediction: Shape, target: Shape) -> str | None:
-    """What to write where the shapes differ by an axis of length 1, else None.
+    """Return the remedy for shapes that differ by an axis of length 1, else None.
 
     Broadcasting (n, 1) against (n,) would compare each prediction with each target.
     """
@@ -269,7 +269,7 @@ def _fix(prediction: Shape, target: Shape) -> str | None:
 
 
 def check_takes_weights(loss: Any) -> None:
-    """Refuse a function of the user's own that takes no weights of samples."""
+    """Refuse a user's loss function that does not accept sample weights."""
     if isinstance(loss, Loss):
         return
     try:

@@ -1,4 +1,4 @@
-"""Binary cross-entropy, from probabilities and from scores."""
+"""Binary cross-entropy of probabilities and of scores (logits)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _FIX = _("y = 1 for yes, y = 0 for no, or a probability between")
 
 
 class BinaryLoss(ElementwiseLoss):
-    """Base of both forms: targets from 0 to 1, and a factor for each loss."""
+    """Base class of binary cross-entropies: targets from 0 to 1, optional weights."""
 
     hint: ClassVar[str] = _(
         "one target an output; for one class among several: nn.CrossEntropyLoss()"
@@ -36,12 +36,12 @@ class BinaryLoss(ElementwiseLoss):
         return None if given is None else factors(type(self).__name__, name, given)
 
     def match(self, prediction: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-        """The target in the dtype of the prediction, once all shapes agree."""
+        """Convert the target to the prediction's dtype; check all shapes."""
         self._fit("weight", self.weight, prediction.shape)
         return super().match(prediction, target)
 
     def _fit(self, name: str, factor: Tensor | None, shape: Shape) -> None:
-        """Refuse factors that do not broadcast to the losses."""
+        """Refuse weights that do not broadcast to the losses."""
         if factor is None or factor.ndim == 0:
             return
         last = shape[len(shape) - factor.ndim :]
@@ -59,16 +59,16 @@ class BinaryLoss(ElementwiseLoss):
             )
 
     def right_target(self, y: Any, prediction_shape: Shape) -> Any:
-        """Targets from 0 to 1."""
+        """Check that targets are from 0 to 1, and return them."""
         return check_unit(type(self).__name__, _("the target"), y, _FIX)
 
     def pointwise(self, prediction: Tensor, target: Tensor) -> Tensor:
-        """One loss an element."""
+        """Compute the binary cross-entropy of each element, weighted."""
         made = self.unweighted(prediction, target)
         return made if self.weight is None else made * self.weight.astype(made.dtype)
 
     def unweighted(self, prediction: Tensor, target: Tensor) -> Tensor:
-        """One loss an element, without ``weight``."""
+        """Compute the loss of each element, without ``weight``."""
         raise NotImplementedError
 
 
@@ -100,18 +100,18 @@ class BCELoss(BinaryLoss):
     decides_from: ClassVar[float | None] = 0.5
 
     def is_sure(self, prediction: Tensor) -> bool:
-        """Of a sigmoid or a softmax."""
+        """Return whether the prediction is the output of a sigmoid or softmax."""
         return is_made_by(prediction, activations.sigmoid, activations.softmax)
 
     def right_prediction(self, prediction: Any) -> Any:
-        """Predictions from 0 to 1."""
+        """Check that predictions are from 0 to 1, and return them."""
         fix = _(
             "end the network in nn.Sigmoid(), or take nn.BCEWithLogitsLoss() for scores"
         )
         return check_unit("BCELoss", _("the prediction"), prediction, fix)
 
     def unweighted(self, prediction: Tensor, target: Tensor) -> Tensor:
-        """One loss an element."""
+        """Compute the binary cross-entropy of each element."""
         scores = behind(prediction, activations.sigmoid)
         if scores is not None:
             return wrap(losses.binary_cross_entropy(scores.value, target.value))
@@ -167,7 +167,7 @@ class BCEWithLogitsLoss(BinaryLoss):
         self.register_buffer("pos_weight", self._factors("pos_weight", pos_weight))
 
     def match(self, prediction: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-        """The target in the dtype of the prediction, once all shapes agree."""
+        """Convert the target to the prediction's dtype; check all shapes."""
         refuse(
             type(self).__name__,
             prediction,
@@ -179,7 +179,7 @@ class BCEWithLogitsLoss(BinaryLoss):
         return super().match(prediction, target)
 
     def unweighted(self, prediction: Tensor, target: Tensor) -> Tensor:
-        """One loss an element."""
+        """Compute the binary cross-entropy of each element."""
         z = prediction.value
         if self.pos_weight is None:
             return wrap(losses.binary_cross_entropy(z, target.value))
@@ -210,5 +210,5 @@ class MultiLabelSoftMarginLoss(BCEWithLogitsLoss):
         super().__init__(weight, reduction=reduction)
 
     def pointwise(self, prediction: Tensor, target: Tensor) -> Tensor:
-        """One loss a sample."""
+        """Compute the mean cross-entropy of each sample's scores."""
         return super().pointwise(prediction, target).mean(-1)

@@ -1,4 +1,4 @@
-"""Numbers that a loss is not defined for: refused at once, or when a graph runs.
+"""Checks of values for losses: at once, or when a compiled graph runs.
 
 The checks take an array, and raise; or a tensor that is only traced, and give it back
 on a condition that every engine looks at (``primitives/checks.py``).
@@ -38,7 +38,7 @@ _checked = _Local()
 
 @contextmanager
 def targets_checked() -> Generator[None]:
-    """Within the block targets of traced losses are taken as right, at no cost.
+    """Skip the check of traced losses' targets within the block.
 
     For what has called ``loss.check_target`` with all of them before.
     """
@@ -50,17 +50,17 @@ def targets_checked() -> Generator[None]:
 
 
 def are_targets_checked() -> bool:
-    """Whether it is within such a block."""
+    """Return whether the code runs in a ``targets_checked`` block."""
     return _checked.targets
 
 
 def numbers(t: Tensor) -> Array | None:
-    """The numbers of a tensor; None for one that is only traced."""
+    """Return the values of a tensor; None for a traced tensor without values."""
     return t.numpy() if is_known(t) else None
 
 
 def looked_at(t: Tensor, check: Callable[[Any], Any]) -> Tensor:
-    """``t``, once ``check`` has seen its numbers, or on that condition."""
+    """Return ``t`` after ``check`` of its values, deferred for a traced tensor."""
     known = numbers(t)
     if known is None:
         return check(t)
@@ -69,7 +69,7 @@ def looked_at(t: Tensor, check: Callable[[Any], Any]) -> Tensor:
 
 
 def is_integer(given: Array | Tensor) -> bool:
-    """Whether it holds integers."""
+    """Return whether an array or a tensor holds integers."""
     if isinstance(given, Tensor):
         return given.dtype.is_integer
     return given.dtype.kind in "iu"
@@ -86,7 +86,7 @@ def _both(a: Any, b: Any) -> Any:
 def _refuse(
     given: Any, bad: Any, what: str, *, shown: Any = None, **answers: str
 ) -> Any:
-    """``given``, unless ``bad`` is true somewhere."""
+    """Return ``given``; raise an error if ``bad`` is true anywhere."""
     if isinstance(given, Tensor):
         holds = where(bad, False, True)
         got = _("a number that is not, in a compiled function")
@@ -122,7 +122,7 @@ def check_labels(labels: Numbers, classes: int, ignored: int | None = None) -> N
 
 
 def check_counts(what: str, counts: Numbers, least: int, most: Dim) -> Numbers:
-    """Refuse lengths of sequences outside ``least`` … ``most``, which may be named."""
+    """Refuse sequence lengths outside of ``least`` … ``most``."""
     n: Any = counts
     if isinstance(counts, Tensor):
         n, limit = counts.astype("int64"), count_of(most, DType.int64)
@@ -140,7 +140,7 @@ def check_counts(what: str, counts: Numbers, least: int, most: Dim) -> Numbers:
 
 
 def check_symbols(labels: Numbers, classes: int, blank: int) -> Numbers:
-    """Refuse labels outside 0 … classes−1, and the blank."""
+    """Refuse labels outside 0 … classes−1, and the blank label."""
     bad = _either(_either(labels < 0, labels >= classes), labels == blank)
     return _refuse(
         labels,
@@ -154,7 +154,7 @@ def check_symbols(labels: Numbers, classes: int, blank: int) -> Numbers:
 
 
 def check_room(what: str, end: Numbers, room: int, fix: str) -> Numbers:
-    """Refuse a number of positions beyond ``room``."""
+    """Refuse a position ``end`` beyond the capacity ``room``."""
     return _refuse(
         end,
         end > room,
@@ -212,7 +212,7 @@ def check_above(kind: str, what: str, given: Numbers, fix: str) -> Numbers:
 def check_rows(
     loss: str, what: str, given: Numbers, fix: str, axis: int = -1
 ) -> Numbers:
-    """Refuse rows of which one is no distribution: negative, or not of sum 1."""
+    """Refuse rows that are not distributions: negative, or not of sum 1."""
     given = check_unit(loss, what, given, fix)
     shown = None
     if isinstance(given, Tensor):
@@ -239,7 +239,7 @@ def check_rows(
 def check_among(
     loss: str, given: Numbers, allowed: tuple[float, float], other: Any, fix: str
 ) -> Numbers:
-    """Refuse all but two numbers; ``fix`` turns the pair ``other`` into them."""
+    """Refuse values other than two; ``fix`` converts the pair ``other``."""
     low, high = allowed
     bad, shown = _both(given != low, given != high), None
     if not isinstance(given, Tensor) and bad.any():
@@ -265,7 +265,7 @@ def check_among(
 
 
 def _first(given: Array, bad: Array) -> str:
-    """The first bad number and where it stands."""
+    """Describe the first invalid number and its position."""
     place = tuple(int(i) for i in np.argwhere(bad)[0])
     names = ("row", "column", "axis 2 at", "axis 3 at")
     where = ", ".join(f"{name} {i}" for name, i in zip(names, place))

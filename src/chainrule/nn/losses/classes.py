@@ -1,4 +1,4 @@
-"""Losses of one class among C: cross-entropy, from scores and from logarithms."""
+"""Losses of one class among C: cross-entropy, of scores and of log-probabilities."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ OfRows = Callable[[Tensor, Tensor], Tensor]
 
 
 class ClassLoss(Loss):
-    """Base of the losses whose target is the index of a class.
+    """Base class of losses whose target is a class index.
 
     The classes are the second axis of the prediction, or its only one.
 
@@ -51,7 +51,7 @@ class ClassLoss(Loss):
         self.ignore_index = ignore_index
 
     def match(self, prediction: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-        """The labels as int32."""
+        """Check the shapes, and convert the labels to int32."""
         kind = type(self).__name__
         if not prediction.ndim:
             raise ShapeError(
@@ -99,7 +99,7 @@ class ClassLoss(Loss):
         return target.astype("int32")
 
     def right_target(self, y: Any, prediction_shape: Shape) -> Any:
-        """Labels of the classes."""
+        """Check that the labels are valid class indices, and return them."""
         if not prediction_shape or not is_integer(y):
             return y
         classes = prediction_shape[_axis(prediction_shape)]
@@ -108,15 +108,15 @@ class ClassLoss(Loss):
         return y
 
     def pointwise(self, prediction: Tensor, target: Tensor) -> Tensor:
-        """One loss a sample, its class weight inside."""
+        """Compute the loss of each sample, with its class weight."""
         return self._by_rows(self.of_rows, prediction, target)
 
     def of_rows(self, prediction: Tensor, target: Tensor) -> Tensor:
-        """One loss a row of (rows, C), for labels (rows,) or rows of probabilities."""
+        """Compute the loss of each row of (rows, C), for labels or probabilities."""
         raise NotImplementedError
 
     def _by_rows(self, of_rows: OfRows, prediction: Tensor, target: Tensor) -> Tensor:
-        """What ``of_rows`` gives, in the shape of a prediction without its classes."""
+        """Apply ``of_rows``, and restore the shape without the class axis."""
         shape = _without_classes(prediction.shape)
         ignored = self._ignored(target)
         if target.shape == prediction.shape:
@@ -129,7 +129,7 @@ class ClassLoss(Loss):
         return made if ignored is None else where(ignored, 0.0, made)
 
     def weights(self, prediction: Tensor, target: Tensor) -> Tensor | None:
-        """The weight of each sample's class; 1 each for rows of probabilities."""
+        """Return the class weight of each sample; 1 each for probabilities."""
         ignored = self._ignored(target)
         indices = target.dtype.is_integer
         if not indices or (self.weight is None and ignored is None):
@@ -146,14 +146,14 @@ class ClassLoss(Loss):
         return target == self.ignore_index
 
     def _weight_of(self, labels: Tensor, like: Tensor) -> Tensor:
-        """The weight of each label."""
+        """Return the class weight of each label."""
         assert self.weight is not None
         weight = self.weight.astype(like.dtype)
         return wrap(take(weight.value, labels.value))
 
 
 def _axis(shape: Shape) -> int:
-    """Where the classes are in the shape of a prediction."""
+    """Return the class axis of a prediction's shape."""
     return 1 if len(shape) > 1 else 0
 
 
@@ -162,7 +162,7 @@ def _without_classes(shape: Shape) -> Shape:
 
 
 def _rows(x: Tensor) -> Tensor:
-    """(N, C, d…) as rows (N · d…, C)."""
+    """Reshape (N, C, d…) to rows (N · d…, C)."""
     if x.ndim == 2:
         return x
     if x.ndim > 2:
@@ -234,7 +234,7 @@ class CrossEntropyLoss(ClassLoss):
         self.from_logits = flag(kind, "from_logits", from_logits)
 
     def match(self, prediction: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-        """Labels as int32, rows of probabilities in the dtype of the prediction."""
+        """Convert labels to int32, probabilities to the prediction's dtype."""
         self._refuse(prediction)
         return super().match(prediction, target)
 
@@ -244,7 +244,7 @@ class CrossEntropyLoss(ClassLoss):
         return super()._labels(prediction, target)
 
     def right_target(self, y: Any, prediction_shape: Shape) -> Any:
-        """Labels of the classes, or rows that are distributions."""
+        """Check labels, or rows of probabilities, and return them."""
         y = super().right_target(y, prediction_shape)
         if y.ndim and y.ndim == len(prediction_shape):
             axis = _axis(prediction_shape)
@@ -257,7 +257,7 @@ class CrossEntropyLoss(ClassLoss):
         return y
 
     def is_sure(self, prediction: Tensor) -> bool:
-        """Scores, and what a softmax along the classes gives."""
+        """Return whether the prediction is scores, or a softmax's output."""
         axis = _axis(prediction.shape)
         made = (
             None if self.from_logits else behind(prediction, activations.softmax, axis)
@@ -265,13 +265,13 @@ class CrossEntropyLoss(ClassLoss):
         return self.from_logits or made is not None
 
     def right_prediction(self, prediction: Any) -> Any:
-        """Rows that are distributions, where they should be."""
+        """Check that the predictions are distributions."""
         fix = _("end the network in nn.Softmax(), or leave out from_logits=False")
         what, axis = _("the prediction"), _axis(prediction.shape)
         return check_rows("CrossEntropyLoss", what, prediction, fix, axis)
 
     def pointwise(self, prediction: Tensor, target: Tensor) -> Tensor:
-        """One loss a sample, its class weights inside."""
+        """Compute the cross-entropy of each sample, with class weights."""
         if self.from_logits:
             return self._by_rows(self._of_scores, prediction, target)
         scores = behind(prediction, activations.softmax, axis=_axis(prediction.shape))
@@ -293,7 +293,7 @@ class CrossEntropyLoss(ClassLoss):
         return wrap(losses.log_score(prediction.value, rows.value)).sum(1)
 
     def _truth(self, prediction: Tensor, target: Tensor) -> Tensor:
-        """Rows w ⊙ ((1 − ε) y + ε/C), of labels or of rows y."""
+        """Return target rows w ⊙ ((1 − ε) y + ε/C), of labels or rows y."""
         classes = prediction.shape[-1]
         assert isinstance(classes, int)
         if target.dtype.is_integer:
@@ -307,7 +307,7 @@ class CrossEntropyLoss(ClassLoss):
         )
 
     def _refuse(self, prediction: Tensor) -> None:
-        """Refuse a network whose end is another than this loss takes."""
+        """Refuse a network whose last activation does not suit the loss."""
         if self.from_logits:
             refuse(
                 "CrossEntropyLoss",
@@ -356,7 +356,7 @@ class NLLLoss(ClassLoss):
     """
 
     def match(self, prediction: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-        """The labels as int32."""
+        """Check the shapes, and convert the labels to int32."""
         fix = _("end the network in nn.LogSoftmax(), or take nn.CrossEntropyLoss()")
         refuse(
             "NLLLoss",
@@ -369,7 +369,7 @@ class NLLLoss(ClassLoss):
         return super().match(prediction, target)
 
     def of_rows(self, prediction: Tensor, target: Tensor) -> Tensor:
-        """−w_y ln ŷ_y."""
+        """Compute −w_y ln ŷ_y for each row."""
         classes = prediction.shape[-1]
         assert isinstance(classes, int)
         own = wrap(one_hot_mask(target.value, classes))

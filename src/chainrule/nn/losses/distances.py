@@ -1,4 +1,4 @@
-"""Losses of regression: the book's three squared losses, MAE, and Huber's."""
+"""Regression losses: three squared losses, MAE, Huber's, and Poisson's."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class MSELoss(ElementwiseLoss):
     quantities: ClassVar[bool] = True
 
     def pointwise(self, prediction: Tensor, target: Tensor) -> Tensor:
-        """(ŷ − y)², one an element."""
+        """Compute (ŷ − y)² for each element."""
         error = prediction - target
         return error * error
 
@@ -51,7 +51,7 @@ class HalfMSELoss(ElementwiseLoss):
     quantities: ClassVar[bool] = True
 
     def pointwise(self, prediction: Tensor, target: Tensor) -> Tensor:
-        """½ (ŷ − y)², one an element."""
+        """Compute ½ (ŷ − y)² for each element."""
         error = prediction - target
         return error * error * 0.5
 
@@ -74,7 +74,7 @@ class HalfSquaredErrorLoss(ElementwiseLoss):
     quantities: ClassVar[bool] = True
 
     def pointwise(self, prediction: Tensor, target: Tensor) -> Tensor:
-        """½ Σ (ŷ − y)² over all axes but the first, one a sample."""
+        """Compute ½ Σ (ŷ − y)² for each sample."""
         error = prediction - target
         square = error * error
         if square.ndim > 1:
@@ -96,7 +96,7 @@ class L1Loss(ElementwiseLoss):
     quantities: ClassVar[bool] = True
 
     def pointwise(self, prediction: Tensor, target: Tensor) -> Tensor:
-        """|ŷ − y|, one an element."""
+        """Compute |ŷ − y| for each element."""
         return abs(prediction - target)
 
 
@@ -129,7 +129,7 @@ class HuberLoss(ElementwiseLoss):
         self.delta = number("HuberLoss", "delta", delta, above=0)
 
     def pointwise(self, prediction: Tensor, target: Tensor) -> Tensor:
-        """One loss an element."""
+        """Compute the Huber loss of each element."""
         values = prediction.value, target.value
         return wrap(losses.huber(*values, delta=self.delta))
 
@@ -161,7 +161,7 @@ class SmoothL1Loss(ElementwiseLoss):
         self.beta = number("SmoothL1Loss", "beta", beta, least=0)
 
     def pointwise(self, prediction: Tensor, target: Tensor) -> Tensor:
-        """One loss an element."""
+        """Compute the smooth L1 loss of each element."""
         if not self.beta:
             return abs(prediction - target)
         values = prediction.value, target.value
@@ -202,18 +202,18 @@ class PoissonNLLLoss(ElementwiseLoss):
         self.eps = number("PoissonNLLLoss", "eps", eps, least=0)
 
     def right_target(self, y: Any, prediction_shape: Shape) -> Any:
-        """Counts ≥ 0."""
+        """Check that targets are counts ≥ 0, and return them."""
         return check_least("PoissonNLLLoss", _("the target"), y, _("count from 0"))
 
     def right_prediction(self, prediction: Any) -> Any:
-        """A mean ≥ 0."""
+        """Check that predicted means are ≥ 0, and return them."""
         if self.log_input:
             return prediction
         fix = _("log_input=True for logarithms, or nn.Softplus() at the end")
         return check_least("PoissonNLLLoss", _("the prediction"), prediction, fix)
 
     def pointwise(self, prediction: Tensor, target: Tensor) -> Tensor:
-        """One loss an element."""
+        """Compute the negative log-likelihood of each element."""
         if self.log_input:
             made = prediction.exp() - target * prediction
         else:

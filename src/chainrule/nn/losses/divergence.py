@@ -60,7 +60,7 @@ class KLDivLoss(ElementwiseLoss):
         super().__init__(reduction=reduction)
 
     def match(self, prediction: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-        """The target in the dtype of the prediction, once the shapes agree."""
+        """Convert the target to the prediction's dtype; require equal shapes."""
         refuse(
             "KLDivLoss",
             prediction,
@@ -78,26 +78,26 @@ class KLDivLoss(ElementwiseLoss):
         return super().match(prediction, target)
 
     def right_target(self, y: Any, prediction_shape: Shape) -> Any:
-        """Rows that are distributions."""
+        """Check that the target rows are distributions, and return them."""
         if not y.ndim or y.ndim != len(prediction_shape):
             return y
         fix = _("divide each row by its sum: y / y.sum(-1)[..., None]")
         return check_rows("KLDivLoss", _("the target"), y, fix)
 
     def is_sure(self, prediction: Tensor) -> bool:
-        """What a softmax along the last axis gives."""
+        """Return whether the prediction is a softmax along the last axis."""
         last = prediction.ndim - 1
         return behind(prediction, activations.softmax, axis=last) is not None
 
     def right_prediction(self, prediction: Any) -> Any:
-        """Rows that are distributions."""
+        """Check that predicted rows are distributions, and return them."""
         fix = _(
             "end the network in nn.Softmax(); probabilities go in, not their logarithms"
         )
         return check_rows("KLDivLoss", _("the prediction"), prediction, fix)
 
     def pointwise(self, prediction: Tensor, target: Tensor) -> Tensor:
-        """One divergence a row."""
+        """Compute the divergence of each row."""
         scores = (
             behind(prediction, activations.softmax, axis=1)
             if prediction.ndim == 2
@@ -142,7 +142,7 @@ class GaussianKLDivLoss(PairLoss):
         q_logvar: Any = None,
         sample_weight: Any = None,
     ) -> Tensor:
-        """The divergence of p from q, which is N(0, 1) unless it is given."""
+        """Compute the divergence of p from q; q is N(0, 1) by default."""
         given = {"mu": mu, "logvar": logvar, "q_mu": q_mu, "q_logvar": q_logvar}
         found = {name: t for name, t in given.items() if t is not None}
         made = dict(zip(found, self.same_shape(**found)))

@@ -1,4 +1,4 @@
-"""Losses of raw scores: hinge, its form for several classes, the perceptron's."""
+"""Margin losses of raw scores: hinge, multi-class hinge, perceptron criterion."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from chainrule.text import _
 
 
 class SignLoss(ElementwiseLoss):
-    """Base of the losses whose labels are −1 and 1."""
+    """Base class of losses whose labels are −1 and 1."""
 
     def match(self, prediction: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-        """The target in the dtype of the prediction; a dtype without −1 is refused."""
+        """Convert the target to the prediction's dtype; refuse dtypes without −1."""
         if target.dtype.kind in ("bool", "uint"):
             raise DTypeError(
                 _("{kind} takes the labels -1 and 1.", kind=type(self).__name__),
@@ -32,7 +32,7 @@ class SignLoss(ElementwiseLoss):
         return super().match(prediction, target)
 
     def right_target(self, y: Any, prediction_shape: Shape) -> Any:
-        """Labels ±1."""
+        """Check that the labels are ±1, and return them."""
         return check_among(type(self).__name__, y, (-1, 1), (0, 1), "y = 2*y - 1")
 
 
@@ -63,7 +63,7 @@ class HingeLoss(SignLoss):
     )
 
     def pointwise(self, prediction: Tensor, target: Tensor) -> Tensor:
-        """One loss an element."""
+        """Compute the hinge loss of each element."""
         return wrap(losses.hinge(prediction.value, target.value))
 
 
@@ -95,11 +95,11 @@ class PerceptronLoss(ElementwiseLoss):
     hint: ClassVar[str] = _("one score and one label a neuron")
 
     def right_target(self, y: Any, prediction_shape: Shape) -> Any:
-        """Labels 0 and 1."""
+        """Check that the labels are 0 and 1, and return them."""
         return check_among("PerceptronLoss", y, (0, 1), (-1, 1), "y = (y + 1) / 2")
 
     def pointwise(self, prediction: Tensor, target: Tensor) -> Tensor:
-        """One loss an element."""
+        """Compute the perceptron criterion of each element."""
         return wrap(losses.perceptron_criterion(prediction.value, target.value))
 
 
@@ -114,7 +114,7 @@ class SoftMarginLoss(SignLoss):
     decides_from: ClassVar[float | None] = 0.0
 
     def pointwise(self, prediction: Tensor, target: Tensor) -> Tensor:
-        """One loss an element."""
+        """Compute the logistic loss of each element."""
         return wrap(activations.softplus((-target * prediction).value))
 
 
@@ -134,7 +134,7 @@ class HingeEmbeddingLoss(SignLoss):
         self.margin = number("HingeEmbeddingLoss", "margin", margin)
 
     def pointwise(self, prediction: Tensor, target: Tensor) -> Tensor:
-        """One loss an element."""
+        """Compute the hinge embedding loss of each distance."""
         return where(target == 1.0, prediction, (self.margin - prediction).relu())
 
 
@@ -186,7 +186,7 @@ class MultiMarginLoss(ClassLoss):
         self.margin = number("MultiMarginLoss", "margin", margin, above=0)
 
     def match(self, prediction: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-        """The labels as int32."""
+        """Check the shapes, and convert the labels to int32."""
         if prediction.ndim > 2:
             raise ShapeError(
                 _("MultiMarginLoss takes one row of scores a sample."),
@@ -196,11 +196,11 @@ class MultiMarginLoss(ClassLoss):
         return super().match(prediction, target)
 
     def weights(self, prediction: Tensor, target: Tensor) -> Tensor | None:
-        """1 each: the mean divides by the number of samples."""
+        """Return None: each sample counts 1 in the mean."""
         return None
 
     def of_rows(self, prediction: Tensor, target: Tensor) -> Tensor:
-        """One loss a row."""
+        """Compute the multi-class hinge loss of each row."""
         scores, labels = prediction.value, target.value
         made = losses.multi_margin(scores, labels, margin=self.margin, p=self.p)
         if self.weight is None:

@@ -1,4 +1,4 @@
-"""What a prediction was computed by: the graph knows it.
+"""The operation that computed a prediction, found in its graph.
 
 A softmax in front of a cross-entropy from probabilities is computed together with it,
 from the scores, so that nothing underflows and δ = ŷ − y. A softmax in front of a
@@ -22,7 +22,7 @@ from chainrule.text import _
 def behind(
     prediction: Tensor, activation: Primitive, axis: int | None = None
 ) -> Tensor | None:
-    """What ``activation`` made the prediction of; None if something else made it."""
+    """Return the input of the ``activation`` that computed the prediction, or None."""
     node = prediction.value.node
     if node is None or node.primitive is not activation or not node.inputs:
         return None
@@ -32,7 +32,7 @@ def behind(
 
 
 def _maker(value: Value) -> Primitive | None:
-    """The primitive that computed a value, seen through views and conversions."""
+    """Return the primitive that computed a value, behind views and conversions."""
     while (node := value.node) is not None:
         if not (node.primitive.view or node.primitive is convert) or not node.inputs:
             return node.primitive
@@ -41,14 +41,14 @@ def _maker(value: Value) -> Primitive | None:
 
 
 def is_made_by(prediction: Tensor, *activations: Primitive) -> bool:
-    """Whether one of these computed it, seen through views."""
+    """Return whether one of some activations computed a prediction."""
     return _maker(prediction.value) in activations
 
 
 def refuse(
     loss: str, prediction: Tensor, made_by: tuple[Primitive, ...], **answers: str
 ) -> None:
-    """Refuse a prediction that one of these activations computed.
+    """Refuse a prediction that one of some activations computed.
 
     Args:
         loss: the loss's name.
@@ -71,7 +71,7 @@ def refuse(
 
 
 def warn_of_scores(loss: str, prediction: Tensor, fix: str) -> None:
-    """Warn where traced predictions are W a + b and the loss takes probabilities.
+    """Warn of raw scores W a + b as the prediction of a loss of probabilities.
 
     Numbers that are none are refused where they are known; a trace has no numbers.
     """

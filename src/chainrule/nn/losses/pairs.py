@@ -1,4 +1,4 @@
-"""Losses of more than a prediction and a target: of pairs, triplets and variances."""
+"""Losses of pairs, of triplets, and of a predicted mean and variance."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from chainrule.text import _
 
 
 class PairLoss(Reduction):
-    """Base: tensors that fit together, and numbers checked where they are known."""
+    """Base class of losses with more inputs than a prediction and a target."""
 
     def same_shape(self, **given: Any) -> list[Tensor]:
-        """Tensors of one shape, in the dtype of the first."""
+        """Check that tensors have one shape; convert them to the first's dtype."""
         tensors = {name: as_tensor(x) for name, x in given.items()}
         first = next(iter(tensors.values()))
         if not first.dtype.is_float:
@@ -36,7 +36,7 @@ class PairLoss(Reduction):
         return [t.astype(first.dtype) for t in tensors.values()]
 
     def signs(self, target: Any, like: Tensor, shape: Any) -> Tensor:
-        """Labels ±1 in the dtype of ``like``."""
+        """Check labels ±1, and return them in the dtype of ``like``."""
         y = as_tensor(target)
         if y.shape != shape:
             raise ShapeError(
@@ -68,7 +68,7 @@ class MarginRankingLoss(PairLoss):
     def forward(
         self, input1: Any, input2: Any, target: Any, sample_weight: Any = None
     ) -> Tensor:
-        """The loss of pairs (x₁, x₂) with labels ±1."""
+        """Compute the ranking loss of pairs (x₁, x₂) with labels ±1."""
         a, b = self.same_shape(input1=input1, input2=input2)
         y = self.signs(target, a, a.shape)
         losses = (self.margin - y * (a - b)).relu()
@@ -97,7 +97,7 @@ class CosineEmbeddingLoss(PairLoss):
     def forward(
         self, input1: Any, input2: Any, target: Any, sample_weight: Any = None
     ) -> Tensor:
-        """The loss of pairs of vectors with labels ±1."""
+        """Compute the cosine loss of pairs of vectors with labels ±1."""
         a, b = self.same_shape(input1=input1, input2=input2)
         if a.ndim not in (1, 2):
             raise ShapeError(
@@ -154,7 +154,7 @@ class TripletMarginLoss(PairLoss):
     def forward(
         self, anchor: Any, positive: Any, negative: Any, sample_weight: Any = None
     ) -> Tensor:
-        """The loss of triplets."""
+        """Compute the loss of triplets (anchor, positive, negative)."""
         a, near, far = self.same_shape(
             anchor=anchor, positive=positive, negative=negative
         )
@@ -203,7 +203,7 @@ class GaussianNLLLoss(PairLoss):
     def forward(
         self, input: Any, target: Any, var: Any, sample_weight: Any = None
     ) -> Tensor:
-        """The loss of predicted means and variances."""
+        """Compute the loss of predicted means and variances."""
         mean, y = self.same_shape(input=input, target=target)
         var = as_tensor(var).astype(mean.dtype)
         fix = "end this output in nn.Softplus(), or take its exponential"

@@ -1,4 +1,4 @@
-"""The one family of errors.
+"""The exception and warning classes of Chainrule.
 
 Every message answers four questions: what was asked, what was expected, what
 came, and how to fix it. Code raises with keywords, so that none is forgotten:
@@ -44,7 +44,7 @@ _OURS = (_PACKAGE, contextlib.__file__, "<string>")
 
 
 class _Answers(BaseException):
-    """An exception with four answers, each of them a message or a string."""
+    """An exception with four texts: what was asked, expected and got, and the fix."""
 
     def __init__(
         self,
@@ -64,14 +64,14 @@ class _Answers(BaseException):
         )
 
     def translated(self) -> str:
-        """Return the message in the language in use."""
+        """Return the error message in the current language."""
         answers = (self.expected, self.got, self.fix)
         shown = [None if answer is None else translated(answer) for answer in answers]
         labels = (tr("expected:"), tr("got:"), tr("fix:"))
         return _below_each_other(translated(self.what), dict(zip(labels, shown)))
 
     def _render_traceback_(self) -> list[str]:
-        """Return what a notebook shows: a traceback that ends in its language."""
+        """Return the traceback for a notebook, its message in the current language."""
         import traceback
 
         lines = traceback.format_exception(self)
@@ -88,7 +88,7 @@ class _Answers(BaseException):
 def _restored(
     kind: type[_Answers], args: tuple[Any, ...], attributes: dict[str, Any]
 ) -> _Answers:
-    """Return an error that was pickled or copied, whatever its class is made with."""
+    """Return an unpickled or copied error, without calling its constructor."""
     error = kind.__new__(kind, *args)
     error.args = args
     error.__dict__.update(attributes)
@@ -96,7 +96,7 @@ def _restored(
 
 
 class ChainruleError(_Answers, Exception):
-    """Base of every error that Chainrule raises on purpose.
+    """The base class of every error that Chainrule raises on purpose.
 
     Args:
         what: what was asked and what went wrong, one sentence.
@@ -202,12 +202,12 @@ class MissingAttributeError(AttributeError):
         self.what, self.hint, self.fix = what, hint, fix
 
     def translated(self) -> str:
-        """Return the message in the language in use."""
+        """Return the error message in the current language."""
         return translated(self.args[0])
 
 
 class ChainruleWarning(_Answers, UserWarning):
-    """Something that works and is hardly what was meant; it answers as errors do."""
+    """A warning about valid but probably unintended use, with a fix."""
 
 
 def warn(
@@ -217,7 +217,7 @@ def warn(
     got: str | None = None,
     fix: str | None = None,
 ) -> None:
-    """Warn with the four answers of an error; the user's line is named.
+    """Issue a warning with the texts of an error and the user's source line.
 
     Args:
         what: what was asked and why it is doubtful, one sentence.
@@ -229,7 +229,7 @@ def warn(
 
 
 def warn_of_line(warning: Warning) -> None:
-    """Warn of the nearest line that is the user's."""
+    """Issue a warning at the nearest source line in user code."""
     level, frame, ours = 1, sys._getframe(), _OURS
     while frame.f_back is not None and frame.f_code.co_filename.startswith(ours):
         level, frame = level + 1, frame.f_back
@@ -237,7 +237,7 @@ def warn_of_line(warning: Warning) -> None:
 
 
 def visible(text: str) -> str:
-    """Text from outside as one line that is safe to show, whoever wrote it.
+    """Return untrusted text as one line, with control characters escaped.
 
     What a terminal would obey is written as an escape: names of files, columns and
     classes can neither move the cursor nor turn a line around.
@@ -251,12 +251,12 @@ def visible(text: str) -> str:
 
 
 def visible_lines(text: str) -> str:
-    """:func:`visible` for text of several lines."""
+    """Return untrusted text of several lines, with control characters escaped."""
     return "\n".join(map(visible, text.split("\n")))
 
 
 def nearest(name: str, known: Iterable[str], cutoff: float = 0.5) -> str | None:
-    """The known name that ``name`` was probably meant to be, or None.
+    """Return the known name most similar to ``name``, or None.
 
     Args:
         name: what was written.
@@ -275,13 +275,13 @@ def nearest(name: str, known: Iterable[str], cutoff: float = 0.5) -> str | None:
 
 
 def message_of(error: BaseException) -> str:
-    """Return the text of any exception, one of ours in the language in use."""
+    """Return the text of an exception, ours in the current language."""
     ours = isinstance(error, _Answers | MissingAttributeError)
     return error.translated() if ours else str(error)
 
 
 def _below_each_other(what: str, answers: Mapping[str, str | None]) -> str:
-    """Return what was asked, and the answers below it, each behind its label."""
+    """Return an error's text: what was asked, and labelled answers below."""
     room = max(map(width, answers))
     lines = [_shortened(what, room)]
     for label, answer in answers.items():
@@ -292,7 +292,7 @@ def _below_each_other(what: str, answers: Mapping[str, str | None]) -> str:
 
 
 def _shortened(answer: str, room: int) -> str:
-    """Return an answer without its middle where it is long.
+    """Return an answer, without its middle if too long.
 
     Its own lines stand below each other, and none of them looks like another answer.
     """

@@ -53,7 +53,9 @@ class SharedTensor(Tensor):
 
 
 def from_numpy(array: Any) -> Tensor:
-    """Return a tensor that shares the memory of an array, and shows its changes.
+    """Return a tensor that shares the memory of a NumPy array.
+
+    Changes of the array are visible in the tensor.
 
     It is not changed in place itself. ``cr.tensor(array)`` copies.
 

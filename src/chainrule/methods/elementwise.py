@@ -118,7 +118,7 @@ class Elementwise(TensorBase):
         return self._real(ops.atan)
 
     def atan2(self, other: Any) -> Self:
-        """The angle of the point (other, self), from −π to π."""
+        """Return the angle of the point (other, self), from −π to π."""
         return self._new(trigonometry.atan2(*float_pair(self, other)))
 
     def sinh(self) -> Self:
@@ -188,7 +188,7 @@ class Elementwise(TensorBase):
     negative = neg
 
     def positive(self) -> Self:
-        """x, as a tensor of its own."""
+        """Return x as a new tensor."""
         return +self  # pyright: ignore[reportOperatorIssue]
 
     def sign(self) -> Self:
@@ -196,7 +196,7 @@ class Elementwise(TensorBase):
         return self._new(prims.sign(self.value))
 
     def signbit(self) -> Self:
-        """Whether x has a minus sign, as −0 has."""
+        """Return whether x has a minus sign, as −0 has."""
         return self._new(ops.signbit(self.value))
 
     def copysign(self, other: Any) -> Self:
@@ -204,21 +204,21 @@ class Elementwise(TensorBase):
         return self._new(prims.copysign(*float_pair(self, other)))
 
     def nextafter(self, other: Any) -> Self:
-        """The next number from x on the way to ``other``."""
+        """Return the next floating-point number from x towards ``other``."""
         return self._new(prims.nextafter(*float_pair(self, other)))
 
     def clamp(self, min: Any = None, max: Any = None) -> Self:
-        """x within limits, which may be tensors; at a limit the derivative is 1."""
+        """Clip x to limits, numbers or tensors; the derivative at a limit is 1."""
         return self._new(clipped(self, min, max))
 
     clip = clamp
 
     def maximum(self, other: Any) -> Self:
-        """The larger of two; at equality the derivative goes to ``other``."""
+        """Return the larger of two; at equality the derivative is ``other``'s."""
         return self._new(prims.maximum(*pair(self, other)))
 
     def minimum(self, other: Any) -> Self:
-        """The smaller of two; at equality the derivative goes to ``other``."""
+        """Return the smaller of two; at equality the derivative is ``other``'s."""
         return self._new(prims.minimum(*pair(self, other)))
 
     def floor(self) -> Self:
@@ -230,18 +230,18 @@ class Elementwise(TensorBase):
         return self._new(ops.ceil(self.value))
 
     def trunc(self) -> Self:
-        """The integer part."""
+        """Return the integer part of x."""
         return self._new(ops.trunc(self.value))
 
     def round(self, decimals: int = 0) -> Self:
-        """To the nearest number with that many decimals, the even one of two."""
+        """Round to a number of decimals, halves to the even neighbour."""
         decimals = validation.whole("decimals", decimals, least=-300, most=300)
         return self._new(ops.round_(self.value, decimals))
 
     def nan_to_num(
         self, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None
     ) -> Self:
-        """NaN and infinities as numbers; by default 0, the largest and the smallest."""
+        """Replace NaN and ±∞ by numbers: by default 0, the largest and the smallest."""
         v = self.value
         if v.dtype.is_float:
             largest = float(finite_limit(v))
@@ -257,7 +257,7 @@ class Elementwise(TensorBase):
         return self._new(ops.lerp(v, ops.stretch(w, v.shape), t))
 
     def masked_fill(self, mask: Any, value: Any) -> Self:
-        """The number ``value`` where ``mask`` is true, else x."""
+        """Return x with ``value`` where ``mask`` is true."""
         number = value_of(value, self.dtype)
         return self._new(ops.select(value_of(mask), number, self.value))
 
@@ -269,11 +269,11 @@ class Elementwise(TensorBase):
     # -- truth -----------------------------------------------------------------------
 
     def isnan(self) -> Self:
-        """Whether it is NaN."""
+        """Return whether each element is NaN."""
         return self._new(ops.isnan(self.value))
 
     def isinf(self) -> Self:
-        """Whether it is ∞ or −∞."""
+        """Return whether each element is ∞ or −∞."""
         return self._new(ops.isinf(self.value))
 
     def isclose(
@@ -283,7 +283,7 @@ class Elementwise(TensorBase):
         atol: float = 1e-8,
         equal_nan: bool = False,
     ) -> Self:
-        """Whether \\|x − y\\| ≤ atol + rtol · \\|y\\|, element by element."""
+        """Return whether \\|x − y\\| ≤ atol + rtol · \\|y\\|, element by element."""
         v, w = pair(self, other)
         return self._new(ops.isclose(v, w, rtol, atol, equal_nan))
 
@@ -294,28 +294,31 @@ class Elementwise(TensorBase):
         atol: float = 1e-8,
         equal_nan: bool = False,
     ) -> Any:
-        """Whether all are close, see :meth:`isclose`: a truth value, unless traced."""
+        """Return whether all elements are close; see :meth:`isclose`.
+
+        A truth value, unless traced.
+        """
         made = self.isclose(other, rtol, atol, equal_nan).all()  # pyright: ignore
         return made if context.trace is not None else bool(made)
 
     def isfinite(self) -> Self:
-        """Whether it is a number that is not infinite."""
+        """Return whether each element is finite: neither ±∞ nor NaN."""
         return self._new(ops.isfinite(self.value))
 
     def logical_not(self) -> Self:
-        """Whether it is 0."""
+        """Return whether each element is 0 (logical not)."""
         return self._new(integers.bitwise_not(truth(self.value)))
 
     def logical_and(self, other: Any) -> Self:
-        """Whether both differ from 0."""
+        """Return whether both elements differ from 0."""
         return self._new(integers.bitwise_and(*_truths(self, other)))
 
     def logical_or(self, other: Any) -> Self:
-        """Whether one of them differs from 0."""
+        """Return whether at least one of two elements differs from 0."""
         return self._new(integers.bitwise_or(*_truths(self, other)))
 
     def logical_xor(self, other: Any) -> Self:
-        """Whether one of them, and only one, differs from 0."""
+        """Return whether exactly one of two elements differs from 0."""
         return self._new(integers.bitwise_xor(*_truths(self, other)))
 
     def eq(self, other: Any) -> Self:
@@ -361,7 +364,7 @@ class Elementwise(TensorBase):
         return self._new(ops.mul(*pair(self, other)))
 
     def div(self, other: Any, *, rounding_mode: str | None = None) -> Self:
-        """x / y, or that rounded to an integer: ``"floor"`` or ``"trunc"``."""
+        """Return x / y, optionally rounded: ``"floor"`` or ``"trunc"``."""
         if rounding_mode is None:
             return self._new(prims.div(*float_pair(self, other)))
         validation.choice("floor", "trunc")("rounding_mode", rounding_mode)
@@ -375,36 +378,36 @@ class Elementwise(TensorBase):
         return self._new(integers.floor_divide(*pair(self, other)))
 
     def remainder(self, other: Any) -> Self:
-        """What ⌊x / y⌋ leaves, with the sign of y."""
+        """Return the remainder of ⌊x / y⌋, with the sign of y."""
         return self._new(integers.remainder(*pair(self, other)))
 
     def bitwise_and(self, other: Any) -> Self:
-        """Bits that both have."""
+        """Return the bitwise and: bits set in both operands."""
         return self._new(integers.bitwise_and(*pair(self, other)))
 
     def bitwise_or(self, other: Any) -> Self:
-        """Bits that one of them has."""
+        """Return the bitwise or: bits set in at least one operand."""
         return self._new(integers.bitwise_or(*pair(self, other)))
 
     def bitwise_xor(self, other: Any) -> Self:
-        """Bits that only one of them has."""
+        """Return the bitwise exclusive or: bits set in exactly one operand."""
         return self._new(integers.bitwise_xor(*pair(self, other)))
 
     def bitwise_not(self) -> Self:
-        """The other bits."""
+        """Return the bitwise complement."""
         return self._new(integers.bitwise_not(self.value))
 
     def bitwise_left_shift(self, other: Any) -> Self:
-        """Bits moved up: x · 2ʸ."""
+        """Shift the bits left: x · 2ʸ."""
         return self._new(integers.shift_left(*pair(self, other)))
 
     def bitwise_right_shift(self, other: Any) -> Self:
-        """Bits moved down: ⌊x / 2ʸ⌋."""
+        """Shift the bits right: ⌊x / 2ʸ⌋."""
         return self._new(integers.shift_right(*pair(self, other)))
 
 
 def finite_limit(v: Value) -> Any:
-    """The largest finite number of a floating dtype."""
+    """Return the largest finite number of a value's floating dtype."""
     return np.finfo(v.dtype.numpy).max
 
 

@@ -94,7 +94,7 @@ class Chosen(Section):
 
     @classmethod
     def beside(cls, name: str, options: dict[str, Any]) -> dict[str, Any]:
-        """Return additional keys of the section, which depend on the class's options."""
+        """Return additional keys of the section, by the class's options."""
         return {}
 
 

@@ -157,7 +157,7 @@ def _read(settings: Data, find: Finder) -> Dataset:
 
 
 def _arrays(read: Dataset, path: Path, task: str | None) -> Dataset:
-    """Return arrays as samples; whole-number targets are classes unless ``task`` differs.
+    """Return arrays as samples; integer targets are classes unless ``task`` differs.
 
     Images in bytes are scaled to 0 … 1, as those of idx files and of folders are.
     """

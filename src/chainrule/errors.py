@@ -111,63 +111,63 @@ class ChainruleError(_Answers, Exception):
 
 
 class ShapeError(ChainruleError, ValueError):
-    """Shapes that do not fit together."""
+    """Error for shapes that do not match."""
 
 
 class AxisError(ShapeError, IndexError):
-    """An axis that a tensor does not have."""
+    """Error for an axis that a tensor does not have."""
 
 
 class DTypeError(ChainruleError, TypeError):
-    """A dtype that an operation does not take."""
+    """Error for a dtype that an operation does not support."""
 
 
 class ArgumentError(ChainruleError, ValueError):
-    """An argument outside what is allowed (a label of class 12 among 10)."""
+    """Error for an invalid argument (such as a label of class 12 among 10)."""
 
 
 class ExportError(ChainruleError, BufferError):
-    """Memory that cannot be exported as another library asks for it."""
+    """Error for memory that cannot be exported as another library requests."""
 
 
 class CallError(ChainruleError, TypeError):
-    """Arguments that a function does not have, or lacks."""
+    """Error for unknown or missing arguments of a function."""
 
 
 class GraphError(ChainruleError):
-    """A graph that breaks a rule of the intermediate representation."""
+    """Error for a graph that breaks a rule of the intermediate representation."""
 
 
 class ParseError(GraphError, ValueError):
-    """Text that is not a graph, or no description of a network."""
+    """Error for text that is not a graph, or no description of a network."""
 
 
 class GradientError(ChainruleError):
-    """A derivative that does not exist, or was asked for where none is recorded."""
+    """Error for a derivative that does not exist or was not recorded."""
 
 
 class EngineError(ChainruleError):
-    """An engine that cannot run here, or a primitive that it does not support."""
+    """Error for an unavailable engine, or a primitive that it does not support."""
 
 
 class NonFiniteError(ChainruleError, ArithmeticError):
-    """NaN or infinity in the data, in a value of the graph, or in the loss."""
+    """Error for NaN or infinity in the data, in a graph value, or in the loss."""
 
 
 class DataError(ChainruleError, ValueError):
-    """A data file that is missing, truncated, altered or of another format."""
+    """Error for a data file that is missing, truncated, altered or ill-formatted."""
 
 
 class CheckpointError(ChainruleError, ValueError):
-    """A checkpoint that cannot be read, or belongs to another model."""
+    """Error for a checkpoint that is unreadable or belongs to another model."""
 
 
 class SaveError(ChainruleError, OSError):
-    """A file that cannot be written (no space, no permission)."""
+    """Error for a file that cannot be written (no space, no permission)."""
 
 
 class MissingAttributeError(AttributeError):
-    """A name that a module or an object has not.
+    """Error for an unknown attribute of a module or an object.
 
     It is Python's own error with a hint, and none of the family: ``hasattr`` meets it
     every day, and in a program it is a slip of the code, not bad input.

@@ -175,7 +175,7 @@ class Tensor(Changes, Operators, Elementwise, Reductions, Movement, Conversion):
 
     @property
     def requires_grad(self) -> bool:
-        """Whether derivatives with respect to this tensor are recorded."""
+        """Return whether derivatives with respect to this tensor are recorded."""
         return (self._value if self._base is None else self._now).tracked
 
     @requires_grad.setter
@@ -184,7 +184,7 @@ class Tensor(Changes, Operators, Elementwise, Reductions, Movement, Conversion):
 
     @property
     def is_leaf(self) -> bool:
-        """Whether the tensor was created by the user and not computed."""
+        """Return whether the tensor was created by the user and not computed."""
         value = self._value if self._base is None else self._now
         return value.node is None or value.owner is not None
 
@@ -380,7 +380,7 @@ class Tensor(Changes, Operators, Elementwise, Reductions, Movement, Conversion):
         create_graph: bool = False,
         retain_graph: bool = False,
     ) -> None:
-        """Add ∂self/∂leaf to ``.grad`` of every leaf that requires it.
+        """Add ∂self/∂leaf to ``.grad`` of every leaf that requires a gradient.
 
         Args:
             gradient: the cotangent of this tensor; 1 for a scalar.

@@ -34,7 +34,7 @@ e, pi, inf, nan, newaxis = math.e, math.pi, math.inf, math.nan, None
 
 @dataclass(frozen=True)
 class FloatInfo:
-    """Limits of a floating dtype, see :func:`finfo`."""
+    """The limits of a floating dtype; the result of :func:`finfo`."""
 
     bits: int
     eps: builtins.float
@@ -47,7 +47,7 @@ class FloatInfo:
 
 @dataclass(frozen=True)
 class IntegerInfo:
-    """Limits of an integer dtype, see :func:`iinfo`."""
+    """The limits of an integer dtype; the result of :func:`iinfo`."""
 
     bits: int
     max: int

@@ -241,7 +241,7 @@ def add(x1: Any, x2: Any, /, *, alpha: Any = 1) -> Tensor:
 
 
 def atan2(x1: Any, x2: Any, /) -> Tensor:
-    """The angle of the point (x2, x1), from −π to π."""
+    """Return the angle of the point (x2, x1), from −π to π."""
     return wrap(trigonometry.atan2(*float_pair(x1, x2)))
 
 
@@ -366,7 +366,7 @@ def greater_equal(x1: Any, x2: Any, /) -> Tensor:
 
 
 def pow(x1: Any, x2: Any, /) -> Tensor:
-    """x1^x2; 1 where x2 is 0, whatever x1."""
+    """Return x1^x2, which is 1 where x2 is 0, whatever x1."""
     return wrap(power_of(x1, x2))
 
 

@@ -1,4 +1,4 @@
-"""Tensors joined, cut, moved and repeated; products of matrices."""
+"""Functions that join, split, move and repeat tensors; matrix products."""
 
 from __future__ import annotations
 
@@ -267,7 +267,7 @@ def matmul(x1: Any, x2: Any, /) -> Tensor:
 
 @raises_call_error
 def matrix_transpose(x: Any, /) -> Tensor:
-    """The transpose of each matrix: the last two axes exchanged."""
+    """Return the transpose of each matrix: the last two axes exchanged."""
     return as_tensor(x).mT
 
 

@@ -1,4 +1,4 @@
-"""Sums, statistics, extremes and order, along axes: the methods of tensors.
+"""Functions for sums, statistics, extremes and sorting, along axes.
 
 All take ``dim=`` and ``keepdim=``, or ``axis=`` and ``keepdims=``.
 """

@@ -1,4 +1,4 @@
-"""``cr.save`` and ``cr.load``: nests of arrays, as safetensors files.
+"""``cr.save`` and ``cr.load``: nests of arrays as safetensors files.
 
 Nothing is executed on reading, unlike with pickles. The files are those of the
 safetensors library, so PyTorch and others read and write them too.

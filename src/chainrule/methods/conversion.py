@@ -34,7 +34,7 @@ class NamedCount(SymbolicDim):
 
 
 class Conversion(TensorBase):
-    """Element types, numbers, sizes."""
+    """Tensor methods for dtypes, Python numbers, sizes and display."""
 
     __slots__ = ()
 
@@ -42,7 +42,7 @@ class Conversion(TensorBase):
 
     @property
     def size(self) -> Any:
-        """The number of elements; called, ``x.size()`` is the shape as in PyTorch."""
+        """The number of elements; ``x.size()`` returns the shape, as in PyTorch."""
         shape = self.shape
         total = size_of(shape)
         if isinstance(total, int):
@@ -68,12 +68,12 @@ class Conversion(TensorBase):
 
     @property
     def itemsize(self) -> int:
-        """Bytes an element."""
+        """The number of bytes of an element."""
         return self.dtype.itemsize
 
     @property
     def nbytes(self) -> Dim:
-        """Bytes of all elements."""
+        """The number of bytes of all elements."""
         return size_of(self.shape) * self.dtype.itemsize
 
     # -- element types ---------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Functions of each element."""
+"""Elementwise tensor methods."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from chainrule.util import validation
 
 
 class Elementwise(TensorBase):
-    """Functions of each element; integers become float32 where the result is real."""
+    """Elementwise tensor methods; real results of integers are float32."""
 
     __slots__ = ()
 
@@ -106,15 +106,15 @@ class Elementwise(TensorBase):
         return self._real(ops.tan)
 
     def asin(self) -> Self:
-        """The angle from −π/2 to π/2 with this sine."""
+        """Return the arcsine: the angle from −π/2 to π/2 with a given sine."""
         return self._real(elementary.asin)
 
     def acos(self) -> Self:
-        """The angle from 0 to π with this cosine."""
+        """Return the arccosine: the angle from 0 to π with a given cosine."""
         return self._real(elementary.acos)
 
     def atan(self) -> Self:
-        """The angle from −π/2 to π/2 with this tangent."""
+        """Return the arctangent: the angle from −π/2 to π/2 with a given tangent."""
         return self._real(ops.atan)
 
     def atan2(self, other: Any) -> Self:
@@ -134,15 +134,15 @@ class Elementwise(TensorBase):
         return self._new(prims.tanh(floating(self.value)))
 
     def asinh(self) -> Self:
-        """The number with this hyperbolic sine: ln(x + √(x² + 1))."""
+        """Return the inverse hyperbolic sine ln(x + √(x² + 1))."""
         return self._real(elementary.asinh)
 
     def acosh(self) -> Self:
-        """The number ≥ 0 with this hyperbolic cosine: ln(x + √(x² − 1))."""
+        """Return the inverse hyperbolic cosine ln(x + √(x² − 1)), ≥ 0."""
         return self._real(elementary.acosh)
 
     def atanh(self) -> Self:
-        """The number with this hyperbolic tangent: ½ ln((1 + x) / (1 − x))."""
+        """Return the inverse hyperbolic tangent ½ ln((1 + x) / (1 − x))."""
         return self._real(ops.atanh)
 
     def erf(self) -> Self:
@@ -150,7 +150,7 @@ class Elementwise(TensorBase):
         return self._real(prims.erf)
 
     def erfc(self) -> Self:
-        """1 − erf x, to the last digits also where it is near 0."""
+        """Return 1 − erf x, accurate also where the result is near 0."""
         return self._real(prims.erfc)
 
     # -- activations -----------------------------------------------------------------
@@ -192,7 +192,7 @@ class Elementwise(TensorBase):
         return +self  # pyright: ignore[reportOperatorIssue]
 
     def sign(self) -> Self:
-        """−1, 0 or 1; the derivative is 0."""
+        """Return the sign −1, 0 or 1, with derivative 0."""
         return self._new(prims.sign(self.value))
 
     def signbit(self) -> Self:
@@ -222,11 +222,11 @@ class Elementwise(TensorBase):
         return self._new(prims.minimum(*pair(self, other)))
 
     def floor(self) -> Self:
-        """The largest integer that is not above x."""
+        """Return the largest integer ≤ x."""
         return self._new(ops.floor(self.value))
 
     def ceil(self) -> Self:
-        """The smallest integer that is not below x."""
+        """Return the smallest integer ≥ x."""
         return self._new(ops.ceil(self.value))
 
     def trunc(self) -> Self:
@@ -262,7 +262,7 @@ class Elementwise(TensorBase):
         return self._new(ops.select(value_of(mask), number, self.value))
 
     def where(self, condition: Any, other: Any) -> Self:
-        """x where ``condition`` is true, else ``other``."""
+        """Return x where ``condition`` is true, else ``other``."""
         v, w = pair(self, other)
         return self._new(ops.select(value_of(condition), v, w))
 

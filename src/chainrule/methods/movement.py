@@ -39,7 +39,7 @@ from chainrule.text import _
 
 
 class Movement(TensorBase):
-    """Methods that move elements; a result is a view where PyTorch's is.
+    """Tensor methods that rearrange elements; results are views where PyTorch's are.
 
     A change in place of it changes what it was taken of, and the other way round;
     ``clone()`` makes a tensor of its own.
@@ -171,12 +171,12 @@ class Movement(TensorBase):
 
     @property
     def T(self) -> Self:
-        """The transpose: axes in reverse order."""
+        """The transpose: the axes in reverse order."""
         return self._permuted(tuple(range(self.ndim)[::-1]))
 
     @property
     def mT(self) -> Self:
-        """The transpose of each matrix of a stack: the last two axes exchanged."""
+        """The transpose of each matrix: the last two axes exchanged."""
         if self.ndim < 2:
             raise ShapeError(
                 _("mT transposes matrices."),
@@ -314,7 +314,7 @@ class Movement(TensorBase):
         return self._view(self.value, made, DIAGONAL, offset, *dims)
 
     def diag(self, diagonal: int = 0) -> Self:
-        """The diagonal of a matrix, or the matrix with that diagonal."""
+        """Return the diagonal of a matrix, or a matrix with the given diagonal."""
         if self.ndim == 1:
             return self._new(ops.diagonal_matrix(self.value, diagonal))
         if self.ndim != 2:
@@ -326,7 +326,7 @@ class Movement(TensorBase):
         return self.diagonal(diagonal).clone()
 
     def trace(self) -> Self:
-        """The sum of the diagonal of a matrix."""
+        """Return the trace of a matrix, the sum of its diagonal."""
         return self.diag().sum()  # pyright: ignore[reportAttributeAccessIssue]
 
     # -- by index --------------------------------------------------------------------

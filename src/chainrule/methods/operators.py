@@ -1,4 +1,4 @@
-"""Python's operators, and changes in place."""
+"""Python operators of tensors, and in-place arithmetic."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def clipped(x: Any, low: Any, high: Any) -> Value:
 
 
 class Operators(TensorBase):
-    """``+``, ``<``, ``&`` and the like, as NumPy's; ``+=`` changes the tensor itself.
+    """Python operators of tensors, as NumPy's; ``+=`` changes the tensor in place.
 
     Python's and NumPy's numbers follow the tensor's dtype: ``x * 2.0`` is float32 where
     x is. Integers and floats together are floats, of the float's width.

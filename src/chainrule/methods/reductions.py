@@ -1,4 +1,4 @@
-"""Sums, extremes, statistics and order, along axes."""
+"""Tensor methods for sums, extremes, statistics and sorting, along axes."""
 
 from __future__ import annotations
 

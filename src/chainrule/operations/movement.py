@@ -1,4 +1,4 @@
-"""Other shapes and orders of the same elements: joined, cut, repeated, moved."""
+"""Reshaping, joining, splitting, repeating and reordering of values."""
 
 from __future__ import annotations
 

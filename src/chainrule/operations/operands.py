@@ -48,12 +48,12 @@ class TensorBase:
 
     @property
     def shape(self) -> Shape:
-        """The sizes of the axes; an entry may be N while a function is traced."""
+        """The sizes of the axes; a size may be symbolic (N) in a traced function."""
         return self._value.shape
 
     @property
     def dtype(self) -> DType:
-        """The element type."""
+        """The dtype of the elements."""
         return self._value.dtype
 
     @property

@@ -1,4 +1,4 @@
-"""Autoencoders: a digit through a bottleneck of thirty numbers, and of two (1.5).
+"""Autoencoders: codes of thirty numbers and of two for digits (1.5).
 
 Nobody says what an image is; the network is asked for the image itself. What must pass
 through a narrow layer, the code, has to leave out what can be guessed:
@@ -71,7 +71,7 @@ IMAGES, QUICK_EPOCHS, QUICK_LR, QUICK_HIDDEN = 3000, 15, 3e-3, 64
 
 
 class Components:
-    """PCA: x̂ = mean + (x − mean) V Vᵀ, V the k eigenvectors that vary most."""
+    """Principal components: x̂ = mean + (x − mean) V Vᵀ, with k eigenvectors V."""
 
     def __init__(self, x: np.ndarray, k: int) -> None:
         self.mean = x.mean(0)
@@ -185,7 +185,10 @@ def compare(study: Study, train: np.ndarray, test: cr.data.Dataset) -> dict[str,
 
 
 class Variational(nn.Module):
-    """784 → hidden → (μ, ln σ²) → z → hidden → 784 scores, ln p/(1 − p) a pixel."""
+    """A variational autoencoder: 784 → hidden → (μ, ln σ²) → z → hidden → 784.
+
+    The 784 scores are ln p/(1 − p) of the pixels.
+    """
 
     def __init__(self, hidden: int, code: int) -> None:
         self.code = code

@@ -1,4 +1,4 @@
-"""Features designed by hand and features that are learned (1.2, 1.4), on digits.
+"""Handcrafted features and learned features, compared on digits (1.2, 1.4).
 
 The classifiers of the second wave, a decision tree, k nearest neighbours, a support
 vector machine and a random forest, are given the pixels, and then the histograms of

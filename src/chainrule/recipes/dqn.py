@@ -92,7 +92,7 @@ class Settings:
 
     @property
     def updates(self) -> int:
-        """Updates of the whole run."""
+        """The number of updates of the whole run."""
         return (self.steps - self.start) // self.follow * self.cycle
 
 
@@ -157,7 +157,7 @@ def compiled(
 
 
 class Experience(Source):
-    """Acts in an environment, remembers, and draws batches of memories.
+    """A source of batches from a replay memory that acts in an environment.
 
     A memory is a row: what was seen before and after, the action, the reward, and
     whether the episode ended there. An episode that was cut short did not end.

@@ -1,4 +1,4 @@
-"""A generator that has never seen a digit, and a critic that has: digits from noise.
+"""A generative adversarial network that draws digits from noise.
 
 Two networks against each other (1.5). The generator G makes images of noise, the
 discriminator D says how likely an image is a real one:
@@ -105,7 +105,7 @@ class Game(nn.Module):
         self.mean.load_state_dict(self.generator.state_dict())
 
     def follow(self, kept: float) -> None:
-        """Move the mean towards G, in weights and in batch norm's statistics."""
+        """Move the weight average towards G, batch norm's statistics included."""
         pairs = zip(self.mean.named_tensors(), self.generator.named_tensors())
         for (__, mean), (name, now) in pairs:
             if not name.endswith("num_batches_tracked"):
@@ -176,7 +176,7 @@ class Growth(Callback):
         self.images: dict[str, np.ndarray] = {}
 
     def on_epoch(self, trainer: Loop) -> None:
-        """Draw, after some of the epochs."""
+        """Store generated images after some of the epochs."""
         epoch = trainer.state.epoch
         if epoch in self.EPOCHS:
             self.images[str(epoch)] = drawn(trainer, 10, seed=0)["last"]

@@ -203,7 +203,7 @@ def invent(following: Following, dice: np.random.Generator, count: int) -> list[
 
 
 class Diary(Callback):
-    """Notes some names after some of the epochs; the notes travel with checkpoints."""
+    """A callback that stores invented names in the notes of checkpoints."""
 
     def __init__(self, following: Callable[[cr.Trainer], Following], seed: int) -> None:
         self.following, self.seed, self.said = following, seed, set[str]()
@@ -313,7 +313,7 @@ def draw_letters(figure: Any, table: np.ndarray) -> None:
 
 
 def run(study: Study) -> dict[str, Any]:
-    """Count, train both networks, compare.
+    """Run the study: count n-grams, train both networks, and compare.
 
     Args:
         study: the seed is that of weights, order and made-up names, not of the split.

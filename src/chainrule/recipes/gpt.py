@@ -1,4 +1,4 @@
-"""A small GPT has read Shakespeare's plays, and writes more, by characters (1.6).
+"""A small GPT that learns Shakespeare's plays and writes text, by characters (1.6).
 
 The system behind ChatGPT, at the size of a laptop: embeddings of characters and of
 their places, then four times
@@ -162,7 +162,7 @@ class Block(nn.Module):
 
 
 class GPT(nn.Module):
-    """Scores of the next character at each position, and all attention."""
+    """A GPT: scores of the next character at each position, and attention."""
 
     def __init__(self, characters: int, s: Settings) -> None:
         self.characters = nn.Embedding(characters, s.width)
@@ -283,7 +283,7 @@ def measure(program: Any, text: np.ndarray, s: Settings, most: int | None) -> fl
 
 
 class Samples(SampleLogger):
-    """Measures and writes after each epoch."""
+    """A callback that measures the loss and generates text after each epoch."""
 
     def __init__(self, program: Any, text: Text, s: Settings, seed: int) -> None:
         self.program, self.text, self.s, self.seed = program, text, s, seed
@@ -322,7 +322,7 @@ def draw_attention(figure: Any, looks: np.ndarray, shown: str) -> None:
 
 
 def run(study: Study) -> dict[str, Any]:
-    """Count, train, write, and look inside.
+    """Run the study: count, train, generate text, and draw attention.
 
     Args:
         study: the seed is that of weights, windows and samples.

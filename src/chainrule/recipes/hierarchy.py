@@ -351,7 +351,7 @@ def apart(
 
 
 def run(study: Study) -> dict[str, Any]:
-    """Train, and look inside.
+    """Run the study: train the network, and visualise its layers.
 
     Args:
         study: the seed is that of the initial weights and of the order of samples.

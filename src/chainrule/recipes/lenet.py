@@ -1,4 +1,4 @@
-"""LeNet-5: convolutions learn to read handwritten digits (1.4, 3.2.3).
+"""LeNet-5: a convolutional network for handwritten digits (1.4, 3.2.3).
 
     28×28 → 6 maps 28×28 → 6 of 14×14 → 16 maps 10×10 → 16 of 5×5 → 120 → 84 → 10
            5×5 kernels    pooling 2×2    5×5 kernels    pooling 2×2

@@ -1,4 +1,4 @@
-"""The textbook's network (3.2.3) learns to read handwritten digits.
+"""The textbook's network (3.2.3) for handwritten digits.
 
     784 pixels → 128 ReLU → 64 ReLU → 10 scores, one a digit
 

@@ -109,7 +109,7 @@ def kind_of(text: str) -> str:
 
 
 class Batches(Source):
-    """Pictures in an order drawn for each epoch, with all of their questions."""
+    """A source of batches of pictures and questions, shuffled at each epoch."""
 
     def __init__(self, data: Pictures, seed: int) -> None:
         self.data, self.seed = data, seed
@@ -129,7 +129,7 @@ class Batches(Source):
 
 
 class Asked(nn.Module):
-    """Scores of the answers to questions about pictures.
+    """A network that scores the answers to questions about pictures.
 
     Args:
         sees, hears: whether it is given the picture, and the question.

@@ -110,10 +110,10 @@ def folds(y: np.ndarray, seed: Any) -> np.ndarray:
 
 
 class Plain(pickle.Unpickler):
-    """Reads numbers, texts and lists; whatever would call something is refused."""
+    """An unpickler of plain data only; it refuses anything that calls code."""
 
     def find_class(self, module: str, name: str) -> Any:
-        """Refuse."""
+        """Refuse every class."""
         raise pickle.UnpicklingError(f"{module}.{name} has no place in data")
 
 
@@ -297,7 +297,7 @@ def rows_of(tunes: list[list[Note]]) -> tuple[np.ndarray, np.ndarray]:
 
 
 class Tune(nn.Module):
-    """Convolutions over notes; their largest and their mean; scores of the dances."""
+    """A network over notes: convolutions, max and mean pooling, dance scores."""
 
     def __init__(self) -> None:
         self.tables = nn.ModuleList([nn.Embedding(rows, 24) for rows in (32, 14, 2)])

@@ -1,4 +1,4 @@
-"""PPO: a policy that is moved, but never far at a time (1.3).
+"""Proximal policy optimisation (PPO): policy updates in small, clipped steps (1.3).
 
 DQN learns what actions are worth and takes the best. Here a network gives the policy
 itself, π(a | s; θ), from which actions are drawn; a second one, the critic, says what
@@ -84,17 +84,17 @@ class Settings:
 
     @property
     def batch(self) -> int:
-        """Steps that are learned from at a time."""
+        """The number of steps of a round, in all environments together."""
         return self.count * self.length
 
     @property
     def rounds(self) -> int:
-        """Of acting and learning."""
+        """The number of rounds of acting and learning."""
         return self.steps // self.batch
 
     @property
     def each(self) -> int:
-        """Updates in a round."""
+        """The number of updates in a round."""
         return self.passes * self.parts
 
 
@@ -110,7 +110,7 @@ WORLDS["Pendulum-v1"] = Settings(**PENDULUM)
 
 
 class Agent(nn.Module):
-    """Actor and critic; with ``real`` actions a spread of the normal distribution."""
+    """Actor and critic networks; with ``real`` actions also a standard deviation."""
 
     def __init__(self, seen: int, actions: int, real: bool) -> None:
         self.seen, self.actions = seen, actions
@@ -133,7 +133,7 @@ def network(seen: int, outputs: int, gain: float) -> nn.Sequential:
 
 
 class Categorical:
-    """Actions that are numbers 0, 1, …: drawn with the softmax of the scores."""
+    """A policy with discrete actions 0, 1, …, drawn with softmax probabilities."""
 
     def __init__(self, agent: Agent) -> None:
         self.agent = agent
@@ -186,7 +186,7 @@ class Normal(Categorical):
 
 
 class LinearAnnealing(optim.Schedule):
-    """From lr to 0 on a straight line, in a stair for each round."""
+    """A learning-rate schedule: linear from lr to 0, constant in each round."""
 
     each: int = 1
     rounds: int = 1
@@ -241,7 +241,7 @@ def compiled(agent: Agent, policy: Categorical, how: Settings, **engine: Any) ->
 
 
 class Rollouts(Source):
-    """Acts for a while, works out the advantages, hands out minibatches of both."""
+    """A source of minibatches: acts for a while, and computes the advantages."""
 
     def __init__(self, name: str, policy: Any, how: Settings, seed: int) -> None:
         self.world = Environments(name, how.count, seed=seed)

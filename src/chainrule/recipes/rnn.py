@@ -113,7 +113,7 @@ def problem(
 
 
 class Sums(Source):
-    """Fresh sequences for each step: nothing can be learned by heart."""
+    """A source of new random sequences of the adding problem for each step."""
 
     def __init__(self, length: int, steps: int, seed: int) -> None:
         self.length, self.steps, self.seed = length, steps, seed
@@ -340,7 +340,7 @@ def draw_reading(figure: Any, pixels: np.ndarray, shares: np.ndarray) -> None:
 
 
 def run(study: Study) -> dict[str, Any]:
-    """Add, look inside, read digits.
+    """Run the study: the adding problem, the LSTM's gates, and digits.
 
     Args:
         study: the seed is that of weights, order and the adding problem's sequences.

@@ -59,7 +59,7 @@ HIDDEN, STEPS, LR, DECAY = 8, 200, 0.02, 0.3
 
 @dataclass(frozen=True)
 class Rule:
-    """A default rule ``head(X) :- body(X), …, not unless(X)``, or one about one thing.
+    """A rule ``head(X) :- body(X), …, not unless(X)``, possibly of one object.
 
     Attributes:
         head, body: what follows of X (``"fly"`` or ``"-fly"``), and what X has to be.
@@ -200,7 +200,7 @@ CLASSES = {
 
 @dataclass(frozen=True)
 class Zoo:
-    """Animals by name, their classes, and 1, 0 or −1 (not known) for each property."""
+    """A table of animals: names, classes, and properties 1, 0 or −1 (unknown)."""
 
     names: tuple[str, ...]
     kinds: tuple[str, ...]

@@ -9,7 +9,7 @@ from chainrule.training import Callback
 
 
 class SampleLogger(Callback):
-    """Keeps samples, prints each once, and travels with checkpoints.
+    """A callback that stores samples in checkpoints, and prints each once.
 
     A recipe's logger derives from it and shows a sample with :meth:`show`.
     """

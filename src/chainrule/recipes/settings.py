@@ -15,7 +15,7 @@ Option = (
 
 
 class Settings(BaseModel, strict=True, extra="forbid"):
-    """The settings of a study: see ``Study``."""
+    """The settings of a study's file; see ``Study``."""
 
     recipe: Annotated[str, Field(max_length=100)]
     seed: Annotated[int, Field(ge=0, lt=2**64)]

@@ -89,7 +89,7 @@ def stacked(utterances: list[np.ndarray], known: list[np.ndarray]) -> np.ndarray
 
 
 class Speaker(nn.Module):
-    """Scores of the nine speakers, for utterances (n, T, 13)."""
+    """A network that scores nine speakers for utterances (n, T, 13)."""
 
     def __init__(self, kind: str) -> None:
         self.kind = kind

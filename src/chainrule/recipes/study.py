@@ -389,7 +389,7 @@ class Study:
         self._blocks.append(_Block(title=told, png=picture))
 
     def _text(self) -> None:
-        """Close the text that was printed since the last picture."""
+        """Add the text printed since the last picture to the report."""
         text, self._said[:] = "".join(self._said).strip("\n"), []
         if text:
             self._blocks.append(_Block(text=text))

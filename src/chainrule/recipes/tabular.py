@@ -131,7 +131,7 @@ def breast_cancer() -> Task:
 def one_split(
     task: Task, seed: int, engine: str, threads: int | None
 ) -> dict[str, Any]:
-    """Train, choose, and test once; returns the scores of both models."""
+    """Train, select and test both models on one split; return their scores."""
     stratify = task.data.classes is not None
     known, test = task.data.split(0.8, seed=seed, stratify=stratify)
     train, validation = known.split(0.75, seed=seed, stratify=stratify)
@@ -266,7 +266,7 @@ def _scores(task: Task, row: dict[str, Any]) -> str:
 
 
 def run(study: Study, *, splits: int | None = None) -> dict[str, Any]:
-    """Compare on both tables.
+    """Run the study: compare networks and linear models on both tables.
 
     The engine ``"auto"`` is NumPy here: these networks have learned before a compiler
     for thirty of them would be done.

@@ -142,7 +142,9 @@ def ratios(x: np.ndarray, y: np.ndarray, size: int) -> np.ndarray:
 
 
 class Bag(nn.Module):
-    """Words by number → (N, 2) scores −s/2 and s/2, of which softmax is σ(s).
+    """A single neuron over bags of words, with (N, 2) scores −s/2 and s/2.
+
+    Their softmax is σ(s).
 
     Args:
         words: how many there are, with the 0 for none.
@@ -359,7 +361,7 @@ def put_words(figure: Any, worth: dict[str, float]) -> None:
 
 
 def run(study: Study) -> dict[str, Any]:
-    """Compare on both collections.
+    """Run the study: compare the network and linear models on both data sets.
 
     Args:
         study: the seed is that of the first split, of initial weights and of order.

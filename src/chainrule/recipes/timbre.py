@@ -280,7 +280,7 @@ def styles(study: Study, named: dict[str, Sounds]) -> dict[str, Any]:
 
 
 def run(study: Study, *, data: str | None = None) -> dict[str, Any]:
-    """Make tones, learn to tell their instruments, listen to recordings.
+    """Run the study: generate tones, learn the instruments, classify recordings.
 
     Args:
         study: the seed is that of the tones, the initial weights and the order.

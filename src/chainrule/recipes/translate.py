@@ -1,4 +1,4 @@
-"""Translation: dates and numbers, English and Chinese, by attention (1.6).
+"""Translation of dates and numbers, English and Chinese, by attention (1.6).
 
 One network reads, another writes, a token at a time, and looks back at what was read:
 
@@ -269,7 +269,10 @@ def compiled(study: Study, model: Translator, steps: int) -> Any:
 
 
 class Pairs(Source):
-    """Fresh pairs for each step, of all forms, of days and numbers that may be seen."""
+    """A source of new random pairs for each step, of all forms.
+
+    Of days and numbers that may be seen.
+    """
 
     def __init__(self, part: Any, every: int, seed: int) -> None:
         self.part, self.every, self.seed = part, every, seed
@@ -297,7 +300,7 @@ def translated(program: Any, sources: Sequence[str]) -> tuple[list[str], np.ndar
 
 
 class Samples(SampleLogger):
-    """Translates some sources after each epoch."""
+    """A callback that translates some sources after each epoch."""
 
     def __init__(self, program: Any, sources: Sequence[str]) -> None:
         self.program, self.sources = program, sources

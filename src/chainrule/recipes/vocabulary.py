@@ -1,4 +1,4 @@
-"""Characters and words as numbers, for recipes that read texts."""
+"""Encoding of characters and words as numbers, for recipes that read texts."""
 
 from collections.abc import Iterable, Mapping
 

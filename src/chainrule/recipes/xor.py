@@ -1,4 +1,4 @@
-"""XOR: the single neuron that cannot, and the two layers that can (1.3, 2.8).
+"""XOR: impossible for a single neuron, solved by two layers (1.3, 2.8).
 
 Minsky and Papert showed in 1969 that one layer of perceptrons cannot tell when exactly
 one of two inputs is on. What to look at, in this order:

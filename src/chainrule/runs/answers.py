@@ -1,4 +1,6 @@
-"""Answers from a CSV file: columns quantity,value or quantity,row,column,value.
+"""A student's answers from a CSV file with columns quantity, value.
+
+Or quantity, row, column, value.
 
 What is wrong is said of the file, the line and the column where it stands.
 """

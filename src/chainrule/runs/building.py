@@ -64,7 +64,7 @@ def _check_names(settings: schema.Run, model: nn.Module) -> None:
 def _warn_of_scale(
     trainer: Trainer, last: nn.Module, settings: schema.Optimizer
 ) -> None:
-    """Warn of SGD on targets of a large scale.
+    """Warn about SGD on targets of a large scale.
 
     With ŷ = s z + m the gradient of a squared error with respect to z grows with s²:
     for the layers before it the rate is as if it were s² times as large.

@@ -114,7 +114,7 @@ class Family:
 
     @property
     def otherwise(self) -> str | None:
-        """The class where none is named."""
+        """The class to use if the file names none."""
         field = self.keys.known()["class"]
         return None if field.is_required() else field.default
 

@@ -18,7 +18,7 @@ SHOWN, ROOM = 10, 160
 
 
 class Problem(ArgumentError):  # noqa: N818  (a file has problems, not errors)
-    """One thing that is wrong.
+    """One problem of a run file, with its place.
 
     Args:
         where: the keys that lead to it.
@@ -47,7 +47,7 @@ class Problem(ArgumentError):  # noqa: N818  (a file has problems, not errors)
 
     @property
     def place(self) -> str:
-        """The place in words.
+        """The problem's place in the file as text.
 
         >>> Problem(("model", "layers", 2, "p"), "").place
         '[model] layers[2].p'

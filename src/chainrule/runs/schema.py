@@ -111,7 +111,7 @@ class Layer(Chosen):
 
     @property
     def of_sequences(self) -> bool:
-        """Whether the layer reads sequences, (N, T, features) in a run file."""
+        """Return whether the layer reads sequences, (N, T, features) in a run file."""
         return "batch_first" in inspect.signature(self.made).parameters
 
     def build(self, **more: Any) -> Any:

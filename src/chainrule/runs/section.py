@@ -109,7 +109,7 @@ Plain = Annotated[
 
 
 class Wrong(NamedTuple):
-    """Something that is wrong with a file."""
+    """An invalid key or value in a run file, before it becomes a message."""
 
     whose: Any
     """the section, or the family of classes, that refuses it"""

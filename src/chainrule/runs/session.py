@@ -34,7 +34,7 @@ _WHY = {
 
 @dataclass
 class Session:
-    """A run that is ready to go.
+    """A run with its Trainer and data, ready to train.
 
     Attributes:
         origin: what it is made from.
@@ -236,7 +236,7 @@ def _cannot_change(option: str, own: Any, value: Any) -> ArgumentError:
 
 
 def _check_same(run: RunFile, now: RunFile) -> None:
-    """Check that the file's settings are those with which the run began."""
+    """Check that the run file's settings have not changed since the run began."""
     for section, own in run.settings:
         new, place = getattr(now.settings, section), f"[{section}]"
         if section == "output" or own == new:

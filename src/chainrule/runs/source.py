@@ -37,7 +37,7 @@ Finder = Callable[[str], Path]
 
 @dataclass(frozen=True)
 class Parts:
-    """The data of a run.
+    """The data of a run, split into training, validation and test parts.
 
     Attributes:
         train: what the network learns from.

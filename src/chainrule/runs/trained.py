@@ -32,7 +32,7 @@ DIGITS = {
 
 @dataclass(frozen=True)
 class Trained:
-    """A run that is over, or at least has a checkpoint.
+    """A trained run, loaded from its checkpoint.
 
     Attributes:
         place: where its checkpoint is.

@@ -1,4 +1,4 @@
-"""A student's work from a TOML file, or from a CSV file of answers beside one.
+"""A student's work from a TOML file, optionally with a CSV file of answers.
 
     network = "2-2sigmoid-1sigmoid"     # or sizes = [2, 2, 1], activations = […]
     loss = "half_squared"

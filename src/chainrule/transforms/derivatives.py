@@ -1,4 +1,4 @@
-"""Derivatives as functions of functions, with respect to anything.
+"""Derivatives as function transforms: gradients, vjp, jvp, Jacobian, Hessian.
 
 >>> import chainrule as cr
 >>> cr.grad(lambda x: (x * x).sum())(cr.tensor([1.0, 2.0]))

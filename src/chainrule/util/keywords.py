@@ -1,4 +1,4 @@
-"""Refusal of unknown keywords, with the name that is used instead.
+"""Refusal of unknown keywords, with a suggestion of the correct name.
 
 Python would say that they are unexpected; who comes from another library wants to know
 how it is done here.

@@ -271,7 +271,7 @@ def bitwise_right_shift(x1: Any, x2: Any, /) -> Tensor:
 
 
 def copysign(x1: Any, x2: Any, /) -> Tensor:
-    """|x1| with the sign of x2."""
+    """Return |x1| with the sign of x2."""
     return wrap(prims.copysign(*float_pair(x1, x2)))
 
 
@@ -287,27 +287,27 @@ def divide(x1: Any, x2: Any, /, *, rounding_mode: str | None = None) -> Tensor:
 
 
 def floor_divide(x1: Any, x2: Any, /) -> Tensor:
-    """⌊x1 / x2⌋."""
+    """Return ⌊x1 / x2⌋."""
     return wrap(integers.floor_divide(*pair(x1, x2)))
 
 
 def hypot(x1: Any, x2: Any, /) -> Tensor:
-    """√(x1² + x2²), without overflow."""
+    """Return √(x1² + x2²), without overflow."""
     return wrap(elementary.hypot(*float_pair(x1, x2)))
 
 
 def less(x1: Any, x2: Any, /) -> Tensor:
-    """x1 < x2, element by element."""
+    """Return x1 < x2, element by element."""
     return wrap(prims.less(*pair(x1, x2)))
 
 
 def less_equal(x1: Any, x2: Any, /) -> Tensor:
-    """x1 ≤ x2, element by element."""
+    """Return x1 ≤ x2, element by element."""
     return wrap(ops.less_equal(*pair(x1, x2)))
 
 
 def logaddexp(x1: Any, x2: Any, /) -> Tensor:
-    """ln(e^x1 + e^x2), without overflow."""
+    """Return ln(e^x1 + e^x2), without overflow."""
     return wrap(elementary.logaddexp(*float_pair(x1, x2)))
 
 
@@ -341,7 +341,7 @@ def eq(x1: Any, x2: Any, /) -> Tensor:
 
 
 def not_equal(x1: Any, x2: Any, /) -> Tensor:
-    """x1 ≠ x2, element by element."""
+    """Return x1 ≠ x2, element by element."""
     return wrap(ops.not_equal(*pair(x1, x2)))
 
 
@@ -351,17 +351,17 @@ def remainder(x1: Any, x2: Any, /) -> Tensor:
 
 
 def subtract(x1: Any, x2: Any, /, *, alpha: Any = 1) -> Tensor:
-    """x1 − alpha · x2."""
+    """Return x1 − alpha · x2."""
     return wrap(prims.sub(*pair(x1, _scaled(x2, alpha))))
 
 
 def greater(x1: Any, x2: Any, /) -> Tensor:
-    """x1 > x2, element by element."""
+    """Return x1 > x2, element by element."""
     return wrap(prims.less(*pair(x2, x1)))
 
 
 def greater_equal(x1: Any, x2: Any, /) -> Tensor:
-    """x1 ≥ x2, element by element."""
+    """Return x1 ≥ x2, element by element."""
     return wrap(ops.less_equal(*pair(x2, x1)))
 
 
@@ -405,7 +405,7 @@ def where(condition: Any, x1: Any, x2: Any, /) -> Tensor:
 
 
 def lerp(start: Any, end: Any, weight: Any) -> Tensor:
-    """start + weight · (end − start), exact at both ends."""
+    """Return start + weight · (end − start), exact at both ends."""
     return as_tensor(start).lerp(end, weight)
 
 

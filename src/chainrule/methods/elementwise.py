@@ -36,73 +36,73 @@ class Elementwise(TensorBase):
     # -- exponentials, logarithms, roots ---------------------------------------------
 
     def exp(self) -> Self:
-        """eˣ."""
+        """Return eˣ."""
         return self._new(prims.exp(floating(self.value)))
 
     def exp2(self) -> Self:
-        """2ˣ."""
+        """Return 2ˣ."""
         return self._real(ops.exp2)
 
     def expm1(self) -> Self:
-        """eˣ − 1, exact near 0 too."""
+        """Return eˣ − 1, exact near 0 too."""
         return self._real(prims.expm1)
 
     def log(self) -> Self:
-        """The natural logarithm."""
+        """Return the natural logarithm."""
         return self._real(prims.log)
 
     def log1p(self) -> Self:
-        """ln(1 + x), exact near 0 too."""
+        """Return ln(1 + x), exact near 0 too."""
         return self._real(prims.log1p)
 
     def log2(self) -> Self:
-        """The logarithm to base 2."""
+        """Return the logarithm to base 2."""
         return self._real(ops.log2)
 
     def log10(self) -> Self:
-        """The logarithm to base 10."""
+        """Return the logarithm to base 10."""
         return self._real(ops.log10)
 
     def logaddexp(self, other: Any) -> Self:
-        """ln(eˣ + eʸ), without overflow."""
+        """Return ln(eˣ + eʸ), without overflow."""
         return self._new(elementary.logaddexp(*float_pair(self, other)))
 
     def sqrt(self) -> Self:
-        """The square root; its derivative at 0 is infinite."""
+        """Return the square root; its derivative at 0 is infinite."""
         return self._real(prims.sqrt)
 
     def rsqrt(self) -> Self:
-        """1 / √x."""
+        """Return 1 / √x."""
         return self._new(ops.reciprocal(prims.sqrt(floating(self.value))))
 
     def reciprocal(self) -> Self:
-        """1 / x."""
+        """Return 1 / x."""
         return self._real(ops.reciprocal)
 
     def square(self) -> Self:
-        """x²."""
+        """Return x²."""
         return self._new(ops.square(self.value))
 
     def pow(self, exponent: Any) -> Self:
-        """xᵖ, for numbers and tensors p: ``x ** p``."""
+        """Return xᵖ, for numbers and tensors p: ``x ** p``."""
         return self._new(power_of(self, exponent))
 
     def hypot(self, other: Any) -> Self:
-        """√(x² + y²), without overflow."""
+        """Return √(x² + y²), without overflow."""
         return self._new(elementary.hypot(*float_pair(self, other)))
 
     # -- circular and hyperbolic functions -------------------------------------------
 
     def sin(self) -> Self:
-        """The sine of an angle in radians."""
+        """Return the sine of an angle in radians."""
         return self._real(trigonometry.sin)
 
     def cos(self) -> Self:
-        """The cosine of an angle in radians."""
+        """Return the cosine of an angle in radians."""
         return self._real(trigonometry.cos)
 
     def tan(self) -> Self:
-        """The tangent of an angle in radians."""
+        """Return the tangent of an angle in radians."""
         return self._real(ops.tan)
 
     def asin(self) -> Self:
@@ -122,15 +122,15 @@ class Elementwise(TensorBase):
         return self._new(trigonometry.atan2(*float_pair(self, other)))
 
     def sinh(self) -> Self:
-        """(eˣ − e⁻ˣ) / 2."""
+        """Return (eˣ − e⁻ˣ) / 2."""
         return self._real(elementary.sinh)
 
     def cosh(self) -> Self:
-        """(eˣ + e⁻ˣ) / 2."""
+        """Return (eˣ + e⁻ˣ) / 2."""
         return self._real(elementary.cosh)
 
     def tanh(self) -> Self:
-        """The hyperbolic tangent (2.7)."""
+        """Return the hyperbolic tangent (2.7)."""
         return self._new(prims.tanh(floating(self.value)))
 
     def asinh(self) -> Self:
@@ -146,7 +146,7 @@ class Elementwise(TensorBase):
         return self._real(ops.atanh)
 
     def erf(self) -> Self:
-        """The error function 2/√π ∫₀ˣ e^(−t²) dt."""
+        """Return the error function 2/√π ∫₀ˣ e^(−t²) dt."""
         return self._real(prims.erf)
 
     def erfc(self) -> Self:
@@ -156,33 +156,33 @@ class Elementwise(TensorBase):
     # -- activations -----------------------------------------------------------------
 
     def relu(self) -> Self:
-        """max(x, 0), with derivative 0 at 0 (2.7)."""
+        """Return max(x, 0), with derivative 0 at 0 (2.7)."""
         return self._new(activations.relu(self.value))
 
     def sigmoid(self) -> Self:
-        """1 / (1 + e⁻ˣ) (2.7)."""
+        """Return 1 / (1 + e⁻ˣ) (2.7)."""
         return self._real(activations.sigmoid)
 
     def softmax(self, dim: int = -1, *, axis: int | None = None) -> Self:
-        """e^xᵢ / Σⱼ e^xⱼ along ``dim`` (3.2.3)."""
+        """Return e^xᵢ / Σⱼ e^xⱼ along ``dim`` (3.2.3)."""
         at = axis_of(self.shape, either(dim, axis, -1))
         return self._new(activations.softmax(floating(self.value), axis=at))
 
     def log_softmax(self, dim: int = -1, *, axis: int | None = None) -> Self:
-        """ln softmax, computed without underflow."""
+        """Return ln softmax, computed without underflow."""
         at = axis_of(self.shape, either(dim, axis, -1))
         return self._new(activations.log_softmax(floating(self.value), axis=at))
 
     # -- signs, limits, rounding -----------------------------------------------------
 
     def abs(self) -> Self:
-        """\\|x\\|, with derivative 0 at 0."""
+        """Return \\|x\\|, with derivative 0 at 0."""
         return self._new(prims.abs_(self.value))
 
     absolute = abs
 
     def neg(self) -> Self:
-        """−x."""
+        """Return −x."""
         return self._new(prims.neg(self.value))
 
     negative = neg
@@ -200,7 +200,7 @@ class Elementwise(TensorBase):
         return self._new(ops.signbit(self.value))
 
     def copysign(self, other: Any) -> Self:
-        """\\|x\\| with the sign of ``other``."""
+        """Return \\|x\\| with the sign of ``other``."""
         return self._new(prims.copysign(*float_pair(self, other)))
 
     def nextafter(self, other: Any) -> Self:
@@ -250,7 +250,7 @@ class Elementwise(TensorBase):
         return self._new(ops.nan_to_num(v, nan, posinf or 0, neginf or 0))
 
     def lerp(self, end: Any, weight: Any) -> Self:
-        """x + weight · (end − x), exact at both ends."""
+        """Return x + weight · (end − x), exact at both ends."""
         v, w = float_pair(self, end)
         t = pair(self._new(v), weight)[1]
         v, t = pair(self._new(v), self._new(t))
@@ -322,45 +322,45 @@ class Elementwise(TensorBase):
         return self._new(integers.bitwise_xor(*_truths(self, other)))
 
     def eq(self, other: Any) -> Self:
-        """x = y, element by element."""
+        """Return x = y, element by element."""
         return self._new(prims.equal(*pair(self, other)))
 
     def ne(self, other: Any) -> Self:
-        """x ≠ y, element by element."""
+        """Return x ≠ y, element by element."""
         return self._new(ops.not_equal(*pair(self, other)))
 
     def lt(self, other: Any) -> Self:
-        """x < y, element by element."""
+        """Return x < y, element by element."""
         return self._new(prims.less(*pair(self, other)))
 
     def le(self, other: Any) -> Self:
-        """x ≤ y, element by element."""
+        """Return x ≤ y, element by element."""
         return self._new(ops.less_equal(*pair(self, other)))
 
     def gt(self, other: Any) -> Self:
-        """x > y, element by element."""
+        """Return x > y, element by element."""
         return self._new(prims.less(*pair(other, self)))
 
     def ge(self, other: Any) -> Self:
-        """x ≥ y, element by element."""
+        """Return x ≥ y, element by element."""
         return self._new(ops.less_equal(*pair(other, self)))
 
     # -- arithmetic by name ----------------------------------------------------------
 
     def add(self, other: Any, *, alpha: float = 1) -> Self:
-        """x + alpha · y."""
+        """Return x + alpha · y."""
         if alpha != 1:
             other = self._new(ops.mul(*pair(self._new(value_of(other)), alpha)))
         return self._new(ops.add(*pair(self, other)))
 
     def sub(self, other: Any, *, alpha: float = 1) -> Self:
-        """x − alpha · y."""
+        """Return x − alpha · y."""
         if alpha != 1:
             other = self._new(ops.mul(*pair(self._new(value_of(other)), alpha)))
         return self._new(prims.sub(*pair(self, other)))
 
     def mul(self, other: Any) -> Self:
-        """x · y."""
+        """Return x · y."""
         return self._new(ops.mul(*pair(self, other)))
 
     def div(self, other: Any, *, rounding_mode: str | None = None) -> Self:
@@ -374,7 +374,7 @@ class Elementwise(TensorBase):
     greater, greater_equal, less, less_equal, not_equal = gt, ge, lt, le, ne
 
     def floor_divide(self, other: Any) -> Self:
-        """⌊x / y⌋."""
+        """Return ⌊x / y⌋."""
         return self._new(integers.floor_divide(*pair(self, other)))
 
     def remainder(self, other: Any) -> Self:

@@ -453,19 +453,19 @@ class Movement(TensorBase):
         return self._new(matmul(self.value, value_of(other)))
 
     def mm(self, other: Any) -> Self:
-        """The product of two matrices."""
+        """Return the product of two matrices."""
         return self._product(other, 2, 2, "mm")
 
     def bmm(self, other: Any) -> Self:
-        """The products of two stacks of matrices."""
+        """Return the products of two stacks of matrices."""
         return self._product(other, 3, 3, "bmm")
 
     def mv(self, other: Any) -> Self:
-        """The product of a matrix and a vector."""
+        """Return the product of a matrix and a vector."""
         return self._product(other, 2, 1, "mv")
 
     def dot(self, other: Any) -> Self:
-        """The inner product of two vectors."""
+        """Return the inner product of two vectors."""
         return self._product(other, 1, 1, "dot")
 
     def _product(self, other: Any, m: int, n: int, name: str) -> Self:

@@ -250,23 +250,23 @@ class Operators(TensorBase):
         return self._become(matmul(self.value, value_of(other)), "@=")
 
     def add_(self, other: Any, *, alpha: float = 1) -> Self:
-        """x ← x + alpha · other."""
+        """Compute x ← x + alpha · other, in place."""
         return self.__iadd__(
             other if alpha == 1 else self._new(value_of(other)) * alpha
         )
 
     def sub_(self, other: Any, *, alpha: float = 1) -> Self:
-        """x ← x − alpha · other."""
+        """Compute x ← x − alpha · other, in place."""
         return self.__isub__(
             other if alpha == 1 else self._new(value_of(other)) * alpha
         )
 
     def mul_(self, other: Any) -> Self:
-        """x ← x · other."""
+        """Compute x ← x · other, in place."""
         return self.__imul__(other)
 
     def div_(self, other: Any) -> Self:
-        """x ← x / other."""
+        """Compute x ← x / other, in place."""
         return self.__itruediv__(other)
 
     def fill_(self, number: Any) -> Self:

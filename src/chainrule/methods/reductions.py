@@ -139,7 +139,7 @@ class Reductions(TensorBase):
         axis: Dims = None,
         keepdims: bool = False,
     ) -> Self:
-        """ln Σ eˣ over ``dim``, without overflow."""
+        """Return ln Σ eˣ over ``dim``, without overflow."""
         dim = either(dim, axis)
         return self._new(ops.logsumexp(self.value, dim, keepdim or keepdims))
 

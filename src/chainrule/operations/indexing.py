@@ -511,7 +511,7 @@ def narrowed(v: Value, axis: int, start: Value, length: Any) -> Value:
 
 
 def put_narrowed(v: Value, new: Value, axis: int, start: Value, length: int) -> Value:
-    """Return ``v`` with the elements replaced that :func:`narrowed` gives."""
+    """Return ``v`` with the block of :func:`narrowed` replaced by new elements."""
     size = v.shape[axis]
     if isinstance(size, SymbolicDim):
         places = _within(start, length, size, axis)

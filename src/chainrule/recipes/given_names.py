@@ -108,10 +108,7 @@ def letters(names: Sequence[str]) -> cr.data.Dataset:
 
 
 def rows(names: Sequence[str], length: int) -> cr.data.Dataset:
-    """Return a data set with a row for each name: its letters, and the next letters.
-
-    The target −100 is ignored.
-    """
+    """Return a row for each name: its letters, and the next; −100 is ignored."""
     x, y = np.zeros((len(names), length), int), np.full((len(names), length), -100)
     for i, name in enumerate(names):
         told = [*numbers(name), 0]

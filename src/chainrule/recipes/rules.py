@@ -331,10 +331,7 @@ class SideBySide(nn.Module):
         return cr.uniform(networks, inputs, outputs, low=-bound, high=bound)
 
     def forward(self, x: cr.Tensor) -> cr.Tensor:
-        """Return the scores of all networks: (networks, animals, 2).
-
-        The inputs are (networks, animals, inputs).
-        """
+        """Return scores (networks, animals, 2) for (networks, animals, inputs)."""
         hidden = (x @ self.first[:, :-1] + self.first[:, -1:]).tanh()
         return hidden @ self.last[:, :-1] + self.last[:, -1:]
 

@@ -269,10 +269,7 @@ def compiled(study: Study, model: Translator, steps: int) -> Any:
 
 
 class Pairs(Source):
-    """A source of new random pairs for each step, of all forms.
-
-    Of days and numbers that may be seen.
-    """
+    """A source of new random training pairs for each step, of all forms."""
 
     def __init__(self, part: Any, every: int, seed: int) -> None:
         self.part, self.every, self.seed = part, every, seed

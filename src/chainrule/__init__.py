@@ -85,7 +85,7 @@ _LAZY = {
 
 
 def __getattr__(name: str) -> Any:
-    """Load what is not needed for computing only when it is asked for."""
+    """Import a submodule or a rarely used name on first access."""
     if name in _LAZY:
         return getattr(importlib.import_module(_LAZY[name]), name)
     if name in _PARTS:
@@ -98,13 +98,13 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    """What a user would use."""
+    """Return the public names of the package."""
     own = [name for name in globals() if name.startswith("__")]
     return sorted({*own, *__all__})
 
 
 def _elsewhere(name: str) -> str:
-    """Where a name lives, or which one was probably meant."""
+    """Return a hint for an unknown name: its submodule, or the nearest name."""
     if name.startswith("_"):
         return ""
     if name in ("fit", "evaluate", "predict"):

@@ -48,7 +48,7 @@ def sort(x: Any, **how: Any) -> Tensor:
 
 
 def squeeze(x: Any, axis: Any) -> Tensor:
-    """Remove the axes that are named, which must have length 1."""
+    """Remove the named axes, which must have length 1."""
     return movement.squeeze(x, () if axis is None else axis)
 
 
@@ -64,7 +64,7 @@ def take(x: Any, indices: Any, axis: int | None = None) -> Tensor:
 
 
 def unsigned_in_their_kind(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    """Make a sum or product of unsigned integers uint64; PyTorch's is int64."""
+    """Decorate a sum or product: unsigned integers give uint64; PyTorch's int64."""
 
     def added(x: Any, *, dtype: Any = None, **how: Any) -> Tensor:
         unsigned = as_tensor(x).dtype.kind == "uint"
@@ -74,7 +74,7 @@ def unsigned_in_their_kind(function: Callable[..., Tensor]) -> Callable[..., Ten
 
 
 def with_n(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    """Make a variance or deviation divide by n by default; PyTorch's by n − 1."""
+    """Decorate a variance or deviation: divide by n by default; PyTorch's by n − 1."""
 
     def spread(x: Any, *, correction: float = 0.0, **how: Any) -> Tensor:
         return function(x, correction=correction, **how)
@@ -249,5 +249,5 @@ if TYPE_CHECKING:  # the functions come from a table
 
 
 def __dir__() -> list[str]:
-    """Return the standard's names, and those of every module."""
+    """Return the standard's names, and every module's special names."""
     return sorted({*__all__, *(name for name in globals() if name.startswith("__"))})

@@ -1,4 +1,4 @@
-r"""The chain rule.
+r"""Reverse-mode automatic differentiation: the chain rule over a graph.
 
 If :math:`y = f(u)` and :math:`u = g(x)`, then dy/dx = dy/du · du/dx (3.4.1). A network
 is a composition of many functions, so back-propagation applies that one rule node after
@@ -34,7 +34,7 @@ def cotangents(
     keep: Callable[[Value], bool] | None = None,
     free: bool = False,
 ) -> dict[Value, Value]:
-    """∂ℒ/∂v for every tracked value v that the roots depend on.
+    """Return ∂ℒ/∂v for every tracked value v that the roots depend on.
 
     Args:
         roots: the outputs and their cotangents; for a scalar loss ``{loss: 1}``.
@@ -82,7 +82,7 @@ def vjp(
     needed: Sequence[bool],
     attrs: dict[str, Any],
 ) -> list[Cotangent]:
-    """Cotangents of ``inputs`` when the outputs of ``function(*inputs)`` have ``gs``.
+    """Return the cotangents of ``inputs``, from those of ``function``'s outputs ``gs``.
 
     This is the derivative of a region, taken from its body.
     """

@@ -1,4 +1,4 @@
-"""The one family of errors.
+"""The exception and warning classes of Chainrule.
 
 Every message answers four questions: what was asked, what was expected, what
 came, and how to fix it. Code raises with keywords, so that none is forgotten:
@@ -44,7 +44,7 @@ _OURS = (_PACKAGE, contextlib.__file__, "<string>")
 
 
 class _Answers(BaseException):
-    """An exception with four answers, each of them a message or a string."""
+    """An exception with four texts: what was asked, expected and got, and the fix."""
 
     def __init__(
         self,
@@ -64,14 +64,14 @@ class _Answers(BaseException):
         )
 
     def translated(self) -> str:
-        """Return the message in the language in use."""
+        """Return the error message in the current language."""
         answers = (self.expected, self.got, self.fix)
         shown = [None if answer is None else translated(answer) for answer in answers]
         labels = (tr("expected:"), tr("got:"), tr("fix:"))
         return _below_each_other(translated(self.what), dict(zip(labels, shown)))
 
     def _render_traceback_(self) -> list[str]:
-        """Return what a notebook shows: a traceback that ends in its language."""
+        """Return the traceback for a notebook, its message in the current language."""
         import traceback
 
         lines = traceback.format_exception(self)
@@ -88,7 +88,7 @@ class _Answers(BaseException):
 def _restored(
     kind: type[_Answers], args: tuple[Any, ...], attributes: dict[str, Any]
 ) -> _Answers:
-    """Return an error that was pickled or copied, whatever its class is made with."""
+    """Return an unpickled or copied error, without calling its constructor."""
     error = kind.__new__(kind, *args)
     error.args = args
     error.__dict__.update(attributes)
@@ -96,7 +96,7 @@ def _restored(
 
 
 class ChainruleError(_Answers, Exception):
-    """Base of every error that Chainrule raises on purpose.
+    """The base class of every error that Chainrule raises on purpose.
 
     Args:
         what: what was asked and what went wrong, one sentence.
@@ -111,63 +111,63 @@ class ChainruleError(_Answers, Exception):
 
 
 class ShapeError(ChainruleError, ValueError):
-    """Shapes that do not fit together."""
+    """Error for shapes that do not match."""
 
 
 class AxisError(ShapeError, IndexError):
-    """An axis that a tensor does not have."""
+    """Error for an axis that a tensor does not have."""
 
 
 class DTypeError(ChainruleError, TypeError):
-    """A dtype that an operation does not take."""
+    """Error for a dtype that an operation does not support."""
 
 
 class ArgumentError(ChainruleError, ValueError):
-    """An argument outside what is allowed (a label of class 12 among 10)."""
+    """Error for an invalid argument (such as a label of class 12 among 10)."""
 
 
 class ExportError(ChainruleError, BufferError):
-    """Memory that cannot be exported as another library asks for it."""
+    """Error for memory that cannot be exported as another library requests."""
 
 
 class CallError(ChainruleError, TypeError):
-    """Arguments that a function does not have, or lacks."""
+    """Error for unknown or missing arguments of a function."""
 
 
 class GraphError(ChainruleError):
-    """A graph that breaks a rule of the intermediate representation."""
+    """Error for a graph that breaks a rule of the intermediate representation."""
 
 
 class ParseError(GraphError, ValueError):
-    """Text that is not a graph, or no description of a network."""
+    """Error for text that is not a graph, or no description of a network."""
 
 
 class GradientError(ChainruleError):
-    """A derivative that does not exist, or was asked for where none is recorded."""
+    """Error for a derivative that does not exist or was not recorded."""
 
 
 class EngineError(ChainruleError):
-    """An engine that cannot run here, or a primitive that it does not support."""
+    """Error for an unavailable engine, or a primitive that it does not support."""
 
 
 class NonFiniteError(ChainruleError, ArithmeticError):
-    """NaN or infinity in the data, in a value of the graph, or in the loss."""
+    """Error for NaN or infinity in the data, in a graph value, or in the loss."""
 
 
 class DataError(ChainruleError, ValueError):
-    """A data file that is missing, truncated, altered or of another format."""
+    """Error for a data file that is missing, truncated, altered or ill-formatted."""
 
 
 class CheckpointError(ChainruleError, ValueError):
-    """A checkpoint that cannot be read, or belongs to another model."""
+    """Error for a checkpoint that is unreadable or belongs to another model."""
 
 
 class SaveError(ChainruleError, OSError):
-    """A file that cannot be written (no space, no permission)."""
+    """Error for a file that cannot be written (no space, no permission)."""
 
 
 class MissingAttributeError(AttributeError):
-    """A name that a module or an object has not.
+    """Error for an unknown attribute of a module or an object.
 
     It is Python's own error with a hint, and none of the family: ``hasattr`` meets it
     every day, and in a program it is a slip of the code, not bad input.
@@ -202,12 +202,12 @@ class MissingAttributeError(AttributeError):
         self.what, self.hint, self.fix = what, hint, fix
 
     def translated(self) -> str:
-        """Return the message in the language in use."""
+        """Return the error message in the current language."""
         return translated(self.args[0])
 
 
 class ChainruleWarning(_Answers, UserWarning):
-    """Something that works and is hardly what was meant; it answers as errors do."""
+    """A warning about valid but probably unintended use, with a fix."""
 
 
 def warn(
@@ -217,7 +217,7 @@ def warn(
     got: str | None = None,
     fix: str | None = None,
 ) -> None:
-    """Warn with the four answers of an error; the user's line is named.
+    """Issue a warning with the texts of an error and the user's source line.
 
     Args:
         what: what was asked and why it is doubtful, one sentence.
@@ -229,7 +229,7 @@ def warn(
 
 
 def warn_of_line(warning: Warning) -> None:
-    """Warn of the nearest line that is the user's."""
+    """Issue a warning at the nearest source line in user code."""
     level, frame, ours = 1, sys._getframe(), _OURS
     while frame.f_back is not None and frame.f_code.co_filename.startswith(ours):
         level, frame = level + 1, frame.f_back
@@ -237,7 +237,7 @@ def warn_of_line(warning: Warning) -> None:
 
 
 def visible(text: str) -> str:
-    """Text from outside as one line that is safe to show, whoever wrote it.
+    """Return untrusted text as one line, with control characters escaped.
 
     What a terminal would obey is written as an escape: names of files, columns and
     classes can neither move the cursor nor turn a line around.
@@ -251,12 +251,12 @@ def visible(text: str) -> str:
 
 
 def visible_lines(text: str) -> str:
-    """:func:`visible` for text of several lines."""
+    """Return untrusted text of several lines, with control characters escaped."""
     return "\n".join(map(visible, text.split("\n")))
 
 
 def nearest(name: str, known: Iterable[str], cutoff: float = 0.5) -> str | None:
-    """The known name that ``name`` was probably meant to be, or None.
+    """Return the known name most similar to ``name``, or None.
 
     Args:
         name: what was written.
@@ -275,13 +275,13 @@ def nearest(name: str, known: Iterable[str], cutoff: float = 0.5) -> str | None:
 
 
 def message_of(error: BaseException) -> str:
-    """Return the text of any exception, one of ours in the language in use."""
+    """Return the text of an exception, ours in the current language."""
     ours = isinstance(error, _Answers | MissingAttributeError)
     return error.translated() if ours else str(error)
 
 
 def _below_each_other(what: str, answers: Mapping[str, str | None]) -> str:
-    """Return what was asked, and the answers below it, each behind its label."""
+    """Return an error's text: what was asked, and labelled answers below."""
     room = max(map(width, answers))
     lines = [_shortened(what, room)]
     for label, answer in answers.items():
@@ -292,7 +292,7 @@ def _below_each_other(what: str, answers: Mapping[str, str | None]) -> str:
 
 
 def _shortened(answer: str, room: int) -> str:
-    """Return an answer without its middle where it is long.
+    """Return an answer, without its middle if too long.
 
     Its own lines stand below each other, and none of them looks like another answer.
     """

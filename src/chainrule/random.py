@@ -1,4 +1,4 @@
-"""Seeds and draws. Every random number comes from the primitive ``random_bits``.
+"""Random numbers and seeds; all draws use the primitive ``random_bits``.
 
 A draw is a function of the seed, the name of the stream (module path and ordinal) and a
 counter: it can be repeated alone, and the same seed gives the same bits on every engine
@@ -45,7 +45,7 @@ BLOCK = 1 << 13
 
 
 class Generator:
-    """A source of random bits: a key and a counter, both state like any other.
+    """A random number generator with a key and a counter as its state.
 
     Args:
         seed: any integer from 0 to 2⁶⁴ − 1.
@@ -57,13 +57,13 @@ class Generator:
         self.key.name, self.counter.name = "random.key", "random.counter"
 
     def manual_seed(self, seed: int) -> Generator:
-        """Start anew from ``seed``, in place: compiled functions see it."""
+        """Restart the generator from ``seed``, in place, for compiled functions too."""
         self.key.copy_(seed_key(validation.seed("seed", seed)))
         self.counter.copy_(np.uint32(0))
         return self
 
     def bits(self, shape: Shape) -> Tensor:
-        """Fresh uint32 bits; the counter moves on."""
+        """Return fresh uint32 random bits, and advance the counter."""
         made = random_bits(
             self.key.value, self.counter.value, shape=shape, stream=context.scope
         )
@@ -72,7 +72,7 @@ class Generator:
 
 
 class NoBits:
-    """A stream of zeros, for weights that others take the place of at once.
+    """A stream of zeros instead of random bits, for weights to be overwritten.
 
     Args:
         most: how many are given altogether; None for any number.
@@ -82,12 +82,12 @@ class NoBits:
         self.left = most
 
     def bits(self, shape: Shape) -> Tensor:
-        """Zeros, which are quick to make."""
+        """Return zeros instead of random bits."""
         self.reserve(int(size_of(shape)))
         return wrap(filled(0, DType.uint32, shape))
 
     def reserve(self, count: int) -> None:
-        """Count so many numbers, or refuse them."""
+        """Count the requested numbers; raise an error beyond the limit."""
         if self.left is not None:
             self.left -= count
             if self.left < 0:
@@ -98,7 +98,7 @@ class NoBits:
 
 
 class StepStream:
-    """Random bits within one training step: named by scope, ordinal and step.
+    """The random bits of one training step, by module scope, ordinal and step.
 
     Args:
         key: uint32[2].
@@ -110,7 +110,7 @@ class StepStream:
         self.ordinals: dict[str, int] = {}
 
     def bits(self, shape: Shape) -> Tensor:
-        """The next draw of the module that asks."""
+        """Return the next random bits for the current module scope."""
         ordinal = self.ordinals.get(context.scope, 0)
         self.ordinals[context.scope] = ordinal + 1
         return wrap(
@@ -129,7 +129,7 @@ _own = Generator(0)
 
 @raises_call_error
 def manual_seed(seed: int) -> None:
-    """Start the process's own stream (initial weights, eager draws) from ``seed``.
+    """Seed the process's default generator (initial weights, eager draws).
 
     Compiled functions that draw from it see the new seed, too.
 
@@ -143,7 +143,7 @@ def manual_seed(seed: int) -> None:
 
 @contextmanager
 def stream(source: Generator | StepStream | NoBits) -> Iterator[None]:
-    """Draws of this thread within the block come from ``source``."""
+    """Use ``source`` for this thread's random draws within a block."""
     saved, context.stream = context.stream, source
     try:
         yield
@@ -152,7 +152,7 @@ def stream(source: Generator | StepStream | NoBits) -> Iterator[None]:
 
 
 def bits(shape: Shape) -> Tensor:
-    """Fresh random bits, uint32."""
+    """Return fresh uint32 random bits from the current stream."""
     if context.stream is None:
         _draws.by_thread += 1
         _Draws.by_process += 1
@@ -160,7 +160,7 @@ def bits(shape: Shape) -> Tensor:
 
 
 class _Draws(threading.local):
-    """Counts of the draws from the process's own stream.
+    """The numbers of draws from the process's default generator.
 
     Attributes:
         by_process, by_thread: the draws by all threads, and by this one.
@@ -176,12 +176,15 @@ _draws = _Draws()
 
 
 def draw_counts() -> tuple[int, int]:
-    """Return the counts of draws from the own stream, see :func:`take_back_draws`."""
+    """Return the counts of draws from the default generator.
+
+    See :func:`take_back_draws`.
+    """
     return _Draws.by_process, _draws.by_thread
 
 
 def take_back_draws(before: tuple[int, int]) -> None:
-    """Rewind the process's own stream after a refusal.
+    """Rewind the default generator after a refused call.
 
     Only eagerly, and only where no other thread has drawn meanwhile: within a compiled
     function draws are state, which a refused call leaves as it was.
@@ -193,7 +196,7 @@ def take_back_draws(before: tuple[int, int]) -> None:
 
 
 def _undrawn_if_refused(function: Callable[P, T]) -> Callable[P, T]:
-    """Decorate a function so that it takes back its draws where it is refused."""
+    """Decorate a function to rewind the default generator after a refusal."""
 
     @functools.wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> T:
@@ -214,7 +217,7 @@ def reserve(count: int) -> None:
 
 
 def _sizes(shape: tuple[Any, ...]) -> Shape:
-    """Sizes that came as ``uniform(2, 3)`` or as ``uniform((2, 3))``."""
+    """Return the shape written as ``uniform(2, 3)`` or as ``uniform((2, 3))``."""
     return shape_of(shape, _("Random numbers are drawn in a shape."))
 
 
@@ -226,7 +229,7 @@ def _made(value: Value, requires_grad: bool) -> Tensor:
 def _by_blocks(
     function: Callable[..., Value], *raw: Value, options: Iterable[Any] = ()
 ) -> Value:
-    """Apply an elementwise function to bits, many numbers a block at a time.
+    """Apply an elementwise function to random bits, block by block.
 
     What lies between the bits and the result is several times as large as both; a block
     of it stays in a core's cache. ``options``: what else the function uses; a tensor
@@ -249,14 +252,14 @@ def _by_blocks(
 
 
 def _between(raw: Value) -> Value:
-    """(bits + ½)·2⁻³² in float64: never 0, never 1."""
+    """Return (bits + ½)·2⁻³² in float64: never 0, never 1."""
     wide = cast(raw, DType.float64)
     half = add(wide, filled(0.5, DType.float64, raw.shape))
     return mul(half, filled(2.0**-32, DType.float64, raw.shape))
 
 
 def _only_if(holds: Tensor, v: Value, what: str, expected: str, fix: str) -> Value:
-    """Return ``v``, refused where ``holds`` is false: now, or at the run."""
+    """Return ``v``, or raise an error where ``holds`` is false, now or at the run."""
     got = _("others, in a compiled function")
     known = holds.value.array
     if known is not None and v.array is not None and not known.all():
@@ -273,7 +276,7 @@ def uniform(
     dtype: Any = "float32",
     requires_grad: bool = False,
 ) -> Tensor:
-    """Numbers from the uniform distribution on [low, high).
+    """Draw numbers from the uniform distribution on [low, high).
 
     u = (bits >> 8)·2⁻²⁴ has 24 random bits, which float32 holds exactly. Rounding of
     low + u·(high − low) can reach ``high`` itself, where low is not 0.
@@ -311,7 +314,7 @@ def normal(
     dtype: Any = "float32",
     requires_grad: bool = False,
 ) -> Tensor:
-    """Numbers from the normal distribution N(mean, std²).
+    """Draw numbers from the normal distribution N(mean, std²).
 
     Box & Muller 1958: √(−2 ln u) cos 2πv, with u and v uniform and computed in float64.
     u = (bits + ½)·2⁻³² reaches 6.8 standard deviations.
@@ -356,14 +359,14 @@ rand, randn = uniform, normal
 
 @raises_call_error
 def rand_like(x: Any, *, dtype: Any = None, requires_grad: bool = False) -> Tensor:
-    """As :func:`uniform`, in the shape and dtype of x."""
+    """Draw as :func:`uniform`, in the shape and dtype of x."""
     x = as_tensor(x)
     return uniform(x.shape, dtype=dtype or x.dtype, requires_grad=requires_grad)
 
 
 @raises_call_error
 def randn_like(x: Any, *, dtype: Any = None, requires_grad: bool = False) -> Tensor:
-    """As :func:`normal`, in the shape and dtype of x."""
+    """Draw as :func:`normal`, in the shape and dtype of x."""
     x = as_tensor(x)
     return normal(x.shape, dtype=dtype or x.dtype, requires_grad=requires_grad)
 
@@ -373,7 +376,7 @@ def randn_like(x: Any, *, dtype: Any = None, requires_grad: bool = False) -> Ten
 def randint(
     low: int, high: Any = None, size: Any = None, *, dtype: Any = "int64"
 ) -> Tensor:
-    """Integers from ``low`` to below ``high``, each as likely as the others.
+    """Draw integers from ``low`` to below ``high``, all equally likely.
 
     Args:
         low: the smallest; 0 where only ``high`` and ``size`` are given, as in
@@ -413,7 +416,7 @@ def randint(
 @raises_call_error
 @_undrawn_if_refused
 def bernoulli(p: Any, size: Any = None, *, dtype: Any = None) -> Tensor:
-    """1 with probability p, else 0.
+    """Draw 1 with probability p, else 0.
 
     Args:
         p: a number or a tensor, from 0 to 1.
@@ -443,14 +446,14 @@ def bernoulli(p: Any, size: Any = None, *, dtype: Any = None) -> Tensor:
 
 
 def _gumbel(shape: Shape) -> Value:
-    """−ln(−ln u), whose largest of several with ln p added is drawn with p."""
+    """Draw Gumbel noise −ln(−ln u), for sampling of classes by argmax."""
     return _by_blocks(lambda raw: neg(log(neg(log(_between(raw))))), bits(shape).value)
 
 
 @raises_call_error
 @_undrawn_if_refused
 def categorical(logits: Any, dim: int = -1, *, axis: int | None = None) -> Tensor:
-    """Classes drawn with the probabilities softmax(logits) along ``dim``.
+    """Draw classes with the probabilities softmax(logits) along ``dim``.
 
     Gumbel 1954: the largest of logits − ln(−ln u), with u uniform.
 
@@ -481,7 +484,7 @@ def categorical(logits: Any, dim: int = -1, *, axis: int | None = None) -> Tenso
 @raises_call_error
 @_undrawn_if_refused
 def multinomial(probs: Any, num_samples: int, replacement: bool = False) -> Tensor:
-    """Classes drawn with probabilities in proportion to ``probs``, along the last axis.
+    """Draw classes with probabilities proportional to ``probs``, along the last axis.
 
     Args:
         probs: (classes,) or (rows, classes), ≥ 0.
@@ -527,7 +530,7 @@ def multinomial(probs: Any, num_samples: int, replacement: bool = False) -> Tens
 
 @raises_call_error
 def randperm(n: Dim) -> Tensor:
-    """The integers from 0 to n − 1 in an order that is drawn.
+    """Return a random permutation of the integers from 0 to n − 1.
 
     Sorting by fresh random bits gives every order the same chance, but for ties, which
     keep their place.
@@ -539,7 +542,7 @@ def randperm(n: Dim) -> Tensor:
 
 
 def permutation(n: int, seed: int, epoch: int, block: int = 0) -> Array:
-    """The order in which epoch ``epoch`` visits n samples, of a block (int32).
+    """Return the shuffled order of n samples in epoch ``epoch``, of a block (int32).
 
     Sorting by fresh random bits gives every order the same chance, but for ties, which
     keep their place.

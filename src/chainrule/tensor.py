@@ -1,4 +1,4 @@
-"""The eager Tensor: NumPy's manners, and a memory of how it was made.
+"""The eager Tensor: an array with NumPy's interface and recorded derivatives.
 
 Every operation is a composition of primitives applied by
 :func:`chainrule.graph.bind`, so the same code computes at once on numbers and records
@@ -49,7 +49,7 @@ TensorLike = Any
 
 
 class Tensor(Changes, Operators, Elementwise, Reductions, Movement, Conversion):
-    """An array of numbers that remembers how it was computed.
+    """An array of numbers that records how it was computed, for derivatives.
 
     Its methods are PyTorch's, and those of the Python array API standard; the functions
     of the package, ``cr.sum(x, axis=0)``, follow that standard where it lists them.
@@ -99,7 +99,7 @@ class Tensor(Changes, Operators, Elementwise, Reductions, Movement, Conversion):
 
     @property
     def value(self) -> Value:
-        """The graph value that stands for this tensor where it is used now."""
+        """The graph value of this tensor in the current trace or eager code."""
         if self._base is not None:
             return self._shown()
         if self._pending is not None:
@@ -110,7 +110,7 @@ class Tensor(Changes, Operators, Elementwise, Reductions, Movement, Conversion):
 
     @property
     def _now(self) -> Value:
-        """The current value, not lifted into a trace."""
+        """The tensor's current eager value, not lifted into a trace."""
         base = self._base
         if base is None or (
             context.trace is not None and self._value.array is not None
@@ -119,7 +119,7 @@ class Tensor(Changes, Operators, Elementwise, Reductions, Movement, Conversion):
         return self._shown()
 
     def _settle(self) -> None:
-        """Fetch the numbers that an engine holds."""
+        """Fetch the tensor's numbers from an engine."""
         with process.lock:  # a run in another thread brings newer ones
             if self._pending is not None:
                 self._replace(self._pending())
@@ -131,13 +131,13 @@ class Tensor(Changes, Operators, Elementwise, Reductions, Movement, Conversion):
         self._value.owner = owner
 
     def defer(self, fetch: Callable[[], Array]) -> None:
-        """From now on the numbers are what ``fetch()`` gives, asked for when read."""
+        """Defer the tensor's numbers: call ``fetch()`` for them at the first read."""
         self._pending = fetch
         self.version += 1
 
     @property
     def grad(self) -> Tensor | None:
-        """∂ℒ/∂self, added up by every ``backward()``; None where there is none yet."""
+        """The gradient ∂ℒ/∂self, accumulated by every ``backward()``; None at first."""
         held = self._gradient_outside()
         if context.trace is not None and self._value.array is not None:
             return context.trace.gradient(self, held)
@@ -163,7 +163,7 @@ class Tensor(Changes, Operators, Elementwise, Reductions, Movement, Conversion):
             self._grad = gradient
 
     def _gradient_outside(self) -> Tensor | None:
-        """The gradient, whatever a trace makes of it; an engine's is made here."""
+        """Return the eager gradient, fetched from an engine if necessary."""
         held = self._grad
         if held is None or isinstance(held, Tensor):
             return held
@@ -175,7 +175,7 @@ class Tensor(Changes, Operators, Elementwise, Reductions, Movement, Conversion):
 
     @property
     def requires_grad(self) -> bool:
-        """Whether a derivative with respect to this tensor can be asked for."""
+        """Return whether derivatives with respect to this tensor are recorded."""
         return (self._value if self._base is None else self._now).tracked
 
     @requires_grad.setter
@@ -184,12 +184,12 @@ class Tensor(Changes, Operators, Elementwise, Reductions, Movement, Conversion):
 
     @property
     def is_leaf(self) -> bool:
-        """Whether it was made by the user and not computed."""
+        """Return whether the tensor was created by the user and not computed."""
         value = self._value if self._base is None else self._now
         return value.node is None or value.owner is not None
 
     def requires_grad_(self, wanted: bool = True) -> Tensor:
-        """Have ``backward()`` fill ``.grad`` of this tensor, in place."""
+        """Enable or disable, in place, that ``backward()`` fills ``.grad``."""
         traced = context.trace is not None and self._value.array is None
         if not self.is_leaf and not (traced and not self.requires_grad):
             raise GradientError(
@@ -215,7 +215,7 @@ class Tensor(Changes, Operators, Elementwise, Reductions, Movement, Conversion):
         return self
 
     def __getattr__(self, name: str) -> Any:
-        """Refuse a name that a tensor has not, with what does it here."""
+        """Raise an error for an unknown attribute, with the equivalent name here."""
         text = _("'Tensor' object has no attribute {name!r}", name=name)
         plain, fix = name.removesuffix("_"), TENSORS.get(name, "")
         ours = not plain.startswith("_") and hasattr(Tensor, plain)
@@ -226,7 +226,7 @@ class Tensor(Changes, Operators, Elementwise, Reductions, Movement, Conversion):
     # -- its numbers -------------------------------------------------------------
 
     def numpy(self) -> Array:
-        """The numbers as a NumPy array that shares their memory and is read-only."""
+        """Return the numbers as a read-only NumPy array that shares their memory."""
         if self._pending is not None:
             self._settle()
         array = self._now.array
@@ -291,7 +291,7 @@ class Tensor(Changes, Operators, Elementwise, Reductions, Movement, Conversion):
     def __array_function__(
         self, function: Any, types: Any, args: Any, kwargs: Any
     ) -> Any:
-        """NumPy's functions get the numbers, where no derivative is lost by it."""
+        """Call a NumPy function on the numbers, if no derivative is lost."""
         if function in (np.shape, np.ndim, np.size):
             return function(args[0].detach().numpy(), *args[1:], **kwargs)
         named = {name: _numbers(item) for name, item in kwargs.items()}
@@ -327,7 +327,7 @@ class Tensor(Changes, Operators, Elementwise, Reductions, Movement, Conversion):
         return self.numpy().__dlpack_device__()
 
     def __reduce__(self) -> Any:
-        """For ``copy.deepcopy`` and ``pickle``: a leaf with a gradient of its own."""
+        """Support ``copy.deepcopy`` and ``pickle``: return a leaf's parts."""
         if not self.is_leaf and self.requires_grad:
             raise GradientError(
                 _(
@@ -348,7 +348,7 @@ class Tensor(Changes, Operators, Elementwise, Reductions, Movement, Conversion):
     # -- changing it -------------------------------------------------------------
 
     def copy_(self, other: TensorLike) -> Tensor:
-        """Take over the numbers of ``other``, repeated into the shape, in place.
+        """Copy the numbers of ``other``, broadcast to the shape, in place.
 
         While a function is compiled this is how state changes: the step's graph
         gets a pair that says which value replaces which.
@@ -380,7 +380,7 @@ class Tensor(Changes, Operators, Elementwise, Reductions, Movement, Conversion):
         create_graph: bool = False,
         retain_graph: bool = False,
     ) -> None:
-        """Add ∂self/∂leaf to ``.grad`` of every leaf that requires it.
+        """Add ∂self/∂leaf to ``.grad`` of every leaf that requires a gradient.
 
         Args:
             gradient: the cotangent of this tensor; 1 for a scalar.
@@ -430,7 +430,7 @@ class Tensor(Changes, Operators, Elementwise, Reductions, Movement, Conversion):
                         _accumulate(owner, g)
 
     def zero_grad(self, set_to_none: bool = True) -> None:
-        """Forget the gradient; without ``set_to_none`` it is 0 where there is one."""
+        """Reset the gradient to None, or to 0 without ``set_to_none``."""
         if set_to_none or self.grad is None:
             self.grad = None
         else:
@@ -440,7 +440,10 @@ class Tensor(Changes, Operators, Elementwise, Reductions, Movement, Conversion):
 
     @property
     def data(self) -> Tensor:
-        """The numbers alone: :meth:`detach`. After ``x.data = y`` x has those of y."""
+        """The tensor without history, like :meth:`detach`; settable in place.
+
+        After ``x.data = y`` x has the numbers of y.
+        """
         return self.detach()
 
     @data.setter
@@ -452,7 +455,7 @@ class Tensor(Changes, Operators, Elementwise, Reductions, Movement, Conversion):
         self._set_data(new)
 
     def __array_namespace__(self, *, api_version: str | None = None) -> Any:
-        """``chainrule.array_api``: the array API standard 2024.12."""
+        """Return the module ``chainrule.array_api`` (array API standard 2024.12)."""
         if api_version not in (None, "2021.12", "2022.12", "2023.12", "2024.12"):
             raise ArgumentError(
                 _("That version of the array API standard is not spoken here."),
@@ -486,7 +489,7 @@ Tensor._new = staticmethod(wrap)  # type: ignore[assignment]
 
 
 def _copied(data: Any, dtype: Any) -> Value:
-    """The numbers of ``data`` as a value of its own."""
+    """Return the numbers of ``data`` as a new value."""
     if context.trace is None:
         return Value(as_array(data, dtype))
     if isinstance(data, Tensor):
@@ -497,7 +500,7 @@ def _copied(data: Any, dtype: Any) -> Value:
 
 
 def _numbers(nest: Any) -> Any:
-    """Tensors in a nest of lists and tuples as arrays."""
+    """Return a nest of lists and tuples with tensors as arrays."""
     if isinstance(nest, Tensor):
         return np.asarray(nest)
     return type(nest)(map(_numbers, nest)) if type(nest) in (tuple, list) else nest
@@ -513,7 +516,7 @@ def _anew(
     repeated: bool,
     order: int,
 ) -> Tensor:
-    """What a copy of a tensor is made by."""
+    """Return the copy of a tensor for ``copy.deepcopy`` or ``pickle``."""
     made = kind(array)
     if repeated:
         made = made.expand(shape)
@@ -525,7 +528,7 @@ def _anew(
 
 
 def tensor(data: Any, *, dtype: Any = None, requires_grad: bool = False) -> Tensor:
-    """A tensor of the given numbers; see :class:`Tensor`.
+    """Return a new tensor of the given numbers; see :class:`Tensor`.
 
     >>> tensor([1, 2, 3]).sum()
     tensor(6)
@@ -534,14 +537,14 @@ def tensor(data: Any, *, dtype: Any = None, requires_grad: bool = False) -> Tens
 
 
 def as_tensor(data: TensorLike, dtype: Any = None) -> Tensor:
-    """``data`` itself where it is a tensor of that dtype, else a new tensor."""
+    """Return ``data`` itself if it is a tensor of that dtype, else a new tensor."""
     if not isinstance(data, Tensor) or data._wide is not None:
         return Tensor(data, dtype=dtype)
     return data if dtype is None else data.astype(dtype)
 
 
 def count_of(size: Dim, dtype: DType) -> Tensor:
-    """A number of elements as a scalar tensor; it may contain N."""
+    """Return a number of elements as a scalar tensor; it may be symbolic."""
     return wrap(operands.count_of(size, dtype))
 
 
@@ -550,7 +553,7 @@ def _is_owned(value: Value) -> bool:
 
 
 def _accumulate(owner: Tensor, g: Value) -> None:
-    """Add to a gradient: in place, as PyTorch does, where that is not recorded."""
+    """Add to a tensor's gradient, in place unless the addition is recorded."""
     held = owner.grad
     if held is None:
         owner.grad = wrap(g)

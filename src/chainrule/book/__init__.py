@@ -1,5 +1,7 @@
-"""The textbook's index: each formula, table row, step, question and exercise of its
-chapters 1 to 3, with what shows it, what tests it, and our notes.
+"""The index of the textbook's chapters 1 to 3.
+
+Each formula, table row, step, question and exercise, with what shows it, what tests
+it, and our notes.
 
 The entries are data (``index.toml``); a test holds every one of them to what exists.
 """
@@ -27,7 +29,7 @@ _WIDTH, _MARGIN = 88, 13
 
 @dataclass(frozen=True)
 class Entry:
-    """One thing that the book says.
+    """An index entry: a formula, table row, step, question or exercise of the book.
 
     Attributes:
         section: the book's number, such as ``"2.5.1"``.
@@ -51,11 +53,11 @@ class Entry:
     note_zh: str = ""
 
     def title(self, lang: str | None = None) -> str:
-        """What it is called; by default in the language in use."""
+        """Return the entry's title, by default in the current language."""
         return self.en if known(lang) == "en" else self.zh
 
     def note(self, lang: str | None = None) -> str:
-        """Our note, empty where there is none; by default in the language in use."""
+        """Return our note on the entry, by default in the current language, or ""."""
         return self.note_en if known(lang) == "en" else self.note_zh
 
 
@@ -66,7 +68,7 @@ def _data() -> dict[str, Any]:
 
 
 def sections() -> dict[str, dict[str, str]]:
-    """Number → title in each language (``en``, ``zh``), in the book's order.
+    """Return section numbers with titles in each language (``en``, ``zh``), in order.
 
     >>> sections()["3.4.2"]["en"]
     'The error term'
@@ -75,7 +77,7 @@ def sections() -> dict[str, dict[str, str]]:
 
 
 def entries(section: str | None = None) -> list[Entry]:
-    """The entries of a section and of those within it; all of them without one.
+    """Return the entries of a section and its subsections, or all entries.
 
     Raises:
         ArgumentError: the book has no such section.
@@ -110,7 +112,7 @@ def _read(item: dict[str, Any]) -> Entry:
 
 
 def search(*words: str, section: str | None = None) -> list[Entry]:
-    """The entries that have all of some words, in the book's order.
+    """Return the entries that contain all of the words, in the book's order.
 
     Titles in both languages, those of their sections, formulas, notes and the names of
     what shows them are looked through. ``delta`` finds δ.
@@ -134,7 +136,7 @@ def search(*words: str, section: str | None = None) -> list[Entry]:
 
 
 def _text(entry: Entry) -> str:
-    """All that a search looks through."""
+    """Return the searchable text of an entry."""
     of_section = " ".join(sections()[entry.section].values())
     named = entry.zh, entry.en, of_section, entry.formula, *entry.shows
     return " ".join((*named, entry.note_zh, entry.note_en))
@@ -155,7 +157,7 @@ def _nothing(words: Sequence[str], texts: Sequence[str]) -> ArgumentError:
 
 
 def page(section: str | None = None, lang: str | None = None) -> str:
-    """The entries of a section as text.
+    """Return the entries of a section as text.
 
     Args:
         section: a number of the book; None for all.
@@ -190,12 +192,12 @@ def page(section: str | None = None, lang: str | None = None) -> str:
 
 
 def section_title(section: str) -> str:
-    """What a section is called, in the language in use."""
+    """Return the title of a section in the current language."""
     return sections()[section]["en" if current() == "en" else "zh"]
 
 
 def text(found: Sequence[Entry]) -> str:
-    """Entries as text, section by section, in the language in use."""
+    """Return entries as text, by section, in the current language."""
     blocks: list[str] = []
     for number in sections():
         here = [_entry(entry) for entry in found if entry.section == number]
@@ -241,5 +243,5 @@ def _row(indent: int, word: str, text: str) -> str:
 
 
 def to_json(found: Sequence[Entry]) -> list[dict[str, Any]]:
-    """Entries as plain dictionaries, ready for JSON."""
+    """Return entries as plain dictionaries, ready for JSON."""
     return [asdict(entry) for entry in found]

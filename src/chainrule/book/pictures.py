@@ -1,4 +1,4 @@
-"""Pictures of what a table of the book lists: its functions with their derivatives.
+"""Pictures of the functions in the book's tables, with their derivatives.
 
 The values and the derivatives are the framework's own.
 """
@@ -22,7 +22,7 @@ Function = Callable[[Any], Any]
 
 
 def activations(figure: Any) -> None:
-    """2.7: the table of activations, each with its derivative, and all derivatives."""
+    """Draw the table of activations (2.7), each with its derivative."""
     functions: dict[str, tuple[Function, str]] = {
         "Sigmoid": (nn.Sigmoid(), "(0, 1)"),
         "Tanh": (nn.Tanh(), "(−1, 1)"),
@@ -46,7 +46,7 @@ def activations(figure: Any) -> None:
 
 
 def losses(figure: Any) -> None:
-    """2.5.1: the table of losses of one output, each with its derivative."""
+    """Draw the table of losses of one output (2.5.1), each with its derivative."""
     p = 0.7
     log = cr.tensor([[p, 1 - p]], dtype="float64")
     panels: Sequence[tuple[str, str, Any, Function]] = (
@@ -81,14 +81,14 @@ def _hinge(prediction: Any) -> Any:
 
 
 def curve(function: Function, x: Any) -> tuple[Any, Any]:
-    """Values and derivatives of a function of one number at places x."""
+    """Return the values and derivatives of a function of one number at places x."""
     at = cr.tensor(x)
     slope = cr.grad(lambda t: function(t).sum())(at)
     return function(at).numpy(), slope.numpy()
 
 
 def both(axes: Any, x: Any, value: Any, slope: Any, first: str, second: str) -> None:
-    """A function and its derivative; where it jumps, it has a gap."""
+    """Draw a function and its derivative, with gaps at the derivative's jumps."""
     slope = np.where(np.abs(np.diff(slope, prepend=slope[0])) > 0.5, np.nan, slope)
     for i, (line, name) in enumerate(((value, first), (slope, second))):
         axes.plot(

@@ -1,4 +1,4 @@
-"""Search in the index: which texts have a word, and which words are near it.
+"""Search in the index: text matching, and suggestions of similar words.
 
 Texts are compared as people type them: in any case, full width or not, British or
 American, with or without hyphens; ``delta`` finds δ, and 最佳化 the book's 優化. A word
@@ -32,7 +32,7 @@ _LATIN = re.compile("[a-z][a-z0-9]+")
 
 
 def looks_like_section(word: str) -> bool:
-    """Whether an argument is meant as a number of the book.
+    """Return whether an argument looks like a section number of the book.
 
     >>> [looks_like_section(word) for word in ("3.4.2", "４", "1957", "x", "梯度")]
     [True, True, False, False, False]
@@ -41,7 +41,7 @@ def looks_like_section(word: str) -> bool:
 
 
 def folded(text: str) -> str:
-    """A text as it is compared.
+    """Return a text normalised for comparison.
 
     >>> folded("Layer-wise Optimizer ＲｅＬＵ")
     'layer wise optimiser relu'
@@ -52,7 +52,7 @@ def folded(text: str) -> str:
 
 
 def has(text: str, word: str, *, anywhere: bool = False) -> bool:
-    """Whether a folded text has a folded word.
+    """Return whether a normalised text contains a normalised word.
 
     >>> has("the error term", "err"), has("the error term", "rate")
     (True, False)
@@ -68,7 +68,7 @@ def has(text: str, word: str, *, anywhere: bool = False) -> bool:
 
 
 def found(texts: Sequence[str], words: Sequence[str]) -> list[int]:
-    """Which of the folded texts have all of the words."""
+    """Return the indices of the normalised texts that contain all of the words."""
     kept = list(range(len(texts)))
     for word in map(folded, words):
         at_begin = [i for i in range(len(texts)) if has(texts[i], word)]
@@ -80,7 +80,7 @@ def found(texts: Sequence[str], words: Sequence[str]) -> list[int]:
 
 
 def near(word: str, texts: Iterable[str]) -> list[str]:
-    """Words of the texts that are like one, the likest first.
+    """Return words of the texts that are similar to a word, the most similar first.
 
     >>> near("momentun", [folded("Momentum and tanh")])
     ['momentum']

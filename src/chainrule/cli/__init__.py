@@ -1,4 +1,4 @@
-"""The command line: one command a file, and what they share in ``common``."""
+"""The command line: one command in each file, shared code in ``common``."""
 
 from chainrule.cli.common import AT_RUN_TIME, cli, main, run
 

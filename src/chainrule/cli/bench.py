@@ -1,4 +1,4 @@
-"""``chainrule bench``."""
+"""``chainrule bench``: speed compared with other frameworks."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def bench(
 
 
 def _check_alone(workloads: tuple[str, ...], *options: Any) -> None:
-    """A profile compares with nobody."""
+    """Refuse options of the comparison together with ``--profile``."""
     if workloads or any(option is not None for option in options):
         raise click.UsageError(
             tr(
@@ -136,7 +136,7 @@ def _check_alone(workloads: tuple[str, ...], *options: Any) -> None:
 def _profile(
     target: str, batch_size: int | None, threads: int | None, as_json: bool
 ) -> int:
-    """Measure the parts of a training step, on the data that it trains on."""
+    """Measure the parts of a training step, on the training data."""
     from chainrule.runs import FromRecipe, load
 
     given = {"batch_size": batch_size, "threads": threads}
@@ -164,7 +164,7 @@ def _profile(
 
 
 def _harness(module: str) -> Any:
-    """A module of ``benchmarks/frameworks``, which a wheel does not have."""
+    """Import a module of ``benchmarks/frameworks``, which only a clone contains."""
     folder = Path(chainrule.__file__).resolve().parents[2] / "benchmarks"
     if not (folder / "frameworks").is_dir():
         raise ArgumentError(

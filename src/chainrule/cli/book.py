@@ -1,4 +1,4 @@
-"""``chainrule book``."""
+"""``chainrule book``: the textbook's index."""
 
 from __future__ import annotations
 

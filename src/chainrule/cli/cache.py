@@ -1,4 +1,4 @@
-"""``chainrule cache``."""
+"""``chainrule cache``: the cache of compiled machine code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``chainrule check-work``."""
+"""``chainrule check-work``: marking of a student's work."""
 
 from __future__ import annotations
 

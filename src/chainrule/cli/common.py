@@ -1,4 +1,4 @@
-"""What all commands share: the group, ``--json``, ``--lang``, errors as messages.
+"""Code shared by all commands: the group, ``--json``, ``--lang``, error messages.
 
 A command is one file of this package: a function that returns its exit code, under
 ``@cli.command(…)`` and ``@command``. Results go to standard output, progress and
@@ -42,7 +42,7 @@ AT_RUN_TIME = (
 
 
 class _Group(speaking.Group):
-    """A group that suggests the nearest command for one that does not exist."""
+    """A command group that suggests the nearest name for an unknown command."""
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
         known = self.list_commands(ctx)
@@ -65,7 +65,7 @@ def cli() -> None:
 
 
 def command(function: Callable[..., int]) -> Callable[..., int]:
-    """Give a command ``--json``, ``--lang``, ``--debug``; errors become messages."""
+    """Decorate a command: ``--json``, ``--lang``, ``--debug``; errors as messages."""
 
     @speaking.spoken
     @speaking.option(
@@ -118,13 +118,13 @@ def command(function: Callable[..., int]) -> Callable[..., int]:
 
 
 def _code(error: errors.ChainruleError) -> int:
-    """1 where a run failed that was asked for rightly, else 2."""
+    """Return the exit code of an error: 1 for a failed run, else 2."""
     late = isinstance(error, AT_RUN_TIME) and not isinstance(error, errors.ParseError)
     return 1 if late else 2
 
 
 def say(text: str) -> None:
-    """Print on standard error, where anybody reads it."""
+    """Print text on standard error."""
     Outlet().write(f"{errors.visible_lines(text)}\n")
 
 
@@ -137,7 +137,7 @@ def tell(result: dict[str, Any], as_json: bool, text: str) -> None:
 
 
 def document_format(*more: str, help: str = "What to print.") -> Any:
-    """The option ``--format`` of what can be written as a document; see ``written``."""
+    """Return the option ``--format`` of a command that prints a document."""
     kinds = click.Choice(("text", *_WAYS, *more))
     how: dict[str, Any] = {"default": "text", "show_default": True, "help": help}
     return speaking.option("--format", "form", type=kinds, **how)
@@ -148,13 +148,13 @@ _WAYS = {"md": "to_markdown", "latex": "to_latex", "html": "to_html"}
 
 
 def written(document: Any, form: str) -> str:
-    """A document in one of the forms of :func:`document_format`."""
+    """Return a document in one of the formats of :func:`document_format`."""
     method = "text" if form == "text" else _WAYS.get(form, f"to_{form}")
     return getattr(document, method)()
 
 
 class _Reading:
-    """Says how far the reading of a large file is, every few seconds."""
+    """A progress display for reading a large file, updated every few seconds."""
 
     #: Bytes of a file that is announced at once, and seconds between two signs of life.
     LARGE, PAUSE = 20 << 20, 3.0
@@ -175,7 +175,7 @@ class _Reading:
 
 
 class Results(io.TextIOBase):
-    """Standard output, whatever prints there: what the system refuses is a SaveError.
+    """Standard output that converts write errors to a SaveError.
 
     Args:
         stream: standard output.
@@ -186,28 +186,28 @@ class Results(io.TextIOBase):
 
     @property
     def encoding(self) -> str:
-        """That of the stream behind it."""
+        """The encoding of the underlying stream."""
         return self._stream.encoding
 
     def isatty(self) -> bool:
-        """Whether it is a terminal."""
+        """Return whether the underlying stream is a terminal."""
         return self._stream.isatty()
 
     def fileno(self) -> int:
-        """The file behind it."""
+        """Return the file descriptor of the underlying stream."""
         return self._stream.fileno()
 
     def writable(self) -> bool:
         return True
 
     def write(self, text: str) -> int:
-        """Write all of it."""
+        """Write text to the underlying stream."""
         with self._refused():
             return self._stream.write(text)
         return 0
 
     def flush(self) -> None:
-        """Hand over what has been written."""
+        """Flush the underlying stream."""
         with self._refused():
             self._stream.flush()
 
@@ -231,14 +231,14 @@ class Results(io.TextIOBase):
 
 
 def _unread() -> int:
-    """Nobody reads standard output any more; nothing is to be flushed."""
+    """Handle a closed standard output: discard it, and return exit code 1."""
     sys.stdout = None
     return 1
 
 
 @contextlib.contextmanager
 def _warnings_as_messages() -> Iterator[None]:
-    """Show the framework's own warnings as messages, without a line of source."""
+    """Show Chainrule's warnings as messages, without a source line, within a block."""
     usual = warnings.showwarning
 
     def show(message: Any, category: Any, *rest: Any, **more: Any) -> None:
@@ -266,7 +266,7 @@ def main(args: Sequence[str] | None = None) -> None:
 
 
 def run(args: Sequence[str] | None = None) -> int:
-    """Run the command line; returns the exit code."""
+    """Run the command line; return the exit code."""
     args = sys.argv[1:] if args is None else args
     with language(None):
         return _run(args)
@@ -301,7 +301,7 @@ def _invoke(args: Sequence[str]) -> int:
 
 
 def _speak_utf8() -> None:
-    """Names of columns and classes come out whole, whatever the system's encoding."""
+    """Set standard output and error to UTF-8, whatever the system's encoding."""
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:

@@ -1,4 +1,4 @@
-"""``chainrule derive``."""
+"""``chainrule derive``: back-propagation written out."""
 
 from __future__ import annotations
 

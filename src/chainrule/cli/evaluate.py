@@ -1,4 +1,4 @@
-"""``chainrule evaluate``."""
+"""``chainrule evaluate``: metrics of a trained run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``chainrule explain``."""
+"""``chainrule explain``: a training step in all numbers."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def explain(
 
 
 def _index(text: str) -> tuple[int, ...]:
-    """``0,3`` as numbers."""
+    """Parse an index such as ``0,3``."""
     try:
         return tuple(int(part) for part in text.split(",") if part.strip())
     except ValueError:

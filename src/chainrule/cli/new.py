@@ -1,4 +1,4 @@
-"""``chainrule new``."""
+"""``chainrule new``: a commented starting file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``chainrule predict``."""
+"""``chainrule predict``: predictions for new data."""
 
 from __future__ import annotations
 

@@ -88,7 +88,7 @@ def _described(name: str, recipe: Any) -> dict[str, Any]:
 
 
 def _checked(name: str, seeds: Sequence[int], out: Path) -> list[dict[str, Any]]:
-    """The figures of a recipe with some seeds, each with its reference."""
+    """Run a recipe with several seeds; return its figures with their references."""
     told = []
     for seed in seeds:
         say(tr("{name}, seed {seed}", name=name, seed=seed))
@@ -109,7 +109,7 @@ def _checked(name: str, seeds: Sequence[int], out: Path) -> list[dict[str, Any]]
 
 
 def _result(name: str, seed: int, place: Path) -> dict[str, Any]:
-    """What a full run tells, run where it was not."""
+    """Return the result of a full run, stored or run now."""
     if (file := place / RESULTS).exists():
         return json.loads(atomic_files.read_file(file, 1 << 28))
     if recipes.kind(name) == "training":
@@ -162,7 +162,7 @@ def _processor() -> str:
 
 
 def _table(rows: Sequence[dict[str, Any]]) -> str:
-    """A table in Markdown, with what it was made on above it."""
+    """Return a Markdown table of figures, under a line about the machine."""
     made = {**_machine(), "machine": _cores()}
     lines = [
         "{date}, {machine}, Python {python}, Chainrule {version}".format(**made),

@@ -1,4 +1,4 @@
-"""The command line in the language in use: ``--lang``, help, and click's own words.
+"""Translation of the command line: ``--lang``, help, and click's own messages.
 
 The language is looked for before anything else: whatever stands in front of ``--lang``,
 ``--help`` or a slip, is answered in it.
@@ -76,7 +76,7 @@ _EXTRA = re.compile(r"  \[([^]]*)\]")
 
 @contextlib.contextmanager
 def clicks_words(name: str | None = None) -> Iterator[None]:
-    """Within the block click looks its own words up in this package's catalogue.
+    """Translate click's own messages within a block, by this package's catalogue.
 
     Args:
         name: the language; None for the one in use.
@@ -98,7 +98,7 @@ def clicks_words(name: str | None = None) -> Iterator[None]:
 
 
 def listen(words: Sequence[str]) -> None:
-    """Speak the language that the words of a command line ask for by ``--lang``.
+    """Set the language that ``--lang`` on a command line requests.
 
     Raises:
         ArgumentError: for one that is not known.
@@ -111,16 +111,16 @@ def listen(words: Sequence[str]) -> None:
 
 
 class Option(click.Option):
-    """An option whose kind of values is said in the language in use."""
+    """An option whose value type is shown in the current language."""
 
     @property
     def kind(self) -> str:
-        """What stands for its value in English; nothing for choices and flags."""
+        """The English name of the option's value type; empty for choices and flags."""
         plain = self.is_flag or isinstance(self.type, click.Choice)
         return self.metavar or ("" if plain else self.type.name.upper())
 
     def make_metavar(self, *args: Any, **context: Any) -> str:
-        """What stands for its value."""
+        """Return the translated placeholder of the option's value."""
         return tr(self.kind) or super().make_metavar(*args, **context)
 
 
@@ -129,7 +129,7 @@ option = functools.partial(click.option, cls=Option)
 
 
 def spoken(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command ``--lang``, which :func:`listen` has heard by then."""
+    """Add the option ``--lang`` to a command; :func:`listen` reads its value."""
     return option(
         "--lang",
         metavar="LANGUAGE",
@@ -142,14 +142,14 @@ def spoken(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 class Formatter(click.HelpFormatter):
-    """Writes help in the language in use; Chinese takes two columns a character."""
+    """A formatter of help in the current language, with double-width Chinese."""
 
     def write_heading(self, heading: str) -> None:
-        """A heading, with the colon of its language."""
+        """Write a heading, with the colon of its language."""
         self.write(f"{'':>{self.current_indent}}{heading}{tr(': ').rstrip()}\n")
 
     def write_text(self, text: str) -> None:
-        """Paragraphs, and examples line by line."""
+        """Write paragraphs wrapped, and examples line by line."""
         if current() == "en":
             return super().write_text(text)
         indent = " " * self.current_indent
@@ -165,7 +165,7 @@ class Formatter(click.HelpFormatter):
         return [_example(line) for line in block]
 
     def write_dl(self, rows: Any, col_max: int = 30, col_spacing: int = 2) -> None:
-        """Options and commands, each with what it is for."""
+        """Write the list of options or commands with their descriptions."""
         if current() == "en":
             return super().write_dl(rows, col_max, col_spacing)
         rows, indent = list(rows), " " * self.current_indent
@@ -197,16 +197,16 @@ class Command(click.Command):
     context_class = Context
 
     def get_help_option(self, ctx: click.Context) -> click.Option | None:
-        """``--help``, whose own help click keeps: in English, as that of all others."""
+        """Return the ``--help`` option, with its untranslated English help."""
         with clicks_words("en"):
             return super().get_help_option(ctx)
 
     def collect_usage_pieces(self, ctx: click.Context) -> list[str]:
-        """What stands behind its name; arguments keep their names."""
+        """Return the translated usage pieces after the command's name."""
         return list(map(tr, super().collect_usage_pieces(ctx)))
 
     def get_short_help_str(self, limit: int = 45) -> str:
-        """A line of it."""
+        """Return the command's translated one-line help."""
         return tr(super().get_short_help_str(limit if current() == "en" else 1000))
 
 
@@ -217,7 +217,7 @@ class Group(Command, click.Group):
 
 
 def texts(group: click.Group) -> Iterator[tuple[str, str]]:
-    """What :class:`Formatter` looks up, with the module where it stands."""
+    """Yield all help texts to translate, with their modules."""
     for command in (group, *group.commands.values()):
         place = inspect.unwrap(command.callback or texts).__module__
         for text in (command.help, command.epilog):
@@ -234,7 +234,7 @@ def texts(group: click.Group) -> Iterator[tuple[str, str]]:
 
 
 def _blocks(text: str) -> Iterator[list[str]]:
-    """Paragraphs, each in one line; examples with their lines."""
+    """Yield the paragraphs of a text as single lines, and examples with their lines."""
     for block in inspect.cleandoc(text).split("\n\n"):
         lines = [line for line in block.split("\n") if line.strip("\b ")]
         yield lines if block.startswith("\b") else [" ".join(lines)]
@@ -250,13 +250,13 @@ def _english(block: Sequence[str]) -> Iterator[str]:
 
 
 def _example(line: str) -> str:
-    """A line of examples: a heading, or code with a remark."""
+    """Return a translated line of examples: a heading, or code with a remark."""
     code, mark, remark = line.partition("  # ")
     return f"{code}{mark}{tr(remark.strip())}" if mark else tr(line)
 
 
 def _help(text: str) -> str:
-    """An option's help, with what stands in brackets behind it."""
+    """Return an option's translated help, with its remarks in brackets."""
     parts = [
         tr("default: {default}", default=tr(part.removeprefix("default: ")))
         if part.startswith("default: ")

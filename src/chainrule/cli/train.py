@@ -1,4 +1,4 @@
-"""``chainrule train RECIPE|FILE.toml``."""
+"""``chainrule train RECIPE|FILE.toml``: training of a recipe or a run file."""
 
 from __future__ import annotations
 
@@ -163,7 +163,7 @@ def train(
 
 
 def is_file(target: str) -> bool:
-    """Whether a target is a file and no recipe.
+    """Return whether a command-line target is a file, not a recipe.
 
     Raises:
         ArgumentError: it is neither, and looks like a file.
@@ -201,7 +201,7 @@ def is_file(target: str) -> bool:
 def _quick(
     recipe: str | None, given: dict[str, Any], resume: Path | None
 ) -> dict[str, Any]:
-    """The options of a training recipe that makes a minute of it.
+    """Return the options of a training recipe for a quick run of about a minute.
 
     Raises:
         ArgumentError: a file, or a run that has begun.
@@ -224,7 +224,7 @@ def _quick(
 def _begun(
     name: str, given: dict[str, Any], quick: bool, out: Path | None, every: float
 ) -> recipes.Study:
-    """A study that begins.
+    """Begin a new study.
 
     Raises:
         ArgumentError: an option that it does not take.
@@ -261,7 +261,7 @@ def _begun(
 def _resumed(
     target: str | None, resume: Path, given: dict[str, Any], every: float
 ) -> recipes.Study:
-    """A study that goes on; only the number of threads can be another.
+    """Restore a study to resume; only the number of threads may differ.
 
     Raises:
         ArgumentError: another recipe, or another setting.
@@ -289,7 +289,7 @@ def _resumed(
 
 
 def _study(study: recipes.Study, as_json: bool, resume: Path | None = None) -> None:
-    """Run a study; it prints, on standard error where ``as_json``."""
+    """Run a study, with its output on standard error if ``as_json``."""
     from chainrule.runs import tracebacks
 
     place = contextlib.redirect_stdout(sys.stderr) if as_json else None

@@ -1,4 +1,4 @@
-"""``chainrule worksheet``."""
+"""``chainrule worksheet``: an exercise to compute by hand."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""``cr.compile``: a function is traced once for each kind of call, and run.
+"""``cr.compile``: tracing, guards and compiled programs.
+
+A function is traced once for each kind of call, and the compiled program is run.
 
 `api` decides which program a call runs, `tracing` makes one, `guards` say whether it
 is still right, `program` runs it on an engine. Passes, schedules and machine code are

@@ -1,4 +1,4 @@
-"""``cr.compile``: a Python function of tensors as programs on an engine.
+"""``cr.compile``: a Python function of tensors as compiled programs on an engine.
 
 :mod:`chainrule.compilation.tracing` makes graphs of functions and
 :mod:`chainrule.compilation.program` runs them; here is which one a call needs, and when
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 
 class Compiled:
-    """A function that runs as a graph on an engine; made by :func:`compile`."""
+    """A function compiled for an engine; the result of :func:`compile`."""
 
     __name__: str
 
@@ -61,11 +61,11 @@ class Compiled:
         self._constants: set[Any] = set()
 
     def __get__(self, owner: Any, kind: Any = None) -> Any:
-        """A method of ``owner``, where a class has this function."""
+        """Return the compiled function as a method bound to ``owner``."""
         return self if owner is None else functools.partial(self, owner)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Run it; a graph is traced for each kind of arguments.
+        """Run the compiled function; trace a graph for each new kind of arguments.
 
         Where modules have been switched (``train()``, ``eval()``), frozen or given
         other parameters, or where it meets another size, it is traced again. A float
@@ -105,7 +105,7 @@ class Compiled:
         return unflatten(traced.structure, [wrap(v) for v in values])
 
     def _changed_argument(self, variant: Variant, leaves: list[Any]) -> ArgumentError:
-        """The error for an argument that the function changes under another name."""
+        """Return the error for an argument that is also changed as outside state."""
         inputs = variant.traced.entry.inputs
         name, leaf = next(
             (n, x) for n, x in zip(inputs, leaves) if id(x) in variant.changed
@@ -124,17 +124,17 @@ class Compiled:
 
     @property
     def programs(self) -> list[CompiledProgram]:
-        """The compiled programs that are kept; the one used last stands last."""
+        """The cached compiled programs, the most recently used one last."""
         return [variant.program for variant in self._variants]
 
     def graph(self, *args: Any, **kwargs: Any) -> Graph:
-        """The graph for arguments like these, as recorded (before any pass)."""
+        """Return the recorded graph (before any pass) for such arguments."""
         with process.lock:
             return self._find(args, kwargs).traced.entry.graph
 
     @property
     def schedule(self) -> Schedules:
-        """How the engine runs what it was called with so far.
+        """The engine's execution schedules of all compiled programs so far.
 
         ``print(step.schedule)`` shows it; see :attr:`CompiledProgram.schedule`.
 
@@ -151,7 +151,7 @@ class Compiled:
         return Schedules([s for program in self.programs for s in program.schedule])
 
     def profile(self, *args: Any, **kwargs: Any) -> Profile:
-        """What each step of a call with these arguments takes; nothing changes.
+        """Measure the time of each schedule step of a call; no state changes.
 
         ``print(step.profile(x))`` shows it; see :meth:`CompiledProgram.profile`.
         """
@@ -165,7 +165,7 @@ class Compiled:
     # -- variants ------------------------------------------------------------------
 
     def _find(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Ready:
-        """Return a variant that fits, traced if there is none."""
+        """Return the cached variant that fits the arguments, or trace a new one."""
         __, arrays, kinds = arguments_of(args, kwargs, sized=False)
         shapes = tuple([a.shape for a in arrays])
         key = kinds, context.grad, context.stream
@@ -194,7 +194,7 @@ class Compiled:
         return Ready(variant, sizes)
 
     def _changed_numbers(self, stale: Variant | None) -> list[Number]:
-        """Return the floats outside whose change made a variant invalid."""
+        """Return the outside floats whose change made a variant invalid."""
         found = () if stale is None else stale.changed_numbers()
         known = self._numbers.keys() | self._constants
         return list({n.key: n for n in found if n.key not in known}.values())
@@ -202,7 +202,7 @@ class Compiled:
     def _patterns(
         self, family: list[Variant], names: list[str], shapes: tuple[Shape, ...]
     ) -> tuple[Shape, ...]:
-        """The shapes to trace for: sizes that were met with other values get names."""
+        """Return the argument shapes to trace for, with varying sizes symbolic."""
         if self.shapes:
             return tuple(map(self._asked, names, shapes))
         made = [list(shape) for shape in shapes]
@@ -218,7 +218,7 @@ class Compiled:
         return tuple(map(tuple, made))
 
     def _asked(self, name: str, shape: Shape) -> Shape:
-        """The shape of an argument as ``shapes=`` names it."""
+        """Return an argument's shape with the symbolic sizes that ``shapes=`` names."""
         asked = self.shapes.get(name)
         if asked is None:
             return shape
@@ -246,7 +246,7 @@ class Compiled:
         patterns: tuple[Shape, ...],
         changed: list[Number],
     ) -> Variant:
-        """Trace the function for these arguments, and compile it.
+        """Trace the function for these arguments, and compile the graph.
 
         ``changed``: floats outside that may become inputs, beside those that are.
         """
@@ -305,7 +305,7 @@ class Compiled:
         )
 
     def _check_containers(self, given: Any, leaves: list[Any], structure: Any) -> None:
-        """Refuse a function that changed a list or a dictionary it was given."""
+        """Refuse a function that changes a list or dictionary among its arguments."""
         now, shape = flatten(given)
         if shape != structure or any(a is not b for a, b in zip(now, leaves)):
             raise ArgumentError(
@@ -320,14 +320,14 @@ class Compiled:
             )
 
     def _names(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[str]:
-        """Names for the array arguments."""
+        """Return the names of the array arguments."""
         named = self._named(args, kwargs)
         return [n for n, item in named if item is not None and not is_static(item)]
 
     def _named(
         self, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> list[tuple[str, Any]]:
-        """The leaves of the arguments by name: the function's own, with a path."""
+        """Return the leaves of the arguments, named by parameter and path."""
         try:
             given = inspect.signature(self.function).bind(*args, **kwargs).arguments
             parts = list(given.items())
@@ -351,7 +351,7 @@ class Compiled:
 
 
 def _array(number: Any) -> Array:
-    """Return the current value of a promoted float, as the graph's input."""
+    """Return the current value of a promoted float as a graph input."""
     return np.asarray(number, np.float64)
 
 
@@ -363,7 +363,7 @@ def compile(
     threads: int | None = None,
     shapes: Mapping[str, Sequence[int | str | None]] | None = None,
 ) -> Any:
-    """Have ``function`` run as one graph on an engine.
+    """Compile ``function`` so that each call runs one graph on an engine.
 
     Args:
         function: any function of tensors and state. Tensors that it uses from

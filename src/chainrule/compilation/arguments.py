@@ -1,4 +1,4 @@
-"""What a compiled function is called with: arrays, and what is part of the program."""
+"""Arguments of compiled functions: array inputs, and static parts of the program."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ FLOATS = (float, np.floating)
 
 
 def is_static(leaf: Any) -> bool:
-    """Whether an argument is part of the program and no input of it."""
+    """Return whether an argument is static: part of the program, and no graph input."""
     if isinstance(leaf, Tensor | np.ndarray | float | np.generic):
         return False
     return not (hasattr(leaf, "__array__") or hasattr(leaf, "__dlpack__"))
@@ -25,7 +25,7 @@ def is_static(leaf: Any) -> bool:
 def arguments_of(
     args: tuple[Any, ...], kwargs: dict[str, Any], *, sized: bool = True
 ) -> tuple[list[Any], list[Array], Any]:
-    """The array arguments, their numbers, and what kind of call this is.
+    """Return the array arguments, their arrays, and the cache key of the call.
 
     ``sized``: calls with arrays of other sizes are of another kind.
     """
@@ -67,14 +67,14 @@ def arguments_of(
 
 
 def _numbers(leaf: Any) -> Array:
-    """The numbers of an argument that is no tensor."""
+    """Return an argument that is no tensor as an array."""
     if isinstance(leaf, FLOATS):
         return np.asarray(leaf, np.float64)
     return Tensor(leaf).numpy()
 
 
 def _static_key(leaf: Any) -> Any:
-    """An argument that is no array, as part of a key.
+    """Return a static argument in a form usable in a cache key.
 
     Objects that say themselves when they are equal are held to their attributes too.
     """
@@ -89,7 +89,7 @@ def _static_key(leaf: Any) -> Any:
 
 
 class _Kept:
-    """An object as a key: by its identity, and kept alive so that it stays its own."""
+    """A cache key of an unhashable object: compared by identity, and kept alive."""
 
     def __init__(self, item: Any) -> None:
         self.item = item
@@ -102,7 +102,7 @@ class _Kept:
 
 
 def _frozen(structure: Any) -> Any:
-    """A structure as a key."""
+    """Return a nested structure as a hashable key."""
     if isinstance(structure, dict):
         return dict, tuple([(k, _frozen(v)) for k, v in structure.items()])
     if isinstance(structure, tuple | list):

@@ -1,4 +1,4 @@
-"""Results of a compiled function within an eager derivative: the chain rule by graph.
+"""Derivatives of compiled functions within eager code: the chain rule by graph.
 
 A call is one node. Its derivative is the derivative of the graph that ran, compiled for
 the same engine; a derivative of that is taken from the graph's own nodes.
@@ -87,7 +87,7 @@ _turn = Turn()
 def _compiled(
     gs: tuple[Cotangent, ...], needed: tuple[bool, ...], body: Graph, engine: str
 ) -> tuple[Executable, list[int]]:
-    """The derivative of a graph on an engine, and which inputs it belongs to."""
+    """Return the compiled derivative of a graph, and the positions of its inputs."""
     positions: list[int] = []
     types = [v.type for g, v in zip(gs, body.outputs) if g is not None]
 
@@ -138,7 +138,7 @@ BODIES[call] = lambda types, attrs: attrs["body"]
 
 
 def passed(values: Sequence[Value], statuses: Sequence[bool | dict[str, str]]) -> None:
-    """Have values say why no derivative of them can be asked for, where that is so."""
+    """Mark values whose derivative is unavailable with the reason for an error."""
     for value, status in zip(values, statuses):
         if isinstance(status, dict):
             freed = Node(call, (), {"freed": status})
@@ -147,7 +147,7 @@ def passed(values: Sequence[Value], statuses: Sequence[bool | dict[str, str]]) -
 
 
 class Connection:
-    """The way of derivatives from the results of an entry point to its inputs.
+    """The eager graph connection from an entry point's results to its inputs.
 
     Args:
         traced: the entry point.
@@ -183,7 +183,7 @@ class Connection:
             self._tensors.clear()
 
     def before(self, leaves: Sequence[Any]) -> list[Value] | None:
-        """Return the arguments and the state as they are before a run.
+        """Return the values of the arguments and the state before a run.
 
         None where no derivative can be asked for. Arrays are the caller's, who may
         change them: they are copied.
@@ -205,7 +205,7 @@ class Connection:
     def connect(
         self, results: list[Value], before: list[Value], given: Mapping[str, Array]
     ) -> None:
-        """Have the results of a run, and the state that it wrote, remember the run.
+        """Connect the results and the written state of a run to its inputs.
 
         Args:
             results: the results.
@@ -229,7 +229,7 @@ class Connection:
 
 
 def _held(slot: Slot, like: Value) -> Tensor:
-    """Return the tensor that has the numbers of a state; zeros where none has."""
+    """Return the tensor of a state's current values; zeros where there is none."""
     held = slot.held()
     if held is None:
         held = wrap(Value(np.zeros(like.shape, like.dtype.numpy)))

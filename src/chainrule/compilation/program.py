@@ -35,7 +35,7 @@ FITTING = 1000
 
 
 class _State:
-    """A tensor that is state of a program.
+    """A tensor that is state of a compiled program.
 
     Attributes:
         key: its name in the program.
@@ -51,13 +51,13 @@ class _State:
         self.version = -1
 
     def send(self, executable: Executable) -> None:
-        """Bring what has changed outside into the engine."""
+        """Write the tensor's changed values into the engine."""
         executable.write(self.key, self.tensor.numpy())
         self.version = self.tensor.version
 
 
 class _Awaited:
-    """A gradient that an engine has computed: a tensor once somebody asks for it.
+    """A gradient in the engine's memory; it becomes a tensor on first access.
 
     It knows nothing of the tensor whose gradient it is, which holds it.
 
@@ -78,25 +78,25 @@ class _Awaited:
         self.version = -1
 
     def __call__(self) -> Tensor:
-        """The tensor, whose numbers are fetched when they are read."""
+        """Return the gradient as a tensor that is fetched when it is first read."""
         made = wrap(Value(self.like))
         made.defer(self.fetch)
         self.has(made)
         return made
 
     def has(self, tensor: Tensor) -> None:
-        """Note that the engine has the numbers of this tensor."""
+        """Note that the engine has the current values of a tensor."""
         self.seen, self.version = weakref.ref(tensor), tensor.version
 
     def expects(self, tensor: Tensor) -> bool:
-        """Whether the engine has the numbers of this tensor."""
+        """Return whether the engine has the current values of a tensor."""
         if self.seen is None or self.version != tensor.version:
             return False
         return self.seen() is tensor
 
 
 class _GradientState:
-    """A gradient that is state of a program; ``read`` where a run starts from it."""
+    """A gradient that is state of a program; ``read`` if runs start from it."""
 
     __slots__ = ("awaited", "key", "owner", "read")
 
@@ -105,7 +105,7 @@ class _GradientState:
         self.awaited = _Awaited(owner, fetch)
 
     def before(self, added: bool) -> Tensor | None:
-        """Return the gradient to send before a run, once nobody else needs the old one.
+        """Return the gradient to send before a run, after preserving the old one.
 
         ``added``: the run changes it in place, so that who has kept it sees that.
         """
@@ -122,7 +122,7 @@ class _GradientState:
         return owner._gradient_outside()
 
     def expect(self, added: bool) -> None:
-        """Note that a run is about to change it in the engine."""
+        """Note that a run is about to change the gradient in the engine."""
         held, awaited = self.owner._grad, self.awaited
         awaited.version = -1
         if added and isinstance(held, Tensor):
@@ -132,7 +132,7 @@ class _GradientState:
             self.owner._grad = awaited
 
     def send(self, executable: Executable, added: bool) -> None:
-        """Bring what has changed outside into the engine."""
+        """Write the changed gradient into the engine before a run."""
         t = self.before(added)
         if t is not None and not self.awaited.expects(t):
             executable.write(self.key, t.numpy())
@@ -140,7 +140,7 @@ class _GradientState:
 
 
 class EntryPoint:
-    """An entry point in an engine: what a run of it sends, supplies and receives."""
+    """An entry point loaded into an engine, with its state, tables and outputs."""
 
     __slots__ = (
         "_cleared",
@@ -177,7 +177,7 @@ class EntryPoint:
         self._name, self._executable, self._turn = traced.entry.name, executable, turn
 
     def run(self, arrays: dict[str, Any], sizes: Sizes, steps: int) -> list[Array]:
-        """Run it on inputs that are known to fit; stacked outputs."""
+        """Run the entry point on checked inputs, and return its stacked outputs."""
         return self._turn.take(self._run, arrays, sizes, steps)
 
     def _run(self, arrays: dict[str, Any], sizes: Sizes, steps: int) -> list[Array]:
@@ -209,7 +209,7 @@ class EntryPoint:
         return outputs
 
     def _note_steps(self, made: int) -> None:
-        """Note the gradients after these steps of a run, and count the steps.
+        """Store the new gradients after steps of a run, and count the steps.
 
         It may be called twice for a run: an interrupt may come meanwhile.
         """
@@ -223,7 +223,7 @@ class EntryPoint:
                 supply.table.stand(supply.start + supply.each * made)
 
     def profile(self, arrays: dict[str, Any], sizes: Sizes, steps: int) -> Profile:
-        """Measure it on inputs that are known to fit; see :class:`CompiledProgram`."""
+        """Measure the entry point on checked inputs; see :class:`CompiledProgram`."""
         return self._turn.take(self._profile, arrays, sizes, steps)
 
     def _profile(self, arrays: dict[str, Any], sizes: Sizes, steps: int) -> Profile:
@@ -238,7 +238,7 @@ class EntryPoint:
             _restore(held)
 
     def _send(self, held: list[tuple[Tensor, Any]]) -> None:
-        """Bring what has changed outside into the engine.
+        """Write all changed state of the entry point into the engine.
 
         ``held``: gets the gradients that tensors have before the run.
         """
@@ -312,22 +312,22 @@ class CompiledProgram:
 
     @property
     def seconds_compile(self) -> float:
-        """How long the engine took to prepare and to compile so far."""
+        """The seconds that the engine took to prepare and compile so far."""
         return self.executable.seconds_compile
 
     @property
     def tensors(self) -> dict[str, Tensor]:
-        """The tensors that are state, by name; a gradient only where there is one."""
+        """The state tensors by name; gradients only where they exist."""
         held = {key: slot.held() for key, slot in self.slots.items()}
         return {key: t for key, t in held.items() if t is not None}
 
     def settle(self) -> None:
-        """Fetch the engine's results into its tensors, so that it can be dropped."""
+        """Fetch the engine's state into the tensors, before the program is dropped."""
         for t in self.tensors.values():
             t.numpy()
 
     def put(self, entry: str, name: str, array: Array) -> Buffer:
-        """Hand an input over to the engine once, for many runs.
+        """Copy an input into the engine's memory once, for use in many runs.
 
         Args:
             entry: the entry point that it is for.
@@ -339,7 +339,7 @@ class CompiledProgram:
     def run(
         self, name: str, inputs: Mapping[str, Any], *, steps: int | None = None
     ) -> Any:
-        """Run an entry point.
+        """Run an entry point of the program.
 
         Args:
             name: the entry point.
@@ -363,7 +363,7 @@ class CompiledProgram:
 
     @property
     def schedule(self) -> Schedules:
-        """How the engine runs the entry points that have run so far: its plan.
+        """The engine's execution schedules of the entry points that have run.
 
         ``print(program.schedule)`` shows for each of them the phases, between which
         threads meet; what is fused into one loop; how threads divide it; and the
@@ -392,7 +392,7 @@ class CompiledProgram:
     def profile(
         self, name: str, inputs: Mapping[str, Any], *, steps: int | None = None
     ) -> Profile:
-        """What each step of an entry point's schedule takes; the state stays as it is.
+        """Measure each step of an entry point's schedule, without changing state.
 
         ``print(profile)`` shows the longest first: measured and predicted µs, FLOPs,
         bytes, and the share of what this machine reaches at most, its *roof*, which is
@@ -410,7 +410,7 @@ class CompiledProgram:
         return self.entries[name].profile(arrays, sizes, steps or 1)
 
     def _refuse_without_schedule(self) -> None:
-        """Refuse an engine that makes no schedules."""
+        """Raise an error for an engine that has no schedules."""
         if not hasattr(type(self.executable), "schedules"):
             raise EngineError(
                 _(
@@ -428,7 +428,7 @@ class CompiledProgram:
     def _given(
         self, name: str, inputs: Mapping[str, Any], steps: int | None
     ) -> tuple[dict[str, Any], Sizes]:
-        """Inputs as an engine takes them, stacked, and the sizes that they have."""
+        """Return the inputs as stacked arrays for an engine, and their named sizes."""
         traced = self.traced[name]
         arrays: dict[str, Any] = {
             k: v if isinstance(v, Buffer) else np.asarray(v) for k, v in inputs.items()
@@ -505,6 +505,6 @@ def _another_rule(entry: str) -> ArgumentError:
 
 
 def _restore(held: Sequence[tuple[Tensor, Any]]) -> None:
-    """Give tensors the gradients back that they had."""
+    """Restore the previous gradients of tensors."""
     for owner, gradient in held:
         owner._grad = gradient

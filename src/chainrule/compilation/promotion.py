@@ -1,4 +1,4 @@
-"""Promotion: floats that a function reads outside become inputs of its graph.
+"""Promotion: outside floats of a function become inputs of its graph.
 
 A float that changes from call to call would need a graph for each of its values. So the
 function is traced with a :class:`Scalar` in its place. Python that
@@ -70,7 +70,7 @@ class Tracing:
     def trace(
         self, numbers: Sequence[Number] = (), instead: Sequence[float] = ()
     ) -> PromotedTrace:
-        """Trace with these floats as inputs, or with others ``instead`` of them."""
+        """Trace with the outside floats as inputs, or with ``instead`` as constants."""
         count, taken = len(self.inputs), {i.name for i in self.inputs}
         outside = [
             Input(_free_name(number.name, taken), ArrayType((), DType.float64))
@@ -96,7 +96,7 @@ class Tracing:
     def results(
         self, made: PromotedTrace, numbers: Sequence[float], whole: int
     ) -> list[Array]:
-        """Return the results of a trace for arguments near those of this call.
+        """Return a trace's results for inputs near those of the call.
 
         Args:
             made: the trace.
@@ -126,7 +126,7 @@ class Tracing:
 
 
 def _free_name(name: str, taken: set[str]) -> str:
-    """Return a name for an input that no other one has."""
+    """Return a name for an input that is not taken yet."""
     while name in taken:
         name += "'"
     taken.add(name)
@@ -136,7 +136,7 @@ def _free_name(name: str, taken: set[str]) -> str:
 def promoted(
     tracing: Tracing, numbers: Sequence[Number]
 ) -> tuple[PromotedTrace, list[Number]]:
-    """Trace with as many of these floats as inputs as possible.
+    """Trace with as many of the outside floats as inputs as possible.
 
     Returns:
         The trace, and the floats that are none since Python needs them as numbers.
@@ -158,7 +158,7 @@ def promoted(
 
 
 def _promoted(tracing: Tracing, numbers: Sequence[Number]) -> PromotedTrace | None:
-    """Trace with these floats as inputs; None where it is wrong for other values."""
+    """Trace with floats as inputs; None if results differ for other float values."""
     others = [n.kind(0.618 + 0.173 * i) for i, n in enumerate(numbers)]
     try:
         wanted = tracing.trace(numbers, others)

@@ -1,4 +1,4 @@
-"""Numbers that are known only when a compiled function runs, such as arguments.
+"""Scalars: numbers known only when a compiled function runs, such as arguments.
 
 Beside a tensor a Python float takes on the tensor's dtype, and among themselves floats
 are computed in float64. Within a trace such an argument is a :class:`Scalar`, which
@@ -22,7 +22,7 @@ from chainrule.text import _
 
 
 class Scalar(Tensor):
-    """A number that is known when the graph runs.
+    """A number whose value is known only when the graph runs.
 
     Attributes:
         _wide: its value in float64.
@@ -40,12 +40,12 @@ class Scalar(Tensor):
 
     @classmethod
     def like(cls, number: Any, tensor: Tensor) -> Scalar:
-        """Return the scalar for a number of this type; ``tensor`` is it in float64."""
+        """Return the scalar for a number's type; ``tensor`` is its float64 value."""
         wide = isinstance(number, np.float64)
         return cls(tensor.value, DType.float64 if wide else DType.float32)
 
     def numpy(self) -> NoReturn:
-        """Refused: where the graph depends on a number, that is part of it."""
+        """Raise an error: a scalar has no value while the function is traced."""
         raise ArgumentError(
             _(
                 "A number that is another at each call of a compiled function is "
@@ -71,7 +71,7 @@ class Scalar(Tensor):
         return repr(self.numpy())
 
     def __hash__(self) -> int:
-        """Refused as well: a dictionary would find another item for each number."""
+        """Raise an error: a scalar has no value to hash while it is traced."""
         return hash(self.numpy())
 
 
@@ -81,7 +81,7 @@ _WHOLE |= {"floordiv", "rfloordiv", "mod", "rmod"}
 
 
 def _operator(name: str) -> Callable[..., Any]:
-    """Return an operator of numbers, or of a number and a tensor."""
+    """Return a Python operator method for scalars and tensors."""
     plain, keeps = getattr(Tensor, name), name.strip("_") in _WHOLE
 
     def apply(self: Scalar, *others: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Scalars that change from step to step: their source, and the rows of a run."""
+"""Scalars that change at each step, such as the learning rate, as table rows."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from chainrule.graph.node import Value
 
 
 class StepScalars(Protocol):
-    """A source of scalars step by step: an optimiser with its schedule.
+    """A source of one row of scalars a step: an optimiser with its schedule.
 
     Attributes:
         steps: how many steps it has made.
@@ -22,16 +22,16 @@ class StepScalars(Protocol):
     def steps(self) -> Any: ...
 
     def stand(self, steps: int) -> None:
-        """Set the number of steps made."""
+        """Set the number of completed steps."""
         ...
 
     def rows(self, steps: int, keys: frozenset[str]) -> Mapping[str, Sequence[float]]:
-        """Return the scalars of these names of the next ``steps`` steps."""
+        """Return the named scalars of the next ``steps`` steps."""
         ...
 
 
 class Tabulated(NamedTuple):
-    """A scalar input that a table supplies.
+    """A scalar input whose values come from a table, one for each step.
 
     Attributes:
         value: the input.
@@ -48,7 +48,7 @@ class Tabulated(NamedTuple):
 
 
 class Supply:
-    """The scalars that an entry point takes from one table.
+    """The scalar inputs that an entry point takes from one table.
 
     A table that makes k steps in one run supplies run i with its steps ik, …, ik + k−1
     from where it stands.
@@ -79,7 +79,7 @@ class Supply:
             self._quiet = contextvars.copy_context()
 
     def supply(self, arrays: dict[str, Any], runs: int) -> None:
-        """Put the scalars of ``runs`` runs among the inputs; the table stays."""
+        """Add the scalars of ``runs`` runs to the inputs; the table stays in place."""
         self.start = self.table.steps
         span = (runs - 1) * self.each + 1
         rows = self.table.rows(span + self._last, self._keys)

@@ -1,4 +1,4 @@
-"""From a Python function of tensors to the graph of an entry point.
+"""Tracing: from a Python function of tensors to the graph of an entry point.
 
 The function is run once on tensors without numbers. What it computes is recorded as a
 graph; tensors that it finds outside of its arguments (parameters, moments, gradients,
@@ -37,7 +37,7 @@ from chainrule.util.pytree import flatten
 
 @dataclass(frozen=True)
 class Input:
-    """One argument of an entry point.
+    """One array argument of an entry point.
 
     Attributes:
         name: its name.
@@ -55,7 +55,7 @@ class Input:
 
 @dataclass(eq=False)
 class Slot:
-    """A state of a program: a tensor from outside, or the gradient of one.
+    """A state of a program: an outside tensor, or its gradient.
 
     Attributes:
         tensor: the tensor.
@@ -66,17 +66,17 @@ class Slot:
     gradient: bool = False
 
     def is_that_of(self, other: Slot) -> bool:
-        """Whether both are the same state."""
+        """Return whether two slots are the same state."""
         return self.tensor is other.tensor and self.gradient == other.gradient
 
     def held(self) -> Tensor | None:
-        """The tensor that has the numbers now."""
+        """Return the tensor that holds the state's current values."""
         return self.tensor._gradient_outside() if self.gradient else self.tensor
 
 
 @dataclass
 class _Gradient:
-    """What a trace knows of a tensor's gradient."""
+    """A trace's record of a tensor's gradient."""
 
     tensor: Tensor
     before: Tensor | None
@@ -86,7 +86,7 @@ class _Gradient:
 
 
 class ProgramTrace(Trace):
-    """A trace that makes state of the tensors that it meets."""
+    """A trace that turns every outside tensor into program state."""
 
     def __init__(self, entry: str, names: Mapping[int, str]) -> None:
         super().__init__()
@@ -106,13 +106,13 @@ class ProgramTrace(Trace):
         self.renewed: set[Node] = set()
 
     def note_mode(self, module: Any) -> None:
-        """Remember in which mode a module was traced, and the outermost ones."""
+        """Note a module's training mode, and the outermost modules."""
         self.modes.setdefault(id(module), (module, module.training))
         if not context.scope:
             self.roots.setdefault(id(module), module)
 
     def note_change(self, tensor: Tensor) -> None:
-        """An argument stays what it is: the caller's tensor would not change."""
+        """Raise an error if an argument of the traced function is changed in place."""
         if id(tensor) in self.arguments:
             __, name = self.arguments[id(tensor)]
             raise ArgumentError(
@@ -131,7 +131,7 @@ class ProgramTrace(Trace):
             )
 
     def note_reached(self, values: Iterable[Value]) -> None:
-        """The ``.grad`` of an argument would have to be filled, and stays as it is."""
+        """Raise an error if ``backward()`` would fill an argument's ``.grad``."""
         # A value has no name any more where the function made it a leaf.
         given = {id(t._value): name for t, name in self.arguments.values()}
         for value in values:
@@ -159,7 +159,7 @@ class ProgramTrace(Trace):
         self.freed -= self.renewed  # a leaf has no way behind it
 
     def note_read(self, get: Callable[[], Any]) -> None:
-        """Note that the trace depends on ``get()``: a change of it needs another."""
+        """Note that the trace is valid only while ``get()`` returns the same value."""
         self.reads.append((get, get()))
 
     def note_step(self, table: StepScalars) -> int:
@@ -181,7 +181,7 @@ class ProgramTrace(Trace):
         return self.tables[key].value
 
     def lift(self, tensor: Tensor, value: Value) -> Value:
-        """The graph value that stands for a tensor at this point of the function."""
+        """Return the graph value of a tensor at this point of the trace."""
         if id(tensor) not in self.lifted:
             if value.node is not None:
                 raise GradientError(
@@ -199,14 +199,14 @@ class ProgramTrace(Trace):
         return self.current[id(tensor)]
 
     def leaf(self, tensor: Tensor, value: Value) -> Value:
-        """Return a parameter's new value as a leaf again, as it is eagerly."""
+        """Return a parameter's new value as a leaf, as in eager code."""
         made = super().leaf(tensor, value)
         if made.node is not None:
             self.renewed.add(made.node)
         return made
 
     def assign(self, tensor: Tensor, value: Value) -> bool:
-        """From here on ``tensor`` is ``value``."""
+        """Record ``value`` as the new value of ``tensor`` in the trace."""
         if tensor._value.array is None:
             return False
         if id(tensor) not in self.lifted:  # it is not read before it is written
@@ -222,13 +222,16 @@ class ProgramTrace(Trace):
         return True
 
     def gradient(self, tensor: Tensor, held: Tensor | None) -> Tensor | None:
-        """The gradient at this point; what was there before is state."""
+        """Return a tensor's gradient at this point of the trace.
+
+        A gradient from before the trace is state.
+        """
         known = self._gradient(tensor, held)
         known.read |= not known.written
         return known.now
 
     def set_gradient(self, tensor: Tensor, gradient: Tensor | None) -> bool:
-        """From here on ``gradient`` is the gradient of ``tensor``."""
+        """Record ``gradient`` as the tensor's gradient in the trace."""
         known = self._gradient(tensor, tensor._gradient_outside())
         known.now, known.written = gradient, True
         return True
@@ -240,7 +243,7 @@ class ProgramTrace(Trace):
     # -- names and slots, once the function has been run -------------------------------
 
     def slots(self) -> dict[str, tuple[Slot, Value, Value | None]]:
-        """The state by name: where it comes from, its value, and its new value."""
+        """Return the state by name: its slot, its input value and its new value."""
         owners = {
             id(known.before): known.tensor
             for known in self.gradients.values()
@@ -298,7 +301,7 @@ class ProgramTrace(Trace):
 
 @dataclass
 class Traced:
-    """One entry point traced, with the tensors that are its state.
+    """One traced entry point, with the tensors that are its state.
 
     Attributes:
         entry: the entry point.
@@ -334,23 +337,23 @@ class Traced:
     graded: tuple[tuple[Tensor, bool], ...] = ()
 
     def holds(self) -> bool:
-        """Whether modes are still those of the trace, and the same tensors frozen."""
+        """Return whether module modes and frozen tensors are those of the trace."""
         modes = all(module.training == mode for module, mode in self.modes)
         return modes and self.trains_the_same()
 
     def trains_the_same(self) -> bool:
-        """Whether the same tensors are frozen as when it was traced."""
+        """Return whether the same tensors are frozen as at the trace."""
         return all(t.requires_grad == wanted for t, wanted in self.tracked)
 
     def reads_the_same(self) -> bool:
-        """Return whether the values noted by ``note_read`` are those of the trace."""
+        """Return whether the values noted by ``note_read`` are unchanged."""
         for get, seen in self.reads:  # noqa: SIM110 - a part of every call
             if get() != seen:
                 return False
         return True
 
     def finds_gradients(self) -> bool:
-        """Whether gradients are there, and not there, as when it was traced."""
+        """Return whether the same gradients exist as at the trace."""
         return all((t._grad is not None) == there for t, there in self.graded)
 
 
@@ -449,7 +452,7 @@ def trace_entry(
 
 
 def _result(function: str, leaf: Any) -> Tensor:
-    """What a function returned, as a tensor."""
+    """Return a result of a traced function as a tensor."""
     if isinstance(leaf, Tensor):
         return leaf
     if isinstance(leaf, SymbolicDim | int | float | np.ndarray | np.generic):
@@ -466,7 +469,7 @@ def _result(function: str, leaf: Any) -> Tensor:
 
 
 def _know_keys(structure: Any) -> None:
-    """Refuse named sizes as keys of dictionaries: those are known before it runs."""
+    """Refuse named sizes as dictionary keys, which must be known at the trace."""
     if isinstance(structure, dict):
         for key in structure:
             for part in key if isinstance(key, tuple) else (key,):

@@ -72,7 +72,7 @@ class Variant:
             self.connection = Connection(self.traced, self.program.engine)
 
     def sizes(self, shapes: Sequence[Shape]) -> dict[str, int] | None:
-        """Return the named sizes for these shapes; None where they do not fit."""
+        """Return the named sizes for array shapes; None where they do not fit."""
         for pattern, shape in zip(self.patterns, shapes):
             for want, got in zip(pattern, shape):
                 if type(want) is int and want != got:
@@ -104,7 +104,7 @@ class Variant:
 
 
 class Ready:
-    """A variant at some sizes, and the types of its outputs there."""
+    """A cached lookup: a variant at some sizes, and the types of its outputs."""
 
     __slots__ = ("inputs", "numbers", "run", "sizes", "traced", "types", "variant")
 
@@ -118,7 +118,7 @@ class Ready:
 
 
 class Variants:
-    """The variants of one function; the one that was asked for last stands last.
+    """The compiled variants of a function, the most recently used one last.
 
     A family are those for arguments of the same kinds, in surroundings alike.
 
@@ -139,16 +139,16 @@ class Variants:
         return iter(self._used)
 
     def family(self, key: Any) -> list[Variant]:
-        """Return the variants for arguments of this kind."""
+        """Return the variants for one kind of arguments."""
         return self._families.get(key, [])
 
     def use(self, variant: Variant) -> None:
-        """Note that a variant was asked for."""
+        """Mark a variant as the most recently used."""
         key = self._used.pop(variant)
         self._used[variant] = key
 
     def add(self, key: Any, variant: Variant) -> None:
-        """Add a variant; where there are more than ``KEPT``, one is dropped."""
+        """Add a variant; drop the least recently used beyond ``KEPT``."""
         self._note(variant, self.family(key))
         self._families.setdefault(key, []).insert(0, variant)
         self._used[variant] = key
@@ -158,7 +158,7 @@ class Variants:
             self.drop(next(stale, next(iter(self._used))))
 
     def drop(self, variant: Variant) -> None:
-        """Drop a variant, once its tensors have fetched their numbers."""
+        """Drop a variant, after its tensors have fetched their values."""
         key = self._used.pop(variant)
         family = self._families[key]
         family.remove(variant)
@@ -168,7 +168,7 @@ class Variants:
         variant.program.settle()
 
     def look_up(self, call: Any, ready: Ready) -> Ready:
-        """Cache a variant for a kind of calls, and return it."""
+        """Cache the variant for a kind of calls, and return it."""
         if len(self.ready) >= CALLS:
             del self.ready[next(iter(self.ready))]
         self.ready[call] = ready
@@ -177,7 +177,7 @@ class Variants:
     # -- why there are many ------------------------------------------------------------
 
     def _note(self, variant: Variant, family: list[Variant]) -> None:
-        """Count the cause of a further program; warn once where it repeats."""
+        """Count the causes of recompilation; warn once about a frequent one."""
         last, self._last = self._last, variant
         if last is None:
             return

@@ -1,4 +1,4 @@
-"""Universal approximation: what exists, and what descent finds (2.3.2, 2.8).
+"""Universal approximation: constructed networks and learned ones (2.3.2, 2.8).
 
 One hidden layer of n ReLU units can come as close as one likes to a continuous function
 on a closed interval: put a kink on each of n + 1 places and join the values there by
@@ -62,19 +62,19 @@ def about() -> About:
 
 
 def target(x: Array) -> Array:
-    """f."""
+    """Return the target function f at places x."""
     return np.sin(2 * np.pi * x) + np.abs(x) / 2
 
 
 def network(width: int, dtype: str = "float32") -> nn.Sequential:
-    """One hidden layer."""
+    """Return an untrained ReLU network with one hidden layer."""
     return nn.Sequential(
         nn.Linear(1, width, dtype=dtype), nn.ReLU(), nn.Linear(width, 1, dtype=dtype)
     )
 
 
 def constructed(width: int) -> nn.Sequential:
-    """The network that joins n + 1 points of f by straight lines.
+    """Construct the network that interpolates n + 1 points of f linearly.
 
     With kinks t₀ < … < tₙ₋₁ and slopes s₀ … sₙ₋₁ of the pieces behind them it is
     f(t₀) + s₀(x − t₀)₊ + Σ (sₖ − sₖ₋₁)(x − tₖ)₊.
@@ -94,7 +94,7 @@ def constructed(width: int) -> nn.Sequential:
 
 
 def learnt(width: int, seed: int) -> nn.Sequential:
-    """A network that gradient descent has found."""
+    """Return a network trained by gradient descent."""
     cr.manual_seed(seed)
     model = network(width)
     x = np.linspace(-1, 1, SAMPLES, dtype="f4")[:, None]
@@ -104,18 +104,18 @@ def learnt(width: int, seed: int) -> nn.Sequential:
 
 
 def values(model: Module, dtype: str) -> Array:
-    """What a network says on the fine places."""
+    """Return a network's outputs on the fine grid."""
     with cr.no_grad():
         return model(cr.tensor(FINE[:, None], dtype=dtype)).numpy()[:, 0]
 
 
 def worst(shown: Array) -> float:
-    """The largest error on the fine places."""
+    """Return the largest absolute error on the fine grid."""
     return float(np.abs(shown - target(FINE)).max())
 
 
 def measure(setting: Setting) -> dict[str, Any]:
-    """The errors by width: constructed, learnt, and the bound of the theorem."""
+    """Measure errors by width: constructed, learned, and the theorem's bound."""
     rows = []
     for width in WIDTHS:
         made = values(constructed(width), "float64")
@@ -154,7 +154,7 @@ def table(found: dict[str, Any]) -> Table:
 
 
 def order(rows: list[dict[str, Any]], key: str) -> float:
-    """p where the error falls like n⁻ᵖ over the wider half of the networks."""
+    """Return the order p of the error's decrease n⁻ᵖ, over the wider networks."""
     wider = rows[len(rows) // 2 :]
     logs = np.log([[row["width"], row[key]] for row in wider]).T
     return float(-np.polyfit(logs[0], logs[1], 1)[0])

@@ -59,7 +59,7 @@ def about() -> About:
 
 
 def descent(surface: Surface, size: int, seed: int) -> Array:
-    """(w, b) at the start and after each step."""
+    """Return (w, b) at the start and after each step of descent."""
     data = cr.data.Dataset(surface.x, surface.y)
     model = surface.model()
     step = stepper(model, nn.HalfMSELoss(), optim.SGD(model.parameters(), lr=RATE))
@@ -72,7 +72,7 @@ def descent(surface: Surface, size: int, seed: int) -> Array:
 
 
 def spread(surface: Surface, size: int, seed: int) -> tuple[float, float]:
-    """√E‖g_B − g‖² at the start: of drawn batches, and by the formula."""
+    """Return √E‖g_B − g‖² at the start, from drawn batches and by the formula."""
     model, loss_of = surface.model(), nn.HalfMSELoss()
 
     @cr.compile
@@ -94,7 +94,7 @@ def spread(surface: Surface, size: int, seed: int) -> tuple[float, float]:
 
 
 def measure(setting: Setting) -> dict[str, Any]:
-    """For each size of a batch the way, and the spread of its gradients."""
+    """Measure the path and the gradients' spread for each batch size."""
     surface = Surface(setting.seed)
     rows = []
     for size in SIZES:
@@ -123,7 +123,7 @@ def measure(setting: Setting) -> dict[str, Any]:
 
 
 def named(size: int) -> str:
-    """What the book calls a descent."""
+    """Return the book's name of gradient descent with a batch size."""
     if size == SAMPLES:
         return tr("batch ({n})", n=size)
     return tr("stochastic (1)") if size == 1 else tr("mini-batch ({n})", n=size)

@@ -61,7 +61,7 @@ def about() -> About:
 
 
 def saw(x: Array, levels: int = LEVELS) -> Array:
-    """The tent on itself, from −1 to 1, on [−1, 1]."""
+    """Return the composed tent function at x: from −1 to 1, on [−1, 1]."""
     x = (x + 1) / 2
     for _ in range(levels):
         x = np.where(x < 0.5, 2 * x, 2 - 2 * x)
@@ -76,13 +76,13 @@ TARGETS = {"saw": saw, "sine": wave}
 
 
 def parameters(hidden: tuple[int, ...]) -> int:
-    """How many weights and biases."""
+    """Return the number of weights and biases of a network."""
     sizes = (1, *hidden, 1)
     return sum(a * b + b for a, b in itertools.pairwise(sizes))
 
 
 def tents(levels: int) -> nn.Sequential:
-    """The composed tents, two units a layer, with weights written down."""
+    """Construct the network of composed tent functions, two units a layer."""
     layers: list[Any] = []
     weights: dict[str, Any] = {}
     for k in range(levels):
@@ -97,14 +97,14 @@ def tents(levels: int) -> nn.Sequential:
 
 
 def pieces(model: nn.Sequential) -> int:
-    """How many straight pieces a network makes of [0, 1], by its slopes."""
+    """Return the number of linear pieces of a network on [0, 1], by its slopes."""
     places = (np.arange(4096) + 0.5) / 4096
     slopes = cr.grad(lambda x: model(x).sum())(cr.tensor(places[:, None])).numpy()
     return 1 + int((np.diff(slopes[:, 0]) != 0).sum())
 
 
 def network(hidden: tuple[int, ...]) -> nn.Sequential:
-    """ReLU layers after He, their kinks spread over the interval."""
+    """Return ReLU layers with He's weights, their kinks spread over the interval."""
     layers: list[Any] = []
     sizes = (1, *hidden, 1)
     for i, (inputs, outputs) in enumerate(itertools.pairwise(sizes)):
@@ -116,7 +116,7 @@ def network(hidden: tuple[int, ...]) -> nn.Sequential:
 
 
 def learnt(hidden: tuple[int, ...], name: str, seed: int) -> tuple[float, Array]:
-    """The root mean squared error after learning, and what the network says."""
+    """Train a network; return its root mean squared error and its outputs."""
     cr.manual_seed(seed)
     model = network(hidden)
     x = np.linspace(-1, 1, SAMPLES, dtype="f4")[:, None]
@@ -132,7 +132,7 @@ def learnt(hidden: tuple[int, ...], name: str, seed: int) -> tuple[float, Array]
 def trained(
     hidden: tuple[int, ...], name: str, seed: int, tries: int
 ) -> dict[str, Any]:
-    """Several networks of one shape on one target."""
+    """Train several networks of one shape on one target; return the median result."""
     runs = [learnt(hidden, name, seed + i) for i in range(tries)]
     runs.sort(key=lambda run: run[0])
     error, shown = runs[(tries - 1) // 2]
@@ -147,7 +147,7 @@ def trained(
 
 
 def measure(setting: Setting) -> dict[str, Any]:
-    """Pieces that were counted, and errors that were learnt."""
+    """Measure the numbers of linear pieces, and the errors after training."""
     tries = QUICK_TRIES if setting.quick else TRIES
     counted = []
     for k in TENTS:

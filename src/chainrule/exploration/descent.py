@@ -1,4 +1,4 @@
-"""Gradient descent as the experiments do it: one compiled step, again and again."""
+"""Gradient descent for the experiments: a compiled step, and its repetition."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from chainrule.optim import Optimizer
 def stepper(
     model: Module, loss_of: Callable[..., Any], optimizer: Optimizer
 ) -> Callable[[Any, Any], Any]:
-    """θ ← θ − η ∂ℒ/∂θ as a compiled function of (x, y); gives the loss before it."""
+    """Return a compiled step θ ← θ − η ∂ℒ/∂θ of (x, y) that returns the loss before."""
 
     @cr.compile
     def step(x: Any, y: Any) -> Any:
@@ -31,7 +31,7 @@ def stepper(
 
 
 def descended(step: Callable[..., Any], x: Any, y: Any, steps: int) -> list[float]:
-    """The losses of so many steps on the same samples; the last may be ∞ or NaN.
+    """Return the losses of repeated steps on the same samples, up to ∞ or NaN.
 
     Nothing is computed any more once a loss is no finite number.
     """
@@ -43,7 +43,7 @@ def descended(step: Callable[..., Any], x: Any, y: Any, steps: int) -> list[floa
 
 @contextmanager
 def on_purpose() -> Iterator[None]:
-    """Within the block nobody is warned of rates that only an experiment would take."""
+    """Suppress warnings about unusual learning rates within a block."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ChainruleWarning)
         yield

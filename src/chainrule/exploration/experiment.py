@@ -1,4 +1,4 @@
-"""What an experiment is told of: its numbers, and texts and a picture made of them.
+"""An experiment: its settings, and its numbers as texts, a table and a picture.
 
 The numbers know no language and no expectation. All that is said is a function of
 them, so it says what was found; what theory or the book expects stands beside it where
@@ -27,7 +27,7 @@ WIDTH = 88
 
 @dataclass(frozen=True)
 class Setting:
-    """How an experiment is done.
+    """The settings of an experiment.
 
     Attributes:
         seed: of everything that is drawn.
@@ -40,7 +40,7 @@ class Setting:
 
 @dataclass(frozen=True)
 class About:
-    """An experiment before it is done, in the language in use.
+    """The description of an experiment, in the current language.
 
     Attributes:
         title: what it is about, in a line.
@@ -55,7 +55,7 @@ class About:
 
 @dataclass(frozen=True)
 class Said:
-    """A sentence of an answer.
+    """A sentence of an experiment's answer.
 
     Attributes:
         found: what the numbers say.
@@ -67,7 +67,7 @@ class Said:
 
 
 def compared(holds: Any, found: str, expected: str) -> Said:
-    """What was found, and what was expected where that does not hold.
+    """Return a finding, and the expectation if it does not hold.
 
     >>> compared(3 > 2, "It grows.", "It should grow.")
     Said(found='It grows.', expected='')
@@ -77,7 +77,7 @@ def compared(holds: Any, found: str, expected: str) -> Said:
 
 @dataclass(frozen=True, repr=False)
 class Exploration:
-    """An experiment that was done; it prints as its question, table and answer.
+    """A completed experiment; printed as its question, table and answer.
 
     Attributes:
         name: of the experiment.
@@ -97,17 +97,17 @@ class Exploration:
 
     @property
     def about(self) -> About:
-        """Title, question, and what was done."""
+        """The experiment's title, question and method."""
         return self.module.about()
 
     @property
     def table(self) -> Table:
-        """Headings, and the rows of the most telling numbers."""
+        """The column headings and rows of the most important numbers."""
         return self.module.table(self.numbers)
 
     @property
     def answer(self) -> list[Said]:
-        """What the numbers say."""
+        """The experiment's answer as sentences."""
         return self.module.answer(self.numbers)
 
     def __str__(self) -> str:
@@ -126,7 +126,7 @@ class Exploration:
         return lines
 
     def png(self) -> bytes:
-        """The picture, as a PNG file.
+        """Return the picture as a PNG file.
 
         Raises:
             ArgumentError: matplotlib is not installed.
@@ -140,7 +140,7 @@ class Exploration:
             return viz.gallery.picture(draw, self.numbers, size=size, what=what)
 
     def save(self, folder: str | Path) -> list[Path]:
-        """Write ``NAME.png`` and ``NAME.json`` into a folder; returns what is written.
+        """Write ``NAME.png`` and ``NAME.json`` into a folder; return their paths.
 
         Without matplotlib there is no picture.
 
@@ -163,7 +163,7 @@ class Exploration:
         return written
 
     def plain(self) -> dict[str, Any]:
-        """All of it as JSON can hold it."""
+        """Return the experiment as plain, JSON-compatible data."""
         told = {
             "name": self.name,
             **outline(self.module),
@@ -177,26 +177,26 @@ class Exploration:
 
 
 def performed(name: str, module: ModuleType, setting: Setting) -> Exploration:
-    """Do an experiment."""
+    """Run an experiment; return its numbers and its time."""
     began = time.perf_counter()
     numbers = module.measure(setting)
     return Exploration(name, module, setting, numbers, time.perf_counter() - began)
 
 
 def outline(module: ModuleType) -> dict[str, Any]:
-    """What is known of an experiment before it is done."""
+    """Return the description, sections and formula of an experiment."""
     told = {"sections": list(module.SECTIONS), "formula": module.FORMULA}
     return {**asdict(module.about()), **told}
 
 
 def heading(name: str, module: ModuleType) -> str:
-    """Name, title and sections."""
+    """Return the heading of an experiment: name, title and sections."""
     about, sections = module.about(), listed(module.SECTIONS)
     return tr("{name}: {title} ({where})", name=name, title=about.title, where=sections)
 
 
 def described(module: ModuleType) -> list[str]:
-    """Question, formula and what is done, as lines."""
+    """Return question, formula and method of an experiment as text lines."""
     about = module.about()
     rows = {
         tr("Question"): about.question,
@@ -219,7 +219,7 @@ def _item(mark: str, text: str) -> list[str]:
 
 
 def listed(items: Sequence[str]) -> str:
-    """Words as a list within a sentence; a dash for none.
+    """Return words as a list within a sentence; a dash for none.
 
     >>> listed(["tanh", "ReLU"])
     'tanh, ReLU'
@@ -228,7 +228,7 @@ def listed(items: Sequence[str]) -> str:
 
 
 def paired(items: Mapping[Any, str]) -> str:
-    """Names with what they have, within a sentence.
+    """Return names with their values as text within a sentence.
 
     >>> paired({"tanh": "0.4", "ReLU": "0.28"})
     'tanh: 0.4; ReLU: 0.28'

@@ -1,4 +1,4 @@
-"""Exploding gradients, and what clipping does about them (3.8).
+"""Exploding gradients in a recurrent network, and gradient clipping (3.8).
 
 A linear recurrence hₜ = Whₜ₋₁ + uxₜ is to remember its first input over T steps. W
 starts as g times an orthogonal matrix, so that all is known: each step back multiplies
@@ -54,7 +54,7 @@ def about() -> About:
 
 
 class Recurrence(nn.Module):
-    """hₜ = Whₜ₋₁ + uxₜ from h₁ = ux₁, and ŷ = vᵀh_T."""
+    """A linear recurrent network hₜ = Whₜ₋₁ + uxₜ from h₁ = ux₁, with ŷ = vᵀh_T."""
 
     def __init__(self, gain: float) -> None:
         super().__init__()
@@ -64,7 +64,7 @@ class Recurrence(nn.Module):
         nn.init.orthogonal_(self.W.weight, gain)
 
     def states(self, x: Any) -> list[Any]:
-        """h₁ … h_T for inputs (samples, T)."""
+        """Return the states h₁ … h_T for inputs (samples, T)."""
         states = [self.u(x[:, :1])]
         for t in range(1, LENGTH):
             states.append(self.W(states[-1]) + self.u(x[:, t : t + 1]))
@@ -75,7 +75,7 @@ class Recurrence(nn.Module):
 
 
 def flow(model: Recurrence, x: Any, y: Any) -> list[float]:
-    """‖∂ℒ/∂hₜ‖ for t = 1 … T."""
+    """Return the gradient norms ‖∂ℒ/∂hₜ‖ for t = 1 … T."""
     states = model.states(x)
     loss = nn.MSELoss()(model.v(states[-1]), y)
     return [
@@ -86,7 +86,7 @@ def flow(model: Recurrence, x: Any, y: Any) -> list[float]:
 
 
 def one(gain: float, seed: int) -> dict[str, Any]:
-    """A gain: the gradients at the start, and training without and with clipping."""
+    """Measure one gain: initial gradients, and training with and without clipping."""
     told: dict[str, Any] = {"gain": gain}
     for name, limit in (("free", None), ("clipped", LIMIT)):
         cr.manual_seed(seed)
@@ -102,7 +102,7 @@ def one(gain: float, seed: int) -> dict[str, Any]:
 
 
 def measure(setting: Setting) -> dict[str, Any]:
-    """All gains."""
+    """Measure all gains."""
     return {
         "rows": [one(gain, setting.seed) for gain in GAINS],
         "length": LENGTH,
@@ -114,19 +114,19 @@ def measure(setting: Setting) -> dict[str, Any]:
 
 
 def ratio(row: dict[str, Any]) -> float:
-    """‖∂ℒ/∂h₁‖ / ‖∂ℒ/∂h_T‖."""
+    """Return the gradient ratio ‖∂ℒ/∂h₁‖ / ‖∂ℒ/∂h_T‖."""
     return row["flow"][0] / row["flow"][-1]
 
 
 def ended(losses: list[float]) -> str:
-    """The last loss, or when it was lost."""
+    """Return the last loss as text, or the step at which it became infinite."""
     if math.isfinite(losses[-1]):
         return number(losses[-1])
     return tr("∞ at step {step}", step=len(losses))
 
 
 def learnt(row: dict[str, Any], way: str) -> bool:
-    """Whether a network ended with less than half of what it costs to say 0."""
+    """Return whether the final loss is below half of the loss of predicting 0."""
     return row[way][-1] < row["trivial"] / 2  # not so for NaN
 
 

@@ -61,13 +61,13 @@ def about() -> About:
 
 
 def network(seed: int) -> Module:
-    """The network at its initial weights."""
+    """Return the network with its initial weights."""
     cr.manual_seed(seed)
     return nn.Sequential(nn.Linear(784, HIDDEN), nn.Tanh(), nn.Linear(HIDDEN, 10))
 
 
 def curvature(model: Module, x: Any, y: Any) -> float:
-    """λ_max of the loss at the model's weights."""
+    """Return λ_max of the loss's Hessian at the model's weights."""
     loss_of = nn.MSELoss()
 
     def gradient(weights: Any) -> Any:
@@ -87,7 +87,7 @@ def curvature(model: Module, x: Any, y: Any) -> float:
 
 
 def one(rate: float, seed: int, x: Any, y: Any) -> tuple[dict[str, Any], Module]:
-    """The losses with one rate, and the network that it led to."""
+    """Train with one learning rate; return the losses and the network."""
     model = network(seed)
     with on_purpose():
         step = stepper(model, nn.MSELoss(), optim.SGD(model.parameters(), lr=rate))
@@ -96,7 +96,7 @@ def one(rate: float, seed: int, x: Any, y: Any) -> tuple[dict[str, Any], Module]
 
 
 def measure(setting: Setting) -> dict[str, Any]:
-    """A loss curve for each rate, and the curvatures."""
+    """Measure a loss curve for each learning rate, and the curvatures."""
     digits = cr.data.mnist()[0].take(SAMPLES)
     x, y = cr.tensor(digits.x[:]), cr.tensor(np.eye(10, dtype="f4")[digits.y])
     runs = []
@@ -121,18 +121,18 @@ def measure(setting: Setting) -> dict[str, Any]:
 
 
 def positive(found: dict[str, Any]) -> list[dict[str, Any]]:
-    """The runs with rates above 0, the least rate first."""
+    """Return the runs with positive learning rates, in rising order."""
     return [run for run in found["runs"] if run["rate"] > 0]
 
 
 def best(found: dict[str, Any]) -> dict[str, Any]:
-    """The run that ended with the least loss."""
+    """Return the run with the smallest final loss."""
     held = [run for run in found["runs"] if run["finite"]]
     return min(held or found["runs"], key=lambda run: run["losses"][-1])
 
 
 def share(run: dict[str, Any], found: dict[str, Any]) -> float:
-    """How much of the best descent a run has made."""
+    """Return a run's decrease of loss as a share of the best run's."""
     losses, lowest = run["losses"], best(found)["losses"][-1]
     return (losses[0] - losses[-1]) / (losses[0] - lowest)
 

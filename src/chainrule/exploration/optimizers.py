@@ -1,4 +1,4 @@
-"""The ways of SGD, Momentum, RMSProp and Adam down one surface (2.6.3, 3.8).
+"""The paths of SGD, Momentum, RMSProp and Adam on one surface (2.6.3, 3.8).
 
 All samples make each step, so that nothing is left to chance. Each optimiser gets the
 rate with which it arrives soonest, out of the same ones for all; it has arrived once
@@ -73,7 +73,7 @@ def about() -> About:
 
 
 def descent(surface: Surface, name: str, rate: float) -> Array:
-    """(w, b) at the start and after each step, as far as they are finite."""
+    """Return (w, b) at the start and after each step, as far as they are finite."""
     model = surface.model()
     step = stepper(model, nn.HalfMSELoss(), MAKERS[name](model.parameters(), rate))
     x, y = cr.tensor(surface.x), cr.tensor(surface.y)
@@ -85,20 +85,20 @@ def descent(surface: Surface, name: str, rate: float) -> Array:
 
 
 def arrival(above: Array) -> int | None:
-    """The first step from which on the loss stays close to the least."""
+    """Return the first step after which the loss stays close to the minimum."""
     far = np.flatnonzero(~(above <= ARRIVED))
     first = int(far[-1]) + 1 if len(far) else 0
     return first if first < len(above) and len(above) == STEPS + 1 else None
 
 
 def swings(path: Array) -> int:
-    """How many steps turn by more than 90° against the last one."""
+    """Return the number of steps that turn by more than 90° from the last one."""
     moves = np.diff(path, axis=0)
     return int(((moves[1:] * moves[:-1]).sum(1) < 0).sum())
 
 
 def one(surface: Surface, name: str) -> dict[str, Any]:
-    """An optimiser at the rate with which it arrives soonest."""
+    """Measure an optimiser at its fastest learning rate."""
     paths = {rate: descent(surface, name, rate) for rate in RATES}
     arrivals = {rate: arrival(surface.above(path)) for rate, path in paths.items()}
     there = {rate: steps for rate, steps in arrivals.items() if steps is not None}
@@ -123,7 +123,7 @@ def one(surface: Surface, name: str) -> dict[str, Any]:
 
 
 def measure(setting: Setting) -> dict[str, Any]:
-    """All optimisers on the surface."""
+    """Measure all optimisers on the surface."""
     surface = Surface(setting.seed)
     slopes = np.linalg.eigvalsh(surface.hessian)
     return {

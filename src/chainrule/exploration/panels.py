@@ -1,4 +1,4 @@
-"""What the pictures of experiments are drawn with, on axes of matplotlib."""
+"""Drawing functions for the experiments' pictures, on axes of matplotlib."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ COLOURS = drawing.PAPER.lines
 def line(
     axes: Any, i: int, x: Any, y: Any, label: str = "", *, marked: bool = False
 ) -> None:
-    """The i-th line: a colour and dashes of its own."""
+    """Draw the i-th line, with a distinct colour and dashes."""
     i %= len(COLOURS)
     look: dict[str, Any] = {"color": COLOURS[i], "label": label or None}
     if marked:
@@ -25,13 +25,13 @@ def line(
 
 
 def points(axes: Any, i: int, x: Any, y: Any, label: str = "") -> None:
-    """Points without a line."""
+    """Draw points without a line."""
     look = {"color": COLOURS[i % len(COLOURS)], "label": label or None}
     axes.plot(x, y, drawing.MARKERS[i % len(COLOURS)], **look)
 
 
 def path(axes: Any, i: int, places: Any, label: str = "") -> None:
-    """The way of a descent through the plane, from the circle on."""
+    """Draw the path of a descent in the plane; a circle marks its start."""
     places, colour = np.asarray(places), COLOURS[i % len(COLOURS)]
     few = len(places) <= 60
     look = {"markersize": 2.5, "linewidth": 1.1, "marker": "." if few else None}
@@ -46,14 +46,14 @@ def valley(
     up: tuple[float, float],
     levels: Any,
 ) -> None:
-    """The contours of a function of two numbers."""
+    """Draw the contours of a function of two numbers."""
     x, y = np.meshgrid(np.linspace(*across, 121), np.linspace(*up, 121))
     axes.contour(x, y, height(x, y), levels=levels, colors="0.75", linewidths=0.8)
     axes.set(xlim=across, ylim=up)
 
 
 def logarithmic(*axes: Any) -> None:
-    """Logarithmic axes (``axes.xaxis``, ``axes.yaxis``) with plain numbers."""
+    """Set axes (``axes.xaxis``, ``axes.yaxis``) to logarithmic, with plain numbers."""
     from matplotlib.ticker import FuncFormatter, NullFormatter
 
     for axis in axes:
@@ -63,19 +63,19 @@ def logarithmic(*axes: Any) -> None:
 
 
 def level(axes: Any, y: float, label: str = "") -> None:
-    """A thin line across."""
+    """Draw a thin horizontal line."""
     look = {"color": drawing.PAPER.ink, "linewidth": 0.8, "linestyle": (0, (1, 2))}
     axes.axhline(y, label=label or None, **look)
 
 
 def upright(axes: Any, x: float, label: str = "") -> None:
-    """A thin line upwards."""
+    """Draw a thin vertical line."""
     look = {"color": drawing.PAPER.ink, "linewidth": 0.8, "linestyle": (0, (1, 2))}
     axes.axvline(x, label=label or None, **look)
 
 
 def words(axes: Any, title: str = "", across: str = "", up: str = "") -> None:
-    """What axes say; a legend where lines have names."""
+    """Set the title and labels of axes, and a legend if lines have names."""
     axes.set(title=title, xlabel=across, ylabel=up)
     if axes.get_legend_handles_labels()[0]:
         axes.legend(fontsize=8)

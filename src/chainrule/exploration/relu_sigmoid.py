@@ -1,4 +1,4 @@
-"""ReLU against sigmoid: their slopes, what they pass back, what is learnt (2.10, 3.8).
+"""ReLU against sigmoid: slopes, propagated gradients, learning (2.10, 3.8).
 
 σ′ ≤ ¼ everywhere, ReLU′ is 1 or 0. So sigmoids weaken every error that passes them,
 and ReLUs pass some on whole and others not at all. Networks of one to six hidden layers
@@ -62,7 +62,7 @@ def about() -> About:
 
 
 def network(activation: str, depth: int, seed: int) -> nn.Sequential:
-    """Hidden layers of one kind from Xavier's weights, and ten scores."""
+    """Return hidden layers of one activation with Xavier's weights, and ten scores."""
     cr.manual_seed(seed)
     sizes = [784] + depth * [WIDTH]
     layers: list[Any] = []
@@ -73,7 +73,7 @@ def network(activation: str, depth: int, seed: int) -> nn.Sequential:
 
 
 def inside(model: nn.Sequential, x: Any) -> list[Any]:
-    """What each module gives."""
+    """Return the output of each module of a network."""
     with outputs_of(model) as heard:
         model(x)
     given = {capture.path: capture.output.detach() for capture in heard}
@@ -81,7 +81,7 @@ def inside(model: nn.Sequential, x: Any) -> list[Any]:
 
 
 def slopes(model: nn.Sequential, x: Any) -> list[float]:
-    """The mean of f′(z) in each hidden layer."""
+    """Return the mean of f′(z) in each hidden layer."""
     given = inside(model, x)
     return [
         cr.grad(lambda z, f=model[i]: f(z).sum())(given[i - 1]).mean().item()
@@ -90,7 +90,7 @@ def slopes(model: nn.Sequential, x: Any) -> list[float]:
 
 
 def dead(model: nn.Sequential, x: Any) -> float:
-    """The share of hidden units that no sample wakes up."""
+    """Return the share of dead hidden units, inactive on all samples."""
     given = inside(model, x)
     asleep = [(a <= 0).all(dim=0).numpy() for a in given[1::2]]
     return float(np.concatenate(asleep).mean())
@@ -99,7 +99,7 @@ def dead(model: nn.Sequential, x: Any) -> float:
 def one(
     activation: str, depth: int, rate: float, epochs: int, seed: int
 ) -> dict[str, Any]:
-    """A network from its first step to its last."""
+    """Train and measure one network."""
     train, test = (part.take(n) for part, n in zip(cr.data.mnist(), (SAMPLES, TESTS)))
     model = network(activation, depth, seed)
     start = slopes(model, cr.tensor(train.x[:256]))
@@ -127,7 +127,7 @@ def one(
 
 
 def measure(setting: Setting) -> dict[str, Any]:
-    """Both activations at all depths, and the deepest with a large rate."""
+    """Measure both activations at all depths, and the deepest with a large rate."""
     epochs = QUICK_EPOCHS if setting.quick else EPOCHS
     how = epochs, setting.seed
     rows = [one(name, depth, RATE, *how) for depth in DEPTHS for name in COMPARED]

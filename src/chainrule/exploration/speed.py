@@ -1,4 +1,4 @@
-"""What arithmetic costs: Python loops, NumPy, machine code, threads (1.8).
+"""Speed of arithmetic: Python loops, NumPy, machine code, threads (1.8).
 
 One training step of one layer, z = Wx + b, a = ReLU(z), ℒ = ½ mean ‖a − y‖², the same
 four times: number by number in Python, as arrays on the NumPy engine, as machine code
@@ -64,7 +64,7 @@ def about() -> About:
 
 
 class Start:
-    """The weights that every way starts from, and the samples."""
+    """The initial weights for all implementations, and the samples."""
 
     def __init__(self, shape: tuple[int, int, int], seed: int) -> None:
         samples, inputs, outputs = shape
@@ -79,7 +79,7 @@ Way = tuple[Callable[[], Any], Callable[[], Array]]
 
 
 def in_loops(start: Start) -> Way:
-    """A step number by number; and W as it stands."""
+    """Return a training step in Python loops, and a function for its weights W."""
     W, b = start.W.tolist(), start.b.tolist()
     x, y = start.x.tolist(), start.y.tolist()
 
@@ -107,7 +107,7 @@ def in_loops(start: Start) -> Way:
 
 
 def compiled(start: Start, **how: Any) -> Way:
-    """The same step of the framework on an engine."""
+    """Return the training step compiled by the framework on an engine."""
     outputs, inputs = start.W.shape
     model = nn.Sequential(nn.Linear(inputs, outputs), nn.ReLU())
     model.load_state_dict({"0.weight": start.W, "0.bias": start.b})
@@ -126,7 +126,7 @@ def compiled(start: Start, **how: Any) -> Way:
 
 
 def ways(start: Start) -> dict[str, Way]:
-    """All ways that there are here."""
+    """Return all implementations that are available here, by name."""
     found = {"loops": in_loops(start), "numpy": compiled(start, engine="numpy")}
     if native_problem() is None:
         found["native"] = compiled(start, engine="native", threads=1)
@@ -138,7 +138,7 @@ def ways(start: Start) -> dict[str, Way]:
 
 
 def seconds(step: Callable[[], Any], repeats: int) -> float:
-    """What a step takes, the mean of some."""
+    """Return the mean seconds of a step."""
     began = time.perf_counter()
     for _ in range(repeats):
         step()
@@ -146,7 +146,10 @@ def seconds(step: Callable[[], Any], repeats: int) -> float:
 
 
 def measure(setting: Setting) -> dict[str, Any]:
-    """The times of each way, round by round, after all have made the same step."""
+    """Measure the times of all implementations, round by round.
+
+    Before, all have made the same step.
+    """
     shape = QUICK_SHAPE if setting.quick else SHAPE
     rounds = QUICK_ROUNDS if setting.quick else ROUNDS
     start = Start(shape, setting.seed)
@@ -189,7 +192,7 @@ def called(name: str, found: dict[str, Any]) -> str:
 
 
 def ratios(found: dict[str, Any], slow: str, fast: str) -> tuple[float, float, float]:
-    """How many times as fast: the median of the rounds, 10th and 90th percentile."""
+    """Return the speed-up: the median of the rounds, its 10th and 90th percentile."""
     times = found["times"]
     each = [a / b for a, b in zip(times[slow], times[fast])]
     low, high = np.percentile(each, [10, 90])
@@ -197,7 +200,7 @@ def ratios(found: dict[str, Any], slow: str, fast: str) -> tuple[float, float, f
 
 
 def shown(ratio: tuple[float, float, float]) -> str:
-    """A ratio with its spread."""
+    """Return a ratio with its spread as text."""
     middle, low, high = (number(part, 3) for part in ratio)
     return f"{middle} × [{low} … {high}]"
 

@@ -1,4 +1,4 @@
-"""One surface for several descents: a straight line through points, w and b.
+"""The loss surface (w, b) of a straight line through points.
 
 ŷ = wx + b on the book's half mean squared error, ℒ = 1/2n Σ (y − ŷ)² (3.3). It has two
 parameters, so it can be drawn; it is a quadratic, so all about it is known; and since
@@ -24,7 +24,7 @@ LINE, NOISE = (1.5, 0.5), 0.5
 
 
 class Surface:
-    """The points, and what is known of their loss.
+    """The points of a line fit, and their loss surface.
 
     Args:
         seed: of the points.
@@ -41,51 +41,51 @@ class Surface:
 
     @cached_property
     def design(self) -> Array:
-        """Rows (x, 1)."""
+        """The design matrix with rows (x, 1)."""
         return np.hstack([self.x, np.ones_like(self.x)])
 
     @cached_property
     def hessian(self) -> Array:
-        """∂²ℒ/∂θ², the same everywhere."""
+        """The Hessian ∂²ℒ/∂θ², constant over the surface."""
         return self.design.T @ self.design / len(self.x)
 
     @cached_property
     def minimum(self) -> Array:
-        """(w, b) of the least loss, by the normal equations."""
+        """The minimum (w, b) of the loss, by the normal equations."""
         return np.linalg.solve(self.design.T @ self.design, self.design.T @ self.y)[
             :, 0
         ]
 
     @property
     def least(self) -> float:
-        """The least loss."""
+        """The minimal loss."""
         return float(self.loss(*self.minimum))
 
     @property
     def gap(self) -> float:
-        """How far the loss at the start lies above the least."""
+        """The difference between the initial loss and the minimal loss."""
         return float(self.loss(*START)) - self.least
 
     def loss(self, w: Any, b: Any) -> Any:
-        """ℒ at places of the plane, in closed form."""
+        """Return ℒ at points (w, b), in closed form."""
         w, b = np.asarray(w), np.asarray(b)
         errors = w[..., None] * self.x[:, 0] + b[..., None] - self.y[:, 0]
         return (errors**2).mean(-1) / 2
 
     def above(self, path: Any) -> Array:
-        """How far the loss on a path lies above the least, as a share of the gap."""
+        """Return the loss above the minimum along a path, as a share of ``gap``."""
         path = np.asarray(path)
         from_least = path - self.minimum
         return (from_least @ self.hessian * from_least).sum(1) / 2 / self.gap
 
     def model(self) -> nn.Linear:
-        """The model at the start."""
+        """Return the model with its initial weights."""
         model = nn.Linear(1, 1, dtype="float64")
         model.load_state_dict({"weight": [[START[0]]], "bias": [START[1]]})
         return model
 
 
 def place(model: nn.Linear) -> list[float]:
-    """(w, b) of a model."""
+    """Return (w, b) of a model."""
     assert model.bias is not None
     return [model.weight.item(), model.bias.item()]

@@ -1,4 +1,4 @@
-"""Forward multiplies by W, backward by its transpose (3.9).
+"""Symmetry of the passes: forward multiplies by W, backward by Wᵀ (3.9).
 
 ⟨Wx, δ⟩ = ⟨x, Wᵀδ⟩ defines the transpose. For a whole network it reads: let u⁽⁰⁾ be a
 small change of the input and u⁽ˡ⁾ the change of a⁽ˡ⁾ that it makes; let v⁽ᴸ⁾ be any
@@ -48,7 +48,7 @@ def about() -> About:
 
 
 def network(seed: int) -> nn.Sequential:
-    """Linear layers with tanh between them."""
+    """Return linear layers with tanh between them."""
     cr.manual_seed(seed)
     layers: list[Any] = []
     for inputs, outputs in itertools.pairwise(SIZES):
@@ -57,13 +57,16 @@ def network(seed: int) -> nn.Sequential:
 
 
 def blocks(model: nn.Sequential) -> list[nn.Sequential]:
-    """The layers as the book counts them: a product and what is behind it."""
+    """Return the layers as the book counts them: a product and its activation."""
     modules = list(model)
     return [nn.Sequential(*modules[i : i + 2]) for i in range(0, len(modules), 2)]
 
 
 def products(model: nn.Sequential, x: Array, y: Array) -> list[dict[str, Any]]:
-    """For each W⁽ˡ⁾ both sides of ⟨Wx, δ⟩ = ⟨x, Wᵀδ⟩, Wᵀδ being the backward pass's."""
+    """Compute both sides of ⟨Wx, δ⟩ = ⟨x, Wᵀδ⟩ for each W⁽ˡ⁾.
+
+    Wᵀδ is the backward pass's.
+    """
     rows = []
     for layer in cr.explain(model, x, y, nn.HalfSquaredErrorLoss()).layers:
         linear = nn.Linear(*reversed(layer.W.shape), bias=False, dtype="float64")
@@ -87,7 +90,7 @@ def products(model: nn.Sequential, x: Array, y: Array) -> list[dict[str, Any]]:
 def pairings(
     model: nn.Sequential, x: Array, u: Array, v: Array
 ) -> tuple[list[float], float]:
-    """⟨u⁽ˡ⁾, v⁽ˡ⁾⟩ from the input to the output; how far jvp is off f′ ⊙ Wu."""
+    """Return ⟨u⁽ˡ⁾, v⁽ˡ⁾⟩ for each layer, and the error of jvp against f′ ⊙ Wu."""
     off = 0.0
     at, forward, pulls = cr.tensor(x[None]), [cr.tensor(u[None])], []
     for block in blocks(model):
@@ -106,14 +109,14 @@ def pairings(
 
 
 def by_hand(block: Any, after: Any, forward: list[Any]) -> Array:
-    """f′(z) ⊙ Wu, with tanh′ = 1 − a²."""
+    """Compute f′(z) ⊙ Wu by hand, with tanh′ = 1 − a²."""
     linear, *activation = block
     pushed = forward[-1].numpy() @ linear.weight.numpy().T
     return pushed * (1 - after.numpy() ** 2) if activation else pushed
 
 
 def counted(model: nn.Sequential, x: Array, y: Array) -> tuple[int, int]:
-    """How many matrix products a training step's graph has, forward and backward."""
+    """Return the numbers of matrix products in a training step: forward, backward."""
 
     @cr.compile(engine="numpy")
     def step(x: Any, y: Any) -> list[Any]:
@@ -129,7 +132,7 @@ def counted(model: nn.Sequential, x: Array, y: Array) -> tuple[int, int]:
 
 
 def measure(setting: Setting) -> dict[str, Any]:
-    """Both sides for each layer and for the network, and the products counted."""
+    """Measure both sides for each layer and the network, and count the products."""
     model = network(setting.seed)
     draw = np.random.default_rng(setting.seed)
     x, u = draw.normal(size=(2, SIZES[0]))
@@ -146,7 +149,7 @@ def measure(setting: Setting) -> dict[str, Any]:
 
 
 def apart(a: float, b: float) -> float:
-    """How far two numbers differ, as a share of them."""
+    """Return the relative difference of two numbers."""
     return abs(a - b) / max(abs(a), abs(b), 1e-300)
 
 
@@ -234,7 +237,7 @@ def draw(figure: Any, found: dict[str, Any]) -> None:
 
 
 def _shapes(axes: Any, shapes: list[list[int]]) -> None:
-    """Each W above, its transpose below, in the proportions that they have."""
+    """Draw each W above its transpose, with their proportions."""
     axes.set_axis_off()
     axes.set_title(tr("forward W above, backward Wᵀ below"))
     across, tall = 0.0, max(map(max, shapes))

@@ -72,7 +72,7 @@ def about() -> About:
 
 
 def network(activation: str, start: str, depth: int) -> nn.Sequential:
-    """Hidden layers of one kind, and ten scores."""
+    """Return hidden layers of one activation, and a layer of ten scores."""
     layers: list[Any] = []
     for i in range(depth):
         linear = nn.Linear(784 if i == 0 else WIDTH, WIDTH, dtype="float64")
@@ -87,7 +87,7 @@ def network(activation: str, start: str, depth: int) -> nn.Sequential:
 
 
 def fill(linear: nn.Linear, start: str) -> None:
-    """Weights of a start; no biases."""
+    """Initialise a layer's weights by a named scheme, with zero biases."""
     if start == "Xavier":
         nn.init.xavier_normal_(linear.weight)
     elif start == "He":
@@ -99,21 +99,24 @@ def fill(linear: nn.Linear, start: str) -> None:
 
 
 def norms(model: nn.Sequential, x: Any, y: Any) -> list[float]:
-    """‖∂ℒ/∂W⁽ˡ⁾‖ of each layer, the first first."""
+    """Return ‖∂ℒ/∂W⁽ˡ⁾‖ of each layer, from the first on."""
     nn.CrossEntropyLoss()(model(x), y).backward()
     grads = [p.grad for p in model.parameters() if p.ndim == 2]
     return [math.sqrt((g * g).sum().item()) for g in grads if g is not None]
 
 
 def predicted(activation: str, start: str) -> float | None:
-    """The factor that theory has for a layer; None where it has none."""
+    """Return the theoretical gradient factor of a layer, or None."""
     if start == "BatchNorm":
         return math.sqrt(math.pi / (math.pi - 1)) if activation == "ReLU" else None
     return SPREADS[start] * math.sqrt(WIDTH) * SLOPES[activation]
 
 
 def one(activation: str, start: str, seeds: range, x: Any, y: Any) -> dict[str, Any]:
-    """An activation from one start, at all depths: geometric means over the seeds."""
+    """Measure an activation and initialisation at all depths, averaged over seeds.
+
+    The averages are geometric means.
+    """
     layers: list[Array] = []
     for depth in DEPTHS:
         tries = []
@@ -134,7 +137,7 @@ def one(activation: str, start: str, seeds: range, x: Any, y: Any) -> dict[str, 
 
 
 def measure(setting: Setting) -> dict[str, Any]:
-    """Every activation from every start."""
+    """Measure every activation with every initialisation."""
     digits = cr.data.mnist()[0].take(SAMPLES)
     x, y = cr.tensor(digits.x[:], dtype="float64"), cr.tensor(digits.y)
     tries = QUICK_TRIES if setting.quick else TRIES

@@ -1,4 +1,4 @@
-"""Tensors made of numbers, shapes and counts."""
+"""Creation of tensors from numbers, shapes and ranges."""
 
 from __future__ import annotations
 
@@ -45,13 +45,13 @@ __all__ = [
 
 
 def _made(value: Value, requires_grad: bool) -> Tensor:
-    """A tensor of a value that nothing else holds."""
+    """Return a value that nothing else uses as a new tensor."""
     made = wrap(copied(value) if context.trace is None else value)
     return made.requires_grad_() if requires_grad else made
 
 
 def _shape(sizes: tuple[Any, ...], shape: Any, size: Any) -> Shape:
-    """Return a shape given by place, as ``shape=`` or as PyTorch's ``size=``."""
+    """Return a shape passed by position, as ``shape=`` or as PyTorch's ``size=``."""
     return shape_of(once("shape", sizes, either(size, shape)))
 
 
@@ -68,7 +68,7 @@ def full(
     device: Any = None,
     requires_grad: bool = False,
 ) -> Tensor:
-    """``fill_value`` in every place.
+    """Return a tensor of a shape, filled with ``fill_value``.
 
     Args:
         shape: a size, or several in a tuple.
@@ -104,7 +104,9 @@ def zeros(
     device: Any = None,
     requires_grad: bool = False,
 ) -> Tensor:
-    """0 in every place, float32 by default: ``zeros(2, 3)`` or ``zeros((2, 3))``.
+    """Return a tensor of zeros, float32 by default: ``zeros(2, 3)``.
+
+    Or ``zeros((2, 3))``.
 
     >>> zeros(2, 1)
     tensor([[0.],
@@ -123,7 +125,9 @@ def ones(
     device: Any = None,
     requires_grad: bool = False,
 ) -> Tensor:
-    """1 in every place, float32 by default: ``ones(2, 3)`` or ``ones((2, 3))``.
+    """Return a tensor of ones, float32 by default: ``ones(2, 3)``.
+
+    Or ``ones((2, 3))``.
 
     >>> ones(2)
     tensor([1., 1.])
@@ -141,7 +145,7 @@ def empty(
     device: Any = None,
     requires_grad: bool = False,
 ) -> Tensor:
-    """As :func:`zeros`: what is left undefined elsewhere is 0 here.
+    """Return a tensor of zeros; PyTorch's ``empty`` leaves the numbers undefined.
 
     >>> empty(1)
     tensor([0.])
@@ -151,7 +155,7 @@ def empty(
 
 
 def _lying_as(x: Tensor, made: Tensor) -> Tensor:
-    """Return ``made``, whose elements lie in memory as those of ``x`` in PyTorch."""
+    """Return ``made`` with the memory order that it has in PyTorch, like ``x``."""
     if not x.value.order:
         return made
     made = Tensor(made.detach()).requires_grad_(made.requires_grad)
@@ -168,7 +172,7 @@ def full_like(
     device: Any = None,
     requires_grad: bool = False,
 ) -> Tensor:
-    """``fill_value`` in the shape and dtype of x.
+    """Return a tensor filled with ``fill_value``, in the shape and dtype of x.
 
     >>> full_like(tensor([1, 2]), 5)
     tensor([5, 5])
@@ -182,7 +186,7 @@ def full_like(
 def zeros_like(
     x: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
-    """0 in the shape and dtype of x.
+    """Return a tensor of zeros in the shape and dtype of x.
 
     >>> zeros_like(tensor([1, 2]))
     tensor([0, 0])
@@ -196,7 +200,7 @@ def zeros_like(
 def ones_like(
     x: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
-    """1 in the shape and dtype of x.
+    """Return a tensor of ones in the shape and dtype of x.
 
     >>> ones_like(tensor([1.0, 2.0]))
     tensor([1., 1.])
@@ -210,7 +214,7 @@ def ones_like(
 def empty_like(
     x: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
-    """As :func:`zeros_like`.
+    """Return a tensor of zeros in the shape and dtype of x; see :func:`zeros_like`.
 
     >>> empty_like(tensor([1, 2]))
     tensor([0, 0])
@@ -228,7 +232,7 @@ def arange(
     device: Any = None,
     requires_grad: bool = False,
 ) -> Tensor:
-    """start, start + step, … before ``stop``; ``arange(n)`` counts from 0.
+    """Return start, start + step, … before ``stop``; ``arange(n)`` starts at 0.
 
     int64 where all three are integers, else float32; element i is start + i · step.
     ``arange(x.shape[0])`` counts along an axis whose size has a name, too.
@@ -276,7 +280,7 @@ def arange(
 
 
 def _alone(n: Any, name: str) -> Any:
-    """Return a number that a count is computed from; refuse one with a derivative."""
+    """Return a number for a range; refuse a tensor with a derivative."""
     if isinstance(n, Tensor) and n.requires_grad:
         raise GradientError(
             _("{name} counts by numbers, which have no derivative.", name=name),
@@ -330,7 +334,7 @@ def eye(
     device: Any = None,
     requires_grad: bool = False,
 ) -> Tensor:
-    """1 on the k-th diagonal and 0 elsewhere.
+    """Return a matrix with 1 on the k-th diagonal and 0 elsewhere.
 
     >>> eye(2)
     tensor([[1., 0.],
@@ -392,7 +396,7 @@ def asarray(
     device: Any = None,
     copy: builtins.bool | None = None,
 ) -> Tensor:
-    """``obj`` as a tensor; a tensor is given back itself, unless it must be changed.
+    """Return ``obj`` as a tensor; a tensor itself, unless it must be converted.
 
     Args:
         obj: a tensor, numbers in nested lists, an array, or what speaks DLPack.
@@ -436,7 +440,7 @@ def _stacked(nest: Any) -> Tensor:
 def from_dlpack(
     x: Any, /, *, device: Any = None, copy: builtins.bool | None = None
 ) -> Tensor:
-    """A tensor of what another library holds, on the CPU; the memory is copied.
+    """Return another library's array on the CPU as a tensor; the memory is copied.
 
     >>> from_dlpack(np.ones(2, np.float32))
     tensor([1., 1.])

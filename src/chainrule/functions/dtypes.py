@@ -1,4 +1,4 @@
-"""Element types: what they hold, what becomes of two, which kind they are."""
+"""Functions of dtypes: limits, promotion, kinds, conversion."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ e, pi, inf, nan, newaxis = math.e, math.pi, math.inf, math.nan, None
 
 @dataclass(frozen=True)
 class FloatInfo:
-    """Limits of a floating dtype, see :func:`finfo`."""
+    """The limits of a floating dtype; the result of :func:`finfo`."""
 
     bits: int
     eps: builtins.float
@@ -47,7 +47,7 @@ class FloatInfo:
 
 @dataclass(frozen=True)
 class IntegerInfo:
-    """Limits of an integer dtype, see :func:`iinfo`."""
+    """The limits of an integer dtype; the result of :func:`iinfo`."""
 
     bits: int
     max: int
@@ -60,7 +60,7 @@ def _dtype_of(type: Any) -> DType:
 
 
 def finfo(type: Any) -> FloatInfo:
-    """The limits of a floating dtype, or of a tensor's.
+    """Return the limits of a floating dtype, or of a tensor's dtype.
 
     >>> finfo("float32").eps
     1.1920928955078125e-07
@@ -81,7 +81,7 @@ def finfo(type: Any) -> FloatInfo:
 
 
 def iinfo(type: Any) -> IntegerInfo:
-    """The limits of an integer dtype, or of a tensor's.
+    """Return the limits of an integer dtype, or of a tensor's dtype.
 
     >>> iinfo("uint8").max
     255
@@ -112,7 +112,7 @@ _KINDS = {
 
 
 def isdtype(dtype: Any, kind: Any) -> builtins.bool:
-    """Whether a dtype is another one, or of a kind, or one of several of these.
+    """Return whether a dtype equals another, or is of one or several kinds.
 
     The kinds are ``"bool"``, ``"signed integer"``, ``"unsigned integer"``,
     ``"integral"``, ``"real floating"``, ``"complex floating"`` (none is) and
@@ -137,7 +137,7 @@ def isdtype(dtype: Any, kind: Any) -> builtins.bool:
 
 
 def result_type(*arrays_and_dtypes: Any) -> DType:
-    """The dtype that tensors, dtypes and Python numbers have together.
+    """Return the common dtype of tensors, dtypes and Python numbers.
 
     Numbers follow tensors. Integers and floats together are the float.
 
@@ -161,7 +161,7 @@ def result_type(*arrays_and_dtypes: Any) -> DType:
 
 
 def can_cast(from_: Any, to: Any, /) -> builtins.bool:
-    """Whether the numbers of one dtype become another one by promotion alone.
+    """Return whether promotion converts one dtype into another.
 
     >>> can_cast("int32", "int64"), can_cast("int64", "int32")
     (True, False)
@@ -178,7 +178,7 @@ def can_cast(from_: Any, to: Any, /) -> builtins.bool:
 def astype(
     x: Any, dtype: Any, /, *, copy: builtins.bool = True, device: Any = None
 ) -> Tensor:
-    """x in another element type; see :meth:`Tensor.astype`.
+    """Return x converted to another dtype; see :meth:`Tensor.astype`.
 
     >>> astype(Tensor([1.7, -1.7]), "int32")
     tensor([ 1, -1], dtype=int32)

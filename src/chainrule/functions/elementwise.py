@@ -1,4 +1,4 @@
-"""Functions of each element, of one tensor, two or three.
+"""Elementwise functions of one, two or three tensors.
 
 Those of one are the methods of tensors, called with a tensor or what makes one. Of two
 operands one may be a number, which then follows the dtype of the other.
@@ -143,7 +143,7 @@ def call_error(function: Callable[..., Any], error: Exception) -> CallError:
 
 
 def raises_call_error(function: Callable[P, R]) -> Callable[P, R]:
-    """Decorate a function so that Python's and NumPy's errors become a CallError."""
+    """Decorate a function to convert Python's and NumPy's errors to a CallError."""
 
     @functools.wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -160,7 +160,7 @@ def raises_call_error(function: Callable[P, R]) -> Callable[P, R]:
 def function(
     method: Callable[Concatenate[Any, P], R],
 ) -> Callable[Concatenate[Any, P], R]:
-    """A method of tensors as a function of a tensor, or of what makes one."""
+    """Return a tensor method as a function of a tensor, or of array-like data."""
 
     def call(x: Any, /, *args: P.args, **kwargs: P.kwargs) -> R:
         try:
@@ -229,55 +229,57 @@ trunc = function(Tensor.trunc)
 
 
 def _scaled(x: Any, alpha: Any) -> Any:
-    """What is added: PyTorch's ``alpha`` times an operand."""
+    """Return an operand times PyTorch's ``alpha``."""
     if isinstance(alpha, int | float) and alpha == 1:
         return x
     return (x if is_number(x) else as_tensor(x)) * alpha
 
 
 def add(x1: Any, x2: Any, /, *, alpha: Any = 1) -> Tensor:
-    """x1 + alpha · x2; of truth values, whether one is true."""
+    """Return x1 + alpha · x2; for truth values, the logical or."""
     return wrap(ops.add(*pair(x1, _scaled(x2, alpha))))
 
 
 def atan2(x1: Any, x2: Any, /) -> Tensor:
-    """The angle of the point (x2, x1), from −π to π."""
+    """Return the angle of the point (x2, x1), from −π to π."""
     return wrap(trigonometry.atan2(*float_pair(x1, x2)))
 
 
 def bitwise_and(x1: Any, x2: Any, /) -> Tensor:
-    """Bits that both have."""
+    """Return the bitwise and: bits set in both operands."""
     return wrap(integers.bitwise_and(*pair(x1, x2)))
 
 
 def bitwise_or(x1: Any, x2: Any, /) -> Tensor:
-    """Bits that one of them has."""
+    """Return the bitwise or: bits set in at least one operand."""
     return wrap(integers.bitwise_or(*pair(x1, x2)))
 
 
 def bitwise_xor(x1: Any, x2: Any, /) -> Tensor:
-    """Bits that only one of them has."""
+    """Return the bitwise exclusive or: bits set in exactly one operand."""
     return wrap(integers.bitwise_xor(*pair(x1, x2)))
 
 
 def bitwise_left_shift(x1: Any, x2: Any, /) -> Tensor:
-    """Bits moved up: x1 · 2^x2."""
+    """Shift the bits left: x1 · 2^x2."""
     return wrap(integers.shift_left(*pair(x1, x2)))
 
 
 def bitwise_right_shift(x1: Any, x2: Any, /) -> Tensor:
-    """Bits moved down: ⌊x1 / 2^x2⌋."""
+    """Shift the bits right: ⌊x1 / 2^x2⌋."""
     return wrap(integers.shift_right(*pair(x1, x2)))
 
 
 def copysign(x1: Any, x2: Any, /) -> Tensor:
-    """|x1| with the sign of x2."""
+    """Return |x1| with the sign of x2."""
     return wrap(prims.copysign(*float_pair(x1, x2)))
 
 
 def divide(x1: Any, x2: Any, /, *, rounding_mode: str | None = None) -> Tensor:
-    """x1 / x2; integers become float32, but where ``rounding_mode`` (``"floor"``,
-    ``"trunc"``) rounds the quotient."""
+    """Return x1 / x2, optionally rounded: ``"floor"`` or ``"trunc"``.
+
+    Integers become float32, unless ``rounding_mode`` rounds the quotient.
+    """
     if rounding_mode is None:
         return wrap(prims.div(*float_pair(x1, x2)))
     v, w = pair(x1, x2)
@@ -285,32 +287,32 @@ def divide(x1: Any, x2: Any, /, *, rounding_mode: str | None = None) -> Tensor:
 
 
 def floor_divide(x1: Any, x2: Any, /) -> Tensor:
-    """⌊x1 / x2⌋."""
+    """Return ⌊x1 / x2⌋."""
     return wrap(integers.floor_divide(*pair(x1, x2)))
 
 
 def hypot(x1: Any, x2: Any, /) -> Tensor:
-    """√(x1² + x2²), without overflow."""
+    """Return √(x1² + x2²), without overflow."""
     return wrap(elementary.hypot(*float_pair(x1, x2)))
 
 
 def less(x1: Any, x2: Any, /) -> Tensor:
-    """x1 < x2, element by element."""
+    """Return x1 < x2, element by element."""
     return wrap(prims.less(*pair(x1, x2)))
 
 
 def less_equal(x1: Any, x2: Any, /) -> Tensor:
-    """x1 ≤ x2, element by element."""
+    """Return x1 ≤ x2, element by element."""
     return wrap(ops.less_equal(*pair(x1, x2)))
 
 
 def logaddexp(x1: Any, x2: Any, /) -> Tensor:
-    """ln(e^x1 + e^x2), without overflow."""
+    """Return ln(e^x1 + e^x2), without overflow."""
     return wrap(elementary.logaddexp(*float_pair(x1, x2)))
 
 
 def maximum(x1: Any, x2: Any, /) -> Tensor:
-    """The larger of two; at equality the derivative goes to x2.
+    """Return the larger of two tensors; at equality the derivative is x2's.
 
     >>> maximum(Tensor([-1.0, 2.0]), 0.0)
     tensor([0., 2.])
@@ -319,17 +321,17 @@ def maximum(x1: Any, x2: Any, /) -> Tensor:
 
 
 def minimum(x1: Any, x2: Any, /) -> Tensor:
-    """The smaller of two; at equality the derivative goes to x2."""
+    """Return the smaller of two tensors; at equality the derivative is x2's."""
     return wrap(prims.minimum(*pair(x1, x2)))
 
 
 def multiply(x1: Any, x2: Any, /) -> Tensor:
-    """x1 · x2; of truth values, whether both are true."""
+    """Return x1 · x2; for truth values, the logical and."""
     return wrap(ops.mul(*pair(x1, x2)))
 
 
 def nextafter(x1: Any, x2: Any, /) -> Tensor:
-    """The next number from x1 on the way to x2."""
+    """Return the next floating-point number from x1 towards x2."""
     return wrap(prims.nextafter(*float_pair(x1, x2)))
 
 
@@ -339,52 +341,52 @@ def eq(x1: Any, x2: Any, /) -> Tensor:
 
 
 def not_equal(x1: Any, x2: Any, /) -> Tensor:
-    """x1 ≠ x2, element by element."""
+    """Return x1 ≠ x2, element by element."""
     return wrap(ops.not_equal(*pair(x1, x2)))
 
 
 def remainder(x1: Any, x2: Any, /) -> Tensor:
-    """What ⌊x1 / x2⌋ leaves, with the sign of x2."""
+    """Return the remainder of ⌊x1 / x2⌋, with the sign of x2."""
     return wrap(integers.remainder(*pair(x1, x2)))
 
 
 def subtract(x1: Any, x2: Any, /, *, alpha: Any = 1) -> Tensor:
-    """x1 − alpha · x2."""
+    """Return x1 − alpha · x2."""
     return wrap(prims.sub(*pair(x1, _scaled(x2, alpha))))
 
 
 def greater(x1: Any, x2: Any, /) -> Tensor:
-    """x1 > x2, element by element."""
+    """Return x1 > x2, element by element."""
     return wrap(prims.less(*pair(x2, x1)))
 
 
 def greater_equal(x1: Any, x2: Any, /) -> Tensor:
-    """x1 ≥ x2, element by element."""
+    """Return x1 ≥ x2, element by element."""
     return wrap(ops.less_equal(*pair(x2, x1)))
 
 
 def pow(x1: Any, x2: Any, /) -> Tensor:
-    """x1^x2; 1 where x2 is 0, whatever x1."""
+    """Return x1^x2, which is 1 where x2 is 0, whatever x1."""
     return wrap(power_of(x1, x2))
 
 
 def logical_and(x1: Any, x2: Any, /) -> Tensor:
-    """Whether both differ from 0."""
+    """Return whether both elements differ from 0."""
     return wrap(integers.bitwise_and(*map(truth, pair(x1, x2))))
 
 
 def logical_or(x1: Any, x2: Any, /) -> Tensor:
-    """Whether one of them differs from 0."""
+    """Return whether at least one of two elements differs from 0."""
     return wrap(integers.bitwise_or(*map(truth, pair(x1, x2))))
 
 
 def logical_xor(x1: Any, x2: Any, /) -> Tensor:
-    """Whether one of them, and only one, differs from 0."""
+    """Return whether exactly one of two elements differs from 0."""
     return wrap(integers.bitwise_xor(*map(truth, pair(x1, x2))))
 
 
 def clip(x: Any, /, min: Any = None, max: Any = None) -> Tensor:
-    """x within limits, numbers or tensors; at a limit the derivative is that of x.
+    """Clip x to limits, numbers or tensors; at a limit the derivative is that of x.
 
     >>> clip(Tensor([-2.0, 0.5, 2.0]), -1, 1)
     tensor([-1. ,  0.5,  1. ])
@@ -393,7 +395,7 @@ def clip(x: Any, /, min: Any = None, max: Any = None) -> Tensor:
 
 
 def where(condition: Any, x1: Any, x2: Any, /) -> Tensor:
-    """x1 where ``condition`` is true, else x2; shapes broadcast.
+    """Return x1 where ``condition`` is true, else x2; shapes broadcast.
 
     >>> where(Tensor([True, False]), 1.0, Tensor([2.0, 3.0]))
     tensor([1., 3.])
@@ -403,7 +405,7 @@ def where(condition: Any, x1: Any, x2: Any, /) -> Tensor:
 
 
 def lerp(start: Any, end: Any, weight: Any) -> Tensor:
-    """start + weight · (end − start), exact at both ends."""
+    """Return start + weight · (end − start), exact at both ends."""
     return as_tensor(start).lerp(end, weight)
 
 

@@ -1,4 +1,4 @@
-"""Tensors joined, cut, moved and repeated; products of matrices."""
+"""Functions that join, split, move and repeat tensors; matrix products."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ flip, tile = function(Tensor.flip), function(Tensor.tile)
 def reshape(
     x: Any, /, *sizes: Any, shape: Any = None, copy: builtins.bool | None = None
 ) -> Tensor:
-    """The same elements in row-major order under another shape; one −1 is free.
+    """Return the elements in another shape, in row-major order; one size may be −1.
 
     >>> reshape(Tensor([1, 2, 3, 4]), (2, -1))
     tensor([[1, 2],
@@ -109,13 +109,13 @@ def reshape(
 
 @raises_call_error
 def permute_dims(x: Any, /, *dims: Any, axes: Any = None) -> Tensor:
-    """The axes in another order: axis ``axes[i]`` becomes axis i."""
+    """Return the axes in another order: axis ``axes[i]`` becomes axis i."""
     return as_tensor(x).permute(*once("axes", dims, axes))
 
 
 @raises_call_error
 def expand_dims(x: Any, /, axis: Any = 0) -> Tensor:
-    """With an axis of length 1 at ``axis``."""
+    """Insert an axis of length 1 at ``axis``."""
     return as_tensor(x).unsqueeze(axis)
 
 
@@ -129,7 +129,7 @@ def roll(
     shifts: Any = None,
     dims: Any = None,
 ) -> Tensor:
-    """Elements moved on; what leaves one end comes in at the other.
+    """Shift elements along an axis, with wrap-around at the ends.
 
     >>> roll(Tensor([1, 2, 3]), 1)
     tensor([3, 1, 2])
@@ -139,13 +139,13 @@ def roll(
 
 @raises_call_error
 def broadcast_to(x: Any, /, shape: Any) -> Tensor:
-    """Repeated along missing axes and axes of length 1."""
+    """Repeat the tensor along missing axes and axes of length 1."""
     return as_tensor(x).broadcast_to(shape)
 
 
 @raises_call_error
 def broadcast_arrays(*arrays: Any) -> list[Tensor]:
-    """All in their common shape."""
+    """Return the tensors broadcast to their common shape."""
     tensors = [as_tensor(x) for x in arrays]
     shape: Any = ()
     for x in tensors:
@@ -157,7 +157,7 @@ def broadcast_arrays(*arrays: Any) -> list[Tensor]:
 def concat(
     arrays: Sequence[Any], /, *dims: Any, axis: int | None = 0, dim: int | None = None
 ) -> Tensor:
-    """One behind the other along an axis (``axis=None`` flattens them before).
+    """Concatenate tensors along an axis; ``axis=None`` flattens them first.
 
     >>> concat([Tensor([1, 2]), Tensor([3])])
     tensor([1, 2, 3])
@@ -172,14 +172,14 @@ cat = concatenate = concat
 
 @raises_call_error
 def vstack(arrays: Sequence[Any]) -> Tensor:
-    """Along the first of at least two axes; vectors and numbers are rows."""
+    """Concatenate tensors along the first axis; vectors and numbers become rows."""
     tensors = [as_tensor(x) for x in arrays]
     return concat([x.reshape(1, -1) if x.ndim < 2 else x for x in tensors])
 
 
 @raises_call_error
 def hstack(arrays: Sequence[Any]) -> Tensor:
-    """Along the second axis; vectors and numbers along their only one."""
+    """Concatenate tensors along the second axis; vectors along their only axis."""
     tensors = [as_tensor(x) for x in arrays]
     tensors = [x if x.ndim else x.reshape(1) for x in tensors]
     return concat(tensors, axis=int(bool(tensors) and tensors[0].ndim > 1))
@@ -187,7 +187,7 @@ def hstack(arrays: Sequence[Any]) -> Tensor:
 
 @raises_call_error
 def stack(arrays: Sequence[Any], /, axis: int = 0, *, dim: int | None = None) -> Tensor:
-    """Along a new axis.
+    """Stack tensors of one shape along a new axis.
 
     >>> stack([Tensor([1, 2]), Tensor([3, 4])], axis=1)
     tensor([[1, 3],
@@ -198,7 +198,7 @@ def stack(arrays: Sequence[Any], /, axis: int = 0, *, dim: int | None = None) ->
 
 @raises_call_error
 def pad(x: Any, pad: Any, mode: str = "constant", value: float = 0.0) -> Tensor:
-    """Numbers around the elements, as PyTorch's ``pad``.
+    """Pad a tensor with a number around the elements, as PyTorch's ``pad``.
 
     Args:
         x: of any shape.
@@ -248,7 +248,7 @@ def pad(x: Any, pad: Any, mode: str = "constant", value: float = 0.0) -> Tensor:
 def take_along_axis(
     x: Any, indices: Any, /, *, axis: int = -1, dim: int | None = None
 ) -> Tensor:
-    """Elements by index along ``axis``; the other axes are broadcast."""
+    """Take elements by index along ``axis``; the other axes are broadcast."""
     return as_tensor(x).take_along_dim(indices, either(axis, dim, -1))
 
 
@@ -257,7 +257,7 @@ def take_along_axis(
 
 @raises_call_error
 def matmul(x1: Any, x2: Any, /) -> Tensor:
-    """The matrix product, with NumPy's rules for vectors and stacks of matrices.
+    """Return the matrix product, with NumPy's rules for vectors and stacks.
 
     >>> matmul(Tensor([[1.0, 2.0]]), Tensor([[3.0], [4.0]]))
     tensor([[11.]])
@@ -267,13 +267,13 @@ def matmul(x1: Any, x2: Any, /) -> Tensor:
 
 @raises_call_error
 def matrix_transpose(x: Any, /) -> Tensor:
-    """The transpose of each matrix: the last two axes exchanged."""
+    """Return the transpose of each matrix: the last two axes exchanged."""
     return as_tensor(x).mT
 
 
 @raises_call_error
 def vecdot(x1: Any, x2: Any, /, *, axis: int = -1) -> Tensor:
-    """The sum of products along an axis, which is counted from the end.
+    """Return the sum of products along an axis, counted from the end.
 
     >>> vecdot(Tensor([1.0, 2.0]), Tensor([3.0, 4.0]))
     tensor(11.)
@@ -283,7 +283,7 @@ def vecdot(x1: Any, x2: Any, /, *, axis: int = -1) -> Tensor:
 
 @raises_call_error
 def tensordot(x1: Any, x2: Any, /, axes: Any = 2, *, dims: Any = None) -> Tensor:
-    """The sum of products over so many axes (the last of x1, the first of x2).
+    """Return the sum of products over last axes of x1 and first axes of x2.
 
     Args:
         x1, x2: tensors.
@@ -299,8 +299,7 @@ def tensordot(x1: Any, x2: Any, /, axes: Any = 2, *, dims: Any = None) -> Tensor
 
 @raises_call_error
 def einsum(equation: Any, *operands: Any) -> Tensor:
-    """Sums of products by Einstein's convention: a letter that is not asked for is
-    summed over.
+    """Return an Einstein summation; letters absent from the result are summed over.
 
     Operands are multiplied two at a time, from left to right. Axes may be numbered
     instead: ``einsum(x, [0, 1], y, [1, 2], [0, 2])``.

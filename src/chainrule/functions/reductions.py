@@ -1,4 +1,4 @@
-"""Sums, statistics, extremes and order, along axes: the methods of tensors.
+"""Functions for sums, statistics, extremes and sorting, along axes.
 
 All take ``dim=`` and ``keepdim=``, or ``axis=`` and ``keepdims=``.
 """
@@ -82,7 +82,7 @@ def cumulative_sum(
     dtype: Any = None,
     include_initial: builtins.bool = False,
 ) -> Tensor:
-    """The running sum along ``axis``, with a 0 in front if ``include_initial``.
+    """Return the cumulative sum along ``axis``; ``include_initial`` prepends 0.
 
     >>> cumulative_sum(Tensor([1, 2, 3]), include_initial=True)
     tensor([0, 1, 3, 6])
@@ -100,7 +100,7 @@ def cumulative_prod(
     dtype: Any = None,
     include_initial: builtins.bool = False,
 ) -> Tensor:
-    """The running product along ``axis``, with a 1 in front if ``include_initial``."""
+    """Return the cumulative product along ``axis``; ``include_initial`` prepends 1."""
     initial = 1 if include_initial else None
     return wrap(ops.cumulative(reduce.cumprod, value_of(x), axis, dtype, initial))
 
@@ -116,7 +116,7 @@ def diff(
     append: Any = None,
     dim: int | None = None,
 ) -> Tensor:
-    """Differences of neighbours along ``axis`` (the last by default), n times.
+    """Return the n-th differences of neighbours along ``axis`` (by default the last).
 
     >>> diff(Tensor([1, 4, 9]))
     tensor([3, 5])
@@ -134,7 +134,7 @@ def diff(
 def searchsorted(
     x1: Any, x2: Any, /, *, side: str = "left", sorter: Any = None
 ) -> Tensor:
-    """Where the elements of x2 belong in the sorted x1.
+    """Return the insertion indices of the elements of x2 in the sorted x1.
 
     Args:
         x1: a vector in rising order, or with ``sorter`` in any.
@@ -163,7 +163,7 @@ def searchsorted(
 
 
 class UniqueAll(NamedTuple):
-    """What :func:`unique_all` finds."""
+    """The result of :func:`unique_all`."""
 
     values: Tensor
     indices: Tensor
@@ -172,14 +172,14 @@ class UniqueAll(NamedTuple):
 
 
 class UniqueCounts(NamedTuple):
-    """What :func:`unique_counts` finds."""
+    """The result of :func:`unique_counts`."""
 
     values: Tensor
     counts: Tensor
 
 
 class UniqueInverse(NamedTuple):
-    """What :func:`unique_inverse` finds."""
+    """The result of :func:`unique_inverse`."""
 
     values: Tensor
     inverse_indices: Tensor
@@ -187,8 +187,10 @@ class UniqueInverse(NamedTuple):
 
 @raises_call_error
 def unique_all(x: Any, /) -> UniqueAll:
-    """Each element once, in rising order: with its first place, the place of each
-    element of x among them, and how often it occurs. Every NaN counts for itself.
+    """Return the distinct elements in rising order, with indices and counts.
+
+    The indices are each one's first place, and for each element of x its place among
+    them; the counts, how often each occurs. Every NaN counts for itself.
 
     >>> unique_all(Tensor([3, 1, 3])).counts
     tensor([1, 2])
@@ -202,21 +204,24 @@ def unique_all(x: Any, /) -> UniqueAll:
 
 @raises_call_error
 def unique_counts(x: Any, /) -> UniqueCounts:
-    """Each element once, and how often it occurs; see :func:`unique_all`."""
+    """Return the distinct elements and their counts; see :func:`unique_all`."""
     found = unique_all(x)
     return UniqueCounts(found.values, found.counts)
 
 
 @raises_call_error
 def unique_inverse(x: Any, /) -> UniqueInverse:
-    """Each element once, and where each is among them; see :func:`unique_all`."""
+    """Return the distinct elements, and each element's index among them.
+
+    See :func:`unique_all`.
+    """
     found = unique_all(x)
     return UniqueInverse(found.values, found.inverse_indices)
 
 
 @raises_call_error
 def unique_values(x: Any, /) -> Tensor:
-    """Each element once; see :func:`unique_all`.
+    """Return the distinct elements; see :func:`unique_all`.
 
     >>> unique_values(Tensor([3, 1, 3]))
     tensor([1, 3])

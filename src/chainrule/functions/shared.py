@@ -1,4 +1,4 @@
-"""Tensors that show the memory of a NumPy array."""
+"""Tensors that share the memory of a NumPy array."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _versions = itertools.count()
 
 
 class SharedTensor(Tensor):
-    """A tensor that shares the memory of an array: see :func:`from_numpy`."""
+    """A tensor that shares the memory of a NumPy array; see :func:`from_numpy`."""
 
     __slots__ = ()
 
@@ -30,7 +30,7 @@ class SharedTensor(Tensor):
 
     @property
     def version(self) -> int:  # type: ignore[override]
-        """A new number at each access, since changes of the array are not seen."""
+        """A version number, new at each access: array changes are not tracked."""
         return next(_versions)
 
     @version.setter
@@ -53,7 +53,9 @@ class SharedTensor(Tensor):
 
 
 def from_numpy(array: Any) -> Tensor:
-    """Return a tensor that shares the memory of an array, and shows its changes.
+    """Return a tensor that shares the memory of a NumPy array.
+
+    Changes of the array are visible in the tensor.
 
     It is not changed in place itself. ``cr.tensor(array)`` copies.
 

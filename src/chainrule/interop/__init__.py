@@ -1,1 +1,1 @@
-"""Doors to files and libraries of others: `serialization` saves and loads tensors."""
+"""Interoperability with other libraries' files: `serialization` for tensors."""

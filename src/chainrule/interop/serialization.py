@@ -1,4 +1,4 @@
-"""``cr.save`` and ``cr.load``: nests of arrays, as safetensors files.
+"""``cr.save`` and ``cr.load``: nests of arrays as safetensors files.
 
 Nothing is executed on reading, unlike with pickles. The files are those of the
 safetensors library, so PyTorch and others read and write them too.
@@ -145,7 +145,9 @@ def _refused(name: str, got: str) -> ArgumentError:
 
 
 def _with_arrays(item: Any, arrays: dict[str, Array]) -> Any:
-    """Undo :func:`_without_arrays`; arrays that are used leave ``arrays``.
+    """Restore the arrays of a nest; used ones are removed from ``arrays``.
+
+    The inverse of :func:`_without_arrays`.
 
     Raises:
         ValueError: an array that is not there, or something else that is no nest.
@@ -170,7 +172,7 @@ def _with_arrays(item: Any, arrays: dict[str, Array]) -> Any:
 
 @strict
 def load(path: str | os.PathLike[str] | BinaryIO) -> Any:
-    """Read what :func:`save` wrote, or the arrays of any safetensors file by name.
+    """Load a nest that :func:`save` wrote, or the arrays of a safetensors file.
 
     Args:
         path: of the file; or a file that is open for bytes, at its position.

@@ -1,4 +1,4 @@
-"""Changes in place: of a tensor, and through its views.
+"""In-place changes of tensors, and of their bases through views.
 
 A view is a tensor that knows of which one it was taken, and how. It is made anew when
 it is read after that one has changed, and a change of it is a change of that one. So
@@ -35,7 +35,7 @@ from chainrule.text import _
 
 
 def _references(holder: Any, name: str) -> int:
-    """How many hold what ``holder`` has under this name, and this function."""
+    """Return the reference count of an attribute's value, this call included."""
     return sys.getrefcount(getattr(holder, name))
 
 
@@ -51,7 +51,7 @@ _ONE = _references(_Holder(), "held")
 
 
 class Storage:
-    """The storage that a tensor and its views share.
+    """The storage that a tensor shares with its views.
 
     Attributes:
         left: by whom the views' numbers are held, once the tensor has been given others
@@ -62,7 +62,7 @@ class Storage:
 
 
 class Base:
-    """The origin of a view: the tensor, and the operation that makes the view of it.
+    """The base of a view: the viewed tensor, and the operation that takes the view.
 
     Attributes:
         tensor: that it was taken of.
@@ -98,7 +98,7 @@ class Base:
         return self.tensor if left is None else left
 
     def is_of(self, tensor: Any, view: View, *arguments: Any) -> bool:
-        """Return whether this is that view of ``tensor``."""
+        """Return whether the base is ``tensor``, viewed by the same operation."""
         same = self.view is view and self.arguments == arguments
         return same and self.of() is tensor
 
@@ -119,7 +119,7 @@ def _array(v: Value) -> Array:
 
 
 def _computed(v: Value) -> Value:
-    """Return the value of a leaf as a computed one."""
+    """Return a leaf's value as a computed value."""
     return movement.reshape(v, shape=v.shape)
 
 
@@ -141,7 +141,7 @@ def detached(v: Value) -> Value:
 
 
 class Changes(TensorBase):
-    """Changes of a tensor's value in place, and its views."""
+    """In-place changes of a tensor's value, and its views."""
 
     __slots__ = ()
 
@@ -159,13 +159,13 @@ class Changes(TensorBase):
     # -- views -----------------------------------------------------------------------
 
     def _shared_storage(self) -> Storage:
-        """Return the storage that it shares with its views."""
+        """Return the storage that the tensor shares with its views."""
         if self._storage is None:
             self._storage = Storage()
         return self._storage
 
     def _view(self, of: Value, made: Value, view: View, *arguments: Any) -> Self:
-        """Return ``made`` as a view of this tensor, whose value was ``of``."""
+        """Return ``made`` as a view of this tensor, taken of the value ``of``."""
         if made.owner is not None:
             made = _computed(made)
         tensor, recorded = self, made.tracked
@@ -182,7 +182,7 @@ class Changes(TensorBase):
         return shown
 
     def _in_rows(self, v: Value, made: Value) -> Self:
-        """Return ``made``, another shape of the value ``v``, as a view or a copy.
+        """Return the reshaped value ``made`` as a view of the tensor, or as a copy.
 
         It is a view where the elements lie in an order that the shape can be given to,
         as in PyTorch. Nobody knows the order while a function is traced, and of what
@@ -281,7 +281,7 @@ class Changes(TensorBase):
         return made
 
     def _shown_in(self, trace: Any, source: Value) -> Value:
-        """Return the value of a view in a trace; tensors outside stay as they are."""
+        """Return the value of a view in a trace; outside tensors are not changed."""
         if self._value.array is not None and self._alone():
             return self.value
         base: Any = self._base
@@ -294,7 +294,7 @@ class Changes(TensorBase):
         return known[2]
 
     def _alone(self) -> bool:
-        """Return whether no tensor shares its numbers; such a view leaves its base."""
+        """Return whether no tensor shares the storage; detach such a view."""
         base, value = self._base, self._value
         if base is None:
             return self._twin is None or self._twin() is None
@@ -310,7 +310,7 @@ class Changes(TensorBase):
         return True
 
     def _is_expanded(self) -> bool:
-        """Return whether elements of it share their memory, as PyTorch's would."""
+        """Return whether elements share their memory, as after PyTorch's ``expand``."""
         tensor = self
         while (base := tensor._base) is not None:
             if base.view is EXPAND:
@@ -323,7 +323,7 @@ class Changes(TensorBase):
         return self._storage is not None and _references(self, "_storage") > _ONE
 
     def _set_data(self, new: Any) -> None:
-        """Set ``x.data = new``: both are one tensor from here on, as in PyTorch."""
+        """Set ``x.data = new``: both tensors then share their storage."""
         base, traced = new._base, context.trace is not None
         if new is self or (base and base.is_of(self, SAME)):
             return  # the end of x.data += y, which has changed x already
@@ -355,7 +355,7 @@ class Changes(TensorBase):
             new._base = Base.on(self, SAME)
 
     def _leave(self) -> None:
-        """Leave the numbers to the views, which see no later change."""
+        """Detach the views, with the current numbers, from later changes."""
         if self._is_viewed():
             left = self._new(self._value)
             left._value, self._storage.left = self._value, left
@@ -365,7 +365,7 @@ class Changes(TensorBase):
         self._base = self._storage = self._twin = None
 
     def _await(self, fetch: Any) -> None:
-        """Note that an engine will change the numbers; ``fetch`` returns them then."""
+        """Defer the numbers until ``fetch`` returns the engine's result."""
         self._pending = fetch
         twin = None if self._twin is None else self._twin()
         if twin is not None:
@@ -396,7 +396,7 @@ class Changes(TensorBase):
         return True
 
     def _change(self, made: Value) -> None:
-        """Take on another value of the same shape and dtype."""
+        """Replace the value in place by one of the same shape and dtype."""
         if self.requires_grad and self.is_leaf and context.grad:
             raise GradientError(
                 _(
@@ -410,7 +410,7 @@ class Changes(TensorBase):
         self._assign(made)
 
     def _assign(self, made: Value) -> None:
-        """Take on another value; a leaf stays a leaf."""
+        """Assign another value in place; a leaf remains a leaf."""
         if context.trace is not None:
             context.trace.note_change(self)
         if self._base is not None:
@@ -447,7 +447,7 @@ class Changes(TensorBase):
             twin._take_on(detached(self.value))
 
     def _take_on(self, made: Value) -> None:
-        """Replace the value, without the views of it."""
+        """Replace the tensor's value without updating its views."""
         old = self._value
         if made.tracked and (old.owner is not None or not context.grad):
             made = detached(made)
@@ -517,7 +517,7 @@ class Changes(TensorBase):
 
 
 def unshared(new: Any) -> ArgumentError:
-    """Return the error for ``x.data = new`` where the two cannot become one tensor."""
+    """Return the error for ``x.data = new`` with tensors that cannot share storage."""
     return ArgumentError(
         _(
             "x.data = y makes one tensor of both, which is not done with "

@@ -1,4 +1,4 @@
-"""Other element types, Python's numbers, and the words of other libraries for them."""
+"""Conversion of dtypes and to Python numbers, and method names of other libraries."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from chainrule.text import _
 
 
 class Count(int):
-    """A number of elements, which PyTorch's ``x.size()`` makes of it can be called."""
+    """A number of elements that can also be called, as PyTorch's ``x.size()``."""
 
     shape: Shape
 
@@ -25,7 +25,7 @@ class Count(int):
 
 
 class NamedCount(SymbolicDim):
-    """As :class:`Count`, of sizes with names."""
+    """A symbolic number of elements that can also be called; see :class:`Count`."""
 
     __slots__ = ("shape",)
 
@@ -34,7 +34,7 @@ class NamedCount(SymbolicDim):
 
 
 class Conversion(TensorBase):
-    """Element types, numbers, sizes."""
+    """Tensor methods for dtypes, Python numbers, sizes and display."""
 
     __slots__ = ()
 
@@ -42,7 +42,7 @@ class Conversion(TensorBase):
 
     @property
     def size(self) -> Any:
-        """The number of elements; called, ``x.size()`` is the shape as in PyTorch."""
+        """The number of elements; ``x.size()`` returns the shape, as in PyTorch."""
         shape = self.shape
         total = size_of(shape)
         if isinstance(total, int):
@@ -53,33 +53,33 @@ class Conversion(TensorBase):
         return count
 
     def numel(self) -> Dim:
-        """The number of elements."""
+        """Return the number of elements."""
         return size_of(self.shape)
 
     nelement = numel
 
     def dim(self) -> int:
-        """The number of axes, which is ``x.ndim``."""
+        """Return the number of axes, as ``x.ndim``."""
         return self.ndim
 
     def element_size(self) -> int:
-        """Bytes an element."""
+        """Return the size of an element in bytes."""
         return self.dtype.itemsize
 
     @property
     def itemsize(self) -> int:
-        """Bytes an element."""
+        """The number of bytes of an element."""
         return self.dtype.itemsize
 
     @property
     def nbytes(self) -> Dim:
-        """Bytes of all elements."""
+        """The number of bytes of all elements."""
         return size_of(self.shape) * self.dtype.itemsize
 
     # -- element types ---------------------------------------------------------------
 
     def astype(self, dtype: Any, *, copy: bool = False) -> Self:
-        """The same numbers in another element type.
+        """Return the tensor converted to another dtype.
 
         Floats become integers towards zero; what is out of range becomes the nearest
         number in range, and NaN 0. The tensor itself where it has that dtype already,
@@ -91,7 +91,7 @@ class Conversion(TensorBase):
         return self._new(cast(self.value, wanted))
 
     def to(self, *args: Any, dtype: Any = None, device: Any = None) -> Self:
-        """``x.to(dtype)`` is ``x.astype(dtype)``, ``x.to(y)`` takes the dtype of y.
+        """Convert to a dtype, or to that of another tensor, as ``x.astype(dtype)``.
 
         Tensors are on the CPU: ``x.to("cpu")`` is x, another device is refused.
         """
@@ -103,54 +103,54 @@ class Conversion(TensorBase):
         return self if dtype is None else self.astype(dtype)
 
     def type_as(self, other: Self) -> Self:
-        """The dtype of ``other``."""
+        """Return the tensor converted to the dtype of ``other``."""
         return self.astype(other.dtype)
 
     def float(self) -> Self:
-        """float32."""
+        """Convert to float32."""
         return self.astype(DType.float32)
 
     def double(self) -> Self:
-        """float64."""
+        """Convert to float64."""
         return self.astype(DType.float64)
 
     def int(self) -> Self:
-        """int32, towards zero."""
+        """Convert to int32, rounding towards zero."""
         return self.astype(DType.int32)
 
     def long(self) -> Self:
-        """int64, towards zero."""
+        """Convert to int64, rounding towards zero."""
         return self.astype(DType.int64)
 
     def bool(self) -> Self:
-        """Whether each element differs from 0."""
+        """Convert to bool: true where an element differs from 0."""
         return self.astype(DType.bool)
 
     # -- devices ---------------------------------------------------------------------
 
     @property
     def device(self) -> str:
-        """Where it is: ``"cpu"``."""
+        """The device of the tensor: always ``"cpu"``."""
         return "cpu"
 
     def cpu(self) -> Self:
-        """The tensor itself."""
+        """Return the tensor itself, which is always on the CPU."""
         return self
 
     def cuda(self, *__: Any) -> Self:
-        """Refused: there are no GPUs here."""
+        """Raise an error: GPUs are not supported."""
         is_device("cuda")
         return self
 
     def to_device(self, device: Any, /, *, stream: Any = None) -> Self:
-        """The tensor itself; a device that is not ``"cpu"`` is refused."""
+        """Return the tensor itself; refuse any device but ``"cpu"``."""
         check_device(device)
         return self
 
     # -- numbers ---------------------------------------------------------------------
 
     def item(self) -> Any:
-        """The one number of a tensor of one element, as a Python number."""
+        """Return the only element as a Python number."""
         array = self.numpy()
         if array.size != 1:
             raise ShapeError(
@@ -162,7 +162,7 @@ class Conversion(TensorBase):
         return array.item()
 
     def tolist(self) -> Any:
-        """The numbers as nested lists."""
+        """Return the numbers as nested lists."""
         return self.numpy().tolist()
 
     def __float__(self) -> Any:
@@ -192,7 +192,7 @@ class Conversion(TensorBase):
         return bool(self.item())
 
     def __format__(self, spec: str) -> str:
-        """As the number where there is one alone: ``f"{loss:.4f}"``."""
+        """Format a tensor of one element as a number: ``f"{loss:.4f}"``."""
         return format(self.item(), spec) if spec and self.size == 1 else str(self)
 
     def __round__(self, digits: Any = None) -> Any:
@@ -210,7 +210,7 @@ class Conversion(TensorBase):
         return f"tensor({body}{kind}{grad})"
 
     def _repr_html_(self) -> str:
-        """In a notebook: a table of the numbers, or a picture of very many."""
+        """Return HTML for notebooks: a table, or a picture of a large tensor."""
         from chainrule.html.arrays import array_html, escape  # which only pages need
 
         if self._now.array is None and not getattr(self, "_pending", None):
@@ -221,29 +221,29 @@ class Conversion(TensorBase):
     # -- new tensors of the same dtype -----------------------------------------------
 
     def new_tensor(self, data: Any, *, dtype: Any = None) -> Self:
-        """A tensor of these numbers in the dtype of this one."""
+        """Return a tensor of the given numbers in the dtype of this tensor."""
         return self._new(value_of(data, as_dtype(dtype or self.dtype)))
 
     def new_zeros(self, *shape: Any, dtype: Any = None) -> Self:
-        """0 in every place of a shape, in the dtype of this one."""
+        """Return a tensor of zeros in the given shape and this tensor's dtype."""
         return self.new_full(shape_of(shape), 0, dtype=dtype)
 
     def new_ones(self, *shape: Any, dtype: Any = None) -> Self:
-        """1 in every place of a shape, in the dtype of this one."""
+        """Return a tensor of ones in the given shape and this tensor's dtype."""
         return self.new_full(shape_of(shape), 1, dtype=dtype)
 
     def new_full(self, shape: Any, fill_value: Any, *, dtype: Any = None) -> Self:
-        """A number in every place of a shape, in the dtype of this one."""
+        """Return a tensor filled with a number, in the given shape and this dtype."""
         one = value_of(fill_value, as_dtype(dtype or self.dtype))
         return self._new(movement.copy(stretch(one, shape_of(shape))))
 
     def is_floating_point(self) -> Any:
-        """Whether its numbers are floats."""
+        """Return whether the dtype is floating."""
         return self.dtype.is_float
 
 
 def is_device(given: Any) -> bool:
-    """Whether that names a device; one that is not here is refused."""
+    """Return whether an argument names a device; refuse unsupported devices."""
     name = str(given)
     if name.split(":")[0] not in ("cpu", "cuda", "mps", "gpu", "xpu", "tpu"):
         return False

@@ -1,4 +1,4 @@
-"""Functions of each element."""
+"""Elementwise tensor methods."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from chainrule.util import validation
 
 
 class Elementwise(TensorBase):
-    """Functions of each element; integers become float32 where the result is real."""
+    """Elementwise tensor methods; real results of integers are float32."""
 
     __slots__ = ()
 
@@ -36,212 +36,212 @@ class Elementwise(TensorBase):
     # -- exponentials, logarithms, roots ---------------------------------------------
 
     def exp(self) -> Self:
-        """eˣ."""
+        """Return eˣ."""
         return self._new(prims.exp(floating(self.value)))
 
     def exp2(self) -> Self:
-        """2ˣ."""
+        """Return 2ˣ."""
         return self._real(ops.exp2)
 
     def expm1(self) -> Self:
-        """eˣ − 1, exact near 0 too."""
+        """Return eˣ − 1, exact near 0 too."""
         return self._real(prims.expm1)
 
     def log(self) -> Self:
-        """The natural logarithm."""
+        """Return the natural logarithm."""
         return self._real(prims.log)
 
     def log1p(self) -> Self:
-        """ln(1 + x), exact near 0 too."""
+        """Return ln(1 + x), exact near 0 too."""
         return self._real(prims.log1p)
 
     def log2(self) -> Self:
-        """The logarithm to base 2."""
+        """Return the logarithm to base 2."""
         return self._real(ops.log2)
 
     def log10(self) -> Self:
-        """The logarithm to base 10."""
+        """Return the logarithm to base 10."""
         return self._real(ops.log10)
 
     def logaddexp(self, other: Any) -> Self:
-        """ln(eˣ + eʸ), without overflow."""
+        """Return ln(eˣ + eʸ), without overflow."""
         return self._new(elementary.logaddexp(*float_pair(self, other)))
 
     def sqrt(self) -> Self:
-        """The square root; its derivative at 0 is infinite."""
+        """Return the square root; its derivative at 0 is infinite."""
         return self._real(prims.sqrt)
 
     def rsqrt(self) -> Self:
-        """1 / √x."""
+        """Return 1 / √x."""
         return self._new(ops.reciprocal(prims.sqrt(floating(self.value))))
 
     def reciprocal(self) -> Self:
-        """1 / x."""
+        """Return 1 / x."""
         return self._real(ops.reciprocal)
 
     def square(self) -> Self:
-        """x²."""
+        """Return x²."""
         return self._new(ops.square(self.value))
 
     def pow(self, exponent: Any) -> Self:
-        """xᵖ, for numbers and tensors p: ``x ** p``."""
+        """Return xᵖ, for numbers and tensors p: ``x ** p``."""
         return self._new(power_of(self, exponent))
 
     def hypot(self, other: Any) -> Self:
-        """√(x² + y²), without overflow."""
+        """Return √(x² + y²), without overflow."""
         return self._new(elementary.hypot(*float_pair(self, other)))
 
     # -- circular and hyperbolic functions -------------------------------------------
 
     def sin(self) -> Self:
-        """The sine of an angle in radians."""
+        """Return the sine of an angle in radians."""
         return self._real(trigonometry.sin)
 
     def cos(self) -> Self:
-        """The cosine of an angle in radians."""
+        """Return the cosine of an angle in radians."""
         return self._real(trigonometry.cos)
 
     def tan(self) -> Self:
-        """The tangent of an angle in radians."""
+        """Return the tangent of an angle in radians."""
         return self._real(ops.tan)
 
     def asin(self) -> Self:
-        """The angle from −π/2 to π/2 with this sine."""
+        """Return the arcsine: the angle from −π/2 to π/2 with a given sine."""
         return self._real(elementary.asin)
 
     def acos(self) -> Self:
-        """The angle from 0 to π with this cosine."""
+        """Return the arccosine: the angle from 0 to π with a given cosine."""
         return self._real(elementary.acos)
 
     def atan(self) -> Self:
-        """The angle from −π/2 to π/2 with this tangent."""
+        """Return the arctangent: the angle from −π/2 to π/2 with a given tangent."""
         return self._real(ops.atan)
 
     def atan2(self, other: Any) -> Self:
-        """The angle of the point (other, self), from −π to π."""
+        """Return the angle of the point (other, self), from −π to π."""
         return self._new(trigonometry.atan2(*float_pair(self, other)))
 
     def sinh(self) -> Self:
-        """(eˣ − e⁻ˣ) / 2."""
+        """Return (eˣ − e⁻ˣ) / 2."""
         return self._real(elementary.sinh)
 
     def cosh(self) -> Self:
-        """(eˣ + e⁻ˣ) / 2."""
+        """Return (eˣ + e⁻ˣ) / 2."""
         return self._real(elementary.cosh)
 
     def tanh(self) -> Self:
-        """The hyperbolic tangent (2.7)."""
+        """Return the hyperbolic tangent (2.7)."""
         return self._new(prims.tanh(floating(self.value)))
 
     def asinh(self) -> Self:
-        """The number with this hyperbolic sine: ln(x + √(x² + 1))."""
+        """Return the inverse hyperbolic sine ln(x + √(x² + 1))."""
         return self._real(elementary.asinh)
 
     def acosh(self) -> Self:
-        """The number ≥ 0 with this hyperbolic cosine: ln(x + √(x² − 1))."""
+        """Return the inverse hyperbolic cosine ln(x + √(x² − 1)), ≥ 0."""
         return self._real(elementary.acosh)
 
     def atanh(self) -> Self:
-        """The number with this hyperbolic tangent: ½ ln((1 + x) / (1 − x))."""
+        """Return the inverse hyperbolic tangent ½ ln((1 + x) / (1 − x))."""
         return self._real(ops.atanh)
 
     def erf(self) -> Self:
-        """The error function 2/√π ∫₀ˣ e^(−t²) dt."""
+        """Return the error function 2/√π ∫₀ˣ e^(−t²) dt."""
         return self._real(prims.erf)
 
     def erfc(self) -> Self:
-        """1 − erf x, to the last digits also where it is near 0."""
+        """Return 1 − erf x, accurate also where the result is near 0."""
         return self._real(prims.erfc)
 
     # -- activations -----------------------------------------------------------------
 
     def relu(self) -> Self:
-        """max(x, 0), with derivative 0 at 0 (2.7)."""
+        """Return max(x, 0), with derivative 0 at 0 (2.7)."""
         return self._new(activations.relu(self.value))
 
     def sigmoid(self) -> Self:
-        """1 / (1 + e⁻ˣ) (2.7)."""
+        """Return 1 / (1 + e⁻ˣ) (2.7)."""
         return self._real(activations.sigmoid)
 
     def softmax(self, dim: int = -1, *, axis: int | None = None) -> Self:
-        """e^xᵢ / Σⱼ e^xⱼ along ``dim`` (3.2.3)."""
+        """Return e^xᵢ / Σⱼ e^xⱼ along ``dim`` (3.2.3)."""
         at = axis_of(self.shape, either(dim, axis, -1))
         return self._new(activations.softmax(floating(self.value), axis=at))
 
     def log_softmax(self, dim: int = -1, *, axis: int | None = None) -> Self:
-        """ln softmax, computed without underflow."""
+        """Return ln softmax, computed without underflow."""
         at = axis_of(self.shape, either(dim, axis, -1))
         return self._new(activations.log_softmax(floating(self.value), axis=at))
 
     # -- signs, limits, rounding -----------------------------------------------------
 
     def abs(self) -> Self:
-        """\\|x\\|, with derivative 0 at 0."""
+        """Return \\|x\\|, with derivative 0 at 0."""
         return self._new(prims.abs_(self.value))
 
     absolute = abs
 
     def neg(self) -> Self:
-        """−x."""
+        """Return −x."""
         return self._new(prims.neg(self.value))
 
     negative = neg
 
     def positive(self) -> Self:
-        """x, as a tensor of its own."""
+        """Return x as a new tensor."""
         return +self  # pyright: ignore[reportOperatorIssue]
 
     def sign(self) -> Self:
-        """−1, 0 or 1; the derivative is 0."""
+        """Return the sign −1, 0 or 1, with derivative 0."""
         return self._new(prims.sign(self.value))
 
     def signbit(self) -> Self:
-        """Whether x has a minus sign, as −0 has."""
+        """Return whether x has a minus sign, as −0 has."""
         return self._new(ops.signbit(self.value))
 
     def copysign(self, other: Any) -> Self:
-        """\\|x\\| with the sign of ``other``."""
+        """Return \\|x\\| with the sign of ``other``."""
         return self._new(prims.copysign(*float_pair(self, other)))
 
     def nextafter(self, other: Any) -> Self:
-        """The next number from x on the way to ``other``."""
+        """Return the next floating-point number from x towards ``other``."""
         return self._new(prims.nextafter(*float_pair(self, other)))
 
     def clamp(self, min: Any = None, max: Any = None) -> Self:
-        """x within limits, which may be tensors; at a limit the derivative is 1."""
+        """Clip x to limits, numbers or tensors; the derivative at a limit is 1."""
         return self._new(clipped(self, min, max))
 
     clip = clamp
 
     def maximum(self, other: Any) -> Self:
-        """The larger of two; at equality the derivative goes to ``other``."""
+        """Return the larger of two; at equality the derivative is ``other``'s."""
         return self._new(prims.maximum(*pair(self, other)))
 
     def minimum(self, other: Any) -> Self:
-        """The smaller of two; at equality the derivative goes to ``other``."""
+        """Return the smaller of two; at equality the derivative is ``other``'s."""
         return self._new(prims.minimum(*pair(self, other)))
 
     def floor(self) -> Self:
-        """The largest integer that is not above x."""
+        """Return the largest integer ≤ x."""
         return self._new(ops.floor(self.value))
 
     def ceil(self) -> Self:
-        """The smallest integer that is not below x."""
+        """Return the smallest integer ≥ x."""
         return self._new(ops.ceil(self.value))
 
     def trunc(self) -> Self:
-        """The integer part."""
+        """Return the integer part of x."""
         return self._new(ops.trunc(self.value))
 
     def round(self, decimals: int = 0) -> Self:
-        """To the nearest number with that many decimals, the even one of two."""
+        """Round to a number of decimals, halves to the even neighbour."""
         decimals = validation.whole("decimals", decimals, least=-300, most=300)
         return self._new(ops.round_(self.value, decimals))
 
     def nan_to_num(
         self, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None
     ) -> Self:
-        """NaN and infinities as numbers; by default 0, the largest and the smallest."""
+        """Replace NaN and ±∞ by numbers: by default 0, the largest and the smallest."""
         v = self.value
         if v.dtype.is_float:
             largest = float(finite_limit(v))
@@ -250,30 +250,30 @@ class Elementwise(TensorBase):
         return self._new(ops.nan_to_num(v, nan, posinf or 0, neginf or 0))
 
     def lerp(self, end: Any, weight: Any) -> Self:
-        """x + weight · (end − x), exact at both ends."""
+        """Return x + weight · (end − x), exact at both ends."""
         v, w = float_pair(self, end)
         t = pair(self._new(v), weight)[1]
         v, t = pair(self._new(v), self._new(t))
         return self._new(ops.lerp(v, ops.stretch(w, v.shape), t))
 
     def masked_fill(self, mask: Any, value: Any) -> Self:
-        """The number ``value`` where ``mask`` is true, else x."""
+        """Return x with ``value`` where ``mask`` is true."""
         number = value_of(value, self.dtype)
         return self._new(ops.select(value_of(mask), number, self.value))
 
     def where(self, condition: Any, other: Any) -> Self:
-        """x where ``condition`` is true, else ``other``."""
+        """Return x where ``condition`` is true, else ``other``."""
         v, w = pair(self, other)
         return self._new(ops.select(value_of(condition), v, w))
 
     # -- truth -----------------------------------------------------------------------
 
     def isnan(self) -> Self:
-        """Whether it is NaN."""
+        """Return whether each element is NaN."""
         return self._new(ops.isnan(self.value))
 
     def isinf(self) -> Self:
-        """Whether it is ∞ or −∞."""
+        """Return whether each element is ∞ or −∞."""
         return self._new(ops.isinf(self.value))
 
     def isclose(
@@ -283,7 +283,7 @@ class Elementwise(TensorBase):
         atol: float = 1e-8,
         equal_nan: bool = False,
     ) -> Self:
-        """Whether \\|x − y\\| ≤ atol + rtol · \\|y\\|, element by element."""
+        """Return whether \\|x − y\\| ≤ atol + rtol · \\|y\\|, element by element."""
         v, w = pair(self, other)
         return self._new(ops.isclose(v, w, rtol, atol, equal_nan))
 
@@ -294,74 +294,77 @@ class Elementwise(TensorBase):
         atol: float = 1e-8,
         equal_nan: bool = False,
     ) -> Any:
-        """Whether all are close, see :meth:`isclose`: a truth value, unless traced."""
+        """Return whether all elements are close; see :meth:`isclose`.
+
+        A truth value, unless traced.
+        """
         made = self.isclose(other, rtol, atol, equal_nan).all()  # pyright: ignore
         return made if context.trace is not None else bool(made)
 
     def isfinite(self) -> Self:
-        """Whether it is a number that is not infinite."""
+        """Return whether each element is finite: neither ±∞ nor NaN."""
         return self._new(ops.isfinite(self.value))
 
     def logical_not(self) -> Self:
-        """Whether it is 0."""
+        """Return whether each element is 0 (logical not)."""
         return self._new(integers.bitwise_not(truth(self.value)))
 
     def logical_and(self, other: Any) -> Self:
-        """Whether both differ from 0."""
+        """Return whether both elements differ from 0."""
         return self._new(integers.bitwise_and(*_truths(self, other)))
 
     def logical_or(self, other: Any) -> Self:
-        """Whether one of them differs from 0."""
+        """Return whether at least one of two elements differs from 0."""
         return self._new(integers.bitwise_or(*_truths(self, other)))
 
     def logical_xor(self, other: Any) -> Self:
-        """Whether one of them, and only one, differs from 0."""
+        """Return whether exactly one of two elements differs from 0."""
         return self._new(integers.bitwise_xor(*_truths(self, other)))
 
     def eq(self, other: Any) -> Self:
-        """x = y, element by element."""
+        """Return x = y, element by element."""
         return self._new(prims.equal(*pair(self, other)))
 
     def ne(self, other: Any) -> Self:
-        """x ≠ y, element by element."""
+        """Return x ≠ y, element by element."""
         return self._new(ops.not_equal(*pair(self, other)))
 
     def lt(self, other: Any) -> Self:
-        """x < y, element by element."""
+        """Return x < y, element by element."""
         return self._new(prims.less(*pair(self, other)))
 
     def le(self, other: Any) -> Self:
-        """x ≤ y, element by element."""
+        """Return x ≤ y, element by element."""
         return self._new(ops.less_equal(*pair(self, other)))
 
     def gt(self, other: Any) -> Self:
-        """x > y, element by element."""
+        """Return x > y, element by element."""
         return self._new(prims.less(*pair(other, self)))
 
     def ge(self, other: Any) -> Self:
-        """x ≥ y, element by element."""
+        """Return x ≥ y, element by element."""
         return self._new(ops.less_equal(*pair(other, self)))
 
     # -- arithmetic by name ----------------------------------------------------------
 
     def add(self, other: Any, *, alpha: float = 1) -> Self:
-        """x + alpha · y."""
+        """Return x + alpha · y."""
         if alpha != 1:
             other = self._new(ops.mul(*pair(self._new(value_of(other)), alpha)))
         return self._new(ops.add(*pair(self, other)))
 
     def sub(self, other: Any, *, alpha: float = 1) -> Self:
-        """x − alpha · y."""
+        """Return x − alpha · y."""
         if alpha != 1:
             other = self._new(ops.mul(*pair(self._new(value_of(other)), alpha)))
         return self._new(prims.sub(*pair(self, other)))
 
     def mul(self, other: Any) -> Self:
-        """x · y."""
+        """Return x · y."""
         return self._new(ops.mul(*pair(self, other)))
 
     def div(self, other: Any, *, rounding_mode: str | None = None) -> Self:
-        """x / y, or that rounded to an integer: ``"floor"`` or ``"trunc"``."""
+        """Return x / y, optionally rounded: ``"floor"`` or ``"trunc"``."""
         if rounding_mode is None:
             return self._new(prims.div(*float_pair(self, other)))
         validation.choice("floor", "trunc")("rounding_mode", rounding_mode)
@@ -371,40 +374,40 @@ class Elementwise(TensorBase):
     greater, greater_equal, less, less_equal, not_equal = gt, ge, lt, le, ne
 
     def floor_divide(self, other: Any) -> Self:
-        """⌊x / y⌋."""
+        """Return ⌊x / y⌋."""
         return self._new(integers.floor_divide(*pair(self, other)))
 
     def remainder(self, other: Any) -> Self:
-        """What ⌊x / y⌋ leaves, with the sign of y."""
+        """Return the remainder of ⌊x / y⌋, with the sign of y."""
         return self._new(integers.remainder(*pair(self, other)))
 
     def bitwise_and(self, other: Any) -> Self:
-        """Bits that both have."""
+        """Return the bitwise and: bits set in both operands."""
         return self._new(integers.bitwise_and(*pair(self, other)))
 
     def bitwise_or(self, other: Any) -> Self:
-        """Bits that one of them has."""
+        """Return the bitwise or: bits set in at least one operand."""
         return self._new(integers.bitwise_or(*pair(self, other)))
 
     def bitwise_xor(self, other: Any) -> Self:
-        """Bits that only one of them has."""
+        """Return the bitwise exclusive or: bits set in exactly one operand."""
         return self._new(integers.bitwise_xor(*pair(self, other)))
 
     def bitwise_not(self) -> Self:
-        """The other bits."""
+        """Return the bitwise complement."""
         return self._new(integers.bitwise_not(self.value))
 
     def bitwise_left_shift(self, other: Any) -> Self:
-        """Bits moved up: x · 2ʸ."""
+        """Shift the bits left: x · 2ʸ."""
         return self._new(integers.shift_left(*pair(self, other)))
 
     def bitwise_right_shift(self, other: Any) -> Self:
-        """Bits moved down: ⌊x / 2ʸ⌋."""
+        """Shift the bits right: ⌊x / 2ʸ⌋."""
         return self._new(integers.shift_right(*pair(self, other)))
 
 
 def finite_limit(v: Value) -> Any:
-    """The largest finite number of a floating dtype."""
+    """Return the largest finite number of a value's floating dtype."""
     return np.finfo(v.dtype.numpy).max
 
 

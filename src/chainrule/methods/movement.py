@@ -1,4 +1,4 @@
-"""Other shapes and orders of the same elements; parts of them."""
+"""Tensor methods that reshape, reorder and select elements."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ from chainrule.text import _
 
 
 class Movement(TensorBase):
-    """Methods that move elements; a result is a view where PyTorch's is.
+    """Tensor methods that rearrange elements; results are views where PyTorch's are.
 
     A change in place of it changes what it was taken of, and the other way round;
     ``clone()`` makes a tensor of its own.
@@ -69,7 +69,7 @@ class Movement(TensorBase):
     # -- shapes ----------------------------------------------------------------------
 
     def reshape(self, *shape: Any) -> Self:
-        """The same elements in row-major order under another shape; one −1 is free."""
+        """Return the elements, in row-major order, in another shape with one −1."""
         v = self.value
         sizes = shape if shape and type(shape[0]) is int else numbers_of(shape)
         return self._in_rows(v, ops.reshape(v, sizes))
@@ -86,42 +86,42 @@ class Movement(TensorBase):
         return self._shaped(ops.reshape(self.value, numbers_of(shape)))
 
     def view_as(self, other: Self) -> Self:
-        """Return a view in the shape of ``other``, see :meth:`view`."""
+        """Return a view in the shape of ``other``; see :meth:`view`."""
         return self.view(other.shape)
 
     def reshape_as(self, other: Self) -> Self:
-        """The shape of ``other``."""
+        """Return the elements in the shape of ``other``."""
         return self.reshape(other.shape)
 
     def flatten(self, start_dim: int = 0, end_dim: int = -1) -> Self:
-        """The axes from ``start_dim`` to ``end_dim`` merged into one."""
+        """Merge the axes from ``start_dim`` to ``end_dim`` into one."""
         v = self.value
         made = ops.merge(v, start_dim, end_dim)
         return self if self.ndim == 1 else self._in_rows(v, made)
 
     def ravel(self) -> Self:
-        """Return the elements on one axis: a view where they lie in row-major order."""
+        """Return the elements as a vector: a view if they are in row-major order."""
         return self.contiguous().view(-1)
 
     def unflatten(self, dim: int, sizes: Sequence[Any]) -> Self:
-        """One axis as several; one −1 is free."""
+        """Split one axis into several; one size may be −1."""
         return self._shaped(ops.divide_axis(self.value, dim, sizes))
 
     def squeeze(self, dim: Dims = None, *, axis: Dims = None) -> Self:
-        """Without axes of length 1: all of them, or those of ``dim``."""
+        """Remove axes of length 1: all of them, or those of ``dim``."""
         dim = either(dim, axis)
         if dim is None:
             dim = [i for i, d in enumerate(self.shape) if d == 1]
         return self._shaped(ops.squeeze(self.value, dim))
 
     def unsqueeze(self, dim: int | None = None, *, axis: int | None = None) -> Self:
-        """With an axis of length 1 before axis ``dim``; −1 appends it."""
+        """Insert an axis of length 1 before axis ``dim``; −1 appends the axis."""
         return self._shaped(ops.expand_dims(self.value, either(dim, axis)))
 
     expand_dims = unsqueeze
 
     def expand(self, *shape: Any) -> Self:
-        """Repeated along missing axes and axes of length 1; −1 keeps a size."""
+        """Repeat along missing axes and axes of length 1; −1 keeps a size."""
         v = self.value
         made = ops.broadcast_to(v, numbers_of(shape))
         repeats = size_of(made.shape) != size_of(v.shape)
@@ -130,36 +130,36 @@ class Movement(TensorBase):
     broadcast_to = expand
 
     def expand_as(self, other: Self) -> Self:
-        """Repeated into the shape of ``other``."""
+        """Repeat the tensor into the shape of ``other``."""
         return self.expand(other.shape)
 
     def contiguous(self) -> Self:
-        """Return the tensor itself, or a copy where it is not in row-major order.
+        """Return the tensor itself, or a copy if it is not in row-major order.
 
         That is so of ``x.T``, for example, and decides what a change in place reaches.
         """
         return self._in_one_piece()
 
     def clone(self) -> Self:
-        """The same elements in a tensor of its own; derivatives pass through."""
+        """Return a copy of the tensor; derivatives pass through."""
         return self._new(movement.copy(self.value))
 
     # -- orders ----------------------------------------------------------------------
 
     def permute(self, *dims: Any) -> Self:
-        """The axes in another order: axis ``dims[i]`` becomes axis i."""
+        """Return the axes in another order: axis ``dims[i]`` becomes axis i."""
         return self._permuted(ops.permuted(self.shape, numbers_of(dims)))
 
     permute_dims = permute
 
     def transpose(self, dim0: int, dim1: int) -> Self:
-        """Two axes exchanged."""
+        """Exchange two axes."""
         return self._permuted(ops.swapped(self.shape, dim0, dim1))
 
     swapaxes = transpose
 
     def t(self) -> Self:
-        """The transpose of a matrix; a vector stays as it is."""
+        """Return the transpose of a matrix; a vector is returned unchanged."""
         if self.ndim > 2:
             raise ShapeError(
                 _("t() transposes matrices."),
@@ -171,12 +171,12 @@ class Movement(TensorBase):
 
     @property
     def T(self) -> Self:
-        """The transpose: axes in reverse order."""
+        """The transpose: the axes in reverse order."""
         return self._permuted(tuple(range(self.ndim)[::-1]))
 
     @property
     def mT(self) -> Self:
-        """The transpose of each matrix of a stack: the last two axes exchanged."""
+        """The transpose of each matrix: the last two axes exchanged."""
         if self.ndim < 2:
             raise ShapeError(
                 _("mT transposes matrices."),
@@ -186,13 +186,15 @@ class Movement(TensorBase):
         return self._permuted(ops.swapped(self.shape, -2, -1))
 
     def movedim(self, source: Any, destination: Any) -> Self:
-        """Axes to other places; the rest keep their order."""
+        """Move axes to other positions; the other axes remain in order."""
         return self._permuted(ops.moved(self.shape, source, destination))
 
     moveaxis = movedim
 
     def flip(self, *dims: Any, axis: Dims = None) -> Self:
-        """The elements in reverse order along ``dims``; of ``()`` none, else all axes.
+        """Reverse the order of elements along ``dims``, by default along all axes.
+
+        Along none for ``()``.
 
         >>> import chainrule as cr
         >>> cr.tensor([1, 2]).flip(()), cr.tensor([1, 2]).flip()
@@ -202,13 +204,13 @@ class Movement(TensorBase):
         return self._new(ops.flip(self.value, either(dim, axis)))
 
     def roll(self, shifts: Any, dims: Any = None, *, axis: Any = None) -> Self:
-        """Elements moved on; what leaves one end comes in at the other."""
+        """Shift elements along an axis, with wrap-around at the ends."""
         return self._new(ops.roll(self.value, shifts, either(dims, axis)))
 
     # -- repetition ------------------------------------------------------------------
 
     def repeat(self, *sizes: Any) -> Self:
-        """The whole, so many times along each axis, as PyTorch's."""
+        """Repeat the whole tensor a number of times along each axis, as in PyTorch."""
         many = numbers_of(sizes)
         if len(many) < self.ndim:
             raise ShapeError(
@@ -220,13 +222,13 @@ class Movement(TensorBase):
         return self._new(ops.tile(self.value, many))
 
     def tile(self, *sizes: Any) -> Self:
-        """The whole, so many times along each axis, counted from the last."""
+        """Repeat the whole tensor along each axis; numbers count from the last axis."""
         return self._new(ops.tile(self.value, numbers_of(sizes)))
 
     def repeat_interleave(
         self, repeats: Any, dim: int | None = None, *, axis: int | None = None
     ) -> Self:
-        """Each element ``repeats`` times in a row, or each as often as its number says.
+        """Repeat each element ``repeats`` times in a row; a number or one per element.
 
         >>> import chainrule as cr
         >>> cr.tensor([1, 2]).repeat_interleave(2)
@@ -257,7 +259,9 @@ class Movement(TensorBase):
     def split(
         self, lengths: int | Sequence[int], dim: int = 0, *, axis: int | None = None
     ) -> tuple[Self, ...]:
-        """Pieces of that length along ``dim`` (the last may be shorter), or of those.
+        """Split along ``dim`` into pieces of a given length, or of given lengths.
+
+        The last piece may be shorter.
 
         As in PyTorch, an integer is a piece's length; ``chunk`` takes their number.
         """
@@ -267,12 +271,12 @@ class Movement(TensorBase):
     def chunk(
         self, chunks: int, dim: int = 0, *, axis: int | None = None
     ) -> tuple[Self, ...]:
-        """So many pieces of equal length along ``dim``; the last may be shorter."""
+        """Split along ``dim`` into ``chunks`` pieces; the last may be shorter."""
         dim = either(dim, axis, 0)
         return self._pieces(ops.chunk(self.value, chunks, dim), dim)
 
     def unbind(self, dim: int = 0, *, axis: int | None = None) -> tuple[Self, ...]:
-        """One piece for each element along ``dim``, without that axis."""
+        """Return the slices along ``dim`` as separate tensors without that axis."""
         dim = either(dim, axis, 0)
         at = axis_of(self.shape, dim)
         of, made = self.value, list[Self]()
@@ -283,7 +287,7 @@ class Movement(TensorBase):
     unstack = unbind
 
     def narrow(self, dim: int, start: Any, length: int) -> Self:
-        """``length`` elements along ``dim`` from ``start``, which may be a tensor."""
+        """Return ``length`` elements along ``dim`` from ``start`` (may be a tensor)."""
         at, first = axis_of(self.shape, dim), value_of(start)
         size, (block,) = self.shape[at], shape_of(length, _("A block has a length."))
         length = int(block)
@@ -296,21 +300,21 @@ class Movement(TensorBase):
         return self._view(self.value, made, NARROW, at, first, length)
 
     def tril(self, diagonal: int = 0, *, k: int | None = None) -> Self:
-        """The elements on and below a diagonal of each matrix, 0 above it."""
+        """Return each matrix's elements on and below a diagonal, with 0 above it."""
         return self._new(ops.triangle(self.value, either(diagonal, k, 0), True))
 
     def triu(self, diagonal: int = 0, *, k: int | None = None) -> Self:
-        """The elements on and above a diagonal of each matrix, 0 below it."""
+        """Return each matrix's elements on and above a diagonal, with 0 below it."""
         return self._new(ops.triangle(self.value, either(diagonal, k, 0), False))
 
     def diagonal(self, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Self:
-        """The elements whose second index is the first plus ``offset``."""
+        """Return the diagonal, whose second index is the first plus ``offset``."""
         made = ops.diagonal(self.value, offset, dim1, dim2)
         dims = axis_of(self.shape, dim1), axis_of(self.shape, dim2)
         return self._view(self.value, made, DIAGONAL, offset, *dims)
 
     def diag(self, diagonal: int = 0) -> Self:
-        """The diagonal of a matrix, or the matrix with that diagonal."""
+        """Return the diagonal of a matrix, or a matrix with the given diagonal."""
         if self.ndim == 1:
             return self._new(ops.diagonal_matrix(self.value, diagonal))
         if self.ndim != 2:
@@ -322,7 +326,7 @@ class Movement(TensorBase):
         return self.diagonal(diagonal).clone()
 
     def trace(self) -> Self:
-        """The sum of the diagonal of a matrix."""
+        """Return the trace of a matrix, the sum of its diagonal."""
         return self.diag().sum()  # pyright: ignore[reportAttributeAccessIssue]
 
     # -- by index --------------------------------------------------------------------
@@ -354,20 +358,20 @@ class Movement(TensorBase):
     def take(
         self, indices: Any, dim: int | None = None, *, axis: int | None = None
     ) -> Self:
-        """Elements by their numbers: of all in order, or parts along ``dim``."""
+        """Take elements by index: of the flattened tensor, or slices along ``dim``."""
         dim = either(dim, axis)
         v = self.value if dim is not None else ops.reshape(self.value, (-1,))
         at = axis_of(v.shape, 0 if dim is None else dim)
         return self._new(indexing.index(v, (*[slice(None)] * at, value_of(indices))))
 
     def index_select(self, dim: int, index: Any) -> Self:
-        """Parts by their numbers along ``dim``."""
+        """Take slices along ``dim`` by index."""
         return self.take(index, dim)
 
     def take_along_dim(
         self, indices: Any, dim: int | None = None, *, axis: int | None = None
     ) -> Self:
-        """Elements by index along ``dim``; the other axes are broadcast.
+        """Take elements by index along ``dim``; the other axes are broadcast.
 
         Without ``dim``, of all elements in order, as in PyTorch; along the last axis it
         is ``cr.take_along_axis``.
@@ -379,17 +383,17 @@ class Movement(TensorBase):
         return self._new(selection.along(v, places, dim))
 
     def gather(self, dim: int, index: Any) -> Self:
-        """y[i][j] = x[index[i][j]][j] along ``dim`` 0, and so on for others."""
+        """Gather elements: y[i][j] = x[index[i][j]][j] along ``dim`` 0, for example."""
         return self._new(selection.gather_within(self.value, value_of(index), dim))
 
     def scatter_add(self, dim: int, index: Any, src: Any) -> Self:
-        """x with x[index[i][j]][j] += src[i][j] along ``dim`` 0, and so on."""
+        """Add ``src`` at indices: x[index[i][j]][j] += src[i][j] along ``dim`` 0."""
         at = axis_of(self.shape, dim)
         places, updates = value_of(index), held_by(src, self.dtype)
         return self._new(selection.scatter_add(self.value, places, updates, at))
 
     def scatter(self, dim: int, index: Any, src: Any) -> Self:
-        """x with x[index[i][j]][j] = src[i][j] along ``dim`` 0, and so on.
+        """Write ``src`` at indices: x[index[i][j]][j] = src[i][j] along ``dim`` 0.
 
         ``src`` may be a number; of places that are named twice the last one counts.
         """
@@ -411,30 +415,30 @@ class Movement(TensorBase):
         return indexing.replaced(self.value, tuple(key), new)
 
     def scatter_(self, dim: int, index: Any, src: Any) -> Self:
-        """:meth:`scatter`, in place."""
+        """Write ``src`` at indices in place; see :meth:`scatter`."""
         return self._become(self._scattered(dim, index, src), "scatter_")
 
     def scatter_add_(self, dim: int, index: Any, src: Any) -> Self:
-        """:meth:`scatter_add`, in place."""
+        """Add ``src`` at indices in place; see :meth:`scatter_add`."""
         made = self.scatter_add(dim, index, src)
         return self._become(made.value, "scatter_add_")
 
     def index_add_(self, dim: int, index: Any, source: Any) -> Self:
-        """:meth:`index_add`, in place."""
+        """Add slices at indices in place; see :meth:`index_add`."""
         return self._become(self.index_add(dim, index, source).value, "index_add_")
 
     def select(self, dim: int, index: Any) -> Self:
-        """The part with that number along ``dim``, without the axis."""
+        """Return the slice at ``index`` along ``dim``, without that axis."""
         return self[(*[slice(None)] * axis_of(self.shape, dim), index)]
 
     def masked_select(self, mask: Any) -> Self:
-        """The elements where ``mask`` is true, one after the other (not traced)."""
+        """Return the elements where ``mask`` is true, as a vector (not traced)."""
         mask = value_of(mask)
         shape = broadcast_shapes(self.shape, mask.shape)
         return self.expand(shape)[ops.stretch(mask, shape)]
 
     def index_add(self, dim: int, index: Any, source: Any) -> Self:
-        """x with parts added at these numbers along ``dim``."""
+        """Return x with the slices of ``source`` added at indices along ``dim``."""
         at = axis_of(self.shape, dim)
         places, updates = value_of(index), held_by(source, self.dtype)
         shape = [1] * self.ndim
@@ -445,23 +449,23 @@ class Movement(TensorBase):
     # -- products --------------------------------------------------------------------
 
     def matmul(self, other: Any) -> Self:
-        """The matrix product, with NumPy's rules for vectors and stacks: ``x @ y``."""
+        """Return the matrix product ``x @ y``, with NumPy's broadcasting rules."""
         return self._new(matmul(self.value, value_of(other)))
 
     def mm(self, other: Any) -> Self:
-        """The product of two matrices."""
+        """Return the product of two matrices."""
         return self._product(other, 2, 2, "mm")
 
     def bmm(self, other: Any) -> Self:
-        """The products of two stacks of matrices."""
+        """Return the products of two stacks of matrices."""
         return self._product(other, 3, 3, "bmm")
 
     def mv(self, other: Any) -> Self:
-        """The product of a matrix and a vector."""
+        """Return the product of a matrix and a vector."""
         return self._product(other, 2, 1, "mv")
 
     def dot(self, other: Any) -> Self:
-        """The inner product of two vectors."""
+        """Return the inner product of two vectors."""
         return self._product(other, 1, 1, "dot")
 
     def _product(self, other: Any, m: int, n: int, name: str) -> Self:
@@ -482,10 +486,10 @@ class Movement(TensorBase):
     def addmm(
         self, first: Any, second: Any, *, beta: float = 1, alpha: float = 1
     ) -> Self:
-        """beta · x + alpha · first @ second."""
+        """Return beta · x + alpha · first @ second."""
         made = self._new(value_of(first)) @ second * alpha  # pyright: ignore
         return made + (self if beta == 1 else self * beta)  # pyright: ignore
 
     def outer(self, other: Any) -> Self:
-        """Every product of an element with one of ``other``, both vectors."""
+        """Return the outer product of two vectors."""
         return self._new(outer(self.value, value_of(other)))

@@ -1,4 +1,4 @@
-"""Python's operators, and changes in place."""
+"""Python operators of tensors, and in-place arithmetic."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from chainrule.text import _
 
 
 def power_of(base: Any, exponent: Any) -> Value:
-    """aᵇ, of tensors and numbers."""
+    """Return aᵇ for tensors and numbers."""
     if isinstance(exponent, np.generic):
         exponent = exponent.item()
     if isinstance(exponent, int | float) and isinstance(base, TensorBase):
@@ -41,7 +41,7 @@ def power_of(base: Any, exponent: Any) -> Value:
 
 
 def clipped(x: Any, low: Any, high: Any) -> Value:
-    """``x`` within limits that are numbers or tensors, in the dtype of all."""
+    """Clip ``x`` to limits, numbers or tensors, in the common dtype."""
     v = value_of(x)
     limits = [None if y is None else with_number(v, y) for y in (low, high)]
     for w in limits:
@@ -53,7 +53,7 @@ def clipped(x: Any, low: Any, high: Any) -> Value:
 
 
 class Operators(TensorBase):
-    """``+``, ``<``, ``&`` and the like, as NumPy's; ``+=`` changes the tensor itself.
+    """Python operators of tensors, as NumPy's; ``+=`` changes the tensor in place.
 
     Python's and NumPy's numbers follow the tensor's dtype: ``x * 2.0`` is float32 where
     x is. Integers and floats together are floats, of the float's width.
@@ -190,7 +190,7 @@ class Operators(TensorBase):
     # -- in place --------------------------------------------------------------------
 
     def _become(self, made: Value, what: str) -> Self:
-        """Change this tensor, and no other, into ``made``."""
+        """Replace the value of this tensor in place by ``made``."""
         if made.shape != self.shape:
             raise ShapeError(
                 _("{what} in place keeps the shape.", what=what),
@@ -250,46 +250,46 @@ class Operators(TensorBase):
         return self._become(matmul(self.value, value_of(other)), "@=")
 
     def add_(self, other: Any, *, alpha: float = 1) -> Self:
-        """x ← x + alpha · other."""
+        """Compute x ← x + alpha · other, in place."""
         return self.__iadd__(
             other if alpha == 1 else self._new(value_of(other)) * alpha
         )
 
     def sub_(self, other: Any, *, alpha: float = 1) -> Self:
-        """x ← x − alpha · other."""
+        """Compute x ← x − alpha · other, in place."""
         return self.__isub__(
             other if alpha == 1 else self._new(value_of(other)) * alpha
         )
 
     def mul_(self, other: Any) -> Self:
-        """x ← x · other."""
+        """Compute x ← x · other, in place."""
         return self.__imul__(other)
 
     def div_(self, other: Any) -> Self:
-        """x ← x / other."""
+        """Compute x ← x / other, in place."""
         return self.__itruediv__(other)
 
     def fill_(self, number: Any) -> Self:
-        """``number`` in every place."""
+        """Fill the tensor with ``number``, in place."""
         v = value_of(number, self.dtype)
         if v.shape:
             raise ShapeError(_("fill_ takes one number."), got=show(v.shape))
         return self._become(movement.broadcast_to(v, shape=self.shape), "fill_")
 
     def zero_(self) -> Self:
-        """0 in every place."""
+        """Fill the tensor with 0, in place."""
         return self._become(filled(0, self.dtype, self.shape), "zero_")
 
     def masked_fill_(self, mask: Any, value: Any) -> Self:
-        """The number ``value`` where ``mask`` is true."""
+        """Write ``value`` where ``mask`` is true, in place."""
         made = ops.select(value_of(mask), value_of(value, self.dtype), self.value)
         return self._become(made, "masked_fill_")
 
     def clamp_(self, min: Any = None, max: Any = None) -> Self:
-        """Numbers outside of the limits become the limits."""
+        """Clip the numbers to limits, in place."""
         return self._become(clipped(self, min, max), "clamp_")
 
 
 def _rank(dtype: DType) -> int:
-    """Truth values, integers, floats: what holds what."""
+    """Return the rank of a dtype: 0 for bool, 1 for integers, 2 for floats."""
     return 2 if dtype.is_float else int(dtype is not DType.bool)

@@ -1,4 +1,4 @@
-"""Sums, extremes, statistics and order, along axes."""
+"""Tensor methods for sums, extremes, statistics and sorting, along axes."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from chainrule.text import _
 
 
 class Extremes(NamedTuple):
-    """Elements along an axis, and the places where they were."""
+    """Elements along an axis, and their indices."""
 
     values: Any
     indices: Any
 
 
 class Reductions(TensorBase):
-    """Reductions over ``dim`` (or ``axis``): all axes by default, one, or several.
+    """Reductions over ``dim`` (or ``axis``): one axis, several, or by default all.
 
     ``keepdim`` (or ``keepdims``) leaves axes of length 1.
     """
@@ -45,7 +45,7 @@ class Reductions(TensorBase):
         axis: Dims = None,
         keepdims: bool = False,
     ) -> Self:
-        """The sum over ``dim`` (all axes by default; none for an empty tuple).
+        """Return the sum over ``dim`` (by default over all axes; over none for ``()``).
 
         Integers and truth values are counted in 64 bits.
         """
@@ -62,7 +62,7 @@ class Reductions(TensorBase):
         axis: Dims = None,
         keepdims: bool = False,
     ) -> Self:
-        """The product over ``dim``; integers in 64 bits. Of no elements it is 1."""
+        """Return the product over ``dim``; integers in 64 bits; 1 of no elements."""
         dim = either(dim, axis)
         return self._new(ops.product(self.value, dim, keepdim or keepdims, dtype))
 
@@ -74,7 +74,7 @@ class Reductions(TensorBase):
         axis: Dims = None,
         keepdims: bool = False,
     ) -> Self:
-        """The mean over ``dim``, of integers in float32."""
+        """Return the mean over ``dim``, of integers in float32."""
         return self._new(ops.mean(self.value, either(dim, axis), keepdim or keepdims))
 
     def var(
@@ -86,7 +86,7 @@ class Reductions(TensorBase):
         axis: Dims = None,
         keepdims: bool = False,
     ) -> Self:
-        """The variance Σ(x − μ)² / (n − correction) over ``dim``.
+        """Return the variance Σ(x − μ)² / (n − correction) over ``dim``.
 
         Args:
             dim: the axes; all by default.
@@ -109,7 +109,7 @@ class Reductions(TensorBase):
         axis: Dims = None,
         keepdims: bool = False,
     ) -> Self:
-        """The standard deviation, the root of :meth:`var` with the same arguments.
+        """Return the standard deviation over ``dim``, the root of :meth:`var`.
 
         Its derivative where all numbers are equal is taken as 0.
         """
@@ -127,7 +127,7 @@ class Reductions(TensorBase):
         axis: Dims = None,
         keepdims: bool = False,
     ) -> Self:
-        """(Σ \\|x\\|ᵖ)^(1/p) over ``dim``; its derivative at 0 is taken as 0."""
+        """Return the p-norm (Σ \\|x\\|ᵖ)^(1/p) over ``dim``, with derivative 0 at 0."""
         dim = either(dim, axis)
         return self._new(ops.norm(self.value, p, dim, keepdim or keepdims))
 
@@ -139,7 +139,7 @@ class Reductions(TensorBase):
         axis: Dims = None,
         keepdims: bool = False,
     ) -> Self:
-        """ln Σ eˣ over ``dim``, without overflow."""
+        """Return ln Σ eˣ over ``dim``, without overflow."""
         dim = either(dim, axis)
         return self._new(ops.logsumexp(self.value, dim, keepdim or keepdims))
 
@@ -151,7 +151,7 @@ class Reductions(TensorBase):
         axis: Dims = None,
         keepdims: bool = False,
     ) -> Self:
-        """Whether no element over ``dim`` is 0."""
+        """Return whether all elements over ``dim`` differ from 0."""
         return self._new(ops.all_(self.value, either(dim, axis), keepdim or keepdims))
 
     def any(
@@ -162,7 +162,7 @@ class Reductions(TensorBase):
         axis: Dims = None,
         keepdims: bool = False,
     ) -> Self:
-        """Whether one element over ``dim`` is not 0."""
+        """Return whether any element over ``dim`` differs from 0."""
         return self._new(ops.any_(self.value, either(dim, axis), keepdim or keepdims))
 
     def count_nonzero(
@@ -173,7 +173,7 @@ class Reductions(TensorBase):
         axis: Dims = None,
         keepdims: bool = False,
     ) -> Self:
-        """How many elements over ``dim`` are not 0."""
+        """Return the number of elements over ``dim`` that differ from 0."""
         dim = either(dim, axis)
         return self._new(ops.count_nonzero(self.value, dim, keepdim or keepdims))
 
@@ -187,7 +187,7 @@ class Reductions(TensorBase):
         axis: Dims = None,
         keepdims: bool = False,
     ) -> Self:
-        """The largest element over ``dim``; equal ones share the derivative."""
+        """Return the largest element over ``dim``; equal ones share the derivative."""
         return self._new(
             ops.largest(self.value, either(dim, axis), keepdim or keepdims)
         )
@@ -200,7 +200,7 @@ class Reductions(TensorBase):
         axis: Dims = None,
         keepdims: bool = False,
     ) -> Self:
-        """The smallest element over ``dim``; equal ones share the derivative."""
+        """Return the smallest element over ``dim``; equal ones share the derivative."""
         return self._new(ops.least(self.value, either(dim, axis), keepdim or keepdims))
 
     def max(
@@ -211,7 +211,7 @@ class Reductions(TensorBase):
         axis: int | None = None,
         keepdims: bool = False,
     ) -> Any:
-        """The largest element of all; along ``dim``, values and indices, as in PyTorch.
+        """Return the maximum; along ``dim``, values and indices, as in PyTorch.
 
         ``x.max(other)`` is the larger of two, element by element. :meth:`amax` gives
         the values alone, over several axes too.
@@ -230,7 +230,7 @@ class Reductions(TensorBase):
         axis: int | None = None,
         keepdims: bool = False,
     ) -> Any:
-        """The smallest element of all; along ``dim``, values and indices.
+        """Return the minimum; along ``dim``, values and indices, as in PyTorch.
 
         ``x.min(other)`` is the smaller of two, element by element. :meth:`amin` gives
         the values alone, over several axes too.
@@ -267,7 +267,7 @@ class Reductions(TensorBase):
         axis: int | None = None,
         keepdims: bool = False,
     ) -> Self:
-        """The index of the largest element along ``dim``, the first of equals."""
+        """Return the (first) index of the largest element along ``dim``."""
         dim = either(dim, axis)
         return self._new(
             ops.index_of(reduce.argmax, self.value, dim, keepdim or keepdims)
@@ -281,7 +281,7 @@ class Reductions(TensorBase):
         axis: int | None = None,
         keepdims: bool = False,
     ) -> Self:
-        """The index of the smallest element along ``dim``, the first of equals."""
+        """Return the (first) index of the smallest element along ``dim``."""
         dim = either(dim, axis)
         return self._new(
             ops.index_of(reduce.argmin, self.value, dim, keepdim or keepdims)
@@ -297,7 +297,7 @@ class Reductions(TensorBase):
         stable: bool = True,
         axis: int | None = None,
     ) -> Self:
-        """The places of the elements in rising order along ``dim``.
+        """Return the indices that sort the elements along ``dim``.
 
         Equal elements keep their order; NaN is larger than every number.
         """
@@ -312,7 +312,7 @@ class Reductions(TensorBase):
         stable: bool = True,
         axis: int | None = None,
     ) -> Any:
-        """Values in rising order along ``dim``, and their places (named tuple)."""
+        """Return the sorted values along ``dim``, and their indices (named tuple)."""
         dim = either(dim, axis, -1)
         return Extremes(*map(self._new, selection.sort(self.value, dim, descending)))
 
@@ -325,14 +325,14 @@ class Reductions(TensorBase):
         *,
         axis: int | None = None,
     ) -> Any:
-        """The k largest (or smallest) along ``dim``, best first, and their places."""
+        """Return the k largest (or smallest) elements along ``dim``, with indices."""
         dim = either(dim, axis, -1)
         return Extremes(*map(self._new, selection.topk(self.value, k, dim, largest)))
 
     def median(
         self, dim: int | None = None, keepdim: bool = False, *, axis: int | None = None
     ) -> Any:
-        """The middle element, the lower of two; along ``dim`` with its place.
+        """Return the median, the lower of two; along ``dim`` with its index.
 
         NaN where an element is NaN.
         """
@@ -372,7 +372,7 @@ class Reductions(TensorBase):
         )
 
     def nonzero(self, *, as_tuple: bool = False) -> Any:
-        """The indices of the elements that are not 0, a row for each.
+        """Return the indices of the elements that differ from 0, one row for each.
 
         Args:
             as_tuple: a vector for each axis instead, which together index x.
@@ -403,19 +403,19 @@ class Reductions(TensorBase):
     def cumsum(
         self, dim: int | None = None, *, dtype: Any = None, axis: int | None = None
     ) -> Self:
-        """The running sum along ``dim``; integers in 64 bits."""
+        """Return the cumulative sum along ``dim``; integers in 64 bits."""
         dim = either(dim, axis)
         return self._new(ops.cumulative(reduce.cumsum, self.value, dim, dtype))
 
     def cumprod(
         self, dim: int | None = None, *, dtype: Any = None, axis: int | None = None
     ) -> Self:
-        """The running product along ``dim``; integers in 64 bits."""
+        """Return the cumulative product along ``dim``; integers in 64 bits."""
         dim = either(dim, axis)
         return self._new(ops.cumulative(reduce.cumprod, self.value, dim, dtype))
 
     def diff(self, n: int = 1, dim: int = -1, *, axis: int | None = None) -> Self:
-        """Differences of neighbours along ``dim``, n times."""
+        """Return the n-th differences of neighbours along ``dim``."""
         return self._new(selection.diff(self.value, n, either(dim, axis, -1)))
 
 

@@ -1,4 +1,4 @@
-"""Axes and sizes as they are given: from the end, one or several, −1 for the rest."""
+"""Checks of axes, sizes and shapes in arguments; −1 means the last or the rest."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Dims = int | Sequence[int] | None
 
 
 def either(dim: Any, axis: Any, default: Any = None) -> Any:
-    """The axes, which PyTorch names ``dim`` and the array API ``axis``."""
+    """Return an axis argument given as ``dim`` (PyTorch) or ``axis`` (array API)."""
     if axis is None:
         return dim
     if dim is not default and dim != default:
@@ -31,7 +31,7 @@ def either(dim: Any, axis: Any, default: Any = None) -> Any:
 
 
 def axis_of(shape: Shape, dim: Any) -> int:
-    """An axis counted from 0; −1 is the last."""
+    """Return an axis number counted from 0, checked; −1 is the last axis."""
     rank = len(shape)
     if not isinstance(dim, int | np.integer) or isinstance(dim, bool):
         raise ArgumentError(
@@ -52,7 +52,7 @@ def axis_of(shape: Shape, dim: Any) -> int:
 
 
 def axes_of(shape: Shape, dim: Any) -> tuple[int, ...]:
-    """Axes counted from 0, in order; None means all of them."""
+    """Return axis numbers counted from 0, in order; None means all axes."""
     if dim is None:
         return tuple(range(len(shape)))
     if type(dim) is int:
@@ -69,14 +69,14 @@ def axes_of(shape: Shape, dim: Any) -> tuple[int, ...]:
 
 
 def numbers_of(arguments: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Sizes or axes that came as ``f(2, 3)`` or as ``f((2, 3))``."""
+    """Return sizes or axes passed as ``f(2, 3)`` or as ``f((2, 3))``."""
     if len(arguments) == 1 and isinstance(arguments[0], (tuple, list)):
         return tuple(arguments[0])
     return arguments
 
 
 def once(name: str, by_place: tuple[Any, ...], by_name: Any) -> tuple[Any, ...]:
-    """What came as one or several arguments, or by its name in the standard."""
+    """Return arguments passed by position or by name; refuse both together."""
     if by_name is None:
         return by_place
     if by_place:
@@ -96,7 +96,7 @@ def once(name: str, by_place: tuple[Any, ...], by_name: Any) -> tuple[Any, ...]:
 def shape_of(
     arguments: Any, what: str = _("A shape consists of sizes."), least: int = 0
 ) -> Shape:
-    """Return a shape given as ``f(2, 3)``, ``f((2, 3))`` or ``f(2)``, checked.
+    """Return a shape passed as ``f(2, 3)``, ``f((2, 3))`` or ``f(2)``, checked.
 
     Args:
         arguments: the sizes.
@@ -133,7 +133,7 @@ def whole(name: str, given: Any, *, least: int | None = None) -> int:
 
 
 def fill(shape: Shape, wanted: tuple[Any, ...]) -> Shape:
-    """``wanted`` with its −1 worked out, so that it has the elements of ``shape``."""
+    """Return the shape ``wanted`` with its −1 replaced by the size implied."""
     for d in wanted:
         if type(d) is not int or d < 0:
             break

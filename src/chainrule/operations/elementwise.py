@@ -1,4 +1,4 @@
-"""Functions that work element by element, on values of one dtype and shape.
+"""Elementwise functions of values of one dtype and shape.
 
 What has no primitive of its own is composed so that neither value nor derivative
 overflows where the function itself does not: what would, in the branch that ``where``
@@ -51,7 +51,7 @@ from chainrule.text import _
 
 
 def number(n: float, x: Value) -> Value:
-    """``n`` in the dtype and shape of ``x``."""
+    """Return the number ``n`` filled into the dtype and shape of ``x``."""
     return filled(n, x.dtype, x.shape)
 
 
@@ -63,17 +63,17 @@ def constant_truth(truth: bool, x: Value) -> Value:
 
 
 def add(a: Value, b: Value) -> Value:
-    """a + b; of truth values, whether one of them is true."""
+    """Return a + b; for truth values, the logical or."""
     return bind(bitwise_or if a.dtype is DType.bool else prims.add, (a, b), {})
 
 
 def mul(a: Value, b: Value) -> Value:
-    """a · b; of truth values, whether both are true."""
+    """Return a · b; for truth values, the logical and."""
     return bind(bitwise_and if a.dtype is DType.bool else prims.mul, (a, b), {})
 
 
 def power(x: Value, p: float) -> Value:
-    """xᵖ for a number p: small whole ones by multiplication, ½ by the root."""
+    """Return xᵖ for a number p; small integers by multiplication, ½ by the root."""
     if x.dtype is DType.bool:
         x = cast(x, number_dtype(p, x.dtype))
     if not x.dtype.is_float and isinstance(p, float):
@@ -109,7 +109,7 @@ def reciprocal(x: Value) -> Value:
 
 
 def select(condition: Value, a: Value, b: Value) -> Value:
-    """``a`` where ``condition`` is true, else ``b``; all three are broadcast."""
+    """Return ``a`` where ``condition`` is true, else ``b``, all three broadcast."""
     condition = cast(condition, DType.bool)
     dtype = promote(a.dtype, b.dtype)
     a, b = cast(a, dtype), cast(b, dtype)
@@ -118,14 +118,14 @@ def select(condition: Value, a: Value, b: Value) -> Value:
 
 
 def clip(x: Value, low: Value | None, high: Value | None) -> Value:
-    """Where x is the limit itself, the derivative is that of x."""
+    """Clip x to limits; at a limit the derivative is that of x."""
     if low is not None:
         x = maximum(low, x)
     return x if high is None else minimum(high, x)
 
 
 def lerp(a: Value, b: Value, weight: Value) -> Value:
-    """a + w (b − a), from the nearer end, so that both ends are exact."""
+    """Return a + w (b − a), from the nearer end, so that both ends are exact."""
     span = sub(b, a)
     near_b = sub(b, mul(span, sub(number(1, weight), weight)))
     return where(less(weight, number(0.5, weight)), add(a, mul(weight, span)), near_b)
@@ -159,7 +159,7 @@ def isfinite(x: Value) -> Value:
 
 
 def isclose(a: Value, b: Value, rtol: float, atol: float, nan: bool) -> Value:
-    """|a − b| ≤ atol + rtol · |b|; integers are compared in float64."""
+    """Return whether |a − b| ≤ atol + rtol · |b|; integers are compared in float64."""
     made = equal(a, b)
     if nan:
         made = bitwise_or(made, bitwise_and(isnan(a), isnan(b)))
@@ -174,7 +174,7 @@ def isclose(a: Value, b: Value, rtol: float, atol: float, nan: bool) -> Value:
 
 
 def signbit(x: Value) -> Value:
-    """Whether x has a minus sign, as −0 has."""
+    """Return whether x has a minus sign, as −0 has."""
     if x.dtype.is_float:
         x = copysign(number(1, x), x)
     return less(x, number(0, x))
@@ -204,7 +204,7 @@ def trunc(x: Value) -> Value:
 
 
 def round_(x: Value, decimals: int = 0) -> Value:
-    """To the nearest number, the even one of two, with that many decimals."""
+    """Round to a number of decimals, halves to the even neighbour."""
     if not x.dtype.is_float:
         if decimals < 0:
             raise ArgumentError(
@@ -225,7 +225,7 @@ def round_(x: Value, decimals: int = 0) -> Value:
 
 
 def divided(a: Value, b: Value, mode: str) -> Value:
-    """a / b, rounded down (``"floor"``) or towards zero (``"trunc"``)."""
+    """Return a / b, rounded down (``"floor"``) or towards zero (``"trunc"``)."""
     if mode == "floor":
         return floor_divide(a, b)
     if a.dtype.is_float:

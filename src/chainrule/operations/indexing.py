@@ -52,7 +52,7 @@ Part = Any
 
 
 def parts_of(key: Any, shape: Shape) -> list[Part]:
-    """The key axis by axis: no ellipsis, no masks, every axis spoken of."""
+    """Return an index key with one part for each axis, ellipsis and masks resolved."""
     given = [_part(k) for k in (key if isinstance(key, tuple) else (key,))]
     consumed = sum(_covered(k) for k in given if k is not None and k is not Ellipsis)
     if consumed > len(shape) or sum(k is Ellipsis for k in given) > 1:
@@ -115,7 +115,7 @@ def _covered(k: Part) -> int:
 
 
 def _places(mask: Value, shape: Shape) -> list[Value]:
-    """A mask as the places where it is true, which nobody knows while tracing."""
+    """Return the indices where a mask is true; raise an error while tracing."""
     if context.trace is not None:
         raise ShapeError(
             _("How many elements a mask selects is known only at the run."),
@@ -131,7 +131,7 @@ def _places(mask: Value, shape: Shape) -> list[Value]:
 
 
 def _check_mask(mask: Value, shape: Shape) -> None:
-    """Refuse a mask of other lengths than the axes have; one of length 0 fits any.
+    """Refuse a mask whose shape differs from the axes; a length of 0 always fits.
 
     Source: the array API standard 2024.12, "Boolean array indexing"; NumPy does so too.
     """
@@ -146,7 +146,7 @@ def _check_mask(mask: Value, shape: Shape) -> None:
 
 
 def _on_axis(k: Part, size: Dim, axis: int) -> Part:
-    """One part of a key, checked against its axis."""
+    """Return one part of an index key, checked against its axis."""
     if isinstance(k, slice):
         return slice(*map(bound, (k.start, k.stop, k.step)))
     if isinstance(k, Value):
@@ -210,7 +210,7 @@ _views: Bounded[Any, list[View]] = Bounded(512)
 
 
 def index(v: Value, key: Any) -> Value:
-    """The elements of ``v`` that ``key`` names."""
+    """Return the elements of ``v`` at an index key."""
     plain = key if type(key) is int else _plain(key)
     signature = v.shape, v.dtype, plain
     known = None if plain is None else _views.get(signature)
@@ -237,7 +237,7 @@ def index(v: Value, key: Any) -> Value:
 
 
 def _plain(key: Any) -> tuple[Any, ...] | None:
-    """A key of Python's integers, slices of them, None and ... as one of a dictionary.
+    """Return a key of integers, slices, None and ``...`` as a hashable cache key.
 
     None for any other: 1, 1.0 and True are equal there, but not as indices.
     """
@@ -257,7 +257,7 @@ _BOUNDS = {int, type(None)}
 
 
 def _sliced(v: Value, parts: list[Part]) -> list[View]:
-    """Slices and integers as views of ``v``."""
+    """Return the views of ``v`` for a key of slices and integers."""
     starts: list[int] = []
     stops: list[Dim] = []
     strides: list[int] = []
@@ -308,7 +308,7 @@ def _add_view(
 
 
 def _range(k: Part, size: Dim) -> tuple[int, Dim, int]:
-    """Where a slice or an integer begins, how much it takes, and its stride."""
+    """Return the start, count and stride of a slice or an integer."""
     if isinstance(k, int):
         return k, 1, 1
     if isinstance(size, int):
@@ -327,7 +327,7 @@ def _range(k: Part, size: Dim) -> tuple[int, Dim, int]:
 
 
 def _looked_up(v: Value, arrays: list[tuple[int, Value]]) -> Value:
-    """Elements by several arrays of indices at once, which are broadcast."""
+    """Return the elements at several index arrays, broadcast with each other."""
     axes = [axis for axis, __ in arrays]
     places = [k for __, k in arrays]
     if len(arrays) == 1:
@@ -356,7 +356,7 @@ def _looked_up(v: Value, arrays: list[tuple[int, Value]]) -> Value:
 
 
 def replaced(v: Value, key: Any, new: Value) -> Value:
-    """``v`` with the elements that ``key`` names replaced; ``new`` is broadcast."""
+    """Return ``v`` with the elements at ``key`` replaced by ``new``, broadcast."""
     new = cast(new, v.dtype)
     mask = _sole_mask(key)
     if mask is not None and len(new.shape) <= len(v.shape) - len(mask.shape):
@@ -390,7 +390,7 @@ def _added(base: Value, places: Value, values: Value) -> Value:
 
 
 def _sole_mask(key: Any) -> Value | None:
-    """The mask, where the key is nothing else."""
+    """Return the mask of a key that is a single mask, else None."""
     if isinstance(key, tuple):
         key = key[0] if len(key) == 1 else None
     if key is None or isinstance(key, slice | int | np.generic) or key is Ellipsis:
@@ -409,7 +409,7 @@ def _masked(v: Value, mask: Value, new: Value) -> Value:
 
 
 def _fitting(new: Value, shape: Shape) -> Value:
-    """``new`` in the shape of what it replaces; leading axes of length 1 go."""
+    """Return ``new`` broadcast to a shape, without extra leading axes of length 1."""
     while len(new.shape) > len(shape) and new.shape[0] == 1:
         new = reshape(new, new.shape[1:])
     lead = len(shape) - len(new.shape)
@@ -423,7 +423,7 @@ def _fitting(new: Value, shape: Shape) -> Value:
 
 
 def _block(v: Value, parts: list[Part], new: Value) -> Value:
-    """Slices and integers replaced."""
+    """Return ``v`` with the elements at slices and integers replaced by ``new``."""
     ranges = [
         _range(k, size) for k, size in zip([k for k in parts if k is not None], v.shape)
     ]
@@ -458,7 +458,7 @@ def _block(v: Value, parts: list[Part], new: Value) -> Value:
 
 
 def _every_other(v: Value, new: Value, starts: list[int], strides: list[int]) -> Value:
-    """Elements at regular distances replaced: spread out, and chosen by a mask."""
+    """Return ``v`` with elements at regular strides replaced by ``new``."""
     ends: list[int] = []
     for size, count, start, stride in zip(v.shape, new.shape, starts, strides):
         if isinstance(size, int) and isinstance(count, int):
@@ -476,7 +476,7 @@ def _every_other(v: Value, new: Value, starts: list[int], strides: list[int]) ->
 
 
 def _last_of_each(places: Value) -> Value:
-    """Which of the places are not named again later: NumPy's last one wins."""
+    """Return whether each index is the last of its duplicates, as NumPy's last wins."""
     if context.trace is None:
         assert places.array is not None
         backwards = places.array[::-1]
@@ -502,7 +502,7 @@ def _last_of_each(places: Value) -> Value:
 
 
 def narrowed(v: Value, axis: int, start: Value, length: Any) -> Value:
-    """A block of fixed length along an axis whose beginning is computed."""
+    """Return a block of fixed length along an axis from a computed start."""
     size, (length,) = v.shape[axis], shape_of(length, _("A block has a length."))
     if isinstance(size, SymbolicDim):
         return rows(v, _within(start, length, size, axis), axis)
@@ -511,7 +511,7 @@ def narrowed(v: Value, axis: int, start: Value, length: Any) -> Value:
 
 
 def put_narrowed(v: Value, new: Value, axis: int, start: Value, length: int) -> Value:
-    """Return ``v`` with the elements replaced that :func:`narrowed` gives."""
+    """Return ``v`` with the block of :func:`narrowed` replaced by new elements."""
     size = v.shape[axis]
     if isinstance(size, SymbolicDim):
         places = _within(start, length, size, axis)

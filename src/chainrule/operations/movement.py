@@ -1,4 +1,4 @@
-"""Other shapes and orders of the same elements: joined, cut, repeated, moved."""
+"""Reshaping, joining, splitting, repeating and reordering of values."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from chainrule.text import _
 
 
 def reshape(v: Value, shape: tuple[Any, ...]) -> Value:
-    """Another shape; one −1 is worked out."""
+    """Return ``v`` in another shape; one size may be −1."""
     shape = fill(v.shape, shape)
     return v if shape == v.shape else bind(movement.reshape, (v,), {"shape": shape})
 
@@ -52,7 +52,7 @@ def permute(v: Value, dims: Sequence[Any]) -> Value:
 
 
 def swapped(shape: Shape, dim0: Any, dim1: Any) -> tuple[int, ...]:
-    """Return the axes with two of them exchanged."""
+    """Return the order of axes with two of them exchanged."""
     order = list(range(len(shape)))
     a, b = axis_of(shape, dim0), axis_of(shape, dim1)
     order[a], order[b] = b, a
@@ -81,7 +81,7 @@ def moved(shape: Shape, source: Any, destination: Any) -> tuple[int, ...]:
 
 
 def merge(v: Value, start: Any, end: Any) -> Value:
-    """The axes from ``start`` to ``end`` as one."""
+    """Merge the axes from ``start`` to ``end`` into one."""
     shape = v.shape or (1,)
     first, last = (axis_of(shape, d) for d in (start, end))
     if first > last:
@@ -101,7 +101,7 @@ def merge(v: Value, start: Any, end: Any) -> Value:
 
 
 def divide_axis(v: Value, dim: Any, sizes: Sequence[Any]) -> Value:
-    """One axis as several."""
+    """Split one axis into several."""
     at = axis_of(v.shape, dim)
     many = tuple(sizes) if isinstance(sizes, tuple | list) else (sizes,)
     inner = fill((v.shape[at],), many)
@@ -109,7 +109,7 @@ def divide_axis(v: Value, dim: Any, sizes: Sequence[Any]) -> Value:
 
 
 def squeeze(v: Value, dim: Any) -> Value:
-    """Without axes of length 1: those of ``dim``, which must have it."""
+    """Remove the axes ``dim``, which must have length 1."""
     axes = axes_of(v.shape, dim)
     for at in axes:
         if v.shape[at] != 1:
@@ -125,7 +125,7 @@ def squeeze(v: Value, dim: Any) -> Value:
 
 
 def expand_dims(v: Value, dim: Any) -> Value:
-    """With axes of length 1, counted in the result."""
+    """Insert axes of length 1, at positions counted in the result."""
     many = tuple(dim) if isinstance(dim, tuple | list) else (dim,)
     rank = len(v.shape) + len(many)
     for d in many:
@@ -141,7 +141,7 @@ def expand_dims(v: Value, dim: Any) -> Value:
 
 
 def broadcast_to(v: Value, shape: Sequence[Any]) -> Value:
-    """Repeated along missing axes and axes of length 1; −1 keeps a size."""
+    """Repeat along missing axes and axes of length 1; −1 leaves a size unchanged."""
     what = _("expand takes sizes, and −1 for a size that is there already.")
     wanted = shape_of(tuple(shape), what, least=-1)
     lead = len(wanted) - len(v.shape)
@@ -161,7 +161,7 @@ def broadcast_to(v: Value, shape: Sequence[Any]) -> Value:
 
 
 def common(values: Sequence[Value], what: str) -> list[Value]:
-    """Values in their common dtype; none is refused."""
+    """Return at least one value in the common dtype of all."""
     if not values:
         raise ArgumentError(
             _("{what} takes tensors.", what=what), expected=_("1 or more"), got="0"
@@ -173,7 +173,7 @@ def common(values: Sequence[Value], what: str) -> list[Value]:
 
 
 def concatenate(values: Sequence[Value], dim: Any = 0) -> Value:
-    """One behind the other along ``dim``; flattened before where that is None."""
+    """Concatenate values along ``dim``; with None, flatten them first."""
     values = common(values, "concat")
     if dim is None:
         values, dim = [reshape(v, (-1,)) for v in values], 0
@@ -190,7 +190,7 @@ def concatenate(values: Sequence[Value], dim: Any = 0) -> Value:
 
 
 def stack(values: Sequence[Value], dim: Any = 0) -> Value:
-    """Along a new axis."""
+    """Stack values of one shape along a new axis."""
     values = common(values, "stack")
     for v in values:
         if v.shape != values[0].shape:
@@ -207,7 +207,7 @@ def _place(v: Value, dim: Any) -> int:
 
 
 def cut(v: Value, axis: int, start: int, stop: int) -> Value:
-    """The elements from ``start`` to before ``stop`` along an axis."""
+    """Return the elements from ``start`` to before ``stop`` along an axis."""
     if start == 0 and stop == v.shape[axis]:
         return v
     rank = len(v.shape)
@@ -220,7 +220,10 @@ def cut(v: Value, axis: int, start: int, stop: int) -> Value:
 
 
 def split(v: Value, lengths: Any, dim: Any) -> list[Value]:
-    """Pieces of that length along ``dim`` (the last may be shorter), or of those."""
+    """Split along ``dim`` into pieces of a given length, or of given lengths.
+
+    The last piece may be shorter.
+    """
     axis = axis_of(v.shape, dim)
     size = v.shape[axis]
     if isinstance(size, SymbolicDim):
@@ -256,7 +259,7 @@ def split(v: Value, lengths: Any, dim: Any) -> list[Value]:
 
 
 def chunk(v: Value, chunks: int, dim: Any) -> list[Value]:
-    """As many pieces of equal length, the last one shorter (or fewer of them)."""
+    """Split into at most ``chunks`` pieces of equal length; the last may be shorter."""
     axis = axis_of(v.shape, dim)
     size = v.shape[axis]
     if not isinstance(chunks, int) or chunks < 1:
@@ -268,7 +271,7 @@ def chunk(v: Value, chunks: int, dim: Any) -> list[Value]:
 
 
 def unstack(v: Value, dim: Any) -> list[Value]:
-    """One piece for each element along ``dim``, without that axis."""
+    """Return the slices along ``dim`` as separate values without that axis."""
     axis = axis_of(v.shape, dim)
     if v.shape[axis] == 0:
         return []
@@ -281,7 +284,7 @@ def flip(v: Value, dim: Any) -> Value:
 
 
 def roll(v: Value, shifts: Any, dim: Any) -> Value:
-    """Elements moved on by ``shifts``; what leaves one end comes in at the other."""
+    """Shift elements by ``shifts`` along an axis, with wrap-around at the ends."""
     if dim is None:
         several = shifts if isinstance(shifts, tuple | list) else (shifts,)
         shift = sum(whole("shifts", n) for n in several)
@@ -314,7 +317,7 @@ def _rolled(v: Value, shift: int, axis: int) -> Value:
 
 
 def rows(v: Value, indices: Value, axis: int) -> Value:
-    """Parts of ``v`` by their numbers along ``axis``, where the indices' axes stand."""
+    """Take slices of ``v`` by index along ``axis``, which the indices' axes replace."""
     if axis == 0:
         return take(v, indices)
     order = (axis, *[i for i in range(len(v.shape)) if i != axis])
@@ -325,7 +328,7 @@ def rows(v: Value, indices: Value, axis: int) -> Value:
 
 
 def tile(v: Value, repetitions: Sequence[int]) -> Value:
-    """The whole, so many times along each axis, counted from the last."""
+    """Repeat the whole value along each axis; numbers count from the last axis."""
     many = [*shape_of(tuple(repetitions), _("The whole is repeated whole times."))]
     many = [1] * (len(v.shape) - len(many)) + many
     shape = (1,) * (len(many) - len(v.shape)) + v.shape
@@ -339,7 +342,7 @@ def tile(v: Value, repetitions: Sequence[int]) -> Value:
 
 
 def repeat(v: Value, times: int, dim: Any) -> Value:
-    """Each element so many times in a row."""
+    """Repeat each element a number of times in a row."""
     times = whole("repeats", times, least=0)
     if dim is None:
         v, dim = reshape(v, (-1,)), 0
@@ -351,7 +354,7 @@ def repeat(v: Value, times: int, dim: Any) -> Value:
 
 
 def triangle(v: Value, k: int, lower: bool) -> Value:
-    """The elements on and below the k-th diagonal of the last two axes, or above it."""
+    """Return the elements on and below (or above) the k-th diagonal of matrices."""
     if len(v.shape) < 2:
         raise ShapeError(
             _("Triangles are parts of matrices."),
@@ -367,7 +370,7 @@ def triangle(v: Value, k: int, lower: bool) -> Value:
 
 
 def diagonal(v: Value, offset: int = 0, dim1: Any = 0, dim2: Any = 1) -> Value:
-    """The elements whose second index is the first plus ``offset``, as last axis."""
+    """Return the diagonal (second index = first + ``offset``) as the last axis."""
     a, b, offset = (
         axis_of(v.shape, dim1),
         axis_of(v.shape, dim2),
@@ -393,7 +396,7 @@ def diagonal(v: Value, offset: int = 0, dim1: Any = 0, dim2: Any = 1) -> Value:
 
 
 def diagonal_matrix(v: Value, offset: int = 0) -> Value:
-    """A square matrix with these numbers on the k-th diagonal, and 0 elsewhere."""
+    """Return a square matrix with given numbers on the k-th diagonal, 0 elsewhere."""
     offset = whole("diagonal", offset)
     before, behind = max(offset, 0), max(-offset, 0)
     line = movement.pad(v, low=(before,), high=(behind,), interior=(0,))

@@ -1,4 +1,4 @@
-"""What functions are given (tensors, numbers, arrays) as values that fit each other."""
+"""Operands (tensors, numbers, arrays) as values of a common dtype and shape."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ NUMBERS = (*PLAIN, SymbolicDim)
 
 
 class TensorBase:
-    """What holds a value: the part of a tensor that its families of methods know."""
+    """The base class of tensors: the value, as used by all families of methods."""
 
     __slots__ = ()
 
@@ -43,17 +43,17 @@ class TensorBase:
 
     @property
     def value(self) -> Value:
-        """The graph value that stands for it where it is used now."""
+        """The graph value of the tensor in the current trace or eager code."""
         raise NotImplementedError
 
     @property
     def shape(self) -> Shape:
-        """The sizes of the axes; an entry may be N while a function is traced."""
+        """The sizes of the axes; a size may be symbolic (N) in a traced function."""
         return self._value.shape
 
     @property
     def dtype(self) -> DType:
-        """The element type."""
+        """The dtype of the elements."""
         return self._value.dtype
 
     @property
@@ -62,12 +62,12 @@ class TensorBase:
         return len(self._value.shape)
 
     def numpy(self) -> Array:
-        """The numbers as a NumPy array."""
+        """Return the numbers as a NumPy array."""
         raise NotImplementedError
 
 
 def as_array(data: Any, dtype: Any = None) -> Array:
-    """``data`` in an array of its own; Python's floats become float32."""
+    """Return ``data`` as a new array; Python floats become float32."""
     wanted = None if dtype is None else as_dtype(dtype).numpy
     if isinstance(data, TensorBase):
         return np.array(data.numpy(), dtype=wanted)
@@ -90,7 +90,7 @@ def as_array(data: Any, dtype: Any = None) -> Array:
 
 
 def _has_dtype(data: Any) -> bool:
-    """Whether NumPy's numbers or tensors are in it, which keep their dtype."""
+    """Return whether nested data contains NumPy numbers or tensors with a dtype."""
     if isinstance(data, list | tuple):
         kinds = set(map(type, data))
         if kinds <= {float, int, bool}:
@@ -100,7 +100,7 @@ def _has_dtype(data: Any) -> bool:
 
 
 def value_of(x: Any, dtype: DType | None = None) -> Value:
-    """The value of a tensor, or of the numbers that ``x`` is."""
+    """Return the graph value of a tensor, or of numbers."""
     if isinstance(x, TensorBase):
         value = x.value if dtype is None or x._wide is None else x._wide
     elif isinstance(x, SymbolicDim):
@@ -114,7 +114,7 @@ def value_of(x: Any, dtype: DType | None = None) -> Value:
 
 
 def held_by(x: Any, dtype: DType) -> Value:
-    """What is put into a tensor of ``dtype``; it does not hold floats as integers."""
+    """Return a value for assignment to ``dtype``; refuse floats for integers."""
     if dtype.is_float or is_number(x):
         return value_of(x, dtype)
     value = value_of(x)
@@ -129,7 +129,7 @@ def held_by(x: Any, dtype: DType) -> Value:
 
 
 def is_number(x: Any) -> bool:
-    """Whether ``x`` is one of Python's or NumPy's numbers, which follow a tensor."""
+    """Return whether ``x`` is a Python or NumPy number, without a fixed dtype."""
     return isinstance(x, NUMBERS)
 
 
@@ -137,7 +137,7 @@ def is_number(x: Any) -> bool:
 
 
 def promote(a: DType, b: DType) -> DType:
-    """The common dtype of two operands: floats win over integers, wide over narrow."""
+    """Return the common dtype of two: floats before integers, wide before narrow."""
     if a is b:
         return a
     if a.is_float != b.is_float:
@@ -154,7 +154,7 @@ def promote(a: DType, b: DType) -> DType:
 
 
 def number_dtype(number: Any, dtype: DType) -> DType:
-    """The dtype that a Python number and a tensor of ``dtype`` have together."""
+    """Return the common dtype of a Python number and a tensor of ``dtype``."""
     if isinstance(number, float) and not dtype.is_float:
         return DType.float32
     if dtype is DType.bool and not isinstance(number, bool):
@@ -163,12 +163,12 @@ def number_dtype(number: Any, dtype: DType) -> DType:
 
 
 def cast(v: Value, dtype: DType) -> Value:
-    """``v`` itself where it has that dtype, else converted."""
+    """Return ``v`` converted to a dtype, or itself if it has that dtype."""
     return v if v.dtype is dtype else elementwise.convert(v, dtype=dtype)
 
 
 def floating(v: Value) -> Value:
-    """``v`` itself where it is of floats, else as float32."""
+    """Return ``v`` itself if its dtype is floating, else converted to float32."""
     return v if v.dtype.is_float else elementwise.convert(v, dtype=DType.float32)
 
 
@@ -177,7 +177,7 @@ def floating(v: Value) -> Value:
 
 @lru_cache(maxsize=512)
 def broadcast_shapes(a: Shape, b: Shape) -> Shape:
-    """The common shape of two operands under NumPy's rules; N matches only N and 1."""
+    """Return the common shape of two operands by NumPy's rules; N matches N and 1."""
     if a == b:
         return a
     rank = max(len(a), len(b))
@@ -199,12 +199,12 @@ def repeats_into(shape: Shape, wanted: Shape) -> bool:
 
 
 def stretch(v: Value, shape: Shape) -> Value:
-    """``v`` itself where it has that shape, else broadcast to it."""
+    """Return ``v`` broadcast to a shape, or itself if it has that shape."""
     return v if v.shape == shape else movement.broadcast_to(v, shape=shape)
 
 
 def alike(v: Value, w: Value) -> tuple[Value, Value]:
-    """Two values in their common dtype and shape."""
+    """Return two values in their common dtype and shape."""
     if v.dtype is not w.dtype:
         dtype = promote(v.dtype, w.dtype)
         v, w = cast(v, dtype), cast(w, dtype)
@@ -215,7 +215,10 @@ def alike(v: Value, w: Value) -> tuple[Value, Value]:
 
 
 def pair(a: Any, b: Any) -> tuple[Value, Value]:
-    """Two operands as values of one dtype and shape; a number follows the other."""
+    """Return two operands as values of one dtype and shape.
+
+    A number follows the dtype of the other operand.
+    """
     if isinstance(a, TensorBase):
         # Most are plain, and this is a part of every operation: value, spelt out.
         eager = context.trace is None
@@ -242,7 +245,7 @@ def pair(a: Any, b: Any) -> tuple[Value, Value]:
 
 
 def both(a: Any, b: Any) -> tuple[Value, Value]:
-    """Two operands as values of one dtype, each in its own shape."""
+    """Return two operands as values of one dtype, each in its own shape."""
     if (is_number(a) or getattr(a, "_wide", None)) and not is_number(b):
         w = value_of(b)
         v = with_number(w, a)
@@ -254,7 +257,7 @@ def both(a: Any, b: Any) -> tuple[Value, Value]:
 
 
 def _with(v: Value, other: Any) -> tuple[Value, Value]:
-    """A value and what is no tensor, in their common dtype and shape."""
+    """Return a value and another operand in their common dtype and shape."""
     if type(other) is not float:
         if isinstance(other, SymbolicDim):
             return alike(v, with_number(v, other))
@@ -268,7 +271,7 @@ def _with(v: Value, other: Any) -> tuple[Value, Value]:
 
 
 def with_number(v: Value, other: Any) -> Value:
-    """``other`` as a value, in the dtype that it has beside ``v`` if it is a number."""
+    """Return ``other`` as a value; a number gets its common dtype with ``v``."""
     if isinstance(other, SymbolicDim):  # of a traced shape
         return count_of(other, number_dtype(1, v.dtype))
     if isinstance(other, TensorBase) and other._wide is not None:
@@ -280,13 +283,16 @@ def with_number(v: Value, other: Any) -> Value:
 
 
 def scalar_for(x: TensorBase, dtype: DType) -> Value:
-    """Return a scalar's value in the dtype that it takes beside a tensor's dtype."""
+    """Return a scalar's value in its common dtype with a tensor's dtype."""
     assert x._wide is not None
     return cast(x._wide, number_dtype(1 if x.dtype.is_integer else 1.0, dtype))
 
 
 def float_pair(a: Any, b: Any) -> tuple[Value, Value]:
-    """As :func:`pair`, with integers as float32."""
+    """Return two operands as values of one floating dtype and shape.
+
+    As :func:`pair`, with integers as float32.
+    """
     if is_number(b) and not isinstance(b, float | SymbolicDim):
         b = float(b) if abs(b) < 2**1023 else b
     elif is_number(a) and not isinstance(a, float | SymbolicDim):
@@ -296,12 +302,12 @@ def float_pair(a: Any, b: Any) -> tuple[Value, Value]:
 
 
 def count_of(size: Dim, dtype: DType) -> Value:
-    """A number of elements as a scalar; it may contain N."""
+    """Return a number of elements as a scalar value; it may be symbolic (N)."""
     if isinstance(size, int):
         return constant(size, dtype)
     return creation.size(dim=size, dtype=dtype)
 
 
 def elements(v: Value) -> Dim:
-    """The number of elements."""
+    """Return the number of elements of a value."""
     return size_of(v.shape)

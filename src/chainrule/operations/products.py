@@ -1,4 +1,4 @@
-"""Products of matrices, vectors and stacks of them; Einstein's convention."""
+"""Products of matrices, vectors and stacks of matrices; Einstein summation."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def together(v: Value, w: Value) -> tuple[Value, Value]:
 
 
 def matmul(v: Value, w: Value) -> Value:
-    """The matrix product, with NumPy's rules for vectors and stacks of matrices."""
+    """Return the matrix product, with NumPy's rules for vectors and stacks."""
     v, w = together(v, w)
     m, n = len(v.shape), len(w.shape)
     if m == 2 and n == 2:
@@ -48,7 +48,7 @@ def matmul(v: Value, w: Value) -> Value:
 
 
 def batched(v: Value, w: Value, left: str, right: str, out: str) -> Value:
-    """A product of the last axes, which letters name, broadcast over the first ones."""
+    """Return a product over last axes named by letters, with first axes broadcast."""
     a, b = v.shape[: len(v.shape) - len(left)], w.shape[: len(w.shape) - len(right)]
     lead = broadcast_shapes(a, b)
     names = LETTERS[: len(lead)]
@@ -62,7 +62,7 @@ def batched(v: Value, w: Value, left: str, right: str, out: str) -> Value:
 def _without_ones(
     v: Value, own: tuple[Any, ...], other: tuple[Any, ...], names: str
 ) -> tuple[Value, str]:
-    """``v`` without leading axes that repeat, and the names of those that it keeps."""
+    """Return ``v`` without broadcast leading axes, and its other axes' letters."""
     full = (1,) * (len(names) - len(other)) + other
     mine = names[len(names) - len(own) :]
     kept = [
@@ -75,7 +75,7 @@ def _without_ones(
 
 
 def vecdot(v: Value, w: Value, axis: Any = -1) -> Value:
-    """The sum of products along one axis of both, counted from the end."""
+    """Return the sum of products along one axis, counted from the end."""
     if not isinstance(axis, int) or axis >= 0:
         smaller = min(len(v.shape), len(w.shape))
         if not isinstance(axis, int) or not smaller or axis >= smaller:
@@ -103,7 +103,7 @@ def vecdot(v: Value, w: Value, axis: Any = -1) -> Value:
 
 
 def tensordot(v: Value, w: Value, axes: Any = 2) -> Value:
-    """The sum of products over the last axes of v and the first of w, or over pairs."""
+    """Return the sum of products over last axes of v and first of w, or over pairs."""
     v, w = together(v, w)
     if isinstance(axes, int):
         if not 0 <= axes <= min(len(v.shape), len(w.shape)):
@@ -130,7 +130,7 @@ def tensordot(v: Value, w: Value, axes: Any = 2) -> Value:
 
 
 def outer(v: Value, w: Value) -> Value:
-    """Every product of an element of one vector with one of the other."""
+    """Return the outer product of two vectors."""
     if len(v.shape) != 1 or len(w.shape) != 1:
         raise ShapeError(
             _("outer multiplies two vectors."),
@@ -144,7 +144,7 @@ def outer(v: Value, w: Value) -> Value:
 
 
 def einsum(equation: str, values: Sequence[Value]) -> Value:
-    """Sums of products, every axis named by a letter; two operands at a time."""
+    """Return an Einstein summation: axes named by letters, two operands at a time."""
     terms, out = _parsed(equation, values)
     work: list[tuple[str, Value]] = []
     for letters, v in zip(terms, values):
@@ -168,7 +168,7 @@ def _product(
 
 
 def _summed(letters: str, v: Value, kept: str) -> tuple[str, Value]:
-    """Without the axes that nothing else names: summed over."""
+    """Sum over the axes whose letters are not in ``kept``."""
     axes = [i for i, c in enumerate(letters) if c not in kept]
     if axes:
         v = total(v, axes, False, None if v.dtype.is_float else v.dtype)
@@ -176,7 +176,7 @@ def _summed(letters: str, v: Value, kept: str) -> tuple[str, Value]:
 
 
 def _without_twins(letters: str, v: Value) -> tuple[str, Value]:
-    """The diagonal where one letter names two axes."""
+    """Return the diagonal for each letter that names two axes of an operand."""
     while len(set(letters)) < len(letters):
         c = next(c for c in letters if letters.count(c) > 1)
         a = letters.index(c)
@@ -187,7 +187,7 @@ def _without_twins(letters: str, v: Value) -> tuple[str, Value]:
 
 
 def _parsed(equation: str, values: Sequence[Value]) -> tuple[list[str], str]:
-    """The letters of each operand and of the result; an ellipsis gets its own."""
+    """Return the letters of each operand and of the result, an ellipsis expanded."""
     text = equation.replace(" ", "")
     left, arrow, out = text.partition("->")
     terms = left.split(",")

@@ -1,4 +1,4 @@
-"""Sums, products, extremes and what is made of them, along axes."""
+"""Reductions along axes: sums, products, extremes, means, norms."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ from chainrule.text import _
 
 
 def reduce_over(primitive: Any, v: Value, dim: Any, keep: bool) -> Value:
-    """A reduction over ``dim``; ``keep`` leaves axes of length 1."""
+    """Apply a reduction over ``dim``; with ``keep``, retain axes of length 1."""
     axes = axes_of(v.shape, dim)
     made = bind(primitive, (v,), {"axes": axes})
     return restored(made, v, axes) if keep else made
 
 
 def restored(made: Value, v: Value, axes: tuple[int, ...]) -> Value:
-    """The result of a reduction of ``v``, with its axes again, of length 1."""
+    """Return the result of a reduction with its axes restored at length 1."""
     kept = tuple([1 if i in axes else d for i, d in enumerate(v.shape)])
     return movement.reshape(made, shape=kept)
 
@@ -70,7 +70,7 @@ def largest(v: Value, dim: Any, keep: bool) -> Value:
 
 
 def turned(v: Value) -> Value:
-    """The values in the opposite order, each in the place of its opposite.
+    """Return values in reversed order: −x for floats, its equivalent for others.
 
     That is −x for floats; −1 − x and largest − x for integers with and without a sign,
     which have no −x for every x.
@@ -84,12 +84,12 @@ def turned(v: Value) -> Value:
 
 
 def least(v: Value, dim: Any, keep: bool) -> Value:
-    """The minimum: the maximum, with the order turned over."""
+    """Return the minimum, computed as a maximum of the reversed order."""
     return turned(largest(turned(v), dim, keep))
 
 
 def truth(v: Value) -> Value:
-    """Whether each element differs from 0."""
+    """Return whether each element differs from 0."""
     return v if v.dtype is DType.bool else not_equal(v, number(0, v))
 
 
@@ -106,7 +106,7 @@ def count_nonzero(v: Value, dim: Any, keep: bool) -> Value:
 
 
 def index_of(primitive: Any, v: Value, dim: Any, keep: bool) -> Value:
-    """``argmax`` or ``argmin``, of all elements in order where ``dim`` is None."""
+    """Return ``argmax`` or ``argmin``, of the flattened value if ``dim`` is None."""
     if v.dtype is DType.bool:
         v = cast(v, DType.uint8)
     if dim is None:
@@ -133,7 +133,7 @@ def mean(v: Value, dim: Any, keep: bool) -> Value:
 
 
 def variance(v: Value, dim: Any, keep: bool, correction: float) -> Value:
-    """Σ(x − μ)² / (n − correction); 0/0 where that leaves nothing to divide by."""
+    """Return the variance Σ(x − μ)² / (n − correction); 0/0 if the divisor is 0."""
     v = floating(v)
     axes = axes_of(v.shape, dim)
     away = sub(v, stretch(mean(v, axes, True), v.shape))
@@ -147,7 +147,9 @@ def variance(v: Value, dim: Any, keep: bool, correction: float) -> Value:
 
 
 def norm(v: Value, p: Any, dim: Any, keep: bool) -> Value:
-    """(Σ |x|ᵖ)^(1/p); largest and smallest |x| for ±∞, how many are not 0 for 0.
+    """Return the p-norm (Σ |x|ᵖ)^(1/p), with its limits for ±∞ and 0.
+
+    For ±∞ the largest and smallest |x|, for 0 the number of elements other than 0.
 
     Derivatives of every order are taken as 0 where the norm is.
     """
@@ -181,7 +183,7 @@ def norm(v: Value, p: Any, dim: Any, keep: bool) -> Value:
 
 
 def root(v: Value, p: float = 2) -> Value:
-    """v^(1/p), whose derivatives of every order are taken as 0 at 0."""
+    """Return v^(1/p), with derivatives of every order taken as 0 at 0."""
     nothing = number(0, v)
     zero = equal(v, nothing)
     safe = where(zero, number(1, v), v)
@@ -190,7 +192,7 @@ def root(v: Value, p: float = 2) -> Value:
 
 
 def logsumexp(v: Value, dim: Any, keep: bool) -> Value:
-    """ln Σ eˣ = m + ln Σ e^(x − m), with m the maximum where it is finite."""
+    """Return ln Σ eˣ = m + ln Σ e^(x − m), with m the maximum where it is finite."""
     v = floating(v)
     axes = axes_of(v.shape, dim)
     with no_grad():
@@ -206,7 +208,7 @@ def logsumexp(v: Value, dim: Any, keep: bool) -> Value:
 def cumulative(
     primitive: Any, v: Value, dim: Any, dtype: Any = None, initial: float | None = None
 ) -> Value:
-    """A running sum or product, behind ``initial`` where that is given."""
+    """Return a cumulative sum or product, preceded by ``initial`` if not None."""
     if dim is None:
         if len(v.shape) != 1:
             raise ArgumentError(

@@ -1,4 +1,4 @@
-"""Order, and elements by their places along one axis."""
+"""Sorting, and selection of elements by index along one axis."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from chainrule.text import _
 
 
 def need_indices(v: Value) -> Value:
-    """``v``, as int64; what are no integers is refused."""
+    """Return indices as int64; refuse other dtypes than integers."""
     if not v.dtype.is_integer:
         raise DTypeError(
             _("Places are integers."),
@@ -45,14 +45,14 @@ def need_indices(v: Value) -> Value:
 
 
 def from_front(indices: Value, size: Any) -> Value:
-    """Indices counted from 0, where −1 is the last of ``size``."""
+    """Return indices counted from 0; −1 is the last of ``size``."""
     indices = need_indices(indices)
     behind = add(indices, stretch(count_of(size, DType.int64), indices.shape))
     return where(less(indices, number(0, indices)), behind, indices)
 
 
 def in_range(indices: Value, size: Any, axis: int) -> Value:
-    """Indices counted from 0, refused where they are outside of the axis."""
+    """Return indices counted from 0; refuse indices outside of the axis."""
     most = stretch(count_of(size, DType.int64), indices.shape)
     inside = bitwise_and(less_equal(number(0, indices), indices), less(indices, most))
     return require_all(
@@ -71,7 +71,7 @@ def argsort(v: Value, dim: Any, descending: bool) -> Value:
 
 
 def sort(v: Value, dim: Any, descending: bool) -> tuple[Value, Value]:
-    """Values and the places where they were."""
+    """Return the sorted values, and their original indices."""
     order = argsort(v, dim, descending)
     return gather(v, order, axis=axis_of(v.shape, dim)), order
 
@@ -97,7 +97,7 @@ def topk(v: Value, k: int, dim: Any, largest: bool) -> tuple[Value, Value]:
 
 
 def along(v: Value, indices: Value, dim: Any) -> Value:
-    """The elements of ``v`` at these places along an axis; the other axes fit."""
+    """Return the elements at indices along an axis; other axes are broadcast."""
     axis = axis_of(v.shape, dim)
     indices = from_front(indices, v.shape[axis])
     if len(indices.shape) != len(v.shape):
@@ -117,7 +117,10 @@ def _but(shape: Any, axis: int) -> Any:
 
 
 def gather_within(v: Value, indices: Value, dim: Any) -> Value:
-    """As :func:`along`; other axes of the indices may be shorter, as in PyTorch."""
+    """Return elements at indices along an axis; other index axes may be shorter.
+
+    Shorter as in PyTorch; else like :func:`along`.
+    """
     axis = axis_of(v.shape, dim)
     places = from_front(indices, v.shape[axis])
     return gather(_cropped(v, indices, dim), places, axis=axis)
@@ -148,14 +151,14 @@ def _cropped(v: Value, indices: Value, dim: Any) -> Value:
 
 
 def scatter_add(base: Value, indices: Value, updates: Value, dim: Any) -> Value:
-    """``base`` with the updates added at these places along an axis."""
+    """Return ``base`` with updates added at indices along an axis."""
     axis = axis_of(base.shape, dim)
     places = from_front(indices, base.shape[axis])
     return scatter_add_along(base, places, cast(updates, base.dtype), axis=axis)
 
 
 def searchsorted(line: Value, v: Value, right: bool) -> Value:
-    """Where each element belongs in a sorted line: how many stand before its place.
+    """Return the insertion index of each element in a sorted vector.
 
     Halving, bit by bit: the place grows by a power of two while what stands before it
     is smaller. NaN is larger than every number.
@@ -181,7 +184,7 @@ def searchsorted(line: Value, v: Value, right: bool) -> Value:
 
 
 def _before(a: Value, b: Value, equal_too: bool) -> Value:
-    """a < b (or a ≤ b) in the order of sorting, where NaN is last."""
+    """Return a < b (or a ≤ b) in sorting order, where NaN is last."""
     if equal_too:
         return bitwise_not(_before(b, a, False))
     if not a.dtype.is_float:
@@ -192,7 +195,7 @@ def _before(a: Value, b: Value, equal_too: bool) -> Value:
 
 
 def diff(v: Value, n: int, dim: Any) -> Value:
-    """Differences of neighbours, n times."""
+    """Return the n-th differences of neighbours."""
     n = whole("n", n)
     if n < 0:
         raise ArgumentError(

@@ -1,4 +1,4 @@
-"""Views: the parts and shapes of a value through which it can be changed.
+"""Views: parts and reshapes of a value whose changes reach that value.
 
 A :class:`View` is a pair of functions. ``take`` gives what the view shows of a value;
 ``put`` gives the value anew, with that replaced. So a change of a view is a change of
@@ -35,7 +35,7 @@ __all__ = [
 
 
 class View(NamedTuple):
-    """An operation that takes a view of a value, and the one that writes through it.
+    """A pair of operations: take a view of a value, and write through the view.
 
     Attributes:
         name: of the operation.
@@ -118,7 +118,7 @@ def basic_key(key: Any) -> tuple[Any, ...] | None:
 
 
 def key_along(axis: int, part: Any) -> tuple[Any, ...]:
-    """Return the key that takes ``part`` of an axis, and the others whole."""
+    """Return an index key for ``part`` of one axis, and all of the other axes."""
     return (*[slice(None)] * axis, part)
 
 

@@ -1,4 +1,4 @@
-"""Recipes: one system a file, readable from top to bottom.
+"""Recipes: complete example programs, one deep learning system in each file.
 
 A recipe is a module that uses the public interface alone. There are two kinds. A
 *training* recipe trains one network on one data set, and the command line adds
@@ -91,7 +91,7 @@ RECIPES = {
 
 
 def names() -> list[str]:
-    """The names of all recipes, simple ones first.
+    """Return the names of all recipes, the simplest first.
 
     >>> names()[:4]
     ['two-two-one', 'algorithm1', 'xor', 'mnist']
@@ -100,7 +100,7 @@ def names() -> list[str]:
 
 
 def find(name: str) -> Any:
-    """The module of a recipe.
+    """Return the module of a recipe, by name.
 
     Raises:
         ArgumentError: no recipe has that name; the nearest name is suggested.
@@ -122,7 +122,7 @@ def find(name: str) -> Any:
 
 
 def kind(recipe: str | ModuleType) -> Literal["training", "study"]:
-    """Which kind a recipe is, by name or module: it has a ``run`` or it has not.
+    """Return the kind of a recipe: ``"study"`` if its module has ``run``.
 
     >>> kind("mnist"), kind("xor")
     ('training', 'study')
@@ -132,7 +132,7 @@ def kind(recipe: str | ModuleType) -> Literal["training", "study"]:
 
 
 def _check_options(study: Study, module: Any) -> None:
-    """Refuse a recipe that is no study, and options that its ``run`` does not take."""
+    """Refuse a recipe that is no study, and options that its ``run`` does not have."""
     if kind(module) != "study":
         raise ArgumentError(
             _(
@@ -163,7 +163,7 @@ def _check_options(study: Study, module: Any) -> None:
 
 
 def perform(study: Study, *, again: bool = False) -> dict[str, Any]:
-    """Run a recipe of the kind *study* from its first line to its report.
+    """Run a recipe of the kind *study*, from its first line to its report.
 
     Args:
         study: says which one, and how.

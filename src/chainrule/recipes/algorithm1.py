@@ -1,4 +1,4 @@
-"""The book's Algorithm 1 (3.5) as it is printed, and the same result from the Trainer.
+"""The book's Algorithm 1 (3.5) in NumPy, compared with the Trainer's result.
 
 `algorithm1` below is the page of the book in NumPy: its seven steps in its own words,
 one sample at a time, every sample a column. It trains two of the book's networks:
@@ -63,7 +63,7 @@ def relu(z):
 
 
 def softmax(z):
-    """e^zᵢ / Σⱼ e^zⱼ; the largest z is taken off first, which changes nothing."""
+    """e^zᵢ / Σⱼ e^zⱼ; the largest z is subtracted first, to avoid overflow."""
     e = np.exp(z - z.max())
     return e / e.sum()
 
@@ -152,7 +152,7 @@ def algorithm1(sizes, f, loss, samples, *, η, tolerance, most_epochs, seed):
 
 
 def initialise(sizes, seed):
-    """W⁽ˡ⁾ and b⁽ˡ⁾ from U(−1/√n, 1/√n), where n is how many inputs the layer has."""
+    """Draw W⁽ˡ⁾ and b⁽ˡ⁾ from U(−1/√n, 1/√n), n being the layer's number of inputs."""
     rng = np.random.default_rng(seed)
     W, b = {}, {}
     for l, (n, m) in enumerate(pairwise(sizes), start=1):
@@ -162,7 +162,7 @@ def initialise(sizes, seed):
 
 
 def columns(samples, seed, epoch):
-    """Each sample once, in the order that a Trainer takes them: columns x and y."""
+    """Yield the samples in a Trainer's order, as columns x and y."""
     for x, y in samples.batches(1, seed=seed, epoch=epoch):
         yield x.T, np.eye(samples.classes)[:, y] if samples.classes else y.T
 
@@ -171,7 +171,7 @@ def columns(samples, seed, epoch):
 
 
 def state_dict(W, b):
-    """W⁽ˡ⁾ and b⁽ˡ⁾ under the names that they have in a Sequential: layers 0, 2, 4."""
+    """Return W⁽ˡ⁾ and b⁽ˡ⁾ by parameter names in a Sequential (layers 0, 2, 4)."""
     weights = {f"{2 * l - 2}.weight": W[l] for l in W}
     return weights | {f"{2 * l - 2}.bias": b[l].ravel() for l in b}
 
@@ -185,7 +185,7 @@ def compare(
     engine: str,
     threads: int | None,
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Run the page, run the Trainer, print and return how far apart they are."""
+    """Run Algorithm 1 and the Trainer, and compare their losses and weights."""
     samples, η = page["samples"], page["η"]
     W, b, losses, stopped = algorithm1(**page, seed=seed)
 
@@ -252,7 +252,7 @@ def compare(
 
 
 def xor() -> cr.data.Dataset:
-    """The four rows of XOR, with 0.1 for no and 0.9 for yes.
+    """Return the four samples of XOR, with targets 0.1 and 0.9 for false and true.
 
     σ never reaches 0 or 1: with those as targets the weights would grow for ever, and
     nothing would converge (LeCun et al. 2012, "Efficient BackProp", 4.5).
@@ -263,7 +263,7 @@ def xor() -> cr.data.Dataset:
 
 
 def small(**how: Any) -> dict[str, Any]:
-    """3.2.2 with the loss of 3.7, until it has converged."""
+    """Train the network of 3.2.2 with the loss of 3.7 to convergence, and compare."""
     say("3.2.2: 2 → 2 → 1 with σ, ℒ = ½ (ŷ − y)² (3.7), XOR with 0.1 and 0.9")
     page = {
         "sizes": [2, 2, 1],
@@ -296,7 +296,7 @@ def small(**how: Any) -> dict[str, Any]:
 
 
 def digits(count: int) -> tuple[cr.data.Dataset, cr.data.Dataset]:
-    """The first ``count`` images of MNIST, and 1,000 others, in float64."""
+    """Return the first ``count`` images of MNIST and 1,000 others, in float64."""
     train, test = cr.data.mnist()
     samples, others = (
         cr.data.Dataset(part.x[:].astype(np.float64), part.y, classes=10)
@@ -306,7 +306,7 @@ def digits(count: int) -> tuple[cr.data.Dataset, cr.data.Dataset]:
 
 
 def large(count: int, **how: Any) -> dict[str, Any]:
-    """3.2.3 with cross-entropy, three times over some images."""
+    """Train the network of 3.2.3 with cross-entropy for three epochs, and compare."""
     say("3.2.3: 784 → 128 → 64 → 10 with ReLU and softmax, cross-entropy, MNIST")
     samples, others = digits(count)
     page = {
@@ -344,7 +344,7 @@ def large(count: int, **how: Any) -> dict[str, Any]:
 
 
 def run(study: Study, *, limit: int = 1000) -> dict[str, Any]:
-    """Show the page, run it on both networks, and compare with the Trainer.
+    """Print Algorithm 1, run it on both networks, and compare with the Trainer.
 
     Args:
         study: the seed is that of initial weights and the order of the samples.

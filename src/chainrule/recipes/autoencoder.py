@@ -1,4 +1,4 @@
-"""Autoencoders: a digit through a bottleneck of thirty numbers, and of two (1.5).
+"""Autoencoders: codes of thirty numbers and of two for digits (1.5).
 
 Nobody says what an image is; the network is asked for the image itself. What must pass
 through a narrow layer, the code, has to leave out what can be guessed:
@@ -71,7 +71,7 @@ IMAGES, QUICK_EPOCHS, QUICK_LR, QUICK_HIDDEN = 3000, 15, 3e-3, 64
 
 
 class Components:
-    """PCA: x̂ = mean + (x − mean) V Vᵀ, V the k eigenvectors that vary most."""
+    """Principal components: x̂ = mean + (x − mean) V Vᵀ, with k eigenvectors V."""
 
     def __init__(self, x: np.ndarray, k: int) -> None:
         self.mean = x.mean(0)
@@ -80,16 +80,16 @@ class Components:
         self.vectors = vectors[:, ::-1][:, :k].astype(np.float32)
 
     def codes(self, x: np.ndarray) -> np.ndarray:
-        """(n, k)."""
+        """Return the codes of images by principal components, (n, k)."""
         return (x - self.mean) @ self.vectors
 
     def predict(self, x: np.ndarray) -> np.ndarray:
-        """What is left of x."""
+        """Return the reconstruction of images from their codes."""
         return self.mean + self.codes(x) @ self.vectors.T
 
 
 def squared_error(x: np.ndarray, rebuilt: np.ndarray) -> float:
-    """‖x − x̂‖², summed over pixels, mean over images."""
+    """Return the mean over images of ‖x − x̂‖², summed over pixels."""
     return float(np.square(x - rebuilt, dtype=np.float64).sum(1).mean())
 
 
@@ -97,7 +97,7 @@ def squared_error(x: np.ndarray, rebuilt: np.ndarray) -> float:
 
 
 def chain(*sizes: int) -> nn.Sequential:
-    """Linear layers with SiLU between them, weights of He's size."""
+    """Return linear layers with SiLU between them, with He's initial weights."""
     layers: list[nn.Module] = []
     for inputs, outputs in itertools.pairwise(sizes):
         linear = nn.Linear(inputs, outputs)
@@ -107,7 +107,7 @@ def chain(*sizes: int) -> nn.Sequential:
 
 
 class Autoencoder(nn.Module):
-    """An encoder and, mirrored, its decoder, whose last step is a sigmoid."""
+    """An encoder and a mirrored decoder, whose last layer is a sigmoid."""
 
     def __init__(self, *sizes: int) -> None:
         self.encoder = chain(*sizes)
@@ -118,7 +118,7 @@ class Autoencoder(nn.Module):
 
 
 def deep_trainer(study: Study, code: int) -> cr.Trainer:
-    """What trains one; the target is the image itself."""
+    """Return a Trainer for an autoencoder; the target is the image itself."""
     cr.manual_seed(study.seed)
     lr = optim.OneCycleLR(QUICK_LR if study.quick else LR)
     return cr.Trainer(
@@ -132,7 +132,7 @@ def deep_trainer(study: Study, code: int) -> cr.Trainer:
 
 
 def deep_code(study: Study, train: np.ndarray, code: int) -> cr.Trainer:
-    """One that is trained."""
+    """Train an autoencoder with a given code size; return its Trainer."""
     samples = cr.data.Dataset(train, train, name="digits")
     epochs = QUICK_EPOCHS if study.quick else EPOCHS[code]
     how = {"epochs": epochs, "batch_size": BATCH_SIZE}
@@ -140,13 +140,13 @@ def deep_code(study: Study, train: np.ndarray, code: int) -> cr.Trainer:
 
 
 def codes_of(model: Any, x: np.ndarray) -> np.ndarray:
-    """What an autoencoder's encoder makes of images."""
+    """Return the codes of images by an autoencoder's encoder."""
     with cr.no_grad():
         return model.encoder(cr.tensor(x)).numpy()
 
 
 def compare(study: Study, train: np.ndarray, test: cr.data.Dataset) -> dict[str, Any]:
-    """Components and networks with thirty numbers, and with two."""
+    """Compare principal components and autoencoders at code sizes of 30 and 2."""
     x, y = test.x[:], np.asarray(test.y)
     found: dict[str, Any] = {}
     say("   numbers    PCA   network   ‖x − x̂‖² on test images\n")
@@ -185,7 +185,10 @@ def compare(study: Study, train: np.ndarray, test: cr.data.Dataset) -> dict[str,
 
 
 class Variational(nn.Module):
-    """784 → hidden → (μ, ln σ²) → z → hidden → 784 scores, ln p/(1 − p) a pixel."""
+    """A variational autoencoder: 784 → hidden → (μ, ln σ²) → z → hidden → 784.
+
+    The 784 scores are ln p/(1 − p) of the pixels.
+    """
 
     def __init__(self, hidden: int, code: int) -> None:
         self.code = code
@@ -197,7 +200,10 @@ class Variational(nn.Module):
         )
 
     def terms(self, x: cr.Tensor) -> tuple[cr.Tensor, cr.Tensor]:
-        """Of −ELBO with one z an image: −ln p(x|z) and KL, in nats, mean of images."""
+        """Return −ln p(x|z) and KL of the negative ELBO, in nats, averaged over images.
+
+        One z is drawn for each image.
+        """
         mean, log_variance = self.encoder(x).chunk(2, dim=1)
         z = mean + (0.5 * log_variance).exp() * cr.randn_like(mean)
         scores = self.decoder(z)
@@ -208,7 +214,7 @@ class Variational(nn.Module):
         return drawn.sum(1).mean(), kl.sum(1).mean()
 
     def draw(self, z: np.ndarray) -> np.ndarray:
-        """Images of codes."""
+        """Return the images that the decoder generates from codes."""
         with cr.no_grad():
             return self.decoder(cr.tensor(z.astype(np.float32))).sigmoid().numpy()
 
@@ -216,7 +222,7 @@ class Variational(nn.Module):
 def variational_loop(
     study: Study, train: np.ndarray, code: int
 ) -> tuple[Variational, Loop]:
-    """The network and what trains it, at its start."""
+    """Return an untrained variational autoencoder and its training loop."""
     cr.manual_seed(study.seed)
     model = Variational(QUICK_HIDDEN if study.quick else HIDDEN, code)
     epochs = QUICK_EPOCHS if study.quick else LATENT_EPOCHS[code]
@@ -250,7 +256,7 @@ def variational_loop(
 def variational(
     study: Study, train: np.ndarray, test: cr.data.Dataset, code: int
 ) -> dict[str, float]:
-    """Train one, measure the bound on test images, and draw from it."""
+    """Train a variational autoencoder, measure its test bound, draw samples."""
     model, loop = variational_loop(study, train, code)
     epochs = QUICK_EPOCHS if study.quick else LATENT_EPOCHS[code]
     loop = study.loop(f"variational-{code}", loop, epochs=epochs)
@@ -280,7 +286,7 @@ def variational(
 
 
 def draw_maps(figure: Any, maps: Mapping[str, np.ndarray], labels: np.ndarray) -> None:
-    """Two thousand codes of two numbers; those far outside are left out."""
+    """Draw maps of two thousand two-dimensional codes, without outliers."""
     for part, (name, codes) in zip(figure.subfigures(1, len(maps)), maps.items()):
         some = codes[:2000]
         low, high = np.percentile(some, [3, 97], axis=0)
@@ -290,7 +296,7 @@ def draw_maps(figure: Any, maps: Mapping[str, np.ndarray], labels: np.ndarray) -
 
 
 def draw_plane(figure: Any, images: np.ndarray) -> None:
-    """Images of a square grid of codes, without gaps."""
+    """Draw the images of a square grid of codes, without gaps."""
     side = round(len(images) ** 0.5)
     tiles = images.reshape(side, side, 28, 28).transpose(0, 2, 1, 3)
     axes = figure.subplots()
@@ -302,7 +308,7 @@ def draw_plane(figure: Any, images: np.ndarray) -> None:
 
 
 def run(study: Study) -> dict[str, Any]:
-    """Compare codes, and draw from one.
+    """Run the study: compare codes, and generate images from codes.
 
     Args:
         study: the seed is that of initial weights, orders and noise.

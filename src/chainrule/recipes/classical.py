@@ -1,4 +1,4 @@
-"""Features designed by hand and features that are learned (1.2, 1.4), on digits.
+"""Handcrafted features and learned features, compared on digits (1.2, 1.4).
 
 The classifiers of the second wave, a decision tree, k nearest neighbours, a support
 vector machine and a random forest, are given the pixels, and then the histograms of
@@ -60,7 +60,7 @@ EPOCHS, BATCH_SIZE, LR = 20, 32, 4e-3
 
 
 def gradients(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """|g| and the bin of its angle (0 … 8, without sign), for images (n, h, w)."""
+    """Return |g| and the bin of its unsigned angle (0 … 8) for images (n, h, w)."""
     down, across = np.zeros_like(images), np.zeros_like(images)
     down[:, 1:-1] = images[:, 2:] - images[:, :-2]
     across[:, :, 1:-1] = images[:, :, 2:] - images[:, :, :-2]
@@ -71,7 +71,7 @@ def gradients(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def cells(images: np.ndarray, side: int) -> np.ndarray:
-    """(n, rows, columns, 9): the mean of |g| in each cell, for each direction."""
+    """Return the mean |g| in each cell and direction, (n, rows, columns, 9)."""
     size, bins = gradients(images.astype(float))
     n, height, width = images.shape
     rows, columns = height // side, width // side
@@ -81,7 +81,7 @@ def cells(images: np.ndarray, side: int) -> np.ndarray:
 
 
 def hog(images: np.ndarray, side: int) -> np.ndarray:
-    """Histograms of oriented gradients, (n, features).
+    """Return histograms of oriented gradients (HOG), (n, features).
 
     Args:
         images: (n, h, w).
@@ -95,7 +95,7 @@ def hog(images: np.ndarray, side: int) -> np.ndarray:
 
 
 def scaled(v: np.ndarray) -> np.ndarray:
-    """v / √(‖v‖² + ε²) along the last axis."""
+    """Return v / √(‖v‖² + ε²) along the last axis."""
     return v / np.sqrt((v**2).sum(-1, keepdims=True) + 1e-5**2)
 
 
@@ -103,7 +103,7 @@ def scaled(v: np.ndarray) -> np.ndarray:
 
 
 def machines(study: Study) -> dict[str, Callable[[], Any]]:
-    """The second wave, with settings that suit digits."""
+    """Return classical classifiers of scikit-learn, with settings that suit digits."""
 
     def part(name: str) -> Any:
         return study.package(f"sklearn.{name}", "chainrule[sklearn]")
@@ -119,7 +119,9 @@ def machines(study: Study) -> dict[str, Callable[[], Any]]:
 
 
 def network(side: int) -> nn.Module:
-    """side² pixels → 16 and 32 filters of 3 × 3 → 64 → 10 scores.
+    """Return a small convolutional network for images of side × side pixels.
+
+    side² pixels → 16 and 32 filters of 3 × 3 → 64 → 10 scores.
 
     Larger images are halved before the second filters, too.
     """
@@ -159,12 +161,12 @@ def learn(study: Study, stage: str, x: np.ndarray, y: np.ndarray) -> cr.Trainer:
 
 
 def said_by(trainer: cr.Trainer, x: np.ndarray) -> list[int]:
-    """The classes that a network reads."""
+    """Return the classes that a network predicts."""
     return trainer.predict(x[:, None].astype(np.float32)).argmax(1).tolist()
 
 
 def said_by_machines(study: Study, x: Any, y: Any, asked: Any) -> dict[str, list[int]]:
-    """The classes that scikit-learn's read, having learned from x and y."""
+    """Return the classes that scikit-learn's classifiers predict after fitting."""
     made = machines(study).items()
     return {name: make().fit(x, y).predict(asked).tolist() for name, make in made}
 
@@ -176,7 +178,10 @@ Task = tuple[np.ndarray, np.ndarray, list[tuple[np.ndarray, np.ndarray]]]
 
 
 def digits(study: Study) -> Task:
-    """8 × 8, in the folds of ``cross_val_score``: in order, stratified."""
+    """Return scikit-learn's 8 × 8 digits with stratified folds in order.
+
+    As ``cross_val_score`` makes them.
+    """
     data: Any = study.package("sklearn.datasets", "chainrule[sklearn]").load_digits()
     folds = study.package("sklearn.model_selection", "chainrule[sklearn]")
     x, y = data.images / 16, data.target
@@ -185,7 +190,7 @@ def digits(study: Study) -> Task:
 
 
 def mnist(study: Study) -> Task:
-    """28 × 28: the first of the training set, and the first of the test set."""
+    """Return the first images of MNIST's training and test sets, 28 × 28."""
     sizes = (600, 300) if study.quick else (TRAIN, TEST)
     parts = [part.take(n) for part, n in zip(cr.data.mnist(), sizes)]
     x = np.concatenate([part.x[:].reshape(-1, 28, 28) for part in parts])
@@ -195,7 +200,7 @@ def mnist(study: Study) -> Task:
 
 
 def compare(study: Study, name: str, task: Task) -> dict[str, Any]:
-    """Every method on one collection; what the best one confuses."""
+    """Compare every method on one data set; show the best one's confusions."""
     x, y, folds = task
     side = x.shape[1] // 4  # of a cell: four by four of them
     given = {"pixels": x.reshape(len(x), -1), "HOG": hog(x, side)}
@@ -242,7 +247,7 @@ def compare(study: Study, name: str, task: Task) -> dict[str, Any]:
 def put(
     name: str, x: Any, folds: Any, scores: dict[str, float], sizes: dict[str, int]
 ) -> None:
-    """Print the table: a row for each method, a column for what it is given."""
+    """Print the table of accuracies, methods by kinds of input."""
     rest, held = (len(part) for part in folds[0])
     times = f", in {len(folds)} folds" if len(folds) > 1 else ""
     say(
@@ -274,7 +279,7 @@ def draw(
     best: str,
     confused: np.ndarray,
 ) -> None:
-    """HOG's stars, the learned filters, and the confusion of the best."""
+    """Draw HOG features, the learned filters, and the best method's confusions."""
     title, size = f"{name}: pixels, and what HOG makes of them", (7.0, 3.0)
     study.draw(f"{name}-hog", stars, x[:6], side, title=title, size=size)
     filters = next(iter(trainer.model.parameters())).numpy()[:, 0]
@@ -298,7 +303,7 @@ def draw(
 
 
 def stars(figure: Any, images: np.ndarray, side: int) -> None:
-    """Images above, and below a star for each cell: rays along the edges in it."""
+    """Draw images, and below them their HOG cells as stars of edge directions."""
     found = cells(images, side)
     found = found / found.max(axis=(1, 2, 3), keepdims=True)
     places = figure.subplots(2, len(images))
@@ -323,7 +328,7 @@ def stars(figure: Any, images: np.ndarray, side: int) -> None:
 
 
 def run(study: Study) -> dict[str, Any]:
-    """Compare on both collections.
+    """Run the study: compare features and methods on both data sets.
 
     Args:
         study: the seed is that of trees, of initial weights and of order.

@@ -1,4 +1,4 @@
-"""Digits sorted into ten heaps without a label: pixels, codes, refined codes (1.5).
+"""Clustering of digits without labels: pixels, codes, refined codes (1.5).
 
 An autoencoder squeezes an image x to ten numbers z = f(x) and makes the image of them
 again. What it is shown is turned, moved and scaled at random, what it has to make is
@@ -59,7 +59,7 @@ Found = dict[str, float]
 
 
 def matched(clusters: np.ndarray, labels: np.ndarray) -> tuple[float, np.ndarray]:
-    """The share that is right where each cluster has the best name, and the names.
+    """Return the accuracy with clusters matched to classes, and the matching.
 
     Names are different; all ways of giving them are compared (Kuhn 1955).
     """
@@ -72,14 +72,14 @@ def matched(clusters: np.ndarray, labels: np.ndarray) -> tuple[float, np.ndarray
 
 
 def scored(study: Study, clusters: Any, labels: np.ndarray) -> Found:
-    """Accuracy and normalised mutual information."""
+    """Return the accuracy and the normalised mutual information of clusters."""
     metrics = study.package("sklearn.metrics", "chainrule[sklearn]")
     shared = metrics.normalized_mutual_info_score(labels, clusters)
     return {"accuracy": matched(np.asarray(clusters), labels)[0], "nmi": float(shared)}
 
 
 def cluster(study: Study, x: np.ndarray, asked: np.ndarray) -> dict[str, Any]:
-    """Clusters of x by both methods, the clusters that ``asked`` is in, the centres."""
+    """Cluster x by both methods; return clusters, those of ``asked``, and centres."""
     means = study.package("sklearn.cluster", "chainrule[sklearn]")
     mixture = study.package("sklearn.mixture", "chainrule[sklearn]")
     seed = {"random_state": study.seed % 2**32}
@@ -95,7 +95,7 @@ def cluster(study: Study, x: np.ndarray, asked: np.ndarray) -> dict[str, Any]:
 
 
 def layers(sizes: tuple[int, ...]) -> nn.Sequential:
-    """Linear layers with ReLU between them."""
+    """Return linear layers with ReLU between them."""
     made: list[nn.Module] = []
     for inputs, outputs in itertools.pairwise(sizes):
         made += [nn.Linear(inputs, outputs, init="kaiming_normal"), nn.ReLU()]
@@ -103,13 +103,13 @@ def layers(sizes: tuple[int, ...]) -> nn.Sequential:
 
 
 def shaken() -> nn.Sequential:
-    """Rows of pixels as rows of pixels, in training turned, moved and scaled."""
+    """Return layers that, in training, randomly rotate, shift and scale images."""
     change = nn.RandomAffine(15, translate=(0.08, 0.08), scale=(0.9, 1.1))
     return nn.Sequential(nn.Unflatten(1, (1, 28, 28)), change, nn.Flatten())
 
 
 def autoencoder(study: Study, x: np.ndarray) -> nn.Sequential:
-    """Shaken images in, the images themselves out."""
+    """Train an autoencoder from augmented images to the original images."""
     cr.manual_seed(study.seed)
     model = nn.Sequential(shaken(), layers(WIDTHS), layers(WIDTHS[::-1]))
     trainer = cr.Trainer(
@@ -126,7 +126,7 @@ def autoencoder(study: Study, x: np.ndarray) -> nn.Sequential:
 
 
 def outputs(model: nn.Module, x: np.ndarray) -> np.ndarray:
-    """What a model makes of many rows."""
+    """Return a model's outputs for many rows, in batches."""
     parts = (model(cr.tensor(x[i : i + 1000])) for i in range(0, len(x), 1000))
     return np.concatenate([part.numpy() for part in parts])
 
@@ -135,7 +135,7 @@ def outputs(model: nn.Module, x: np.ndarray) -> np.ndarray:
 
 
 class Clusters(nn.Module):
-    """Images → q: how much each belongs to each cluster.
+    """A network from images to q, the soft assignment to clusters.
 
     Args:
         encoder: makes codes of rows of pixels.
@@ -148,24 +148,24 @@ class Clusters(nn.Module):
         self.centres = nn.Parameter(np.asarray(centres, np.float32))
 
     def codes(self, x: cr.Tensor) -> cr.Tensor:
-        """z, of numbers that vary by 1."""
+        """Return the codes z, scaled to unit variance."""
         return self.scale(self.encoder(self.shaken(x)))
 
     def forward(self, x: cr.Tensor) -> cr.Tensor:
-        """q."""
+        """Return q, the soft assignment of samples to clusters."""
         apart = self.codes(x).unsqueeze(1) - self.centres
         near = 1 / (1 + apart.square().sum(dim=2))
         return near / near.sum(dim=1, keepdim=True)
 
 
 def sharpened(q: np.ndarray) -> np.ndarray:
-    """P of Q: pᵢⱼ ∝ qᵢⱼ² / Σᵢ qᵢⱼ, rows that sum to 1."""
+    """Return the target distribution P of Q: pᵢⱼ ∝ qᵢⱼ² / Σᵢ qᵢⱼ, rows sum to 1."""
     p = q**2 / q.sum(0)
     return p / p.sum(1, keepdims=True)
 
 
 def refine(study: Study, model: Clusters, x: np.ndarray) -> list[np.ndarray]:
-    """Rounds of training towards P, which is worked out anew; clusters after each."""
+    """Train towards P, recomputed each round; return the clusters of each round."""
     told = []
     for i in range(2 if study.quick else ROUNDS):
         q = outputs(model.eval(), x).astype(float)
@@ -189,13 +189,13 @@ def refine(study: Study, model: Clusters, x: np.ndarray) -> list[np.ndarray]:
 
 
 def plane(codes: np.ndarray) -> np.ndarray:
-    """The two directions in which codes vary most."""
+    """Return codes projected to the plane of their largest variance."""
     middle = codes - codes.mean(0)
     return middle @ np.linalg.svd(middle, full_matrices=False)[2][:2].T
 
 
 def draw(study: Study, name: str, codes: np.ndarray, labels: np.ndarray) -> None:
-    """A map of codes; the figures are the labels, which nobody has told."""
+    """Draw a map of codes, with the true labels, unknown in training, as digits."""
     few = slice(0, 1000)
     title = f"{name} codes of 1,000 images, in the plane of most variance"
     how = {"title": title, "size": (7.0, 5.0)}
@@ -203,7 +203,7 @@ def draw(study: Study, name: str, codes: np.ndarray, labels: np.ndarray) -> None
 
 
 def put(name: str, train: Found, test: Found) -> None:
-    """A line of the table."""
+    """Print a line of the table of results."""
     numbers = (train["accuracy"], test["accuracy"], train["nmi"])
     print(f"   {name:26}{numbers[0]:10.1%}{numbers[1]:12.1%}{numbers[2]:14.3f}")
 
@@ -212,7 +212,7 @@ def put(name: str, train: Found, test: Found) -> None:
 
 
 def run(study: Study) -> dict[str, Any]:
-    """Cluster pixels, codes, refined codes.
+    """Run the study: cluster pixels, codes and refined codes.
 
     Args:
         study: the seed is that of initial weights, of order and draws, of k-means.

@@ -1,4 +1,4 @@
-"""A convolutional network of today's kind reads handwritten digits (1.4, 3.2.3).
+"""A modern convolutional network for handwritten digits (1.4, 3.2.3).
 
     28×28 → 32 maps 26×26 → 64 maps 24×24 → 64 of 12×12 → 128 → 10
            3×3 kernels     3×3 kernels     pooling 2×2
@@ -53,7 +53,7 @@ REFERENCES = [
 
 
 def data(limit: int | None = None) -> tuple[cr.data.Dataset, cr.data.Dataset]:
-    """60,000 images to learn from and 10,000 to test with, or the first ``limit``."""
+    """Return MNIST's training and test sets, or their first ``limit`` samples."""
     train, test = cr.data.mnist()
     if limit is not None:
         train, test = (part.take(min(limit, len(part))) for part in (train, test))
@@ -61,7 +61,7 @@ def data(limit: int | None = None) -> tuple[cr.data.Dataset, cr.data.Dataset]:
 
 
 def network(seed: int = 0) -> nn.Sequential:
-    """The network with initial weights drawn from ``seed``; it takes rows of pixels."""
+    """Return the network, for rows of pixels, with weights drawn from ``seed``."""
     cr.manual_seed(seed)
     return nn.Sequential(
         nn.Unflatten(1, (1, 28, 28)),
@@ -87,7 +87,7 @@ def trainer(
     engine: str = "auto",
     threads: int | None = None,
 ) -> cr.Trainer:
-    """What trains it; ``seed`` also orders the samples and draws the dropout."""
+    """Return the Trainer; ``seed`` also determines sample order and dropout."""
     schedule = optim.OneCycleLR(lr)
     return cr.Trainer(
         model,
@@ -100,12 +100,12 @@ def trainer(
 
 
 def pictures(study: Study, model: nn.Sequential) -> None:
-    """The first filters, and the maps that the first test digit makes."""
+    """Draw the first filters, and the feature maps of the first test digit."""
     draw_features(study, model, data()[1].x[0])
 
 
 def main() -> None:
-    """Train, test, and look at one digit."""
+    """Train and test the network, and predict one digit."""
     train, test = data()
     run = trainer(network())
     run.fit(

@@ -1,4 +1,4 @@
-"""DQN: a network in place of the table, learning from what it remembers (1.3).
+"""Deep Q-learning (DQN): a Q-network trained from a replay memory (1.3).
 
 CartPole's states are four real numbers: no table holds them. A network gives the worth
 Q(s, a; θ) of every action at once, and each step of learning moves it towards
@@ -54,7 +54,7 @@ REFERENCES = [
 
 @dataclass(frozen=True)
 class Settings:
-    """How an agent learns.
+    """The hyperparameters of an agent.
 
     Attributes:
         steps: in the environment altogether.
@@ -87,12 +87,12 @@ class Settings:
 
     @property
     def cycle(self) -> int:
-        """Updates from one renewal of the target network to the next, that included."""
+        """The number of updates from one renewal of the target network to the next."""
         return self.follow // self.every + 1
 
     @property
     def updates(self) -> int:
-        """Updates of the whole run."""
+        """The number of updates of the whole run."""
         return (self.steps - self.start) // self.follow * self.cycle
 
 
@@ -103,7 +103,7 @@ QUICK = Settings(steps=4000, start=500, follow=250, tests=2, choice=5, episodes=
 
 
 class Agent(nn.Module):
-    """The network, and its copy that the targets are computed with."""
+    """The online Q-network and its copy, the target network."""
 
     def __init__(self, seen: int, actions: int) -> None:
         self.online, self.target = (self.network(seen, actions) for __ in range(2))
@@ -111,7 +111,7 @@ class Agent(nn.Module):
 
     @staticmethod
     def network(seen: int, actions: int) -> nn.Sequential:
-        """From what is seen to the worth of each action."""
+        """Return a Q-network: from an observation to the value of each action."""
         return nn.Sequential(
             *(nn.Linear(seen, 120), nn.ReLU()),
             *(nn.Linear(120, 84), nn.ReLU()),
@@ -122,7 +122,7 @@ class Agent(nn.Module):
 def compiled(
     agent: Agent, seen: int, actions: int, how: Settings, **engine: Any
 ) -> Any:
-    """Acting, learning and renewing the target network, as one program."""
+    """Compile acting, learning and renewal of the target network as one program."""
     adam = optim.Adam(agent.online.parameters(), lr=how.lr)
 
     def act(seen: cr.Tensor) -> Any:
@@ -157,7 +157,7 @@ def compiled(
 
 
 class Experience(Source):
-    """Acts in an environment, remembers, and draws batches of memories.
+    """A source of batches from a replay memory that acts in an environment.
 
     A memory is a row: what was seen before and after, the action, the reward, and
     whether the episode ended there. An episode that was cut short did not end.
@@ -171,11 +171,11 @@ class Experience(Source):
         self.program: Any = None
 
     def bind(self, program: Any) -> None:
-        """Learn whom to ask for actions."""
+        """Set the program that chooses actions."""
         self.program = program
 
     def take(self, state: RunState, most: int) -> Work | None:
-        """Act a little, then learn from a batch; now and then the target follows."""
+        """Act, then return a batch for an update or renew the target network."""
         how = self.how
         last = (state.updates + 1) % (how.updates // how.tests) == 0
         if state.updates % how.cycle == how.cycle - 1:
@@ -186,7 +186,7 @@ class Experience(Source):
         return Work({"rows": rows}, last=last)
 
     def act(self, steps: int) -> None:
-        """Do what is best, or with probability ε anything."""
+        """Act in the environment, with the best action or, with probability ε, any."""
         world, seen, room = self.world, self.seen, self.how.room
         explore = self.dice.random(steps)
         tries = self.dice.integers(self.actions, size=steps)
@@ -204,24 +204,24 @@ class Experience(Source):
             row[2 * seen :] = action[0], moved.rewards[0], moved.terminated[0]
 
     def state(self) -> dict[str, Any]:
-        """The environment, the memory and the dice."""
+        """Return the state of the environment, the memory and the generator."""
         dice = self.dice.bit_generator.state
         return {"world": self.world.state(), "memory": self.memory, "dice": dice}
 
     def load_state(self, state: Mapping[str, Any]) -> None:
-        """Go on from there."""
+        """Restore the state of the environment, the memory and the generator."""
         self.world.load_state(state["world"])
         self.memory, self.dice.bit_generator.state = state["memory"], state["dice"]
 
 
 def epsilon(step: Any, how: Settings) -> Any:
-    """ε at a step: from 1 down a straight line, then level."""
+    """Return ε at a step: linear decay from 1, then constant."""
     slope = (how.greed - 1) / (how.exploring * how.steps)
     return np.maximum(1 + slope * step, how.greed)
 
 
 def room(rows: int, width: int) -> np.ndarray:
-    """A memory of so many rows, where the machine has room for it.
+    """Return an empty replay memory of ``rows`` steps, if the machine has enough RAM.
 
     Raises:
         ArgumentError: it has not, with the copies that outlive a kill.
@@ -247,7 +247,7 @@ def room(rows: int, width: int) -> np.ndarray:
 
 
 class Best(Callback):
-    """Tests the agent after each epoch, and remembers the best one there was."""
+    """A callback that tests the agent after each epoch and stores the best weights."""
 
     def __init__(self, agent: Agent, tests: Environments) -> None:
         self.agent, self.tests = agent, tests
@@ -255,23 +255,23 @@ class Best(Callback):
         self.weights: dict[str, np.ndarray] = {}
 
     def on_epoch(self, trainer: Any) -> None:
-        """One more test; its episodes begin alike each time."""
+        """Test the agent; its test episodes begin alike each time."""
         score = float(self.tests.play(greedy(trainer.program))[0].mean())
         if score > max(self.scores, default=-np.inf):
             self.weights = self.agent.online.state_dict()
         self.scores.append(score)
 
     def state(self) -> dict[str, Any]:
-        """The scores, and the best weights."""
+        """Return the scores, and the best weights."""
         return {"scores": list(self.scores), "weights": dict(self.weights)}
 
     def load_state(self, state: Mapping[str, Any]) -> None:
-        """Go on from there."""
+        """Restore the scores, and the best weights."""
         self.scores, self.weights = state["scores"], state["weights"]
 
 
 def greedy(program: Any) -> Any:
-    """The policy that takes the best action, for many environments at a time."""
+    """Return the greedy policy, for a batch of environments."""
     return lambda seen: program.run("act", {"seen": seen})["action"]
 
 
@@ -279,7 +279,7 @@ def greedy(program: Any) -> Any:
 
 
 def learn(study: Study, name: str, how: Settings) -> dict[str, Any]:
-    """Train an agent in an environment, test it and show what it does."""
+    """Train an agent in an environment, test it, and draw its results."""
     seeds = np.random.SeedSequence([study.seed, NAMES.index(name)]).generate_state(4)
     gymnasium = study.package("gymnasium", "chainrule[rl]")
     actions = int(gymnasium.make(name).action_space.n)
@@ -338,7 +338,7 @@ def learn(study: Study, name: str, how: Settings) -> dict[str, Any]:
 def calibration(
     program: Any, frames: list[np.ndarray], total: float, how: Settings
 ) -> dict[str, float]:
-    """What the network expects of an episode at its beginning, and what came of it.
+    """Compare the expected return at an episode's start with the actual return.
 
     Every step but the goal's is worth 1, or −1: so the return says how many they were.
     """
@@ -363,7 +363,7 @@ def show(
     episodes: np.ndarray,
     frames: list[np.ndarray],
 ) -> None:
-    """The curves, and the first episode of the test as a film."""
+    """Draw the learning curves, and the first test episode as a film."""
     what = f"{name}: the return of the episodes"
     study.draw(f"{name}-returns", viz.scenes.returns, episodes, title=what)
     worth = loop.history.steps_of("learn")["worth"]

@@ -1,4 +1,4 @@
-"""What convolutions have learned: their filters, and what these find in an image."""
+"""Filters and feature maps of convolutional networks."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from chainrule.text import _
 
 
 def feature_maps(model: nn.Sequential, pixels: np.ndarray) -> list[np.ndarray]:
-    """ReLU(z) of each convolution of a network, (maps, h, w), for one row of pixels."""
+    """Return each convolution's feature maps ReLU(z), (maps, h, w), for an image."""
     a, found = cr.tensor(pixels[None]), []
     left = sum(isinstance(layer, nn.Conv2d) for layer in model)
     for layer in model:

@@ -1,4 +1,4 @@
-"""A generator that has never seen a digit, and a critic that has: digits from noise.
+"""A generative adversarial network that draws digits from noise.
 
 Two networks against each other (1.5). The generator G makes images of noise, the
 discriminator D says how likely an image is a real one:
@@ -79,7 +79,7 @@ VALIDATION, SIGMAS = 1000, np.geomspace(0.1, 0.4, 25)
 
 
 def drawing(sizes: tuple[int, ...]) -> nn.Sequential:
-    """G: from noise to images, −1 to 1."""
+    """Return the generator G: from noise to images, −1 to 1."""
     made: list[nn.Module] = []
     for inputs, outputs in zip((NOISE, *sizes), sizes):
         made += [nn.Linear(inputs, outputs, bias=False), nn.BatchNorm1d(outputs)]
@@ -88,7 +88,7 @@ def drawing(sizes: tuple[int, ...]) -> nn.Sequential:
 
 
 def judging(sizes: tuple[int, ...]) -> nn.Sequential:
-    """D: from an image to a score."""
+    """Return the discriminator D: from an image to a score."""
     made: list[nn.Module] = []
     for inputs, outputs in zip((784, *sizes), sizes):
         made += [nn.Linear(inputs, outputs), nn.LeakyReLU(0.2), nn.Dropout(0.3)]
@@ -96,7 +96,7 @@ def judging(sizes: tuple[int, ...]) -> nn.Sequential:
 
 
 class Game(nn.Module):
-    """All networks in one module, so that every tensor has a name of its own."""
+    """All networks of the GAN in one module, for unique tensor names."""
 
     def __init__(self, generator: tuple[int, ...], discriminator: tuple[int, ...]):
         self.generator = drawing(generator)
@@ -105,7 +105,7 @@ class Game(nn.Module):
         self.mean.load_state_dict(self.generator.state_dict())
 
     def follow(self, kept: float) -> None:
-        """Move the mean towards G, in weights and in batch norm's statistics."""
+        """Move the weight average towards G, batch norm's statistics included."""
         pairs = zip(self.mean.named_tensors(), self.generator.named_tensors())
         for (__, mean), (name, now) in pairs:
             if not name.endswith("num_batches_tracked"):
@@ -113,17 +113,17 @@ class Game(nn.Module):
 
 
 def noise(count: int) -> cr.Tensor:
-    """z, from the engine's own random numbers."""
+    """Draw uniform noise z for the generator."""
     return cr.uniform(count, NOISE, low=-1.0)
 
 
 def versus(scores: cr.Tensor, real: bool) -> cr.Tensor:
-    """−ln of the probability that is given to the truth, ln(1 + e^∓s)."""
+    """Return the mean loss ln(1 + e^∓s): −ln of the correct answer's probability."""
     return nn.functional.softplus(-scores if real else scores).mean()
 
 
 def game_loop(study: Study, x: np.ndarray) -> tuple[Game, Loop]:
-    """The two networks and what trains them, at their start."""
+    """Return untrained generator and discriminator, and their training loop."""
     cr.manual_seed(study.seed)
     game = Game(*(QUICK_SIZES if study.quick else SIZES))
     lr, kept = (QUICK_LR, QUICK_KEPT) if study.quick else (LR, KEPT)
@@ -168,7 +168,7 @@ def game_loop(study: Study, x: np.ndarray) -> tuple[Game, Loop]:
 
 
 class Growth(Callback):
-    """Keeps what G draws from the same noise, from time to time; outlives a kill."""
+    """A callback that stores generated images of the same noise at some epochs."""
 
     EPOCHS = (1, 2, 5, 10, 20, 30, 40, 60)
 
@@ -176,22 +176,22 @@ class Growth(Callback):
         self.images: dict[str, np.ndarray] = {}
 
     def on_epoch(self, trainer: Loop) -> None:
-        """Draw, after some of the epochs."""
+        """Store generated images after some of the epochs."""
         epoch = trainer.state.epoch
         if epoch in self.EPOCHS:
             self.images[str(epoch)] = drawn(trainer, 10, seed=0)["last"]
 
     def state(self) -> dict[str, Any]:
-        """The images by the numbers of their epochs."""
+        """Return the stored images by epoch."""
         return dict(self.images)
 
     def load_state(self, state: Mapping[str, Any]) -> None:
-        """Go on from there."""
+        """Restore the stored images by epoch."""
         self.images = dict(state)
 
 
 def drawn(loop: Loop, count: int, seed: int) -> dict[str, np.ndarray]:
-    """What G and its mean make of the same uniform noise; dropout is D's alone."""
+    """Return the images that G and its weight average generate from the same noise."""
     z = np.random.default_rng([seed, count]).uniform(-1, 1, (count, NOISE))
     return loop.program.run("draw", {"z": z.astype(np.float32)})
 
@@ -200,13 +200,13 @@ def drawn(loop: Loop, count: int, seed: int) -> dict[str, np.ndarray]:
 
 
 def squared_distances(x: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """‖xᵢ − oⱼ‖² = ‖xᵢ‖² − 2 xᵢ·oⱼ + ‖oⱼ‖², (n, m)."""
+    """Return ‖xᵢ − oⱼ‖² = ‖xᵢ‖² − 2 xᵢ·oⱼ + ‖oⱼ‖², (n, m)."""
     mine, theirs = (np.square(rows, dtype=np.float64).sum(1) for rows in (x, others))
     return np.maximum(mine[:, None] - 2.0 * (x @ others.T) + theirs, 0)
 
 
 def parzen(x: np.ndarray, centres: np.ndarray, sigmas: np.ndarray) -> np.ndarray:
-    """ln p(x) for each image and σ, (images, σ), in pieces that fit into memory."""
+    """Return the Parzen estimate ln p(x) for each image and σ, (images, σ)."""
     found = []
     for first in range(0, len(x), 250):
         squares = squared_distances(x[first : first + 250], centres)
@@ -222,7 +222,7 @@ def parzen(x: np.ndarray, centres: np.ndarray, sigmas: np.ndarray) -> np.ndarray
 
 
 def counted(trainer: cr.Trainer, images: np.ndarray) -> dict[str, Any]:
-    """How the judge reads images: shares of the digits, and how sure it is.
+    """Return the classifier's view of images: shares of digits, and confidence.
 
     ``lost`` is KL(shares ‖ 1/10) = Σ p ln 10 p, in nats: 0 where all are as frequent.
     """
@@ -240,7 +240,7 @@ def counted(trainer: cr.Trainer, images: np.ndarray) -> dict[str, Any]:
 def likelihood(
     made: np.ndarray, validation: np.ndarray, test: np.ndarray
 ) -> dict[str, float]:
-    """Mean ln p of test images, with the σ that validation images like best."""
+    """Return mean ln p of test images, with σ selected on validation images."""
     sigma = SIGMAS[parzen(validation, made, SIGMAS).mean(0).argmax()]
     found = parzen(test, made, sigma[None])[:, 0]
     error = found.std(ddof=1) / math.sqrt(len(found))
@@ -253,7 +253,7 @@ def compare(
     made: dict[str, np.ndarray],
     sets: tuple[np.ndarray, np.ndarray, np.ndarray],
 ) -> dict[str, Any]:
-    """Samples beside digits: the judge reads test images, p has as many others."""
+    """Compare generated samples with real digits, by classifier and likelihood."""
     train, validation, test = sets
     found: dict[str, Any] = {}
     count = len(made["mean"])
@@ -278,7 +278,7 @@ def compare(
 
 
 def judge_of(study: Study, train: cr.data.Dataset, test: cr.data.Dataset) -> cr.Trainer:
-    """The classifier that reads what is drawn."""
+    """Train the classifier that rates generated images."""
     trainer = mnist.trainer(mnist.network(study.seed), seed=study.seed, **study.how)
     how = {"epochs": mnist.EPOCHS, "batch_size": mnist.BATCH_SIZE}
     trainer = study.fit("judge", trainer, train, **how)
@@ -291,7 +291,7 @@ def judge_of(study: Study, train: cr.data.Dataset, test: cr.data.Dataset) -> cr.
 
 
 def played(study: Study, x: np.ndarray) -> Loop:
-    """The game from its first move to its last."""
+    """Train the GAN from start to end; return its loop."""
     say("2  The game: mean losses of an epoch\n\n   epoch       D       G")
     __, loop = game_loop(study, x)
     loop = study.loop("game", loop, epochs=QUICK_EPOCHS if study.quick else EPOCHS)

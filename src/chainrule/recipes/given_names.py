@@ -1,4 +1,4 @@
-"""A network that has read names, and makes up more of them, letter by letter (1.6).
+"""A letter-by-letter language model of first names that invents names (1.6).
 
 Bengio, Ducharme, Vincent & Jauvin 2003, "A neural probabilistic language model": each
 letter is a row of a table of embeddings, the rows of the last six stand side by side,
@@ -70,14 +70,14 @@ Following = Callable[[Sequence[str]], np.ndarray]
 
 
 def read(folder: Path) -> list[str]:
-    """The first names, each once, in alphabetical order."""
+    """Read the first names, without duplicates, in alphabetical order."""
     files = (folder / f"dist.{kind}.first" for kind in ("female", "male"))
     lines = [line for file in files for line in file.read_text("ascii").splitlines()]
     return sorted({line.split()[0].lower() for line in lines})
 
 
 def split(names: list[str]) -> dict[str, list[str]]:
-    """Eight tenths to learn from, one to choose settings with, one to test."""
+    """Split names: 8/10 training, 1/10 validation, 1/10 test."""
     order = np.random.default_rng(0).permutation(len(names))
     mixed = [names[i] for i in order]
     a, b = len(names) * 8 // 10, len(names) * 9 // 10
@@ -85,30 +85,30 @@ def split(names: list[str]) -> dict[str, list[str]]:
 
 
 def numbers(name: str, before: int = 1) -> list[int]:
-    """A name as numbers, with points in front of it."""
+    """Return a name as letter numbers, with points in front."""
     return [0] * before + numbered("names", name, NUMBER_OF)
 
 
 def windows(beginnings: Sequence[str]) -> np.ndarray:
-    """The last six letters of each, (n, 6)."""
+    """Return the last six letters of each beginning, (n, 6)."""
     return np.array([numbers(b, CONTEXT)[-CONTEXT:] for b in beginnings])
 
 
 def prefixes(names: Sequence[str]) -> tuple[list[str], np.ndarray]:
-    """Every beginning of every name, and the number of the letter that follows it."""
+    """Return every prefix of every name, and the number of its next letter."""
     beginnings = [name[:i] for name in names for i in range(len(name) + 1)]
     following = [number for name in names for number in [*numbers(name, 0), 0]]
     return beginnings, np.array(following)
 
 
 def letters(names: Sequence[str]) -> cr.data.Dataset:
-    """A row for each letter: those before it, and itself."""
+    """Return a data set with a row for each letter: letters before, and the letter."""
     before, following = prefixes(names)
     return cr.data.Dataset(windows(before), following, name="letters", classes=27)
 
 
 def rows(names: Sequence[str], length: int) -> cr.data.Dataset:
-    """A row for each name: its letters, and those that follow; −100 does not count."""
+    """Return a row for each name: its letters, and the next; −100 is ignored."""
     x, y = np.zeros((len(names), length), int), np.full((len(names), length), -100)
     for i, name in enumerate(names):
         told = [*numbers(name), 0]
@@ -120,7 +120,7 @@ def rows(names: Sequence[str], length: int) -> cr.data.Dataset:
 
 
 def counts(names: Sequence[str], n: int) -> np.ndarray:
-    """How often each n letters stand in a row, a table with n axes."""
+    """Count the n-grams of letters, in a table with n axes."""
     table = np.zeros((27,) * n)
     for name in names:
         told = [*numbers(name, max(n - 1, 1)), 0]
@@ -130,17 +130,17 @@ def counts(names: Sequence[str], n: int) -> np.ndarray:
 
 
 def smoothed(table: np.ndarray, alpha: float) -> np.ndarray:
-    """p(the last | those before it)."""
+    """Return p(last letter | letters before), smoothed by adding α to counts."""
     return (table + alpha) / (table + alpha).sum(-1, keepdims=True)
 
 
 def cost(p: np.ndarray, table: np.ndarray) -> float:
-    """Nats a letter: the mean of −ln p over what was counted."""
+    """Return the cross-entropy in nats a letter: the mean of −ln p over counts."""
     return float(-(table * np.log(p)).sum() / table.sum())
 
 
 def count_letters(parts: dict[str, list[str]]) -> tuple[dict[str, Any], np.ndarray]:
-    """Tables of one to four letters, each at its best α; and the bigram's."""
+    """Evaluate n-gram models for n = 1 … 4, each at its best α; return the bigram."""
     say("1  Counting: p(next | the last n − 1), nats a letter\n")
     say("   n      α   train  validation   test")
     found, tables = {}, {}
@@ -158,7 +158,7 @@ def count_letters(parts: dict[str, list[str]]) -> tuple[dict[str, Any], np.ndarr
 
 
 def network() -> nn.Module:
-    """Bengio's: six letters, their embeddings, a hidden layer, scores."""
+    """Return Bengio's network: embeddings of six letters, a hidden layer, scores."""
     return nn.Sequential(
         nn.Embedding(27, WIDTH),
         nn.Flatten(),
@@ -171,7 +171,7 @@ def network() -> nn.Module:
 
 
 class Recurrent(nn.Module):
-    """Embeddings, a state that has read the whole name so far, scores."""
+    """A recurrent language model: embeddings, a GRU, scores of the next letter."""
 
     def __init__(self) -> None:
         self.table = nn.Embedding(27, WIDTH)
@@ -180,13 +180,13 @@ class Recurrent(nn.Module):
         self.scores = nn.Linear(UNITS, 27)
 
     def forward(self, x: cr.Tensor) -> cr.Tensor:
-        """Scores of the next letters, (N, 27, T), as the loss takes them."""
+        """Return the scores of the next letters, (N, 27, T), as the loss takes them."""
         states, __ = self.gru(self.table(x))
         return self.scores(self.dropout(states)).transpose(1, 2)
 
 
 def invent(following: Following, dice: np.random.Generator, count: int) -> list[str]:
-    """Names drawn letter by letter from p, all of them at once."""
+    """Draw names letter by letter from p, all at the same time."""
     made, going = [""] * count, list(range(count))
     while going:
         z = following([made[i] for i in going])
@@ -200,38 +200,38 @@ def invent(following: Following, dice: np.random.Generator, count: int) -> list[
 
 
 class Diary(Callback):
-    """Notes some names after some of the epochs; the notes travel with checkpoints."""
+    """A callback that stores invented names in the notes of checkpoints."""
 
     def __init__(self, following: Callable[[cr.Trainer], Following], seed: int) -> None:
         self.following, self.seed, self.said = following, seed, set[str]()
 
     def note(self, trainer: cr.Trainer) -> None:
-        """Five names as the network is now."""
+        """Store five names that the network invents at this epoch."""
         dice = np.random.default_rng([self.seed, trainer.epoch])
         made = invent(self.following(trainer), dice, 7)
         trainer.notes = {**trainer.notes, str(trainer.epoch): made}
         self.say(trainer)
 
     def say(self, trainer: cr.Trainer) -> None:
-        """Print what is noted and was not printed."""
+        """Print the stored names that were not printed yet."""
         for epoch, made in trainer.notes.items():
             if epoch not in self.said:
                 self.said.add(epoch)
                 say("   epoch {epoch:>2}   {made}", epoch=epoch, made=", ".join(made))
 
     def on_epoch(self, trainer: cr.Trainer) -> None:
-        """The epochs that are shown."""
+        """Store names at the epochs in ``SHOWN``."""
         if trainer.epoch in SHOWN:
             self.note(trainer)
 
 
 def after_windows(trainer: cr.Trainer) -> Following:
-    """Scores by Bengio's network."""
+    """Return a function that scores the next letter with Bengio's network."""
     return lambda beginnings: trainer.predict(windows(beginnings))
 
 
 def after_rows(trainer: cr.Trainer) -> Following:
-    """Scores by the recurrent network, at the last letter of each beginning."""
+    """Return a function that scores the next letter with the recurrent network."""
 
     def following(beginnings: Sequence[str]) -> np.ndarray:
         data = rows(beginnings, 12)
@@ -249,7 +249,7 @@ def train(
     how: dict[str, Any],
     following: Callable[[cr.Trainer], Following],
 ) -> cr.Trainer:
-    """Train one of the two, and show what it makes up on the way."""
+    """Train one of the two networks, and print invented names meanwhile."""
     cr.manual_seed(study.seed)
     trainer = cr.Trainer(
         model(),
@@ -279,7 +279,7 @@ def train(
 
 
 def compare(costs: dict[str, float]) -> None:
-    """What a letter of unseen names costs, the dearest first."""
+    """Print the models' nats a letter on unseen names, the worst first."""
     say("\n4  A letter of names that none of them has seen costs\n")
     for name, value in costs.items():
         bar = "█" * round(value * 9)
@@ -293,13 +293,13 @@ def compare(costs: dict[str, float]) -> None:
 
 
 def judge(made: Sequence[str], parts: dict[str, list[str]]) -> dict[str, float]:
-    """How many made-up names exist: seen in training, or unseen."""
+    """Return the shares of invented names that exist in the training and other sets."""
     known = {k: sum(n in set(parts[k]) for n in made) / len(made) for k in parts}
     return {"seen": known["train"], "unseen": known["validation"] + known["test"]}
 
 
 def draw_letters(figure: Any, table: np.ndarray) -> None:
-    """The embeddings in the plane in which they differ most."""
+    """Draw the letters' embeddings in the plane of their largest variance."""
     axes, centred = figure.subplots(), table - table.mean(0)
     across = centred @ np.linalg.svd(centred)[2][:2].T
     for letter, (x, y) in zip(LETTERS, across):
@@ -310,7 +310,7 @@ def draw_letters(figure: Any, table: np.ndarray) -> None:
 
 
 def run(study: Study) -> dict[str, Any]:
-    """Count, train both networks, compare.
+    """Run the study: count n-grams, train both networks, and compare.
 
     Args:
         study: the seed is that of weights, order and made-up names, not of the split.

@@ -1,4 +1,4 @@
-"""A small GPT has read Shakespeare's plays, and writes more, by characters (1.6).
+"""A small GPT that learns Shakespeare's plays and writes text, by characters (1.6).
 
 The system behind ChatGPT, at the size of a laptop: embeddings of characters and of
 their places, then four times
@@ -55,7 +55,7 @@ REFERENCES = [Reference("validation_loss", at_most=1.92, source=SOURCE)]
 
 @dataclass(frozen=True)
 class Settings:
-    """How large everything is."""
+    """The sizes and hyperparameters of the GPT."""
 
     block: int = 64  # characters that are seen at once
     layers: int = 4
@@ -74,7 +74,10 @@ QUICK = Settings(32, 2, 2, 32, 8, 60, 20, 24)
 
 
 def clean(markdown: str) -> str:
-    """A play as it would be typed: ``NAME:`` before a speech, ``[what is done]``."""
+    """Convert a play from Markdown to plain text: ``NAME:`` before a speech.
+
+    And ``[what is done]``.
+    """
     text = markdown.replace("\\", "").replace("—", "--")
     text = re.sub(r"^#+ *", "", text, flags=re.MULTILINE)
     text = re.sub(r"[ \t]+$", "", text, flags=re.MULTILINE)
@@ -84,13 +87,13 @@ def clean(markdown: str) -> str:
 
 
 def read(folder: Path) -> dict[str, str]:
-    """The plays by name, in alphabetical order."""
+    """Read the plays by name, in alphabetical order."""
     files = sorted((folder / "plays").rglob("*.md"), key=lambda file: file.stem)
     return {file.stem: clean(file.read_text("utf-8")) for file in files}
 
 
 class Text:
-    """The plays as numbers: those to learn from, and those that are held out."""
+    """The plays encoded as numbers: a training part and a held-out part."""
 
     def __init__(self, plays: dict[str, str]) -> None:
         self.characters = "".join(sorted(set("".join(plays.values()))))
@@ -100,21 +103,21 @@ class Text:
         self.held_out = self.encode("".join(plays[name] for name in HELD_OUT))
 
     def encode(self, text: str) -> np.ndarray:
-        """Characters as numbers, uint8; of what no play has, there is none."""
+        """Return characters as numbers, uint8; refuse unknown characters."""
         return np.array(numbered("gpt", text, self.numbers), np.uint8)
 
     def decode(self, numbers: Iterable[int]) -> str:
-        """Numbers as characters."""
+        """Return numbers as characters."""
         return "".join(self.characters[i] for i in numbers)
 
 
 def windows(text: np.ndarray, starts: np.ndarray, block: int) -> np.ndarray:
-    """(…, block + 1) characters from each start."""
+    """Return the windows of block + 1 characters from each start."""
     return text[starts[..., None] + np.arange(block + 1)]
 
 
 def count(text: Text) -> dict[str, float]:
-    """Nats a character of the unseen plays, by counts of the others (+ 0.1)."""
+    """Return the held-out nats a character of unigram and bigram counts (+ 0.1)."""
     size = len(text.characters)
     found = {"guessing": math.log(size)}
     for name, n in (("how often it comes", 1), ("the last 1 counted", 2)):
@@ -135,7 +138,7 @@ def count(text: Text) -> dict[str, float]:
 
 
 class Block(nn.Module):
-    """Attention and a network for each position, both added to what was there."""
+    """A transformer block: residual self-attention and feed-forward network."""
 
     def __init__(self, s: Settings) -> None:
         self.heads = s.heads
@@ -147,7 +150,7 @@ class Block(nn.Module):
         self.down = nn.Linear(4 * s.width, s.width, bias=False)
 
     def forward(self, x: cr.Tensor) -> tuple[cr.Tensor, cr.Tensor]:
-        """The sequences (N, T, width), and where each head looked, (N, heads, T, T)."""
+        """Return sequences (N, T, width), and attention weights (N, heads, T, T)."""
         n, t, width = x.shape
         qkv = self.qkv(self.norm1(x)).reshape(n, t, 3, self.heads, width // self.heads)
         q, k, v = qkv.permute(2, 0, 3, 1, 4)
@@ -159,7 +162,7 @@ class Block(nn.Module):
 
 
 class GPT(nn.Module):
-    """Scores of the next character at each position, and all attention."""
+    """A GPT: scores of the next character at each position, and attention."""
 
     def __init__(self, characters: int, s: Settings) -> None:
         self.characters = nn.Embedding(characters, s.width)
@@ -172,7 +175,7 @@ class GPT(nn.Module):
                 nn.init.normal_(p, std=0.02 / math.sqrt(2 * s.layers if added else 1))
 
     def forward(self, x: cr.Tensor) -> tuple[cr.Tensor, list[cr.Tensor]]:
-        """(N, T) characters; (N, T, characters) scores, and each block's attention."""
+        """Return scores (N, T, characters) for input (N, T), and attention weights."""
         t = x.shape[1]
         x, looks = self.characters(x) + self.places(cr.arange(t)), []
         for block in self.blocks:
@@ -182,7 +185,7 @@ class GPT(nn.Module):
 
 
 def compiled(study: Study, model: GPT, s: Settings) -> Any:
-    """One program: to train, to measure, to go on writing, to see its attention."""
+    """Compile training, evaluation, generation and attention as one program."""
     after = math.ceil(WARMUP * s.steps)
     falling = optim.CosineAnnealingLR(
         LR, T_max=s.steps - after, eta_min=LAST_LR, unit="step"
@@ -231,18 +234,18 @@ def compiled(study: Study, model: GPT, s: Settings) -> Any:
 
 
 class Windows(Source):
-    """Windows from anywhere in the plays, drawn anew for each step."""
+    """A source of random windows of the plays, drawn for each step."""
 
     def __init__(self, text: np.ndarray, s: Settings, seed: int) -> None:
         self.text, self.s, self.seed = text, s, seed
 
     def draw(self, update: int) -> np.ndarray:
-        """Where the windows of a step begin."""
+        """Draw the start positions of a step's windows."""
         dice = np.random.default_rng([self.seed, update])
         return dice.integers(0, len(self.text) - self.s.block, self.s.batch)
 
     def take(self, state: Any, most: int) -> Work | None:
-        """An epoch is what lies between two samples."""
+        """Return the next steps' windows; an epoch lasts from sample to sample."""
         steps = min(most, self.s.every - state.step)
         if not steps:
             return None
@@ -251,7 +254,7 @@ class Windows(Source):
 
 
 def write(program: Any, text: Text, s: Settings, dice: np.random.Generator) -> str:
-    """Characters drawn from p, each after the ``block`` characters before it.
+    """Generate text: draw characters from p, given the last ``block`` characters.
 
     What stands behind a position has no say in it: the row is as long as it will be
     from the start, and one program serves every character.
@@ -268,7 +271,7 @@ def write(program: Any, text: Text, s: Settings, dice: np.random.Generator) -> s
 
 
 def measure(program: Any, text: np.ndarray, s: Settings, most: int | None) -> float:
-    """Nats a character of a text, cut into windows; of ``most`` of them, evenly."""
+    """Return the nats a character of a text, over at most ``most`` of its windows."""
     starts = np.arange(0, len(text) - s.block, s.block)
     if most is not None:
         starts = starts[:: max(1, len(starts) // most)][:most]
@@ -280,13 +283,13 @@ def measure(program: Any, text: np.ndarray, s: Settings, most: int | None) -> fl
 
 
 class Samples(SampleLogger):
-    """Measures and writes after each epoch."""
+    """A callback that measures the loss and generates text after each epoch."""
 
     def __init__(self, program: Any, text: Text, s: Settings, seed: int) -> None:
         self.program, self.text, self.s, self.seed = program, text, s, seed
 
     def draw(self, step: int) -> None:
-        """Add what the network is like after so many steps."""
+        """Add a sample of text and the held-out loss after ``step`` steps."""
         dice = np.random.default_rng([self.seed, step])
         loss = measure(self.program, self.text.held_out, self.s, self.s.windows)
         self.add(
@@ -301,12 +304,12 @@ class Samples(SampleLogger):
         print()
 
     def on_epoch(self, trainer: Any) -> None:
-        """After the steps of an epoch."""
+        """Add a sample after each epoch."""
         self.draw(trainer.state.updates)
 
 
 def draw_attention(figure: Any, looks: np.ndarray, shown: str) -> None:
-    """(layers, heads, T, T) as pictures: the rows look, the columns are seen."""
+    """Draw attention weights (layers, heads, T, T) as images, queries as rows."""
     names = [{"\n": "⏎", " ": "␣"}.get(c, c) for c in shown]
     places = figure.subplots(*looks.shape[:2], squeeze=False)
     for (i, j), axes in np.ndenumerate(places):
@@ -319,7 +322,7 @@ def draw_attention(figure: Any, looks: np.ndarray, shown: str) -> None:
 
 
 def run(study: Study) -> dict[str, Any]:
-    """Count, train, write, and look inside.
+    """Run the study: count, train, generate text, and draw attention.
 
     Args:
         study: the seed is that of weights, windows and samples.

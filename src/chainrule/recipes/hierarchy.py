@@ -1,4 +1,4 @@
-"""Edges, textures, shapes, objects: what the layers of a network learn to see (1.4).
+"""Feature hierarchy: edges, textures, shapes and objects in a CNN's layers (1.4).
 
     28×28 → conv 5×5, 8 maps → pool → conv 5×5, 16 maps → pool → conv 3×3, 32 maps → 10
     a unit sees:       5×5                     14×14                   24×24      28×28
@@ -65,7 +65,7 @@ BEST = 9  # patches of a map
 
 
 class Network(nn.Module):
-    """Convolutions without borders, so that every unit sees pixels alone."""
+    """A convolutional network without padding, so that units see only pixels."""
 
     def __init__(self) -> None:
         channels = (1, *(maps for maps, __, __ in LAYERS))
@@ -76,11 +76,11 @@ class Network(nn.Module):
         self.scores = nn.Linear(LAYERS[-1][0] * 4, 10)
 
     def forward(self, x: cr.Tensor) -> cr.Tensor:
-        """Scores of rows of 784 pixels."""
+        """Return the class scores of rows of 784 pixels."""
         return self.seen(x.reshape(-1, 1, 28, 28), len(LAYERS))
 
     def seen(self, images: cr.Tensor, layer: int) -> cr.Tensor:
-        """z of a layer, before ReLU, counted from 0; behind the last one the scores."""
+        """Return z of a layer before ReLU, counted from 0; at the end the scores."""
         a = images
         for i, convolution in enumerate(self.convolutions):
             z = convolution(a)
@@ -90,13 +90,13 @@ class Network(nn.Module):
         return self.scores(a.flatten(1))
 
     def pooled(self, z: cr.Tensor, layer: int) -> cr.Tensor:
-        """What a layer hands to the next one."""
+        """Return the output of a layer: ReLU and pooling of z."""
         window = LAYERS[layer][2]
         return nn.functional.max_pool2d(z.relu(), window) if window else z.relu()
 
 
 def field(layer: int) -> tuple[int, int]:
-    """The side r of what a unit sees, and the step j from one unit to the next."""
+    """Return a unit's receptive-field side r, and the step j to the next unit."""
     side, step = 1, 1
     for i, (__, kernel, window) in enumerate(LAYERS):
         side += (kernel - 1) * step
@@ -107,7 +107,7 @@ def field(layer: int) -> tuple[int, int]:
 
 
 def train(study: Study) -> cr.Trainer:
-    """The network on digits and their names."""
+    """Train the network on labelled digits."""
     rows = 3000 if study.quick else 60000
     cr.manual_seed(study.seed)
     trainer = cr.Trainer(
@@ -126,7 +126,7 @@ def train(study: Study) -> cr.Trainer:
 
 
 def edges(kernels: np.ndarray) -> list[dict[str, float]]:
-    """How much of each kernel is a slope, how much a ridge, and where the slope rises.
+    """Return the shares of slope and ridge in each kernel, and the slope's direction.
 
     The direction is counted from the right, upwards positive. Shares are those of the
     squares about the kernel's mean; slopes and ridges are orthogonal.
@@ -183,13 +183,13 @@ Look = Callable[[np.ndarray], np.ndarray]
 
 
 def look_at(study: Study, model: Network, layer: int) -> Look:
-    """A compiled function: images (n, 1, h, w) → z of a layer."""
+    """Return a compiled function: images (n, 1, h, w) → z of a layer."""
     look = cr.compile(lambda images: model.seen(images, layer), **study.how)
     return lambda images: look(cr.tensor(images)).numpy()
 
 
 def excited(look: Look, layer: int, images: np.ndarray) -> dict[str, Any]:
-    """The patches that excite each map most, one an image, and the deviation of z.
+    """Find the patches that excite each map most, one an image, and z's deviations.
 
     Returns:
         by map lists of (image, row, column) of pixels and of z; the deviations.
@@ -219,7 +219,7 @@ def excited(look: Look, layer: int, images: np.ndarray) -> dict[str, Any]:
 
 
 def climber(study: Study, model: Network, layer: int, scale: Any) -> Any:
-    """A compiled function (x, λ, μ) → x, a step up the gradient of z/s of each map.
+    """Return a compiled step of gradient ascent (x, λ, μ) → x on each map's z/s.
 
     An input of the size that one unit sees gives one unit of each map. Input c is moved
     up the gradient of map c.
@@ -240,7 +240,7 @@ def climber(study: Study, model: Network, layer: int, scale: Any) -> Any:
 
 
 def maximised(climb: Any, layer: int, maps: int, steps: int) -> dict[str, np.ndarray]:
-    """The inputs (maps, r, r) that excite most, with λ and μ and without."""
+    """Compute the inputs (maps, r, r) of maximal activation, regularised and not."""
     side, made = field(layer)[0], {}
     for name, plain in (("readable", PLAIN / side), ("bare", 0.0)):
         x, plain = cr.full((maps, 1, side, side), 0.1), cr.tensor(plain)
@@ -253,7 +253,7 @@ def maximised(climb: Any, layer: int, maps: int, steps: int) -> dict[str, np.nda
 def show_layer(
     study: Study, model: Network, layer: int, look: Look, test: cr.data.Dataset
 ) -> dict[str, Any]:
-    """What excites the maps of a layer: made by ascent, and found in test images."""
+    """Show the inputs that excite a layer's maps: by ascent, and in test images."""
     images = test.x[:].reshape(-1, 1, 28, 28)
     side, number = field(layer)[0], layer + 1
     found = study.keep(f"excited-{number}", excited, look, layer, images)
@@ -296,7 +296,7 @@ def show_layer(
 
 
 def show_maps(study: Study, looks: list[Look], test: cr.data.Dataset) -> None:
-    """Where three digits excite each map, a picture for each layer."""
+    """Draw the activations of each map for three digits, a picture for each layer."""
     chosen = [int(np.flatnonzero(test.y == digit)[0]) for digit in (4, 7, 8)]
     images = test.x[:][chosen].reshape(-1, 1, 28, 28)
     for layer, (count, __, __) in enumerate(LAYERS):
@@ -323,7 +323,7 @@ def show_maps(study: Study, looks: list[Look], test: cr.data.Dataset) -> None:
 def apart(
     study: Study, model: Network, train: cr.data.Dataset, test: cr.data.Dataset
 ) -> list[float]:
-    """The share of test images nearest to their own class's mean: pixels, layers 1 ….
+    """Return the nearest-class-mean accuracy on pixels and on each layer's features.
 
     The means are those of training images.
     """
@@ -351,7 +351,7 @@ def apart(
 
 
 def run(study: Study) -> dict[str, Any]:
-    """Train, and look inside.
+    """Run the study: train the network, and visualise its layers.
 
     Args:
         study: the seed is that of the initial weights and of the order of samples.

@@ -1,4 +1,4 @@
-"""LeNet-5: convolutions learn to read handwritten digits (1.4, 3.2.3).
+"""LeNet-5: a convolutional network for handwritten digits (1.4, 3.2.3).
 
     28×28 → 6 maps 28×28 → 6 of 14×14 → 16 maps 10×10 → 16 of 5×5 → 120 → 84 → 10
            5×5 kernels    pooling 2×2    5×5 kernels    pooling 2×2
@@ -51,7 +51,7 @@ REFERENCES = [
 
 
 def data(limit: int | None = None) -> tuple[cr.data.Dataset, cr.data.Dataset]:
-    """60,000 images to learn from and 10,000 to test with, or the first ``limit``."""
+    """Return MNIST's training and test sets, or their first ``limit`` samples."""
     train, test = cr.data.mnist()
     if limit is not None:
         train, test = (part.take(min(limit, len(part))) for part in (train, test))
@@ -59,7 +59,7 @@ def data(limit: int | None = None) -> tuple[cr.data.Dataset, cr.data.Dataset]:
 
 
 def network(seed: int = 0) -> nn.Sequential:
-    """The network with initial weights drawn from ``seed``; it takes rows of pixels."""
+    """Return the network, for rows of pixels, with weights drawn from ``seed``."""
     cr.manual_seed(seed)
     return nn.Sequential(
         nn.Unflatten(1, (1, 28, 28)),
@@ -86,7 +86,7 @@ def trainer(
     engine: str = "auto",
     threads: int | None = None,
 ) -> cr.Trainer:
-    """What trains it; ``seed`` also orders the samples."""
+    """Return the Trainer; ``seed`` also determines the order of samples."""
     schedule = optim.OneCycleLR(lr)
     return cr.Trainer(
         model,
@@ -99,12 +99,12 @@ def trainer(
 
 
 def pictures(study: Study, model: nn.Sequential) -> None:
-    """The first filters, and the maps that the first test digit makes."""
+    """Draw the first filters, and the feature maps of the first test digit."""
     draw_features(study, model, data()[1].x[0])
 
 
 def main() -> None:
-    """Train, test, and look at one digit."""
+    """Train and test the network, and predict one digit."""
     train, test = data()
     run = trainer(network())
     run.fit(

@@ -1,4 +1,4 @@
-"""The textbook's network (3.2.3) learns to read handwritten digits.
+"""The textbook's network (3.2.3) for handwritten digits.
 
     784 pixels → 128 ReLU → 64 ReLU → 10 scores, one a digit
 
@@ -31,7 +31,7 @@ REFERENCES = [
 
 
 def data(limit: int | None = None) -> tuple[cr.data.Dataset, cr.data.Dataset]:
-    """60,000 images to learn from and 10,000 to test with, or the first ``limit``."""
+    """Return MNIST's training and test sets, or their first ``limit`` samples."""
     train, test = cr.data.mnist()
     if limit is not None:
         train, test = (part.take(min(limit, len(part))) for part in (train, test))
@@ -39,7 +39,7 @@ def data(limit: int | None = None) -> tuple[cr.data.Dataset, cr.data.Dataset]:
 
 
 def network(seed: int = 0) -> nn.Module:
-    """The network with initial weights drawn from ``seed``."""
+    """Return the network with initial weights drawn from ``seed``."""
     cr.manual_seed(seed)
     return nn.Sequential(
         nn.Linear(784, 128),
@@ -58,7 +58,7 @@ def trainer(
     engine: str = "auto",
     threads: int | None = None,
 ) -> cr.Trainer:
-    """What trains it; ``seed`` also orders the samples."""
+    """Return the Trainer; ``seed`` also determines the order of samples."""
     schedule = optim.OneCycleLR(lr)
     return cr.Trainer(
         model,
@@ -71,7 +71,7 @@ def trainer(
 
 
 def main() -> None:
-    """Train, test, and look at one digit."""
+    """Train and test the network, and predict one digit."""
     train, test = data()
     run = trainer(network())
     run.fit(

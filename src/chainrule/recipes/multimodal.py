@@ -1,4 +1,4 @@
-"""Questions about pictures: what is seen and what is asked meet in one network (1.6).
+"""Visual question answering: a network of a picture and a question (1.6).
 
     picture 64×64×3 → three convolutions → largest and mean of each map → v ┐
                                                                            ├ v ⊙ q → 13
@@ -62,7 +62,7 @@ QUESTIONS, LENGTH = 21, 9  # of a picture, and words of a question, at most
 
 
 class Pictures:
-    """Pictures and their questions, filled up to one shape.
+    """Pictures and their questions and answers, padded to one shape.
 
     Attributes:
         images: uint8 (n, 3, 64, 64).
@@ -95,12 +95,12 @@ class Pictures:
 
 
 def split(text: str) -> list[str]:
-    """The words of a question."""
+    """Return the words of a question."""
     return text.rstrip("?").split()
 
 
 def kind_of(text: str) -> str:
-    """Which kind of question this is."""
+    """Return the kind of a question."""
     words = split(text)
     if words[0] == "what":
         return "which colour?" if "color" in words else "which shape?"
@@ -109,13 +109,13 @@ def kind_of(text: str) -> str:
 
 
 class Batches(Source):
-    """Pictures in an order drawn for each epoch, with all of their questions."""
+    """A source of batches of pictures and questions, shuffled at each epoch."""
 
     def __init__(self, data: Pictures, seed: int) -> None:
         self.data, self.seed = data, seed
 
     def take(self, state: RunState, most: int) -> Work | None:
-        """The next pictures; what is left at the end waits for the next epoch."""
+        """Return the next batches of pictures; an incomplete batch is dropped."""
         if state.step == len(self.data) // BATCH_SIZE:
             return None
         order = np.random.default_rng([self.seed, state.epoch]).permutation
@@ -129,7 +129,7 @@ class Batches(Source):
 
 
 class Asked(nn.Module):
-    """Scores of the answers to questions about pictures.
+    """A network that scores the answers to questions about pictures.
 
     Args:
         sees, hears: whether it is given the picture, and the question.
@@ -152,7 +152,10 @@ class Asked(nn.Module):
         self.scores = nn.Linear(WIDTH, len(ANSWERS))
 
     def forward(self, pixels: cr.Tensor, words: cr.Tensor) -> cr.Tensor:
-        """(n, 3, 64, 64) from 0 to 1 and (n, k, LENGTH) → (n, k, 13)."""
+        """Return answer scores (n, k, 13) for pictures and questions (n, k, LENGTH).
+
+        Pictures are (n, 3, 64, 64), from 0 to 1.
+        """
         a = pixels - 0.5
         for i, convolution in enumerate(self.convolutions):
             a = convolution(a).relu()
@@ -167,7 +170,7 @@ class Asked(nn.Module):
 def learn(
     study: Study, name: str, train: Pictures, epochs: int, **senses: bool
 ) -> tuple[Asked, Any]:
-    """A trained network, and its program, which has an entry point ``answer``."""
+    """Train a network; return it, and its program with the entry point ``answer``."""
     cr.manual_seed(study.seed)
     model = Asked(**senses)
     steps = epochs * (len(train) // BATCH_SIZE)
@@ -211,7 +214,7 @@ def learn(
 
 
 def answered(program: Any, data: Pictures) -> np.ndarray:
-    """The probabilities of the answers, (n, QUESTIONS, 13)."""
+    """Return the probabilities of the answers, (n, QUESTIONS, 13)."""
     made = []
     for first in range(0, len(data), 250):
         rows = slice(first, first + 250)
@@ -221,7 +224,7 @@ def answered(program: Any, data: Pictures) -> np.ndarray:
 
 
 def share(said: np.ndarray, data: Pictures) -> float:
-    """The share of the questions that are answered rightly."""
+    """Return the share of correctly answered questions."""
     return float(((said == data.answers) * data.asked).sum() / data.asked.sum())
 
 
@@ -229,7 +232,7 @@ def share(said: np.ndarray, data: Pictures) -> float:
 
 
 def by_kind(said: np.ndarray, data: Pictures) -> dict[str, float]:
-    """The accuracy for each kind of question."""
+    """Return the accuracy for each kind of question."""
     right: dict[str, list[bool]] = {kind: [] for kind in KINDS}
     for i, texts in enumerate(data.texts):
         for k, text in enumerate(texts):
@@ -238,7 +241,7 @@ def by_kind(said: np.ndarray, data: Pictures) -> dict[str, float]:
 
 
 def looked_at(model: Asked, image: np.ndarray, words: np.ndarray) -> np.ndarray:
-    """|∂(largest score)/∂(pixel)|, the largest of the three colours: (64, 64)."""
+    """Return the saliency map |∂(largest score)/∂(pixel)|, maximal over colours."""
 
     def best(pixels: cr.Tensor) -> cr.Tensor:
         return model(pixels, cr.tensor(words[None, None])).amax()
@@ -248,7 +251,7 @@ def looked_at(model: Asked, image: np.ndarray, words: np.ndarray) -> np.ndarray:
 
 
 def draw_asked(figure: Any, rows: list[tuple[np.ndarray, np.ndarray, str]]) -> None:
-    """A picture, where the network looks, and what was asked and said."""
+    """Draw pictures with their saliency maps, questions and answers."""
     places = figure.subplots(2, len(rows), squeeze=False)
     for column, (image, slopes, title) in zip(places.T, rows):
         column[0].imshow(image.transpose(1, 2, 0))
@@ -261,7 +264,7 @@ def draw_asked(figure: Any, rows: list[tuple[np.ndarray, np.ndarray, str]]) -> N
 def example(
     model: Asked, data: Pictures, said: np.ndarray, i: int, k: int
 ) -> tuple[np.ndarray, np.ndarray, str]:
-    """What :func:`draw_asked` shows of question k of picture i."""
+    """Return an example for :func:`draw_asked`: question k of picture i."""
     text, truth = data.texts[i][k], ANSWERS[data.answers[i, k]]
     words = text.split()
     half = (len(words) + 1) // 2
@@ -272,7 +275,7 @@ def example(
 
 
 def show(study: Study, model: Asked, shares: np.ndarray, data: Pictures) -> int:
-    """Draw some answers, and the least sure ones; how many answers are wrong."""
+    """Draw some answers and the least certain ones; return the number of errors."""
     said = shares.argmax(-1)
     wrong = int(((said != data.answers) & (data.asked > 0)).sum())
     say(
@@ -302,7 +305,7 @@ def show(study: Study, model: Asked, shares: np.ndarray, data: Pictures) -> int:
 
 
 def run(study: Study) -> dict[str, Any]:
-    """Train with both senses and with one, test, and look at the answers.
+    """Run the study: train with pictures and questions, and with either alone.
 
     Args:
         study: the seed is that of the initial weights and of the order of pictures.

@@ -1,4 +1,4 @@
-"""Which style is this music? Exercise 1.8, answered in numbers and in words.
+"""Classification of music by style: Exercise 1.8, in numbers and in words.
 
 Music for a network may be what an expert has measured, or the notes:
 
@@ -92,13 +92,13 @@ def learn(
 
 
 def voted(members: list[cr.Trainer], x: np.ndarray) -> np.ndarray:
-    """The class that the members' mean probability is largest for."""
+    """Return the class with the largest mean probability over an ensemble."""
     said = [m.predict(x, output="probabilities") for m in members]
     return np.mean(said, axis=0).argmax(1)
 
 
 def folds(y: np.ndarray, seed: Any) -> np.ndarray:
-    """Deals rows into parts 0 … SPLITS − 1, each with its share of each class."""
+    """Split rows into stratified folds 0 … SPLITS − 1."""
     draw, dealt = np.random.default_rng(seed), np.empty(len(y), int)
     for label in np.unique(y):
         mine = draw.permutation(np.flatnonzero(y == label))
@@ -110,30 +110,30 @@ def folds(y: np.ndarray, seed: Any) -> np.ndarray:
 
 
 class Plain(pickle.Unpickler):
-    """Reads numbers, texts and lists; whatever would call something is refused."""
+    """An unpickler of plain data only; it refuses anything that calls code."""
 
     def find_class(self, module: str, name: str) -> Any:
-        """Refuse."""
+        """Refuse every class."""
         raise pickle.UnpicklingError(f"{module}.{name} has no place in data")
 
 
 def genres(file: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Features (581, 138), standardised as they are kept, and genres 0 … 5."""
+    """Read features (581, 138), standardised in the file, and genres 0 … 5."""
     with file.open("rb") as stream:
         x, y = Plain(stream).load(), Plain(stream).load()
     return np.array(x, np.float32), np.array(y).astype(np.int32)
 
 
 class Noise(nn.Module):
-    """Adds noise in training: what is near is of the same genre."""
+    """A layer that adds noise in training, as augmentation."""
 
     def forward(self, x: cr.Tensor) -> cr.Tensor:
-        """x + 0.25 ε, or x."""
+        """Return x + 0.25 ε in training, else x."""
         return x + 0.25 * cr.randn_like(x) if self.training else x
 
 
 def rivals(x: Any, y: Any, x_new: Any, y_new: Any) -> dict[str, float]:
-    """The accuracy of scikit-learn's classifiers."""
+    """Return the accuracy of scikit-learn's classifiers."""
     from sklearn.ensemble import ExtraTreesClassifier
     from sklearn.linear_model import LogisticRegression
     from sklearn.neighbors import KNeighborsClassifier
@@ -149,7 +149,7 @@ def rivals(x: Any, y: Any, x_new: Any, y_new: Any) -> dict[str, float]:
 
 
 def show_genres(study: Study, folder: Path) -> dict[str, Any]:
-    """Networks that vote, beside scikit-learn, on the same splits."""
+    """Compare an ensemble of networks with scikit-learn on the same splits."""
     x, y = genres(folder / "data/models/knn_musical_genre_6")
     say("Genres: {n} pieces, {d} features, six genres\n", n=len(x), d=x.shape[1])
     rows = []
@@ -205,7 +205,7 @@ Note = tuple[int | None, Fraction, bool]
 
 
 def notes(abc: str) -> list[Note]:
-    """Height in steps of the scale (None: a rest), duration, whether a bar begins."""
+    """Parse a tune: each note's scale step (None: a rest), duration, and bar start."""
     made: list[Note] = []
     first, triplet, carried = True, 0, Fraction(1)
     lines = [
@@ -234,13 +234,13 @@ NAMED = re.compile(r"reel|jig|hornpipe|clog|strathspey|fling|waltz|march|polka")
 
 
 def field(abc: str, letter: str) -> str:
-    """A field of a tune's head, in small letters; "" where there is none."""
+    """Return a field of a tune's header in lower case, or ""."""
     found = re.search(rf"(?m)^{letter}:(.*)$", abc)
     return found[1].strip().lower() if found else ""
 
 
 def dance(abc: str) -> int | None:
-    """The class of a tune, or None where it has none of these or a doubtful one.
+    """Return the dance class of a tune, or None if it has none or a doubtful one.
 
     Jigs are those in 6/8: slip jigs (9/8) and straight jigs (2/4) are other dances. A
     title that names another dance than its rhythm leaves both in doubt.
@@ -253,7 +253,7 @@ def dance(abc: str) -> int | None:
 
 
 def dances(folder: Path) -> tuple[list[list[Note]], np.ndarray]:
-    """Tunes and their classes; of those with the same heights the first one."""
+    """Read the tunes and their classes, without duplicates of the same pitches."""
     found: dict[tuple[Any, ...], tuple[list[Note], int]] = {}
     for file in sorted([*folder.glob("ryans*/*.abc"), *folder.glob("oneills*/*.abc")]):
         text = file.read_text(encoding="utf-8", errors="replace")
@@ -266,7 +266,7 @@ def dances(folder: Path) -> tuple[list[list[Note]], np.ndarray]:
 
 
 def cut(tune: list[Note]) -> list[slice]:
-    """Pieces of about PIECE notes that begin with a bar."""
+    """Split a tune into pieces of about PIECE notes that begin with a bar."""
     count = max(1, round(len(tune) / PIECE))
     bars = [i for i, (__, __, first) in enumerate(tune) if first]
     ideal = [len(tune) * k / count for k in range(1, count)]
@@ -276,7 +276,7 @@ def cut(tune: list[Note]) -> list[slice]:
 
 
 def rows_of(tunes: list[list[Note]]) -> tuple[np.ndarray, np.ndarray]:
-    """Pieces (n, LENGTH, 4) of tunes, and to which tune each belongs.
+    """Encode tunes as pieces (n, LENGTH, 4); return them and each one's tune.
 
     A note is: height 1 … 31 (0: rest), duration 1 … 13, bar, 1 (0: no note).
     """
@@ -297,7 +297,7 @@ def rows_of(tunes: list[list[Note]]) -> tuple[np.ndarray, np.ndarray]:
 
 
 class Tune(nn.Module):
-    """Convolutions over notes; their largest and their mean; scores of the dances."""
+    """A network over notes: convolutions, max and mean pooling, dance scores."""
 
     def __init__(self) -> None:
         self.tables = nn.ModuleList([nn.Embedding(rows, 24) for rows in (32, 14, 2)])
@@ -309,7 +309,7 @@ class Tune(nn.Module):
         self.drop, self.scores = nn.Dropout(0.5), nn.Linear(128, len(DANCES))
 
     def forward(self, x: cr.Tensor) -> cr.Tensor:
-        """The scores of pieces (n, LENGTH, 4)."""
+        """Return the scores of pieces (n, LENGTH, 4)."""
         real, whole = x[:, :, 3:].astype("float32"), x.astype("int32")
         tables = enumerate(self.tables)
         h = sum((table(whole[:, :, i]) for i, table in tables), start=cr.zeros(1))
@@ -321,7 +321,7 @@ class Tune(nn.Module):
 
 
 def show_dances(study: Study, folder: Path) -> dict[str, Any]:
-    """Networks that vote, by the pieces of tunes that they have not seen."""
+    """Train an ensemble on pieces of tunes, and test it on unseen tunes."""
     tunes, y = dances(folder / "corpus")
     counts = dict(zip(DANCES, np.bincount(y).tolist()))
     x, owners = rows_of(tunes)
@@ -374,7 +374,7 @@ How to design a network that recognises the style of music (1.8):
 
 
 def run(study: Study) -> dict[str, Any]:
-    """Genres, dances, and what follows from them.
+    """Run the study: genres, dances, and a conclusion.
 
     Args:
         study: the seed is that of the splits, the initial weights and the order.

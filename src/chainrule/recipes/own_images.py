@@ -1,4 +1,4 @@
-"""A folder of your own images: one folder for each kind, and a network that tells them.
+"""Image classification for a folder of your own images, one folder for each kind.
 
     photos/cat/1.jpg, photos/cat/2.jpg, photos/dog/1.jpg, …
 
@@ -70,14 +70,14 @@ EPOCHS, BATCH_SIZE, LR, DECAY = 40, 32, 4e-3, 0.05
 
 
 def pickled(content: bytes, length: int) -> bytes:
-    """The numbers in a pickled array, without unpickling it: after their length."""
+    """Extract a pickled array's bytes, found after their length, without unpickling."""
     mark = b"B" + length.to_bytes(4, "little")
     start = content.index(mark) + len(mark)
     return content[start : start + length]
 
 
 def animals(study: Study) -> tuple[np.ndarray, np.ndarray]:
-    """9,716 different images of 28 × 28, white on black, and their kinds."""
+    """Return 9,716 different animal images, 28 × 28, white on black, and classes."""
     folder = study.folder(
         "animal_shape_mnist.benchmarker", "--no-deps animal-shape-mnist"
     )
@@ -94,7 +94,7 @@ def animals(study: Study) -> tuple[np.ndarray, np.ndarray]:
 
 
 def example(study: Study, folder: Path) -> Path:
-    """A folder as you might have one: PNG files, a folder for each animal."""
+    """Write an example folder: PNG files, a folder for each animal."""
     image = study.package("PIL.Image", "chainrule[images]")
     x, y = animals(study)
     for kind, name in enumerate(ANIMALS):
@@ -105,7 +105,7 @@ def example(study: Study, folder: Path) -> Path:
 
 
 def images(study: Study, data: str | None) -> cr.data.Dataset:
-    """Your folder in colour, or the example in grey."""
+    """Load the user's folder in colour, or the example in grey."""
     if data is not None:
         return cr.data.image_folder(data, size=(48, 48), mode="RGB")
     with tempfile.TemporaryDirectory() as place:
@@ -117,7 +117,7 @@ def images(study: Study, data: str | None) -> cr.data.Dataset:
 
 
 def augmentation() -> nn.Sequential:
-    """What is done to images while the network trains."""
+    """Return the augmentation layers, active while the network trains."""
     return nn.Sequential(
         nn.RandomHorizontalFlip(),
         nn.RandomAffine(12, translate=(0.1, 0.1), scale=(0.85, 1.15)),
@@ -126,7 +126,7 @@ def augmentation() -> nn.Sequential:
 
 
 def network(shape: tuple[int, ...], classes: int, *, augmented: bool) -> nn.Module:
-    """Three times filters of 3 × 3, halved twice; then one hidden layer."""
+    """Return a CNN with three 3 × 3 convolutions and one hidden layer."""
     channels, height, width = shape
     layers: list[nn.Module] = [augmentation()] if augmented else []
     for inputs, outputs in ((channels, 16), (16, 32)):
@@ -141,7 +141,7 @@ def network(shape: tuple[int, ...], classes: int, *, augmented: bool) -> nn.Modu
 
 
 def filters(inputs: int, outputs: int) -> list[nn.Module]:
-    """Filters of 3 × 3; what follows takes away a bias, so they have none."""
+    """Return a 3 × 3 convolution without bias, batch normalisation and ReLU."""
     made = nn.Conv2d(inputs, outputs, 3, padding=1, bias=False)
     return [made, nn.BatchNorm2d(outputs), nn.ReLU()]
 
@@ -149,7 +149,7 @@ def filters(inputs: int, outputs: int) -> list[nn.Module]:
 def learn(
     study: Study, stage: str, train: Any, test: Any, augmented: bool
 ) -> cr.Trainer:
-    """Train with or without augmentation, and look at other images as it goes."""
+    """Train with or without augmentation, and test after each epoch."""
     cr.manual_seed(study.seed)
     shape = tuple(int(n) for n in train.x.shape[1:])
     model = network(shape, train.classes, augmented=augmented)
@@ -169,7 +169,7 @@ def learn(
 
 
 def rivals(study: Study, train: Any, test: Any) -> dict[str, float]:
-    """What scikit-learn makes of pixels and of HOG: the shares that are right."""
+    """Return the accuracies of scikit-learn's classifiers on pixels and on HOG."""
 
     def part(name: str) -> Any:
         return study.package(f"sklearn.{name}", "chainrule[sklearn]")
@@ -200,7 +200,7 @@ def rivals(study: Study, train: Any, test: Any) -> dict[str, float]:
 
 
 def compare(study: Study, data: cr.data.Dataset, splits: int) -> dict[str, Any]:
-    """All splits; what the last network confuses, and the curves."""
+    """Run all splits; return accuracies, the last network's confusions, and curves."""
     rows: list[dict[str, float]] = []
     confused = np.zeros((data.classes or 0,) * 2, int)
     for i in range(splits):
@@ -220,7 +220,7 @@ def compare(study: Study, data: cr.data.Dataset, splits: int) -> dict[str, Any]:
 
 
 def put(rows: list[dict[str, float]]) -> dict[str, Any]:
-    """Print the table, and sum it up."""
+    """Print the table of accuracies; return its summary."""
     means = {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
     others = {k: v for k, v in means.items() if k not in ("plain", "network")}
     rival = max(others, key=lambda name: others[name])
@@ -243,7 +243,7 @@ def put(rows: list[dict[str, float]]) -> dict[str, Any]:
 
 
 def draw(study: Study, data: cr.data.Dataset, found: dict[str, Any]) -> None:
-    """Images as the network is shown them, the curves, the confusion."""
+    """Draw augmented images, the learning curves and the confusion matrix."""
     cr.manual_seed(study.seed)
     chosen = [
         int(np.flatnonzero(data.y == k)[0]) for k in range(min(6, data.classes or 0))
@@ -273,7 +273,7 @@ def draw(study: Study, data: cr.data.Dataset, found: dict[str, Any]) -> None:
 
 
 def run(study: Study, *, data: str | None = None) -> dict[str, Any]:
-    """Learn to tell the images of a folder.
+    """Run the study: learn to classify the images of a folder.
 
     Args:
         study: the seed is that of the first split, of initial weights, order and draws.

@@ -1,4 +1,4 @@
-"""PPO: a policy that is moved, but never far at a time (1.3).
+"""Proximal policy optimisation (PPO): policy updates in small, clipped steps (1.3).
 
 DQN learns what actions are worth and takes the best. Here a network gives the policy
 itself, π(a | s; θ), from which actions are drawn; a second one, the critic, says what
@@ -55,7 +55,7 @@ REFERENCES = [
 
 @dataclass(frozen=True)
 class Settings:
-    """How an agent learns; those of CleanRL's ppo.py.
+    """The hyperparameters of an agent; those of CleanRL's ppo.py.
 
     Attributes:
         steps, count: in all environments together, and how many environments.
@@ -84,17 +84,17 @@ class Settings:
 
     @property
     def batch(self) -> int:
-        """Steps that are learned from at a time."""
+        """The number of steps of a round, in all environments together."""
         return self.count * self.length
 
     @property
     def rounds(self) -> int:
-        """Of acting and learning."""
+        """The number of rounds of acting and learning."""
         return self.steps // self.batch
 
     @property
     def each(self) -> int:
-        """Updates in a round."""
+        """The number of updates in a round."""
         return self.passes * self.parts
 
 
@@ -110,7 +110,7 @@ WORLDS["Pendulum-v1"] = Settings(**PENDULUM)
 
 
 class Agent(nn.Module):
-    """Actor and critic; with ``real`` actions a spread of the normal distribution."""
+    """Actor and critic networks; with ``real`` actions also a standard deviation."""
 
     def __init__(self, seen: int, actions: int, real: bool) -> None:
         self.seen, self.actions = seen, actions
@@ -122,7 +122,7 @@ class Agent(nn.Module):
 
 
 def network(seen: int, outputs: int, gain: float) -> nn.Sequential:
-    """Two layers of 64 tanh, orthogonal weights: small ones last, for the actor."""
+    """Return a network with two layers of 64 tanh and orthogonal initial weights."""
     layers: list[Any]
     layers = [nn.Linear(seen, 64), nn.Linear(64, 64), nn.Linear(64, outputs)]
     for layer, g in zip(layers, (math.sqrt(2), math.sqrt(2), gain)):
@@ -133,71 +133,71 @@ def network(seen: int, outputs: int, gain: float) -> nn.Sequential:
 
 
 class Categorical:
-    """Actions that are numbers 0, 1, …: drawn with the softmax of the scores."""
+    """A policy with discrete actions 0, 1, …, drawn with softmax probabilities."""
 
     def __init__(self, agent: Agent) -> None:
         self.agent = agent
 
     @staticmethod
     def noise(dice: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
-        """Gumbel's: the largest of scores + noise is a draw from their softmax."""
+        """Draw Gumbel noise: argmax(scores + noise) is a draw from their softmax."""
         return dice.gumbel(size=shape).astype(np.float32)
 
     def draw(self, scores: cr.Tensor, noise: cr.Tensor) -> Any:
-        """One action a row; with noise 0 the likeliest."""
+        """Return one action a row; with noise 0 the most likely one."""
         return (scores + noise).argmax(1)
 
     def log(self, scores: cr.Tensor, action: cr.Tensor) -> Any:
-        """log π(a | s) of actions that are given as (n, 1) floats."""
+        """Return log π(a | s) of actions passed as (n, 1) floats."""
         logs = nn.functional.log_softmax(scores)
         number = action[:, 0].astype("int32")
         chosen = nn.functional.one_hot(number, self.agent.actions)
         return (logs * chosen).sum(1)
 
     def entropy(self, scores: cr.Tensor) -> Any:
-        """−Σ p log p, a row."""
+        """Return the policy's entropy −Σ p log p for each row."""
         logs = nn.functional.log_softmax(scores)
         return -(logs.exp() * logs).sum(1)
 
 
 class Normal(Categorical):
-    """Actions that are vectors: every number normal, with a spread of its own."""
+    """A policy with normally distributed action vectors."""
 
     @staticmethod
     def noise(dice: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
-        """Standard normal."""
+        """Draw standard normal noise."""
         return dice.standard_normal(shape, np.float32)
 
     def draw(self, scores: cr.Tensor, noise: cr.Tensor) -> Any:
-        """Mean and a share of the noise."""
+        """Return actions: the mean plus the noise times the standard deviation."""
         return scores + self.agent.spread.exp() * noise
 
     def log(self, scores: cr.Tensor, action: cr.Tensor) -> Any:
-        """Σ −½ ((a − μ)/σ)² − log σ − ½ log 2π."""
+        """Return log π(a | s) = Σ −½ ((a − μ)/σ)² − log σ − ½ log 2π."""
         spread = self.agent.spread
         apart = (action - scores) * (-spread).exp()
         each = -0.5 * apart * apart - spread - 0.5 * math.log(2 * math.pi)
         return each.sum(1)
 
     def entropy(self, scores: cr.Tensor) -> Any:
-        """Σ ½ + ½ log 2π + log σ: the same for every row."""
+        """Return the entropy Σ ½ + ½ log 2π + log σ, the same for every row."""
         each = self.agent.spread + 0.5 + 0.5 * math.log(2 * math.pi)
         return (scores * 0 + each).sum(1)
 
 
 class LinearAnnealing(optim.Schedule):
-    """From lr to 0 on a straight line, in a stair for each round."""
+    """A learning-rate schedule: linear from lr to 0, constant in each round."""
 
     each: int = 1
     rounds: int = 1
 
     def __call__(self, step: int) -> float:
-        """η of update ``step``."""
+        """Return the learning rate η of update ``step``."""
         return self.lr * (1 - step // self.each / self.rounds)
 
 
 def compiled(agent: Agent, policy: Categorical, how: Settings, **engine: Any) -> Any:
-    """Acting and learning, as one program."""
+    """Compile acting and learning as one program."""
     seen, actions = agent.seen, agent.actions
     taken = actions if agent.spread is not None else 1
     lr = LinearAnnealing(how.lr, how.each, how.rounds)
@@ -241,7 +241,7 @@ def compiled(agent: Agent, policy: Categorical, how: Settings, **engine: Any) ->
 
 
 class Rollouts(Source):
-    """Acts for a while, works out the advantages, hands out minibatches of both."""
+    """A source of minibatches: acts for a while, and computes the advantages."""
 
     def __init__(self, name: str, policy: Any, how: Settings, seed: int) -> None:
         self.world = Environments(name, how.count, seed=seed)
@@ -253,11 +253,11 @@ class Rollouts(Source):
         self.order = np.zeros((0, 0), np.int64)
 
     def bind(self, program: Any) -> None:
-        """Learn whom to ask for actions."""
+        """Set the program that chooses actions."""
         self.program = program
 
     def take(self, state: RunState, most: int) -> Work | None:
-        """A round of acting where the last one is used up; then minibatches of it."""
+        """Return the next minibatches; gather new steps after the last pass."""
         how = self.how
         at = state.updates % how.each
         if at == 0:
@@ -269,7 +269,7 @@ class Rollouts(Source):
         return Work({"rows": rows}, steps=count)
 
     def gather(self) -> None:
-        """Act, and put down what happened, and A and R of every step."""
+        """Act in the environments; record the steps with advantages A and returns R."""
         how, world, run = self.how, self.world, self.program.run
         shape = how.length, how.count, self.policy.agent.actions
         noise = self.policy.noise(self.dice, shape)
@@ -296,12 +296,12 @@ class Rollouts(Source):
         self.rows = rows.reshape(how.batch, -1)
 
     def state(self) -> dict[str, Any]:
-        """The environments, the dice, and what is still to be learned from."""
+        """Return the state of the environments, the generator and the open round."""
         kept = {"world": self.world.state(), "dice": self.dice.bit_generator.state}
         return kept | {"rows": self.rows, "order": self.order}
 
     def load_state(self, state: Mapping[str, Any]) -> None:
-        """Go on from there."""
+        """Restore the state of the environments, the generator and the open round."""
         self.world.load_state(state["world"])
         self.dice.bit_generator.state = state["dice"]
         self.rows, self.order = state["rows"], state["order"]
@@ -310,7 +310,7 @@ class Rollouts(Source):
 def advantages(
     rewards: np.ndarray, values: np.ndarray, on: np.ndarray, how: Settings
 ) -> np.ndarray:
-    """A of every step, from the last to the first: Aₜ = δₜ + γλ Aₜ₊₁.
+    """Return the advantage of every step, computed backwards: Aₜ = δₜ + γλ Aₜ₊₁.
 
     All are (steps, environments); ``values`` has one more row, V of what is seen at the
     end; ``on`` is 0 where an episode ends with the step, else 1.
@@ -326,7 +326,7 @@ def advantages(
 
 
 def learn(study: Study, name: str, how: Settings) -> dict[str, Any]:
-    """Train an agent in an environment, test it and show what it does."""
+    """Train an agent in an environment, test it, and draw its results."""
     number = list(WORLDS).index(name)
     seeds = np.random.SeedSequence([study.seed, number]).generate_state(3)
     space = study.package("gymnasium", "chainrule[rl]").make(name).action_space
@@ -368,7 +368,7 @@ def learn(study: Study, name: str, how: Settings) -> dict[str, Any]:
 
 
 def show(study: Study, name: str, episodes: Any, columns: Any, frames: Any) -> None:
-    """The curves, and the first episode of the test as a film."""
+    """Draw the learning curves, and the first test episode as a film."""
     what = f"{name}: the return of the episodes"
     study.draw(f"{name}-returns", viz.scenes.returns, episodes, title=what)
     thin = max(1, len(columns["loss"]) // 1000)

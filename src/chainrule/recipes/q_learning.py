@@ -1,4 +1,4 @@
-"""Q-learning: what each action is worth, written into a table by trial and error (1.3).
+"""Q-learning: action values in a table, learned by trial and error (1.3).
 
 An agent is in a state s, acts, gets a reward r and finds itself in s′. Nobody tells it
 what would have been right. It keeps a table Q(s, a) of what it expects from there on,
@@ -54,7 +54,7 @@ REFERENCES = [
 
 @dataclass(frozen=True)
 class World:
-    """An environment and how its table is learned.
+    """An environment, with the settings for learning its table.
 
     Attributes:
         name: of the environment in gymnasium.
@@ -93,7 +93,7 @@ WORLDS = {
 def learn(
     gymnasium: Any, world: World, seed: int, episodes: int, *, sarsa: bool = False
 ) -> dict[str, Any]:
-    """Fill a table; returns it at some moments, and the return of each episode."""
+    """Learn a table; return it at some episodes, and the return of each episode."""
     environment = gymnasium.make(world.name, max_episode_steps=world.limit)
     dice = np.random.default_rng(seed)
     actions = len(world.arrows)
@@ -128,7 +128,7 @@ def learn(
 
 
 def choose(worth: list[float], greed: float, dice: np.random.Generator) -> int:
-    """Mostly the best action, with probability ε any."""
+    """Choose the best action or, with probability ε, any action."""
     if dice.random() < greed:
         return int(dice.integers(len(worth)))
     return worth.index(max(worth))
@@ -138,7 +138,7 @@ def choose(worth: list[float], greed: float, dice: np.random.Generator) -> int:
 
 
 def rules(environment: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """P(s′ | s, a) where the episode goes on, the mean reward, and where one begins."""
+    """Return P(s′ | s, a) of the environment, mean rewards, and start probabilities."""
     inner = environment.unwrapped
     states, actions = len(inner.P), len(inner.P[0])
     onward, reward = np.zeros((states, actions, states)), np.zeros((states, actions))
@@ -151,7 +151,7 @@ def rules(environment: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def best_of_all(rule: tuple[np.ndarray, ...], limit: int) -> float:
-    """The mean return of the best policy there is, which may look at the clock.
+    """Return the mean return of the optimal, time-dependent policy.
 
     V₀ = 0 and Vₜ₊₁(s) = maxₐ [R(s, a) + Σ P(s′ | s, a) Vₜ(s′)], t steps before the end.
     """
@@ -163,7 +163,7 @@ def best_of_all(rule: tuple[np.ndarray, ...], limit: int) -> float:
 
 
 def worth_of(rule: tuple[np.ndarray, ...], policy: np.ndarray, limit: int) -> float:
-    """The mean return of a policy within the time limit, exactly."""
+    """Return the exact mean return of a policy within the time limit."""
     onward, reward, begin = rule
     rows, value = np.arange(len(policy)), np.zeros(len(policy))
     for __ in range(limit):
@@ -175,7 +175,7 @@ def worth_of(rule: tuple[np.ndarray, ...], policy: np.ndarray, limit: int) -> fl
 
 
 def cells(key: str, table: np.ndarray) -> np.ndarray:
-    """The rows of a table that are drawn, one a cell of the map."""
+    """Return the rows of a table that are drawn, one for each cell of the map."""
     if key == "taxi":  # ((row · 5 + column) · 5 + passenger) · 4 + hotel
         return table.reshape(25, 5, 4, -1)[:, 4, 0]  # aboard, to the red hotel
     return table
@@ -184,7 +184,7 @@ def cells(key: str, table: np.ndarray) -> np.ndarray:
 def draw_tables(
     figure: Any, tables: list[np.ndarray], world: World, titles: list[str]
 ) -> None:
-    """Maps of maxₐ Q in colours, with an arrow for the best action."""
+    """Draw maps of maxₐ Q in colours, with an arrow for the best action."""
     across = len(tables) if world.shape[0] == world.shape[1] else 2
     places = figure.subplots(-(-len(tables) // across), across, squeeze=False)
     for axes, table, title in zip(places.reshape(-1), tables, titles):
@@ -205,14 +205,14 @@ def draw_tables(
 
 
 def put_map(world: World, table: np.ndarray) -> None:
-    """The policy as text; a dot where nothing is known, such as where episodes end."""
+    """Print the policy as text; a dot where the table has no values."""
     for row in table.reshape(*world.shape, -1):
         signs = [world.arrows[r.argmax()] if r.any() else "·" for r in row]
         print("      " + " ".join(signs))
 
 
 def smooth(returns: np.ndarray, width: int) -> np.ndarray:
-    """The mean over the last ``width`` episodes."""
+    """Return the moving average over the last ``width`` episodes."""
     sums = np.cumsum(np.concatenate([[0.0], returns]))
     return (sums[width:] - sums[:-width]) / width
 
@@ -221,7 +221,7 @@ def smooth(returns: np.ndarray, width: int) -> np.ndarray:
 
 
 def world_by_world(study: Study, gymnasium: Any, key: str) -> dict[str, Any]:
-    """Learn a world with each seed, measure what was learned, draw it."""
+    """Learn an environment with each seed, evaluate the tables, and draw them."""
     world = WORLDS[key]
     environment = gymnasium.make(world.name)
     rule = rules(environment)
@@ -291,7 +291,7 @@ def world_by_world(study: Study, gymnasium: Any, key: str) -> dict[str, Any]:
 def show_sarsa(
     world: World, rule: Any, other: Mapping[str, Any], mine: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """The cautious rival on the cliff, beside the table of Q-learning."""
+    """Print SARSA's policy on the cliff, and compare its return with Q-learning's."""
     table = np.array(other["tables"][-1])
     exact = worth_of(rule, table.argmax(axis=1), world.limit)
     earned, rivals = (np.mean(run["returns"][-100:]) for run in (mine, other))
@@ -311,7 +311,7 @@ def show_sarsa(
 def draw_returns(
     study: Study, key: str, curves: Mapping[str, Any], episodes: int
 ) -> None:
-    """The mean return of the last episodes, as learning goes on."""
+    """Draw the moving average of returns over the course of learning."""
     width = max(10, episodes // 20)
     shown = {
         name: (np.arange(width, episodes + 1), smooth(np.array(returns), width))
@@ -333,7 +333,7 @@ def draw_returns(
 
 
 def run(study: Study) -> dict[str, Any]:
-    """Learn three worlds, and hold what was learned against the truth.
+    """Run the study: learn three environments, and compare with exact values.
 
     Args:
         study: the seed is that of the worlds and of what is tried in them.

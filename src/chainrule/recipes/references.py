@@ -1,4 +1,4 @@
-"""Figures of the literature, which recipes are held against."""
+"""Reference figures from the literature, with which recipes are compared."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from chainrule.text import tr, translated
 
 @dataclass(frozen=True)
 class Reference:
-    """A figure that a recipe is held against.
+    """A reference figure for a recipe's result.
 
     Attributes:
         key: of the recipe's result; within nested results joined by dots.
@@ -28,14 +28,14 @@ class Reference:
     source: str = ""
 
     def value(self, result: Mapping[str, Any]) -> float:
-        """The figure in a result."""
+        """Return the figure's value in a result."""
         found: Any = result
         for part in self.key.split("."):
             found = found[part]
         return float(found)
 
     def reached(self, result: Mapping[str, Any]) -> bool:
-        """Whether the result is as good."""
+        """Return whether the result reaches the reference."""
         value = self.value(result)
         if self.at_least is not None and not value >= self.at_least:
             return False
@@ -43,7 +43,7 @@ class Reference:
 
 
 def worded(figure: Mapping[str, Any]) -> str:
-    """A figure beside its reference.
+    """Return a figure and its reference as text.
 
     >>> worded(held([Reference("accuracy", at_least=0.985)], {"accuracy": 0.98})[0])
     'accuracy 0.98 (reference ≥ 0.985)'
@@ -64,7 +64,7 @@ def worded(figure: Mapping[str, Any]) -> str:
 def held(
     references: Sequence[Reference], result: Mapping[str, Any]
 ) -> list[dict[str, Any]]:
-    """Each reference with the value in a result, and whether it is reached."""
+    """Compare a result with references: each with its value and ``reached``."""
     return [
         {**asdict(r), "value": r.value(result), "reached": r.reached(result)}
         for r in references

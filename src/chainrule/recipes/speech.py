@@ -1,4 +1,4 @@
-"""Who speaks? Nine speakers are told apart by a vowel each (1.5, 1.6).
+"""Speaker recognition: nine speakers by one vowel each (1.5, 1.6).
 
     x₁ … x_T  →  windows of 3 and 5 steps  →  mean and deviation over time  →  9 scores
     12 numbers a step, T = 7 … 29
@@ -60,7 +60,7 @@ KINDS = {
 
 
 def read(file: Path) -> tuple[list[np.ndarray], np.ndarray]:
-    """Utterances, (T, 12) each, and who spoke them, 0 … 8, of a file of aeon's form.
+    """Read utterances, (T, 12) each, and speakers 0 … 8 from a file of aeon's format.
 
     A line is an utterance: its channels, then the speaker, between colons.
     """
@@ -75,7 +75,7 @@ def read(file: Path) -> tuple[list[np.ndarray], np.ndarray]:
 
 
 def stacked(utterances: list[np.ndarray], known: list[np.ndarray]) -> np.ndarray:
-    """(n, T, 13): standardised by the steps of ``known``; zeros behind the end; m."""
+    """Return standardised utterances (n, T, 13), zero-padded, with a mask m."""
     steps = np.concatenate(known)
     mean, deviation = steps.mean(0), steps.std(0)
     x = np.zeros((len(utterances), max(map(len, utterances)), 13), np.float32)
@@ -89,7 +89,7 @@ def stacked(utterances: list[np.ndarray], known: list[np.ndarray]) -> np.ndarray
 
 
 class Speaker(nn.Module):
-    """Scores of the nine speakers, for utterances (n, T, 13)."""
+    """A network that scores nine speakers for utterances (n, T, 13)."""
 
     def __init__(self, kind: str) -> None:
         self.kind = kind
@@ -107,11 +107,11 @@ class Speaker(nn.Module):
         self.scores = nn.Linear(WIDTH * (2 if "σ" in kind else 1), 9)
 
     def forward(self, x: cr.Tensor) -> cr.Tensor:
-        """The scores."""
+        """Return the scores of the speakers."""
         return self.scores(self.drop(self.print(x)))
 
     def print(self, x: cr.Tensor) -> cr.Tensor:
-        """The voice print: what is left of an utterance when time is summed over."""
+        """Return the voice print: an utterance's features pooled over time."""
         h, m = x[:, :, :12], x[:, :, 12:]
         if self.kind.startswith("LSTM"):
             h = self.reader(h)[0]  # it reads forwards: what follows the end is too late
@@ -127,7 +127,7 @@ class Speaker(nn.Module):
 
 
 def trainer(study: Study, kind: str, number: int) -> cr.Trainer:
-    """A new network and what trains it; ``number`` sets it apart from others."""
+    """Return a Trainer with a new network; ``number`` varies the seed."""
     seed = (study.seed * 100 + number) % 2**64
     cr.manual_seed(seed)
     return cr.Trainer(
@@ -143,7 +143,7 @@ def trainer(study: Study, kind: str, number: int) -> cr.Trainer:
 
 
 def validated(study: Study, kind: str, x: np.ndarray, y: np.ndarray) -> Any:
-    """Loss and accuracy on each third of the training utterances, by the other two."""
+    """Return loss and accuracy of three-fold cross-validation in training data."""
     fold = np.empty(len(y), int)
     for speaker in range(9):
         mine = np.flatnonzero(y == speaker)
@@ -169,7 +169,7 @@ def fit(study: Study, run: cr.Trainer, data: Any, stage: str = "") -> cr.Trainer
 
 
 def choose(study: Study, x: np.ndarray, y: np.ndarray) -> tuple[str, dict[str, Any]]:
-    """The kind with the least loss on what it has not seen, and the figures of all."""
+    """Choose the network with the least validation loss; return figures of all."""
     say("Validation on training utterances that were left out:\n")
     say("                        loss   accuracy")
     found = {}
@@ -186,12 +186,12 @@ def choose(study: Study, x: np.ndarray, y: np.ndarray) -> tuple[str, dict[str, A
 
 
 def vote(members: list[cr.Trainer], x: np.ndarray) -> np.ndarray:
-    """The mean of the members' probabilities, (n, 9)."""
+    """Return the mean of an ensemble's probabilities, (n, 9)."""
     return np.mean([m.predict(x, output="probabilities") for m in members], axis=0)
 
 
 def heard(members: list[cr.Trainer], x: np.ndarray, y: np.ndarray) -> dict[int, float]:
-    """The accuracy where only the first steps are heard; the mask hides the others."""
+    """Return the accuracy on the first steps only; the mask hides the rest."""
     found = {}
     for steps in (1, 2, 3, 5, 7, 10, 15, 20, 29):
         part = x.copy()
@@ -201,7 +201,7 @@ def heard(members: list[cr.Trainer], x: np.ndarray, y: np.ndarray) -> dict[int, 
 
 
 def flat(vectors: np.ndarray) -> np.ndarray:
-    """The two directions in which vectors differ most: (n, 2)."""
+    """Return vectors projected to the plane of their largest variance, (n, 2)."""
     apart = vectors - vectors.mean(0)
     left, sizes, __ = np.linalg.svd(apart, full_matrices=False)
     made = left[:, :2] * sizes[:2]
@@ -209,7 +209,7 @@ def flat(vectors: np.ndarray) -> np.ndarray:
 
 
 def draw_voices(figure: Any, x: np.ndarray, y: np.ndarray) -> None:
-    """Three utterances of each of three speakers: coefficients upwards, time across."""
+    """Draw three utterances of each of three speakers: coefficients over time."""
     places = figure.subplots(3, 3, sharex=True, sharey=True)
     for row, speaker in zip(places, (0, 3, 8)):
         for axes, utterance in zip(row, x[y == speaker][:3]):
@@ -220,7 +220,7 @@ def draw_voices(figure: Any, x: np.ndarray, y: np.ndarray) -> None:
 
 
 def run(study: Study) -> dict[str, Any]:
-    """Choose a network, train it, test it once, and look at it.
+    """Run the study: choose a network, train it, test it once, and analyse it.
 
     Args:
         study: the seed is that of the folds, the initial weights and the order.

@@ -1,4 +1,4 @@
-"""What a recipe runs in: its settings, what it says and draws, and what it keeps.
+"""The context of a recipe run: settings, report, pictures and stored stages.
 
 A recipe is a function of a :class:`Study`. With a directory, whatever takes long is
 kept there stage by stage, so that a recipe that was killed is simply run again: stages
@@ -45,7 +45,7 @@ class _Block:
 
 
 class _Tee(io.TextIOBase):
-    """Prints, and keeps what is printed."""
+    """A text stream that prints and also records the text."""
 
     def __init__(self, stream: Any, kept: list[str]) -> None:
         self._stream, self._kept = stream, kept
@@ -60,7 +60,7 @@ class _Tee(io.TextIOBase):
 
 
 class Study:
-    """What a recipe runs in.
+    """The context in which a recipe runs: settings, stages, pictures and report.
 
     Args:
         name: of the recipe.
@@ -107,13 +107,13 @@ class Study:
 
     @property
     def how(self) -> dict[str, Any]:
-        """What every Trainer and compiled program of the study is made with."""
+        """The engine arguments of every Trainer and compiled program of the study."""
         return {"engine": self.engine, "threads": self.threads}
 
     # -- what it needs -----------------------------------------------------------------
 
     def package(self, module: str, install: str) -> Any:
-        """A module of an optional package.
+        """Import and return a module of an optional package.
 
         Args:
             module: its name.
@@ -128,7 +128,7 @@ class Study:
             raise self._missing(module, install) from error
 
     def folder(self, module: str, install: str) -> Path:
-        """The folder of an installed package, which is not imported: its data.
+        """Return the folder of an installed package's data, without importing it.
 
         Args:
             module, install: as for :meth:`package`.
@@ -158,7 +158,7 @@ class Study:
         )
 
     def given_folder(self, path: str, what: str) -> Path:
-        """A folder of the user's.
+        """Check that a user's folder exists, and return its path.
 
         Args:
             path: as it was given.
@@ -176,7 +176,7 @@ class Study:
         return {"recipe": self.name, **kept, "options": self.options}
 
     def begin(self, *, again: bool = False) -> None:
-        """Take the directory, before anything is computed.
+        """Reserve the directory for the study, before any computation.
 
         Args:
             again: whether it may hold this very study already, which then goes on.
@@ -206,7 +206,7 @@ class Study:
         self._write(SETTINGS, _json(mine).encode())
 
     def leave_nothing(self) -> None:
-        """Take back what :meth:`begin` wrote, and pictures, while no stage has begun.
+        """Delete the files that :meth:`begin` wrote, if no stage has begun.
 
         So that what a refused run was given wrong does not stand in its directory.
         """
@@ -220,7 +220,7 @@ class Study:
 
     @classmethod
     def restore(cls, out: str | Path, **how: Any) -> Study:
-        """The study that was begun in a directory; it goes on where it was cut short.
+        """Restore the study that was begun in a directory, to resume it.
 
         Args:
             out: the directory.
@@ -240,7 +240,7 @@ class Study:
         return cls(kept.pop("recipe"), out=out, **kept, **how)
 
     def _place(self, name: str) -> Path | None:
-        """Where a stage is kept; every stage has a name of its own."""
+        """Return the path of a stage's files; refuse a repeated stage name."""
         if name in self._names:
             raise ArgumentError(
                 _("Two stages of this study are called {name!r}.", name=name),
@@ -259,7 +259,9 @@ class Study:
     # -- stages ------------------------------------------------------------------------
 
     def fit(self, name: str, trainer: Trainer, train: Any, **how: Any) -> Trainer:
-        """Train, or go on, or read what was trained; go on with what this returns.
+        """Train a stage's network, resume it or load it; return the Trainer.
+
+        Go on with the Trainer that is returned.
 
         The model and the loss stay the same objects.
 
@@ -284,7 +286,7 @@ class Study:
         return trainer
 
     def loop(self, name: str, loop: Loop, **end: Any) -> Loop:
-        """Run a new loop, or go on with it.
+        """Run a stage's training loop, or resume it.
 
         Args:
             name: of the stage.
@@ -301,7 +303,7 @@ class Study:
         return loop
 
     def keep(self, name: str, make: Callable[..., Any], *args: Any, **how: Any) -> Any:
-        """What ``make(*args, **how)`` gives; read where it was made before.
+        """Return ``make(*args, **how)``, or its stored result from an earlier run.
 
         Args:
             name: of the stage.
@@ -329,7 +331,7 @@ class Study:
         size: tuple[float, float] = (7.0, 3.6),
         **options: Any,
     ) -> None:
-        """A picture for the report, ``NAME.png``; none without directory or matplotlib.
+        """Draw a picture for the report, ``NAME.png``, with directory and matplotlib.
 
         Args:
             name: of the file.
@@ -354,7 +356,7 @@ class Study:
         size: tuple[float, float] = (4.0, 3.0),
         **options: Any,
     ) -> None:
-        """A film for the report, ``NAME.gif``; none where :meth:`draw` draws nothing.
+        """Draw a film for the report, ``NAME.gif``, with directory and matplotlib.
 
         Args:
             name: of the file.
@@ -372,7 +374,7 @@ class Study:
 
     @contextlib.contextmanager
     def _legible(self) -> Iterator[None]:
-        """Draw in the language in use, or, said once, in one that fonts have."""
+        """Draw in the current language, or another one if fonts lack characters."""
         if self._drawn_in is None:
             with viz.legible(_("pictures")):
                 self._drawn_in = current()
@@ -387,14 +389,14 @@ class Study:
         self._blocks.append(_Block(title=told, png=picture))
 
     def _text(self) -> None:
-        """Close the text that was printed since the last picture."""
+        """Add the text printed since the last picture to the report."""
         text, self._said[:] = "".join(self._said).strip("\n"), []
         if text:
             self._blocks.append(_Block(text=text))
 
     @contextlib.contextmanager
     def heard(self) -> Iterator[None]:
-        """Within the block what is printed becomes part of the report too."""
+        """Add text printed within a block to the report."""
         with contextlib.redirect_stdout(_Tee(sys.stdout, self._said)):  # type: ignore
             yield
 
@@ -403,7 +405,7 @@ class Study:
     def finish(
         self, result: Mapping[str, Any], references: Sequence[Reference] = ()
     ) -> dict[str, Any]:
-        """Write the results and the report; returns the results as they are written.
+        """Write the results and the report; return the results as written.
 
         Args:
             result: what the recipe returned.
@@ -439,7 +441,7 @@ def _json(value: Any) -> str:
 
 
 def _read(file: Path) -> Any:
-    """A file of the study.
+    """Read a JSON file of the study.
 
     Raises:
         CheckpointError: there is none, or it holds something else.

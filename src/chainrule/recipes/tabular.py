@@ -1,4 +1,4 @@
-"""Two tables, a regression and a classification, each beside its linear rival.
+"""Regression and classification of tables, compared with linear models.
 
     diabetes        442 patients, 10 measurements → progression a year later (25 … 346)
     breast cancer   569 tumours, 30 measurements  → malignant or benign
@@ -53,7 +53,7 @@ EPOCHS, PATIENCE, BATCH_SIZE, LR = 200, 15, 32, 1e-2
 
 @dataclass(frozen=True)
 class Task:
-    """A table and what is asked of it.
+    """A table with its loss, metrics, network and linear rival.
 
     Attributes:
         data: all of its rows.
@@ -73,7 +73,7 @@ class Task:
 
 
 def diabetes() -> Task:
-    """A regression; the loss is the mean square in the target's own unit."""
+    """Return the diabetes regression task, with mean squared error."""
     from sklearn.datasets import load_diabetes
     from sklearn.linear_model import LinearRegression
 
@@ -99,7 +99,7 @@ def diabetes() -> Task:
 
 
 def breast_cancer() -> Task:
-    """A classification with two classes, 357 to 212: the splits are stratified."""
+    """Return the breast cancer task: two classes, 357 to 212, stratified splits."""
     from sklearn.datasets import load_breast_cancer
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
@@ -131,7 +131,7 @@ def breast_cancer() -> Task:
 def one_split(
     task: Task, seed: int, engine: str, threads: int | None
 ) -> dict[str, Any]:
-    """Train, choose, and test once; returns the scores of both models."""
+    """Train, select and test both models on one split; return their scores."""
     stratify = task.data.classes is not None
     known, test = task.data.split(0.8, seed=seed, stratify=stratify)
     train, validation = known.split(0.75, seed=seed, stratify=stratify)
@@ -176,7 +176,7 @@ def one_split(
 
 
 def r2(y: np.ndarray, said: np.ndarray) -> float:
-    """1 − Σ(y − ŷ)² / Σ(y − ȳ)²."""
+    """Return the coefficient of determination 1 − Σ(y − ŷ)² / Σ(y − ȳ)²."""
     return float(1 - np.sum((y - said) ** 2) / np.sum((y - y.mean()) ** 2))
 
 
@@ -193,7 +193,7 @@ SCORES: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {
 def compare(
     task: Task, seeds: list[int], engine: str, threads: int | None
 ) -> dict[str, Any]:
-    """All splits of a task, printed and summed up."""
+    """Run all splits of a task; print and summarise the results."""
     rows = []
     heading = "   ".join(f"{name}: network  linear" for name in task.metrics)
     say(
@@ -231,13 +231,13 @@ def compare(
 
 
 def spread(values: np.ndarray) -> dict[str, float | None]:
-    """Mean and standard deviation over the splits; one split has no deviation."""
+    """Return mean and standard deviation over the splits; None for one split."""
     deviation = float(values.std(ddof=1)) if len(values) > 1 else None
     return {"mean": float(values.mean()), "std": deviation}
 
 
 def verdict(difference: dict[str, Any], splits: int) -> str:
-    """What the differences on the same splits allow to say.
+    """Return a conclusion from the paired differences over the splits.
 
     Two standard errors are a rule of thumb; splits share rows, so it is a mild one.
     """
@@ -266,7 +266,7 @@ def _scores(task: Task, row: dict[str, Any]) -> str:
 
 
 def run(study: Study, *, splits: int | None = None) -> dict[str, Any]:
-    """Compare on both tables.
+    """Run the study: compare networks and linear models on both tables.
 
     The engine ``"auto"`` is NumPy here: these networks have learned before a compiler
     for thirty of them would be done.

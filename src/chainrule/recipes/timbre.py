@@ -1,4 +1,4 @@
-"""Which instrument sounds? From the wave to its spectrogram to its name (1.6, 1.8).
+"""Instrument recognition from spectrograms of sounds (1.6, 1.8).
 
     4,000 samples → spectrogram, 30 frames × 32 bands → conv → pool → conv → pool → 5
 
@@ -68,7 +68,7 @@ INSTRUMENTS: dict[str, tuple[Any, ...]] = {
 
 
 def tone(name: str, draw: np.random.Generator) -> np.ndarray:
-    """Half a second of an instrument, of random pitch, loudness and noise."""
+    """Generate half a second of an instrument, of random pitch, loudness and noise."""
     partials, decay, breath, vibrato, attack = INSTRUMENTS[name]
     t, pitch = np.arange(SOUND) / RATE, 130 * 2 ** draw.uniform(0, 3)
     turn = t + vibrato * np.sin(2 * np.pi * 5.5 * t) / (2 * np.pi * 5.5)
@@ -85,7 +85,7 @@ def tone(name: str, draw: np.random.Generator) -> np.ndarray:
 
 
 def mel_bands() -> np.ndarray:
-    """Triangles (BANDS, WINDOW/2 + 1), each from the middle of one neighbour's on."""
+    """Return the triangular mel filters (BANDS, WINDOW/2 + 1)."""
     top = 2595 * np.log10(1 + RATE / 2 / 700)
     corners = 700 * (10 ** (np.linspace(0, top, BANDS + 2) / 2595) - 1)
     low, middle, high = corners[:-2, None], corners[1:-1, None], corners[2:, None]
@@ -95,7 +95,7 @@ def mel_bands() -> np.ndarray:
 
 
 def spectrogram(sound: np.ndarray) -> np.ndarray:
-    """M of the formula above, (frames, BANDS)."""
+    """Return the log-mel spectrogram M of a sound, (frames, BANDS)."""
     frames = np.lib.stride_tricks.sliding_window_view(sound, WINDOW)[::HOP]
     hann = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(WINDOW) / WINDOW)
     power = np.abs(np.fft.rfft(frames * hann)) ** 2
@@ -103,14 +103,14 @@ def spectrogram(sound: np.ndarray) -> np.ndarray:
 
 
 def pictures(sounds: list[np.ndarray]) -> np.ndarray:
-    """Spectrograms (n, 1, frames, BANDS) with mean 0 and deviation 1 each."""
+    """Return spectrograms (n, 1, frames, BANDS), each with mean 0 and deviation 1."""
     made = np.stack([spectrogram(sound) for sound in sounds])[:, None]
     made -= made.mean((2, 3), keepdims=True)
     return (made / made.std((2, 3), keepdims=True).clip(1e-6)).astype(np.float32)
 
 
 def recording(file: Path) -> np.ndarray:
-    """A WAV file's samples, one channel, at RATE.
+    """Read a WAV file as one channel, resampled to RATE.
 
     Raises:
         DataError: it is no WAV file of whole numbers, or one without a sound.
@@ -154,7 +154,7 @@ def recording(file: Path) -> np.ndarray:
 
 
 def learn(study: Study, name: str, x: np.ndarray, y: Any, classes: int) -> cr.Trainer:
-    """A network on spectrograms, trained as a stage."""
+    """Train a network on spectrograms, as a stage."""
     cr.manual_seed(study.seed)
     model = nn.Sequential(
         nn.Conv2d(1, 8, 3),
@@ -180,14 +180,14 @@ def learn(study: Study, name: str, x: np.ndarray, y: Any, classes: int) -> cr.Tr
 
 
 def tones(seed: Any, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Spectrograms of ``count`` tones of each instrument, and which one it is."""
+    """Generate ``count`` tones of each instrument; return spectrograms and labels."""
     draw = np.random.default_rng(seed)
     made = [tone(name, draw) for __ in range(count) for name in INSTRUMENTS]
     return pictures(made), np.tile(np.arange(len(INSTRUMENTS), dtype=np.int32), count)
 
 
 def draw_spectrograms(figure: Any, named: dict[str, np.ndarray]) -> None:
-    """Time across, pitch upwards."""
+    """Draw spectrograms: time horizontally, pitch vertically."""
     places = figure.subplots(1, len(named), squeeze=False)[0]
     for axes, (name, sound) in zip(places, named.items()):
         axes.imshow(spectrogram(sound).T, origin="lower", aspect="auto", cmap="magma")
@@ -196,7 +196,7 @@ def draw_spectrograms(figure: Any, named: dict[str, np.ndarray]) -> None:
 
 
 def pieces(sound: np.ndarray) -> list[np.ndarray]:
-    """Halves of seconds of a recording, 40 at most; a shorter one is filled up."""
+    """Split a recording into at most 40 half-seconds; pad a shorter one."""
     if len(sound) < SOUND:
         return [np.pad(sound, (0, SOUND - len(sound)))]
     starts = range(0, len(sound) - SOUND + 1, SOUND)
@@ -207,7 +207,7 @@ Sounds = dict[str, np.ndarray]
 
 
 def recordings(study: Study, data: str) -> dict[str, Sounds]:
-    """The recordings of a folder of folders, one a style; of a plain folder as ``""``.
+    """Read a folder's recordings by subfolder (style); of a plain folder as ``""``.
 
     Raises:
         DataError: no such folder, no recordings, too few, or files that are none.
@@ -243,7 +243,7 @@ def recordings(study: Study, data: str) -> dict[str, Sounds]:
 
 
 def name_them(study: Study, trainer: cr.Trainer, sounds: Sounds) -> dict[str, str]:
-    """Draw recordings, and say what each comes closest to."""
+    """Draw the user's recordings, and print each one's nearest instrument."""
     shown = dict(list(sounds.items())[:5])
     study.draw("recordings", draw_spectrograms, shown, title=_("your recordings"))
     found, names = {}, list(INSTRUMENTS)
@@ -257,7 +257,7 @@ def name_them(study: Study, trainer: cr.Trainer, sounds: Sounds) -> dict[str, st
 
 
 def styles(study: Study, named: dict[str, Sounds]) -> dict[str, Any]:
-    """Learn the styles that folders of recordings stand for; every third file tests."""
+    """Learn the styles of the folders of recordings; every third file is for tests."""
     parts: list[tuple[list[Any], list[int]]] = [([], []), ([], [])]
     for label, sounds in enumerate(named.values()):
         for i, sound in enumerate(sounds.values()):
@@ -280,7 +280,7 @@ def styles(study: Study, named: dict[str, Sounds]) -> dict[str, Any]:
 
 
 def run(study: Study, *, data: str | None = None) -> dict[str, Any]:
-    """Make tones, learn to tell their instruments, listen to recordings.
+    """Run the study: generate tones, learn the instruments, classify recordings.
 
     Args:
         study: the seed is that of the tones, the initial weights and the order.

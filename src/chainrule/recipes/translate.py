@@ -1,4 +1,4 @@
-"""Translation: dates and numbers, English and Chinese, by attention (1.6).
+"""Translation of dates and numbers, English and Chinese, by attention (1.6).
 
 One network reads, another writes, a token at a time, and looks back at what was read:
 
@@ -60,7 +60,7 @@ HAN = "零一二三四五六七八九"
 
 
 def english(n: int) -> str:
-    """A number below 10,000 in words: ``three hundred and five``."""
+    """Return a number below 10,000 in English: ``three hundred and five``."""
     if n < 20:
         return ONES[n]
     if n < 100:
@@ -73,7 +73,7 @@ def english(n: int) -> str:
 
 
 def chinese(n: int) -> str:
-    """A number below 10,000 in Chinese: ``三百零五``."""
+    """Return a number below 10,000 in Chinese: ``三百零五``."""
     if n < 10:
         return HAN[n]
     said, gap = "", False
@@ -86,12 +86,12 @@ def chinese(n: int) -> str:
 
 
 def ordinal(n: int) -> str:
-    """``1st``, ``2nd``, ``3rd``, ``11th``."""
+    """Return the English ordinal of a number: ``1st``, ``2nd``, ``3rd``, ``11th``."""
     return f"{n}{'th' if 3 < n < 21 else {1: 'st', 2: 'nd', 3: 'rd'}.get(n % 10, 'th')}"
 
 
 def in_year(d: datetime.date) -> str:
-    """``年三月五日``."""
+    """Return the month and day of a date in Chinese: ``年三月五日``."""
     return f"年{chinese(d.month)}月{chinese(d.day)}日"
 
 
@@ -118,14 +118,14 @@ FIRST, LAST = Day(1912, 1, 1).toordinal(), Day(2099, 12, 31).toordinal()
 
 
 def pair(form: str, which: int) -> tuple[str, str]:
-    """A source and its translation: of a day, or of a number."""
+    """Return a source text and its translation, of a date or of a number."""
     if form in NUMBERS:
         return NUMBERS[form](which)
     return FORMS[form](day := Day.fromordinal(which)), day.isoformat()
 
 
 def tokens(text: str) -> list[str]:
-    """Words, and all other characters but spaces one by one."""
+    """Split a text into words and single other characters, without spaces."""
     return re.findall(r"[A-Za-z]+|[^\sA-Za-z]", text)
 
 
@@ -136,7 +136,7 @@ NUMBER_OF = {word: i for i, word in enumerate(WORDS) if i > END}
 
 
 def encode(texts: Sequence[str], room: int, start: bool = False) -> np.ndarray:
-    """Texts as numbers, each with its end, filled up to ``room``."""
+    """Encode texts as token numbers with an end token, padded to ``room``."""
     rows = np.full((len(texts), room), PAD, np.int32)
     for row, text in zip(rows, texts):
         inner = numbered("translate", tokens(text), NUMBER_OF, room - 1 - start)
@@ -146,14 +146,14 @@ def encode(texts: Sequence[str], room: int, start: bool = False) -> np.ndarray:
 
 
 def decode(row: Sequence[int]) -> str:
-    """What stands before the end; spaces stand between words alone."""
+    """Decode token numbers up to the end token, with spaces only between words."""
     ended = [*row, END].index(END)
     text = " ".join(WORDS[i] for i in row[:ended] if i > END)
     return re.sub(r"(?<![a-z]) | (?![a-z])", "", text)
 
 
 def split() -> dict[bool, dict[str, np.ndarray]]:
-    """Days and numbers; ``[True]`` has the tenth that is never trained on."""
+    """Split dates and numbers; ``[True]`` is a tenth held out from training."""
     dice, found = np.random.default_rng(0), {True: {}, False: {}}
     for name, whole in (("days", range(FIRST, LAST + 1)), ("numbers", range(10_000))):
         mixed = dice.permutation(whole)
@@ -162,12 +162,12 @@ def split() -> dict[bool, dict[str, np.ndarray]]:
 
 
 def kind(form: str) -> str:
-    """What a form is of."""
+    """Return whether a form is of ``"numbers"`` or of ``"days"``."""
     return "numbers" if form in NUMBERS else "days"
 
 
 def draw(part: Any, forms: Sequence[str], dice: np.random.Generator) -> list[Any]:
-    """A pair of each of these forms."""
+    """Draw a random pair of source and translation for each form."""
     return [pair(form, int(dice.choice(part[kind(form)]))) for form in forms]
 
 
@@ -175,7 +175,7 @@ def draw(part: Any, forms: Sequence[str], dice: np.random.Generator) -> list[Any
 
 
 class Writer(nn.Module):
-    """A block that looks at what is written so far, then at what was read."""
+    """A transformer decoder block: causal self-attention, then cross-attention."""
 
     def __init__(self) -> None:
         self.norm1, self.norm2, self.norm3 = (nn.LayerNorm(WIDTH) for __ in range(3))
@@ -185,7 +185,7 @@ class Writer(nn.Module):
         self.down = nn.Linear(4 * WIDTH, WIDTH)
 
     def forward(self, x: cr.Tensor, read: cr.Tensor, filler: cr.Tensor) -> Any:
-        """The sequence, and where it looked in what was read, (N, T, S)."""
+        """Return the decoded sequence and its cross-attention weights, (N, T, S)."""
         z = self.norm1(x)
         x = x + self.own(z, z, z, need_weights=False, is_causal=True)[0]
         y, looks = self.other(self.norm2(x), read, read, filler)
@@ -194,7 +194,7 @@ class Writer(nn.Module):
 
 
 class Translator(nn.Module):
-    """Reads (N, S), and scores what comes next at each place of what is written."""
+    """An encoder-decoder transformer for texts (N, S)."""
 
     def __init__(self) -> None:
         self.words = nn.Embedding(len(WORDS), WIDTH)
@@ -211,14 +211,14 @@ class Translator(nn.Module):
         self.scores = nn.Linear(WIDTH, len(WORDS))
 
     def read(self, source: cr.Tensor) -> cr.Tensor:
-        """(N, S, WIDTH): each token with what the others mean for it."""
+        """Encode the source text, (N, S, WIDTH)."""
         x = self.words(source) + self.places(cr.arange(READ))
         for block in self.readers:
             x = block(x, src_key_padding_mask=source == PAD)
         return self.read_norm(x)
 
     def write(self, written: cr.Tensor, read: cr.Tensor, source: cr.Tensor) -> Any:
-        """Scores (N, T, words), and where the last block looked, (N, T, S)."""
+        """Return scores (N, T, words), and the last block's attention (N, T, S)."""
         places = self.places(cr.arange(READ, READ + written.shape[1]))
         x, looks = self.words(written) + places, None
         for block in self.writers:
@@ -226,7 +226,7 @@ class Translator(nn.Module):
         return self.scores(self.norm(x)), looks
 
     def translate(self, source: cr.Tensor) -> Any:
-        """The most likely token at each step, all steps in one compiled loop."""
+        """Translate greedily, all steps in one compiled loop."""
         read, steps = self.read(source), cr.arange(WRITTEN)
 
         def step(written: cr.Tensor, i: cr.Tensor) -> Any:
@@ -241,7 +241,7 @@ class Translator(nn.Module):
 
 
 def compiled(study: Study, model: Translator, steps: int) -> Any:
-    """One program: to train, and to translate."""
+    """Compile training and translation as one program."""
     rate = optim.OneCycleLR(LR, total_steps=steps, pct_start=0.1)
     how: dict[str, Any] = {"betas": (0.9, 0.98), "weight_decay": 0.01, "clip_norm": 1.0}
     adam = optim.AdamW(model.parameters(), lr=rate, **how)
@@ -269,20 +269,20 @@ def compiled(study: Study, model: Translator, steps: int) -> Any:
 
 
 class Pairs(Source):
-    """Fresh pairs for each step, of all forms, of days and numbers that may be seen."""
+    """A source of new random training pairs for each step, of all forms."""
 
     def __init__(self, part: Any, every: int, seed: int) -> None:
         self.part, self.every, self.seed = part, every, seed
 
     def batch(self, update: int) -> tuple[np.ndarray, np.ndarray]:
-        """Sources and targets of a step."""
+        """Return the sources and targets of a step."""
         dice = np.random.default_rng([self.seed, update])
         forms = [ALL[i] for i in dice.integers(0, len(ALL), BATCH)]
         sources, targets = zip(*draw(self.part, forms, dice))
         return encode(sources, READ), encode(targets, WRITTEN, start=True)
 
     def take(self, state: Any, most: int) -> Work | None:
-        """An epoch is what lies between two looks at it."""
+        """Return the next batches; an epoch lasts from sample to sample."""
         if not (count := min(most, self.every - state.step)):
             return None
         made = [self.batch(state.updates + i) for i in range(count)]
@@ -291,13 +291,13 @@ class Pairs(Source):
 
 
 def translated(program: Any, sources: Sequence[str]) -> tuple[list[str], np.ndarray]:
-    """The translations, and where the network looked."""
+    """Return the translations of sources, and the attention weights."""
     made = program.run("translate", {"text": encode(sources, READ)})
     return [decode(row) for row in made["said"]], made["looks"]
 
 
 class Samples(SampleLogger):
-    """Translates some sources after each epoch."""
+    """A callback that translates some sources after each epoch."""
 
     def __init__(self, program: Any, sources: Sequence[str]) -> None:
         self.program, self.sources = program, sources
@@ -309,13 +309,13 @@ class Samples(SampleLogger):
         self.add(step=trainer.state.updates, loss=loss, made=made)
 
     def show(self, **sample: Any) -> None:
-        """Print the translations beside each other."""
+        """Print the translations of a sample in one line."""
         made = "   ".join(sample["made"])
         print(f"   {sample['step']:5}  {sample['loss']:6.4f}  {made:.68}")
 
 
 def score(program: Any, part: Any, each: int, seed: int) -> dict[str, Any]:
-    """The share of unseen sources that are exactly right, by form; some mistakes."""
+    """Return the exact-match accuracy on unseen sources by form, and some mistakes."""
     right, wrong = {}, []
     for i, form in enumerate(ALL):
         mixed = np.random.default_rng([seed, 1, i]).permutation(part[kind(form)])
@@ -328,7 +328,7 @@ def score(program: Any, part: Any, each: int, seed: int) -> dict[str, Any]:
 
 
 def show_attention(looks: np.ndarray, source: str, made: str) -> None:
-    """The three tokens that were looked at most, for each that was written."""
+    """Print the three source tokens with most attention for each output token."""
     say(
         "\n4  {source}: where it looked most while it wrote\n   {made}\n",
         source=source,
@@ -341,7 +341,7 @@ def show_attention(looks: np.ndarray, source: str, made: str) -> None:
 
 
 def run(study: Study) -> dict[str, Any]:
-    """Show the forms, train, score, and look at its attention.
+    """Run the study: show the forms, train, score, and print attention.
 
     Args:
         study: the seed is that of weights and of what is drawn, not of the split.

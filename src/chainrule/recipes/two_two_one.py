@@ -1,4 +1,4 @@
-"""The network of 3.2.2, two inputs, two sigmoid neurons, one output, with every number.
+"""The network of 3.2.2 (2 inputs, 2 sigmoid neurons, 1 output) in all numbers.
 
     x = (1, ½), y = 1, η = 0.5     numbers of our own; the book gives none
     ℒ = ½(ŷ − y)²                  the loss of 3.7
@@ -38,7 +38,7 @@ EQUAL = 1e-15
 
 
 def network() -> nn.Module:
-    """The network with the weights that it starts from."""
+    """Return the network with its initial weights."""
     model = nn.Sequential(
         nn.Linear(2, 2, dtype="float64"),
         nn.Sigmoid(),
@@ -53,7 +53,7 @@ def network() -> nn.Module:
 
 
 def by_hand(explanation: Any, lr: float) -> dict[str, np.ndarray]:
-    """W ← W − η ∂ℒ/∂W and b ← b − η ∂ℒ/∂b (3.4.3), printed with their numbers."""
+    """Print and return the step W ← W − η ∂ℒ/∂W, b ← b − η ∂ℒ/∂b (3.4.3)."""
     new = {}
     for layer in reversed(explanation.layers):
         weight = layer.weight_name, layer.W, layer.dW
@@ -73,7 +73,7 @@ def by_hand(explanation: Any, lr: float) -> dict[str, np.ndarray]:
 
 
 def by_optimizer(lr: float) -> dict[str, np.ndarray]:
-    """The step as one writes it with eager tensors."""
+    """Return the weights after one step of an optimiser with eager tensors."""
     model, loss = network(), nn.HalfSquaredErrorLoss()
     optimizer = optim.SGD(model.parameters(), lr=lr)
     x, y = cr.tensor(X, dtype="float64"), cr.tensor(Y, dtype="float64")
@@ -83,7 +83,7 @@ def by_optimizer(lr: float) -> dict[str, np.ndarray]:
 
 
 def by_trainer(lr: float, engine: str, threads: int | None) -> dict[str, np.ndarray]:
-    """The step as a Trainer runs it: one epoch over one sample."""
+    """Return the weights after one step of a Trainer: one epoch of one sample."""
     model = network()
     trainer = cr.Trainer(
         model,
@@ -104,12 +104,12 @@ def put(*pieces: str | np.ndarray) -> None:
 
 
 def put_title(text: str) -> None:
-    """Print a title with a rule behind it."""
+    """Print a title followed by a horizontal rule."""
     print("\n" + padded(f"── {text} ", 80, "─"))
 
 
 def matrix(values: np.ndarray) -> list[str]:
-    """The lines of a matrix in brackets; a single number has none."""
+    """Return the text lines of a matrix in brackets, or of a single number."""
     if values.size == 1:
         return [f"{values.item():.6f}"]
     rows = ["  ".join(f"{v:9.6f}" for v in row) for row in np.atleast_2d(values)]
@@ -123,7 +123,7 @@ def matrix(values: np.ndarray) -> list[str]:
 
 
 def run(study: Study, *, lr: float = LR) -> dict[str, Any]:
-    """Print every number, take one step in three ways, and compare them.
+    """Run the study: print all numbers, and compare one step in three ways.
 
     Args:
         study: nothing here is random.

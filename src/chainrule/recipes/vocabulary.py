@@ -1,4 +1,4 @@
-"""Characters and words as numbers, for recipes that read texts."""
+"""Encoding of characters and words as numbers, for recipes that read texts."""
 
 from collections.abc import Iterable, Mapping
 
@@ -12,7 +12,7 @@ def numbered(
     known: Mapping[str, int],
     most: int | None = None,
 ) -> list[int]:
-    """The numbers of characters or words.
+    """Return the numbers of characters or words; refuse unknown ones.
 
     Args:
         recipe: the name of the recipe, for errors.

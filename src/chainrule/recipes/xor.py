@@ -1,4 +1,4 @@
-"""XOR: the single neuron that cannot, and the two layers that can (1.3, 2.8).
+"""XOR: impossible for a single neuron, solved by two layers (1.3, 2.8).
 
 Minsky and Papert showed in 1969 that one layer of perceptrons cannot tell when exactly
 one of two inputs is on. What to look at, in this order:
@@ -46,7 +46,7 @@ LR = 1.0
 
 
 def learn(name: str) -> tuple[nn.Perceptron, dict[str, Any]]:
-    """Rosenblatt's rule, pass after pass, until a pass begins as an earlier one did."""
+    """Apply Rosenblatt's rule until a pass begins in an earlier state."""
     neuron = nn.Perceptron(2)
     states, mistakes = [state(neuron)], []
     while states[-1] not in states[:-1]:
@@ -61,12 +61,12 @@ def learn(name: str) -> tuple[nn.Perceptron, dict[str, Any]]:
 
 
 def state(neuron: nn.Perceptron) -> list[float]:
-    """w₁, w₂ and b: from 0 and with η = 1 they are whole numbers, so they are exact."""
+    """Return w₁, w₂ and b, exact whole numbers for start 0 and η = 1."""
     return [*neuron.weight.numpy()[0].tolist(), *neuron.bias.numpy().tolist()]
 
 
 def one_layer() -> tuple[dict[str, nn.Perceptron], dict[str, Any]]:
-    """What a single perceptron can learn, and what it cannot."""
+    """Train single perceptrons on logical functions, and print their limits."""
     say("1  One perceptron, ŷ = step(w₁x₁ + w₂x₂ + b), by Rosenblatt's rule, η = 1\n")
     neurons, results = {}, {}
     for name in LABELS:
@@ -98,7 +98,7 @@ def one_layer() -> tuple[dict[str, nn.Perceptron], dict[str, Any]]:
 
 
 def show_cycle(neuron: nn.Perceptron, result: dict[str, Any]) -> list[list[float]]:
-    """Print the passes until one repeats, and that one sample by sample."""
+    """Print the passes until one repeats, and the repeated one sample by sample."""
     labels = LABELS["XOR"]
     say("   pass  mistakes   w₁  w₂   b   then right")
     for i, (w1, w2, b) in enumerate(result["states"]):
@@ -137,7 +137,7 @@ def show_cycle(neuron: nn.Perceptron, result: dict[str, Any]) -> list[list[float
 
 
 def two_layers_of_perceptrons(neurons: dict[str, nn.Perceptron]) -> list[int]:
-    """OR and NAND side by side, and AND of the two; returns what they say."""
+    """Compose XOR from perceptrons: AND of OR and NAND; return the outputs."""
     say("\n3  Three perceptrons in two layers: h₁ = OR, h₂ = NAND, ŷ = h₁ AND h₂\n")
     weights = {name: neuron.state_dict() for name, neuron in neurons.items()}
     hidden, output = nn.Perceptron(2, 2), nn.Perceptron(2)
@@ -165,7 +165,7 @@ def two_layers_of_perceptrons(neurons: dict[str, nn.Perceptron]) -> list[int]:
 
 
 def two_layers(study: Study) -> tuple[cr.Trainer, cr.data.Dataset]:
-    """A network with one hidden layer of tanh, trained with all samples at a time."""
+    """Train a network with one hidden tanh layer on all samples of XOR."""
     samples = cr.data.Dataset(X, LABELS["XOR"], name="XOR", classes=2)
     cr.manual_seed(study.seed)
     trainer = cr.Trainer(
@@ -180,7 +180,7 @@ def two_layers(study: Study) -> tuple[cr.Trainer, cr.data.Dataset]:
 
 
 def show_network(trainer: cr.Trainer, samples: cr.data.Dataset) -> dict[str, Any]:
-    """What it has learned."""
+    """Print and draw the trained network's results."""
     say(
         "\n4  2 → {HIDDEN} tanh → 2 scores, cross-entropy, gradient "
         "descent, η = {LR:g}, {EPOCHS} steps\n",
@@ -233,7 +233,7 @@ def put_plane(classify: Callable[[np.ndarray], np.ndarray]) -> None:
 
 
 def run(study: Study) -> dict[str, Any]:
-    """Show what one layer cannot and two can.
+    """Run the study: the limits of one layer, and solutions with two layers.
 
     Args:
         study: the seed is that of the network's initial weights.

@@ -1,4 +1,6 @@
-"""Answers from a CSV file: columns quantity,value or quantity,row,column,value.
+"""A student's answers from a CSV file with columns quantity, value.
+
+Or quantity, row, column, value.
 
 What is wrong is said of the file, the line and the column where it stands.
 """
@@ -28,7 +30,7 @@ Place = tuple[int, int] | int
 
 @dataclass(frozen=True)
 class Table:
-    """The answers of a CSV file, as they were written.
+    """The table of a student's answers, as text cells read from a CSV file.
 
     Attributes:
         file: its name.
@@ -41,7 +43,7 @@ class Table:
     lines: Mapping[str, int]
 
     def answers(self, network: Network, key_of: Callable[[str], str]) -> dict[str, Any]:
-        """Numbers in rows, by the names that were written.
+        """Return the answers as numbers in rows, by quantity.
 
         Args:
             network: whose quantities they are.
@@ -145,7 +147,7 @@ def _in(file: str, line: int, column: str = "") -> str:
 
 @contextmanager
 def _blamed(file: str, line: int, column: str) -> Iterator[None]:
-    """Within the block, what goes wrong is wrong in this column of this line."""
+    """Convert an error within a block to a DataError of this line and column."""
     try:
         yield
     except ChainruleError as error:
@@ -186,7 +188,7 @@ def _row(file: str, line: int, head: list[str], row: list[str]) -> dict[str, str
 
 
 def _at(file: str, line: int, item: Mapping[str, str]) -> tuple[int, int]:
-    """Row and column, counted from 1; blank: 1."""
+    """Return an answer's row and column, counted from 1; blank means 1."""
     found: list[int] = []
     for key in ("row", "column"):
         text = item[key] or "1"
@@ -204,7 +206,7 @@ def _at(file: str, line: int, item: Mapping[str, str]) -> tuple[int, int]:
 
 
 def _shaped(network: Network, key: str, name: str, held: Mapping[Place, str]) -> Any:
-    """A number, a line of them, or rows; every place has one."""
+    """Return an answer's cells as a number, a vector or a matrix, all complete."""
     if 0 not in held:
         return _matrix(name, {p: v for p, v in held.items() if isinstance(p, tuple)})
     values = list(held.values())

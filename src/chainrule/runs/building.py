@@ -1,4 +1,4 @@
-"""The Trainer of a run's file: its loss, its network, its optimiser, put together."""
+"""Construction of a Trainer from a run file: loss, network, optimiser."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ LARGEST_RATE = 0.5
 
 
 def trainer(settings: schema.Run, parts: Parts) -> Trainer:
-    """A Trainer that has not trained yet.
+    """Build the untrained Trainer that a run file describes.
 
     Raises:
         ChainruleError: whatever does not fit together; a Problem where its place is
@@ -53,7 +53,7 @@ def trainer(settings: schema.Run, parts: Parts) -> Trainer:
 
 
 def _check_names(settings: schema.Run, model: nn.Module) -> None:
-    """Patterns must fit something in the network: of probes, and of parameters."""
+    """Check that probe and parameter-group patterns match names in the network."""
     with at("training", "probes"):
         Probes(settings.training.probes, model)
     with at("optimizer", "groups"), schema.on_trial():
@@ -64,7 +64,7 @@ def _check_names(settings: schema.Run, model: nn.Module) -> None:
 def _warn_of_scale(
     trainer: Trainer, last: nn.Module, settings: schema.Optimizer
 ) -> None:
-    """Warn of SGD on targets of a large scale.
+    """Warn about SGD on targets of a large scale.
 
     With ŷ = s z + m the gradient of a squared error with respect to z grows with s²:
     for the layers before it the rate is as if it were s² times as large.
@@ -102,7 +102,7 @@ def _warn_of_scale(
 
 
 def _loss(settings: schema.Run, train: Dataset) -> Any:
-    """The loss of the file, or the usual one for such data."""
+    """Return the loss of the run file, or the default loss for the data."""
     loss, classes = settings.loss.build(), train.classes
     if loss is None and classes is None:
         return nn.MSELoss()
@@ -136,7 +136,7 @@ def _loss(settings: schema.Run, train: Dataset) -> Any:
 
 
 def _for_targets(loss: Any, last: nn.Module) -> Any:
-    """The loss of a network that ends in this layer.
+    """Return the loss adapted to a network that ends in a target-transforming layer.
 
     Several targets count alike, each by its own spread: in one sum of errors, those of
     the largest numbers would be all that is learnt.

@@ -1,4 +1,4 @@
-"""The classes that a run's file may name, each as a section made from its constructor.
+"""Classes that a run file may name, as sections made from their constructors.
 
 Nothing is listed twice: classes come from the tables that checkpoints are read with,
 their options from the signatures and annotations of their constructors.
@@ -64,12 +64,12 @@ class Chosen(Section):
 
     @property
     def options(self) -> dict[str, Any]:
-        """The options that are given."""
+        """The constructor options that are set in the file."""
         known = inspect.signature(self.made).parameters
         return {name: value for name, value in self.given().items() if name in known}
 
     def build(self, **more: Any) -> Any:
-        """The object; ``more`` options come before its own.
+        """Construct the named class; ``more`` options precede the file's options.
 
         Raises:
             Problem: whatever the constructor refuses, with all of the answers.
@@ -94,13 +94,13 @@ class Chosen(Section):
 
     @classmethod
     def beside(cls, name: str, options: dict[str, Any]) -> dict[str, Any]:
-        """Further keys of the section of a class, which depend on its options."""
+        """Return additional keys of the section, by the class's options."""
         return {}
 
 
 @dataclass(frozen=True, eq=False)
 class Family:
-    """Classes that stand in one place of the file.
+    """The classes that a section of the run file may name, such as all losses.
 
     Attributes:
         what: what one of them is called.
@@ -114,12 +114,12 @@ class Family:
 
     @property
     def otherwise(self) -> str | None:
-        """The class where none is named."""
+        """The class to use if the file names none."""
         field = self.keys.known()["class"]
         return None if field.is_required() else field.default
 
     def take(self, given: Any) -> Chosen:
-        """The section of the class that ``given`` names."""
+        """Return the checked section of the class that ``given`` names."""
         alone = self.keys.short and isinstance(given, str)
         named: Any = {"class": given} if alone else given
         name = named.get("class", self.otherwise) if isinstance(named, dict) else None
@@ -134,7 +134,7 @@ class Family:
 
     @functools.lru_cache(maxsize=256)  # noqa: B019  (there are five families, which stay)
     def model(self, name: str) -> type[Chosen]:
-        """The section of a class: the common keys, and those of its constructor."""
+        """Return the section model of a class: common keys and constructor options."""
         fields = self.options(name)
         fields |= self.keys.beside(name, fields)
         model: Any = create_model(name, __base__=self.keys, **fields)
@@ -142,7 +142,7 @@ class Family:
         return model
 
     def options(self, name: str) -> dict[str, Any]:
-        """The arguments of a constructor that a file can give, as fields of a model."""
+        """Return the constructor arguments that a file can set, as model fields."""
         made, found = self.classes[name], {}
         hints, said = hints_of(made), documentation(made)
         for argument in inspect.signature(made).parameters.values():
@@ -158,7 +158,7 @@ class Family:
 
 
 def hints_of(made: type) -> dict[str, Any]:
-    """What a constructor is annotated with; a dataclass' are those of its fields."""
+    """Return the type annotations of a constructor, for a dataclass of its fields."""
     if not is_dataclass(made):
         return get_type_hints(made.__init__, include_extras=True)
     known: dict[str, Any] = {}  # an inherited field may name types of its own module
@@ -179,7 +179,7 @@ _KINDS: dict[Any, Any] = {
 
 
 def plain(kind: Any) -> Any:
-    """The part of an annotation that TOML has values for; None where there is none.
+    """Return the part of an annotation that TOML values can have, or None.
 
     >>> plain(float | None), plain(tuple[int, ...] | None) is None
     (<class 'float'>, False)
@@ -209,7 +209,7 @@ def plain(kind: Any) -> Any:
 
 
 def summary(made: type) -> str:
-    """The first sentence of a class's documentation.
+    """Return the first sentence of a class's docstring.
 
     >>> from chainrule import nn
     >>> summary(nn.Tanh)
@@ -219,7 +219,7 @@ def summary(made: type) -> str:
 
 
 def documentation(made: type) -> dict[str, str]:
-    """What the documentation of a class says about each of its arguments.
+    """Return the docstring's description of each constructor argument of a class.
 
     >>> from chainrule import nn
     >>> documentation(nn.Dropout)
@@ -240,5 +240,5 @@ def documentation(made: type) -> dict[str, str]:
 
 
 def _unmarked(text: str) -> str:
-    """Documentation without the marks of reStructuredText."""
+    """Return documentation without reStructuredText markup."""
     return re.sub(r":\w+:`~?(?:[\w.]+\.)?(\w+)`", r"`\1`", text).replace("``", "`")

@@ -105,12 +105,12 @@ class Data(Section):
 
     @property
     def reading(self) -> dict[str, Any]:
-        """The keys of this format alone, as given; what a reader takes."""
+        """The format-specific keys that are set, as arguments for a reader."""
         others = {*Data.model_fields, "target_transform"}  # which is for the network
         return {name: v for name, v in self.given().items() if name not in others}
 
     def share(self, part: str) -> float | None:
-        """The share of the samples for a part; None where it has data of its own."""
+        """Return a part's share of the samples; None if it has separate data."""
         given = getattr(self, part)
         if given is None:
             four = self.source == "xor" and getattr(self, "copies", None) == 1
@@ -119,7 +119,7 @@ class Data(Section):
 
     @model_validator(mode="after")
     def _leaves_some(self) -> Self:
-        """Something must be left to learn from."""
+        """Check that validation and test shares leave samples for training."""
         numbers = [n for n in (self.validation, self.test) if isinstance(n, float)]
         if sum(numbers) >= 1:
             raise Problem(
@@ -259,7 +259,7 @@ DRAWING: dict[str, tuple[str, Any, str, Any]] = {
 
 
 def _named(name: str) -> type[Data]:
-    """The section of a data set that has a name: the arguments of its function."""
+    """Return the section model of a named data set, from its function's arguments."""
     known = inspect.signature(getattr(data, name)).parameters
     fields: dict[str, Any] = {
         key: (
@@ -286,7 +286,7 @@ for _kind in KINDS.values():
 
 
 def format_of(source: str | list[str], given: str | None) -> str | None:
-    """How data are read; None where the name does not tell.
+    """Return the data format of a source; None if the name does not determine it.
 
     >>> format_of("houses.csv", None), format_of("moons", None), format_of("pets", None)
     ('csv', 'named', 'images')
@@ -309,13 +309,13 @@ def format_of(source: str | list[str], given: str | None) -> str | None:
 
 
 def section_of(source: str | list[str], format: str | None) -> type[Data] | None:
-    """The section of data of such a source; None where nothing tells how to read it."""
+    """Return the data section model for a source; None if its format is unknown."""
     found = format_of(source, format)
     return KINDS.get(str(source) if found == "named" else str(found))
 
 
 def take(given: Any) -> Data:
-    """The section ``[data]`` of a file, by the format of its source."""
+    """Return the checked ``[data]`` section of a file, by the format of its source."""
     if not isinstance(given, dict):
         return Data.model_validate(given)
     source, format = given.get("source"), given.get("format")

@@ -1,4 +1,4 @@
-"""``chainrule evaluate``: what a run has learnt, beside what needs no learning."""
+"""``chainrule evaluate``: a run's metrics compared with a constant baseline."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ LINE = 96
 def evaluate(
     place: Path, path: Path | None, *, threads: int | None = None, seed: int = 0
 ) -> tuple[dict[str, Any], str]:
-    """Measure a run: figures beside a baseline, columns by importance, mistakes.
+    """Evaluate a run: metrics with a baseline, column importance, worst mistakes.
 
     Args:
         place: its directory, or a checkpoint.
@@ -105,7 +105,10 @@ def evaluate(
 
 
 def _answer(beside: Baseline, classes: Sequence[str] | None) -> str:
-    """``always the mean, 352.1``, or ``always cat``."""
+    """Return the baseline's answer in words, as ``always the mean, 352.1``.
+
+    Or ``always cat``.
+    """
     if isinstance(beside.says, int):
         name = str(beside.says) if classes is None else classes[beside.says]
         return tr("always {answer}", answer=name)
@@ -114,7 +117,7 @@ def _answer(beside: Baseline, classes: Sequence[str] | None) -> str:
 
 
 def _names(names: Sequence[str] | None, count: int) -> list[str]:
-    """The classes' names, or their numbers."""
+    """Return the classes' names, or their numbers."""
     if names is not None and len(names) == count:
         return list(names)
     return [str(i) for i in range(count)]
@@ -126,7 +129,7 @@ def _mistakes(
     file: Path | None,
     worst: Sequence[Mistake],
 ) -> list[dict[str, Any]]:
-    """Each mistake with its line, and the cells of its row.
+    """Return each mistake with its line number and its row's cells.
 
     They are as the file has them where its lines are known, else as the features tell.
     """
@@ -163,7 +166,7 @@ def _mistakes(
 def _beside(
     single: Mapping[str, float], beside: Baseline | None, answer: str | None
 ) -> list[str]:
-    """Each figure, and beside it what one answer for all rows gets."""
+    """Return a text table of the metrics, with the baseline's for comparison."""
     rows = [["", tr("this run")]]
     rows += [[called(name), numbers.measure(name, v)] for name, v in single.items()]
     if beside is not None:
@@ -174,7 +177,7 @@ def _beside(
 
 
 def _columns(ranked: Sequence[Importance], metric: str) -> list[str]:
-    """The most important columns, with three digits of the first."""
+    """Return a text table of the most important columns, to three digits."""
     most = max(abs(ranked[0].mean), ranked[0].std) or 1.0
     decimals = max(0, 2 - math.floor(math.log10(most)))
     shown = [
@@ -188,7 +191,7 @@ def _columns(ranked: Sequence[Importance], metric: str) -> list[str]:
 
 
 def _rows(worst: Sequence[Mapping[str, Any]], target: str) -> list[str]:
-    """The worst mistakes, with what stands in their rows."""
+    """Return text lines about the worst mistakes and the cells of their rows."""
     lines = [tr("The worst mistakes:")]
     for item in worst:
         where = tr("row {row}", row=item["row"])
@@ -217,7 +220,7 @@ def _indented(rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def table(matrix: np.ndarray, names: Sequence[str]) -> list[str]:
-    """A confusion matrix as lines of text; of many classes the commonest mistakes.
+    """Return a confusion matrix as text; for many classes the most frequent mistakes.
 
     >>> print(*table(np.array([[5, 1], [0, 4]]), ["cat", "狗"]), sep="\\n")
     true \\ predicted  cat  狗

@@ -1,4 +1,4 @@
-"""``chainrule explain``: a run's network on some rows of its data."""
+"""``chainrule explain``: an explained training step of a run on rows of its data."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def explained(
     layer: str | None = None,
     regions: Collection[str] = (),
 ) -> Explanation:
-    """Explain one step of a run's network, from the weights that it has.
+    """Explain one training step of a run's network, from its current weights.
 
     Args:
         run: its directory, a checkpoint, or the name of a training recipe, whose
@@ -56,7 +56,7 @@ def explained(
 
 
 def _parts(run: str, path: Path | None) -> tuple[Trainer, Dataset, str]:
-    """The Trainer, its data and what they are called."""
+    """Return the Trainer of a run or a recipe, its data and their name."""
     if not Path(run).exists() and run in recipes.names():
         if recipes.kind(run) != "training":
             raise ArgumentError(

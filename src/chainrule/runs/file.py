@@ -1,4 +1,4 @@
-"""A run's file: its text, checked as a whole, as the origin of a run.
+"""The run file: its text, checked as a whole, as the origin of a run.
 
 :func:`load` and :func:`parse` find all that can be known from the text alone, before
 anything is loaded or trained; the :class:`RunFile` makes the data, the Trainer and the
@@ -50,7 +50,7 @@ OPTIONS = {
 
 
 def flag(option: str) -> str:
-    """The option as one writes it on the command line.
+    """Return the command-line flag of an option.
 
     >>> flag("batch_size")
     '--batch-size'
@@ -60,7 +60,7 @@ def flag(option: str) -> str:
 
 @dataclass(frozen=True)
 class RunFile:
-    """A run's file, checked: what a run is made from.
+    """A checked run file: its settings, and construction of the run's parts.
 
     Attributes:
         name: of the file, for messages.
@@ -85,7 +85,7 @@ class RunFile:
 
     @contextmanager
     def blamed(self) -> Iterator[None]:
-        """Within the block, what goes wrong is a problem of the file."""
+        """Convert errors within a block to problems of the run file."""
         try:
             yield
         except RunFileError:
@@ -94,7 +94,7 @@ class RunFile:
             raise RunFileError(self.name, [Problem.of(error)], self.lines) from error
 
     def path(self, given: str) -> Path:
-        """Where data of the file lie, from where the program runs.
+        """Return the path of the file's data, relative to the working directory.
 
         Raises:
             ArgumentError: a checkpoint names data that its user has not.
@@ -121,7 +121,7 @@ class RunFile:
 
     @property
     def directory(self) -> Path | None:
-        """Where it wants its results."""
+        """The directory for results that the run file specifies, or None."""
         given = self.settings.output.directory
         if given is None:
             return None
@@ -130,43 +130,43 @@ class RunFile:
 
     @property
     def copy(self) -> str:
-        """The file, and the command that it was given to, for the run's directory."""
+        """The run file's text under its command line, for the run's directory."""
         words = [f"{flag(option)} {v}" for option, v in self.options.items()]
         head = " ".join(["# chainrule train", self.name, *words])
         return f"{head}\n{self.text}"
 
     def setting(self, option: str) -> Any:
-        """What the run has for an option of the command line."""
+        """Return the run's setting for a command-line option."""
         section, key = OPTIONS[option]
         return getattr(getattr(self.settings, section), key)
 
     def with_options(self, **options: Any) -> RunFile:
-        """The same file with other options of the command line."""
+        """Return the same run file with other command-line options."""
         given = {**self.options, **options}
         made = parse(self.text, name=self.name, folder=self.folder, options=given)
         return replace(made, within=self.within)
 
     def note(self) -> dict[str, Any]:
-        """What checkpoints keep of it."""
+        """Return the notes for checkpoints: the file's name, text and options."""
         kept = {"name": self.name, "folder": str(self.folder.resolve())}
         return {"run": {**kept, "text": self.text, "options": dict(self.options)}}
 
     # -- what it describes; all raise RunFileError where something does not fit --------
 
     def parts(self) -> Parts:
-        """Its data."""
+        """Load the run's data, split into parts."""
         with self.blamed():
             return source.load(self.settings.data, self.path)
 
     def trainer(self, parts: Parts) -> Trainer:
-        """A Trainer that has not trained yet."""
+        """Build the run's untrained Trainer."""
         with self.blamed():
             trainer = building.trainer(self.settings, parts)
         self.fitting(parts.train)  # refuses a batch that is too large
         return trainer
 
     def fitting(self, train: Dataset) -> dict[str, Any]:
-        """How long, and in what batches, a Trainer is fitted to the data."""
+        """Return the number of epochs and the batch size for ``Trainer.fit``."""
         training, rows = self.settings.training, len(train)
         size = training.batch_size or min(USUAL_BATCH, rows)
         with self.blamed(), at("training", "batch_size"):
@@ -175,7 +175,7 @@ class RunFile:
         return {"epochs": training.epochs, "batch_size": size, "drop_last": drop}
 
     def callbacks(self, directory: Path) -> list[Any]:
-        """Its callbacks, whose files lie in ``directory``."""
+        """Build the run's callbacks, with their files in ``directory``."""
         made = []
         for i, callback in enumerate(self.settings.callbacks):
             with self.blamed(), at("callbacks", i):
@@ -185,7 +185,7 @@ class RunFile:
     def pictures(
         self, trainer: Trainer, directory: Path
     ) -> tuple[list[str], dict[str, bytes]]:
-        """None: files, and PNGs by title."""
+        """Return no pictures; only recipes draw pictures of the trained network."""
         return [], {}
 
 

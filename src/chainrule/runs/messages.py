@@ -1,4 +1,4 @@
-"""What is wrong with a file, put into words: one place for all messages of pydantic."""
+"""Messages about errors in run files, in place of pydantic's."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ SYNONYMS = {
 
 
 def problems(error: ValidationError) -> list[Problem]:
-    """All that pydantic refuses, as problems of the file."""
+    """Convert pydantic's validation errors to problems of the file."""
     found = []
     for item in error.errors(include_url=False):
         where, said = carried(item)
@@ -79,7 +79,7 @@ def problems(error: ValidationError) -> list[Problem]:
 
 
 def _answers(where: Where, wrong: Wrong) -> Answers:
-    """The four answers about something wrong."""
+    """Return the error's four texts for a wrong key or value."""
     whose, name, got = wrong.whose, wrong.key, show(wrong.got)
     if isinstance(whose, Family):
         return _no_class(whose, wrong.got)
@@ -117,7 +117,7 @@ def _answers(where: Where, wrong: Wrong) -> Answers:
 
 
 def _no_table(where: Where, got: str) -> Answers:
-    """A section, or a table of options, that is written as something else."""
+    """Return the error texts for a section or option table of a wrong type."""
     name, *rest = where
     head = schema.SECTIONS[str(name)].title
     if not rest:
@@ -138,7 +138,7 @@ def _no_table(where: Where, got: str) -> Answers:
 
 
 def _no_section(name: str, got: Any) -> Answers:
-    """A section that does not exist, or a key outside of all sections."""
+    """Return the error texts for an unknown section or a key outside of sections."""
     home, near = _home(name), _near(name, schema.SECTIONS)
     wanted = ", ".join(section.title for section in schema.SECTIONS.values())
     fix = _("did you mean [{near}]?", near=near) if near else _("leave it away")
@@ -149,7 +149,7 @@ def _no_section(name: str, got: Any) -> Answers:
 
 
 def _no_class(family: Family, name: Any) -> Answers:
-    """A class that does not exist."""
+    """Return the error texts for an unknown class."""
     if not isinstance(name, str):
         what = _("it is not said which {what} this is.", what=family.what)
         return (
@@ -194,7 +194,7 @@ def _no_class(family: Family, name: Any) -> Answers:
 
 
 def _near(name: str, known: Iterable[str]) -> str | None:
-    """The known name that was probably meant."""
+    """Return the known name most similar to ``name``, or its synonym."""
     known, synonym = list(known), SYNONYMS.get(name.lower())
     if synonym == "out_features" and "hidden_size" in known:
         return "hidden_size"
@@ -202,7 +202,7 @@ def _near(name: str, known: Iterable[str]) -> str | None:
 
 
 def _home(name: str, other_than: str | int = "") -> str | None:
-    """The section that has a key of that name."""
+    """Return the title of the section that has a key of this name."""
     if name in ("lr", "max_lr"):
         return "[optimizer]" if other_than != "optimizer" else None
     for section, keys in schema.SECTIONS.items():
@@ -213,7 +213,7 @@ def _home(name: str, other_than: str | int = "") -> str | None:
 
 
 def _other_key(name: str, whose: type[Section], where: Where) -> str:
-    """What to write instead of a key that does not exist."""
+    """Return the suggested fix for an unknown key."""
     near, home = _near(name, whose.known()), _home(name, where[0])
     kinds = [k.what for k in schema.KINDS.values() if name in k.known()]
     text = schema.KINDS["text"]
@@ -234,7 +234,7 @@ def _other_key(name: str, whose: type[Section], where: Where) -> str:
 
 
 def _other_value(wrong: Wrong, field: FieldInfo) -> str:
-    """What to write instead of a value that is not taken."""
+    """Return the suggested fix for an invalid value."""
     wanted = takes(field)
     if isinstance(wrong.got, str):
         bare = wrong.got.strip().lower()

@@ -1,4 +1,4 @@
-"""The network of a run: the layers of its file, with the sizes that the data tell.
+"""Construction of a run's network, with layer sizes inferred from the data.
 
 A size that is left out is read off what comes before: each layer is tried on two
 samples of zeros, and what it gives is what the next one takes.
@@ -36,7 +36,7 @@ TRANSFORMS = {"log": nn.LogTarget, "quantile": nn.QuantileTarget}
 
 
 def build(settings: Run, train: Dataset, outputs: tuple[int, ...]) -> nn.Sequential:
-    """The network with its initial weights.
+    """Build the run's network with its initial weights.
 
     Args:
         settings: of the run.
@@ -91,7 +91,7 @@ def build(settings: Run, train: Dataset, outputs: tuple[int, ...]) -> nn.Sequent
 def _sizes(
     layer: Layer, shape: tuple[Any, ...], outputs: int | None, texts: Texts | None
 ) -> dict[str, int]:
-    """The sizes of a layer that were left out: of what comes, or of what is wanted."""
+    """Return the omitted sizes of a layer, inferred from input or output shape."""
     found: dict[str, int] = {}
     if layer.of_sequences and len(shape) != 3:
         raise Problem(
@@ -117,7 +117,7 @@ def _sizes(
 
 
 def _numbers(texts: Texts | None) -> int:
-    """How many numbers words have."""
+    """Return the number of embeddings for a text vocabulary."""
     if texts is not None:
         return FIRST + len(texts.vocabulary)
     raise Problem(
@@ -148,7 +148,7 @@ def _check_texts(first: Layer, texts: Texts) -> None:
 
 
 def _tried(layer: nn.Module, sample: Any) -> Any:
-    """What the layer makes of the sample."""
+    """Return a layer's output for a sample."""
     one = isinstance(sample, Tensor)  # of a GRU there are two
     if one and first_use(layer, sample.shape[1:]) is Use.INDICES:
         sample = sample.astype("int32")
@@ -182,7 +182,7 @@ def _check_outputs(
 
 
 def _has_columns(train: Dataset, first: Layer) -> bool:
-    """Whether the data are rows of numbers out of a file, or sequences of such."""
+    """Return whether the data are rows of numbers from a file, or such sequences."""
     kind = (train.format or {}).get("kind")
     axes = 3 if first.of_sequences else 2
     right = kind in ("csv", "npz") and len(train.x.shape) == axes
@@ -217,7 +217,7 @@ def _standardize(train: Dataset) -> nn.Module:
 def _last(
     train: Dataset, transform: str, before: str, standardize: bool
 ) -> nn.Module | None:
-    """The layer that gives a regression's targets their unit back, where it needs one.
+    """Return the last layer that restores the unit of regression targets, or None.
 
     Args:
         train: the data that it is measured on.

@@ -1,4 +1,4 @@
-"""On which line of a TOML file each key stands; ``tomllib`` does not say.
+"""Line numbers of the keys in a TOML file, which ``tomllib`` does not report.
 
 The text has been read by ``tomllib`` before, so it is known to be right, and a reader
 of brackets, strings and commas is enough.
@@ -22,7 +22,7 @@ _TOKEN = re.compile(
 
 
 def places(text: str) -> dict[Where, int]:
-    """The line, from 1, of every section, key and list item of a TOML text.
+    """Return the line, from 1, of every section, key and list item of a TOML text.
 
     >>> places("[model]\\nlayers = [\\n  'ReLU',\\n]")[("model", "layers", 0)]
     3
@@ -36,7 +36,7 @@ def places(text: str) -> dict[Where, int]:
 
 
 class _Reader:
-    """A walk over the tokens of a text, the next one last."""
+    """A parser of TOML tokens that records the line of each key."""
 
     def __init__(self, text: str) -> None:
         tokens: list[tuple[str, str, int]] = [("mark", "", 0)]
@@ -52,7 +52,7 @@ class _Reader:
         self.counts: dict[Where, int] = {}
 
     def read(self) -> None:
-        """Statement by statement."""
+        """Parse all statements of the text."""
         section: Where = ()
         while self._next():
             if self._next() == "\n":
@@ -66,7 +66,7 @@ class _Reader:
         return self.tokens[-1][1]
 
     def _header(self) -> Where:
-        """``[a.b]`` or ``[[a.b]]``; the path of the table that it opens."""
+        """Parse a header ``[a.b]`` or ``[[a.b]]``; return the path of its table."""
         line = self.tokens.pop()[2]
         many = self._next() == "["
         path: Where = ()
@@ -85,7 +85,7 @@ class _Reader:
         return path
 
     def _keys(self, end: str) -> list[str]:
-        """A dotted key up to the mark ``end``, which is not taken."""
+        """Parse a dotted key up to the mark ``end``, which is not consumed."""
         keys = []
         while self._next() != end:
             kind, token, _ = self.tokens.pop()
@@ -96,7 +96,7 @@ class _Reader:
         return keys
 
     def _pair(self, path: Where) -> None:
-        """``key = value``."""
+        """Parse a statement ``key = value``, and record its line."""
         line = self.tokens[-1][2]
         for name in self._keys("="):
             path = (*path, name)
@@ -105,7 +105,7 @@ class _Reader:
         self._value(path)
 
     def _value(self, path: Where) -> None:
-        """What stands behind ``=``, or in a list."""
+        """Parse a value after ``=`` or in a list."""
         mark, index = self._next(), 0
         if mark not in ("[", "{"):
             while self._next() not in (",", "]", "}", "\n", ""):

@@ -1,4 +1,4 @@
-"""``chainrule predict``: what a run's network makes of new data, as a table."""
+"""``chainrule predict``: a run's predictions for new data, as a table."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ Rows = tuple[Sequence[str], list[list[str]], Any]
 
 @dataclass
 class Predictions:
-    """Predictions, row by row; they are made while they are written.
+    """Predictions for the rows of a file, computed while they are written.
 
     Attributes:
         trained: the run.
@@ -63,7 +63,7 @@ class Predictions:
     def written(
         self, *, safe: bool = True, told: list[dict[str, Any]] | None = None
     ) -> IO[bytes]:
-        """All of them as a temporary file of CSV in UTF-8.
+        """Write all predictions to a temporary CSV file in UTF-8, and return the file.
 
         Args:
             safe: whether cells that a spreadsheet would take for formulas get a ``'``
@@ -99,7 +99,7 @@ class Predictions:
         return file
 
     def told(self, predictions: list[dict[str, Any]], out: Path | None) -> Any:
-        """All there is to say, the predictions included."""
+        """Return a JSON-compatible report of the predictions."""
         return {
             "run": self.trained.name,
             "output": self.kind,
@@ -112,7 +112,7 @@ class Predictions:
         }
 
     def read(self, path: Path) -> Iterator[Rows]:
-        """The rows of a file or folder, some at a time; sets the head."""
+        """Yield the rows of a file or folder in chunks; set the column names."""
         format = self.trained.format_for(path)
         if format["kind"] in ("csv", "text"):
             yield from self._of_table(path, format)
@@ -125,7 +125,7 @@ class Predictions:
         yield names, [[name.removeprefix("row ")] for name in names], x
 
     def _of_table(self, path: Path, format: dict[str, Any]) -> Iterator[Rows]:
-        """The rows of a table; in the end what was odd about them."""
+        """Yield the rows of a table in chunks, and note invalid cells at the end."""
         with reading_input(path):
             reading = reading_of(path, format)
             source = reading.source
@@ -156,7 +156,7 @@ class Predictions:
             )
 
     def name_columns(self, width: int) -> None:
-        """Name so many predicted columns, and none as a column of the data."""
+        """Add names for the predicted columns, distinct from the data's columns."""
         for column in self._columns(width):
             free, number = column, 2
             while free in self.head:
@@ -186,7 +186,7 @@ class Predictions:
 def predict(
     place: Path, path: Path, output: str | None = None, *, threads: int | None = None
 ) -> Predictions:
-    """Predict with a run.
+    """Compute a run's predictions for new data.
 
     Args:
         place: its directory, or a checkpoint.
@@ -217,7 +217,7 @@ def predict(
 
 
 def _text(value: Any) -> str:
-    """A cell of the table: numbers with as many digits as float32 has."""
+    """Return a table cell as text, with seven digits for numbers."""
     return f"{value:.7g}" if isinstance(value, float) else str(value)
 
 
@@ -228,7 +228,9 @@ _SUSPECT = re.compile(
 
 
 def _harmless(row: list[str]) -> list[str]:
-    """A row whose cells no spreadsheet takes for formulas; numbers stay as they are.
+    """Return a row with formula-like cells escaped for spreadsheets.
+
+    Numbers are not changed.
 
     >>> _harmless(["=1+2", " @sum", "-3.5", "-1.100,00 €", "-"])
     ["'=1+2", "' @sum", '-3.5', '-1.100,00 €', '-']
@@ -247,7 +249,7 @@ def _is_formula(cell: str) -> bool:
 
 
 def _warn_of_paper(images: np.ndarray, path: Path) -> None:
-    """MNIST's digits are white on black."""
+    """Warn if an image is bright: MNIST's digits are white on black."""
     if images.mean() > 0.5:
         warn(
             _(

@@ -1,4 +1,4 @@
-"""Problems of a run's file: all of a file are shown at once, each with its place."""
+"""Problems of a run file, collected and shown together, each with its line."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SHOWN, ROOM = 10, 160
 
 
 class Problem(ArgumentError):  # noqa: N818  (a file has problems, not errors)
-    """One thing that is wrong.
+    """One problem of a run file, with its place.
 
     Args:
         where: the keys that lead to it.
@@ -32,7 +32,7 @@ class Problem(ArgumentError):  # noqa: N818  (a file has problems, not errors)
 
     @classmethod
     def of(cls, error: ChainruleError, *where: str | int) -> Problem:
-        """What ``error`` says, at this place; its remedy as a file has it."""
+        """Convert an error to a problem at a place of the run file."""
         if isinstance(error, Problem):
             made = cls((*where, *error.where), error.what)
             made.__dict__.update(error.__dict__, where=made.where)
@@ -47,7 +47,7 @@ class Problem(ArgumentError):  # noqa: N818  (a file has problems, not errors)
 
     @property
     def place(self) -> str:
-        """The place in words.
+        """The problem's place in the file as text.
 
         >>> Problem(("model", "layers", 2, "p"), "").place
         '[model] layers[2].p'
@@ -66,7 +66,7 @@ class Problem(ArgumentError):  # noqa: N818  (a file has problems, not errors)
         return joined(separator, filter(None, [head, text.removeprefix(".")]))
 
     def with_place(self, lines: Lines, file: str = "") -> str:
-        """Return ``line 12, [optimizer] lr: it must be positive.``"""
+        """Return the problem with its line: ``line 12, [optimizer] lr: …``."""
         line = line_of(self.where, lines)
         if isinstance(line, str):
             return _("{place}: {what}", place=line, what=self.what)
@@ -75,7 +75,7 @@ class Problem(ArgumentError):  # noqa: N818  (a file has problems, not errors)
         return _("{place}: {what}", place=place, what=self.what) if place else self.what
 
     def among_others(self, lines: Lines) -> ArgumentError:
-        """Return the error of one problem of several, with shorter answers."""
+        """Return the problem as an error for a list, with shortened texts."""
         answers = {
             name: answer
             if answer is None or len(answer) <= ROOM
@@ -88,7 +88,7 @@ class Problem(ArgumentError):  # noqa: N818  (a file has problems, not errors)
 
 @contextmanager
 def at(*where: str | int) -> Iterator[None]:
-    """Within the block, what goes wrong is a problem at this place or below it."""
+    """Convert errors within a block to problems at a place of the run file."""
     try:
         yield
     except ChainruleError as error:
@@ -96,7 +96,7 @@ def at(*where: str | int) -> Iterator[None]:
 
 
 class RunFileError(ArgumentError):
-    """A run's file with one problem or several.
+    """An error with one or several problems of a run file.
 
     Attributes:
         file: the file's name.
@@ -131,7 +131,7 @@ class RunFileError(ArgumentError):
     def _list(
         self, text: Callable[[str], str], error: Callable[[ArgumentError], str]
     ) -> str:
-        """Return the first problems, each with its number, in one language."""
+        """Return the first problems as a numbered list, in one language."""
         lines, left = [text(self.what)], len(self.problems) - SHOWN
         for number, problem in enumerate(self.problems[:SHOWN], 1):
             lines.append(f"{number}. {error(problem.among_others(self._lines))}")
@@ -141,7 +141,7 @@ class RunFileError(ArgumentError):
 
 
 def line_of(where: Where, lines: Lines) -> int | str | None:
-    """The line of a place, or of the nearest one around it.
+    """Return the line of a place in a run file, or of the nearest enclosing one.
 
     >>> line_of(("model", "layers", 2), {("model",): 5})
     5

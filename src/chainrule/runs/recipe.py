@@ -18,7 +18,7 @@ from chainrule.training import Trainer
 
 
 class Options(Section):
-    """What a checkpoint keeps of the options of a recipe's run."""
+    """The options of a recipe's run, as stored in a checkpoint."""
 
     epochs: Positive
     batch_size: Positive
@@ -48,7 +48,7 @@ class FromRecipe:
 
     @classmethod
     def of(cls, name: str, given: Mapping[str, Any]) -> FromRecipe:
-        """The recipe of that name, with some options of the command line."""
+        """Return a recipe by name, with command-line options."""
         module = recipes.find(name)
         own = {
             "epochs": module.EPOCHS,
@@ -62,40 +62,40 @@ class FromRecipe:
         return cls(name, own | {k: v for k, v in given.items() if v is not None})
 
     def setting(self, option: str) -> Any:
-        """What the run has for an option of the command line."""
+        """Return the run's setting for a command-line option."""
         return self.options[option]
 
     def with_options(self, **options: Any) -> FromRecipe:
-        """The same recipe with other options of the command line."""
+        """Return the same recipe with other command-line options."""
         return FromRecipe(self.name, {**self.options, **options})
 
     def note(self) -> dict[str, Any]:
-        """What checkpoints keep of it."""
+        """Return the notes for checkpoints: the recipe's name and options."""
         return {"recipe": self.name, "options": dict(self.options)}
 
     def parts(self) -> Parts:
-        """Its data."""
+        """Load the recipe's data, split into parts."""
         train, test = recipes.find(self.name).data(self.options["limit"])
         return Parts(train, None, test, rows=len(train))
 
     def trainer(self, parts: Parts) -> Trainer:
-        """A Trainer that has not trained yet."""
+        """Build the recipe's untrained Trainer."""
         module, given = recipes.find(self.name), self.options
         how = {key: given[key] for key in ("lr", "seed", "engine", "threads")}
         return module.trainer(module.network(given["seed"]), **how)
 
     def fitting(self, train: Dataset) -> dict[str, Any]:
-        """How long, and in what batches, a Trainer is fitted to the data."""
+        """Return the number of epochs and the batch size for ``Trainer.fit``."""
         return {key: self.options[key] for key in ("epochs", "batch_size")}
 
     def callbacks(self, directory: Path) -> list[Any]:
-        """None."""
+        """Return no callbacks; recipes have none."""
         return []
 
     def pictures(
         self, trainer: Trainer, directory: Path
     ) -> tuple[list[str], dict[str, bytes]]:
-        """What the recipe draws of its trained network: files, and PNGs by title."""
+        """Draw the recipe's pictures: return file names, and PNG images by title."""
         study = Study(self.name, seed=self.options["seed"], out=directory)
         if (draw := getattr(recipes.find(self.name), "pictures", None)) is not None:
             draw(study, trainer.model)

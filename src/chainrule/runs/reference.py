@@ -1,4 +1,4 @@
-"""The reference of the file format, made from the models that files are checked with.
+"""The reference page of the run-file format, generated from its models.
 
 python -m chainrule.runs.reference > docs/run-files.md
 python -m chainrule.runs.reference --lang zh-TW > docs/zh-TW/run-files.md
@@ -61,19 +61,19 @@ Phrase = Callable[..., str]
 
 
 def page(phrase: Phrase = tr) -> str:
-    """The whole page, in Markdown, in the language in use."""
+    """Return the whole reference page as Markdown, in the current language."""
     sections = ("\n".join(_section(name, phrase)) + "\n" for name in schema.SECTIONS)
     return "\n".join([phrase(_HEAD), *sections])
 
 
 def document(phrase: Phrase = tr) -> str:
-    """The page as a file of the documents: with a link to the other language."""
+    """Return the page as a file for ``docs``, with a link to the other language."""
     title, _, rest = page(phrase).partition("\n\n")
     return f"{title}\n\n{phrase(_LINK)}\n\n{rest}"
 
 
 def texts() -> list[str]:
-    """What the page says, in English, text by text."""
+    """Return all English texts of the page, for translation."""
     found: list[str] = []
 
     def noted(text: str, /, **values: str) -> str:
@@ -104,7 +104,7 @@ def _section(name: str, phrase: Phrase) -> Iterator[str]:
 
 
 def _family(family: Family, section: type[Section], phrase: Phrase) -> Iterator[str]:
-    """Each class with its options."""
+    """Yield the Markdown of each class of a family, with its options."""
     for name, made in family.classes.items():
         yield f"\n### `{name}`\n\n{phrase(classes.summary(made))}"
         yield from _table(family.model(name), phrase, without=family.keys)
@@ -113,7 +113,7 @@ def _family(family: Family, section: type[Section], phrase: Phrase) -> Iterator[
 def _table(
     section: type[Section], phrase: Phrase, without: type[Section] | None = None
 ) -> Iterator[str]:
-    """Its keys, but for those that another section has too."""
+    """Yield the Markdown table of a section's keys, without keys of another section."""
     others = without.known() if without else {}
     fields = {k: f for k, f in section.known().items() if k not in others}
     if not fields:

@@ -1,4 +1,4 @@
-"""What a run leaves and tells: its summary, its files, and where it stands."""
+"""Results of a run: its summary, its files, its state and next command."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ PARTS = {
 
 
 def part_named(part: str) -> str:
-    """A part of the data in words."""
+    """Return the translated name of a part of the data."""
     names = {
         "train": tr("training set"),
         "validation": tr("validation set"),
@@ -41,7 +41,7 @@ def part_named(part: str) -> str:
 
 
 def worded(name: str, value: Any) -> str:
-    """A measured number in words.
+    """Return a metric's name and formatted value.
 
     >>> worded("accuracy", 0.975), worded("loss", 0.1234567), worded("mae", math.nan)
     ('accuracy 97.50%', 'loss 0.1235', 'mae not finite')
@@ -52,7 +52,7 @@ def worded(name: str, value: Any) -> str:
 
 
 def left_out(missing: int, rows: int) -> str:
-    """The count in brackets, or nothing where no row is left out.
+    """Return the count of omitted rows in brackets, or an empty text for none.
 
     >>> left_out(43, 400), left_out(0, 400)
     (' (43 of 400 rows left out for empty cells)', '')
@@ -70,7 +70,7 @@ def left_out(missing: int, rows: int) -> str:
 
 
 def summary(session: Session) -> dict[str, Any]:
-    """The result of the run; the test part is measured."""
+    """Return the summary of a run, with metrics of the test part."""
     origin, trainer, parts = session.origin, session.trainer, session.parts
     stopped = Stopped.of(trainer)
     row = _row_of_weights(trainer, stopped)
@@ -105,7 +105,7 @@ def summary(session: Session) -> dict[str, Any]:
 
 
 def _row_of_weights(trainer: Trainer, stopped: Stopped | None) -> Mapping[str, Any]:
-    """The row of the history of the epoch whose weights the model has."""
+    """Return the history row of the epoch from which the model's weights are."""
     rows = trainer.history.epochs
     if stopped is not None and stopped.restored:
         return next(row for row in rows if row["epoch"] == stopped.best_epoch)
@@ -156,7 +156,7 @@ def write(session: Session, summary: Mapping[str, Any]) -> list[str]:
 
 
 def readable(session: Session, s: Mapping[str, Any], files: list[str]) -> str:
-    """The summary as text."""
+    """Return the summary of a run as text."""
     trainer, parts = session.trainer, session.parts
     part = next((p for p in ("test", "validation") if f"{p}_loss" in s), "train")
     words = tr(", ").join(
@@ -203,7 +203,7 @@ def readable(session: Session, s: Mapping[str, Any], files: list[str]) -> str:
 
 
 def _stopped(stopped: Stopped) -> str:
-    """When a run ended, and which epoch was the best."""
+    """Return a text about the end of a run and its best epoch."""
     end = tr("ran to its end")
     if stopped.epoch is not None:
         end = tr("after epoch {epoch}", epoch=stopped.epoch)
@@ -215,7 +215,7 @@ def _stopped(stopped: Stopped) -> str:
 
 
 def why_over(session: Session) -> str | None:
-    """Why a run has nothing more to train; None where it has."""
+    """Return the reason why a run is complete, or None if it is not."""
     trainer, epochs = session.trainer, session.epochs
     if trainer.plan is None:
         return None
@@ -232,7 +232,7 @@ def why_over(session: Session) -> str | None:
 
 
 def where_it_stands(trainer: Trainer, target: str) -> str:
-    """What to say about an interrupted run, and the command that goes on with it."""
+    """Return the state of an interrupted run, and the command that resumes it."""
     plan = trainer.plan
     if plan is None:
         return tr("nothing was trained yet")

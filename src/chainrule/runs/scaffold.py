@@ -1,4 +1,4 @@
-"""What a starting file says about the data that it is for: columns, sizes, classes."""
+"""Settings for a starting file that suit the data: columns, sizes, classes."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ SIDE = 64
 
 
 def _sections(data: dict[str, Any], layers: list[Any], **others: Any) -> Sections:
-    """The sections of a file that says no more than this."""
+    """Return the sections of a minimal starting file."""
     usual: Sections = {
         "training": {"epochs": 20},
         "optimizer": {"class": "Adam", "lr": 0.001},
@@ -61,7 +61,7 @@ def _linear(units: int) -> dict[str, Any]:
 def write(
     file: Path, place: str | None, target: str | None, text: str | None = None
 ) -> dict[str, Any]:
-    """Write a starting file; returns what it says about the data, ready for JSON.
+    """Write a starting file; return its observations about the data, ready for JSON.
 
     Raises:
         ArgumentError: there is a file already.
@@ -83,7 +83,7 @@ def write(
 def start(
     place: str | None, target: str | None, folder: Path, text: str | None = None
 ) -> tuple[Sections, list[str]]:
-    """Choices that suit the data, and what to say about them.
+    """Return settings that suit the data, and observations about the data.
 
     Args:
         place: a path or a name, as given on the command line; None for an example.
@@ -126,7 +126,7 @@ def start(
 
 
 def relative(path: Path, folder: Path) -> str:
-    """``path`` as a file in ``folder`` names it, with / on every system."""
+    """Return ``path`` relative to ``folder``, with / on every system."""
     try:
         return Path(os.path.relpath(path.resolve(), folder.resolve())).as_posix()
     except ValueError:  # another drive of Windows
@@ -186,7 +186,7 @@ def _mnist() -> Sections:
 
 
 def _looks(path: Path) -> dict[str, Any]:
-    """Size and mode of a folder's images, by its first ones.
+    """Return the size and mode for a folder's images, from the first of them.
 
     Their own size where it is one and small, else 32 × 32.
     """
@@ -219,7 +219,7 @@ def _looks(path: Path) -> dict[str, Any]:
 def _table(
     path: Path, keys: dict[str, Any], target: str | None, text: str | None
 ) -> tuple[Sections, list[str]]:
-    """Look at all rows: what the columns are, and what is to be predicted."""
+    """Examine all rows of a table for column types and the target column."""
     if text is not None and target is None:
         source = source_of(path)
         source.require([text], _("the text"))
@@ -279,7 +279,7 @@ def _table(
 
 
 def _suiting(keys: dict[str, Any], found: Examined) -> Sections:
-    """Parts, network and training that suit the size of a table.
+    """Return parts, network and training that suit the size of a table.
 
     A step sees a batch; the run is long enough for some thousands of steps, and ends
     early where the validation part has stopped improving.

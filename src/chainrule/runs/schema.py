@@ -1,4 +1,4 @@
-"""The format of a run's file: its sections, and what they make.
+"""The format of run files: pydantic models of their sections.
 
 Files are checked against these models; the messages, the commented starting file of
 ``chainrule new`` and the reference page are made from them too. Options of layers,
@@ -89,7 +89,7 @@ TRIAL = Path("the directory of the run")
 
 @contextmanager
 def on_trial() -> Iterator[None]:
-    """What is made within the block is thrown away: no draws, and no warnings yet."""
+    """Suppress warnings and random-state changes within a block, for a trial."""
     with stream(Generator(0)), warnings.catch_warnings():
         warnings.simplefilter("ignore", ChainruleWarning)
         yield
@@ -111,21 +111,21 @@ class Layer(Chosen):
 
     @property
     def of_sequences(self) -> bool:
-        """Whether it reads sequences, (N, T, features) in a run of a file."""
+        """Return whether the layer reads sequences, (N, T, features) in a run file."""
         return "batch_first" in inspect.signature(self.made).parameters
 
     def build(self, **more: Any) -> Any:
-        """The layer; samples come first."""
+        """Construct the layer, with samples along the first axis."""
         order = {"batch_first": True} if self.of_sequences else {}
         return super().build(**order, **more)
 
     def sizes(self) -> dict[str, int | list[int]]:
-        """The sizes that are given: numbers of units."""
+        """Return the layer's sizes that are set in the file: numbers of units."""
         options = self.options
         return {name: options[name] for name in sizes_of(self.made) if name in options}
 
     def open_sizes(self) -> list[str]:
-        """The sizes that follow from the data or from the layer before."""
+        """Return the names of sizes to infer from the data or the previous layer."""
         known = inspect.signature(self.made).parameters
         given = self.model_fields_set
         return [
@@ -135,7 +135,7 @@ class Layer(Chosen):
         ]
 
     def small(self) -> dict[str, Any]:
-        """Its sizes for a trial: two units of each kind at most, or two a group."""
+        """Return small sizes of the layer for a trial: at most two units or groups."""
         cut = (
             self.options.get(name)
             for name in ("num_groups", "groups", "nhead", "num_heads")
@@ -173,7 +173,7 @@ class Model(Section):
 
     @model_validator(mode="after")
     def _sizes(self) -> Self:
-        """Layers that are too large, and sizes that nothing tells."""
+        """Check that layers are not too large, and that all sizes can be inferred."""
         sized = [i for i, x in enumerate(self.layers) if "out_features" in x.known()]
         found: dict[Where, Wrong | ArgumentError] = {}
         total = 0
@@ -200,7 +200,7 @@ class Model(Section):
 
 
 def weights_of(sizes: Mapping[str, Any]) -> int:
-    """How many weights a layer of these sizes has, about: their product.
+    """Return the approximate number of weights of a layer with these sizes.
 
     Layers of sequences have square matrices too.
     """
@@ -210,7 +210,7 @@ def weights_of(sizes: Mapping[str, Any]) -> int:
 
 
 def with_weights(total: int, layer: Layer, sizes: Mapping[str, Any]) -> int:
-    """The weights of a network with one more layer.
+    """Return the network's number of weights with a further layer.
 
     Raises:
         Problem: they would not fit into memory.
@@ -247,7 +247,7 @@ class Loss(Chosen):
     """its name; else CrossEntropyLoss for classes, MSELoss for quantities"""
 
     def build(self, **more: Any) -> Any:
-        """The loss; None where the data tell."""
+        """Construct the loss; None if the data determine the loss."""
         return None if self.name is None else super().build(**more)
 
 
@@ -263,7 +263,7 @@ class Schedule(Chosen):
     """steps over which the rate climbs to its first value"""
 
     def of_rate(self, rate: float) -> Any:
-        """The schedule whose rate is ``rate``."""
+        """Construct the learning-rate schedule with rate ``rate``."""
         built = self.build(**{rate_of(self.made): rate})
         return built if self.warmup is None else optim.LinearWarmup(built, self.warmup)
 
@@ -283,14 +283,14 @@ class Optimizer(Chosen):
 
     @classmethod
     def beside(cls, name: str, options: dict[str, Any]) -> dict[str, Any]:
-        """Groups have the options of the class, clipping apart."""
+        """Return the key of parameter groups, with the class's options but clipping."""
         own = {k: v for k, v in options.items() if not k.startswith("clip_")}
         group: Any = create_model(f"{name}Group", __base__=Section, **own)
         group.title = f"a group of {name}"
         return {"groups": (dict[Text, group], cls.model_fields["groups"])}
 
     def scheduled(self, schedule: Schedule) -> Any:
-        """The optimiser, its rate as ``schedule`` says."""
+        """Construct the optimiser with its learning-rate schedule."""
         rate: Any = self.lr  # pyright: ignore[reportAttributeAccessIssue]
         options: dict[str, Any] = {}
         with at("schedule"):
@@ -312,7 +312,7 @@ class Callback(Chosen):
     """its name"""
 
     def within(self, directory: Path) -> Any:
-        """The callback; its file lies in ``directory``, and no link leads outside."""
+        """Construct the callback, with its file inside ``directory``."""
         if self.name not in FILES:
             return self.build()
         given = self.options.get("path", FILES[self.name])
@@ -378,7 +378,7 @@ class Output(Section):
 
 
 def rate_of(schedule: type) -> str:
-    """The argument of a schedule that is the optimiser's learning rate: its first.
+    """Return the name of a schedule's learning-rate argument, its first.
 
     >>> rate_of(optim.OneCycleLR)
     'max_lr'
@@ -387,7 +387,7 @@ def rate_of(schedule: type) -> str:
 
 
 def _exported(module: Any, base: type) -> dict[str, type]:
-    """The subclasses of ``base`` that a module exports."""
+    """Return the subclasses of ``base`` that a module exports."""
     found = {name: getattr(module, name) for name in sorted(module.__all__)}
     return {
         name: made
@@ -444,7 +444,7 @@ class Run(Section):
 
     @model_validator(mode="after")
     def _together(self) -> Self:
-        """Numbers that nothing measures, and what constructors refuse.
+        """Check settings across sections, by a trial construction of the run's parts.
 
         Layers are tried with few units.
         """
@@ -470,7 +470,7 @@ class Run(Section):
         return self
 
     def _unwatched(self) -> Iterator[Problem]:
-        """What watches the validation needs one."""
+        """Yield problems of validation-based settings without a validation part."""
         watching: list[tuple[Where, Any]] = [(("schedule",), self.schedule)]
         watching += ((("callbacks", i), item) for i, item in enumerate(self.callbacks))
         for where, item in watching:

@@ -1,4 +1,4 @@
-"""What a section of a run's file is, and the kinds of values that its keys take.
+"""The base class of run-file sections, and the types of their keys' values.
 
 A section is a pydantic model: its fields are the keys, each with its meaning and an
 example. What pydantic refuses becomes a :class:`Wrong`, which knows the section and the
@@ -54,13 +54,13 @@ LARGEST = 2**31 - 1
 
 @dataclass(frozen=True)
 class Words:
-    """How messages call a kind of values, after "expected: "."""
+    """A description of a value type for messages, after "expected: "."""
 
     text: str
 
 
 def _line(value: str) -> str:
-    """Text with something in it. Surrogates come out of documents made elsewhere."""
+    """Check that text is a non-empty line without control characters."""
     if not value.strip() or re.search("[\x00-\x1f\ud800-\udfff]", value):
         raise PydanticCustomError("text", "empty, or with control characters")
     return value
@@ -109,7 +109,7 @@ Plain = Annotated[
 
 
 class Wrong(NamedTuple):
-    """Something that is wrong with a file."""
+    """An invalid key or value in a run file, before it becomes a message."""
 
     whose: Any
     """the section, or the family of classes, that refuses it"""
@@ -122,7 +122,7 @@ class Wrong(NamedTuple):
 
 
 def refusal(found: Mapping[Where, Wrong | ArgumentError]) -> ValidationError:
-    """The error that carries what is wrong to the place where messages are made."""
+    """Return a pydantic ValidationError that carries our errors by place."""
     details = [
         InitErrorDetails(
             type=PydanticCustomError("wrong", "wrong", {"wrong": item}),
@@ -135,7 +135,7 @@ def refusal(found: Mapping[Where, Wrong | ArgumentError]) -> ValidationError:
 
 
 def carried(item: Mapping[str, Any]) -> tuple[Where, Wrong | ArgumentError | None]:
-    """What an error of pydantic has of ours, and its place."""
+    """Return the place and the error of ours in an item of a ValidationError."""
     where, context = item["loc"], item.get("ctx", {})
     if "wrong" in context:
         return where, context["wrong"]
@@ -159,7 +159,10 @@ class Section(BaseModel):
     @model_validator(mode="wrap")
     @classmethod
     def _refused(cls, given: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
-        """One :class:`Wrong` for each key; what validators say themselves passes."""
+        """Convert pydantic's errors to one :class:`Wrong` for each key.
+
+        Errors of validators pass.
+        """
         try:
             return handler(given)
         except ValidationError as error:
@@ -176,22 +179,22 @@ class Section(BaseModel):
 
     @classmethod
     def known(cls) -> dict[str, FieldInfo]:
-        """Its keys as one writes them."""
+        """Return the section's known keys, as written in a file, and their fields."""
         found = {f.alias or name: f for name, f in cls.model_fields.items()}
         return {k: f for k, f in found.items() if f.annotation is not type(None)}
 
     def given(self) -> dict[str, Any]:
-        """The values of its keys that are given."""
+        """Return the values of the keys that are set in the file."""
         names = [n for n in type(self).model_fields if n in self.model_fields_set]
         return {name: getattr(self, name) for name in names}
 
     def plain(self) -> dict[str, Any]:
-        """What is given, as a TOML table."""
+        """Return the section's set values as a TOML-compatible table."""
         return self.model_dump(by_alias=True, exclude_unset=True, serialize_as_any=True)
 
 
 def meaning(section: type[Section], key: str) -> str:
-    """What a key means, in a phrase: its description, or what stands below it.
+    """Return the description of a key, or the docstring below its field.
 
     Pydantic would look that up for every model at import, which takes longer than all
     else that it does.
@@ -206,7 +209,7 @@ def meaning(section: type[Section], key: str) -> str:
 
 @functools.lru_cache(maxsize=256)
 def _docs(kind: type) -> dict[str, str]:
-    """The text below each attribute of a class that is written somewhere."""
+    """Return the docstrings below the attributes of a class, from its source."""
     try:
         source = inspect.getsource(kind)
     except (OSError, TypeError):
@@ -226,7 +229,7 @@ def _docs(kind: type) -> dict[str, str]:
 
 
 def example(field: FieldInfo) -> Any:
-    """A value of a key as one would write it; None where there is none."""
+    """Return an example value of a key, or None."""
     return field.examples[0] if field.examples else None
 
 
@@ -234,12 +237,12 @@ def example(field: FieldInfo) -> Any:
 
 
 def takes(field: FieldInfo) -> str:
-    """What a key takes, in words."""
+    """Return the values that a key accepts, in words."""
     return expected(field.annotation, field.metadata)
 
 
 def expected(kind: Any, limits: Sequence[Any] = ()) -> str:
-    """A kind of values in words.
+    """Return a description of a value type in words.
 
     >>> expected(Share), expected(Positive | Literal["all"])
     ('a number from 0 to 1', 'a whole number ≥ 1, or "all"')

@@ -1,4 +1,4 @@
-"""One run on its way, from a file or from a recipe: begun, trained, taken up again."""
+"""A run session: begin, train and resume a run from a file or a recipe."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _WHY = {
 
 @dataclass
 class Session:
-    """A run that is ready to go.
+    """A run with its Trainer and data, ready to train.
 
     Attributes:
         origin: what it is made from.
@@ -54,7 +54,7 @@ class Session:
 
     @classmethod
     def begin(cls, origin: Origin, out: Path | None = None) -> Session:
-        """A new run.
+        """Begin a new run.
 
         Args:
             origin: what it is made from.
@@ -73,7 +73,7 @@ class Session:
     def restore(
         cls, directory: Path, target: str | None = None, **options: Any
     ) -> Session:
-        """A run that has begun, standing where it stood.
+        """Restore a begun run from its directory, at its last checkpoint.
 
         Args:
             directory: of the run.
@@ -105,7 +105,7 @@ class Session:
         return cls(origin, parts, trainer, directory, trainer.optimizer.steps, epochs)
 
     def train(self, checkpoint_every: float = 60.0) -> None:
-        """Train, from the start or from where it stands.
+        """Train the run from its start, or resume from its checkpoint.
 
         Args:
             checkpoint_every: seconds between checkpoints within an epoch.
@@ -140,7 +140,7 @@ class Session:
 
 
 def new_directory(name: str) -> Path:
-    """A directory under ``runs`` that is not there yet, named after the time."""
+    """Return an unused directory under ``runs``, named by the time."""
     stem = f"{Path(name).stem}-{time.strftime('%Y%m%d-%H%M%S')}"
     paths = [Path("runs", stem), *(Path("runs", f"{stem}-{i}") for i in range(2, 1000))]
     return next(path for path in paths if not path.exists())
@@ -150,7 +150,7 @@ def new_directory(name: str) -> Path:
 
 
 def origin_of(notes: Any, place: Path) -> Origin | None:
-    """What a run was made from, out of its notes; None for a Python program's.
+    """Return the origin of a run from its notes; None for a Python program's run.
 
     Raises:
         CheckpointError: notes that are none of ours.
@@ -183,7 +183,7 @@ def origin_of(notes: Any, place: Path) -> Origin | None:
 
 
 def _says(file: Path, text: str) -> bool:
-    """Whether there is such a file, and this is what it says."""
+    """Return whether a file exists and contains the given text."""
     with atomic_files.ignoring():
         found = atomic_files.read_file(file, BYTES_AT_MOST)
         return found.decode("utf-8-sig", "replace") == text
@@ -191,7 +191,7 @@ def _says(file: Path, text: str) -> bool:
 
 
 def _is(origin: Origin, target: str) -> bool:
-    """Whether a target of the command line may be the origin of a run."""
+    """Return whether a command-line target may be the origin of a run."""
     if isinstance(origin, FromRecipe):
         return origin.name == target
     return target not in recipes.RECIPES
@@ -200,7 +200,7 @@ def _is(origin: Origin, target: str) -> bool:
 def _another(
     directory: Path, target: str | None, origin: Origin | None
 ) -> CheckpointError:
-    """The error for a directory that holds a run of something else."""
+    """Return the error for a directory that contains a different run."""
     of = _("a file or a recipe") if target is None else _("a file")
     of = _("the recipe {target!r}", target=target) if target in recipes.RECIPES else of
     whose = _("a Python program") if origin is None else repr(origin.name)
@@ -220,7 +220,7 @@ def _another(
 
 
 def _cannot_change(option: str, own: Any, value: Any) -> ArgumentError:
-    """A resumed run keeps the settings that it was begun with."""
+    """Return the error for changing a setting of a resumed run."""
     name = flag(option)
     kept = _("no {name}", name=name) if own is None else f"{name} {own}"
     return ArgumentError(
@@ -236,7 +236,7 @@ def _cannot_change(option: str, own: Any, value: Any) -> ArgumentError:
 
 
 def _check_same(run: RunFile, now: RunFile) -> None:
-    """The file must still say what the run was begun with."""
+    """Check that the run file's settings have not changed since the run began."""
     for section, own in run.settings:
         new, place = getattr(now.settings, section), f"[{section}]"
         if section == "output" or own == new:

@@ -1,4 +1,4 @@
-"""The data of a run: read, cut into parts, and in the form that its loss takes."""
+"""Loading of a run's data: reading, splitting, and targets for the loss."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ Finder = Callable[[str], Path]
 
 @dataclass(frozen=True)
 class Parts:
-    """The data of a run.
+    """The data of a run, split into training, validation and test parts.
 
     Attributes:
         train: what the network learns from.
@@ -56,13 +56,13 @@ class Parts:
     files: Mapping[str, Path | None] = field(default_factory=dict)
 
     def for_loss(self, loss: Any) -> Parts:
-        """All parts with targets as ``loss`` takes them."""
+        """Return all parts with targets in the form that ``loss`` takes."""
         parts = self._named()
         made = {name: part and for_loss(part, loss) for name, part in parts.items()}
         return replace(self, **made)
 
     def sizes(self) -> dict[str, int]:
-        """How many samples each part has."""
+        """Return the number of samples of each part."""
         parts = self._named()
         return {name: 0 if p is None else len(p) for name, p in parts.items()}
 
@@ -71,12 +71,12 @@ class Parts:
 
 
 def rows_of(read: Dataset) -> int:
-    """How many rows the source of a data set has, those left out included."""
+    """Return the number of rows of a data set's source, omitted ones included."""
     return len(read) if read.report is None else read.report.rows
 
 
 def load(settings: Data, find: Finder) -> Parts:
-    """Read the data of a run and cut them into parts.
+    """Load the data of a run, and split them into parts.
 
     Raises:
         ChainruleError: data that cannot be read, or are too few; a Problem where its
@@ -112,18 +112,18 @@ def load(settings: Data, find: Finder) -> Parts:
 
 
 def _place(given: str | list[str], find: Finder) -> Path | tuple[Path, ...]:
-    """The path, or the pair of paths, of a source."""
+    """Return the path, or the pair of paths, of a source."""
     return find(given) if isinstance(given, str) else tuple(map(find, given))
 
 
 def _file(given: str | list[str], find: Finder) -> Path | None:
-    """The one file that a source is, or None."""
+    """Return the file of a source that is a single file, or None."""
     path = find(given) if isinstance(given, str) and given not in NAMES else None
     return path if path is not None and path.is_file() else None
 
 
 def _read(settings: Data, find: Finder) -> Dataset:
-    """All rows of the source, by the keys of its format."""
+    """Read all rows of the source, with the options of its format."""
     source, given = settings.source, settings.reading
     if isinstance(settings, Named):
         if source in BUNDLED:
@@ -157,7 +157,7 @@ def _read(settings: Data, find: Finder) -> Dataset:
 
 
 def _arrays(read: Dataset, path: Path, task: str | None) -> Dataset:
-    """Arrays; whole numbers, one a row, are classes unless the task says otherwise.
+    """Return arrays as samples; integer targets are classes unless ``task`` differs.
 
     Images in bytes are scaled to 0 … 1, as those of idx files and of folders are.
     """
@@ -199,7 +199,7 @@ def _dealt(
     counts: Mapping[str, int],
     named: dict[str, Dataset | None],
 ) -> Dataset:
-    """Deal the rows of the source; what no part takes is for training."""
+    """Split the rows into parts; return the rest as training data."""
     if sum(counts.values()) >= len(whole):
         raise Problem(
             ("data", next(iter(counts), "source")),
@@ -240,7 +240,7 @@ def _dealt(
 
 
 def _in_place(whole: Dataset, rows: Mapping[str, np.ndarray]) -> dict[str, Dataset]:
-    """The parts as slices of a table's own arrays, whose rows are put in this order.
+    """Return the parts as slices of a table's arrays, reordered in place.
 
     The arrays are this run's alone, and may fill much of the memory: there would be no
     room for copies.
@@ -259,14 +259,14 @@ def _in_place(whole: Dataset, rows: Mapping[str, np.ndarray]) -> dict[str, Datas
 
 
 def outputs(train: Dataset) -> tuple[int, ...]:
-    """The shape of a network's output for one sample of data that suit its loss."""
+    """Return the output shape of a network for one sample, for the data's loss."""
     if train.classes is not None:
         return (train.classes,)
     return tuple(int(n) for n in train.y.shape[1:])
 
 
 def for_loss(part: Dataset, loss: Any) -> Dataset:
-    """The data with targets as ``loss`` takes them.
+    """Return the data with targets in the form that ``loss`` takes.
 
     Losses for two classes compare one output with one number a sample: 0 and 1, or −1
     and 1 for the hinge. All others take the labels, or the quantities, as they are.

@@ -1,4 +1,4 @@
-"""A commented file to start from, which runs as it is: ``chainrule new``."""
+"""``chainrule new``: a commented starting file that can be run as it is."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _HEAD = _("""\
 
 
 def text(name: str, chosen: Mapping[str, Mapping[str, Any]]) -> str:
-    """The text of a starting file.
+    """Return the text of a starting file.
 
     Args:
         name: of the file.
@@ -54,7 +54,7 @@ def text(name: str, chosen: Mapping[str, Mapping[str, Any]]) -> str:
 
 
 def texts() -> Iterator[str]:
-    """What comments say, in English."""
+    """Yield the English texts of comments, for translation."""
     yield from (_HEAD, _LAST, *_LAYERS.values())
     families = (f for name, f in schema.FAMILIES.items() if name != "model")
     made = [family.model(name) for family in families for name in family.classes]
@@ -66,7 +66,7 @@ def texts() -> Iterator[str]:
 def _section(
     name: str, section: type[Section], given: Mapping[str, Any]
 ) -> Iterator[str]:
-    """Its head, the keys that are given, and the others as comments."""
+    """Yield the lines of a section: its header, set keys, and others as comments."""
     family, many = schema.FAMILIES.get(name), name == "callbacks"
     # One that may come many times is a comment until it is given.
     yield f"# {section.title}" if many and not given else section.title
@@ -93,7 +93,7 @@ def _section(
 
 
 def _layers(layers: Sequence[Any]) -> Iterator[str]:
-    """The list of layers, one on each line."""
+    """Yield the lines of the list of layers, one for each layer."""
     yield "layers = ["
     for i, layer in enumerate(layers):
         name = layer if isinstance(layer, str) else layer["class"]
@@ -103,7 +103,7 @@ def _layers(layers: Sequence[Any]) -> Iterator[str]:
 
 
 def _offered(name: str, field: FieldInfo, doc: str) -> Iterator[str]:
-    """A key that may be given, as a comment: its example, or its default."""
+    """Yield the comment lines of an unset key: its example or its default."""
     default = None if field.is_required() else field.default
     told = (example(field), _EXAMPLES.get(name), default)
     shown = next((value for value in told if value is not None), None)
@@ -114,19 +114,19 @@ def _offered(name: str, field: FieldInfo, doc: str) -> Iterator[str]:
 
 
 def _wrapped(text: str) -> list[str]:
-    """Text as comment lines."""
+    """Return text as wrapped comment lines."""
     return [f"# {line}" for line in _folded(text, WIDTH - 2)]
 
 
 def _folded(text: str, columns: int) -> list[str]:
-    """Lines of at most so many columns."""
+    """Return text wrapped to a number of columns."""
     if current() == "en":
         return textwrap.wrap(text, columns)
     return [line for line in wrapped(text, columns) if line]
 
 
 def _beside(left: str, comment: str) -> Iterator[str]:
-    """A line with its comment behind it, which may need more lines."""
+    """Yield a line with a comment at its right, wrapped if necessary."""
     space = " " * (COLUMN - width(left))
     if not space:
         yield from _wrapped(comment)

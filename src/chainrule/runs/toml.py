@@ -1,4 +1,4 @@
-"""TOML files as text and as a document, with errors that say what to do."""
+"""Reading and parsing of TOML files, with helpful errors."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _HINTS = {
 
 
 def text_of(path: Path, fix: str) -> str:
-    """The text of a TOML file.
+    """Return the text of a TOML file.
 
     Args:
         path: of the file.
@@ -60,7 +60,7 @@ def document(
     parse_float: Callable[[str], Any] = float,
     lines: str = _("lines such as epochs = 10 below lines such as [training]"),
 ) -> dict[str, Any]:
-    """The document of a TOML text.
+    """Parse a TOML text; return its document.
 
     ``tomllib`` calls itself for every bracket and its time grows with the square of a
     dotted key, so both are bounded beforehand.
@@ -113,7 +113,7 @@ def document(
 
 
 def _hint(message: str, hints: Mapping[str, str]) -> str:
-    """What to do about the usual mistakes."""
+    """Return a suggested fix for a common TOML syntax error."""
     every = {**_HINTS, **hints}
     every[""] = every.pop("")  # last
     return next(every[found] for found in every if re.search(found, message))

@@ -1,4 +1,4 @@
-"""The traceback of an unexpected error, kept in the directory of its run."""
+"""Traceback files: an unexpected error's traceback in its run's directory."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FILE = "traceback.txt"
 
 @contextmanager
 def kept_in(directory: Path | None) -> Iterator[None]:
-    """Within the block, write the traceback of an unexpected error into a directory.
+    """Write the traceback of an unexpected error within a block to a directory.
 
     The error gets a note that names the file, and goes on. An error of Chainrule's own
     says what to do, and leaves no file.

@@ -1,4 +1,4 @@
-"""What a run left, ready for use: its Trainer, and data in the form that it takes."""
+"""A finished run loaded for use: its Trainer, and data in its format."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ DIGITS = {
 
 @dataclass(frozen=True)
 class Trained:
-    """A run that is over, or at least has a checkpoint.
+    """A trained run, loaded from its checkpoint.
 
     Attributes:
         place: where its checkpoint is.
@@ -69,11 +69,11 @@ class Trained:
 
     @property
     def name(self) -> str:
-        """What to call it."""
+        """The name of the run: of its file or recipe, or of its directory."""
         return self.origin.name if self.origin else self.place.parent.name
 
     def own_data(self) -> tuple[str, Dataset, Path | None]:
-        """The part of its own data to measure it on: its name, itself, its file.
+        """Return the run's own data for measurements: part name, data set, file.
 
         Raises:
             ArgumentError: there is none.
@@ -90,13 +90,13 @@ class Trained:
         return name, getattr(parts, name), parts.files.get(name)
 
     def measurable(self, path: Path) -> Dataset:
-        """The samples of a file or folder with their targets, as it takes them."""
+        """Return the samples of a file or folder, with targets for the run's loss."""
         with reading_input(path):
             read = data.read(path, format=self.format_for(path))
         return source.for_loss(read, self.trainer.loss)
 
     def format_for(self, path: Path) -> dict[str, Any]:
-        """How to read a file or folder: as the training data.
+        """Return the reading options for a file or folder, as for training data.
 
         Arrays of an NPZ file may stand for any data.
         """
@@ -124,14 +124,14 @@ class Trained:
         )
 
     def _source(self) -> Any:
-        """What its own data are called."""
+        """Return the source of the run's own data."""
         file = self.origin if isinstance(self.origin, RunFile) else None
         return self.name if file is None else file.settings.data.source
 
 
 @contextmanager
 def reading_input(path: Path) -> Iterator[None]:
-    """NaN and infinity in a file are bad input, and no failure of the run."""
+    """Convert a NonFiniteError within a block to an error about the input file."""
     try:
         yield
     except NonFiniteError as error:
@@ -141,7 +141,7 @@ def reading_input(path: Path) -> Iterator[None]:
 
 
 def kind_of(path: Path) -> str | None:
-    """What a file or folder holds, by its name; None where that does not tell.
+    """Return the data format of a file or folder by its name, or None.
 
     >>> kind_of(Path("photo.PNG")), kind_of(Path("new.csv")), kind_of(Path("x.bin"))
     ('images', 'csv', None)

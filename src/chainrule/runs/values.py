@@ -1,4 +1,4 @@
-"""Values as a person writes them in TOML, for messages and for starting files."""
+"""Values as TOML text, for messages and starting files."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from chainrule.text import _
 
 
 def show(value: Any, room: int = 60) -> str:
-    """``value`` as a person would write it in TOML, shortened to ``room`` characters.
+    """Return ``value`` as TOML text, shortened to ``room`` characters.
 
     >>> show(True), show("a"), show([1, "b"]), show({"p": 0.5})
     ('true', '"a"', '[1, "b"]', '{p = 0.5}')
@@ -20,7 +20,7 @@ def show(value: Any, room: int = 60) -> str:
 
 
 def written(value: Any, *, depth: int = 100, items: int = 10**9) -> str:
-    """``value`` as TOML, down to ``depth`` brackets and up to ``items`` in each.
+    """Return ``value`` as TOML, with at most ``depth`` brackets and ``items`` in each.
 
     >>> written({"size": [28, 28], "mode": "L"})
     '{size = [28, 28], mode = "L"}'
@@ -44,7 +44,9 @@ def written(value: Any, *, depth: int = 100, items: int = 10**9) -> str:
 
 
 def quote(text: str) -> str:
-    r"""``text`` as a TOML string, which escapes as JSON does, and one character more.
+    r"""Return ``text`` as a quoted TOML string.
+
+    It escapes as JSON does, and one character more.
 
     >>> quote('C:\\data "new"')
     '"C:\\\\data \\"new\\""'
@@ -53,7 +55,7 @@ def quote(text: str) -> str:
 
 
 def key(name: str) -> str:
-    """``name`` as a TOML key, quoted where it must be.
+    """Return ``name`` as a TOML key, quoted if necessary.
 
     >>> key("lr"), key("*.bias"), key("房價")
     ('lr', '"*.bias"', '"房價"')

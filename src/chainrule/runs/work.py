@@ -1,4 +1,4 @@
-"""A student's work from a TOML file, or from a CSV file of answers beside one.
+"""A student's work from a TOML file, optionally with a CSV file of answers.
 
     network = "2-2sigmoid-1sigmoid"     # or sizes = [2, 2, 1], activations = […]
     loss = "half_squared"
@@ -59,7 +59,7 @@ HINTS = {
 
 @dataclass(frozen=True)
 class Work:
-    """What is to be marked, and the file that errors name.
+    """A student's work to be marked, and its file's name for errors.
 
     Attributes:
         name: of the file.
@@ -81,7 +81,7 @@ class Work:
     answers: Mapping[str, Any]
 
     def marked(self) -> WorkReport:
-        """The marks.
+        """Mark the work; return the report.
 
         Raises:
             RunFileError: what does not fit together.
@@ -125,7 +125,7 @@ def load(path: Path, task: Path | None = None) -> Work:
 
 
 def read_work(text: str, name: str = "work.toml", table: Table | None = None) -> Work:
-    """The work that a TOML text describes.
+    """Parse a student's work from a TOML text.
 
     Args:
         text: of the file.
@@ -145,7 +145,7 @@ def read_work(text: str, name: str = "work.toml", table: Table | None = None) ->
 
 @contextmanager
 def _blamed(name: str, lines: Lines) -> Iterator[None]:
-    """Within the block, what goes wrong is a problem of the file."""
+    """Convert errors within a block to problems of the work's file."""
     try:
         yield
     except (RunFileError, DataError):  # of this file, or of the table beside it
@@ -268,7 +268,7 @@ class _Reader:
             return array_of(key, self.document[key])
 
     def _optimizer(self) -> Optimizer | None:
-        """The optimiser, as files for runs have it."""
+        """Return the optimiser of the work, described as in run files."""
         if "optimizer" not in self.document:
             return None
         from pydantic import ValidationError
@@ -303,7 +303,7 @@ class _Reader:
     def _numbers(
         self, section: str, network: Network, moments: Collection[str] = ()
     ) -> dict[str, Any]:
-        """A table of numbers, each by a name that is known."""
+        """Return a table's numbers by name; refuse unknown names."""
         table = self.document.get(section)
         if not isinstance(table, dict):
             raise self._missing(f"[{section}]")

@@ -1,1 +1,1 @@
-"""Functions of functions: derivatives, and loops and branches (`control`)."""
+"""Function transforms: derivatives, and loops and branches (`control`)."""

@@ -36,7 +36,7 @@ def _body(
     types: Sequence[ArrayType],
     name: str,
 ) -> tuple[Graph, list[Value], Any]:
-    """A function of nests as a graph, what it finds outside, and what it returns."""
+    """Return a function of nests as a graph, its captured values and its structure."""
     found: list[Any] = []
 
     def flat(*values: Value) -> list[Value]:
@@ -62,7 +62,7 @@ def scan(
     *,
     reverse: bool = False,
 ) -> tuple[Any, Any]:
-    """A loop that carries a state and stacks what each step gives.
+    """Run a loop over a carried state, and stack the outputs of its steps.
 
         carry₀ = init;  carryₜ₊₁, yₜ = function(carryₜ, xₜ)  for t = 0 … length−1
 
@@ -163,7 +163,7 @@ def cond(
     false: Callable[..., Any],
     *operands: Any,
 ) -> Any:
-    """One of two functions of the operands, as a truth value says.
+    """Apply one of two functions to the operands, selected by a truth value.
 
     Only the branch that is taken is run, on every engine, and only it has a derivative.
 
@@ -203,7 +203,7 @@ def cond(
 
 
 def _with_inputs(graph: Graph, found: list[Value], outside: list[Value]) -> Graph:
-    """A branch that takes everything that either branch found outside."""
+    """Return a branch that takes the captured values of both branches as inputs."""
     mine = dict(zip(map(id, found), graph.inputs))
     first = [
         mine.get(id(v)) or Value(None, v.shape, v.dtype, tracked=v.tracked)

@@ -1,4 +1,4 @@
-"""Derivatives as functions of functions, with respect to anything.
+"""Derivatives as function transforms: gradients, vjp, jvp, Jacobian, Hessian.
 
 >>> import chainrule as cr
 >>> cr.grad(lambda x: (x * x).sum())(cr.tensor([1.0, 2.0]))
@@ -29,7 +29,7 @@ Position = int | str
 
 
 class _Point:
-    """Arguments of a function, some of them to be differentiated.
+    """The arguments of a function to differentiate, some of them inputs.
 
     An argument may be a tensor, a nest of them, or a module, which stands for its
     parameters by name.
@@ -81,7 +81,7 @@ class _Point:
             self.args[position] = item
 
     def _add(self, given: Any, position: Position, *, view: bool) -> tuple[Any, Any]:
-        """Make the leaves of an argument inputs; the argument to use, its structure."""
+        """Make an argument's leaves inputs; return the argument and its structure."""
         leaves, structure = flatten(given)
         values: list[Value] = []
         for leaf in leaves:
@@ -106,7 +106,7 @@ class _Point:
         return unflatten(structure, [wrap(v) for v in values]), places
 
     def gradients(self, found: Sequence[Tensor]) -> list[Any]:
-        """Gradients in the structure of the arguments."""
+        """Return the gradients in the structure of the arguments."""
         return [_at(places, found) for places in self.structures]
 
 
@@ -116,7 +116,7 @@ def _at(places: Any, found: Sequence[Tensor]) -> Any:
 
 
 def _fresh(value: Value) -> Value:
-    """The same numbers (or the same place in a trace) as a value of its own.
+    """Return a new tracked value with the same numbers, or a view of the value.
 
     Where it is tracked already it is a view, so that a loss does not look behind it for
     a softmax's scores, and derivatives of derivatives go on to what it was made of.
@@ -131,7 +131,7 @@ def _fresh(value: Value) -> Value:
 
 
 def _depends_on_more(roots: Sequence[Value], inputs: Sequence[Value]) -> bool:
-    """Whether derivatives can be asked for with respect to more than the inputs."""
+    """Return whether the roots also depend on tracked values other than the inputs."""
     own = {id(v) for v in inputs}
     if any(v.node is not None and v.node.inputs and v.tracked for v in inputs):
         return True
@@ -145,7 +145,7 @@ def _depends_on_more(roots: Sequence[Value], inputs: Sequence[Value]) -> bool:
 def _walk(
     roots: dict[Value, Value], inputs: Sequence[Value], *, record: bool
 ) -> list[Tensor]:
-    """∂/∂input for each input; 0 where the roots do not depend on it."""
+    """Return ∂/∂input for each input; 0 where the roots do not depend on it."""
     with recording() if record else no_grad():
         known = cotangents(roots, stop=inputs, keep=set(inputs).__contains__)
         return [wrap(known[v] if v in known else full_like(v, 0.0)) for v in inputs]
@@ -171,7 +171,7 @@ def value_and_grad(
     *,
     has_aux: bool = False,
 ) -> Callable[..., Any]:
-    """A function that gives ``function``'s value and its gradient.
+    """Return a function that computes the value and the gradient of ``function``.
 
     Args:
         function: returns a scalar tensor; with ``has_aux`` a pair of that and anything.
@@ -217,7 +217,9 @@ def grad(
     *,
     has_aux: bool = False,
 ) -> Callable[..., Any]:
-    """A function that gives ``function``'s gradient; see :func:`value_and_grad`.
+    """Return a function that computes ``function``'s gradient.
+
+    See :func:`value_and_grad`.
 
     >>> import chainrule as cr
     >>> cube = lambda x: x * x * x
@@ -245,7 +247,7 @@ def gradients(
     retain_graph: bool | None = None,
     allow_unused: bool = False,
 ) -> tuple[Tensor | None, ...]:
-    """∂loss/∂t for each of some tensors, which need not be leaves; ``.grad`` stays.
+    """Return ∂loss/∂t for some tensors t, leaves or not; ``.grad`` is not changed.
 
     PyTorch's ``torch.autograd.grad``.
 
@@ -329,7 +331,7 @@ def _like(given: Any, value: Value, what: str) -> Tensor:
 def vjp(
     function: Callable[..., Any], *args: Any
 ) -> tuple[Any, Callable[[Any], tuple[Any, ...]]]:
-    """The value y of a function, and u ↦ uᵀ ∂y/∂x: the chain rule's backward step.
+    """Return the value y of a function, and the function u ↦ uᵀ ∂y/∂x (backward step).
 
     Args:
         function: of tensors; returns a tensor or a nest of them.
@@ -381,7 +383,7 @@ def vjp(
 def jvp(
     function: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]
 ) -> tuple[Any, Any]:
-    """The value y of a function, and its derivative along a direction, ∂y/∂x · t.
+    """Return the value y of a function, and its directional derivative ∂y/∂x · t.
 
     By two backward steps: u ↦ uᵀ ∂y/∂x is linear in u, and its own backward step takes
     t to ∂y/∂x · t.
@@ -425,7 +427,7 @@ def jvp(
 def jacobian(
     function: Callable[..., Tensor], argnums: int | Sequence[int] = 0
 ) -> Callable[..., Any]:
-    """A function that gives ∂yᵢ/∂xⱼ, of shape (shape of y…, shape of x…).
+    """Return a function that computes ∂yᵢ/∂xⱼ, shaped (shape of y…, shape of x…).
 
     A backward step for each element of y.
 
@@ -468,7 +470,7 @@ def _stacked(rows: list[Tensor], y: Tensor, x: Tensor) -> Tensor:
 
 
 def hessian(function: Callable[..., Tensor], argnums: int = 0) -> Callable[..., Tensor]:
-    """A function that gives ∂²y/∂xᵢ∂xⱼ of a scalar function y.
+    """Return a function that computes ∂²y/∂xᵢ∂xⱼ of a scalar function y.
 
     >>> import chainrule as cr
     >>> cr.hessian(lambda x: (x * x * x).sum())(cr.tensor([1.0, 2.0])).tolist()

@@ -1,3 +1,3 @@
-"""What every room may use and which knows none of them: files, validation, nests.
+"""Utilities without dependencies on other packages: files, validation, nests.
 
 Nothing here knows tensors, graphs or layers."""

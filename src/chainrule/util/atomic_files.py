@@ -1,4 +1,4 @@
-"""Files: opened only where they are files, written wholly or not at all.
+"""Safe file access: only regular files are opened, and written atomically.
 
 Whatever a file says is data, from whomever it comes. So there is one way to open a file
 for reading, :func:`open_file`, and one way from a path that stands in a file to a place
@@ -55,7 +55,7 @@ def open_file(path: str | os.PathLike[str], at_most: int | None = None) -> Binar
 
 
 def open_regular(path: str | os.PathLike[str], flags: int) -> int:
-    """The handle of a regular file, which may be made; nothing is waited for.
+    """Return the descriptor of a regular file, possibly created, without blocking.
 
     Raises:
         OSError: there is none, or something else.
@@ -146,7 +146,7 @@ def write_open(file: Any, content: bytes, what: str) -> None:
 
 
 def read_file(path: str | os.PathLike[str], at_most: int) -> bytes:
-    """All bytes of a regular file, which has no more than ``at_most`` of them.
+    """Return all bytes of a regular file of at most ``at_most`` bytes.
 
     Raises:
         OSError: as :func:`open_file`; some files hold more than they say.
@@ -166,7 +166,7 @@ def _too_large(size: str, at_most: int) -> OSError:
 
 
 def inside(folder: Path, given: str, what: str) -> Path:
-    """The place in ``folder`` that a path out of a file means: never one outside of it.
+    """Return the place in ``folder`` of a path from a file; refuse any outside of it.
 
     Args:
         folder: what the path counts from.
@@ -204,7 +204,7 @@ def inside(folder: Path, given: str, what: str) -> Path:
 
 
 def is_inside(folder: Path, place: Path) -> bool:
-    """Whether a place lies within a folder once all links are followed."""
+    """Return whether a path lies within a folder after following all links."""
     try:
         root, real = os.path.realpath(folder), os.path.realpath(place)
         return os.path.commonpath([root, real]) == root
@@ -213,7 +213,7 @@ def is_inside(folder: Path, place: Path) -> bool:
 
 
 def of_the_system(error: OSError) -> None:
-    """Let an exception go on that some signal handler has raised: a TimeoutError.
+    """Raise an OSError again if a signal handler raised it, such as a TimeoutError.
 
     What the system refuses has a number.
     """
@@ -223,7 +223,7 @@ def of_the_system(error: OSError) -> None:
 
 @contextlib.contextmanager
 def ignoring() -> Iterator[None]:
-    """Within the block it is no matter what the system refuses."""
+    """Ignore errors of the operating system within a block."""
     try:
         yield
     except OSError as error:
@@ -232,7 +232,7 @@ def ignoring() -> Iterator[None]:
 
 @contextlib.contextmanager
 def refusals(what: str, expected: str, fix: str) -> Iterator[None]:
-    """Within the block what the file system refuses becomes a SaveError."""
+    """Convert errors of the file system within a block to a SaveError."""
     try:
         yield
     except OSError as error:
@@ -247,7 +247,7 @@ def replace(
     what: str,
     written: Callable[[os.stat_result], None] | None = None,
 ) -> None:
-    """Put ``content`` at ``path``, wholly or not at all.
+    """Write ``content`` to ``path`` atomically: the whole file or no change.
 
     It is written under another name, forced to the disk and then put in its place at
     once: whenever the power fails, the file is the old one or the new one.
@@ -295,7 +295,7 @@ def replace(
 
 
 def append(path: Path, content: bytes, what: str, *, new: bool = False) -> None:
-    """Write at the end of a file that grows; ``new``: without what was in it.
+    """Append to a file; with ``new``, discard its previous content.
 
     Raises:
         SaveError: the file system refuses, or what is there is no regular file.
@@ -313,7 +313,7 @@ def append(path: Path, content: bytes, what: str, *, new: bool = False) -> None:
 
 
 def sweep(path: Path) -> None:
-    """Take away what runs that were killed have left beside ``path``.
+    """Delete temporary files that killed runs left beside ``path``.
 
     A link is taken away itself, and what cannot be is left: a directory, say.
     """
@@ -325,7 +325,7 @@ def sweep(path: Path) -> None:
 
 
 def _sync_directory(path: Path) -> None:
-    """Force the new name itself to the disk, where directories can be opened."""
+    """Flush a directory entry to the disk, where directories can be opened."""
     if os.name == "posix":
         handle = os.open(path, os.O_RDONLY)
         try:
@@ -335,7 +335,7 @@ def _sync_directory(path: Path) -> None:
 
 
 def make_directory(path: Path) -> None:
-    """Make a directory with all that leads to it.
+    """Create a directory and all its parents.
 
     Raises:
         SaveError: where the file system refuses.

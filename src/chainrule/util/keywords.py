@@ -1,4 +1,4 @@
-"""Refusal of unknown keywords, with the name that is used instead.
+"""Refusal of unknown keywords, with a suggestion of the correct name.
 
 Python would say that they are unexpected; who comes from another library wants to know
 how it is done here.
@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 
 def unknown_keyword(who: str, name: str, value: Any, known: Iterable[str]) -> CallError:
-    """Return the error for a keyword that ``who`` does not take."""
+    """Return the error for a keyword that ``who`` does not accept."""
     known = [other for other in known if not other.startswith("_")]
     hint = KEYWORDS.get(name)
     return CallError(

@@ -1,4 +1,4 @@
-"""Migration hints: other libraries' names, and what to write instead."""
+"""Migration hints: other libraries' names, and their equivalents in Chainrule."""
 
 from chainrule.text import _
 

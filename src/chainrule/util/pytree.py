@@ -1,4 +1,4 @@
-"""Nests of tuples, lists and dictionaries: their leaves, and the nest again."""
+"""Nests of tuples, lists and dictionaries: flattening, and rebuilding."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Leaf:
-    """The place of a leaf in a structure."""
+    """The position of a leaf in a flattened structure."""
 
     index: int
 
 
 def flatten(tree: Any) -> tuple[list[Any], Any]:
-    """The leaves of a nest, and its structure.
+    """Return the leaves of a nest, and its structure.
 
     Whatever is no tuple, list or dictionary is a leaf, but for None, which is
     structure. Named tuples stay what they are.
@@ -40,7 +40,7 @@ def flatten(tree: Any) -> tuple[list[Any], Any]:
 
 
 def unflatten(structure: Any, leaves: Sequence[Any]) -> Any:
-    """The nest again, with other leaves."""
+    """Rebuild a nest from its structure and a list of leaves."""
     if type(structure) is Leaf:
         return leaves[structure.index]
     if isinstance(structure, dict):

@@ -1,4 +1,4 @@
-"""Which lines are the user's: the source of a node."""
+"""Source locations: the file and line of the user's code that created a node."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ _is_users: Bounded[str, bool] = Bounded(1024)
 
 
 def of_user(filename: str) -> bool:
-    """Whether a file is the user's; installed packages are not."""
+    """Return whether a file is user code, not an installed package."""
     installed = any(part in filename for part in _INSTALLED)
     return not installed and not filename.startswith(_NOT_THE_USERS)
 
 
 def caller() -> str | None:
-    """``file:line`` of the nearest frame that is the user's.
+    """Return ``file:line`` of the nearest stack frame in user code.
 
     On the command line there is none.
     """

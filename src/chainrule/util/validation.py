@@ -1,4 +1,4 @@
-"""What arguments may be: numbers in a range, truth values, choices; checked alike.
+"""Validation of arguments: numbers in a range, truth values, choices.
 
 A check takes the name of an argument and its value. It gives the value as it is to be
 kept, or refuses it. ``what`` is the error's sentence, in which ``{name}`` is the name
@@ -31,7 +31,7 @@ def refused(
     fix: str | None = None,
     kind: str = "",
 ) -> ArgumentError:
-    """Return the error for an argument of another kind, or out of its range."""
+    """Return the error for an argument of a wrong type or out of range."""
     got = f"{name}={value!r:.80}"
     what = _sentence(what, name, kind)
     return ArgumentError(what, expected=expected, got=got, fix=fix)
@@ -42,7 +42,7 @@ def _sentence(what: str, name: str, kind: str) -> str:
 
 
 def real(value: Any) -> float:
-    """A real number as a float, anything else as NaN, which no range has in it.
+    """Return a real number as a float, and NaN for anything else.
 
     >>> real(np.float32(0.5)), real(True), real(10**400)
     (0.5, nan, inf)
@@ -68,7 +68,9 @@ def number(
     kind: str = "",
     fix: str | None = None,
 ) -> float:
-    """``value`` as a finite number within limits; ∞ too where that is said.
+    """Check that ``value`` is a finite number within limits; return it as a float.
+
+    ∞ is allowed with ``infinite``.
 
     >>> number("p", 0.5, least=0, below=1)
     0.5
@@ -99,7 +101,10 @@ def whole(
     kind: str = "",
     fix: str | None = None,
 ) -> int:
-    """``value`` as an integer within limits; NumPy's will do."""
+    """Check that ``value`` is an integer within limits; return it as an int.
+
+    NumPy's integers will do.
+    """
     made = int(value) if isinstance(value, Integral) else None
     low = -math.inf if least is None else least
     high = math.inf if most is None else most
@@ -115,14 +120,14 @@ def whole(
 
 
 def seed(name: str, value: Any) -> int:
-    """``value`` as the seed of random numbers."""
+    """Check that ``value`` is a seed of random numbers; return it as an int."""
     return whole(
         name, value, least=0, most=2**64 - 1, what=_("{name} is an integer of 64 bits.")
     )
 
 
 def count(name: str, value: Any) -> int:
-    """``value`` as an integer of at least 0."""
+    """Check that ``value`` is an integer of at least 0; return it."""
     return whole(name, value, least=0)
 
 
@@ -133,7 +138,7 @@ def truth(
     what: str = _("{name} is either on or off."),
     kind: str = "",
 ) -> bool:
-    """``value`` as True or False; NumPy's will do."""
+    """Check that ``value`` is True or False, NumPy's too; return it as a bool."""
     if not isinstance(value, bool | np.bool_):
         expected = _("{name}=True or {name}=False", name=name)
         raise refused(name, value, what, expected, kind=kind)
@@ -141,19 +146,19 @@ def truth(
 
 
 def text(name: str, value: Any, *, what: str = _("{name} must be a text.")) -> str:
-    """``value``, which is a text."""
+    """Check that ``value`` is a string; return it."""
     if not isinstance(value, str):
         raise refused(name, value, what, _("a text"))
     return value
 
 
 def place(name: str, value: Any) -> Any:
-    """Return ``value`` as a path; an open file is returned as it is."""
+    """Return ``value`` as a path; return an open file unchanged."""
     return value if is_open(value) else path(name, value)
 
 
 def path(name: str, value: Any) -> Path:
-    """``value`` as a path."""
+    """Check that ``value`` is a path; return it as a ``Path``."""
     if not isinstance(value, str | os.PathLike):
         raise refused(
             name, value, _("{name} must say where."), _("a text, or a pathlib.Path")
@@ -162,7 +167,7 @@ def path(name: str, value: Any) -> Path:
 
 
 def instance(name: str, value: Any, kind: Any, example: str) -> Any:
-    """``value``, which is of a kind; a class is none."""
+    """Check that ``value`` is an instance of a class, not the class; return it."""
     if isinstance(value, kind) and not isinstance(value, type):
         return value
     got, fix = f"{value!r:.80}", _("pass {name}={example}", name=name, example=example)
@@ -180,7 +185,7 @@ def instance(name: str, value: Any, kind: Any, example: str) -> Any:
 def choice(
     *known: str, what: str = _("{name} has no such choice."), kind: str = ""
 ) -> Check:
-    """A check for one of these names."""
+    """Return a check that a value is one of the known names."""
 
     def check(name: str, value: Any) -> str:
         if not isinstance(value, str) or value not in known:
@@ -196,12 +201,12 @@ def choice(
 
 
 def maybe(check: Check) -> Check:
-    """A check that lets None pass."""
+    """Return a check that also accepts None."""
     return lambda name, value: None if value is None else check(name, value)
 
 
 def known_names(what: str, given: Iterable[Any], known: Iterable[str]) -> None:
-    """Refuse a name that is not among the known ones, with the nearest of them."""
+    """Refuse a name that is not among the known ones; suggest the nearest."""
     known = list(known)
     for name in given:
         if name not in known:
@@ -216,6 +221,6 @@ def known_names(what: str, given: Iterable[Any], known: Iterable[str]) -> None:
 def did_you_mean(
     name: Any, known: Iterable[str], otherwise: str | None = None
 ) -> str | None:
-    """The fix for a name that is not known: the nearest one that is."""
+    """Return a fix that suggests the nearest known name for an unknown one."""
     near = nearest(name, known) if isinstance(name, str) else None
     return _("did you mean {near!r}?", near=near) if near else otherwise

@@ -1,4 +1,4 @@
-"""Fingerprints: values that differ where an item has changed."""
+"""Fingerprints of outside items, compared to detect their changes."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ NOWHERE: Paths = frozenset()
 
 
 class _Missing:
-    """The type of :data:`MISSING`, the item of a name that is not bound (yet)."""
+    """The type of :data:`MISSING`, the placeholder for an unbound name."""
 
 
 MISSING = _Missing()

@@ -1,4 +1,4 @@
-"""Places outside of a function: variables, items and attributes that it may read."""
+"""Places: outside variables, items and attributes that a function may read."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from chainrule.compilation.guards.fingerprints import MISSING
 
 @dataclass(frozen=True)
 class Place:
-    """A variable, an item or an attribute outside that a function may read.
+    """An outside variable, item or attribute that a function may read.
 
     Attributes:
         name: what it is called there.
@@ -89,7 +89,7 @@ def attribute(owner: Any, key: str) -> Any:
 
 
 class Number:
-    """A float outside: the value of a place, or an item of a container there.
+    """An outside float: the value of a place, or an item of a container in one.
 
     Attributes:
         place: where.
@@ -106,19 +106,19 @@ class Number:
 
     @property
     def name(self) -> str:
-        """The expression for it outside: ``config['a'][0]``."""
+        """The Python expression of the outside float, such as ``config['a'][0]``."""
         return self.place.name + "".join([f"[{key!r}]" for key in self.path])
 
     def is_there(self) -> bool:
-        """Return whether the current value is a float of this type."""
+        """Return whether the current value is still a float of the same type."""
         return type(self.get()) is self.kind
 
     def get(self) -> Any:
-        """Return the current value."""
+        """Return the current value of the outside float."""
         return self._along(self.path)
 
     def holder(self) -> Any:
-        """Return the innermost container of the number."""
+        """Return the innermost container of the outside float."""
         return self._along(self.path[:-1])
 
     def _along(self, path: tuple[Any, ...]) -> Any:
@@ -131,7 +131,7 @@ class Number:
         return item
 
     def put(self, item: Any) -> None:
-        """Replace it by another item; tuples on the path are rebuilt."""
+        """Replace the outside float by another item; rebuild tuples on its path."""
         holders = [self.place.get()]
         for key in self.path[:-1]:
             holders.append(holders[-1][key])

@@ -39,7 +39,7 @@ FLOATS = (float, np.floating)
 
 
 class _Watched:
-    """The item of a place at the trace, with its fingerprint.
+    """The item that a place held at the trace, with its fingerprint.
 
     Attributes:
         get: gives what stands there now.
@@ -57,7 +57,7 @@ class _Watched:
         self.print = None if atom else fingerprint(item, free, keep=keep)
 
     def is_still(self, now: Any) -> bool:
-        """Return whether ``now`` is unchanged from the item at the trace."""
+        """Return whether ``now`` equals the item at the trace."""
         if now is self.item and (self.print is None or type(self.print) is int):
             return True
         if self.print is None:
@@ -67,7 +67,7 @@ class _Watched:
         return fingerprint(now, self.free) == self.print
 
     def floats(self) -> Iterator[Number]:
-        """Yield the floats here whose values have changed and whose types have not."""
+        """Yield the floats whose values, but not types, changed since the trace."""
         if self.place.put is not None:
             before = fingerprint(self.item) if self.print is None else self.print
             yield from _floats(self.place, before, self.get(), ())
@@ -90,7 +90,7 @@ def _floats(place: Place, before: Any, now: Any, path: tuple[Any, ...]) -> Any:
 
 
 class Attributes:
-    """The attributes of a module as they are when it is called within a trace."""
+    """A snapshot of a module's attributes, taken at its call within a trace."""
 
     def __init__(self, module: Any, free: Mapping[Any, Paths]) -> None:
         self.module, self._kept = module, list[Any]()
@@ -118,7 +118,7 @@ class Attributes:
 
 
 class Snapshot:
-    """The environment of a function when it was traced.
+    """A snapshot of a function's environment at its trace.
 
     Args:
         function: the function that is traced.
@@ -157,7 +157,7 @@ class Snapshot:
         self.modules += [Attributes(module, self._free) for module in modules]
 
     def holds(self) -> bool:
-        """Return whether nothing outside has changed; modules are not compared."""
+        """Return whether the environment is unchanged; modules are not compared."""
         for get, item, print_, watched in self._looked_at:
             now = get()
             if now is item and (print_ is None or type(print_) is int):
@@ -173,7 +173,7 @@ class Snapshot:
         return True
 
     def changes(self) -> Iterator[_Watched]:
-        """Yield the places, attributes of modules included, that have changed."""
+        """Yield the places, module attributes included, that have changed."""
         for watched in self._watched:
             if not watched.is_still(watched.get()):
                 yield watched
@@ -181,7 +181,7 @@ class Snapshot:
             yield from module.changes()
 
     def refuse_changes(self, function: str) -> None:
-        """Refuse a function that changed what it found while it was traced.
+        """Refuse a function that changed its environment during its trace.
 
         A cache may be filled: what was built with the empty one serves one call.
         """
@@ -255,7 +255,7 @@ def _has_traced(item: Any) -> bool:
 def standing_in(
     function: str, numbers: Sequence[Number], others: Sequence[Any]
 ) -> Generator[None]:
-    """Replace ``numbers`` by ``others`` within the block, and restore them after it.
+    """Replace ``numbers`` by ``others`` within a block, and restore them after.
 
     Raises:
         ArgumentError: one was replaced within the block.

@@ -1,4 +1,4 @@
-"""Static analysis of a function's code: the places outside that it may read.
+"""Static analysis of a function's code for the outside places it may read.
 
 These are the variables outside, and of the objects that they hold the attributes whose
 names occur in the code of any function on the way (methods, properties and functions
@@ -49,7 +49,7 @@ Found = Iterator[Place]
 
 
 class Surroundings:
-    """Everything that a function may read outside, and how to read it.
+    """The result of the analysis: all outside places that a function may read.
 
     Attributes:
         found: the places.
@@ -186,7 +186,7 @@ class Surroundings:
             yield from self._own(name, item, depth, module)
 
     def _own(self, name: str, item: Any, depth: int, module: bool) -> Found:
-        """Yield the places of an object's or a class's own attributes."""
+        """Yield the places of the attributes of an object or a class itself."""
         of = item.__mro__ if isinstance(item, type) else type(item).__mro__
         held = getattr(item, "__dict__", None)
         if isinstance(held, Mapping) and not isinstance(item, type):
@@ -216,7 +216,7 @@ class Surroundings:
         *,
         foreign: bool = False,
     ) -> Found:
-        """Yield the places of the attributes in ``held`` that the code may read."""
+        """Yield the places of those attributes in ``held`` that the code may read."""
         everything = not self.names.isdisjoint(ANY)
         for key, raw in list(held.items()):
             function = _function_of(raw)
@@ -243,12 +243,12 @@ class Surroundings:
 
 
 def _is_read(file: str) -> bool:
-    """Return whether the code of a file is analysed: the user's, or a prompt's."""
+    """Return whether code of a file is analysed: user code, or a prompt's."""
     return of_user(file) or (file.startswith("<") and not file.startswith("<frozen"))
 
 
 def _is_users(kind: type) -> bool:
-    """Return whether a class is the user's; without a file it is from a prompt."""
+    """Return whether a class is defined by user code or at an interactive prompt."""
     module = sys.modules.get(kind.__module__)
     file = getattr(module, "__file__", None)
     if file is not None:
@@ -259,18 +259,18 @@ def _is_users(kind: type) -> bool:
 
 
 def _is_a(item: Any, module: str, kind: str) -> bool:
-    """Return whether an item is an instance of a class of a module that is loaded."""
+    """Return whether an item is an instance of a class of a loaded module."""
     loaded = sys.modules.get(module)
     return loaded is not None and isinstance(item, getattr(loaded, kind))
 
 
 def _is_one(bases: tuple[type, ...], module: str, kind: str) -> bool:
-    """Return whether a class of this name is among the bases, without its import."""
+    """Return whether a class of this name is among the bases, without an import."""
     return any(b.__name__ == kind and b.__module__ == module for b in bases)
 
 
 def _modules(name: str, module: Any) -> Iterator[tuple[str, Any]]:
-    """Yield a module and all within it, by name, without recursion."""
+    """Yield a module and all its submodules by name, without recursion."""
     waiting = [(name, module)]
     while waiting:
         name, module = waiting.pop()
@@ -295,8 +295,10 @@ def _function_of(raw: Any) -> Any:
 
 @functools.lru_cache(maxsize=512)  # the same functions are met by every trace
 def _names(code: types.CodeType) -> tuple[frozenset[str], frozenset[str]]:
-    """The globals and the attributes that the code of a function reads, with those of
-    functions within it; texts in it may name attributes too."""
+    """Return the names of globals and attributes that a function's code may read.
+
+    Functions within it are included; texts in it may name attributes too.
+    """
     variables: set[str] = set()
     attributes: set[str] = set()
     waiting: list[Any] = [code]

@@ -105,7 +105,7 @@ class _GradientState:
         self.awaited = _Awaited(owner, fetch)
 
     def before(self, added: bool) -> Tensor | None:
-        """Return the gradient to send before a run, after preserving the old one.
+        """Return a gradient set from outside, or None; fetch the old one if still used.
 
         ``added``: the run changes it in place, so that who has kept it sees that.
         """

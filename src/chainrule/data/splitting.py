@@ -20,7 +20,7 @@ def shuffled(n: int, seed: int) -> np.ndarray:
 
 
 def halves(n: int, count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the first ``count`` rows of the shuffled order, and the remaining rows."""
+    """Shuffle n row numbers with a seed; return the first ``count`` and the rest."""
     order = shuffled(n, seed)
     return order[:count], order[count:]
 

@@ -127,7 +127,7 @@ def one(
 
 
 def measure(setting: Setting) -> dict[str, Any]:
-    """Measure both activations at all depths, and the deepest with a large rate."""
+    """Train with each activation at each depth; then one layer at a large rate."""
     epochs = QUICK_EPOCHS if setting.quick else EPOCHS
     how = epochs, setting.seed
     rows = [one(name, depth, RATE, *how) for depth in DEPTHS for name in COMPARED]

@@ -197,7 +197,7 @@ class File(Source):
         return self._reader(lines)
 
     def _frame(self, block: _Block, places: list[int], texts: list[int]) -> Any:
-        """Return some columns of a block, named by position, as a narwhals frame."""
+        """Parse columns of a block of CSV lines into a frame; names are positions."""
         import narwhals
         import pandas
 

@@ -80,7 +80,7 @@ def rate_of(lr: Any) -> float:
 
 
 def step_of(model: nn.Module, formulas: Formulas, optimizer: Optimizer) -> Step:
-    """Return the next step of an optimiser, from its present moments.
+    """Return the equations and known numbers of an optimiser's next step.
 
     Args:
         model: whose parameters it changes.

@@ -274,17 +274,6 @@ def problem(name: str, folder: Path) -> str:
     return made.stderr or str(made.returncode) if made.returncode else ""
 
 
-@pytest.fixture(autouse=True)
-def primitives_of_documents_go() -> Iterator[None]:
-    """A document that declares a primitive leaves the other tests none."""
-    from chainrule.graph import primitive
-
-    before = set(primitive._registry)
-    yield
-    for name in set(primitive._registry) - before:
-        del primitive._registry[name]
-
-
 @pytest.mark.parametrize(
     "name", [skipped_without_llvmlite(d, ROOT / d) for d in DOCUMENTS]
 )

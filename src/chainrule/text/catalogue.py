@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import locale
 import os
 from contextvars import ContextVar
 from functools import cache, lru_cache
@@ -50,6 +49,8 @@ def normalized(name: str) -> str | None:
 @cache
 def of_the_system() -> str:
     """Return the language of the environment variables or the system settings."""
+    import locale  # each import counts in that of the package
+
     names = [os.environ.get("LANGUAGE", "").partition(":")[0]]
     names += [os.environ.get(name, "") for name in ("LC_ALL", "LC_MESSAGES", "LANG")]
     names.append(locale.getlocale()[0] or "")

@@ -14,6 +14,7 @@ import pytest
 from chainrule.errors import ChainruleError
 from chainrule.runs import file
 from chainrule.runs.problems import Problem, RunFileError
+from chainrule.text.languages import language
 
 GOLDEN = Path(__file__).with_name("messages.txt")
 FILE, MESSAGE = "=" * 88 + "\n", "-" * 88 + "\n"
@@ -40,6 +41,13 @@ def test_messages(text: str, message: str) -> None:
     assert told(text) == message
     assert "\n  expected: " in message
     assert "\n  got:      " in message
+
+
+@pytest.mark.parametrize(("text", "message"), cases(), ids=lambda text: text[-60:])
+def test_an_error_is_english_in_any_language(text: str, message: str) -> None:
+    """A part that is translated too early would stand in it for good."""
+    with language("zh-TW"):
+        assert told(text) == message
 
 
 def test_very_many_problems_fit_on_a_screen() -> None:

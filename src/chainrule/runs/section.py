@@ -45,7 +45,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 from chainrule.errors import ArgumentError
 from chainrule.runs.problems import Where
 from chainrule.runs.values import show
-from chainrule.text import _, joined, tr
+from chainrule.text import _, joined
 from chainrule.util import atomic_files
 
 #: A whole number that every part of the framework can count with.
@@ -78,7 +78,8 @@ def _mark(value: str) -> str:
 
 
 def _inside(value: str) -> str:
-    atomic_files.inside(Path(tr("the directory of the run")), value, _("This path"))
+    run = _("the directory of the run")
+    atomic_files.inside(Path("run"), value, _("This path"), run)
     return value
 
 

@@ -165,13 +165,14 @@ def _too_large(size: str, at_most: int) -> OSError:
     )
 
 
-def inside(folder: Path, given: str, what: str) -> Path:
+def inside(folder: Path, given: str, what: str, called: str | None = None) -> Path:
     """Return the place in ``folder`` of a path from a file; refuse any outside of it.
 
     Args:
         folder: what the path counts from.
         given: the path as it stands in the file.
         what: how messages call it, such as "The path of a log".
+        called: how messages call the folder; by default as it is written.
 
     Raises:
         ArgumentError: an absolute path, one with a drive or with ``..``, one that leads
@@ -195,7 +196,8 @@ def inside(folder: Path, given: str, what: str) -> Path:
         raise ArgumentError(
             _("{what} leads outside of its directory.", what=what),
             expected=_(
-                "a path within {folder}, such as 'name' or 'folder/name'", folder=folder
+                "a path within {folder}, such as 'name' or 'folder/name'",
+                folder=called or folder,
             ),
             got=_("{given!r}, {reason}", given=given[:200], reason=reason),
             fix=_("give a path that is relative and has no .."),

@@ -1,14 +1,15 @@
-"""For all tests: one BLAS thread a worker, no kept code, random numbers of their own.
+"""Settings and fixtures of all tests: threads, the cache of code, what is selected.
 
-Workers run side by side already, and BLAS threads that wait for a core by spinning slow
-all of them down many times over. Set before NumPy is imported, or it is too late.
+Each process has one BLAS thread. Workers run side by side already, and BLAS threads
+that wait for a core by spinning slow all of them down many times over. The variables
+are set before NumPy is imported; later they have no effect.
 """
 
 import os
 
 for _name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
-# Tests that patch the engine would keep, or be given, the code of another one.
+# Tests that patch the engine would store, or load, code of another engine.
 os.environ["CHAINRULE_CACHE"] = "0"
 # Programs that tests start, and the next run, find the modules compiled: a worker
 # takes seconds to read and rewrite the tests' source.
@@ -16,8 +17,13 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 import gc  # noqa: E402
 import importlib  # noqa: E402
+import importlib.util  # noqa: E402
+import re  # noqa: E402
 import sys  # noqa: E402
 import zlib  # noqa: E402
+from collections.abc import Generator  # noqa: E402
+from pathlib import Path  # noqa: E402
+from typing import Any  # noqa: E402
 
 import numpy as np  # noqa: E402
 import pytest  # noqa: E402
@@ -28,6 +34,83 @@ from chainrule.text.languages import set_language  # noqa: E402
 set_language("en")  # whatever the locale of who runs them
 sys.dont_write_bytecode = False
 
+#: The parts into which ``--part`` divides the tests.
+PARTS = 10
+#: Folders whose tests compare with PyTorch.
+WITH_PYTORCH = ("parity", "strangers")
+#: Reasons of skips that name a package, or what such a package brings.
+PACKAGE = re.compile(r"could not import|install|needs|no wheel|^no (?!LaTeX)")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--part",
+        type=int,
+        metavar="N",
+        help=f"run a {PARTS}th of the tests; any {PARTS} numbers in a row run all",
+    )
+    parser.addoption(
+        "--need-packages",
+        action="store_true",
+        help="fail where a test is skipped because a package is missing",
+    )
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave out comparisons with PyTorch where it is not installed."""
+    if collection_path.parent != Path(__file__).parent:
+        return None
+    if collection_path.name not in WITH_PYTORCH or importlib.util.find_spec("torch"):
+        return None
+    if config.getoption("--need-packages"):
+        raise pytest.UsageError("PyTorch is missing: pip install -e '.[parity]'")
+    return True
+
+
+def part_of(nodeid: str) -> int:
+    """Return the part of a test: a digest of its name, the same in every run."""
+    return zlib.crc32(nodeid.encode()) % PARTS
+
+
+@pytest.hookimpl(trylast=True)  # after the markers have selected
+def pytest_collection_modifyitems(
+    config: pytest.Config, items: list[pytest.Item]
+) -> None:
+    part = config.getoption("--part")
+    if part is None:
+        return
+    others = [item for item in items if part_of(item.nodeid) != part % PARTS]
+    config.hook.pytest_deselected(items=others)
+    items[:] = [item for item in items if part_of(item.nodeid) == part % PARTS]
+
+
+def refuse_skip(report: Any, config: pytest.Config) -> None:
+    """Turn a skip for a missing package into a failure, under ``--need-packages``."""
+    if not (report.skipped and config.getoption("--need-packages")):
+        return
+    if hasattr(report, "wasxfail") or not isinstance(report.longrepr, tuple):
+        return
+    reason = report.longrepr[2].removeprefix("Skipped: ")
+    if PACKAGE.search(reason):
+        report.outcome = "failed"
+        report.longrepr = f"skipped under --need-packages: {reason}"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, Any]:
+    report = yield
+    refuse_skip(report, item.config)
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, Any, Any]:
+    report = yield
+    refuse_skip(report, collector.config)
+    return report
+
 
 def pytest_collection_finish() -> None:
     """Keep the thousands of tests themselves out of every later garbage collection."""
@@ -37,13 +120,13 @@ def pytest_collection_finish() -> None:
 
 @pytest.fixture
 def rng(request: pytest.FixtureRequest) -> np.random.Generator:
-    """Random numbers of the test's own, the same in every run and any order."""
+    """Return random numbers of the test's own, the same in every run and any order."""
     return np.random.default_rng(zlib.crc32(request.node.nodeid.encode()))
 
 
 @pytest.fixture(params=["numpy", "native"])
 def engine(request: pytest.FixtureRequest) -> str:
-    """Each engine that runs here."""
+    """Return each engine that runs here."""
     name = request.param
     if name == "native":
         problem = native_problem()

@@ -10,6 +10,7 @@ import inspect
 import operator
 from typing import Any
 
+import array_api_strict as xp
 import numpy as np
 import pytest
 
@@ -18,8 +19,6 @@ from chainrule.errors import ArgumentError, ShapeError
 from tests.array_api import test_namespace, test_standard
 from tests.array_api.cases import CALLS, EVERY
 from tests.recording import chosen
-
-xp = pytest.importorskip("array_api_strict", reason="pip install -e '.[test]'")
 
 #: Arguments that no call of the tables gives, with the reason or the test.
 ELSEWHERE = {

@@ -10,14 +10,13 @@ import operator
 from collections.abc import Iterator
 from typing import Any
 
+import array_api_strict as xp
 import numpy as np
 import pytest
 
 import chainrule as cr
 from chainrule.errors import ArgumentError, DTypeError
 from tests.array_api.cases import EVERY, FLOATS, INTEGERS, NUMBERS, SIGNED, draw
-
-xp = pytest.importorskip("array_api_strict", reason="pip install -e '.[test]'")
 
 
 @pytest.fixture(autouse=True)

@@ -9,15 +9,13 @@ import warnings
 from collections.abc import Iterator
 from typing import Any
 
+import array_api_strict as xp
 import numpy as np
 import pytest
 
 import chainrule as cr
 from tests.array_api.cases import CALLS, UNITS, Call
 from tests.ways import ENGINES
-
-xp = pytest.importorskip("array_api_strict", reason="pip install -e '.[test]'")
-
 
 #: What the standard lists and Chainrule does not have, with the reason.
 LEFT_OUT = {

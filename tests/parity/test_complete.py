@@ -13,19 +13,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-torch = pytest.importorskip(
-    "torch", reason="PyTorch is not installed: pip install -e '.[parity]'"
-)
-
-import chainrule as cr  # noqa: E402
-import chainrule.nn.functional  # noqa: E402
-from chainrule import nn, optim  # noqa: E402
-from tests.array_api.cases import CALLS  # noqa: E402
-from tests.array_api.test_standard import call  # noqa: E402
-from tests.parity import layer_rows, rows, test_optim  # noqa: E402
-from tests.parity.test_tensor import AFTER, NAMED  # noqa: E402
-from tests.parity.test_transforms import TRANSFORMS  # noqa: E402
-from tests.recording import RECORDER, Given, methods  # noqa: E402
+import chainrule as cr
+import chainrule.nn.functional
+from chainrule import nn, optim
+from tests.array_api.cases import CALLS
+from tests.array_api.test_standard import call
+from tests.parity import layer_rows, rows, test_optim
+from tests.parity.test_tensor import AFTER, NAMED
+from tests.parity.test_transforms import TRANSFORMS
+from tests.recording import RECORDER, Given, methods
 
 pytestmark = pytest.mark.parity
 F = chainrule.nn.functional

@@ -8,10 +8,6 @@ from __future__ import annotations
 
 import pytest
 
-pytest.importorskip(
-    "torch", reason="PyTorch is not installed: pip install -e '.[parity]'"
-)
-
 from tests.parity.in_place_machine import (
     compiled,
     drawn,

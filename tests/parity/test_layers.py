@@ -6,14 +6,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 import chainrule as cr
 from chainrule import nn, optim
 from tests.ways import WAYS
 
-torch = pytest.importorskip(
-    "torch", reason="PyTorch is not installed: pip install -e '.[parity]'"
-)
 pytestmark = pytest.mark.parity
 
 STEPS, BATCH, CLASSES = 100, 8, 3

@@ -8,23 +8,20 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
-torch = pytest.importorskip(
-    "torch", reason="PyTorch is not installed: pip install -e '.[parity]'"
-)
-
-import chainrule as cr  # noqa: E402
-import chainrule.nn.functional  # noqa: E402
-from chainrule import nn  # noqa: E402
-from tests.parity.layer_rows import ROWS  # noqa: E402
-from tests.parity.module_rows import LABELS, OTHERS, SCORES, WEIGHT  # noqa: E402
-from tests.parity.table import (  # noqa: E402
+import chainrule as cr
+import chainrule.nn.functional
+from chainrule import nn
+from tests.parity.layer_rows import ROWS
+from tests.parity.module_rows import LABELS, OTHERS, SCORES, WEIGHT
+from tests.parity.table import (
     TOLERANCES,
     Row,
     compare,
     compare_compiled,
 )
-from tests.ways import ENGINES  # noqa: E402
+from tests.ways import ENGINES
 
 pytestmark = [
     pytest.mark.parity,

@@ -13,12 +13,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 import chainrule as cr
 
-torch = pytest.importorskip(
-    "torch", reason="PyTorch is not installed: pip install -e '.[parity]'"
-)
 pytestmark = pytest.mark.parity
 
 rng = np.random.default_rng(0)

@@ -7,13 +7,11 @@ import math
 
 import numpy as np
 import pytest
+import torch
 
 import chainrule as cr
 from chainrule import nn
 
-torch = pytest.importorskip(
-    "torch", reason="PyTorch is not installed: pip install -e '.[parity]'"
-)
 pytestmark = pytest.mark.parity
 
 

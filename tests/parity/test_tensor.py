@@ -9,23 +9,20 @@ import warnings
 
 import numpy as np
 import pytest
+import torch
 
-torch = pytest.importorskip(
-    "torch", reason="PyTorch is not installed: pip install -e '.[parity]'"
-)
-
-import chainrule as cr  # noqa: E402
-import chainrule.nn.functional  # noqa: E402
-from chainrule.errors import ArgumentError, ChainruleError, DTypeError  # noqa: E402
-from tests.parity import element_rows, tensor_rows  # noqa: E402, F401
-from tests.parity.rows import ROWS, M  # noqa: E402
-from tests.parity.table import (  # noqa: E402
+import chainrule as cr
+import chainrule.nn.functional
+from chainrule.errors import ArgumentError, ChainruleError, DTypeError
+from tests.parity import element_rows, tensor_rows  # noqa: F401
+from tests.parity.rows import ROWS, M
+from tests.parity.table import (
     TOLERANCES,
     Row,
     compare,
     compare_compiled,
 )
-from tests.ways import ENGINES  # noqa: E402
+from tests.ways import ENGINES
 
 pytestmark = pytest.mark.parity
 

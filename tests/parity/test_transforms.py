@@ -6,13 +6,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
-torch = pytest.importorskip(
-    "torch", reason="PyTorch is not installed: pip install -e '.[parity]'"
-)
-
-import chainrule as cr  # noqa: E402
-from chainrule import nn  # noqa: E402
+import chainrule as cr
+from chainrule import nn
 
 pytestmark = [
     pytest.mark.parity,

@@ -18,7 +18,7 @@ from chainrule.primitives.elementwise import add, mul
 from chainrule.primitives.movement import broadcast_to, full_like, reshape, transpose
 from chainrule.regions.activations import softmax
 from chainrule.regions.region import Region
-from tests.conformance.cases import Example, all_cases
+from tests.conformance.cases import Example, all_cases, every
 
 PASSES = {
     "inline": inline_regions,
@@ -64,16 +64,17 @@ def test_a_training_step_keeps_its_numbers(name):
         np.testing.assert_allclose(got, wanted, rtol=1e-6)
 
 
-@pytest.mark.parametrize("name", PASSES)
-@pytest.mark.parametrize("example", all_cases((DType.float32,)))
-def test_every_primitive_survives(name, example: Example):
+@every(all_cases((DType.float32,)))
+def test_every_primitive_survives(example: Example, rng: np.random.Generator) -> None:
     graph = trace(lambda *v: example.apply(*v), example.types, name="main")
     verify(graph)
-    made = PASSES[name](graph)
-    verify(made)
-    arrays = example.draw(np.random.default_rng(0))
-    for got, wanted in zip(evaluate(made, arrays), evaluate(graph, arrays)):
-        np.testing.assert_array_equal(got, wanted)
+    arrays = example.draw(rng)
+    wanted = evaluate(graph, arrays)
+    for name, rewrite in PASSES.items():
+        made = rewrite(graph)
+        verify(made)
+        for got, right in zip(evaluate(made, arrays), wanted, strict=True):
+            np.testing.assert_array_equal(got, right, name)
 
 
 def count(graph: Graph, name: str) -> int:

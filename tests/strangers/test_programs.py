@@ -13,14 +13,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 import chainrule as cr
 from chainrule import nn, optim
 from chainrule.engines import native_problem
 
-torch = pytest.importorskip(
-    "torch", reason="PyTorch is not installed: pip install -e '.[parity]'"
-)
 pytestmark = pytest.mark.parity
 
 ENGINES = [None, "numpy"] if native_problem() else [None, "numpy", "native"]

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import matplotlib
 import numpy as np
 import pytest
 
@@ -15,8 +16,6 @@ from chainrule.training import History
 from chainrule.viz import curve, drawing
 
 from .pages import read
-
-matplotlib = pytest.importorskip("matplotlib")
 
 
 def history(*rows: dict[str, Any]) -> History:

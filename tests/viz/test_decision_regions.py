@@ -11,8 +11,6 @@ import chainrule as cr
 from chainrule import errors, nn, optim
 from chainrule.viz import decision_regions, drawing, save_decision_regions
 
-pytest.importorskip("matplotlib")
-
 XOR = cr.data.Dataset([[0, 0], [0, 1], [1, 0], [1, 1]], [0, 1, 1, 0], classes=2)
 
 

@@ -9,8 +9,6 @@ import pytest
 
 from chainrule.viz import drawing, gallery
 
-pytest.importorskip("matplotlib")
-
 
 def test_rows_of_images_by_name() -> None:
     groups = {"first": np.eye(100)[:3], "second": np.ones((2, 10, 10))}

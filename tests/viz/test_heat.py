@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import matplotlib.figure as plt
 import numpy as np
 import pytest
 
 from chainrule.viz import gallery
-
-plt = pytest.importorskip("matplotlib.figure")
 
 
 @pytest.mark.parametrize(

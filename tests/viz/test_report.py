@@ -20,8 +20,6 @@ from chainrule.viz.words import LANGUAGES, read_words
 from .conftest import Make
 from .pages import Element, pixels, read
 
-pytest.importorskip("matplotlib")
-
 #: What a name may hold to break out of its place.
 HOSTILE = (
     """</title></td><script>alert(1)</script><img src=x onerror="alert('1')">&lt;"""
@@ -160,7 +158,8 @@ def test_headline(make: Make, data: cr.data.Dataset, write: Write) -> None:
 def test_confusions_and_rates_of_classes(
     make: Make, data: cr.data.Dataset, write: Write
 ) -> None:
-    metrics = pytest.importorskip("sklearn.metrics")
+    from sklearn import metrics
+
     trainer = trained(make, data, epochs=1)
     decided = logits(trainer, data).argmax(1)
     whole = write(trainer, data)

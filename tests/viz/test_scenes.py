@@ -12,8 +12,6 @@ import pytest
 from chainrule import errors
 from chainrule.viz import drawing, gallery, scenes
 
-matplotlib = pytest.importorskip("matplotlib")
-
 
 def drawn(name: str, seen: list[float]) -> list[np.ndarray]:
     """The lines of a scene, (n, 2) each."""
@@ -66,13 +64,13 @@ def test_returns() -> None:
 
 
 def test_a_film() -> None:
-    image = pytest.importorskip("PIL.Image")
+    from PIL import Image
 
     def frame(figure: Any, number: int) -> None:
         figure.subplots().plot([0, number], [0, 1])
 
     made = gallery.film(frame, range(1, 4), size=(2, 1), seconds=0.25)
-    film = image.open(io.BytesIO(made))
+    film = Image.open(io.BytesIO(made))
     assert (film.format, film.n_frames, film.size) == ("GIF", 3, (144, 72))
     assert film.info["duration"] == 250
     shots = []

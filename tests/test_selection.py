@@ -1,0 +1,55 @@
+"""The options of this suite: which tests run, and which skips are failures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests import conftest
+
+pytest_plugins = ["pytester"]
+
+FILE = """
+import pytest
+
+@pytest.mark.parametrize("i", range(200))
+def test_one(i): ...
+
+def test_package():
+    pytest.importorskip("nothing_of_this_name")
+
+@pytest.mark.skip(reason="one sample has no variance")
+def test_elsewhere(): ...
+"""
+
+
+@pytest.fixture
+def suite(pytester: pytest.Pytester) -> pytest.Pytester:
+    """A suite with this conftest.py, in processes of its own folder."""
+    pytester.makeconftest(Path(conftest.__file__).read_text("utf-8"))
+    pytester.makepyfile(FILE)
+    return pytester
+
+
+def test_ten_parts_in_a_row_are_all_tests(suite: pytest.Pytester) -> None:
+    seen: list[str] = []
+    for part in range(17, 17 + conftest.PARTS):
+        passed, _, _ = suite.inline_run(f"--part={part}", "-q").listoutcomes()
+        assert 8 < len(passed) < 40  # about 20
+        seen += [report.nodeid for report in passed]
+    assert len(seen) == len(set(seen)) == 200
+
+
+def test_a_skip_for_a_missing_package_fails_on_request(
+    suite: pytest.Pytester,
+) -> None:
+    suite.inline_run("-k", "not test_one").assertoutcome(skipped=2)
+    strict = suite.inline_run("-k", "not test_one", "--need-packages")
+    strict.assertoutcome(skipped=1, failed=1)
+
+
+def test_a_skipped_module_fails_on_request(suite: pytest.Pytester) -> None:
+    suite.makepyfile(test_all="import pytest\npytest.importorskip('nothing_such')")
+    result = suite.inline_run("test_all.py", "--need-packages")
+    assert result.ret == pytest.ExitCode.INTERRUPTED

@@ -18,8 +18,8 @@ stands for anything within a line, and a line that is ``…`` alone for any line
 ``python tests/test_docs.py docs/tour.md`` checks one document; with ``--write`` it
 replaces the outputs by what was printed. Read the difference before you commit it.
 The blocks of a page in ``docs/zh-TW``, and of ``README.zh-TW.md``, run while Chainrule
-speaks Chinese, all others in English. ``test_translated_docs.py`` holds the pages of
-the two against each other.
+speaks Chinese, all others in English. ``test_translated_docs.py`` compares the pages of
+the two languages.
 """
 
 from __future__ import annotations

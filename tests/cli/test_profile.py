@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 pytest.importorskip("llvmlite")
 
 from chainrule.engines.native.runtime import profiling, roof
+from chainrule.engines.schedule.profile import Measured, Profile
 from chainrule.text.numbers import width
 from tests.cli.conftest import one_message
 
@@ -50,8 +52,18 @@ def test_a_file_is_measured_at_its_own_batch(
     assert told["roof"]["gflops"] > 0
 
 
-def test_a_profile_in_chinese(chainrule: Any) -> None:
+@pytest.mark.parametrize("slower", [1.0, 1e6])
+def test_a_profile_in_chinese(
+    chainrule: Any, monkeypatch: pytest.MonkeyPatch, slower: float
+) -> None:
     """Its table too, with the numbers below their headings; JSON stays English."""
+    measured = Profile._step
+
+    def slow(*given: Any) -> Measured:
+        step = measured(*given)
+        return replace(step, microseconds=slower * step.microseconds)
+
+    monkeypatch.setattr(Profile, "_step", slow)
     Path("run.toml").write_text(RUN, "utf-8")
     asked = ["bench", "--profile", "run.toml", "--threads", "1", "--lang", "zh-TW"]
     first, roof_line, head, *rows = chainrule(*asked).out.splitlines()

@@ -17,7 +17,7 @@ from chainrule.text.numbers import width
 
 #: Steps of which each takes a smaller share of the work are told of together.
 SHOWN = 0.005
-#: Columns of the numbers of a row.
+#: The least widths of the columns with numbers.
 _COLUMNS = 8, 7, 11, 9, 10, 9, 7
 
 
@@ -203,34 +203,36 @@ class Profile:
             sum=f"{self.microseconds:,.1f}",
             fastest=f"{self.fastest:,.1f}",
         )
-        lines = [
-            title,
-            tr("roof: {roof}", roof=self.roof),
+        rows = [
             _head(),
             *self._rows(self.steps, self.schedule, ""),
             self._line(self.waited, tr("waiting for other threads")),
             self._line(self.rest, tr("between all these")),
         ]
-        return "\n".join(lines)
+        return "\n".join([title, tr("roof: {roof}", roof=self.roof), *_aligned(rows)])
 
     def _percent(self, microseconds: float) -> str:
-        return f"{100 * microseconds / max(self.microseconds, 1e-9):6.1f}"
+        return f"{100 * microseconds / max(self.microseconds, 1e-9):.1f}"
 
     def _rows(
         self, parts: Sequence[Measured], schedule: Schedule, indent: str
-    ) -> Iterator[str]:
-        """Yield one line for each step, the slowest first, with loop bodies below."""
+    ) -> Iterator[list[str]]:
+        """Yield one row for each step, the slowest first, with loop bodies below."""
         names = value_names(schedule.entry.graph)
         parts = sorted(parts, key=lambda part: -part.microseconds)
         least = SHOWN * sum(part.microseconds for part in self.steps)
         shown = [p for p in parts if p.microseconds >= least]
         for part in shown or parts[:1]:
-            yield (
-                f"{part.microseconds:8.2f} {self._percent(part.microseconds)} "
-                f"{part.predicted:10.2f} {100 * part.reached:6.0f} % "
-                f"{part.gflops:9.1f} {part.bytes / 1e3:8,.0f} {part.phase:6} "
-                f" {indent}{_told(part.step, names)}"
-            )
+            yield [
+                f"{part.microseconds:.2f}",
+                self._percent(part.microseconds),
+                f"{part.predicted:.2f}",
+                f"{100 * part.reached:.0f} %",
+                f"{part.gflops:.1f}",
+                f"{part.bytes / 1e3:,.0f}",
+                f"{part.phase}",
+                indent + _told(part.step, names),
+            ]
             bodies = schedule.within(part.step)
             for body, inner in zip(bodies, part.within, strict=True):
                 yield from self._rows(inner, body, indent + "  · ")
@@ -241,19 +243,35 @@ class Profile:
             total = sum(part.microseconds for part in left)
             expected = sum(part.predicted for part in left)
             what = indent + tr("{n} others", n=len(left))
-            yield self._line(total, what, f"{expected:10.2f}")
+            yield self._line(total, what, f"{expected:.2f}")
 
-    def _line(self, microseconds: float, what: str, predicted: str = "") -> str:
-        """Return a line of the table without FLOPs and bytes."""
+    def _line(self, microseconds: float, what: str, predicted: str = "") -> list[str]:
+        """Return a row of the table without FLOPs and bytes."""
         share = self._percent(microseconds)
-        return f"{microseconds:8.2f} {share} {predicted:46} {what}"
+        return [f"{microseconds:.2f}", share, predicted, "", "", "", "", what]
 
 
-def _head() -> str:
-    """Return the line of column headings."""
+def _head() -> list[str]:
+    """Return the column headings."""
     names = "µs", "%", tr("predicted"), tr("of roof"), "GFLOP/s", "kB", tr("phase")
-    cells = [" " * (n - width(name)) + name for n, name in zip(_COLUMNS, names)]
-    return f"{''.join(cells)}  {tr('what')}"
+    return [*names, tr("what")]
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Return rows as lines: text on the left, all other columns on the right.
+
+    A column is as wide as its longest number, so that slow steps keep their place.
+    """
+    columns = list(zip(*[row[:-1] for row in rows]))
+    widths = [
+        max(least, 1 + max(map(width, column)))
+        for least, column in zip(_COLUMNS, columns, strict=True)
+    ]
+    return [
+        "".join(" " * (n - width(cell)) + cell for n, cell in zip(widths, row))
+        + f"  {row[-1]}"
+        for row in rows
+    ]
 
 
 def _told(step: Step, names: Mapping[Value, str]) -> str:

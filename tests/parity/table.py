@@ -181,6 +181,25 @@ def copied(row: Row, dtype: str) -> tuple[Any, Any]:
     return ours, theirs
 
 
+def grouped(rows: Sequence[Row]) -> dict[str, list[Row]]:
+    """Return rows by what stands before the arguments in their names."""
+    groups: dict[str, list[Row]] = {}
+    for row in rows:
+        groups.setdefault(row.name.partition("(")[0], []).append(row)
+    return groups
+
+
+def compare_all(rows: Sequence[Row]) -> None:
+    """Compare each row in each dtype, and name the row in an error."""
+    for row in rows:
+        for dtype in TOLERANCES if row.narrow else ["float64"]:
+            try:
+                compare(row, dtype)
+            except Exception as error:
+                error.add_note(f"the row was {row.name} in {dtype}")
+                raise
+
+
 def compare(row: Row, dtype: str) -> None:
     """Refuse a difference."""
     ours, theirs = copied(row, dtype)

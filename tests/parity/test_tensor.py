@@ -16,21 +16,15 @@ import chainrule.nn.functional
 from chainrule.errors import ArgumentError, ChainruleError, DTypeError
 from tests.parity import element_rows, tensor_rows  # noqa: F401
 from tests.parity.rows import ROWS, M
-from tests.parity.table import (
-    TOLERANCES,
-    Row,
-    compare,
-    compare_compiled,
-)
+from tests.parity.table import Row, compare_all, compare_compiled
 from tests.ways import ENGINES
 
 pytestmark = pytest.mark.parity
 
 
-@pytest.mark.parametrize("dtype", TOLERANCES)
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
-def test_parity(row: Row, dtype: str) -> None:
-    compare(row, dtype)
+def test_parity(row: Row) -> None:
+    compare_all([row])
 
 
 def test_parity_while_compiled(engine: str) -> None:

@@ -104,6 +104,34 @@ def test_a_mixed_second_derivative() -> None:
     assert float(cotangents({first[x]: one()})[x].array) == 54.0
 
 
+def test_a_node_without_a_derivative_ends_nothing_but_its_own_branch() -> None:
+    """Of integers there is none; the walk goes on to what was computed before them."""
+
+    def f(x: Value, n: Value) -> Value:
+        return mul(exp(x), convert(add(n, n), dtype=F64))
+
+    x, n = leaf(0.5), Value(np.asarray(3, np.int32), tracked=True)
+    known = cotangents({f(x, n): one()})
+    assert float(known[x].array) == pytest.approx(6 * math.exp(0.5), rel=1e-15)
+    assert n not in known
+
+
+@pytest.mark.parametrize("keep", [False, True])
+def test_a_constant_of_a_graph_may_stay_one_where_it_is_inlined(keep: bool) -> None:
+    """f(x) = x · c(x) with c = x², recorded without derivatives: f′ is c or 3x²."""
+
+    def f(x: Value) -> Value:
+        with no_grad():
+            c = mul(x, x)
+        return mul(x, c)
+
+    graph = trace(f, [ArrayType((), F64)])
+    x = leaf(2.0)
+    (y,) = inline(graph, (x,), keep_constants=keep)
+    assert float(y.array) == 8.0
+    assert float(cotangents({y: one()})[x].array) == (4.0 if keep else 12.0)
+
+
 # The textbook's networks: δ⁽ˡ⁾ = ∂ℒ/∂z⁽ˡ⁾
 
 

@@ -83,6 +83,7 @@ def test_a_text_that_no_catalogue_has_is_listed(
 ) -> None:
     file = tmp_path / "new.py"
     file.write_text("_('Something {new!r} that nobody has translated.', new=1)")
+    monkeypatch.setattr(tool, "PACKAGE", tmp_path / "package")
     monkeypatch.setattr(tool, "BENCHMARKS", tmp_path)
     monkeypatch.setattr(tool, "ROOT", tmp_path)
     (path,) = tool.catalogues()

@@ -22,9 +22,9 @@ def run(seeds: range, engines: list[str]) -> None:
             pytest.fail(f"{short}\n\n{failure(short, engines) or wrong}")
 
 
-@pytest.mark.parametrize("part", range(4))
+@pytest.mark.parametrize("part", range(3))
 def test_programs_are_the_same_however_they_are_cut(part: int) -> None:
-    run(range(6 * part, 6 * part + 6), ENGINES)
+    run(range(4 * part, 4 * part + 4), ENGINES)
 
 
 @pytest.mark.slow
@@ -36,9 +36,9 @@ def test_many_programs_are_the_same_however_they_are_cut(part: int) -> None:
 def test_most_programs_are_held_to_something() -> None:
     """Programs whose numbers float32 cannot be held to are few."""
     untame = 0
-    for seed in range(40):
+    for seed in range(24):
         try:
             check(draw(seed), [])
         except UntameError:
             untame += 1
-    assert untame <= 8
+    assert untame <= 5

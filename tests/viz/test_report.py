@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 import string
 from collections.abc import Callable
@@ -30,8 +31,21 @@ Write = Callable[..., Element]
 
 
 @pytest.fixture
-def write(tmp_path: Path) -> Write:
-    """Write a report and read it."""
+def drawn() -> None:
+    """Ask for a report with its figures; drawing them takes most of its time."""
+
+
+@pytest.fixture
+def write(
+    tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> Write:
+    """Write a report and read it; its figures are empty without ``drawn``."""
+    if "drawn" not in request.fixturenames:
+
+        def empty(made: Any, name: str, label: str) -> str:
+            return f'<svg role="img" aria-label="{html.escape(label)}"></svg>'
+
+        monkeypatch.setattr(drawing, "svg", empty)
 
     def written(trainer: cr.Trainer, data: cr.data.Dataset, **options: Any) -> Element:
         write_report(trainer, tmp_path / "report.html", data=data, **options)
@@ -124,6 +138,7 @@ def trained(make: Make, data: cr.data.Dataset, epochs: int = 3) -> cr.Trainer:
 # -- classes -----------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("drawn")
 def test_sections(make: Make, data: cr.data.Dataset, write: Write) -> None:
     whole = write(trained(make, data), data, title="A title")
     expected = "glance curves confusion classes mistakes gradients network epochs"
@@ -258,6 +273,7 @@ def test_first_layer_as_pictures(write: Write) -> None:
     assert bar[0, -1, 0] > bar[0, -1, 2]
 
 
+@pytest.mark.usefixtures("drawn")
 def test_decision_regions_of_two_features(write: Write) -> None:
     data = cr.data.Dataset(
         [[0, 0], [0, 1], [1, 0], [1, 1]],
@@ -279,6 +295,7 @@ def test_decision_regions_of_two_features(write: Write) -> None:
 # -- quantities --------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("drawn")
 def test_regression_with_two_targets(write: Write) -> None:
     rng = np.random.default_rng(0)
     x = rng.normal(size=(2500, 3)).astype(np.float32)
@@ -371,6 +388,7 @@ def test_worst_rows_with_line_and_values(
         assert [first[0], *first[4:]] == ["7", "14", "15"]
 
 
+@pytest.mark.usefixtures("drawn")
 def test_baseline_and_importance(
     make: Make, data: cr.data.Dataset, write: Write
 ) -> None:
@@ -534,6 +552,7 @@ def test_a_loss_of_ones_own(make: Make, data: cr.data.Dataset, write: Write) -> 
 # -- curves, gradients, probes -----------------------------------------------------
 
 
+@pytest.mark.usefixtures("drawn")
 def test_gradients_and_probes(make: Make, data: cr.data.Dataset, write: Write) -> None:
     trainer = trained(make, data)
     history = trainer.history
@@ -604,6 +623,7 @@ def test_table_of_epochs(make: Make, data: cr.data.Dataset, write: Write) -> Non
 # -- languages and hostile text ----------------------------------------------------
 
 
+@pytest.mark.usefixtures("drawn")
 def test_chinese(
     make: Make, data: cr.data.Dataset, write: Write, recwarn: pytest.WarningsRecorder
 ) -> None:
@@ -624,6 +644,7 @@ def test_chinese(
     assert not recwarn.list
 
 
+@pytest.mark.usefixtures("drawn")
 def test_injection(make: Make, data: cr.data.Dataset, write: Write) -> None:
     """``check_page`` sees that nothing of it becomes an element."""
     names = [HOSTILE + str(c) for c in range(3)]

@@ -39,7 +39,9 @@ PARTS = 10
 #: Folders whose tests compare with PyTorch.
 WITH_PYTORCH = ("parity", "strangers")
 #: Reasons of skips that name a package, or what such a package brings.
-PACKAGE = re.compile(r"could not import|install|needs|no wheel|^no (?!LaTeX)\S+(, \S+)* here")
+PACKAGE = re.compile(
+    r"could not import|install|needs|no wheel|^no (?!LaTeX)\S+(, \S+)* here"
+)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

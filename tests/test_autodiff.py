@@ -127,7 +127,7 @@ def test_a_constant_of_a_graph_may_stay_one_where_it_is_inlined(keep: bool) -> N
 
     graph = trace(f, [ArrayType((), F64)])
     x = leaf(2.0)
-    (y,) = inline(graph, (x,), keep_constants=keep)
+    (y,) = inline(graph, (x,), **({"keep_constants": True} if keep else {}))
     assert float(y.array) == 8.0
     assert float(cotangents({y: one()})[x].array) == (4.0 if keep else 12.0)
 

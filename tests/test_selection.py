@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -53,3 +56,21 @@ def test_a_skipped_module_fails_on_request(suite: pytest.Pytester) -> None:
     suite.makepyfile(test_all="import pytest\npytest.importorskip('nothing_such')")
     result = suite.inline_run("test_all.py", "--need-packages")
     assert result.ret == pytest.ExitCode.INTERRUPTED
+
+
+def test_comparisons_with_pytorch_are_left_out_without_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    folder = Path(conftest.__file__).parent
+
+    def ignored(name: str, *, strict: bool = False) -> bool | None:
+        config: Any = SimpleNamespace(getoption=lambda option: strict)
+        return conftest.pytest_ignore_collect(folder / name, config)
+
+    assert not ignored("parity") or not importlib.util.find_spec("torch")
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    assert ignored("parity")
+    assert not ignored("nn")
+    assert not ignored("nn/parity")
+    with pytest.raises(pytest.UsageError, match="PyTorch is missing"):
+        ignored("strangers", strict=True)

@@ -380,7 +380,7 @@ MISTAKES = {
         "nn.Upsample(scale_factor=(2, 2))(cr.zeros(1, 1, 4))": r"=\(2, 2\)",
         "nn.Upsample(scale_factor=-1.0)": "scale_factor=-1.0",
         "nn.Upsample(scale_factor=(2, float('nan')))": "scale_factor=nan",
-        "F.interpolate(cr.zeros(1, 1, 4), mode='area')": "interpolate knows.*'area'",
+        "F.interpolate(cr.zeros(1, 1, 4), mode='area')": "Upsample knows.*'area'",
         "nn.Unflatten(1, 28)": r"\(1, 28, 28\).*unflattened_size=28",
         "nn.Unflatten(1, (2, 2.0))": "unflattened_size",
     },

@@ -20,6 +20,8 @@ from chainrule.util.pytorch_hints import LAYERS
 
 #: A number of units ≥ 1; the product of a layer's is about that of its parameters.
 Count = Annotated[int, "units"]
+#: An integer for all axes, or one for each.
+Size = int | tuple[int, ...]
 
 
 @functools.lru_cache(maxsize=256)
@@ -53,7 +55,7 @@ def hint(name: str, module: str, known: Sequence[str]) -> str:
     return _("did you mean {module}.{near}?", module=module, near=near) if near else ""
 
 
-def place(kind: str) -> str:
+def layer_name(kind: str) -> str:
     """Return the name of the current layer for messages: ``Linear '0'``."""
     return f"{kind} {context.scope!r}" if context.scope else kind
 
@@ -65,10 +67,10 @@ _YES_OR_NO = _("{kind} needs yes or no for {name}.")
 _SLIDING = _("{kind} needs a {name} for each axis that it slides over.")
 
 
-def counts(kind: str, **given: Any) -> tuple[int, ...]:
+def positive_integers(kind: str, **given: Any) -> tuple[int, ...]:
     """Check sizes, and return them as Python integers ≥ 1.
 
-    >>> counts("Linear", in_features=784, out_features=10)
+    >>> positive_integers("Linear", in_features=784, out_features=10)
     (784, 10)
     """
     return tuple(integer(kind, name, n, least=1) for name, n in given.items())
@@ -80,7 +82,7 @@ def integer(kind: str, name: str, given: Any, *, least: int | None = None) -> in
     return validation.whole(name, given, least=least, what=what, kind=kind)
 
 
-def sizes(shape: int | Sequence[int]) -> tuple[int, ...]:
+def normalized_sizes(shape: int | Sequence[int]) -> tuple[int, ...]:
     """Return ``normalized_shape`` as a tuple of positive integers, after a check."""
     given: tuple[Any, ...] = (
         tuple(shape) if isinstance(shape, tuple | list) else (shape,)
@@ -93,12 +95,12 @@ def sizes(shape: int | Sequence[int]) -> tuple[int, ...]:
     return tuple(validation.whole("normalized_shape", d, what=what) for d in given)
 
 
-def spread(
+def per_axis(
     kind: str, name: str, given: Any, axes: int, *, least: int = 1
 ) -> tuple[int, ...]:
     """Return one integer per axis; a single integer is repeated for all axes.
 
-    >>> spread("Conv2d", "stride", 2, 2), spread("Conv2d", "stride", (2, 1), 2)
+    >>> per_axis("Conv2d", "stride", 2, 2), per_axis("Conv2d", "stride", (2, 1), 2)
     ((2, 2), (2, 1))
     """
     several = tuple(given) if isinstance(given, tuple | list) else (given,) * axes
@@ -135,34 +137,6 @@ def number(kind: str, name: str, given: Any, **limits: Any) -> float:
         )
     what = _POSITIVE if limits.get("above") == 0 else _FINITE
     return validation.number(name, given, what=what, kind=kind, **limits)
-
-
-#: The limits of numbers that functions, and the modules of their names, take; all are
-#: finite. A name alone holds for every function with that argument.
-LIMITS: dict[str, dict[str, float]] = {
-    "celu.alpha": {"above": 0},
-    "eps": {"least": 0},
-    "lambd": {"least": 0},
-    "momentum": {"least": 0, "most": 1},
-    "p": {"least": 0, "below": 1},
-    "softplus.beta": {"above": 0},
-}
-
-
-def option(function: str, name: str, given: Any, kind: str = "") -> float:
-    """Check a numeric argument of a function of ``nn.functional``, and return it.
-
-    >>> option("dropout", "p", 0.5, kind="Dropout")
-    0.5
-    """
-    limits = LIMITS.get(f"{function}.{name}") or LIMITS.get(name, {})
-    return number(kind or function, name, given, **limits)
-
-
-def ordered(kind: str, min_val: Any, max_val: Any) -> tuple[float, float]:
-    """Check the two ends of a range, the lower one first, and return them."""
-    low = number(kind, "min_val", min_val)
-    return low, number(kind, "max_val", max_val, above=low)
 
 
 def flag(kind: str, name: str, given: Any) -> bool:

@@ -9,19 +9,26 @@ from typing import Any
 import numpy as np
 
 from chainrule.errors import ArgumentError, ShapeError
-from chainrule.nn import functional
 from chainrule.nn import init as initialisers
-from chainrule.nn.arguments import Count, counts, flag, floating, number, place
+from chainrule.nn.affine import Linear, linear, same_dtype
+from chainrule.nn.arguments import (
+    Count,
+    flag,
+    floating,
+    layer_name,
+    number,
+    positive_integers,
+)
 from chainrule.nn.cache import KVCache
-from chainrule.nn.functional.attention import attend, causal, mask_of, need_keys
-from chainrule.nn.functional.layers import same_dtype
-from chainrule.nn.layers import Linear
+from chainrule.nn.dot_product_attention import attend, causal, mask_of, need_keys
 from chainrule.nn.module import Module, Parameter
 from chainrule.nn.positions import RotaryPositions
 from chainrule.primitives.rules import show
 from chainrule.random import uniform
 from chainrule.tensor import Tensor, as_tensor
 from chainrule.text import _
+
+__all__ = ["CausalSelfAttention", "MultiheadAttention"]
 
 
 def check_heads(kind: str, **given: int) -> None:
@@ -54,7 +61,7 @@ class _Heads(Module):
         dtype: str = "float32",
     ) -> None:
         kind = type(self).__name__
-        self.embed_dim, self.num_heads, self.kdim, self.vdim = counts(
+        self.embed_dim, self.num_heads, self.kdim, self.vdim = positive_integers(
             kind,
             embed_dim=embed_dim,
             num_heads=num_heads,
@@ -95,7 +102,10 @@ class _Heads(Module):
             return
         lead = ("N, L", "N, S") if self.batch_first else ("L, N", "S, N")
         raise ShapeError(
-            _("{name} compares queries with keys.", name=place(type(self).__name__)),
+            _(
+                "{name} compares queries with keys.",
+                name=layer_name(type(self).__name__),
+            ),
             expected=_(
                 "query ({lead}, {widths}), key ({lead1}, {widths1}), "
                 "value ({lead1}, {widths2}); all without N for one "
@@ -115,7 +125,7 @@ class _Heads(Module):
         """Project queries, keys and values for all heads, at once if possible."""
         weight, bias = self.__dict__.get("in_proj_weight"), self.in_proj_bias
         if weight is not None and same:
-            return functional.linear(
+            return linear(
                 same_dtype(type(self).__name__, q, weight), weight, bias
             ).chunk(3, dim=-1)
         names = ("q_proj_weight", "k_proj_weight", "v_proj_weight")
@@ -126,7 +136,7 @@ class _Heads(Module):
         )
         biases = [None] * 3 if bias is None else bias.chunk(3, dim=0)
         return [
-            functional.linear(same_dtype(type(self).__name__, t, w, name), w, b)
+            linear(same_dtype(type(self).__name__, t, w, name), w, b)
             for name, t, w, b in zip(
                 ("query", "key", "value"), (q, k, v), weights, biases
             )

@@ -14,14 +14,23 @@ from typing import Any, Literal
 from chainrule.errors import ShapeError
 from chainrule.functions.creation import arange
 from chainrule.functions.elementwise import where
-from chainrule.nn.arguments import number, place, spread
-from chainrule.nn.functional.sampling import sample
+from chainrule.nn.arguments import layer_name, number, per_axis
 from chainrule.nn.module import Module
+from chainrule.nn.sampling import sample
 from chainrule.primitives.rules import show
 from chainrule.random import uniform
 from chainrule.tensor import Tensor, as_tensor
 from chainrule.text import _
 from chainrule.util.validation import choice, refused
+
+__all__ = [
+    "RandomAffine",
+    "RandomCrop",
+    "RandomErasing",
+    "RandomHorizontalFlip",
+    "RandomRotation",
+    "RandomVerticalFlip",
+]
 
 
 class Augmentation(Module):
@@ -33,7 +42,7 @@ class Augmentation(Module):
         kind = type(self).__name__
         if x.ndim != 4:
             raise ShapeError(
-                _("{kind} changes images.", kind=place(kind)),
+                _("{kind} changes images.", kind=layer_name(kind)),
                 expected="(N, C, H, W)",
                 got=show(x.shape),
                 fix=_("nn.Unflatten(1, (1, 28, 28)) in front makes images of rows"),
@@ -106,8 +115,8 @@ class RandomCrop(Augmentation):
         padding: int | tuple[int, int] = 0,
         padding_mode: Literal["constant", "edge"] = "constant",
     ) -> None:
-        spread("RandomCrop", "size", size, 2)
-        spread("RandomCrop", "padding", padding, 2, least=0)
+        per_axis("RandomCrop", "size", size, 2)
+        per_axis("RandomCrop", "padding", padding, 2, least=0)
         self.size, self.padding = size, padding
         self.padding_mode = choice("constant", "edge")("padding_mode", padding_mode)
 
@@ -136,12 +145,15 @@ class RandomCrop(Augmentation):
 
     def _axes(self, x: Tensor) -> list[tuple[int, int, int]]:
         """Return, for each axis, the crop size, the padding and the spare length."""
-        sizes = spread("RandomCrop", "size", self.size, 2)
-        pads = spread("RandomCrop", "padding", self.padding, 2, least=0)
+        sizes = per_axis("RandomCrop", "size", self.size, 2)
+        pads = per_axis("RandomCrop", "padding", self.padding, 2, least=0)
         spare = [n - size for n, size in zip(_sides(x), sizes)]
         if min(spare) < 0:
             raise ShapeError(
-                _("{place} cuts out more than there is.", place=place("RandomCrop")),
+                _(
+                    "{place} cuts out more than there is.",
+                    place=layer_name("RandomCrop"),
+                ),
                 expected=_(
                     "images of at least {sizes} × {sizes1}",
                     sizes=sizes[0],

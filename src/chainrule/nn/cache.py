@@ -6,8 +6,8 @@ import numpy as np
 
 from chainrule.errors import ShapeError
 from chainrule.graph.types import DType
-from chainrule.nn.arguments import Count, counts, floating, place
-from chainrule.nn.functional.layers import same_dtype
+from chainrule.nn.affine import same_dtype
+from chainrule.nn.arguments import Count, floating, layer_name, positive_integers
 from chainrule.nn.module import Module
 from chainrule.nn.positions import within
 from chainrule.operations.operands import filled
@@ -15,6 +15,8 @@ from chainrule.primitives.indexing import dynamic_update_slice
 from chainrule.primitives.rules import show
 from chainrule.tensor import Tensor, as_tensor, count_of, wrap
 from chainrule.text import _
+
+__all__ = ["KVCache"]
 
 
 class KVCache(Module):
@@ -59,7 +61,7 @@ class KVCache(Module):
         *,
         dtype: str = "float32",
     ) -> None:
-        shape = counts(
+        shape = positive_integers(
             "KVCache",
             batch_size=batch_size,
             num_heads=num_heads,
@@ -82,7 +84,7 @@ class KVCache(Module):
         length = given[0].shape[2] if given[0].ndim == 4 else None
         if length is None or any(t.shape != (n, heads, length, width) for t in given):
             raise ShapeError(
-                _("{place} is for other keys and values.", place=place("KVCache")),
+                _("{place} is for other keys and values.", place=layer_name("KVCache")),
                 expected=_(
                     "({n}, {heads}, L, {width}), both", n=n, heads=heads, width=width
                 ),

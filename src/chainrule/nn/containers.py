@@ -6,9 +6,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Self, overload
 
 from chainrule.errors import ArgumentError
-from chainrule.nn.layers import Steps
 from chainrule.nn.module import Module
+from chainrule.nn.shapes import Steps
 from chainrule.text import _
+
+__all__ = ["ModuleDict", "ModuleList", "Sequential"]
 
 
 def _checked(kind: str, name: Any, module: Any) -> Module:

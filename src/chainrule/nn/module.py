@@ -29,6 +29,8 @@ from chainrule.tensor import Tensor
 from chainrule.text import _
 from chainrule.util.pytorch_hints import MODULES
 
+__all__ = ["Module", "Parameter"]
+
 
 class Parameter(Tensor):
     """A trainable tensor, which modules find among their attributes.

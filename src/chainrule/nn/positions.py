@@ -10,10 +10,16 @@ import numpy as np
 from chainrule.errors import DTypeError, ShapeError
 from chainrule.functions.movement import stack
 from chainrule.graph.types import Dim, DType
-from chainrule.nn import functional
-from chainrule.nn.arguments import Count, counts, floating, number, place
-from chainrule.nn.functional.layers import same_dtype
-from chainrule.nn.losses.checks import check_room, looked_at
+from chainrule.nn.affine import same_dtype
+from chainrule.nn.arguments import (
+    Count,
+    floating,
+    layer_name,
+    number,
+    positive_integers,
+)
+from chainrule.nn.embeddings import embedding
+from chainrule.nn.losses.checks import check_room, checked
 from chainrule.nn.module import Module, Parameter
 from chainrule.primitives.creation import iota
 from chainrule.primitives.rules import show
@@ -21,6 +27,8 @@ from chainrule.random import normal
 from chainrule.tensor import Tensor, as_tensor, count_of, wrap
 from chainrule.text import _
 from chainrule.util import validation
+
+__all__ = ["LearnedPositions", "RotaryPositions", "SinusoidalPositions"]
 
 #: Where a sequence begins: a number, or a counter.
 Start = int | Tensor
@@ -31,9 +39,9 @@ def _places(kind: str, x: Tensor, start: Start, even: bool = False) -> Tensor:
     width = x.shape[-1] if x.ndim > 1 else None
     if width is None or (even and (not isinstance(width, int) or width % 2)):
         raise ShapeError(
-            _("{place} takes sequences of pairs of numbers.", place=place(kind))
+            _("{place} takes sequences of pairs of numbers.", place=layer_name(kind))
             if even
-            else _("{place} takes sequences.", place=place(kind)),
+            else _("{place} takes sequences.", place=layer_name(kind)),
             expected=_("(…, L, d) with an even d") if even else "(…, L, d)",
             got=show(x.shape),
         )
@@ -47,7 +55,7 @@ def _start(kind: str, start: Start) -> Start:
         return validation.count("start", start)
     if not start.dtype.is_integer or start.shape != ():
         raise DTypeError(
-            _("{kind} begins at one position.", kind=place(kind)),
+            _("{kind} begins at one position.", kind=layer_name(kind)),
             expected=_("start as an integer, or a tensor of one"),
             got=f"{start.dtype.name} {show(start.shape)}",
         )
@@ -58,7 +66,7 @@ def within(kind: str, start: Start, length: Dim, room: int, fix: str) -> Tensor:
     """Return ``start``, after a check that ``length`` positions fit into ``room``."""
     count = count_of(length, DType.int64)
     end = count + _start(kind, start)
-    end = looked_at(end, lambda n: check_room(place(kind), n, room, fix))
+    end = checked(end, lambda n: check_room(layer_name(kind), n, room, fix))
     return end - count
 
 
@@ -73,7 +81,7 @@ class _Waves(Module):
         kind = type(self).__name__
         if not x.dtype.is_float:
             raise DTypeError(
-                _("{kind} takes vectors.", kind=place(kind)),
+                _("{kind} takes vectors.", kind=layer_name(kind)),
                 expected="floats",
                 got=x.dtype.name,
             )
@@ -163,7 +171,7 @@ class LearnedPositions(Module):
         self, num_positions: Count, embedding_dim: Count, *, dtype: str = "float32"
     ) -> None:
         kind = "LearnedPositions"
-        self.num_positions, self.embedding_dim = shape = counts(
+        self.num_positions, self.embedding_dim = shape = positive_integers(
             kind, num_positions=num_positions, embedding_dim=embedding_dim
         )
         drawn = normal(*shape, std=0.02, dtype=floating(kind, dtype))
@@ -174,11 +182,11 @@ class LearnedPositions(Module):
         kind, x = "LearnedPositions", as_tensor(x)
         if x.ndim < 2 or x.shape[-1] != self.embedding_dim:
             raise ShapeError(
-                _("{kind} takes sequences.", kind=place(kind)),
+                _("{kind} takes sequences.", kind=layer_name(kind)),
                 expected=f"(…, L, {self.embedding_dim})",
                 got=show(x.shape),
             )
         fix = _("a larger num_positions")
         start = within(kind, start, x.shape[-2], self.num_positions, fix)
-        rows = functional.embedding(_places(kind, x, start), self.weight)
+        rows = embedding(_places(kind, x, start), self.weight)
         return same_dtype(kind, x, self.weight) + rows

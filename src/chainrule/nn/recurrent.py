@@ -14,11 +14,18 @@ from chainrule.functions.creation import zeros
 from chainrule.functions.elementwise import where
 from chainrule.functions.movement import concat, stack
 from chainrule.graph.types import DType, Shape, size_of
-from chainrule.nn import functional
-from chainrule.nn.arguments import Count, counts, flag, floating, number, place
-from chainrule.nn.functional.layers import same_dtype
-from chainrule.nn.losses.checks import check_counts, looked_at
+from chainrule.nn.affine import linear, same_dtype
+from chainrule.nn.arguments import (
+    Count,
+    flag,
+    floating,
+    layer_name,
+    number,
+    positive_integers,
+)
+from chainrule.nn.losses.checks import check_counts, checked
 from chainrule.nn.module import Module, Parameter
+from chainrule.nn.regularization import dropout
 from chainrule.primitives.creation import iota
 from chainrule.primitives.rules import show
 from chainrule.random import uniform
@@ -26,6 +33,8 @@ from chainrule.tensor import Tensor, as_tensor, wrap
 from chainrule.text import _
 from chainrule.transforms.control import scan
 from chainrule.util import validation
+
+__all__ = ["GRU", "LSTM", "RNN", "GRUCell", "LSTMCell", "RNNCell"]
 
 States = tuple[Tensor, ...]
 
@@ -61,7 +70,7 @@ class _Steps(Module):
         """Compute W x + b (``which="ih"``) or U h + c (``which="hh"``)."""
         weight: Tensor = getattr(self, f"weight_{which}{suffix}")
         bias = getattr(self, f"bias_{which}{suffix}") if self.bias else None
-        return functional.linear(x, weight, bias)
+        return linear(x, weight, bias)
 
     def _next(self, state: States, inputs: Tensor, suffix: str) -> States:
         return self._step(state, inputs, self._product("hh", suffix, state[0]))
@@ -79,7 +88,7 @@ class _Steps(Module):
         several = len(names) > 1
         if several and not (isinstance(given, tuple | list) and len(given) == 2):
             raise ArgumentError(
-                _("{kind} begins with two states.", kind=place(kind)),
+                _("{kind} begins with two states.", kind=layer_name(kind)),
                 expected=_("a pair ({names})", names=", ".join(names)),
                 got=f"{type(given).__name__}",
             )
@@ -89,7 +98,7 @@ class _Steps(Module):
                 raise ShapeError(
                     _(
                         "{kind} has a state for each sequence{choice}.",
-                        kind=place(kind),
+                        kind=layer_name(kind),
                         choice=_(", layer and direction") if ending else "",
                     ),
                     expected=_("{name} of shape {shape}", name=name, shape=show(shape)),
@@ -119,7 +128,7 @@ class _Recurrent(_Steps):
         dtype: str = "float32",
     ) -> None:
         kind = type(self).__name__
-        self.input_size, self.hidden_size, self.num_layers = counts(
+        self.input_size, self.hidden_size, self.num_layers = positive_integers(
             kind, input_size=input_size, hidden_size=hidden_size, num_layers=num_layers
         )
         self.bias = flag(kind, "bias", bias)
@@ -164,7 +173,7 @@ class _Recurrent(_Steps):
             size = self.input_size
             several = f"(N, T, {size})" if self.batch_first else f"(T, N, {size})"
             raise ShapeError(
-                _("{kind} cannot read its input.", kind=place(kind)),
+                _("{kind} cannot read its input.", kind=layer_name(kind)),
                 expected=_(
                     "{several}, or (T, {size}) for one sequence",
                     several=several,
@@ -181,7 +190,7 @@ class _Recurrent(_Steps):
             raise ShapeError(
                 _(
                     "{kind} has no last state of a sequence without steps.",
-                    kind=place(kind),
+                    kind=layer_name(kind),
                 ),
                 expected=_("at least one step"),
                 got=show(x.shape),
@@ -204,7 +213,7 @@ class _Recurrent(_Steps):
             last += [state for state, __ in passes]
             x = concat([y for __, y in passes], axis=-1) if passes[1:] else passes[0][1]
             if layer + 1 < self.num_layers:
-                x = functional.dropout(x, self.dropout, self.training)
+                x = dropout(x, self.dropout, self.training)
         made = [stack([state[i] for state in last]) for i in range(len(states))]
         if single:
             x, made = x.squeeze(1), [s.squeeze(1) for s in made]
@@ -249,17 +258,19 @@ def _within(kind: str, given: Any, x: Tensor) -> Tensor:
     lengths, shape = as_tensor(given), x.shape[1:-1]
     if not lengths.dtype.is_integer:
         raise DTypeError(
-            _("{kind} counts the steps of a sequence.", kind=place(kind)),
+            _("{kind} counts the steps of a sequence.", kind=layer_name(kind)),
             expected=_("lengths of integers"),
             got=lengths.dtype.name,
         )
     if lengths.shape != shape:
         raise ShapeError(
-            _("{kind} takes a length for each sequence.", kind=place(kind)),
+            _("{kind} takes a length for each sequence.", kind=layer_name(kind)),
             expected=_("lengths of shape {shape}", shape=show(shape)),
             got=show(lengths.shape),
         )
-    lengths = looked_at(lengths, lambda a: check_counts(place(kind), a, 1, x.shape[0]))
+    lengths = checked(
+        lengths, lambda a: check_counts(layer_name(kind), a, 1, x.shape[0])
+    )
     steps = iota(shape=(x.shape[0], *[1] * len(shape)), axis=0, dtype=DType.int64)
     return (wrap(steps) < lengths.astype("int64")).unsqueeze(-1)
 
@@ -278,7 +289,7 @@ class _Cell(_Steps):
         dtype: str = "float32",
     ) -> None:
         kind = type(self).__name__
-        self.input_size, self.hidden_size = counts(
+        self.input_size, self.hidden_size = positive_integers(
             kind, input_size=input_size, hidden_size=hidden_size
         )
         self.bias = flag(kind, "bias", bias)
@@ -290,7 +301,7 @@ class _Cell(_Steps):
         x = as_tensor(x)
         if x.ndim not in (1, 2) or x.shape[-1] != self.input_size:
             raise ShapeError(
-                _("{kind} reads one step.", kind=place(kind)),
+                _("{kind} reads one step.", kind=layer_name(kind)),
                 expected=_(
                     "(N, {input_size}), or ({input_size},)", input_size=self.input_size
                 ),

@@ -9,12 +9,14 @@ import numpy as np
 from chainrule.errors import ArgumentError, NonFiniteError, ShapeError
 from chainrule.graph.node import Array
 from chainrule.graph.types import DType
-from chainrule.nn.arguments import Count, counts, floating, place
+from chainrule.nn.arguments import Count, floating, layer_name, positive_integers
 from chainrule.nn.module import Module
 from chainrule.operations.operands import promote
 from chainrule.primitives.rules import show
 from chainrule.tensor import Tensor, as_tensor
 from chainrule.text import _
+
+__all__ = ["Standardize"]
 
 
 class Measured(Module):
@@ -42,7 +44,7 @@ class Measured(Module):
                 got=f"nn.{kind}()",
                 fix=f"nn.{kind}.of(train.{self.column})",
             )
-        (self.num_features,) = counts(kind, num_features=num_features)
+        (self.num_features,) = positive_integers(kind, num_features=num_features)
         self.dtype = floating(kind, dtype)
 
     def measure(self, columns: Array) -> None:
@@ -93,7 +95,10 @@ class Measured(Module):
         x = as_tensor(x)
         if not x.shape or x.shape[-1] != self.num_features:
             raise ShapeError(
-                _("{name} was made for other data.", name=place(type(self).__name__)),
+                _(
+                    "{name} was made for other data.",
+                    name=layer_name(type(self).__name__),
+                ),
                 expected=_(
                     "a last axis of {num_features}", num_features=self.num_features
                 ),

@@ -11,6 +11,8 @@ from chainrule.primitives.rules import show
 from chainrule.tensor import Tensor, as_tensor
 from chainrule.text import _
 
+__all__ = ["functional_call"]
+
 
 def functional_call(
     module: Module,

@@ -16,13 +16,15 @@ from chainrule.errors import ArgumentError
 from chainrule.functions.elementwise import maximum, minimum
 from chainrule.graph.node import Array
 from chainrule.graph.types import Shape
-from chainrule.nn.arguments import Count, counts, flag
+from chainrule.nn.arguments import Count, flag, positive_integers
 from chainrule.nn.losses.base import ElementwiseLoss, Loss
 from chainrule.nn.losses.checks import check_above
 from chainrule.nn.scaling import Measured, Scaling, moments
 from chainrule.tensor import Tensor
 from chainrule.text import _
 from chainrule.util.validation import instance
+
+__all__ = ["LogTarget", "QuantileTarget", "TransformedTargetLoss", "Unstandardize"]
 
 #: Up to how far beyond its neighbour a knot of a column of equal numbers lies.
 _STEP = 1.0
@@ -180,7 +182,9 @@ class QuantileTarget(TransformedTarget):
         dtype: str = "float32",
     ) -> None:
         self._set(num_features, dtype)
-        (self.n_quantiles,) = counts("QuantileTarget", n_quantiles=n_quantiles)
+        (self.n_quantiles,) = positive_integers(
+            "QuantileTarget", n_quantiles=n_quantiles
+        )
         if self.n_quantiles < 2:
             raise ArgumentError(
                 _("QuantileTarget interpolates between knots."),

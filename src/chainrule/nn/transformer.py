@@ -9,22 +9,32 @@ from typing import Any, ClassVar
 
 from chainrule.errors import ArgumentError
 from chainrule.functions.creation import full
-from chainrule.nn import functional, init
-from chainrule.nn.arguments import Count, counts, flag
+from chainrule.nn import init
+from chainrule.nn.activations import gelu, relu
+from chainrule.nn.affine import Linear
+from chainrule.nn.arguments import Count, flag, positive_integers
 from chainrule.nn.attention import MultiheadAttention, check_heads
 from chainrule.nn.construction import described
 from chainrule.nn.containers import ModuleList
-from chainrule.nn.layers import Dropout, Linear
 from chainrule.nn.module import Module
 from chainrule.nn.normalization import LayerNorm
+from chainrule.nn.regularization import Dropout
 from chainrule.random import reserve
 from chainrule.tensor import Tensor
 from chainrule.text import _
 from chainrule.util import validation
 
+__all__ = [
+    "Transformer",
+    "TransformerDecoder",
+    "TransformerDecoderLayer",
+    "TransformerEncoder",
+    "TransformerEncoderLayer",
+]
+
 Activation = str | Callable[[Tensor], Tensor]
 #: Activations of a transformer that have a name.
-ACTIVATIONS = {"relu": functional.relu, "gelu": functional.gelu}
+ACTIVATIONS = {"relu": relu, "gelu": gelu}
 
 
 class _Block(Module):
@@ -57,7 +67,7 @@ class _Block(Module):
                 expected=_("'relu', 'gelu' or a function of tensors"),
                 got=f"activation={activation!r:.80}",
             )
-        width, heads = counts(kind, d_model=d_model, nhead=nhead)
+        width, heads = positive_integers(kind, d_model=d_model, nhead=nhead)
         check_heads(kind, d_model=width, nhead=heads)
         shared: dict[str, Any] = {"bias": bias, "dtype": dtype}
         for name in self.attentions:
@@ -187,7 +197,7 @@ class _Stack(Module):
 
     def __init__(self, layer: Any, num_layers: Any, norm: Any) -> None:
         kind = type(self).__name__
-        (self.num_layers,) = counts(kind, num_layers=num_layers)
+        (self.num_layers,) = positive_integers(kind, num_layers=num_layers)
         name = next(iter(self._arguments), "layer")
         validation.instance(name, layer, Module, f"nn.{kind}Layer(8, 2)")
         if norm is not None:

@@ -13,7 +13,7 @@ from chainrule.graph.types import Shape
 from chainrule.nn.losses.checks import (
     are_targets_checked,
     check_least,
-    looked_at,
+    checked,
     numbers,
 )
 from chainrule.nn.module import Module
@@ -21,6 +21,8 @@ from chainrule.primitives.rules import show
 from chainrule.tensor import Tensor, as_tensor, count_of
 from chainrule.text import _
 from chainrule.util import validation
+
+__all__ = ["Loss"]
 
 REDUCTIONS = ("mean", "sum", "none")
 
@@ -82,7 +84,7 @@ class Reduction(Module):
                 got=show(w.shape),
             )
         fix = _("leave a sample out by the weight 0")
-        w = looked_at(w, lambda a: check_least(kind, "sample_weight", a, fix))
+        w = checked(w, lambda a: check_least(kind, "sample_weight", a, fix))
         w = w.astype(losses.dtype)
         if w.shape != losses.shape:
             column = w.reshape(*w.shape, *[1] * (losses.ndim - 1))
@@ -189,7 +191,7 @@ class Loss(Reduction):
         if y is not None:
             self.check_target(y, given.shape)
         if not self.is_sure(prediction):
-            prediction = looked_at(prediction, self.right_prediction)
+            prediction = checked(prediction, self.right_prediction)
         return prediction, target
 
     def forward(

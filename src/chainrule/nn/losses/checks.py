@@ -59,7 +59,7 @@ def numbers(t: Tensor) -> Array | None:
     return t.numpy() if is_known(t) else None
 
 
-def looked_at(t: Tensor, check: Callable[[Any], Any]) -> Tensor:
+def checked(t: Tensor, check: Callable[[Any], Any]) -> Tensor:
     """Return ``t`` after ``check`` of its values, deferred for a traced tensor."""
     known = numbers(t)
     if known is None:

@@ -9,6 +9,7 @@ from chainrule.errors import DTypeError, ShapeError
 from chainrule.functions.elementwise import where
 from chainrule.graph.types import Shape
 from chainrule.nn.arguments import factors, flag, integer, number
+from chainrule.nn.function import as_loss_function
 from chainrule.nn.losses.base import Loss
 from chainrule.nn.losses.checks import check_labels, check_rows, is_integer
 from chainrule.nn.losses.origin import behind, refuse, warn_of_scores
@@ -18,6 +19,8 @@ from chainrule.primitives.rules import show
 from chainrule.regions import activations, losses
 from chainrule.tensor import Tensor, wrap
 from chainrule.text import _
+
+__all__ = ["CrossEntropyLoss", "NLLLoss", "cross_entropy", "nll_loss"]
 
 OfRows = Callable[[Tensor, Tensor], Tensor]
 
@@ -375,3 +378,7 @@ class NLLLoss(ClassLoss):
         own = wrap(one_hot_mask(target.value, classes))
         made = -where(own, prediction, 0.0).sum(1)
         return made if self.weight is None else made * self._weight_of(target, made)
+
+
+cross_entropy = as_loss_function(CrossEntropyLoss, "cross_entropy")
+nll_loss = as_loss_function(NLLLoss, "nll_loss")

@@ -8,11 +8,27 @@ from typing import Any, ClassVar
 from chainrule.functions.elementwise import maximum, where
 from chainrule.graph.types import Shape
 from chainrule.nn.arguments import flag, number
+from chainrule.nn.function import as_loss_function
 from chainrule.nn.losses.base import ElementwiseLoss
 from chainrule.nn.losses.checks import check_least
 from chainrule.regions import losses
 from chainrule.tensor import Tensor, wrap
 from chainrule.text import _
+
+__all__ = [
+    "HalfMSELoss",
+    "HalfSquaredErrorLoss",
+    "HuberLoss",
+    "L1Loss",
+    "MSELoss",
+    "PoissonNLLLoss",
+    "SmoothL1Loss",
+    "huber_loss",
+    "l1_loss",
+    "mse_loss",
+    "poisson_nll_loss",
+    "smooth_l1_loss",
+]
 
 
 class MSELoss(ElementwiseLoss):
@@ -223,3 +239,10 @@ class PoissonNLLLoss(ElementwiseLoss):
         y = maximum(target, 1.0)
         stirling = y * y.log() - y + 0.5 * (2 * math.pi * y).log()
         return made + where(target > 1.0, stirling, 0.0)
+
+
+huber_loss = as_loss_function(HuberLoss, "huber_loss")
+l1_loss = as_loss_function(L1Loss, "l1_loss")
+mse_loss = as_loss_function(MSELoss, "mse_loss")
+poisson_nll_loss = as_loss_function(PoissonNLLLoss, "poisson_nll_loss")
+smooth_l1_loss = as_loss_function(SmoothL1Loss, "smooth_l1_loss")

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 from chainrule.errors import ArgumentError, ShapeError
 from chainrule.graph.types import Shape
+from chainrule.nn.function import as_loss_function
 from chainrule.nn.losses.base import ElementwiseLoss
 from chainrule.nn.losses.checks import check_rows
 from chainrule.nn.losses.origin import behind, refuse, warn_of_scores
@@ -14,6 +15,8 @@ from chainrule.primitives.movement import full_like
 from chainrule.regions import activations, losses
 from chainrule.tensor import Tensor, wrap
 from chainrule.text import _
+
+__all__ = ["GaussianKLDivLoss", "KLDivLoss", "gaussian_kl_div", "kl_div"]
 
 
 class KLDivLoss(ElementwiseLoss):
@@ -161,3 +164,7 @@ class GaussianKLDivLoss(PairLoss):
             far = far * (-made["q_logvar"]).exp()
         terms = far + log_ratio.expm1() - log_ratio
         return self.reduced(0.5 * terms.sum(-1), None, sample_weight)
+
+
+gaussian_kl_div = as_loss_function(GaussianKLDivLoss, "gaussian_kl_div")
+kl_div = as_loss_function(KLDivLoss, "kl_div")

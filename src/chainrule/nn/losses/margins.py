@@ -8,6 +8,7 @@ from chainrule.errors import ArgumentError, DTypeError, ShapeError
 from chainrule.functions.elementwise import where
 from chainrule.graph.types import Shape
 from chainrule.nn.arguments import number
+from chainrule.nn.function import as_loss_function
 from chainrule.nn.losses.base import ElementwiseLoss
 from chainrule.nn.losses.checks import check_among
 from chainrule.nn.losses.classes import ClassLoss
@@ -15,6 +16,19 @@ from chainrule.primitives.rules import show
 from chainrule.regions import activations, losses
 from chainrule.tensor import Tensor, wrap
 from chainrule.text import _
+
+__all__ = [
+    "HingeEmbeddingLoss",
+    "HingeLoss",
+    "MultiMarginLoss",
+    "PerceptronLoss",
+    "SoftMarginLoss",
+    "hinge_embedding_loss",
+    "hinge_loss",
+    "multi_margin_loss",
+    "perceptron_loss",
+    "soft_margin_loss",
+]
 
 
 class SignLoss(ElementwiseLoss):
@@ -206,3 +220,10 @@ class MultiMarginLoss(ClassLoss):
         if self.weight is None:
             return wrap(made)
         return wrap(made) * self._weight_of(target, prediction)
+
+
+hinge_embedding_loss = as_loss_function(HingeEmbeddingLoss, "hinge_embedding_loss")
+hinge_loss = as_loss_function(HingeLoss, "hinge_loss")
+multi_margin_loss = as_loss_function(MultiMarginLoss, "multi_margin_loss")
+perceptron_loss = as_loss_function(PerceptronLoss, "perceptron_loss")
+soft_margin_loss = as_loss_function(SoftMarginLoss, "soft_margin_loss")

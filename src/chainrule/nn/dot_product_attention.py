@@ -10,13 +10,15 @@ import numpy as np
 from chainrule.errors import ArgumentError, DTypeError, ShapeError
 from chainrule.functions.elementwise import where
 from chainrule.graph.types import DType, Shape
-from chainrule.nn.arguments import flag, place
-from chainrule.nn.functional.layers import dropout
+from chainrule.nn.arguments import flag, layer_name
+from chainrule.nn.regularization import dropout
 from chainrule.operations.operands import broadcast_shapes
 from chainrule.primitives.creation import iota
 from chainrule.primitives.rules import show
 from chainrule.tensor import Tensor, as_tensor, wrap
 from chainrule.text import _
+
+__all__ = ["scaled_dot_product_attention"]
 
 
 def scaled_dot_product_attention(
@@ -112,7 +114,7 @@ def need_keys(kind: str, keys: Tensor, axis: int) -> None:
     """Refuse a sequence of length 0, which has no mean, along ``axis``."""
     if keys.shape[axis] == 0:
         raise ShapeError(
-            _("{kind} has no mean of a sequence without steps.", kind=place(kind)),
+            _("{kind} has no mean of a sequence without steps.", kind=layer_name(kind)),
             expected=_("at least one step to look at"),
             got=show(keys.shape),
         )

@@ -14,6 +14,8 @@ from chainrule.tensor import Tensor, as_tensor
 from chainrule.text import _
 from chainrule.util.validation import choice
 
+__all__ = ["affine_grid", "grid_sample"]
+
 
 def affine_grid(theta: Any, size: Any, align_corners: bool = False) -> Tensor:
     """Return sampling positions for an affine map θ, with −1 and 1 at the edges.

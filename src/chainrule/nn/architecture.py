@@ -75,23 +75,29 @@ def is_description(value: Any) -> bool:
 
 
 def difference(
-    one: Mapping[str, Any], other: Mapping[str, Any], name: str = _("the model")
+    one: Mapping[str, Any], other: Mapping[str, Any], path: tuple[int, ...] = ()
 ) -> tuple[str, str] | None:
-    """Describe the first difference between two model descriptions; None if equal."""
+    """Describe the first difference between two model descriptions; None if equal.
+
+    Args:
+        one, other: what :func:`module_spec` returns.
+        path: the positions of the layers that lead to them.
+    """
+    name = _("the model")
+    if path:
+        name = _("layer {i}", i=".".join(map(str, path)))
     layers, others = one.get("modules"), other.get("modules")
     if layers is None or others is None:
-        return (
-            None
-            if one == other
-            else (_("{one} for {name}", one=_layer(one), name=name), _layer(other))
-        )
+        if one == other:
+            return None
+        return _("{one} for {name}", one=_layer(one), name=name), _layer(other)
     if len(layers) != len(others):
-        return _("{layers} layers in {name}", layers=len(layers), name=name), _(
-            "{others} layers", others=len(others)
+        return (
+            _("{layers} layers in {name}", layers=len(layers), name=name),
+            _("{others} layers", others=len(others)),
         )
     for i, pair in enumerate(zip(layers, others)):
-        inner = _("layer {i}", i=i) if name == "the model" else f"{name}.{i}"
-        found = difference(*pair, inner)
+        found = difference(*pair, (*path, i))
         if found is not None:
             return found
     return None

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Self, overload
 
 from chainrule.errors import ArgumentError
+from chainrule.nn.attribute_checks import check_name
 from chainrule.nn.module import Module
 from chainrule.nn.shapes import Steps
 from chainrule.text import _
@@ -39,7 +40,7 @@ class _Container(Module):
         for name, __ in list(self.named_children()):
             delattr(self, name)
         for name, module in made.items():
-            self._check_name(name)
+            check_name(self, name)
             setattr(self, name, module)
 
     def settings(self) -> dict[str, Any]:
@@ -169,24 +170,24 @@ def _check_takes_several(module: Module, before: Module) -> None:
         )
 
 
-class _Held(_Container):
+class _CalledByOwner(_Container):
     """Base class of containers without ``forward``: modules are called one by one.
 
     So they are named by its path: ``layers.0``.
     """
 
-    def _take_name(self, name: str) -> None:
-        super()._take_name(name)
+    def _set_name(self, name: str) -> None:
+        super()._set_name(name)
         for key, module in self.named_children():
-            module._take_name(f"{name}.{key}")
+            module._set_name(f"{name}.{key}")
 
     def __setattr__(self, name: str, value: Any) -> None:
         super().__setattr__(name, value)
         if isinstance(value, Module) and self._name:
-            value._take_name(f"{self._name}.{name}")
+            value._set_name(f"{self._name}.{name}")
 
 
-class ModuleList(_Held, _Row):
+class ModuleList(_CalledByOwner, _Row):
     """A list of modules that the module which holds it finds; it is not called itself.
 
     >>> import chainrule as cr
@@ -206,7 +207,7 @@ class ModuleList(_Held, _Row):
         self._number(modules)
 
 
-class ModuleDict(_Held):
+class ModuleDict(_CalledByOwner):
     """Modules by name that the module which holds it finds; it is not called itself.
 
     >>> from chainrule import nn

@@ -19,7 +19,7 @@ from chainrule.nn.arguments import (
     positive_integers,
 )
 from chainrule.nn.embeddings import embedding
-from chainrule.nn.losses.checks import check_room, checked
+from chainrule.nn.losses.checks import check_capacity, checked
 from chainrule.nn.module import Module, Parameter
 from chainrule.primitives.creation import iota
 from chainrule.primitives.rules import show
@@ -66,7 +66,7 @@ def within(kind: str, start: Start, length: Dim, room: int, fix: str) -> Tensor:
     """Return ``start``, after a check that ``length`` positions fit into ``room``."""
     count = count_of(length, DType.int64)
     end = count + _start(kind, start)
-    end = checked(end, lambda n: check_room(layer_name(kind), n, room, fix))
+    end = checked(end, lambda n: check_capacity(layer_name(kind), n, room, fix))
     return end - count
 
 

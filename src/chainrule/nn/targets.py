@@ -18,7 +18,7 @@ from chainrule.graph.node import Array
 from chainrule.graph.types import Shape
 from chainrule.nn.arguments import Count, flag, positive_integers
 from chainrule.nn.losses.base import ElementwiseLoss, Loss
-from chainrule.nn.losses.checks import check_above
+from chainrule.nn.losses.checks import check_positive
 from chainrule.nn.scaling import Measured, Scaling, moments
 from chainrule.tensor import Tensor
 from chainrule.text import _
@@ -133,7 +133,9 @@ class LogTarget(TransformedTarget):
     def right_target(self, y: Any) -> Any:
         """Return ``y`` after a check that it is positive, if required."""
         fix = _("nn.LogTarget.of(y, positive=False) takes every number")
-        return check_above("LogTarget", _("the target"), y, fix) if self.positive else y
+        return (
+            check_positive("LogTarget", _("the target"), y, fix) if self.positive else y
+        )
 
     def _transform(self, y: Tensor) -> Tensor:
         if self.positive:

@@ -12,7 +12,7 @@ from chainrule.graph.node import Array
 from chainrule.graph.types import Shape
 from chainrule.nn.losses.checks import (
     are_targets_checked,
-    check_least,
+    check_nonnegative,
     checked,
     numbers,
 )
@@ -84,7 +84,7 @@ class Reduction(Module):
                 got=show(w.shape),
             )
         fix = _("leave a sample out by the weight 0")
-        w = checked(w, lambda a: check_least(kind, "sample_weight", a, fix))
+        w = checked(w, lambda a: check_nonnegative(kind, "sample_weight", a, fix))
         w = w.astype(losses.dtype)
         if w.shape != losses.shape:
             column = w.reshape(*w.shape, *[1] * (losses.ndim - 1))

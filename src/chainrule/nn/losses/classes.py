@@ -11,7 +11,7 @@ from chainrule.graph.types import Shape
 from chainrule.nn.arguments import factors, flag, integer, number
 from chainrule.nn.function import as_loss_function
 from chainrule.nn.losses.base import Loss
-from chainrule.nn.losses.checks import check_labels, check_rows, is_integer
+from chainrule.nn.losses.checks import check_distributions, check_labels, is_integer
 from chainrule.nn.losses.origin import behind, refuse, warn_of_scores
 from chainrule.primitives.elementwise import convert
 from chainrule.primitives.indexing import one_hot_mask, take
@@ -256,7 +256,9 @@ class CrossEntropyLoss(ClassLoss):
                     "divide each row by its sum; where several classes hold at "
                     "once, take nn.BCEWithLogitsLoss()"
                 )
-                return check_rows("CrossEntropyLoss", _("the target"), y, fix, axis)
+                return check_distributions(
+                    "CrossEntropyLoss", _("the target"), y, fix, axis
+                )
         return y
 
     def is_sure(self, prediction: Tensor) -> bool:
@@ -271,7 +273,7 @@ class CrossEntropyLoss(ClassLoss):
         """Check that the predictions are distributions."""
         fix = _("end the network in nn.Softmax(), or leave out from_logits=False")
         what, axis = _("the prediction"), _axis(prediction.shape)
-        return check_rows("CrossEntropyLoss", what, prediction, fix, axis)
+        return check_distributions("CrossEntropyLoss", what, prediction, fix, axis)
 
     def pointwise(self, prediction: Tensor, target: Tensor) -> Tensor:
         """Compute the cross-entropy of each sample, with class weights."""

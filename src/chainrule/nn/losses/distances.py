@@ -10,7 +10,7 @@ from chainrule.graph.types import Shape
 from chainrule.nn.arguments import flag, number
 from chainrule.nn.function import as_loss_function
 from chainrule.nn.losses.base import ElementwiseLoss
-from chainrule.nn.losses.checks import check_least
+from chainrule.nn.losses.checks import check_nonnegative
 from chainrule.regions import losses
 from chainrule.tensor import Tensor, wrap
 from chainrule.text import _
@@ -219,14 +219,16 @@ class PoissonNLLLoss(ElementwiseLoss):
 
     def right_target(self, y: Any, prediction_shape: Shape) -> Any:
         """Check that targets are counts ≥ 0, and return them."""
-        return check_least("PoissonNLLLoss", _("the target"), y, _("count from 0"))
+        return check_nonnegative(
+            "PoissonNLLLoss", _("the target"), y, _("count from 0")
+        )
 
     def right_prediction(self, prediction: Any) -> Any:
         """Check that predicted means are ≥ 0, and return them."""
         if self.log_input:
             return prediction
         fix = _("log_input=True for logarithms, or nn.Softplus() at the end")
-        return check_least("PoissonNLLLoss", _("the prediction"), prediction, fix)
+        return check_nonnegative("PoissonNLLLoss", _("the prediction"), prediction, fix)
 
     def pointwise(self, prediction: Tensor, target: Tensor) -> Tensor:
         """Compute the negative log-likelihood of each element."""

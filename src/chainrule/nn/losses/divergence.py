@@ -8,7 +8,7 @@ from chainrule.errors import ArgumentError, ShapeError
 from chainrule.graph.types import Shape
 from chainrule.nn.function import as_loss_function
 from chainrule.nn.losses.base import ElementwiseLoss
-from chainrule.nn.losses.checks import check_rows
+from chainrule.nn.losses.checks import check_distributions
 from chainrule.nn.losses.origin import behind, refuse, warn_of_scores
 from chainrule.nn.losses.pairs import PairLoss
 from chainrule.primitives.movement import full_like
@@ -85,7 +85,7 @@ class KLDivLoss(ElementwiseLoss):
         if not y.ndim or y.ndim != len(prediction_shape):
             return y
         fix = _("divide each row by its sum: y / y.sum(-1)[..., None]")
-        return check_rows("KLDivLoss", _("the target"), y, fix)
+        return check_distributions("KLDivLoss", _("the target"), y, fix)
 
     def is_sure(self, prediction: Tensor) -> bool:
         """Return whether the prediction is a softmax along the last axis."""
@@ -97,7 +97,7 @@ class KLDivLoss(ElementwiseLoss):
         fix = _(
             "end the network in nn.Softmax(); probabilities go in, not their logarithms"
         )
-        return check_rows("KLDivLoss", _("the prediction"), prediction, fix)
+        return check_distributions("KLDivLoss", _("the prediction"), prediction, fix)
 
     def pointwise(self, prediction: Tensor, target: Tensor) -> Tensor:
         """Compute the divergence of each row."""

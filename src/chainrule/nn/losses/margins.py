@@ -10,7 +10,7 @@ from chainrule.graph.types import Shape
 from chainrule.nn.arguments import number
 from chainrule.nn.function import as_loss_function
 from chainrule.nn.losses.base import ElementwiseLoss
-from chainrule.nn.losses.checks import check_among
+from chainrule.nn.losses.checks import check_two_labels
 from chainrule.nn.losses.classes import ClassLoss
 from chainrule.primitives.rules import show
 from chainrule.regions import activations, losses
@@ -47,7 +47,7 @@ class SignLoss(ElementwiseLoss):
 
     def right_target(self, y: Any, prediction_shape: Shape) -> Any:
         """Check that the labels are ±1, and return them."""
-        return check_among(type(self).__name__, y, (-1, 1), (0, 1), "y = 2*y - 1")
+        return check_two_labels(type(self).__name__, y, (-1, 1), (0, 1), "y = 2*y - 1")
 
 
 class HingeLoss(SignLoss):
@@ -110,7 +110,7 @@ class PerceptronLoss(ElementwiseLoss):
 
     def right_target(self, y: Any, prediction_shape: Shape) -> Any:
         """Check that the labels are 0 and 1, and return them."""
-        return check_among("PerceptronLoss", y, (0, 1), (-1, 1), "y = (y + 1) / 2")
+        return check_two_labels("PerceptronLoss", y, (0, 1), (-1, 1), "y = (y + 1) / 2")
 
     def pointwise(self, prediction: Tensor, target: Tensor) -> Tensor:
         """Compute the perceptron criterion of each element."""

@@ -11,7 +11,7 @@ from chainrule.functions.elementwise import maximum, where
 from chainrule.nn.arguments import flag, number
 from chainrule.nn.function import as_loss_function
 from chainrule.nn.losses.base import Reduction
-from chainrule.nn.losses.checks import check_among, check_least, checked
+from chainrule.nn.losses.checks import check_nonnegative, check_two_labels, checked
 from chainrule.primitives.rules import show
 from chainrule.tensor import Tensor, as_tensor
 from chainrule.text import _
@@ -58,7 +58,7 @@ class PairLoss(Reduction):
                 got=show(y.shape),
             )
         allowed = (type(self).__name__, (-1, 1), (0, 1), "y = 2*y - 1")
-        y = checked(y, lambda a: check_among(allowed[0], a, *allowed[1:]))
+        y = checked(y, lambda a: check_two_labels(allowed[0], a, *allowed[1:]))
         return y.astype(like.dtype)
 
 
@@ -221,7 +221,7 @@ class GaussianNLLLoss(PairLoss):
         var = as_tensor(var).astype(mean.dtype)
         fix = "end this output in nn.Softplus(), or take its exponential"
         what = ("GaussianNLLLoss", _("the variance"))
-        var = checked(var, lambda a: check_least(*what, a, fix))
+        var = checked(var, lambda a: check_nonnegative(*what, a, fix))
         if var.shape == mean.shape[:-1] and mean.ndim and var.shape != mean.shape:
             var = var.reshape(*var.shape, 1)
         if var.shape not in (mean.shape, (*mean.shape[:-1], 1), ()):

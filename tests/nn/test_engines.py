@@ -11,6 +11,7 @@ from chainrule import nn, optim
 from chainrule.compilation.program import CompiledProgram
 from chainrule.compilation.tracing import Input, trace_entry
 from chainrule.graph.types import ArrayType, SymbolicDim, as_dtype
+from chainrule.nn.activations import Activation
 from tests.ways import ENGINES
 
 RNG = np.random.default_rng(0)
@@ -26,7 +27,9 @@ MODULES = [
     *(
         kind()
         for kind in vars(nn).values()
-        if hasattr(kind, "function") and kind.__name__ not in ("Threshold",)
+        if isinstance(kind, type)
+        and issubclass(kind, Activation)
+        and kind is not nn.Threshold
     ),
     nn.Threshold(0.5, -1.0),
     nn.Softplus(0.5),

@@ -83,7 +83,7 @@ def test_a_layer_is_its_cell_over_the_steps(kind):
     layer, cell = kind(4, 5, **D), CELLS[kind](4, 5, **D)
     state = {k.removesuffix("_l0"): a for k, a in layer.state_dict().items()}
     cell.load_state_dict(state)
-    states = states_of(kind, 3, 5)[: len(cell.carried)]
+    states = states_of(kind, 3, 5)[: len(cell.state_names)]
     output, _ = started(layer, X, [s[None] for s in states])
     for x, wanted in zip(X, output.numpy()):
         made = cell(x, tuple(states) if kind is nn.LSTM else states[0])

@@ -43,6 +43,7 @@ from chainrule.nn.perceptron import *
 from chainrule.nn.pooling import *
 from chainrule.nn.positions import *
 from chainrule.nn.recurrent import *
+from chainrule.nn.recurrent_cells import *
 from chainrule.nn.regularization import *
 from chainrule.nn.resizing import *
 from chainrule.nn.scaling import *

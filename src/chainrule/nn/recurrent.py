@@ -6,15 +6,13 @@ steps at once. What is left of a step runs in ``scan``, one node whatever the le
 
 from __future__ import annotations
 
-import math
-from typing import Any, ClassVar
+from typing import Any
 
-from chainrule.errors import ArgumentError, DTypeError, ShapeError, warn
-from chainrule.functions.creation import zeros
+from chainrule.errors import DTypeError, ShapeError, warn
 from chainrule.functions.elementwise import where
 from chainrule.functions.movement import concat, stack
-from chainrule.graph.types import DType, Shape, size_of
-from chainrule.nn.affine import linear, same_dtype
+from chainrule.graph.types import DType, size_of
+from chainrule.nn.affine import same_dtype
 from chainrule.nn.arguments import (
     Count,
     flag,
@@ -24,90 +22,25 @@ from chainrule.nn.arguments import (
     positive_integers,
 )
 from chainrule.nn.losses.checks import check_counts, checked
-from chainrule.nn.module import Module, Parameter
+from chainrule.nn.module import Parameter
+from chainrule.nn.recurrent_cells import (
+    ElmanStep,
+    GRUStep,
+    LSTMStep,
+    RecurrentStep,
+    States,
+)
 from chainrule.nn.regularization import dropout
 from chainrule.primitives.creation import iota
 from chainrule.primitives.rules import show
-from chainrule.random import uniform
 from chainrule.tensor import Tensor, as_tensor, wrap
 from chainrule.text import _
 from chainrule.transforms.control import scan
-from chainrule.util import validation
 
-__all__ = ["GRU", "LSTM", "RNN", "GRUCell", "LSTMCell", "RNNCell"]
-
-States = tuple[Tensor, ...]
+__all__ = ["GRU", "LSTM", "RNN"]
 
 
-class _Steps(Module):
-    """Base class of recurrent layers: the weights and the computation of one step.
-
-    Attributes:
-        gates: rows of weights for each unit.
-        carried: what the states are called; the first is the output.
-    """
-
-    gates: ClassVar[int]
-    carried: ClassVar[tuple[str, ...]]
-    hidden_size: int
-    bias: bool
-
-    def _draw(self, suffix: str, inputs: int, dtype: DType) -> None:
-        """Create the parameters with a suffix, drawn from U(−1/√m, 1/√m)."""
-        rows, bound = self.gates * self.hidden_size, 1 / math.sqrt(self.hidden_size)
-        shapes = {
-            "weight_ih": (rows, inputs),
-            "weight_hh": (rows, self.hidden_size),
-            "bias_ih": (rows,),
-            "bias_hh": (rows,),
-        }
-        for name, shape in shapes.items():
-            if self.bias or name.startswith("weight"):
-                drawn = uniform(*shape, low=-bound, high=bound, dtype=dtype)
-                setattr(self, name + suffix, Parameter(drawn))
-
-    def _product(self, which: str, suffix: str, x: Tensor) -> Tensor:
-        """Compute W x + b (``which="ih"``) or U h + c (``which="hh"``)."""
-        weight: Tensor = getattr(self, f"weight_{which}{suffix}")
-        bias = getattr(self, f"bias_{which}{suffix}") if self.bias else None
-        return linear(x, weight, bias)
-
-    def _next(self, state: States, inputs: Tensor, suffix: str) -> States:
-        return self._step(state, inputs, self._product("hh", suffix, state[0]))
-
-    def _step(self, state: States, inputs: Tensor, hidden: Tensor) -> States:
-        """Compute the next states, from W x + b and U h + c of all gates."""
-        raise NotImplementedError
-
-    def _states(self, given: Any, shape: Shape, like: Tensor, ending: str) -> States:
-        """Return the initial states, each of a shape: those given, or zeros."""
-        kind = type(self).__name__
-        if given is None:
-            return (zeros(*shape, dtype=like.dtype),) * len(self.carried)
-        names = [f"{name}{ending}" for name in self.carried]
-        several = len(names) > 1
-        if several and not (isinstance(given, tuple | list) and len(given) == 2):
-            raise ArgumentError(
-                _("{kind} begins with two states.", kind=layer_name(kind)),
-                expected=_("a pair ({names})", names=", ".join(names)),
-                got=f"{type(given).__name__}",
-            )
-        made = [as_tensor(s) for s in (given if several else (given,))]
-        for name, state in zip(names, made):
-            if state.shape != shape:
-                raise ShapeError(
-                    _(
-                        "{kind} has a state for each sequence{choice}.",
-                        kind=layer_name(kind),
-                        choice=_(", layer and direction") if ending else "",
-                    ),
-                    expected=_("{name} of shape {shape}", name=name, shape=show(shape)),
-                    got=show(state.shape),
-                )
-        return tuple(same_dtype(kind, s, like, n) for s, n in zip(made, names))
-
-
-class _Recurrent(_Steps):
+class _Recurrent(RecurrentStep):
     """Base class of recurrent layers: weights of all layers and directions.
 
     The shapes are those of :class:`LSTM`.
@@ -146,7 +79,7 @@ class _Recurrent(_Steps):
         for layer in range(self.num_layers):
             inputs = self.hidden_size * self._directions if layer else self.input_size
             for suffix in self._suffixes(layer):
-                self._draw(suffix, inputs, made)
+                self._draw_parameters(suffix, inputs, made)
 
     @property
     def _directions(self) -> int:
@@ -197,7 +130,7 @@ class _Recurrent(_Steps):
             )
         rows = self.num_layers * self._directions
         shape = (rows, *x.shape[1:-1], self.hidden_size)
-        states = self._states(hx, shape, self.weight_ih_l0, "_0")
+        states = self._initial_states(hx, shape, self.weight_ih_l0, "_0")
         within = None if lengths is None else _within(kind, lengths, x)
         if within is not None:
             x = where(within, x, 0.0)
@@ -243,7 +176,7 @@ class _Recurrent(_Steps):
         """Run one direction of a layer: return final states and all outputs."""
 
         def step(state: States, now: tuple[Tensor, ...]) -> tuple[States, Tensor]:
-            new = self._next(state, now[0], suffix)
+            new = self._next_states(state, now[0], suffix)
             for goes_on in now[1:]:
                 new = tuple(where(goes_on, n, s) for n, s in zip(new, state))
             return new, new[0]
@@ -275,94 +208,7 @@ def _within(kind: str, given: Any, x: Tensor) -> Tensor:
     return (wrap(steps) < lengths.astype("int64")).unsqueeze(-1)
 
 
-class _Cell(_Steps):
-    """Base class of one step of one layer, with the shapes of :class:`LSTMCell`."""
-
-    weight_ih: Parameter
-
-    def __init__(
-        self,
-        input_size: Count,
-        hidden_size: Count,
-        bias: bool = True,
-        *,
-        dtype: str = "float32",
-    ) -> None:
-        kind = type(self).__name__
-        self.input_size, self.hidden_size = positive_integers(
-            kind, input_size=input_size, hidden_size=hidden_size
-        )
-        self.bias = flag(kind, "bias", bias)
-        self._draw("", self.input_size, floating(kind, dtype))
-
-    def forward(self, x: Tensor, hx: Any = None) -> Any:
-        """Return the next states; the initial states are 0 by default."""
-        kind = type(self).__name__
-        x = as_tensor(x)
-        if x.ndim not in (1, 2) or x.shape[-1] != self.input_size:
-            raise ShapeError(
-                _("{kind} reads one step.", kind=layer_name(kind)),
-                expected=_(
-                    "(N, {input_size}), or ({input_size},)", input_size=self.input_size
-                ),
-                got=show(x.shape),
-                fix=_(
-                    "nn.{removesuffix} for whole sequences",
-                    removesuffix=kind.removesuffix("Cell"),
-                )
-                if x.ndim == 3
-                else None,
-            )
-        x = same_dtype(kind, x, self.weight_ih)
-        shape = (*x.shape[:-1], self.hidden_size)
-        state = self._states(hx, shape, self.weight_ih, "")
-        new = self._next(state, self._product("ih", "", x), "")
-        return new if new[1:] else new[0]
-
-
-class _Elman(_Steps):
-    """The computation of one RNN step."""
-
-    gates = 1
-    carried = ("h",)
-    nonlinearity: str
-
-    def _choose(self, nonlinearity: Any) -> None:
-        what = _("{kind} has no such {name}.", kind=type(self).__name__)
-        check = validation.choice("tanh", "relu", what=what)
-        self.nonlinearity = check("nonlinearity", nonlinearity)
-
-    def _step(self, state: States, inputs: Tensor, hidden: Tensor) -> States:
-        z = inputs + hidden
-        return (z.tanh() if self.nonlinearity == "tanh" else z.relu(),)
-
-
-class _Memory(_Steps):
-    """The computation of one LSTM step."""
-
-    gates = 4
-    carried = ("h", "c")
-
-    def _step(self, state: States, inputs: Tensor, hidden: Tensor) -> States:
-        i, f, g, o = (inputs + hidden).chunk(4, dim=-1)
-        c = f.sigmoid() * state[1] + i.sigmoid() * g.tanh()
-        return o.sigmoid() * c.tanh(), c
-
-
-class _Gated(_Steps):
-    """The computation of one GRU step."""
-
-    gates = 3
-    carried = ("h",)
-
-    def _step(self, state: States, inputs: Tensor, hidden: Tensor) -> States:
-        (r, z, n), (s, u, m) = inputs.chunk(3, dim=-1), hidden.chunk(3, dim=-1)
-        r, z = (r + s).sigmoid(), (z + u).sigmoid()
-        n = (n + r * m).tanh()
-        return (n + z * (state[0] - n),)
-
-
-class RNN(_Elman, _Recurrent):
+class RNN(ElmanStep, _Recurrent):
     """A state h that each step of a sequence changes.
 
         h ← f(W x + b + U h + c),   f = tanh or ReLU
@@ -399,43 +245,12 @@ class RNN(_Elman, _Recurrent):
         *,
         dtype: str = "float32",
     ) -> None:
-        self._choose(nonlinearity)
+        self._set_nonlinearity(nonlinearity)
         shared = (input_size, hidden_size, num_layers, bias, batch_first, dropout)
         super().__init__(*shared, bidirectional, dtype=dtype)
 
 
-class RNNCell(_Elman, _Cell):
-    """One step of an :class:`RNN`: h′ = f(W x + b + U h + c), f = tanh or ReLU.
-
-    Args:
-        input_size: numbers that the step reads, n.
-        hidden_size: units, m.
-        bias: whether there are b and c.
-        nonlinearity: f, ``"tanh"`` or ``"relu"``.
-        dtype: of the parameters.
-
-    Shapes:
-        as of :class:`LSTMCell`, with m rows. ``cell(x, h)`` gives h′.
-
-    >>> import chainrule as cr
-    >>> cr.nn.RNNCell(3, 8, nonlinearity="relu")(cr.zeros(4, 3)).shape
-    (4, 8)
-    """
-
-    def __init__(
-        self,
-        input_size: Count,
-        hidden_size: Count,
-        bias: bool = True,
-        nonlinearity: str = "tanh",
-        *,
-        dtype: str = "float32",
-    ) -> None:
-        self._choose(nonlinearity)
-        super().__init__(input_size, hidden_size, bias, dtype=dtype)
-
-
-class LSTM(_Memory, _Recurrent):
+class LSTM(LSTMStep, _Recurrent):
     """A memory c behind gates, and what it shows, h, at each step of a sequence.
 
         i, f, o = σ(W x + b + U h + c),  g = tanh(W x + b + U h + c)   rows of their own
@@ -472,30 +287,7 @@ class LSTM(_Memory, _Recurrent):
     """
 
 
-class LSTMCell(_Memory, _Cell):
-    """One step of an :class:`LSTM`, for loops of one's own.
-
-    Args:
-        input_size: numbers that the step reads, n.
-        hidden_size: units, m.
-        bias: whether there are b and c.
-        dtype: of the parameters.
-
-    Shapes:
-        ``weight_ih`` (4m, n), ``weight_hh`` (4m, m), ``bias_ih`` and ``bias_hh`` (4m,),
-        as those of a layer of an LSTM. ``cell(x, (h, c))`` gives ``(h′, c′)``: x (N, n)
-        or (n,), states (N, m) or (m,), 0 at first unless they are given.
-
-    >>> import chainrule as cr
-    >>> cell = cr.nn.LSTMCell(3, 8)
-    >>> h, c = cell(cr.zeros(4, 3))
-    >>> h, c = cell(cr.zeros(4, 3), (h, c))
-    >>> h.shape, c.shape
-    ((4, 8), (4, 8))
-    """
-
-
-class GRU(_Gated, _Recurrent):
+class GRU(GRUStep, _Recurrent):
     """A state h that one gate renews and another one leaves out of account.
 
         r, z = σ(W x + b + U h + c)                              rows of their own
@@ -516,19 +308,4 @@ class GRU(_Gated, _Recurrent):
     >>> output, h = cr.nn.GRU(3, 8, batch_first=True)(cr.zeros(4, 5, 3))
     >>> output.shape, h.shape
     ((4, 5, 8), (1, 4, 8))
-    """
-
-
-class GRUCell(_Gated, _Cell):
-    """One step of a :class:`GRU`, for loops of one's own.
-
-    Args:
-        input_size, hidden_size, bias, dtype: see :class:`LSTMCell`.
-
-    Shapes:
-        as of :class:`LSTMCell`, with 3m rows. ``cell(x, h)`` gives h′.
-
-    >>> import chainrule as cr
-    >>> cr.nn.GRUCell(3, 8)(cr.zeros(4, 3)).shape
-    (4, 8)
     """

@@ -128,21 +128,21 @@ def linear(x: Any, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         else:
             other = parameter("Linear", "bias", bias, (outputs,), weight)
             z = add(*alike(z, as_tensor(other).value))
-    made = wrap(z)
-    return made if len(shape) == 2 else made.reshape(*shape[:-1], outputs)
+    result = wrap(z)
+    return result if len(shape) == 2 else result.reshape(*shape[:-1], outputs)
 
 
-def _rows_fix(given: Shape, inputs: Dim, outputs: Dim) -> str:
+def _rows_fix(shape: Shape, inputs: Dim, outputs: Dim) -> str:
     """Return the remedy for an input that does not fit a Linear(inputs, outputs)."""
-    if len(given) < 3:
-        width = given[-1] if given else "…"
+    if len(shape) < 3:
+        width = shape[-1] if shape else "…"
         return _(
             "feed rows of {inputs} numbers, or build nn.Linear({width}, {outputs})",
             inputs=inputs,
             width=width,
             outputs=outputs,
         )
-    flat = size_of(given[1:])
+    flat = size_of(shape[1:])
     other = (
         ""
         if flat == inputs
@@ -191,7 +191,7 @@ def same_dtype(kind: str, x: Tensor, like: Tensor, name: str = "") -> Tensor:
 
 
 def parameter(
-    kind: str, name: str, given: Any, shape: Shape, like: Tensor
+    kind: str, name: str, value: Any, shape: Shape, like: Tensor
 ) -> Tensor | None:
     """Check a parameter's exact shape, and return it in ``like``'s dtype; or None.
 
@@ -201,10 +201,10 @@ def parameter(
         ShapeError: another shape.
         DTypeError: another floating dtype.
     """
-    if given is None:
+    if value is None:
         return None
-    made = as_tensor(given)
-    if made.shape != shape:
+    result = as_tensor(value)
+    if result.shape != shape:
         raise ShapeError(
             _(
                 "{kind} needs another shape of its {name}.",
@@ -212,10 +212,12 @@ def parameter(
                 name=name,
             ),
             expected=show(shape),
-            got=show(made.shape),
-            fix=f"{name}.reshape{show(shape)}" if made.size == size_of(shape) else None,
+            got=show(result.shape),
+            fix=f"{name}.reshape{show(shape)}"
+            if result.size == size_of(shape)
+            else None,
         )
-    return same_dtype(kind, made, like, name) if like.dtype.is_float else made
+    return same_dtype(kind, result, like, name) if like.dtype.is_float else result
 
 
 def along(x: Tensor, axis: int, matrix: Array) -> Tensor:

@@ -155,8 +155,8 @@ def elements(spec: dict[str, Any]) -> int:
         pending += spec.get("modules", [])
         pending += filter(is_description, spec.get("arguments", {}).values())
         kind = _MODULES.get(spec["class"], nn.Module)
-        given = [spec.get("arguments", {}).get(name) for name in sizes_of(kind)]
-        counts = [n for g in given for n in (g if isinstance(g, list) else [g])]
+        sizes = [spec.get("arguments", {}).get(name) for name in sizes_of(kind)]
+        counts = [n for s in sizes for n in (s if isinstance(s, list) else [s])]
         # A size that is no whole number is refused by the layer itself.
         whole = [n for n in counts if type(n) is int and n > 0]
         found += math.prod(whole) if whole else 0
@@ -167,9 +167,9 @@ def _build(spec: dict[str, Any]) -> nn.Module:
     kind = _MODULES[spec["class"]]
     if "modules" in spec:
         return kind(*map(_build, spec["modules"]))
-    given = spec["arguments"].items()
-    made = kind(**{k: _build(v) if is_description(v) else v for k, v in given})
-    has = made.settings()
+    arguments = spec["arguments"].items()
+    module = kind(**{k: _build(v) if is_description(v) else v for k, v in arguments})
+    has = module.settings()
     for name, value in spec["arguments"].items():
         if name not in has or _text(value) != _text(has[name]):
             raise ValueError(
@@ -177,10 +177,10 @@ def _build(spec: dict[str, Any]) -> nn.Module:
                     "{name}={value!r:.80} is no setting of {made!r:.80}",
                     name=name,
                     value=value,
-                    made=made,
+                    made=module,
                 )
             )
-    return made
+    return module
 
 
 def _text(value: Any) -> str:

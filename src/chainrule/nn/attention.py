@@ -31,9 +31,9 @@ from chainrule.text import _
 __all__ = ["CausalSelfAttention", "MultiheadAttention"]
 
 
-def check_heads(kind: str, **given: int) -> None:
+def check_heads(kind: str, **arguments: int) -> None:
     """Refuse an embedding width that the number of heads does not divide."""
-    (width, size), (heads, count) = given.items()
+    (width, size), (heads, count) = arguments.items()
     if size % count:
         raise ArgumentError(
             _("{kind} divides {width} among its heads.", kind=kind, width=width),
@@ -71,19 +71,19 @@ class _Heads(Module):
         check_heads(kind, embed_dim=self.embed_dim, num_heads=self.num_heads)
         self.dropout = number(kind, "dropout", dropout, least=0, below=1)
         self.batch_first = flag(kind, "batch_first", batch_first)
-        made, width = floating(kind, dtype), self.embed_dim
+        floats, width = floating(kind, dtype), self.embed_dim
         shapes = {"in_proj_weight": (3 * width, width)}
         if (self.kdim, self.vdim) != (width, width):
             inputs = {"q": width, "k": self.kdim, "v": self.vdim}
             shapes = {f"{c}_proj_weight": (width, n) for c, n in inputs.items()}
         for name, shape in shapes.items():
             bound = math.sqrt(6 / sum(shape))
-            drawn = uniform(*shape, low=-bound, high=bound, dtype=made)
+            drawn = uniform(*shape, low=-bound, high=bound, dtype=floats)
             setattr(self, name, Parameter(drawn))
         biased = flag(kind, "bias", bias)
-        zeros = np.zeros(3 * width, made.numpy)
+        zeros = np.zeros(3 * width, floats.numpy)
         self.in_proj_bias = Parameter(zeros) if biased else None
-        self.out_proj = Linear(width, width, biased, dtype=made.name)
+        self.out_proj = Linear(width, width, biased, dtype=floats.name)
         if self.out_proj.bias is not None:
             initialisers.zeros_(self.out_proj.bias)
 
@@ -249,27 +249,27 @@ class MultiheadAttention(_Heads):
     ) -> tuple[Tensor, ...]:
         """Combine masks to ones for (N, H, L, S), with true for visible keys."""
         n, length, keys = q.shape[0], q.shape[1], k.shape[1]
-        made: list[Tensor] = []
+        masks: list[Tensor] = []
         if padding is not None:
             t = _mask("key_padding_mask", padding)
             t = t.unsqueeze(0) if t.ndim == 1 else t
             _need("key_padding_mask", t, [(n, keys)])
-            made.append(t.reshape(n, 1, 1, keys))
+            masks.append(t.reshape(n, 1, 1, keys))
         if mask is not None:
             t, several = _mask("attn_mask", mask), n * self.num_heads
             _need("attn_mask", t, [(length, keys), (several, length, keys)])
             if t.ndim == 3:
                 t = t.reshape(n, self.num_heads, length, keys)
-            made.append(t)
-        return tuple(made)
+            masks.append(t)
+        return tuple(masks)
 
 
-def _mask(name: str, given: Any) -> Tensor:
+def _mask(name: str, value: Any) -> Tensor:
     """Convert a mask: numbers are kept, truth values are inverted."""
     what = _(
         "{name} says where not to look, or what is added to the scores.", name=name
     )
-    mask = mask_of(name, given, what)
+    mask = mask_of(name, value, what)
     return mask if mask.dtype.is_float else ~mask
 
 

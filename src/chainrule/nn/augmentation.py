@@ -136,11 +136,11 @@ class RandomCrop(Augmentation):
             # A uniform number is below 1; places from −pad to spare + pad.
             first = (uniform(x.shape[0], 1) * (spare + 2 * pad + 1)).floor() - pad
             wanted = (arange(size, dtype="float32") + first).astype("int32")
-            held = wanted.clamp(0, n - 1)
+            inside = wanted.clamp(0, n - 1)
             shape = (-1, 1, size, 1) if axis == 2 else (-1, 1, 1, size)
-            x = x.take_along_dim(held.reshape(shape), axis)
+            x = x.take_along_dim(inside.reshape(shape), axis)
             if self.padding_mode == "constant":
-                x = where((held == wanted).reshape(shape), x, 0.0)
+                x = where((inside == wanted).reshape(shape), x, 0.0)
         return x
 
     def _axes(self, x: Tensor) -> list[tuple[int, int, int]]:
@@ -300,20 +300,20 @@ def _sides(x: Tensor) -> tuple[int, int]:
     )
 
 
-def _pair(kind: str, name: str, given: Any, **limits: Any) -> tuple[float, float]:
+def _pair(kind: str, name: str, value: Any, **limits: Any) -> tuple[float, float]:
     """Check a pair of finite numbers within limits, and return it."""
-    if isinstance(given, Sequence) and not isinstance(given, str) and len(given) == 2:
-        first, second = (number(kind, name, n, **limits) for n in given)
+    if isinstance(value, Sequence) and not isinstance(value, str) and len(value) == 2:
+        first, second = (number(kind, name, n, **limits) for n in value)
         if name == "translate" or first <= second:
             return first, second
     what = _("{kind} takes two numbers for {name}.", kind=kind, name=name)
     expected = _("(across, down)") if name == "translate" else _("(least, most)")
-    raise refused(name, given, what, expected)
+    raise refused(name, value, what, expected)
 
 
-def _ends(kind: str, name: str, given: Any) -> tuple[float, float]:
+def _ends(kind: str, name: str, value: Any) -> tuple[float, float]:
     """Return an interval: (−d, d) for a number d, or the checked pair of ends."""
-    if isinstance(given, tuple | list):
-        return _pair(kind, name, given)
-    most = number(kind, name, given, least=0)
+    if isinstance(value, tuple | list):
+        return _pair(kind, name, value)
+    most = number(kind, name, value, least=0)
     return -most, most

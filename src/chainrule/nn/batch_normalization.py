@@ -228,7 +228,7 @@ class _InstanceNorm(_RunningStatistics):
             wanted = _("(N, {n}, {lengths}) or ({n}, {lengths})", n=n, lengths=lengths)
             raise self._refusal(x, wanted, self._suggestion(x))
         assert self.momentum is not None
-        made = instance_norm(
+        result = instance_norm(
             x.unsqueeze(0) if single else x,
             self.running_mean,
             self.running_var,
@@ -238,7 +238,7 @@ class _InstanceNorm(_RunningStatistics):
             self.momentum,
             self.eps,
         )
-        return made.squeeze(0) if single else made
+        return result.squeeze(0) if single else result
 
     def _suggestion(self, x: Tensor) -> str | None:
         """Suggest a suitable layer for an unsuitable input."""
@@ -372,9 +372,9 @@ def _check_running(
         )
     if mean is None:
         return None
-    for name, given in (("running_mean", mean), ("running_var", var)):
-        instance(name, given, Tensor, "cr.zeros(3)")  # else a copy would be changed
-        parameter(kind, name, given, x.shape[1:2], x)
+    for name, value in (("running_mean", mean), ("running_var", var)):
+        instance(name, value, Tensor, "cr.zeros(3)")  # else a copy would be changed
+        parameter(kind, name, value, x.shape[1:2], x)
     return mean, var
 
 
@@ -462,6 +462,6 @@ def instance_norm(
         with no_grad():
             mean, __, squares = normalization.moments(x.value, axes)
             variance = wrap(squares) / maximum(count_of(many, x.dtype) - 1, 1.0)
-            for held, new in zip(running, (wrap(mean), variance)):
-                held.copy_(held + (new.mean(0) - held) * momentum)
+            for statistic, new in zip(running, (wrap(mean), variance)):
+                statistic.copy_(statistic + (new.mean(0) - statistic) * momentum)
     return normalize_groups("InstanceNorm", x, int(x.shape[1]), weight, bias, eps)

@@ -68,9 +68,9 @@ class KVCache(Module):
             max_seq_len=max_seq_len,
             head_dim=head_dim,
         )
-        made = floating("KVCache", dtype).numpy
+        numpy_dtype = floating("KVCache", dtype).numpy
         for name in ("keys", "values"):
-            self.register_buffer(name, np.zeros(shape, made), persistent=False)
+            self.register_buffer(name, np.zeros(shape, numpy_dtype), persistent=False)
         self.register_buffer("length", np.int64(0), persistent=False)
 
     def forward(self, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
@@ -80,27 +80,27 @@ class KVCache(Module):
             key, value: of the next positions, (N, H, L, d).
         """
         n, heads, most, width = self.keys.shape
-        given = [as_tensor(key), as_tensor(value)]
-        length = given[0].shape[2] if given[0].ndim == 4 else None
-        if length is None or any(t.shape != (n, heads, length, width) for t in given):
+        inputs = [as_tensor(key), as_tensor(value)]
+        length = inputs[0].shape[2] if inputs[0].ndim == 4 else None
+        if length is None or any(t.shape != (n, heads, length, width) for t in inputs):
             raise ShapeError(
                 _("{place} is for other keys and values.", place=layer_name("KVCache")),
                 expected=_(
                     "({n}, {heads}, L, {width}), both", n=n, heads=heads, width=width
                 ),
-                got=" and ".join(show(t.shape) for t in given),
+                got=" and ".join(show(t.shape) for t in inputs),
             )
         fix = _("a larger max_seq_len, or cache.reset() for another sequence")
         start = within("KVCache", self.length, length, int(most), fix)
         zero = filled(0, DType.int64, ())
         corner = (zero, zero, start.value, zero)
-        made: list[Tensor] = []
-        for held, t in zip((self.keys, self.values), given):
-            t = same_dtype("KVCache", t, held)
-            made.append(wrap(dynamic_update_slice(held.value, t.value, *corner)))
-            held.copy_(made[-1].detach())
+        updated: list[Tensor] = []
+        for buffer, t in zip((self.keys, self.values), inputs):
+            t = same_dtype("KVCache", t, buffer)
+            updated.append(wrap(dynamic_update_slice(buffer.value, t.value, *corner)))
+            buffer.copy_(updated[-1].detach())
         self.length.copy_(start + count_of(length, DType.int64))
-        return made[0], made[1]
+        return updated[0], updated[1]
 
     def reset(self) -> KVCache:
         """Empty the cache, for another sequence."""

@@ -36,10 +36,10 @@ class _Container(Module):
     def _fill(self, modules: Mapping[str, Any]) -> None:
         """Replace all modules of the container."""
         kind = type(self).__name__
-        made = {name: _checked(kind, name, m) for name, m in modules.items()}
+        checked = {name: _checked(kind, name, m) for name, m in modules.items()}
         for name, __ in list(self.named_children()):
             delattr(self, name)
-        for name, module in made.items():
+        for name, module in checked.items():
             check_name(self, name)
             setattr(self, name, module)
 
@@ -71,9 +71,9 @@ class _Row(_Container):
 
     def insert(self, index: int, module: Module) -> Self:
         """Insert a module before the module with an index."""
-        held = list(self)
-        held.insert(index, module)
-        self._number(held)
+        modules = list(self)
+        modules.insert(index, module)
+        self._number(modules)
         return self
 
     def _number(self, modules: Iterable[Any]) -> None:
@@ -95,9 +95,9 @@ class _Row(_Container):
         setattr(self, name, _checked(type(self).__name__, index, module))
 
     def __delitem__(self, index: int | slice) -> None:
-        held = list(self)
-        del held[index]
-        self._number(held)
+        modules = list(self)
+        del modules[index]
+        self._number(modules)
 
     @overload
     def __getitem__(self, index: int) -> Module: ...
@@ -220,10 +220,10 @@ class ModuleDict(_CalledByOwner):
         self._fill(modules or {})
 
     def __getitem__(self, key: str) -> Module:
-        held = dict(self.named_children())
-        if key not in held:
+        modules = dict(self.named_children())
+        if key not in modules:
             raise KeyError(key)
-        return held[key]
+        return modules[key]
 
     def __setitem__(self, key: str, module: Module) -> None:
         self.add_module(key, _checked("ModuleDict", key, module))

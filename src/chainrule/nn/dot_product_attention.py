@@ -93,13 +93,13 @@ def causal(shape: Shape, start: Tensor | int = 0) -> Tensor:
     return columns <= rows + start
 
 
-def mask_of(name: str, given: Any, what: str) -> Tensor:
+def mask_of(name: str, value: Any, what: str) -> Tensor:
     """Check a mask of truth values, or of numbers that are added to attention scores.
 
     Raises:
         DTypeError: integers. ``what`` says which mask it is.
     """
-    mask = as_tensor(given)
+    mask = as_tensor(value)
     if mask.dtype.is_float or mask.dtype is DType.bool:
         return mask
     raise DTypeError(

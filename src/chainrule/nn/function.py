@@ -98,6 +98,7 @@ def _function(layer: Any, name: str) -> Any:
 
     function.__name__ = function.__qualname__ = name
     function.__module__ = layer.__module__
+    function.layer = layer  # type: ignore[attr-defined]
     function.__signature__ = signature  # type: ignore[attr-defined]
     described = inspect.cleandoc(layer.__doc__).partition("\n>>> ")[0].rstrip()
     function.__doc__ = (

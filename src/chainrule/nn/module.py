@@ -73,11 +73,11 @@ class Module:
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         """Create a module, and store the arguments of its constructor."""
-        made = super().__new__(cls)
-        made.__dict__["_arguments"] = construction.captured(cls, args, kwargs)
+        module = super().__new__(cls)
+        module.__dict__["_arguments"] = construction.captured(cls, args, kwargs)
         if context.trace is not None:
-            made.__dict__["_made_in"] = weakref.ref(context.trace)
-        return made
+            module.__dict__["_made_in"] = weakref.ref(context.trace)
+        return module
 
     __new__.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
         [inspect.Parameter("cls", inspect.Parameter.POSITIONAL_ONLY)]
@@ -152,11 +152,12 @@ class Module:
 
     def _update_argument(self, name: str, old: Any, value: Any) -> None:
         """Update a stored constructor argument when its attribute changes."""
-        plain, given = bool | int | float | str | tuple | list | None, self._arguments
+        arguments = self._arguments
+        plain = bool | int | float | str | tuple | list | None
         if isinstance(old, plain) and isinstance(value, plain):
             before, new = construction.described(old), construction.described(value)
-            if given[name] == before:
-                self.__dict__["_arguments"] = {**given, name: new}
+            if arguments[name] == before:
+                self.__dict__["_arguments"] = {**arguments, name: new}
 
     def _set_name(self, name: str) -> None:
         """Set the module's name, its attribute name in another module."""
@@ -430,7 +431,7 @@ class Module:
         >>> nn.LeakyReLU(0.2).settings()
         {'negative_slope': 0.2}
         """
-        made: dict[str, Any] = {}
+        settings: dict[str, Any] = {}
         for name, value in self._arguments.items():
             now = self.__dict__.get(name, self)
             buffer = isinstance(now, Tensor) and not isinstance(now, Parameter)
@@ -438,8 +439,8 @@ class Module:
                 value = now  # such as class weights, which are state
             elif isinstance(value, bool) and (now is None or isinstance(now, Tensor)):
                 value = now is not None  # such as bias=True
-            made[name] = construction.described(value)
-        return made
+            settings[name] = construction.described(value)
+        return settings
 
     def extra_repr(self) -> str:
         """Return the arguments that ``repr`` shows in brackets."""

@@ -75,11 +75,11 @@ class _Recurrent(RecurrentStep):
                 got=f"dropout={dropout}, num_layers=1",
                 fix=_("nn.Dropout behind it"),
             )
-        made = floating(kind, dtype)
+        floats = floating(kind, dtype)
         for layer in range(self.num_layers):
             inputs = self.hidden_size * self._directions if layer else self.input_size
             for suffix in self._suffixes(layer):
-                self._draw_parameters(suffix, inputs, made)
+                self._draw_parameters(suffix, inputs, floats)
 
     @property
     def _directions(self) -> int:
@@ -113,7 +113,7 @@ class _Recurrent(RecurrentStep):
                     size=size,
                 ),
                 got=show(x.shape),
-                fix=self._reading(x),
+                fix=self._suggestion(x),
             )
         x = same_dtype(kind, x, self.weight_ih_l0)
         single = x.ndim == 2
@@ -147,13 +147,13 @@ class _Recurrent(RecurrentStep):
             x = concat([y for __, y in passes], axis=-1) if passes[1:] else passes[0][1]
             if layer + 1 < self.num_layers:
                 x = dropout(x, self.dropout, self.training)
-        made = [stack([state[i] for state in last]) for i in range(len(states))]
+        final = [stack([state[i] for state in last]) for i in range(len(states))]
         if single:
-            x, made = x.squeeze(1), [s.squeeze(1) for s in made]
+            x, final = x.squeeze(1), [s.squeeze(1) for s in final]
         x = x.transpose(0, 1) if over else x
-        return x, made[0] if len(made) == 1 else tuple(made)
+        return x, final[0] if len(final) == 1 else tuple(final)
 
-    def _reading(self, x: Tensor) -> str | None:
+    def _suggestion(self, x: Tensor) -> str | None:
         """Suggest a layer, or a change of the input, for an unsuitable input."""
         kind = type(self).__name__
         if x.ndim < 2:
@@ -186,9 +186,9 @@ class _Recurrent(RecurrentStep):
         return last, y if within is None else where(within, y, 0.0)
 
 
-def _within(kind: str, given: Any, x: Tensor) -> Tensor:
+def _within(kind: str, lengths: Any, x: Tensor) -> Tensor:
     """Return which steps belong to their sequence: bool (T, N, 1), or (T, 1)."""
-    lengths, shape = as_tensor(given), x.shape[1:-1]
+    lengths, shape = as_tensor(lengths), x.shape[1:-1]
     if not lengths.dtype.is_integer:
         raise DTypeError(
             _("{kind} counts the steps of a sequence.", kind=layer_name(kind)),

@@ -69,22 +69,22 @@ class RecurrentStep(Module):
         raise NotImplementedError
 
     def _initial_states(
-        self, given: Any, shape: Shape, like: Tensor, ending: str
+        self, value: Any, shape: Shape, like: Tensor, ending: str
     ) -> States:
         """Return the initial states, each of a shape: those given, or zeros."""
         kind = type(self).__name__
-        if given is None:
+        if value is None:
             return (zeros(*shape, dtype=like.dtype),) * len(self.state_names)
         names = [f"{name}{ending}" for name in self.state_names]
         several = len(names) > 1
-        if several and not (isinstance(given, tuple | list) and len(given) == 2):
+        if several and not (isinstance(value, tuple | list) and len(value) == 2):
             raise ArgumentError(
                 _("{kind} begins with two states.", kind=layer_name(kind)),
                 expected=_("a pair ({names})", names=", ".join(names)),
-                got=f"{type(given).__name__}",
+                got=f"{type(value).__name__}",
             )
-        made = [as_tensor(s) for s in (given if several else (given,))]
-        for name, state in zip(names, made):
+        states = [as_tensor(s) for s in (value if several else (value,))]
+        for name, state in zip(names, states):
             if state.shape != shape:
                 raise ShapeError(
                     _(
@@ -95,7 +95,7 @@ class RecurrentStep(Module):
                     expected=_("{name} of shape {shape}", name=name, shape=show(shape)),
                     got=show(state.shape),
                 )
-        return tuple(same_dtype(kind, s, like, n) for s, n in zip(made, names))
+        return tuple(same_dtype(kind, s, like, n) for s, n in zip(states, names))
 
 
 class ElmanStep(RecurrentStep):

@@ -128,19 +128,19 @@ class Upsample(Module):
 interpolate = as_function(Upsample, "interpolate")
 
 
-def _length(given: Any) -> int:
+def _length(value: Any) -> int:
     """Return the number of axes that an argument has values for, at least one."""
-    return max(1, len(given)) if isinstance(given, tuple | list) else 1
+    return max(1, len(value)) if isinstance(value, tuple | list) else 1
 
 
-def _scales(kind: str, given: Any, axes: int) -> list[float]:
+def _scales(kind: str, value: Any, axes: int) -> list[float]:
     """Return one scale factor per axis; a single factor is repeated."""
-    several = list(given) if isinstance(given, tuple | list) else [given] * axes
+    several = list(value) if isinstance(value, tuple | list) else [value] * axes
     if len(several) != axes:
         raise ArgumentError(
             _("{kind} needs a scale_factor for each axis behind (N, C).", kind=kind),
             expected=_("one number, or {axes} of them", axes=axes),
-            got=f"scale_factor={given}",
+            got=f"scale_factor={value}",
         )
     return [number(kind, "scale_factor", s, above=0) for s in several]
 

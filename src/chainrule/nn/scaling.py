@@ -82,14 +82,14 @@ class Measured(Module):
             )
         _refuse_non_finite(cls.__name__, array)
         make: Any = cls
-        made: Self = make(array.shape[1], dtype=dtype, **cls._options(array, options))
-        made.measure(array)
-        return made
+        layer: Self = make(array.shape[1], dtype=dtype, **cls._options(array, options))
+        layer.measure(array)
+        return layer
 
     @classmethod
-    def _options(cls, columns: Array, given: dict[str, Any]) -> dict[str, Any]:
+    def _options(cls, columns: Array, options: dict[str, Any]) -> dict[str, Any]:
         """Return further constructor arguments, which may depend on the data."""
-        return given
+        return options
 
     def _check(self, x: Any) -> Tensor:
         x = as_tensor(x)
@@ -179,9 +179,9 @@ class Standardize(Scaling):
 def _in_float64(data: Any) -> Array:
     """Convert data to float64, without rounding to float32 first."""
     if not isinstance(data, Tensor):
-        given = np.asarray(data, np.float64 if isinstance(data, list | tuple) else None)
-        if given.dtype.kind in "biuf":
-            return given.astype(np.float64)
+        array = np.asarray(data, np.float64 if isinstance(data, list | tuple) else None)
+        if array.dtype.kind in "biuf":
+            return array.astype(np.float64)
     return as_tensor(data).numpy().astype(np.float64)
 
 

@@ -35,8 +35,8 @@ def load_state(
 ) -> IncompatibleKeys:
     """Copy a ``state_dict`` into tensors: see :meth:`Module.load_state_dict`."""
     unknown = [name for name in state if name not in own]
-    given = {id(own[name]) for name in state if name in own}
-    missing = [name for name, t in own.items() if id(t) not in given]
+    loaded = {id(own[name]) for name in state if name in own}
+    missing = [name for name, t in own.items() if id(t) not in loaded]
     if strict and (missing or unknown):
         raise ArgumentError(
             _("The state_dict belongs to another architecture."),

@@ -141,8 +141,8 @@ class TransformerEncoderLayer(_Block):
         is_causal: bool = False,
     ) -> Tensor:
         """Encode a sequence; masks as in MultiheadAttention."""
-        given = (src_key_padding_mask, False, src_mask, True, is_causal)
-        return self._through(src, lambda x: self.self_attn(x, x, x, *given)[0])
+        masks = (src_key_padding_mask, False, src_mask, True, is_causal)
+        return self._through(src, lambda x: self.self_attn(x, x, x, *masks)[0])
 
 
 class TransformerDecoderLayer(_Block):
@@ -211,9 +211,9 @@ class _Stack(Module):
         name = next(iter(self._arguments))
         return super().settings() | {name: described(self.layers[0])}
 
-    def _through(self, x: Tensor, *given: Any, **masks: Any) -> Tensor:
+    def _through(self, x: Tensor, *memory: Any, **masks: Any) -> Tensor:
         for layer in self.layers:
-            x = layer(x, *given, **masks)
+            x = layer(x, *memory, **masks)
         return x if self.norm is None else self.norm(x)
 
 

@@ -139,9 +139,9 @@ class CTCLoss(Reduction):
         targets = targets.unsqueeze(0) if targets.ndim == 1 else targets
         most = targets.shape[1]
         wanted = checked(wanted, lambda a: check_counts("CTCLoss", a, 0, most))
-        place = wrap(iota(shape=(1, most), axis=1, dtype=DType.int64))
+        position = wrap(iota(shape=(1, most), axis=1, dtype=DType.int64))
         filler = (self.blank + 1) % classes
-        labels = where(place < wanted.unsqueeze(1), targets, filler)
+        labels = where(position < wanted.unsqueeze(1), targets, filler)
         labels = checked(labels, lambda a: check_symbols(a, classes, self.blank))
         return labels, wanted
 
@@ -151,13 +151,13 @@ class CTCLoss(Reduction):
         """Compute −ln p of each sequence."""
         (length, n, __), most = steps.shape, labels.shape[1]
         blanks = labels * 0 + self.blank
-        places = stack([blanks, labels], 2).flatten(1)
-        places = concat([places, full((n, 1), self.blank, dtype="int64")], axis=1)
+        positions = stack([blanks, labels], 2).flatten(1)
+        positions = concat([positions, full((n, 1), self.blank, dtype="int64")], axis=1)
         size = 2 * most + 1
-        index = places.unsqueeze(0).broadcast_to(length, n, size)
+        index = positions.unsqueeze(0).broadcast_to(length, n, size)
         found = maximum(steps.take_along_dim(index, 2), NOTHING)
-        before = concat([full((n, 2), self.blank, dtype="int64"), places], axis=1)
-        over = (places != self.blank) & (places != before[:, :size])
+        before = concat([full((n, 2), self.blank, dtype="int64"), positions], axis=1)
+        over = (positions != self.blank) & (positions != before[:, :size])
         start = full((n, size + 2), NOTHING, dtype=steps.dtype)
         column = wrap(iota(shape=(1, size + 2), axis=1, dtype=DType.int32))
         first = where(column == 2, 0.0, start)
@@ -177,9 +177,9 @@ class CTCLoss(Reduction):
         return -last.take_along_dim(ends, 1).logsumexp(1)
 
 
-def _lengths(name: str, given: Any, shape: Shape, single: bool) -> Tensor:
+def _lengths(name: str, value: Any, shape: Shape, single: bool) -> Tensor:
     """Check lengths of sequences, and return them as int64 (N,)."""
-    lengths = as_tensor(given)
+    lengths = as_tensor(value)
     if not lengths.dtype.is_integer:
         raise DTypeError(
             _("CTCLoss counts {name}.", name=name),
@@ -203,8 +203,8 @@ def _rows(targets: Tensor, wanted: Tensor) -> Tensor:
     most = targets.shape[0]
     ends = wanted.cumsum(0)
     ends = checked(ends, lambda a: check_counts("CTCLoss", a, 0, most))
-    places = wrap(iota(shape=(1, count), axis=1, dtype=DType.int64))
-    at = (ends - wanted).unsqueeze(1) + places
+    positions = wrap(iota(shape=(1, count), axis=1, dtype=DType.int64))
+    at = (ends - wanted).unsqueeze(1) + positions
     return targets[maximum(minimum(at, most - 1), 0)]
 
 

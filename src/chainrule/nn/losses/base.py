@@ -181,15 +181,15 @@ class Loss(Reduction):
         Known values are checked at once. In a graph they are checked when it
         runs; targets are not within :func:`~chainrule.nn.losses.targets_checked`.
         """
-        given, truth = as_tensor(prediction), as_tensor(target)
-        if not given.dtype.is_float:
-            given = given.astype("float32")
+        output, truth = as_tensor(prediction), as_tensor(target)
+        if not output.dtype.is_float:
+            output = output.astype("float32")
         y = numbers(truth)
         if y is None and not are_targets_checked():
-            truth = self.right_target(truth, given.shape)
-        prediction, target = self.match(given, truth)
+            truth = self.right_target(truth, output.shape)
+        prediction, target = self.match(output, truth)
         if y is not None:
-            self.check_target(y, given.shape)
+            self.check_target(y, output.shape)
         if not self.is_sure(prediction):
             prediction = checked(prediction, self.right_prediction)
         return prediction, target

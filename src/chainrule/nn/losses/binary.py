@@ -42,8 +42,8 @@ class BinaryLoss(ElementwiseLoss):
         super().__init__(reduction=reduction)
         self.register_buffer("weight", self._factors("weight", weight))
 
-    def _factors(self, name: str, given: Any) -> Tensor | None:
-        return None if given is None else factors(type(self).__name__, name, given)
+    def _factors(self, name: str, value: Any) -> Tensor | None:
+        return None if value is None else factors(type(self).__name__, name, value)
 
     def match(self, prediction: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         """Convert the target to the prediction's dtype; check all shapes."""
@@ -74,8 +74,10 @@ class BinaryLoss(ElementwiseLoss):
 
     def pointwise(self, prediction: Tensor, target: Tensor) -> Tensor:
         """Compute the binary cross-entropy of each element, weighted."""
-        made = self.unweighted(prediction, target)
-        return made if self.weight is None else made * self.weight.astype(made.dtype)
+        result = self.unweighted(prediction, target)
+        return (
+            result if self.weight is None else result * self.weight.astype(result.dtype)
+        )
 
     def unweighted(self, prediction: Tensor, target: Tensor) -> Tensor:
         """Compute the loss of each element, without ``weight``."""

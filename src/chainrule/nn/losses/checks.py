@@ -68,11 +68,11 @@ def checked(t: Tensor, check: Callable[[Any], Any]) -> Tensor:
     return t
 
 
-def is_integer(given: Array | Tensor) -> bool:
+def is_integer(values: Array | Tensor) -> bool:
     """Return whether an array or a tensor holds integers."""
-    if isinstance(given, Tensor):
-        return given.dtype.is_integer
-    return given.dtype.kind in "iu"
+    if isinstance(values, Tensor):
+        return values.dtype.is_integer
+    return values.dtype.kind in "iu"
 
 
 def _or(a: Any, b: Any) -> Any:

@@ -233,14 +233,14 @@ class PoissonNLLLoss(ElementwiseLoss):
     def pointwise(self, prediction: Tensor, target: Tensor) -> Tensor:
         """Compute the negative log-likelihood of each element."""
         if self.log_input:
-            made = prediction.exp() - target * prediction
+            result = prediction.exp() - target * prediction
         else:
-            made = prediction - target * (prediction + self.eps).log()
+            result = prediction - target * (prediction + self.eps).log()
         if not self.full:
-            return made
+            return result
         y = maximum(target, 1.0)
         stirling = y * y.log() - y + 0.5 * (2 * math.pi * y).log()
-        return made + where(target > 1.0, stirling, 0.0)
+        return result + where(target > 1.0, stirling, 0.0)
 
 
 huber_loss = as_loss_function(HuberLoss, "huber_loss")

@@ -146,10 +146,10 @@ class GaussianKLDivLoss(PairLoss):
         sample_weight: Any = None,
     ) -> Tensor:
         """Compute the divergence of p from q; q is N(0, 1) by default."""
-        given = {"mu": mu, "logvar": logvar, "q_mu": q_mu, "q_logvar": q_logvar}
-        found = {name: t for name, t in given.items() if t is not None}
-        made = dict(zip(found, self.same_shape(**found)))
-        mean, log_ratio = made["mu"], made["logvar"]
+        inputs = {"mu": mu, "logvar": logvar, "q_mu": q_mu, "q_logvar": q_logvar}
+        found = {name: t for name, t in inputs.items() if t is not None}
+        p_and_q = dict(zip(found, self.same_shape(**found)))
+        mean, log_ratio = p_and_q["mu"], p_and_q["logvar"]
         if not mean.ndim:
             raise ShapeError(
                 _("GaussianKLDivLoss adds up over the last axis."),
@@ -157,11 +157,11 @@ class GaussianKLDivLoss(PairLoss):
                 got=_("single numbers"),
                 fix="mu.reshape(1)",
             )
-        far = mean - made["q_mu"] if "q_mu" in made else mean
+        far = mean - p_and_q["q_mu"] if "q_mu" in p_and_q else mean
         far = far * far
-        if "q_logvar" in made:
-            log_ratio = log_ratio - made["q_logvar"]
-            far = far * (-made["q_logvar"]).exp()
+        if "q_logvar" in p_and_q:
+            log_ratio = log_ratio - p_and_q["q_logvar"]
+            far = far * (-p_and_q["q_logvar"]).exp()
         terms = far + log_ratio.expm1() - log_ratio
         return self.reduced(0.5 * terms.sum(-1), None, sample_weight)
 

@@ -216,10 +216,10 @@ class MultiMarginLoss(ClassLoss):
     def of_rows(self, prediction: Tensor, target: Tensor) -> Tensor:
         """Compute the multi-class hinge loss of each row."""
         scores, labels = prediction.value, target.value
-        made = losses.multi_margin(scores, labels, margin=self.margin, p=self.p)
+        result = losses.multi_margin(scores, labels, margin=self.margin, p=self.p)
         if self.weight is None:
-            return wrap(made)
-        return wrap(made) * self._weight_of(target, prediction)
+            return wrap(result)
+        return wrap(result) * self._weight_of(target, prediction)
 
 
 hinge_embedding_loss = as_loss_function(HingeEmbeddingLoss, "hinge_embedding_loss")

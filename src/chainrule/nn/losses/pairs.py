@@ -31,9 +31,9 @@ __all__ = [
 class PairLoss(Reduction):
     """Base class of losses with more inputs than a prediction and a target."""
 
-    def same_shape(self, **given: Any) -> list[Tensor]:
+    def same_shape(self, **inputs: Any) -> list[Tensor]:
         """Check that tensors have one shape; convert them to the first's dtype."""
-        tensors = {name: as_tensor(x) for name, x in given.items()}
+        tensors = {name: as_tensor(x) for name, x in inputs.items()}
         first = next(iter(tensors.values()))
         if not first.dtype.is_float:
             first = first.astype("float32")

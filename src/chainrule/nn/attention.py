@@ -154,7 +154,7 @@ class _Heads(Module):
 
 
 class MultiheadAttention(_Heads):
-    """Attentions side by side, each in a space of its own.
+    """Multi-head attention: attentions in parallel, each in a subspace of its own.
 
         Q = X_q W_qᵀ + b_q,   K = X_k W_kᵀ + b_k,   V = X_v W_vᵀ + b_v
         Y = [head₁ … head_H] W_outᵀ + b_out,   head = softmax(Q Kᵀ/√d) V
@@ -164,12 +164,12 @@ class MultiheadAttention(_Heads):
     Vaswani et al. 2017, "Attention is all you need", 3.2.2.
 
     Args:
-        embed_dim: numbers of a query and of an output, E, a multiple of num_heads.
-        num_heads: H.
+        embed_dim: the width of a query and of an output, E, a multiple of num_heads.
+        num_heads: the number of heads, H.
         dropout: the probability of dropping a weight in training.
         bias: whether products have a b.
-        kdim: numbers of a key; E by default.
-        vdim: numbers of a value; E by default.
+        kdim: the width of a key; E by default.
+        vdim: the width of a value; E by default.
         batch_first: whether sequences are (N, L, E); else (L, N, E).
         dtype: of the parameters.
 
@@ -201,21 +201,20 @@ class MultiheadAttention(_Heads):
     ) -> tuple[Tensor, Tensor | None]:
         """Compute the attention output Y, and the attention weights.
 
-        Masks are PyTorch's, in which **true means not to look** (in
-        ``scaled_dot_product_attention`` it means to look); numbers are added to the
-        scores. A query that may look nowhere gets b_out, and weights 0.
+        Masks are PyTorch's, in which **true masks a key** (in
+        ``scaled_dot_product_attention`` it allows it); numbers are added to the scores.
+        A query without any allowed key gets b_out, and weights 0.
 
         Args:
             query: (L, N, E); (N, L, E) for ``batch_first``; (L, E) for one sequence.
             key: (S, N, kdim), in the same order.
             value: (S, N, vdim), in the same order.
-            key_padding_mask: (N, S), or (S,) for one sequence: keys that are filler.
+            key_padding_mask: (N, S), or (S,) for one sequence: keys that are padding.
             need_weights: whether the weights are given, else None.
             attn_mask: (L, S), or (N·num_heads, L, S).
             average_attn_weights: whether the weights are means over the heads,
                 (N, L, S); else (N, H, L, S).
-            is_causal: whether query i looks at keys 0 … i alone; a mask is not needed
-                for it.
+            is_causal: whether query i attends to keys 0 … i alone; no mask is needed.
         """
         same = query is key is value
         q = as_tensor(query)
@@ -283,7 +282,7 @@ def _need(name: str, mask: Tensor, shapes: list[Any]) -> None:
 
 
 class CausalSelfAttention(_Heads):
-    """A sequence looks at itself and back: each position at those before it.
+    """Causal self-attention: each position attends to itself and to those before it.
 
     The same as a :class:`MultiheadAttention` of ``(x, x, x, is_causal=True)``, with its
     weights. A :class:`KVCache` makes the next positions cost no more than themselves.
@@ -292,11 +291,11 @@ class CausalSelfAttention(_Heads):
     2018).
 
     Args:
-        embed_dim: numbers for each position, E, a multiple of num_heads.
-        num_heads: H.
+        embed_dim: the width of each position, E, a multiple of num_heads.
+        num_heads: the number of heads, H.
         dropout: the probability of dropping a weight in training.
         bias: whether products have a b.
-        rotary: whether queries and keys are turned by :class:`RotaryPositions`.
+        rotary: whether queries and keys are rotated by :class:`RotaryPositions`.
         dtype: of the parameters.
 
     Shapes:
@@ -337,8 +336,8 @@ class CausalSelfAttention(_Heads):
         """Compute the attention output for a sequence, or for its next positions.
 
         Args:
-            x: the sequence, or those positions that follow on what the cache holds.
-            cache: the keys and values of what came before, which takes up these too.
+            x: the sequence, or the positions that follow those in the cache.
+            cache: the keys and values of earlier positions; these are appended.
         """
         x = as_tensor(x)
         self._check(x, x, x)

@@ -23,20 +23,20 @@ class KVCache(Module):
     """Keys and values of the positions so far, of one layer of attention.
 
     It is state of a fixed size: a compiled function that generates tokens is traced
-    once. What it holds is no part of a ``state_dict``.
+    once. Its tensors are no part of a ``state_dict``.
 
     Pope et al. 2022, "Efficiently scaling transformer inference".
 
     Args:
-        batch_size: how many sequences, N.
+        batch_size: the number of sequences, N.
         num_heads: H of the attention.
-        max_seq_len: how many positions it has room for, S.
-        head_dim: numbers of a key of a head, d = E/H.
+        max_seq_len: the largest number of positions, S.
+        head_dim: the width of a key of a head, d = E/H.
         dtype: of keys and values, that of the attention.
 
     Attributes:
         keys, values: (N, H, S, d).
-        length: how many positions it holds, int64 ().
+        length: the number of positions stored, int64 ().
 
     Raises:
         ArgumentError: it is full.

@@ -38,11 +38,11 @@ def scaled_dot_product_attention(
         query: Q, (…, L, E).
         key: K, (…, S, E).
         value: V, (…, S, D).
-        attn_mask: truth values (…, L, S), true where a query may look; or numbers that
-            are added to the scores, −∞ where it may not. A query that may look nowhere
-            gets 0.
-        dropout_p: the share of weights that are dropped, always: 0 for prediction.
-        is_causal: whether query i looks at keys 0 … i alone.
+        attn_mask: truth values (…, L, S), true where a query may attend to a key; or
+            numbers that are added to the scores, −∞ where it may not. A query without
+            any allowed key gets 0.
+        dropout_p: the probability of dropping a weight, also in prediction: pass 0.
+        is_causal: whether query i attends to keys 0 … i alone.
         scale: of the scores; 1/√E by default.
 
     Returns:

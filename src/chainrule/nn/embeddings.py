@@ -29,14 +29,14 @@ __all__ = ["Embedding", "embedding", "one_hot"]
 
 
 class Embedding(Module):
-    """A table with a row of d numbers for each of V things: a⁽⁰⁾ = row x of W.
+    """A table with one row of d numbers for each of V indices: a⁽⁰⁾ = row x of W.
 
     The same as a ``Linear`` without bias on one-hot inputs, without the zeros. Only the
     rows that a batch names have a gradient; a row named twice gets the sum.
 
     Args:
-        num_embeddings: how many things, V.
-        embedding_dim: numbers for each, d.
+        num_embeddings: the number of rows, V.
+        embedding_dim: the width of a row, d.
         padding_idx: the number of a row that starts at 0 and is not trained, such as
             that of a filler word; −1 is the last.
         dtype: of the table.

@@ -1,7 +1,7 @@
 """The function of a layer, derived from the class: ``F.gelu`` from ``nn.GELU``.
 
-A layer without parameters of its own is declared once, as a class: its constructor has
-the arguments and their checks, ``forward`` computes. The function takes the inputs of
+A layer without parameters is declared once, as a class: its constructor has the
+arguments and their checks, ``forward`` computes. The function takes the inputs of
 ``forward``, then the arguments of the constructor. Type checkers see its signature.
 """
 

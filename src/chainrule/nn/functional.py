@@ -1,7 +1,7 @@
 """Functions of layers and losses, with PyTorch's names.
 
-Each is declared beside the layer, in the file of its family; a file with a function
-has a line here.
+Each is declared next to its layer, in the file of the family; each such file has a line
+here.
 
 >>> import chainrule as cr
 >>> import chainrule.nn.functional as F

@@ -34,7 +34,7 @@ __all__ = ["LearnedPositions", "RotaryPositions", "SinusoidalPositions"]
 Start = int | Tensor
 
 
-def _places(kind: str, x: Tensor, start: Start, even: bool = False) -> Tensor:
+def _positions(kind: str, x: Tensor, start: Start, even: bool = False) -> Tensor:
     """Return the positions start, start + 1, …: int64 (L,)."""
     width = x.shape[-1] if x.ndim > 1 else None
     if width is None or (even and (not isinstance(width, int) or width % 2)):
@@ -76,7 +76,7 @@ class _Waves(Module):
     def __init__(self, base: float = 10000.0) -> None:
         self.base = number(type(self).__name__, "base", base, above=1)
 
-    def _turns(self, x: Tensor, start: Start) -> tuple[Tensor, Tensor]:
+    def _cos_sin(self, x: Tensor, start: Start) -> tuple[Tensor, Tensor]:
         """Return the cosines and the sines of the angles."""
         kind = type(self).__name__
         if not x.dtype.is_float:
@@ -85,21 +85,21 @@ class _Waves(Module):
                 expected="floats",
                 got=x.dtype.name,
             )
-        places, width = _places(kind, x, start, even=True), int(x.shape[-1])
+        positions, width = _positions(kind, x, start, even=True), int(x.shape[-1])
         speeds = self.base ** (-np.arange(0, width, 2) / width)
-        angles = places.astype("float64").unsqueeze(-1) * Tensor(speeds)
+        angles = positions.astype("float64").unsqueeze(-1) * Tensor(speeds)
         return angles.cos().astype(x.dtype), angles.sin().astype(x.dtype)
 
 
 class SinusoidalPositions(_Waves):
-    """Adds waves, of each position p others, to a sequence.
+    """Sinusoidal positional encoding, added to a sequence.
 
         P(p, 2i) = sin(p / base^(2i/d)),   P(p, 2i+1) = cos(p / base^(2i/d))
 
     Vaswani et al. 2017, "Attention is all you need", 3.5.
 
     Args:
-        base: how much slower the last wave is than the first, about.
+        base: the approximate ratio of the longest to the shortest wavelength.
 
     Shapes:
         (…, L, d) with an even d, and the same.
@@ -113,22 +113,22 @@ class SinusoidalPositions(_Waves):
     def forward(self, x: Tensor, start: Start = 0) -> Tensor:
         """Add the encodings of positions ``start`` … to x."""
         x = as_tensor(x)
-        cos, sin = self._turns(x, start)
+        cos, sin = self._cos_sin(x, start)
         return x + stack([sin, cos], -1).flatten(-2)
 
 
 class RotaryPositions(_Waves):
-    """Turns pairs of numbers by angles that grow with the position.
+    """Rotary positional encoding: pairs of numbers rotated by angles of the position.
 
         (x₂ᵢ, x₂ᵢ₊₁) ← (x₂ᵢ cos θ − x₂ᵢ₊₁ sin θ,  x₂ᵢ sin θ + x₂ᵢ₊₁ cos θ),
         θ = p / base^(2i/d)
 
-    of queries and keys, whose product then depends on how far they are apart.
+    of queries and keys, whose product then depends on their distance.
 
     Su et al. 2021, "RoFormer: enhanced transformer with rotary position embedding".
 
     Args:
-        base: how much slower the last pair turns than the first, about.
+        base: the approximate ratio of the fastest to the slowest rotation.
 
     Shapes:
         (…, L, d) with an even d, and the same; for heads (N, H, L, d).
@@ -142,20 +142,20 @@ class RotaryPositions(_Waves):
     def forward(self, x: Tensor, start: Start = 0) -> Tensor:
         """Rotate pairs of x by the angles of positions ``start`` …."""
         x = as_tensor(x)
-        cos, sin = self._turns(x, start)
+        cos, sin = self._cos_sin(x, start)
         pairs = x.unflatten(-1, (-1, 2))
         a, b = pairs[..., 0], pairs[..., 1]
         return stack([a * cos - b * sin, a * sin + b * cos], -1).flatten(-2)
 
 
 class LearnedPositions(Module):
-    """Adds a row of a table, of each position another, to a sequence.
+    """Learnt positional encoding: one row of a table added to each position.
 
     Gehring et al. 2017, "Convolutional sequence to sequence learning".
 
     Args:
-        num_positions: how long sequences are at most.
-        embedding_dim: numbers for each position, d.
+        num_positions: the largest length of a sequence.
+        embedding_dim: the width of each position, d.
         dtype: of the table.
 
     Shapes:
@@ -188,5 +188,5 @@ class LearnedPositions(Module):
             )
         fix = _("a larger num_positions")
         start = within(kind, start, x.shape[-2], self.num_positions, fix)
-        rows = embedding(_places(kind, x, start), self.weight)
+        rows = embedding(_positions(kind, x, start), self.weight)
         return same_dtype(kind, x, self.weight) + rows

@@ -1,7 +1,7 @@
 """Recurrent layers, whose state changes with each step of a sequence.
 
-The products with the inputs, x Wᵀ, do not wait for the state: they are made for all
-steps at once. What is left of a step runs in ``scan``, one node whatever the length.
+The products with the inputs, x Wᵀ, do not wait for the state: they are computed for
+all steps at once. The rest of a step runs in ``scan``, one node whatever the length.
 """
 
 from __future__ import annotations
@@ -96,9 +96,9 @@ class _Recurrent(RecurrentStep):
         Args:
             x: the sequences.
             hx: the first states; 0 by default.
-            lengths: how many steps each sequence has, integers (N,) from 1 to T, where
-                not all have T. What lies beyond is not looked at: the output there is
-                0, and the other direction begins at each sequence's own end.
+            lengths: the number of steps of each sequence, integers (N,) from 1 to T.
+                Later steps are ignored: their output is 0, and the reverse direction
+                begins at each sequence's own end.
         """
         kind = type(self).__name__
         x = as_tensor(x)
@@ -209,16 +209,16 @@ def _within(kind: str, lengths: Any, x: Tensor) -> Tensor:
 
 
 class RNN(ElmanStep, _Recurrent):
-    """A state h that each step of a sequence changes.
+    """Elman's recurrent layer: a state h that changes with each step of a sequence.
 
         h ← f(W x + b + U h + c),   f = tanh or ReLU
 
     Elman 1990, "Finding structure in time".
 
     Args:
-        input_size: numbers that a step reads, n.
-        hidden_size: units of each layer and direction, m.
-        num_layers: how many layers, each of which reads what the one below it gives.
+        input_size: the number of features of a step, n.
+        hidden_size: the number of units of each layer and direction, m.
+        num_layers: the number of layers; each reads the output of the one below.
         nonlinearity: f, ``"tanh"`` or ``"relu"``.
         bias, batch_first, dropout, bidirectional, dtype: see :class:`LSTM`.
 
@@ -251,7 +251,7 @@ class RNN(ElmanStep, _Recurrent):
 
 
 class LSTM(LSTMStep, _Recurrent):
-    """A memory c behind gates, and what it shows, h, at each step of a sequence.
+    """Long short-term memory: a cell state c behind gates, and its output h.
 
         i, f, o = σ(W x + b + U h + c),  g = tanh(W x + b + U h + c)   rows of their own
         c ← f ⊙ c + i ⊙ g,   h ← o ⊙ tanh c
@@ -260,12 +260,12 @@ class LSTM(LSTMStep, _Recurrent):
     2000.
 
     Args:
-        input_size: numbers that a step reads, n.
-        hidden_size: units of each layer and direction, m.
-        num_layers: how many layers, each of which reads what the one below it gives.
+        input_size: the number of features of a step, n.
+        hidden_size: the number of units of each layer and direction, m.
+        num_layers: the number of layers; each reads the output of the one below.
         bias: whether there are b and c.
         batch_first: whether sequences are (N, T, n); else (T, N, n).
-        dropout: the probability of dropping what one layer gives to the next.
+        dropout: the probability of dropping an output between two layers.
         bidirectional: whether each layer also reads backwards; the output of both
             directions stands side by side.
         dtype: of the parameters.
@@ -288,7 +288,7 @@ class LSTM(LSTMStep, _Recurrent):
 
 
 class GRU(GRUStep, _Recurrent):
-    """A state h that one gate renews and another one leaves out of account.
+    """Gated recurrent units: a state h that one gate updates and another one resets.
 
         r, z = σ(W x + b + U h + c)                              rows of their own
         n = tanh(W x + b + r ⊙ (U h + c)),   h ← (1 − z) ⊙ n + z ⊙ h
@@ -296,8 +296,8 @@ class GRU(GRUStep, _Recurrent):
     Cho et al. 2014, with r behind the product with U, as PyTorch and cuDNN have it.
 
     Args:
-        input_size: numbers that a step reads, n.
-        hidden_size: units of each layer and direction, m.
+        input_size: the number of features of a step, n.
+        hidden_size: the number of units of each layer and direction, m.
         num_layers, bias, batch_first, dropout, bidirectional, dtype: see :class:`LSTM`.
 
     Shapes:

@@ -189,8 +189,8 @@ class RNNCell(ElmanStep, _Cell):
     """One step of an :class:`RNN`: h′ = f(W x + b + U h + c), f = tanh or ReLU.
 
     Args:
-        input_size: numbers that the step reads, n.
-        hidden_size: units, m.
+        input_size: the number of features of the step, n.
+        hidden_size: the number of units, m.
         bias: whether there are b and c.
         nonlinearity: f, ``"tanh"`` or ``"relu"``.
         dtype: of the parameters.
@@ -220,8 +220,8 @@ class LSTMCell(LSTMStep, _Cell):
     """One step of an :class:`LSTM`, for loops of one's own.
 
     Args:
-        input_size: numbers that the step reads, n.
-        hidden_size: units, m.
+        input_size: the number of features of the step, n.
+        hidden_size: the number of units, m.
         bias: whether there are b and c.
         dtype: of the parameters.
 

@@ -66,7 +66,7 @@ def grid_sample(
 
     Args:
         x: (N, C, H, W).
-        grid: (N, H′, W′, 2), places (x, y), with −1 and 1 at the edges.
+        grid: (N, H′, W′, 2), positions (x, y), with −1 and 1 at the edges.
         mode: ``"bilinear"``, straight between the four pixels around, or
             ``"nearest"``, the pixel that is nearest.
         padding_mode: what is outside: ``"zeros"``, or the ``"border"``.

@@ -29,7 +29,7 @@ class Identity(Module):
     """f(x) = x, in place of a layer that is left out.
 
     Args:
-        args, kwargs: anything; nothing is made of it.
+        args, kwargs: anything; they are ignored.
     """
 
     def __init__(self, *args: object, **kwargs: object) -> None:
@@ -130,7 +130,7 @@ class Transpose(Module):
 
 
 class Steps(Module):
-    """From the steps of a sequence to one row: (N, T, C) to (N, C).
+    """Reduce the steps of a sequence to one row: (N, T, C) to (N, C).
 
     Behind a recurrent layer it takes its output and leaves its states:
     ``nn.Sequential(nn.GRU(3, 8, batch_first=True), nn.Steps(), nn.Linear(8, 2))``.

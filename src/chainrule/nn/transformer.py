@@ -100,7 +100,7 @@ class _Block(Module):
 
 
 class TransformerEncoderLayer(_Block):
-    """A sequence looks at itself, and a network changes each of its positions.
+    """An encoder block: self-attention and an MLP, each with a residual connection.
 
         x ← LayerNorm(x + Attention x),   x ← LayerNorm(x + MLP x)
         x ← x + Attention(LayerNorm x),   x ← x + MLP(LayerNorm x)    with norm_first
@@ -111,15 +111,15 @@ class TransformerEncoderLayer(_Block):
     normalization in the transformer architecture".
 
     Args:
-        d_model: numbers for each position, a multiple of nhead.
-        nhead: heads of the attention.
+        d_model: the width of each position, a multiple of nhead.
+        nhead: the number of heads of the attention.
         dim_feedforward: units of the network.
         dropout: the probability of dropping weights of the attention, units of the
             network, and what is added.
         activation: f, ``"relu"``, ``"gelu"``, or a function of tensors.
         layer_norm_eps: ε of the norms.
         batch_first: whether sequences are (N, L, d_model); else (L, N, d_model).
-        norm_first: whether norms come before what is added, not behind it.
+        norm_first: whether each part normalises its input, instead of the sum after it.
         bias: whether products and norms have a bias.
         dtype: of the parameters.
 
@@ -146,7 +146,7 @@ class TransformerEncoderLayer(_Block):
 
 
 class TransformerDecoderLayer(_Block):
-    """A sequence looks at itself and at another one, the memory, and is changed.
+    """A decoder block: self-attention, attention to a memory, and an MLP.
 
         x ← LayerNorm(x + Attention x),   x ← LayerNorm(x + Attention(x, memory)),
         x ← LayerNorm(x + MLP x);   with norm_first each norm is of what a part is given
@@ -218,14 +218,14 @@ class _Stack(Module):
 
 
 class TransformerEncoder(_Stack):
-    """Layers one behind the other, each of which is a copy of one that is given.
+    """A stack of encoder blocks, copies of a given one.
 
     As in PyTorch the copies begin with the same weights; ``nn.init`` draws others.
 
     Args:
         encoder_layer: the layer.
-        num_layers: how many copies.
-        norm: what comes behind the last, such as ``nn.LayerNorm(d_model)``.
+        num_layers: the number of copies.
+        norm: a module after the last copy, such as ``nn.LayerNorm(d_model)``.
 
     Shapes:
         as of the layer; the copies are ``layers.0``, ``layers.1``, …
@@ -263,14 +263,14 @@ class TransformerEncoder(_Stack):
 
 
 class TransformerDecoder(_Stack):
-    """Layers one behind the other, each of which looks at the memory.
+    """A stack of decoder blocks, each of which attends to the memory.
 
     As in PyTorch the copies begin with the same weights; ``nn.init`` draws others.
 
     Args:
         decoder_layer: the layer.
-        num_layers: how many copies.
-        norm: what comes behind the last, such as ``nn.LayerNorm(d_model)``.
+        num_layers: the number of copies.
+        norm: a module after the last copy, such as ``nn.LayerNorm(d_model)``.
 
     Shapes:
         as of the layer; the copies are ``layers.0``, ``layers.1``, …
@@ -312,14 +312,14 @@ class TransformerDecoder(_Stack):
 
 
 class Transformer(Module):
-    """An encoder, and a decoder that looks at what the encoder gives.
+    """An encoder, and a decoder that attends to the encoder's output.
 
     Vaswani et al. 2017, "Attention is all you need".
 
     Args:
         d_model, nhead, dim_feedforward, dropout, activation, layer_norm_eps,
         batch_first, norm_first, bias, dtype: see :class:`TransformerEncoderLayer`.
-        num_encoder_layers, num_decoder_layers: how many layers there are.
+        num_encoder_layers, num_decoder_layers: the numbers of layers.
         custom_encoder, custom_decoder: modules in place of these.
 
     Shapes:

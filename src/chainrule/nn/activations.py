@@ -9,20 +9,17 @@ from typing import Any, Literal
 
 import numpy as np
 
-from chainrule.errors import ArgumentError, ShapeError, nearest, warn
+from chainrule.errors import ArgumentError, ShapeError, nearest
 from chainrule.functions.elementwise import maximum, where
 from chainrule.graph.build import held
 from chainrule.nn.arguments import (
     Count,
     floating,
-    integer,
-    layer_name,
     number,
     positive_integers,
 )
 from chainrule.nn.function import as_function
 from chainrule.nn.module import Module, Parameter
-from chainrule.operations.arguments import axis_of
 from chainrule.primitives.rules import show
 from chainrule.regions import activations
 from chainrule.tensor import Tensor, as_tensor, wrap
@@ -32,7 +29,6 @@ __all__ = [
     "CELU",
     "ELU",
     "GELU",
-    "GLU",
     "SELU",
     "Hardshrink",
     "Hardsigmoid",
@@ -41,15 +37,12 @@ __all__ = [
     "Heaviside",
     "LeakyReLU",
     "LogSigmoid",
-    "LogSoftmax",
     "Mish",
     "PReLU",
     "ReLU",
     "ReLU6",
     "SiLU",
     "Sigmoid",
-    "Softmax",
-    "Softmin",
     "Softplus",
     "Softshrink",
     "Softsign",
@@ -59,14 +52,12 @@ __all__ = [
     "celu",
     "elu",
     "gelu",
-    "glu",
     "hardshrink",
     "hardsigmoid",
     "hardswish",
     "hardtanh",
     "heaviside",
     "leaky_relu",
-    "log_softmax",
     "logsigmoid",
     "mish",
     "prelu",
@@ -75,8 +66,6 @@ __all__ = [
     "selu",
     "sigmoid",
     "silu",
-    "softmax",
-    "softmin",
     "softplus",
     "softshrink",
     "softsign",
@@ -105,9 +94,6 @@ class ReLU(Activation):
         return z.relu()
 
 
-relu = as_function(ReLU, "relu")
-
-
 class LeakyReLU(Activation):
     """f(z) = max(0.01 z, z), f′(0) = 0.01 by declaration (2.7; Maas et al. 2013).
 
@@ -126,9 +112,6 @@ class LeakyReLU(Activation):
         return wrap(activations.leaky_relu(z.value, alpha=self.negative_slope))
 
 
-leaky_relu = as_function(LeakyReLU, "leaky_relu")
-
-
 class Sigmoid(Activation):
     """f(z) = 1 / (1 + e⁻ᶻ), f′ = f(1 − f) (2.7)."""
 
@@ -136,17 +119,11 @@ class Sigmoid(Activation):
         return z.sigmoid()
 
 
-sigmoid = as_function(Sigmoid, "sigmoid")
-
-
 class Tanh(Activation):
     """f(z) = tanh z, f′ = 1 − f² (2.7)."""
 
     def f(self, z: Tensor) -> Tensor:
         return z.tanh()
-
-
-tanh = as_function(Tanh, "tanh")
 
 
 class GELU(Activation):
@@ -184,9 +161,6 @@ class GELU(Activation):
         return wrap((activations.gelu if exact else activations.gelu_tanh)(z.value))
 
 
-gelu = as_function(GELU, "gelu")
-
-
 class SiLU(Activation):
     """f(z) = z σ(z), f′ = σ(z) + z σ(z)(1 − σ(z)) (Elfwing, Uchibe & Doya 2018).
 
@@ -195,9 +169,6 @@ class SiLU(Activation):
 
     def f(self, z: Tensor) -> Tensor:
         return wrap(activations.silu(z.value))
-
-
-silu = as_function(SiLU, "silu")
 
 
 class Softplus(Activation):
@@ -216,9 +187,6 @@ class Softplus(Activation):
         return wrap(activations.softplus((z * self.beta).value)) / self.beta
 
 
-softplus = as_function(Softplus, "softplus")
-
-
 class ELU(Activation):
     """f(z) = z where z > 0, else α(eᶻ − 1) (Clevert, Unterthiner & Hochreiter 2016).
 
@@ -235,9 +203,6 @@ class ELU(Activation):
         return wrap(activations.elu(z.value, alpha=self.alpha))
 
 
-elu = as_function(ELU, "elu")
-
-
 class SELU(Activation):
     """f(z) = λ elu(z, α) with λ ≈ 1.0507, α ≈ 1.6733 (Klambauer et al. 2017).
 
@@ -249,9 +214,6 @@ class SELU(Activation):
         return wrap(activations.selu(z.value))
 
 
-selu = as_function(SELU, "selu")
-
-
 class Heaviside(Activation):
     """f(z) = 1 where z ≥ 0, else 0: the perceptron's threshold (Rosenblatt 1958).
 
@@ -261,9 +223,6 @@ class Heaviside(Activation):
 
     def f(self, z: Tensor) -> Tensor:
         return wrap(activations.heaviside(z.value))
-
-
-heaviside = as_function(Heaviside, "heaviside")
 
 
 def _clip(z: Tensor, low: float, high: float) -> Tensor:
@@ -293,9 +252,6 @@ class Hardtanh(Activation):
         return _clip(z, self.min_val, self.max_val)
 
 
-hardtanh = as_function(Hardtanh, "hardtanh")
-
-
 class ReLU6(Activation):
     """f(z) = min(max(0, z), 6)."""
 
@@ -303,17 +259,11 @@ class ReLU6(Activation):
         return _clip(z, 0.0, 6.0)
 
 
-relu6 = as_function(ReLU6, "relu6")
-
-
 class Hardsigmoid(Activation):
     """f(z) = min(max(0, z + 3), 6)/6, σ by straight lines."""
 
     def f(self, z: Tensor) -> Tensor:
         return _clip(z + 3.0, 0.0, 6.0) / 6.0
-
-
-hardsigmoid = as_function(Hardsigmoid, "hardsigmoid")
 
 
 class Hardswish(Activation):
@@ -324,9 +274,6 @@ class Hardswish(Activation):
 
     def f(self, z: Tensor) -> Tensor:
         return z * (_clip(z + 3.0, 0.0, 6.0) / 6.0)
-
-
-hardswish = as_function(Hardswish, "hardswish")
 
 
 class _Shrink(Activation):
@@ -347,9 +294,6 @@ class Hardshrink(_Shrink):
         return where(abs(z) <= self.lambd, 0.0, z)  # NaN stays
 
 
-hardshrink = as_function(Hardshrink, "hardshrink")
-
-
 class Softshrink(_Shrink):
     """f(z) = z ∓ λ where ±z > λ, else 0.
 
@@ -361,17 +305,11 @@ class Softshrink(_Shrink):
         return (z - self.lambd).relu() - (-z - self.lambd).relu()
 
 
-softshrink = as_function(Softshrink, "softshrink")
-
-
 class Tanhshrink(Activation):
     """f(z) = z − tanh z."""
 
     def f(self, z: Tensor) -> Tensor:
         return z - z.tanh()
-
-
-tanhshrink = as_function(Tanhshrink, "tanhshrink")
 
 
 class Threshold(Activation):
@@ -390,17 +328,11 @@ class Threshold(Activation):
         return where(z <= self.threshold, self.value, z)  # NaN stays
 
 
-threshold = as_function(Threshold, "threshold")
-
-
 class Mish(Activation):
     """f(z) = z tanh(ln(1 + eᶻ)) (Misra 2019)."""
 
     def f(self, z: Tensor) -> Tensor:
         return z * wrap(activations.softplus(z.value)).tanh()
-
-
-mish = as_function(Mish, "mish")
 
 
 class Softsign(Activation):
@@ -410,17 +342,11 @@ class Softsign(Activation):
         return wrap(activations.softsign(z.value))
 
 
-softsign = as_function(Softsign, "softsign")
-
-
 class LogSigmoid(Activation):
     """f(z) = ln σ(z), without underflow."""
 
     def f(self, z: Tensor) -> Tensor:
         return -wrap(activations.softplus((-z).value))
-
-
-logsigmoid = as_function(LogSigmoid, "logsigmoid")
 
 
 class CELU(Activation):
@@ -435,9 +361,6 @@ class CELU(Activation):
 
     def f(self, z: Tensor) -> Tensor:
         return wrap(activations.elu((z / self.alpha).value, alpha=1.0)) * self.alpha
-
-
-celu = as_function(CELU, "celu")
 
 
 class PReLU(Module):
@@ -482,111 +405,25 @@ def prelu(x: Any, weight: Tensor) -> Tensor:
     return where(x > 0.0, x, weight * x)
 
 
-class _AlongAxis(Activation):
-    """Base class of activations along one axis."""
-
-    def __init__(self, dim: int = -1) -> None:
-        self.dim = integer(type(self).__name__, "dim", dim)
-
-
-class GLU(_AlongAxis):
-    """a σ(b), where a and b are the halves of z along an axis (Dauphin et al. 2017).
-
-    Args:
-        dim: the axis, which becomes half as long.
-
-    >>> import chainrule as cr
-    >>> cr.nn.GLU()(cr.tensor([[2.0, 4.0, 0.0, 0.0]]))
-    tensor([[1., 2.]])
-    """
-
-    def f(self, z: Tensor) -> Tensor:
-        axis = axis_of(z.shape, self.dim)
-        size = z.shape[axis]
-        if not isinstance(size, int) or size % 2:
-            raise ShapeError(
-                _("glu splits an axis into halves."),
-                expected=_("an even number along axis {dim}", dim=self.dim),
-                got=show(z.shape),
-            )
-        before = (slice(None),) * axis
-        a, b = z[(*before, slice(size // 2))], z[(*before, slice(size // 2, size))]
-        return a * b.sigmoid()
-
-
-glu = as_function(GLU, "glu")
-
-
-class Softmax(_AlongAxis):
-    """ŷᵢ = e^zᵢ / Σⱼ e^zⱼ: scores to probabilities (3.2.3).
-
-    Args:
-        dim: the axis along which the probabilities sum to 1.
-    """
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Compute the softmax of x along ``dim``."""
-        _warn_of_one("Softmax", x, self.dim, "1", "nn.Sigmoid()")
-        return super().forward(x)
-
-    def f(self, z: Tensor) -> Tensor:
-        return z.softmax(self.dim)
-
-
-class LogSoftmax(_AlongAxis):
-    """zᵢ − ln Σⱼ e^zⱼ: the logarithm of softmax, without underflow.
-
-    Args:
-        dim: the axis along which the probabilities sum to 1.
-    """
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Compute the logarithm of the softmax of x along ``dim``."""
-        _warn_of_one("LogSoftmax", x, self.dim, "0", "nn.BCEWithLogitsLoss()")
-        return super().forward(x)
-
-    def f(self, z: Tensor) -> Tensor:
-        return z.log_softmax(self.dim)
-
-
-class Softmin(_AlongAxis):
-    """Softmax of −z: the smallest number gets the largest share.
-
-    Args:
-        dim: the axis along which the shares sum to 1.
-    """
-
-    def f(self, z: Tensor) -> Tensor:
-        return (-z).softmax(self.dim)
-
-
-softmin = as_function(Softmin, "softmin")
-
-
-def softmax(x: Any, dim: int = -1) -> Tensor:
-    """Compute :class:`Softmax`, without a warning of a single number."""
-    return as_tensor(x).softmax(dim)
-
-
-def log_softmax(x: Any, dim: int = -1) -> Tensor:
-    """Compute :class:`LogSoftmax`, without a warning of a single number."""
-    return as_tensor(x).log_softmax(dim)
-
-
-def _warn_of_one(kind: str, x: Tensor, dim: int, value: str, other: str) -> None:
-    """Warn of a softmax over a single number, which is constant."""
-    if -x.ndim <= dim < x.ndim and x.shape[dim] == 1:
-        warn(
-            _(
-                "{kind} of one output is always {value}: nothing can be learnt.",
-                kind=layer_name(kind),
-                value=value,
-            ),
-            expected=_("at least 2 outputs"),
-            got=_("shape {shape} along axis {dim}", shape=show(x.shape), dim=dim),
-            fix=_(
-                "one output a class, or {other} for one output; without both "
-                "for a regression",
-                other=other,
-            ),
-        )
+celu = as_function(CELU, "celu")
+elu = as_function(ELU, "elu")
+gelu = as_function(GELU, "gelu")
+hardshrink = as_function(Hardshrink, "hardshrink")
+hardsigmoid = as_function(Hardsigmoid, "hardsigmoid")
+hardswish = as_function(Hardswish, "hardswish")
+hardtanh = as_function(Hardtanh, "hardtanh")
+heaviside = as_function(Heaviside, "heaviside")
+leaky_relu = as_function(LeakyReLU, "leaky_relu")
+logsigmoid = as_function(LogSigmoid, "logsigmoid")
+mish = as_function(Mish, "mish")
+relu = as_function(ReLU, "relu")
+relu6 = as_function(ReLU6, "relu6")
+selu = as_function(SELU, "selu")
+sigmoid = as_function(Sigmoid, "sigmoid")
+silu = as_function(SiLU, "silu")
+softplus = as_function(Softplus, "softplus")
+softshrink = as_function(Softshrink, "softshrink")
+softsign = as_function(Softsign, "softsign")
+tanh = as_function(Tanh, "tanh")
+tanhshrink = as_function(Tanhshrink, "tanhshrink")
+threshold = as_function(Threshold, "threshold")

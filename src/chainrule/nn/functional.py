@@ -19,6 +19,7 @@ from chainrule.errors import MissingAttributeError
 from chainrule.nn.activations import *
 from chainrule.nn.affine import *
 from chainrule.nn.arguments import hint
+from chainrule.nn.axis_activations import *
 from chainrule.nn.batch_normalization import *
 from chainrule.nn.convolution import *
 from chainrule.nn.dot_product_attention import *

@@ -9,12 +9,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
 from chainrule.errors import ArgumentError
-from chainrule.functions.elementwise import where
 from chainrule.graph.node import Array
 from chainrule.graph.types import Dim, DType
 from chainrule.nn.arguments import is_known
@@ -75,68 +74,92 @@ def is_integer(values: Array | Tensor) -> bool:
     return values.dtype.kind in "iu"
 
 
-def _or(a: Any, b: Any) -> Any:
-    return where(a, True, b) if isinstance(a, Tensor) else a | b
+class Rule(NamedTuple):
+    """The texts of a check; a check fills in their placeholders where it raises.
+
+    Attributes:
+        what: the sentence of the error.
+        expected: the values that are allowed.
+    """
+
+    what: str
+    expected: str
 
 
-def _and(a: Any, b: Any) -> Any:
-    return where(a, b, False) if isinstance(a, Tensor) else a & b
+LABELS = Rule(
+    _("A label is outside the {classes} classes that the network scores."),
+    "0 … {most}",
+)
+LENGTHS = Rule(
+    _("{what} takes the lengths of sequences, and one does not fit."), "{low} … {high}"
+)
+SYMBOLS = Rule(
+    _("A label is none of the classes, or the blank."),
+    _("0 … {classes}, other than {blank}"),
+)
+CAPACITY = Rule(_("{what} has no room for so many positions."), _("at most {room}"))
+UNIT = Rule(
+    _("{loss} takes probabilities, and {what} has a number that is none."),
+    _("numbers from 0 to 1"),
+)
+NONNEGATIVE = Rule(
+    _("{loss} takes numbers that are not negative, and {what} has one."), "numbers ≥ 0"
+)
+POSITIVE = Rule(
+    _("{kind} takes positive numbers, and {what} has one that is not."), "numbers > 0"
+)
+DISTRIBUTIONS = Rule(
+    _("{loss} takes rows of probabilities, and {what} has a row that is none."),
+    _("rows that sum to 1"),
+)
+TWO_LABELS = Rule(
+    _("{loss} takes the labels {low:g} and {high:g}."),
+    _("y = {low:g} or y = {high:g}"),
+)
 
 
 def _require(
-    values: Any, bad: Any, problem: Callable[[], dict[str, Any]], shown: Any = None
+    values: Any, bad: Any, rule: Rule, fix: str, got: Any = None, **texts: Any
 ) -> Any:
     """Return ``values``; raise an error if ``bad`` is true anywhere.
 
     Args:
         values: an array, or a traced tensor, which is checked when the graph runs.
         bad: which of them are not allowed.
-        problem: makes ``what``, ``expected`` and ``fix`` of the message. Of an array it
-            is called where something is wrong alone.
-        shown: ``got`` of the message; by default the first of the bad values.
+        rule: the texts of the message.
+        fix: the remedy.
+        got: what was found; by default the first of the bad values.
+        texts: the values of the rule's placeholders.
     """
-    if isinstance(values, Tensor):
-        answers = problem()
-        what, holds = answers.pop("what"), where(bad, False, True)
-        got = _("a number that is not, in a compiled function")
-        return wrap(require_all(values.value, holds.value, what, got=got, **answers))
-    if bad.any():
-        answers = problem()
-        raise ArgumentError(
-            answers.pop("what"), got=shown or _first(values, bad), **answers
-        )
-    return values
+    traced = isinstance(values, Tensor)
+    if not traced and not bad.any():
+        return values
+    what, expected = (text.format(**texts) for text in rule)
+    if traced:
+        got, holds = _("a number that is not, in a compiled function"), ~bad
+        answers = {"expected": expected, "got": got, "fix": fix}
+        return wrap(require_all(values.value, holds.value, what, **answers))
+    raise ArgumentError(
+        what, expected=expected, got=got or _first(values, bad), fix=fix
+    )
 
 
 def check_labels(labels: Numbers, classes: int, ignored: int | None = None) -> Numbers:
     """Refuse labels outside 0 … classes−1 that are not ``ignored``."""
     y: Any = labels.astype("int64") if isinstance(labels, Tensor) else labels
-    bad = _or(y < 0, y >= classes)
+    bad: Any = (y < 0) | (y >= classes)
     if ignored is not None:
-        bad = _and(bad, y != ignored)
-
-    def problem() -> dict[str, Any]:
-        fix = _("number the classes from 0")
-        if not isinstance(labels, Tensor):
-            lowest, highest = int(labels[bad].min()), int(labels.max())
-            if lowest < 0:
-                fix = _(
-                    "{fix}; ignore_index={worst} leaves them out", fix=fix, worst=lowest
-                )
-            if highest >= classes:
-                fix = _(
-                    "{fix}, or end in nn.Linear(…, {most})", fix=fix, most=highest + 1
-                )
-        return {
-            "what": _(
-                "A label is outside the {classes} classes that the network scores.",
-                classes=classes,
-            ),
-            "expected": f"0 … {classes - 1}",
-            "fix": fix,
-        }
-
-    return _require(labels, bad, problem)
+        bad = bad & (y != ignored)
+    fix = _("number the classes from 0")
+    if not isinstance(labels, Tensor) and bad.any():
+        lowest, highest = int(labels[bad].min()), int(labels.max())
+        if lowest < 0:
+            fix = _(
+                "{fix}; ignore_index={worst} leaves them out", fix=fix, worst=lowest
+            )
+        if highest >= classes:
+            fix = _("{fix}, or end in nn.Linear(…, {most})", fix=fix, most=highest + 1)
+    return _require(labels, bad, LABELS, fix, classes=classes, most=classes - 1)
 
 
 def check_counts(kind: str, counts: Numbers, low: int, high: Dim) -> Numbers:
@@ -145,100 +168,39 @@ def check_counts(kind: str, counts: Numbers, low: int, high: Dim) -> Numbers:
     limit: Any = high
     if isinstance(counts, Tensor):
         n, limit = counts.astype("int64"), count_of(high, DType.int64)
-
-    def problem() -> dict[str, Any]:
-        return {
-            "what": _(
-                "{what} takes the lengths of sequences, and one does not fit.",
-                what=kind,
-            ),
-            "expected": f"{low} … {high}",
-            "fix": _("a length counts steps that are there; leave empty sequences out")
-            if low
-            else _("a length counts steps that are there"),
-        }
-
-    return _require(counts, _or(n < low, n > limit), problem)
+    fix = _("a length counts steps that are there")
+    if low:
+        fix = _("a length counts steps that are there; leave empty sequences out")
+    bad = (n < low) | (n > limit)
+    return _require(counts, bad, LENGTHS, fix, what=kind, low=low, high=high)
 
 
 def check_symbols(labels: Numbers, classes: int, blank: int) -> Numbers:
     """Refuse labels outside 0 … classes−1, and the blank label."""
-
-    def problem() -> dict[str, Any]:
-        return {
-            "what": _("A label is none of the classes, or the blank."),
-            "expected": _(
-                "0 … {classes}, other than {blank}", classes=classes - 1, blank=blank
-            ),
-            "fix": _("CTCLoss(blank=…) says which class is no label"),
-        }
-
-    bad = _or(_or(labels < 0, labels >= classes), labels == blank)
-    return _require(labels, bad, problem)
+    bad = (labels < 0) | (labels >= classes) | (labels == blank)
+    fix = _("CTCLoss(blank=…) says which class is no label")
+    return _require(labels, bad, SYMBOLS, fix, classes=classes - 1, blank=blank)
 
 
 def check_capacity(kind: str, end: Numbers, capacity: int, fix: str) -> Numbers:
     """Refuse a position ``end`` beyond the capacity."""
-
-    def problem() -> dict[str, Any]:
-        return {
-            "what": _("{what} has no room for so many positions.", what=kind),
-            "expected": _("at most {room}", room=capacity),
-            "fix": fix,
-        }
-
-    return _require(end, end > capacity, problem)
+    return _require(end, end > capacity, CAPACITY, fix, what=kind, room=capacity)
 
 
 def check_unit(loss: str, name: str, values: Numbers, fix: str) -> Numbers:
     """Refuse numbers outside 0 … 1."""
-
-    def problem() -> dict[str, Any]:
-        return {
-            "what": _(
-                "{loss} takes probabilities, and {what} has a number that is none.",
-                loss=loss,
-                what=name,
-            ),
-            "expected": _("numbers from 0 to 1"),
-            "fix": fix,
-        }
-
-    return _require(values, _or(values < 0, values > 1), problem)
+    bad = (values < 0) | (values > 1)
+    return _require(values, bad, UNIT, fix, loss=loss, what=name)
 
 
 def check_nonnegative(loss: str, name: str, values: Numbers, fix: str) -> Numbers:
     """Refuse negative numbers."""
-
-    def problem() -> dict[str, Any]:
-        return {
-            "what": _(
-                "{loss} takes numbers that are not negative, and {what} has one.",
-                loss=loss,
-                what=name,
-            ),
-            "expected": "numbers ≥ 0",
-            "fix": fix,
-        }
-
-    return _require(values, values < 0, problem)
+    return _require(values, values < 0, NONNEGATIVE, fix, loss=loss, what=name)
 
 
 def check_positive(kind: str, name: str, values: Numbers, fix: str) -> Numbers:
     """Refuse numbers that are not positive."""
-
-    def problem() -> dict[str, Any]:
-        return {
-            "what": _(
-                "{kind} takes positive numbers, and {what} has one that is not.",
-                kind=kind,
-                what=name,
-            ),
-            "expected": "numbers > 0",
-            "fix": fix,
-        }
-
-    return _require(values, values <= 0, problem)
+    return _require(values, values <= 0, POSITIVE, fix, kind=kind, what=name)
 
 
 def check_distributions(
@@ -246,28 +208,15 @@ def check_distributions(
 ) -> Numbers:
     """Refuse rows that are not distributions: negative, or not of sum 1."""
     values = check_unit(loss, name, values, fix)
-    shown = None
+    got = None
     if isinstance(values, Tensor):
         floats = values if values.dtype.is_float else values.astype("float32")
         bad: Any = abs(floats.sum(axis) - 1.0) > TOLERANCE
     else:
         total = values.sum(axis=axis, dtype=np.float64)
         bad = np.abs(total - 1) > TOLERANCE
-        shown = _("the sum {first}", first=_first(total, bad)) if bad.any() else None
-
-    def problem() -> dict[str, Any]:
-        return {
-            "what": _(
-                "{loss} takes rows of probabilities, and {what} has a row that is "
-                "none.",
-                loss=loss,
-                what=name,
-            ),
-            "expected": _("rows that sum to 1"),
-            "fix": fix,
-        }
-
-    return _require(values, bad, problem, shown)
+        got = _("the sum {first}", first=_first(total, bad)) if bad.any() else None
+    return _require(values, bad, DISTRIBUTIONS, fix, got, loss=loss, what=name)
 
 
 def check_two_labels(
@@ -275,28 +224,15 @@ def check_two_labels(
 ) -> Numbers:
     """Refuse labels other than two; ``fix`` converts the pair ``other``."""
     low, high = allowed
-    bad, shown = _and(labels != low, labels != high), None
+    bad, got = (labels != low) & (labels != high), None
     if not isinstance(labels, Tensor) and bad.any():
         if bool(np.isin(labels, other).all()):
-            shown = f"the labels {other[0]:g} and {other[1]:g}"
+            got = f"the labels {other[0]:g} and {other[1]:g}"
         else:
             fix = _(
                 "relabel the two classes as {low:g} and {high:g}", low=low, high=high
             )
-
-    def problem() -> dict[str, Any]:
-        return {
-            "what": _(
-                "{loss} takes the labels {low:g} and {high:g}.",
-                loss=loss,
-                low=low,
-                high=high,
-            ),
-            "expected": _("y = {low:g} or y = {high:g}", low=low, high=high),
-            "fix": fix,
-        }
-
-    return _require(labels, bad, problem, shown)
+    return _require(labels, bad, TWO_LABELS, fix, got, loss=loss, low=low, high=high)
 
 
 def _first(values: Array, bad: Array) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import ValuesView
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from chainrule.errors import ArgumentError, warn
 from chainrule.graph.build import context
@@ -12,11 +12,8 @@ from chainrule.nn.parameter import Parameter
 from chainrule.tensor import Tensor
 from chainrule.text import _
 
-if TYPE_CHECKING:
-    from chainrule.nn.module import Module
 
-
-def check_unchanged_in_trace(module: Module, name: str, value: Any) -> None:
+def check_unchanged_in_trace(module: Any, name: str, value: Any) -> None:
     """Refuse, during tracing, to change a module from outside the function."""
     trace, old = context.trace, module.__dict__.get(name, module)
     if trace is None or value is old:
@@ -45,7 +42,7 @@ def check_unchanged_in_trace(module: Module, name: str, value: Any) -> None:
     )
 
 
-def check_attribute(module: Module, name: str, value: Any) -> None:
+def check_attribute(module: Any, name: str, value: Any) -> None:
     """Refuse to replace a parameter; warn of objects not found later."""
     kind = type(module).__name__
     if isinstance(module.__dict__.get(name), Parameter) and value is not None:
@@ -94,7 +91,7 @@ def check_attribute(module: Module, name: str, value: Any) -> None:
         )
 
 
-def check_name(module: Module, name: str) -> None:
+def check_name(module: Any, name: str) -> None:
     """Refuse a name that no parameter, buffer or submodule can have."""
     right = isinstance(name, str) and name and "." not in name
     if not right or (hasattr(type(module), name) and name not in module.__dict__):

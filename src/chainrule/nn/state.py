@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -13,9 +13,6 @@ from chainrule.nn.parameter import Parameter
 from chainrule.primitives.rules import show
 from chainrule.tensor import Tensor
 from chainrule.text import _
-
-if TYPE_CHECKING:
-    from chainrule.nn.module import Module
 
 
 class IncompatibleKeys(NamedTuple):
@@ -74,7 +71,7 @@ def load_state(
     return IncompatibleKeys(missing, unknown)
 
 
-def convert_state(module: Module, dtype: DType) -> None:
+def convert_state(module: Any, dtype: DType) -> None:
     """Convert a module's own floating-point parameters and buffers, in place."""
     for name, t in module.__dict__.items():
         kept = isinstance(t, Parameter) or name in module._buffers

@@ -185,7 +185,7 @@ def test_dropout_is_between_layers(kind):
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("engine", ENGINES)
 def test_one_program_for_every_number_of_sequences_and_steps(kind, engine):
-    layer = kind(4, 5, 2, bidirectional=True, **D)
+    layer = kind(4, 5, bidirectional=True, **D)
 
     def slope(x):
         return cr.grad(lambda x: (layer(x)[0] ** 2).sum())(x)

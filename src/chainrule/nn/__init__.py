@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from chainrule.errors import MissingAttributeError
 from chainrule.nn import functional, init
 from chainrule.nn.activations import *
+from chainrule.nn.adaptive_pooling import *
 from chainrule.nn.affine import *
 from chainrule.nn.arguments import hint
 from chainrule.nn.attention import *

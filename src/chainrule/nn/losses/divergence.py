@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 from chainrule.errors import ArgumentError, ShapeError
@@ -166,5 +167,7 @@ class GaussianKLDivLoss(PairLoss):
         return self.reduced(0.5 * terms.sum(-1), None, sample_weight)
 
 
-gaussian_kl_div = as_loss_function(GaussianKLDivLoss, "gaussian_kl_div")
+gaussian_kl_div: Callable[..., Tensor] = as_loss_function(
+    GaussianKLDivLoss, "gaussian_kl_div"
+)
 kl_div = as_loss_function(KLDivLoss, "kl_div")

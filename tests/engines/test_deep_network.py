@@ -68,7 +68,7 @@ def run(engine: str, dtype: str, steps: int = STEPS):
             return drawn[-1]
 
         model.zero_grad()
-        with mock.patch.object(nn.functional.layers, "bits", bits):
+        with mock.patch.object(nn.regularization, "bits", bits):
             loss = loss_of(model(x), y)
         loss.backward()
         update.step()

@@ -10,6 +10,7 @@ import chainrule.nn.functional as F
 from chainrule import nn, optim
 from chainrule.errors import ArgumentError, DTypeError, ShapeError
 from chainrule.nn.architecture import build_module, module_spec
+from tests.mistakes import explained
 from tests.ways import WAYS
 
 RNG = np.random.default_rng(0)
@@ -248,8 +249,7 @@ def test_a_block_of_a_function_and_its_description():
     assert not np.allclose(own(x).numpy(), named(x).numpy())
 
 
-@pytest.mark.parametrize("engine", ["numpy", "auto"])
-def test_a_network_learns_to_look(engine, tmp_path):
+def test_a_network_learns_to_look(tmp_path):
     """The class is the position parity of the one mark in a sequence of six."""
     rng = np.random.default_rng(1)
     at, x = rng.integers(0, 6, 300), rng.normal(scale=0.1, size=(300, 6, 8))
@@ -263,7 +263,7 @@ def test_a_network_learns_to_look(engine, tmp_path):
         nn.Linear(48, 2),
     )
     trainer = cr.Trainer(
-        model, loss=nn.CrossEntropyLoss(), optimizer=optim.Adam(lr=1e-2), engine=engine
+        model, loss=nn.CrossEntropyLoss(), optimizer=optim.Adam(lr=1e-2)
     )
     trainer.fit(data, epochs=8, batch_size=32)
     assert trainer.evaluate(data)["accuracy"] > 0.95
@@ -366,9 +366,4 @@ M, X = nn.MultiheadAttention(6, 2, batch_first=True), cr.zeros(3, 4, 6)
 L = nn.TransformerDecoderLayer(6, 2, 7, batch_first=True)
 
 
-@pytest.mark.parametrize(
-    ("error", "text"), [(error, text) for error in MISTAKES for text in MISTAKES[error]]
-)
-def test_mistakes_are_explained(error, text):
-    with pytest.raises(error, match=f"(?s){MISTAKES[error][text]}"):
-        eval(text)
+test_mistakes_are_explained = explained(MISTAKES, globals())

@@ -10,7 +10,7 @@ import pytest
 import chainrule as cr
 import chainrule.nn.functional as F
 from chainrule import errors, nn, optim
-from chainrule.nn.functional.sampling import sample
+from chainrule.nn.sampling import sample
 
 LAYERS = [
     nn.RandomHorizontalFlip(),

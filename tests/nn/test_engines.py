@@ -1,4 +1,7 @@
-"""Layers and functions give on each engine what they give eagerly, for any batch."""
+"""Layers and functions give on each engine what they give eagerly, for any batch.
+
+tests/parity/test_layers.py trains networks of them on each engine.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +10,11 @@ import pytest
 
 import chainrule as cr
 import chainrule.nn.functional as F
-from chainrule import nn, optim
+from chainrule import nn
 from chainrule.compilation.program import CompiledProgram
 from chainrule.compilation.tracing import Input, trace_entry
 from chainrule.graph.types import ArrayType, SymbolicDim, as_dtype
-from tests.ways import ENGINES
+from chainrule.nn.activations import Activation
 
 RNG = np.random.default_rng(0)
 
@@ -26,7 +29,9 @@ MODULES = [
     *(
         kind()
         for kind in vars(nn).values()
-        if hasattr(kind, "function") and kind.__name__ not in ("Threshold",)
+        if isinstance(kind, type)
+        and issubclass(kind, Activation)
+        and kind is not nn.Threshold
     ),
     nn.Threshold(0.5, -1.0),
     nn.Softplus(0.5),
@@ -116,7 +121,35 @@ LAYERS = [
     nn.RotaryPositions(),
 ]
 FUNCTIONS |= {type(m).__name__: (m, TOKENS) for m in LAYERS}
+#: Numbers that are added to scores.
+ADDED = np.tri(4)
+DECODER = nn.TransformerDecoderLayer(4, 2, **BLOCK)
+HEADS = nn.MultiheadAttention(4, 2, batch_first=True, **D)
+
+
+def stepped(kind):
+    """A cell over the steps of a sequence."""
+    cell = kind(4, 3, **D)
+
+    def run(x):
+        state = None
+        for i in range(4):
+            state = cell(x[:, i], state)
+        return state[0] if isinstance(state, tuple) else state
+
+    return run
+
+
 FUNCTIONS |= {
+    kind.__name__: (stepped(kind), TOKENS)
+    for kind in (nn.RNNCell, nn.LSTMCell, nn.GRUCell)
+}
+FUNCTIONS |= {
+    "decoder": (lambda x: DECODER(x, x.flip(1), tgt_is_causal=True), TOKENS),
+    "heads": (
+        lambda x: HEADS(x, x * x, x, x[..., 0] > 1.5, attn_mask=ADDED)[0],
+        TOKENS,
+    ),
     "RNN": (read(nn.RNN, nonlinearity="relu"), TOKENS),
     "LSTM": (read(nn.LSTM, num_layers=2), TOKENS),
     "GRU": (read(nn.GRU), TOKENS),
@@ -166,149 +199,3 @@ def test_compiled_is_eager(name, function, x, engine):
             )
         if state:
             function.load_state_dict(state)
-
-
-#: Layers between two others, by what they are given.
-TRAINED = {
-    (4, 6, 6): [
-        nn.ConvTranspose2d(4, 3, 4, 2, 1),
-        nn.ConvTranspose2d(4, 6, 3, (2, 3), (0, 1), (1, 0), 2, dilation=2),
-        nn.Sequential(nn.InstanceNorm2d(4, affine=True), nn.Dropout2d(0.3)),
-        nn.Sequential(nn.Upsample(scale_factor=2, mode="bilinear"), nn.MaxPool2d(3, 2)),
-        nn.Sequential(nn.PixelShuffle(2), nn.AdaptiveMaxPool2d((5, 3))),
-        nn.GroupNorm(2, 4),
-    ],
-    (4, 12): [
-        nn.ConvTranspose1d(4, 3, 3, 2, output_padding=1),
-        nn.Sequential(nn.MaxPool1d(3, 2, 1), nn.Dropout1d(0.3), nn.AvgPool1d(2)),
-        nn.Sequential(nn.AdaptiveMaxPool1d(5), nn.AdaptiveAvgPool1d(2)),
-    ],
-}
-LAYERS = [(shape, layer) for shape, layers in TRAINED.items() for layer in layers]
-
-
-@pytest.mark.parametrize(("shape", "layer"), LAYERS, ids=lambda given: repr(given)[:40])
-def test_a_hundred_steps_are_the_same_on_each_engine(shape, layer):
-    """In float32, with one seed: the losses within 1e-5 of each other."""
-    before = (nn.Conv1d if len(shape) == 2 else nn.Conv2d)(4, 4, 3, padding=1)
-    body = nn.Sequential(before, nn.Tanh(), layer, nn.Flatten())
-    width = body(cr.zeros(1, *shape)).shape[1]
-    model = nn.Sequential(body, nn.Linear(width, 2))
-    start = model.state_dict()
-    rng = np.random.default_rng(0)
-    data = cr.data.Dataset(
-        rng.normal(size=(80, *shape)).astype("float32"),
-        rng.normal(size=(80, 2)).astype("float32"),
-    )
-    found = []
-    for engine in ENGINES:
-        model.load_state_dict(start)
-        options = {"optimizer": optim.SGD(lr=0.02, momentum=0.5), "engine": engine}
-        trainer = cr.Trainer(model, loss=nn.MSELoss(), seed=0, **options)
-        found.append(trainer.fit(data, epochs=20, batch_size=16).steps["loss"])
-    assert len(found[0]) == 100
-    assert found[0][-20:].mean() < 0.97 * found[0][:20].mean()
-    for losses in found[1:]:
-        np.testing.assert_allclose(losses, found[0], rtol=1e-5)
-
-
-def reader(kind):
-    """A network that says one number of a sequence."""
-
-    class Reader(nn.Module):
-        def __init__(self):
-            self.layer, self.out = kind(), nn.Linear(4, 1)
-
-        def forward(self, x):
-            y = self.layer(x)
-            return self.out((y[0] if isinstance(y, tuple) else y).mean(1))
-
-    return Reader()
-
-
-def stepped(cell):
-    """A cell over the steps of a sequence."""
-
-    class Steps(nn.Module):
-        def __init__(self):
-            self.cell = cell(4, 4)
-
-        def forward(self, x):
-            state = None
-            for i in range(4):
-                state = self.cell(x[:, i], state)
-            return (state[0] if isinstance(state, tuple) else state).unsqueeze(1)
-
-    return Steps
-
-
-def called(make, call):
-    """A layer that is called with more than the sequence."""
-
-    class Called(nn.Module):
-        def __init__(self):
-            self.layer = make()
-
-        def forward(self, x):
-            return call(self.layer, x)
-
-    return Called
-
-
-STEPS = np.array([2, 4, 3, 1, 4, 2])
-#: Keys that are filler, and numbers that are added to scores.
-FILLER, ADDED = np.arange(4) >= STEPS[:, None], np.tri(4).astype(np.float32)
-READ = {
-    "RNN": lambda: nn.RNN(4, 4, batch_first=True),
-    "LSTM": lambda: nn.LSTM(4, 4, batch_first=True),
-    "GRU": lambda: nn.GRU(4, 4, batch_first=True),
-    **{c.__name__: stepped(c) for c in (nn.RNNCell, nn.LSTMCell, nn.GRUCell)},
-    "attention": lambda: nn.CausalSelfAttention(4, 2, rotary=True),
-    "positions": lambda: nn.Sequential(
-        nn.SinusoidalPositions(), nn.LearnedPositions(4, 4), nn.GELU()
-    ),
-    "encoder": lambda: nn.TransformerEncoder(
-        nn.TransformerEncoderLayer(4, 2, 5, 0.0, batch_first=True), 2
-    ),
-    "decoder": called(
-        lambda: nn.TransformerDecoderLayer(4, 2, 5, 0.0, batch_first=True),
-        lambda layer, x: layer(
-            x, x.flip(1), tgt_is_causal=True, memory_key_padding_mask=FILLER
-        ),
-    ),
-    "MultiheadAttention": called(
-        lambda: nn.MultiheadAttention(4, 2, batch_first=True),
-        lambda layer, x: layer(x, x * x, x, FILLER, attn_mask=ADDED),
-    ),
-    **{
-        f"{kind.__name__} with lengths": called(
-            lambda kind=kind: kind(4, 2, batch_first=True, bidirectional=True),
-            lambda layer, x: layer(x, lengths=STEPS),
-        )
-        for kind in (nn.RNN, nn.LSTM, nn.GRU)
-    },
-}
-
-
-@pytest.mark.skipif(len(ENGINES) == 1, reason="one engine is the same as itself")
-@pytest.mark.parametrize("name", READ)
-def test_a_hundred_steps_over_sequences_are_the_same_on_each_engine(name):
-    """In float32: the losses within 1e-5 of each other; rounding makes about 1e-6."""
-    cr.manual_seed(0)
-    model, losses = reader(READ[name]), []
-    start, x = model.state_dict(), cr.tensor(TOKENS.astype(np.float32))
-    for engine in ENGINES:
-        model.load_state_dict(start)
-        optimizer = optim.Adam(model.parameters(), lr=2e-3)
-
-        def step(x):
-            optimizer.zero_grad()  # noqa: B023
-            loss = F.mse_loss(model(x), x[:, 0, :1] * x[:, 3, 1:2])
-            loss.backward()
-            optimizer.step()  # noqa: B023
-            return loss
-
-        run = cr.compile(step, engine=engine)
-        losses.append([run(x).item() for _ in range(100)])
-    assert losses[0][-1] < 0.99 * losses[0][0]
-    np.testing.assert_allclose(losses[1], losses[0], rtol=1e-5)

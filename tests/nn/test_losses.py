@@ -120,17 +120,16 @@ def test_zero_probabilities():
 
 
 def test_the_divergence_of_gaussians_is_the_integral_of_its_definition():
-    """By mpmath's quadrature, an axis at a time; 0 of a distribution from itself."""
+    """By the trapezoidal rule, an axis at a time; 0 of a distribution from itself."""
     p, q = [(0.5, -1.0), (-2.0, 0.25)], [(1.0, 0.5), (0.0, -0.5)]
 
-    def density(x, mean, logvar):
-        return mpmath.npdf(x, mean, mpmath.exp(mpmath.mpf(logvar) / 2))
+    def log_density(x, mean, logvar):
+        return -0.5 * ((x - mean) ** 2 / np.exp(logvar) + logvar + np.log(2 * np.pi))
 
     def divergence(a, b):
-        def term(x):
-            return density(x, *a) * mpmath.log(density(x, *a) / density(x, *b))
-
-        return mpmath.quad(term, [a[0] - 12, a[0], a[0] + 12])
+        x = np.linspace(a[0] - 15, a[0] + 15, 3001)
+        own = log_density(x, *a)
+        return np.trapezoid(np.exp(own) * (own - log_density(x, *b)), x)
 
     loss = nn.GaussianKLDivLoss(reduction="none")
     given = [t64([column]) for pair in (p, q) for column in zip(*pair)]

@@ -54,7 +54,7 @@ def test_it_learns_what_a_line_separates(labels):
 
 def test_it_never_learns_xor():
     neuron = nn.Perceptron(2)
-    passes = [neuron.learn(CORNERS, [0, 1, 1, 0]) for _ in range(100)]
+    passes = [neuron.learn(CORNERS, [0, 1, 1, 0]) for _ in range(30)]
     assert min(passes) > 0
 
 
@@ -62,7 +62,7 @@ def test_novikoffs_bound_holds():
     """At most (R/margin)² mistakes, whatever the order (Novikoff 1962)."""
     rng = np.random.default_rng(1)
     direction = np.array([0.6, -0.8, 0.0])  # with the bias as third weight
-    x = rng.uniform(-1, 1, (400, 2))
+    x = rng.uniform(-1, 1, (200, 2))
     extended = np.column_stack([x, np.ones(len(x))])
     away = abs(extended @ direction) > 0.1
     x, extended = x[away], extended[away]

@@ -9,6 +9,7 @@ import chainrule as cr
 from chainrule import nn
 from chainrule.compilation import promotion
 from chainrule.errors import ArgumentError, DTypeError, ShapeError
+from tests.mistakes import explained
 from tests.ways import ENGINES, WAYS
 
 RNG = np.random.default_rng(0)
@@ -208,9 +209,4 @@ MISTAKES = {
 C = nn.CausalSelfAttention(6, 2)
 
 
-@pytest.mark.parametrize(
-    ("error", "text"), [(error, text) for error in MISTAKES for text in MISTAKES[error]]
-)
-def test_mistakes_are_explained(error, text):
-    with pytest.raises(error, match=f"(?s){MISTAKES[error][text]}"):
-        eval(text)
+test_mistakes_are_explained = explained(MISTAKES, globals())

@@ -50,26 +50,6 @@ def test_behind_a_recurrent_layer(kind: Any, both: bool, first: bool) -> None:
     assert single.shape == (12 if both else 6,)
 
 
-def test_a_chain_of_recurrent_layers_learns() -> None:
-    """Which of two signs came first, three steps ago or more."""
-    rng = np.random.default_rng(1)
-    x = rng.normal(0, 0.1, (256, 6, 1)).astype(np.float32)
-    y = np.arange(256) % 2
-    x[:, 2, 0] += np.where(y, 1, -1)
-    cr.manual_seed(0)
-    model = nn.Sequential(
-        nn.GRU(1, 8, batch_first=True),
-        nn.Steps("all"),
-        nn.LSTM(8, 8, batch_first=True, bidirectional=True),
-        nn.Steps(),
-        nn.Linear(16, 2),
-    )
-    adam = cr.optim.Adam(lr=0.02)
-    trainer = cr.Trainer(model, loss=nn.CrossEntropyLoss(), optimizer=adam)
-    trainer.fit((x, y), epochs=15, batch_size=32, progress=False)
-    assert trainer.evaluate((x, y))["accuracy"] > 0.95
-
-
 def test_transpose() -> None:
     assert nn.Transpose()(cr.tensor(X)).shape == (4, 3, 5)
     convolved = nn.Sequential(nn.Transpose(), nn.Conv1d(3, 7, 2), nn.Steps("max", -1))

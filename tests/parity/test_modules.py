@@ -49,9 +49,9 @@ def test_every_argument_agrees_while_compiled(part: int, engine: str) -> None:
 LOSSES = [nn.__dict__[n] for n in nn.__all__ if n.endswith("Loss") and n != "Loss"]
 #: The classes by the names of the functions.
 OF_LOSSES = {
-    name: (F.__dict__[name].__doc__ or "").rpartition("See nn.")[2].rstrip(".")
-    for name in F.__all__
-    if "See nn." in (F.__dict__[name].__doc__ or "")
+    name: function.layer.__name__
+    for name, function in vars(F).items()
+    if getattr(function, "layer", None) in LOSSES
 }
 
 

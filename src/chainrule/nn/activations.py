@@ -1,55 +1,97 @@
-"""Activations: the nonlinear f in a = f(z) (2.7), as modules without parameters.
+"""Activations: the nonlinear f in a = f(z) (2.7), as layers and as functions.
 
 All are stable: neither value nor derivative overflows or is NaN for z = ±10⁴.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import numpy as np
 
-from chainrule.errors import warn
+from chainrule.errors import ArgumentError, ShapeError, nearest
+from chainrule.functions.elementwise import maximum, where
 from chainrule.graph.build import held
-from chainrule.nn import functional
 from chainrule.nn.arguments import (
     Count,
-    counts,
     floating,
-    integer,
     number,
-    option,
-    ordered,
-    place,
+    positive_integers,
 )
-from chainrule.nn.functional.activations import gelu_form
+from chainrule.nn.function import as_function
 from chainrule.nn.module import Module, Parameter
 from chainrule.primitives.rules import show
-from chainrule.tensor import Tensor
+from chainrule.regions import activations
+from chainrule.tensor import Tensor, as_tensor, wrap
 from chainrule.text import _
+
+__all__ = [
+    "CELU",
+    "ELU",
+    "GELU",
+    "SELU",
+    "Hardshrink",
+    "Hardsigmoid",
+    "Hardswish",
+    "Hardtanh",
+    "Heaviside",
+    "LeakyReLU",
+    "LogSigmoid",
+    "Mish",
+    "PReLU",
+    "ReLU",
+    "ReLU6",
+    "SiLU",
+    "Sigmoid",
+    "Softplus",
+    "Softshrink",
+    "Softsign",
+    "Tanh",
+    "Tanhshrink",
+    "Threshold",
+    "celu",
+    "elu",
+    "gelu",
+    "hardshrink",
+    "hardsigmoid",
+    "hardswish",
+    "hardtanh",
+    "heaviside",
+    "leaky_relu",
+    "logsigmoid",
+    "mish",
+    "prelu",
+    "relu",
+    "relu6",
+    "selu",
+    "sigmoid",
+    "silu",
+    "softplus",
+    "softshrink",
+    "softsign",
+    "tanh",
+    "tanhshrink",
+    "threshold",
+]
 
 
 class Activation(Module):
-    """Base class of activation layers: functions of x and of their ``options``."""
+    """Base class of activation layers: a subclass defines f."""
 
-    function: ClassVar[Callable[..., Tensor]]
-    options: ClassVar[tuple[str, ...]] = ()
-
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Any) -> Tensor:
         """Compute the activation f(x), element by element or along an axis."""
-        given = [getattr(self, name) for name in self.options]
-        return type(self).function(x, *given)
+        return self.f(x if isinstance(x, Tensor) else as_tensor(x))
 
-    def _number(self, name: str, given: Any) -> float:
-        function = type(self).function.__name__
-        return option(function, name, given, type(self).__name__)
+    def f(self, z: Tensor) -> Tensor:
+        """Compute the activation of a tensor."""
+        raise NotImplementedError
 
 
 class ReLU(Activation):
     """f(z) = max(0, z), f′(0) = 0 by declaration (2.7)."""
 
-    function = staticmethod(functional.relu)
+    def f(self, z: Tensor) -> Tensor:
+        return z.relu()
 
 
 class LeakyReLU(Activation):
@@ -63,23 +105,25 @@ class LeakyReLU(Activation):
     tensor([-0.02,  3.  ])
     """
 
-    function = staticmethod(functional.leaky_relu)
-    options = ("negative_slope",)
-
     def __init__(self, negative_slope: float = 0.01) -> None:
-        self.negative_slope = self._number("negative_slope", negative_slope)
+        self.negative_slope = number("LeakyReLU", "negative_slope", negative_slope)
+
+    def f(self, z: Tensor) -> Tensor:
+        return wrap(activations.leaky_relu(z.value, alpha=self.negative_slope))
 
 
 class Sigmoid(Activation):
     """f(z) = 1 / (1 + e⁻ᶻ), f′ = f(1 − f) (2.7)."""
 
-    function = staticmethod(functional.sigmoid)
+    def f(self, z: Tensor) -> Tensor:
+        return z.sigmoid()
 
 
 class Tanh(Activation):
     """f(z) = tanh z, f′ = 1 − f² (2.7)."""
 
-    function = staticmethod(functional.tanh)
+    def f(self, z: Tensor) -> Tensor:
+        return z.tanh()
 
 
 class GELU(Activation):
@@ -95,20 +139,36 @@ class GELU(Activation):
     >>> import chainrule as cr
     >>> cr.nn.GELU()(cr.tensor([1.0])), cr.nn.GELU("tanh")(cr.tensor([1.0]))
     (tensor([0.8413447]), tensor([0.841192]))
+    >>> cr.nn.functional.gelu([-1.0, 0.0, 1.0])
+    tensor([-0.15865526,  0.        ,  0.8413447 ])
     """
 
-    function = staticmethod(functional.gelu)
-    options = ("approximate",)
-
     def __init__(self, approximate: Literal["none", "tanh"] = "none") -> None:
-        gelu_form(approximate)  # refuses what it does not know
+        if not isinstance(approximate, str) or approximate not in ("none", "tanh"):
+            near = nearest(str(approximate), ("none", "tanh"))
+            raise ArgumentError(
+                _("GELU is computed exactly, or approximated by tanh."),
+                expected=_("approximate='none' or 'tanh'"),
+                got=repr(approximate),
+                fix=_("did you mean {near!r}?", near=near)
+                if near
+                else "approximate='none'",
+            )
         self.approximate = approximate
+
+    def f(self, z: Tensor) -> Tensor:
+        exact = self.approximate == "none"
+        return wrap((activations.gelu if exact else activations.gelu_tanh)(z.value))
 
 
 class SiLU(Activation):
-    """f(z) = z σ(z), f′ = σ(z) + z σ(z)(1 − σ(z)) (Elfwing, Uchibe & Doya 2018)."""
+    """f(z) = z σ(z), f′ = σ(z) + z σ(z)(1 − σ(z)) (Elfwing, Uchibe & Doya 2018).
 
-    function = staticmethod(functional.silu)
+    It is called swish, too.
+    """
+
+    def f(self, z: Tensor) -> Tensor:
+        return wrap(activations.silu(z.value))
 
 
 class Softplus(Activation):
@@ -118,11 +178,13 @@ class Softplus(Activation):
         beta: β > 0; the larger, the nearer to ReLU.
     """
 
-    function = staticmethod(functional.softplus)
-    options = ("beta",)
-
     def __init__(self, beta: float = 1.0) -> None:
-        self.beta = self._number("beta", beta)
+        self.beta = number("Softplus", "beta", beta, above=0)
+
+    def f(self, z: Tensor) -> Tensor:
+        if self.beta == 1:
+            return wrap(activations.softplus(z.value))
+        return wrap(activations.softplus((z * self.beta).value)) / self.beta
 
 
 class ELU(Activation):
@@ -134,11 +196,11 @@ class ELU(Activation):
         alpha: α; f tends to −α.
     """
 
-    function = staticmethod(functional.elu)
-    options = ("alpha",)
-
     def __init__(self, alpha: float = 1.0) -> None:
-        self.alpha = self._number("alpha", alpha)
+        self.alpha = number("ELU", "alpha", alpha)
+
+    def f(self, z: Tensor) -> Tensor:
+        return wrap(activations.elu(z.value, alpha=self.alpha))
 
 
 class SELU(Activation):
@@ -148,7 +210,8 @@ class SELU(Activation):
     activations from layer to layer.
     """
 
-    function = staticmethod(functional.selu)
+    def f(self, z: Tensor) -> Tensor:
+        return wrap(activations.selu(z.value))
 
 
 class Heaviside(Activation):
@@ -158,115 +221,146 @@ class Heaviside(Activation):
     :class:`~chainrule.nn.Perceptron` has a rule of its own.
     """
 
-    function = staticmethod(functional.heaviside)
+    def f(self, z: Tensor) -> Tensor:
+        return wrap(activations.heaviside(z.value))
+
+
+def _clip(z: Tensor, low: float, high: float) -> Tensor:
+    """Limit z to [low, high]; the derivative at both ends is 0."""
+    return maximum(-maximum(-z, -high), low)
 
 
 class Hardtanh(Activation):
     """f(z) = z within [min_val, max_val], and constant beyond.
 
+    f′ is 0 at both ends and beyond.
+
     Args:
         min_val: the smallest value.
         max_val: the largest one.
+
+    >>> import chainrule as cr
+    >>> cr.nn.Hardtanh()(cr.tensor([-2.0, 0.5, 3.0]))
+    tensor([-1. ,  0.5,  1. ])
     """
 
-    function = staticmethod(functional.hardtanh)
-    options = ("min_val", "max_val")
-
     def __init__(self, min_val: float = -1.0, max_val: float = 1.0) -> None:
-        kind = type(self).__name__
-        self.min_val, self.max_val = ordered(kind, min_val, max_val)
+        self.min_val = number("Hardtanh", "min_val", min_val)
+        self.max_val = number("Hardtanh", "max_val", max_val, above=self.min_val)
+
+    def f(self, z: Tensor) -> Tensor:
+        return _clip(z, self.min_val, self.max_val)
 
 
 class ReLU6(Activation):
     """f(z) = min(max(0, z), 6)."""
 
-    function = staticmethod(functional.relu6)
+    def f(self, z: Tensor) -> Tensor:
+        return _clip(z, 0.0, 6.0)
 
 
 class Hardsigmoid(Activation):
     """f(z) = min(max(0, z + 3), 6)/6, σ by straight lines."""
 
-    function = staticmethod(functional.hardsigmoid)
+    def f(self, z: Tensor) -> Tensor:
+        return _clip(z + 3.0, 0.0, 6.0) / 6.0
 
 
 class Hardswish(Activation):
-    """f(z) = z min(max(0, z + 3), 6)/6 (Howard et al. 2019)."""
+    """f(z) = z min(max(0, z + 3), 6)/6, SiLU without an exponential.
 
-    function = staticmethod(functional.hardswish)
+    Howard et al. 2019, "Searching for MobileNetV3".
+    """
+
+    def f(self, z: Tensor) -> Tensor:
+        return z * (_clip(z + 3.0, 0.0, 6.0) / 6.0)
 
 
-class Hardshrink(Activation):
+class _Shrink(Activation):
+    """Base class of activations that are 0 where |z| ≤ λ."""
+
+    def __init__(self, lambd: float = 0.5) -> None:
+        self.lambd = number(type(self).__name__, "lambd", lambd, least=0)
+
+
+class Hardshrink(_Shrink):
     """f(z) = z where |z| > λ, else 0.
 
     Args:
         lambd: λ ≥ 0.
     """
 
-    function = staticmethod(functional.hardshrink)
-    options = ("lambd",)
-
-    def __init__(self, lambd: float = 0.5) -> None:
-        self.lambd = self._number("lambd", lambd)
+    def f(self, z: Tensor) -> Tensor:
+        return where(abs(z) <= self.lambd, 0.0, z)  # NaN stays
 
 
-class Softshrink(Hardshrink):
+class Softshrink(_Shrink):
     """f(z) = z ∓ λ where ±z > λ, else 0.
 
     Args:
         lambd: λ ≥ 0.
     """
 
-    function = staticmethod(functional.softshrink)
+    def f(self, z: Tensor) -> Tensor:
+        return (z - self.lambd).relu() - (-z - self.lambd).relu()
 
 
 class Tanhshrink(Activation):
     """f(z) = z − tanh z."""
 
-    function = staticmethod(functional.tanhshrink)
+    def f(self, z: Tensor) -> Tensor:
+        return z - z.tanh()
 
 
 class Threshold(Activation):
     """f(z) = z where z > threshold, else ``value``.
 
     Args:
-        threshold: above which z passes.
-        value: what stands for the rest.
+        threshold: the limit above which z is unchanged.
+        value: the output for other z.
     """
 
-    function = staticmethod(functional.threshold)
-    options = ("threshold", "value")
-
     def __init__(self, threshold: float, value: float) -> None:
-        self.threshold = self._number("threshold", threshold)
-        self.value = self._number("value", value)
+        self.threshold = number("Threshold", "threshold", threshold)
+        self.value = number("Threshold", "value", value)
+
+    def f(self, z: Tensor) -> Tensor:
+        return where(z <= self.threshold, self.value, z)  # NaN stays
 
 
 class Mish(Activation):
     """f(z) = z tanh(ln(1 + eᶻ)) (Misra 2019)."""
 
-    function = staticmethod(functional.mish)
+    def f(self, z: Tensor) -> Tensor:
+        return z * wrap(activations.softplus(z.value)).tanh()
 
 
 class Softsign(Activation):
     """f(z) = z/(1 + |z|)."""
 
-    function = staticmethod(functional.softsign)
+    def f(self, z: Tensor) -> Tensor:
+        return wrap(activations.softsign(z.value))
 
 
 class LogSigmoid(Activation):
     """f(z) = ln σ(z), without underflow."""
 
-    function = staticmethod(functional.logsigmoid)
+    def f(self, z: Tensor) -> Tensor:
+        return -wrap(activations.softplus((-z).value))
 
 
-class CELU(ELU):
+class CELU(Activation):
     """f(z) = z where z > 0, else α(e^(z/α) − 1) (Barron 2017).
 
     Args:
         alpha: α > 0; f tends to −α, and f′ is continuous.
     """
 
-    function = staticmethod(functional.celu)
+    def __init__(self, alpha: float = 1.0) -> None:
+        self.alpha = number("CELU", "alpha", alpha, above=0)
+
+    def f(self, z: Tensor) -> Tensor:
+        return wrap(activations.elu((z / self.alpha).value, alpha=1.0)) * self.alpha
 
 
 class PReLU(Module):
@@ -274,95 +368,62 @@ class PReLU(Module):
 
     Args:
         num_parameters: 1, or one for each channel, the second axis.
-        init: what a (``weight``) starts at.
+        init: the initial value of a (``weight``).
         dtype: of a.
     """
 
     def __init__(
         self, num_parameters: Count = 1, init: float = 0.25, *, dtype: str = "float32"
     ) -> None:
-        (n,) = counts("PReLU", num_parameters=num_parameters)
+        (n,) = positive_integers("PReLU", num_parameters=num_parameters)
         start = number("PReLU", "init", init)
         self.weight = Parameter(np.full(n, held(start, floating("PReLU", dtype))))
 
     def forward(self, x: Tensor) -> Tensor:
         """Compute f(x) with one slope, or with one slope per channel."""
-        return functional.prelu(x, self.weight)
+        return prelu(x, self.weight)
 
 
-class _AlongAxis(Activation):
-    """Base class of activations along one axis."""
-
-    options = ("dim",)
-
-    def __init__(self, dim: int = -1) -> None:
-        self.dim = integer(type(self).__name__, "dim", dim)
-
-
-class GLU(_AlongAxis):
-    """a σ(b), where a and b are the halves of z along an axis (Dauphin et al. 2017).
+def prelu(x: Any, weight: Tensor) -> Tensor:
+    """Compute x where x > 0, else a x, with slopes a: one, or one per channel.
 
     Args:
-        dim: the axis, which becomes half as long.
+        x: (N, C, …), or of any shape where there is one number.
+        weight: a, (1,) or (C,).
     """
-
-    function = staticmethod(functional.glu)
-
-
-class Softmax(_AlongAxis):
-    """ŷᵢ = e^zᵢ / Σⱼ e^zⱼ: scores to probabilities (3.2.3).
-
-    Args:
-        dim: along which the probabilities sum to 1.
-    """
-
-    function = staticmethod(functional.softmax)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Compute the softmax of x along ``dim``."""
-        _of_several("Softmax", x, self.dim, "1", "nn.Sigmoid()")
-        return super().forward(x)
+    x, weight = as_tensor(x), as_tensor(weight)
+    if weight.size != 1:
+        if x.ndim < 2 or weight.shape != x.shape[1:2]:
+            raise ShapeError(
+                _("prelu takes one slope, or one for each channel."),
+                expected=_("weight of shape {value}", value=show(x.shape[1:2] or (1,))),
+                got=show(weight.shape),
+            )
+        weight = weight.reshape(-1, *[1] * (x.ndim - 2))
+    else:
+        weight = weight.reshape(())
+    return where(x > 0.0, x, weight * x)
 
 
-class LogSoftmax(_AlongAxis):
-    """zᵢ − ln Σⱼ e^zⱼ: the logarithm of softmax, without underflow.
-
-    Args:
-        dim: along which the probabilities sum to 1.
-    """
-
-    function = staticmethod(functional.log_softmax)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Compute the logarithm of the softmax of x along ``dim``."""
-        _of_several("LogSoftmax", x, self.dim, "0", "nn.BCEWithLogitsLoss()")
-        return super().forward(x)
-
-
-class Softmin(_AlongAxis):
-    """Softmax of −z: the smallest number gets the largest share.
-
-    Args:
-        dim: along which the shares sum to 1.
-    """
-
-    function = staticmethod(functional.softmin)
-
-
-def _of_several(kind: str, x: Tensor, dim: int, value: str, other: str) -> None:
-    """Warn of a softmax over a single number, which is constant."""
-    if -x.ndim <= dim < x.ndim and x.shape[dim] == 1:
-        warn(
-            _(
-                "{kind} of one output is always {value}: nothing can be learnt.",
-                kind=place(kind),
-                value=value,
-            ),
-            expected=_("at least 2 outputs"),
-            got=_("shape {shape} along axis {dim}", shape=show(x.shape), dim=dim),
-            fix=_(
-                "one output a class, or {other} for one output; without both "
-                "for a regression",
-                other=other,
-            ),
-        )
+celu = as_function(CELU, "celu")
+elu = as_function(ELU, "elu")
+gelu = as_function(GELU, "gelu")
+hardshrink = as_function(Hardshrink, "hardshrink")
+hardsigmoid = as_function(Hardsigmoid, "hardsigmoid")
+hardswish = as_function(Hardswish, "hardswish")
+hardtanh = as_function(Hardtanh, "hardtanh")
+heaviside = as_function(Heaviside, "heaviside")
+leaky_relu = as_function(LeakyReLU, "leaky_relu")
+logsigmoid = as_function(LogSigmoid, "logsigmoid")
+mish = as_function(Mish, "mish")
+relu = as_function(ReLU, "relu")
+relu6 = as_function(ReLU6, "relu6")
+selu = as_function(SELU, "selu")
+sigmoid = as_function(Sigmoid, "sigmoid")
+silu = as_function(SiLU, "silu")
+softplus = as_function(Softplus, "softplus")
+softshrink = as_function(Softshrink, "softshrink")
+softsign = as_function(Softsign, "softsign")
+tanh = as_function(Tanh, "tanh")
+tanhshrink = as_function(Tanhshrink, "tanhshrink")
+threshold = as_function(Threshold, "threshold")

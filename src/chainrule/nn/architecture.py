@@ -75,23 +75,29 @@ def is_description(value: Any) -> bool:
 
 
 def difference(
-    one: Mapping[str, Any], other: Mapping[str, Any], name: str = _("the model")
+    one: Mapping[str, Any], other: Mapping[str, Any], path: tuple[int, ...] = ()
 ) -> tuple[str, str] | None:
-    """Describe the first difference between two model descriptions; None if equal."""
+    """Describe the first difference between two model descriptions; None if equal.
+
+    Args:
+        one, other: what :func:`module_spec` returns.
+        path: the positions of the layers that lead to them.
+    """
+    name = _("the model")
+    if path:
+        name = _("layer {i}", i=".".join(map(str, path)))
     layers, others = one.get("modules"), other.get("modules")
     if layers is None or others is None:
-        return (
-            None
-            if one == other
-            else (_("{one} for {name}", one=_layer(one), name=name), _layer(other))
-        )
+        if one == other:
+            return None
+        return _("{one} for {name}", one=_layer(one), name=name), _layer(other)
     if len(layers) != len(others):
-        return _("{layers} layers in {name}", layers=len(layers), name=name), _(
-            "{others} layers", others=len(others)
+        return (
+            _("{layers} layers in {name}", layers=len(layers), name=name),
+            _("{others} layers", others=len(others)),
         )
     for i, pair in enumerate(zip(layers, others)):
-        inner = _("layer {i}", i=i) if name == "the model" else f"{name}.{i}"
-        found = difference(*pair, inner)
+        found = difference(*pair, (*path, i))
         if found is not None:
             return found
     return None
@@ -149,8 +155,8 @@ def elements(spec: dict[str, Any]) -> int:
         pending += spec.get("modules", [])
         pending += filter(is_description, spec.get("arguments", {}).values())
         kind = _MODULES.get(spec["class"], nn.Module)
-        given = [spec.get("arguments", {}).get(name) for name in sizes_of(kind)]
-        counts = [n for g in given for n in (g if isinstance(g, list) else [g])]
+        sizes = [spec.get("arguments", {}).get(name) for name in sizes_of(kind)]
+        counts = [n for s in sizes for n in (s if isinstance(s, list) else [s])]
         # A size that is no whole number is refused by the layer itself.
         whole = [n for n in counts if type(n) is int and n > 0]
         found += math.prod(whole) if whole else 0
@@ -161,9 +167,9 @@ def _build(spec: dict[str, Any]) -> nn.Module:
     kind = _MODULES[spec["class"]]
     if "modules" in spec:
         return kind(*map(_build, spec["modules"]))
-    given = spec["arguments"].items()
-    made = kind(**{k: _build(v) if is_description(v) else v for k, v in given})
-    has = made.settings()
+    arguments = spec["arguments"].items()
+    module = kind(**{k: _build(v) if is_description(v) else v for k, v in arguments})
+    has = module.settings()
     for name, value in spec["arguments"].items():
         if name not in has or _text(value) != _text(has[name]):
             raise ValueError(
@@ -171,10 +177,10 @@ def _build(spec: dict[str, Any]) -> nn.Module:
                     "{name}={value!r:.80} is no setting of {made!r:.80}",
                     name=name,
                     value=value,
-                    made=made,
+                    made=module,
                 )
             )
-    return made
+    return module
 
 
 def _text(value: Any) -> str:

@@ -20,6 +20,8 @@ from chainrule.util.pytorch_hints import LAYERS
 
 #: A number of units ≥ 1; the product of a layer's is about that of its parameters.
 Count = Annotated[int, "units"]
+#: An integer for all axes, or one for each.
+Size = int | tuple[int, ...]
 
 
 @functools.lru_cache(maxsize=256)
@@ -53,7 +55,7 @@ def hint(name: str, module: str, known: Sequence[str]) -> str:
     return _("did you mean {module}.{near}?", module=module, near=near) if near else ""
 
 
-def place(kind: str) -> str:
+def layer_name(kind: str) -> str:
     """Return the name of the current layer for messages: ``Linear '0'``."""
     return f"{kind} {context.scope!r}" if context.scope else kind
 
@@ -65,60 +67,60 @@ _YES_OR_NO = _("{kind} needs yes or no for {name}.")
 _SLIDING = _("{kind} needs a {name} for each axis that it slides over.")
 
 
-def counts(kind: str, **given: Any) -> tuple[int, ...]:
+def positive_integers(kind: str, **sizes: Any) -> tuple[int, ...]:
     """Check sizes, and return them as Python integers ≥ 1.
 
-    >>> counts("Linear", in_features=784, out_features=10)
+    >>> positive_integers("Linear", in_features=784, out_features=10)
     (784, 10)
     """
-    return tuple(integer(kind, name, n, least=1) for name, n in given.items())
+    return tuple(integer(kind, name, n, least=1) for name, n in sizes.items())
 
 
-def integer(kind: str, name: str, given: Any, *, least: int | None = None) -> int:
+def integer(kind: str, name: str, value: Any, *, least: int | None = None) -> int:
     """Check an integer, of at least ``least``, and return it as a Python int."""
     what = _POSITIVE if least == 1 else _WHOLE
-    return validation.whole(name, given, least=least, what=what, kind=kind)
+    return validation.whole(name, value, least=least, what=what, kind=kind)
 
 
-def sizes(shape: int | Sequence[int]) -> tuple[int, ...]:
+def normalized_sizes(shape: int | Sequence[int]) -> tuple[int, ...]:
     """Return ``normalized_shape`` as a tuple of positive integers, after a check."""
-    given: tuple[Any, ...] = (
+    value: tuple[Any, ...] = (
         tuple(shape) if isinstance(shape, tuple | list) else (shape,)
     )
     what = _("{name} names the sizes of the last axes.")
-    if not given:
+    if not value:
         raise validation.refused(
             "normalized_shape", shape, what, _("one integer or more")
         )
-    return tuple(validation.whole("normalized_shape", d, what=what) for d in given)
+    return tuple(validation.whole("normalized_shape", d, what=what) for d in value)
 
 
-def spread(
-    kind: str, name: str, given: Any, axes: int, *, least: int = 1
+def per_axis(
+    kind: str, name: str, value: Any, axes: int, *, least: int = 1
 ) -> tuple[int, ...]:
     """Return one integer per axis; a single integer is repeated for all axes.
 
-    >>> spread("Conv2d", "stride", 2, 2), spread("Conv2d", "stride", (2, 1), 2)
+    >>> per_axis("Conv2d", "stride", 2, 2), per_axis("Conv2d", "stride", (2, 1), 2)
     ((2, 2), (2, 1))
     """
-    several = tuple(given) if isinstance(given, tuple | list) else (given,) * axes
+    several = tuple(value) if isinstance(value, tuple | list) else (value,) * axes
     if len(several) != axes:
         one = _("one integer")
         expected = _("one integer, or {axes} of them", axes=axes) if axes > 1 else one
-        raise validation.refused(name, given, _SLIDING, expected, kind=kind)
+        raise validation.refused(name, value, _SLIDING, expected, kind=kind)
     return tuple(
         validation.whole(name, n, least=least, what=_SLIDING, kind=kind)
         for n in several
     )
 
 
-def number(kind: str, name: str, given: Any, **limits: Any) -> float:
+def number(kind: str, name: str, value: Any, **limits: Any) -> float:
     """Check that a number is finite and within limits, and return it as a float.
 
     >>> number("Dropout", "p", 0.5, least=0, below=1)
     0.5
     """
-    if isinstance(given, Tensor) and given.requires_grad:
+    if isinstance(value, Tensor) and value.requires_grad:
         raise ArgumentError(
             _(
                 "{kind} takes {name} as a number, through which no derivative goes.",
@@ -126,7 +128,7 @@ def number(kind: str, name: str, given: Any, **limits: Any) -> float:
                 name=name,
             ),
             expected=_("a number, such as {name}=0.1", name=name),
-            got=f"{name}={given!r:.60}",
+            got=f"{name}={value!r:.60}",
             fix=_(
                 "{name}.item() for the number alone; to learn it, write the "
                 "formula with the tensor itself",
@@ -134,40 +136,12 @@ def number(kind: str, name: str, given: Any, **limits: Any) -> float:
             ),
         )
     what = _POSITIVE if limits.get("above") == 0 else _FINITE
-    return validation.number(name, given, what=what, kind=kind, **limits)
+    return validation.number(name, value, what=what, kind=kind, **limits)
 
 
-#: The limits of numbers that functions, and the modules of their names, take; all are
-#: finite. A name alone holds for every function with that argument.
-LIMITS: dict[str, dict[str, float]] = {
-    "celu.alpha": {"above": 0},
-    "eps": {"least": 0},
-    "lambd": {"least": 0},
-    "momentum": {"least": 0, "most": 1},
-    "p": {"least": 0, "below": 1},
-    "softplus.beta": {"above": 0},
-}
-
-
-def option(function: str, name: str, given: Any, kind: str = "") -> float:
-    """Check a numeric argument of a function of ``nn.functional``, and return it.
-
-    >>> option("dropout", "p", 0.5, kind="Dropout")
-    0.5
-    """
-    limits = LIMITS.get(f"{function}.{name}") or LIMITS.get(name, {})
-    return number(kind or function, name, given, **limits)
-
-
-def ordered(kind: str, min_val: Any, max_val: Any) -> tuple[float, float]:
-    """Check the two ends of a range, the lower one first, and return them."""
-    low = number(kind, "min_val", min_val)
-    return low, number(kind, "max_val", max_val, above=low)
-
-
-def flag(kind: str, name: str, given: Any) -> bool:
+def flag(kind: str, name: str, value: Any) -> bool:
     """Check a truth value, and return it as a Python bool."""
-    return validation.truth(name, given, what=_YES_OR_NO, kind=kind)
+    return validation.truth(name, value, what=_YES_OR_NO, kind=kind)
 
 
 def floating(kind: str, dtype: Any) -> DType:
@@ -176,22 +150,22 @@ def floating(kind: str, dtype: Any) -> DType:
     Raises:
         DTypeError: integers, or a type that is not known.
     """
-    made = as_dtype(dtype)
-    if not made.is_float:
+    known = as_dtype(dtype)
+    if not known.is_float:
         raise DTypeError(
             _("{kind} computes with floating-point numbers.", kind=kind),
             expected=_("dtype='float32' or 'float64'"),
-            got=made.name,
+            got=known.name,
         )
-    return made
+    return known
 
 
-def factors(kind: str, name: str, given: Any, *, ndim: int | None = None) -> Tensor:
+def factors(kind: str, name: str, value: Any, *, ndim: int | None = None) -> Tensor:
     """Check that weights are finite numbers ≥ 0, and return them as a tensor."""
-    if isinstance(given, Tensor) and not is_known(given):
-        return given
+    if isinstance(value, Tensor) and not is_known(value):
+        return value
     try:
-        array: Array = np.asarray(given, np.float64)
+        array: Array = np.asarray(value, np.float64)
     except (TypeError, ValueError, ArgumentError):
         array = np.array(math.nan)
     right = np.isfinite(array).all() and (array >= 0).all()
@@ -206,13 +180,13 @@ def factors(kind: str, name: str, given: Any, *, ndim: int | None = None) -> Ten
             expected=_("a list of finite numbers ≥ 0, not all 0")
             if ndim
             else _("a finite number ≥ 0, or several"),
-            got=f"{given!r:.80}",
+            got=f"{value!r:.80}",
         )
-    if isinstance(given, Tensor):
-        return given
-    made = Tensor(array)
-    made.name = "class_weight" if ndim else name  # formulas show it
-    return made
+    if isinstance(value, Tensor):
+        return value
+    tensor = Tensor(array)
+    tensor.name = "class_weight" if ndim else name  # formulas show it
+    return tensor
 
 
 def is_known(t: Tensor) -> bool:

@@ -9,13 +9,18 @@ from typing import Any
 import numpy as np
 
 from chainrule.errors import ArgumentError, ShapeError
-from chainrule.nn import functional
 from chainrule.nn import init as initialisers
-from chainrule.nn.arguments import Count, counts, flag, floating, number, place
+from chainrule.nn.affine import Linear, linear, same_dtype
+from chainrule.nn.arguments import (
+    Count,
+    flag,
+    floating,
+    layer_name,
+    number,
+    positive_integers,
+)
 from chainrule.nn.cache import KVCache
-from chainrule.nn.functional.attention import attend, causal, mask_of, need_keys
-from chainrule.nn.functional.layers import same_dtype
-from chainrule.nn.layers import Linear
+from chainrule.nn.dot_product_attention import attend, causal, mask_of, need_keys
 from chainrule.nn.module import Module, Parameter
 from chainrule.nn.positions import RotaryPositions
 from chainrule.primitives.rules import show
@@ -23,10 +28,12 @@ from chainrule.random import uniform
 from chainrule.tensor import Tensor, as_tensor
 from chainrule.text import _
 
+__all__ = ["CausalSelfAttention", "MultiheadAttention"]
 
-def check_heads(kind: str, **given: int) -> None:
+
+def check_heads(kind: str, **arguments: int) -> None:
     """Refuse an embedding width that the number of heads does not divide."""
-    (width, size), (heads, count) = given.items()
+    (width, size), (heads, count) = arguments.items()
     if size % count:
         raise ArgumentError(
             _("{kind} divides {width} among its heads.", kind=kind, width=width),
@@ -54,7 +61,7 @@ class _Heads(Module):
         dtype: str = "float32",
     ) -> None:
         kind = type(self).__name__
-        self.embed_dim, self.num_heads, self.kdim, self.vdim = counts(
+        self.embed_dim, self.num_heads, self.kdim, self.vdim = positive_integers(
             kind,
             embed_dim=embed_dim,
             num_heads=num_heads,
@@ -64,19 +71,19 @@ class _Heads(Module):
         check_heads(kind, embed_dim=self.embed_dim, num_heads=self.num_heads)
         self.dropout = number(kind, "dropout", dropout, least=0, below=1)
         self.batch_first = flag(kind, "batch_first", batch_first)
-        made, width = floating(kind, dtype), self.embed_dim
+        floats, width = floating(kind, dtype), self.embed_dim
         shapes = {"in_proj_weight": (3 * width, width)}
         if (self.kdim, self.vdim) != (width, width):
             inputs = {"q": width, "k": self.kdim, "v": self.vdim}
             shapes = {f"{c}_proj_weight": (width, n) for c, n in inputs.items()}
         for name, shape in shapes.items():
             bound = math.sqrt(6 / sum(shape))
-            drawn = uniform(*shape, low=-bound, high=bound, dtype=made)
+            drawn = uniform(*shape, low=-bound, high=bound, dtype=floats)
             setattr(self, name, Parameter(drawn))
         biased = flag(kind, "bias", bias)
-        zeros = np.zeros(3 * width, made.numpy)
+        zeros = np.zeros(3 * width, floats.numpy)
         self.in_proj_bias = Parameter(zeros) if biased else None
-        self.out_proj = Linear(width, width, biased, dtype=made.name)
+        self.out_proj = Linear(width, width, biased, dtype=floats.name)
         if self.out_proj.bias is not None:
             initialisers.zeros_(self.out_proj.bias)
 
@@ -95,7 +102,10 @@ class _Heads(Module):
             return
         lead = ("N, L", "N, S") if self.batch_first else ("L, N", "S, N")
         raise ShapeError(
-            _("{name} compares queries with keys.", name=place(type(self).__name__)),
+            _(
+                "{name} compares queries with keys.",
+                name=layer_name(type(self).__name__),
+            ),
             expected=_(
                 "query ({lead}, {widths}), key ({lead1}, {widths1}), "
                 "value ({lead1}, {widths2}); all without N for one "
@@ -115,7 +125,7 @@ class _Heads(Module):
         """Project queries, keys and values for all heads, at once if possible."""
         weight, bias = self.__dict__.get("in_proj_weight"), self.in_proj_bias
         if weight is not None and same:
-            return functional.linear(
+            return linear(
                 same_dtype(type(self).__name__, q, weight), weight, bias
             ).chunk(3, dim=-1)
         names = ("q_proj_weight", "k_proj_weight", "v_proj_weight")
@@ -126,7 +136,7 @@ class _Heads(Module):
         )
         biases = [None] * 3 if bias is None else bias.chunk(3, dim=0)
         return [
-            functional.linear(same_dtype(type(self).__name__, t, w, name), w, b)
+            linear(same_dtype(type(self).__name__, t, w, name), w, b)
             for name, t, w, b in zip(
                 ("query", "key", "value"), (q, k, v), weights, biases
             )
@@ -144,7 +154,7 @@ class _Heads(Module):
 
 
 class MultiheadAttention(_Heads):
-    """Attentions side by side, each in a space of its own.
+    """Multi-head attention: attentions in parallel, each in a subspace of its own.
 
         Q = X_q W_qᵀ + b_q,   K = X_k W_kᵀ + b_k,   V = X_v W_vᵀ + b_v
         Y = [head₁ … head_H] W_outᵀ + b_out,   head = softmax(Q Kᵀ/√d) V
@@ -154,12 +164,12 @@ class MultiheadAttention(_Heads):
     Vaswani et al. 2017, "Attention is all you need", 3.2.2.
 
     Args:
-        embed_dim: numbers of a query and of an output, E, a multiple of num_heads.
-        num_heads: H.
+        embed_dim: the width of a query and of an output, E, a multiple of num_heads.
+        num_heads: the number of heads, H.
         dropout: the probability of dropping a weight in training.
         bias: whether products have a b.
-        kdim: numbers of a key; E by default.
-        vdim: numbers of a value; E by default.
+        kdim: the width of a key; E by default.
+        vdim: the width of a value; E by default.
         batch_first: whether sequences are (N, L, E); else (L, N, E).
         dtype: of the parameters.
 
@@ -191,21 +201,20 @@ class MultiheadAttention(_Heads):
     ) -> tuple[Tensor, Tensor | None]:
         """Compute the attention output Y, and the attention weights.
 
-        Masks are PyTorch's, in which **true means not to look** (in
-        ``scaled_dot_product_attention`` it means to look); numbers are added to the
-        scores. A query that may look nowhere gets b_out, and weights 0.
+        Masks are PyTorch's, in which **true masks a key** (in
+        ``scaled_dot_product_attention`` it allows it); numbers are added to the scores.
+        A query without any allowed key gets b_out, and weights 0.
 
         Args:
             query: (L, N, E); (N, L, E) for ``batch_first``; (L, E) for one sequence.
             key: (S, N, kdim), in the same order.
             value: (S, N, vdim), in the same order.
-            key_padding_mask: (N, S), or (S,) for one sequence: keys that are filler.
+            key_padding_mask: (N, S), or (S,) for one sequence: keys that are padding.
             need_weights: whether the weights are given, else None.
             attn_mask: (L, S), or (N·num_heads, L, S).
             average_attn_weights: whether the weights are means over the heads,
                 (N, L, S); else (N, H, L, S).
-            is_causal: whether query i looks at keys 0 … i alone; a mask is not needed
-                for it.
+            is_causal: whether query i attends to keys 0 … i alone; no mask is needed.
         """
         same = query is key is value
         q = as_tensor(query)
@@ -239,27 +248,27 @@ class MultiheadAttention(_Heads):
     ) -> tuple[Tensor, ...]:
         """Combine masks to ones for (N, H, L, S), with true for visible keys."""
         n, length, keys = q.shape[0], q.shape[1], k.shape[1]
-        made: list[Tensor] = []
+        masks: list[Tensor] = []
         if padding is not None:
             t = _mask("key_padding_mask", padding)
             t = t.unsqueeze(0) if t.ndim == 1 else t
             _need("key_padding_mask", t, [(n, keys)])
-            made.append(t.reshape(n, 1, 1, keys))
+            masks.append(t.reshape(n, 1, 1, keys))
         if mask is not None:
             t, several = _mask("attn_mask", mask), n * self.num_heads
             _need("attn_mask", t, [(length, keys), (several, length, keys)])
             if t.ndim == 3:
                 t = t.reshape(n, self.num_heads, length, keys)
-            made.append(t)
-        return tuple(made)
+            masks.append(t)
+        return tuple(masks)
 
 
-def _mask(name: str, given: Any) -> Tensor:
+def _mask(name: str, value: Any) -> Tensor:
     """Convert a mask: numbers are kept, truth values are inverted."""
     what = _(
         "{name} says where not to look, or what is added to the scores.", name=name
     )
-    mask = mask_of(name, given, what)
+    mask = mask_of(name, value, what)
     return mask if mask.dtype.is_float else ~mask
 
 
@@ -273,7 +282,7 @@ def _need(name: str, mask: Tensor, shapes: list[Any]) -> None:
 
 
 class CausalSelfAttention(_Heads):
-    """A sequence looks at itself and back: each position at those before it.
+    """Causal self-attention: each position attends to itself and to those before it.
 
     The same as a :class:`MultiheadAttention` of ``(x, x, x, is_causal=True)``, with its
     weights. A :class:`KVCache` makes the next positions cost no more than themselves.
@@ -282,11 +291,11 @@ class CausalSelfAttention(_Heads):
     2018).
 
     Args:
-        embed_dim: numbers for each position, E, a multiple of num_heads.
-        num_heads: H.
+        embed_dim: the width of each position, E, a multiple of num_heads.
+        num_heads: the number of heads, H.
         dropout: the probability of dropping a weight in training.
         bias: whether products have a b.
-        rotary: whether queries and keys are turned by :class:`RotaryPositions`.
+        rotary: whether queries and keys are rotated by :class:`RotaryPositions`.
         dtype: of the parameters.
 
     Shapes:
@@ -327,8 +336,8 @@ class CausalSelfAttention(_Heads):
         """Compute the attention output for a sequence, or for its next positions.
 
         Args:
-            x: the sequence, or those positions that follow on what the cache holds.
-            cache: the keys and values of what came before, which takes up these too.
+            x: the sequence, or the positions that follow those in the cache.
+            cache: the keys and values of earlier positions; these are appended.
         """
         x = as_tensor(x)
         self._check(x, x, x)

@@ -14,14 +14,23 @@ from typing import Any, Literal
 from chainrule.errors import ShapeError
 from chainrule.functions.creation import arange
 from chainrule.functions.elementwise import where
-from chainrule.nn.arguments import number, place, spread
-from chainrule.nn.functional.sampling import sample
+from chainrule.nn.arguments import layer_name, number, per_axis
 from chainrule.nn.module import Module
+from chainrule.nn.sampling import sample
 from chainrule.primitives.rules import show
 from chainrule.random import uniform
 from chainrule.tensor import Tensor, as_tensor
 from chainrule.text import _
 from chainrule.util.validation import choice, refused
+
+__all__ = [
+    "RandomAffine",
+    "RandomCrop",
+    "RandomErasing",
+    "RandomHorizontalFlip",
+    "RandomRotation",
+    "RandomVerticalFlip",
+]
 
 
 class Augmentation(Module):
@@ -33,7 +42,7 @@ class Augmentation(Module):
         kind = type(self).__name__
         if x.ndim != 4:
             raise ShapeError(
-                _("{kind} changes images.", kind=place(kind)),
+                _("{kind} changes images.", kind=layer_name(kind)),
                 expected="(N, C, H, W)",
                 got=show(x.shape),
                 fix=_("nn.Unflatten(1, (1, 28, 28)) in front makes images of rows"),
@@ -106,8 +115,8 @@ class RandomCrop(Augmentation):
         padding: int | tuple[int, int] = 0,
         padding_mode: Literal["constant", "edge"] = "constant",
     ) -> None:
-        spread("RandomCrop", "size", size, 2)
-        spread("RandomCrop", "padding", padding, 2, least=0)
+        per_axis("RandomCrop", "size", size, 2)
+        per_axis("RandomCrop", "padding", padding, 2, least=0)
         self.size, self.padding = size, padding
         self.padding_mode = choice("constant", "edge")("padding_mode", padding_mode)
 
@@ -127,21 +136,24 @@ class RandomCrop(Augmentation):
             # A uniform number is below 1; places from −pad to spare + pad.
             first = (uniform(x.shape[0], 1) * (spare + 2 * pad + 1)).floor() - pad
             wanted = (arange(size, dtype="float32") + first).astype("int32")
-            held = wanted.clamp(0, n - 1)
+            inside = wanted.clamp(0, n - 1)
             shape = (-1, 1, size, 1) if axis == 2 else (-1, 1, 1, size)
-            x = x.take_along_dim(held.reshape(shape), axis)
+            x = x.take_along_dim(inside.reshape(shape), axis)
             if self.padding_mode == "constant":
-                x = where((held == wanted).reshape(shape), x, 0.0)
+                x = where((inside == wanted).reshape(shape), x, 0.0)
         return x
 
     def _axes(self, x: Tensor) -> list[tuple[int, int, int]]:
         """Return, for each axis, the crop size, the padding and the spare length."""
-        sizes = spread("RandomCrop", "size", self.size, 2)
-        pads = spread("RandomCrop", "padding", self.padding, 2, least=0)
+        sizes = per_axis("RandomCrop", "size", self.size, 2)
+        pads = per_axis("RandomCrop", "padding", self.padding, 2, least=0)
         spare = [n - size for n, size in zip(_sides(x), sizes)]
         if min(spare) < 0:
             raise ShapeError(
-                _("{place} cuts out more than there is.", place=place("RandomCrop")),
+                _(
+                    "{place} cuts out more than there is.",
+                    place=layer_name("RandomCrop"),
+                ),
                 expected=_(
                     "images of at least {sizes} × {sizes1}",
                     sizes=sizes[0],
@@ -288,20 +300,20 @@ def _sides(x: Tensor) -> tuple[int, int]:
     )
 
 
-def _pair(kind: str, name: str, given: Any, **limits: Any) -> tuple[float, float]:
+def _pair(kind: str, name: str, value: Any, **limits: Any) -> tuple[float, float]:
     """Check a pair of finite numbers within limits, and return it."""
-    if isinstance(given, Sequence) and not isinstance(given, str) and len(given) == 2:
-        first, second = (number(kind, name, n, **limits) for n in given)
+    if isinstance(value, Sequence) and not isinstance(value, str) and len(value) == 2:
+        first, second = (number(kind, name, n, **limits) for n in value)
         if name == "translate" or first <= second:
             return first, second
     what = _("{kind} takes two numbers for {name}.", kind=kind, name=name)
     expected = _("(across, down)") if name == "translate" else _("(least, most)")
-    raise refused(name, given, what, expected)
+    raise refused(name, value, what, expected)
 
 
-def _ends(kind: str, name: str, given: Any) -> tuple[float, float]:
+def _ends(kind: str, name: str, value: Any) -> tuple[float, float]:
     """Return an interval: (−d, d) for a number d, or the checked pair of ends."""
-    if isinstance(given, tuple | list):
-        return _pair(kind, name, given)
-    most = number(kind, name, given, least=0)
+    if isinstance(value, tuple | list):
+        return _pair(kind, name, value)
+    most = number(kind, name, value, least=0)
     return -most, most

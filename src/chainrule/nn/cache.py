@@ -6,8 +6,8 @@ import numpy as np
 
 from chainrule.errors import ShapeError
 from chainrule.graph.types import DType
-from chainrule.nn.arguments import Count, counts, floating, place
-from chainrule.nn.functional.layers import same_dtype
+from chainrule.nn.affine import same_dtype
+from chainrule.nn.arguments import Count, floating, layer_name, positive_integers
 from chainrule.nn.module import Module
 from chainrule.nn.positions import within
 from chainrule.operations.operands import filled
@@ -16,25 +16,27 @@ from chainrule.primitives.rules import show
 from chainrule.tensor import Tensor, as_tensor, count_of, wrap
 from chainrule.text import _
 
+__all__ = ["KVCache"]
+
 
 class KVCache(Module):
     """Keys and values of the positions so far, of one layer of attention.
 
     It is state of a fixed size: a compiled function that generates tokens is traced
-    once. What it holds is no part of a ``state_dict``.
+    once. Its tensors are no part of a ``state_dict``.
 
     Pope et al. 2022, "Efficiently scaling transformer inference".
 
     Args:
-        batch_size: how many sequences, N.
+        batch_size: the number of sequences, N.
         num_heads: H of the attention.
-        max_seq_len: how many positions it has room for, S.
-        head_dim: numbers of a key of a head, d = E/H.
+        max_seq_len: the largest number of positions, S.
+        head_dim: the width of a key of a head, d = E/H.
         dtype: of keys and values, that of the attention.
 
     Attributes:
         keys, values: (N, H, S, d).
-        length: how many positions it holds, int64 ().
+        length: the number of positions stored, int64 ().
 
     Raises:
         ArgumentError: it is full.
@@ -59,16 +61,16 @@ class KVCache(Module):
         *,
         dtype: str = "float32",
     ) -> None:
-        shape = counts(
+        shape = positive_integers(
             "KVCache",
             batch_size=batch_size,
             num_heads=num_heads,
             max_seq_len=max_seq_len,
             head_dim=head_dim,
         )
-        made = floating("KVCache", dtype).numpy
+        numpy_dtype = floating("KVCache", dtype).numpy
         for name in ("keys", "values"):
-            self.register_buffer(name, np.zeros(shape, made), persistent=False)
+            self.register_buffer(name, np.zeros(shape, numpy_dtype), persistent=False)
         self.register_buffer("length", np.int64(0), persistent=False)
 
     def forward(self, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
@@ -78,27 +80,27 @@ class KVCache(Module):
             key, value: of the next positions, (N, H, L, d).
         """
         n, heads, most, width = self.keys.shape
-        given = [as_tensor(key), as_tensor(value)]
-        length = given[0].shape[2] if given[0].ndim == 4 else None
-        if length is None or any(t.shape != (n, heads, length, width) for t in given):
+        inputs = [as_tensor(key), as_tensor(value)]
+        length = inputs[0].shape[2] if inputs[0].ndim == 4 else None
+        if length is None or any(t.shape != (n, heads, length, width) for t in inputs):
             raise ShapeError(
-                _("{place} is for other keys and values.", place=place("KVCache")),
+                _("{place} is for other keys and values.", place=layer_name("KVCache")),
                 expected=_(
                     "({n}, {heads}, L, {width}), both", n=n, heads=heads, width=width
                 ),
-                got=" and ".join(show(t.shape) for t in given),
+                got=" and ".join(show(t.shape) for t in inputs),
             )
         fix = _("a larger max_seq_len, or cache.reset() for another sequence")
         start = within("KVCache", self.length, length, int(most), fix)
         zero = filled(0, DType.int64, ())
         corner = (zero, zero, start.value, zero)
-        made: list[Tensor] = []
-        for held, t in zip((self.keys, self.values), given):
-            t = same_dtype("KVCache", t, held)
-            made.append(wrap(dynamic_update_slice(held.value, t.value, *corner)))
-            held.copy_(made[-1].detach())
+        updated: list[Tensor] = []
+        for buffer, t in zip((self.keys, self.values), inputs):
+            t = same_dtype("KVCache", t, buffer)
+            updated.append(wrap(dynamic_update_slice(buffer.value, t.value, *corner)))
+            buffer.copy_(updated[-1].detach())
         self.length.copy_(start + count_of(length, DType.int64))
-        return made[0], made[1]
+        return updated[0], updated[1]
 
     def reset(self) -> KVCache:
         """Empty the cache, for another sequence."""

@@ -52,11 +52,11 @@ def captured(kind: type, args: tuple[Any, ...], kwargs: Any) -> dict[str, Any]:
             the class that was called and not of a base.
         ArgumentError: arguments for a class that takes none.
     """
-    made = constructor(kind)
+    signature = constructor(kind).signature
     try:
-        bound = made.signature.bind(*args, **kwargs)
+        bound = signature.bind(*args, **kwargs)
     except TypeError as error:
-        if not made.signature.parameters:
+        if not signature.parameters:
             raise ArgumentError(
                 _("{name} takes no arguments.", name=kind.__name__),
                 expected=f"{kind.__name__}()",
@@ -65,17 +65,17 @@ def captured(kind: type, args: tuple[Any, ...], kwargs: Any) -> dict[str, Any]:
         copied = not (args or kwargs)  # made by copy or pickle, without a constructor
         if copied or hasattr(kind.__init__, "__wrapped__"):  # takes what it hides
             return {}
-        for name in kwargs.keys() - made.signature.parameters.keys():
-            known = made.signature.parameters
+        for name in kwargs.keys() - signature.parameters.keys():
+            known = signature.parameters
             raise unknown_keyword(kind.__name__, name, kwargs[name], known) from None
         raise TypeError(f"{kind.__name__}(…): {error}") from None
     bound.apply_defaults()
     found: dict[str, Any] = {}
     for name, value in bound.arguments.items():
-        given = made.signature.parameters[name]
-        if given.kind is given.VAR_KEYWORD:
+        parameter = signature.parameters[name]
+        if parameter.kind is parameter.VAR_KEYWORD:
             found |= value
-        elif given.kind is not given.VAR_POSITIONAL or value:
+        elif parameter.kind is not parameter.VAR_POSITIONAL or value:
             found[name] = value
     return {name: _copied(value) for name, value in found.items()}
 
@@ -127,9 +127,9 @@ def shown(module: Any) -> str:
     defaults = constructor(type(module)).defaults
     parts: list[str] = []
     for name, value in module.settings().items():
-        given = module._arguments.get(name)
-        held = given if isinstance(given, list) else [given]
-        if any(hasattr(item, "named_children") for item in held):
+        argument = module._arguments.get(name)
+        items = argument if isinstance(argument, list) else [argument]
+        if any(hasattr(item, "named_children") for item in items):
             continue  # shown as what is within the module
         if name not in defaults or value != described(defaults[name]):
             parts.append(f"{name}={_short(value)}")

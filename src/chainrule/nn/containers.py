@@ -6,9 +6,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Self, overload
 
 from chainrule.errors import ArgumentError
-from chainrule.nn.layers import Steps
+from chainrule.nn.attribute_checks import check_name
 from chainrule.nn.module import Module
+from chainrule.nn.shapes import Steps
 from chainrule.text import _
+
+__all__ = ["ModuleDict", "ModuleList", "Sequential"]
 
 
 def _checked(kind: str, name: Any, module: Any) -> Module:
@@ -33,11 +36,11 @@ class _Container(Module):
     def _fill(self, modules: Mapping[str, Any]) -> None:
         """Replace all modules of the container."""
         kind = type(self).__name__
-        made = {name: _checked(kind, name, m) for name, m in modules.items()}
+        checked = {name: _checked(kind, name, m) for name, m in modules.items()}
         for name, __ in list(self.named_children()):
             delattr(self, name)
-        for name, module in made.items():
-            self._check_name(name)
+        for name, module in checked.items():
+            check_name(self, name)
             setattr(self, name, module)
 
     def settings(self) -> dict[str, Any]:
@@ -68,9 +71,9 @@ class _Row(_Container):
 
     def insert(self, index: int, module: Module) -> Self:
         """Insert a module before the module with an index."""
-        held = list(self)
-        held.insert(index, module)
-        self._number(held)
+        modules = list(self)
+        modules.insert(index, module)
+        self._number(modules)
         return self
 
     def _number(self, modules: Iterable[Any]) -> None:
@@ -92,9 +95,9 @@ class _Row(_Container):
         setattr(self, name, _checked(type(self).__name__, index, module))
 
     def __delitem__(self, index: int | slice) -> None:
-        held = list(self)
-        del held[index]
-        self._number(held)
+        modules = list(self)
+        del modules[index]
+        self._number(modules)
 
     @overload
     def __getitem__(self, index: int) -> Module: ...
@@ -167,24 +170,24 @@ def _check_takes_several(module: Module, before: Module) -> None:
         )
 
 
-class _Held(_Container):
+class _CalledByOwner(_Container):
     """Base class of containers without ``forward``: modules are called one by one.
 
     So they are named by its path: ``layers.0``.
     """
 
-    def _take_name(self, name: str) -> None:
-        super()._take_name(name)
+    def _set_name(self, name: str) -> None:
+        super()._set_name(name)
         for key, module in self.named_children():
-            module._take_name(f"{name}.{key}")
+            module._set_name(f"{name}.{key}")
 
     def __setattr__(self, name: str, value: Any) -> None:
         super().__setattr__(name, value)
         if isinstance(value, Module) and self._name:
-            value._take_name(f"{self._name}.{name}")
+            value._set_name(f"{self._name}.{name}")
 
 
-class ModuleList(_Held, _Row):
+class ModuleList(_CalledByOwner, _Row):
     """A list of modules that the module which holds it finds; it is not called itself.
 
     >>> import chainrule as cr
@@ -204,7 +207,7 @@ class ModuleList(_Held, _Row):
         self._number(modules)
 
 
-class ModuleDict(_Held):
+class ModuleDict(_CalledByOwner):
     """Modules by name that the module which holds it finds; it is not called itself.
 
     >>> from chainrule import nn
@@ -217,10 +220,10 @@ class ModuleDict(_Held):
         self._fill(modules or {})
 
     def __getitem__(self, key: str) -> Module:
-        held = dict(self.named_children())
-        if key not in held:
+        modules = dict(self.named_children())
+        if key not in modules:
             raise KeyError(key)
-        return held[key]
+        return modules[key]
 
     def __setitem__(self, key: str, module: Module) -> None:
         self.add_module(key, _checked("ModuleDict", key, module))

@@ -1,53 +1,61 @@
-"""Convolutional layers: the same kernels at each position of a signal or image."""
+"""Convolution: the same kernels at each position of a signal or image."""
 
 from __future__ import annotations
 
 import math
 from typing import Any, ClassVar, Literal
 
-from chainrule.errors import ArgumentError
-from chainrule.nn.arguments import Count, counts, flag, floating, spread
-from chainrule.nn.functional.convolution import (
-    EDGES,
-    conv,
-    conv_transpose,
-    further,
-    paddings,
+import numpy as np
+
+from chainrule.errors import ArgumentError, ShapeError
+from chainrule.graph.types import Shape
+from chainrule.nn.affine import parameter, same_dtype
+from chainrule.nn.arguments import (
+    Count,
+    Size,
+    flag,
+    floating,
+    integer,
+    layer_name,
+    per_axis,
+    positive_integers,
 )
 from chainrule.nn.module import Module, Parameter
+from chainrule.primitives import conv as convolution
+from chainrule.primitives.rules import show
+from chainrule.primitives.sliding import dilated
 from chainrule.random import uniform
-from chainrule.tensor import Tensor
+from chainrule.tensor import Tensor, as_tensor, wrap
 from chainrule.text import _
 from chainrule.util.validation import choice
 
-Edges = Literal["zeros", "reflect", "replicate", "circular"]
+__all__ = ["Conv1d", "Conv2d", "conv1d", "conv2d"]
+
+PaddingMode = Literal["zeros", "reflect", "replicate", "circular"]
+#: The padding modes that repeat the input, by NumPy's names for them.
+NUMPY_MODES = {"reflect": "reflect", "replicate": "edge", "circular": "wrap"}
 
 
-class _Conv(Module):
-    """Base class of convolutional layers: kernels over ``axes`` axes."""
+class Kernels(Module):
+    """Base class of layers with kernels over ``axes`` axes, and a bias a channel."""
 
     axes: ClassVar[int]
-    modes: ClassVar[tuple[str, ...]] = tuple(EDGES)
-    bias: Parameter | None
 
-    def _set(
+    def _set_parameters(
         self,
         in_channels: Any,
         out_channels: Any,
         kernel_size: Any,
-        stride: Any,
-        padding: Any,
-        dilation: Any,
         groups: Any,
         bias: Any,
-        padding_mode: Any,
         dtype: Any,
+        transposed: bool = False,
     ) -> None:
+        """Check the numbers of channels, and draw ``weight`` and ``bias``."""
         kind = type(self).__name__
-        made = counts(
+        self.in_channels, self.out_channels, self.groups = positive_integers(
             kind, in_channels=in_channels, out_channels=out_channels, groups=groups
         )
-        self.in_channels, self.out_channels, self.groups = made
         if self.in_channels % self.groups or self.out_channels % self.groups:
             raise ArgumentError(
                 _("{kind} cuts its channels into groups of one size.", kind=kind),
@@ -55,54 +63,73 @@ class _Conv(Module):
                 got=f"in_channels={in_channels}, out_channels={out_channels}, "
                 f"groups={groups}",
             )
-        window = spread(kind, "kernel_size", kernel_size, self.axes)
-        steps = spread(kind, "stride", stride, self.axes)
-        reach = spread(kind, "dilation", dilation, self.axes)
-        self._check(padding, window, steps, reach)
-        self.kernel_size, self.stride, self.padding = kernel_size, stride, padding
-        self.dilation = dilation
-        edges = choice(
-            "zeros", *self.modes, what=_("{kind} knows no such {name}."), kind=kind
-        )
-        self.padding_mode = edges("padding_mode", padding_mode)
-        shape = (*self._channels(), *window)
+        kernel = per_axis(kind, "kernel_size", kernel_size, self.axes)
+        self.kernel_size = kernel_size
+        channels = self.out_channels, self.in_channels // self.groups
+        if transposed:
+            channels = self.in_channels, self.out_channels // self.groups
+        shape = (*channels, *kernel)
         bound = 1 / math.sqrt(math.prod(shape[1:]))
         draw = {"low": -bound, "high": bound, "dtype": floating(kind, dtype)}
         self.weight = Parameter(uniform(*shape, **draw))
         biased = flag(kind, "bias", bias)
         self.bias = Parameter(uniform(self.out_channels, **draw)) if biased else None
 
-    def _check(self, padding: Any, window: Any, steps: Any, reach: Any) -> None:
-        paddings(type(self).__name__, padding, window, steps, reach)
 
-    def _channels(self) -> tuple[int, int]:
-        """Return the lengths of the weight's two channel axes."""
-        return self.out_channels, self.in_channels // self.groups
+class _Conv(Kernels):
+    """Base class of convolutions over ``axes`` axes."""
+
+    def __init__(
+        self,
+        in_channels: Count,
+        out_channels: Count,
+        kernel_size: Count | tuple[Count, ...],
+        stride: Size = 1,
+        padding: Size | str = 0,
+        dilation: Size = 1,
+        groups: int = 1,
+        bias: bool = True,
+        padding_mode: PaddingMode = "zeros",
+        *,
+        dtype: str = "float32",
+    ) -> None:
+        kind = type(self).__name__
+        kernel = per_axis(kind, "kernel_size", kernel_size, self.axes)
+        strides = per_axis(kind, "stride", stride, self.axes)
+        dilations = per_axis(kind, "dilation", dilation, self.axes)
+        paddings(kind, padding, kernel, strides, dilations)
+        self.stride, self.padding, self.dilation = stride, padding, dilation
+        self.padding_mode = choice(
+            "zeros", *NUMPY_MODES, what=_("{kind} knows no such {name}."), kind=kind
+        )("padding_mode", padding_mode)
+        self._set_parameters(
+            in_channels, out_channels, kernel_size, groups, bias, dtype
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         """Compute the convolution of x with the kernels, plus the bias."""
         slides = (self.stride, self.padding, self.dilation, self.groups)
         kind, mode = type(self).__name__, self.padding_mode
-        return conv(kind, self.axes, x, self.weight, self.bias, *slides, mode)
+        return _conv(kind, self.axes, x, self.weight, self.bias, *slides, mode)
 
 
 class Conv1d(_Conv):
-    """Kernels that slide over a signal, the same at each place.
+    """Kernels that slide over a signal, the same at each position.
 
         y[n, o, p] = bₒ + Σ_c Σ_k W[o, c, k] · x[n, c, p·stride + k·dilation − padding]
 
     LeCun et al. 1989, "Backpropagation applied to handwritten zip code recognition". As
-    everywhere in the field it is a cross-correlation: the kernel is not turned round.
+    everywhere in the field it is a cross-correlation: the kernel is not flipped.
 
     Args:
         in_channels: the number of channels C of the input.
         out_channels: the number of kernels O, one channel of the output each.
-        kernel_size: how many elements a kernel sees along each axis, K.
-        stride: from one place to the next.
-        padding: how many elements are put before and behind each axis; ``"valid"`` for
-            none, ``"same"`` for as many as keep its length (with a stride of 1).
-        dilation: from one element that a kernel sees to the next.
-        groups: into so many groups channels are cut; a kernel sees those of one group.
+        kernel_size: the number of elements under a kernel along each axis, K.
+        stride: from one position to the next.
+        padding: the number of elements added before and after each axis; ``"valid"``
+            for none, ``"same"`` for as many as keep its length (with a stride of 1).
+        dilation: from one element under a kernel to the next.
+        groups: the number of groups of channels; a kernel sees the channels of one.
             ``groups=in_channels`` is a depthwise convolution.
         bias: whether there is a b.
         padding_mode: what padding consists of: ``"zeros"``, or the input itself,
@@ -120,23 +147,6 @@ class Conv1d(_Conv):
     """
 
     axes = 1
-
-    def __init__(
-        self,
-        in_channels: Count,
-        out_channels: Count,
-        kernel_size: Count | tuple[Count],
-        stride: int | tuple[int] = 1,
-        padding: int | tuple[int] | str = 0,
-        dilation: int | tuple[int] = 1,
-        groups: int = 1,
-        bias: bool = True,
-        padding_mode: Edges = "zeros",
-        *,
-        dtype: str = "float32",
-    ) -> None:
-        slides = (kernel_size, stride, padding, dilation, groups)
-        self._set(in_channels, out_channels, *slides, bias, padding_mode, dtype)
 
 
 class Conv2d(_Conv):
@@ -162,146 +172,252 @@ class Conv2d(_Conv):
 
     axes = 2
 
-    def __init__(
-        self,
-        in_channels: Count,
-        out_channels: Count,
-        kernel_size: Count | tuple[Count, Count],
-        stride: int | tuple[int, int] = 1,
-        padding: int | tuple[int, int] | str = 0,
-        dilation: int | tuple[int, int] = 1,
-        groups: int = 1,
-        bias: bool = True,
-        padding_mode: Edges = "zeros",
-        *,
-        dtype: str = "float32",
-    ) -> None:
-        slides = (kernel_size, stride, padding, dilation, groups)
-        self._set(in_channels, out_channels, *slides, bias, padding_mode, dtype)
+
+def conv1d(
+    x: Any,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: Size = 1,
+    padding: Size | str = 0,
+    dilation: Size = 1,
+    groups: int = 1,
+) -> Tensor:
+    """Compute :class:`Conv1d` with the kernels W (O, C/groups, K) and the bias (O,).
+
+    >>> conv1d([[[1.0, 2.0, 4.0, 8.0]]], Tensor([[[-1.0, 1.0]]]))
+    tensor([[[1., 2., 4.]]])
+    """
+    return _conv("Conv1d", 1, x, weight, bias, stride, padding, dilation, groups)
 
 
-class _ConvTranspose(_Conv):
-    """Base class of transposed convolutions, the input derivatives of convolutions."""
+def conv2d(
+    x: Any,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: Size = 1,
+    padding: Size | str = 0,
+    dilation: Size = 1,
+    groups: int = 1,
+) -> Tensor:
+    """Compute :class:`Conv2d` with the kernels W (O, C/groups, K, L) and the bias (O,).
 
-    modes = ()
-    output_padding: Any
-
-    def _check(self, padding: Any, window: Any, steps: Any, reach: Any) -> None:
-        kind = type(self).__name__
-        spread(kind, "padding", padding, self.axes, least=0)
-        further(kind, self.output_padding, steps, reach)
-
-    def _channels(self) -> tuple[int, int]:
-        return self.in_channels, self.out_channels // self.groups
-
-    def forward(self, x: Tensor, output_size: Any = None) -> Tensor:
-        """Compute the transposed convolution of x.
-
-        Args:
-            x: the input.
-            output_size: the lengths of the result, or its shape, instead of
-                ``output_padding``; those that lie within a stride are possible.
-        """
-        slides = (self.stride, self.padding, self.output_padding, self.dilation)
-        given = (x, self.weight, self.bias, *slides, self.groups, output_size)
-        return conv_transpose(type(self).__name__, self.axes, *given)
+    >>> conv2d([[[1.0, 2.0], [3.0, 4.0]]], Tensor([[[[1.0, 1.0]]]]), padding="valid")
+    tensor([[[3.],
+             [7.]]])
+    """
+    return _conv("Conv2d", 2, x, weight, bias, stride, padding, dilation, groups)
 
 
-class ConvTranspose1d(_ConvTranspose):
-    """Each element spreads a kernel out over the result: a signal becomes longer.
+def _conv(
+    kind: str,
+    axes: int,
+    x: Any,
+    weight: Tensor,
+    bias: Tensor | None,
+    stride: Any,
+    padding: Any,
+    dilation: Any,
+    groups: Any,
+    padding_mode: str = "zeros",
+) -> Tensor:
+    """Compute a convolution over ``axes`` axes.
 
-        y[n, o, p·stride + k·dilation − padding] += W[c, o, k] · x[n, c, p],  then + bₒ
+    Raises:
+        ShapeError: channels that are not there, or are not C; groups that do not
+            divide them; a kernel larger than the padded input; a bias that is not (O,).
+        ArgumentError: settings that no convolution has.
+    """
+    x, weight = as_tensor(x), as_tensor(weight)
+    groups = integer(kind, "groups", groups, least=1)
+    check_kernels(kind, axes, weight.shape, groups, _("out, in/groups"))
+    channels, *kernel = (int(d) for d in weight.shape[1:])
+    bias = parameter(kind, "bias", bias, weight.shape[:1], weight)
+    x = same_dtype(kind, x, weight)
+    x, single = batch_of(kind, "convolve", x, axes, channels * groups)
+    strides = per_axis(kind, "stride", stride, axes)
+    dilations = per_axis(kind, "dilation", dilation, axes)
+    pads = paddings(kind, padding, kernel, strides, dilations)
+    check_fit(kind, x.shape, kernel, pads, dilations, single)
+    if padding_mode != "zeros":
+        _check_padding_mode(kind, x.shape, pads, padding_mode, single)
+        for axis, (low, high) in enumerate(pads, start=2):
+            x = _padded(x, axis, low, high, padding_mode)
+        pads = ((0, 0),) * axes
+    slides = {"strides": strides, "padding": pads, "lhs_dilation": (1,) * axes}
+    y = convolve(x, weight, "oc", groups, **slides, rhs_dilation=dilations)
+    return add_bias(y, bias, single)
 
-    The derivative of :class:`Conv1d` for its input, as a layer (Zeiler et al. 2010,
-    "Deconvolutional networks"): a result has the length from which a ``Conv1d`` with
-    the same arguments makes that of the input. It undoes no convolution.
+
+def convolve(
+    x: Tensor, weight: Tensor, channel_axes: str, groups: int, **slides: Any
+) -> Tensor:
+    """Convolve each group; ``channel_axes`` names the kernels' axes of channels."""
+    positions = "".join(map(str, range(x.ndim - 2)))
+    dims = f"nc{positions},{channel_axes}{positions}->no{positions}"
+    if groups > 1:
+        dims = f"ngc{positions},g{channel_axes}{positions}->ngo{positions}"
+        x = x.unflatten(1, (groups, -1))
+        weight = weight.unflatten(0, (groups, -1))
+    values = (x.value, weight.value)
+    y = wrap(convolution.conv(*values, dims=dims, accumulate=x.dtype, **slides))
+    return y.flatten(1, 2) if groups > 1 else y
+
+
+def add_bias(y: Tensor, bias: Tensor | None, single: bool) -> Tensor:
+    """Add the bias of each channel, and remove the batch axis of a single sample."""
+    if bias is not None:
+        y = y + bias.reshape(-1, *[1] * (y.ndim - 2))
+    return y.squeeze(0) if single else y
+
+
+def check_kernels(
+    kind: str, axes: int, shape: Shape, groups: int, channels: str
+) -> None:
+    """Refuse a weight whose shape is not that of kernels for so many groups."""
+    if len(shape) == axes + 2 and not int(shape[0]) % groups:
+        return
+    name = layer_name(kind)
+    raise ShapeError(
+        _("{kind} has no kernels for {groups} groups.", kind=name, groups=groups)
+        if groups > 1
+        else _("{kind} has no kernels.", kind=name),
+        expected=_(
+            "a weight of shape ({channels}, {axes}), {partition} a multiple of groups",
+            channels=channels,
+            axes=", ".join(["kernel"] * axes),
+            partition=channels.partition(",")[0],
+        ),
+        got=show(shape),
+    )
+
+
+def batch_of(
+    kind: str, doing: str, x: Tensor, axes: int, channels: int | None = None
+) -> tuple[Tensor, bool]:
+    """Return ``x`` as a batch (N, C, …), and whether it was one sample (C, …).
+
+    Raises:
+        ShapeError: other axes, or other channels than these.
+    """
+    lengths = "L" if axes == 1 else "H, W"
+    named = "C" if channels is None else str(channels)
+    axis = x.ndim - axes - 1  # of the channels
+    if axis in (0, 1) and (channels is None or x.shape[axis] == channels):
+        return (x, False) if axis else (x.unsqueeze(0), True)
+    fix = _(
+        "x.reshape(-1, {named}, {lengths}), or nn.Unflatten(1, ({named}, {lengths}))",
+        named=named,
+        lengths=lengths,
+    )
+    if axis == 0:
+        fix = _("x.unsqueeze(1) gives a batch of grey images its axis of channels")
+        if channels != 1:
+            fix = _("{fix}, for nn.{kind}(1, …)", fix=fix, kind=kind)
+    elif axis == 1 and x.shape[-1] == channels:
+        fix = _("x.movedim(-1, 1): channels come before {lengths}", lengths=lengths)
+    elif axis == 1:
+        fix = _("build nn.{kind}({shape}, …)", kind=kind, shape=x.shape[axis])
+    raise ShapeError(
+        _("{kind} cannot {doing} its input.", kind=layer_name(kind), doing=doing),
+        expected=_(
+            "(N, {named}, {lengths}), or ({named}, {lengths}) for one sample",
+            named=named,
+            lengths=lengths,
+        ),
+        got=show(x.shape),
+        fix=fix,
+    )
+
+
+def paddings(
+    kind: str, padding: Any, window: Any, strides: Any, dilations: Any
+) -> tuple[tuple[int, int], ...]:
+    """Return the numbers of elements to pad before and after each axis."""
+    axes = len(window)
+    if not isinstance(padding, str):
+        return tuple((n, n) for n in per_axis(kind, "padding", padding, axes, least=0))
+    words = _("{name} is a number, or a word that {kind} knows.")
+    if choice("same", "valid", what=words, kind=kind)("padding", padding) == "valid":
+        return ((0, 0),) * axes
+    if any(stride != 1 for stride in strides):
+        raise ArgumentError(
+            _(
+                "{kind} gives as many places as it takes in steps of one alone.",
+                kind=kind,
+            ),
+            expected=_("padding='same' with stride=1"),
+            got=f"padding='same', stride={strides}",
+            fix=_("padding=(kernel_size − 1) // 2 divides the places by the stride"),
+        )
+    extra = [dilated(k, d) - 1 for k, d in zip(window, dilations)]
+    return tuple((n // 2, n - n // 2) for n in extra)
+
+
+def check_fit(
+    kind: str, shape: Shape, window: Any, pads: Any, dilations: Any, single: bool
+) -> None:
+    """Refuse a window that is larger than the padded input.
 
     Args:
-        in_channels: the number of channels C of the input.
-        out_channels: the number of channels O of the output.
-        kernel_size: over how many elements one is spread along each axis, K.
-        stride: from one place to the next, in the result.
-        padding: how many elements are cut off before and behind each axis.
-        output_padding: how many more are kept behind, less than stride or dilation:
-            with a stride several lengths have the same ``Conv1d``.
-        groups: into so many groups channels are cut, see :class:`Conv1d`.
-        bias: whether there is a b.
-        dilation: from one element of a kernel to the next.
-        padding_mode: ``"zeros"`` alone.
-        dtype: of the parameters.
-
-    Shapes:
-        ``weight`` (C, O/groups, K), ``bias`` (O,), both from U(−1/√n, 1/√n) as
-        PyTorch's, with n = O/groups · K; input (N, C, L) or (C, L), output (N, O, L′)
-        or (O, L′) with L′ = (L − 1)·stride − 2·padding + dilation·(K − 1) +
-        output_padding + 1.
-
-    >>> import chainrule as cr
-    >>> longer = cr.nn.ConvTranspose1d(8, 2, kernel_size=3, stride=2, padding=1)
-    >>> longer(cr.zeros(5, 8, 10)).shape, longer(cr.zeros(5, 8, 10), 20).shape
-    ((5, 2, 19), (5, 2, 20))
+        kind: the layer.
+        shape: of the input, with an axis of samples.
+        window, pads, dilations: of the window.
+        single: whether the user gave one sample, without that axis.
     """
+    for axis, (k, (low, high), d) in enumerate(zip(window, pads, dilations), start=2):
+        length, needed = shape[axis], dilated(k, d) - low - high
+        if not isinstance(length, int):
+            raise ShapeError(
+                _(
+                    "{kind} slides over axes whose lengths are known.",
+                    kind=layer_name(kind),
+                ),
+                expected=_("a number of samples alone that varies"),
+                got=show(shape[single:]),
+            )
+        if length < max(needed, 1):
+            raise ShapeError(
+                _(
+                    "{kind}'s window is larger than its padded input.",
+                    kind=layer_name(kind),
+                ),
+                expected=_(
+                    "at least {needed} along axis {single}",
+                    needed=max(needed, 1),
+                    single=axis - single,
+                ),
+                got=show(shape[single:]),
+                fix=_("a smaller kernel or dilation, or more padding"),
+            )
 
-    axes = 1
 
-    def __init__(
-        self,
-        in_channels: Count,
-        out_channels: Count,
-        kernel_size: Count | tuple[Count],
-        stride: int | tuple[int] = 1,
-        padding: int | tuple[int] = 0,
-        output_padding: int | tuple[int] = 0,
-        groups: int = 1,
-        bias: bool = True,
-        dilation: int | tuple[int] = 1,
-        padding_mode: Literal["zeros"] = "zeros",
-        *,
-        dtype: str = "float32",
-    ) -> None:
-        self.output_padding = output_padding
-        slides = (kernel_size, stride, padding, dilation, groups)
-        self._set(in_channels, out_channels, *slides, bias, padding_mode, dtype)
+def _check_padding_mode(
+    kind: str, shape: Shape, pads: Any, mode: str, single: bool
+) -> None:
+    """Refuse padding by input elements where the input is too short."""
+    for axis, sides in enumerate(pads, start=2):
+        length, side = shape[axis], max(sides)
+        needed = {"reflect": side + 1, "replicate": 1, "circular": side}[mode]
+        if side and (not isinstance(length, int) or length < needed):
+            raise ShapeError(
+                _(
+                    "{kind} continues its input by elements that it has not.",
+                    kind=layer_name(kind),
+                ),
+                expected=_(
+                    "at least {needed} along axis {single}",
+                    needed=needed,
+                    single=axis - single,
+                ),
+                got=show(shape[single:]),
+                fix=_("less padding, or padding_mode='zeros'"),
+            )
 
 
-class ConvTranspose2d(_ConvTranspose):
-    """Images that become larger: :class:`ConvTranspose1d` along height and width.
-
-    Args:
-        in_channels: the number of channels C of the input.
-        out_channels: the number of channels O of the output.
-        kernel_size: the height and width of a kernel, K and L.
-        stride, padding, output_padding, dilation: see :class:`ConvTranspose1d`; one for
-            both axes, or a pair.
-        groups, bias, padding_mode, dtype: see :class:`ConvTranspose1d`.
-
-    Shapes:
-        ``weight`` (C, O/groups, K, L), ``bias`` (O,); input (N, C, H, W) or (C, H, W),
-        output (N, O, H′, W′) or (O, H′, W′), as L′ of :class:`ConvTranspose1d`.
-
-    >>> import chainrule as cr
-    >>> larger = cr.nn.ConvTranspose2d(64, 32, kernel_size=4, stride=2, padding=1)
-    >>> larger(cr.zeros(3, 64, 7, 7)).shape
-    (3, 32, 14, 14)
-    """
-
-    axes = 2
-
-    def __init__(
-        self,
-        in_channels: Count,
-        out_channels: Count,
-        kernel_size: Count | tuple[Count, Count],
-        stride: int | tuple[int, int] = 1,
-        padding: int | tuple[int, int] = 0,
-        output_padding: int | tuple[int, int] = 0,
-        groups: int = 1,
-        bias: bool = True,
-        dilation: int | tuple[int, int] = 1,
-        padding_mode: Literal["zeros"] = "zeros",
-        *,
-        dtype: str = "float32",
-    ) -> None:
-        self.output_padding = output_padding
-        slides = (kernel_size, stride, padding, dilation, groups)
-        self._set(in_channels, out_channels, *slides, bias, padding_mode, dtype)
+def _padded(x: Tensor, axis: int, low: int, high: int, mode: str) -> Tensor:
+    """Pad ``x`` along an axis by its own elements, in a padding mode."""
+    if not (low or high):
+        return x
+    numpy_mode: Any = NUMPY_MODES[mode]
+    indices = np.pad(np.arange(int(x.shape[axis])), (low, high), mode=numpy_mode)
+    return x.index_select(axis, indices)

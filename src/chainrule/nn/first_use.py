@@ -57,37 +57,37 @@ class _Watch(ProgramTrace):
     def made(self, outputs: tuple[Value, ...]) -> None:
         node = outputs[0].node
         assert node is not None
-        places = [i for i, v in enumerate(node.inputs) if id(v) in self.followed]
-        if not places:
+        positions = [i for i, v in enumerate(node.inputs) if id(v) in self.followed]
+        if not positions:
             return
         if node.primitive is convert:
             to = outputs[0].dtype
             if to.is_float and to.itemsize < 8:
                 raise _Found(Use.FLOATS)
             raise _Found(Use.CONVERTS)
-        if not node.inputs[places[0]].dtype.is_integer:
+        if not node.inputs[positions[0]].dtype.is_integer:
             raise _Found(Use.FLOATS)
-        if any(_integers_alone(node, i) for i in places):
+        if any(_integers_alone(node, i) for i in positions):
             raise _Found(Use.INDICES)
         self.followed |= {id(v): v for v in outputs if v.dtype.is_integer}
 
 
-def _integers_alone(node: Node, place: int) -> bool:
+def _integers_alone(node: Node, position: int) -> bool:
     """Return whether an input of a primitive takes integers, and refuses floats.
 
     Other inputs of the same dtype are of another one along with it where it has to be.
     """
-    like = node.inputs[place].dtype
+    like = node.inputs[position].dtype
     alike = [i for i, v in enumerate(node.inputs) if v.dtype is like]
-    for changed in ([place], alike):
+    for changed in ([position], alike):
         if _takes(node, changed, DType.int32):
             return not _takes(node, changed, DType.float32)
     return False
 
 
-def _takes(node: Node, places: Iterable[int], dtype: DType) -> bool:
+def _takes(node: Node, positions: Iterable[int], dtype: DType) -> bool:
     types = [v.type for v in node.inputs]
-    for i in places:
+    for i in positions:
         types[i] = ArrayType(types[i].shape, dtype)
     try:
         node.primitive.output_types(types, node.attrs)

@@ -183,8 +183,8 @@ def trunc_normal_(
         )
     low, high = (a - mean) / std, (b - mean) / std
     # The distribution function is exact to 1e-16 near 0: so far out, use its symmetry.
-    turned = low > 0
-    low, high = (-high, -low) if turned else (low, high)
+    mirrored = low > 0
+    low, high = (-high, -low) if mirrored else (low, high)
     start, end = (float(_distribution(np.array(x))) for x in (low, high))
     if end - start < 1e-12:
         raise ArgumentError(
@@ -195,8 +195,8 @@ def trunc_normal_(
     shape = tuple(map(int, tensor.shape))
     u = uniform(*shape, dtype="float64").numpy() + 2.0**-25  # within (0, 1)
     unit = _quantile(start + u * (end - start))
-    made = (-unit if turned else unit) * std + mean
-    return _fill(tensor, np.clip(made, a, b))
+    drawn = (-unit if mirrored else unit) * std + mean
+    return _fill(tensor, np.clip(drawn, a, b))
 
 
 def _distribution(x: Array) -> Array:

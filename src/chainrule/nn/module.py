@@ -3,72 +3,39 @@
 from __future__ import annotations
 
 import inspect
-import sys
 import weakref
-from collections.abc import Callable, Iterator, Mapping, ValuesView
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from chainrule.errors import (
-    ArgumentError,
-    MissingAttributeError,
-    ShapeError,
-    warn,
-)
+from chainrule.errors import ArgumentError, MissingAttributeError
 from chainrule.functions.shared import SharedTensor
 from chainrule.graph.build import changes, context
-from chainrule.graph.types import DType
 from chainrule.methods.conversion import is_device
 from chainrule.nn import construction
 from chainrule.nn.arguments import flag, floating
+from chainrule.nn.attribute_checks import (
+    check_attribute,
+    check_name,
+    check_unchanged_in_trace,
+    recursion_error,
+)
+from chainrule.nn.parameter import Parameter
+from chainrule.nn.state import IncompatibleKeys, convert_state, load_state
 from chainrule.nn.state_array import state_array
-from chainrule.primitives.rules import show
 from chainrule.random import draw_counts, take_back_draws
 from chainrule.tensor import Tensor
 from chainrule.text import _
 from chainrule.util.pytorch_hints import MODULES
 
-
-class Parameter(Tensor):
-    """A trainable tensor, which modules find among their attributes.
-
-    Args:
-        data: its numbers, which are copied.
-        requires_grad: False for one that is not trained now.
-        dtype: to convert to.
-    """
-
-    __slots__ = ()
-
-    def __init__(
-        self, data: Any, requires_grad: bool = True, *, dtype: Any = None
-    ) -> None:
-        wanted = flag("Parameter", "requires_grad", requires_grad)
-        super().__init__(data, dtype=dtype, requires_grad=wanted)
-
-    def __reduce__(self) -> Any:
-        """Return the pickled form, without the gradient, as in PyTorch."""
-        make, (kind, array, tracked, __, *rest) = super().__reduce__()
-        return make, (kind, array, tracked, None, *rest)
+__all__ = ["Module", "Parameter"]
 
 
-def _count() -> None:
+def _count_change() -> None:
     """Count a change of a module, so that compiled functions check their modules."""
     if context.trace is None:
         changes.count += 1
-
-
-class IncompatibleKeys(NamedTuple):
-    """The missing and the unexpected names of a call of ``load_state_dict``.
-
-    Attributes:
-        missing_keys: what the module has and the ``state_dict`` has not.
-        unexpected_keys: the other way round.
-    """
-
-    missing_keys: list[str]
-    unexpected_keys: list[str]
 
 
 class Module:
@@ -106,11 +73,11 @@ class Module:
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         """Create a module, and store the arguments of its constructor."""
-        made = super().__new__(cls)
-        made.__dict__["_arguments"] = construction.captured(cls, args, kwargs)
+        module = super().__new__(cls)
+        module.__dict__["_arguments"] = construction.captured(cls, args, kwargs)
         if context.trace is not None:
-            made.__dict__["_made_in"] = weakref.ref(context.trace)
-        return made
+            module.__dict__["_made_in"] = weakref.ref(context.trace)
+        return module
 
     __new__.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
         [inspect.Parameter("cls", inspect.Parameter.POSITIONAL_ONLY)]
@@ -145,7 +112,7 @@ class Module:
             if before is not None:
                 take_back_draws(before)
             if isinstance(error, RecursionError):
-                raise _too_deep(type(self).__name__) from None
+                raise recursion_error(type(self).__name__) from None
             raise
         finally:
             here["scope"] = outer
@@ -154,23 +121,23 @@ class Module:
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name == "training":
-            self._switch(flag(type(self).__name__, name, value))
+            self._set_mode(flag(type(self).__name__, name, value))
             return
-        self._may_change(name, value)
+        check_unchanged_in_trace(self, name, value)
         if isinstance(value, Module):
-            value._take_name(name)
+            value._set_name(name)
         elif not isinstance(value, Parameter):
-            self._check_attribute(name, value)
+            check_attribute(self, name, value)
         old = self.__dict__.get(name)
         if old is not None and name in self._arguments:
-            self._follow(name, old, value)
+            self._update_argument(name, old, value)
         object.__setattr__(self, name, value)
-        _count()
+        _count_change()
 
     def __delattr__(self, name: str) -> None:
-        self._may_change(name, ...)
+        check_unchanged_in_trace(self, name, ...)
         object.__delattr__(self, name)
-        _count()
+        _count_change()
 
     if not TYPE_CHECKING:  # type checkers know the names
 
@@ -183,93 +150,18 @@ class Module:
             fix = MODULES.get(name, "")
             raise MissingAttributeError(text, fix=fix, name=name, obj=self)
 
-    def _may_change(self, name: str, value: Any) -> None:
-        """Refuse, during tracing, to change a module from outside the function."""
-        trace, old = context.trace, self.__dict__.get(name, self)
-        if trace is None or value is old:
-            return
-        made_in = self.__dict__.get("_made_in")
-        plain = isinstance(value, bool | int | float | str) and type(value) is type(old)
-        if (made_in is not None and made_in() is trace) or (plain and value == old):
-            return
-        raise ArgumentError(
-            _(
-                "{kind}.{name} is set in a function that is compiled: that would "
-                "happen once, and not at each call.",
-                kind=type(self).__name__,
-                name=name,
-            ),
-            expected=_("attributes that stay as they are; state changes in place"),
-            got=f"self.{name} = {type(value).__name__}",
-            fix=f"self.{name}.copy_(new)"
-            if isinstance(old, Tensor)
-            else _(
-                "self.{name} = cr.tensor(…) in the constructor and "
-                "self.{name}.copy_(new) here; what forward() computes is "
-                "returned",
-                name=name,
-            ),
-        )
-
-    def _follow(self, name: str, old: Any, value: Any) -> None:
+    def _update_argument(self, name: str, old: Any, value: Any) -> None:
         """Update a stored constructor argument when its attribute changes."""
-        plain, given = bool | int | float | str | tuple | list | None, self._arguments
+        arguments = self._arguments
+        plain = bool | int | float | str | tuple | list | None
         if isinstance(old, plain) and isinstance(value, plain):
             before, new = construction.described(old), construction.described(value)
-            if given[name] == before:
-                self.__dict__["_arguments"] = {**given, name: new}
+            if arguments[name] == before:
+                self.__dict__["_arguments"] = {**arguments, name: new}
 
-    def _take_name(self, name: str) -> None:
+    def _set_name(self, name: str) -> None:
         """Set the module's name, its attribute name in another module."""
         self.__dict__["_name"] = name
-
-    def _check_attribute(self, name: str, value: Any) -> None:
-        """Refuse to replace a parameter; warn of objects not found later."""
-        kind = type(self).__name__
-        if isinstance(self.__dict__.get(name), Parameter) and value is not None:
-            raise ArgumentError(
-                _(
-                    "{kind}.{name} is a parameter, which training changes.",
-                    kind=kind,
-                    name=name,
-                ),
-                expected=_("a Parameter in its place, or None"),
-                got=type(value).__name__,
-                fix=_(
-                    "module.{name}.copy_(numbers) for other numbers, or "
-                    "module.{name} = nn.Parameter(numbers)",
-                    name=name,
-                ),
-            )
-        if isinstance(value, Tensor) and value.is_leaf and value.requires_grad:
-            warn(
-                _(
-                    "{kind}.{name} is no Parameter: it has a gradient, and no "
-                    "optimiser finds it.",
-                    kind=kind,
-                    name=name,
-                ),
-                expected=_("a Parameter, or a tensor without a gradient"),
-                got=_("a tensor with requires_grad=True"),
-                fix=f"self.{name} = nn.Parameter(numbers)",
-            )
-        held = "ModuleDict" if isinstance(value, dict) else "ModuleList"
-        if isinstance(value, dict):
-            value = value.values()
-        if isinstance(value, list | tuple | set | ValuesView) and any(
-            isinstance(item, Module) for item in value
-        ):
-            warn(
-                _(
-                    "{kind}.{name} holds modules that {kind} does not find: their "
-                    "parameters are neither trained nor saved.",
-                    kind=kind,
-                    name=name,
-                ),
-                expected=_("modules as attributes, or within one"),
-                got=_("a list, tuple or dictionary"),
-                fix=f"self.{name} = nn.{held}(modules)",
-            )
 
     def register_buffer(self, name: str, tensor: Any, persistent: bool = True) -> None:
         """Register a buffer: a tensor that is saved and not trained.
@@ -279,7 +171,7 @@ class Module:
             tensor: numbers, or None.
             persistent: whether it is part of the ``state_dict``.
         """
-        self._check_name(name)
+        check_name(self, name)
         if tensor is not None and (
             not isinstance(tensor, Tensor) or isinstance(tensor, SharedTensor)
         ):
@@ -291,7 +183,7 @@ class Module:
 
     def register_parameter(self, name: str, param: Parameter | None) -> None:
         """Register a parameter under a name, as an assignment does."""
-        self._check_name(name)
+        check_name(self, name)
         if param is not None and not isinstance(param, Parameter):
             raise ArgumentError(
                 _("{name} shall be a parameter.", name=name),
@@ -302,17 +194,8 @@ class Module:
 
     def add_module(self, name: str, module: Module | None) -> None:
         """Register a submodule under a name, as an assignment does."""
-        self._check_name(name)
+        check_name(self, name)
         setattr(self, name, module)
-
-    def _check_name(self, name: str) -> None:
-        right = isinstance(name, str) and name and "." not in name
-        if not right or (hasattr(type(self), name) and name not in self.__dict__):
-            raise ArgumentError(
-                _("A part of a module needs a name of its own."),
-                expected=_("a text without dots that no method has"),
-                got=f"{name!r:.80}",
-            )
 
     # -- what it holds -----------------------------------------------------------------
 
@@ -380,18 +263,18 @@ class Module:
             recurse: whether those of inner modules come too.
             remove_duplicate: whether a shared one comes by its first path alone.
         """
-        for path, __, t in self._held(prefix, recurse, remove_duplicate):
+        for path, __, t in self._tensors(prefix, recurse, remove_duplicate):
             yield path, t
 
     def _named_state(
         self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
     ) -> Iterator[tuple[str, Tensor]]:
         """Yield parameters and buffers by path; see :meth:`named_tensors`."""
-        for path, owner, t in self._held(prefix, recurse, remove_duplicate):
+        for path, owner, t in self._tensors(prefix, recurse, remove_duplicate):
             if isinstance(t, Parameter) or path.rpartition(".")[2] in owner._buffers:
                 yield path, t
 
-    def _held(
+    def _tensors(
         self, prefix: str, recurse: bool, remove_duplicate: bool
     ) -> Iterator[tuple[str, Module, Tensor]]:
         """Yield (path, owner, tensor) for all tensors of the module."""
@@ -433,7 +316,7 @@ class Module:
         """Return the tensors of a ``state_dict``, shared ones by every path."""
         return {
             path: t
-            for path, owner, t in self._held("", True, False)
+            for path, owner, t in self._tensors("", True, False)
             if (name := path.rpartition(".")[2]) not in owner._transient
             and (isinstance(t, Parameter) or name in owner._buffers)
         }
@@ -471,45 +354,7 @@ class Module:
         Returns:
             Those names: ``missing_keys`` and ``unexpected_keys``.
         """
-        own = self._persistent()
-        unknown = [name for name in state if name not in own]
-        given = {id(own[name]) for name in state if name in own}
-        missing = [name for name, t in own.items() if id(t) not in given]
-        if strict and (missing or unknown):
-            raise ArgumentError(
-                _("The state_dict belongs to another architecture."),
-                expected=", ".join(own),
-                got=_(
-                    "missing {missing}, unknown {unknown}",
-                    missing=missing,
-                    unknown=unknown,
-                ),
-                fix=_("strict=False takes what fits"),
-            )
-        wanted: dict[int, tuple[Tensor, np.ndarray[Any, Any]]] = {}
-        for name, t in own.items():
-            if name not in state:
-                continue
-            array = np.asarray(state[name])
-            if array.shape != t.shape:
-                raise ShapeError(
-                    _("{name} has another shape in the state_dict.", name=name),
-                    expected=show(t.shape),
-                    got=show(array.shape),
-                )
-            known = wanted.setdefault(id(t), (t, array))[1]
-            if known is not array and not np.array_equal(known, array, equal_nan=True):
-                raise ArgumentError(
-                    _(
-                        "{name} is shared by several modules, and the state_dict "
-                        "has other numbers for it under another name.",
-                        name=name,
-                    ),
-                    expected=_("the same numbers under each name"),
-                )
-        for t, made in [(t, Tensor(array)) for t, array in wanted.values()]:
-            t.copy_(made)
-        return IncompatibleKeys(missing, unknown)
+        return load_state(self._persistent(), state, strict)
 
     def to(self, dtype: Any) -> Self:
         """Convert floating-point parameters and buffers to another dtype, in place.
@@ -524,21 +369,10 @@ class Module:
         if is_device(dtype):
             return self
         wanted = floating(f"{type(self).__name__}.to", dtype)
-        self._may_change("dtype", wanted)
+        check_unchanged_in_trace(self, "dtype", wanted)
         for module in self.modules():
-            for name, t in module.__dict__.items():
-                kept = isinstance(t, Parameter) or name in module._buffers
-                if kept and isinstance(t, Tensor) and t.dtype.is_float:
-                    array = t.numpy().astype(wanted.numpy)
-                    t._leave()  # its views keep the numbers that they have
-                    t._replace(array)
-                    t.grad, t.version = None, t.version + 1
-            if "dtype" in module._arguments:
-                settings = {**module._arguments, "dtype": wanted.name}
-                module.__dict__["_arguments"] = settings
-            if isinstance(module.__dict__.get("dtype"), DType):
-                module.__dict__["dtype"] = wanted
-        _count()
+            convert_state(module, wanted)
+        _count_change()
         return self
 
     def float(self) -> Self:
@@ -566,18 +400,18 @@ class Module:
         """Switch the module and all submodules to training mode."""
         mode = flag(f"{type(self).__name__}.train", "mode", mode)
         for __, module in self.named_modules():
-            module._switch(mode)
+            module._set_mode(mode)
         return self
 
     def eval(self) -> Self:
         """Switch to prediction mode, in which for instance dropout has no effect."""
         return self.train(False)
 
-    def _switch(self, mode: bool) -> None:
+    def _set_mode(self, mode: bool) -> None:
         self._note_mode()
         if self.training is not mode:
             self.__dict__["training"] = mode
-            _count()
+            _count_change()
 
     def _note_mode(self) -> None:
         """Note that a trace depends on the module's current mode."""
@@ -597,7 +431,7 @@ class Module:
         >>> nn.LeakyReLU(0.2).settings()
         {'negative_slope': 0.2}
         """
-        made: dict[str, Any] = {}
+        settings: dict[str, Any] = {}
         for name, value in self._arguments.items():
             now = self.__dict__.get(name, self)
             buffer = isinstance(now, Tensor) and not isinstance(now, Parameter)
@@ -605,8 +439,8 @@ class Module:
                 value = now  # such as class weights, which are state
             elif isinstance(value, bool) and (now is None or isinstance(now, Tensor)):
                 value = now is not None  # such as bias=True
-            made[name] = construction.described(value)
-        return made
+            settings[name] = construction.described(value)
+        return settings
 
     def extra_repr(self) -> str:
         """Return the arguments that ``repr`` shows in brackets."""
@@ -621,18 +455,3 @@ class Module:
             return f"{type(self).__name__}({extra})"
         lines = [f"  {extra}"] if extra else []
         return "\n".join([f"{type(self).__name__}(", *lines, *inner, ")"])
-
-
-def _too_deep(kind: str) -> ArgumentError:
-    return ArgumentError(
-        _("{kind} calls modules within modules, further than Python goes.", kind=kind),
-        expected=_("a few hundred calls within each other at most"),
-        got=_(
-            "Python's limit of {getrecursionlimit} calls",
-            getrecursionlimit=sys.getrecursionlimit(),
-        ),
-        fix=_(
-            "one flat nn.Sequential(*layers) instead of nested ones, and no "
-            "forward() that calls itself; or a higher sys.setrecursionlimit(…)"
-        ),
-    )

@@ -1,32 +1,50 @@
-"""Normalisation layers: batch, layer, group, instance and RMS normalisation."""
+"""Normalisation of samples: layer, group and RMS normalisation, vectors of length 1."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, ClassVar
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
-from chainrule.errors import ArgumentError, DTypeError, ShapeError
+from chainrule.errors import ArgumentError, DTypeError, ShapeError, warn
 from chainrule.functions.elementwise import maximum
-from chainrule.graph.types import DType, SymbolicDim, size_of
-from chainrule.nn import functional
+from chainrule.functions.movement import broadcast_arrays
+from chainrule.graph.build import constant
+from chainrule.graph.node import Value
+from chainrule.graph.types import Dim, DType, Shape, SymbolicDim, size_of
+from chainrule.nn.affine import floats, parameter
 from chainrule.nn.arguments import (
     Count,
-    counts,
     flag,
     floating,
-    option,
-    place,
-    sizes,
+    integer,
+    layer_name,
+    normalized_sizes,
+    number,
+    positive_integers,
 )
 from chainrule.nn.module import Module, Parameter
+from chainrule.primitives.movement import broadcast_to
 from chainrule.primitives.rules import show
-from chainrule.tensor import Tensor, as_tensor, count_of
+from chainrule.regions import normalization
+from chainrule.tensor import Tensor, as_tensor, wrap
 from chainrule.text import _
 
+__all__ = [
+    "GroupNorm",
+    "LayerNorm",
+    "RMSNorm",
+    "cosine_similarity",
+    "group_norm",
+    "layer_norm",
+    "normalize",
+    "pairwise_distance",
+    "rms_norm",
+]
 
-class _Norm(Module):
+
+class Normalization(Module):
     """Base class of normalisation layers: ε, scale γ, shift β and dtype."""
 
     weight: Parameter | None
@@ -35,28 +53,29 @@ class _Norm(Module):
     eps: Any  # a number, or None where a layer has a use for that
 
     def _set(
-        self, shape: tuple[int, ...], eps: Any, dtype: str, scaled: bool, shifted: bool
+        self, shape: tuple[int, ...], eps: Any, dtype: str, affine: bool, bias: bool
     ) -> None:
+        """Set ε, the dtype, γ = 1 and β = 0."""
         kind = type(self).__name__
-        self.eps = option(kind, "eps", eps)
+        self.eps = number(kind, "eps", eps, least=0)
         self.dtype = floating(kind, dtype)
-        ones, shifted = np.ones(shape, self.dtype.numpy), flag(kind, "bias", shifted)
-        self.weight = Parameter(ones) if scaled else None
-        self.bias = Parameter(0 * ones) if scaled and shifted else None
+        ones, bias = np.ones(shape, self.dtype.numpy), flag(kind, "bias", bias)
+        self.weight = Parameter(ones) if affine else None
+        self.bias = Parameter(0 * ones) if affine and bias else None
 
     def settings(self) -> dict[str, Any]:
         """Return the constructor arguments; without γ, ``bias`` as it was passed."""
-        made = super().settings()
-        if self.weight is None and "bias" in made:
-            made["bias"] = self._arguments["bias"]
-        return made
+        settings = super().settings()
+        if self.weight is None and "bias" in settings:
+            settings["bias"] = self._arguments["bias"]
+        return settings
 
     def _floats(self, x: Any) -> Tensor:
         """Convert integers ``x`` to the layer's dtype; refuse other floating dtypes."""
         x, wanted, kind = as_tensor(x), self.dtype.name, type(self).__name__
         if x.dtype.is_float and x.dtype.name != wanted:
             raise DTypeError(
-                _("{kind} and its input have different dtypes.", kind=place(kind)),
+                _("{kind} and its input have different dtypes.", kind=layer_name(kind)),
                 expected=wanted,
                 got=x.dtype.name,
                 fix=_(
@@ -68,16 +87,18 @@ class _Norm(Module):
             )
         return x.astype(wanted)
 
-    def _refuse(self, x: Tensor, expected: str, fix: str | None) -> ShapeError:
+    def _refusal(self, x: Tensor, expected: str, fix: str | None) -> ShapeError:
+        """Return the error for an input of an unsuitable shape."""
+        kind = type(self).__name__
         return ShapeError(
-            _("{name} cannot normalise its input.", name=place(type(self).__name__)),
+            _("{name} cannot normalise its input.", name=layer_name(kind)),
             expected=expected,
             got=show(x.shape),
             fix=fix,
         )
 
 
-class LayerNorm(_Norm):
+class LayerNorm(Normalization):
     """y = γ ⊙ (x − μ)/√(σ² + ε) + β, with μ and σ² over the features of each sample.
 
     Ba, Kiros & Hinton 2016. It depends on no other sample, so training and prediction
@@ -88,7 +109,7 @@ class LayerNorm(_Norm):
         eps: ε.
         elementwise_affine: whether there are γ (``weight``, starts at 1) and β
             (``bias``, starts at 0).
-        bias: whether there is a β beside γ.
+        bias: whether there is a β in addition to γ.
         dtype: of the parameters.
 
     >>> import chainrule as cr
@@ -106,7 +127,7 @@ class LayerNorm(_Norm):
         *,
         dtype: str = "float32",
     ) -> None:
-        self.normalized_shape = sizes(normalized_shape)
+        self.normalized_shape = normalized_sizes(normalized_shape)
         affine = flag("LayerNorm", "elementwise_affine", elementwise_affine)
         self.elementwise_affine = affine
         self._set(self.normalized_shape, eps, dtype, affine, bias)
@@ -114,319 +135,34 @@ class LayerNorm(_Norm):
     def forward(self, x: Tensor) -> Tensor:
         """Normalise the features of each sample."""
         shape, weight, bias = self.normalized_shape, self.weight, self.bias
-        return functional.layer_norm(self._floats(x), shape, weight, bias, self.eps)
+        return layer_norm(self._floats(x), shape, weight, bias, self.eps)
 
 
-class _Running(_Norm):
-    """Base class of layers with optional running statistics of the features."""
+def layer_norm(
+    x: Any,
+    normalized_shape: int | Sequence[int],
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    eps: float = 1e-5,
+) -> Tensor:
+    """Apply :class:`LayerNorm` with the γ and the β given, or 1 and 0.
 
-    running_mean: Tensor | None
-    running_var: Tensor | None
-    num_batches_tracked: Tensor | None
+    Raises:
+        ShapeError: other last axes; a γ or a β of another shape than these.
 
-    def __init__(
-        self,
-        num_features: Count,
-        eps: float = 1e-5,
-        momentum: float | None = 0.1,
-        affine: bool = True,
-        track_running_stats: bool = True,
-        *,
-        bias: bool = True,
-        dtype: str = "float32",
-    ) -> None:
-        kind = type(self).__name__
-        (self.num_features,) = counts(kind, num_features=num_features)
-        if momentum is not None:  # else the average of all batches
-            momentum = option(kind, "momentum", momentum)
-        self.momentum, self.affine = momentum, flag(kind, "affine", affine)
-        self._set((self.num_features,), eps, dtype, self.affine, bias)
-        wanted = flag(kind, "track_running_stats", track_running_stats)
-        zeros = np.zeros(self.num_features, self.dtype.numpy)
-        self.track_running_stats = wanted
-        count = np.zeros((), np.int64)
-        self.register_buffer("running_mean", zeros if wanted else None)
-        self.register_buffer("running_var", zeros + 1 if wanted else None)
-        self.register_buffer("num_batches_tracked", count if wanted else None)
-
-
-class _BatchNorm(_Running):
-    """Base class of batch normalisation, for inputs of given ranks."""
-
-    ranks: ClassVar[tuple[int, ...]]
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Normalise by batch statistics in training, else by running statistics."""
-        x, n = self._floats(x), self.num_features
-        if x.ndim not in self.ranks or x.shape[1] != n:
-            layouts = ("", "", f"(N, {n})", f"(N, {n}, L)", f"(N, {n}, H, W)")
-            wanted = " or ".join(layouts[rank] for rank in self.ranks)
-            raise self._refuse(x, wanted, self._reading(x))
-        return functional.batch_norm(
-            x,
-            self.running_mean,
-            self.running_var,
-            self.weight,
-            self.bias,
-            self.training or self.running_mean is None,
-            self._rate(x),
-            self.eps,
-        )
-
-    def _reading(self, x: Tensor) -> str | None:
-        """Suggest a layer, or a change of the input, for an unsuitable input."""
-        if x.ndim in self.ranks:
-            return _(
-                "build nn.{kind}({shape})", kind=type(self).__name__, shape=x.shape[1]
-            )
-        if x.ndim == 1:
-            return _("x.unsqueeze(0) for one sample")
-        if x.ndim == 3:
-            return _("x.unsqueeze(0) for one image, nn.BatchNorm1d for (N, C, L)")
-        if x.ndim not in (2, 4):
-            return None
-        return _(
-            "nn.BatchNorm{ndim}d for inputs of {x_ndim} axes",
-            ndim=x.ndim // 2,
-            x_ndim=x.ndim,
-        )
-
-    def _rate(self, x: Tensor) -> float | Tensor:
-        """Return the momentum of the running statistics, and count the batch."""
-        counter = self.num_batches_tracked
-        if not self.training or counter is None:
-            return 0.0
-        values = size_of((x.shape[0], *x.shape[2:]))
-        if isinstance(values, SymbolicDim):
-            counter.copy_(counter + (count_of(values, x.dtype) > 1).astype("int64"))
-        elif values > 1:
-            counter.copy_(counter + 1)
-        if self.momentum is not None:
-            return self.momentum
-        return 1.0 / maximum(counter.astype(x.dtype), 1.0)
-
-
-class BatchNorm1d(_BatchNorm):
-    """y = γ ⊙ (x − μ)/√(σ² + ε) + β, with μ and σ² of each feature over the batch.
-
-    Ioffe & Szegedy 2015. In training μ and σ² are those of the batch, and running
-    statistics follow them: r ← r + momentum · (batch's − r), with the unbiased variance
-    n/(n−1) σ². In prediction (``eval()``) the running statistics are used. δ = Jᵀ∇ℒ:
-    every sample of the batch moves μ and σ².
-
-    A batch of one sample (and L = 1) has no variance. Then y = β, no gradient reaches
-    x, and the running statistics stay as they are; so the last batch of an epoch may
-    have one row. Where the shape is known beforehand there is a warning.
-
-    μ takes a bias of the layer in front along, so leave that out:
-    ``nn.Linear(…, bias=False)``. Its gradient is 0 but for rounding, which Adam
-    magnifies to whole steps; the running mean then lags behind a bias that drifts.
-
-    Args:
-        num_features: the number of features C.
-        eps: ε.
-        momentum: how far running statistics move a batch; None averages all batches.
-        affine: whether there are γ (``weight``, starts at 1) and β (``bias``, 0).
-        track_running_stats: whether there are running statistics; without them the
-            batch's are used in prediction too.
-        bias: whether there is a β beside γ.
-        dtype: of parameters and statistics.
-
-    Shapes:
-        (N, C), or (N, C, L); parameters and statistics (C,).
-
-    Buffers ``running_mean``, ``running_var`` and ``num_batches_tracked`` are in the
-    ``state_dict`` under PyTorch's names.
-
-    >>> import chainrule as cr
-    >>> norm = cr.nn.BatchNorm1d(1, eps=0.0, affine=False)
-    >>> norm(cr.tensor([[1.0], [3.0]])), norm.running_mean
-    (tensor([[-1.],
-            [ 1.]]), tensor([0.2]))
+    >>> layer_norm([[1.0, 3.0]], 2, eps=0.0)
+    tensor([[-1.,  1.]])
     """
-
-    ranks = (2, 3)
-
-
-class BatchNorm2d(_BatchNorm):
-    """:class:`BatchNorm1d` of images: each channel over samples, height and width.
-
-    Args:
-        num_features: the number of channels C.
-        eps, momentum, affine, track_running_stats, bias, dtype: see
-            :class:`BatchNorm1d`.
-
-    Shapes:
-        (N, C, H, W); parameters and statistics (C,).
-
-    >>> import chainrule as cr
-    >>> norm = cr.nn.BatchNorm2d(1, eps=0.0)
-    >>> norm(cr.tensor([[[[1.0, 3.0]]]])).tolist()
-    [[[[-1.0, 1.0]]]]
-    """
-
-    ranks = (4,)
+    x = floats(x)
+    shape = normalized_sizes(normalized_shape)
+    _check_last_axes(x, shape, "LayerNorm")
+    axes = tuple(range(x.ndim - len(shape), x.ndim))
+    eps = number("LayerNorm", "eps", eps, least=0)
+    scales = check_scales("LayerNorm", x, shape, weight, bias)
+    return apply_region(normalization.layer_norm, x, shape, *scales, axes=axes, eps=eps)
 
 
-class _InstanceNorm(_Running):
-    """Base class of instance normalisation, with ``axes`` axes after the channels."""
-
-    axes: ClassVar[int]
-
-    def __init__(
-        self,
-        num_features: Count,
-        eps: float = 1e-5,
-        momentum: float = 0.1,
-        affine: bool = False,
-        track_running_stats: bool = False,
-        *,
-        bias: bool = True,
-        dtype: str = "float32",
-    ) -> None:
-        momentum = option(type(self).__name__, "momentum", momentum)
-        more = {"bias": bias, "dtype": dtype}
-        super().__init__(
-            num_features, eps, momentum, affine, track_running_stats, **more
-        )
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Normalise each channel of each sample, or by running statistics."""
-        x, n, axes = self._floats(x), self.num_features, self.axes
-        single = x.ndim == axes + 1
-        if x.ndim not in (axes + 1, axes + 2) or x.shape[-1 - axes] != n:
-            lengths = ("L", "H, W")[axes - 1]
-            wanted = _("(N, {n}, {lengths}) or ({n}, {lengths})", n=n, lengths=lengths)
-            raise self._refuse(x, wanted, self._reading(x))
-        assert self.momentum is not None
-        made = functional.instance_norm(
-            x.unsqueeze(0) if single else x,
-            self.running_mean,
-            self.running_var,
-            self.weight,
-            self.bias,
-            self.training or not self.track_running_stats,
-            self.momentum,
-            self.eps,
-        )
-        return made.squeeze(0) if single else made
-
-    def _reading(self, x: Tensor) -> str | None:
-        """Suggest a suitable layer for an unsuitable input."""
-        if x.ndim in (self.axes + 1, self.axes + 2):
-            return _(
-                "build nn.{kind}({shape})",
-                kind=type(self).__name__,
-                shape=x.shape[-1 - self.axes],
-            )
-        if x.ndim in (2, 4):
-            return _(
-                "nn.InstanceNorm{axes}d for inputs of {ndim} axes",
-                axes=3 - self.axes,
-                ndim=x.ndim,
-            )
-        return None
-
-
-class InstanceNorm1d(_InstanceNorm):
-    """y = γ ⊙ (x − μ)/√(σ² + ε) + β, with μ and σ² of each channel of each sample.
-
-    Ulyanov, Vedaldi & Lempitsky 2016.
-
-    Args:
-        num_features: the number of channels C.
-        eps: ε.
-        momentum: how far running statistics move a batch.
-        affine: whether there are γ (``weight``, starts at 1) and β (``bias``, 0).
-        track_running_stats: whether there are running statistics, which then are used
-            in prediction.
-        bias: whether there is a β beside γ.
-        dtype: of parameters and statistics.
-
-    Shapes:
-        (N, C, L), or (C, L).
-    """
-
-    axes = 1
-
-
-class InstanceNorm2d(_InstanceNorm):
-    """:class:`InstanceNorm1d` of images: over height and width.
-
-    Args:
-        num_features: the number of channels C.
-        eps, momentum, affine, track_running_stats, bias, dtype: see
-            :class:`InstanceNorm1d`.
-
-    Shapes:
-        (N, C, H, W), or (C, H, W).
-
-    >>> import chainrule as cr
-    >>> cr.nn.InstanceNorm2d(1, eps=0.0)(cr.tensor([[[[1.0, 3.0]]]])).tolist()
-    [[[[-1.0, 1.0]]]]
-    """
-
-    axes = 2
-
-
-class GroupNorm(_Norm):
-    """y = γ ⊙ (x − μ)/√(σ² + ε) + β, with μ and σ² over groups of channels of a sample.
-
-    Wu & He 2018, "Group normalization".
-
-    Args:
-        num_groups: how many groups the channels are cut into.
-        num_channels: the number of channels C, a multiple of it.
-        eps: ε.
-        affine: whether there are γ (``weight``, starts at 1) and β (``bias``, 0).
-        bias: whether there is a β beside γ.
-        dtype: of the parameters.
-
-    Shapes:
-        (N, C, …); parameters (C,).
-    """
-
-    def __init__(
-        self,
-        num_groups: int,
-        num_channels: Count,
-        eps: float = 1e-5,
-        affine: bool = True,
-        *,
-        bias: bool = True,
-        dtype: str = "float32",
-    ) -> None:
-        self.num_groups, self.num_channels = counts(
-            "GroupNorm", num_groups=num_groups, num_channels=num_channels
-        )
-        if self.num_channels % self.num_groups:
-            raise ArgumentError(
-                _("GroupNorm cuts the channels into groups of one size."),
-                expected=_("num_channels a multiple of num_groups"),
-                got=_(
-                    "{num_channels} channels, {num_groups} groups",
-                    num_channels=num_channels,
-                    num_groups=num_groups,
-                ),
-            )
-        self.affine = flag("GroupNorm", "affine", affine)
-        self._set((self.num_channels,), eps, dtype, self.affine, bias)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Normalise each group of channels of each sample."""
-        x = self._floats(x)
-        if x.ndim < 2 or x.shape[1] != self.num_channels:
-            fix = (
-                _("build nn.GroupNorm(…, {shape})", shape=x.shape[1])
-                if x.ndim > 1
-                else None
-            )
-            raise self._refuse(x, f"(N, {self.num_channels}, …)", fix)
-        groups, weight, bias = self.num_groups, self.weight, self.bias
-        return functional.group_norm(x, groups, weight, bias, self.eps)
-
-
-class RMSNorm(_Norm):
+class RMSNorm(Normalization):
     """y = γ ⊙ x/√(mean x² + ε) over the features of each sample.
 
     Zhang & Sennrich 2019, "Root mean square layer normalization".
@@ -446,14 +182,245 @@ class RMSNorm(_Norm):
         *,
         dtype: str = "float32",
     ) -> None:
-        self.normalized_shape = sizes(normalized_shape)
+        self.normalized_shape = normalized_sizes(normalized_shape)
         affine = flag("RMSNorm", "elementwise_affine", elementwise_affine)
         self.elementwise_affine = affine
-        given = 0.0 if eps is None else eps
-        self._set(self.normalized_shape, given, dtype, affine, False)
+        self._set(
+            self.normalized_shape, 0.0 if eps is None else eps, dtype, affine, False
+        )
         self.eps = eps if eps is None else self.eps
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalise the features of each sample."""
-        shape, weight = self.normalized_shape, self.weight
-        return functional.rms_norm(self._floats(x), shape, weight, self.eps)
+        return rms_norm(self._floats(x), self.normalized_shape, self.weight, self.eps)
+
+
+def rms_norm(
+    x: Any,
+    normalized_shape: int | Sequence[int],
+    weight: Tensor | None = None,
+    eps: float | None = None,
+) -> Tensor:
+    """Apply :class:`RMSNorm` with the γ given, or 1.
+
+    >>> rms_norm([[3.0, 4.0]], 2, eps=0.0)  # divided by √12.5
+    tensor([[0.84852815, 1.1313709 ]])
+    """
+    x = floats(x)
+    shape = normalized_sizes(normalized_shape)
+    _check_last_axes(x, shape, "RMSNorm")
+    if eps is None:
+        eps = float(np.finfo(x.dtype.numpy).eps)
+    eps = number("RMSNorm", "eps", eps, least=0)
+    axes = tuple(range(x.ndim - len(shape), x.ndim))
+    y = x / without_overflow((x * x).mean(axes, keepdim=True) + eps).sqrt()
+    weight = parameter("RMSNorm", "weight", weight, shape, x)
+    return y if weight is None else y * weight
+
+
+class GroupNorm(Normalization):
+    """y = γ ⊙ (x − μ)/√(σ² + ε) + β, with μ and σ² over groups of channels of a sample.
+
+    Wu & He 2018, "Group normalization".
+
+    Args:
+        num_groups: the number of groups of channels.
+        num_channels: the number of channels C, a multiple of it.
+        eps: ε.
+        affine: whether there are γ (``weight``, starts at 1) and β (``bias``, 0).
+        bias: whether there is a β in addition to γ.
+        dtype: of the parameters.
+
+    Shapes:
+        (N, C, …); parameters (C,).
+    """
+
+    def __init__(
+        self,
+        num_groups: int,
+        num_channels: Count,
+        eps: float = 1e-5,
+        affine: bool = True,
+        *,
+        bias: bool = True,
+        dtype: str = "float32",
+    ) -> None:
+        self.num_groups, self.num_channels = positive_integers(
+            "GroupNorm", num_groups=num_groups, num_channels=num_channels
+        )
+        if self.num_channels % self.num_groups:
+            raise ArgumentError(
+                _("GroupNorm cuts the channels into groups of one size."),
+                expected=_("num_channels a multiple of num_groups"),
+                got=_(
+                    "{num_channels} channels, {num_groups} groups",
+                    num_channels=num_channels,
+                    num_groups=num_groups,
+                ),
+            )
+        self.affine = flag("GroupNorm", "affine", affine)
+        self._set((self.num_channels,), eps, dtype, self.affine, bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalise each group of channels of each sample."""
+        x = self._floats(x)
+        if x.ndim < 2 or x.shape[1] != self.num_channels:
+            fix = None
+            if x.ndim > 1:
+                fix = _("build nn.GroupNorm(…, {shape})", shape=x.shape[1])
+            raise self._refusal(x, f"(N, {self.num_channels}, …)", fix)
+        return group_norm(x, self.num_groups, self.weight, self.bias, self.eps)
+
+
+def group_norm(
+    x: Any,
+    num_groups: int,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    eps: float = 1e-5,
+) -> Tensor:
+    """Apply :class:`GroupNorm` with the γ and the β given, or 1 and 0.
+
+    Raises:
+        ShapeError: no channels, or a number of them that groups do not divide; a γ or
+            a β that is not (C,).
+    """
+    x, eps = floats(x), number("GroupNorm", "eps", eps, least=0)
+    num_groups = integer("GroupNorm", "num_groups", num_groups, least=1)
+    channels = x.shape[1] if x.ndim > 1 else None
+    if not isinstance(channels, int) or channels % num_groups:
+        raise ShapeError(
+            _(
+                "{place} cuts the channels into {num_groups} groups.",
+                place=layer_name("GroupNorm"),
+                num_groups=num_groups,
+            ),
+            expected=_("shape (N, C, …), C a multiple of the number of groups"),
+            got=show(x.shape),
+        )
+    n = size_of((channels // num_groups, *x.shape[2:]))
+    fix = _("a smaller num_groups")
+    has_variance("GroupNorm", n, x, _("group of a sample"), fix)
+    return normalize_groups("GroupNorm", x, num_groups, weight, bias, eps)
+
+
+def normalize_groups(
+    kind: str, x: Tensor, groups: int, weight: Any, bias: Any, eps: float
+) -> Tensor:
+    """Normalise groups of channels per sample, then scale and shift each channel."""
+    weight, bias = check_scales(kind, x, x.shape[1:2], weight, bias)
+    flat = x.unflatten(1, (groups, -1)).flatten(2)
+    y = layer_norm(flat, int(flat.shape[2]), eps=eps).reshape(*x.shape)
+    return scale_channels(y, weight, bias)
+
+
+def apply_region(
+    region: Callable[..., Any],
+    x: Tensor,
+    shape: Shape,
+    weight: Tensor | None,
+    bias: Tensor | None,
+    **attrs: Any,
+) -> Tensor:
+    """Apply a normalising region, with default scale γ = 1 and shift β = 0."""
+
+    def value(scale: Tensor | None, default: float) -> Value:
+        if scale is not None:
+            return scale.value
+        return broadcast_to(constant(default, x.dtype), shape=shape)
+
+    return wrap(region(x.value, value(weight, 1.0), value(bias, 0.0), **attrs))
+
+
+def check_scales(
+    kind: str, x: Tensor, shape: Shape, weight: Any, bias: Any
+) -> tuple[Tensor | None, Tensor | None]:
+    """Check scale γ and shift β, each of a shape or None, and return both."""
+    return (
+        parameter(kind, "weight", weight, shape, x),
+        parameter(kind, "bias", bias, shape, x),
+    )
+
+
+def scale_channels(x: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
+    """Compute γ x + β with one γ and one β per channel of (N, C, …)."""
+    column = (-1, *[1] * (x.ndim - 2))
+    x = x if weight is None else weight.reshape(*column) * x
+    return x if bias is None else x + bias.reshape(*column)
+
+
+def has_variance(kind: str, n: Dim, x: Tensor, each: str, fix: str) -> bool:
+    """Return whether ``n`` numbers have a variance; warn of a single number.
+
+    A symbolic size may be any number: the computation provides for 0 and 1.
+
+    Raises:
+        ArgumentError: no number at all.
+    """
+    if isinstance(n, SymbolicDim):
+        return True
+    if n == 0:
+        raise ArgumentError(
+            _("{kind} takes means; an empty input has none.", kind=layer_name(kind)),
+            expected=_("at least one number for each {each}", each=each),
+            got=_("shape {shape}", shape=show(x.shape)),
+            fix=fix,
+        )
+    if n == 1:
+        warn(
+            _(
+                "{kind} got one number for each {each}: there is no variance, so "
+                "its output is β whatever the input.",
+                kind=layer_name(kind),
+                each=each,
+            ),
+            expected=_("at least two numbers for each {each}", each=each),
+            got=_("shape {shape}", shape=show(x.shape)),
+            fix=fix,
+        )
+    return n != 1
+
+
+def without_overflow(x: Tensor) -> Tensor:
+    """Return x, and NaN in place of ∞: the statistics of x overflowed."""
+    return wrap(normalization.without_overflow(x.value))
+
+
+def _check_last_axes(x: Tensor, shape: Shape, kind: str) -> None:
+    last = x.shape[-len(shape) :]
+    if last != shape:
+        sizes = show(last) if last[1:] else "".join(map(str, last))
+        raise ShapeError(
+            _("{kind} cannot normalise its input.", kind=layer_name(kind)),
+            expected=_("last axes of {shape}", shape=show(shape)),
+            got=show(x.shape),
+            fix=_("build nn.{kind}({sizes})", kind=kind, sizes=sizes) if last else None,
+        )
+
+
+def normalize(x: Any, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -> Tensor:
+    """Scale vectors along ``dim`` to length 1: x/max(‖x‖ₚ, ε); NaN if ‖x‖ₚ overflows.
+
+    >>> normalize([[3.0, 4.0]])
+    tensor([[0.6, 0.8]])
+    """
+    x, eps = as_tensor(x), number("normalize", "eps", eps, least=0)
+    return x / maximum(without_overflow(x.norm(p, dim, keepdim=True)), eps)
+
+
+def cosine_similarity(x1: Any, x2: Any, dim: int = 1, eps: float = 1e-8) -> Tensor:
+    """Compute x₁ · x₂/(max(‖x₁‖, ε) max(‖x₂‖, ε)) along ``dim``.
+
+    >>> cosine_similarity([[1.0, 0.0]], [[1.0, 1.0]])
+    tensor([0.70710677])
+    """
+    a, b = broadcast_arrays(x1, x2)
+    return (normalize(a, 2.0, dim, eps) * normalize(b, 2.0, dim, eps)).sum(dim)
+
+
+def pairwise_distance(
+    x1: Any, x2: Any, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False
+) -> Tensor:
+    """Compute the distance ‖x₁ − x₂ + ε‖ₚ along the last axis."""
+    eps = number("pairwise_distance", "eps", eps)
+    return (as_tensor(x1) - x2 + eps).norm(p, -1, keepdim)

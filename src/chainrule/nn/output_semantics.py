@@ -196,7 +196,7 @@ def check_output(output: Any, loss: Any) -> None:
 
 
 def translate(
-    made: Array,
+    outputs: Array,
     output: str,
     *,
     model: Module,
@@ -210,7 +210,7 @@ def translate(
     """
     kind = _kind(model, loss)
     if output == "classes":
-        return _classes(made, kind, loss, class_names)
+        return _classes(outputs, kind, loss, class_names)
     if kind not in ("softmax", "sigmoid", "scores", "score"):
         name = getattr(loss, "__name__", type(loss).__name__)
         raise ArgumentError(
@@ -232,15 +232,15 @@ def translate(
             if kind
             else _("predict(x) gives the outputs as they are"),
         )
-    x = Tensor(made)
+    x = Tensor(outputs)
     if output == "probabilities":
         if kind == "scores":
             return x.softmax(-1).numpy()
-        return x.sigmoid().numpy() if kind == "score" else made
+        return x.sigmoid().numpy() if kind == "score" else outputs
     with np.errstate(divide="ignore"):  # the logarithm of a probability of 0 is −∞
         if kind == "softmax":
             return x.log().numpy()
-        return (x / (1 - x)).log().numpy() if kind == "sigmoid" else made
+        return (x / (1 - x)).log().numpy() if kind == "sigmoid" else outputs
 
 
 def layers(model: Module) -> list[Module]:
@@ -274,22 +274,22 @@ def _kind(model: Module, loss: Any) -> str:
 
 
 def _classes(
-    made: Array, kind: str, loss: Any, class_names: Sequence[str] | None
+    outputs: Array, kind: str, loss: Any, class_names: Sequence[str] | None
 ) -> Array:
     """Return the predicted classes: names if known, ±1 for a hinge loss, or numbers."""
-    several = made.ndim == 2 and made.shape[1] > 1 and not is_regression(loss)
+    several = outputs.ndim == 2 and outputs.shape[1] > 1 and not is_regression(loss)
     if not kind and not several:
         raise ArgumentError(
             _("The outputs of this network mean no classes."),
             expected=_("one score a class, or a loss for classification"),
             got=_(
                 "outputs of shape {shape} and {loss}",
-                shape=made.shape,
+                shape=outputs.shape,
                 loss=getattr(loss, "__name__", type(loss).__name__),
             ),
             fix=_("predict(x) gives the outputs as they are"),
         )
-    decided = decide(Tensor(made), threshold(loss)).numpy()
+    decided = decide(Tensor(outputs), threshold(loss)).numpy()
     if decided.ndim == 2 and decided.shape[1] == 1:
         decided = decided[:, 0]
     if class_names is not None and decided.ndim == 1:

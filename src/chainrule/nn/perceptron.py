@@ -9,13 +9,16 @@ import numpy as np
 from chainrule.errors import ArgumentError, ShapeError
 from chainrule.graph.build import no_grad
 from chainrule.graph.node import Array
-from chainrule.nn import functional
-from chainrule.nn.arguments import Count, counts, floating
+from chainrule.nn.activations import heaviside
+from chainrule.nn.affine import linear
+from chainrule.nn.arguments import Count, floating, positive_integers
 from chainrule.nn.losses.margins import PerceptronLoss
 from chainrule.nn.module import Module, Parameter
 from chainrule.primitives.rules import show
 from chainrule.tensor import Tensor, as_tensor
 from chainrule.text import _
+
+__all__ = ["Perceptron"]
 
 
 class Perceptron(Module):
@@ -50,7 +53,7 @@ class Perceptron(Module):
     def __init__(
         self, in_features: Count, out_features: Count = 1, *, dtype: str = "float32"
     ) -> None:
-        self.in_features, self.out_features = counts(
+        self.in_features, self.out_features = positive_integers(
             "Perceptron", in_features=in_features, out_features=out_features
         )
         kind = floating("Perceptron", dtype).numpy
@@ -59,11 +62,11 @@ class Perceptron(Module):
 
     def score(self, x: Any) -> Tensor:
         """Compute z = W x + b, whose sign determines the class."""
-        return functional.linear(x, self.weight, self.bias)
+        return linear(x, self.weight, self.bias)
 
     def forward(self, x: Any) -> Tensor:
         """Compute step(W x + b): zeros and ones."""
-        return functional.heaviside(self.score(x))
+        return heaviside(self.score(x))
 
     def learn(self, x: Any, y: Any, lr: float = 1.0) -> int:
         """Train by one pass of Rosenblatt's rule over the samples, in order.
@@ -88,7 +91,7 @@ class Perceptron(Module):
         for row, label in zip(rows, labels):
             self.zero_grad()
             z = self.score(Tensor(row[None]))
-            wrong = functional.heaviside(z.detach()).numpy()[0] != label
+            wrong = heaviside(z.detach()).numpy()[0] != label
             mistakes += int(wrong.sum())
             rule(z, Tensor(label[None])).backward()
             with no_grad():

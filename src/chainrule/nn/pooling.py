@@ -1,54 +1,108 @@
-"""Pooling layers: one number for each window of a signal or image."""
+"""Pooling: one number for each window of a signal or image."""
 
 from __future__ import annotations
 
+import functools
 from typing import Any, ClassVar
 
-from chainrule.nn.arguments import flag, spread
-from chainrule.nn.functional.convolution import Pair
-from chainrule.nn.functional.pooling import (
-    One,
-    Sizes,
-    adaptive_avg_pool,
-    adaptive_max_pool,
-    avg_pool,
-    max_pool,
-    output_sizes,
-)
+import numpy as np
+
+from chainrule.errors import ArgumentError
+from chainrule.graph.node import Array
+from chainrule.nn.affine import floats
+from chainrule.nn.arguments import Size, flag, per_axis
+from chainrule.nn.convolution import batch_of, check_fit
+from chainrule.nn.function import as_function
 from chainrule.nn.module import Module
-from chainrule.tensor import Tensor
+from chainrule.primitives import windows
+from chainrule.primitives.sliding import dilated
+from chainrule.tensor import Tensor, as_tensor, wrap
+from chainrule.text import _
 from chainrule.util.validation import maybe, whole
+
+__all__ = [
+    "AvgPool1d",
+    "AvgPool2d",
+    "MaxPool1d",
+    "MaxPool2d",
+    "avg_pool1d",
+    "avg_pool2d",
+    "max_pool1d",
+    "max_pool2d",
+]
 
 
 class _Pool(Module):
-    """Base class of pooling layers: window, stride and padding."""
+    """Base class of pooling layers: window, stride and padding over ``axes`` axes."""
 
     axes: ClassVar[int]
 
-    def _set(self, kernel_size: Any, stride: Any, padding: Any, ceil_mode: Any) -> None:
+    def _set(
+        self,
+        kernel_size: Any,
+        stride: Any,
+        padding: Any,
+        ceil_mode: Any,
+        dilation: Any = 1,
+    ) -> None:
         kind = type(self).__name__
-        spread(kind, "kernel_size", kernel_size, self.axes)
-        spread(kind, "padding", padding, self.axes, least=0)
-        if stride is not None:
-            spread(kind, "stride", stride, self.axes)
         self.kernel_size, self.stride, self.padding = kernel_size, stride, padding
-        self.ceil_mode = flag(kind, "ceil_mode", ceil_mode)
+        self.dilation, self.ceil_mode = dilation, flag(kind, "ceil_mode", ceil_mode)
+        window, __, pads, dilations = self._sizes()
+        if any(2 * n > dilated(k, d) for n, k, d in zip(pads, window, dilations)):
+            raise ArgumentError(
+                _("{kind} pads by half a window at most.", kind=kind),
+                expected=_(
+                    "padding up to {window}", window=tuple(k // 2 for k in window)
+                ),
+                got=f"padding={padding}, kernel_size={kernel_size}",
+            )
+
+    def _sizes(self) -> tuple[tuple[int, ...], ...]:
+        """Return window, strides, padding and dilations, one number an axis each."""
+        kind, axes = type(self).__name__, self.axes
+        window = per_axis(kind, "kernel_size", self.kernel_size, axes)
+        strides = window
+        if self.stride is not None:
+            strides = per_axis(kind, "stride", self.stride, axes)
+        pads = per_axis(kind, "padding", self.padding, axes, least=0)
+        return window, strides, pads, per_axis(kind, "dilation", self.dilation, axes)
+
+    def _windows(self, x: Tensor, single: bool) -> tuple[Any, Any, Any, Any]:
+        """Return the windows over an input, with ``ceil_mode`` as padding."""
+        window, strides, edges, dilations = self._sizes()
+        pads = [(n, n) for n in edges]
+        check_fit(type(self).__name__, x.shape, window, pads, dilations, single)
+        if self.ceil_mode:
+            for i, (k, s, n, d) in enumerate(zip(window, strides, edges, dilations)):
+                length = int(x.shape[i + 2])
+                last = -(-(length + 2 * n - dilated(k, d)) // s) * s  # where it begins
+                last -= s if last >= length + n else 0
+                pads[i] = (n, max(last + dilated(k, d) - length - n, n))
+        return window, strides, tuple(pads), dilations
 
 
 class _MaxPool(_Pool):
     """Base class of max pooling layers."""
 
-    def _also(self, dilation: Any, return_indices: Any) -> None:
+    def __init__(
+        self,
+        kernel_size: Size,
+        stride: Size | None = None,
+        padding: Size = 0,
+        dilation: Size = 1,
+        return_indices: bool = False,
+        ceil_mode: bool = False,
+    ) -> None:
+        self._set(kernel_size, stride, padding, ceil_mode, dilation)
         kind = type(self).__name__
-        spread(kind, "dilation", dilation, self.axes)
-        self.dilation = dilation
         self.return_indices = flag(kind, "return_indices", return_indices)
 
     def forward(self, x: Tensor) -> Any:
         """Return the maximum of each window, and its index if requested."""
-        slides = (self.kernel_size, self.stride, self.padding, self.dilation)
-        options = (self.ceil_mode, self.return_indices)
-        return max_pool(type(self).__name__, self.axes, x, *slides, *options)
+        x, single = batch_of(type(self).__name__, "pool", as_tensor(x), self.axes)
+        y = window_maxima(x, *self._windows(x, single), self.return_indices)
+        return one_or_several(y, single)
 
 
 class MaxPool1d(_MaxPool):
@@ -68,18 +122,6 @@ class MaxPool1d(_MaxPool):
 
     axes = 1
 
-    def __init__(
-        self,
-        kernel_size: One,
-        stride: One | None = None,
-        padding: One = 0,
-        dilation: One = 1,
-        return_indices: bool = False,
-        ceil_mode: bool = False,
-    ) -> None:
-        self._set(kernel_size, stride, padding, ceil_mode)
-        self._also(dilation, return_indices)
-
 
 class MaxPool2d(_MaxPool):
     """The largest number of each window, for each channel by itself.
@@ -91,9 +133,9 @@ class MaxPool2d(_MaxPool):
         stride: from one window to the next; by default they touch.
         padding: how far windows reach beyond each edge, half a window at most; what is
             there does not count.
-        dilation: from one element that a window sees to the next.
-        return_indices: whether the places of the largest numbers are given too, int64,
-            counted row by row.
+        dilation: from one element of a window to the next.
+        return_indices: whether the positions of the largest numbers are returned too,
+            int64, counted row by row.
         ceil_mode: whether a last window may reach beyond the edge, so that nothing is
             left out.
 
@@ -110,17 +152,70 @@ class MaxPool2d(_MaxPool):
 
     axes = 2
 
-    def __init__(
-        self,
-        kernel_size: Pair,
-        stride: Pair | None = None,
-        padding: Pair = 0,
-        dilation: Pair = 1,
-        return_indices: bool = False,
-        ceil_mode: bool = False,
-    ) -> None:
-        self._set(kernel_size, stride, padding, ceil_mode)
-        self._also(dilation, return_indices)
+
+_max_pool1d = as_function(MaxPool1d, "max_pool1d")
+
+
+def max_pool1d(
+    x: Any,
+    kernel_size: Size,
+    stride: Size | None = None,
+    padding: Size = 0,
+    dilation: Size = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> Any:
+    """Apply :class:`MaxPool1d`; PyTorch has the last two arguments in this order.
+
+    >>> max_pool1d([[1.0, 2.0, 7.0, 4.0]], 2)
+    tensor([[2., 7.]])
+    """
+    slides = (kernel_size, stride, padding, dilation)
+    return _max_pool1d(x, *slides, return_indices, ceil_mode)
+
+
+_max_pool2d = as_function(MaxPool2d, "max_pool2d")
+
+
+def max_pool2d(
+    x: Any,
+    kernel_size: Size,
+    stride: Size | None = None,
+    padding: Size = 0,
+    dilation: Size = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> Any:
+    """Apply :class:`MaxPool2d`; PyTorch has the last two arguments in this order.
+
+    >>> max_pool2d([[[1.0, 2.0, 7.0, 4.0]]], (1, 2))
+    tensor([[[2., 7.]]])
+    """
+    slides = (kernel_size, stride, padding, dilation)
+    return _max_pool2d(x, *slides, return_indices, ceil_mode)
+
+
+def window_maxima(
+    x: Tensor, window: Any, strides: Any, pads: Any, dilations: Any, indices: bool
+) -> list[Tensor]:
+    """Compute window maxima over the last axes, and their indices if requested."""
+    attrs: dict[str, Any] = {
+        "axes": tuple(range(2, x.ndim)),
+        "window": window,
+        "strides": strides,
+        "padding": pads,
+        "dilation": dilations,
+    }
+    maxima = [wrap(windows.window_max(x.value, **attrs))]
+    if indices:
+        maxima.append(wrap(windows.window_argmax(x.value, **attrs)))
+    return maxima
+
+
+def one_or_several(results: list[Tensor], single: bool) -> Any:
+    """Return one tensor or a tuple, without the batch axis for a single sample."""
+    results = [t.squeeze(0) if single else t for t in results]
+    return tuple(results) if len(results) > 1 else results[0]
 
 
 class _AvgPool(_Pool):
@@ -131,9 +226,29 @@ class _AvgPool(_Pool):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the mean of each window."""
-        slides = (self.kernel_size, self.stride, self.padding, self.ceil_mode)
-        counted = (self.count_include_pad, self.divisor_override)
-        return avg_pool(type(self).__name__, self.axes, x, *slides, *counted)
+        x, single = batch_of(type(self).__name__, "pool", floats(x), self.axes)
+        window, strides, pads, dilations = self._windows(x, single)
+        sums = wrap(
+            windows.window_sum(
+                x.value,
+                axes=tuple(range(2, x.ndim)),
+                window=window,
+                strides=strides,
+                padding=pads,
+                dilation=dilations,
+                base_dilation=dilations,
+            )
+        )
+        divisor = self.divisor_override
+        if divisor is None:
+            counts = [
+                _counts(int(x.shape[a]), *sizes, self.count_include_pad)
+                for a, sizes in enumerate(zip(window, strides, pads), start=2)
+            ]
+            table = functools.reduce(np.multiply.outer, counts).astype(x.dtype.numpy)
+            divisor = float(table.flat[0]) if np.ptp(table) == 0 else Tensor(table)
+        y = sums / divisor
+        return y.squeeze(0) if single else y
 
 
 class AvgPool1d(_AvgPool):
@@ -156,15 +271,16 @@ class AvgPool1d(_AvgPool):
 
     def __init__(
         self,
-        kernel_size: One,
-        stride: One | None = None,
-        padding: One = 0,
+        kernel_size: Size,
+        stride: Size | None = None,
+        padding: Size = 0,
         ceil_mode: bool = False,
         count_include_pad: bool = True,
     ) -> None:
         self._set(kernel_size, stride, padding, ceil_mode)
-        counted = flag("AvgPool1d", "count_include_pad", count_include_pad)
-        self.count_include_pad = counted
+        self.count_include_pad = flag(
+            "AvgPool1d", "count_include_pad", count_include_pad
+        )
 
 
 class AvgPool2d(_AvgPool):
@@ -172,10 +288,10 @@ class AvgPool2d(_AvgPool):
 
     Args:
         kernel_size, stride: see :class:`MaxPool2d`.
-        padding: how many zeros are put at each edge, half a window at most.
+        padding: the number of zeros added at each edge, half a window at most.
         ceil_mode: see :class:`MaxPool2d`; what lies beyond the padding never counts.
         count_include_pad: whether zeros of the padding count.
-        divisor_override: what sums are divided by, instead of how many numbers count.
+        divisor_override: the divisor of the sums, instead of how many numbers count.
 
     Shapes:
         as of :class:`MaxPool2d`.
@@ -189,9 +305,9 @@ class AvgPool2d(_AvgPool):
 
     def __init__(
         self,
-        kernel_size: Pair,
-        stride: Pair | None = None,
-        padding: Pair = 0,
+        kernel_size: Size,
+        stride: Size | None = None,
+        padding: Size = 0,
         ceil_mode: bool = False,
         count_include_pad: bool = True,
         divisor_override: int | None = None,
@@ -200,123 +316,16 @@ class AvgPool2d(_AvgPool):
         self.count_include_pad = flag(
             "AvgPool2d", "count_include_pad", count_include_pad
         )
-        divisor = maybe(whole)("divisor_override", divisor_override)
-        self.divisor_override = divisor
+        self.divisor_override = maybe(whole)("divisor_override", divisor_override)
 
 
-class _Adaptive(Module):
-    """Base class of adaptive pooling layers, which have a fixed output size."""
-
-    axes: ClassVar[int]
-
-    def _set(self, output_size: Any) -> None:
-        output_sizes(type(self).__name__, output_size, self.axes)
-        self.output_size = output_size
+def _counts(length: int, k: int, s: int, pads: Any, padded: bool) -> Array:
+    """Return how many elements count in each window along an axis."""
+    low, high = pads
+    start = np.arange(0, length + low + high - k + 1, s) - low
+    end = np.minimum(start + k, length + (low if padded else 0))
+    return end - (start if padded else np.maximum(start, 0))
 
 
-class _AdaptiveAvgPool(_Adaptive):
-    """Base class of adaptive average pooling layers."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return the mean of each part."""
-        kind = type(self).__name__
-        return adaptive_avg_pool(kind, self.axes, x, self.output_size)
-
-
-class _AdaptiveMaxPool(_Adaptive):
-    """Base class of adaptive max pooling layers."""
-
-    def _set(self, output_size: Any, return_indices: Any = False) -> None:
-        super()._set(output_size)
-        kind = type(self).__name__
-        self.return_indices = flag(kind, "return_indices", return_indices)
-
-    def forward(self, x: Tensor) -> Any:
-        """Return the maximum of each part, and its index if requested."""
-        kind, wanted = type(self).__name__, self.return_indices
-        return adaptive_max_pool(kind, self.axes, x, self.output_size, wanted)
-
-
-class AdaptiveAvgPool1d(_AdaptiveAvgPool):
-    """Means over as many parts of a signal as are wanted.
-
-    Args:
-        output_size: the length of the result; see :class:`AdaptiveAvgPool2d`.
-
-    Shapes:
-        (N, C, L) or (C, L).
-
-    >>> import chainrule as cr
-    >>> cr.nn.AdaptiveAvgPool1d(2)(cr.tensor([[1.0, 2.0, 6.0]]))
-    tensor([[1.5, 4. ]])
-    """
-
-    axes = 1
-
-    def __init__(self, output_size: One) -> None:
-        self._set(output_size)
-
-
-class AdaptiveAvgPool2d(_AdaptiveAvgPool):
-    """Means over as many parts of height and width as are wanted.
-
-    Part i of m along an axis of length L is the elements ⌊i L/m⌋ … ⌈(i+1) L/m⌉ − 1.
-
-    Args:
-        output_size: height and width of the result, one number for both or a pair; None
-            keeps what there is. 1 is the mean of each channel.
-
-    Shapes:
-        (N, C, H, W) or (C, H, W).
-
-    >>> import chainrule as cr
-    >>> cr.nn.AdaptiveAvgPool2d(1)(cr.tensor([[[1.0, 2.0], [4.0, 5.0]]]))
-    tensor([[[3.]]])
-    """
-
-    axes = 2
-
-    def __init__(self, output_size: Sizes) -> None:
-        self._set(output_size)
-
-
-class AdaptiveMaxPool1d(_AdaptiveMaxPool):
-    """The largest numbers of as many parts of a signal as are wanted.
-
-    Args:
-        output_size: the length of the result; see :class:`AdaptiveAvgPool2d`.
-        return_indices: see :class:`MaxPool2d`.
-
-    Shapes:
-        (N, C, L) or (C, L).
-
-    >>> import chainrule as cr
-    >>> cr.nn.AdaptiveMaxPool1d(2)(cr.tensor([[1.0, 2.0, 6.0]]))
-    tensor([[2., 6.]])
-    """
-
-    axes = 1
-
-    def __init__(self, output_size: One, return_indices: bool = False) -> None:
-        self._set(output_size, return_indices)
-
-
-class AdaptiveMaxPool2d(_AdaptiveMaxPool):
-    """The largest numbers of as many parts of height and width as are wanted.
-
-    Args:
-        output_size: see :class:`AdaptiveAvgPool2d`.
-        return_indices: see :class:`MaxPool2d`.
-
-    Shapes:
-        (N, C, H, W) or (C, H, W).
-
-    >>> import chainrule as cr
-    >>> cr.nn.AdaptiveMaxPool2d(1)(cr.tensor([[[1.0, 2.0], [4.0, 3.0]]]))
-    tensor([[[4.]]])
-    """
-
-    axes = 2
-
-    def __init__(self, output_size: Sizes, return_indices: bool = False) -> None:
-        self._set(output_size, return_indices)
+avg_pool1d = as_function(AvgPool1d, "avg_pool1d")
+avg_pool2d = as_function(AvgPool2d, "avg_pool2d")

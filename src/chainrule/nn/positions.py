@@ -10,10 +10,16 @@ import numpy as np
 from chainrule.errors import DTypeError, ShapeError
 from chainrule.functions.movement import stack
 from chainrule.graph.types import Dim, DType
-from chainrule.nn import functional
-from chainrule.nn.arguments import Count, counts, floating, number, place
-from chainrule.nn.functional.layers import same_dtype
-from chainrule.nn.losses.checks import check_room, looked_at
+from chainrule.nn.affine import same_dtype
+from chainrule.nn.arguments import (
+    Count,
+    floating,
+    layer_name,
+    number,
+    positive_integers,
+)
+from chainrule.nn.embeddings import embedding
+from chainrule.nn.losses.checks import check_capacity, checked
 from chainrule.nn.module import Module, Parameter
 from chainrule.primitives.creation import iota
 from chainrule.primitives.rules import show
@@ -22,18 +28,20 @@ from chainrule.tensor import Tensor, as_tensor, count_of, wrap
 from chainrule.text import _
 from chainrule.util import validation
 
+__all__ = ["LearnedPositions", "RotaryPositions", "SinusoidalPositions"]
+
 #: Where a sequence begins: a number, or a counter.
 Start = int | Tensor
 
 
-def _places(kind: str, x: Tensor, start: Start, even: bool = False) -> Tensor:
+def _positions(kind: str, x: Tensor, start: Start, even: bool = False) -> Tensor:
     """Return the positions start, start + 1, …: int64 (L,)."""
     width = x.shape[-1] if x.ndim > 1 else None
     if width is None or (even and (not isinstance(width, int) or width % 2)):
         raise ShapeError(
-            _("{place} takes sequences of pairs of numbers.", place=place(kind))
+            _("{place} takes sequences of pairs of numbers.", place=layer_name(kind))
             if even
-            else _("{place} takes sequences.", place=place(kind)),
+            else _("{place} takes sequences.", place=layer_name(kind)),
             expected=_("(…, L, d) with an even d") if even else "(…, L, d)",
             got=show(x.shape),
         )
@@ -47,7 +55,7 @@ def _start(kind: str, start: Start) -> Start:
         return validation.count("start", start)
     if not start.dtype.is_integer or start.shape != ():
         raise DTypeError(
-            _("{kind} begins at one position.", kind=place(kind)),
+            _("{kind} begins at one position.", kind=layer_name(kind)),
             expected=_("start as an integer, or a tensor of one"),
             got=f"{start.dtype.name} {show(start.shape)}",
         )
@@ -58,7 +66,7 @@ def within(kind: str, start: Start, length: Dim, room: int, fix: str) -> Tensor:
     """Return ``start``, after a check that ``length`` positions fit into ``room``."""
     count = count_of(length, DType.int64)
     end = count + _start(kind, start)
-    end = looked_at(end, lambda n: check_room(place(kind), n, room, fix))
+    end = checked(end, lambda n: check_capacity(layer_name(kind), n, room, fix))
     return end - count
 
 
@@ -68,30 +76,30 @@ class _Waves(Module):
     def __init__(self, base: float = 10000.0) -> None:
         self.base = number(type(self).__name__, "base", base, above=1)
 
-    def _turns(self, x: Tensor, start: Start) -> tuple[Tensor, Tensor]:
+    def _cos_sin(self, x: Tensor, start: Start) -> tuple[Tensor, Tensor]:
         """Return the cosines and the sines of the angles."""
         kind = type(self).__name__
         if not x.dtype.is_float:
             raise DTypeError(
-                _("{kind} takes vectors.", kind=place(kind)),
+                _("{kind} takes vectors.", kind=layer_name(kind)),
                 expected="floats",
                 got=x.dtype.name,
             )
-        places, width = _places(kind, x, start, even=True), int(x.shape[-1])
+        positions, width = _positions(kind, x, start, even=True), int(x.shape[-1])
         speeds = self.base ** (-np.arange(0, width, 2) / width)
-        angles = places.astype("float64").unsqueeze(-1) * Tensor(speeds)
+        angles = positions.astype("float64").unsqueeze(-1) * Tensor(speeds)
         return angles.cos().astype(x.dtype), angles.sin().astype(x.dtype)
 
 
 class SinusoidalPositions(_Waves):
-    """Adds waves, of each position p others, to a sequence.
+    """Sinusoidal positional encoding, added to a sequence.
 
         P(p, 2i) = sin(p / base^(2i/d)),   P(p, 2i+1) = cos(p / base^(2i/d))
 
     Vaswani et al. 2017, "Attention is all you need", 3.5.
 
     Args:
-        base: how much slower the last wave is than the first, about.
+        base: the approximate ratio of the longest to the shortest wavelength.
 
     Shapes:
         (…, L, d) with an even d, and the same.
@@ -105,22 +113,22 @@ class SinusoidalPositions(_Waves):
     def forward(self, x: Tensor, start: Start = 0) -> Tensor:
         """Add the encodings of positions ``start`` … to x."""
         x = as_tensor(x)
-        cos, sin = self._turns(x, start)
+        cos, sin = self._cos_sin(x, start)
         return x + stack([sin, cos], -1).flatten(-2)
 
 
 class RotaryPositions(_Waves):
-    """Turns pairs of numbers by angles that grow with the position.
+    """Rotary positional encoding: pairs of numbers rotated by angles of the position.
 
         (x₂ᵢ, x₂ᵢ₊₁) ← (x₂ᵢ cos θ − x₂ᵢ₊₁ sin θ,  x₂ᵢ sin θ + x₂ᵢ₊₁ cos θ),
         θ = p / base^(2i/d)
 
-    of queries and keys, whose product then depends on how far they are apart.
+    of queries and keys, whose product then depends on their distance.
 
     Su et al. 2021, "RoFormer: enhanced transformer with rotary position embedding".
 
     Args:
-        base: how much slower the last pair turns than the first, about.
+        base: the approximate ratio of the fastest to the slowest rotation.
 
     Shapes:
         (…, L, d) with an even d, and the same; for heads (N, H, L, d).
@@ -134,20 +142,20 @@ class RotaryPositions(_Waves):
     def forward(self, x: Tensor, start: Start = 0) -> Tensor:
         """Rotate pairs of x by the angles of positions ``start`` …."""
         x = as_tensor(x)
-        cos, sin = self._turns(x, start)
+        cos, sin = self._cos_sin(x, start)
         pairs = x.unflatten(-1, (-1, 2))
         a, b = pairs[..., 0], pairs[..., 1]
         return stack([a * cos - b * sin, a * sin + b * cos], -1).flatten(-2)
 
 
 class LearnedPositions(Module):
-    """Adds a row of a table, of each position another, to a sequence.
+    """Learnt positional encoding: one row of a table added to each position.
 
     Gehring et al. 2017, "Convolutional sequence to sequence learning".
 
     Args:
-        num_positions: how long sequences are at most.
-        embedding_dim: numbers for each position, d.
+        num_positions: the largest length of a sequence.
+        embedding_dim: the width of each position, d.
         dtype: of the table.
 
     Shapes:
@@ -163,7 +171,7 @@ class LearnedPositions(Module):
         self, num_positions: Count, embedding_dim: Count, *, dtype: str = "float32"
     ) -> None:
         kind = "LearnedPositions"
-        self.num_positions, self.embedding_dim = shape = counts(
+        self.num_positions, self.embedding_dim = shape = positive_integers(
             kind, num_positions=num_positions, embedding_dim=embedding_dim
         )
         drawn = normal(*shape, std=0.02, dtype=floating(kind, dtype))
@@ -174,11 +182,11 @@ class LearnedPositions(Module):
         kind, x = "LearnedPositions", as_tensor(x)
         if x.ndim < 2 or x.shape[-1] != self.embedding_dim:
             raise ShapeError(
-                _("{kind} takes sequences.", kind=place(kind)),
+                _("{kind} takes sequences.", kind=layer_name(kind)),
                 expected=f"(…, L, {self.embedding_dim})",
                 got=show(x.shape),
             )
         fix = _("a larger num_positions")
         start = within(kind, start, x.shape[-2], self.num_positions, fix)
-        rows = functional.embedding(_places(kind, x, start), self.weight)
+        rows = embedding(_positions(kind, x, start), self.weight)
         return same_dtype(kind, x, self.weight) + rows

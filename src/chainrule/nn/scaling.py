@@ -9,12 +9,14 @@ import numpy as np
 from chainrule.errors import ArgumentError, NonFiniteError, ShapeError
 from chainrule.graph.node import Array
 from chainrule.graph.types import DType
-from chainrule.nn.arguments import Count, counts, floating, place
+from chainrule.nn.arguments import Count, floating, layer_name, positive_integers
 from chainrule.nn.module import Module
 from chainrule.operations.operands import promote
 from chainrule.primitives.rules import show
 from chainrule.tensor import Tensor, as_tensor
 from chainrule.text import _
+
+__all__ = ["Standardize"]
 
 
 class Measured(Module):
@@ -42,7 +44,7 @@ class Measured(Module):
                 got=f"nn.{kind}()",
                 fix=f"nn.{kind}.of(train.{self.column})",
             )
-        (self.num_features,) = counts(kind, num_features=num_features)
+        (self.num_features,) = positive_integers(kind, num_features=num_features)
         self.dtype = floating(kind, dtype)
 
     def measure(self, columns: Array) -> None:
@@ -80,20 +82,23 @@ class Measured(Module):
             )
         _refuse_non_finite(cls.__name__, array)
         make: Any = cls
-        made: Self = make(array.shape[1], dtype=dtype, **cls._options(array, options))
-        made.measure(array)
-        return made
+        layer: Self = make(array.shape[1], dtype=dtype, **cls._options(array, options))
+        layer.measure(array)
+        return layer
 
     @classmethod
-    def _options(cls, columns: Array, given: dict[str, Any]) -> dict[str, Any]:
+    def _options(cls, columns: Array, options: dict[str, Any]) -> dict[str, Any]:
         """Return further constructor arguments, which may depend on the data."""
-        return given
+        return options
 
     def _check(self, x: Any) -> Tensor:
         x = as_tensor(x)
         if not x.shape or x.shape[-1] != self.num_features:
             raise ShapeError(
-                _("{name} was made for other data.", name=place(type(self).__name__)),
+                _(
+                    "{name} was made for other data.",
+                    name=layer_name(type(self).__name__),
+                ),
                 expected=_(
                     "a last axis of {num_features}", num_features=self.num_features
                 ),
@@ -174,9 +179,9 @@ class Standardize(Scaling):
 def _in_float64(data: Any) -> Array:
     """Convert data to float64, without rounding to float32 first."""
     if not isinstance(data, Tensor):
-        given = np.asarray(data, np.float64 if isinstance(data, list | tuple) else None)
-        if given.dtype.kind in "biuf":
-            return given.astype(np.float64)
+        array = np.asarray(data, np.float64 if isinstance(data, list | tuple) else None)
+        if array.dtype.kind in "biuf":
+            return array.astype(np.float64)
     return as_tensor(data).numpy().astype(np.float64)
 
 

@@ -32,11 +32,11 @@ class StateArray(np.ndarray[Any, Any]):
         self, function: Any, types: Any, args: Any, options: Any
     ) -> Any:
         try:
-            made = super().__array_function__(function, types, args, options)
+            result = super().__array_function__(function, types, args, options)
         except ValueError as error:
             self._refuse(self, error)
             raise
-        return _owned(made)
+        return _owned(result)
 
     def _refuse(self, target: Any, error: ValueError | None = None) -> Any:
         """Return ``target`` as a plain array; refuse to change a read-only one."""

@@ -11,6 +11,8 @@ from chainrule.primitives.rules import show
 from chainrule.tensor import Tensor, as_tensor
 from chainrule.text import _
 
+__all__ = ["functional_call"]
+
 
 def functional_call(
     module: Module,
@@ -41,7 +43,7 @@ def functional_call(
     tensor([[3.]])
     """
     own = dict(module._named_state(remove_duplicate=False))
-    given: dict[int, Tensor] = {}
+    replacements: dict[int, Tensor] = {}
     for name, item in parameters_and_buffers.items():
         if name not in own:
             near = nearest(str(name), own)
@@ -64,17 +66,17 @@ def functional_call(
                 expected=show(own[name].shape),
                 got=show(t.shape),
             )
-        given[id(own[name])] = t
-    places = [
+        replacements[id(own[name])] = t
+    slots = [
         (owner.__dict__, name, t)
         for owner in module.modules()
         for name, t in owner.__dict__.items()
-        if isinstance(t, Tensor) and id(t) in given
+        if isinstance(t, Tensor) and id(t) in replacements
     ]
-    for attributes, name, t in places:
-        attributes[name] = given[id(t)]
+    for attributes, name, t in slots:
+        attributes[name] = replacements[id(t)]
     try:
         return module(*(args if isinstance(args, tuple) else (args,)), **(kwargs or {}))
     finally:
-        for attributes, name, t in places:
+        for attributes, name, t in slots:
             attributes[name] = t

@@ -172,14 +172,14 @@ def _layers(model: Module, row: ArrayType) -> list[Layer]:
     A module that only contains others, and has neither tensors nor work of its own,
     is left out; a tensor counts for the first module that has it.
     """
-    heard, graph = _traced(model, row)
-    shapes = {h.path: show(h.output.shape) for h in reversed(heard)}
+    captures, graph = _traced(model, row)
+    shapes = {h.path: show(h.output.shape) for h in reversed(captures)}
     modules = _modules(model)
-    places = {path: path for path in modules} | {h.scope: h.path for h in heard}
-    work = _work(graph, places)
+    paths = {path: path for path in modules} | {h.scope: h.path for h in captures}
+    work = _work(graph, paths)
     seen: set[int] = set()
     layers: list[Layer] = []
-    for path in dict.fromkeys([*(h.path for h in heard), *modules]):
+    for path in dict.fromkeys([*(h.path for h in captures), *modules]):
         module = modules[path]
         own = [t for t in module.__dict__.values() if isinstance(t, Tensor)]
         fresh = [t for t in own if id(t) not in seen]
@@ -231,17 +231,17 @@ def _row(model: Module, data: Any) -> ArrayType:
 
 def _traced(model: Module, row: ArrayType) -> tuple[list[ForwardCapture], Graph]:
     """Trace the model: return the modules' outputs in call order, and the graph."""
-    heard: list[ForwardCapture] = []
+    captures: list[ForwardCapture] = []
 
     def function(x: Tensor) -> Any:
         with outputs_of(model) as outputs:
-            made = model(x)
-        heard.extend(outputs)
-        return made
+            result = model(x)
+        captures.extend(outputs)
+        return result
 
     inputs = [Input("x", ArrayType((N, *row.shape), row.dtype))]
     with no_grad(), mode(model, training=False):
-        return heard, trace_entry("summary", function, inputs).entry.graph
+        return captures, trace_entry("summary", function, inputs).entry.graph
 
 
 def _work(graph: Graph, modules: Mapping[str, str]) -> dict[str, int]:
@@ -282,17 +282,17 @@ def _flops(node: Node) -> int:
         steps = int(resolve(attrs["length"], {"N": 1}))
         return steps * sum(map(_flops, attrs["body"].nodes))
     inputs = [_size(v) for v in node.inputs]
-    made = [_size(v) for v in node.outputs if v]
+    outputs = [_size(v) for v in node.outputs if v]
     if primitive in (matmul.dot_general, conv.conv):
         return 2 * _multiply_adds(node)
     if primitive in _READ_ONCE:
         return inputs[0]
     if primitive in _WINDOWS:
-        return made[0] * math.prod(attrs["window"])
+        return outputs[0] * math.prod(attrs["window"])
     if primitive is indexing.scatter_add:
         return inputs[2]
     return (
-        sum(made)
+        sum(outputs)
         if primitive.elementwise and primitive is not elementwise.convert
         else 0
     )

@@ -16,13 +16,15 @@ from chainrule.errors import ArgumentError
 from chainrule.functions.elementwise import maximum, minimum
 from chainrule.graph.node import Array
 from chainrule.graph.types import Shape
-from chainrule.nn.arguments import Count, counts, flag
+from chainrule.nn.arguments import Count, flag, positive_integers
 from chainrule.nn.losses.base import ElementwiseLoss, Loss
-from chainrule.nn.losses.checks import check_above
+from chainrule.nn.losses.checks import check_positive
 from chainrule.nn.scaling import Measured, Scaling, moments
 from chainrule.tensor import Tensor
 from chainrule.text import _
 from chainrule.util.validation import instance
+
+__all__ = ["LogTarget", "QuantileTarget", "TransformedTargetLoss", "Unstandardize"]
 
 #: Up to how far beyond its neighbour a knot of a column of equal numbers lies.
 _STEP = 1.0
@@ -116,8 +118,8 @@ class LogTarget(TransformedTarget):
         self.register_buffer("std", np.ones(self.num_features, self.dtype.numpy))
 
     @classmethod
-    def _options(cls, columns: Array, given: dict[str, Any]) -> dict[str, Any]:
-        return {"positive": bool((columns > 0).all()), **given}
+    def _options(cls, columns: Array, options: dict[str, Any]) -> dict[str, Any]:
+        return {"positive": bool((columns > 0).all()), **options}
 
     def measure(self, columns: Array) -> None:
         """Set mean and standard deviation from the targets' logarithms."""
@@ -131,7 +133,9 @@ class LogTarget(TransformedTarget):
     def right_target(self, y: Any) -> Any:
         """Return ``y`` after a check that it is positive, if required."""
         fix = _("nn.LogTarget.of(y, positive=False) takes every number")
-        return check_above("LogTarget", _("the target"), y, fix) if self.positive else y
+        return (
+            check_positive("LogTarget", _("the target"), y, fix) if self.positive else y
+        )
 
     def _transform(self, y: Tensor) -> Tensor:
         if self.positive:
@@ -180,7 +184,9 @@ class QuantileTarget(TransformedTarget):
         dtype: str = "float32",
     ) -> None:
         self._set(num_features, dtype)
-        (self.n_quantiles,) = counts("QuantileTarget", n_quantiles=n_quantiles)
+        (self.n_quantiles,) = positive_integers(
+            "QuantileTarget", n_quantiles=n_quantiles
+        )
         if self.n_quantiles < 2:
             raise ArgumentError(
                 _("QuantileTarget interpolates between knots."),
@@ -193,16 +199,16 @@ class QuantileTarget(TransformedTarget):
         self.register_buffer("scores", knots)
 
     @classmethod
-    def _options(cls, columns: Array, given: dict[str, Any]) -> dict[str, Any]:
+    def _options(cls, columns: Array, options: dict[str, Any]) -> dict[str, Any]:
         most = max(len(np.unique(column)) for column in columns.T)
-        wanted = given.get("n_quantiles", 100)
+        wanted = options.get("n_quantiles", 100)
         right = isinstance(wanted, int) and wanted >= 2
-        return given | ({"n_quantiles": max(2, min(wanted, most))} if right else {})
+        return options | ({"n_quantiles": max(2, min(wanted, most))} if right else {})
 
     def measure(self, columns: Array) -> None:
         """Set the knots of each column from the targets."""
-        made = [_knots(c, self.n_quantiles, self.dtype.numpy) for c in columns.T]
-        values, scores = (np.stack(part) for part in zip(*made))
+        knots = [_knots(c, self.n_quantiles, self.dtype.numpy) for c in columns.T]
+        values, scores = (np.stack(part) for part in zip(*knots))
         if (np.diff(values.astype(self.dtype.numpy)) <= 0).any():
             raise ArgumentError(
                 _("QuantileTarget cannot tell neighbouring targets apart."),
@@ -233,8 +239,8 @@ def _knots(column: Array, count: int, kind: Any) -> tuple[Array, Array]:
         step = max(_STEP, abs(float(values[0])))
         return values[0] + step * (normal - scores[0]), normal
     at = np.linspace(0, len(values) - 1, count)
-    given = np.arange(len(values))
-    return np.interp(at, given, values), np.interp(at, given, scores)
+    indices = np.arange(len(values))
+    return np.interp(at, indices, values), np.interp(at, indices, scores)
 
 
 def _interpolated(x: Tensor, knots: Tensor, heights: Tensor) -> Tensor:
@@ -311,5 +317,5 @@ class TransformedTargetLoss(ElementwiseLoss):
 
     def pointwise(self, prediction: Tensor, target: Tensor) -> Tensor:
         """Compute the loss of T(ŷ) and T(y)."""
-        made = self.target.transform(prediction), self.target.transform(target)
-        return self.loss.pointwise(*made)
+        pair = self.target.transform(prediction), self.target.transform(target)
+        return self.loss.pointwise(*pair)

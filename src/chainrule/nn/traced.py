@@ -46,14 +46,14 @@ def outputs_of(model: Module) -> Iterator[list[ForwardCapture]]:
 
     Nothing of this is left in a graph or in the model: the block is for tracing.
     """
-    heard: list[ForwardCapture] = []
+    captures: list[ForwardCapture] = []
     changed: dict[int, tuple[Module, Any]] = {}
     for path, module in model.named_modules():
         if id(module) not in changed:
             changed[id(module)] = module, module.__dict__.get("forward")
-            module.__dict__["forward"] = _noting(module.forward, path, heard)
+            module.__dict__["forward"] = _noting(module.forward, path, captures)
     try:
-        yield heard
+        yield captures
     finally:
         for module, before in changed.values():
             if before is None:
@@ -63,18 +63,18 @@ def outputs_of(model: Module) -> Iterator[list[ForwardCapture]]:
 
 
 def _noting(
-    forward: Callable[..., Any], path: str, heard: list[ForwardCapture]
+    forward: Callable[..., Any], path: str, captures: list[ForwardCapture]
 ) -> Callable[..., Any]:
     """Return ``forward`` wrapped to record its output."""
     calls = 0
 
     def noted(*args: Any, **kwargs: Any) -> Any:
         nonlocal calls
-        made = forward(*args, **kwargs)
-        first = made[0] if isinstance(made, tuple) and made else made
+        result = forward(*args, **kwargs)
+        first = result[0] if isinstance(result, tuple) and result else result
         if isinstance(first, Tensor):
-            heard.append(ForwardCapture(path, calls, context.scope, first))
+            captures.append(ForwardCapture(path, calls, context.scope, first))
         calls += 1
-        return made
+        return result
 
     return noted

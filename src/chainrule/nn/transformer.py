@@ -9,22 +9,32 @@ from typing import Any, ClassVar
 
 from chainrule.errors import ArgumentError
 from chainrule.functions.creation import full
-from chainrule.nn import functional, init
-from chainrule.nn.arguments import Count, counts, flag
+from chainrule.nn import init
+from chainrule.nn.activations import gelu, relu
+from chainrule.nn.affine import Linear
+from chainrule.nn.arguments import Count, flag, positive_integers
 from chainrule.nn.attention import MultiheadAttention, check_heads
 from chainrule.nn.construction import described
 from chainrule.nn.containers import ModuleList
-from chainrule.nn.layers import Dropout, Linear
 from chainrule.nn.module import Module
 from chainrule.nn.normalization import LayerNorm
+from chainrule.nn.regularization import Dropout
 from chainrule.random import reserve
 from chainrule.tensor import Tensor
 from chainrule.text import _
 from chainrule.util import validation
 
+__all__ = [
+    "Transformer",
+    "TransformerDecoder",
+    "TransformerDecoderLayer",
+    "TransformerEncoder",
+    "TransformerEncoderLayer",
+]
+
 Activation = str | Callable[[Tensor], Tensor]
 #: Activations of a transformer that have a name.
-ACTIVATIONS = {"relu": functional.relu, "gelu": functional.gelu}
+ACTIVATIONS = {"relu": relu, "gelu": gelu}
 
 
 class _Block(Module):
@@ -57,7 +67,7 @@ class _Block(Module):
                 expected=_("'relu', 'gelu' or a function of tensors"),
                 got=f"activation={activation!r:.80}",
             )
-        width, heads = counts(kind, d_model=d_model, nhead=nhead)
+        width, heads = positive_integers(kind, d_model=d_model, nhead=nhead)
         check_heads(kind, d_model=width, nhead=heads)
         shared: dict[str, Any] = {"bias": bias, "dtype": dtype}
         for name in self.attentions:
@@ -90,7 +100,7 @@ class _Block(Module):
 
 
 class TransformerEncoderLayer(_Block):
-    """A sequence looks at itself, and a network changes each of its positions.
+    """An encoder block: self-attention and an MLP, each with a residual connection.
 
         x ← LayerNorm(x + Attention x),   x ← LayerNorm(x + MLP x)
         x ← x + Attention(LayerNorm x),   x ← x + MLP(LayerNorm x)    with norm_first
@@ -101,15 +111,15 @@ class TransformerEncoderLayer(_Block):
     normalization in the transformer architecture".
 
     Args:
-        d_model: numbers for each position, a multiple of nhead.
-        nhead: heads of the attention.
+        d_model: the width of each position, a multiple of nhead.
+        nhead: the number of heads of the attention.
         dim_feedforward: units of the network.
         dropout: the probability of dropping weights of the attention, units of the
             network, and what is added.
         activation: f, ``"relu"``, ``"gelu"``, or a function of tensors.
         layer_norm_eps: ε of the norms.
         batch_first: whether sequences are (N, L, d_model); else (L, N, d_model).
-        norm_first: whether norms come before what is added, not behind it.
+        norm_first: whether each part normalises its input, instead of the sum after it.
         bias: whether products and norms have a bias.
         dtype: of the parameters.
 
@@ -131,12 +141,12 @@ class TransformerEncoderLayer(_Block):
         is_causal: bool = False,
     ) -> Tensor:
         """Encode a sequence; masks as in MultiheadAttention."""
-        given = (src_key_padding_mask, False, src_mask, True, is_causal)
-        return self._through(src, lambda x: self.self_attn(x, x, x, *given)[0])
+        masks = (src_key_padding_mask, False, src_mask, True, is_causal)
+        return self._through(src, lambda x: self.self_attn(x, x, x, *masks)[0])
 
 
 class TransformerDecoderLayer(_Block):
-    """A sequence looks at itself and at another one, the memory, and is changed.
+    """A decoder block: self-attention, attention to a memory, and an MLP.
 
         x ← LayerNorm(x + Attention x),   x ← LayerNorm(x + Attention(x, memory)),
         x ← LayerNorm(x + MLP x);   with norm_first each norm is of what a part is given
@@ -187,7 +197,7 @@ class _Stack(Module):
 
     def __init__(self, layer: Any, num_layers: Any, norm: Any) -> None:
         kind = type(self).__name__
-        (self.num_layers,) = counts(kind, num_layers=num_layers)
+        (self.num_layers,) = positive_integers(kind, num_layers=num_layers)
         name = next(iter(self._arguments), "layer")
         validation.instance(name, layer, Module, f"nn.{kind}Layer(8, 2)")
         if norm is not None:
@@ -201,21 +211,21 @@ class _Stack(Module):
         name = next(iter(self._arguments))
         return super().settings() | {name: described(self.layers[0])}
 
-    def _through(self, x: Tensor, *given: Any, **masks: Any) -> Tensor:
+    def _through(self, x: Tensor, *memory: Any, **masks: Any) -> Tensor:
         for layer in self.layers:
-            x = layer(x, *given, **masks)
+            x = layer(x, *memory, **masks)
         return x if self.norm is None else self.norm(x)
 
 
 class TransformerEncoder(_Stack):
-    """Layers one behind the other, each of which is a copy of one that is given.
+    """A stack of encoder blocks, copies of a given one.
 
     As in PyTorch the copies begin with the same weights; ``nn.init`` draws others.
 
     Args:
         encoder_layer: the layer.
-        num_layers: how many copies.
-        norm: what comes behind the last, such as ``nn.LayerNorm(d_model)``.
+        num_layers: the number of copies.
+        norm: a module after the last copy, such as ``nn.LayerNorm(d_model)``.
 
     Shapes:
         as of the layer; the copies are ``layers.0``, ``layers.1``, …
@@ -253,14 +263,14 @@ class TransformerEncoder(_Stack):
 
 
 class TransformerDecoder(_Stack):
-    """Layers one behind the other, each of which looks at the memory.
+    """A stack of decoder blocks, each of which attends to the memory.
 
     As in PyTorch the copies begin with the same weights; ``nn.init`` draws others.
 
     Args:
         decoder_layer: the layer.
-        num_layers: how many copies.
-        norm: what comes behind the last, such as ``nn.LayerNorm(d_model)``.
+        num_layers: the number of copies.
+        norm: a module after the last copy, such as ``nn.LayerNorm(d_model)``.
 
     Shapes:
         as of the layer; the copies are ``layers.0``, ``layers.1``, …
@@ -302,14 +312,14 @@ class TransformerDecoder(_Stack):
 
 
 class Transformer(Module):
-    """An encoder, and a decoder that looks at what the encoder gives.
+    """An encoder, and a decoder that attends to the encoder's output.
 
     Vaswani et al. 2017, "Attention is all you need".
 
     Args:
         d_model, nhead, dim_feedforward, dropout, activation, layer_norm_eps,
         batch_first, norm_first, bias, dtype: see :class:`TransformerEncoderLayer`.
-        num_encoder_layers, num_decoder_layers: how many layers there are.
+        num_encoder_layers, num_decoder_layers: the numbers of layers.
         custom_encoder, custom_decoder: modules in place of these.
 
     Shapes:

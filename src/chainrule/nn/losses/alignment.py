@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from chainrule.errors import DTypeError, ShapeError
@@ -10,11 +11,12 @@ from chainrule.functions.elementwise import maximum, minimum, where
 from chainrule.functions.movement import concat, stack
 from chainrule.graph.types import DType, Shape
 from chainrule.nn.arguments import flag, integer
+from chainrule.nn.function import as_loss_function
 from chainrule.nn.losses.base import Reduction
 from chainrule.nn.losses.checks import (
     check_counts,
     check_symbols,
-    looked_at,
+    checked,
     numbers,
 )
 from chainrule.primitives.creation import iota
@@ -22,6 +24,8 @@ from chainrule.primitives.rules import show
 from chainrule.tensor import Tensor, as_tensor, wrap
 from chainrule.text import _
 from chainrule.transforms.control import scan
+
+__all__ = ["CTCLoss", "ctc_loss"]
 
 #: The logarithm of no probability: finite, so that differences of two are no NaN.
 NOTHING = -1e30
@@ -99,7 +103,7 @@ class CTCLoss(Reduction):
             )
         inputs = _lengths("input_lengths", input_lengths, (n,), single)
         wanted = _lengths("target_lengths", target_lengths, (n,), single)
-        inputs = looked_at(inputs, lambda a: check_counts("CTCLoss", a, 0, length))
+        inputs = checked(inputs, lambda a: check_counts("CTCLoss", a, 0, length))
         labels, wanted = self._labels(as_tensor(targets), wanted, single, classes)
         losses = self._losses(steps, labels, inputs, wanted)
         if self.zero_infinity:
@@ -134,11 +138,11 @@ class CTCLoss(Reduction):
             targets = _rows(targets, wanted)
         targets = targets.unsqueeze(0) if targets.ndim == 1 else targets
         most = targets.shape[1]
-        wanted = looked_at(wanted, lambda a: check_counts("CTCLoss", a, 0, most))
-        place = wrap(iota(shape=(1, most), axis=1, dtype=DType.int64))
+        wanted = checked(wanted, lambda a: check_counts("CTCLoss", a, 0, most))
+        position = wrap(iota(shape=(1, most), axis=1, dtype=DType.int64))
         filler = (self.blank + 1) % classes
-        labels = where(place < wanted.unsqueeze(1), targets, filler)
-        labels = looked_at(labels, lambda a: check_symbols(a, classes, self.blank))
+        labels = where(position < wanted.unsqueeze(1), targets, filler)
+        labels = checked(labels, lambda a: check_symbols(a, classes, self.blank))
         return labels, wanted
 
     def _losses(
@@ -147,13 +151,13 @@ class CTCLoss(Reduction):
         """Compute −ln p of each sequence."""
         (length, n, __), most = steps.shape, labels.shape[1]
         blanks = labels * 0 + self.blank
-        places = stack([blanks, labels], 2).flatten(1)
-        places = concat([places, full((n, 1), self.blank, dtype="int64")], axis=1)
+        positions = stack([blanks, labels], 2).flatten(1)
+        positions = concat([positions, full((n, 1), self.blank, dtype="int64")], axis=1)
         size = 2 * most + 1
-        index = places.unsqueeze(0).broadcast_to(length, n, size)
+        index = positions.unsqueeze(0).broadcast_to(length, n, size)
         found = maximum(steps.take_along_dim(index, 2), NOTHING)
-        before = concat([full((n, 2), self.blank, dtype="int64"), places], axis=1)
-        over = (places != self.blank) & (places != before[:, :size])
+        before = concat([full((n, 2), self.blank, dtype="int64"), positions], axis=1)
+        over = (positions != self.blank) & (positions != before[:, :size])
         start = full((n, size + 2), NOTHING, dtype=steps.dtype)
         column = wrap(iota(shape=(1, size + 2), axis=1, dtype=DType.int32))
         first = where(column == 2, 0.0, start)
@@ -173,9 +177,9 @@ class CTCLoss(Reduction):
         return -last.take_along_dim(ends, 1).logsumexp(1)
 
 
-def _lengths(name: str, given: Any, shape: Shape, single: bool) -> Tensor:
+def _lengths(name: str, value: Any, shape: Shape, single: bool) -> Tensor:
     """Check lengths of sequences, and return them as int64 (N,)."""
-    lengths = as_tensor(given)
+    lengths = as_tensor(value)
     if not lengths.dtype.is_integer:
         raise DTypeError(
             _("CTCLoss counts {name}.", name=name),
@@ -198,7 +202,10 @@ def _rows(targets: Tensor, wanted: Tensor) -> Tensor:
     count = targets.shape[0] if known is None else int(known.max(initial=0))
     most = targets.shape[0]
     ends = wanted.cumsum(0)
-    ends = looked_at(ends, lambda a: check_counts("CTCLoss", a, 0, most))
-    places = wrap(iota(shape=(1, count), axis=1, dtype=DType.int64))
-    at = (ends - wanted).unsqueeze(1) + places
+    ends = checked(ends, lambda a: check_counts("CTCLoss", a, 0, most))
+    positions = wrap(iota(shape=(1, count), axis=1, dtype=DType.int64))
+    at = (ends - wanted).unsqueeze(1) + positions
     return targets[maximum(minimum(at, most - 1), 0)]
+
+
+ctc_loss: Callable[..., Tensor] = as_loss_function(CTCLoss, "ctc_loss")

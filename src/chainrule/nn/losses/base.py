@@ -12,8 +12,8 @@ from chainrule.graph.node import Array
 from chainrule.graph.types import Shape
 from chainrule.nn.losses.checks import (
     are_targets_checked,
-    check_least,
-    looked_at,
+    check_nonnegative,
+    checked,
     numbers,
 )
 from chainrule.nn.module import Module
@@ -21,6 +21,8 @@ from chainrule.primitives.rules import show
 from chainrule.tensor import Tensor, as_tensor, count_of
 from chainrule.text import _
 from chainrule.util import validation
+
+__all__ = ["Loss"]
 
 REDUCTIONS = ("mean", "sum", "none")
 
@@ -82,7 +84,7 @@ class Reduction(Module):
                 got=show(w.shape),
             )
         fix = _("leave a sample out by the weight 0")
-        w = looked_at(w, lambda a: check_least(kind, "sample_weight", a, fix))
+        w = checked(w, lambda a: check_nonnegative(kind, "sample_weight", a, fix))
         w = w.astype(losses.dtype)
         if w.shape != losses.shape:
             column = w.reshape(*w.shape, *[1] * (losses.ndim - 1))
@@ -179,17 +181,17 @@ class Loss(Reduction):
         Known values are checked at once. In a graph they are checked when it
         runs; targets are not within :func:`~chainrule.nn.losses.targets_checked`.
         """
-        given, truth = as_tensor(prediction), as_tensor(target)
-        if not given.dtype.is_float:
-            given = given.astype("float32")
+        output, truth = as_tensor(prediction), as_tensor(target)
+        if not output.dtype.is_float:
+            output = output.astype("float32")
         y = numbers(truth)
         if y is None and not are_targets_checked():
-            truth = self.right_target(truth, given.shape)
-        prediction, target = self.match(given, truth)
+            truth = self.right_target(truth, output.shape)
+        prediction, target = self.match(output, truth)
         if y is not None:
-            self.check_target(y, given.shape)
+            self.check_target(y, output.shape)
         if not self.is_sure(prediction):
-            prediction = looked_at(prediction, self.right_prediction)
+            prediction = checked(prediction, self.right_prediction)
         return prediction, target
 
     def forward(

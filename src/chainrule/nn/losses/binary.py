@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 from chainrule.errors import ShapeError
 from chainrule.graph.types import Shape
 from chainrule.nn.arguments import factors
+from chainrule.nn.function import as_loss_function
 from chainrule.nn.losses.base import ElementwiseLoss
 from chainrule.nn.losses.checks import check_unit
 from chainrule.nn.losses.origin import behind, is_made_by, refuse, warn_of_scores
@@ -15,6 +16,15 @@ from chainrule.primitives.rules import show
 from chainrule.regions import activations, losses
 from chainrule.tensor import Tensor, wrap
 from chainrule.text import _
+
+__all__ = [
+    "BCELoss",
+    "BCEWithLogitsLoss",
+    "MultiLabelSoftMarginLoss",
+    "binary_cross_entropy",
+    "binary_cross_entropy_with_logits",
+    "multilabel_soft_margin_loss",
+]
 
 _FIX = _("y = 1 for yes, y = 0 for no, or a probability between")
 
@@ -32,8 +42,8 @@ class BinaryLoss(ElementwiseLoss):
         super().__init__(reduction=reduction)
         self.register_buffer("weight", self._factors("weight", weight))
 
-    def _factors(self, name: str, given: Any) -> Tensor | None:
-        return None if given is None else factors(type(self).__name__, name, given)
+    def _factors(self, name: str, value: Any) -> Tensor | None:
+        return None if value is None else factors(type(self).__name__, name, value)
 
     def match(self, prediction: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         """Convert the target to the prediction's dtype; check all shapes."""
@@ -64,8 +74,10 @@ class BinaryLoss(ElementwiseLoss):
 
     def pointwise(self, prediction: Tensor, target: Tensor) -> Tensor:
         """Compute the binary cross-entropy of each element, weighted."""
-        made = self.unweighted(prediction, target)
-        return made if self.weight is None else made * self.weight.astype(made.dtype)
+        result = self.unweighted(prediction, target)
+        return (
+            result if self.weight is None else result * self.weight.astype(result.dtype)
+        )
 
     def unweighted(self, prediction: Tensor, target: Tensor) -> Tensor:
         """Compute the loss of each element, without ``weight``."""
@@ -212,3 +224,12 @@ class MultiLabelSoftMarginLoss(BCEWithLogitsLoss):
     def pointwise(self, prediction: Tensor, target: Tensor) -> Tensor:
         """Compute the mean cross-entropy of each sample's scores."""
         return super().pointwise(prediction, target).mean(-1)
+
+
+binary_cross_entropy = as_loss_function(BCELoss, "binary_cross_entropy")
+binary_cross_entropy_with_logits = as_loss_function(
+    BCEWithLogitsLoss, "binary_cross_entropy_with_logits"
+)
+multilabel_soft_margin_loss = as_loss_function(
+    MultiLabelSoftMarginLoss, "multilabel_soft_margin_loss"
+)

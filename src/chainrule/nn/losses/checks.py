@@ -9,12 +9,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
 from chainrule.errors import ArgumentError
-from chainrule.functions.elementwise import where
 from chainrule.graph.node import Array
 from chainrule.graph.types import Dim, DType
 from chainrule.nn.arguments import is_known
@@ -59,7 +58,7 @@ def numbers(t: Tensor) -> Array | None:
     return t.numpy() if is_known(t) else None
 
 
-def looked_at(t: Tensor, check: Callable[[Any], Any]) -> Tensor:
+def checked(t: Tensor, check: Callable[[Any], Any]) -> Tensor:
     """Return ``t`` after ``check`` of its values, deferred for a traced tensor."""
     known = numbers(t)
     if known is None:
@@ -68,208 +67,182 @@ def looked_at(t: Tensor, check: Callable[[Any], Any]) -> Tensor:
     return t
 
 
-def is_integer(given: Array | Tensor) -> bool:
+def is_integer(values: Array | Tensor) -> bool:
     """Return whether an array or a tensor holds integers."""
-    if isinstance(given, Tensor):
-        return given.dtype.is_integer
-    return given.dtype.kind in "iu"
+    if isinstance(values, Tensor):
+        return values.dtype.is_integer
+    return values.dtype.kind in "iu"
 
 
-def _either(a: Any, b: Any) -> Any:
-    return where(a, True, b) if isinstance(a, Tensor) else a | b
+class Rule(NamedTuple):
+    """The texts of a check; a check fills in their placeholders where it raises.
+
+    Attributes:
+        what: the sentence of the error.
+        expected: the values that are allowed.
+    """
+
+    what: str
+    expected: str
 
 
-def _both(a: Any, b: Any) -> Any:
-    return where(a, b, False) if isinstance(a, Tensor) else a & b
+LABELS = Rule(
+    _("A label is outside the {classes} classes that the network scores."),
+    "0 … {most}",
+)
+LENGTHS = Rule(
+    _("{what} takes the lengths of sequences, and one does not fit."), "{low} … {high}"
+)
+SYMBOLS = Rule(
+    _("A label is none of the classes, or the blank."),
+    _("0 … {classes}, other than {blank}"),
+)
+CAPACITY = Rule(_("{what} has no room for so many positions."), _("at most {room}"))
+UNIT = Rule(
+    _("{loss} takes probabilities, and {what} has a number that is none."),
+    _("numbers from 0 to 1"),
+)
+NONNEGATIVE = Rule(
+    _("{loss} takes numbers that are not negative, and {what} has one."), "numbers ≥ 0"
+)
+POSITIVE = Rule(
+    _("{kind} takes positive numbers, and {what} has one that is not."), "numbers > 0"
+)
+DISTRIBUTIONS = Rule(
+    _("{loss} takes rows of probabilities, and {what} has a row that is none."),
+    _("rows that sum to 1"),
+)
+TWO_LABELS = Rule(
+    _("{loss} takes the labels {low:g} and {high:g}."),
+    _("y = {low:g} or y = {high:g}"),
+)
 
 
-def _refuse(
-    given: Any, bad: Any, what: str, *, shown: Any = None, **answers: str
+def _require(
+    values: Any, bad: Any, rule: Rule, fix: str, got: Any = None, **texts: Any
 ) -> Any:
-    """Return ``given``; raise an error if ``bad`` is true anywhere."""
-    if isinstance(given, Tensor):
-        holds = where(bad, False, True)
-        got = _("a number that is not, in a compiled function")
-        return wrap(require_all(given.value, holds.value, what, got=got, **answers))
-    if bad.any():
-        raise ArgumentError(what, got=shown or _first(given, bad), **answers)
-    return given
+    """Return ``values``; raise an error if ``bad`` is true anywhere.
+
+    Args:
+        values: an array, or a traced tensor, which is checked when the graph runs.
+        bad: which of them are not allowed.
+        rule: the texts of the message.
+        fix: the remedy.
+        got: what was found; by default the first of the bad values.
+        texts: the values of the rule's placeholders.
+    """
+    traced = isinstance(values, Tensor)
+    if not traced and not bad.any():
+        return values
+    what, expected = (text.format(**texts) for text in rule)
+    if traced:
+        got, holds = _("a number that is not, in a compiled function"), ~bad
+        answers = {"expected": expected, "got": got, "fix": fix}
+        return wrap(require_all(values.value, holds.value, what, **answers))
+    raise ArgumentError(
+        what, expected=expected, got=got or _first(values, bad), fix=fix
+    )
 
 
 def check_labels(labels: Numbers, classes: int, ignored: int | None = None) -> Numbers:
     """Refuse labels outside 0 … classes−1 that are not ``ignored``."""
     y: Any = labels.astype("int64") if isinstance(labels, Tensor) else labels
-    bad = _either(y < 0, y >= classes)
+    bad: Any = (y < 0) | (y >= classes)
     if ignored is not None:
-        bad = _both(bad, y != ignored)
+        bad = bad & (y != ignored)
     fix = _("number the classes from 0")
     if not isinstance(labels, Tensor) and bad.any():
-        worst, most = int(labels[bad].min()), int(labels.max())
-        if worst < 0:
-            fix = _("{fix}; ignore_index={worst} leaves them out", fix=fix, worst=worst)
-        if most >= classes:
-            fix = _("{fix}, or end in nn.Linear(…, {most})", fix=fix, most=most + 1)
-    return _refuse(
-        labels,
-        bad,
-        _(
-            "A label is outside the {classes} classes that the network scores.",
-            classes=classes,
-        ),
-        expected=f"0 … {classes - 1}",
-        fix=fix,
-    )
+        lowest, highest = int(labels[bad].min()), int(labels.max())
+        if lowest < 0:
+            fix = _(
+                "{fix}; ignore_index={worst} leaves them out", fix=fix, worst=lowest
+            )
+        if highest >= classes:
+            fix = _("{fix}, or end in nn.Linear(…, {most})", fix=fix, most=highest + 1)
+    return _require(labels, bad, LABELS, fix, classes=classes, most=classes - 1)
 
 
-def check_counts(what: str, counts: Numbers, least: int, most: Dim) -> Numbers:
-    """Refuse sequence lengths outside of ``least`` … ``most``."""
+def check_counts(kind: str, counts: Numbers, low: int, high: Dim) -> Numbers:
+    """Refuse sequence lengths outside of ``low`` … ``high``."""
     n: Any = counts
+    limit: Any = high
     if isinstance(counts, Tensor):
-        n, limit = counts.astype("int64"), count_of(most, DType.int64)
-    else:
-        limit = most
-    return _refuse(
-        counts,
-        _either(n < least, n > limit),
-        _("{what} takes the lengths of sequences, and one does not fit.", what=what),
-        expected=f"{least} … {most}",
-        fix=_("a length counts steps that are there; leave empty sequences out")
-        if least
-        else _("a length counts steps that are there"),
-    )
+        n, limit = counts.astype("int64"), count_of(high, DType.int64)
+    fix = _("a length counts steps that are there")
+    if low:
+        fix = _("a length counts steps that are there; leave empty sequences out")
+    bad = (n < low) | (n > limit)
+    return _require(counts, bad, LENGTHS, fix, what=kind, low=low, high=high)
 
 
 def check_symbols(labels: Numbers, classes: int, blank: int) -> Numbers:
     """Refuse labels outside 0 … classes−1, and the blank label."""
-    bad = _either(_either(labels < 0, labels >= classes), labels == blank)
-    return _refuse(
-        labels,
-        bad,
-        _("A label is none of the classes, or the blank."),
-        expected=_(
-            "0 … {classes}, other than {blank}", classes=classes - 1, blank=blank
-        ),
-        fix=_("CTCLoss(blank=…) says which class is no label"),
-    )
+    bad = (labels < 0) | (labels >= classes) | (labels == blank)
+    fix = _("CTCLoss(blank=…) says which class is no label")
+    return _require(labels, bad, SYMBOLS, fix, classes=classes - 1, blank=blank)
 
 
-def check_room(what: str, end: Numbers, room: int, fix: str) -> Numbers:
-    """Refuse a position ``end`` beyond the capacity ``room``."""
-    return _refuse(
-        end,
-        end > room,
-        _("{what} has no room for so many positions.", what=what),
-        expected=_("at most {room}", room=room),
-        fix=fix,
-    )
+def check_capacity(kind: str, end: Numbers, capacity: int, fix: str) -> Numbers:
+    """Refuse a position ``end`` beyond the capacity."""
+    return _require(end, end > capacity, CAPACITY, fix, what=kind, room=capacity)
 
 
-def check_unit(loss: str, what: str, given: Numbers, fix: str) -> Numbers:
+def check_unit(loss: str, name: str, values: Numbers, fix: str) -> Numbers:
     """Refuse numbers outside 0 … 1."""
-    return _refuse(
-        given,
-        _either(given < 0, given > 1),
-        _(
-            "{loss} takes probabilities, and {what} has a number that is none.",
-            loss=loss,
-            what=what,
-        ),
-        expected=_("numbers from 0 to 1"),
-        fix=fix,
-    )
+    bad = (values < 0) | (values > 1)
+    return _require(values, bad, UNIT, fix, loss=loss, what=name)
 
 
-def check_least(loss: str, what: str, given: Numbers, fix: str) -> Numbers:
+def check_nonnegative(loss: str, name: str, values: Numbers, fix: str) -> Numbers:
     """Refuse negative numbers."""
-    return _refuse(
-        given,
-        given < 0,
-        _(
-            "{loss} takes numbers that are not negative, and {what} has one.",
-            loss=loss,
-            what=what,
-        ),
-        expected="numbers ≥ 0",
-        fix=fix,
-    )
+    return _require(values, values < 0, NONNEGATIVE, fix, loss=loss, what=name)
 
 
-def check_above(kind: str, what: str, given: Numbers, fix: str) -> Numbers:
+def check_positive(kind: str, name: str, values: Numbers, fix: str) -> Numbers:
     """Refuse numbers that are not positive."""
-    return _refuse(
-        given,
-        given <= 0,
-        _(
-            "{kind} takes positive numbers, and {what} has one that is not.",
-            kind=kind,
-            what=what,
-        ),
-        expected="numbers > 0",
-        fix=fix,
-    )
+    return _require(values, values <= 0, POSITIVE, fix, kind=kind, what=name)
 
 
-def check_rows(
-    loss: str, what: str, given: Numbers, fix: str, axis: int = -1
+def check_distributions(
+    loss: str, name: str, values: Numbers, fix: str, axis: int = -1
 ) -> Numbers:
     """Refuse rows that are not distributions: negative, or not of sum 1."""
-    given = check_unit(loss, what, given, fix)
-    shown = None
-    if isinstance(given, Tensor):
-        floats = given if given.dtype.is_float else given.astype("float32")
+    values = check_unit(loss, name, values, fix)
+    got = None
+    if isinstance(values, Tensor):
+        floats = values if values.dtype.is_float else values.astype("float32")
         bad: Any = abs(floats.sum(axis) - 1.0) > TOLERANCE
     else:
-        total = given.sum(axis=axis, dtype=np.float64)
+        total = values.sum(axis=axis, dtype=np.float64)
         bad = np.abs(total - 1) > TOLERANCE
-        shown = _("the sum {first}", first=_first(total, bad)) if bad.any() else None
-    return _refuse(
-        given,
-        bad,
-        _(
-            "{loss} takes rows of probabilities, and {what} has a row that is none.",
-            loss=loss,
-            what=what,
-        ),
-        shown=shown,
-        expected=_("rows that sum to 1"),
-        fix=fix,
-    )
+        got = _("the sum {first}", first=_first(total, bad)) if bad.any() else None
+    return _require(values, bad, DISTRIBUTIONS, fix, got, loss=loss, what=name)
 
 
-def check_among(
-    loss: str, given: Numbers, allowed: tuple[float, float], other: Any, fix: str
+def check_two_labels(
+    loss: str, labels: Numbers, allowed: tuple[float, float], other: Any, fix: str
 ) -> Numbers:
-    """Refuse values other than two; ``fix`` converts the pair ``other``."""
+    """Refuse labels other than two; ``fix`` converts the pair ``other``."""
     low, high = allowed
-    bad, shown = _both(given != low, given != high), None
-    if not isinstance(given, Tensor) and bad.any():
-        if bool(np.isin(given, other).all()):
-            shown = f"the labels {other[0]:g} and {other[1]:g}"
+    bad, got = (labels != low) & (labels != high), None
+    if not isinstance(labels, Tensor) and bad.any():
+        if bool(np.isin(labels, other).all()):
+            got = f"the labels {other[0]:g} and {other[1]:g}"
         else:
             fix = _(
                 "relabel the two classes as {low:g} and {high:g}", low=low, high=high
             )
-    return _refuse(
-        given,
-        bad,
-        _(
-            "{loss} takes the labels {low:g} and {high:g}.",
-            loss=loss,
-            low=low,
-            high=high,
-        ),
-        shown=shown,
-        expected=_("y = {low:g} or y = {high:g}", low=low, high=high),
-        fix=fix,
-    )
+    return _require(labels, bad, TWO_LABELS, fix, got, loss=loss, low=low, high=high)
 
 
-def _first(given: Array, bad: Array) -> str:
-    """Describe the first invalid number and its position."""
-    place = tuple(int(i) for i in np.argwhere(bad)[0])
-    names = ("row", "column", "axis 2 at", "axis 3 at")
-    where = ", ".join(f"{name} {i}" for name, i in zip(names, place))
-    number = f"{given[place]:g}"
-    if float(number) != given[place]:
-        number = str(given[place])  # 1.0000001 is no 1
-    return _("{number} in {where}", number=number, where=where) if where else number
+def _first(values: Array, bad: Array) -> str:
+    """Describe the first bad number and its position."""
+    index = tuple(int(i) for i in np.argwhere(bad)[0])
+    axes = ("row", "column", "axis 2 at", "axis 3 at")
+    position = ", ".join(f"{axis} {i}" for axis, i in zip(axes, index))
+    number = f"{values[index]:g}"
+    if float(number) != values[index]:
+        number = str(values[index])  # 1.0000001 is no 1
+    if not position:
+        return number
+    return _("{number} in {where}", number=number, where=position)

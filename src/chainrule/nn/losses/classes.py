@@ -9,8 +9,9 @@ from chainrule.errors import DTypeError, ShapeError
 from chainrule.functions.elementwise import where
 from chainrule.graph.types import Shape
 from chainrule.nn.arguments import factors, flag, integer, number
+from chainrule.nn.function import as_loss_function
 from chainrule.nn.losses.base import Loss
-from chainrule.nn.losses.checks import check_labels, check_rows, is_integer
+from chainrule.nn.losses.checks import check_distributions, check_labels, is_integer
 from chainrule.nn.losses.origin import behind, refuse, warn_of_scores
 from chainrule.primitives.elementwise import convert
 from chainrule.primitives.indexing import one_hot_mask, take
@@ -18,6 +19,8 @@ from chainrule.primitives.rules import show
 from chainrule.regions import activations, losses
 from chainrule.tensor import Tensor, wrap
 from chainrule.text import _
+
+__all__ = ["CrossEntropyLoss", "NLLLoss", "cross_entropy", "nll_loss"]
 
 OfRows = Callable[[Tensor, Tensor], Tensor]
 
@@ -44,8 +47,8 @@ class ClassLoss(Loss):
     ) -> None:
         super().__init__(reduction=reduction)
         kind = type(self).__name__
-        given = None if weight is None else factors(kind, "weight", weight, ndim=1)
-        self.register_buffer("weight", given)
+        factor = None if weight is None else factors(kind, "weight", weight, ndim=1)
+        self.register_buffer("weight", factor)
         if ignore_index is not None:
             ignore_index = integer(kind, "ignore_index", ignore_index)
         self.ignore_index = ignore_index
@@ -124,9 +127,9 @@ class ClassLoss(Loss):
         else:
             labels = target if ignored is None else where(ignored, 0, target)
             target = labels if labels.ndim == 1 else labels.reshape(-1)
-        made = of_rows(_rows(prediction), target)
-        made = made if made.shape == shape else made.reshape(*shape)
-        return made if ignored is None else where(ignored, 0.0, made)
+        result = of_rows(_rows(prediction), target)
+        result = result if result.shape == shape else result.reshape(*shape)
+        return result if ignored is None else where(ignored, 0.0, result)
 
     def weights(self, prediction: Tensor, target: Tensor) -> Tensor | None:
         """Return the class weight of each sample; 1 each for probabilities."""
@@ -137,8 +140,8 @@ class ClassLoss(Loss):
         if self.weight is None:
             return (target != self.ignore_index).astype(prediction.dtype)
         labels = target if ignored is None else where(ignored, 0, target)
-        made = self._weight_of(labels, prediction)
-        return made if ignored is None else where(ignored, 0.0, made)
+        result = self._weight_of(labels, prediction)
+        return result if ignored is None else where(ignored, 0.0, result)
 
     def _ignored(self, target: Tensor) -> Tensor | None:
         if self.ignore_index is None or not target.dtype.is_integer:
@@ -253,22 +256,24 @@ class CrossEntropyLoss(ClassLoss):
                     "divide each row by its sum; where several classes hold at "
                     "once, take nn.BCEWithLogitsLoss()"
                 )
-                return check_rows("CrossEntropyLoss", _("the target"), y, fix, axis)
+                return check_distributions(
+                    "CrossEntropyLoss", _("the target"), y, fix, axis
+                )
         return y
 
     def is_sure(self, prediction: Tensor) -> bool:
         """Return whether the prediction is scores, or a softmax's output."""
         axis = _axis(prediction.shape)
-        made = (
+        result = (
             None if self.from_logits else behind(prediction, activations.softmax, axis)
         )
-        return self.from_logits or made is not None
+        return self.from_logits or result is not None
 
     def right_prediction(self, prediction: Any) -> Any:
         """Check that the predictions are distributions."""
         fix = _("end the network in nn.Softmax(), or leave out from_logits=False")
         what, axis = _("the prediction"), _axis(prediction.shape)
-        return check_rows("CrossEntropyLoss", what, prediction, fix, axis)
+        return check_distributions("CrossEntropyLoss", what, prediction, fix, axis)
 
     def pointwise(self, prediction: Tensor, target: Tensor) -> Tensor:
         """Compute the cross-entropy of each sample, with class weights."""
@@ -285,8 +290,10 @@ class CrossEntropyLoss(ClassLoss):
         if self.label_smoothing or not target.dtype.is_integer:
             rows = self._truth(scores, target)
             return wrap(losses.soft_cross_entropy(scores.value, rows.value))
-        made = wrap(losses.cross_entropy(scores.value, target.value))
-        return made if self.weight is None else made * self._weight_of(target, made)
+        result = wrap(losses.cross_entropy(scores.value, target.value))
+        return (
+            result if self.weight is None else result * self._weight_of(target, result)
+        )
 
     def _of_probabilities(self, prediction: Tensor, target: Tensor) -> Tensor:
         rows = self._truth(prediction, target)
@@ -373,5 +380,11 @@ class NLLLoss(ClassLoss):
         classes = prediction.shape[-1]
         assert isinstance(classes, int)
         own = wrap(one_hot_mask(target.value, classes))
-        made = -where(own, prediction, 0.0).sum(1)
-        return made if self.weight is None else made * self._weight_of(target, made)
+        result = -where(own, prediction, 0.0).sum(1)
+        return (
+            result if self.weight is None else result * self._weight_of(target, result)
+        )
+
+
+cross_entropy = as_loss_function(CrossEntropyLoss, "cross_entropy")
+nll_loss = as_loss_function(NLLLoss, "nll_loss")

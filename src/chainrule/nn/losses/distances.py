@@ -8,11 +8,27 @@ from typing import Any, ClassVar
 from chainrule.functions.elementwise import maximum, where
 from chainrule.graph.types import Shape
 from chainrule.nn.arguments import flag, number
+from chainrule.nn.function import as_loss_function
 from chainrule.nn.losses.base import ElementwiseLoss
-from chainrule.nn.losses.checks import check_least
+from chainrule.nn.losses.checks import check_nonnegative
 from chainrule.regions import losses
 from chainrule.tensor import Tensor, wrap
 from chainrule.text import _
+
+__all__ = [
+    "HalfMSELoss",
+    "HalfSquaredErrorLoss",
+    "HuberLoss",
+    "L1Loss",
+    "MSELoss",
+    "PoissonNLLLoss",
+    "SmoothL1Loss",
+    "huber_loss",
+    "l1_loss",
+    "mse_loss",
+    "poisson_nll_loss",
+    "smooth_l1_loss",
+]
 
 
 class MSELoss(ElementwiseLoss):
@@ -203,23 +219,32 @@ class PoissonNLLLoss(ElementwiseLoss):
 
     def right_target(self, y: Any, prediction_shape: Shape) -> Any:
         """Check that targets are counts ≥ 0, and return them."""
-        return check_least("PoissonNLLLoss", _("the target"), y, _("count from 0"))
+        return check_nonnegative(
+            "PoissonNLLLoss", _("the target"), y, _("count from 0")
+        )
 
     def right_prediction(self, prediction: Any) -> Any:
         """Check that predicted means are ≥ 0, and return them."""
         if self.log_input:
             return prediction
         fix = _("log_input=True for logarithms, or nn.Softplus() at the end")
-        return check_least("PoissonNLLLoss", _("the prediction"), prediction, fix)
+        return check_nonnegative("PoissonNLLLoss", _("the prediction"), prediction, fix)
 
     def pointwise(self, prediction: Tensor, target: Tensor) -> Tensor:
         """Compute the negative log-likelihood of each element."""
         if self.log_input:
-            made = prediction.exp() - target * prediction
+            result = prediction.exp() - target * prediction
         else:
-            made = prediction - target * (prediction + self.eps).log()
+            result = prediction - target * (prediction + self.eps).log()
         if not self.full:
-            return made
+            return result
         y = maximum(target, 1.0)
         stirling = y * y.log() - y + 0.5 * (2 * math.pi * y).log()
-        return made + where(target > 1.0, stirling, 0.0)
+        return result + where(target > 1.0, stirling, 0.0)
+
+
+huber_loss = as_loss_function(HuberLoss, "huber_loss")
+l1_loss = as_loss_function(L1Loss, "l1_loss")
+mse_loss = as_loss_function(MSELoss, "mse_loss")
+poisson_nll_loss = as_loss_function(PoissonNLLLoss, "poisson_nll_loss")
+smooth_l1_loss = as_loss_function(SmoothL1Loss, "smooth_l1_loss")

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 from chainrule.errors import ArgumentError, ShapeError
 from chainrule.graph.types import Shape
+from chainrule.nn.function import as_loss_function
 from chainrule.nn.losses.base import ElementwiseLoss
-from chainrule.nn.losses.checks import check_rows
+from chainrule.nn.losses.checks import check_distributions
 from chainrule.nn.losses.origin import behind, refuse, warn_of_scores
 from chainrule.nn.losses.pairs import PairLoss
 from chainrule.primitives.movement import full_like
 from chainrule.regions import activations, losses
 from chainrule.tensor import Tensor, wrap
 from chainrule.text import _
+
+__all__ = ["GaussianKLDivLoss", "KLDivLoss", "gaussian_kl_div", "kl_div"]
 
 
 class KLDivLoss(ElementwiseLoss):
@@ -82,7 +86,7 @@ class KLDivLoss(ElementwiseLoss):
         if not y.ndim or y.ndim != len(prediction_shape):
             return y
         fix = _("divide each row by its sum: y / y.sum(-1)[..., None]")
-        return check_rows("KLDivLoss", _("the target"), y, fix)
+        return check_distributions("KLDivLoss", _("the target"), y, fix)
 
     def is_sure(self, prediction: Tensor) -> bool:
         """Return whether the prediction is a softmax along the last axis."""
@@ -94,7 +98,7 @@ class KLDivLoss(ElementwiseLoss):
         fix = _(
             "end the network in nn.Softmax(); probabilities go in, not their logarithms"
         )
-        return check_rows("KLDivLoss", _("the prediction"), prediction, fix)
+        return check_distributions("KLDivLoss", _("the prediction"), prediction, fix)
 
     def pointwise(self, prediction: Tensor, target: Tensor) -> Tensor:
         """Compute the divergence of each row."""
@@ -143,10 +147,10 @@ class GaussianKLDivLoss(PairLoss):
         sample_weight: Any = None,
     ) -> Tensor:
         """Compute the divergence of p from q; q is N(0, 1) by default."""
-        given = {"mu": mu, "logvar": logvar, "q_mu": q_mu, "q_logvar": q_logvar}
-        found = {name: t for name, t in given.items() if t is not None}
-        made = dict(zip(found, self.same_shape(**found)))
-        mean, log_ratio = made["mu"], made["logvar"]
+        inputs = {"mu": mu, "logvar": logvar, "q_mu": q_mu, "q_logvar": q_logvar}
+        found = {name: t for name, t in inputs.items() if t is not None}
+        p_and_q = dict(zip(found, self.same_shape(**found)))
+        mean, log_ratio = p_and_q["mu"], p_and_q["logvar"]
         if not mean.ndim:
             raise ShapeError(
                 _("GaussianKLDivLoss adds up over the last axis."),
@@ -154,10 +158,16 @@ class GaussianKLDivLoss(PairLoss):
                 got=_("single numbers"),
                 fix="mu.reshape(1)",
             )
-        far = mean - made["q_mu"] if "q_mu" in made else mean
+        far = mean - p_and_q["q_mu"] if "q_mu" in p_and_q else mean
         far = far * far
-        if "q_logvar" in made:
-            log_ratio = log_ratio - made["q_logvar"]
-            far = far * (-made["q_logvar"]).exp()
+        if "q_logvar" in p_and_q:
+            log_ratio = log_ratio - p_and_q["q_logvar"]
+            far = far * (-p_and_q["q_logvar"]).exp()
         terms = far + log_ratio.expm1() - log_ratio
         return self.reduced(0.5 * terms.sum(-1), None, sample_weight)
+
+
+gaussian_kl_div: Callable[..., Tensor] = as_loss_function(
+    GaussianKLDivLoss, "gaussian_kl_div"
+)
+kl_div = as_loss_function(KLDivLoss, "kl_div")

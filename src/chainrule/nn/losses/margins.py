@@ -8,13 +8,27 @@ from chainrule.errors import ArgumentError, DTypeError, ShapeError
 from chainrule.functions.elementwise import where
 from chainrule.graph.types import Shape
 from chainrule.nn.arguments import number
+from chainrule.nn.function import as_loss_function
 from chainrule.nn.losses.base import ElementwiseLoss
-from chainrule.nn.losses.checks import check_among
+from chainrule.nn.losses.checks import check_two_labels
 from chainrule.nn.losses.classes import ClassLoss
 from chainrule.primitives.rules import show
 from chainrule.regions import activations, losses
 from chainrule.tensor import Tensor, wrap
 from chainrule.text import _
+
+__all__ = [
+    "HingeEmbeddingLoss",
+    "HingeLoss",
+    "MultiMarginLoss",
+    "PerceptronLoss",
+    "SoftMarginLoss",
+    "hinge_embedding_loss",
+    "hinge_loss",
+    "multi_margin_loss",
+    "perceptron_loss",
+    "soft_margin_loss",
+]
 
 
 class SignLoss(ElementwiseLoss):
@@ -33,7 +47,7 @@ class SignLoss(ElementwiseLoss):
 
     def right_target(self, y: Any, prediction_shape: Shape) -> Any:
         """Check that the labels are ±1, and return them."""
-        return check_among(type(self).__name__, y, (-1, 1), (0, 1), "y = 2*y - 1")
+        return check_two_labels(type(self).__name__, y, (-1, 1), (0, 1), "y = 2*y - 1")
 
 
 class HingeLoss(SignLoss):
@@ -96,7 +110,7 @@ class PerceptronLoss(ElementwiseLoss):
 
     def right_target(self, y: Any, prediction_shape: Shape) -> Any:
         """Check that the labels are 0 and 1, and return them."""
-        return check_among("PerceptronLoss", y, (0, 1), (-1, 1), "y = (y + 1) / 2")
+        return check_two_labels("PerceptronLoss", y, (0, 1), (-1, 1), "y = (y + 1) / 2")
 
     def pointwise(self, prediction: Tensor, target: Tensor) -> Tensor:
         """Compute the perceptron criterion of each element."""
@@ -202,7 +216,14 @@ class MultiMarginLoss(ClassLoss):
     def of_rows(self, prediction: Tensor, target: Tensor) -> Tensor:
         """Compute the multi-class hinge loss of each row."""
         scores, labels = prediction.value, target.value
-        made = losses.multi_margin(scores, labels, margin=self.margin, p=self.p)
+        result = losses.multi_margin(scores, labels, margin=self.margin, p=self.p)
         if self.weight is None:
-            return wrap(made)
-        return wrap(made) * self._weight_of(target, prediction)
+            return wrap(result)
+        return wrap(result) * self._weight_of(target, prediction)
+
+
+hinge_embedding_loss = as_loss_function(HingeEmbeddingLoss, "hinge_embedding_loss")
+hinge_loss = as_loss_function(HingeLoss, "hinge_loss")
+multi_margin_loss = as_loss_function(MultiMarginLoss, "multi_margin_loss")
+perceptron_loss = as_loss_function(PerceptronLoss, "perceptron_loss")
+soft_margin_loss = as_loss_function(SoftMarginLoss, "soft_margin_loss")

@@ -3,24 +3,37 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 from chainrule.errors import ShapeError
 from chainrule.functions.elementwise import maximum, where
 from chainrule.nn.arguments import flag, number
+from chainrule.nn.function import as_loss_function
 from chainrule.nn.losses.base import Reduction
-from chainrule.nn.losses.checks import check_among, check_least, looked_at
+from chainrule.nn.losses.checks import check_nonnegative, check_two_labels, checked
 from chainrule.primitives.rules import show
 from chainrule.tensor import Tensor, as_tensor
 from chainrule.text import _
+
+__all__ = [
+    "CosineEmbeddingLoss",
+    "GaussianNLLLoss",
+    "MarginRankingLoss",
+    "TripletMarginLoss",
+    "cosine_embedding_loss",
+    "gaussian_nll_loss",
+    "margin_ranking_loss",
+    "triplet_margin_loss",
+]
 
 
 class PairLoss(Reduction):
     """Base class of losses with more inputs than a prediction and a target."""
 
-    def same_shape(self, **given: Any) -> list[Tensor]:
+    def same_shape(self, **inputs: Any) -> list[Tensor]:
         """Check that tensors have one shape; convert them to the first's dtype."""
-        tensors = {name: as_tensor(x) for name, x in given.items()}
+        tensors = {name: as_tensor(x) for name, x in inputs.items()}
         first = next(iter(tensors.values()))
         if not first.dtype.is_float:
             first = first.astype("float32")
@@ -45,7 +58,7 @@ class PairLoss(Reduction):
                 got=show(y.shape),
             )
         allowed = (type(self).__name__, (-1, 1), (0, 1), "y = 2*y - 1")
-        y = looked_at(y, lambda a: check_among(allowed[0], a, *allowed[1:]))
+        y = checked(y, lambda a: check_two_labels(allowed[0], a, *allowed[1:]))
         return y.astype(like.dtype)
 
 
@@ -208,7 +221,7 @@ class GaussianNLLLoss(PairLoss):
         var = as_tensor(var).astype(mean.dtype)
         fix = "end this output in nn.Softplus(), or take its exponential"
         what = ("GaussianNLLLoss", _("the variance"))
-        var = looked_at(var, lambda a: check_least(*what, a, fix))
+        var = checked(var, lambda a: check_nonnegative(*what, a, fix))
         if var.shape == mean.shape[:-1] and mean.ndim and var.shape != mean.shape:
             var = var.reshape(*var.shape, 1)
         if var.shape not in (mean.shape, (*mean.shape[:-1], 1), ()):
@@ -223,3 +236,17 @@ class GaussianNLLLoss(PairLoss):
         if self.full:
             losses = losses + 0.5 * math.log(2 * math.pi)
         return self.reduced(losses, None, sample_weight)
+
+
+cosine_embedding_loss: Callable[..., Tensor] = as_loss_function(
+    CosineEmbeddingLoss, "cosine_embedding_loss"
+)
+gaussian_nll_loss: Callable[..., Tensor] = as_loss_function(
+    GaussianNLLLoss, "gaussian_nll_loss"
+)
+margin_ranking_loss: Callable[..., Tensor] = as_loss_function(
+    MarginRankingLoss, "margin_ranking_loss"
+)
+triplet_margin_loss: Callable[..., Tensor] = as_loss_function(
+    TripletMarginLoss, "triplet_margin_loss"
+)

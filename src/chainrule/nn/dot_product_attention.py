@@ -10,13 +10,15 @@ import numpy as np
 from chainrule.errors import ArgumentError, DTypeError, ShapeError
 from chainrule.functions.elementwise import where
 from chainrule.graph.types import DType, Shape
-from chainrule.nn.arguments import flag, place
-from chainrule.nn.functional.layers import dropout
+from chainrule.nn.arguments import flag, layer_name
+from chainrule.nn.regularization import dropout
 from chainrule.operations.operands import broadcast_shapes
 from chainrule.primitives.creation import iota
 from chainrule.primitives.rules import show
 from chainrule.tensor import Tensor, as_tensor, wrap
 from chainrule.text import _
+
+__all__ = ["scaled_dot_product_attention"]
 
 
 def scaled_dot_product_attention(
@@ -36,11 +38,11 @@ def scaled_dot_product_attention(
         query: Q, (…, L, E).
         key: K, (…, S, E).
         value: V, (…, S, D).
-        attn_mask: truth values (…, L, S), true where a query may look; or numbers that
-            are added to the scores, −∞ where it may not. A query that may look nowhere
-            gets 0.
-        dropout_p: the share of weights that are dropped, always: 0 for prediction.
-        is_causal: whether query i looks at keys 0 … i alone.
+        attn_mask: truth values (…, L, S), true where a query may attend to a key; or
+            numbers that are added to the scores, −∞ where it may not. A query without
+            any allowed key gets 0.
+        dropout_p: the probability of dropping a weight, also in prediction: pass 0.
+        is_causal: whether query i attends to keys 0 … i alone.
         scale: of the scores; 1/√E by default.
 
     Returns:
@@ -91,13 +93,13 @@ def causal(shape: Shape, start: Tensor | int = 0) -> Tensor:
     return columns <= rows + start
 
 
-def mask_of(name: str, given: Any, what: str) -> Tensor:
+def mask_of(name: str, value: Any, what: str) -> Tensor:
     """Check a mask of truth values, or of numbers that are added to attention scores.
 
     Raises:
         DTypeError: integers. ``what`` says which mask it is.
     """
-    mask = as_tensor(given)
+    mask = as_tensor(value)
     if mask.dtype.is_float or mask.dtype is DType.bool:
         return mask
     raise DTypeError(
@@ -112,7 +114,7 @@ def need_keys(kind: str, keys: Tensor, axis: int) -> None:
     """Refuse a sequence of length 0, which has no mean, along ``axis``."""
     if keys.shape[axis] == 0:
         raise ShapeError(
-            _("{kind} has no mean of a sequence without steps.", kind=place(kind)),
+            _("{kind} has no mean of a sequence without steps.", kind=layer_name(kind)),
             expected=_("at least one step to look at"),
             got=show(keys.shape),
         )

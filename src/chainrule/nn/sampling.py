@@ -14,6 +14,8 @@ from chainrule.tensor import Tensor, as_tensor
 from chainrule.text import _
 from chainrule.util.validation import choice
 
+__all__ = ["affine_grid", "grid_sample"]
+
 
 def affine_grid(theta: Any, size: Any, align_corners: bool = False) -> Tensor:
     """Return sampling positions for an affine map θ, with −1 and 1 at the edges.
@@ -49,8 +51,8 @@ def affine_grid(theta: Any, size: Any, align_corners: bool = False) -> Tensor:
 
     x, y = line(size[3]), line(size[2])[:, None]
     rows = theta[:, :, :, None, None]  # (N, 2, 3, 1, 1)
-    made = [rows[:, i, 0] * x + rows[:, i, 1] * y + rows[:, i, 2] for i in (0, 1)]
-    return stack(made, axis=-1)
+    axes = [rows[:, i, 0] * x + rows[:, i, 1] * y + rows[:, i, 2] for i in (0, 1)]
+    return stack(axes, axis=-1)
 
 
 def grid_sample(
@@ -64,7 +66,7 @@ def grid_sample(
 
     Args:
         x: (N, C, H, W).
-        grid: (N, H′, W′, 2), places (x, y), with −1 and 1 at the edges.
+        grid: (N, H′, W′, 2), positions (x, y), with −1 and 1 at the edges.
         mode: ``"bilinear"``, straight between the four pixels around, or
             ``"nearest"``, the pixel that is nearest.
         padding_mode: what is outside: ``"zeros"``, or the ``"border"``.
@@ -127,9 +129,9 @@ def _read(x: Tensor, rows: Tensor, columns: Tensor, border: bool) -> Tensor:
     """Read the pixels at integer positions; outside 0, or the nearest border pixel."""
     height, width = x.shape[2:]
     near = rows.clamp(0, height - 1), columns.clamp(0, width - 1)
-    places = (near[0] * width + near[1]).astype("int32")
-    found = x.flatten(2).take_along_dim(places.flatten(1).unsqueeze(1), 2)
-    found = found.unflatten(2, places.shape[1:])
+    indices = (near[0] * width + near[1]).astype("int32")
+    found = x.flatten(2).take_along_dim(indices.flatten(1).unsqueeze(1), 2)
+    found = found.unflatten(2, indices.shape[1:])
     if border:
         return found
     inside = (near[0] == rows) & (near[1] == columns)

@@ -1,0 +1,114 @@
+"""The function of a layer, derived from the class: ``F.gelu`` from ``nn.GELU``.
+
+A layer without parameters is declared once, as a class: its constructor has the
+arguments and their checks, ``forward`` computes. The function takes the inputs of
+``forward``, then the arguments of the constructor. Type checkers see its signature.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any, Concatenate, ParamSpec, Protocol, overload
+
+from chainrule.nn.module import Module
+from chainrule.tensor import Tensor
+
+P = ParamSpec("P")
+
+#: Types whose equal values of one type mean the same: layers of them are cached.
+_PLAIN = (bool, int, float, str, type(None))
+
+
+def as_function(
+    layer: Callable[P, Module], name: str
+) -> Callable[Concatenate[Any, P], Tensor]:
+    """Return the function of a layer with one input: f(x, \\*arguments).
+
+    Args:
+        layer: a class of modules whose state is its arguments alone.
+        name: of the function.
+
+    >>> from chainrule import nn
+    >>> leaky_relu = as_function(nn.LeakyReLU, "leaky_relu")
+    >>> inspect.signature(leaky_relu)
+    <Signature (x: 'Any', negative_slope: 'float' = 0.01) -> 'Tensor'>
+    >>> leaky_relu([-1.0, 2.0], negative_slope=0.5)
+    tensor([-0.5,  2. ])
+    """
+    return _function(layer, name)
+
+
+class LossFunction(Protocol[P]):
+    """The type of a loss as a function, with or without weights of samples."""
+
+    @overload
+    def __call__(
+        self, input: Any, target: Any, /, *args: P.args, **kwargs: P.kwargs
+    ) -> Tensor: ...
+
+    @overload
+    def __call__(
+        self, input: Any, target: Any, *args: Any, sample_weight: Any, **kwargs: Any
+    ) -> Tensor: ...
+
+    @overload
+    def __call__(self, *, input: Any, target: Any, **kwargs: Any) -> Tensor: ...
+
+
+def as_loss_function(loss: Callable[P, Module], name: str) -> LossFunction[P]:
+    """Return the function of a loss: f(input, target, \\*arguments).
+
+    The first argument is called ``input``, as in PyTorch. ``sample_weight`` comes last,
+    as a keyword.
+    """
+    return _function(loss, name)
+
+
+def _function(layer: Any, name: str) -> Any:
+    """Return the function of a layer; see :func:`as_function`."""
+    inputs = [
+        p.replace(annotation="Any")
+        for p in list(inspect.signature(layer.forward).parameters.values())[1:]
+    ]
+    keywords = [
+        p.replace(kind=p.KEYWORD_ONLY) for p in inputs if p.name == "sample_weight"
+    ]
+    inputs = [p for p in inputs if p.name != "sample_weight"]
+    if inputs[0].name == "prediction":
+        inputs[0] = inputs[0].replace(name="input")
+    options = list(inspect.signature(layer).parameters.values())
+    signature = inspect.Signature(
+        [*inputs, *options, *keywords], return_annotation="Tensor"
+    )
+    count = len(inputs)
+    cached = functools.lru_cache(maxsize=256, typed=True)(layer)
+
+    def function(*args: Any, **kwargs: Any) -> Any:
+        if len(args) < count:  # inputs by name, or by default
+            given = signature.bind(*args, **kwargs).arguments
+            args = tuple(given.pop(p.name, p.default) for p in inputs)
+            kwargs = given
+        values, options = args[:count], args[count:]
+        if keywords:
+            values += (kwargs.pop("sample_weight", None),)
+        plain = all(map(_is_plain, (*options, *kwargs.values())))
+        return (cached if plain else layer)(*options, **kwargs).forward(*values)
+
+    function.__name__ = function.__qualname__ = name
+    function.__module__ = layer.__module__
+    function.layer = layer  # type: ignore[attr-defined]
+    function.__signature__ = signature  # type: ignore[attr-defined]
+    described = inspect.cleandoc(layer.__doc__).partition("\n>>> ")[0].rstrip()
+    function.__doc__ = (
+        f"{described}\n\nAs a layer: :class:`chainrule.nn.{layer.__name__}`."
+    )
+    return function
+
+
+def _is_plain(argument: Any) -> bool:
+    """Return whether equal arguments of the same type give the same layer."""
+    if type(argument) is tuple:  # (1, 2) == (True, 2.0)
+        return all(type(item) is int for item in argument)
+    return type(argument) in _PLAIN

@@ -1,0 +1,31 @@
+"""Parameters: the trainable tensors of modules."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from chainrule.nn.arguments import flag
+from chainrule.tensor import Tensor
+
+
+class Parameter(Tensor):
+    """A trainable tensor, which modules find among their attributes.
+
+    Args:
+        data: its numbers, which are copied.
+        requires_grad: False for one that is not trained now.
+        dtype: to convert to.
+    """
+
+    __slots__ = ()
+
+    def __init__(
+        self, data: Any, requires_grad: bool = True, *, dtype: Any = None
+    ) -> None:
+        wanted = flag("Parameter", "requires_grad", requires_grad)
+        super().__init__(data, dtype=dtype, requires_grad=wanted)
+
+    def __reduce__(self) -> Any:
+        """Return the pickled form, without the gradient, as in PyTorch."""
+        make, (kind, array, tracked, __, *rest) = super().__reduce__()
+        return make, (kind, array, tracked, None, *rest)

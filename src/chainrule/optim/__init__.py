@@ -2,12 +2,17 @@
 
 from typing import Any
 
-from chainrule.optim.adam import Adam, Adamax, AdamW, NAdam, RAdam
-from chainrule.optim.adaptive import Adadelta, Adagrad, RMSprop
+from chainrule.optim.adadelta import Adadelta
+from chainrule.optim.adagrad import Adagrad
+from chainrule.optim.adam import Adam, AdamW
+from chainrule.optim.adamax import Adamax
 from chainrule.optim.clipping import clip_grad_norm_, clip_grad_value_
 from chainrule.optim.groups import ParamGroup
 from chainrule.optim.lbfgs import LBFGS
+from chainrule.optim.nadam import NAdam
 from chainrule.optim.optimizer import Optimizer
+from chainrule.optim.radam import RAdam
+from chainrule.optim.rmsprop import RMSprop
 from chainrule.optim.schedule import Schedule
 from chainrule.optim.schedules import (
     SCHEDULES,

@@ -13,10 +13,11 @@ import numpy as np
 from chainrule.errors import ArgumentError, GradientError, NonFiniteError
 from chainrule.graph.build import context, no_grad, recording
 from chainrule.graph.node import Array
-from chainrule.optim.optimizer import Optimizer, Options, Rule
-from chainrule.regions import updates
+from chainrule.optim.arguments import nonnegative, option, positive_int
+from chainrule.optim.optimizer import Optimizer
 from chainrule.tensor import Tensor
 from chainrule.text import _
+from chainrule.util.validation import choice, maybe
 
 #: Below it yᵀs tells nothing of the curvature.
 _CURVATURE = 1e-10
@@ -59,12 +60,12 @@ class LBFGS(Optimizer, lr=1.0):
     (13.0, [1.0, 2.0])
     """
 
-    max_iter: int = 20
-    max_eval: int | None = None
-    tolerance_grad: float = 1e-7
-    tolerance_change: float = 1e-9
-    history_size: int = 100
-    line_search_fn: str | None = None
+    max_iter: int = positive_int(20)
+    max_eval: int | None = positive_int(None)
+    tolerance_grad: float = nonnegative(1e-7)
+    tolerance_change: float = nonnegative(1e-9)
+    history_size: int = positive_int(100)
+    line_search_fn: str | None = option(None, check=maybe(choice("strong_wolfe")))
     maximize: bool = field(default=False, init=False)
     clip_norm: float | None = field(default=None, init=False)
     clip_value: float | None = field(default=None, init=False)
@@ -78,12 +79,6 @@ class LBFGS(Optimizer, lr=1.0):
                 got=_("{param_groups} groups", param_groups=len(self.param_groups)),
             )
         self.memory: dict[str, Array] = {}
-
-    def rule(self, o: Options) -> Rule:
-        return updates.sgd_update, ()  # along d in place of −g, and eagerly
-
-    def scalars(self, step: int, lr: float, o: Options) -> dict[str, float]:
-        return {"lr": lr}
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Iterate until the loss is minimal, or ``max_iter`` times.

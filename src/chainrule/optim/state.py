@@ -64,31 +64,30 @@ def load_state_dict(optimizer: Any, state: Mapping[str, Any]) -> None:
     steps, groups = count("steps", state["steps"]), optimizer.param_groups
     _keys(_("The options of all groups"), state["options"], own["options"])
     _fitting(optimizer, own["param_groups"], state["param_groups"])
-    holders = [vars(optimizer), *(group.own for group in groups)]
+    stores = [optimizer.defaults, *(group.own for group in groups)]
     rates = [state["lr"], *(saved["lr"] for saved in state["param_groups"])]
     schedules = [
-        None if i and rate is None else _going_on(holder.get("lr"), rate)
-        for i, (holder, rate) in enumerate(zip(holders, rates, strict=True))
+        None if i and rate is None else _going_on(store.get("lr"), rate)
+        for i, (store, rate) in enumerate(zip(stores, rates, strict=True))
     ]
     with optimizer.changing():
-        for limit in LIMITS:
-            vars(optimizer)[limit] = optimizer.checks[limit](limit, state[limit])
+        limits = {limit: state[limit] for limit in LIMITS}
         common = _options(optimizer, state["options"])
-        vars(optimizer).update(common)
+        optimizer.defaults.update(_options(optimizer, limits) | common)
         for group, saved in zip(groups, state["param_groups"], strict=True):
             given = _options(optimizer, {k: saved[k] for k in group.options})
             for name, value in given.items():
                 group.own.pop(name, None)
                 if name not in common or name in saved["own"] or value != common[name]:
-                    group.holder[name] = value
+                    group.store[name] = value
         moments = _moments(optimizer, state["state"])
     optimizer.steps = steps
     moved: dict[int, Any] = {}
-    for holder, schedule in zip(holders, schedules, strict=True):
+    for store, schedule in zip(stores, schedules, strict=True):
         if schedule is None:
-            holder.pop("lr", None)
+            store.pop("lr", None)
         else:
-            holder["lr"] = _moved(holder.get("lr"), schedule, moved)
+            store["lr"] = _moved(store.get("lr"), schedule, moved)
     for (name, moment), tensor in moments.items():
         optimizer.state[name][moment].copy_(tensor)
 
@@ -145,7 +144,7 @@ def _fitting(optimizer: Any, own: list[dict[str, Any]], given: Any) -> None:
 
 def _options(optimizer: Any, given: Mapping[str, Any]) -> dict[str, Any]:
     """Check saved hyper-parameters, and return them."""
-    return {k: optimizer.checks[k](k, v) for k, v in given.items()}
+    return {k: optimizer.checked(k, v) for k, v in given.items()}
 
 
 def _moments(optimizer: Any, given: Any) -> dict[tuple[str, str], Tensor]:
@@ -154,7 +153,7 @@ def _moments(optimizer: Any, given: Any) -> dict[tuple[str, str], Tensor]:
     made: dict[tuple[str, str], Tensor] = {}
     for group in optimizer.param_groups:
         for name in group.names:
-            moments = optimizer.rule(group.options)[1]
+            moments = optimizer.moments(group.options)
             _keys(_("The state of {name}", name=name), given[name], moments)
             for moment, array in given[name].items():
                 p = optimizer.params[name]

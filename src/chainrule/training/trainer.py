@@ -395,7 +395,7 @@ class Trainer(RunMixin):
         checks.suitable(data, self.model, self.loss, size)
         block = int(adapter.x.shape[0]) if rows is None else None
         plan = Plan(0, 1, size, rows, adapter.checksum, block=block)
-        with self.optimizer.elsewhere():  # at the start of a run that is no run
+        with self.optimizer.rewound():  # at the start of a run that is no run
             self.optimizer.bind_schedules(plan.total_steps, plan.steps_per_epoch)
             checks.schedule(self.optimizer, plan)
             return self._programs.profile(adapter, plan)

@@ -192,7 +192,7 @@ def test_hyper_parameters_that_do_not_fit_leave_all_as_it_was() -> None:
 class Signs(optim.Optimizer, lr=0.25):
     """An optimiser of the user's own: steps of one size, with a memory."""
 
-    weight_decay: float = nonnegative(0.0)
+    weight_decay: float = nonnegative(default=0.0)
     slope: float = 1.0
 
     def moments(self, o):

@@ -30,9 +30,9 @@ class Adadelta(Optimizer, lr=1.0):
     tensor([0.5], requires_grad=True)
     """
 
-    rho: float = share(0.9, of=_("the mean squares"))
-    eps: float = nonnegative(1e-6)
-    weight_decay: float = nonnegative(0.0)
+    rho: float = share(default=0.9, of=_("the mean squares"))
+    eps: float = nonnegative(default=1e-6)
+    weight_decay: float = nonnegative(default=0.0)
 
     source = "Zeiler 2012, algorithm 1, with a learning rate as in PyTorch"
 

@@ -29,10 +29,10 @@ class Adagrad(Optimizer, lr=1e-2):
     tensor([0.5], requires_grad=True)
     """
 
-    lr_decay: float = nonnegative(0.0)
-    weight_decay: float = nonnegative(0.0)
-    initial_accumulator_value: float = nonnegative(0.0)
-    eps: float = nonnegative(1e-10)
+    lr_decay: float = nonnegative(default=0.0)
+    weight_decay: float = nonnegative(default=0.0)
+    initial_accumulator_value: float = nonnegative(default=0.0)
+    eps: float = nonnegative(default=1e-10)
 
     source = "Duchi, Hazan & Singer 2011, the diagonal form"
     letters: ClassVar = {"sum": "s"}

@@ -31,9 +31,9 @@ class RunningMeans(Optimizer):
     m ← β₁m + (1−β₁)g;  v ← β₂v + (1−β₂)g²
     """
 
-    betas: tuple[float, float] = option((0.9, 0.999), check=_betas)
-    eps: float = nonnegative(1e-8)
-    weight_decay: float = nonnegative(0.0)
+    betas: tuple[float, float] = option(default=(0.9, 0.999), check=_betas)
+    eps: float = nonnegative(default=1e-8)
+    weight_decay: float = nonnegative(default=0.0)
 
     def moments(self, o: Options) -> tuple[str, ...]:
         return ("m", "v")

@@ -4,8 +4,8 @@ A class declares its arguments as a dataclass declares its fields, and says ther
 each of them may be::
 
     class RMSprop(Optimizer):
-        alpha: float = share(0.99, of=_("the mean square"))
-        eps: float = nonnegative(1e-8)
+        alpha: float = share(default=0.99, of=_("the mean square"))
+        eps: float = nonnegative(default=1e-8)
         centered: bool = False
 """
 
@@ -80,29 +80,29 @@ limit = partial(positive_number, infinite=True)
 # -- fields ----------------------------------------------------------------------------
 
 
-def option(default: Any = MISSING, *, check: Check) -> Any:
+def option(*, default: Any = MISSING, check: Check) -> Any:
     """Return a field whose values are checked: ``check(name, value)``."""
     return field(default=default, metadata={"check": check})
 
 
-def share(default: float, *, of: str, kept: str = "kept") -> Any:
+def share(*, default: float, of: str, kept: str = "kept") -> Any:
     """Return a field for a share, 0 ≤ x < 1, of the quantity ``of``."""
-    return option(default, check=share_check(of, kept))
+    return option(default=default, check=share_check(of, kept))
 
 
-def nonnegative(default: float) -> Any:
+def nonnegative(*, default: float) -> Any:
     """Return a field for a finite number ≥ 0."""
-    return option(default, check=partial(number, least=0))
+    return option(default=default, check=partial(number, least=0))
 
 
-def positive(default: Any = MISSING, *, check: Check = positive_number) -> Any:
+def positive(*, default: Any = MISSING, check: Check = positive_number) -> Any:
     """Return a field for a number > 0."""
-    return option(default, check=check)
+    return option(default=default, check=check)
 
 
-def positive_int(default: Any = MISSING) -> Any:
+def positive_int(*, default: Any = MISSING) -> Any:
     """Return a field for an integer ≥ 1, or None if that is the default."""
-    return option(default, check=maybe(whole) if default is None else whole)
+    return option(default=default, check=maybe(whole) if default is None else whole)
 
 
 @functools.lru_cache(maxsize=256)
@@ -130,15 +130,16 @@ class Declared:
 
     def __init_subclass__(cls, **defaults: Any) -> None:
         super().__init_subclass__()
+        kind: Any = cls
         for name, default in defaults.items():
-            inherited: Field[Any] = cls.__dataclass_fields__[name]
+            inherited: Field[Any] = kind.__dataclass_fields__[name]
             cls.__annotations__[name] = inherited.type
             metadata = dict(inherited.metadata)
             setattr(cls, name, field(default=default, metadata=metadata))
         dataclass(eq=False, repr=False)(cls)
         cls.__init__ = strict_function(cls.__init__)
         cls.checks = {}
-        for f in fields(cls):
+        for f in fields(kind):
             if "check" in f.metadata or f.type in ("bool", bool):
                 cls.checks[f.name] = f.metadata.get("check", truth)
             # A default would hide a property of this name, and __getattr__.

@@ -18,7 +18,7 @@ A Trainer knows the names. In a loop of your own say them, as pairs of name and 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -98,8 +98,8 @@ class ParamGroup(Mapping[str, Any]):
         """The dictionary for hyper-parameters set here: the only group shares its."""
         return self._owner.defaults if self._owner.flat else self.own
 
-    def set(self, options: Mapping[str, Any]) -> None:
-        """Set hyper-parameters of the group, after checks."""
+    def check_names(self, options: Iterable[str]) -> None:
+        """Refuse names that are no options of a group."""
         owner, known = self._owner, ["lr", *option_names(type(self._owner))]
         kind = type(owner).__name__
         for name in LIMITS:
@@ -115,7 +115,11 @@ class ParamGroup(Mapping[str, Any]):
                     fix=f"optim.{kind}(…, {name}=1.0)",
                 )
         known_names(_("An option of {kind}", kind=kind), options, known)
-        checked = {k: owner.checked(k, value) for k, value in options.items()}
+
+    def set(self, options: Mapping[str, Any]) -> None:
+        """Set hyper-parameters of the group, after checks."""
+        self.check_names(options)
+        checked = {k: self._owner.checked(k, value) for k, value in options.items()}
         self.store.update(checked)
 
     def __getitem__(self, key: str) -> Any:

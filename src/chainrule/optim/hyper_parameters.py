@@ -32,11 +32,11 @@ class _Arguments(Declared):
     """The common arguments of all optimisers."""
 
     params: Params | None = None
-    lr: Rate = option(1e-3, check=lambda name, lr: as_schedule(lr))
+    lr: Rate = option(default=1e-3, check=lambda name, lr: as_schedule(lr))
     _: KW_ONLY
     maximize: bool = False
-    clip_norm: float | None = option(None, check=maybe(limit))
-    clip_value: float | None = option(None, check=maybe(limit))
+    clip_norm: float | None = option(default=None, check=maybe(limit))
+    clip_value: float | None = option(default=None, check=maybe(limit))
 
 
 class HyperParameters(_Arguments, ABC):

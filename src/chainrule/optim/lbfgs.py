@@ -60,12 +60,14 @@ class LBFGS(Optimizer, lr=1.0):
     (13.0, [1.0, 2.0])
     """
 
-    max_iter: int = positive_int(20)
-    max_eval: int | None = positive_int(None)
-    tolerance_grad: float = nonnegative(1e-7)
-    tolerance_change: float = nonnegative(1e-9)
-    history_size: int = positive_int(100)
-    line_search_fn: str | None = option(None, check=maybe(choice("strong_wolfe")))
+    max_iter: int = positive_int(default=20)
+    max_eval: int | None = positive_int(default=None)
+    tolerance_grad: float = nonnegative(default=1e-7)
+    tolerance_change: float = nonnegative(default=1e-9)
+    history_size: int = positive_int(default=100)
+    line_search_fn: str | None = option(
+        default=None, check=maybe(choice("strong_wolfe"))
+    )
     maximize: bool = field(default=False, init=False)
     clip_norm: float | None = field(default=None, init=False)
     clip_value: float | None = field(default=None, init=False)

@@ -35,7 +35,7 @@ class NAdam(RunningMeans, lr=2e-3):
     tensor([0.5], requires_grad=True)
     """
 
-    momentum_decay: float = nonnegative(4e-3)
+    momentum_decay: float = nonnegative(default=4e-3)
     decoupled_weight_decay: bool = False
 
     source = "Dozat 2016, algorithm 2, with the schedule of momentum as in PyTorch"

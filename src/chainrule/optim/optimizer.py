@@ -417,12 +417,10 @@ class Optimizer(HyperParameters):
 
         Returns:
             ``"state"``: for each parameter's name its moments as arrays;
-            ``"param_groups"``: for each group the names of its parameters, its options
-            (with ``"own"``, the names of those that it does not share) and, where it
-            has one of its own, its learning rate; ``"options"``, what groups share;
-            ``"steps"``, ``"lr"``, ``"clip_norm"``, ``"clip_value"`` and the name of the
-            ``"optimizer"``. Rates are settings of schedules, which hold what those
-            have learnt.
+            ``"param_groups"``: for each group the names of its parameters, and the
+            hyper-parameters that it does not share; the hyper-parameters that groups
+            share, by name; ``"steps"`` and the name of the ``"optimizer"``. Rates are
+            settings of schedules, which hold what those have learnt.
         """
         return state.state_dict(self)
 

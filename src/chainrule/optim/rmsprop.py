@@ -36,10 +36,10 @@ class RMSprop(Optimizer, lr=1e-2):
     tensor([0.9], requires_grad=True)
     """
 
-    alpha: float = share(0.99, of=_("the mean square"))
-    eps: float = nonnegative(1e-8)
-    weight_decay: float = nonnegative(0.0)
-    momentum: float = share(0.0, of=_("the velocity"))
+    alpha: float = share(default=0.99, of=_("the mean square"))
+    eps: float = nonnegative(default=1e-8)
+    weight_decay: float = nonnegative(default=0.0)
+    momentum: float = share(default=0.0, of=_("the velocity"))
     centered: bool = False
 
     source = "Tieleman & Hinton 2012, lecture 6.5; centred: Graves 2013, (38) to (41)"

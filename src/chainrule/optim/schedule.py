@@ -158,8 +158,10 @@ class CountedSchedule(Schedule):
     """
 
     __: KW_ONLY
-    unit: Literal["epoch", "step"] = option("epoch", check=choice("epoch", "step"))
-    steps_per_epoch: int | None = positive_int(None)
+    unit: Literal["epoch", "step"] = option(
+        default="epoch", check=choice("epoch", "step")
+    )
+    steps_per_epoch: int | None = positive_int(default=None)
 
     def __post_init__(self) -> None:
         known = self.unit == "step" or self.steps_per_epoch is not None

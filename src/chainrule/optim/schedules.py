@@ -69,7 +69,7 @@ class StepLR(CountedSchedule):
     """
 
     step_size: int = positive_int()
-    gamma: float = positive(0.1)
+    gamma: float = positive(default=0.1)
 
     def __call__(self, step: int) -> float:
         return _scaled(self.lr, self.gamma, self.count(step) // self.step_size)
@@ -89,7 +89,7 @@ class MultiStepLR(CountedSchedule):
     """
 
     milestones: Sequence[int] = option(check=_milestones)
-    gamma: float = positive(0.1)
+    gamma: float = positive(default=0.1)
 
     def __call__(self, step: int) -> float:
         passed = bisect_right(self.milestones, self.count(step))
@@ -138,8 +138,8 @@ class CosineAnnealingLR(CountedSchedule):
     (0.1, 0.05, 0.0)
     """
 
-    T_max: int | None = positive_int(None)
-    eta_min: float = nonnegative(0.0)
+    T_max: int | None = positive_int(default=None)
+    eta_min: float = nonnegative(default=0.0)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -197,11 +197,11 @@ class OneCycleLR(Schedule):
 
     lr: float = field(init=False)
     max_lr: float = option(check=rate)
-    total_steps: int | None = positive_int(None)
+    total_steps: int | None = positive_int(default=None)
     __: KW_ONLY
-    pct_start: float = option(0.3, check=_part)
-    div_factor: float = positive(25.0, check=limit)
-    final_div_factor: float = positive(1e4, check=limit)
+    pct_start: float = option(default=0.3, check=_part)
+    div_factor: float = positive(default=25.0, check=limit)
+    final_div_factor: float = positive(default=1e4, check=limit)
 
     def __post_init__(self) -> None:
         self.lr = self.max_lr
@@ -267,7 +267,9 @@ class LinearWarmup(Schedule):
     lr: float = field(init=False)
     schedule: Any
     steps: int = positive_int()
-    start_factor: float = option(1 / 3, check=partial(_part, least=-inf, above=0))
+    start_factor: float = option(
+        default=1 / 3, check=partial(_part, least=-inf, above=0)
+    )
 
     def __post_init__(self) -> None:
         self.schedule = after = as_schedule(self.schedule)
@@ -336,16 +338,18 @@ class ReduceLROnPlateau(Schedule):
     [0.1, 0.1, 0.1, 0.05, 0.05]
     """
 
-    monitor: str = option("validation_loss", check=_key)
+    monitor: str = option(default="validation_loss", check=_key)
     __: KW_ONLY
-    mode: Literal["min", "max"] = option("min", check=choice("min", "max"))
-    factor: float = share(0.1, of=_("the rate"))
-    patience: int = option(10, check=count)
-    threshold: float = nonnegative(1e-4)
-    threshold_mode: Literal["rel", "abs"] = option("rel", check=choice("rel", "abs"))
-    cooldown: int = option(0, check=count)
-    min_lr: float = nonnegative(0.0)
-    eps: float = nonnegative(1e-8)
+    mode: Literal["min", "max"] = option(default="min", check=choice("min", "max"))
+    factor: float = share(default=0.1, of=_("the rate"))
+    patience: int = option(default=10, check=count)
+    threshold: float = nonnegative(default=1e-4)
+    threshold_mode: Literal["rel", "abs"] = option(
+        default="rel", check=choice("rel", "abs")
+    )
+    cooldown: int = option(default=0, check=count)
+    min_lr: float = nonnegative(default=0.0)
+    eps: float = nonnegative(default=1e-8)
 
     def __post_init__(self) -> None:
         best = math.inf if self.mode == "min" else -math.inf

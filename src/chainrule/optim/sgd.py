@@ -34,9 +34,9 @@ class SGD(Optimizer):
     tensor([0.5], requires_grad=True)
     """
 
-    momentum: float = share(0.0, of=_("the velocity"))
-    dampening: float = share(0.0, of=_("the gradient"), kept="held back")
-    weight_decay: float = nonnegative(0.0)
+    momentum: float = share(default=0.0, of=_("the velocity"))
+    dampening: float = share(default=0.0, of=_("the gradient"), kept="held back")
+    weight_decay: float = nonnegative(default=0.0)
     nesterov: bool = False
 
     source = "textbook 2.6.2, 2.6.3 and 3.4.3; Polyak 1964; Sutskever et al. 2013"

@@ -10,7 +10,7 @@ import numpy as np
 
 from chainrule.errors import ArgumentError, DTypeError, ShapeError
 from chainrule.graph.node import Array
-from chainrule.optim.groups import LIMITS, as_json
+from chainrule.optim.groups import as_json
 from chainrule.optim.schedule import Schedule
 from chainrule.optim.schedules import as_schedule
 from chainrule.primitives.rules import show
@@ -22,20 +22,14 @@ from chainrule.util.validation import count
 def state_dict(optimizer: Any) -> dict[str, Any]:
     """Return a copy of an optimiser's state; see :meth:`Optimizer.state_dict`."""
     optimizer.refuse_in_trace("state_dict")
+    groups = optimizer.param_groups
     return {
         "optimizer": type(optimizer).__name__,
         "steps": optimizer.steps,
-        "lr": deepcopy(optimizer.schedule.settings()),
-        **{limit: getattr(optimizer, limit) for limit in LIMITS},
-        "options": {} if optimizer.flat else deepcopy(as_json(optimizer.options)),
+        **deepcopy(as_json(optimizer.defaults)),
         "param_groups": [
-            {
-                "params": list(group.names),
-                "lr": None,
-                **deepcopy(as_json(group.options | group.own)),
-                "own": sorted(group.own.keys() - {"lr"}),
-            }
-            for group in optimizer.param_groups
+            {"params": list(group.names), **deepcopy(as_json(group.own))}
+            for group in groups
         ],
         "state": {
             name: {moment: np.array(t.numpy()) for moment, t in moments.items()}
@@ -47,7 +41,7 @@ def state_dict(optimizer: Any) -> dict[str, Any]:
 def load_state_dict(optimizer: Any, state: Mapping[str, Any]) -> None:
     """Restore an optimiser's state, after a check of all its values."""
     optimizer.refuse_in_trace("load_state_dict")
-    own = state_dict(optimizer)
+    own, groups = state_dict(optimizer), optimizer.param_groups
     if not optimizer.params:
         raise ArgumentError(
             _(
@@ -61,25 +55,22 @@ def load_state_dict(optimizer: Any, state: Mapping[str, Any]) -> None:
     _keys(_("The state_dict"), state, own)
     kind = _("The kind of optimiser in the state_dict")
     _same(kind, own["optimizer"], state["optimizer"])
-    steps, groups = count("steps", state["steps"]), optimizer.param_groups
-    _keys(_("The options of all groups"), state["options"], own["options"])
-    _fitting(optimizer, own["param_groups"], state["param_groups"])
+    steps = count("steps", state["steps"])
+    _check_groups(optimizer, own["param_groups"], state["param_groups"])
     stores = [optimizer.defaults, *(group.own for group in groups)]
-    rates = [state["lr"], *(saved["lr"] for saved in state["param_groups"])]
+    given = [{k: state[k] for k in optimizer.defaults}]
+    given += [
+        {k: v for k, v in g.items() if k != "params"} for g in state["param_groups"]
+    ]
     schedules = [
-        None if i and rate is None else _going_on(store.get("lr"), rate)
-        for i, (store, rate) in enumerate(zip(stores, rates, strict=True))
+        _schedule(store.get("lr"), values.pop("lr")) if "lr" in values else None
+        for store, values in zip(stores, given, strict=True)
     ]
     with optimizer.changing():
-        limits = {limit: state[limit] for limit in LIMITS}
-        common = _options(optimizer, state["options"])
-        optimizer.defaults.update(_options(optimizer, limits) | common)
-        for group, saved in zip(groups, state["param_groups"], strict=True):
-            given = _options(optimizer, {k: saved[k] for k in group.options})
-            for name, value in given.items():
-                group.own.pop(name, None)
-                if name not in common or name in saved["own"] or value != common[name]:
-                    group.store[name] = value
+        for store, values in zip(stores, given, strict=True):
+            for name in store.keys() - values.keys() - {"lr"}:
+                del store[name]
+            store.update({k: optimizer.checked(k, v) for k, v in values.items()})
         moments = _moments(optimizer, state["state"])
     optimizer.steps = steps
     moved: dict[int, Any] = {}
@@ -118,33 +109,17 @@ def _same(what: str, expected: Any, got: Any) -> None:
         )
 
 
-def _texts(given: Any) -> list[str]:
-    """Return the strings in a list; an empty list for any other value."""
-    items: list[Any] = given if isinstance(given, list) else []
-    return [item for item in items if isinstance(item, str)]
-
-
-def _fitting(optimizer: Any, own: list[dict[str, Any]], given: Any) -> None:
+def _check_groups(optimizer: Any, own: list[dict[str, Any]], given: Any) -> None:
     """Refuse parameter groups that differ from the optimiser's groups."""
     length = len(given) if isinstance(given, list) else given
     _same(_("The number of param_groups"), len(own), length)
-    for i, mine in enumerate(own):
-        here = f"param_groups[{i}]"
-        _keys(here, given[i], mine)
-        _same(
-            _("The list of params of {here}", here=here),
-            mine["params"],
-            given[i]["params"],
-        )
-        names = [name for name in _texts(given[i]["own"]) if name in mine]
-        _same(_("The list of own options of {here}", here=here), names, given[i]["own"])
-        if optimizer.flat:
-            _same(_("The lr of {here}", here=here), None, given[i]["lr"])
-
-
-def _options(optimizer: Any, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Check saved hyper-parameters, and return them."""
-    return {k: optimizer.checked(k, v) for k, v in given.items()}
+    for i, (mine, group) in enumerate(zip(own, given, strict=True)):
+        where = f"param_groups[{i}]"
+        if not isinstance(group, Mapping) or optimizer.flat:
+            _keys(where, group, ["params"])
+        members = _("The list of params of {here}", here=where)
+        _same(members, mine["params"], group.get("params"))
+        optimizer.param_groups[i].check_names(group.keys() - {"params"})
 
 
 def _moments(optimizer: Any, given: Any) -> dict[tuple[str, str], Tensor]:
@@ -195,7 +170,7 @@ def _moment(what: str, given: Any, p: Tensor) -> Tensor:
 # -- schedules -------------------------------------------------------------------------
 
 
-def _going_on(own: Schedule | None, settings: Any) -> Schedule:
+def _schedule(own: Schedule | None, settings: Any) -> Schedule:
     """Build a schedule from saved settings, of a user-defined class too."""
     known = {} if own is None else {type(own).__name__: type(own)}
     return as_schedule(deepcopy(settings), known)

@@ -19,11 +19,11 @@ from chainrule.compilation.tracing import Input, trace_entry
 from chainrule.graph.types import ArrayType, DType
 from chainrule.training import (
     Batches,
+    BatchSource,
     Callback,
     Loop,
     RunState,
-    Source,
-    Work,
+    StepInputs,
     checkpoint,
 )
 
@@ -145,26 +145,26 @@ def test_200_exceptions_of_a_signal_handler(
 # -- what goes wrong -------------------------------------------------------------------
 
 
-class Count(Source):
+class Count(BatchSource):
     """Numbers 0, 1, 2 …, ten to an epoch; one of them may be something else."""
 
     def __init__(self, bad: int = -1, value: float = np.nan) -> None:
         self.bad, self.value, self.closed, self.calls = bad, value, 0, 0
 
-    def take(self, state: RunState, most: int) -> Work | None:
+    def take(self, state: RunState, most: int) -> StepInputs | None:
         self.calls += 1
         steps = min(most, 10 - state.step)
         if not steps:
             return None
         x = np.arange(state.updates, state.updates + steps, dtype=np.float32)
         x[x == self.bad] = self.value
-        return Work({"x": x}, steps=steps, last=steps == 10 - state.step)
+        return StepInputs({"x": x}, steps=steps, last=steps == 10 - state.step)
 
     def close(self) -> None:
         self.closed += 1
 
 
-def summing(source: Source, **options: Any) -> Loop:
+def summing(source: BatchSource, **options: Any) -> Loop:
     """A loop whose one weight adds up what comes."""
     total = cr.tensor(0.0)
     total.name = "total"
@@ -196,11 +196,11 @@ def test_what_is_recorded() -> None:
 class Single(Count):
     """The same one by one, by a source that stumbles over what is no number."""
 
-    def take(self, state: RunState, most: int) -> Work | None:
+    def take(self, state: RunState, most: int) -> StepInputs | None:
         work = super().take(state, 1)
-        return None if work is None else Work({"x": work.inputs["x"][0]})
+        return None if work is None else StepInputs({"x": work.inputs["x"][0]})
 
-    def see(self, work: Work, outputs: Any) -> None:
+    def see(self, work: StepInputs, outputs: Any) -> None:
         int(outputs["loss"])
 
 
@@ -258,7 +258,7 @@ class Fails(Callback):
 def test_an_observer_that_fails_takes_its_step_back(where: str, at: int) -> None:
     fails = Fails(where, at)
     source = Count()
-    loop = summing(source, observers=[fails])
+    loop = summing(source, callbacks=[fails])
     with pytest.raises(ZeroDivisionError):
         loop.run(epochs=3)
     assert source.closed
@@ -283,11 +283,11 @@ def test_an_exception_while_going_back() -> None:
 
     for hopeless in (False, True):
         source = Stubborn()
-        loop = summing(source, observers=[Fails("epoch", 2)])
+        loop = summing(source, callbacks=[Fails("epoch", 2)])
         source.left = 1000 if hopeless else 3
         with pytest.raises(TimeoutError if hopeless else ZeroDivisionError):
             loop.run(epochs=3)
-        assert loop.settled is not hopeless
+        assert loop.consistent is not hopeless
         source.left = 0
         loop.run(epochs=3)
         assert loop.program.tensors["total"].item() == sum(range(30))
@@ -300,7 +300,7 @@ def test_ctrl_c(tmp_path: Path) -> None:
             if trainer.state.updates == 13:
                 signal.raise_signal(signal.SIGINT)
 
-    loop, other = summing(Count(), observers=[CtrlC()]), summing(Count())
+    loop, other = summing(Count(), callbacks=[CtrlC()]), summing(Count())
     with pytest.raises(KeyboardInterrupt):
         loop.run(epochs=3, checkpoint=tmp_path)
     assert loop.state.updates == 13
@@ -311,9 +311,9 @@ def test_ctrl_c(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be() -> None:
-    class Empty(Source):
-        def take(self, state: RunState, most: int) -> Work | None:
-            return Work({"x": np.zeros(0, np.float32)}, steps=0)
+    class Empty(BatchSource):
+        def take(self, state: RunState, most: int) -> StepInputs | None:
+            return StepInputs({"x": np.zeros(0, np.float32)}, steps=0)
 
     loop = summing(Count())
     for call, part in (
@@ -321,7 +321,7 @@ def test_what_cannot_be() -> None:
         (lambda: loop.run(epochs=-1), "epochs ≥ 0"),
         (lambda: loop.run(updates=2.5), "updates ≥ 0"),
         (lambda: Loop(loop.program, "none", Count()), "no entry point 'none'"),
-        (lambda: summing(Source()).run(epochs=1), "has no take()"),
+        (lambda: summing(BatchSource()).run(epochs=1), "has no take()"),
         (lambda: summing(Empty()).run(epochs=1), "no steps"),
     ):
         with pytest.raises(errors.ArgumentError) as error:
@@ -336,7 +336,7 @@ def test_a_loop_within_itself() -> None:
             with pytest.raises(errors.ArgumentError, match="is going on"):
                 trainer.run(epochs=1)
 
-    loop = summing(Count(), observers=[Again()])
+    loop = summing(Count(), callbacks=[Again()])
     loop.run(epochs=2)
     assert loop.program.tensors["total"].item() == 190
 
@@ -374,7 +374,7 @@ def test_checkpoints_of_other_programs(tmp_path: Path) -> None:
 
 
 def test_rates_and_schedules_go_back_too() -> None:
-    """An observer that changes the optimiser, and fails: its change is undone."""
+    """An callback that changes the optimiser, and fails: its change is undone."""
     w = cr.tensor([1.0], requires_grad=True)
     rate = optim.ReduceLROnPlateau(0.5, "train_loss", patience=0)
     sgd = optim.SGD([w], lr=rate, weight_decay=0.125)
@@ -394,7 +394,7 @@ def test_rates_and_schedules_go_back_too() -> None:
 
     x = Input("x", ArrayType((), DType.float32), each=True)
     program = CompiledProgram([trace_entry("train", step, [x])], engine="numpy")
-    loop = Loop(program, "train", Count(), observers=[Changes()])
+    loop = Loop(program, "train", Count(), callbacks=[Changes()])
     sgd.param_groups[0]["weight_decay"] = 0.25
     with pytest.raises(ZeroDivisionError):
         loop.run(epochs=3)

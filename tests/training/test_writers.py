@@ -321,7 +321,7 @@ def test_a_disk_that_fills_up_in_the_middle(
         module = example("loop_gan")
         module.STEPS = 6
         hit, whole = module.make(engine), module.make(engine)
-        hit.observers.append(fills)
+        hit.callbacks.append(fills)
     else:
         hit, whole = make(engine=engine), make(engine=engine)
         options["callbacks"] = fills

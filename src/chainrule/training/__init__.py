@@ -31,12 +31,13 @@ from chainrule.training.environments import Environments, Transition
 from chainrule.training.history import History
 from chainrule.training.logs import CSVLogger, JSONLinesLogger
 from chainrule.training.loop import Loop
-from chainrule.training.source import Batches, Source, Work
+from chainrule.training.source import Batches, BatchSource, StepInputs
 from chainrule.training.state import RunState
 from chainrule.training.stopping import BestCheckpoint, EarlyStopping
 from chainrule.training.trainer import Trainer
 
 __all__ = [
+    "BatchSource",
     "Batches",
     "BestCheckpoint",
     "CSVLogger",
@@ -48,9 +49,8 @@ __all__ = [
     "LambdaCallback",
     "Loop",
     "RunState",
-    "Source",
+    "StepInputs",
     "Trainer",
     "Transition",
-    "Work",
     "compile_program",
 ]

@@ -13,7 +13,8 @@ from chainrule import cli, nn, optim
 from chainrule.training import BestCheckpoint, EarlyStopping, checkpoint
 
 from .conftest import Make, pixels
-from .killing import killed
+from .killing import killed, killed_at_moments
+from .moments import traceable
 from .test_loop import example
 
 
@@ -75,10 +76,11 @@ def runs(kind: str, make: Make, engine: str) -> Callable[[Path], Any]:
 KINDS = ["fit", "loop_gan", "loop_actor", "command"]
 
 
+@traceable
 @pytest.mark.usefixtures("single_steps")
 @pytest.mark.parametrize("kind", KINDS)
 def test_killed_three_times(kind: str, make: Make, tmp_path: Path) -> None:
-    killed(runs(kind, make, "numpy"), tmp_path, 3)
+    killed_at_moments(runs(kind, make, "numpy"), tmp_path, 3)
 
 
 @pytest.mark.slow

@@ -124,13 +124,6 @@ def interrupted(program: Any, engine: str, times: int, place: Path) -> int:
 
 
 @unclosed
-def test_exceptions_of_a_signal_handler(
-    program: Any, engine: str, tmp_path: Path
-) -> None:
-    interrupted(program, engine, 5, tmp_path / "run")
-
-
-@unclosed
 @pytest.mark.slow
 def test_200_exceptions_of_a_signal_handler(
     program: Any, engine: str, tmp_path: Path

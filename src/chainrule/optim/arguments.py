@@ -31,8 +31,8 @@ from chainrule.util.validation import Check, maybe, number, truth, whole
 
 def rate(name: str, value: Any) -> float:
     """Check a learning rate: it must be finite; warn if it is not positive."""
-    made = validation.real(value)
-    if not math.isfinite(made):
+    eta = validation.real(value)
+    if not math.isfinite(eta):
         optimizer = hasattr(value, "param_groups")
         raise ArgumentError(
             _("A learning rate is a finite number."),
@@ -46,23 +46,23 @@ def rate(name: str, value: Any) -> float:
             if optimizer
             else None,
         )
-    if made <= 0:
+    if eta <= 0:
         happens = (
-            _("climbs the loss") if made < 0 else _("leaves the weights as they are")
+            _("climbs the loss") if eta < 0 else _("leaves the weights as they are")
         )
         warn(
             _(
                 "With a learning rate of {made:g} every step {happens}.",
-                made=made,
+                made=eta,
                 happens=happens,
             ),
             expected=f"{name} > 0",
-            got=f"{name}={made:g}",
+            got=f"{name}={eta:g}",
             fix=_(
                 "keep it if that is what you want to see; else {name}=1e-3", name=name
             ),
         )
-    return made
+    return eta
 
 
 def share_check(of: str, kept: str = "kept") -> Check:

@@ -127,14 +127,14 @@ def clip_grad_norm_(
     [0.6, 0.8]
     """
     limit = _limit("max_norm", max_norm)
-    held = _with_gradients(parameters)
-    if not held:
+    with_gradient = _with_gradients(parameters)
+    if not with_gradient:
         return Tensor(np.float32(0.0))
     with no_grad(), role("update"):
-        gradients = [p.grad.value for p in held if p.grad is not None]
+        gradients = [p.grad.value for p in with_gradient if p.grad is not None]
         norm = total_norm(gradients)
         factor = clip_factor(norm, limit(norm.dtype))
-        for p, g in zip(held, gradients, strict=True):
+        for p, g in zip(with_gradient, gradients, strict=True):
             scale = broadcast_to(as_dtype(factor, g.dtype), shape=g.shape)
             p.grad = wrap(mul(scale, g))
         return wrap(norm)
@@ -168,20 +168,20 @@ def clip_grad_value_(
 
 def _with_gradients(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
     one = isinstance(parameters, Tensor) or not isinstance(parameters, Iterable)
-    given: list[Any] = [parameters] if one else list(parameters)
-    for p in given:
+    items: list[Any] = [parameters] if one else list(parameters)
+    for p in items:
         if not isinstance(p, Tensor):
             raise ArgumentError(
                 _("Clipping works on the gradients of parameters."),
                 expected="model.parameters()",
                 got=repr(p)[:80],
             )
-    return [p for p in given if p.grad is not None]
+    return [p for p in items if p.grad is not None]
 
 
-def _limit(name: str, given: float | Tensor) -> Callable[[DType], Value]:
+def _limit(name: str, limit: float | Tensor) -> Callable[[DType], Value]:
     """Return a function from a dtype to the clipping limit in that dtype."""
-    if isinstance(given, Tensor):
-        return lambda dtype: as_dtype(given.value, dtype)
-    number = checked_limit(name, given)
+    if isinstance(limit, Tensor):
+        return lambda dtype: as_dtype(limit.value, dtype)
+    number = checked_limit(name, limit)
     return lambda dtype: as_tensor(np.asarray(number, dtype.numpy)).value

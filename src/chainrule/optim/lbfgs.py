@@ -181,28 +181,28 @@ class LBFGS(Optimizer, lr=1.0):
         rest, memory = state_dict, self.memory
         if isinstance(state_dict, Mapping):
             rest = {k: v for k, v in state_dict.items() if k != "memory"}
-            memory = self._remembered(state_dict.get("memory"))
+            memory = self._checked_memory(state_dict.get("memory"))
         super().load_state_dict(rest)
         self.memory = memory
 
-    def _remembered(self, given: Any) -> dict[str, Array]:
+    def _checked_memory(self, saved: Any) -> dict[str, Array]:
         """Copy a saved memory; refuse one that does not fit the parameters."""
         params = self.params.values()
         n = sum(int(p.size) for p in params)
         dtype = np.result_type(np.float32, *(p.dtype.numpy for p in params))
         try:
-            dtypes = dict.fromkeys(given, dtype) | {"counts": np.float64}
-            made = {name: np.array(a, dtypes[name]) for name, a in given.items()}
-            pairs = (len(made["s"]) if made else 0, n)
+            dtypes = dict.fromkeys(saved, dtype) | {"counts": np.float64}
+            memory = {name: np.array(a, dtypes[name]) for name, a in saved.items()}
+            pairs = (len(memory["s"]) if memory else 0, n)
             shapes = {"counts": (3,), "d": (n,), "g": (n,), "s": pairs, "y": pairs}
-            if not made or {name: a.shape for name, a in made.items()} == shapes:
-                return made
+            if not memory or {name: a.shape for name, a in memory.items()} == shapes:
+                return memory
         except (AttributeError, KeyError, TypeError, ValueError):
             pass
         raise ArgumentError(
             _("The memory in the state_dict is none of such an LBFGS."),
             expected=_("s, y, d, g and counts, over {n} numbers", n=n),
-            got=f"{given!r:.80}",
+            got=f"{saved!r:.80}",
         )
 
 

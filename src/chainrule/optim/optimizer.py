@@ -135,7 +135,7 @@ class Optimizer(HyperParameters):
     def __post_init__(self) -> None:
         params: Any = self._params
         request, self._all = Request(type(self).__name__, params), params is None
-        self.flat, self.by_name = request.flat, not request.given
+        self.flat, self.by_name = request.flat, not request.tensors
         self.steps, self.params = 0, {}
         self._state: dict[str, dict[str, Tensor]] = {}
         self._version = next(_versions)
@@ -222,10 +222,10 @@ class Optimizer(HyperParameters):
             for group in self.param_groups
         ]
         shares = share_out(selectors, named)
-        mine = {name for share in shares for name in share}
-        self.params = {name: p for name, p in named.items() if name in mine}
+        own = {name for share in shares for name in share}
+        self.params = {name: p for name, p in named.items() if name in own}
         self._state = {name: moments.get(id(p), {}) for name, p in self.params.items()}
-        self._all = len(mine) == len(named)
+        self._all = len(own) == len(named)
         for group, share in zip(self.param_groups, shares, strict=True):
             group.names = share
         self.renew_moments()

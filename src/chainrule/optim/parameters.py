@@ -24,7 +24,7 @@ class Request:
     Attributes:
         groups: (tensors, names or patterns; options) of each group.
         flat: whether there are no groups of the user's own.
-        given: the tensors, each with its name, where that was said, by their ids.
+        tensors: by their ids, each with its name, where the user gives one.
 
     Raises:
         ArgumentError: neither tensors nor names, none at all, or a tensor twice.
@@ -33,7 +33,7 @@ class Request:
     def __init__(self, kind: str, params: Any) -> None:
         self.kind = kind
         self.groups: list[tuple[list[Selector], dict[str, Any]]] = []
-        self.given: dict[int, tuple[str | None, Tensor]] = {}
+        self.tensors: dict[int, tuple[str | None, Tensor]] = {}
         single = isinstance(params, Tensor | str | Mapping)
         items = list(params) if isinstance(params, Iterable) and not single else []
         if params is not None and not items:
@@ -57,22 +57,23 @@ class Request:
 
     def named(self) -> dict[str, Tensor] | None:
         """Return the parameters by name; None if names must come from a model."""
-        patterns = any(isinstance(w, str) for wanted, __ in self.groups for w in wanted)
-        nameless = any(name is None for name, __ in self.given.values())
-        if not self.given or (patterns and nameless):
+        selectors = [s for group, __ in self.groups for s in group]
+        patterns = any(isinstance(s, str) for s in selectors)
+        nameless = any(name is None for name, __ in self.tensors.values())
+        if not self.tensors or (patterns and nameless):
             return None
         named: dict[str, Tensor] = {}
-        for i, (name, tensor) in enumerate(self.given.values()):
+        for i, (name, tensor) in enumerate(self.tensors.values()):
             name = name or tensor.name or f"param{i}"
             while name in named:
                 name += "'"
             named[name] = tensor
         return named
 
-    def _read(self, given: Any) -> list[Selector]:
+    def _read(self, tensors: Any) -> list[Selector]:
         """Convert an argument of tensors, (name, tensor) pairs or names to a list."""
-        one = isinstance(given, Tensor | str) or not isinstance(given, Iterable)
-        items: list[Any] = [given] if one else list(given)
+        one = isinstance(tensors, Tensor | str) or not isinstance(tensors, Iterable)
+        items: list[Any] = [tensors] if one else list(tensors)
         if items and all(isinstance(item, str) for item in items):
             return items
         pairs: list[Any] = [i if _is_pair(i) else (None, i) for i in items]
@@ -90,14 +91,14 @@ class Request:
                     got=repr(tensor)[:80],
                     fix=_("pass the parameters themselves, or .detach() the tensor"),
                 )
-            if id(tensor) in self.given:
+            if id(tensor) in self.tensors:
                 raise ArgumentError(
                     _("{kind} was given a parameter twice.", kind=self.kind),
                     expected=_("each parameter once, in one group"),
                     got=name or tensor.name or repr(tensor)[:80],
                     fix=_("leave it out of one of the groups"),
                 )
-            self.given[id(tensor)] = name, tensor
+            self.tensors[id(tensor)] = name, tensor
         return pairs
 
 
@@ -105,11 +106,11 @@ def _is_pair(item: Any) -> bool:
     return isinstance(item, tuple) and len(item) == 2 and isinstance(item[0], str)
 
 
-def _no_parameters(kind: str, given: Any) -> ArgumentError:
-    if isinstance(given, Tensor):
+def _no_parameters(kind: str, tensors: Any) -> ArgumentError:
+    if isinstance(tensors, Tensor):
         fix = f"optim.{kind}([tensor], …)"
-    elif isinstance(given, Real | Schedule):
-        fix = f"optim.{kind}(lr={given!r})"
+    elif isinstance(tensors, Real | Schedule):
+        fix = f"optim.{kind}(lr={tensors!r})"
     else:
         fix = f"optim.{kind}({_EXAMPLE}, …)"
     return ArgumentError(
@@ -119,7 +120,7 @@ def _no_parameters(kind: str, given: Any) -> ArgumentError:
             "names, or of dictionaries with them",
             EXAMPLE=_EXAMPLE,
         ),
-        got=repr(given)[:80],
+        got=repr(tensors)[:80],
         fix=fix,
     )
 
@@ -139,17 +140,19 @@ def share_out(
     left = dict.fromkeys(named)
     shares: list[list[str]] = []
     for group in groups:
-        mine: list[str] = []
-        for wanted in group:
-            names = _matching(wanted, named)
+        share: list[str] = []
+        for selector in group:
+            names = _matching(selector, named)
             free = [name for name in names if name in left]
-            vain = isinstance(wanted, str) and not free and not set(names) <= set(mine)
-            if vain and wanted != "*":  # which is the rest, of which there may be none
+            pattern = (
+                isinstance(selector, str) and selector != "*"
+            )  # "*" may be nothing
+            if pattern and not free and not set(names) <= set(share):
                 raise ArgumentError(
                     _(
                         "The pattern {wanted!r} gets no parameter: earlier groups "
                         "have all that fit.",
-                        wanted=wanted,
+                        wanted=selector,
                     ),
                     expected=_(
                         "the narrower pattern first: where several fit, "
@@ -158,17 +161,17 @@ def share_out(
                     got=", ".join(names),
                     fix=_("put this group before the others"),
                 )
-            mine += free
+            share += free
             for name in free:
                 del left[name]
-        shares.append(mine)
+        shares.append(share)
     return shares
 
 
-def _matching(wanted: Selector, named: Mapping[str, Tensor]) -> list[str]:
+def _matching(selector: Selector, named: Mapping[str, Tensor]) -> list[str]:
     """Return the names of the parameters that a tensor or a pattern matches."""
-    if not isinstance(wanted, str):
-        name, tensor = wanted
+    if not isinstance(selector, str):
+        name, tensor = selector
         names = [known for known, t in named.items() if t is tensor]
         if not names:
             raise ArgumentError(
@@ -183,16 +186,16 @@ def _matching(wanted: Selector, named: Mapping[str, Tensor]) -> list[str]:
                 fix=_("make a new one: optim.Adam(lr=1e-3)"),
             )
         return names
-    if wanted in named or wanted == "*":
-        return [wanted] if wanted in named else list(named)
-    names = [name for name in named if fnmatchcase(name, wanted)]
+    if selector in named or selector == "*":
+        return [selector] if selector in named else list(named)
+    names = [name for name in named if fnmatchcase(name, selector)]
     if not names:
         raise ArgumentError(
-            _("The pattern {wanted!r} fits no parameter.", wanted=wanted),
+            _("The pattern {wanted!r} fits no parameter.", wanted=selector),
             expected=_(
                 "a name, or a pattern for some of {named}", named=", ".join(named)
             ),
-            got=repr(wanted),
-            fix=did_you_mean(wanted.strip("*."), named),
+            got=repr(selector),
+            fix=did_you_mean(selector.strip("*."), named),
         )
     return names

@@ -128,8 +128,8 @@ class Schedule(Declared):
         if type(self) is Schedule:
             return self.lr
         state = self.state()
-        made = {"name": type(self).__name__, **self.arguments()}
-        return made | ({"state": state} if state else {})
+        settings = {"name": type(self).__name__, **self.arguments()}
+        return settings | ({"state": state} if state else {})
 
     def values(self, n: int) -> Array:
         """Return the learning rates of the first n updates.

@@ -231,13 +231,13 @@ def _cosine(start: float, end: float, share: float) -> float:
     return end + (start - end) * ((1 + math.cos(math.pi * share)) / 2)
 
 
-def _unknown_length(schedule: Schedule, name: str, given: str) -> ArgumentError:
+def _unknown_length(schedule: Schedule, name: str, example: str) -> ArgumentError:
     kind = type(schedule).__name__
     return ArgumentError(
         _("{kind} does not know how long the run is.", kind=kind),
         expected=_("{name}, or a Trainer that fills it in", name=name),
         got="None",
-        fix=_("in a loop of your own: {kind}(lr, {given})", kind=kind, given=given),
+        fix=_("in a loop of your own: {kind}(lr, {given})", kind=kind, given=example),
     )
 
 
@@ -445,7 +445,7 @@ def build_schedule(
     kind = classes[str(name)]
     arguments = {k: v for k, v in settings.items() if k not in ("name", "state")}
     try:
-        made = kind(**arguments)
+        schedule = kind(**arguments)
     except TypeError as error:
         raise ArgumentError(
             _("{name} cannot be made from these settings.", name=name),
@@ -454,13 +454,13 @@ def build_schedule(
             fix=str(error),
         ) from error
     if "state" not in settings:
-        return made
+        return schedule
     state = settings["state"]
     try:
-        made.load_state(state)
-        if made.state() != state:
+        schedule.load_state(state)
+        if schedule.state() != state:
             raise ValueError(
-                _("{name} has {state!r:.200}", name=name, state=made.state())
+                _("{name} has {state!r:.200}", name=name, state=schedule.state())
             )
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ArgumentError(
@@ -468,7 +468,7 @@ def build_schedule(
             expected=_("what its state() gave"),
             got=f"{state!r:.80}: {error}",
         ) from error
-    return made
+    return schedule
 
 
 def as_schedule(

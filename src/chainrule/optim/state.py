@@ -58,16 +58,16 @@ def load_state_dict(optimizer: Any, state: Mapping[str, Any]) -> None:
     steps = count("steps", state["steps"])
     _check_groups(optimizer, own["param_groups"], state["param_groups"])
     stores = [optimizer.defaults, *(group.own for group in groups)]
-    given = [{k: state[k] for k in optimizer.defaults}]
-    given += [
+    saved = [{k: state[k] for k in optimizer.defaults}]
+    saved += [
         {k: v for k, v in g.items() if k != "params"} for g in state["param_groups"]
     ]
     schedules = [
         _schedule(store.get("lr"), values.pop("lr")) if "lr" in values else None
-        for store, values in zip(stores, given, strict=True)
+        for store, values in zip(stores, saved, strict=True)
     ]
     with optimizer.changing():
-        for store, values in zip(stores, given, strict=True):
+        for store, values in zip(stores, saved, strict=True):
             for name in store.keys() - values.keys() - {"lr"}:
                 del store[name]
             store.update({k: optimizer.checked(k, v) for k, v in values.items()})
@@ -86,16 +86,16 @@ def load_state_dict(optimizer: Any, state: Mapping[str, Any]) -> None:
 # -- what must fit ---------------------------------------------------------------------
 
 
-def _keys(what: str, given: Any, expected: Iterable[str]) -> None:
+def _keys(what: str, saved: Any, expected: Iterable[str]) -> None:
     """Refuse a value that is not a dictionary with exactly the expected keys."""
-    if not isinstance(given, Mapping):
+    if not isinstance(saved, Mapping):
         raise ArgumentError(
             _("{what} is a dictionary.", what=what),
             expected=_("the keys {keys}", keys=", ".join(expected)),
-            got=f"{given!r:.80}",
+            got=f"{saved!r:.80}",
             fix=_("pass on what state_dict() gave"),
         )
-    keys = sorted(expected), sorted(given, key=str)
+    keys = sorted(expected), sorted(saved, key=str)
     _same(_("{what} (its set of keys)", what=what), *keys)
 
 
@@ -109,46 +109,46 @@ def _same(what: str, expected: Any, got: Any) -> None:
         )
 
 
-def _check_groups(optimizer: Any, own: list[dict[str, Any]], given: Any) -> None:
+def _check_groups(optimizer: Any, own: list[dict[str, Any]], saved: Any) -> None:
     """Refuse parameter groups that differ from the optimiser's groups."""
-    length = len(given) if isinstance(given, list) else given
+    length = len(saved) if isinstance(saved, list) else saved
     _same(_("The number of param_groups"), len(own), length)
-    for i, (mine, group) in enumerate(zip(own, given, strict=True)):
+    for i, (own_group, group) in enumerate(zip(own, saved, strict=True)):
         where = f"param_groups[{i}]"
         if not isinstance(group, Mapping) or optimizer.flat:
             _keys(where, group, ["params"])
         members = _("The list of params of {here}", here=where)
-        _same(members, mine["params"], group.get("params"))
+        _same(members, own_group["params"], group.get("params"))
         optimizer.param_groups[i].check_names(group.keys() - {"params"})
 
 
-def _moments(optimizer: Any, given: Any) -> dict[tuple[str, str], Tensor]:
+def _moments(optimizer: Any, saved: Any) -> dict[tuple[str, str], Tensor]:
     """Return the saved moments by parameter and name, as fitting tensors."""
-    _keys(_("The state of all parameters"), given, optimizer.params)
-    made: dict[tuple[str, str], Tensor] = {}
+    _keys(_("The state of all parameters"), saved, optimizer.params)
+    loaded: dict[tuple[str, str], Tensor] = {}
     for group in optimizer.param_groups:
         for name in group.names:
             moments = optimizer.moments(group.options)
-            _keys(_("The state of {name}", name=name), given[name], moments)
-            for moment, array in given[name].items():
+            _keys(_("The state of {name}", name=name), saved[name], moments)
+            for moment, array in saved[name].items():
                 p = optimizer.params[name]
-                made[name, moment] = _moment(
+                loaded[name, moment] = _moment(
                     _("{moment} of {name}", moment=moment, name=name), array, p
                 )
-    return made
+    return loaded
 
 
-def _moment(what: str, given: Any, p: Tensor) -> Tensor:
+def _moment(what: str, saved: Any, p: Tensor) -> Tensor:
     """Convert a saved moment to a tensor like its parameter."""
     try:
-        array: Array = np.asarray(given)
+        array: Array = np.asarray(saved)
     except ValueError:
         array = np.asarray(None)  # lists of unequal lengths
     if array.dtype.kind not in "fiu":
         raise DTypeError(
             _("{what} holds no numbers in the state_dict.", what=what),
             expected=_("an array of {name}", name=p.dtype.name),
-            got=f"{given!r:.80}",
+            got=f"{saved!r:.80}",
         )
     if array.shape != p.shape:
         raise ShapeError(

@@ -1,13 +1,16 @@
-"""Update rules as regions: their forms, what stands in front, one loop.
+"""Update rules: the papers' steps, and as regions what stands in front, one loop.
 
 That each formula is what is computed, the conformance tests hold for every region.
 """
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
+import chainrule as cr
 from chainrule import optim
 from chainrule.engines.schedule.maps import is_elementwise
 from chainrule.errors import ShapeError
@@ -17,6 +20,7 @@ from chainrule.graph.primitive import REFERENCES, as_tuple, registered
 from chainrule.graph.types import DType
 from chainrule.notation.arithmetic import Quantity, steps
 from chainrule.notation.functions import symbol
+from tests.optim.oracle import Group, Oracle
 from tests.optim.test_optimizers import Signs
 
 KINDS = [kind for kind in optim.OPTIMIZERS.values() if "region" in vars(kind)]
@@ -25,6 +29,29 @@ SGD, RMSPROP = optim.SGD.region, optim.RMSprop.region
 
 def numbers(*arrays) -> list[Value]:
     return [Value(np.asarray(a, np.float64)) for a in arrays]
+
+
+FORMS = [(kind, dict(o)) for kind in KINDS for o in kind.variants]
+
+
+@pytest.mark.parametrize(("kind", "options"), FORMS)
+def test_steps_are_those_of_the_papers(kind: Any, options: dict[str, Any]) -> None:
+    """Eight steps of each form of each rule against the formulas in plain NumPy."""
+    rng = np.random.default_rng(0)
+    w = cr.tensor(rng.normal(size=(2, 3)), requires_grad=True)
+    optimizer = kind([("w", w)], lr=0.1, weight_decay=0.01, **options)
+    schedule = {"name": "Schedule", "lr": 0.1}
+    group = Group(["w"], dict(optimizer.param_groups[0].options), schedule)
+    oracle = Oracle(kind.__name__, [group], {"clip_value": None, "clip_norm": None})
+    params = {"w": w.numpy().copy()}
+    for _ in range(8):
+        g = rng.normal(size=(2, 3))
+        w.grad = cr.tensor(g)
+        optimizer.step()
+        oracle.step(params, {"w": g})
+        np.testing.assert_allclose(w.numpy(), params["w"], rtol=1e-9)
+    for name, wanted in oracle.state["w"].items():
+        np.testing.assert_allclose(optimizer.state["w"][name].numpy(), wanted, 1e-9)
 
 
 @pytest.mark.parametrize("flag", [0.0, 1.0])

@@ -72,7 +72,7 @@ def test_wrong_checkpoints(place: Path) -> None:
     for number in range(COUNT):
         seed(number)  # not within an example
 
-    @settings(max_examples=400, deadline=None, derandomize=True)
+    @settings(max_examples=150, deadline=None, derandomize=True)
     @given(st.binary(min_size=8, max_size=48))
     def check(data: bytes) -> None:
         attempt(data)
@@ -80,7 +80,7 @@ def test_wrong_checkpoints(place: Path) -> None:
     with bounded_memory():
         check()
     assert len(attempt.seen) > 7, attempt.seen
-    assert attempt.seen["loaded"] > 20, attempt.seen
+    assert attempt.seen["loaded"] > 5, attempt.seen
 
 
 @pytest.mark.slow
@@ -129,7 +129,9 @@ def test_the_search_finds_a_fault(place: Path, monkeypatch: pytest.MonkeyPatch) 
             attempt(np.random.default_rng(number).bytes(48))
         except Exception as error:
             faults.add(type(error))
-    assert {KeyError, TypeError} <= faults
+            if {KeyError, TypeError} <= faults:
+                return
+    raise AssertionError(faults)
 
 
 # -- one by one ------------------------------------------------------------------------

@@ -54,7 +54,7 @@ def looped(name: str, engine: str, steps: int) -> Callable[[Path], Any]:
 
 def commanded(engine: str) -> Callable[[Path], Any]:
     """A run of the command line on a part of MNIST."""
-    options = ["--engine", engine, "--limit", "320", "--epochs", "3", "--json"]
+    options = ["--engine", engine, "--limit", "128", "--epochs", "3", "--json"]
 
     def run(directory: Path) -> None:
         begun = (directory / checkpoint.FILE).exists()
@@ -70,7 +70,7 @@ def commanded(engine: str) -> Callable[[Path], Any]:
 def runs(kind: str, make: Make, engine: str) -> Callable[[Path], Any]:
     if kind == "command":
         return commanded(engine)
-    return supervised(make, engine) if kind == "fit" else looped(kind, engine, 30)
+    return supervised(make, engine) if kind == "fit" else looped(kind, engine, 12)
 
 
 KINDS = ["fit", "loop_gan", "loop_actor", "command"]

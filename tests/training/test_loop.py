@@ -61,9 +61,9 @@ def program(request: pytest.FixtureRequest) -> Any:
 
 def test_they_learn(engine: str) -> None:
     gan, actor = example("loop_gan").make(engine), example("loop_actor").make(engine)
-    gan.run(epochs=10)
+    gan.run(epochs=2)
     made = gan.history.steps_of("discriminator")["made"]
-    assert len(made) == len(gan.history.steps_of("generator")["loss"]) == 10 * 200
+    assert len(made) == len(gan.history.steps_of("generator")["loss"]) == 2 * 200
     assert np.isfinite(made).all()
     actor.run(epochs=5)
     # A greedy walk of 7 steps with one in five at random: 400 steps earn about 38.
@@ -72,10 +72,10 @@ def test_they_learn(engine: str) -> None:
     assert actor.source.rewards - before > 25
 
 
-@pytest.mark.parametrize("epochs", [1, 3])
-def test_a_loop_is_the_functions_called_in_turn(epochs: int) -> None:
+def test_a_loop_is_the_functions_called_in_turn() -> None:
     """The GAN step by step, on the same program, without a loop."""
-    module = example("loop_gan")
+    module, epochs = example("loop_gan"), 2
+    module.STEPS = 60
     loop, other = module.make("numpy"), module.make("numpy")
     loop.run(epochs=epochs)
     losses: dict[str, list[float]] = {"discriminator": [], "generator": []}
@@ -94,7 +94,7 @@ def test_a_loop_is_the_functions_called_in_turn(epochs: int) -> None:
     assert row["generator_loss"] == pytest.approx(np.mean(last), rel=1e-12)
 
 
-@pytest.mark.parametrize("at", [1, 7, 499, 500, 730])
+@pytest.mark.parametrize("at", [7, 500])
 def test_saved_loaded_and_gone_on(program: Any, tmp_path: Path, at: int) -> None:
     whole, part, rest = (program.make("numpy") for _ in range(3))
     whole.run(epochs=2)

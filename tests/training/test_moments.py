@@ -125,7 +125,7 @@ def swept(kind: Any, make: Make, engine: str, place: Path, tries: int) -> int:
 
 @pytest.mark.parametrize("kind", [Fit, Streams, Acts])
 def test_some_moments(kind: Any, make: Make, tmp_path: Path) -> None:
-    swept(kind, make, "numpy", tmp_path, 15)
+    swept(kind, make, "numpy", tmp_path, 8)
 
 
 @pytest.mark.slow

@@ -1,4 +1,17 @@
-"""Optimisers, learning-rate schedules, gradient clipping."""
+"""Optimisers, learning-rate schedules, gradient clipping.
+
+One file an optimiser (``sgd.py``, ``adam.py``, ``lbfgs.py`` …): its arguments with their
+checks, its moments, its scalars and its rule. What they have in common:
+
+- ``arguments.py``: fields with checks, for optimisers and schedules
+- ``rule.py``: the update rule as an operation of the graph, and as a formula
+- ``optimizer.py``: parameters, moments, the step
+- ``hyper_parameters.py``, ``groups.py``, ``parameters.py``: options, groups of
+  parameters, and what ``params=`` may be
+- ``state.py``: saving and loading
+- ``schedule.py``, ``schedules.py``, ``better.py``: learning rates
+- ``clipping.py``: limits of gradients
+"""
 
 from typing import Any
 

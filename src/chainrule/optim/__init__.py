@@ -1,7 +1,7 @@
 """Optimisers, learning-rate schedules, gradient clipping.
 
-One file an optimiser (``sgd.py``, ``adam.py``, ``lbfgs.py`` …): its arguments with their
-checks, its moments, its scalars and its rule. What they have in common:
+One file an optimiser (``sgd.py``, ``adam.py``, ``lbfgs.py`` …): its arguments with
+their checks, its moments, its scalars and its rule. What they have in common:
 
 - ``arguments.py``: fields with checks, for optimisers and schedules
 - ``rule.py``: the update rule as an operation of the graph, and as a formula

@@ -20,14 +20,14 @@ import numpy as np
 
 import chainrule as cr
 from chainrule import nn, optim
-from chainrule.training import Loop, RunState, Source, Work, compile_program
+from chainrule.training import BatchSource, Loop, RunState, StepInputs, compile_program
 
 CELLS, ROOM, BATCH, STEPS = 8, 512, 32, 500
 DISCOUNT, GREED = 0.9, 0.8
 ONE_HOT = np.eye(CELLS, dtype=np.float32)
 
 
-class Corridor(Source):
+class Corridor(BatchSource):
     """The environment, a buffer of what happened in it, and the dice."""
 
     def __init__(self, seed: int) -> None:
@@ -36,12 +36,12 @@ class Corridor(Source):
         #: (cell, action, reward, next cell) of the last ROOM steps
         self.buffer = np.zeros((ROOM, 4), np.float32)
 
-    def take(self, state: RunState, most: int) -> Work | None:
+    def take(self, state: RunState, most: int) -> StepInputs | None:
         """Four steps in the corridor, then one of learning."""
         if state.step == STEPS:
             return None
         if state.step % 5 < 4:
-            return Work({"cell": ONE_HOT[[self.cell]]}, entry="act")
+            return StepInputs({"cell": ONE_HOT[[self.cell]]}, entry="act")
         rows = self.dice.integers(min(self.count, ROOM), size=BATCH)
         before, action, reward, after = self.buffer[rows].T
         inputs = {
@@ -50,9 +50,9 @@ class Corridor(Source):
             "reward": reward,
             "after": ONE_HOT[after.astype(int)],
         }
-        return Work(inputs, entry="learn")
+        return StepInputs(inputs, entry="learn")
 
-    def see(self, work: Work, outputs: Any) -> None:
+    def see(self, work: StepInputs, outputs: Any) -> None:
         """Go where the network says, mostly, and remember what came of it."""
         if work.entry != "act":
             return

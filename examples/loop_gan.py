@@ -17,7 +17,7 @@ import numpy as np
 
 import chainrule as cr
 from chainrule import nn, optim
-from chainrule.training import Loop, RunState, Source, Work, compile_program
+from chainrule.training import BatchSource, Loop, RunState, StepInputs, compile_program
 
 BATCH, NOISE, STEPS = 64, 4, 400
 
@@ -34,23 +34,25 @@ class GAN(nn.Module):
         )
 
 
-class Batches(Source):
+class Batches(BatchSource):
     """Real numbers and noise, drawn anew for each step: no state but the position."""
 
     def __init__(self, seed: int) -> None:
         self.seed = seed
 
-    def take(self, state: RunState, most: int) -> Work | None:
+    def take(self, state: RunState, most: int) -> StepInputs | None:
         """The discriminator and the generator in turn; an epoch is STEPS steps."""
         if state.step == STEPS:
             return None
         draw = np.random.default_rng([self.seed, state.updates])
         inputs = {"noise": draw.standard_normal((BATCH, NOISE), np.float32)}
         if state.step % 2:
-            return Work(inputs, entry="generator")
+            return StepInputs(inputs, entry="generator")
         centres = np.where(draw.random((BATCH, 1)) < 0.5, -2.0, 2.0)
         real = centres + 0.3 * draw.standard_normal((BATCH, 1))
-        return Work(inputs | {"real": real.astype(np.float32)}, entry="discriminator")
+        return StepInputs(
+            inputs | {"real": real.astype(np.float32)}, entry="discriminator"
+        )
 
 
 def make(engine: str = "auto", seed: int = 0) -> Loop:

@@ -17,6 +17,7 @@ from chainrule.graph.interpret import evaluate, evaluate_all
 from chainrule.graph.node import Value
 from chainrule.graph.text import to_text
 from chainrule.graph.types import ArrayType, DType
+from chainrule.optim import SGD
 from chainrule.primitives.elementwise import (
     add,
     convert,
@@ -30,7 +31,6 @@ from chainrule.primitives.elementwise import (
 from chainrule.primitives.matmul import dot
 from chainrule.primitives.movement import full_like, reduce_sum
 from chainrule.regions.activations import sigmoid
-from chainrule.regions.updates import sgd_update
 
 F64 = DType.float64
 Function = Callable[..., Any]
@@ -301,7 +301,7 @@ def test_backward_nodes_know_their_layer_and_role() -> None:
 def test_a_value_given_twice_to_a_region_gets_the_sum() -> None:
     """p − η p for one p: d/dp = 1 − η, once and not twice."""
     p, lr = leaf([1.0, 2.0]), leaf(0.25)
-    known = cotangents({sgd_update(p, p, lr): Value(np.ones(2))})
+    known = cotangents({SGD.region(p, p, lr, scalars="lr"): Value(np.ones(2))})
     np.testing.assert_array_equal(known[p].array, [0.75, 0.75])
     assert float(known[lr].array) == -3.0
 
@@ -329,7 +329,7 @@ def test_pull_back_of_a_body_that_hands_its_inputs_on() -> None:
 
 def test_a_region_is_differentiated_from_its_body_even_under_no_grad() -> None:
     p, g, lr = leaf([1.0]), leaf([2.0]), leaf(0.5)
-    made = sgd_update(p, g, lr)
+    made = SGD.region(p, g, lr, scalars="lr")
     with no_grad():
         known = cotangents({made: Value(np.ones(1))})
     assert float(known[g].array[0]) == -0.5

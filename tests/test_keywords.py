@@ -34,7 +34,15 @@ METHODS: list[Any] = [
 #: Classes that are not made by users, and records with a constructor of Python's own.
 LEFT_OUT = {
     *("Features", "Examined", "TableReport", "History", "IncompatibleKeys", "RunState"),
-    *("Work", "Plan", "Callback", "Source", "Transition", "ParamGroup", "Parameter"),
+    *(
+        "StepInputs",
+        "Plan",
+        "Callback",
+        "BatchSource",
+        "Transition",
+        "ParamGroup",
+        "Parameter",
+    ),
     "Identity",  # takes whatever it is given
 }
 

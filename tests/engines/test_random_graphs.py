@@ -31,6 +31,7 @@ from chainrule.graph.interpret import evaluate
 from chainrule.graph.node import Value
 from chainrule.graph.program import Entry, Program
 from chainrule.graph.types import DType, SymbolicDim
+from chainrule.optim import SGD, Adam
 from chainrule.primitives.conv import conv
 from chainrule.primitives.creation import iota
 from chainrule.primitives.elementwise import (
@@ -72,7 +73,6 @@ from chainrule.primitives.trigonometry import cos, sin
 from chainrule.primitives.windows import window_max, window_sum
 from chainrule.regions.activations import relu, sigmoid, softmax
 from chainrule.regions.control import scan
-from chainrule.regions.updates import adam_update, sgd_update
 
 ENGINES = ["numpy"]
 if importlib.util.find_spec("llvmlite") is not None:
@@ -371,12 +371,13 @@ def programs(draw) -> tuple[Program, int]:
         fixed = [p for p in pool if p.shape == weight.shape]
         gradient = draw(st.sampled_from(fixed))
         scalars = [constant(s, "float32") for s in (0.9, 0.1, 0.99, 0.01, 0.01, 0.1)]
-        new = adam_update(weight, gradient, m, v, *scalars)
+        names = {"moments": "m v", "scalars": "beta1 rest1 beta2 rest2 step eps"}
+        new = Adam.region(weight, gradient, m, v, *scalars, **names)
         alike = [p for p in pool if p.shape == left.shape]
         replaced = {"weight": new[0], "m": new[1], "v": new[2]}
         # Alike but for their arrays, so that an engine may run them as one.
         alike += [
-            sgd_update(state, draw(st.sampled_from(alike)), scalars[1])
+            SGD.region(state, draw(st.sampled_from(alike)), scalars[1], scalars="lr")
             for state in (left, right)
         ]
         for state in ("left", "right"):

@@ -26,7 +26,7 @@ VALUES: tuple[Any, ...] = (
 
 #: Words that mean something somewhere in a checkpoint, a description or a schedule.
 WORDS = (
-    "architecture", "arguments", "observers", "class", "class_names", "class_weight",
+    "architecture", "arguments", "callbacks", "class", "class_names", "class_weight",
     "drop_last", "block", "rows", "epochs", "first", "batch_size", "format", "init",
     "dtype", "loss", "lr", "metrics", "modules", "name", "notes", "optimizer", "params",
     "groups", "clip_norm", "clip_value", "plan", "probes", "reduction", "state", "mark",

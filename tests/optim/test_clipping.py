@@ -152,8 +152,8 @@ def test_clipping_leaves_the_layout_of_weights_alone(engine: str) -> None:
     assert plain[:2] == both[:2]
     assert {"0.weight", "0.weight.velocity"} <= both[0]
     for nodes in (plain[2], both[2]):
-        assert nodes.count("adjusted_update") == 4
-    assert "clip_value" not in plain[2]
+        assert nodes.count("sgd_update") == 4
+    assert "clip_elements" not in plain[2]
     assert "sqrt" not in plain[2]
 
 

@@ -7,6 +7,7 @@ import signal
 import threading
 from contextlib import suppress
 from functools import partial
+from itertools import cycle
 from typing import Any
 
 import numpy as np
@@ -63,8 +64,7 @@ def several(way: str, kind: Any, lr: Any, **given: Any) -> tuple[Any, ...]:
     return w.numpy(), np.array([[t.numpy() for t in seen] for seen in calls]), optimizer
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize(("kind", "engine"), [*zip(KINDS, cycle(ENGINES))])
 def test_each_of_several_steps_has_its_scalars(kind: Any, engine: str) -> None:
     given = {"lr_decay": 0.5} if kind is optim.Adagrad else {}
     eager, compiled = (several(way, kind, 0.1, **given) for way in ("eager", engine))
@@ -74,9 +74,8 @@ def test_each_of_several_steps_has_its_scalars(kind: Any, engine: str) -> None:
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES.values(), ids=SCHEDULES)
-@pytest.mark.parametrize("engine", ENGINES)
-def test_and_its_rate(schedule: Any, engine: str) -> None:
-    eager, compiled = (several(w, optim.SGD, schedule()) for w in ("eager", engine))
+def test_and_its_rate(schedule: Any) -> None:
+    eager, compiled = (several(w, optim.SGD, schedule()) for w in ("eager", "numpy"))
     np.testing.assert_allclose(eager[0], compiled[0], rtol=1e-12)
     np.testing.assert_allclose(eager[1], compiled[1], rtol=1e-14)
 
@@ -212,12 +211,11 @@ def test_what_is_read_is_what_is_there_at_each_call(engine: str) -> None:
     assert len(compiled["lr"].programs) == len(compiled["steps"].programs) == 1
 
 
-@pytest.mark.parametrize("engine", ENGINES)
-def test_a_schedule_that_a_function_finds_outside(engine: str) -> None:
+def test_a_schedule_that_a_function_finds_outside() -> None:
     schedule = optim.StepLR(0.5, 2, 0.5, unit="step")
     optimizer = optim.SGD([parameter(1.0)], lr=schedule)
-    at_three = cr.compile(lambda x: x * schedule(3), engine=engine)
-    now = cr.compile(lambda x: x * schedule(optimizer.steps), engine=engine)
+    at_three = cr.compile(lambda x: x * schedule(3), engine="numpy")
+    now = cr.compile(lambda x: x * schedule(optimizer.steps), engine="numpy")
     x = cr.tensor(np.ones(1))
     for steps, gamma in ((0, 0.5), (3, 0.5), (3, 0.25)):
         schedule.gamma, optimizer.steps = gamma, steps
@@ -289,9 +287,8 @@ CHANGES = {
 }
 
 
-@pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("change", CHANGES)
-def test_changes_in_a_compiled_function_are_refused(change: str, engine: str) -> None:
+def test_changes_in_a_compiled_function_are_refused(change: str) -> None:
     w = parameter(1.0)
     o = optim.SGD([w], lr=0.5, momentum=0.9, clip_norm=4.0)
     kept = o.state_dict()
@@ -302,7 +299,7 @@ def test_changes_in_a_compiled_function_are_refused(change: str, engine: str) ->
         exec(change, {"o": o, "w": w, "optim": optim, "kept": kept})
         return g
 
-    run, g = cr.compile(f, engine=engine), cr.tensor(np.ones(1))
+    run, g = cr.compile(f, engine="numpy"), cr.tensor(np.ones(1))
     for _ in range(2):
         with pytest.raises((ArgumentError, TypeError)) as caught:
             run(g)
@@ -353,7 +350,7 @@ def test_a_rule_can_change_once_its_function_is_gone() -> None:
     assert (w.item(), o.steps) == (0.0, 2)
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", ENGINES[:1])
 def test_a_rule_that_changes_between_and_within_fits(engine: str) -> None:
     """Between two calls of fit it is compiled anew; within one it is refused."""
     x = np.random.default_rng(0).normal(size=(16, 3)).astype(np.float32)

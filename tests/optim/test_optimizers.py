@@ -11,7 +11,8 @@ import pytest
 import chainrule as cr
 from chainrule import nn, optim
 from chainrule.errors import ArgumentError, GradientError
-from chainrule.regions import updates
+from chainrule.optim.arguments import nonnegative
+from chainrule.optim.rule import absolute
 from tests.mistakes import explained
 from tests.ways import ENGINES, WAYS
 
@@ -189,16 +190,21 @@ def test_hyper_parameters_that_do_not_fit_leave_all_as_it_was() -> None:
 
 
 class Signs(optim.Optimizer, lr=0.25):
-    """An optimiser of the user's own: steps of one size."""
+    """An optimiser of the user's own: steps of one size, with a memory."""
 
-    weight_decay: float = 0.0
+    weight_decay: float = nonnegative(default=0.0)
     slope: float = 1.0
 
-    def rule(self, o):
-        return updates.sgd_update, ()
+    def moments(self, o):
+        return ("seen",)
 
     def scalars(self, step, lr, o):
         return {"lr": lr * o["slope"]}
+
+    @staticmethod
+    def update(p, g, s):
+        s.seen = s.seen + g
+        return p - s.lr * g / absolute(g)
 
 
 def test_an_optimiser_of_ones_own_declares_its_arguments() -> None:
@@ -207,10 +213,10 @@ def test_an_optimiser_of_ones_own_declares_its_arguments() -> None:
     assert (told["lr"].default, told["lr"].annotation) == (0.25, "Rate")
     assert told["clip_norm"].kind is inspect.Parameter.KEYWORD_ONLY
     w = cr.tensor([1.0], requires_grad=True)
-    w.grad = cr.tensor([1.0])
+    w.grad = cr.tensor([3.0])
     optimizer = Signs([w], slope=2.0)
     optimizer.step()
-    assert w.item() == 0.5
+    assert (w.item(), optimizer.state["param0"]["seen"].item()) == (0.5, 3.0)
     assert repr(optimizer).startswith("Signs(lr=0.25, weight_decay=0.0, slope=2.0, ")
     with pytest.raises(ArgumentError, match="weight_decay ≥ 0"):
         Signs(weight_decay=-1.0)

@@ -1,90 +1,112 @@
-"""Update rules: the formula that each region declares is what it computes."""
+"""Update rules: the papers' steps, and as regions what stands in front, one loop.
+
+That each formula is what is computed, the conformance tests hold for every region.
+"""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 import pytest
 
+import chainrule as cr
+from chainrule import optim
 from chainrule.engines.schedule.maps import is_elementwise
-from chainrule.errors import ArgumentError
+from chainrule.errors import ShapeError
 from chainrule.graph.build import tracing
 from chainrule.graph.node import Value
-from chainrule.graph.primitive import REFERENCES, as_tuple
+from chainrule.graph.primitive import REFERENCES, as_tuple, registered
+from chainrule.graph.types import DType
 from chainrule.notation.arithmetic import Quantity, steps
 from chainrule.notation.functions import symbol
-from chainrule.regions import updates
-from chainrule.regions.region import Region
-from tests.conformance.cases import examples
+from tests.optim.oracle import Group, Oracle
+from tests.optim.test_optimizers import Signs
 
-REGIONS = [made for made in vars(updates).values() if isinstance(made, Region)]
-#: Its formula stands for any rule.
-GENERIC = updates.adjusted_update
-
-
-def results(rule: Region, inputs: list[np.ndarray]) -> list[np.ndarray]:
-    """What a declared formula comes to: the new moments, and the result last."""
-    symbols = [symbol(letter) for letter in "ABCDEFGHIJKLMN"[: len(inputs)]]
-    assert rule.formula is not None
-    return steps(rule.formula(*symbols), dict(zip(symbols, map(Quantity, inputs))))
-
-
-@pytest.mark.parametrize("flag", [0.0, 1.0])
-@pytest.mark.parametrize("rule", [r for r in REGIONS if r is not GENERIC])
-def test_the_formula_is_what_is_computed(rule: Region, flag: float) -> None:
-    rng = np.random.default_rng(2)
-    example = next(e for e in examples() if e.primitive is rule)
-    arrays = [a.astype(np.float64) for a in example.draw(rng)]
-    if rule is updates.radam_update:
-        arrays[-1] = np.asarray(flag)
-    made = REFERENCES[rule](*arrays)
-    made = made if isinstance(made, tuple) else (made,)
-    *named, wanted = results(rule, arrays)
-    np.testing.assert_allclose(made[0], wanted, rtol=1e-13)
-    rest = iter(named)  # the new moments in their order; there may be more steps
-    for moment in made[1:]:
-        assert any(np.allclose(moment, w, rtol=1e-13, atol=0) for w in rest)
+KINDS = [kind for kind in optim.OPTIMIZERS.values() if "region" in vars(kind)]
+SGD, RMSPROP = optim.SGD.region, optim.RMSprop.region
 
 
 def numbers(*arrays) -> list[Value]:
     return [Value(np.asarray(a, np.float64)) for a in arrays]
 
 
-def test_what_stands_in_front_of_a_rule() -> None:
+FORMS = [(kind, dict(o)) for kind in KINDS for o in kind.variants]
+
+
+@pytest.mark.parametrize(("kind", "options"), FORMS)
+def test_steps_are_those_of_the_papers(kind: Any, options: dict[str, Any]) -> None:
+    """Eight steps of each form of each rule against the formulas in plain NumPy."""
+    rng = np.random.default_rng(0)
+    w = cr.tensor(rng.normal(size=(2, 3)), requires_grad=True)
+    optimizer = kind([("w", w)], lr=0.1, weight_decay=0.01, **options)
+    schedule = {"name": "Schedule", "lr": 0.1}
+    group = Group(["w"], dict(optimizer.param_groups[0].options), schedule)
+    oracle = Oracle(kind.__name__, [group], {"clip_value": None, "clip_norm": None})
+    params = {"w": w.numpy().copy()}
+    for _ in range(8):
+        g = rng.normal(size=(2, 3))
+        w.grad = cr.tensor(g)
+        optimizer.step()
+        oracle.step(params, {"w": g})
+        np.testing.assert_allclose(w.numpy(), params["w"], rtol=1e-9)
+    for name, wanted in oracle.state["w"].items():
+        np.testing.assert_allclose(optimizer.state["w"][name].numpy(), wanted, 1e-9)
+
+
+@pytest.mark.parametrize("flag", [0.0, 1.0])
+def test_both_branches_of_radam_are_its_formula(flag: float) -> None:
+    rule, rng = optim.RAdam.region, np.random.default_rng(2)
+    case = rule.examples()[0]
+    arrays = [rng.uniform(0.1, 1.0, (3, 4)) for _ in range(4)]
+    scalars = [np.asarray(x) for x in (0.9, 0.1, 0.99, 0.01, 0.1, 1e-3, flag)]
+    symbols = [symbol(letter) for letter in "ABCDEFGHIJK"]
+    assert rule.formula is not None
+    written = rule.formula(*symbols, **case.attrs)
+    held = dict(zip(symbols, map(Quantity, [*arrays, *scalars])))
+    *_, wanted = steps(written, held)
+    made = REFERENCES[rule](*arrays, *scalars, **case.attrs)
+    np.testing.assert_allclose(made[0], wanted, rtol=1e-13)
+
+
+@pytest.mark.parametrize("by", ["scale", "penalty", "keep", "scale penalty keep"])
+def test_what_stands_in_front_of_a_rule(by: str) -> None:
     """2θ − η (3g + 0.5θ), each of them alone, and all of them together."""
     p, g, lr, s, penalty, keep = numbers([1.0, -2.0], [4.0, 1.0], 0.1, 3.0, 0.5, 2.0)
-    given = {"scale": s, "penalty": penalty, "keep": keep}
+    front = {"scale": s, "penalty": penalty, "keep": keep}
+    made = SGD(p, g, lr, *[front[k] for k in by.split()], scalars=f"lr {by}").array
     usual = {"scale": 1.0, "penalty": 0.0, "keep": 1.0}
-    for by in ("scale", "penalty", "keep", "scale penalty", "scale penalty keep"):
-        more = [given[name] for name in by.split()]
-        made = GENERIC(p, g, lr, *more, rule="sgd_update", by=by).array
-        a, b, c = (
-            float(given[k].array) if k in by else usual[k] for k in updates.ADJUSTMENTS
-        )
-        wanted = c * p.array - 0.1 * (a * g.array + b * p.array)
-        np.testing.assert_allclose(made, wanted, rtol=1e-15)
-    with pytest.raises(ArgumentError, match="no such adjustment"):
-        GENERIC(p, g, lr, s, rule="sgd_update", by="scales")
+    a, b, c = (float(front[k].array) if k in by else usual[k] for k in usual)
+    wanted = c * p.array - 0.1 * (a * g.array + b * p.array)
+    np.testing.assert_allclose(made, wanted, rtol=1e-15)
 
 
-def test_an_update_is_one_loop() -> None:
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_update_is_one_loop(kind: type[optim.Optimizer]) -> None:
     """Whatever stands in front of it: so say the engines."""
-    for rule in (r for r in REGIONS if r.name.endswith("_update") and r is not GENERIC):
-        values = [Value(None, t.shape, t.dtype) for t in first(rule).types]
-        numbers = [Value(None, (), values[0].dtype) for _ in range(3)]
+    for case in kind.region.examples():
+        values = [
+            Value(None, (3,) if t != "f[]" else (), DType.float32) for t in case.inputs
+        ]
         with tracing():
-            plain = as_tuple(rule(*values))
-            attrs = {"rule": rule.name, "by": "scale penalty keep"}
-            whole = as_tuple(GENERIC(*values, *numbers, **attrs))
-        assert is_elementwise(plain[0].node), rule.name
-        assert is_elementwise(whole[0].node), rule.name
-
-
-def first(rule: Region):
-    return next(e for e in examples() if e.primitive is rule and e.types[0].shape)
+            made = as_tuple(kind.region(*values, **case.attrs))
+        assert is_elementwise(made[0].node), case
 
 
 def test_a_centred_mean_square_does_not_turn_negative() -> None:
     """v − m² where rounding leaves less than nothing: the step is finite."""
     p, g, v, m = numbers([0.0] * 3, [0.1] * 3, [0.01] * 3, [0.1000000001] * 3)
-    made = updates.rmsprop_centered_update(p, g, v, m, *numbers(0.9, 0.1, 0.01, 1e-8))
+    names = {"moments": "v m", "scalars": "alpha rest lr eps"}
+    made = RMSPROP(p, g, v, m, *numbers(0.9, 0.1, 0.01, 1e-8), **names)
     assert np.isfinite(made[0].array).all()
+
+
+def test_arrays_do_not_broadcast() -> None:
+    with pytest.raises(ShapeError, match="one shape"):
+        SGD(*numbers([1.0], [1.0, 2.0], 0.1), scalars="lr")
+
+
+def test_a_rule_of_ones_own_is_no_part_of_the_vocabulary() -> None:
+    """A class may be defined again, as in a notebook."""
+    assert Signs.region.name == "signs_update"
+    assert "signs_update" not in registered()

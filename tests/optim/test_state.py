@@ -85,7 +85,7 @@ def test_the_only_group_has_the_rate_of_the_optimiser() -> None:
     optimizer = optim.SGD(network().parameters(), lr=0.1)
     state = optimizer.state_dict()
     changed("param_groups/0/lr", 0.1)(state)
-    with pytest.raises(ArgumentError, match=r"lr of param_groups\[0\]"):
+    with pytest.raises(ArgumentError, match=r"param_groups\[0\](.|\n)*got: .*'lr'"):
         optimizer.load_state_dict(state)
     optimizer.param_groups[0]["lr"] = 0.25
     assert optimizer.lr == 0.25
@@ -160,7 +160,7 @@ def moment(value: Any) -> Any:
 @pytest.mark.parametrize(
     ("edit", "error", "says"),
     [
-        (lambda s: s.pop("steps"), ArgumentError, r"got: .*'state'\]"),
+        (lambda s: s.pop("steps"), ArgumentError, r"got: .*'state', 'weight_decay'\]"),
         (changed("more", 1), ArgumentError, r"got: .*'more'"),
         (
             changed(1, 1),

@@ -15,7 +15,7 @@ from chainrule import errors, nn, optim, recipes, viz
 from chainrule.recipes import Reference, Study
 from chainrule.text import _
 from chainrule.text.languages import language
-from chainrule.training import Callback, Loop, Source, Work, compile_program
+from chainrule.training import BatchSource, Callback, Loop, StepInputs, compile_program
 from chainrule.viz import drawing
 
 X = np.random.default_rng(0).standard_normal((64, 3)).astype("f4")
@@ -33,19 +33,19 @@ class Stop(Callback):
             raise KeyboardInterrupt
 
 
-class Rows(Source):
+class Rows(BatchSource):
     """One row a step, drawn from a state of its own."""
 
     def __init__(self, stop: int) -> None:
         self.dice, self.stop = np.random.default_rng(0), stop
 
-    def take(self, state: Any, most: int) -> Work | None:
+    def take(self, state: Any, most: int) -> StepInputs | None:
         if state.updates == self.stop:
             raise KeyboardInterrupt
         if state.step == 10:
             return None
         i = int(self.dice.integers(64))
-        return Work({"x": X[[i]], "y": Y[[i]]})
+        return StepInputs({"x": X[[i]], "y": Y[[i]]})
 
     def state(self) -> dict[str, Any]:
         return {"dice": self.dice.bit_generator.state}

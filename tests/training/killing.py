@@ -1,7 +1,8 @@
-"""Runs in child processes that are killed with SIGKILL at random moments.
+"""Runs in child processes that are killed with SIGKILL and go on.
 
 A child is forked from a process in which all is imported and compiled, so that a life
-takes little more than its training.
+takes little more than its training. It is killed at a moment of the code that is drawn
+beforehand, or, where the clock decides, anywhere within a call of the system too.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import time
 import traceback
 import warnings
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +24,16 @@ import pytest
 from chainrule.training import checkpoint
 
 from .conftest import without_time
+from .moments import FILES, Moments
 
 
-def life(run: Callable[[Path], Any], directory: Path) -> int:
+def life(run: Callable[[Path], Any], directory: Path, at: int | None = None) -> int:
     """Begin a run in a child process, or go on with it; returns the process.
 
     Args:
         run: trains, with ``directory`` for its checkpoints.
         directory: where messages go too, into a file beside it.
+        at: the moment at which the child kills itself; None: never.
     """
     if not hasattr(os, "fork"):
         pytest.skip("needs fork")
@@ -40,8 +44,12 @@ def life(run: Callable[[Path], Any], directory: Path) -> int:
     if child:
         return child
     code = 1
+    die = partial(os.kill, os.getpid(), signal.SIGKILL)
     try:
-        run(directory)
+        if at is None:
+            run(directory)
+        else:
+            Moments(FILES, number=at, act=die).call(lambda: run(directory))
         code = 0
     except BaseException:
         directory.with_suffix(".txt").write_text(traceback.format_exc())
@@ -73,8 +81,36 @@ def contents(directory: Path) -> dict[str, dict[str, Any] | None]:
     return {p.name: content(p) if p.suffix == ".ckpt" else None for p in files}
 
 
+def check_left(directory: Path) -> tuple[Any, int]:
+    """What a killed child leaves is whole: the position, and files half written."""
+    position, left = None, []
+    if (directory / checkpoint.FILE).exists():
+        document = content(directory / checkpoint.FILE)["document"]
+        position = document["epoch"], document["step"]
+    if directory.exists():
+        left = [p for p in directory.iterdir() if p.suffix == ".tmp"]
+        assert len(left) <= 2, "what is left lying about gathers"
+    return position, len(left)
+
+
+def killed_at_moments(run: Callable[[Path], Any], place: Path, times: int) -> None:
+    """Kill one run so many times, each time at a moment of the code that is drawn."""
+    dice, moments = np.random.default_rng(0), Moments(FILES)
+    moments.call(lambda: run(place / "whole"))
+    expected = contents(place / "whole")
+    assert checkpoint.FILE in expected
+    directory, positions = place / "cut", set[Any]()
+    # Within the first half of what is left, so that there is something left each time.
+    for _ in range(times):
+        at = int(dice.integers(1, moments.total // 2 ** (len(positions) + 1)))
+        assert not ended(life(run, directory, at), directory)
+        positions.add(check_left(directory)[0])
+    assert ended(life(run, directory), directory)
+    assert contents(directory) == expected
+
+
 def killed(run: Callable[[Path], Any], place: Path, times: int, found: int = 0) -> None:
-    """Kill children of this process, and compare what the last of them leaves.
+    """Kill children at random times, and compare what the last of them leaves.
 
     Args:
         run: trains, or goes on with what is in the directory that it gets, to the end.
@@ -101,13 +137,9 @@ def killed(run: Callable[[Path], Any], place: Path, times: int, found: int = 0) 
             if ended(child, directory):  # before it was hit
                 break
             kills += 1
-            if (directory / checkpoint.FILE).exists():  # whole at any moment
-                document = content(directory / checkpoint.FILE)["document"]
-                positions.add((document["epoch"], document["step"]))
-            if directory.exists():
-                temporary = [p for p in directory.iterdir() if p.suffix == ".tmp"]
-                assert len(temporary) <= 2, "what is left lying about gathers"
-                left += len(temporary)
+            position, half = check_left(directory)
+            positions |= {position} - {None}
+            left += half
         assert ended(life(run, directory), directory)
         assert contents(directory) == expected
         if kills >= times and len(positions) >= found:

@@ -9,13 +9,43 @@ from __future__ import annotations
 
 import dis
 import functools
+import os
 import sys
 from collections.abc import Callable
 from types import CodeType, FrameType
 from typing import Any
 
+import pytest
+
 #: A place in the code: its instruction, or -1 for the beginning of a function.
 Place = tuple[CodeType, int]
+#: What is exact about locks, files and state, and what the library has it do.
+FILES = tuple(
+    os.sep + name
+    for name in (
+        "training/loop.py",
+        "training/recovery.py",
+        "training/lock.py",
+        "training/interrupt.py",
+        "training/checkpoint.py",
+        "training/saving.py",
+        "training/saved.py",
+        "training/snapshots.py",
+        "training/state.py",
+        "training/trainer.py",
+        "training/supervised.py",
+        "training/stopping.py",
+        "engines/threads.py",
+        "compilation/program.py",
+        "util/atomic_files.py",
+        "contextlib.py",
+    )
+)
+#: CPython's trace functions are needed.
+traceable = pytest.mark.skipif(
+    sys.implementation.name != "cpython" or sys.gettrace() is not None,
+    reason="needs CPython's trace functions for itself",
+)
 
 
 @functools.cache
@@ -47,11 +77,14 @@ class Moments:
 
     Args:
         files: parts of the paths of files whose code counts.
-        at: raise when this place is met for the so-many-th time; None: never.
-        error: what to raise.
+        at: act when this place is met for the so-many-th time; None: never.
+        error: what to raise then.
+        number: act at this moment, counted over all places from 1.
+        act: what to do then in place of raising.
 
     Attributes:
         met: how often each place was met.
+        total: how many moments there were.
     """
 
     def __init__(
@@ -59,9 +92,14 @@ class Moments:
         files: tuple[str, ...],
         at: tuple[Place, int] | None = None,
         error: type[BaseException] = Exception,
+        *,
+        number: int | None = None,
+        act: Callable[[], Any] | None = None,
     ) -> None:
         self.files, self.at, self.error = files, at, error
+        self.number, self.act = number, act
         self.met: dict[Place, int] = {}
+        self.total = 0
 
     def call(self, function: Callable[[], Any]) -> Any:
         """Call a function under watch."""
@@ -86,5 +124,8 @@ class Moments:
 
     def _meet(self, place: Place) -> None:
         self.met[place] = count = self.met.get(place, 0) + 1
-        if (place, count) == self.at:
-            raise self.error
+        self.total += 1
+        if (place, count) == self.at or self.total == self.number:
+            if self.act is None:
+                raise self.error
+            self.act()

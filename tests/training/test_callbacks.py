@@ -255,8 +255,8 @@ def test_states_in_the_document(make: Make, data: Any, tmp_path: Path) -> None:
     from chainrule.training import checkpoint
 
     document, tensors = checkpoint.read(tmp_path / "run.ckpt")
-    name = "observers/Remember#1/total/of biases"
-    assert document["observers"]["Remember#1"] == {
+    name = "callbacks/Remember#1/total/of biases"
+    assert document["callbacks"]["Remember#1"] == {
         "epochs": 1,
         "total/of biases": {"__array__": name},
     }
@@ -264,7 +264,7 @@ def test_states_in_the_document(make: Make, data: Any, tmp_path: Path) -> None:
     state = RunState.unpack(
         Path("x"),
         json.loads(json.dumps(document)),
-        {n: a for n, a in tensors.items() if n.startswith(("history/", "observers/"))},
+        {n: a for n, a in tensors.items() if n.startswith(("history/", "callbacks/"))},
     )
-    assert state.observers.keys() == {"Remember", "Remember#1"}
-    assert state.observers["Remember"]["epochs"] == 1
+    assert state.callbacks.keys() == {"Remember", "Remember#1"}
+    assert state.callbacks["Remember"]["epochs"] == 1

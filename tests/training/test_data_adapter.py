@@ -176,11 +176,11 @@ class Counted:
 def test_only_two_blocks_are_in_memory(
     make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """20,000 rows of 1 kB go by; no more than the blocks at work are held."""
+    """9,000 rows of 1 kB go by; no more than the blocks at work are held."""
     import tracemalloc
 
     monkeypatch.setattr(data_adapter, "BLOCK_BYTES", 1000 * 1004)
-    source = Counted(20_000)
+    source = Counted(9_000)
     cr.manual_seed(0)
     trainer = make(
         model=nn.Sequential(nn.Linear(250, 1), nn.Flatten(0)),
@@ -194,9 +194,9 @@ def test_only_two_blocks_are_in_memory(
     trainer.fit(stream, epochs=1, batch_size=100, validation=stream, progress=False)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert len(trainer.history) == 400
+    assert len(trainer.history) == 180
     assert source.most <= 2100, "rows that were alive at once"
-    assert peak < 6e6, "of 20 MB"
+    assert peak < 6e6, "of 9 MB"
 
 
 def test_a_run_that_stops_ends_the_thread(make: Make) -> None:

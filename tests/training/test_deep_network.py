@@ -39,15 +39,15 @@ def deep(engine: str) -> cr.Trainer:
     )
 
 
-def test_the_engines_agree_over_200_steps() -> None:
+def test_the_engines_agree_over_128_steps() -> None:
     rng = np.random.default_rng(0)
     x = rng.normal(size=(1000, 20)).astype(np.float32)
     y = (x[:, :4] + 0.5 * rng.normal(size=(1000, 4))).argmax(1)
     made = {engine: deep(engine) for engine in ("numpy", "native")}
     for trainer in made.values():
-        trainer.fit((x, y), epochs=7, batch_size=32, progress=False)
+        trainer.fit((x, y), epochs=4, batch_size=32, progress=False)
     steps = [made[engine].history.steps for engine in ("numpy", "native")]
-    assert len(steps[0]["loss"]) == 224
+    assert len(steps[0]["loss"]) == 128
     np.testing.assert_allclose(steps[0]["loss"], steps[1]["loss"], rtol=1e-5)
     for name in steps[0]:
         # A unit at the edge may be dead by rounding; the smallest layer has 32.

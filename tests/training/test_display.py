@@ -88,13 +88,13 @@ def test_history_arithmetic() -> None:
         history.extend({"loss": a, "p": -a})
     assert history.recent(2) == 4.5
     assert history.recent(3) == 4.0
-    history.go_back((0, {"train": 4}))
+    history.restore((0, {"train": 4}))
     assert len(history) == 4
     assert history.steps["p"].tolist() == [-1, -2, -3, -4]
     history.extend({"loss": np.ones(1, "f4"), "q": np.ones(1, "f4")})
     assert np.isnan(history.steps["p"][4])
     assert np.isnan(history.steps["q"][:4]).all()
-    history.go_back((0, {}))
+    history.restore((0, {}))
     assert len(history) == 0
 
 

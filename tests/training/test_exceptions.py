@@ -87,12 +87,6 @@ def interrupted(
 
 
 @unclosed
-@pytest.mark.parametrize("stream", [False, True])
-def test_a_signal_handler(make: Make, engine: str, tmp_path: Any, stream: bool) -> None:
-    interrupted(make, engine, 5, stream=stream, tmp_path=tmp_path)
-
-
-@unclosed
 @pytest.mark.slow
 @pytest.mark.parametrize("stream", [False, True])
 def test_a_signal_handler_200_times(
@@ -134,10 +128,6 @@ def interrupted_while_compiling(
         t.fit(data, epochs=1, batch_size=8, progress=False)
     compare(hit, whole)
     return came
-
-
-def test_a_signal_handler_while_it_compiles(make: Make, engine: str) -> None:
-    interrupted_while_compiling(make, engine, 3)
 
 
 @pytest.mark.slow

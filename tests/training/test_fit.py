@@ -202,7 +202,7 @@ def test_time_spent_elsewhere_does_not_count(make: Make, data: cr.data.Dataset) 
 
     class Slow(Callback):
         def on_chunk(self, trainer: cr.Trainer) -> None:
-            time.sleep(0.05)
+            time.sleep(0.01)
 
         on_epoch = on_chunk
 
@@ -210,8 +210,8 @@ def test_time_spent_elsewhere_does_not_count(make: Make, data: cr.data.Dataset) 
     started = time.perf_counter()
     trainer.fit(data, epochs=2, batch_size=10, callbacks=[Slow()], progress=False)
     whole = time.perf_counter() - started
-    assert whole > 12 * 0.05
-    assert 0 < trainer.seconds_training < whole - 12 * 0.05 - trainer.seconds_compile
+    assert whole > 12 * 0.01
+    assert 0 < trainer.seconds_training < whole - 12 * 0.01 - trainer.seconds_compile
     assert trainer.seconds_compile > 0
     assert trainer.seconds_training == pytest.approx(
         sum(row["seconds"] for row in trainer.history.epochs)

@@ -72,7 +72,7 @@ def test_wrong_checkpoints(place: Path) -> None:
     for number in range(COUNT):
         seed(number)  # not within an example
 
-    @settings(max_examples=400, deadline=None, derandomize=True)
+    @settings(max_examples=150, deadline=None, derandomize=True)
     @given(st.binary(min_size=8, max_size=48))
     def check(data: bytes) -> None:
         attempt(data)
@@ -80,7 +80,7 @@ def test_wrong_checkpoints(place: Path) -> None:
     with bounded_memory():
         check()
     assert len(attempt.seen) > 7, attempt.seen
-    assert attempt.seen["loaded"] > 20, attempt.seen
+    assert attempt.seen["loaded"] > 5, attempt.seen
 
 
 @pytest.mark.slow
@@ -129,7 +129,9 @@ def test_the_search_finds_a_fault(place: Path, monkeypatch: pytest.MonkeyPatch) 
             attempt(np.random.default_rng(number).bytes(48))
         except Exception as error:
             faults.add(type(error))
-    assert {KeyError, TypeError} <= faults
+            if {KeyError, TypeError} <= faults:
+                return
+    raise AssertionError(faults)
 
 
 # -- one by one ------------------------------------------------------------------------
@@ -182,8 +184,8 @@ ROW = {"epoch": 1, "train_loss": 1.0, "lr": 0.1, "seconds": 1.0}
         (["plan", "class_names"], [], "'plan.class_names'"),
         (["plan", "block"], 0, "'plan.block'"),
         (["plan", "scale"], float("inf"), "'plan.scale': a finite number"),
-        (["observers"], {"Mine": 5}, "'observers.Mine': a valid dictionary"),
-        (["observers"], {"M": {"x": {"__array__": "no"}}}, "an array for each"),
+        (["callbacks"], {"Mine": 5}, "'callbacks.Mine': a valid dictionary"),
+        (["callbacks"], {"M": {"x": {"__array__": "no"}}}, "an array for each"),
         (["starts"], {"train": -1}, "'starts.train'"),
         (["plan", "epochs"], 0, "'plan.epochs'"),
         (["plan", "batch_size"], 0, "'plan.batch_size'"),
@@ -250,7 +252,7 @@ def test_a_character_of_two_halves(place: Path) -> None:
         ("history/train/x", np.zeros(7, np.float32), "one column of floats a probe"),
         ("history/train/x", np.zeros(6, np.int32), "one column of floats a probe"),
         ("history/train/x", np.zeros((), np.float32), "one column of floats a probe"),
-        ("observers/Mine", np.zeros(2), "arrays that the document names"),
+        ("callbacks/Mine", np.zeros(2), "arrays that the document names"),
         ("model/9.weight", np.zeros(2), "another architecture"),
         ("", np.zeros(2), "arrays that the document names"),
         ("history//loss", np.zeros(6, np.float32), "one column of floats a probe"),

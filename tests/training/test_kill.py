@@ -13,7 +13,8 @@ from chainrule import cli, nn, optim
 from chainrule.training import BestCheckpoint, EarlyStopping, checkpoint
 
 from .conftest import Make, pixels
-from .killing import killed
+from .killing import killed, killed_at_moments
+from .moments import traceable
 from .test_loop import example
 
 
@@ -53,7 +54,7 @@ def looped(name: str, engine: str, steps: int) -> Callable[[Path], Any]:
 
 def commanded(engine: str) -> Callable[[Path], Any]:
     """A run of the command line on a part of MNIST."""
-    options = ["--engine", engine, "--limit", "320", "--epochs", "3", "--json"]
+    options = ["--engine", engine, "--limit", "128", "--epochs", "3", "--json"]
 
     def run(directory: Path) -> None:
         begun = (directory / checkpoint.FILE).exists()
@@ -69,16 +70,17 @@ def commanded(engine: str) -> Callable[[Path], Any]:
 def runs(kind: str, make: Make, engine: str) -> Callable[[Path], Any]:
     if kind == "command":
         return commanded(engine)
-    return supervised(make, engine) if kind == "fit" else looped(kind, engine, 30)
+    return supervised(make, engine) if kind == "fit" else looped(kind, engine, 12)
 
 
 KINDS = ["fit", "loop_gan", "loop_actor", "command"]
 
 
+@traceable
 @pytest.mark.usefixtures("single_steps")
 @pytest.mark.parametrize("kind", KINDS)
 def test_killed_three_times(kind: str, make: Make, tmp_path: Path) -> None:
-    killed(runs(kind, make, "numpy"), tmp_path, 3)
+    killed_at_moments(runs(kind, make, "numpy"), tmp_path, 3)
 
 
 @pytest.mark.slow

@@ -13,7 +13,8 @@ from chainrule.training import BestCheckpoint, Callback, EarlyStopping
 from chainrule.training.stopping import Stopped
 
 from .conftest import CtrlC, Make, pixels
-from .killing import content, killed
+from .killing import content, killed_at_moments
+from .moments import traceable
 
 Data = cr.data.Dataset
 FIT: dict[str, Any] = {"batch_size": 16, "progress": False}
@@ -88,6 +89,7 @@ def test_interrupted_and_longer(
     assert ended(loaded, tmp_path / "b") == ended(whole, tmp_path / "a")
 
 
+@traceable
 def test_killed_in_between(make: Make, data: Data, tmp_path: Path) -> None:
     """Begun with 3 epochs, made longer twice; SIGKILL anywhere."""
     part = data[:400] if len(data) > 400 else data
@@ -112,7 +114,7 @@ def test_killed_in_between(make: Make, data: Data, tmp_path: Path) -> None:
             if epochs > trainer.plan.epochs or epochs == lengths[-1]:
                 trainer.resume(part, epochs=epochs, **options)
 
-    killed(run, tmp_path, 6, found=2)
+    killed_at_moments(run, tmp_path, 4)
 
 
 def test_stopped_early(make: Make, data: Data, tmp_path: Path) -> None:

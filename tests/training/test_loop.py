@@ -19,11 +19,11 @@ from chainrule.compilation.tracing import Input, trace_entry
 from chainrule.graph.types import ArrayType, DType
 from chainrule.training import (
     Batches,
+    BatchSource,
     Callback,
     Loop,
     RunState,
-    Source,
-    Work,
+    StepInputs,
     checkpoint,
 )
 
@@ -61,9 +61,9 @@ def program(request: pytest.FixtureRequest) -> Any:
 
 def test_they_learn(engine: str) -> None:
     gan, actor = example("loop_gan").make(engine), example("loop_actor").make(engine)
-    gan.run(epochs=10)
+    gan.run(epochs=2)
     made = gan.history.steps_of("discriminator")["made"]
-    assert len(made) == len(gan.history.steps_of("generator")["loss"]) == 10 * 200
+    assert len(made) == len(gan.history.steps_of("generator")["loss"]) == 2 * 200
     assert np.isfinite(made).all()
     actor.run(epochs=5)
     # A greedy walk of 7 steps with one in five at random: 400 steps earn about 38.
@@ -72,10 +72,10 @@ def test_they_learn(engine: str) -> None:
     assert actor.source.rewards - before > 25
 
 
-@pytest.mark.parametrize("epochs", [1, 3])
-def test_a_loop_is_the_functions_called_in_turn(epochs: int) -> None:
+def test_a_loop_is_the_functions_called_in_turn() -> None:
     """The GAN step by step, on the same program, without a loop."""
-    module = example("loop_gan")
+    module, epochs = example("loop_gan"), 2
+    module.STEPS = 60
     loop, other = module.make("numpy"), module.make("numpy")
     loop.run(epochs=epochs)
     losses: dict[str, list[float]] = {"discriminator": [], "generator": []}
@@ -94,7 +94,7 @@ def test_a_loop_is_the_functions_called_in_turn(epochs: int) -> None:
     assert row["generator_loss"] == pytest.approx(np.mean(last), rel=1e-12)
 
 
-@pytest.mark.parametrize("at", [1, 7, 499, 500, 730])
+@pytest.mark.parametrize("at", [7, 500])
 def test_saved_loaded_and_gone_on(program: Any, tmp_path: Path, at: int) -> None:
     whole, part, rest = (program.make("numpy") for _ in range(3))
     whole.run(epochs=2)
@@ -124,13 +124,6 @@ def interrupted(program: Any, engine: str, times: int, place: Path) -> int:
 
 
 @unclosed
-def test_exceptions_of_a_signal_handler(
-    program: Any, engine: str, tmp_path: Path
-) -> None:
-    interrupted(program, engine, 5, tmp_path / "run")
-
-
-@unclosed
 @pytest.mark.slow
 def test_200_exceptions_of_a_signal_handler(
     program: Any, engine: str, tmp_path: Path
@@ -145,26 +138,26 @@ def test_200_exceptions_of_a_signal_handler(
 # -- what goes wrong -------------------------------------------------------------------
 
 
-class Count(Source):
+class Count(BatchSource):
     """Numbers 0, 1, 2 …, ten to an epoch; one of them may be something else."""
 
     def __init__(self, bad: int = -1, value: float = np.nan) -> None:
         self.bad, self.value, self.closed, self.calls = bad, value, 0, 0
 
-    def take(self, state: RunState, most: int) -> Work | None:
+    def take(self, state: RunState, most: int) -> StepInputs | None:
         self.calls += 1
         steps = min(most, 10 - state.step)
         if not steps:
             return None
         x = np.arange(state.updates, state.updates + steps, dtype=np.float32)
         x[x == self.bad] = self.value
-        return Work({"x": x}, steps=steps, last=steps == 10 - state.step)
+        return StepInputs({"x": x}, steps=steps, last=steps == 10 - state.step)
 
     def close(self) -> None:
         self.closed += 1
 
 
-def summing(source: Source, **options: Any) -> Loop:
+def summing(source: BatchSource, **options: Any) -> Loop:
     """A loop whose one weight adds up what comes."""
     total = cr.tensor(0.0)
     total.name = "total"
@@ -196,11 +189,11 @@ def test_what_is_recorded() -> None:
 class Single(Count):
     """The same one by one, by a source that stumbles over what is no number."""
 
-    def take(self, state: RunState, most: int) -> Work | None:
+    def take(self, state: RunState, most: int) -> StepInputs | None:
         work = super().take(state, 1)
-        return None if work is None else Work({"x": work.inputs["x"][0]})
+        return None if work is None else StepInputs({"x": work.inputs["x"][0]})
 
-    def see(self, work: Work, outputs: Any) -> None:
+    def see(self, work: StepInputs, outputs: Any) -> None:
         int(outputs["loss"])
 
 
@@ -258,7 +251,7 @@ class Fails(Callback):
 def test_an_observer_that_fails_takes_its_step_back(where: str, at: int) -> None:
     fails = Fails(where, at)
     source = Count()
-    loop = summing(source, observers=[fails])
+    loop = summing(source, callbacks=[fails])
     with pytest.raises(ZeroDivisionError):
         loop.run(epochs=3)
     assert source.closed
@@ -283,11 +276,11 @@ def test_an_exception_while_going_back() -> None:
 
     for hopeless in (False, True):
         source = Stubborn()
-        loop = summing(source, observers=[Fails("epoch", 2)])
+        loop = summing(source, callbacks=[Fails("epoch", 2)])
         source.left = 1000 if hopeless else 3
         with pytest.raises(TimeoutError if hopeless else ZeroDivisionError):
             loop.run(epochs=3)
-        assert loop.settled is not hopeless
+        assert loop.consistent is not hopeless
         source.left = 0
         loop.run(epochs=3)
         assert loop.program.tensors["total"].item() == sum(range(30))
@@ -300,7 +293,7 @@ def test_ctrl_c(tmp_path: Path) -> None:
             if trainer.state.updates == 13:
                 signal.raise_signal(signal.SIGINT)
 
-    loop, other = summing(Count(), observers=[CtrlC()]), summing(Count())
+    loop, other = summing(Count(), callbacks=[CtrlC()]), summing(Count())
     with pytest.raises(KeyboardInterrupt):
         loop.run(epochs=3, checkpoint=tmp_path)
     assert loop.state.updates == 13
@@ -311,9 +304,9 @@ def test_ctrl_c(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be() -> None:
-    class Empty(Source):
-        def take(self, state: RunState, most: int) -> Work | None:
-            return Work({"x": np.zeros(0, np.float32)}, steps=0)
+    class Empty(BatchSource):
+        def take(self, state: RunState, most: int) -> StepInputs | None:
+            return StepInputs({"x": np.zeros(0, np.float32)}, steps=0)
 
     loop = summing(Count())
     for call, part in (
@@ -321,7 +314,7 @@ def test_what_cannot_be() -> None:
         (lambda: loop.run(epochs=-1), "epochs ≥ 0"),
         (lambda: loop.run(updates=2.5), "updates ≥ 0"),
         (lambda: Loop(loop.program, "none", Count()), "no entry point 'none'"),
-        (lambda: summing(Source()).run(epochs=1), "has no take()"),
+        (lambda: summing(BatchSource()).run(epochs=1), "has no take()"),
         (lambda: summing(Empty()).run(epochs=1), "no steps"),
     ):
         with pytest.raises(errors.ArgumentError) as error:
@@ -336,7 +329,7 @@ def test_a_loop_within_itself() -> None:
             with pytest.raises(errors.ArgumentError, match="is going on"):
                 trainer.run(epochs=1)
 
-    loop = summing(Count(), observers=[Again()])
+    loop = summing(Count(), callbacks=[Again()])
     loop.run(epochs=2)
     assert loop.program.tensors["total"].item() == 190
 
@@ -374,7 +367,7 @@ def test_checkpoints_of_other_programs(tmp_path: Path) -> None:
 
 
 def test_rates_and_schedules_go_back_too() -> None:
-    """An observer that changes the optimiser, and fails: its change is undone."""
+    """An callback that changes the optimiser, and fails: its change is undone."""
     w = cr.tensor([1.0], requires_grad=True)
     rate = optim.ReduceLROnPlateau(0.5, "train_loss", patience=0)
     sgd = optim.SGD([w], lr=rate, weight_decay=0.125)
@@ -394,7 +387,7 @@ def test_rates_and_schedules_go_back_too() -> None:
 
     x = Input("x", ArrayType((), DType.float32), each=True)
     program = CompiledProgram([trace_entry("train", step, [x])], engine="numpy")
-    loop = Loop(program, "train", Count(), observers=[Changes()])
+    loop = Loop(program, "train", Count(), callbacks=[Changes()])
     sgd.param_groups[0]["weight_decay"] = 0.25
     with pytest.raises(ZeroDivisionError):
         loop.run(epochs=3)

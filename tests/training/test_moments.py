@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,8 @@ from chainrule.training.interrupt import Interrupt
 from .conftest import Make, pixels
 from .interruptions import KINDS, unclosed
 from .killing import contents
-from .moments import Moments, Place
+from .moments import FILES, Moments, Place, traceable
+from .test_data_adapter import stream_of
 from .test_exceptions import made
 from .test_loop import bits, example
 
@@ -26,32 +26,8 @@ pytestmark = [
     unclosed,
     pytest.mark.usefixtures("single_steps"),
     pytest.mark.skipif(os.name != "posix", reason="needs POSIX"),
-    pytest.mark.skipif(
-        sys.implementation.name != "cpython" or sys.gettrace() is not None,
-        reason="needs CPython's trace functions for itself",
-    ),
+    traceable,
 ]
-#: What is exact about locks, files and state, and what the library has it do.
-FILES = tuple(
-    os.sep + name
-    for name in (
-        "training/loop.py",
-        "training/lock.py",
-        "training/interrupt.py",
-        "training/checkpoint.py",
-        "training/saving.py",
-        "training/snapshots.py",
-        "training/state.py",
-        "training/trainer.py",
-        "training/supervised.py",
-        "training/stopping.py",
-        "engines/threads.py",
-        "chainrule/compiled.py",
-        "chainrule/compiled_program.py",
-        "chainrule/disk.py",
-        "contextlib.py",
-    )
-)
 SIGNALS = [getattr(signal, n, signal.SIGINT) for n in ("SIGINT", "SIGTERM", "SIGHUP")]
 
 
@@ -60,7 +36,8 @@ class Fit:
 
     def __init__(self, make: Make, engine: str, place: Path) -> None:
         cr.manual_seed(0)
-        self.place, self.data, self.trainer = place, pixels(40), made(make, engine)
+        self.place, self.trainer = place, made(make, engine)
+        self.data = self.samples()
         stop = EarlyStopping("train_loss", patience=3, min_delta=0.01)
         best = BestCheckpoint(place / "best.ckpt", "train_loss")
         self.options: dict[str, Any] = {"validation": pixels(20, 1), "progress": False}
@@ -68,6 +45,9 @@ class Fit:
         self.options |= {"callbacks": [stop, best], "checkpoint": place}
         self.options["checkpoint_every"] = 0
         self.first = self.trainer.plan
+
+    def samples(self) -> Any:
+        return pixels(40)
 
     def __call__(self) -> None:
         if self.trainer.plan is self.first:
@@ -79,6 +59,13 @@ class Fit:
         model = self.trainer.model.state_dict().items()
         loss = self.trainer.history.steps["loss"].tobytes()
         return {k: v.tobytes() for k, v in model}, loss, contents(self.place)
+
+
+class Streams(Fit):
+    """The same on a stream, which goes back to where it was."""
+
+    def samples(self) -> Any:
+        return stream_of(pixels(40))
 
 
 class Acts:
@@ -136,12 +123,12 @@ def swept(kind: Any, make: Make, engine: str, place: Path, tries: int) -> int:
     return len(waiting)
 
 
-@pytest.mark.parametrize("kind", [Fit, Acts])
+@pytest.mark.parametrize("kind", [Fit, Streams, Acts])
 def test_some_moments(kind: Any, make: Make, tmp_path: Path) -> None:
-    swept(kind, make, "numpy", tmp_path, 15)
+    swept(kind, make, "numpy", tmp_path, 8)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", [Fit, Acts])
+@pytest.mark.parametrize("kind", [Fit, Streams, Acts])
 def test_all_moments(kind: Any, make: Make, engine: str, tmp_path: Path) -> None:
     assert swept(kind, make, engine, tmp_path, 10_000) > 500

@@ -565,7 +565,7 @@ def test_gradients_and_probes(make: Make, data: cr.data.Dataset, write: Write) -
         "activation_mean/1": rng.random(1000),
         "histogram/1": rng.random((1000, 4)),
     }
-    history.go_back((0, {}))
+    history.restore((0, {}))
     history.extend({name: a.astype(np.float32) for name, a in chunk.items()})
     whole = write(trainer, data)
     gradients = section(whole, "gradients")

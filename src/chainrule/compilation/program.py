@@ -220,7 +220,7 @@ class EntryPoint:
             t._grad = None
         for supply in self._supplies:
             if supply.each:
-                supply.table.stand(supply.start + supply.each * made)
+                supply.table.set_steps(supply.start + supply.each * made)
 
     def profile(self, arrays: dict[str, Any], sizes: Sizes, steps: int) -> Profile:
         """Measure the entry point on checked inputs; see :class:`CompiledProgram`."""

@@ -21,7 +21,7 @@ class StepScalars(Protocol):
     @property
     def steps(self) -> Any: ...
 
-    def stand(self, steps: int) -> None:
+    def set_steps(self, steps: int) -> None:
         """Set the number of completed steps."""
         ...
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
@@ -13,7 +12,6 @@ from chainrule.explanation.equations import Equation
 from chainrule.explanation.naming import Names
 from chainrule.explanation.run import Run
 from chainrule.graph.node import Array, Node, Value
-from chainrule.graph.primitive import lookup
 from chainrule.notation import functions as f
 from chainrule.notation.arithmetic import Quantity, computed
 from chainrule.notation.expressions import (
@@ -26,6 +24,7 @@ from chainrule.notation.expressions import (
 )
 from chainrule.notation.tidy import tidy
 from chainrule.notation.within import parts
+from chainrule.optim.rule import letters_of
 
 PRIME = Atom(r"\prime", "′")
 #: Hyper-parameters as the book and the papers write them.
@@ -96,7 +95,8 @@ def updated(
     run, symbol = names.run, names.of[parameter]
     formula = node.primitive.formula
     assert formula is not None
-    letters, scalars = _letters(node), scalars_of(run)
+    letters = letters_of(node.primitive, node.attrs)
+    scalars = scalars_of(run)
     inputs = [
         _written(
             v, letters[i] if i < len(letters) else "", symbol, names, numbers, scalars
@@ -118,14 +118,6 @@ def updated(
     new = Script(symbol, PRIME)
     numbers[new] = Quantity(results[0])
     yield Equation((new, tidy(items[-1].replaced(renamed))), key="update")
-
-
-def _letters(node: Node) -> list[str]:
-    """Return the names of an update rule's inputs."""
-    rule = lookup(node.attrs["rule"]) if "rule" in node.attrs else node.primitive
-    assert rule.formula is not None
-    found = list(inspect.signature(rule.formula).parameters)
-    return ["w" if name == "top" else name for name in found]
 
 
 def _written(

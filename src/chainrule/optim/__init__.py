@@ -1,13 +1,31 @@
-"""Optimisers, learning-rate schedules, gradient clipping."""
+"""Optimisers, learning-rate schedules, gradient clipping.
+
+One file an optimiser (``sgd.py``, ``adam.py``, ``lbfgs.py`` …): its arguments with
+their checks, its moments, its scalars and its rule. What they have in common:
+
+- ``arguments.py``: fields with checks, for optimisers and schedules
+- ``rule.py``: the update rule as an operation of the graph, and as a formula
+- ``optimizer.py``: parameters, moments, the step
+- ``hyper_parameters.py``, ``groups.py``, ``parameters.py``: options, groups of
+  parameters, and what ``params=`` may be
+- ``state.py``: saving and loading
+- ``schedule.py``, ``schedules.py``, ``better.py``: learning rates
+- ``clipping.py``: limits of gradients
+"""
 
 from typing import Any
 
-from chainrule.optim.adam import Adam, Adamax, AdamW, NAdam, RAdam
-from chainrule.optim.adaptive import Adadelta, Adagrad, RMSprop
+from chainrule.optim.adadelta import Adadelta
+from chainrule.optim.adagrad import Adagrad
+from chainrule.optim.adam import Adam, AdamW
+from chainrule.optim.adamax import Adamax
 from chainrule.optim.clipping import clip_grad_norm_, clip_grad_value_
 from chainrule.optim.groups import ParamGroup
 from chainrule.optim.lbfgs import LBFGS
+from chainrule.optim.nadam import NAdam
 from chainrule.optim.optimizer import Optimizer
+from chainrule.optim.radam import RAdam
+from chainrule.optim.rmsprop import RMSprop
 from chainrule.optim.schedule import Schedule
 from chainrule.optim.schedules import (
     SCHEDULES,

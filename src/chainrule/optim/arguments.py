@@ -1,4 +1,13 @@
-"""Declaration and checks of the arguments of optimisers and schedules."""
+"""Declaration of the arguments of optimisers and schedules: fields with checks.
+
+A class declares its arguments as a dataclass declares its fields, and says there what
+each of them may be::
+
+    class RMSprop(Optimizer):
+        alpha: float = share(default=0.99, of=_("the mean square"))
+        eps: float = nonnegative(default=1e-8)
+        centered: bool = False
+"""
 
 from __future__ import annotations
 
@@ -6,9 +15,8 @@ import functools
 import inspect
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import MISSING, Field, dataclass, field, fields
 from functools import partial
-from itertools import pairwise
 from typing import Any, ClassVar, dataclass_transform
 
 from chainrule.errors import ArgumentError, warn
@@ -16,13 +24,15 @@ from chainrule.graph.build import context
 from chainrule.text import _
 from chainrule.util import validation
 from chainrule.util.keywords import strict_function
-from chainrule.util.validation import Check, count, maybe, number, truth, whole
+from chainrule.util.validation import Check, maybe, number, truth, whole
+
+# -- checks ----------------------------------------------------------------------------
 
 
 def rate(name: str, value: Any) -> float:
     """Check a learning rate: it must be finite; warn if it is not positive."""
-    made = validation.real(value)
-    if not math.isfinite(made):
+    eta = validation.real(value)
+    if not math.isfinite(eta):
         optimizer = hasattr(value, "param_groups")
         raise ArgumentError(
             _("A learning rate is a finite number."),
@@ -36,109 +46,63 @@ def rate(name: str, value: Any) -> float:
             if optimizer
             else None,
         )
-    if made <= 0:
+    if eta <= 0:
         happens = (
-            _("climbs the loss") if made < 0 else _("leaves the weights as they are")
+            _("climbs the loss") if eta < 0 else _("leaves the weights as they are")
         )
         warn(
             _(
                 "With a learning rate of {made:g} every step {happens}.",
-                made=made,
+                made=eta,
                 happens=happens,
             ),
             expected=f"{name} > 0",
-            got=f"{name}={made:g}",
+            got=f"{name}={eta:g}",
             fix=_(
                 "keep it if that is what you want to see; else {name}=1e-3", name=name
             ),
         )
-    return made
+    return eta
 
 
-def _kept(what: str, how: str = "kept") -> Check:
-    said = _("{name} is the share of {what} that is {how}.", what=what, how=how)
-    return partial(number, least=0, below=1, what=said)
+def share_check(of: str, kept: str = "kept") -> Check:
+    """Return a check for 0 ≤ share < 1."""
+    what = _("{name} is the share of {what} that is {how}.", what=of, how=kept)
+    return partial(number, least=0, below=1, what=what)
 
 
-def _betas(name: str, value: Any) -> tuple[float, float]:
-    if not isinstance(value, tuple | list) or len(value) != 2:
-        raise validation.refused(
-            name, value, _("{name} must be two betas."), "betas=(0.9, 0.999)"
-        )
-    first, second = value
-    return _kept(_("the mean gradient"))("β", first), _kept(_("the mean square"))(
-        "β", second
-    )
+#: A check for a finite number > 0.
+positive_number = partial(number, above=0, what=_("{name} must be a positive number."))
+#: A check for a number > 0, infinity included.
+limit = partial(positive_number, infinite=True)
 
 
-def _milestones(name: str, value: Any) -> list[int]:
-    try:
-        marks = [whole(_("a milestone"), m) for m in value]
-    except (TypeError, ArgumentError):
-        marks = []
-    if not marks or any(a >= b for a, b in pairwise(marks)):
-        ranges = _("whole numbers ≥ 1, each larger than the one before: [30, 60]")
-        raise validation.refused(
-            name, value, _("{name} must follow each other."), ranges
-        )
-    return marks
+# -- fields ----------------------------------------------------------------------------
 
 
-_at_least_zero = partial(number, least=0)
-_above_zero = partial(number, above=0, what=_("{name} must be a positive number."))
-#: Infinity will do.
-limit = partial(_above_zero, infinite=True)
-_share = partial(number, least=0, most=1, what=_("{name} is a share."))
+def option(*, default: Any = MISSING, check: Check) -> Any:
+    """Return a field whose values are checked: ``check(name, value)``."""
+    return field(default=default, metadata={"check": check})
 
-#: The arguments of all optimisers and schedules, each with its check.
-ARGUMENTS: dict[str, Check] = {
-    "T_max": maybe(whole),
-    "alpha": _kept(_("the mean square")),
-    "amsgrad": truth,
-    "betas": _betas,
-    "centered": truth,
-    "clip_norm": maybe(limit),
-    "clip_value": maybe(limit),
-    "cooldown": count,
-    "dampening": _kept(_("the gradient"), "held back"),
-    "decoupled_weight_decay": truth,
-    "div_factor": limit,
-    "eps": _at_least_zero,
-    "eta_min": _at_least_zero,
-    "factor": _kept(_("the rate")),
-    "final_div_factor": limit,
-    "gamma": _above_zero,
-    "history_size": whole,
-    "initial_accumulator_value": _at_least_zero,
-    "line_search_fn": maybe(validation.choice("strong_wolfe")),
-    "lr": rate,
-    "lr_decay": _at_least_zero,
-    "max_eval": maybe(whole),
-    "max_iter": whole,
-    "max_lr": rate,
-    "maximize": truth,
-    "milestones": _milestones,
-    "min_lr": _at_least_zero,
-    "mode": validation.choice("min", "max"),
-    "momentum": _kept(_("the velocity")),
-    "momentum_decay": _at_least_zero,
-    "monitor": partial(validation.text, what=_("{name} is a key of history.epochs.")),
-    "nesterov": truth,
-    "patience": count,
-    "pct_start": _share,
-    "rho": _kept(_("the mean squares")),
-    "start_factor": partial(_share, least=-math.inf, above=0),
-    "step_size": whole,
-    "steps": whole,
-    "steps_per_epoch": maybe(whole),
-    "threshold": _at_least_zero,
-    "threshold_mode": validation.choice("rel", "abs"),
-    "tolerance_change": _at_least_zero,
-    "tolerance_grad": _at_least_zero,
-    "total_steps": maybe(whole),
-    "unit": validation.choice("epoch", "step"),
-    "weight_decay": _at_least_zero,
-}
+
+def share(*, default: float, of: str, kept: str = "kept") -> Any:
+    """Return a field for a share, 0 ≤ x < 1, of the quantity ``of``."""
+    return option(default=default, check=share_check(of, kept))
+
+
+def nonnegative(*, default: float) -> Any:
+    """Return a field for a finite number ≥ 0."""
+    return option(default=default, check=partial(number, least=0))
+
+
+def positive(*, default: Any = MISSING, check: Check = positive_number) -> Any:
+    """Return a field for a number > 0."""
+    return option(default=default, check=check)
+
+
+def positive_int(*, default: Any = MISSING) -> Any:
+    """Return a field for an integer ≥ 1, or None if that is the default."""
+    return option(default=default, check=maybe(whole) if default is None else whole)
 
 
 @functools.lru_cache(maxsize=256)
@@ -147,7 +111,13 @@ def names_of(kind: type) -> tuple[str, ...]:
     return tuple(inspect.signature(kind).parameters)
 
 
-@dataclass_transform(eq_default=False, field_specifiers=(field,))
+# -- classes with declared arguments ---------------------------------------------------
+
+
+@dataclass_transform(
+    eq_default=False,
+    field_specifiers=(field, option, share, nonnegative, positive, positive_int),
+)
 class Declared:
     """Base class whose subclasses declare arguments as dataclasses declare fields.
 
@@ -155,26 +125,37 @@ class Declared:
     default for an inherited one stands behind the bases: ``class B(A, lr=0.1)``.
     """
 
-    #: What checks each argument; those of other names are taken as they come.
-    checks: ClassVar[Mapping[str, Check]] = ARGUMENTS
+    #: The check of each argument that has one.
+    checks: ClassVar[dict[str, Check]] = {}
 
     def __init_subclass__(cls, **defaults: Any) -> None:
         super().__init_subclass__()
+        kind: Any = cls
         for name, default in defaults.items():
-            inherited = inspect.signature(cls).parameters[name]
-            cls.__annotations__[name] = inherited.annotation
-            setattr(cls, name, default)
+            inherited: Field[Any] = kind.__dataclass_fields__[name]
+            cls.__annotations__[name] = inherited.type
+            metadata = dict(inherited.metadata)
+            setattr(cls, name, field(default=default, metadata=metadata))
         dataclass(eq=False, repr=False)(cls)
         cls.__init__ = strict_function(cls.__init__)
-        for name in inspect.get_annotations(cls).keys() & vars(cls).keys():
-            if isinstance(getattr(super(cls, cls), name, None), property):
-                delattr(cls, name)  # or the default would hide the property
+        cls.checks = {}
+        for f in fields(kind):
+            if "check" in f.metadata or f.type in ("bool", bool):
+                cls.checks[f.name] = f.metadata.get("check", truth)
+            # A default would hide a property of this name, and __getattr__.
+            if f.init and not isinstance(vars(cls).get(f.name, property()), property):
+                delattr(cls, f.name)
 
     def __setattr__(self, name: str, value: Any) -> None:
         self.refuse_in_trace(name)
-        if name in self.checks and name in names_of(type(self)):
-            value = self.checks[name](name, value)
+        if name in names_of(type(self)):
+            value = self.checked(name, value)
         super().__setattr__(name, value)
+
+    def checked(self, name: str, value: Any) -> Any:
+        """Return an argument's value after its check, if it has one."""
+        check = self.checks.get(name)
+        return value if check is None else check(name, value)
 
     def note_read(self, get: Callable[[], Any]) -> None:
         """Note that a trace depends on ``get()``: a change needs another trace."""
@@ -187,7 +168,7 @@ class Declared:
         trace = context.trace
         if trace is None or trace.is_new(self):
             return
-        if not vars(self):  # it is being made there
+        if not vars(self):  # it is being constructed there
             trace.note_new(self)
             return
         kind = type(self).__name__
@@ -209,12 +190,18 @@ class Declared:
             ),
         )
 
+    def arguments_shown(self) -> Mapping[str, Any]:
+        """Return the arguments by name, as ``repr`` shows them."""
+        return {name: vars(self).get(name) for name in names_of(type(self))}
+
     def shown(self) -> Any:
         """Return the value that represents the object in another object's ``repr``."""
         return self
 
     def __repr__(self) -> str:
-        told = {name: vars(self).get(name) for name in names_of(type(self))}
-        told |= {k: v.shown() for k, v in told.items() if isinstance(v, Declared)}
-        inner = ", ".join(f"{k}={v!r}" for k, v in told.items() if v is not None)
+        arguments = dict(self.arguments_shown())
+        for name, value in arguments.items():
+            if isinstance(value, Declared):
+                arguments[name] = value.shown()
+        inner = ", ".join(f"{k}={v!r}" for k, v in arguments.items() if v is not None)
         return f"{type(self).__name__}({inner})"

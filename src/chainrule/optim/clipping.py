@@ -19,13 +19,65 @@ import numpy as np
 from chainrule.errors import ArgumentError
 from chainrule.graph.build import no_grad, role
 from chainrule.graph.node import Value
+from chainrule.graph.primitive import Case
 from chainrule.graph.types import DType
+from chainrule.notation.functions import apply, total
 from chainrule.optim.arguments import limit as checked_limit
-from chainrule.primitives.elementwise import add, convert, mul, sqrt
-from chainrule.primitives.movement import broadcast_to
-from chainrule.regions import updates
+from chainrule.primitives.elementwise import (
+    add,
+    convert,
+    div,
+    maximum,
+    minimum,
+    mul,
+    neg,
+    sqrt,
+)
+from chainrule.primitives.movement import broadcast_to, full_like, reduce_sum
+from chainrule.regions.region import region
 from chainrule.tensor import Tensor, as_tensor, wrap
 from chainrule.text import _
+
+# -- what engines run ------------------------------------------------------------------
+
+#: Added to the norm before dividing by it, as PyTorch does.
+NORM_MARGIN = 1e-6
+
+
+@region(
+    formula=lambda g: total(g**2, keep=False),
+    source="the squared Euclidean norm",
+    cases=tuple(Case((f"f[{s}]",)) for s in ("7", "3,4", "")),
+)
+def sum_of_squares(g: Value) -> Value:
+    """Return the sum of the squares of a gradient's elements: Σ g²."""
+    return reduce_sum(mul(g, g), axes=tuple(range(len(g.shape))))
+
+
+@region(
+    formula=lambda norm, limit: apply("min", 1, limit / (norm + NORM_MARGIN)),
+    source="Pascanu, Mikolov & Bengio 2013, algorithm 1, with PyTorch's margin",
+    kinks=_("‖g‖ + 10⁻⁶ = c, where the derivative is taken as if clipping were on"),
+    cases=(Case(("f[]", "f[]"), {}, ((0.01, 2.0),) * 2),),
+)
+def clip_factor(norm: Value, limit: Value) -> Value:
+    """Return min(1, c/(‖g‖ + 10⁻⁶)), the factor that clips a gradient to norm c."""
+    share = div(limit, add(norm, full_like(norm, NORM_MARGIN)))
+    return minimum(full_like(norm, 1.0), share)
+
+
+@region(
+    formula=lambda g, limit: apply("max", -limit, apply("min", limit, g)),
+    source="gradient clipping by value; Mikolov 2012, section 3.2.2",
+    kinks=_("|g| = c, where the derivative is taken as 0"),
+    cases=tuple(
+        Case((f"f[{s}]", "f[]"), {}, (None, (0.3, 1.0))) for s in ("7", "3,4", "0")
+    ),
+)
+def clip_elements(g: Value, limit: Value) -> Value:
+    """Return each element of a gradient clipped to [−c, c]."""
+    top = broadcast_to(limit, shape=g.shape)
+    return maximum(minimum(g, top), neg(top))
 
 
 def total_norm(gradients: Sequence[Value]) -> Value:
@@ -35,13 +87,16 @@ def total_norm(gradients: Sequence[Value]) -> Value:
     these sums one after the other in the order given.
     """
     dtype = max((g.dtype for g in gradients), key=lambda dtype: dtype.itemsize)
-    squares = [as_dtype(updates.sum_of_squares(g), dtype) for g in gradients]
+    squares = [as_dtype(sum_of_squares(g), dtype) for g in gradients]
     return sqrt(functools.reduce(add, squares))
 
 
 def as_dtype(value: Value, dtype: DType) -> Value:
     """Convert a value to another dtype, if necessary."""
     return value if value.dtype is dtype else convert(value, dtype=dtype)
+
+
+# -- what loops call -------------------------------------------------------------------
 
 
 def clip_grad_norm_(
@@ -72,14 +127,14 @@ def clip_grad_norm_(
     [0.6, 0.8]
     """
     limit = _limit("max_norm", max_norm)
-    held = _with_gradients(parameters)
-    if not held:
+    with_gradient = _with_gradients(parameters)
+    if not with_gradient:
         return Tensor(np.float32(0.0))
     with no_grad(), role("update"):
-        gradients = [p.grad.value for p in held if p.grad is not None]
+        gradients = [p.grad.value for p in with_gradient if p.grad is not None]
         norm = total_norm(gradients)
-        factor = updates.clip_factor(norm, limit(norm.dtype))
-        for p, g in zip(held, gradients, strict=True):
+        factor = clip_factor(norm, limit(norm.dtype))
+        for p, g in zip(with_gradient, gradients, strict=True):
             scale = broadcast_to(as_dtype(factor, g.dtype), shape=g.shape)
             p.grad = wrap(mul(scale, g))
         return wrap(norm)
@@ -108,25 +163,25 @@ def clip_grad_value_(
         for p in _with_gradients(parameters):
             assert p.grad is not None
             g = p.grad.value
-            p.grad = wrap(updates.clip_value(g, limit(g.dtype)))
+            p.grad = wrap(clip_elements(g, limit(g.dtype)))
 
 
 def _with_gradients(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
     one = isinstance(parameters, Tensor) or not isinstance(parameters, Iterable)
-    given: list[Any] = [parameters] if one else list(parameters)
-    for p in given:
+    items: list[Any] = [parameters] if one else list(parameters)
+    for p in items:
         if not isinstance(p, Tensor):
             raise ArgumentError(
                 _("Clipping works on the gradients of parameters."),
                 expected="model.parameters()",
                 got=repr(p)[:80],
             )
-    return [p for p in given if p.grad is not None]
+    return [p for p in items if p.grad is not None]
 
 
-def _limit(name: str, given: float | Tensor) -> Callable[[DType], Value]:
+def _limit(name: str, limit: float | Tensor) -> Callable[[DType], Value]:
     """Return a function from a dtype to the clipping limit in that dtype."""
-    if isinstance(given, Tensor):
-        return lambda dtype: as_dtype(given.value, dtype)
-    number = checked_limit(name, given)
+    if isinstance(limit, Tensor):
+        return lambda dtype: as_dtype(limit.value, dtype)
+    number = checked_limit(name, limit)
     return lambda dtype: as_tensor(np.asarray(number, dtype.numpy)).value

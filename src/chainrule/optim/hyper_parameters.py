@@ -1,58 +1,210 @@
-"""The common arguments of all optimisers, as attributes that traces may read."""
+"""The hyper-parameters of an optimiser: attributes that traces may read."""
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Iterable, Mapping
-from dataclasses import KW_ONLY, MISSING, fields
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import KW_ONLY
 from functools import partial
-from typing import Any
+from types import MappingProxyType
+from typing import Any, cast
 
-from chainrule.optim.arguments import Declared
+from chainrule.compilation.guards.fingerprints import fingerprint
+from chainrule.compilation.scalars import Scalar
+from chainrule.graph.build import context
+from chainrule.graph.types import DType
+from chainrule.optim.arguments import Declared, limit, names_of, option
+from chainrule.optim.groups import LIMITS, ParamGroup, select_options
 from chainrule.optim.schedule import Schedule
+from chainrule.optim.schedules import as_schedule
 from chainrule.tensor import Tensor
+from chainrule.util.validation import count, maybe
 
+Options = Mapping[str, Any]
 #: The types that ``params=`` takes.
 Params = Iterable[Tensor | tuple[str, Tensor] | str | Mapping[str, Any]]
 #: A learning rate, a schedule, or the settings of one.
 Rate = float | Schedule | Mapping[str, Any]
 
 
-class HyperParameter:
-    """A descriptor for an optimiser's argument, which records reads by traces.
-
-    A function that reads it while it is traced is traced anew where it has changed.
-    """
-
-    def __init__(self, name: str, default: Any) -> None:
-        self.name, self.default = name, default
-
-    def __get__(self, optimizer: Any, kind: Any = None) -> Any:
-        held: Mapping[str, Any] = {} if optimizer is None else vars(optimizer)
-        get = partial(held.get, self.name, self.default)
-        if optimizer is not None:
-            optimizer.note_read(get)
-        if (value := get()) is MISSING:
-            raise AttributeError(self.name)
-        return value
-
-    def __set__(self, optimizer: Any, value: Any) -> None:
-        vars(optimizer)[self.name] = value
-
-
-class Arguments(Declared):
+class _Arguments(Declared):
     """The common arguments of all optimisers."""
 
-    def __init_subclass__(cls, **defaults: Any) -> None:
-        super().__init_subclass__(**defaults)
-        for field in fields(cls):
-            known = inspect.getattr_static(cls, field.name, None)
-            if not isinstance(known, property | HyperParameter):
-                setattr(cls, field.name, HyperParameter(field.name, field.default))
-
     params: Params | None = None
-    lr: Rate = 1e-3
+    lr: Rate = option(default=1e-3, check=lambda name, lr: as_schedule(lr))
     _: KW_ONLY
     maximize: bool = False
-    clip_norm: float | None = None
-    clip_value: float | None = None
+    clip_norm: float | None = option(default=None, check=maybe(limit))
+    clip_value: float | None = option(default=None, check=maybe(limit))
+
+
+class HyperParameters(_Arguments, ABC):
+    """Base class of optimisers: hyper-parameters, schedules, the count of updates.
+
+    The values live in ``defaults`` and, where a group has its own, in its ``own``. A
+    function that reads one while it is traced is traced anew where it has changed.
+    """
+
+    # Without an annotation, for it is no argument.
+    param_groups = cast("Sequence[ParamGroup]", ())
+
+    # -- what an optimiser defines -----------------------------------------------------
+
+    def check(self, o: Options) -> None:
+        """Refuse options that contradict each other."""
+
+    @abstractmethod
+    def form(self, o: Options) -> Any:
+        """Return what fixes the compiled form of a step, not its numbers."""
+
+    @abstractmethod
+    def renew_moments(self) -> None:
+        """Create or remove moments as the current options require."""
+
+    # -- reading -----------------------------------------------------------------------
+
+    def __getattr__(self, name: str) -> Any:
+        """Return a hyper-parameter; called for what is no other attribute."""
+        defaults: Mapping[str, Any] = vars(self).get("defaults", {})
+        if name not in defaults:
+            kind = type(self).__name__
+            raise AttributeError(f"{kind!r} object has no attribute {name!r}")
+        self.note_read(partial(defaults.get, name))
+        return defaults[name]
+
+    @property
+    def lr(self) -> float:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """The learning rate of the next update.
+
+        A number or a schedule may be set. A schedule is a function of the optimiser's
+        updates: one that is set after 100 of them goes on from update 100.
+        """
+        traced = self.traced_scalar("own.rate", DType.float32)
+        return self.defaults["lr"](self.steps) if traced is None else traced
+
+    @lr.setter
+    def lr(self, rate: Rate) -> None:
+        self.defaults["lr"] = rate
+
+    @property
+    def schedule(self) -> Schedule:
+        """The learning rate η as a function of the update number."""
+        self.note_read(lambda: fingerprint(self.defaults["lr"]))
+        return self.defaults["lr"]
+
+    @schedule.setter
+    def schedule(self, schedule: Rate) -> None:
+        self.lr = schedule
+
+    @property
+    def steps(self) -> int:
+        """The number of updates made."""
+        if context.trace is None:
+            return vars(self)["steps"]
+        traced = self.traced_scalar("number", DType.int64)
+        return vars(self)["steps"] if traced is None else traced
+
+    @steps.setter
+    def steps(self, steps: int) -> None:
+        self.set_steps(count("steps", steps))
+
+    def set_steps(self, steps: int) -> None:
+        """Set the number of updates made, without the check of an assignment."""
+        vars(self)["steps"] = steps
+
+    def traced_scalar(self, key: str, dtype: DType) -> Any:
+        """Return, while tracing, a scalar of the next update.
+
+        None where there is no such trace: then the number is known.
+        """
+        trace = context.trace
+        if trace is None or trace.is_new(self):
+            return None
+        value = trace.tabulated(self, key, DType.float64)
+        return None if value is None else Scalar(value, dtype)
+
+    @property
+    def options(self) -> Options:
+        """The default hyper-parameters of all groups, without the rate."""
+        self.note_read(self._options)
+        return MappingProxyType(self._options())
+
+    def _options(self) -> dict[str, Any]:
+        return select_options(self, self.defaults)
+
+    # -- changing ----------------------------------------------------------------------
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in ("params", "lr") or name not in names_of(type(self)):
+            super().__setattr__(name, value)
+            return
+        self.refuse_in_trace(name)
+        with self.changing():
+            self.defaults[name] = self.checked(name, value)
+
+    @contextmanager
+    def changing(self) -> Iterator[None]:
+        """Apply all hyper-parameter changes of the block together, or none.
+
+        Where they do not fit, all of them are restored.
+        """
+        self.refuse_in_trace("param_groups")
+        stores = [self.defaults, *(group.own for group in self.param_groups)]
+        saved, before = [dict(store) for store in stores], self._forms()
+        try:
+            yield
+            for group in self.param_groups:
+                self.check(group.current())
+            if self._forms() != before:
+                self.renew_moments()
+        except BaseException:
+            for store, values in zip(stores, saved, strict=True):
+                store.clear()
+                store.update(values)
+            raise
+
+    def _forms(self) -> list[Any]:
+        limited = [self.defaults.get(name) is not None for name in LIMITS]
+        return [(limited, self.form(group.current())) for group in self.param_groups]
+
+    # -- schedules ---------------------------------------------------------------------
+
+    def schedules(self) -> list[Schedule]:
+        """Return the schedules of all groups, without repetition."""
+        found = [self.schedule, *(group.schedule for group in self.param_groups)]
+        return list({id(schedule): schedule for schedule in found}.values())
+
+    def bind_schedules(
+        self,
+        total_steps: int | None,
+        steps_per_epoch: int | None = None,
+        *,
+        first: int | None = None,
+    ) -> None:
+        """Set the length of the run in all schedules; see :meth:`Schedule.bind`."""
+        self.refuse_in_trace("bind_schedules")
+        first = self.steps if first is None else first
+        for schedule in self.schedules():
+            schedule.bind(total_steps, steps_per_epoch, first=first)
+
+    def observe(self, row: Mapping[str, Any]) -> None:
+        """Pass an epoch's results to all schedules; see :meth:`Schedule.observe`."""
+        self.refuse_in_trace("observe")
+        for schedule in self.schedules():
+            schedule.observe(row)
+
+    @contextmanager
+    def rewound(self) -> Iterator[None]:
+        """Set the number of updates to 0 within the block, and restore it after."""
+        self.refuse_in_trace("steps")
+        saved = [(vars(s), dict(vars(s))) for s in self.schedules()]
+        steps = self.steps
+        try:
+            self.set_steps(0)
+            yield
+        finally:
+            self.set_steps(steps)
+            for attributes, before in saved:
+                attributes.clear()
+                attributes.update(before)

@@ -13,10 +13,11 @@ import numpy as np
 from chainrule.errors import ArgumentError, GradientError, NonFiniteError
 from chainrule.graph.build import context, no_grad, recording
 from chainrule.graph.node import Array
-from chainrule.optim.optimizer import Optimizer, Options, Rule
-from chainrule.regions import updates
+from chainrule.optim.arguments import nonnegative, option, positive_int
+from chainrule.optim.optimizer import Optimizer
 from chainrule.tensor import Tensor
 from chainrule.text import _
+from chainrule.util.validation import choice, maybe
 
 #: Below it yᵀs tells nothing of the curvature.
 _CURVATURE = 1e-10
@@ -59,12 +60,14 @@ class LBFGS(Optimizer, lr=1.0):
     (13.0, [1.0, 2.0])
     """
 
-    max_iter: int = 20
-    max_eval: int | None = None
-    tolerance_grad: float = 1e-7
-    tolerance_change: float = 1e-9
-    history_size: int = 100
-    line_search_fn: str | None = None
+    max_iter: int = positive_int(default=20)
+    max_eval: int | None = positive_int(default=None)
+    tolerance_grad: float = nonnegative(default=1e-7)
+    tolerance_change: float = nonnegative(default=1e-9)
+    history_size: int = positive_int(default=100)
+    line_search_fn: str | None = option(
+        default=None, check=maybe(choice("strong_wolfe"))
+    )
     maximize: bool = field(default=False, init=False)
     clip_norm: float | None = field(default=None, init=False)
     clip_value: float | None = field(default=None, init=False)
@@ -78,12 +81,6 @@ class LBFGS(Optimizer, lr=1.0):
                 got=_("{param_groups} groups", param_groups=len(self.param_groups)),
             )
         self.memory: dict[str, Array] = {}
-
-    def rule(self, o: Options) -> Rule:
-        return updates.sgd_update, ()  # along d in place of −g, and eagerly
-
-    def scalars(self, step: int, lr: float, o: Options) -> dict[str, float]:
-        return {"lr": lr}
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Iterate until the loss is minimal, or ``max_iter`` times.
@@ -184,28 +181,28 @@ class LBFGS(Optimizer, lr=1.0):
         rest, memory = state_dict, self.memory
         if isinstance(state_dict, Mapping):
             rest = {k: v for k, v in state_dict.items() if k != "memory"}
-            memory = self._remembered(state_dict.get("memory"))
+            memory = self._checked_memory(state_dict.get("memory"))
         super().load_state_dict(rest)
         self.memory = memory
 
-    def _remembered(self, given: Any) -> dict[str, Array]:
+    def _checked_memory(self, saved: Any) -> dict[str, Array]:
         """Copy a saved memory; refuse one that does not fit the parameters."""
         params = self.params.values()
         n = sum(int(p.size) for p in params)
         dtype = np.result_type(np.float32, *(p.dtype.numpy for p in params))
         try:
-            dtypes = dict.fromkeys(given, dtype) | {"counts": np.float64}
-            made = {name: np.array(a, dtypes[name]) for name, a in given.items()}
-            pairs = (len(made["s"]) if made else 0, n)
+            dtypes = dict.fromkeys(saved, dtype) | {"counts": np.float64}
+            memory = {name: np.array(a, dtypes[name]) for name, a in saved.items()}
+            pairs = (len(memory["s"]) if memory else 0, n)
             shapes = {"counts": (3,), "d": (n,), "g": (n,), "s": pairs, "y": pairs}
-            if not made or {name: a.shape for name, a in made.items()} == shapes:
-                return made
+            if not memory or {name: a.shape for name, a in memory.items()} == shapes:
+                return memory
         except (AttributeError, KeyError, TypeError, ValueError):
             pass
         raise ArgumentError(
             _("The memory in the state_dict is none of such an LBFGS."),
             expected=_("s, y, d, g and counts, over {n} numbers", n=n),
-            got=f"{given!r:.80}",
+            got=f"{saved!r:.80}",
         )
 
 

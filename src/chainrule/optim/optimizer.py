@@ -1,81 +1,54 @@
-"""The base class of optimisers: parameters, groups, the update step, settings.
-
-An optimiser is a rule (a region of ``chainrule.regions.updates``), its moments and the
-scalars of a step. What depends on the step alone (the schedule, Adam's bias correction)
-is tabulated in float64 and comes in as scalars, and so do all other hyper-parameters:
-changing them recompiles nothing.
-"""
+"""The base class of optimisers: parameters, moments, the update step."""
 
 from __future__ import annotations
 
 import functools
 import itertools
-from abc import ABC, abstractmethod
-from collections.abc import (
-    Callable,
-    Iterable,
-    Iterator,
-    Mapping,
-    Sequence,
-)
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
 from typing import Any, ClassVar
 
 import numpy as np
 
-from chainrule.compilation.guards.fingerprints import fingerprint
-from chainrule.compilation.scalars import Scalar
 from chainrule.errors import GradientError
 from chainrule.graph.build import constant, context, no_grad, recording, role, scope
 from chainrule.graph.node import Value
 from chainrule.graph.primitive import as_tuple
 from chainrule.graph.types import DType
 from chainrule.optim import state
-from chainrule.optim.arguments import ARGUMENTS, names_of
-from chainrule.optim.clipping import as_dtype, total_norm
-from chainrule.optim.groups import (
-    LIMITS,
-    ParamGroup,
-    Request,
-    as_json,
-    options_of,
-    share_out,
-)
-from chainrule.optim.hyper_parameters import Arguments, Rate
-from chainrule.optim.schedule import Schedule
-from chainrule.optim.schedules import as_schedule
+from chainrule.optim.arguments import names_of
+from chainrule.optim.clipping import as_dtype, clip_elements, clip_factor, total_norm
+from chainrule.optim.groups import LIMITS, ParamGroup, as_json
+from chainrule.optim.hyper_parameters import HyperParameters, Options
+from chainrule.optim.parameters import Request, share_out
+from chainrule.optim.rule import update_region
 from chainrule.primitives.elementwise import neg
-from chainrule.regions import updates
 from chainrule.regions.region import Region
 from chainrule.tensor import Tensor, wrap
 from chainrule.text import _
-from chainrule.util.validation import Check, count
 
-Options = Mapping[str, Any]
-#: A region, and the names of the moments that it takes.
-Rule = tuple[Region, tuple[str, ...]]
 #: Gives a scalar of the present update by its name and dtype.
 Supply = Callable[[str, DType], Any]
+#: Version numbers for the parameters and rules of optimisers, each used once.
+_versions = itertools.count()
 
 
 @functools.lru_cache(maxsize=64)
-def _asked(keys: frozenset[str]) -> tuple[list[str], bool]:
+def _requested(keys: frozenset[str]) -> tuple[list[str], bool]:
     """Return the rates among ``keys``, and whether other scalars are required."""
     rates = [key for key in keys if key.endswith("rate")]
     return rates, not keys or len(keys) > len(rates) + ("number" in keys)
 
 
-#: Version numbers for the parameters and rules of optimisers, each used once.
-_versions = itertools.count()
-
-
-class Optimizer(Arguments, ABC):
+class Optimizer(HyperParameters):
     """Base class of the optimisers.
 
-    An optimiser declares its own arguments as a dataclass declares its fields; they are
-    its options, and each has its check in ``chainrule.optim.arguments``.
+    An optimiser is one class: its arguments as fields with checks
+    (``chainrule.optim.arguments``), the names of its moments, the scalars of a step,
+    and its rule, which is the formula of explanations too (``chainrule.optim.rule``).
+    What depends on the step alone (a schedule, Adam's bias correction) is a scalar,
+    tabulated in float64, so changing it recompiles nothing.
 
     Args:
         params: the parameters: an iterable of tensors (``model.parameters()``) or of
@@ -121,6 +94,20 @@ class Optimizer(Arguments, ABC):
             unknown option, a pattern that fits nothing; a change within a function
             that is traced.
 
+    >>> class Momentum(Optimizer, lr=0.1):
+    ...     momentum: float = 0.9
+    ...
+    ...     def moments(self, o):
+    ...         return ("v",)
+    ...
+    ...     def scalars(self, step, lr, o):
+    ...         return {"momentum": o["momentum"], "lr": lr}
+    ...
+    ...     @staticmethod
+    ...     def update(p, g, s):
+    ...         s.v = s.momentum * s.v + g
+    ...         return p - s.lr * s.v
+
     >>> from chainrule import nn, optim
     >>> model = nn.Linear(2, 1)
     >>> optimizer = optim.AdamW([{"params": "bias", "weight_decay": 0.0},
@@ -129,56 +116,73 @@ class Optimizer(Arguments, ABC):
     [0.0, 0.01]
     """
 
-    checks: ClassVar[Mapping[str, Check]] = {
-        **ARGUMENTS,
-        "lr": lambda name, rate: as_schedule(rate),
-    }
     #: Whether weight decay lets θ shrink where no option says it.
     decoupled: ClassVar[bool] = False
+    #: Where the rule can be looked up.
+    source: ClassVar[str] = ""
+    #: The letters of moments in formulas, where they are not their names.
+    letters: ClassVar[Mapping[str, str]] = {}
+    #: Options of each form of the rule, from which its conformance tests are made.
+    variants: ClassVar[Sequence[Options]] = ({},)
+    #: The rule as an operation of the graph.
+    region: ClassVar[Region]
+
+    def __init_subclass__(cls, **defaults: Any) -> None:
+        super().__init_subclass__(**defaults)
+        if "update" in vars(cls):
+            cls.region = update_region(cls)
 
     def __post_init__(self) -> None:
-        given: Any = self._params
-        request, self._all = Request(type(self).__name__, given), given is None
-        self.flat, self.by_name = request.flat, not request.given
+        params: Any = self._params
+        request, self._all = Request(type(self).__name__, params), params is None
+        self.flat, self.by_name = request.flat, not request.tensors
         self.steps, self.params = 0, {}
         self._state: dict[str, dict[str, Tensor]] = {}
         self._version = next(_versions)
         self.param_groups = [
-            ParamGroup(self, f"group{i}." if i else "", wanted, own)
-            for i, (wanted, own) in enumerate(request.groups)
+            ParamGroup(self, f"group{i}." if i else "", selectors, own)
+            for i, (selectors, own) in enumerate(request.groups)
         ]
         for group in self.param_groups:
-            self.check(group.held())
+            self.check(group.current())
         named = request.named()
         if named is not None:
             self.attach_parameters(named)
 
     # -- what an optimiser defines -----------------------------------------------------
 
-    @abstractmethod
-    def rule(self, o: Options) -> Rule:
-        """Return the update region (θ, g, moments…, scalars…) → …, and moment names."""
+    def moments(self, o: Options) -> tuple[str, ...]:
+        """Return the names of the moments that the rule keeps with these options."""
+        return ()
 
-    @abstractmethod
     def scalars(self, step: int, lr: float, o: Options) -> dict[str, float]:
         """Return the rule's scalars at update ``step`` (from 1), in float64."""
+        return {"lr": lr}
+
+    @staticmethod
+    def update(p: Any, g: Any, s: Any) -> Any:
+        """Return the new parameter; assign the new moments.
+
+        An optimiser that is no rule for each parameter overrides :meth:`step` instead.
+
+        Args:
+            p: the parameter θ.
+            g: its gradient, after clipping and weight decay.
+            s: the moments and scalars by name: ``s.m = s.beta1 * s.m + s.rest1 * g``.
+        """
+        raise NotImplementedError
 
     def initial(self, o: Options) -> float:
         """Return the initial value of the moments."""
         return 0.0
 
-    def check(self, o: Options) -> None:
-        """Refuse options that contradict each other."""
-
-    def form(self, o: Options) -> tuple[Region, tuple[str, ...], str | None, bool]:
-        """Return the options that fix the compiled form of a step, not its numbers.
+    def form(self, o: Options) -> tuple[tuple[str, ...], tuple[str, ...], bool]:
+        """Return what fixes the compiled form of a step, not its numbers.
 
         Returns:
-            The rule, its moments, how θ decays, and whether it climbs.
+            The names of moments and of scalars, and whether the step climbs.
         """
-        shrinks = o.get("decoupled_weight_decay", self.decoupled)
-        decay = ("keep" if shrinks else "penalty") if o.get("weight_decay") else None
-        return *self.rule(o), decay, o.get("maximize", False)
+        return self.moments(o), tuple(self._row(0, 1.0, o)), o.get("maximize", False)
 
     # -- its parameters ----------------------------------------------------------------
 
@@ -189,8 +193,9 @@ class Optimizer(Arguments, ABC):
         return MappingProxyType(self._params)
 
     @params.setter
-    def params(self, given: Any) -> None:
-        self._params = given
+    def params(self, params: Any) -> None:
+        vars(self).setdefault("defaults", {})
+        self._params = params
 
     def attach_parameters(
         self, named: Mapping[str, Tensor] | Iterable[tuple[str, Tensor]]
@@ -208,35 +213,35 @@ class Optimizer(Arguments, ABC):
                 pattern of a group fits none of them.
         """
         self.refuse_in_trace("attach_parameters")
-        named, held = dict(named), self._params
-        moments = {id(p): self._state[name] for name, p in held.items()}
-        wanted = [
-            [(name, held[name]) for name in group.names] if held else group.wanted
+        named, params = dict(named), self._params
+        moments = {id(p): self._state[name] for name, p in params.items()}
+        selectors = [
+            [(name, params[name]) for name in group.names]
+            if params
+            else group.selectors
             for group in self.param_groups
         ]
-        shares = share_out(wanted, named)
-        mine = {name for share in shares for name in share}
-        self.params = {name: p for name, p in named.items() if name in mine}
+        shares = share_out(selectors, named)
+        own = {name for share in shares for name in share}
+        self.params = {name: p for name, p in named.items() if name in own}
         self._state = {name: moments.get(id(p), {}) for name, p in self.params.items()}
-        self._all = len(mine) == len(named)
+        self._all = len(own) == len(named)
         for group, share in zip(self.param_groups, shares, strict=True):
             group.names = share
-        self._renew_moments()
+        self.renew_moments()
 
-    def _renew_moments(self) -> None:
+    def renew_moments(self) -> None:
         """Create or remove moments as the current options require."""
-        made: dict[str, dict[str, Tensor]] = {name: {} for name in self.params}
+        renewed: dict[str, dict[str, Tensor]] = {name: {} for name in self.params}
         for group in self.param_groups:
-            start, moments = self.initial(group.held()), self.rule(group.held())[1]
-            for name in group.names:
-                p, old = self.params[name], self._state[name]
-                for moment in moments:
-                    t = old.get(moment)
-                    if t is None:
-                        t = Tensor(np.full(p.shape, start, p.dtype.numpy))
-                    t.name = f"{name}.{moment}"
-                    made[name][moment] = t
-        self._state = made
+            o = group.current()
+            for name, moment in itertools.product(group.names, self.moments(o)):
+                p, t = self.params[name], self._state[name].get(moment)
+                if t is None:
+                    t = Tensor(np.full(p.shape, self.initial(o), p.dtype.numpy))
+                t.name = f"{name}.{moment}"
+                renewed[name][moment] = t
+        self._state = renewed
         self._version = next(_versions)
 
     @property
@@ -249,146 +254,6 @@ class Optimizer(Arguments, ABC):
     def _note_parts(self) -> None:
         """Note that the trace depends on the current parameters and update rule."""
         self.note_read(partial(getattr, self, "_version"))
-
-    # -- its hyper-parameters ----------------------------------------------------------
-
-    @property
-    def lr(self) -> float:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """The learning rate of the next update.
-
-        A number or a schedule may be set. A schedule is a function of the optimiser's
-        updates: one that is set after 100 of them goes on from update 100.
-        """
-        traced = self.traced("own.rate", DType.float32)
-        return vars(self)["lr"](self.steps) if traced is None else traced
-
-    @lr.setter
-    def lr(self, rate: Rate) -> None:
-        vars(self)["lr"] = rate
-
-    @property
-    def schedule(self) -> Schedule:
-        """The learning rate η as a function of the update number."""
-        self.note_read(lambda: fingerprint(vars(self)["lr"]))
-        return vars(self)["lr"]
-
-    @schedule.setter
-    def schedule(self, schedule: Rate) -> None:
-        self.lr = schedule
-
-    @property
-    def steps(self) -> int:
-        """The number of updates made."""
-        if context.trace is None:
-            return vars(self)["steps"]
-        traced = self.traced("number", DType.int64)
-        return vars(self)["steps"] if traced is None else traced
-
-    @steps.setter
-    def steps(self, steps: int) -> None:
-        self.stand(count("steps", steps))
-
-    def stand(self, steps: int) -> None:
-        """Set the number of updates made."""
-        vars(self)["steps"] = steps  # no hyper-parameter, whose change is checked
-
-    def traced(self, key: str, dtype: DType) -> Any:
-        """Return, while tracing, a scalar of the next update; None otherwise.
-
-        None where there is no such trace: then the number is known.
-        """
-        trace = context.trace
-        if trace is None or trace.is_new(self):
-            return None
-        value = trace.tabulated(self, key, DType.float64)
-        return None if value is None else Scalar(value, dtype)
-
-    @property
-    def options(self) -> Options:
-        """The default hyper-parameters of all groups, without the rate."""
-        self.note_read(self._options)
-        return MappingProxyType(self._options())
-
-    def _options(self) -> dict[str, Any]:
-        names = options_of(type(self))
-        return dict(zip(names, map(vars(self).__getitem__, names)))
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        if name in ("params", "lr") or name not in names_of(type(self)):
-            super().__setattr__(name, value)
-            return
-        self.refuse_in_trace(name)
-        with self.changing():
-            super().__setattr__(name, value)
-
-    @contextmanager
-    def changing(self) -> Iterator[None]:
-        """Apply all hyper-parameter changes of the block together, or none.
-
-        Where they do not fit, all of them are restored.
-        """
-        self.refuse_in_trace("param_groups")
-        groups: Sequence[ParamGroup] = vars(self).get("param_groups", ())
-        owns = [vars(self), *(group.own for group in groups)]
-        kept, before = [dict(own) for own in owns], self._forms(groups)
-        try:
-            yield
-            for group in groups:
-                self.check(group.held())
-            if self._forms(groups) != before:
-                self._renew_moments()
-        except BaseException:
-            for own, then in zip(owns, kept, strict=True):
-                own.update(then)
-                for name in own.keys() - then.keys():
-                    del own[name]
-            raise
-
-    def _forms(self, groups: Iterable[ParamGroup]) -> list[Any]:
-        limited = [self._limit(name) is not None for name in LIMITS]
-        return [(limited, self.form(group.held())) for group in groups]
-
-    def _limit(self, name: str) -> float | None:
-        return vars(self).get(name)
-
-    def schedules(self) -> list[Schedule]:
-        """Return the schedules of all groups, without repetition."""
-        found = [self.schedule, *(group.schedule for group in self.param_groups)]
-        return list({id(schedule): schedule for schedule in found}.values())
-
-    def bind_schedules(
-        self,
-        total_steps: int | None,
-        steps_per_epoch: int | None = None,
-        *,
-        first: int | None = None,
-    ) -> None:
-        """Set the length of the run in all schedules; see :meth:`Schedule.bind`."""
-        self.refuse_in_trace("bind_schedules")
-        first = self.steps if first is None else first
-        for schedule in self.schedules():
-            schedule.bind(total_steps, steps_per_epoch, first=first)
-
-    @contextmanager
-    def elsewhere(self) -> Iterator[None]:
-        """Reset the number of updates within the block, and restore it after."""
-        self.refuse_in_trace("steps")
-        held = [(vars(s), dict(vars(s))) for s in self.schedules()]
-        steps = self.steps
-        try:
-            self.stand(0)
-            yield
-        finally:
-            self.stand(steps)
-            for now, before in held:
-                now.clear()
-                now.update(before)
-
-    def observe(self, row: Mapping[str, Any]) -> None:
-        """Pass an epoch's results to all schedules; see :meth:`Schedule.observe`."""
-        self.refuse_in_trace("observe")
-        for schedule in self.schedules():
-            schedule.observe(row)
 
     # -- the step ----------------------------------------------------------------------
 
@@ -404,35 +269,37 @@ class Optimizer(Arguments, ABC):
                 behind the prefix of a group, and ``own.rate`` where groups have none.
         """
         numbers = range(first := vars(self)["steps"], first + steps)
-        rates, updates = _asked(keys)
+        rates, others = _requested(keys)
         columns: dict[str, tuple[float, ...]] = {}
         if "number" in keys:
             columns["number"] = tuple(numbers)
         if rates:
             of = {f"{group.prefix}rate": group.schedule for group in self.param_groups}
             of["own.rate"] = self.schedule
-            for key in rates:
-                columns[key] = tuple(map(of[key], numbers))
-        if not updates:
+            columns |= {key: tuple(map(of[key], numbers)) for key in rates}
+        if not others:
             return columns
         for group in self.param_groups:
             if not group.names:
                 continue
-            o, schedule = group.held(), group.held_schedule()
-            rows = map(self._row, numbers, map(schedule, numbers), itertools.repeat(o))
+            o = group.current()
+            rows = map(self._row, numbers, map(o["lr"], numbers), itertools.repeat(o))
             table = list(rows)
             for key, column in zip(table[0], zip(*map(dict.values, table))):
                 columns[group.prefix + key] = column
-        own = vars(self)
         for name in LIMITS:
-            if (limit := own.get(name)) is not None:
+            if (limit := self.defaults.get(name)) is not None:
                 columns[name] = (limit,) * steps
         return columns
 
     def _row(self, t: int, lr: float, o: Options) -> dict[str, float]:
-        decay = o.get("weight_decay")
-        more = {"penalty": decay, "keep": 1 - lr * decay} if decay else {}
-        return self.scalars(t + 1, lr, o) | more
+        """Return all scalars of update ``t`` (from 0): the rule's, and of the decay."""
+        row, decay = self.scalars(t + 1, lr, o), o.get("weight_decay")
+        if not decay:
+            return row
+        if o.get("decoupled_weight_decay", self.decoupled):
+            return row | {"keep": 1 - lr * decay}
+        return row | {"penalty": decay}
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Update every parameter, after clipping the gradients if requested.
@@ -467,15 +334,7 @@ class Optimizer(Arguments, ABC):
         supply, steps = self._supply()
         changed: list[tuple[Tensor, Value]] = []
         with no_grad(), role("update"):
-            if self._limit("clip_value") is not None:
-                for name, g in gradients.items():
-                    with scope(name.rpartition(".")[0]):
-                        limit = supply("clip_value", g.dtype)
-                        gradients[name] = updates.clip_value(g, limit)
-            factor = None
-            if self._limit("clip_norm") is not None:
-                norm = total_norm(list(gradients.values()))
-                factor = updates.clip_factor(norm, supply("clip_norm", norm.dtype))
+            factor = self._clip(gradients, supply)
             for group in self.param_groups:
                 changed += self._updated(group, gradients, factor, supply)
             try:
@@ -489,7 +348,18 @@ class Optimizer(Arguments, ABC):
         """Assign the new values of a step, and set the number of updates."""
         for tensor, value in changed:
             tensor.copy_(wrap(value))
-        self.stand(steps)
+        self.set_steps(steps)
+
+    def _clip(self, gradients: dict[str, Value], supply: Supply) -> Value | None:
+        """Clip the gradients by value; return the factor that clips their norm."""
+        if self.defaults.get("clip_value") is not None:
+            for name, g in gradients.items():
+                with scope(name.rpartition(".")[0]):
+                    gradients[name] = clip_elements(g, supply("clip_value", g.dtype))
+        if self.defaults.get("clip_norm") is None:
+            return None
+        norm = total_norm(list(gradients.values()))
+        return clip_factor(norm, supply("clip_norm", norm.dtype))
 
     def _updated(
         self,
@@ -499,29 +369,23 @@ class Optimizer(Arguments, ABC):
         supply: Supply,
     ) -> Iterator[tuple[Tensor, Value]]:
         """Yield a group's parameters and their moments, each with its new value."""
-        o = group.held()
-        rule, __, decay, climbs = self.form(o)
-        keys = list(self.scalars(1, 1.0, o))
+        moments, scalars, climbs = self.form(group.current())
+        scaled = climbs or factor is not None
+        names = {"scalars": " ".join([*scalars, "scale"] if scaled else scalars)}
+        if moments:
+            names["moments"] = " ".join(moments)
         for name in (name for name in group.names if name in gradients):
-            p, moments = self._params[name], self._state[name]
+            p, state = self._params[name], self._state[name]
             with scope(name.rpartition(".")[0]):
-                values = [p.value, gradients[name]]
-                values += [t.value for t in moments.values()]
-                values += [supply(group.prefix + key, p.dtype) for key in keys]
-                front: dict[str, Value] = {}
+                values = [p.value, gradients[name], *[t.value for t in state.values()]]
+                values += [supply(group.prefix + key, p.dtype) for key in scalars]
                 if factor is not None:
-                    s = as_dtype(factor, p.dtype)
-                    front["scale"] = neg(s) if climbs else s
+                    scale = as_dtype(factor, p.dtype)
+                    values.append(neg(scale) if climbs else scale)
                 elif climbs:
-                    front["scale"] = constant(-1.0, p.dtype)
-                if decay is not None:
-                    front[decay] = supply(group.prefix + decay, p.dtype)
-                if front:
-                    given = {"rule": rule.name, "by": " ".join(front)}
-                    made = updates.adjusted_update(*values, *front.values(), **given)
-                else:
-                    made = rule(*values)
-            yield from zip((p, *moments.values()), as_tuple(made), strict=True)
+                    values.append(constant(-1.0, p.dtype))
+                new = as_tuple(self.region(*values, **names))
+            yield from zip((p, *state.values()), new, strict=True)
 
     def _supply(self) -> tuple[Supply, int]:
         """Return a function for an update's scalars, and the count of updates after it.
@@ -553,12 +417,10 @@ class Optimizer(Arguments, ABC):
 
         Returns:
             ``"state"``: for each parameter's name its moments as arrays;
-            ``"param_groups"``: for each group the names of its parameters, its options
-            (with ``"own"``, the names of those that it does not share) and, where it
-            has one of its own, its learning rate; ``"options"``, what groups share;
-            ``"steps"``, ``"lr"``, ``"clip_norm"``, ``"clip_value"`` and the name of the
-            ``"optimizer"``. Rates are settings of schedules, which hold what those
-            have learnt.
+            ``"param_groups"``: for each group the names of its parameters, and the
+            hyper-parameters that it does not share; the hyper-parameters that groups
+            share, by name; ``"steps"`` and the name of the ``"optimizer"``. Rates are
+            settings of schedules, which hold what those have learnt.
         """
         return state.state_dict(self)
 
@@ -593,16 +455,20 @@ class Optimizer(Arguments, ABC):
         Moments and ``steps`` are not among them.
         """
         self.refuse_in_trace("settings")
-        limits = {name: self._limit(name) for name in LIMITS}
-        made = {"name": type(self).__name__, "lr": self.schedule.settings()}
-        made |= as_json(self.options)
-        made |= {k: v for k, v in limits.items() if v is not None}
+        limits = {name: self.defaults.get(name) for name in LIMITS}
+        settings = {"name": type(self).__name__, "lr": self.schedule.settings()}
+        settings |= as_json(self.options)
+        settings |= {k: v for k, v in limits.items() if v is not None}
         groups = [group.settings() for group in self.param_groups]
         if not self.flat:
-            made["params"] = groups
+            settings["params"] = groups
         elif not self._all:
-            made["params"] = groups[0]["params"]
-        return made
+            settings["params"] = groups[0]["params"]
+        return settings
+
+    def arguments_shown(self) -> Mapping[str, Any]:
+        """Return the arguments by name, as ``repr`` shows them."""
+        return {name: self.defaults.get(name) for name in names_of(type(self))}
 
     def __repr__(self) -> str:
         n = len(self.param_groups)

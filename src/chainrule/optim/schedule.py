@@ -11,9 +11,9 @@ import numpy as np
 
 from chainrule.errors import ArgumentError
 from chainrule.graph.node import Array
-from chainrule.optim.arguments import Declared, names_of
+from chainrule.optim.arguments import Declared, names_of, option, positive_int, rate
 from chainrule.text import _
-from chainrule.util.validation import Check, count, number, whole
+from chainrule.util.validation import Check, choice, count, number, whole
 
 #: A number of updates, or None where nobody knows.
 Count = int | None
@@ -54,7 +54,7 @@ class Schedule(Declared):
     0.1
     """
 
-    lr: float
+    lr: float = option(check=rate)
 
     # Without annotations, for they are no arguments.
     #: Fingerprints compare its attributes: a change makes readers be traced anew.
@@ -128,8 +128,8 @@ class Schedule(Declared):
         if type(self) is Schedule:
             return self.lr
         state = self.state()
-        made = {"name": type(self).__name__, **self.arguments()}
-        return made | ({"state": state} if state else {})
+        settings = {"name": type(self).__name__, **self.arguments()}
+        return settings | ({"state": state} if state else {})
 
     def values(self, n: int) -> Array:
         """Return the learning rates of the first n updates.
@@ -158,13 +158,15 @@ class CountedSchedule(Schedule):
     """
 
     __: KW_ONLY
-    unit: Literal["epoch", "step"] = "epoch"
-    steps_per_epoch: int | None = None
+    unit: Literal["epoch", "step"] = option(
+        default="epoch", check=choice("epoch", "step")
+    )
+    steps_per_epoch: int | None = positive_int(default=None)
 
     def __post_init__(self) -> None:
-        told = self.unit == "step" or self.steps_per_epoch is not None
+        known = self.unit == "step" or self.steps_per_epoch is not None
         #: mark: an update, its epoch, updates an epoch from there on.
-        self.learnt = {} if told else {"mark": None}
+        self.learnt = {} if known else {"mark": None}
 
     def bind(
         self, total_steps: Count, steps_per_epoch: Count = None, *, first: int = 0

@@ -1,6 +1,6 @@
 """Learning-rate schedules, with PyTorch's names and formulas, and a table by name.
 
-Each is a formula of its arguments, which ``arguments.ARGUMENTS`` takes or refuses.
+Each is one class: its arguments with their checks, and its formula.
 """
 
 from __future__ import annotations
@@ -9,14 +9,50 @@ import math
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, field
+from functools import partial
+from itertools import pairwise
+from math import inf
 from numbers import Real
 from typing import Any, Literal
 
 from chainrule.errors import ArgumentError
+from chainrule.optim.arguments import (
+    limit,
+    nonnegative,
+    option,
+    positive,
+    positive_int,
+    rate,
+    share,
+)
 from chainrule.optim.better import is_better
 from chainrule.optim.schedule import Count, CountedSchedule, Schedule
 from chainrule.text import _
-from chainrule.util.validation import did_you_mean, known_names, whole
+from chainrule.util.validation import (
+    choice,
+    count,
+    did_you_mean,
+    known_names,
+    number,
+    refused,
+    text,
+    whole,
+)
+
+_part = partial(number, least=0, most=1, what=_("{name} is a share."))
+_key = partial(text, what=_("{name} is a key of history.epochs."))
+
+
+def _milestones(name: str, value: Any) -> list[int]:
+    """Check that milestones are integers ≥ 1, each larger than the one before."""
+    try:
+        marks = [whole(_("a milestone"), m) for m in value]
+    except (TypeError, ArgumentError):
+        marks = []
+    if not marks or any(a >= b for a, b in pairwise(marks)):
+        ranges = _("whole numbers ≥ 1, each larger than the one before: [30, 60]")
+        raise refused(name, value, _("{name} must follow each other."), ranges)
+    return marks
 
 
 class StepLR(CountedSchedule):
@@ -32,8 +68,8 @@ class StepLR(CountedSchedule):
     (0.1, 0.05, 0.025)
     """
 
-    step_size: int
-    gamma: float = 0.1
+    step_size: int = positive_int()
+    gamma: float = positive(default=0.1)
 
     def __call__(self, step: int) -> float:
         return _scaled(self.lr, self.gamma, self.count(step) // self.step_size)
@@ -52,8 +88,8 @@ class MultiStepLR(CountedSchedule):
     array([1.  , 1.  , 1.  , 0.5 , 0.5 , 0.25, 0.25])
     """
 
-    milestones: Sequence[int]
-    gamma: float = 0.1
+    milestones: Sequence[int] = option(check=_milestones)
+    gamma: float = positive(default=0.1)
 
     def __call__(self, step: int) -> float:
         passed = bisect_right(self.milestones, self.count(step))
@@ -69,7 +105,7 @@ class ExponentialLR(CountedSchedule):
     array([1.   , 0.5  , 0.25 , 0.125])
     """
 
-    gamma: float
+    gamma: float = positive()
 
     def __call__(self, step: int) -> float:
         return _scaled(self.lr, self.gamma, self.count(step))
@@ -102,8 +138,8 @@ class CosineAnnealingLR(CountedSchedule):
     (0.1, 0.05, 0.0)
     """
 
-    T_max: int | None = None
-    eta_min: float = 0.0
+    T_max: int | None = positive_int(default=None)
+    eta_min: float = nonnegative(default=0.0)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -160,12 +196,12 @@ class OneCycleLR(Schedule):
     """
 
     lr: float = field(init=False)
-    max_lr: float
-    total_steps: int | None = None
+    max_lr: float = option(check=rate)
+    total_steps: int | None = positive_int(default=None)
     __: KW_ONLY
-    pct_start: float = 0.3
-    div_factor: float = 25.0
-    final_div_factor: float = 1e4
+    pct_start: float = option(default=0.3, check=_part)
+    div_factor: float = positive(default=25.0, check=limit)
+    final_div_factor: float = positive(default=1e4, check=limit)
 
     def __post_init__(self) -> None:
         self.lr = self.max_lr
@@ -195,13 +231,13 @@ def _cosine(start: float, end: float, share: float) -> float:
     return end + (start - end) * ((1 + math.cos(math.pi * share)) / 2)
 
 
-def _unknown_length(schedule: Schedule, name: str, given: str) -> ArgumentError:
+def _unknown_length(schedule: Schedule, name: str, example: str) -> ArgumentError:
     kind = type(schedule).__name__
     return ArgumentError(
         _("{kind} does not know how long the run is.", kind=kind),
         expected=_("{name}, or a Trainer that fills it in", name=name),
         got="None",
-        fix=_("in a loop of your own: {kind}(lr, {given})", kind=kind, given=given),
+        fix=_("in a loop of your own: {kind}(lr, {given})", kind=kind, given=example),
     )
 
 
@@ -230,8 +266,10 @@ class LinearWarmup(Schedule):
 
     lr: float = field(init=False)
     schedule: Any
-    steps: int
-    start_factor: float = 1 / 3
+    steps: int = positive_int()
+    start_factor: float = option(
+        default=1 / 3, check=partial(_part, least=-inf, above=0)
+    )
 
     def __post_init__(self) -> None:
         self.schedule = after = as_schedule(self.schedule)
@@ -300,16 +338,18 @@ class ReduceLROnPlateau(Schedule):
     [0.1, 0.1, 0.1, 0.05, 0.05]
     """
 
-    monitor: str = "validation_loss"
+    monitor: str = option(default="validation_loss", check=_key)
     __: KW_ONLY
-    mode: Literal["min", "max"] = "min"
-    factor: float = 0.1
-    patience: int = 10
-    threshold: float = 1e-4
-    threshold_mode: Literal["rel", "abs"] = "rel"
-    cooldown: int = 0
-    min_lr: float = 0.0
-    eps: float = 1e-8
+    mode: Literal["min", "max"] = option(default="min", check=choice("min", "max"))
+    factor: float = share(default=0.1, of=_("the rate"))
+    patience: int = option(default=10, check=count)
+    threshold: float = nonnegative(default=1e-4)
+    threshold_mode: Literal["rel", "abs"] = option(
+        default="rel", check=choice("rel", "abs")
+    )
+    cooldown: int = option(default=0, check=count)
+    min_lr: float = nonnegative(default=0.0)
+    eps: float = nonnegative(default=1e-8)
 
     def __post_init__(self) -> None:
         best = math.inf if self.mode == "min" else -math.inf
@@ -405,7 +445,7 @@ def build_schedule(
     kind = classes[str(name)]
     arguments = {k: v for k, v in settings.items() if k not in ("name", "state")}
     try:
-        made = kind(**arguments)
+        schedule = kind(**arguments)
     except TypeError as error:
         raise ArgumentError(
             _("{name} cannot be made from these settings.", name=name),
@@ -414,13 +454,13 @@ def build_schedule(
             fix=str(error),
         ) from error
     if "state" not in settings:
-        return made
+        return schedule
     state = settings["state"]
     try:
-        made.load_state(state)
-        if made.state() != state:
+        schedule.load_state(state)
+        if schedule.state() != state:
             raise ValueError(
-                _("{name} has {state!r:.200}", name=name, state=made.state())
+                _("{name} has {state!r:.200}", name=name, state=schedule.state())
             )
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ArgumentError(
@@ -428,7 +468,7 @@ def build_schedule(
             expected=_("what its state() gave"),
             got=f"{state!r:.80}: {error}",
         ) from error
-    return made
+    return schedule
 
 
 def as_schedule(

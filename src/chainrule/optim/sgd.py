@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any, ClassVar
+
 from chainrule.errors import ArgumentError
-from chainrule.optim.optimizer import Optimizer, Options, Rule
-from chainrule.regions import updates
+from chainrule.optim.arguments import nonnegative, share
+from chainrule.optim.hyper_parameters import Options
+from chainrule.optim.optimizer import Optimizer
 from chainrule.text import _
 
 
@@ -31,10 +34,14 @@ class SGD(Optimizer):
     tensor([0.5], requires_grad=True)
     """
 
-    momentum: float = 0.0
-    dampening: float = 0.0
-    weight_decay: float = 0.0
+    momentum: float = share(default=0.0, of=_("the velocity"))
+    dampening: float = share(default=0.0, of=_("the gradient"), kept="held back")
+    weight_decay: float = nonnegative(default=0.0)
     nesterov: bool = False
+
+    source = "textbook 2.6.2, 2.6.3 and 3.4.3; Polyak 1964; Sutskever et al. 2013"
+    letters: ClassVar = {"velocity": "v"}
+    variants = ({}, {"momentum": 0.5, "nesterov": True}, {"momentum": 0.5})
 
     def check(self, o: Options) -> None:
         if o["nesterov"] and not (o["momentum"] and not o["dampening"]):
@@ -45,12 +52,8 @@ class SGD(Optimizer):
                 fix="SGD(lr=0.01, momentum=0.9, nesterov=True)",
             )
 
-    def rule(self, o: Options) -> Rule:
-        if not o["momentum"]:
-            return updates.sgd_update, ()
-        nesterov = o["nesterov"]
-        rule = updates.nesterov_update if nesterov else updates.momentum_update
-        return rule, ("velocity",)
+    def moments(self, o: Options) -> tuple[str, ...]:
+        return ("velocity",) if o["momentum"] else ()
 
     def scalars(self, step: int, lr: float, o: Options) -> dict[str, float]:
         if not o["momentum"]:
@@ -59,3 +62,13 @@ class SGD(Optimizer):
             return {"momentum": o["momentum"], "lr": lr}
         rest = 1.0 if step == 1 else 1.0 - o["dampening"]
         return {"momentum": o["momentum"], "rest": rest, "lr": lr}
+
+    @staticmethod
+    def update(p: Any, g: Any, s: Any) -> Any:
+        if "velocity" not in s:
+            return p - s.lr * g
+        if "rest" in s:
+            s.velocity = s.momentum * s.velocity + s.rest * g
+            return p - s.lr * s.velocity
+        s.velocity = s.momentum * s.velocity + g
+        return p - s.lr * (g + s.momentum * s.velocity)  # Nesterov's

@@ -10,7 +10,7 @@ import numpy as np
 
 from chainrule.errors import ArgumentError, DTypeError, ShapeError
 from chainrule.graph.node import Array
-from chainrule.optim.groups import LIMITS, as_json
+from chainrule.optim.groups import as_json
 from chainrule.optim.schedule import Schedule
 from chainrule.optim.schedules import as_schedule
 from chainrule.primitives.rules import show
@@ -22,20 +22,14 @@ from chainrule.util.validation import count
 def state_dict(optimizer: Any) -> dict[str, Any]:
     """Return a copy of an optimiser's state; see :meth:`Optimizer.state_dict`."""
     optimizer.refuse_in_trace("state_dict")
+    groups = optimizer.param_groups
     return {
         "optimizer": type(optimizer).__name__,
         "steps": optimizer.steps,
-        "lr": deepcopy(optimizer.schedule.settings()),
-        **{limit: getattr(optimizer, limit) for limit in LIMITS},
-        "options": {} if optimizer.flat else deepcopy(as_json(optimizer.options)),
+        **deepcopy(as_json(optimizer.defaults)),
         "param_groups": [
-            {
-                "params": list(group.names),
-                "lr": None,
-                **deepcopy(as_json(group.options | group.own)),
-                "own": sorted(group.own.keys() - {"lr"}),
-            }
-            for group in optimizer.param_groups
+            {"params": list(group.names), **deepcopy(as_json(group.own))}
+            for group in groups
         ],
         "state": {
             name: {moment: np.array(t.numpy()) for moment, t in moments.items()}
@@ -47,7 +41,7 @@ def state_dict(optimizer: Any) -> dict[str, Any]:
 def load_state_dict(optimizer: Any, state: Mapping[str, Any]) -> None:
     """Restore an optimiser's state, after a check of all its values."""
     optimizer.refuse_in_trace("load_state_dict")
-    own = state_dict(optimizer)
+    own, groups = state_dict(optimizer), optimizer.param_groups
     if not optimizer.params:
         raise ArgumentError(
             _(
@@ -61,34 +55,30 @@ def load_state_dict(optimizer: Any, state: Mapping[str, Any]) -> None:
     _keys(_("The state_dict"), state, own)
     kind = _("The kind of optimiser in the state_dict")
     _same(kind, own["optimizer"], state["optimizer"])
-    steps, groups = count("steps", state["steps"]), optimizer.param_groups
-    _keys(_("The options of all groups"), state["options"], own["options"])
-    _fitting(optimizer, own["param_groups"], state["param_groups"])
-    holders = [vars(optimizer), *(group.own for group in groups)]
-    rates = [state["lr"], *(saved["lr"] for saved in state["param_groups"])]
+    steps = count("steps", state["steps"])
+    _check_groups(optimizer, own["param_groups"], state["param_groups"])
+    stores = [optimizer.defaults, *(group.own for group in groups)]
+    saved = [{k: state[k] for k in optimizer.defaults}]
+    saved += [
+        {k: v for k, v in g.items() if k != "params"} for g in state["param_groups"]
+    ]
     schedules = [
-        None if i and rate is None else _going_on(holder.get("lr"), rate)
-        for i, (holder, rate) in enumerate(zip(holders, rates, strict=True))
+        _schedule(store.get("lr"), values.pop("lr")) if "lr" in values else None
+        for store, values in zip(stores, saved, strict=True)
     ]
     with optimizer.changing():
-        for limit in LIMITS:
-            vars(optimizer)[limit] = optimizer.checks[limit](limit, state[limit])
-        common = _options(optimizer, state["options"])
-        vars(optimizer).update(common)
-        for group, saved in zip(groups, state["param_groups"], strict=True):
-            given = _options(optimizer, {k: saved[k] for k in group.options})
-            for name, value in given.items():
-                group.own.pop(name, None)
-                if name not in common or name in saved["own"] or value != common[name]:
-                    group.holder[name] = value
+        for store, values in zip(stores, saved, strict=True):
+            for name in store.keys() - values.keys() - {"lr"}:
+                del store[name]
+            store.update({k: optimizer.checked(k, v) for k, v in values.items()})
         moments = _moments(optimizer, state["state"])
     optimizer.steps = steps
     moved: dict[int, Any] = {}
-    for holder, schedule in zip(holders, schedules, strict=True):
+    for store, schedule in zip(stores, schedules, strict=True):
         if schedule is None:
-            holder.pop("lr", None)
+            store.pop("lr", None)
         else:
-            holder["lr"] = _moved(holder.get("lr"), schedule, moved)
+            store["lr"] = _moved(store.get("lr"), schedule, moved)
     for (name, moment), tensor in moments.items():
         optimizer.state[name][moment].copy_(tensor)
 
@@ -96,16 +86,16 @@ def load_state_dict(optimizer: Any, state: Mapping[str, Any]) -> None:
 # -- what must fit ---------------------------------------------------------------------
 
 
-def _keys(what: str, given: Any, expected: Iterable[str]) -> None:
+def _keys(what: str, saved: Any, expected: Iterable[str]) -> None:
     """Refuse a value that is not a dictionary with exactly the expected keys."""
-    if not isinstance(given, Mapping):
+    if not isinstance(saved, Mapping):
         raise ArgumentError(
             _("{what} is a dictionary.", what=what),
             expected=_("the keys {keys}", keys=", ".join(expected)),
-            got=f"{given!r:.80}",
+            got=f"{saved!r:.80}",
             fix=_("pass on what state_dict() gave"),
         )
-    keys = sorted(expected), sorted(given, key=str)
+    keys = sorted(expected), sorted(saved, key=str)
     _same(_("{what} (its set of keys)", what=what), *keys)
 
 
@@ -119,62 +109,46 @@ def _same(what: str, expected: Any, got: Any) -> None:
         )
 
 
-def _texts(given: Any) -> list[str]:
-    """Return the strings in a list; an empty list for any other value."""
-    items: list[Any] = given if isinstance(given, list) else []
-    return [item for item in items if isinstance(item, str)]
-
-
-def _fitting(optimizer: Any, own: list[dict[str, Any]], given: Any) -> None:
+def _check_groups(optimizer: Any, own: list[dict[str, Any]], saved: Any) -> None:
     """Refuse parameter groups that differ from the optimiser's groups."""
-    length = len(given) if isinstance(given, list) else given
+    length = len(saved) if isinstance(saved, list) else saved
     _same(_("The number of param_groups"), len(own), length)
-    for i, mine in enumerate(own):
-        here = f"param_groups[{i}]"
-        _keys(here, given[i], mine)
-        _same(
-            _("The list of params of {here}", here=here),
-            mine["params"],
-            given[i]["params"],
-        )
-        names = [name for name in _texts(given[i]["own"]) if name in mine]
-        _same(_("The list of own options of {here}", here=here), names, given[i]["own"])
-        if optimizer.flat:
-            _same(_("The lr of {here}", here=here), None, given[i]["lr"])
+    for i, (own_group, group) in enumerate(zip(own, saved, strict=True)):
+        where = f"param_groups[{i}]"
+        if not isinstance(group, Mapping) or optimizer.flat:
+            _keys(where, group, ["params"])
+        members = _("The list of params of {here}", here=where)
+        _same(members, own_group["params"], group.get("params"))
+        optimizer.param_groups[i].check_names(group.keys() - {"params"})
 
 
-def _options(optimizer: Any, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Check saved hyper-parameters, and return them."""
-    return {k: optimizer.checks[k](k, v) for k, v in given.items()}
-
-
-def _moments(optimizer: Any, given: Any) -> dict[tuple[str, str], Tensor]:
+def _moments(optimizer: Any, saved: Any) -> dict[tuple[str, str], Tensor]:
     """Return the saved moments by parameter and name, as fitting tensors."""
-    _keys(_("The state of all parameters"), given, optimizer.params)
-    made: dict[tuple[str, str], Tensor] = {}
+    _keys(_("The state of all parameters"), saved, optimizer.params)
+    loaded: dict[tuple[str, str], Tensor] = {}
     for group in optimizer.param_groups:
         for name in group.names:
-            moments = optimizer.rule(group.options)[1]
-            _keys(_("The state of {name}", name=name), given[name], moments)
-            for moment, array in given[name].items():
+            moments = optimizer.moments(group.options)
+            _keys(_("The state of {name}", name=name), saved[name], moments)
+            for moment, array in saved[name].items():
                 p = optimizer.params[name]
-                made[name, moment] = _moment(
+                loaded[name, moment] = _moment(
                     _("{moment} of {name}", moment=moment, name=name), array, p
                 )
-    return made
+    return loaded
 
 
-def _moment(what: str, given: Any, p: Tensor) -> Tensor:
+def _moment(what: str, saved: Any, p: Tensor) -> Tensor:
     """Convert a saved moment to a tensor like its parameter."""
     try:
-        array: Array = np.asarray(given)
+        array: Array = np.asarray(saved)
     except ValueError:
         array = np.asarray(None)  # lists of unequal lengths
     if array.dtype.kind not in "fiu":
         raise DTypeError(
             _("{what} holds no numbers in the state_dict.", what=what),
             expected=_("an array of {name}", name=p.dtype.name),
-            got=f"{given!r:.80}",
+            got=f"{saved!r:.80}",
         )
     if array.shape != p.shape:
         raise ShapeError(
@@ -196,7 +170,7 @@ def _moment(what: str, given: Any, p: Tensor) -> Tensor:
 # -- schedules -------------------------------------------------------------------------
 
 
-def _going_on(own: Schedule | None, settings: Any) -> Schedule:
+def _schedule(own: Schedule | None, settings: Any) -> Schedule:
     """Build a schedule from saved settings, of a user-defined class too."""
     known = {} if own is None else {type(own).__name__: type(own)}
     return as_schedule(deepcopy(settings), known)

@@ -36,12 +36,12 @@ from chainrule import errors, nn, optim, viz
 from chainrule.recipes import Reference, Study, memory
 from chainrule.text import _, say
 from chainrule.training import (
+    BatchSource,
     Callback,
     Environments,
     Loop,
     RunState,
-    Source,
-    Work,
+    StepInputs,
     compile_program,
 )
 
@@ -156,7 +156,7 @@ def compiled(
 # -- acting and remembering ------------------------------------------------------------
 
 
-class Experience(Source):
+class Experience(BatchSource):
     """A source of batches from a replay memory that acts in an environment.
 
     A memory is a row: what was seen before and after, the action, the reward, and
@@ -174,16 +174,16 @@ class Experience(Source):
         """Set the program that chooses actions."""
         self.program = program
 
-    def take(self, state: RunState, most: int) -> Work | None:
+    def take(self, state: RunState, most: int) -> StepInputs | None:
         """Act, then return a batch for an update or renew the target network."""
         how = self.how
         last = (state.updates + 1) % (how.updates // how.tests) == 0
         if state.updates % how.cycle == how.cycle - 1:
-            return Work({}, entry="follow", last=last)
+            return StepInputs({}, entry="follow", last=last)
         self.act(how.every if state.updates else how.start + how.every)
         held = min(self.world.steps, how.room)
         rows = self.memory[self.dice.integers(held, size=how.batch)]
-        return Work({"rows": rows}, last=last)
+        return StepInputs({"rows": rows}, last=last)
 
     def act(self, steps: int) -> None:
         """Act in the environment, with the best action or, with probability ε, any."""
@@ -288,7 +288,7 @@ def learn(study: Study, name: str, how: Settings) -> dict[str, Any]:
     agent = Agent(source.seen, actions)
     program = compiled(agent, source.seen, actions, how, **study.how)
     best = Best(agent, Environments(name, how.choice, seed=int(seeds[2])))
-    loop = Loop(program, "learn", source, observers=[best])
+    loop = Loop(program, "learn", source, callbacks=[best])
     loop = study.loop(name, loop, epochs=how.tests)
 
     episodes = np.array(source.world.episodes)

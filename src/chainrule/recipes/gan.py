@@ -164,7 +164,7 @@ def game_loop(study: Study, x: np.ndarray) -> tuple[Game, Loop]:
     )
     source = Batches({"x": x}, BATCH_SIZE, study.seed)
     watched = ("loss", "generator")
-    return game, Loop(program, "play", source, observers=[Growth()], finite=watched)
+    return game, Loop(program, "play", source, callbacks=[Growth()], finite=watched)
 
 
 class Growth(Callback):
@@ -303,7 +303,7 @@ def played(study: Study, x: np.ndarray) -> Loop:
     curves = {name: [row[column] for row in rows] for name, column in names}
     title = "The losses of the two: no descent, a balance"
     study.draw("losses", viz.gallery.lines, curves, across=_("epoch"), title=title)
-    images = loop.observers[0].images
+    images = loop.callbacks[0].images
     growth = {f"epoch {n}": images[n] for n in sorted(images, key=int)}
     title = "The same noise, as G learns"
     study.draw("growth", viz.gallery.rows, growth, title=title, size=(7.0, 4.5))

@@ -41,7 +41,7 @@ import chainrule as cr
 from chainrule import nn, optim
 from chainrule.recipes import Reference, SampleLogger, Study, numbered
 from chainrule.text import _, say, tr
-from chainrule.training import Loop, Source, Work, compile_program
+from chainrule.training import BatchSource, Loop, StepInputs, compile_program
 from chainrule.viz import gallery
 
 SUMMARY = _("a character transformer reads Shakespeare and writes; Radford et al. 2018")
@@ -233,7 +233,7 @@ def compiled(study: Study, model: GPT, s: Settings) -> Any:
 # -- training and writing --------------------------------------------------------------
 
 
-class Windows(Source):
+class Windows(BatchSource):
     """A source of random windows of the plays, drawn for each step."""
 
     def __init__(self, text: np.ndarray, s: Settings, seed: int) -> None:
@@ -244,13 +244,13 @@ class Windows(Source):
         dice = np.random.default_rng([self.seed, update])
         return dice.integers(0, len(self.text) - self.s.block, self.s.batch)
 
-    def take(self, state: Any, most: int) -> Work | None:
+    def take(self, state: Any, most: int) -> StepInputs | None:
         """Return the next steps' windows; an epoch lasts from sample to sample."""
         steps = min(most, self.s.every - state.step)
         if not steps:
             return None
         starts = np.stack([self.draw(state.updates + i) for i in range(steps)])
-        return Work({"window": windows(self.text, starts, self.s.block)}, steps)
+        return StepInputs({"window": windows(self.text, starts, self.s.block)}, steps)
 
 
 def write(program: Any, text: Text, s: Settings, dice: np.random.Generator) -> str:
@@ -355,7 +355,7 @@ def run(study: Study) -> dict[str, Any]:
     samples = Samples(program, text, s, study.seed)
     samples.draw(0)
     source = Windows(text.train, s, study.seed)
-    loop = Loop(program, "train", source, observers=[samples])
+    loop = Loop(program, "train", source, callbacks=[samples])
     loop = study.loop("training", loop, epochs=s.steps // s.every)
     samples.print_new()
 

@@ -44,7 +44,7 @@ import chainrule as cr
 from chainrule import nn, optim, viz
 from chainrule.recipes import Reference, Study
 from chainrule.text import _, say
-from chainrule.training import Loop, RunState, Source, Work, compile_program
+from chainrule.training import BatchSource, Loop, RunState, StepInputs, compile_program
 
 SUMMARY = _("questions about pictures: a CNN and words joined by a product, 13 answers")
 REFERENCES = [Reference("accuracy", at_least=0.97, source=_("easy-VQA's own baseline"))]
@@ -108,13 +108,13 @@ def kind_of(text: str) -> str:
     return "is it not there?" if negated else "is it there?"
 
 
-class Batches(Source):
+class Batches(BatchSource):
     """A source of batches of pictures and questions, shuffled at each epoch."""
 
     def __init__(self, data: Pictures, seed: int) -> None:
         self.data, self.seed = data, seed
 
-    def take(self, state: RunState, most: int) -> Work | None:
+    def take(self, state: RunState, most: int) -> StepInputs | None:
         """Return the next batches of pictures; an incomplete batch is dropped."""
         if state.step == len(self.data) // BATCH_SIZE:
             return None
@@ -122,7 +122,7 @@ class Batches(Source):
         first = state.step * BATCH_SIZE
         rows = order(len(self.data))[first : first + BATCH_SIZE]
         names = ("images", "words", "answers", "asked")
-        return Work({name: getattr(self.data, name)[rows] for name in names})
+        return StepInputs({name: getattr(self.data, name)[rows] for name in names})
 
 
 # -- the network -----------------------------------------------------------------------

@@ -42,7 +42,7 @@ import chainrule as cr
 from chainrule import nn, optim, viz
 from chainrule.recipes import Reference, Study
 from chainrule.text import _, say
-from chainrule.training import Environments, Loop, RunState, Source, Work
+from chainrule.training import BatchSource, Environments, Loop, RunState, StepInputs
 from chainrule.training import compile_program as compiled_together
 
 SUMMARY = _("proximal policy optimisation: CartPole, Acrobot and Pendulum")
@@ -240,7 +240,7 @@ def compiled(agent: Agent, policy: Categorical, how: Settings, **engine: Any) ->
 # -- acting ----------------------------------------------------------------------------
 
 
-class Rollouts(Source):
+class Rollouts(BatchSource):
     """A source of minibatches: acts for a while, and computes the advantages."""
 
     def __init__(self, name: str, policy: Any, how: Settings, seed: int) -> None:
@@ -256,7 +256,7 @@ class Rollouts(Source):
         """Set the program that chooses actions."""
         self.program = program
 
-    def take(self, state: RunState, most: int) -> Work | None:
+    def take(self, state: RunState, most: int) -> StepInputs | None:
         """Return the next minibatches; gather new steps after the last pass."""
         how = self.how
         at = state.updates % how.each
@@ -266,7 +266,7 @@ class Rollouts(Source):
             self.order = np.concatenate(passes).reshape(how.each, -1)
         count = min(most, how.each - at)
         rows = self.rows[self.order[at : at + count]]
-        return Work({"rows": rows}, steps=count)
+        return StepInputs({"rows": rows}, steps=count)
 
     def gather(self) -> None:
         """Act in the environments; record the steps with advantages A and returns R."""

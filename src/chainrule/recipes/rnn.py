@@ -35,7 +35,7 @@ import chainrule as cr
 from chainrule import nn, optim
 from chainrule.recipes import Reference, Study
 from chainrule.text import _, say, tr
-from chainrule.training import Loop, Source, Work, compile_program
+from chainrule.training import BatchSource, Loop, StepInputs, compile_program
 from chainrule.viz import gallery
 
 SUMMARY = _("LSTM and GRU: MNIST row by row, and the adding problem over 100 steps")
@@ -112,13 +112,13 @@ def problem(
     return x, x.prod(2).sum(1, keepdims=True)
 
 
-class Sums(Source):
+class Sums(BatchSource):
     """A source of new random sequences of the adding problem for each step."""
 
     def __init__(self, length: int, steps: int, seed: int) -> None:
         self.length, self.steps, self.seed = length, steps, seed
 
-    def take(self, state: Any, most: int) -> Work | None:
+    def take(self, state: Any, most: int) -> StepInputs | None:
         """Return the next batches of sequences; one epoch is the whole training."""
         count = min(most, self.steps - state.step)
         if not count:
@@ -128,7 +128,7 @@ class Sums(Source):
             for i in range(state.updates, state.updates + count)
         ]
         x, y = (np.stack(column) for column in zip(*made))
-        return Work({"x": x, "y": y}, count)
+        return StepInputs({"x": x, "y": y}, count)
 
 
 def adding(study: Study, kind: str, length: int, steps: int) -> tuple[Reader, Loop]:

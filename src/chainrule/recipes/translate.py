@@ -36,7 +36,7 @@ import chainrule as cr
 from chainrule import nn, optim
 from chainrule.recipes import Reference, SampleLogger, Study, numbered
 from chainrule.text import _, say, tr
-from chainrule.training import Loop, Source, Work, compile_program
+from chainrule.training import BatchSource, Loop, StepInputs, compile_program
 from chainrule.viz import gallery
 
 SUMMARY = _("dates and numbers in English and Chinese by attention (Vaswani 2017)")
@@ -268,7 +268,7 @@ def compiled(study: Study, model: Translator, steps: int) -> Any:
 # -- training --------------------------------------------------------------------------
 
 
-class Pairs(Source):
+class Pairs(BatchSource):
     """A source of new random training pairs for each step, of all forms."""
 
     def __init__(self, part: Any, every: int, seed: int) -> None:
@@ -281,13 +281,13 @@ class Pairs(Source):
         sources, targets = zip(*draw(self.part, forms, dice))
         return encode(sources, READ), encode(targets, WRITTEN, start=True)
 
-    def take(self, state: Any, most: int) -> Work | None:
+    def take(self, state: Any, most: int) -> StepInputs | None:
         """Return the next batches; an epoch lasts from sample to sample."""
         if not (count := min(most, self.every - state.step)):
             return None
         made = [self.batch(state.updates + i) for i in range(count)]
         source, target = (np.stack(column) for column in zip(*made))
-        return Work({"source": source, "target": target}, count)
+        return StepInputs({"source": source, "target": target}, count)
 
 
 def translated(program: Any, sources: Sequence[str]) -> tuple[list[str], np.ndarray]:
@@ -370,7 +370,7 @@ def run(study: Study) -> dict[str, Any]:
     program = compiled(study, model, steps)
     samples = Samples(program, sources)
     pairs = Pairs(parts[False], every, study.seed)
-    loop = Loop(program, "train", pairs, observers=[samples])
+    loop = Loop(program, "train", pairs, callbacks=[samples])
     loop = study.loop("training", loop, epochs=steps // every)
     samples.print_new()
 

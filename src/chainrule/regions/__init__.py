@@ -10,7 +10,6 @@ from chainrule.regions import (
     elementary,
     losses,
     normalization,
-    updates,
 )
 
 __all__ = [
@@ -19,5 +18,4 @@ __all__ = [
     "elementary",
     "losses",
     "normalization",
-    "updates",
 ]

@@ -6,12 +6,15 @@ Where to look, from the outside to the inside:
     checks,       what is refused, or warned of, before anything begins;
     suited        numbers whose size does not suit the network
     supervised    the loop of a Trainer: validation, losses and rate of an epoch
-    loop          chunks of steps of any program, snapshots, signals, checkpoints
-    state         where a run stands, and what it depends on, as one object
-    snapshots     what a loop goes back to
+    saved         what a Trainer says of its run; how it is saved, loaded and copied
+    loop          chunks of steps of any program, signals, callbacks
+    recovery      what a loop records; snapshots, replays, checkpoints
+    state         the position of a run, and what it depends on, as one object
+    snapshots     the values that a snapshot holds, and how they are restored
     compiling     several functions as one program, for the loop
-    source        where a loop's work comes from
-    environments  where agents act: several side by side, which can be written down
+    source        the inputs of a loop's steps
+    environments  where agents act: several side by side, whose state can be saved;
+                  environment_checks: what they are given and return
     data_adapter  rows for training, shuffled in blocks
     programs      the compiled programs, made when data first ask for them
     entries       what they are traced from: a training step, evaluation, prediction
@@ -31,12 +34,13 @@ from chainrule.training.environments import Environments, Transition
 from chainrule.training.history import History
 from chainrule.training.logs import CSVLogger, JSONLinesLogger
 from chainrule.training.loop import Loop
-from chainrule.training.source import Batches, Source, Work
+from chainrule.training.source import Batches, BatchSource, StepInputs
 from chainrule.training.state import RunState
 from chainrule.training.stopping import BestCheckpoint, EarlyStopping
 from chainrule.training.trainer import Trainer
 
 __all__ = [
+    "BatchSource",
     "Batches",
     "BestCheckpoint",
     "CSVLogger",
@@ -48,9 +52,8 @@ __all__ = [
     "LambdaCallback",
     "Loop",
     "RunState",
-    "Source",
+    "StepInputs",
     "Trainer",
     "Transition",
-    "Work",
     "compile_program",
 ]

@@ -37,7 +37,7 @@ from chainrule.graph.types import (
 from chainrule.nn.losses import check_takes_weights
 from chainrule.random import permutation
 from chainrule.text import _
-from chainrule.training.source import Source, Work
+from chainrule.training.source import BatchSource, StepInputs
 from chainrule.training.state import Plan, RunState
 
 #: Bytes of a stream's block, about: two of them are in memory at a time.
@@ -76,22 +76,22 @@ class Block:
         """Return whether a step of an epoch lies in the block."""
         return epoch == self.epoch and self.first <= step < self.end
 
-    def work(self, step: int, most: int) -> Work:
+    def work(self, step: int, most: int) -> StepInputs:
         """Return the work of at most ``most`` steps, beginning with ``step``."""
         size, streams = self.plan.batch_size, self.plan.block is not None
         whole = self.first + len(self.order) // size
         steps = min(most, whole - step) if step < whole else 1
         start, over = (step - self.first) * size, step + steps == self.end
         index = self.order[start : start + steps * size].reshape(steps, -1)
-        return Work(
+        return StepInputs(
             {**self.inputs, "index": index},
             steps=steps,
             last=over and not streams,
-            keep=over and streams,
+            snapshot=over and streams,
         )
 
 
-class DataAdapter(Source):
+class DataAdapter(BatchSource):
     """Base class of the adapters from training data to the batches of a loop.
 
     Attributes:
@@ -134,7 +134,7 @@ class DataAdapter(Source):
         """Return the block with step ``step`` of an epoch; None at its end."""
         raise NotImplementedError
 
-    def take(self, state: RunState, most: int) -> Work | None:
+    def take(self, state: RunState, most: int) -> StepInputs | None:
         """Return the work of the next batches of the epoch; None at its end."""
         assert state.plan is not None
         if self.block is None or not self.block.holds(state.epoch, state.step):

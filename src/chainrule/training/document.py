@@ -91,7 +91,7 @@ class StateDocument(BaseModel, strict=True, extra="ignore"):
     validation_name: str
     tables: dict[str, Tree]
     source: Tree
-    observers: dict[str, Tree]
+    callbacks: dict[str, Tree]
     starts: dict[str, Count]
     notes: Tree
 

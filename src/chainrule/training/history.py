@@ -116,12 +116,12 @@ class History:
         if chunk and len(next(iter(chunk.values()))):
             self._records.setdefault(entry or self.entry, _Record()).extend(chunk)
 
-    def mark(self) -> Mark:
-        """Return the current lengths of the record, for :meth:`go_back`."""
+    def snapshot(self) -> Mark:
+        """Return the current lengths of the record, for :meth:`restore`."""
         lengths = {entry: record.length for entry, record in self._records.items()}
         return len(self.epochs), lengths
 
-    def go_back(self, mark: Mark) -> None:
+    def restore(self, mark: Mark) -> None:
         """Delete all rows and steps recorded after ``mark``."""
         rows, lengths = mark
         del self.epochs[rows:]

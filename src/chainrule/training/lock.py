@@ -1,7 +1,9 @@
 """The lock on a run's checkpoint directory, which allows one writing process.
 
 The lock is the system's, on a file beside the checkpoint: it ends with the process,
-however that ends, and a child process does not have it.
+however that ends, and a child process does not have it. The library ``filelock`` locks
+alike, but does not say who holds a lock, leaves its file behind, and falls back on a
+file that outlives a killed process where the file system has no locks.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ from chainrule.graph.node import Array, Node
 from chainrule.optim import Optimizer
 from chainrule.regions import losses
 from chainrule.text import _
-from chainrule.training.source import Work
+from chainrule.training.source import StepInputs
 
 
 def all_finite(*arrays: Array) -> bool:
@@ -31,7 +31,7 @@ def all_finite(*arrays: Array) -> bool:
 def describe(
     program: CompiledProgram,
     entry: str,
-    work: Work,
+    work: StepInputs,
     watched: Mapping[str, float],
     *,
     step: str,
@@ -106,7 +106,7 @@ def _hints(node: Node) -> list[str]:
 
 
 def first_node(
-    program: CompiledProgram, name: str, work: Work
+    program: CompiledProgram, name: str, work: StepInputs
 ) -> tuple[Node, Array] | None:
     """Find the first node of a step with a non-finite result, and return both."""
     traced = program.traced[name]

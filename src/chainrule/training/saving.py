@@ -266,5 +266,5 @@ def load(
     frozen = {*document["frozen"]}
     for name, p in trainer.model.named_parameters():
         p.requires_grad_(name not in frozen)
-    trainer.stand(state, path)
+    trainer.set_position(state, path)
     return trainer

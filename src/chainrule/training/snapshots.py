@@ -27,13 +27,13 @@ class Snapshot:
     Attributes:
         tensors: the numbers of what changes, by name.
         tables: objects, each with the attributes that it had.
-        mark: of the :class:`RunState`.
+        run: of the :class:`RunState`.
         seconds: what it took.
     """
 
     tensors: Mapping[str, Array]
     tables: list[tuple[Any, dict[str, Any]]]
-    mark: Mapping[str, Any]
+    run: Mapping[str, Any]
     seconds: float
 
 
@@ -59,7 +59,7 @@ class MutableState:
         """Return copies of the attributes of optimisers and counters."""
         return [(item, _attributes(item, vars(item))) for item in self._parts()]
 
-    def go_back(self, to: Snapshot) -> None:
+    def restore(self, to: Snapshot) -> None:
         """Restore a snapshot; safe to repeat after an interruption."""
         self.put({key: to.tensors.get(key) for key in self._names})
         for item, attributes in to.tables:

@@ -1,7 +1,7 @@
 """Sources: where a loop gets the inputs of its next steps, and returns their outputs.
 
-A data set, a stream, a replay buffer or an environment is a :class:`Source`. It hands
-out :class:`Work`: inputs for some steps of an entry point of the program.
+A data set, a stream, a replay buffer or an environment is a :class:`BatchSource`. It
+returns :class:`StepInputs`: inputs for some steps of an entry point of the program.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Work:
+class StepInputs:
     """The inputs of one or more steps of an entry point.
 
     Attributes:
@@ -32,18 +32,18 @@ class Work:
             rows, and so has every output. None: one step, without the stacking.
         entry: the entry point; None for that of the loop.
         last: whether the epoch ends with these steps.
-        keep: whether what came before can no longer be asked for: the loop takes a
-            snapshot first, and never goes back behind it.
+        snapshot: whether the inputs before these cannot be produced again: the loop
+            takes a snapshot after these steps, and never goes back behind it.
     """
 
     inputs: Mapping[str, Any]
     steps: int | None = None
     entry: str | None = None
     last: bool = False
-    keep: bool = False
+    snapshot: bool = False
 
 
-class Source:
+class BatchSource:
     """Base class of a loop's data sources; a subclass defines :meth:`take`.
 
     A run that was interrupted goes on bit for bit where the same position and the same
@@ -52,23 +52,24 @@ class Source:
     ``state.epoch`` and ``state.step`` alone has none.
 
     >>> import numpy as np
-    >>> class Rows(Source):
+    >>> class Rows(BatchSource):
     ...     def __init__(self, x):
     ...         self.x = x
     ...     def take(self, state, most):
     ...         left = len(self.x) - state.step
     ...         count = min(most, left)
     ...         rows = self.x[state.step : state.step + count]
-    ...         return Work({"x": rows}, steps=count, last=count == left)
+    ...         return StepInputs({"x": rows}, steps=count, last=count == left)
     >>> from chainrule.training import RunState
-    >>> Rows(np.arange(3.0)).take(RunState(step=1), most=5)
-    Work(inputs={'x': array([1., 2.])}, steps=2, entry=None, last=True, keep=False)
+    >>> work = Rows(np.arange(3.0)).take(RunState(step=1), most=5)
+    >>> work.inputs, work.steps, work.last
+    ({'x': array([1., 2.])}, 2, True)
     """
 
     def bind(self, program: CompiledProgram) -> None:
         """Prepare for a run; ``program.put`` places arrays in the engine's memory."""
 
-    def take(self, state: RunState, most: int) -> Work | None:
+    def take(self, state: RunState, most: int) -> StepInputs | None:
         """Return the work of at most ``most`` steps; None at the end of the epoch.
 
         Args:
@@ -78,12 +79,13 @@ class Source:
         raise ArgumentError(
             _("{kind} has no take().", kind=type(self).__name__),
             expected=_(
-                "a method take(self, state, most) → Work, or None at an epoch's end"
+                "a method take(self, state, most) → StepInputs, or None at the end "
+                "of an epoch"
             ),
             fix=_("define it in the class"),
         )
 
-    def see(self, work: Work, outputs: Any) -> None:
+    def see(self, work: StepInputs, outputs: Any) -> None:
         """Receive the outputs of some work, such as actions for an environment."""
 
     def state(self) -> dict[str, Any]:
@@ -98,7 +100,7 @@ class Source:
 
 
 @strict
-class Batches(Source):
+class Batches(BatchSource):
     """A source of batches of array rows, shuffled anew for each epoch.
 
     The order depends on the seed and the number of the epoch alone, so there is no
@@ -148,7 +150,7 @@ class Batches(Source):
             )
         self._epoch, self._order = -1, np.arange(0)
 
-    def take(self, state: RunState, most: int) -> Work:
+    def take(self, state: RunState, most: int) -> StepInputs:
         """Return the work of the next batches of the epoch."""
         if state.epoch != self._epoch:
             draw = np.random.default_rng([self.seed, state.epoch])
@@ -160,4 +162,4 @@ class Batches(Source):
             name: array[chosen].reshape(steps, size, *array.shape[1:])
             for name, array in self.rows.items()
         }
-        return Work(inputs, steps=steps, last=state.step + steps == all_steps)
+        return StepInputs(inputs, steps=steps, last=state.step + steps == all_steps)

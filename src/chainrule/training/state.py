@@ -22,7 +22,7 @@ from chainrule.training.lock import Files
 Tree = dict[str, Any]
 #: Parts of a state that a document has as they are, and parts that may hold arrays.
 _PLAIN = ("epoch", "step", "updates", "seconds", "starts", "notes")
-_TREES = ("tables", "source", "observers")
+_TREES = ("tables", "source", "callbacks")
 #: What stands for an array in a document.
 _ARRAY = "__array__"
 
@@ -103,7 +103,7 @@ class RunState:
         tables: of each optimiser and counter of the program, by its class, the step
             that it stands at and its settings.
         source: what the source remembers.
-        observers: what each observer remembers, by its class.
+        callbacks: what each callback remembers, by its class.
         starts: the steps of each entry point that lie before the present epoch.
         notes: of the caller's own: anything that JSON has.
 
@@ -120,31 +120,31 @@ class RunState:
     history: History = field(default_factory=History)
     tables: dict[str, Tree] = field(default_factory=dict)
     source: Tree = field(default_factory=dict)
-    observers: dict[str, Tree] = field(default_factory=dict)
+    callbacks: dict[str, Tree] = field(default_factory=dict)
     starts: dict[str, int] = field(default_factory=dict)
     notes: dict[str, Any] = field(default_factory=dict)
 
-    def mark(self) -> Tree:
-        """Return a copy of the state for :meth:`go_back`."""
+    def snapshot(self) -> Tree:
+        """Return a copy of the state for :meth:`restore`."""
         plain = {k: copied(v) for k, v in vars(self).items() if k != "history"}
-        return plain | {"history": self.history.mark()}
+        return plain | {"history": self.history.snapshot()}
 
-    def go_back(self, mark: Mapping[str, Any]) -> None:
+    def restore(self, mark: Mapping[str, Any]) -> None:
         """Restore the state of ``mark``; safe to repeat after an interruption."""
-        self.history.go_back(mark["history"])
+        self.history.restore(mark["history"])
         for key, value in mark.items():
             if key != "history":
                 setattr(self, key, copied(value))
 
-    def remember(self, observers: Iterable[Any]) -> None:
-        """Store the states of all observers that have a state."""
-        found = {name: _remembered(name, item) for name, item in named(observers)}
-        self.observers = {name: state for name, state in found.items() if state}
+    def save_callbacks(self, callbacks: Iterable[Any]) -> None:
+        """Store the states of all callbacks that have a state."""
+        found = {name: _remembered(name, item) for name, item in named(callbacks)}
+        self.callbacks = {name: state for name, state in found.items() if state}
 
-    def remind(self, observers: Iterable[Any]) -> None:
-        """Restore the state of each observer; an empty state for a new observer."""
-        for name, item in named(observers):
-            item.load_state(copied(self.observers.get(name, {})))
+    def load_callbacks(self, callbacks: Iterable[Any]) -> None:
+        """Restore the state of each callback; an empty state for a new callback."""
+        for name, item in named(callbacks):
+            item.load_state(copied(self.callbacks.get(name, {})))
 
     # -- as a file -------------------------------------------------------------------
 

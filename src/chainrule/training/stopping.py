@@ -216,7 +216,7 @@ class Stopped:
         Stopped(epoch=None, best_epoch=2, restored=True)
         """
         kind = EarlyStopping.__name__
-        watching = [s for n, s in trainer.state.observers.items() if n.startswith(kind)]
+        watching = [s for n, s in trainer.state.callbacks.items() if n.startswith(kind)]
         if not watching:
             return None
         found = max(watching, key=lambda state: state["stopped"])

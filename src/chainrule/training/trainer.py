@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
-from copy import deepcopy
 from dataclasses import replace
-from functools import partial
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 from chainrule.compilation.program import CompiledProgram
 from chainrule.data import Dataset, Stream
@@ -26,7 +24,7 @@ from chainrule.nn import Module, output_semantics
 from chainrule.optim import Optimizer
 from chainrule.random import Generator
 from chainrule.text import _
-from chainrule.training import checkpoint, checks, saving
+from chainrule.training import checks
 from chainrule.training.callbacks import Callback
 from chainrule.training.data_adapter import DataAdapter, adapter_of, as_weights
 from chainrule.training.entries import Entries
@@ -35,10 +33,11 @@ from chainrule.training.lock import Files
 from chainrule.training.loop import Loop
 from chainrule.training.probes import Probes
 from chainrule.training.programs import EVALUATION_BATCH, Programs
-from chainrule.training.state import Plan, RunMixin, RunState
+from chainrule.training.saved import SavedTrainer
+from chainrule.training.state import Plan, RunState
 from chainrule.training.supervised import Supervised
 from chainrule.util.keywords import strict
-from chainrule.util.validation import instance, maybe, place, truth, whole
+from chainrule.util.validation import instance, maybe, truth, whole
 
 if TYPE_CHECKING:
     from chainrule.engines.schedule.profile import Profile
@@ -47,7 +46,7 @@ Checkpoints = str | os.PathLike[str] | None
 
 
 @strict
-class Trainer(RunMixin):
+class Trainer(SavedTrainer):
     """The training of a model: each step is one graph, run by an engine in chunks.
 
     Args:
@@ -142,45 +141,6 @@ class Trainer(RunMixin):
         """The optimiser; another one needs a new Trainer, its ``lr`` may change."""
         return self._made_of.optimizer
 
-    @property
-    def plan(self) -> Plan | None:
-        """The settings of the last run, or None before the first run."""
-        return self.state.plan
-
-    @property
-    def notes(self) -> dict[str, Any]:
-        """A dictionary of the user's own JSON data, saved in checkpoints."""
-        return self.state.notes
-
-    @notes.setter
-    def notes(self, notes: dict[str, Any]) -> None:
-        self.state.notes = notes
-
-    @property
-    def class_names(self) -> tuple[str, ...] | None:
-        """The names of the classes in the training data."""
-        return self.plan and self.plan.class_names
-
-    @property
-    def feature_names(self) -> tuple[str, ...] | None:
-        """The names of the feature columns of the training data."""
-        return self.plan and self.plan.feature_names
-
-    @property
-    def format(self) -> dict[str, Any] | None:
-        """The format of the training data, for ``data.read(path, format=…)``."""
-        return self.plan and self.plan.format
-
-    @property
-    def scale(self) -> float | None:
-        """The factor from stored numbers to features in the training data."""
-        return self.plan and self.plan.scale
-
-    @property
-    def finished(self) -> bool:
-        """A flag: the last run has reached its end."""
-        return self.plan is not None and self.epoch >= self.plan.end
-
     # -- training ------------------------------------------------------------------
 
     def fit(
@@ -249,7 +209,7 @@ class Trainer(RunMixin):
                 batch normalisation over batches of one sample; methods of a callback
                 that nothing calls.
         """
-        self._settle()
+        self._recover()
         checks.one_source(others)
         epochs = whole("epochs", epochs)
         data = self.like(train)
@@ -272,9 +232,9 @@ class Trainer(RunMixin):
             format=data.format,
             scale=stored_as(data)[1],
         )
-        state = replace(self.state, plan=plan, observers={})
+        state = replace(self.state, plan=plan, callbacks={})
         if plan.first != self.epoch:
-            starts = dict(state.history.mark()[1])
+            starts = dict(state.history.snapshot()[1])
             state = replace(state, epoch=plan.first, step=0, seconds=0.0, starts=starts)
 
         def begin() -> None:
@@ -326,7 +286,7 @@ class Trainer(RunMixin):
         >>> len(trainer.resume(data, epochs=5, progress=False).epochs)
         5
         """
-        self._settle()
+        self._recover()
         if self.plan is None:
             raise ArgumentError(
                 _("There is no run to resume."),
@@ -349,7 +309,7 @@ class Trainer(RunMixin):
 
         def begin() -> None:
             if goes_on:
-                for callback in loop.observers:
+                for callback in loop.callbacks:
                     callback.on_extend(self)
 
         loop = self._prepare(adapter, state, begin, validation, callbacks, progress)
@@ -387,7 +347,7 @@ class Trainer(RunMixin):
             EngineError: of an engine that makes no schedule.
             ArgumentError, ShapeError: as for :meth:`fit`.
         """
-        self._settle()
+        self._recover()
         data = self.like(train)
         rows = None if isinstance(data, Stream) else len(data)
         size = checked_batch_size(batch_size, rows)
@@ -395,7 +355,7 @@ class Trainer(RunMixin):
         checks.suitable(data, self.model, self.loss, size)
         block = int(adapter.x.shape[0]) if rows is None else None
         plan = Plan(0, 1, size, rows, adapter.checksum, block=block)
-        with self.optimizer.elsewhere():  # at the start of a run that is no run
+        with self.optimizer.rewound():  # at the start of a run that is no run
             self.optimizer.bind_schedules(plan.total_steps, plan.steps_per_epoch)
             checks.schedule(self.optimizer, plan)
             return self._programs.profile(adapter, plan)
@@ -435,7 +395,7 @@ class Trainer(RunMixin):
 
         def start(loop: Loop) -> None:
             self._loop, self.state = loop, state
-            state.remind(loop.observers)
+            state.load_callbacks(loop.callbacks)
             begin()
 
         return Supervised(self, self._programs, adapter, state, start, *options)
@@ -445,14 +405,8 @@ class Trainer(RunMixin):
             end = loop.plan.end
             return loop.run(epochs=end, checkpoint=checkpoint, checkpoint_every=every)
         finally:
-            if loop.settled:
+            if loop.consistent:
                 self._loop = None
-
-    def _settle(self) -> None:
-        """Make weights and position agree again after an interrupted run."""
-        if self._loop is not None and not self._loop.running:
-            self._loop.settle()
-            self._loop = None
 
     # -- using -----------------------------------------------------------------------
 
@@ -479,7 +433,7 @@ class Trainer(RunMixin):
         Raises:
             NonFiniteError: the model gives NaN or infinity, with the rows.
         """
-        self._settle()
+        self._recover()
         fix = _("evaluate((x, y), batch_size=1000)")
         size = whole("batch_size", batch_size, fix=fix)
         given = self.like(data)
@@ -506,7 +460,7 @@ class Trainer(RunMixin):
             ArgumentError: an output that does not exist, or not for this network.
             NonFiniteError: NaN or infinity in x, or in what the model gives.
         """
-        self._settle()
+        self._recover()
         size = whole("batch_size", batch_size)
         if output is not None:
             output_semantics.check_output(output, self.loss)
@@ -535,98 +489,6 @@ class Trainer(RunMixin):
         """
         earlier = sum(row["seconds"] for row in self.history.epochs)
         return self.state.seconds + earlier
-
-    # -- saving ----------------------------------------------------------------------
-
-    def save(self, path: str | os.PathLike[str] | BinaryIO) -> None:
-        """Write a checkpoint atomically: weights, optimiser, position, history.
-
-        The file is a safetensors file with a JSON document and a SHA-256 in its header;
-        it holds no code.
-
-        Raises:
-            SaveError: no space, no permission, no such directory. What was at ``path``
-                is unharmed.
-
-        Args:
-            path: of the file; or a file that is open for bytes, at its position.
-        """
-        target = place("path", path)
-        self._settle()
-        if self._loop is not None:
-            self.state.remember(self._loop.observers)
-        document, tensors = saving.pack(self)
-        checkpoint.write(target, document, tensors, self.files.add)
-        self.files.note(target)
-
-    def stand(self, state: RunState, path: checkpoint.Place) -> None:
-        """Set the position of the run as in the checkpoint at ``path``; for loading."""
-        self.state = state
-        self.optimizer.steps = state.updates
-        self.files.note(path)
-
-    @classmethod
-    def load(
-        cls,
-        path: str | os.PathLike[str] | BinaryIO,
-        *,
-        model: Module | None = None,
-        loss: Callable[[Any, Any], Any] | None = None,
-        optimizer: Optimizer | None = None,
-        metrics: str | Metric | Iterable[str | Metric] | None = None,
-        probes: str | Iterable[str] | None = None,
-        engine: str | None = None,
-        threads: int | None = None,
-    ) -> Trainer:
-        """Return the Trainer that a checkpoint was saved from, at its position.
-
-        Args:
-            path: a file that ``save`` wrote, open or not, or the directory of a run.
-            model: needed where the network is not made of ``chainrule.nn`` modules
-                alone; it takes over the weights.
-            loss: needed for a loss of your own.
-            optimizer: needed for an optimiser of your own.
-            metrics: needed for metrics of your own.
-            probes: other probes than the saved ones.
-            engine: another engine than the saved one; its results may differ in the
-                last bits.
-            threads: see :class:`Trainer`.
-
-        Raises:
-            CheckpointError: no checkpoint, truncated, altered, of another version or
-                of another architecture; nothing is changed then.
-        """
-        where = place("path", path)
-        given = {"model": model, "loss": loss, "optimizer": optimizer}
-        given |= {"metrics": metrics, "probes": probes}
-        make = partial(cls, threads=threads)
-        return saving.load(checkpoint.locate(where), make, given, engine)
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Return the pickled state, from which a copy continues bit for bit.
-
-        ``copy.deepcopy`` and ``pickle`` take it. A copy has its own model, optimiser
-        and position, and knows no checkpoint of this one.
-        """
-        self._settle()
-        if self._loop is not None:
-            self.state.remember(self._loop.observers)
-        left_out = ("_programs", "files", "_loop")
-        return {k: v for k, v in self.__dict__.items() if k not in left_out}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        resolve_engine(self.engine)  # which may not run here
-        self._begin()
-
-    def __reduce_ex__(self, protocol: Any) -> Any:
-        saving.check_pickles(self)
-        return super().__reduce_ex__(protocol)
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Trainer:
-        made = memo[id(self)] = object.__new__(type(self))
-        made.__setstate__(deepcopy(self.__getstate__(), memo))
-        return made
 
     def __repr__(self) -> str:
         return (

@@ -75,8 +75,10 @@ def strict_function(function: Any) -> Any:
         if kwargs and not known.issuperset(kwargs):
             name = next(name for name in kwargs if name not in known)
             who = function.__qualname__
-            if function.__name__ == "__init__":
-                who = type(args[0]).__name__
+            if names[:1] == ("self",):  # by the class of the user's object
+                kind = type(args[0]).__name__
+                own = function.__name__
+                who = kind if own == "__init__" else f"{kind}.{own}"
             raise unknown_keyword(who, name, kwargs[name], shown)
         return function(*args, **kwargs)
 

@@ -1,0 +1,182 @@
+"""The update rule of an optimiser as a region: one function, numbers and formula.
+
+A rule is written once, with operators and the functions of this module::
+
+    @staticmethod
+    def update(p, g, s):
+        s.v = s.alpha * s.v + s.rest * g**2
+        return p - s.lr * g / (sqrt(s.v) + s.eps)
+
+It is called with tensors for the graph that engines run, and with expressions for the
+formula that explanations show, in which each assignment to ``s`` is a step: v ← αv +
+(1−α) g². What all rules have in common stands in front: a clipping factor on the
+gradient (``scale``), the slope λθ of an L2 penalty (``penalty``), θ that shrinks
+(``keep``). What is off is left out, not set to 1 or 0: 0·∞ is not 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from chainrule.graph.node import Value
+from chainrule.graph.primitive import Case, Primitive, of_any
+from chainrule.notation import functions as write
+from chainrule.notation.expressions import Expr, Product
+from chainrule.primitives import elementwise
+from chainrule.primitives.movement import broadcast_to, full_like
+from chainrule.primitives.rules import same
+from chainrule.regions.region import Region, region
+from chainrule.tensor import Tensor, wrap
+
+#: Intervals from which tests draw moments: v − m² stays positive.
+_RANGES = {"m": (-0.1, 0.1), "velocity": (-1.0, 1.0)}
+_POSITIVE, _SCALAR = (0.5, 1.0), (0.01, 1.0)
+#: The letters of moments in formulas, where they are not their names, by region.
+_LETTERS: dict[Primitive, Mapping[str, str]] = {}
+
+
+class UpdateState:
+    """The moments and scalars of one parameter's update, as attributes.
+
+    A rule assigns the new moments; ``"max_v" in s`` says whether there is one.
+    """
+
+    def __init__(self, values: Mapping[str, Any]) -> None:
+        vars(self).update(values)
+
+    def __contains__(self, name: str) -> bool:
+        return name in vars(self)
+
+    if TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any: ...
+
+
+class _WrittenState(UpdateState):
+    """A state of expressions, which collects assignments as steps of a formula."""
+
+    def __init__(self, values: Mapping[str, Expr], letters: Mapping[str, str]) -> None:
+        super().__init__(values)
+        vars(self).update(_letters=letters, _steps=[])
+
+    def __setattr__(self, name: str, value: Expr) -> None:
+        new = write.symbol(self._letters.get(name, name), tag="new")
+        self._steps.append(write.become(new, value))
+        vars(self)[name] = new
+
+
+# -- functions for rules ---------------------------------------------------------------
+
+
+def sqrt(x: Any) -> Any:
+    """Return √x."""
+    return write.root(x) if isinstance(x, Expr) else x.sqrt()
+
+
+def absolute(x: Any) -> Any:
+    """Return |x|."""
+    return write.absolute(x) if isinstance(x, Expr) else abs(x)
+
+
+def maximum(x: Any, y: Any) -> Any:
+    """Return the larger of x, which may be a number, and y."""
+    if isinstance(y, Expr):
+        return write.apply("max", x, y)
+    return wrap(elementwise.maximum(_alike(x, y.value), y.value))
+
+
+def select(flag: Any, x: Any, y: Any) -> Any:
+    """Return x where the scalar ``flag`` is above 0, else y, which may be a number."""
+    if isinstance(x, Expr):
+        return write.choice(x, write.greater(flag, 0), y)
+    chosen = elementwise.less(full_like(flag.value, 0.0), flag.value)
+    chosen = broadcast_to(chosen, shape=x.value.shape)
+    return wrap(elementwise.where(chosen, x.value, _alike(y, x.value)))
+
+
+def _alike(x: Any, y: Value) -> Value:
+    return x.value if isinstance(x, Tensor) else full_like(y, float(x))
+
+
+# -- the region ------------------------------------------------------------------------
+
+
+def update_region(optimizer: Any) -> Region:
+    """Declare the ``update`` of an optimiser's class as a region.
+
+    Its inputs are θ, g, the moments and the scalars, which the attributes ``moments``
+    and ``scalars`` name; its results are the new θ and the new moments.
+    """
+
+    name = f"{optimizer.__name__.lower()}_update"
+
+    def update(p: Any, g: Any, s: UpdateState) -> Any:
+        if "scale" in s:
+            g = s.scale * g
+        if "penalty" in s:
+            g = g + s.penalty * p
+        if "keep" in s:
+            p = s.keep * p
+        return optimizer.update(p, g, s)
+
+    def compute(p: Value, g: Value, *rest: Value, moments: str = "", scalars: str):
+        names, arrays = f"{moments} {scalars}".split(), (p, g, *rest)
+        arrays = arrays[: 2 + len(moments.split())]
+        same(name, len(arrays))(*[v.type for v in arrays])  # or they would broadcast
+        s = UpdateState(dict(zip(names, map(wrap, rest), strict=True)))
+        new = update(wrap(p), wrap(g), s).value
+        return (
+            (new, *[getattr(s, m).value for m in moments.split()]) if moments else new
+        )
+
+    def formula(p: Expr, g: Expr, *rest: Expr, moments: str = "", scalars: str) -> Expr:
+        names, first = f"{moments} {scalars}".split(), len(moments.split())
+        s = _WrittenState(dict(zip(names, rest, strict=True)), optimizer.letters)
+        new = update(p, g, s)
+        made = write.listing(*s._steps, new) if s._steps else new
+        return _scaled(made, frozenset(rest[first:]))
+
+    compute.__name__ = name
+    compute.__doc__ = f"Update a parameter by {optimizer.__name__}."
+    made = region(
+        formula=of_any(formula),
+        source=optimizer.source,
+        cases=lambda: tuple(_cases(optimizer)),
+        internal=not optimizer.__module__.startswith("chainrule."),
+    )(compute)
+    _LETTERS[made] = optimizer.letters
+    return made
+
+
+def letters_of(rule: Primitive, attrs: Mapping[str, str]) -> list[str]:
+    """Return the letter of each input of an update as formulas show it."""
+    letters = _LETTERS[rule]
+    moments, scalars = attrs.get("moments", "").split(), attrs["scalars"].split()
+    return ["p", "g", *[letters.get(m, m) for m in moments], *scalars]
+
+
+def _scaled(e: Expr, scalars: frozenset[Expr]) -> Expr:
+    """Return a formula in which scalars stand in front of arrays without ⊙: η g."""
+    e = e.mapped(lambda part: _scaled(part, scalars))
+    if isinstance(e, Product) and e.kind == "odot" and e.factors[0] in scalars:
+        return Product("scale", e.factors)
+    return e
+
+
+def _cases(kind: Any) -> Iterator[Case]:
+    """Yield the examples of a rule: each of its forms, and what stands in front."""
+    variants = [(options, "3,4", "") for options in kind.variants]
+    variants += [(kind.variants[0], "", ""), (kind.variants[0], "0", "")]
+    variants += [(kind.variants[-1], "7", front) for front in ("scale penalty", "keep")]
+    for options, shape, front in variants:
+        optimizer = kind(**options)
+        moments = optimizer.moments(optimizer.options)
+        scalars = [*optimizer.scalars(1, 0.1, optimizer.options), *front.split()]
+        ranges = [_RANGES.get(name, _POSITIVE) for name in moments]
+        attrs = {"moments": " ".join(moments)} if moments else {}
+        yield Case(
+            (f"f[{shape}]",) * (2 + len(moments)) + ("f[]",) * len(scalars),
+            attrs | {"scalars": " ".join(scalars)},
+            (None, None, *ranges, *[_SCALAR] * len(scalars)),
+        )

@@ -1,0 +1,254 @@
+"""What a loop records of its steps, and how it goes back to the last snapshot.
+
+A snapshot holds the program's tensors and the state of the run. After an exception the
+loop restores the last one; where a number is not finite it replays the steps since then
+one by one, to find the faulty one.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable, Mapping
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from chainrule.compilation.program import CompiledProgram
+from chainrule.errors import ArgumentError, CheckpointError, NonFiniteError
+from chainrule.graph.node import Array
+from chainrule.text import _
+from chainrule.training import checkpoint
+from chainrule.training.checkpoint import strange
+from chainrule.training.lock import Files
+from chainrule.training.nonfinite import all_finite, describe
+from chainrule.training.snapshots import MutableState, Snapshot
+from chainrule.training.source import BatchSource
+from chainrule.training.state import RunMixin, RunState, copied
+from chainrule.util.atomic_files import called
+from chainrule.util.validation import place
+
+#: Attempts to restore a snapshot where exceptions interrupt that.
+ATTEMPTS = 100
+
+
+class RecoverableRun(RunMixin):
+    """Base class of loops: records, snapshots, replays and checkpoints.
+
+    Args:
+        program, entry, source, state, callbacks, finite: see :class:`Loop`.
+    """
+
+    def __init__(
+        self,
+        program: CompiledProgram,
+        entry: str,
+        source: BatchSource,
+        state: RunState | None,
+        callbacks: Iterable[Any],
+        finite: Iterable[str],
+    ) -> None:
+        if entry not in program.traced:
+            raise ArgumentError(
+                _("The program has no entry point {entry!r}.", entry=entry),
+                expected=", ".join(program.traced),
+                got=repr(entry),
+            )
+        self.program, self.entry, self.source = program, entry, source
+        self.state = state or RunState()
+        self.state.history.entry = entry
+        self.callbacks, self.finite = list(callbacks), tuple(finite)
+        self.files = Files()
+        self._mutable = MutableState(program)
+        self._snapshot: Snapshot | None = None
+        self._since = 0.0  # seconds, since the last snapshot
+        #: By entry, what is recorded of single steps: names, and a row for each.
+        self._single: dict[str, tuple[list[str], list[list[Array]]]] = {}
+
+    # -- recording -------------------------------------------------------------------
+
+    def columns(self, entry: str, outputs: Any, steps: int) -> dict[str, Array]:
+        """Return the outputs to record: those with one number per step."""
+        found: dict[str, Array] = {}
+        for name, array in _named(outputs).items():
+            if array.size == steps and array.ndim <= 1 and array.dtype.kind in "fiub":
+                kind = array.dtype if array.dtype.kind == "f" else np.float64
+                found[name] = array.reshape(-1).astype(kind, copy=False)
+        return found
+
+    def _gather(self, entry: str, outputs: Any) -> None:
+        """Collect the outputs of a single step until the end of the chunk."""
+        named = outputs if type(outputs) is dict else _named(outputs)
+        if entry not in self._single:
+            plain = [k for k, v in named.items() if v.size == 1 and v.ndim <= 1]
+            self._single[entry] = plain, []
+        plain, rows = self._single[entry]
+        rows.append([named[key] for key in plain])
+
+    def _flush(self) -> None:
+        """Record the collected outputs of single steps."""
+        gathered, self._single = self._single, {}
+        for entry, (plain, rows) in gathered.items():
+            columns = [np.array(column).reshape(-1) for column in zip(*rows)]
+            self._record(entry, dict(zip(plain, columns)), len(rows))
+
+    def _record(self, entry: str, outputs: Any, steps: int) -> None:
+        """Record steps; if a value is not finite, go back to find the faulty step."""
+        columns = self.columns(entry, outputs, steps)
+        self.history.extend(columns, entry)
+        if not self._right(columns):
+            self._replay()
+
+    def _right(self, columns: Mapping[str, Array]) -> bool:
+        return all_finite(*(columns[name] for name in self.finite if name in columns))
+
+    # -- snapshots ---------------------------------------------------------------------
+
+    @property
+    def consistent(self) -> bool:
+        """A flag: the program's tensors and the run's state agree."""
+        return self._snapshot is None
+
+    def recover(self) -> None:
+        """Make tensors and run state agree again after an interruption.
+
+        A run does it by itself. Where exceptions come so thick that they interrupt
+        this too, it is done when the loop is next used.
+        """
+        for attempt in range(ATTEMPTS):
+            try:
+                if self._snapshot is not None:
+                    self._restore(self._snapshot)
+                    self._snapshot = None
+                return
+            except BaseException:  # of a signal handler, on the way
+                if attempt == ATTEMPTS - 1:
+                    raise
+
+    def _take_snapshot(self) -> None:
+        """Take a snapshot of tensors and state, after a check for NaN and infinity."""
+        started = time.perf_counter()
+        tensors = self._mutable.tensors()
+        if self._snapshot is not None and not all_finite(*tensors.values()):
+            self._replay()
+        self._remember()
+        tables, run = self._mutable.attributes(), self.state.snapshot()
+        seconds = time.perf_counter() - started
+        self._snapshot = Snapshot(tensors, tables, run, seconds)
+        self._since = 0.0
+
+    def _remember(self) -> None:
+        self.state.source = self.source.state()
+        self.state.save_callbacks(self.callbacks)
+
+    def _restore(self, to: Snapshot) -> None:
+        """Restore a snapshot; safe to repeat after an interruption."""
+        self._single = {}
+        self._mutable.restore(to)
+        self.state.restore(to.run)
+        self.source.close()
+        self.source.load_state(copied(self.state.source))
+        self.state.load_callbacks(self.callbacks)
+
+    def _replay(self) -> None:
+        """Repeat the steps since the snapshot one by one; report the faulty step."""
+        assert self._snapshot is not None
+        state, end = self.state, self.state.updates
+        self._restore(self._snapshot)
+        while state.updates < end:
+            work = self.source.take(state, 1)
+            if work is None:
+                break
+            entry, steps = work.entry or self.entry, work.steps or 1
+            outputs = self.program.run(entry, work.inputs, steps=work.steps)
+            columns = self.columns(entry, outputs, steps)
+            tensors = self._mutable.tensors().values()
+            if self._right(columns) and all_finite(*tensors):
+                state.step, state.updates = state.step + steps, state.updates + steps
+                self.history.extend(columns, entry)
+                self.source.see(work, outputs)
+                self._take_snapshot()
+                continue
+            self._restore(self._snapshot)
+            error = describe(
+                self.program,
+                entry,
+                work,
+                {k: float(columns[k][-1]) for k in self.finite if k in columns},
+                step=_(
+                    "step {updates} (epoch {epoch})",
+                    updates=state.updates + 1,
+                    epoch=state.epoch + 1,
+                ),
+                checkpoint=self.last_checkpoint,
+            )
+            raise error
+        raise NonFiniteError(
+            _(
+                "A number stopped being finite before step {updates}.",
+                updates=state.updates + 1,
+            ),
+            expected=_("a run that repeats exactly"),
+            got=_("finite numbers when it was repeated from the last snapshot"),
+            fix=_("do not change weights in on_chunk; else please report this"),
+        )
+
+    # -- as a file -------------------------------------------------------------------
+
+    def save(self, path: str | os.PathLike[str] | BinaryIO) -> None:
+        """Write a checkpoint atomically: all tensors of the program, and the run state.
+
+        Raises:
+            SaveError: as for :meth:`Trainer.save`; states that JSON does not have.
+        """
+        target = place("path", path)
+        self._remember()
+        self.state.tables = self._mutable.table_states()
+        made, arrays = self.state.pack()
+        made["entries"] = sorted(self.program.traced)
+        arrays |= self._mutable.arrays()
+        checkpoint.write(target, made, arrays, self.files.add)
+        self.files.note(target)
+
+    def load(self, path: str | os.PathLike[str] | BinaryIO) -> None:
+        """Restore tensors and run state from a checkpoint of the same program.
+
+        Raises:
+            CheckpointError: no checkpoint, truncated, altered, or of another program;
+                nothing is changed then.
+        """
+        where = checkpoint.locate(place("path", path))
+        made, arrays = checkpoint.read(where)
+        if made.get("entries") != sorted(self.program.traced):
+            expected = _(
+                "a loop over the entry points {traced}",
+                traced=sorted(self.program.traced),
+            )
+            raise strange(where, expected, repr(made.get("entries")))
+        tensors = self._mutable.read(where, arrays)
+        state = RunState.unpack(where, made, arrays)
+        self._take_snapshot()
+        try:
+            self._mutable.put(tensors)
+            self._mutable.load_tables(state.tables)
+            self.source.load_state(copied(state.source))
+            state.load_callbacks(self.callbacks)
+            state.history.entry = self.entry
+            self.state.__dict__.update(vars(state))
+        except Exception as e:
+            self.recover()
+            raise CheckpointError(
+                _("{where} does not fit this loop.", where=called(where)),
+                expected=_("a checkpoint of the same program, source and callbacks"),
+                got=f"{type(e).__name__}: {e}"[:300],
+                fix=_("build them as they were when it was written"),
+            ) from e
+        self._snapshot = None
+        self.files.note(where)
+
+
+def _named(outputs: Any) -> dict[str, Array]:
+    """Return the outputs of an entry point by name; a single output is the loss."""
+    if not isinstance(outputs, Mapping):
+        outputs = {} if isinstance(outputs, list | tuple) else {"loss": outputs}
+    return {name: np.asarray(output) for name, output in outputs.items()}

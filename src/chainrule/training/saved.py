@@ -1,0 +1,169 @@
+"""What a Trainer says of its last run, and how it is saved, loaded and copied."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from copy import deepcopy
+from functools import partial
+from typing import Any, BinaryIO, Self
+
+from chainrule.engines import resolve_engine
+from chainrule.metrics import Metric
+from chainrule.nn import Module
+from chainrule.optim import Optimizer
+from chainrule.training import checkpoint, saving
+from chainrule.training.loop import Loop
+from chainrule.training.state import Plan, RunMixin, RunState
+from chainrule.util.keywords import strict
+from chainrule.util.validation import place
+
+
+@strict
+class SavedTrainer(RunMixin):
+    """Base class of the Trainer: its run's plan, checkpoints and copies."""
+
+    engine: str
+    optimizer: Optimizer
+    _loop: Loop | None
+
+    def _recover(self) -> None:
+        """Make weights and position agree again after an interrupted run."""
+        if self._loop is not None and not self._loop.running:
+            self._loop.recover()
+            self._loop = None
+
+    def _begin(self) -> None:
+        """Reset the programs, the known files and the current run."""
+        raise NotImplementedError
+
+    @property
+    def plan(self) -> Plan | None:
+        """The settings of the last run, or None before the first run."""
+        return self.state.plan
+
+    @property
+    def notes(self) -> dict[str, Any]:
+        """A dictionary of the user's own JSON data, saved in checkpoints."""
+        return self.state.notes
+
+    @notes.setter
+    def notes(self, notes: dict[str, Any]) -> None:
+        self.state.notes = notes
+
+    @property
+    def class_names(self) -> tuple[str, ...] | None:
+        """The names of the classes in the training data."""
+        return self.plan and self.plan.class_names
+
+    @property
+    def feature_names(self) -> tuple[str, ...] | None:
+        """The names of the feature columns of the training data."""
+        return self.plan and self.plan.feature_names
+
+    @property
+    def format(self) -> dict[str, Any] | None:
+        """The format of the training data, for ``data.read(path, format=…)``."""
+        return self.plan and self.plan.format
+
+    @property
+    def scale(self) -> float | None:
+        """The factor from stored numbers to features in the training data."""
+        return self.plan and self.plan.scale
+
+    @property
+    def finished(self) -> bool:
+        """A flag: the last run has reached its end."""
+        return self.plan is not None and self.epoch >= self.plan.end
+
+    # -- saving ----------------------------------------------------------------------
+
+    def save(self, path: str | os.PathLike[str] | BinaryIO) -> None:
+        """Write a checkpoint atomically: weights, optimiser, position, history.
+
+        The file is a safetensors file with a JSON document and a SHA-256 in its header;
+        it holds no code.
+
+        Raises:
+            SaveError: no space, no permission, no such directory. What was at ``path``
+                is unharmed.
+
+        Args:
+            path: of the file; or a file that is open for bytes, at its position.
+        """
+        target = place("path", path)
+        self._recover()
+        if self._loop is not None:
+            self.state.save_callbacks(self._loop.callbacks)
+        document, tensors = saving.pack(self)
+        checkpoint.write(target, document, tensors, self.files.add)
+        self.files.note(target)
+
+    def set_position(self, state: RunState, path: checkpoint.Place) -> None:
+        """Set the position of the run as in the checkpoint at ``path``; for loading."""
+        self.state = state
+        self.optimizer.steps = state.updates
+        self.files.note(path)
+
+    @classmethod
+    def load(
+        cls,
+        path: str | os.PathLike[str] | BinaryIO,
+        *,
+        model: Module | None = None,
+        loss: Callable[[Any, Any], Any] | None = None,
+        optimizer: Optimizer | None = None,
+        metrics: str | Metric | Iterable[str | Metric] | None = None,
+        probes: str | Iterable[str] | None = None,
+        engine: str | None = None,
+        threads: int | None = None,
+    ) -> Self:
+        """Return the Trainer that a checkpoint was saved from, at its position.
+
+        Args:
+            path: a file that ``save`` wrote, open or not, or the directory of a run.
+            model: needed where the network is not made of ``chainrule.nn`` modules
+                alone; it takes over the weights.
+            loss: needed for a loss of your own.
+            optimizer: needed for an optimiser of your own.
+            metrics: needed for metrics of your own.
+            probes: other probes than the saved ones.
+            engine: another engine than the saved one; its results may differ in the
+                last bits.
+            threads: see :class:`Trainer`.
+
+        Raises:
+            CheckpointError: no checkpoint, truncated, altered, of another version or
+                of another architecture; nothing is changed then.
+        """
+        where = place("path", path)
+        given = {"model": model, "loss": loss, "optimizer": optimizer}
+        given |= {"metrics": metrics, "probes": probes}
+        make = partial(cls, threads=threads)
+        return saving.load(checkpoint.locate(where), make, given, engine)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the pickled state, from which a copy continues bit for bit.
+
+        ``copy.deepcopy`` and ``pickle`` take it. A copy has its own model, optimiser
+        and position, and knows no checkpoint of this one.
+        """
+        self._recover()
+        if self._loop is not None:
+            self.state.save_callbacks(self._loop.callbacks)
+        left_out = ("_programs", "files", "_loop")
+        return {k: v for k, v in self.__dict__.items() if k not in left_out}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        resolve_engine(self.engine)  # which may not run here
+        self._begin()
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        saving.check_pickles(self)
+        return super().__reduce_ex__(protocol)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        made = memo[id(self)] = object.__new__(type(self))
+        made.__setstate__(deepcopy(self.__getstate__(), memo))
+        return made

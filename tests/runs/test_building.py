@@ -13,7 +13,7 @@ import chainrule as cr
 from chainrule import nn, optim
 from chainrule.errors import ArgumentError, ChainruleWarning, EngineError
 from chainrule.runs import RunFileError, file
-from chainrule.runs.classes import Chosen, Family
+from chainrule.runs.classes import ClassSection, Family
 from chainrule.runs.problems import Problem
 from chainrule.training import Trainer
 from tests.cli import data as small
@@ -347,7 +347,7 @@ class Trusting:
     ids=repr,
 )
 def test_whatever_a_constructor_raises_is_a_problem(error: Exception) -> None:
-    section = Family("thing", Chosen, {"Trusting": Trusting}).take(
+    section = Family("thing", ClassSection, {"Trusting": Trusting}).read(
         {"class": "Trusting"}
     )
     with pytest.raises(Problem) as caught:

@@ -38,7 +38,7 @@ def check(text: str) -> RunFile | None:
         assert "fix: " in said
         assert len(said) < 20_000
         return None
-    json.dumps(run.settings.plain(), allow_nan=False)
+    json.dumps(run.settings.to_table(), allow_nan=False)
     layers = run.settings.model.layers
     assert len(layers) >= 1
     weights = sum(schema.weights_of(layer.sizes()) for layer in layers)

@@ -13,14 +13,17 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
-from pydantic import ValidationError
-
 from chainrule.data import Dataset
 from chainrule.data.checks import checked_batch_size
 from chainrule.errors import ArgumentError, ChainruleError
 from chainrule.runs import building, messages, source, toml
-from chainrule.runs.places import places
-from chainrule.runs.problems import Lines, Problem, RunFileError, at
+from chainrule.runs.problems import (
+    Lines,
+    Problem,
+    RunFileError,
+    SectionError,
+    at,
+)
 from chainrule.runs.schema import Run
 from chainrule.runs.source import Parts
 from chainrule.text import _
@@ -234,7 +237,7 @@ def parse(
     """
     document = toml.document(text, name, HINTS)
     given = {k: v for k, v in (options or {}).items() if v is not None}
-    lines: dict[Any, int | str] = {**places(text)}
+    lines: dict[Any, int | str] = {**toml.lines_of(text)}
     for option, setting in given.items():
         section, key = OPTIONS[option]
         table = document.setdefault(section, {})
@@ -242,7 +245,7 @@ def parse(
             table[key] = setting
             lines[section, key] = flag(option)
     try:
-        settings = Run.model_validate(document)
-    except ValidationError as error:
+        settings = Run.read(document)
+    except SectionError as error:
         raise RunFileError(name, messages.problems(error), lines) from None
     return RunFile(name, folder, text, given, settings, lines)

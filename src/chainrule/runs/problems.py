@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any, NamedTuple
 
-from chainrule.errors import ArgumentError, ChainruleError, message_of
+from chainrule.errors import ArgumentError, ChainruleError
 from chainrule.text import _, joined, translated
 
 #: The keys that lead to a value: ``("model", "layers", 2, "p")``.
@@ -74,16 +75,44 @@ class Problem(ArgumentError):  # noqa: N818  (a file has problems, not errors)
         place = joined(", ", filter(None, places))
         return _("{place}: {what}", place=place, what=self.what) if place else self.what
 
-    def among_others(self, lines: Lines) -> ArgumentError:
-        """Return the problem as an error for a list, with shortened texts."""
-        answers = {
-            name: answer
-            if answer is None or len(answer) <= ROOM
-            else f"{answer[:ROOM]} …"
-            for name in ("expected", "got", "fix")
-            for answer in [getattr(self, name)]
-        }
-        return ArgumentError(self.with_place(lines), **answers)
+    def shortened(self, lines: Lines, text: Callable[[str], str]) -> str:
+        """Return the problem for a list, with short answers.
+
+        Args:
+            lines: the line of each place.
+            text: the text of a message in the language of the list.
+        """
+        answers = {name: getattr(self, name) for name in ("expected", "got", "fix")}
+        for name, answer in answers.items():
+            if answer is not None and len(shown := text(answer)) > ROOM:
+                answers[name] = f"{shown[:ROOM]} …"
+        error = ArgumentError(self.with_place(lines), **answers)
+        return str(error) if text is str else error.translated()
+
+
+class Refused(NamedTuple):
+    """A key or value that a section refuses, before it becomes a message."""
+
+    by: Any
+    """the section, or the family of classes, that refuses it"""
+    kind: str
+    """the kind of error, as pydantic calls it"""
+    key: str
+    """what it is about; empty for the whole section"""
+    value: Any
+    """what the file has"""
+
+
+class SectionError(ValueError):
+    """Error for one section; pydantic carries it from a validator to the outermost.
+
+    Attributes:
+        found: what is wrong, by its place within the section.
+    """
+
+    def __init__(self, found: Mapping[Where, Refused | ChainruleError]) -> None:
+        super().__init__("")
+        self.found = found
 
 
 @contextmanager
@@ -120,21 +149,19 @@ class RunFileError(ArgumentError):
     def __str__(self) -> str:
         if len(self.problems) == 1:
             return super().__str__()
-        return self._list(str, str)
+        return self._list(str)
 
     def translated(self) -> str:
         """Return all problems in the language in use."""
         if len(self.problems) == 1:
             return super().translated()
-        return self._list(translated, message_of)
+        return self._list(translated)
 
-    def _list(
-        self, text: Callable[[str], str], error: Callable[[ArgumentError], str]
-    ) -> str:
-        """Return the first problems as a numbered list, in one language."""
+    def _list(self, text: Callable[[str], str]) -> str:
+        """Return the first problems as a numbered list, in the language of ``text``."""
         lines, left = [text(self.what)], len(self.problems) - SHOWN
         for number, problem in enumerate(self.problems[:SHOWN], 1):
-            lines.append(f"{number}. {error(problem.among_others(self._lines))}")
+            lines.append(f"{number}. {problem.shortened(self._lines, text)}")
         if left > 0:
             lines.append(text(_("… and {many} more.", many=left)))
         return "\n".join(lines)

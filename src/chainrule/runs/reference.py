@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from chainrule.errors import ArgumentError
 from chainrule.runs import classes, schema
 from chainrule.runs.classes import Family
-from chainrule.runs.section import Section, meaning, takes
+from chainrule.runs.section import Section, takes
 from chainrule.runs.values import show
 from chainrule.text import Message, tr
 from chainrule.text.languages import language
@@ -107,7 +107,7 @@ def _family(family: Family, section: type[Section], phrase: Phrase) -> Iterator[
     """Yield the Markdown of each class of a family, with its options."""
     for name, made in family.classes.items():
         yield f"\n### `{name}`\n\n{phrase(classes.summary(made))}"
-        yield from _table(family.model(name), phrase, without=family.keys)
+        yield from _table(family.model(name), phrase, without=family.base)
 
 
 def _table(
@@ -128,7 +128,7 @@ def _table(
             default = phrase("follows from the rest")
         elif name == "path":
             default = show(schema.FILES[section.title])
-        told = phrase(meaning(section, name).rstrip("."))
+        told = phrase(classes.describe(section, name))
         cells = [f"`{name}`", phrase(takes(field)), default, told]
         yield "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 

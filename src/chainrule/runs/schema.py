@@ -28,13 +28,13 @@ from pydantic import (
 )
 
 from chainrule import nn, optim, training
-from chainrule.errors import ArgumentError, ChainruleWarning
+from chainrule.errors import ChainruleWarning
 from chainrule.nn.arguments import sizes_of
 from chainrule.nn.losses.base import Reduction
 from chainrule.random import Generator, stream
-from chainrule.runs.classes import Chosen, Family
-from chainrule.runs.data_section import BUNDLED, DRAWN, FORMATS, KINDS, Data, take
-from chainrule.runs.problems import Problem, Where, at
+from chainrule.runs.classes import ClassSection, Family
+from chainrule.runs.data_section import BUNDLED, DRAWN, FORMATS, KINDS, Data, read_data
+from chainrule.runs.problems import Problem, SectionError, Where, at
 from chainrule.runs.section import (
     ClassName,
     Inside,
@@ -42,8 +42,7 @@ from chainrule.runs.section import (
     Section,
     Text,
     Words,
-    Wrong,
-    refusal,
+    option,
 )
 from chainrule.runs.values import show
 from chainrule.text import _
@@ -98,21 +97,20 @@ def on_trial() -> Iterator[None]:
 # -- the network -----------------------------------------------------------------------
 
 
-class Layer(Chosen):
+class Layer(ClassSection):
     """A layer of the network."""
 
     title: ClassVar[str] = _("a layer")
     hidden: ClassVar[tuple[str, ...]] = ("dtype", "batch_first")
     inferred: ClassVar[tuple[str, ...]] = INFERRED
-    short: ClassVar[bool] = True
+    bare_name: ClassVar[bool] = True
 
-    name: ClassName = Field(alias="class", examples=["ReLU"])
-    """its name"""
+    name: ClassName = option("its name", example="ReLU", alias="class")
 
     @property
     def of_sequences(self) -> bool:
         """Return whether the layer reads sequences, (N, T, features) in a run file."""
-        return "batch_first" in inspect.signature(self.made).parameters
+        return "batch_first" in inspect.signature(self.constructor).parameters
 
     def build(self, **more: Any) -> Any:
         """Construct the layer, with samples along the first axis."""
@@ -122,15 +120,19 @@ class Layer(Chosen):
     def sizes(self) -> dict[str, int | list[int]]:
         """Return the layer's sizes that are set in the file: numbers of units."""
         options = self.options
-        return {name: options[name] for name in sizes_of(self.made) if name in options}
+        return {
+            name: options[name]
+            for name in sizes_of(self.constructor)
+            if name in options
+        }
 
     def open_sizes(self) -> list[str]:
         """Return the names of sizes to infer from the data or the previous layer."""
-        known = inspect.signature(self.made).parameters
+        known = inspect.signature(self.constructor).parameters
         given = self.model_fields_set
         return [
             name
-            for name in sizes_of(self.made)
+            for name in sizes_of(self.constructor)
             if name not in given and known[name].default is inspect.Parameter.empty
         ]
 
@@ -151,7 +153,7 @@ class Layer(Chosen):
 
 
 _Layers = Annotated[
-    list[Annotated[Layer, PlainValidator(lambda given: LAYERS.take(given))]],
+    list[Annotated[Layer, PlainValidator(lambda given: LAYERS.read(given))]],
     Len(1, 1000),
     Words(_("a list of layers")),
 ]
@@ -164,18 +166,24 @@ class Model(Section):
 
     title: ClassVar[str] = "[model]"
 
-    layers: _Layers = Field(examples=[["Linear"]])
-    """the layers: "ReLU", or { class = "Linear", out_features = 64 }"""
-    standardize: bool | None = Field(None, examples=[False])
-    """give every feature mean 0 and deviation 1, with what the training data say; where
-    the last layer of a regression is Linear, its output is scaled back; else true for
-    tables, and for sequences that a recurrent layer reads; of texts the output alone"""
+    layers: _Layers = option(
+        'the layers: "ReLU", or { class = "Linear", out_features = 64 }',
+        example=["Linear"],
+    )
+    standardize: bool | None = option(
+        "give every feature mean 0 and deviation 1, with what the training data say; "
+        "where the last layer of a regression is Linear, its output is scaled back; "
+        "else true for tables, and for sequences that a recurrent layer reads; of "
+        "texts the output alone",
+        None,
+        example=False,
+    )
 
     @model_validator(mode="after")
     def _sizes(self) -> Self:
         """Check that layers are not too large, and that all sizes can be inferred."""
         sized = [i for i, x in enumerate(self.layers) if "out_features" in x.known()]
-        found: dict[Where, Wrong | ArgumentError] = {}
+        found: dict[Where, Problem] = {}
         total = 0
         for i, layer in enumerate(self.layers):
             if i in sized[:-1] and "out_features" in layer.open_sizes():
@@ -195,7 +203,7 @@ class Model(Section):
                 found["layers", i] = problem
                 break
         if found:
-            raise refusal(found)
+            raise SectionError(found)
         return self
 
 
@@ -237,56 +245,65 @@ def with_weights(total: int, layer: Layer, sizes: Mapping[str, Any]) -> int:
 # -- what it learns by -----------------------------------------------------------------
 
 
-class Loss(Chosen):
+class Loss(ClassSection):
     """How far a prediction is from the truth."""
 
     title: ClassVar[str] = "[loss]"
     hidden: ClassVar[tuple[str, ...]] = ("reduction",)
 
-    name: ClassName | None = Field(None, alias="class", examples=["CrossEntropyLoss"])
-    """its name; else CrossEntropyLoss for classes, MSELoss for quantities"""
+    name: ClassName | None = option(
+        "its name; else CrossEntropyLoss for classes, MSELoss for quantities",
+        None,
+        example="CrossEntropyLoss",
+        alias="class",
+    )
 
     def build(self, **more: Any) -> Any:
         """Construct the loss; None if the data determine the loss."""
         return None if self.name is None else super().build(**more)
 
 
-class Schedule(Chosen):
+class Schedule(ClassSection):
     """How the learning rate changes during the run; the optimiser's lr is its peak."""
 
     title: ClassVar[str] = "[schedule]"
     hidden: ClassVar[tuple[str, ...]] = ("lr", "max_lr")
 
-    name: ClassName = Field("Schedule", alias="class", examples=["CosineAnnealingLR"])
-    """its name; Schedule is constant"""
-    warmup: Positive | None = Field(None, examples=[100])
-    """steps over which the rate climbs to its first value"""
+    name: ClassName = option(
+        "its name; Schedule is constant",
+        "Schedule",
+        example="CosineAnnealingLR",
+        alias="class",
+    )
+    warmup: Positive | None = option(
+        "steps over which the rate climbs to its first value", None, example=100
+    )
 
     def of_rate(self, rate: float) -> Any:
         """Construct the learning-rate schedule with rate ``rate``."""
-        built = self.build(**{rate_of(self.made): rate})
+        built = self.build(**{rate_of(self.constructor): rate})
         return built if self.warmup is None else optim.LinearWarmup(built, self.warmup)
 
 
-class Optimizer(Chosen):
+class Optimizer(ClassSection):
     """How the weights learn."""
 
     title: ClassVar[str] = "[optimizer]"
     hidden: ClassVar[tuple[str, ...]] = ("params",)
 
-    name: ClassName = Field("Adam", alias="class", examples=["AdamW"])
-    """its name"""
-    groups: dict[Text, Section] = Field(
-        {}, examples=[{"*.bias": {"weight_decay": 0.0}}]
+    name: ClassName = option("its name", "Adam", example="AdamW", alias="class")
+    groups: dict[Text, Section] = option(
+        "other options for the parameters whose names match a pattern",
+        {},
+        example={"*.bias": {"weight_decay": 0.0}},
     )
-    """other options for the parameters whose names match a pattern"""
 
     @classmethod
-    def beside(cls, name: str, options: dict[str, Any]) -> dict[str, Any]:
+    def more_fields(cls, name: str, options: dict[str, Any]) -> dict[str, Any]:
         """Return the key of parameter groups, with the class's options but clipping."""
         own = {k: v for k, v in options.items() if not k.startswith("clip_")}
         group: Any = create_model(f"{name}Group", __base__=Section, **own)
-        group.title = f"a group of {name}"
+        group.title = _("a group of {name}", name=name)
         return {"groups": (dict[Text, group], cls.model_fields["groups"])}
 
     def scheduled(self, schedule: Schedule) -> Any:
@@ -296,20 +313,21 @@ class Optimizer(Chosen):
         with at("schedule"):
             options["lr"] = schedule.of_rate(rate)
         if self.groups:
-            named = [{**own.given(), "params": k} for k, own in self.groups.items()]
+            named = [
+                {**own.set_values(), "params": k} for k, own in self.groups.items()
+            ]
             options["params"] = [*named, {"params": "*"}]
         with at("optimizer"):
             return self.build(**options)
 
 
-class Callback(Chosen):
+class Callback(ClassSection):
     """What happens between epochs. Any number of times."""
 
     title: ClassVar[str] = "[[callbacks]]"
     inferred: ClassVar[tuple[str, ...]] = ("path",)
 
-    name: ClassName = Field(alias="class", examples=["EarlyStopping"])
-    """its name"""
+    name: ClassName = option("its name", example="EarlyStopping", alias="class")
 
     def within(self, directory: Path) -> Any:
         """Construct the callback, with its file inside ``directory``."""
@@ -343,25 +361,41 @@ class Training(Section):
 
     title: ClassVar[str] = "[training]"
 
-    epochs: Annotated[int, Ge(1), Le(10**9)] = Field(10, examples=[20])
-    """passes over the data"""
-    batch_size: Positive | Literal["all"] | None = Field(None, examples=[32])
-    """samples a step; "all" sees every sample in every step; else 32, or all where
-    there are fewer"""
-    drop_last: bool = Field(False, examples=[True])
-    """leave out what does not fill a batch"""
-    seed: Annotated[int, Ge(0), Le(2**64 - 1)] = Field(0, examples=[1])
-    """of the initial weights, the order of samples and dropout"""
-    engine: Literal["auto", "native", "numpy"] = Field("auto", examples=["numpy"])
-    """what computes; auto is native where it can run"""
-    threads: Annotated[int, Ge(1), Le(1024)] | None = Field(None, examples=[4])
-    """threads of the native engine; else the fastest; results do not depend on it"""
-    metrics: _Metrics | None = Field(None, examples=[["accuracy", "top5"]])
-    """what else to measure: accuracy, balanced_accuracy, f1, roc_auc, top5,
-    confusion_matrix; r2, mae, mse, rmse; else accuracy for classes, r2 and mae for
-    quantities"""
-    probes: _Probes = Field([], examples=[["grad_norm/*"]])
-    """what to record in every step, by names or patterns"""
+    epochs: Annotated[int, Ge(1), Le(10**9)] = option(
+        "passes over the data", 10, example=20
+    )
+    batch_size: Positive | Literal["all"] | None = option(
+        'samples a step; "all" sees every sample in every step; else 32, or all where'
+        " there are fewer",
+        None,
+        example=32,
+    )
+    drop_last: bool = option(
+        "leave out what does not fill a batch", False, example=True
+    )
+    seed: Annotated[int, Ge(0), Le(2**64 - 1)] = option(
+        "of the initial weights, the order of samples and dropout", 0, example=1
+    )
+    engine: Literal["auto", "native", "numpy"] = option(
+        "what computes; auto is native where it can run", "auto", example="numpy"
+    )
+    threads: Annotated[int, Ge(1), Le(1024)] | None = option(
+        "threads of the native engine; else the fastest; results do not depend on it",
+        None,
+        example=4,
+    )
+    metrics: _Metrics | None = option(
+        "what else to measure: accuracy, balanced_accuracy, f1, roc_auc, top5, "
+        "confusion_matrix; r2, mae, mse, rmse; else accuracy for classes, r2 and mae "
+        "for quantities",
+        None,
+        example=["accuracy", "top5"],
+    )
+    probes: _Probes = option(
+        "what to record in every step, by names or patterns",
+        [],
+        example=["grad_norm/*"],
+    )
 
 
 class Output(Section):
@@ -369,9 +403,12 @@ class Output(Section):
 
     title: ClassVar[str] = "[output]"
 
-    directory: Inside | None = Field(None, examples=["results"])
-    """where, below this file's directory; one of its own for each run; else
-    runs/NAME-TIME where the command is given"""
+    directory: Inside | None = option(
+        "where, below this file's directory; one of its own for each run; else "
+        "runs/NAME-TIME where the command is given",
+        None,
+        example="results",
+    )
 
 
 # -- the classes -----------------------------------------------------------------------
@@ -433,13 +470,13 @@ CALLBACKS = Family(
 class Run(Section):
     """All that a run's file says."""
 
-    data: Annotated[Data, PlainValidator(take)] = _LEFT_OUT
+    data: Annotated[Data, PlainValidator(read_data)] = _LEFT_OUT
     model: Model = _LEFT_OUT
-    loss: Annotated[Loss, PlainValidator(LOSSES.take)] = _LEFT_OUT
-    optimizer: Annotated[Optimizer, PlainValidator(OPTIMIZERS.take)] = _LEFT_OUT
-    schedule: Annotated[Schedule, PlainValidator(SCHEDULES.take)] = _LEFT_OUT
+    loss: Annotated[Loss, PlainValidator(LOSSES.read)] = _LEFT_OUT
+    optimizer: Annotated[Optimizer, PlainValidator(OPTIMIZERS.read)] = _LEFT_OUT
+    schedule: Annotated[Schedule, PlainValidator(SCHEDULES.read)] = _LEFT_OUT
     training: Training = _LEFT_OUT
-    callbacks: list[Annotated[Callback, PlainValidator(CALLBACKS.take)]] = Field([])
+    callbacks: list[Annotated[Callback, PlainValidator(CALLBACKS.read)]] = Field([])
     output: Output = _LEFT_OUT
 
     @model_validator(mode="after")
@@ -458,15 +495,15 @@ class Run(Section):
             attempts.append(
                 (("model", "layers", i), partial(layer.build, **layer.small()))
             )
-        found: list[Problem] = [*self._unwatched()]
+        found = {problem.where: problem for problem in self._unwatched()}
         for where, attempt in attempts:
             try:
                 with on_trial(), at(*where):
                     attempt()
             except Problem as problem:
-                found.append(problem)
+                found[problem.where] = problem
         if found:
-            raise refusal({problem.where: problem for problem in found})
+            raise SectionError(found)
         return self
 
     def _unwatched(self) -> Iterator[Problem]:

@@ -160,7 +160,7 @@ def origin_of(notes: Any, place: Path) -> Origin | None:
     try:
         if "recipe" in notes:
             options = Options.model_validate(notes["options"])
-            return FromRecipe.of(notes["recipe"], options.given())
+            return FromRecipe.of(notes["recipe"], options.set_values())
         note = notes["run"]
         folder, text = Path(note["folder"]), note["text"]
         options = dict(note["options"])
@@ -241,7 +241,7 @@ def _check_same(run: RunFile, now: RunFile) -> None:
         new, place = getattr(now.settings, section), f"[{section}]"
         if section == "output" or own == new:
             continue
-        was, named = (s.plain().get(section) for s in (run.settings, now.settings))
+        was, named = (s.to_table().get(section) for s in (run.settings, now.settings))
         if isinstance(own, Section):
             old, other = dict(own), dict(new)
             key = next(k for k in old | other if old.get(k) != other.get(k))

@@ -9,9 +9,9 @@ from typing import Any
 from pydantic.fields import FieldInfo
 
 from chainrule.runs import schema
-from chainrule.runs.classes import summary
+from chainrule.runs.classes import describe, summary
 from chainrule.runs.data_section import section_of
-from chainrule.runs.section import Section, example, meaning
+from chainrule.runs.section import Section, example
 from chainrule.runs.values import key, show, written
 from chainrule.text import _, tr
 from chainrule.text.catalogue import current
@@ -59,7 +59,7 @@ def texts() -> Iterator[str]:
     families = (f for name, f in schema.FAMILIES.items() if name != "model")
     made = [family.model(name) for family in families for name in family.classes]
     for section in (*schema.SECTIONS.values(), *schema.KINDS.values(), *made):
-        yield from (meaning(section, key).rstrip(".") for key in section.known())
+        yield from (describe(section, key) for key in section.known())
     yield from map(summary, schema.SECTIONS.values())
 
 
@@ -73,13 +73,13 @@ def _section(
     if name == "data":
         section = section_of(given["source"], given.get("format")) or section
     elif family is not None and name != "model":
-        usual = example(section.known()["class"]) if many else family.otherwise
+        usual = example(section.known()["class"]) if many else family.default
         made = given.get("class", usual)
         section = section if made is None else family.model(made)
     fields = section.known()
     for item in sorted(fields, key=lambda item: item not in given):
         field = fields[item]
-        doc = tr(meaning(section, item).rstrip("."))
+        doc = tr(describe(section, item))
         if item == "class" and family is not None:
             shown = given.get(item, example(field))
             others = (show(other) for other in family.classes if other != shown)

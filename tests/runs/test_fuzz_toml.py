@@ -22,6 +22,7 @@ from chainrule.runs import values as toml
 from chainrule.runs.classes import Family
 from chainrule.runs.data_section import section_of
 from chainrule.runs.file import RunFile, parse
+from chainrule.runs.layers import WEIGHTS_AT_MOST, weights_of
 from chainrule.runs.section import Section, example
 from chainrule.runs.values import key
 
@@ -41,8 +42,8 @@ def check(text: str) -> RunFile | None:
     json.dumps(run.settings.to_table(), allow_nan=False)
     layers = run.settings.model.layers
     assert len(layers) >= 1
-    weights = sum(schema.weights_of(layer.sizes()) for layer in layers)
-    assert weights <= schema.WEIGHTS_AT_MOST
+    weights = sum(weights_of(layer.sizes()) for layer in layers)
+    assert weights <= WEIGHTS_AT_MOST
     return run
 
 

@@ -51,8 +51,8 @@ _UNCHECKED = (TypeError, ValueError, ArithmeticError, LookupError, AttributeErro
 class ClassSection(Section):
     """A section that names a class; its further keys are the class' options."""
 
-    #: The class.
-    constructor: ClassVar[type]
+    #: The class; of the sections of a whole family none.
+    constructor: ClassVar[type] = object
     #: Arguments that the run itself supplies.
     hidden: ClassVar[tuple[str, ...]] = ()
     #: Arguments that a file may leave out, though Python wants them.
@@ -158,6 +158,16 @@ class Family:
         return found
 
 
+def exported(module: Any, base: type) -> dict[str, type]:
+    """Return the subclasses of ``base`` that a module exports."""
+    found = {name: getattr(module, name) for name in sorted(module.__all__)}
+    return {
+        name: made
+        for name, made in found.items()
+        if isinstance(made, type) and issubclass(made, base)
+    }
+
+
 def hints_of(constructor: type) -> dict[str, Any]:
     """Return the type annotations of a constructor, for a dataclass of its fields."""
     if not is_dataclass(constructor):
@@ -220,16 +230,15 @@ def summary(documented: type) -> str:
 
 
 def describe(section: type[Section], key: str) -> str:
-    """Return the description of a key: of its field, or of the class's argument."""
-    description = section.known()[key].description
-    if description is None and issubclass(section, ClassSection):
-        description = arguments(section.constructor).get(key)
-    return (description or "").rstrip(".")
+    """Return the description of a key, from the docstring of its section or class."""
+    own = section.known()[key].description or arguments(section).get(key)
+    constructor = getattr(section, "constructor", object)
+    return (own or arguments(constructor).get(key, "")).rstrip(".")
 
 
 @functools.lru_cache(maxsize=256)
-def arguments(constructor: type) -> dict[str, str]:
-    """Return the docstring's description of each constructor argument of a class.
+def arguments(documented: type) -> dict[str, str]:
+    """Return the docstring's description of each argument or attribute of a class.
 
     >>> from chainrule import nn
     >>> arguments(nn.Dropout)
@@ -238,13 +247,11 @@ def arguments(constructor: type) -> dict[str, str]:
     from docstring_parser import DocstringStyle, parse
 
     found: dict[str, str] = {}
-    for base in reversed(constructor.__mro__):  # a class may say: see its base
+    for base in reversed(documented.__mro__):  # a class may say: see its base
         for argument in parse(base.__doc__ or "", DocstringStyle.GOOGLE).params:
             description = _plain(argument.description or "")
             for name in argument.arg_name.split(", "):
-                if argument.args[0] == "param" and (
-                    name not in found or "see " not in description
-                ):
+                if name not in found or "see " not in description:
                     found[name] = description
     return found
 

@@ -24,7 +24,6 @@ from chainrule.runs.section import (
     Share,
     Text,
     Words,
-    option,
 )
 from chainrule.runs.values import show
 from chainrule.text import _, joined
@@ -78,41 +77,34 @@ _Encoding = Annotated[Text, Words(_("the name of an encoding in quotes"))]
 
 
 class Data(Section):
-    """What to learn from. Paths are relative to this file."""
+    """What to learn from. Paths are relative to this file.
+
+    Attributes:
+        source: a CSV or NPZ file, a folder of images, [images, labels] of idx, or one
+            of mnist, xor, circles, moons, spiral, blobs
+        format: how to read it; else its name tells, but for text
+        limit: use the first so many samples only
+        validation: the share of samples to look at after each epoch, or data of their
+            own; else 0.1, and 0 for the four points of xor
+        test: the share of samples to test with at the end, or data of their own; else
+            as for validation
+        stratify: keep the share of each class the same in all parts
+        seed: which samples go where, and which points are drawn
+    """
 
     title: ClassVar[str] = "[data]"
     #: How such data are read.
     kind: ClassVar[str] = ""
 
-    source: Place = option(
-        "a CSV or NPZ file, a folder of images, [images, labels] of idx, or one of "
-        "mnist, xor, circles, moons, spiral, blobs",
-        example="data.csv",
+    source: Place = Field(examples=["data.csv"])
+    format: Literal["csv", "text", "npz", "idx", "images"] | None = Field(
+        None, examples=["csv"]
     )
-    format: Literal["csv", "text", "npz", "idx", "images"] | None = option(
-        "how to read it; else its name tells, but for text", None, example="csv"
-    )
-    limit: Positive | None = option(
-        "use the first so many samples only", None, example=1000
-    )
-    validation: Share | Place | None = option(
-        "the share of samples to look at after each epoch, or data of their own; else"
-        " 0.1, and 0 for the four points of xor",
-        None,
-        example=0.1,
-    )
-    test: Share | Place | None = option(
-        "the share of samples to test with at the end, or data of their own; else as "
-        "for validation",
-        None,
-        example=0.1,
-    )
-    stratify: bool = option(
-        "keep the share of each class the same in all parts", False, example=True
-    )
-    seed: Annotated[int, Ge(0), Le(2**31 - 1)] = option(
-        "which samples go where, and which points are drawn", 0, example=1
-    )
+    limit: Positive | None = Field(None, examples=[1000])
+    validation: Share | Place | None = Field(None, examples=[0.1])
+    test: Share | Place | None = Field(None, examples=[0.1])
+    stratify: bool = Field(False, examples=[True])
+    seed: Annotated[int, Ge(0), Le(2**31 - 1)] = Field(0, examples=[1])
 
     @property
     def reading(self) -> dict[str, Any]:
@@ -146,75 +138,61 @@ class Data(Section):
 
 
 class Table(Data):
-    """A table."""
+    """A table.
+
+    Attributes:
+        target: the column to predict, or a list of columns of numbers, which count
+            alike
+        features: the columns to predict it from; else all others
+        dtype: what columns hold, where that is not seen: a number, a category, a date
+            (dmy or mdy: with the day or the month first), or an id, which is left out
+        task: whether the target names a class or is a quantity; else it is seen
+        classes: the names of the classes, in the order of labels; else those that come
+            up
+        missing: empty cells: fill them (the mean and a mark; a category of its own),
+            drop the row, or refuse the table
+        missing_values: texts that mean an empty cell, besides NA, null, ? and the like
+        unknown: categories that come up later only: one of their own, or refused
+        decimal: what stands before the decimals of numbers; else it is seen
+        delimiter: what stands between cells; else it is seen
+        encoding: how the file is encoded; else it is seen
+        header: whether the first line names the columns; else they are called column 1
+            …
+        target_transform: learn a skewed quantity on another scale; predictions keep its
+            own units
+    """
 
     kind: ClassVar[str] = "csv"
     what: ClassVar[str] = _("a CSV file")
 
-    target: Name | Names = option(
-        "the column to predict, or a list of columns of numbers, which count alike",
-        example="price",
-    )
-    features: Names | None = option(
-        "the columns to predict it from; else all others",
-        None,
-        example=["area", "rooms"],
-    )
-    dtype: _Kinds | None = option(
-        "what columns hold, where that is not seen: a number, a category, a date (dmy"
-        " or mdy: with the day or the month first), or an id, which is left out",
-        None,
-        example={"postcode": "category"},
-    )
-    task: _Task | None = option(
-        "whether the target names a class or is a quantity; else it is seen",
-        None,
-        example="classification",
-    )
-    classes: _Classes | None = option(
-        "the names of the classes, in the order of labels; else those that come up",
-        None,
-        example=["no", "yes"],
-    )
-    missing: Literal["fill", "drop", "error"] = option(
-        "empty cells: fill them (the mean and a mark; a category of its own), drop "
-        "the row, or refuse the table",
-        "fill",
-        example="drop",
-    )
-    missing_values: _Texts = option(
-        "texts that mean an empty cell, besides NA, null, ? and the like",
-        [],
-        example=["unknown", "-999"],
-    )
-    unknown: Literal["other", "error"] = option(
-        "categories that come up later only: one of their own, or refused",
-        "other",
-        example="error",
-    )
-    decimal: Literal[".", ","] | None = option(
-        "what stands before the decimals of numbers; else it is seen", None, example=","
-    )
-    delimiter: Mark | None = option(
-        "what stands between cells; else it is seen", None, example=";"
-    )
-    encoding: _Encoding | None = option(
-        "how the file is encoded; else it is seen", None, example="cp950"
-    )
-    header: bool = option(
-        "whether the first line names the columns; else they are called column 1 …",
-        True,
-        example=False,
-    )
-    target_transform: _Transform = option(
-        "learn a skewed quantity on another scale; predictions keep its own units",
-        "none",
-        example="log",
-    )
+    target: Name | Names = Field(examples=["price"])
+    features: Names | None = Field(None, examples=[["area", "rooms"]])
+    dtype: _Kinds | None = Field(None, examples=[{"postcode": "category"}])
+    task: _Task | None = Field(None, examples=["classification"])
+    classes: _Classes | None = Field(None, examples=[["no", "yes"]])
+    missing: Literal["fill", "drop", "error"] = Field("fill", examples=["drop"])
+    missing_values: _Texts = Field([], examples=[["unknown", "-999"]])
+    unknown: Literal["other", "error"] = Field("other", examples=["error"])
+    decimal: Literal[".", ","] | None = Field(None, examples=[","])
+    delimiter: Mark | None = Field(None, examples=[";"])
+    encoding: _Encoding | None = Field(None, examples=["cp950"])
+    header: bool = Field(True, examples=[False])
+    target_transform: _Transform = Field("none", examples=["log"])
 
 
 class Texts(Table):
-    """A table with a column of texts."""
+    """A table with a column of texts.
+
+    Attributes:
+        text: the column of texts
+        units: what texts are cut into; a punctuation mark is a word, and so is a
+            Chinese character; take characters for names, and for Thai, Lao and Khmer
+        length: units of each text: longer ones are cut at the end, shorter ones padded
+            in front; else as many as 95 % of the texts have at most, up to 500
+        vocabulary: the most frequent units that come up twice at least; all others are
+            one
+        lowercase: take capitals for small letters
+    """
 
     kind: ClassVar[str] = "text"
     what: ClassVar[str] = _("texts in a CSV file")
@@ -222,107 +200,80 @@ class Texts(Table):
     features: None = None
     missing: None = None
     unknown: None = None
-    text: Name = option("the column of texts", example="message")
-    units: Literal["words", "characters"] = option(
-        "what texts are cut into; a punctuation mark is a word, and so is a Chinese "
-        "character; take characters for names, and for Thai, Lao and Khmer",
-        "words",
-        example="characters",
-    )
-    length: Annotated[int, Ge(1), Le(LONGEST)] | None = option(
-        "units of each text: longer ones are cut at the end, shorter ones padded in "
-        "front; else as many as 95 % of the texts have at most, up to 500",
-        None,
-        example=100,
-    )
-    vocabulary: Positive = option(
-        "the most frequent units that come up twice at least; all others are one",
-        10000,
-        example=2000,
-    )
-    lowercase: bool = option("take capitals for small letters", True, example=False)
+    text: Name = Field(examples=["message"])
+    units: Literal["words", "characters"] = Field("words", examples=["characters"])
+    length: Annotated[int, Ge(1), Le(LONGEST)] | None = Field(None, examples=[100])
+    vocabulary: Positive = Field(10000, examples=[2000])
+    lowercase: bool = Field(True, examples=[False])
 
 
 class Arrays(Data):
-    """An NPZ file."""
+    """An NPZ file.
+
+    Attributes:
+        task: what the target is; else whole numbers are classes
+        classes: how many classes, or their names by label; else those that come up
+        target_transform: learn a skewed quantity on another scale; predictions keep its
+            own units
+    """
 
     kind: ClassVar[str] = "npz"
     what: ClassVar[str] = _("an NPZ file")
 
-    task: _Task | None = option(
-        "what the target is; else whole numbers are classes",
-        None,
-        example="classification",
-    )
-    classes: _Count | _Classes | None = option(
-        "how many classes, or their names by label; else those that come up",
-        None,
-        example=["no", "yes"],
-    )
-    target_transform: _Transform = option(
-        "learn a skewed quantity on another scale; predictions keep its own units",
-        "none",
-        example="log",
-    )
+    task: _Task | None = Field(None, examples=["classification"])
+    classes: _Count | _Classes | None = Field(None, examples=[["no", "yes"]])
+    target_transform: _Transform = Field("none", examples=["log"])
 
 
 class Idx(Data):
-    """Two idx files."""
+    """Two idx files.
+
+    Attributes:
+        source: [images, labels], or the images alone where the labels lie beside them
+        validation: the share of samples to look at after each epoch, or other files;
+            else 0.1
+        test: the share of samples to test with at the end, or other files; else 0.1
+        classes: how many classes, or their names by label; else those that come up
+    """
 
     kind: ClassVar[str] = "idx"
     what: ClassVar[str] = _("idx files")
 
-    source: Place | Pair = option(
-        "[images, labels], or the images alone where the labels lie beside them",
-        example="train-images-idx3-ubyte",
-    )
-    validation: Share | Place | Pair | None = option(
-        "the share of samples to look at after each epoch, or other files; else 0.1",
-        None,
-        example=0.1,
-    )
-    test: Share | Place | Pair | None = option(
-        "the share of samples to test with at the end, or other files; else 0.1",
-        None,
-        example=0.1,
-    )
-    classes: _Count | _Classes | None = option(
-        "how many classes, or their names by label; else those that come up",
-        None,
-        example=["no", "yes"],
-    )
+    source: Place | Pair = Field(examples=["train-images-idx3-ubyte"])
+    validation: Share | Place | Pair | None = Field(None, examples=[0.1])
+    test: Share | Place | Pair | None = Field(None, examples=[0.1])
+    classes: _Count | _Classes | None = Field(None, examples=[["no", "yes"]])
 
 
 class Images(Data):
-    """A folder of images."""
+    """A folder of images.
+
+    Attributes:
+        size: [height, width] that images are scaled to; else theirs, where all are
+            alike
+        mode: grey or colour
+    """
 
     kind: ClassVar[str] = "images"
     what: ClassVar[str] = _("a folder of images")
 
-    size: _Side | _Sides | None = option(
-        "[height, width] that images are scaled to; else theirs, where all are alike",
-        None,
-        example=[28, 28],
-    )
-    mode: Literal["L", "RGB"] = option("grey or colour", "RGB", example="L")
+    size: _Side | _Sides | None = Field(None, examples=[[28, 28]])
+    mode: Literal["L", "RGB"] = Field("RGB", examples=["L"])
 
 
 class Named(Data):
-    """Data by name."""
+    """Data by name.
+
+    Attributes:
+        validation: the share of samples to look at after each epoch; else 0.1, and 0
+            for the four points of xor
+        test: the share of samples to test with at the end; else as for validation
+    """
 
     kind: ClassVar[str] = "named"
 
-    validation: Share | None = option(
-        "the share of samples to look at after each epoch; else 0.1, and 0 for the "
-        "four points of xor",
-        None,
-        example=0.1,
-    )
-    test: Share | None = option(
-        "the share of samples to test with at the end; else as for validation",
-        None,
-        example=0.1,
-    )
+    validation: Share | None = Field(None, examples=[0.1])
+    test: Share | None = Field(None, examples=[0.1])
 
 
 #: Keys of data that are drawn: the argument of the function that draws them, and what

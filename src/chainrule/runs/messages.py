@@ -9,6 +9,7 @@ from typing import Any
 from chainrule.errors import ChainruleError, nearest
 from chainrule.runs import schema
 from chainrule.runs.classes import Family
+from chainrule.runs.layers import SCALING
 from chainrule.runs.problems import Problem, Refused, SectionError, Where
 from chainrule.runs.section import Section, example, takes
 from chainrule.runs.values import key, show
@@ -232,7 +233,7 @@ def _other_class(family: Family, name: str) -> str:
     stem = name.partition("(")[0].strip()
     if stem != name and stem in family.classes:
         return _("write its options as keys: {{ class = {stem}, … }}", stem=show(stem))
-    if family is schema.LAYERS and name in schema.SCALING:
+    if family is schema.LAYERS and name in SCALING:
         if name.endswith("Target"):
             return _('target_transform = "log" or "quantile" in [data] does this')
         return _("leave it away: standardize = true in [model] does this")

@@ -18,8 +18,9 @@ from chainrule.data.text import texts_of
 from chainrule.graph.build import no_grad
 from chainrule.nn.first_use import Use, first_use
 from chainrule.primitives.rules import show
+from chainrule.runs.layers import Layer, with_weights
 from chainrule.runs.problems import Problem, at
-from chainrule.runs.schema import Layer, Run, with_weights
+from chainrule.runs.schema import Run
 from chainrule.runs.values import written
 from chainrule.tensor import Tensor
 from chainrule.text import _

@@ -10,7 +10,7 @@ import argparse
 from collections.abc import Callable, Iterator
 
 from chainrule.errors import ArgumentError
-from chainrule.runs import classes, schema
+from chainrule.runs import classes, layers, schema
 from chainrule.runs.classes import Family
 from chainrule.runs.section import Section, takes
 from chainrule.runs.values import show
@@ -124,7 +124,7 @@ def _table(
         default = "" if field.default is None else show(field.default)
         if field.is_required():
             default = phrase("must be there")
-        elif name in schema.INFERRED:
+        elif name in layers.INFERRED:
             default = phrase("follows from the rest")
         elif name == "path":
             default = show(schema.FILES[section.title])

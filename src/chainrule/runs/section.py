@@ -28,7 +28,6 @@ from pydantic import (
     AfterValidator,
     BaseModel,
     ConfigDict,
-    Field,
     ModelWrapValidatorHandler,
     ValidationError,
     model_validator,
@@ -168,13 +167,6 @@ class Section(BaseModel):
     def to_table(self) -> dict[str, Any]:
         """Return the section's set values as a TOML-compatible table."""
         return self.model_dump(by_alias=True, exclude_unset=True, serialize_as_any=True)
-
-
-def option(
-    description: str, default: Any = ..., *, example: Any, alias: str | None = None
-) -> Any:
-    """Return the field of a key, with its description and an example value."""
-    return Field(default, alias=alias, description=description, examples=[example])
 
 
 def example(field: FieldInfo) -> Any:

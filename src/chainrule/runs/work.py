@@ -35,6 +35,7 @@ from chainrule.explanation.derivation.objectives import objective
 from chainrule.explanation.marking import WorkReport, check_work
 from chainrule.explanation.marking.steps import rate_of, step_of
 from chainrule.explanation.marking.written import read
+from chainrule.notation.expressions import Array
 from chainrule.optim import Optimizer
 from chainrule.runs import toml
 from chainrule.runs.answers import Table, read_table
@@ -45,13 +46,6 @@ KEYS = (
     *("network", "sizes", "activations", "loss", "lr", "optimizer"),
     *("x", "y", "samples", "weights", "answers"),
 )
-#: How to write keys whose values are wrong or missing.
-FORMS = {
-    "network": 'network = "2-2sigmoid-1sigmoid"',
-    "activations": 'sizes = [2, 2, 1], activations = ["sigmoid", ""]',
-    "loss": 'loss = "half_squared"',
-    "optimizer": '{ class = "Adam", lr = 0.1 }',
-}
 #: What a file of work may have been meant to say, by what TOML says of it.
 HINTS = {
     "Invalid value": _('put "?" where you have no number yet; numbers are 0.5, not .5'),
@@ -68,7 +62,7 @@ class Work:
 
     Attributes:
         name: of the file.
-        lines: the line of each key.
+        lines: where each key stands.
         model: the network, with its weights.
         loss, x, y, optimizer, lr, samples: as :func:`chainrule.check_work` takes them.
         answers: by the names that were written.
@@ -112,7 +106,7 @@ def load(path: Path, task: Path | None = None) -> Work:
         task: the TOML file that belongs to a CSV file; by default that of its name.
 
     Raises:
-        DataError: a file that is missing, or that cannot be read.
+        DataError: a file that is not there, or that cannot be read.
         RunFileError: what is wrong with it, with key and line.
     """
     is_table = path.suffix.lower() == ".csv"
@@ -125,7 +119,8 @@ def load(path: Path, task: Path | None = None) -> Work:
     table = read_table(path) if is_table else None
     file = (task or path.with_suffix(".toml")) if is_table else path
     fix = _("write a file to fill in: chainrule worksheet 2-2sigmoid-1 --format toml")
-    return read_work(toml.text_of(file, fix), file.name, table)
+    text = toml.text_of(file, fix)
+    return read_work(text, file.name, table)
 
 
 def read_work(text: str, name: str = "work.toml", table: Table | None = None) -> Work:
@@ -142,11 +137,9 @@ def read_work(text: str, name: str = "work.toml", table: Table | None = None) ->
     """
     wanted = _("lines such as lr = 0.1, and below [answers] such as z1 = [0.1, 0.2]")
     document = toml.document(text, name, HINTS, str, wanted)
-    if "optimizer" in document:  # its options are numbers, not digits to be marked
-        document["optimizer"] = tomllib.loads(text)["optimizer"]
     lines = toml.lines_of(text)
     with _blamed(name, lines):
-        return _work(document, name, lines, table)
+        return _Reader(name, text, lines, document, table).work()
 
 
 @contextmanager
@@ -154,146 +147,169 @@ def _blamed(name: str, lines: Lines) -> Iterator[None]:
     """Convert errors within a block to problems of the work's file."""
     try:
         yield
-    except (RunFileError, DataError):  # of this file, or of the table with its answers
+    except (RunFileError, DataError):  # of this file, or of the table beside it
         raise
     except ChainruleError as error:
         raise RunFileError(name, [Problem.of(error)], lines) from error
 
 
-def _work(
-    document: dict[str, Any], name: str, lines: Lines, table: Table | None
-) -> Work:
-    for key in document:
-        if key not in KEYS:
-            near = nearest(key, KEYS)
+class _Reader:
+    def __init__(
+        self,
+        name: str,
+        text: str,
+        lines: Lines,
+        document: dict[str, Any],
+        table: Table | None,
+    ) -> None:
+        self.name, self.text, self.lines = name, text, lines
+        self.document, self.table = document, table
+
+    def work(self) -> Work:
+        for key in self.document:
+            if key not in KEYS:
+                near = nearest(key, KEYS)
+                raise Problem(
+                    (key,),
+                    _("there is no such key."),
+                    expected=", ".join(KEYS),
+                    got=key,
+                    fix=_("did you mean {near}?", near=near) if near else None,
+                )
+        network = self._network()
+        loss = self._loss(network)
+        given = self._numbers("weights", network)
+        with at("weights"):
+            found = parameters(network, given)
+        model = network.module()
+        names = {
+            f"{letter}{k}": word
+            for k in network.layers
+            for letter, word in (
+                ("W", f"{network.paths[k - 1]}.weight"),
+                ("b", f"{network.paths[k - 1]}.bias"),
+            )
+        }
+        model.load_state_dict({names[key]: array for key, array in found.items()})
+        optimizer, lr = self._optimizer(), self._rate()
+        moments: Collection[str] = ()
+        if optimizer is not None:
+            with at("optimizer"):
+                formulas = Formulas(network, objective(loss, network))
+                moments = step_of(model, formulas, optimizer).equations
+        if self.table is None:
+            answers = self._numbers("answers", network, moments)
+        else:
+            known = partial(key_of, network=network, more=moments)
+            answers = self.table.answers(network, known)
+        return Work(
+            self.name,
+            self.lines,
+            model,
+            loss,
+            self._plain("x"),
+            self._plain("y"),
+            optimizer,
+            lr,
+            self._text("samples"),
+            answers,
+        )
+
+    def _missing(self, key: str, fix: str | None = None) -> Problem:
+        return Problem(
+            (), _("{key} is missing.", key=key), expected=f"{key} = …", fix=fix
+        )
+
+    def _text(self, key: str) -> str | None:
+        found = self.document.get(key)
+        if found is not None and not isinstance(found, str):
             raise Problem(
                 (key,),
-                _("there is no such key."),
-                expected=", ".join(KEYS),
-                got=key,
-                fix=_("did you mean {near}?", near=near) if near else None,
+                _("this is a text."),
+                expected=f'{key} = "…"',
+                got=f"{found!r:.60}",
             )
-    network = _network(document)
-    with at("loss"):
-        loss = objective(_text(document, "loss", required=True), network).name
-    weights = _numbers(document, "weights", network)
-    model = network.module()
-    with at("weights"):
-        _set_parameters(model, network, parameters(network, weights))
-    optimizer, moments = _optimizer(document), ()
-    if optimizer is not None:
-        with at("optimizer"):
-            formulas = Formulas(network, objective(loss, network))
-            moments = tuple(step_of(model, formulas, optimizer).equations)
-    with at("lr"):
-        lr = rate_of(document["lr"]) if "lr" in document else None
-    if table is None:
-        answers = _numbers(document, "answers", network, moments)
-    else:
-        answers = table.answers(network, partial(key_of, network=network, more=moments))
-    for key in ("x", "y"):
-        if key not in document:
-            raise _missing(key)
-        with at(key):
-            document[key] = array_of(key, document[key])
-    x, y, samples = document["x"], document["y"], _text(document, "samples")
-    return Work(name, lines, model, loss, x, y, optimizer, lr, samples, answers)
+        return found
 
-
-def _missing(key: str) -> Problem:
-    return Problem(
-        (),
-        _("{key} is missing.", key=key),
-        expected=f"{key} = …",
-        fix=FORMS.get(key),
-    )
-
-
-def _text(document: Mapping[str, Any], key: str, *, required: bool = False) -> Any:
-    """Return the text of a key, or None where it may be left out."""
-    found = document.get(key)
-    if found is None and required:
-        raise _missing(key)
-    if found is not None and not isinstance(found, str):
-        what, got = _("this is a text."), f"{found!r:.60}"
-        raise Problem((key,), what, expected=f'{key} = "…"', got=got)
-    return found
-
-
-def _network(document: Mapping[str, Any]) -> Network:
-    spec, sizes = _text(document, "network"), document.get("sizes")
-    if (spec is None) == (sizes is None):
-        raise _missing("network")
-    if spec is not None:
+    def _network(self) -> Network:
+        spec, sizes = self._text("network"), self.document.get("sizes")
+        if (spec is None) == (sizes is None):
+            raise self._missing("network", 'network = "2-2sigmoid-1sigmoid"')
+        if spec is None:
+            names = self.document.get("activations")
+            if not isinstance(sizes, list) or not isinstance(names, list):
+                raise self._missing(
+                    "activations", 'sizes = [2, 2, 1], activations = ["sigmoid", ""]'
+                )
+            with at("activations"):
+                if len(names) != len(sizes) - 1:
+                    raise ArgumentError(
+                        _("each layer has its activation."),
+                        expected=_("{many} names", many=len(sizes) - 1),
+                        got=str(len(names)),
+                    )
+                parts = [f"{s}{n}" for s, n in zip(sizes, ["", *names], strict=True)]
+                return parse("-".join(parts))
         with at("network"):
             return parse(spec)
-    names = document.get("activations")
-    if not isinstance(sizes, list) or not isinstance(names, list):
-        raise _missing("activations")
-    with at("activations"):
-        if len(names) != len(sizes) - 1:
-            raise ArgumentError(
-                _("each layer has its activation."),
-                expected=_("{many} names", many=len(sizes) - 1),
-                got=str(len(names)),
-            )
-        return parse("-".join(f"{s}{n}" for s, n in zip(sizes, ["", *names])))
 
+    def _loss(self, network: Network) -> str:
+        loss = self._text("loss")
+        if loss is None:
+            raise self._missing("loss", 'loss = "half_squared"')
+        with at("loss"):
+            return objective(loss, network).name
 
-def _set_parameters(
-    model: nn.Module, network: Network, found: Mapping[str, Any]
-) -> None:
-    """Load weights and biases, named ``W1``, ``b1``, …, into the model."""
-    state = {}
-    for k, path in zip(network.layers, network.paths):
-        for name, key in ("weight", f"W{k}"), ("bias", f"b{k}"):
-            if key in found:
-                state[f"{path}.{name}"] = found[key]
-    model.load_state_dict(state)
+    def _plain(self, key: str) -> Array:
+        if key not in self.document:
+            raise self._missing(key)
+        with at(key):
+            return array_of(key, self.document[key])
 
+    def _optimizer(self) -> Optimizer | None:
+        """Return the optimiser of the work, described as in run files."""
+        if "optimizer" not in self.document:
+            return None
+        from chainrule.runs import messages
+        from chainrule.runs.problems import SectionError
+        from chainrule.runs.schema import OPTIMIZERS
 
-def _optimizer(document: Mapping[str, Any]) -> Optimizer | None:
-    """Return the optimiser of the work, described as in run files."""
-    if "optimizer" not in document:
-        return None
-    from chainrule.runs import messages
-    from chainrule.runs.problems import SectionError
-    from chainrule.runs.schema import OPTIMIZERS
-
-    options = document["optimizer"]
-    with at("optimizer"):
-        if not isinstance(options, dict) or "groups" in options:
-            raise ArgumentError(
-                _("this is a table of options, the same for all parameters."),
-                expected=FORMS["optimizer"],
-                got=f"{options!r:.80}",
-            )
-        for key in ("class", "lr"):
-            if key not in options:
+        given = tomllib.loads(self.text)["optimizer"]
+        with at("optimizer"):
+            if not isinstance(given, dict) or "groups" in given:
                 raise ArgumentError(
-                    _("{key} is missing.", key=key),
-                    expected=FORMS["optimizer"],
-                    got=", ".join(options) or "{}",
+                    _("this is a table of options, the same for all parameters."),
+                    expected='{ class = "Adam", lr = 0.1 }',
+                    got=f"{given!r:.80}",
                 )
-        try:
-            return OPTIMIZERS.read(options).build()
-        except SectionError as error:
-            raise messages.problems(error)[0] from error
+            for key in ("class", "lr"):
+                if key not in given:
+                    raise ArgumentError(
+                        _("{key} is missing.", key=key),
+                        expected='{ class = "Adam", lr = 0.1 }',
+                        got=", ".join(given) or "{}",
+                    )
+            try:
+                return OPTIMIZERS.read(given).build()
+            except SectionError as error:
+                raise messages.problems(error)[0] from error
 
+    def _rate(self) -> float | None:
+        with at("lr"):
+            return rate_of(self.document["lr"]) if "lr" in self.document else None
 
-def _numbers(
-    document: Mapping[str, Any],
-    section: str,
-    network: Network,
-    moments: Collection[str] = (),
-) -> dict[str, Any]:
-    """Return a table's numbers by name; refuse unknown names."""
-    table = document.get(section)
-    if not isinstance(table, dict):
-        raise _missing(f"[{section}]")
-    for name, numbers in table.items():
-        with at(section, name):
-            key_of(name, network, moments)
-            check = read if section == "answers" else array_of
-            check(name, numbers)
-    return table
+    def _numbers(
+        self, section: str, network: Network, moments: Collection[str] = ()
+    ) -> dict[str, Any]:
+        """Return a table's numbers by name; refuse unknown names."""
+        table = self.document.get(section)
+        if not isinstance(table, dict):
+            raise self._missing(f"[{section}]")
+        for name, numbers in table.items():
+            with at(section, name):
+                key_of(name, network, moments)
+                if section == "answers":
+                    read(name, numbers)
+                else:
+                    array_of(name, numbers)
+        return table

@@ -194,7 +194,7 @@ def written(document: dict[str, Any]) -> str:
     loose = {k: v for k, v in document.items() if not isinstance(v, dict)}
     for name, value in loose.items():
         if not (isinstance(value, list) and value and isinstance(value[0], dict)):
-            lines.append(f"{key(name)} = {toml.written(value)}")
+            lines.append(f"{key(name)} = {toml.to_toml(value)}")
     for name, value in document.items():
         tables = value if isinstance(value, list) else [value]
         if not tables or not all(isinstance(t, dict) for t in tables):
@@ -203,7 +203,7 @@ def written(document: dict[str, Any]) -> str:
             head = f"[[{key(name)}]]" if isinstance(value, list) else f"[{key(name)}]"
             lines += [
                 head,
-                *(f"{key(k)} = {toml.written(v)}" for k, v in table.items()),
+                *(f"{key(k)} = {toml.to_toml(v)}" for k, v in table.items()),
             ]
     return "\n".join(lines)
 

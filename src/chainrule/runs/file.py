@@ -87,7 +87,7 @@ class RunFile:
     watched: ClassVar[str] = "validation"
 
     @contextmanager
-    def blamed(self) -> Iterator[None]:
+    def as_problems(self) -> Iterator[None]:
         """Convert errors within a block to problems of the run file."""
         try:
             yield
@@ -120,7 +120,7 @@ class RunFile:
             )
         return place
 
-    # -- as it was given ---------------------------------------------------------------
+    # -- the file and the command line ------------------------------------------------
 
     @property
     def directory(self) -> Path | None:
@@ -128,7 +128,7 @@ class RunFile:
         given = self.settings.output.directory
         if given is None:
             return None
-        with self.blamed(), at("output", "directory"):
+        with self.as_problems(), at("output", "directory"):
             return atomic_files.inside(self.folder, given, _("What the run writes"))
 
     @property
@@ -146,8 +146,8 @@ class RunFile:
     def with_options(self, **options: Any) -> RunFile:
         """Return the same run file with other command-line options."""
         given = {**self.options, **options}
-        made = parse(self.text, name=self.name, folder=self.folder, options=given)
-        return replace(made, within=self.within)
+        run = parse(self.text, name=self.name, folder=self.folder, options=given)
+        return replace(run, within=self.within)
 
     def note(self) -> dict[str, Any]:
         """Return the notes for checkpoints: the file's name, text and options."""
@@ -158,12 +158,12 @@ class RunFile:
 
     def parts(self) -> Parts:
         """Load the run's data, split into parts."""
-        with self.blamed():
+        with self.as_problems():
             return source.load(self.settings.data, self.path)
 
     def trainer(self, parts: Parts) -> Trainer:
         """Build the run's untrained Trainer."""
-        with self.blamed():
+        with self.as_problems():
             trainer = building.trainer(self.settings, parts)
         self.fitting(parts.train)  # refuses a batch that is too large
         return trainer
@@ -172,18 +172,18 @@ class RunFile:
         """Return the number of epochs and the batch size for ``Trainer.fit``."""
         training, rows = self.settings.training, len(train)
         size = training.batch_size or min(USUAL_BATCH, rows)
-        with self.blamed(), at("training", "batch_size"):
+        with self.as_problems(), at("training", "batch_size"):
             size = checked_batch_size(None if size == "all" else size, rows)
         drop = training.drop_last
         return {"epochs": training.epochs, "batch_size": size, "drop_last": drop}
 
     def callbacks(self, directory: Path) -> list[Any]:
         """Build the run's callbacks, with their files in ``directory``."""
-        made = []
+        callbacks = []
         for i, callback in enumerate(self.settings.callbacks):
-            with self.blamed(), at("callbacks", i):
-                made.append(callback.within(directory))
-        return made
+            with self.as_problems(), at("callbacks", i):
+                callbacks.append(callback.within(directory))
+        return callbacks
 
     def pictures(
         self, trainer: Trainer, directory: Path

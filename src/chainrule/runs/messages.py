@@ -11,7 +11,7 @@ from chainrule.runs import schema
 from chainrule.runs.classes import Family
 from chainrule.runs.layers import SCALING
 from chainrule.runs.problems import Problem, Refused, SectionError, Where
-from chainrule.runs.section import Section, example, takes
+from chainrule.runs.section import Section, accepted, example
 from chainrule.runs.values import key, show
 from chainrule.text import _
 
@@ -99,7 +99,7 @@ def _problem(where: Where, item: Refused | ChainruleError) -> Problem:
 def _missing(section: type[Section], where: Where, name: str) -> Problem:
     """Return the problem of a key that is missing: it has no line of its own."""
     field = section.known()[name]
-    value, wanted = example(field), takes(field)
+    value, wanted = example(field), accepted(field)
     choice = "…" if value is None else show(value)
     return Problem(
         where[:-1],
@@ -147,7 +147,7 @@ def _no_value(section: type[Section], kind: str, where: Where, value: Any) -> Pr
     """Return the problem of a value that a key does not take."""
     name = str(where[-1])
     field = section.known()[name]
-    wanted = takes(field)
+    wanted = accepted(field)
     values = (example(field), None if field.is_required() else field.default)
     usual = next((v for v in values if v is not None), None)
     fix = f"{name} = {'…' if usual is None else show(usual)}"

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from chainrule.errors import ArgumentError
 from chainrule.runs import classes, layers, schema
 from chainrule.runs.classes import Family
-from chainrule.runs.section import Section, takes
+from chainrule.runs.section import Section, accepted
 from chainrule.runs.values import show
 from chainrule.text import Message, tr
 from chainrule.text.languages import language
@@ -56,7 +56,7 @@ This page is made from the models that files are checked with:
 #: What leads from a document to the same one in the other language.
 _LINK = "[繁體中文](zh-TW/run-files.md)"
 
-#: Says a text of the page: ``tr``, or what takes note of it.
+#: Translates a text of the page: ``tr``, or a function that records it.
 Phrase = Callable[..., str]
 
 
@@ -90,10 +90,10 @@ def _section(name: str, phrase: Phrase) -> Iterator[str]:
     yield f"## `{section.title}`\n\n{phrase(classes.summary(section))}"
     yield from _table(section, phrase)
     if name == "data":
-        for made in schema.KINDS.values():
-            table = list(_table(made, phrase, without=section))
+        for cls in schema.KINDS.values():
+            table = list(_table(cls, phrase, without=section))
             if table:
-                yield f"\n### {phrase('Data of {kind}', kind=phrase(made.what))}"
+                yield f"\n### {phrase('Data of {kind}', kind=phrase(cls.what))}"
                 yield from table
         yield ""
         yield from (
@@ -105,8 +105,8 @@ def _section(name: str, phrase: Phrase) -> Iterator[str]:
 
 def _family(family: Family, section: type[Section], phrase: Phrase) -> Iterator[str]:
     """Yield the Markdown of each class of a family, with its options."""
-    for name, made in family.classes.items():
-        yield f"\n### `{name}`\n\n{phrase(classes.summary(made))}"
+    for name, cls in family.classes.items():
+        yield f"\n### `{name}`\n\n{phrase(classes.summary(cls))}"
         yield from _table(family.model(name), phrase, without=family.base)
 
 
@@ -128,8 +128,8 @@ def _table(
             default = phrase("follows from the rest")
         elif name == "path":
             default = show(schema.FILES[section.title])
-        told = phrase(classes.describe(section, name))
-        cells = [f"`{name}`", phrase(takes(field)), default, told]
+        meaning = phrase(classes.describe(section, name))
+        cells = [f"`{name}`", phrase(accepted(field)), default, meaning]
         yield "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
@@ -137,9 +137,9 @@ def main() -> None:
     """Print the document; English, whatever the locale, where no language is named."""
     parser = argparse.ArgumentParser(prog="python -m chainrule.runs.reference")
     parser.add_argument("--lang", default="en", help="en (the default) or zh-TW")
-    given = parser.parse_args()
+    options = parser.parse_args()
     try:
-        with language(given.lang):
+        with language(options.lang):
             print(document(), end="")
     except ArgumentError as error:
         parser.error(error.translated())

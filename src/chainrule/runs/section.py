@@ -177,7 +177,7 @@ def example(field: FieldInfo) -> Any:
 # -- kinds in words --------------------------------------------------------------------
 
 
-def takes(field: FieldInfo) -> str:
+def accepted(field: FieldInfo) -> str:
     """Return the values that a key accepts, in words."""
     return expected(field.annotation, field.metadata)
 

@@ -84,7 +84,7 @@ class Session:
         """
         document, __ = checkpoint.read(checkpoint.locate(directory))
         origin = origin_of(document.get("notes"), directory)
-        if origin is None or (target is not None and not _is(origin, target)):
+        if origin is None or (target is not None and not _matches(origin, target)):
             raise _another(directory, target, origin)
         threads = options.pop("threads", None) or origin.setting("threads")
         trainer = Trainer.load(directory, threads=threads)
@@ -127,7 +127,7 @@ class Session:
         except (ArgumentError, ShapeError, DTypeError):
             if self.epochs is not None or not isinstance(origin, RunFile):
                 raise  # the command line is to blame
-            with origin.blamed():
+            with origin.as_problems():
                 raise
 
     def _train(self, common: dict[str, Any]) -> None:
@@ -169,7 +169,7 @@ def origin_of(notes: Any, place: Path) -> Origin | None:
             raise ValueError(_("no folder has NUL in its name"))
         # The checkpoint may be a stranger's: data lie where the user is, or where a
         # file of the user's says.
-        own = _says(folder / run.name, text)
+        own = _contains(folder / run.name, text)
         return run if own else replace(run, within=Path.cwd())
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         if isinstance(error, ArgumentError) and "run" in notes:
@@ -182,7 +182,7 @@ def origin_of(notes: Any, place: Path) -> Origin | None:
         ) from error
 
 
-def _says(file: Path, text: str) -> bool:
+def _contains(file: Path, text: str) -> bool:
     """Return whether a file exists and contains the given text."""
     with atomic_files.ignoring():
         found = atomic_files.read_file(file, BYTES_AT_MOST)
@@ -190,7 +190,7 @@ def _says(file: Path, text: str) -> bool:
     return False
 
 
-def _is(origin: Origin, target: str) -> bool:
+def _matches(origin: Origin, target: str) -> bool:
     """Return whether a command-line target may be the origin of a run."""
     if isinstance(origin, FromRecipe):
         return origin.name == target

@@ -142,6 +142,10 @@ class Family:
         model.title, model.constructor = name, self.classes[name]
         return model
 
+    def models(self) -> list[type[ClassSection]]:
+        """Return the section models of all classes."""
+        return [self.model(name) for name in self.classes]
+
     def options(self, name: str) -> dict[str, Any]:
         """Return the constructor arguments that a file can set, as model fields."""
         constructor, found = self.classes[name], {}

@@ -53,16 +53,6 @@ def text(name: str, chosen: Mapping[str, Mapping[str, Any]]) -> str:
     return "\n".join(parts)
 
 
-def texts() -> Iterator[str]:
-    """Yield the English texts of comments, for translation."""
-    yield from (_HEAD, _LAST, *_LAYERS.values())
-    families = (f for name, f in schema.FAMILIES.items() if name != "model")
-    models = [family.model(name) for family in families for name in family.classes]
-    for section in (*schema.SECTIONS.values(), *schema.KINDS.values(), *models):
-        yield from (describe(section, key) for key in section.known())
-    yield from map(summary, schema.SECTIONS.values())
-
-
 def _section(
     name: str, section: type[Section], settings: Mapping[str, Any]
 ) -> Iterator[str]:

@@ -127,9 +127,9 @@ def test_the_loss_tells_how_many_outputs(loss: str, outputs: int) -> None:
 def test_batches(key: str, size: int) -> None:
     training = f"[training]\nbatch_size = {key}\n" if key else ""
     run = file.parse(f"{DATA}{training}")
-    assert run.fitting(run.parts().train)["batch_size"] == size
+    assert run.fit_options(run.parts().train)["batch_size"] == size
     xor = file.parse(DATA.replace("moons", "xor"))
-    assert xor.fitting(xor.parts().train)["batch_size"] == 4
+    assert xor.fit_options(xor.parts().train)["batch_size"] == 4
 
 
 def test_initial_weights_are_those_of_the_seed() -> None:

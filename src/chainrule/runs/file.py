@@ -84,7 +84,7 @@ class RunFile:
     lines: Lines = field(repr=False)
     within: Path | None = None
     #: The part of the data that is looked at after each epoch.
-    watched: ClassVar[str] = "validation"
+    validation_part: ClassVar[str] = "validation"
 
     @contextmanager
     def as_problems(self) -> Iterator[None]:
@@ -165,10 +165,10 @@ class RunFile:
         """Build the run's untrained Trainer."""
         with self.as_problems():
             trainer = building.trainer(self.settings, parts)
-        self.fitting(parts.train)  # refuses a batch that is too large
+        self.fit_options(parts.train)  # refuses a batch that is too large
         return trainer
 
-    def fitting(self, train: Dataset) -> dict[str, Any]:
+    def fit_options(self, train: Dataset) -> dict[str, Any]:
         """Return the number of epochs and the batch size for ``Trainer.fit``."""
         training, rows = self.settings.training, len(train)
         size = training.batch_size or min(USUAL_BATCH, rows)

@@ -106,7 +106,7 @@ class Layer(ClassSection):
 
 
 LAYERS = Family(
-    "layer",
+    _("layer"),
     Layer,
     {
         name: made

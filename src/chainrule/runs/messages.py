@@ -13,7 +13,7 @@ from chainrule.runs.layers import SCALING
 from chainrule.runs.problems import Problem, Refused, SectionError, Where
 from chainrule.runs.section import Section, accepted, example
 from chainrule.runs.values import key, show
-from chainrule.text import _
+from chainrule.text import _, joined
 
 #: So many classes are named.
 SHOWN = 20
@@ -217,7 +217,7 @@ def _other_key(name: str, section: type[Section], own: str) -> str:
     if section is schema.KINDS["csv"] and name in schema.KINDS["text"].known():
         return _('add format = "text"')
     if issubclass(section, schema.Data) and kinds:
-        return _("leave it away; it is for {kinds}", kinds=", ".join(kinds))
+        return _("leave it away; it is for {kinds}", kinds=joined(", ", kinds))
     if name == "batch_first":
         return _("leave it away: samples come first in all layers of a file")
     same = near is not None and name.lower() in (near.lower(), *SYNONYMS)

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from chainrule.errors import ArgumentError, ChainruleError
-from chainrule.text import _, joined, translated
+from chainrule.text import Message, _, joined, translated
 
 #: The keys that lead to a value: ``("model", "layers", 2, "p")``.
 Where = tuple[str | int, ...]
@@ -38,11 +38,7 @@ class Problem(ArgumentError):  # noqa: N818  (a file has problems, not errors)
             made = cls((*where, *error.where), error.what)
             made.__dict__.update(error.__dict__, where=made.where)
             return made
-        fix = re.sub(r"size=\((\d+), (\d+)\)", r"size = [\1, \2]", error.fix or "")
-        fix = re.sub(r"dtype=\{'(.*?)': '(\w+)'\}", r'dtype = {"\1" = "\2"}', fix)
-        fix = re.sub(r"\b(\w+)='(.*?)'", r'\1 = "\2"', fix)
-        fix = fix.replace("batch_size=None", 'batch_size = "all"')
-        fix = fix.replace("=False", " = false") or None
+        fix = error.fix and _InToml(_in_toml(error.fix), "{fix}", {"fix": error.fix})
         answers = {"expected": error.expected, "got": error.got, "fix": fix}
         return cls(where, error.what, **answers)
 
@@ -88,6 +84,28 @@ class Problem(ArgumentError):  # noqa: N818  (a file has problems, not errors)
                 answers[name] = f"{shown[:ROOM]} …"
         error = ArgumentError(self.with_place(lines), **answers)
         return str(error) if text is str else error.translated()
+
+
+def _in_toml(fix: str) -> str:
+    """Return a fix with arguments of Python written as keys of a file.
+
+    >>> _in_toml("leave out size=(3, 4), or mode='min'")
+    'leave out size = [3, 4], or mode = "min"'
+    """
+    fix = re.sub(r"size=\((\d+), (\d+)\)", r"size = [\1, \2]", fix)
+    fix = re.sub(r"dtype=\{'(.*?)': '(\w+)'\}", r'dtype = {"\1" = "\2"}', fix)
+    fix = re.sub(r"\b(\w+)='(.*?)'", r'\1 = "\2"', fix)
+    fix = fix.replace("batch_size=None", 'batch_size = "all"')
+    return fix.replace("=False", " = false")
+
+
+class _InToml(Message):
+    """A fix in the syntax of TOML, in any language."""
+
+    __slots__ = ()
+
+    def translated(self) -> str:
+        return _in_toml(translated(self.values["fix"]))
 
 
 class Refused(NamedTuple):

@@ -64,7 +64,9 @@ def summary(session: Session) -> dict[str, Any]:
     origin, trainer, parts = session.origin, session.trainer, session.parts
     stopped = Stopped.of(trainer)
     row = _row_of_weights(trainer, stopped)
-    shown = ("train_", "validation_") if origin.watched == "validation" else ("train_",)
+    shown = ("train_",)
+    if origin.validation_part == "validation":
+        shown = ("train_", "validation_")
     tested = {} if parts.test is None else trainer.evaluate(parts.test)
     result: dict[str, Any] = {
         "run": origin.name,
@@ -77,7 +79,7 @@ def summary(session: Session) -> dict[str, Any]:
         result["best_epoch"] = stopped.best_epoch
     return {
         **result,
-        "batch_size": origin.fitting(parts.train)["batch_size"],
+        "batch_size": origin.fit_options(parts.train)["batch_size"],
         "lr": trainer.optimizer.schedule.lr,
         "samples": parts.sizes(),
         "incomplete_rows": parts.incomplete,

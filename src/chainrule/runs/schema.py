@@ -241,16 +241,16 @@ def rate_of(schedule: type) -> str:
 #: Losses that a file cannot build: the base, and that of ``target_transform``.
 _NO_LOSSES = ("Loss", "TransformedTargetLoss")
 LOSSES = Family(
-    "loss",
+    _("loss"),
     Loss,
     {n: c for n, c in exported(nn, nn.Loss).items() if n not in _NO_LOSSES},
 )
-OPTIMIZERS = Family("optimiser", Optimizer, optim.OPTIMIZERS)
+OPTIMIZERS = Family(_("optimiser"), Optimizer, optim.OPTIMIZERS)
 #: Rates that need no other schedule inside.
 _RATES = {n: c for n, c in optim.SCHEDULES.items() if n != "LinearWarmup"}
-SCHEDULES = Family("schedule", Schedule, {"Schedule": optim.Schedule, **_RATES})
+SCHEDULES = Family(_("schedule"), Schedule, {"Schedule": optim.Schedule, **_RATES})
 CALLBACKS = Family(
-    "callback",
+    _("callback"),
     Callback,
     {
         name: made

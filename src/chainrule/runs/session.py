@@ -116,7 +116,7 @@ class Session:
         """
         origin = self.origin
         common: dict[str, Any] = {
-            "validation": getattr(self.parts, origin.watched),
+            "validation": getattr(self.parts, origin.validation_part),
             "callbacks": origin.callbacks(self.directory),
             "checkpoint": self.directory,
             "checkpoint_every": checkpoint_every,
@@ -135,8 +135,9 @@ class Session:
         if trainer.plan is not None:
             trainer.resume(self.parts.train, epochs=self.epochs, **common)
             return
-        how = origin.fitting(self.parts.train) | {"validation_name": origin.watched}
-        trainer.fit(self.parts.train, **how, **common)
+        options = origin.fit_options(self.parts.train)
+        options["validation_name"] = origin.validation_part
+        trainer.fit(self.parts.train, **options, **common)
 
 
 def new_directory(name: str) -> Path:

@@ -34,7 +34,7 @@ _HEAD = _("""\
 #
 #     chainrule train {name}
 #
-# "# seed = 1" is a key that may be settings: take its first "#" away.
+# "# seed = 1" is a key that may be given: take its first "#" away.
 # All keys, and what each layer, loss and optimiser takes: chainrule new --reference
 """)
 
@@ -44,7 +44,7 @@ def text(name: str, chosen: Mapping[str, Mapping[str, Any]]) -> str:
 
     Args:
         name: of the file.
-        chosen: for each section the keys that are settings.
+        chosen: the settings of each section.
     """
     parts = [tr(_HEAD, name=name)]
     for title, section in schema.SECTIONS.items():
@@ -58,7 +58,7 @@ def _section(
 ) -> Iterator[str]:
     """Yield the lines of a section: its header, set keys, and others as comments."""
     family, many = schema.FAMILIES.get(name), name == "callbacks"
-    # One that may come many times is a comment until it is settings.
+    # One that may come many times is a comment while it has no settings.
     yield f"# {section.title}" if many and not settings else section.title
     if name == "data":
         section = section_of(settings["source"], settings.get("format")) or section

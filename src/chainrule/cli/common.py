@@ -274,7 +274,7 @@ def run(args: Sequence[str] | None = None) -> int:
 
 def _run(args: Sequence[str]) -> int:
     try:
-        speaking.set_language(args)
+        speaking.use_requested_language(args)
         with speaking.clicks_words():
             return _invoke(args)
     except errors.ChainruleError as error:  # of standard output, or of --lang

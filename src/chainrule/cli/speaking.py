@@ -97,7 +97,7 @@ def clicks_words(name: str | None = None) -> Iterator[None]:
             os.environ["LANGUAGE"] = before
 
 
-def set_language(words: Sequence[str]) -> None:
+def use_requested_language(words: Sequence[str]) -> None:
     """Set the language that ``--lang`` on a command line requests.
 
     Raises:
@@ -130,7 +130,7 @@ option = functools.partial(click.option, cls=Option)
 
 
 def language_option(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the option ``--lang`` to a command; :func:`set_language` reads its value."""
+    """Add ``--lang`` to a command; :func:`use_requested_language` reads its value."""
     return option(
         "--lang",
         metavar="LANGUAGE",

@@ -47,12 +47,11 @@ def start(*words: Any) -> subprocess.Popen[str]:
     return subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True)
 
 
-def check_saved(process: subprocess.Popen[str], name: str, place: Path) -> cr.Trainer:
+def check_saved(code: int, messages: str, name: str, place: Path) -> cr.Trainer:
     """The exit code says why, nothing half is left, and the checkpoint is whole."""
-    _, messages = process.communicate(timeout=100)
     number = getattr(signal, name)
     wanted = 130 if number == signal.SIGINT else -number
-    assert process.returncode == wanted, messages
+    assert code == wanted, messages
     assert "Traceback" not in messages
     assert ("is saved" in messages) == (number == signal.SIGINT)
     assert {"last.ckpt"} <= set(os.listdir(place))
@@ -87,7 +86,9 @@ def test_a_signal_saves_the_run(chainrule: Any, whole: Path) -> None:
     for name in SIGNALS:
         part = Path(name)
         process = start(name, 9, "train", "moons.toml", "--out", part)
-        assert check_saved(process, name, part).optimizer.steps == 9
+        _, messages = process.communicate(timeout=100)
+        trainer = check_saved(process.returncode, messages, name, part)
+        assert trainer.optimizer.steps == 9
         assert chainrule("train", "--resume", part).code == 0
         check_same(part, whole)
 
@@ -112,9 +113,10 @@ def test_signals_at_random_moments(
         if hit < 18:
             time.sleep(dice.uniform(0, 0.05))
             process.send_signal(getattr(signal, name))
-        if process.wait() == 0:
+        _, messages = process.communicate(timeout=100)
+        if process.returncode == 0:
             break
-        check_saved(process, name, part)
+        check_saved(process.returncode, messages, name, part)
         hit, words = hit + 1, ["train", "mnist", "--resume", part]
     assert hit > 5
     check_same(part, tmp_path / "whole")

@@ -89,12 +89,11 @@ def literals(tree: ast.Module) -> Iterator[str]:
 def described() -> Iterator[tuple[Text, str]]:
     """Yield the texts that are documentation elsewhere: of commands, of run files."""
     from chainrule.cli import cli, speaking
-    from chainrule.runs import reference, template
+    from chainrule.runs import reference
 
     for text, module in speaking.texts(cli):
         yield text, "/".join(module.split(".")[1:]) + ".py"
     yield from ((text, "cli/speaking.py") for text in speaking.CLICK)
-    yield from ((text, "runs/template.py") for text in template.texts())
     yield from ((text, "runs/reference.py") for text in reference.texts())
 
 

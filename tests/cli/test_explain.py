@@ -14,38 +14,23 @@ from tests.cli.conftest import SMALL, one_message
 QUICK = ["--engine", "numpy", "--epochs", "2"]
 
 
-@pytest.fixture
-def run(chainrule: Any) -> str:
-    """The directory of a run."""
+def test_a_run(chainrule: Any) -> None:
+    """Its next update, as text; one number of a batch, as JSON."""
     assert chainrule("train", "mnist", *SMALL, "--out", "digits").code == 0
-    return "digits"
-
-
-def test_a_run_with_its_next_update(chainrule: Any, run: str) -> None:
-    told = chainrule("explain", run, "--row", 3, "--layer", 3)
+    told = chainrule("explain", "digits", "--row", 3, "--layer", 3)
     assert told.code == 0
     assert "z⁽³⁾ = W⁽³⁾ a⁽²⁾ + b⁽³⁾" in told.out
     assert "z⁽²⁾ =" not in told.out
     assert "── update" in told.out
-    trainer = cr.Trainer.load(run)
-    _, test = cr.data.mnist()
-    given = test.x[3:4], test.y[3:4], trainer.loss
-    explanation = cr.explain(trainer.model, *given)
-    held = chainrule("explain", run, "--row", 3, "--json").json
-    assert held["loss"] == explanation.loss
-
-
-def test_one_number_of_a_batch(chainrule: Any, run: str) -> None:
-    told = chainrule(
-        "explain", run, "--row", 0, "--row", 5, "--element", "4.weight", "7,1", "--json"
-    )
-    trainer = cr.Trainer.load(run)
+    trainer = cr.Trainer.load("digits")
     _, test = cr.data.mnist()
     x, y = test.x[[0, 5]], test.y[[0, 5]]
     explanation = cr.explain(trainer.model, x, y, trainer.loss)
+    rows, element = ["--row", 0, "--row", 5], ["--element", "4.weight", "7,1"]
+    told = chainrule("explain", "digits", *rows, *element, "--json").json
     own = float(explanation["4.weight"].grad[7, 1])
-    assert told.json["own"] == [own, "float32"]
-    assert told.json["gradient"] == explanation.exact["4.weight"].grad[7, 1]
+    assert told["own"] == [own, "float32"]
+    assert told["gradient"] == explanation.exact["4.weight"].grad[7, 1]
 
 
 @pytest.mark.parametrize(

@@ -14,108 +14,112 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule import cli
-
-from .data import houses
+from tests.cli.test_train import RUN
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="needs POSIX signals")
 
+#: A run without pictures. The first argument is a signal, or nothing; the second the
+#: step after which the process sends it to itself.
+PROGRAM = """
+import signal, sys
+import chainrule.viz, chainrule.training.loop
+from chainrule.cli import main
+from chainrule.training import Callback, progress
 
-@pytest.fixture(params=["recipe", "file"])
-def target(request: pytest.FixtureRequest, tmp_path: Path) -> list[str]:
-    """What to train, some tens of steps an epoch or two."""
-    if request.param == "recipe":
-        return ["mnist", "--limit", "640"]
-    file = tmp_path / "run.toml"
-    houses(tmp_path / "houses.csv")
-    assert cli.run(["new", str(file), "--data", str(tmp_path / "houses.csv")]) == 0
-    return [str(file)]
+name, step = sys.argv.pop(1), int(sys.argv.pop(1))
 
+class Sent(Callback):
+    def on_chunk(self, trainer):
+        if name and trainer.optimizer.steps == step:
+            signal.raise_signal(getattr(signal, name))
 
-def start(*options: Any) -> subprocess.Popen[str]:
-    """A run without pictures, saved after every chunk."""
-    code = (
-        "import chainrule.viz as c, chainrule.training.loop as l\n"
-        "c.can_plot = lambda: False\n"
-        "l.CHUNK = 0.002\n"
-        "from chainrule.cli import main\n"
-        "main()"
-    )
-    command = [sys.executable, "-c", code, "train", *map(str, options)]
-    command += ["--checkpoint-every", "0"]
-    return subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+chainrule.viz.can_plot = lambda: False
+chainrule.training.loop.CHUNK = 0.0
+progress.display = Sent
+main()
+"""
+SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"]
 
 
-def ended(target: list[str], name: str, place: Path, times: int, engine: str) -> int:
-    """End runs at random moments, go on to the end, and compare; how many were hit."""
-    number, dice = getattr(signal, name), np.random.default_rng(0)
-    options, whole = [*target, "--engine", engine], place / "whole"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("chainrule.viz.can_plot", lambda: False)
-        assert cli.run(["train", *options, "--out", str(whole)]) == 0
-    expected, hit, directory = cr.Trainer.load(whole), 0, place / "part"
-    file = directory / "last.ckpt"
-    for _ in range(10 * times):
-        begun = file.exists()
-        before = file.stat().st_mtime_ns if begun else 0
-        how = ["--resume", directory] if begun else [*options[1:], "--out", directory]
-        process = start(target[0], *how)
+def start(*words: Any) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", PROGRAM, *map(str, words)]
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True)
+
+
+def check_saved(code: int, messages: str, name: str, place: Path) -> cr.Trainer:
+    """The exit code says why, nothing half is left, and the checkpoint is whole."""
+    number = getattr(signal, name)
+    wanted = 130 if number == signal.SIGINT else -number
+    assert code == wanted, messages
+    assert "Traceback" not in messages
+    assert ("is saved" in messages) == (number == signal.SIGINT)
+    assert {"last.ckpt"} <= set(os.listdir(place))
+    assert not [path for path in place.iterdir() if path.suffix == ".tmp"]
+    trainer = cr.Trainer.load(place)
+    assert trainer.optimizer.steps == len(trainer.history)
+    return trainer
+
+
+def check_same(one: Path, other: Path) -> None:
+    """Weights, moments and losses are the same, byte by byte."""
+    found = []
+    for trainer in map(cr.Trainer.load, (one, other)):
+        assert trainer.finished
+        moments = trainer.optimizer.state.values()
+        arrays = [*trainer.model.state_dict().values()]
+        arrays += [tensor.numpy() for state in moments for tensor in state.values()]
+        arrays.append(trainer.history.steps["loss"])
+        found.append([array.tobytes() for array in arrays])
+    assert found[0] == found[1]
+
+
+@pytest.fixture
+def whole(chainrule: Any) -> Path:
+    """A run that no signal ends."""
+    Path("moons.toml").write_text(RUN, encoding="utf-8")
+    assert chainrule("train", "moons.toml", "--out", "whole").code == 0
+    return Path("whole")
+
+
+def test_a_signal_saves_the_run(chainrule: Any, whole: Path) -> None:
+    for name in SIGNALS:
+        part = Path(name)
+        process = start(name, 9, "train", "moons.toml", "--out", part)
+        _, messages = process.communicate(timeout=100)
+        trainer = check_saved(process.returncode, messages, name, part)
+        assert trainer.optimizer.steps == 9
+        assert chainrule("train", "--resume", part).code == 0
+        check_same(part, whole)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SIGNALS)
+@pytest.mark.parametrize("engine", ["numpy", "native"])
+def test_signals_at_random_moments(
+    chainrule: Any, name: str, engine: str, tmp_path: Path
+) -> None:
+    run = ["train", "mnist", "--limit", 640, "--epochs", 60, "--engine", engine]
+    assert chainrule(*run, "--out", "whole").code == 0
+    dice, part, hit = np.random.default_rng(0), tmp_path / "part", 0
+    file, words = part / "last.ckpt", [*run, "--out", part]
+    while True:
+        before = file.stat().st_mtime_ns if file.exists() else 0
+        process = start("", 0, *words, "--checkpoint-every", 0)
         while process.poll() is None:  # until it trains
             if file.exists() and file.stat().st_mtime_ns != before:
                 break
             time.sleep(0.001)
-        if hit < times:
+        if hit < 18:
             time.sleep(dice.uniform(0, 0.05))
-            process.send_signal(number)
-        _, messages = process.communicate()
-        assert "Traceback" not in messages
-        trainer = cr.Trainer.load(directory)
-        assert trainer.optimizer.steps == len(trainer.history)
-        assert sorted({p.suffix for p in directory.iterdir()} - {".json", ".toml"}) == [
-            ".ckpt"
-        ]
+            process.send_signal(getattr(signal, name))
+        _, messages = process.communicate(timeout=100)
         if process.returncode == 0:
             break
-        hit += 1
-        wanted = 130 if number == signal.SIGINT else -number
-        assert process.returncode == wanted, messages
-        if number == signal.SIGINT:
-            assert "is saved" in messages
-    assert trainer.finished
-    for key, array in expected.model.state_dict().items():
-        assert trainer.model.state_dict()[key].tobytes() == array.tobytes()
-    for key, moments in expected.optimizer.state.items():
-        for kind, t in moments.items():
-            mine = trainer.optimizer.state[key][kind].numpy()
-            assert mine.tobytes() == t.numpy().tobytes()
-    losses = [t.history.steps["loss"].tobytes() for t in (trainer, expected)]
-    assert losses[0] == losses[1]
-    return hit
-
-
-@pytest.mark.parametrize(
-    ("target", "name", "times", "engine"),
-    [
-        ("recipe", "SIGHUP", 1, "numpy"),
-        ("recipe", "SIGINT", 1, "numpy"),
-        ("file", "SIGTERM", 1, "numpy"),
-        *(
-            pytest.param(target, name, 18, engine, marks=pytest.mark.slow)
-            for target in ("recipe", "file")
-            for name in ("SIGINT", "SIGTERM", "SIGHUP")
-            for engine in ("numpy", "auto")
-        ),
-    ],
-    indirect=["target"],
-)
-def test_a_signal_saves_the_run(
-    target: list[str], name: str, times: int, engine: str, tmp_path: Path
-) -> None:
-    epochs = 3 if times == 1 else 60
-    hit = ended([*target, "--epochs", f"{epochs}"], name, tmp_path, times, engine)
-    assert times == 1 or hit > 5
+        check_saved(process.returncode, messages, name, part)
+        hit, words = hit + 1, ["train", "mnist", "--resume", part]
+    assert hit > 5
+    check_same(part, tmp_path / "whole")
 
 
 @pytest.mark.parametrize("where", ["chainrule.tensor", "chainrule.cli.common"])

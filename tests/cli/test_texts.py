@@ -14,7 +14,6 @@ import pytest
 import chainrule as cr
 from chainrule.runs import RunFileError, file
 from tests.cli.conftest import one_message
-from tests.cli.test_train import cut
 
 LAYERS = (
     'layers = [{ class = "Embedding", embedding_dim = 8 }, '
@@ -59,6 +58,9 @@ def test_chinese_from_the_file_to_predictions(chinese: Any, engine: str) -> None
     result = chinese("train", "o.toml", "--engine", engine, "--out", "r", "--json")
     assert result.code == 0, result.err
     assert result.json["test_accuracy"] == 1
+    state = cr.Trainer.load("r").model.state_dict()
+    padding = next(array for name, array in state.items() if name.startswith("0."))
+    assert not np.asarray(padding[0]).any()
     Path("new.csv").write_text(
         'nr,評語\n7,"很好！"\n8,這書不好\n9,\n', encoding="utf-8"
     )
@@ -72,17 +74,6 @@ def test_chinese_from_the_file_to_predictions(chinese: Any, engine: str) -> None
     assert (measured["samples"], measured["importance"]) == (160, [])
 
 
-def test_resuming_bit_for_bit(chinese: Any) -> None:
-    quick = ["--engine", "numpy"]
-    assert cut(chinese, "o.toml", *quick, "--out", "part", at=20).code == 130
-    assert chinese("train", "o.toml", "--resume", "part").code == 0
-    assert chinese("train", "o.toml", *quick, "--out", "whole").code == 0
-    one, other = (cr.Trainer.load(d).model.state_dict() for d in ("part", "whole"))
-    assert all(one[k].tobytes() == other[k].tobytes() for k in one)
-    padding = next(array for name, array in one.items() if name.startswith("0."))
-    assert not np.asarray(padding[0]).any()
-
-
 def test_mistakes_are_shown_as_texts(
     chinese: Any, pictures: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -93,10 +84,7 @@ def test_mistakes_are_shown_as_texts(
     assert "評語 = 這" in chinese("evaluate", "r").out
     trainer = cr.Trainer.load("r")
     data = cr.data.read("o.csv", format=trainer.format)
-    cr.viz.write_report(trainer, "s.html", data=data)  # the vocabulary tells them
-    page = Path("s.html").read_text(encoding="utf-8")
-    assert "， 我 覺 得" in page
-    monkeypatch.setattr(data, "lines", None)
+    monkeypatch.setattr(data, "lines", None)  # the vocabulary tells them
     cr.viz.write_report(trainer, "s.html", data=data)
     assert "， 我 覺 得" in Path("s.html").read_text(encoding="utf-8")
 

@@ -19,6 +19,7 @@ import chainrule as cr
 from chainrule.data import read, read_npz
 from chainrule.errors import ChainruleError
 from chainrule.runs import file, schema
+from chainrule.runs.layers import weights_of
 
 from ..data import test_fuzz_csv, test_fuzz_idx, test_fuzz_npz
 from ..data.hostile import outcome as read_or_refused
@@ -215,7 +216,7 @@ def _small(run: file.RunFile) -> bool:
     """Whether it draws few points, and its network has few weights."""
     settings, layers = run.settings.data, run.settings.model.layers
     numbers = [n for _, n in settings if type(n) is int]
-    weights = sum(schema.weights_of(layer.sizes()) for layer in layers)
+    weights = sum(weights_of(layer.sizes()) for layer in layers)
     drawn = settings.source in schema.DRAWN
     return drawn and weights <= WEIGHTS and max([0, *numbers]) <= ROWS
 

@@ -13,7 +13,7 @@ import chainrule as cr
 from chainrule import nn, optim
 from chainrule.errors import ArgumentError, ChainruleWarning, EngineError
 from chainrule.runs import RunFileError, file
-from chainrule.runs.classes import Chosen, Family
+from chainrule.runs.classes import ClassSection, Family
 from chainrule.runs.problems import Problem
 from chainrule.training import Trainer
 from tests.cli import data as small
@@ -127,9 +127,9 @@ def test_the_loss_tells_how_many_outputs(loss: str, outputs: int) -> None:
 def test_batches(key: str, size: int) -> None:
     training = f"[training]\nbatch_size = {key}\n" if key else ""
     run = file.parse(f"{DATA}{training}")
-    assert run.fitting(run.parts().train)["batch_size"] == size
+    assert run.fit_options(run.parts().train)["batch_size"] == size
     xor = file.parse(DATA.replace("moons", "xor"))
-    assert xor.fitting(xor.parts().train)["batch_size"] == 4
+    assert xor.fit_options(xor.parts().train)["batch_size"] == 4
 
 
 def test_initial_weights_are_those_of_the_seed() -> None:
@@ -347,7 +347,7 @@ class Trusting:
     ids=repr,
 )
 def test_whatever_a_constructor_raises_is_a_problem(error: Exception) -> None:
-    section = Family("thing", Chosen, {"Trusting": Trusting}).take(
+    section = Family("thing", ClassSection, {"Trusting": Trusting}).read(
         {"class": "Trusting"}
     )
     with pytest.raises(Problem) as caught:

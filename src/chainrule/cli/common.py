@@ -59,7 +59,7 @@ class _Group(speaking.Group):
     epilog="Example: chainrule train mnist --epochs 3",
 )
 @click.version_option(__version__, message="chainrule %(version)s")
-@speaking.spoken
+@speaking.language_option
 def cli() -> None:
     """Chainrule: a glass-box deep learning framework."""
 
@@ -67,7 +67,7 @@ def cli() -> None:
 def command(function: Callable[..., int]) -> Callable[..., int]:
     """Decorate a command: ``--json``, ``--lang``, ``--debug``; errors as messages."""
 
-    @speaking.spoken
+    @speaking.language_option
     @speaking.option(
         "--json", "as_json", is_flag=True, help="One JSON object on stdout."
     )
@@ -274,7 +274,7 @@ def run(args: Sequence[str] | None = None) -> int:
 
 def _run(args: Sequence[str]) -> int:
     try:
-        speaking.listen(args)
+        speaking.use_requested_language(args)
         with speaking.clicks_words():
             return _invoke(args)
     except errors.ChainruleError as error:  # of standard output, or of --lang

@@ -58,7 +58,7 @@ def new(
     """
     from chainrule.runs import scaffold
     from chainrule.runs.reference import page
-    from chainrule.runs.values import written
+    from chainrule.runs.values import to_toml
 
     if reference:
         tell({"reference": page()}, as_json, page().rstrip("\n"))
@@ -66,7 +66,7 @@ def new(
     made = scaffold.write(file, place, target, text)
     lines = [tr("{file} is written. Train it with: chainrule train {file}", file=file)]
     room = max(map(len, made["data"]))
-    lines += [f"  {k:{room}}  {written(v)}" for k, v in made["data"].items()]
+    lines += [f"  {k:{room}}  {to_toml(v)}" for k, v in made["data"].items()]
     lines += map(translated, made.get("notes", []))
     tell(made, as_json, "\n".join(lines))
     return 0

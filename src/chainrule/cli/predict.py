@@ -67,20 +67,20 @@ def predict(
     """
     from chainrule.runs import predicting
 
-    made = predicting.predict(run, data, output, threads=threads)
-    told: list[dict[str, Any]] | None = [] if as_json else None
-    with made.written(safe=safe, told=told) as table:
+    predictions = predicting.predict(run, data, output, threads=threads)
+    rows: list[dict[str, Any]] | None = [] if as_json else None
+    with predictions.write(safe=safe, rows=rows) as table:
         if out is not None:
             replace(out, table, _("table of predictions"))
-            say(tr("{file}: {count} predictions", file=out, count=made.rows))
-        elif told is None:
+            say(tr("{file}: {count} predictions", file=out, count=predictions.rows))
+        elif rows is None:
             with io.TextIOWrapper(table, "utf-8", newline="") as text:
                 # Elsewhere the cells are data, and stay as they are.
                 shown = visible_lines if sys.stdout.isatty() else str
                 while part := text.read(1 << 20):
                     click.echo(shown(part), nl=False, color=True)
-    for note in made.notes:
+    for note in predictions.notes:
         say(translated(note))
-    if told is not None:
-        tell(made.told(told, out), True, "")
+    if rows is not None:
+        tell(predictions.report(rows, out), True, "")
     return 0

@@ -97,7 +97,7 @@ def clicks_words(name: str | None = None) -> Iterator[None]:
             os.environ["LANGUAGE"] = before
 
 
-def listen(words: Sequence[str]) -> None:
+def use_requested_language(words: Sequence[str]) -> None:
     """Set the language that ``--lang`` on a command line requests.
 
     Raises:
@@ -106,8 +106,9 @@ def listen(words: Sequence[str]) -> None:
     before = list(itertools.takewhile(lambda word: word != "--", words))
     for word, after in zip(before, [*before[1:], None]):
         name, mark, value = word.partition("=")
-        if name == "--lang" and (given := value if mark else after) is not None:
-            speak(given)
+        language = value if mark else after
+        if name == "--lang" and language is not None:
+            speak(language)
 
 
 class Option(click.Option):
@@ -128,8 +129,8 @@ class Option(click.Option):
 option = functools.partial(click.option, cls=Option)
 
 
-def spoken(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the option ``--lang`` to a command; :func:`listen` reads its value."""
+def language_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add ``--lang`` to a command; :func:`use_requested_language` reads its value."""
     return option(
         "--lang",
         metavar="LANGUAGE",

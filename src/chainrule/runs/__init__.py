@@ -4,17 +4,21 @@
     session = runs.Session.begin(run)   # data, network, Trainer
     session.train()
 
-``chainrule train``, ``new``, ``evaluate`` and ``predict`` are made of this.
+``chainrule train``, ``new``, ``evaluate`` and ``predict`` call this package.
 
-- What a file may say: ``schema``, whose sections are pydantic models (``section``);
-  ``data_section`` has those of data, ``classes`` makes those of layers, losses … from
-  their constructors. ``template`` and ``reference`` are made from the same models.
-- From its text to settings: ``file`` reads it, ``messages`` words what pydantic
-  refuses, ``places`` knows the lines, ``problems`` is how all of that is told.
+- The format of a file: ``schema``, whose sections are pydantic models (``section``),
+  with ``data_section`` and ``layers``. ``classes`` derives the sections of layers,
+  losses, optimisers … from their constructors. ``template`` and ``reference`` are
+  generated from the same models.
+- From a text to settings: ``toml`` parses it and finds the lines of keys, ``file``
+  checks it, ``messages`` words what is refused as ``problems``.
 - From settings to a run: ``source`` (data), ``building`` and ``network``. A file is the
-  origin of a run, as a recipe is in ``recipe``; a ``session`` trains and resumes
-  either, ``results`` are what it leaves and tells.
-- Afterwards: ``trained`` reads a run, for ``evaluating`` and ``predicting``.
+  origin of a run, and so is a recipe (``recipe``). A ``session`` trains and resumes
+  either; ``results`` writes its files and its summary.
+- Afterwards: ``trained`` loads a run for ``evaluating``, ``predicting`` and
+  ``explaining``.
+
+Nothing here reads the command line; ``chainrule.cli`` does.
 """
 
 from chainrule.runs.file import RunFile, load, parse

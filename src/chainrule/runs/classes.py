@@ -1,7 +1,8 @@
 """Classes that a run file may name, as sections made from their constructors.
 
 Nothing is listed twice: classes come from the tables that checkpoints are read with,
-their options from the signatures and annotations of their constructors.
+their options from the signatures and annotations of their constructors, descriptions
+from their docstrings.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from pydantic import Field, create_model
 
 from chainrule.errors import ChainruleError
 from chainrule.nn.arguments import Count
-from chainrule.runs.problems import Problem
+from chainrule.runs.problems import Problem, Refused, SectionError
 from chainrule.runs.section import (
     ClassName,
     Inside,
@@ -39,34 +40,33 @@ from chainrule.runs.section import (
     Section,
     Text,
     Whole,
-    Wrong,
-    refusal,
 )
 from chainrule.runs.values import show
 from chainrule.text import _
 
-#: What a constructor may raise about a value that it takes on trust.
-_TRUSTING = (TypeError, ValueError, ArithmeticError, LookupError, AttributeError)
+#: What a constructor may raise about a value that it does not check.
+_UNCHECKED = (TypeError, ValueError, ArithmeticError, LookupError, AttributeError)
 
 
-class Chosen(Section):
+class ClassSection(Section):
     """A section that names a class; its further keys are the class' options."""
 
-    made: ClassVar[type]
+    #: The class; of the sections of a whole family none.
+    constructor: ClassVar[type] = object
     #: Arguments that the run itself supplies.
     hidden: ClassVar[tuple[str, ...]] = ()
     #: Arguments that a file may leave out, though Python wants them.
     inferred: ClassVar[tuple[str, ...]] = ()
     #: Whether the name alone will do, without a table.
-    short: ClassVar[bool] = False
+    bare_name: ClassVar[bool] = False
 
     name: ClassName | None = Field(alias="class")
 
     @property
     def options(self) -> dict[str, Any]:
         """The constructor options that are set in the file."""
-        known = inspect.signature(self.made).parameters
-        return {name: value for name, value in self.given().items() if name in known}
+        known = inspect.signature(self.constructor).parameters
+        return {k: value for k, value in self.set_values().items() if k in known}
 
     def build(self, **more: Any) -> Any:
         """Construct the named class; ``more`` options precede the file's options.
@@ -74,27 +74,27 @@ class Chosen(Section):
         Raises:
             Problem: whatever the constructor refuses, with all of the answers.
         """
-        name, options = self.made.__name__, self.options | more
+        name, options = self.constructor.__name__, self.options | more
         try:
-            return self.made(**options)
+            return self.constructor(**options)
         except ChainruleError as error:
-            said = Problem.of(error)
-        except _TRUSTING as error:
-            reason = f"{type(error).__name__}: {error}"[:200]
-            said = Problem(
-                (), _("{name} does not take these options.", name=name), fix=reason
+            problem = Problem.of(error)
+        except _UNCHECKED as error:
+            problem = Problem(
+                (),
+                _("{name} does not take these options.", name=name),
+                fix=f"{type(error).__name__}: {error}"[:200],
             )
-        raise Problem(
-            said.where,
-            said.what,
-            expected=said.expected or _("options as its documentation says"),
-            got=said.got or show(options),
-            fix=said.fix or _("look up {name}: chainrule new --reference", name=name),
+        problem.expected = problem.expected or _("options as its documentation says")
+        problem.got = problem.got or show(options)
+        problem.fix = problem.fix or _(
+            "look up {name}: chainrule new --reference", name=name
         )
+        raise problem
 
     @classmethod
-    def beside(cls, name: str, options: dict[str, Any]) -> dict[str, Any]:
-        """Return additional keys of the section, by the class's options."""
+    def more_fields(cls, name: str, options: dict[str, Any]) -> dict[str, Any]:
+        """Return additional fields of a class's section, by its options."""
         return {}
 
 
@@ -104,71 +104,86 @@ class Family:
 
     Attributes:
         what: what one of them is called.
-        keys: what the sections of all of them have in common.
+        base: what the sections of all of them have in common.
         classes: name → class.
     """
 
     what: str
-    keys: type[Chosen]
+    base: type[ClassSection]
     classes: Mapping[str, type]
 
     @property
-    def otherwise(self) -> str | None:
+    def default(self) -> str | None:
         """The class to use if the file names none."""
-        field = self.keys.known()["class"]
+        field = self.base.known()["class"]
         return None if field.is_required() else field.default
 
-    def take(self, given: Any) -> Chosen:
-        """Return the checked section of the class that ``given`` names."""
-        alone = self.keys.short and isinstance(given, str)
-        named: Any = {"class": given} if alone else given
-        name = named.get("class", self.otherwise) if isinstance(named, dict) else None
-        if name is None and not (isinstance(named, dict) and named):
-            return self.keys.model_validate(named)
+    def read(self, value: Any) -> ClassSection:
+        """Return the checked section of the class that a value names."""
+        bare = self.base.bare_name and isinstance(value, str)
+        table: Any = {"class": value} if bare else value
+        name = table.get("class", self.default) if isinstance(table, dict) else None
+        if name is None and not (isinstance(table, dict) and table):
+            return self.base.read(table)
         if name is None:
-            raise refusal({("class",): Wrong(self.keys, "missing", "class", given)})
+            refused = Refused(self.base, "missing", "class", value)
+            raise SectionError({("class",): refused})
         if not isinstance(name, str) or name not in self.classes:
-            where = () if alone else ("class",)
-            raise refusal({where: Wrong(self, "class", "class", name)})
-        return self.model(name).model_validate({**named, "class": name})
+            where = () if bare else ("class",)
+            raise SectionError({where: Refused(self, "class", "class", name)})
+        return self.model(name).read({**table, "class": name})
 
     @functools.lru_cache(maxsize=256)  # noqa: B019  (there are five families, which stay)
-    def model(self, name: str) -> type[Chosen]:
+    def model(self, name: str) -> type[ClassSection]:
         """Return the section model of a class: common keys and constructor options."""
         fields = self.options(name)
-        fields |= self.keys.beside(name, fields)
-        model: Any = create_model(name, __base__=self.keys, **fields)
-        model.title, model.made = name, self.classes[name]
+        fields |= self.base.more_fields(name, fields)
+        model: Any = create_model(name, __base__=self.base, **fields)
+        model.title, model.constructor = name, self.classes[name]
         return model
+
+    def models(self) -> list[type[ClassSection]]:
+        """Return the section models of all classes."""
+        return [self.model(name) for name in self.classes]
 
     def options(self, name: str) -> dict[str, Any]:
         """Return the constructor arguments that a file can set, as model fields."""
-        made, found = self.classes[name], {}
-        hints, said = hints_of(made), documentation(made)
-        for argument in inspect.signature(made).parameters.values():
-            kind = plain(hints.get(argument.name))
-            if argument.name in self.keys.hidden or kind is None:
+        constructor, found = self.classes[name], {}
+        hints = hints_of(constructor)
+        for argument in inspect.signature(constructor).parameters.values():
+            kind = toml_type(hints.get(argument.name))
+            if argument.name in self.base.hidden or kind is None:
                 continue
             default = argument.default
             if default is argument.empty:
-                default = None if argument.name in self.keys.inferred else ...
-            field = Field(default, description=said.get(argument.name))
+                default = None if argument.name in self.base.inferred else ...
+            field = Field(default)
             found[argument.name] = (kind, field)
         return found
 
 
-def hints_of(made: type) -> dict[str, Any]:
+def exported(module: Any, base: type) -> dict[str, type]:
+    """Return the subclasses of ``base`` that a module exports."""
+    found = {name: getattr(module, name) for name in sorted(module.__all__)}
+    return {
+        name: made
+        for name, made in found.items()
+        if isinstance(made, type) and issubclass(made, base)
+    }
+
+
+def hints_of(constructor: type) -> dict[str, Any]:
     """Return the type annotations of a constructor, for a dataclass of its fields."""
-    if not is_dataclass(made):
-        return get_type_hints(made.__init__, include_extras=True)
+    if not is_dataclass(constructor):
+        return get_type_hints(constructor.__init__, include_extras=True)
     known: dict[str, Any] = {}  # an inherited field may name types of its own module
-    for kind in reversed(made.__mro__):
-        known |= vars(sys.modules[kind.__module__])
-    return get_type_hints(made, known, include_extras=True)
+    for base in reversed(constructor.__mro__):
+        known |= vars(sys.modules[base.__module__])
+    return get_type_hints(constructor, known, include_extras=True)
 
 
 #: What stands in a file for the annotations of constructors.
-_KINDS: dict[Any, Any] = {
+_TYPES: dict[Any, Any] = {
     Count: Positive,
     Any: Plain,
     bool: bool,
@@ -178,26 +193,26 @@ _KINDS: dict[Any, Any] = {
 }
 
 
-def plain(kind: Any) -> Any:
+def toml_type(hint: Any) -> Any:
     """Return the part of an annotation that TOML values can have, or None.
 
-    >>> plain(float | None), plain(tuple[int, ...] | None) is None
+    >>> toml_type(float | None), toml_type(tuple[int, ...] | None) is None
     (<class 'float'>, False)
     """
-    origin, inner = get_origin(kind), get_args(kind)
-    if kind in _KINDS:
-        return _KINDS[kind]
-    if kind is os.PathLike or origin is os.PathLike:
+    origin, inner = get_origin(hint), get_args(hint)
+    if hint in _TYPES:
+        return _TYPES[hint]
+    if hint is os.PathLike or origin is os.PathLike:
         return Inside
     if origin in (Union, types.UnionType):
-        parts = [plain(part) for part in inner]
+        parts = [toml_type(part) for part in inner]
         if Inside in parts:
             return Inside
         known = [part for part in parts if part is not None]
         return Union[tuple(known)] if known else None  # noqa: UP007
     if origin is Literal:
-        return kind
-    item = plain(inner[0]) if origin in (list, tuple, Sequence) else None
+        return hint
+    item = toml_type(inner[0]) if origin in (list, tuple, Sequence) else None
     if item is None:
         return None
     fixed = origin is tuple and ... not in inner
@@ -208,37 +223,44 @@ def plain(kind: Any) -> Any:
 # -- their documentation ---------------------------------------------------------------
 
 
-def summary(made: type) -> str:
-    """Return the first sentence of a class's docstring.
+def summary(documented: type) -> str:
+    """Return the first paragraph of a class's docstring, as one line.
 
     >>> from chainrule import nn
     >>> summary(nn.Tanh)
     'f(z) = tanh z, f′ = 1 − f² (2.7).'
     """
-    return _unmarked(" ".join((made.__doc__ or "").partition("\n\n")[0].split()))
+    return _plain((documented.__doc__ or "").partition("\n\n")[0])
 
 
-def documentation(made: type) -> dict[str, str]:
-    """Return the docstring's description of each constructor argument of a class.
+def describe(section: type[Section], key: str) -> str:
+    """Return the description of a key, from the docstring of its section or class."""
+    own = section.known()[key].description or arguments(section).get(key)
+    constructor = getattr(section, "constructor", object)
+    return (own or arguments(constructor).get(key, "")).rstrip(".")
+
+
+@functools.lru_cache(maxsize=256)
+def arguments(documented: type) -> dict[str, str]:
+    """Return the docstring's description of each argument or attribute of a class.
 
     >>> from chainrule import nn
-    >>> documentation(nn.Dropout)
+    >>> arguments(nn.Dropout)
     {'p': 'the probability of dropping, 0 ≤ p < 1.'}
     """
+    from docstring_parser import DocstringStyle, parse
+
     found: dict[str, str] = {}
-    for kind in reversed(made.__mro__):  # a class may say: see its base
-        __, __, text = inspect.cleandoc(kind.__doc__ or "").partition("\nArgs:\n")
-        section = re.split(r"\n(?=\S)", text)[0]
-        for names, said in re.findall(
-            r"^    ([\w, ]+): (.*(?:\n     .*)*)", section, re.MULTILINE
-        ):
-            told = _unmarked(" ".join(said.split()))
-            for name in names.split(", "):
-                if name not in found or "see " not in told:
-                    found[name] = told
+    for base in reversed(documented.__mro__):  # a class may say: see its base
+        for argument in parse(base.__doc__ or "", DocstringStyle.GOOGLE).params:
+            description = _plain(argument.description or "")
+            for name in argument.arg_name.split(", "):
+                if name not in found or "see " not in description:
+                    found[name] = description
     return found
 
 
-def _unmarked(text: str) -> str:
-    """Return documentation without reStructuredText markup."""
-    return re.sub(r":\w+:`~?(?:[\w.]+\.)?(\w+)`", r"`\1`", text).replace("``", "`")
+def _plain(text: str) -> str:
+    """Return documentation as one line, without reStructuredText markup."""
+    text = re.sub(r":\w+:`~?(?:[\w.]+\.)?(\w+)`", r"`\1`", " ".join(text.split()))
+    return text.replace("``", "`")

@@ -77,37 +77,40 @@ _Encoding = Annotated[Text, Words(_("the name of an encoding in quotes"))]
 
 
 class Data(Section):
-    """What to learn from. Paths are relative to this file."""
+    """What to learn from. Paths are relative to this file.
+
+    Attributes:
+        source: a CSV or NPZ file, a folder of images, [images, labels] of idx, or one
+            of mnist, xor, circles, moons, spiral, blobs
+        format: how to read it; else its name tells, but for text
+        limit: use the first so many samples only
+        validation: the share of samples to look at after each epoch, or data of their
+            own; else 0.1, and 0 for the four points of xor
+        test: the share of samples to test with at the end, or data of their own; else
+            as for validation
+        stratify: keep the share of each class the same in all parts
+        seed: which samples go where, and which points are drawn
+    """
 
     title: ClassVar[str] = "[data]"
     #: How such data are read.
     kind: ClassVar[str] = ""
 
     source: Place = Field(examples=["data.csv"])
-    """a CSV or NPZ file, a folder of images, [images, labels] of idx, or one of mnist,
-    xor, circles, moons, spiral, blobs"""
     format: Literal["csv", "text", "npz", "idx", "images"] | None = Field(
         None, examples=["csv"]
     )
-    """how to read it; else its name tells, but for text"""
     limit: Positive | None = Field(None, examples=[1000])
-    """use the first so many samples only"""
     validation: Share | Place | None = Field(None, examples=[0.1])
-    """the share of samples to look at after each epoch, or data of their own; else 0.1,
-    and 0 for the four points of xor"""
     test: Share | Place | None = Field(None, examples=[0.1])
-    """the share of samples to test with at the end, or data of their own; else as for
-    validation"""
     stratify: bool = Field(False, examples=[True])
-    """keep the share of each class the same in all parts"""
     seed: Annotated[int, Ge(0), Le(2**31 - 1)] = Field(0, examples=[1])
-    """which samples go where, and which points are drawn"""
 
     @property
     def reading(self) -> dict[str, Any]:
         """The format-specific keys that are set, as arguments for a reader."""
         others = {*Data.model_fields, "target_transform"}  # which is for the network
-        return {name: v for name, v in self.given().items() if name not in others}
+        return {name: v for name, v in self.set_values().items() if name not in others}
 
     def share(self, part: str) -> float | None:
         """Return a part's share of the samples; None if it has separate data."""
@@ -135,43 +138,61 @@ class Data(Section):
 
 
 class Table(Data):
-    """A table."""
+    """A table.
+
+    Attributes:
+        target: the column to predict, or a list of columns of numbers, which count
+            alike
+        features: the columns to predict it from; else all others
+        dtype: what columns hold, where that is not seen: a number, a category, a date
+            (dmy or mdy: with the day or the month first), or an id, which is left out
+        task: whether the target names a class or is a quantity; else it is seen
+        classes: the names of the classes, in the order of labels; else those that come
+            up
+        missing: empty cells: fill them (the mean and a mark; a category of its own),
+            drop the row, or refuse the table
+        missing_values: texts that mean an empty cell, besides NA, null, ? and the like
+        unknown: categories that come up later only: one of their own, or refused
+        decimal: what stands before the decimals of numbers; else it is seen
+        delimiter: what stands between cells; else it is seen
+        encoding: how the file is encoded; else it is seen
+        header: whether the first line names the columns; else they are called column 1
+            …
+        target_transform: learn a skewed quantity on another scale; predictions keep its
+            own units
+    """
 
     kind: ClassVar[str] = "csv"
     what: ClassVar[str] = _("a CSV file")
 
     target: Name | Names = Field(examples=["price"])
-    """the column to predict, or a list of columns of numbers, which count alike"""
     features: Names | None = Field(None, examples=[["area", "rooms"]])
-    """the columns to predict it from; else all others"""
     dtype: _Kinds | None = Field(None, examples=[{"postcode": "category"}])
-    """what columns hold, where that is not seen: a number, a category, a date (dmy or
-    mdy: with the day or the month first), or an id, which is left out"""
     task: _Task | None = Field(None, examples=["classification"])
-    """whether the target names a class or is a quantity; else it is seen"""
     classes: _Classes | None = Field(None, examples=[["no", "yes"]])
-    """the names of the classes, in the order of labels; else those that come up"""
     missing: Literal["fill", "drop", "error"] = Field("fill", examples=["drop"])
-    """empty cells: fill them (the mean and a mark; a category of its own), drop the
-    row, or refuse the table"""
     missing_values: _Texts = Field([], examples=[["unknown", "-999"]])
-    """texts that mean an empty cell, besides NA, null, ? and the like"""
     unknown: Literal["other", "error"] = Field("other", examples=["error"])
-    """categories that come up later only: one of their own, or refused"""
     decimal: Literal[".", ","] | None = Field(None, examples=[","])
-    """what stands before the decimals of numbers; else it is seen"""
     delimiter: Mark | None = Field(None, examples=[";"])
-    """what stands between cells; else it is seen"""
     encoding: _Encoding | None = Field(None, examples=["cp950"])
-    """how the file is encoded; else it is seen"""
     header: bool = Field(True, examples=[False])
-    """whether the first line names the columns; else they are called column 1 …"""
     target_transform: _Transform = Field("none", examples=["log"])
-    """learn a skewed quantity on another scale; predictions keep its own units"""
 
 
 class Texts(Table):
-    """A table with a column of texts."""
+    """A table with a column of texts.
+
+    Attributes:
+        text: the column of texts
+        units: what texts are cut into; a punctuation mark is a word, and so is a
+            Chinese character; take characters for names, and for Thai, Lao and Khmer
+        length: units of each text: longer ones are cut at the end, shorter ones padded
+            in front; else as many as 95 % of the texts have at most, up to 500
+        vocabulary: the most frequent units that come up twice at least; all others are
+            one
+        lowercase: take capitals for small letters
+    """
 
     kind: ClassVar[str] = "text"
     what: ClassVar[str] = _("texts in a CSV file")
@@ -180,71 +201,79 @@ class Texts(Table):
     missing: None = None
     unknown: None = None
     text: Name = Field(examples=["message"])
-    """the column of texts"""
     units: Literal["words", "characters"] = Field("words", examples=["characters"])
-    """what texts are cut into; a punctuation mark is a word, and so is a Chinese
-    character; take characters for names, and for Thai, Lao and Khmer"""
     length: Annotated[int, Ge(1), Le(LONGEST)] | None = Field(None, examples=[100])
-    """units of each text: longer ones are cut at the end, shorter ones padded in front;
-    else as many as 95 % of the texts have at most, up to 500"""
-    vocabulary: Positive = Field(10_000, examples=[2000])
-    """the most frequent units that come up twice at least; all others are one"""
+    vocabulary: Positive = Field(10000, examples=[2000])
     lowercase: bool = Field(True, examples=[False])
-    """take capitals for small letters"""
 
 
 class Arrays(Data):
-    """An NPZ file."""
+    """An NPZ file.
+
+    Attributes:
+        task: what the target is; else whole numbers are classes
+        classes: how many classes, or their names by label; else those that come up
+        target_transform: learn a skewed quantity on another scale; predictions keep its
+            own units
+    """
 
     kind: ClassVar[str] = "npz"
     what: ClassVar[str] = _("an NPZ file")
 
     task: _Task | None = Field(None, examples=["classification"])
-    """what the target is; else whole numbers are classes"""
     classes: _Count | _Classes | None = Field(None, examples=[["no", "yes"]])
-    """how many classes, or their names by label; else those that come up"""
     target_transform: _Transform = Field("none", examples=["log"])
-    """learn a skewed quantity on another scale; predictions keep its own units"""
 
 
 class Idx(Data):
-    """Two idx files."""
+    """Two idx files.
+
+    Attributes:
+        source: [images, labels], or the images alone where the labels lie beside them
+        validation: the share of samples to look at after each epoch, or other files;
+            else 0.1
+        test: the share of samples to test with at the end, or other files; else 0.1
+        classes: how many classes, or their names by label; else those that come up
+    """
 
     kind: ClassVar[str] = "idx"
     what: ClassVar[str] = _("idx files")
 
     source: Place | Pair = Field(examples=["train-images-idx3-ubyte"])
-    """[images, labels], or the images alone where the labels lie beside them"""
     validation: Share | Place | Pair | None = Field(None, examples=[0.1])
-    """the share of samples to look at after each epoch, or other files; else 0.1"""
     test: Share | Place | Pair | None = Field(None, examples=[0.1])
-    """the share of samples to test with at the end, or other files; else 0.1"""
     classes: _Count | _Classes | None = Field(None, examples=[["no", "yes"]])
-    """how many classes, or their names by label; else those that come up"""
 
 
 class Images(Data):
-    """A folder of images."""
+    """A folder of images.
+
+    Attributes:
+        size: [height, width] that images are scaled to; else theirs, where all are
+            alike
+        mode: grey or colour
+    """
 
     kind: ClassVar[str] = "images"
     what: ClassVar[str] = _("a folder of images")
 
     size: _Side | _Sides | None = Field(None, examples=[[28, 28]])
-    """[height, width] that images are scaled to; else theirs, where all are alike"""
     mode: Literal["L", "RGB"] = Field("RGB", examples=["L"])
-    """grey or colour"""
 
 
 class Named(Data):
-    """Data by name."""
+    """Data by name.
+
+    Attributes:
+        validation: the share of samples to look at after each epoch; else 0.1, and 0
+            for the four points of xor
+        test: the share of samples to test with at the end; else as for validation
+    """
 
     kind: ClassVar[str] = "named"
 
     validation: Share | None = Field(None, examples=[0.1])
-    """the share of samples to look at after each epoch; else 0.1, and 0 for the four
-    points of xor"""
     test: Share | None = Field(None, examples=[0.1])
-    """the share of samples to test with at the end; else as for validation"""
 
 
 #: Keys of data that are drawn: the argument of the function that draws them, and what
@@ -282,7 +311,7 @@ KINDS: dict[str, type[Data]] = {
     **{name: _named(name) for name in NAMES},
 }
 for _kind in KINDS.values():
-    _kind.title = f"[data] of {_kind.what}"
+    _kind.title = _("[data] of {what}", what=_kind.what)
 
 
 def format_of(source: str | list[str], given: str | None) -> str | None:
@@ -314,16 +343,16 @@ def section_of(source: str | list[str], format: str | None) -> type[Data] | None
     return KINDS.get(str(source) if found == "named" else str(found))
 
 
-def take(given: Any) -> Data:
+def read_data(value: Any) -> Data:
     """Return the checked ``[data]`` section of a file, by the format of its source."""
-    if not isinstance(given, dict):
-        return Data.model_validate(given)
-    source, format = given.get("source"), given.get("format")
+    if not isinstance(value, dict):
+        return Data.read(value)
+    source, format = value.get("source"), value.get("format")
     known = format is None or (isinstance(format, str) and format in KINDS)
     if not isinstance(source, str | list) or not known:
-        return Data.model_validate({k: given[k] for k in given if k in Data.known()})
-    made = section_of(source, format)
-    if made is None:
+        return Data.read({k: value[k] for k in value if k in Data.known()})
+    section = section_of(source, format)
+    if section is None:
         raise Problem(
             ("source",),
             _("its name does not tell how to read it."),
@@ -333,4 +362,4 @@ def take(given: Any) -> Data:
             got=show(source),
             fix=_('add format = "csv" (or "text", "npz", "idx", "images")'),
         )
-    return made.model_validate(given)
+    return section.read(value)

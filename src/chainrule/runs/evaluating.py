@@ -47,9 +47,9 @@ def evaluate(
     trainer = trained.trainer
     if path is None:
         name, part, file = trained.own_data()
-        where, rows, named = results.PARTS[name], len(part), results.part_named(name)
+        data_name, rows = results.PARTS[name], len(part)
     else:
-        named, (part, where, file) = "", (trained.measurable(path), str(path), path)
+        part, data_name, file = trained.measurable(path), str(path), path
         rows = source.rows_of(part)
     outputs = trainer.predict(part)
     measured = evaluation.metrics_for(trainer, part, outputs)
@@ -60,7 +60,7 @@ def evaluate(
             found[metric.name] = evaluation.value_of(metric, outputs, part.y)
     matrix = found.pop("confusion_matrix", None)
     single = {n: float(v) for n, v in found.items() if np.ndim(v) == 0}
-    beside = evaluation.baseline(trainer, part, outputs, measured)
+    baseline = evaluation.baseline(trainer, part, outputs, measured)
     ranked: list[Importance] = []
     if measured and measured[0].scalar:
         ranked = evaluation.permutation_importance(
@@ -71,29 +71,30 @@ def evaluate(
     targets = (trainer.format or {}).get("target") or "target"
     target = targets if isinstance(targets, str) else ", ".join(targets)
     classes = None if matrix is None else _names(trainer.class_names, len(matrix))
-    answer = None if beside is None else _answer(beside, classes)
+    answer = None if baseline is None else _answer(baseline, classes)
     result: dict[str, Any] = {
         "run": trained.name,
         "checkpoint": str(trained.place),
-        "data": where,
+        "data": str(data_name),
         "target": target,
         "samples": len(part),
         "incomplete_rows": rows - len(part),
         **single,
-        "baseline": None if beside is None else {"answer": answer, **beside.values},
+        "baseline": None if baseline is None else {"answer": answer, **baseline.values},
         "importance": [vars(item) for item in ranked],
         "importance_of": measured[0].name if ranked else None,
         "mistakes": worst,
     }
-    words = tr(", ").join(results.worded(n, single[n]) for n in brief if n in single)
+    values = (results.format_metric(n, single[n]) for n in brief if n in single)
+    names = {"run": trained.name, "words": tr(", ").join(values)}
     lines = [
-        tr("{run}: {words} on the {part}", run=trained.name, words=words, part=named)
+        tr("{run}: {words} on the {part}", part=data_name, **names)
         if path is None
-        else tr("{run}: {words} on {file}", run=trained.name, words=words, file=where)
+        else tr("{run}: {words} on {file}", file=data_name, **names)
     ]
-    count = f"{len(part):,}{results.left_out(rows - len(part), rows)}"
+    count = f"{len(part):,}{results.omitted(rows - len(part), rows)}"
     lines.append(tr("  samples   {count}", count=count))
-    lines += ["", *_beside(single, beside, answer)]
+    lines += ["", *_comparison(single, baseline, answer)]
     if ranked:
         lines += ["", *_columns(ranked, measured[0].name)]
     if worst:
@@ -104,16 +105,16 @@ def evaluate(
     return result, "\n".join(lines)
 
 
-def _answer(beside: Baseline, classes: Sequence[str] | None) -> str:
+def _answer(baseline: Baseline, classes: Sequence[str] | None) -> str:
     """Return the baseline's answer in words, as ``always the mean, 352.1``.
 
     Or ``always cat``.
     """
-    if isinstance(beside.says, int):
-        name = str(beside.says) if classes is None else classes[beside.says]
+    if isinstance(baseline.says, int):
+        name = str(baseline.says) if classes is None else classes[baseline.says]
         return tr("always {answer}", answer=name)
-    mean = ", ".join(numbers.number(v) for v in beside.says[:3])
-    return tr("always the mean, {mean}", mean=mean) + ", …" * (len(beside.says) > 3)
+    mean = ", ".join(numbers.number(v) for v in baseline.says[:3])
+    return tr("always the mean, {mean}", mean=mean) + ", …" * (len(baseline.says) > 3)
 
 
 def _names(names: Sequence[str] | None, count: int) -> list[str]:
@@ -142,10 +143,10 @@ def _mistakes(
     else:
         cells = [evaluation.cells_of(part, item.row) for item in worst]
 
-    def named(given: int | list[float]) -> Any:
-        if not isinstance(given, int):
-            return given
-        return names[given] if names and given < len(names) else str(given)
+    def named(target: int | list[float]) -> Any:
+        if not isinstance(target, int):
+            return target
+        return names[target] if names and target < len(names) else str(target)
 
     return [
         {
@@ -163,15 +164,15 @@ def _mistakes(
 # -- as text ---------------------------------------------------------------------------
 
 
-def _beside(
-    single: Mapping[str, float], beside: Baseline | None, answer: str | None
+def _comparison(
+    single: Mapping[str, float], baseline: Baseline | None, answer: str | None
 ) -> list[str]:
     """Return a text table of the metrics, with the baseline's for comparison."""
     rows = [["", tr("this run")]]
     rows += [[called(name), numbers.measure(name, v)] for name, v in single.items()]
-    if beside is not None:
+    if baseline is not None:
         for row, name in zip(rows, ["", *single]):
-            against = numbers.measure(name, beside.values.get(name))
+            against = numbers.measure(name, baseline.values.get(name))
             row.append(against if name else str(answer))
     return _indented(rows)
 
@@ -194,20 +195,20 @@ def _rows(worst: Sequence[Mapping[str, Any]], target: str) -> list[str]:
     """Return text lines about the worst mistakes and the cells of their rows."""
     lines = [tr("The worst mistakes:")]
     for item in worst:
-        where = tr("row {row}", row=item["row"])
+        position = tr("row {row}", row=item["row"])
         if "line" in item:
-            where = tr("line {line}", line=item["line"])
-        true, said = (
+            position = tr("line {line}", line=item["line"])
+        true, predicted = (
             value if isinstance(value, str) else ", ".join(map(numbers.number, value))
             for value in (item["truth"], item["predicted"])
         )
         cells = ", ".join(f"{k} = {v}" for k, v in item["cells"].items())
         line = tr(
             "  {where}: {target} {true}, predicted {said}",
-            where=where,
+            where=position,
             target=target,
             true=true,
-            said=said,
+            said=predicted,
         )
         lines.append(shorten(line, LINE))
         if cells:
@@ -233,9 +234,10 @@ def table(matrix: np.ndarray, names: Sequence[str]) -> list[str]:
     wrong = matrix * (1 - np.eye(len(matrix), dtype=matrix.dtype))
     order = np.argsort(-wrong, axis=None, kind="stable")[:MISTAKES]
     lines = [tr("The commonest mistakes of {count} classes:", count=len(names))]
-    for place in order.tolist():
-        true, taken = divmod(place, len(names))
-        if count := int(wrong[true, taken]):
-            what = tr("{true} taken for {said}", true=names[true], said=names[taken])
+    for index in order.tolist():
+        true, predicted = divmod(index, len(names))
+        if count := int(wrong[true, predicted]):
+            pair = {"true": names[true], "said": names[predicted]}
+            what = tr("{true} taken for {said}", **pair)
             lines.append(f"  {count:6}  {what}")
     return lines if len(lines) > 1 else [tr("There are no mistakes.")]

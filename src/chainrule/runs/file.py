@@ -13,14 +13,17 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
-from pydantic import ValidationError
-
 from chainrule.data import Dataset
 from chainrule.data.checks import checked_batch_size
 from chainrule.errors import ArgumentError, ChainruleError
 from chainrule.runs import building, messages, source, toml
-from chainrule.runs.places import places
-from chainrule.runs.problems import Lines, Problem, RunFileError, at
+from chainrule.runs.problems import (
+    Lines,
+    Problem,
+    RunFileError,
+    SectionError,
+    at,
+)
 from chainrule.runs.schema import Run
 from chainrule.runs.source import Parts
 from chainrule.text import _
@@ -81,10 +84,10 @@ class RunFile:
     lines: Lines = field(repr=False)
     within: Path | None = None
     #: The part of the data that is looked at after each epoch.
-    watched: ClassVar[str] = "validation"
+    validation_part: ClassVar[str] = "validation"
 
     @contextmanager
-    def blamed(self) -> Iterator[None]:
+    def as_problems(self) -> Iterator[None]:
         """Convert errors within a block to problems of the run file."""
         try:
             yield
@@ -117,7 +120,7 @@ class RunFile:
             )
         return place
 
-    # -- as it was given ---------------------------------------------------------------
+    # -- the file and the command line ------------------------------------------------
 
     @property
     def directory(self) -> Path | None:
@@ -125,7 +128,7 @@ class RunFile:
         given = self.settings.output.directory
         if given is None:
             return None
-        with self.blamed(), at("output", "directory"):
+        with self.as_problems(), at("output", "directory"):
             return atomic_files.inside(self.folder, given, _("What the run writes"))
 
     @property
@@ -143,8 +146,8 @@ class RunFile:
     def with_options(self, **options: Any) -> RunFile:
         """Return the same run file with other command-line options."""
         given = {**self.options, **options}
-        made = parse(self.text, name=self.name, folder=self.folder, options=given)
-        return replace(made, within=self.within)
+        run = parse(self.text, name=self.name, folder=self.folder, options=given)
+        return replace(run, within=self.within)
 
     def note(self) -> dict[str, Any]:
         """Return the notes for checkpoints: the file's name, text and options."""
@@ -155,32 +158,32 @@ class RunFile:
 
     def parts(self) -> Parts:
         """Load the run's data, split into parts."""
-        with self.blamed():
+        with self.as_problems():
             return source.load(self.settings.data, self.path)
 
     def trainer(self, parts: Parts) -> Trainer:
         """Build the run's untrained Trainer."""
-        with self.blamed():
+        with self.as_problems():
             trainer = building.trainer(self.settings, parts)
-        self.fitting(parts.train)  # refuses a batch that is too large
+        self.fit_options(parts.train)  # refuses a batch that is too large
         return trainer
 
-    def fitting(self, train: Dataset) -> dict[str, Any]:
+    def fit_options(self, train: Dataset) -> dict[str, Any]:
         """Return the number of epochs and the batch size for ``Trainer.fit``."""
         training, rows = self.settings.training, len(train)
         size = training.batch_size or min(USUAL_BATCH, rows)
-        with self.blamed(), at("training", "batch_size"):
+        with self.as_problems(), at("training", "batch_size"):
             size = checked_batch_size(None if size == "all" else size, rows)
         drop = training.drop_last
         return {"epochs": training.epochs, "batch_size": size, "drop_last": drop}
 
     def callbacks(self, directory: Path) -> list[Any]:
         """Build the run's callbacks, with their files in ``directory``."""
-        made = []
+        callbacks = []
         for i, callback in enumerate(self.settings.callbacks):
-            with self.blamed(), at("callbacks", i):
-                made.append(callback.within(directory))
-        return made
+            with self.as_problems(), at("callbacks", i):
+                callbacks.append(callback.within(directory))
+        return callbacks
 
     def pictures(
         self, trainer: Trainer, directory: Path
@@ -234,7 +237,7 @@ def parse(
     """
     document = toml.document(text, name, HINTS)
     given = {k: v for k, v in (options or {}).items() if v is not None}
-    lines: dict[Any, int | str] = {**places(text)}
+    lines: dict[Any, int | str] = {**toml.lines_of(text)}
     for option, setting in given.items():
         section, key = OPTIONS[option]
         table = document.setdefault(section, {})
@@ -242,7 +245,7 @@ def parse(
             table[key] = setting
             lines[section, key] = flag(option)
     try:
-        settings = Run.model_validate(document)
-    except ValidationError as error:
+        settings = Run.read(document)
+    except SectionError as error:
         raise RunFileError(name, messages.problems(error), lines) from None
     return RunFile(name, folder, text, given, settings, lines)

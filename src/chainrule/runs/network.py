@@ -18,9 +18,10 @@ from chainrule.data.text import texts_of
 from chainrule.graph.build import no_grad
 from chainrule.nn.first_use import Use, first_use
 from chainrule.primitives.rules import show
+from chainrule.runs.layers import Layer, with_weights
 from chainrule.runs.problems import Problem, at
-from chainrule.runs.schema import Layer, Run, with_weights
-from chainrule.runs.values import written
+from chainrule.runs.schema import Run
+from chainrule.runs.values import to_toml
 from chainrule.tensor import Tensor
 from chainrule.text import _
 
@@ -51,11 +52,11 @@ def build(settings: Run, train: Dataset, outputs: tuple[int, ...]) -> nn.Sequent
     standardize, texts = settings.model.standardize, texts_of(train)
     if standardize is None:
         standardize = texts is not None or _has_columns(train, layers[0])
-    made: list[nn.Module] = []
+    built: list[nn.Module] = []
     if texts is not None:
         _check_texts(layers[0], texts)
     elif standardize:
-        made.append(_standardize(train))
+        built.append(_standardize(train))
     sample: Any = Tensor(np.zeros((TRIED, *train.x.shape[1:]), np.float32))
     sized = [i for i, layer in enumerate(layers) if "out_features" in layer.known()]
     total = 0
@@ -67,15 +68,15 @@ def build(settings: Run, train: Dataset, outputs: tuple[int, ...]) -> nn.Sequent
             total = with_weights(total, layer, {**layer.sizes(), **sizes})
             if texts is not None and layer.name == "Embedding":
                 sizes = {"padding_idx": PADDING, **layer.options, **sizes}
-            made.append(layer.build(**sizes))
-            sample = _tried(made[-1], sample)
+            built.append(layer.build(**sizes))
+            sample = _tried(built[-1], sample)
         after = layers[i + 1].name if i + 1 < len(layers) else None
         if isinstance(sample, tuple) and after != "Steps":  # its states end here
-            made.append(nn.Steps("all"))
-            sample = made[-1](sample)
+            built.append(nn.Steps("all"))
+            sample = built[-1](sample)
     assert not isinstance(sample, tuple)  # of the last layer: Steps is behind it
     _check_outputs(sample.shape[1:], outputs, layers)
-    if not any(True for layer in made for __ in layer.parameters()):
+    if not any(True for layer in built for __ in layer.parameters()):
         raise Problem(
             ("model", "layers"),
             _("the network has no weights to learn."),
@@ -85,7 +86,7 @@ def build(settings: Run, train: Dataset, outputs: tuple[int, ...]) -> nn.Sequent
         )
     transform = getattr(settings.data, "target_transform", "none")
     last = _last(train, transform, str(layers[-1].name), standardize)
-    return nn.Sequential(*made, *([] if last is None else [last]))
+    return nn.Sequential(*built, *([] if last is None else [last]))
 
 
 def _sizes(
@@ -140,7 +141,7 @@ def _check_texts(first: Layer, texts: Texts) -> None:
         expected=_(
             '"Embedding" in front, of at least {texts:,} rows', texts=_numbers(texts)
         ),
-        got=written({"class": first.name, **first.options}),
+        got=to_toml({"class": first.name, **first.options}),
         fix=_(
             'begin with { class = "Embedding", embedding_dim = 32 }; its rows follow'
         ),
@@ -153,19 +154,19 @@ def _tried(layer: nn.Module, sample: Any) -> Any:
     if one and first_use(layer, sample.shape[1:]) is Use.INDICES:
         sample = sample.astype("int32")
     with no_grad(), np.errstate(all="ignore"):
-        made = layer.eval()(sample)
+        output = layer.eval()(sample)
         layer.train()
-    return made
+    return output
 
 
 def _check_outputs(
-    made: tuple[Any, ...], wanted: tuple[int, ...], layers: Sequence[Layer]
+    outputs: tuple[Any, ...], wanted: tuple[int, ...], layers: Sequence[Layer]
 ) -> None:
     """Refuse a network that gives something else than the data need."""
-    if made == wanted:
+    if outputs == wanted:
         return
     fix = _("leave out_features of the last layer away: it follows from the data")
-    if len(made) > len(wanted):
+    if len(outputs) > len(wanted):
         fix = _('begin with "Flatten", which makes a row of each sample')
         if any(layer.of_sequences or layer.name == "Embedding" for layer in layers):
             fix = _('put "Steps" before the last layer: the last step of each sequence')
@@ -173,7 +174,7 @@ def _check_outputs(
         ("model", "layers", len(layers) - 1),
         _("the network's output does not fit the data."),
         expected=_("{wanted} for each sample", wanted=show(wanted)),
-        got=show(made),
+        got=show(outputs),
         fix=fix,
     )
 

@@ -46,7 +46,7 @@ class Predictions:
         columns: the names of the predicted columns, the last ones of ``head``.
         parts: some rows after the other, predicted.
         rows: how many rows were written.
-        left_out: the lines of rows that were left out for empty cells.
+        omitted: the lines of rows that were left out for empty cells.
         notes: what was odd about the data, one sentence each.
     """
 
@@ -57,18 +57,18 @@ class Predictions:
     columns: list[str] = field(default_factory=list)
     parts: Iterable[Rows] = ()
     rows: int = 0
-    left_out: list[int] = field(default_factory=list)
+    omitted: list[int] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
-    def written(
-        self, *, safe: bool = True, told: list[dict[str, Any]] | None = None
+    def write(
+        self, *, safe: bool = True, rows: list[dict[str, Any]] | None = None
     ) -> IO[bytes]:
         """Write all predictions to a temporary CSV file in UTF-8, and return the file.
 
         Args:
             safe: whether cells that a spreadsheet would take for formulas get a ``'``
                 in front.
-            told: also takes the predictions.
+            rows: also takes the predictions, a dictionary a row.
 
         Raises:
             SaveError: there is no room for it.
@@ -83,13 +83,13 @@ class Predictions:
             fix=_("free some space, or set TMPDIR to another directory"),
         ):
             writer.writerow(clean(self.head))
-            for names, rows, predicted in self.parts:
-                cells = predicted.reshape(len(rows), -1).tolist()
-                for row, own in zip(rows, cells, strict=True):
+            for names, data_rows, predicted in self.parts:
+                cells = predicted.reshape(len(data_rows), -1).tolist()
+                for row, own in zip(data_rows, cells, strict=True):
                     writer.writerow(clean([*row, *map(_text, own)]))
-                self.rows += len(rows)
-                if told is not None:
-                    told += [
+                self.rows += len(data_rows)
+                if rows is not None:
+                    rows += [
                         {"row": name, **dict(zip(self.columns, own))}
                         for name, own in zip(names, cells, strict=True)
                     ]
@@ -98,14 +98,14 @@ class Predictions:
         file.seek(0)
         return file
 
-    def told(self, predictions: list[dict[str, Any]], out: Path | None) -> Any:
+    def report(self, predictions: list[dict[str, Any]], out: Path | None) -> Any:
         """Return a JSON-compatible report of the predictions."""
         return {
             "run": self.trained.name,
             "output": self.kind,
             "classes": self.classes,
             "rows": self.rows,
-            "rows_left_out": self.left_out,
+            "rows_left_out": self.omitted,
             "notes": self.notes,
             "out": None if out is None else str(out),
             "predictions": predictions,
@@ -141,9 +141,9 @@ class Predictions:
             if not count:
                 reading.all()  # says that there is nothing
         report = reading.report
-        self.left_out = report.lines
+        self.omitted = report.lines
         self.notes = [note for note in report.notes() if note not in report.seen]
-        if lines := self.left_out:
+        if lines := self.omitted:
             shown = ", ".join(map(str, lines[:LINES])) + " …" * (len(lines) > LINES)
             warn(
                 _(
@@ -203,17 +203,17 @@ def predict(
     decides = output_semantics.is_classification(trainer.loss)
     kind = output or ("classes" if decides else "values")
     named = decides and trainer.class_names is not None
-    made = Predictions(
-        trained, kind, list(trainer.class_names or ()) if named else None
-    )
+    classes = list(trainer.class_names or ()) if named else None
+    predictions = Predictions(trained, kind, classes)
     asked = None if kind == "values" else kind
     parts = (
-        (names, rows, trainer.predict(x, asked)) for names, rows, x in made.read(path)
+        (names, rows, trainer.predict(x, asked))
+        for names, rows, x in predictions.read(path)
     )
     first = next(parts)  # what is wrong with the data shows before anything is written
-    made.name_columns(first[2].reshape(len(first[1]), -1).shape[1])
-    made.parts = chain([first], parts)
-    return made
+    predictions.name_columns(first[2].reshape(len(first[1]), -1).shape[1])
+    predictions.parts = chain([first], parts)
+    return predictions
 
 
 def _text(value: Any) -> str:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any, NamedTuple
 
-from chainrule.errors import ArgumentError, ChainruleError, message_of
-from chainrule.text import _, joined, translated
+from chainrule.errors import ArgumentError, ChainruleError
+from chainrule.text import Message, _, joined, translated
 
 #: The keys that lead to a value: ``("model", "layers", 2, "p")``.
 Where = tuple[str | int, ...]
@@ -37,11 +38,7 @@ class Problem(ArgumentError):  # noqa: N818  (a file has problems, not errors)
             made = cls((*where, *error.where), error.what)
             made.__dict__.update(error.__dict__, where=made.where)
             return made
-        fix = re.sub(r"size=\((\d+), (\d+)\)", r"size = [\1, \2]", error.fix or "")
-        fix = re.sub(r"dtype=\{'(.*?)': '(\w+)'\}", r'dtype = {"\1" = "\2"}', fix)
-        fix = re.sub(r"\b(\w+)='(.*?)'", r'\1 = "\2"', fix)
-        fix = fix.replace("batch_size=None", 'batch_size = "all"')
-        fix = fix.replace("=False", " = false") or None
+        fix = error.fix and _InToml(_in_toml(error.fix), "{fix}", {"fix": error.fix})
         answers = {"expected": error.expected, "got": error.got, "fix": fix}
         return cls(where, error.what, **answers)
 
@@ -74,16 +71,66 @@ class Problem(ArgumentError):  # noqa: N818  (a file has problems, not errors)
         place = joined(", ", filter(None, places))
         return _("{place}: {what}", place=place, what=self.what) if place else self.what
 
-    def among_others(self, lines: Lines) -> ArgumentError:
-        """Return the problem as an error for a list, with shortened texts."""
-        answers = {
-            name: answer
-            if answer is None or len(answer) <= ROOM
-            else f"{answer[:ROOM]} …"
-            for name in ("expected", "got", "fix")
-            for answer in [getattr(self, name)]
-        }
-        return ArgumentError(self.with_place(lines), **answers)
+    def shortened(self, lines: Lines, text: Callable[[str], str]) -> str:
+        """Return the problem for a list, with short answers.
+
+        Args:
+            lines: the line of each place.
+            text: the text of a message in the language of the list.
+        """
+        answers = {name: getattr(self, name) for name in ("expected", "got", "fix")}
+        for name, answer in answers.items():
+            if answer is not None and len(shown := text(answer)) > ROOM:
+                answers[name] = f"{shown[:ROOM]} …"
+        error = ArgumentError(self.with_place(lines), **answers)
+        return str(error) if text is str else error.translated()
+
+
+def _in_toml(fix: str) -> str:
+    """Return a fix with arguments of Python written as keys of a file.
+
+    >>> _in_toml("leave out size=(3, 4), or mode='min'")
+    'leave out size = [3, 4], or mode = "min"'
+    """
+    fix = re.sub(r"size=\((\d+), (\d+)\)", r"size = [\1, \2]", fix)
+    fix = re.sub(r"dtype=\{'(.*?)': '(\w+)'\}", r'dtype = {"\1" = "\2"}', fix)
+    fix = re.sub(r"\b(\w+)='(.*?)'", r'\1 = "\2"', fix)
+    fix = fix.replace("batch_size=None", 'batch_size = "all"')
+    return fix.replace("=False", " = false")
+
+
+class _InToml(Message):
+    """A fix in the syntax of TOML, in any language."""
+
+    __slots__ = ()
+
+    def translated(self) -> str:
+        return _in_toml(translated(self.values["fix"]))
+
+
+class Refused(NamedTuple):
+    """A key or value that a section refuses, before it becomes a message."""
+
+    by: Any
+    """the section, or the family of classes, that refuses it"""
+    kind: str
+    """the kind of error, as pydantic calls it"""
+    key: str
+    """what it is about; empty for the whole section"""
+    value: Any
+    """what the file has"""
+
+
+class SectionError(ValueError):
+    """Error for one section; pydantic carries it from a validator to the outermost.
+
+    Attributes:
+        found: what is wrong, by its place within the section.
+    """
+
+    def __init__(self, found: Mapping[Where, Refused | ChainruleError]) -> None:
+        super().__init__("")
+        self.found = found
 
 
 @contextmanager
@@ -120,21 +167,19 @@ class RunFileError(ArgumentError):
     def __str__(self) -> str:
         if len(self.problems) == 1:
             return super().__str__()
-        return self._list(str, str)
+        return self._list(str)
 
     def translated(self) -> str:
         """Return all problems in the language in use."""
         if len(self.problems) == 1:
             return super().translated()
-        return self._list(translated, message_of)
+        return self._list(translated)
 
-    def _list(
-        self, text: Callable[[str], str], error: Callable[[ArgumentError], str]
-    ) -> str:
-        """Return the first problems as a numbered list, in one language."""
+    def _list(self, text: Callable[[str], str]) -> str:
+        """Return the first problems as a numbered list, in the language of ``text``."""
         lines, left = [text(self.what)], len(self.problems) - SHOWN
         for number, problem in enumerate(self.problems[:SHOWN], 1):
-            lines.append(f"{number}. {error(problem.among_others(self._lines))}")
+            lines.append(f"{number}. {problem.shortened(self._lines, text)}")
         if left > 0:
             lines.append(text(_("… and {many} more.", many=left)))
         return "\n".join(lines)

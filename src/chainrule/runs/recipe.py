@@ -42,7 +42,7 @@ class FromRecipe:
     name: str
     options: Mapping[str, Any]
     #: The part of the data that is looked at after each epoch.
-    watched: ClassVar[str] = "test"
+    validation_part: ClassVar[str] = "test"
     directory: ClassVar[None] = None
     copy: ClassVar[None] = None
 
@@ -84,7 +84,7 @@ class FromRecipe:
         how = {key: given[key] for key in ("lr", "seed", "engine", "threads")}
         return module.trainer(module.network(given["seed"]), **how)
 
-    def fitting(self, train: Dataset) -> dict[str, Any]:
+    def fit_options(self, train: Dataset) -> dict[str, Any]:
         """Return the number of epochs and the batch size for ``Trainer.fit``."""
         return {key: self.options[key] for key in ("epochs", "batch_size")}
 

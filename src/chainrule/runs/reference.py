@@ -7,17 +7,16 @@ python -m chainrule.runs.reference --lang zh-TW > docs/zh-TW/run-files.md
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from chainrule.errors import ArgumentError
-from chainrule.runs import classes, schema
-from chainrule.runs.classes import Family
-from chainrule.runs.section import Section, meaning, takes
+from chainrule.runs import classes, layers, schema
+from chainrule.runs.section import Section, accepted
 from chainrule.runs.values import show
-from chainrule.text import Message, tr
+from chainrule.text import _, tr
 from chainrule.text.languages import language
 
-_HEAD = """\
+_HEAD = _("""\
 # Runs from a file
 
 A run's file says what to learn from, with which network and how. It is
@@ -52,84 +51,71 @@ lies in its own directory.
 
 This page is made from the models that files are checked with:
 `python -m chainrule.runs.reference`, in Traditional Chinese with `--lang zh-TW`.
-"""
-#: What leads from a document to the same one in the other language.
-_LINK = "[繁體中文](zh-TW/run-files.md)"
-
-#: Says a text of the page: ``tr``, or what takes note of it.
-Phrase = Callable[..., str]
+""")
+#: The link from a document to the same one in the other language.
+_LINK = _("[繁體中文](zh-TW/run-files.md)")
 
 
-def page(phrase: Phrase = tr) -> str:
+def page() -> str:
     """Return the whole reference page as Markdown, in the current language."""
-    sections = ("\n".join(_section(name, phrase)) + "\n" for name in schema.SECTIONS)
-    return "\n".join([phrase(_HEAD), *sections])
+    sections = ("\n".join(_section(name)) + "\n" for name in schema.SECTIONS)
+    return "\n".join([tr(_HEAD), *sections])
 
 
-def document(phrase: Phrase = tr) -> str:
+def document() -> str:
     """Return the page as a file for ``docs``, with a link to the other language."""
-    title, _, rest = page(phrase).partition("\n\n")
-    return f"{title}\n\n{phrase(_LINK)}\n\n{rest}"
+    title, rest = page().split("\n\n", 1)
+    return f"{title}\n\n{tr(_LINK)}\n\n{rest}"
 
 
-def texts() -> list[str]:
-    """Return all English texts of the page, for translation."""
-    found: list[str] = []
-
-    def noted(text: str, /, **values: str) -> str:
-        if not isinstance(text, Message):  # those are found in the source
-            found.append(text)
-        return text
-
-    document(noted)
-    return list(filter(None, found))
+def texts() -> Iterator[str]:
+    """Yield the English docstrings of sections, classes and keys, for translation."""
+    sections = [*schema.SECTIONS.values(), *schema.KINDS.values()]
+    models = [model for family in schema.FAMILIES.values() for model in family.models()]
+    yield from map(classes.summary, schema.SECTIONS.values())
+    yield from (kind.what for kind in schema.KINDS.values() if kind.what)
+    yield from (classes.summary(model.constructor) for model in models)
+    for section in [*sections, *models]:
+        yield from (classes.describe(section, key) for key in section.known())
 
 
-def _section(name: str, phrase: Phrase) -> Iterator[str]:
+def _section(name: str) -> Iterator[str]:
     section, family = schema.SECTIONS[name], schema.FAMILIES.get(name)
-    yield f"## `{section.title}`\n\n{phrase(classes.summary(section))}"
-    yield from _table(section, phrase)
+    yield f"## `{section.title}`\n\n{tr(classes.summary(section))}"
+    yield from _table(section)
     if name == "data":
-        for made in schema.KINDS.values():
-            table = list(_table(made, phrase, without=section))
+        for kind in schema.KINDS.values():
+            table = list(_table(kind, without=section))
             if table:
-                yield f"\n### {phrase('Data of {kind}', kind=phrase(made.what))}"
+                yield f"\n### {tr('Data of {kind}', kind=tr(kind.what))}"
                 yield from table
         yield ""
-        yield from (
-            f"- `{k}`{phrase(': ')}{phrase(v)}" for k, v in schema.FORMATS.items()
-        )
-    if family is not None:
-        yield from _family(family, section, phrase)
-
-
-def _family(family: Family, section: type[Section], phrase: Phrase) -> Iterator[str]:
-    """Yield the Markdown of each class of a family, with its options."""
-    for name, made in family.classes.items():
-        yield f"\n### `{name}`\n\n{phrase(classes.summary(made))}"
-        yield from _table(family.model(name), phrase, without=family.keys)
+        yield from (f"- `{k}`{tr(': ')}{tr(v)}" for k, v in schema.FORMATS.items())
+    for model in family.models() if family else ():
+        yield f"\n### `{model.title}`\n\n{tr(classes.summary(model.constructor))}"
+        yield from _table(model, without=family.base if family else None)
 
 
 def _table(
-    section: type[Section], phrase: Phrase, without: type[Section] | None = None
+    section: type[Section], without: type[Section] | None = None
 ) -> Iterator[str]:
     """Yield the Markdown table of a section's keys, without keys of another section."""
     others = without.known() if without else {}
     fields = {k: f for k, f in section.known().items() if k not in others}
     if not fields:
         return
-    heads = phrase("key"), phrase("value"), phrase("if left out"), phrase("meaning")
+    heads = tr("key"), tr("value"), tr("if left out"), tr("meaning")
     yield f"\n| {' | '.join(heads)} |\n|---|---|---|---|"
     for name, field in fields.items():
         default = "" if field.default is None else show(field.default)
         if field.is_required():
-            default = phrase("must be there")
-        elif name in schema.INFERRED:
-            default = phrase("follows from the rest")
+            default = tr("must be there")
+        elif name in layers.INFERRED:
+            default = tr("follows from the rest")
         elif name == "path":
             default = show(schema.FILES[section.title])
-        told = phrase(meaning(section, name).rstrip("."))
-        cells = [f"`{name}`", phrase(takes(field)), default, told]
+        meaning = tr(classes.describe(section, name))
+        cells = [f"`{name}`", tr(accepted(field)), default, meaning]
         yield "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
@@ -137,9 +123,9 @@ def main() -> None:
     """Print the document; English, whatever the locale, where no language is named."""
     parser = argparse.ArgumentParser(prog="python -m chainrule.runs.reference")
     parser.add_argument("--lang", default="en", help="en (the default) or zh-TW")
-    given = parser.parse_args()
+    options = parser.parse_args()
     try:
-        with language(given.lang):
+        with language(options.lang):
             print(document(), end="")
     except ArgumentError as error:
         parser.error(error.translated())

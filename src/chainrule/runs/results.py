@@ -22,39 +22,29 @@ from chainrule.version import __version__
 
 #: The copy of its file that a run leaves.
 COPY = "run.toml"
-#: What the parts of the data are called.
+#: The names of the parts of the data.
 PARTS = {
-    "train": "training set",
-    "validation": "validation set",
-    "test": "test set",
+    "train": _("training set"),
+    "validation": _("validation set"),
+    "test": _("test set"),
 }
 
 
-def part_named(part: str) -> str:
-    """Return the translated name of a part of the data."""
-    names = {
-        "train": tr("training set"),
-        "validation": tr("validation set"),
-        "test": tr("test set"),
-    }
-    return names[part]
-
-
-def worded(name: str, value: Any) -> str:
+def format_metric(name: str, value: Any) -> str:
     """Return a metric's name and formatted value.
 
-    >>> worded("accuracy", 0.975), worded("loss", 0.1234567), worded("mae", math.nan)
-    ('accuracy 97.50%', 'loss 0.1235', 'mae not finite')
+    >>> format_metric("accuracy", 0.975), format_metric("mae", math.nan)
+    ('accuracy 97.50%', 'mae not finite')
     """
     finite = math.isfinite(value)
     shown = numbers.measure(name, value) if finite else tr("not finite")
     return f"{called(name)} {shown}"
 
 
-def left_out(missing: int, rows: int) -> str:
+def omitted(missing: int, rows: int) -> str:
     """Return the count of omitted rows in brackets, or an empty text for none.
 
-    >>> left_out(43, 400), left_out(0, 400)
+    >>> omitted(43, 400), omitted(0, 400)
     (' (43 of 400 rows left out for empty cells)', '')
     """
     if not missing:
@@ -74,7 +64,9 @@ def summary(session: Session) -> dict[str, Any]:
     origin, trainer, parts = session.origin, session.trainer, session.parts
     stopped = Stopped.of(trainer)
     row = _row_of_weights(trainer, stopped)
-    shown = ("train_", "validation_") if origin.watched == "validation" else ("train_",)
+    shown = ("train_",)
+    if origin.validation_part == "validation":
+        shown = ("train_", "validation_")
     tested = {} if parts.test is None else trainer.evaluate(parts.test)
     result: dict[str, Any] = {
         "run": origin.name,
@@ -87,7 +79,7 @@ def summary(session: Session) -> dict[str, Any]:
         result["best_epoch"] = stopped.best_epoch
     return {
         **result,
-        "batch_size": origin.fitting(parts.train)["batch_size"],
+        "batch_size": origin.fit_options(parts.train)["batch_size"],
         "lr": trainer.optimizer.schedule.lr,
         "samples": parts.sizes(),
         "incomplete_rows": parts.incomplete,
@@ -119,8 +111,8 @@ def write(session: Session, summary: Mapping[str, Any]) -> list[str]:
     matplotlib curve.png, a recipe's own pictures and report.html.
     """
     trainer, parts, directory = session.trainer, session.parts, session.directory
-    told = numbers.plain({**summary, "history": trainer.history.epochs})
-    texts = {"metrics.json": json.dumps(told, indent=2, ensure_ascii=False) + "\n"}
+    content = numbers.plain({**summary, "history": trainer.history.epochs})
+    texts = {"metrics.json": json.dumps(content, indent=2, ensure_ascii=False) + "\n"}
     if session.origin.copy is not None:
         texts = {COPY: session.origin.copy, **texts}
     for name in (*texts, "curve.png", "report.html"):
@@ -160,7 +152,7 @@ def readable(session: Session, s: Mapping[str, Any], files: list[str]) -> str:
     trainer, parts = session.trainer, session.parts
     part = next((p for p in ("test", "validation") if f"{p}_loss" in s), "train")
     words = tr(", ").join(
-        worded(key.removeprefix(f"{part}_"), v)
+        format_metric(key.removeprefix(f"{part}_"), v)
         for key, v in s.items()
         if key.startswith(f"{part}_") and np.ndim(v) == 0
     )
@@ -180,7 +172,7 @@ def readable(session: Session, s: Mapping[str, Any], files: list[str]) -> str:
         parameters=f"{s['parameters']:,}",
         seed=s["seed"],
     )
-    left = left_out(parts.incomplete, parts.rows)
+    left = omitted(parts.incomplete, parts.rows)
     rows = [(tr("samples"), f"{samples}{left}"), (tr("trained"), trained)]
     stopped = Stopped.of(trainer)
     if stopped is not None and stopped.best_epoch is not None:
@@ -196,7 +188,7 @@ def readable(session: Session, s: Mapping[str, Any], files: list[str]) -> str:
     rows += [(tr("time"), time), (tr("files"), f"{s['out']}: {', '.join(files)}")]
     room = max(width(name) for name, __ in rows)
     head = tr(
-        "{run}: {words} on the {part}", run=s["run"], words=words, part=part_named(part)
+        "{run}: {words} on the {part}", run=s["run"], words=words, part=tr(PARTS[part])
     )
     lines = [f"  {name}{' ' * (room - width(name))}   {text}" for name, text in rows]
     return "\n".join([head, *lines])

@@ -15,11 +15,11 @@ from chainrule.data.tables.texts import words
 from chainrule.errors import ArgumentError, DataError, nearest
 from chainrule.runs import template
 from chainrule.runs.data_section import NAMES, format_of
-from chainrule.runs.values import written
+from chainrule.runs.values import to_toml
 from chainrule.text import _
 from chainrule.util.atomic_files import open_file, replace
 
-#: For each section the keys that are given.
+#: The settings of each section.
 Sections = dict[str, dict[str, Any]]
 #: Tables of fewer rows are for training as a whole.
 SMALL = 20
@@ -76,8 +76,8 @@ def write(
         )
     sections, notes = start(place, target, file.parent, text)
     replace(file, template.text(str(file), sections).encode(), _("starting file"))
-    told = {"file": str(file), "data": sections["data"]}
-    return told | ({"notes": notes} if notes else {})
+    written = {"file": str(file), "data": sections["data"]}
+    return written | ({"notes": notes} if notes else {})
 
 
 def start(
@@ -119,7 +119,7 @@ def start(
         keys |= {} if text is None else {"format": "text"}
         return _table(path, keys, target, text)
     if format == "images":
-        keys |= _looks(path)
+        keys |= _image_options(path)
     flat = format == "npz" and len(data.read_npz(path).x.shape) == 2
     layers = [*([] if flat else ["Flatten"]), _linear(64), "ReLU"]
     return _sections(keys, layers), []
@@ -185,7 +185,7 @@ def _mnist() -> Sections:
     )
 
 
-def _looks(path: Path) -> dict[str, Any]:
+def _image_options(path: Path) -> dict[str, Any]:
     """Return the size and mode for a folder's images, from the first of them.
 
     Their own size where it is one and small, else 32 × 32.
@@ -226,8 +226,8 @@ def _table(
         target = next(
             (c for c in source.columns[::-1] if c not in (text, *source.index)), None
         )
-    given = {} if text is None else {"features": [text]}
-    found = data.examine(path, target=target, **given)
+    features = {} if text is None else {"features": [text]}
+    found = data.examine(path, target=target, **features)
     wanted = found.target if isinstance(found.target, str) else list(found.target)
     keys = {"source": keys["source"], "target": wanted, **keys}
     features = [
@@ -236,7 +236,7 @@ def _table(
         if column.reason is None and column.name != wanted
     ]
     if text is not None:
-        names = all(len(words(said)) < 2 for said in features[0].examples)
+        names = all(len(words(cell)) < 2 for cell in features[0].examples)
         keys |= {"text": text, "units": "characters" if names else "words"}
     elif len(features) <= LISTED:
         keys["features"] = [column.name for column in features]
@@ -254,7 +254,7 @@ def _table(
         )
     notes += [n for n in found.notes if text is None or f"column '{text}'" not in n]
     for question in found.questions:
-        answer = ", ".join(f"{k} = {written(v)}" for k, v in question.settings.items())
+        answer = ", ".join(f"{k} = {to_toml(v)}" for k, v in question.settings.items())
         notes.append(
             _(
                 "{answer}: {what} {seen}; {means}",
@@ -271,14 +271,14 @@ def _table(
                 "measure it on rows of your own with chainrule evaluate"
             )
         )
-    made = _suiting(keys, found)
+    sections = _settings_for(keys, found)
     if text is not None:
-        made["model"]["layers"] = READING
-        made["optimizer"]["weight_decay"] = 0.1
-    return made, notes
+        sections["model"]["layers"] = READING
+        sections["optimizer"]["weight_decay"] = 0.1
+    return sections, notes
 
 
-def _suiting(keys: dict[str, Any], found: Examined) -> Sections:
+def _settings_for(keys: dict[str, Any], found: Examined) -> Sections:
     """Return parts, network and training that suit the size of a table.
 
     A step sees a batch; the run is long enough for some thousands of steps, and ends

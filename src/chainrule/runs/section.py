@@ -1,21 +1,15 @@
 """The base class of run-file sections, and the types of their keys' values.
 
-A section is a pydantic model: its fields are the keys, each with its meaning and an
-example. What pydantic refuses becomes a :class:`Wrong`, which knows the section and the
-key; ``messages`` puts it into words. What a validator refuses says so itself, as an
-error of the family or as a ``Problem`` at a place within the section.
+A section is a pydantic model: its fields are the keys, each with a description and an
+example. ``messages`` words what pydantic refuses. What a validator refuses it words
+itself, as an error or as a ``Problem`` at a place within the section.
 """
 
 from __future__ import annotations
 
-import ast
-import functools
-import inspect
-import itertools
 import re
-import textwrap
 import types
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import (
@@ -23,7 +17,6 @@ from typing import (
     Any,
     ClassVar,
     Literal,
-    NamedTuple,
     Self,
     Union,
     get_args,
@@ -40,10 +33,10 @@ from pydantic import (
     model_validator,
 )
 from pydantic.fields import FieldInfo
-from pydantic_core import InitErrorDetails, PydanticCustomError
+from pydantic_core import PydanticCustomError
 
-from chainrule.errors import ArgumentError
-from chainrule.runs.problems import Where
+from chainrule.errors import ChainruleError
+from chainrule.runs.problems import Refused, SectionError, Where
 from chainrule.runs.values import show
 from chainrule.text import _, joined
 from chainrule.util import atomic_files
@@ -109,41 +102,6 @@ Plain = Annotated[
 ]
 
 
-class Wrong(NamedTuple):
-    """An invalid key or value in a run file, before it becomes a message."""
-
-    whose: Any
-    """the section, or the family of classes, that refuses it"""
-    why: str
-    """the kind of error, as pydantic calls it"""
-    key: str
-    """what it is about"""
-    got: Any
-    """what was given"""
-
-
-def refusal(found: Mapping[Where, Wrong | ArgumentError]) -> ValidationError:
-    """Return a pydantic ValidationError that carries our errors by place."""
-    details = [
-        InitErrorDetails(
-            type=PydanticCustomError("wrong", "wrong", {"wrong": item}),
-            loc=where,
-            input=None,
-        )
-        for where, item in found.items()
-    ]
-    return ValidationError.from_exception_data("run", details)
-
-
-def carried(item: Mapping[str, Any]) -> tuple[Where, Wrong | ArgumentError | None]:
-    """Return the place and the error of ours in an item of a ValidationError."""
-    where, context = item["loc"], item.get("ctx", {})
-    if "wrong" in context:
-        return where, context["wrong"]
-    said = context.get("error")
-    return (*where, *getattr(said, "where", ())), said
-
-
 class Section(BaseModel):
     """One section of a run's file, or the options of a class that it names."""
 
@@ -153,30 +111,47 @@ class Section(BaseModel):
         allow_inf_nan=False,
         frozen=True,
     )
-    #: How messages call it, and what it is about.
+    #: Its header in the file.
+    heading: ClassVar[str] = ""
+    #: What messages call it, where that is not the header, and what it is about.
     title: ClassVar[str] = ""
     what: ClassVar[str] = ""
 
     @model_validator(mode="wrap")
     @classmethod
-    def _refused(cls, given: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
-        """Convert pydantic's errors to one :class:`Wrong` for each key.
+    def _as_one_error(
+        cls, value: Any, handler: ModelWrapValidatorHandler[Self]
+    ) -> Self:
+        """Raise all errors as one :class:`SectionError`, one for each key."""
+        try:
+            return handler(value)
+        except ValidationError as error:
+            found: dict[Where, Refused | ChainruleError] = {}
+            for item in error.errors(include_url=False):
+                where, cause = item["loc"], item.get("ctx", {}).get("error")
+                if isinstance(cause, SectionError):
+                    found |= {(*where, *k): inner for k, inner in cause.found.items()}
+                elif cause is not None:
+                    found[*where, *getattr(cause, "where", ())] = cause
+                else:
+                    key = str(where[0]) if where else ""
+                    got = value.get(key) if where else value
+                    refused = Refused(cls, item["type"], key, got)
+                    found.setdefault(where[:1], refused)
+            raise SectionError(found) from None
 
-        Errors of validators pass.
+    @classmethod
+    def read(cls, value: Any) -> Self:
+        """Return the checked section.
+
+        Raises:
+            SectionError: all that is wrong with it.
         """
         try:
-            return handler(given)
+            return cls.model_validate(value)
         except ValidationError as error:
-            found: dict[Where, Wrong | ArgumentError] = {}
-            for item in error.errors(include_url=False):
-                where, said = carried(item)
-                key = str(where[0]) if where else ""
-                if said is not None:
-                    found[where] = said
-                else:
-                    got = given.get(key) if where else given
-                    found.setdefault(where[:1], Wrong(cls, item["type"], key, got))
-            raise refusal(found) from None
+            (item,) = error.errors(include_url=False)
+            raise item.get("ctx", {})["error"] from None
 
     @classmethod
     def known(cls) -> dict[str, FieldInfo]:
@@ -184,49 +159,14 @@ class Section(BaseModel):
         found = {f.alias or name: f for name, f in cls.model_fields.items()}
         return {k: f for k, f in found.items() if f.annotation is not type(None)}
 
-    def given(self) -> dict[str, Any]:
+    def set_values(self) -> dict[str, Any]:
         """Return the values of the keys that are set in the file."""
         names = [n for n in type(self).model_fields if n in self.model_fields_set]
         return {name: getattr(self, name) for name in names}
 
-    def plain(self) -> dict[str, Any]:
+    def to_table(self) -> dict[str, Any]:
         """Return the section's set values as a TOML-compatible table."""
         return self.model_dump(by_alias=True, exclude_unset=True, serialize_as_any=True)
-
-
-def meaning(section: type[Section], key: str) -> str:
-    """Return the description of a key, or the docstring below its field.
-
-    Pydantic would look that up for every model at import, which takes longer than all
-    else that it does.
-    """
-    fields = section.model_fields
-    name = next(n for n, f in fields.items() if key == (f.alias or n))
-    said = fields[name].description
-    for kind in () if said else section.__mro__:
-        said = said or _docs(kind).get(name)
-    return " ".join((said or "").split())
-
-
-@functools.lru_cache(maxsize=256)
-def _docs(kind: type) -> dict[str, str]:
-    """Return the docstrings below the attributes of a class, from its source."""
-    try:
-        source = inspect.getsource(kind)
-    except (OSError, TypeError):
-        return {}
-    (written,) = ast.parse(textwrap.dedent(source)).body
-    found: dict[str, str] = {}
-    for field, text in itertools.pairwise(getattr(written, "body", ())):
-        match field, text:
-            case (
-                ast.AnnAssign(target=ast.Name(id=name)),
-                ast.Expr(value=ast.Constant(value=str(said))),
-            ):
-                found[name] = said
-            case _:
-                pass
-    return found
 
 
 def example(field: FieldInfo) -> Any:
@@ -237,7 +177,7 @@ def example(field: FieldInfo) -> Any:
 # -- kinds in words --------------------------------------------------------------------
 
 
-def takes(field: FieldInfo) -> str:
+def accepted(field: FieldInfo) -> str:
     """Return the values that a key accepts, in words."""
     return expected(field.annotation, field.metadata)
 

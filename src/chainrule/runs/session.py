@@ -84,7 +84,7 @@ class Session:
         """
         document, __ = checkpoint.read(checkpoint.locate(directory))
         origin = origin_of(document.get("notes"), directory)
-        if origin is None or (target is not None and not _is(origin, target)):
+        if origin is None or (target is not None and not _matches(origin, target)):
             raise _another(directory, target, origin)
         threads = options.pop("threads", None) or origin.setting("threads")
         trainer = Trainer.load(directory, threads=threads)
@@ -116,7 +116,7 @@ class Session:
         """
         origin = self.origin
         common: dict[str, Any] = {
-            "validation": getattr(self.parts, origin.watched),
+            "validation": getattr(self.parts, origin.validation_part),
             "callbacks": origin.callbacks(self.directory),
             "checkpoint": self.directory,
             "checkpoint_every": checkpoint_every,
@@ -127,7 +127,7 @@ class Session:
         except (ArgumentError, ShapeError, DTypeError):
             if self.epochs is not None or not isinstance(origin, RunFile):
                 raise  # the command line is to blame
-            with origin.blamed():
+            with origin.as_problems():
                 raise
 
     def _train(self, common: dict[str, Any]) -> None:
@@ -135,8 +135,9 @@ class Session:
         if trainer.plan is not None:
             trainer.resume(self.parts.train, epochs=self.epochs, **common)
             return
-        how = origin.fitting(self.parts.train) | {"validation_name": origin.watched}
-        trainer.fit(self.parts.train, **how, **common)
+        options = origin.fit_options(self.parts.train)
+        options["validation_name"] = origin.validation_part
+        trainer.fit(self.parts.train, **options, **common)
 
 
 def new_directory(name: str) -> Path:
@@ -160,7 +161,7 @@ def origin_of(notes: Any, place: Path) -> Origin | None:
     try:
         if "recipe" in notes:
             options = Options.model_validate(notes["options"])
-            return FromRecipe.of(notes["recipe"], options.given())
+            return FromRecipe.of(notes["recipe"], options.set_values())
         note = notes["run"]
         folder, text = Path(note["folder"]), note["text"]
         options = dict(note["options"])
@@ -169,7 +170,7 @@ def origin_of(notes: Any, place: Path) -> Origin | None:
             raise ValueError(_("no folder has NUL in its name"))
         # The checkpoint may be a stranger's: data lie where the user is, or where a
         # file of the user's says.
-        own = _says(folder / run.name, text)
+        own = _contains(folder / run.name, text)
         return run if own else replace(run, within=Path.cwd())
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         if isinstance(error, ArgumentError) and "run" in notes:
@@ -182,7 +183,7 @@ def origin_of(notes: Any, place: Path) -> Origin | None:
         ) from error
 
 
-def _says(file: Path, text: str) -> bool:
+def _contains(file: Path, text: str) -> bool:
     """Return whether a file exists and contains the given text."""
     with atomic_files.ignoring():
         found = atomic_files.read_file(file, BYTES_AT_MOST)
@@ -190,7 +191,7 @@ def _says(file: Path, text: str) -> bool:
     return False
 
 
-def _is(origin: Origin, target: str) -> bool:
+def _matches(origin: Origin, target: str) -> bool:
     """Return whether a command-line target may be the origin of a run."""
     if isinstance(origin, FromRecipe):
         return origin.name == target
@@ -241,7 +242,7 @@ def _check_same(run: RunFile, now: RunFile) -> None:
         new, place = getattr(now.settings, section), f"[{section}]"
         if section == "output" or own == new:
             continue
-        was, named = (s.plain().get(section) for s in (run.settings, now.settings))
+        was, named = (s.to_table().get(section) for s in (run.settings, now.settings))
         if isinstance(own, Section):
             old, other = dict(own), dict(new)
             key = next(k for k in old | other if old.get(k) != other.get(k))

@@ -58,8 +58,8 @@ class Parts:
     def for_loss(self, loss: Any) -> Parts:
         """Return all parts with targets in the form that ``loss`` takes."""
         parts = self._named()
-        made = {name: part and for_loss(part, loss) for name, part in parts.items()}
-        return replace(self, **made)
+        parts = {name: part and for_loss(part, loss) for name, part in parts.items()}
+        return replace(self, **parts)
 
     def sizes(self) -> dict[str, int]:
         """Return the number of samples of each part."""
@@ -99,19 +99,19 @@ def load(settings: Data, find: Finder) -> Parts:
             with at("data", name):
                 format = whole.format
                 assert format is not None  # it was read from a file
-                named[name] = data.read(_place(given, find), format=format)
+                named[name] = data.read(_paths(given, find), format=format)
                 files[name] = _file(given, find)
         elif named[name] is None:
             share = settings.share(name) or 0.0
             counts[name] = max(1, round(share * len(whole))) if share > 0 else 0
-    train = _dealt(settings, whole, counts, named)
+    train = _split(settings, whole, counts, named)
     return Parts(train, **named, rows=rows, incomplete=incomplete, files=files)
 
 
 # -- reading -----------------------------------------------------------------------
 
 
-def _place(given: str | list[str], find: Finder) -> Path | tuple[Path, ...]:
+def _paths(given: str | list[str], find: Finder) -> Path | tuple[Path, ...]:
     """Return the path, or the pair of paths, of a source."""
     return find(given) if isinstance(given, str) else tuple(map(find, given))
 
@@ -130,7 +130,7 @@ def _read(settings: Data, find: Finder) -> Dataset:
             return data.mnist()[0]
         given = {DRAWING[k][0]: v for k, v in given.items() if k in DRAWING}
         return getattr(data, source)(**given, seed=settings.seed)
-    place = _place(source, find)
+    place = _paths(source, find)
     if settings.kind == "images" and isinstance(place, Path) and not place.exists():
         near = nearest(source, NAMES)
         if near is not None:
@@ -193,7 +193,7 @@ def _arrays(read: Dataset, path: Path, task: str | None) -> Dataset:
 # -- parts -------------------------------------------------------------------------
 
 
-def _dealt(
+def _split(
     settings: Data,
     whole: Dataset,
     counts: Mapping[str, int],
@@ -273,10 +273,10 @@ def for_loss(part: Dataset, loss: Any) -> Dataset:
     """
     if part.classes != 2 or not isinstance(loss, BINARY):
         return part
-    made = copy.copy(part)
-    made.y, made.classes = part.y.astype(np.float32)[:, None], None
+    binary = copy.copy(part)
+    binary.y, binary.classes = part.y.astype(np.float32)[:, None], None
     if isinstance(loss, SignLoss):
-        made.y = 2 * made.y - 1
+        binary.y = 2 * binary.y - 1
     # Without names a hinge loss would speak of the classes −1 and 1.
-    made.class_names = part.class_names or ("0", "1")
-    return made
+    binary.class_names = part.class_names or ("0", "1")
+    return binary

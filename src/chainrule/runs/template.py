@@ -9,10 +9,10 @@ from typing import Any
 from pydantic.fields import FieldInfo
 
 from chainrule.runs import schema
-from chainrule.runs.classes import summary
+from chainrule.runs.classes import describe, summary
 from chainrule.runs.data_section import section_of
-from chainrule.runs.section import Section, example, meaning
-from chainrule.runs.values import key, show, written
+from chainrule.runs.section import Section, example
+from chainrule.runs.values import key, show, to_toml
 from chainrule.text import _, tr
 from chainrule.text.catalogue import current
 from chainrule.text.numbers import width
@@ -44,7 +44,7 @@ def text(name: str, chosen: Mapping[str, Mapping[str, Any]]) -> str:
 
     Args:
         name: of the file.
-        chosen: for each section the keys that are given.
+        chosen: the settings of each section.
     """
     parts = [tr(_HEAD, name=name)]
     for title, section in schema.SECTIONS.items():
@@ -53,41 +53,31 @@ def text(name: str, chosen: Mapping[str, Mapping[str, Any]]) -> str:
     return "\n".join(parts)
 
 
-def texts() -> Iterator[str]:
-    """Yield the English texts of comments, for translation."""
-    yield from (_HEAD, _LAST, *_LAYERS.values())
-    families = (f for name, f in schema.FAMILIES.items() if name != "model")
-    made = [family.model(name) for family in families for name in family.classes]
-    for section in (*schema.SECTIONS.values(), *schema.KINDS.values(), *made):
-        yield from (meaning(section, key).rstrip(".") for key in section.known())
-    yield from map(summary, schema.SECTIONS.values())
-
-
 def _section(
-    name: str, section: type[Section], given: Mapping[str, Any]
+    name: str, section: type[Section], settings: Mapping[str, Any]
 ) -> Iterator[str]:
     """Yield the lines of a section: its header, set keys, and others as comments."""
     family, many = schema.FAMILIES.get(name), name == "callbacks"
-    # One that may come many times is a comment until it is given.
-    yield f"# {section.title}" if many and not given else section.title
+    # One that may come many times is a comment while it has no settings.
+    yield f"# {section.title}" if many and not settings else section.title
     if name == "data":
-        section = section_of(given["source"], given.get("format")) or section
+        section = section_of(settings["source"], settings.get("format")) or section
     elif family is not None and name != "model":
-        usual = example(section.known()["class"]) if many else family.otherwise
-        made = given.get("class", usual)
-        section = section if made is None else family.model(made)
+        usual = example(section.known()["class"]) if many else family.default
+        chosen = settings.get("class", usual)
+        section = section if chosen is None else family.model(chosen)
     fields = section.known()
-    for item in sorted(fields, key=lambda item: item not in given):
+    for item in sorted(fields, key=lambda item: item not in settings):
         field = fields[item]
-        doc = tr(meaning(section, item).rstrip("."))
+        doc = tr(describe(section, item))
         if item == "class" and family is not None:
-            shown = given.get(item, example(field))
+            shown = settings.get(item, example(field))
             others = (show(other) for other in family.classes if other != shown)
             doc = tr("or {others}", others=", ".join(others))
         if item == "layers":
-            yield from _layers(given[item])
-        elif item in given:
-            yield from _beside(f"{key(item)} = {written(given[item])}", doc)
+            yield from _layers(settings[item])
+        elif item in settings:
+            yield from _with_comment(f"{key(item)} = {to_toml(settings[item])}", doc)
         else:
             yield from _offered(item, field, doc)
 
@@ -98,19 +88,19 @@ def _layers(layers: Sequence[Any]) -> Iterator[str]:
     for i, layer in enumerate(layers):
         name = layer if isinstance(layer, str) else layer["class"]
         comment = tr(_LAST if i == len(layers) - 1 else _LAYERS.get(name, ""))
-        yield from _beside(f"  {written(layer)},", comment)
+        yield from _with_comment(f"  {to_toml(layer)},", comment)
     yield "]"
 
 
 def _offered(name: str, field: FieldInfo, doc: str) -> Iterator[str]:
     """Yield the comment lines of an unset key: its example or its default."""
     default = None if field.is_required() else field.default
-    told = (example(field), _EXAMPLES.get(name), default)
-    shown = next((value for value in told if value is not None), None)
+    values = (example(field), _EXAMPLES.get(name), default)
+    shown = next((value for value in values if value is not None), None)
     if shown is not None:
         if default not in (None, shown, []):
             doc += tr(" (default: {value})", value=show(default))
-        yield from _beside(f"# {key(name)} = {written(shown)}", doc)
+        yield from _with_comment(f"# {key(name)} = {to_toml(shown)}", doc)
 
 
 def _wrapped(text: str) -> list[str]:
@@ -125,7 +115,7 @@ def _folded(text: str, columns: int) -> list[str]:
     return [line for line in wrapped(text, columns) if line]
 
 
-def _beside(left: str, comment: str) -> Iterator[str]:
+def _with_comment(left: str, comment: str) -> Iterator[str]:
     """Yield a line with a comment at its right, wrapped if necessary."""
     space = " " * (COLUMN - width(left))
     if not space:

@@ -1,15 +1,16 @@
-"""Reading and parsing of TOML files, with helpful errors."""
+"""Reading and parsing of TOML files, with helpful errors and the lines of keys."""
 
 from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from chainrule.data.files import checked_path, opened
 from chainrule.errors import DataError
+from chainrule.runs.problems import Where
 from chainrule.text import _
 
 #: No file that a person writes is as large.
@@ -19,6 +20,10 @@ DEEPEST = 40
 _DOTTED = re.compile(
     rf"(?<![\w\"'-])(?:[\w\"'-]++[ \t]*+\.[ \t]*+){{{DEEPEST}}}"  # in linear time
 )
+#: What may close a statement that goes on below the line: brackets, quotes.
+_CLOSINGS = ("", "]", "}]", "]]", "]}]", '"""', "'''")
+#: So many characters are parsed to find lines; the file of a person needs 100,000.
+_SEARCHED_AT_MOST = 2**20
 _HINTS = {
     "key part": _("an inline table { … } stands on one line; keys have no spaces"),
     "Cannot declare|Cannot overwrite": _("write every section and every key once"),
@@ -117,3 +122,63 @@ def _hint(message: str, hints: Mapping[str, str]) -> str:
     every = {**_HINTS, **hints}
     every[""] = every.pop("")  # last
     return next(every[found] for found in every if re.search(found, message))
+
+
+def lines_of(text: str) -> dict[Where, int]:
+    """Return the line, from 1, of every section, key and list item of a TOML text.
+
+    ``tomllib`` reports no positions. So each statement is parsed by itself: a key has
+    the first line up to which the statement, closed there, contains the key.
+
+    >>> lines_of("[model]\\nlayers = [\\n  'ReLU',\\n]")[("model", "layers", 0)]
+    3
+    """
+    lines: dict[Where, int] = {}
+    counts: dict[Where, int] = {}
+    section: Where = ()
+    statement, room = "", _SEARCHED_AT_MOST
+    for number, line in enumerate(text.split("\n"), 1):
+        statement += line + "\n"
+        for closing in _CLOSINGS:
+            room -= len(statement)
+            try:
+                parsed = tomllib.loads(statement + closing)
+            except (ValueError, RecursionError):
+                continue
+            paths: Iterable[Where] = _paths(parsed)
+            if statement.lstrip().startswith("["):
+                section, paths = _header(parsed, counts), [()]
+            for path in paths:
+                lines.setdefault((*section, *path), number)
+            if not closing:
+                statement = ""
+            break
+        if room < 0:
+            break
+    return lines
+
+
+def _paths(value: Any) -> Iterator[Where]:
+    """Yield the path of every key and list item in a value."""
+    items = value.items() if isinstance(value, dict) else ()
+    for name, inner in enumerate(value) if isinstance(value, list) else items:
+        yield (name,)
+        yield from ((name, *path) for path in _paths(inner))
+
+
+def _header(parsed: Any, counts: dict[Where, int]) -> Where:
+    """Return the path of the table that a header ``[a.b]`` or ``[[a.b]]`` opens.
+
+    Args:
+        parsed: the header alone as a document.
+        counts: the number of tables so far of each ``[[a.b]]``; it is updated.
+    """
+    path: Where = ()
+    while parsed:
+        ((name, parsed),) = parsed.items()
+        path = (*path, name)
+        if isinstance(parsed, list):
+            counts[path], (parsed,) = counts.get(path, 0) + 1, parsed
+        if path in counts:
+            path = (*path, counts[path] - 1)
+    return path

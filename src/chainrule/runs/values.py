@@ -15,14 +15,14 @@ def show(value: Any, room: int = 60) -> str:
     >>> show(True), show("a"), show([1, "b"]), show({"p": 0.5})
     ('true', '"a"', '[1, "b"]', '{p = 0.5}')
     """
-    text = written(value, depth=4, items=50)
+    text = to_toml(value, depth=4, items=50)
     return text if len(text) <= room else text[: room - 1] + "…"
 
 
-def written(value: Any, *, depth: int = 100, items: int = 10**9) -> str:
+def to_toml(value: Any, *, depth: int = 100, items: int = 10**9) -> str:
     """Return ``value`` as TOML, with at most ``depth`` brackets and ``items`` in each.
 
-    >>> written({"size": [28, 28], "mode": "L"})
+    >>> to_toml({"size": [28, 28], "mode": "L"})
     '{size = [28, 28], mode = "L"}'
     """
     if isinstance(value, bool):
@@ -33,10 +33,10 @@ def written(value: Any, *, depth: int = 100, items: int = 10**9) -> str:
         return "…"
     few = {"depth": depth - 1, "items": items}
     if isinstance(value, list | tuple):
-        return f"[{', '.join(written(v, **few) for v in value[:items])}]"
+        return f"[{', '.join(to_toml(v, **few) for v in value[:items])}]"
     if isinstance(value, dict):
         pairs = itertools.islice(value.items(), items)
-        inner = (f"{key(k)} = {written(v, **few)}" for k, v in pairs)
+        inner = (f"{key(k)} = {to_toml(v, **few)}" for k, v in pairs)
         return "{" + ", ".join(inner) + "}"
     if isinstance(value, int) and abs(value) > 10**30:
         return _("a number of very many digits")

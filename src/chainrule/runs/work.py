@@ -39,9 +39,8 @@ from chainrule.notation.expressions import Array
 from chainrule.optim import Optimizer
 from chainrule.runs import toml
 from chainrule.runs.answers import Table, read_table
-from chainrule.runs.places import places
 from chainrule.runs.problems import Lines, Problem, RunFileError, at
-from chainrule.text import _, tr
+from chainrule.text import _
 
 KEYS = (
     *("network", "sizes", "activations", "loss", "lr", "optimizer"),
@@ -119,7 +118,7 @@ def load(path: Path, task: Path | None = None) -> Work:
         )
     table = read_table(path) if is_table else None
     file = (task or path.with_suffix(".toml")) if is_table else path
-    fix = tr("write a file to fill in: chainrule worksheet 2-2sigmoid-1 --format toml")
+    fix = _("write a file to fill in: chainrule worksheet 2-2sigmoid-1 --format toml")
     text = toml.text_of(file, fix)
     return read_work(text, file.name, table)
 
@@ -136,9 +135,9 @@ def read_work(text: str, name: str = "work.toml", table: Table | None = None) ->
         DataError: no TOML.
         RunFileError: what is wrong with it, with key and line.
     """
-    wanted = tr("lines such as lr = 0.1, and below [answers] such as z1 = [0.1, 0.2]")
+    wanted = _("lines such as lr = 0.1, and below [answers] such as z1 = [0.1, 0.2]")
     document = toml.document(text, name, HINTS, str, wanted)
-    lines = places(text)
+    lines = toml.lines_of(text)
     with _blamed(name, lines):
         return _Reader(name, text, lines, document, table).work()
 
@@ -271,9 +270,8 @@ class _Reader:
         """Return the optimiser of the work, described as in run files."""
         if "optimizer" not in self.document:
             return None
-        from pydantic import ValidationError
-
         from chainrule.runs import messages
+        from chainrule.runs.problems import SectionError
         from chainrule.runs.schema import OPTIMIZERS
 
         given = tomllib.loads(self.text)["optimizer"]
@@ -292,8 +290,8 @@ class _Reader:
                         got=", ".join(given) or "{}",
                     )
             try:
-                return OPTIMIZERS.take(given).build()
-            except ValidationError as error:
+                return OPTIMIZERS.read(given).build()
+            except SectionError as error:
                 raise messages.problems(error)[0] from error
 
     def _rate(self) -> float | None:

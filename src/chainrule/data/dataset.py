@@ -21,8 +21,8 @@ from chainrule.data.checks import (
 )
 from chainrule.data.column import Column
 from chainrule.data.frames import Columns, Named, in_order, labels_of
-from chainrule.data.tables.reading import Reading, TableReport
 from chainrule.data.tables.source import Frame
+from chainrule.data.tables.table_reader import TableReader, TableReport
 from chainrule.errors import ArgumentError
 from chainrule.random import permutation
 from chainrule.text import _
@@ -169,22 +169,21 @@ class Dataset:
             (('u', 'v'), array([0, 1, 0], dtype=int32))
         """
         source = Frame.of(frame, name)
-        return cls._of_table(Reading.learned(source, target=target, **options), name)
+        return cls._of_table(
+            TableReader.inferred(source, target=target, **options), name
+        )
 
     @classmethod
-    def _of_table(cls, reading: Reading, name: str | None = None) -> "Dataset":
+    def _of_table(cls, reader: TableReader, name: str | None = None) -> "Dataset":
         """Make a data set of all rows of a table."""
-        rows, layout = reading.all(), reading.layout
+        rows = reader.all()
         made = cls(
             rows.x,
             rows.y,
-            name=name or reading.source.name,
-            class_names=layout.class_names,
-            feature_names=layout.feature_names(),
-            target_names=layout.target_names(),
-            format=layout.format(),
+            name=name or reader.source.name,
+            **reader.schema.description(),
         )
-        made.lines, made.report = rows.lines, reading.report
+        made.lines, made.report = rows.lines, reader.report
         return made
 
     def __len__(self) -> int:

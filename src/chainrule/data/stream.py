@@ -17,7 +17,7 @@ from chainrule.data.column import Column
 from chainrule.data.prefetcher import Prefetcher
 from chainrule.data.source import Pair, Source, Stopped
 from chainrule.data.tables.file import File
-from chainrule.data.tables.reading import Reading
+from chainrule.data.tables.table_reader import TableReader
 from chainrule.errors import ShapeError
 from chainrule.graph.types import ArrayType, as_dtype
 from chainrule.text import _
@@ -126,20 +126,13 @@ class Stream:
             [2, 1]
         """
         source = File.of(path, delimiter, encoding, header)
-        layout = Reading.learned(source, target=target, **options).layout
+        schema = TableReader.inferred(source, target=target, **options).schema
 
         def make() -> Iterator[Pair]:
-            return ((rows.x, rows.y) for rows in Reading(source, layout) if len(rows.x))
+            reader = TableReader(source, schema)
+            return ((rows.x, rows.y) for rows in reader if len(rows.x))
 
-        return cls(
-            make,
-            batched=True,
-            name=name or source.name,
-            class_names=layout.class_names,
-            feature_names=layout.feature_names(),
-            target_names=layout.target_names(),
-            format=layout.format(),
-        )
+        return cls(make, batched=True, name=name or source.name, **schema.description())
 
     @property
     def row(self) -> ArrayType:

@@ -7,10 +7,10 @@ from typing import Any
 from chainrule.data.checks import shortened
 from chainrule.data.dataset import Dataset
 from chainrule.data.tables.file import source_of
-from chainrule.data.tables.layout import Layout
+from chainrule.data.tables.inference import SchemaInference
 from chainrule.data.tables.options import Options
-from chainrule.data.tables.reading import Reading
-from chainrule.data.tables.study import Study
+from chainrule.data.tables.schema import Schema
+from chainrule.data.tables.table_reader import TableReader
 from chainrule.data.tables.texts import Texts, learned
 from chainrule.errors import ArgumentError
 from chainrule.text import _
@@ -104,16 +104,17 @@ def read_text(
         vocabulary=vocabulary,
         lowercase=lowercase,
     )
-    options.features = ()  # the target alone is looked at
-    study = Study.of(source, options)
-    study.notes += notes
-    return Dataset._of_table(Reading(source, study.layout((column,)), study), name)
+    options.features = ()  # types are inferred for the target alone
+    inference = SchemaInference.of(source, options)
+    inference.notes += notes
+    schema = inference.schema((column,))
+    return Dataset._of_table(TableReader(source, schema, inference), name)
 
 
 def texts_of(data: Dataset) -> Texts | None:
     """Return the text column of a data set; None for other data."""
     format = data.format or {}
-    return Layout.restored(format).texts if format.get("kind") == "text" else None
+    return Schema.restored(format).texts if format.get("kind") == "text" else None
 
 
 def shown(data: Dataset, row: int) -> dict[str, str]:

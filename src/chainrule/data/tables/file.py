@@ -28,12 +28,12 @@ from chainrule.data.tables.source import (
     INDEX,
     Chunk,
     Frame,
+    Progress,
     Source,
-    Told,
     cells_of,
     installed,
     is_frame,
-    listener,
+    progress_callback,
 )
 from chainrule.errors import DataError
 from chainrule.text import _, joined
@@ -55,9 +55,9 @@ class File(Source):
 
     Attributes:
         path: the file.
-        delimiter: what stands between cells.
-        encoding: of the text.
-        header: whether its first line names the columns.
+        delimiter: the character between cells.
+        encoding: the encoding of the text.
+        header: whether the first line names the columns.
     """
 
     path: Path = field(default_factory=Path)
@@ -83,8 +83,8 @@ class File(Source):
         settings = {"delimiter": delimiter, "encoding": encoding, "header": header}
         installed("pandas")  # before the file is looked through
         found = checked_path(path, _("CSV file"))
-        if (told := listener()) is not None:
-            told(found, 0, found.stat().st_size)
+        if (callback := progress_callback()) is not None:
+            callback(found, 0, found.stat().st_size)
         notes = []
         with reading(found, WHAT, FIX):
             if encoding is None:
@@ -170,8 +170,8 @@ class File(Source):
         """Yield the cells of some columns block by block, as :class:`Source` defines.
 
         Raises:
-            DataError: rows with another number of cells than the header, named; what is
-                no text; a row that is too long.
+            DataError: rows with another number of cells than the header, with their
+                lines; content that is no text; a row that is too long.
         """
         place = {name: i for i, name in enumerate(self.columns)}
         with reading(self.path, WHAT, FIX):
@@ -228,7 +228,7 @@ class File(Source):
     def _rows(self) -> Iterator[_Block]:
         """Yield the blocks without the header; refuse rows of other lengths."""
         width, header = len(self.columns), self.header
-        for block in self._blocks(listener()):
+        for block in self._blocks(progress_callback()):
             if header:
                 lines, widths, records = block
                 block, header = _Block(lines[1:], widths[1:], records[1:]), False
@@ -273,7 +273,7 @@ class File(Source):
             strict=True,
         )
 
-    def _blocks(self, told: Told | None = None) -> Generator[_Block]:
+    def _blocks(self, callback: Progress | None = None) -> Generator[_Block]:
         """Yield the non-blank rows in blocks, the header included."""
         size = self.path.stat().st_size
         rest, line = "", 1
@@ -282,8 +282,8 @@ class File(Source):
                 new = file.read(BLOCK)
                 if new.endswith("\r"):
                     new += file.read(1)
-                if told is not None and new:
-                    told(self.path, min(raw.tell(), size), size)
+                if callback is not None and new:
+                    callback(self.path, min(raw.tell(), size), size)
                 text = rest + new
                 if "\0" in text:
                     raise damaged(

@@ -10,8 +10,8 @@ from chainrule.data.dataset import Dataset
 from chainrule.data.features import Features
 from chainrule.data.tables.columns import Number
 from chainrule.data.tables.file import File, source_of
-from chainrule.data.tables.layout import Layout
-from chainrule.data.tables.reading import Reading
+from chainrule.data.tables.schema import Schema
+from chainrule.data.tables.table_reader import TableReader
 from chainrule.errors import DataError
 from chainrule.text import _
 from chainrule.util.keywords import strict
@@ -94,7 +94,7 @@ def read_csv(
         >>> data.report.notes()
         ['1 missing cells are filled: city 1']
     """
-    reading = Reading.learned(
+    reader = TableReader.inferred(
         File.of(path, delimiter, encoding, header),
         target=target,
         features=features,
@@ -106,10 +106,10 @@ def read_csv(
         unknown=unknown,
         decimal=decimal,
     )
-    return Dataset._of_table(reading, name)
+    return Dataset._of_table(reader, name)
 
 
-# -- again -------------------------------------------------------------------------
+# -- further tables ----------------------------------------------------------------
 
 
 def read_again(table: Any, format: dict[str, Any]) -> Dataset:
@@ -119,23 +119,24 @@ def read_again(table: Any, format: dict[str, Any]) -> Dataset:
 
 def features_again(table: Any, format: dict[str, Any]) -> Features:
     """Read the features of a further table, in the format of an earlier one."""
-    reading = reading_of(table, format)
-    rows = reading.all()
-    word = reading.source.word
+    reader = reading_of(table, format)
+    rows, word = reader.all(), reader.source.word
     names = tuple(f"{word} {line}" for line in rows.lines.tolist())
     return Features(Column(rows.x), names)
 
 
-def reading_of(table: Any, format: dict[str, Any], *, target: bool = False) -> Reading:
-    """Return a pass over a further table in an earlier format."""
+def reading_of(
+    table: Any, format: dict[str, Any], *, target: bool = False
+) -> TableReader:
+    """Return the reader of a further table in an earlier format."""
     if set(format) == {"kind"} and not target:  # nothing known: columns are numbers
         source = source_of(table)
         columns = tuple(Number(name) for name in source.columns)
-        layout = Layout((), (), columns, missing="error")
+        schema = Schema((), (), columns, missing="error")
     else:
-        layout = Layout.restored(format)
-        source = source_of(table, **layout.file)
-    return Reading(source, layout, target=target)
+        schema = Schema.restored(format)
+        source = source_of(table, **schema.file)
+    return TableReader(source, schema, target=target)
 
 
 def rows_of(
@@ -161,7 +162,7 @@ def rows_of(
         >>> rows_of("two.csv", data.format, data.lines[1:])
         [{'a': '3', 'y': '4'}]
     """
-    source = source_of(table, **Layout.restored(format).file)
+    source = source_of(table, **Schema.restored(format).file)
     wanted = {int(line) for line in lines}
     found = source.texts(wanted)
     if strange := wanted.difference(found):

@@ -23,14 +23,14 @@ ROWS = 50_000
 #: Names that programs give to the column of row numbers that they write.
 INDEX = re.compile(r"(Unnamed: \d+)?")
 
-#: Told of a file that is being read: its path, the bytes read so far, and all of them.
-Told = Callable[[Path, int, int], None]
-_told: ContextVar[Told | None] = ContextVar("told", default=None)
+#: A function of a file's path, the bytes read so far, and the size of the file.
+Progress = Callable[[Path, int, int], None]
+_progress: ContextVar[Progress | None] = ContextVar("progress", default=None)
 
 
 @contextmanager
-def progress(told: Told) -> Iterator[None]:
-    """Report the progress of file reading to ``told`` within the block.
+def progress(callback: Progress) -> Iterator[None]:
+    """Report the progress of file reading to ``callback`` within the block.
 
     Example:
         >>> from chainrule.data import progress, read_csv
@@ -41,26 +41,26 @@ def progress(told: Told) -> Iterator[None]:
         few.csv 12 of 12
         few.csv 12 of 12
     """
-    token = _told.set(told)
+    token = _progress.set(callback)
     try:
         yield
     finally:
-        _told.reset(token)
+        _progress.reset(token)
 
 
-def listener() -> Told | None:
-    """Return the function that receives the reading progress, or None."""
-    return _told.get()
+def progress_callback() -> Progress | None:
+    """Return the function that receives the progress of reading, or None."""
+    return _progress.get()
 
 
 class Chunk(NamedTuple):
-    """A chunk of rows of a table: cells by column, and line numbers.
+    """A chunk of rows of a table.
 
     Attributes:
-        rows: how many.
-        lines: the line on which each begins in its file; in a frame its number.
-        cells: of the columns, by name.
-        records: what is written there; empty for a frame.
+        rows: the number of rows.
+        lines: the line of a file on which each row begins; the row number in a frame.
+        cells: the cells of the columns, by name.
+        records: the rows as they are written; empty for a frame.
     """
 
     rows: int
@@ -74,11 +74,11 @@ class Source:
     """Base class of tables whose rows can be read repeatedly: a file or a data frame.
 
     Attributes:
-        name: what to call it.
+        name: the name of the table, for messages.
         columns: the names of its columns, all different.
-        index: those of them that hold the row numbers of the program that wrote it.
-        notes: what was seen on the way, one sentence each.
-        settings: how the caller says that it is written, for others like it.
+        index: the columns with row numbers of the program that wrote the table.
+        notes: remarks on the table, one sentence each.
+        settings: the file options of the caller, for further tables.
     """
 
     name: str
@@ -86,7 +86,7 @@ class Source:
     index: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)
-    #: What a line is called: rows of a frame count from 0.
+    #: The word for a line in messages; rows of a frame count from 0.
     word = "line"
 
     def chunks(
@@ -95,9 +95,9 @@ class Source:
         """Yield the cells of some columns in chunks of rows.
 
         Args:
-            names: of the columns.
-            numbers: those whose cells may come as numbers, without their texts, where
-                all of a chunk are. It is looked at anew for each chunk.
+            names: the names of the columns.
+            numbers: columns whose cells may be read as numbers, without their texts,
+                if all cells of the chunk are numbers. Read again for each chunk.
         """
         raise NotImplementedError
 
@@ -149,7 +149,7 @@ class Frame(Source):
     word = "row"
 
     @classmethod
-    def of(cls, given: Any, name: str) -> Frame:
+    def of(cls, frame: Any, name: str) -> Frame:
         """Wrap a data frame as a table.
 
         Raises:
@@ -157,24 +157,24 @@ class Frame(Source):
         """
         narwhals = installed("narwhals")
         try:
-            if isinstance(given, Mapping):
-                frame = narwhals.from_dict(given, backend="pandas")
+            if isinstance(frame, Mapping):
+                wrapped = narwhals.from_dict(frame, backend="pandas")
             else:
-                frame = narwhals.from_native(given, eager_only=True)
-            columns = tuple(str(column) for column in frame.columns)
+                wrapped = narwhals.from_native(frame, eager_only=True)
+            columns = tuple(str(column) for column in wrapped.columns)
             if len(set(columns)) < len(columns):
                 raise ValueError(_("two columns have one name"))
         except (TypeError, ValueError) as error:
             raise ArgumentError(
                 _("This is not a data frame that can be read."),
                 expected=_("a frame of pandas, polars, pyarrow … whose columns differ"),
-                got=shortened(f"{type(given).__name__}: {error}", 200),
+                got=shortened(f"{type(frame).__name__}: {error}", 200),
                 fix=_("for arrays of numbers: Dataset(x, y)"),
             ) from error
-        if columns != tuple(frame.columns):  # numbers of pandas
-            frame = frame.rename(dict(zip(frame.columns, columns, strict=True)))
+        if columns != tuple(wrapped.columns):  # numbers of pandas
+            wrapped = wrapped.rename(dict(zip(wrapped.columns, columns, strict=True)))
         index = tuple(c for c in columns[:1] if INDEX.fullmatch(c))
-        return cls(name, columns, index, frame=frame)
+        return cls(name, columns, index, frame=wrapped)
 
     def chunks(
         self, names: Sequence[str], numbers: Collection[str] = ()
@@ -214,13 +214,18 @@ def installed(name: str) -> Any:
         ) from error
 
 
-def is_frame(given: Any) -> bool:
-    """Return whether ``given`` is a data frame or a dictionary of columns."""
-    frame = hasattr(given, "columns") and not isinstance(given, str)
-    return frame or isinstance(given, Mapping)
+def is_frame(value: Any) -> bool:
+    """Return whether ``value`` is a data frame or a dictionary of columns."""
+    frame = hasattr(value, "columns") and not isinstance(value, str)
+    return frame or isinstance(value, Mapping)
 
 
 def cells_of(series: Any) -> Cells:
+    """Return the cells of a narwhals series.
+
+    Raises:
+        DataError: lists or other containers.
+    """
     import narwhals
 
     if series.dtype.is_numeric() and not isinstance(series.dtype, narwhals.Decimal):

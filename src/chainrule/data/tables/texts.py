@@ -7,43 +7,43 @@ import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 
 from chainrule.data.checks import shortened
-from chainrule.data.tables.cells import Cells, Nothing
-from chainrule.data.tables.columns import Written
+from chainrule.data.tables.cells import Cells, MissingValues
+from chainrule.data.tables.columns import Encoded
 from chainrule.data.tables.source import Source
 from chainrule.errors import DataError
 from chainrule.text import _
 from chainrule.util import validation
 
-#: The numbers of what is no unit of the vocabulary, and of its first one.
+#: The indices of padding, of an unknown token, and of the vocabulary's first token.
 PADDING, UNKNOWN, FIRST = 0, 1, 2
-#: Units that a row may have; and those where nothing is said, and what share of the
-#: texts shall be whole.
+#: The largest length of a row; the largest default, and the share of texts that are not
+#: cut by the default.
 LONGEST, USUAL, WHOLE = 10_000, 500, 0.95
-#: Units that come up less often are unknown: so the network learns what to make of it.
+#: Less frequent tokens are unknown, so that training has examples of unknown ones.
 OFTEN = 2
 
 Units = Literal["words", "characters"]
 _APOSTROPHE = re.compile(r"(?<!\w)['’]|['’](?!\w)")
 
 
-class _Apart(dict[int, str]):
+class _Spaced(dict[int, str]):
     """A character translation that puts spaces around characters that are words."""
 
     def __missing__(self, code: int) -> str:
         char = chr(code)
         mark = unicodedata.category(char)[0] in "PS" and char not in "'’"
         name = unicodedata.name(char, "")
-        alone = mark or name.startswith(("CJK UNIFIED", "HIRAGANA"))
-        self[code] = f" {char} " if alone else char
+        is_word = mark or name.startswith(("CJK UNIFIED", "HIRAGANA"))
+        self[code] = f" {char} " if is_word else char
         return self[code]
 
 
-_APART = _Apart()
+_SPACED = _Spaced()
 
 
 def words(text: str) -> list[str]:
@@ -52,7 +52,7 @@ def words(text: str) -> list[str]:
     >>> words("Don't panic: 3.5%!"), words("我愛NLP。")
     (["Don't", 'panic', ':', '3', '.', '5', '%', '!'], ['我', '愛', 'NLP', '。'])
     """
-    return _APOSTROPHE.sub(r" \g<0> ", text).translate(_APART).split()
+    return _APOSTROPHE.sub(r" \g<0> ", text).translate(_SPACED).split()
 
 
 @dataclass(frozen=True)
@@ -60,11 +60,11 @@ class Texts:
     """A text column: the indices of each text's first tokens, padded with 0 in front.
 
     Attributes:
-        name: of the column.
-        units: what a text is cut into.
-        length: how many of them a row has.
-        vocabulary: the units that have a number, from 2 on; 1 is any other one.
-        lowercase: whether capitals are taken for small letters.
+        name: the name of the column.
+        units: ``"words"`` or ``"characters"``.
+        length: the number of tokens of a row.
+        vocabulary: the tokens with the indices 2, 3, …; any other one has the index 1.
+        lowercase: whether capitals are replaced by small letters.
     """
 
     name: str
@@ -94,17 +94,19 @@ class Texts:
         text = text.lower() if self.lowercase else text
         return words(text) if self.units == "words" else [*" ".join(text.split())]
 
-    def write(self, cells: Cells, out: np.ndarray, nothing: Nothing) -> Written:
-        """Write the token indices of some rows into ``out``, padded in front."""
-        place = {unit: i for i, unit in enumerate(self.vocabulary, FIRST)}
-        made, met = np.full((cells.distinct, self.length), PADDING, np.int32), Written()
-        for row, text, count in zip(made, cells.texts, cells.counts().tolist()):
-            found = [place.get(u, UNKNOWN) for u in self.cut(text)[: self.length]]
+    def encode(
+        self, cells: Cells, marks: MissingValues, dtype: Any = np.int32
+    ) -> Encoded:
+        """Encode the texts as token indices, padded in front; no text is missing."""
+        indices = {token: i for i, token in enumerate(self.vocabulary, FIRST)}
+        values = np.full((len(cells), self.length), PADDING, dtype)
+        made = Encoded(values, np.zeros(len(cells), bool))
+        for row, text, count in zip(values, cells.texts, cells.counts().tolist()):
+            found = [indices.get(t, UNKNOWN) for t in self.cut(text)[: self.length]]
             if found:
                 row[-len(found) :] = found
-                met.rare += count * found.count(UNKNOWN)
-        out[:] = cells.spread(made)
-        return met
+                made.rare += count * found.count(UNKNOWN)
+        return made
 
     def shown(self, row: Sequence[int]) -> str:
         """Return the text of a row of token indices; □ is an unknown token."""
@@ -127,20 +129,20 @@ class _Counts:
         for chunk in source.chunks([column.name]):
             cells = chunk.cells[column.name]
             for text, count in zip(cells.texts, cells.counts().tolist()):
-                own = column.cut(text)
-                first = own if first is None else first
-                made.different |= own != first
-                made.lengths[len(own)] += count
-                for unit in own:
-                    made.units[unit] += count
+                tokens = column.cut(text)
+                first = tokens if first is None else first
+                made.different |= tokens != first
+                made.lengths[len(tokens)] += count
+                for token in tokens:
+                    made.units[token] += count
         return made
 
     def length(self) -> int:
         """Return the number of tokens at which most texts are complete."""
-        seen, all_of_them = 0, self.lengths.total()
+        complete, total = 0, self.lengths.total()
         for length in sorted(self.lengths):
-            seen += self.lengths[length]
-            if seen >= WHOLE * all_of_them:
+            complete += self.lengths[length]
+            if complete >= WHOLE * total:
                 return min(max(length, 1), USUAL)
         return 1
 

@@ -14,7 +14,7 @@ from chainrule.data.checks import (
     checked_names,
 )
 from chainrule.data.column import Column
-from chainrule.data.prefetcher import Prefetcher
+from chainrule.data.prefetcher import prefetched
 from chainrule.data.source import Pair, Source, Stopped
 from chainrule.data.tables.file import File
 from chainrule.data.tables.table_reader import TableReader
@@ -172,10 +172,6 @@ class Stream:
         rows = validation.whole("rows", rows)
         types = self._types
 
-        def ahead() -> Generator[Pair]:
-            with Prefetcher(checked) as blocks:
-                yield from blocks
-
         def checked(stopped: Stopped) -> Iterator[Pair]:
             number = 0
             for x, y in self._source.blocks(rows, types, stopped):
@@ -187,7 +183,7 @@ class Stream:
                 yield x, y
                 del x, y
 
-        return ahead()
+        return prefetched(checked)
 
     @cached_property
     def _types(self) -> tuple[ArrayType, ArrayType]:

@@ -472,8 +472,13 @@ def test_frames_are_read_as_files_are(path: Path) -> None:
 
 def test_what_is_no_frame() -> None:
     two = pandas.DataFrame([[1, 2]], columns=["a", "a"])
-    lists = pandas.DataFrame({"a": [[1], [2]], "y": [1, 2]})
-    for given, error in ((3, ArgumentError), (two, ArgumentError), (lists, DataError)):
+    later = pandas.DataFrame({"a": [1, [2]], "y": [1, 2]})
+    for given, error in (
+        *((3, ArgumentError), (two, ArgumentError)),
+        ({"a": [1], "y": [1, 2]}, ArgumentError),
+        *((later, DataError), ({"a": [[1], [2]], "y": [1, 2]}, DataError)),
+        ({"a": [[1], [2, 3]], "y": [1, 2]}, DataError),
+    ):
         with pytest.raises(error):
             Dataset.from_frame(given, target="y")
     with pytest.raises(DataError, match="'inf' in row 1"):

@@ -83,7 +83,7 @@ def _in_order(x: Any, trained: Named) -> Any:
     if _is_of_table(x, trained):
         assert trained.format is not None
         made = features_again(x, trained.format).x
-        rows = len(frame.given[frame.labels[frame.names[0]]])
+        rows = len(frame.column(frame.names[0]))
         if len(made) != rows:
             raise DataError(
                 _(

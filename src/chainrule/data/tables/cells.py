@@ -10,6 +10,8 @@ from typing import Any, Literal
 
 import numpy as np
 
+from chainrule.text import _
+
 #: Texts that stand for nothing, in lower case.
 NOTHING = frozenset({"", "na", "n/a", "#n/a", "<na>", "nan", "nat", "null", "?"})
 #: Texts that stand for no number, or no date, where numbers or dates are.
@@ -81,11 +83,19 @@ class Cells:
 
     @classmethod
     def of(cls, array: np.ndarray) -> Cells:
-        """Make cells from an array of numbers or objects; None and NaN are empty."""
+        """Make cells from an array; None, NaN and NaT are empty.
+
+        Raises:
+            TypeError: lists or other containers.
+        """
         import pandas
 
+        if array.ndim != 1:
+            raise TypeError(_("shape {shape}", shape=array.shape))
         if array.dtype.kind in "iuf":
             return cls(np.arange(len(array)), values=array.astype(np.float64))
+        if array.dtype.kind in "mM":  # as pandas writes them
+            array = pandas.Series(array).astype(object).to_numpy()
         codes, distinct = pandas.factorize(array, use_na_sentinel=False)
         missing = pandas.isna(distinct)
         texts = ["" if no else str(t).strip() for t, no in zip(distinct, missing)]

@@ -14,6 +14,8 @@ import numpy as np
 
 from chainrule.data.checks import shortened
 from chainrule.data.files import checked_path, damaged, reading
+from chainrule.data.frames import Columns
+from chainrule.data.tables.cells import Cells
 from chainrule.data.tables.content import (
     FIX,
     WHAT,
@@ -30,10 +32,8 @@ from chainrule.data.tables.source import (
     Frame,
     Progress,
     Source,
-    cells_of,
-    installed,
-    is_frame,
     progress_callback,
+    require_pandas,
 )
 from chainrule.errors import DataError
 from chainrule.text import _, joined
@@ -81,7 +81,7 @@ class File(Source):
         """
         truth("header", header)
         settings = {"delimiter": delimiter, "encoding": encoding, "header": header}
-        installed("pandas")  # before the file is looked through
+        require_pandas()
         found = checked_path(path, _("CSV file"))
         if (callback := progress_callback()) is not None:
             callback(found, 0, found.stat().st_size)
@@ -178,7 +178,7 @@ class File(Source):
             for block in self._rows():
                 texts = [place[name] for name in names if name not in numbers]
                 frame = self._frame(block, [place[name] for name in names], texts)
-                cells = {name: cells_of(frame[str(place[name])]) for name in names}
+                cells = {n: Cells.of(frame[place[n]].to_numpy()) for n in names}
                 yield Chunk(len(block.records), block.lines, cells, block.records)
 
     def texts(self, lines: Collection[int]) -> dict[int, list[str]]:
@@ -198,14 +198,13 @@ class File(Source):
 
     def _frame(self, block: _Block, places: list[int], texts: list[int]) -> Any:
         """Parse columns of a block of CSV lines into a frame; names are positions."""
-        import narwhals
         import pandas
 
         frame = pandas.read_csv(
             io.StringIO("".join(block.records)),
             sep=self.delimiter,
             header=None,
-            names=[str(i) for i in range(len(self.columns))],
+            names=range(len(self.columns)),
             usecols=sorted(places),
             index_col=False,
             dtype=dict.fromkeys(texts, object),
@@ -223,7 +222,7 @@ class File(Source):
                 frame=len(frame),
             )
             raise damaged(self.path, WHAT, got, FIX)
-        return narwhals.from_native(frame, eager_only=True)
+        return frame
 
     def _rows(self) -> Iterator[_Block]:
         """Yield the blocks without the header; refuse rows of other lengths."""
@@ -394,7 +393,7 @@ def source_of(
     table: Any, delimiter: Any = None, encoding: Any = None, header: Any = True
 ) -> Source:
     """Return the table in a file or in a data frame."""
-    if is_frame(table):
+    if Columns.of(table) is not None:
         return Frame.of(table, "frame")
     return File.of(table, delimiter, encoding, header)
 

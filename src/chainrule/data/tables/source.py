@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from chainrule.data.checks import shortened
+from chainrule.data.frames import Columns, require_one_length
 from chainrule.data.tables.cells import Cells
 from chainrule.errors import ArgumentError, DataError
 from chainrule.text import _
@@ -143,9 +144,13 @@ class Source:
 
 @dataclass(frozen=True)
 class Frame(Source):
-    """A table in a data frame of any library that narwhals supports."""
+    """A table in a data frame: of pandas, polars, pyarrow …, a dictionary of columns.
 
-    frame: Any = None
+    Attributes:
+        arrays: the columns as arrays, by name.
+    """
+
+    arrays: Mapping[str, np.ndarray] = field(default_factory=dict)
     word = "row"
 
     @classmethod
@@ -153,93 +158,76 @@ class Frame(Source):
         """Wrap a data frame as a table.
 
         Raises:
-            ArgumentError: it is no data frame.
+            ArgumentError: not a data frame; two columns of one name; columns of
+                different lengths.
         """
-        narwhals = installed("narwhals")
-        try:
-            if isinstance(frame, Mapping):
-                wrapped = narwhals.from_dict(frame, backend="pandas")
-            else:
-                wrapped = narwhals.from_native(frame, eager_only=True)
-            columns = tuple(str(column) for column in wrapped.columns)
-            if len(set(columns)) < len(columns):
-                raise ValueError(_("two columns have one name"))
-        except (TypeError, ValueError) as error:
+        require_pandas()
+        columns = Columns.of(frame)
+        if columns is None:
             raise ArgumentError(
                 _("This is not a data frame that can be read."),
                 expected=_("a frame of pandas, polars, pyarrow … whose columns differ"),
-                got=shortened(f"{type(frame).__name__}: {error}", 200),
+                got=shortened(f"{type(frame).__name__}: {frame!r}", 200),
                 fix=_("for arrays of numbers: Dataset(x, y)"),
-            ) from error
-        if columns != tuple(wrapped.columns):  # numbers of pandas
-            wrapped = wrapped.rename(dict(zip(wrapped.columns, columns, strict=True)))
-        index = tuple(c for c in columns[:1] if INDEX.fullmatch(c))
-        return cls(name, columns, index, frame=wrapped)
+            )
+        arrays = {column: columns.column(column) for column in columns.names}
+        require_one_length([*arrays.values()], name)
+        index = tuple(c for c in columns.names[:1] if INDEX.fullmatch(c))
+        return cls(name, columns.names, index, arrays=arrays)
 
     def chunks(
         self, names: Sequence[str], numbers: Collection[str] = ()
     ) -> Iterator[Chunk]:
         """Yield the cells of some columns in chunks of rows."""
-        count = len(self.frame)
-        for first in range(0, count, ROWS):
-            lines = np.arange(first, min(first + ROWS, count), dtype=np.int32)
-            cells = {
-                name: cells_of(self.frame[name][first : first + ROWS]) for name in names
-            }
+        for first in range(0, len(self), ROWS):
+            lines = np.arange(first, min(first + ROWS, len(self)), dtype=np.int32)
+            rows = slice(first, first + ROWS)
+            cells = {name: self._cells(name, rows) for name in names}
             yield Chunk(len(lines), lines, cells)
 
     def texts(self, lines: Collection[int]) -> dict[int, list[str]]:
         """Return the cells of some rows as texts, by line."""
         return {
             line: [
-                cells_of(self.frame[n][line : line + 1]).text(0) for n in self.columns
+                self._cells(name, slice(line, line + 1)).text(0)
+                for name in self.columns
             ]
             for line in lines
-            if 0 <= line < len(self.frame)
+            if 0 <= line < len(self)
         }
 
+    def __len__(self) -> int:
+        return len(next(iter(self.arrays.values())))
 
-def installed(name: str) -> Any:
-    """Import a library of the extra ``data``, or raise an error with a remedy."""
-    import importlib
+    def _cells(self, name: str, rows: slice) -> Cells:
+        """Return the cells of some rows of a column.
 
+        Raises:
+            DataError: lists or other containers.
+        """
+        try:
+            return Cells.of(self.arrays[name][rows])
+        except TypeError as error:
+            raise DataError(
+                _("Column '{name}' holds no single values.", name=shortened(name)),
+                expected=_("a number, a text or a date in each row"),
+                got=shortened(str(error)),
+                fix=_("leave it out: features=[…]"),
+            ) from error
+
+
+def require_pandas() -> None:
+    """Import pandas, of the extra ``data``.
+
+    Raises:
+        ArgumentError: it is not installed.
+    """
     try:
-        return importlib.import_module(name)
+        import pandas  # noqa: F401
     except ImportError as error:
         raise ArgumentError(
-            _("Tables are read by {name}, which is not installed.", name=name),
+            _("Tables are read by {name}, which is not installed.", name="pandas"),
             expected=_("the extra data"),
             got=f"{type(error).__name__}: {error}",
             fix=_("pip install 'chainrule[data]'"),
-        ) from error
-
-
-def is_frame(value: Any) -> bool:
-    """Return whether ``value`` is a data frame or a dictionary of columns."""
-    frame = hasattr(value, "columns") and not isinstance(value, str)
-    return frame or isinstance(value, Mapping)
-
-
-def cells_of(series: Any) -> Cells:
-    """Return the cells of a narwhals series.
-
-    Raises:
-        DataError: lists or other containers.
-    """
-    import narwhals
-
-    if series.dtype.is_numeric() and not isinstance(series.dtype, narwhals.Decimal):
-        return Cells.of(np.asarray(series.to_numpy(), np.float64))
-    values = np.asarray(series.to_numpy())
-    if values.dtype != object:
-        values = np.empty(len(series), object)
-        values[:] = series.to_list()
-    try:
-        return Cells.of(values)
-    except TypeError as error:
-        raise DataError(
-            _("Column '{name}' holds no single values.", name=shortened(series.name)),
-            expected=_("a number, a text or a date in each row"),
-            got=shortened(str(error)),
-            fix=_("leave it out: features=[…]"),
         ) from error

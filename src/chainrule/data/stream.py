@@ -40,13 +40,13 @@ class Stream:
         batched: whether the source gives batches, x of shape (rows, …) and as many
             targets, instead of single samples. Their sizes do not matter.
         scale: the factor of x = float32(stored) · float32(scale), or None.
-        name: what to call the stream in messages and reports.
+        name: the name of the stream in messages and reports.
         classes: the number of classes, for classification: then the targets are the
             integers 0 … classes − 1.
-        class_names: the name of each class; it says how many there are.
+        class_names: the name of each class, instead of ``classes``.
         feature_names: the name of each feature, for samples of shape (features,).
         target_names: the name of each target, where a sample has several.
-        format: how the rows were read from a file, as for a `Dataset`.
+        format: the format of the file that the rows were read from, as in a `Dataset`.
 
     All samples have the shape and the dtype of the first one. Lists of numbers, which
     name no dtype, become float32, and their targets int32 or float32.
@@ -116,7 +116,7 @@ class Stream:
 
         Raises:
             DataError: see :func:`chainrule.data.read_csv`.
-            ArgumentError: see there.
+            ArgumentError: likewise.
 
         Example:
             >>> from pathlib import Path
@@ -156,7 +156,7 @@ class Stream:
         """Yield the blocks of one pass over the samples, prepared by a thread.
 
         Args:
-            rows: how many samples a block holds; the last one holds what is left.
+            rows: the number of samples of a block; the last one holds the rest.
 
         Returns:
             A generator of pairs: x of shape (rows, …) as stored (``Column(x,

@@ -12,10 +12,10 @@ import numpy as np
 
 from chainrule.text import _
 
-#: Texts that stand for nothing, in lower case.
-NOTHING = frozenset({"", "na", "n/a", "#n/a", "<na>", "nan", "nat", "null", "?"})
-#: Texts that stand for no number, or no date, where numbers or dates are.
-NO_NUMBER = NOTHING | {"none", "-", "--", "–", "—", ".", "..", "..."}
+#: Marks of missing values in a column of texts, in lower case.
+MISSING = frozenset({"", "na", "n/a", "#n/a", "<na>", "nan", "nat", "null", "?"})
+#: Marks of missing values in a column of numbers or dates.
+MISSING_NUMBERS = MISSING | {"none", "-", "--", "–", "—", ".", "..", "..."}
 
 _PLAIN = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _OTHER = re.compile(r"[^0-9eE+\-.\n]")
@@ -32,7 +32,7 @@ Mark = Literal[".", ","]
 #: Decimal marks.
 MARKS: tuple[Mark, ...] = (".", ",")
 Part = Literal["year", "month", "weekday", "hour"]
-#: Dates as they are written; ``%d/%m`` beside ``%m/%d`` is what a question is about.
+#: Formats of dates; a column that fits ``%d/%m`` and ``%m/%d`` is asked about.
 _DAYS = (
     *("%Y/%m/%d", "%Y.%m.%d", "%d/%m/%Y", "%m/%d/%Y", "%d.%m.%Y", "%d-%m-%Y"),
     *("%m-%d-%Y", "%d/%m/%y", "%m/%d/%y", "%d.%m.%y", "%d %b %Y", "%d %B %Y"),
@@ -56,9 +56,9 @@ class MissingValues:
     """
 
     def __init__(self, further: Iterable[str] = ()) -> None:
-        own = {text.strip().lower() for text in further}
-        self.in_texts, self.in_numbers = NOTHING | own, NO_NUMBER | own
-        values = parsed(sorted(own))
+        texts = {text.strip().lower() for text in further}
+        self.in_texts, self.in_numbers = MISSING | texts, MISSING_NUMBERS | texts
+        values = parsed(sorted(texts))
         self.values = frozenset(values[~np.isnan(values)].tolist())
 
 
@@ -132,7 +132,7 @@ class Cells:
         """Return, for each distinct cell, whether it is a missing value.
 
         Args:
-            marks: what marks a missing value.
+            marks: the marks of missing values.
             values: the numbers of the cells, in a column of numbers or dates.
         """
         if values is None:
@@ -239,7 +239,7 @@ def days(dates: Any) -> np.ndarray:
     return np.asarray(since / pandas.Timedelta(days=1), np.float64)
 
 
-#: The parts of a date that may be features of their own.
+#: The parts of a date that become features if they vary.
 PARTS: dict[Part, Callable[[Any], np.ndarray]] = {
     "year": lambda dates: np.asarray(dates.year, np.float64),
     "month": lambda dates: np.asarray(dates.month, np.float64),

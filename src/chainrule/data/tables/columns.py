@@ -1,7 +1,7 @@
 """Types of a table's columns: encoding of cells as features or targets.
 
-Each class is one type of column. Its fields are what was learned from a table, and are
-stored as JSON in the format of a data set.
+Each class is one type of column. Its fields are learned from a table, and stored as
+JSON in the format of a data set.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ class Encoded:
     Attributes:
         values: features of shape (distinct, width), or labels of shape (distinct,).
         missing: a flag for each distinct cell.
-        rare: the number of cells without a feature of their own, known from training.
-        unknown: the texts that were not there in training, with their counts.
+        rare: the number of cells with a rare text of the training data.
+        unknown: the texts that were not in the training data, with their counts.
     """
 
     values: np.ndarray
@@ -143,17 +143,16 @@ class Category:
         other = len(known) if self.other else -1
         gap = len(known) + self.other if self.gaps else other
         columns = [known.get(text, other) for text in cells.texts]
-        places = np.where(missing, gap, np.array(columns, np.int64))
-        values = np.zeros((len(cells), len(self.names())), dtype)
-        rows = np.flatnonzero(places >= 0)
-        values[rows, places[rows]] = 1
-        made = Encoded(values, missing)
+        feature = np.where(missing, gap, np.array(columns, np.int64))
+        encoded = Encoded(np.zeros((len(cells), len(self.names())), dtype), missing)
+        rows = np.flatnonzero(feature >= 0)
+        encoded.values[rows, feature[rows]] = 1
         for text, gone, count in zip(cells.texts, missing, cells.counts().tolist()):
             if text in rare and not gone:
-                made.rare += count
+                encoded.rare += count
             elif text not in known and not gone:
-                made.unknown[text] = made.unknown.get(text, 0) + count
-        return made
+                encoded.unknown[text] = encoded.unknown.get(text, 0) + count
+        return encoded
 
 
 @dataclass(frozen=True)
@@ -245,12 +244,12 @@ def _filled(
 ) -> np.ndarray:
     """Stack columns whose missing cells are replaced by means; add the indicator."""
     pairs = zip(columns, means, strict=True)
-    made = [
+    filled = [
         np.where(missing, values.dtype.type(mean), values) for values, mean in pairs
     ]
     if indicator:
-        made.append(missing.astype(made[0].dtype))
-    return np.stack(made, axis=1)
+        filled.append(missing.astype(filled[0].dtype))
+    return np.stack(filled, axis=1)
 
 
 def ordered(texts: Iterable[str]) -> tuple[str, ...]:

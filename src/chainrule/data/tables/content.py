@@ -65,7 +65,7 @@ def _pieces(path: Path) -> Generator[bytes]:
             yield piece
 
 
-def seen_encoding(path: Path) -> str:
+def detected_encoding(path: Path) -> str:
     """Detect a file's encoding: by a byte order mark, or the first that fits.
 
     UTF-8 is tried first. Chinese text in cp950 is mostly made of common characters,
@@ -112,7 +112,7 @@ def undecodable(path: Path, encoding: str) -> str:
     return _("its end")
 
 
-def seen_delimiter(path: Path, encoding: str) -> str:
+def detected_delimiter(path: Path, encoding: str) -> str:
     """Detect the delimiter: it splits the first lines into equally many cells."""
     with opened(path) as (__, content):
         decoder = codecs.getincrementaldecoder(encoding)("replace")

@@ -108,11 +108,11 @@ def examine(
     for __ in range(20):  # an answer may lead to another question
         source = source_of(table, delimiter, encoding, answers.get("header", header))
         inference = SchemaInference.of(source, _with_answers(declared, answers))
-        made = _examined(inference, answers)
+        result = _examined(inference, answers)
         questions += inference.questions
         if not inference.questions:
-            _require_rows(inference, made)
-            return replace(made, questions=tuple(questions))
+            _require_rows(inference, result)
+            return replace(result, questions=tuple(questions))
         for question in inference.questions:
             for key, value in question.settings.items():
                 known = answers.get(key)
@@ -133,11 +133,11 @@ def _with_answers(declared: Options, answers: dict[str, Any]) -> Options:
     return replace(declared, **settings)
 
 
-def _require_rows(inference: SchemaInference, made: Examined) -> None:
+def _require_rows(inference: SchemaInference, result: Examined) -> None:
     """Check that missing cells leave at least one usable row."""
     options = inference.options
     needed = options.target if options.missing == "fill" else inference.profiles
-    missing = [c.missing for c in made.columns if c.name in needed and not c.reason]
+    missing = [c.missing for c in result.columns if c.name in needed and not c.reason]
     if sum(missing) >= inference.rows:
         TableReader(inference.source, inference.schema(), inference).require_rows()
 

@@ -21,9 +21,9 @@ from chainrule.data.tables.content import (
     WHAT,
     check_delimiter,
     checked_encoding,
+    detected_delimiter,
+    detected_encoding,
     opened,
-    seen_delimiter,
-    seen_encoding,
     undecodable,
 )
 from chainrule.data.tables.source import (
@@ -88,13 +88,13 @@ class File(Source):
         notes = []
         with reading(found, WHAT, FIX):
             if encoding is None:
-                encoding = seen_encoding(found)
+                encoding = detected_encoding(found)
                 if encoding not in ("utf-8", "utf-8-sig"):
                     notes.append(_("the text is read as {encoding}", encoding=encoding))
             else:
                 encoding = checked_encoding(encoding)
             if delimiter is None:
-                delimiter = seen_delimiter(found, encoding)
+                delimiter = detected_delimiter(found, encoding)
                 if delimiter != ",":
                     notes.append(
                         _("cells are separated by {delimiter!r}", delimiter=delimiter)
@@ -145,11 +145,11 @@ class File(Source):
                 fix=_("is the delimiter another one? Else leave out columns"),
             )
         index = [names[0]] if INDEX.fullmatch(names[0]) and len(names) > 1 else []
-        made: dict[str, None] = {}
+        unique: dict[str, None] = {}
         for place, name in enumerate(names):
             free = base = name or _("column {place}", place=place + 1)
             number = 0
-            while free in made:
+            while free in unique:
                 number += 1
                 free = f"{base}.{number}"
             if number:
@@ -160,9 +160,9 @@ class File(Source):
                         free=free,
                     )
                 )
-            made[free] = None
-        index = tuple(list(made)[:1] if index else ())
-        return replace(self, columns=tuple(made), index=index, notes=tuple(notes))
+            unique[free] = None
+        index = tuple(list(unique)[:1] if index else ())
+        return replace(self, columns=tuple(unique), index=index, notes=tuple(notes))
 
     def chunks(
         self, names: Sequence[str], numbers: Collection[str] = ()
@@ -173,12 +173,12 @@ class File(Source):
             DataError: rows with another number of cells than the header, with their
                 lines; content that is no text; a row that is too long.
         """
-        place = {name: i for i, name in enumerate(self.columns)}
+        position = {name: i for i, name in enumerate(self.columns)}
         with reading(self.path, WHAT, FIX):
             for block in self._rows():
-                texts = [place[name] for name in names if name not in numbers]
-                frame = self._frame(block, [place[name] for name in names], texts)
-                cells = {n: Cells.of(frame[place[n]].to_numpy()) for n in names}
+                texts = [position[name] for name in names if name not in numbers]
+                frame = self._frame(block, [position[name] for name in names], texts)
+                cells = {n: Cells.of(frame[position[n]].to_numpy()) for n in names}
                 yield Chunk(len(block.records), block.lines, cells, block.records)
 
     def texts(self, lines: Collection[int]) -> dict[int, list[str]]:
@@ -196,7 +196,7 @@ class File(Source):
         lines = (line for text in records for line in io.StringIO(text, newline=""))
         return self._reader(lines)
 
-    def _frame(self, block: _Block, places: list[int], texts: list[int]) -> Any:
+    def _frame(self, block: _Block, positions: list[int], texts: list[int]) -> Any:
         """Parse columns of a block of CSV lines into a frame; names are positions."""
         import pandas
 
@@ -205,7 +205,7 @@ class File(Source):
             sep=self.delimiter,
             header=None,
             names=range(len(self.columns)),
-            usecols=sorted(places),
+            usecols=sorted(positions),
             index_col=False,
             dtype=dict.fromkeys(texts, object),
             keep_default_na=False,

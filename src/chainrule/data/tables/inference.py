@@ -118,17 +118,17 @@ class SchemaInference:
             categories |= {*options.target}
         marks = options.marks
         profiles = {n: Profile(n, marks, limit, n in categories) for n in names}
-        made = cls(source, options, profiles, notes=list(source.notes))
+        inference = cls(source, options, profiles, notes=list(source.notes))
         numbers: set[str] = set()
         for chunk in source.chunks(names, numbers):
             for name, cells in chunk.cells.items():
                 profiles[name].add(cells, chunk.lines)
                 if not profiles[name].needs_texts:
                     numbers.add(name)
-            made.rows += chunk.rows
-        made._decide_decimals()
-        made._check_header()
-        return made
+            inference.rows += chunk.rows
+        inference._decide_decimals()
+        inference._check_header()
+        return inference
 
     def schema(self, columns: tuple[Feature | Texts, ...] | None = None) -> Schema:
         """Return the schema of the table, with its own columns or ``columns``.
@@ -255,7 +255,7 @@ class SchemaInference:
             DataError: there are none.
         """
         targets = set(targets)
-        made = []
+        columns = []
         for name in self.options.features or self.profiles:
             if name in targets:
                 continue
@@ -263,12 +263,12 @@ class SchemaInference:
             if (reason := self.reason(profile)) is not None:
                 self.left_out[name] = reason
             else:
-                made.append(self._feature(profile))
-        if not made:  # what counts the rows may be all that there is
+                columns.append(self._feature(profile))
+        if not columns:  # what counts the rows may be all that there is
             for name in [n for n, why in self.left_out.items() if why == COUNTS]:
                 del self.left_out[name]
-                made.append(self._feature(self.profiles[name]))
-        if not made:
+                columns.append(self._feature(self.profiles[name]))
+        if not columns:
             whose = "; ".join(f"{n}: {r}" for n, r in self.left_out.items())
             raise DataError(
                 _("'{name}' has no features.", name=self.source.name),
@@ -285,7 +285,7 @@ class SchemaInference:
                     "column that was left out; read_text(path, text='…') reads texts"
                 ),
             )
-        return tuple(made)
+        return tuple(columns)
 
     def reason(self, profile: Profile) -> str | None:
         """Return the reason why a column is left out, or None."""
@@ -532,9 +532,9 @@ class SchemaInference:
                     "come up"
                 ),
             )
-        there = profile.rows - profile.empty
-        many = len(classes) > max(CLASSES, there // 10) or profile.full
-        many |= there >= ENOUGH and len(classes) > there // 2
+        known = profile.rows - profile.empty
+        many = len(classes) > max(CLASSES, known // 10) or profile.full
+        many |= known >= ENOUGH and len(classes) > known // 2
         if many and task is None:
             self._ask(
                 name,
@@ -542,7 +542,7 @@ class SchemaInference:
                     "the target {column} would have {classes:,} classes in {rows:,} "
                     "rows.",
                     classes=len(classes),
-                    rows=there,
+                    rows=known,
                 ),
                 ", ".join(repr(shortened(text, 20)) for text in classes[:5]),
                 {"task": "classification"},

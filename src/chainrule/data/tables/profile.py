@@ -61,7 +61,7 @@ class Profile:
 
     Attributes:
         name: the name of the column.
-        marks: what marks a missing value.
+        marks: the marks of missing values.
         limit: the largest number of distinct texts that are counted.
         category: whether the texts are counted even where they are numbers.
         rows: the number of rows.
@@ -126,8 +126,8 @@ class Profile:
     @property
     def mostly_numbers(self) -> bool:
         """A flag: nearly all cells are numbers."""
-        there = self.rows - self.no_number
-        return self.numeric > 0 and self.numeric >= MOSTLY * there
+        known = self.rows - self.no_number
+        return self.numeric > 0 and self.numeric >= MOSTLY * known
 
     @property
     def needs_texts(self) -> bool:

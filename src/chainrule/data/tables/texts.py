@@ -100,13 +100,13 @@ class Texts:
         """Encode the texts as token indices, padded in front; no text is missing."""
         indices = {token: i for i, token in enumerate(self.vocabulary, FIRST)}
         values = np.full((len(cells), self.length), PADDING, dtype)
-        made = Encoded(values, np.zeros(len(cells), bool))
+        encoded = Encoded(values, np.zeros(len(cells), bool))
         for row, text, count in zip(values, cells.texts, cells.counts().tolist()):
             found = [indices.get(t, UNKNOWN) for t in self.cut(text)[: self.length]]
             if found:
                 row[-len(found) :] = found
-                made.rare += count * found.count(UNKNOWN)
-        return made
+                encoded.rare += count * found.count(UNKNOWN)
+        return encoded
 
     def shown(self, row: Sequence[int]) -> str:
         """Return the text of a row of token indices; □ is an unknown token."""
@@ -125,17 +125,17 @@ class _Counts:
 
     @classmethod
     def of(cls, source: Source, column: Texts) -> _Counts:
-        made, first = cls(Counter(), Counter(), different=False), None
+        counts, first = cls(Counter(), Counter(), different=False), None
         for chunk in source.chunks([column.name]):
             cells = chunk.cells[column.name]
             for text, count in zip(cells.texts, cells.counts().tolist()):
                 tokens = column.cut(text)
                 first = tokens if first is None else first
-                made.different |= tokens != first
-                made.lengths[len(tokens)] += count
+                counts.different |= tokens != first
+                counts.lengths[len(tokens)] += count
                 for token in tokens:
-                    made.units[token] += count
-        return made
+                    counts.units[token] += count
+        return counts
 
     def length(self) -> int:
         """Return the number of tokens at which most texts are complete."""
@@ -159,31 +159,31 @@ def learned(
     """Learn the vocabulary and length of a text column; return it with notes.
 
     Raises:
-        ArgumentError: an argument that is no choice.
-        DataError: texts that tell nothing.
+        ArgumentError: an invalid argument.
+        DataError: texts from which nothing can be learned.
     """
     validation.choice(*get_args(Units))("units", units)
-    most = validation.whole("vocabulary", vocabulary)
+    limit = validation.whole("vocabulary", vocabulary)
     if length is not None:
         length = validation.whole("length", length, most=LONGEST)
     lowercase = validation.truth("lowercase", lowercase)
     source.require([name], _("the text"))
     column = Texts(name, units, 1, (), lowercase)  # pyright: ignore[reportArgumentType]
-    found = _Counts.of(source, column)
-    often = [unit for unit, count in found.units.items() if count >= OFTEN]
-    kept = sorted(often, key=lambda unit: (-found.units[unit], unit))[:most]
-    _check(source.name, column, found, kept)
-    length = length or found.length()
-    total = found.units.total()
-    share = sum(found.units[unit] for unit in kept) / total
-    longer = sum(n for size, n in found.lengths.items() if size > length)
+    counts = _Counts.of(source, column)
+    frequent = [unit for unit, count in counts.units.items() if count >= OFTEN]
+    kept_tokens = sorted(frequent, key=lambda unit: (-counts.units[unit], unit))[:limit]
+    _check(source.name, column, counts, kept_tokens)
+    length = length or counts.length()
+    total = counts.units.total()
+    share = sum(counts.units[unit] for unit in kept_tokens) / total
+    longer = sum(n for size, n in counts.lengths.items() if size > length)
     notes = [
         _(
             "the vocabulary of '{name}' has {kept:,} of {units_count:,} {units}, "
             "{share:.1%} of what the texts hold",
             name=shortened(name),
-            kept=len(kept),
-            units_count=len(found.units),
+            kept=len(kept_tokens),
+            units_count=len(counts.units),
             units=units,
             share=share,
         )
@@ -197,18 +197,19 @@ def learned(
                 units=units,
             )
         )
-    made = Texts(name, column.units, length, tuple(kept), lowercase)
-    return made, notes
+    return Texts(name, column.units, length, tuple(kept_tokens), lowercase), notes
 
 
-def _check(source: str, column: Texts, found: _Counts, kept: Sequence[str]) -> None:
+def _check(
+    source: str, column: Texts, counts: _Counts, vocabulary: Sequence[str]
+) -> None:
     """Refuse a text column from which nothing can be learned."""
-    got, fix = shortened(", ".join(found.units)), _("is it the right column?")
-    if not found.units:
+    got, fix = shortened(", ".join(counts.units)), _("is it the right column?")
+    if not counts.units:
         what, expected, got = _("is empty"), "texts", _("empty cells alone")
-    elif not found.different:
+    elif not counts.different:
         what, expected = _("has the same text in all rows"), _("texts that differ")
-    elif not kept:
+    elif not vocabulary:
         what = _(
             "has no vocabulary: none of its {units} comes up twice", units=column.units
         )

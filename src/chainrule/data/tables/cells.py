@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import time
 from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from typing import Any, Literal
@@ -39,7 +40,8 @@ _DAYS = (
     *("%d-%b-%Y", "%d-%b-%y", "%b %d, %Y", "%B %d, %Y", "%b %d %Y"),
 )
 _TIMES = ("", " %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p")
-DATES = ("ISO8601", *(day + time for day in _DAYS for time in _TIMES))
+ISO = "ISO8601"
+DATES = (ISO, *(day + time for day in _DAYS for time in _TIMES))
 _DIGITS = re.compile(r"[0-9].*[-/.: ,].*[0-9]")
 
 
@@ -222,6 +224,18 @@ def _number(text: str, decimal: str) -> float:
 def looks_dated(text: str) -> bool:
     """Return whether a text may be a date."""
     return len(text) < 40 and _DIGITS.search(text) is not None
+
+
+def fits_format(text: str, format: str) -> bool:
+    """Return whether one text may be a date in a format; true for any ISO 8601 text.
+
+    >>> fits_format("31.12.2024", "%d.%m.%Y"), fits_format("31.12.2024", "%m.%d.%Y")
+    (True, False)
+    """
+    try:
+        return format == ISO or time.strptime(text, format) is not None
+    except ValueError:
+        return False
 
 
 def dated(texts: Sequence[str], format: str) -> Any:

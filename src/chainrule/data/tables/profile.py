@@ -16,6 +16,7 @@ from chainrule.data.tables.cells import (
     Part,
     dated,
     days,
+    fits_format,
     looks_dated,
     plain,
     unit,
@@ -158,11 +159,11 @@ class Profile:
             usable = number & ~infinite
             statistics.add(np.where(usable, values[mark], np.nan), counts)
         self._add_order(read[cells.codes])
-        for code in np.flatnonzero(infinite)[:3]:
+        for code in np.flatnonzero(infinite)[:3].tolist():
             self.infinite.setdefault(cells.texts[code], _line(cells, code, lines))
-        for code in np.flatnonzero(~number & ~missing)[: max(0, 5 - len(self.odd))]:
+        for code in np.flatnonzero(~number & ~missing).tolist()[: 5 - len(self.odd)]:
             self.odd.setdefault(cells.texts[code], _line(cells, code, lines))
-        codes = np.flatnonzero(number)
+        codes = np.flatnonzero(number).tolist()
         if cells.values is not None or plain(cells.texts):
             codes = codes[:1]  # none has a unit
         for code in codes:
@@ -173,7 +174,7 @@ class Profile:
 
     def _parsed(self, cells: Cells) -> dict[Mark, np.ndarray]:
         """Return the numbers by decimal mark; remove a mark that cells contradict."""
-        values = {mark: cells.numbers(mark) for mark in self.numbers}
+        values: dict[Mark, np.ndarray] = {m: cells.numbers(m) for m in self.numbers}
         if len(values) == 2:
             point, comma = values.values()
             is_point, is_comma = ~np.isnan(point), ~np.isnan(comma)
@@ -202,10 +203,8 @@ class Profile:
         if not all(map(looks_dated, texts[:20])):
             self.dates.clear()
         for format in list(self.dates) if texts else ():
-            dates = dated(texts[:20], format)
-            if not dates.isna().any():
-                dates = dated(texts, format)
-            if dates.isna().any():
+            fits = fits_format(texts[0], format)  # most formats do not
+            if not fits or (dates := dated(texts, format)).isna().any():
                 del self.dates[format]
                 continue
             self.dates[format].add(days(dates), counts[codes])

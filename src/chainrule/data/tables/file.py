@@ -320,13 +320,13 @@ class File(Source):
     def _records(
         self, lines: list[str], whole: int, line: int, *, final: bool
     ) -> tuple[_Block, int]:
-        """Combine lines to rows; return the rows and the number of lines used.
+        """Combine lines into rows; return the rows and the number of lines used.
 
         Args:
-            lines: all that there are.
-            whole: how many of them have ended.
-            line: the number of the first one.
-            final: whether nothing comes behind them.
+            lines: the lines.
+            whole: the number of lines with an end.
+            line: the number of the first line.
+            final: whether they are the last lines of the file.
         """
         lines = lines[:whole]
         starts, widths, used = list(range(whole)), [], whole

@@ -230,7 +230,7 @@ class SchemaInference:
         what = what.format(column=f"'{shortened(column or '')}'")
         self.questions.append(Question(column, what, seen, settings, means))
 
-    def _places(self, first: dict[str, int]) -> str:
+    def _positions(self, first: dict[str, int]) -> str:
         """Format texts with their lines: ``'x' in line 7, 'y' in line 9``."""
         word = self.source.word
         return joined(
@@ -355,7 +355,7 @@ class SchemaInference:
             self._ask(
                 name,
                 _("column {column} holds numbers that are not finite."),
-                self._places(profile.infinite),
+                self._positions(profile.infinite),
                 {"missing_values": list(profile.infinite)},
                 _("they are missing values (float32 goes up to 3.4e+38)"),
             )
@@ -386,7 +386,7 @@ class SchemaInference:
             self._ask(
                 name,
                 what,
-                shortened(self._places(profile.odd), 200),
+                shortened(self._positions(profile.odd), 200),
                 {"dtype": {name: "number"}},
                 _("the others are missing values; 'category' takes all as texts"),
             )
@@ -408,7 +408,7 @@ class SchemaInference:
             self._ask(
                 profile.name,
                 _("numbers of column {column} have different units."),
-                self._places(units),
+                self._positions(units),
                 {"dtype": {profile.name: "number"}},
                 _("the units do not count"),
             )
@@ -474,7 +474,7 @@ class SchemaInference:
                     "in column {column} the day may stand before the month or "
                     "behind it."
                 ),
-                self._places(dict(list(profile.odd.items())[:1])),
+                self._positions(dict(list(profile.odd.items())[:1])),
                 {"dtype": {name: "dmy"}},
                 _("the day stands first; 'mdy' is for the month"),
             )

@@ -106,7 +106,7 @@ class Source:
         """Return the cells of some rows as texts, by line; skip unknown lines."""
         raise NotImplementedError
 
-    def place(self, line: int, column: str) -> str:
+    def position(self, line: int, column: str) -> str:
         """Describe the position of a cell, for messages."""
         return _(
             "{word} {line}, column '{column}'",

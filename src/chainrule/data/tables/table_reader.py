@@ -280,7 +280,7 @@ class TableReader:
                 _(
                     "A cell of '{name}' cannot be used: {lines}.",
                     name=self.source.name,
-                    lines=self.source.place(int(chunk.lines[cell.row]), column.name),
+                    lines=self.source.position(int(chunk.lines[cell.row]), column.name),
                 ),
                 expected=cell.expected,
                 got=repr(shortened(cell.text)),
@@ -300,7 +300,7 @@ class TableReader:
                 _(
                     "A value is missing in '{name}': {lines}.",
                     name=self.source.name,
-                    lines=self.source.place(line, name),
+                    lines=self.source.position(line, name),
                 ),
                 expected=_("a value in each cell, as missing='error' asks for"),
                 got=_("an empty cell"),

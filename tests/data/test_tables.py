@@ -470,12 +470,22 @@ def test_frames_are_read_as_files_are(path: Path) -> None:
         assert rows_of(kind, made.format, [3])[0]["text"] == "v"
 
 
+class Lazy:
+    """A frame that knows its columns and holds none of them."""
+
+    columns = ("a", "y")
+
+    def __getitem__(self, name: str) -> None:
+        raise TypeError("not subscriptable")
+
+
 def test_what_is_no_frame() -> None:
     two = pandas.DataFrame([[1, 2]], columns=["a", "a"])
     later = pandas.DataFrame({"a": [1, [2]], "y": [1, 2]})
     for given, error in (
         *((3, ArgumentError), (two, ArgumentError)),
         ({"a": [1], "y": [1, 2]}, ArgumentError),
+        (Lazy(), ArgumentError),
         *((later, DataError), ({"a": [[1], [2]], "y": [1, 2]}, DataError)),
         ({"a": [[1], [2, 3]], "y": [1, 2]}, DataError),
     ):

@@ -77,8 +77,16 @@ class Columns(NamedTuple):
         return tuple(self.labels)
 
     def column(self, name: str) -> Array:
-        """Return a column as an array of any dtype; of objects if it is ragged."""
-        series = self.frame[self.labels[name]]
+        """Return a column as an array of any dtype; of objects if it is ragged.
+
+        Raises:
+            ArgumentError: a frame whose columns cannot be taken, such as a lazy one.
+        """
+        try:
+            series = self.frame[self.labels[name]]
+        except Exception as error:
+            problem = f"{type(error).__name__}: {error}"
+            raise not_a_frame(self.frame, problem) from error
         to_numpy = getattr(series, "to_numpy", None)
         try:
             return np.asarray(series if to_numpy is None else to_numpy())
@@ -126,6 +134,16 @@ class Columns(NamedTuple):
                 "dates and gaps; or leave the column out"
             ),
         )
+
+
+def not_a_frame(value: Any, problem: str) -> ArgumentError:
+    """Return the error for a value that is no data frame."""
+    return ArgumentError(
+        _("This is not a data frame that can be read."),
+        expected=_("a frame of pandas, polars, pyarrow … whose columns differ"),
+        got=shortened(f"{type(value).__name__}: {problem}", 200),
+        fix=_("for arrays of numbers: Dataset(x, y)"),
+    )
 
 
 def require_one_length(columns: Sequence[Array], what: str) -> None:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from chainrule.data.checks import shortened
-from chainrule.data.frames import Columns, require_one_length
+from chainrule.data.frames import Columns, not_a_frame, require_one_length
 from chainrule.data.tables.cells import Cells
 from chainrule.errors import ArgumentError, DataError
 from chainrule.text import _
@@ -164,12 +164,7 @@ class Frame(Source):
         require_pandas()
         columns = Columns.of(frame)
         if columns is None:
-            raise ArgumentError(
-                _("This is not a data frame that can be read."),
-                expected=_("a frame of pandas, polars, pyarrow … whose columns differ"),
-                got=shortened(f"{type(frame).__name__}: {frame!r}", 200),
-                fix=_("for arrays of numbers: Dataset(x, y)"),
-            )
+            raise not_a_frame(frame, repr(frame))
         arrays = {column: columns.column(column) for column in columns.names}
         require_one_length([*arrays.values()], name)
         index = tuple(c for c in columns.names[:1] if INDEX.fullmatch(c))

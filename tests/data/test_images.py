@@ -203,34 +203,20 @@ def test_another_folder_in_the_same_format(pets: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("files", "kind", "what", "expected", "got", "fix"),
+    ("files", "what", "got"),
     [
-        ({}, DataError, "no folders", "each class", "no folders", "cat/1.png"),
-        ({"1.png": RED}, DataError, "no folders", "each", "1 images and no", "dog/"),
-        (
-            {"1.png": RED, "cat/1.png": RED},
-            DataError,
-            *("1.png' belongs to no", "in the folders", "1 beside", "s cat"),
-        ),
-        ({"a/1.png": RED}, DataError, "of one class", "two at least", "'a'", "dog/1"),
-        (
-            {"cat/1.png": RED, "dog/.keep": b""},
-            DataError,
-            *("dog' has no images", "at least one", "hidden", "delete it"),
-        ),
-        (
-            {"cat/1.png": RED, "dog/puppies/1.png": RED},
-            DataError,
-            *("the class 'dog'", "files alone", "dog/puppies'", "move its"),
-        ),
+        ({}, "no folders", "no folders"),
+        ({"1.png": RED}, "no folders", "1 images and no"),
+        ({"1.png": RED, "cat/1.png": RED}, "1.png' belongs to no", "1 beside"),
+        ({"a/1.png": RED}, "of one class", "'a'"),
+        ({"cat/1.png": RED, "dog/.keep": b""}, "dog' has no images", "hidden"),
+        ({"cat/1.png": RED, "dog/puppies/1.png": RED}, "class 'dog'", "dog/puppies'"),
     ],
 )
-def test_folders_refused(
-    tmp_path: Path, files: Any, kind: Any, what: str, expected: str, got: str, fix: str
-) -> None:
-    with pytest.raises(kind) as caught:
+def test_folders_refused(tmp_path: Path, files: Any, what: str, got: str) -> None:
+    with pytest.raises(DataError) as caught:
         image_folder(save(tmp_path, files))
-    says(caught.value, what, expected, got, fix)
+    says(caught.value, what, "", got, "")
 
 
 def test_places_without_images(tmp_path: Path) -> None:
@@ -248,12 +234,8 @@ def chunk(kind: bytes, content: bytes) -> bytes:
 def huge_png(width: int, height: int) -> bytes:
     head = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
     data = zlib.compress(bytes(1000))
-    return (
-        b"\x89PNG\r\n\x1a\n"
-        + chunk(b"IHDR", head)
-        + chunk(b"IDAT", data)
-        + chunk(b"IEND", b"")
-    )
+    chunks = chunk(b"IHDR", head) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + chunks
 
 
 GIF = encoded(
@@ -305,30 +287,21 @@ def test_more_images_than_memory(pets: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.mark.parametrize(
-    ("options", "what", "expected", "got", "fix"),
+    ("options", "what"),
     [
-        ({"mode": "RGBA"}, "no such choice", "mode='L'", "'RGBA'", "'RGB'?"),
-        ({"mode": None}, "no such choice", "mode='L'", "None", ""),
-        ({"size": 28}, "size is not", "(height, width)", "28", "size=(28, 28)"),
-        ({"size": (28,)}, "size is not", "(height, width)", "(28,)", "size=(28, 28)"),
-        ({"size": (28, 0)}, "size", "≥ 1", "0", ""),
-        ({"size": (2.5, 4)}, "size", "≥ 1", "2.5", ""),
-        ({"size": (9000, 9000)}, "size is not", "67,108,864", "(9000", "size=(28"),
-        (
-            {"class_names": ["cat"]},
-            "class_names are",
-            "two names",
-            "1: cat",
-            "one name",
-        ),
+        ({"mode": "RGBA"}, "no such choice"),
+        ({"mode": None}, "no such choice"),
+        ({"size": 28}, "size is not"),
+        ({"size": (28,)}, "size is not"),
+        ({"size": (28, 0)}, "size must be"),
+        ({"size": (2.5, 4)}, "size must be"),
+        ({"size": (9000, 9000)}, "size is not"),
+        ({"class_names": ["cat"]}, "class_names are"),
     ],
 )
-def test_arguments_refused(
-    pets: Path, options: dict[str, Any], what: str, expected: str, got: str, fix: str
-) -> None:
-    with pytest.raises(ArgumentError) as caught:
+def test_arguments_refused(pets: Path, options: dict[str, Any], what: str) -> None:
+    with pytest.raises(ArgumentError, match=what):
         image_folder(pets, **options)
-    says(caught.value, what, expected, got, fix)
 
 
 def test_without_pillow(pets: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 import chainrule as cr
 from chainrule import nn, optim
-from chainrule.data.column import not_held
+from chainrule.data.column import unrepresentable
 from chainrule.errors import ArgumentError, ChainruleError, ChainruleWarning
 from chainrule.graph.types import DType
 from chainrule.nn.first_use import input_dtype
@@ -149,9 +149,9 @@ def test_what_a_dtype_has_not(seed: int) -> None:
         for target in map(np.dtype, (np.float32, np.float64)):
             wide = dtype.kind != "f" or dtype.itemsize > target.itemsize
             lost = [n for n in stored if wide and is_lost(n, target)]
-            assert not_held(stored, target) == (lost[0] if lost else None)
+            assert unrepresentable(stored, target) == (lost[0] if lost else None)
             for n in stored:  # none of them hides another
-                found = not_held(np.array([n], dtype), target) is not None
+                found = unrepresentable(np.array([n], dtype), target) is not None
                 assert found == (wide and is_lost(n, target)), (n, target)
 
 

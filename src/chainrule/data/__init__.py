@@ -11,8 +11,8 @@ from chainrule.data.reading import read
 from chainrule.data.stream import Stream
 from chainrule.data.tables.examine import Examined, examine
 from chainrule.data.tables.reader import read_csv, rows_of
-from chainrule.data.tables.reading import TableReport
 from chainrule.data.tables.source import progress
+from chainrule.data.tables.table_reader import TableReport
 from chainrule.data.text import read_text
 from chainrule.data.toys import blobs, circles, moons, spiral, xor
 

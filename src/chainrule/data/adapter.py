@@ -1,7 +1,7 @@
 """Conversion of data arguments to Column, Dataset or Stream, and to batches of rows.
 
-A Column, a Dataset and a Stream differ in what they hold. Whoever evaluates or predicts
-sees rows of one type, as batches that a model takes.
+Evaluation and prediction take a Column, a Dataset or a Stream alike: as batches of rows
+in the dtype of a model's input.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.data.checks import check_finite, numbers, shortened
-from chainrule.data.column import Column, not_held
+from chainrule.data.column import Column, unrepresentable
 from chainrule.data.dataset import Dataset
 from chainrule.data.features import Features
 from chainrule.data.frames import Columns, Named, in_order
@@ -32,8 +32,9 @@ def as_data(data: Any, trained: Named | None = None) -> Dataset | Stream:
     """Return a data set or a stream unchanged; make a data set of a pair (x, y).
 
     Args:
-        data: what is given, which may be a frame once a table was trained on.
-        trained: the data, or the plan, whose columns and classes come in their order.
+        data: the data; also a frame, if training used a table.
+        trained: the data, or the plan, of training: columns and classes are brought
+            into its order.
 
     Raises:
         DataError: columns or classes that do not fit these.
@@ -65,10 +66,10 @@ def as_data(data: Any, trained: Named | None = None) -> Dataset | Stream:
     )
 
 
-def _is_of_table(given: Any, trained: Named) -> bool:
+def _is_of_table(data: Any, trained: Named) -> bool:
     """Return whether data are a frame, and training used a described table format."""
     kind = (trained.format or {}).get("kind")
-    return kind in ("csv", "text") and Columns.of(given) is not None
+    return kind in ("csv", "text") and Columns.of(data) is not None
 
 
 def _in_order(x: Any, trained: Named) -> Any:
@@ -82,23 +83,23 @@ def _in_order(x: Any, trained: Named) -> Any:
         return x
     if _is_of_table(x, trained):
         assert trained.format is not None
-        made = features_again(x, trained.format).x
-        rows = len(frame.given[frame.labels[frame.names[0]]])
-        if len(made) != rows:
+        column = features_again(x, trained.format).x
+        rows = len(frame.column(frame.names[0]))
+        if len(column) != rows:
             raise DataError(
                 _(
                     "Rows of the frame have missing cells, and training left such rows "
                     "out."
                 ),
                 expected=_("{rows} rows that can be used", rows=rows),
-                got=f"{len(made)}",
+                got=f"{len(column)}",
                 fix=_(
                     "fill the gaps or drop these rows before; data.read(frame, "
                     "format=trainer.format, target=False) drops them and names "
                     "the rest"
                 ),
             )
-        return made
+        return column
     names = trained.feature_names
     if names is not None:
         in_order(frame.names, names, _("a feature"))
@@ -108,8 +109,12 @@ def _in_order(x: Any, trained: Named) -> Any:
 def _same_names(stream: Stream, trained: Named) -> Stream:
     """Refuse a stream whose column or class names differ from those in training."""
     for what in ("feature_names", "target_names", "class_names"):
-        own, wanted = getattr(stream, what), getattr(trained, what)
-        if own is not None and wanted is not None and tuple(own) != tuple(wanted):
+        names, expected = getattr(stream, what), getattr(trained, what)
+        if (
+            names is not None
+            and expected is not None
+            and tuple(names) != tuple(expected)
+        ):
             raise DataError(
                 _(
                     "The stream '{name}' has other {what} than the data that were "
@@ -117,8 +122,8 @@ def _same_names(stream: Stream, trained: Named) -> Stream:
                     name=stream.name,
                     what=what,
                 ),
-                expected=shortened(", ".join(wanted), 200),
-                got=shortened(", ".join(own), 200),
+                expected=shortened(", ".join(expected), 200),
+                got=shortened(", ".join(names), 200),
                 fix=_(
                     "yield the columns in the order of training, or a Dataset, "
                     "whose columns are found by their names"
@@ -131,8 +136,8 @@ def as_column(x: Any, trained: Named | None = None) -> Column | Stream:
     """Return features as a Column, from a Column, a Dataset or an array.
 
     Args:
-        x: what is given.
-        trained: whose columns come in their order, as for :func:`as_data`.
+        x: the features.
+        trained: the data or the plan of training, as for :func:`as_data`.
 
     Raises:
         DataError: columns that do not fit these.
@@ -163,10 +168,10 @@ def as_column(x: Any, trained: Named | None = None) -> Column | Stream:
 
 def _array(x: Any) -> Array:
     try:
-        made = as_tensor(x).numpy()
-        if isinstance(x, list | tuple) and (abs(made) > 2**24).any():
+        array = as_tensor(x).numpy()
+        if isinstance(x, list | tuple) and (abs(array) > 2**24).any():
             return numbers(x, "x")  # in float64, where whole numbers need it
-        return made
+        return array
     except ChainruleError as error:
         if not isinstance(x, tuple) or len(x) != 2:
             raise
@@ -178,7 +183,7 @@ def _array(x: Any) -> Array:
         ) from error
 
 
-def checked_weights(given: Any, data: Dataset | Stream) -> Array:
+def checked_weights(sample_weight: Any, data: Dataset | Stream) -> Array:
     """Check the sample weights of a data set, and return them as float32.
 
     Raises:
@@ -193,13 +198,13 @@ def checked_weights(given: Any, data: Dataset | Stream) -> Array:
                 "leave sample_weight out, or make a Dataset of what fits into memory"
             ),
         )
-    weights = as_tensor(given).numpy()
+    weights = as_tensor(sample_weight).numpy()
     got = _("shape {shape}, {dtype}", shape=weights.shape, dtype=weights.dtype)
     if weights.shape == data.y.shape[:1] and weights.dtype.kind in "fiub":
         with np.errstate(over="ignore"):
-            made = np.ascontiguousarray(weights, np.float32)
-        if np.isfinite(made).all() and (made >= 0).all() and made.any():
-            return made
+            narrow = np.ascontiguousarray(weights, np.float32)
+        if np.isfinite(narrow).all() and (narrow >= 0).all() and narrow.any():
+            return narrow
         got = _(
             "numbers from {min:g} to {max:g}",
             min=float(weights.min()),
@@ -260,7 +265,7 @@ def check_kept(stored: Array, scale: float | None, dtype: DType) -> None:
     Args:
         stored: features as they are stored.
         scale: of them, or None; numbers with one are measurements.
-        dtype: what the model takes.
+        dtype: the dtype of the model's input.
 
     Raises:
         ArgumentError: fractions, or numbers that are too large, as indices.
@@ -273,8 +278,8 @@ def check_kept(stored: Array, scale: float | None, dtype: DType) -> None:
     if dtype.is_integer:
         _check_indices(stored, dtype)
         return
-    if (number := not_held(stored, dtype.numpy)) is not None:
-        made = np.asarray(number).astype(dtype.numpy)
+    if (number := unrepresentable(stored, dtype.numpy)) is not None:
+        rounded = np.asarray(number).astype(dtype.numpy)
         warn(
             _(
                 "Whole numbers among the features become others in {name}, and "
@@ -286,9 +291,9 @@ def check_kept(stored: Array, scale: float | None, dtype: DType) -> None:
                 "them as they are",
                 name=dtype.name,
             ),
-            got=_("{number:.0f}, which becomes {made:.0f}", number=number, made=made)
+            got=_("{number:.0f}, which becomes {made:.0f}", number=number, made=rounded)
             if stored.dtype.kind == "f"
-            else _("{number}, which becomes {made}", number=number, made=int(made)),
+            else _("{number}, which becomes {made}", number=number, made=int(rounded)),
             fix=_(
                 "nn.Standardize.of(train.x) as the first layer for quantities; "
                 "leave out ids, or look them up: nn.Embedding"

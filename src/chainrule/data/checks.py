@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.data.column import Column, not_held
+from chainrule.data.column import Column, unrepresentable
 from chainrule.errors import (
     ArgumentError,
     DataError,
@@ -54,7 +54,7 @@ def numbers(value: Any, what: str) -> np.ndarray:
         )
     narrow = np.dtype(np.float32)
     listed = isinstance(value, list | tuple) and array.dtype == np.float64
-    if listed and not_held(array, narrow) is None:  # whole numbers stay whole
+    if listed and unrepresentable(array, narrow) is None:  # whole numbers stay whole
         array = array.astype(narrow)
     if array.dtype.isnative:
         return array
@@ -119,12 +119,12 @@ def check_lengths(x: Column, y: np.ndarray) -> None:
         )
 
 
-def checked_batch_size(given: Any, rows: int | None) -> int:
+def checked_batch_size(batch_size: Any, rows: int | None) -> int:
     """Check a batch size for data of ``rows`` rows or a stream; None: all rows."""
-    if given is None and rows is not None:
+    if batch_size is None and rows is not None:
         return rows
     fix = _("batch_size=32: a stream has no batch of all its rows")
-    size = validation.whole("batch_size", given, fix=fix if rows is None else None)
+    size = validation.whole("batch_size", batch_size, fix=fix if rows is None else None)
     if rows is not None and size > rows:
         raise ArgumentError(
             _("A batch cannot be larger than the data."),
@@ -140,7 +140,7 @@ def check_labels(y: np.ndarray, classes: int, first: int = 0) -> None:
 
     Args:
         y: the targets.
-        classes: how many classes there are.
+        classes: the number of classes.
         first: the number of the first row, for messages.
     """
     if y.ndim != 1:
@@ -196,17 +196,17 @@ def check_finite(column: Column, what: str, first: int = 0) -> None:
     rows = max(1, CHUNK * len(column) // max(1, column.stored.size))
     for start in range(0, len(column), rows):
         with np.errstate(over="ignore"):
-            right = np.isfinite(column[start : start + rows])
-        if not right.all():
-            wrong = ~right
+            finite = np.isfinite(column[start : start + rows])
+        if not finite.all():
+            wrong = ~finite
             row, *rest = (int(i) for i in np.argwhere(wrong)[0])
             row += start
-            place = _at([row, *rest], first)
+            position = _at([row, *rest], first)
             raise NonFiniteError(
                 _(
                     "{what} holds a value that is not a finite number{place}.",
                     what=what,
-                    place=place,
+                    place=position,
                 ),
                 expected=_("finite numbers that fit {dtype}", dtype=column.dtype),
                 got=f"{column.stored[(row, *rest)]}",
@@ -225,68 +225,68 @@ def checked_classes(
         classes = validation.whole("classes", classes, least=2)
     if names is None:
         return classes, None
-    made = checked_names(names, "class_names", "class_names=('cat', 'dog')")
-    if len(made) < 2 or classes not in (None, len(made)):
+    checked = checked_names(names, "class_names", "class_names=('cat', 'dog')")
+    if len(checked) < 2 or classes not in (None, len(checked)):
         raise ArgumentError(
             _("class_names are not as many as there are classes."),
             expected=_("at least two names")
             if classes is None
             else _("{classes} names", classes=classes),
-            got=f"{len(made)}: {shortened(', '.join(made))}",
+            got=f"{len(checked)}: {shortened(', '.join(checked))}",
             fix=_(
                 "one name a class, in the order of the labels; classes= may be "
                 "left out then"
             ),
         )
-    return len(made), made
+    return len(checked), checked
 
 
 def checked_feature_names(names: Any, shape: tuple[int, ...]) -> tuple[str, ...]:
     """Check the names of the columns of x, a table of shape (n, columns)."""
-    made = checked_names(names, "feature_names", "feature_names=('length', 'width')")
-    if len(shape) != 2 or len(made) != shape[1]:
+    names = checked_names(names, "feature_names", "feature_names=('length', 'width')")
+    if len(shape) != 2 or len(names) != shape[1]:
         raise ArgumentError(
             _("feature_names do not fit the columns of x."),
-            expected=_("x of shape (n, {made}), one name a column", made=len(made)),
-            got=_("{made} names and x of shape {shape}", made=len(made), shape=shape),
+            expected=_("x of shape (n, {made}), one name a column", made=len(names)),
+            got=_("{made} names and x of shape {shape}", made=len(names), shape=shape),
             fix=_("one name a column; leave them out for images and sequences"),
         )
-    return made
+    return names
 
 
 def checked_target_names(names: Any, shape: tuple[int, ...]) -> tuple[str, ...] | None:
     """Check the names of the columns of y; return None for a single column."""
-    made = checked_names(names, "target_names", "target_names=('width', 'height')")
-    if shape[1:] != (len(made),) and (len(made) != 1 or len(shape) != 1):
+    names = checked_names(names, "target_names", "target_names=('width', 'height')")
+    if shape[1:] != (len(names),) and (len(names) != 1 or len(shape) != 1):
         raise ArgumentError(
             _("target_names do not fit the columns of y."),
-            expected=_("y of shape (n, {made}), one name a column", made=len(made)),
-            got=_("{made} names and y of shape {shape}", made=len(made), shape=shape),
+            expected=_("y of shape (n, {made}), one name a column", made=len(names)),
+            got=_("{made} names and y of shape {shape}", made=len(names), shape=shape),
             fix=_("one name a column; leave them out for labels"),
         )
-    return made if len(made) > 1 else None
+    return names if len(names) > 1 else None
 
 
 def checked_names(names: Any, what: str, example: str) -> tuple[str, ...]:
     """Return different strings as a tuple; refuse anything else."""
-    made = tuple(names) if isinstance(names, Sequence | np.ndarray) else (None,)
-    if isinstance(names, str) or not all(isinstance(name, str) for name in made):
+    checked = tuple(names) if isinstance(names, Sequence | np.ndarray) else (None,)
+    if isinstance(names, str) or not all(isinstance(name, str) for name in checked):
         raise ArgumentError(
             _("{what} is not a list of names.", what=what),
             expected=_("a list or tuple of texts"),
             got=shortened(repr(names)),
             fix=example,
         )
-    made = tuple(str(name) for name in made)
-    if len(made) > len(set(made)):
-        twice, __ = Counter(made).most_common(1)[0]
+    checked = tuple(str(name) for name in checked)
+    if len(checked) > len(set(checked)):
+        duplicate, __ = Counter(checked).most_common(1)[0]
         raise ArgumentError(
             _("{what} has a name twice.", what=what),
             expected=_("names that differ"),
-            got=repr(shortened(twice)),
+            got=repr(shortened(duplicate)),
             fix=_("rename one of them"),
         )
-    return made
+    return checked
 
 
 def checked_format(format: Any) -> dict[str, Any]:

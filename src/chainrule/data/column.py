@@ -67,15 +67,15 @@ class Column:
             return narrow
         if self.stored.dtype.kind == "f":
             return self.stored.dtype
-        wide = not_held(self.stored, narrow) is not None
+        wide = unrepresentable(self.stored, narrow) is not None
         return np.dtype(np.float64) if wide else narrow
 
     def part(self, rows: Any) -> Column:
         """Return some rows, in the dtype of the whole column."""
-        made = Column(self.stored[rows], self.scale)
+        column = Column(self.stored[rows], self.scale)
         if "dtype" in self.__dict__ or self.stored.dtype.kind in "iu":
-            made.dtype = self.dtype
-        return made
+            column.dtype = self.dtype
+        return column
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -95,27 +95,27 @@ class Column:
         return (self[row] for row in range(len(self)))
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        wanted = self.dtype if dtype is None else np.dtype(dtype)
-        as_stored = self.scale is None and self.stored.dtype == wanted == self.dtype
+        target = self.dtype if dtype is None else np.dtype(dtype)
+        as_stored = self.scale is None and self.stored.dtype == target == self.dtype
         if copy is False and not as_stored:
             raise ValueError(
                 _(
                     "{self!r} cannot become an array of {wanted} without a copy.",
                     self=self,
-                    wanted=wanted,
+                    wanted=target,
                 )
             )
-        return self[...].astype(wanted, copy=bool(copy) and as_stored)
+        return self[...].astype(target, copy=bool(copy) and as_stored)
 
     def __repr__(self) -> str:
         factor = "" if self.scale is None else f", scale={self.scale:.6g}"
         return f"Column(shape={self.shape}, stored={self.stored.dtype}{factor})"
 
 
-def not_held(stored: np.ndarray, dtype: np.dtype) -> Any:
+def unrepresentable(stored: np.ndarray, dtype: np.dtype) -> Any:
     """Return the first integer in ``stored`` that ``dtype`` cannot represent, or None.
 
-    >>> not_held(np.array([1, 2**24, 2**24 + 1]), np.dtype(np.float32))
+    >>> unrepresentable(np.array([1, 2**24, 2**24 + 1]), np.dtype(np.float32))
     np.int64(16777217)
     """
     kind = stored.dtype.kind
@@ -144,10 +144,10 @@ def not_held(stored: np.ndarray, dtype: np.dtype) -> Any:
 
 def _checked_scale(scale: Any) -> float:
     limit = np.finfo(np.float32)
-    made = validation.real(scale)
-    if not float(limit.tiny) <= abs(made) <= float(limit.max):
+    factor = validation.real(scale)
+    if not float(limit.tiny) <= abs(factor) <= float(limit.max):
         what = _("{name} is not a usable factor.")
         fix = _("scale=1/255 for bytes, or None")
         expected = _("a finite number other than 0 that fits float32")
         raise validation.refused("scale", scale, what, expected, fix)
-    return made
+    return factor

@@ -21,8 +21,8 @@ from chainrule.data.checks import (
 )
 from chainrule.data.column import Column
 from chainrule.data.frames import Columns, Named, in_order, labels_of
-from chainrule.data.tables.reading import Reading, TableReport
 from chainrule.data.tables.source import Frame
+from chainrule.data.tables.table_reader import TableReader, TableReport
 from chainrule.errors import ArgumentError
 from chainrule.random import permutation
 from chainrule.text import _
@@ -43,16 +43,16 @@ class Dataset:
         y: targets, n rows, from the same sources. Booleans and integers become
             int32, floats keep their dtype.
         scale: the factor of x = float32(stored) · float32(scale), or None.
-        name: what to call the data set in reports.
+        name: the name of the data set in reports.
         classes: the number of classes, for classification: then y has shape (n,)
             and holds the integers 0 … classes − 1.
-        class_names: the name of each class, in the order of the labels; it says how
-            many classes there are.
+        class_names: the name of each class, in the order of the labels, instead of
+            ``classes``.
         feature_names: the name of each column of x, for x of shape (n, columns); None:
             those of a frame. A Trainer finds columns by them, whatever their order.
         target_names: the name of each column of y, likewise.
-        format: how the rows were read from a file, as readers describe it, so that
-            :func:`chainrule.data.read` reads another file in the same way.
+        format: the format of the file that the rows were read from, as readers
+            describe it; :func:`chainrule.data.read` reads another file with it.
 
     Attributes:
         x: the features, a `Column`; ``x[:3]`` is a NumPy array of float32 (of
@@ -65,7 +65,7 @@ class Dataset:
         target_names: a tuple of texts where y has several columns, or None.
         format: a dictionary that JSON can hold, or None.
         lines: for rows of a table the line on which each begins, else None.
-        report: what was done to a table while it was read, else None.
+        report: the changes to a table while it was read, else None.
 
     Raises:
         ShapeError: x and y of different lengths, or a rank that does not fit.
@@ -116,18 +116,18 @@ class Dataset:
             y = frame.array("y")
             target_names = frame.names if target_names is None else target_names
         column = Column(numbers(x, "x"), scale)
-        wanted = targets(numbers(y, "y"))
-        check_lengths(column, wanted)
+        y_array = targets(numbers(y, "y"))
+        check_lengths(column, y_array)
         classes, class_names = checked_classes(classes, class_names)
         if classes is not None:
-            check_labels(wanted, classes)
+            check_labels(y_array, classes)
         if feature_names is not None:
             feature_names = checked_feature_names(feature_names, column.shape)
         if target_names is not None:
-            target_names = checked_target_names(target_names, wanted.shape)
+            target_names = checked_target_names(target_names, y_array.shape)
         check_finite(column, "x")
-        check_finite(Column(wanted), "y")
-        self.x, self.y, self.name, self.classes = column, wanted, name, classes
+        check_finite(Column(y_array), "y")
+        self.x, self.y, self.name, self.classes = column, y_array, name, classes
         self.class_names: tuple[str, ...] | None = class_names
         self.feature_names: tuple[str, ...] | None = feature_names
         self.target_names: tuple[str, ...] | None = target_names
@@ -159,7 +159,7 @@ class Dataset:
 
         Raises:
             ArgumentError: no frame, or an argument that is no choice.
-            DataError: a column that is not there, or a question.
+            DataError: a missing column, or a question.
 
         Example:
             >>> import pandas
@@ -169,23 +169,22 @@ class Dataset:
             (('u', 'v'), array([0, 1, 0], dtype=int32))
         """
         source = Frame.of(frame, name)
-        return cls._of_table(Reading.learned(source, target=target, **options), name)
+        return cls._of_table(
+            TableReader.inferred(source, target=target, **options), name
+        )
 
     @classmethod
-    def _of_table(cls, reading: Reading, name: str | None = None) -> "Dataset":
+    def _of_table(cls, reader: TableReader, name: str | None = None) -> "Dataset":
         """Make a data set of all rows of a table."""
-        rows, layout = reading.all(), reading.layout
-        made = cls(
+        rows = reader.all()
+        data = cls(
             rows.x,
             rows.y,
-            name=name or reading.source.name,
-            class_names=layout.class_names,
-            feature_names=layout.feature_names(),
-            target_names=layout.target_names(),
-            format=layout.format(),
+            name=name or reader.source.name,
+            **reader.schema.description(),
         )
-        made.lines, made.report = rows.lines, reading.report
-        return made
+        data.lines, data.report = rows.lines, reader.report
+        return data
 
     def __len__(self) -> int:
         return len(self.y)
@@ -228,7 +227,7 @@ class Dataset:
         """Return the first n rows, sharing memory with the data set.
 
         Args:
-            n: how many rows, 1 … len(self).
+            n: the number of rows, 1 … len(self).
 
         Raises:
             ArgumentError: fewer than one row, or more than there are.
@@ -333,7 +332,7 @@ class Dataset:
         Args:
             first: the share of the first data set, as a fraction between 0 and 1
                 (rounded to whole rows) or as a number of rows.
-            seed: which split, an integer of at least 0.
+            seed: the seed of the split, an integer of at least 0.
             stratify: whether to keep each class's share of the rows.
 
         Returns:
@@ -368,8 +367,8 @@ class Dataset:
         """Yield the pairs (training, validation) of k-fold cross-validation.
 
         Args:
-            k: how many folds, 2 … len(self). Their sizes differ by one row at most.
-            seed: which deal, an integer of at least 0.
+            k: the number of folds, 2 … len(self). Their sizes differ by at most one.
+            seed: the seed of the folds, an integer of at least 0.
             stratify: whether to deal class by class: then a class's rows in two folds
                 differ by one at most as well.
 
@@ -405,7 +404,9 @@ class Dataset:
             splitting.check_strata(self.y, self.name, self.class_names)
         labels = self.y if stratify else None
         parts = splitting.folds(len(self), k, seed, labels)
-        return ((self._part(rest), self._part(held)) for rest, held in parts)
+        return (
+            (self._part(rest), self._part(validation)) for rest, validation in parts
+        )
 
     def _part(self, rows: slice | np.ndarray) -> "Dataset":
         """Return some rows as a data set, without checking the data again."""
@@ -434,21 +435,21 @@ class Dataset:
             >>> here.like(Dataset({"a": [0.0], "b": [0.0]}, [0.0])).x[0]
             array([2., 1.], dtype=float32)
         """
-        made = self._part(slice(None))
-        wanted, own = other.feature_names, self.feature_names
-        if wanted is not None and own is not None and own != wanted:
-            places = in_order(own, wanted, _("a feature"))
-            made.x = Column(self.x.stored[:, places], self.x.scale)
-            made.feature_names = wanted
-        wanted, own = other.target_names, self.target_names
-        if wanted is not None and own is not None and own != wanted:
-            made.y = self.y[:, in_order(own, wanted, _("a target"))]
-            made.target_names = wanted
-        wanted, own = other.class_names, self.class_names
-        if wanted is not None and own is not None and own != wanted:
-            made.y = labels_of(own, wanted)[self.y]
-            made.classes, made.class_names = len(wanted), wanted
-        return made
+        data = self._part(slice(None))
+        trained, names = other.feature_names, self.feature_names
+        if trained is not None and names is not None and names != trained:
+            positions = in_order(names, trained, _("a feature"))
+            data.x = Column(self.x.stored[:, positions], self.x.scale)
+            data.feature_names = trained
+        trained, names = other.target_names, self.target_names
+        if trained is not None and names is not None and names != trained:
+            data.y = self.y[:, in_order(names, trained, _("a target"))]
+            data.target_names = trained
+        trained, names = other.class_names, self.class_names
+        if trained is not None and names is not None and names != trained:
+            data.y = labels_of(names, trained)[self.y]
+            data.classes, data.class_names = len(trained), trained
+        return data
 
     def __repr__(self) -> str:
         classes = (
@@ -465,32 +466,32 @@ class Dataset:
 def _row_numbers(index: Any, n: int, name: str) -> np.ndarray:
     """Convert an index to row numbers from 0 to n − 1."""
     try:
-        made = np.asarray(index)
+        rows = np.asarray(index)
     except (TypeError, ValueError):  # ragged lists
-        made = np.empty((), object)
-    mask = made.dtype.kind == "b" and made.shape == (n,)
-    if not mask and (made.ndim != 1 or (made.dtype.kind not in "iu" and made.size)):
+        rows = np.empty((), object)
+    mask = rows.dtype.kind == "b" and rows.shape == (n,)
+    if not mask and (rows.ndim != 1 or (rows.dtype.kind not in "iu" and rows.size)):
         raise ArgumentError(
             _("Rows of the data set '{name}' cannot be chosen like this.", name=name),
             expected=_("a list of row numbers, or {n} booleans", n=n),
             got=_(
                 "{kind} of shape {shape}, dtype {dtype}",
                 kind=type(index).__name__,
-                shape=made.shape,
-                dtype=made.dtype,
+                shape=rows.shape,
+                dtype=rows.dtype,
             ),
             fix=_("data.rows([0, 2]), or data.rows(data.y == 1)"),
         )
     if mask:
-        return np.flatnonzero(made)
-    wrong = (made >= n) | (made < -n)
+        return np.flatnonzero(rows)
+    wrong = (rows >= n) | (rows < -n)
     if wrong.any():
         raise ArgumentError(
             _("The data set '{name}' has no such row.", name=name),
             expected=_(
                 "numbers from 0 to {n}, or negative ones down to {n2}", n=n - 1, n2=-n
             ),
-            got=f"{made[wrong][0]}",
+            got=f"{rows[wrong][0]}",
             fix=_("len(data) is the number of rows, and they count from 0"),
         )
-    return made.astype(np.int64)
+    return rows.astype(np.int64)

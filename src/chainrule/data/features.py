@@ -13,7 +13,7 @@ class Features(NamedTuple):
 
     Attributes:
         x: the features, a `Column`.
-        names: what to call each row: its line in a table, its file among images.
+        names: the name of each row: its line in a table, its file among images.
     """
 
     x: Column

@@ -13,7 +13,7 @@ from chainrule.errors import ArgumentError, ChainruleError, DataError, nearest
 from chainrule.text import _
 from chainrule.util.atomic_files import open_file
 
-#: So many classes may there be that no label is of.
+#: The most classes without a label in the data.
 UNSEEN = 1000
 
 
@@ -21,8 +21,8 @@ def checked_path(path: Any, what: str, *, folder: bool = False) -> Path:
     """Return the path of an existing file (or folder).
 
     Raises:
-        ArgumentError: what is no path.
-        DataError: nothing there, or something of another kind.
+        ArgumentError: a value that is no path.
+        DataError: nothing there, or a file instead of a folder, or the reverse.
     """
     if not isinstance(path, str | os.PathLike):
         raise ArgumentError(
@@ -35,10 +35,10 @@ def checked_path(path: Any, what: str, *, folder: bool = False) -> Path:
     kind = _("a folder") if folder else _("a file")
     try:
         right = found.is_dir() if folder else found.is_file()
-        there = right or found.exists()
-        near = () if there else os.listdir(found.parent)
+        exists = right or found.exists()
+        siblings = () if exists else os.listdir(found.parent)
     except (OSError, ValueError):
-        right, there, near = False, False, ()
+        right, exists, siblings = False, False, ()
     if not right:
         raise DataError(
             _(
@@ -48,9 +48,11 @@ def checked_path(path: Any, what: str, *, folder: bool = False) -> Path:
             ),
             expected=_("{kind} that can be read", kind=kind),
             got=_("something that is not {kind}", kind=kind)
-            if there
+            if exists
             else _("nothing there"),
-            fix=meant(found.name, near, _("paths count from {here}", here=os.getcwd())),
+            fix=meant(
+                found.name, siblings, _("paths count from {here}", here=os.getcwd())
+            ),
         )
     return found
 
@@ -61,8 +63,8 @@ def reading(path: Path, what: str, fix: str) -> Iterator[None]:
 
     Args:
         path: the file.
-        what: what it should be, such as "an NPZ file".
-        fix: what to do about it.
+        what: the expected kind of file, such as "an NPZ file".
+        fix: the remedy.
     """
     try:
         yield
@@ -103,17 +105,17 @@ def classes_of(y: np.ndarray, path: Path) -> int:
     Raises:
         DataError: most of them never come up; every one would cost a row of weights.
     """
-    made, found = max(int(y.max()) + 1, 2), len(np.unique(y))
-    if made > 2 * found + UNSEEN:
+    count, distinct = max(int(y.max()) + 1, 2), len(np.unique(y))
+    if count > 2 * distinct + UNSEEN:
         raise DataError(
             _("The labels of '{path}' have gaps.", path=path),
             expected=_(
-                "labels from 0 on, as {found:,} different ones would be", found=found
+                "labels from 0 on, as {found:,} different ones would be", found=distinct
             ),
-            got=_("a label {made:,}", made=made - 1),
+            got=_("a label {made:,}", made=count - 1),
             fix=_("number them: numpy.unique(y, return_inverse=True)[1]; or name them"),
         )
-    return made
+    return count
 
 
 def meant(name: str, known: Iterable[str], otherwise: str) -> str:
@@ -124,7 +126,7 @@ def meant(name: str, known: Iterable[str], otherwise: str) -> str:
     return _("did you mean '{close}'? {otherwise}", close=close, otherwise=otherwise)
 
 
-#: Where Linux says what is free, and what a container may take and has taken.
+#: Linux's files of the free memory, and of a container's limit and usage.
 FREE, CONTAINER = Path("/proc/meminfo"), Path("/sys/fs/cgroup")
 
 

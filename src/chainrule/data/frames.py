@@ -1,7 +1,7 @@
 """Data frames as arrays, with columns matched by name instead of by position.
 
-A frame is a table of pandas, polars, pyarrow …, or a dictionary of columns. What was
-trained on one has names; whatever comes later is brought into their order.
+A frame is a table of pandas, polars, pyarrow …, or a dictionary of columns. The columns
+of new data are brought into the order of training by their names.
 """
 
 from __future__ import annotations
@@ -37,77 +37,87 @@ class Columns(NamedTuple):
     """The columns of a table, by name.
 
     Attributes:
-        given: the table.
-        labels: what it calls its columns itself, by their names as texts.
+        frame: the table.
+        labels: the table's own labels of the columns, by their names as texts.
     """
 
-    given: Any
+    frame: Any
     labels: dict[str, Any]
 
     @classmethod
-    def of(cls, given: Any) -> Columns | None:
+    def of(cls, value: Any) -> Columns | None:
         """Return the columns of a table; None for data that are not a table.
 
         Raises:
             ArgumentError: two columns of one name.
         """
-        labels = given if isinstance(given, Mapping) else None
+        labels = value if isinstance(value, Mapping) else None
         for attribute in ("column_names", "columns"):  # pyarrow's columns are arrays
             if labels is None:
-                labels = getattr(given, attribute, None)
+                labels = getattr(value, attribute, None)
         if labels is None or isinstance(labels, str) or callable(labels):
             return None
-        listed = list(labels)
-        names = [str(label) for label in listed]
+        labels = list(labels)
+        names = [str(label) for label in labels]
         if len(set(names)) < len(names):
-            twice, __ = Counter(names).most_common(1)[0]
+            duplicate, __ = Counter(names).most_common(1)[0]
             raise ArgumentError(
                 _("Two columns of a frame have one name."),
                 expected=_("names that differ: columns are found by them"),
-                got=repr(shortened(twice)),
+                got=repr(shortened(duplicate)),
                 fix=_(
                     "rename one of them, or pass the numbers alone: frame.to_numpy()"
                 ),
             )
-        return cls(given, dict(zip(names, listed, strict=True)))
+        return cls(value, dict(zip(names, labels, strict=True)))
 
     @property
     def names(self) -> Names:
         """The names of the table's columns."""
         return tuple(self.labels)
 
+    def column(self, name: str) -> Array:
+        """Return a column as an array of any dtype; of objects if it is ragged.
+
+        Raises:
+            ArgumentError: a frame whose columns cannot be taken, such as a lazy one.
+        """
+        try:
+            series = self.frame[self.labels[name]]
+        except Exception as error:
+            problem = f"{type(error).__name__}: {error}"
+            raise not_a_frame(self.frame, problem) from error
+        to_numpy = getattr(series, "to_numpy", None)
+        try:
+            return np.asarray(series if to_numpy is None else to_numpy())
+        except ValueError:
+            return np.asarray(series, object)
+
     def array(self, what: str, names: Names | None = None) -> Array:
         """Return some columns, or all of them, as an array of shape (n, columns).
 
         Args:
             what: ``"x"`` or ``"y"``, for messages.
-            names: of the columns, in their order.
+            names: the names of the columns, in their order.
 
         Raises:
             DTypeError: a column that holds no numbers.
             ArgumentError: columns of different lengths.
         """
         chosen = self.names if names is None else names
-        if chosen == self.names and not isinstance(self.given, Mapping):
-            whole = np.asarray(self.given)
+        if chosen == self.names and not isinstance(self.frame, Mapping):
+            whole = np.asarray(self.frame)
             if whole.ndim == 2 and whole.dtype.kind in "biuf":
                 return whole  # as it is, where all columns have one type
-        columns = [self._column(what, name) for name in chosen]
-        lengths = {len(column) for column in columns}
-        if len(lengths) != 1:
-            raise ArgumentError(
-                _("The columns of {what} have different lengths.", what=what),
-                expected=_("one number a row in each column"),
-                got=", ".join(map(str, sorted(lengths))) or _("no columns"),
-                fix=_("look at how the frame was made"),
-            )
+        columns = [self._numbers(what, name) for name in chosen]
+        require_one_length(columns, what)
         return np.stack(columns, axis=1)
 
-    def _column(self, what: str, name: str) -> Array:
-        series = self.given[self.labels[name]]
-        to_numpy = getattr(series, "to_numpy", None)
-        column = np.asarray(series if to_numpy is None else to_numpy())
+    def _numbers(self, what: str, name: str) -> Array:
+        """Return a column of numbers."""
+        column = self.column(name)
         if column.ndim == 1 and column.dtype.kind in "biuf":
+            series = self.frame[self.labels[name]]
             return numbers(series, what) if isinstance(series, list | tuple) else column
         raise DTypeError(
             _(
@@ -126,19 +136,41 @@ class Columns(NamedTuple):
         )
 
 
-def in_order(given: Sequence[str], wanted: Names, what: str) -> list[int]:
-    """Return the positions of the wanted columns; ignore further columns.
+def not_a_frame(value: Any, problem: str) -> ArgumentError:
+    """Return the error for a value that is no data frame."""
+    return ArgumentError(
+        _("This is not a data frame that can be read."),
+        expected=_("a frame of pandas, polars, pyarrow … whose columns differ"),
+        got=shortened(f"{type(value).__name__}: {problem}", 200),
+        fix=_("for arrays of numbers: Dataset(x, y)"),
+    )
+
+
+def require_one_length(columns: Sequence[Array], what: str) -> None:
+    """Refuse columns of different lengths, and no columns at all."""
+    lengths = {len(column) for column in columns}
+    if len(lengths) != 1:
+        raise ArgumentError(
+            _("The columns of {what} have different lengths.", what=what),
+            expected=_("one number a row in each column"),
+            got=", ".join(map(str, sorted(lengths))) or _("no columns"),
+            fix=_("look at how the frame was made"),
+        )
+
+
+def in_order(names: Sequence[str], trained: Names, what: str) -> list[int]:
+    """Return the positions of the trained columns; ignore further columns.
 
     Args:
-        given: the names of the columns that there are.
-        wanted: the names of those that were trained on.
-        what: what the columns are in training: "a feature", "a target".
+        names: the names of the columns of new data.
+        trained: the names of the columns in training.
+        what: the role of the columns in training: "a feature", "a target".
 
     Raises:
-        DataError: one is not there.
+        DataError: a column is missing.
     """
-    places = {name: i for i, name in enumerate(given)}
-    missing = [name for name in wanted if name not in places]
+    positions = {name: i for i, name in enumerate(names)}
+    missing = [name for name in trained if name not in positions]
     if missing:
         listed = shortened(", ".join(repr(name) for name in missing), 200)
         raise DataError(
@@ -147,23 +179,23 @@ def in_order(given: Sequence[str], wanted: Names, what: str) -> list[int]:
                 listed=listed,
                 what=what,
             ),
-            expected=shortened(", ".join(wanted), 200),
-            got=shortened(", ".join(given), 200),
+            expected=shortened(", ".join(trained), 200),
+            got=shortened(", ".join(names), 200),
             fix=_(
                 "rename the columns as they were, or pass an array, whose columns "
                 "count by their places"
             ),
         )
-    return [places[name] for name in wanted]
+    return [positions[name] for name in trained]
 
 
-def labels_of(given: Names, trained: Names) -> Array:
+def labels_of(names: Names, trained: Names) -> Array:
     """Return, for each class of new data, its label in training.
 
     Raises:
         DataError: a class that was not there.
     """
-    new = [name for name in given if name not in set(trained)]
+    new = [name for name in names if name not in set(trained)]
     if new:
         listed = shortened(", ".join(repr(name) for name in new), 200)
         raise DataError(
@@ -172,10 +204,10 @@ def labels_of(given: Names, trained: Names) -> Array:
                 listed=listed,
             ),
             expected=shortened(", ".join(trained), 200),
-            got=shortened(", ".join(given), 200),
+            got=shortened(", ".join(names), 200),
             fix=_(
                 "leave these rows out, name the classes as they were, or train "
                 "a new Trainer"
             ),
         )
-    return np.array([trained.index(name) for name in given], np.int32)
+    return np.array([trained.index(name) for name in names], np.int32)

@@ -53,7 +53,7 @@ def read_idx(
         flatten: whether each image becomes one row of numbers.
         classes: the number of classes. None: the largest label and one more.
         class_names: the name of each class, instead of ``classes``.
-        name: of the data set; None: the name of the images' file.
+        name: the name of the data set; None: the name of the images' file.
 
     Shapes:
         x: (n, height, width), or (n, height·width) with ``flatten``.
@@ -179,9 +179,9 @@ def read_array(path: Path) -> np.ndarray:
         dtype = np.dtype(TYPES[code])
         content = math.prod(shape) * dtype.itemsize
         check_memory(path, content, "cr.data.Stream")
-        held = stream.read(content + 1)
-        if len(held) != content:
-            amount = "fewer" if len(held) < content else "more"
+        data = stream.read(content + 1)
+        if len(data) != content:
+            amount = "fewer" if len(data) < content else "more"
             raise damaged(
                 path,
                 WHAT,
@@ -193,7 +193,7 @@ def read_array(path: Path) -> np.ndarray:
                 ),
                 FIX,
             )
-        array = np.frombuffer(held, dtype).reshape(shape)
+        array = np.frombuffer(data, dtype).reshape(shape)
         return array.astype(dtype.newbyteorder("="), copy=False)
 
 

@@ -29,11 +29,11 @@ from chainrule.util.keywords import strict
 
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF", "PPM")
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm")
-#: What operating systems put into folders.
+#: Files that operating systems put into folders.
 NOT_OURS = frozenset({"thumbs.db", "desktop.ini"})
-#: Pixels of one image; and how many of them a byte may stand for, beyond the first
-#: ones: pictures of one colour reach 1,000 to 10,000, hostile headers anything. Pillow
-#: has a limit of its own, by which a file of some bytes takes over 1 GB.
+#: The most pixels of an image, and of each byte of its file beyond the first ones.
+#: Pictures of one colour have 1,000 to 10,000 pixels a byte, hostile headers any
+#: number. With Pillow's own limit, a file of some bytes takes over 1 GB.
 LARGEST, FREE, A_BYTE = 1 << 26, 1 << 22, 10_000
 WHAT = _("an image ({FORMATS})", FORMATS=", ".join(FORMATS))
 FIX = _("open it in a viewer and save it again, or take it out of the folder")
@@ -66,7 +66,7 @@ def image_folder(
         flatten: whether each image becomes one row of numbers.
         class_names: the classes, in the order of the labels, instead of the sorted
             folders.
-        name: of the data set; None: the name of the folder.
+        name: the name of the data set; None: the name of the folder.
 
     Shapes:
         x: (n, 3, height, width) for RGB and (n, 1, height, width) for grey, channels
@@ -176,8 +176,8 @@ class Loader:
         first = self._pixels(files[0])
         content = len(files) * first.size
         check_memory(files[0].parent, content, _("size=(64, 64) makes them smaller"))
-        made = np.empty((len(files), *first.shape), np.uint8)
-        made[0] = first
+        images = np.empty((len(files), *first.shape), np.uint8)
+        images[0] = first
         for i, file in enumerate(files[1:], 1):
             pixels = self._pixels(file)
             if pixels.shape != first.shape:
@@ -202,12 +202,12 @@ class Loader:
                         width=width,
                     ),
                 )
-            made[i] = pixels
-        return made
+            images[i] = pixels
+        return images
 
     def _pixels(self, file: Path) -> np.ndarray:
         """Read one image: (channels, height, width)."""
-        # Pillow warns of what is an error here, or of what changes no pixel.
+        # Pillow's warnings are errors here, or concern no pixel.
         quiet = warnings.catch_warnings(action="ignore")
         with opened(file, WHAT, FIX) as stream, quiet:
             length = os.fstat(stream.fileno()).st_size

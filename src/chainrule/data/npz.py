@@ -52,7 +52,7 @@ def read_npz(
         classes: the number of classes, for targets that are labels.
         class_names: the name of each class. Targets of text are looked up in it; None:
             the sorted texts themselves.
-        name: of the data set; None: the name of the file.
+        name: the name of the data set; None: the name of the file.
 
     Shapes:
         x: (n, …), stored as it is.
@@ -74,14 +74,14 @@ def read_npz(
     """
     found = checked_path(path, _("NPZ file"))
     with _opened(found) as archive:
-        features, wanted = _member(archive, found, x), _member(archive, found, y)
-        if wanted.dtype.kind == "U":
-            wanted, class_names = _coded(wanted, class_names, found, y)
-    if wanted.dtype.kind == "f" and wanted.ndim == 1:
-        wanted = wanted[:, None]
+        features, labels = _member(archive, found, x), _member(archive, found, y)
+        if labels.dtype.kind == "U":
+            labels, class_names = _coded(labels, class_names, found, y)
+    if labels.dtype.kind == "f" and labels.ndim == 1:
+        labels = labels[:, None]
     data = Dataset(
         features,
-        wanted,
+        labels,
         scale=scale,
         name=name or found.name,
         classes=classes,
@@ -135,13 +135,13 @@ def _coded(
             FIX,
         )
     "".join(texts.tolist()).encode()  # raises where it is not Unicode
-    found, codes = np.unique(texts, return_inverse=True)
+    distinct, codes = np.unique(texts, return_inverse=True)
     if names is None:
-        return codes.astype(np.int32), tuple(str(text) for text in found)
+        return codes.astype(np.int32), tuple(str(text) for text in distinct)
     names = checked_names(names, "class_names", "class_names=('cat', 'dog')")
-    place = {name: i for i, name in enumerate(names)}
-    for text in found.tolist():
-        if text not in place:
+    codes_by_name = {name: i for i, name in enumerate(names)}
+    for text in distinct.tolist():
+        if text not in codes_by_name:
             row = int(np.argmax(texts == text))
             raise DataError(
                 _(
@@ -155,7 +155,7 @@ def _coded(
                 got=repr(shortened(text)),
                 fix=meant(text, names, _("correct it, or add it to class_names")),
             )
-    known = np.array([place[text] for text in found.tolist()], np.int32)
+    known = np.array([codes_by_name[text] for text in distinct.tolist()], np.int32)
     return known[codes], names
 
 

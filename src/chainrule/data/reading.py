@@ -25,11 +25,11 @@ def _idx(path: Any, **options: Any) -> Dataset:
         return read_idx(path[0], path[1], **options)
     if isinstance(path, str | os.PathLike):
         return read_idx(path, labels_beside(Path(path)), **options)
-    return read_idx(path, path, **options)  # says what is wrong with it
+    return read_idx(path, path, **options)  # refuses the path
 
 
-#: By kind: the reader, and the one for features alone, whose arguments are the options
-#: of the format. Tables ("csv", "text") read a format as a whole.
+#: By kind: the reader, and the reader of features, whose arguments are the options of
+#: the format. Tables ("csv", "text") are read by their whole format.
 READERS: dict[str, tuple[Callable[..., Dataset], Callable[..., Features]]] = {
     "npz": (read_npz, npz_features),
     "idx": (_idx, idx_features),
@@ -69,7 +69,7 @@ def read(
 
     Returns:
         A `Dataset`; without targets the pair (x, names): a `Column` of features, and
-        what to call each row (its line, or its file).
+        the name of each row (its line, or its file).
 
     Raises:
         ArgumentError: a format that no reader made.

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.data.checks import numbers, shortened, targets
-from chainrule.data.column import not_held
+from chainrule.data.column import unrepresentable
 from chainrule.errors import (
     ArgumentError,
     ChainruleError,
@@ -113,14 +113,14 @@ class Source:
             raise self.empty()
         while found is not None:
             yield found
-            del found  # nothing here holds on to a block that was given away
+            del found  # the block is the consumer's alone
             found = block()
 
     def _check_like(
         self, number: int, rows: Pair, types: tuple[ArrayType, ArrayType]
     ) -> None:
-        for what, got, wanted in zip("xy", rows, types, strict=True):
-            if got.shape[1:] != wanted.shape or got.dtype != wanted.dtype.numpy:
+        for what, got, first in zip("xy", rows, types, strict=True):
+            if got.shape[1:] != first.shape or got.dtype != first.dtype.numpy:
                 raise DataError(
                     _(
                         "Sample {number} of the stream '{name}' is not like the "
@@ -131,8 +131,8 @@ class Source:
                     ),
                     expected=_(
                         "shape {shape}, dtype {name}",
-                        shape=wanted.shape,
-                        name=wanted.dtype.name,
+                        shape=first.shape,
+                        name=first.dtype.name,
                     ),
                     got=_(
                         "shape {shape}, dtype {dtype}",
@@ -267,11 +267,11 @@ class Source:
         )
 
 
-def _stored(x: np.ndarray, given: Any) -> np.ndarray:
+def _stored(x: np.ndarray, item: Any) -> np.ndarray:
     """Convert features to a dtype that engines read; lists become float32."""
-    if x.dtype in STORED and not isinstance(given, list | tuple | int | float):
+    if x.dtype in STORED and not isinstance(item, list | tuple | int | float):
         return x
-    if (number := not_held(x, np.dtype(np.float32))) is not None:
+    if (number := unrepresentable(x, np.dtype(np.float32))) is not None:
         warn(
             _(
                 "A stream's numbers from lists become float32, which has not all "
@@ -284,12 +284,12 @@ def _stored(x: np.ndarray, given: Any) -> np.ndarray:
     return x.astype(np.float32)
 
 
-def _target(given: Any) -> np.ndarray:
+def _target(item: Any) -> np.ndarray:
     """Convert a target to a dtype that losses take; a Python float becomes float32."""
-    if type(given) is int and -(2**31) <= given < 2**31:  # a label: the usual case
-        return np.asarray(given, np.int32)
-    y = numbers(given, "y")
-    return y.astype(np.float32) if type(given) is float else targets(y)
+    if type(item) is int and -(2**31) <= item < 2**31:  # a label: the usual case
+        return np.asarray(item, np.int32)
+    y = numbers(item, "y")
+    return y.astype(np.float32) if type(item) is float else targets(y)
 
 
 def _not_a_function(make: Any) -> ArgumentError:

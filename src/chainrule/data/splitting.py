@@ -32,8 +32,8 @@ def stratified_halves(
 
     Args:
         labels: integers, one a row; no class has a single row.
-        count: how many rows the first part gets.
-        seed: which split.
+        count: the number of rows of the first part.
+        seed: the seed of the split.
     """
     order = shuffled(len(labels), seed)
     __, codes, sizes = np.unique(labels, return_inverse=True, return_counts=True)
@@ -90,8 +90,8 @@ def folds(
     if labels is not None:
         turn[np.argsort(labels[order], kind="stable")] = np.arange(n)
     for fold in range(k):
-        held = turn % k == fold
-        yield order[~held], order[held]
+        validation = turn % k == fold
+        yield order[~validation], order[validation]
 
 
 def _rank_in_class(codes: np.ndarray, sizes: np.ndarray) -> np.ndarray:
@@ -103,7 +103,7 @@ def _rank_in_class(codes: np.ndarray, sizes: np.ndarray) -> np.ndarray:
     return rank
 
 
-# -- what is asked of the arguments ----------------------------------------------------
+# -- checks of arguments ---------------------------------------------------------------
 
 
 def part_of(first: Any, n: int, name: str) -> int:
@@ -144,8 +144,8 @@ def check_strata(y: np.ndarray, name: str, class_names: tuple[str, ...] | None) 
         )
     labels, rows, sizes = np.unique(y, return_index=True, return_counts=True)
     if sizes.min() == 1:
-        alone = int(sizes.argmin())
-        label = int(labels[alone])
+        smallest = int(sizes.argmin())
+        label = int(labels[smallest])
         shown = f"{label}" if class_names is None else f"{label} ({class_names[label]})"
         raise ArgumentError(
             _(
@@ -155,7 +155,7 @@ def check_strata(y: np.ndarray, name: str, class_names: tuple[str, ...] | None) 
                 name=name,
             ),
             expected=_("at least two rows of each class"),
-            got=_("one, row {rows} (counting from 0)", rows=rows[alone]),
+            got=_("one, row {rows} (counting from 0)", rows=rows[smallest]),
             fix=_(
                 "collect more of that class, leave it out, or leave out stratify=True"
             ),

@@ -14,10 +14,10 @@ from chainrule.data.checks import (
     checked_names,
 )
 from chainrule.data.column import Column
-from chainrule.data.prefetcher import Prefetcher
+from chainrule.data.prefetcher import prefetched
 from chainrule.data.source import Pair, Source, Stopped
 from chainrule.data.tables.file import File
-from chainrule.data.tables.reading import Reading
+from chainrule.data.tables.table_reader import TableReader
 from chainrule.errors import ShapeError
 from chainrule.graph.types import ArrayType, as_dtype
 from chainrule.text import _
@@ -40,13 +40,13 @@ class Stream:
         batched: whether the source gives batches, x of shape (rows, …) and as many
             targets, instead of single samples. Their sizes do not matter.
         scale: the factor of x = float32(stored) · float32(scale), or None.
-        name: what to call the stream in messages and reports.
+        name: the name of the stream in messages and reports.
         classes: the number of classes, for classification: then the targets are the
             integers 0 … classes − 1.
-        class_names: the name of each class; it says how many there are.
+        class_names: the name of each class, instead of ``classes``.
         feature_names: the name of each feature, for samples of shape (features,).
         target_names: the name of each target, where a sample has several.
-        format: how the rows were read from a file, as for a `Dataset`.
+        format: the format of the file that the rows were read from, as in a `Dataset`.
 
     All samples have the shape and the dtype of the first one. Lists of numbers, which
     name no dtype, become float32, and their targets int32 or float32.
@@ -116,7 +116,7 @@ class Stream:
 
         Raises:
             DataError: see :func:`chainrule.data.read_csv`.
-            ArgumentError: see there.
+            ArgumentError: likewise.
 
         Example:
             >>> from pathlib import Path
@@ -126,20 +126,13 @@ class Stream:
             [2, 1]
         """
         source = File.of(path, delimiter, encoding, header)
-        layout = Reading.learned(source, target=target, **options).layout
+        schema = TableReader.inferred(source, target=target, **options).schema
 
         def make() -> Iterator[Pair]:
-            return ((rows.x, rows.y) for rows in Reading(source, layout) if len(rows.x))
+            reader = TableReader(source, schema)
+            return ((rows.x, rows.y) for rows in reader if len(rows.x))
 
-        return cls(
-            make,
-            batched=True,
-            name=name or source.name,
-            class_names=layout.class_names,
-            feature_names=layout.feature_names(),
-            target_names=layout.target_names(),
-            format=layout.format(),
-        )
+        return cls(make, batched=True, name=name or source.name, **schema.description())
 
     @property
     def row(self) -> ArrayType:
@@ -163,7 +156,7 @@ class Stream:
         """Yield the blocks of one pass over the samples, prepared by a thread.
 
         Args:
-            rows: how many samples a block holds; the last one holds what is left.
+            rows: the number of samples of a block; the last one holds the rest.
 
         Returns:
             A generator of pairs: x of shape (rows, …) as stored (``Column(x,
@@ -179,10 +172,6 @@ class Stream:
         rows = validation.whole("rows", rows)
         types = self._types
 
-        def ahead() -> Generator[Pair]:
-            with Prefetcher(checked) as blocks:
-                yield from blocks
-
         def checked(stopped: Stopped) -> Iterator[Pair]:
             number = 0
             for x, y in self._source.blocks(rows, types, stopped):
@@ -194,7 +183,7 @@ class Stream:
                 yield x, y
                 del x, y
 
-        return ahead()
+        return prefetched(checked)
 
     @cached_property
     def _types(self) -> tuple[ArrayType, ArrayType]:

@@ -7,10 +7,10 @@ from typing import Any
 from chainrule.data.checks import shortened
 from chainrule.data.dataset import Dataset
 from chainrule.data.tables.file import source_of
-from chainrule.data.tables.layout import Layout
+from chainrule.data.tables.inference import SchemaInference
 from chainrule.data.tables.options import Options
-from chainrule.data.tables.reading import Reading
-from chainrule.data.tables.study import Study
+from chainrule.data.tables.schema import Schema
+from chainrule.data.tables.table_reader import TableReader
 from chainrule.data.tables.texts import Texts, learned
 from chainrule.errors import ArgumentError
 from chainrule.text import _
@@ -42,8 +42,8 @@ def read_text(
     A text becomes the numbers of its units in a vocabulary of the most frequent ones:
     0 is padding, 1 is a unit that is not in it. It needs the extra ``data`` (pandas).
 
-    Words are what stands between spaces and punctuation, and every punctuation mark is
-    a word too. Languages that put no spaces between words: each Chinese character and
+    Spaces and punctuation marks separate words, and every punctuation mark is a word
+    too. Languages that put no spaces between words: each Chinese character and
     each Hiragana is a word by itself; Thai, Lao and Khmer run on until the next space,
     so take their characters.
 
@@ -52,12 +52,13 @@ def read_text(
         text: the column of texts.
         target: the column to predict, or a list of several columns of numbers.
         units: ``"words"`` or ``"characters"``.
-        length: how many units a row has. Of longer texts the beginning is kept; shorter
-            ones get 0 in front, so that the last number is that of the last unit. None:
-            as many as 95 % of the texts have at most, and not more than 500.
-        vocabulary: how many units have a number of their own: the most frequent ones,
-            of those that come up twice at least.
-        lowercase: whether capitals are taken for small letters.
+        length: the number of units of a row. Of longer texts the beginning is kept;
+            shorter ones get 0 in front, so that the last number is that of the last
+            unit. None: as many as 95 % of the texts have at most, and not more than
+            500.
+        vocabulary: the size of the vocabulary: the most frequent units, of those that
+            come up twice at least.
+        lowercase: whether capitals are replaced by small letters.
         dtype, task, classes, missing_values, decimal: of the target, and
         delimiter, encoding, header, name: see :func:`read_csv`.
 
@@ -66,9 +67,9 @@ def read_text(
         y: (n, targets), float32, for a regression; (n,) int32 for a classification.
 
     Raises:
-        DataError: a file that is missing or no table; a column that is not there, or
-            that tells nothing; a question about the target, with its answer.
-        ArgumentError: an argument that is no choice, or pandas is not installed.
+        DataError: a file that is missing or no table; a column that is missing or tells
+            nothing; a question about the target, with its answer.
+        ArgumentError: an invalid argument, or pandas is not installed.
 
     Example:
         >>> from pathlib import Path
@@ -104,16 +105,17 @@ def read_text(
         vocabulary=vocabulary,
         lowercase=lowercase,
     )
-    options.features = ()  # the target alone is looked at
-    study = Study.of(source, options)
-    study.notes += notes
-    return Dataset._of_table(Reading(source, study.layout((column,)), study), name)
+    options.features = ()  # types are inferred for the target alone
+    inference = SchemaInference.of(source, options)
+    inference.notes += notes
+    schema = inference.schema((column,))
+    return Dataset._of_table(TableReader(source, schema, inference), name)
 
 
 def texts_of(data: Dataset) -> Texts | None:
     """Return the text column of a data set; None for other data."""
     format = data.format or {}
-    return Layout.restored(format).texts if format.get("kind") == "text" else None
+    return Schema.restored(format).texts if format.get("kind") == "text" else None
 
 
 def shown(data: Dataset, row: int) -> dict[str, str]:

@@ -23,8 +23,8 @@ from chainrule.util.keywords import strict
 from chainrule.util.validation import number, whole
 from chainrule.util.validation import seed as seed_of
 
-#: Blobs keep their centres this far apart.
-APART = 4.0
+#: The least distance between the centres of blobs.
+MIN_DISTANCE = 4.0
 
 
 @strict
@@ -36,9 +36,9 @@ def xor(copies: int = 1, noise: float = 0.0, *, seed: int = 0) -> Dataset:
         noise·ε with ε ~ N(0, 1) on both coordinates.
 
     Args:
-        copies: how often each of the four corners comes.
+        copies: the number of copies of each of the four corners.
         noise: the standard deviation of the noise.
-        seed: of the noise.
+        seed: the seed of the noise.
 
     Shapes:
         x: (4·copies, 2) float32; without noise in the order 00, 01, 10, 11, repeated.
@@ -74,10 +74,10 @@ def circles(
         class 1; t goes once around in equal steps, ε ~ N(0, 1).
 
     Args:
-        n: points in all, at least 2.
+        n: the number of points, at least 2.
         noise: the standard deviation of the noise.
         factor: the radius of the inner circle, between 0 and 1.
-        seed: of the noise and the order.
+        seed: the seed of the noise and the order.
 
     Shapes:
         x: (n, 2) float32. y: (n,) int32, 0 outside and 1 inside.
@@ -108,9 +108,9 @@ def moons(n: int = 200, noise: float = 0.05, *, seed: int = 0) -> Dataset:
         equal steps, both ends included; plus noise·ε with ε ~ N(0, 1).
 
     Args:
-        n: points in all, at least 2.
+        n: the number of points, at least 2.
         noise: the standard deviation of the noise.
-        seed: of the noise and the order.
+        seed: the seed of the noise and the order.
 
     Shapes:
         x: (n, 2) float32. y: (n,) int32, 0 for the upper and 1 for the lower one.
@@ -145,11 +145,11 @@ def spiral(
         from 0 to 1 in equal steps, without 0 itself; ε ~ N(0, 1).
 
     Args:
-        n: points in all, at least one a class.
-        classes: how many arms, at least 2.
+        n: the number of points, at least one a class.
+        classes: the number of arms, at least 2.
         noise: the standard deviation of the noise.
-        turns: how often an arm goes around; more is harder.
-        seed: of the noise and the order.
+        turns: the number of turns of an arm; more is harder.
+        seed: the seed of the noise and the order.
 
     Shapes:
         x: (n, 2) float32. y: (n,) int32, 0 … classes − 1.
@@ -188,11 +188,11 @@ def blobs(
         the others.
 
     Args:
-        n: points in all, at least one a class.
-        classes: how many clouds, at least 2.
-        features: how many coordinates.
-        spread: the standard deviation of a cloud; from 2 on they overlap much.
-        seed: of the centres, the points and the order.
+        n: the number of points, at least one a class.
+        classes: the number of clusters, at least 2.
+        features: the number of coordinates.
+        spread: the standard deviation of a cluster; from 2 on they overlap much.
+        seed: the seed of the centres, the points and the order.
 
     Shapes:
         x: (n, features) float32. y: (n,) int32, 0 … classes − 1.
@@ -219,8 +219,8 @@ class _Draws:
     """The random numbers of one toy data set, reproducible by its seed.
 
     Args:
-        name: of the set.
-        seed: 0 … 2⁶⁴ − 1.
+        name: the name of the set.
+        seed: the seed, 0 … 2⁶⁴ − 1.
     """
 
     def __init__(self, name: str, seed: int) -> None:
@@ -263,11 +263,11 @@ def _polar(radius: Any, turns: Array) -> Array:
 
 def _centres(draws: _Draws, classes: int, features: int) -> Array:
     """Draw the centres of clusters in a cube, at a minimum distance from each other."""
-    side = 3 * APART * classes ** (1 / features)
+    side = 3 * MIN_DISTANCE * classes ** (1 / features)
     centres = np.empty((0, features))
     while len(centres) < classes:
         point = side * (draws.uniform([features]) - 0.5)
-        if np.all(np.sum((centres - point) ** 2, axis=1) >= APART**2):
+        if np.all(np.sum((centres - point) ** 2, axis=1) >= MIN_DISTANCE**2):
             centres = np.concatenate([centres, point[None]])
     return centres
 

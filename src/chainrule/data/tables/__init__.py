@@ -1,7 +1,7 @@
-"""Tables: recognition of column types, conversion to arrays, and stored formats.
+"""Tables: types of columns are inferred, cells become arrays, the schema is stored.
 
-``source`` gives the cells of a file or of a frame, some rows at a time; ``cells`` turns
-texts into numbers and dates; ``profile`` looks at all rows of a column; ``study`` says
-what each column is, and what it cannot know; ``columns`` turns cells into features;
-``reader`` puts them together.
+``source`` yields the cells of a file or of a frame, some rows at a time; ``cells``
+parses numbers and dates; ``profile`` collects statistics of a column over all rows;
+``inference`` decides on its type, or asks; ``columns`` encodes cells as features;
+``schema`` is what is stored; ``table_reader`` puts them together.
 """

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import math
 import re
+import time
 from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
 
-#: Texts that stand for nothing, in lower case.
-NOTHING = frozenset({"", "na", "n/a", "#n/a", "<na>", "nan", "nat", "null", "?"})
-#: Texts that stand for no number, or no date, where numbers or dates are.
-NO_NUMBER = NOTHING | {"none", "-", "--", "–", "—", ".", "..", "..."}
+from chainrule.text import _
+
+#: Marks of missing values in a column of texts, in lower case.
+MISSING = frozenset({"", "na", "n/a", "#n/a", "<na>", "nan", "nat", "null", "?"})
+#: Marks of missing values in a column of numbers or dates.
+MISSING_NUMBERS = MISSING | {"none", "-", "--", "–", "—", ".", "..", "..."}
 
 _PLAIN = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _OTHER = re.compile(r"[^0-9eE+\-.\n]")
@@ -30,135 +33,120 @@ Mark = Literal[".", ","]
 #: Decimal marks.
 MARKS: tuple[Mark, ...] = (".", ",")
 Part = Literal["year", "month", "weekday", "hour"]
-#: Dates as they are written; ``%d/%m`` beside ``%m/%d`` is what a question is about.
+#: Formats of dates; a column that fits ``%d/%m`` and ``%m/%d`` is asked about.
 _DAYS = (
     *("%Y/%m/%d", "%Y.%m.%d", "%d/%m/%Y", "%m/%d/%Y", "%d.%m.%Y", "%d-%m-%Y"),
     *("%m-%d-%Y", "%d/%m/%y", "%m/%d/%y", "%d.%m.%y", "%d %b %Y", "%d %B %Y"),
     *("%d-%b-%Y", "%d-%b-%y", "%b %d, %Y", "%B %d, %Y", "%b %d %Y"),
 )
 _TIMES = ("", " %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p")
-DATES = ("ISO8601", *(day + time for day in _DAYS for time in _TIMES))
+ISO = "ISO8601"
+DATES = (ISO, *(day + time for day in _DAYS for time in _TIMES))
 _DIGITS = re.compile(r"[0-9].*[-/.: ,].*[0-9]")
 
 
-class Cells:
-    """The cells of some rows of a column: distinct values, and an index for each row.
-
-    Args:
-        codes: for each row the number of its cell; None where each has its own.
-        texts: the distinct texts, without spaces around them; some may be equal.
-        values: the numbers that they are, where they came as numbers; NaN for none.
-    """
-
-    def __init__(
-        self,
-        codes: np.ndarray | None,
-        texts: list[str] | None = None,
-        values: np.ndarray | None = None,
-    ) -> None:
-        self.codes, self._texts, self._values = codes, texts, values
-
-    @classmethod
-    def of(cls, given: np.ndarray) -> Cells:
-        """Make cells from an array of numbers or objects; None and NaN are empty."""
-        import pandas
-
-        if given.dtype.kind in "iuf":
-            return cls(None, values=given.astype(np.float64))
-        codes, distinct = pandas.factorize(given)
-        texts = [str(text).strip() for text in distinct.tolist()]
-        if len(codes) and codes.min() < 0:
-            codes = np.where(codes < 0, len(texts), codes)
-            texts.append("")
-        return cls(codes, texts)
-
-    @property
-    def distinct(self) -> int:
-        """The number of distinct cells."""
-        return len(self._values if self._values is not None else self._texts or ())
-
-    @property
-    def has_texts(self) -> bool:
-        """A flag: the cells were read as texts, not as numbers."""
-        return self._values is None
-
-    @cached_property
-    def texts(self) -> list[str]:
-        """The distinct cells as texts; whole numbers without a decimal point."""
-        return self.texts_at(np.arange(self.distinct))
-
-    def texts_at(self, places: np.ndarray) -> list[str]:
-        """Return the texts of the distinct cells at ``places``."""
-        if self._texts is not None:
-            return [self._texts[i] for i in places.tolist()]
-        assert self._values is not None
-        return [_text(value) for value in self._values[places].tolist()]
-
-    def counts(self) -> np.ndarray:
-        """Return the number of rows with each distinct cell."""
-        if self.codes is None:
-            return np.ones(self.distinct, np.int64)
-        return np.bincount(self.codes, minlength=self.distinct)
-
-    def spread(self, distinct: np.ndarray) -> np.ndarray:
-        """Expand values of the distinct cells to one value per row."""
-        return distinct if self.codes is None else distinct[self.codes]
-
-    def first(self, number: int) -> int:
-        """Return the first row with a distinct cell."""
-        return number if self.codes is None else int((self.codes == number).argmax())
-
-    def text(self, row: int) -> str:
-        """Return the text of a row's cell."""
-        return self.text_of(row if self.codes is None else int(self.codes[row]))
-
-    def text_of(self, number: int) -> str:
-        """Return the text of a distinct cell."""
-        return self.texts_at(np.array([number]))[0]
-
-    def numbers(self, decimal: str) -> np.ndarray:
-        """Parse the distinct cells as numbers; NaN for other texts."""
-        return parsed(self.texts, decimal) if self._values is None else self._values
-
-    def absent(self, nothing: Nothing, values: np.ndarray | None = None) -> np.ndarray:
-        """Return, for each distinct cell, whether it is a missing value.
-
-        Args:
-            nothing: what does.
-            values: the numbers that they are, in a column of numbers or dates.
-        """
-        if values is None:
-            return _marks(self.texts, nothing.text)
-        gone = np.isnan(values)
-        if gone.any():
-            places = np.flatnonzero(gone)
-            gone[places] = _marks(self.texts_at(places), nothing.number)
-        if nothing.values:
-            gone |= np.isin(values, list(nothing.values))
-        return gone
-
-
-class Nothing:
+class MissingValues:
     """The texts and numbers that mark a missing value.
 
     Args:
         further: texts besides the usual ones.
 
     Attributes:
-        text: in a column of texts, in lower case.
-        number: in a column of numbers or dates.
-        values: numbers that do, such as −999.
+        in_texts: the marks in a column of texts, in lower case.
+        in_numbers: the marks in a column of numbers or dates, in lower case.
+        values: numbers that are marks, such as −999.
     """
 
     def __init__(self, further: Iterable[str] = ()) -> None:
-        own = {text.strip().lower() for text in further}
-        self.text, self.number = NOTHING | own, NO_NUMBER | own
-        values = parsed(sorted(own))
+        texts = {text.strip().lower() for text in further}
+        self.in_texts, self.in_numbers = MISSING | texts, MISSING_NUMBERS | texts
+        values = parsed(sorted(texts))
         self.values = frozenset(values[~np.isnan(values)].tolist())
 
 
-def _marks(texts: Sequence[str], known: frozenset[str]) -> np.ndarray:
-    return np.fromiter((text.lower() in known for text in texts), bool, len(texts))
+class Cells:
+    """The cells of a column in a chunk of rows: distinct values, and a code per row.
+
+    Args:
+        codes: for each row the number of its distinct cell.
+        texts: the distinct texts, without spaces around them; some may be equal.
+        values: the numbers, where the cells were read as numbers; NaN is missing.
+    """
+
+    def __init__(
+        self,
+        codes: np.ndarray,
+        texts: list[str] | None = None,
+        values: np.ndarray | None = None,
+    ) -> None:
+        self.codes, self.values = codes, values
+        if texts is not None:
+            self.texts = texts
+
+    @classmethod
+    def of(cls, array: np.ndarray) -> Cells:
+        """Make cells from an array; None, NaN and NaT are empty.
+
+        Raises:
+            TypeError: lists or other containers.
+        """
+        import pandas
+
+        if array.ndim != 1:
+            raise TypeError(_("shape {shape}", shape=array.shape))
+        if array.dtype.kind in "iuf":
+            return cls(np.arange(len(array)), values=array.astype(np.float64))
+        if array.dtype.kind in "mM":  # as pandas writes them
+            array = pandas.Series(array).astype(object).to_numpy()
+        codes, distinct = pandas.factorize(array, use_na_sentinel=False)
+        missing = pandas.isna(distinct)
+        texts = ["" if no else str(t).strip() for t, no in zip(distinct, missing)]
+        return cls(codes, texts)
+
+    @cached_property
+    def texts(self) -> list[str]:
+        """The distinct cells as texts; whole numbers without a decimal point."""
+        assert self.values is not None
+        return [_text(value) for value in self.values.tolist()]
+
+    def __len__(self) -> int:
+        return len(self.texts if self.values is None else self.values)
+
+    def counts(self) -> np.ndarray:
+        """Return the number of rows with each distinct cell."""
+        return np.bincount(self.codes, minlength=len(self))
+
+    def first_row(self, code: int) -> int:
+        """Return the first row with a distinct cell."""
+        return int((self.codes == code).argmax())
+
+    def text(self, row: int) -> str:
+        """Return the text of a row's cell."""
+        return self.texts[self.codes[row]]
+
+    def numbers(self, decimal: str) -> np.ndarray:
+        """Parse the distinct cells as numbers; NaN for other texts."""
+        return parsed(self.texts, decimal) if self.values is None else self.values
+
+    def missing(
+        self, marks: MissingValues, values: np.ndarray | None = None
+    ) -> np.ndarray:
+        """Return, for each distinct cell, whether it is a missing value.
+
+        Args:
+            marks: the marks of missing values.
+            values: the numbers of the cells, in a column of numbers or dates.
+        """
+        if values is None:
+            lower = (text.lower() in marks.in_texts for text in self.texts)
+            return np.fromiter(lower, bool, len(self))
+        missing = np.isnan(values)
+        if self.values is None:
+            codes = np.flatnonzero(missing)
+            missing[codes] = [self.texts[i].lower() in marks.in_numbers for i in codes]
+        if marks.values:
+            missing |= np.isin(values, list(marks.values))
+        return missing
 
 
 def _text(value: float) -> str:
@@ -238,6 +226,18 @@ def looks_dated(text: str) -> bool:
     return len(text) < 40 and _DIGITS.search(text) is not None
 
 
+def fits_format(text: str, format: str) -> bool:
+    """Return whether one text may be a date in a format; true for any ISO 8601 text.
+
+    >>> fits_format("31.12.2024", "%d.%m.%Y"), fits_format("31.12.2024", "%m.%d.%Y")
+    (True, False)
+    """
+    try:
+        return format == ISO or time.strptime(text, format) is not None
+    except ValueError:
+        return False
+
+
 def dated(texts: Sequence[str], format: str) -> Any:
     """Parse texts as dates, a DatetimeIndex in UTC; NaT for other texts."""
     import pandas
@@ -253,7 +253,7 @@ def days(dates: Any) -> np.ndarray:
     return np.asarray(since / pandas.Timedelta(days=1), np.float64)
 
 
-#: The parts of a date that may be features of their own.
+#: The parts of a date that become features if they vary.
 PARTS: dict[Part, Callable[[Any], np.ndarray]] = {
     "year": lambda dates: np.asarray(dates.year, np.float64),
     "month": lambda dates: np.asarray(dates.month, np.float64),

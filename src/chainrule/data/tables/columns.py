@@ -1,7 +1,7 @@
-"""Column types of a table: conversion to features or targets, stored as JSON.
+"""Types of a table's columns: encoding of cells as features or targets.
 
-Each class is one kind of column. Its fields are all that it knows, and go into the
-format of a data set as they are.
+Each class is one type of column. Its fields are learned from a table, and stored as
+JSON in the format of a data set.
 """
 
 from __future__ import annotations
@@ -13,36 +13,51 @@ from typing import Any, Literal
 
 import numpy as np
 
-from chainrule.data.tables.cells import PARTS, Cells, Mark, Nothing, Part, dated, days
+from chainrule.data.tables.cells import (
+    PARTS,
+    Cells,
+    Mark,
+    MissingValues,
+    Part,
+    dated,
+    days,
+)
 from chainrule.text import _
 
 
 @dataclass
-class Written:
-    """The missing, unknown and invalid cells found while a column was converted.
+class Encoded:
+    """The encoding of the distinct cells of a chunk.
 
     Attributes:
-        missing: which rows are missing, or None.
-        rare: how many cells are texts that were there rarely.
-        unknown: texts that were not there before, and how often.
-        wrong: the first row that cannot be used, or None.
-        text: what stands there.
-        expected: what would have been right there.
-        infinite: whether it is a number that is too large.
+        values: features of shape (distinct, width), or labels of shape (distinct,).
+        missing: a flag for each distinct cell.
+        rare: the number of cells with a rare text of the training data.
+        unknown: the texts that were not in the training data, with their counts.
     """
 
-    missing: np.ndarray | None = None
+    values: np.ndarray
+    missing: np.ndarray
     rare: int = 0
     unknown: dict[str, int] = field(default_factory=dict)
-    wrong: int | None = None
-    text: str = ""
-    expected: str = ""
-    infinite: bool = False
 
-    def refuse(self, cells: Cells, distinct: np.ndarray, expected: str) -> None:
-        """Record the first row with an invalid cell."""
-        self.wrong = int(cells.spread(distinct).argmax())
-        self.text, self.expected = cells.text(self.wrong), expected
+
+class InvalidCellError(Exception):
+    """A cell that its column cannot encode.
+
+    Args:
+        cells: the cells of the chunk.
+        invalid: a flag for each distinct cell; the first row with one is reported.
+        expected: a valid cell, in words.
+        infinite: whether the cell is a number beyond float32.
+    """
+
+    def __init__(
+        self, cells: Cells, invalid: np.ndarray, expected: str, infinite: bool = False
+    ) -> None:
+        self.row = int(invalid[cells.codes].argmax())
+        self.text, self.expected = cells.text(self.row), expected
+        self.infinite = infinite
 
 
 @dataclass(frozen=True)
@@ -50,12 +65,12 @@ class Number:
     """A numeric column: one feature, and an indicator of missing values if needed.
 
     Attributes:
-        name: of the column.
+        name: the name of the column.
         decimal: the decimal mark.
-        mean: what a gap becomes.
-        gaps: whether a feature of 0 and 1 says where gaps are.
-        loose: whether texts that are no numbers count as gaps.
-        wide: whether there are whole numbers that float32 has not.
+        mean: the feature of a missing cell.
+        gaps: whether a feature of 0 and 1 indicates missing cells.
+        loose: whether texts that are no numbers are missing cells.
+        wide: whether there are whole numbers that float32 cannot represent.
     """
 
     name: str
@@ -68,40 +83,31 @@ class Number:
 
     def names(self) -> list[str]:
         """Return the names of the column's features."""
-        return [
-            self.name,
-            *([_("{name} is missing", name=self.name)] if self.gaps else []),
-        ]
+        return [self.name, *_indicator(self)]
 
-    def write(self, cells: Cells, out: np.ndarray, nothing: Nothing) -> Written:
-        """Write the features of some rows into ``out``."""
-        values, missing, met = self.read(cells, nothing, out.dtype)
-        filled = np.where(missing, values.dtype.type(self.mean), values)
-        out[:, 0] = cells.spread(filled)
-        if self.gaps:
-            out[:, 1] = cells.spread(missing)
-        return met
+    def encode(
+        self, cells: Cells, marks: MissingValues, dtype: Any = np.float32
+    ) -> Encoded:
+        """Encode the cells as numbers of ``dtype``.
 
-    def read(
-        self, cells: Cells, nothing: Nothing, dtype: Any = np.float32
-    ) -> tuple[np.ndarray, np.ndarray, Written]:
-        """Return the numbers of the distinct cells, and which cells are missing."""
+        Raises:
+            InvalidCellError: a text that is no number; a number beyond float32.
+        """
         values = cells.numbers(self.decimal)
-        missing, met = cells.absent(nothing, values), Written()
-        strange = np.isnan(values) & ~missing
+        missing = cells.missing(marks, values)
+        invalid = np.isnan(values) & ~missing
         if self.loose:
-            missing |= strange
-        elif strange.any():
-            met.refuse(
-                cells, strange, _("a number, such as 1{decimal}5", decimal=self.decimal)
-            )
+            missing |= invalid
+        elif invalid.any():
+            expected = _("a number, such as 1{decimal}5", decimal=self.decimal)
+            raise InvalidCellError(cells, invalid, expected)
         with np.errstate(over="ignore"):
-            kept = values.astype(np.float32)
-        if (wrong := np.isinf(kept) & ~missing).any():
-            met.refuse(cells, wrong, _("a number that fits float32, up to 3.4e+38"))
-            met.infinite = True
-        met.missing = _rows(cells, missing)
-        return kept if dtype == np.float32 else values, missing, met
+            narrow = values.astype(np.float32)
+        if (invalid := np.isinf(narrow) & ~missing).any():
+            expected = _("a number that fits float32, up to 3.4e+38")
+            raise InvalidCellError(cells, invalid, expected, infinite=True)
+        values = narrow if dtype == np.float32 else values
+        return Encoded(_filled([values], [self.mean], missing, self.gaps), missing)
 
 
 @dataclass(frozen=True)
@@ -109,11 +115,11 @@ class Category:
     """A categorical column: one 0/1 feature for each category.
 
     Attributes:
-        name: of the column.
+        name: the name of the column.
         categories: the texts that have a feature.
         other: whether one more is for all other texts. Else these are zero everywhere.
-        gaps: whether one more is for missing ones. Else these are other texts.
-        rare: texts that were there, and are among the others.
+        gaps: whether one more is for missing cells. Else these are other texts.
+        rare: texts of the training data that are among the others.
     """
 
     name: str
@@ -125,37 +131,28 @@ class Category:
 
     def names(self) -> list[str]:
         """Return the names of the column's features."""
-        further = [
-            *(["(other)"] if self.other else ()),
-            *(["(missing)"] if self.gaps else ()),
-        ]
+        further = ["(other)"] * self.other + ["(missing)"] * self.gaps
         return [f"{self.name}={text}" for text in (*self.categories, *further)]
 
-    def write(self, cells: Cells, out: np.ndarray, nothing: Nothing) -> Written:
-        """Write the features of some rows into ``out``."""
-        place = {text: i for i, text in enumerate(self.categories)}
-        missing, rare = cells.absent(nothing), frozenset(self.rare)
-        rest = len(place) if self.other else -1
-        gone = len(place) + self.other if self.gaps else rest
-        counts, met = cells.counts(), Written()
-        at = np.empty(cells.distinct, np.int64)
-        for i, text in enumerate(cells.texts):
-            if missing[i]:
-                at[i] = gone
-            elif (found := place.get(text)) is not None:
-                at[i] = found
-            else:
-                at[i] = rest
-                if text in rare:
-                    met.rare += int(counts[i])
-                else:
-                    met.unknown[text] = met.unknown.get(text, 0) + int(counts[i])
-        rows = cells.spread(at)
-        out[:] = 0
-        there = np.flatnonzero(rows >= 0)
-        out[there, rows[there]] = 1
-        met.missing = _rows(cells, missing)
-        return met
+    def encode(
+        self, cells: Cells, marks: MissingValues, dtype: Any = np.float32
+    ) -> Encoded:
+        """Encode the cells as one 0/1 feature a category."""
+        known = {text: i for i, text in enumerate(self.categories)}
+        rare, missing = frozenset(self.rare), cells.missing(marks)
+        other = len(known) if self.other else -1
+        gap = len(known) + self.other if self.gaps else other
+        columns = [known.get(text, other) for text in cells.texts]
+        feature = np.where(missing, gap, np.array(columns, np.int64))
+        encoded = Encoded(np.zeros((len(cells), len(self.names())), dtype), missing)
+        rows = np.flatnonzero(feature >= 0)
+        encoded.values[rows, feature[rows]] = 1
+        for text, gone, count in zip(cells.texts, missing, cells.counts().tolist()):
+            if text in rare and not gone:
+                encoded.rare += count
+            elif text not in known and not gone:
+                encoded.unknown[text] = encoded.unknown.get(text, 0) + count
+        return encoded
 
 
 @dataclass(frozen=True)
@@ -163,11 +160,11 @@ class Date:
     """A date column: days since 2000, and the parts of the date that vary.
 
     Attributes:
-        name: of the column.
-        format: how dates are written, as ``strptime`` says it.
-        parts: among year, month, weekday (Monday is 0) and hour.
-        means: what the features of a gap become.
-        gaps: whether a feature of 0 and 1 says where gaps are.
+        name: the name of the column.
+        format: the format of the dates, in the language of ``strptime``.
+        parts: some of year, month, weekday (Monday is 0) and hour.
+        means: the features of a missing cell.
+        gaps: whether a feature of 0 and 1 indicates missing cells.
     """
 
     name: str
@@ -180,25 +177,24 @@ class Date:
     def names(self) -> list[str]:
         """Return the names of the column's features."""
         parts = [f"{self.name} {part}" for part in self.parts]
-        return [
-            self.name,
-            *parts,
-            *([_("{name} is missing", name=self.name)] if self.gaps else []),
-        ]
+        return [self.name, *parts, *_indicator(self)]
 
-    def write(self, cells: Cells, out: np.ndarray, nothing: Nothing) -> Written:
-        """Write the features of some rows into ``out``."""
+    def encode(
+        self, cells: Cells, marks: MissingValues, dtype: Any = np.float32
+    ) -> Encoded:
+        """Encode the cells as days, and the parts of the date.
+
+        Raises:
+            InvalidCellError: a text that is no date in this format.
+        """
         dates = dated(cells.texts, self.format)
-        features = [days(dates), *(PARTS[part](dates) for part in self.parts)]
-        missing, met = cells.absent(nothing, features[0]), Written()
-        if (strange := np.isnan(features[0]) & ~missing).any():
-            met.refuse(cells, strange, _("a date as {format}", format=self.format))
-        for i, (values, mean) in enumerate(zip(features, self.means, strict=True)):
-            out[:, i] = cells.spread(np.where(missing, mean, values))
-        if self.gaps:
-            out[:, -1] = cells.spread(missing)
-        met.missing = _rows(cells, missing)
-        return met
+        values = [days(dates), *(PARTS[part](dates) for part in self.parts)]
+        missing = cells.missing(marks, values[0])
+        if (invalid := np.isnan(values[0]) & ~missing).any():
+            expected = _("a date as {format}", format=self.format)
+            raise InvalidCellError(cells, invalid, expected)
+        filled = _filled(values, self.means, missing, self.gaps)
+        return Encoded(filled.astype(dtype, copy=False), missing)
 
 
 @dataclass(frozen=True)
@@ -206,37 +202,54 @@ class Classes:
     """A target column of classes.
 
     Attributes:
-        name: of the column.
-        classes: the names, in the order of the labels.
+        name: the name of the column.
+        classes: the names of the classes, in the order of the labels.
     """
 
     name: str
     classes: tuple[str, ...]
     kind: Literal["classes"] = "classes"
 
-    def read(
-        self, cells: Cells, nothing: Nothing
-    ) -> tuple[np.ndarray, np.ndarray, Written]:
-        """Return the labels of the distinct cells, and which cells are missing."""
-        place = {text: i for i, text in enumerate(self.classes)}
-        labels = np.fromiter((place.get(t, -1) for t in cells.texts), np.int32)
-        missing, met = cells.absent(nothing) & (labels < 0), Written()
-        if (wrong := (labels < 0) & ~missing).any():
-            met.refuse(
-                cells,
-                wrong,
-                _("one of {classes}", classes=", ".join(self.classes)[:200]),
-            )
-        met.missing = _rows(cells, missing)
-        return labels, missing, met
+    def encode(
+        self, cells: Cells, marks: MissingValues, dtype: Any = np.int32
+    ) -> Encoded:
+        """Encode the cells as labels; −1 for a missing one.
+
+        Raises:
+            InvalidCellError: a text that is none of the classes.
+        """
+        known = {text: i for i, text in enumerate(self.classes)}
+        labels = np.array([known.get(text, -1) for text in cells.texts], np.int32)
+        missing = cells.missing(marks) & (labels < 0)
+        if (invalid := (labels < 0) & ~missing).any():
+            expected = _("one of {classes}", classes=", ".join(self.classes)[:200])
+            raise InvalidCellError(cells, invalid, expected)
+        return Encoded(labels, missing)
 
 
 Feature = Number | Category | Date
 Target = Number | Classes
 
 
-def _rows(cells: Cells, distinct: np.ndarray) -> np.ndarray | None:
-    return cells.spread(distinct) if distinct.any() else None
+def _indicator(column: Number | Date) -> list[str]:
+    """Return the name of the feature that indicates missing cells, if there is one."""
+    return [_("{name} is missing", name=column.name)] if column.gaps else []
+
+
+def _filled(
+    columns: Iterable[np.ndarray],
+    means: Iterable[float],
+    missing: np.ndarray,
+    indicator: bool,
+) -> np.ndarray:
+    """Stack columns whose missing cells are replaced by means; add the indicator."""
+    pairs = zip(columns, means, strict=True)
+    filled = [
+        np.where(missing, values.dtype.type(mean), values) for values, mean in pairs
+    ]
+    if indicator:
+        filled.append(missing.astype(filled[0].dtype))
+    return np.stack(filled, axis=1)
 
 
 def ordered(texts: Iterable[str]) -> tuple[str, ...]:

@@ -22,7 +22,7 @@ FIX = _(
     "look at the file with a text editor; write it with a program that quotes fields"
 )
 DELIMITERS = "\t;|,"
-#: Bytes from the beginning that tell the delimiter.
+#: Bytes at the beginning in which the delimiter is detected.
 HEAD = 1 << 18
 
 
@@ -65,7 +65,7 @@ def _pieces(path: Path) -> Generator[bytes]:
             yield piece
 
 
-def seen_encoding(path: Path) -> str:
+def detected_encoding(path: Path) -> str:
     """Detect a file's encoding: by a byte order mark, or the first that fits.
 
     UTF-8 is tried first. Chinese text in cp950 is mostly made of common characters,
@@ -79,7 +79,7 @@ def seen_encoding(path: Path) -> str:
     if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return "utf-16"
     if b"\0" in head or _decodes(path, "utf-8"):
-        return "utf-8"  # NUL is refused later, with words about it
+        return "utf-8"  # NUL has an error of its own
     common = rare = 0
     for piece in _pieces(path):
         leads = re.findall(rb"([\x81-\xfe])[\x40-\x7e\xa1-\xfe]", piece)
@@ -112,7 +112,7 @@ def undecodable(path: Path, encoding: str) -> str:
     return _("its end")
 
 
-def seen_delimiter(path: Path, encoding: str) -> str:
+def detected_delimiter(path: Path, encoding: str) -> str:
     """Detect the delimiter: it splits the first lines into equally many cells."""
     with opened(path) as (__, content):
         decoder = codecs.getincrementaldecoder(encoding)("replace")

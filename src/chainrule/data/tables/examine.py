@@ -7,32 +7,32 @@ from typing import Any
 
 from chainrule.data.tables.columns import Classes
 from chainrule.data.tables.file import source_of
+from chainrule.data.tables.inference import Question, SchemaInference
 from chainrule.data.tables.options import Options
 from chainrule.data.tables.profile import Profile
-from chainrule.data.tables.reading import Reading, listed, told
-from chainrule.data.tables.study import Question, Study
+from chainrule.data.tables.table_reader import TableReader, left_out_notes, listed
 from chainrule.errors import DataError
 from chainrule.text import _
 
-#: Names of columns that are targets wherever they stand.
+#: Names of columns that are proposed as the target wherever they stand.
 TARGETS = ("target", "label", "class", "y")
-#: Whole numbers of up to so many kinds are taken for codes of classes.
+#: Whole numbers of at most so many kinds are proposed as classes.
 CODES = 10
 #: Cells of a column that are shown.
 EXAMPLES = 5
 
 
 @dataclass(frozen=True)
-class ColumnSeen:
+class ExaminedColumn:
     """The result of the inspection of one column.
 
     Attributes:
-        name: of it.
+        name: the name of the column.
         kind: ``"number"``, ``"category"`` or ``"date"``.
-        missing: how many cells are.
-        distinct: how many different ones there are, as far as they were counted.
+        missing: the number of missing cells.
+        distinct: the number of distinct cells, as far as they were counted.
         examples: some of them.
-        reason: why it is left out, or None.
+        reason: the reason why the column is left out, or None.
     """
 
     name: str
@@ -48,19 +48,19 @@ class Examined:
     """The result of the inspection of a table.
 
     Attributes:
-        columns: what each of its columns is.
-        rows: how many there are.
+        columns: the result for each column.
+        rows: the number of rows.
         target: the column to predict: the one that was asked for, or a proposal.
         task: ``"classification"`` or ``"regression"``.
-        classes: how many rows each class has; empty for a regression.
-        features: how many numbers a row of x will have.
+        classes: the number of rows of each class; empty for a regression.
+        features: the number of features of a row of x.
         settings: arguments of ``read_csv`` that differ from its defaults, with the
             proposed answers to the questions.
-        notes: what was seen, one sentence each.
+        notes: remarks, one sentence each.
         questions: what the cells do not tell, with proposed answers.
     """
 
-    columns: tuple[ColumnSeen, ...]
+    columns: tuple[ExaminedColumn, ...]
     rows: int
     target: str | tuple[str, ...]
     task: str
@@ -102,23 +102,18 @@ def examine(
         >>> found.target, found.task, [c.kind for c in found.columns]
         ('kind', 'classification', ['number', 'number', 'category'])
     """
-    given = Options.given(target=target, **options)
+    declared = Options.of(target=target, **options)
     answers: dict[str, Any] = {}
     questions: list[Question] = []
     for __ in range(20):  # an answer may lead to another question
-        chosen = _answered(given, answers)
-        has_header = answers.get("header", header)
-        source = source_of(table, delimiter, encoding, has_header)
-        study = Study.of(source, chosen)
-        if not given.target:
-            chosen = replace(chosen, target=(_proposed(study),))
-        study.options = chosen
-        made, new = _examined(study, answers)
-        questions += new
-        if not new:
-            _require_rows(study, made)
-            return replace(made, questions=tuple(questions))
-        for question in new:
+        source = source_of(table, delimiter, encoding, answers.get("header", header))
+        inference = SchemaInference.of(source, _with_answers(declared, answers))
+        result = _examined(inference, answers)
+        questions += inference.questions
+        if not inference.questions:
+            _require_rows(inference, result)
+            return replace(result, questions=tuple(questions))
+        for question in inference.questions:
             for key, value in question.settings.items():
                 known = answers.get(key)
                 if isinstance(known, dict):
@@ -127,102 +122,108 @@ def examine(
     raise AssertionError(_("questions without an end"))
 
 
-def _require_rows(study: Study, made: Examined) -> None:
-    """Check that missing cells leave at least one usable row."""
-    needed = study.options.target if study.options.missing == "fill" else study.profiles
-    missing = [c.missing for c in made.columns if c.name in needed and not c.reason]
-    if sum(missing) >= study.rows:
-        Reading(study.source, study.layout(), study).require_rows()
-
-
-def _answered(given: Options, answers: dict[str, Any]) -> Options:
+def _with_answers(declared: Options, answers: dict[str, Any]) -> Options:
+    """Return the options of the caller together with answers to questions."""
     settings = {key: value for key, value in answers.items() if key != "header"}
     if "dtype" in settings:
-        settings["dtype"] = {**(given.dtype or {}), **settings["dtype"]}
+        settings["dtype"] = {**(declared.dtype or {}), **settings["dtype"]}
     if "missing_values" in settings:
         further = tuple(settings["missing_values"])
-        settings["missing_values"] = (*given.missing_values, *further)
-    return replace(given, **settings)
+        settings["missing_values"] = (*declared.missing_values, *further)
+    return replace(declared, **settings)
 
 
-def _proposed(study: Study) -> str:
-    """Propose the column to predict."""
-    names = [name for name in study.source.columns if name.lower() in TARGETS]
+def _require_rows(inference: SchemaInference, result: Examined) -> None:
+    """Check that missing cells leave at least one usable row."""
+    options = inference.options
+    needed = options.target if options.missing == "fill" else inference.profiles
+    missing = [c.missing for c in result.columns if c.name in needed and not c.reason]
+    if sum(missing) >= inference.rows:
+        TableReader(inference.source, inference.schema(), inference).require_rows()
+
+
+def _proposed(inference: SchemaInference) -> str:
+    """Propose the column to predict: by its name, or the last usable one."""
+    source = inference.source
+    names = [name for name in source.columns if name.lower() in TARGETS]
     if len(names) == 1:
         return names[0]
-    for name in reversed(study.source.columns):
-        profile = study.profiles[name]
-        if study.reason(profile) is None and study.kind(profile) != "date":
-            few = study.kind(profile) == "number" or len(profile.counts) > 1
-            if few and profile.empty < profile.rows:
+    for name in reversed(source.columns):
+        profile = inference.profiles[name]
+        kind = inference.kind(profile)
+        if inference.reason(profile) is None and kind != "date":
+            varies = kind == "number" or len(profile.counts) > 1
+            if varies and profile.empty < profile.rows:
                 return name
     raise DataError(
-        _("'{name}' has no column that could be predicted.", name=study.source.name),
+        _("'{name}' has no column that could be predicted.", name=source.name),
         expected=_(
             "a column of numbers, or of some texts that come up again and again"
         ),
-        got=", ".join(study.source.columns)[:200],
+        got=", ".join(source.columns)[:200],
         fix=_("look at the file; name the target: target='…'"),
     )
 
 
-def _examined(study: Study, answers: dict[str, Any]) -> tuple[Examined, list[Question]]:
-    """Return the inspection's result, and the questions to ask first."""
-    options = study.options
-    task, classes = options.task, {}
-    if len(options.target) == 1:
-        profile = study.profiles[options.target[0]]
-        if task is None and study.kind(profile) == "number" and _codes(profile):
-            task = "classification"
-            study.options = options = replace(options, task=task)
-    targets = study.targets()
+def _examined(inference: SchemaInference, answers: dict[str, Any]) -> Examined:
+    """Infer the schema, with a proposed target and task where none are declared."""
+    options = inference.options
+    if not options.target:
+        options = replace(options, target=(_proposed(inference),))
+    first = inference.profiles[options.target[0]]
+    is_number = inference.kind(first) == "number"
+    if len(options.target) == 1 and options.task is None and is_number:
+        options = replace(options, task="classification" if _codes(first) else None)
+    inference.options = options
+    targets = inference.targets()
+    task, classes, settings = options.task or "regression", {}, dict(answers)
     if isinstance(targets[0], Classes):
         task = "classification"
-        counts = study.profiles[targets[0].name].counts
-        classes = {name: counts.get(name, 0) for name in targets[0].classes}
-    features = study.features(options.target)
-    settings = dict(answers)
-    if task == "classification" and isinstance(targets[0], Classes):
-        number = study.kind(study.profiles[targets[0].name]) == "number"
-        if number and options.classes is None:
+        classes = {name: first.counts.get(name, 0) for name in targets[0].classes}
+        if is_number and options.classes is None:
             settings["task"] = task
+    features = inference.features(options.target)
     columns = tuple(
-        _seen(study, profile, study.left_out.get(name))
-        for name, profile in study.profiles.items()
+        _column(inference, profile, inference.left_out.get(name))
+        for name, profile in inference.profiles.items()
     )
-    notes = [*study.notes, *told(study.left_out)]
-    gone = {c.name: c.missing for c in columns if c.missing and not c.reason}
-    notes += [
-        _(
-            "{pop_name:,} rows have no '{name}' and are left out",
-            pop_name=gone.pop(name),
-            name=name,
-        )
-        for name in options.target
-        if name in gone
-    ]
-    if gone:
-        notes.append(
-            _(
-                "{values:,} cells are empty in {rows:,} rows: {gone}",
-                values=sum(gone.values()),
-                rows=study.rows,
-                gone=listed(gone),
-            )
-        )
-    one = options.target[0] if len(options.target) == 1 else options.target
-    made = Examined(
+    return Examined(
         columns,
-        study.rows,
-        one,
-        task or "regression",
+        inference.rows,
+        options.target[0] if len(options.target) == 1 else options.target,
+        task,
         classes,
         sum(len(column.names()) for column in features),
         settings,
-        notes,
+        _notes(columns, inference),
         (),
     )
-    return made, study.questions
+
+
+def _notes(
+    columns: tuple[ExaminedColumn, ...], inference: SchemaInference
+) -> list[str]:
+    """Return the remarks on the table, its columns and its missing cells."""
+    missing = {c.name: c.missing for c in columns if c.missing and not c.reason}
+    notes = [*inference.notes, *left_out_notes(inference.left_out)]
+    notes += [
+        _(
+            "{pop_name:,} rows have no '{name}' and are left out",
+            pop_name=missing.pop(name),
+            name=name,
+        )
+        for name in inference.options.target
+        if name in missing
+    ]
+    if missing:
+        note = _(
+            "{values:,} cells are empty in {rows:,} rows: {gone}",
+            values=sum(missing.values()),
+            rows=inference.rows,
+            gone=listed(missing),
+        )
+        notes.append(note)
+    return notes
 
 
 def _codes(profile: Profile) -> bool:
@@ -232,17 +233,15 @@ def _codes(profile: Profile) -> bool:
     return few and not profile.full and all(text.isdigit() for text in kinds)
 
 
-def _seen(study: Study, profile: Profile, reason: str | None) -> ColumnSeen:
-    kind, missing = study.kind(profile), profile.empty
+def _column(
+    inference: SchemaInference, profile: Profile, reason: str | None
+) -> ExaminedColumn:
+    kind, missing = inference.kind(profile), profile.empty
     if kind == "number":  # texts in it are missing values
         missing = profile.rows - profile.numbers[profile.decimal()].count
     elif kind == "date":
         missing = profile.no_number
-    return ColumnSeen(
-        profile.name,
-        kind,
-        missing,
-        len(profile.counts),
-        tuple(list(profile.counts)[:EXAMPLES]),
-        reason,
+    examples = tuple(list(profile.counts)[:EXAMPLES])
+    return ExaminedColumn(
+        profile.name, kind, missing, len(profile.counts), examples, reason
     )

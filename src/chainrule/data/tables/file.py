@@ -14,26 +14,26 @@ import numpy as np
 
 from chainrule.data.checks import shortened
 from chainrule.data.files import checked_path, damaged, reading
+from chainrule.data.frames import Columns
+from chainrule.data.tables.cells import Cells
 from chainrule.data.tables.content import (
     FIX,
     WHAT,
     check_delimiter,
     checked_encoding,
+    detected_delimiter,
+    detected_encoding,
     opened,
-    seen_delimiter,
-    seen_encoding,
     undecodable,
 )
 from chainrule.data.tables.source import (
     INDEX,
     Chunk,
     Frame,
+    Progress,
     Source,
-    Told,
-    cells_of,
-    installed,
-    is_frame,
-    listener,
+    progress_callback,
+    require_pandas,
 )
 from chainrule.errors import DataError
 from chainrule.text import _, joined
@@ -55,9 +55,9 @@ class File(Source):
 
     Attributes:
         path: the file.
-        delimiter: what stands between cells.
-        encoding: of the text.
-        header: whether its first line names the columns.
+        delimiter: the character between cells.
+        encoding: the encoding of the text.
+        header: whether the first line names the columns.
     """
 
     path: Path = field(default_factory=Path)
@@ -81,20 +81,20 @@ class File(Source):
         """
         truth("header", header)
         settings = {"delimiter": delimiter, "encoding": encoding, "header": header}
-        installed("pandas")  # before the file is looked through
+        require_pandas()
         found = checked_path(path, _("CSV file"))
-        if (told := listener()) is not None:
-            told(found, 0, found.stat().st_size)
+        if (callback := progress_callback()) is not None:
+            callback(found, 0, found.stat().st_size)
         notes = []
         with reading(found, WHAT, FIX):
             if encoding is None:
-                encoding = seen_encoding(found)
+                encoding = detected_encoding(found)
                 if encoding not in ("utf-8", "utf-8-sig"):
                     notes.append(_("the text is read as {encoding}", encoding=encoding))
             else:
                 encoding = checked_encoding(encoding)
             if delimiter is None:
-                delimiter = seen_delimiter(found, encoding)
+                delimiter = detected_delimiter(found, encoding)
                 if delimiter != ",":
                     notes.append(
                         _("cells are separated by {delimiter!r}", delimiter=delimiter)
@@ -145,11 +145,11 @@ class File(Source):
                 fix=_("is the delimiter another one? Else leave out columns"),
             )
         index = [names[0]] if INDEX.fullmatch(names[0]) and len(names) > 1 else []
-        made: dict[str, None] = {}
+        unique: dict[str, None] = {}
         for place, name in enumerate(names):
             free = base = name or _("column {place}", place=place + 1)
             number = 0
-            while free in made:
+            while free in unique:
                 number += 1
                 free = f"{base}.{number}"
             if number:
@@ -160,9 +160,9 @@ class File(Source):
                         free=free,
                     )
                 )
-            made[free] = None
-        index = tuple(list(made)[:1] if index else ())
-        return replace(self, columns=tuple(made), index=index, notes=tuple(notes))
+            unique[free] = None
+        index = tuple(list(unique)[:1] if index else ())
+        return replace(self, columns=tuple(unique), index=index, notes=tuple(notes))
 
     def chunks(
         self, names: Sequence[str], numbers: Collection[str] = ()
@@ -170,15 +170,15 @@ class File(Source):
         """Yield the cells of some columns block by block, as :class:`Source` defines.
 
         Raises:
-            DataError: rows with another number of cells than the header, named; what is
-                no text; a row that is too long.
+            DataError: rows with another number of cells than the header, with their
+                lines; content that is no text; a row that is too long.
         """
-        place = {name: i for i, name in enumerate(self.columns)}
+        position = {name: i for i, name in enumerate(self.columns)}
         with reading(self.path, WHAT, FIX):
             for block in self._rows():
-                texts = [place[name] for name in names if name not in numbers]
-                frame = self._frame(block, [place[name] for name in names], texts)
-                cells = {name: cells_of(frame[str(place[name])]) for name in names}
+                texts = [position[name] for name in names if name not in numbers]
+                frame = self._frame(block, [position[name] for name in names], texts)
+                cells = {n: Cells.of(frame[position[n]].to_numpy()) for n in names}
                 yield Chunk(len(block.records), block.lines, cells, block.records)
 
     def texts(self, lines: Collection[int]) -> dict[int, list[str]]:
@@ -196,17 +196,16 @@ class File(Source):
         lines = (line for text in records for line in io.StringIO(text, newline=""))
         return self._reader(lines)
 
-    def _frame(self, block: _Block, places: list[int], texts: list[int]) -> Any:
+    def _frame(self, block: _Block, positions: list[int], texts: list[int]) -> Any:
         """Parse columns of a block of CSV lines into a frame; names are positions."""
-        import narwhals
         import pandas
 
         frame = pandas.read_csv(
             io.StringIO("".join(block.records)),
             sep=self.delimiter,
             header=None,
-            names=[str(i) for i in range(len(self.columns))],
-            usecols=sorted(places),
+            names=range(len(self.columns)),
+            usecols=sorted(positions),
             index_col=False,
             dtype=dict.fromkeys(texts, object),
             keep_default_na=False,
@@ -223,12 +222,12 @@ class File(Source):
                 frame=len(frame),
             )
             raise damaged(self.path, WHAT, got, FIX)
-        return narwhals.from_native(frame, eager_only=True)
+        return frame
 
     def _rows(self) -> Iterator[_Block]:
         """Yield the blocks without the header; refuse rows of other lengths."""
         width, header = len(self.columns), self.header
-        for block in self._blocks(listener()):
+        for block in self._blocks(progress_callback()):
             if header:
                 lines, widths, records = block
                 block, header = _Block(lines[1:], widths[1:], records[1:]), False
@@ -273,7 +272,7 @@ class File(Source):
             strict=True,
         )
 
-    def _blocks(self, told: Told | None = None) -> Generator[_Block]:
+    def _blocks(self, callback: Progress | None = None) -> Generator[_Block]:
         """Yield the non-blank rows in blocks, the header included."""
         size = self.path.stat().st_size
         rest, line = "", 1
@@ -282,8 +281,8 @@ class File(Source):
                 new = file.read(BLOCK)
                 if new.endswith("\r"):
                     new += file.read(1)
-                if told is not None and new:
-                    told(self.path, min(raw.tell(), size), size)
+                if callback is not None and new:
+                    callback(self.path, min(raw.tell(), size), size)
                 text = rest + new
                 if "\0" in text:
                     raise damaged(
@@ -321,13 +320,13 @@ class File(Source):
     def _records(
         self, lines: list[str], whole: int, line: int, *, final: bool
     ) -> tuple[_Block, int]:
-        """Combine lines to rows; return the rows and the number of lines used.
+        """Combine lines into rows; return the rows and the number of lines used.
 
         Args:
-            lines: all that there are.
-            whole: how many of them have ended.
-            line: the number of the first one.
-            final: whether nothing comes behind them.
+            lines: the lines.
+            whole: the number of lines with an end.
+            line: the number of the first line.
+            final: whether they are the last lines of the file.
         """
         lines = lines[:whole]
         starts, widths, used = list(range(whole)), [], whole
@@ -394,7 +393,7 @@ def source_of(
     table: Any, delimiter: Any = None, encoding: Any = None, header: Any = True
 ) -> Source:
     """Return the table in a file or in a data frame."""
-    if is_frame(table):
+    if Columns.of(table) is not None:
         return Frame.of(table, "frame")
     return File.of(table, delimiter, encoding, header)
 

@@ -7,14 +7,14 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from chainrule.data.checks import checked_names, shortened
-from chainrule.data.tables.cells import Mark, Nothing
+from chainrule.data.tables.cells import Mark, MissingValues
 from chainrule.errors import ArgumentError
 from chainrule.text import _
 from chainrule.util.keywords import unknown_keyword
 from chainrule.util.validation import choice, maybe
 
-#: What a column can be said to be: ``dtype={"zip": "category"}``. ``dmy`` and ``mdy``
-#: are dates whose day stands before the month, or behind it.
+#: Declared types of a column: ``dtype={"zip": "category"}``. ``dmy`` and ``mdy`` are
+#: dates with the day first, or the month.
 DTYPES = ("number", "category", "date", "dmy", "mdy", "id")
 TASKS = ("classification", "regression")
 MISSING = ("fill", "drop", "error")
@@ -26,7 +26,7 @@ class Options:
     """The options of a table reader; see :func:`chainrule.data.read_csv`.
 
     Raises:
-        ArgumentError: something that is not a choice.
+        ArgumentError: an invalid value.
     """
 
     target: tuple[str, ...] = ()
@@ -40,11 +40,11 @@ class Options:
     decimal: Mark | None = None
 
     @classmethod
-    def given(cls, **options: Any) -> Options:
-        """Return the options of a reader's call; refuse unknown ones.
+    def of(cls, **options: Any) -> Options:
+        """Return the options of a reader's call.
 
         Raises:
-            CallError: another one.
+            CallError: an unknown option.
         """
         known = [field.name for field in fields(cls)]
         for name, value in options.items():
@@ -109,36 +109,36 @@ class Options:
         self.task = "classification"
 
     @property
-    def nothing(self) -> Nothing:
+    def marks(self) -> MissingValues:
         """The marks of missing values."""
-        return Nothing(self.missing_values)
+        return MissingValues(self.missing_values)
 
-    def said(self, name: str) -> str | None:
+    def declared(self, name: str) -> str | None:
         """Return the type of a column as the caller has declared it, or None."""
         return (self.dtype or {}).get(name)
 
 
-def _names(what: str, given: Any, example: str) -> tuple[str, ...]:
+def _names(what: str, value: Any, example: str) -> tuple[str, ...]:
     """Return one name, or several, as a tuple."""
     example = f"{what}={example}"
-    made = checked_names([given] if isinstance(given, str) else given, what, example)
-    if not made or "" in made:
+    names = checked_names([value] if isinstance(value, str) else value, what, example)
+    if not names or "" in names:
         raise ArgumentError(
             _("{what} names no column.", what=what),
             expected=_("the name of a column"),
-            got=shortened(repr(given)),
+            got=shortened(repr(value)),
             fix=example,
         )
-    return made
+    return names
 
 
-def _check_dtype(given: Any) -> None:
-    if not isinstance(given, Mapping) or not all(isinstance(n, str) for n in given):
+def _check_dtype(dtype: Any) -> None:
+    if not isinstance(dtype, Mapping) or not all(isinstance(n, str) for n in dtype):
         raise ArgumentError(
             _("dtype does not say what columns are."),
             expected=_("a dictionary of names of columns"),
-            got=shortened(repr(given)),
+            got=shortened(repr(dtype)),
             fix="dtype={'zip': 'category'}",
         )
-    for name, kind in given.items():
+    for name, kind in dtype.items():
         choice(*DTYPES)(f"dtype[{name!r}]", kind)

@@ -10,8 +10,8 @@ from chainrule.data.dataset import Dataset
 from chainrule.data.features import Features
 from chainrule.data.tables.columns import Number
 from chainrule.data.tables.file import File, source_of
-from chainrule.data.tables.layout import Layout
-from chainrule.data.tables.reading import Reading
+from chainrule.data.tables.schema import Schema
+from chainrule.data.tables.table_reader import TableReader
 from chainrule.errors import DataError
 from chainrule.text import _
 from chainrule.util.keywords import strict
@@ -37,38 +37,38 @@ def read_csv(
 ) -> Dataset:
     """Read a table in text form, one row per sample. Needs the extra ``data`` (pandas).
 
-    What its columns hold is seen from all rows: numbers (with decimal commas,
+    The types of the columns are inferred from all rows: numbers (with decimal commas,
     thousands, currencies and percent too), dates, and texts, which are categories.
     Columns that tell nothing (row numbers, ids, one value in all rows) are left out;
-    what was done is in ``report`` of the data set. What the cells do not tell is asked
-    by an error that names the argument which answers it.
+    ``report`` of the data set lists all changes. Where the cells are ambiguous, an
+    error asks, and names the argument that answers.
 
     Args:
         path: the file, which may be compressed (gzip, bzip2, xz, zip).
         target: the column to predict, or a list of several columns of numbers.
         features: the columns to predict it from; None: all that tell something.
-        dtype: what columns are, where that is not seen: ``{"zip": "category"}``. One of
-            ``"number"`` (texts in it are missing values), ``"category"``, ``"date"``,
-            ``"dmy"`` and ``"mdy"`` (dates with the day first, or the month) and
-            ``"id"``, which is left out.
+        dtype: the types of columns, instead of inferred ones: ``{"zip": "category"}``.
+            One of ``"number"`` (texts in it are missing values), ``"category"``,
+            ``"date"``, ``"dmy"`` and ``"mdy"`` (dates with the day first, or the
+            month) and ``"id"``, which is left out.
         task: ``"classification"`` or ``"regression"``; None: text names classes,
             numbers are quantities.
         classes: the names of the classes, in the order of the labels; None: those that
             come up, sorted.
-        missing: what becomes of a missing feature. ``"fill"``: the mean of the column,
-            and a feature of 0 and 1 that says where; among texts a category of its own.
-            ``"drop"``: its row is left out. ``"error"``. A row without a target is
+        missing: the policy for missing features. ``"fill"``: the mean of the column,
+            and a feature of 0 and 1 that indicates it; a category among texts.
+            ``"drop"``: the row is left out. ``"error"``. A row without a target is
             always left out, and counted.
         missing_values: texts that stand for a missing value, besides the empty cell,
             NA, NaN, null, ``?`` and others.
-        unknown: what becomes of a text that was not there, or rarely, when the table
-            was learned. ``"other"``: a category for all of them. ``"error"``.
-        decimal: the decimal mark where cells do not tell; None: asked then.
-        delimiter: what stands between cells; None: seen.
-        encoding: such as ``"cp950"``; None: seen.
+        unknown: the policy for texts that are rare or missing in this table.
+            ``"other"``: one category for all of them. ``"error"``.
+        decimal: the decimal mark of ambiguous numbers; None: asked for.
+        delimiter: the character between cells; None: detected.
+        encoding: such as ``"cp950"``; None: detected.
         header: whether the first line names the columns. Else they are called
             ``column 1`` and so on.
-        name: of the data set; None: the name of the file.
+        name: the name of the data set; None: the name of the file.
 
     Shapes:
         x: (n, features), float32; ``feature_names`` says which. float64 where a column
@@ -77,10 +77,10 @@ def read_csv(
             it; (n,) int32 for a classification.
 
     Raises:
-        DataError: a file that is missing or no table; a column that is not there; a
-            question, with the setting that answers it.
-        NonFiniteError: infinity, or a number that float32 cannot hold.
-        ArgumentError: an argument that is no choice, or pandas is not installed.
+        DataError: a file that is missing or no table; a missing column; a question,
+            with the setting that answers it.
+        NonFiniteError: infinity, or a number beyond float32.
+        ArgumentError: an invalid argument, or pandas is not installed.
 
     Example:
         >>> from pathlib import Path
@@ -94,7 +94,7 @@ def read_csv(
         >>> data.report.notes()
         ['1 missing cells are filled: city 1']
     """
-    reading = Reading.learned(
+    reader = TableReader.inferred(
         File.of(path, delimiter, encoding, header),
         target=target,
         features=features,
@@ -106,10 +106,10 @@ def read_csv(
         unknown=unknown,
         decimal=decimal,
     )
-    return Dataset._of_table(reading, name)
+    return Dataset._of_table(reader, name)
 
 
-# -- again -------------------------------------------------------------------------
+# -- further tables ----------------------------------------------------------------
 
 
 def read_again(table: Any, format: dict[str, Any]) -> Dataset:
@@ -119,23 +119,24 @@ def read_again(table: Any, format: dict[str, Any]) -> Dataset:
 
 def features_again(table: Any, format: dict[str, Any]) -> Features:
     """Read the features of a further table, in the format of an earlier one."""
-    reading = reading_of(table, format)
-    rows = reading.all()
-    word = reading.source.word
+    reader = reading_of(table, format)
+    rows, word = reader.all(), reader.source.word
     names = tuple(f"{word} {line}" for line in rows.lines.tolist())
     return Features(Column(rows.x), names)
 
 
-def reading_of(table: Any, format: dict[str, Any], *, target: bool = False) -> Reading:
-    """Return a pass over a further table in an earlier format."""
+def reading_of(
+    table: Any, format: dict[str, Any], *, target: bool = False
+) -> TableReader:
+    """Return the reader of a further table in an earlier format."""
     if set(format) == {"kind"} and not target:  # nothing known: columns are numbers
         source = source_of(table)
         columns = tuple(Number(name) for name in source.columns)
-        layout = Layout((), (), columns, missing="error")
+        schema = Schema((), (), columns, missing="error")
     else:
-        layout = Layout.restored(format)
-        source = source_of(table, **layout.file)
-    return Reading(source, layout, target=target)
+        schema = Schema.restored(format)
+        source = source_of(table, **schema.file)
+    return TableReader(source, schema, target=target)
 
 
 def rows_of(
@@ -161,7 +162,7 @@ def rows_of(
         >>> rows_of("two.csv", data.format, data.lines[1:])
         [{'a': '3', 'y': '4'}]
     """
-    source = source_of(table, **Layout.restored(format).file)
+    source = source_of(table, **Schema.restored(format).file)
     wanted = {int(line) for line in lines}
     found = source.texts(wanted)
     if strange := wanted.difference(found):

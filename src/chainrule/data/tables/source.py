@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from chainrule.data.checks import shortened
+from chainrule.data.frames import Columns, not_a_frame, require_one_length
 from chainrule.data.tables.cells import Cells
 from chainrule.errors import ArgumentError, DataError
 from chainrule.text import _
@@ -23,14 +24,14 @@ ROWS = 50_000
 #: Names that programs give to the column of row numbers that they write.
 INDEX = re.compile(r"(Unnamed: \d+)?")
 
-#: Told of a file that is being read: its path, the bytes read so far, and all of them.
-Told = Callable[[Path, int, int], None]
-_told: ContextVar[Told | None] = ContextVar("told", default=None)
+#: A function of a file's path, the bytes read so far, and the size of the file.
+Progress = Callable[[Path, int, int], None]
+_progress: ContextVar[Progress | None] = ContextVar("progress", default=None)
 
 
 @contextmanager
-def progress(told: Told) -> Iterator[None]:
-    """Report the progress of file reading to ``told`` within the block.
+def progress(callback: Progress) -> Iterator[None]:
+    """Report the progress of file reading to ``callback`` within the block.
 
     Example:
         >>> from chainrule.data import progress, read_csv
@@ -41,26 +42,26 @@ def progress(told: Told) -> Iterator[None]:
         few.csv 12 of 12
         few.csv 12 of 12
     """
-    token = _told.set(told)
+    token = _progress.set(callback)
     try:
         yield
     finally:
-        _told.reset(token)
+        _progress.reset(token)
 
 
-def listener() -> Told | None:
-    """Return the function that receives the reading progress, or None."""
-    return _told.get()
+def progress_callback() -> Progress | None:
+    """Return the function that receives the progress of reading, or None."""
+    return _progress.get()
 
 
 class Chunk(NamedTuple):
-    """A chunk of rows of a table: cells by column, and line numbers.
+    """A chunk of rows of a table.
 
     Attributes:
-        rows: how many.
-        lines: the line on which each begins in its file; in a frame its number.
-        cells: of the columns, by name.
-        records: what is written there; empty for a frame.
+        rows: the number of rows.
+        lines: the line of a file on which each row begins; the row number in a frame.
+        cells: the cells of the columns, by name.
+        records: the rows as they are written; empty for a frame.
     """
 
     rows: int
@@ -74,11 +75,11 @@ class Source:
     """Base class of tables whose rows can be read repeatedly: a file or a data frame.
 
     Attributes:
-        name: what to call it.
+        name: the name of the table, for messages.
         columns: the names of its columns, all different.
-        index: those of them that hold the row numbers of the program that wrote it.
-        notes: what was seen on the way, one sentence each.
-        settings: how the caller says that it is written, for others like it.
+        index: the columns with row numbers of the program that wrote the table.
+        notes: remarks on the table, one sentence each.
+        settings: the file options of the caller, for further tables.
     """
 
     name: str
@@ -86,7 +87,7 @@ class Source:
     index: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)
-    #: What a line is called: rows of a frame count from 0.
+    #: The word for a line in messages; rows of a frame count from 0.
     word = "line"
 
     def chunks(
@@ -95,9 +96,9 @@ class Source:
         """Yield the cells of some columns in chunks of rows.
 
         Args:
-            names: of the columns.
-            numbers: those whose cells may come as numbers, without their texts, where
-                all of a chunk are. It is looked at anew for each chunk.
+            names: the names of the columns.
+            numbers: columns whose cells may be read as numbers, without their texts,
+                if all cells of the chunk are numbers. Read again for each chunk.
         """
         raise NotImplementedError
 
@@ -105,7 +106,7 @@ class Source:
         """Return the cells of some rows as texts, by line; skip unknown lines."""
         raise NotImplementedError
 
-    def place(self, line: int, column: str) -> str:
+    def position(self, line: int, column: str) -> str:
         """Describe the position of a cell, for messages."""
         return _(
             "{word} {line}, column '{column}'",
@@ -143,98 +144,85 @@ class Source:
 
 @dataclass(frozen=True)
 class Frame(Source):
-    """A table in a data frame of any library that narwhals supports."""
+    """A table in a data frame: of pandas, polars, pyarrow …, a dictionary of columns.
 
-    frame: Any = None
+    Attributes:
+        arrays: the columns as arrays, by name.
+    """
+
+    arrays: Mapping[str, np.ndarray] = field(default_factory=dict)
     word = "row"
 
     @classmethod
-    def of(cls, given: Any, name: str) -> Frame:
+    def of(cls, frame: Any, name: str) -> Frame:
         """Wrap a data frame as a table.
 
         Raises:
-            ArgumentError: it is no data frame.
+            ArgumentError: not a data frame; two columns of one name; columns of
+                different lengths.
         """
-        narwhals = installed("narwhals")
-        try:
-            if isinstance(given, Mapping):
-                frame = narwhals.from_dict(given, backend="pandas")
-            else:
-                frame = narwhals.from_native(given, eager_only=True)
-            columns = tuple(str(column) for column in frame.columns)
-            if len(set(columns)) < len(columns):
-                raise ValueError(_("two columns have one name"))
-        except (TypeError, ValueError) as error:
-            raise ArgumentError(
-                _("This is not a data frame that can be read."),
-                expected=_("a frame of pandas, polars, pyarrow … whose columns differ"),
-                got=shortened(f"{type(given).__name__}: {error}", 200),
-                fix=_("for arrays of numbers: Dataset(x, y)"),
-            ) from error
-        if columns != tuple(frame.columns):  # numbers of pandas
-            frame = frame.rename(dict(zip(frame.columns, columns, strict=True)))
-        index = tuple(c for c in columns[:1] if INDEX.fullmatch(c))
-        return cls(name, columns, index, frame=frame)
+        require_pandas()
+        columns = Columns.of(frame)
+        if columns is None:
+            raise not_a_frame(frame, repr(frame))
+        arrays = {column: columns.column(column) for column in columns.names}
+        require_one_length([*arrays.values()], name)
+        index = tuple(c for c in columns.names[:1] if INDEX.fullmatch(c))
+        return cls(name, columns.names, index, arrays=arrays)
 
     def chunks(
         self, names: Sequence[str], numbers: Collection[str] = ()
     ) -> Iterator[Chunk]:
         """Yield the cells of some columns in chunks of rows."""
-        count = len(self.frame)
-        for first in range(0, count, ROWS):
-            lines = np.arange(first, min(first + ROWS, count), dtype=np.int32)
-            cells = {
-                name: cells_of(self.frame[name][first : first + ROWS]) for name in names
-            }
+        for first in range(0, len(self), ROWS):
+            lines = np.arange(first, min(first + ROWS, len(self)), dtype=np.int32)
+            rows = slice(first, first + ROWS)
+            cells = {name: self._cells(name, rows) for name in names}
             yield Chunk(len(lines), lines, cells)
 
     def texts(self, lines: Collection[int]) -> dict[int, list[str]]:
         """Return the cells of some rows as texts, by line."""
         return {
             line: [
-                cells_of(self.frame[n][line : line + 1]).text(0) for n in self.columns
+                self._cells(name, slice(line, line + 1)).text(0)
+                for name in self.columns
             ]
             for line in lines
-            if 0 <= line < len(self.frame)
+            if 0 <= line < len(self)
         }
 
+    def __len__(self) -> int:
+        return len(next(iter(self.arrays.values())))
 
-def installed(name: str) -> Any:
-    """Import a library of the extra ``data``, or raise an error with a remedy."""
-    import importlib
+    def _cells(self, name: str, rows: slice) -> Cells:
+        """Return the cells of some rows of a column.
 
+        Raises:
+            DataError: lists or other containers.
+        """
+        try:
+            return Cells.of(self.arrays[name][rows])
+        except TypeError as error:
+            raise DataError(
+                _("Column '{name}' holds no single values.", name=shortened(name)),
+                expected=_("a number, a text or a date in each row"),
+                got=shortened(str(error)),
+                fix=_("leave it out: features=[…]"),
+            ) from error
+
+
+def require_pandas() -> None:
+    """Import pandas, of the extra ``data``.
+
+    Raises:
+        ArgumentError: it is not installed.
+    """
     try:
-        return importlib.import_module(name)
+        import pandas  # noqa: F401
     except ImportError as error:
         raise ArgumentError(
-            _("Tables are read by {name}, which is not installed.", name=name),
+            _("Tables are read by {name}, which is not installed.", name="pandas"),
             expected=_("the extra data"),
             got=f"{type(error).__name__}: {error}",
             fix=_("pip install 'chainrule[data]'"),
-        ) from error
-
-
-def is_frame(given: Any) -> bool:
-    """Return whether ``given`` is a data frame or a dictionary of columns."""
-    frame = hasattr(given, "columns") and not isinstance(given, str)
-    return frame or isinstance(given, Mapping)
-
-
-def cells_of(series: Any) -> Cells:
-    import narwhals
-
-    if series.dtype.is_numeric() and not isinstance(series.dtype, narwhals.Decimal):
-        return Cells.of(np.asarray(series.to_numpy(), np.float64))
-    values = np.asarray(series.to_numpy())
-    if values.dtype != object:
-        values = np.empty(len(series), object)
-        values[:] = series.to_list()
-    try:
-        return Cells.of(values)
-    except TypeError as error:
-        raise DataError(
-            _("Column '{name}' holds no single values.", name=shortened(series.name)),
-            expected=_("a number, a text or a date in each row"),
-            got=shortened(str(error)),
-            fix=_("leave it out: features=[…]"),
         ) from error

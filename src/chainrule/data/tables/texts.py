@@ -7,43 +7,43 @@ import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 
 from chainrule.data.checks import shortened
-from chainrule.data.tables.cells import Cells, Nothing
-from chainrule.data.tables.columns import Written
+from chainrule.data.tables.cells import Cells, MissingValues
+from chainrule.data.tables.columns import Encoded
 from chainrule.data.tables.source import Source
 from chainrule.errors import DataError
 from chainrule.text import _
 from chainrule.util import validation
 
-#: The numbers of what is no unit of the vocabulary, and of its first one.
+#: The indices of padding, of an unknown token, and of the vocabulary's first token.
 PADDING, UNKNOWN, FIRST = 0, 1, 2
-#: Units that a row may have; and those where nothing is said, and what share of the
-#: texts shall be whole.
+#: The largest length of a row; the largest default, and the share of texts that are not
+#: cut by the default.
 LONGEST, USUAL, WHOLE = 10_000, 500, 0.95
-#: Units that come up less often are unknown: so the network learns what to make of it.
+#: Less frequent tokens are unknown, so that training has examples of unknown ones.
 OFTEN = 2
 
 Units = Literal["words", "characters"]
 _APOSTROPHE = re.compile(r"(?<!\w)['’]|['’](?!\w)")
 
 
-class _Apart(dict[int, str]):
+class _Spaced(dict[int, str]):
     """A character translation that puts spaces around characters that are words."""
 
     def __missing__(self, code: int) -> str:
         char = chr(code)
         mark = unicodedata.category(char)[0] in "PS" and char not in "'’"
         name = unicodedata.name(char, "")
-        alone = mark or name.startswith(("CJK UNIFIED", "HIRAGANA"))
-        self[code] = f" {char} " if alone else char
+        is_word = mark or name.startswith(("CJK UNIFIED", "HIRAGANA"))
+        self[code] = f" {char} " if is_word else char
         return self[code]
 
 
-_APART = _Apart()
+_SPACED = _Spaced()
 
 
 def words(text: str) -> list[str]:
@@ -52,7 +52,7 @@ def words(text: str) -> list[str]:
     >>> words("Don't panic: 3.5%!"), words("我愛NLP。")
     (["Don't", 'panic', ':', '3', '.', '5', '%', '!'], ['我', '愛', 'NLP', '。'])
     """
-    return _APOSTROPHE.sub(r" \g<0> ", text).translate(_APART).split()
+    return _APOSTROPHE.sub(r" \g<0> ", text).translate(_SPACED).split()
 
 
 @dataclass(frozen=True)
@@ -60,11 +60,11 @@ class Texts:
     """A text column: the indices of each text's first tokens, padded with 0 in front.
 
     Attributes:
-        name: of the column.
-        units: what a text is cut into.
-        length: how many of them a row has.
-        vocabulary: the units that have a number, from 2 on; 1 is any other one.
-        lowercase: whether capitals are taken for small letters.
+        name: the name of the column.
+        units: ``"words"`` or ``"characters"``.
+        length: the number of tokens of a row.
+        vocabulary: the tokens with the indices 2, 3, …; any other one has the index 1.
+        lowercase: whether capitals are replaced by small letters.
     """
 
     name: str
@@ -94,17 +94,19 @@ class Texts:
         text = text.lower() if self.lowercase else text
         return words(text) if self.units == "words" else [*" ".join(text.split())]
 
-    def write(self, cells: Cells, out: np.ndarray, nothing: Nothing) -> Written:
-        """Write the token indices of some rows into ``out``, padded in front."""
-        place = {unit: i for i, unit in enumerate(self.vocabulary, FIRST)}
-        made, met = np.full((cells.distinct, self.length), PADDING, np.int32), Written()
-        for row, text, count in zip(made, cells.texts, cells.counts().tolist()):
-            found = [place.get(u, UNKNOWN) for u in self.cut(text)[: self.length]]
+    def encode(
+        self, cells: Cells, marks: MissingValues, dtype: Any = np.int32
+    ) -> Encoded:
+        """Encode the texts as token indices, padded in front; no text is missing."""
+        indices = {token: i for i, token in enumerate(self.vocabulary, FIRST)}
+        values = np.full((len(cells), self.length), PADDING, dtype)
+        encoded = Encoded(values, np.zeros(len(cells), bool))
+        for row, text, count in zip(values, cells.texts, cells.counts().tolist()):
+            found = [indices.get(t, UNKNOWN) for t in self.cut(text)[: self.length]]
             if found:
                 row[-len(found) :] = found
-                met.rare += count * found.count(UNKNOWN)
-        out[:] = cells.spread(made)
-        return met
+                encoded.rare += count * found.count(UNKNOWN)
+        return encoded
 
     def shown(self, row: Sequence[int]) -> str:
         """Return the text of a row of token indices; □ is an unknown token."""
@@ -123,24 +125,24 @@ class _Counts:
 
     @classmethod
     def of(cls, source: Source, column: Texts) -> _Counts:
-        made, first = cls(Counter(), Counter(), different=False), None
+        counts, first = cls(Counter(), Counter(), different=False), None
         for chunk in source.chunks([column.name]):
             cells = chunk.cells[column.name]
             for text, count in zip(cells.texts, cells.counts().tolist()):
-                own = column.cut(text)
-                first = own if first is None else first
-                made.different |= own != first
-                made.lengths[len(own)] += count
-                for unit in own:
-                    made.units[unit] += count
-        return made
+                tokens = column.cut(text)
+                first = tokens if first is None else first
+                counts.different |= tokens != first
+                counts.lengths[len(tokens)] += count
+                for token in tokens:
+                    counts.units[token] += count
+        return counts
 
     def length(self) -> int:
         """Return the number of tokens at which most texts are complete."""
-        seen, all_of_them = 0, self.lengths.total()
+        complete, total = 0, self.lengths.total()
         for length in sorted(self.lengths):
-            seen += self.lengths[length]
-            if seen >= WHOLE * all_of_them:
+            complete += self.lengths[length]
+            if complete >= WHOLE * total:
                 return min(max(length, 1), USUAL)
         return 1
 
@@ -157,31 +159,31 @@ def learned(
     """Learn the vocabulary and length of a text column; return it with notes.
 
     Raises:
-        ArgumentError: an argument that is no choice.
-        DataError: texts that tell nothing.
+        ArgumentError: an invalid argument.
+        DataError: texts from which nothing can be learned.
     """
     validation.choice(*get_args(Units))("units", units)
-    most = validation.whole("vocabulary", vocabulary)
+    limit = validation.whole("vocabulary", vocabulary)
     if length is not None:
         length = validation.whole("length", length, most=LONGEST)
     lowercase = validation.truth("lowercase", lowercase)
     source.require([name], _("the text"))
     column = Texts(name, units, 1, (), lowercase)  # pyright: ignore[reportArgumentType]
-    found = _Counts.of(source, column)
-    often = [unit for unit, count in found.units.items() if count >= OFTEN]
-    kept = sorted(often, key=lambda unit: (-found.units[unit], unit))[:most]
-    _check(source.name, column, found, kept)
-    length = length or found.length()
-    total = found.units.total()
-    share = sum(found.units[unit] for unit in kept) / total
-    longer = sum(n for size, n in found.lengths.items() if size > length)
+    counts = _Counts.of(source, column)
+    frequent = [unit for unit, count in counts.units.items() if count >= OFTEN]
+    kept_tokens = sorted(frequent, key=lambda unit: (-counts.units[unit], unit))[:limit]
+    _check(source.name, column, counts, kept_tokens)
+    length = length or counts.length()
+    total = counts.units.total()
+    share = sum(counts.units[unit] for unit in kept_tokens) / total
+    longer = sum(n for size, n in counts.lengths.items() if size > length)
     notes = [
         _(
             "the vocabulary of '{name}' has {kept:,} of {units_count:,} {units}, "
             "{share:.1%} of what the texts hold",
             name=shortened(name),
-            kept=len(kept),
-            units_count=len(found.units),
+            kept=len(kept_tokens),
+            units_count=len(counts.units),
             units=units,
             share=share,
         )
@@ -195,18 +197,19 @@ def learned(
                 units=units,
             )
         )
-    made = Texts(name, column.units, length, tuple(kept), lowercase)
-    return made, notes
+    return Texts(name, column.units, length, tuple(kept_tokens), lowercase), notes
 
 
-def _check(source: str, column: Texts, found: _Counts, kept: Sequence[str]) -> None:
+def _check(
+    source: str, column: Texts, counts: _Counts, vocabulary: Sequence[str]
+) -> None:
     """Refuse a text column from which nothing can be learned."""
-    got, fix = shortened(", ".join(found.units)), _("is it the right column?")
-    if not found.units:
+    got, fix = shortened(", ".join(counts.units)), _("is it the right column?")
+    if not counts.units:
         what, expected, got = _("is empty"), "texts", _("empty cells alone")
-    elif not found.different:
+    elif not counts.different:
         what, expected = _("has the same text in all rows"), _("texts that differ")
-    elif not kept:
+    elif not vocabulary:
         what = _(
             "has no vocabulary: none of its {units} comes up twice", units=column.units
         )

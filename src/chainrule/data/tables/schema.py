@@ -1,4 +1,4 @@
-"""The layout of a table: everything needed to read another table in the same way."""
+"""The schema of a table: everything needed to read another table in the same way."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ from chainrule.text import _
 
 
 @dataclass(frozen=True)
-class Layout:
-    """The layout of a table, stored as JSON, to read further tables in the same way.
+class Schema:
+    """The schema of a table, stored as JSON, to read further tables in the same way.
 
     Attributes:
         target: the name of the column to predict, or of several.
-        targets: how these columns are read; none for a table without a target.
-        columns: how the columns of the features are read.
+        targets: the target columns; none for a table without a target.
+        columns: the feature columns.
         missing: ``"fill"``, ``"drop"`` or ``"error"``.
-        missing_values: further texts that stand for nothing.
+        missing_values: further texts that mark a missing value.
         unknown: ``"other"`` or ``"error"``.
-        delimiter: of files, or None for what each of them shows.
-        encoding: likewise.
+        delimiter: the delimiter of files; None: detected in each.
+        encoding: the encoding of files; None: detected in each.
         header: whether files name their columns.
     """
 
@@ -51,17 +51,17 @@ class Layout:
     header: bool = True
 
     @classmethod
-    def restored(cls, format: dict[str, Any]) -> Layout:
-        """Restore a layout from the format of a data set.
+    def restored(cls, format: dict[str, Any]) -> Schema:
+        """Restore a schema from the format of a data set.
 
         Raises:
-            ArgumentError: it is none.
+            ArgumentError: the format of no table.
         """
         from pydantic import ValidationError
 
-        given = {key: value for key, value in format.items() if key != "kind"}
+        fields = {key: value for key, value in format.items() if key != "kind"}
         try:
-            return _reader().validate_json(json.dumps(given))
+            return _validator().validate_json(json.dumps(fields))
         except (ValidationError, TypeError, ValueError, RecursionError) as error:
             raise ArgumentError(
                 _("The format is none that a reader of tables made."),
@@ -71,13 +71,22 @@ class Layout:
             ) from error
 
     def format(self) -> dict[str, Any]:
-        """Return the layout as the format of a data set."""
+        """Return the schema as the format of a data set."""
         kind = "csv" if self.texts is None else "text"
         return {"kind": kind, **json.loads(json.dumps(dataclasses.asdict(self)))}
 
+    def description(self) -> dict[str, Any]:
+        """Return what a data set says of itself, as arguments of ``Dataset``."""
+        return {
+            "class_names": self.class_names,
+            "feature_names": self.feature_names(),
+            "target_names": tuple(column.name for column in self.targets) or None,
+            "format": self.format(),
+        }
+
     @property
     def file(self) -> dict[str, Any]:
-        """The file options of the layout, as arguments of ``source_of``."""
+        """The file options of the schema, as arguments of ``source_of``."""
         return {
             name: getattr(self, name) for name in ("delimiter", "encoding", "header")
         }
@@ -101,30 +110,26 @@ class Layout:
         wide = any(isinstance(c, Number) and c.wide for c in self.columns)
         return np.float64 if wide else np.float32
 
-    def target_names(self) -> tuple[str, ...] | None:
-        """Return the names of the targets; None for a table without targets."""
-        return tuple(column.name for column in self.targets) or None
-
     def feature_names(self) -> list[str] | None:
         """Return the names of the features, all different; None for texts."""
         if self.texts is not None:
             return None
-        made: dict[str, None] = {}
+        unique: dict[str, None] = {}
         for column in self.columns:
             for name in column.names():
                 free, number = name, 2
-                while free in made:
+                while free in unique:
                     free, number = f"{name} {number}", number + 1
-                made[free] = None
-        return list(made)
+                unique[free] = None
+        return list(unique)
 
 
 @functools.cache
-def _reader() -> Any:
-    """Build the pydantic adapter that validates a Layout, once."""
+def _validator() -> Any:
+    """Build the pydantic adapter that validates a schema, once."""
     from pydantic import ConfigDict, TypeAdapter
 
     config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
-    for kind in (Layout, Number, Category, Date, Classes, Texts):
+    for kind in (Schema, Number, Category, Date, Classes, Texts):
         kind.__pydantic_config__ = config  # type: ignore[attr-defined]
-    return TypeAdapter(Layout)
+    return TypeAdapter(Schema)

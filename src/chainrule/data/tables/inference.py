@@ -1,4 +1,4 @@
-"""Decisions about the type of each table column, from all rows or by a question."""
+"""Inference of a table's schema: the type of each column, or a question about it."""
 
 from __future__ import annotations
 
@@ -21,26 +21,26 @@ from chainrule.data.tables.columns import (
     ordered,
 )
 from chainrule.data.tables.file import File
-from chainrule.data.tables.layout import Layout
 from chainrule.data.tables.options import Options
-from chainrule.data.tables.profile import COUNTED, COUNTED_IN_ALL, Profile, Spread
+from chainrule.data.tables.profile import COUNTED, COUNTED_IN_ALL, Profile, Statistics
+from chainrule.data.tables.schema import Schema
 from chainrule.data.tables.source import Source
 from chainrule.data.tables.texts import Texts
 from chainrule.errors import ArgumentError, DataError
 from chainrule.text import _, joined
 
-#: Of fewer rows nothing is said about ids and constant columns.
+#: Rows that are needed to call a column an id or a constant.
 ENOUGH = 10
-#: From this share of different texts on, a column names its rows.
+#: From this share of distinct texts on, a column names its rows.
 DIFFERENT = 0.9
-#: A column of at most so many texts keeps all of them as categories; of a column of
-#: more, those that are in ``OFTEN`` rows, as far as their features have room.
+#: A column of at most ``FEW`` texts keeps all of them as categories; of a column of
+#: more, those that are in ``OFTEN`` rows, within ``CATEGORIES`` and so many features.
 FEW, OFTEN = 20, 5
-CATEGORIES, ROOM = 1000, 100_000_000
+CATEGORIES, FEATURES = 1000, 100_000_000
 #: Rare texts that are remembered, to tell them from unknown ones.
 RARE = 1000
 COUNTS, UNNAMED = _("it counts the rows"), _("row numbers without a name")
-#: Classes that a target of text may have where rows are few.
+#: Classes that a target of texts may have where rows are few.
 CLASSES = 50
 _ID = re.compile(r"(.*[\s_-])?(id|uuid|guid|index|idx|rowid|rownum|nr|no\.?|#)", re.I)
 _CAMEL_ID = re.compile(r".*[a-z]I[Dd]")
@@ -51,11 +51,11 @@ class Question:
     """A question to the caller about an ambiguous table or column.
 
     Attributes:
-        column: the column that it is about, or None.
+        column: the name of the column, or None for the whole table.
         what: the question, as a sentence.
-        seen: what the cells are, with lines.
-        settings: an answer that is likely: arguments of ``read_csv``.
-        means: what this answer means.
+        seen: some of the cells, with lines.
+        settings: a likely answer: arguments of ``read_csv``.
+        means: the meaning of this answer.
     """
 
     column: str | None
@@ -78,17 +78,17 @@ class Question:
 
 
 @dataclass
-class Study:
-    """The analysis of a table: column statistics, decided types, open questions.
+class SchemaInference:
+    """The types of a table's columns, inferred from statistics of all rows.
 
     Attributes:
         source: the table.
-        options: what the caller says.
-        profiles: of each column that matters.
-        rows: how many there are.
-        left_out: columns that are no features, and why.
-        questions: what is not known.
-        notes: what was seen, one sentence each.
+        options: what the caller has declared.
+        profiles: the statistics of the columns, by name.
+        rows: the number of rows.
+        left_out: columns that are no features, with the reason.
+        questions: what the cells do not tell.
+        notes: remarks, one sentence each.
     """
 
     source: Source
@@ -100,8 +100,8 @@ class Study:
     notes: list[str] = field(default_factory=list)
 
     @classmethod
-    def of(cls, source: Source, options: Options) -> Study:
-        """Analyse all rows of a table.
+    def of(cls, source: Source, options: Options) -> SchemaInference:
+        """Collect the statistics of all rows of a table.
 
         Raises:
             DataError: a column that is not there; a table that cannot be read.
@@ -112,37 +112,26 @@ class Study:
         names = source.columns
         if options.features is not None and options.target:
             names = (*options.features, *options.target)
-        most = max(200, min(COUNTED, COUNTED_IN_ALL // len(names)))
-        classes = options.target if options.task == "classification" else ()
-        nothing = options.nothing
-        made = cls(
-            source,
-            options,
-            {
-                name: Profile(
-                    name,
-                    nothing,
-                    most,
-                    category=options.said(name) == "category" or name in classes,
-                )
-                for name in names
-            },
-            notes=list(source.notes),
-        )
+        limit = max(200, min(COUNTED, COUNTED_IN_ALL // len(names)))
+        categories = {n for n in names if options.declared(n) == "category"}
+        if options.task == "classification":
+            categories |= {*options.target}
+        marks = options.marks
+        profiles = {n: Profile(n, marks, limit, n in categories) for n in names}
+        inference = cls(source, options, profiles, notes=list(source.notes))
         numbers: set[str] = set()
         for chunk in source.chunks(names, numbers):
             for name, cells in chunk.cells.items():
-                profile = made.profiles[name]
-                profile.add(cells, chunk.lines)
-                if not profile.texts_matter:
+                profiles[name].add(cells, chunk.lines)
+                if not profiles[name].needs_texts:
                     numbers.add(name)
-            made.rows += chunk.rows
-        made._decide_decimals()
-        made._look_at_header()
-        return made
+            inference.rows += chunk.rows
+        inference._decide_decimals()
+        inference._check_header()
+        return inference
 
-    def layout(self, columns: tuple[Feature | Texts, ...] | None = None) -> Layout:
-        """Return the layout of the table, with its own columns or ``columns``.
+    def schema(self, columns: tuple[Feature | Texts, ...] | None = None) -> Schema:
+        """Return the schema of the table, with its own columns or ``columns``.
 
         Raises:
             DataError: a question that the caller has to answer; nothing to learn from.
@@ -163,9 +152,8 @@ class Study:
         columns = columns or self.features(options.target)
         if self.questions:
             raise self.questions[0].error(self.source.name)
-        one = options.target[0] if len(options.target) == 1 else options.target
-        return Layout(
-            one,
+        return Schema(
+            options.target[0] if len(options.target) == 1 else options.target,
             targets,
             columns,
             options.missing,
@@ -184,7 +172,7 @@ class Study:
         known: Mark | None = self.options.decimal or (
             clear.pop() if len(clear) == 1 else None
         )
-        for profile in (p for p in numeric if p.differs and len(p.numbers) == 2):
+        for profile in (p for p in numeric if p.ambiguous and len(p.numbers) == 2):
             mark: Mark = known or "."
             text = next((text for text in profile.counts if "," in text), None)
             if known is None and text is not None and profile.mostly_numbers:
@@ -207,7 +195,7 @@ class Study:
         if any(profile.decimal() == "," for profile in numeric):
             self.notes.append(_("numbers have decimal commas"))
 
-    def _look_at_header(self) -> None:
+    def _check_header(self) -> None:
         """Ask whether a first line that looks like a data row is a header."""
         source = self.source
         if not isinstance(source, File) or not source.header or source.index:
@@ -242,7 +230,7 @@ class Study:
         what = what.format(column=f"'{shortened(column or '')}'")
         self.questions.append(Question(column, what, seen, settings, means))
 
-    def _places(self, first: dict[str, int]) -> str:
+    def _positions(self, first: dict[str, int]) -> str:
         """Format texts with their lines: ``'x' in line 7, 'y' in line 9``."""
         word = self.source.word
         return joined(
@@ -267,7 +255,7 @@ class Study:
             DataError: there are none.
         """
         targets = set(targets)
-        made = []
+        columns = []
         for name in self.options.features or self.profiles:
             if name in targets:
                 continue
@@ -275,12 +263,12 @@ class Study:
             if (reason := self.reason(profile)) is not None:
                 self.left_out[name] = reason
             else:
-                made.append(self._feature(profile))
-        if not made:  # what counts the rows may be all that there is
+                columns.append(self._feature(profile))
+        if not columns:  # what counts the rows may be all that there is
             for name in [n for n, why in self.left_out.items() if why == COUNTS]:
                 del self.left_out[name]
-                made.append(self._feature(self.profiles[name]))
-        if not made:
+                columns.append(self._feature(self.profiles[name]))
+        if not columns:
             whose = "; ".join(f"{n}: {r}" for n, r in self.left_out.items())
             raise DataError(
                 _("'{name}' has no features.", name=self.source.name),
@@ -297,14 +285,14 @@ class Study:
                     "column that was left out; read_text(path, text='…') reads texts"
                 ),
             )
-        return tuple(made)
+        return tuple(columns)
 
     def reason(self, profile: Profile) -> str | None:
         """Return the reason why a column is left out, or None."""
-        name, said = profile.name, self.options.said(profile.name)
-        if said == "id":
+        name, declared = profile.name, self.options.declared(profile.name)
+        if declared == "id":
             return _("said to be an id")
-        if said is not None or name in (self.options.features or ()):
+        if declared is not None or name in (self.options.features or ()):
             return None
         if name in self.source.index:
             return UNNAMED
@@ -343,9 +331,9 @@ class Study:
 
     def kind(self, profile: Profile) -> str:
         """Return the type of a column: number, date or category."""
-        said = self.options.said(profile.name)
-        if said is not None and said != "id":
-            return "date" if said in ("dmy", "mdy") else said
+        declared = self.options.declared(profile.name)
+        if declared is not None and declared != "id":
+            return "date" if declared in ("dmy", "mdy") else declared
         if profile.mostly_numbers:
             return "number"
         return "date" if self._dates(profile) else "category"
@@ -358,15 +346,16 @@ class Study:
 
     def number(self, profile: Profile, *, gaps: bool = True) -> Number:
         """Return a numeric column; ask about irregularities."""
-        name, said = profile.name, self.options.said(profile.name) == "number"
+        name = profile.name
+        declared = self.options.declared(name) == "number"
         shown = shortened(name)
-        if not said:
+        if not declared:
             self._ask_about_units(profile)
         if profile.infinite:
             self._ask(
                 name,
                 _("column {column} holds numbers that are not finite."),
-                self._places(profile.infinite),
+                self._positions(profile.infinite),
                 {"missing_values": list(profile.infinite)},
                 _("they are missing values (float32 goes up to 3.4e+38)"),
             )
@@ -387,7 +376,7 @@ class Study:
         strange = profile.rows - profile.numeric - profile.no_number
         spread = profile.numbers[profile.decimal()]
         lost = 0 if profile.infinite else profile.numeric - spread.count
-        if (strange or lost) and not said:
+        if (strange or lost) and not declared:
             what = _(
                 "column {column} holds {numbers:,} numbers, and texts.",
                 numbers=profile.numeric,
@@ -397,7 +386,7 @@ class Study:
             self._ask(
                 name,
                 what,
-                shortened(self._places(profile.odd), 200),
+                shortened(self._positions(profile.odd), 200),
                 {"dtype": {name: "number"}},
                 _("the others are missing values; 'category' takes all as texts"),
             )
@@ -407,7 +396,7 @@ class Study:
             float(np.float32(spread.mean)),
             gaps and bool(profile.no_number or strange or lost),
             loose=bool(strange or lost),
-            wide=profile.whole and max(-spread.least, spread.most) > 2**24,
+            wide=profile.whole and max(-spread.min, spread.max) > 2**24,
         )
 
     def _ask_about_units(self, profile: Profile) -> None:
@@ -419,7 +408,7 @@ class Study:
             self._ask(
                 profile.name,
                 _("numbers of column {column} have different units."),
-                self._places(units),
+                self._positions(units),
                 {"dtype": {profile.name: "number"}},
                 _("the units do not count"),
             )
@@ -451,7 +440,7 @@ class Study:
         few = len(counts) <= FEW and not profile.full
         if few or self.options.unknown == "error":
             return list(counts)
-        most = max(50, min(CATEGORIES, ROOM // max(1, profile.rows)))
+        most = max(50, min(CATEGORIES, FEATURES // max(1, profile.rows)))
         often = [text for text, count in counts.items() if count >= OFTEN]
         return sorted(often, key=lambda text: (-counts[text], text))[:most]
 
@@ -460,7 +449,7 @@ class Study:
         return [f for f, spread in profile.dates.items() if spread.count]
 
     def _date(self, profile: Profile) -> Date:
-        name, said = profile.name, self.options.said(profile.name)
+        name, declared = profile.name, self.options.declared(profile.name)
         formats = self._dates(profile)
         if not formats:
             raise DataError(
@@ -476,22 +465,22 @@ class Study:
             )
         first = [f for f in formats if f.startswith("%d")]
         last = [f for f in formats if f.startswith("%m")]
-        if said == "mdy":
+        if declared == "mdy":
             formats = last or formats
-        elif first and last and said is None:
+        elif first and last and declared is None:
             self._ask(
                 name,
                 _(
                     "in column {column} the day may stand before the month or "
                     "behind it."
                 ),
-                self._places(dict(list(profile.odd.items())[:1])),
+                self._positions(dict(list(profile.odd.items())[:1])),
                 {"dtype": {name: "dmy"}},
                 _("the day stands first; 'mdy' is for the month"),
             )
         chosen = formats[0]
-        spreads: dict[Part, Spread] = {p: profile.parts[chosen, p] for p in PARTS}
-        vary: list[Part] = [p for p, s in spreads.items() if s.least < s.most]
+        spreads: dict[Part, Statistics] = {p: profile.parts[chosen, p] for p in PARTS}
+        vary: list[Part] = [p for p, s in spreads.items() if s.min < s.max]
         means = (profile.dates[chosen].mean, *(spreads[part].mean for part in vary))
         return Date(name, chosen, tuple(vary), means, bool(profile.no_number))
 
@@ -543,9 +532,9 @@ class Study:
                     "come up"
                 ),
             )
-        there = profile.rows - profile.empty
-        many = len(classes) > max(CLASSES, there // 10) or profile.full
-        many |= there >= ENOUGH and len(classes) > there // 2
+        known = profile.rows - profile.empty
+        many = len(classes) > max(CLASSES, known // 10) or profile.full
+        many |= known >= ENOUGH and len(classes) > known // 2
         if many and task is None:
             self._ask(
                 name,
@@ -553,7 +542,7 @@ class Study:
                     "the target {column} would have {classes:,} classes in {rows:,} "
                     "rows.",
                     classes=len(classes),
-                    rows=there,
+                    rows=known,
                 ),
                 ", ".join(repr(shortened(text, 20)) for text in classes[:5]),
                 {"task": "classification"},

@@ -1,0 +1,365 @@
+"""Conversion of a table with a known schema to arrays, and a report of changes."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from chainrule.data.checks import shortened
+from chainrule.data.files import check_memory
+from chainrule.data.tables.cells import MissingValues
+from chainrule.data.tables.columns import (
+    Category,
+    Encoded,
+    Feature,
+    InvalidCellError,
+    Number,
+    Target,
+)
+from chainrule.data.tables.inference import UNNAMED, SchemaInference
+from chainrule.data.tables.options import Options
+from chainrule.data.tables.schema import Schema
+from chainrule.data.tables.source import Chunk, Source
+from chainrule.data.tables.texts import Texts
+from chainrule.errors import DataError, NonFiniteError
+from chainrule.text import _
+
+
+@dataclass
+class TableReport:
+    """A report of the changes made to a table while it was read.
+
+    Attributes:
+        rows: the number of rows of the table.
+        left_out: columns that are no features, with the reason.
+        filled: the number of filled missing cells, by column.
+        rare: the number of cells without a feature of their own, by column.
+        unknown: by column, texts that were not there in training, with their counts.
+        outside: the number of words or characters that are not in the vocabulary.
+        without_target: the number of rows left out because their target is missing.
+        dropped: the number of rows left out because a feature is missing.
+        lines: the lines of all rows that were left out.
+        seen: other remarks on the file, one sentence each.
+    """
+
+    rows: int = 0
+    left_out: dict[str, str] = field(default_factory=dict)
+    filled: dict[str, int] = field(default_factory=dict)
+    rare: dict[str, int] = field(default_factory=dict)
+    unknown: dict[str, dict[str, int]] = field(default_factory=dict)
+    outside: int = 0
+    without_target: int = 0
+    dropped: int = 0
+    lines: list[int] = field(default_factory=list)
+    seen: list[str] = field(default_factory=list)
+
+    def notes(self) -> list[str]:
+        """Return the changes as sentences.
+
+        >>> TableReport(rows=9, left_out={"id": "it counts the rows"}).notes()
+        ["column 'id' is left out: it counts the rows"]
+        """
+        notes = [*self.seen, *left_out_notes(self.left_out)]
+        if self.filled:
+            total, filled = sum(self.filled.values()), listed(self.filled)
+            notes.append(
+                _(
+                    "{total:,} missing cells are filled: {filled}",
+                    total=total,
+                    filled=filled,
+                )
+            )
+        if self.rare:
+            total, rare = sum(self.rare.values()), listed(self.rare)
+            notes.append(
+                _("{total:,} cells are rare texts: {rare}", total=total, rare=rare)
+            )
+        for name, texts in self.unknown.items():
+            note = _(
+                "column '{name}': {values:,} cells are texts that were not "
+                "there in training: {texts}",
+                name=shortened(name),
+                values=sum(texts.values()),
+                texts=listed(texts),
+            )
+            notes.append(note)
+        if self.outside:
+            note = _(
+                "{count:,} words or characters are not in the vocabulary",
+                count=self.outside,
+            )
+            notes.append(note)
+        for count, why in (
+            (self.without_target, _("whose target is missing")),
+            (self.dropped, _("with missing cells")),
+        ):
+            if count:
+                note = _(
+                    "{count:,} of {rows:,} rows left out, {why}",
+                    count=count,
+                    rows=self.rows,
+                    why=why,
+                )
+                notes.append(note)
+        return notes
+
+
+class Rows(NamedTuple):
+    """Rows of a table as arrays.
+
+    Attributes:
+        x: features of shape (n, features) in the dtype of the schema.
+        y: float32 targets of shape (n, targets), or int32 labels of shape (n,); zeros
+            where the targets are not read.
+        lines: the line on which each row begins.
+        records: the rows as they are written; empty for a frame.
+    """
+
+    x: np.ndarray
+    y: np.ndarray
+    lines: np.ndarray
+    records: list[str]
+
+
+class TableReader:
+    """An iterable over the rows of a table with a known schema, in chunks.
+
+    Args:
+        source: the table.
+        schema: the columns of the features and targets.
+        inference: what the schema was inferred from, if it was this table.
+        target: whether to read the targets too.
+
+    Attributes:
+        report: the changes so far.
+
+    Raises:
+        DataError: a column that is not there.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        schema: Schema,
+        inference: SchemaInference | None = None,
+        *,
+        target: bool = True,
+    ) -> None:
+        self.source, self.schema = source, schema
+        self.targets = schema.targets if target else ()
+        source.require([column.name for column in schema.columns], _("a feature"))
+        source.require([column.name for column in self.targets], _("the target"))
+        self._marks = MissingValues(schema.missing_values)
+        self._inferred, self._known_rows = inference is not None, 0
+        self.report = TableReport(seen=list(source.notes))
+        if inference is not None:
+            self._known_rows = inference.rows
+            self.report = TableReport(left_out=inference.left_out, seen=inference.notes)
+        self._width = sum(len(column.names()) for column in schema.columns)
+
+    @classmethod
+    def inferred(cls, source: Source, **options: Any) -> TableReader:
+        """Return the reader of a table, with the schema inferred from all its rows.
+
+        Raises:
+            DataError, ArgumentError: see :func:`chainrule.data.read_csv`.
+        """
+        inference = SchemaInference.of(source, Options.of(**options))
+        return cls(source, inference.schema(), inference)
+
+    def __iter__(self) -> Iterator[Rows]:
+        columns = (*self.schema.columns, *self.targets)
+        numbers = {
+            column.name
+            for column in columns
+            if isinstance(column, Number) and column.decimal == "."
+        }
+        names = list(dict.fromkeys(column.name for column in columns))
+        return map(self._rows, self.source.chunks(names, numbers))
+
+    def all(self) -> Rows:
+        """Return all rows of the table as arrays.
+
+        Raises:
+            DataError: none are left, or they do not fit into memory.
+        """
+        self._check_memory(self._known_rows)
+        x = np.empty((self._known_rows, self._width), self.schema.dtype)
+        count, ys, lines = 0, [], []
+        for part in self:
+            end = count + len(part.x)
+            if end > len(x):
+                self._check_memory(end)
+                x.resize((end + end // 8, self._width), refcheck=False)
+            x[count:end], count = part.x, end
+            ys.append(part.y)
+            lines.append(part.lines)
+        self._require(count)
+        x.resize((count, self._width), refcheck=False)
+        return Rows(x, np.concatenate(ys), np.concatenate(lines), [])
+
+    def require_rows(self) -> None:
+        """Check that the table has at least one usable row.
+
+        Raises:
+            DataError: there is none.
+        """
+        self._require(next((n for part in self if (n := len(part.x))), 0))
+
+    def _require(self, count: int) -> None:
+        if not count:
+            raise DataError(
+                _("'{name}' has no row that can be used.", name=self.source.name),
+                expected=_("at least one row with a target"),
+                got="; ".join(self.report.notes()[-2:]) or _("no rows"),
+                fix=_("missing='fill' keeps rows whose features are missing"),
+            )
+
+    def _check_memory(self, rows: int) -> None:
+        fix = _("take fewer columns, or stream it: cr.data.Stream.from_csv")
+        size = np.dtype(self.schema.dtype).itemsize
+        check_memory(self.source.name, size * rows * self._width, fix)
+
+    def _rows(self, chunk: Chunk) -> Rows:
+        """Convert a chunk, leaving out rows with missing cells where asked for."""
+        n, report = chunk.rows, self.report
+        report.rows += n
+        self._check_memory(n)
+        has_target, complete = np.ones(n, bool), np.ones(n, bool)
+        y = self._targets(chunk, has_target)
+        x, start = np.empty((n, self._width), self.schema.dtype), 0
+        for column in self.schema.columns:
+            encoded, codes = self._encoded(column, chunk)
+            end = start + encoded.values.shape[1]
+            x[:, start:end] = encoded.values[codes]
+            start = end
+            if encoded.missing.any():
+                missing = encoded.missing[codes]
+                self._record_missing(column.name, missing, chunk.lines)
+                if self.schema.missing == "drop":
+                    complete &= ~missing
+            self._record_unknown(column, encoded)
+        report.without_target += int((~has_target).sum())
+        report.dropped += int((has_target & ~complete).sum())
+        keep = has_target & complete
+        if keep.all():
+            return Rows(x, y, chunk.lines, chunk.records)
+        report.lines += chunk.lines[~keep].tolist()
+        records = list(itertools.compress(chunk.records, keep.tolist()))
+        return Rows(x[keep], y[keep], chunk.lines[keep], records)
+
+    def _targets(self, chunk: Chunk, has_target: np.ndarray) -> np.ndarray:
+        """Return the targets of a chunk; clear the flags of rows without one."""
+        columns = []
+        for column in self.targets:
+            encoded, codes = self._encoded(column, chunk, np.float32)
+            has_target &= ~encoded.missing[codes]
+            columns.append(encoded.values[codes])
+        if not columns:
+            return np.zeros(chunk.rows, np.int32)
+        return columns[0] if self.schema.class_names else np.column_stack(columns)
+
+    def _encoded(
+        self, column: Feature | Texts | Target, chunk: Chunk, dtype: Any = None
+    ) -> tuple[Encoded, np.ndarray]:
+        """Return the encoding of a column's distinct cells, and the code of each row.
+
+        Raises:
+            DataError: a cell that cannot be used, with its line.
+        """
+        cells = chunk.cells[column.name]
+        try:
+            encoded = column.encode(cells, self._marks, dtype or self.schema.dtype)
+        except InvalidCellError as cell:
+            kind = NonFiniteError if cell.infinite else DataError
+            raise kind(
+                _(
+                    "A cell of '{name}' cannot be used: {lines}.",
+                    name=self.source.name,
+                    lines=self.source.position(int(chunk.lines[cell.row]), column.name),
+                ),
+                expected=cell.expected,
+                got=repr(shortened(cell.text)),
+                fix=_(
+                    "correct it; missing_values=['…'] takes a text for a missing value"
+                ),
+            ) from None
+        return encoded, cells.codes
+
+    def _record_missing(
+        self, name: str, missing: np.ndarray, lines: np.ndarray
+    ) -> None:
+        """Count the missing cells of a feature, or refuse them."""
+        if self.schema.missing == "error":
+            line = int(lines[missing.argmax()])
+            raise DataError(
+                _(
+                    "A value is missing in '{name}': {lines}.",
+                    name=self.source.name,
+                    lines=self.source.position(line, name),
+                ),
+                expected=_("a value in each cell, as missing='error' asks for"),
+                got=_("an empty cell"),
+                fix=_("fill it in, or missing='fill'"),
+            )
+        if self.schema.missing == "fill":
+            filled = self.report.filled
+            filled[name] = filled.get(name, 0) + int(missing.sum())
+
+    def _record_unknown(self, column: Feature | Texts, encoded: Encoded) -> None:
+        """Count the rare and unknown texts of a feature, or refuse unknown ones."""
+        name, report = column.name, self.report
+        rare, unknown = encoded.rare, encoded.unknown
+        if isinstance(column, Texts):  # a note tells of the vocabulary's own texts
+            report.outside += 0 if self._inferred else rare
+            return
+        if self._inferred:  # all texts were there, some too rare to be remembered
+            rare, unknown = rare + sum(unknown.values()), {}
+        if rare:
+            report.rare[name] = report.rare.get(name, 0) + rare
+        if unknown and self.schema.unknown == "error":
+            assert isinstance(column, Category)
+            categories = ", ".join(column.categories)
+            raise DataError(
+                _(
+                    "Column '{name}' of '{own_name}' has a text that was not there "
+                    "in training.",
+                    name=shortened(name),
+                    own_name=self.source.name,
+                ),
+                expected=shortened(
+                    _("one of {categories}", categories=categories), 200
+                ),
+                got=repr(shortened(next(iter(unknown)))),
+                fix=_("correct it, or train with unknown='other'"),
+            )
+        if unknown:
+            known = report.unknown.setdefault(name, {})
+            for text, count in unknown.items():
+                if text in known or len(known) < 1000:
+                    known[text] = known.get(text, 0) + count
+
+
+def left_out_notes(left_out: dict[str, str]) -> list[str]:
+    """Return one sentence for each column that is left out."""
+    return [
+        _("the first column has no name: row numbers, left out")
+        if reason == UNNAMED
+        else _(
+            "column '{name}' is left out: {reason}", name=shortened(name), reason=reason
+        )
+        for name, reason in left_out.items()
+    ]
+
+
+def listed(counts: dict[str, int], most: int = 5) -> str:
+    """Format names and counts, the most frequent first: ``red 3, blue 1 …``."""
+    often = sorted(counts, key=lambda name: -counts[name])
+    shown = ", ".join(
+        f"{shortened(name, 30)} {counts[name]:,}" for name in often[:most]
+    )
+    return shown + (" …" if len(often) > most else "")

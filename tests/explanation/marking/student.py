@@ -431,6 +431,47 @@ KINDS = {
     "b": ("uphill", "rate_forgotten", "other_rate", "step_alone", "not_updated"),
 }
 
+#: The misconceptions that the marker names, and the slips that come of them.
+MISCONCEPTIONS = {
+    "missing": (
+        *("bias_forgotten", "function_forgotten", "not_normalised", "slope_forgotten"),
+        *("square_forgotten", "weights_forgotten", "label_forgotten", "not_added_up"),
+        *("input_forgotten", "rate_forgotten", "step_alone", "correction_forgotten"),
+        *("root_forgotten", "division_forgotten", "epsilon_forgotten", "not_squared"),
+        *("share_forgotten", "moment_forgotten", "decay_of_moment_forgotten"),
+        *("hat_forgotten", "power_forgotten", "look_ahead_forgotten"),
+        *("decay_forgotten", "decay_without_rate"),
+    ),
+    "twice": ("bias_twice", "slope_twice"),
+    "sign": (
+        *("sign", "bias_subtracted", "function_of_minus", "uphill", "decay_sign"),
+        *("momentum_sign", "gradient_sign"),
+    ),
+    "transposed": ("weights_turned", "weights_turned_back", "turned", "turned_step"),
+    "other_quantity": (
+        *("z_for_a", "other_input", "loss_of_z", "z_for_prediction", "z_for_input"),
+        *("slope_at_z", "input_elsewhere", "wrong_error", "rate_of_parameter"),
+    ),
+    "other_function": (
+        *("other_function", "other_slope", "slope_for_function", "slope_at_a"),
+        "function_for_slope",
+    ),
+    "other_product": ("elementwise", "matrix_product", "diagonal_alone"),
+    "old_for_new": ("new_weights", "not_updated", "old_moment"),
+    "exchanged": ("shares_exchanged", "other_beta"),
+    "multiplied": ("correction_multiplied",),
+    "factor_more": ("squared", "share_of_momentum", "rate_in_moment"),
+    "factor_two": ("half", "double"),
+    "other_mean": ("sum", "other_mean", "step_of_sums"),
+}
+#: Which misconception a planted slip is named as; some have names of their own.
+NAMED = {slip: name for name, slips in MISCONCEPTIONS.items() for slip in slips}
+
+
+def named(slip: str) -> str:
+    """The misconception that a marker has to name for a planted slip."""
+    return NAMED.get(slip, slip)
+
 
 def planted(task: Task, digits: int | None = None) -> Iterator[Student]:
     """The student of every slip in every place where it makes a difference."""

@@ -10,6 +10,7 @@ import pytest
 import chainrule as cr
 from chainrule import nn, optim
 from chainrule.errors import NonFiniteError
+from tests.explanation.marking.student import named
 
 X, Y = [[0.5, -1.0], [1.0, 0.25], [-0.75, 2.0]], [[1.0], [0.0], [1.0]]
 SETTINGS: dict[str, dict[str, Any]] = {
@@ -286,7 +287,7 @@ def test_slips_of_updates(case: str) -> None:
     answers = student.right() | {key: wrong}
     report = student.marked(answers)
     assert report.first == key
-    assert slip in [found.slip.name for found in report[key].slips]
+    assert named(slip) in [found.name for found in report[key].slips]
 
 
 def test_a_slip_in_a_moment_that_is_not_given() -> None:
@@ -296,8 +297,8 @@ def test_a_slip_in_a_moment_that_is_not_given() -> None:
     wrong = (0.2 * m + 0.8 * g) / (1 - 0.8**4)
     new = student.old["b2"] - 0.1 * wrong / (np.sqrt(v) + 1e-3)
     report = student.marked({"db2": g, "b2": new})
-    found = [(f.slip.name, f.key) for f in report["b2"].slips]
-    assert ("shares_exchanged", "mb2") in found
+    found = [(f.name, f.key) for f in report["b2"].slips]
+    assert ("exchanged", "mb2") in found
 
 
 @pytest.mark.parametrize(
@@ -322,7 +323,7 @@ def test_another_rate_of_adam() -> None:
     right, old = student.right()["W1"], student.old["W1"]
     report = student.marked({"W1": old + 5 * (right - old)})
     (found,) = report["W1"].slips
-    assert found.slip.told() == "another η: 0.5 in place of 0.1"
+    assert found.message() == "another η: 0.5 in place of 0.1"
 
 
 def test_a_division_by_zero_is_refused() -> None:
@@ -380,4 +381,4 @@ def test_the_way_back_takes_the_old_weights(name: str) -> None:
     error = 2 * (a @ old["W2"].T + old["b2"] - y) / 3
     wrong = error @ student.right()["W2"] * (1 - a**2)
     report = student.marked({"delta1": wrong})
-    assert [found.slip.name for found in report["delta1"].slips] == ["new_weights"]
+    assert [found.name for found in report["delta1"].slips] == ["old_for_new"]

@@ -128,7 +128,7 @@ def test_too_few_digits_to_tell_a_step_from_none() -> None:
     answers = Student(made).answers
     report = marked(made, answers | {"W2": two_digits(old["W2"])})
     mark = report["W2"]
-    assert (mark.status, mark.slips[0].slip.name) == ("open", "not_updated")
+    assert (mark.status, mark.slips[0].name) == ("open", "old_for_new")
     assert (report.ok, report.first) == (False, None)
     assert "too few digits to tell" in report.text()
     assert "位數太少" in marked_in("zh-TW", made, {"W2": two_digits(old["W2"])})

@@ -1,18 +1,27 @@
 """Marking of numbers worked out by hand, and worksheets to practise on.
 
 ``written`` reads answers and their digits, ``shapes`` finds out how they lie; ``steps``
-asks ``cr.explain`` what an optimiser does. ``place`` has the pieces of each formula,
-``forward``, ``backward`` and ``updating`` the slips made of them, ``slips`` the table.
-``ensemble`` works numbers out as people do who round at every step; ``marks`` marks,
-``report`` shows.
+asks ``cr.explain`` what an optimiser does. ``place`` has the pieces of each formula and
+``misconceptions`` changes them; ``rounding`` works numbers out, with the errors of
+people who round at every step; ``marks`` marks, ``report`` shows.
 """
 
 from __future__ import annotations
 
 from chainrule.explanation.marking.check import check_work
-from chainrule.explanation.marking.marks import Found, Mark
+from chainrule.explanation.marking.marks import Mark
+from chainrule.explanation.marking.misconceptions import (
+    MISCONCEPTIONS,
+    Misconception,
+    Slip,
+)
 from chainrule.explanation.marking.report import WorkReport
-from chainrule.explanation.marking.slip import Slip
-from chainrule.explanation.marking.slips import SLIPS
 
-__all__ = ["SLIPS", "Found", "Mark", "Slip", "WorkReport", "check_work"]
+__all__ = [
+    "MISCONCEPTIONS",
+    "Mark",
+    "Misconception",
+    "Slip",
+    "WorkReport",
+    "check_work",
+]

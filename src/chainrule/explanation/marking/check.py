@@ -18,7 +18,6 @@ from chainrule.explanation.derivation.network import network_of
 from chainrule.explanation.derivation.numbers import array_of, parameters
 from chainrule.explanation.derivation.numbers import samples as fitted_samples
 from chainrule.explanation.derivation.objectives import objective_of
-from chainrule.explanation.marking.ensemble import Numbers
 from chainrule.explanation.marking.marks import (
     CONSEQUENCE,
     RIGHT,
@@ -28,8 +27,8 @@ from chainrule.explanation.marking.marks import (
     marked,
 )
 from chainrule.explanation.marking.report import WorkReport
+from chainrule.explanation.marking.rounding import Numbers
 from chainrule.explanation.marking.shapes import COLUMNS, ROWS, fit, to_decimals
-from chainrule.explanation.marking.slip import UPDATED
 from chainrule.explanation.marking.steps import Step, rate_of, step_of
 from chainrule.explanation.marking.written import (
     Written,
@@ -61,9 +60,9 @@ def check_work(
 
     Each answer is *right*, *right from an earlier wrong one* (a consequence), *wrong*,
     or *open*: of too few digits to tell. For a wrong one the likely slip is named: each
-    of some eighty slips (a bias forgotten, f′ missing or taken at a, W for Wᵀ, a sum
-    for a mean, the step uphill, Adam's bias correction missing, …) is worked out from
-    the student's own earlier numbers, and compared.
+    formula that one of twenty misconceptions leads to (a bias or f′ missing, W for Wᵀ,
+    a sum for a mean, the step uphill, Adam's bias correction missing, …) is worked out
+    from the student's own earlier numbers, and compared.
 
     Args:
         model: an ``nn.Sequential`` of ``nn.Linear`` and activations.
@@ -109,8 +108,8 @@ def check_work(
     >>> _ = model.load_state_dict({"0.weight": [[1.0, 2.0]], "0.bias": [-2.0]})
     >>> mine = {"z1": -1, "a1": 0.2689, "delta1": -0.7311, "dW1": [-0.3656, -0.1828]}
     >>> report = cr.check_work(model, [0.5, 0.25], [1.0], "half_squared", mine)
-    >>> report.first, [found.slip.name for found in report["delta1"].slips]
-    ('delta1', ['slope_forgotten'])
+    >>> report.first, [slip.message() for slip in report["delta1"].slips]
+    ('delta1', ['f′ is missing'])
     >>> report["dW1"].status, report["dW1"].since
     ('consequence', ('delta1',))
     """
@@ -174,7 +173,7 @@ def _written(
             got=", ".join(still),
             fix=_("leave it out"),
         )
-    new = [key for key in found if split(key)[0] in UPDATED]
+    new = [key for key in found if split(key)[0] in ("W", "b")]
     if step is None and new:
         raise ArgumentError(
             _("Updated parameters cannot be marked without η."),
@@ -297,8 +296,7 @@ def _per_sample(sheet: Sheet) -> tuple[Sheet, bool]:
 
     def near(key: str, by: float) -> bool:
         answer, ways = answers[key], exact_ways(sheet.formulas, key)
-        first, others = sheet.right.held(key), sheet.right.every(key, ways)
-        return answer.fits and sheet.near(answer, first, others, by)
+        return answer.fits and sheet.near_formulas(answer, sheet.right, ways, by)
 
     as_they_are = [near(k, 1) and not near(k, n) for k in errors]  # zeros are neither
     if not near(errors[0], n) or near(errors[0], 1) or any(as_they_are):

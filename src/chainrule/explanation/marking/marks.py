@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -10,14 +10,12 @@ import numpy as np
 
 from chainrule.errors import NonFiniteError
 from chainrule.explanation.derivation.formulas import RATE, Formulas, split
-from chainrule.explanation.marking.ensemble import Ensemble, Numbers, bands
+from chainrule.explanation.marking.misconceptions import Slip, fitted_slips, slips_of
 from chainrule.explanation.marking.place import Place, ways_of
+from chainrule.explanation.marking.rounding import Numbers, Rounded
 from chainrule.explanation.marking.shapes import Fitted
-from chainrule.explanation.marking.slip import Slip
-from chainrule.explanation.marking.slips import SLIPS, slips_of
 from chainrule.explanation.marking.sources import Sources
 from chainrule.explanation.marking.steps import MOMENTUM
-from chainrule.explanation.marking.unknown import other_factor, other_rate
 from chainrule.explanation.marking.written import FEWEST, Written
 from chainrule.notation.expressions import Array, Expr
 from chainrule.text import _
@@ -26,23 +24,10 @@ from chainrule.text import _
 RIGHT, CONSEQUENCE, WRONG, OPEN = "right", "consequence", "wrong", "open"
 #: So many times larger than its first rounding no error by rounding is taken to be.
 GROWTH = 5000.0
+#: What float64 loses at most, relative to the largest number of a quantity.
+FLOATS = 1e-9
 #: Slips that are named of one answer.
 NAMED = 4
-
-
-@dataclass(frozen=True, eq=False)
-class Found:
-    """A common mistake (slip) whose formula gives the numbers of an answer.
-
-    Attributes:
-        slip: which one.
-        key: of which quantity: the answer's own, or one before it that was not given.
-        formula: what was worked out in place of the right formula.
-    """
-
-    slip: Slip
-    key: str
-    formula: Expr
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +53,7 @@ class Mark:
     right: Array
     follows: Array
     since: tuple[str, ...] = ()
-    slips: tuple[Found, ...] = ()
+    slips: tuple[Slip, ...] = ()
     remarks: tuple[str, ...] = ()
 
 
@@ -96,58 +81,66 @@ class Sheet:
     updates: bool
 
     def near(
-        self,
-        answer: Fitted,
-        first: Array,
-        others: Iterable[Array],
-        by: float = 1,
+        self, answer: Fitted, value: Array, error: Callable[[], Array], by: float = 1
     ) -> bool:
         """Return whether an answer equals some numbers up to rounding.
 
         Args:
             answer: the answer.
-            first: the numbers.
-            others: those of people who round on the way, asked for as far as needed.
+            value: the numbers.
+            error: how far they may be off where all before is rounded too.
             by: what to multiply them by.
         """
-        if answer.values.shape != first.shape:
+        if answer.values.shape != value.shape:
             return False
-        apart = np.abs(answer.values - by * first)
-        half = answer.half(self.decimals) * (1 + 1e-9)
-        largest = np.max(np.abs(by * first), initial=0)
-        far = apart.max(initial=0) > GROWTH * 10.0**-self.coarsest * largest
-        for room in bands(by * first, (by * v for v in others)):
-            if np.all(apart <= half + room):
-                return True
-            if far:
-                return False
-        return False
+        apart = np.abs(answer.values - by * value)
+        largest = np.max(np.abs(by * value), initial=0)
+        half = answer.half(self.decimals) * (1 + 1e-9) + FLOATS * largest
+        if np.all(apart <= half):
+            return True
+        if apart.max(initial=0) > GROWTH * 10.0**-self.coarsest * largest:
+            return False
+        return bool(np.all(apart <= half + by * error()))
+
+    def near_formulas(
+        self, answer: Fitted, numbers: Rounded, ways: Sequence[Expr], by: float = 1
+    ) -> bool:
+        """Return whether an answer equals the value of formulas up to rounding."""
+        key = answer.key
+        value = numbers.value(key, ways[0])
+        return self.near(answer, value, lambda: numbers.error_of(key, ways), by)
 
     @cached_property
-    def right(self) -> Ensemble:
+    def right(self) -> Rounded:
         """The right numbers of every quantity."""
-        ensemble, F = self.ensemble(), self.formulas
+        numbers, F = self.given(), self.formulas
         for key in self.order:
-            ensemble.carry(key, exact_ways(F, key))
-            held = ensemble.held(key)
-            if key in self.answers and not np.isfinite(held).all():
+            numbers.compute(key, exact_ways(F, key))
+            array = numbers[key]
+            if key in self.answers and not np.isfinite(array).all():
                 raise NonFiniteError(
                     _("There is nothing to mark: the right numbers are none."),
                     expected=_("finite numbers"),
-                    got=f"{key} = {held[~np.isfinite(held)][0]}",
+                    got=f"{key} = {array[~np.isfinite(array)][0]}",
                     fix=_("divide by no zero, and take other weights"),
                 )
-        return ensemble
+        return numbers
+
+    @property
+    def order(self) -> Sequence[str]:
+        """The keys of all quantities in the order of computation."""
+        return self.sources.order
 
     @cached_property
-    def order(self) -> list[str]:
-        """The keys of all quantities in the order of computation."""
+    def sources(self) -> Sources:
+        """The dependencies between the quantities."""
         F = self.formulas
-        return [*F.forward, *F.backward, *(F.updates if self.updates else ())]
+        updates = F.updates if self.updates else ()
+        return Sources(F, [*F.forward, *F.backward, *updates])
 
-    def ensemble(self) -> Ensemble:
-        """Return a new ensemble with the given numbers alone."""
-        return Ensemble(self.formulas, self.start, self.digits, self.decimals, self.n)
+    def given(self) -> Rounded:
+        """Return the numbers that are given in the exercise, alone."""
+        return Rounded(self.sources, self.start, self.digits, self.decimals, self.n)
 
 
 def marked(sheet: Sheet) -> list[Mark]:
@@ -186,18 +179,13 @@ def is_open(written: Written, values: Array) -> bool:
 class _Marker:
     def __init__(self, sheet: Sheet) -> None:
         self.sheet, self.formulas = sheet, sheet.formulas
-        self.order = sheet.order
+        self.order, self.sources = sheet.order, sheet.sources
         self.right = sheet.right
         #: The student's own numbers.
-        self.own = sheet.ensemble()
+        self.own = sheet.given()
         self.marks: dict[str, Mark] = {}
         #: Quantities that are wrong, given or not, with the answer that shows it.
         self.tainted: dict[str, str] = {}
-
-    @cached_property
-    def sources(self) -> Sources:
-        """The dependencies between the quantities."""
-        return Sources(self.formulas, self.order)
 
     def all(self) -> list[Mark]:
         for key in self.order:
@@ -215,29 +203,24 @@ class _Marker:
         """Compute a quantity without an answer from the student's own numbers."""
         ways = ways_of(self.formulas, key)
         # From wrong numbers they are not equal at all.
-        self.own.carry(key, ways[:1] if self._since(key) else ways)
+        self.own.compute(key, ways[:1] if self._since(key) else ways)
 
     def _carry_answer(self, mark: Mark) -> None:
         """Use an answer, with its rounding error, for the quantities after it."""
         key, answer = mark.key, mark.given
         half = answer.half(self.sheet.decimals)
         nothing = (answer.values == 0) & ((mark.right == 0) | (mark.follows == 0))
-        self.own.carry_written(key, answer.values, np.where(nothing, 0.0, half))
-
-    def _near(self, answer: Fitted, ensemble: Ensemble, ways: list[Expr]) -> bool:
-        """Return whether an answer equals a formula's value up to rounding."""
-        key = answer.key
-        first, others = ensemble.first(key, ways[0]), ensemble.every(key, ways)
-        return self.sheet.near(answer, first, others)
+        self.own.write(key, answer.values, np.where(nothing, 0.0, half))
 
     def _is_right(self, answer: Fitted) -> bool:
         ways = exact_ways(self.formulas, answer.key)
-        return self._near(answer, self.right, ways)
+        return self.sheet.near_formulas(answer, self.right, ways)
 
     def _follows(self, answer: Fitted) -> bool:
         """Return whether an answer is right given the student's own earlier numbers."""
         ways = ways_of(self.formulas, answer.key)
-        return any(self._near(answer, self.own, [way]) for way in ways)
+        near = self.sheet.near_formulas
+        return any(near(answer, self.own, [way]) for way in ways)
 
     def _meant(self, key: str, answer: Fitted) -> Fitted:
         """Return a velocity's answer with its unit: 1, or ±η if η is included."""
@@ -245,7 +228,7 @@ class _Marker:
         velocity = place.kind in ("vW", "vb") and place.right.holds(MOMENTUM)
         if not velocity or self._is_right(answer) or self._follows(answer):
             return answer
-        rate = float(self.own.members[0][RATE].array)
+        rate = float(self.own.numbers[RATE].array)
         for unit in (-rate, rate):
             other = replace(answer, unit=unit)
             if self._is_right(other) or self._follows(other):
@@ -254,8 +237,8 @@ class _Marker:
 
     def _mark(self, key: str, answer: Fitted) -> Mark:
         answer = self._meant(key, answer) if answer.fits else answer
-        follows = self.own.first(key, self._place(key).right)
-        mark = Mark(key, RIGHT, answer, self.right.held(key), follows)
+        follows = self.own.value(key, self._place(key).right)
+        mark = Mark(key, RIGHT, answer, self.right[key], follows)
         if answer.unit != 1:
             mark = replace(mark, remarks=("down" if answer.unit < 0 else "up",))
         since = self._since(key)
@@ -293,13 +276,14 @@ class _Marker:
         if is_short(answer.written, mark.follows):
             status = CONSEQUENCE if since else RIGHT
             return replace(mark, status=status, since=since, remarks=("short",))
-        return replace(mark, status=WRONG, slips=self._unknown(mark, answer))
+        return replace(mark, status=WRONG, slips=self._fitted(mark, answer))
 
     def _turned(self, mark: Mark, answer: Fitted) -> Mark:
         """Return a mark with a remark and a slip if the answer is transposed."""
         if not answer.turned:
             return mark
-        found = Found(SLIPS["turned"], mark.key, self._place(mark.key).right.T)
+        place = self._place(mark.key)
+        found = Slip("transposed", mark.key, place.right.T, place.name)
         if mark.status == RIGHT:
             return replace(mark, status=WRONG, slips=(found,), remarks=("turned",))
         return replace(mark, remarks=(*mark.remarks, "turned"))
@@ -331,7 +315,7 @@ class _Marker:
                 self.marks[key] = replace(mark, since=())
                 self.tainted.pop(key, None)
                 half = mark.given.half(self.sheet.decimals)
-                self.own.carry_written(key, mark.right, half)
+                self.own.write(key, mark.right, half)
                 self._refresh(key)
                 if mark.status == RIGHT:
                     self._settle(key)
@@ -353,9 +337,9 @@ class _Marker:
         """Mark quantities without answers as right if a later answer is right."""
         for source in list(self.sources.nearest(key, self.marks)):
             if source in self.tainted and source not in self.marks:
-                right = self.right.held(source)
+                right = self.right[source]
                 self.tainted.pop(source)
-                self.own.carry_written(source, right, np.zeros(right.shape))
+                self.own.write(source, right, np.zeros(right.shape))
 
     def _refresh(self, changed: str) -> None:
         """Recompute the quantities without answers after a changed one."""
@@ -368,16 +352,16 @@ class _Marker:
 
     # -- slips -------------------------------------------------------------------------
 
-    def _search(self, key: str, answer: Fitted) -> tuple[Found, ...]:
+    def _search(self, key: str, answer: Fitted) -> tuple[Slip, ...]:
         """Return the mistakes (slips) that explain an answer's numbers."""
-        found: dict[tuple[str, str], Found] = {}
+        found: dict[tuple[str, str], Slip] = {}
         for changed in (key, *self.sources.hidden(key, self.marks)):
             needed = {key, *self.sources.nearest(key, self.marks)}
             between = [k for k in self._between(changed, key) if k in needed]
-            for slip, e in slips_of(self._place(changed)):
+            for slip in slips_of(self._place(changed)):
                 known = (slip.name, changed) in found
-                if not known and self._gives(changed, e, between, key, answer):
-                    found[slip.name, changed] = Found(slip, changed, e)
+                if not known and self._gives(slip, between, answer):
+                    found[slip.name, changed] = slip
                     if len(found) == NAMED:
                         return tuple(found.values())
         return tuple(found.values())
@@ -388,15 +372,16 @@ class _Marker:
         later = [k for k in self.order[start:end] if k not in self.marks]
         return self.sources.after(changed, later)
 
-    def _gives(
-        self, changed: str, e: Expr, between: list[str], key: str, answer: Fitted
-    ) -> bool:
+    def _gives(self, slip: Slip, between: list[str], answer: Fitted) -> bool:
+        """Return whether an answer is what a slip comes to, up to rounding."""
+        key, own = answer.key, self.own
+        # Behind a hidden slip the errors are nearly those of the right formula.
+        ways = [slip.formula] if slip.key == key else ways_of(self.formulas, key)[:1]
         try:
-            first = self.own.tried(between, changed, e, key)
-            if not self._could_be(answer.values, first):
-                return False
-            others = self.own.tried_by_every(between, changed, e, key)
-            return self.sheet.near(answer, first, others)
+            value = own.tried(between, slip.key, slip.formula, key)
+            return self._could_be(answer.values, value) and self.sheet.near(
+                answer, value, lambda: own.error_of(key, ways)
+            )
         except (ArithmeticError, ValueError):  # η is not known; sizes do not fit
             return False
 
@@ -407,39 +392,35 @@ class _Marker:
         apart = np.abs(given - first).max(initial=0)
         return bool(apart <= 0.05 * max(np.abs(given).max(), np.abs(first).max()))
 
-    def _at(self, key: str, answer: Fitted) -> tuple[Found, ...]:
+    def _at(self, key: str, answer: Fitted) -> tuple[Slip, ...]:
         """Return the mistakes (slips) that explain an answer of another shape."""
-        found: dict[str, Found] = {}
+        found: dict[str, Slip] = {}
         half = answer.half(self.sheet.decimals)
-        for slip, e in slips_of(self._place(key)):
+        for slip in slips_of(self._place(key)):
             try:
-                made = self.own.raw(e)
+                value = self.own.raw(slip.formula)
             except (ArithmeticError, ValueError):
                 continue
-            made = made if made.ndim < 3 else np.zeros(0)
-            for way in (made, made.T, made.squeeze()):
-                apart = answer.values.shape == way.shape and np.abs(answer.values - way)
-                room = 2 * half + 0.002 * np.abs(way).max(initial=0)
-                if apart is not False and np.all(apart <= room):
-                    found.setdefault(slip.name, Found(slip, key, e))
+            for way in (value, value.T, value.squeeze()) if value.ndim < 3 else ():
+                if answer.values.shape == way.shape:
+                    room = 2 * half + 0.002 * np.abs(way).max(initial=0)
+                    if np.all(np.abs(answer.values - way) <= room):
+                        found.setdefault(slip.name, slip)
         return tuple(found.values())[:NAMED]
 
-    def _adopt(self, found: Found, key: str) -> None:
+    def _adopt(self, slip: Slip, key: str) -> None:
         """Recompute the quantities after a mistake in one that has no answer."""
-        between = self._between(found.key, key)
-        self.own.carry(found.key, [found.formula])
-        self.tainted[found.key] = key
-        for k in between:
+        self.own.compute(slip.key, [slip.formula])
+        self.tainted[slip.key] = key
+        for k in self._between(slip.key, key):
             if k != key:
                 self._carry(k)
                 self.tainted[k] = key
 
-    def _unknown(self, mark: Mark, answer: Fitted) -> tuple[Found, ...]:
+    def _fitted(self, mark: Mark, answer: Fitted) -> tuple[Slip, ...]:
         """Return the mistake of another η or a constant factor, or nothing."""
         place = self._place(mark.key)
-        finders = (other_rate,) if place.kind in ("W", "b") else (other_factor,)
-        for find in finders:
-            for slip, e in find(place, answer.values, self.own.members[0]):
-                if self._gives(mark.key, e, [], mark.key, answer):
-                    return (Found(slip, mark.key, e),)
+        for slip in fitted_slips(place, answer.values, self.own.raw):
+            if self._gives(slip, [], answer):
+                return (slip,)
         return ()

@@ -14,6 +14,7 @@ from chainrule.explanation.derivation.activations import (
 from chainrule.explanation.derivation.formulas import (
     Formulas,
     error_name,
+    name_of,
     slope_of,
     split,
 )
@@ -21,7 +22,7 @@ from chainrule.explanation.derivation.keys import CORRECTED, HATS, MEANS, MOMENT
 from chainrule.explanation.naming import symbol
 from chainrule.explanation.updates import scalar
 from chainrule.notation import functions as f
-from chainrule.notation.expressions import Expr, Number, Product, Script
+from chainrule.notation.expressions import Expr, Number, Product, Script, Sum
 from chainrule.notation.tidy import tidy
 
 #: λ of weight decay.
@@ -30,7 +31,7 @@ DECAY = scalar("penalty")
 BETWEEN = ("gradient", "back", "slope")
 
 
-def times(*factors: Expr) -> Expr:
+def odot(*factors: Expr) -> Expr:
     """Return the elementwise product of expressions, simplified."""
     return tidy(Product("odot", factors))
 
@@ -74,19 +75,9 @@ class Place:
         return self.formulas.network.sizes[j]
 
     @property
-    def outputs(self) -> int:
-        """The number of outputs of the network."""
-        return self.size(self.last)
-
-    @property
     def square(self) -> bool:
         """True if the layer's W is square with more than one row."""
         return self.size(self.k) == self.size(self.k - 1) > 1
-
-    @property
-    def has_bias(self) -> bool:
-        """True if the layer has a bias b."""
-        return self.formulas.network.bias(self.k)
 
     @property
     def flat(self) -> bool:
@@ -107,6 +98,16 @@ class Place:
         return not self.formulas.mixes(j) and not self.is_flat(j)
 
     # -- symbols and formulas ----------------------------------------------------------
+
+    @property
+    def key(self) -> str:
+        """The key of the quantity: ``delta2``."""
+        return f"{self.kind}{self.k or ''}"
+
+    @property
+    def name(self) -> Expr:
+        """The symbol of the quantity: δ⁽²⁾; of an update that of the new value."""
+        return name_of(self.formulas, self.key)
 
     @property
     def z(self) -> Expr:
@@ -140,8 +141,8 @@ class Place:
 
     @property
     def slope(self) -> Expr:
-        """The formula of f′(z⁽ᵏ⁾)."""
-        return self.formulas.slope(self.k)
+        """The formula of f′(z⁽ᵏ⁾); of softmax the diagonal of its Jacobian."""
+        return self.a * (1 - self.a) if self.mixes else self.formulas.slope(self.k)
 
     @property
     def function(self) -> Activation:
@@ -151,7 +152,21 @@ class Place:
     @property
     def right(self) -> Expr:
         """The right formula of the quantity."""
-        return right_of(self.formulas, f"{self.kind}{self.k or ''}")
+        return right_of(self.formulas, self.key)
+
+    @property
+    def chain(self) -> Expr:
+        """The error δ⁽ᵏ⁾ by the chain rule with named factors: ∂ℒ/∂a ⊙ f′(z)."""
+        name = self.formulas.slope_name(self.k)
+        return Product("odot", (slope_of(self.a), name))
+
+    def expanded(self, e: Expr) -> Expr:
+        """Return an expression with the factors of :attr:`chain` written out."""
+        names = {slope_of(self.a): self.arriving} if self.k else {}
+        for j in range(1, self.last + 1):
+            if self.has_slope(j):
+                names[self.formulas.slope_name(j)] = self.formulas.slope(j)
+        return tidy(e.replaced(names))
 
     def ways(self) -> Iterator[Expr]:
         """Yield all right formulas of the quantity; their values are equal."""
@@ -159,10 +174,14 @@ class Place:
         if self.kind == "loss":
             yield from self.formulas.loss()[1:]
         if self.kind == "delta" and self.has_slope(self.k):
-            yield times(self.arriving, self.slope)
-            yield times(self.arriving, self.function.slope(self.z))
+            yield odot(self.arriving, self.slope)
+            yield odot(self.arriving, self.function.slope(self.z))
         if self.kind == "delta" and self.mixes:
             yield self.through(self.arriving)
+
+    def through(self, g: Expr) -> Expr:
+        """Return a gradient g = ∂ℒ/∂a⁽ᵏ⁾ propagated through the activation."""
+        return self.formulas.through(self.k, g, Number(1) if self.flat else self.slope)
 
     # -- updates -----------------------------------------------------------------------
 
@@ -195,10 +214,10 @@ class Place:
     @property
     def moments(self) -> list[tuple[Expr, Expr]]:
         """The pairs of the parameter's new and old moments: v′ and v."""
-        made = [(self._made(letter), letter) for letter in MOMENTS]
+        pairs = [(self._name(letter), letter) for letter in MOMENTS]
         return [
             (new, Script(f.symbol(letter), below=self.parameter))
-            for new, letter in made
+            for new, letter in pairs
             if new is not None
         ]
 
@@ -206,36 +225,30 @@ class Place:
     def hats(self) -> list[tuple[Expr, Expr]]:
         """The pairs of a corrected moment m̂ or v̂ and its moment m′ or v′."""
         pairs = [
-            (self._made(f"{letter}hat"), self._made(letter)) for letter in CORRECTED
+            (self._name(f"{letter}hat"), self._name(letter)) for letter in CORRECTED
         ]
         return [(hat, new) for hat, new in pairs if hat is not None and new is not None]
-
-    @property
-    def rooted(self) -> list[Expr]:
-        """The moments that a square root may contain: v̂, v′, s′."""
-        return [name for name, _ in (*self.hats, *self.moments)]
 
     @property
     def old(self) -> Expr | None:
         """The symbol of the value before the update, or None for m̂ and v̂."""
         if self.kind in ("W", "b"):
             return self.parameter
-        name = self._made(self.kind[:-1])
+        name = self._name(self.kind[:-1])
         return dict(self.moments).get(name) if name is not None else None
 
-    def _made(self, moment: str) -> Expr | None:
+    @property
+    def step(self) -> tuple[Expr, Expr]:
+        """The old value of the parameter, and the step that is subtracted from it."""
+        assert isinstance(self.right, Sum)
+        (_, old), *_, (_, step) = self.right.terms
+        return old, step
+
+    def _name(self, moment: str) -> Expr | None:
         found = self.formulas.updates.get(f"{moment}{self.kind[-1]}{self.k}")
         return found.name if found else None
 
-    # -- pieces ------------------------------------------------------------------------
-
-    def plus_bias(self, product: Expr) -> Expr:
-        """Return a product plus the bias b⁽ᵏ⁾ if the layer has one."""
-        return product + symbol("b", self.k) if self.has_bias else product
-
-    def through(self, g: Expr) -> Expr:
-        """Return a gradient g = ∂ℒ/∂a⁽ᵏ⁾ propagated through the activation."""
-        return self.formulas.through(self.k, g, Number(1) if self.flat else self.slope)
+    # -- what may be confused ----------------------------------------------------------
 
     def other_functions(self) -> Iterator[Activation]:
         """Yield the elementwise activations that differ from the layer's."""
@@ -244,8 +257,17 @@ class Place:
             if name not in (own, SOFTMAX, IDENTITY):
                 yield row
 
-    def alike(self, j: int) -> Iterator[int]:
-        """Yield the other layers of the same size as layer j; 0 is the input."""
-        for other in range(self.last + 1):
-            if other != j and self.size(other) == self.size(j):
-                yield other
+    def same_shape(self) -> Iterator[tuple[Expr, Expr]]:
+        """Yield pairs of symbols of one kind and shape that belong to other layers."""
+        F, sizes = self.formulas, self.formulas.network.sizes
+        for i in range(self.last + 1):
+            for j in range(self.last + 1):
+                if i == j or sizes[i] != sizes[j]:
+                    continue
+                yield F.a(i), F.a(j)
+                if i and j:
+                    yield error_name(i), error_name(j)
+                    if self.has_slope(i) and self.has_slope(j):
+                        yield F.slope_name(i), F.slope_name(j)
+                    if sizes[i - 1] == sizes[j - 1]:
+                        yield symbol("W", i), symbol("W", j)

@@ -19,9 +19,9 @@ from chainrule.explanation.marking.marks import (
     OPEN,
     RIGHT,
     WRONG,
-    Found,
     Mark,
 )
+from chainrule.explanation.marking.misconceptions import Slip
 from chainrule.explanation.marking.place import Place
 from chainrule.explanation.marking.shapes import OF_SAMPLES
 from chainrule.explanation.page import paper
@@ -143,13 +143,13 @@ class WorkReport(Document):
     def _listed(self, keys: tuple[str, ...]) -> str:
         return tr(", ").join(self._name(key).text() for key in keys)
 
-    def says(self, found: Found, key: str) -> str:
+    def says(self, slip: Slip, key: str) -> str:
         """Return a mistake (slip) as text, with its quantity if that is another."""
-        told = found.slip.told()
-        if found.key == key:
-            return told
-        name = self._name(found.key).text()
-        return tr("already in {name}, which is not given: {slip}", name=name, slip=told)
+        text = slip.message()
+        if slip.key == key:
+            return text
+        name = self._name(slip.key).text()
+        return tr("already in {name}, which is not given: {slip}", name=name, slip=text)
 
     def _remarks(self, mark: Mark) -> Iterator[str]:
         texts = {
@@ -166,7 +166,7 @@ class WorkReport(Document):
             ),
         }
         for remark in mark.remarks:
-            if remark != "turned" or all(f.slip.name != "turned" for f in mark.slips):
+            if remark != "turned" or all(s.name != "transposed" for s in mark.slips):
                 yield texts[remark]
 
     def _shape(self, mark: Mark) -> str:
@@ -268,7 +268,7 @@ class WorkReport(Document):
         apart = abs(mark.follows - mark.right).max(initial=0)
         return bool(apart > 1e-3 * abs(mark.right).max(initial=0))
 
-    def _sentence(self, found: Found, key: str) -> str:
+    def _sentence(self, found: Slip, key: str) -> str:
         return tr("Likely slip: {slip}.", slip=self.says(found, key))
 
     def __repr__(self) -> str:
@@ -302,7 +302,7 @@ class WorkReport(Document):
             "follows": self._on_paper(mark.key, mark.follows).tolist(),
             "slips": [
                 {
-                    "slip": found.slip.name,
+                    "slip": found.name,
                     "quantity": found.key,
                     "says": self.says(found, mark.key),
                     "formula": found.formula.text(),

@@ -32,14 +32,14 @@ class Sources:
     def direct(self, key: str) -> set[str]:
         """Return the keys of the quantities in a quantity's formulas."""
         if key not in self._direct:
-            used = {e for way in ways_of(self.formulas, key) for e in way.walk()}
-            before = set(self.order[: self.order.index(key)])
-            self._direct[key] = {
-                source
-                for name, source in self.names.items()
-                if source in before and name in used
-            }
+            self._direct[key] = self.used(key, *ways_of(self.formulas, key))
         return self._direct[key]
+
+    def used(self, key: str, *formulas: Expr) -> set[str]:
+        """Return the keys of the quantities before ``key`` in some formulas."""
+        before = set(self.order[: self.order.index(key)])
+        found = {self.names.get(part) for e in formulas for part in e.walk()}
+        return {source for source in found if source in before}
 
     def nearest(self, key: str, given: Collection[str]) -> Iterator[str]:
         """Yield what a quantity depends on, back to the nearest given quantities.

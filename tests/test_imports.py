@@ -41,7 +41,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("training",),
     ("explanation", "viz"),
     ("__init__",),
-    ("exploration", "recipes", "runs"),
+    ("recipes", "runs"),
     ("book",),
     ("cli", "__main__"),
 )

@@ -17,8 +17,8 @@ import numpy as np
 
 import chainrule as cr
 from chainrule import nn
-from chainrule.exploration import panels
-from chainrule.exploration.experiment import About, Said, Setting, compared
+from chainrule.book.experiments import panels
+from chainrule.book.experiments.experiment import About, Said, Setting, compared
 from chainrule.graph.node import Array
 from chainrule.text import tr
 from chainrule.text.numbers import number

@@ -18,9 +18,9 @@ import numpy as np
 
 import chainrule as cr
 from chainrule import nn, optim
-from chainrule.exploration import panels
-from chainrule.exploration.descent import stepper
-from chainrule.exploration.experiment import (
+from chainrule.book.experiments import panels
+from chainrule.book.experiments.descent import stepper
+from chainrule.book.experiments.experiment import (
     About,
     Said,
     Setting,
@@ -28,7 +28,7 @@ from chainrule.exploration.experiment import (
     listed,
     paired,
 )
-from chainrule.exploration.surface import Surface, place
+from chainrule.book.experiments.surface import Surface, place
 from chainrule.graph.node import Array
 from chainrule.optim import Optimizer
 from chainrule.text import tr

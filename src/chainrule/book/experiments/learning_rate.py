@@ -20,9 +20,9 @@ import numpy as np
 
 import chainrule as cr
 from chainrule import nn, optim
-from chainrule.exploration import panels
-from chainrule.exploration.descent import descended, on_purpose, stepper
-from chainrule.exploration.experiment import About, Said, Setting, compared
+from chainrule.book.experiments import panels
+from chainrule.book.experiments.descent import descended, on_purpose, stepper
+from chainrule.book.experiments.experiment import About, Said, Setting, compared
 from chainrule.nn import Module
 from chainrule.text import tr
 from chainrule.text.numbers import number, percent

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from chainrule import exploration
-from chainrule.exploration import Exploration, find
+from chainrule.book import experiments
+from chainrule.book.experiments import Experiment, find
 
 #: Constants of each experiment that make it quick.
 SMALL: dict[str, dict[str, Any]] = {
@@ -38,15 +38,15 @@ SMALL: dict[str, dict[str, Any]] = {
 
 
 @functools.cache
-def _small(name: str) -> Exploration:
+def _small(name: str) -> Experiment:
     with pytest.MonkeyPatch.context() as patch:
         for constant, value in SMALL.get(name, {}).items():
             patch.setattr(find(name), constant, value)
-        return exploration.run(name, quick=True)
+        return experiments.run(name, quick=True)
 
 
-@pytest.fixture(params=exploration.names())
-def done(request: pytest.FixtureRequest) -> Iterator[Exploration]:
+@pytest.fixture(params=experiments.names())
+def done(request: pytest.FixtureRequest) -> Iterator[Experiment]:
     """Each experiment, small."""
     name, module = request.param, find(request.param)
     made = _small(name)

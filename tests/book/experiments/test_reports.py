@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
-from chainrule import book, exploration
+from chainrule import book
+from chainrule.book import experiments
+from chainrule.book.experiments import Experiment
+from chainrule.book.experiments.experiment import WIDTH, compared, listed, paired
 from chainrule.errors import ArgumentError, ChainruleWarning
-from chainrule.exploration import Exploration
-from chainrule.exploration.experiment import WIDTH, compared, listed, paired
 from chainrule.text import languages
 from chainrule.text.numbers import width
 from chainrule.viz import drawing
@@ -22,9 +23,9 @@ def chinese(text: str) -> int:
     return sum("\u4e00" <= character <= "\u9fff" for character in text)
 
 
-@pytest.mark.parametrize("name", exploration.names())
+@pytest.mark.parametrize("name", experiments.names())
 def test_an_experiment_is_of_the_book(name: str) -> None:
-    module = exploration.find(name)
+    module = experiments.find(name)
     assert module.SECTIONS
     assert set(module.SECTIONS) <= set(book.sections())
     asked = {shown for entry in book.entries() for shown in entry.shows}
@@ -32,7 +33,7 @@ def test_an_experiment_is_of_the_book(name: str) -> None:
 
 
 @pytest.mark.parametrize("spoken", ["en", "zh"])
-def test_it_tells_question_table_and_answer(done: Exploration, spoken: str) -> None:
+def test_it_tells_question_table_and_answer(done: Experiment, spoken: str) -> None:
     with languages.language(spoken):
         text, about, rows = str(done), done.about, done.table
         answer = done.answer
@@ -52,7 +53,7 @@ def test_it_tells_question_table_and_answer(done: Exploration, spoken: str) -> N
 
 @pytest.mark.parametrize("spoken", ["en", "zh"])
 def test_it_draws(
-    done: Exploration, spoken: str, monkeypatch: pytest.MonkeyPatch
+    done: Experiment, spoken: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("matplotlib")
     drawn: list[str] = []
@@ -72,14 +73,14 @@ def test_it_draws(
     assert (chinese("".join(drawn)) > 0) == (spoken == "zh")
 
 
-def test_its_numbers_are_json(done: Exploration) -> None:
+def test_its_numbers_are_json(done: Experiment) -> None:
     told = json.loads(json.dumps(done.plain(), allow_nan=False))
     assert told["name"] == done.name
     assert told["answer"][0]["found"]
     assert told["numbers"].keys() == done.numbers.keys()
 
 
-def test_what_is_told_is_made_of_the_numbers_alone(done: Exploration) -> None:
+def test_what_is_told_is_made_of_the_numbers_alone(done: Experiment) -> None:
     """They stay as they are, and a copy of them tells the same."""
     numbers = copy.deepcopy(done.numbers)
     assert done.module.answer(numbers) == done.answer
@@ -89,7 +90,7 @@ def test_what_is_told_is_made_of_the_numbers_alone(done: Exploration) -> None:
 
 def test_saving(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("matplotlib")
-    found = exploration.run("symmetry", out=tmp_path / "a" / "b")
+    found = experiments.run("symmetry", out=tmp_path / "a" / "b")
     picture, numbers = (tmp_path / "a/b" / f"symmetry.{e}" for e in ("png", "json"))
     assert picture.read_bytes().startswith(b"\x89PNG")
     assert json.loads(numbers.read_text("utf-8"))["sections"] == ["3.9", "3.6"]
@@ -100,7 +101,7 @@ def test_saving(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_picture_without_a_chinese_font(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("matplotlib")
     monkeypatch.setattr(drawing, "has_chinese", lambda: False)
-    found = exploration.run("symmetry")
+    found = experiments.run("symmetry")
     english = found.png()
     with (
         languages.language("zh"),
@@ -115,19 +116,19 @@ def test_a_picture_without_a_chinese_font(monkeypatch: pytest.MonkeyPatch) -> No
 )
 def test_an_unknown_experiment(name: Any, near: str) -> None:
     with pytest.raises(ArgumentError, match=rf"no experiment (.|\n)*chainrule {near}"):
-        exploration.find(name)
+        experiments.find(name)
 
 
 @pytest.mark.parametrize("how", [{"seed": -1}, {"seed": 0.5}, {"quick": 2}])
 def test_a_bad_setting(how: dict[str, Any]) -> None:
     with pytest.raises(ArgumentError):
-        exploration.run("convergence", **how)
+        experiments.run("convergence", **how)
 
 
 def test_the_same_seed_the_same_numbers() -> None:
-    one, same = (exploration.run("batches", seed=3).numbers for _ in range(2))
+    one, same = (experiments.run("batches", seed=3).numbers for _ in range(2))
     assert one == same
-    assert one != exploration.run("batches", seed=4).numbers
+    assert one != experiments.run("batches", seed=4).numbers
 
 
 def test_words_of_sentences() -> None:

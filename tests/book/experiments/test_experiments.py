@@ -11,7 +11,7 @@ import pytest
 
 import chainrule as cr
 from chainrule import nn
-from chainrule.exploration import (
+from chainrule.book.experiments import (
     Setting,
     approximation,
     batches,
@@ -25,7 +25,7 @@ from chainrule.exploration import (
     symmetry,
     vanishing,
 )
-from chainrule.exploration.surface import START, Surface
+from chainrule.book.experiments.surface import START, Surface
 
 
 def test_descent_converges_below_two_over_the_curvature(small: Any) -> None:
@@ -310,7 +310,7 @@ def test_an_answer_says_what_was_found_where_theory_has_something_else(
 )
 def test_in_full_as_documented(name: str, otherwise: int) -> None:
     """docs/explore.md says where the numbers are not what the book expects."""
-    from chainrule import exploration
+    from chainrule.book import experiments
 
-    answer = exploration.run(name).answer
+    answer = experiments.run(name).answer
     assert sum(bool(said.expected) for said in answer) == otherwise

@@ -17,10 +17,10 @@ import numpy as np
 
 import chainrule as cr
 from chainrule import nn, optim
-from chainrule.exploration import panels
-from chainrule.exploration.descent import stepper
-from chainrule.exploration.experiment import About, Said, Setting, compared, paired
-from chainrule.exploration.surface import SAMPLES, Surface, place
+from chainrule.book.experiments import panels
+from chainrule.book.experiments.descent import stepper
+from chainrule.book.experiments.experiment import About, Said, Setting, compared, paired
+from chainrule.book.experiments.surface import SAMPLES, Surface, place
 from chainrule.graph.node import Array
 from chainrule.text import tr
 from chainrule.text.numbers import number, percent

@@ -19,9 +19,9 @@ import numpy as np
 
 import chainrule as cr
 from chainrule import nn, optim
-from chainrule.exploration import panels
-from chainrule.exploration.descent import descended, stepper
-from chainrule.exploration.experiment import About, Said, Setting, compared, paired
+from chainrule.book.experiments import panels
+from chainrule.book.experiments.descent import descended, stepper
+from chainrule.book.experiments.experiment import About, Said, Setting, compared, paired
 from chainrule.graph.node import Array
 from chainrule.text import tr
 from chainrule.text.numbers import number

@@ -20,8 +20,8 @@ import numpy as np
 
 import chainrule as cr
 from chainrule import nn
-from chainrule.exploration import panels
-from chainrule.exploration.experiment import (
+from chainrule.book.experiments import panels
+from chainrule.book.experiments.experiment import (
     About,
     Said,
     Setting,

@@ -21,10 +21,10 @@ import numpy as np
 
 import chainrule as cr
 from chainrule import nn, optim
+from chainrule.book.experiments import panels
+from chainrule.book.experiments.experiment import About, Said, Setting, compared
 from chainrule.engines import native_problem
 from chainrule.engines.threads import available_cores
-from chainrule.exploration import panels
-from chainrule.exploration.experiment import About, Said, Setting, compared
 from chainrule.graph.node import Array
 from chainrule.text import tr
 from chainrule.text.numbers import number

@@ -76,7 +76,7 @@ def compared(holds: Any, found: str, expected: str) -> Said:
 
 
 @dataclass(frozen=True, repr=False)
-class Exploration:
+class Experiment:
     """A completed experiment; printed as its question, table and answer.
 
     Attributes:
@@ -114,7 +114,7 @@ class Exploration:
         return "\n".join([heading(self.name, self.module), "", *self._told()])
 
     def __repr__(self) -> str:
-        return f"<exploration {self.name}, {self.seconds:.2f} s>"
+        return f"<experiment {self.name}, {self.seconds:.2f} s>"
 
     def _told(self) -> list[str]:
         rows = [f"  {line}" for line in text_table(self.table, self.module.LEFT)]
@@ -176,11 +176,11 @@ class Exploration:
         return numbers.plain(told)
 
 
-def performed(name: str, module: ModuleType, setting: Setting) -> Exploration:
+def performed(name: str, module: ModuleType, setting: Setting) -> Experiment:
     """Run an experiment; return its numbers and its time."""
     began = time.perf_counter()
     numbers = module.measure(setting)
-    return Exploration(name, module, setting, numbers, time.perf_counter() - began)
+    return Experiment(name, module, setting, numbers, time.perf_counter() - began)
 
 
 def outline(module: ModuleType) -> dict[str, Any]:

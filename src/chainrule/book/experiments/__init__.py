@@ -22,22 +22,22 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from chainrule.errors import ArgumentError, nearest
-from chainrule.exploration.experiment import (
+from chainrule.book.experiments.experiment import (
     About,
-    Exploration,
+    Experiment,
     Said,
     Setting,
     outline,
     performed,
 )
+from chainrule.errors import ArgumentError, nearest
 from chainrule.text import _
 from chainrule.util import validation
 
 __all__ = [
     "EXPERIMENTS",
     "About",
-    "Exploration",
+    "Experiment",
     "Said",
     "Setting",
     "experiments",
@@ -48,17 +48,17 @@ __all__ = [
 
 #: Name → module, in the order in which one would do them.
 EXPERIMENTS = {
-    "convergence": "chainrule.exploration.convergence",
-    "learning-rate": "chainrule.exploration.learning_rate",
-    "batches": "chainrule.exploration.batches",
-    "optimizers": "chainrule.exploration.optimizers",
-    "approximation": "chainrule.exploration.approximation",
-    "depth": "chainrule.exploration.depth",
-    "symmetry": "chainrule.exploration.symmetry",
-    "relu-sigmoid": "chainrule.exploration.relu_sigmoid",
-    "vanishing": "chainrule.exploration.vanishing",
-    "exploding": "chainrule.exploration.exploding",
-    "speed": "chainrule.exploration.speed",
+    "convergence": "chainrule.book.experiments.convergence",
+    "learning-rate": "chainrule.book.experiments.learning_rate",
+    "batches": "chainrule.book.experiments.batches",
+    "optimizers": "chainrule.book.experiments.optimizers",
+    "approximation": "chainrule.book.experiments.approximation",
+    "depth": "chainrule.book.experiments.depth",
+    "symmetry": "chainrule.book.experiments.symmetry",
+    "relu-sigmoid": "chainrule.book.experiments.relu_sigmoid",
+    "vanishing": "chainrule.book.experiments.vanishing",
+    "exploding": "chainrule.book.experiments.exploding",
+    "speed": "chainrule.book.experiments.speed",
 }
 
 
@@ -105,7 +105,7 @@ def experiments() -> list[dict[str, Any]]:
 
 def run(
     name: str, *, seed: int = 0, quick: bool = False, out: str | Path | None = None
-) -> Exploration:
+) -> Experiment:
     """Run an experiment.
 
     Args:

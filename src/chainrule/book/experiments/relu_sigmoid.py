@@ -15,8 +15,8 @@ import numpy as np
 
 import chainrule as cr
 from chainrule import nn, optim
-from chainrule.exploration import panels
-from chainrule.exploration.experiment import About, Said, Setting, compared, listed
+from chainrule.book.experiments import panels
+from chainrule.book.experiments.experiment import About, Said, Setting, compared, listed
 from chainrule.nn.traced import outputs_of
 from chainrule.text import tr
 from chainrule.text.numbers import number, percent

@@ -17,9 +17,9 @@ from typing import Any
 
 import chainrule as cr
 from chainrule import nn, optim
-from chainrule.exploration import panels
-from chainrule.exploration.descent import descended, stepper
-from chainrule.exploration.experiment import About, Said, Setting, compared
+from chainrule.book.experiments import panels
+from chainrule.book.experiments.descent import descended, stepper
+from chainrule.book.experiments.experiment import About, Said, Setting, compared
 from chainrule.text import tr
 from chainrule.text.numbers import number
 from chainrule.text.tables import Table

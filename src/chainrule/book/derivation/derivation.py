@@ -20,9 +20,9 @@ from chainrule.book.derivation.numbers import array_of, parameters, samples
 from chainrule.book.derivation.objectives import objective_of
 from chainrule.book.derivation.steps import Step, steps_of
 from chainrule.errors import ArgumentError
+from chainrule.explanation.document import Document
 from chainrule.explanation.equations import Equation
-from chainrule.explanation.page import paper
-from chainrule.explanation.prose import Document, Formula, Heading, Part, Sentence
+from chainrule.explanation.parts import Formula, Heading, Part, Sentence, paper
 from chainrule.notation.arithmetic import Quantity
 from chainrule.notation.expressions import Array, Expr, Relation
 from chainrule.text import _, tr

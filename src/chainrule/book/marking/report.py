@@ -23,16 +23,16 @@ from chainrule.book.marking.misconceptions import Slip
 from chainrule.book.marking.place import Place
 from chainrule.book.marking.shapes import OF_SAMPLES
 from chainrule.errors import ArgumentError
+from chainrule.explanation.document import Document
 from chainrule.explanation.equations import Equation
-from chainrule.explanation.page import paper
-from chainrule.explanation.prose import (
-    Document,
+from chainrule.explanation.parts import (
     Formula,
     Heading,
     Numbers,
     Part,
     Rows,
     Sentence,
+    paper,
 )
 from chainrule.notation.arithmetic import COLUMNS, MATRIX, Quantity
 from chainrule.notation.expressions import Array, Expr

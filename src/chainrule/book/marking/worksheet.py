@@ -19,17 +19,10 @@ from chainrule.book.derivation.keys import keys
 from chainrule.book.marking.drawing import Drawn, drawn
 from chainrule.book.marking.place import Place
 from chainrule.errors import ArgumentError
+from chainrule.explanation.document import Document
 from chainrule.explanation.equations import Equation
 from chainrule.explanation.naming import symbol
-from chainrule.explanation.page import paper
-from chainrule.explanation.prose import (
-    Document,
-    Formula,
-    Heading,
-    Numbers,
-    Part,
-    Sentence,
-)
+from chainrule.explanation.parts import Formula, Heading, Numbers, Part, Sentence, paper
 from chainrule.explanation.signs import LABEL, LOSS
 from chainrule.notation.expressions import Array, Expr
 from chainrule.text import _, tr

@@ -21,7 +21,7 @@ from chainrule.book.marking.written import read
 from chainrule.data.files import checked_path, opened
 from chainrule.errors import ChainruleError, DataError
 from chainrule.runs import toml
-from chainrule.text import _, tr
+from chainrule.text import _
 
 COLUMNS = ("quantity", "row", "column", "value")
 #: Where a number stands: row and column, or how many stand before it.
@@ -82,7 +82,7 @@ def read_table(path: Path) -> Table:
     Raises:
         DataError: a file that is not there, or is no such table.
     """
-    what, fix = tr("a CSV file of answers"), tr("columns quantity, value")
+    what, fix = _("a CSV file of answers"), _("columns quantity, value")
     with opened(checked_path(path, _("CSV file")), what, fix) as file:
         content = file.read(toml.BYTES_AT_MOST + 1)
     name = path.name
@@ -223,7 +223,7 @@ def _matrix(name: str, held: Mapping[tuple[int, int], str]) -> list[list[str]]:
     places = [[(i, j) for j in range(1, wide + 1)] for i in range(1, high + 1)]
     missing = next((p for row in places for p in row if p not in held), None)
     if missing:
-        where = tr("row {row}, column {column}", row=missing[0], column=missing[1])
+        where = _("row {row}, column {column}", row=missing[0], column=missing[1])
         raise DataError(
             _("{name} is not complete.", name=name),
             expected=_("{many} numbers", many=high * wide),

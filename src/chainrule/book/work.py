@@ -41,7 +41,7 @@ from chainrule.optim import Optimizer
 from chainrule.runs import toml
 from chainrule.runs.places import places
 from chainrule.runs.problems import Lines, Problem, RunFileError, at
-from chainrule.text import _, tr
+from chainrule.text import _
 
 KEYS = (
     *("network", "sizes", "activations", "loss", "lr", "optimizer"),
@@ -119,7 +119,7 @@ def load(path: Path, task: Path | None = None) -> Work:
         )
     table = read_table(path) if is_table else None
     file = (task or path.with_suffix(".toml")) if is_table else path
-    fix = tr("write a file to fill in: chainrule worksheet 2-2sigmoid-1 --format toml")
+    fix = _("write a file to fill in: chainrule worksheet 2-2sigmoid-1 --format toml")
     text = toml.text_of(file, fix)
     return read_work(text, file.name, table)
 
@@ -136,7 +136,7 @@ def read_work(text: str, name: str = "work.toml", table: Table | None = None) ->
         DataError: no TOML.
         RunFileError: what is wrong with it, with key and line.
     """
-    wanted = tr("lines such as lr = 0.1, and below [answers] such as z1 = [0.1, 0.2]")
+    wanted = _("lines such as lr = 0.1, and below [answers] such as z1 = [0.1, 0.2]")
     document = toml.document(text, name, HINTS, str, wanted)
     lines = places(text)
     with _blamed(name, lines):

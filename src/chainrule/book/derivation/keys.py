@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 
 from chainrule.book.derivation.network import Network
 from chainrule.errors import ArgumentError, nearest
-from chainrule.text import _, tr
+from chainrule.text import _
 
 #: What an optimiser keeps of the gradients, by the letters of their formulas: momentum,
 #: running means, a sum; and those that Adam corrects: m̂ and v̂.
@@ -53,10 +53,10 @@ def key_of(name: str, network: Network, more: Iterable[str] = ()) -> str:
     if found in known:
         return found
     near = nearest(found or str(name), known)
-    fix = tr("did you mean {near}?", near=repr(near)) if near else None
+    fix = _("did you mean {near}?", near=repr(near)) if near else None
     if found and _is_moment(found):
         others = any(map(_is_moment, known))
-        fix = None if others else tr("moments are those of an optimizer: give one")
+        fix = None if others else _("moments are those of an optimizer: give one")
     raise ArgumentError(
         _("Nothing of this network is called {name}.", name=repr(name)),
         expected=_listed(network, known),

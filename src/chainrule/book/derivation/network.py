@@ -33,7 +33,7 @@ from chainrule.book.derivation.activations import (
     SOFTMAX,
 )
 from chainrule.errors import ArgumentError, ParseError, nearest
-from chainrule.text import _, tr
+from chainrule.text import _
 
 #: More layers than this, or larger ones, nobody writes out.
 DEEPEST, WIDEST = 20, 100_000
@@ -133,15 +133,15 @@ def parse(spec: str) -> Network:
         raise _refused(
             spec,
             (0, len(spec)),
-            tr("A network has an input and at least one layer."),
-            tr("two sizes or more, with - between them"),
+            _("A network has an input and at least one layer."),
+            _("two sizes or more, with - between them"),
         )
     if len(names) > DEEPEST:
         raise _refused(
             spec,
             (0, len(spec)),
-            tr("That network is too deep to be written out."),
-            tr("at most {most} layers", most=DEEPEST),
+            _("That network is too deep to be written out."),
+            _("at most {most} layers", most=DEEPEST),
         )
     return Network(tuple(sizes), tuple(names))
 
@@ -162,10 +162,10 @@ def _part(spec: str, start: int, end: int, *, first: bool) -> tuple[int, str]:
         raise _refused(
             spec,
             (start, end),
-            tr("A layer is a size, and its activation behind it.")
+            _("A layer is a size, and its activation behind it.")
             if text.strip()
-            else tr("A size is missing."),
-            tr("a whole number, and a name or nothing: 3tanh, 1"),
+            else _("A size is missing."),
+            _("a whole number, and a name or nothing: 3tanh, 1"),
         )
     size = int(found["size"]) if len(found["size"]) < 9 else WIDEST + 1
     at = (start + found.start("size"), start + found.end("size"))
@@ -173,7 +173,7 @@ def _part(spec: str, start: int, end: int, *, first: bool) -> tuple[int, str]:
         raise _refused(
             spec,
             at,
-            tr("A layer cannot have this size."),
+            _("A layer cannot have this size."),
             f"1 … {WIDEST:,}",
         )
     word = found["name"]
@@ -185,22 +185,22 @@ def _part(spec: str, start: int, end: int, *, first: bool) -> tuple[int, str]:
         raise _refused(
             spec,
             place,
-            tr("The input has no activation: a⁽⁰⁾ = x."),
-            tr("the size alone: {size}", size=size),
+            _("The input has no activation: a⁽⁰⁾ = x."),
+            _("the size alone: {size}", size=size),
         )
     if name is None:
         raise _refused(
             spec,
             place,
-            tr("There is no activation {name}.", name=repr(word)),
-            tr("one of {names}, or nothing", names=", ".join(_shown_names())),
+            _("There is no activation {name}.", name=repr(word)),
+            _("one of {names}, or nothing", names=", ".join(_shown_names())),
         )
     if name == SOFTMAX and size == 1:
         raise _refused(
             spec,
             (at[0], place[1]),
-            tr("Softmax over one number is always 1, and nothing can be learned."),
-            tr("softmax over 2 or more, or sigmoid for one output"),
+            _("Softmax over one number is always 1, and nothing can be learned."),
+            _("softmax over 2 or more, or sigmoid for one output"),
         )
     return size, name
 

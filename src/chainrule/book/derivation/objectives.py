@@ -270,9 +270,9 @@ def _refuse_other_ends(o: Objective, network: Network) -> None:
         return
     right = Network(network.sizes, (*network.activations[:-1], o.ends))
     reasons = {
-        SOFTMAX: tr("cross_entropy takes the probabilities that softmax gives."),
-        "sigmoid": tr("binary_cross_entropy takes probabilities, from sigmoid."),
-        IDENTITY: tr("hinge takes a raw score, with no activation."),
+        SOFTMAX: _("cross_entropy takes the probabilities that softmax gives."),
+        "sigmoid": _("binary_cross_entropy takes probabilities, from sigmoid."),
+        IDENTITY: _("hinge takes a raw score, with no activation."),
     }
     one = o.ends == SOFTMAX and network.sizes[-1] == 1
     raise ArgumentError(

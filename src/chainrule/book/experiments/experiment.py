@@ -15,7 +15,7 @@ from types import ModuleType
 from typing import Any
 
 from chainrule import viz
-from chainrule.text import numbers, tr
+from chainrule.text import _, numbers, tr
 from chainrule.text.numbers import width
 from chainrule.text.tables import Table, text_table, wrapped
 from chainrule.util import atomic_files
@@ -135,7 +135,7 @@ class Experiment:
             ChainruleWarning: no installed font has Chinese characters; its words are
                 English.
         """
-        what, draw, size = tr("picture"), self.module.draw, self.module.SIZE
+        what, draw, size = _("picture"), self.module.draw, self.module.SIZE
         with drawing.legible(what):
             return viz.gallery.picture(draw, self.numbers, size=size, what=what)
 
@@ -158,7 +158,7 @@ class Experiment:
         for end, data in content.items():
             written.append(folder / f"{self.name}.{end}")
             atomic_files.replace(
-                written[-1], data, tr("picture") if end == "png" else self.name
+                written[-1], data, _("picture") if end == "png" else self.name
             )
         return written
 

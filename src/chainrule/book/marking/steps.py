@@ -36,7 +36,7 @@ from chainrule.notation.arithmetic import Quantity
 from chainrule.notation.expressions import Atom, Expr, Number, Script
 from chainrule.notation.tidy import tidy
 from chainrule.optim import SGD, Adagrad, Adam, AdamW, Optimizer, RMSprop
-from chainrule.text import _, tr
+from chainrule.text import _
 
 #: The optimisers of 2.6.
 MARKED = (SGD, Adagrad, RMSprop, Adam, AdamW)
@@ -147,7 +147,7 @@ def _oddities(model: nn.Module, optimizer: Optimizer) -> Iterator[str]:
     for name, value in first.items():
         for options in others:
             if options[name] != value:
-                yield tr(
+                yield _(
                     "groups that differ: {first}, {other}",
                     first=f"{name}={value}",
                     other=f"{name}={options[name]}",
@@ -155,10 +155,10 @@ def _oddities(model: nn.Module, optimizer: Optimizer) -> Iterator[str]:
     own = dict(model.named_parameters())
     held = {id(p) for p in optimizer.params.values()}
     if not held <= {id(p) for p in own.values()}:
-        yield tr("parameters of another model")
+        yield _("parameters of another model")
     for name, p in own.items():
         if p.requires_grad and id(p) not in held:
-            yield tr("{name} is not among its parameters", name=name)
+            yield _("{name} is not among its parameters", name=name)
 
 
 def _learns(model: nn.Module, path: str, letter: str) -> bool:

@@ -114,14 +114,11 @@ class Rounded:
                 else [tuple(at) for at in np.argwhere(error)]
             )
             for at in places:
-                moved = np.zeros_like(total)
-                for sign in (1, -1):
-                    other, changed = dict(self.numbers), array.copy()
-                    changed[at] += sign * error[at]
-                    keep(self.formulas, other, source, changed, self.n)
-                    value = self._shaped(key, computed(e, other))
-                    moved = np.maximum(moved, np.nan_to_num(np.abs(value - exact)))
-                total = total + moved
+                other, changed = dict(self.numbers), array.copy()
+                changed[at] += error[at]
+                keep(self.formulas, other, source, changed, self.n)
+                value = self._shaped(key, computed(e, other))
+                total = total + np.nan_to_num(np.abs(value - exact))
         return total
 
     def tried(self, keys: Sequence[str], changed: str, e: Expr, last: str) -> Array:

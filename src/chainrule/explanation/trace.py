@@ -173,7 +173,7 @@ class Trace:
         with recording():
             self._replay(ancestors([value], stops), new)
             back = cotangents({new[value]: Value(row)}) if value in new else {}
-        return {v: back[new[v]].array for v in stops if new[v] in back}
+        return {v: _array(back[new[v]]) for v in stops if new[v] in back}
 
     # -- forwards ----------------------------------------------------------------------
 
@@ -192,7 +192,7 @@ class Trace:
             gs = {v: Value(np.zeros(y.shape), tracked=True) for v, y in found.items()}
             back = cotangents({y: gs[v] for v, y in found.items()}).get(start)
             pushed = {} if back is None else cotangents({back: Value(direction)})
-        made = {v: pushed[g].array for v, g in gs.items() if g in pushed}
+        made = {v: _array(pushed[g]) for v, g in gs.items() if g in pushed}
         order = filter(made.__contains__, self.run.graph.values())
         return {v: made[v] for v in order if np.any(made[v])}
 
@@ -362,3 +362,8 @@ class Trace:
 def _plain(symbol: str) -> str:
     """Return a symbol in plain characters: z1 for z⁽¹⁾."""
     return re.sub(r"[()\s]", "", symbol.translate(_RAISED))
+
+
+def _array(value: Value) -> Array:
+    assert value.array is not None
+    return value.array

@@ -150,8 +150,8 @@ def _changed(e: Expr, rule: Rule) -> Iterator[Change]:
         return  # these are names
     yield from rule(e)
     for i, part in enumerate(e.parts()):
-        for inner, *about in _changed(part, rule):
-            yield _with_part(e, i, inner), *about
+        for inner, part_of_it, other in _changed(part, rule):
+            yield _with_part(e, i, inner), part_of_it, other
 
 
 def _with_part(e: Expr, i: int, other: Expr) -> Expr:
@@ -167,7 +167,7 @@ def _replaced(p: Place, *pairs: list[tuple[Expr, Expr]]) -> Iterator[Change]:
             whole = e if _is_slope(next(iter(changes), ("",))[0]) else p.expanded(e)
             found = next((pair for pair in changes if whole.holds(pair[0])), None)
             if found is not None:
-                yield whole.replaced(dict(changes)), *found
+                yield whole.replaced(dict(changes)), found[0], found[1]
 
 
 def _is_count(e: Expr) -> bool:
@@ -259,7 +259,7 @@ def _sign(p: Place) -> Iterator[Change]:
     if p.kind == "a" and not p.flat:
         yield p.function.of(-p.z), p.z, ""
     if p.kind in MEANS:
-        yield from _for_gradient(p, -p.gradient, p.gradient, "")
+        yield from _for_gradient(p, -p.gradient, p.gradient)
     yield from _everywhere(p, _with_a_sign_changed)
 
 
@@ -360,7 +360,8 @@ def _exchanged(p: Place) -> Iterator[Change]:
     """Exchange β and 1 − β, or β₁ and β₂."""
     if p.kind in MEANS + HATS:
         shares = [[(b, 1 - b), (1 - b, b)] for b in (*BETAS, ALPHA)]
-        yield from _replaced(p, *shares, [BETAS, BETAS[::-1]])
+        one, two = BETAS
+        yield from _replaced(p, *shares, [(one, two), (two, one)])
 
 
 def _epsilon_inside(p: Place) -> Iterator[Change]:
@@ -392,11 +393,14 @@ def _plain_step(p: Place) -> Iterator[Change]:
             yield p.parameter - f.scale(RATE, gradient), "", ""
 
 
-def _for_gradient(p: Place, e: Expr, *about: Expr | str) -> Iterator[Change]:
+def _for_gradient(
+    p: Place, e: Expr, part: Expr, other: Expr | str = ""
+) -> Iterator[Change]:
     """Yield the right formula with e in place of the gradient, with or without λ W."""
     if p.gradient != p.slope_of:
-        yield p.right.replaced({p.slope_of: e, DECAY: ZERO}), *about
-    yield p.right.replaced({p.slope_of: e.replaced({p.gradient: p.slope_of})}), *about
+        yield p.right.replaced({p.slope_of: e, DECAY: ZERO}), part, other
+    plain = e.replaced({p.gradient: p.slope_of})
+    yield p.right.replaced({p.slope_of: plain}), part, other
 
 
 # -- factors ---------------------------------------------------------------------------
@@ -408,10 +412,10 @@ def _factor_more(p: Place) -> Iterator[Change]:
         yield p.right.replaced({p.delta: odot(p.delta, p.input)}), p.input, ""
     if p.kind in MEANS and not p.of_squares:
         g, rest = p.gradient, 1 - MOMENTUM
-        yield from _for_gradient(p, g**2, g, "")
-        yield from _for_gradient(p, f.scale(RATE, g), RATE, "")
+        yield from _for_gradient(p, g**2, g)
+        yield from _for_gradient(p, f.scale(RATE, g), RATE)
         if p.right.holds(MOMENTUM):
-            yield from _for_gradient(p, f.scale(rest, g), rest, "")
+            yield from _for_gradient(p, f.scale(rest, g), rest)
 
 
 def _factor_two(p: Place) -> Iterator[Change]:

@@ -12,6 +12,7 @@ import numpy as np
 from chainrule.explanation.equations import Equation
 from chainrule.explanation.naming import Names
 from chainrule.explanation.run import Run
+from chainrule.explanation.signs import PRIME
 from chainrule.graph.node import Array, Node, Value
 from chainrule.graph.primitive import lookup
 from chainrule.notation import functions as f
@@ -27,7 +28,6 @@ from chainrule.notation.expressions import (
 from chainrule.notation.tidy import tidy
 from chainrule.notation.within import parts
 
-PRIME = Atom(r"\prime", "′")
 #: Hyper-parameters as the book and the papers write them.
 _SCALARS: dict[str, Expr] = {
     "lr": f.symbol("η"),

@@ -20,6 +20,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from chainrule.explanation.signs import PARTIAL, PRIME
 from chainrule.notation import functions as f
 from chainrule.notation.arithmetic import MATRIX
 from chainrule.notation.expressions import (
@@ -40,8 +41,6 @@ from chainrule.text import _, tr
 IDENTITY, SOFTMAX = "identity", "softmax"
 #: The slope of leaky ReLU below 0, as in the table of 2.7.
 LEAK = 0.01
-PRIME = Atom(r"\prime", "′")
-PARTIAL = Atom(r"\partial", "∂")
 
 
 class Derivative(Quotient):

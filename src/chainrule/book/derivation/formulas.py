@@ -17,7 +17,6 @@ from chainrule.book.derivation import objectives
 from chainrule.book.derivation.activations import (
     ACTIVATIONS,
     IDENTITY,
-    PRIME,
     SOFTMAX,
     Activation,
     by_jacobian,
@@ -29,7 +28,7 @@ from chainrule.book.derivation.network import Network
 from chainrule.book.derivation.objectives import Objective
 from chainrule.explanation.equations import Equation
 from chainrule.explanation.naming import PREDICTION, symbol
-from chainrule.explanation.signs import COUNT, LABEL, LOSS
+from chainrule.explanation.signs import COUNT, LABEL, LOSS, PRIME
 from chainrule.notation import functions as f
 from chainrule.notation.arithmetic import (
     ALL_COLUMNS,

@@ -27,7 +27,6 @@ import numpy as np
 
 from chainrule.book.derivation.activations import (
     ACTIVATIONS,
-    PRIME,
     SOFTMAX,
     Derivative,
 )
@@ -42,7 +41,7 @@ from chainrule.book.derivation.objectives import OBJECTIVES, losses
 from chainrule.book.marking.place import DECAY, Place, odot
 from chainrule.book.marking.steps import ALPHA, BETAS, EPSILON, MOMENTUM, T
 from chainrule.explanation.naming import symbol
-from chainrule.explanation.signs import COUNT
+from chainrule.explanation.signs import COUNT, PRIME
 from chainrule.notation import functions as f
 from chainrule.notation.expressions import (
     Array,

@@ -1,9 +1,10 @@
 """Marking of numbers worked out by hand, and worksheets to practise on.
 
 ``written`` reads answers and their digits, ``shapes`` finds out how they lie; ``steps``
-asks ``cr.explain`` what an optimiser does. ``place`` has the pieces of each formula and
-``misconceptions`` changes them; ``rounding`` works numbers out, with the errors of
-people who round at every step; ``marks`` marks, ``report`` shows.
+asks ``cr.explain`` what an optimiser does. ``place`` has the pieces of each formula,
+``changes`` changes them, and ``misconceptions`` is the table of the usual mistakes;
+``rounding`` works numbers out, with the errors of people who round at every step;
+``marks`` marks, ``report`` shows.
 """
 
 from __future__ import annotations

@@ -40,8 +40,9 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("nn", "optim", "data", "metrics"),
     ("training",),
     ("explanation", "viz"),
+    ("book.derivation", "book.marking"),
     ("__init__",),
-    ("exploration", "recipes", "runs"),
+    ("recipes", "runs"),
     ("book",),
     ("cli", "__main__"),
 )
@@ -62,13 +63,17 @@ class Import:
 
 
 def layer_of(dotted: str) -> str:
-    """``nn`` for ``chainrule.nn.layers``; ``__init__`` for the package itself."""
+    """``nn`` for ``chainrule.nn.layers``; ``__init__`` for the package itself.
+
+    A folder within a room may have a layer of its own, as ``book.derivation`` has.
+    """
     parts = dotted.split(".")
-    return parts[1] if len(parts) > 1 else "__init__"
+    within = ".".join(parts[1:3])
+    return within if within in LEVEL else (parts[1] if len(parts) > 1 else "__init__")
 
 
 def layer_of_file(file: str) -> str:
-    return Path(file).parts[0].removesuffix(".py")
+    return layer_of(".".join(["chainrule", *Path(file).with_suffix("").parts]))
 
 
 def is_module(package: Path, dotted: str) -> bool:

@@ -56,9 +56,9 @@ from chainrule.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from chainrule import array_api, data, metrics, nn, optim, training, viz
+    from chainrule.book.derivation import derive
+    from chainrule.book.marking import check_work
     from chainrule.explanation import explain
-    from chainrule.explanation.derivation import derive
-    from chainrule.explanation.marking import check_work
     from chainrule.gradient_check import check_gradients
     from chainrule.nn import functional_call
     from chainrule.nn.summary import summary
@@ -75,8 +75,8 @@ _LAZY = {
     "History": "chainrule.training",
     "Trainer": "chainrule.training",
     "check_gradients": "chainrule.gradient_check",
-    "check_work": "chainrule.explanation.marking",
-    "derive": "chainrule.explanation.derivation",
+    "check_work": "chainrule.book.marking",
+    "derive": "chainrule.book.derivation",
     "explain": "chainrule.explanation",
     "functional_call": "chainrule.nn",
     "set_language": "chainrule.text.languages",

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from chainrule import book, exploration, recipes
+from chainrule import book, recipes
+from chainrule.book import experiments
 from chainrule.cli import cli
 from chainrule.errors import ArgumentError
 from chainrule.text import languages
@@ -58,7 +59,7 @@ def accepts(line: str) -> None:
     if verb == "train":
         assert arguments[0] in recipes.names()
     if verb == "explore":
-        assert arguments[0] in exploration.names()
+        assert arguments[0] in experiments.names()
 
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=name)

@@ -268,7 +268,7 @@ def test_a_step_of_an_optimiser(answers: Any) -> None:
     marks = answers("check-work", "a.toml", "--json").json["marks"]
     found = {m["quantity"]: m for m in marks}
     assert found["b2"]["mark"] == found["mb2"]["mark"] == "right"
-    assert "share_forgotten" in [slip["slip"] for slip in found["vb2"]["slips"]]
+    assert "missing" in [slip["slip"] for slip in found["vb2"]["slips"]]
     assert "(b⁽²⁾)′" in answers("check-work", "a.toml").out
 
 

@@ -8,20 +8,20 @@ from typing import Any
 
 import pytest
 
-from chainrule import exploration
+from chainrule.book import experiments
 from tests.cli.conftest import one_message
 
 
 def test_the_list(chainrule: Any) -> None:
     told = chainrule("explore")
     assert told.code == 0
-    for name in exploration.names():
+    for name in experiments.names():
         assert f"\n{name} " in told.out
     chinese = chainrule("explore", "--lang", "zh-TW").out
     assert "梯度爆炸" in chinese
     assert "optimizers" in chinese
     listed = chainrule("explore", "--json").json["experiments"]
-    assert [item["name"] for item in listed] == exploration.names()
+    assert [item["name"] for item in listed] == experiments.names()
     assert all(item["sections"] for item in listed)
 
 

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from chainrule.explanation import Explanation
-from chainrule.explanation.page import off, paper
+from chainrule.explanation.page import off
+from chainrule.explanation.parts import paper
 from chainrule.explanation.typeset import is_small
 from chainrule.html.arrays import TABLE, spelled
 from chainrule.notation.arithmetic import COLUMNS, Quantity, computed

@@ -16,9 +16,9 @@ import pytest
 
 import chainrule as cr
 from chainrule import nn, optim
+from chainrule.book.marking.worksheet import worksheet
 from chainrule.explanation import Explanation, example
-from chainrule.explanation.documents import TRADITIONAL
-from chainrule.explanation.marking.worksheet import worksheet
+from chainrule.explanation.latex import TRADITIONAL
 from chainrule.html.arrays import POLICY, colours
 from chainrule.notation.expressions import Atom, Number
 from chainrule.notation.mathml import mathml

@@ -382,6 +382,18 @@ def test_regions_within_regions_are_opened() -> None:
         regions("elu")
 
 
+@pytest.mark.filterwarnings("ignore:overflow")
+def test_a_loss_that_overflows_is_refused() -> None:
+    """In float32 (10²⁰)² is infinite, and a difference of infinities is nothing."""
+    model = nn.Sequential(nn.Linear(1, 1, bias=False))
+    model.load_state_dict({"0.weight": [[1e20]]})
+    with pytest.raises(NonFiniteError, match=r"ℒ = inf \(float32\)"):
+        cr.explain(model, [1.0], [0.0], MSE)
+    model = nn.Sequential(nn.Linear(1, 1, bias=False, dtype="float64"))
+    model.load_state_dict({"0.weight": [[1e20]]})
+    assert cr.explain(model, [1.0], [0.0], MSE).check().ok
+
+
 def test_rounding_excuses_no_wrong_formula() -> None:
     model = nn.Sequential(nn.Linear(2, 1))
     model.load_state_dict({"0.weight": [[1e-3, 1e-3]], "0.bias": [0.0]})

@@ -59,7 +59,7 @@ def test_its_page(small):
     ]
     for line in worked:
         assert line in page
-    assert page.splitlines()[-1].startswith("checked: ")
+    assert page.splitlines()[-1].strip().startswith("checked: ")
     assert "\x1b" not in page
     assert not any("\\" in line for line in page.splitlines())
 

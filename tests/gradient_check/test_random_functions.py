@@ -58,7 +58,7 @@ def value_before(before: list[str], numbers: list[float]) -> Any:
     return run(before, cr.tensor(np.array(numbers).reshape(2, 3))).numpy()
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=20)
 @given(names, names, points)
 def test_nothing_is_found_where_nothing_is_wrong(before, after, numbers) -> None:
     report = check(before, lambda h: h, after, numbers)
@@ -66,7 +66,7 @@ def test_nothing_is_found_where_nothing_is_wrong(before, after, numbers) -> None
     assert report.ok
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=20)
 @given(names, names, points)
 def test_a_wrong_rule_is_named(before, after, numbers) -> None:
     report = check(before, lambda h: applied(crooked, h), after, numbers)
@@ -80,7 +80,7 @@ def test_a_wrong_rule_is_named(before, after, numbers) -> None:
     assert rule.source.startswith("faults.py:")
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=20)
 @given(names, names, points, st.integers(0, 5))
 def test_a_kink_is_named(before, after, numbers, place) -> None:
     index = np.unravel_index(place, (2, 3))
@@ -101,7 +101,7 @@ def test_a_kink_is_named(before, after, numbers, place) -> None:
         assert [row.index for row in kinked] == [index]
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=20)
 @given(names, names, points)
 def test_a_cast_to_float32_is_named(before, after, numbers) -> None:
     numbers = [0.9 * n + 0.03 for n in numbers]  # 1.0 would lose nothing
@@ -119,7 +119,7 @@ def test_a_cast_to_float32_is_named(before, after, numbers) -> None:
         assert row.error < 1e-2
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=20)
 @given(names, names, points)
 def test_what_is_hidden_from_derivatives_is_named(before, after, numbers) -> None:
     report = check(before, lambda h: h * h.detach(), after, numbers)
@@ -130,7 +130,7 @@ def test_what_is_hidden_from_derivatives_is_named(before, after, numbers) -> Non
     assert place.startswith("test_random_functions.py:")
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=20)
 @given(names, names, points)
 def test_cancellation_is_named(before, after, numbers) -> None:
     report = check(before, lambda h: (h + 1e11) - 1e11, after, numbers)

@@ -207,7 +207,7 @@ def check_same(e: Expr, other: Expr, numbers: Mapping[Expr, Quantity]) -> None:
     np.testing.assert_allclose(found, wanted, rtol=1e-12, atol=1e-12 * scale)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(EXPRESSIONS)
 def test_the_value_stays(e: Expr) -> None:
     try:
@@ -216,7 +216,7 @@ def test_the_value_stays(e: Expr) -> None:
         assume(False)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(EXPRESSIONS)
 def test_what_a_factor_multiplies(e: Expr) -> None:
     rest = without(tidy(G * e), G)

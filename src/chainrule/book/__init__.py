@@ -4,6 +4,12 @@ Each formula, table row, step, question and exercise, with what shows it, what t
 it, and our notes.
 
 The entries are data (``index.toml``); a test holds every one of them to what exists.
+
+The room has everything that teaches the textbook: ``searching`` and ``pictures`` of the
+index; ``derivation`` of back-propagation (``cr.derive``); ``marking`` of numbers worked
+out by hand, and worksheets (``cr.check_work``), with the files of answers in ``work``
+and ``answers``; ``experiments`` on the book's questions. What explains a network of
+one's own is in :mod:`chainrule.explanation`.
 """
 
 from __future__ import annotations

@@ -123,7 +123,7 @@ def save(sections: Sequence[str], folder: str | Path) -> list[Path]:
             got=", ".join(dict.fromkeys(sections)) or "–",
             fix=_("chainrule book 2.7 --out {folder}", folder=folder),
         )
-    pictures, what = {}, tr("picture")
+    pictures, what = {}, _("picture")
     for section in chosen:
         draw, size = PICTURES[section]
         with drawing.legible(what):

@@ -45,7 +45,7 @@ def check_work(file: Path, task: Path | None, form: str, as_json: bool) -> int:
     quantity,row,column,value. The exit code is 0 where all answers are right, 1 where
     one is not, and 2 for a file that cannot be read.
     """
-    from chainrule.runs import work
+    from chainrule.book import work
 
     report = work.load(file, task).marked()
     text = "" if as_json else written(report, form).rstrip("\n")

@@ -47,7 +47,7 @@ def derive(
     2-3tanh-1sigmoid. Activations are sigmoid, tanh, relu, leakyrelu, gelu and softmax;
     no name is none.
     """
-    from chainrule.explanation.derivation import derive as derived
+    from chainrule.book.derivation import derive as derived
 
     made = derived(spec, loss, batch=batch, elements=elements)
     text = "" if as_json else written(made, "latex" if latex else form)

@@ -49,13 +49,13 @@ def explore(
     where the book or theory expects something else, that stands beside it. It leaves
     NAME.png (with matplotlib installed) and NAME.json in its folder.
     """
-    from chainrule import exploration
+    from chainrule.book import experiments
 
     if name is None:
-        found = exploration.experiments()
+        found = experiments.experiments()
         tell({"experiments": found}, as_json, _listed(found))
         return 0
-    made = exploration.run(name, seed=seed, quick=quick)
+    made = experiments.run(name, seed=seed, quick=quick)
     written = made.save(out or Path("runs", "explore", name))
     tell({**made.plain(), "files": [str(file) for file in written]}, as_json, str(made))
     if not as_json:

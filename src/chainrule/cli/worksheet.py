@@ -58,7 +58,7 @@ def worksheet(
     2-3tanh-1sigmoid. The questions come in the order of the book's 3.4 and 3.7, with
     numbers of one decimal.
     """
-    from chainrule.explanation.marking.worksheet import worksheet as made
+    from chainrule.book.marking.worksheet import worksheet as made
 
     sheet = made(spec, loss, seed=seed, samples=samples, answers=answers)
     text = "" if as_json else written(sheet, form).rstrip("\n")

@@ -76,7 +76,7 @@ def explain(
     Raises:
         ArgumentError: no model, x, y or loss; an unknown ``layer`` or region.
         ShapeError: x, y, the model and the loss do not fit together.
-        NonFiniteError: NaN or infinity among x, y or the parameters.
+        NonFiniteError: NaN or infinity among x, y or the parameters, or in the loss.
 
     >>> import chainrule as cr
     >>> from chainrule import nn

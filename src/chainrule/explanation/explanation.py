@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from chainrule.explanation import documents, html
+from chainrule.explanation import terminal
 from chainrule.explanation.content import Explained
-from chainrule.explanation.page import page, show
+from chainrule.explanation.document import Document
+from chainrule.explanation.equations import Equation
+from chainrule.explanation.page import parts_of
+from chainrule.explanation.parts import Part
+from chainrule.explanation.worked import Section
 from chainrule.text import tr
 from chainrule.text.languages import language
 from chainrule.text.numbers import number
 
 
-class Explanation(Explained):
+class Explanation(Explained, Document):
     """An explanation of one step: every z, a, δ, ∂ℒ/∂W and ∂ℒ/∂b with its formula.
 
     ``print(explanation)`` shows it all, :meth:`show` with colours, a notebook as a
@@ -20,7 +24,15 @@ class Explanation(Explained):
     write it. ``explanation["2.weight"]`` is one quantity with its gradient, and
     ``explanation.element("2.weight", (5, 17))`` the whole path of one number. What it
     holds is described in :class:`~chainrule.explanation.content.Explained`.
+
+    >>> from chainrule.explanation import example
+    >>> example().to_html().count("<math") > 20
+    True
     """
+
+    def parts(self) -> list[Part]:
+        """Return the parts: what is given, forward, backward, update, the check."""
+        return parts_of(self)
 
     def text(self, width: int | None = None, digits: int = 4) -> str:
         """Return the whole explanation as plain text.
@@ -30,39 +42,25 @@ class Explanation(Explained):
             digits: significant digits of each array's largest number.
         """
         with language(self.lang):
-            return "\n".join(line for _, line in page(self, width, digits))
-
-    def __str__(self) -> str:
-        return self.text()
-
-    def to_html(self) -> str:
-        """Return the explanation as a complete HTML page, with formulas in MathML.
-
-        >>> from chainrule.explanation import example
-        >>> example().to_html().count("<math") > 20
-        True
-        """
-        with language(self.lang):
-            return html.document(self)
-
-    def _repr_html_(self) -> str:
-        """Return the explanation as HTML for a notebook."""
-        with language(self.lang):
-            return html.fragment(self)
-
-    def to_markdown(self) -> str:
-        """Return the explanation as Markdown, with formulas between ``$$``."""
-        with language(self.lang):
-            return documents.markdown(self)
-
-    def to_latex(self) -> str:
-        """Return the explanation as a LaTeX document (XeLaTeX if it is in Chinese)."""
-        with language(self.lang):
-            return documents.latex(self)
+            return terminal.text(parts_of(self, digits), width)
 
     def to_json(self) -> dict[str, Any]:
         """Return the explanation as JSON data, with formulas as text and LaTeX."""
-        return documents.data(self)
+        check = self.check()
+        return {
+            "loss": self.loss,
+            "samples": self.n,
+            "sections": [_section(s) for s in self.sections],
+            "numbers": {
+                name.text(): q.array.tolist() for name, q in self.numbers.items()
+            },
+            "notes": list(self.notes),
+            "check": {
+                "ok": check.ok,
+                "error": check.error,
+                "formulas": len(check.errors),
+            },
+        }
 
     def __repr__(self) -> str:
         return tr(
@@ -71,7 +69,26 @@ class Explanation(Explained):
             loss=number(self.loss),
         )
 
-    def show(self) -> None:
-        """Print the explanation, with colours if standard output is a terminal."""
-        with language(self.lang):
-            show(self)
+
+def _section(section: Section) -> dict[str, Any]:
+    return {
+        "layer": section.l,
+        "modules": list(section.modules),
+        "parameters": {name.text(): path for name, path in section.given.items()},
+        "forward": list(map(_equation, section.forward)),
+        "backward": list(map(_equation, section.backward)),
+        "update": list(map(_equation, section.update)),
+        "loops": [
+            {"steps": loop.length, "equations": list(map(_equation, loop.equations))}
+            for loop in section.loops
+        ],
+        "notes": list(section.notes),
+    }
+
+
+def _equation(equation: Equation) -> dict[str, str]:
+    found = {"text": equation.text(), "latex": equation.latex()}
+    for key in ("key", "remark"):
+        if getattr(equation, key):
+            found[key] = getattr(equation, key)
+    return found

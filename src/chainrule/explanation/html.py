@@ -1,24 +1,33 @@
-"""Explanations as HTML pages: formulas in MathML, arrays as tables and pictures.
+"""Documents as HTML pages: formulas in MathML, arrays as tables and pictures.
 
 One file, no script, nothing from elsewhere. The same is shown in a notebook.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Sequence
 from html import escape
 
-from chainrule.explanation import page
-from chainrule.explanation.content import Explained
+from chainrule.errors import visible
 from chainrule.explanation.equations import Equation
-from chainrule.explanation.loops import Loop
-from chainrule.explanation.pictures import network
-from chainrule.explanation.worked import Section
+from chainrule.explanation.parts import (
+    BLANK,
+    Details,
+    Formula,
+    Heading,
+    Part,
+    Picture,
+    Rows,
+    Sentence,
+)
 from chainrule.html.arrays import POLICY, array_html
 from chainrule.notation import mathml
-from chainrule.notation.expressions import Expr
 from chainrule.text.catalogue import current
+from chainrule.text.numbers import width
+from chainrule.text.tables import html_table
 
+#: A chain of equations that is wider has a line for each side.
+LONG = 76
 STYLE = """
 .cr{font:16px/1.5 system-ui,sans-serif;color:#1b1b1b;background:#fff;max-width:62rem;
 margin:auto;padding:1rem}
@@ -41,101 +50,54 @@ margin:.5rem 0}
 """
 
 
-def document(e: Explained) -> str:
-    """Return an explanation as a complete HTML page."""
-    return file_of(page.title(e), fragment(e))
-
-
-def file_of(title: str, fragment: str) -> str:
-    """Return a complete HTML page with the given title and body."""
+def page(parts: Sequence[Part]) -> str:
+    """Return a document as a complete HTML page."""
+    title = next((p.text for p in parts if isinstance(p, Heading)), "")
     return (
         f'<!DOCTYPE html>\n<html lang="{current()}"><head><meta charset="utf-8">'
         f"{POLICY}"
         f'<meta name="viewport" content="width=device-width,initial-scale=1">'
         f"<title>{escape(title)}</title></head>"
-        f"<body>{fragment}</body></html>\n"
+        f"<body>{fragment(parts)}</body></html>\n"
     )
 
 
-def fragment(e: Explained) -> str:
-    """Return an explanation as an HTML fragment for another page."""
-    return part_of(_body(e))
+def fragment(parts: Sequence[Part]) -> str:
+    """Return a document as HTML with its style sheet, for another page."""
+    body = "".join(map(_html, parts))
+    return f'<style>{STYLE}</style><div class="cr page">{body}</div>'
 
 
-def part_of(body: Iterable[str]) -> str:
-    """Return HTML elements with the style sheet, as a fragment for another page."""
-    return f'<style>{STYLE}</style><div class="cr page">{"".join(body)}</div>'
+def _html(part: Part) -> str:
+    if isinstance(part, Heading):
+        return f"<h{part.level}>{escape(visible(part.text))}</h{part.level}>"
+    if isinstance(part, Sentence):
+        kind = {"check": "ok", "": "why"}.get(part.kind, part.kind)
+        return f'<p class="{kind}">{escape(visible(part.text))}</p>'
+    if isinstance(part, Rows):
+        return html_table(part.rows)
+    if isinstance(part, Picture):
+        return f"<figure>{part.draw()}</figure>"
+    if isinstance(part, Details):
+        inner = "".join(map(_html, part.parts))
+        return f"<details><summary>{escape(part.title)}</summary>{inner}</details>"
+    if isinstance(part, Formula):
+        array = part.array
+        value = "" if array is None else array_html(array, part.off)
+        return _equation(part.equation) + value
+    value = BLANK if part.array is None else array_html(part.array)
+    return f'<div class="eq given">{mathml.mathml(part.name)} = {value}</div>'
 
 
-def _body(e: Explained) -> Iterator[str]:
-    chosen = [s for s in e.sections if not e.only or s.l in e.only]
-    yield f"<h1>{escape(page.title(e))}</h1>"
-    for text in page.introduction(e):
-        yield f'<p class="note">{escape(text)}</p>'
-    for text in e.notes:
-        yield f'<p class="wrong">{escape(text)}</p>'
-    if not e.only:
-        yield f"<figure>{network(e)}</figure>"
-        for value in (*e.run.x, e.run.y):
-            yield _quantity(e, e.names.of[value])
-    for name in page.constants(e):
-        yield _quantity(e, name)
-    for section in chosen:
-        yield from _part(e, section, "forward", section.forward)
-    for section in reversed(chosen):
-        yield from _part(e, section, "backward", section.backward)
-    for section in chosen:
-        yield from _part(e, section, "update", section.update)
-    check = e.check()
-    yield f'<p class="{"ok" if check.ok else "wrong"}">{escape(str(check))}</p>'
-
-
-def _part(
-    e: Explained, section: Section, direction: str, equations: tuple[Equation, ...]
-) -> Iterator[str]:
-    if not equations:
-        return
-    yield f"<h2>{escape(page.heading(e, section, direction))}</h2>"
-    if direction == "forward":
-        for name in section.given:
-            yield _quantity(e, name)
-    if direction == "update":
-        for name in page.hyper_parameters(e, equations):
-            yield _quantity(e, name)
-    for equation in equations:
-        yield _equation(equation)
-        if equation.name in e.numbers and equation.sides[-1] not in e.numbers:
-            numbers = page.paper(e.numbers[equation.name])
-            yield array_html(numbers, page.off(e, equation.name))
-    if direction != "update":
-        for loop in section.loops:
-            if loop.backward == (direction == "backward"):
-                yield from _loop(loop)
-    if direction == "backward":
-        for note in section.notes:
-            yield f'<p class="note">{escape(note)}</p>'
-
-
-def _loop(loop: Loop) -> Iterator[str]:
-    yield f"<details><summary>{escape(page.of_loop(loop))}</summary>"
-    for equation in loop.equations:
-        yield _equation(equation)
-    for t in page.steps_shown(loop):
-        yield f"<p>t = {page.number_of(loop, t)}</p>"
-        for equation in loop.equations:
-            value = array_html(page.paper(loop.steps[t][equation.name]))
-            name = mathml.mathml(equation.name)
-            yield f'<div class="eq given">{name} = {value}</div>'
-    yield "</details>"
-
-
-def _equation(equation: Equation) -> str:
-    remark = ""
-    if equation.remark:
-        remark = f'<span class="remark">{escape(equation.remark)}</span>'
-    return f'<div class="eq">{mathml.equation(equation.sides)}{remark}</div>'
-
-
-def _quantity(e: Explained, name: Expr) -> str:
-    value = array_html(page.paper(e.numbers[name]))
-    return f'<div class="eq given">{mathml.mathml(name)} = {value}</div>'
+def _equation(e: Equation) -> str:
+    """Return an equation as HTML, on one line or a line for each side."""
+    remark = f'<span class="remark">{escape(e.remark)}</span>' if e.remark else ""
+    if len(e.sides) < 4 and (len(e.sides) < 3 or width(e.text()) <= LONG):
+        made = mathml.equation(e.sides, sign=e.sign)
+        return f'<div class="eq">{made}{remark}</div>'
+    rows = ""
+    for i, side in enumerate(e.sides[1:]):
+        name, sign = (mathml.mathml(e.name), e.sign) if i == 0 else ("", "=")
+        cells = f"<td>{name}</td><td>{sign}</td><td>{mathml.mathml(side)}</td>"
+        rows += f"<tr>{cells}</tr>".replace("<math>", '<math displaystyle="true">')
+    return f'<div class="eq"><table class="sides">{rows}</table>{remark}</div>'

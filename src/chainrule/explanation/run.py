@@ -97,7 +97,7 @@ def run_step(
     Raises:
         ArgumentError: where something is missing; what is no region of this step.
         ShapeError: where shapes do not fit.
-        NonFiniteError: NaN or infinity in x, y or a parameter.
+        NonFiniteError: NaN or infinity in x, y, a parameter or the loss.
     """
     xs, y_array = _samples(model, x, y, loss)
     assert loss is not None
@@ -163,6 +163,14 @@ def run_step(
             fix=_("give y the shape of the prediction, for example y.reshape(-1, 1)"),
         ) from error
     made = _made(traced, found, [*xs, y_array], optimizer)
+    value = made.arrays[made.loss]
+    if not np.isfinite(value):
+        raise NonFiniteError(
+            _("There is nothing to explain in a loss that is no number."),
+            expected=_("a finite loss"),
+            got=f"ℒ = {value} ({value.dtype})",
+            fix=_("smaller numbers; cr.diagnose finds where NaN comes from"),
+        )
     return _with_opened(made, regions, met) if regions else made
 
 

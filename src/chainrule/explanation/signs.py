@@ -5,7 +5,7 @@ from __future__ import annotations
 from chainrule.notation.expressions import Atom, Expr, Prefix, Quotient
 
 LOSS = Atom(r"\mathcal{L}", "ℒ")
-PARTIAL = Atom(r"\partial", "∂")
+PARTIAL, PRIME = Atom(r"\partial", "∂"), Atom(r"\prime", "′")
 COUNT = Atom("n")
 LABEL = Atom("y")
 ONE_HOT = Atom("y", tag="one-hot")

@@ -1,16 +1,16 @@
 """Derivatives between single elements of a step's values, and of the loss.
 
 A trace is the graph of a step with all its numbers. Between named values it knows the
-derivative of every element by every other: forwards by pushing a direction through the
-nodes, backwards by pulling one. Both come from the derivative rules that training
-uses, applied to a single 1 among zeros, so they hold for products, convolutions,
-gathers, reductions, attention, loops and batch statistics alike.
+derivative of every element by every other: backwards as a cotangent, forwards as the
+derivative of cotangents. Both come from the derivative rules that training uses,
+applied to a single 1 among zeros, so they hold for products, convolutions, gathers,
+reductions, attention, loops and batch statistics alike.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -19,7 +19,6 @@ import numpy as np
 
 from chainrule.autodiff import cotangents
 from chainrule.errors import ArgumentError, nearest
-from chainrule.explanation.loops import loop_steps
 from chainrule.explanation.naming import Names
 from chainrule.explanation.paths import (
     FOLLOWED,
@@ -33,13 +32,13 @@ from chainrule.explanation.paths import (
 )
 from chainrule.explanation.plain import VIEWS
 from chainrule.explanation.run import Run
-from chainrule.graph.build import recording
+from chainrule.graph.build import bind, recording
+from chainrule.graph.graph import ancestors
 from chainrule.graph.interpret import attrs_at
 from chainrule.graph.node import Array, Node, Value
-from chainrule.graph.primitive import DERIVATIVES
+from chainrule.graph.primitive import as_tuple
 from chainrule.primitives import elementwise
 from chainrule.primitives.rules import show
-from chainrule.regions import control
 from chainrule.text import _, tr
 
 _RAISED = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁽⁾₀₁₂₃₄₅₆₇₈₉", "0123456789()0123456789")
@@ -169,138 +168,57 @@ class Trace:
 
     def _pulled(self, value: Value, row: Array) -> dict[Value, Array]:
         """Return the derivatives of Σ row ⊙ value by the named values before it."""
-        stops = set(self.names.of) - {value}
-        known: dict[Value, Array] = {value: row}
-        found: dict[Value, Array] = {}
-        order = [n for n in reversed(self.run.graph.nodes) if n.role == "forward"]
-        for node in order:
-            gs = [None if v is None else known.pop(v, None) for v in node.outputs]
-            if all(g is None for g in gs):
-                continue
-            for v, d in zip(node.inputs, self._vjp(node, gs)):
-                if d is None:
-                    continue
-                into = found if v in stops else known
-                into[v] = into[v] + d if v in into else d
-        found |= {v: d for v, d in known.items() if v in self.names.of}
-        return {v: d for v, d in found.items() if v is not value}
-
-    def _vjp(self, node: Node, gs: Sequence[Array | None]) -> list[Array | None]:
-        needed = tuple([v.dtype.is_float for v in node.inputs])
-        if node.primitive not in DERIVATIVES or not any(needed):
-            return [None] * len(node.inputs)
-        inputs, outputs = self._values(node, self.run.arrays)
-        given = tuple([None if g is None else Value(g) for g in gs])
-        rule = DERIVATIVES[node.primitive]
-        made = rule(given, outputs, inputs, needed, **self._attrs(node))
-        return [
-            None if g is None or not need else np.asarray(g.array, np.float64)
-            for g, need in zip(made, needed)
-        ]
+        stops = [v for v in self.names.of if v is not value]
+        new = {v: self._number(v, tracked=True) for v in stops}
+        with recording():
+            self._replay(ancestors([value], stops), new)
+            back = cotangents({new[value]: Value(row)}) if value in new else {}
+        return {v: _array(back[new[v]]) for v in stops if new[v] in back}
 
     # -- forwards ----------------------------------------------------------------------
 
     def _pushed(self, value: Value, direction: Array) -> dict[Value, Array]:
-        """Return the change of the next named values along a direction of ``value``."""
-        stops = set(self.names.of)
-        known: dict[Value, Array] = {value: direction}
-        found: dict[Value, Array] = {}
-        for node in self.run.graph.nodes:
-            moved = [v in known and v.dtype.is_float for v in node.inputs]
-            if node.role != "forward" or not any(moved):
-                continue
-            tangents = [known.get(v) if m else None for v, m in zip(node.inputs, moved)]
-            for out, d in zip(node.outputs, self._jvp(node, tangents)):
-                if out is None or d is None or not np.any(d):
-                    continue
-                if out in stops or out is self.run.loss:
-                    found[out] = d
-                else:
-                    known[out] = d
-        return found
+        """Return the change of the next named values along a direction of ``value``.
 
-    def _jvp(self, node: Node, tangents: Sequence[Array | None]) -> list[Array | None]:
-        return self._pushed_through(node, self.run.arrays, tangents)
-
-    def _pushed_through(
-        self, node: Node, arrays: Mapping[Value, Array], tangents: Sequence[Any]
-    ) -> list[Array | None]:
-        """Return a node's Jacobian-vector product J u, by deriving Jᵀv · u by v."""
-        if node.primitive is control.scan:
-            return self._through_loop(node, arrays, tangents)
-        floats = [v is not None and v.dtype.is_float for v in node.outputs]
-        if node.primitive not in DERIVATIVES or not any(floats):
-            return [None] * len(node.outputs)
-        inputs, outputs = self._values(node, arrays)
-        gs = tuple(
-            [
-                Value(np.zeros(arrays[v].shape), tracked=True) if f and v else None
-                for v, f in zip(node.outputs, floats)
-            ]
-        )
-        needed = tuple([t is not None for t in tangents])
-        for value, need in zip(inputs, needed):
-            value.tracked = need
-        rule = DERIVATIVES[node.primitive]
+        Jᵀv is linear in v, and its derivative by v along a direction u is J u.
+        """
+        start = self._number(value, tracked=True)
+        new = {value: start}
+        stops = {*self.names.of, self.run.loss} - {value}
         with recording():
-            made = rule(gs, outputs, inputs, needed, **self._attrs(node))
-        roots: dict[Value, Value] = {}
-        for g, t in zip(made, tangents):
-            if g is not None and t is not None and g.tracked:
-                known = roots[g].array if g in roots else 0.0  # of two inputs
-                roots[g] = Value(known + np.broadcast_to(t, g.shape).astype(float))
-        back = cotangents(roots) if roots else {}
-        return [
-            None if g is None or g not in back else np.asarray(back[g].array)
-            for g in gs
-        ]
+            nodes = [node for node in self.run.graph.nodes if node.role == "forward"]
+            self._replay(nodes, new, stops)
+            found = {v: new[v] for v in stops if v in new}
+            gs = {v: Value(np.zeros(y.shape), tracked=True) for v, y in found.items()}
+            back = cotangents({y: gs[v] for v, y in found.items()}).get(start)
+            pushed = {} if back is None else cotangents({back: Value(direction)})
+        made = {v: _array(pushed[g]) for v, g in gs.items() if g in pushed}
+        order = filter(made.__contains__, self.run.graph.values())
+        return {v: made[v] for v in order if np.any(made[v])}
 
-    def _through_loop(
-        self, node: Node, arrays: Mapping[Value, Array], tangents: Sequence[Any]
-    ) -> list[Array | None]:
-        """Return a loop's Jacobian-vector product, step by step."""
-        a, body = node.attrs, node.attrs["body"]
-        fixed = a["constants"] + a["carries"]
-        carry = list(tangents[a["constants"] : fixed])
-        stacked: dict[int, list[Array]] = {}
-        steps = list(loop_steps(node, arrays, self.run.n))
-        order = range(a["length"])
-        for t, (__, known) in zip(reversed(order) if a["reverse"] else order, steps):
-            moving = [*tangents[: a["constants"]], *carry]
-            moving += [None if x is None else x[t] for x in tangents[fixed:]]
-            moved = {v: d for v, d in zip(body.inputs, moving) if d is not None}
-            for inner in body.nodes:
-                if any(v in moved for v in inner.inputs):
-                    given = [moved.get(v) for v in inner.inputs]
-                    made = self._pushed_through(inner, known, given)
-                    moved |= {
-                        v: d
-                        for v, d in zip(inner.outputs, made)
-                        if v is not None and d is not None
-                    }
-            ends = [moved.get(v) for v in body.outputs]
-            carry = ends[: a["carries"]]
-            for i, d in enumerate(ends[a["carries"] :]):
-                zero = np.zeros(known[body.outputs[a["carries"] + i]].shape)
-                stacked.setdefault(i, []).append(zero if d is None else d)
-        lines = [d[::-1] if a["reverse"] else d for d in stacked.values()]
-        return [*carry, *map(np.stack, lines)]
+    def _replay(
+        self,
+        nodes: Iterable[Node],
+        new: dict[Value, Value],
+        stops: Container[Value] = (),
+    ) -> None:
+        """Apply nodes again to the tracked values ``new``, and add their results.
 
-    def _values(
-        self, node: Node, arrays: Mapping[Value, Array]
-    ) -> tuple[tuple[Value, ...], tuple[Value, ...]]:
-        """Return the inputs and outputs of a node with their numbers in float64."""
+        Nothing is applied to what is among ``stops``.
+        """
+        for node in nodes:
+            moved = [v for v in node.inputs if v in new and v not in stops]
+            if not any(new[v].tracked for v in moved):
+                continue
+            inputs = [new[v] if v in moved else self._number(v) for v in node.inputs]
+            attrs = attrs_at(node, self.run.sizes)
+            made = as_tuple(bind(node.primitive, tuple(inputs), attrs))
+            new |= {v: y for v, y in zip(node.outputs, made) if v and y.tracked}
 
-        def wide(v: Value | None) -> Any:
-            if v is None:
-                return None
-            array = arrays[v]
-            return Value(array.astype(np.float64) if array.dtype.kind == "f" else array)
-
-        return tuple(map(wide, node.inputs)), tuple(map(wide, node.outputs))
-
-    def _attrs(self, node: Node) -> dict[str, Any]:
-        return attrs_at(node, self.run.sizes)
+    def _number(self, value: Value, *, tracked: bool = False) -> Value:
+        """Return a value that has the numbers of the step."""
+        array = self.run.arrays[value]
+        return Value(array, tracked=tracked and array.dtype.kind == "f")
 
     # -- one number's path -------------------------------------------------------------
 
@@ -444,3 +362,8 @@ class Trace:
 def _plain(symbol: str) -> str:
     """Return a symbol in plain characters: z1 for z⁽¹⁾."""
     return re.sub(r"[()\s]", "", symbol.translate(_RAISED))
+
+
+def _array(value: Value) -> Array:
+    assert value.array is not None
+    return value.array

@@ -11,6 +11,7 @@ import numpy as np
 from chainrule.explanation.equations import Equation
 from chainrule.explanation.naming import Names
 from chainrule.explanation.run import Run
+from chainrule.explanation.signs import PRIME
 from chainrule.graph.node import Array, Node, Value
 from chainrule.notation import functions as f
 from chainrule.notation.arithmetic import Quantity, computed
@@ -26,7 +27,6 @@ from chainrule.notation.tidy import tidy
 from chainrule.notation.within import parts
 from chainrule.optim.rule import letters_of
 
-PRIME = Atom(r"\prime", "′")
 #: Hyper-parameters as the book and the papers write them.
 _SCALARS: dict[str, Expr] = {
     "lr": f.symbol("η"),

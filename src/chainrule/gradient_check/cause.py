@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from chainrule.graph.node import Node
-from chainrule.text import tr
+from chainrule.text import _, joined, translated
 
 
 @dataclass(frozen=True)
@@ -57,28 +57,31 @@ class Cause:
         )
 
     def place(self) -> str:
-        """Return the position in the code and the model: ``model.py:12, module 0``."""
+        """Return the position in code and model as a message: ``a.py:12, module 0``."""
         parts = [self.source] if self.source else []
         if self.scope:
-            parts.append(tr("module {path}", path=self.scope))
+            parts.append(_("module {path}", path=self.scope))
         if self.within:
-            parts.append(tr("within {regions}", regions=" → ".join(self.within)))
-        return ", ".join(parts)
+            parts.append(_("within {regions}", regions=" → ".join(self.within)))
+        return joined(", ", parts)
+
+    def message(self) -> str:
+        """Return the cause as a message: what is wrong, and where."""
+        place, text = self.place(), _TEXTS[self.kind](self)
+        return joined("", [text, _(" ({place})", place=place)]) if place else text
 
     def __str__(self) -> str:
-        place = self.place()
-        where = tr(" ({place})", place=place) if place else ""
-        return _TEXTS[self.kind](self) + where
+        return translated(self.message())
 
 
 def _of_rule(c: Cause) -> str:
     if c.detail:
-        return tr(
+        return _(
             "the rule of {primitive} fails: {problem}",
             primitive=c.primitive,
             problem=c.detail,
         )
-    return tr(
+    return _(
         "the rule of {primitive} for its input {i} is wrong: alone, with a random"
         " cotangent and along a random direction, it gives {derivative} where quotients"
         " give {quotient}",
@@ -90,23 +93,24 @@ def _of_rule(c: Cause) -> str:
 
 
 def _of_kink(c: Cause) -> str:
-    text = tr("{primitive} has a kink here", primitive=c.primitive)
+    texts = [_("{primitive} has a kink here", primitive=c.primitive)]
     if c.index:
-        text += tr(", at element [{index}]", index=", ".join(map(str, c.index)))
+        index = ", ".join(map(str, c.index))
+        texts.append(_(", at element [{index}]", index=index))
     if c.values:
         numbers = ", ".join(f"{v:.6g}" for v in c.values)
-        text += tr(", where it is given {numbers}", numbers=numbers)
+        texts.append(_(", where it is given {numbers}", numbers=numbers))
     if c.detail == "switch":
-        text += tr(", because what it chooses by changes")
+        texts.append(_(", because what it chooses by changes"))
     if c.declared:
-        text += tr("; declared: {kinks}", kinks=tr(c.declared))
-    return text
+        texts.append(_("; declared: {kinks}", kinks=_(c.declared)))
+    return joined("", texts)
 
 
 def _of_precision(c: Cause) -> str:
     if c.detail == "float32":
-        return tr("{primitive} computes in float32", primitive=c.primitive)
-    return tr(
+        return _("{primitive} computes in float32", primitive=c.primitive)
+    return _(
         "{primitive} gives numbers up to {size}, of which so much cancels that their"
         " rounding is all that is seen",
         primitive=c.primitive,
@@ -116,12 +120,12 @@ def _of_precision(c: Cause) -> str:
 
 def _of_cut(c: Cause) -> str:
     if c.detail == "no rule":
-        return tr("{primitive} has no derivative rule", primitive=c.primitive)
-    return tr("the derivative ends here: detach() or no_grad()")
+        return _("{primitive} has no derivative rule", primitive=c.primitive)
+    return _("the derivative ends here: detach() or no_grad()")
 
 
 def _of_nonfinite(c: Cause) -> str:
-    return tr(
+    return _(
         "the rule of {primitive} makes NaN or infinity of finite numbers",
         primitive=c.primitive,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from chainrule.errors import GradientError
 from chainrule.gradient_check.report import GradientReport
 from chainrule.gradient_check.row import WRONG
-from chainrule.text import _, tr
+from chainrule.text import _
 
 
 class GradientCheckError(GradientError):
@@ -20,16 +20,17 @@ class GradientCheckError(GradientError):
         worst = report.worst
         rule = worst.why if worst is not None and worst.kind in WRONG else None
         rule = rule or next(iter(report.rules), None)
+        reason = rule.message() if rule is not None else ""
         if worst is None or worst.kind not in WRONG:
             super().__init__(
-                tr("A derivative rule is wrong: {rule}.", rule=rule), fix=_fix("rule")
+                _("A derivative rule is wrong: {rule}.", rule=reason), fix=_fix("rule")
             )
             return
         super().__init__(
-            tr(
+            _(
                 "The derivative with respect to {entry} is wrong: {reason}.",
                 entry=worst.entry,
-                reason=rule or worst.reason(),
+                reason=reason or worst.reason(),
             ),
             expected=_(
                 "{number} (difference quotients)", number=f"{worst.quotient:.10g}"
@@ -41,10 +42,10 @@ class GradientCheckError(GradientError):
 
 def _fix(kind: str) -> str:
     if kind == "cut":
-        return tr(
+        return _(
             "compute with tensors throughout: numpy(), detach() and no_grad() hide"
             " what they give from derivatives"
         )
     if kind == "rule":
-        return tr("correct the rule (vjp=) where the primitive is declared")
-    return tr("print(error.report) shows the quotients")
+        return _("correct the rule (vjp=) where the primitive is declared")
+    return _("print(error.report) shows the quotients")

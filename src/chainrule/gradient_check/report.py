@@ -126,7 +126,7 @@ class GradientReport:
         for told, row in self._findings():
             lines += ["", told]
             if row is not None:
-                reasons = [row.reason(), str(row.why or "")]
+                reasons = [tr(row.reason()), str(row.why or "")]
                 lines += [f"  {line}" for line in (row.sentence(), *reasons) if line]
                 table = row.quotients()
                 lines += [f"  {line}" for line in text_table(table)] if table else []
@@ -141,7 +141,7 @@ class GradientReport:
         for told, row in self._findings():
             parts.append(f"<p><b>{html.escape(told)}</b></p>")
             if row is not None:
-                texts = (row.sentence(), row.reason(), str(row.why or ""))
+                texts = (row.sentence(), tr(row.reason()), str(row.why or ""))
                 parts += map(paragraph, texts)
                 table = row.quotients()
                 parts += [html_table(table)] if table else []

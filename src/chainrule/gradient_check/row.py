@@ -8,7 +8,7 @@ from typing import Any
 from chainrule.gradient_check.arguments import show_index
 from chainrule.gradient_check.cause import Cause
 from chainrule.gradient_check.quotients import Ladder
-from chainrule.text import tr
+from chainrule.text import _, tr
 from chainrule.text.numbers import number, plain
 
 #: Where there is no derivative, or more than one.
@@ -53,7 +53,7 @@ class GradientRow:
     def entry(self) -> str:
         """The name of the checked entry: ``0.weight[1, 2]``."""
         if self.index is None:
-            return tr("{name} along a random direction", name=self.name)
+            return _("{name} along a random direction", name=self.name)
         return self.name + show_index(self.index)
 
     def sentence(self) -> str:
@@ -76,27 +76,27 @@ class GradientRow:
         )
 
     def reason(self) -> str:
-        """Return the reason of the difference as text, empty if there is none."""
+        """Return the reason of the difference as a message; empty if there is none."""
         texts = {
             "agrees": "",
-            "kink": tr("a kink: the quotients of the two sides have other limits"),
-            "jump": tr("a jump: the function itself has other limits on its two sides"),
-            "edge": tr("the end of the domain, or a slope without end"),
-            "cancelled": tr(
+            "kink": _("a kink: the quotients of the two sides have other limits"),
+            "jump": _("a jump: the function itself has other limits on its two sides"),
+            "edge": _("the end of the domain, or a slope without end"),
+            "cancelled": _(
                 "kinks that cancel: the function is smooth here, and each rule takes"
                 " the value that it declares at its kink"
             ),
-            "precision": tr(
+            "precision": _(
                 "precision: quotients tell the derivative only within {known}",
                 known=number(self.known, 2),
             ),
-            "rule": tr(
+            "rule": _(
                 "a wrong rule: quotients of several ε agree with each other, and not"
                 " with the derivative"
             ),
-            "nonfinite": tr("the derivative is no number, while the quotients are"),
-            "cut": tr("a part of the function is hidden from derivatives"),
-            "unknown": tr(
+            "nonfinite": _("the derivative is no number, while the quotients are"),
+            "cut": _("a part of the function is hidden from derivatives"),
+            "unknown": _(
                 "quotients of several ε agree with each other, and not with the"
                 " derivative; yet every rule alone is right"
             ),

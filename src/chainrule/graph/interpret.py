@@ -106,6 +106,8 @@ def _with_numbers(graph: Graph, sizes: Sizes) -> Graph:
             types = [v.type.at(sizes) for v in outputs]
             made = record(node.primitive, inputs, attrs_at(node, sizes), node, types)
             new.update(zip(outputs, made, strict=True))
+    for old, value in new.items():
+        value.tracked = old.tracked  # a body can be differentiated
     return Graph(
         graph.name, [new[v] for v in graph.inputs], [new[v] for v in graph.outputs]
     )

@@ -1,0 +1,247 @@
+"""Batch, stochastic and mini-batch gradient descent on one surface (2.6.3).
+
+The gradient of B samples is the mean of theirs: right on average, with a spread that is
+known. Of n samples, B of them drawn without putting back, its covariance is
+
+    Cov(g_B) = C/B · (n − B)/(n − 1),   C the covariance of the single gradients.
+
+Source: Cochran, Sampling Techniques, 1977, theorem 2.2.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+import chainrule as cr
+from chainrule import nn, optim
+from chainrule.book.experiments import panels
+from chainrule.book.experiments.descent import stepper
+from chainrule.book.experiments.experiment import About, Said, Setting, compared, paired
+from chainrule.book.experiments.surface import SAMPLES, Surface, place
+from chainrule.graph.node import Array
+from chainrule.text import tr
+from chainrule.text.numbers import number, percent
+from chainrule.text.tables import Table
+
+SECTIONS = ("2.6.3",)
+FORMULA = "g_B = 1/B Σ ∂ℒᵢ/∂θ,  θ ← θ − η g_B;  E‖g_B − g‖² = tr C/B · (n − B)/(n − 1)"
+LEFT = 1
+SIZE = (9.0, 3.8)
+
+#: All samples, some, one.
+SIZES = (SAMPLES, 16, 1)
+RATE, EPOCHS = 0.1, 30
+#: Batches that are drawn to see how their gradients spread.
+DRAWS = 1000
+
+
+def about() -> About:
+    return About(
+        tr("batch, mini-batch and stochastic descent on one surface"),
+        tr(
+            "Why are weights not updated with the whole data set at once, and what do "
+            "fewer samples a step cost?"
+        ),
+        tr(
+            "A line ŷ = wx + b through {n} points, η = {rate}, {epochs} passes over "
+            "the data with {sizes} samples a step; and the gradients of {draws} "
+            "batches of each size at the start, held against the formula.",
+            n=SAMPLES,
+            rate=number(RATE),
+            epochs=EPOCHS,
+            sizes=", ".join(map(str, SIZES)),
+            draws=number(DRAWS),
+        ),
+    )
+
+
+def descent(surface: Surface, size: int, seed: int) -> Array:
+    """Return (w, b) at the start and after each step of descent."""
+    data = cr.data.Dataset(surface.x, surface.y)
+    model = surface.model()
+    step = stepper(model, nn.HalfMSELoss(), optim.SGD(model.parameters(), lr=RATE))
+    path = [place(model)]
+    for epoch in range(EPOCHS):
+        for x, y in data.batches(size, epoch=epoch, seed=seed):
+            step(cr.tensor(x), cr.tensor(y))
+            path.append(place(model))
+    return np.array(path)
+
+
+def spread(surface: Surface, size: int, seed: int) -> tuple[float, float]:
+    """Return √E‖g_B − g‖² at the start, from drawn batches and by the formula."""
+    model, loss_of = surface.model(), nn.HalfMSELoss()
+
+    @cr.compile
+    def gradient(x: Any, y: Any) -> Any:
+        return cr.grad(lambda m: loss_of(m(x), y))(model)
+
+    def at(rows: Any) -> Array:
+        g = gradient(cr.tensor(surface.x[rows]), cr.tensor(surface.y[rows]))
+        return np.array([g["weight"].item(), g["bias"].item()])
+
+    n = len(surface.x)
+    single = np.array([at([i]) for i in range(n)])
+    total = ((single - single.mean(0)) ** 2).sum(1).mean() * n / (n - 1)
+    theory = math.sqrt(total / size * (n - size) / n)
+    draw = np.random.default_rng([seed, size])
+    whole = at(np.arange(n))
+    found = [at(draw.permutation(n)[:size]) - whole for _ in range(DRAWS)]
+    return math.sqrt((np.array(found) ** 2).sum(1).mean()), theory
+
+
+def measure(setting: Setting) -> dict[str, Any]:
+    """Measure the path and the gradients' spread for each batch size."""
+    surface = Surface(setting.seed)
+    rows = []
+    for size in SIZES:
+        path = descent(surface, size, setting.seed)
+        above, steps = surface.above(path), -(-SAMPLES // size)
+        found, theory = spread(surface, size, setting.seed)
+        rows.append(
+            {
+                "size": size,
+                "steps": len(path) - 1,
+                "after_1": float(above[steps]),
+                "after_all": float(above[-steps:].mean()),
+                "wandering": float(path[-steps - 1 :].std(0).max()),
+                "spread": found,
+                "spread_theory": theory,
+                "path": path[: 20 * steps + 1 : max(1, steps // 60)].tolist(),
+                "above": above[::steps].tolist(),
+            }
+        )
+    return {
+        "rows": rows,
+        "epochs": EPOCHS,
+        "seed": setting.seed,
+        "minimum": surface.minimum.tolist(),
+    }
+
+
+def named(size: int) -> str:
+    """Return the book's name of gradient descent with a batch size."""
+    if size == SAMPLES:
+        return tr("batch ({n})", n=size)
+    return tr("stochastic (1)") if size == 1 else tr("mini-batch ({n})", n=size)
+
+
+def table(found: dict[str, Any]) -> Table:
+    head = (
+        *(tr("samples a step"), tr("steps")),
+        *(
+            tr("above the least loss after 1 pass"),
+            tr("in pass {n}", n=found["epochs"]),
+        ),
+        *(tr("spread of g"), tr("by the formula")),
+    )
+    rows = [
+        (
+            named(row["size"]),
+            number(row["steps"]),
+            *(percent(max(row[key], 0.0)) for key in ("after_1", "after_all")),
+            *(number(row[key], 3) for key in ("spread", "spread_theory")),
+        )
+        for row in found["rows"]
+    ]
+    return [head, *rows]
+
+
+def answer(found: dict[str, Any]) -> list[Said]:
+    return [_noise(found), *_ways(found), _wandering(found)]
+
+
+def _noise(found: dict[str, Any]) -> Said:
+    rows = [row for row in found["rows"] if row["spread_theory"] > 0]
+    off = max(abs(row["spread"] / row["spread_theory"] - 1) for row in rows)
+    return compared(
+        off < 0.1,
+        tr(
+            "The gradients of drawn batches spread as the formula says, to within "
+            "{off}: {parts}.",
+            off=percent(off, 1),
+            parts=paired(
+                {named(row["size"]): number(row["spread"], 3) for row in found["rows"]}
+            ),
+        ),
+        tr("within 10% with so many draws"),
+    )
+
+
+def _ways(found: dict[str, Any]) -> list[Said]:
+    first = min(found["rows"], key=lambda row: row["after_1"])
+    last = min(found["rows"], key=lambda row: row["after_all"])
+    whole = next(row for row in found["rows"] if row["size"] == SAMPLES)
+    return [
+        compared(
+            first["size"] < SAMPLES,
+            tr(
+                "After one pass over the data {name} is nearest to the bottom, with "
+                "{above} of the way left; batch descent has made {steps} step and has "
+                "{much} left.",
+                name=named(first["size"]),
+                above=percent(max(first["after_1"], 0.0)),
+                steps=whole["steps"] // found["epochs"],
+                much=percent(whole["after_1"]),
+            ),
+            tr("fewer samples a step are nearer to it, after as many samples"),
+        ),
+        compared(
+            1 < last["size"] < SAMPLES,
+            tr(
+                "In pass {epochs} it is {name}, on average with {above} left: {parts}.",
+                epochs=found["epochs"],
+                name=named(last["size"]),
+                above=percent(max(last["after_all"], 0.0)),
+                parts=paired(
+                    {
+                        named(row["size"]): percent(max(row["after_all"], 0.0))
+                        for row in found["rows"]
+                    }
+                ),
+            ),
+            tr("The book calls mini-batches in between the best."),
+        ),
+    ]
+
+
+def _wandering(found: dict[str, Any]) -> Said:
+    rows = {row["size"]: row["wandering"] for row in found["rows"]}
+    one, some = rows[1], rows[SIZES[1]]
+    return compared(
+        one > some,
+        tr(
+            "Within the last pass w and b wander by {one} with one sample a step, by "
+            "{some} with {n}. A fixed η never comes to rest on single samples; one "
+            "that decreases would.",
+            one=number(one, 2),
+            some=number(some, 2),
+            n=SIZES[1],
+        ),
+        tr("more with one sample"),
+    )
+
+
+def draw(figure: Any, found: dict[str, Any]) -> None:
+    plane, curve = figure.subplots(1, 2)
+    surface = Surface(found["seed"])
+    levels = surface.least + surface.gap * np.array([0.003, 0.02, 0.08, 0.25, 0.6, 1.2])
+    panels.valley(plane, surface.loss, (-1.3, 3.2), (-0.9, 4.3), levels)
+    order = sorted(found["rows"], key=lambda row: row["size"])
+    for i, row in zip((2, 1, 0), order):
+        panels.path(plane, i, row["path"], named(row["size"]))
+        panels.line(
+            curve, i, range(len(row["above"])), row["above"], named(row["size"])
+        )
+    plane.plot(*found["minimum"], "+", color=panels.COLOURS[7], markersize=9)
+    panels.words(plane, tr("the ways of w and b"), "w", "b")
+    panels.logarithmic(curve.yaxis)
+    curve.locator_params("x", integer=True)
+    panels.words(
+        curve,
+        tr("above the least loss, as a share of the start"),
+        tr("passes over the data"),
+    )

@@ -1,0 +1,297 @@
+"""A learning rate that is too large, too small or negative (2.10, 3.11).
+
+A network with one hidden layer of tanh learns handwritten digits by gradient descent on
+the book's mean squared error. Its last layer is linear, so that a rate that is too
+large really diverges: the loss grows from step to step until no float32 holds it. (With
+ReLU units and a softmax a network is rather stuck: its units die, and the loss stays.)
+
+A quadratic would diverge from η = 2/λ_max on, where λ_max is the largest curvature, the
+largest eigenvalue of the Hessian. It is measured here by power iteration, with products
+of the Hessian and a vector that two passes of the chain rule give (Pearlmutter 1994).
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from typing import Any
+
+import numpy as np
+
+import chainrule as cr
+from chainrule import nn, optim
+from chainrule.book.experiments import panels
+from chainrule.book.experiments.descent import descended, on_purpose, stepper
+from chainrule.book.experiments.experiment import About, Said, Setting, compared
+from chainrule.nn import Module
+from chainrule.text import tr
+from chainrule.text.numbers import number, percent
+from chainrule.text.tables import Table
+
+SECTIONS = ("2.10", "3.11", "2.6.2")
+FORMULA = "θ ← θ − η ∂ℒ/∂θ,  ℒ = 1/n Σ (ŷ − y)²"
+LEFT = 0
+SIZE = (9.0, 3.8)
+
+SAMPLES, HIDDEN, STEPS = 1000, 32, 100
+#: From 0.001 to 2.048, each twice the last.
+RATES = tuple(0.001 * 2**k for k in range(12))
+NEGATIVE = -0.064
+#: Power iterations: the curvature stands still in four digits long before.
+ITERATIONS = 40
+
+
+def about() -> About:
+    return About(
+        tr("a learning rate that is too large, too small or negative"),
+        tr(
+            "What happens if the learning rate is too large or too small? And if it is "
+            "negative?"
+        ),
+        tr(
+            "{samples} handwritten digits, 784 → {hidden} tanh → 10, {steps} steps of "
+            "gradient descent from the same weights with each of {n} rates; and the "
+            "curvature λ_max at the start and at the end.",
+            samples=number(SAMPLES),
+            hidden=HIDDEN,
+            steps=STEPS,
+            n=len(RATES) + 1,
+        ),
+    )
+
+
+def network(seed: int) -> Module:
+    """Return the network with its initial weights."""
+    cr.manual_seed(seed)
+    return nn.Sequential(nn.Linear(784, HIDDEN), nn.Tanh(), nn.Linear(HIDDEN, 10))
+
+
+def curvature(model: Module, x: Any, y: Any) -> float:
+    """Return λ_max of the loss's Hessian at the model's weights."""
+    loss_of = nn.MSELoss()
+
+    def gradient(weights: Any) -> Any:
+        return cr.grad(lambda w: loss_of(cr.functional_call(model, w, x), y))(weights)
+
+    @cr.compile
+    def product(weights: Any, v: Any) -> Any:
+        return cr.jvp(gradient, [weights], [v])[1]
+
+    weights = {name: p.detach() for name, p in model.named_parameters()}
+    v = {name: cr.randn(*w.shape) for name, w in weights.items()}
+    size = 0.0
+    for _ in range(ITERATIONS):
+        size = math.sqrt(sum((part * part).sum().item() for part in v.values()))
+        v = product(weights, {name: part / size for name, part in v.items()})
+    return math.sqrt(sum((part * part).sum().item() for part in v.values()))
+
+
+def one(rate: float, seed: int, x: Any, y: Any) -> tuple[dict[str, Any], Module]:
+    """Train with one learning rate; return the losses and the network."""
+    model = network(seed)
+    with on_purpose():
+        step = stepper(model, nn.MSELoss(), optim.SGD(model.parameters(), lr=rate))
+        losses = descended(step, x, y, STEPS)
+    return {"rate": rate, "losses": losses, "finite": math.isfinite(losses[-1])}, model
+
+
+def measure(setting: Setting) -> dict[str, Any]:
+    """Measure a loss curve for each learning rate, and the curvatures."""
+    digits = cr.data.mnist()[0].take(SAMPLES)
+    x, y = cr.tensor(digits.x[:]), cr.tensor(np.eye(10, dtype="f4")[digits.y])
+    runs = []
+    ends = {}
+    for rate in (*RATES, NEGATIVE):
+        run, model = one(rate, setting.seed, x, y)
+        runs.append(run)
+        if run["finite"]:
+            ends[rate] = model
+    start = curvature(network(setting.seed), x, y)
+    last = max(ends, default=None)
+    return {
+        "runs": runs,
+        "steps": STEPS,
+        "curvature": start,
+        "limit": 2 / start,
+        "limit_end": None if last is None else 2 / curvature(ends[last], x, y),
+    }
+
+
+# -- what is told ----------------------------------------------------------------------
+
+
+def positive(found: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the runs with positive learning rates, in rising order."""
+    return [run for run in found["runs"] if run["rate"] > 0]
+
+
+def best(found: dict[str, Any]) -> dict[str, Any]:
+    """Return the run with the smallest final loss."""
+    held = [run for run in found["runs"] if run["finite"]]
+    return min(held or found["runs"], key=lambda run: run["losses"][-1])
+
+
+def share(run: dict[str, Any], found: dict[str, Any]) -> float:
+    """Return a run's decrease of loss as a share of the best run's."""
+    losses, lowest = run["losses"], best(found)["losses"][-1]
+    return (losses[0] - losses[-1]) / (losses[0] - lowest)
+
+
+def verdict(run: dict[str, Any], found: dict[str, Any]) -> str:
+    losses = run["losses"]
+    if not run["finite"]:
+        return tr("diverges: ∞ at step {step}", step=len(losses))
+    if losses[-1] > losses[0]:
+        return tr("climbs")
+    return tr("falls, {share} of the best", share=percent(share(run, found), 0))
+
+
+def table(found: dict[str, Any]) -> Table:
+    def after(run: dict[str, Any], step: int) -> str:
+        losses = run["losses"]
+        there = len(losses) >= step and math.isfinite(losses[step - 1])
+        return number(losses[step - 1]) if there else "∞"
+
+    head = (
+        tr("rate η"),
+        *(tr("ℒ at step {step}", step=step) for step in (1, 10, found["steps"])),
+        tr("what it does"),
+    )
+    rows = [
+        (
+            number(run["rate"]),
+            *(after(run, step) for step in (1, 10, found["steps"])),
+            verdict(run, found),
+        )
+        for run in sorted(found["runs"], key=lambda run: run["rate"])
+    ]
+    return [head, *rows]
+
+
+def answer(found: dict[str, Any]) -> list[Said]:
+    return [_small(found), _large(found), _edge(found), _negative(found)]
+
+
+def _small(found: dict[str, Any]) -> Said:
+    least, top = positive(found)[0], best(found)
+    part = share(least, found)
+    return compared(
+        part < 0.5 and top["rate"] > least["rate"],
+        tr(
+            "Too small: with η = {rate} the loss goes from {first} to {last} in "
+            "{steps} steps, {share} of what the best of these rates does, η = {best}, "
+            "which gets to {lowest}.",
+            rate=number(least["rate"]),
+            first=number(least["losses"][0]),
+            last=number(least["losses"][-1]),
+            steps=found["steps"],
+            share=percent(part, 0),
+            best=number(top["rate"]),
+            lowest=number(top["losses"][-1]),
+        ),
+        tr("The least rate makes less than half of the way."),
+    )
+
+
+def _large(found: dict[str, Any]) -> Said:
+    runs = positive(found)
+    gone = [run for run in runs if not run["finite"]]
+    if not gone:
+        return Said(
+            tr("None of these rates diverges."), tr("The largest of them diverges.")
+        )
+    first, last = gone[0], gone[-1]
+    return compared(
+        gone == runs[-len(gone) :],
+        tr(
+            "Too large: with η = {rate} the loss grows until float32 cannot hold it, "
+            "at step {step}; with η = {most} at step {sooner}.",
+            rate=number(first["rate"]),
+            step=len(first["losses"]),
+            most=number(last["rate"]),
+            sooner=len(last["losses"]),
+        ),
+        tr("Every rate above one that diverges does, too."),
+    )
+
+
+def _edge(found: dict[str, Any]) -> Said:
+    runs = positive(found)
+    below = max((run["rate"] for run in runs if run["finite"]), default=0.0)
+    above = min((run["rate"] for run in runs if not run["finite"]), default=math.inf)
+    told = tr(
+        "The edge lies between η = {below} and {above}. For a quadratic it would be "
+        "2/λ_max: with the curvature at the start {limit}, with that after {steps} "
+        "steps at η = {below} {end}.",
+        below=number(below),
+        above=number(above),
+        limit=number(found["limit"]),
+        steps=found["steps"],
+        end=number(found["limit_end"]),
+    )
+    return compared(
+        below < found["limit"] < above,
+        told,
+        tr(
+            "The edge at 2/λ_max of the start; no loss of a network is quadratic, and "
+            "the curvature changes on the way."
+        ),
+    )
+
+
+def _negative(found: dict[str, Any]) -> Said:
+    run = next(run for run in found["runs"] if run["rate"] < 0)
+    losses = run["losses"]
+    rising = sum(b > a for a, b in itertools.pairwise(losses))
+    end = (
+        tr("float32 cannot hold it at step {step}", step=len(losses))
+        if not run["finite"]
+        else tr("it is {last} at the end", last=number(losses[-1]))
+    )
+    return compared(
+        rising == len(losses) - 1,
+        tr(
+            "Negative: with η = {rate} the loss grows in {rising} of {steps} steps, "
+            "from {first}; {end}. It is gradient ascent.",
+            rate=number(run["rate"]),
+            rising=rising,
+            steps=len(losses) - 1,
+            first=number(losses[0]),
+            end=end,
+        ),
+        tr("It grows in every step."),
+    )
+
+
+def draw(figure: Any, found: dict[str, Any]) -> None:
+    curves, ends = figure.subplots(1, 2)
+    runs = positive(found)
+    negative = next(run for run in found["runs"] if run["rate"] < 0)
+    gone = [run for run in runs if not run["finite"]]
+    shown = [runs[0], runs[len(runs) // 2], best(found), *gone[:1], negative]
+    start = runs[0]["losses"][0]
+    for i, run in enumerate(shown):
+        losses = np.array(run["losses"], float)
+        losses[~(losses < 1e6 * start)] = np.nan
+        panels.line(
+            curves, i, 1 + np.arange(len(losses)), losses, f"η = {number(run['rate'])}"
+        )
+    panels.logarithmic(curves.yaxis)
+    curves.set_ylim(top=10 * start)
+    panels.words(curves, tr("loss by step"), tr("steps"), "ℒ")
+
+    held = [run for run in runs if run["finite"]]
+    last = [run["losses"][-1] for run in held]
+    panels.line(ends, 0, [run["rate"] for run in held], last, marked=True)
+    if gone:
+        ends.axvspan(
+            *(gone[0]["rate"], gone[-1]["rate"]),
+            color=panels.COLOURS[1],
+            alpha=0.15,
+            label=tr("diverges"),
+        )
+    panels.upright(ends, found["limit"], tr("2/λ_max at the start"))
+    panels.logarithmic(ends.xaxis)
+    panels.words(
+        ends, tr("loss after {steps} steps", steps=found["steps"]), tr("rate η"), "ℒ"
+    )

@@ -1,0 +1,202 @@
+"""Random numbers for exercises that a person can work out by hand.
+
+Inputs, weights and biases have one decimal. Nothing is dead or saturated everywhere, no
+z lies at a corner, no prediction is right already. The same seed gives the same numbers
+on every machine: they are made of ``random.Random(seed).random()`` alone.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+import numpy as np
+
+from chainrule.book.derivation.activations import IDENTITY
+from chainrule.book.derivation.formulas import (
+    RATE,
+    Formulas,
+    error_name,
+    given_numbers,
+    name_of,
+    work_out,
+)
+from chainrule.book.derivation.network import Network
+from chainrule.errors import ArgumentError
+from chainrule.explanation.naming import PREDICTION, symbol
+from chainrule.explanation.signs import LABEL
+from chainrule.notation.arithmetic import COLUMNS, Quantity
+from chainrule.notation.expressions import Array, Expr
+from chainrule.text import _
+
+#: What a person works out by hand: neurons in a layer, layers, samples.
+WIDEST, DEEPEST, MANY = 6, 4, 4
+#: Tries for each layer, and for all of them together.
+TRIES = 400
+#: |z| beyond which nothing is learned.
+SATURATED = {"sigmoid": 2.5, "tanh": 1.5, "gelu": 2.5}
+#: A wrong prediction is off by so much at least, and so large is some δ of each layer.
+OFF, ERROR = 0.05, 0.004
+_FLAT = ("relu", "leakyrelu")
+
+Numbers = dict[Expr, Quantity]
+
+
+@dataclass(frozen=True, eq=False)
+class Drawn:
+    """The numbers of an exercise: samples, true values, parameters and results.
+
+    Attributes:
+        formulas: of the network.
+        numbers: all of them by symbol: what is given, and what is to be worked out.
+        parameters: W and b by key, before the update.
+        x, y: samples and truths in rows; one-hot rows for classes.
+        lr: η.
+    """
+
+    formulas: Formulas
+    numbers: Numbers
+    parameters: dict[str, Array]
+    x: Array
+    y: Array
+    lr: float
+
+    def of(self, key: str) -> Quantity:
+        """Return the numbers of the quantity with a key."""
+        return self.numbers[name_of(self.formulas, key)]
+
+
+def drawn(formulas: Formulas, seed: int, samples: int) -> Drawn:
+    """Draw random numbers for an exercise, reproducible by the seed.
+
+    Raises:
+        ArgumentError: more than a person works out by hand.
+    """
+    _refuse_large(formulas.network, samples)
+    drawer = _Drawer(replace(formulas, batch=samples > 1), seed, samples)
+    for __ in range(TRIES):
+        made = drawer.once()
+        if made is not None:
+            return made
+    raise ArgumentError(
+        _("No numbers were found with which this network could be worked out by hand."),
+        expected=_("a smaller network, or fewer samples"),
+        got=str(formulas.network),
+        fix=_("--seed {seed}", seed=seed + 1),
+    )
+
+
+def _refuse_large(network: Network, samples: int) -> None:
+    if max(network.sizes) > WIDEST or network.depth > DEEPEST or samples > MANY:
+        raise ArgumentError(
+            _("That is more than a person works out by hand."),
+            expected=_(
+                "at most {wide} neurons in a layer, {deep} layers, {many} samples",
+                wide=WIDEST,
+                deep=DEEPEST,
+                many=MANY,
+            ),
+            got=_("{network}, {samples} samples", network=network, samples=samples),
+        )
+
+
+class _Drawer:
+    def __init__(self, formulas: Formulas, seed: int, n: int) -> None:
+        self.formulas, self.network, self.n = formulas, formulas.network, n
+        self.random = random.Random(seed)
+
+    def _one(self, most: int) -> float:
+        """Return a random non-zero number with one decimal, at most ``most`` tenths."""
+        at = int(self.random.random() * 2 * most)
+        return (at - most + (at >= most)) / 10
+
+    def _array(self, shape: tuple[int, ...], draw: Callable[[], float]) -> Array:
+        size = int(np.prod(shape, dtype=int))
+        return np.array([draw() for __ in range(size)]).reshape(shape)
+
+    def once(self) -> Drawn | None:
+        """Draw numbers once, layer by layer; return None if they are unsuitable."""
+        F, sizes = self.formulas, self.network.sizes
+        x = self._inputs()
+        blank = np.zeros((self.n, sizes[-1]))
+        parameters: dict[str, Array] = {}
+        numbers = given_numbers(self.network, parameters, x, blank)
+        for k, (before, size) in enumerate(pairwise(sizes), 1):
+            if not self._layer(k, before, size, numbers, parameters):
+                return None
+        y = self._truths(numbers[PREDICTION].array)
+        numbers[LABEL] = Quantity(y, COLUMNS)
+        lr = (0.1, 0.2, 0.5)[int(self.random.random() * 3)]
+        numbers[RATE] = Quantity(np.asarray(lr))
+        work_out(F, numbers, (*F.backward, *F.updates))
+        made = Drawn(F, numbers, parameters, x, y, lr)
+        return made if self._is_worth_it(made) else None
+
+    def _inputs(self) -> Array:
+        """Return random inputs in steps of 0.5, of different size within a sample."""
+        size = self.network.sizes[0]
+        while True:
+            x = self._array((self.n, size), lambda: 5 * self._one(max(4, size)))
+            if all(len(set(np.abs(row))) == size for row in x):
+                return x
+
+    def _layer(
+        self,
+        k: int,
+        before: int,
+        size: int,
+        numbers: Numbers,
+        parameters: dict[str, Array],
+    ) -> bool:
+        """Draw W and b of layer k until z suits the activation, or return False."""
+        most = 9 if before < 4 else 5
+        for __ in range(TRIES):
+            parameters[f"W{k}"] = self._array((size, before), lambda: self._one(most))
+            parameters[f"b{k}"] = self._array((size,), lambda: self._one(5))
+            for letter in "Wb":
+                numbers[symbol(letter, k)] = Quantity(parameters[f"{letter}{k}"])
+            work_out(self.formulas, numbers, (f"z{k}", f"a{k}"))
+            if _suits(self.network.activation(k), numbers[symbol("z", k)].array):
+                return True
+        return False
+
+    def _truths(self, predicted: Array) -> Array:
+        """Return random true values that fit the loss and the last activation."""
+        shape, kind = predicted.shape, self.formulas.objective.truths
+        if kind == "classes":
+            classes = [int(self.random.random() * shape[1]) for __ in range(shape[0])]
+            return np.eye(shape[1])[classes]
+        choices: tuple[float, ...] = (0.0, 1.0)
+        last = self.network.activation(self.network.depth)
+        if kind == "signs":
+            choices = (-1.0, 1.0)
+        elif kind == "numbers" and last in (IDENTITY, *_FLAT, "gelu", "tanh"):
+            choices = (-1.0, -0.5, 0.5, 1.0) if last != "relu" else (0.5, 1.0, 1.5)
+        many = len(choices)
+        return self._array(shape, lambda: choices[int(self.random.random() * many)])
+
+    def _is_worth_it(self, made: Drawn) -> bool:
+        """Return whether no prediction is right and no layer has vanishing errors."""
+        p, y = made.numbers[PREDICTION].array, made.y
+        if self.formulas.objective.truths == "signs":
+            corner = 1 - y * p
+            if np.min(np.abs(corner)) < OFF or not np.any(corner > 0):
+                return False
+        elif np.min(np.abs(p - y)) < OFF:
+            return False
+        errors = [made.numbers[error_name(k)].array for k in self.network.layers]
+        return all(np.max(np.abs(d)) >= ERROR for d in errors)
+
+
+def _suits(name: str, z: Array) -> bool:
+    """Return whether z is away from corners, not saturated and not dead."""
+    if np.min(np.abs(z)) < 0.05:
+        return False
+    if name in SATURATED:
+        return bool(np.max(np.abs(z)) <= SATURATED[name])
+    if name in _FLAT:  # half of the neurons are awake, and some in every sample
+        awake = z > 0
+        return bool(awake.mean() >= 0.5 and awake.any(axis=1).all())
+    return bool(np.max(np.abs(z)) <= 4)

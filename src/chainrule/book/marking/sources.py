@@ -1,0 +1,71 @@
+"""Dependencies between quantities: which formula uses which quantity."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+
+from chainrule.book.derivation.formulas import (
+    Formulas,
+    name_of,
+    split,
+)
+from chainrule.book.marking.place import BETWEEN, ways_of
+from chainrule.notation.expressions import Expr
+
+
+class Sources:
+    """The dependencies between the quantities of a network.
+
+    Args:
+        formulas: of the network.
+        order: all quantities, in the order in which they are worked out.
+    """
+
+    def __init__(self, formulas: Formulas, order: Sequence[str]) -> None:
+        self.formulas, self.order = formulas, order
+        self.names: dict[Expr, str] = {}
+        for key in order:
+            for side in (name_of(formulas, key), *formulas.all[key].sides[1:-1]):
+                self.names.setdefault(side, key)
+        self._direct: dict[str, set[str]] = {}
+
+    def direct(self, key: str) -> set[str]:
+        """Return the keys of the quantities in a quantity's formulas."""
+        if key not in self._direct:
+            self._direct[key] = self.used(key, *ways_of(self.formulas, key))
+        return self._direct[key]
+
+    def used(self, key: str, *formulas: Expr) -> set[str]:
+        """Return the keys of the quantities before ``key`` in some formulas."""
+        before = set(self.order[: self.order.index(key)])
+        found = {self.names.get(part) for e in formulas for part in e.walk()}
+        return {source for source in found if source in before}
+
+    def nearest(self, key: str, given: Collection[str]) -> Iterator[str]:
+        """Yield what a quantity depends on, back to the nearest given quantities.
+
+        What is not given comes along too.
+        """
+        seen: set[str] = set()
+        ahead = list(self.direct(key))
+        while ahead:
+            source = ahead.pop()
+            if source not in seen:
+                seen.add(source)
+                yield source
+                if source not in given:
+                    ahead += self.direct(source)
+
+    def after(self, changed: str, later: Iterable[str]) -> list[str]:
+        """Return the quantities of ``later`` that depend on ``changed``, in order."""
+        found = {changed: None}
+        for key in later:
+            if not self.direct(key).isdisjoint(found):
+                found[key] = None
+        return list(found)[1:]
+
+    def hidden(self, key: str, given: Collection[str]) -> list[str]:
+        """Return the missing quantities between a quantity and the given ones."""
+        found = {k for k in self.nearest(key, given) if k not in given}
+        own = [k for k in found if split(k)[0] not in BETWEEN]
+        return sorted(own, key=self.order.index, reverse=True)

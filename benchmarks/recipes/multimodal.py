@@ -14,7 +14,7 @@ import torch
 from torch import nn
 from turns import Run, Trial, arguments, compare
 
-from chainrule.recipes import Study, multimodal
+from chainrule.recipes import Experiment, multimodal
 from chainrule.training import RunState
 
 
@@ -50,7 +50,7 @@ class Network(nn.Module):
 @cache
 def data(rows: int | None = None) -> list[multimodal.Pictures]:
     """Pictures and questions to learn from and to test with."""
-    folder = Study("multimodal").folder("easy_vqa", "--no-deps easy-vqa") / "data"
+    folder = Experiment("multimodal").folder("easy_vqa", "--no-deps easy-vqa") / "data"
     parts = "train", "test"
     return [multimodal.Pictures(folder / p, PIL.Image.open, rows) for p in parts]
 

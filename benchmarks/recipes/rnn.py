@@ -143,7 +143,7 @@ def our_mnist(kind: str) -> Side:
             loss=our_nn.CrossEntropyLoss(),
             optimizer=optim.Adam(lr=rate, clip_norm=rnn.CLIP),
             seed=trial.seed,
-            **trial.how,
+            **trial.engine_options,
         )
         yield from epochs(trainer, train, epochs=passes, batch_size=rnn.BATCH_SIZE)
         return {"accuracy": trainer.evaluate(test)["accuracy"]}

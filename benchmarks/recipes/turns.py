@@ -18,7 +18,7 @@ import numpy as np
 import threadpoolctl
 
 import chainrule as cr
-from chainrule.recipes import Study
+from chainrule.recipes import Experiment
 from chainrule.training import Callback, Loop
 
 Run = Generator[None, None, dict[str, float]]
@@ -52,7 +52,7 @@ def passes(loop: Loop, *, epochs: int) -> Generator[None, None, None]:
         yield
 
 
-class Trial(Study):
+class Trial(Experiment):
     """What a side runs in.
 
     A recipe that trains a Trainer or a loop as a stage gets it back untrained, and

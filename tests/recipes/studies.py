@@ -8,14 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from chainrule import recipes
-from chainrule.recipes import Study
+from chainrule.recipes import Experiment
 
 
 def quick(name: str, out: Path, engine: str, again: bool = False) -> dict[str, Any]:
     """A quick run; ``text`` is what it printed."""
-    study = Study(name, quick=True, out=out, engine=engine, checkpoint_every=0)
+    experiment = Experiment(
+        name, quick=True, out=out, engine=engine, checkpoint_every=0
+    )
     with contextlib.redirect_stdout(io.StringIO()) as text:
-        told = recipes.perform(study, again=again)
+        told = recipes.perform(experiment, again=again)
     return {**told, "text": text.getvalue()}
 
 

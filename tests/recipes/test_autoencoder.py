@@ -13,16 +13,18 @@ import pytest
 
 import chainrule as cr
 from chainrule import recipes, viz
-from chainrule.recipes import Study, autoencoder, held
+from chainrule.recipes import Experiment, autoencoder, held
 from chainrule.training import compile_program
 
 from .cutting import cut_short
 
 
 def performed(out: Path | None, engine: str = "numpy", again: bool = False) -> Any:
-    study = Study("autoencoder", engine=engine, threads=1, quick=True, out=out)
+    experiment = Experiment(
+        "autoencoder", engine=engine, threads=1, quick=True, out=out
+    )
     with contextlib.redirect_stdout(io.StringIO()) as text:
-        told = recipes.perform(study, again=again)
+        told = recipes.perform(experiment, again=again)
     return told["result"], text.getvalue()
 
 
@@ -135,5 +137,5 @@ def test_the_pictures(whole: dict[str, Any]) -> None:
 
 @pytest.mark.slow
 def test_the_references() -> None:
-    result = autoencoder.run(Study("autoencoder", seed=1))
+    result = autoencoder.run(Experiment("autoencoder", seed=1))
     assert all(row["reached"] for row in held(autoencoder.REFERENCES, result))

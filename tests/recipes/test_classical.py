@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from chainrule import recipes
-from chainrule.recipes import Study, classical
+from chainrule.recipes import Experiment, classical
 
 pytest.importorskip("sklearn")
 
@@ -22,7 +22,9 @@ IMAGES = np.random.default_rng(0).random((3, 12, 16))
 def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     out = tmp_path_factory.mktemp("classical") / "run"
     with contextlib.redirect_stdout(io.StringIO()) as text:
-        told = recipes.perform(Study("classical", engine="numpy", quick=True, out=out))
+        told = recipes.perform(
+            Experiment("classical", engine="numpy", quick=True, out=out)
+        )
     return {"result": told["result"], "text": text.getvalue(), "out": out}
 
 
@@ -76,7 +78,7 @@ def test_the_folds_are_those_of_cross_val_score() -> None:
     from sklearn.model_selection import cross_val_score
     from sklearn.neighbors import KNeighborsClassifier
 
-    x, y, folds = classical.digits(Study())
+    x, y, folds = classical.digits(Experiment())
     data: Any = load_digits()
     model = KNeighborsClassifier(3)
     wanted = cross_val_score(model, data.data / 16, data.target)
@@ -87,7 +89,7 @@ def test_the_folds_are_those_of_cross_val_score() -> None:
 
 
 def test_mnist_is_split_as_it_came() -> None:
-    x, _, [(rest, held)] = classical.mnist(Study(quick=True))
+    x, _, [(rest, held)] = classical.mnist(Experiment(quick=True))
     assert x.shape == (900, 28, 28)
     assert (len(rest), len(held)) == (600, 300)
     assert not set(rest) & set(held)
@@ -124,16 +126,18 @@ def test_it_goes_on_where_it_was_cut_short(
     """Cut before each network in turn; the second run reads and goes on."""
     learn, calls = classical.learn, []
 
-    def stop(study: Study, stage: str, *args: Any) -> Any:
+    def stop(experiment: Experiment, stage: str, *args: Any) -> Any:
         calls.append(stage)
         if len(calls) == 2:
             raise KeyboardInterrupt
-        return learn(study, stage, *args)
+        return learn(experiment, stage, *args)
 
     def perform() -> Any:
-        study = Study("classical", engine="numpy", quick=True, out=tmp_path / "r")
+        experiment = Experiment(
+            "classical", engine="numpy", quick=True, out=tmp_path / "r"
+        )
         with contextlib.redirect_stdout(io.StringIO()):
-            return recipes.perform(study, again=True)["result"]
+            return recipes.perform(experiment, again=True)["result"]
 
     monkeypatch.setattr(classical, "learn", stop)
     with pytest.raises(KeyboardInterrupt):
@@ -143,5 +147,5 @@ def test_it_goes_on_where_it_was_cut_short(
 
 @pytest.mark.slow
 def test_to_its_references(tmp_path: Path) -> None:
-    told = recipes.perform(Study("classical", seed=1))
+    told = recipes.perform(Experiment("classical", seed=1))
     assert all(reference["reached"] for reference in told["references"])

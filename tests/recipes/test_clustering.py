@@ -13,15 +13,15 @@ import pytest
 
 import chainrule as cr
 from chainrule import nn, recipes
-from chainrule.recipes import Study, clustering
+from chainrule.recipes import Experiment, clustering
 
 pytest.importorskip("sklearn")
 
 
 def performed(out: Path | None, engine: str = "numpy") -> dict[str, Any]:
-    study = Study("clustering", engine=engine, quick=True, out=out)
+    experiment = Experiment("clustering", engine=engine, quick=True, out=out)
     with contextlib.redirect_stdout(io.StringIO()) as said:
-        told = recipes.perform(study, again=True)
+        told = recipes.perform(experiment, again=True)
     return {"result": told["result"], "text": said.getvalue()}
 
 
@@ -119,15 +119,15 @@ def test_the_whole(whole: dict[str, Any]) -> None:
 def test_it_goes_on_where_it_was_cut_short(
     whole: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop: str
 ) -> None:
-    place, cut = Study._place, []
+    place, cut = Experiment._place, []
 
-    def cut_short(study: Study, name: str) -> Any:
+    def cut_short(experiment: Experiment, name: str) -> Any:
         if name == stop and not cut:
             cut.append(name)
             raise KeyboardInterrupt
-        return place(study, name)
+        return place(experiment, name)
 
-    monkeypatch.setattr(Study, "_place", cut_short)
+    monkeypatch.setattr(Experiment, "_place", cut_short)
     with pytest.raises(KeyboardInterrupt):
         performed(tmp_path / "r")
     assert performed(tmp_path / "r")["result"] == whole["result"]
@@ -135,5 +135,5 @@ def test_it_goes_on_where_it_was_cut_short(
 
 @pytest.mark.slow
 def test_to_its_references() -> None:
-    told = recipes.perform(Study("clustering", seed=1))
+    told = recipes.perform(Experiment("clustering", seed=1))
     assert all(reference["reached"] for reference in told["references"])

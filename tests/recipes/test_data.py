@@ -1,8 +1,8 @@
 """docs/data.md: every recipe that needs a package is there, with its command.
 
-What a recipe needs is read off its source, from its calls of ``study.folder`` and
-``study.package``: what these print where something is missing is what the page and the
-recipe's own docstring say beforehand.
+What a recipe needs is read off its source, from its calls of ``experiment.folder`` and
+``experiment.package``: what these print where something is missing is what the page
+and the recipe's own docstring say beforehand.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def needed(source: str) -> set[str]:
         for call in calls
         if isinstance(call.func, ast.Attribute)
         and call.func.attr in ("folder", "package")
-        and ast.unparse(call.func.value) == "study"
+        and ast.unparse(call.func.value) == "experiment"
     )
 
 
@@ -105,7 +105,8 @@ def test_every_package_has_its_licence() -> None:
 
 
 def test_the_readers_of_this_test() -> None:
-    made = 'a = study.folder("m", "--no-deps m n")\nstudy.package("k", "chainrule[rl]")'
+    made = 'experiment.folder("m", "--no-deps m n")'
+    made += '\nexperiment.package("k", "chainrule[rl]")'
     assert needed(made) == {"--no-deps m", "--no-deps n", "[rl]"}
     assert needed('other.folder("m", "m")') == set()
     assert commands("`pip install m` or `pip install 'chainrule[a,b]'`") == {

@@ -13,16 +13,16 @@ import pytest
 
 import chainrule as cr
 from chainrule import recipes, viz
-from chainrule.recipes import Study, dbn, held
+from chainrule.recipes import Experiment, dbn, held
 from chainrule.training import compile_program
 
 from .cutting import cut_short
 
 
 def performed(out: Path | None, engine: str = "numpy", again: bool = False) -> Any:
-    study = Study("dbn", engine=engine, threads=1, quick=True, out=out)
+    experiment = Experiment("dbn", engine=engine, threads=1, quick=True, out=out)
     with contextlib.redirect_stdout(io.StringIO()) as text:
-        told = recipes.perform(study, again=again)
+        told = recipes.perform(experiment, again=again)
     return told["result"], text.getvalue()
 
 
@@ -103,8 +103,8 @@ def test_the_chain_rule_finds_contrastive_divergence(
 def test_chains_go_on_from_where_they_are(engine: str) -> None:
     """v′ is one step from the last v′, and the gradient is taken there."""
     x = np.zeros((100, 6), "f4")
-    study = Study("dbn", engine=engine, threads=1, quick=True)
-    made, loop = dbn.machine_loop(study, x, 4)
+    experiment = Experiment("dbn", engine=engine, threads=1, quick=True)
+    made, loop = dbn.machine_loop(experiment, x, 4)
     w = made.weight.numpy().copy()
     before = made.chains.numpy()
     cr.manual_seed(7)
@@ -196,7 +196,7 @@ def test_the_pictures(whole: dict[str, Any]) -> None:
 
 @pytest.mark.slow
 def test_the_references() -> None:
-    result = dbn.run(Study("dbn", seed=1))
+    result = dbn.run(Experiment("dbn", seed=1))
     assert all(row["reached"] for row in held(dbn.REFERENCES, result))
     for found in result["errors"].values():
         assert found["pretrained"] < found["random"]

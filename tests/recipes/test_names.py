@@ -13,7 +13,7 @@ import pytest
 
 import chainrule as cr
 from chainrule import recipes
-from chainrule.recipes import Study
+from chainrule.recipes import Experiment
 from chainrule.recipes import given_names as names
 from tests.recipes.cutting import cut_short
 from tests.recipes.studies import pictures, quick
@@ -24,7 +24,7 @@ if importlib.util.find_spec("names") is None:
 
 @pytest.fixture(scope="module")
 def folder() -> Path:
-    return Study("names").folder("names", "names")
+    return Experiment("names").folder("names", "names")
 
 
 @pytest.fixture(scope="module")
@@ -141,7 +141,7 @@ def test_the_engines_agree(whole: dict[str, Any], tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_the_whole_reaches_its_references() -> None:
-    told = recipes.perform(Study("names", seed=1))
+    told = recipes.perform(Experiment("names", seed=1))
     assert [r["key"] for r in told["references"] if not r["reached"]] == []
 
 

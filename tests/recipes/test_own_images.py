@@ -13,7 +13,7 @@ import pytest
 
 import chainrule as cr
 from chainrule import recipes
-from chainrule.recipes import Study, own_images
+from chainrule.recipes import Experiment, own_images
 
 pytest.importorskip("sklearn")
 image = pytest.importorskip("PIL.Image")
@@ -24,9 +24,9 @@ needs_animals = pytest.mark.skipif(
 
 
 def performed(out: Path | None, engine: str = "numpy", **how: Any) -> dict[str, Any]:
-    study = Study("own-images", engine=engine, quick=True, out=out, **how)
+    experiment = Experiment("own-images", engine=engine, quick=True, out=out, **how)
     with contextlib.redirect_stdout(io.StringIO()) as said:
-        told = recipes.perform(study, again=True)
+        told = recipes.perform(experiment, again=True)
     return {"result": told["result"], "text": said.getvalue()}
 
 
@@ -72,9 +72,11 @@ def test_both_engines_begin_alike(folder: Path) -> None:
     """The first step to rounding; Adam makes much of it later where slopes are 0."""
     losses = []
     for engine in ("numpy", "native"):
-        study = Study("own-images", engine=engine, quick=True)
-        train, test = own_images.images(study, str(folder)).split(0.8, stratify=True)
-        trainer = own_images.learn(study, "network", train, test, True)
+        experiment = Experiment("own-images", engine=engine, quick=True)
+        train, test = own_images.images(experiment, str(folder)).split(
+            0.8, stratify=True
+        )
+        trainer = own_images.learn(experiment, "network", train, test, True)
         losses.append(trainer.history.steps["loss"])
     assert losses[0][0] == pytest.approx(losses[1][0], rel=1e-4)
     np.testing.assert_allclose(*losses, atol=0.02)
@@ -115,11 +117,11 @@ def test_it_goes_on_where_it_was_cut_short(
     """Within a training run, too: after the first epoch of the second."""
     learn, calls = own_images.learn, []
 
-    def cut(study: Study, stage: str, *args: Any) -> Any:
+    def cut(experiment: Experiment, stage: str, *args: Any) -> Any:
         calls.append(stage)
         if len(calls) == stop:
             raise KeyboardInterrupt
-        return learn(study, stage, *args)
+        return learn(experiment, stage, *args)
 
     options = {"data": str(folder)}
     monkeypatch.setattr(own_images, "learn", cut)
@@ -146,7 +148,7 @@ def test_numbers_within_a_pickle() -> None:
 
 @needs_animals
 def test_the_animals() -> None:
-    x, y = own_images.animals(Study("own-images"))
+    x, y = own_images.animals(Experiment("own-images"))
     assert x.shape == (9716, 28, 28)
     assert len(np.unique(x.reshape(len(x), -1), axis=0)) == 9716
     assert np.bincount(y)[:3].tolist() == [937, 812, 992]
@@ -158,11 +160,11 @@ def test_the_animals() -> None:
 
 @needs_animals
 def test_the_example_is_a_folder(tmp_path: Path) -> None:
-    study = Study("own-images", quick=True, out=tmp_path)
-    data = own_images.images(study, None)
+    experiment = Experiment("own-images", quick=True, out=tmp_path)
+    data = own_images.images(experiment, None)
     assert data.class_names == tuple(own_images.ANIMALS)
     assert data.x.shape == (400, 1, 28, 28)
-    x, y = own_images.animals(study)
+    x, y = own_images.animals(experiment)
     assert (data.x.stored[0, 0] == x[y == 0][0]).all()
     assert (tmp_path / "images" / "zebra" / "039.png").exists()
 
@@ -170,5 +172,5 @@ def test_the_example_is_a_folder(tmp_path: Path) -> None:
 @pytest.mark.slow
 @needs_animals
 def test_to_its_references() -> None:
-    told = recipes.perform(Study("own-images", seed=1))
+    told = recipes.perform(Experiment("own-images", seed=1))
     assert all(reference["reached"] for reference in told["references"])

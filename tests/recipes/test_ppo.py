@@ -12,7 +12,7 @@ import pytest
 
 import chainrule as cr
 from chainrule import recipes, viz
-from chainrule.recipes import Study, ppo
+from chainrule.recipes import Experiment, ppo
 from chainrule.training import RunState
 
 pytest.importorskip("gymnasium")
@@ -259,7 +259,7 @@ def test_killed_it_goes_on_bit_for_bit(
     monkeypatch.setattr(viz, "can_plot", lambda: False)
     monkeypatch.setattr(ppo, "REFERENCES", [])
     how = {"seed": 1, "engine": engine, "threads": 1}
-    whole = recipes.perform(Study("ppo", **how))["result"]
+    whole = recipes.perform(Experiment("ppo", **how))["result"]
     take, dice, calls = ppo.Rollouts.take, np.random.default_rng(0), [0, 0]
 
     def stopping(self: ppo.Rollouts, state: Any, most: int) -> Any:
@@ -272,8 +272,10 @@ def test_killed_it_goes_on_bit_for_bit(
     monkeypatch.setattr(ppo.Rollouts, "take", stopping)
     while True:
         try:
-            study = Study("ppo", out=tmp_path / "p", checkpoint_every=0, **how)
-            found = recipes.perform(study, again=True)["result"]
+            experiment = Experiment(
+                "ppo", out=tmp_path / "p", checkpoint_every=0, **how
+            )
+            found = recipes.perform(experiment, again=True)["result"]
             break
         except KeyboardInterrupt:
             pass
@@ -282,7 +284,7 @@ def test_killed_it_goes_on_bit_for_bit(
 
 
 def test_a_quick_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    told = recipes.perform(Study("ppo", quick=True, out=tmp_path / "p"))["result"]
+    told = recipes.perform(Experiment("ppo", quick=True, out=tmp_path / "p"))["result"]
     text = capsys.readouterr().out
     assert max(map(len, text.splitlines())) <= 88
     assert list(told) == list(ppo.WORLDS)
@@ -296,5 +298,5 @@ def test_a_quick_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
 
 @pytest.mark.slow
 def test_to_its_references() -> None:
-    told = recipes.perform(Study("ppo"))
+    told = recipes.perform(Experiment("ppo"))
     assert all(figure["reached"] for figure in told["references"])

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from chainrule import recipes, viz
-from chainrule.recipes import Study, q_learning
+from chainrule.recipes import Experiment, q_learning
 
 gymnasium = pytest.importorskip("gymnasium")
 
@@ -146,7 +146,7 @@ def test_known_optima() -> None:
 
 
 def test_a_quick_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    told = recipes.perform(Study("q-learning", quick=True, out=tmp_path / "q"))
+    told = recipes.perform(Experiment("q-learning", quick=True, out=tmp_path / "q"))
     assert told["result"]["cliff"]["worst"] == -13
     text = capsys.readouterr().out
     assert "the best of all policies by value iteration      0.7442" in text
@@ -161,7 +161,7 @@ def test_a_quick_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
 def test_killed_it_goes_on_bit_for_bit(
     small: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = recipes.perform(Study("q-learning", seed=2))["result"]
+    whole = recipes.perform(Experiment("q-learning", seed=2))["result"]
     learn, calls = q_learning.learn, []
 
     def interrupted(*args: Any, **how: Any) -> Any:
@@ -175,8 +175,8 @@ def test_killed_it_goes_on_bit_for_bit(
     while True:
         lives += 1
         try:
-            study = Study("q-learning", seed=2, out=tmp_path / "q")
-            assert recipes.perform(study, again=True)["result"] == whole
+            experiment = Experiment("q-learning", seed=2, out=tmp_path / "q")
+            assert recipes.perform(experiment, again=True)["result"] == whole
             break
         except KeyboardInterrupt:
             pass
@@ -187,5 +187,5 @@ def test_killed_it_goes_on_bit_for_bit(
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", [0, 1])
 def test_to_its_references(seed: int) -> None:
-    told = recipes.perform(Study("q-learning", seed=seed))
+    told = recipes.perform(Experiment("q-learning", seed=seed))
     assert all(figure["reached"] for figure in told["references"])

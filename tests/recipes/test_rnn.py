@@ -10,7 +10,7 @@ import pytest
 
 import chainrule as cr
 from chainrule import recipes
-from chainrule.recipes import Study, rnn
+from chainrule.recipes import Experiment, rnn
 from tests.recipes.cutting import cut_short
 from tests.recipes.studies import pictures, quick
 
@@ -81,12 +81,12 @@ def test_answers_after_each_row() -> None:
     cr.manual_seed(0)
     model = rnn.Reader("GRU", 28, 6, 10)
     x = np.random.default_rng(0).random((10, 784)).astype("f4")
-    said = rnn.answers(Study("rnn", engine="numpy"), model, x)
+    said = rnn.answers(Experiment("rnn", engine="numpy"), model, x)
     assert said.shape == (10, 28, 10)
     assert said[:, -1] == pytest.approx(model(cr.tensor(x)).numpy(), abs=1e-6)
     changed = x.copy()
     changed[:, 20 * 28 :] = 0
-    other = rnn.answers(Study("rnn", engine="numpy"), model, changed)
+    other = rnn.answers(Experiment("rnn", engine="numpy"), model, changed)
     assert np.array_equal(said[:, :20], other[:, :20])
     assert not np.allclose(said[:, 20], other[:, 20])
 
@@ -102,7 +102,7 @@ def test_the_unit_that_keeps_the_sum(capsys: pytest.CaptureFixture[str]) -> None
     w[10, 0] = 0.1  # g is a tenth of the number
     model.layer.weight_ih_l0.copy_(w)
     model.layer.bias_ih_l0.copy_(b)
-    found = rnn.look_inside(Study("rnn"), model, 30)
+    found = rnn.look_inside(Experiment("rnn"), model, 30)
     assert found["unit"] == 2
     assert found["correlation"] > 0.9999
     assert found["i"]["marked"] > 0.999 > 0.001 > found["i"]["elsewhere"]
@@ -148,6 +148,6 @@ def test_the_engines_agree(whole: dict[str, Any], tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_the_whole_reaches_its_references() -> None:
-    told = recipes.perform(Study("rnn", seed=1))
+    told = recipes.perform(Experiment("rnn", seed=1))
     assert [r["key"] for r in told["references"] if not r["reached"]] == []
     assert told["result"]["adding"]["plain"] > 0.1

@@ -13,7 +13,7 @@ import pytest
 
 import chainrule as cr
 from chainrule import recipes, viz
-from chainrule.recipes import Study, speech
+from chainrule.recipes import Experiment, speech
 
 from .cutting import cut_short
 
@@ -29,9 +29,9 @@ LINES = """\
 
 
 def performed(out: Path | None, engine: str = "numpy", again: bool = False) -> Any:
-    study = Study("speech", engine=engine, threads=1, quick=True, out=out)
+    experiment = Experiment("speech", engine=engine, threads=1, quick=True, out=out)
     with contextlib.redirect_stdout(io.StringIO()) as text:
-        told = recipes.perform(study, again=again)
+        told = recipes.perform(experiment, again=again)
     return told["result"], text.getvalue()
 
 
@@ -63,7 +63,9 @@ def test_reading(tmp_path: Path) -> None:
 
 @needs_data
 def test_the_utterances_of_the_nine() -> None:
-    folder = Study("speech").folder("aeon", "aeon") / "datasets/data/JapaneseVowels"
+    folder = (
+        Experiment("speech").folder("aeon", "aeon") / "datasets/data/JapaneseVowels"
+    )
     known, y = speech.read(folder / "JapaneseVowels_TRAIN.ts")
     new, truth = speech.read(folder / "JapaneseVowels_TEST.ts")
     assert np.bincount(y).tolist() == [30] * 9
@@ -78,9 +80,9 @@ def test_the_utterances_of_the_nine() -> None:
 def test_what_follows_the_end_says_nothing(kind: str, engine: str) -> None:
     """Alone, beside a longer one, and with zeros behind: the same scores."""
     rng = np.random.default_rng(0)
-    study = Study(engine=engine, threads=1)
+    experiment = Experiment(engine=engine, threads=1)
     short, long = rng.standard_normal((7, 12)), rng.standard_normal((15, 12))
-    model = speech.trainer(study, kind, 0).model.eval()
+    model = speech.trainer(experiment, kind, 0).model.eval()
     scores = cr.compile(model, engine=engine, threads=1)
     alone = scores(cr.tensor(speech.stacked([short], [short, long]))).numpy()
     both = scores(cr.tensor(speech.stacked([short, long], [short, long]))).numpy()
@@ -94,7 +96,7 @@ def test_the_voice_print_by_hand() -> None:
     utterances = [rng.standard_normal((n, 12)) for n in (7, 10)]
     x = speech.stacked(utterances, utterances)
     kind = next(iter(speech.KINDS))
-    model: Any = speech.trainer(Study(engine="numpy"), kind, 0).model.eval()
+    model: Any = speech.trainer(Experiment(engine="numpy"), kind, 0).model.eval()
     made = model.print(cr.tensor(x)).numpy()
     for row, utterance, told in zip(x, utterances, made):
         h, steps = row[: len(utterance), :12].astype("f8"), len(utterance)
@@ -155,5 +157,5 @@ def test_killed_it_goes_on_bit_for_bit(whole: dict[str, Any], tmp_path: Path) ->
 @pytest.mark.slow
 @needs_data
 def test_to_its_references() -> None:
-    told = recipes.perform(Study("speech"))
+    told = recipes.perform(Experiment("speech"))
     assert all(figure["reached"] for figure in told["references"]), told["references"]

@@ -12,7 +12,7 @@ import pytest
 
 import chainrule as cr
 from chainrule import errors, nn, optim, recipes, viz
-from chainrule.recipes import Reference, Study
+from chainrule.recipes import Experiment, Reference
 from chainrule.text import _
 from chainrule.text.languages import language
 from chainrule.training import Callback, Loop, Source, Work, compile_program
@@ -54,18 +54,18 @@ class Rows(Source):
         self.dice.bit_generator.state = state["dice"]
 
 
-def regression(study: Study, *, stop: int = 10**9) -> dict[str, Any]:
+def regression(experiment: Experiment, *, stop: int = 10**9) -> dict[str, Any]:
     """Two stages of training and one that is kept; ``stop`` cuts it short."""
-    cr.manual_seed(study.seed)
+    cr.manual_seed(experiment.seed)
     trainer = cr.Trainer(
         nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 1)),
         loss=nn.MSELoss(),
         optimizer=optim.Adam(lr=0.01),
-        seed=study.seed,
-        **study.how,
+        seed=experiment.seed,
+        **experiment.engine_options,
     )
     how = {"epochs": 3, "batch_size": 8, "progress": False, "validation": (X, Y)}
-    trainer = study.fit("fitted", trainer, (X, Y), callbacks=Stop(stop), **how)
+    trainer = experiment.fit("fitted", trainer, (X, Y), callbacks=Stop(stop), **how)
     print(f"fitted {trainer.epoch} epochs")
     model = trainer.model
     sgd = optim.SGD(model.parameters(), lr=0.01)
@@ -79,12 +79,18 @@ def regression(study: Study, *, stop: int = 10**9) -> dict[str, Any]:
 
     types = {"x": "f32[1,3]", "y": "f32[1,1]"}
     program = compile_program(
-        {"step": step}, types, model=model, optimizers=[sgd], **study.how
+        {"step": step},
+        types,
+        model=model,
+        optimizers=[sgd],
+        **experiment.engine_options,
     )
-    loop = study.loop("looped", Loop(program, "step", Rows(stop - 24)), epochs=3)
-    best = study.keep("best", lambda: {"pair": (1, np.float32(0.1)), "x": model(X)})
+    loop = experiment.loop("looped", Loop(program, "step", Rows(stop - 24)), epochs=3)
+    best = experiment.cached(
+        "best", lambda: {"pair": (1, np.float32(0.1)), "x": model(X)}
+    )
     rows = model[0].weight.numpy()[:, None]
-    study.draw("weights", viz.gallery.images, rows, title="W")
+    experiment.draw("weights", viz.gallery.images, rows, title="W")
     weights = {k: np.asarray(v).tolist() for k, v in model.state_dict().items()}
     losses = loop.history.steps_of("step")["loss"].tolist()
     return {"weights": weights, "losses": losses, "best": best, "score": losses[-1]}
@@ -100,8 +106,8 @@ def recipe(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def performed(out: Path | None, again: bool = False, **options: Any) -> Any:
-    study = Study("regression", engine="numpy", out=out, options=options)
-    return recipes.perform(study, again=again)
+    experiment = Experiment("regression", engine="numpy", out=out, options=options)
+    return recipes.perform(experiment, again=again)
 
 
 @pytest.mark.parametrize("stops", [[1], [10, 12], [24, 25], [40], [3, 9, 27, 30, 50]])
@@ -111,7 +117,9 @@ def test_cut_short_it_goes_on_bit_for_bit(
     whole = performed(None)["result"]
     for stop in stops:
         monkeypatch.setattr(
-            recipe, "run", lambda study, stop=stop: regression(study, stop=stop)
+            recipe,
+            "run",
+            lambda experiment, stop=stop: regression(experiment, stop=stop),
         )
         with pytest.raises(KeyboardInterrupt):
             performed(tmp_path / "r", again=True)
@@ -127,17 +135,17 @@ def test_a_kept_stage_is_made_once(tmp_path: Path) -> None:
         made.append(n)
         return {"n": n, "rows": np.arange(3), "pair": (0.1, None)}
 
-    kept = [Study(out=tmp_path).keep("stage", make, 5) for _ in range(3)]
+    kept = [Experiment(out=tmp_path).keep("stage", make, 5) for _ in range(3)]
     assert made == [5]
     assert kept == [{"n": 5, "rows": [0, 1, 2], "pair": [0.1, None]}] * 3
-    assert Study().keep("stage", make, 5) == kept[0]
+    assert Experiment().keep("stage", make, 5) == kept[0]
 
 
 def test_two_stages_of_one_name_are_refused() -> None:
-    study = Study()
-    study.keep("stage", int)
+    experiment = Experiment()
+    experiment.cached("stage", int)
     with pytest.raises(errors.ArgumentError, match="are called 'stage'"):
-        study.keep("stage", int)
+        experiment.cached("stage", int)
 
 
 def test_a_directory_holds_one_study(recipe: Any, tmp_path: Path) -> None:
@@ -146,19 +154,20 @@ def test_a_directory_holds_one_study(recipe: Any, tmp_path: Path) -> None:
         performed(tmp_path / "r")
     with pytest.raises(errors.ArgumentError, match=r"holds a run already"):
         recipes.perform(
-            Study("regression", seed=1, engine="numpy", out=tmp_path / "r"), again=True
+            Experiment("regression", seed=1, engine="numpy", out=tmp_path / "r"),
+            again=True,
         )
 
 
 def test_a_run_that_is_refused_leaves_nothing(recipe: Any, tmp_path: Path) -> None:
     """So the corrected one takes its place; what is done stays."""
 
-    def run(study: Study, *, data: str = "") -> dict[str, Any]:
+    def run(experiment: Experiment, *, data: str = "") -> dict[str, Any]:
         print("it begins")
-        study.draw("first", viz.gallery.lines, {"a": [1.0, 2.0]}, title="first")
+        experiment.draw("first", viz.gallery.lines, {"a": [1.0, 2.0]}, title="first")
         if data == "nowhere":
             raise errors.DataError("There is nothing there.")
-        study.keep("stage", int)
+        experiment.cached("stage", int)
         if data == "later":
             raise errors.DataError("There is nothing there.")
         return {"score": 0.0}
@@ -174,33 +183,33 @@ def test_a_run_that_is_refused_leaves_nothing(recipe: Any, tmp_path: Path) -> No
     assert [file.name for file in out.iterdir()] == ["mine.txt"]
     with pytest.raises(errors.DataError):
         performed(out, data="later")
-    assert (out / "study.json").exists()
+    assert (out / "recipe.json").exists()
     with pytest.raises(errors.ArgumentError, match="holds a run already"):
         performed(out, data="here")
     with pytest.raises(errors.DataError):
         performed(out, again=True, data="later")
-    assert (out / "study.json").exists()
+    assert (out / "recipe.json").exists()
     assert performed(tmp_path / "a" / "s", data="here")["result"] == {"score": 0.0}
 
 
 def test_restored_from_its_directory(recipe: Any, tmp_path: Path) -> None:
     before = performed(tmp_path / "r", stop=10**6)
-    study = Study.restore(tmp_path / "r", threads=1)
-    assert study.options == {"stop": 10**6}
-    assert recipes.perform(study, again=True)["result"] == before["result"]
+    experiment = Experiment.restore(tmp_path / "r", threads=1)
+    assert experiment.options == {"stop": 10**6}
+    assert recipes.perform(experiment, again=True)["result"] == before["result"]
 
 
 @pytest.mark.parametrize(
     "text", ["", "[]", "{", '{"recipe": "xor", "sed": 1}', '{"seed": 1}', "\udcff"]
 )
 def test_a_directory_of_something_else(tmp_path: Path, text: str) -> None:
-    file = tmp_path / "study.json"
+    file = tmp_path / "recipe.json"
     file.write_bytes(text.encode("utf-8", "surrogateescape"))
     with pytest.raises(errors.CheckpointError, match="is no file of a recipe"):
-        Study.restore(tmp_path)
+        Experiment.restore(tmp_path)
     file.unlink()
     with pytest.raises(errors.CheckpointError, match="is no file of a recipe"):
-        Study.restore(tmp_path)
+        Experiment.restore(tmp_path)
 
 
 @pytest.mark.skipif(not viz.can_plot(), reason="needs matplotlib")
@@ -219,7 +228,7 @@ def test_what_it_leaves(recipe: Any, tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not viz.can_plot(), reason="needs matplotlib")
 def test_what_is_said_cannot_be_markup(recipe: Any, tmp_path: Path) -> None:
-    def run(study: Study) -> dict[str, Any]:
+    def run(experiment: Experiment) -> dict[str, Any]:
         print("<script>&\x1b[2J")
         return {"score": 0}
 
@@ -231,8 +240,8 @@ def test_what_is_said_cannot_be_markup(recipe: Any, tmp_path: Path) -> None:
 
 
 def test_a_quick_one_is_held_against_nothing(recipe: Any) -> None:
-    study = Study("regression", engine="numpy", quick=True)
-    assert recipes.perform(study)["references"] == []
+    experiment = Experiment("regression", engine="numpy", quick=True)
+    assert recipes.perform(experiment)["references"] == []
 
 
 @pytest.mark.parametrize(
@@ -251,14 +260,14 @@ def test_references(reference: Reference, value: float, reached: bool) -> None:
 
 
 def test_a_package_that_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
-    study = Study("rules")
-    for find in (study.package, study.folder):
+    experiment = Experiment("rules")
+    for find in (experiment.package, experiment.folder):
         with pytest.raises(errors.ArgumentError) as caught:
             find("no_such_module_at_all", "--no-deps nothing")
         assert "The recipe 'rules' needs no_such_module_at_all." in str(caught.value)
         assert "pip install --no-deps nothing" in str(caught.value)
-    assert study.folder("chainrule", "chainrule") == Path(cr.__file__).parent
-    assert study.package("json", "json") is json
+    assert experiment.folder("chainrule", "chainrule") == Path(cr.__file__).parent
+    assert experiment.package("json", "json") is json
 
 
 @pytest.mark.skipif(not viz.can_plot(), reason="needs matplotlib")

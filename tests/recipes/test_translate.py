@@ -12,7 +12,7 @@ import pytest
 
 import chainrule as cr
 from chainrule import recipes
-from chainrule.recipes import Study, translate
+from chainrule.recipes import Experiment, translate
 from tests.recipes.cutting import cut_short
 from tests.recipes.studies import pictures, quick
 
@@ -162,7 +162,7 @@ def small() -> Any:
     for p in model.parameters():
         if p.ndim == 2:
             p.copy_(p.numpy() * 2)  # so that it says more than one word
-    return model, translate.compiled(Study("t", engine="numpy"), model, 10)
+    return model, translate.compiled(Experiment("t", engine="numpy"), model, 10)
 
 
 def test_greedy_decoding_step_by_step() -> None:
@@ -243,5 +243,5 @@ def test_the_engines_agree(whole: dict[str, Any], tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_the_whole_reaches_its_references() -> None:
-    told = recipes.perform(Study("translate", seed=1))
+    told = recipes.perform(Experiment("translate", seed=1))
     assert [r["key"] for r in told["references"] if not r["reached"]] == []

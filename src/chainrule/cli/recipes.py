@@ -17,7 +17,7 @@ import click
 from chainrule import recipes
 from chainrule.cli import speaking
 from chainrule.cli.common import cli, command, say, tell
-from chainrule.recipes.study import RESULTS, SETTINGS
+from chainrule.recipes.experiment import RESULTS, SETTINGS
 from chainrule.text import tr, translated
 from chainrule.text.languages import language
 from chainrule.training import checkpoint
@@ -115,9 +115,9 @@ def _result(name: str, seed: int, place: Path) -> dict[str, Any]:
     if recipes.kind(name) == "training":
         return _trained(name, seed, place)
     begun = (place / SETTINGS).exists()
-    study = recipes.Study(name, seed=seed, out=place)
+    experiment = recipes.Experiment(name, seed=seed, out=place)
     with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
-        return recipes.perform(study, again=begun)
+        return recipes.perform(experiment, again=begun)
 
 
 def _trained(name: str, seed: int, place: Path) -> dict[str, Any]:
@@ -132,7 +132,7 @@ def _trained(name: str, seed: int, place: Path) -> dict[str, Any]:
     summary = results.summary(session)
     seconds = summary["seconds_training"] + summary["seconds_compile"]
     told = {**summary, "seconds": seconds}
-    told["references"] = recipes.held(recipes.find(name).REFERENCES, summary)
+    told["references"] = recipes.compared(recipes.find(name).REFERENCES, summary)
     results.write(session, told)
     return told
 

@@ -48,7 +48,7 @@ import numpy as np
 
 import chainrule as cr
 from chainrule import nn, optim, viz
-from chainrule.recipes import Reference, Study
+from chainrule.recipes import Experiment, Reference
 from chainrule.text import _, say
 from chainrule.training import Batches, Loop, compile_program
 
@@ -117,26 +117,28 @@ class Autoencoder(nn.Module):
         return self.decoder(self.encoder(x))
 
 
-def deep_trainer(study: Study, code: int) -> cr.Trainer:
+def deep_trainer(experiment: Experiment, code: int) -> cr.Trainer:
     """Return a Trainer for an autoencoder; the target is the image itself."""
-    cr.manual_seed(study.seed)
-    lr = optim.OneCycleLR(QUICK_LR if study.quick else LR)
+    cr.manual_seed(experiment.seed)
+    lr = optim.OneCycleLR(QUICK_LR if experiment.quick else LR)
     return cr.Trainer(
-        Autoencoder(784, *(QUICK_SIZES if study.quick else SIZES), code),
+        Autoencoder(784, *(QUICK_SIZES if experiment.quick else SIZES), code),
         loss=nn.MSELoss(),
         optimizer=optim.AdamW(lr=lr, weight_decay=DECAY),
         metrics=(),
-        seed=study.seed,
-        **study.how,
+        seed=experiment.seed,
+        **experiment.engine_options,
     )
 
 
-def deep_code(study: Study, train: np.ndarray, code: int) -> cr.Trainer:
+def deep_code(experiment: Experiment, train: np.ndarray, code: int) -> cr.Trainer:
     """Train an autoencoder with a given code size; return its Trainer."""
     samples = cr.data.Dataset(train, train, name="digits")
-    epochs = QUICK_EPOCHS if study.quick else EPOCHS[code]
+    epochs = QUICK_EPOCHS if experiment.quick else EPOCHS[code]
     how = {"epochs": epochs, "batch_size": BATCH_SIZE}
-    return study.fit(f"code-{code}", deep_trainer(study, code), samples, **how)
+    return experiment.fit(
+        f"code-{code}", deep_trainer(experiment, code), samples, **how
+    )
 
 
 def codes_of(model: Any, x: np.ndarray) -> np.ndarray:
@@ -145,20 +147,22 @@ def codes_of(model: Any, x: np.ndarray) -> np.ndarray:
         return model.encoder(cr.tensor(x)).numpy()
 
 
-def compare(study: Study, train: np.ndarray, test: cr.data.Dataset) -> dict[str, Any]:
+def compare(
+    experiment: Experiment, train: np.ndarray, test: cr.data.Dataset
+) -> dict[str, Any]:
     """Compare principal components and autoencoders at code sizes of 30 and 2."""
     x, y = test.x[:], np.asarray(test.y)
     found: dict[str, Any] = {}
     say("   numbers    PCA   network   ‖x − x̂‖² on test images\n")
     for code in EPOCHS:
         components = Components(train, code)
-        trainer = deep_code(study, train, code)
+        trainer = deep_code(experiment, train, code)
         rebuilt = components.predict(x), np.asarray(trainer.predict(x))
         errors = [squared_error(x, image) for image in rebuilt]
         found[str(code)] = dict(zip(("pca", "network"), errors))
         print(f"   {code:7} {errors[0]:6.2f}   {errors[1]:7.2f}")
         shown = [int(np.flatnonzero(y == digit)[0]) for digit in range(10)]
-        study.draw(
+        experiment.draw(
             f"rebuilt-{code}",
             viz.gallery.rows,
             {
@@ -177,7 +181,7 @@ def compare(study: Study, train: np.ndarray, test: cr.data.Dataset) -> dict[str,
         if code == 2:
             maps = {"PCA": components.codes(x), "network": codes_of(trainer.model, x)}
             title = "Two numbers a digit, read off its pixels alone"
-            study.draw("map", draw_maps, maps, y, title=title, size=(9.0, 4.2))
+            experiment.draw("map", draw_maps, maps, y, title=title, size=(9.0, 4.2))
     return found
 
 
@@ -220,14 +224,14 @@ class Variational(nn.Module):
 
 
 def variational_loop(
-    study: Study, train: np.ndarray, code: int
+    experiment: Experiment, train: np.ndarray, code: int
 ) -> tuple[Variational, Loop]:
     """Return an untrained variational autoencoder and its training loop."""
-    cr.manual_seed(study.seed)
-    model = Variational(QUICK_HIDDEN if study.quick else HIDDEN, code)
-    epochs = QUICK_EPOCHS if study.quick else LATENT_EPOCHS[code]
+    cr.manual_seed(experiment.seed)
+    model = Variational(QUICK_HIDDEN if experiment.quick else HIDDEN, code)
+    epochs = QUICK_EPOCHS if experiment.quick else LATENT_EPOCHS[code]
     steps = epochs * (len(train) // BATCH_SIZE)
-    lr = optim.OneCycleLR(QUICK_LR if study.quick else LR, total_steps=steps)
+    lr = optim.OneCycleLR(QUICK_LR if experiment.quick else LR, total_steps=steps)
     adam = optim.Adam(model.parameters(), lr=lr)
 
     def learn(x: cr.Tensor) -> Any:
@@ -248,19 +252,21 @@ def variational_loop(
         model=model,
         optimizers=[adam],
         each=["x"],
-        **study.how,
+        **experiment.engine_options,
     )
-    return model, Loop(program, "learn", Batches({"x": train}, BATCH_SIZE, study.seed))
+    return model, Loop(
+        program, "learn", Batches({"x": train}, BATCH_SIZE, experiment.seed)
+    )
 
 
 def variational(
-    study: Study, train: np.ndarray, test: cr.data.Dataset, code: int
+    experiment: Experiment, train: np.ndarray, test: cr.data.Dataset, code: int
 ) -> dict[str, float]:
     """Train a variational autoencoder, measure its test bound, draw samples."""
-    model, loop = variational_loop(study, train, code)
-    epochs = QUICK_EPOCHS if study.quick else LATENT_EPOCHS[code]
-    loop = study.loop(f"variational-{code}", loop, epochs=epochs)
-    cr.manual_seed(study.seed)  # of the ε that it is measured with
+    model, loop = variational_loop(experiment, train, code)
+    epochs = QUICK_EPOCHS if experiment.quick else LATENT_EPOCHS[code]
+    loop = experiment.loop(f"variational-{code}", loop, epochs=epochs)
+    cr.manual_seed(experiment.seed)  # of the ε that it is measured with
     parts = np.array(
         [
             [float(made[name]) for name in ("drawn", "kl")]
@@ -274,11 +280,13 @@ def variational(
         steps = np.array([NormalDist().inv_cdf((i + 0.5) / 20) for i in range(20)])
         plane = np.array([[across, -up] for up in steps for across in steps])
         title = "A walk through the plane of two numbers"
-        study.draw("plane", draw_plane, model.draw(plane), title=title, size=(6, 6))
+        experiment.draw(
+            "plane", draw_plane, model.draw(plane), title=title, size=(6, 6)
+        )
     else:
-        noise = np.random.default_rng(study.seed).standard_normal((50, code))
+        noise = np.random.default_rng(experiment.seed).standard_normal((50, code))
         title = f"Decoded noise: {code} numbers of N(0, 1) each"
-        study.draw("samples", viz.gallery.images, model.draw(noise), title=title)
+        experiment.draw("samples", viz.gallery.images, model.draw(noise), title=title)
     return {"drawn": drawn, "kl": kl, "bound": drawn + kl}
 
 
@@ -307,23 +315,25 @@ def draw_plane(figure: Any, images: np.ndarray) -> None:
 # -- the whole -------------------------------------------------------------------------
 
 
-def run(study: Study) -> dict[str, Any]:
-    """Run the study: compare codes, and generate images from codes.
+def run(experiment: Experiment) -> dict[str, Any]:
+    """Run the experiment: compare codes, and generate images from codes.
 
     Args:
-        study: the seed is that of initial weights, orders and noise.
+        experiment: the seed is that of initial weights, orders and noise.
     """
     train, test = cr.data.mnist()
-    if study.quick:
+    if experiment.quick:
         train, test = train.take(IMAGES), test.take(500)
     x = train.x[:]
     say("1 to 3  Codes of {x} digits\n", x=len(x))
-    codes = compare(study, x, test)
+    codes = compare(experiment, x, test)
     say("\n4  Variational: nats a test image\n")
     say("   numbers   −ln p(x|z)       KL    −ELBO\n")
-    found = {str(code): variational(study, x, test, code) for code in LATENT_EPOCHS}
-    return {"seed": study.seed, "codes": codes, "variational": found}
+    found = {
+        str(code): variational(experiment, x, test, code) for code in LATENT_EPOCHS
+    }
+    return {"seed": experiment.seed, "codes": codes, "variational": found}
 
 
 if __name__ == "__main__":
-    run(Study("autoencoder"))
+    run(Experiment("autoencoder"))

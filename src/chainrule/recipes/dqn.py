@@ -33,7 +33,7 @@ import numpy as np
 
 import chainrule as cr
 from chainrule import errors, nn, optim, viz
-from chainrule.recipes import Reference, Study, memory
+from chainrule.recipes import Experiment, Reference, memory
 from chainrule.text import _, say
 from chainrule.training import (
     Callback,
@@ -278,18 +278,20 @@ def greedy(program: Any) -> Any:
 # -- the whole -------------------------------------------------------------------------
 
 
-def learn(study: Study, name: str, how: Settings) -> dict[str, Any]:
+def learn(experiment: Experiment, name: str, how: Settings) -> dict[str, Any]:
     """Train an agent in an environment, test it, and draw its results."""
-    seeds = np.random.SeedSequence([study.seed, NAMES.index(name)]).generate_state(4)
-    gymnasium = study.package("gymnasium", "chainrule[rl]")
+    seeds = np.random.SeedSequence([experiment.seed, NAMES.index(name)]).generate_state(
+        4
+    )
+    gymnasium = experiment.package("gymnasium", "chainrule[rl]")
     actions = int(gymnasium.make(name).action_space.n)
     source = Experience(name, actions, how, int(seeds[0]))
     cr.manual_seed(int(seeds[1]))
     agent = Agent(source.seen, actions)
-    program = compiled(agent, source.seen, actions, how, **study.how)
+    program = compiled(agent, source.seen, actions, how, **experiment.engine_options)
     best = Best(agent, Environments(name, how.choice, seed=int(seeds[2])))
     loop = Loop(program, "learn", source, observers=[best])
-    loop = study.loop(name, loop, epochs=how.tests)
+    loop = experiment.loop(name, loop, epochs=how.tests)
 
     episodes = np.array(source.world.episodes)
     training = float(episodes[-100:, 1].mean())
@@ -324,7 +326,7 @@ def learn(study: Study, name: str, how: Settings) -> dict[str, Any]:
         training=training,
     )
     found = calibration(program, frames, float(returns[0]), how)
-    show(study, name, loop, source, episodes, frames)
+    show(experiment, name, loop, source, episodes, frames)
     return {
         "test": float(returns.mean()),
         "spread": float(returns.std()),
@@ -356,7 +358,7 @@ def calibration(
 
 
 def show(
-    study: Study,
+    experiment: Experiment,
     name: str,
     loop: Loop,
     source: Experience,
@@ -365,9 +367,9 @@ def show(
 ) -> None:
     """Draw the learning curves, and the first test episode as a film."""
     what = f"{name}: the return of the episodes"
-    study.draw(f"{name}-returns", viz.scenes.returns, episodes, title=what)
+    experiment.draw(f"{name}-returns", viz.scenes.returns, episodes, title=what)
     worth = loop.history.steps_of("learn")["worth"]
-    study.draw(
+    experiment.draw(
         f"{name}-worth",
         viz.gallery.lines,
         {"Q(s, a)": worth[:: max(1, len(worth) // 2000)]},
@@ -377,23 +379,23 @@ def show(
         log=False,
     )
     scene = viz.scenes.SCENES[name]
-    shots = frames[:: 25 if study.quick else 1 + len(frames) // 100]
-    study.film(
+    shots = frames[:: 25 if experiment.quick else 1 + len(frames) // 100]
+    experiment.film(
         name, scene, shots, title=_("{name}: an episode", name=name), seconds=0.05
     )
 
 
-def run(study: Study) -> dict[str, Any]:
+def run(experiment: Experiment) -> dict[str, Any]:
     """Train and test an agent in both environments.
 
     Args:
-        study: the seed is that of weights, environments and exploration.
+        experiment: the seed is that of weights, environments and exploration.
     """
-    study.package("gymnasium", "chainrule[rl]")
-    how = QUICK if study.quick else Settings()
+    experiment.package("gymnasium", "chainrule[rl]")
+    how = QUICK if experiment.quick else Settings()
     say("ℒ = mean of (r + γ maxₐ′ Q(s′, a′; θ⁻) − Q(s, a; θ))²")
-    return {name: learn(study, name, how) for name in NAMES}
+    return {name: learn(experiment, name, how) for name in NAMES}
 
 
 if __name__ == "__main__":
-    run(Study("dqn"))
+    run(Experiment("dqn"))

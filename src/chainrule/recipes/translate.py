@@ -34,7 +34,7 @@ import numpy as np
 
 import chainrule as cr
 from chainrule import nn, optim
-from chainrule.recipes import Reference, SampleLogger, Study, numbered
+from chainrule.recipes import Experiment, Reference, SampleLogger, numbered
 from chainrule.text import _, say, tr
 from chainrule.training import Loop, Source, Work, compile_program
 from chainrule.viz import gallery
@@ -240,7 +240,7 @@ class Translator(nn.Module):
         return {"said": said.T, "looks": self.write(written, read, source)[1]}
 
 
-def compiled(study: Study, model: Translator, steps: int) -> Any:
+def compiled(experiment: Experiment, model: Translator, steps: int) -> Any:
     """Compile training and translation as one program."""
     rate = optim.OneCycleLR(LR, total_steps=steps, pct_start=0.1)
     how: dict[str, Any] = {"betas": (0.9, 0.98), "weight_decay": 0.01, "clip_norm": 1.0}
@@ -261,7 +261,12 @@ def compiled(study: Study, model: Translator, steps: int) -> Any:
 
     entries = {"train": train, "translate": translate}
     pairs = {"source": f"i32[{BATCH},{READ}]", "target": f"i32[{BATCH},{WRITTEN}]"}
-    how = {"model": model, "optimizers": [adam], "each": pairs, **study.how}
+    how = {
+        "model": model,
+        "optimizers": [adam],
+        "each": pairs,
+        **experiment.engine_options,
+    }
     return compile_program(entries, {**pairs, "text": f"i32[N,{READ}]"}, **how)
 
 
@@ -340,20 +345,20 @@ def show_attention(looks: np.ndarray, source: str, made: str) -> None:
         print(f"   {token}  ←  " + "   ".join(f"{read[i]} {row[i]:.2f}" for i in most))
 
 
-def run(study: Study) -> dict[str, Any]:
-    """Run the study: show the forms, train, score, and print attention.
+def run(experiment: Experiment) -> dict[str, Any]:
+    """Run the experiment: show the forms, train, score, and print attention.
 
     Args:
-        study: the seed is that of weights and of what is drawn, not of the split.
+        experiment: the seed is that of weights and of what is drawn, not of the split.
     """
-    steps, every, each = (60, 20, 20) if study.quick else (STEPS, EVERY, 500)
+    steps, every, each = (60, 20, 20) if experiment.quick else (STEPS, EVERY, 500)
     dice, parts = np.random.default_rng(5), split()
     say("1  What is translated; a tenth of days and numbers is never trained on\n")
     for form in ALL:
         source, target = pair(form, 305 if form in NUMBERS else 725435)
         print(f"   {form:18}  {source}  →  {target}")
 
-    cr.manual_seed(study.seed)
+    cr.manual_seed(experiment.seed)
     model = Translator()
     size = sum(math.prod(p.shape) for p in model.parameters())
     say(
@@ -367,14 +372,16 @@ def run(study: Study) -> dict[str, Any]:
     shown = ("month first", "民國", "digits to English")
     sources = [source for source, __ in draw(parts[True], shown, dice)]
     print(f"                  {'   '.join(sources)}\n")
-    program = compiled(study, model, steps)
+    program = compiled(experiment, model, steps)
     samples = Samples(program, sources)
-    pairs = Pairs(parts[False], every, study.seed)
+    pairs = Pairs(parts[False], every, experiment.seed)
     loop = Loop(program, "train", pairs, observers=[samples])
-    loop = study.loop("training", loop, epochs=steps // every)
+    loop = experiment.loop("training", loop, epochs=steps // every)
     samples.print_new()
 
-    told = study.keep("score", score, program, parts[True], each, study.seed)
+    told = experiment.cached(
+        "score", score, program, parts[True], each, experiment.seed
+    )
     exact = float(np.mean(list(told["right"].values())))
     say("\n3  Exactly right, of {each} unseen ones of each form\n", each=each)
     for form, share in told["right"].items():
@@ -388,10 +395,10 @@ def run(study: Study) -> dict[str, Any]:
         read, said = [*tokens(sources[i]), "end"], [*tokens(made[i]), "end"]
         how = {"rows": said, "columns": read, "across": _("read"), "up": _("written")}
         seen, title = looks[i, : len(said), : len(read)], f"{sources[i]} → {made[i]}"
-        study.draw(f"attention-{name}", gallery.heat, seen, title=title, **how)
+        experiment.draw(f"attention-{name}", gallery.heat, seen, title=title, **how)
     show_attention(looks[1], sources[1], made[1])
-    return {"seed": study.seed, "exact": exact, "notes": samples.samples, **told}
+    return {"seed": experiment.seed, "exact": exact, "notes": samples.samples, **told}
 
 
 if __name__ == "__main__":
-    run(Study("translate"))
+    run(Experiment("translate"))

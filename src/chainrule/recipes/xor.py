@@ -27,7 +27,7 @@ import numpy as np
 
 import chainrule as cr
 from chainrule import nn, optim, viz
-from chainrule.recipes import Study
+from chainrule.recipes import Experiment
 from chainrule.text import _, say
 
 SUMMARY = _("the perceptron that cannot (1.3), the two-layer network that can, drawn")
@@ -164,16 +164,16 @@ def two_layers_of_perceptrons(neurons: dict[str, nn.Perceptron]) -> list[int]:
 # -- 4: gradient descent ---------------------------------------------------------------
 
 
-def two_layers(study: Study) -> tuple[cr.Trainer, cr.data.Dataset]:
+def two_layers(experiment: Experiment) -> tuple[cr.Trainer, cr.data.Dataset]:
     """Train a network with one hidden tanh layer on all samples of XOR."""
     samples = cr.data.Dataset(X, LABELS["XOR"], name="XOR", classes=2)
-    cr.manual_seed(study.seed)
+    cr.manual_seed(experiment.seed)
     trainer = cr.Trainer(
         nn.Sequential(nn.Linear(2, HIDDEN), nn.Tanh(), nn.Linear(HIDDEN, 2)),
         loss=nn.CrossEntropyLoss(),
         optimizer=optim.SGD(lr=LR),
-        seed=study.seed,
-        **study.how,
+        seed=experiment.seed,
+        **experiment.engine_options,
     )
     trainer.fit(samples, epochs=EPOCHS, batch_size=None, progress=False)
     return trainer, samples
@@ -232,23 +232,23 @@ def put_plane(classify: Callable[[np.ndarray], np.ndarray]) -> None:
 # -- the whole -------------------------------------------------------------------------
 
 
-def run(study: Study) -> dict[str, Any]:
-    """Run the study: the limits of one layer, and solutions with two layers.
+def run(experiment: Experiment) -> dict[str, Any]:
+    """Run the experiment: the limits of one layer, and solutions with two layers.
 
     Args:
-        study: the seed is that of the network's initial weights.
+        experiment: the seed is that of the network's initial weights.
     """
     neurons, perceptrons = one_layer()
     composed = two_layers_of_perceptrons(neurons)
-    trainer, samples = two_layers(study)
+    trainer, samples = two_layers(experiment)
     network = show_network(trainer, samples)
     for name, title, model in (
         ("perceptron", "XOR: one perceptron", neurons["XOR"]),
         ("network", "XOR: two layers", trainer),
     ):
-        study.draw(name, viz.draw_decision_regions, model, samples, title=title)
+        experiment.draw(name, viz.draw_decision_regions, model, samples, title=title)
     return {
-        "seed": study.seed,
+        "seed": experiment.seed,
         "perceptrons": perceptrons,
         "composed": composed,
         "network": network,
@@ -256,4 +256,4 @@ def run(study: Study) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    run(Study("xor"))
+    run(Experiment("xor"))

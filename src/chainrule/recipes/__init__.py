@@ -33,6 +33,7 @@ from typing import Any, Literal
 from chainrule.data.files import memory
 from chainrule.engines import resolve_engine
 from chainrule.errors import ArgumentError, nearest
+from chainrule.recipes.batches import shuffled
 from chainrule.recipes.experiment import Experiment, Reference, compared, worded
 from chainrule.recipes.features import draw_features, feature_maps
 from chainrule.recipes.samples import SampleLogger
@@ -54,6 +55,7 @@ __all__ = [
     "names",
     "numbered",
     "perform",
+    "shuffled",
     "worded",
 ]
 

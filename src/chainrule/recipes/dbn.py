@@ -49,9 +49,8 @@ import numpy as np
 
 import chainrule as cr
 from chainrule import nn, optim, viz
-from chainrule.recipes import Experiment, Reference
+from chainrule.recipes import Experiment, Reference, shuffled
 from chainrule.text import _, say
-from chainrule.training import Batches, Loop, compile_program
 
 SUMMARY = _(
     "Boltzmann machines, one upon the other, then back-propagation: 1.25 % errors"
@@ -61,6 +60,7 @@ REFERENCES = [
         "errors.60000.pretrained", at_most=0.0125, source=_("Hinton et al. 2006")
     ),
 ]
+MINUTES = 30
 SIZES, QUICK_SIZES = (500, 500, 2000), (64, 64, 128)
 EPOCHS, QUICK_EPOCHS, BATCH_SIZE = 10, 2, 100
 LR, MOMENTUM, DECAY = 0.05, 0.9, 2e-4
@@ -119,41 +119,50 @@ def draw(p: cr.Tensor) -> cr.Tensor:
     return (cr.rand_like(p) < p).astype(p.dtype)
 
 
-def machine_loop(
-    experiment: Experiment, x: np.ndarray, hidden: int, level: int = 0
-) -> tuple[Boltzmann, Loop]:
-    """Return a new Boltzmann machine for rows x, and its training loop.
+def training_step(experiment: Experiment, machine: Boltzmann, sgd: optim.SGD) -> Any:
+    """Compile a step of contrastive divergence: from v to the mean ‖v − v′‖²."""
 
-    Level 0 has persistent chains.
-    """
-    cr.manual_seed(experiment.seed + level)
-    machine = Boltzmann(x.shape[1], hidden, 0 if level else BATCH_SIZE)
-    how: dict[str, Any] = {"lr": LR, "momentum": MOMENTUM}
-    if machine.chains is not None:  # they keep up with a slow machine only
-        epochs = QUICK_EPOCHS if experiment.quick else EPOCHS
-        steps = epochs * (len(x) // BATCH_SIZE)
-        how = {"lr": optim.CosineAnnealingLR(LR, T_max=steps, unit="step")}
-    biases = [machine.visible_bias, machine.hidden_bias]
-    weights = {"params": [machine.weight], "weight_decay": DECAY}
-    sgd = optim.SGD([weights, {"params": biases}], **how)
-
-    def learn(v: cr.Tensor) -> Any:
+    @experiment.compile
+    def train(v: cr.Tensor) -> cr.Tensor:
         loss, again = machine.divergence(v)
         machine.zero_grad()
         loss.backward()
         sgd.step()
-        return {"loss": loss, "error": (v - again).square().sum(1).mean()}
+        return (v - again).square().sum(1).mean()
 
-    program = compile_program(
-        {"learn": learn},
-        {"v": f"f32[{BATCH_SIZE},{x.shape[1]}]"},
-        model=machine,
-        optimizers=[sgd],
-        each=["v"],
-        **experiment.engine_options,
-    )
-    source = Batches({"v": x}, BATCH_SIZE, experiment.seed + level)
-    return machine, Loop(program, "learn", source, finite=("loss", "error"))
+    return train
+
+
+def new_machine(
+    seed: int, visible: int, hidden: int, steps: int, level: int = 0
+) -> tuple[Boltzmann, optim.SGD]:
+    """Return a new machine and its optimiser; level 0 has persistent chains."""
+    cr.manual_seed(seed + level)
+    machine = Boltzmann(visible, hidden, 0 if level else BATCH_SIZE)
+    options: dict[str, Any] = {"lr": LR, "momentum": MOMENTUM}
+    if machine.chains is not None:  # they keep up with a slow machine only
+        options = {"lr": optim.CosineAnnealingLR(LR, T_max=steps, unit="step")}
+    biases = [machine.visible_bias, machine.hidden_bias]
+    weights = {"params": [machine.weight], "weight_decay": DECAY}
+    return machine, optim.SGD([weights, {"params": biases}], **options)
+
+
+def learn(
+    experiment: Experiment, name: str, x: np.ndarray, hidden: int, level: int = 0
+) -> tuple[Boltzmann, list[float]]:
+    """Train a machine on rows x; return it, and the mean errors of its epochs."""
+    epochs = QUICK_EPOCHS if experiment.quick else EPOCHS
+    seed, steps = experiment.seed, epochs * (len(x) // BATCH_SIZE)
+    machine, sgd = new_machine(seed, x.shape[1], hidden, steps, level)
+    train = training_step(experiment, machine, sgd)
+    errors: list[float] = []
+    state: dict[str, Any] = {"machine": machine, "sgd": sgd, "errors": errors}
+    if machine.chains is not None:
+        state["chains"] = machine.chains
+    for epoch in experiment.steps(name, epochs, **state):
+        batches = shuffled(len(x), BATCH_SIZE, seed + level, epoch)
+        errors.append(float(np.mean([train(x[rows]).item() for rows in batches])))
+    return machine, errors
 
 
 def stack(experiment: Experiment, x: np.ndarray) -> list[Boltzmann]:
@@ -164,10 +173,7 @@ def stack(experiment: Experiment, x: np.ndarray) -> list[Boltzmann]:
     for level, hidden in enumerate(sizes, 1):
         if machines:
             x = upwards(machines[-1:], x)
-        machine, loop = machine_loop(experiment, x, hidden, level)
-        epochs = QUICK_EPOCHS if experiment.quick else EPOCHS
-        loop = experiment.loop(f"machine-{level}", loop, epochs=epochs)
-        errors = [row["learn_error"] for row in loop.history.epochs]
+        machine, errors = learn(experiment, f"machine-{level}", x, hidden, level)
         print(f"   {x.shape[1]:7} {hidden:7} {errors[0]:11.2f} {errors[-1]:11.2f}")
         machines.append(machine)
     return machines
@@ -199,19 +205,18 @@ def walk(
 ) -> dict[str, np.ndarray]:
     """Run Gibbs sampling of h and v; return p(v) after some of the steps."""
 
-    def to_and_fro(v: cr.Tensor) -> Any:
+    @experiment.compile
+    def to_and_fro(v: cr.Tensor) -> tuple[cr.Tensor, cr.Tensor]:
         p = machine.visible(draw(machine.hidden(v)))
-        return {"p": p, "v": draw(p)}
+        return p, draw(p)
 
     cr.manual_seed(experiment.seed)
-    types = {"v": f"f32[{v.shape[0]},{v.shape[1]}]"}
-    program = compile_program({"step": to_and_fro}, types, **experiment.engine_options)
-    found, looked = {}, QUICK_GIBBS if experiment.quick else GIBBS
-    made = {"v": v}
-    for step in range(1, looked[-1] + 1):
-        made = program.run("step", {"v": made["v"]})
-        if step in looked:
-            found[f"step {step}"] = made["p"]
+    found, shown = {}, QUICK_GIBBS if experiment.quick else GIBBS
+    with cr.no_grad():
+        for step in range(1, shown[-1] + 1):
+            p, v = to_and_fro(v)
+            if step in shown:
+                found[f"step {step}"] = p.numpy()
     return found
 
 
@@ -225,12 +230,8 @@ def fantasies(
     title = "Left to itself, from test digits: the uppermost machine"
     rows = {_("test digit"): digits, **rows}
     experiment.draw("walk", viz.gallery.rows, rows, title=title, size=(7.0, 3.8))
-    machine, loop = machine_loop(
-        experiment, x, (QUICK_SIZES if experiment.quick else SIZES)[0]
-    )
-    experiment.loop(
-        "persistent", loop, epochs=QUICK_EPOCHS if experiment.quick else EPOCHS
-    )
+    hidden = (QUICK_SIZES if experiment.quick else SIZES)[0]
+    machine, __ = learn(experiment, "persistent", x, hidden)
     assert machine.chains is not None
     rows = walk(experiment, machine, machine.chains.numpy()[:10])
     title = "Left to itself, from chains as old as it: a machine that learned from them"
@@ -347,7 +348,7 @@ def compare(
 
 
 def run(experiment: Experiment) -> dict[str, Any]:
-    """Run the experiment: pretrain, then fine-tune with all labels and with few.
+    """Pretrain, then fine-tune with all labels and with few.
 
     Args:
         experiment: the seed is that of initial weights, orders and what units draw.

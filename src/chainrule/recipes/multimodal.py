@@ -42,12 +42,12 @@ import numpy as np
 
 import chainrule as cr
 from chainrule import nn, optim, viz
-from chainrule.recipes import Experiment, Reference
+from chainrule.recipes import Experiment, Reference, shuffled
 from chainrule.text import _, say
-from chainrule.training import Loop, RunState, Source, Work, compile_program
 
 SUMMARY = _("questions about pictures: a CNN and words joined by a product, 13 answers")
 REFERENCES = [Reference("accuracy", at_least=0.97, source=_("easy-VQA's own baseline"))]
+MINUTES = 1
 ANSWERS = ("yes", "no", "rectangle", "circle", "triangle")
 ANSWERS += ("red", "green", "blue", "yellow", "gray", "teal", "black", "brown")
 #: What questions consist of; number 0 stands where there is no word.
@@ -108,23 +108,6 @@ def kind_of(text: str) -> str:
     return "is it not there?" if negated else "is it there?"
 
 
-class Batches(Source):
-    """A source of batches of pictures and questions, shuffled at each epoch."""
-
-    def __init__(self, data: Pictures, seed: int) -> None:
-        self.data, self.seed = data, seed
-
-    def take(self, state: RunState, most: int) -> Work | None:
-        """Return the next batches of pictures; an incomplete batch is dropped."""
-        if state.step == len(self.data) // BATCH_SIZE:
-            return None
-        order = np.random.default_rng([self.seed, state.epoch]).permutation
-        first = state.step * BATCH_SIZE
-        rows = order(len(self.data))[first : first + BATCH_SIZE]
-        names = ("images", "words", "answers", "asked")
-        return Work({name: getattr(self.data, name)[rows] for name in names})
-
-
 # -- the network -----------------------------------------------------------------------
 
 
@@ -167,20 +150,13 @@ class Asked(nn.Module):
         return self.scores(self.joined(v * q).relu())
 
 
-def learn(
-    experiment: Experiment, name: str, train: Pictures, epochs: int, **senses: bool
-) -> tuple[Asked, Any]:
-    """Train a network; return it, and its program with the entry point ``answer``."""
-    cr.manual_seed(experiment.seed)
-    model = Asked(**senses)
-    steps = epochs * (len(train) // BATCH_SIZE)
-    optimizer = optim.AdamW(
-        model.parameters(),
-        lr=optim.OneCycleLR(LR, total_steps=steps),
-        weight_decay=WEIGHT_DECAY,
-    )
+def training_step(experiment: Experiment, model: Asked, adam: optim.AdamW) -> Any:
+    """Compile a step of training: from pictures with their questions to the loss."""
 
-    def step(images: Any, words: Any, answers: Any, asked: Any) -> Any:
+    @experiment.compile
+    def train(
+        images: cr.Tensor, words: cr.Tensor, answers: cr.Tensor, asked: cr.Tensor
+    ) -> cr.Tensor:
         scores = model(images.astype("float32") / 255, words)
         losses = nn.functional.cross_entropy(
             scores.reshape(-1, len(ANSWERS)), answers.reshape(-1), reduction="none"
@@ -188,39 +164,45 @@ def learn(
         loss = (losses * asked.reshape(-1)).sum() / asked.sum()
         model.zero_grad()
         loss.backward()
-        optimizer.step()
-        return {"loss": loss}
+        adam.step()
+        return loss
 
-    def answer(images: Any, words: Any) -> Any:
-        scores = model(images.astype("float32") / 255, words)
-        return {"shares": scores.softmax(-1)}
-
-    types = {
-        "images": "u8[N,3,64,64]",
-        "words": f"i32[N,{QUESTIONS},{LENGTH}]",
-        "answers": f"i32[N,{QUESTIONS}]",
-        "asked": f"f32[N,{QUESTIONS}]",
-    }
-    program = compile_program(
-        {"step": step, "answer": answer},
-        types,
-        model=model,
-        optimizers=[optimizer],
-        **experiment.engine_options,
-    )
-    loop = Loop(program, "step", Batches(train, experiment.seed))
-    experiment.loop(name, loop, epochs=epochs)
-    return model, program
+    return train
 
 
-def answered(program: Any, data: Pictures) -> np.ndarray:
+def adamw(model: Asked, steps: int) -> optim.AdamW:
+    """Return the optimiser, whose rate rises and falls over all steps."""
+    lr = optim.OneCycleLR(LR, total_steps=steps)
+    return optim.AdamW(model.parameters(), lr=lr, weight_decay=WEIGHT_DECAY)
+
+
+def learn(
+    experiment: Experiment, name: str, data: Pictures, epochs: int, **senses: bool
+) -> Asked:
+    """Train a network with the senses that it is given."""
+    cr.manual_seed(experiment.seed)
+    model = Asked(**senses)
+    optimizer = adamw(model, epochs * (len(data) // BATCH_SIZE))
+    train = training_step(experiment, model, optimizer)
+    state = {"model": model, "optimizer": optimizer}
+    for epoch in experiment.steps(name, epochs, **state):
+        for rows in shuffled(len(data), BATCH_SIZE, experiment.seed, epoch):
+            columns = data.images, data.words, data.answers, data.asked
+            train(*(column[rows] for column in columns))
+    return model
+
+
+def answered(experiment: Experiment, model: Asked, data: Pictures) -> np.ndarray:
     """Return the probabilities of the answers, (n, QUESTIONS, 13)."""
-    made = []
-    for first in range(0, len(data), 250):
-        rows = slice(first, first + 250)
-        inputs = {"images": data.images[rows], "words": data.words[rows]}
-        made.append(np.array(program.run("answer", inputs)["shares"]))
-    return np.concatenate(made)
+
+    @experiment.compile
+    def answer(images: cr.Tensor, words: cr.Tensor) -> cr.Tensor:
+        return model(images.astype("float32") / 255, words).softmax(-1)
+
+    parts = [slice(i, i + 250) for i in range(0, len(data), 250)]
+    with cr.no_grad():
+        shares = [answer(data.images[p], data.words[p]).numpy() for p in parts]
+    return np.concatenate(shares)
 
 
 def share(said: np.ndarray, data: Pictures) -> float:
@@ -240,7 +222,7 @@ def by_kind(said: np.ndarray, data: Pictures) -> dict[str, float]:
     return {kind: float(np.mean(found)) for kind, found in right.items() if found}
 
 
-def looked_at(model: Asked, image: np.ndarray, words: np.ndarray) -> np.ndarray:
+def saliency(model: Asked, image: np.ndarray, words: np.ndarray) -> np.ndarray:
     """Return the saliency map |∂(largest score)/∂(pixel)|, maximal over colours."""
 
     def best(pixels: cr.Tensor) -> cr.Tensor:
@@ -270,7 +252,7 @@ def example(
     half = (len(words) + 1) // 2
     title = f"{' '.join(words[:half])}\n{' '.join(words[half:])}\n{ANSWERS[said[i, k]]}"
     title += "" if ANSWERS[said[i, k]] == truth else f" (wrong: {truth})"
-    slopes = looked_at(model, data.images[i], data.words[i, k])
+    slopes = saliency(model, data.images[i], data.words[i, k])
     return data.images[i], slopes, title
 
 
@@ -307,7 +289,7 @@ def show(
 
 
 def run(experiment: Experiment) -> dict[str, Any]:
-    """Run the experiment: train with pictures and questions, and with either alone.
+    """Train with pictures and questions, and with either alone.
 
     Args:
         experiment: the seed of the initial weights and of the order of pictures.
@@ -330,10 +312,10 @@ def run(experiment: Experiment) -> dict[str, Any]:
     found = {}
     for name, hears in (("picture alone", False), ("question alone", True)):
         senses = {"sees": not hears, "hears": hears}
-        __, program = learn(experiment, name.replace(" ", "-"), train, single, **senses)
-        found[name] = share(answered(program, test).argmax(-1), test)
-    model, program = learn(experiment, "both", train, epochs)
-    shares = answered(program, test)
+        model = learn(experiment, name.replace(" ", "-"), train, single, **senses)
+        found[name] = share(answered(experiment, model, test).argmax(-1), test)
+    model = learn(experiment, "both", train, epochs)
+    shares = answered(experiment, model, test)
     said = shares.argmax(-1)
     found["both"] = share(said, test)
     for name, right in found.items():

@@ -35,10 +35,10 @@ import chainrule as cr
 from chainrule import nn, optim
 from chainrule.recipes import Experiment, Reference
 from chainrule.text import _, say, tr
-from chainrule.training import Loop, Source, Work, compile_program
 from chainrule.viz import gallery
 
 SUMMARY = _("LSTM and GRU: MNIST row by row, and the adding problem over 100 steps")
+MINUTES = 2
 LENGTH, MEMORY, ADD_BATCH, ADD_STEPS, ADD_LR, CLIP = 100, 64, 32, 4000, 1e-2, 1.0
 HIDDEN, EPOCHS, BATCH_SIZE, LR = 128, 6, 64, 4e-3
 KINDS = {"plain": nn.RNN, "LSTM": nn.LSTM, "GRU": nn.GRU}
@@ -99,63 +99,48 @@ class Reader(nn.Module):
 
 
 def problem(
-    count: int, length: int, dice: np.random.Generator
+    count: int, length: int, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
     """Generate the adding problem: numbers and marks (count, length, 2), and sums.
 
     There is one mark in each half; sums are (count, 1).
     """
     x = np.zeros((count, length, 2), np.float32)
-    x[..., 0] = dice.random((count, length))
+    x[..., 0] = rng.random((count, length))
     for low, high in ((0, length // 2), (length // 2, length)):
-        x[np.arange(count), dice.integers(low, high, count), 1] = 1
+        x[np.arange(count), rng.integers(low, high, count), 1] = 1
     return x, x.prod(2).sum(1, keepdims=True)
 
 
-class Sums(Source):
-    """A source of new random sequences of the adding problem for each step."""
+def training_step(experiment: Experiment, model: Reader, adam: optim.Adam) -> Any:
+    """Compile a step of training: from sequences and sums to the squared error."""
 
-    def __init__(self, length: int, steps: int, seed: int) -> None:
-        self.length, self.steps, self.seed = length, steps, seed
-
-    def take(self, state: Any, most: int) -> Work | None:
-        """Return the next batches of sequences; one epoch is the whole training."""
-        count = min(most, self.steps - state.step)
-        if not count:
-            return None
-        made = [
-            problem(ADD_BATCH, self.length, np.random.default_rng([self.seed, 1, i]))
-            for i in range(state.updates, state.updates + count)
-        ]
-        x, y = (np.stack(column) for column in zip(*made))
-        return Work({"x": x, "y": y}, count)
-
-
-def adding(
-    experiment: Experiment, kind: str, length: int, steps: int
-) -> tuple[Reader, Loop]:
-    """Return a network for the adding problem, and its training loop."""
-    cr.manual_seed(experiment.seed)
-    model = Reader(kind, 2, MEMORY, 1, keep=1.0)
-    rate = optim.OneCycleLR(ADD_LR, total_steps=steps, pct_start=0.2)
-    adam = optim.Adam(model.parameters(), lr=rate, clip_norm=CLIP)
-
-    def train(x: cr.Tensor, y: cr.Tensor) -> Any:
+    @experiment.compile
+    def train(x: cr.Tensor, y: cr.Tensor) -> cr.Tensor:
         loss = nn.functional.mse_loss(model(x), y)
         model.zero_grad()
         loss.backward()
         adam.step()
-        return {"loss": loss}
+        return loss
 
-    types = {"x": f"f32[{ADD_BATCH},{length},2]", "y": f"f32[{ADD_BATCH},1]"}
-    how = {
-        "model": model,
-        "optimizers": [adam],
-        "each": types,
-        **experiment.engine_options,
-    }
-    program = compile_program({"train": train}, types, **how)
-    return model, Loop(program, "train", Sums(length, steps, experiment.seed))
+    return train
+
+
+def adding(
+    experiment: Experiment, kind: str, length: int, steps: int
+) -> tuple[Reader, list[float]]:
+    """Train a network on the adding problem; return it, and its errors."""
+    cr.manual_seed(experiment.seed)
+    model = Reader(kind, 2, MEMORY, 1, keep=1.0)
+    lr = optim.OneCycleLR(ADD_LR, total_steps=steps, pct_start=0.2)
+    adam = optim.Adam(model.parameters(), lr=lr, clip_norm=CLIP)
+    train = training_step(experiment, model, adam)
+    losses: list[float] = []
+    state: dict[str, Any] = {"model": model, "adam": adam, "losses": losses}
+    for step in experiment.steps(f"adding-{kind.lower()}", steps, **state):
+        rng = np.random.default_rng([experiment.seed, 1, step])
+        losses.append(train(*problem(ADD_BATCH, length, rng)).item())
+    return model, losses
 
 
 def add(
@@ -180,10 +165,8 @@ def add(
     x, y = problem(2000, length, np.random.default_rng([experiment.seed, 2]))
     curves, errors, models = {}, {}, {}
     for kind in KINDS:
-        model, loop = adding(experiment, kind, length, steps)
-        loop = experiment.loop(f"adding-{kind.lower()}", loop, epochs=1)
-        losses = loop.history.steps_of("train")["loss"]
-        curves[kind], models[kind] = losses, model
+        model, losses = adding(experiment, kind, length, steps)
+        curves[kind], models[kind] = np.array(losses), model
         errors[kind] = float(np.mean((answers(experiment, model, x)[:, -1] - y) ** 2))
         told = " ".join(f"{p.mean():7.4f}" for p in np.array_split(losses, parts))
         print(f"   {kind:7} {told}  {errors[kind]:7.5f}")
@@ -349,7 +332,7 @@ def draw_reading(figure: Any, pixels: np.ndarray, shares: np.ndarray) -> None:
 
 
 def run(experiment: Experiment) -> dict[str, Any]:
-    """Run the experiment: the adding problem, the LSTM's gates, and digits.
+    """Show the adding problem, the LSTM's gates, and digits.
 
     Args:
         experiment: the seed of weights, order and the adding problem's sequences.

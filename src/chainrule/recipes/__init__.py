@@ -36,7 +36,6 @@ from chainrule.errors import ArgumentError, nearest
 from chainrule.recipes.batches import shuffled
 from chainrule.recipes.experiment import Experiment, Reference, compared, worded
 from chainrule.recipes.features import draw_features, feature_maps
-from chainrule.recipes.samples import SampleLogger
 from chainrule.recipes.vocabulary import numbered
 from chainrule.text import _
 from chainrule.util.validation import known_names
@@ -45,7 +44,6 @@ __all__ = [
     "RECIPES",
     "Experiment",
     "Reference",
-    "SampleLogger",
     "compared",
     "draw_features",
     "feature_maps",

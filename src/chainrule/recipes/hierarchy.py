@@ -108,7 +108,7 @@ def field(layer: int) -> tuple[int, int]:
 
 def train(experiment: Experiment) -> cr.Trainer:
     """Train the network on labelled digits."""
-    rows = 3000 if experiment.quick else 60000
+    rows = 15_000 if experiment.quick else 60_000
     cr.manual_seed(experiment.seed)
     trainer = cr.Trainer(
         Network(),
@@ -117,7 +117,7 @@ def train(experiment: Experiment) -> cr.Trainer:
         seed=experiment.seed,
         **experiment.engine_options,
     )
-    data, epochs = cr.data.mnist()[0].take(rows), 2 if experiment.quick else EPOCHS
+    data, epochs = cr.data.mnist()[0].take(rows), 3 if experiment.quick else EPOCHS
     how: Any = {"epochs": epochs, "batch_size": BATCH_SIZE, "progress": False}
     return experiment.fit("network", trainer, data, **how)
 

@@ -115,8 +115,8 @@ class Experiment:
             name: the name of the stage.
             count: the number of steps.
             state: everything that the steps change, by name: modules, optimisers,
-                NumPy generators, lists, dictionaries and arrays of numbers, objects
-                with ``state()`` and ``load_state()``. The generator of
+                NumPy generators, tensors, lists, dictionaries and arrays, objects with
+                ``state()`` and ``load_state()``. The generator of
                 :func:`chainrule.manual_seed` is saved always.
 
         Raises:
@@ -138,18 +138,6 @@ class Experiment:
             train, fit: as for :meth:`Trainer.fit`.
         """
         return self._stages.fit(name, trainer, train, self.threads, **fit)
-
-    def loop(self, name: str, loop: Any, **end: Any) -> Any:
-        """Run a stage's training loop, or resume it."""
-        path = self.directory.stage(name)
-        if path is None:
-            loop.run(**end)
-            return loop
-        if (path / "last.ckpt").exists():
-            loop.load(path)
-        every = self._stages.every
-        loop.run(**end, checkpoint=path, checkpoint_every=every)
-        return loop
 
     def cached(
         self, name: str, function: Callable[..., Any], *args: Any, **kwargs: Any

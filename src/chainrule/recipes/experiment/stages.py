@@ -21,6 +21,7 @@ from chainrule.nn import Module
 from chainrule.optim import Optimizer
 from chainrule.recipes.experiment.directory import Directory, as_json, read_json
 from chainrule.recipes.experiment.report import Report
+from chainrule.tensor import Tensor
 from chainrule.text import _, numbers
 from chainrule.training import Trainer, checkpoint
 from chainrule.training.interrupt import Interrupt
@@ -128,6 +129,8 @@ def _state_of(item: Any) -> Any:
         return item.state_dict()
     if isinstance(item, np.random.Generator):
         return item.bit_generator.state
+    if isinstance(item, Tensor):
+        return item.numpy()
     return item if isinstance(item, list | dict | np.ndarray) else item.state()
 
 
@@ -137,6 +140,8 @@ def _set_state(item: Any, state: Any) -> None:
         item.load_state_dict(state)
     elif isinstance(item, np.random.Generator):
         item.bit_generator.state = state
+    elif isinstance(item, Tensor):
+        item.copy_(state)
     elif isinstance(item, list | np.ndarray):
         item[:] = state
     elif isinstance(item, dict):

@@ -16,7 +16,7 @@ from chainrule import errors, recipes
 from chainrule.cli import speaking
 from chainrule.cli.common import STARTED, cli, command, say, tell
 from chainrule.recipes.experiment import SETTINGS
-from chainrule.text import _, tr
+from chainrule.text import _, tr, translated
 from chainrule.text.tables import text_table
 
 EXAMPLES = """\b
@@ -158,7 +158,10 @@ def train(
     summary = results.summary(session)
     summary["seconds_total"] = time.perf_counter() - STARTED
     files = results.write(session, summary)
-    tell(summary, as_json, results.readable(session, summary, files))
+    text = results.readable(session, summary, files)
+    if quick and recipe is not None:
+        text += f"\n\n{translated(recipes.quick_note(recipes.find(recipe).SECONDS))}"
+    tell(summary, as_json, text)
     return 0
 
 

@@ -7,17 +7,22 @@ checkpoints, a report and resuming:
     SUMMARY, EPOCHS, BATCH_SIZE, LR      what it is, and its settings
     data(limit)                          training and test data
     network(seed)                        the model with its initial weights
-    trainer(model, lr=…, seed=…, …)      the Trainer
-    pictures(experiment, model)               where it has some: of the trained network
+    trainer(model, lr=…, seed=…, …)      the Trainer; that of ``mnist`` for all digits
+    pictures(experiment, model)          of the trained network, where there are some
 
 A *study* does whatever shows its system: it trains several networks, compares, plays.
-It prints a text and draws pictures, which become its report, and returns its results,
-ready for JSON:
+It is read from top to bottom: data, model, a training loop, a picture. It prints a text
+and returns its results, ready for JSON:
 
     SUMMARY                              what it shows
-    run(experiment, …)                        a Experiment: settings, stages, pictures
+    run(experiment, …)                   the lesson
 
-Both may have REFERENCES, figures of the literature that a full run is held against.
+The :class:`Experiment` has what a lesson should not write: the engine, the steps of a
+loop that outlives a kill (``for step in experiment.steps(…)``), stored results, and the
+report with its pictures. The folder ``experiment`` has all of it.
+
+Both kinds may have REFERENCES, figures of the literature that a full run is compared
+with, and SECONDS, what the full run takes.
 
 ``chainrule train NAME`` runs both kinds, and each file runs by itself:
 ``python -m chainrule.recipes.mnist``.
@@ -34,7 +39,13 @@ from chainrule.data.files import memory
 from chainrule.engines import resolve_engine
 from chainrule.errors import ArgumentError, nearest
 from chainrule.recipes.batches import shuffled
-from chainrule.recipes.experiment import Experiment, Reference, compared, worded
+from chainrule.recipes.experiment import (
+    Experiment,
+    Reference,
+    compared,
+    quick_note,
+    worded,
+)
 from chainrule.recipes.features import draw_features, feature_maps
 from chainrule.recipes.vocabulary import numbered
 from chainrule.text import _
@@ -53,6 +64,7 @@ __all__ = [
     "names",
     "numbered",
     "perform",
+    "quick_note",
     "shuffled",
     "worded",
 ]
@@ -188,5 +200,5 @@ def perform(experiment: Experiment, *, again: bool = False) -> dict[str, Any]:
         result,
         getattr(module, "REFERENCES", ()),
         summary=module.SUMMARY,
-        minutes=getattr(module, "MINUTES", None),
+        seconds=getattr(module, "SECONDS", None),
     )

@@ -43,6 +43,7 @@ from chainrule.recipes import Experiment, Reference
 from chainrule.text import _, say, tr
 
 SUMMARY = _("tree, kNN, SVM, forest on pixels and on HOG, beside a network that learns")
+SECONDS = 30
 REFERENCES = [
     Reference("digits.pixels.SVM", at_least=0.96, source="scikit-learn, SVC() 0.963"),
     Reference(

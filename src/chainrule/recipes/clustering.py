@@ -39,6 +39,7 @@ from chainrule.text import _, say
 SUMMARY = _(
     "digits without labels: k-means and mixtures on pixels and on learned codes"
 )
+SECONDS = 500
 REFERENCES = [
     Reference("gain", at_least=0.1, source=_("codes ahead of pixels, both by k-means")),
     Reference(

@@ -38,11 +38,11 @@ from chainrule.text import _, say
 from chainrule.training import Environments
 
 SUMMARY = _("deep Q-learning: replay memory, target network; CartPole and Acrobot")
+SECONDS = 75
 REFERENCES = [
     Reference("CartPole-v1.test", at_least=488, source="CleanRL, dqn.py: 488.7 ± 16.1"),
     Reference("Acrobot-v1.test", at_least=-91.5, source="CleanRL, dqn.py: −91.5 ± 7.2"),
 ]
-MINUTES = 2
 
 
 @dataclass(frozen=True)

@@ -57,6 +57,7 @@ from chainrule.text import _, say
 SUMMARY = _(
     "digits from noise: two networks, two optimisers, one program; a judge counts"
 )
+SECONDS = 800
 REFERENCES = [
     Reference("made.digits", at_least=10, source=_("all digits are drawn")),
     Reference("made.parzen", at_least=225, source=_("Goodfellow et al. 2014")),
@@ -64,7 +65,6 @@ REFERENCES = [
         "made.lost", at_most=0.03, source=_("own bar; 0 where all are as frequent")
     ),
 ]
-MINUTES = 16
 NOISE, BATCH_SIZE, BETAS = 100, 100, (0.5, 0.999)
 #: Epochs after which the same noise is drawn.
 SHOWN = (1, 2, 5, 10, 20, 30, 40, 60)

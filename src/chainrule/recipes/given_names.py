@@ -50,6 +50,7 @@ GRU = {"epochs": 15, "batch_size": 32, "lr": 5e-3}
 ALPHAS = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
 #: After how many epochs some names are shown.
 SHOWN = (1, 2, 5, 10, 15, 20)
+SECONDS = 5
 REFERENCES = [
     Reference(
         "gain.network",

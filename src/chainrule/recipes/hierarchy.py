@@ -52,6 +52,7 @@ from chainrule.text import _, say, tr
 SUMMARY = _(
     "edges, textures, shapes: what the layers of a small CNN have learned to see"
 )
+SECONDS = 40
 REFERENCES = [
     Reference("accuracy", at_least=0.985, source=_("the recipe mnist's own bar")),
     Reference("gain", at_least=0.1, source=_("its own bar: pixels to layer 3")),

@@ -43,12 +43,12 @@ from chainrule.text import _, say
 from chainrule.training import Environments
 
 SUMMARY = _("proximal policy optimisation: CartPole, Acrobot and Pendulum")
+SECONDS = 45
 REFERENCES = [
     Reference("CartPole-v1.test", at_least=490, source="CleanRL, ppo.py: 492.4 ± 13.1"),
     Reference("Acrobot-v1.test", at_least=-89.9, source="CleanRL, ppo.py: −89.9 ± 6.3"),
     Reference("Pendulum-v1.test", at_least=-172.2, source="RL Zoo3: −172.2 ± 104.2"),
 ]
-MINUTES = 2
 
 
 @dataclass(frozen=True)

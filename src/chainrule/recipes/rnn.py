@@ -38,10 +38,10 @@ from chainrule.text import _, say, tr
 from chainrule.viz import gallery
 
 SUMMARY = _("LSTM and GRU: MNIST row by row, and the adding problem over 100 steps")
-MINUTES = 2
 LENGTH, MEMORY, ADD_BATCH, ADD_STEPS, ADD_LR, CLIP = 100, 64, 32, 4000, 1e-2, 1.0
 HIDDEN, EPOCHS, BATCH_SIZE, LR = 128, 6, 64, 4e-3
 KINDS = {"plain": nn.RNN, "LSTM": nn.LSTM, "GRU": nn.GRU}
+SECONDS = 80
 REFERENCES = [
     *(
         Reference(

@@ -47,6 +47,7 @@ from chainrule.recipes import Experiment, Reference
 from chainrule.text import _, say
 
 SUMMARY = _("birds fly, penguins do not: defaults, exceptions, proofs; no rule learns")
+SECONDS = 2
 REFERENCES = [
     Reference("birds.right", at_least=1.0, source=_("the book's two sentences")),
     Reference("zoo.right", at_least=1.0, source=_("Kaufman & Rousseeuw 1990, table")),

@@ -48,6 +48,7 @@ from chainrule.recipes import Experiment, Reference
 from chainrule.text import _, say, tr
 
 SUMMARY = _("spam and sentiment from words, beside the best linear models, in 5 splits")
+SECONDS = 15
 REFERENCES = [
     Reference(
         "messages.accuracy.network", at_least=0.9764, source=_("Almeida 2011, SVM")

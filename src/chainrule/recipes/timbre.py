@@ -48,6 +48,7 @@ from chainrule.text import _, say
 SUMMARY = _(
     "which instrument sounds: spectrograms read by a CNN; your own WAV files too"
 )
+SECONDS = 3
 REFERENCES = [Reference("accuracy", at_least=0.97, source=_("its own bar"))]
 EPOCHS, BATCH_SIZE, LR = 12, 32, 3e-3
 #: Recordings of a style; the third is tested with.

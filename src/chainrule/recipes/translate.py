@@ -43,7 +43,7 @@ WIDTH, HEADS, LAYERS, BATCH, STEPS, EVERY, LR = 64, 4, 2, 64, 3000, 300, 3e-3
 READ, WRITTEN = 18, 12  # tokens at most, with the ends
 PAD, START, END = 0, 1, 2
 SOURCE = _("every form is a rule without exceptions")
-MINUTES = 2
+SECONDS = 75
 REFERENCES = [Reference("exact", at_least=0.99, source=SOURCE)]
 
 # -- the language ----------------------------------------------------------------------

@@ -10,7 +10,15 @@ settings      the check of a run's stored settings
 """
 
 from chainrule.recipes.experiment.directory import RESULTS, SETTINGS
-from chainrule.recipes.experiment.experiment import Experiment
+from chainrule.recipes.experiment.experiment import Experiment, quick_note
 from chainrule.recipes.experiment.references import Reference, compared, worded
 
-__all__ = ["RESULTS", "SETTINGS", "Experiment", "Reference", "compared", "worded"]
+__all__ = [
+    "RESULTS",
+    "SETTINGS",
+    "Experiment",
+    "Reference",
+    "compared",
+    "quick_note",
+    "worded",
+]

@@ -23,7 +23,7 @@ from chainrule.recipes.experiment.directory import (
 from chainrule.recipes.experiment.references import Reference, compared
 from chainrule.recipes.experiment.report import Report
 from chainrule.recipes.experiment.stages import Stages
-from chainrule.text import numbers, say, translated
+from chainrule.text import _, numbers, translated
 from chainrule.training import Trainer
 from chainrule.version import __version__
 
@@ -282,7 +282,7 @@ class Experiment:
         references: Sequence[Reference] = (),
         *,
         summary: str = "",
-        minutes: float | None = None,
+        seconds: int | None = None,
     ) -> dict[str, Any]:
         """Write the results and the report; return the results as written.
 
@@ -290,16 +290,11 @@ class Experiment:
             result: what the lesson returned.
             references: figures that a full run is compared with.
             summary: what the recipe is, in a line.
-            minutes: what a full run takes, which the report of a quick one says.
+            seconds: what a full run takes, which the report of a quick one says.
         """
-        if self.quick and minutes is not None:
+        if self.quick and seconds is not None:
             with self.report.recording():
-                say(
-                    "\nThis was the quick run. The full one, which reaches the "
-                    "figures of the\nliterature, takes about {minutes:g} minutes on "
-                    "two cores.",
-                    minutes=minutes,
-                )
+                print(f"\n{translated(quick_note(seconds))}")
         plain = numbers.plain({"result": dict(result)})
         figures = compared(() if self.quick else references, plain["result"])
         results = {
@@ -315,3 +310,23 @@ class Experiment:
                 title=self.name, summary=translated(summary), references=figures
             )
         return results | {"out": None if self.out is None else str(self.out)}
+
+
+def quick_note(seconds: int) -> str:
+    """Return the note that a run was the quick one, and what the full one takes.
+
+    >>> print(quick_note(800))
+    This was the quick run. The full one, which reaches the figures of the
+    literature, takes about 13 minutes on two cores.
+    """
+    if seconds < 120:
+        return _(
+            "This was the quick run. The full one, which reaches the figures of the\n"
+            "literature, takes about {seconds} seconds on two cores.",
+            seconds=seconds,
+        )
+    return _(
+        "This was the quick run. The full one, which reaches the figures of the\n"
+        "literature, takes about {minutes:.0f} minutes on two cores.",
+        minutes=seconds / 60,
+    )

@@ -13,7 +13,7 @@ import chainrule as cr
 from chainrule import cli, recipes
 from chainrule.recipes import cnn, lenet
 
-from .cutting import cut_short
+from .runs import cut_short
 
 SHAPES = {
     "lenet": [(6, 1, 5, 5), (16, 6, 5, 5), (120, 400), (84, 120), (10, 84)],
@@ -123,7 +123,7 @@ def test_the_accuracy_of_the_literature(name: str) -> None:
     how = {"epochs": recipe.EPOCHS, "batch_size": recipe.BATCH_SIZE}
     run.fit(train, progress=False, **how)
     summary = {"test_accuracy": run.evaluate(test)["accuracy"]}
-    (figure,) = recipes.held(recipe.REFERENCES, summary)
+    (figure,) = recipes.compared(recipe.REFERENCES, summary)
     assert figure["reached"], figure
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib.util
-import io
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +10,11 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule import recipes, viz
 from chainrule.recipes import Experiment, speech
 
-from .cutting import cut_short
+from .runs import check
+
+RECIPE = "speech"
 
 HAS_DATA = importlib.util.find_spec("aeon") is not None
 needs_data = pytest.mark.skipif(not HAS_DATA, reason="needs aeon")
@@ -26,21 +25,6 @@ LINES = """\
 1.0,2.0,3.0:{rest}:2
 -1.5,0.5:{short}:9
 """
-
-
-def performed(out: Path | None, engine: str = "numpy", again: bool = False) -> Any:
-    experiment = Experiment("speech", engine=engine, threads=1, quick=True, out=out)
-    with contextlib.redirect_stdout(io.StringIO()) as text:
-        told = recipes.perform(experiment, again=again)
-    return told["result"], text.getvalue()
-
-
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """One quick run with pictures."""
-    out = tmp_path_factory.mktemp("speech") / "run"
-    result, text = performed(out)
-    return {"result": result, "text": text, "out": out}
 
 
 def test_reading(tmp_path: Path) -> None:
@@ -134,28 +118,4 @@ def test_the_quick_run(whole: dict[str, Any]) -> None:
     assert result["padding"] < 1e-5
     assert result["heard"]["29"] == pytest.approx(result["accuracy"])
     assert f"Chosen: {result['chosen']}" in whole["text"]
-    if viz.can_plot():
-        for name in ("voices", "confusion", "prints", "heard"):
-            assert (whole["out"] / f"{name}.png").stat().st_size > 3000
-        assert (whole["out"] / "report.html").exists()
-
-
-@needs_data
-def test_on_the_native_engine(whole: dict[str, Any]) -> None:
-    result, _ = performed(None, engine="native")
-    for kind, figures in whole["result"]["validation"].items():
-        loss = result["validation"][kind]["loss"]
-        assert loss == pytest.approx(figures["loss"], rel=0.05)
-
-
-@needs_data
-def test_killed_it_goes_on_bit_for_bit(whole: dict[str, Any], tmp_path: Path) -> None:
-    cut_short(lambda: performed(tmp_path / "run", again=True), [1, 9, 20])
-    assert performed(tmp_path / "run", again=True)[0] == whole["result"]
-
-
-@pytest.mark.slow
-@needs_data
-def test_to_its_references() -> None:
-    told = recipes.perform(Experiment("speech"))
-    assert all(figure["reached"] for figure in told["references"]), told["references"]
+    check(whole, "voices", "confusion", "prints", "heard")

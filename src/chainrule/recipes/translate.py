@@ -39,7 +39,9 @@ from chainrule.text import _, say, tr
 from chainrule.viz import gallery
 
 SUMMARY = _("dates and numbers in English and Chinese by attention (Vaswani 2017)")
-WIDTH, HEADS, LAYERS, BATCH, STEPS, EVERY, LR = 64, 4, 2, 64, 3000, 300, 3e-3
+WIDTH, HEADS, LAYERS, BATCH, LR = 64, 4, 2, 64, 3e-3
+#: Steps, steps between two samples, and sources of each form to be scored.
+FULL, QUICK = (3000, 300, 500), (60, 20, 20)
 READ, WRITTEN = 18, 12  # tokens at most, with the ends
 PAD, START, END = 0, 1, 2
 SOURCE = _("every form is a rule without exceptions")
@@ -315,7 +317,7 @@ def run(experiment: Experiment) -> dict[str, Any]:
     Args:
         experiment: the seed of weights and of what is drawn, not of the split.
     """
-    steps, every, each = (60, 20, 20) if experiment.quick else (STEPS, EVERY, 500)
+    steps, every, each = QUICK if experiment.quick else FULL
     rng, parts = np.random.default_rng(5), split()
     say("1  What is translated; a tenth of days and numbers is never trained on\n")
     for form in ALL:

@@ -142,11 +142,15 @@ def _set_state(item: Any, state: Any) -> None:
         item.bit_generator.state = state
     elif isinstance(item, Tensor):
         item.copy_(state)
-    elif isinstance(item, list | np.ndarray):
-        item[:] = state
-    elif isinstance(item, dict):
-        item.clear()
-        item.update(state)
+    elif isinstance(item, list | dict | np.ndarray):
+        shapes = [getattr(x, "shape", type(x).__name__) for x in (item, state)]
+        if shapes[0] != shapes[1]:
+            raise ValueError("{} ≠ {}".format(*shapes))
+        if isinstance(item, dict):
+            item.clear()
+            item.update(state)
+        else:
+            item[:] = state
     else:
         item.load_state(state)
 

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,47 +19,15 @@ from chainrule import errors, nn, optim, recipes, viz
 from chainrule.recipes import Experiment, Reference
 from chainrule.text import _
 from chainrule.text.languages import language
-from chainrule.training import Callback, Loop, Source, Work, compile_program
+from chainrule.training import LambdaCallback
 from chainrule.viz import drawing
 
 X = np.random.default_rng(0).standard_normal((64, 3)).astype("f4")
 Y = X @ np.array([[1.0], [2.0], [3.0]], "f4")
 
 
-class Stop(Callback):
-    """Ctrl-C after so many steps."""
-
-    def __init__(self, after: int) -> None:
-        self.after = after
-
-    def on_chunk(self, trainer: Any) -> None:
-        if trainer.state.updates >= self.after:
-            raise KeyboardInterrupt
-
-
-class Rows(Source):
-    """One row a step, drawn from a state of its own."""
-
-    def __init__(self, stop: int) -> None:
-        self.dice, self.stop = np.random.default_rng(0), stop
-
-    def take(self, state: Any, most: int) -> Work | None:
-        if state.updates == self.stop:
-            raise KeyboardInterrupt
-        if state.step == 10:
-            return None
-        i = int(self.dice.integers(64))
-        return Work({"x": X[[i]], "y": Y[[i]]})
-
-    def state(self) -> dict[str, Any]:
-        return {"dice": self.dice.bit_generator.state}
-
-    def load_state(self, state: Any) -> None:
-        self.dice.bit_generator.state = state["dice"]
-
-
 def regression(experiment: Experiment, *, stop: int = 10**9) -> dict[str, Any]:
-    """Two stages of training and one that is kept; ``stop`` cuts it short."""
+    """A Trainer, a loop of its own and a stored result; ``stop`` cuts it short."""
     cr.manual_seed(experiment.seed)
     trainer = cr.Trainer(
         nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 1)),
@@ -64,42 +36,66 @@ def regression(experiment: Experiment, *, stop: int = 10**9) -> dict[str, Any]:
         seed=experiment.seed,
         **experiment.engine_options,
     )
-    how = {"epochs": 3, "batch_size": 8, "progress": False, "validation": (X, Y)}
-    trainer = experiment.fit("fitted", trainer, (X, Y), callbacks=Stop(stop), **how)
+    trainer = experiment.fit(
+        "fitted",
+        trainer,
+        (X, Y),
+        epochs=3,
+        batch_size=8,
+        progress=False,
+        validation=(X, Y),
+        callbacks=LambdaCallback(
+            on_chunk=lambda trainer: interrupt(trainer.state.updates >= stop)
+        ),
+    )
     print(f"fitted {trainer.epoch} epochs")
     model = trainer.model
     sgd = optim.SGD(model.parameters(), lr=0.01)
 
-    def step(x: cr.Tensor, y: cr.Tensor) -> Any:
+    @experiment.compile
+    def train(x: cr.Tensor, y: cr.Tensor) -> cr.Tensor:
+        x = x + 0.01 * cr.randn_like(x)  # draws from the default generator
         loss = ((model(x) - y) ** 2).mean()
         model.zero_grad()
         loss.backward()
         sgd.step()
-        return {"loss": loss}
+        return loss
 
-    types = {"x": "f32[1,3]", "y": "f32[1,1]"}
-    program = compile_program(
-        {"step": step},
-        types,
-        model=model,
-        optimizers=[sgd],
-        **experiment.engine_options,
-    )
-    loop = experiment.loop("looped", Loop(program, "step", Rows(stop - 24)), epochs=3)
-    best = experiment.cached(
-        "best", lambda: {"pair": (1, np.float32(0.1)), "x": model(X)}
-    )
+    rng, counts = np.random.default_rng(0), np.zeros(64)
+    losses: list[float] = []
+    best: dict[str, float] = {}
+    state: dict[str, Any] = {"model": model, "sgd": sgd, "rng": rng, "best": best}
+    for step in experiment.steps("looped", 30, **state, losses=losses, counts=counts):
+        interrupt(step >= stop - 24)
+        i = rng.integers(64)
+        losses.append(train(X[[i]], Y[[i]]).item())
+        counts[i] += 1
+        best["loss"] = min(losses)
+        if step % 10 == 0:
+            print(f"step {step}")
+    rounded = experiment.cached("rounded", lambda: (1, np.float32(0.1), best["loss"]))
     rows = model[0].weight.numpy()[:, None]
     experiment.draw("weights", viz.gallery.images, rows, title="W")
     weights = {k: np.asarray(v).tolist() for k, v in model.state_dict().items()}
-    losses = loop.history.steps_of("step")["loss"].tolist()
-    return {"weights": weights, "losses": losses, "best": best, "score": losses[-1]}
+    counted = counts.tolist()
+    return {
+        "weights": weights,
+        "losses": losses,
+        "counts": counted,
+        "rounded": rounded,
+        "score": losses[-1],
+    }
+
+
+def interrupt(when: bool) -> None:
+    if when:
+        raise KeyboardInterrupt
 
 
 @pytest.fixture
 def recipe(monkeypatch: pytest.MonkeyPatch) -> Any:
     """It stands in the registry as ``regression``."""
-    module = SimpleNamespace(SUMMARY="two stages", run=regression)
+    module = SimpleNamespace(SUMMARY="two stages", run=regression, SECONDS=800)
     module.REFERENCES = [Reference("score", at_most=1e9, source="nobody")]
     monkeypatch.setattr(recipes, "find", lambda name: module)
     return module
@@ -110,22 +106,110 @@ def performed(out: Path | None, again: bool = False, **options: Any) -> Any:
     return recipes.perform(experiment, again=again)
 
 
-@pytest.mark.parametrize("stops", [[1], [10, 12], [24, 25], [40], [3, 9, 27, 30, 50]])
+@pytest.mark.parametrize("every", [0, 1e9])
+@pytest.mark.parametrize("stops", [[1], [10, 24], [24, 25], [40], [3, 27, 30, 50]])
 def test_cut_short_it_goes_on_bit_for_bit(
-    recipe: Any, tmp_path: Path, stops: list[int], monkeypatch: pytest.MonkeyPatch
+    recipe: Any,
+    tmp_path: Path,
+    stops: list[int],
+    every: float,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    whole = performed(None)["result"]
+    """With a checkpoint after each step, and with one at the end alone."""
+
+    def run(out: Path | None) -> Any:
+        how: dict[str, Any] = {"engine": "numpy", "checkpoint_every": every}
+        return recipes.perform(Experiment("regression", out=out, **how), again=True)
+
+    whole, text = run(None)["result"], capsys.readouterr().out
     for stop in stops:
-        monkeypatch.setattr(
-            recipe,
-            "run",
-            lambda experiment, stop=stop: regression(experiment, stop=stop),
-        )
+        monkeypatch.setattr(recipe, "run", partial(regression, stop=stop))
         with pytest.raises(KeyboardInterrupt):
-            performed(tmp_path / "r", again=True)
+            run(tmp_path / "r")
     monkeypatch.setattr(recipe, "run", regression)
-    assert performed(tmp_path / "r", again=True)["result"] == whole
-    assert performed(tmp_path / "r", again=True)["result"] == whole  # all is read
+    for __ in range(2):  # the second time all is read
+        capsys.readouterr()
+        assert run(tmp_path / "r")["result"] == whole
+        assert capsys.readouterr().out == text
+
+
+def looped(out: Path, body: Any, count: int = 5, **state: Any) -> None:
+    """A loop in an experiment of its own."""
+    experiment = Experiment(out=out, checkpoint_every=1e9)
+    with experiment.running(again=True):
+        for step in experiment.steps("loop", count, **state):
+            body(step)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_a_loop_behind_its_step(number: int, tmp_path: Path) -> None:
+    """The step is finished and saved; a program that is killed says so."""
+    code = (
+        "import os, sys; from chainrule.recipes import Experiment;"
+        "out, number = sys.argv[1], int(sys.argv[2]); done = [];"
+        "experiment = Experiment(out=out, checkpoint_every=1e9);"
+        "steps = experiment.steps('loop', 5, done=done)\n"
+        "for step in steps:\n"
+        "    if step == 2 and number: os.kill(os.getpid(), number)\n"
+        "    done.append(step)\n"
+        "print(done)"
+    )
+
+    def run(number: int) -> Any:
+        command = [sys.executable, "-c", code, str(tmp_path), str(int(number))]
+        return subprocess.run(command, capture_output=True, text=True)
+
+    first = run(number)
+    assert first.returncode == -number or "KeyboardInterrupt" in first.stderr
+    assert first.stdout == ""
+    again = run(0)
+    assert again.stdout == "[0, 1, 2, 3, 4]\n"
+
+
+def test_an_error_within_a_step_releases_the_loop(tmp_path: Path) -> None:
+    """Its directory and the handlers of signals; the last checkpoint stays."""
+    before, done = signal.getsignal(signal.SIGINT), []
+
+    def body(step: int) -> None:
+        done.append(step)
+        if step == 3:
+            raise ZeroDivisionError
+
+    for __ in range(2):
+        with pytest.raises(ZeroDivisionError):
+            looped(tmp_path, body, done=[])
+        assert signal.getsignal(signal.SIGINT) is before
+    assert done == [0, 1, 2, 3] * 2
+
+
+@pytest.mark.parametrize("out", [True, False])
+def test_numbers_that_are_not_finite_are_refused(out: bool, tmp_path: Path) -> None:
+    """Wherever they are in the state."""
+    for name, item, spoil in (
+        ("model", model := nn.Linear(2, 1), lambda: model.bias.copy_([np.nan])),
+        ("losses", losses := [], lambda: losses.append(np.inf)),
+        (
+            "table",
+            table := {"a": np.zeros(2)},
+            lambda: table.update(a=np.full(2, np.nan)),
+        ),
+    ):
+        experiment = Experiment(out=tmp_path / name if out else None)
+        with pytest.raises(errors.NonFiniteError, match="before step 3") as caught:
+            [spoil() for __ in experiment.steps("loop", 3, **{name: item})]
+        assert name in str(caught.value)
+
+
+def test_a_checkpoint_of_another_loop(tmp_path: Path) -> None:
+    looped(tmp_path, lambda step: None, done=[1])
+    for state in ({"other": []}, {"done": nn.Linear(1, 1)}, {"done": np.zeros(7)}):
+        with pytest.raises(errors.CheckpointError, match="does not fit this loop"):
+            looped(tmp_path, lambda step: None, **state)
+    file = tmp_path / "loop" / "last.ckpt"
+    file.write_bytes(file.read_bytes()[:-3])
+    with pytest.raises(errors.CheckpointError, match="damaged"):
+        looped(tmp_path, lambda step: None, done=[])
 
 
 def test_a_kept_stage_is_made_once(tmp_path: Path) -> None:
@@ -135,10 +219,10 @@ def test_a_kept_stage_is_made_once(tmp_path: Path) -> None:
         made.append(n)
         return {"n": n, "rows": np.arange(3), "pair": (0.1, None)}
 
-    kept = [Experiment(out=tmp_path).keep("stage", make, 5) for _ in range(3)]
+    kept = [Experiment(out=tmp_path).cached("stage", make, 5) for _ in range(3)]
     assert made == [5]
     assert kept == [{"n": 5, "rows": [0, 1, 2], "pair": [0.1, None]}] * 3
-    assert Experiment().keep("stage", make, 5) == kept[0]
+    assert Experiment().cached("stage", make, 5) == kept[0]
 
 
 def test_two_stages_of_one_name_are_refused() -> None:
@@ -239,9 +323,16 @@ def test_what_is_said_cannot_be_markup(recipe: Any, tmp_path: Path) -> None:
     assert "&lt;script&gt;&amp;\\x1b[2J" in page
 
 
-def test_a_quick_one_is_held_against_nothing(recipe: Any) -> None:
-    experiment = Experiment("regression", engine="numpy", quick=True)
+def test_a_quick_one_is_compared_with_nothing(
+    recipe: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It says so, and what the full one takes."""
+    experiment = Experiment("regression", engine="numpy", quick=True, out=tmp_path)
     assert recipes.perform(experiment)["references"] == []
+    assert "about 13 minutes" in capsys.readouterr().out
+    if viz.can_plot():
+        assert "about 13 minutes" in (tmp_path / "report.html").read_text("utf-8")
+    assert "about 40 seconds" in recipes.quick_note(40)
 
 
 @pytest.mark.parametrize(

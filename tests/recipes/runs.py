@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import io
+import os
 import unicodedata
 from collections.abc import Callable, Generator, Iterable
 from pathlib import Path
@@ -15,6 +17,27 @@ from chainrule import recipes, viz
 from chainrule.recipes import Experiment
 from chainrule.recipes.experiment.stages import Stages
 from chainrule.training.loop import Loop
+
+#: Whether a test that a package is missing for fails; else it is skipped.
+ALL_PACKAGES = os.environ.get("CHAINRULE_TEST_PACKAGES") == "all"
+
+
+def missing(*modules: str) -> list[str]:
+    """Those of the modules that are not installed, unless all of them have to be."""
+    absent = [name for name in modules if importlib.util.find_spec(name) is None]
+    return [] if ALL_PACKAGES else absent
+
+
+def need(*modules: str) -> None:
+    """Skip the module that calls it where packages are missing."""
+    if absent := missing(*modules):
+        pytest.skip(f"needs {', '.join(absent)}", allow_module_level=True)
+
+
+def needing(*modules: str) -> Any:
+    """A mark that skips tests where packages are missing."""
+    absent = missing(*modules)
+    return pytest.mark.skipif(bool(absent), reason=f"needs {', '.join(absent)}")
 
 
 def quick(name: str, out: Path | None, **options: Any) -> dict[str, Any]:

@@ -9,11 +9,11 @@ import pytest
 
 from chainrule.recipes import Experiment, classical
 
-from .runs import check
+from .runs import check, need
 
 RECIPE = "classical"
 
-pytest.importorskip("sklearn")
+need("sklearn")
 
 IMAGES = np.random.default_rng(0).random((3, 12, 16))
 

@@ -12,11 +12,11 @@ import chainrule as cr
 from chainrule import nn
 from chainrule.recipes import clustering
 
-from .runs import check, quick
+from .runs import check, need, quick
 
 RECIPE = "clustering"
 
-pytest.importorskip("sklearn")
+need("sklearn")
 
 
 def test_the_best_names_of_all(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,11 +14,11 @@ from chainrule import errors, optim, recipes
 from chainrule.recipes import Experiment, dqn
 from chainrule.training import Environments
 
-from .runs import check
+from .runs import check, need
 
 RECIPE = "dqn"
 
-pytest.importorskip("gymnasium")
+need("gymnasium")
 TINY = replace(
     dqn.QUICK,
     total_steps=1300,

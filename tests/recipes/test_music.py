@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import pickle
 from collections import Counter
 from fractions import Fraction
@@ -15,13 +14,11 @@ import pytest
 import chainrule as cr
 from chainrule.recipes import Experiment, music
 
-from .runs import check
+from .runs import check, needing
 
 RECIPE = "music"
 
-PACKAGES = ("pyAudioAnalysis", "music21", "sklearn")
-HAS_DATA = all(importlib.util.find_spec(name) is not None for name in PACKAGES)
-needs_data = pytest.mark.skipif(not HAS_DATA, reason=f"needs {', '.join(PACKAGES)}")
+needs_data = needing("pyAudioAnalysis", "music21", "sklearn")
 
 TUNE = """\
 X: 7

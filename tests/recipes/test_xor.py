@@ -117,12 +117,10 @@ def test_the_network_can(whole: dict[str, Any]) -> None:
     json.dumps(whole["result"])
 
 
-@pytest.mark.parametrize("engine", ["numpy", "native"])
-def test_from_any_initial_weights(engine: str) -> None:
+def test_from_any_initial_weights() -> None:
     for seed in range(1, 5):
-        trainer, samples = xor.two_layers(Experiment(seed=seed, engine=engine))
-        assert trainer.evaluate(samples)["accuracy"] == 1
-        assert trainer.optimizer.steps == xor.EPOCHS  # all samples make one step
+        model = xor.two_layers(Experiment(seed=seed, engine="numpy"))
+        assert model(xor.X).numpy().argmax(1).tolist() == LABELS["XOR"]
 
 
 def planes(text: str) -> list[list[str]]:
@@ -168,4 +166,4 @@ def test_it_works_without_matplotlib(
     recipes.perform(Experiment("xor", engine="numpy", out=tmp_path / "xor"))
     assert "▒" in capsys.readouterr().out
     files = {p.name for p in (tmp_path / "xor").iterdir()}
-    assert files == {"recipe.json", "metrics.json"}
+    assert files == {"recipe.json", "metrics.json", "network"}

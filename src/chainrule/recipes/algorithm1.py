@@ -347,7 +347,7 @@ def run(experiment: Experiment, *, limit: int = 1000) -> dict[str, Any]:
     """Print Algorithm 1, run it on both networks, and compare with the Trainer.
 
     Args:
-        experiment: the seed is that of initial weights and the order of the samples.
+        experiment: the seed of initial weights and the order of the samples.
         limit: how many images of MNIST to learn from.
     """
     print(inspect.getsource(algorithm1))

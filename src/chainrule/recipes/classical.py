@@ -337,10 +337,10 @@ def stars(figure: Any, images: np.ndarray, side: int) -> None:
 
 
 def run(experiment: Experiment) -> dict[str, Any]:
-    """Run the experiment: compare features and methods on both data sets.
+    """Compare features and methods on both data sets.
 
     Args:
-        experiment: the seed is that of trees, of initial weights and of order.
+        experiment: the seed of trees, of initial weights and of order.
     """
     tasks = {"digits": digits(experiment), "mnist": mnist(experiment)}
     return {name: compare(experiment, name, task) for name, task in tasks.items()}

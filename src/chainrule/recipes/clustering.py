@@ -217,10 +217,10 @@ def put(name: str, train: Found, test: Found) -> None:
 
 
 def run(experiment: Experiment) -> dict[str, Any]:
-    """Run the experiment: cluster pixels, codes and refined codes.
+    """Cluster pixels, codes and refined codes.
 
     Args:
-        experiment: the seed is that of initial weights, of order and draws, of k-means.
+        experiment: the seed of initial weights, of order and draws, of k-means.
     """
     decomposition = experiment.package("sklearn.decomposition", "chainrule[sklearn]")
     count = 1500 if experiment.quick else IMAGES

@@ -351,7 +351,7 @@ def run(experiment: Experiment) -> dict[str, Any]:
     """Pretrain, then fine-tune with all labels and with few.
 
     Args:
-        experiment: the seed is that of initial weights, orders and what units draw.
+        experiment: the seed of initial weights, orders and what units draw.
     """
     train, test = cr.data.mnist()
     if experiment.quick:

@@ -186,13 +186,13 @@ class Recurrent(nn.Module):
         return self.scores(self.dropout(states)).transpose(1, 2)
 
 
-def invent(following: Following, dice: np.random.Generator, count: int) -> list[str]:
+def invent(following: Following, rng: np.random.Generator, count: int) -> list[str]:
     """Draw names letter by letter from p, all at the same time."""
     made, going = [""] * count, list(range(count))
     while going:
         z = following([made[i] for i in going])
         p = np.exp(z - z.max(1, keepdims=True))
-        reached = p.cumsum(1) > dice.random((len(going), 1)) * p.sum(1, keepdims=True)
+        reached = p.cumsum(1) > rng.random((len(going), 1)) * p.sum(1, keepdims=True)
         drawn = reached.argmax(1)
         for i, letter in zip(going, drawn):
             made[i] += LETTERS[letter]
@@ -208,8 +208,8 @@ class Diary(Callback):
 
     def note(self, trainer: cr.Trainer) -> None:
         """Store five names that the network invents at this epoch."""
-        dice = np.random.default_rng([self.seed, trainer.epoch])
-        made = invent(self.following(trainer), dice, 7)
+        rng = np.random.default_rng([self.seed, trainer.epoch])
+        made = invent(self.following(trainer), rng, 7)
         trainer.notes = {**trainer.notes, str(trainer.epoch): made}
         self.say(trainer)
 
@@ -311,7 +311,7 @@ def draw_letters(figure: Any, table: np.ndarray) -> None:
 
 
 def run(experiment: Experiment) -> dict[str, Any]:
-    """Run the experiment: count n-grams, train both networks, and compare.
+    """Count n-grams, train both networks, and compare.
 
     Args:
         experiment: the seed of weights, order and made-up names, not of the split.

@@ -185,10 +185,8 @@ Look = Callable[[np.ndarray], np.ndarray]
 
 def look_at(experiment: Experiment, model: Network, layer: int) -> Look:
     """Return a compiled function: images (n, 1, h, w) → z of a layer."""
-    look = cr.compile(
-        lambda images: model.seen(images, layer), **experiment.engine_options
-    )
-    return lambda images: look(cr.tensor(images)).numpy()
+    look = experiment.compile(lambda images: model.seen(images, layer))
+    return lambda images: look(images).numpy()
 
 
 def excited(look: Look, layer: int, images: np.ndarray) -> dict[str, Any]:
@@ -239,7 +237,7 @@ def climber(experiment: Experiment, model: Network, layer: int, scale: Any) -> A
         rate = 1 / (small + 8 * smooth + 1)  # what is subtracted bends less than that
         return (x + rate * cr.grad(worth)(x, small, smooth)).clip(0, 1)
 
-    return cr.compile(climb, **experiment.engine_options)
+    return experiment.compile(climb)
 
 
 def maximised(climb: Any, layer: int, maps: int, steps: int) -> dict[str, np.ndarray]:
@@ -345,7 +343,7 @@ def apart(
             made.append(a.flatten(1))
         return (*made, model.scores(made[-1]))
 
-    look, levels = cr.compile(features, **experiment.engine_options), len(LAYERS) + 2
+    look, levels = experiment.compile(features), len(LAYERS) + 2
 
     def each(data: cr.data.Dataset) -> list[np.ndarray]:
         parts = np.split(data.x[:].reshape(-1, 1, 28, 28), len(data) // 500)
@@ -361,10 +359,10 @@ def apart(
 
 
 def run(experiment: Experiment) -> dict[str, Any]:
-    """Run the experiment: train the network, and visualise its layers.
+    """Train the network, and visualise its layers.
 
     Args:
-        experiment: the seed is that of the initial weights and of the order of samples.
+        experiment: the seed of the initial weights and of the order of samples.
     """
     count = 1000 if experiment.quick else 10000
     known, test = (part.take(count) for part in cr.data.mnist())

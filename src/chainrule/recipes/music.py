@@ -375,10 +375,10 @@ How to design a network that recognises the style of music (1.8):
 
 
 def run(experiment: Experiment) -> dict[str, Any]:
-    """Run the experiment: genres, dances, and a conclusion.
+    """Genres, dances, and a conclusion.
 
     Args:
-        experiment: the seed is that of the splits, the initial weights and the order.
+        experiment: the seed of the splits, the initial weights and the order.
 
     Raises:
         ArgumentError: scikit-learn, pyAudioAnalysis or music21 is not installed.

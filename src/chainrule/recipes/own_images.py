@@ -278,7 +278,7 @@ def draw(experiment: Experiment, data: cr.data.Dataset, found: dict[str, Any]) -
 
 
 def run(experiment: Experiment, *, data: str | None = None) -> dict[str, Any]:
-    """Run the experiment: learn to classify the images of a folder.
+    """Learn to classify the images of a folder.
 
     Args:
         experiment: the seed of the first split, of initial weights, order and draws.

@@ -125,6 +125,7 @@ class Agent(nn.Module):
 
 def network(inputs: int, outputs: int, gain: float) -> nn.Sequential:
     """Return a network with two layers of 64 tanh and orthogonal initial weights."""
+    layers: list[Any]
     layers = [nn.Linear(inputs, 64), nn.Linear(64, 64), nn.Linear(64, outputs)]
     for layer, g in zip(layers, (math.sqrt(2), math.sqrt(2), gain)):
         nn.init.orthogonal_(layer.weight, g)
@@ -221,12 +222,12 @@ def learning(
 
     @experiment.compile
     def learn(
-        observations: cr.Tensor,
-        actions: cr.Tensor,
-        log_probs: cr.Tensor,
-        values: cr.Tensor,
-        advantages: cr.Tensor,
-        returns: cr.Tensor,
+        observations: Any,
+        actions: Any,
+        log_probs: Any,
+        values: Any,
+        advantages: Any,
+        returns: Any,
     ) -> Any:
         advantages = (advantages - advantages.mean()) / (advantages.std() + 1e-8)
         scores = agent.actor(observations)
@@ -235,21 +236,15 @@ def learning(
         gain = cr.minimum(ratio * advantages, clipped_ratio * advantages).mean()
         value = agent.critic(observations)[:, 0]
         near = values + (value - values).clamp(-s.clip, s.clip)
-        value_loss = (
-            0.5 * cr.maximum((value - returns) ** 2, (near - returns) ** 2).mean()
-        )
+        errors = cr.maximum((value - returns) ** 2, (near - returns) ** 2)
+        value_loss = 0.5 * errors.mean()
         entropy = policy.entropy(scores).mean()
         loss = s.value * value_loss - gain - s.entropy * entropy
         agent.zero_grad()
         loss.backward()
         optimizer.step()
         clipped = ((ratio - 1).abs() > s.clip).astype("float32").mean()
-        return {
-            "loss": loss,
-            "critic": value_loss,
-            "entropy": entropy,
-            "clipped": clipped,
-        }
+        return loss, value_loss, entropy, clipped
 
     return learn
 
@@ -258,11 +253,7 @@ def learning(
 
 
 def rollout(
-    world: Environments,
-    act: Any,
-    policy: Categorical,
-    rng: np.random.Generator,
-    s: Settings,
+    world: Environments, act: Any, policy: Categorical, rng: Any, s: Settings
 ) -> list[np.ndarray]:
     """Act in the environments; return the columns of a batch for :func:`learning`.
 
@@ -322,10 +313,8 @@ def train(experiment: Experiment, name: str, s: Settings) -> dict[str, Any]:
     agent = Agent(tests.seen.shape[1], actions, real)
     policy = Normal(agent) if real else Categorical(agent)
     optimizer = adam(agent, s)
-    act, learn = (
-        acting(experiment, agent, policy),
-        learning(experiment, policy, optimizer, s),
-    )
+    act = acting(experiment, agent, policy)
+    learn = learning(experiment, policy, optimizer, s)
     rng = np.random.default_rng([int(seeds[0]), 1])
 
     def likeliest(observations: np.ndarray) -> np.ndarray:
@@ -338,22 +327,21 @@ def train(experiment: Experiment, name: str, s: Settings) -> dict[str, Any]:
 
     test_rng = np.random.default_rng([int(seeds[2]), 1])
     untrained = float(tests.play(drawn)[0].mean())
-    log: dict[str, list[float]]
-    log = {key: [] for key in ("loss", "critic", "entropy", "clipped")}
+    log: list[list[float]] = []  # losses, entropy, share clipped, by update
     state = {"agent": agent, "optimizer": optimizer, "world": world, "rng": rng}
     for __ in experiment.steps(name, s.rounds, **state, log=log):
         batch = rollout(world, act, policy, rng, s)
         epochs = [rng.permutation(s.batch) for __ in range(s.update_epochs)]
         for rows in np.concatenate(epochs).reshape(s.updates, -1):
-            for key, value in learn(*(column[rows] for column in batch)).items():
-                log[key].append(value.item())
+            figures = learn(*(column[rows] for column in batch))
+            log.append([figure.item() for figure in figures])
 
     frames: list[np.ndarray] = []
     returns, __ = tests.play(likeliest, frames.append)
     episodes = np.array(world.episodes)
     training = float(episodes[-100:, 1].mean())
-    first, last = np.mean(log["entropy"][: s.updates]), log["entropy"][-1]
-    clipped = float(np.mean(log["clipped"]))
+    __, __, entropy, clipped = np.transpose(log)
+    first, last = float(entropy[: s.updates].mean()), float(entropy[-1])
     say(
         "\n{name}: {steps} steps, {episodes} episodes, {updates} updates\n"
         "   the likeliest action, {tests} episodes: {test:.1f} ± {spread:.1f}\n"
@@ -362,53 +350,38 @@ def train(experiment: Experiment, name: str, s: Settings) -> dict[str, Any]:
         name=name,
         steps=world.steps,
         episodes=len(episodes),
-        updates=len(log["loss"]),
+        updates=len(log),
         tests=s.episodes,
         test=returns.mean(),
         spread=returns.std(),
         training=training,
         first=first,
         last=last,
-        clipped=clipped,
+        clipped=clipped.mean(),
     )
     say("   before training, actions drawn: {untrained:.1f}", untrained=untrained)
-    show(experiment, name, episodes, log, frames)
+    title = f"{name}: the return of the episodes"
+    experiment.draw(f"{name}-returns", viz.scenes.returns, episodes, title=title)
+    thin = max(1, len(entropy) // 1000)
+    experiment.draw(
+        f"{name}-policy",
+        viz.gallery.lines,
+        {"entropy": entropy[::thin], "clipped": clipped[::thin]},
+        title=f"{name}: entropy, and the share that is clipped",
+        across=_("step of learning, one of {thin}", thin=thin),
+        log=False,
+    )
+    shown = frames[:: 25 if experiment.quick else 1 + len(frames) // 100]
+    title = _("{name}: an episode", name=name)
+    experiment.film(name, viz.scenes.SCENES[name], shown, title=title, seconds=0.05)
     return {
         "test": float(returns.mean()),
         "spread": float(returns.std()),
         "untrained": untrained,
         "training": training,
-        "clipped": clipped,
-        "entropy": [float(first), last],
+        "clipped": float(clipped.mean()),
+        "entropy": [first, last],
     }
-
-
-def show(
-    experiment: Experiment, name: str, episodes: Any, log: Any, frames: Any
-) -> None:
-    """Draw the learning curves, and the first test episode as a film."""
-    experiment.draw(
-        f"{name}-returns",
-        viz.scenes.returns,
-        episodes,
-        title=f"{name}: the return of the episodes",
-    )
-    thin = max(1, len(log["loss"]) // 1000)
-    experiment.draw(
-        f"{name}-policy",
-        viz.gallery.lines,
-        {key: log[key][::thin] for key in ("entropy", "clipped")},
-        title=f"{name}: entropy, and the share that is clipped",
-        across=_("step of learning, one of {thin}", thin=thin),
-        log=False,
-    )
-    experiment.film(
-        name,
-        viz.scenes.SCENES[name],
-        frames[:: 25 if experiment.quick else 1 + len(frames) // 100],
-        title=_("{name}: an episode", name=name),
-        seconds=0.05,
-    )
 
 
 def run(experiment: Experiment) -> dict[str, Any]:

@@ -340,10 +340,10 @@ def draw_returns(
 
 
 def run(experiment: Experiment) -> dict[str, Any]:
-    """Run the experiment: learn three environments, and compare with exact values.
+    """Learn three environments, and compare with exact values.
 
     Args:
-        experiment: the seed is that of the worlds and of what is tried in them.
+        experiment: the seed of the worlds and of what is tried in them.
     """
     gymnasium = experiment.package("gymnasium", "chainrule[rl]")
     print("Q(s, a) ← Q(s, a) + α [r + γ maxₐ′ Q(s′, a′) − Q(s, a)]")

@@ -194,7 +194,7 @@ def smooth(losses: np.ndarray, over: int = 25) -> tuple[np.ndarray, np.ndarray]:
 def answers(experiment: Experiment, model: Reader, x: np.ndarray) -> np.ndarray:
     """Return a network's outputs after every step, (N, T, outputs)."""
     with cr.no_grad():
-        said = cr.compile(model.each, **experiment.engine_options)
+        said = experiment.compile(model.each)
         return np.concatenate([said(part).numpy() for part in np.split(x, 10)])
 
 

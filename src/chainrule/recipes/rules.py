@@ -348,16 +348,16 @@ def by_networks(
     seen = cr.tensor((y >= 0) & (np.arange(y.shape[1]) != cells[:, :1])).float()
     adam = optim.AdamW(model.parameters(), lr=LR, weight_decay=DECAY)
 
-    def step() -> None:
+    @experiment.compile
+    def train() -> None:
         model.zero_grad()
         scores = model(inputs).reshape(-1, 2)
         each = nn.functional.cross_entropy(scores, labels.reshape(-1), reduction="none")
         (each * seen.reshape(-1)).sum().backward()
         adam.step()
 
-    compiled = cr.compile(step, **experiment.engine_options)
     for __ in range(STEPS):
-        compiled()
+        train()
     return model(inputs).numpy().argmax(2)[np.arange(len(cells)), cells[:, 0]].tolist()
 
 
@@ -388,16 +388,19 @@ def learned(experiment: Experiment, clingo: Any, animals: Zoo) -> dict[str, Any]
 
 
 def run(experiment: Experiment) -> dict[str, Any]:
-    """Run the experiment: rules, their reasons and their cost, and learners.
+    """Show rules, their reasons and their cost, and learners.
 
     Args:
-        experiment: the seed is that of the orders of animals and of initial weights.
+        experiment: the seed of the orders of animals and of initial weights.
     """
     clingo = experiment.package("clingo", "chainrule[rules]")
     experiment.package("sklearn", "chainrule[sklearn]")
     animals = zoo(experiment)
-    told = {"birds": birds(clingo), "zoo": fill(experiment, clingo, animals)}
-    return told | {"left_out": learned(experiment, clingo, animals)}
+    return {
+        "birds": birds(clingo),
+        "zoo": fill(experiment, clingo, animals),
+        "left_out": learned(experiment, clingo, animals),
+    }
 
 
 if __name__ == "__main__":

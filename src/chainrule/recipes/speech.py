@@ -227,10 +227,10 @@ def draw_voices(figure: Any, x: np.ndarray, y: np.ndarray) -> None:
 
 
 def run(experiment: Experiment) -> dict[str, Any]:
-    """Run the experiment: choose a network, train it, test it once, and analyse it.
+    """Choose a network, train it, test it once, and analyse it.
 
     Args:
-        experiment: the seed is that of the folds, the initial weights and the order.
+        experiment: the seed of the folds, the initial weights and the order.
 
     Raises:
         ArgumentError: the package aeon, which has the data, is not installed.

@@ -266,7 +266,7 @@ def _scores(task: Task, row: dict[str, Any]) -> str:
 
 
 def run(experiment: Experiment, *, splits: int | None = None) -> dict[str, Any]:
-    """Run the experiment: compare networks and linear models on both tables.
+    """Compare networks and linear models on both tables.
 
     The engine ``"auto"`` is NumPy here: these networks have learned before a compiler
     for thirty of them would be done.

@@ -374,7 +374,7 @@ def put_words(figure: Any, worth: dict[str, float]) -> None:
 
 
 def run(experiment: Experiment) -> dict[str, Any]:
-    """Run the experiment: compare the network and linear models on both data sets.
+    """Compare the network and linear models on both data sets.
 
     Args:
         experiment: the seed of the first split, of initial weights and of order.

@@ -287,10 +287,10 @@ def styles(experiment: Experiment, named: dict[str, Sounds]) -> dict[str, Any]:
 
 
 def run(experiment: Experiment, *, data: str | None = None) -> dict[str, Any]:
-    """Run the experiment: generate tones, learn the instruments, classify recordings.
+    """Generate tones, learn the instruments, classify recordings.
 
     Args:
-        experiment: the seed is that of the tones, the initial weights and the order.
+        experiment: the seed of the tones, the initial weights and the order.
         data: a folder of WAV files, or of folders of them, one a style.
 
     Raises:

@@ -123,7 +123,7 @@ def matrix(values: np.ndarray) -> list[str]:
 
 
 def run(experiment: Experiment, *, lr: float = LR) -> dict[str, Any]:
-    """Run the experiment: print all numbers, and compare one step in three ways.
+    """Print all numbers, and compare one step in three ways.
 
     Args:
         experiment: nothing here is random.

@@ -123,10 +123,11 @@ def peer(compiled: bool) -> Side:
             return F.cross_entropy(scores.flatten(0, 1), window[:, 1:].flatten())
 
         used = torch.compile(cost) if compiled else cost
-        source = gpt.Windows(TEXT.train, S, trial.seed)
 
         def batch(i: int) -> torch.Tensor:
-            rows = gpt.windows(TEXT.train, source.draw(i), S.block)
+            rng = np.random.default_rng([trial.seed, i])
+            starts = rng.integers(0, len(TEXT.train) - S.block, S.batch)
+            rows = gpt.windows(TEXT.train, starts, S.block)
             return torch.from_numpy(rows.astype(np.int64))
 
         used(batch(0)).backward()

@@ -103,7 +103,7 @@ def test_a_letter_of_unseen_names(whole: dict[str, Any], folder: Path) -> None:
     assert whole["result"]["gain"]["network"] == pytest.approx(
         found["test"] - test["the network"]
     )
-    assert f"the network            {test['the network']:.3f}" in whole["text"]
+    assert f"the network           {test['the network']:.3f}" in whole["text"]
     assert test["the network"] < test["how often it comes"]
 
 

@@ -152,7 +152,8 @@ def test_recordings_of_ones_own(tmp_path: Path) -> None:
     assert set(result["own"].values()) <= set(timbre.INSTRUMENTS)
     assert "Your recordings come closest to" in text
     options = {"data": str(tmp_path / "styles")}
-    result = quick("timbre", tmp_path / "b", options=options)["result"]
+    second = quick("timbre", tmp_path / "b", options=options)
+    result, text = second["result"], second["text"]
     assert result["own"]["styles"] == ["flute", "plucked string"]
     assert result["own"]["accuracy"] > 0.8
     assert "of 16 half seconds of other files" in text

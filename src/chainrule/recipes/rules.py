@@ -35,6 +35,7 @@ from __future__ import annotations
 import csv
 import io
 import tarfile
+import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -142,7 +143,11 @@ def why(atom: Atom, rules: Sequence[Rule], proved: dict[Atom, Rule]) -> list[str
 def put(atom: Atom, rules: Sequence[Rule], proved: dict[Atom, Rule]) -> None:
     """Print a conclusion with its reasons."""
     begin = f"   {'{}({})'.format(*atom):27}"
-    print(begin + f"\n{' ' * len(begin)}".join(why(atom, rules, proved)))
+    wrapped = textwrap.TextWrapper(88, initial_indent=begin)
+    wrapped.subsequent_indent = " " * len(begin)
+    for reason in why(atom, rules, proved):
+        print(wrapped.fill(reason))
+        wrapped.initial_indent = wrapped.subsequent_indent
 
 
 # -- 1: the bird and the penguin -------------------------------------------------------
@@ -274,9 +279,8 @@ def fill(experiment: Experiment, clingo: Any, animals: Zoo) -> dict[str, Any]:
     axes = {"across": _("animals"), "up": _("statements"), "log": False}
     names = ("together", "classes given", "defaults", "exceptions")
     curves = dict(zip(names, (mean.sum(1), *mean.T)))
-    experiment.draw(
-        "rules", viz.gallery.lines, curves, title=_("rules and animals"), **axes
-    )
+    title = _("rules and animals")
+    experiment.draw("rules", viz.gallery.lines, curves, title=title, **axes)
     return {
         "known": len(known),
         "right": right / len(known),

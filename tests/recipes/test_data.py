@@ -10,13 +10,16 @@ from __future__ import annotations
 import ast
 import re
 import shlex
+import subprocess
+import sys
 import tomllib
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from chainrule import recipes
+from chainrule import cli, recipes
 from tests.test_docs import ROOT
 
 PAGE = (ROOT / "docs" / "data.md").read_text("utf-8")
@@ -116,6 +119,21 @@ def test_the_file_of_the_data_packages() -> None:
     for name, version in pinned:
         assert f"| {name} | {version} |" in section
     assert {one.strip("[]") for one in asked if one[0] == "["} <= set(brings("all"))
+
+
+def test_the_command_installs_that_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    commands: list[list[str]] = []
+
+    def run(command: list[str], **options: Any) -> Any:
+        commands.append(command)
+        return subprocess.CompletedProcess(command, returncode=len(commands) - 1)
+
+    monkeypatch.setattr(subprocess, "run", run)
+    codes = [cli.run(["recipes", "--install-data"]) for __ in range(2)]
+    assert codes == [0, 1]  # what pip says
+    (python, *words, file), __ = commands
+    assert (python, Path(file).name) == (sys.executable, "data.txt")
+    assert words == ["-m", "pip", "install", "--no-deps", "--require-hashes", "-r"]
 
 
 def test_the_readers_of_this_test() -> None:

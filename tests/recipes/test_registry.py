@@ -98,7 +98,7 @@ def test_what_every_recipe_says_of_itself(name: str) -> None:
     assert f"chainrule train {name}\n" in recipe.__doc__
     assert f"python -m {recipe.__name__}" in recipe.__doc__
     lines = source(name).read_text(encoding="utf-8").splitlines()
-    assert len(lines) < 410
+    assert len(lines) < 420
 
 
 @pytest.mark.parametrize("name", recipes.names())

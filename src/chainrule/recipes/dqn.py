@@ -38,7 +38,7 @@ from chainrule.text import _, say
 from chainrule.training import Environments
 
 SUMMARY = _("deep Q-learning: replay memory, target network; CartPole and Acrobot")
-SECONDS = 75
+SECONDS = 120
 REFERENCES = [
     Reference("CartPole-v1.test", at_least=488, source="CleanRL, dqn.py: 488.7 ± 16.1"),
     Reference("Acrobot-v1.test", at_least=-91.5, source="CleanRL, dqn.py: −91.5 ± 7.2"),
@@ -210,11 +210,12 @@ def explore(
     actions: int,
 ) -> None:
     """Act with the best action or, with probability ε, any; remember what came."""
-    draws, random_actions = rng.random(steps), rng.integers(actions, size=steps)
-    for draw, random_action in zip(draws, random_actions):
+    at_random = rng.random(steps) < epsilon(world.steps + np.arange(steps), s)
+    random_actions = rng.integers(actions, size=(steps, 1))
+    for i in range(steps):
         before = world.seen
-        if draw < epsilon(world.steps, s):
-            action = np.array([random_action])
+        if at_random[i]:
+            action = random_actions[i]
         else:
             action = greedy(before)
         moved = world.step(action)

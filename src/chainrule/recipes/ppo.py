@@ -43,7 +43,7 @@ from chainrule.text import _, say
 from chainrule.training import Environments
 
 SUMMARY = _("proximal policy optimisation: CartPole, Acrobot and Pendulum")
-SECONDS = 45
+SECONDS = 60
 REFERENCES = [
     Reference("CartPole-v1.test", at_least=490, source="CleanRL, ppo.py: 492.4 ± 13.1"),
     Reference("Acrobot-v1.test", at_least=-89.9, source="CleanRL, ppo.py: −89.9 ± 6.3"),

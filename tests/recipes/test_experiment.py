@@ -146,7 +146,8 @@ def looped(out: Path, body: Any, count: int = 5, **state: Any) -> None:
 def test_a_signal_ends_a_loop_behind_its_step(number: int, tmp_path: Path) -> None:
     """The step is finished and saved; a program that is killed says so."""
     code = (
-        "import os, sys; from chainrule.recipes import Experiment;"
+        "import os, signal, sys; from chainrule.recipes import Experiment;"
+        "signal.signal(signal.SIGINT, signal.default_int_handler);"  # if ignored here
         "out, number = sys.argv[1], int(sys.argv[2]); done = [];"
         "experiment = Experiment(out=out, checkpoint_every=1e9);"
         "steps = experiment.steps('loop', 5, done=done)\n"

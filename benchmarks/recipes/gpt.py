@@ -113,10 +113,10 @@ def peer(compiled: bool) -> Side:
 
         def rate(step: int) -> float:
             if step < warm:
-                return gpt.LR * (1 / warm + (1 - 1 / warm) * step / warm)
+                return S.lr * (1 / warm + (1 - 1 / warm) * step / warm)
             share = (step - warm) / (S.steps - warm)
-            fall = (gpt.LR - gpt.LAST_LR) / 2
-            return gpt.LAST_LR + fall * (1 + math.cos(math.pi * share))
+            fall = (S.lr - S.lr / 10) / 2
+            return S.lr / 10 + fall * (1 + math.cos(math.pi * share))
 
         def cost(window: torch.Tensor) -> torch.Tensor:
             scores = model(window[:, :-1])

@@ -42,7 +42,7 @@ def chainrule(trial: Trial) -> Run:
     parts = recipe.layers(recipe.WIDTHS), recipe.layers(recipe.WIDTHS[::-1])
     model = nn.Sequential(recipe.shaken(), *parts)
     adam = cr.optim.Adam(lr=cr.optim.OneCycleLR(recipe.LR))
-    how: Any = {"seed": trial.seed, "metrics": (), **trial.how}
+    how: Any = {"seed": trial.seed, "metrics": (), **trial.engine_options}
     trainer = cr.Trainer(model, loss=nn.MSELoss(), optimizer=adam, **how)
     how = {"epochs": passes(trial), "batch_size": recipe.BATCH_SIZE}
     yield from epochs(trainer, (x, x), **how)

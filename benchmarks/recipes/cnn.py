@@ -29,7 +29,7 @@ def sides(name: str) -> dict[str, Side]:
         """The recipe's Trainer."""
         train, test, budget = data(trial)
         network = recipe.network(trial.seed)
-        trainer = recipe.trainer(network, seed=trial.seed, **trial.how)
+        trainer = recipe.trainer(network, seed=trial.seed, **trial.engine_options)
         yield from epochs(trainer, train, **budget)
         return {"accuracy": trainer.evaluate(test)["accuracy"]}
 

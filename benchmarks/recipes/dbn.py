@@ -15,7 +15,7 @@ import numpy as np
 from turns import Run, Trial, arguments, compare
 
 import chainrule as cr
-from chainrule.recipes import dbn
+from chainrule.recipes import dbn, shuffled
 
 
 def images(trial: Trial) -> list[np.ndarray]:
@@ -40,10 +40,13 @@ def rebuilt(test: np.ndarray, w: Any, b: Any, c: Any) -> dict[str, float]:
 def chainrule(trial: Trial) -> Run:
     train, test = images(trial)
     hidden, epochs = sizes(trial)
-    machine, loop = dbn.machine_loop(trial, train, hidden, level=1)
+    steps = epochs * (len(train) // dbn.BATCH_SIZE)
+    machine, sgd = dbn.new_machine(trial.seed, train.shape[1], hidden, steps, level=1)
+    step = dbn.training_step(trial, machine, sgd)
     yield
     for epoch in range(epochs):
-        loop.run(epochs=epoch + 1)
+        for rows in shuffled(len(train), dbn.BATCH_SIZE, trial.seed + 1, epoch):
+            step(train[rows])
         yield
     names = ("weight", "visible_bias", "hidden_bias")
     return rebuilt(test, *(getattr(machine, name).numpy() for name in names))

@@ -19,8 +19,9 @@ from torch import nn
 from turns import Run, Side, Trial, arguments, compare
 
 import chainrule as cr
+from chainrule import optim
 from chainrule.recipes import dqn
-from chainrule.training import Environments, Loop
+from chainrule.training import Environments
 
 ACTIONS = {"CartPole-v1": 2, "Acrobot-v1": 3}
 PIECES = 50
@@ -33,22 +34,33 @@ def tested(world: Environments, name: str, seed: int, act: Any) -> dict[str, flo
     return {"greedy": float(returns.mean()), "training": training}
 
 
-def ours(name: str, how: dqn.Settings) -> Side:
+def ours(name: str, s: dqn.Settings) -> Side:
     """The recipe's loop, without the tests on the way."""
 
     def side(trial: Trial) -> Run:
-        source = dqn.Experience(name, ACTIONS[name], how, trial.seed)
+        world = Environments(name, seed=trial.seed)
+        rng = np.random.default_rng([trial.seed, 1])
         cr.manual_seed(trial.seed)
-        agent = dqn.Agent(source.seen, ACTIONS[name])
-        program = dqn.compiled(
-            agent, source.seen, ACTIONS[name], how, threads=trial.threads
-        )
-        loop = Loop(program, "learn", source)
+        observations, actions = world.seen.shape[1], ACTIONS[name]
+        buffer = dqn.ReplayBuffer(s.buffer_size, observations)
+        agent = dqn.Agent(observations, actions)
+        adam = optim.Adam(agent.online.parameters(), lr=s.lr)
+        learn = dqn.learning(trial, agent, adam, s.gamma)
+        q_values = trial.compile(agent.online)
+
+        def greedy(rows: np.ndarray) -> np.ndarray:
+            return q_values(rows).numpy().argmax(1)
+
         yield
-        for piece in range(1, PIECES + 1):
-            loop.run(updates=how.updates * piece // PIECES)
-            yield
-        return tested(source.world, name, trial.seed, dqn.greedy(program))
+        for round_ in range(s.rounds):
+            for __ in range(s.updates):
+                steps = s.train_every + (0 if buffer.count else s.learning_starts)
+                dqn.explore(world, greedy, buffer, rng, steps, s, actions)
+                learn(*buffer.sample(s.batch_size, rng))
+            agent.target.load_state_dict(agent.online.state_dict())
+            if (round_ + 1) * PIECES // s.rounds > round_ * PIECES // s.rounds:
+                yield
+        return tested(world, name, trial.seed, greedy)
 
     return side
 
@@ -62,7 +74,7 @@ def network(seen: int, actions: int) -> nn.Module:
     )
 
 
-def theirs(name: str, how: dqn.Settings) -> Side:
+def theirs(name: str, s: dqn.Settings) -> Side:
     """CleanRL's dqn.py."""
 
     def side(trial: Trial) -> Run:
@@ -73,31 +85,31 @@ def theirs(name: str, how: dqn.Settings) -> Side:
         seen = world.seen.shape[1]
         q, target = (network(seen, ACTIONS[name]) for _ in range(2))
         target.load_state_dict(q.state_dict())
-        adam = torch.optim.Adam(q.parameters(), lr=how.lr, fused=True)
-        memory = np.zeros((how.room, 2 * seen + 3), np.float32)
+        adam = torch.optim.Adam(q.parameters(), lr=s.lr, fused=True)
+        memory = np.zeros((s.buffer_size, 2 * seen + 3), np.float32)
 
         def best(rows: np.ndarray) -> np.ndarray:
             with torch.inference_mode():
                 return q(torch.from_numpy(rows)).argmax(1).numpy()
 
         yield
-        for step in range(how.steps):
+        for step in range(s.total_steps):
             before = world.seen
-            if dice.random() < dqn.epsilon(step, how):
+            if dice.random() < dqn.epsilon(step, s):
                 action = dice.integers(ACTIONS[name], size=1)
             else:
                 action = best(before)
             moved = world.step(action)
-            row = memory[step % how.room]
+            row = memory[step % s.buffer_size]
             row[:seen], row[seen : 2 * seen] = before[0], moved.after[0]
             row[2 * seen :] = action[0], moved.rewards[0], moved.terminated[0]
-            if step >= how.start and (step + 1) % how.every == 0:
-                held = min(step + 1, how.room)
-                rows = memory[dice.integers(held, size=how.batch)]
-                learn(q, target, adam, torch.from_numpy(rows), seen, how)
-            if step >= how.start and (step + 1) % how.follow == 0:
+            if step >= s.learning_starts and (step + 1) % s.train_every == 0:
+                held = min(step + 1, s.buffer_size)
+                rows = memory[dice.integers(held, size=s.batch_size)]
+                learn(q, target, adam, torch.from_numpy(rows), seen, s)
+            if step >= s.learning_starts and (step + 1) % s.target_update == 0:
                 target.load_state_dict(q.state_dict())
-            if (step + 1) % (how.steps // PIECES) == 0:
+            if (step + 1) % (s.total_steps // PIECES) == 0:
                 yield
         return tested(world, name, trial.seed, best)
 
@@ -105,12 +117,12 @@ def theirs(name: str, how: dqn.Settings) -> Side:
 
 
 def learn(
-    q: Any, target: Any, adam: Any, rows: Any, seen: int, how: dqn.Settings
+    q: Any, target: Any, adam: Any, rows: Any, seen: int, s: dqn.Settings
 ) -> None:
     """A step of it."""
     with torch.no_grad():
         later = target(rows[:, seen : 2 * seen]).max(1)[0]
-        y = rows[:, 2 * seen + 1] + how.discount * later * (1 - rows[:, 2 * seen + 2])
+        y = rows[:, 2 * seen + 1] + s.gamma * later * (1 - rows[:, 2 * seen + 2])
     worth = q(rows[:, :seen]).gather(1, rows[:, 2 * seen, None].long()).squeeze()
     loss = nn.functional.mse_loss(y, worth)
     adam.zero_grad()
@@ -122,11 +134,11 @@ def main() -> None:
     """Race in one environment."""
     options = {"world": {"choices": list(ACTIONS)}, "steps": {"type": int}}
     given = arguments(__doc__, **options)
-    how, name = dqn.QUICK if given.quick else dqn.Settings(), given.world
+    s, name = dqn.QUICK if given.quick else dqn.Settings(), given.world
     if given.steps:
-        how = replace(how, steps=given.steps)
-    what = f"DQN, {name}, {how.steps} steps"
-    sides = {"Chainrule": ours(name, how), "PyTorch": theirs(name, how)}
+        s = replace(s, total_steps=given.steps)
+    what = f"DQN, {name}, {s.total_steps} steps"
+    sides = {"Chainrule": ours(name, s), "PyTorch": theirs(name, s)}
     compare(given, "dqn", what, sides)
 
 

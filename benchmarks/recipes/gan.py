@@ -12,7 +12,7 @@ import numpy as np
 from turns import Run, Trial, arguments, compare
 
 import chainrule as cr
-from chainrule.recipes import gan
+from chainrule.recipes import gan, shuffled
 
 
 def images(trial: Trial) -> list[np.ndarray]:
@@ -22,21 +22,24 @@ def images(trial: Trial) -> list[np.ndarray]:
     return [part[: 1000 if trial.quick else None] for part in parts]
 
 
-def budget(trial: Trial) -> dict[str, Any]:
+def budget(trial: Trial) -> gan.Settings:
     """The recipe's settings."""
-    names = ("SIZES", "EPOCHS", "LR", "KEPT", "MADE")
-    return {name: getattr(gan, "QUICK_" * trial.quick + name) for name in names}
+    return gan.QUICK if trial.quick else gan.FULL
 
 
 def chainrule(trial: Trial) -> Run:
     train, *others = images(trial)
-    how = budget(trial)
-    _, loop = gan.game_loop(trial, train)
+    s = budget(trial)
+    cr.manual_seed(trial.seed)
+    game = gan.GAN(s)
+    adams = gan.adam(game.generator, s), gan.adam(game.discriminator, s)
+    step = gan.training_step(trial, game, *adams, s.beta)
     yield
-    for epoch in range(how["EPOCHS"]):
-        loop.run(epochs=epoch + 1)
+    for epoch in range(s.epochs):
+        for rows in shuffled(len(train), gan.BATCH_SIZE, trial.seed, epoch):
+            step(train[rows])
         yield
-    samples = gan.drawn(loop, how["MADE"], trial.seed + 1)["mean"]
+    samples = gan.generated(trial, game.mean, s.samples, trial.seed + 1)
     return gan.likelihood(samples, *others)
 
 
@@ -47,9 +50,9 @@ def pytorch(trial: Trial) -> Run:
     torch.set_num_threads(trial.threads)
     torch.manual_seed(trial.seed)
     known, *others = images(trial)
-    how = budget(trial)
+    s = budget(trial)
     train = torch.from_numpy(2 * known - 1)
-    widths, judged = how["SIZES"]
+    widths, judged = s.generator, s.discriminator
 
     def drawing() -> Any:
         made: list[Any] = []
@@ -69,7 +72,7 @@ def pytorch(trial: Trial) -> Run:
     d = nn.Sequential(*made, nn.Linear(judged[-1], 1))
     steps = len(train) // gan.BATCH_SIZE
     adams = [
-        torch.optim.Adam(n.parameters(), lr=how["LR"], betas=gan.BETAS, fused=True)
+        torch.optim.Adam(n.parameters(), lr=s.lr, betas=gan.BETAS, fused=True)
         for n in (g, d)
     ]
     softplus = nn.functional.softplus
@@ -78,7 +81,7 @@ def pytorch(trial: Trial) -> Run:
         return 2 * torch.rand(count, gan.NOISE) - 1
 
     yield
-    for _ in range(how["EPOCHS"]):
+    for _ in range(s.epochs):
         for rows in torch.randperm(len(train)).view(steps, -1):
             fake = g(noise(gan.BATCH_SIZE))
             adams[1].zero_grad()
@@ -91,11 +94,11 @@ def pytorch(trial: Trial) -> Run:
             softplus(-d(fake)).mean().backward()
             d.requires_grad_(True)
             adams[0].step()
-            torch._foreach_lerp_(*followed, 1 - how["KEPT"])
+            torch._foreach_lerp_(*followed, 1 - s.beta)
         yield
     mean.eval()
     with torch.no_grad():
-        samples = ((mean(noise(how["MADE"])) + 1) / 2).numpy()
+        samples = ((mean(noise(s.samples)) + 1) / 2).numpy()
     return gan.likelihood(samples, *others)
 
 

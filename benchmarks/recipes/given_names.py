@@ -14,10 +14,10 @@ from turns import Run, Side, Trial, arguments, compare, epochs
 import chainrule as cr
 from chainrule import nn as our_nn
 from chainrule import optim
-from chainrule.recipes import Study
+from chainrule.recipes import Experiment
 from chainrule.recipes import given_names as recipe
 
-PARTS = recipe.split(recipe.read(Study("names").folder("names", "names")))
+PARTS = recipe.split(recipe.read(Experiment("names").folder("names", "names")))
 DATA = {
     "network": [recipe.letters(part) for part in PARTS.values()],
     "gru": [recipe.rows(part, 12) for part in PARTS.values()],
@@ -50,7 +50,7 @@ def ours(kind: str) -> Side:
             optimizer=optim.AdamW(lr=rate, weight_decay=0.0),
             metrics=(),
             seed=trial.seed,
-            **trial.how,
+            **trial.engine_options,
         )
         del how["lr"]
         yield from epochs(trainer, train, **how)

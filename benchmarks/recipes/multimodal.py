@@ -8,14 +8,15 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
+import numpy as np
 import PIL.Image
 import pytorch
 import torch
 from torch import nn
 from turns import Run, Trial, arguments, compare
 
-from chainrule.recipes import Study, multimodal
-from chainrule.training import RunState
+import chainrule as cr
+from chainrule.recipes import Experiment, multimodal, shuffled
 
 
 class Network(nn.Module):
@@ -50,7 +51,7 @@ class Network(nn.Module):
 @cache
 def data(rows: int | None = None) -> list[multimodal.Pictures]:
     """Pictures and questions to learn from and to test with."""
-    folder = Study("multimodal").folder("easy_vqa", "--no-deps easy-vqa") / "data"
+    folder = Experiment("multimodal").folder("easy_vqa", "--no-deps easy-vqa") / "data"
     parts = "train", "test"
     return [multimodal.Pictures(folder / p, PIL.Image.open, rows) for p in parts]
 
@@ -60,12 +61,24 @@ def budget(trial: Trial) -> tuple[list[multimodal.Pictures], int]:
     return (data(320), 3) if trial.quick else (data(), multimodal.EPOCHS)
 
 
+def columns(data: multimodal.Pictures) -> list[np.ndarray]:
+    """What a step of training takes."""
+    return [data.images, data.words, data.answers, data.asked]
+
+
 def ours(trial: Trial) -> Run:
     """The recipe's loop."""
     (train, test), passes = budget(trial)
-    _, program = multimodal.learn(trial, "both", train, passes)
-    yield from trial.epochs()
-    said = multimodal.answered(program, test).argmax(-1)
+    cr.manual_seed(trial.seed)
+    model = multimodal.Asked()
+    steps = passes * (len(train) // multimodal.BATCH_SIZE)
+    step = multimodal.training_step(trial, model, multimodal.adamw(model, steps))
+    yield
+    for epoch in range(passes):
+        for rows in shuffled(len(train), multimodal.BATCH_SIZE, trial.seed, epoch):
+            step(*(column[rows] for column in columns(train)))
+        yield
+    said = multimodal.answered(trial, model, test).argmax(-1)
     return {"accuracy": multimodal.share(said, test)}
 
 
@@ -73,7 +86,6 @@ def theirs(trial: Trial) -> Run:
     """PyTorch, on the pictures of the same batches."""
     (train, test), passes = budget(trial)
     pytorch.prepare(trial)
-    batches = multimodal.Batches(train, trial.seed)
     steps = len(train) // multimodal.BATCH_SIZE
     model: Any = Network().to(memory_format=torch.channels_last)  # type: ignore
     adam = torch.optim.AdamW(
@@ -87,14 +99,14 @@ def theirs(trial: Trial) -> Run:
     )
     yield
     for epoch in range(passes):
-        for step in range(steps):
-            work = batches.take(RunState(epoch=epoch, step=step), 1)
-            assert work is not None
-            given = {name: torch.from_numpy(a) for name, a in work.inputs.items()}
-            images = given["images"].to(memory_format=torch.channels_last)
+        for rows in shuffled(len(train), multimodal.BATCH_SIZE, trial.seed, epoch):
+            images, words, answers, asked = (
+                torch.from_numpy(column[rows]) for column in columns(train)
+            )
+            images = images.to(memory_format=torch.channels_last)
             adam.zero_grad(set_to_none=True)
-            scores = model(images, given["words"]).flatten(0, 1)
-            truth, asked = given["answers"].long().flatten(), given["asked"].flatten()
+            scores = model(images, words).flatten(0, 1)
+            truth, asked = answers.long().flatten(), asked.flatten()
             losses = nn.functional.cross_entropy(scores, truth, reduction="none")
             ((losses * asked).sum() / asked.sum()).backward()
             adam.step()

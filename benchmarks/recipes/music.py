@@ -25,7 +25,7 @@ from turns import Run, Side, Trial, arguments, compare, fitted
 
 import chainrule as cr
 from chainrule import nn
-from chainrule.recipes import Study, music
+from chainrule.recipes import Experiment, music
 
 NOISE = 0.25
 
@@ -79,7 +79,7 @@ def their_genres(trial: Trial) -> Run:
 @cache
 def tunes() -> tuple[Any, ...]:
     """Pieces, which tune each belongs to, and the class of each tune."""
-    folder = Study("music").folder("music21", "--no-deps music21")
+    folder = Experiment("music").folder("music21", "--no-deps music21")
     found, y = music.dances(folder / "corpus")
     return *music.rows_of(found), y
 

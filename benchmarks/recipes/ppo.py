@@ -23,7 +23,7 @@ from turns import Run, Side, Trial, arguments, compare
 
 import chainrule as cr
 from chainrule.recipes import ppo
-from chainrule.training import Environments, Loop
+from chainrule.training import Environments
 
 ACTIONS = {"CartPole-v1": 2, "Acrobot-v1": 3, "Pendulum-v1": 1}
 PIECES = 25
@@ -36,28 +36,31 @@ def tested(world: Environments, name: str, seed: int, act: Any) -> dict[str, flo
     return {"greedy": float(returns.mean()), "training": training}
 
 
-def ours(name: str, how: ppo.Settings) -> Side:
+def ours(name: str, s: ppo.Settings) -> Side:
     """The recipe's loop."""
     real, actions = name == "Pendulum-v1", ACTIONS[name]
 
     def side(trial: Trial) -> Run:
         cr.manual_seed(trial.seed)
-        seen = Environments(name).seen.shape[1]
-        agent = ppo.Agent(seen, actions, real)
+        world = Environments(name, s.environments, seed=trial.seed)
+        rng = np.random.default_rng([trial.seed, 1])
+        agent = ppo.Agent(world.seen.shape[1], actions, real)
         policy = ppo.Normal(agent) if real else ppo.Categorical(agent)
-        program = ppo.compiled(agent, policy, how, threads=trial.threads)
-        source = ppo.Rollouts(name, policy, how, trial.seed)
-        loop = Loop(program, "learn", source)
+        act = ppo.acting(trial, agent, policy)
+        learn = ppo.learning(trial, policy, ppo.adam(agent, s), s)
         yield
-        for piece in range(1, PIECES + 1):
-            loop.run(updates=how.rounds * piece // PIECES * how.each)
-            yield
+        for round_ in range(s.rounds):
+            batch = ppo.rollout(world, act, policy, rng, s)
+            order = [rng.permutation(s.batch) for __ in range(s.update_epochs)]
+            for rows in np.concatenate(order).reshape(s.updates, -1):
+                learn(*(column[rows] for column in batch))
+            if (round_ + 1) * PIECES // s.rounds > round_ * PIECES // s.rounds:
+                yield
 
-        def act(rows: np.ndarray) -> np.ndarray:
-            noise = np.zeros((len(rows), actions), np.float32)
-            return program.run("act", {"seen": rows, "noise": noise})["action"]
+        def likeliest(rows: np.ndarray) -> np.ndarray:
+            return act(rows, np.zeros((len(rows), actions), np.float32))[0].numpy()
 
-        return tested(source.world, name, trial.seed, act)
+        return tested(world, name, trial.seed, likeliest)
 
     return side
 
@@ -96,21 +99,21 @@ class Agent(nn.Module):
         )
 
 
-def theirs(name: str, how: ppo.Settings) -> Side:
+def theirs(name: str, s: ppo.Settings) -> Side:
     """CleanRL's."""
     real = name == "Pendulum-v1"
 
     def side(trial: Trial) -> Run:
         torch.set_num_threads(trial.threads)
         torch.manual_seed(trial.seed)
-        world = Environments(name, how.count, seed=trial.seed)
+        world = Environments(name, s.environments, seed=trial.seed)
         agent = Agent(world.seen.shape[1], ACTIONS[name], real)
-        adam = torch.optim.Adam(agent.parameters(), lr=how.lr, eps=1e-5, fused=True)
-        pieces = [how.rounds * piece // PIECES for piece in range(1, PIECES + 1)]
+        adam = torch.optim.Adam(agent.parameters(), lr=s.lr, eps=1e-5, fused=True)
+        pieces = [s.rounds * piece // PIECES for piece in range(1, PIECES + 1)]
         yield
-        for turn in range(how.rounds):
-            adam.param_groups[0]["lr"] = how.lr * (1 - turn / how.rounds)
-            update(agent, adam, gather(agent, world, how), how)
+        for turn in range(s.rounds):
+            adam.param_groups[0]["lr"] = s.lr * (1 - turn / s.rounds)
+            update(agent, adam, gather(agent, world, s), s)
             if turn + 1 in pieces:
                 yield
 
@@ -125,12 +128,12 @@ def theirs(name: str, how: ppo.Settings) -> Side:
 
 
 @torch.inference_mode()
-def gather(agent: Agent, world: Environments, how: ppo.Settings) -> list[torch.Tensor]:
+def gather(agent: Agent, world: Environments, s: ppo.Settings) -> list[torch.Tensor]:
     """A rollout: seen, action, log π, V, A, R."""
     kept: list[list[torch.Tensor]] = [[], [], [], []]
-    rewards = np.zeros((how.length, how.count), np.float32)
-    on = np.ones((how.length, how.count), np.float32)
-    for t in range(how.length):
+    rewards = np.zeros((s.rollout, s.environments), np.float32)
+    not_done = np.ones((s.rollout, s.environments), np.float32)
+    for t in range(s.rollout):
         seen = torch.from_numpy(world.seen)
         policy = agent.policy(seen)
         action = policy.sample()
@@ -138,41 +141,41 @@ def gather(agent: Agent, world: Environments, how: ppo.Settings) -> list[torch.T
         for column, value in zip(kept, row):
             column.append(value)
         moved = world.step(action.numpy())
-        rewards[t] = moved.rewards * how.scale
+        rewards[t] = moved.rewards * s.reward_scale
         if moved.truncated.any():
             cut = moved.truncated & ~moved.terminated
             later = agent.critic(torch.from_numpy(moved.after))[:, 0].numpy()
-            rewards[t] += how.discount * later * cut
-        on[t] -= moved.terminated | moved.truncated
+            rewards[t] += s.gamma * later * cut
+        not_done[t] -= moved.terminated | moved.truncated
     last = agent.critic(torch.from_numpy(world.seen))[:, 0]
     seen, action, log, value = (torch.stack(column) for column in kept)
     values = torch.cat([value, last[None]]).numpy()
-    gains = torch.from_numpy(ppo.advantages(rewards, values, on, how))
+    gains = torch.from_numpy(ppo.advantages(rewards, values, not_done, s))
     found = [seen, action, log, value, gains, gains + value]
     return [part.flatten(0, 1).clone() for part in found]
 
 
-def update(agent: Agent, adam: Any, rows: list[Any], how: ppo.Settings) -> None:
+def update(agent: Agent, adam: Any, rows: list[Any], s: ppo.Settings) -> None:
     """The passes over it."""
-    size = how.batch // how.parts
-    for _ in range(how.passes):
-        order = torch.randperm(how.batch)
-        for at in range(0, how.batch, size):
+    size = s.batch // s.minibatches
+    for _ in range(s.update_epochs):
+        order = torch.randperm(s.batch)
+        for at in range(0, s.batch, size):
             chosen = order[at : at + size]
             seen, action, log, value, gain, target = (part[chosen] for part in rows)
             policy = agent.policy(seen)
             ratio = (policy.log_prob(action) - log).exp()
             gain = (gain - gain.mean()) / (gain.std() + 1e-8)
-            near = ratio.clamp(1 - how.clip, 1 + how.clip)
+            near = ratio.clamp(1 - s.clip, 1 + s.clip)
             better = torch.min(ratio * gain, near * gain).mean()
             now = agent.critic(seen)[:, 0]
-            close = value + (now - value).clamp(-how.clip, how.clip)
+            close = value + (now - value).clamp(-s.clip, s.clip)
             miss = torch.max((now - target) ** 2, (close - target) ** 2).mean()
-            loss = 0.5 * how.critic * miss - better
-            loss = loss - how.entropy * policy.entropy().mean()
+            loss = 0.5 * s.value * miss - better
+            loss = loss - s.entropy * policy.entropy().mean()
             adam.zero_grad()
             loss.backward()
-            nn.utils.clip_grad_norm_(agent.parameters(), how.norm, foreach=True)
+            nn.utils.clip_grad_norm_(agent.parameters(), s.clip_norm, foreach=True)
             adam.step()
 
 
@@ -180,11 +183,11 @@ def main() -> None:
     """Race in one environment."""
     options = {"world": {"choices": list(ACTIONS)}, "steps": {"type": int}}
     given = arguments(__doc__, **options)
-    how, name = ppo.WORLDS[given.world], given.world
+    s, name = ppo.WORLDS[given.world], given.world
     if given.steps or given.quick:
-        how = replace(how, steps=given.steps or 4 * how.batch)
-    what = f"PPO, {name}, {how.steps} steps"
-    sides = {"Chainrule": ours(name, how), "PyTorch": theirs(name, how)}
+        s = replace(s, total_steps=given.steps or 4 * s.batch)
+    what = f"PPO, {name}, {s.total_steps} steps"
+    sides = {"Chainrule": ours(name, s), "PyTorch": theirs(name, s)}
     compare(given, "ppo", what, sides)
 
 

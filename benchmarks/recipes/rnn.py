@@ -86,12 +86,17 @@ def our_adding(kind: str) -> Side:
 
     def side(trial: Trial) -> Run:
         length, steps = budget(trial)
-        model, loop = rnn.adding(trial, kind, length, steps)
-        loop.run(updates=1)
+        cr.manual_seed(trial.seed)
+        model = rnn.Reader(kind, 2, rnn.MEMORY, 1, keep=1.0)
+        lr = optim.OneCycleLR(rnn.ADD_LR, total_steps=steps, pct_start=0.2)
+        adam = optim.Adam(model.parameters(), lr=lr, clip_norm=rnn.CLIP)
+        step = rnn.training_step(trial, model, adam)
         yield
-        for done in range(PIECE, steps + 1, PIECE):
-            loop.run(updates=done)
-            yield
+        for done in range(steps):
+            rng = np.random.default_rng([trial.seed, 1, done])
+            step(*rnn.problem(rnn.ADD_BATCH, length, rng))
+            if (done + 1) % PIECE == 0:
+                yield
         x, y = fresh(trial)
         said = rnn.answers(trial, model, x)[:, -1]
         return {"error": float(np.mean((said - y) ** 2))}
@@ -143,7 +148,7 @@ def our_mnist(kind: str) -> Side:
             loss=our_nn.CrossEntropyLoss(),
             optimizer=optim.Adam(lr=rate, clip_norm=rnn.CLIP),
             seed=trial.seed,
-            **trial.how,
+            **trial.engine_options,
         )
         yield from epochs(trainer, train, epochs=passes, batch_size=rnn.BATCH_SIZE)
         return {"accuracy": trainer.evaluate(test)["accuracy"]}

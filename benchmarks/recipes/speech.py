@@ -13,7 +13,7 @@ import torch
 from torch import nn
 from turns import Run, Trial, arguments, compare, epochs
 
-from chainrule.recipes import Study, speech
+from chainrule.recipes import Experiment, speech
 
 
 class Network(nn.Module):
@@ -45,7 +45,7 @@ class Network(nn.Module):
 @cache
 def data() -> tuple[Any, ...]:
     """Sequences and speakers: to learn from, and new ones."""
-    folder = Study("speech").folder("aeon", "--no-deps aeon")
+    folder = Experiment("speech").folder("aeon", "--no-deps aeon")
     folder = folder / "datasets/data/JapaneseVowels"
     known, y = speech.read(folder / "JapaneseVowels_TRAIN.ts")
     new, truth = speech.read(folder / "JapaneseVowels_TEST.ts")

@@ -13,10 +13,10 @@ from turns import Run, Trial, arguments, compare, epochs
 
 import chainrule as cr
 from chainrule import nn
-from chainrule.recipes import Study
+from chainrule.recipes import Experiment
 from chainrule.recipes import text as recipe
 
-FILMS = recipe.films(Study("text"))
+FILMS = recipe.films(Experiment("text"))
 
 
 @cache
@@ -47,7 +47,7 @@ def chainrule(trial: Trial) -> Run:
     model = recipe.begun(x, y, len(known) + 1, FILMS.start)
     how: Any = {"momentum": 0.9, "nesterov": True, "weight_decay": recipe.DECAY}
     sgd = cr.optim.SGD(lr=cr.optim.OneCycleLR(FILMS.lr), **how)
-    how = {"seed": trial.seed, "metrics": (), **trial.how}
+    how = {"seed": trial.seed, "metrics": (), **trial.engine_options}
     trainer = cr.Trainer(model, loss=nn.CrossEntropyLoss(), optimizer=sgd, **how)
     samples = cr.data.Dataset(x, y, classes=2)
     how = {"epochs": passes(trial), "batch_size": recipe.BATCH_SIZE}

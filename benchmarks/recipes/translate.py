@@ -15,7 +15,6 @@ from turns import Run, Trial, arguments, compare
 import chainrule as cr
 from chainrule import optim
 from chainrule.recipes import translate as recipe
-from chainrule.training import Loop
 
 PIECE = 50  # steps in a row
 WIDTH, HEADS, WORDS = recipe.WIDTH, recipe.HEADS, len(recipe.WORDS)
@@ -24,21 +23,23 @@ PARTS = recipe.split()
 
 def budget(trial: Trial) -> tuple[int, int]:
     """Steps, and unseen sources of each form."""
-    return (60, 20) if trial.quick else (recipe.STEPS, 500)
+    steps, __, each = recipe.QUICK if trial.quick else recipe.FULL
+    return steps, each
 
 
 def ours(trial: Trial) -> Run:
     """The recipe without what it shows."""
     steps, each = budget(trial)
     cr.manual_seed(trial.seed)
-    program = recipe.compiled(trial, recipe.Translator(), steps)
-    source = recipe.Pairs(PARTS[False], steps, trial.seed)
-    loop = Loop(program, "train", source)
+    model = recipe.Translator()
+    step = recipe.training_step(trial, model, recipe.adamw(model, steps))
     yield
-    for done in range(0, steps, PIECE):
-        loop.run(updates=min(done + PIECE, steps))
-        yield
-    told = recipe.score(program, PARTS[True], each, trial.seed)
+    for done in range(steps):
+        step(*recipe.batch(PARTS[False], done, trial.seed))
+        if (done + 1) % PIECE == 0 or done + 1 == steps:
+            yield
+    translate = trial.compile(cr.no_grad()(model.translate))
+    told = recipe.score(translate, PARTS[True], each, trial.seed)
     return {"exact": float(np.mean(list(told["right"].values())))}
 
 
@@ -99,11 +100,13 @@ def theirs(trial: Trial) -> Run:
     )
     rate = optim.OneCycleLR(recipe.LR, total_steps=steps, pct_start=0.1)
     cost = nn.CrossEntropyLoss(ignore_index=recipe.PAD)
-    pairs = recipe.Pairs(PARTS[False], steps, trial.seed)
     for i in range(steps):
         if i % PIECE == 0:
             yield
-        source, target = (torch.from_numpy(a).long() for a in pairs.batch(i))
+        source, target = (
+            torch.from_numpy(a).long()
+            for a in recipe.batch(PARTS[False], i, trial.seed)
+        )
         scores = model.write(target[:, :-1], model.read(source), source)
         loss = cost(scores.flatten(0, 1), target[:, 1:].flatten())
         adam.param_groups[0]["lr"] = rate(i)

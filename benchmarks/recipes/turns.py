@@ -18,8 +18,8 @@ import numpy as np
 import threadpoolctl
 
 import chainrule as cr
-from chainrule.recipes import Study
-from chainrule.training import Callback, Loop
+from chainrule.recipes import Experiment
+from chainrule.training import Callback
 
 Run = Generator[None, None, dict[str, float]]
 
@@ -44,18 +44,10 @@ def epochs(
         yield
 
 
-def passes(loop: Loop, *, epochs: int) -> Generator[None, None, None]:
-    """Run a loop an epoch at a time."""
-    yield
-    for epoch in range(epochs):
-        loop.run(epochs=epoch + 1)
-        yield
-
-
-class Trial(Study):
+class Trial(Experiment):
     """What a side runs in.
 
-    A recipe that trains a Trainer or a loop as a stage gets it back untrained, and
+    A recipe that trains a Trainer as a stage gets it back untrained, and
     :meth:`epochs` trains it. Nothing is evaluated on the way.
 
     Attributes:
@@ -67,10 +59,6 @@ class Trial(Study):
         self.budget = {key: how[key] for key in ("epochs", "batch_size")}
         self._epochs = epochs(trainer, train, **self.budget)
         return trainer
-
-    def loop(self, name: str, loop: Loop, **end: Any) -> Loop:
-        self._epochs = passes(loop, **end)
-        return loop
 
     def epochs(self) -> Generator[None, None, None]:
         """Train the last stage an epoch at a time."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import math
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, ParamSpec, TypeVar
 
@@ -61,6 +61,15 @@ class Generator:
         self.key.copy_(seed_key(validation.seed("seed", seed)))
         self.counter.copy_(np.uint32(0))
         return self
+
+    def state(self) -> dict[str, np.ndarray]:
+        """Return the generator's key and counter, for a checkpoint."""
+        return {"key": self.key.numpy(), "counter": self.counter.numpy()}
+
+    def load_state(self, state: Mapping[str, np.ndarray]) -> None:
+        """Restore the state that :meth:`state` returned, in place."""
+        self.key.copy_(state["key"])
+        self.counter.copy_(state["counter"])
 
     def bits(self, shape: Shape) -> Tensor:
         """Return fresh uint32 random bits, and advance the counter."""
@@ -123,8 +132,8 @@ class StepStream:
         )
 
 
-#: Where random numbers come from, unless a :func:`stream` surrounds the draw.
-_own = Generator(0)
+#: The process's generator, which draws unless a :func:`stream` surrounds the draw.
+default_generator = Generator(0)
 
 
 @raises_call_error
@@ -137,7 +146,7 @@ def manual_seed(seed: int) -> None:
     >>> bool((a == b).all())
     True
     """
-    _own.manual_seed(seed)
+    default_generator.manual_seed(seed)
     _Draws.by_process += 1  # what was drawn before is no matter any more
 
 
@@ -156,7 +165,7 @@ def bits(shape: Shape) -> Tensor:
     if context.stream is None:
         _draws.by_thread += 1
         _Draws.by_process += 1
-    return (context.stream or _own).bits(shape)
+    return (context.stream or default_generator).bits(shape)
 
 
 class _Draws(threading.local):
@@ -191,7 +200,7 @@ def take_back_draws(before: tuple[int, int]) -> None:
     """
     made = _draws.by_thread - before[1]
     if made and context.trace is None and _Draws.by_process - before[0] == made:
-        _own.counter.copy_(_own.counter - made)
+        default_generator.counter.copy_(default_generator.counter - made)
         _Draws.by_process, _draws.by_thread = before
 
 

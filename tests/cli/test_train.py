@@ -437,7 +437,7 @@ def test_data_of_a_stranger_s_checkpoint(
         ),
         (["train", "timbre", "--data", "x"], ["no folder of recordings 'x'"]),
         (["train", "mnist", "--data", "x"], ["take --data", "new run.toml --data x"]),
-        (["train", "xor", "--resume", "r"], ["study.json", "no file of a recipe"]),
+        (["train", "xor", "--resume", "r"], ["recipe.json", "no file of a recipe"]),
     ],
 )
 def test_bad_input(chainrule: Any, args: list[str], parts: list[str]) -> None:
@@ -532,7 +532,7 @@ def test_a_study(chainrule: Any) -> None:
     assert told.json["recipe"] == "two-two-one"
     assert told.json["result"]["learning_rate"] == 0.25
     assert result.out.splitlines()[:-2] == told.err.splitlines()
-    assert {*os.listdir("b")} >= {"study.json", "metrics.json"}
+    assert {*os.listdir("b")} >= {"recipe.json", "metrics.json"}
 
 
 def test_a_study_is_resumed_as_it_was_begun(chainrule: Any) -> None:

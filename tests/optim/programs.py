@@ -533,12 +533,12 @@ def failure(program: Program) -> str | None:
 
 
 def _generator() -> tuple[Any, ...]:
-    own = cr.random._own
+    own = cr.random.default_generator
     return own.key.tolist(), own.counter.item()
 
 
 def _stand(generator: tuple[Any, ...]) -> None:
-    own = cr.random._own
+    own = cr.random.default_generator
     own.key.copy_(np.array(generator[0], np.uint32))
     own.counter.copy_(np.uint32(generator[1]))
 

@@ -396,7 +396,7 @@ def standing(*optimizers: Any) -> dict[str, Any]:
             found[f"{i}.{name}.grad"] = None if p.grad is None else p.grad.tolist()
             for key, t in o.state[name].items():
                 found[f"{i}.{name}.{key}"] = t.numpy().tolist()
-    own = cr.random._own
+    own = cr.random.default_generator
     return found | {"draws": own.counter.item()}
 
 

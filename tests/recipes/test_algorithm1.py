@@ -13,7 +13,7 @@ import pytest
 
 import chainrule as cr
 from chainrule.random import permutation
-from chainrule.recipes import Study
+from chainrule.recipes import Experiment
 from chainrule.recipes import algorithm1 as recipe
 
 #: The steps as the book prints them, with the formulas on one line.
@@ -216,7 +216,7 @@ def test_a_run_that_ends_beside_the_solution_says_so(
 
 
 def test_the_whole(capsys: pytest.CaptureFixture[str]) -> None:
-    found = recipe.run(Study(), limit=20)
+    found = recipe.run(Experiment(), limit=20)
     assert set(found["networks"]) == {"3.2.2", "3.2.3"}
     assert found["networks"]["3.2.3"]["samples"] == 20
     assert all(part["equal"] for part in found["networks"].values())
@@ -229,7 +229,7 @@ def test_the_whole(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize("limit", [0, -1])
 def test_a_limit_of_no_images_is_refused(limit: int) -> None:
     with pytest.raises(cr.ChainruleError, match="take"):
-        recipe.run(Study(engine="numpy"), limit=limit)
+        recipe.run(Experiment(engine="numpy"), limit=limit)
 
 
 def test_samples_come_as_columns() -> None:

@@ -2,28 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from chainrule import recipes
-from chainrule.recipes import Study, classical
+from chainrule.recipes import Experiment, classical
 
-pytest.importorskip("sklearn")
+from .runs import check, need
+
+RECIPE = "classical"
+
+need("sklearn")
 
 IMAGES = np.random.default_rng(0).random((3, 12, 16))
-
-
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    out = tmp_path_factory.mktemp("classical") / "run"
-    with contextlib.redirect_stdout(io.StringIO()) as text:
-        told = recipes.perform(Study("classical", engine="numpy", quick=True, out=out))
-    return {"result": told["result"], "text": text.getvalue(), "out": out}
 
 
 def by_hand(image: np.ndarray, side: int) -> np.ndarray:
@@ -76,7 +68,7 @@ def test_the_folds_are_those_of_cross_val_score() -> None:
     from sklearn.model_selection import cross_val_score
     from sklearn.neighbors import KNeighborsClassifier
 
-    x, y, folds = classical.digits(Study())
+    x, y, folds = classical.digits(Experiment())
     data: Any = load_digits()
     model = KNeighborsClassifier(3)
     wanted = cross_val_score(model, data.data / 16, data.target)
@@ -87,13 +79,13 @@ def test_the_folds_are_those_of_cross_val_score() -> None:
 
 
 def test_mnist_is_split_as_it_came() -> None:
-    x, _, [(rest, held)] = classical.mnist(Study(quick=True))
+    x, _, [(rest, held)] = classical.mnist(Experiment(quick=True))
     assert x.shape == (900, 28, 28)
     assert (len(rest), len(held)) == (600, 300)
     assert not set(rest) & set(held)
 
 
-def test_the_table_says_what_the_result_says(whole: dict[str, Any]) -> None:
+def test_the_quick_run(whole: dict[str, Any]) -> None:
     text = whole["text"]
     for name, asked in (("digits", 360), ("mnist", 300)):
         result = whole["result"][name]
@@ -109,39 +101,5 @@ def test_the_table_says_what_the_result_says(whole: dict[str, Any]) -> None:
         scores = [result["network"], *result["pixels"].values()]
         assert score == max(*scores, *result["HOG"].values())
         assert result["pixels"]["SVM"] > 0.85
-    assert max(map(len, text.splitlines())) <= 88
-
-
-def test_the_pictures(whole: dict[str, Any]) -> None:
-    for name in ("digits", "mnist"):
-        for kind in ("hog", "filters", "confusion"):
-            assert (whole["out"] / f"{name}-{kind}.png").stat().st_size > 2000
-
-
-def test_it_goes_on_where_it_was_cut_short(
-    whole: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Cut before each network in turn; the second run reads and goes on."""
-    learn, calls = classical.learn, []
-
-    def stop(study: Study, stage: str, *args: Any) -> Any:
-        calls.append(stage)
-        if len(calls) == 2:
-            raise KeyboardInterrupt
-        return learn(study, stage, *args)
-
-    def perform() -> Any:
-        study = Study("classical", engine="numpy", quick=True, out=tmp_path / "r")
-        with contextlib.redirect_stdout(io.StringIO()):
-            return recipes.perform(study, again=True)["result"]
-
-    monkeypatch.setattr(classical, "learn", stop)
-    with pytest.raises(KeyboardInterrupt):
-        perform()
-    assert perform() == whole["result"]
-
-
-@pytest.mark.slow
-def test_to_its_references(tmp_path: Path) -> None:
-    told = recipes.perform(Study("classical", seed=1))
-    assert all(reference["reached"] for reference in told["references"])
+    kinds = ("hog", "filters", "confusion")
+    check(whole, *(f"{n}-{k}" for n in ("digits", "mnist") for k in kinds))

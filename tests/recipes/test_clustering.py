@@ -2,33 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import itertools
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule import nn, recipes
-from chainrule.recipes import Study, clustering
+from chainrule import nn
+from chainrule.recipes import clustering
 
-pytest.importorskip("sklearn")
+from .runs import check, need, quick
 
+RECIPE = "clustering"
 
-def performed(out: Path | None, engine: str = "numpy") -> dict[str, Any]:
-    study = Study("clustering", engine=engine, quick=True, out=out)
-    with contextlib.redirect_stdout(io.StringIO()) as said:
-        told = recipes.perform(study, again=True)
-    return {"result": told["result"], "text": said.getvalue()}
-
-
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    out = tmp_path_factory.mktemp("clustering") / "run"
-    return performed(out) | {"out": out}
+need("sklearn")
 
 
 def test_the_best_names_of_all(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -94,13 +82,13 @@ def test_labels_change_no_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
         )
 
     monkeypatch.setattr(clustering, "EPOCHS", 1)
-    first = flat(performed(None)["result"])
+    first = flat(quick("clustering", None)["result"])
     monkeypatch.setattr(cr.data, "mnist", turned)
     # Names are matched, so all is the same; mutual information sums in another order.
-    assert flat(performed(None)["result"]) == pytest.approx(first, abs=1e-12)
+    assert flat(quick("clustering", None)["result"]) == pytest.approx(first, abs=1e-12)
 
 
-def test_the_whole(whole: dict[str, Any]) -> None:
+def test_the_quick_run(whole: dict[str, Any]) -> None:
     result = whole["result"]
     assert result["images"] == 1500
     for what in ("pixels", "codes"):
@@ -110,30 +98,4 @@ def test_the_whole(whole: dict[str, Any]) -> None:
             assert 0.1 < found["nmi"] < 1
             assert f"{what}, {method}" in whole["text"]
     assert result["refined"]["accuracy"] == result["refined"]["rounds"][-1]
-    for name in ("centres", "map-first", "map-refined"):
-        assert (whole["out"] / f"{name}.png").stat().st_size > 5000
-    assert max(map(len, whole["text"].splitlines())) <= 88
-
-
-@pytest.mark.parametrize("stop", ["autoencoder", "codes", "refined-1"])
-def test_it_goes_on_where_it_was_cut_short(
-    whole: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop: str
-) -> None:
-    place, cut = Study._place, []
-
-    def cut_short(study: Study, name: str) -> Any:
-        if name == stop and not cut:
-            cut.append(name)
-            raise KeyboardInterrupt
-        return place(study, name)
-
-    monkeypatch.setattr(Study, "_place", cut_short)
-    with pytest.raises(KeyboardInterrupt):
-        performed(tmp_path / "r")
-    assert performed(tmp_path / "r")["result"] == whole["result"]
-
-
-@pytest.mark.slow
-def test_to_its_references() -> None:
-    told = recipes.perform(Study("clustering", seed=1))
-    assert all(reference["reached"] for reference in told["references"])
+    check(whole, "centres", "map-first", "map-refined")

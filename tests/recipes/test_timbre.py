@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import wave
 from pathlib import Path
 from typing import Any
@@ -11,29 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from chainrule import errors, recipes, viz
-from chainrule.recipes import Study, timbre
+from chainrule import errors
+from chainrule.recipes import Experiment, timbre
 
-from .cutting import cut_short
+from .runs import check, quick
 
-
-def performed(
-    out: Path | None, engine: str = "numpy", again: bool = False, **options: Any
-) -> Any:
-    study = Study(
-        "timbre", engine=engine, threads=1, quick=True, out=out, options=options
-    )
-    with contextlib.redirect_stdout(io.StringIO()) as text:
-        told = recipes.perform(study, again=again)
-    return told["result"], text.getvalue()
-
-
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """One quick run with pictures."""
-    out = tmp_path_factory.mktemp("timbre") / "run"
-    result, text = performed(out)
-    return {"result": result, "text": text, "out": out}
+RECIPE = "timbre"
 
 
 def test_the_spectrogram_by_its_formula() -> None:
@@ -152,19 +134,7 @@ def test_the_quick_run(whole: dict[str, Any]) -> None:
     assert confusion.sum(1).tolist() == [40] * 5
     assert result["accuracy"] == pytest.approx(np.trace(confusion) / 200)
     assert result["accuracy"] > 0.5
-    if viz.can_plot():
-        for name in ("spectrograms", "confusion"):
-            assert (whole["out"] / f"{name}.png").stat().st_size > 3000
-
-
-def test_on_the_native_engine(whole: dict[str, Any]) -> None:
-    result, _ = performed(None, engine="native")
-    assert result["accuracy"] == pytest.approx(whole["result"]["accuracy"], abs=0.03)
-
-
-def test_killed_it_goes_on_bit_for_bit(whole: dict[str, Any], tmp_path: Path) -> None:
-    cut_short(lambda: performed(tmp_path / "run", again=True), [0, 2, 1])
-    assert performed(tmp_path / "run", again=True)[0] == whole["result"]
+    check(whole, "spectrograms", "confusion")
 
 
 def test_recordings_of_ones_own(tmp_path: Path) -> None:
@@ -176,11 +146,14 @@ def test_recordings_of_ones_own(tmp_path: Path) -> None:
             sound = np.concatenate([timbre.tone(name, draw) for _ in range(4)])
             written(tmp_path / "styles" / name / f"{i}.wav", sound * 0.5, 2, 8000)
     folder = str(tmp_path / "styles" / "flute")
-    result, text = performed(tmp_path / "a", data=folder)
+    first = quick("timbre", tmp_path / "a", options={"data": folder})
+    result, text = first["result"], first["text"]
     assert set(result["own"]) == {str(i) for i in range(6)}
     assert set(result["own"].values()) <= set(timbre.INSTRUMENTS)
     assert "Your recordings come closest to" in text
-    result, text = performed(tmp_path / "b", data=str(tmp_path / "styles"))
+    options = {"data": str(tmp_path / "styles")}
+    second = quick("timbre", tmp_path / "b", options=options)
+    result, text = second["result"], second["text"]
     assert result["own"]["styles"] == ["flute", "plucked string"]
     assert result["own"]["accuracy"] > 0.8
     assert "of 16 half seconds of other files" in text
@@ -193,7 +166,7 @@ def test_too_few_to_learn_from(counts: tuple[int, ...], tmp_path: Path) -> None:
         for i in range(count):
             written(tmp_path / style / f"{i}.wav", np.zeros(4000), 2, 8000)
     with pytest.raises(errors.DataError, match="too few recordings") as caught:
-        performed(None, data=str(tmp_path))
+        quick("timbre", None, options={"data": str(tmp_path)})
     assert f"jazz: {counts[0]}" in str(caught.value)
 
 
@@ -203,9 +176,9 @@ def test_few_are_enough_for_a_batch(tmp_path: Path) -> None:
         for i in range(3):
             sound = 0.5 * np.sin(2 * np.pi * pitch * np.arange(4000 + i) / 8000)
             written(tmp_path / str(pitch) / f"{i}.wav", sound, 2, 8000)
-    study = Study("timbre", engine="numpy", threads=1, quick=True)
-    own = timbre.recordings(study, str(tmp_path))
-    assert timbre.styles(study, own)["accuracy"] == 1
+    experiment = Experiment("timbre", engine="numpy", threads=1, quick=True)
+    own = timbre.recordings(experiment, str(tmp_path))
+    assert timbre.styles(experiment, own)["accuracy"] == 1
 
 
 @pytest.mark.parametrize("place", ["nowhere", ".", "a.wav", "empty"])
@@ -218,17 +191,11 @@ def test_no_folder_of_recordings(
     if place == "a.wav":
         written(tmp_path / "a.wav", np.ones(4000), 2, 8000)
     with pytest.raises(errors.DataError, match="folder"):
-        performed(tmp_path / "run", data=place)
+        quick("timbre", tmp_path / "run", options={"data": place})
     assert not (tmp_path / "run").exists()
 
 
 def test_letters_of_an_ending(tmp_path: Path) -> None:
     written(tmp_path / "a.WAV", np.ones(4000), 2, 8000)
     (tmp_path / "b.wav").mkdir()
-    assert list(timbre.recordings(Study(), str(tmp_path))[""]) == ["a"]
-
-
-@pytest.mark.slow
-def test_to_its_references() -> None:
-    told = recipes.perform(Study("timbre"))
-    assert all(figure["reached"] for figure in told["references"]), told["references"]
+    assert list(timbre.recordings(Experiment(), str(tmp_path))[""]) == ["a"]

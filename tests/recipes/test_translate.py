@@ -3,24 +3,17 @@
 from __future__ import annotations
 
 import datetime
-import unicodedata
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule import recipes
-from chainrule.recipes import Study, translate
-from tests.recipes.cutting import cut_short
-from tests.recipes.studies import pictures, quick
+from chainrule.recipes import Experiment, translate
 
+from .runs import check
 
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    out = tmp_path_factory.mktemp("translate") / "run"
-    return {**quick("translate", out, "auto"), "where": out}
+RECIPE = "translate"
 
 
 @pytest.mark.parametrize(
@@ -145,14 +138,13 @@ def test_the_unseen_are_never_seen() -> None:
         assert len(unseen) == count // 10
         assert not unseen & seen
         assert len(unseen | seen) == count
-    source = translate.Pairs(parts[False], 10, 0)
     unseen = {
         translate.encode([translate.pair(form, int(i))[0]], translate.READ).tobytes()
         for form in translate.ALL
         for i in parts[True]["numbers" if form in translate.NUMBERS else "days"]
     }
     for update in range(20):
-        rows, _ = source.batch(update)
+        rows, _ = translate.batch(parts[False], update, 0)
         assert not {row.tobytes() for row in rows} & unseen
 
 
@@ -162,31 +154,32 @@ def small() -> Any:
     for p in model.parameters():
         if p.ndim == 2:
             p.copy_(p.numpy() * 2)  # so that it says more than one word
-    return model, translate.compiled(Study("t", engine="numpy"), model, 10)
+    return model, Experiment("t", engine="numpy")
 
 
 def test_greedy_decoding_step_by_step() -> None:
     """The compiled loop says what a loop in Python says, token by token."""
-    model, program = small()
+    model, experiment = small()
     texts = ["March 5, 1987", "三百零五", "民國七十六年三月五日"]
     rows = translate.encode(texts, translate.READ)
-    made = program.run("translate", {"text": rows})
+    translated = experiment.compile(cr.no_grad()(model.translate))(rows)
+    said, attention = (t.numpy() for t in translated)
     source, written = cr.tensor(rows), [[translate.START] for _ in texts]
     for _ in range(translate.WRITTEN):
         so_far = cr.tensor(written)
         scores, looks = model.write(so_far, model.read(source), source)
         for row, best in zip(written, scores.numpy()[:, -1].argmax(1)):
             row.append(int(best))
-    assert made["said"].tolist() == [row[1:] for row in written]
-    assert len({*made["said"].ravel().tolist()}) > 3
-    assert made["looks"] == pytest.approx(looks.numpy(), abs=1e-5)
-    assert made["looks"].sum(2) == pytest.approx(1, abs=1e-5)
-    assert made["looks"][rows[:, None].repeat(translate.WRITTEN, 1) == 0].max() == 0
+    assert said.tolist() == [row[1:] for row in written]
+    assert len({*said.ravel().tolist()}) > 3
+    assert attention == pytest.approx(looks.numpy(), abs=1e-5)
+    assert attention.sum(2) == pytest.approx(1, abs=1e-5)
+    assert attention[rows[:, None].repeat(translate.WRITTEN, 1) == 0].max() == 0
 
 
 def test_the_loss_by_hand() -> None:
     """The mean over what has to be written; filler does not count."""
-    model, program = small()
+    model, experiment = small()
     pairs = [translate.pair("English to digits", n) for n in range(translate.BATCH)]
     source = translate.encode([s for s, _ in pairs], translate.READ)
     target = translate.encode([t for _, t in pairs], translate.WRITTEN, start=True)
@@ -201,21 +194,15 @@ def test_the_loss_by_hand() -> None:
     z = z - np.log(np.exp(z).sum(-1, keepdims=True))
     wanted = target[:, 1:]
     costs = -np.take_along_axis(z, wanted[..., None].astype(int), 2)[..., 0]
-    inputs = {"source": source[None], "target": target[None]}
-    loss = program.run("train", inputs, steps=1)["loss"][0]
-    assert loss == pytest.approx(costs[wanted != translate.PAD].mean(), rel=1e-4)
+    adamw = translate.adamw(model, 10)
+    loss = translate.training_step(experiment, model, adamw)(source, target)
+    assert loss.item() == pytest.approx(costs[wanted != translate.PAD].mean(), rel=1e-4)
 
 
-def width(line: str) -> int:
-    """Columns in a terminal: Chinese characters take two."""
-    return sum(1 + (unicodedata.east_asian_width(c) in "WF") for c in line)
-
-
-def test_what_it_shows(whole: dict[str, Any]) -> None:
+def test_the_quick_run(whole: dict[str, Any]) -> None:
     result, text = whole["result"], whole["text"]
     assert [note["step"] for note in result["notes"]] == [20, 40, 60]
     assert result["notes"][-1]["loss"] < result["notes"][0]["loss"] < 4
-    assert max(map(width, text.splitlines())) <= 88
     assert set(result["right"]) == set(translate.ALL)
     assert result["exact"] == pytest.approx(np.mean(list(result["right"].values())))
     assert "民國七十六年三月五日  →  1987-03-05" in text
@@ -224,24 +211,4 @@ def test_what_it_shows(whole: dict[str, Any]) -> None:
     for source, target, made in result["wrong"]:
         assert made != target
         assert source != target
-    assert pictures(whole["where"]) == {"attention-date", "attention-number"}
-
-
-def test_killed_it_goes_on_bit_for_bit(whole: dict[str, Any], tmp_path: Path) -> None:
-    cut_short(lambda: quick("translate", tmp_path, "auto", again=True), [0, 1, 2])
-    again = quick("translate", tmp_path, "auto", again=True)
-    assert again["result"] == whole["result"]
-    read = quick("translate", tmp_path, "auto", again=True)
-    assert (read["result"], read["text"]) == (whole["result"], whole["text"])
-
-
-def test_the_engines_agree(whole: dict[str, Any], tmp_path: Path) -> None:
-    other = quick("translate", tmp_path, "numpy")["result"]
-    for ours, theirs in zip(whole["result"]["notes"], other["notes"]):
-        assert ours["loss"] == pytest.approx(theirs["loss"], abs=2e-3)
-
-
-@pytest.mark.slow
-def test_the_whole_reaches_its_references() -> None:
-    told = recipes.perform(Study("translate", seed=1))
-    assert [r["key"] for r in told["references"] if not r["reached"]] == []
+    check(whole, "attention-date", "attention-number")

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from chainrule.recipes import Study, two_two_one
+from chainrule.recipes import Experiment, two_two_one
 from tests.textbook import oracle
 from tests.textbook.oracle import TWO_TWO_ONE, Pass, mpf
 
@@ -57,7 +57,7 @@ def flat(value: Any) -> list[Any]:
 
 @pytest.mark.parametrize("engine", ["numpy", "native"])
 def test_every_number(engine: str) -> None:
-    found = two_two_one.run(Study(engine=engine))
+    found = two_two_one.run(Experiment(engine=engine))
     expected = exact()
     made = {key: found[key] for key in expected}
     assert len(flat(made)) == len(flat(expected)) == 32
@@ -69,7 +69,7 @@ def test_every_number(engine: str) -> None:
 @pytest.mark.parametrize("engine", ["numpy", "native"])
 @pytest.mark.parametrize("lr", [0.1, 3.0])
 def test_three_ways_are_equal(engine: str, lr: float) -> None:
-    found = two_two_one.run(Study(engine=engine), lr=lr)
+    found = two_two_one.run(Experiment(engine=engine), lr=lr)
     assert found["difference"] <= 1e-15
     assert found["equal"] is True
     updated = flat(exact(lr)["updated"])
@@ -82,7 +82,7 @@ def test_a_wrong_step_is_seen(
 ) -> None:
     right = two_two_one.by_optimizer
     monkeypatch.setattr(two_two_one, "by_optimizer", lambda lr: right(lr * (1 + 1e-12)))
-    found = two_two_one.run(Study(engine="numpy"))
+    found = two_two_one.run(Experiment(engine="numpy"))
     assert 1e-15 < found["difference"] < 1e-12
     assert found["equal"] is False
     off = f"the weights differ from those by hand by {found['difference']:.1e}"
@@ -94,7 +94,7 @@ def numbers(text: str) -> list[float]:
 
 
 def test_the_printed_numbers(capsys: pytest.CaptureFixture[str]) -> None:
-    found = two_two_one.run(Study())
+    found = two_two_one.run(Experiment())
     page = capsys.readouterr().out
     for symbol in ("z⁽¹⁾", "a⁽¹⁾", "z⁽²⁾", "ŷ", "ℒ", "δ⁽²⁾", "δ⁽¹⁾"):
         assert f"  {symbol} = " in page

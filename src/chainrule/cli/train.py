@@ -15,8 +15,8 @@ import click
 from chainrule import errors, recipes
 from chainrule.cli import speaking
 from chainrule.cli.common import STARTED, cli, command, say, tell
-from chainrule.recipes.study import SETTINGS
-from chainrule.text import _, tr
+from chainrule.recipes.experiment import SETTINGS
+from chainrule.text import _, tr, translated
 from chainrule.text.tables import text_table
 
 EXAMPLES = """\b
@@ -158,7 +158,10 @@ def train(
     summary = results.summary(session)
     summary["seconds_total"] = time.perf_counter() - STARTED
     files = results.write(session, summary)
-    tell(summary, as_json, results.readable(session, summary, files))
+    text = results.readable(session, summary, files)
+    if quick and recipe is not None:
+        text += f"\n\n{translated(recipes.quick_note(recipes.find(recipe).SECONDS))}"
+    tell(summary, as_json, text)
     return 0
 
 
@@ -223,8 +226,8 @@ def _quick(
 
 def _begun(
     name: str, given: dict[str, Any], quick: bool, out: Path | None, every: float
-) -> recipes.Study:
-    """Begin a new study.
+) -> recipes.Experiment:
+    """Begin the experiment of a recipe.
 
     Raises:
         ArgumentError: an option that it does not take.
@@ -255,21 +258,27 @@ def _begun(
     options = {option: given.pop(option) for option in own if option in given}
     place = out or new_directory(name)
     how = {"quick": quick, "out": place, "options": options, **given}
-    return recipes.Study(name, checkpoint_every=every, **how)
+    return recipes.Experiment(name, checkpoint_every=every, **how)
 
 
 def _resumed(
     target: str | None, resume: Path, given: dict[str, Any], every: float
-) -> recipes.Study:
-    """Restore a study to resume; only the number of threads may differ.
+) -> recipes.Experiment:
+    """Restore an experiment to resume; only the number of threads may differ.
 
     Raises:
         ArgumentError: another recipe, or another setting.
     """
     threads = given.pop("threads")
-    study = recipes.Study.restore(resume, threads=threads, checkpoint_every=every)
-    own = {"recipe": study.name, "seed": study.seed, "engine": study.engine}
-    own |= {"quick": study.quick, **study.options}
+    experiment = recipes.Experiment.restore(
+        resume, threads=threads, checkpoint_every=every
+    )
+    own = {
+        "recipe": experiment.name,
+        "seed": experiment.seed,
+        "engine": experiment.engine,
+    }
+    own |= {"quick": experiment.quick, **experiment.options}
     for option, value in {"recipe": target, **given}.items():
         if value is not None and own.get(option) != value:
             raise errors.ArgumentError(
@@ -285,26 +294,28 @@ def _resumed(
                     resume=resume,
                 ),
             )
-    return study
+    return experiment
 
 
-def _study(study: recipes.Study, as_json: bool, resume: Path | None = None) -> None:
-    """Run a study, with its output on standard error if ``as_json``."""
+def _study(
+    experiment: recipes.Experiment, as_json: bool, resume: Path | None = None
+) -> None:
+    """Run an experiment, with its output on standard error if ``as_json``."""
     from chainrule.runs import tracebacks
 
     place = contextlib.redirect_stdout(sys.stderr) if as_json else None
     try:
-        with place or contextlib.nullcontext(), tracebacks.kept_in(study.out):
-            told = recipes.perform(study, again=resume is not None)
+        with place or contextlib.nullcontext(), tracebacks.kept_in(experiment.out):
+            told = recipes.perform(experiment, again=resume is not None)
     except KeyboardInterrupt:
-        again = f"chainrule train --resume {study.out}"
+        again = f"chainrule train --resume {experiment.out}"
         where = tr("what is done is saved; go on with: {command}", command=again)
         raise KeyboardInterrupt(where) from None
     held = [
         (tr("reached") if r["reached"] else tr("missed"), recipes.worded(r))
         for r in told["references"]
     ]
-    files = f"{study.out}: {', '.join(study.files)}"
+    files = f"{experiment.out}: {', '.join(experiment.directory.files)}"
     rows = [("", *row) for row in [*held, (tr("files"), files)]]
     lines = [line.rstrip() for line in text_table(rows, left=3)]
     tell(told, as_json, "\n".join(["", *lines]))

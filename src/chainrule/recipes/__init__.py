@@ -7,17 +7,22 @@ checkpoints, a report and resuming:
     SUMMARY, EPOCHS, BATCH_SIZE, LR      what it is, and its settings
     data(limit)                          training and test data
     network(seed)                        the model with its initial weights
-    trainer(model, lr=…, seed=…, …)      the Trainer
-    pictures(study, model)               where it has some: of the trained network
+    trainer(model, lr=…, seed=…, …)      the Trainer; that of ``mnist`` for all digits
+    pictures(experiment, model)          of the trained network, where there are some
 
 A *study* does whatever shows its system: it trains several networks, compares, plays.
-It prints a text and draws pictures, which become its report, and returns its results,
-ready for JSON:
+It is read from top to bottom: data, model, a training loop, a picture. It prints a text
+and returns its results, ready for JSON:
 
     SUMMARY                              what it shows
-    run(study, …)                        a Study: settings, stages, pictures
+    run(experiment, …)                   the lesson
 
-Both may have REFERENCES, figures of the literature that a full run is held against.
+The :class:`Experiment` has what a lesson should not write: the engine, the steps of a
+loop that outlives a kill (``for step in experiment.steps(…)``), stored results, and the
+report with its pictures. The folder ``experiment`` has all of it.
+
+Both kinds may have REFERENCES, figures of the literature that a full run is compared
+with, and SECONDS, what the full run takes.
 
 ``chainrule train NAME`` runs both kinds, and each file runs by itself:
 ``python -m chainrule.recipes.mnist``.
@@ -33,28 +38,34 @@ from typing import Any, Literal
 from chainrule.data.files import memory
 from chainrule.engines import resolve_engine
 from chainrule.errors import ArgumentError, nearest
+from chainrule.recipes.batches import shuffled
+from chainrule.recipes.experiment import (
+    Experiment,
+    Reference,
+    compared,
+    quick_note,
+    worded,
+)
 from chainrule.recipes.features import draw_features, feature_maps
-from chainrule.recipes.references import Reference, held, worded
-from chainrule.recipes.samples import SampleLogger
-from chainrule.recipes.study import Study
 from chainrule.recipes.vocabulary import numbered
 from chainrule.text import _
 from chainrule.util.validation import known_names
 
 __all__ = [
     "RECIPES",
+    "Experiment",
     "Reference",
-    "SampleLogger",
-    "Study",
+    "compared",
     "draw_features",
     "feature_maps",
     "find",
-    "held",
     "kind",
     "memory",
     "names",
     "numbered",
     "perform",
+    "quick_note",
+    "shuffled",
     "worded",
 ]
 
@@ -131,30 +142,32 @@ def kind(recipe: str | ModuleType) -> Literal["training", "study"]:
     return "study" if hasattr(module, "run") else "training"
 
 
-def _check_options(study: Study, module: Any) -> None:
+def _check_options(experiment: Experiment, module: Any) -> None:
     """Refuse a recipe that is no study, and options that its ``run`` does not have."""
     if kind(module) != "study":
         raise ArgumentError(
             _(
                 "The recipe {name!r} trains one network, and is no study.",
-                name=study.name,
+                name=experiment.name,
             ),
-            expected=_("a recipe with a function run(study)"),
-            got=study.name,
-            fix=_("chainrule train {name}", name=study.name),
+            expected=_("a recipe with a function run(experiment)"),
+            got=experiment.name,
+            fix=_("chainrule train {name}", name=experiment.name),
         )
     __, *takes = inspect.signature(module.run, eval_str=True).parameters.values()
     known = {parameter.name: parameter.annotation for parameter in takes}
     known_names(
-        _("An option of the recipe {name!r}", name=study.name), study.options, known
+        _("An option of the recipe {name!r}", name=experiment.name),
+        experiment.options,
+        known,
     )
-    for option, value in study.options.items():
+    for option, value in experiment.options.items():
         flag = type(value) is bool and known[option] is not bool
         if flag or not isinstance(value, known[option]):
             raise ArgumentError(
                 _(
                     "The recipe {name!r} cannot take this {option}.",
-                    name=study.name,
+                    name=experiment.name,
                     option=option,
                 ),
                 expected=getattr(known[option], "__name__", str(known[option])),
@@ -162,12 +175,12 @@ def _check_options(study: Study, module: Any) -> None:
             )
 
 
-def perform(study: Study, *, again: bool = False) -> dict[str, Any]:
+def perform(experiment: Experiment, *, again: bool = False) -> dict[str, Any]:
     """Run a recipe of the kind *study*, from its first line to its report.
 
     Args:
-        study: says which one, and how.
-        again: whether its directory may hold it already; it goes on then.
+        experiment: the recipe's name, and the settings of the run.
+        again: whether its directory may hold it already; it continues then.
 
     A run that is refused before its first stage leaves nothing in its directory.
 
@@ -176,17 +189,16 @@ def perform(study: Study, *, again: bool = False) -> dict[str, Any]:
 
     Raises:
         ArgumentError: the directory holds a run; whatever the recipe refuses.
-        KeyboardInterrupt: Ctrl-C, once all that is under way is saved.
+        KeyboardInterrupt: Ctrl-C, once the stage under way is saved.
     """
-    module = find(study.name)
-    _check_options(study, module)
-    resolve_engine(study.engine)
-    study.summary = module.SUMMARY
-    study.begin(again=again)
-    try:
-        with study.heard():
-            result = module.run(study, **study.options)
-    except Exception:
-        study.leave_nothing()
-        raise
-    return study.finish(result, getattr(module, "REFERENCES", ()))
+    module = find(experiment.name)
+    _check_options(experiment, module)
+    resolve_engine(experiment.engine)
+    with experiment.running(again=again):
+        result = module.run(experiment, **experiment.options)
+    return experiment.finish(
+        result,
+        getattr(module, "REFERENCES", ()),
+        summary=module.SUMMARY,
+        seconds=getattr(module, "SECONDS", None),
+    )

@@ -30,7 +30,7 @@ import numpy as np
 
 import chainrule as cr
 from chainrule import nn, optim
-from chainrule.recipes import Study
+from chainrule.recipes import Experiment
 from chainrule.text import _, say
 
 SUMMARY = _(
@@ -343,21 +343,21 @@ def large(count: int, **how: Any) -> dict[str, Any]:
     return result
 
 
-def run(study: Study, *, limit: int = 1000) -> dict[str, Any]:
+def run(experiment: Experiment, *, limit: int = 1000) -> dict[str, Any]:
     """Print Algorithm 1, run it on both networks, and compare with the Trainer.
 
     Args:
-        study: the seed is that of initial weights and the order of the samples.
+        experiment: the seed of initial weights and the order of the samples.
         limit: how many images of MNIST to learn from.
     """
     print(inspect.getsource(algorithm1))
     print(EPOCHS_NOTE)
-    how = {"seed": study.seed, **study.how}
+    how = {"seed": experiment.seed, **experiment.engine_options}
     networks = {"3.2.2": small(**how)}
     print()
     networks["3.2.3"] = large(limit, **how)
-    return {"seed": study.seed, "networks": networks}
+    return {"seed": experiment.seed, "networks": networks}
 
 
 if __name__ == "__main__":
-    run(Study("algorithm1"))
+    run(Experiment("algorithm1"))

@@ -48,24 +48,24 @@ import numpy as np
 
 import chainrule as cr
 from chainrule import nn, optim, viz
-from chainrule.recipes import Reference, Study
+from chainrule.recipes import Experiment, Reference, shuffled
 from chainrule.text import _, say
-from chainrule.training import Batches, Loop, compile_program
 
 SUMMARY = _(
     "digits through a bottleneck: PCA, deep codes of 30 and 2, a variational one"
 )
+SECONDS = 660
 REFERENCES = [
     Reference("codes.30.network", at_most=3.0, source=_("Hinton & Salakhutdinov 2006")),
     Reference("variational.20.bound", at_most=105.0, source="pytorch/examples, VAE"),
 ]
-SIZES, QUICK_SIZES = (1000, 500, 250), (128, 64)
+SIZES, QUICK_SIZES = (1000, 500, 250), (256, 128)
 #: By the numbers of the code; the variational ones have a hidden layer of their own.
 EPOCHS, LATENT_EPOCHS = {30: 40, 2: 12}, {20: 30, 2: 12}
 BATCH_SIZE, LR, DECAY = 100, 1e-3, 0.2
 HIDDEN = 400
 #: Where it is quick.
-IMAGES, QUICK_EPOCHS, QUICK_LR, QUICK_HIDDEN = 3000, 15, 3e-3, 64
+IMAGES, QUICK_EPOCHS, QUICK_LR, QUICK_HIDDEN = 8000, 15, 3e-3, 64
 
 # -- 1: principal components -----------------------------------------------------------
 
@@ -117,26 +117,28 @@ class Autoencoder(nn.Module):
         return self.decoder(self.encoder(x))
 
 
-def deep_trainer(study: Study, code: int) -> cr.Trainer:
+def deep_trainer(experiment: Experiment, code: int) -> cr.Trainer:
     """Return a Trainer for an autoencoder; the target is the image itself."""
-    cr.manual_seed(study.seed)
-    lr = optim.OneCycleLR(QUICK_LR if study.quick else LR)
+    cr.manual_seed(experiment.seed)
+    lr = optim.OneCycleLR(QUICK_LR if experiment.quick else LR)
     return cr.Trainer(
-        Autoencoder(784, *(QUICK_SIZES if study.quick else SIZES), code),
+        Autoencoder(784, *(QUICK_SIZES if experiment.quick else SIZES), code),
         loss=nn.MSELoss(),
         optimizer=optim.AdamW(lr=lr, weight_decay=DECAY),
         metrics=(),
-        seed=study.seed,
-        **study.how,
+        seed=experiment.seed,
+        **experiment.engine_options,
     )
 
 
-def deep_code(study: Study, train: np.ndarray, code: int) -> cr.Trainer:
+def deep_code(experiment: Experiment, train: np.ndarray, code: int) -> cr.Trainer:
     """Train an autoencoder with a given code size; return its Trainer."""
     samples = cr.data.Dataset(train, train, name="digits")
-    epochs = QUICK_EPOCHS if study.quick else EPOCHS[code]
+    epochs = QUICK_EPOCHS if experiment.quick else EPOCHS[code]
     how = {"epochs": epochs, "batch_size": BATCH_SIZE}
-    return study.fit(f"code-{code}", deep_trainer(study, code), samples, **how)
+    return experiment.fit(
+        f"code-{code}", deep_trainer(experiment, code), samples, **how
+    )
 
 
 def codes_of(model: Any, x: np.ndarray) -> np.ndarray:
@@ -145,20 +147,22 @@ def codes_of(model: Any, x: np.ndarray) -> np.ndarray:
         return model.encoder(cr.tensor(x)).numpy()
 
 
-def compare(study: Study, train: np.ndarray, test: cr.data.Dataset) -> dict[str, Any]:
+def compare(
+    experiment: Experiment, train: np.ndarray, test: cr.data.Dataset
+) -> dict[str, Any]:
     """Compare principal components and autoencoders at code sizes of 30 and 2."""
     x, y = test.x[:], np.asarray(test.y)
     found: dict[str, Any] = {}
     say("   numbers    PCA   network   ‖x − x̂‖² on test images\n")
     for code in EPOCHS:
         components = Components(train, code)
-        trainer = deep_code(study, train, code)
+        trainer = deep_code(experiment, train, code)
         rebuilt = components.predict(x), np.asarray(trainer.predict(x))
         errors = [squared_error(x, image) for image in rebuilt]
         found[str(code)] = dict(zip(("pca", "network"), errors))
         print(f"   {code:7} {errors[0]:6.2f}   {errors[1]:7.2f}")
         shown = [int(np.flatnonzero(y == digit)[0]) for digit in range(10)]
-        study.draw(
+        experiment.draw(
             f"rebuilt-{code}",
             viz.gallery.rows,
             {
@@ -177,7 +181,7 @@ def compare(study: Study, train: np.ndarray, test: cr.data.Dataset) -> dict[str,
         if code == 2:
             maps = {"PCA": components.codes(x), "network": codes_of(trainer.model, x)}
             title = "Two numbers a digit, read off its pixels alone"
-            study.draw("map", draw_maps, maps, y, title=title, size=(9.0, 4.2))
+            experiment.draw("map", draw_maps, maps, y, title=title, size=(9.0, 4.2))
     return found
 
 
@@ -219,66 +223,55 @@ class Variational(nn.Module):
             return self.decoder(cr.tensor(z.astype(np.float32))).sigmoid().numpy()
 
 
-def variational_loop(
-    study: Study, train: np.ndarray, code: int
-) -> tuple[Variational, Loop]:
-    """Return an untrained variational autoencoder and its training loop."""
-    cr.manual_seed(study.seed)
-    model = Variational(QUICK_HIDDEN if study.quick else HIDDEN, code)
-    epochs = QUICK_EPOCHS if study.quick else LATENT_EPOCHS[code]
-    steps = epochs * (len(train) // BATCH_SIZE)
-    lr = optim.OneCycleLR(QUICK_LR if study.quick else LR, total_steps=steps)
-    adam = optim.Adam(model.parameters(), lr=lr)
+def training_step(experiment: Experiment, model: Variational, adam: optim.Adam) -> Any:
+    """Compile a step of training: from images to −ELBO."""
 
-    def learn(x: cr.Tensor) -> Any:
-        drawn, kl = model.terms(x)
-        loss = drawn + kl
+    @experiment.compile
+    def train(x: cr.Tensor) -> cr.Tensor:
+        reconstruction, kl = model.terms(x)
+        loss = reconstruction + kl
         model.zero_grad()
         loss.backward()
         adam.step()
-        return {"loss": loss, "kl": kl}
+        return loss
 
-    def measure(rows: cr.Tensor) -> Any:
-        drawn, kl = model.terms(rows)
-        return {"drawn": drawn, "kl": kl}
-
-    program = compile_program(
-        {"learn": learn, "measure": measure},
-        {"x": f"f32[{BATCH_SIZE},784]", "rows": "f32[N,784]"},
-        model=model,
-        optimizers=[adam],
-        each=["x"],
-        **study.how,
-    )
-    return model, Loop(program, "learn", Batches({"x": train}, BATCH_SIZE, study.seed))
+    return train
 
 
 def variational(
-    study: Study, train: np.ndarray, test: cr.data.Dataset, code: int
+    experiment: Experiment, images: np.ndarray, test: cr.data.Dataset, code: int
 ) -> dict[str, float]:
     """Train a variational autoencoder, measure its test bound, draw samples."""
-    model, loop = variational_loop(study, train, code)
-    epochs = QUICK_EPOCHS if study.quick else LATENT_EPOCHS[code]
-    loop = study.loop(f"variational-{code}", loop, epochs=epochs)
-    cr.manual_seed(study.seed)  # of the ε that it is measured with
-    parts = np.array(
-        [
-            [float(made[name]) for name in ("drawn", "kl")]
-            for first in range(0, len(test), 500)
-            for made in [loop.program.run("measure", {"rows": test.x[first:][:500]})]
-        ]
-    )
-    drawn, kl = parts.mean(0).tolist()
+    seed = experiment.seed
+    cr.manual_seed(seed)
+    model = Variational(QUICK_HIDDEN if experiment.quick else HIDDEN, code)
+    epochs = QUICK_EPOCHS if experiment.quick else LATENT_EPOCHS[code]
+    steps = epochs * (len(images) // BATCH_SIZE)
+    lr = optim.OneCycleLR(QUICK_LR if experiment.quick else LR, total_steps=steps)
+    adam = optim.Adam(model.parameters(), lr=lr)
+    train = training_step(experiment, model, adam)
+    state = {"model": model, "adam": adam}
+    for epoch in experiment.steps(f"variational-{code}", epochs, **state):
+        for rows in shuffled(len(images), BATCH_SIZE, seed, epoch):
+            train(images[rows])
+
+    cr.manual_seed(experiment.seed)  # of the ε that it is measured with
+    measure = experiment.compile(cr.no_grad()(model.terms))
+    parts = [measure(test.x[i : i + 500]) for i in range(0, len(test), 500)]
+    means = np.array([[term.item() for term in part] for part in parts]).mean(0)
+    drawn, kl = means.tolist()
     print(f"   {code:7} {drawn:14.2f} {kl:8.2f} {drawn + kl:8.2f}")
     if code == 2:
         steps = np.array([NormalDist().inv_cdf((i + 0.5) / 20) for i in range(20)])
         plane = np.array([[across, -up] for up in steps for across in steps])
         title = "A walk through the plane of two numbers"
-        study.draw("plane", draw_plane, model.draw(plane), title=title, size=(6, 6))
+        experiment.draw(
+            "plane", draw_plane, model.draw(plane), title=title, size=(6, 6)
+        )
     else:
-        noise = np.random.default_rng(study.seed).standard_normal((50, code))
+        noise = np.random.default_rng(experiment.seed).standard_normal((50, code))
         title = f"Decoded noise: {code} numbers of N(0, 1) each"
-        study.draw("samples", viz.gallery.images, model.draw(noise), title=title)
+        experiment.draw("samples", viz.gallery.images, model.draw(noise), title=title)
     return {"drawn": drawn, "kl": kl, "bound": drawn + kl}
 
 
@@ -304,26 +297,28 @@ def draw_plane(figure: Any, images: np.ndarray) -> None:
     axes.set_axis_off()
 
 
-# -- the whole -------------------------------------------------------------------------
+# -- the lesson ------------------------------------------------------------------------
 
 
-def run(study: Study) -> dict[str, Any]:
-    """Run the study: compare codes, and generate images from codes.
+def run(experiment: Experiment) -> dict[str, Any]:
+    """Compare codes, and generate images from codes.
 
     Args:
-        study: the seed is that of initial weights, orders and noise.
+        experiment: the seed of initial weights, orders and noise.
     """
     train, test = cr.data.mnist()
-    if study.quick:
+    if experiment.quick:
         train, test = train.take(IMAGES), test.take(500)
     x = train.x[:]
     say("1 to 3  Codes of {x} digits\n", x=len(x))
-    codes = compare(study, x, test)
+    codes = compare(experiment, x, test)
     say("\n4  Variational: nats a test image\n")
     say("   numbers   −ln p(x|z)       KL    −ELBO\n")
-    found = {str(code): variational(study, x, test, code) for code in LATENT_EPOCHS}
-    return {"seed": study.seed, "codes": codes, "variational": found}
+    found = {
+        str(code): variational(experiment, x, test, code) for code in LATENT_EPOCHS
+    }
+    return {"seed": experiment.seed, "codes": codes, "variational": found}
 
 
 if __name__ == "__main__":
-    run(Study("autoencoder"))
+    run(Experiment("autoencoder"))

@@ -39,10 +39,11 @@ import numpy as np
 
 import chainrule as cr
 from chainrule import nn, optim, viz
-from chainrule.recipes import Reference, Study
+from chainrule.recipes import Experiment, Reference
 from chainrule.text import _, say, tr
 
 SUMMARY = _("tree, kNN, SVM, forest on pixels and on HOG, beside a network that learns")
+SECONDS = 30
 REFERENCES = [
     Reference("digits.pixels.SVM", at_least=0.96, source="scikit-learn, SVC() 0.963"),
     Reference(
@@ -102,14 +103,14 @@ def scaled(v: np.ndarray) -> np.ndarray:
 # -- classifiers -----------------------------------------------------------------------
 
 
-def machines(study: Study) -> dict[str, Callable[[], Any]]:
+def machines(experiment: Experiment) -> dict[str, Callable[[], Any]]:
     """Return classical classifiers of scikit-learn, with settings that suit digits."""
 
     def part(name: str) -> Any:
-        return study.package(f"sklearn.{name}", "chainrule[sklearn]")
+        return experiment.package(f"sklearn.{name}", "chainrule[sklearn]")
 
     trees, forests = part("tree"), part("ensemble")
-    how = {"random_state": study.seed % 2**32}
+    how = {"random_state": experiment.seed % 2**32}
     return {
         "tree": lambda: trees.DecisionTreeClassifier(**how),
         "kNN": lambda: part("neighbors").KNeighborsClassifier(3),
@@ -143,21 +144,23 @@ def network(side: int) -> nn.Module:
     )
 
 
-def learn(study: Study, stage: str, x: np.ndarray, y: np.ndarray) -> cr.Trainer:
+def learn(
+    experiment: Experiment, stage: str, x: np.ndarray, y: np.ndarray
+) -> cr.Trainer:
     """Train a network on images (n, h, w) from 0 to 1."""
-    cr.manual_seed(study.seed)
+    cr.manual_seed(experiment.seed)
     trainer = cr.Trainer(
         network(x.shape[1]),
         loss=nn.CrossEntropyLoss(),
         optimizer=optim.AdamW(lr=optim.OneCycleLR(LR), weight_decay=0.05),
         metrics=(),
-        seed=study.seed,
-        **study.how,
+        seed=experiment.seed,
+        **experiment.engine_options,
     )
     train = cr.data.Dataset(x[:, None].astype(np.float32), y, classes=10)
-    epochs = 3 if study.quick else EPOCHS
+    epochs = 3 if experiment.quick else EPOCHS
     how = {"epochs": epochs, "batch_size": BATCH_SIZE, "progress": False}
-    return study.fit(stage, trainer, train, **how)
+    return experiment.fit(stage, trainer, train, **how)
 
 
 def said_by(trainer: cr.Trainer, x: np.ndarray) -> list[int]:
@@ -165,9 +168,11 @@ def said_by(trainer: cr.Trainer, x: np.ndarray) -> list[int]:
     return trainer.predict(x[:, None].astype(np.float32)).argmax(1).tolist()
 
 
-def said_by_machines(study: Study, x: Any, y: Any, asked: Any) -> dict[str, list[int]]:
+def said_by_machines(
+    experiment: Experiment, x: Any, y: Any, asked: Any
+) -> dict[str, list[int]]:
     """Return the classes that scikit-learn's classifiers predict after fitting."""
-    made = machines(study).items()
+    made = machines(experiment).items()
     return {name: make().fit(x, y).predict(asked).tolist() for name, make in made}
 
 
@@ -177,21 +182,23 @@ def said_by_machines(study: Study, x: Any, y: Any, asked: Any) -> dict[str, list
 Task = tuple[np.ndarray, np.ndarray, list[tuple[np.ndarray, np.ndarray]]]
 
 
-def digits(study: Study) -> Task:
+def digits(experiment: Experiment) -> Task:
     """Return scikit-learn's 8 × 8 digits with stratified folds in order.
 
     As ``cross_val_score`` makes them.
     """
-    data: Any = study.package("sklearn.datasets", "chainrule[sklearn]").load_digits()
-    folds = study.package("sklearn.model_selection", "chainrule[sklearn]")
+    data: Any = experiment.package(
+        "sklearn.datasets", "chainrule[sklearn]"
+    ).load_digits()
+    folds = experiment.package("sklearn.model_selection", "chainrule[sklearn]")
     x, y = data.images / 16, data.target
     parts = list(folds.StratifiedKFold(FOLDS).split(x.reshape(len(x), -1), y))
-    return x, y, parts[:1] if study.quick else parts
+    return x, y, parts[:1] if experiment.quick else parts
 
 
-def mnist(study: Study) -> Task:
+def mnist(experiment: Experiment) -> Task:
     """Return the first images of MNIST's training and test sets, 28 × 28."""
-    sizes = (600, 300) if study.quick else (TRAIN, TEST)
+    sizes = (600, 300) if experiment.quick else (TRAIN, TEST)
     parts = [part.take(n) for part, n in zip(cr.data.mnist(), sizes)]
     x = np.concatenate([part.x[:].reshape(-1, 28, 28) for part in parts])
     rows = np.arange(len(x))
@@ -199,7 +206,7 @@ def mnist(study: Study) -> Task:
     return x, np.concatenate([part.y for part in parts]), [fold]
 
 
-def compare(study: Study, name: str, task: Task) -> dict[str, Any]:
+def compare(experiment: Experiment, name: str, task: Task) -> dict[str, Any]:
     """Compare every method on one data set; show the best one's confusions."""
     x, y, folds = task
     side = x.shape[1] // 4  # of a cell: four by four of them
@@ -213,11 +220,11 @@ def compare(study: Study, name: str, task: Task) -> dict[str, Any]:
 
     for i, (rest, held) in enumerate(folds):
         for kind, features in given.items():
-            parts = study, features[rest], y[rest], features[held]
-            found = study.keep(f"{name}-{i}-{kind}", said_by_machines, *parts)
+            parts = experiment, features[rest], y[rest], features[held]
+            found = experiment.cached(f"{name}-{i}-{kind}", said_by_machines, *parts)
             for method, classes in found.items():
                 note(f"{kind} {method}", classes, held)
-        trainer = learn(study, f"{name}-{i}", x[rest], y[rest])
+        trainer = learn(experiment, f"{name}-{i}", x[rest], y[rest])
         note("network", said_by(trainer, x[held]), held)
     scores = {method: float(np.mean(each)) for method, each in right.items()}
     put(name, x, folds, scores, {kind: f.shape[1] for kind, f in given.items()})
@@ -225,7 +232,7 @@ def compare(study: Study, name: str, task: Task) -> dict[str, Any]:
     truth = np.concatenate([y[held] for __, held in folds])
     confused = np.zeros((10, 10), int)
     np.add.at(confused, (truth, np.asarray(said[best])), 1)
-    draw(study, name, x, side, trainer, best, confused)
+    draw(experiment, name, x, side, trainer, best, confused)
     pairs = confused - np.diag(np.diag(confused))
     i, j = (int(n) for n in np.unravel_index(pairs.argmax(), pairs.shape))
     say(
@@ -271,7 +278,7 @@ def put(
 
 
 def draw(
-    study: Study,
+    experiment: Experiment,
     name: str,
     x: np.ndarray,
     side: int,
@@ -281,14 +288,16 @@ def draw(
 ) -> None:
     """Draw HOG features, the learned filters, and the best method's confusions."""
     title, size = f"{name}: pixels, and what HOG makes of them", (7.0, 3.0)
-    study.draw(f"{name}-hog", stars, x[:6], side, title=title, size=size)
+    experiment.draw(f"{name}-hog", stars, x[:6], side, title=title, size=size)
     filters = next(iter(trainer.model.parameters())).numpy()[:, 0]
     how = {
         "title": _("{name}: the first filters learned", name=name),
         "columns": 8,
         "signed": True,
     }
-    study.draw(f"{name}-filters", viz.gallery.images, filters, size=(7.0, 2.0), **how)
+    experiment.draw(
+        f"{name}-filters", viz.gallery.images, filters, size=(7.0, 2.0), **how
+    )
     numbers = [str(i) for i in range(10)]
     axes: dict[str, Any] = {
         "rows": numbers,
@@ -299,7 +308,7 @@ def draw(
     axes["numbers"] = ".0f"
     off = confused - np.diag(np.diag(confused))
     title = f"{name}: what the best ({best}) takes for what"
-    study.draw(f"{name}-confusion", viz.gallery.heat, off, title=title, **axes)
+    experiment.draw(f"{name}-confusion", viz.gallery.heat, off, title=title, **axes)
 
 
 def stars(figure: Any, images: np.ndarray, side: int) -> None:
@@ -327,15 +336,15 @@ def stars(figure: Any, images: np.ndarray, side: int) -> None:
 # -- the whole -------------------------------------------------------------------------
 
 
-def run(study: Study) -> dict[str, Any]:
-    """Run the study: compare features and methods on both data sets.
+def run(experiment: Experiment) -> dict[str, Any]:
+    """Compare features and methods on both data sets.
 
     Args:
-        study: the seed is that of trees, of initial weights and of order.
+        experiment: the seed of trees, of initial weights and of order.
     """
-    tasks = {"digits": digits(study), "mnist": mnist(study)}
-    return {name: compare(study, name, task) for name, task in tasks.items()}
+    tasks = {"digits": digits(experiment), "mnist": mnist(experiment)}
+    return {name: compare(experiment, name, task) for name, task in tasks.items()}
 
 
 if __name__ == "__main__":
-    run(Study("classical"))
+    run(Experiment("classical"))

@@ -33,12 +33,13 @@ import numpy as np
 
 import chainrule as cr
 from chainrule import nn, optim, viz
-from chainrule.recipes import Reference, Study
+from chainrule.recipes import Experiment, Reference
 from chainrule.text import _, say
 
 SUMMARY = _(
     "digits without labels: k-means and mixtures on pixels and on learned codes"
 )
+SECONDS = 500
 REFERENCES = [
     Reference("gain", at_least=0.1, source=_("codes ahead of pixels, both by k-means")),
     Reference(
@@ -71,18 +72,18 @@ def matched(clusters: np.ndarray, labels: np.ndarray) -> tuple[float, np.ndarray
     return float(counts[rows, names].sum() / len(labels)), names
 
 
-def scored(study: Study, clusters: Any, labels: np.ndarray) -> Found:
+def scored(experiment: Experiment, clusters: Any, labels: np.ndarray) -> Found:
     """Return the accuracy and the normalised mutual information of clusters."""
-    metrics = study.package("sklearn.metrics", "chainrule[sklearn]")
+    metrics = experiment.package("sklearn.metrics", "chainrule[sklearn]")
     shared = metrics.normalized_mutual_info_score(labels, clusters)
     return {"accuracy": matched(np.asarray(clusters), labels)[0], "nmi": float(shared)}
 
 
-def cluster(study: Study, x: np.ndarray, asked: np.ndarray) -> dict[str, Any]:
+def cluster(experiment: Experiment, x: np.ndarray, asked: np.ndarray) -> dict[str, Any]:
     """Cluster x by both methods; return clusters, those of ``asked``, and centres."""
-    means = study.package("sklearn.cluster", "chainrule[sklearn]")
-    mixture = study.package("sklearn.mixture", "chainrule[sklearn]")
-    seed = {"random_state": study.seed % 2**32}
+    means = experiment.package("sklearn.cluster", "chainrule[sklearn]")
+    mixture = experiment.package("sklearn.mixture", "chainrule[sklearn]")
+    seed = {"random_state": experiment.seed % 2**32}
     found = {}
     kmeans = means.KMeans(CLUSTERS, n_init=3, **seed).fit(x)
     gaussians = mixture.GaussianMixture(CLUSTERS, reg_covar=1e-3, **seed).fit(x)
@@ -108,20 +109,20 @@ def shaken() -> nn.Sequential:
     return nn.Sequential(nn.Unflatten(1, (1, 28, 28)), change, nn.Flatten())
 
 
-def autoencoder(study: Study, x: np.ndarray) -> nn.Sequential:
+def autoencoder(experiment: Experiment, x: np.ndarray) -> nn.Sequential:
     """Train an autoencoder from augmented images to the original images."""
-    cr.manual_seed(study.seed)
+    cr.manual_seed(experiment.seed)
     model = nn.Sequential(shaken(), layers(WIDTHS), layers(WIDTHS[::-1]))
     trainer = cr.Trainer(
         model,
         loss=nn.MSELoss(),
         optimizer=optim.Adam(lr=optim.OneCycleLR(LR)),
         metrics=(),
-        seed=study.seed,
-        **study.how,
+        seed=experiment.seed,
+        **experiment.engine_options,
     )
-    how = {"epochs": 3 if study.quick else EPOCHS, "batch_size": BATCH_SIZE}
-    study.fit("autoencoder", trainer, (x, x), progress=False, **how)
+    how = {"epochs": 3 if experiment.quick else EPOCHS, "batch_size": BATCH_SIZE}
+    experiment.fit("autoencoder", trainer, (x, x), progress=False, **how)
     return model.eval()
 
 
@@ -164,10 +165,10 @@ def sharpened(q: np.ndarray) -> np.ndarray:
     return p / p.sum(1, keepdims=True)
 
 
-def refine(study: Study, model: Clusters, x: np.ndarray) -> list[np.ndarray]:
+def refine(experiment: Experiment, model: Clusters, x: np.ndarray) -> list[np.ndarray]:
     """Train towards P, recomputed each round; return the clusters of each round."""
     told = []
-    for i in range(2 if study.quick else ROUNDS):
+    for i in range(2 if experiment.quick else ROUNDS):
         q = outputs(model.eval(), x).astype(float)
         told.append(q.argmax(1))
         trainer = cr.Trainer(
@@ -175,12 +176,12 @@ def refine(study: Study, model: Clusters, x: np.ndarray) -> list[np.ndarray]:
             loss=nn.KLDivLoss(),
             optimizer=optim.Adam(lr=FINE),
             metrics=(),
-            seed=(study.seed + i) % 2**64,
-            **study.how,
+            seed=(experiment.seed + i) % 2**64,
+            **experiment.engine_options,
         )
         p = sharpened(q).astype(np.float32)
         how = {"epochs": 1, "batch_size": BATCH_SIZE, "progress": False}
-        study.fit(f"refined-{i}", trainer, (x, p), **how)
+        experiment.fit(f"refined-{i}", trainer, (x, p), **how)
     told.append(outputs(model.eval(), x).argmax(1))
     return told
 
@@ -194,12 +195,16 @@ def plane(codes: np.ndarray) -> np.ndarray:
     return middle @ np.linalg.svd(middle, full_matrices=False)[2][:2].T
 
 
-def draw(study: Study, name: str, codes: np.ndarray, labels: np.ndarray) -> None:
+def draw(
+    experiment: Experiment, name: str, codes: np.ndarray, labels: np.ndarray
+) -> None:
     """Draw a map of codes, with the true labels, unknown in training, as digits."""
     few = slice(0, 1000)
     title = f"{name} codes of 1,000 images, in the plane of most variance"
     how = {"title": title, "size": (7.0, 5.0)}
-    study.draw(f"map-{name}", viz.gallery.points, plane(codes)[few], labels[few], **how)
+    experiment.draw(
+        f"map-{name}", viz.gallery.points, plane(codes)[few], labels[few], **how
+    )
 
 
 def put(name: str, train: Found, test: Found) -> None:
@@ -211,14 +216,14 @@ def put(name: str, train: Found, test: Found) -> None:
 # -- the whole -------------------------------------------------------------------------
 
 
-def run(study: Study) -> dict[str, Any]:
-    """Run the study: cluster pixels, codes and refined codes.
+def run(experiment: Experiment) -> dict[str, Any]:
+    """Cluster pixels, codes and refined codes.
 
     Args:
-        study: the seed is that of initial weights, of order and draws, of k-means.
+        experiment: the seed of initial weights, of order and draws, of k-means.
     """
-    decomposition = study.package("sklearn.decomposition", "chainrule[sklearn]")
-    count = 1500 if study.quick else IMAGES
+    decomposition = experiment.package("sklearn.decomposition", "chainrule[sklearn]")
+    count = 1500 if experiment.quick else IMAGES
     parts = [part.take(min(count, len(part))) for part in cr.data.mnist()]
     (x, labels), (asked, truth) = ((p.x[:].reshape(len(p), -1), p.y) for p in parts)
     say(
@@ -232,7 +237,7 @@ def run(study: Study) -> dict[str, Any]:
     def count_up(what: str, found: dict[str, Any]) -> np.ndarray:
         told[what] = {}
         for name in ("k-means", "mixture"):
-            each = {k: scored(study, found[name][k], y) for k, y in sides.items()}
+            each = {k: scored(experiment, found[name][k], y) for k, y in sides.items()}
             told[what][name] = {**each["train"], "test": each["test"]["accuracy"]}
             put(f"{what}, {name}", each["train"], each["test"])
         return np.asarray(found["centres"])
@@ -240,17 +245,19 @@ def run(study: Study) -> dict[str, Any]:
     sides = {"train": labels, "test": truth}
     pca = decomposition.PCA(COMPONENTS, whiten=False, random_state=0).fit(x)
     parts = pca.transform(x), pca.transform(asked)
-    centres = count_up("pixels", study.keep("pixels", cluster, study, *parts))
-    model = autoencoder(study, x)
+    centres = count_up(
+        "pixels", experiment.cached("pixels", cluster, experiment, *parts)
+    )
+    model = autoencoder(experiment, x)
     scale = nn.Standardize.of(outputs(model[1], x))
     codes = [outputs(nn.Sequential(model[1], scale), rows) for rows in (x, asked)]
-    middles = count_up("codes", study.keep("codes", cluster, study, *codes))
+    middles = count_up("codes", experiment.cached("codes", cluster, experiment, *codes))
     made = middles * scale.std.numpy() + scale.mean.numpy()
     pictures = [pca.inverse_transform(centres), outputs(model[2], made.astype("f4"))]
-    rounds = refine(study, clusters := Clusters(model[1], scale, middles), x)
+    rounds = refine(experiment, clusters := Clusters(model[1], scale, middles), x)
     steps = [matched(found, labels)[0] for found in rounds]
     last = rounds[-1], outputs(clusters, asked).argmax(1)
-    each = [scored(study, found, y) for found, y in zip(last, sides.values())]
+    each = [scored(experiment, found, y) for found, y in zip(last, sides.values())]
     put("refined", *each)
     say("\n   refined, accuracy before and every fifth round:", end=" ")
     print("  ".join(f"{s:.1%}" for s in steps[::5]), "\n")
@@ -258,13 +265,18 @@ def run(study: Study) -> dict[str, Any]:
     title = "centres: of pixels, of codes, and the mean of each refined cluster"
     size, how = (7.0, 2.4), {"columns": CLUSTERS}
     rows = np.concatenate(pictures)
-    study.draw("centres", viz.gallery.images, rows, title=title, size=size, **how)
-    draw(study, "first", codes[0], labels)
-    draw(study, "refined", outputs(nn.Sequential(clusters.encoder, scale), x), labels)
+    experiment.draw("centres", viz.gallery.images, rows, title=title, size=size, **how)
+    draw(experiment, "first", codes[0], labels)
+    draw(
+        experiment,
+        "refined",
+        outputs(nn.Sequential(clusters.encoder, scale), x),
+        labels,
+    )
     refined = {**each[0], "test": each[1]["accuracy"], "rounds": steps}
     ahead = told["codes"]["k-means"]["accuracy"] - told["pixels"]["k-means"]["accuracy"]
     return {"images": len(x), **told, "gain": ahead, "refined": refined}
 
 
 if __name__ == "__main__":
-    run(Study("clustering"))
+    run(Experiment("clustering"))

@@ -33,18 +33,17 @@ al. 2014. The schedule: Smith & Topin 2018, "Super-convergence".
 from __future__ import annotations
 
 import chainrule as cr
-from chainrule import nn, optim
-from chainrule.recipes import Reference, Study, draw_features
-from chainrule.text import _, say
+from chainrule import nn
+from chainrule.recipes import Experiment, Reference, draw_features, mnist
+from chainrule.text import _
 
 SUMMARY = _("handwritten digits: two convolutions, 32-64, dropout, 9216-128-10")
 EPOCHS = 12
 BATCH_SIZE = 64
 LR = 2e-3  # the peak
-BETAS = (0.9, 0.99)
-WEIGHT_DECAY = 0.1
 #: What makes seconds of it.
 QUICK = {"epochs": 1, "limit": 2500}
+SECONDS = 420
 REFERENCES = [
     Reference(
         "test_accuracy", at_least=0.9925, source=_("Keras, examples/mnist_cnn.py")
@@ -52,12 +51,8 @@ REFERENCES = [
 ]
 
 
-def data(limit: int | None = None) -> tuple[cr.data.Dataset, cr.data.Dataset]:
-    """Return MNIST's training and test sets, or their first ``limit`` samples."""
-    train, test = cr.data.mnist()
-    if limit is not None:
-        train, test = (part.take(min(limit, len(part))) for part in (train, test))
-    return train, test
+#: The data and the Trainer of the recipe ``mnist``.
+data, trainer = mnist.data, mnist.trainer
 
 
 def network(seed: int = 0) -> nn.Sequential:
@@ -79,51 +74,10 @@ def network(seed: int = 0) -> nn.Sequential:
     )
 
 
-def trainer(
-    model: nn.Module,
-    *,
-    lr: float = LR,
-    seed: int = 0,
-    engine: str = "auto",
-    threads: int | None = None,
-) -> cr.Trainer:
-    """Return the Trainer; ``seed`` also determines sample order and dropout."""
-    schedule = optim.OneCycleLR(lr)
-    return cr.Trainer(
-        model,
-        loss=nn.CrossEntropyLoss(),
-        optimizer=optim.AdamW(lr=schedule, betas=BETAS, weight_decay=WEIGHT_DECAY),
-        engine=engine,
-        seed=seed,
-        threads=threads,
-    )
-
-
-def pictures(study: Study, model: nn.Sequential) -> None:
+def pictures(experiment: Experiment, model: nn.Sequential) -> None:
     """Draw the first filters, and the feature maps of the first test digit."""
-    draw_features(study, model, data()[1].x[0])
-
-
-def main() -> None:
-    """Train and test the network, and predict one digit."""
-    train, test = data()
-    run = trainer(network())
-    run.fit(
-        train,
-        epochs=EPOCHS,
-        batch_size=BATCH_SIZE,
-        validation=test,
-        validation_name="test",
-    )
-    print(run.history)
-    print(run.evaluate(test))
-    scores = run.predict(test.x[:1])
-    say(
-        "The first test image is a {y}; read as a {argmax}.",
-        y=test.y[0],
-        argmax=scores.argmax(),
-    )
+    draw_features(experiment, model, data()[1].x[0])
 
 
 if __name__ == "__main__":
-    main()
+    mnist.main(network(), epochs=EPOCHS, batch_size=BATCH_SIZE, lr=LR)

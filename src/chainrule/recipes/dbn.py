@@ -49,13 +49,13 @@ import numpy as np
 
 import chainrule as cr
 from chainrule import nn, optim, viz
-from chainrule.recipes import Reference, Study
+from chainrule.recipes import Experiment, Reference, shuffled
 from chainrule.text import _, say
-from chainrule.training import Batches, Loop, compile_program
 
 SUMMARY = _(
     "Boltzmann machines, one upon the other, then back-propagation: 1.25 % errors"
 )
+SECONDS = 1500
 REFERENCES = [
     Reference(
         "errors.60000.pretrained", at_most=0.0125, source=_("Hinton et al. 2006")
@@ -119,55 +119,61 @@ def draw(p: cr.Tensor) -> cr.Tensor:
     return (cr.rand_like(p) < p).astype(p.dtype)
 
 
-def machine_loop(
-    study: Study, x: np.ndarray, hidden: int, level: int = 0
-) -> tuple[Boltzmann, Loop]:
-    """Return a new Boltzmann machine for rows x, and its training loop.
+def training_step(experiment: Experiment, machine: Boltzmann, sgd: optim.SGD) -> Any:
+    """Compile a step of contrastive divergence: from v to the mean ‖v − v′‖²."""
 
-    Level 0 has persistent chains.
-    """
-    cr.manual_seed(study.seed + level)
-    machine = Boltzmann(x.shape[1], hidden, 0 if level else BATCH_SIZE)
-    how: dict[str, Any] = {"lr": LR, "momentum": MOMENTUM}
-    if machine.chains is not None:  # they keep up with a slow machine only
-        epochs = QUICK_EPOCHS if study.quick else EPOCHS
-        steps = epochs * (len(x) // BATCH_SIZE)
-        how = {"lr": optim.CosineAnnealingLR(LR, T_max=steps, unit="step")}
-    biases = [machine.visible_bias, machine.hidden_bias]
-    weights = {"params": [machine.weight], "weight_decay": DECAY}
-    sgd = optim.SGD([weights, {"params": biases}], **how)
-
-    def learn(v: cr.Tensor) -> Any:
+    @experiment.compile
+    def train(v: cr.Tensor) -> cr.Tensor:
         loss, again = machine.divergence(v)
         machine.zero_grad()
         loss.backward()
         sgd.step()
-        return {"loss": loss, "error": (v - again).square().sum(1).mean()}
+        return (v - again).square().sum(1).mean()
 
-    program = compile_program(
-        {"learn": learn},
-        {"v": f"f32[{BATCH_SIZE},{x.shape[1]}]"},
-        model=machine,
-        optimizers=[sgd],
-        each=["v"],
-        **study.how,
-    )
-    source = Batches({"v": x}, BATCH_SIZE, study.seed + level)
-    return machine, Loop(program, "learn", source, finite=("loss", "error"))
+    return train
 
 
-def stack(study: Study, x: np.ndarray) -> list[Boltzmann]:
+def new_machine(
+    seed: int, visible: int, hidden: int, steps: int, level: int = 0
+) -> tuple[Boltzmann, optim.SGD]:
+    """Return a new machine and its optimiser; level 0 has persistent chains."""
+    cr.manual_seed(seed + level)
+    machine = Boltzmann(visible, hidden, 0 if level else BATCH_SIZE)
+    options: dict[str, Any] = {"lr": LR, "momentum": MOMENTUM}
+    if machine.chains is not None:  # they keep up with a slow machine only
+        options = {"lr": optim.CosineAnnealingLR(LR, T_max=steps, unit="step")}
+    biases = [machine.visible_bias, machine.hidden_bias]
+    weights = {"params": [machine.weight], "weight_decay": DECAY}
+    return machine, optim.SGD([weights, {"params": biases}], **options)
+
+
+def learn(
+    experiment: Experiment, name: str, x: np.ndarray, hidden: int, level: int = 0
+) -> tuple[Boltzmann, list[float]]:
+    """Train a machine on rows x; return it, and the mean errors of its epochs."""
+    epochs = QUICK_EPOCHS if experiment.quick else EPOCHS
+    seed, steps = experiment.seed, epochs * (len(x) // BATCH_SIZE)
+    machine, sgd = new_machine(seed, x.shape[1], hidden, steps, level)
+    train = training_step(experiment, machine, sgd)
+    errors: list[float] = []
+    state: dict[str, Any] = {"machine": machine, "sgd": sgd, "errors": errors}
+    if machine.chains is not None:
+        state["chains"] = machine.chains
+    for epoch in experiment.steps(name, epochs, **state):
+        batches = shuffled(len(x), BATCH_SIZE, seed + level, epoch)
+        errors.append(float(np.mean([train(x[rows]).item() for rows in batches])))
+    return machine, errors
+
+
+def stack(experiment: Experiment, x: np.ndarray) -> list[Boltzmann]:
     """Train a stack of Boltzmann machines, each on the last one's probabilities."""
-    sizes = QUICK_SIZES if study.quick else SIZES
+    sizes = QUICK_SIZES if experiment.quick else SIZES
     say("   visible  hidden   ‖v − v′‖² in the first epoch, in the last\n")
     machines: list[Boltzmann] = []
     for level, hidden in enumerate(sizes, 1):
         if machines:
             x = upwards(machines[-1:], x)
-        machine, loop = machine_loop(study, x, hidden, level)
-        epochs = QUICK_EPOCHS if study.quick else EPOCHS
-        loop = study.loop(f"machine-{level}", loop, epochs=epochs)
-        errors = [row["learn_error"] for row in loop.history.epochs]
+        machine, errors = learn(experiment, f"machine-{level}", x, hidden, level)
         print(f"   {x.shape[1]:7} {hidden:7} {errors[0]:11.2f} {errors[-1]:11.2f}")
         machines.append(machine)
     return machines
@@ -194,52 +200,56 @@ def downwards(machines: list[Boltzmann], h: np.ndarray) -> np.ndarray:
     return v.numpy()
 
 
-def walk(study: Study, machine: Boltzmann, v: np.ndarray) -> dict[str, np.ndarray]:
+def walk(
+    experiment: Experiment, machine: Boltzmann, v: np.ndarray
+) -> dict[str, np.ndarray]:
     """Run Gibbs sampling of h and v; return p(v) after some of the steps."""
 
-    def to_and_fro(v: cr.Tensor) -> Any:
+    @experiment.compile
+    def to_and_fro(v: cr.Tensor) -> tuple[cr.Tensor, cr.Tensor]:
         p = machine.visible(draw(machine.hidden(v)))
-        return {"p": p, "v": draw(p)}
+        return p, draw(p)
 
-    cr.manual_seed(study.seed)
-    types = {"v": f"f32[{v.shape[0]},{v.shape[1]}]"}
-    program = compile_program({"step": to_and_fro}, types, **study.how)
-    found, looked = {}, QUICK_GIBBS if study.quick else GIBBS
-    made = {"v": v}
-    for step in range(1, looked[-1] + 1):
-        made = program.run("step", {"v": made["v"]})
-        if step in looked:
-            found[f"step {step}"] = made["p"]
+    cr.manual_seed(experiment.seed)
+    found, shown = {}, QUICK_GIBBS if experiment.quick else GIBBS
+    with cr.no_grad():
+        for step in range(1, shown[-1] + 1):
+            p, v = to_and_fro(v)
+            if step in shown:
+                found[f"step {step}"] = p.numpy()
     return found
 
 
 def fantasies(
-    study: Study, machines: list[Boltzmann], digits: np.ndarray, x: np.ndarray
+    experiment: Experiment, machines: list[Boltzmann], digits: np.ndarray, x: np.ndarray
 ) -> None:
     """Draw images generated by Gibbs sampling from two Boltzmann machines."""
     *below, top = machines
-    walked = walk(study, top, upwards(below, digits))
+    walked = walk(experiment, top, upwards(below, digits))
     rows = {name: downwards(below, p) for name, p in walked.items()}
     title = "Left to itself, from test digits: the uppermost machine"
     rows = {_("test digit"): digits, **rows}
-    study.draw("walk", viz.gallery.rows, rows, title=title, size=(7.0, 3.8))
-    machine, loop = machine_loop(study, x, (QUICK_SIZES if study.quick else SIZES)[0])
-    study.loop("persistent", loop, epochs=QUICK_EPOCHS if study.quick else EPOCHS)
+    experiment.draw("walk", viz.gallery.rows, rows, title=title, size=(7.0, 3.8))
+    hidden = (QUICK_SIZES if experiment.quick else SIZES)[0]
+    machine, __ = learn(experiment, "persistent", x, hidden)
     assert machine.chains is not None
-    rows = walk(study, machine, machine.chains.numpy()[:10])
+    rows = walk(experiment, machine, machine.chains.numpy()[:10])
     title = "Left to itself, from chains as old as it: a machine that learned from them"
-    study.draw("fantasies", viz.gallery.rows, rows, title=title, size=(7.0, 3.0))
+    experiment.draw("fantasies", viz.gallery.rows, rows, title=title, size=(7.0, 3.0))
 
 
 def show(
-    study: Study, machines: list[Boltzmann], train: np.ndarray, test: cr.data.Dataset
+    experiment: Experiment,
+    machines: list[Boltzmann],
+    train: np.ndarray,
+    test: cr.data.Dataset,
 ) -> None:
     """Draw the features, the reconstructions and generated images."""
     filters = machines[0].weight.numpy()
     loudest = np.argsort(-np.square(filters).sum(1))[:50]
     title = "What fifty units of the first machine look for: strokes and gaps"
     features = filters[loudest]
-    study.draw("features", viz.gallery.images, features, title=title, signed=True)
+    experiment.draw("features", viz.gallery.images, features, title=title, signed=True)
     digits = [int(np.flatnonzero(test.y == digit)[0]) for digit in range(10)]
     x = test.x[np.array(digits)]
     rows = {_("test digit"): x}
@@ -247,8 +257,8 @@ def show(
         some = machines[:count]
         rows[f"{count} up and down"] = downwards(some, upwards(some, x))
     title = "Up through the machines, and down again"
-    study.draw("rebuilt", viz.gallery.rows, rows, title=title, size=(7.0, 2.5))
-    fantasies(study, machines, x, train)
+    experiment.draw("rebuilt", viz.gallery.rows, rows, title=title, size=(7.0, 2.5))
+    fantasies(experiment, machines, x, train)
 
 
 # -- 2 and 3: fine-tuning --------------------------------------------------------------
@@ -279,7 +289,7 @@ def evenly(data: cr.data.Dataset, count: int) -> cr.data.Dataset:
 
 
 def tuned(
-    study: Study,
+    experiment: Experiment,
     data: tuple[cr.data.Dataset, cr.data.Dataset],
     machines: list[Boltzmann] | None,
     epochs: int,
@@ -287,16 +297,16 @@ def tuned(
 ) -> cr.Trainer:
     """Fine-tune with labels; with all labels, test after each epoch."""
     train, test = data
-    cr.manual_seed(study.seed)
+    cr.manual_seed(experiment.seed)
     trainer = cr.Trainer(
-        network(machines, QUICK_SIZES if study.quick else SIZES),
+        network(machines, QUICK_SIZES if experiment.quick else SIZES),
         loss=nn.CrossEntropyLoss(),
         optimizer=optim.AdamW(
-            lr=optim.OneCycleLR(QUICK_TUNING_LR if study.quick else TUNING_LR),
+            lr=optim.OneCycleLR(QUICK_TUNING_LR if experiment.quick else TUNING_LR),
             weight_decay=TUNING_DECAY,
         ),
-        seed=study.seed,
-        **study.how,
+        seed=experiment.seed,
+        **experiment.engine_options,
     )
     how: dict[str, Any] = {"epochs": epochs, "batch_size": batch_size}
     if len(train) > 1000:
@@ -304,11 +314,11 @@ def tuned(
     else:
         how |= {"progress": False}
     name = f"{len(train)}-{'random' if machines is None else 'pretrained'}"
-    return study.fit(name, trainer, train, **how)
+    return experiment.fit(name, trainer, train, **how)
 
 
 def compare(
-    study: Study,
+    experiment: Experiment,
     data: tuple[cr.data.Dataset, cr.data.Dataset],
     machines: list[Boltzmann],
     *budget: int,
@@ -316,7 +326,7 @@ def compare(
     """Compare fine-tuning from random weights and from pretrained machines."""
     train, test = data
     starts = {"random": None, "pretrained": machines}
-    trained = {name: tuned(study, data, m, *budget) for name, m in starts.items()}
+    trained = {name: tuned(experiment, data, m, *budget) for name, m in starts.items()}
     wrong = {name: 1 - t.evaluate(test)["accuracy"] for name, t in trained.items()}
     print(f"   {len(train):6} {budget[0]:8}", end="")
     print(f" {wrong['random']:14.2%} {wrong['pretrained']:12.2%}")
@@ -328,34 +338,36 @@ def compare(
             for name, t in trained.items()
         }
         title = "With all labels: test errors in %, after each epoch"
-        study.draw("errors", viz.gallery.lines, curves, title=title, across=_("epoch"))
+        experiment.draw(
+            "errors", viz.gallery.lines, curves, title=title, across=_("epoch")
+        )
     return wrong
 
 
 # -- the whole -------------------------------------------------------------------------
 
 
-def run(study: Study) -> dict[str, Any]:
-    """Run the study: pretrain, then fine-tune with all labels and with few.
+def run(experiment: Experiment) -> dict[str, Any]:
+    """Pretrain, then fine-tune with all labels and with few.
 
     Args:
-        study: the seed is that of initial weights, orders and what units draw.
+        experiment: the seed of initial weights, orders and what units draw.
     """
     train, test = cr.data.mnist()
-    if study.quick:
+    if experiment.quick:
         train, test = train.take(5000), test.take(1000)
     say("1  Machines on {train} digits, by contrastive divergence\n", train=len(train))
     x = train.x[:]
-    machines = stack(study, x)
-    show(study, machines, x, test)
+    machines = stack(experiment, x)
+    show(experiment, machines, x, test)
     say("\n2 and 3  Fine-tuned with labels: errors on test images\n")
     say("   labels   epochs   from random   pretrained\n")
     found = {}
-    for labels, budget in (QUICK_BUDGETS if study.quick else BUDGETS).items():
+    for labels, budget in (QUICK_BUDGETS if experiment.quick else BUDGETS).items():
         some = train if labels == len(train) else evenly(train, labels)
-        found[str(labels)] = compare(study, (some, test), machines, *budget)
-    return {"seed": study.seed, "errors": found}
+        found[str(labels)] = compare(experiment, (some, test), machines, *budget)
+    return {"seed": experiment.seed, "errors": found}
 
 
 if __name__ == "__main__":
-    run(Study("dbn"))
+    run(Experiment("dbn"))

@@ -1,6 +1,6 @@
 """Deep Q-learning (DQN): a Q-network trained from a replay memory (1.3).
 
-CartPole's states are four real numbers: no table holds them. A network gives the worth
+CartPole's states are four real numbers: no table holds them. A network gives the value
 Q(s, a; θ) of every action at once, and each step of learning moves it towards
 
     y = r + γ maxₐ′ Q(s′, a′; θ⁻)     (y = r where the episode has ended)
@@ -25,7 +25,7 @@ on episodes of their own, and the best one is then tested on others.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,19 +33,12 @@ import numpy as np
 
 import chainrule as cr
 from chainrule import errors, nn, optim, viz
-from chainrule.recipes import Reference, Study, memory
+from chainrule.recipes import Experiment, Reference, memory
 from chainrule.text import _, say
-from chainrule.training import (
-    BatchSource,
-    Callback,
-    Environments,
-    Loop,
-    RunState,
-    StepInputs,
-    compile_program,
-)
+from chainrule.training import Environments
 
 SUMMARY = _("deep Q-learning: replay memory, target network; CartPole and Acrobot")
+SECONDS = 120
 REFERENCES = [
     Reference("CartPole-v1.test", at_least=488, source="CleanRL, dqn.py: 488.7 ± 16.1"),
     Reference("Acrobot-v1.test", at_least=-91.5, source="CleanRL, dqn.py: −91.5 ± 7.2"),
@@ -54,50 +47,44 @@ REFERENCES = [
 
 @dataclass(frozen=True)
 class Settings:
-    """The hyperparameters of an agent.
+    """The hyperparameters of an agent; those of CleanRL's dqn.py."""
 
-    Attributes:
-        steps: in the environment altogether.
-        room: how many of them the memory holds.
-        start: steps before learning begins.
-        every: steps of acting for one of learning.
-        follow: steps after which the target network becomes the network.
-        batch: how many memories a step of learning is made of.
-        exploring: the share of the steps over which ε falls from 1 to ``greed``.
-        greed: the last ε.
-        discount, lr: γ and η.
-        tests: how many agents are kept on the way, and compared.
-        choice: the episodes that they are compared on.
-        episodes: that the best one is tested in.
-    """
-
-    steps: int = 500_000
-    room: int = 10_000
-    start: int = 10_000
-    every: int = 10
-    follow: int = 500
-    batch: int = 128
-    exploring: float = 0.5
-    greed: float = 0.05
-    discount: float = 0.99
+    total_steps: int = 500_000  # in the environment
+    buffer_size: int = 10_000
+    learning_starts: int = 10_000
+    train_every: int = 10  # steps of acting
+    target_update: int = 500  # steps after which the target network is renewed
+    batch_size: int = 128
+    exploration: float = 0.5  # the share of the steps over which ε falls from 1
+    epsilon: float = 0.05  # at the end
+    gamma: float = 0.99
     lr: float = 2.5e-4
-    tests: int = 10
-    choice: int = 20
-    episodes: int = 100
-
-    @property
-    def cycle(self) -> int:
-        """The number of updates from one renewal of the target network to the next."""
-        return self.follow // self.every + 1
+    tests: int = 10  # of the agent on the way; the best one is kept
+    test_episodes: int = 20  # that they are compared on
+    episodes: int = 100  # that the best one is tested in
 
     @property
     def updates(self) -> int:
-        """The number of updates of the whole run."""
-        return (self.steps - self.start) // self.follow * self.cycle
+        """The number of updates between two renewals of the target network."""
+        return self.target_update // self.train_every
+
+    @property
+    def rounds(self) -> int:
+        """The number of renewals of the target network."""
+        return (self.total_steps - self.learning_starts) // self.target_update
 
 
 NAMES = ("CartPole-v1", "Acrobot-v1")
-QUICK = Settings(steps=4000, start=500, follow=250, tests=2, choice=5, episodes=10)
+QUICK = Settings(
+    total_steps=25_000,
+    learning_starts=1000,
+    train_every=5,
+    target_update=250,
+    lr=1e-3,
+    tests=4,
+    test_episodes=10,
+    episodes=20,
+)
 
 # -- the networks ----------------------------------------------------------------------
 
@@ -105,295 +92,287 @@ QUICK = Settings(steps=4000, start=500, follow=250, tests=2, choice=5, episodes=
 class Agent(nn.Module):
     """The online Q-network and its copy, the target network."""
 
-    def __init__(self, seen: int, actions: int) -> None:
-        self.online, self.target = (self.network(seen, actions) for __ in range(2))
+    def __init__(self, observations: int, actions: int) -> None:
+        self.actions = actions
+        self.online, self.target = (network(observations, actions) for __ in range(2))
         self.target.load_state_dict(self.online.state_dict())
 
-    @staticmethod
-    def network(seen: int, actions: int) -> nn.Sequential:
-        """Return a Q-network: from an observation to the value of each action."""
-        return nn.Sequential(
-            *(nn.Linear(seen, 120), nn.ReLU()),
-            *(nn.Linear(120, 84), nn.ReLU()),
-            nn.Linear(84, actions),
-        )
+
+def network(observations: int, actions: int) -> nn.Sequential:
+    """Return a Q-network: from an observation to the value of each action."""
+    return nn.Sequential(
+        nn.Linear(observations, 120),
+        nn.ReLU(),
+        nn.Linear(120, 84),
+        nn.ReLU(),
+        nn.Linear(84, actions),
+    )
 
 
-def compiled(
-    agent: Agent, seen: int, actions: int, how: Settings, **engine: Any
+def learning(
+    experiment: Experiment, agent: Agent, adam: optim.Adam, gamma: float
 ) -> Any:
-    """Compile acting, learning and renewal of the target network as one program."""
-    adam = optim.Adam(agent.online.parameters(), lr=how.lr)
+    """Compile a step of learning: from transitions to the loss and the mean Q-value."""
 
-    def act(seen: cr.Tensor) -> Any:
-        worth = agent.online(seen)
-        return {"action": worth.argmax(1), "worth": worth.amax(1)}
-
-    def learn(rows: cr.Tensor) -> Any:
-        before, after = rows[:, :seen], rows[:, seen : 2 * seen]
-        action, reward, ended = (rows[:, 2 * seen + i] for i in range(3))
-        later = agent.target(after).amax(1).detach()
-        target = reward + how.discount * (1 - ended) * later
-        chosen = nn.functional.one_hot(action.astype("int32"), actions)
-        worth = (agent.online(before) * chosen).sum(1)
-        loss = ((target - worth) ** 2).mean()
+    @experiment.compile
+    def learn(
+        observations: cr.Tensor,
+        actions: cr.Tensor,
+        rewards: cr.Tensor,
+        following: cr.Tensor,
+        terminated: cr.Tensor,
+    ) -> tuple[cr.Tensor, cr.Tensor]:
+        following_q = agent.target(following).amax(1).detach()
+        target = rewards + gamma * (1 - terminated) * following_q
+        chosen = nn.functional.one_hot(actions, agent.actions)
+        q = (agent.online(observations) * chosen).sum(1)
+        loss = ((target - q) ** 2).mean()
         agent.zero_grad()
         loss.backward()
         adam.step()
-        return {"loss": loss, "worth": worth.mean()}
+        return loss, q.mean()
 
-    def follow() -> Any:
-        pairs = zip(agent.target.parameters(), agent.online.parameters())
-        for theirs, mine in pairs:
-            theirs.copy_(mine)
-        return {"renewed": cr.ones(1).sum()}
-
-    functions = {"act": act, "learn": learn, "follow": follow}
-    types = {"seen": f"f32[N,{seen}]", "rows": f"f32[{how.batch},{2 * seen + 3}]"}
-    return compile_program(functions, types, model=agent, optimizers=[adam], **engine)
+    return learn
 
 
 # -- acting and remembering ------------------------------------------------------------
 
 
-class Experience(BatchSource):
-    """A source of batches from a replay memory that acts in an environment.
+class ReplayBuffer:
+    """The last transitions of an environment, overwritten in a circle.
 
-    A memory is a row: what was seen before and after, the action, the reward, and
-    whether the episode ended there. An episode that was cut short did not end.
-    """
-
-    def __init__(self, name: str, actions: int, how: Settings, seed: int) -> None:
-        self.world, self.actions, self.how = Environments(name, seed=seed), actions, how
-        self.dice = np.random.default_rng([seed, 1])
-        self.seen = self.world.seen.shape[1]
-        self.memory = room(how.room, 2 * self.seen + 3)
-        self.program: Any = None
-
-    def bind(self, program: Any) -> None:
-        """Set the program that chooses actions."""
-        self.program = program
-
-    def take(self, state: RunState, most: int) -> StepInputs | None:
-        """Act, then return a batch for an update or renew the target network."""
-        how = self.how
-        last = (state.updates + 1) % (how.updates // how.tests) == 0
-        if state.updates % how.cycle == how.cycle - 1:
-            return StepInputs({}, entry="follow", last=last)
-        self.act(how.every if state.updates else how.start + how.every)
-        held = min(self.world.steps, how.room)
-        rows = self.memory[self.dice.integers(held, size=how.batch)]
-        return StepInputs({"rows": rows}, last=last)
-
-    def act(self, steps: int) -> None:
-        """Act in the environment, with the best action or, with probability ε, any."""
-        world, seen, room = self.world, self.seen, self.how.room
-        explore = self.dice.random(steps)
-        tries = self.dice.integers(self.actions, size=steps)
-        greed = epsilon(world.steps + np.arange(steps), self.how)
-        blind = (explore < greed).tolist()
-        for i in range(steps):
-            before = world.seen
-            if blind[i]:
-                action = tries[i : i + 1]
-            else:
-                action = self.program.run("act", {"seen": before})["action"]
-            row = self.memory[world.steps % room]
-            moved = world.step(action)
-            row[:seen], row[seen : 2 * seen] = before[0], moved.after[0]
-            row[2 * seen :] = action[0], moved.rewards[0], moved.terminated[0]
-
-    def state(self) -> dict[str, Any]:
-        """Return the state of the environment, the memory and the generator."""
-        dice = self.dice.bit_generator.state
-        return {"world": self.world.state(), "memory": self.memory, "dice": dice}
-
-    def load_state(self, state: Mapping[str, Any]) -> None:
-        """Restore the state of the environment, the memory and the generator."""
-        self.world.load_state(state["world"])
-        self.memory, self.dice.bit_generator.state = state["memory"], state["dice"]
-
-
-def epsilon(step: Any, how: Settings) -> Any:
-    """Return ε at a step: linear decay from 1, then constant."""
-    slope = (how.greed - 1) / (how.exploring * how.steps)
-    return np.maximum(1 + slope * step, how.greed)
-
-
-def room(rows: int, width: int) -> np.ndarray:
-    """Return an empty replay memory of ``rows`` steps, if the machine has enough RAM.
+    Args:
+        size: how many.
+        observations: the numbers of an observation.
 
     Raises:
-        ArgumentError: it has not, with the copies that outlive a kill.
+        ArgumentError: the machine has not enough RAM for it and for the copies that a
+            checkpoint takes.
     """
-    need, have = 4 * 4 * rows * width, memory()
-    if need > have:
-        raise errors.ArgumentError(
-            _("A memory of {rows} steps does not fit this machine.", rows=rows),
-            expected=_(
-                "at most {have_width} steps of {width} numbers each, in "
-                "float32 and with the copies that a checkpoint takes",
-                have_width=have // (16 * width),
-                width=width,
-            ),
-            got=_(
-                "{need:.1f} GiB; at most {have:.1f} GiB may be taken",
-                need=need / 2**30,
-                have=have / 2**30,
-            ),
-            fix=_("a smaller Settings.room"),
-        )
-    return np.zeros((rows, width), np.float32)
 
+    def __init__(self, size: int, observations: int) -> None:
+        width = 2 * observations + 3
+        need, have = 4 * 4 * size * width, memory()
+        if need > have:
+            raise errors.ArgumentError(
+                _("A memory of {rows} steps does not fit this machine.", rows=size),
+                expected=_(
+                    "at most {have_width} steps of {width} numbers each, in "
+                    "float32 and with the copies that a checkpoint takes",
+                    have_width=have // (16 * width),
+                    width=width,
+                ),
+                got=_(
+                    "{need:.1f} GiB; at most {have:.1f} GiB may be taken",
+                    need=need / 2**30,
+                    have=have / 2**30,
+                ),
+                fix=_("a smaller Settings.buffer_size"),
+            )
+        self.size, self.count = size, 0
+        self.columns = {
+            "observations": np.zeros((size, observations), np.float32),
+            "actions": np.zeros(size, np.int64),
+            "rewards": np.zeros(size, np.float32),
+            "following": np.zeros((size, observations), np.float32),
+            "terminated": np.zeros(size, np.float32),
+        }
 
-class Best(Callback):
-    """A callback that tests the agent after each epoch and stores the best weights."""
+    def add(self, *transition: Any) -> None:
+        """Add a transition: a value for each column."""
+        for column, value in zip(self.columns.values(), transition):
+            column[self.count % self.size] = value
+        self.count += 1
 
-    def __init__(self, agent: Agent, tests: Environments) -> None:
-        self.agent, self.tests = agent, tests
-        self.scores: list[float] = []
-        self.weights: dict[str, np.ndarray] = {}
-
-    def on_epoch(self, trainer: Any) -> None:
-        """Test the agent; its test episodes begin alike each time."""
-        score = float(self.tests.play(greedy(trainer.program))[0].mean())
-        if score > max(self.scores, default=-np.inf):
-            self.weights = self.agent.online.state_dict()
-        self.scores.append(score)
+    def sample(self, batch_size: int, rng: np.random.Generator) -> list[np.ndarray]:
+        """Draw transitions; return the columns of a batch for :func:`learning`."""
+        rows = rng.integers(min(self.count, self.size), size=batch_size)
+        return [column[rows] for column in self.columns.values()]
 
     def state(self) -> dict[str, Any]:
-        """Return the scores, and the best weights."""
-        return {"scores": list(self.scores), "weights": dict(self.weights)}
+        """Return the transitions, for a checkpoint."""
+        return {"count": self.count, **self.columns}
 
     def load_state(self, state: Mapping[str, Any]) -> None:
-        """Restore the scores, and the best weights."""
-        self.scores, self.weights = state["scores"], state["weights"]
+        """Restore the transitions of a checkpoint."""
+        self.count = state["count"]
+        for name, column in self.columns.items():
+            column[:] = state[name]
 
 
-def greedy(program: Any) -> Any:
-    """Return the greedy policy, for a batch of environments."""
-    return lambda seen: program.run("act", {"seen": seen})["action"]
+def explore(
+    world: Environments,
+    greedy: Callable[[np.ndarray], np.ndarray],
+    buffer: ReplayBuffer,
+    rng: np.random.Generator,
+    steps: int,
+    s: Settings,
+    actions: int,
+) -> None:
+    """Act with the best action or, with probability ε, any; remember what came."""
+    at_random = rng.random(steps) < epsilon(world.steps + np.arange(steps), s)
+    random_actions = rng.integers(actions, size=(steps, 1))
+    for i in range(steps):
+        before = world.seen
+        if at_random[i]:
+            action = random_actions[i]
+        else:
+            action = greedy(before)
+        moved = world.step(action)
+        ended = moved.terminated[0]  # an episode that was cut short did not end
+        buffer.add(before[0], action[0], moved.rewards[0], moved.after[0], ended)
 
 
-# -- the whole -------------------------------------------------------------------------
+def epsilon(step: Any, s: Settings) -> Any:
+    """Return ε at a step: linear decay from 1, then constant."""
+    slope = (s.epsilon - 1) / (s.exploration * s.total_steps)
+    return np.maximum(1 + slope * step, s.epsilon)
 
 
-def learn(study: Study, name: str, how: Settings) -> dict[str, Any]:
+# -- the lesson ------------------------------------------------------------------------
+
+
+def train(experiment: Experiment, name: str, s: Settings) -> dict[str, Any]:
     """Train an agent in an environment, test it, and draw its results."""
-    seeds = np.random.SeedSequence([study.seed, NAMES.index(name)]).generate_state(4)
-    gymnasium = study.package("gymnasium", "chainrule[rl]")
+    seeds = np.random.SeedSequence([experiment.seed, NAMES.index(name)])
+    world_seed, agent_seed, choice_seed, test_seed = map(int, seeds.generate_state(4))
+    gymnasium = experiment.package("gymnasium", "chainrule[rl]")
     actions = int(gymnasium.make(name).action_space.n)
-    source = Experience(name, actions, how, int(seeds[0]))
-    cr.manual_seed(int(seeds[1]))
-    agent = Agent(source.seen, actions)
-    program = compiled(agent, source.seen, actions, how, **study.how)
-    best = Best(agent, Environments(name, how.choice, seed=int(seeds[2])))
-    loop = Loop(program, "learn", source, callbacks=[best])
-    loop = study.loop(name, loop, epochs=how.tests)
+    world = Environments(name, seed=world_seed)
+    rng = np.random.default_rng([world_seed, 1])
+    buffer = ReplayBuffer(s.buffer_size, world.seen.shape[1])
+    cr.manual_seed(agent_seed)
+    agent = Agent(world.seen.shape[1], actions)
+    adam = optim.Adam(agent.online.parameters(), lr=s.lr)
+    learn = learning(experiment, agent, adam, s.gamma)
+    q_values = experiment.compile(agent.online)
 
-    episodes = np.array(source.world.episodes)
-    training = float(episodes[-100:, 1].mean())
-    agent.online.load_state_dict(best.weights)
+    def greedy(observations: np.ndarray) -> np.ndarray:
+        return q_values(observations).numpy().argmax(1)
+
+    choice = Environments(name, s.test_episodes, seed=choice_seed)
+    scores: list[float] = []
+    best: dict[str, np.ndarray] = {}
+    mean_q: list[float] = []
+    state: dict[str, Any] = {"agent": agent, "adam": adam, "world": world, "rng": rng}
+    state |= {"buffer": buffer, "scores": scores, "best": best, "q": mean_q}
+    for round_ in experiment.steps(name, s.rounds, **state):
+        for __ in range(s.updates):
+            steps = s.train_every if buffer.count else s.learning_starts + s.train_every
+            explore(world, greedy, buffer, rng, steps, s, actions)
+            __, q = learn(*buffer.sample(s.batch_size, rng))
+            mean_q.append(q.item())
+        agent.target.load_state_dict(agent.online.state_dict())
+        if (round_ + 1) % (s.rounds // s.tests) == 0:
+            score = float(choice.play(greedy)[0].mean())
+            if score > max(scores, default=-np.inf):
+                best.update(agent.online.state_dict())
+            scores.append(score)
+
+    agent.online.load_state_dict(best)
     frames: list[np.ndarray] = []
-    others = Environments(name, how.episodes, seed=int(seeds[3]))
-    returns, __ = others.play(greedy(program), frames.append)
+    others = Environments(name, s.episodes, seed=test_seed)
+    returns, __ = others.play(greedy, frames.append)
+    episodes = np.array(world.episodes)
+    training = float(episodes[-100:, 1].mean())
     say(
         "\n{name}: {steps} steps, {episodes} episodes, {updates} updates",
         name=name,
-        steps=source.world.steps,
+        steps=world.steps,
         episodes=len(episodes),
-        updates=loop.state.updates,
+        updates=len(mean_q),
     )
     say(
         "   {tests} agents on {choice} episodes of their own:",
         end=" ",
-        tests=how.tests,
-        choice=how.choice,
+        tests=s.tests,
+        choice=s.test_episodes,
     )
-    print(", ".join(f"{score:.0f}" for score in best.scores))
+    print(", ".join(f"{score:.0f}" for score in scores))
     say(
         "   the best of them on {episodes} others: {mean:.1f}",
         end="",
-        episodes=how.episodes,
+        episodes=s.episodes,
         mean=returns.mean(),
     )
     print(f" ± {returns.std():.1f}")
     say(
         "   the last 100 episodes of training, ε = {greed}: {training:.1f}",
-        greed=how.greed,
+        greed=s.epsilon,
         training=training,
     )
-    found = calibration(program, frames, float(returns[0]), how)
-    show(study, name, loop, source, episodes, frames)
-    return {
-        "test": float(returns.mean()),
-        "spread": float(returns.std()),
-        "training": training,
-        "scores": best.scores,
-        "episodes": len(episodes),
-        **found,
-    }
-
-
-def calibration(
-    program: Any, frames: list[np.ndarray], total: float, how: Settings
-) -> dict[str, float]:
-    """Compare the expected return at an episode's start with the actual return.
-
-    Every step but the goal's is worth 1, or −1: so the return says how many they were.
-    """
-    steps = round(abs(total))
-    came = np.sign(total) * (1 - how.discount**steps) / (1 - how.discount)
-    expected = float(program.run("act", {"seen": frames[0][None]})["worth"][0])
+    expected = float(q_values(frames[0][None]).numpy().max())
+    came = discounted(float(returns[0]), s.gamma)
     say(
         "   one episode: Q is {expected:.1f} at its beginning; what came "
         "was {total:g}, discounted {came:.1f}",
         expected=expected,
-        total=total,
+        total=float(returns[0]),
         came=came,
     )
-    return {"expected": expected, "came": float(came)}
+    show(experiment, name, mean_q, episodes, frames)
+    return {
+        "test": float(returns.mean()),
+        "spread": float(returns.std()),
+        "training": training,
+        "scores": scores,
+        "episodes": len(episodes),
+        "expected": expected,
+        "came": came,
+    }
+
+
+def discounted(total: float, gamma: float) -> float:
+    """Return the discounted return of an episode whose steps are worth 1, or −1, each.
+
+    So the return says how many steps they were.
+    """
+    return float(np.sign(total) * (1 - gamma ** round(abs(total))) / (1 - gamma))
 
 
 def show(
-    study: Study,
+    experiment: Experiment,
     name: str,
-    loop: Loop,
-    source: Experience,
+    mean_q: list[float],
     episodes: np.ndarray,
     frames: list[np.ndarray],
 ) -> None:
     """Draw the learning curves, and the first test episode as a film."""
-    what = f"{name}: the return of the episodes"
-    study.draw(f"{name}-returns", viz.scenes.returns, episodes, title=what)
-    worth = loop.history.steps_of("learn")["worth"]
-    study.draw(
-        f"{name}-worth",
+    experiment.draw(
+        f"{name}-returns",
+        viz.scenes.returns,
+        episodes,
+        title=f"{name}: the return of the episodes",
+    )
+    experiment.draw(
+        f"{name}-q-values",
         viz.gallery.lines,
-        {"Q(s, a)": worth[:: max(1, len(worth) // 2000)]},
+        {"Q(s, a)": mean_q[:: max(1, len(mean_q) // 2000)]},
         title=_("{name}: the mean worth of a batch", name=name),
         across=_("step of learning, thinned out"),
         up="Q",
         log=False,
     )
-    scene = viz.scenes.SCENES[name]
-    shots = frames[:: 25 if study.quick else 1 + len(frames) // 100]
-    study.film(
-        name, scene, shots, title=_("{name}: an episode", name=name), seconds=0.05
+    experiment.film(
+        name,
+        viz.scenes.SCENES[name],
+        frames[:: 25 if experiment.quick else 1 + len(frames) // 100],
+        title=_("{name}: an episode", name=name),
+        seconds=0.05,
     )
 
 
-def run(study: Study) -> dict[str, Any]:
+def run(experiment: Experiment) -> dict[str, Any]:
     """Train and test an agent in both environments.
 
     Args:
-        study: the seed is that of weights, environments and exploration.
+        experiment: the seed of weights, environments and exploration.
     """
-    study.package("gymnasium", "chainrule[rl]")
-    how = QUICK if study.quick else Settings()
+    experiment.package("gymnasium", "chainrule[rl]")
+    s = QUICK if experiment.quick else Settings()
     say("ℒ = mean of (r + γ maxₐ′ Q(s′, a′; θ⁻) − Q(s, a; θ))²")
-    return {name: learn(study, name, how) for name in NAMES}
+    return {name: train(experiment, name, s) for name in NAMES}
 
 
 if __name__ == "__main__":
-    run(Study("dqn"))
+    run(Experiment("dqn"))

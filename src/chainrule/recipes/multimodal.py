@@ -42,11 +42,11 @@ import numpy as np
 
 import chainrule as cr
 from chainrule import nn, optim, viz
-from chainrule.recipes import Reference, Study
+from chainrule.recipes import Experiment, Reference, shuffled
 from chainrule.text import _, say
-from chainrule.training import BatchSource, Loop, RunState, StepInputs, compile_program
 
 SUMMARY = _("questions about pictures: a CNN and words joined by a product, 13 answers")
+SECONDS = 40
 REFERENCES = [Reference("accuracy", at_least=0.97, source=_("easy-VQA's own baseline"))]
 ANSWERS = ("yes", "no", "rectangle", "circle", "triangle")
 ANSWERS += ("red", "green", "blue", "yellow", "gray", "teal", "black", "brown")
@@ -108,23 +108,6 @@ def kind_of(text: str) -> str:
     return "is it not there?" if negated else "is it there?"
 
 
-class Batches(BatchSource):
-    """A source of batches of pictures and questions, shuffled at each epoch."""
-
-    def __init__(self, data: Pictures, seed: int) -> None:
-        self.data, self.seed = data, seed
-
-    def take(self, state: RunState, most: int) -> StepInputs | None:
-        """Return the next batches of pictures; an incomplete batch is dropped."""
-        if state.step == len(self.data) // BATCH_SIZE:
-            return None
-        order = np.random.default_rng([self.seed, state.epoch]).permutation
-        first = state.step * BATCH_SIZE
-        rows = order(len(self.data))[first : first + BATCH_SIZE]
-        names = ("images", "words", "answers", "asked")
-        return StepInputs({name: getattr(self.data, name)[rows] for name in names})
-
-
 # -- the network -----------------------------------------------------------------------
 
 
@@ -167,20 +150,13 @@ class Asked(nn.Module):
         return self.scores(self.joined(v * q).relu())
 
 
-def learn(
-    study: Study, name: str, train: Pictures, epochs: int, **senses: bool
-) -> tuple[Asked, Any]:
-    """Train a network; return it, and its program with the entry point ``answer``."""
-    cr.manual_seed(study.seed)
-    model = Asked(**senses)
-    steps = epochs * (len(train) // BATCH_SIZE)
-    optimizer = optim.AdamW(
-        model.parameters(),
-        lr=optim.OneCycleLR(LR, total_steps=steps),
-        weight_decay=WEIGHT_DECAY,
-    )
+def training_step(experiment: Experiment, model: Asked, adam: optim.AdamW) -> Any:
+    """Compile a step of training: from pictures with their questions to the loss."""
 
-    def step(images: Any, words: Any, answers: Any, asked: Any) -> Any:
+    @experiment.compile
+    def train(
+        images: cr.Tensor, words: cr.Tensor, answers: cr.Tensor, asked: cr.Tensor
+    ) -> cr.Tensor:
         scores = model(images.astype("float32") / 255, words)
         losses = nn.functional.cross_entropy(
             scores.reshape(-1, len(ANSWERS)), answers.reshape(-1), reduction="none"
@@ -188,39 +164,45 @@ def learn(
         loss = (losses * asked.reshape(-1)).sum() / asked.sum()
         model.zero_grad()
         loss.backward()
-        optimizer.step()
-        return {"loss": loss}
+        adam.step()
+        return loss
 
-    def answer(images: Any, words: Any) -> Any:
-        scores = model(images.astype("float32") / 255, words)
-        return {"shares": scores.softmax(-1)}
-
-    types = {
-        "images": "u8[N,3,64,64]",
-        "words": f"i32[N,{QUESTIONS},{LENGTH}]",
-        "answers": f"i32[N,{QUESTIONS}]",
-        "asked": f"f32[N,{QUESTIONS}]",
-    }
-    program = compile_program(
-        {"step": step, "answer": answer},
-        types,
-        model=model,
-        optimizers=[optimizer],
-        **study.how,
-    )
-    loop = Loop(program, "step", Batches(train, study.seed))
-    study.loop(name, loop, epochs=epochs)
-    return model, program
+    return train
 
 
-def answered(program: Any, data: Pictures) -> np.ndarray:
+def adamw(model: Asked, steps: int) -> optim.AdamW:
+    """Return the optimiser, whose rate rises and falls over all steps."""
+    lr = optim.OneCycleLR(LR, total_steps=steps)
+    return optim.AdamW(model.parameters(), lr=lr, weight_decay=WEIGHT_DECAY)
+
+
+def learn(
+    experiment: Experiment, name: str, data: Pictures, epochs: int, **senses: bool
+) -> Asked:
+    """Train a network with the senses that it is given."""
+    cr.manual_seed(experiment.seed)
+    model = Asked(**senses)
+    optimizer = adamw(model, epochs * (len(data) // BATCH_SIZE))
+    train = training_step(experiment, model, optimizer)
+    state = {"model": model, "optimizer": optimizer}
+    for epoch in experiment.steps(name, epochs, **state):
+        for rows in shuffled(len(data), BATCH_SIZE, experiment.seed, epoch):
+            columns = data.images, data.words, data.answers, data.asked
+            train(*(column[rows] for column in columns))
+    return model
+
+
+def answered(experiment: Experiment, model: Asked, data: Pictures) -> np.ndarray:
     """Return the probabilities of the answers, (n, QUESTIONS, 13)."""
-    made = []
-    for first in range(0, len(data), 250):
-        rows = slice(first, first + 250)
-        inputs = {"images": data.images[rows], "words": data.words[rows]}
-        made.append(np.array(program.run("answer", inputs)["shares"]))
-    return np.concatenate(made)
+
+    @experiment.compile
+    def answer(images: cr.Tensor, words: cr.Tensor) -> cr.Tensor:
+        return model(images.astype("float32") / 255, words).softmax(-1)
+
+    parts = [slice(i, i + 250) for i in range(0, len(data), 250)]
+    with cr.no_grad():
+        shares = [answer(data.images[p], data.words[p]).numpy() for p in parts]
+    return np.concatenate(shares)
 
 
 def share(said: np.ndarray, data: Pictures) -> float:
@@ -240,7 +222,7 @@ def by_kind(said: np.ndarray, data: Pictures) -> dict[str, float]:
     return {kind: float(np.mean(found)) for kind, found in right.items() if found}
 
 
-def looked_at(model: Asked, image: np.ndarray, words: np.ndarray) -> np.ndarray:
+def saliency(model: Asked, image: np.ndarray, words: np.ndarray) -> np.ndarray:
     """Return the saliency map |∂(largest score)/∂(pixel)|, maximal over colours."""
 
     def best(pixels: cr.Tensor) -> cr.Tensor:
@@ -270,11 +252,13 @@ def example(
     half = (len(words) + 1) // 2
     title = f"{' '.join(words[:half])}\n{' '.join(words[half:])}\n{ANSWERS[said[i, k]]}"
     title += "" if ANSWERS[said[i, k]] == truth else f" (wrong: {truth})"
-    slopes = looked_at(model, data.images[i], data.words[i, k])
+    slopes = saliency(model, data.images[i], data.words[i, k])
     return data.images[i], slopes, title
 
 
-def show(study: Study, model: Asked, shares: np.ndarray, data: Pictures) -> int:
+def show(
+    experiment: Experiment, model: Asked, shares: np.ndarray, data: Pictures
+) -> int:
     """Draw some answers and the least certain ones; return the number of errors."""
     said = shares.argmax(-1)
     wrong = int(((said != data.answers) & (data.asked > 0)).sum())
@@ -300,23 +284,23 @@ def show(study: Study, model: Asked, shares: np.ndarray, data: Pictures) -> int:
     drawn["unsure"] = (least[:5], "the least sure answers")
     for name, (pairs, title) in drawn.items():
         rows = [example(model, data, said, i, k) for i, k in pairs]
-        study.draw(name, draw_asked, rows, title=title, size=(7.4, 3.4))
+        experiment.draw(name, draw_asked, rows, title=title, size=(7.4, 3.4))
     return wrong
 
 
-def run(study: Study) -> dict[str, Any]:
-    """Run the study: train with pictures and questions, and with either alone.
+def run(experiment: Experiment) -> dict[str, Any]:
+    """Train with pictures and questions, and with either alone.
 
     Args:
-        study: the seed is that of the initial weights and of the order of pictures.
+        experiment: the seed of the initial weights and of the order of pictures.
 
     Raises:
         ArgumentError: easy-vqa or Pillow is not installed.
     """
-    opened = study.package("PIL.Image", "chainrule[images]").open
-    folder = study.folder("easy_vqa", "--no-deps easy-vqa") / "data"
-    train = Pictures(folder / "train", opened, 320 if study.quick else None)
-    test = Pictures(folder / "test", opened, 200 if study.quick else None)
+    opened = experiment.package("PIL.Image", "chainrule[images]").open
+    folder = experiment.folder("easy_vqa", "--no-deps easy-vqa") / "data"
+    train = Pictures(folder / "train", opened, 320 if experiment.quick else None)
+    test = Pictures(folder / "test", opened, 200 if experiment.quick else None)
     asked = int(train.asked.sum())
     say(
         "{train} pictures, {asked} questions; {test} pictures to test with\n",
@@ -324,14 +308,14 @@ def run(study: Study) -> dict[str, Any]:
         asked=asked,
         test=len(test),
     )
-    epochs, single = (3, 1) if study.quick else (EPOCHS, 3)
+    epochs, single = (3, 1) if experiment.quick else (EPOCHS, 3)
     found = {}
     for name, hears in (("picture alone", False), ("question alone", True)):
         senses = {"sees": not hears, "hears": hears}
-        __, program = learn(study, name.replace(" ", "-"), train, single, **senses)
-        found[name] = share(answered(program, test).argmax(-1), test)
-    model, program = learn(study, "both", train, epochs)
-    shares = answered(program, test)
+        model = learn(experiment, name.replace(" ", "-"), train, single, **senses)
+        found[name] = share(answered(experiment, model, test).argmax(-1), test)
+    model = learn(experiment, "both", train, epochs)
+    shares = answered(experiment, model, test)
     said = shares.argmax(-1)
     found["both"] = share(said, test)
     for name, right in found.items():
@@ -342,11 +326,11 @@ def run(study: Study) -> dict[str, Any]:
         print(f"  {kind:17} {right:6.1%}")
     bars = found | kinds
     title = "right answers: with one sense and with both, and by kind of question"
-    study.draw("accuracy", viz.gallery.bars, bars, title=title, size=(6.5, 2.8))
-    wrong = show(study, model, shares, test)
+    experiment.draw("accuracy", viz.gallery.bars, bars, title=title, size=(6.5, 2.8))
+    wrong = show(experiment, model, shares, test)
     senses = {name.split()[0]: right for name, right in found.items()}
     return {"accuracy": found["both"], "wrong": wrong, "senses": senses, "kinds": kinds}
 
 
 if __name__ == "__main__":
-    run(Study("multimodal"))
+    run(Experiment("multimodal"))

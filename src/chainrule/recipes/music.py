@@ -54,10 +54,11 @@ import numpy as np
 
 import chainrule as cr
 from chainrule import nn, optim, viz
-from chainrule.recipes import Reference, Study
+from chainrule.recipes import Experiment, Reference
 from chainrule.text import _, say
 
 SUMMARY = _("style of music: six genres by their features, three dances by their notes")
+SECONDS = 85
 REFERENCES = [
     Reference(
         "genres.ahead", at_least=-0.02, source=_("scikit-learn's best, same splits")
@@ -72,11 +73,11 @@ SPLITS, MEMBERS = 5, 5
 
 
 def learn(
-    study: Study, name: str, model: nn.Module, x: Any, y: Any, **how: Any
+    experiment: Experiment, name: str, model: nn.Module, x: Any, y: Any, **how: Any
 ) -> cr.Trainer:
     """Train a network as a stage; ``how`` may have lr, weight_decay, epochs."""
     how = {"lr": 3e-3, "weight_decay": 0.1, "epochs": 20} | how
-    if study.quick:
+    if experiment.quick:
         how["epochs"] = max(4, how["epochs"] // 5)
     trainer = cr.Trainer(
         model,
@@ -84,11 +85,11 @@ def learn(
         optimizer=optim.AdamW(
             lr=optim.OneCycleLR(how["lr"]), weight_decay=how["weight_decay"]
         ),
-        seed=study.seed,
-        **study.how,
+        seed=experiment.seed,
+        **experiment.engine_options,
     )
     fit: dict[str, Any] = {"epochs": how["epochs"], "batch_size": 32, "progress": False}
-    return study.fit(name, trainer, (x, y), **fit)
+    return experiment.fit(name, trainer, (x, y), **fit)
 
 
 def voted(members: list[cr.Trainer], x: np.ndarray) -> np.ndarray:
@@ -148,17 +149,17 @@ def rivals(x: Any, y: Any, x_new: Any, y_new: Any) -> dict[str, float]:
     return {name: float(m.fit(x, y).score(x_new, y_new)) for name, m in made.items()}
 
 
-def show_genres(study: Study, folder: Path) -> dict[str, Any]:
+def show_genres(experiment: Experiment, folder: Path) -> dict[str, Any]:
     """Compare an ensemble of networks with scikit-learn on the same splits."""
     x, y = genres(folder / "data/models/knn_musical_genre_6")
     say("Genres: {n} pieces, {d} features, six genres\n", n=len(x), d=x.shape[1])
     rows = []
-    for split in range(2 if study.quick else SPLITS):
-        new = folds(y, [study.seed, split]) == 0
+    for split in range(2 if experiment.quick else SPLITS):
+        new = folds(y, [experiment.seed, split]) == 0
         known = ~new
         members = []
-        for i in range(1 if study.quick else MEMBERS):
-            cr.manual_seed((study.seed * 100 + split * 10 + i) % 2**64)
+        for i in range(1 if experiment.quick else MEMBERS):
+            cr.manual_seed((experiment.seed * 100 + split * 10 + i) % 2**64)
             model = nn.Sequential(
                 Noise(),
                 nn.Linear(138, 512),
@@ -167,15 +168,15 @@ def show_genres(study: Study, folder: Path) -> dict[str, Any]:
                 nn.Linear(512, 6),
             )
             name, how = f"genres-{split}-{i}", {"epochs": 60, "weight_decay": 0.3}
-            members.append(learn(study, name, model, x[known], y[known], **how))
+            members.append(learn(experiment, name, model, x[known], y[known], **how))
         row = {"network": float((voted(members, x[new]) == y[new]).mean())}
         parts = (x[known], y[known], x[new], y[new])
-        rows.append(row | study.keep(f"rivals-{split}", rivals, *parts))
+        rows.append(row | experiment.cached(f"rivals-{split}", rivals, *parts))
     means = {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
     for name, mean in means.items():
         each = " ".join(f"{row[name]:.3f}" for row in rows)
         print(f"  {name:20} {mean:.3f}   ({each})")
-    study.draw(
+    experiment.draw(
         "genres",
         viz.gallery.bars,
         means,
@@ -320,22 +321,22 @@ class Tune(nn.Module):
         return self.scores(self.drop(pooled))
 
 
-def show_dances(study: Study, folder: Path) -> dict[str, Any]:
+def show_dances(experiment: Experiment, folder: Path) -> dict[str, Any]:
     """Train an ensemble on pieces of tunes, and test it on unseen tunes."""
     tunes, y = dances(folder / "corpus")
     counts = dict(zip(DANCES, np.bincount(y).tolist()))
     x, owners = rows_of(tunes)
     total, tested = np.zeros((len(tunes), len(DANCES))), np.zeros(len(tunes), bool)
-    for fold in range(1 if study.quick else SPLITS):
-        new = folds(y, [study.seed, 100]) == fold
+    for fold in range(1 if experiment.quick else SPLITS):
+        new = folds(y, [experiment.seed, 100]) == fold
         tested |= new
-        known = ~new & ((np.arange(len(y)) % 2 == 0) | (not study.quick))
+        known = ~new & ((np.arange(len(y)) % 2 == 0) | (not experiment.quick))
         mine, others = known[owners], new[owners]
-        for i in range(1 if study.quick else 2):
-            cr.manual_seed((study.seed * 100 + 60 + 2 * fold + i) % 2**64)
+        for i in range(1 if experiment.quick else 2):
+            cr.manual_seed((experiment.seed * 100 + 60 + 2 * fold + i) % 2**64)
             name, how = f"dances-{fold}-{i}", {"lr": 4e-3, "epochs": 12}
             parts = (x[mine], y[owners[mine]])
-            member = learn(study, name, Tune(), *parts, weight_decay=0.3, **how)
+            member = learn(experiment, name, Tune(), *parts, weight_decay=0.3, **how)
             shares = member.predict(x[others], output="probabilities")
             np.add.at(total, owners[others], np.log(shares + 1e-9))
     said, y = total[tested].argmax(1), y[tested]
@@ -349,7 +350,7 @@ def show_dances(study: Study, folder: Path) -> dict[str, Any]:
     names |= {"up": _("is a"), "across": _("is taken for a")}
     title = "dances by their notes"
     how = {"numbers": "d", "title": title, "size": (4.2, 2.6)}
-    study.draw("dances", viz.gallery.heat, confusion, **names, **how)
+    experiment.draw("dances", viz.gallery.heat, confusion, **names, **how)
     most = max(counts.values()) / len(tunes)
     found = {"accuracy": accuracy, "counts": counts, "most": most}
     return found | {"confusion": confusion.tolist()}
@@ -373,25 +374,25 @@ How to design a network that recognises the style of music (1.8):
                 for what; on recordings of other people."""
 
 
-def run(study: Study) -> dict[str, Any]:
-    """Run the study: genres, dances, and a conclusion.
+def run(experiment: Experiment) -> dict[str, Any]:
+    """Genres, dances, and a conclusion.
 
     Args:
-        study: the seed is that of the splits, the initial weights and the order.
+        experiment: the seed of the splits, the initial weights and the order.
 
     Raises:
         ArgumentError: scikit-learn, pyAudioAnalysis or music21 is not installed.
     """
-    study.package("sklearn", "chainrule[sklearn]")
-    audio = study.folder("pyAudioAnalysis", "--no-deps pyAudioAnalysis")
-    scores = study.folder("music21", "--no-deps music21")
+    experiment.package("sklearn", "chainrule[sklearn]")
+    audio = experiment.folder("pyAudioAnalysis", "--no-deps pyAudioAnalysis")
+    scores = experiment.folder("music21", "--no-deps music21")
     results = {
-        "genres": show_genres(study, audio),
-        "dances": show_dances(study, scores),
+        "genres": show_genres(experiment, audio),
+        "dances": show_dances(experiment, scores),
     }
     print(DESIGN)
     return results
 
 
 if __name__ == "__main__":
-    run(Study("music"))
+    run(Experiment("music"))

@@ -43,10 +43,11 @@ import numpy as np
 
 import chainrule as cr
 from chainrule import errors, nn, optim, viz
-from chainrule.recipes import Reference, Study, classical
+from chainrule.recipes import Experiment, Reference, classical
 from chainrule.text import _, say
 
 SUMMARY = _("your own folder of images, with augmentation, beside scikit-learn's best")
+SECONDS = 140
 REFERENCES = [
     Reference(
         "network.mean", at_least=0.72, source=_("linear, on three times the images")
@@ -76,9 +77,9 @@ def pickled(content: bytes, length: int) -> bytes:
     return content[start : start + length]
 
 
-def animals(study: Study) -> tuple[np.ndarray, np.ndarray]:
+def animals(experiment: Experiment) -> tuple[np.ndarray, np.ndarray]:
     """Return 9,716 different animal images, 28 × 28, white on black, and classes."""
-    folder = study.folder(
+    folder = experiment.folder(
         "animal_shape_mnist.benchmarker", "--no-deps animal-shape-mnist"
     )
     folder = folder / "data" / "Animal Shape"
@@ -93,24 +94,24 @@ def animals(study: Study) -> tuple[np.ndarray, np.ndarray]:
     return x[first], y[first]
 
 
-def example(study: Study, folder: Path) -> Path:
+def example(experiment: Experiment, folder: Path) -> Path:
     """Write an example folder: PNG files, a folder for each animal."""
-    image = study.package("PIL.Image", "chainrule[images]")
-    x, y = animals(study)
+    image = experiment.package("PIL.Image", "chainrule[images]")
+    x, y = animals(experiment)
     for kind, name in enumerate(ANIMALS):
         (folder / name).mkdir(parents=True, exist_ok=True)
-        for i, pixels in enumerate(x[y == kind][: 40 if study.quick else EACH]):
+        for i, pixels in enumerate(x[y == kind][: 40 if experiment.quick else EACH]):
             image.fromarray(pixels).save(folder / name / f"{i:03}.png")
     return folder
 
 
-def images(study: Study, data: str | None) -> cr.data.Dataset:
+def images(experiment: Experiment, data: str | None) -> cr.data.Dataset:
     """Load the user's folder in colour, or the example in grey."""
     if data is not None:
         return cr.data.image_folder(data, size=(48, 48), mode="RGB")
     with tempfile.TemporaryDirectory() as place:
-        folder = Path(place) if study.out is None else study.out
-        return cr.data.image_folder(example(study, folder / "images"), mode="L")
+        folder = Path(place) if experiment.out is None else experiment.out
+        return cr.data.image_folder(example(experiment, folder / "images"), mode="L")
 
 
 # -- the network -----------------------------------------------------------------------
@@ -147,32 +148,32 @@ def filters(inputs: int, outputs: int) -> list[nn.Module]:
 
 
 def learn(
-    study: Study, stage: str, train: Any, test: Any, augmented: bool
+    experiment: Experiment, stage: str, train: Any, test: Any, augmented: bool
 ) -> cr.Trainer:
     """Train with or without augmentation, and test after each epoch."""
-    cr.manual_seed(study.seed)
+    cr.manual_seed(experiment.seed)
     shape = tuple(int(n) for n in train.x.shape[1:])
     model = network(shape, train.classes, augmented=augmented)
     trainer = cr.Trainer(
         model,
         loss=nn.CrossEntropyLoss(),
         optimizer=optim.AdamW(lr=optim.OneCycleLR(LR), weight_decay=DECAY),
-        seed=study.seed,
-        **study.how,
+        seed=experiment.seed,
+        **experiment.engine_options,
     )
     how = {
-        "epochs": 2 if study.quick else EPOCHS,
+        "epochs": 2 if experiment.quick else EPOCHS,
         "batch_size": min(BATCH_SIZE, len(train)),
     }
     how |= {"validation": test, "validation_name": "others", "progress": False}
-    return study.fit(stage, trainer, train, **how)
+    return experiment.fit(stage, trainer, train, **how)
 
 
-def rivals(study: Study, train: Any, test: Any) -> dict[str, float]:
+def rivals(experiment: Experiment, train: Any, test: Any) -> dict[str, float]:
     """Return the accuracies of scikit-learn's classifiers on pixels and on HOG."""
 
     def part(name: str) -> Any:
-        return study.package(f"sklearn.{name}", "chainrule[sklearn]")
+        return experiment.package(f"sklearn.{name}", "chainrule[sklearn]")
 
     def grey(x: Any) -> np.ndarray:
         return x[:].mean(axis=1)
@@ -180,7 +181,7 @@ def rivals(study: Study, train: Any, test: Any) -> dict[str, float]:
     pixels = [data.x[:].reshape(len(data), -1) for data in (train, test)]
     side = train.x.shape[2] // 7
     hogs = [classical.hog(grey(data.x), side) for data in (train, test)]
-    seed = {"random_state": study.seed % 2**32}
+    seed = {"random_state": experiment.seed % 2**32}
     makes = {
         _("pixels, linear"): (part("linear_model").RidgeClassifier(alpha=1e3), pixels),
         _("pixels, SVM"): (part("svm").SVC(C=10), pixels),
@@ -199,16 +200,18 @@ def rivals(study: Study, train: Any, test: Any) -> dict[str, float]:
 # -- the comparison --------------------------------------------------------------------
 
 
-def compare(study: Study, data: cr.data.Dataset, splits: int) -> dict[str, Any]:
+def compare(
+    experiment: Experiment, data: cr.data.Dataset, splits: int
+) -> dict[str, Any]:
     """Run all splits; return accuracies, the last network's confusions, and curves."""
     rows: list[dict[str, float]] = []
     confused = np.zeros((data.classes or 0,) * 2, int)
     for i in range(splits):
-        train, test = data.split(0.8, seed=(study.seed + i) % 2**64, stratify=True)
-        row = study.keep(f"rivals-{i}", rivals, study, train, test)
+        train, test = data.split(0.8, seed=(experiment.seed + i) % 2**64, stratify=True)
+        row = experiment.cached(f"rivals-{i}", rivals, experiment, train, test)
         curves = {}
         for name, augmented in (("plain", False), ("network", True)):
-            trainer = learn(study, f"{name}-{i}", train, test, augmented)
+            trainer = learn(experiment, f"{name}-{i}", train, test, augmented)
             epochs = trainer.history.epochs
             for column in ("train_loss", "validation_accuracy"):
                 curves[name, column] = [row[column] for row in epochs]
@@ -242,9 +245,9 @@ def put(rows: list[dict[str, float]]) -> dict[str, Any]:
     }
 
 
-def draw(study: Study, data: cr.data.Dataset, found: dict[str, Any]) -> None:
+def draw(experiment: Experiment, data: cr.data.Dataset, found: dict[str, Any]) -> None:
     """Draw augmented images, the learning curves and the confusion matrix."""
-    cr.manual_seed(study.seed)
+    cr.manual_seed(experiment.seed)
     chosen = [
         int(np.flatnonzero(data.y == k)[0]) for k in range(min(6, data.classes or 0))
     ]
@@ -252,7 +255,7 @@ def draw(study: Study, data: cr.data.Dataset, found: dict[str, Any]) -> None:
     changed = np.array(augmentation()(cr.tensor(shown)).numpy())
     changed[::8] = shown[::8]  # the first of each row, as it is
     title = "as they are (left), and as the network is shown them"
-    study.draw("augmented", viz.gallery.images, changed, columns=8, title=title)
+    experiment.draw("augmented", viz.gallery.images, changed, columns=8, title=title)
     for column, title in (
         ("train_loss", "loss on what is learned from"),
         ("validation_accuracy", "accuracy on other images"),
@@ -261,30 +264,32 @@ def draw(study: Study, data: cr.data.Dataset, found: dict[str, Any]) -> None:
             called: found["curves"][name, column]
             for name, called in (("plain", "as they are"), ("network", "augmented"))
         }
-        study.draw(column, viz.gallery.lines, curves, title=title, across=_("epoch"))
+        experiment.draw(
+            column, viz.gallery.lines, curves, title=title, across=_("epoch")
+        )
     names = data.class_names or ()
     axes = {"rows": names, "columns": names, "across": _("read"), "up": _("true")}
     title, size = "what is taken for what, all splits", (7.0, 5.0)
     matrix = found["confusion"]
     how = {"numbers": ".0f"} if len(names) <= 20 else {}
-    study.draw(
+    experiment.draw(
         "confusion", viz.gallery.heat, matrix, title=title, size=size, **axes, **how
     )
 
 
-def run(study: Study, *, data: str | None = None) -> dict[str, Any]:
-    """Run the study: learn to classify the images of a folder.
+def run(experiment: Experiment, *, data: str | None = None) -> dict[str, Any]:
+    """Learn to classify the images of a folder.
 
     Args:
-        study: the seed is that of the first split, of initial weights, order and draws.
+        experiment: the seed of the first split, of initial weights, order and draws.
         data: a folder with a folder of images for each kind; None for the example.
 
     Raises:
         ArgumentError: Pillow, scikit-learn or the example's package is not installed.
         DataError: no such folder, too few images, or a file that is none.
     """
-    study.package("sklearn", "chainrule[sklearn]")
-    found = images(study, data)
+    experiment.package("sklearn", "chainrule[sklearn]")
+    found = images(experiment, data)
     counts = np.bincount(found.y, minlength=found.classes or 0)
     if len(counts) < 2 or counts.min() < FEWEST:
         kinds = zip(found.class_names or (), counts)
@@ -304,12 +309,12 @@ def run(study: Study, *, data: str | None = None) -> dict[str, Any]:
         classes=found.classes,
         each=each,
     )
-    made = compare(study, found, 1 if study.quick else SPLITS)
+    made = compare(experiment, found, 1 if experiment.quick else SPLITS)
     told = put(made["rows"])
-    draw(study, found, made)
+    draw(experiment, found, made)
     confusion = made["confusion"]
     return {**told, "images": len(found), "confusion": confusion.tolist()}
 
 
 if __name__ == "__main__":
-    run(Study("own-images"))
+    run(Experiment("own-images"))

@@ -36,11 +36,12 @@ from typing import Any
 import numpy as np
 
 from chainrule import viz
-from chainrule.recipes import Reference, Study
+from chainrule.recipes import Experiment, Reference
 from chainrule.text import _, say, tr
 
 SUMMARY = _("a table of what actions are worth, learned by trial: lake, cliff, taxi")
 SEEDS = 3
+SECONDS = 11
 REFERENCES = [
     Reference("cliff.worst", at_least=-13, source=_("the shortest way, by hand")),
     Reference(
@@ -220,14 +221,14 @@ def smooth(returns: np.ndarray, width: int) -> np.ndarray:
 # -- the whole -------------------------------------------------------------------------
 
 
-def world_by_world(study: Study, gymnasium: Any, key: str) -> dict[str, Any]:
+def world_by_world(experiment: Experiment, gymnasium: Any, key: str) -> dict[str, Any]:
     """Learn an environment with each seed, evaluate the tables, and draw them."""
     world = WORLDS[key]
     environment = gymnasium.make(world.name)
     rule = rules(environment)
     best = best_of_all(rule, world.limit)
-    episodes = max(200, world.episodes // 20) if study.quick else world.episodes
-    seeds = 1 if study.quick else SEEDS
+    episodes = max(200, world.episodes // 20) if experiment.quick else world.episodes
+    seeds = 1 if experiment.quick else SEEDS
     say(
         "\n{name}: {rule} states, {arrows} actions, {episodes} episodes, γ "
         "= {discount}",
@@ -240,8 +241,8 @@ def world_by_world(study: Study, gymnasium: Any, key: str) -> dict[str, Any]:
     say("   the best of all policies by value iteration   {best:9.4f}", best=best)
     runs, found = [], []
     for i in range(seeds):
-        seed = int(np.random.SeedSequence([study.seed, i]).generate_state(1)[0])
-        run = study.keep(f"{key}-{i}", learn, gymnasium, world, seed, episodes)
+        seed = int(np.random.SeedSequence([experiment.seed, i]).generate_state(1)[0])
+        run = experiment.cached(f"{key}-{i}", learn, gymnasium, world, seed, episodes)
         table = np.array(run["tables"][-1])
         found.append(worth_of(rule, table.argmax(axis=1), world.limit))
         last = float(np.mean(run["returns"][-100:]))
@@ -261,7 +262,7 @@ def world_by_world(study: Study, gymnasium: Any, key: str) -> dict[str, Any]:
     put_map(world, tables[-1])
     titles = [f"{n} episodes" for n in runs[0]["moments"]]
     wide = world.shape[0] != world.shape[1]
-    study.draw(
+    experiment.draw(
         f"{key}-table",
         draw_tables,
         tables,
@@ -274,11 +275,17 @@ def world_by_world(study: Study, gymnasium: Any, key: str) -> dict[str, Any]:
     )
     curves = {f"table {i + 1}": run["returns"] for i, run in enumerate(runs)}
     if key == "cliff":
-        other = study.keep(
-            "cliff-sarsa", learn, gymnasium, world, study.seed, episodes, sarsa=True
+        other = experiment.cached(
+            "cliff-sarsa",
+            learn,
+            gymnasium,
+            world,
+            experiment.seed,
+            episodes,
+            sarsa=True,
         )
         curves |= show_sarsa(world, rule, other, runs[0])
-    draw_returns(study, key, curves, episodes)
+    draw_returns(experiment, key, curves, episodes)
     return {
         "optimum": best,
         "returns": found,
@@ -309,7 +316,7 @@ def show_sarsa(
 
 
 def draw_returns(
-    study: Study, key: str, curves: Mapping[str, Any], episodes: int
+    experiment: Experiment, key: str, curves: Mapping[str, Any], episodes: int
 ) -> None:
     """Draw the moving average of returns over the course of learning."""
     width = max(10, episodes // 20)
@@ -317,7 +324,7 @@ def draw_returns(
         name: (np.arange(width, episodes + 1), smooth(np.array(returns), width))
         for name, returns in curves.items()
     }
-    study.draw(
+    experiment.draw(
         f"{key}-returns",
         viz.gallery.lines,
         shown,
@@ -332,16 +339,16 @@ def draw_returns(
     )
 
 
-def run(study: Study) -> dict[str, Any]:
-    """Run the study: learn three environments, and compare with exact values.
+def run(experiment: Experiment) -> dict[str, Any]:
+    """Learn three environments, and compare with exact values.
 
     Args:
-        study: the seed is that of the worlds and of what is tried in them.
+        experiment: the seed of the worlds and of what is tried in them.
     """
-    gymnasium = study.package("gymnasium", "chainrule[rl]")
+    gymnasium = experiment.package("gymnasium", "chainrule[rl]")
     print("Q(s, a) ← Q(s, a) + α [r + γ maxₐ′ Q(s′, a′) − Q(s, a)]")
-    return {key: world_by_world(study, gymnasium, key) for key in WORLDS}
+    return {key: world_by_world(experiment, gymnasium, key) for key in WORLDS}
 
 
 if __name__ == "__main__":
-    run(Study("q-learning"))
+    run(Experiment("q-learning"))

@@ -33,15 +33,15 @@ import numpy as np
 
 import chainrule as cr
 from chainrule import nn, optim
-from chainrule.recipes import Reference, Study
+from chainrule.recipes import Experiment, Reference
 from chainrule.text import _, say, tr
-from chainrule.training import BatchSource, Loop, StepInputs, compile_program
 from chainrule.viz import gallery
 
 SUMMARY = _("LSTM and GRU: MNIST row by row, and the adding problem over 100 steps")
 LENGTH, MEMORY, ADD_BATCH, ADD_STEPS, ADD_LR, CLIP = 100, 64, 32, 4000, 1e-2, 1.0
 HIDDEN, EPOCHS, BATCH_SIZE, LR = 128, 6, 64, 4e-3
 KINDS = {"plain": nn.RNN, "LSTM": nn.LSTM, "GRU": nn.GRU}
+SECONDS = 80
 REFERENCES = [
     *(
         Reference(
@@ -99,59 +99,53 @@ class Reader(nn.Module):
 
 
 def problem(
-    count: int, length: int, dice: np.random.Generator
+    count: int, length: int, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
     """Generate the adding problem: numbers and marks (count, length, 2), and sums.
 
     There is one mark in each half; sums are (count, 1).
     """
     x = np.zeros((count, length, 2), np.float32)
-    x[..., 0] = dice.random((count, length))
+    x[..., 0] = rng.random((count, length))
     for low, high in ((0, length // 2), (length // 2, length)):
-        x[np.arange(count), dice.integers(low, high, count), 1] = 1
+        x[np.arange(count), rng.integers(low, high, count), 1] = 1
     return x, x.prod(2).sum(1, keepdims=True)
 
 
-class Sums(BatchSource):
-    """A source of new random sequences of the adding problem for each step."""
+def training_step(experiment: Experiment, model: Reader, adam: optim.Adam) -> Any:
+    """Compile a step of training: from sequences and sums to the squared error."""
 
-    def __init__(self, length: int, steps: int, seed: int) -> None:
-        self.length, self.steps, self.seed = length, steps, seed
-
-    def take(self, state: Any, most: int) -> StepInputs | None:
-        """Return the next batches of sequences; one epoch is the whole training."""
-        count = min(most, self.steps - state.step)
-        if not count:
-            return None
-        made = [
-            problem(ADD_BATCH, self.length, np.random.default_rng([self.seed, 1, i]))
-            for i in range(state.updates, state.updates + count)
-        ]
-        x, y = (np.stack(column) for column in zip(*made))
-        return StepInputs({"x": x, "y": y}, count)
-
-
-def adding(study: Study, kind: str, length: int, steps: int) -> tuple[Reader, Loop]:
-    """Return a network for the adding problem, and its training loop."""
-    cr.manual_seed(study.seed)
-    model = Reader(kind, 2, MEMORY, 1, keep=1.0)
-    rate = optim.OneCycleLR(ADD_LR, total_steps=steps, pct_start=0.2)
-    adam = optim.Adam(model.parameters(), lr=rate, clip_norm=CLIP)
-
-    def train(x: cr.Tensor, y: cr.Tensor) -> Any:
+    @experiment.compile
+    def train(x: cr.Tensor, y: cr.Tensor) -> cr.Tensor:
         loss = nn.functional.mse_loss(model(x), y)
         model.zero_grad()
         loss.backward()
         adam.step()
-        return {"loss": loss}
+        return loss
 
-    types = {"x": f"f32[{ADD_BATCH},{length},2]", "y": f"f32[{ADD_BATCH},1]"}
-    how = {"model": model, "optimizers": [adam], "each": types, **study.how}
-    program = compile_program({"train": train}, types, **how)
-    return model, Loop(program, "train", Sums(length, steps, study.seed))
+    return train
 
 
-def add(study: Study, length: int, steps: int) -> tuple[dict[str, Any], Reader]:
+def adding(
+    experiment: Experiment, kind: str, length: int, steps: int
+) -> tuple[Reader, list[float]]:
+    """Train a network on the adding problem; return it, and its errors."""
+    cr.manual_seed(experiment.seed)
+    model = Reader(kind, 2, MEMORY, 1, keep=1.0)
+    lr = optim.OneCycleLR(ADD_LR, total_steps=steps, pct_start=0.2)
+    adam = optim.Adam(model.parameters(), lr=lr, clip_norm=CLIP)
+    train = training_step(experiment, model, adam)
+    losses: list[float] = []
+    state: dict[str, Any] = {"model": model, "adam": adam, "losses": losses}
+    for step in experiment.steps(f"adding-{kind.lower()}", steps, **state):
+        rng = np.random.default_rng([experiment.seed, 1, step])
+        losses.append(train(*problem(ADD_BATCH, length, rng)).item())
+    return model, losses
+
+
+def add(
+    experiment: Experiment, length: int, steps: int
+) -> tuple[dict[str, Any], Reader]:
     """Train all networks on the adding problem; return the errors and the LSTM."""
     say(
         "1  The sum of two marked numbers out of {length}; {MEMORY} units, "
@@ -168,17 +162,15 @@ def add(study: Study, length: int, steps: int) -> tuple[dict[str, Any], Reader]:
         *(f"{(i + 1) / parts:7.0%}" for i in range(parts)),
         tr("      new"),
     )
-    x, y = problem(2000, length, np.random.default_rng([study.seed, 2]))
+    x, y = problem(2000, length, np.random.default_rng([experiment.seed, 2]))
     curves, errors, models = {}, {}, {}
     for kind in KINDS:
-        model, loop = adding(study, kind, length, steps)
-        loop = study.loop(f"adding-{kind.lower()}", loop, epochs=1)
-        losses = loop.history.steps_of("train")["loss"]
-        curves[kind], models[kind] = losses, model
-        errors[kind] = float(np.mean((answers(study, model, x)[:, -1] - y) ** 2))
+        model, losses = adding(experiment, kind, length, steps)
+        curves[kind], models[kind] = np.array(losses), model
+        errors[kind] = float(np.mean((answers(experiment, model, x)[:, -1] - y) ** 2))
         told = " ".join(f"{p.mean():7.4f}" for p in np.array_split(losses, parts))
         print(f"   {kind:7} {told}  {errors[kind]:7.5f}")
-    study.draw(
+    experiment.draw(
         "adding",
         gallery.lines,
         {k: smooth(v) for k, v in curves.items()},
@@ -199,10 +191,10 @@ def smooth(losses: np.ndarray, over: int = 25) -> tuple[np.ndarray, np.ndarray]:
     return np.arange(len(means)) + over, means
 
 
-def answers(study: Study, model: Reader, x: np.ndarray) -> np.ndarray:
+def answers(experiment: Experiment, model: Reader, x: np.ndarray) -> np.ndarray:
     """Return a network's outputs after every step, (N, T, outputs)."""
     with cr.no_grad():
-        said = cr.compile(model.each, **study.how)
+        said = experiment.compile(model.each)
         return np.concatenate([said(part).numpy() for part in np.split(x, 10)])
 
 
@@ -226,9 +218,9 @@ def gates(weights: Mapping[str, np.ndarray], x: np.ndarray) -> dict[str, np.ndar
     return dict(zip(("i", "f", "o", "c", "h"), map(np.array, zip(*rows))))
 
 
-def look_inside(study: Study, model: Reader, length: int) -> dict[str, Any]:
+def look_inside(experiment: Experiment, model: Reader, length: int) -> dict[str, Any]:
     """Find the unit that stores the sum, over many sequences, and draw one."""
-    x, y = problem(100, length, np.random.default_rng([study.seed, 3]))
+    x, y = problem(100, length, np.random.default_rng([experiment.seed, 3]))
     weights = {k: np.asarray(v) for k, v in model.state_dict().items()}
     runs = [gates(weights, row) for row in x]
     ends = np.array([run["c"][-1] for run in runs])
@@ -251,7 +243,7 @@ def look_inside(study: Study, model: Reader, length: int) -> dict[str, Any]:
         print(f"   {name:9} {at:9.3f} {elsewhere:11.3f}")
         found[gate] = {"marked": at, "elsewhere": elsewhere}
     how = {"title": _("one sequence; all units, and the one that keeps the sum")}
-    study.draw("gates", draw_gates, runs[0], x[0], unit, size=(7.0, 8.0), **how)
+    experiment.draw("gates", draw_gates, runs[0], x[0], unit, size=(7.0, 8.0), **how)
     return found
 
 
@@ -281,11 +273,11 @@ def draw_gates(figure: Any, run: Mapping[str, Any], x: np.ndarray, unit: int) ->
 # -- 3: digits row by row --------------------------------------------------------------
 
 
-def read_digits(study: Study) -> tuple[dict[str, Any], Reader, np.ndarray]:
+def read_digits(experiment: Experiment) -> tuple[dict[str, Any], Reader, np.ndarray]:
     """Train both networks on MNIST; return the accuracy after each row."""
     train, test = cr.data.mnist()
     epochs = EPOCHS
-    if study.quick:
+    if experiment.quick:
         train, test, epochs = train.take(1500), test.take(500), 1
     say(
         "\n3  {train:,} digits, 28 rows of 28 pixels; {HIDDEN} units, "
@@ -301,21 +293,21 @@ def read_digits(study: Study) -> tuple[dict[str, Any], Reader, np.ndarray]:
     trainer: Any = None
     pixels = test.x[:]
     for kind in ("GRU", "LSTM"):
-        cr.manual_seed(study.seed)
+        cr.manual_seed(experiment.seed)
         trainer = cr.Trainer(
             Reader(kind, 28, HIDDEN, 10),
             loss=nn.CrossEntropyLoss(),
             optimizer=optim.Adam(lr=optim.OneCycleLR(LR), clip_norm=CLIP),
-            seed=study.seed,
-            **study.how,
+            seed=experiment.seed,
+            **experiment.engine_options,
         )
         how = {"epochs": epochs, "batch_size": BATCH_SIZE, "progress": False}
-        trainer = study.fit(f"mnist-{kind.lower()}", trainer, train, **how)
-        said = answers(study, trainer.model, pixels)
+        trainer = experiment.fit(f"mnist-{kind.lower()}", trainer, train, **how)
+        said = answers(experiment, trainer.model, pixels)
         right = (said.argmax(2) == test.y[:, None]).mean(0)
         print(f"   {kind:7}", *(f"{right[n - 1]:6.1%}" for n in shown))
         found[kind] = {"accuracy": float(right[-1]), "rows": right.tolist()}
-    study.draw(
+    experiment.draw(
         "rows",
         gallery.lines,
         {kind: row["rows"] for kind, row in found.items()},
@@ -339,19 +331,19 @@ def draw_reading(figure: Any, pixels: np.ndarray, shares: np.ndarray) -> None:
             axes.tick_params(labelsize=6, length=0)
 
 
-def run(study: Study) -> dict[str, Any]:
-    """Run the study: the adding problem, the LSTM's gates, and digits.
+def run(experiment: Experiment) -> dict[str, Any]:
+    """Show the adding problem, the LSTM's gates, and digits.
 
     Args:
-        study: the seed is that of weights, order and the adding problem's sequences.
+        experiment: the seed of weights, order and the adding problem's sequences.
     """
-    length, steps = (20, 120) if study.quick else (LENGTH, ADD_STEPS)
-    errors, lstm = add(study, length, steps)
-    inside = look_inside(study, lstm, length)
-    digits, reader, pixels = read_digits(study)
-    z = answers(study, reader, pixels[:10])[:4]
+    length, steps = (20, 120) if experiment.quick else (LENGTH, ADD_STEPS)
+    errors, lstm = add(experiment, length, steps)
+    inside = look_inside(experiment, lstm, length)
+    digits, reader, pixels = read_digits(experiment)
+    z = answers(experiment, reader, pixels[:10])[:4]
     shares = np.exp(z - z.max(2, keepdims=True))
-    study.draw(
+    experiment.draw(
         "reading",
         draw_reading,
         pixels[:4],
@@ -359,8 +351,8 @@ def run(study: Study) -> dict[str, Any]:
         title=_("four digits, and what the LSTM takes each for, row after row"),
         size=(8.0, 2.4),
     )
-    return {"seed": study.seed, "adding": errors, "gates": inside, "mnist": digits}
+    return {"seed": experiment.seed, "adding": errors, "gates": inside, "mnist": digits}
 
 
 if __name__ == "__main__":
-    run(Study("rnn"))
+    run(Experiment("rnn"))

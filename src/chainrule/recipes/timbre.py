@@ -42,12 +42,13 @@ import numpy as np
 
 import chainrule as cr
 from chainrule import errors, nn, optim, viz
-from chainrule.recipes import Reference, Study
+from chainrule.recipes import Experiment, Reference
 from chainrule.text import _, say
 
 SUMMARY = _(
     "which instrument sounds: spectrograms read by a CNN; your own WAV files too"
 )
+SECONDS = 3
 REFERENCES = [Reference("accuracy", at_least=0.97, source=_("its own bar"))]
 EPOCHS, BATCH_SIZE, LR = 12, 32, 3e-3
 #: Recordings of a style; the third is tested with.
@@ -153,9 +154,11 @@ def recording(file: Path) -> np.ndarray:
 # -- learning --------------------------------------------------------------------------
 
 
-def learn(study: Study, name: str, x: np.ndarray, y: Any, classes: int) -> cr.Trainer:
+def learn(
+    experiment: Experiment, name: str, x: np.ndarray, y: Any, classes: int
+) -> cr.Trainer:
     """Train a network on spectrograms, as a stage."""
-    cr.manual_seed(study.seed)
+    cr.manual_seed(experiment.seed)
     model = nn.Sequential(
         nn.Conv2d(1, 8, 3),
         nn.ReLU(),
@@ -171,12 +174,14 @@ def learn(study: Study, name: str, x: np.ndarray, y: Any, classes: int) -> cr.Tr
         model,
         loss=nn.CrossEntropyLoss(),
         optimizer=optim.AdamW(lr=optim.OneCycleLR(LR), weight_decay=0.1),
-        seed=study.seed,
-        **study.how,
+        seed=experiment.seed,
+        **experiment.engine_options,
     )
-    epochs = max(6 if study.quick else EPOCHS, 3000 // len(x))
+    epochs = max(6 if experiment.quick else EPOCHS, 3000 // len(x))
     how: dict[str, Any] = {"epochs": epochs, "batch_size": min(BATCH_SIZE, len(x))}
-    return study.fit(name, trainer, (x, np.array(y, np.int32)), progress=False, **how)
+    return experiment.fit(
+        name, trainer, (x, np.array(y, np.int32)), progress=False, **how
+    )
 
 
 def tones(seed: Any, count: int) -> tuple[np.ndarray, np.ndarray]:
@@ -206,7 +211,7 @@ def pieces(sound: np.ndarray) -> list[np.ndarray]:
 Sounds = dict[str, np.ndarray]
 
 
-def recordings(study: Study, data: str) -> dict[str, Sounds]:
+def recordings(experiment: Experiment, data: str) -> dict[str, Sounds]:
     """Read a folder's recordings by subfolder (style); of a plain folder as ``""``.
 
     Raises:
@@ -217,7 +222,7 @@ def recordings(study: Study, data: str) -> dict[str, Sounds]:
         found = (file for file in folder.iterdir() if file.suffix.lower() == ".wav")
         return sorted(file for file in found if file.is_file())
 
-    root = study.given_folder(data, "folder of recordings")
+    root = experiment.user_folder(data, "folder of recordings")
     files = within(root)
     folders = sorted(f for f in root.iterdir() if f.is_dir() and f.name[0] != ".")
     if files or not any(map(within, folders)):
@@ -242,10 +247,12 @@ def recordings(study: Study, data: str) -> dict[str, Sounds]:
     return {f.name: {file.stem: recording(file) for file in within(f)} for f in folders}
 
 
-def name_them(study: Study, trainer: cr.Trainer, sounds: Sounds) -> dict[str, str]:
+def name_them(
+    experiment: Experiment, trainer: cr.Trainer, sounds: Sounds
+) -> dict[str, str]:
     """Draw the user's recordings, and print each one's nearest instrument."""
     shown = dict(list(sounds.items())[:5])
-    study.draw("recordings", draw_spectrograms, shown, title=_("your recordings"))
+    experiment.draw("recordings", draw_spectrograms, shown, title=_("your recordings"))
     found, names = {}, list(INSTRUMENTS)
     say("\nYour recordings come closest to:\n")
     for name, sound in sounds.items():
@@ -256,7 +263,7 @@ def name_them(study: Study, trainer: cr.Trainer, sounds: Sounds) -> dict[str, st
     return found
 
 
-def styles(study: Study, named: dict[str, Sounds]) -> dict[str, Any]:
+def styles(experiment: Experiment, named: dict[str, Sounds]) -> dict[str, Any]:
     """Learn the styles of the folders of recordings; every third file is for tests."""
     parts: list[tuple[list[Any], list[int]]] = [([], []), ([], [])]
     for label, sounds in enumerate(named.values()):
@@ -266,7 +273,7 @@ def styles(study: Study, named: dict[str, Sounds]) -> dict[str, Any]:
             x += cut
             y += [label] * len(cut)
     (x, y), (x_new, y_new) = parts
-    trainer = learn(study, "styles", pictures(x), y, len(named))
+    trainer = learn(experiment, "styles", pictures(x), y, len(named))
     said = trainer.predict(pictures(x_new)).argmax(1)
     accuracy = float((said == np.array(y_new)).mean())
     names = list(named)
@@ -279,25 +286,25 @@ def styles(study: Study, named: dict[str, Sounds]) -> dict[str, Any]:
     return {"styles": names, "accuracy": accuracy}
 
 
-def run(study: Study, *, data: str | None = None) -> dict[str, Any]:
-    """Run the study: generate tones, learn the instruments, classify recordings.
+def run(experiment: Experiment, *, data: str | None = None) -> dict[str, Any]:
+    """Generate tones, learn the instruments, classify recordings.
 
     Args:
-        study: the seed is that of the tones, the initial weights and the order.
+        experiment: the seed of the tones, the initial weights and the order.
         data: a folder of WAV files, or of folders of them, one a style.
 
     Raises:
         DataError: no such folder, no WAV files, or too few to learn from.
     """
-    own = None if data is None else recordings(study, data)
-    draw = np.random.default_rng([study.seed, 0])
+    own = None if data is None else recordings(experiment, data)
+    draw = np.random.default_rng([experiment.seed, 0])
     examples = {name: tone(name, draw) for name in INSTRUMENTS}
-    study.draw(
+    experiment.draw(
         "spectrograms", draw_spectrograms, examples, title=_("half a second each")
     )
-    x, y = tones([study.seed, 1], 80 if study.quick else 300)
-    x_new, truth = tones([study.seed, 2], 40 if study.quick else 100)
-    trainer = learn(study, "instruments", x, y, len(INSTRUMENTS))
+    x, y = tones([experiment.seed, 1], 80 if experiment.quick else 300)
+    x_new, truth = tones([experiment.seed, 2], 40 if experiment.quick else 100)
+    trainer = learn(experiment, "instruments", x, y, len(INSTRUMENTS))
     said = trainer.predict(x_new).argmax(1)
     accuracy = float((said == truth).mean())
     say(
@@ -309,7 +316,7 @@ def run(study: Study, *, data: str | None = None) -> dict[str, Any]:
     confusion = np.zeros((len(INSTRUMENTS),) * 2, int)
     np.add.at(confusion, (truth, said), 1)
     names = list(INSTRUMENTS)
-    study.draw(
+    experiment.draw(
         "confusion",
         viz.gallery.heat,
         confusion,
@@ -325,10 +332,10 @@ def run(study: Study, *, data: str | None = None) -> dict[str, Any]:
     if own is not None:
         plain = own.get("")
         results["own"] = (
-            name_them(study, trainer, plain) if plain else styles(study, own)
+            name_them(experiment, trainer, plain) if plain else styles(experiment, own)
         )
     return results
 
 
 if __name__ == "__main__":
-    run(Study("timbre"))
+    run(Experiment("timbre"))

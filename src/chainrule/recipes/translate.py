@@ -34,16 +34,18 @@ import numpy as np
 
 import chainrule as cr
 from chainrule import nn, optim
-from chainrule.recipes import Reference, SampleLogger, Study, numbered
+from chainrule.recipes import Experiment, Reference, numbered
 from chainrule.text import _, say, tr
-from chainrule.training import BatchSource, Loop, StepInputs, compile_program
 from chainrule.viz import gallery
 
 SUMMARY = _("dates and numbers in English and Chinese by attention (Vaswani 2017)")
-WIDTH, HEADS, LAYERS, BATCH, STEPS, EVERY, LR = 64, 4, 2, 64, 3000, 300, 3e-3
+WIDTH, HEADS, LAYERS, BATCH, LR = 64, 4, 2, 64, 3e-3
+#: Steps, steps between two samples, and sources of each form to be scored.
+FULL, QUICK = (3000, 300, 500), (60, 20, 20)
 READ, WRITTEN = 18, 12  # tokens at most, with the ends
 PAD, START, END = 0, 1, 2
 SOURCE = _("every form is a rule without exceptions")
+SECONDS = 75
 REFERENCES = [Reference("exact", at_least=0.99, source=SOURCE)]
 
 # -- the language ----------------------------------------------------------------------
@@ -154,9 +156,9 @@ def decode(row: Sequence[int]) -> str:
 
 def split() -> dict[bool, dict[str, np.ndarray]]:
     """Split dates and numbers; ``[True]`` is a tenth held out from training."""
-    dice, found = np.random.default_rng(0), {True: {}, False: {}}
+    rng, found = np.random.default_rng(0), {True: {}, False: {}}
     for name, whole in (("days", range(FIRST, LAST + 1)), ("numbers", range(10_000))):
-        mixed = dice.permutation(whole)
+        mixed = rng.permutation(whole)
         found[True][name], found[False][name] = np.split(mixed, [len(mixed) // 10])
     return found
 
@@ -166,9 +168,9 @@ def kind(form: str) -> str:
     return "numbers" if form in NUMBERS else "days"
 
 
-def draw(part: Any, forms: Sequence[str], dice: np.random.Generator) -> list[Any]:
+def draw(part: Any, forms: Sequence[str], rng: np.random.Generator) -> list[Any]:
     """Draw a random pair of source and translation for each form."""
-    return [pair(form, int(dice.choice(part[kind(form)]))) for form in forms]
+    return [pair(form, int(rng.choice(part[kind(form)]))) for form in forms]
 
 
 # -- the network -----------------------------------------------------------------------
@@ -188,9 +190,9 @@ class Writer(nn.Module):
         """Return the decoded sequence and its cross-attention weights, (N, T, S)."""
         z = self.norm1(x)
         x = x + self.own(z, z, z, need_weights=False, is_causal=True)[0]
-        y, looks = self.other(self.norm2(x), read, read, filler)
+        y, attention = self.other(self.norm2(x), read, read, filler)
         x = x + y
-        return x + self.down(nn.functional.gelu(self.up(self.norm3(x)))), looks
+        return x + self.down(nn.functional.gelu(self.up(self.norm3(x)))), attention
 
 
 class Translator(nn.Module):
@@ -220,13 +222,13 @@ class Translator(nn.Module):
     def write(self, written: cr.Tensor, read: cr.Tensor, source: cr.Tensor) -> Any:
         """Return scores (N, T, words), and the last block's attention (N, T, S)."""
         places = self.places(cr.arange(READ, READ + written.shape[1]))
-        x, looks = self.words(written) + places, None
+        x, attention = self.words(written) + places, None
         for block in self.writers:
-            x, looks = block(x, read, source == PAD)
-        return self.scores(self.norm(x)), looks
+            x, attention = block(x, read, source == PAD)
+        return self.scores(self.norm(x)), attention
 
-    def translate(self, source: cr.Tensor) -> Any:
-        """Translate greedily, all steps in one compiled loop."""
+    def translate(self, source: cr.Tensor) -> tuple[cr.Tensor, cr.Tensor]:
+        """Translate greedily, all steps in one compiled loop; return attention too."""
         read, steps = self.read(source), cr.arange(WRITTEN)
 
         def step(written: cr.Tensor, i: cr.Tensor) -> Any:
@@ -237,97 +239,66 @@ class Translator(nn.Module):
         nothing = cr.zeros_like(source[:, :WRITTEN].astype("int64"))
         first = cr.where(steps == 0, START, nothing)
         written, said = cr.scan(step, first, steps)
-        return {"said": said.T, "looks": self.write(written, read, source)[1]}
+        return said.T, self.write(written, read, source)[1]
 
 
-def compiled(study: Study, model: Translator, steps: int) -> Any:
-    """Compile training and translation as one program."""
-    rate = optim.OneCycleLR(LR, total_steps=steps, pct_start=0.1)
-    how: dict[str, Any] = {"betas": (0.9, 0.98), "weight_decay": 0.01, "clip_norm": 1.0}
-    adam = optim.AdamW(model.parameters(), lr=rate, **how)
+def adamw(model: Translator, steps: int) -> optim.AdamW:
+    """Return the optimiser, whose rate rises and falls over all steps."""
+    lr = optim.OneCycleLR(LR, total_steps=steps, pct_start=0.1)
+    return optim.AdamW(
+        model.parameters(), lr=lr, betas=(0.9, 0.98), weight_decay=0.01, clip_norm=1.0
+    )
 
-    def train(source: cr.Tensor, target: cr.Tensor) -> Any:
+
+def training_step(
+    experiment: Experiment, model: Translator, optimizer: optim.AdamW
+) -> Any:
+    """Compile a step of training: from sources and targets to their loss."""
+
+    @experiment.compile
+    def train(source: cr.Tensor, target: cr.Tensor) -> cr.Tensor:
         scores, __ = model.write(target[:, :-1], model.read(source), source)
         scores, wanted = scores.flatten(0, 1), target[:, 1:].flatten()
         loss = nn.functional.cross_entropy(scores, wanted, ignore_index=PAD)
         model.zero_grad()
         loss.backward()
-        adam.step()
-        return {"loss": loss}
+        optimizer.step()
+        return loss
 
-    def translate(text: cr.Tensor) -> Any:
-        with cr.no_grad():
-            return model.translate(text)
-
-    entries = {"train": train, "translate": translate}
-    pairs = {"source": f"i32[{BATCH},{READ}]", "target": f"i32[{BATCH},{WRITTEN}]"}
-    how = {"model": model, "optimizers": [adam], "each": pairs, **study.how}
-    return compile_program(entries, {**pairs, "text": f"i32[N,{READ}]"}, **how)
+    return train
 
 
 # -- training --------------------------------------------------------------------------
 
 
-class Pairs(BatchSource):
-    """A source of new random training pairs for each step, of all forms."""
-
-    def __init__(self, part: Any, every: int, seed: int) -> None:
-        self.part, self.every, self.seed = part, every, seed
-
-    def batch(self, update: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return the sources and targets of a step."""
-        dice = np.random.default_rng([self.seed, update])
-        forms = [ALL[i] for i in dice.integers(0, len(ALL), BATCH)]
-        sources, targets = zip(*draw(self.part, forms, dice))
-        return encode(sources, READ), encode(targets, WRITTEN, start=True)
-
-    def take(self, state: Any, most: int) -> StepInputs | None:
-        """Return the next batches; an epoch lasts from sample to sample."""
-        if not (count := min(most, self.every - state.step)):
-            return None
-        made = [self.batch(state.updates + i) for i in range(count)]
-        source, target = (np.stack(column) for column in zip(*made))
-        return StepInputs({"source": source, "target": target}, count)
+def batch(part: Any, step: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return new random sources and targets for a step, of all forms."""
+    rng = np.random.default_rng([seed, step])
+    forms = [ALL[i] for i in rng.integers(0, len(ALL), BATCH)]
+    sources, targets = zip(*draw(part, forms, rng))
+    return encode(sources, READ), encode(targets, WRITTEN, start=True)
 
 
-def translated(program: Any, sources: Sequence[str]) -> tuple[list[str], np.ndarray]:
+def translated(translate: Any, sources: Sequence[str]) -> tuple[list[str], np.ndarray]:
     """Return the translations of sources, and the attention weights."""
-    made = program.run("translate", {"text": encode(sources, READ)})
-    return [decode(row) for row in made["said"]], made["looks"]
+    written, attention = translate(encode(sources, READ))
+    return [decode(row) for row in written.numpy()], attention.numpy()
 
 
-class Samples(SampleLogger):
-    """A callback that translates some sources after each epoch."""
-
-    def __init__(self, program: Any, sources: Sequence[str]) -> None:
-        self.program, self.sources = program, sources
-
-    def on_epoch(self, trainer: Any) -> None:
-        """Add the translations."""
-        loss = trainer.history.epochs[-1]["train_loss"]
-        made, __ = translated(self.program, self.sources)
-        self.add(step=trainer.state.updates, loss=loss, made=made)
-
-    def show(self, **sample: Any) -> None:
-        """Print the translations of a sample in one line."""
-        made = "   ".join(sample["made"])
-        print(f"   {sample['step']:5}  {sample['loss']:6.4f}  {made:.68}")
-
-
-def score(program: Any, part: Any, each: int, seed: int) -> dict[str, Any]:
+def score(translate: Any, part: Any, each: int, seed: int) -> dict[str, Any]:
     """Return the exact-match accuracy on unseen sources by form, and some mistakes."""
     right, wrong = {}, []
     for i, form in enumerate(ALL):
         mixed = np.random.default_rng([seed, 1, i]).permutation(part[kind(form)])
         pairs = [pair(form, int(which)) for which in mixed[:each]]
-        made, __ = translated(program, [source for source, __ in pairs])
+        made, __ = translated(translate, [source for source, __ in pairs])
         bad = [(*p, m) for p, m in zip(pairs, made) if m != p[1]]
         right[form] = 1 - len(bad) / each
         wrong += bad[:2]
     return {"right": right, "wrong": wrong}
 
 
-def show_attention(looks: np.ndarray, source: str, made: str) -> None:
+def show_attention(attention: np.ndarray, source: str, made: str) -> None:
     """Print the three source tokens with most attention for each output token."""
     say(
         "\n4  {source}: where it looked most while it wrote\n   {made}\n",
@@ -335,25 +306,25 @@ def show_attention(looks: np.ndarray, source: str, made: str) -> None:
         made=made,
     )
     read = [*tokens(source), "end"]
-    for token, row in zip(tokens(made), looks):
+    for token, row in zip(tokens(made), attention):
         most = np.argsort(-row[: len(read)])[:3]
         print(f"   {token}  ←  " + "   ".join(f"{read[i]} {row[i]:.2f}" for i in most))
 
 
-def run(study: Study) -> dict[str, Any]:
-    """Run the study: show the forms, train, score, and print attention.
+def run(experiment: Experiment) -> dict[str, Any]:
+    """Show the forms, train, score, and print attention.
 
     Args:
-        study: the seed is that of weights and of what is drawn, not of the split.
+        experiment: the seed of weights and of what is drawn, not of the split.
     """
-    steps, every, each = (60, 20, 20) if study.quick else (STEPS, EVERY, 500)
-    dice, parts = np.random.default_rng(5), split()
+    steps, every, each = QUICK if experiment.quick else FULL
+    rng, parts = np.random.default_rng(5), split()
     say("1  What is translated; a tenth of days and numbers is never trained on\n")
     for form in ALL:
         source, target = pair(form, 305 if form in NUMBERS else 725435)
         print(f"   {form:18}  {source}  →  {target}")
 
-    cr.manual_seed(study.seed)
+    cr.manual_seed(experiment.seed)
     model = Translator()
     size = sum(math.prod(p.shape) for p in model.parameters())
     say(
@@ -365,16 +336,26 @@ def run(study: Study) -> dict[str, Any]:
         size=size,
     )
     shown = ("month first", "民國", "digits to English")
-    sources = [source for source, __ in draw(parts[True], shown, dice)]
+    sources = [source for source, __ in draw(parts[True], shown, rng)]
     print(f"                  {'   '.join(sources)}\n")
-    program = compiled(study, model, steps)
-    samples = Samples(program, sources)
-    pairs = Pairs(parts[False], every, study.seed)
-    loop = Loop(program, "train", pairs, callbacks=[samples])
-    loop = study.loop("training", loop, epochs=steps // every)
-    samples.print_new()
+    optimizer = adamw(model, steps)
+    train = training_step(experiment, model, optimizer)
+    translate = experiment.compile(cr.no_grad()(model.translate))
+    losses: list[float] = []
+    samples: list[dict[str, Any]] = []
+    state = {"model": model, "optimizer": optimizer}
+    state |= {"losses": losses, "samples": samples}
+    for step in experiment.steps("training", steps, **state):
+        losses.append(train(*batch(parts[False], step, experiment.seed)).item())
+        if (step + 1) % every == 0:
+            loss = float(np.mean(losses[-every:]))
+            made, __ = translated(translate, sources)
+            samples.append({"step": step + 1, "loss": loss, "made": made})
+            print(f"   {step + 1:5}  {loss:6.4f}  {'   '.join(made):.68}")
 
-    told = study.keep("score", score, program, parts[True], each, study.seed)
+    told = experiment.cached(
+        "score", score, translate, parts[True], each, experiment.seed
+    )
     exact = float(np.mean(list(told["right"].values())))
     say("\n3  Exactly right, of {each} unseen ones of each form\n", each=each)
     for form, share in told["right"].items():
@@ -383,15 +364,18 @@ def run(study: Study) -> dict[str, Any]:
     for mistake in told["wrong"][:6]:
         named = dict(zip(("source", "target", "made"), mistake))
         say("   a mistake: {source}  →  {made}, which should be {target}", **named)
-    made, looks = translated(program, sources)
+    made, attention = translated(translate, sources)
     for i, name in ((0, "date"), (2, "number")):
         read, said = [*tokens(sources[i]), "end"], [*tokens(made[i]), "end"]
         how = {"rows": said, "columns": read, "across": _("read"), "up": _("written")}
-        seen, title = looks[i, : len(said), : len(read)], f"{sources[i]} → {made[i]}"
-        study.draw(f"attention-{name}", gallery.heat, seen, title=title, **how)
-    show_attention(looks[1], sources[1], made[1])
-    return {"seed": study.seed, "exact": exact, "notes": samples.samples, **told}
+        seen, title = (
+            attention[i, : len(said), : len(read)],
+            f"{sources[i]} → {made[i]}",
+        )
+        experiment.draw(f"attention-{name}", gallery.heat, seen, title=title, **how)
+    show_attention(attention[1], sources[1], made[1])
+    return {"seed": experiment.seed, "exact": exact, "notes": samples, **told}
 
 
 if __name__ == "__main__":
-    run(Study("translate"))
+    run(Experiment("translate"))

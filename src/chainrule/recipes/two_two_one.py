@@ -21,7 +21,7 @@ import numpy as np
 
 import chainrule as cr
 from chainrule import nn, optim
-from chainrule.recipes import Study
+from chainrule.recipes import Experiment
 from chainrule.text import _, padded, say, tr
 
 SUMMARY = _("3.2.2 with every number: one pass forward and back, one step of descent")
@@ -122,11 +122,11 @@ def matrix(values: np.ndarray) -> list[str]:
 # -- the whole -------------------------------------------------------------------------
 
 
-def run(study: Study, *, lr: float = LR) -> dict[str, Any]:
-    """Run the study: print all numbers, and compare one step in three ways.
+def run(experiment: Experiment, *, lr: float = LR) -> dict[str, Any]:
+    """Print all numbers, and compare one step in three ways.
 
     Args:
-        study: nothing here is random.
+        experiment: nothing here is random.
         lr: η.
     """
     loss = nn.HalfSquaredErrorLoss()
@@ -137,7 +137,7 @@ def run(study: Study, *, lr: float = LR) -> dict[str, Any]:
     steps = {
         "by hand": by_hand(before, lr),
         "by the optimiser": by_optimizer(lr),
-        "by the Trainer": by_trainer(lr, **study.how),
+        "by the Trainer": by_trainer(lr, **experiment.engine_options),
     }
     hand = steps["by hand"]
     apart = {
@@ -195,4 +195,4 @@ def run(study: Study, *, lr: float = LR) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    run(Study("two-two-one"))
+    run(Experiment("two-two-one"))

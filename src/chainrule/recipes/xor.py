@@ -27,7 +27,7 @@ import numpy as np
 
 import chainrule as cr
 from chainrule import nn, optim, viz
-from chainrule.recipes import Study
+from chainrule.recipes import Experiment
 from chainrule.text import _, say
 
 SUMMARY = _("the perceptron that cannot (1.3), the two-layer network that can, drawn")
@@ -164,22 +164,26 @@ def two_layers_of_perceptrons(neurons: dict[str, nn.Perceptron]) -> list[int]:
 # -- 4: gradient descent ---------------------------------------------------------------
 
 
-def two_layers(study: Study) -> tuple[cr.Trainer, cr.data.Dataset]:
+def two_layers(experiment: Experiment) -> nn.Sequential:
     """Train a network with one hidden tanh layer on all samples of XOR."""
-    samples = cr.data.Dataset(X, LABELS["XOR"], name="XOR", classes=2)
-    cr.manual_seed(study.seed)
-    trainer = cr.Trainer(
-        nn.Sequential(nn.Linear(2, HIDDEN), nn.Tanh(), nn.Linear(HIDDEN, 2)),
-        loss=nn.CrossEntropyLoss(),
-        optimizer=optim.SGD(lr=LR),
-        seed=study.seed,
-        **study.how,
-    )
-    trainer.fit(samples, epochs=EPOCHS, batch_size=None, progress=False)
-    return trainer, samples
+    cr.manual_seed(experiment.seed)
+    model = nn.Sequential(nn.Linear(2, HIDDEN), nn.Tanh(), nn.Linear(HIDDEN, 2))
+    sgd = optim.SGD(model.parameters(), lr=LR)
+
+    @experiment.compile
+    def train(x: cr.Tensor, y: cr.Tensor) -> cr.Tensor:
+        loss = nn.functional.cross_entropy(model(x), y)
+        model.zero_grad()
+        loss.backward()
+        sgd.step()
+        return loss
+
+    for __ in experiment.steps("network", EPOCHS, model=model, sgd=sgd):
+        train(X, LABELS["XOR"])
+    return model
 
 
-def show_network(trainer: cr.Trainer, samples: cr.data.Dataset) -> dict[str, Any]:
+def show_network(model: nn.Sequential) -> dict[str, Any]:
     """Print and draw the trained network's results."""
     say(
         "\n4  2 → {HIDDEN} tanh → 2 scores, cross-entropy, gradient "
@@ -188,25 +192,27 @@ def show_network(trainer: cr.Trainer, samples: cr.data.Dataset) -> dict[str, Any
         LR=LR,
         EPOCHS=EPOCHS,
     )
-    shares = trainer.predict(X, output="probabilities")
+    labels = LABELS["XOR"]
+    scores = model(X)
+    loss = nn.functional.cross_entropy(scores, labels).item()
+    p = scores.softmax(1).numpy()[:, 1]
     print("   x₁ x₂   P(ŷ = 1)")
-    for (x1, x2), (__, p) in zip(X, shares):
-        print(f"   {x1:2g} {x2:2g}   {p:.3f}")
-    measured = trainer.evaluate(samples)
-    count = round(4 * measured["accuracy"])
+    for (x1, x2), p1 in zip(X, p):
+        print(f"   {x1:2g} {x2:2g}   {p1:.3f}")
+    accuracy = float(((p > 0.5) == labels).mean())
+    count = round(4 * accuracy)
     say(
         "\n   {count} of 4 right, mean loss {loss:.4f}\n",
         count=count,
-        loss=measured["loss"],
+        loss=loss,
     )
-    put_plane(lambda points: trainer.predict(points).argmax(1))
+    put_plane(lambda points: model(points).numpy().argmax(1))
     return {
         "hidden": HIDDEN,
         "epochs": EPOCHS,
-        "probabilities": shares[:, 1].tolist(),
-        "accuracy": measured["accuracy"],
-        "loss": measured["loss"],
-        "engine": trainer.engine,
+        "probabilities": p.tolist(),
+        "accuracy": accuracy,
+        "loss": loss,
     }
 
 
@@ -232,23 +238,30 @@ def put_plane(classify: Callable[[np.ndarray], np.ndarray]) -> None:
 # -- the whole -------------------------------------------------------------------------
 
 
-def run(study: Study) -> dict[str, Any]:
-    """Run the study: the limits of one layer, and solutions with two layers.
+def run(experiment: Experiment) -> dict[str, Any]:
+    """Show the limits of one layer, and solutions with two layers.
 
     Args:
-        study: the seed is that of the network's initial weights.
+        experiment: the seed of the network's initial weights.
     """
     neurons, perceptrons = one_layer()
     composed = two_layers_of_perceptrons(neurons)
-    trainer, samples = two_layers(study)
-    network = show_network(trainer, samples)
-    for name, title, model in (
+    model = two_layers(experiment)
+    network = show_network(model)
+    samples = cr.data.Dataset(X, LABELS["XOR"], name="XOR", classes=2)
+    for name, title, classifier in (
         ("perceptron", "XOR: one perceptron", neurons["XOR"]),
-        ("network", "XOR: two layers", trainer),
+        (
+            "network",
+            "XOR: two layers",
+            lambda points: model(points).softmax(1).detach(),
+        ),
     ):
-        study.draw(name, viz.draw_decision_regions, model, samples, title=title)
+        experiment.draw(
+            name, viz.draw_decision_regions, classifier, samples, title=title
+        )
     return {
-        "seed": study.seed,
+        "seed": experiment.seed,
         "perceptrons": perceptrons,
         "composed": composed,
         "network": network,
@@ -256,4 +269,4 @@ def run(study: Study) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    run(Study("xor"))
+    run(Experiment("xor"))

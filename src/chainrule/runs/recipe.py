@@ -11,7 +11,7 @@ from annotated_types import Ge, Le
 
 from chainrule import recipes
 from chainrule.data import Dataset
-from chainrule.recipes import Study
+from chainrule.recipes import Experiment
 from chainrule.runs.section import Positive, Section
 from chainrule.runs.source import Parts
 from chainrule.training import Trainer
@@ -96,7 +96,7 @@ class FromRecipe:
         self, trainer: Trainer, directory: Path
     ) -> tuple[list[str], dict[str, bytes]]:
         """Draw the recipe's pictures: return file names, and PNG images by title."""
-        study = Study(self.name, seed=self.options["seed"], out=directory)
+        experiment = Experiment(self.name, seed=self.options["seed"], out=directory)
         if (draw := getattr(recipes.find(self.name), "pictures", None)) is not None:
-            draw(study, trainer.model)
-        return study.files, study.pictures
+            draw(experiment, trainer.model)
+        return experiment.directory.files, experiment.report.pictures

@@ -161,7 +161,7 @@ class RunState:
         made["epochs"] = history.epochs
         made["validation_name"] = history.validation_name
         for key in _TREES:
-            made[key] = _without_arrays(getattr(self, key), key, arrays)
+            made[key] = without_arrays(getattr(self, key), key, arrays)
         return made, arrays
 
     @classmethod
@@ -178,7 +178,7 @@ class RunState:
         check(path, document, StateDocument)
         left = dict(arrays)
         history = _history(path, document, left)
-        made = {key: _with_arrays(path, document[key], key, left) for key in _TREES}
+        made = {key: with_arrays(path, document[key], key, left) for key in _TREES}
         if left:
             raise strange(path, _("arrays that the document names"), repr(min(left)))
         made |= {key: document[key] for key in _PLAIN}
@@ -233,7 +233,7 @@ def copied(value: Any) -> Any:
     return value
 
 
-def _without_arrays(value: Any, name: str, arrays: dict[str, Array]) -> Any:
+def without_arrays(value: Any, name: str, arrays: dict[str, Array]) -> Any:
     """Replace each array in ``value`` by a reference, and add it to ``arrays``."""
     if isinstance(value, np.ndarray):
         while name in arrays:
@@ -248,14 +248,14 @@ def _without_arrays(value: Any, name: str, arrays: dict[str, Array]) -> Any:
                 got=_("{name} with that key", name=name),
                 fix=_("give it another name"),
             )
-        return {k: _without_arrays(v, f"{name}/{k}", arrays) for k, v in value.items()}
+        return {k: without_arrays(v, f"{name}/{k}", arrays) for k, v in value.items()}
     if isinstance(value, list | tuple):
         parts = enumerate(value)
-        return [_without_arrays(v, f"{name}/{i}", arrays) for i, v in parts]
+        return [without_arrays(v, f"{name}/{i}", arrays) for i, v in parts]
     return value
 
 
-def _with_arrays(path: Place, value: Any, name: str, arrays: dict[str, Array]) -> Any:
+def with_arrays(path: Place, value: Any, name: str, arrays: dict[str, Array]) -> Any:
     """Replace each reference in ``value`` by its array, taken from ``arrays``."""
     if isinstance(value, dict):
         if value.keys() == {_ARRAY}:
@@ -264,11 +264,11 @@ def _with_arrays(path: Place, value: Any, name: str, arrays: dict[str, Array]) -
                 raise strange(path, _("an array for each reference"), repr(value))
             return arrays.pop(reference)
         return {
-            k: _with_arrays(path, v, f"{name}/{k}", arrays) for k, v in value.items()
+            k: with_arrays(path, v, f"{name}/{k}", arrays) for k, v in value.items()
         }
     if isinstance(value, list):
         parts = enumerate(value)
-        return [_with_arrays(path, v, f"{name}/{i}", arrays) for i, v in parts]
+        return [with_arrays(path, v, f"{name}/{i}", arrays) for i, v in parts]
     return value
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from chainrule import recipes
 from chainrule.errors import ChainruleError
-from chainrule.recipes import Study
+from chainrule.recipes import Experiment
 
 from ..fuzz import documents
 from ..fuzz.dice import Dice
@@ -32,14 +32,18 @@ WORDS = ("recipe", "seed", "engine", "quick", "options", "limit", "data", "rate"
 
 
 def own(
-    study: Study, *, limit: int = 9, data: str | None = None, rate: float = 1.0
+    experiment: Experiment,
+    *,
+    limit: int = 9,
+    data: str | None = None,
+    rate: float = 1.0,
 ) -> dict[str, Any]:
     """Needs of its options what the other recipes need of theirs."""
     assert type(limit) is int
     assert limit >= 1
     assert data is None or isinstance(data, str)
-    assert 0 <= study.seed < 2**64
-    return study.keep("stage", lambda: {"made": limit + rate})
+    assert 0 <= experiment.seed < 2**64
+    return experiment.cached("stage", lambda: {"made": limit + rate})
 
 
 @pytest.fixture(autouse=True)
@@ -52,10 +56,10 @@ def recipe(monkeypatch: pytest.MonkeyPatch) -> None:
 def run(place: Path) -> dict[str, Any] | None:
     """What the study of a directory gives, or None where it is refused."""
     try:
-        study = Study.restore(place)
-        if study.name in recipes.RECIPES:
+        experiment = Experiment.restore(place)
+        if experiment.name in recipes.RECIPES:
             return None  # another one, which is rightly begun
-        return recipes.perform(study, again=True)["result"]
+        return recipes.perform(experiment, again=True)["result"]
     except ChainruleError:
         return None
 
@@ -67,14 +71,14 @@ def check(seeds: range, place: Path) -> int:
         dice = Dice(random.Random(seed).randbytes(64))
         document = documents.mutate(dice.of(RIGHT), dice)
         (place / "stage.json").unlink(missing_ok=True)
-        (place / "study.json").write_text(documents.text_of(document), "utf-8")
+        (place / "recipe.json").write_text(documents.text_of(document), "utf-8")
         taken += run(place) is not None
     return taken
 
 
 def test_what_a_study_says(tmp_path: Path) -> None:
     for right in RIGHT:
-        (tmp_path / "study.json").write_text(json.dumps(right), "utf-8")
+        (tmp_path / "recipe.json").write_text(json.dumps(right), "utf-8")
         (tmp_path / "stage.json").unlink(missing_ok=True)
         assert run(tmp_path) is not None
     assert 0 < check(range(150), tmp_path) < 120
@@ -107,14 +111,14 @@ def test_what_a_study_says_at_length(tmp_path: Path) -> None:
 )
 def test_wrong_values(tmp_path: Path, wrong: dict[str, Any], said: str) -> None:
     text = json.dumps(RIGHT[0] | wrong)
-    (tmp_path / "study.json").write_text(text, "utf-8")
+    (tmp_path / "recipe.json").write_text(text, "utf-8")
     with pytest.raises(ChainruleError, match=said):
-        recipes.perform(Study.restore(tmp_path), again=True)
+        recipes.perform(Experiment.restore(tmp_path), again=True)
 
 
 def test_a_file_too_deep(tmp_path: Path) -> None:
-    for name in ("study.json", "stage.json"):
-        (tmp_path / "study.json").write_text(json.dumps(RIGHT[0]), "utf-8")
+    for name in ("recipe.json", "stage.json"):
+        (tmp_path / "recipe.json").write_text(json.dumps(RIGHT[0]), "utf-8")
         (tmp_path / name).write_text("[" * 100_000 + "]" * 100_000, "utf-8")
         with pytest.raises(ChainruleError, match="is no file of a recipe"):
-            recipes.perform(Study.restore(tmp_path), again=True)
+            recipes.perform(Experiment.restore(tmp_path), again=True)

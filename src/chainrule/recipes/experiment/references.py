@@ -45,7 +45,7 @@ class Reference:
 def worded(figure: Mapping[str, Any]) -> str:
     """Return a figure and its reference as text.
 
-    >>> worded(held([Reference("accuracy", at_least=0.985)], {"accuracy": 0.98})[0])
+    >>> worded(compared([Reference("accuracy", at_least=0.985)], {"accuracy": 0.98})[0])
     'accuracy 0.98 (reference ≥ 0.985)'
     """
     low, most = figure["at_least"], figure["at_most"]
@@ -61,7 +61,7 @@ def worded(figure: Mapping[str, Any]) -> str:
     )
 
 
-def held(
+def compared(
     references: Sequence[Reference], result: Mapping[str, Any]
 ) -> list[dict[str, Any]]:
     """Compare a result with references: each with its value and ``reached``."""

@@ -1,0 +1,24 @@
+"""The run of a recipe around its lesson: what must not stand in a lesson's own file.
+
+experiment    the object that a lesson is called with
+stages        training loops, networks and results that outlive a kill
+directory     the files of a run, and who may write them
+report        printed text and pictures, as they become a page
+packages      optional packages, and the data that they carry
+references    figures of the literature
+settings      the check of a run's stored settings
+"""
+
+from chainrule.recipes.experiment.directory import RESULTS, SETTINGS
+from chainrule.recipes.experiment.experiment import Experiment, quick_note
+from chainrule.recipes.experiment.references import Reference, compared, worded
+
+__all__ = [
+    "RESULTS",
+    "SETTINGS",
+    "Experiment",
+    "Reference",
+    "compared",
+    "quick_note",
+    "worded",
+]

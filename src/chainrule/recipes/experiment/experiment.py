@@ -1,0 +1,332 @@
+"""The experiment that a recipe's lesson is called with."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import chainrule as cr
+from chainrule.data.files import checked_path
+from chainrule.recipes.experiment import packages
+from chainrule.recipes.experiment.directory import (
+    RESULTS,
+    SETTINGS,
+    Directory,
+    as_json,
+    no_run,
+    read_json,
+)
+from chainrule.recipes.experiment.references import Reference, compared
+from chainrule.recipes.experiment.report import Report
+from chainrule.recipes.experiment.stages import Stages
+from chainrule.text import _, numbers, translated
+from chainrule.training import Trainer
+from chainrule.version import __version__
+
+
+class Experiment:
+    """The settings of a recipe's run, and what outlives it: stages, pictures, report.
+
+    Without a directory a lesson just runs. With one, each stage is stored in it: a run
+    that was killed is started again, reads the stages that are over, and continues the
+    one that was cut short, bit for bit.
+
+    Args:
+        name: the name of the recipe.
+        seed: the seed of everything that is drawn.
+        engine, threads: for networks and compiled functions, as for :class:`Trainer`.
+        quick: run the lesson in a minute, below its references.
+        out: the directory for stages, pictures and report; None writes nothing.
+        checkpoint_every: seconds between two checkpoints of a stage.
+        options: the recipe's own settings, which :meth:`restore` knows again.
+
+    Attributes:
+        directory: the :class:`~.directory.Directory` of the run.
+        report: the :class:`~.report.Report`.
+
+    >>> import numpy as np
+    >>> from chainrule import nn, optim
+    >>> experiment = Experiment("line", seed=1)
+    >>> cr.manual_seed(experiment.seed)
+    >>> model = nn.Linear(1, 1)
+    >>> optimizer = optim.SGD(model.parameters(), lr=0.1)
+    >>> @experiment.compile
+    ... def train(x):
+    ...     loss = ((model(x) - 3 * x) ** 2).mean()
+    ...     model.zero_grad()
+    ...     loss.backward()
+    ...     optimizer.step()
+    ...     return loss
+    >>> rng = np.random.default_rng(experiment.seed)
+    >>> state = {"model": model, "optimizer": optimizer, "rng": rng}
+    >>> for step in experiment.steps("fit", 200, **state):
+    ...     loss = train(rng.standard_normal((16, 1), np.float32))
+    >>> round(model.weight.item(), 3)
+    3.0
+    """
+
+    def __init__(
+        self,
+        name: str = "experiment",
+        *,
+        seed: int = 0,
+        engine: str = "auto",
+        threads: int | None = None,
+        quick: bool = False,
+        out: str | Path | None = None,
+        checkpoint_every: float = 60.0,
+        options: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.name, self.seed, self.engine, self.threads = name, seed, engine, threads
+        self.quick, self.options = quick, dict(options or {})
+        self.directory = Directory(None if out is None else Path(out))
+        self.report = Report(self.directory)
+        self._stages = Stages(self.directory, self.report, checkpoint_every)
+        self._started = time.perf_counter()
+
+    @property
+    def out(self) -> Path | None:
+        """The directory of the run, or None."""
+        return self.directory.path
+
+    @property
+    def engine_options(self) -> dict[str, Any]:
+        """The engine and its threads, as keyword arguments."""
+        return {"engine": self.engine, "threads": self.threads}
+
+    # -- for lessons -------------------------------------------------------------------
+
+    def compile(self, function: Callable[..., Any], **options: Any) -> Any:
+        """Compile a function for the run's engine, like :func:`chainrule.compile`."""
+        return cr.compile(function, **options, **self.engine_options)
+
+    def steps(self, name: str, count: int, **state: Any) -> Generator[int, None, None]:
+        """Iterate over the steps 0 … count − 1 of a training loop.
+
+        With a directory the loop is a stage: ``state`` is saved from time to time
+        between two steps, at its end, and on Ctrl-C and SIGTERM. A run that is started
+        again begins behind the last checkpoint, with the state of that time.
+
+        Args:
+            name: the name of the stage.
+            count: the number of steps.
+            state: everything that the steps change, by name: modules, optimisers,
+                NumPy generators, tensors, lists, dictionaries and arrays, objects with
+                ``state()`` and ``load_state()``. The generator of
+                :func:`chainrule.manual_seed` is saved always.
+
+        Raises:
+            NonFiniteError: NaN or infinity in the state, when it is saved or at the
+                end of the loop.
+            CheckpointError: a checkpoint that is damaged, or of another loop.
+        """
+        return self._stages.steps(name, count, state)
+
+    def fit(self, name: str, trainer: Trainer, train: Any, **fit: Any) -> Trainer:
+        """Train a network as a stage; return the Trainer to go on with.
+
+        With a directory it is resumed, or loaded where it is trained already. The model
+        and the loss stay the same objects.
+
+        Args:
+            name: the name of the stage.
+            trainer: a new Trainer.
+            train, fit: as for :meth:`Trainer.fit`.
+        """
+        return self._stages.fit(name, trainer, train, self.threads, **fit)
+
+    def cached(
+        self, name: str, function: Callable[..., Any], *args: Any, **kwargs: Any
+    ) -> Any:
+        """Return ``function(*args, **kwargs)``, or its stored result of an earlier run.
+
+        Args:
+            name: the name of the stage.
+            function: returns numbers, texts, lists and dictionaries of them. Tuples and
+                arrays become lists.
+            args, kwargs: for the function.
+        """
+        return self._stages.cached(name, partial(function, *args, **kwargs))
+
+    def package(self, module: str, install: str) -> Any:
+        """Import and return a module of an optional package.
+
+        Args:
+            module: its name.
+            install: what pip installs for it, such as ``"chainrule[rules]"``.
+
+        Raises:
+            ArgumentError: it is not installed.
+        """
+        return packages.imported(self.name, module, install)
+
+    def folder(self, module: str, install: str) -> Path:
+        """Return the folder of an installed package's data, without importing it.
+
+        Args:
+            module, install: as for :meth:`package`.
+
+        Raises:
+            ArgumentError: it is not installed.
+        """
+        return packages.folder(self.name, module, install)
+
+    def user_folder(self, path: str, content: str) -> Path:
+        """Check that a user's folder exists, and return its path.
+
+        Args:
+            path: as the user wrote it.
+            content: what should be in it, such as "folder of recordings".
+
+        Raises:
+            DataError: there is none.
+        """
+        return checked_path(path, content, folder=True)
+
+    def draw(
+        self,
+        name: str,
+        draw: Callable[..., Any],
+        *args: Any,
+        title: str,
+        size: tuple[float, float] = (7.0, 3.6),
+        **options: Any,
+    ) -> None:
+        """Draw a picture for the report, ``NAME.png``, with directory and matplotlib.
+
+        Args:
+            name: the name of the file.
+            draw: ``draw(figure, *args, **options)`` draws into a figure of matplotlib;
+                :mod:`chainrule.viz.gallery` has the usual ones.
+            title: what is to be seen.
+            size: width and height in inches.
+        """
+        self.report.picture(name, draw, *args, title=title, size=size, **options)
+
+    def film(
+        self,
+        name: str,
+        draw: Callable[..., Any],
+        frames: Iterable[Any],
+        *,
+        title: str,
+        size: tuple[float, float] = (4.0, 3.0),
+        **options: Any,
+    ) -> None:
+        """Draw a film for the report, ``NAME.gif``, with directory and matplotlib.
+
+        Args:
+            name: the name of the file.
+            draw: ``draw(figure, frame, **options)`` draws one frame.
+            frames: the frames, in their order.
+            title: what is to be seen.
+            size: width and height in inches.
+            options: ``seconds`` that each frame stays; further ones for ``draw``.
+        """
+        self.report.film(name, draw, frames, title=title, size=size, **options)
+
+    # -- for those that run lessons ----------------------------------------------------
+
+    def settings(self) -> dict[str, Any]:
+        """Return what decides the results of the run."""
+        own = {"seed": self.seed, "engine": self.engine, "quick": self.quick}
+        return {"recipe": self.name, **own, "options": self.options}
+
+    @classmethod
+    def restore(cls, out: str | Path, **options: Any) -> Experiment:
+        """Return the experiment that was begun in a directory, to resume it.
+
+        Args:
+            out: the directory.
+            options: ``threads`` and ``checkpoint_every``, which change no result.
+
+        Raises:
+            CheckpointError: there is none.
+        """
+        from chainrule.recipes.experiment.settings import checked
+
+        file = Path(out) / SETTINGS
+        stored = read_json(file)
+        try:
+            stored = checked(stored)
+        except ValueError as error:
+            raise no_run(file, error) from error
+        return cls(stored.pop("recipe"), out=out, **stored, **options)
+
+    @contextmanager
+    def running(self, *, again: bool = False) -> Iterator[None]:
+        """Run a lesson within a block: reserve the directory, record what is printed.
+
+        A run that is refused before its first stage leaves nothing in its directory.
+
+        Args:
+            again: whether the directory may hold this very run already.
+        """
+        self.directory.begin(self.settings(), again=again)
+        try:
+            with self.report.recording():
+                yield
+        except Exception:
+            self.directory.leave_nothing()
+            raise
+        finally:
+            self._stages.close()
+
+    def finish(
+        self,
+        result: Mapping[str, Any],
+        references: Sequence[Reference] = (),
+        *,
+        summary: str = "",
+        seconds: int | None = None,
+    ) -> dict[str, Any]:
+        """Write the results and the report; return the results as written.
+
+        Args:
+            result: what the lesson returned.
+            references: figures that a full run is compared with.
+            summary: what the recipe is, in a line.
+            seconds: what a full run takes, which the report of a quick one says.
+        """
+        if self.quick and seconds is not None:
+            with self.report.recording():
+                print(f"\n{translated(quick_note(seconds))}")
+        plain = numbers.plain({"result": dict(result)})
+        figures = compared(() if self.quick else references, plain["result"])
+        results = {
+            **self.settings(),
+            **plain,
+            "references": figures,
+            "seconds": time.perf_counter() - self._started,
+            "version": __version__,
+        }
+        if self.out is not None:
+            self.directory.write(RESULTS, (as_json(results) + "\n").encode())
+            self.report.write(
+                title=self.name, summary=translated(summary), references=figures
+            )
+        return results | {"out": None if self.out is None else str(self.out)}
+
+
+def quick_note(seconds: int) -> str:
+    """Return the note that a run was the quick one, and what the full one takes.
+
+    >>> print(quick_note(800))
+    This was the quick run. The full one, which reaches the figures of the
+    literature, takes about 13 minutes on two cores.
+    """
+    if seconds < 120:
+        return _(
+            "This was the quick run. The full one, which reaches the figures of the\n"
+            "literature, takes about {seconds} seconds on two cores.",
+            seconds=seconds,
+        )
+    return _(
+        "This was the quick run. The full one, which reaches the figures of the\n"
+        "literature, takes about {minutes:.0f} minutes on two cores.",
+        minutes=seconds / 60,
+    )

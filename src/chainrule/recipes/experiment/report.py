@@ -1,0 +1,140 @@
+"""The report of a run: printed text and pictures, in the order in which they came."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from chainrule import viz
+from chainrule.recipes.experiment.directory import REPORT, Directory
+from chainrule.text import _, translated
+from chainrule.text.catalogue import current
+from chainrule.text.languages import language
+
+
+@dataclass(frozen=True)
+class Block:
+    """A piece of the report: printed text, or a picture (PNG, GIF) with its title."""
+
+    text: str = ""
+    title: str = ""
+    png: bytes = b""
+
+
+class Tee(io.TextIOBase):
+    """A text stream that prints, and records what it prints."""
+
+    def __init__(self, stream: Any, record: list[str]) -> None:
+        self._stream, self._record = stream, record
+
+    def write(self, text: str) -> int:
+        self._record.append(text)
+        self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        self._stream.flush()
+
+
+class Report:
+    """The printed text and the pictures of a run.
+
+    Args:
+        directory: where pictures are written; without one none are drawn.
+
+    Attributes:
+        printed: the text that was printed within :meth:`recording`, in pieces.
+        pictures: PNG and GIF files by their titles.
+    """
+
+    def __init__(self, directory: Directory) -> None:
+        self.directory = directory
+        self.printed: list[str] = []
+        self.pictures: dict[str, bytes] = {}
+        self._blocks: list[Block] = []
+        self._shown = 0  # pieces of the text that are in blocks
+        self._language: str | None = None  # that pictures are drawn in
+
+    @contextlib.contextmanager
+    def recording(self) -> Iterator[None]:
+        """Record text that is printed within a block."""
+        tee: Any = Tee(sys.stdout, self.printed)
+        with contextlib.redirect_stdout(tee):
+            yield
+
+    def picture(
+        self,
+        name: str,
+        draw: Callable[..., Any],
+        *args: Any,
+        title: str,
+        **options: Any,
+    ) -> None:
+        """Draw a picture, ``NAME.png``; see :meth:`Experiment.draw`."""
+        if self._draws():
+            with self._legible():
+                png = viz.gallery.picture(draw, *args, what=title, **options)
+            self._add(f"{name}.png", png, title)
+
+    def film(
+        self,
+        name: str,
+        draw: Callable[..., Any],
+        frames: Iterable[Any],
+        *,
+        title: str,
+        **options: Any,
+    ) -> None:
+        """Draw a film, ``NAME.gif``; see :meth:`Experiment.film`."""
+        if self._draws():
+            with self._legible():
+                gif = viz.gallery.film(draw, frames, what=title, **options)
+            self._add(f"{name}.gif", gif, title)
+
+    def write(
+        self, *, title: str, summary: str, references: Sequence[Mapping[str, Any]]
+    ) -> None:
+        """Write ``report.html``, with directory and matplotlib."""
+        self._add_text()
+        if self._draws():
+            assert self.directory.path is not None
+            viz.write_study(
+                self.directory.path / REPORT,
+                title=title,
+                summary=summary,
+                references=[
+                    {**r, "source": translated(r["source"])} for r in references
+                ],
+                blocks=[asdict(block) for block in self._blocks],
+            )
+            self.directory.files.append(REPORT)
+
+    def _draws(self) -> bool:
+        return self.directory.path is not None and viz.can_plot()
+
+    @contextlib.contextmanager
+    def _legible(self) -> Iterator[None]:
+        """Draw in the current language, or another one if fonts lack characters."""
+        if self._language is None:
+            with viz.legible(_("pictures")):
+                self._language = current()
+        with language(self._language):
+            yield
+
+    def _add(self, name: str, picture: bytes, title: str) -> None:
+        self.directory.write(name, picture)
+        self._add_text()
+        shown = translated(title)
+        self.pictures[shown] = picture
+        self._blocks.append(Block(title=shown, png=picture))
+
+    def _add_text(self) -> None:
+        """Add the text printed since the last picture as a block."""
+        text = "".join(self.printed[self._shown :]).strip("\n")
+        self._shown = len(self.printed)
+        if text:
+            self._blocks.append(Block(text=text))

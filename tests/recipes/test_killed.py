@@ -1,0 +1,134 @@
+"""Each lesson's own loop, killed at several steps: it goes on bit for bit.
+
+So the state that a lesson names for ``experiment.steps`` is all that its steps change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import chainrule as cr
+from chainrule import nn, viz
+from chainrule.recipes import (
+    Experiment,
+    autoencoder,
+    dbn,
+    dqn,
+    gan,
+    gpt,
+    multimodal,
+    ppo,
+    rnn,
+    translate,
+)
+
+from .runs import cut_short
+
+IMAGES = np.random.default_rng(0).random((400, 784)).astype(np.float32)
+
+
+def pictures() -> Any:
+    """Pictures with questions, made of noise."""
+    rng, data = np.random.default_rng(0), object.__new__(multimodal.Pictures)
+    data.images = rng.integers(0, 256, (64, 3, 64, 64)).astype(np.uint8)
+    shape = 64, multimodal.QUESTIONS
+    data.words = rng.integers(0, 20, (*shape, multimodal.LENGTH)).astype(np.int32)
+    data.answers = rng.integers(0, 13, shape).astype(np.int32)
+    data.asked = np.ones(shape, np.float32)
+    return data
+
+
+def play_cart_pole(experiment: Experiment) -> Any:
+    settings = replace(
+        dqn.QUICK, total_steps=260, learning_starts=100, target_update=20, tests=2
+    )
+    return dqn.train(experiment, "CartPole-v1", replace(settings, episodes=2))
+
+
+def swing_up(experiment: Experiment) -> Any:
+    settings = replace(ppo.PENDULUM, environments=2, rollout=110, minibatches=2)
+    settings = replace(settings, update_epochs=2, total_steps=880, episodes=2)
+    return ppo.train(experiment, "Pendulum-v1", settings)
+
+
+def balance(experiment: Experiment) -> Any:
+    settings = ppo.Settings(environments=2, rollout=16, total_steps=192, episodes=2)
+    return ppo.train(experiment, "CartPole-v1", settings)
+
+
+def bound(experiment: Experiment) -> Any:
+    test = cr.data.Dataset(IMAGES[:50], np.zeros(50, int))
+    return autoencoder.variational(experiment, IMAGES, test, 2)
+
+
+LESSONS: dict[str, Callable[[Experiment], Any]] = {
+    "autoencoder": bound,
+    "dbn": lambda e: dbn.learn(e, "machine", IMAGES, 5, level=1),
+    "dbn, its chains": lambda e: dbn.learn(e, "machine", IMAGES, 5, level=0),
+    "dqn": play_cart_pole,
+    "gan": lambda e: gan.play(e, IMAGES, gan.Settings((8,), (8,), epochs=5)),
+    "gpt": gpt.run,
+    "multimodal": lambda e: multimodal.learn(e, "both", pictures(), 5),
+    "ppo, an action of two": balance,
+    "ppo, a real action": swing_up,
+    "rnn": lambda e: rnn.adding(e, "GRU", 6, 12),
+    "translate": translate.run,
+}
+
+
+def plain(value: Any) -> Any:
+    """A lesson's results as numbers and texts."""
+    if isinstance(value, nn.Module):
+        return {key: array.tolist() for key, array in value.state_dict().items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
+    return value if not callable(value) else None
+
+
+@pytest.mark.recipes
+@pytest.mark.parametrize("name", LESSONS)
+def test_killed_it_goes_on_bit_for_bit(
+    name: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    plays = dict.fromkeys((*gpt.HELD_OUT, "hamlet"), "To be, or not to be:\n" * 40)
+    small = gpt.Settings(
+        block=8, layers=1, heads=2, width=8, batch=2, steps=12, every=5, windows=4
+    )
+    for module, attribute, value in (
+        (gpt, "read", lambda folder: plays),
+        (gpt, "QUICK", small),
+        (gpt, "SAMPLE", 12),
+        (translate, "QUICK", (6, 2, 2)),
+        (translate, "BATCH", 4),
+        (dbn, "QUICK_EPOCHS", 5),
+        (autoencoder, "QUICK_EPOCHS", 5),
+        (autoencoder, "QUICK_HIDDEN", 5),
+        (Experiment, "folder", lambda *args: None),
+        (viz, "can_plot", lambda: False),
+    ):
+        monkeypatch.setattr(module, attribute, value)
+
+    def run(out: Path | None) -> Any:
+        experiment = Experiment(
+            "lesson", seed=1, quick=True, threads=1, out=out, checkpoint_every=0
+        )
+        with experiment.running(again=True):
+            return plain(LESSONS[name](experiment))
+
+    whole, text = run(None), capsys.readouterr().out
+    cut_short(lambda: run(tmp_path), after=[0, 2, 1])
+    capsys.readouterr()
+    assert run(tmp_path) == whole
+    assert capsys.readouterr().out == text  # with what was printed before the kills
+    assert run(tmp_path) == whole  # all is read

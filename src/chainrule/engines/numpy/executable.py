@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.engines import Buffer, on_host
-from chainrule.engines.garbage import kept
+from chainrule.engines.garbage import gc_paused
 from chainrule.engines.memory_plan import MemoryPlan, make_plan
 from chainrule.engines.numpy import loops
 from chainrule.engines.numpy.control import NESTED
@@ -185,7 +185,7 @@ def _in_place(node: Node, old: Value, new: Value) -> bool:
 class Function:
     """An entry point for one set of sizes, as a Python function."""
 
-    @kept()
+    @gc_paused()
     def __init__(
         self,
         entry: Entry,

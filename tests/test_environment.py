@@ -444,6 +444,14 @@ def test_a_cache_that_is_cleared_has_other_results(cache: Any) -> None:
             assert run(X).tolist() == (X * k).tolist()
 
 
+def test_a_cache_may_get_what_is_read_while_tracing() -> None:
+    kept = functools.cache(lambda: Leaf())
+    run = cr.compile(lambda x: x * kept().k, engine="numpy")
+    run(X)
+    kept().k = 7
+    assert run(X).tolist() == (X * 7).tolist()
+
+
 def test_functions_and_methods_may_be_replaced() -> None:
     def helper(x: cr.Tensor) -> cr.Tensor:
         return x * 2

@@ -28,8 +28,8 @@ from chainrule.engines import Buffer, on_host
 from chainrule.engines.garbage import gc_paused
 from chainrule.engines.memory_plan import MemoryPlan, make_plan
 from chainrule.engines.numpy import loops
+from chainrule.engines.numpy.adjacent import allocate, as_line, lines, shaped
 from chainrule.engines.numpy.control import NESTED
-from chainrule.engines.numpy.lines import allocate, as_line, lines, shaped
 from chainrule.engines.numpy.lower import (
     GLOBALS,
     LOWERINGS,
@@ -37,13 +37,13 @@ from chainrule.engines.numpy.lower import (
     VIEWS,
     reference,
 )
-from chainrule.engines.schedule.maps import folds_of, fuse_maps, loop_body, opened
-from chainrule.engines.schedule.together import (
+from chainrule.engines.schedule.horizontal_fusion import (
     line_body,
     members_of,
     small_loops_together,
     together,
 )
+from chainrule.engines.schedule.maps import folds_of, fuse_maps, loop_body, opened
 from chainrule.engines.threads import (
     ONE_THREAD,
     blas_threads,
@@ -222,7 +222,7 @@ class Function:
         )
         self._inputs()
         for i, node in enumerate(entry.graph.nodes):
-            if i == self.plan.look:
+            if i == self.plan.commit:
                 self._check_ahead()
             self._node(node)
         self._outputs()

@@ -15,7 +15,6 @@ from llvmlite import ir
 
 from chainrule.engines.memory_plan import MemoryPlan, make_plan
 from chainrule.engines.native.emit.entry_points import REPORT, FunctionBuilder
-from chainrule.engines.native.loops.folding import fold_kernel
 from chainrule.engines.native.loops.kernels import (
     Body,
     Operand,
@@ -32,10 +31,11 @@ from chainrule.engines.native.loops.nests import (
     operand,
     quotient,
 )
+from chainrule.engines.native.loops.partial_reductions import fold_kernel
 from chainrule.engines.native.loops.reductions import accumulators
 from chainrule.engines.native.loops.transposing import crossing, transposing_kernel
 from chainrule.engines.native.math.scalar import I64, checked
-from chainrule.engines.refusal import Condition
+from chainrule.engines.runtime_checks import Condition
 from chainrule.engines.schedule.alignment import aligned
 from chainrule.engines.schedule.assign_layouts import Layouts
 from chainrule.engines.schedule.layout import StridedView

@@ -186,7 +186,7 @@ class FunctionBuilder:
         """The address of the word that reports failed conditions."""
         return self.address("status")
 
-    def look(self, leave: Callable[[], None]) -> None:
+    def commit(self, leave: Callable[[], None]) -> None:
         """Emit a check that calls ``leave`` and returns if an error was reported."""
         self.touch([replace(REPORT, write=False, key=None)])
         b = self.b

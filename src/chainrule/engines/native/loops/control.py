@@ -12,9 +12,9 @@ from typing import Any
 
 from chainrule.engines.memory_plan import MemoryPlan
 from chainrule.engines.native.emit.body import BodyBuilder, plan_memory
-from chainrule.engines.native.loops.divide import divides
 from chainrule.engines.native.loops.kernels import for_loop
 from chainrule.engines.native.loops.loop_nodes import advanced
+from chainrule.engines.native.loops.work_splitting import divides
 from chainrule.engines.native.math.scalar import I64, load
 from chainrule.engines.schedule.assign_layouts import (
     Layouts,

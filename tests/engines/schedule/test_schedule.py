@@ -36,7 +36,7 @@ FEW = settings(
 N = SymbolicDim("N")
 
 
-def anywhere(node, share) -> bool:
+def anywhere(node, partition) -> bool:
     """An engine that divides every node along any axis of a row-major result."""
     return True
 
@@ -104,7 +104,7 @@ def test_a_network_forward_is_a_phase_where_threads_divide_the_batch() -> None:
     phases = [[s for s in phase if not s.free] for phase in schedule.phases]
     first = [s for s in phases[0] if s.node.primitive.name == "dot_general"]
     assert len(first) == 2
-    assert all(s.share and s.share.units == N for s in first)
+    assert all(s.partition and s.partition.units == N for s in first)
     assert len(phases) <= 3
     assert "N parts of axis 0" in str(schedule)
 

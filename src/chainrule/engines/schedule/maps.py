@@ -193,9 +193,9 @@ def fold_units(shape: Shape) -> int:
     rows = shape[0]
     assert isinstance(rows, int)
     total, width = _count(shape), block_width(shape)
-    for granule in range(width, rows, width):
-        if rows % granule == 0 and total // rows * granule >= FOLDED_FROM:
-            return rows // granule
+    for unit_size in range(width, rows, width):
+        if rows % unit_size == 0 and total // rows * unit_size >= FOLDED_FROM:
+            return rows // unit_size
     return 1
 
 

@@ -111,7 +111,7 @@ def emitted(
     cost = machine(available_cores())
     first = ahead(entry.graph) if entry.replaces else frozenset[Node]()
     schedule = ordered(entry, views, largest, cost, divides(views), first)
-    entry, shares, own = schedule.entry, schedule.shares, schedule.own
+    entry, partitions, own = schedule.entry, schedule.partitions, schedule.own
     layouts = laid_out(entry.graph, blocked_values(entry, blocked))
     plan = plan_memory(
         entry, layouts, largest, lambda node: scratch_bytes(node, largest)
@@ -142,7 +142,7 @@ def emitted(
     counters = b.alloca(ir.ArrayType(I64, _loops(entry.graph)))
     counters.type = POINTER
     code.begin(b, function.args, counters)
-    builder = BodyBuilder(code, plan, layouts, shares, ("arena", 0, 0), own)
+    builder = BodyBuilder(code, plan, layouts, partitions, ("arena", 0, 0), own)
     graph = entry.graph
     for value, name in plan.state_of.items():
         builder.bind(
@@ -170,11 +170,11 @@ def emitted(
             layouts.known[out] = layouts.own(out)
             at = partial(_row, code, f"output/{i}", value, loop)
             builder.bind(out, at, (("output", i), 0, 1))
-            builder.share = builder.share_like(value)
+            builder.partition = builder.share_like(value)
             builder.copy(value, out)
         held = dict(zip(entry.state, graph.inputs[len(entry.inputs) :]))
         for value, name in plan.copies:
-            builder.share = builder.share_like(value)
+            builder.partition = builder.share_like(value)
             builder.copy(value, held[name])
         code.count_step()
     emit_restore_denormals(b, saved)

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from chainrule.engines.runtime_checks import Condition, place_commit
-from chainrule.graph.build import record
+from chainrule.graph.build import emit
 from chainrule.graph.graph import Graph
 from chainrule.graph.node import Node, Value
 from chainrule.graph.program import Entry
@@ -117,7 +117,7 @@ def _set_aside(
     for name, index in entry.replaces.items():
         value = outputs[index]
         if root[value].node is None and value is not held[name]:
-            outputs[index] = record(copy, (value,), {})[0]
+            outputs[index] = emit(copy, (value,), {})[0]
     return entry.with_graph(Graph(graph.name, graph.inputs, outputs))
 
 

@@ -33,7 +33,7 @@ from chainrule.engines.schedule.sharing import (
     partition_of,
 )
 from chainrule.engines.schedule.work import bytes_of, written
-from chainrule.graph.build import replay, tracing
+from chainrule.graph.build import clone, tracing
 from chainrule.graph.graph import Graph
 from chainrule.graph.node import Node, Value
 from chainrule.graph.program import Entry
@@ -370,7 +370,7 @@ def ordered(
     def anew(step: Step) -> Step:
         """Return the step with its node recorded anew, in the schedule's order."""
         node = step.node
-        made = replay(node, [new.get(v, v) for v in node.inputs])
+        made = clone(node, [new.get(v, v) for v in node.inputs])
         for old, value in zip(node.outputs, made, strict=True):
             assert old is not None
             new[old] = value

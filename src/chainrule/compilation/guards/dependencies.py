@@ -83,7 +83,8 @@ class DependencyScan:
             self._attributes_seen: set[tuple[int, str]] = set()
             self._seen: dict[int, Any] = {}
             self._foreign = 0
-            self._waiting = collections.deque([(name, function, 0)])
+            self._waiting = collections.deque[tuple[str, Any, int]]()
+            self._waiting.append((name, function, 0))
             for key, item in arguments.items():
                 source = Source(key, (id(item), "argument"), lambda item=item: item)
                 self._add(source, 0)
@@ -188,53 +189,52 @@ class DependencyScan:
 
     def _object(self, name: str, item: Any, level: int) -> None:
         """Add what an object refers to, and the attributes that may be read."""
+        self._references(name, item, level)
         held = getattr(item, "__dict__", None)
+        attributes: Mapping[str, Any] = held if isinstance(held, Mapping) else {}
+        self._follow(name, [attributes.get("__wrapped__")], level)
+        kinds = type(item).__mro__
+        if _is_one(kinds, "chainrule.optim.optimizer", "Optimizer"):
+            return  # it tells a trace itself what it is
+        if held is not None:
+            module = _is_module(item)
+            parts = {k: v for k, v in attributes.items() if module and _is_module(v)}
+            for key, part in parts.items():
+                self._follow(f"{name}.{key}", [part], level)
+            ours = kinds[0].__module__.startswith("chainrule.")
+            ours = ours or isinstance(item, types.SimpleNamespace)
+            foreign = not ours and not any(map(_is_users, kinds))
+            level = level if foreign else 0
+            if not module:
+                self.growing.append((name, attributes))
+            every = foreign and level < FOREIGN_LEVELS
+            self._attributes(name, item, attributes, level + foreign, every=every)
+        self._of_classes(name, item, kinds, attributes, level)
+
+    def _references(self, name: str, item: Any, level: int) -> None:
+        """Follow what an object refers to without attributes."""
         if isinstance(item, CONTAINERS):
             self._follow(f"{name}[…]", _referents(item), level)
         elif isinstance(item, weakref.ref):
             self._add(Source(name, (id(item), "()"), item), level)
         elif isinstance(item, functools.partial):
-            parts = Source(
-                name, (id(item), "arguments"), lambda: (item.args, item.keywords)
-            )
-            self._add(parts, level)
             self._follow(name, [item.func], level)
+            key = id(item), "arguments"
+            self._add(Source(name, key, lambda: (item.args, item.keywords)), level)
         elif isinstance(item, _CACHE):
             self._cache(name, item, level)
         elif isinstance(item, contextvars.ContextVar):
             with suppress(LookupError):
                 self._follow(name, [item.get()], level)
         elif isinstance(item, types.BuiltinFunctionType):
-            if not isinstance(item.__self__, types.ModuleType | type(None)):
-                own = item.__self__
-                self._add(Source(name, (id(item), "self"), lambda: own), level)
-        elif not isinstance(item, types.CodeType) and (
-            held is None or not _is_plain(type(item))
-        ):
-            if isinstance(item, operator.attrgetter | operator.methodcaller):
-                texts = filter(lambda part: isinstance(part, str), item.__reduce__()[1])
-                self.names.update(*[text.split(".") for text in texts])
+            own = item.__self__
+            if not isinstance(own, types.ModuleType | type(None)):
+                self._add(Source(name, (id(own), "self"), lambda: own), level)
+        elif isinstance(item, operator.attrgetter | operator.methodcaller):
+            texts = [part for part in item.__reduce__()[1] if isinstance(part, str)]
+            self.names.update(*[text.split(".") for text in texts])
+        elif not isinstance(item, types.CodeType) and not _is_plain(type(item)):
             self._foreign_items(name, _referents(item), level)
-        wrapped = held.get("__wrapped__") if isinstance(held, Mapping) else None
-        self._follow(name, [wrapped], level)
-        kinds = type(item).__mro__
-        if _is_one(kinds, "chainrule.optim.optimizer", "Optimizer"):
-            return  # it tells a trace itself what it is
-        module = _is_one(kinds, "chainrule.nn.module", "Module")
-        if module:
-            parts = [k for k, v in held.items() if _is_module(v)]
-            for key in parts:
-                self._follow(f"{name}.{key}", [held[key]], level)
-        if isinstance(held, Mapping):
-            ours = kinds[0].__module__.startswith("chainrule.")
-            ours = ours or isinstance(item, types.SimpleNamespace)
-            foreign = not ours and not any(map(_is_users, kinds))
-            level = level if foreign else 0
-            if not module:
-                self.growing.append((name, held))
-            every = foreign and level < FOREIGN_LEVELS
-            self._attributes(name, item, held, level + foreign, every=every)
-        self._of_classes(name, item, kinds, held or {}, level)
 
     def _class(self, name: str, kind: type, level: int) -> None:
         """Add the attributes of a class that may be read."""
@@ -368,8 +368,8 @@ def _is_users(kind: type) -> bool:
 
 
 def _is_plain(kind: type) -> bool:
-    """Return whether a class is made by a class statement, with attributes alone."""
-    return any("__dict__" in vars(base) and base.__module__ for base in kind.__mro__)
+    """Return whether objects of a class keep what they refer to as attributes."""
+    return any("__dict__" in vars(base) for base in kind.__mro__)
 
 
 def _is_a(item: Any, module: str, kind: str) -> bool:

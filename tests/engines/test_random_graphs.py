@@ -391,7 +391,6 @@ def programs(draw) -> tuple[Program, int]:
     return Program({"main": entry}), draw(st.sampled_from([1, 2, 5, 40]))
 
 
-@pytest.mark.parametrize("engine", ENGINES)
 @settings(
     max_examples=60,
     deadline=None,
@@ -400,16 +399,17 @@ def programs(draw) -> tuple[Program, int]:
     suppress_health_check=list(HealthCheck),
 )
 @given(made=programs())
-def test_random_programs(engine: str, made: tuple[Program, int]) -> None:
-    check(engine, *made)
+def test_random_programs(made: tuple[Program, int]) -> None:
+    for engine in ENGINES:
+        check(engine, *made)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("engine", ENGINES)
 @settings(max_examples=2000, deadline=None, suppress_health_check=list(HealthCheck))
 @given(made=programs())
-def test_many_random_programs(engine: str, made: tuple[Program, int]) -> None:
-    check(engine, *made)
+def test_many_random_programs(made: tuple[Program, int]) -> None:
+    for engine in ENGINES:
+        check(engine, *made)
 
 
 def check(engine: str, program: Program, n: int) -> None:

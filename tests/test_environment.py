@@ -7,9 +7,13 @@ call; run eagerly and on an engine the results are the same.
 from __future__ import annotations
 
 import collections
+import contextvars
 import dataclasses
+import enum
 import functools
+import operator
 import random
+import sys
 import types
 from collections.abc import Callable
 from typing import Any
@@ -286,6 +290,183 @@ def test_what_has_not_changed_is_not_traced_again(engine: str) -> None:
         for _ in range(3):
             run(*calls[0])
         assert len(run.programs) == 1
+
+
+# -- random ways to an object ----------------------------------------------------------
+
+
+class Leaf:
+    """An object at the end of a way, and one that others are kept in."""
+
+    def __init__(self, a: Any = None) -> None:
+        self.k, self.a, self._a = 2, a, a
+
+    def get(self) -> Any:
+        return self.a
+
+    @property
+    def through(self) -> Any:
+        return self._a
+
+
+class Hidden:
+    __slots__ = ("a",)
+
+    def __init__(self, a: Any) -> None:
+        self.a = a
+
+
+def kind_with(a: Any, meta: type = type) -> type:
+    return meta("Kind", (), {"a": a, "__module__": __name__})
+
+
+def enumeration(item: Any) -> Any:
+    made = enum.Enum("Made", {"A": 1}, module=__name__)
+    made.A.a = item
+    return made
+
+
+def imported(item: Any) -> Any:
+    module = sys.modules["way_to_an_object"] = types.ModuleType("way_to_an_object")
+    module.a = item  # type: ignore[attr-defined]
+    return importing
+
+
+def importing() -> Any:
+    import way_to_an_object  # type: ignore[import-not-found]
+
+    return way_to_an_object.a
+
+
+def deep(item: Any) -> list[Any]:
+    for _ in range(80):
+        item = [item]
+    return item
+
+
+def undo(item: Any) -> Any:
+    for _ in range(80):
+        item = item[0]
+    return item
+
+
+def dispatching(item: Any) -> Any:
+    made = functools.singledispatch(lambda key: None)
+    made.register(int, lambda key: item)
+    return made
+
+
+CONTEXT: Any = contextvars.ContextVar
+#: How an object is kept in another, and how it is read from that.
+WAYS: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
+    "a list": (lambda a: [1, a], lambda w: w[1]),
+    "a dictionary": (lambda a: {"a": a}, lambda w: w["a"]),
+    "a key": (lambda a: {(a,): 1}, lambda w: next(iter(w))[0]),
+    "a tuple in a set": (lambda a: {(a,)}, lambda w: next(iter(w))[0]),
+    "an array of objects": (lambda a: np.array([a, None], object), lambda w: w[0]),
+    "an attribute": (Leaf, lambda w: w.a),
+    "an attribute by a text": (Leaf, lambda w: getattr(w, "".join("_a"))),
+    "a method": (Leaf, lambda w: w.get()),
+    "a bound method": (lambda a: Leaf(a).get, lambda w: w()),
+    "a property": (Leaf, lambda w: w.through),
+    "a slot": (Hidden, lambda w: w.a),
+    "a namespace": (lambda a: types.SimpleNamespace(a=a), lambda w: w.a),
+    "a class": (kind_with, lambda w: w.a),
+    "a class of a class": (
+        lambda a: kind_with(None, type("Meta", (type,), {"m": [a]})),
+        lambda w: w.m[0],
+    ),
+    "an enumeration": (enumeration, lambda w: w.A.a),
+    "a closure": (lambda a: lambda: a, lambda w: w()),
+    "a default": (lambda a: lambda a=a: a, lambda w: w()),
+    "a partial": (lambda a: functools.partial(lambda b: b, a), lambda w: w()),
+    "a cache": (lambda a: functools.cache(lambda: Leaf(a)), lambda w: w().a),
+    "a bounded cache": (
+        lambda a: functools.lru_cache(lambda: Leaf(a)),
+        lambda w: w().a,
+    ),
+    "one function of several": (dispatching, lambda w: w(1)),
+    "an item getter": (lambda a: [a].__getitem__, lambda w: w(0)),
+    "a getter": (Leaf, lambda w: operator.attrgetter("a.k", "a")(w)[1]),
+    "a context variable": (lambda a: CONTEXT("c", default=a), lambda w: w.get()),
+    "a proxy": (lambda a: types.MappingProxyType({"a": a}), lambda w: w["a"]),
+    "a factory": (
+        lambda a: collections.defaultdict(lambda: a),
+        lambda w: w.copy()["a"],
+    ),
+    "a module": (imported, lambda w: w()),
+    "eighty lists": (deep, undo),
+}
+#: What needs an object with ``k`` at its end.
+FIRST = {"a getter"}
+
+
+def chain(dice: random.Random) -> tuple[Callable[..., Any], Leaf, list[str]]:
+    """A function that comes to an object on a random way, the object and the way."""
+    names = dice.sample(sorted(WAYS.keys() - FIRST), dice.randint(1, 5))
+    if dice.random() < 0.1:
+        names[0] = "a getter"
+    leaf = held = Leaf()
+    for name in names.copy():
+        try:
+            held = WAYS[name][0](held)
+        except TypeError:  # what has no hash is no key
+            names.remove(name)
+    reads = [WAYS[name][1] for name in reversed(names)]
+
+    def function(x: cr.Tensor) -> cr.Tensor:
+        item = held
+        for read in reads:
+            item = read(item)
+        return x * item.k
+
+    return function, leaf, names
+
+
+def test_chains_of_ways_to_an_object_that_changes() -> None:
+    """Whatever leads there: an attribute that was read may change."""
+    for seed in range(80):
+        function, leaf, names = chain(random.Random(seed))
+        run = cr.compile(function, engine="numpy")
+        for leaf.k in (2, 2, 5):
+            assert run(X).tolist() == function(X).tolist(), names
+        assert len(run.programs) <= 3, names  # a cache on the way may be filled
+
+
+@pytest.mark.parametrize("cache", [functools.cache, functools.lru_cache(2)])
+def test_a_cache_that_is_cleared_has_other_results(cache: Any) -> None:
+    kept = cache(lambda key: Leaf())
+    run = cr.compile(lambda x: x * kept(1).k, engine="numpy")
+    for k in (2, 3):
+        kept.cache_clear()
+        kept(1).k = k
+        for _ in range(2):
+            assert run(X).tolist() == (X * k).tolist()
+
+
+def test_a_cache_may_get_what_is_read_while_tracing() -> None:
+    kept = functools.cache(lambda: Leaf())
+    run = cr.compile(lambda x: x * kept().k, engine="numpy")
+    run(X)
+    kept().k = 7
+    assert run(X).tolist() == (X * 7).tolist()
+
+
+def test_functions_and_methods_may_be_replaced() -> None:
+    def helper(x: cr.Tensor) -> cr.Tensor:
+        return x * 2
+
+    class Local:
+        def get(self) -> int:
+            return 2
+
+    local = Local()
+    run = cr.compile(lambda x: helper(x) * local.get(), engine="numpy")
+    assert run(X).tolist() == (X * 4).tolist()
+    helper.__code__ = (lambda x: x * 3).__code__  # as a notebook reloads a module
+    assert run(X).tolist() == (X * 6).tolist()
+    Local.get = lambda self: 5  # type: ignore[method-assign]
+    assert run(X).tolist() == (X * 15).tolist()
 
 
 # -- what happens once, while the function is traced -----------------------------------

@@ -11,13 +11,13 @@ pytest.importorskip("llvmlite")
 
 import chainrule as cr
 from chainrule import errors, nn, optim
-from chainrule.engines.native.runtime import profiling, roof
+from chainrule.engines.native.runtime import profiling, roofline
 
 
 @pytest.fixture(autouse=True)
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(profiling, "SECONDS", 0.0)
-    monkeypatch.setattr(roof, "SECONDS", 0.0)
+    monkeypatch.setattr(roofline, "SECONDS", 0.0)
 
 
 def data(rows: int = 40) -> Any:

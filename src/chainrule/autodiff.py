@@ -19,7 +19,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from chainrule.errors import GradientError
-from chainrule.graph.build import absolute_scope, bind, context, recording, replay
+from chainrule.graph.build import absolute_scope, bind, clone, context, recording
 from chainrule.graph.graph import Graph, ancestors
 from chainrule.graph.node import Cotangent, Node, Value
 from chainrule.graph.primitive import DERIVATIVES, as_tuple
@@ -117,7 +117,7 @@ def inline(
     for node in graph.nodes:
         arguments = tuple([known[v] for v in node.inputs])
         if symbolic:
-            made = replay(node, arguments, origin=origin)
+            made = clone(node, arguments, origin=origin)
         else:
             made = as_tuple(bind(node.primitive, arguments, node.attrs))
         for old, new in zip(node.outputs, made, strict=True):

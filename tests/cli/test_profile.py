@@ -12,7 +12,7 @@ import pytest
 
 pytest.importorskip("llvmlite")
 
-from chainrule.engines.native.runtime import profiling, roof
+from chainrule.engines.native.runtime import profiling, roofline
 from chainrule.engines.schedule.profile import Measured, Profile
 from chainrule.text.numbers import width
 from tests.cli.conftest import one_message
@@ -27,7 +27,7 @@ training.batch_size = 16
 @pytest.fixture(autouse=True)
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(profiling, "SECONDS", 0.0)
-    monkeypatch.setattr(roof, "SECONDS", 0.0)
+    monkeypatch.setattr(roofline, "SECONDS", 0.0)
 
 
 @pytest.mark.parametrize(("more", "size"), [([], 16), (["--batch-size", "5"], 5)])

@@ -189,15 +189,22 @@ def examples(
     only: Callable[[Example], bool] = lambda example: True,
 ) -> list[Example]:
     """Every case of every primitive, in each floating type that it leaves open."""
-    made: list[Example] = []
-    for primitive in registered().values():
-        for case in primitive.examples():
-            generic = any(text.startswith("f[") for text in case.inputs)
-            made += [
-                Example(primitive, case, dtype)
-                for dtype in (dtypes if generic else (None,))
-            ]
+    kinds = tuple(dtypes)
+    made = [e for p in registered().values() for e in examples_of(p, kinds)]
     return [example for example in made if only(example)]
+
+
+def examples_of(
+    primitive: Primitive, dtypes: tuple[DType, ...] = FLOATS
+) -> list[Example]:
+    """Every case of one primitive, in each floating type that it leaves open."""
+    return [
+        Example(primitive, case, dtype)
+        for case in primitive.examples()
+        for dtype in (
+            dtypes if any(t.startswith("f[") for t in case.inputs) else (None,)
+        )
+    ]
 
 
 def all_cases(

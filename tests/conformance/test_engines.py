@@ -1,9 +1,10 @@
 """Every primitive and region on every engine: values, first and second derivatives.
 
-One graph per example holds the result, its pull-back of a random cotangent and, where
-that can be differentiated again, the pull-back of the pull-back. An engine must give
-what the NumPy references give for that graph. The graphs of one primitive are run as
-one program: starting a compiler takes longer than what it compiles.
+One graph per example holds the result, its pull-back of a random cotangent and, in
+float32, where that can be differentiated again, the pull-back of the pull-back. An
+engine must give what the NumPy references give for that graph. The graphs of one
+primitive are run as one program: starting a compiler takes longer than what it
+compiles.
 """
 
 from __future__ import annotations
@@ -22,8 +23,8 @@ from chainrule.graph.interpret import evaluate
 from chainrule.graph.node import Value
 from chainrule.graph.primitive import DERIVATIVES, registered
 from chainrule.graph.program import Entry, Program
-from chainrule.graph.types import ArrayType
-from tests.conformance.cases import Example, examples
+from chainrule.graph.types import ArrayType, DType
+from tests.conformance.cases import Example, examples_of
 
 #: Differences that rounding explains: elementary functions within a few units in the
 #: last place, sums in another order.
@@ -104,7 +105,7 @@ def batches() -> list[object]:
     """The examples of each primitive, some at a time."""
     found: list[object] = []
     for primitive in registered().values():
-        mine = [e for e in examples() if e.primitive is primitive]
+        mine = examples_of(primitive)
         for i in range(0, len(mine), TOGETHER):
             name = f"{primitive.name}-{i // TOGETHER}" if i else primitive.name
             found.append(pytest.param(mine[i : i + TOGETHER], id=name))
@@ -115,7 +116,10 @@ def batches() -> list[object]:
 def test_engines_agree_with_the_references(
     mine: list[Example], rng: np.random.Generator
 ) -> None:
-    graphs = [with_derivatives(e, e.types, order=2) for e in mine]
+    graphs = [
+        with_derivatives(e, e.types, order=1 if e.dtype is DType.float64 else 2)
+        for e in mine
+    ]
     arrays: list[np.ndarray] = []
     wanted: list[tuple[str, np.ndarray]] = []
     for example, graph in zip(mine, graphs):
@@ -156,7 +160,7 @@ def test_a_wrong_lowering_is_found(
 
     def fails(name: str) -> None:
         primitive = registered()[name]
-        mine = [e for e in examples() if e.primitive is primitive][:3]
+        mine = examples_of(primitive)[:3]
         with pytest.raises(AssertionError, match=f"of {name}"):
             test_engines_agree_with_the_references(mine, rng)
 

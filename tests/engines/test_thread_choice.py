@@ -52,7 +52,7 @@ def two_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(threads, "available_cores", lambda: 2)
 
 
-def share(spent: Counter[int], number: int) -> float:
+def partition(spent: Counter[int], number: int) -> float:
     return spent[number] / sum(spent.values())
 
 
@@ -65,8 +65,8 @@ def test_the_faster_number_runs_nearly_all_the_time(
     machine.run(0.1)
     best, other = (1, 2) if one < two else (2, 1)
     spent = machine.run(5.0)
-    assert share(spent, best) > 0.9
-    assert share(spent, other) * (1 - min(one, two) / max(one, two)) < 1.5 * LOSS
+    assert partition(spent, best) > 0.9
+    assert partition(spent, other) * (1 - min(one, two) / max(one, two)) < 1.5 * LOSS
 
 
 @pytest.mark.parametrize("steps", [1, 400])
@@ -81,7 +81,7 @@ def test_an_odd_moment_at_the_start_is_soon_forgotten(steps: int) -> None:
     machine = Machine(cost, steps=steps)
     machine.run(0.03)
     machine.run(1.0)
-    assert share(machine.run(1.0), 2) > 0.9
+    assert partition(machine.run(1.0), 2) > 0.9
 
 
 def test_single_slow_runs_decide_nothing() -> None:
@@ -94,7 +94,7 @@ def test_single_slow_runs_decide_nothing() -> None:
 
     machine = Machine(cost)
     machine.run(0.2)
-    assert share(machine.run(20.0), 2) > 0.8
+    assert partition(machine.run(20.0), 2) > 0.8
 
 
 def test_it_follows_a_machine_that_changes() -> None:
@@ -108,9 +108,9 @@ def test_it_follows_a_machine_that_changes() -> None:
     machine.run(10.0)
     assert machine.choice.best == 2
     machine.run(1.0)
-    assert share(machine.run(8.0), 1) > 0.9
+    assert partition(machine.run(8.0), 1) > 0.9
     machine.run(2.0)
-    assert share(machine.run(8.0), 2) > 0.9
+    assert partition(machine.run(8.0), 2) > 0.9
 
 
 def test_a_run_that_is_shorter_than_a_wake_up_is_never_divided() -> None:
@@ -121,7 +121,7 @@ def test_a_run_that_is_shorter_than_a_wake_up_is_never_divided() -> None:
 def test_many_short_steps_in_a_run_may_be_divided() -> None:
     machine = Machine(lambda n, _: 6e-6 if n == 1 else 4e-6, steps=5000)
     machine.run(0.1)
-    assert share(machine.run(2.0), 2) > 0.9
+    assert partition(machine.run(2.0), 2) > 0.9
 
 
 @pytest.mark.parametrize("slower", [1.05, 3.0, 100.0])
@@ -162,5 +162,5 @@ def test_a_long_run_is_interrupted_where_a_contest_is_due() -> None:
 
     machine = Machine(cost, steps=100_000)
     spent = machine.run(1e-9)  # one run
-    assert share(spent, 2) > 0.8
+    assert partition(spent, 2) > 0.8
     assert changes > PAUSE

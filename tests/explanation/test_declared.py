@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from chainrule.explanation.plain import declared, letters
-from chainrule.graph.build import record, tracing
+from chainrule.graph.build import emit, tracing
 from chainrule.graph.node import Value
 from chainrule.graph.types import DType, SymbolicDim
 from chainrule.notation.arithmetic import COLUMNS, Quantity, steps
@@ -26,7 +26,7 @@ def test_a_formula_comes_to_what_is_computed(
     arrays = example.draw(rng)
     with tracing():
         values = [Value(None, a.shape, t.dtype) for a, t in zip(arrays, example.types)]
-        node = record(example.primitive, tuple(values), example.attrs)[0].node
+        node = emit(example.primitive, tuple(values), example.attrs)[0].node
     inputs: list[Expr] = [symbol(f"Q{i}") for i in range(len(arrays))]
     made = declared(node, inputs, 1)
     wanted = example.reference(arrays)

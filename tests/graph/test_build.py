@@ -15,10 +15,10 @@ from chainrule.errors import ArgumentError, GraphError, ShapeError
 from chainrule.graph.build import (
     INLINE_CONSTANT,
     absolute_scope,
+    clone,
     constant,
     context,
     no_grad,
-    replay,
     role,
     scope,
     trace,
@@ -201,7 +201,7 @@ def test_replay_keeps_where_a_node_comes_from() -> None:
     (old,) = graph.nodes
     with tracing():
         x = Value(None, (2,), F64, name="x")
-        (value,) = replay(old, [x])
+        (value,) = clone(old, [x])
     new = value.node
     assert new is not None
     assert new is not old

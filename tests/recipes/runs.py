@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import io
-import os
 import unicodedata
 from collections.abc import Callable, Generator, Iterable
 from pathlib import Path
@@ -18,14 +17,10 @@ from chainrule.recipes import Experiment
 from chainrule.recipes.experiment.stages import Stages
 from chainrule.training.loop import Loop
 
-#: Whether a test that a package is missing for fails; else it is skipped.
-ALL_PACKAGES = os.environ.get("CHAINRULE_TEST_PACKAGES") == "all"
-
 
 def missing(*modules: str) -> list[str]:
-    """Those of the modules that are not installed, unless all of them have to be."""
-    absent = [name for name in modules if importlib.util.find_spec(name) is None]
-    return [] if ALL_PACKAGES else absent
+    """Those of the modules that are not installed."""
+    return [name for name in modules if importlib.util.find_spec(name) is None]
 
 
 def need(*modules: str) -> None:

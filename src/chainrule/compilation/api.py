@@ -18,7 +18,7 @@ import numpy as np
 from chainrule.compilation.arguments import FLOATS, arguments_of, is_static
 from chainrule.compilation.calls import passed
 from chainrule.compilation.guards.fingerprints import ATOMS
-from chainrule.compilation.guards.places import Number
+from chainrule.compilation.guards.sources import Number
 from chainrule.compilation.program import CompiledProgram
 from chainrule.compilation.promotion import Tracing, promoted
 from chainrule.compilation.scalars import Scalar
@@ -293,13 +293,13 @@ class Compiled:
             self._numbers.pop(number.key, None)
         traced = made.traced
         program = CompiledProgram([traced], engine=self.engine, threads=self.threads)
-        made.snapshot.add_modules(module for module, __ in traced.modes)
+        made.guards.add_modules(module for module, __ in traced.modes)
         return Variant(
             program,
             traced,
             patterns,
+            made.size_guards,
             made.guards,
-            made.snapshot,
             made.numbers,
             static,
         )

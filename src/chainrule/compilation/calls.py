@@ -15,7 +15,7 @@ import numpy as np
 
 from chainrule.autodiff import inline, vjp
 from chainrule.engines import Executable, load_engine
-from chainrule.engines.threads import Turn
+from chainrule.engines.threads import RunLock
 from chainrule.errors import ShapeError
 from chainrule.graph.build import context, trace
 from chainrule.graph.declare import declare
@@ -72,7 +72,7 @@ def _vjp(
     named = {f"x{i}": a for i, a in enumerate(arrays)}
     sizes = solve_sizes(shapes)
     run = partial(executable.run, "vjp", named, steps=1, sizes=sizes)
-    made = _turn.take(run)
+    made = _run_lock.run(run)
     back: list[Cotangent] = [None] * len(inputs)
     for i, array in zip(positions, made, strict=True):
         back[i] = Value(array[0, ...])
@@ -81,7 +81,7 @@ def _vjp(
 
 _backward: WeakKeyDictionary[Graph, dict[Any, tuple[Executable, list[int]]]]
 _backward = WeakKeyDictionary()
-_turn = Turn()
+_run_lock = RunLock()
 
 
 def _compiled(

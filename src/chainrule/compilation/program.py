@@ -16,7 +16,7 @@ import numpy as np
 from chainrule.compilation.step_scalars import Supply
 from chainrule.compilation.tracing import Slot, Traced
 from chainrule.engines import Buffer, Executable, load_engine
-from chainrule.engines.threads import Turn, process
+from chainrule.engines.threads import RunLock, process
 from chainrule.errors import ArgumentError, EngineError, GraphError, ShapeError
 from chainrule.graph.interpret import solve_sizes
 from chainrule.graph.node import Array, Value
@@ -149,9 +149,9 @@ class EntryPoint:
         "_name",
         "_new_gradients",
         "_replaced",
+        "_run_lock",
         "_states",
         "_supplies",
-        "_turn",
     )
 
     def __init__(
@@ -159,7 +159,7 @@ class EntryPoint:
         traced: Traced,
         states: Mapping[str, _State | _GradientState],
         executable: Executable,
-        turn: Turn,
+        run_lock: RunLock,
     ) -> None:
         used = [states[key] for key in traced.entry.state]
         new = [states[key] for key in traced.entry.replaces]
@@ -174,11 +174,12 @@ class EntryPoint:
         self._cleared = traced.cleared
         inputs = traced.tables.values()
         self._supplies = [Supply(*table, inputs) for table in traced.steps]
-        self._name, self._executable, self._turn = traced.entry.name, executable, turn
+        self._name, self._executable = traced.entry.name, executable
+        self._run_lock = run_lock
 
     def run(self, arrays: dict[str, Any], sizes: Sizes, steps: int) -> list[Array]:
         """Run the entry point on checked inputs, and return its stacked outputs."""
-        return self._turn.take(self._run, arrays, sizes, steps)
+        return self._run_lock.run(self._run, arrays, sizes, steps)
 
     def _run(self, arrays: dict[str, Any], sizes: Sizes, steps: int) -> list[Array]:
         for supply in self._supplies:
@@ -224,7 +225,7 @@ class EntryPoint:
 
     def profile(self, arrays: dict[str, Any], sizes: Sizes, steps: int) -> Profile:
         """Measure the entry point on checked inputs; see :class:`CompiledProgram`."""
-        return self._turn.take(self._profile, arrays, sizes, steps)
+        return self._run_lock.run(self._profile, arrays, sizes, steps)
 
     def _profile(self, arrays: dict[str, Any], sizes: Sizes, steps: int) -> Profile:
         held = list[tuple[Tensor, Any]]()
@@ -296,7 +297,7 @@ class CompiledProgram:
         self.executable: Executable = load_engine(engine, self.program, threads=threads)
         self.engine = self.executable.engine
         self._fitting: dict[Any, Sizes] = {}
-        turn = Turn()
+        run_lock = RunLock()
         graded = {id(tensor) for t in traced for tensor, __ in t.graded}
         states: dict[str, _State | _GradientState] = {}
         for key, slot in self.slots.items():
@@ -307,7 +308,8 @@ class CompiledProgram:
                 else _State(key, tensor, fetch)
             )
         self.entries = {
-            t.entry.name: EntryPoint(t, states, self.executable, turn) for t in traced
+            t.entry.name: EntryPoint(t, states, self.executable, run_lock)
+            for t in traced
         }
 
     @property

@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.compilation.guards.places import Number
-from chainrule.compilation.guards.snapshot import Snapshot, standing_in
+from chainrule.compilation.guards.guards import Guards, substituted
+from chainrule.compilation.guards.sources import Number
 from chainrule.compilation.scalars import Scalar
 from chainrule.compilation.tracing import Input, Traced, trace_entry
 from chainrule.graph.interpret import evaluate, solve_sizes
@@ -32,18 +32,18 @@ TOLERANCE = {4: 1e-4, 8: 1e-9}
 
 @dataclass(frozen=True)
 class PromotedTrace:
-    """A traced function with its snapshot, its guards and its promoted floats.
+    """A traced function with its guards and its promoted floats.
 
     Attributes:
         traced: the entry point.
-        snapshot: what the function found outside.
-        guards: what must hold for the values of named sizes.
+        guards: what the function found outside.
+        size_guards: what must hold for the values of named sizes.
         numbers: the floats outside that are inputs, behind the arguments.
     """
 
     traced: Traced
-    snapshot: Snapshot
-    guards: list[Callable[[Sizes], bool]]
+    guards: Guards
+    size_guards: list[Callable[[Sizes], bool]]
     numbers: tuple[Number, ...]
 
 
@@ -82,16 +82,16 @@ class Tracing:
                 Scalar.like(number.get(), tensor)
                 for number, tensor in zip(numbers, tensors[count:], strict=True)
             ]
-            with standing_in(self.name, numbers, standing):
+            with substituted(self.name, numbers, standing):
                 return self.positional(*tensors[:count])
 
-        snapshot = Snapshot(self.function, self.objects, numbers)
+        guards = Guards(self.function, self.objects, numbers)
         shapes = [i.type.shape for i in self.inputs]
         came = [a.shape for a in self.arrays]
-        with guessing(solve_sizes(list(zip(shapes, came)))) as guards:
+        with guessing(solve_sizes(list(zip(shapes, came)))) as size_guards:
             traced = trace_entry(self.name, function, [*self.inputs, *outside])
-        snapshot.refuse_changes(self.name)
-        return PromotedTrace(traced, snapshot, guards, tuple(numbers))
+        guards.refuse_changes(self.name)
+        return PromotedTrace(traced, guards, size_guards, tuple(numbers))
 
     def results(
         self, made: PromotedTrace, numbers: Sequence[float], whole: int

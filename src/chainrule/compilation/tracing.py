@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.compilation.step_scalars import StepScalars, Tabulated
-from chainrule.engines.garbage import kept
+from chainrule.engines.garbage import gc_paused
 from chainrule.errors import ArgumentError, GradientError
 from chainrule.graph.body import refuse_escaped
 from chainrule.graph.build import Trace, context, tracing
@@ -357,7 +357,7 @@ class Traced:
         return all((t._grad is not None) == there for t, there in self.graded)
 
 
-@kept()
+@gc_paused()
 def trace_entry(
     name: str,
     function: Callable[..., Any],

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from chainrule.compilation.calls import Connection
-from chainrule.compilation.guards.places import Number
-from chainrule.compilation.guards.snapshot import Snapshot
+from chainrule.compilation.guards.guards import Guards
+from chainrule.compilation.guards.sources import Number
 from chainrule.compilation.program import CompiledProgram
 from chainrule.compilation.tracing import Traced
 from chainrule.errors import ShapeError, warn
@@ -42,8 +42,8 @@ class Variant:
     Attributes:
         program: with the function as its only entry point.
         patterns: for each array argument its shape, which may have named sizes.
-        guards: what must hold for the values of named sizes.
-        snapshot: what the function found outside.
+        size_guards: what must hold for the values of named sizes.
+        guards: what the function found outside.
         numbers: floats outside that are inputs, behind the arguments.
         static: the arguments that are part of the program, by name.
         count: the changes that it was last held against.
@@ -56,8 +56,8 @@ class Variant:
     program: CompiledProgram
     traced: Traced
     patterns: tuple[Shape, ...]
-    guards: list[Callable[[Sizes], bool]]
-    snapshot: Snapshot
+    size_guards: list[Callable[[Sizes], bool]]
+    guards: Guards
     numbers: tuple[Number, ...]
     static: Mapping[str, Any]
     count: int = -1
@@ -81,26 +81,26 @@ class Variant:
             sizes = solve_sizes(list(zip(self.patterns, shapes)))  # type: ignore
         except ShapeError:
             return None
-        return sizes if all(guard(sizes) for guard in self.guards) else None
+        return sizes if all(guard(sizes) for guard in self.size_guards) else None
 
     def holds(self) -> bool:
         """Return whether nothing that the trace depended on has changed."""
         if self.count != changes.count:
             if not self.traced.holds():
                 return False
-            if any(module.changed() for module in self.snapshot.modules):
+            if any(module.changed() for module in self.guards.modules):
                 return False
             self.count = changes.count
         if self.traced.reads and not self.traced.reads_the_same():
             return False
         if self.traced.graded and not self.traced.finds_gradients():
             return False
-        return self.snapshot.holds()
+        return self.guards.holds()
 
     def changed_numbers(self) -> Iterator[Number]:
         """Yield the floats outside that have changed and are part of the program."""
-        for watched in self.snapshot.changes():
-            yield from watched.floats()
+        for guard in self.guards.changes():
+            yield from guard.floats()
 
 
 class Ready:
@@ -231,11 +231,11 @@ def _cause(
             )
             return _("the shape of {name!r}", name=name), show(old), show(new), fix
     if related:
-        for watched in last.snapshot.changes():
-            name, now = watched.place.name, watched.get()
+        for guard in last.guards.changes():
+            name, now = guard.source.name, guard.get()
             fix = _(
                 "make {name} a tensor that copy_ changes, or pass it as an argument",
                 name=name,
             )
-            return repr(name), repr(watched.item), repr(now), fix
+            return repr(name), repr(guard.item), repr(now), fix
     return None

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from chainrule.engines.garbage import kept
+from chainrule.engines.garbage import gc_paused
 from chainrule.errors import EngineError, nearest
 from chainrule.graph.node import Array
 from chainrule.graph.program import Program
@@ -161,7 +161,7 @@ def _fix(name: str) -> str:
     return _("did you mean {near!r}? {auto}", near=near, auto=auto) if near else auto
 
 
-@kept()
+@gc_paused()
 def load_engine(
     name: str,
     program: Program,

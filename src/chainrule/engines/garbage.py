@@ -13,10 +13,10 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def kept() -> Generator[None]:
+def gc_paused() -> Generator[None]:
     """Return a context manager that disables Python's garbage collector.
 
-    >>> with kept():
+    >>> with gc_paused():
     ...     gc.isenabled()
     False
     >>> gc.isenabled()

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from chainrule.engines.refusal import Condition, place_look
-from chainrule.graph.build import record
+from chainrule.engines.runtime_checks import Condition, place_commit
+from chainrule.graph.build import emit
 from chainrule.graph.graph import Graph
 from chainrule.graph.node import Node, Value
 from chainrule.graph.program import Entry
@@ -32,8 +32,8 @@ class MemoryPlan:
             nodes, where it is an output).
         state_of: for a root that lies in a state's memory, that state's name.
         copies: pairs (value, state name) to be copied at the end of a step.
-        look: the index of the node before which a refused run ends (0: none refuses).
-        checks: conditions of later nodes that are checked before the look.
+        commit: the index of the node before which a refused run ends (0: none refuses).
+        checks: conditions of later nodes that are checked before the commit point.
         offsets: for every other computed root its place in the arena.
         scratch: for a node that needs memory of its own while it runs, its place.
         sizes: the bytes that each place in the arena holds.
@@ -45,7 +45,7 @@ class MemoryPlan:
     last: dict[Value, int] = field(default_factory=dict[Value, int])
     state_of: dict[Value, str] = field(default_factory=dict[Value, str])
     copies: list[tuple[Value, str]] = field(default_factory=list[tuple[Value, str]])
-    look: int = 0
+    commit: int = 0
     checks: list[Condition] = field(default_factory=list[Condition])
     offsets: dict[Value, int] = field(default_factory=dict[Value, int])
     scratch: dict[Node, int] = field(default_factory=dict[Node, int])
@@ -117,7 +117,7 @@ def _set_aside(
     for name, index in entry.replaces.items():
         value = outputs[index]
         if root[value].node is None and value is not held[name]:
-            outputs[index] = record(copy, (value,), {})[0]
+            outputs[index] = emit(copy, (value,), {})[0]
     return entry.with_graph(Graph(graph.name, graph.inputs, outputs))
 
 
@@ -163,9 +163,9 @@ def _place_state(
             plan.copies.append((new, name))
     if entry.replaces and not within:
         writes = [at for _, at in placed.values()]
-        plan.look, plan.checks = place_look(graph.nodes, writes)
+        plan.commit, plan.checks = place_commit(graph.nodes, writes)
     for new, (name, at) in placed.items():
-        if at >= plan.look:
+        if at >= plan.commit:
             plan.state_of[new] = name
         else:
             plan.copies.append((new, name))

@@ -142,14 +142,14 @@ if hasattr(os, "register_at_fork"):
     )
 
 
-class Turn:
-    """A guard that lets one thread at a time run a program."""
+class RunLock:
+    """A lock that lets one thread at a time run a program."""
 
     def __init__(self) -> None:
         self._taken: Any = None
 
-    def take(self, run: Callable[..., T], *args: Any) -> T:
-        """Call ``run`` when no other thread runs a program.
+    def run(self, function: Callable[..., T], *args: Any) -> T:
+        """Call ``function`` when no other thread runs a program.
 
         The lock is its own context manager, and nothing is called between what is
         taken and the block that gives it back: an exception of a signal handler comes
@@ -166,7 +166,7 @@ class Turn:
                 )
             self._taken = lock
             try:
-                return run(*args)
+                return function(*args)
             finally:
                 self._taken = None
 

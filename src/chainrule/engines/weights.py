@@ -10,13 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from chainrule.engines.schedule.horizontal_fusion import members_of, together
 from chainrule.engines.schedule.maps import (
     domain_of,
     elementwise_inputs,
     folds_of,
     is_elementwise,
 )
-from chainrule.engines.schedule.together import members_of, together
 from chainrule.graph.node import Node, Value
 from chainrule.graph.program import Entry
 from chainrule.primitives.creation import constant, iota

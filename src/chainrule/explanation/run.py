@@ -18,7 +18,7 @@ from chainrule.autodiff import cotangents, inline
 from chainrule.compilation.tracing import Input, trace_entry
 from chainrule.errors import ArgumentError, NonFiniteError, ShapeError, nearest
 from chainrule.explanation.meant import meant
-from chainrule.graph.build import constant, no_grad, recording, replay, tracing
+from chainrule.graph.build import clone, constant, no_grad, recording, tracing
 from chainrule.graph.graph import Graph, ancestors
 from chainrule.graph.interpret import evaluate_all
 from chainrule.graph.node import Array, Node, Value
@@ -264,7 +264,7 @@ def _opened(
                 body = BODIES[node.primitive](types, node.attrs)
                 made = inline(body, inputs, origin=node)
             else:
-                made = replay(node, tuple(inputs))
+                made = clone(node, tuple(inputs))
             for old, value in zip(node.outputs, made):
                 if old is not None:
                     new[old] = value

@@ -18,7 +18,7 @@ import numpy as np
 from chainrule.explanation.loops import is_loop, loop_steps
 from chainrule.explanation.meant import meant
 from chainrule.explanation.run import Run
-from chainrule.graph.build import record, tracing
+from chainrule.graph.build import emit, tracing
 from chainrule.graph.graph import Graph
 from chainrule.graph.interpret import attrs_at, evaluate_all
 from chainrule.graph.node import Array, Node, Value
@@ -105,7 +105,7 @@ def _wide_graph(graph: Graph) -> tuple[Graph, dict[Value, Value]]:
             outputs = [v for v in node.outputs if v is not None]
             types = [_wide_type(v) for v in outputs]
             attrs = _wide_attrs(node, node.attrs)
-            made = record(node.primitive, inputs, attrs, node, types)
+            made = emit(node.primitive, inputs, attrs, node, types)
             new.update(zip(outputs, made, strict=True))
     for old, value in new.items():
         value.tracked = old.tracked

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from chainrule.graph.build import record, recording, tracing
+from chainrule.graph.build import emit, recording, tracing
 from chainrule.graph.graph import Graph
 from chainrule.graph.node import Node, Value
 from chainrule.graph.types import DType
@@ -43,8 +43,8 @@ def widened(graph: Graph) -> tuple[Graph, dict[Value, Value]]:
 
 def _again(node: Node, inputs: tuple[Value, ...]) -> tuple[Value, ...]:
     if node.primitive is convert and _rounds(node):
-        inputs = record(convert, inputs, node.attrs, node)
-    return record(node.primitive, inputs, _attrs(node.attrs), node)
+        inputs = emit(convert, inputs, node.attrs, node)
+    return emit(node.primitive, inputs, _attrs(node.attrs), node)
 
 
 def _rounds(node: Node) -> bool:

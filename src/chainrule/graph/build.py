@@ -75,7 +75,7 @@ class Trace:
             if array.size <= INLINE_CONSTANT:
                 numbers = tuple(array.ravel().tolist())
                 attrs = {"value": numbers, "shape": array.shape, "dtype": value.dtype}
-                (made,) = record(lookup("constant"), (), attrs)
+                (made,) = emit(lookup("constant"), (), attrs)
             else:
                 name = value.name or f"constant{len(self.constants)}"
                 made = Value(None, array.shape, value.dtype, name=name)
@@ -101,7 +101,7 @@ class Trace:
 
     def leaf(self, tensor: Any, value: Value) -> Value:
         """Return ``value`` as that of a leaf tensor, without history."""
-        made = record(lookup("reshape"), (value,), {"shape": value.shape})[0]
+        made = emit(lookup("reshape"), (value,), {"shape": value.shape})[0]
         made.tracked, made.owner = True, tensor._value.owner
         return made
 
@@ -273,7 +273,7 @@ def bind(primitive: Primitive, inputs: tuple[Value, ...], attrs: dict[str, Any])
     """
     here = context.__dict__
     if here["trace"] is not None:
-        outputs = record(primitive, inputs, attrs)
+        outputs = emit(primitive, inputs, attrs)
         return outputs[0] if len(outputs) == 1 else outputs
     # One and two operands are spelt out: this is what every eager operation costs.
     if len(inputs) == 2:
@@ -370,7 +370,7 @@ def bind_views(value: Value, views: Sequence[View]) -> Value:
     if here["trace"] is not None:
         for view in views:
             types = (view.type,)
-            (value,) = record(view.primitive, (value,), view.attrs, types=types)
+            (value,) = emit(view.primitive, (value,), view.attrs, types=types)
         return value
     recorded = value.tracked and here["grad"]
     for view in views:
@@ -387,7 +387,7 @@ def bind_views(value: Value, views: Sequence[View]) -> Value:
     return value
 
 
-def record(
+def emit(
     primitive: Primitive,
     inputs: tuple[Value, ...],
     attrs: dict[str, Any],
@@ -424,7 +424,7 @@ def record(
     return outputs
 
 
-def replay(
+def clone(
     node: Node, inputs: Sequence[Value], *, origin: Node | None = None
 ) -> tuple[Value, ...]:
     """Record a node again with other inputs, the basic step of every pass.
@@ -434,7 +434,7 @@ def replay(
     types: list[Value] | None = [v for v in node.outputs if v is not None]
     if len(types) != len(node.outputs) or not _same_types(node.inputs, inputs):
         types = None
-    return record(node.primitive, tuple(inputs), node.attrs, origin or node, types)
+    return emit(node.primitive, tuple(inputs), node.attrs, origin or node, types)
 
 
 def _same_types(old: Sequence[Value], new: Sequence[Value]) -> bool:

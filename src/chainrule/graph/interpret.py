@@ -14,7 +14,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from chainrule.errors import ShapeError
-from chainrule.graph.build import record, tracing
+from chainrule.graph.build import emit, tracing
 from chainrule.graph.graph import Graph, size_names
 from chainrule.graph.node import Array, Node, Value
 from chainrule.graph.primitive import BODIES, REFERENCES
@@ -104,7 +104,7 @@ def _with_numbers(graph: Graph, sizes: Sizes) -> Graph:
             inputs = tuple(new[v] for v in node.inputs)
             outputs = [v for v in node.outputs if v is not None]
             types = [v.type.at(sizes) for v in outputs]
-            made = record(node.primitive, inputs, attrs_at(node, sizes), node, types)
+            made = emit(node.primitive, inputs, attrs_at(node, sizes), node, types)
             new.update(zip(outputs, made, strict=True))
     for old, value in new.items():
         value.tracked = old.tracked  # a body can be differentiated

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from chainrule.graph.build import record
+from chainrule.graph.build import emit
 from chainrule.graph.graph import Graph
 from chainrule.graph.node import Node, Value
 from chainrule.graph.types import Dim
@@ -39,13 +39,13 @@ def merge_letters(graph: Graph) -> Graph:
         for part, value in zip(parts, inputs):
             shape = tuple(dims[c] for c in part)
             if len(shape) != len(value.shape):
-                (value,) = record(reshape, (value,), {"shape": shape}, node)
+                (value,) = emit(reshape, (value,), {"shape": shape}, node)
             operands.append(value)
         attrs = node.attrs | {"dims": f"{parts[0]},{parts[1]}->{parts[2]}"}
-        (made,) = record(dot_general, tuple(operands), attrs, node)
+        (made,) = emit(dot_general, tuple(operands), attrs, node)
         (out,) = node.outputs
         assert out is not None
-        return record(reshape, (made,), {"shape": out.shape}, node)
+        return emit(reshape, (made,), {"shape": out.shape}, node)
 
     return rewrite(graph, rule)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from chainrule.graph.build import replay
+from chainrule.graph.build import clone
 from chainrule.graph.graph import Graph
 from chainrule.graph.node import Node, Value
 
@@ -31,7 +31,7 @@ def rewrite(graph: Graph, rule: Rule) -> Graph:
         if outputs is None:
             if not changed:
                 continue
-            outputs = replay(node, inputs)
+            outputs = clone(node, inputs)
         changed = True
         for before, after in zip(node.outputs, outputs, strict=True):
             assert before is not None

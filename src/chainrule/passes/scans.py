@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from chainrule.autodiff import inline
-from chainrule.graph.build import record, replay, tracing
+from chainrule.graph.build import clone, emit, tracing
 from chainrule.graph.graph import Graph, users
 from chainrule.graph.node import Node, Value
 from chainrule.passes.common import attr_key, merge_common
@@ -101,7 +101,7 @@ def _replaced(graph: Graph, nodes: Mapping[Node, Any]) -> Graph:
     for node in graph.nodes:
         inputs = [new.get(v, v) for v in node.inputs]
         make = nodes.get(node)
-        made = replay(node, inputs) if make is None else make(tuple(inputs))
+        made = clone(node, inputs) if make is None else make(tuple(inputs))
         for old, value in zip(node.outputs, made, strict=True):
             assert old is not None
             new[old] = value
@@ -155,7 +155,7 @@ def _merge(loops: list[_Scan], make: dict[Node, Any]) -> None:
     def once(node: Node, mine: list[int]) -> Any:
         def made(inputs: tuple[Value, ...]) -> tuple[Value, ...]:
             if not whole:
-                whole.append(record(scan, inputs, first.attrs | {"body": body}, node))
+                whole.append(emit(scan, inputs, first.attrs | {"body": body}, node))
             return tuple([whole[0][i] for i in mine])
 
         return made
@@ -248,7 +248,7 @@ def _kept(
     made: list[tuple[Value, ...]] = []
 
     def first(inputs: tuple[Value, ...]) -> tuple[Value, ...]:
-        made.append(record(scan, inputs, source.attrs | {"body": body}, source.node))
+        made.append(emit(scan, inputs, source.attrs | {"body": body}, source.node))
         return made[0][: len(old.outputs)]
 
     def second(inputs: tuple[Value, ...]) -> tuple[Value, ...]:
@@ -270,7 +270,7 @@ def _redone(
     for node in body.nodes:
         if all(v in instead for v in node.outputs):
             continue
-        made = replay(node, [known[v] for v in node.inputs])
+        made = clone(node, [known[v] for v in node.inputs])
         for old, value in zip(node.outputs, made):
             if old is not None:
                 known.setdefault(old, value)
@@ -288,7 +288,7 @@ def _trimmed(loop: _Scan, body: Graph, inputs: tuple[Value, ...]) -> tuple[Value
     constants = sum(i < loop.constants for i in keep)
     graph = Graph(body.name, [body.inputs[i] for i in keep], body.outputs)
     attrs = loop.attrs | {"body": graph, "constants": constants}
-    return record(scan, tuple([inputs[i] for i in keep]), attrs, loop.node)
+    return emit(scan, tuple([inputs[i] for i in keep]), attrs, loop.node)
 
 
 # -- sums that a loop only adds to -----------------------------------------------------
@@ -367,7 +367,7 @@ def _summed_after(loop: _Scan, sums: dict[int, Value]) -> Any:
         results = (*(outputs[i] for i in carries), *kept, *more)
         inner = Graph(body.name, [body.inputs[i] for i in stay], results)
         attrs = loop.attrs | {"body": inner, "carries": len(carries)}
-        made = record(scan, tuple([inputs[i] for i in stay]), attrs, loop.node)
+        made = emit(scan, tuple([inputs[i] for i in stay]), attrs, loop.node)
         stacked = dict(zip((*kept, *more), made[len(carries) :]))
         stacked |= dict(zip(sequences, inputs[loop.fixed :]))
         after = dict(zip(carries, made))
@@ -375,7 +375,7 @@ def _summed_after(loop: _Scan, sums: dict[int, Value]) -> Any:
             total = _total(term, stacked, loop.node)
             start = inputs[constants + i]
             if not _is_zero(start):
-                (total,) = record(add, (start, total), {}, loop.node)
+                (total,) = emit(add, (start, total), {}, loop.node)
             after[i] = total
         rest = made[len(carries) : len(carries) + len(kept)]
         return (*(after[i] for i in range(loop.carries)), *rest)
@@ -387,12 +387,12 @@ def _total(term: Value, stacked: Mapping[Value, Value], origin: Node) -> Value:
     """Return the sum of a term over all steps of a loop."""
     node = term.node
     if node is None or node.primitive is not dot_general:
-        return record(reduce_sum, (stacked[term],), {"axes": (0,)}, origin)[0]
+        return emit(reduce_sum, (stacked[term],), {"axes": (0,)}, origin)[0]
     d = parse_dims(node.attrs["dims"])
     step = next(c for c in string.ascii_lowercase if c not in d.lhs + d.rhs)
     attrs = node.attrs | {"dims": f"{step}{d.lhs},{step}{d.rhs}->{d.out}"}
     operands = tuple([stacked[v] for v in node.inputs])
-    return record(dot_general, operands, attrs, node)[0]
+    return emit(dot_general, operands, attrs, node)[0]
 
 
 def _is_zero(value: Value) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from chainrule.graph.build import record, replay
+from chainrule.graph.build import clone, emit
 from chainrule.graph.graph import Graph
 from chainrule.graph.node import Node, Value
 from chainrule.graph.types import Dim
@@ -37,17 +37,17 @@ def simplify(graph: Graph) -> Graph:
             number = _repeated_number(inputs[0])
             if number is not None:
                 shape = {"shape": node.attrs["shape"]}
-                return record(broadcast_to, (number,), shape, node)
+                return emit(broadcast_to, (number,), shape, node)
         if primitive is add and (parts := _side_by_side(node, inputs)) is not None:
             axis, values = parts
-            return record(concatenate, values, {"axis": axis}, node)
+            return emit(concatenate, values, {"axis": axis}, node)
         if primitive is reshape:
             (x,) = inputs
             if x.node is not None and x.node.primitive is reshape:
                 x = x.node.inputs[0]
             if x.shape == node.attrs["shape"]:
                 return (x,)
-            return replay(node, (x,))
+            return clone(node, (x,))
         (out, *_) = node.outputs
         unchanged = (
             primitive in (broadcast_to, convert, slice_, reduce_sum)

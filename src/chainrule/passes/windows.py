@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from chainrule.graph.build import record
+from chainrule.graph.build import emit
 from chainrule.graph.graph import Graph
 from chainrule.graph.node import Node, Value
 from chainrule.graph.primitive import Primitive
@@ -36,7 +36,7 @@ def share_windows(graph: Graph) -> Graph:
             return None
         mine = key(node, inputs)
         if mine not in made:
-            made[mine] = record(window_best, inputs, dict(node.attrs), node)
+            made[mine] = emit(window_best, inputs, dict(node.attrs), node)
         return (made[mine][which],)
 
     return rewrite(graph, rule) if both else graph

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from chainrule.compilation.guards.snapshot import Snapshot
+from chainrule.compilation.guards.guards import Guards
 from chainrule.compilation.program import CompiledProgram
 from chainrule.compilation.tracing import Traced
 from chainrule.data import Column, Dataset, Stream
@@ -59,7 +59,7 @@ class Prepared:
         metrics: what ``evaluate`` measures.
         weighted: whether ``evaluate`` takes weights of the rows.
         training: what ``train`` was traced for, where there is such an entry.
-        snapshot: what the model and the loss found outside.
+        guards: what the model and the loss found outside.
     """
 
     program: CompiledProgram
@@ -70,15 +70,15 @@ class Prepared:
     metrics: tuple[Metric, ...]
     weighted: bool
     training: Any
-    snapshot: Snapshot
+    guards: Guards
 
     def changed(self) -> str | None:
         """Return the name of a value that has changed since tracing, or None."""
-        if self.snapshot.holds() and not any(
-            module.changed() for module in self.snapshot.modules
+        if self.guards.holds() and not any(
+            module.changed() for module in self.guards.modules
         ):
             return None
-        return next((w.place.name for w in self.snapshot.changes()), _("an attribute"))
+        return next((w.source.name for w in self.guards.changes()), _("an attribute"))
 
 
 class Programs:
@@ -303,7 +303,7 @@ class Programs:
         training: Any = None,
     ) -> Prepared:
         started, entries = time.perf_counter(), self.entries
-        snapshot = Snapshot(entries.model, {"loss": entries.loss})
+        guards = Guards(entries.model, {"loss": entries.loss})
         traced: list[Traced] = [entries.predict(row, dtype)]
         loss, chosen = entries.loss, self.metrics
         shape = traced[0].entry.graph.outputs[0].shape
@@ -320,8 +320,8 @@ class Programs:
             )
         if training is not None:
             traced.append(entries.train(*training, dtype=dtype))
-        snapshot.refuse_changes(type(entries.model).__name__)
-        snapshot.add_modules({id(m): m for t in traced for m, __ in t.modes}.values())
+        guards.refuse_changes(type(entries.model).__name__)
+        guards.add_modules({id(m): m for t in traced for m, __ in t.modes}.values())
         self._spent += time.perf_counter() - started
         program = CompiledProgram(traced, engine=self.engine, threads=self.threads)
         return Prepared(
@@ -333,7 +333,7 @@ class Programs:
             measured,
             weighted,
             training,
-            snapshot,
+            guards,
         )
 
     def _drop(self, name: str) -> None:

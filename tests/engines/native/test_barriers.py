@@ -12,9 +12,9 @@ import pytest
 
 pytest.importorskip("llvmlite")
 
-from chainrule.engines.schedule.sharing import ONE, Access, Key, Pending
+from chainrule.engines.schedule.sharing import ONE, Access, AccessPattern, Pending
 
-ROWS: Key = ("rows", 4)
+ROWS: AccessPattern = ("rows", 4)
 SPANS = ((0, 8), (8, 16), (4, 12))
 ACCESSES = [
     Access(space, start, stop, write, key)

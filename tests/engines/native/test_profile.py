@@ -15,7 +15,7 @@ import chainrule as cr
 from chainrule import errors, nn, optim
 from chainrule.engines.native.emit import entry_points
 from chainrule.engines.native.loops import reductions
-from chainrule.engines.native.runtime import profiling, roof
+from chainrule.engines.native.runtime import profiling, roofline
 from chainrule.engines.schedule.machine import CACHE
 from chainrule.engines.schedule.profile import Measured, Profile
 
@@ -24,7 +24,7 @@ from chainrule.engines.schedule.profile import Measured, Profile
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
     """As few rounds as there may be."""
     monkeypatch.setattr(profiling, "SECONDS", 0.0)
-    monkeypatch.setattr(roof, "SECONDS", 0.0)
+    monkeypatch.setattr(roofline, "SECONDS", 0.0)
 
 
 def every(parts: Any) -> list[Measured]:

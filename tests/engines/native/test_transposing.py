@@ -16,19 +16,19 @@ SHAPES = [
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
-@pytest.mark.parametrize("dtype", ["float32", "float64", "int32", "uint8", "bool"])
+@pytest.mark.parametrize("dtype", ["float64", "int32", "bool"])  # of 8, 4, 1 bytes
 def test_every_permutation(shape: tuple[int, ...], dtype: str) -> None:
     """A flat result forces a copy of what was turned."""
     x = np.random.default_rng(0).integers(0, 100, shape).astype(dtype)
-    for axes in permutations(range(len(shape))):
+    orders = list(permutations(range(len(shape))))
 
-        def turned(value: cr.Tensor) -> cr.Tensor:
-            return cr.permute_dims(value, axes).reshape(-1)  # noqa: B023
+    def turned(value: cr.Tensor) -> list[cr.Tensor]:
+        return [cr.permute_dims(value, axes).reshape(-1) for axes in orders]
 
-        for threads in (1, 2, 3):
-            run = cr.compile(turned, engine="native", threads=threads)
-            made = run(cr.tensor(x)).numpy()
-            np.testing.assert_array_equal(made, x.transpose(axes).reshape(-1))
+    for threads in (1, 2, 3):
+        made = cr.compile(turned, engine="native", threads=threads)(cr.tensor(x))
+        for axes, flat in zip(orders, made, strict=True):
+            np.testing.assert_array_equal(flat.numpy(), x.transpose(axes).reshape(-1))
 
 
 @pytest.mark.parametrize("outputs", [32, 64, 96, 100])

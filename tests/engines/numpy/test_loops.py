@@ -10,7 +10,7 @@ import pytest
 from chainrule.engines import load_engine
 from chainrule.engines.numpy import loops
 from chainrule.engines.schedule.maps import fused
-from chainrule.graph.build import record, tracing
+from chainrule.graph.build import emit, tracing
 from chainrule.graph.graph import Graph
 from chainrule.graph.interpret import evaluate
 from chainrule.graph.node import Value
@@ -76,7 +76,7 @@ def test_every_result_of_a_loop(name, cache, shape, turned, rng, monkeypatch) ->
         if turned:
             square = Value(None, (5, 6), DType.float32, name="y")
             other, y = transpose(square, axes=(1, 0)), square
-        made = record(fused, (x, other, s), attrs)
+        made = emit(fused, (x, other, s), attrs)
         replaced = dict(zip("xy", made)) if not any(folds[:2]) else {}
         if turned and replaced:
             replaced["y"] = transpose(replaced["y"], axes=(1, 0))

@@ -10,7 +10,7 @@ import pytest
 import chainrule as cr
 from chainrule import nn, optim
 from chainrule.engines.numpy import loops
-from chainrule.engines.schedule.together import together
+from chainrule.engines.schedule.horizontal_fusion import together
 
 
 def network() -> nn.Sequential:

@@ -11,7 +11,7 @@ from chainrule.engines.schedule.assign_layouts import assign_layouts, laid_out
 from chainrule.engines.schedule.layout import blocked_values, choose_blocked
 from chainrule.engines.schedule.machine import machine
 from chainrule.engines.schedule.maps import in_loops
-from chainrule.engines.schedule.sharing import Share
+from chainrule.engines.schedule.sharing import Partition
 from chainrule.engines.schedule.work import flops, innermost, moved
 from chainrule.graph.build import trace
 from chainrule.graph.node import Node, Value
@@ -134,7 +134,7 @@ def test_flops_are_those_of_all_that_is_fused() -> None:
     ("units", "threads", "most"), [(64, 2, 32), (3, 2, 2), (1, 4, 1), (None, 4, 1)]
 )
 def test_the_busiest_thread(units: int | None, threads: int, most: int) -> None:
-    share = None if units is None else Share(0, 1, units)
+    partition = None if units is None else Partition(0, 1, units)
     of, call = machine(threads), machine(threads).call
-    part = of.busiest(share, call + 100.0, SIZES) - call
+    part = of.busiest(partition, call + 100.0, SIZES) - call
     assert part == pytest.approx(100.0 * most / (units or 1))

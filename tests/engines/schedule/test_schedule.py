@@ -36,7 +36,7 @@ FEW = settings(
 N = SymbolicDim("N")
 
 
-def anywhere(node, share) -> bool:
+def anywhere(node, partition) -> bool:
     """An engine that divides every node along any axis of a row-major result."""
     return True
 
@@ -71,14 +71,14 @@ def test_fused_programs_compute_the_same(made: tuple[Program, int]) -> None:
         np.testing.assert_allclose(mine, wanted, rtol=0, atol=1e-4 * scale)
 
 
-@pytest.mark.parametrize("threads", [1, 2, 3])
 @FEW
 @given(made=programs())
-def test_schedules_keep_the_rules(threads: int, made: tuple[Program, int]) -> None:
+def test_schedules_keep_the_rules(made: tuple[Program, int]) -> None:
     program, n = made
-    schedule, views = schedule_of(program.entries["main"], n, threads)
-    verify(schedule, views)
-    assert str(schedule).startswith("schedule main")
+    for threads in (1, 2, 3):
+        schedule, views = schedule_of(program.entries["main"], n, threads)
+        verify(schedule, views)
+        assert str(schedule).startswith("schedule main")
 
 
 def network(n: int = 4096):
@@ -104,7 +104,7 @@ def test_a_network_forward_is_a_phase_where_threads_divide_the_batch() -> None:
     phases = [[s for s in phase if not s.free] for phase in schedule.phases]
     first = [s for s in phases[0] if s.node.primitive.name == "dot_general"]
     assert len(first) == 2
-    assert all(s.share and s.share.units == N for s in first)
+    assert all(s.partition and s.partition.units == N for s in first)
     assert len(phases) <= 3
     assert "N parts of axis 0" in str(schedule)
 

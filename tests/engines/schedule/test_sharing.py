@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from chainrule.engines.schedule.layout import StridedView, in_order
-from chainrule.engines.schedule.sharing import Share, key_of, share_of
+from chainrule.engines.schedule.sharing import Partition, partition_of, pattern_of
 from chainrule.graph.node import Value
 from chainrule.graph.types import DType
 
@@ -36,16 +36,18 @@ def views() -> list[StridedView]:
     return found
 
 
-def shares(shown: StridedView) -> list[Share]:
+def partitions(shown: StridedView) -> list[Partition]:
     return [
-        Share(axis, granule, size // granule)
+        Partition(axis, unit_size, size // unit_size)
         for axis, size in enumerate(shown.shape)
-        for granule in (1, 2, 3, 6, 12, 24)
-        if size % granule == 0 and size // granule > 1
+        for unit_size in (1, 2, 3, 6, 12, 24)
+        if size % unit_size == 0 and size // unit_size > 1
     ]
 
 
-def touched(shown: StridedView, share: Share, threads: int) -> list[frozenset[int]]:
+def touched(
+    shown: StridedView, partition: Partition, threads: int
+) -> list[frozenset[int]]:
     """The elements of memory that each thread touches."""
     where = np.arange(96)
     start = shown.offset[0] if shown.offset else 0
@@ -53,24 +55,24 @@ def touched(shown: StridedView, share: Share, threads: int) -> list[frozenset[in
     places = np.lib.stride_tricks.as_strided(where[start:], shown.shape, steps)
     parts: list[frozenset[int]] = []
     for t in range(threads):
-        low = share.units * t // threads * share.granule
-        high = share.units * (t + 1) // threads * share.granule
-        part = np.take(places, range(low, high), share.axis)
+        low = partition.units * t // threads * partition.unit_size
+        high = partition.units * (t + 1) // threads * partition.unit_size
+        part = np.take(places, range(low, high), partition.axis)
         parts.append(frozenset(part.ravel().tolist()))
     return parts
 
 
-DIVIDED = [(v, s) for v in views() for s in shares(v)]
+DIVIDED = [(v, s) for v in views() for s in partitions(v)]
 
 
 @pytest.mark.parametrize("threads", [2, 3])
 def test_equal_keys_mean_that_threads_keep_to_their_own(threads: int) -> None:
     """No thread touches what another one touches under an equal key."""
     by_key: dict[object, list[list[frozenset[int]]]] = {}
-    for shown, share in DIVIDED:
-        key = key_of(shown, share, 4, "memory")
+    for shown, partition in DIVIDED:
+        key = pattern_of(shown, partition, 4, "memory")
         if key is not None:
-            by_key.setdefault(key, []).append(touched(shown, share, threads))
+            by_key.setdefault(key, []).append(touched(shown, partition, threads))
     assert sum(len(parts) > 1 for parts in by_key.values()) > 10
     for key, accesses in by_key.items():
         for mine, theirs in itertools.product(accesses, repeat=2):
@@ -80,24 +82,24 @@ def test_equal_keys_mean_that_threads_keep_to_their_own(threads: int) -> None:
 
 def test_a_share_is_found_again_by_its_key() -> None:
     found = 0
-    for shown, share in DIVIDED:
-        key = key_of(shown, share, 4)
-        again = share_of(shown, key, 4)
+    for shown, partition in DIVIDED:
+        key = pattern_of(shown, partition, 4)
+        again = partition_of(shown, key, 4)
         if key is None:
             continue
         found += 1
         assert again is not None
-        assert touched(shown, again, 3) == touched(shown, share, 3)
+        assert touched(shown, again, 3) == touched(shown, partition, 3)
     assert found > 50
 
 
 def test_memory_that_is_repeated_is_nobodys() -> None:
-    assert key_of(view((4, 24), (0, 1)), Share(0, 1, 4), 4) is None
+    assert pattern_of(view((4, 24), (0, 1)), Partition(0, 1, 4), 4) is None
 
 
 def test_blocks_are_divided_by_whole_blocks() -> None:
     blocked = StridedView(MEMORY, (8, 12), (12, 1), blocking=4)
-    assert key_of(blocked, Share(0, 4, 2), 4) == ("rows", 2, 192)
-    assert key_of(blocked, Share(0, 2, 4), 4) is None
-    assert key_of(blocked, Share(1, 6, 2), 4) is None
-    assert share_of(blocked, ("rows", 2, 192), 4) == Share(0, 4, 2)
+    assert pattern_of(blocked, Partition(0, 4, 2), 4) == ("rows", 2, 192)
+    assert pattern_of(blocked, Partition(0, 2, 4), 4) is None
+    assert pattern_of(blocked, Partition(1, 6, 2), 4) is None
+    assert partition_of(blocked, ("rows", 2, 192), 4) == Partition(0, 4, 2)

@@ -18,7 +18,7 @@ from chainrule.engines.schedule.layout import (
     view_of,
 )
 from chainrule.engines.schedule.maps import domain_of, is_elementwise
-from chainrule.graph.build import absolute_scope, replay, tracing
+from chainrule.graph.build import absolute_scope, clone, tracing
 from chainrule.graph.graph import Graph
 from chainrule.graph.node import Node, Value
 from chainrule.graph.program import Entry
@@ -195,7 +195,7 @@ def assign_layouts(graph: Graph, entry: Entry, blocked: dict[str, int]) -> Graph
     layouts.add_inputs(graph)
 
     def placed(node: Node, inputs: tuple[Value, ...]) -> tuple[Value, ...]:
-        outputs = replay(node, inputs)
+        outputs = clone(node, inputs)
         made = outputs[0].node
         assert made is not None
         for old, new in zip(node.outputs, outputs):

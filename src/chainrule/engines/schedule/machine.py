@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from chainrule.engines.schedule.convolution import as_convolution
 from chainrule.engines.schedule.layout import StridedView
 from chainrule.engines.schedule.maps import domain_of, is_elementwise, tiled
-from chainrule.engines.schedule.sharing import Share
+from chainrule.engines.schedule.sharing import Partition
 from chainrule.engines.schedule.work import (
     BY_INDEX,
     arithmetic,
@@ -104,11 +104,11 @@ class Machine:
             work += self._product(node, sizes, views)
         return self.call + work
 
-    def busiest(self, share: Share | None, work: float, sizes: Sizes) -> float:
+    def busiest(self, partition: Partition | None, work: float, sizes: Sizes) -> float:
         """Return the µs of the busiest thread; ``work``: µs on one thread."""
-        if share is None:
+        if partition is None:
             return work
-        units = resolve((share.units,), sizes)[0]
+        units = resolve((partition.units,), sizes)[0]
         rounds = -(-units // self.threads)
         return self.call + (work - self.call) * rounds / units
 

@@ -26,7 +26,7 @@ from typing import Any
 
 from chainrule.autodiff import inline
 from chainrule.engines.schedule.blocks import block_width
-from chainrule.graph.build import record, replay, tracing
+from chainrule.graph.build import clone, emit, tracing
 from chainrule.graph.declare import Operation
 from chainrule.graph.graph import Graph, users
 from chainrule.graph.interpret import evaluate
@@ -193,9 +193,9 @@ def fold_units(shape: Shape) -> int:
     rows = shape[0]
     assert isinstance(rows, int)
     total, width = _count(shape), block_width(shape)
-    for granule in range(width, rows, width):
-        if rows % granule == 0 and total // rows * granule >= FOLDED_FROM:
-            return rows // granule
+    for unit_size in range(width, rows, width):
+        if rows % unit_size == 0 and total // rows * unit_size >= FOLDED_FROM:
+            return rows // unit_size
     return 1
 
 
@@ -382,7 +382,7 @@ def fuse_maps(
             if node in last:
                 _record_loop(last[node], readers, wanted, new, units)
             elif node not in inside:
-                made = replay(node, [new.get(v, v) for v in node.inputs])
+                made = clone(node, [new.get(v, v) for v in node.inputs])
                 pairs = zip(node.outputs, made, strict=True)
                 new.update((old, value) for old, value in pairs if old is not None)
     return Graph(graph.name, graph.inputs, [new.get(v, v) for v in graph.outputs])
@@ -414,15 +414,15 @@ def _record_loop(
     folds = [units(node.inputs[0].shape) for node in sums]
     attrs = {"body": graph, "folds": (0,) * len(arrays) + tuple(folds)}
     given = tuple([new.get(v, v) for v in body.outside])
-    made = record(fused, given, attrs, origin)
+    made = emit(fused, given, attrs, origin)
     new.update(zip(arrays, made))
     for node, partial in zip(sums, made[len(arrays) :]):
         (out,) = node.outputs
         assert out is not None
         if partial.shape == (1,):
-            (new[out],) = record(reshape, (partial,), {"shape": ()}, node)
+            (new[out],) = emit(reshape, (partial,), {"shape": ()}, node)
         else:
-            (new[out],) = record(reduce_sum, (partial,), {"axes": (0,)}, node)
+            (new[out],) = emit(reduce_sum, (partial,), {"axes": (0,)}, node)
 
 
 class _Body:
@@ -440,7 +440,7 @@ class _Body:
             arguments = [self.argument(v) for v in node.inputs]
             region = loop_body(node)
             if region is None:
-                made = replay(node, arguments)
+                made = clone(node, arguments)
             else:
                 made = inline(region, arguments, origin=node)
             for old, value in zip(node.outputs, made, strict=True):
@@ -453,7 +453,7 @@ class _Body:
             node = value.node
             if node is not None and (scalar_broadcast(node) or _is_number(node)):
                 arguments = [self.argument(v) for v in node.inputs]
-                (self._known[value],) = replay(node, arguments)
+                (self._known[value],) = clone(node, arguments)
             else:
                 name = f"x{len(self.outside)}"
                 made = Value(None, value.shape, value.dtype, name=name)

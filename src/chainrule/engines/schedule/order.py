@@ -27,13 +27,13 @@ from chainrule.engines.schedule.schedule import Memory, Schedule, Step, overwrit
 from chainrule.engines.schedule.sharing import (
     ONE,
     Access,
-    Key,
+    AccessPattern,
+    Partition,
     Pending,
-    Share,
-    share_of,
+    partition_of,
 )
 from chainrule.engines.schedule.work import bytes_of, written
-from chainrule.graph.build import replay, tracing
+from chainrule.graph.build import clone, tracing
 from chainrule.graph.graph import Graph
 from chainrule.graph.node import Node, Value
 from chainrule.graph.program import Entry
@@ -46,21 +46,21 @@ TRIED = 4
 #: Columns of a unit, the widest first: whole cache lines.
 COLUMNS = (64, 32, 16)
 
-Divides = Callable[[Node, Share], bool]
+Divides = Callable[[Node, Partition], bool]
 
 
-def fold_share(node: Node) -> Share:
+def fold_share(node: Node) -> Partition:
     """Return the division of a fold among threads, which depends on shape only."""
     units, rows = max(folds_of(node)), domain_of(node)[0]
     assert isinstance(rows, int)
-    return Share(0, rows // units, units)
+    return Partition(0, rows // units, units)
 
 
 class _Option(NamedTuple):
     """A way to divide a node: cost in µs, division, memory accesses."""
 
     cost: float
-    share: Share | None
+    partition: Partition | None
     accesses: list[Access]
 
 
@@ -77,12 +77,14 @@ class _Known:
         def microseconds(node: Node) -> float:
             return machine.microseconds(node, sizes, views)
 
-        def divided(node: Node, share: Share) -> bool:
-            return resolve((share.units,), sizes)[0] > 1 and divides(node, share)
+        def divided(node: Node, partition: Partition) -> bool:
+            return resolve((partition.units,), sizes)[0] > 1 and divides(
+                node, partition
+            )
 
         self.microseconds = functools.cache(microseconds)
         self.divides = functools.cache(divided)
-        self.accesses: dict[tuple[Node, Share | None], list[Access]] = {}
+        self.accesses: dict[tuple[Node, Partition | None], list[Access]] = {}
 
 
 class _Orderer:
@@ -94,7 +96,7 @@ class _Orderer:
         views: Mapping[Value, StridedView],
         sizes: Sizes,
         machine: Machine,
-        owners: Mapping[object, Key],
+        owners: Mapping[object, AccessPattern],
         own: frozenset[Node],
         known: _Known,
     ) -> None:
@@ -103,7 +105,7 @@ class _Orderer:
         self.memory = Memory(entry, views, own)
         self.total = 0.0  # µs
         self.crossing: dict[Value, float] = {}  # µs to read what others have made
-        self.owner: dict[object, Key] = dict(owners)
+        self.owner: dict[object, AccessPattern] = dict(owners)
         self.after = overwritten(entry, views)
         self.pending = Pending()
         self.spread: set[object] = set()  # what every thread has read
@@ -155,11 +157,11 @@ class _Orderer:
         work = self.known.microseconds(node)
         best: _Option | None = None
         quiet: _Option | None = None
-        for share in self._options(node):
-            accesses = self._accesses(node, share)
-            busiest = self.machine.busiest(share, work, self.sizes)
+        for partition in self._options(node):
+            accesses = self._accesses(node, partition)
+            busiest = self.machine.busiest(partition, work, self.sizes)
             cost, waits = self._cost(node, accesses, busiest)
-            option = _Option(cost, share, accesses)
+            option = _Option(cost, partition, accesses)
             if best is None or cost < best.cost:
                 best = option
             if not waits and (quiet is None or cost < quiet.cost):
@@ -175,36 +177,39 @@ class _Orderer:
             root = self.views[value].root
             self.crossing[root] = self._foreign(bytes_of(root, self.sizes))
         self._note(best.accesses)
-        return Step(node, best.share, work, taken, own=node in self.memory.own)
+        return Step(node, best.partition, work, taken, own=node in self.memory.own)
 
-    def _options(self, node: Node) -> list[Share | None]:
+    def _options(self, node: Node) -> list[Partition | None]:
         """Return the candidate divisions of a node: like operands', new ones, none."""
-        found: dict[Share, None] = {}
+        found: dict[Partition, None] = {}
         if self.machine.threads > 1 and node not in self.memory.own:
             domain = domain_of(node)
             for i, value in enumerate(node.inputs):
                 owner = self.owner.get(self.memory.place(value))
-                share = share_of(self.views[value], owner, value.dtype.itemsize)
-                axis = None if share is None else aligned(node, i)[share.axis]
-                if share is None or axis is None:
+                partition = partition_of(self.views[value], owner, value.dtype.itemsize)
+                axis = None if partition is None else aligned(node, i)[partition.axis]
+                if partition is None or axis is None:
                     continue
-                if domain[axis] == share.granule * share.units:
-                    found[replace(share, axis=axis)] = None
+                if domain[axis] == partition.unit_size * partition.units:
+                    found[replace(partition, axis=axis)] = None
             found |= dict.fromkeys(self._fresh(node))
-        return [*(share for share in found if self.known.divides(node, share)), None]
+        return [
+            *(partition for partition in found if self.known.divides(node, partition)),
+            None,
+        ]
 
-    def _accesses(self, node: Node, share: Share | None) -> list[Access]:
+    def _accesses(self, node: Node, partition: Partition | None) -> list[Access]:
         """Return a node's reads and writes, cached unless they involve own memory."""
         memory = self.memory
         if memory.own and (node in memory.own or any(map(memory.is_own, node.inputs))):
-            return memory.accesses(node, share)
-        key = node, share
+            return memory.accesses(node, partition)
+        key = node, partition
         found = self.known.accesses.get(key)
         if found is None:
-            found = self.known.accesses[key] = memory.accesses(node, share)
+            found = self.known.accesses[key] = memory.accesses(node, partition)
         return found
 
-    def _fresh(self, node: Node) -> list[Share]:
+    def _fresh(self, node: Node) -> list[Partition]:
         if any(folds_of(node)):
             return [fold_share(node)]
         out = node.outputs[0]
@@ -215,12 +220,12 @@ class _Orderer:
         rows, columns = shape[0], shape[-1]
         if width:
             assert isinstance(rows, int)
-            return [Share(0, width, rows // width)]
-        found = [Share(0, 1, rows)]
+            return [Partition(0, width, rows // width)]
+        found = [Partition(0, 1, rows)]
         if isinstance(columns, int):
             fitting = (w for w in COLUMNS if columns % w == 0 and columns > w)
             if wide := next(fitting, 0):
-                found.append(Share(len(shape) - 1, wide, columns // wide))
+                found.append(Partition(len(shape) - 1, wide, columns // wide))
         return found
 
     def _cost(
@@ -315,7 +320,7 @@ class _Repeating:
             return 0.0
         if sum(bytes_of(v, orderer.sizes) for v in written(node)) > CACHE.own_bytes:
             return 0.0
-        alone = orderer.machine.busiest(step.share, step.work, orderer.sizes)
+        alone = orderer.machine.busiest(step.partition, step.work, orderer.sizes)
         return crossing + 2 * orderer.machine.barrier - (step.work - alone)
 
 
@@ -337,7 +342,7 @@ def ordered(
         divides: whether the engine can divide a node like that.
         first: nodes that come before all others.
     """
-    owners: dict[object, Key] = {}
+    owners: dict[object, AccessPattern] = {}
 
     known = _Known(views, sizes, machine, divides)
 
@@ -365,7 +370,7 @@ def ordered(
     def anew(step: Step) -> Step:
         """Return the step with its node recorded anew, in the schedule's order."""
         node = step.node
-        made = replay(node, [new.get(v, v) for v in node.inputs])
+        made = clone(node, [new.get(v, v) for v in node.inputs])
         for old, value in zip(node.outputs, made, strict=True):
             assert old is not None
             new[old] = value

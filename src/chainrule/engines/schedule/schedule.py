@@ -17,10 +17,10 @@ from chainrule.engines.schedule.maps import elementwise_inputs, folds_of, tiled
 from chainrule.engines.schedule.sharing import (
     ONE,
     Access,
-    Key,
+    AccessPattern,
+    Partition,
     Pending,
-    Share,
-    key_of,
+    pattern_of,
 )
 from chainrule.engines.schedule.work import arithmetic, written
 from chainrule.errors import GraphError
@@ -38,7 +38,7 @@ class Step:
 
     Attributes:
         node: what is computed.
-        share: how threads divide it; None for thread 0 alone.
+        partition: how threads divide it; None for thread 0 alone.
         work: µs that one thread is expected to take for it.
         taken: µs more where others have read what it writes, so that each of several
             threads has to take it back.
@@ -47,7 +47,7 @@ class Step:
     """
 
     node: Node
-    share: Share | None
+    partition: Partition | None
     work: float = 0.0
     taken: float = 0.0
     once: bool = False
@@ -76,10 +76,10 @@ class Step:
             return tr("all threads")
         if self.own:
             return tr("each thread for itself")
-        share = self.share
-        if share is None:
+        partition = self.partition
+        if partition is None:
             return tr("one thread")
-        return tr("{n} parts of axis {axis}", n=share.units, axis=share.axis)
+        return tr("{n} parts of axis {axis}", n=partition.units, axis=partition.axis)
 
 
 @dataclass(frozen=True)
@@ -113,9 +113,9 @@ class Schedule:
             yield from phase
 
     @property
-    def shares(self) -> dict[Node, Share | None]:
+    def partitions(self) -> dict[Node, Partition | None]:
         """The division of each node among threads."""
-        return {step.node: step.share for step in self.steps}
+        return {step.node: step.partition for step in self.steps}
 
     @property
     def own(self) -> frozenset[Node]:
@@ -133,7 +133,7 @@ class Schedule:
         Of two branches the more expensive one counts.
         """
         within = [body.cost for body in self.within(step)]
-        alone = self.machine.busiest(step.share, step.work, self.sizes)
+        alone = self.machine.busiest(step.partition, step.work, self.sizes)
         if shares_itself(step.node):
             alone = step.work / self.machine.threads
         if self.machine.threads > 1:
@@ -225,18 +225,22 @@ class Memory:
         root = self.views[value].root
         return self._names.get(root, root)
 
-    def read_key(self, node: Node, i: int, share: Share | None) -> Key:
-        """Return the key of input i's division, for a node divided by ``share``."""
-        if share is None:
+    def read_pattern(
+        self, node: Node, i: int, partition: Partition | None
+    ) -> AccessPattern:
+        """Return the key of input i's division, for a node divided by ``partition``."""
+        if partition is None:
             return None if node in self.own else ONE
         axes = aligned(node, i)
-        if share.axis not in axes:
+        if partition.axis not in axes:
             return None
         value = node.inputs[i]
-        mine = Share(axes.index(share.axis), share.granule, share.units)
-        return key_of(self.views[value], mine, value.dtype.itemsize)
+        mine = Partition(
+            axes.index(partition.axis), partition.unit_size, partition.units
+        )
+        return pattern_of(self.views[value], mine, value.dtype.itemsize)
 
-    def accesses(self, node: Node, share: Share | None) -> list[Access]:
+    def accesses(self, node: Node, partition: Partition | None) -> list[Access]:
         """Return the memory accesses of a node."""
         found: list[Access] = []
         first = node.outputs[0]
@@ -244,16 +248,16 @@ class Memory:
         for value, units in zip(node.outputs, folds_of(node), strict=True):
             assert value is not None
             key = ONE
-            if share is not None:
-                mine = Share(0, 1, units) if units else share
+            if partition is not None:
+                mine = Partition(0, 1, units) if units else partition
                 alike = bool(units) or value.shape == first.shape
                 size = value.dtype.itemsize
-                key = key_of(self.views[value], mine, size) if alike else None
+                key = pattern_of(self.views[value], mine, size) if alike else None
             if node not in self.own:
                 found.append(Access(self.place(value), 0, 1, True, key))
         for i, value in enumerate(node.inputs):
             if not self.is_own(value):
-                key = self.read_key(node, i, share)
+                key = self.read_pattern(node, i, partition)
                 found.append(Access(self.place(value), 0, 1, False, key))
         return found
 
@@ -309,7 +313,7 @@ def verify(schedule: Schedule, views: Mapping[Value, StridedView]) -> None:
             done.add(node)
             if step.free:
                 continue
-            accesses = memory.accesses(node, step.share)
+            accesses = memory.accesses(node, step.partition)
             nested = node.primitive in NESTED
             if not nested and any(map(pending.conflict, accesses)):
                 raise _broken(node, _("waits for no other thread within its phase"))

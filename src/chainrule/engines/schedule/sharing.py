@@ -1,22 +1,22 @@
 """The division of arrays among threads, and the barriers that it needs.
 
-A :class:`Share` divides an array along one axis into units, and thread t of T has the
-units ``[units·t/T, units·(t+1)/T)``. Seen in memory a share is a :data:`Key`: two
-accesses with one key touch, on each thread, only what the thread touches itself. That
-is what barriers come from (:class:`Pending`), and it holds through views: rows of
-(N, T, C) are the rows of (N·T, C) in blocks of T.
+A :class:`Partition` divides an array along one axis into units, and thread t of T has
+the units ``[units·t/T, units·(t+1)/T)``. Seen in memory it is an
+:data:`AccessPattern`: two accesses with equal patterns touch, on each thread, only what
+the thread touches itself. That is what barriers come from (:class:`Pending`), and it
+holds through views: rows of (N, T, C) are the rows of (N·T, C) in blocks of T.
 
 >>> from chainrule.engines.schedule.layout import StridedView, compared
 >>> from chainrule.graph.node import Value
 >>> from chainrule.graph.types import DType
 >>> x = Value(None, (6, 4), DType.float32)
 >>> view = StridedView(x, (6, 4), (4, 1))
->>> key_of(view, Share(axis=0, granule=2, units=3), 4, "x")
+>>> pattern_of(view, Partition(axis=0, unit_size=2, units=3), 4, "x")
 ('rows', 3, 32, 'x')
->>> key_of(view, Share(axis=1, granule=2, units=2), 4, "x")
+>>> pattern_of(view, Partition(axis=1, unit_size=2, units=2), 4, "x")
 ('columns', 2, 8, 16, 'x')
->>> share_of(view, ('rows', 3, 32, 'x'), 4)
-Share(axis=0, granule=2, units=3)
+>>> partition_of(view, ('rows', 3, 32, 'x'), 4)
+Partition(axis=0, unit_size=2, units=3)
 """
 
 from __future__ import annotations
@@ -30,64 +30,68 @@ from chainrule.graph.types import Dim
 
 #: How threads share an access: two equal keys mean that each thread touches only what
 #: it touched itself. None is anything else.
-Key = tuple[Any, ...] | None
+AccessPattern = tuple[Any, ...] | None
 #: Thread 0 alone.
-ONE: Key = ("one",)
+ONE: AccessPattern = ("one",)
 #: Each thread, in memory of its own.
-OWN: Key = ("own",)
+OWN: AccessPattern = ("own",)
 
 
 @dataclass(frozen=True)
-class Share:
+class Partition:
     """A division of an array among threads along one axis.
 
     Attributes:
         axis: along which it is divided.
-        granule: indices of a unit.
-        units: how many there are; ``granule · units`` is the length of the axis.
+        unit_size: indices of a unit.
+        units: how many there are; ``unit_size · units`` is the length of the axis.
     """
 
     axis: int
-    granule: int
+    unit_size: int
     units: Dim
 
 
-def key_of(view: StridedView, share: Share | None, itemsize: int, *where: Any) -> Key:
+def pattern_of(
+    view: StridedView, partition: Partition | None, itemsize: int, *where: Any
+) -> AccessPattern:
     """Return a key that tells how threads divide a value's memory, or None.
 
     Args:
         view: where the value lies.
-        share: the division; None for thread 0 alone.
+        partition: the division; None for thread 0 alone.
         itemsize: bytes of an element.
         where: what tells its memory from others'.
     """
-    if share is None:
+    if partition is None:
         return ONE
     if view.blocking:
-        if share.axis != 0 or share.granule % view.blocking:
+        if partition.axis != 0 or partition.unit_size % view.blocking:
             return None
-        step = view.shape[1] * share.granule * itemsize
-        return ("rows", share.units, step, *where)
-    stride = view.strides[share.axis]
-    outer = _outer(view, share.axis)
+        step = view.shape[1] * partition.unit_size * itemsize
+        return ("rows", partition.units, step, *where)
+    stride = view.strides[partition.axis]
+    outer = _outer(view, partition.axis)
     if stride == 0 or outer is None:
         return None
-    step = stride * (share.granule * itemsize)
+    step = stride * (partition.unit_size * itemsize)
     if not outer:
-        return ("rows", share.units, step, *where)
-    return ("columns", share.units, step, outer[0] * itemsize, *where)
+        return ("rows", partition.units, step, *where)
+    return ("columns", partition.units, step, outer[0] * itemsize, *where)
 
 
-def share_of(view: StridedView, key: Key, itemsize: int) -> Share | None:
+def partition_of(
+    view: StridedView, key: AccessPattern, itemsize: int
+) -> Partition | None:
     """Return the division of a value that corresponds to ``key``, or None."""
     if key is None or key == ONE:
         return None
     units, step = key[1], key[2]
     if view.blocking:
-        granule = _ratio(step, view.shape[1] * itemsize)
-        fits = key[0] == "rows" and granule and granule % view.blocking == 0
-        if fits and view.shape[0] == granule * units:
-            return Share(0, granule, units)
+        unit_size = _ratio(step, view.shape[1] * itemsize)
+        fits = key[0] == "rows" and unit_size and unit_size % view.blocking == 0
+        if fits and view.shape[0] == unit_size * units:
+            return Partition(0, unit_size, units)
         return None
     for axis, (size, stride) in enumerate(zip(view.shape, view.strides)):
         outer = _outer(view, axis)
@@ -97,9 +101,9 @@ def share_of(view: StridedView, key: Key, itemsize: int) -> Share | None:
             continue
         if outer and outer[0] * itemsize != key[3]:
             continue
-        granule = _ratio(step, stride * itemsize)
-        if granule and granule * units == size:
-            return Share(axis, granule, units)
+        unit_size = _ratio(step, stride * itemsize)
+        if unit_size and unit_size * units == size:
+            return Partition(axis, unit_size, units)
     return None
 
 
@@ -143,7 +147,7 @@ class Access:
     start: int
     stop: int
     write: bool
-    key: Key
+    key: AccessPattern
 
     def conflicts(self, other: Access) -> bool:
         """Return whether two accesses need a barrier between them."""
@@ -160,7 +164,7 @@ class Pending:
     """The memory accesses since the last barrier."""
 
     def __init__(self) -> None:
-        self._known: dict[Any, dict[Key, dict[Access, None]]] = {}
+        self._known: dict[Any, dict[AccessPattern, dict[Access, None]]] = {}
 
     def __bool__(self) -> bool:
         return bool(self._known)

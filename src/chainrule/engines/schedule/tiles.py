@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 
 from chainrule.engines.schedule.layout import StridedView
 from chainrule.engines.schedule.maps import folds_of, loop_body, tiled
-from chainrule.graph.build import record, replay, tracing
+from chainrule.graph.build import clone, emit, tracing
 from chainrule.graph.graph import Graph, users
 from chainrule.graph.node import Node, Value
 from chainrule.graph.program import Entry
@@ -61,7 +61,7 @@ def in_tiles(entry: Entry, views: Mapping[Value, StridedView], admits: Admits) -
                 continue
             product = product_of.get(node)
             if product is None:
-                made = replay(node, [new.get(v, v) for v in node.inputs])
+                made = clone(node, [new.get(v, v) for v in node.inputs])
             else:
                 made = _joined(product, node, new)
             for old, value in zip(node.outputs, made, strict=True):
@@ -105,4 +105,4 @@ def _joined(product: Node, loop: Node, new: Mapping[Value, Value]) -> tuple[Valu
     turned = Graph(body.name, inputs, body.outputs)
     given = tuple([new.get(v, v) for v in (*product.inputs, *rest)])
     attrs = {**product.attrs, "body": turned, "folds": folds_of(loop)}
-    return record(tiled, given, attrs, loop)
+    return emit(tiled, given, attrs, loop)

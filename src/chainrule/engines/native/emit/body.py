@@ -15,7 +15,6 @@ from llvmlite import ir
 
 from chainrule.engines.memory_plan import MemoryPlan, make_plan
 from chainrule.engines.native.emit.entry_points import REPORT, FunctionBuilder
-from chainrule.engines.native.loops.folding import fold_kernel
 from chainrule.engines.native.loops.kernels import (
     Body,
     Operand,
@@ -32,10 +31,11 @@ from chainrule.engines.native.loops.nests import (
     operand,
     quotient,
 )
+from chainrule.engines.native.loops.partial_reductions import fold_kernel
 from chainrule.engines.native.loops.reductions import accumulators
 from chainrule.engines.native.loops.transposing import crossing, transposing_kernel
 from chainrule.engines.native.math.scalar import I64, checked
-from chainrule.engines.refusal import Condition
+from chainrule.engines.runtime_checks import Condition
 from chainrule.engines.schedule.alignment import aligned
 from chainrule.engines.schedule.assign_layouts import Layouts
 from chainrule.engines.schedule.layout import StridedView
@@ -44,10 +44,10 @@ from chainrule.engines.schedule.sharing import (
     ONE,
     OWN,
     Access,
-    Key,
-    Share,
-    key_of,
-    share_of,
+    AccessPattern,
+    Partition,
+    partition_of,
+    pattern_of,
 )
 from chainrule.graph.node import Node, Value
 from chainrule.graph.program import Entry
@@ -75,14 +75,14 @@ class BodyBuilder:
         code: FunctionBuilder,
         plan: MemoryPlan,
         layouts: Layouts,
-        shares: Mapping[Node, Share | None],
+        partitions: Mapping[Node, Partition | None],
         arena_space: Any,
         own: Set[Node] = frozenset(),
     ) -> None:
         self.code, self.plan, self.layouts = code, plan, layouts
-        self.shares, self.arena_space, self.own = shares, arena_space, own
-        self.share: Share | None = None
-        self._owners: dict[Any, Key] = {}
+        self.partitions, self.arena_space, self.own = partitions, arena_space, own
+        self.partition: Partition | None = None
+        self._owners: dict[Any, AccessPattern] = {}
         self.pointers: dict[Value, Callable[[], Any]] = {}
         self.resources: dict[Value, tuple[Any, int, int]] = {}
 
@@ -145,30 +145,30 @@ class BodyBuilder:
 
     # -- how threads divide values -------------------------------------------------
 
-    def share_for(self, value: Value) -> Share | None:
+    def partition_for(self, value: Value) -> Partition | None:
         """Return the division among threads of a value of the current node."""
-        share, shape = self.share, value.shape
-        if share is None or not shape:
+        partition, shape = self.partition, value.shape
+        if partition is None or not shape:
             return None
-        axis = share.axis
-        if axis < len(shape) and shape[axis] == share.granule * share.units:
-            return share
+        axis = partition.axis
+        if axis < len(shape) and shape[axis] == partition.unit_size * partition.units:
+            return partition
         return self._by_rows(value)
 
-    def _by_rows(self, value: Value) -> Share:
+    def _by_rows(self, value: Value) -> Partition:
         width, rows = self.view(value).blocking, value.shape[0]
         if not width:
-            return Share(0, 1, rows)
+            return Partition(0, 1, rows)
         assert isinstance(rows, int)
-        return Share(0, width, rows // width)
+        return Partition(0, width, rows // width)
 
-    def share_like(self, value: Value) -> Share | None:
+    def share_like(self, value: Value) -> Partition | None:
         """Return the division among threads of a copy: like the value's, or by rows."""
         view = self.view(value)
         owner = self._owners.get(self.resources[view.root])
-        share = share_of(view, owner, value.dtype.itemsize)
+        partition = partition_of(view, owner, value.dtype.itemsize)
         alone = owner == ONE or self.bytes_of(value) <= COPIED_ALONE
-        return share or (None if alone or not value.shape else self._by_rows(value))
+        return partition or (None if alone or not value.shape else self._by_rows(value))
 
     def part(self, value: Value, each: Dim = 1) -> Part:
         """Return the division among threads of a loop over a value's first axis.
@@ -177,12 +177,14 @@ class BodyBuilder:
             value: what the node makes.
             each: iterations for an index of that axis.
         """
-        share = self.share_for(value)
-        if share is None:
+        partition = self.partition_for(value)
+        if partition is None:
             return Part(value.shape[0] if value.shape else 1, each, single=True)
-        return Part(share.units, each * share.granule)
+        return Part(partition.units, each * partition.unit_size)
 
-    def access(self, value: Value, key: Key, *, write: bool = False) -> Access:
+    def access(
+        self, value: Value, key: AccessPattern, *, write: bool = False
+    ) -> Access:
         """Return a record of an access to the memory of a value."""
         resource = self.resources[self.view(value).root]
         if resource[0][0] == OWN:
@@ -194,11 +196,11 @@ class BodyBuilder:
         return Access(*resource, write, key)
 
     def divided(
-        self, value: Value, share: Share | None, *, write: bool = False
+        self, value: Value, partition: Partition | None, *, write: bool = False
     ) -> Access:
         """Return an access in which each thread uses its share; None: thread 0 only."""
         space, low, _ = self.resources[self.view(value).root]
-        key = key_of(self.view(value), share, value.dtype.itemsize, space, low)
+        key = pattern_of(self.view(value), partition, value.dtype.itemsize, space, low)
         return self.access(value, key, write=write)
 
     def accesses(self, node: Node) -> list[Access]:
@@ -206,17 +208,17 @@ class BodyBuilder:
         found: list[Access] = []
         for value in node.outputs:
             assert value is not None
-            found.append(self.divided(value, self.share_for(value), write=True))
+            found.append(self.divided(value, self.partition_for(value), write=True))
         for i, value in enumerate(node.inputs):
-            share = self.share
-            if share is None:
+            partition = self.partition
+            if partition is None:
                 found.append(self.access(value, ONE))
                 continue
             axes = aligned(node, i)
-            if share.axis not in axes:
+            if partition.axis not in axes:
                 found.append(self.access(value, None))
                 continue
-            mine = replace(share, axis=axes.index(share.axis))
+            mine = replace(partition, axis=axes.index(partition.axis))
             found.append(self.divided(value, mine))
         return found
 
@@ -232,8 +234,8 @@ class BodyBuilder:
     ) -> None:
         """Emit a loop over the elements of the outputs; see ``Kernels.map``."""
         operands = [*outs, *ins]
-        share = self.share_for(outs[0][0])
-        part, loops = self._loops([view for _, view in operands], share)
+        partition = self.partition_for(outs[0][0])
+        part, loops = self._loops([view for _, view in operands], partition)
         if any(size == 0 for size, _ in loops[0]):
             return
         loops, cut = in_tiles(loops, fixed=0 if part.single else 1)
@@ -254,7 +256,7 @@ class BodyBuilder:
             described[len(outs) :],
             body,
         )
-        self._touch(operands, share, writes=len(outs))
+        self._touch(operands, partition, writes=len(outs))
         pointers = [self.pointer(v) for v, _ in operands]
         numbers = [*(self.code.dim(s) for s in sizes), *strides]
         if not cut:
@@ -285,7 +287,7 @@ class BodyBuilder:
         rows = order.shape[0]
         assert isinstance(units, int)
         assert isinstance(rows, int)
-        share = self.share and Share(0, rows // units, units)
+        partition = self.partition and Partition(0, rows // units, units)
         across: list[Dim] = []
         inner: Loops = []
         for _, view in operands:
@@ -312,12 +314,12 @@ class BodyBuilder:
             body,
             accumulators(order.blocking),
         )
-        made = share and Share(0, 1, units)
+        made = partition and Partition(0, 1, units)
         added = [self.divided(value, made, write=True) for value, _ in sums]
-        self._touch(operands, share, writes=len(outs), further=added)
+        self._touch(operands, partition, writes=len(outs), further=added)
         pointers = [self.pointer(v) for v, _ in (*outs, *sums, *ins)]
         numbers = [self.code.dim(size) for size, _ in inner[0]]
-        part = Part(units, single=share is None)
+        part = Part(units, single=partition is None)
         self.code.call(function, [*pointers, *numbers, *strides], part)
 
     def copy(self, source: Value, target: Value) -> None:
@@ -325,8 +327,8 @@ class BodyBuilder:
         operands = [(target, self.view(target)), (source, self.view(source))]
         if self._same_memory(*operands):
             return
-        share = self.share_for(target)
-        part, loops = self._loops([view for _, view in operands], share)
+        partition = self.partition_for(target)
+        part, loops = self._loops([view for _, view in operands], partition)
         loops = crossing(loops, target.dtype, fixed=0 if part.single else 1)
         if loops is None:
             body: Body = lambda b, values, indices: values  # noqa: E731
@@ -339,7 +341,7 @@ class BodyBuilder:
             [step for _, step in mine] for mine in loops
         ]
         function = transposing_kernel(self.code.kernels, target.dtype, len(outer))
-        self._touch(operands, share, writes=1)
+        self._touch(operands, partition, writes=1)
         dims = [*outer, *out_steps, *x_steps, columns, rows, out_step, x_step]
         pointers = [self.pointer(value) for value, _ in operands]
         numbers = [self.code.dim(d) for d in dims]
@@ -355,7 +357,7 @@ class BodyBuilder:
         )
 
     def _loops(
-        self, views: Sequence[StridedView], share: Share | None
+        self, views: Sequence[StridedView], partition: Partition | None
     ) -> tuple[Part, Loops]:
         """Return loops over the elements of operands, divided and merged.
 
@@ -363,16 +365,16 @@ class BodyBuilder:
         """
         order = next((view for view in views if view.blocking), views[0])
         place = 0
-        if share is not None and not order.blocking:
-            place = order.axes.index(share.axis)
+        if partition is not None and not order.blocking:
+            place = order.axes.index(partition.axis)
         loops = [view.loops(order) for view in views]
-        part, loops = divided_loops(loops, share, place)
+        part, loops = divided_loops(loops, partition, place)
         return part, collapsed(loops)
 
     def _touch(
         self,
         operands: Sequence[tuple[Value, StridedView]],
-        share: Share | None,
+        partition: Partition | None,
         *,
         writes: int,
         further: Sequence[Access] = (),
@@ -380,8 +382,8 @@ class BodyBuilder:
         """Declare the memory accesses of a loop, which writes the first operands."""
         accesses = [
             self.access(value, None, write=i < writes)
-            if share is not None and not view.shape
-            else self.divided(value, share, write=i < writes)
+            if partition is not None and not view.shape
+            else self.divided(value, partition, write=i < writes)
             for i, (value, view) in enumerate(operands)
         ]
         self.code.touch([*accesses, *further])
@@ -401,7 +403,7 @@ class BodyBuilder:
     def _run(self, nodes: Sequence[Node]) -> None:
         for node in nodes:
             self.bind_outputs(node)
-            self.share = self.shares.get(node)
+            self.partition = self.partitions.get(node)
             self.code.everyone = node in self.own
             if not node.primitive.view or node.primitive is require:
                 with self.code.clocked(node), self._reporting(node):

@@ -186,7 +186,7 @@ class FunctionBuilder:
         """The address of the word that reports failed conditions."""
         return self.address("status")
 
-    def look(self, leave: Callable[[], None]) -> None:
+    def commit(self, leave: Callable[[], None]) -> None:
         """Emit a check that calls ``leave`` and returns if an error was reported."""
         self.touch([replace(REPORT, write=False, key=None)])
         b = self.b
@@ -307,7 +307,7 @@ class FunctionBuilder:
             if head.open:
                 head.accesses += accesses
 
-    def share(self, part: Part) -> tuple[Any, Any]:
+    def partition(self, part: Part) -> tuple[Any, Any]:
         """Emit (begin, end) of this thread's iterations."""
         key = f"share {part.units!r} {part.scale!r}"
         if key not in self._known:
@@ -337,7 +337,7 @@ class FunctionBuilder:
                 total = times(b, self.dim(part.units), self.dim(part.scale))
                 b.call(function, [*arguments, I64(0), total])
         else:
-            b.call(function, [*arguments, *self.share(part)])
+            b.call(function, [*arguments, *self.partition(part)])
 
     @contextmanager
     def one_thread(self) -> Generator[None]:

@@ -94,10 +94,10 @@ def walk(
     total = rank * (1 + len(steps)) + len(numbers) + 2
     full = (label, *key, rank, tuple(dtypes))
     function = code.kernels.once(full, label, len(steps) + 1, total, emit)
-    share = builder.share
+    partition = builder.partition
     part = Part(sizes[0], single=True)
-    if share is not None:
-        part = Part(share.units, share.granule)
+    if partition is not None:
+        part = Part(partition.units, partition.unit_size)
     accesses = builder.accesses(node)
     pointers = [builder.pointer(value) for value, _, _ in operands]
     if memory is not None:

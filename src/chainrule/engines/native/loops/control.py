@@ -12,9 +12,9 @@ from typing import Any
 
 from chainrule.engines.memory_plan import MemoryPlan
 from chainrule.engines.native.emit.body import BodyBuilder, plan_memory
-from chainrule.engines.native.loops.divide import divides
 from chainrule.engines.native.loops.kernels import for_loop
 from chainrule.engines.native.loops.loop_nodes import advanced
+from chainrule.engines.native.loops.work_splitting import divides
 from chainrule.engines.native.math.scalar import I64, load
 from chainrule.engines.schedule.assign_layouts import (
     Layouts,
@@ -111,7 +111,7 @@ def scan(builder: BodyBuilder, node: Node) -> None:
     fixed = constants + carries
     outputs = [v for v in node.outputs if v is not None]
     for source, held in zip(node.inputs[constants:fixed], outputs):
-        builder.share = builder.share_like(source)
+        builder.partition = builder.share_like(source)
         builder.copy(source, held)
     plan, layouts, schedule = scan_plan(node, code.largest, code.scratch)
     length = node.attrs["length"]
@@ -120,7 +120,7 @@ def scan(builder: BodyBuilder, node: Node) -> None:
     base, low, _ = builder.arena_space
     offset = builder.plan.scratch.get(node, 0)
     space = (base, low + offset, 0)
-    inner = BodyBuilder(code, plan, layouts, schedule.shares, space, schedule.own)
+    inner = BodyBuilder(code, plan, layouts, schedule.partitions, space, schedule.own)
     entry = plan.entry
     graph = entry.graph
     sequences = node.inputs[fixed:]
@@ -165,10 +165,10 @@ def scan(builder: BodyBuilder, node: Node) -> None:
             layouts.known[row] = layouts.own(row)
             start = partial(_entry_of, builder, outer, size_of(row.shape), loop)
             inner.bind(row, start, builder.resources[builder.view(outer).root])
-            inner.share = inner.share_like(value)
+            inner.partition = inner.share_like(value)
             inner.copy(value, row)
         for value, name in plan.copies:
-            inner.share = inner.share_like(value)
+            inner.partition = inner.share_like(value)
             inner.copy(value, states[name])
 
 
@@ -226,7 +226,7 @@ def cond(builder: BodyBuilder, node: Node) -> None:
             with branch:
                 space = (base, low + offset, 0)
                 inner = BodyBuilder(
-                    code, plan, layouts, schedule.shares, space, schedule.own
+                    code, plan, layouts, schedule.partitions, space, schedule.own
                 )
                 graph = plan.entry.graph
                 for value, outer in zip(graph.inputs, operands, strict=True):
@@ -241,6 +241,6 @@ def cond(builder: BodyBuilder, node: Node) -> None:
                     layouts.known[made] = layouts.own(made)
                     resource = builder.resources[builder.view(outer).root]
                     inner.bind(made, partial(builder.pointer, outer), resource)
-                    inner.share = inner.share_like(value)
+                    inner.partition = inner.share_like(value)
                     inner.copy(value, made)
                 code.barrier()

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from chainrule.engines.native.loops.kernels import Operand
-from chainrule.engines.schedule.sharing import Share
+from chainrule.engines.schedule.sharing import Partition
 from chainrule.graph.node import Value
 from chainrule.graph.types import Dim, SymbolicDim
 
@@ -37,18 +37,20 @@ def operand(value: Value, steps: Sequence[Dim], *, fixed: bool) -> Operand:
     return Operand(value.dtype, inner, fixed and all(s == 0 for s in steps))
 
 
-def divided_loops(loops: Loops, share: Share | None, place: int) -> tuple[Part, Loops]:
+def divided_loops(
+    loops: Loops, partition: Partition | None, place: int
+) -> tuple[Part, Loops]:
     """Return nested loops with loop ``place``, which threads divide, outermost."""
-    if share is None or not loops[0]:
+    if partition is None or not loops[0]:
         return Part(1, single=True), [mine or ((1, 0),) for mine in loops]
-    part = Part(share.units)
+    part = Part(partition.units)
     if all(size == 1 for size, _ in loops[0][:place]):
         return part, [mine[place:] for mine in loops]
     turned: Loops = []
     for mine in loops:
         step = mine[place][1]
-        across = (share.units, step * share.granule)
-        within = (share.granule, step)
+        across = (partition.units, step * partition.unit_size)
+        within = (partition.unit_size, step)
         turned.append((across, *mine[:place], within, *mine[place + 1 :]))
     return part, turned
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from llvmlite import ir
 
-from chainrule.engines.native.math import angles, division, mathlib, power
+from chainrule.engines.native.math import angles, integer_quotients, mathlib, power
 from chainrule.graph.node import Node
 from chainrule.graph.primitive import Primitive
 from chainrule.graph.types import DType
@@ -192,7 +192,7 @@ def _copysign(b: ir.IRBuilder, node: Node, x: Any, sign: Any) -> Any:
 def _pow(b: ir.IRBuilder, node: Node, x: Any, p: Any) -> Any:
     if _kind(node).is_float:
         return power.pow_(b, x, p)
-    return division.whole_power(b, _kind(node), x, p)
+    return integer_quotients.whole_power(b, _kind(node), x, p)
 
 
 def _shift_left(b: ir.IRBuilder, node: Node, x: Any, bits: Any) -> Any:
@@ -239,15 +239,17 @@ SCALAR: dict[Primitive, Emit] = {
     elementwise.floor: _intrinsic("llvm.floor"),
     elementwise.round_: _intrinsic("llvm.rint"),
     elementwise.copysign: _copysign,
-    elementwise.nextafter: lambda b, node, x, y: division.next_after(b, x, y),
+    elementwise.nextafter: lambda b, node, x, y: integer_quotients.next_after(b, x, y),
     elementwise.pow_: _pow,
     trigonometry.sin: lambda b, node, x: angles.sin(b, x),
     trigonometry.cos: lambda b, node, x: angles.cos(b, x),
     trigonometry.atan2: lambda b, node, y, x: angles.atan2(b, y, x),
-    integers.floor_divide: lambda b, node, x, y: division.divided(b, _kind(node), x, y)[
-        0
-    ],
-    integers.remainder: lambda b, node, x, y: division.divided(b, _kind(node), x, y)[1],
+    integers.floor_divide: lambda b, node, x, y: integer_quotients.divided(
+        b, _kind(node), x, y
+    )[0],
+    integers.remainder: lambda b, node, x, y: integer_quotients.divided(
+        b, _kind(node), x, y
+    )[1],
     integers.bitwise_and: lambda b, node, x, y: b.and_(x, y),
     integers.bitwise_or: lambda b, node, x, y: b.or_(x, y),
     integers.bitwise_xor: lambda b, node, x, y: b.xor(x, y),

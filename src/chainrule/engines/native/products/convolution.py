@@ -353,8 +353,8 @@ class _Emitter:
         """Emit a forward convolution; threads divide the images."""
         builder, code, g = self.builder, self.code, self.g
         axis = self.d.out.index(g.plan.images)
-        share = builder.share_for(self.out)
-        assert share is None or share.axis == axis
+        partition = builder.partition_for(self.out)
+        assert partition is None or partition.axis == axis
         code.touch(builder.accesses(self.node))
         product = self._product(accumulate=False)
         kernel = self._pointer(self.kernel, self.d.rhs)
@@ -366,11 +366,11 @@ class _Emitter:
                 to = self._moved(self.out, self.d.out, n)
                 product(there, kernel, to, I64(0), I64(len(g.rows)))
 
-        if share is None:
+        if partition is None:
             with code.one_thread():
                 run(I64(0), code.dim(g.images))
         else:
-            run(*code.share(Part(share.units, share.granule)))
+            run(*code.partition(Part(partition.units, partition.unit_size)))
 
     def _prepared(self) -> Any:
         """Emit a thread's buffer for one image, filled with zeros; None if unused."""
@@ -430,7 +430,7 @@ class _Emitter:
         key = ("rows", rows, step, space, low) if g.groups == 1 else None
         written = builder.access(self.out, key, write=True)
         code.touch([*reads, written])
-        begin, end = code.share(Part(rows))
+        begin, end = code.partition(Part(rows))
         image = self._prepared()
         product = self._product(accumulate=True)
         out = self._pointer(self.out, self.d.out)

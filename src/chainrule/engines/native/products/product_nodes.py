@@ -61,12 +61,12 @@ def _nested(builder: BodyBuilder, node: Node, nest: Nest) -> None:
     first, extra = kernel(builder, matrices)
     outer, total = list(nest.outer), size_of(tuple(sizes[c] for c in nest.outer))
     further = size_of(tuple(sizes[c] for c in nest.inner))
-    share = builder.share_for(out)
+    partition = builder.partition_for(out)
     part = Part(total, single=True)
-    by_rows = share is not None and not nest.outer
-    if share is not None:
+    by_rows = partition is not None and not nest.outer
+    if partition is not None:
         within = 1 if by_rows else size_of(tuple(sizes[c] for c in nest.outer[1:]))
-        part = Part(share.units, within * share.granule)
+        part = Part(partition.units, within * partition.unit_size)
     code.touch(builder.accesses(node))
     starts = [builder.pointer(v) for v in values]
 
@@ -101,9 +101,9 @@ def _nested(builder: BodyBuilder, node: Node, nest: Nest) -> None:
         with code.one_thread():
             products(I64(0), every, I64(0), all_rows)
     elif by_rows:
-        products(I64(0), every, *code.share(part))
+        products(I64(0), every, *code.partition(part))
     else:
-        products(*code.share(part), I64(0), all_rows)
+        products(*code.partition(part), I64(0), all_rows)
 
 
 def product(builder: BodyBuilder, node: Node) -> None:
@@ -156,11 +156,11 @@ def product(builder: BodyBuilder, node: Node) -> None:
     # How far apart blocks are: in B and in C each by its own layout.
     b_step: Dim = depth * width if pb.blocking else width
     c_step: Dim = rows * width if target.blocking else width
-    share = builder.share_for(out)
+    partition = builder.partition_for(out)
     part, by_blocks = Part(rows, single=True), False
-    if share is not None:
-        by_blocks = d.out[share.axis] == simple.v
-        part = Part(share.units, 1 if by_blocks else share.granule)
+    if partition is not None:
+        by_blocks = d.out[partition.axis] == simple.v
+        part = Part(partition.units, 1 if by_blocks else partition.unit_size)
     code.touch(builder.accesses(node))
     tiles = Product(builder, matrices)
 
@@ -174,9 +174,9 @@ def product(builder: BodyBuilder, node: Node) -> None:
         with code.one_thread():
             blocked(I64(0), I64(count), I64(0), code.dim(rows))
     elif by_blocks:
-        blocked(*code.share(part), I64(0), code.dim(rows))
+        blocked(*code.partition(part), I64(0), code.dim(rows))
     else:
-        blocked(I64(0), I64(count), *code.share(part))
+        blocked(I64(0), I64(count), *code.partition(part))
 
 
 def tiled_product(builder: BodyBuilder, node: Node) -> None:
@@ -213,7 +213,7 @@ def tiled_product(builder: BodyBuilder, node: Node) -> None:
         for i, added in enumerate(epilogue.folds)
         if added
     }
-    share = builder.share_for(outs[0])
+    partition = builder.partition_for(outs[0])
     units = max(folds) or columns // width
     blocks = columns // width // units
     code.touch(builder.accesses(node))
@@ -247,11 +247,11 @@ def tiled_product(builder: BodyBuilder, node: Node) -> None:
         with loop_nodes.for_loop(emit, first, last, "unit") as u:
             unit(u)
 
-    if share is None:
+    if partition is None:
         with code.one_thread():
             each(I64(0), I64(units))
     else:
-        each(*code.share(Part(units)))
+        each(*code.partition(Part(units)))
 
 
 def _whole_product(
@@ -262,8 +262,8 @@ def _whole_product(
 ) -> None:
     """Emit a product without blocks; threads divide its rows or columns."""
     out = values[2]
-    code, share = builder.code, builder.share_for(out)
-    by_columns = share is not None and share.axis == len(out.shape) - 1
+    code, partition = builder.code, builder.partition_for(out)
+    by_columns = partition is not None and partition.axis == len(out.shape) - 1
     tiles = Product(builder, replace(matrices, width=None) if by_columns else matrices)
     code.touch(builder.accesses(node))
     at_a, at_b, at_c = (builder.pointer(v) for v in values)
@@ -272,11 +272,11 @@ def _whole_product(
     def call(low: Any, high: Any, left: Any, right: Any) -> None:
         tiles.call(at_a, at_b, at_c, low, high, left, right)
 
-    if share is None:
+    if partition is None:
         with code.one_thread():
             call(I64(0), rows, I64(0), columns)
         return
-    mine = code.share(Part(share.units, share.granule))
+    mine = code.partition(Part(partition.units, partition.unit_size))
     if by_columns:
         call(I64(0), rows, *mine)
     else:

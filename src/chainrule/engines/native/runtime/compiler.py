@@ -19,8 +19,8 @@ from chainrule.engines.native.emit.entry_points import (
     as_written,
 )
 from chainrule.engines.native.emit.lower import lower, scratch_bytes
-from chainrule.engines.native.loops.divide import divides, passes_on
 from chainrule.engines.native.loops.kernels import Kernels, for_loop, remember, times
+from chainrule.engines.native.loops.work_splitting import divides, passes_on
 from chainrule.engines.native.math.scalar import I8, I32, I64, POINTER
 from chainrule.engines.native.runtime import jit
 from chainrule.engines.native.runtime.code import Code, link_kernels
@@ -28,7 +28,7 @@ from chainrule.engines.native.runtime.thread_pool import (
     emit_flush_denormals,
     emit_restore_denormals,
 )
-from chainrule.engines.refusal import ahead
+from chainrule.engines.runtime_checks import ahead
 from chainrule.engines.schedule.assign_layouts import assign_layouts, laid_out
 from chainrule.engines.schedule.layout import blocked_values, choose_blocked
 from chainrule.engines.schedule.machine import machine
@@ -111,7 +111,7 @@ def emitted(
     cost = machine(available_cores())
     first = ahead(entry.graph) if entry.replaces else frozenset[Node]()
     schedule = ordered(entry, views, largest, cost, divides(views), first)
-    entry, shares, own = schedule.entry, schedule.shares, schedule.own
+    entry, partitions, own = schedule.entry, schedule.partitions, schedule.own
     layouts = laid_out(entry.graph, blocked_values(entry, blocked))
     plan = plan_memory(
         entry, layouts, largest, lambda node: scratch_bytes(node, largest)
@@ -142,7 +142,7 @@ def emitted(
     counters = b.alloca(ir.ArrayType(I64, _loops(entry.graph)))
     counters.type = POINTER
     code.begin(b, function.args, counters)
-    builder = BodyBuilder(code, plan, layouts, shares, ("arena", 0, 0), own)
+    builder = BodyBuilder(code, plan, layouts, partitions, ("arena", 0, 0), own)
     graph = entry.graph
     for value, name in plan.state_of.items():
         builder.bind(
@@ -159,22 +159,22 @@ def emitted(
             if value.name in entry.each:
                 at = partial(_row, code, f"input/{value.name}", value, loop)
             builder.bind(value, at, (("input", value.name), 0, 1))
-        builder.run(graph.nodes[: plan.look])
+        builder.run(graph.nodes[: plan.commit])
         for condition in plan.checks:
             builder.check(condition)
-        if plan.look:
-            code.look(lambda: emit_restore_denormals(b, saved))
-        builder.run(graph.nodes[plan.look :])
+        if plan.commit:
+            code.commit(lambda: emit_restore_denormals(b, saved))
+        builder.run(graph.nodes[plan.commit :])
         for i, value in enumerate(graph.outputs[: entry.outputs]):
             out = Value(None, value.shape, value.dtype)
             layouts.known[out] = layouts.own(out)
             at = partial(_row, code, f"output/{i}", value, loop)
             builder.bind(out, at, (("output", i), 0, 1))
-            builder.share = builder.share_like(value)
+            builder.partition = builder.share_like(value)
             builder.copy(value, out)
         held = dict(zip(entry.state, graph.inputs[len(entry.inputs) :]))
         for value, name in plan.copies:
-            builder.share = builder.share_like(value)
+            builder.partition = builder.share_like(value)
             builder.copy(value, held[name])
         code.count_step()
     emit_restore_denormals(b, saved)

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from chainrule.engines import Buffer, on_host
-from chainrule.engines.garbage import kept
+from chainrule.engines.garbage import gc_paused
 from chainrule.engines.native.runtime import jit
 from chainrule.engines.native.runtime.code import (
     Code,
@@ -166,7 +166,7 @@ class NativeExecutable:
             for name, compiled in self._compiled.items()
         }
 
-    @kept()
+    @gc_paused()
     def emitted(
         self, entry: str, largest: Sizes, clock: Clock | None = None
     ) -> Emitted:
@@ -238,7 +238,7 @@ class _Compiled:
     ``emitted``: as this text, instead of the usual one, which may be kept already.
     """
 
-    @kept()
+    @gc_paused()
     def __init__(
         self,
         entry: Entry,

@@ -11,7 +11,7 @@ import numpy as np
 
 from chainrule.engines import Buffer
 from chainrule.engines.native.emit.entry_points import Clock
-from chainrule.engines.native.runtime.roof import roof
+from chainrule.engines.native.runtime.roofline import roof
 from chainrule.engines.schedule.profile import Profile
 from chainrule.engines.schedule.schedule import Schedule
 from chainrule.engines.threads import available_cores

@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from chainrule.engines.schedule.maps import loop_body, region_loop
-from chainrule.graph.build import record, tracing
+from chainrule.graph.build import emit, tracing
 from chainrule.graph.declare import Operation
 from chainrule.graph.graph import Graph, users
 from chainrule.graph.node import Array, Node, Value
@@ -130,7 +130,7 @@ def _record_together(nodes: Sequence[Node], new: dict[Value, Value]) -> None:
     first, last = nodes[0], nodes[-1]
     inputs = tuple([v for node in nodes for v in node.inputs])
     attrs = {"region": first.primitive.name, "members": len(nodes), **first.attrs}
-    made = record(together, inputs, attrs, last)
+    made = emit(together, inputs, attrs, last)
     new.update(zip([v for node in nodes for v in node.outputs if v], made, strict=True))
 
 

@@ -1,8 +1,8 @@
 """Checks of run-time errors (such as bad indices) before state is overwritten.
 
 An error at run time leaves the state as it was before the step. So state is written in
-place only after the *look*, the check for errors after which no error can occur. New
-state that is computed before it is copied at the end of the step.
+place only after the *commit point*: all checks are before it. New state that is
+computed earlier is copied at the end of the step.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def _fulfilled(condition: Condition) -> bool:
     return isinstance(rows, int) and bool(((numbers >= 0) & (numbers < rows)).all())
 
 
-def place_look(
+def place_commit(
     nodes: Sequence[Node], writes: Sequence[int]
 ) -> tuple[int, list[Condition]]:
     """Return the position of the error check, and conditions to check there.
@@ -74,7 +74,7 @@ def place_look(
         writes: the indices of those that might write new state over the old one.
 
     Returns:
-        the index of the node before which to look (0: nothing refuses; their number:
+        the index of the node before which to check (0: nothing refuses; their number:
         at the end), and what is checked there.
     """
     made = {v: i for i, node in enumerate(nodes) for v in node.outputs}
@@ -97,8 +97,8 @@ def place_look(
     last = found[-1][0] + 1
     sooner = [i for i in writes if ready <= i < last]
     later = [i for i in writes if i >= last]
-    look = min(sooner or later, default=len(nodes))
-    return look, [condition for i, condition in found if i >= look]
+    commit = min(sooner or later, default=len(nodes))
+    return commit, [condition for i, condition in found if i >= commit]
 
 
 def _root(value: Value) -> Value:

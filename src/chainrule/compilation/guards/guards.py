@@ -1,8 +1,8 @@
-"""Snapshots of a function's environment at its trace, compared at every call.
+"""Guards: what a function found outside at its trace, compared at every call.
 
 Tensors from outside are state of a compiled function and may change. Everything else
 that its Python read while it was traced (numbers in closures, globals and attributes,
-NumPy arrays, lists, the objects themselves) is frozen in its graph. A :class:`Snapshot`
+NumPy arrays, lists, the objects themselves) is frozen in its graph. A :class:`Guards`
 remembers what it was: where it has changed since, the function is traced anew, and a
 function that changes it while it is traced is refused.
 
@@ -15,10 +15,12 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import numpy as np
 
+from chainrule.compilation.guards.dependencies import DependencyScan
 from chainrule.compilation.guards.fingerprints import (
     ATOMS,
     CONTAINERS,
@@ -27,8 +29,7 @@ from chainrule.compilation.guards.fingerprints import (
     Paths,
     fingerprint,
 )
-from chainrule.compilation.guards.places import Number, Place, of_attribute
-from chainrule.compilation.guards.surroundings import Surroundings
+from chainrule.compilation.guards.sources import Number, Source, attribute_source
 from chainrule.errors import ArgumentError
 from chainrule.tensor import Tensor
 from chainrule.text import _
@@ -38,8 +39,8 @@ from chainrule.util.pytree import flatten
 FLOATS = (float, np.floating)
 
 
-class _Watched:
-    """The item that a place held at the trace, with its fingerprint.
+class Guard:
+    """The item that a source held at the trace, with its fingerprint.
 
     Attributes:
         get: gives what stands there now.
@@ -48,15 +49,15 @@ class _Watched:
         free: paths to numbers in it that are inputs of the graph.
     """
 
-    __slots__ = ("free", "get", "item", "place", "print")
+    __slots__ = ("free", "get", "item", "print", "source")
 
-    def __init__(self, place: Place, free: Paths, keep: list[Any]) -> None:
-        self.place, self.get, self.free = place, place.get, free
-        self.item = item = place.get()
+    def __init__(self, source: Source, free: Paths, keep: list[Any]) -> None:
+        self.source, self.get, self.free = source, source.get, free
+        self.item = item = source.get()
         atom = isinstance(item, ATOMS)
         self.print = None if atom else fingerprint(item, free, keep=keep)
 
-    def is_still(self, now: Any) -> bool:
+    def holds_for(self, now: Any) -> bool:
         """Return whether ``now`` equals the item at the trace."""
         if now is self.item and (self.print is None or type(self.print) is int):
             return True
@@ -68,39 +69,39 @@ class _Watched:
 
     def floats(self) -> Iterator[Number]:
         """Yield the floats whose values, but not types, changed since the trace."""
-        if self.place.put is not None:
+        if self.source.put is not None:
             before = fingerprint(self.item) if self.print is None else self.print
-            yield from _floats(self.place, before, self.get(), ())
+            yield from _floats(self.source, before, self.get(), ())
 
 
-def _floats(place: Place, before: Any, now: Any, path: tuple[Any, ...]) -> Any:
+def _floats(source: Source, before: Any, now: Any, path: tuple[Any, ...]) -> Any:
     kind = type(now)
     if type(before) is not tuple or before[0] is not kind or before[1] == "any":
         return
     if isinstance(now, FLOATS):
         if fingerprint(now) != before:
-            yield Number(place, path, kind)
+            yield Number(source, path, kind)
     elif isinstance(now, dict) and len(before) == 2:
         for (key, old), (k, item) in zip(before[1], now.items()):
             if key == fingerprint(k):
-                yield from _floats(place, old, item, (*path, k))
+                yield from _floats(source, old, item, (*path, k))
     elif isinstance(now, CONTAINERS) and type(before[1]) is tuple:
         for i, (old, item) in enumerate(zip(before[1], now)):
-            yield from _floats(place, old, item, (*path, i))
+            yield from _floats(source, old, item, (*path, i))
 
 
-class Attributes:
-    """A snapshot of a module's attributes, taken at its call within a trace."""
+class ModuleGuards:
+    """Guards of a module's attributes, as they were at its call within a trace."""
 
     def __init__(self, module: Any, free: Mapping[Any, Paths]) -> None:
         self.module, self._kept = module, list[Any]()
         kind = type(module).__name__
-        self.items: dict[str, _Watched] = {}
+        self.items: dict[str, Guard] = {}
         for key in vars(module):
             if key != "training":
-                place = of_attribute(f"{kind}.{key}", module, key)
-                paths = free.get(place.key, NOWHERE)
-                self.items[key] = _Watched(place, paths, self._kept)
+                source = attribute_source(f"{kind}.{key}", module, key)
+                paths = free.get(source.key, NOWHERE)
+                self.items[key] = Guard(source, paths, self._kept)
 
     def changed(self) -> bool:
         """Return whether an attribute has changed, been added or been removed."""
@@ -109,16 +110,16 @@ class Attributes:
             return True
         return any(True for __ in self.changes())
 
-    def changes(self) -> Iterator[_Watched]:
+    def changes(self) -> Iterator[Guard]:
         """Yield the attributes that have changed."""
         now = vars(self.module)
-        for key, watched in self.items.items():
-            if () not in watched.free and not watched.is_still(now.get(key, MISSING)):
-                yield watched
+        for key, guard in self.items.items():
+            if () not in guard.free and not guard.holds_for(now.get(key, MISSING)):
+                yield guard
 
 
-class Snapshot:
-    """A snapshot of a function's environment at its trace.
+class Guards:
+    """All guards of a function: what it found outside at its trace.
 
     Args:
         function: the function that is traced.
@@ -132,37 +133,45 @@ class Snapshot:
         arguments: Mapping[str, Any] | None = None,
         numbers: Sequence[Number] = (),
     ) -> None:
-        around = Surroundings(function, arguments or {})
+        self._scan = partial(DependencyScan, function, arguments or {})
+        around = self._scan()
         self._kept: list[Any] = []  # whose ids are compared stay alive
         self._numbers = [(number.get, number.kind) for number in numbers]
         self._free: dict[Any, Paths] = {}
         for number in numbers:
-            paths = self._free.get(number.place.key, NOWHERE)
-            self._free[number.place.key] = paths | {number.path}
-        watched = [
-            _Watched(place, self._free.get(place.key, NOWHERE), self._kept)
-            for place in around.found
-        ]
-        self._watched = [w for w in watched if () not in w.free]
-        self._looked_at = [(w.get, w.item, w.print, w) for w in self._watched]
+            paths = self._free.get(number.source.key, NOWHERE)
+            self._free[number.source.key] = paths | {number.path}
+        self._guards: list[Guard] = []
+        self._checks: list[tuple[Callable[[], Any], Any, Any, Guard]] = []
+        self._add(around.found)
         self._growing = [(name, held, len(held)) for name, held in around.growing]
         self._had = [frozenset(held) for __, held in around.growing]
         self._drawn = [
             (name, draws, fingerprint(draws())) for name, draws in around.draws
         ]
-        self.modules: list[Attributes] = []
+        self._caches = around.caches
+        self.modules: list[ModuleGuards] = []
+
+    def _add(self, sources: Iterable[Source]) -> None:
+        """Guard what stands at sources, but for the inputs of the graph."""
+        for source in sources:
+            free = self._free.get(source.key, NOWHERE)
+            if () not in free:
+                guard = Guard(source, free, self._kept)
+                self._guards.append(guard)
+                self._checks.append((guard.get, guard.item, guard.print, guard))
 
     def add_modules(self, modules: Iterable[Any]) -> None:
-        """Watch the attributes of modules that were called."""
-        self.modules += [Attributes(module, self._free) for module in modules]
+        """Guard the attributes of modules that were called."""
+        self.modules += [ModuleGuards(module, self._free) for module in modules]
 
     def holds(self) -> bool:
         """Return whether the environment is unchanged; modules are not compared."""
-        for get, item, print_, watched in self._looked_at:
+        for get, item, print_, guard in self._checks:
             now = get()
             if now is item and (print_ is None or type(print_) is int):
                 continue  # most are: this is a part of every call
-            if not watched.is_still(now):
+            if not guard.holds_for(now):
                 return False
         for __, held, count in self._growing:
             if len(held) != count:
@@ -172,11 +181,11 @@ class Snapshot:
                 return False
         return True
 
-    def changes(self) -> Iterator[_Watched]:
-        """Yield the places, module attributes included, that have changed."""
-        for watched in self._watched:
-            if not watched.is_still(watched.get()):
-                yield watched
+    def changes(self) -> Iterator[Guard]:
+        """Yield the guards, those of modules included, whose item has changed."""
+        for guard in self._guards:
+            if not guard.holds_for(guard.get()):
+                yield guard
         for module in self.modules:
             yield from module.changes()
 
@@ -185,9 +194,9 @@ class Snapshot:
 
         A cache may be filled: what was built with the empty one serves one call.
         """
-        for watched in self.changes():
-            if not _filled(watched, watched.get()):
-                raise changed(function, watched.place.name)
+        for guard in self.changes():
+            if not _filled(guard, guard.get()):
+                raise changed(function, guard.source.name)
         for (name, held, __), had in zip(self._growing, self._had):
             for key in held.keys() - had:
                 if _has_traced(held[key]):
@@ -208,6 +217,11 @@ class Snapshot:
                         "the number as an argument"
                     ),
                 )
+        if any(cache.cache_info().misses > n for cache, n in self._caches):
+            # What caches have got while tracing was not scanned before.
+            known = {guard.source.key for guard in self._guards}
+            found = self._scan().found
+            self._add(s for s in found if s.key not in known or s.key[1] == "cache")
 
 
 def changed(function: str, name: str) -> ArgumentError:
@@ -229,14 +243,14 @@ def changed(function: str, name: str) -> ArgumentError:
     )
 
 
-def _filled(watched: _Watched, now: Any) -> bool:
+def _filled(guard: Guard, now: Any) -> bool:
     """Return whether a change only fills an empty cache, or adds keys to a dict."""
-    item, print_ = watched.item, watched.print
+    item, print_ = guard.item, guard.print
     if item is None or item is MISSING:
         return not _has_traced(now)
     if not isinstance(now, dict) or now is not item or print_ is None:
         return False
-    before, made = print_[1], fingerprint(now, watched.free)[1]
+    before, made = print_[1], fingerprint(now, guard.free)[1]
     if not isinstance(before, tuple) or not isinstance(made, tuple):
         return False
     count = len(before)
@@ -252,7 +266,7 @@ def _has_traced(item: Any) -> bool:
 
 
 @contextmanager
-def standing_in(
+def substituted(
     function: str, numbers: Sequence[Number], others: Sequence[Any]
 ) -> Generator[None]:
     """Replace ``numbers`` by ``others`` within a block, and restore them after.

@@ -18,7 +18,7 @@ from chainrule.engines.schedule.layout import StridedView
 from chainrule.engines.schedule.machine import CACHE, machine
 from chainrule.engines.schedule.maps import folds_of, is_elementwise, loop_body, tiled
 from chainrule.engines.schedule.order import fold_share
-from chainrule.engines.schedule.sharing import Share
+from chainrule.engines.schedule.sharing import Partition
 from chainrule.engines.schedule.work import multiply_adds
 from chainrule.graph.node import Node, Value
 from chainrule.graph.types import Sizes, resolve
@@ -95,73 +95,77 @@ def passes_on(sizes: Sizes) -> Callable[[Node, Node], bool]:
     return can
 
 
-def divides(views: Mapping[Value, StridedView]) -> Callable[[Node, Share], bool]:
+def divides(views: Mapping[Value, StridedView]) -> Callable[[Node, Partition], bool]:
     """Return a test whether a node can be divided among threads by a share."""
 
-    def can(node: Node, share: Share) -> bool:
+    def can(node: Node, partition: Partition) -> bool:
         primitive = node.primitive
         if is_elementwise(node) or primitive is movement.copy:
-            return _elementwise(node, share)
+            return _elementwise(node, partition)
         if primitive in _REDUCTIONS:
-            return _reduction(node, share)
+            return _reduction(node, partition)
         if primitive is matmul.dot_general:
-            return _product(node, share)
+            return _product(node, partition)
         if primitive is tiled:
-            return _tiled(node, share)
+            return _tiled(node, partition)
         if primitive is conv.conv:
-            return _convolution(node, share)
+            return _convolution(node, partition)
         if primitive is movement.concatenate:
-            return share.axis == 0 and node.attrs["axis"] != 0
+            return partition.axis == 0 and node.attrs["axis"] != 0
         if primitive in _BESIDE_AXIS:  # the outermost loop is the first axis beside it
-            return share.axis == (0 if node.attrs["axis"] else 1)
-        return share.axis == 0 and primitive in _BY_ROWS
+            return partition.axis == (0 if node.attrs["axis"] else 1)
+        return partition.axis == 0 and primitive in _BY_ROWS
 
-    def _elementwise(node: Node, share: Share) -> bool:
+    def _elementwise(node: Node, partition: Partition) -> bool:
         if any(folds_of(node)):
-            return share == fold_share(node)
+            return partition == fold_share(node)
         out = node.outputs[0]
         assert out is not None
         strides = views[out].strides
-        fine = strides[share.axis] == 1 and share.granule < VECTOR
+        fine = strides[partition.axis] == 1 and partition.unit_size < VECTOR
         if fine and len([d for d in out.shape if d != 1]) > 1:
             return False  # threads would take turns within each cache line
         operands = (*node.inputs, *node.outputs)
         widths = {views[v].blocking for v in operands if v is not None} - {0}
-        return not widths or (share.axis == 0 and widths == {share.granule})
+        return not widths or (partition.axis == 0 and widths == {partition.unit_size})
 
-    def _reduction(node: Node, share: Share) -> bool:
+    def _reduction(node: Node, partition: Partition) -> bool:
         x = node.inputs[0]
         axes = node.attrs["axes"]
-        return share.axis == 0 and not views[x].blocking and len(axes) < len(x.shape)
+        return (
+            partition.axis == 0 and not views[x].blocking and len(axes) < len(x.shape)
+        )
 
-    def _convolution(node: Node, share: Share) -> bool:
+    def _convolution(node: Node, partition: Partition) -> bool:
         plan = as_convolution(node)
         if plan is None:
-            return share.axis == 0
+            return partition.axis == 0
         letters = parse_dims(node.attrs["dims"]).out
-        return plan.forward and letters[share.axis] == plan.images
+        return plan.forward and letters[partition.axis] == plan.images
 
-    def _tiled(node: Node, share: Share) -> bool:
+    def _tiled(node: Node, partition: Partition) -> bool:
         if any(folds_of(node)):
-            return share == fold_share(node)
+            return partition == fold_share(node)
         out = node.outputs[0]
         assert out is not None
-        return share.axis == 0 and share.granule == views[out].blocking
+        return partition.axis == 0 and partition.unit_size == views[out].blocking
 
-    def _product(node: Node, share: Share) -> bool:
+    def _product(node: Node, partition: Partition) -> bool:
         (out,) = node.outputs
         assert out is not None
         target = views[out]
-        letter = parse_dims(node.attrs["dims"]).out[share.axis]
+        letter = parse_dims(node.attrs["dims"]).out[partition.axis]
         simple = as_product(node, bool(target.blocking))
         if simple is None:
             nest = as_nest(node, [views[v] for v in node.inputs])
             if nest is None or nest.copied:
-                return share.axis == 0
+                return partition.axis == 0
             return letter == (nest.outer or nest.u)[:1]
         if letter == simple.u:
             return True
         width = target.blocking or views[node.inputs[simple.b]].blocking
-        return share.granule == width if width else share.granule % VECTOR == 0
+        return (
+            partition.unit_size == width if width else partition.unit_size % VECTOR == 0
+        )
 
     return can

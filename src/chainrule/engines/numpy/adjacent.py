@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from chainrule.engines.schedule.together import members_of, together
+from chainrule.engines.schedule.horizontal_fusion import members_of, together
 from chainrule.graph.graph import Graph
 from chainrule.graph.node import Array, Value
 from chainrule.graph.types import Sizes, resolve

@@ -12,12 +12,12 @@ from chainrule.compilation.guards.fingerprints import MISSING
 
 
 @dataclass(frozen=True)
-class Place:
+class Source:
     """An outside variable, item or attribute that a function may read.
 
     Attributes:
         name: what it is called there.
-        key: the same for the same place, whoever finds it.
+        key: the same for the same source, whoever finds it.
         get: what stands there now; :data:`MISSING` where nothing does.
         put: puts another item there; None where that cannot be done.
     """
@@ -28,8 +28,8 @@ class Place:
     put: Callable[[Any], object] | None = None
 
 
-def of_cell(name: str, cell: types.CellType) -> Place:
-    """Return the place of a closure variable."""
+def cell_source(name: str, cell: types.CellType) -> Source:
+    """Return the source of a closure variable."""
 
     def get() -> Any:
         try:
@@ -40,12 +40,12 @@ def of_cell(name: str, cell: types.CellType) -> Place:
     def put(item: Any) -> None:
         cell.cell_contents = item
 
-    return Place(name, (id(cell), "cell"), get, put)
+    return Source(name, (id(cell), "cell"), get, put)
 
 
-def of_item(name: str, space: MutableMapping[str, Any], key: str) -> Place:
-    """Return the place of a global: a name in a namespace."""
-    return Place(
+def item_source(name: str, space: MutableMapping[str, Any], key: str) -> Source:
+    """Return the source of a global: a name in a namespace."""
+    return Source(
         name,
         (id(space), key),
         partial(space.get, key, MISSING),  # a part of every call: no Python runs
@@ -53,8 +53,8 @@ def of_item(name: str, space: MutableMapping[str, Any], key: str) -> Place:
     )
 
 
-def of_attribute(name: str, owner: Any, key: str) -> Place:
-    """Return the place of an attribute; no property is computed."""
+def attribute_source(name: str, owner: Any, key: str) -> Source:
+    """Return the source of an attribute; no property is computed."""
 
     def put(item: Any) -> None:
         holder = owner
@@ -71,7 +71,7 @@ def of_attribute(name: str, owner: Any, key: str) -> Place:
         else:
             holder.__dict__[key] = item
 
-    return Place(name, (id(owner), key), lambda: attribute(owner, key), put)
+    return Source(name, (id(owner), key), lambda: attribute(owner, key), put)
 
 
 def attribute(owner: Any, key: str) -> Any:
@@ -89,25 +89,25 @@ def attribute(owner: Any, key: str) -> Any:
 
 
 class Number:
-    """An outside float: the value of a place, or an item of a container in one.
+    """An outside float: the value of a source, or an item of a container in one.
 
     Attributes:
-        place: where.
+        source: where.
         path: through the containers; empty where the float itself stands there.
         key: the same for the same number, whoever finds it.
         kind: its type.
     """
 
-    __slots__ = ("key", "kind", "path", "place")
+    __slots__ = ("key", "kind", "path", "source")
 
-    def __init__(self, place: Place, path: tuple[Any, ...], kind: type) -> None:
-        self.place, self.path, self.kind = place, path, kind
-        self.key = place.key, path, kind
+    def __init__(self, source: Source, path: tuple[Any, ...], kind: type) -> None:
+        self.source, self.path, self.kind = source, path, kind
+        self.key = source.key, path, kind
 
     @property
     def name(self) -> str:
         """The Python expression of the outside float, such as ``config['a'][0]``."""
-        return self.place.name + "".join([f"[{key!r}]" for key in self.path])
+        return self.source.name + "".join([f"[{key!r}]" for key in self.path])
 
     def is_there(self) -> bool:
         """Return whether the current value is still a float of the same type."""
@@ -122,7 +122,7 @@ class Number:
         return self._along(self.path[:-1])
 
     def _along(self, path: tuple[Any, ...]) -> Any:
-        item = self.place.get()
+        item = self.source.get()
         try:
             for key in path:
                 item = item[key]
@@ -132,7 +132,7 @@ class Number:
 
     def put(self, item: Any) -> None:
         """Replace the outside float by another item; rebuild tuples on its path."""
-        holders = [self.place.get()]
+        holders = [self.source.get()]
         for key in self.path[:-1]:
             holders.append(holders[-1][key])
         for holder, key in zip(reversed(holders), reversed(self.path)):
@@ -142,5 +142,5 @@ class Number:
             parts = [*holder[:key], item, *holder[key + 1 :]]
             named = hasattr(holder, "_fields")
             item = type(holder)(*parts) if named else type(holder)(parts)
-        assert self.place.put is not None
-        self.place.put(item)
+        assert self.source.put is not None
+        self.source.put(item)

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 
 from chainrule.errors import ShapeError
-from chainrule.functions.movement import concat
+from chainrule.functions import concat
 from chainrule.nn import functional
 from chainrule.nn import init as initialisers
 from chainrule.nn.arguments import (

@@ -16,13 +16,13 @@ from chainrule.errors import (
     ShapeError,
     warn,
 )
-from chainrule.functions.shared import SharedTensor
+from chainrule.functions.from_numpy import SharedTensor
 from chainrule.graph.build import changes, context
 from chainrule.graph.types import DType
-from chainrule.methods.conversion import is_device
 from chainrule.nn import construction
 from chainrule.nn.arguments import flag, floating
 from chainrule.nn.state_array import state_array
+from chainrule.operations.arguments import is_device
 from chainrule.primitives.rules import show
 from chainrule.random import draw_counts, take_back_draws
 from chainrule.tensor import Tensor

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from chainrule.errors import ArgumentError, DTypeError, ShapeError
-from chainrule.functions.elementwise import maximum
+from chainrule.functions import maximum
 from chainrule.graph.types import DType, SymbolicDim, size_of
 from chainrule.nn import functional
 from chainrule.nn.arguments import (

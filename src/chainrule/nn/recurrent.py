@@ -10,9 +10,7 @@ import math
 from typing import Any, ClassVar
 
 from chainrule.errors import ArgumentError, DTypeError, ShapeError, warn
-from chainrule.functions.creation import zeros
-from chainrule.functions.elementwise import where
-from chainrule.functions.movement import concat, stack
+from chainrule.functions import concat, stack, where, zeros
 from chainrule.graph.types import DType, Shape, size_of
 from chainrule.nn import functional
 from chainrule.nn.arguments import Count, counts, flag, floating, number, place

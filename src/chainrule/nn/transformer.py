@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 from chainrule.errors import ArgumentError
-from chainrule.functions.creation import full
+from chainrule.functions import full
 from chainrule.nn import functional, init
 from chainrule.nn.arguments import Count, counts, flag
 from chainrule.nn.attention import MultiheadAttention, check_heads

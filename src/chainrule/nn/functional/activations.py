@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from chainrule.errors import ArgumentError, ShapeError, nearest
-from chainrule.functions.elementwise import maximum, where
+from chainrule.functions import maximum, where
 from chainrule.graph.node import Value
 from chainrule.nn.arguments import option, ordered
 from chainrule.operations.arguments import axis_of

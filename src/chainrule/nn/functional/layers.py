@@ -8,15 +8,15 @@ from typing import Any
 import numpy as np
 
 from chainrule.errors import ArgumentError, DTypeError, ShapeError
-from chainrule.functions.elementwise import where
+from chainrule.functions import where
 from chainrule.graph.build import context
 from chainrule.graph.node import Array
 from chainrule.graph.room import check_room
 from chainrule.graph.types import Dim, Shape, size_of
 from chainrule.nn.arguments import flag, integer, number, option, place, spread
 from chainrule.nn.losses.checks import check_labels, looked_at
-from chainrule.operations.elementwise import add
-from chainrule.operations.operands import alike, stretch
+from chainrule.operations.arithmetic import add
+from chainrule.operations.operands import broadcast_to, promoted
 from chainrule.primitives.indexing import check_indices, one_hot_mask, take
 from chainrule.primitives.matmul import dot
 from chainrule.primitives.rules import show
@@ -73,10 +73,10 @@ def linear(x: Any, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     if bias is not None:
         b = bias.value if isinstance(bias, Tensor) else as_tensor(bias).value
         if b.shape == (outputs,) and b.dtype is w.dtype:
-            z = add(z, stretch(b, z.shape))
+            z = add(z, broadcast_to(b, z.shape))
         else:
             other = parameter("Linear", "bias", bias, (outputs,), weight)
-            z = add(*alike(z, as_tensor(other).value))
+            z = add(*promoted(z, as_tensor(other).value))
     made = wrap(z)
     return made if len(shape) == 2 else made.reshape(*shape[:-1], outputs)
 

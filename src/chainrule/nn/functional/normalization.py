@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.errors import ArgumentError, ShapeError, warn
-from chainrule.functions.elementwise import maximum
-from chainrule.functions.movement import broadcast_arrays
+from chainrule.functions import broadcast_arrays, maximum
 from chainrule.graph.build import constant, no_grad
 from chainrule.graph.node import Value
 from chainrule.graph.types import Dim, Shape, SymbolicDim, size_of

@@ -5,9 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from chainrule.errors import DTypeError, ShapeError
-from chainrule.functions.creation import full
-from chainrule.functions.elementwise import maximum, minimum, where
-from chainrule.functions.movement import concat, stack
+from chainrule.functions import concat, full, maximum, minimum, stack, where
 from chainrule.graph.types import DType, Shape
 from chainrule.nn.arguments import flag, integer
 from chainrule.nn.losses.base import Reduction

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from chainrule.errors import ArgumentError
-from chainrule.functions.elementwise import where
+from chainrule.functions import where
 from chainrule.graph.node import Array
 from chainrule.graph.types import Dim, DType
 from chainrule.nn.arguments import is_known

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from chainrule.errors import ShapeError
-from chainrule.functions.elementwise import maximum, where
+from chainrule.functions import maximum, where
 from chainrule.nn.arguments import flag, number
 from chainrule.nn.losses.base import Reduction
 from chainrule.nn.losses.checks import check_among, check_least, looked_at

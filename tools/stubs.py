@@ -94,11 +94,15 @@ def function_lines() -> Iterator[str]:
 
 def stubs() -> dict[Path, str]:
     """Return the texts of the stubs."""
-    types = (
-        "from chainrule.operations.arguments import Dims\n"
-        "from chainrule.operations.dtypes import FloatInfo, IntegerInfo\n"
-        "from chainrule.operations.order import UniqueAll, UniqueCounts, UniqueInverse\n"
-        "from chainrule.operations.reductions import Extremes\n"
+    names = {
+        "arguments": "Dims",
+        "dtypes": "FloatInfo, IntegerInfo",
+        "order": "UniqueAll, UniqueCounts, UniqueInverse",
+        "reductions": "Extremes",
+    }
+    types = "".join(
+        f"from chainrule.operations.{module} import {some}\n"
+        for module, some in names.items()
     )
     methods = (
         f"{HEAD}from collections.abc import Sequence\nfrom typing import Any, Self\n\n"

@@ -38,7 +38,8 @@ from chainrule.methods.declared import Declared
 from chainrule.methods.protocols import Protocols
 from chainrule.methods.views import Base
 from chainrule.operations import operands
-from chainrule.operations.op import OPS, Forms
+from chainrule.operations.forms import Forms
+from chainrule.operations.op import OPS
 from chainrule.operations.operands import TensorBase, as_array, repeats_into
 from chainrule.primitives import movement
 from chainrule.primitives.rules import show

@@ -19,910 +19,395 @@ __all__: list[str]
 
 def add(x: Any, /, other: Any, *, alpha: float = 1) -> Tensor:
     """Return x + alpha · other; for truth values, the logical or."""
-
 def sub(x: Any, /, other: Any, *, alpha: float = 1) -> Tensor:
     """Return x − alpha · other."""
-
 def subtract(x: Any, /, other: Any, *, alpha: float = 1) -> Tensor:
     """Return x − alpha · other."""
-
 def mul(x: Any, /, other: Any) -> Tensor:
     """Return x · other; for truth values, the logical and."""
-
 def multiply(x: Any, /, other: Any) -> Tensor:
     """Return x · other; for truth values, the logical and."""
-
 def div(x: Any, /, other: Any, *, rounding_mode: str | None = None) -> Tensor:
     """Return x / other, optionally rounded: ``"floor"`` or ``"trunc"``."""
-
 def divide(x: Any, /, other: Any, *, rounding_mode: str | None = None) -> Tensor:
     """Return x / other, optionally rounded: ``"floor"`` or ``"trunc"``."""
-
 def true_divide(x: Any, /, other: Any, *, rounding_mode: str | None = None) -> Tensor:
     """Return x / other, optionally rounded: ``"floor"`` or ``"trunc"``."""
-
 def floor_divide(x: Any, /, other: Any) -> Tensor:
     """Return ⌊x / other⌋."""
-
 def remainder(x: Any, /, other: Any) -> Tensor:
     """Return the remainder of ⌊x / other⌋, with the sign of ``other``."""
-
 def neg(x: Any, /) -> Tensor:
     """Return −x."""
-
 def negative(x: Any, /) -> Tensor:
     """Return −x."""
-
 def positive(x: Any, /) -> Tensor:
     """Return x as a new tensor."""
-
 def abs(x: Any, /) -> Tensor:
     """Return \\|x\\|, with derivative 0 at 0."""
-
 def absolute(x: Any, /) -> Tensor:
     """Return \\|x\\|, with derivative 0 at 0."""
-
 def pow(x: Any, /, exponent: Any) -> Tensor:
     """Return xᵖ, which is 1 where p is 0, whatever x; p is a number or a tensor."""
-
 def square(x: Any, /) -> Tensor:
     """Return x²."""
-
 def maximum(x: Any, /, other: Any) -> Tensor:
     """Return the larger of two; at equality the derivative is ``other``'s."""
-
 def minimum(x: Any, /, other: Any) -> Tensor:
     """Return the smaller of two; at equality the derivative is ``other``'s."""
-
 def clamp(x: Any, /, min: Any = None, max: Any = None) -> Tensor:
     """Clip x to limits, numbers or tensors; at a limit the derivative is that of x."""
-
 def clip(x: Any, /, min: Any = None, max: Any = None) -> Tensor:
     """Clip x to limits, numbers or tensors; at a limit the derivative is that of x."""
-
 def where(condition: Any, /, x: Any, other: Any) -> Tensor:
     """Return x where ``condition`` is true, else ``other``; shapes broadcast."""
-
 def masked_fill(x: Any, /, mask: Any, value: Any) -> Tensor:
     """Return x with ``value`` where ``mask`` is true."""
-
 def lerp(start: Any, /, end: Any, weight: Any) -> Tensor:
     """Return start + weight · (end − start), exact at both ends."""
-
 def eq(x: Any, /, other: Any) -> Tensor:
     """Return x = other, element by element; :func:`equal` returns one bool for all."""
-
 def ne(x: Any, /, other: Any) -> Tensor:
     """Return x ≠ other, element by element."""
-
 def not_equal(x: Any, /, other: Any) -> Tensor:
     """Return x ≠ other, element by element."""
-
 def lt(x: Any, /, other: Any) -> Tensor:
     """Return x < other, element by element."""
-
 def less(x: Any, /, other: Any) -> Tensor:
     """Return x < other, element by element."""
-
 def le(x: Any, /, other: Any) -> Tensor:
     """Return x ≤ other, element by element."""
-
 def less_equal(x: Any, /, other: Any) -> Tensor:
     """Return x ≤ other, element by element."""
-
 def gt(x: Any, /, other: Any) -> Tensor:
     """Return x > other, element by element."""
-
 def greater(x: Any, /, other: Any) -> Tensor:
     """Return x > other, element by element."""
-
 def ge(x: Any, /, other: Any) -> Tensor:
     """Return x ≥ other, element by element."""
-
 def greater_equal(x: Any, /, other: Any) -> Tensor:
     """Return x ≥ other, element by element."""
-
 def equal(x: Any, /, other: Any) -> Any:
     """Return whether shape and every number are equal; ``x == y`` compares each."""
-
-def isclose(
-    x: Any,
-    /,
-    other: Any,
-    rtol: float = 1e-05,
-    atol: float = 1e-08,
-    equal_nan: bool = False,
-) -> Tensor:
+def isclose(x: Any, /, other: Any, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> Tensor:
     """Return whether \\|x − y\\| ≤ atol + rtol · \\|y\\|, element by element."""
-
-def allclose(
-    x: Any,
-    /,
-    other: Any,
-    rtol: float = 1e-05,
-    atol: float = 1e-08,
-    equal_nan: bool = False,
-) -> Any:
+def allclose(x: Any, /, other: Any, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> Any:
     """Return whether all elements are close; see :func:`isclose`."""
-
 def isnan(x: Any, /) -> Tensor:
     """Return whether each element is NaN."""
-
 def isinf(x: Any, /) -> Tensor:
     """Return whether each element is ∞ or −∞."""
-
 def isfinite(x: Any, /) -> Tensor:
     """Return whether each element is finite: neither ±∞ nor NaN."""
-
 def logical_not(x: Any, /) -> Tensor:
     """Return whether each element is 0 (logical not)."""
-
 def logical_and(x: Any, /, other: Any) -> Tensor:
     """Return whether both elements differ from 0."""
-
 def logical_or(x: Any, /, other: Any) -> Tensor:
     """Return whether at least one of two elements differs from 0."""
-
 def logical_xor(x: Any, /, other: Any) -> Tensor:
     """Return whether exactly one of two elements differs from 0."""
-
 def bitwise_not(x: Any, /) -> Tensor:
     """Return the bitwise complement."""
-
 def bitwise_invert(x: Any, /) -> Tensor:
     """Return the bitwise complement."""
-
 def bitwise_and(x: Any, /, other: Any) -> Tensor:
     """Return the bitwise and: bits set in both operands."""
-
 def bitwise_or(x: Any, /, other: Any) -> Tensor:
     """Return the bitwise or: bits set in at least one operand."""
-
 def bitwise_xor(x: Any, /, other: Any) -> Tensor:
     """Return the bitwise exclusive or: bits set in exactly one operand."""
-
 def bitwise_left_shift(x: Any, /, other: Any) -> Tensor:
     """Shift the bits left: x · 2^other."""
-
 def bitwise_right_shift(x: Any, /, other: Any) -> Tensor:
     """Shift the bits right: ⌊x / 2^other⌋."""
-
-def sum(
-    x: Any,
-    /,
-    dim: Dims = None,
-    keepdim: bool = False,
-    *,
-    dtype: Any = None,
-    axis: Any = None,
-    keepdims: Any = False,
-) -> Tensor:
+def sum(x: Any, /, dim: Dims = None, keepdim: bool = False, *, dtype: Any = None, axis: Any = None, keepdims: Any = False) -> Tensor:
     """Return the sum over ``dim`` (by default over all axes; over none for ``()``)."""
-
-def prod(
-    x: Any,
-    /,
-    dim: Dims = None,
-    keepdim: bool = False,
-    *,
-    dtype: Any = None,
-    axis: Any = None,
-    keepdims: Any = False,
-) -> Tensor:
+def prod(x: Any, /, dim: Dims = None, keepdim: bool = False, *, dtype: Any = None, axis: Any = None, keepdims: Any = False) -> Tensor:
     """Return the product over ``dim``; integers in 64 bits; 1 of no elements."""
-
-def all(
-    x: Any,
-    /,
-    dim: Dims = None,
-    keepdim: bool = False,
-    *,
-    axis: Any = None,
-    keepdims: Any = False,
-) -> Tensor:
+def all(x: Any, /, dim: Dims = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = False) -> Tensor:
     """Return whether all elements over ``dim`` differ from 0."""
-
-def any(
-    x: Any,
-    /,
-    dim: Dims = None,
-    keepdim: bool = False,
-    *,
-    axis: Any = None,
-    keepdims: Any = False,
-) -> Tensor:
+def any(x: Any, /, dim: Dims = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = False) -> Tensor:
     """Return whether any element over ``dim`` differs from 0."""
-
-def count_nonzero(
-    x: Any,
-    /,
-    dim: Dims = None,
-    keepdim: bool = False,
-    *,
-    axis: Any = None,
-    keepdims: Any = False,
-) -> Tensor:
+def count_nonzero(x: Any, /, dim: Dims = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = False) -> Tensor:
     """Return the number of elements over ``dim`` that differ from 0."""
-
-def amax(
-    x: Any,
-    /,
-    dim: Dims = None,
-    keepdim: bool = False,
-    *,
-    axis: Any = None,
-    keepdims: Any = False,
-) -> Tensor:
+def amax(x: Any, /, dim: Dims = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = False) -> Tensor:
     """Return the largest element over ``dim``; equal ones share the derivative."""
-
-def amin(
-    x: Any,
-    /,
-    dim: Dims = None,
-    keepdim: bool = False,
-    *,
-    axis: Any = None,
-    keepdims: Any = False,
-) -> Tensor:
+def amin(x: Any, /, dim: Dims = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = False) -> Tensor:
     """Return the smallest element over ``dim``; equal ones share the derivative."""
-
-def argmax(
-    x: Any,
-    /,
-    dim: int | None = None,
-    keepdim: bool = False,
-    *,
-    axis: Any = None,
-    keepdims: Any = False,
-) -> Tensor:
+def argmax(x: Any, /, dim: int | None = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = False) -> Tensor:
     """Return the (first) index of the largest element along ``dim``."""
-
-def argmin(
-    x: Any,
-    /,
-    dim: int | None = None,
-    keepdim: bool = False,
-    *,
-    axis: Any = None,
-    keepdims: Any = False,
-) -> Tensor:
+def argmin(x: Any, /, dim: int | None = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = False) -> Tensor:
     """Return the (first) index of the smallest element along ``dim``."""
-
-def max(
-    x: Any,
-    /,
-    dim: Any = None,
-    keepdim: bool = False,
-    *,
-    axis: Any = None,
-    keepdims: Any = False,
-) -> Any:
+def max(x: Any, /, dim: Any = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = False) -> Any:
     """Return the maximum; along ``dim``, values and indices, as in PyTorch."""
-
-def min(
-    x: Any,
-    /,
-    dim: Any = None,
-    keepdim: bool = False,
-    *,
-    axis: Any = None,
-    keepdims: Any = False,
-) -> Any:
+def min(x: Any, /, dim: Any = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = False) -> Any:
     """Return the minimum; along ``dim``, values and indices, as in PyTorch."""
-
-def mean(
-    x: Any,
-    /,
-    dim: Dims = None,
-    keepdim: bool = False,
-    *,
-    axis: Any = None,
-    keepdims: Any = False,
-) -> Tensor:
+def mean(x: Any, /, dim: Dims = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = False) -> Tensor:
     """Return the mean over ``dim``, of integers in float32."""
-
-def var(
-    x: Any,
-    /,
-    dim: Dims = None,
-    unbiased: bool | None = None,
-    keepdim: bool = False,
-    correction: float | None = None,
-    axis: Dims = None,
-    *,
-    keepdims: Any = False,
-) -> Tensor:
+def var(x: Any, /, dim: Dims = None, unbiased: bool | None = None, keepdim: bool = False, correction: float | None = None, axis: Dims = None, *, keepdims: Any = False) -> Tensor:
     """Return the variance Σ(x − μ)² / (n − correction) over ``dim``."""
-
-def std(
-    x: Any,
-    /,
-    dim: Dims = None,
-    unbiased: bool | None = None,
-    keepdim: bool = False,
-    correction: float | None = None,
-    axis: Dims = None,
-    *,
-    keepdims: Any = False,
-) -> Tensor:
+def std(x: Any, /, dim: Dims = None, unbiased: bool | None = None, keepdim: bool = False, correction: float | None = None, axis: Dims = None, *, keepdims: Any = False) -> Tensor:
     """Return the standard deviation over ``dim``, the root of :meth:`var`."""
-
-def norm(
-    x: Any,
-    /,
-    p: Any = 2,
-    dim: Dims = None,
-    keepdim: bool = False,
-    *,
-    axis: Any = None,
-    keepdims: Any = False,
-) -> Tensor:
+def norm(x: Any, /, p: Any = 2, dim: Dims = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = False) -> Tensor:
     """Return the p-norm (Σ \\|x\\|ᵖ)^(1/p) over ``dim``, with derivative 0 at 0."""
-
-def logsumexp(
-    x: Any,
-    /,
-    dim: Dims = None,
-    keepdim: bool = False,
-    *,
-    axis: Any = None,
-    keepdims: Any = False,
-) -> Tensor:
+def logsumexp(x: Any, /, dim: Dims = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = False) -> Tensor:
     """Return ln Σ eˣ over ``dim``, without overflow."""
-
-def cumsum(
-    x: Any, /, dim: int | None = None, *, dtype: Any = None, axis: Any = None
-) -> Tensor:
+def cumsum(x: Any, /, dim: int | None = None, *, dtype: Any = None, axis: Any = None) -> Tensor:
     """Return the cumulative sum along ``dim``; integers in 64 bits."""
-
-def cumprod(
-    x: Any, /, dim: int | None = None, *, dtype: Any = None, axis: Any = None
-) -> Tensor:
+def cumprod(x: Any, /, dim: int | None = None, *, dtype: Any = None, axis: Any = None) -> Tensor:
     """Return the cumulative product along ``dim``; integers in 64 bits."""
-
-def cumulative_sum(
-    x: Any,
-    /,
-    *,
-    axis: int | None = None,
-    dtype: Any = None,
-    include_initial: bool = False,
-) -> Tensor:
+def cumulative_sum(x: Any, /, *, axis: int | None = None, dtype: Any = None, include_initial: bool = False) -> Tensor:
     """Return the cumulative sum along ``axis``; ``include_initial`` prepends 0."""
-
-def cumulative_prod(
-    x: Any,
-    /,
-    *,
-    axis: int | None = None,
-    dtype: Any = None,
-    include_initial: bool = False,
-) -> Tensor:
+def cumulative_prod(x: Any, /, *, axis: int | None = None, dtype: Any = None, include_initial: bool = False) -> Tensor:
     """Return the cumulative product along ``axis``; ``include_initial`` prepends 1."""
-
 def reshape(x: Any, /, *shape: Any, copy: bool | None = None) -> Tensor:
     """Return the elements, in row-major order, in another shape; one size may be −1."""
-
 def flatten(x: Any, /, start_dim: int = 0, end_dim: int = -1) -> Tensor:
     """Merge the axes from ``start_dim`` to ``end_dim`` into one."""
-
-def unflatten(
-    x: Any, /, dim: int, sizes: Sequence[Any], *, axis: Any, shape: Any, size: Any
-) -> Tensor:
+def unflatten(x: Any, /, dim: int, sizes: Sequence[Any], *, axis: Any, shape: Any, size: Any) -> Tensor:
     """Split one axis into several; one size may be −1."""
-
 def squeeze(x: Any, /, dim: Dims = None, *, axis: Any = None) -> Tensor:
     """Remove axes of length 1: all of them, or those of ``dim``."""
-
 def unsqueeze(x: Any, /, dim: Any, *, axis: Any) -> Tensor:
     """Insert an axis of length 1 before axis ``dim``; −1 appends the axis."""
-
 def expand_dims(x: Any, /, dim: Any = 0, *, axis: Any = 0) -> Tensor:
     """Insert an axis of length 1 at ``dim``; −1 appends the axis."""
-
 def expand(x: Any, /, *shape: Any) -> Tensor:
     """Repeat along missing axes and axes of length 1; −1 keeps a size."""
-
 def broadcast_to(x: Any, /, *shape: Any) -> Tensor:
     """Repeat along missing axes and axes of length 1; −1 keeps a size."""
-
 def broadcast_arrays(*arrays: Any) -> list[Any]:
     """Return the tensors broadcast to their common shape."""
-
-def permute(
-    x: Any, /, *dims: Any, axis: Any = None, axes: Any = None, dim: Any = None
-) -> Tensor:
+def permute(x: Any, /, *dims: Any, axis: Any = None, axes: Any = None, dim: Any = None) -> Tensor:
     """Return the axes in another order: axis ``dims[i]`` becomes axis i."""
-
-def permute_dims(
-    x: Any, /, *dims: Any, axis: Any = None, axes: Any = None, dim: Any = None
-) -> Tensor:
+def permute_dims(x: Any, /, *dims: Any, axis: Any = None, axes: Any = None, dim: Any = None) -> Tensor:
     """Return the axes in another order: axis ``dims[i]`` becomes axis i."""
-
 def transpose(x: Any, /, dim0: int, dim1: int) -> Tensor:
     """Exchange two axes."""
-
 def swapaxes(x: Any, /, dim0: int, dim1: int) -> Tensor:
     """Exchange two axes."""
-
 def matrix_transpose(x: Any, /) -> Tensor:
     """Return the transpose of each matrix: the last two axes exchanged."""
-
 def movedim(x: Any, /, source: Any, destination: Any) -> Tensor:
     """Move axes to other positions; the other axes remain in order."""
-
 def moveaxis(x: Any, /, source: Any, destination: Any) -> Tensor:
     """Move axes to other positions; the other axes remain in order."""
-
-def flip(
-    x: Any, /, *dims: Any, axis: Any = None, axes: Any = None, dim: Any = None
-) -> Tensor:
+def flip(x: Any, /, *dims: Any, axis: Any = None, axes: Any = None, dim: Any = None) -> Tensor:
     """Reverse the order of elements along ``dims``, by default along all axes."""
-
-def roll(
-    x: Any,
-    /,
-    shifts: Any,
-    dims: Any = None,
-    *,
-    axis: Any = None,
-    axes: Any = None,
-    dim: Any = None,
-    shift: Any,
-) -> Tensor:
+def roll(x: Any, /, shifts: Any, dims: Any = None, *, axis: Any = None, axes: Any = None, dim: Any = None, shift: Any) -> Tensor:
     """Shift elements along an axis, with wrap-around at the ends."""
-
 def concat(arrays: Sequence[Any], /, dim: int | None = 0, *, axis: Any = 0) -> Tensor:
     """Concatenate tensors along an axis; ``axis=None`` flattens them first."""
-
 def cat(arrays: Sequence[Any], /, dim: int | None = 0, *, axis: Any = 0) -> Tensor:
     """Concatenate tensors along an axis; ``axis=None`` flattens them first."""
-
-def concatenate(
-    arrays: Sequence[Any], /, dim: int | None = 0, *, axis: Any = 0
-) -> Tensor:
+def concatenate(arrays: Sequence[Any], /, dim: int | None = 0, *, axis: Any = 0) -> Tensor:
     """Concatenate tensors along an axis; ``axis=None`` flattens them first."""
-
 def stack(arrays: Sequence[Any], /, dim: int = 0, *, axis: Any = 0) -> Tensor:
     """Stack tensors of one shape along a new axis."""
-
 def vstack(arrays: Sequence[Any], /) -> Tensor:
     """Concatenate tensors along the first axis; vectors and numbers become rows."""
-
 def hstack(arrays: Sequence[Any], /) -> Tensor:
     """Concatenate tensors along the second axis; vectors along their only axis."""
-
-def split(
-    x: Any, /, lengths: int | Sequence[int], dim: int = 0, *, axis: Any = 0
-) -> tuple[Tensor, ...]:
+def split(x: Any, /, lengths: int | Sequence[int], dim: int = 0, *, axis: Any = 0) -> tuple[Tensor, ...]:
     """Split along ``dim`` into pieces of a given length, or of given lengths."""
-
 def chunk(x: Any, /, chunks: int, dim: int = 0, *, axis: Any = 0) -> tuple[Tensor, ...]:
     """Split along ``dim`` into ``chunks`` pieces; the last may be shorter."""
-
 def unbind(x: Any, /, dim: int = 0, *, axis: Any = 0) -> tuple[Tensor, ...]:
     """Return the slices along ``dim`` as separate tensors without that axis."""
-
 def unstack(x: Any, /, dim: int = 0, *, axis: Any = 0) -> tuple[Tensor, ...]:
     """Return the slices along ``dim`` as separate tensors without that axis."""
-
 def narrow(x: Any, /, dim: int, start: Any, length: int, *, axis: Any) -> Tensor:
     """Return ``length`` elements along ``dim`` from ``start`` (may be a tensor)."""
-
 def tile(x: Any, /, *sizes: Any, shape: Any = None, size: Any = None) -> Tensor:
     """Repeat the whole tensor along each axis; numbers count from the last axis."""
-
-def repeat_interleave(
-    x: Any, /, repeats: Any, dim: int | None = None, *, axis: Any = None
-) -> Tensor:
+def repeat_interleave(x: Any, /, repeats: Any, dim: int | None = None, *, axis: Any = None) -> Tensor:
     """Repeat each element ``repeats`` times in a row; a number or one per element."""
-
-def pad(x: Any, /, pad: Any, mode: str = "constant", value: float = 0.0) -> Tensor:
+def pad(x: Any, /, pad: Any, mode: str = 'constant', value: float = 0.0) -> Tensor:
     """Pad a tensor with a number around the elements, as PyTorch's ``pad``."""
-
 def tril(x: Any, /, diagonal: int = 0, *, k: Any = 0) -> Tensor:
     """Return each matrix's elements on and below a diagonal, with 0 above it."""
-
 def triu(x: Any, /, diagonal: int = 0, *, k: Any = 0) -> Tensor:
     """Return each matrix's elements on and above a diagonal, with 0 below it."""
-
 def diagonal(x: Any, /, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor:
     """Return the diagonal, whose second index is the first plus ``offset``."""
-
 def diag(x: Any, /, diagonal: int = 0, *, k: Any = 0) -> Tensor:
     """Return the diagonal of a matrix, or a matrix with the given diagonal."""
-
 def trace(x: Any, /) -> Tensor:
     """Return the trace of a matrix, the sum of its diagonal."""
-
-def full(
-    shape: Any,
-    /,
-    fill_value: Any,
-    *,
-    dtype: Any = None,
-    device: Any = None,
-    requires_grad: Any = False,
-) -> Tensor:
+def full(shape: Any, /, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: Any = False) -> Tensor:
     """Return a tensor of a shape, filled with ``fill_value``."""
-
-def zeros(
-    *size: Any,
-    dtype: Any = None,
-    shape: Any = None,
-    device: Any = None,
-    requires_grad: Any = False,
-) -> Tensor:
+def zeros(*size: Any, dtype: Any = None, shape: Any = None, device: Any = None, requires_grad: Any = False) -> Tensor:
     """Return a tensor of zeros, float32 by default: ``zeros(2, 3)``."""
-
-def ones(
-    *size: Any,
-    dtype: Any = None,
-    shape: Any = None,
-    device: Any = None,
-    requires_grad: Any = False,
-) -> Tensor:
+def ones(*size: Any, dtype: Any = None, shape: Any = None, device: Any = None, requires_grad: Any = False) -> Tensor:
     """Return a tensor of ones, float32 by default: ``ones(2, 3)``."""
-
-def empty(
-    *size: Any,
-    dtype: Any = None,
-    shape: Any = None,
-    device: Any = None,
-    requires_grad: Any = False,
-) -> Tensor:
+def empty(*size: Any, dtype: Any = None, shape: Any = None, device: Any = None, requires_grad: Any = False) -> Tensor:
     """Return a tensor of zeros; PyTorch's ``empty`` leaves the numbers undefined."""
-
-def full_like(
-    x: Any,
-    /,
-    fill_value: Any,
-    *,
-    dtype: Any = None,
-    device: Any = None,
-    requires_grad: Any = False,
-) -> Tensor:
+def full_like(x: Any, /, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: Any = False) -> Tensor:
     """Return a tensor filled with ``fill_value``, in the shape and dtype of x."""
-
-def zeros_like(
-    x: Any, /, *, dtype: Any = None, device: Any = None, requires_grad: Any = False
-) -> Tensor:
+def zeros_like(x: Any, /, *, dtype: Any = None, device: Any = None, requires_grad: Any = False) -> Tensor:
     """Return a tensor of zeros in the shape and dtype of x."""
-
-def ones_like(
-    x: Any, /, *, dtype: Any = None, device: Any = None, requires_grad: Any = False
-) -> Tensor:
+def ones_like(x: Any, /, *, dtype: Any = None, device: Any = None, requires_grad: Any = False) -> Tensor:
     """Return a tensor of ones in the shape and dtype of x."""
-
-def empty_like(
-    x: Any, /, *, dtype: Any = None, device: Any = None, requires_grad: Any = False
-) -> Tensor:
+def empty_like(x: Any, /, *, dtype: Any = None, device: Any = None, requires_grad: Any = False) -> Tensor:
     """Return a tensor of zeros in the shape and dtype of x; see :func:`zeros_like`."""
-
-def arange(
-    start: Any,
-    /,
-    stop: Any = None,
-    step: Any = 1,
-    *,
-    dtype: Any = None,
-    device: Any = None,
-    requires_grad: Any = False,
-) -> Tensor:
+def arange(start: Any, /, stop: Any = None, step: Any = 1, *, dtype: Any = None, device: Any = None, requires_grad: Any = False) -> Tensor:
     """Return start, start + step, … before ``stop``; ``arange(n)`` starts at 0."""
-
-def linspace(
-    start: Any,
-    /,
-    stop: Any,
-    num: int = 100,
-    *,
-    dtype: Any = None,
-    endpoint: bool = True,
-    device: Any = None,
-    requires_grad: Any = False,
-) -> Tensor:
+def linspace(start: Any, /, stop: Any, num: int = 100, *, dtype: Any = None, endpoint: bool = True, device: Any = None, requires_grad: Any = False) -> Tensor:
     """Return ``num`` numbers at equal distances from ``start`` to ``stop``, inclusive."""
-
-def eye(
-    n_rows: Dim,
-    /,
-    n_cols: Dim | None = None,
-    *,
-    k: int = 0,
-    dtype: Any = None,
-    device: Any = None,
-    requires_grad: Any = False,
-) -> Tensor:
+def eye(n_rows: Dim, /, n_cols: Dim | None = None, *, k: int = 0, dtype: Any = None, device: Any = None, requires_grad: Any = False) -> Tensor:
     """Return a matrix with 1 on the k-th diagonal and 0 elsewhere."""
-
-def meshgrid(*arrays: Any, indexing: str = "ij") -> list[Tensor]:
+def meshgrid(*arrays: Any, indexing: str = 'ij') -> list[Tensor]:
     """Return the coordinates of the points of a grid, one tensor for each axis."""
-
-def asarray(
-    obj: Any, /, *, dtype: Any = None, device: Any = None, copy: bool | None = None
-) -> Any:
+def asarray(obj: Any, /, *, dtype: Any = None, device: Any = None, copy: bool | None = None) -> Any:
     """Return ``obj`` as a tensor; a tensor itself, unless it must be converted."""
-
 def from_dlpack(x: Any, /, *, device: Any = None, copy: bool | None = None) -> Any:
     """Return another library's array on the CPU as a tensor; the memory is copied."""
-
 def finfo(type: Any, /) -> FloatInfo:
     """Return the limits of a floating dtype, or of a tensor's dtype."""
-
 def iinfo(type: Any, /) -> IntegerInfo:
     """Return the limits of an integer dtype, or of a tensor's dtype."""
-
 def isdtype(dtype: Any, /, kind: Any) -> bool:
     """Return whether a dtype equals another, or is of one or several kinds."""
-
 def result_type(*arrays_and_dtypes: Any) -> DType:
     """Return the common dtype of tensors, dtypes and Python numbers."""
-
 def can_cast(from_: Any, /, to: Any) -> bool:
     """Return whether promotion converts one dtype into another."""
-
 def astype(x: Any, /, dtype: Any, *, copy: bool = True, device: Any = None) -> Tensor:
     """Return x converted to another dtype; see :meth:`Tensor.astype`."""
-
 def exp(x: Any, /) -> Tensor:
     """Return eˣ."""
-
 def exp2(x: Any, /) -> Tensor:
     """Return 2ˣ."""
-
 def expm1(x: Any, /) -> Tensor:
     """Return eˣ − 1, exact near 0 too."""
-
 def log(x: Any, /) -> Tensor:
     """Return the natural logarithm."""
-
 def log1p(x: Any, /) -> Tensor:
     """Return ln(1 + x), exact near 0 too."""
-
 def log2(x: Any, /) -> Tensor:
     """Return the logarithm to base 2."""
-
 def log10(x: Any, /) -> Tensor:
     """Return the logarithm to base 10."""
-
 def logaddexp(x: Any, /, other: Any) -> Tensor:
     """Return ln(eˣ + eʸ), without overflow."""
-
 def sqrt(x: Any, /) -> Tensor:
     """Return the square root; its derivative at 0 is infinite."""
-
 def rsqrt(x: Any, /) -> Tensor:
     """Return 1 / √x."""
-
 def reciprocal(x: Any, /) -> Tensor:
     """Return 1 / x."""
-
 def hypot(x: Any, /, other: Any) -> Tensor:
     """Return √(x² + y²), without overflow."""
-
 def sin(x: Any, /) -> Tensor:
     """Return the sine of an angle in radians."""
-
 def cos(x: Any, /) -> Tensor:
     """Return the cosine of an angle in radians."""
-
 def tan(x: Any, /) -> Tensor:
     """Return the tangent of an angle in radians."""
-
 def asin(x: Any, /) -> Tensor:
     """Return the arcsine: the angle from −π/2 to π/2 with a given sine."""
-
 def acos(x: Any, /) -> Tensor:
     """Return the arccosine: the angle from 0 to π with a given cosine."""
-
 def atan(x: Any, /) -> Tensor:
     """Return the arctangent: the angle from −π/2 to π/2 with a given tangent."""
-
 def atan2(x: Any, /, other: Any) -> Tensor:
     """Return the angle of the point (other, x), from −π to π."""
-
 def sinh(x: Any, /) -> Tensor:
     """Return (eˣ − e⁻ˣ) / 2."""
-
 def cosh(x: Any, /) -> Tensor:
     """Return (eˣ + e⁻ˣ) / 2."""
-
 def tanh(x: Any, /) -> Tensor:
     """Return the hyperbolic tangent (2.7)."""
-
 def asinh(x: Any, /) -> Tensor:
     """Return the inverse hyperbolic sine ln(x + √(x² + 1))."""
-
 def acosh(x: Any, /) -> Tensor:
     """Return the inverse hyperbolic cosine ln(x + √(x² − 1)), ≥ 0."""
-
 def atanh(x: Any, /) -> Tensor:
     """Return the inverse hyperbolic tangent ½ ln((1 + x) / (1 − x))."""
-
 def erf(x: Any, /) -> Tensor:
     """Return the error function 2/√π ∫₀ˣ e^(−t²) dt."""
-
 def erfc(x: Any, /) -> Tensor:
     """Return 1 − erf x, accurate also where the result is near 0."""
-
 def relu(x: Any, /) -> Tensor:
     """Return max(x, 0), with derivative 0 at 0 (2.7)."""
-
 def sigmoid(x: Any, /) -> Tensor:
     """Return 1 / (1 + e⁻ˣ) (2.7)."""
-
 def softmax(x: Any, /, dim: int = -1, *, axis: Any = -1) -> Tensor:
     """Return e^xᵢ / Σⱼ e^xⱼ along ``dim`` (3.2.3)."""
-
 def log_softmax(x: Any, /, dim: int = -1, *, axis: Any = -1) -> Tensor:
     """Return ln softmax, computed without underflow."""
-
 def sign(x: Any, /) -> Tensor:
     """Return the sign −1, 0 or 1, with derivative 0."""
-
 def signbit(x: Any, /) -> Tensor:
     """Return whether x has a minus sign, as −0 has."""
-
 def copysign(x: Any, /, other: Any) -> Tensor:
     """Return \\|x\\| with the sign of ``other``."""
-
 def nextafter(x: Any, /, other: Any) -> Tensor:
     """Return the next floating-point number from x towards ``other``."""
-
 def floor(x: Any, /) -> Tensor:
     """Return the largest integer ≤ x."""
-
 def ceil(x: Any, /) -> Tensor:
     """Return the smallest integer ≥ x."""
-
 def trunc(x: Any, /) -> Tensor:
     """Return the integer part of x."""
-
 def round(x: Any, /, decimals: int = 0) -> Tensor:
     """Round to a number of decimals, halves to the even neighbour."""
-
-def nan_to_num(
-    x: Any,
-    /,
-    nan: float = 0.0,
-    posinf: float | None = None,
-    neginf: float | None = None,
-) -> Tensor:
+def nan_to_num(x: Any, /, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None) -> Tensor:
     """Replace NaN and ±∞ by numbers: by default 0, the largest and the smallest."""
-
-def take(
-    x: Any, /, indices: Any, dim: int | None = None, *, axis: Any = None
-) -> Tensor:
+def take(x: Any, /, indices: Any, dim: int | None = None, *, axis: Any = None) -> Tensor:
     """Take elements by index: of the flattened tensor, or slices along ``dim``."""
-
 def index_select(x: Any, /, dim: int, index: Any, *, axis: Any) -> Tensor:
     """Take slices along ``dim`` by index."""
-
-def take_along_axis(
-    x: Any, /, indices: Any, dim: int = -1, *, axis: Any = -1
-) -> Tensor:
+def take_along_axis(x: Any, /, indices: Any, dim: int = -1, *, axis: Any = -1) -> Tensor:
     """Take elements by index along ``dim``; the other axes are broadcast."""
-
 def gather(x: Any, /, dim: int, index: Any, *, axis: Any) -> Tensor:
     """Gather elements: y[i][j] = x[index[i][j]][j] along ``dim`` 0, for example."""
-
 def scatter(x: Any, /, dim: int, index: Any, src: Any, *, axis: Any) -> Tensor:
     """Write ``src`` at indices: x[index[i][j]][j] = src[i][j] along ``dim`` 0."""
-
 def scatter_add(x: Any, /, dim: int, index: Any, src: Any, *, axis: Any) -> Tensor:
     """Add ``src`` at indices: x[index[i][j]][j] += src[i][j] along ``dim`` 0."""
-
 def masked_select(x: Any, /, mask: Any) -> Tensor:
     """Return the elements where ``mask`` is true, as a vector (not traced)."""
-
 def nonzero(x: Any, /, *, as_tuple: bool = False) -> Any:
     """Return the indices of the elements that differ from 0, one row for each."""
-
-def argsort(
-    x: Any,
-    /,
-    dim: int = -1,
-    descending: bool = False,
-    *,
-    stable: bool = True,
-    axis: Any = -1,
-) -> Tensor:
+def argsort(x: Any, /, dim: int = -1, descending: bool = False, *, stable: bool = True, axis: Any = -1) -> Tensor:
     """Return the indices that sort the elements along ``dim``."""
-
-def sort(
-    x: Any,
-    /,
-    dim: int = -1,
-    descending: bool = False,
-    *,
-    stable: bool = True,
-    axis: Any = -1,
-) -> Extremes:
+def sort(x: Any, /, dim: int = -1, descending: bool = False, *, stable: bool = True, axis: Any = -1) -> Extremes:
     """Return the sorted values along ``dim``, and their indices (named tuple)."""
-
-def topk(
-    x: Any,
-    /,
-    k: int,
-    dim: int = -1,
-    largest: bool = True,
-    sorted: bool = True,
-    *,
-    axis: Any = -1,
-) -> Extremes:
+def topk(x: Any, /, k: int, dim: int = -1, largest: bool = True, sorted: bool = True, *, axis: Any = -1) -> Extremes:
     """Return the k largest (or smallest) elements along ``dim``, with indices."""
-
-def median(
-    x: Any,
-    /,
-    dim: int | None = None,
-    keepdim: bool = False,
-    *,
-    axis: Any = None,
-    keepdims: Any = False,
-) -> Any:
+def median(x: Any, /, dim: int | None = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = False) -> Any:
     """Return the median, the lower of two; along ``dim`` with its index."""
-
-def diff(
-    x: Any,
-    /,
-    n: int = 1,
-    dim: int = -1,
-    *,
-    prepend: Any = None,
-    append: Any = None,
-    axis: Any = -1,
-) -> Tensor:
+def diff(x: Any, /, n: int = 1, dim: int = -1, *, prepend: Any = None, append: Any = None, axis: Any = -1) -> Tensor:
     """Return the n-th differences of neighbours along ``dim`` (by default the last)."""
-
-def searchsorted(
-    x: Any, /, v: Any, *, side: str = "left", sorter: Any = None
-) -> Tensor:
+def searchsorted(x: Any, /, v: Any, *, side: str = 'left', sorter: Any = None) -> Tensor:
     """Return the insertion indices of the elements of ``v`` in the sorted vector x."""
-
 def unique_all(x: Any, /) -> UniqueAll:
     """Return the distinct elements in rising order, with indices and counts."""
-
 def unique_counts(x: Any, /) -> UniqueCounts:
     """Return the distinct elements and their counts; see :func:`unique_all`."""
-
 def unique_inverse(x: Any, /) -> UniqueInverse:
     """Return the distinct elements, and each element's index among them."""
-
 def unique_values(x: Any, /) -> Tensor:
     """Return the distinct elements; see :func:`unique_all`."""
-
 def matmul(x: Any, /, other: Any) -> Tensor:
     """Return the matrix product, with NumPy's rules for vectors and stacks."""
-
 def mm(x: Any, /, other: Any) -> Tensor:
     """Return the product of two matrices."""
-
 def bmm(x: Any, /, other: Any) -> Tensor:
     """Return the products of two stacks of matrices."""
-
 def mv(x: Any, /, other: Any) -> Tensor:
     """Return the product of a matrix and a vector."""
-
 def dot(x: Any, /, other: Any) -> Tensor:
     """Return the inner product of two vectors."""
-
-def addmm(
-    x: Any, /, first: Any, second: Any, *, beta: float = 1, alpha: float = 1
-) -> Tensor:
+def addmm(x: Any, /, first: Any, second: Any, *, beta: float = 1, alpha: float = 1) -> Tensor:
     """Return beta · x + alpha · first @ second."""
-
 def vecdot(x: Any, /, other: Any, *, axis: int = -1) -> Tensor:
     """Return the sum of products along an axis, counted from the end."""
-
-def tensordot(
-    x: Any, /, other: Any, dims: Any = 2, *, axis: Any = 2, axes: Any = 2, dim: Any = 2
-) -> Tensor:
+def tensordot(x: Any, /, other: Any, dims: Any = 2, *, axis: Any = 2, axes: Any = 2, dim: Any = 2) -> Tensor:
     """Return the sum of products over last axes of x and first axes of ``other``."""
-
 def outer(x: Any, /, other: Any) -> Tensor:
     """Return the outer product of two vectors."""
-
 def einsum(equation: Any, /, *operands: Any) -> Tensor:
     """Return an Einstein summation; letters absent from the result are summed over."""

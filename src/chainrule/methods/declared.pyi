@@ -124,21 +124,9 @@ class Declared(TensorBase):
     def __ge__(self, other: Any) -> Self: ...
     def equal(self, other: Any) -> Any:
         """Return whether shape and every number are equal; ``x == y`` compares each."""
-    def isclose(
-        self,
-        other: Any,
-        rtol: float = 1e-05,
-        atol: float = 1e-08,
-        equal_nan: bool = False,
-    ) -> Self:
+    def isclose(self, other: Any, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> Self:
         """Return whether \\|x − y\\| ≤ atol + rtol · \\|y\\|, element by element."""
-    def allclose(
-        self,
-        other: Any,
-        rtol: float = 1e-05,
-        atol: float = 1e-08,
-        equal_nan: bool = False,
-    ) -> Any:
+    def allclose(self, other: Any, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> Any:
         """Return whether all elements are close; see :func:`isclose`."""
     def isnan(self) -> Self:
         """Return whether each element is NaN."""
@@ -194,164 +182,41 @@ class Declared(TensorBase):
     def __rshift__(self, other: Any) -> Self: ...
     def __rrshift__(self, other: Any) -> Self: ...
     def __irshift__(self, other: Any) -> Self: ...
-    def sum(
-        self,
-        dim: Dims = None,
-        keepdim: bool = False,
-        *,
-        dtype: Any = None,
-        axis: Any = None,
-        keepdims: Any = False,
-    ) -> Self:
+    def sum(self, dim: Dims = None, keepdim: bool = False, *, dtype: Any = None, axis: Any = None, keepdims: Any = False) -> Self:
         """Return the sum over ``dim`` (by default over all axes; over none for ``()``)."""
-    def prod(
-        self,
-        dim: Dims = None,
-        keepdim: bool = False,
-        *,
-        dtype: Any = None,
-        axis: Any = None,
-        keepdims: Any = False,
-    ) -> Self:
+    def prod(self, dim: Dims = None, keepdim: bool = False, *, dtype: Any = None, axis: Any = None, keepdims: Any = False) -> Self:
         """Return the product over ``dim``; integers in 64 bits; 1 of no elements."""
-    def all(
-        self,
-        dim: Dims = None,
-        keepdim: bool = False,
-        *,
-        axis: Any = None,
-        keepdims: Any = False,
-    ) -> Self:
+    def all(self, dim: Dims = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = False) -> Self:
         """Return whether all elements over ``dim`` differ from 0."""
-    def any(
-        self,
-        dim: Dims = None,
-        keepdim: bool = False,
-        *,
-        axis: Any = None,
-        keepdims: Any = False,
-    ) -> Self:
+    def any(self, dim: Dims = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = False) -> Self:
         """Return whether any element over ``dim`` differs from 0."""
-    def count_nonzero(
-        self,
-        dim: Dims = None,
-        keepdim: bool = False,
-        *,
-        axis: Any = None,
-        keepdims: Any = False,
-    ) -> Self:
+    def count_nonzero(self, dim: Dims = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = False) -> Self:
         """Return the number of elements over ``dim`` that differ from 0."""
-    def amax(
-        self,
-        dim: Dims = None,
-        keepdim: bool = False,
-        *,
-        axis: Any = None,
-        keepdims: Any = False,
-    ) -> Self:
+    def amax(self, dim: Dims = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = False) -> Self:
         """Return the largest element over ``dim``; equal ones share the derivative."""
-    def amin(
-        self,
-        dim: Dims = None,
-        keepdim: bool = False,
-        *,
-        axis: Any = None,
-        keepdims: Any = False,
-    ) -> Self:
+    def amin(self, dim: Dims = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = False) -> Self:
         """Return the smallest element over ``dim``; equal ones share the derivative."""
-    def argmax(
-        self,
-        dim: int | None = None,
-        keepdim: bool = False,
-        *,
-        axis: Any = None,
-        keepdims: Any = False,
-    ) -> Self:
+    def argmax(self, dim: int | None = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = False) -> Self:
         """Return the (first) index of the largest element along ``dim``."""
-    def argmin(
-        self,
-        dim: int | None = None,
-        keepdim: bool = False,
-        *,
-        axis: Any = None,
-        keepdims: Any = False,
-    ) -> Self:
+    def argmin(self, dim: int | None = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = False) -> Self:
         """Return the (first) index of the smallest element along ``dim``."""
-    def max(
-        self,
-        dim: Any = None,
-        keepdim: bool = False,
-        *,
-        axis: Any = None,
-        keepdims: Any = False,
-    ) -> Any:
+    def max(self, dim: Any = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = False) -> Any:
         """Return the maximum; along ``dim``, values and indices, as in PyTorch."""
-    def min(
-        self,
-        dim: Any = None,
-        keepdim: bool = False,
-        *,
-        axis: Any = None,
-        keepdims: Any = False,
-    ) -> Any:
+    def min(self, dim: Any = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = False) -> Any:
         """Return the minimum; along ``dim``, values and indices, as in PyTorch."""
-    def mean(
-        self,
-        dim: Dims = None,
-        keepdim: bool = False,
-        *,
-        axis: Any = None,
-        keepdims: Any = False,
-    ) -> Self:
+    def mean(self, dim: Dims = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = False) -> Self:
         """Return the mean over ``dim``, of integers in float32."""
-    def var(
-        self,
-        dim: Dims = None,
-        unbiased: bool | None = None,
-        keepdim: bool = False,
-        correction: float | None = None,
-        axis: Dims = None,
-        *,
-        keepdims: Any = False,
-    ) -> Self:
+    def var(self, dim: Dims = None, unbiased: bool | None = None, keepdim: bool = False, correction: float | None = None, axis: Dims = None, *, keepdims: Any = False) -> Self:
         """Return the variance Σ(x − μ)² / (n − correction) over ``dim``."""
-    def std(
-        self,
-        dim: Dims = None,
-        unbiased: bool | None = None,
-        keepdim: bool = False,
-        correction: float | None = None,
-        axis: Dims = None,
-        *,
-        keepdims: Any = False,
-    ) -> Self:
+    def std(self, dim: Dims = None, unbiased: bool | None = None, keepdim: bool = False, correction: float | None = None, axis: Dims = None, *, keepdims: Any = False) -> Self:
         """Return the standard deviation over ``dim``, the root of :meth:`var`."""
-    def norm(
-        self,
-        p: Any = 2,
-        dim: Dims = None,
-        keepdim: bool = False,
-        *,
-        axis: Any = None,
-        keepdims: Any = False,
-    ) -> Self:
+    def norm(self, p: Any = 2, dim: Dims = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = False) -> Self:
         """Return the p-norm (Σ \\|x\\|ᵖ)^(1/p) over ``dim``, with derivative 0 at 0."""
-    def logsumexp(
-        self,
-        dim: Dims = None,
-        keepdim: bool = False,
-        *,
-        axis: Any = None,
-        keepdims: Any = False,
-    ) -> Self:
+    def logsumexp(self, dim: Dims = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = False) -> Self:
         """Return ln Σ eˣ over ``dim``, without overflow."""
-    def cumsum(
-        self, dim: int | None = None, *, dtype: Any = None, axis: Any = None
-    ) -> Self:
+    def cumsum(self, dim: int | None = None, *, dtype: Any = None, axis: Any = None) -> Self:
         """Return the cumulative sum along ``dim``; integers in 64 bits."""
-    def cumprod(
-        self, dim: int | None = None, *, dtype: Any = None, axis: Any = None
-    ) -> Self:
+    def cumprod(self, dim: int | None = None, *, dtype: Any = None, axis: Any = None) -> Self:
         """Return the cumulative product along ``dim``; integers in 64 bits."""
     def reshape(self, *shape: Any, copy: bool | None = None) -> Self:
         """Return the elements, in row-major order, in another shape; one size may be −1."""
@@ -363,9 +228,7 @@ class Declared(TensorBase):
         """Return the elements in the shape of ``other``."""
     def flatten(self, start_dim: int = 0, end_dim: int = -1) -> Self:
         """Merge the axes from ``start_dim`` to ``end_dim`` into one."""
-    def unflatten(
-        self, dim: int, sizes: Sequence[Any], *, axis: Any, shape: Any, size: Any
-    ) -> Self:
+    def unflatten(self, dim: int, sizes: Sequence[Any], *, axis: Any, shape: Any, size: Any) -> Self:
         """Split one axis into several; one size may be −1."""
     def squeeze(self, dim: Dims = None, *, axis: Any = None) -> Self:
         """Remove axes of length 1: all of them, or those of ``dim``."""
@@ -381,13 +244,9 @@ class Declared(TensorBase):
         """Repeat the tensor into the shape of ``other``."""
     def clone(self) -> Self:
         """Return a copy of the tensor; derivatives pass through."""
-    def permute(
-        self, *dims: Any, axis: Any = None, axes: Any = None, dim: Any = None
-    ) -> Self:
+    def permute(self, *dims: Any, axis: Any = None, axes: Any = None, dim: Any = None) -> Self:
         """Return the axes in another order: axis ``dims[i]`` becomes axis i."""
-    def permute_dims(
-        self, *dims: Any, axis: Any = None, axes: Any = None, dim: Any = None
-    ) -> Self:
+    def permute_dims(self, *dims: Any, axis: Any = None, axes: Any = None, dim: Any = None) -> Self:
         """Return the axes in another order: axis ``dims[i]`` becomes axis i."""
     def transpose(self, dim0: int, dim1: int) -> Self:
         """Exchange two axes."""
@@ -399,24 +258,11 @@ class Declared(TensorBase):
         """Move axes to other positions; the other axes remain in order."""
     def moveaxis(self, source: Any, destination: Any) -> Self:
         """Move axes to other positions; the other axes remain in order."""
-    def flip(
-        self, *dims: Any, axis: Any = None, axes: Any = None, dim: Any = None
-    ) -> Self:
+    def flip(self, *dims: Any, axis: Any = None, axes: Any = None, dim: Any = None) -> Self:
         """Reverse the order of elements along ``dims``, by default along all axes."""
-    def roll(
-        self,
-        shifts: Any,
-        dims: Any = None,
-        *,
-        axis: Any = None,
-        axes: Any = None,
-        dim: Any = None,
-        shift: Any,
-    ) -> Self:
+    def roll(self, shifts: Any, dims: Any = None, *, axis: Any = None, axes: Any = None, dim: Any = None, shift: Any) -> Self:
         """Shift elements along an axis, with wrap-around at the ends."""
-    def split(
-        self, lengths: int | Sequence[int], dim: int = 0, *, axis: Any = 0
-    ) -> tuple[Self, ...]:
+    def split(self, lengths: int | Sequence[int], dim: int = 0, *, axis: Any = 0) -> tuple[Self, ...]:
         """Split along ``dim`` into pieces of a given length, or of given lengths."""
     def chunk(self, chunks: int, dim: int = 0, *, axis: Any = 0) -> tuple[Self, ...]:
         """Split along ``dim`` into ``chunks`` pieces; the last may be shorter."""
@@ -432,9 +278,7 @@ class Declared(TensorBase):
         """Repeat the whole tensor a number of times along each axis, as in PyTorch."""
     def tile(self, *sizes: Any, shape: Any = None, size: Any = None) -> Self:
         """Repeat the whole tensor along each axis; numbers count from the last axis."""
-    def repeat_interleave(
-        self, repeats: Any, dim: int | None = None, *, axis: Any = None
-    ) -> Self:
+    def repeat_interleave(self, repeats: Any, dim: int | None = None, *, axis: Any = None) -> Self:
         """Repeat each element ``repeats`` times in a row; a number or one per element."""
     def tril(self, diagonal: int = 0, *, k: Any = 0) -> Self:
         """Return each matrix's elements on and below a diagonal, with 0 above it."""
@@ -561,20 +405,14 @@ class Declared(TensorBase):
     def round(self, decimals: int = 0) -> Self:
         """Round to a number of decimals, halves to the even neighbour."""
     def round_(self, decimals: int = 0) -> Self: ...
-    def nan_to_num(
-        self, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None
-    ) -> Self:
+    def nan_to_num(self, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None) -> Self:
         """Replace NaN and ±∞ by numbers: by default 0, the largest and the smallest."""
-    def nan_to_num_(
-        self, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None
-    ) -> Self: ...
+    def nan_to_num_(self, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None) -> Self: ...
     def take(self, indices: Any, dim: int | None = None, *, axis: Any = None) -> Self:
         """Take elements by index: of the flattened tensor, or slices along ``dim``."""
     def index_select(self, dim: int, index: Any, *, axis: Any) -> Self:
         """Take slices along ``dim`` by index."""
-    def take_along_dim(
-        self, indices: Any, dim: int | None = None, *, axis: Any = None
-    ) -> Self:
+    def take_along_dim(self, indices: Any, dim: int | None = None, *, axis: Any = None) -> Self:
         """Take elements by index along ``dim``; the other axes are broadcast."""
     def gather(self, dim: int, index: Any, *, axis: Any) -> Self:
         """Gather elements: y[i][j] = x[index[i][j]][j] along ``dim`` 0, for example."""
@@ -591,52 +429,15 @@ class Declared(TensorBase):
         """Return the elements where ``mask`` is true, as a vector (not traced)."""
     def nonzero(self, *, as_tuple: bool = False) -> Any:
         """Return the indices of the elements that differ from 0, one row for each."""
-    def argsort(
-        self,
-        dim: int = -1,
-        descending: bool = False,
-        *,
-        stable: bool = True,
-        axis: Any = -1,
-    ) -> Self:
+    def argsort(self, dim: int = -1, descending: bool = False, *, stable: bool = True, axis: Any = -1) -> Self:
         """Return the indices that sort the elements along ``dim``."""
-    def sort(
-        self,
-        dim: int = -1,
-        descending: bool = False,
-        *,
-        stable: bool = True,
-        axis: Any = -1,
-    ) -> Extremes:
+    def sort(self, dim: int = -1, descending: bool = False, *, stable: bool = True, axis: Any = -1) -> Extremes:
         """Return the sorted values along ``dim``, and their indices (named tuple)."""
-    def topk(
-        self,
-        k: int,
-        dim: int = -1,
-        largest: bool = True,
-        sorted: bool = True,
-        *,
-        axis: Any = -1,
-    ) -> Extremes:
+    def topk(self, k: int, dim: int = -1, largest: bool = True, sorted: bool = True, *, axis: Any = -1) -> Extremes:
         """Return the k largest (or smallest) elements along ``dim``, with indices."""
-    def median(
-        self,
-        dim: int | None = None,
-        keepdim: bool = False,
-        *,
-        axis: Any = None,
-        keepdims: Any = False,
-    ) -> Any:
+    def median(self, dim: int | None = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = False) -> Any:
         """Return the median, the lower of two; along ``dim`` with its index."""
-    def diff(
-        self,
-        n: int = 1,
-        dim: int = -1,
-        *,
-        prepend: Any = None,
-        append: Any = None,
-        axis: Any = -1,
-    ) -> Self:
+    def diff(self, n: int = 1, dim: int = -1, *, prepend: Any = None, append: Any = None, axis: Any = -1) -> Self:
         """Return the n-th differences of neighbours along ``dim`` (by default the last)."""
     def matmul(self, other: Any) -> Self:
         """Return the matrix product, with NumPy's rules for vectors and stacks."""
@@ -651,9 +452,7 @@ class Declared(TensorBase):
         """Return the product of a matrix and a vector."""
     def dot(self, other: Any) -> Self:
         """Return the inner product of two vectors."""
-    def addmm(
-        self, first: Any, second: Any, *, beta: float = 1, alpha: float = 1
-    ) -> Self:
+    def addmm(self, first: Any, second: Any, *, beta: float = 1, alpha: float = 1) -> Self:
         """Return beta · x + alpha · first @ second."""
     def outer(self, other: Any) -> Self:
         """Return the outer product of two vectors."""

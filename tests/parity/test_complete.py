@@ -20,10 +20,10 @@ torch = pytest.importorskip(
 import chainrule as cr  # noqa: E402
 import chainrule.nn.functional  # noqa: E402
 from chainrule import nn, optim  # noqa: E402
+from chainrule.operations.op import OPS  # noqa: E402
 from tests.array_api.cases import CALLS  # noqa: E402
 from tests.array_api.test_standard import call  # noqa: E402
-from tests.parity import layer_rows, rows, test_optim  # noqa: E402
-from tests.parity.test_tensor import AFTER, NAMED  # noqa: E402
+from tests.parity import layer_rows, rows, test_optim, test_tensor  # noqa: E402, F401
 from tests.parity.test_transforms import TRANSFORMS  # noqa: E402
 from tests.recording import RECORDER, Given, methods  # noqa: E402
 
@@ -93,6 +93,11 @@ ARGUMENTS = {
     "reshape.shape": "the standard's: tests/array_api/test_complete.py",
     "permute_dims.axes": "the standard's: tests/array_api/test_complete.py",
     "reshape.copy": "the standard's: tests/array_api/test_complete.py",
+    "Tensor.reshape.copy": "the standard's: tests/array_api/test_complete.py",
+    **dict.fromkeys(
+        ("var.axis", "std.axis", "Tensor.var.axis", "Tensor.std.axis"),
+        "needs a correction: tests/parity/test_tensor.py",
+    ),
     "astype.device": "the standard's: tests/array_api/test_complete.py",
     "optim.*.params": "what is updated",
     "optim.*.steps_per_epoch": "how epochs are counted: tests/optim",
@@ -120,14 +125,6 @@ def run(given: Given) -> None:
             for name, module in F.__dict__.items():
                 if (getattr(module, "__doc__", "") or "").endswith(f"nn.{kind}."):
                     given[f"F.{name}"] |= arguments_of(row.ours)
-    for name in [*NAMED, *AFTER, "std", "var", "roll", "expand_dims"]:
-        given[f"Tensor.{name}"] |= {"axis", "keepdims"}  # test_axis_is_another_name
-        given[name] |= {"axis", "keepdims"}
-    for name, arguments in {
-        **{n: {"k"} for n in ("tril", "triu", "Tensor.tril", "Tensor.triu")},
-        "roll": {"shift", "shifts", "dims"},  # test_other_names_of_arguments
-    }.items():
-        given[name] |= arguments
     for name, arguments in TRANSFORMS.items():
         given[name] |= arguments
     for case in test_optim.CASES:
@@ -140,6 +137,23 @@ def run(given: Given) -> None:
     given["optim.clip_grad_value_"] |= {"clip_value"}
     for options in test_optim.LBFGS:
         given["optim.LBFGS"] |= {*options}
+
+
+def share(given: Given) -> None:
+    """Note what tests/test_declared.py holds: all forms of a function are one.
+
+    A function is the method; aliases mean the parameter; a change in place gives the
+    numbers of the function.
+    """
+    for op in OPS:
+        names = [*(op.name, *op.names), *(f"Tensor.{n}" for n in (op.name, *op.names))]
+        arguments = {argument for name in names for argument in given[name]}
+        arguments |= {*op.__signature__.parameters} - op.keywords - {op.several}
+        for name in names:
+            if arguments and name in (*given, f"Tensor.{op.name}"):
+                given[name] |= arguments
+        if op.in_place:
+            given[f"Tensor.{op.name}_"] |= {*op.__signature__.parameters}
 
 
 def arguments_of(module: Any) -> set[str]:
@@ -172,6 +186,7 @@ def test_every_argument_of_everything_is_tried() -> None:
         run(given)
     for name, arguments in RECORDER.made.items():
         given[name] |= arguments
+    share(given)
     missing, needed, tried = [], set(), 0
     for name, thing in offered().items():
         if name in NAMES:

@@ -165,11 +165,11 @@ def reshape(x: Any, /, *shape: Any, copy: bool | None = None) -> Tensor:
     """Return the elements, in row-major order, in another shape; one size may be −1."""
 def flatten(x: Any, /, start_dim: int = 0, end_dim: int = -1) -> Tensor:
     """Merge the axes from ``start_dim`` to ``end_dim`` into one."""
-def unflatten(x: Any, /, dim: int, sizes: Sequence[Any], *, axis: Any, shape: Any, size: Any) -> Tensor:
+def unflatten(x: Any, /, dim: int, sizes: Sequence[Any], *, axis: Any = None) -> Tensor:
     """Split one axis into several; one size may be −1."""
 def squeeze(x: Any, /, dim: Dims = None, *, axis: Any = None) -> Tensor:
     """Remove axes of length 1: all of them, or those of ``dim``."""
-def unsqueeze(x: Any, /, dim: Any, *, axis: Any) -> Tensor:
+def unsqueeze(x: Any, /, dim: Any, *, axis: Any = None) -> Tensor:
     """Insert an axis of length 1 before axis ``dim``; −1 appends the axis."""
 def expand_dims(x: Any, /, dim: Any = 0, *, axis: Any = 0) -> Tensor:
     """Insert an axis of length 1 at ``dim``; −1 appends the axis."""
@@ -179,9 +179,9 @@ def broadcast_to(x: Any, /, *shape: Any) -> Tensor:
     """Repeat along missing axes and axes of length 1; −1 keeps a size."""
 def broadcast_arrays(*arrays: Any) -> list[Any]:
     """Return the tensors broadcast to their common shape."""
-def permute(x: Any, /, *dims: Any, axis: Any = None, axes: Any = None, dim: Any = None) -> Tensor:
+def permute(x: Any, /, *dims: Any, axis: Any = None, axes: Any = None) -> Tensor:
     """Return the axes in another order: axis ``dims[i]`` becomes axis i."""
-def permute_dims(x: Any, /, *dims: Any, axis: Any = None, axes: Any = None, dim: Any = None) -> Tensor:
+def permute_dims(x: Any, /, *dims: Any, axis: Any = None, axes: Any = None) -> Tensor:
     """Return the axes in another order: axis ``dims[i]`` becomes axis i."""
 def transpose(x: Any, /, dim0: int, dim1: int) -> Tensor:
     """Exchange two axes."""
@@ -193,9 +193,9 @@ def movedim(x: Any, /, source: Any, destination: Any) -> Tensor:
     """Move axes to other positions; the other axes remain in order."""
 def moveaxis(x: Any, /, source: Any, destination: Any) -> Tensor:
     """Move axes to other positions; the other axes remain in order."""
-def flip(x: Any, /, *dims: Any, axis: Any = None, axes: Any = None, dim: Any = None) -> Tensor:
+def flip(x: Any, /, *dims: Any, axis: Any = None, axes: Any = None) -> Tensor:
     """Reverse the order of elements along ``dims``, by default along all axes."""
-def roll(x: Any, /, shifts: Any, dims: Any = None, *, axis: Any = None, axes: Any = None, dim: Any = None, shift: Any) -> Tensor:
+def roll(x: Any, /, shifts: Any, dims: Any = None, *, axis: Any = None, axes: Any = None, shift: Any = None) -> Tensor:
     """Shift elements along an axis, with wrap-around at the ends."""
 def concat(arrays: Sequence[Any], /, dim: int | None = 0, *, axis: Any = 0) -> Tensor:
     """Concatenate tensors along an axis; ``axis=None`` flattens them first."""
@@ -217,9 +217,9 @@ def unbind(x: Any, /, dim: int = 0, *, axis: Any = 0) -> tuple[Tensor, ...]:
     """Return the slices along ``dim`` as separate tensors without that axis."""
 def unstack(x: Any, /, dim: int = 0, *, axis: Any = 0) -> tuple[Tensor, ...]:
     """Return the slices along ``dim`` as separate tensors without that axis."""
-def narrow(x: Any, /, dim: int, start: Any, length: int, *, axis: Any) -> Tensor:
+def narrow(x: Any, /, dim: int, start: Any, length: int, *, axis: Any = None) -> Tensor:
     """Return ``length`` elements along ``dim`` from ``start`` (may be a tensor)."""
-def tile(x: Any, /, *sizes: Any, shape: Any = None, size: Any = None) -> Tensor:
+def tile(x: Any, /, *sizes: Any) -> Tensor:
     """Repeat the whole tensor along each axis; numbers count from the last axis."""
 def repeat_interleave(x: Any, /, repeats: Any, dim: int | None = None, *, axis: Any = None) -> Tensor:
     """Repeat each element ``repeats`` times in a row; a number or one per element."""
@@ -357,15 +357,15 @@ def nan_to_num(x: Any, /, nan: float = 0.0, posinf: float | None = None, neginf:
     """Replace NaN and ±∞ by numbers: by default 0, the largest and the smallest."""
 def take(x: Any, /, indices: Any, dim: int | None = None, *, axis: Any = None) -> Tensor:
     """Take elements by index: of the flattened tensor, or slices along ``dim``."""
-def index_select(x: Any, /, dim: int, index: Any, *, axis: Any) -> Tensor:
+def index_select(x: Any, /, dim: int, index: Any, *, axis: Any = None) -> Tensor:
     """Take slices along ``dim`` by index."""
 def take_along_axis(x: Any, /, indices: Any, dim: int = -1, *, axis: Any = -1) -> Tensor:
     """Take elements by index along ``dim``; the other axes are broadcast."""
-def gather(x: Any, /, dim: int, index: Any, *, axis: Any) -> Tensor:
+def gather(x: Any, /, dim: int, index: Any, *, axis: Any = None) -> Tensor:
     """Gather elements: y[i][j] = x[index[i][j]][j] along ``dim`` 0, for example."""
-def scatter(x: Any, /, dim: int, index: Any, src: Any, *, axis: Any) -> Tensor:
+def scatter(x: Any, /, dim: int, index: Any, src: Any, *, axis: Any = None) -> Tensor:
     """Write ``src`` at indices: x[index[i][j]][j] = src[i][j] along ``dim`` 0."""
-def scatter_add(x: Any, /, dim: int, index: Any, src: Any, *, axis: Any) -> Tensor:
+def scatter_add(x: Any, /, dim: int, index: Any, src: Any, *, axis: Any = None) -> Tensor:
     """Add ``src`` at indices: x[index[i][j]][j] += src[i][j] along ``dim`` 0."""
 def masked_select(x: Any, /, mask: Any) -> Tensor:
     """Return the elements where ``mask`` is true, as a vector (not traced)."""
@@ -405,7 +405,7 @@ def addmm(x: Any, /, first: Any, second: Any, *, beta: float = 1, alpha: float =
     """Return beta · x + alpha · first @ second."""
 def vecdot(x: Any, /, other: Any, *, axis: int = -1) -> Tensor:
     """Return the sum of products along an axis, counted from the end."""
-def tensordot(x: Any, /, other: Any, dims: Any = 2, *, axis: Any = 2, axes: Any = 2, dim: Any = 2) -> Tensor:
+def tensordot(x: Any, /, other: Any, dims: Any = 2, *, axis: Any = 2, axes: Any = 2) -> Tensor:
     """Return the sum of products over last axes of x and first axes of ``other``."""
 def outer(x: Any, /, other: Any) -> Tensor:
     """Return the outer product of two vectors."""

@@ -228,11 +228,11 @@ class Declared(TensorBase):
         """Return the elements in the shape of ``other``."""
     def flatten(self, start_dim: int = 0, end_dim: int = -1) -> Self:
         """Merge the axes from ``start_dim`` to ``end_dim`` into one."""
-    def unflatten(self, dim: int, sizes: Sequence[Any], *, axis: Any, shape: Any, size: Any) -> Self:
+    def unflatten(self, dim: int, sizes: Sequence[Any], *, axis: Any = None) -> Self:
         """Split one axis into several; one size may be −1."""
     def squeeze(self, dim: Dims = None, *, axis: Any = None) -> Self:
         """Remove axes of length 1: all of them, or those of ``dim``."""
-    def unsqueeze(self, dim: Any, *, axis: Any) -> Self:
+    def unsqueeze(self, dim: Any, *, axis: Any = None) -> Self:
         """Insert an axis of length 1 before axis ``dim``; −1 appends the axis."""
     def expand_dims(self, dim: Any = 0, *, axis: Any = 0) -> Self:
         """Insert an axis of length 1 at ``dim``; −1 appends the axis."""
@@ -244,9 +244,9 @@ class Declared(TensorBase):
         """Repeat the tensor into the shape of ``other``."""
     def clone(self) -> Self:
         """Return a copy of the tensor; derivatives pass through."""
-    def permute(self, *dims: Any, axis: Any = None, axes: Any = None, dim: Any = None) -> Self:
+    def permute(self, *dims: Any, axis: Any = None, axes: Any = None) -> Self:
         """Return the axes in another order: axis ``dims[i]`` becomes axis i."""
-    def permute_dims(self, *dims: Any, axis: Any = None, axes: Any = None, dim: Any = None) -> Self:
+    def permute_dims(self, *dims: Any, axis: Any = None, axes: Any = None) -> Self:
         """Return the axes in another order: axis ``dims[i]`` becomes axis i."""
     def transpose(self, dim0: int, dim1: int) -> Self:
         """Exchange two axes."""
@@ -258,9 +258,9 @@ class Declared(TensorBase):
         """Move axes to other positions; the other axes remain in order."""
     def moveaxis(self, source: Any, destination: Any) -> Self:
         """Move axes to other positions; the other axes remain in order."""
-    def flip(self, *dims: Any, axis: Any = None, axes: Any = None, dim: Any = None) -> Self:
+    def flip(self, *dims: Any, axis: Any = None, axes: Any = None) -> Self:
         """Reverse the order of elements along ``dims``, by default along all axes."""
-    def roll(self, shifts: Any, dims: Any = None, *, axis: Any = None, axes: Any = None, dim: Any = None, shift: Any) -> Self:
+    def roll(self, shifts: Any, dims: Any = None, *, axis: Any = None, axes: Any = None, shift: Any = None) -> Self:
         """Shift elements along an axis, with wrap-around at the ends."""
     def split(self, lengths: int | Sequence[int], dim: int = 0, *, axis: Any = 0) -> tuple[Self, ...]:
         """Split along ``dim`` into pieces of a given length, or of given lengths."""
@@ -270,13 +270,13 @@ class Declared(TensorBase):
         """Return the slices along ``dim`` as separate tensors without that axis."""
     def unstack(self, dim: int = 0, *, axis: Any = 0) -> tuple[Self, ...]:
         """Return the slices along ``dim`` as separate tensors without that axis."""
-    def narrow(self, dim: int, start: Any, length: int, *, axis: Any) -> Self:
+    def narrow(self, dim: int, start: Any, length: int, *, axis: Any = None) -> Self:
         """Return ``length`` elements along ``dim`` from ``start`` (may be a tensor)."""
-    def select(self, dim: int, index: Any, *, axis: Any) -> Any:
+    def select(self, dim: int, index: Any, *, axis: Any = None) -> Any:
         """Return the slice at ``index`` along ``dim``, without that axis."""
-    def repeat(self, *sizes: Any, shape: Any = None, size: Any = None) -> Self:
+    def repeat(self, *sizes: Any) -> Self:
         """Repeat the whole tensor a number of times along each axis, as in PyTorch."""
-    def tile(self, *sizes: Any, shape: Any = None, size: Any = None) -> Self:
+    def tile(self, *sizes: Any) -> Self:
         """Repeat the whole tensor along each axis; numbers count from the last axis."""
     def repeat_interleave(self, repeats: Any, dim: int | None = None, *, axis: Any = None) -> Self:
         """Repeat each element ``repeats`` times in a row; a number or one per element."""
@@ -410,21 +410,21 @@ class Declared(TensorBase):
     def nan_to_num_(self, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None) -> Self: ...
     def take(self, indices: Any, dim: int | None = None, *, axis: Any = None) -> Self:
         """Take elements by index: of the flattened tensor, or slices along ``dim``."""
-    def index_select(self, dim: int, index: Any, *, axis: Any) -> Self:
+    def index_select(self, dim: int, index: Any, *, axis: Any = None) -> Self:
         """Take slices along ``dim`` by index."""
     def take_along_dim(self, indices: Any, dim: int | None = None, *, axis: Any = None) -> Self:
         """Take elements by index along ``dim``; the other axes are broadcast."""
-    def gather(self, dim: int, index: Any, *, axis: Any) -> Self:
+    def gather(self, dim: int, index: Any, *, axis: Any = None) -> Self:
         """Gather elements: y[i][j] = x[index[i][j]][j] along ``dim`` 0, for example."""
-    def scatter(self, dim: int, index: Any, src: Any, *, axis: Any) -> Self:
+    def scatter(self, dim: int, index: Any, src: Any, *, axis: Any = None) -> Self:
         """Write ``src`` at indices: x[index[i][j]][j] = src[i][j] along ``dim`` 0."""
-    def scatter_(self, dim: int, index: Any, src: Any, *, axis: Any) -> Self: ...
-    def scatter_add(self, dim: int, index: Any, src: Any, *, axis: Any) -> Self:
+    def scatter_(self, dim: int, index: Any, src: Any, *, axis: Any = None) -> Self: ...
+    def scatter_add(self, dim: int, index: Any, src: Any, *, axis: Any = None) -> Self:
         """Add ``src`` at indices: x[index[i][j]][j] += src[i][j] along ``dim`` 0."""
-    def scatter_add_(self, dim: int, index: Any, src: Any, *, axis: Any) -> Self: ...
-    def index_add(self, dim: int, index: Any, source: Any, *, axis: Any) -> Self:
+    def scatter_add_(self, dim: int, index: Any, src: Any, *, axis: Any = None) -> Self: ...
+    def index_add(self, dim: int, index: Any, source: Any, *, axis: Any = None) -> Self:
         """Return x with the slices of ``source`` added at indices along ``dim``."""
-    def index_add_(self, dim: int, index: Any, source: Any, *, axis: Any) -> Self: ...
+    def index_add_(self, dim: int, index: Any, source: Any, *, axis: Any = None) -> Self: ...
     def masked_select(self, mask: Any) -> Self:
         """Return the elements where ``mask`` is true, as a vector (not traced)."""
     def nonzero(self, *, as_tuple: bool = False) -> Any:

@@ -22,6 +22,7 @@ from chainrule.operations.operands import (
     operands,
     value_of,
 )
+from chainrule.util.validation import truth
 
 
 class Forms:
@@ -86,6 +87,7 @@ class Forms:
         call = self._of_any(item, lambda x, v, made: x._become(made, name))
         call.__name__ = call.__qualname__ = name
         call.__doc__ = f"Change the tensor in place; see :meth:`{item.name}`."
+        call.__wrapped__ = item  # type: ignore[attr-defined]
         return call
 
     # -- calls -----------------------------------------------------------------------
@@ -183,7 +185,9 @@ class Forms:
         ) -> Any:
             check_device(device)
             made = create(*args, **kwargs)
-            return made.requires_grad_() if requires_grad else made
+            if requires_grad is False or not truth("requires_grad", requires_grad):
+                return made
+            return made.requires_grad_()
 
         return call
 

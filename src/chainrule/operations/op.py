@@ -45,12 +45,10 @@ F = TypeVar("F", bound=Callable[..., Any])
 ALIASES = {
     "axis": ("dim", "dims"),
     "axes": ("dims",),
-    "dim": ("dims",),
     "keepdims": ("keepdim",),
     "k": ("diagonal",),
     "shift": ("shifts",),
-    "shape": ("size", "sizes"),
-    "size": ("sizes",),
+    "shape": ("size",),
 }
 
 #: Exceptions that Python and NumPy raise at arguments that make no sense.
@@ -161,9 +159,8 @@ class Op:
                 continue
             for p in list(parameters):
                 if p.name in names:
-                    several = p.kind is inspect.Parameter.VAR_POSITIONAL
-                    default = None if several else p.default
-                    parameters.append(_keyword(alias, default))
+                    optional = p.default is not inspect.Parameter.empty
+                    parameters.append(_keyword(alias, p.default if optional else None))
                     break
         if self.several and not self.creates:
             parameters.append(_keyword(self.several, None))

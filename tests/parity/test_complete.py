@@ -83,15 +83,8 @@ ARGUMENTS = {
     "nn.*.padding_mode": "of transposed convolutions, zeros alone",
     "F.*.sample_weight": "ours alone: tests/nn/test_loss_properties.py",
     "F.scaled_dot_product_attention.dropout_p": "random: tests/nn/test_layers.py",
-    "true_divide.rounding_mode": "the same function as div",
     "cumulative_prod.include_initial": "the standard's: tests/array_api/cases.py",
     "cumulative_sum.include_initial": "the standard's: tests/array_api/cases.py",
-    "zeros.shape": "the standard's: tests/array_api/test_complete.py",
-    "ones.shape": "the standard's: tests/array_api/test_complete.py",
-    "empty.shape": "the standard's: tests/array_api/test_complete.py",
-    "*.size": "PyTorch's word for shape: tests/parity/test_names.py",
-    "reshape.shape": "the standard's: tests/array_api/test_complete.py",
-    "permute_dims.axes": "the standard's: tests/array_api/test_complete.py",
     "reshape.copy": "the standard's: tests/array_api/test_complete.py",
     "Tensor.reshape.copy": "the standard's: tests/array_api/test_complete.py",
     **dict.fromkeys(
@@ -103,7 +96,6 @@ ARGUMENTS = {
     "optim.*.steps_per_epoch": "how epochs are counted: tests/optim",
     "optim.ReduceLROnPlateau.monitor": "which number is watched: tests/optim",
     "optim.*.parameters": "whose gradients are clipped",
-    "Tensor.true_divide.rounding_mode": "the method is div, which is compared",
     "pad.mode": "a constant alone; PyTorch's others are refused",
     "Tensor.to_device.stream": "None alone, on a CPU",
 }

@@ -6,22 +6,10 @@ One graph carries training, compilation and explanation. See README.md for the w
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from chainrule import functions
 from chainrule.compilation.api import compile
 from chainrule.errors import ChainruleError, MissingAttributeError, nearest
-from chainrule.functions import (
-    creation,
-    dtypes,
-    elementwise,
-    movement,
-    reductions,
-    shared,
-)
-from chainrule.functions.creation import *  # noqa: F403
-from chainrule.functions.dtypes import *  # noqa: F403
-from chainrule.functions.elementwise import *  # noqa: F403
-from chainrule.functions.movement import *  # noqa: F403
-from chainrule.functions.reductions import *  # noqa: F403
-from chainrule.functions.shared import *  # noqa: F403
+from chainrule.functions import *  # noqa: F403
 from chainrule.graph.build import no_grad
 from chainrule.graph.types import DType as dtype  # noqa: N813 - the public name
 from chainrule.interop.serialization import load, save
@@ -181,9 +169,4 @@ __all__ = [
     "vjp",
     "while_loop",
 ]
-__all__ += creation.__all__
-__all__ += shared.__all__
-__all__ += dtypes.__all__
-__all__ += elementwise.__all__
-__all__ += movement.__all__
-__all__ += reductions.__all__
+__all__ += functions.__all__

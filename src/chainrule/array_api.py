@@ -22,9 +22,9 @@ import inspect
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+import chainrule.functions as cr
 from chainrule.errors import CallError, ShapeError
-from chainrule.functions import creation, dtypes, elementwise, movement, reductions
-from chainrule.functions.dtypes import e, inf, nan, newaxis, pi
+from chainrule.functions import e, inf, nan, newaxis, pi
 from chainrule.graph.types import DType
 from chainrule.tensor import Tensor, as_tensor
 from chainrule.text import _
@@ -34,22 +34,22 @@ from chainrule.text import _
 
 def meshgrid(*arrays: Any, indexing: str = "xy") -> list[Tensor]:
     """Return coordinates, by default with ``"xy"`` indexing; PyTorch's is ``"ij"``."""
-    return creation.meshgrid(*arrays, indexing=indexing)
+    return cr.meshgrid(*arrays, indexing=indexing)
 
 
 def nonzero(x: Any) -> tuple[Tensor, ...]:
     """Return indices of non-zero elements, a vector per axis; PyTorch: a matrix."""
-    return reductions.nonzero(x, as_tuple=True)
+    return cr.nonzero(x, as_tuple=True)
 
 
 def sort(x: Any, **how: Any) -> Tensor:
     """Return the elements in order, without their indices."""
-    return reductions.sort(x, **how).values
+    return cr.sort(x, **how).values
 
 
 def squeeze(x: Any, axis: Any) -> Tensor:
     """Remove the named axes, which must have length 1."""
-    return movement.squeeze(x, () if axis is None else axis)
+    return cr.squeeze(x, () if axis is None else axis)
 
 
 def take(x: Any, indices: Any, axis: int | None = None) -> Tensor:
@@ -60,7 +60,7 @@ def take(x: Any, indices: Any, axis: int | None = None) -> Tensor:
             expected="axis=0, 1, …",
             got=_("{ndim} axes, axis=None", ndim=as_tensor(x).ndim),
         )
-    return movement.take(x, indices, axis)
+    return cr.take(x, indices, axis)
 
 
 def unsigned_in_their_kind(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
@@ -83,21 +83,21 @@ def with_n(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
 
 
 DIFFERENT: dict[str, Callable[..., Any]] = {
-    "cumulative_prod": unsigned_in_their_kind(reductions.cumulative_prod),
-    "cumulative_sum": unsigned_in_their_kind(reductions.cumulative_sum),
-    "equal": elementwise.eq,
-    "max": reductions.amax,
+    "cumulative_prod": unsigned_in_their_kind(cr.cumulative_prod),
+    "cumulative_sum": unsigned_in_their_kind(cr.cumulative_sum),
+    "equal": cr.eq,
+    "max": cr.amax,
     "meshgrid": meshgrid,
-    "min": reductions.amin,
+    "min": cr.amin,
     "nonzero": nonzero,
-    "prod": unsigned_in_their_kind(reductions.prod),
-    "repeat": movement.repeat_interleave,
+    "prod": unsigned_in_their_kind(cr.prod),
+    "repeat": cr.repeat_interleave,
     "sort": sort,
     "squeeze": squeeze,
-    "std": with_n(reductions.std),
-    "sum": unsigned_in_their_kind(reductions.sum),
+    "std": with_n(cr.std),
+    "sum": unsigned_in_their_kind(cr.sum),
     "take": take,
-    "var": with_n(reductions.var),
+    "var": with_n(cr.var),
 }
 
 # -- how the standard's functions are called -------------------------------------------
@@ -164,9 +164,7 @@ SIGNATURES: dict[Callable[..., None], str] = {
 
 def strict(name: str, called: Callable[..., None]) -> Callable[..., Any]:
     """Return the function of that name, restricted to the standard's arguments."""
-    families = (creation, dtypes, elementwise, movement, reductions)
-    same = [getattr(f, name) for f in families if name in f.__all__]
-    function = DIFFERENT.get(name) or same[0]
+    function = DIFFERENT.get(name) or getattr(cr, name)
     signature = inspect.signature(called)
 
     @functools.wraps(function)
@@ -232,7 +230,7 @@ class ArrayNamespaceInfo:
 
     def dtypes(self, *, device: Any = None, kind: Any = None) -> dict[str, DType]:
         """Return the dtypes of a kind, by name."""
-        return {d.name: d for d in DType if kind is None or dtypes.isdtype(d, kind)}
+        return {d.name: d for d in DType if kind is None or cr.isdtype(d, kind)}
 
 
 def __array_namespace_info__() -> ArrayNamespaceInfo:  # noqa: N807 - the standard's

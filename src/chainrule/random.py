@@ -17,15 +17,21 @@ from typing import Any, ParamSpec, TypeVar
 import numpy as np
 
 from chainrule.errors import ArgumentError, ShapeError
-from chainrule.functions.elementwise import raises_call_error
 from chainrule.graph.build import context, no_grad, trace
 from chainrule.graph.interpret import evaluate
 from chainrule.graph.node import Array, Value
 from chainrule.graph.primitive import REFERENCES
 from chainrule.graph.types import ArrayType, Dim, DType, Shape, as_dtype, size_of
-from chainrule.operations.arguments import axis_of, either, shape_of
-from chainrule.operations.operands import cast, filled, floating, stretch, value_of
-from chainrule.operations.selection import argsort, topk
+from chainrule.operations.arguments import axis_of, shape_of
+from chainrule.operations.op import given_twice, raises_call_error
+from chainrule.operations.operands import (
+    astype,
+    broadcast_to,
+    filled,
+    floating,
+    value_of,
+)
+from chainrule.operations.order import argsort, topk
 from chainrule.primitives.checks import require_all
 from chainrule.primitives.elementwise import add, log, mul, neg, sqrt
 from chainrule.primitives.integers import bitwise_or, remainder, shift_left, shift_right
@@ -262,7 +268,7 @@ def _by_blocks(
 
 def _between(raw: Value) -> Value:
     """Return (bits + ½)·2⁻³² in float64: never 0, never 1."""
-    wide = cast(raw, DType.float64)
+    wide = astype(raw, DType.float64)
     half = add(wide, filled(0.5, DType.float64, raw.shape))
     return mul(half, filled(2.0**-32, DType.float64, raw.shape))
 
@@ -307,8 +313,8 @@ def uniform(
 
     def spread(raw: Value) -> Value:
         high_bits = shift_right(raw, filled(8, DType.uint32, raw.shape))
-        unit = wrap(cast(high_bits, kind)) * 2.0**-24
-        return cast((unit * (high - low) + low).value, kind)
+        unit = wrap(astype(high_bits, kind)) * 2.0**-24
+        return astype((unit * (high - low) + low).value, kind)
 
     made = _by_blocks(spread, bits(_sizes(shape)).value, options=(low, high))
     return _made(made, requires_grad)
@@ -347,7 +353,7 @@ def normal(
         u, v = _between(first), _between(second)
         radius = sqrt(mul(filled(-2.0, DType.float64, u.shape), log(u)))
         angle = mul(filled(2 * math.pi, DType.float64, v.shape), v)
-        return cast((wrap(mul(radius, cos(angle))) * std + mean).value, kind)
+        return astype((wrap(mul(radius, cos(angle))) * std + mean).value, kind)
 
     sizes = _sizes(shape)
     # Two draws, and other counters in each.
@@ -413,10 +419,10 @@ def randint(
     kind = as_dtype(dtype)
 
     def within(first: Value, second: Value) -> Value:
-        a, b = cast(first, DType.uint64), cast(second, DType.uint64)
+        a, b = astype(first, DType.uint64), astype(second, DType.uint64)
         wide = bitwise_or(shift_left(a, filled(32, DType.uint64, a.shape)), b)
         rest = remainder(wide, filled(span, DType.uint64, a.shape))
-        return cast((wrap(cast(rest, DType.int64)) + low).value, kind)
+        return astype((wrap(astype(rest, DType.int64)) + low).value, kind)
 
     raw = bits((2, *shape)).value
     return wrap(_by_blocks(within, _half(raw, 0), _half(raw, 1), options=(low, span)))
@@ -450,7 +456,7 @@ def bernoulli(p: Any, size: Any = None, *, dtype: Any = None) -> Tensor:
             _("p = scores.sigmoid(), of scores that are finite"),
         )
         even = wrap(_between(bits(shape).value))
-        drawn = even < wrap(stretch(chance, shape)).double()
+        drawn = even < wrap(broadcast_to(chance, shape)).double()
     return drawn.astype(dtype or chance.dtype)
 
 
@@ -477,8 +483,10 @@ def categorical(logits: Any, dim: int = -1, *, axis: int | None = None) -> Tenso
     >>> categorical(Tensor([[0.0, 100.0], [100.0, 0.0]]))
     tensor([1, 0])
     """
-    v = cast(value_of(logits), DType.float64)
-    at = axis_of(v.shape, either(dim, axis, -1))
+    if axis is not None and dim != -1:
+        raise given_twice("dim", dim, "axis", axis)
+    v = astype(value_of(logits), DType.float64)
+    at = axis_of(v.shape, dim if axis is None else axis)
     with no_grad():
         v = _only_if(
             wrap(v).amax(at).isfinite(),  # the largest beside NaN is NaN
@@ -508,7 +516,7 @@ def multinomial(probs: Any, num_samples: int, replacement: bool = False) -> Tens
     >>> multinomial(Tensor([0.0, 3.0]), 2, replacement=True)
     tensor([1, 1])
     """
-    v = cast(value_of(probs), DType.float64)
+    v = astype(value_of(probs), DType.float64)
     if len(v.shape) not in (1, 2):
         raise ShapeError(_("multinomial draws from rows."), got=f"{v.shape}")
     replacement = validation.truth("replacement", replacement)
@@ -533,7 +541,7 @@ def multinomial(probs: Any, num_samples: int, replacement: bool = False) -> Tens
             return wrap(topk(noisy, num_samples, -1, True)[1])
         shape = (*v.shape[:-1], num_samples, v.shape[-1])
         column = reshape(scores, shape=(*v.shape[:-1], 1, v.shape[-1]))
-        noisy = add(stretch(column, shape), _gumbel(shape))
+        noisy = add(broadcast_to(column, shape), _gumbel(shape))
         return wrap(argmax(noisy, axis=len(shape) - 1))
 
 

@@ -3,7 +3,7 @@
 Every operation is a composition of primitives applied by
 :func:`chainrule.graph.bind`, so the same code computes at once on numbers and records
 a graph while a function is compiled. There is no second implementation. What a tensor
-can do stands in ``methods``, family by family; here is what it is.
+can do is declared in ``operations``, family by family; here is what it is.
 """
 
 from __future__ import annotations
@@ -32,14 +32,15 @@ from chainrule.graph.graph import tracked_ancestors
 from chainrule.graph.layout import UNKNOWN
 from chainrule.graph.node import Array, Value
 from chainrule.graph.types import Dim, DType, as_dtype
-from chainrule.methods.changes import Base, Changes, unshared
+from chainrule.methods.changes import unshared
 from chainrule.methods.conversion import Conversion
-from chainrule.methods.elementwise import Elementwise
-from chainrule.methods.movement import Movement
-from chainrule.methods.operators import Operators
-from chainrule.methods.reductions import Reductions
+from chainrule.methods.declared import Declared
+from chainrule.methods.protocols import Protocols
+from chainrule.methods.views import Base
 from chainrule.operations import operands
-from chainrule.operations.operands import as_array, repeats_into
+from chainrule.operations.forms import Forms
+from chainrule.operations.op import OPS
+from chainrule.operations.operands import TensorBase, as_array, repeats_into
 from chainrule.primitives import movement
 from chainrule.primitives.rules import show
 from chainrule.text import _
@@ -48,7 +49,7 @@ from chainrule.util.pytorch_hints import TENSORS
 TensorLike = Any
 
 
-class Tensor(Changes, Operators, Elementwise, Reductions, Movement, Conversion):
+class Tensor(Protocols, Conversion):
     """An array of numbers that records how it was computed, for derivatives.
 
     Its methods are PyTorch's, and those of the Python array API standard; the functions
@@ -368,7 +369,7 @@ class Tensor(Changes, Operators, Elementwise, Reductions, Movement, Conversion):
                 ),
                 got=show(new.shape),
             )
-        self._assign(operands.cast(value, self.dtype))
+        self._assign(operands.astype(value, self.dtype))
         return self
 
     # -- derivatives -------------------------------------------------------------
@@ -485,7 +486,10 @@ def wrap(value: Value) -> Tensor:
     return t
 
 
-Tensor._new = staticmethod(wrap)  # type: ignore[assignment]
+TensorBase._new = staticmethod(wrap)  # type: ignore[assignment]
+
+#: The package's functions of tensors, by name.
+FUNCTIONS = Forms(Tensor, Declared, wrap).install(OPS)
 
 
 def _copied(data: Any, dtype: Any) -> Value:
@@ -538,7 +542,7 @@ def tensor(data: Any, *, dtype: Any = None, requires_grad: bool = False) -> Tens
 
 def as_tensor(data: TensorLike, dtype: Any = None) -> Tensor:
     """Return ``data`` itself if it is a tensor of that dtype, else a new tensor."""
-    if not isinstance(data, Tensor) or data._wide is not None:
+    if not isinstance(data, Tensor) or data._weak is not None:
         return Tensor(data, dtype=dtype)
     return data if dtype is None else data.astype(dtype)
 

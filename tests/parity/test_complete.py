@@ -16,10 +16,10 @@ import pytest
 import chainrule as cr
 import chainrule.nn.functional
 from chainrule import nn, optim
+from chainrule.operations.op import OPS
 from tests.array_api.cases import CALLS
 from tests.array_api.test_standard import call
-from tests.parity import layer_rows, rows, test_optim
-from tests.parity.test_tensor import AFTER, NAMED
+from tests.parity import layer_rows, rows, test_optim, test_tensor  # noqa: F401
 from tests.parity.test_transforms import TRANSFORMS
 from tests.recording import RECORDER, Given, methods
 
@@ -79,22 +79,19 @@ ARGUMENTS = {
     "nn.*.padding_mode": "of transposed convolutions, zeros alone",
     "F.*.sample_weight": "ours alone: tests/nn/test_loss_properties.py",
     "F.scaled_dot_product_attention.dropout_p": "random: tests/nn/test_layers.py",
-    "true_divide.rounding_mode": "the same function as div",
     "cumulative_prod.include_initial": "the standard's: tests/array_api/cases.py",
     "cumulative_sum.include_initial": "the standard's: tests/array_api/cases.py",
-    "zeros.shape": "the standard's: tests/array_api/test_complete.py",
-    "ones.shape": "the standard's: tests/array_api/test_complete.py",
-    "empty.shape": "the standard's: tests/array_api/test_complete.py",
-    "*.size": "PyTorch's word for shape: tests/parity/test_names.py",
-    "reshape.shape": "the standard's: tests/array_api/test_complete.py",
-    "permute_dims.axes": "the standard's: tests/array_api/test_complete.py",
     "reshape.copy": "the standard's: tests/array_api/test_complete.py",
+    "Tensor.reshape.copy": "the standard's: tests/array_api/test_complete.py",
+    **dict.fromkeys(
+        ("var.axis", "std.axis", "Tensor.var.axis", "Tensor.std.axis"),
+        "needs a correction: tests/parity/test_tensor.py",
+    ),
     "astype.device": "the standard's: tests/array_api/test_complete.py",
     "optim.*.params": "what is updated",
     "optim.*.steps_per_epoch": "how epochs are counted: tests/optim",
     "optim.ReduceLROnPlateau.monitor": "which number is watched: tests/optim",
     "optim.*.parameters": "whose gradients are clipped",
-    "Tensor.true_divide.rounding_mode": "the method is div, which is compared",
     "pad.mode": "a constant alone; PyTorch's others are refused",
     "Tensor.to_device.stream": "None alone, on a CPU",
 }
@@ -116,14 +113,6 @@ def run(given: Given) -> None:
             for name, module in F.__dict__.items():
                 if getattr(module, "layer", None) is type(row.ours):
                     given[f"F.{name}"] |= arguments_of(row.ours)
-    for name in [*NAMED, *AFTER, "std", "var", "roll", "expand_dims"]:
-        given[f"Tensor.{name}"] |= {"axis", "keepdims"}  # test_axis_is_another_name
-        given[name] |= {"axis", "keepdims"}
-    for name, arguments in {
-        **{n: {"k"} for n in ("tril", "triu", "Tensor.tril", "Tensor.triu")},
-        "roll": {"shift", "shifts", "dims"},  # test_other_names_of_arguments
-    }.items():
-        given[name] |= arguments
     for name, arguments in TRANSFORMS.items():
         given[name] |= arguments
     for case in test_optim.CASES:
@@ -136,6 +125,23 @@ def run(given: Given) -> None:
     given["optim.clip_grad_value_"] |= {"clip_value"}
     for options in test_optim.LBFGS:
         given["optim.LBFGS"] |= {*options}
+
+
+def share(given: Given) -> None:
+    """Note what tests/test_declared.py holds: all forms of a function are one.
+
+    A function is the method; aliases mean the parameter; a change in place gives the
+    numbers of the function.
+    """
+    for op in OPS:
+        names = [*(op.name, *op.names), *(f"Tensor.{n}" for n in (op.name, *op.names))]
+        arguments = {argument for name in names for argument in given[name]}
+        arguments |= {*op.__signature__.parameters} - op.keywords - {op.several}
+        for name in names:
+            if arguments and name in (*given, f"Tensor.{op.name}"):
+                given[name] |= arguments
+        if op.in_place:
+            given[f"Tensor.{op.name}_"] |= {*op.__signature__.parameters}
 
 
 def arguments_of(module: Any) -> set[str]:
@@ -168,6 +174,7 @@ def test_every_argument_of_everything_is_tried() -> None:
         run(given)
     for name, arguments in RECORDER.made.items():
         given[name] |= arguments
+    share(given)
     missing, needed, tried = [], set(), 0
     for name, thing in offered().items():
         if name in NAMES:

@@ -16,7 +16,7 @@ import numpy as np
 from chainrule.errors import ArgumentError
 from chainrule.graph.node import Value
 from chainrule.graph.types import DType
-from chainrule.operations.operands import cast, scalar_for
+from chainrule.operations.operands import astype, scalar_for
 from chainrule.tensor import Tensor, wrap
 from chainrule.text import _
 
@@ -25,18 +25,18 @@ class Scalar(Tensor):
     """A number whose value is known only when the graph runs.
 
     Attributes:
-        _wide: its value in float64.
+        _weak: its value in float64.
         alone: the dtype that it has where it stands alone.
     """
 
-    __slots__ = ("_wide", "alone")
-    _wide: Value  # type: ignore[assignment]
+    __slots__ = ("_weak", "alone")
+    _weak: Value  # type: ignore[assignment]
 
     def __init__(self, wide: Value, alone: DType = DType.float32) -> None:
-        made = wrap(cast(wide, alone))
+        made = wrap(astype(wide, alone))
         for name in Tensor.__slots__[1:]:  # all but __weakref__
             setattr(self, name, getattr(made, name))
-        self._wide, self.alone = wide, alone
+        self._weak, self.alone = wide, alone
 
     @classmethod
     def like(cls, number: Any, tensor: Tensor) -> Scalar:
@@ -88,8 +88,8 @@ def _operator(name: str) -> Callable[..., Any]:
         for other in others:
             if isinstance(other, Tensor) and not isinstance(other, Scalar):
                 return plain(wrap(scalar_for(self, other.dtype)), *others)
-        wide = [wrap(y._wide) if isinstance(y, Scalar) else y for y in others]
-        made = plain(wrap(self._wide), *wide)
+        wide = [wrap(y._weak) if isinstance(y, Scalar) else y for y in others]
+        made = plain(wrap(self._weak), *wide)
         is_float = isinstance(made, Tensor) and made.dtype is DType.float64
         if not is_float or made.shape != ():
             return made

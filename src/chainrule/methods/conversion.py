@@ -6,10 +6,15 @@ from typing import Any, Self
 
 import numpy as np
 
-from chainrule.errors import ArgumentError, DTypeError, ShapeError
+from chainrule.errors import DTypeError, ShapeError
 from chainrule.graph.types import Dim, DType, Shape, SymbolicDim, as_dtype, size_of
-from chainrule.operations.arguments import axis_of, shape_of
-from chainrule.operations.operands import TensorBase, cast, stretch, value_of
+from chainrule.operations.arguments import (
+    axis_of,
+    check_device,
+    is_device,
+    shape_of,
+)
+from chainrule.operations.operands import TensorBase, astype, broadcast_to, value_of
 from chainrule.primitives import movement
 from chainrule.primitives.rules import show
 from chainrule.text import _
@@ -88,7 +93,7 @@ class Conversion(TensorBase):
         wanted = as_dtype(dtype)
         if wanted is self.dtype:
             return self._new(movement.copy(self.value)) if copy else self
-        return self._new(cast(self.value, wanted))
+        return self._new(astype(self.value, wanted))
 
     def to(self, *args: Any, dtype: Any = None, device: Any = None) -> Self:
         """Convert to a dtype, or to that of another tensor, as ``x.astype(dtype)``.
@@ -235,27 +240,8 @@ class Conversion(TensorBase):
     def new_full(self, shape: Any, fill_value: Any, *, dtype: Any = None) -> Self:
         """Return a tensor filled with a number, in the given shape and this dtype."""
         one = value_of(fill_value, as_dtype(dtype or self.dtype))
-        return self._new(movement.copy(stretch(one, shape_of(shape))))
+        return self._new(movement.copy(broadcast_to(one, shape_of(shape))))
 
     def is_floating_point(self) -> Any:
         """Return whether the dtype is floating."""
         return self.dtype.is_float
-
-
-def is_device(given: Any) -> bool:
-    """Return whether an argument names a device; refuse unsupported devices."""
-    name = str(given)
-    if name.split(":")[0] not in ("cpu", "cuda", "mps", "gpu", "xpu", "tpu"):
-        return False
-    check_device(name)
-    return True
-
-
-def check_device(device: Any) -> None:
-    if device is not None and str(device) not in ("cpu", "cpu:0"):
-        raise ArgumentError(
-            _("There is no device {device!r:.40}.", device=str(device)),
-            expected=_('"cpu": all tensors are there'),
-            got=f"{device!r:.40}",
-            fix=_("leave the device out"),
-        )

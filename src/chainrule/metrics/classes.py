@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.errors import ArgumentError, ShapeError
-from chainrule.functions.elementwise import where
+from chainrule.functions import where
 from chainrule.graph.node import Array
 from chainrule.graph.types import DType
 from chainrule.metrics.base import Batches, Mean, Metric, total

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 
 from chainrule.errors import ArgumentError, ShapeError, nearest
-from chainrule.functions.elementwise import maximum, where
+from chainrule.functions import maximum, where
 from chainrule.graph.build import held
 from chainrule.nn.arguments import (
     Count,

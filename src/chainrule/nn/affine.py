@@ -17,8 +17,8 @@ from chainrule.nn.arguments import (
     positive_integers,
 )
 from chainrule.nn.module import Module, Parameter
-from chainrule.operations.elementwise import add
-from chainrule.operations.operands import alike, stretch
+from chainrule.operations.arithmetic import add
+from chainrule.operations.operands import broadcast_to, promoted
 from chainrule.primitives.matmul import dot
 from chainrule.primitives.rules import show
 from chainrule.random import uniform
@@ -124,10 +124,10 @@ def linear(x: Any, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     if bias is not None:
         b = bias.value if isinstance(bias, Tensor) else as_tensor(bias).value
         if b.shape == (outputs,) and b.dtype is w.dtype:
-            z = add(z, stretch(b, z.shape))
+            z = add(z, broadcast_to(b, z.shape))
         else:
             other = parameter("Linear", "bias", bias, (outputs,), weight)
-            z = add(*alike(z, as_tensor(other).value))
+            z = add(*promoted(z, as_tensor(other).value))
     result = wrap(z)
     return result if len(shape) == 2 else result.reshape(*shape[:-1], outputs)
 

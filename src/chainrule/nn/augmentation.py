@@ -12,8 +12,7 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 from chainrule.errors import ShapeError
-from chainrule.functions.creation import arange
-from chainrule.functions.elementwise import where
+from chainrule.functions import arange, where
 from chainrule.nn.arguments import layer_name, number, per_axis
 from chainrule.nn.module import Module
 from chainrule.nn.sampling import sample

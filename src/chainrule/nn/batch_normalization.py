@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from chainrule.errors import ArgumentError, ShapeError
-from chainrule.functions.elementwise import maximum
+from chainrule.functions import maximum
 from chainrule.graph.build import no_grad
 from chainrule.graph.types import SymbolicDim, size_of
 from chainrule.nn.affine import floats, parameter

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.errors import ArgumentError, DTypeError, ShapeError
-from chainrule.functions.elementwise import where
+from chainrule.functions import where
 from chainrule.graph.types import DType, Shape
 from chainrule.nn.arguments import flag, layer_name
 from chainrule.nn.regularization import dropout

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.errors import DTypeError, ShapeError
-from chainrule.functions.elementwise import where
+from chainrule.functions import where
 from chainrule.graph.build import context
 from chainrule.nn.arguments import (
     Count,

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from chainrule.errors import ArgumentError, MissingAttributeError
-from chainrule.functions.shared import SharedTensor
+from chainrule.functions.from_numpy import SharedTensor
 from chainrule.graph.build import changes, context
-from chainrule.methods.conversion import is_device
 from chainrule.nn import construction
 from chainrule.nn.arguments import flag, floating
 from chainrule.nn.attribute_checks import (
@@ -24,6 +23,7 @@ from chainrule.nn.attribute_checks import (
 from chainrule.nn.parameter import Parameter
 from chainrule.nn.state import IncompatibleKeys, convert_state, load_state
 from chainrule.nn.state_array import state_array
+from chainrule.operations.arguments import is_device
 from chainrule.random import draw_counts, take_back_draws
 from chainrule.tensor import Tensor
 from chainrule.text import _

@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.errors import ArgumentError, DTypeError, ShapeError, warn
-from chainrule.functions.elementwise import maximum
-from chainrule.functions.movement import broadcast_arrays
+from chainrule.functions import broadcast_arrays, maximum
 from chainrule.graph.build import constant
 from chainrule.graph.node import Value
 from chainrule.graph.types import Dim, DType, Shape, SymbolicDim, size_of

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from chainrule.errors import DTypeError, ShapeError
-from chainrule.functions.movement import stack
+from chainrule.functions import stack
 from chainrule.graph.types import Dim, DType
 from chainrule.nn.affine import same_dtype
 from chainrule.nn.arguments import (

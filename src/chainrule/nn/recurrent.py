@@ -9,8 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from chainrule.errors import DTypeError, ShapeError, warn
-from chainrule.functions.elementwise import where
-from chainrule.functions.movement import concat, stack
+from chainrule.functions import concat, stack, where
 from chainrule.graph.types import DType, size_of
 from chainrule.nn.affine import same_dtype
 from chainrule.nn.arguments import (

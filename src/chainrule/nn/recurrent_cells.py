@@ -6,7 +6,7 @@ import math
 from typing import Any, ClassVar
 
 from chainrule.errors import ArgumentError, ShapeError
-from chainrule.functions.creation import zeros
+from chainrule.functions import zeros
 from chainrule.graph.types import DType, Shape
 from chainrule.nn.affine import linear, same_dtype
 from chainrule.nn.arguments import (

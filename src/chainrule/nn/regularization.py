@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from chainrule.errors import ShapeError
-from chainrule.functions.elementwise import where
+from chainrule.functions import where
 from chainrule.graph.types import Shape
 from chainrule.nn.arguments import flag, layer_name, number
 from chainrule.nn.module import Module

@@ -5,9 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from chainrule.errors import ShapeError
-from chainrule.functions.creation import arange
-from chainrule.functions.elementwise import where
-from chainrule.functions.movement import stack
+from chainrule.functions import arange, stack, where
 from chainrule.nn.arguments import flag
 from chainrule.primitives.rules import show
 from chainrule.tensor import Tensor, as_tensor

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from chainrule.errors import ShapeError
-from chainrule.functions.movement import concat
+from chainrule.functions import concat
 from chainrule.nn.arguments import integer, layer_name
 from chainrule.nn.function import as_function
 from chainrule.nn.module import Module

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from chainrule.errors import ArgumentError
-from chainrule.functions.elementwise import maximum, minimum
+from chainrule.functions import maximum, minimum
 from chainrule.graph.node import Array
 from chainrule.graph.types import Shape
 from chainrule.nn.arguments import Count, flag, positive_integers

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 from chainrule.errors import ArgumentError
-from chainrule.functions.creation import full
+from chainrule.functions import full
 from chainrule.nn import init
 from chainrule.nn.activations import gelu, relu
 from chainrule.nn.affine import Linear

@@ -1,7 +1,38 @@
-"""Functions of graph values under NumPy's rules, as compositions of primitives.
+"""Tensor functions, each declared once as a function of graph values.
 
-Promotion of dtypes, broadcasting, axes counted from the end, the one free size of a
-reshape, indexing. A primitive itself takes operands of one shape and one dtype. The
-methods of :class:`chainrule.Tensor` and the functions of the package are thin wrappers
-of what stands here, eager or traced.
+The functions of the package, the methods and operators of tensors and the namespace of
+the array API standard follow from the declarations: see :mod:`chainrule.operations.op`.
+NumPy's rules are kept here: promotion of dtypes, broadcasting, axes counted from the
+end, the one free size of a reshape, indexing. A primitive itself takes operands of one
+shape and dtype.
+
+- declared functions, by family: ``arithmetic``, ``elementwise``, ``reductions``,
+  ``order``, ``movement``, ``selection``, ``products``, ``creation``, ``dtypes``;
+- what they are written with: ``operands`` and ``arguments`` (what a call may be given),
+  ``shapes``, ``indices``, ``indexing`` (``x[key]``), ``views``.
 """
+
+from chainrule.operations import (
+    arithmetic,
+    creation,
+    dtypes,
+    elementwise,
+    movement,
+    order,
+    products,
+    reductions,
+    selection,
+)
+
+#: The families of declared functions.
+FAMILIES = (
+    arithmetic,
+    elementwise,
+    reductions,
+    order,
+    movement,
+    selection,
+    products,
+    creation,
+    dtypes,
+)

@@ -17,19 +17,6 @@ from chainrule.util import validation
 Dims = int | Sequence[int] | None
 
 
-def either(dim: Any, axis: Any, default: Any = None) -> Any:
-    """Return an axis argument given as ``dim`` (PyTorch) or ``axis`` (array API)."""
-    if axis is None:
-        return dim
-    if dim is not default and dim != default:
-        raise ArgumentError(
-            _("dim and axis are two names for the same thing."),
-            expected=_("one of them"),
-            got=_("dim={dim!r:.40} and axis={axis!r:.40}", dim=dim, axis=axis),
-        )
-    return axis
-
-
 def axis_of(shape: Shape, dim: Any) -> int:
     """Return an axis number counted from 0, checked; −1 is the last axis."""
     rank = len(shape)
@@ -73,24 +60,6 @@ def numbers_of(arguments: tuple[Any, ...]) -> tuple[Any, ...]:
     if len(arguments) == 1 and isinstance(arguments[0], (tuple, list)):
         return tuple(arguments[0])
     return arguments
-
-
-def once(name: str, by_place: tuple[Any, ...], by_name: Any) -> tuple[Any, ...]:
-    """Return arguments passed by position or by name; refuse both together."""
-    if by_name is None:
-        return by_place
-    if by_place:
-        raise ArgumentError(
-            _("{name} is given once.", name=name),
-            expected=_("numbers, or {name}=", name=name),
-            got=_(
-                "{by_place!r:.60} and {name}={by_name!r:.60}",
-                by_place=by_place,
-                name=name,
-                by_name=by_name,
-            ),
-        )
-    return (by_name,)
 
 
 def shape_of(
@@ -163,3 +132,26 @@ def fill(shape: Shape, wanted: tuple[Any, ...]) -> Shape:
             total if isinstance(total, SymbolicDim) else SymbolicDim(factor=total)
         ) // known
     return tuple([free if d == -1 else d for d in wanted])
+
+
+# -- devices --------------------------------------------------------------------------
+
+
+def is_device(argument: Any) -> bool:
+    """Return whether an argument names a device; refuse unsupported devices."""
+    name = str(argument)
+    if name.split(":")[0] not in ("cpu", "cuda", "mps", "gpu", "xpu", "tpu"):
+        return False
+    check_device(name)
+    return True
+
+
+def check_device(device: Any) -> None:
+    """Refuse any device but the CPU."""
+    if device is not None and str(device) not in ("cpu", "cpu:0"):
+        raise ArgumentError(
+            _("There is no device {device!r:.40}.", device=str(device)),
+            expected=_('"cpu": all tensors are there'),
+            got=f"{device!r:.40}",
+            fix=_("leave the device out"),
+        )

@@ -1,210 +1,277 @@
-"""Elementwise functions of values of one dtype and shape.
+"""Elementwise functions: exponentials, angles, activations, signs, rounding.
 
 What has no primitive of its own is composed so that neither value nor derivative
 overflows where the function itself does not: what would, in the branch that ``where``
-does not take, is given a harmless argument there.
+does not take, is given a harmless argument there. Real results of integers are float32.
 """
 
 from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from chainrule.errors import ArgumentError
-from chainrule.graph.build import bind
 from chainrule.graph.node import Value
-from chainrule.graph.types import DType
-from chainrule.operations.operands import (
-    broadcast_shapes,
-    cast,
-    filled,
-    floating,
-    number_dtype,
-    promote,
-    stretch,
-)
+from chainrule.operations.arguments import axis_of
+from chainrule.operations.arithmetic import isnan, number
+from chainrule.operations.op import op
 from chainrule.primitives import elementwise as prims
-from chainrule.primitives.elementwise import (
-    abs_,
-    copysign,
-    div,
-    equal,
-    less,
-    log,
-    log1p,
-    maximum,
-    minimum,
-    neg,
-    pow_,
-    sqrt,
-    sub,
-    where,
-)
-from chainrule.primitives.integers import (
-    bitwise_and,
-    bitwise_not,
-    bitwise_or,
-    bitwise_xor,
-    floor_divide,
-)
-from chainrule.primitives.trigonometry import atan2, cos, sin
+from chainrule.primitives import trigonometry
+from chainrule.primitives.elementwise import div, equal, mul, where
+from chainrule.regions import activations, elementary
 from chainrule.text import _
+from chainrule.util import validation
+
+# -- exponentials, logarithms, roots --------------------------------------------------
 
 
-def number(n: float, x: Value) -> Value:
-    """Return the number ``n`` filled into the dtype and shape of ``x``."""
-    return filled(n, x.dtype, x.shape)
+@op(floats=True, in_place=True)
+def exp(x: Value) -> Value:
+    """Return eˣ."""
+    return prims.exp(x)
 
 
-def constant_truth(truth: bool, x: Value) -> Value:
-    return filled(truth, DType.bool, x.shape)
+@op(floats=True, in_place=True)
+def exp2(x: Value) -> Value:
+    """Return 2ˣ."""
+    return prims.pow_(number(2, x), x)
 
 
-# -- arithmetic -----------------------------------------------------------------------
+@op(floats=True, in_place=True)
+def expm1(x: Value) -> Value:
+    """Return eˣ − 1, exact near 0 too."""
+    return prims.expm1(x)
 
 
-def add(a: Value, b: Value) -> Value:
-    """Return a + b; for truth values, the logical or."""
-    return bind(bitwise_or if a.dtype is DType.bool else prims.add, (a, b), {})
+@op(floats=True, in_place=True)
+def log(x: Value) -> Value:
+    """Return the natural logarithm."""
+    return prims.log(x)
 
 
-def mul(a: Value, b: Value) -> Value:
-    """Return a · b; for truth values, the logical and."""
-    return bind(bitwise_and if a.dtype is DType.bool else prims.mul, (a, b), {})
+@op(floats=True, in_place=True)
+def log1p(x: Value) -> Value:
+    """Return ln(1 + x), exact near 0 too."""
+    return prims.log1p(x)
 
 
-def power(x: Value, p: float) -> Value:
-    """Return xᵖ for a number p; small integers by multiplication, ½ by the root."""
-    if x.dtype is DType.bool:
-        x = cast(x, number_dtype(p, x.dtype))
-    if not x.dtype.is_float and isinstance(p, float):
-        x = floating(x)
-    if not x.dtype.is_float and p < 0:
-        raise ArgumentError(
-            _("An integer to a negative power is no integer."),
-            expected=_("an exponent ≥ 0, or floats"),
-            got=f"{x.dtype.name} ** {p}",
-            fix=f"x.float() ** {p}",
-        )
-    x = cast(x, number_dtype(p, x.dtype))
-    if p == 1:
-        return x
-    if p == 2:
-        return mul(x, x)
-    if p == 3:
-        return mul(mul(x, x), x)
-    if p == -1:
-        return reciprocal(x)
-    if p == 0.5:
-        return sqrt(x)
-    x = cast(x, number_dtype(p + 0, x.dtype))  # a truth value counts as 0 or 1
-    return pow_(x, number(p, x))
+@op(floats=True, in_place=True)
+def log2(x: Value) -> Value:
+    """Return the logarithm to base 2."""
+    return div(prims.log(x), number(math.log(2), x))
 
 
-def square(x: Value) -> Value:
-    return power(x, 2)
+@op(floats=True, in_place=True)
+def log10(x: Value) -> Value:
+    """Return the logarithm to base 10."""
+    return div(prims.log(x), number(math.log(10), x))
 
 
+@op(floats=True)
+def logaddexp(x: Value, other: Value) -> Value:
+    """Return ln(eˣ + eʸ), without overflow."""
+    return elementary.logaddexp(x, other)
+
+
+@op(floats=True, in_place=True)
+def sqrt(x: Value) -> Value:
+    """Return the square root; its derivative at 0 is infinite."""
+    return prims.sqrt(x)
+
+
+@op(floats=True, in_place=True)
+def rsqrt(x: Value) -> Value:
+    """Return 1 / √x."""
+    return reciprocal(prims.sqrt(x))
+
+
+@op(floats=True, in_place=True)
 def reciprocal(x: Value) -> Value:
+    """Return 1 / x."""
     return div(number(1, x), x)
 
 
-def select(condition: Value, a: Value, b: Value) -> Value:
-    """Return ``a`` where ``condition`` is true, else ``b``, all three broadcast."""
-    condition = cast(condition, DType.bool)
-    dtype = promote(a.dtype, b.dtype)
-    a, b = cast(a, dtype), cast(b, dtype)
-    shape = broadcast_shapes(broadcast_shapes(condition.shape, a.shape), b.shape)
-    return where(stretch(condition, shape), stretch(a, shape), stretch(b, shape))
+@op(floats=True, in_place=True)
+def hypot(x: Value, other: Value) -> Value:
+    """Return √(x² + y²), without overflow."""
+    return elementary.hypot(x, other)
 
 
-def clip(x: Value, low: Value | None, high: Value | None) -> Value:
-    """Clip x to limits; at a limit the derivative is that of x."""
-    if low is not None:
-        x = maximum(low, x)
-    return x if high is None else minimum(high, x)
+# -- circular and hyperbolic functions ------------------------------------------------
 
 
-def lerp(a: Value, b: Value, weight: Value) -> Value:
-    """Return a + w (b − a), from the nearer end, so that both ends are exact."""
-    span = sub(b, a)
-    near_b = sub(b, mul(span, sub(number(1, weight), weight)))
-    return where(less(weight, number(0.5, weight)), add(a, mul(weight, span)), near_b)
+@op(floats=True, in_place=True)
+def sin(x: Value) -> Value:
+    """Return the sine of an angle in radians."""
+    return trigonometry.sin(x)
 
 
-# -- comparisons ----------------------------------------------------------------------
+@op(floats=True, in_place=True)
+def cos(x: Value) -> Value:
+    """Return the cosine of an angle in radians."""
+    return trigonometry.cos(x)
 
 
-def less_equal(a: Value, b: Value) -> Value:
-    return bitwise_or(less(a, b), equal(a, b))
+@op(floats=True, in_place=True)
+def tan(x: Value) -> Value:
+    """Return the tangent of an angle in radians."""
+    return div(trigonometry.sin(x), trigonometry.cos(x))
 
 
-def not_equal(a: Value, b: Value) -> Value:
-    return bitwise_not(equal(a, b))
+@op(floats=True, in_place=True)
+def asin(x: Value) -> Value:
+    """Return the arcsine: the angle from −π/2 to π/2 with a given sine."""
+    return elementary.asin(x)
 
 
-def isnan(x: Value) -> Value:
-    return prims.isnan(x) if x.dtype.is_float else constant_truth(False, x)
+@op(floats=True, in_place=True)
+def acos(x: Value) -> Value:
+    """Return the arccosine: the angle from 0 to π with a given cosine."""
+    return elementary.acos(x)
 
 
-def isinf(x: Value) -> Value:
-    if not x.dtype.is_float:
-        return constant_truth(False, x)
-    return equal(abs_(x), number(math.inf, x))
+@op(floats=True, in_place=True)
+def atan(x: Value) -> Value:
+    """Return the arctangent: the angle from −π/2 to π/2 with a given tangent."""
+    return trigonometry.atan2(x, number(1, x))
 
 
-def isfinite(x: Value) -> Value:
-    if not x.dtype.is_float:
-        return constant_truth(True, x)
-    return less(abs_(x), number(math.inf, x))
+@op(floats=True, in_place=True)
+def atan2(x: Value, other: Value) -> Value:
+    """Return the angle of the point (other, x), from −π to π."""
+    return trigonometry.atan2(x, other)
 
 
-def isclose(a: Value, b: Value, rtol: float, atol: float, nan: bool) -> Value:
-    """Return whether |a − b| ≤ atol + rtol · |b|; integers are compared in float64."""
-    made = equal(a, b)
-    if nan:
-        made = bitwise_or(made, bitwise_and(isnan(a), isnan(b)))
-    if not (rtol or atol):
-        return made
-    a, b = [x if x.dtype.is_float else cast(x, DType.float64) for x in (a, b)]
-    finite = bitwise_and(isfinite(a), isfinite(b))
-    a, b = [where(finite, x, number(0, x)) for x in (a, b)]
-    margin = add(number(atol, b), mul(number(rtol, b), abs_(b)))
-    near = less_equal(abs_(sub(a, b)), margin)
-    return bitwise_or(made, bitwise_and(finite, near))
+@op(floats=True, in_place=True)
+def sinh(x: Value) -> Value:
+    """Return (eˣ − e⁻ˣ) / 2."""
+    return elementary.sinh(x)
 
 
+@op(floats=True, in_place=True)
+def cosh(x: Value) -> Value:
+    """Return (eˣ + e⁻ˣ) / 2."""
+    return elementary.cosh(x)
+
+
+@op(floats=True, in_place=True)
+def tanh(x: Value) -> Value:
+    """Return the hyperbolic tangent (2.7)."""
+    return prims.tanh(x)
+
+
+@op(floats=True, in_place=True)
+def asinh(x: Value) -> Value:
+    """Return the inverse hyperbolic sine ln(x + √(x² + 1))."""
+    return elementary.asinh(x)
+
+
+@op(floats=True, in_place=True)
+def acosh(x: Value) -> Value:
+    """Return the inverse hyperbolic cosine ln(x + √(x² − 1)), ≥ 0."""
+    return elementary.acosh(x)
+
+
+@op(floats=True, in_place=True)
+def atanh(x: Value) -> Value:
+    """Return the inverse hyperbolic tangent ½ ln((1 + x) / (1 − x))."""
+    twice = prims.sub(prims.log1p(x), prims.log1p(prims.neg(x)))
+    return mul(twice, number(0.5, x))
+
+
+@op(floats=True, in_place=True)
+def erf(x: Value) -> Value:
+    """Return the error function 2/√π ∫₀ˣ e^(−t²) dt."""
+    return prims.erf(x)
+
+
+@op(floats=True, in_place=True)
+def erfc(x: Value) -> Value:
+    """Return 1 − erf x, accurate also where the result is near 0."""
+    return prims.erfc(x)
+
+
+# -- activations ----------------------------------------------------------------------
+
+
+@op(in_place=True)
+def relu(x: Value) -> Value:
+    """Return max(x, 0), with derivative 0 at 0 (2.7)."""
+    return activations.relu(x)
+
+
+@op(floats=True, in_place=True)
+def sigmoid(x: Value) -> Value:
+    """Return 1 / (1 + e⁻ˣ) (2.7)."""
+    return activations.sigmoid(x)
+
+
+@op(floats=True)
+def softmax(x: Value, dim: int = -1) -> Value:
+    """Return e^xᵢ / Σⱼ e^xⱼ along ``dim`` (3.2.3)."""
+    return activations.softmax(x, axis=axis_of(x.shape, dim))
+
+
+@op(floats=True)
+def log_softmax(x: Value, dim: int = -1) -> Value:
+    """Return ln softmax, computed without underflow."""
+    return activations.log_softmax(x, axis=axis_of(x.shape, dim))
+
+
+# -- signs, rounding ------------------------------------------------------------------
+
+
+@op(in_place=True)
+def sign(x: Value) -> Value:
+    """Return the sign −1, 0 or 1, with derivative 0."""
+    return prims.sign(x)
+
+
+@op
 def signbit(x: Value) -> Value:
     """Return whether x has a minus sign, as −0 has."""
     if x.dtype.is_float:
-        x = copysign(number(1, x), x)
-    return less(x, number(0, x))
+        x = prims.copysign(number(1, x), x)
+    return prims.less(x, number(0, x))
 
 
-def nan_to_num(x: Value, nan: float, posinf: float, neginf: float) -> Value:
-    if not x.dtype.is_float:
-        return x
-    made = where(isnan(x), number(nan, x), x)
-    made = where(equal(x, number(math.inf, x)), number(posinf, x), made)
-    return where(equal(x, number(-math.inf, x)), number(neginf, x), made)
+@op(floats=True, in_place=True)
+def copysign(x: Value, other: Value) -> Value:
+    r"""Return \|x\| with the sign of ``other``."""
+    return prims.copysign(x, other)
 
 
-# -- rounding -------------------------------------------------------------------------
+@op(floats=True, in_place=True)
+def nextafter(x: Value, other: Value) -> Value:
+    """Return the next floating-point number from x towards ``other``."""
+    return prims.nextafter(x, other)
 
 
+@op(in_place=True)
 def floor(x: Value) -> Value:
+    """Return the largest integer ≤ x."""
     return prims.floor(x) if x.dtype.is_float else x
 
 
+@op(in_place=True)
 def ceil(x: Value) -> Value:
-    return neg(prims.floor(neg(x))) if x.dtype.is_float else x
+    """Return the smallest integer ≥ x."""
+    return prims.neg(prims.floor(prims.neg(x))) if x.dtype.is_float else x
 
 
+@op(in_place=True)
 def trunc(x: Value) -> Value:
-    return copysign(prims.floor(abs_(x)), x) if x.dtype.is_float else x
+    """Return the integer part of x."""
+    if not x.dtype.is_float:
+        return x
+    return prims.copysign(prims.floor(prims.abs_(x)), x)
 
 
+@op(in_place=True)
 def round_(x: Value, decimals: int = 0) -> Value:
     """Round to a number of decimals, halves to the even neighbour."""
+    decimals = validation.whole("decimals", decimals, least=-300, most=300)
     if not x.dtype.is_float:
         if decimals < 0:
             raise ArgumentError(
@@ -224,44 +291,19 @@ def round_(x: Value, decimals: int = 0) -> Value:
     return div(prims.round_(mul(x, scale)), scale)
 
 
-def divided(a: Value, b: Value, mode: str) -> Value:
-    """Return a / b, rounded down (``"floor"``) or towards zero (``"trunc"``)."""
-    if mode == "floor":
-        return floor_divide(a, b)
-    if a.dtype.is_float:
-        return trunc(div(a, b))
-    down = floor_divide(a, b)
-    zero = number(0, a)
-    rest = not_equal(mul(down, b), a)
-    below = bitwise_and(rest, bitwise_xor(less(a, zero), less(b, zero)))
-    return add(down, cast(below, a.dtype))
-
-
-# -- exponentials and logarithms ------------------------------------------------------
-
-
-def exp2(x: Value) -> Value:
-    return pow_(number(2, x), x)
-
-
-def log2(x: Value) -> Value:
-    return div(log(x), number(math.log(2), x))
-
-
-def log10(x: Value) -> Value:
-    return div(log(x), number(math.log(10), x))
-
-
-# -- circular and hyperbolic functions ------------------------------------------------
-
-
-def tan(x: Value) -> Value:
-    return div(sin(x), cos(x))
-
-
-def atan(x: Value) -> Value:
-    return atan2(x, number(1, x))
-
-
-def atanh(x: Value) -> Value:
-    return mul(sub(log1p(x), log1p(neg(x))), number(0.5, x))
+@op(in_place=True)
+def nan_to_num(
+    x: Value,
+    nan: float = 0.0,
+    posinf: float | None = None,
+    neginf: float | None = None,
+) -> Value:
+    """Replace NaN and ±∞ by numbers: by default 0, the largest and the smallest."""
+    if not x.dtype.is_float:
+        return x
+    limit = float(np.finfo(x.dtype.numpy).max)
+    high = limit if posinf is None else posinf
+    low = -limit if neginf is None else neginf
+    result = where(isnan(x), number(nan, x), x)
+    result = where(equal(x, number(math.inf, x)), number(high, x), result)
+    return where(equal(x, number(-math.inf, x)), number(low, x), result)

@@ -18,18 +18,18 @@ from chainrule.graph.layout import UNKNOWN
 from chainrule.graph.node import Value
 from chainrule.graph.types import ArrayType, Dim, DType, Shape, SymbolicDim, size_of
 from chainrule.operations.arguments import shape_of
-from chainrule.operations.elementwise import not_equal, number
-from chainrule.operations.movement import reshape, rows
+from chainrule.operations.arithmetic import ne, number
+from chainrule.operations.indices import from_front, in_range
 from chainrule.operations.operands import (
     TensorBase,
+    astype,
     broadcast_shapes,
-    cast,
+    broadcast_to,
     count_of,
     filled,
-    stretch,
     value_of,
 )
-from chainrule.operations.selection import from_front, in_range
+from chainrule.operations.shapes import reshaped, rows
 from chainrule.primitives import movement
 from chainrule.primitives.creation import iota
 from chainrule.primitives.elementwise import add, equal, mul, where
@@ -95,7 +95,7 @@ def _part(k: Any) -> Part:
         )
     if not made.dtype.is_integer and made.dtype is not DType.bool:
         if not isinstance(k, TensorBase) and size_of(made.shape) == 0:
-            return cast(made, DType.int64)  # an empty list
+            return astype(made, DType.int64)  # an empty list
         raise ArgumentError(
             _(
                 "Tensors are indexed by integers, slices, '...', None, integer or bool "
@@ -209,7 +209,7 @@ def bound(n: Any) -> int | None:
 _views: Bounded[Any, list[View]] = Bounded(512)
 
 
-def index(v: Value, key: Any) -> Value:
+def indexed(v: Value, key: Any) -> Value:
     """Return the elements of ``v`` at an index key."""
     plain = key if type(key) is int else _plain(key)
     signature = v.shape, v.dtype, plain
@@ -218,7 +218,7 @@ def index(v: Value, key: Any) -> Value:
         return bind_views(v, known)
     mask = _sole_mask(key)
     if mask is not None and not mask.shape:  # of one or of no element along a new axis
-        v, key = reshape(v, (1, *v.shape)), reshape(mask, (1,))
+        v, key = reshaped(v, (1, *v.shape)), reshaped(mask, (1,))
     parts = parts_of(key, v.shape)
     arrays = [(i, k) for i, k in enumerate(parts) if isinstance(k, Value)]
     if arrays:  # beside arrays integers are arrays
@@ -338,11 +338,11 @@ def _looked_up(v: Value, arrays: list[tuple[int, Value]]) -> Value:
     rest = [i for i in range(len(v.shape)) if i not in axes]
     v = movement.transpose(v, axes=(*axes, *rest))
     sizes = v.shape[: len(axes)]
-    flat = stretch(places[0], common)
+    flat = broadcast_to(places[0], common)
     for size, k in zip(sizes[1:], places[1:]):
-        stride = stretch(count_of(size, DType.int64), common)
-        flat = add(mul(flat, stride), stretch(k, common))
-    made = take(reshape(v, (size_of(sizes), *v.shape[len(axes) :])), flat)
+        stride = broadcast_to(count_of(size, DType.int64), common)
+        flat = add(mul(flat, stride), broadcast_to(k, common))
+    made = take(reshaped(v, (size_of(sizes), *v.shape[len(axes) :])), flat)
     # Neighbouring indices put their axes in their place, others in front.
     if axes != list(range(axes[0], axes[0] + len(axes))) or not axes[0]:
         return made
@@ -357,7 +357,7 @@ def _looked_up(v: Value, arrays: list[tuple[int, Value]]) -> Value:
 
 def replaced(v: Value, key: Any, new: Value) -> Value:
     """Return ``v`` with the elements at ``key`` replaced by ``new``, broadcast."""
-    new = cast(new, v.dtype)
+    new = astype(new, v.dtype)
     mask = _sole_mask(key)
     if mask is not None and len(new.shape) <= len(v.shape) - len(mask.shape):
         return _masked(v, mask, new)
@@ -366,26 +366,26 @@ def replaced(v: Value, key: Any, new: Value) -> Value:
         return _block(v, parts, new)
     count = size_of(v.shape)
     line = iota(shape=(count,), axis=0, dtype=DType.int64)
-    places = index(reshape(line, v.shape), key)
+    places = indexed(reshaped(line, v.shape), key)
     values = _fitting(new, places.shape)
-    flat = reshape(places, (size_of(places.shape),))
+    flat = reshaped(places, (size_of(places.shape),))
     kept = _last_of_each(flat)
-    values = reshape(values, flat.shape)
+    values = reshaped(values, flat.shape)
     # −0 is what changes no number that is added to it.
     nothing = filled(-0.0 if v.dtype.is_float else 0, v.dtype, ())
-    base = reshape(v, (count,))
+    base = reshaped(v, (count,))
     hits = scatter_add(
-        filled(0, DType.int64, base.shape), flat, cast(kept, DType.int64)
+        filled(0, DType.int64, base.shape), flat, astype(kept, DType.int64)
     )
-    base = where(equal(hits, number(0, hits)), base, stretch(nothing, base.shape))
-    chosen = where(kept, values, stretch(nothing, values.shape))
-    return reshape(_added(base, flat, chosen), v.shape)
+    base = where(equal(hits, number(0, hits)), base, broadcast_to(nothing, base.shape))
+    chosen = where(kept, values, broadcast_to(nothing, values.shape))
+    return reshaped(_added(base, flat, chosen), v.shape)
 
 
 def _added(base: Value, places: Value, values: Value) -> Value:
     if base.dtype is DType.bool:
-        wide = (cast(x, DType.uint8) for x in (base, values))
-        return cast(scatter_add(next(wide), places, next(wide)), DType.bool)
+        wide = (astype(x, DType.uint8) for x in (base, values))
+        return astype(scatter_add(next(wide), places, next(wide)), DType.bool)
     return scatter_add(base, places, values)
 
 
@@ -404,14 +404,14 @@ def _masked(v: Value, mask: Value, new: Value) -> Value:
     _check_mask(mask, v.shape[:covered])
     if mask.shape != v.shape[:covered]:  # it selects nothing
         return v
-    mask = reshape(mask, (*mask.shape, *(1,) * (len(v.shape) - covered)))
-    return where(stretch(mask, v.shape), _fitting(new, v.shape), v)
+    mask = reshaped(mask, (*mask.shape, *(1,) * (len(v.shape) - covered)))
+    return where(broadcast_to(mask, v.shape), _fitting(new, v.shape), v)
 
 
 def _fitting(new: Value, shape: Shape) -> Value:
     """Return ``new`` broadcast to a shape, without extra leading axes of length 1."""
     while len(new.shape) > len(shape) and new.shape[0] == 1:
-        new = reshape(new, new.shape[1:])
+        new = reshaped(new, new.shape[1:])
     lead = len(shape) - len(new.shape)
     if lead < 0 or any(a not in (1, b) for a, b in zip(new.shape, shape[lead:])):
         raise ShapeError(
@@ -419,7 +419,7 @@ def _fitting(new: Value, shape: Shape) -> Value:
             expected=_("a shape that repeats into {shape}", shape=show(shape)),
             got=show(new.shape),
         )
-    return stretch(new, shape)
+    return broadcast_to(new, shape)
 
 
 def _block(v: Value, parts: list[Part], new: Value) -> Value:
@@ -438,7 +438,7 @@ def _block(v: Value, parts: list[Part], new: Value) -> Value:
             shape.append(count)
     new = _fitting(new, tuple(shape))
     counts = tuple([count for __, count, __ in ranges])
-    new = reshape(new, counts)
+    new = reshaped(new, counts)
     if 0 in counts:
         return v
     turned = tuple([i for i, (__, __, step) in enumerate(ranges) if step < 0])
@@ -472,7 +472,7 @@ def _every_other(v: Value, new: Value, starts: list[int], strides: list[int]) ->
     }
     chosen = movement.pad(filled(1, DType.uint8, new.shape), **attrs)
     spread = movement.pad(new, **attrs)
-    return where(not_equal(chosen, number(0, chosen)), spread, v)
+    return where(ne(chosen, number(0, chosen)), spread, v)
 
 
 def _last_of_each(places: Value) -> Value:
@@ -489,16 +489,16 @@ def _last_of_each(places: Value) -> Value:
     order = argsort(places, axis=0, descending=False)
     sorted_places = take(places, order)
     here = iota(shape=(count,), axis=0, dtype=DType.int64)
-    end = stretch(
+    end = broadcast_to(
         add(count_of(count, DType.int64), filled(-1, DType.int64, ())), (count,)
     )
     following = where(equal(here, end), here, add(here, number(1, here)))
-    last = not_equal(sorted_places, take(sorted_places, following))
-    last = cast(
+    last = ne(sorted_places, take(sorted_places, following))
+    last = astype(
         where(equal(here, end), filled(True, DType.bool, (count,)), last), DType.int64
     )
     back = scatter_add(filled(0, DType.int64, (count,)), order, last)
-    return not_equal(back, number(0, back))
+    return ne(back, number(0, back))
 
 
 def narrowed(v: Value, axis: int, start: Value, length: Any) -> Value:
@@ -521,7 +521,7 @@ def put_narrowed(v: Value, new: Value, axis: int, start: Value, length: int) -> 
 
 def _within(start: Value, length: int, size: Dim, axis: int) -> Value:
     steps = iota(shape=(length,), axis=0, dtype=DType.int64)
-    first = stretch(cast(start, DType.int64), (length,))
+    first = broadcast_to(astype(start, DType.int64), (length,))
     return in_range(add(steps, first), size, axis)
 
 

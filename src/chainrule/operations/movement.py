@@ -1,197 +1,377 @@
-"""Reshaping, joining, splitting, repeating and reordering of values."""
+"""Tensor functions that reshape, reorder, join, cut and repeat.
+
+Results are views where PyTorch's are: a change in place of a view changes the tensor
+that it was taken of, and the other way round; ``clone()`` makes a tensor of its own.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from chainrule.errors import ArgumentError, AxisError, ShapeError
-from chainrule.graph.build import bind
+from chainrule.graph.layout import PERMUTED
 from chainrule.graph.node import Value
-from chainrule.graph.types import Dim, DType, Shape, SymbolicDim, size_of
-from chainrule.operations.arguments import axes_of, axis_of, fill, shape_of, whole
+from chainrule.graph.types import Dim, DType, SymbolicDim, size_of
+from chainrule.operations.arguments import (
+    Dims,
+    axes_of,
+    axis_of,
+    fill,
+    numbers_of,
+    shape_of,
+    whole,
+)
+from chainrule.operations.indexing import indexed, narrowed
+from chainrule.operations.op import Viewed, op
 from chainrule.operations.operands import (
-    cast,
+    TensorBase,
+    as_array,
+    broadcast_shapes,
+    broadcast_to,
     count_of,
     filled,
-    promote,
-    stretch,
+    value_of,
+)
+from chainrule.operations.reductions import sum_
+from chainrule.operations.shapes import (
+    common,
+    concatenated,
+    cut,
+    diagonal_of,
+    permutation,
+    reshaped,
+    rows,
+    squeezed,
+)
+from chainrule.operations.views import (
+    DIAGONAL,
+    EXPAND,
+    INDEX,
+    NARROW,
+    PERMUTE,
+    RESHAPE,
+    item,
+    key_along,
 )
 from chainrule.primitives import movement
 from chainrule.primitives.creation import iota
-from chainrule.primitives.elementwise import add, equal, less, mul, where
-from chainrule.primitives.indexing import take
+from chainrule.primitives.elementwise import add, equal, less, where
 from chainrule.primitives.integers import remainder
 from chainrule.primitives.rules import show
 from chainrule.text import _
 
-
-def reshape(v: Value, shape: tuple[Any, ...]) -> Value:
-    """Return ``v`` in another shape; one size may be −1."""
-    shape = fill(v.shape, shape)
-    return v if shape == v.shape else bind(movement.reshape, (v,), {"shape": shape})
+# -- shapes ---------------------------------------------------------------------------
 
 
-def permuted(shape: Shape, dims: Sequence[Any]) -> tuple[int, ...]:
-    """Return the axes in the order of ``dims``."""
-    order = tuple([axis_of(shape, d) for d in dims])
-    if sorted(order) != list(range(len(shape))):
-        raise ShapeError(
-            _("permute takes every axis once."),
-            expected=_(
-                "the numbers 0 to {shape} in another order", shape=len(shape) - 1
-            ),
-            got=_("{dims} for shape {shape}", dims=tuple(dims), shape=show(shape)),
-            fix=_("transpose(dim0, dim1) exchanges two axes"),
+def _view(x: Value, shape: tuple[Any, ...]) -> Viewed:
+    """Return another shape of the elements, always a view."""
+    result = reshaped(x, shape)
+    return Viewed(result, RESHAPE, (result.shape,))
+
+
+@op
+def reshape(x: Value, *shape: Any, copy: bool | None = None) -> Viewed | Value:
+    """Return the elements, in row-major order, in another shape; one size may be −1.
+
+    >>> import chainrule as cr
+    >>> cr.reshape(cr.tensor([1, 2, 3, 4]), (2, -1))
+    tensor([[1, 2],
+            [3, 4]])
+    """
+    sizes = shape if shape and type(shape[0]) is int else numbers_of(shape)
+    result = reshaped(x, sizes)
+    return movement.copy(result) if copy else Viewed(result)
+
+
+@op(public=False)
+def view(x: Value, *shape: Any) -> Viewed:
+    """Return a view in another shape, see :meth:`reshape`; a dtype is refused."""
+    if len(shape) == 1 and isinstance(shape[0], DType | str):
+        raise ArgumentError(
+            _("view gives another shape; bytes are not reinterpreted."),
+            expected="sizes",
+            got=f"{shape[0]!r:.40}",
+            fix="x.astype(dtype)",
         )
-    return order
+    return _view(x, numbers_of(shape))
 
 
-def permute(v: Value, dims: Sequence[Any]) -> Value:
-    return movement.transpose(v, axes=permuted(v.shape, dims))
+@op(public=False)
+def view_as(x: Value, other: Any) -> Viewed:
+    """Return a view in the shape of ``other``; see :meth:`view`."""
+    return _view(x, other.shape)
 
 
-def swapped(shape: Shape, dim0: Any, dim1: Any) -> tuple[int, ...]:
-    """Return the order of axes with two of them exchanged."""
-    order = list(range(len(shape)))
-    a, b = axis_of(shape, dim0), axis_of(shape, dim1)
-    order[a], order[b] = b, a
-    return tuple(order)
+@op(public=False)
+def reshape_as(x: Value, other: Any) -> Viewed:
+    """Return the elements in the shape of ``other``."""
+    return Viewed(reshaped(x, other.shape))
 
 
-def moved(shape: Shape, source: Any, destination: Any) -> tuple[int, ...]:
-    """Return the axes with some moved; the rest keep their order."""
-    many = [d if isinstance(d, tuple | list) else (d,) for d in (source, destination)]
-    given, wanted = ([axis_of(shape, d) for d in ds] for ds in many)
-    if (
-        len(given) != len(wanted)
-        or len({*given}) < len(given)
-        or len({*wanted}) < len(wanted)
-    ):
-        raise ShapeError(
-            _("Axes move to places of their own."),
-            expected=_("as many different places as axes"),
-            got=_("{source} to {destination}", source=source, destination=destination),
-        )
-    order: list[Any] = [None] * len(shape)
-    for a, b in zip(given, wanted):
-        order[b] = a
-    rest = iter([a for a in range(len(shape)) if a not in given])
-    return tuple([next(rest) if a is None else a for a in order])
-
-
-def merge(v: Value, start: Any, end: Any) -> Value:
-    """Merge the axes from ``start`` to ``end`` into one."""
-    shape = v.shape or (1,)
-    first, last = (axis_of(shape, d) for d in (start, end))
+@op
+def flatten(x: Value, start_dim: int = 0, end_dim: int = -1) -> Viewed | Value:
+    """Merge the axes from ``start_dim`` to ``end_dim`` into one."""
+    shape = x.shape or (1,)
+    first, last = (axis_of(shape, d) for d in (start_dim, end_dim))
     if first > last:
         raise ShapeError(
             _("flatten merges neighbouring axes."),
             expected=_("start_dim before end_dim"),
             got=_(
                 "{start} and {end} for shape {shape}",
-                start=start,
-                end=end,
-                shape=show(v.shape),
+                start=start_dim,
+                end=end_dim,
+                shape=show(x.shape),
             ),
             fix=f"flatten({last}, {first})",
         )
     merged = size_of(shape[first : last + 1])
-    return reshape(v, (*shape[:first], merged, *shape[last + 1 :]))
+    result = reshaped(x, (*shape[:first], merged, *shape[last + 1 :]))
+    return x if len(x.shape) == 1 else Viewed(result)
 
 
-def divide_axis(v: Value, dim: Any, sizes: Sequence[Any]) -> Value:
-    """Split one axis into several."""
-    at = axis_of(v.shape, dim)
+@op
+def unflatten(x: Value, dim: int, sizes: Sequence[Any]) -> Viewed:
+    """Split one axis into several; one size may be −1."""
+    axis = axis_of(x.shape, dim)
     many = tuple(sizes) if isinstance(sizes, tuple | list) else (sizes,)
-    inner = fill((v.shape[at],), many)
-    return reshape(v, (*v.shape[:at], *inner, *v.shape[at + 1 :]))
+    inner = fill((x.shape[axis],), many)
+    return _view(x, (*x.shape[:axis], *inner, *x.shape[axis + 1 :]))
 
 
-def squeeze(v: Value, dim: Any) -> Value:
-    """Remove the axes ``dim``, which must have length 1."""
-    axes = axes_of(v.shape, dim)
-    for at in axes:
-        if v.shape[at] != 1:
-            raise ShapeError(
-                _("squeeze drops an axis of length 1."),
-                expected=_("axis {at} of length 1", at=at),
-                got=_("shape {shape}", shape=show(v.shape)),
-                fix=_(
-                    "x.reshape(…) for another shape, x.squeeze() for all of length 1"
-                ),
-            )
-    return reshape(v, tuple([d for i, d in enumerate(v.shape) if i not in axes]))
+@op
+def squeeze(x: Value, dim: Dims = None) -> Viewed:
+    """Remove axes of length 1: all of them, or those of ``dim``."""
+    if dim is None:
+        dim = [i for i, d in enumerate(x.shape) if d == 1]
+    result = squeezed(x, dim)
+    return Viewed(result, RESHAPE, (result.shape,))
 
 
-def expand_dims(v: Value, dim: Any) -> Value:
-    """Insert axes of length 1, at positions counted in the result."""
+@op
+def unsqueeze(x: Value, dim: Any) -> Viewed:
+    """Insert an axis of length 1 before axis ``dim``; −1 appends the axis."""
+    return _view(x, _with_ones(x, dim))
+
+
+@op
+def expand_dims(x: Value, dim: Any = 0) -> Viewed:
+    """Insert an axis of length 1 at ``dim``; −1 appends the axis."""
+    return _view(x, _with_ones(x, dim))
+
+
+def _with_ones(x: Value, dim: Any) -> tuple[Dim, ...]:
+    """Return the shape of x with axes of length 1, at positions in the result."""
     many = tuple(dim) if isinstance(dim, tuple | list) else (dim,)
-    rank = len(v.shape) + len(many)
+    rank = len(x.shape) + len(many)
     for d in many:
         if isinstance(d, int) and not isinstance(d, bool) and not -rank <= d < rank:
             raise AxisError(
                 _("No axis can be inserted at {d}.", d=d),
                 expected=f"−{rank} … {rank - 1}",
-                got=_("{d} for shape {shape}", d=d, shape=show(v.shape)),
+                got=_("{d} for shape {shape}", d=d, shape=show(x.shape)),
             )
     new = axes_of((1,) * rank, many)
-    old = iter(v.shape)
-    return reshape(v, tuple([1 if i in new else next(old) for i in range(rank)]))
+    old = iter(x.shape)
+    return tuple([1 if i in new else next(old) for i in range(rank)])
 
 
-def broadcast_to(v: Value, shape: Sequence[Any]) -> Value:
-    """Repeat along missing axes and axes of length 1; −1 leaves a size unchanged."""
-    what = _("expand takes sizes, and −1 for a size that is there already.")
-    wanted = shape_of(tuple(shape), what, least=-1)
-    lead = len(wanted) - len(v.shape)
+@op("broadcast_to")
+def expand(x: Value, *shape: Any) -> Viewed:
+    """Repeat along missing axes and axes of length 1; −1 keeps a size."""
+    rule = _("expand takes sizes, and −1 for a size that is there already.")
+    sizes = numbers_of(shape)
+    wanted = shape_of(tuple(sizes), rule, least=-1)
     if -1 in wanted:
-        kept = (*[-1] * lead, *v.shape)
-        wanted = tuple([kept[i] if d == -1 else d for i, d in enumerate(wanted)])
+        known = (*[-1] * (len(wanted) - len(x.shape)), *x.shape)
+        wanted = tuple([known[i] if d == -1 else d for i, d in enumerate(wanted)])
         if -1 in wanted:
             raise ShapeError(
-                what,
+                rule,
                 expected=_(
                     "a number for each new axis in front of {shape}",
-                    shape=show(v.shape),
+                    shape=show(x.shape),
                 ),
-                got=f"{tuple(shape)!r:.80}",
+                got=f"{tuple(sizes)!r:.80}",
             )
-    return stretch(v, wanted)
+    result = broadcast_to(x, wanted)
+    repeats = size_of(wanted) != size_of(x.shape)
+    return Viewed(result, EXPAND if repeats else RESHAPE, (wanted,))
 
 
-def common(values: Sequence[Value], what: str) -> list[Value]:
-    """Return at least one value in the common dtype of all."""
-    if not values:
-        raise ArgumentError(
-            _("{what} takes tensors.", what=what), expected=_("1 or more"), got="0"
-        )
-    dtype = values[0].dtype
-    for v in values[1:]:
-        dtype = promote(dtype, v.dtype)
-    return [cast(v, dtype) for v in values]
+@op(public=False)
+def expand_as(x: Value, other: Any) -> Viewed:
+    """Repeat the tensor into the shape of ``other``."""
+    return expand(x, *other.shape)
 
 
-def concatenate(values: Sequence[Value], dim: Any = 0) -> Value:
-    """Concatenate values along ``dim``; with None, flatten them first."""
-    values = common(values, "concat")
-    if dim is None:
-        values, dim = [reshape(v, (-1,)) for v in values], 0
-    ranks = {len(v.shape) for v in values}
-    if len(ranks) > 1 or 0 in ranks:
+@op(method=False)
+def broadcast_arrays(*arrays: Any) -> list[Any]:
+    """Return the tensors broadcast to their common shape."""
+    tensors = [x if isinstance(x, TensorBase) else value_of(x) for x in arrays]
+    shape: Any = ()
+    for x in tensors:
+        shape = broadcast_shapes(shape, x.shape)
+    return [
+        x.expand(shape) if isinstance(x, TensorBase) else broadcast_to(x, shape)  # pyright: ignore
+        for x in tensors
+    ]
+
+
+@op(public=False)
+def clone(x: Value) -> Value:
+    """Return a copy of the tensor; derivatives pass through."""
+    return movement.copy(x)
+
+
+# -- orders ---------------------------------------------------------------------------
+
+
+def permuted(x: Value, axes: tuple[int, ...]) -> Viewed:
+    """Return the axes in another order, as a view."""
+    result = movement.transpose(x, axes=axes)
+    result.order = x.order or PERMUTED
+    return Viewed(result, PERMUTE, (axes,))
+
+
+@op("permute_dims")
+def permute(x: Value, *dims: Any) -> Viewed:
+    """Return the axes in another order: axis ``dims[i]`` becomes axis i."""
+    return permuted(x, permutation(x.shape, numbers_of(dims)))
+
+
+@op("swapaxes")
+def transpose(x: Value, dim0: int, dim1: int) -> Viewed:
+    """Exchange two axes."""
+    order = list(range(len(x.shape)))
+    a, b = axis_of(x.shape, dim0), axis_of(x.shape, dim1)
+    order[a], order[b] = b, a
+    return permuted(x, tuple(order))
+
+
+@op(public=False)
+def t(x: Value) -> Viewed:
+    """Return the transpose of a matrix; a vector is returned unchanged."""
+    if len(x.shape) > 2:
         raise ShapeError(
-            _("concat joins tensors of one number of axes, at least 1."),
-            expected=_("shapes that differ along one axis alone"),
-            got=", ".join(show(v.shape) for v in values[:5]),
-            fix=_("stack, for a new axis"),
+            _("t() transposes matrices."),
+            expected=_("at most two axes"),
+            got=show(x.shape),
+            fix=_("x.transpose(dim0, dim1), or x.mT for stacks of matrices"),
         )
-    axis = axis_of(values[0].shape, dim)
-    return values[0] if len(values) == 1 else movement.concatenate(*values, axis=axis)
+    return permuted(x, tuple(range(len(x.shape))[::-1]))
 
 
-def stack(values: Sequence[Value], dim: Any = 0) -> Value:
-    """Stack values of one shape along a new axis."""
-    values = common(values, "stack")
+@op(method=False)
+def matrix_transpose(x: Value) -> Viewed:
+    """Return the transpose of each matrix: the last two axes exchanged."""
+    if len(x.shape) < 2:
+        raise ShapeError(
+            _("mT transposes matrices."),
+            expected=_("at least two axes"),
+            got=show(x.shape),
+        )
+    return transpose(x, -2, -1)
+
+
+@op("moveaxis")
+def movedim(x: Value, source: Any, destination: Any) -> Viewed:
+    """Move axes to other positions; the other axes remain in order."""
+    many = [d if isinstance(d, tuple | list) else (d,) for d in (source, destination)]
+    start, end = ([axis_of(x.shape, d) for d in ds] for ds in many)
+    if len(start) != len(end) or len({*start}) < len(start) or len({*end}) < len(end):
+        raise ShapeError(
+            _("Axes move to places of their own."),
+            expected=_("as many different places as axes"),
+            got=_("{source} to {destination}", source=source, destination=destination),
+        )
+    order: list[Any] = [None] * len(x.shape)
+    for a, b in zip(start, end):
+        order[b] = a
+    rest = iter([a for a in range(len(x.shape)) if a not in start])
+    return permuted(x, tuple([next(rest) if a is None else a for a in order]))
+
+
+@op
+def flip(x: Value, *dims: Any) -> Value:
+    """Reverse the order of elements along ``dims``, by default along all axes.
+
+    Along none for ``()``.
+
+    >>> import chainrule as cr
+    >>> cr.tensor([1, 2]).flip(()), cr.tensor([1, 2]).flip()
+    (tensor([1, 2]), tensor([2, 1]))
+    """
+    axes = axes_of(x.shape, None if dims in ((), (None,)) else numbers_of(dims))
+    return movement.flip(x, axes=axes) if axes else x
+
+
+@op
+def roll(x: Value, shifts: Any, dims: Any = None) -> Value:
+    """Shift elements along an axis, with wrap-around at the ends.
+
+    >>> import chainrule as cr
+    >>> cr.roll(cr.tensor([1, 2, 3]), 1)
+    tensor([3, 1, 2])
+    """
+    if dims is None:
+        several = shifts if isinstance(shifts, tuple | list) else (shifts,)
+        shift = sum(whole("shifts", n) for n in several)
+        return reshaped(roll(reshaped(x, (-1,)), shift, 0), x.shape)
+    axes = dims if isinstance(dims, tuple | list) else (dims,)
+    many = shifts if isinstance(shifts, tuple | list) else (shifts,) * len(axes)
+    if len(many) != len(axes):
+        raise ArgumentError(
+            _("roll takes one shift for each axis."),
+            expected=_("{dims} shifts", dims=len(axes)),
+            got=f"{shifts!r:.80}",
+        )
+    for shift, d in zip(many, axes):
+        x = _rolled(x, whole("shifts", shift), axis_of(x.shape, d))
+    return x
+
+
+def _rolled(x: Value, shift: int, axis: int) -> Value:
+    size = x.shape[axis]
+    if isinstance(size, int):
+        at = -shift % size if size else 0
+        if not at:
+            return x
+        ends = [cut(x, axis, at, size), cut(x, axis, 0, at)]
+        return movement.concatenate(*ends, axis=axis)
+    count = iota(shape=(size,), axis=0, dtype=DType.int64)
+    modulus = broadcast_to(count_of(size, DType.int64), (size,))
+    indices = remainder(add(count, filled(-shift, DType.int64, (size,))), modulus)
+    return rows(x, indices, axis)
+
+
+# -- joining --------------------------------------------------------------------------
+
+
+@op("cat", "concatenate", method=False)
+def concat(arrays: Sequence[Any], dim: int | None = 0) -> Value:
+    """Concatenate tensors along an axis; ``axis=None`` flattens them first.
+
+    >>> import chainrule as cr
+    >>> cr.concat([cr.tensor([1, 2]), cr.tensor([3])])
+    tensor([1, 2, 3])
+    """
+    return concatenated([value_of(x) for x in arrays], dim)
+
+
+@op(method=False)
+def stack(arrays: Sequence[Any], dim: int = 0) -> Value:
+    """Stack tensors of one shape along a new axis.
+
+    >>> import chainrule as cr
+    >>> cr.stack([cr.tensor([1, 2]), cr.tensor([3, 4])], axis=1)
+    tensor([[1, 3],
+            [2, 4]])
+    """
+    values = common([value_of(x) for x in arrays], "stack")
     for v in values:
         if v.shape != values[0].shape:
             raise ShapeError(
@@ -199,33 +379,70 @@ def stack(values: Sequence[Value], dim: Any = 0) -> Value:
                 expected=show(values[0].shape),
                 got=show(v.shape),
             )
-    return concatenate([expand_dims(v, dim) for v in values], _place(values[0], dim))
+    axis = axis_of((1, *values[0].shape), dim)
+    return concatenated([reshaped(v, _with_ones(v, dim)) for v in values], axis)
 
 
-def _place(v: Value, dim: Any) -> int:
-    return axis_of((1, *v.shape), dim)
-
-
-def cut(v: Value, axis: int, start: int, stop: int) -> Value:
-    """Return the elements from ``start`` to before ``stop`` along an axis."""
-    if start == 0 and stop == v.shape[axis]:
-        return v
-    rank = len(v.shape)
-    return movement.slice_(
-        v,
-        starts=(0,) * axis + (start,) + (0,) * (rank - axis - 1),
-        stops=(*v.shape[:axis], stop, *v.shape[axis + 1 :]),
-        strides=(1,) * rank,
+@op(method=False)
+def vstack(arrays: Sequence[Any]) -> Value:
+    """Concatenate tensors along the first axis; vectors and numbers become rows."""
+    values = [value_of(x) for x in arrays]
+    return concatenated(
+        [v if len(v.shape) > 1 else reshaped(v, (1, -1)) for v in values]
     )
 
 
-def split(v: Value, lengths: Any, dim: Any) -> list[Value]:
+@op(method=False)
+def hstack(arrays: Sequence[Any]) -> Value:
+    """Concatenate tensors along the second axis; vectors along their only axis."""
+    values = [value_of(x) for x in arrays]
+    values = [v if v.shape else reshaped(v, (1,)) for v in values]
+    return concatenated(values, int(bool(values) and len(values[0].shape) > 1))
+
+
+# -- pieces ---------------------------------------------------------------------------
+
+
+def _pieces(x: Value, lengths: Sequence[int], axis: int) -> tuple[Viewed, ...]:
+    """Return consecutive pieces along an axis, as views."""
+    pieces: list[Viewed] = []
+    start = 0
+    for length in lengths:
+        end = start + length
+        key = key_along(axis, slice(start, end))
+        pieces.append(Viewed(cut(x, axis, start, end), INDEX, (key,)))
+        start = end
+    return tuple(pieces)
+
+
+@op
+def split(x: Value, lengths: int | Sequence[int], dim: int = 0) -> tuple[Viewed, ...]:
     """Split along ``dim`` into pieces of a given length, or of given lengths.
 
-    The last piece may be shorter.
+    The last piece may be shorter. As in PyTorch, an integer is a piece's length;
+    ``chunk`` takes their number.
     """
-    axis = axis_of(v.shape, dim)
-    size = v.shape[axis]
+    axis = axis_of(x.shape, dim)
+    size = _fixed_size(x, axis)
+    if isinstance(lengths, int):
+        if lengths < 1:
+            raise ArgumentError(
+                _("Pieces have a length."), expected=_("at least 1"), got=str(lengths)
+            )
+        lengths = [min(lengths, size - at) for at in range(0, size, lengths)] or [0]
+    rule = _("Pieces have a length, or a length each.")
+    many = shape_of(tuple(lengths) if isinstance(lengths, list) else lengths, rule)
+    if sum(many) != size or min(many, default=0) < 0:
+        raise ShapeError(
+            _("The pieces must make up the axis."),
+            expected=_("lengths ≥ 0 that add up to {size}", size=size),
+            got=f"{list(many)}"[:80],
+        )
+    return _pieces(x, many, axis)  # type: ignore[arg-type]
+
+
+def _fixed_size(x: Value, axis: int) -> int:
+    size = x.shape[axis]
     if isinstance(size, SymbolicDim):
         raise ShapeError(
             _(
@@ -233,174 +450,230 @@ def split(v: Value, lengths: Any, dim: Any) -> list[Value]:
                 size=size,
             ),
             expected=_("an axis of fixed length"),
-            got=_("dim={dim} of shape {shape}", dim=dim, shape=show(v.shape)),
+            got=_("dim={dim} of shape {shape}", dim=axis, shape=show(x.shape)),
             fix=_("cut another axis, or trace with fixed shapes"),
         )
-    if isinstance(lengths, int):
-        if lengths < 1:
-            raise ArgumentError(
-                _("Pieces have a length."), expected=_("at least 1"), got=str(lengths)
-            )
-        lengths = [min(lengths, size - at) for at in range(0, size, lengths)] or [0]
-    what = _("Pieces have a length, or a length each.")
-    lengths = shape_of(tuple(lengths) if isinstance(lengths, list) else lengths, what)
-    if sum(lengths) != size or min(lengths, default=0) < 0:
-        raise ShapeError(
-            _("The pieces must make up the axis."),
-            expected=_("lengths ≥ 0 that add up to {size}", size=size),
-            got=f"{list(lengths)}"[:80],
-        )
-    made: list[Value] = []
-    at = 0
-    for length in lengths:
-        made.append(cut(v, axis, at, at + length))
-        at += length
-    return made
+    return size
 
 
-def chunk(v: Value, chunks: int, dim: Any) -> list[Value]:
-    """Split into at most ``chunks`` pieces of equal length; the last may be shorter."""
-    axis = axis_of(v.shape, dim)
-    size = v.shape[axis]
+@op
+def chunk(x: Value, chunks: int, dim: int = 0) -> tuple[Viewed, ...]:
+    """Split along ``dim`` into ``chunks`` pieces; the last may be shorter."""
+    axis = axis_of(x.shape, dim)
     if not isinstance(chunks, int) or chunks < 1:
         raise ArgumentError(
             _("Chunks are counted."), expected=_("at least 1"), got=f"{chunks!r:.40}"
         )
-    length = -(-size // chunks) if isinstance(size, int) else 1
-    return split(v, max(length, 1), axis)
+    return split(x, max(-(-_fixed_size(x, axis) // chunks), 1), axis)
 
 
-def unstack(v: Value, dim: Any) -> list[Value]:
-    """Return the slices along ``dim`` as separate values without that axis."""
-    axis = axis_of(v.shape, dim)
-    if v.shape[axis] == 0:
-        return []
-    return [squeeze(piece, axis) for piece in split(v, 1, axis)]
+@op("unstack")
+def unbind(x: Value, dim: int = 0) -> tuple[Viewed, ...]:
+    """Return the slices along ``dim`` as separate tensors without that axis."""
+    axis = axis_of(x.shape, dim)
+    size = _fixed_size(x, axis)
+    return tuple(
+        Viewed(squeezed(cut(x, axis, i, i + 1), axis), INDEX, (key_along(axis, i),))
+        for i in range(size)
+    )
 
 
-def flip(v: Value, dim: Any) -> Value:
-    axes = axes_of(v.shape, dim)
-    return movement.flip(v, axes=axes) if axes else v
+@op
+def narrow(x: Value, dim: int, start: Any, length: int) -> Viewed:
+    """Return ``length`` elements along ``dim`` from ``start`` (may be a tensor)."""
+    axis, first = axis_of(x.shape, dim), value_of(start)
+    size, (block,) = x.shape[axis], shape_of(length, _("A block has a length."))
+    length = int(block)
+    known = first.array if first.dtype.is_integer and not first.shape else None
+    if known is not None and isinstance(size, int):
+        begin = int(known) + size * (int(known) < 0)
+        if 0 <= begin <= size - length:
+            key = key_along(axis, slice(begin, begin + length))
+            return Viewed(indexed(x, key), INDEX, (key,))
+    result = narrowed(x, axis, first, length)
+    return Viewed(result, NARROW, (axis, first, length))
 
 
-def roll(v: Value, shifts: Any, dim: Any) -> Value:
-    """Shift elements by ``shifts`` along an axis, with wrap-around at the ends."""
-    if dim is None:
-        several = shifts if isinstance(shifts, tuple | list) else (shifts,)
-        shift = sum(whole("shifts", n) for n in several)
-        return reshape(roll(reshape(v, (-1,)), shift, 0), v.shape)
-    dims = dim if isinstance(dim, tuple | list) else (dim,)
-    many = shifts if isinstance(shifts, tuple | list) else (shifts,) * len(dims)
-    if len(many) != len(dims):
-        raise ArgumentError(
-            _("roll takes one shift for each axis."),
-            expected=_("{dims} shifts", dims=len(dims)),
-            got=f"{shifts!r:.80}",
+@op(public=False)
+def select(x: Value, dim: int, index: Any) -> Any:
+    """Return the slice at ``index`` along ``dim``, without that axis."""
+    return item(x, key_along(axis_of(x.shape, dim), index))
+
+
+# -- repetition -----------------------------------------------------------------------
+
+
+@op(public=False)
+def repeat(x: Value, *sizes: Any) -> Value:
+    """Repeat the whole tensor a number of times along each axis, as in PyTorch."""
+    many = numbers_of(sizes)
+    if len(many) < len(x.shape):
+        raise ShapeError(
+            _("repeat takes a number for every axis."),
+            expected=_("at least {ndim}", ndim=len(x.shape)),
+            got=f"{many}",
+            fix=_("x.tile(…), or x.repeat_interleave(n) for NumPy's repeat"),
         )
-    for shift, d in zip(many, dims):
-        v = _rolled(v, whole("shifts", shift), axis_of(v.shape, d))
-    return v
+    return tile(x, *many)
 
 
-def _rolled(v: Value, shift: int, axis: int) -> Value:
-    size = v.shape[axis]
-    if isinstance(size, int):
-        at = -shift % size if size else 0
-        if not at:
-            return v
-        ends = [cut(v, axis, at, size), cut(v, axis, 0, at)]
-        return movement.concatenate(*ends, axis=axis)
-    count = iota(shape=(size,), axis=0, dtype=DType.int64)
-    modulus = stretch(count_of(size, DType.int64), (size,))
-    places = remainder(add(count, filled(-shift, DType.int64, (size,))), modulus)
-    return rows(v, places, axis)
-
-
-def rows(v: Value, indices: Value, axis: int) -> Value:
-    """Take slices of ``v`` by index along ``axis``, which the indices' axes replace."""
-    if axis == 0:
-        return take(v, indices)
-    order = (axis, *[i for i in range(len(v.shape)) if i != axis])
-    made = take(movement.transpose(v, axes=order), indices)
-    new = tuple(range(len(indices.shape)))
-    rest = tuple(range(len(new), len(made.shape)))
-    return movement.transpose(made, axes=(*rest[:axis], *new, *rest[axis:]))
-
-
-def tile(v: Value, repetitions: Sequence[int]) -> Value:
-    """Repeat the whole value along each axis; numbers count from the last axis."""
-    many = [*shape_of(tuple(repetitions), _("The whole is repeated whole times."))]
-    many = [1] * (len(v.shape) - len(many)) + many
-    shape = (1,) * (len(many) - len(v.shape)) + v.shape
-    apart: list[Dim] = []
-    wide: list[Dim] = []
+@op
+def tile(x: Value, *sizes: Any) -> Value:
+    """Repeat the whole tensor along each axis; numbers count from the last axis."""
+    rule = _("The whole is repeated whole times.")
+    many = [*shape_of(tuple(numbers_of(sizes)), rule)]
+    many = [1] * (len(x.shape) - len(many)) + many
+    shape = (1,) * (len(many) - len(x.shape)) + x.shape
+    single: list[Dim] = []
+    repeated: list[Dim] = []
     for n, size in zip(many, shape):
-        apart += [1, size]
-        wide += [n, size]
-    made = stretch(reshape(v, tuple(apart)), tuple(wide))
-    return reshape(made, tuple([size * n for n, size in zip(many, shape)]))
+        single += [1, size]
+        repeated += [n, size]
+    result = broadcast_to(reshaped(x, tuple(single)), tuple(repeated))
+    return reshaped(result, tuple([size * n for n, size in zip(many, shape)]))
 
 
-def repeat(v: Value, times: int, dim: Any) -> Value:
-    """Repeat each element a number of times in a row."""
-    times = whole("repeats", times, least=0)
+@op
+def repeat_interleave(x: Value, repeats: Any, dim: int | None = None) -> Value:
+    """Repeat each element ``repeats`` times in a row; a number or one per element.
+
+    >>> import chainrule as cr
+    >>> cr.tensor([1, 2]).repeat_interleave(2)
+    tensor([1, 1, 2, 2])
+    >>> cr.tensor([1, 2]).repeat_interleave([2, 0])
+    tensor([1, 1])
+    """
     if dim is None:
-        v, dim = reshape(v, (-1,)), 0
-    axis = axis_of(v.shape, dim)
-    shape = v.shape
-    apart = reshape(v, (*shape[: axis + 1], 1, *shape[axis + 1 :]))
-    wide = stretch(apart, (*shape[: axis + 1], times, *shape[axis + 1 :]))
-    return reshape(wide, (*shape[:axis], shape[axis] * times, *shape[axis + 1 :]))
+        x, dim = reshaped(x, (-1,)), 0
+    axis = axis_of(x.shape, dim)
+    shape = x.shape
+    if isinstance(repeats, int):
+        times = whole("repeats", repeats, least=0)
+        apart = reshaped(x, (*shape[: axis + 1], 1, *shape[axis + 1 :]))
+        wide = broadcast_to(apart, (*shape[: axis + 1], times, *shape[axis + 1 :]))
+        return reshaped(wide, (*shape[:axis], shape[axis] * times, *shape[axis + 1 :]))
+    is_tensor = isinstance(repeats, TensorBase)
+    counts = repeats.numpy() if is_tensor else as_array(repeats)
+    valid = counts.dtype.kind in "iu" and counts.ndim < 2 and not (counts < 0).any()
+    if not valid or counts.size not in (1, shape[axis]):
+        raise ArgumentError(
+            _("repeat_interleave repeats each element so often."),
+            expected=_("an integer ≥ 0, or {shape} of them", shape=shape[axis]),
+            got=f"{repeats!r:.80}",
+        )
+    indices = np.repeat(np.arange(int(shape[axis])), counts.reshape(-1))
+    return indexed(x, key_along(axis, value_of(indices)))
 
 
-def triangle(v: Value, k: int, lower: bool) -> Value:
-    """Return the elements on and below (or above) the k-th diagonal of matrices."""
-    if len(v.shape) < 2:
+@op(method=False)
+def pad(x: Value, pad: Any, mode: str = "constant", value: float = 0.0) -> Value:
+    """Pad a tensor with a number around the elements, as PyTorch's ``pad``.
+
+    Args:
+        x: of any shape.
+        pad: how many before and behind the last axis, then the one before it, …;
+            negative numbers cut off.
+        mode: ``"constant"``.
+        value: what is put there.
+
+    >>> import chainrule as cr
+    >>> cr.pad(cr.tensor([1.0, 2.0]), (1, 2))
+    tensor([0., 1., 2., 0., 0.])
+    """
+    counts = list(pad) if isinstance(pad, tuple | list) else [pad]
+    rule = _("pad takes two numbers an axis, from the last on, and a constant.")
+    if any(isinstance(n, tuple | list) for n in counts):
+        raise ArgumentError(
+            rule,
+            expected=_("numbers one behind the other"),
+            got=f"{pad!r:.60}",
+            fix=_("for NumPy's ((a, b), (c, d)) of two axes: (c, d, a, b)"),
+        )
+    counts = [whole("pad", n) for n in counts]
+    rank = len(x.shape)
+    if mode != "constant" or len(counts) % 2 or len(counts) > 2 * rank:
+        raise ArgumentError(
+            rule,
+            expected=_(
+                "an even number of at most {shape}, mode='constant'", shape=2 * rank
+            ),
+            got=f"{pad}, mode={mode!r}",
+        )
+    for i in range(len(counts) // 2):
+        axis, (low, high) = rank - 1 - i, counts[2 * i : 2 * i + 2]
+        size = x.shape[axis]
+        if (low < 0 or high < 0) and isinstance(size, int):
+            x = cut(x, axis, max(-low, 0), size - max(-high, 0))
+        for count, behind in ((max(low, 0), False), (max(high, 0), True)):
+            if count:
+                edge = filled(
+                    value, x.dtype, (*x.shape[:axis], count, *x.shape[axis + 1 :])
+                )
+                parts = [x, edge] if behind else [edge, x]
+                x = movement.concatenate(*parts, axis=axis)
+    return x
+
+
+# -- diagonals and triangles ----------------------------------------------------------
+
+
+@op(in_place=True)
+def tril(x: Value, diagonal: int = 0) -> Value:
+    """Return each matrix's elements on and below a diagonal, with 0 above it."""
+    below = _below(x, whole("diagonal", diagonal) + 1)
+    return where(below, x, filled(0, x.dtype, x.shape))
+
+
+@op(in_place=True)
+def triu(x: Value, diagonal: int = 0) -> Value:
+    """Return each matrix's elements on and above a diagonal, with 0 below it."""
+    below = _below(x, whole("diagonal", diagonal))
+    return where(below, filled(0, x.dtype, x.shape), x)
+
+
+def _below(x: Value, k: int) -> Value:
+    """Return whether each element of matrices is below the k-th diagonal."""
+    if len(x.shape) < 2:
         raise ShapeError(
             _("Triangles are parts of matrices."),
             expected=_("at least two axes"),
-            got=show(v.shape),
+            got=show(x.shape),
         )
-    shape, k = v.shape[-2:], whole("diagonal", k)
+    shape = x.shape[-2:]
     row, column = (iota(shape=shape, axis=i, dtype=DType.int64) for i in (0, 1))
-    edge = add(row, filled(k + 1 if lower else k, DType.int64, shape))
-    below = stretch(less(column, edge), v.shape)
-    zero = filled(0, v.dtype, v.shape)
-    return where(below, v, zero) if lower else where(below, zero, v)
+    edge = add(row, filled(k, DType.int64, shape))
+    return broadcast_to(less(column, edge), x.shape)
 
 
-def diagonal(v: Value, offset: int = 0, dim1: Any = 0, dim2: Any = 1) -> Value:
-    """Return the diagonal (second index = first + ``offset``) as the last axis."""
-    a, b, offset = (
-        axis_of(v.shape, dim1),
-        axis_of(v.shape, dim2),
-        whole("offset", offset),
-    )
-    rest = [i for i in range(len(v.shape)) if i not in (a, b)]
-    v = movement.transpose(v, axes=(a, b, *rest))
-    m, n = v.shape[:2]
-    if isinstance(m, SymbolicDim) or isinstance(n, SymbolicDim):
+@op
+def diagonal(x: Value, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Viewed:
+    """Return the diagonal, whose second index is the first plus ``offset``."""
+    result = diagonal_of(x, offset, dim1, dim2)
+    axes = axis_of(x.shape, dim1), axis_of(x.shape, dim2)
+    return Viewed(result, DIAGONAL, (offset, *axes))
+
+
+@op
+def diag(x: Value, diagonal: int = 0) -> Value:
+    """Return the diagonal of a matrix, or a matrix with the given diagonal."""
+    if len(x.shape) == 2:
+        return movement.copy(diagonal_of(x, diagonal))
+    if len(x.shape) != 1:
         raise ShapeError(
-            _("A diagonal is taken of axes of fixed lengths."), got=show(v.shape)
+            _("diag takes a vector or a matrix."),
+            got=show(x.shape),
+            fix="x.diagonal(offset, dim1, dim2)",
         )
-    first = max(-offset, 0)
-    count = max(min(m - first, n - max(offset, 0)), 0)
-    start = first * n + first + offset if count else 0
-    steps = mul(
-        iota(shape=(count,), axis=0, dtype=DType.int64),
-        filled(n + 1, DType.int64, (count,)),
-    )
-    places = add(steps, filled(start, DType.int64, (count,)))
-    made = take(reshape(v, (m * n, *v.shape[2:])), places)
-    return movement.transpose(made, axes=(*range(1, len(made.shape)), 0))
-
-
-def diagonal_matrix(v: Value, offset: int = 0) -> Value:
-    """Return a square matrix with given numbers on the k-th diagonal, 0 elsewhere."""
-    offset = whole("diagonal", offset)
+    offset = whole("diagonal", diagonal)
     before, behind = max(offset, 0), max(-offset, 0)
-    line = movement.pad(v, low=(before,), high=(behind,), interior=(0,))
+    line = movement.pad(x, low=(before,), high=(behind,), interior=(0,))
     shape = line.shape * 2
     row, column = (iota(shape=shape, axis=i, dtype=DType.int64) for i in (0, 1))
     on = equal(add(row, filled(offset, DType.int64, shape)), column)
-    return where(on, stretch(line, shape), filled(0, v.dtype, shape))
+    return where(on, broadcast_to(line, shape), filled(0, x.dtype, shape))
+
+
+@op
+def trace(x: Value) -> Value:
+    """Return the trace of a matrix, the sum of its diagonal."""
+    return sum_(diag(x))

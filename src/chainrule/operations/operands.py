@@ -33,13 +33,15 @@ class TensorBase:
     _new: Callable[[Value], Self]
     _view: Callable[..., Self]
     _in_rows: Callable[[Value, Value], Self]
-    _in_one_piece: Callable[[], Self]
     _now: Value
     _become: Callable[[Value, str], Self]
     _change: Callable[[Value], None]
     _write: Callable[[Any, Any], bool]
+    requires_grad: bool
+    item: Callable[[], Any]
+    copy_: Callable[[Any], Any]
     #: The float64 value of what stands for a Python float, which follows a tensor.
-    _wide: Value | None = None
+    _weak: Value | None = None
 
     @property
     def value(self) -> Value:
@@ -100,9 +102,11 @@ def _has_dtype(data: Any) -> bool:
 
 
 def value_of(x: Any, dtype: DType | None = None) -> Value:
-    """Return the graph value of a tensor, or of numbers."""
+    """Return the graph value of a tensor, or of numbers; a value itself."""
     if isinstance(x, TensorBase):
-        value = x.value if dtype is None or x._wide is None else x._wide
+        value = x.value if dtype is None or x._weak is None else x._weak
+    elif isinstance(x, Value):
+        value = x
     elif isinstance(x, SymbolicDim):
         value = count_of(x, DType.int64)
     else:
@@ -110,10 +114,10 @@ def value_of(x: Any, dtype: DType | None = None) -> Value:
         value = Value(held(x, alone) if alone else as_array(x, dtype))
         if context.trace is not None:
             value = context.trace.constant(value)
-    return value if dtype is None else cast(value, dtype)
+    return value if dtype is None else astype(value, dtype)
 
 
-def held_by(x: Any, dtype: DType) -> Value:
+def assignable(x: Any, dtype: DType) -> Value:
     """Return a value for assignment to ``dtype``; refuse floats for integers."""
     if dtype.is_float or is_number(x):
         return value_of(x, dtype)
@@ -125,7 +129,7 @@ def held_by(x: Any, dtype: DType) -> Value:
             got=value.dtype.name,
             fix=_("convert one of them: x.double() or source.long()"),
         )
-    return cast(value, dtype)
+    return astype(value, dtype)
 
 
 def is_number(x: Any) -> bool:
@@ -162,7 +166,7 @@ def number_dtype(number: Any, dtype: DType) -> DType:
     return dtype
 
 
-def cast(v: Value, dtype: DType) -> Value:
+def astype(v: Value, dtype: DType) -> Value:
     """Return ``v`` converted to a dtype, or itself if it has that dtype."""
     return v if v.dtype is dtype else elementwise.convert(v, dtype=dtype)
 
@@ -198,23 +202,23 @@ def repeats_into(shape: Shape, wanted: Shape) -> bool:
     return lead >= 0 and all(a in (1, b) for a, b in zip(shape, wanted[lead:]))
 
 
-def stretch(v: Value, shape: Shape) -> Value:
+def broadcast_to(v: Value, shape: Shape) -> Value:
     """Return ``v`` broadcast to a shape, or itself if it has that shape."""
     return v if v.shape == shape else movement.broadcast_to(v, shape=shape)
 
 
-def alike(v: Value, w: Value) -> tuple[Value, Value]:
+def promoted(v: Value, w: Value) -> tuple[Value, Value]:
     """Return two values in their common dtype and shape."""
     if v.dtype is not w.dtype:
         dtype = promote(v.dtype, w.dtype)
-        v, w = cast(v, dtype), cast(w, dtype)
+        v, w = astype(v, dtype), astype(w, dtype)
     if v.shape != w.shape:
         shape = broadcast_shapes(v.shape, w.shape)
-        v, w = stretch(v, shape), stretch(w, shape)
+        v, w = broadcast_to(v, shape), broadcast_to(w, shape)
     return v, w
 
 
-def pair(a: Any, b: Any) -> tuple[Value, Value]:
+def operands(a: Any, b: Any) -> tuple[Value, Value]:
     """Return two operands as values of one dtype and shape.
 
     A number follows the dtype of the other operand.
@@ -229,52 +233,40 @@ def pair(a: Any, b: Any) -> tuple[Value, Value]:
             w = b._value if plain else b.value
             if v.shape == w.shape and v.dtype is w.dtype:
                 return v, w
-            if a._wide is not None:
+            if a._weak is not None:
                 v = scalar_for(a, w.dtype)
-            elif b._wide is not None:
+            elif b._weak is not None:
                 w = scalar_for(b, v.dtype)
-            return alike(v, w)
-        return _with(v, b)
+            return promoted(v, w)
+        return _operands_with(v, b)
     if isinstance(b, TensorBase):
-        w, v = _with(b.value, a)
+        w, v = _operands_with(b.value, a)
         return v, w
     if is_number(b) or not is_number(a):
-        return _with(value_of(a), b)
-    w, v = _with(value_of(b), a)
+        return _operands_with(value_of(a), b)
+    w, v = _operands_with(value_of(b), a)
     return v, w
 
 
-def both(a: Any, b: Any) -> tuple[Value, Value]:
-    """Return two operands as values of one dtype, each in its own shape."""
-    if (is_number(a) or getattr(a, "_wide", None)) and not is_number(b):
-        w = value_of(b)
-        v = with_number(w, a)
-    else:
-        v = value_of(a)
-        w = with_number(v, b)
-    dtype = promote(v.dtype, w.dtype)
-    return cast(v, dtype), cast(w, dtype)
-
-
-def _with(v: Value, other: Any) -> tuple[Value, Value]:
+def _operands_with(v: Value, other: Any) -> tuple[Value, Value]:
     """Return a value and another operand in their common dtype and shape."""
     if type(other) is not float:
         if isinstance(other, SymbolicDim):
-            return alike(v, with_number(v, other))
+            return promoted(v, number_operand(v, other))
         if not isinstance(other, PLAIN):
-            return alike(v, value_of(other))
+            return promoted(v, value_of(other))
         if isinstance(other, np.generic):
             other = other.item()
     if not v.dtype.is_float:
-        v = cast(v, number_dtype(other, v.dtype))
+        v = astype(v, number_dtype(other, v.dtype))
     return v, filled(other, v.dtype, v.shape)
 
 
-def with_number(v: Value, other: Any) -> Value:
+def number_operand(v: Value, other: Any) -> Value:
     """Return ``other`` as a value; a number gets its common dtype with ``v``."""
     if isinstance(other, SymbolicDim):  # of a traced shape
         return count_of(other, number_dtype(1, v.dtype))
-    if isinstance(other, TensorBase) and other._wide is not None:
+    if isinstance(other, TensorBase) and other._weak is not None:
         return scalar_for(other, v.dtype)
     if not isinstance(other, PLAIN):
         return value_of(other)
@@ -284,20 +276,20 @@ def with_number(v: Value, other: Any) -> Value:
 
 def scalar_for(x: TensorBase, dtype: DType) -> Value:
     """Return a scalar's value in its common dtype with a tensor's dtype."""
-    assert x._wide is not None
-    return cast(x._wide, number_dtype(1 if x.dtype.is_integer else 1.0, dtype))
+    assert x._weak is not None
+    return astype(x._weak, number_dtype(1 if x.dtype.is_integer else 1.0, dtype))
 
 
-def float_pair(a: Any, b: Any) -> tuple[Value, Value]:
+def float_operands(a: Any, b: Any) -> tuple[Value, Value]:
     """Return two operands as values of one floating dtype and shape.
 
-    As :func:`pair`, with integers as float32.
+    As :func:`operands`, with integers as float32.
     """
     if is_number(b) and not isinstance(b, float | SymbolicDim):
         b = float(b) if abs(b) < 2**1023 else b
     elif is_number(a) and not isinstance(a, float | SymbolicDim):
         a = float(a) if abs(a) < 2**1023 else a
-    v, w = pair(a, b)
+    v, w = operands(a, b)
     return floating(v), floating(w)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import string
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,10 +11,18 @@ from chainrule.graph.build import bind
 from chainrule.graph.node import Value
 from chainrule.graph.types import DType
 from chainrule.operations.arguments import axis_of
-from chainrule.operations.movement import diagonal, permute, reshape
-from chainrule.operations.operands import alike, broadcast_shapes, cast, promote
-from chainrule.operations.reductions import total
-from chainrule.primitives.elementwise import mul
+from chainrule.operations.arithmetic import add, mul, times
+from chainrule.operations.op import op
+from chainrule.operations.operands import (
+    astype,
+    broadcast_shapes,
+    promote,
+    promoted,
+    value_of,
+)
+from chainrule.operations.reductions import sum_
+from chainrule.operations.shapes import diagonal_of, permutation, reshaped
+from chainrule.primitives import movement
 from chainrule.primitives.matmul import dot, dot_general
 from chainrule.primitives.rules import show
 from chainrule.text import _
@@ -21,18 +30,25 @@ from chainrule.text import _
 LETTERS = "abcdefghijlopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
-def together(v: Value, w: Value) -> tuple[Value, Value]:
+def _summable(v: Value, w: Value) -> tuple[Value, Value]:
+    """Return two values in their common dtype; truth values are counted in int64."""
     if v.dtype is w.dtype is not DType.bool:
         return v, w
     dtype = promote(v.dtype, w.dtype)
     if dtype is DType.bool:
         dtype = DType.int64
-    return cast(v, dtype), cast(w, dtype)
+    return astype(v, dtype), astype(w, dtype)
 
 
-def matmul(v: Value, w: Value) -> Value:
-    """Return the matrix product, with NumPy's rules for vectors and stacks."""
-    v, w = together(v, w)
+@op(operator="matmul")
+def matmul(x: Value, other: Any) -> Value:
+    """Return the matrix product, with NumPy's rules for vectors and stacks.
+
+    >>> import chainrule as cr
+    >>> cr.matmul(cr.tensor([[1.0, 2.0]]), cr.tensor([[3.0], [4.0]]))
+    tensor([[11.]])
+    """
+    v, w = _summable(x, value_of(other))
     m, n = len(v.shape), len(w.shape)
     if m == 2 and n == 2:
         attrs = {"dims": "mk,kn->mn", "accumulate": v.dtype}
@@ -47,6 +63,53 @@ def matmul(v: Value, w: Value) -> Value:
     return batched(v, w, left, right, "".join(c for c in "mn" if c in left + right))
 
 
+@op
+def mm(x: Value, other: Any) -> Value:
+    """Return the product of two matrices."""
+    return _product_of(x, other, 2, 2, "mm")
+
+
+@op
+def bmm(x: Value, other: Any) -> Value:
+    """Return the products of two stacks of matrices."""
+    return _product_of(x, other, 3, 3, "bmm")
+
+
+@op
+def mv(x: Value, other: Any) -> Value:
+    """Return the product of a matrix and a vector."""
+    return _product_of(x, other, 2, 1, "mv")
+
+
+@op(name="dot")
+def inner(x: Value, other: Any) -> Value:
+    """Return the inner product of two vectors."""
+    return _product_of(x, other, 1, 1, "dot")
+
+
+def _product_of(x: Value, other: Any, m: int, n: int, name: str) -> Value:
+    w = value_of(other)
+    if (len(x.shape), len(w.shape)) != (m, n):
+        raise ShapeError(
+            _("{name} takes tensors of {m} and {n} axes.", name=name, m=m, n=n),
+            expected=_("{m} and {n}", m=m, n=n),
+            got=_("{shape} and {w_shape}", shape=show(x.shape), w_shape=show(w.shape)),
+            fix="x @ y",
+        )
+    return matmul(x, w)
+
+
+@op
+def addmm(
+    x: Value, first: Any, second: Any, *, beta: float = 1, alpha: float = 1
+) -> Value:
+    """Return beta · x + alpha · first @ second."""
+    product = matmul(value_of(first), second)
+    if alpha != 1:
+        product = times(product, alpha)
+    return add(*promoted(product, x if beta == 1 else times(x, beta)))
+
+
 def batched(v: Value, w: Value, left: str, right: str, out: str) -> Value:
     """Return a product over last axes named by letters, with first axes broadcast."""
     a, b = v.shape[: len(v.shape) - len(left)], w.shape[: len(w.shape) - len(right)]
@@ -56,7 +119,7 @@ def batched(v: Value, w: Value, left: str, right: str, out: str) -> Value:
     w, right_names = _without_ones(w, b, a, names)
     letters = "".join(c for c in names if c in left_names or c in right_names)
     made = dot(v, w, f"{left_names}{left},{right_names}{right}->{letters}{out}")
-    return reshape(made, (*lead, *made.shape[len(letters) :]))
+    return reshaped(made, (*lead, *made.shape[len(letters) :]))
 
 
 def _without_ones(
@@ -71,11 +134,18 @@ def _without_ones(
         if size != 1 or full[names.index(c)] == 1
     ]
     shape = (*[own[i] for i in kept], *v.shape[len(own) :])
-    return reshape(v, shape), "".join([mine[i] for i in kept])
+    return reshaped(v, shape), "".join([mine[i] for i in kept])
 
 
-def vecdot(v: Value, w: Value, axis: Any = -1) -> Value:
-    """Return the sum of products along one axis, counted from the end."""
+@op(method=False)
+def vecdot(x: Value, other: Any, *, axis: int = -1) -> Value:
+    """Return the sum of products along an axis, counted from the end.
+
+    >>> import chainrule as cr
+    >>> cr.vecdot(cr.tensor([1.0, 2.0]), cr.tensor([3.0, 4.0]))
+    tensor(11.)
+    """
+    v, w = x, value_of(other)
     if not isinstance(axis, int) or axis >= 0:
         smaller = min(len(v.shape), len(w.shape))
         if not isinstance(axis, int) or not smaller or axis >= smaller:
@@ -98,13 +168,25 @@ def vecdot(v: Value, w: Value, axis: Any = -1) -> Value:
             expected=_("axis {axis} of length {shape}", axis=axis, shape=v.shape[a]),
             got=str(w.shape[b]),
         )
-    v, w = alike(*together(v, w))
-    return total(mul(v, w), axis if axis < 0 else a, False, v.dtype)
+    v, w = promoted(*_summable(v, w))
+    return sum_(mul(v, w), axis if axis < 0 else a, dtype=v.dtype)
 
 
-def tensordot(v: Value, w: Value, axes: Any = 2) -> Value:
-    """Return the sum of products over last axes of v and first of w, or over pairs."""
-    v, w = together(v, w)
+@op(method=False)
+def tensordot(x: Value, other: Any, dims: Any = 2) -> Value:
+    """Return the sum of products over last axes of x and first axes of ``other``.
+
+    Args:
+        x, other: tensors.
+        dims: a number of axes, or the axes of x and those of ``other`` that go with
+            them.
+
+    >>> import chainrule as cr
+    >>> cr.tensordot(cr.tensor([[1.0, 2.0]]), cr.tensor([[3.0], [4.0]]), 1)
+    tensor([[11.]])
+    """
+    axes = dims
+    v, w = _summable(x, value_of(other))
     if isinstance(axes, int):
         if not 0 <= axes <= min(len(v.shape), len(w.shape)):
             raise ShapeError(
@@ -129,22 +211,38 @@ def tensordot(v: Value, w: Value, axes: Any = 2) -> Value:
     return dot(v, w, f"{left},{''.join(right)}->{''.join(out)}")
 
 
-def outer(v: Value, w: Value) -> Value:
+@op
+def outer(x: Value, other: Any) -> Value:
     """Return the outer product of two vectors."""
+    v, w = x, value_of(other)
     if len(v.shape) != 1 or len(w.shape) != 1:
         raise ShapeError(
             _("outer multiplies two vectors."),
             expected=_("one axis each"),
             got=_("{shape} and {w_shape}", shape=show(v.shape), w_shape=show(w.shape)),
         )
-    return dot(*together(v, w), "m,n->mn")
+    return dot(*_summable(v, w), "m,n->mn")
 
 
 # -- Einstein's convention ------------------------------------------------------------
 
 
-def einsum(equation: str, values: Sequence[Value]) -> Value:
-    """Return an Einstein summation: axes named by letters, two operands at a time."""
+@op(method=False)
+def einsum(equation: Any, *operands: Any) -> Value:
+    """Return an Einstein summation; letters absent from the result are summed over.
+
+    Operands are multiplied two at a time, from left to right. Axes may be numbered
+    instead: ``einsum(x, [0, 1], y, [1, 2], [0, 2])``.
+
+    >>> import chainrule as cr
+    >>> cr.einsum("ij,jk->ik", cr.tensor([[1.0, 2.0]]), cr.tensor([[3.0], [4.0]]))
+    tensor([[11.]])
+    """
+    if not isinstance(equation, str):
+        equation, operands = _in_letters((equation, *operands))
+    elif len(operands) == 1 and isinstance(operands[0], tuple | list):
+        operands = tuple(operands[0])
+    values = [value_of(x) for x in operands]
     terms, out = _parsed(equation, values)
     work: list[tuple[str, Value]] = []
     for letters, v in zip(terms, values):
@@ -154,7 +252,29 @@ def einsum(equation: str, values: Sequence[Value]) -> Value:
         later = out + "".join(term for term, __ in work[i:])
         letters, made = _product(letters, made, more, w, later)
     letters, made = _summed(letters, made, out)
-    return permute(made, [letters.index(c) for c in out])
+    order = permutation(made.shape, [letters.index(c) for c in out])
+    return movement.transpose(made, axes=order)
+
+
+def _in_letters(arguments: tuple[Any, ...]) -> tuple[str, tuple[Any, ...]]:
+    """Return einsum's equation for operands that alternate with lists of axes."""
+
+    def letters(axes: Any) -> str:
+        if not isinstance(axes, tuple | list) or not all(n in range(52) for n in axes):
+            raise ArgumentError(
+                _("einsum reads letters or numbers for axes."),
+                expected=_(
+                    "einsum('ij,jk->ik', x, y), or numbers up to 51: "
+                    "einsum(x, [0, 1], y, [1, 2])"
+                ),
+                got=f"{axes!r:.60}",
+            )
+        return "".join(string.ascii_letters[n] for n in axes)
+
+    pairs = len(arguments) // 2
+    terms = [letters(axes) for axes in arguments[1 : 2 * pairs : 2]]
+    out = f"->{letters(arguments[-1])}" if len(arguments) % 2 else ""
+    return ",".join(terms) + out, arguments[: 2 * pairs : 2]
 
 
 def _product(
@@ -164,14 +284,14 @@ def _product(
     right, w = _summed(right, w, left + later)
     names = dict.fromkeys(left + right)
     out = "".join(c for c in names if c in later)
-    return out, dot(*together(v, w), f"{left},{right}->{out}")
+    return out, dot(*_summable(v, w), f"{left},{right}->{out}")
 
 
 def _summed(letters: str, v: Value, kept: str) -> tuple[str, Value]:
     """Sum over the axes whose letters are not in ``kept``."""
     axes = [i for i, c in enumerate(letters) if c not in kept]
     if axes:
-        v = total(v, axes, False, None if v.dtype.is_float else v.dtype)
+        v = sum_(v, axes, dtype=None if v.dtype.is_float else v.dtype)
     return "".join(c for c in letters if c in kept), v
 
 
@@ -181,7 +301,7 @@ def _without_twins(letters: str, v: Value) -> tuple[str, Value]:
         c = next(c for c in letters if letters.count(c) > 1)
         a = letters.index(c)
         b = letters.index(c, a + 1)
-        v = diagonal(v, 0, a, b)
+        v = diagonal_of(v, 0, a, b)
         letters = letters[:a] + letters[a + 1 : b] + letters[b + 1 :] + c
     return letters, v
 

@@ -1,9 +1,13 @@
-"""Reductions along axes: sums, products, extremes, means, norms."""
+"""Reductions along axes: sums, products, extremes, means, norms, running sums.
+
+``dim`` is one axis, several, or by default all; ``keepdim`` leaves axes of length 1.
+NumPy's names are ``axis`` and ``keepdims``.
+"""
 
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -11,9 +15,19 @@ from chainrule.errors import ArgumentError
 from chainrule.graph.build import bind, no_grad
 from chainrule.graph.node import Value
 from chainrule.graph.types import DType, as_dtype, size_of
-from chainrule.operations.arguments import axes_of, axis_of
-from chainrule.operations.elementwise import isfinite, not_equal, number
-from chainrule.operations.operands import cast, count_of, filled, floating, stretch
+from chainrule.operations.arguments import Dims, axes_of, axis_of
+from chainrule.operations.arithmetic import is_true, isfinite, maximum, minimum, number
+from chainrule.operations.op import given_twice, op
+from chainrule.operations.operands import (
+    TensorBase,
+    astype,
+    broadcast_to,
+    count_of,
+    filled,
+    operands,
+    value_of,
+)
+from chainrule.operations.shapes import squeezed
 from chainrule.primitives import movement, reduce
 from chainrule.primitives.elementwise import (
     abs_,
@@ -22,7 +36,6 @@ from chainrule.primitives.elementwise import (
     equal,
     exp,
     log,
-    maximum,
     mul,
     neg,
     pow_,
@@ -30,127 +43,267 @@ from chainrule.primitives.elementwise import (
     sub,
     where,
 )
+from chainrule.primitives.elementwise import maximum as larger
+from chainrule.primitives.indexing import gather
 from chainrule.primitives.integers import bitwise_not
 from chainrule.primitives.rules import show
 from chainrule.text import _
 
 
-def reduce_over(primitive: Any, v: Value, dim: Any, keep: bool) -> Value:
-    """Apply a reduction over ``dim``; with ``keep``, retain axes of length 1."""
-    axes = axes_of(v.shape, dim)
-    made = bind(primitive, (v,), {"axes": axes})
-    return restored(made, v, axes) if keep else made
+def reduced(primitive: Any, x: Value, dim: Dims, keepdim: bool) -> Value:
+    """Apply a reduction over ``dim``; with ``keepdim``, leave axes of length 1."""
+    axes = axes_of(x.shape, dim)
+    result = bind(primitive, (x,), {"axes": axes})
+    return with_axes(result, x, axes) if keepdim else result
 
 
-def restored(made: Value, v: Value, axes: tuple[int, ...]) -> Value:
-    """Return the result of a reduction with its axes restored at length 1."""
-    kept = tuple([1 if i in axes else d for i, d in enumerate(v.shape)])
-    return movement.reshape(made, shape=kept)
+def with_axes(result: Value, x: Value, axes: tuple[int, ...]) -> Value:
+    """Return the result of a reduction of x with its axes restored at length 1."""
+    shape = tuple([1 if i in axes else d for i, d in enumerate(x.shape)])
+    return movement.reshape(result, shape=shape)
 
 
-def wide(v: Value, dtype: Any = None) -> Value:
-    """Return ``v`` in the dtype of its sums: int64 for integers, as in PyTorch."""
+def _summable(x: Value, dtype: Any) -> Value:
+    """Return x in the dtype of its sums: int64 for integers, as in PyTorch."""
     if dtype is not None:
-        return cast(v, as_dtype(dtype))
-    if v.dtype.is_float:
-        return v
-    return v if v.dtype is DType.uint64 else cast(v, DType.int64)
+        return astype(x, as_dtype(dtype))
+    if x.dtype.is_float or x.dtype is DType.uint64:
+        return x
+    return astype(x, DType.int64)
 
 
-def total(v: Value, dim: Any, keep: bool, dtype: Any = None) -> Value:
-    return reduce_over(movement.reduce_sum, wide(v, dtype), dim, keep)
+@op
+def sum_(
+    x: Value, dim: Dims = None, keepdim: bool = False, *, dtype: Any = None
+) -> Value:
+    """Return the sum over ``dim`` (by default over all axes; over none for ``()``).
+
+    Integers and truth values are counted in 64 bits.
+    """
+    return reduced(movement.reduce_sum, _summable(x, dtype), dim, keepdim)
 
 
-def product(v: Value, dim: Any, keep: bool, dtype: Any = None) -> Value:
-    return reduce_over(reduce.reduce_prod, wide(v, dtype), dim, keep)
+@op
+def prod(
+    x: Value, dim: Dims = None, keepdim: bool = False, *, dtype: Any = None
+) -> Value:
+    """Return the product over ``dim``; integers in 64 bits; 1 of no elements."""
+    return reduced(reduce.reduce_prod, _summable(x, dtype), dim, keepdim)
 
 
-def largest(v: Value, dim: Any, keep: bool) -> Value:
-    return reduce_over(reduce.reduce_max, v, dim, keep)
+@op
+def all_(x: Value, dim: Dims = None, keepdim: bool = False) -> Value:
+    """Return whether all elements over ``dim`` differ from 0."""
+    return reduced(reduce.reduce_prod, is_true(x), dim, keepdim)
 
 
-def turned(v: Value) -> Value:
-    """Return values in reversed order: −x for floats, its equivalent for others.
+@op
+def any_(x: Value, dim: Dims = None, keepdim: bool = False) -> Value:
+    """Return whether any element over ``dim`` differs from 0."""
+    return bitwise_not(all_(bitwise_not(is_true(x)), dim, keepdim))
 
-    That is −x for floats; −1 − x and largest − x for integers with and without a sign,
+
+@op
+def count_nonzero(x: Value, dim: Dims = None, keepdim: bool = False) -> Value:
+    """Return the number of elements over ``dim`` that differ from 0."""
+    return sum_(is_true(x), dim, keepdim)
+
+
+# -- extremes -------------------------------------------------------------------------
+
+
+class Extremes(NamedTuple):
+    """Elements along an axis, and their indices."""
+
+    values: Any
+    indices: Any
+
+
+@op
+def amax(x: Value, dim: Dims = None, keepdim: bool = False) -> Value:
+    """Return the largest element over ``dim``; equal ones share the derivative."""
+    return reduced(reduce.reduce_max, x, dim, keepdim)
+
+
+@op
+def amin(x: Value, dim: Dims = None, keepdim: bool = False) -> Value:
+    """Return the smallest element over ``dim``; equal ones share the derivative."""
+    return _reversed(amax(_reversed(x), dim, keepdim))
+
+
+def _reversed(x: Value) -> Value:
+    """Return values whose order is reversed.
+
+    That is −x for floats; −1 − x and max − x for integers with and without a sign,
     which have no −x for every x.
     """
-    if v.dtype.is_float:
-        return neg(v)
-    if v.dtype is DType.bool:
-        return bitwise_not(v)
-    limits = np.iinfo(v.dtype.numpy)
-    return sub(number(-1 if limits.min else limits.max, v), v)
+    if x.dtype.is_float:
+        return neg(x)
+    if x.dtype is DType.bool:
+        return bitwise_not(x)
+    limits = np.iinfo(x.dtype.numpy)
+    return sub(number(-1 if limits.min else limits.max, x), x)
 
 
-def least(v: Value, dim: Any, keep: bool) -> Value:
-    """Return the minimum, computed as a maximum of the reversed order."""
-    return turned(largest(turned(v), dim, keep))
+@op
+def argmax(x: Value, dim: int | None = None, keepdim: bool = False) -> Value:
+    """Return the (first) index of the largest element along ``dim``."""
+    return _index_of(reduce.argmax, x, dim, keepdim)
 
 
-def truth(v: Value) -> Value:
-    """Return whether each element differs from 0."""
-    return v if v.dtype is DType.bool else not_equal(v, number(0, v))
+@op
+def argmin(x: Value, dim: int | None = None, keepdim: bool = False) -> Value:
+    """Return the (first) index of the smallest element along ``dim``."""
+    return _index_of(reduce.argmin, x, dim, keepdim)
 
 
-def all_(v: Value, dim: Any, keep: bool) -> Value:
-    return reduce_over(reduce.reduce_prod, truth(v), dim, keep)
-
-
-def any_(v: Value, dim: Any, keep: bool) -> Value:
-    return bitwise_not(all_(bitwise_not(truth(v)), dim, keep))
-
-
-def count_nonzero(v: Value, dim: Any, keep: bool) -> Value:
-    return total(truth(v), dim, keep)
-
-
-def index_of(primitive: Any, v: Value, dim: Any, keep: bool) -> Value:
-    """Return ``argmax`` or ``argmin``, of the flattened value if ``dim`` is None."""
-    if v.dtype is DType.bool:
-        v = cast(v, DType.uint8)
+def _index_of(primitive: Any, x: Value, dim: Any, keepdim: bool) -> Value:
+    if x.dtype is DType.bool:
+        x = astype(x, DType.uint8)
     if dim is None:
-        line = movement.reshape(v, shape=(size_of(v.shape),))
-        made = primitive(line, axis=0)
-        return restored(made, v, axes_of(v.shape, None)) if keep else made
-    axis = axis_of(v.shape, dim)
-    made = primitive(v, axis=axis)
-    return restored(made, v, (axis,)) if keep else made
+        line = movement.reshape(x, shape=(size_of(x.shape),))
+        result = primitive(line, axis=0)
+        return with_axes(result, x, axes_of(x.shape, None)) if keepdim else result
+    axis = axis_of(x.shape, dim)
+    result = primitive(x, axis=axis)
+    return with_axes(result, x, (axis,)) if keepdim else result
+
+
+@op
+def max_(x: Any, dim: Any = None, keepdim: bool = False) -> Any:
+    """Return the maximum; along ``dim``, values and indices, as in PyTorch.
+
+    ``x.max(other)`` is the larger of two, element by element. :meth:`amax` gives
+    the values alone, over several axes too.
+    """
+    if isinstance(dim, TensorBase) and dim.shape:
+        return maximum(*operands(x, dim))
+    return _extremes(reduce.argmax, amax, x, dim, keepdim)
+
+
+@op
+def min_(x: Any, dim: Any = None, keepdim: bool = False) -> Any:
+    """Return the minimum; along ``dim``, values and indices, as in PyTorch.
+
+    ``x.min(other)`` is the smaller of two, element by element. :meth:`amin` gives
+    the values alone, over several axes too.
+    """
+    if isinstance(dim, TensorBase) and dim.shape:
+        return minimum(*operands(x, dim))
+    return _extremes(reduce.argmin, amin, x, dim, keepdim)
+
+
+def _extremes(index_of: Any, value: Any, x: Any, dim: Any, keepdim: bool) -> Any:
+    x = value_of(x)
+    if dim is None:
+        return value(x, None, keepdim)
+    if isinstance(dim, tuple | list):
+        raise ArgumentError(
+            _("max and min give values and indices along one axis."),
+            expected=_("one axis"),
+            got=f"dim={dim!r:.60}",
+            fix=_("x.amax(dim) or x.amin(dim), for values over several axes"),
+        )
+    axis = axis_of(x.shape, dim)
+    index = _index_of(index_of, x, axis, True)
+    result = gather(x, index, axis=axis)
+    if keepdim:
+        return Extremes(result, index)
+    return Extremes(squeezed(result, axis), squeezed(index, axis))
 
 
 # -- statistics -----------------------------------------------------------------------
 
 
-def _counted(v: Value, axes: tuple[int, ...]) -> Any:
-    return size_of(tuple([v.shape[a] for a in axes]))
+def _divided_by_count(total: Value, x: Value, dim: Dims, correction: float) -> Value:
+    """Return a sum over ``dim`` divided by the number of elements − ``correction``."""
+    axes = axes_of(x.shape, dim)
+    count = count_of(size_of(tuple([x.shape[a] for a in axes])), x.dtype)
+    if correction:
+        zero = filled(0, x.dtype, ())
+        count = larger(sub(count, filled(correction, x.dtype, ())), zero)
+    return div(total, broadcast_to(count, total.shape))
 
 
-def mean(v: Value, dim: Any, keep: bool) -> Value:
-    v = floating(v)
-    made = total(v, dim, keep)
-    count = count_of(_counted(v, axes_of(v.shape, dim)), v.dtype)
-    return div(made, stretch(count, made.shape))
+@op(floats=True)
+def mean(x: Value, dim: Dims = None, keepdim: bool = False) -> Value:
+    """Return the mean over ``dim``, of integers in float32."""
+    return _divided_by_count(sum_(x, dim, keepdim), x, dim, 0)
 
 
-def variance(v: Value, dim: Any, keep: bool, correction: float) -> Value:
-    """Return the variance Σ(x − μ)² / (n − correction); 0/0 if the divisor is 0."""
-    v = floating(v)
-    axes = axes_of(v.shape, dim)
-    away = sub(v, stretch(mean(v, axes, True), v.shape))
-    made = total(mul(away, away), axes, keep)
-    count, less_by = (
-        count_of(_counted(v, axes), v.dtype),
-        filled(correction, v.dtype, ()),
-    )
-    divisor = maximum(sub(count, less_by), filled(0, v.dtype, ()))
-    return div(made, stretch(divisor, made.shape))
+@op(floats=True)
+def var(
+    x: Value,
+    dim: Dims = None,
+    unbiased: bool | None = None,
+    keepdim: bool = False,
+    correction: float | None = None,
+    axis: Dims = None,
+) -> Value:
+    """Return the variance Σ(x − μ)² / (n − correction) over ``dim``.
+
+    Args:
+        x: of any shape.
+        dim: the axes; all by default.
+        unbiased: PyTorch's older name of ``correction``: True for 1, False for 0.
+        keepdim: leave axes of length 1.
+        correction: 1 by default, as in PyTorch. With ``axis=`` it must be given,
+            because NumPy and the array API standard take 0.
+        axis: NumPy's name of ``dim``.
+    """
+    divisor_less = _correction(correction, unbiased, axis)
+    if axis is not None and dim is not None:
+        raise given_twice("dim", dim, "axis", axis)
+    axes = axes_of(x.shape, dim if axis is None else axis)
+    distance = sub(x, broadcast_to(mean(x, axes, True), x.shape))
+    total = sum_(mul(distance, distance), axes, keepdim)
+    return _divided_by_count(total, x, axes, divisor_less)
 
 
-def norm(v: Value, p: Any, dim: Any, keep: bool) -> Value:
-    """Return the p-norm (Σ |x|ᵖ)^(1/p), with its limits for ±∞ and 0.
+@op(floats=True)
+def std(
+    x: Value,
+    dim: Dims = None,
+    unbiased: bool | None = None,
+    keepdim: bool = False,
+    correction: float | None = None,
+    axis: Dims = None,
+) -> Value:
+    """Return the standard deviation over ``dim``, the root of :meth:`var`.
 
-    For ±∞ the largest and smallest |x|, for 0 the number of elements other than 0.
+    Its derivative where all numbers are equal is taken as 0.
+    """
+    return _root(var(x, dim, unbiased, keepdim, correction, axis))
 
+
+def _correction(correction: float | None, unbiased: bool | None, axis: Any) -> float:
+    if unbiased is not None and (
+        correction is not None or not isinstance(unbiased, bool)
+    ):
+        raise ArgumentError(
+            _("unbiased is PyTorch's older name of correction=1 or 0."),
+            expected=_("True or False, or correction= alone"),
+            got=f"unbiased={unbiased!r:.40}, correction={correction!r:.40}",
+        )
+    if correction is not None:
+        return correction
+    if unbiased is not None:
+        return float(unbiased)
+    if axis is not None:
+        raise ArgumentError(
+            _("NumPy divides by n, PyTorch by n − 1, and axis= is NumPy's word."),
+            expected=_("correction=0 or correction=1 beside axis="),
+            got=f"axis={axis!r:.40}",
+            fix=_("x.var(dim=…) for n − 1, x.var(axis=…, correction=0) for n"),
+        )
+    return 1
+
+
+@op(floats=True)
+def norm(x: Value, p: Any = 2, dim: Dims = None, keepdim: bool = False) -> Value:
+    r"""Return the p-norm (Σ \|x\|ᵖ)^(1/p) over ``dim``, with derivative 0 at 0.
+
+    For ±∞ the largest and smallest \|x\|, for 0 the number of elements other than 0.
     Derivatives of every order are taken as 0 where the norm is.
     """
     if p == "fro":
@@ -161,66 +314,109 @@ def norm(v: Value, p: Any, dim: Any, keep: bool) -> Value:
             expected="p=2, 1, inf, …",
             got=f"{p!r:.40}",
         )
-    v = floating(v)
     if p == math.inf:
-        return largest(abs_(v), dim, keep)
+        return amax(abs_(x), dim, keepdim)
     if p == -math.inf:
-        return least(abs_(v), dim, keep)
+        return amin(abs_(x), dim, keepdim)
     if p == 0:
-        return cast(count_nonzero(v, dim, keep), v.dtype)
+        return astype(count_nonzero(x, dim, keepdim), x.dtype)
     if p == 1:
-        return total(abs_(v), dim, keep)
+        return sum_(abs_(x), dim, keepdim)
     if p == 2:
-        return root(total(mul(v, v), dim, keep))
-    size = abs_(v)
+        return _root(sum_(mul(x, x), dim, keepdim))
+    size = abs_(x)
     if 0 < p < 2:  # |x|ᵖ has infinite derivatives at 0
-        nothing = equal(v, number(0, v))
-        powers = pow_(where(nothing, number(1, v), size), number(p, v))
-        powers = where(nothing, number(0, v), powers)
+        zero = equal(x, number(0, x))
+        powers = pow_(where(zero, number(1, x), size), number(p, x))
+        powers = where(zero, number(0, x), powers)
     else:
-        powers = pow_(size, number(p, v))
-    return root(total(powers, dim, keep), p)
+        powers = pow_(size, number(p, x))
+    return _root(sum_(powers, dim, keepdim), p)
 
 
-def root(v: Value, p: float = 2) -> Value:
-    """Return v^(1/p), with derivatives of every order taken as 0 at 0."""
-    nothing = number(0, v)
-    zero = equal(v, nothing)
-    safe = where(zero, number(1, v), v)
-    made = sqrt(safe) if p == 2 else pow_(safe, number(1 / p, safe))
-    return where(zero, nothing, made)
+def _root(x: Value, p: float = 2) -> Value:
+    """Return x^(1/p), with derivatives of every order taken as 0 at 0."""
+    zero = number(0, x)
+    at_zero = equal(x, zero)
+    safe = where(at_zero, number(1, x), x)
+    root = sqrt(safe) if p == 2 else pow_(safe, number(1 / p, safe))
+    return where(at_zero, zero, root)
 
 
-def logsumexp(v: Value, dim: Any, keep: bool) -> Value:
-    """Return ln Σ eˣ = m + ln Σ e^(x − m), with m the maximum where it is finite."""
-    v = floating(v)
-    axes = axes_of(v.shape, dim)
+@op(floats=True)
+def logsumexp(x: Value, dim: Dims = None, keepdim: bool = False) -> Value:
+    """Return ln Σ eˣ over ``dim``, without overflow.
+
+    It is m + ln Σ e^(x − m), with m the maximum where that is finite.
+    """
+    axes = axes_of(x.shape, dim)
     with no_grad():
-        m = largest(v, axes, True)
+        m = amax(x, axes, True)
         m = where(isfinite(m), m, number(0, m))
-    made = log(total(exp(sub(v, stretch(m, v.shape))), axes, keep))
-    return add(made, movement.reshape(m, shape=made.shape))
+    result = log(sum_(exp(sub(x, broadcast_to(m, x.shape))), axes, keepdim))
+    return add(result, movement.reshape(m, shape=result.shape))
 
 
-# -- along an axis --------------------------------------------------------------------
+# -- running sums ---------------------------------------------------------------------
 
 
-def cumulative(
-    primitive: Any, v: Value, dim: Any, dtype: Any = None, initial: float | None = None
+@op
+def cumsum(x: Value, dim: int | None = None, *, dtype: Any = None) -> Value:
+    """Return the cumulative sum along ``dim``; integers in 64 bits."""
+    return _running(reduce.cumsum, x, dim, dtype)
+
+
+@op
+def cumprod(x: Value, dim: int | None = None, *, dtype: Any = None) -> Value:
+    """Return the cumulative product along ``dim``; integers in 64 bits."""
+    return _running(reduce.cumprod, x, dim, dtype)
+
+
+@op(method=False)
+def cumulative_sum(
+    x: Value,
+    *,
+    axis: int | None = None,
+    dtype: Any = None,
+    include_initial: bool = False,
+) -> Value:
+    """Return the cumulative sum along ``axis``; ``include_initial`` prepends 0.
+
+    >>> import chainrule as cr
+    >>> cr.cumulative_sum(cr.tensor([1, 2, 3]), include_initial=True)
+    tensor([0, 1, 3, 6])
+    """
+    return _running(reduce.cumsum, x, axis, dtype, 0 if include_initial else None)
+
+
+@op(method=False)
+def cumulative_prod(
+    x: Value,
+    *,
+    axis: int | None = None,
+    dtype: Any = None,
+    include_initial: bool = False,
+) -> Value:
+    """Return the cumulative product along ``axis``; ``include_initial`` prepends 1."""
+    return _running(reduce.cumprod, x, axis, dtype, 1 if include_initial else None)
+
+
+def _running(
+    primitive: Any, x: Value, dim: Any, dtype: Any, initial: float | None = None
 ) -> Value:
     """Return a cumulative sum or product, preceded by ``initial`` if not None."""
     if dim is None:
-        if len(v.shape) != 1:
+        if len(x.shape) != 1:
             raise ArgumentError(
                 _("A running sum runs along an axis."),
                 expected=_("axis=0, 1, …; it may be left out for one axis alone"),
-                got=_("shape {shape}", shape=show(v.shape)),
+                got=_("shape {shape}", shape=show(x.shape)),
             )
         dim = 0
-    v = wide(v, dtype)
-    axis = axis_of(v.shape, dim)
-    made = primitive(v, axis=axis, reverse=False)
+    x = _summable(x, dtype)
+    axis = axis_of(x.shape, dim)
+    result = primitive(x, axis=axis, reverse=False)
     if initial is None:
-        return made
-    edge = tuple([1 if i == axis else d for i, d in enumerate(v.shape)])
-    return movement.concatenate(filled(initial, v.dtype, edge), made, axis=axis)
+        return result
+    edge = tuple([1 if i == axis else d for i, d in enumerate(x.shape)])
+    return movement.concatenate(filled(initial, x.dtype, edge), result, axis=axis)

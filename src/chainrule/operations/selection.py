@@ -1,215 +1,208 @@
-"""Sorting, and selection of elements by index along one axis."""
+"""Tensor functions that read and write elements by index or by mask."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from chainrule.errors import ArgumentError, DTypeError, ShapeError
-from chainrule.graph.node import Value
+import numpy as np
+
+from chainrule.errors import ShapeError
+from chainrule.graph.build import context
+from chainrule.graph.node import Array, Value
 from chainrule.graph.types import DType, SymbolicDim
-from chainrule.operations.arguments import axis_of, whole
-from chainrule.operations.elementwise import less_equal, number
-from chainrule.operations.movement import cut
+from chainrule.operations.arguments import axis_of
+from chainrule.operations.indexing import indexed, replaced
+from chainrule.operations.indices import from_front
+from chainrule.operations.op import op
 from chainrule.operations.operands import (
-    alike,
+    assignable,
+    astype,
     broadcast_shapes,
-    cast,
-    count_of,
-    filled,
-    stretch,
+    broadcast_to,
+    value_of,
 )
-from chainrule.primitives import elementwise as prims
-from chainrule.primitives.checks import require_all
-from chainrule.primitives.elementwise import add, less, where
-from chainrule.primitives.indexing import gather, scatter_add_along, take
-from chainrule.primitives.integers import (
-    bitwise_and,
-    bitwise_not,
-    bitwise_or,
-)
+from chainrule.operations.shapes import cut, reshaped
+from chainrule.operations.views import key_along
+from chainrule.primitives import indexing as prims
+from chainrule.primitives.creation import iota
 from chainrule.primitives.rules import show
-from chainrule.primitives.sorting import argsort as order_of
 from chainrule.text import _
 
 
-def need_indices(v: Value) -> Value:
-    """Return indices as int64; refuse other dtypes than integers."""
-    if not v.dtype.is_integer:
-        raise DTypeError(
-            _("Places are integers."),
-            expected=_("an integer dtype"),
-            got=v.dtype.name,
-            fix="x.astype('int64')",
-        )
-    return cast(v, DType.int64)
+@op
+def take(x: Value, indices: Any, dim: int | None = None) -> Value:
+    """Take elements by index: of the flattened tensor, or slices along ``dim``."""
+    if dim is None:
+        x, dim = reshaped(x, (-1,)), 0
+    return indexed(x, key_along(axis_of(x.shape, dim), value_of(indices)))
 
 
-def from_front(indices: Value, size: Any) -> Value:
-    """Return indices counted from 0; −1 is the last of ``size``."""
-    indices = need_indices(indices)
-    behind = add(indices, stretch(count_of(size, DType.int64), indices.shape))
-    return where(less(indices, number(0, indices)), behind, indices)
+@op
+def index_select(x: Value, dim: int, index: Any) -> Value:
+    """Take slices along ``dim`` by index."""
+    return take(x, index, dim)
 
 
-def in_range(indices: Value, size: Any, axis: int) -> Value:
-    """Return indices counted from 0; refuse indices outside of the axis."""
-    most = stretch(count_of(size, DType.int64), indices.shape)
-    inside = bitwise_and(less_equal(number(0, indices), indices), less(indices, most))
-    return require_all(
-        indices,
-        inside,
-        _("An index is out of range."),
-        expected=_("from −{size} to {size} − 1 on axis {axis}", size=size, axis=axis),
-        got="another",
-    )
+@op(public=False)
+def take_along_dim(x: Value, indices: Any, dim: int | None = None) -> Value:
+    """Take elements by index along ``dim``; the other axes are broadcast.
 
-
-def argsort(v: Value, dim: Any, descending: bool) -> Value:
-    if v.dtype is DType.bool:
-        v = cast(v, DType.uint8)
-    return order_of(v, axis=axis_of(v.shape, dim), descending=bool(descending))
-
-
-def sort(v: Value, dim: Any, descending: bool) -> tuple[Value, Value]:
-    """Return the sorted values, and their original indices."""
-    order = argsort(v, dim, descending)
-    return gather(v, order, axis=axis_of(v.shape, dim)), order
-
-
-def topk(v: Value, k: int, dim: Any, largest: bool) -> tuple[Value, Value]:
-    axis, k = axis_of(v.shape, dim), whole("k", k)
-    size = v.shape[axis]
-    if isinstance(size, SymbolicDim) or not 0 <= k <= size:
-        raise ShapeError(
-            _("topk takes as many as there are, at most."),
-            expected=_("k from 0 to {size}", size=size)
-            if isinstance(size, int)
-            else _("a fixed axis"),
-            got=_(
-                "k={k} along axis {axis} of shape {shape}",
-                k=k,
-                axis=axis,
-                shape=show(v.shape),
-            ),
-        )
-    order = cut(argsort(v, axis, largest), axis, 0, k)
-    return gather(v, order, axis=axis), order
-
-
-def along(v: Value, indices: Value, dim: Any) -> Value:
-    """Return the elements at indices along an axis; other axes are broadcast."""
-    axis = axis_of(v.shape, dim)
-    indices = from_front(indices, v.shape[axis])
-    if len(indices.shape) != len(v.shape):
+    Without ``dim``, of all elements in order, as in PyTorch; along the last axis it
+    is ``cr.take_along_axis``.
+    """
+    places = value_of(indices)
+    if dim is None:
+        x, places, dim = reshaped(x, (-1,)), reshaped(places, (-1,)), 0
+    axis = axis_of(x.shape, dim)
+    places = from_front(places, x.shape[axis])
+    if len(places.shape) != len(x.shape):
         raise ShapeError(
             _("Places along an axis have as many axes as the tensor."),
-            expected=_("{shape} axes", shape=len(v.shape)),
-            got=show(indices.shape),
+            expected=_("{shape} axes", shape=len(x.shape)),
+            got=show(places.shape),
         )
-    rest = broadcast_shapes(_but(v.shape, axis), _but(indices.shape, axis))
-    v = stretch(v, (*rest[:axis], v.shape[axis], *rest[axis:]))
-    indices = stretch(indices, (*rest[:axis], indices.shape[axis], *rest[axis:]))
-    return gather(v, indices, axis=axis)
+
+    def without(shape: Any) -> Any:
+        return (*shape[:axis], *shape[axis + 1 :])
+
+    rest = broadcast_shapes(without(x.shape), without(places.shape))
+    x, places = [
+        broadcast_to(v, (*rest[:axis], v.shape[axis], *rest[axis:]))
+        for v in (x, places)
+    ]
+    return prims.gather(x, places, axis=axis)
 
 
-def _but(shape: Any, axis: int) -> Any:
-    return (*shape[:axis], *shape[axis + 1 :])
+@op(method=False)
+def take_along_axis(x: Value, indices: Any, dim: int = -1) -> Value:
+    """Take elements by index along ``dim``; the other axes are broadcast."""
+    return take_along_dim(x, indices, dim)
 
 
-def gather_within(v: Value, indices: Value, dim: Any) -> Value:
-    """Return elements at indices along an axis; other index axes may be shorter.
+@op
+def gather(x: Value, dim: int, index: Any) -> Value:
+    """Gather elements: y[i][j] = x[index[i][j]][j] along ``dim`` 0, for example.
 
-    Shorter as in PyTorch; else like :func:`along`.
+    The indices' other axes may be shorter, as in PyTorch.
     """
-    axis = axis_of(v.shape, dim)
-    places = from_front(indices, v.shape[axis])
-    return gather(_cropped(v, indices, dim), places, axis=axis)
-
-
-def _cropped(v: Value, indices: Value, dim: Any) -> Value:
-    axis = axis_of(v.shape, dim)
-    if len(indices.shape) != len(v.shape):
+    places, axis = value_of(index), axis_of(x.shape, dim)
+    checked = from_front(places, x.shape[axis])
+    if len(places.shape) != len(x.shape):
         raise ShapeError(
             _("gather takes indices with the axes of the tensor."),
-            expected=_("{shape} axes", shape=len(v.shape)),
-            got=show(indices.shape),
+            expected=_("{shape} axes", shape=len(x.shape)),
+            got=show(places.shape),
         )
-    for i, (have, want) in enumerate(zip(v.shape, indices.shape)):
-        if i != axis and have != want:
-            if (
-                isinstance(have, SymbolicDim)
-                or isinstance(want, SymbolicDim)
-                or want > have
-            ):
-                raise ShapeError(
-                    _("gather's indices reach outside of the tensor."),
-                    expected=_("at most {have} along axis {i}", have=have, i=i),
-                    got=str(want),
-                )
-            v = cut(v, i, 0, want)
-    return v
+    for i, (size, wanted) in enumerate(zip(x.shape, places.shape)):
+        if i == axis or size == wanted:
+            continue
+        symbolic = isinstance(size, SymbolicDim) or isinstance(wanted, SymbolicDim)
+        if symbolic or wanted > size:  # pyright: ignore[reportOperatorIssue]
+            raise ShapeError(
+                _("gather's indices reach outside of the tensor."),
+                expected=_("at most {have} along axis {i}", have=size, i=i),
+                got=str(wanted),
+            )
+        x = cut(x, i, 0, wanted)  # type: ignore[arg-type]
+    return prims.gather(x, checked, axis=axis)
 
 
-def scatter_add(base: Value, indices: Value, updates: Value, dim: Any) -> Value:
-    """Return ``base`` with updates added at indices along an axis."""
-    axis = axis_of(base.shape, dim)
-    places = from_front(indices, base.shape[axis])
-    return scatter_add_along(base, places, cast(updates, base.dtype), axis=axis)
+@op(in_place=True)
+def scatter(x: Value, dim: int, index: Any, src: Any) -> Value:
+    """Write ``src`` at indices: x[index[i][j]][j] = src[i][j] along ``dim`` 0.
 
-
-def searchsorted(line: Value, v: Value, right: bool) -> Value:
-    """Return the insertion index of each element in a sorted vector.
-
-    Halving, bit by bit: the place grows by a power of two while what stands before it
-    is smaller. NaN is larger than every number.
+    ``src`` may be a number; of places that are named twice the last one counts.
     """
-    (size,) = line.shape
-    if isinstance(size, SymbolicDim):
+    axis, places, new = (
+        axis_of(x.shape, dim),
+        value_of(index),
+        assignable(src, x.dtype),
+    )
+    if len(places.shape) != len(x.shape):
         raise ShapeError(
-            _("searchsorted looks in a line of fixed length."), got=show(line.shape)
+            _("scatter takes indices with the axes of the tensor."),
+            expected=_("{ndim} axes", ndim=len(x.shape)),
+            got=show(places.shape),
         )
-    if line.dtype is not v.dtype:
-        line, v = (cast(x, alike(line, v)[0].dtype) for x in (line, v))
-    place = filled(0, DType.int64, v.shape)
-    step = 1 << max(size.bit_length() - 1, 0)
-    while step and size:
-        probe = add(place, number(step, place))
-        inside = less_equal(probe, number(size, place))
-        last = add(probe, number(-1, place))
-        seen = take(line, where(inside, last, number(0, place)))
-        before = _before(seen, v, right)
-        place = where(bitwise_and(inside, before), probe, place)
-        step //= 2
-    return place
+    key = [
+        places if i == axis else iota(shape=places.shape, axis=i, dtype=DType.int64)
+        for i in range(len(x.shape))
+    ]
+    return replaced(x, tuple(key), new)
 
 
-def _before(a: Value, b: Value, equal_too: bool) -> Value:
-    """Return a < b (or a ≤ b) in sorting order, where NaN is last."""
-    if equal_too:
-        return bitwise_not(_before(b, a, False))
-    if not a.dtype.is_float:
-        return less(a, b)
-    return bitwise_or(
-        less(a, b), bitwise_and(prims.isnan(b), bitwise_not(prims.isnan(a)))
+@op(in_place=True)
+def scatter_add(x: Value, dim: int, index: Any, src: Any) -> Value:
+    """Add ``src`` at indices: x[index[i][j]][j] += src[i][j] along ``dim`` 0."""
+    return _added(x, axis_of(x.shape, dim), value_of(index), assignable(src, x.dtype))
+
+
+@op(public=False, in_place=True)
+def index_add(x: Value, dim: int, index: Any, source: Any) -> Value:
+    """Return x with the slices of ``source`` added at indices along ``dim``."""
+    axis = axis_of(x.shape, dim)
+    places, updates = value_of(index), assignable(source, x.dtype)
+    column = tuple([-1 if i == axis else 1 for i in range(len(x.shape))])
+    return _added(
+        x, axis, broadcast_to(reshaped(places, column), updates.shape), updates
     )
 
 
-def diff(v: Value, n: int, dim: Any) -> Value:
-    """Return the n-th differences of neighbours."""
-    n = whole("n", n)
-    if n < 0:
-        raise ArgumentError(
-            _("diff takes differences so many times."), expected="n ≥ 0", got=f"n={n}"
+def _added(x: Value, axis: int, places: Value, updates: Value) -> Value:
+    places = from_front(places, x.shape[axis])
+    return prims.scatter_add_along(x, places, astype(updates, x.dtype), axis=axis)
+
+
+# -- shapes that depend on the numbers -------------------------------------------------
+
+
+@op
+def masked_select(x: Value, mask: Any) -> Value:
+    """Return the elements where ``mask`` is true, as a vector (not traced)."""
+    mask = value_of(mask)
+    shape = broadcast_shapes(x.shape, mask.shape)
+    return indexed(broadcast_to(x, shape), broadcast_to(mask, shape))
+
+
+@op
+def nonzero(x: Value, *, as_tuple: bool = False) -> Any:
+    """Return the indices of the elements that differ from 0, one row for each.
+
+    Args:
+        x: of any shape.
+        as_tuple: a vector for each axis instead, which together index x.
+
+    Raises:
+        ShapeError: while a function is compiled: the shape depends on the numbers;
+            a scalar, which has no axis, with ``as_tuple``.
+
+    >>> import chainrule as cr
+    >>> cr.tensor([[0, 5], [7, 0]]).nonzero()
+    tensor([[0, 1],
+            [1, 0]])
+    """
+    numbers = numbers_for(x, "nonzero")
+    if not as_tuple:
+        return Value(np.argwhere(numbers))
+    if not x.shape:
+        raise ShapeError(
+            _("A scalar has no indices."),
+            expected=_("an axis"),
+            got=_("shape ()"),
+            fix="x != 0",
         )
-    axis = axis_of(v.shape, dim)
-    for __ in range(n):
-        size = v.shape[axis]
-        if isinstance(size, SymbolicDim):
-            raise ShapeError(
-                _("diff takes an axis of fixed length."), got=show(v.shape)
-            )
-        if not size:
-            break
-        a, b = cut(v, axis, 1, size), cut(v, axis, 0, size - 1)
-        v = prims.sub(a, b)
-    return v
+    return tuple([Value(places) for places in np.nonzero(numbers)])
+
+
+def numbers_for(x: Value, name: str) -> Array:
+    """Return the numbers of x, on which the shape of a result depends."""
+    if context.trace is not None or x.array is None:
+        raise ShapeError(
+            _("The shape of what {name} gives is known only at the run.", name=name),
+            expected=_(
+                "shapes that do not depend on numbers while a function is traced"
+            ),
+            got=f"tensor(<{x.type}>)",
+            fix=_("call it outside of the compiled function; masks and where() within"),
+        )
+    return x.array

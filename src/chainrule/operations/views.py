@@ -14,9 +14,16 @@ import numpy as np
 
 from chainrule.graph.layout import PERMUTED
 from chainrule.graph.node import Value
-from chainrule.operations.indexing import bound, index, narrowed, put_narrowed, replaced
-from chainrule.operations.movement import diagonal
-from chainrule.operations.operands import stretch, value_of
+from chainrule.operations.indexing import (
+    bound,
+    indexed,
+    narrowed,
+    put_narrowed,
+    replaced,
+)
+from chainrule.operations.op import Viewed
+from chainrule.operations.operands import broadcast_to, value_of
+from chainrule.operations.shapes import diagonal_of
 from chainrule.primitives import movement
 
 __all__ = [
@@ -29,6 +36,7 @@ __all__ = [
     "SAME",
     "View",
     "basic_key",
+    "item",
     "key_along",
     "takes_rows",
 ]
@@ -81,12 +89,12 @@ def _replaced_diagonal(
 
 
 SAME = View("same", lambda v: v, lambda v, new: new)
-INDEX = View("index", index, lambda v, new, key: replaced(v, key, new))
+INDEX = View("index", indexed, lambda v, new, key: replaced(v, key, new))
 RESHAPE = View("reshape", _reshaped, lambda v, new, shape: _reshaped(new, v.shape))
 PERMUTE = View("permute", _permuted, _turned_back)
-EXPAND = View("expand", stretch, None)
+EXPAND = View("expand", broadcast_to, None)
 NARROW = View("narrow", narrowed, put_narrowed)
-DIAGONAL = View("diagonal", diagonal, _replaced_diagonal)
+DIAGONAL = View("diagonal", diagonal_of, _replaced_diagonal)
 
 _VIEWS = {v.name: v for v in (SAME, INDEX, RESHAPE, PERMUTE, EXPAND, NARROW, DIAGONAL)}
 
@@ -115,6 +123,13 @@ def basic_key(key: Any) -> tuple[Any, ...] | None:
                 return None
             made.append(place if place.array is None else int(place.array))
     return tuple(made)
+
+
+def item(x: Value, key: Any) -> Any:
+    """Return ``x[key]``: a view for integers and slices, and a copy for other keys."""
+    block = key if type(key) is int else basic_key(key)
+    result = indexed(x, key)
+    return result if block is None else Viewed(result, INDEX, (block,))
 
 
 def key_along(axis: int, part: Any) -> tuple[Any, ...]:

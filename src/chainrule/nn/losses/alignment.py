@@ -6,9 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from chainrule.errors import DTypeError, ShapeError
-from chainrule.functions.creation import full
-from chainrule.functions.elementwise import maximum, minimum, where
-from chainrule.functions.movement import concat, stack
+from chainrule.functions import concat, full, maximum, minimum, stack, where
 from chainrule.graph.types import DType, Shape
 from chainrule.nn.arguments import flag, integer
 from chainrule.nn.function import as_loss_function

@@ -7,7 +7,7 @@ import math
 from typing import Any, ClassVar
 
 from chainrule.errors import ArgumentError, ShapeError
-from chainrule.functions.elementwise import where
+from chainrule.functions import where
 from chainrule.graph.node import Array
 from chainrule.graph.types import Shape
 from chainrule.nn.losses.checks import (

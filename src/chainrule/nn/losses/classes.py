@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from chainrule.errors import DTypeError, ShapeError
-from chainrule.functions.elementwise import where
+from chainrule.functions import where
 from chainrule.graph.types import Shape
 from chainrule.nn.arguments import factors, flag, integer, number
 from chainrule.nn.function import as_loss_function

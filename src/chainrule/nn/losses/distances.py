@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any, ClassVar
 
-from chainrule.functions.elementwise import maximum, where
+from chainrule.functions import maximum, where
 from chainrule.graph.types import Shape
 from chainrule.nn.arguments import flag, number
 from chainrule.nn.function import as_loss_function

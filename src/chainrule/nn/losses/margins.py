@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from chainrule.errors import ArgumentError, DTypeError, ShapeError
-from chainrule.functions.elementwise import where
+from chainrule.functions import where
 from chainrule.graph.types import Shape
 from chainrule.nn.arguments import number
 from chainrule.nn.function import as_loss_function

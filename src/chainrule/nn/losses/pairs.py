@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from chainrule.errors import ShapeError
-from chainrule.functions.elementwise import maximum, where
+from chainrule.functions import maximum, where
 from chainrule.nn.arguments import flag, number
 from chainrule.nn.function import as_loss_function
 from chainrule.nn.losses.base import Reduction

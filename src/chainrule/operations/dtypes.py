@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import builtins
 import math
 from dataclasses import dataclass
 from typing import Any
@@ -10,25 +9,22 @@ from typing import Any
 import numpy as np
 
 from chainrule.errors import ArgumentError, DTypeError
+from chainrule.graph.node import Value
 from chainrule.graph.types import DType, as_dtype
-from chainrule.operations.operands import is_number, number_dtype, promote
-from chainrule.tensor import Tensor, as_tensor
+from chainrule.operations.arguments import check_device
+from chainrule.operations.op import Viewed, op
+from chainrule.operations.operands import (
+    TensorBase,
+    astype,
+    is_number,
+    number_dtype,
+    promote,
+    value_of,
+)
+from chainrule.primitives.movement import copy as copied
 from chainrule.text import _
 
-__all__ = [
-    "astype",
-    "can_cast",
-    "e",
-    "finfo",
-    "iinfo",
-    "inf",
-    "isdtype",
-    "nan",
-    "newaxis",
-    "pi",
-    "result_type",
-]
-
+#: Constants of the package.
 e, pi, inf, nan, newaxis = math.e, math.pi, math.inf, math.nan, None
 
 
@@ -37,11 +33,11 @@ class FloatInfo:
     """The limits of a floating dtype; the result of :func:`finfo`."""
 
     bits: int
-    eps: builtins.float
-    max: builtins.float
-    min: builtins.float
-    smallest_normal: builtins.float
-    tiny: builtins.float
+    eps: float
+    max: float
+    min: float
+    smallest_normal: float
+    tiny: float
     dtype: DType
 
 
@@ -56,13 +52,15 @@ class IntegerInfo:
 
 
 def _dtype_of(type: Any) -> DType:
-    return type.dtype if isinstance(type, Tensor) else as_dtype(type)
+    return type.dtype if isinstance(type, TensorBase) else as_dtype(type)
 
 
+@op(method=False)
 def finfo(type: Any) -> FloatInfo:
     """Return the limits of a floating dtype, or of a tensor's dtype.
 
-    >>> finfo("float32").eps
+    >>> import chainrule as cr
+    >>> cr.finfo("float32").eps
     1.1920928955078125e-07
     """
     dtype = _dtype_of(type)
@@ -73,17 +71,19 @@ def finfo(type: Any) -> FloatInfo:
             got=dtype.name,
             fix="iinfo",
         )
-    made = np.finfo(dtype.numpy)
+    limits = np.finfo(dtype.numpy)
     names = ("eps", "max", "min", "smallest_normal", "tiny")
     return FloatInfo(
-        bits=made.bits, dtype=dtype, **{n: float(getattr(made, n)) for n in names}
+        bits=limits.bits, dtype=dtype, **{n: float(getattr(limits, n)) for n in names}
     )
 
 
+@op(method=False)
 def iinfo(type: Any) -> IntegerInfo:
     """Return the limits of an integer dtype, or of a tensor's dtype.
 
-    >>> iinfo("uint8").max
+    >>> import chainrule as cr
+    >>> cr.iinfo("uint8").max
     255
     """
     dtype = _dtype_of(type)
@@ -94,9 +94,9 @@ def iinfo(type: Any) -> IntegerInfo:
             got=dtype.name,
             fix="finfo",
         )
-    made = np.iinfo(dtype.numpy)
+    limits = np.iinfo(dtype.numpy)
     return IntegerInfo(
-        bits=made.bits, max=int(made.max), min=int(made.min), dtype=dtype
+        bits=limits.bits, max=int(limits.max), min=int(limits.min), dtype=dtype
     )
 
 
@@ -111,14 +111,16 @@ _KINDS = {
 }
 
 
-def isdtype(dtype: Any, kind: Any) -> builtins.bool:
+@op(method=False)
+def isdtype(dtype: Any, kind: Any) -> bool:
     """Return whether a dtype equals another, or is of one or several kinds.
 
     The kinds are ``"bool"``, ``"signed integer"``, ``"unsigned integer"``,
     ``"integral"``, ``"real floating"``, ``"complex floating"`` (none is) and
     ``"numeric"``.
 
-    >>> isdtype("int32", "integral"), isdtype("int32", ("bool", "float32"))
+    >>> import chainrule as cr
+    >>> cr.isdtype("int32", "integral"), cr.isdtype("int32", ("bool", "float32"))
     (True, False)
     """
     own = as_dtype(dtype)
@@ -136,12 +138,14 @@ def isdtype(dtype: Any, kind: Any) -> builtins.bool:
         ) from None
 
 
+@op(method=False)
 def result_type(*arrays_and_dtypes: Any) -> DType:
     """Return the common dtype of tensors, dtypes and Python numbers.
 
     Numbers follow tensors. Integers and floats together are the float.
 
-    >>> result_type("int32", "float32"), result_type(Tensor([1.0]), 2.5)
+    >>> import chainrule as cr
+    >>> cr.result_type("int32", "float32"), cr.result_type(cr.tensor([1.0]), 2.5)
     (chainrule.float32, chainrule.float32)
     """
     numbers = [x for x in arrays_and_dtypes if is_number(x)]
@@ -151,19 +155,21 @@ def result_type(*arrays_and_dtypes: Any) -> DType:
             raise ArgumentError(
                 _("result_type takes dtypes."), expected=_("1 or more"), got="0"
             )
-        dtypes = [as_tensor(numbers[0]).dtype]
-    made = dtypes[0]
+        dtypes = [value_of(numbers[0]).dtype]
+    common = dtypes[0]
     for dtype in dtypes[1:]:
-        made = promote(made, dtype)
+        common = promote(common, dtype)
     for number in numbers:
-        made = number_dtype(number, made)
-    return made
+        common = number_dtype(number, common)
+    return common
 
 
-def can_cast(from_: Any, to: Any, /) -> builtins.bool:
+@op(method=False)
+def can_cast(from_: Any, to: Any, /) -> bool:
     """Return whether promotion converts one dtype into another.
 
-    >>> can_cast("int32", "int64"), can_cast("int64", "int32")
+    >>> import chainrule as cr
+    >>> cr.can_cast("int32", "int64"), cr.can_cast("int64", "int32")
     (True, False)
     """
     source, wanted = _dtype_of(from_), as_dtype(to)
@@ -175,12 +181,16 @@ def can_cast(from_: Any, to: Any, /) -> builtins.bool:
         return False
 
 
-def astype(
-    x: Any, dtype: Any, /, *, copy: builtins.bool = True, device: Any = None
-) -> Tensor:
+@op(method=False)
+def astype_(
+    x: Value, dtype: Any, *, copy: bool = True, device: Any = None
+) -> Viewed | Value:
     """Return x converted to another dtype; see :meth:`Tensor.astype`.
 
-    >>> astype(Tensor([1.7, -1.7]), "int32")
+    >>> import chainrule as cr
+    >>> cr.astype(cr.tensor([1.7, -1.7]), "int32")
     tensor([ 1, -1], dtype=int32)
     """
-    return as_tensor(x).to(device=device).astype(dtype, copy=copy)
+    check_device(device)
+    converted = astype(x, as_dtype(dtype))
+    return copied(x) if converted is x and copy else converted

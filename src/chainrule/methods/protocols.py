@@ -1,0 +1,69 @@
+"""Python's protocols of tensors: indexing, length, iteration, transposes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Self
+
+from chainrule.errors import ShapeError
+from chainrule.methods.changes import Changes
+from chainrule.methods.declared import Declared
+from chainrule.operations.indexing import indexed, replaced
+from chainrule.operations.movement import matrix_transpose
+from chainrule.operations.operands import TensorBase, value_of
+from chainrule.operations.views import INDEX, basic_key
+from chainrule.text import _
+
+
+class Protocols(Changes, Declared):
+    """Indexing, length, iteration and transposes of a tensor."""
+
+    __slots__ = ()
+
+    def __getitem__(self, key: Any) -> Self:
+        v = self.value
+        result = indexed(v, key)
+        block = key if type(key) is int else basic_key(key)
+        if block is None:
+            return self._new(result)
+        return self._view(v, result, INDEX, block)
+
+    def __setitem__(self, key: Any, new: Any) -> None:
+        block = key if type(key) is int else basic_key(key)
+        base = new._base if isinstance(new, TensorBase) else None
+        if base is not None and base.is_of(self, INDEX, block):
+            return  # the end of x[key] += y, which has changed x already
+        new = value_of(new, self.dtype)
+        if block is not None and not new.tracked and self._write(block, new.array):
+            return
+        self._become(replaced(self.value, key, new), "x[…] = y")
+
+    def __len__(self) -> int:
+        if not self.shape:
+            raise ShapeError(_("A scalar tensor has no length."), got=_("shape ()"))
+        return self.shape[0].__index__()
+
+    def __iter__(self) -> Iterator[Self]:
+        return (self[i] for i in range(len(self)))
+
+    def __divmod__(self, other: Any) -> tuple[Self, Self]:
+        return self // other, self % other
+
+    def __rdivmod__(self, other: Any) -> tuple[Self, Self]:
+        return other // self, other % self
+
+    @property
+    def T(self) -> Self:
+        """The transpose: the axes in reverse order."""
+        return self.permute(tuple(range(self.ndim)[::-1]))
+
+    @property
+    def mT(self) -> Self:
+        """The transpose of each matrix: the last two axes exchanged."""
+        v = self.value
+        shown = matrix_transpose(v)
+        return self._view(v, shown.value, shown.view, *shown.arguments)
+
+    def ravel(self) -> Self:
+        """Return the elements as a vector: a view if they are in row-major order."""
+        return self.contiguous().view(-1)

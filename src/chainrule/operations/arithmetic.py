@@ -1,0 +1,473 @@
+"""Arithmetic, powers, comparisons, logic and bits: what Python's operators mean.
+
+Numbers follow the dtype of a tensor: ``x * 2.0`` is float32 where x is. Integers and
+floats together are floats, of the float's width.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from chainrule.errors import ArgumentError
+from chainrule.graph.build import bind, context
+from chainrule.graph.node import Value
+from chainrule.graph.types import DType
+from chainrule.operations.op import op
+from chainrule.operations.operands import (
+    TensorBase,
+    astype,
+    broadcast_shapes,
+    broadcast_to,
+    filled,
+    float_operands,
+    floating,
+    is_number,
+    number_dtype,
+    number_operand,
+    operands,
+    promote,
+    promoted,
+    value_of,
+)
+from chainrule.primitives import elementwise as prims
+from chainrule.primitives import integers, movement
+from chainrule.primitives.reduce import reduce_prod
+from chainrule.text import _
+from chainrule.util import validation
+
+
+def number(n: float, x: Value) -> Value:
+    """Return the number ``n`` filled into the dtype and shape of ``x``."""
+    return filled(n, x.dtype, x.shape)
+
+
+# -- sums, products, quotients --------------------------------------------------------
+
+
+@op(operator="add", in_place=True)
+def add(x: Value, other: Value, *, alpha: float = 1) -> Value:
+    """Return x + alpha · other; for truth values, the logical or."""
+    if alpha != 1:
+        x, other = promoted(x, times(other, alpha))
+    return bind(
+        integers.bitwise_or if x.dtype is DType.bool else prims.add, (x, other), {}
+    )
+
+
+def times(v: Value, factor: Any) -> Value:
+    """Return a value times a number or a tensor."""
+    return mul(*promoted(v, number_operand(v, factor)))
+
+
+@op("subtract", operator="sub", in_place=True)
+def sub(x: Value, other: Value, *, alpha: float = 1) -> Value:
+    """Return x − alpha · other."""
+    if alpha != 1:
+        x, other = promoted(x, times(other, alpha))
+    return bind(prims.sub, (x, other), {})
+
+
+@op("multiply", operator="mul", in_place=True)
+def mul(x: Value, other: Value) -> Value:
+    """Return x · other; for truth values, the logical and."""
+    return bind(
+        integers.bitwise_and if x.dtype is DType.bool else prims.mul, (x, other), {}
+    )
+
+
+@op("divide", "true_divide", operator="truediv", in_place=True)
+def div(x: Any, other: Any, *, rounding_mode: str | None = None) -> Value:
+    """Return x / other, optionally rounded: ``"floor"`` or ``"trunc"``.
+
+    Integers become float32, unless ``rounding_mode`` rounds the quotient.
+    """
+    if rounding_mode is None:
+        return bind(prims.div, float_operands(x, other), {})
+    validation.choice("floor", "trunc")("rounding_mode", rounding_mode)
+    x, other = operands(x, other)
+    if rounding_mode == "floor":
+        return floor_divide(x, other)
+    if x.dtype.is_float:
+        ratio = prims.div(x, other)
+        return prims.copysign(prims.floor(prims.abs_(ratio)), ratio)
+    down, zero = floor_divide(x, other), number(0, x)
+    inexact = not_equal(mul(down, other), x)
+    negative = integers.bitwise_xor(prims.less(x, zero), prims.less(other, zero))
+    return add(down, astype(integers.bitwise_and(inexact, negative), x.dtype))
+
+
+@op(operator="floordiv", in_place=True)
+def floor_divide(x: Value, other: Value) -> Value:
+    """Return ⌊x / other⌋."""
+    return integers.floor_divide(x, other)
+
+
+@op(operator="mod", in_place=True)
+def remainder(x: Value, other: Value) -> Value:
+    """Return the remainder of ⌊x / other⌋, with the sign of ``other``."""
+    return integers.remainder(x, other)
+
+
+@op("negative", operator="neg", in_place=True)
+def neg(x: Value) -> Value:
+    """Return −x."""
+    return prims.neg(x)
+
+
+@op(operator="pos")
+def positive(x: Value) -> Value:
+    """Return x as a new tensor."""
+    return movement.copy(x)
+
+
+@op("absolute", operator="abs", in_place=True)
+def abs_(x: Value) -> Value:
+    r"""Return \|x\|, with derivative 0 at 0."""
+    return prims.abs_(x)
+
+
+# -- powers ---------------------------------------------------------------------------
+
+
+@op(operator="pow", in_place=True)
+def pow_(x: Any, exponent: Any) -> Value:
+    """Return xᵖ, which is 1 where p is 0, whatever x; p is a number or a tensor."""
+    if isinstance(exponent, np.generic):
+        exponent = exponent.item()
+    if isinstance(exponent, int | float) and not is_number(x):
+        return power(value_of(x), exponent)
+    v, w = operands(x, exponent)
+    if v.dtype is DType.bool:
+        v, w = astype(v, DType.int64), astype(w, DType.int64)
+    return prims.pow_(v, w)
+
+
+def power(x: Value, p: float) -> Value:
+    """Return xᵖ for a number p; small integers by multiplication, ½ by the root."""
+    if x.dtype is DType.bool:
+        x = astype(x, number_dtype(p, x.dtype))
+    if not x.dtype.is_float and isinstance(p, float):
+        x = floating(x)
+    if not x.dtype.is_float and p < 0:
+        raise ArgumentError(
+            _("An integer to a negative power is no integer."),
+            expected=_("an exponent ≥ 0, or floats"),
+            got=f"{x.dtype.name} ** {p}",
+            fix=f"x.float() ** {p}",
+        )
+    x = astype(x, number_dtype(p, x.dtype))
+    if p == 1:
+        return x
+    if p == 2:
+        return mul(x, x)
+    if p == 3:
+        return mul(mul(x, x), x)
+    if p == -1:
+        return prims.div(number(1, x), x)
+    if p == 0.5:
+        return prims.sqrt(x)
+    x = astype(x, number_dtype(p + 0, x.dtype))  # a truth value counts as 0 or 1
+    return prims.pow_(x, number(p, x))
+
+
+@op(in_place=True)
+def square(x: Value) -> Value:
+    """Return x²."""
+    return power(x, 2)
+
+
+# -- limits and selection -------------------------------------------------------------
+
+
+@op
+def maximum(x: Value, other: Value) -> Value:
+    """Return the larger of two; at equality the derivative is ``other``'s.
+
+    >>> import chainrule as cr
+    >>> cr.maximum(cr.tensor([-1.0, 2.0]), 0.0)
+    tensor([0., 2.])
+    """
+    return prims.maximum(x, other)
+
+
+@op
+def minimum(x: Value, other: Value) -> Value:
+    """Return the smaller of two; at equality the derivative is ``other``'s."""
+    return prims.minimum(x, other)
+
+
+@op("clip", in_place=True)
+def clamp(x: Value, min: Any = None, max: Any = None) -> Value:
+    """Clip x to limits, numbers or tensors; at a limit the derivative is that of x.
+
+    >>> import chainrule as cr
+    >>> cr.clip(cr.tensor([-2.0, 0.5, 2.0]), -1, 1)
+    tensor([-1. ,  0.5,  1. ])
+    """
+    limits = [None if y is None else number_operand(x, y) for y in (min, max)]
+    for w in limits:
+        if w is not None:
+            x, __ = promoted(x, w)
+    low, high = [
+        None if w is None else broadcast_to(astype(w, x.dtype), x.shape) for w in limits
+    ]
+    if low is not None:
+        x = prims.maximum(low, x)
+    return x if high is None else prims.minimum(high, x)
+
+
+def select(condition: Value, a: Value, b: Value) -> Value:
+    """Return ``a`` where ``condition`` is true, else ``b``, all three broadcast."""
+    condition = astype(condition, DType.bool)
+    dtype = promote(a.dtype, b.dtype)
+    shape = broadcast_shapes(broadcast_shapes(condition.shape, a.shape), b.shape)
+    a, b = astype(a, dtype), astype(b, dtype)
+    a, b = broadcast_to(a, shape), broadcast_to(b, shape)
+    return prims.where(broadcast_to(condition, shape), a, b)
+
+
+@op(method=False)
+def where(condition: Any, x: Any, other: Any) -> Value:
+    """Return x where ``condition`` is true, else ``other``; shapes broadcast.
+
+    >>> import chainrule as cr
+    >>> cr.where(cr.tensor([True, False]), 1.0, cr.tensor([2.0, 3.0]))
+    tensor([1., 3.])
+    """
+    return select(value_of(condition), *operands_of_own_shapes(x, other))
+
+
+@op(name="where", public=False)
+def where_method(x: Any, condition: Any, other: Any) -> Value:
+    """Return x where ``condition`` is true, else ``other``."""
+    return where(condition, x, other)
+
+
+def operands_of_own_shapes(a: Any, b: Any) -> tuple[Value, Value]:
+    """Return two operands as values of one dtype, each in its own shape."""
+    if (is_number(a) or getattr(a, "_weak", None)) and not is_number(b):
+        w = value_of(b)
+        return number_operand(w, a), w
+    v = value_of(a)
+    return v, number_operand(v, b)
+
+
+@op(in_place=True)
+def masked_fill(x: Value, mask: Any, value: Any) -> Value:
+    """Return x with ``value`` where ``mask`` is true."""
+    return select(value_of(mask), value_of(value, x.dtype), x)
+
+
+@op(in_place=True)
+def lerp(start: Any, end: Any, weight: Any) -> Value:
+    """Return start + weight · (end − start), exact at both ends."""
+    v, w = operands(start, end)
+    v, w = floating(v), floating(w)
+    v, t = promoted(v, number_operand(v, weight))
+    w = broadcast_to(astype(w, v.dtype), v.shape)
+    span = prims.sub(w, v)
+    near_end = prims.sub(w, mul(span, prims.sub(number(1, t), t)))
+    return prims.where(prims.less(t, number(0.5, t)), add(v, mul(t, span)), near_end)
+
+
+# -- comparisons ----------------------------------------------------------------------
+
+
+@op(operator="eq")
+def eq(x: Value, other: Value) -> Value:
+    """Return x = other, element by element; :func:`equal` returns one bool for all."""
+    return prims.equal(x, other)
+
+
+@op("not_equal", operator="ne")
+def ne(x: Value, other: Value) -> Value:
+    """Return x ≠ other, element by element."""
+    return integers.bitwise_not(prims.equal(x, other))
+
+
+not_equal = ne
+
+
+@op("less", operator="lt")
+def lt(x: Value, other: Value) -> Value:
+    """Return x < other, element by element."""
+    return prims.less(x, other)
+
+
+@op("less_equal", operator="le")
+def le(x: Value, other: Value) -> Value:
+    """Return x ≤ other, element by element."""
+    return integers.bitwise_or(prims.less(x, other), prims.equal(x, other))
+
+
+less_equal = le
+
+
+@op("greater", operator="gt")
+def gt(x: Value, other: Value) -> Value:
+    """Return x > other, element by element."""
+    return prims.less(other, x)
+
+
+@op("greater_equal", operator="ge")
+def ge(x: Value, other: Value) -> Value:
+    """Return x ≥ other, element by element."""
+    return le(other, x)
+
+
+@op
+def equal(x: Any, other: Any) -> Any:
+    """Return whether shape and every number are equal; ``x == y`` compares each.
+
+    >>> import chainrule as cr
+    >>> cr.tensor([1, 2]).equal([1, 2]), cr.tensor([1, 2]).equal([1, 2, 3])
+    (True, False)
+    """
+    v, w = value_of(x), value_of(other)
+    if v.shape != w.shape:
+        return False
+    return _truth_of_all(prims.equal(*operands(x, other)))
+
+
+def _truth_of_all(v: Value) -> bool:
+    """Return whether all elements are true, as Python's bool; refused in a trace."""
+    return bool(TensorBase._new(reduce_prod(v, axes=tuple(range(len(v.shape))))))
+
+
+@op
+def isclose(
+    x: Value,
+    other: Value,
+    rtol: float = 1e-5,
+    atol: float = 1e-8,
+    equal_nan: bool = False,
+) -> Value:
+    r"""Return whether \|x − y\| ≤ atol + rtol · \|y\|, element by element.
+
+    Integers are compared in float64.
+    """
+    same = prims.equal(x, other)
+    if equal_nan:
+        same = integers.bitwise_or(same, integers.bitwise_and(isnan(x), isnan(other)))
+    if not (rtol or atol):
+        return same
+    a, b = [v if v.dtype.is_float else astype(v, DType.float64) for v in (x, other)]
+    finite = integers.bitwise_and(isfinite(a), isfinite(b))
+    a, b = [prims.where(finite, v, number(0, v)) for v in (a, b)]
+    margin = add(number(atol, b), mul(number(rtol, b), prims.abs_(b)))
+    near = le(prims.abs_(prims.sub(a, b)), margin)
+    return integers.bitwise_or(same, integers.bitwise_and(finite, near))
+
+
+@op
+def allclose(
+    x: Any,
+    other: Any,
+    rtol: float = 1e-5,
+    atol: float = 1e-8,
+    equal_nan: bool = False,
+) -> Any:
+    """Return whether all elements are close; see :func:`isclose`.
+
+    A truth value, unless traced.
+    """
+    close = isclose(*operands(x, other), rtol, atol, equal_nan)
+    if context.trace is None:
+        return _truth_of_all(close)
+    return reduce_prod(close, axes=tuple(range(len(close.shape))))
+
+
+@op
+def isnan(x: Value) -> Value:
+    """Return whether each element is NaN."""
+    return prims.isnan(x) if x.dtype.is_float else _constant_truth(False, x)
+
+
+@op
+def isinf(x: Value) -> Value:
+    """Return whether each element is ∞ or −∞."""
+    if not x.dtype.is_float:
+        return _constant_truth(False, x)
+    return prims.equal(prims.abs_(x), number(float("inf"), x))
+
+
+@op
+def isfinite(x: Value) -> Value:
+    """Return whether each element is finite: neither ±∞ nor NaN."""
+    if not x.dtype.is_float:
+        return _constant_truth(True, x)
+    return prims.less(prims.abs_(x), number(float("inf"), x))
+
+
+def _constant_truth(truth: bool, x: Value) -> Value:
+    return filled(truth, DType.bool, x.shape)
+
+
+# -- logic and bits -------------------------------------------------------------------
+
+
+def is_true(x: Value) -> Value:
+    """Return whether each element differs from 0."""
+    return x if x.dtype is DType.bool else ne(x, number(0, x))
+
+
+@op(in_place=True)
+def logical_not(x: Value) -> Value:
+    """Return whether each element is 0 (logical not)."""
+    return integers.bitwise_not(is_true(x))
+
+
+@op(in_place=True)
+def logical_and(x: Value, other: Value) -> Value:
+    """Return whether both elements differ from 0."""
+    return integers.bitwise_and(is_true(x), is_true(other))
+
+
+@op(in_place=True)
+def logical_or(x: Value, other: Value) -> Value:
+    """Return whether at least one of two elements differs from 0."""
+    return integers.bitwise_or(is_true(x), is_true(other))
+
+
+@op(in_place=True)
+def logical_xor(x: Value, other: Value) -> Value:
+    """Return whether exactly one of two elements differs from 0."""
+    return integers.bitwise_xor(is_true(x), is_true(other))
+
+
+@op("bitwise_invert", operator="invert", in_place=True)
+def bitwise_not(x: Value) -> Value:
+    """Return the bitwise complement."""
+    return integers.bitwise_not(x)
+
+
+@op(operator="and", in_place=True)
+def bitwise_and(x: Value, other: Value) -> Value:
+    """Return the bitwise and: bits set in both operands."""
+    return integers.bitwise_and(x, other)
+
+
+@op(operator="or", in_place=True)
+def bitwise_or(x: Value, other: Value) -> Value:
+    """Return the bitwise or: bits set in at least one operand."""
+    return integers.bitwise_or(x, other)
+
+
+@op(operator="xor", in_place=True)
+def bitwise_xor(x: Value, other: Value) -> Value:
+    """Return the bitwise exclusive or: bits set in exactly one operand."""
+    return integers.bitwise_xor(x, other)
+
+
+@op(operator="lshift", in_place=True)
+def bitwise_left_shift(x: Value, other: Value) -> Value:
+    """Shift the bits left: x · 2^other."""
+    return integers.shift_left(x, other)
+
+
+@op(operator="rshift", in_place=True)
+def bitwise_right_shift(x: Value, other: Value) -> Value:
+    """Shift the bits right: ⌊x / 2^other⌋."""
+    return integers.shift_right(x, other)

@@ -1,0 +1,253 @@
+"""The public forms of a declared tensor function: function, method, operators.
+
+Each form converts the arguments of a call to values, calls the implementation, and
+wraps its result. Those of the most frequent kinds are spelt out: they are a part of
+every eager operation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from chainrule.errors import ChainruleError
+from chainrule.graph.build import context
+from chainrule.graph.node import Value
+from chainrule.operations.arguments import check_device
+from chainrule.operations.op import INVALID_CALL, SIGNS, Op, Viewed
+from chainrule.operations.operands import (
+    TensorBase,
+    float_operands,
+    floating,
+    operands,
+    value_of,
+)
+from chainrule.util.validation import truth
+
+
+class Forms:
+    """The public forms of declared functions: functions, methods and operators.
+
+    Args:
+        tensor: the class of tensors.
+        methods: its base class, which is given the methods and operators.
+        wrap: returns a tensor of a value.
+    """
+
+    def __init__(
+        self,
+        tensor: type[TensorBase],
+        methods: type[TensorBase],
+        wrap: Callable[[Value], Any],
+    ) -> None:
+        self.tensor, self.methods, self.wrap = tensor, methods, wrap
+
+    def install(self, ops: Iterable[Op]) -> dict[str, Callable[..., Any]]:
+        """Set the methods and operators, and return the functions by name."""
+        functions: dict[str, Callable[..., Any]] = {}
+        for item in ops:
+            call = self.function(item)
+            for name in (item.name, *item.names):
+                if item.method:
+                    setattr(self.methods, name, call)
+                if item.public:
+                    functions[name] = call
+            if item.operator:
+                self._set_operators(item, call)
+            if item.in_place:
+                name = f"{item.name}_"
+                setattr(self.methods, name, self.in_place(item, name))
+        return functions
+
+    def function(self, item: Op) -> Callable[..., Any]:
+        """Return the public function, which is the method too."""
+        if item.creates:
+            call = self._creating(item)
+        elif item.of_tensor and not item.gives_value:
+            call = self._viewing(item)
+        elif item.positional and item.gives_value and not item.of_pair:
+            call = self._of_one(item)
+        elif item.gives_value:
+            wrap = self.wrap
+            call = self._of_any(item, lambda x, v, made: wrap(made))
+        else:
+            call = self._of_any(item, self.result)
+        call.__name__ = call.__qualname__ = item.name
+        call.__doc__, call.__module__ = item.function.__doc__, "chainrule"
+        call.__wrapped__ = item  # type: ignore[attr-defined]
+        return call
+
+    def in_place(self, item: Op, name: str) -> Callable[..., Any]:
+        """Return the method that changes a tensor in place.
+
+        Args:
+            item: the function.
+            name: how errors call the change, ``"+="`` for example.
+        """
+        call = self._of_any(item, lambda x, v, made: x._become(made, name))
+        call.__name__ = call.__qualname__ = name
+        call.__doc__ = f"Change the tensor in place; see :meth:`{item.name}`."
+        call.__wrapped__ = item  # type: ignore[attr-defined]
+        return call
+
+    # -- calls -----------------------------------------------------------------------
+
+    def _of_one(self, item: Op) -> Callable[..., Any]:
+        """Return a function of one tensor: most are, so this has the fewest calls."""
+        function, known, wrap = item.function, item.keywords, self.wrap
+        floats, of_tensor = item.floats, item.of_tensor
+
+        def call(x: Any, /, *args: Any, **kwargs: Any) -> Any:
+            try:
+                if kwargs and not known.issuperset(kwargs):
+                    every, kwargs = item.arranged((x, *args), kwargs)
+                    x, args = every[0], every[1:]
+                if of_tensor:
+                    x = x.value if isinstance(x, TensorBase) else value_of(x)
+                    if floats and not x.dtype.is_float:
+                        x = floating(x)
+                return wrap(function(x, *args, **kwargs))
+            except ChainruleError:
+                raise
+            except INVALID_CALL as error:
+                raise item.call_error(error) from error
+
+        return call
+
+    def _viewing(self, item: Op) -> Callable[..., Any]:
+        """Return a function whose result may be a view of its argument."""
+        function, known, tensor = item.function, item.keywords, self.tensor
+
+        def call(x: Any, /, *args: Any, **kwargs: Any) -> Any:
+            try:
+                if kwargs and not known.issuperset(kwargs):
+                    every, kwargs = item.arranged((x, *args), kwargs)
+                    x, args = every[0], every[1:]
+                if not isinstance(x, TensorBase):
+                    x = tensor(x)  # type: ignore[call-arg]
+                v = x.value
+                shown = function(v, *args, **kwargs)
+                if type(shown) is Viewed and shown.view is not None:
+                    return x._view(v, shown.value, shown.view, *shown.arguments)
+                return self.result(x, v, shown)
+            except ChainruleError:
+                raise
+            except INVALID_CALL as error:
+                raise item.call_error(error) from error
+
+        return call
+
+    def _of_any(self, item: Op, finish: Callable[..., Any]) -> Callable[..., Any]:
+        """Return a function that calls ``finish(x, v, result)`` for its result.
+
+        There x is the first argument, and v what it was converted to.
+        """
+        function, known, convert = item.function, item.keywords, self._converter(item)
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            try:
+                if kwargs and (item.of_pair or not known.issuperset(kwargs)):
+                    args, kwargs = item.arranged(args, kwargs)
+                x, given = convert(args)
+                made = function(*given, **kwargs)
+                return finish(x, given[0] if given else None, made)
+            except ChainruleError:
+                raise
+            except INVALID_CALL as error:
+                raise item.call_error(error) from error
+
+        return call
+
+    def _converter(self, item: Op) -> Callable[..., Any]:
+        """Return the function that converts a call's arguments by position."""
+        convert = float_operands if item.floats else operands
+        tensor, floats = self.tensor, item.floats
+
+        def pair(args: tuple[Any, ...]) -> Any:
+            return args[0], (*convert(args[0], args[1]), *args[2:])
+
+        def one(args: tuple[Any, ...]) -> Any:
+            x, *rest = args
+            x = x if isinstance(x, TensorBase) else tensor(x)  # type: ignore[call-arg]
+            return x, (floating(x.value) if floats else x.value, *rest)
+
+        def as_they_are(args: tuple[Any, ...]) -> Any:
+            return args[0] if args else None, args
+
+        return pair if item.of_pair else one if item.of_tensor else as_they_are
+
+    def _creating(self, item: Op) -> Callable[..., Any]:
+        wrap = self.wrap
+        create = self._of_any(item, lambda x, v, made: wrap(made))
+
+        def call(
+            *args: Any, device: Any = None, requires_grad: Any = False, **kwargs: Any
+        ) -> Any:
+            check_device(device)
+            made = create(*args, **kwargs)
+            if requires_grad is False or not truth("requires_grad", requires_grad):
+                return made
+            return made.requires_grad_()
+
+        return call
+
+    def result(self, x: Any, v: Any, made: Any) -> Any:
+        """Return what a function gives as tensors.
+
+        Args:
+            x, v: the tensor that it was called with, and its value.
+            made: its result; where that is ``v``, the result is the tensor itself.
+        """
+        if isinstance(made, Viewed):
+            if made.view is None:
+                return x._in_rows(v, made.value)
+            return x._view(v, made.value, made.view, *made.arguments)
+        if isinstance(made, Value):
+            return x if made is v and x is not v else self.wrap(made)
+        if isinstance(made, tuple | list):
+            parts = [self.result(x, v, part) for part in made]
+            kind = type(made)
+            return kind(*parts) if hasattr(kind, "_fields") else kind(parts)  # type: ignore[arg-type]
+        return made
+
+    # -- operators -------------------------------------------------------------------
+
+    def _set_operators(self, item: Op, call: Callable[..., Any]) -> None:
+        """Set an operator, its reflected form and that in place."""
+        name, function, wrap = item.operator, item.function, self.wrap
+        if len(item.positional) == 1:
+            setattr(self.methods, f"__{name}__", lambda x: call(x))
+            return
+        direct = self._operator(item) if item.of_pair else call
+        setattr(self.methods, f"__{name}__", direct)
+        if name in SIGNS:
+            convert = self._converter(item)
+
+            def reflected(x: Any, other: Any) -> Any:
+                return wrap(function(*convert((other, x))[1]))
+
+            setattr(self.methods, f"__r{name}__", reflected)
+            setattr(self.methods, f"__i{name}__", self.in_place(item, SIGNS[name]))
+
+    def _operator(self, item: Op) -> Callable[..., Any]:
+        function, wrap, tensor = item.function, self.wrap, self.tensor
+        compares = item.operator not in SIGNS
+
+        def direct(x: Any, other: Any) -> Any:
+            # This is a part of every eager operation, so most tensors are done at once.
+            if (
+                isinstance(other, tensor)
+                and x._base is None
+                and other._base is None
+                and x._pending is None
+                and other._pending is None
+                and context.trace is None
+            ):
+                v, w = x._value, other._value
+                if v.shape == w.shape and v.dtype is w.dtype:
+                    return wrap(function(v, w))
+            elif compares and (other is None or isinstance(other, str)):
+                return NotImplemented
+            return wrap(function(*operands(x, other)))
+
+        return direct

@@ -1,0 +1,306 @@
+"""Declaration of tensor functions: each is written once, as a function of values.
+
+A declaration
+
+    @op("multiply", operator="mul", in_place=True)
+    def mul(x: Value, other: Value) -> Value:
+        '''Return x · other; for truth values, the logical and.'''
+        return bind(bitwise_and if x.dtype is DType.bool else prims.mul, (x, other), {})
+
+is the implementation, and everything public follows from it: ``cr.mul`` and
+``cr.multiply``, the tensor methods of both names, ``x * y``, ``x *= y`` and ``x.mul_``.
+Inside of this package a declared function is called as it stands, with values.
+
+Annotations say what is converted before the function is called:
+
+- a first parameter ``x: Value`` is a tensor, or anything that makes one;
+- a second one too, ``x: Value, other: Value``: two operands, which are brought to one
+  dtype and shape. A number follows the dtype of the other operand;
+- any other parameter is passed as it came.
+
+The annotation of the result says what it becomes: ``-> Value`` a new tensor,
+``-> Viewed`` a view of the argument. Values in tuples and lists become tensors, and
+everything else stays as it is.
+
+Parameters have PyTorch's names. NumPy's names of the same parameters are accepted by
+keyword: see :data:`ALIASES`.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from functools import cached_property, wraps
+from typing import Any, NamedTuple, ParamSpec, TypeVar
+
+from chainrule.errors import ArgumentError, CallError, ChainruleError
+from chainrule.graph.node import Value
+from chainrule.text import _
+
+P = ParamSpec("P")
+R = TypeVar("R")
+F = TypeVar("F", bound=Callable[..., Any])
+
+#: NumPy's names of parameters, and PyTorch's names of the same.
+ALIASES = {
+    "axis": ("dim", "dims"),
+    "axes": ("dims",),
+    "keepdims": ("keepdim",),
+    "k": ("diagonal",),
+    "shift": ("shifts",),
+    "shape": ("size",),
+}
+
+#: Exceptions that Python and NumPy raise at arguments that make no sense.
+INVALID_CALL = (TypeError, ValueError, ArithmeticError, LookupError)
+INVALID_CALL += (AttributeError, BufferError)
+
+#: Every declared function.
+OPS: list[Op] = []
+
+#: The signs of operators that change their first operand in place.
+SIGNS = {
+    "add": "+=",
+    "sub": "-=",
+    "mul": "*=",
+    "truediv": "/=",
+    "floordiv": "//=",
+    "mod": "%=",
+    "pow": "**=",
+    "matmul": "@=",
+    "and": "&=",
+    "or": "|=",
+    "xor": "^=",
+    "lshift": "<<=",
+    "rshift": ">>=",
+}
+
+
+class Viewed(NamedTuple):
+    """A result that is a view of the argument; see :mod:`chainrule.operations.views`.
+
+    Attributes:
+        value: what the view shows.
+        view: the pair of functions that takes the view and writes through it; None for
+            another shape, which is a view or a copy by how the elements lie in memory.
+        arguments: of these functions.
+    """
+
+    value: Value
+    view: Any = None
+    arguments: tuple[Any, ...] = ()
+
+
+class Op:
+    """A tensor function: its declaration, and the public forms that follow from it.
+
+    Attributes:
+        function: the implementation, a function of values.
+        name: the public name.
+        names: other public names.
+        method, public: whether tensors have it as a method, and ``cr`` as a function.
+        operator: the name of Python's operator, such as ``"add"``.
+        in_place: whether there is a method ``name_`` that changes the tensor.
+        floats: whether integers are converted to float32 first.
+        creates: whether the function creates a tensor, and takes ``device=`` and
+            ``requires_grad=`` too.
+    """
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        names: tuple[str, ...] = (),
+        *,
+        name: str = "",
+        method: bool = True,
+        public: bool = True,
+        operator: str = "",
+        in_place: bool = False,
+        floats: bool = False,
+        creates: bool = False,
+    ) -> None:
+        self.function, self.names = function, names
+        self.name = name or function.__name__.removesuffix("_")
+        self.method, self.public = method, public
+        self.operator, self.in_place = operator, in_place
+        self.floats, self.creates = floats, creates
+        code, kinds = function.__code__, function.__annotations__
+        count = code.co_argcount + code.co_kwonlyargcount
+        self.positional = code.co_varnames[: code.co_argcount]
+        self.keywords = frozenset(code.co_varnames[:count])
+        #: The name of ``*sizes``, if the function takes it.
+        self.several = code.co_varnames[count] if code.co_flags & 4 else ""
+        values = [kinds.get(name) == "Value" for name in self.positional[:2]]
+        self.of_tensor = values[:1] == [True]
+        self.of_pair = values == [True, True]
+        self.gives_value = kinds.get("return") == "Value"
+
+    @property
+    def family(self) -> str:
+        """The name of the module that declares the function."""
+        return self.function.__module__.rpartition(".")[2]
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Call the implementation, on values."""
+        return self.function(*args, **kwargs)
+
+    @cached_property
+    def __signature__(self) -> inspect.Signature:
+        """The public signature, with the aliases of its parameters."""
+        own = inspect.signature(self.function)
+        parameters = [p.replace(annotation=_shown(p)) for p in own.parameters.values()]
+        if parameters and parameters[0].kind is inspect.Parameter.POSITIONAL_OR_KEYWORD:
+            first = inspect.Parameter.POSITIONAL_ONLY
+            parameters[0] = parameters[0].replace(kind=first)
+        rest = [p for p in parameters if p.kind is inspect.Parameter.VAR_KEYWORD]
+        parameters = [p for p in parameters if p not in rest]
+        for alias, names in ALIASES.items():
+            if alias in self.keywords or alias == self.several:
+                continue
+            for p in list(parameters):
+                if p.name in names:
+                    optional = p.default is not inspect.Parameter.empty
+                    parameters.append(_keyword(alias, p.default if optional else None))
+                    break
+        if self.several and not self.creates:
+            parameters.append(_keyword(self.several, None))
+        if self.creates:
+            parameters += [_keyword("device", None), _keyword("requires_grad", False)]
+        seen: dict[str, inspect.Parameter] = {}
+        for p in parameters:
+            seen.setdefault(p.name, p)
+        return own.replace(
+            parameters=sorted(seen.values(), key=lambda p: p.kind) + rest,
+            return_annotation=_shown_type(own.return_annotation),
+        )
+
+    def arranged(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Return a call's arguments under the names that the function has.
+
+        Args:
+            args: the arguments by position, the first one included.
+            kwargs: those by name, where some names are aliases.
+        """
+        made: dict[str, Any] = {}
+        for name, item in kwargs.items():
+            target = name
+            if name not in self.keywords and name != self.several:
+                known = (*self.keywords, self.several)
+                target = next((n for n in ALIASES.get(name, ()) if n in known), name)
+            if target == self.several and target:
+                if len(args) > len(self.positional):
+                    rest = args[len(self.positional) :]
+                    raise given_twice(target, rest, target, item)
+                args = (*args, item)
+                continue
+            if target in self.positional[: len(args)]:
+                place = self.positional.index(target)
+                if name == target or not self._is_default(target, args[place]):
+                    raise given_twice(target, args[place], name, item)
+                args = (*args[:place], item, *args[place + 1 :])
+                continue
+            if target in made and not self._is_default(target, made[target]):
+                raise given_twice(target, made[target], name, item)
+            made[target] = item
+        if self.of_pair and len(args) == 1 and self.positional[1] in made:
+            args = (*args, made.pop(self.positional[1]))
+        return args, made
+
+    def _is_default(self, name: str, item: Any) -> bool:
+        parameters = inspect.signature(self.function).parameters
+        return item is parameters[name].default
+
+    def call_error(self, error: Exception) -> CallError:
+        """Return the error for a call whose arguments raised ``error``."""
+        return call_error(self.name, self.__signature__, error)
+
+
+def _keyword(name: str, default: Any) -> inspect.Parameter:
+    return inspect.Parameter(
+        name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation="Any"
+    )
+
+
+def _shown(p: inspect.Parameter) -> Any:
+    return _shown_type(p.annotation)
+
+
+def _shown_type(annotation: Any) -> Any:
+    """Return an annotation of values as one of tensors."""
+    if not isinstance(annotation, str):
+        return annotation
+    annotation = annotation.replace("Viewed | Value", "Viewed")
+    return annotation.replace("Viewed", "Tensor").replace("Value", "Tensor")
+
+
+def given_twice(name: str, first: Any, alias: str, second: Any) -> ArgumentError:
+    """Return the error for one parameter that is passed twice, maybe by two names."""
+    if name == alias:
+        return ArgumentError(
+            _("{name} is given once.", name=name),
+            expected=_("one value for {name}", name=name),
+            got=_("{first!r:.60} and {second!r:.60}", first=first, second=second),
+        )
+    return ArgumentError(
+        _(
+            "{name} and {alias} are two names for the same thing.",
+            name=name,
+            alias=alias,
+        ),
+        expected=_("one of them"),
+        got=_(
+            "{name}={first!r:.40} and {alias}={second!r:.40}",
+            name=name,
+            first=first,
+            alias=alias,
+            second=second,
+        ),
+    )
+
+
+def op(*names: Any, **traits: Any) -> Any:
+    """Declare a function of values as a tensor function.
+
+    Args:
+        names: other public names, or (without parentheses) the function.
+        traits: the keywords of :class:`Op`.
+    """
+
+    def declared(function: F) -> F:
+        OPS.append(Op(function, names, **traits))
+        return function
+
+    if len(names) == 1 and not isinstance(names[0], str):
+        function, names = names[0], ()
+        return declared(function)
+    return declared
+
+
+# -- errors of calls ------------------------------------------------------------------
+
+
+def call_error(name: str, signature: Any, error: Exception) -> CallError:
+    """Return a CallError for an exception that a call's arguments raised."""
+    return CallError(
+        _("{name} is not called like that.", name=name),
+        expected=f"{name}{signature}",
+        got=f"{type(error).__name__}: {error}",
+    )
+
+
+def raises_call_error(function: Callable[P, R]) -> Callable[P, R]:
+    """Decorate a function to convert Python's and NumPy's errors to a CallError."""
+
+    @wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return function(*args, **kwargs)
+        except ChainruleError:
+            raise
+        except INVALID_CALL as error:
+            signature = inspect.signature(function)
+            raise call_error(function.__name__, signature, error) from error
+
+    return call

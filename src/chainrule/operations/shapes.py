@@ -1,0 +1,139 @@
+"""Shapes of values: reshaping, joining, cutting, rows by index, diagonals.
+
+Functions of values that the declared tensor functions are written with. Axes are
+counted from 0 or from the end, and one size may be −1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from chainrule.errors import ArgumentError, ShapeError
+from chainrule.graph.build import bind
+from chainrule.graph.node import Value
+from chainrule.graph.types import DType, Shape, SymbolicDim
+from chainrule.operations.arguments import axes_of, axis_of, fill, whole
+from chainrule.operations.operands import astype, filled, promote
+from chainrule.primitives import movement
+from chainrule.primitives.creation import iota
+from chainrule.primitives.elementwise import add, mul
+from chainrule.primitives.indexing import take
+from chainrule.primitives.rules import show
+from chainrule.text import _
+
+
+def reshaped(v: Value, shape: tuple[Any, ...]) -> Value:
+    """Return ``v`` in another shape; one size may be −1."""
+    shape = fill(v.shape, shape)
+    return v if shape == v.shape else bind(movement.reshape, (v,), {"shape": shape})
+
+
+def squeezed(v: Value, dim: Any) -> Value:
+    """Remove the axes ``dim``, which must have length 1."""
+    axes = axes_of(v.shape, dim)
+    for at in axes:
+        if v.shape[at] != 1:
+            raise ShapeError(
+                _("squeeze drops an axis of length 1."),
+                expected=_("axis {at} of length 1", at=at),
+                got=_("shape {shape}", shape=show(v.shape)),
+                fix=_(
+                    "x.reshape(…) for another shape, x.squeeze() for all of length 1"
+                ),
+            )
+    return reshaped(v, tuple([d for i, d in enumerate(v.shape) if i not in axes]))
+
+
+def permutation(shape: Shape, dims: Sequence[Any]) -> tuple[int, ...]:
+    """Return the axes in the order of ``dims``."""
+    order = tuple([axis_of(shape, d) for d in dims])
+    if sorted(order) != list(range(len(shape))):
+        raise ShapeError(
+            _("permute takes every axis once."),
+            expected=_(
+                "the numbers 0 to {shape} in another order", shape=len(shape) - 1
+            ),
+            got=_("{dims} for shape {shape}", dims=tuple(dims), shape=show(shape)),
+            fix=_("transpose(dim0, dim1) exchanges two axes"),
+        )
+    return order
+
+
+def common(values: Sequence[Value], what: str) -> list[Value]:
+    """Return at least one value in the common dtype of all."""
+    if not values:
+        raise ArgumentError(
+            _("{what} takes tensors.", what=what), expected=_("1 or more"), got="0"
+        )
+    dtype = values[0].dtype
+    for v in values[1:]:
+        dtype = promote(dtype, v.dtype)
+    return [astype(v, dtype) for v in values]
+
+
+def concatenated(values: Sequence[Value], dim: Any = 0) -> Value:
+    """Concatenate values along ``dim``; with None, flatten them first."""
+    values = common(values, "concat")
+    if dim is None:
+        values, dim = [reshaped(v, (-1,)) for v in values], 0
+    ranks = {len(v.shape) for v in values}
+    if len(ranks) > 1 or 0 in ranks:
+        raise ShapeError(
+            _("concat joins tensors of one number of axes, at least 1."),
+            expected=_("shapes that differ along one axis alone"),
+            got=", ".join(show(v.shape) for v in values[:5]),
+            fix=_("stack, for a new axis"),
+        )
+    axis = axis_of(values[0].shape, dim)
+    return values[0] if len(values) == 1 else movement.concatenate(*values, axis=axis)
+
+
+def cut(v: Value, axis: int, start: int, stop: int) -> Value:
+    """Return the elements from ``start`` to before ``stop`` along an axis."""
+    if start == 0 and stop == v.shape[axis]:
+        return v
+    rank = len(v.shape)
+    return movement.slice_(
+        v,
+        starts=(0,) * axis + (start,) + (0,) * (rank - axis - 1),
+        stops=(*v.shape[:axis], stop, *v.shape[axis + 1 :]),
+        strides=(1,) * rank,
+    )
+
+
+def rows(v: Value, indices: Value, axis: int) -> Value:
+    """Take slices of ``v`` by index along ``axis``, which the indices' axes replace."""
+    if axis == 0:
+        return take(v, indices)
+    order = (axis, *[i for i in range(len(v.shape)) if i != axis])
+    made = take(movement.transpose(v, axes=order), indices)
+    new = tuple(range(len(indices.shape)))
+    rest = tuple(range(len(new), len(made.shape)))
+    return movement.transpose(made, axes=(*rest[:axis], *new, *rest[axis:]))
+
+
+def diagonal_of(v: Value, offset: int = 0, dim1: Any = 0, dim2: Any = 1) -> Value:
+    """Return the diagonal (second index = first + ``offset``) as the last axis."""
+    a, b, offset = (
+        axis_of(v.shape, dim1),
+        axis_of(v.shape, dim2),
+        whole("offset", offset),
+    )
+    rest = [i for i in range(len(v.shape)) if i not in (a, b)]
+    v = movement.transpose(v, axes=(a, b, *rest))
+    m, n = v.shape[:2]
+    if isinstance(m, SymbolicDim) or isinstance(n, SymbolicDim):
+        raise ShapeError(
+            _("A diagonal is taken of axes of fixed lengths."), got=show(v.shape)
+        )
+    first = max(-offset, 0)
+    count = max(min(m - first, n - max(offset, 0)), 0)
+    start = first * n + first + offset if count else 0
+    steps = mul(
+        iota(shape=(count,), axis=0, dtype=DType.int64),
+        filled(n + 1, DType.int64, (count,)),
+    )
+    places = add(steps, filled(start, DType.int64, (count,)))
+    made = take(reshaped(v, (m * n, *v.shape[2:])), places)
+    return movement.transpose(made, axes=(*range(1, len(made.shape)), 0))

@@ -1,0 +1,158 @@
+"""Whatever follows from the declaration of a tensor function is that function.
+
+The function and the method are one object; aliases of parameters mean the parameter;
+what changes a tensor in place gives the numbers of the function; operators too. Each
+test goes through all declarations, so a new one is tested without another line here.
+"""
+
+from __future__ import annotations
+
+import inspect
+import operator
+from typing import Any
+
+import numpy as np
+import pytest
+
+import chainrule as cr
+from chainrule.errors import ArgumentError, CallError
+from chainrule.operations.op import OPS, SIGNS, Op
+
+ROWS = np.linspace(0.1, 0.9, 12).reshape(3, 4)
+WHOLE = np.arange(1, 13).reshape(3, 4)
+PLACES = np.array([[0, 2, 1, 0]])
+#: What a function needs behind its first argument.
+NEEDED: dict[str, tuple[Any, ...]] = {
+    "chunk": (2,),
+    "gather": (0, PLACES),
+    "index_add": (0, np.array([2]), ROWS[:1]),
+    "index_select": (0, np.array([2, 0])),
+    "lerp": (ROWS[::-1], 0.25),
+    "masked_fill": (ROWS > 0.5, 7.0),
+    "masked_select": (ROWS > 0.5,),
+    "movedim": (0, 1),
+    "narrow": (0, 1, 2),
+    "pow": (2.0,),
+    "repeat_interleave": (2,),
+    "roll": (1,),
+    "select": (0, 1),
+    "scatter": (0, PLACES, ROWS[:1]),
+    "scatter_add": (0, PLACES, ROWS[:1]),
+    "split": (2,),
+    "take": (np.array([1, 0]),),
+    "take_along_axis": (PLACES,),
+    "take_along_dim": (PLACES,),
+    "tensordot": (ROWS.T,),
+    "topk": (2,),
+    "unflatten": (1, (2, 2)),
+    "unsqueeze": (1,),
+}
+#: Values of parameters, by their names.
+VALUES = {"dim": 1, "dims": 1, "keepdim": True, "diagonal": 1, "shifts": 1}
+VALUES |= {"size": (2, 3)}
+ORDER = {"permute": (1, 0)}
+
+
+def bits(name: str) -> bool:
+    return "bitwise" in name
+
+
+def first(op: Op) -> Any:
+    if op.name == "squeeze":
+        return cr.tensor(ROWS[:, :1])
+    if op.name == "acosh":
+        return cr.tensor(ROWS + 1)
+    return cr.tensor(WHOLE if bits(op.name) else ROWS)
+
+
+def rest(op: Op) -> tuple[Any, ...]:
+    if op.of_pair or op.name == "div":
+        return (cr.tensor((WHOLE if bits(op.name) else ROWS)[::-1].copy() % 5),)
+    return NEEDED.get(op.name, ())
+
+
+def arrays(result: Any) -> list[Any]:
+    several = result if isinstance(result, tuple | list) else [result]
+    return [x.numpy() if isinstance(x, cr.Tensor) else x for x in several]
+
+
+def same(a: Any, b: Any) -> bool:
+    pairs = zip(arrays(a), arrays(b), strict=True)
+    return all(np.array_equal(x, y, equal_nan=True) for x, y in pairs)
+
+
+def aliased() -> list[tuple[Op, str, str]]:
+    """Every alias of every parameter: the function, the parameter, the alias."""
+    made: list[tuple[Op, str, str]] = []
+    for op in OPS:
+        own = {*op.keywords, op.several}
+        for alias in [*op.__signature__.parameters]:
+            if alias in own or alias in ("device", "requires_grad"):
+                continue
+            __, kwargs = op.arranged((None,) * len(op.positional[:1]), {alias: 0})
+            made.append((op, next(iter(kwargs), op.several), alias))
+    return made
+
+
+@pytest.mark.parametrize(
+    ("op", "name", "alias"), aliased(), ids=lambda x: getattr(x, "name", x)
+)
+def test_an_alias_means_its_parameter(op: Op, name: str, alias: str) -> None:
+    function = getattr(cr if op.public else cr.Tensor, op.name)
+    value = ORDER.get(op.name, VALUES[name])
+    before = () if op.creates else (first(op), *rest(op))
+    if op.name in ("concat", "stack"):
+        before = ([first(op)] * 2,)
+    place = op.positional.index(name) if name in op.positional else len(before)
+    if place < len(before):  # a parameter that is needed
+        value, before = before[place], before[:place] + before[place + 1 :]
+        if place < len(before):  # those behind it by name, too
+            names = op.positional[place + 1 :]
+            more = dict(zip(names, before[place:]))
+            a = function(*before[:place], **{name: value}, **more)
+            assert same(a, function(*before[:place], **{alias: value}, **more))
+            return
+    by_place = function(*before, value) if name == op.several else None
+    by_name = function(*before, **{name: value})
+    by_alias = function(*before, **{alias: value})
+    assert same(by_name, by_alias)
+    assert by_place is None or same(by_place, by_alias)
+    with pytest.raises((ArgumentError, CallError)):
+        function(*before, **{name: value, alias: value})
+
+
+@pytest.mark.parametrize("op", [op for op in OPS if op.in_place], ids=lambda o: o.name)
+def test_a_change_in_place_gives_the_numbers_of_the_function(op: Op) -> None:
+    x, args = first(op), rest(op)
+    expected = getattr(x, op.name)(*args).astype(x.dtype)
+    y = x.clone()
+    z = y.view(y.shape)
+    assert getattr(y, f"{op.name}_")(*args) is y
+    assert same(y, expected)
+    assert same(z, expected), "a view shows the change"
+
+
+@pytest.mark.parametrize(
+    "op", [op for op in OPS if op.operator in SIGNS], ids=lambda o: o.operator
+)
+def test_an_operator_is_its_function_in_all_forms(op: Op) -> None:
+    name = op.operator + "_" * (op.operator in ("and", "or"))
+    whole = op.operator in ("and", "or", "xor", "lshift", "rshift")
+    a = np.array([[3, 1], [2, 2]]) if whole else np.array([[0.5, 2.0], [1.5, 3.0]])
+    b = a[::-1].copy()
+    x, y = cr.tensor(a), cr.tensor(b)
+    expected = getattr(operator, name)(a, b)
+    for left, right in ((x, y), (x, b), (a, y)):
+        assert np.allclose(getattr(operator, name)(left, right).numpy(), expected)
+    changed = x.clone()
+    changed_too = getattr(operator, f"i{op.operator}")(changed, y)
+    assert changed_too is changed
+    assert np.allclose(changed.numpy(), expected)
+    assert same(getattr(cr, op.name)(x, y), getattr(operator, name)(x, y))
+
+
+def test_a_function_is_the_method() -> None:
+    for op in OPS:
+        if op.public and op.method:
+            for name in (op.name, *op.names):
+                assert getattr(cr, name) is inspect.getattr_static(cr.Tensor, name)

@@ -15,7 +15,7 @@ A ```console block with lines that begin with ``$ chainrule`` runs these command
 what they write to standard output must be what stands below each of them. There ``…``
 stands for anything within a line, and a line that is ``…`` alone for any lines.
 
-``python tests/test_docs.py docs/tour.md`` checks one document; with ``--write`` it
+``python tests/test_docs.py docs/built/tour.md`` checks one document; with ``--write`` it
 replaces the outputs by what was printed. Read the difference before you commit it.
 The blocks of a page in ``docs/zh-TW``, and of ``README.zh-TW.md``, run while Chainrule
 speaks Chinese, all others in English. ``test_translated_docs.py`` compares the pages of
@@ -51,14 +51,15 @@ HAS_LLVMLITE = importlib.util.find_spec("llvmlite") is not None
 DOCUMENTS = (
     "README.md",
     "CONTRIBUTING.md",
-    "docs/tour.md",
-    "docs/design.md",
-    "docs/your-data.md",
-    "docs/arrays.md",
-    "docs/derivatives.md",
-    "docs/benchmarks.md",
-    "docs/loops.md",
-    "docs/explore.md",
+    "docs/learn/first-network.md",
+    "docs/built/tour.md",
+    "docs/built/design.md",
+    "docs/how-to/your-data.md",
+    "docs/reference/arrays.md",
+    "docs/reference/derivatives.md",
+    "docs/measured/benchmarks.md",
+    "docs/how-to/loops.md",
+    "docs/learn/explore.md",
     "src/chainrule/engines/native/README.md",
 )
 

@@ -32,8 +32,11 @@ from tests.test_package import documents
 
 #: English and Chinese documents, by their paths.
 PAIRS = {"README.md": "README.zh-TW.md"} | {
-    f"docs/{path.name}": f"docs/zh-TW/{path.name}"
-    for path in sorted((ROOT / "docs" / "zh-TW").glob("*.md"))
+    f"docs/{path.as_posix()}": f"docs/zh-TW/{path.as_posix()}"
+    for path in (
+        path.relative_to(ROOT / "docs" / "zh-TW")
+        for path in sorted((ROOT / "docs" / "zh-TW").rglob("*.md"))
+    )
 }
 
 
@@ -145,8 +148,8 @@ def test_both_languages_show_the_same(pair: tuple[str, str]) -> None:
 
 
 def test_a_figure_is_that_of_the_page_of_all_figures() -> None:
-    """Where a page shows some of what was measured, it is in ``docs/measured.md``."""
-    whole = measured(read("docs/measured.md"))
+    """Where a page shows some of what was measured, it is in ``docs/measured/figures.md``."""
+    whole = measured(read("docs/measured/figures.md"))
     assert len(whole) > 10
     for path in documents():
         for marker, found in measured(path.read_text("utf-8")).items():
@@ -177,9 +180,9 @@ def test_outputs_in_chinese(name: str, tmp_path: Path) -> None:
 ENGLISH = """\
 # Title
 
-[繁體中文](zh-TW/tour.md)
+[繁體中文](zh-TW/first-network.md)
 
-It took 12 steps, see [the design](tour.md#title).
+It took 12 steps, see [the design](first-network.md#title).
 
 ```python
 # step.py
@@ -197,9 +200,9 @@ print(x)
 CHINESE = """\
 # 標題
 
-[English](../tour.md)
+[English](../first-network.md)
 
-走了 12 步，見[設計](tour.md#標題)。
+走了 12 步，見[設計](first-network.md#標題)。
 
 ```python
 # step.py
@@ -227,9 +230,9 @@ print(x)
         ('"# no', '"# not', ["code"]),
         ("step.py", "stop.py", ["code"]),
         ("```text\n2 個字\n```\n", "", ["code"]),
-        ("(tour.md#標題)", "(../tour.md)", ["links"]),
-        ("tour.md#標題", "tour.md", ["links"]),
-        ("tour.md#標題", "recipes.md", ["links"]),
+        ("(first-network.md#標題)", "(../../learn/first-network.md)", ["links"]),
+        ("first-network.md#標題", "first-network.md", ["links"]),
+        ("first-network.md#標題", "explore.md", ["links"]),
         ("2.5 到 3", "3 到 2.5", ["measured"]),
         ("measured: times", "measured: time", ["measured"]),
     ],
@@ -237,14 +240,17 @@ print(x)
 def test_a_change_in_one_language_alone_is_seen(
     old: str, new: str, parts: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    here = {"docs/tour.md": ENGLISH, "docs/zh-TW/tour.md": CHINESE.replace(old, new)}
+    here = {
+        "docs/learn/first-network.md": ENGLISH,
+        "docs/zh-TW/learn/first-network.md": CHINESE.replace(old, new),
+    }
     real = read
     monkeypatch.setitem(globals(), "read", lambda name: here.get(name) or real(name))
     assert list(unlike(*here)) == parts
 
 
 def test_a_link_to_no_heading_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
-    lost = "[a](data.md)\n\n# One graph\n\n[here](#one-graph), [there](#two-graphs)\n"
+    lost = "[a](explore.md)\n\n# One graph\n\n[here](#one-graph), [there](#two-graphs)\n"
     monkeypatch.setitem(globals(), "read", lambda _: lost)
     with pytest.raises(AssertionError, match="#two-graphs"):
-        links("docs/tour.md")
+        links("docs/learn/first-network.md")

@@ -1,4 +1,4 @@
-"""docs/data.md: every recipe that needs a package is there, with its command.
+"""docs/reference/recipe-data.md: every recipe that needs a package is there, with its command.
 
 What a recipe needs is read off its source, from its calls of ``experiment.folder`` and
 ``experiment.package``: what these print where something is missing is what the page

@@ -33,7 +33,7 @@ class Row:
         domain: where the function is defined, ends included.
         singular: whether it is not analytic at 0.
         unit: an absolute error of so many units in the last place is allowed; why is
-            said in docs/derivatives.md.
+            said in docs/reference/derivatives.md.
         far: beyond this size NaN is accepted: a square or a cube overflows.
         at: what the orders 0 … 4 are at points where the exact form is not asked.
     """

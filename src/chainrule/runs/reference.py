@@ -1,7 +1,7 @@
 """The reference page of the run-file format, generated from its models.
 
-python -m chainrule.runs.reference > docs/run-files.md
-python -m chainrule.runs.reference --lang zh-TW > docs/zh-TW/run-files.md
+python -m chainrule.runs.reference > docs/reference/run-files.md
+python -m chainrule.runs.reference --lang zh-TW > docs/zh-TW/reference/run-files.md
 """
 
 from __future__ import annotations

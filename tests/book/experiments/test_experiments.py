@@ -309,7 +309,7 @@ def test_an_answer_says_what_was_found_where_theory_has_something_else(
     ],
 )
 def test_in_full_as_documented(name: str, otherwise: int) -> None:
-    """docs/explore.md says where the numbers are not what the book expects."""
+    """docs/learn/explore.md says where the numbers are not what the book expects."""
     from chainrule.book import experiments
 
     answer = experiments.run(name).answer

@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import gc
 import importlib
+import inspect
 import pkgutil
 import subprocess
 import sys
@@ -75,7 +76,7 @@ def test_every_cached_function_with_arguments_has_a_small_bound(
     functions: list[Any],
 ) -> None:
     def too_large(item: Any) -> bool:
-        takes_nothing = item.__wrapped__.__code__.co_argcount == 0
+        takes_nothing = not inspect.signature(item.__wrapped__).parameters
         most = item.cache_parameters()["maxsize"]
         return not takes_nothing and (most is None or most > SMALL)
 

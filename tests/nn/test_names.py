@@ -53,7 +53,11 @@ def test_a_name_that_is_not_there(module: Any, name: str, part: str) -> None:
         (cr, "complex", "沒有屬性 'complex'；這裡：沒有複數"),
         (cr, "Adam", "沒有屬性 'Adam'；有 cr.optim.Adam"),
         (cr.zeros(1), "half", "'Tensor' 物件沒有屬性 'half'；這裡：x.float()"),
-        (cr.zeros(1), "exp_", "'exp_'；這裡：x.copy_(x.exp(…))，或 x = x.exp(…)"),
+        (
+            cr.zeros(1),
+            "cumsum_",
+            "'cumsum_'；這裡：x.copy_(x.cumsum(…))，或 x = x.cumsum(…)",
+        ),
         (nn.Linear(1, 1), "half", "這裡：model.float() 或 model.double()"),
         (nn.Linear(1, 1), "foo", "'Linear' 物件沒有屬性 'foo'"),
     ],

@@ -169,7 +169,7 @@ def run_step(
             _("There is nothing to explain in a loss that is no number."),
             expected=_("a finite loss"),
             got=f"ℒ = {value} ({value.dtype})",
-            fix=_("smaller numbers; cr.diagnose finds where NaN comes from"),
+            fix=_("data without NaN, and parameters from before they became NaN"),
         )
     return _with_opened(made, regions, met) if regions else made
 
@@ -395,7 +395,7 @@ def _refuse_no_numbers(model: Module, xs: Sequence[Array], y: Array) -> None:
                 _("There is nothing to explain in numbers that are none."),
                 expected=_("finite numbers in x, y and the parameters"),
                 got=f"{name}{list(at)} = {array[at]}",
-                fix=_("cr.diagnose finds where NaN comes from"),
+                fix=_("smaller numbers, or a smaller learning rate before this step"),
             )
 
 

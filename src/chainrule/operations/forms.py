@@ -107,7 +107,7 @@ class Forms:
                     if floats and not x.dtype.is_float:
                         x = floating(x)
                 return wrap(function(x, *args, **kwargs))
-            except ChainruleError:
+            except (ChainruleError, FloatingPointError):
                 raise
             except INVALID_CALL as error:
                 raise item.call_error(error) from error
@@ -130,7 +130,7 @@ class Forms:
                 if type(shown) is Viewed and shown.view is not None:
                     return x._view(v, shown.value, shown.view, *shown.arguments)
                 return self.result(x, v, shown)
-            except ChainruleError:
+            except (ChainruleError, FloatingPointError):
                 raise
             except INVALID_CALL as error:
                 raise item.call_error(error) from error
@@ -151,7 +151,7 @@ class Forms:
                 x, given = convert(args)
                 made = function(*given, **kwargs)
                 return finish(x, given[0] if given else None, made)
-            except ChainruleError:
+            except (ChainruleError, FloatingPointError):
                 raise
             except INVALID_CALL as error:
                 raise item.call_error(error) from error

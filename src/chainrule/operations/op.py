@@ -297,7 +297,7 @@ def raises_call_error(function: Callable[P, R]) -> Callable[P, R]:
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
             return function(*args, **kwargs)
-        except ChainruleError:
+        except (ChainruleError, FloatingPointError):
             raise
         except INVALID_CALL as error:
             signature = inspect.signature(function)

@@ -25,7 +25,7 @@ from chainrule.notation import functions as write
 from chainrule.notation.expressions import Expr, Product
 from chainrule.primitives import elementwise
 from chainrule.primitives.movement import broadcast_to, full_like
-from chainrule.primitives.rules import same
+from chainrule.primitives.rules import need_dtype, same, wrong_count
 from chainrule.regions.region import Region, region
 from chainrule.tensor import Tensor, wrap
 
@@ -122,8 +122,13 @@ def update_region(optimizer: Any) -> Region:
 
     def compute(p: Value, g: Value, *rest: Value, moments: str = "", scalars: str):
         names, arrays = f"{moments} {scalars}".split(), (p, g, *rest)
+        if len(rest) != len(names):
+            raise wrong_count(name, 2 + len(names), len(arrays))
         arrays = arrays[: 2 + len(moments.split())]
-        same(name, len(arrays))(*[v.type for v in arrays])  # or they would broadcast
+        # Operators would broadcast and promote what does not fit.
+        same(name, len(arrays), only="floats")(*[v.type for v in arrays])
+        for scalar in rest[len(arrays) - 2 :]:
+            need_dtype(name, p.dtype, scalar.dtype)
         s = UpdateState(dict(zip(names, map(wrap, rest), strict=True)))
         new = update(wrap(p), wrap(g), s).value
         return (

@@ -32,6 +32,20 @@ _KINDS: dict[str, tuple[Callable[[DType], bool], str, str]] = {
 }
 
 
+def wrong_count(name: str, inputs: int, got: int) -> ArgumentError:
+    """Return the error for an operation that is given another number of values."""
+    return ArgumentError(
+        _(
+            "{name} takes {inputs} value{plural}.",
+            name=name,
+            inputs=inputs,
+            plural="s" if inputs > 1 else "",
+        ),
+        expected=str(inputs),
+        got=str(got),
+    )
+
+
 def same(
     name: str, inputs: int, only: str | None = None, result: DType | None = None
 ) -> Rule:
@@ -42,16 +56,7 @@ def same(
 
     def rule(*types: ArrayType) -> ArrayType:
         if len(types) != inputs:
-            raise ArgumentError(
-                _(
-                    "{name} takes {inputs} value{plural}.",
-                    name=name,
-                    inputs=inputs,
-                    plural="s" if inputs > 1 else "",
-                ),
-                expected=str(inputs),
-                got=str(len(types)),
-            )
+            raise wrong_count(name, inputs, len(types))
         first = types[0]
         for other in types[1:]:
             if other.shape != first.shape:

@@ -160,7 +160,7 @@ class Loop(RecoverableRun):
             raise ArgumentError(
                 _("A run of this loop is going on."),
                 expected=_("run when it has ended"),
-                got=_("a call within it, from an callback or the source"),
+                got=_("a call within it, from a callback or the source"),
                 fix=_("loop.stop(), and the next run after this one has returned"),
             )
         if epochs is None and updates is None:

@@ -15,7 +15,7 @@ A ```console block with lines that begin with ``$ chainrule`` runs these command
 what they write to standard output must be what stands below each of them. There ``…``
 stands for anything within a line, and a line that is ``…`` alone for any lines.
 
-``python tests/test_docs.py docs/built/tour.md`` checks one document; with ``--write`` it
+``python tests/test_docs.py docs/built/tour.md`` checks one document; ``--write``
 replaces the outputs by what was printed. Read the difference before you commit it.
 The blocks of a page in ``docs/zh-TW``, and of ``README.zh-TW.md``, run while Chainrule
 speaks Chinese, all others in English. ``test_translated_docs.py`` compares the pages of

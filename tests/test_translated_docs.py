@@ -148,7 +148,7 @@ def test_both_languages_show_the_same(pair: tuple[str, str]) -> None:
 
 
 def test_a_figure_is_that_of_the_page_of_all_figures() -> None:
-    """Where a page shows some of what was measured, it is in ``docs/measured/figures.md``."""
+    """Where a page shows a figure that was measured, it is that of the page of all."""
     whole = measured(read("docs/measured/figures.md"))
     assert len(whole) > 10
     for path in documents():
@@ -180,7 +180,7 @@ def test_outputs_in_chinese(name: str, tmp_path: Path) -> None:
 ENGLISH = """\
 # Title
 
-[繁體中文](zh-TW/first-network.md)
+[繁體中文](../zh-TW/learn/first-network.md)
 
 It took 12 steps, see [the design](first-network.md#title).
 
@@ -200,7 +200,7 @@ print(x)
 CHINESE = """\
 # 標題
 
-[English](../first-network.md)
+[English](../../learn/first-network.md)
 
 走了 12 步，見[設計](first-network.md#標題)。
 
@@ -250,7 +250,9 @@ def test_a_change_in_one_language_alone_is_seen(
 
 
 def test_a_link_to_no_heading_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
-    lost = "[a](explore.md)\n\n# One graph\n\n[here](#one-graph), [there](#two-graphs)\n"
+    lost = (
+        "[a](explore.md)\n\n# One graph\n\n[here](#one-graph), [there](#two-graphs)\n"
+    )
     monkeypatch.setitem(globals(), "read", lambda _: lost)
     with pytest.raises(AssertionError, match="#two-graphs"):
         links("docs/learn/first-network.md")

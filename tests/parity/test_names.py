@@ -3,7 +3,8 @@
 What ``element_rows.py`` and ``tensor_rows.py`` say, with derivatives, is not said here.
 Each expression is evaluated over the same numbers with ``X``, ``F`` this package and
 its functional part, and with PyTorch. Values, shapes and dtypes agree; where the two
-mean different things on purpose, ``docs/reference/arrays.md`` says so, and ``DIFFERENT`` here.
+mean different things on purpose, ``docs/reference/arrays.md`` says so, and
+``DIFFERENT`` here.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""docs/reference/recipe-data.md: every recipe that needs a package is there, with its command.
+"""Every recipe that needs a package is on docs/reference/recipe-data.md.
 
 What a recipe needs is read off its source, from its calls of ``experiment.folder`` and
 ``experiment.package``: what these print where something is missing is what the page
@@ -22,7 +22,7 @@ import pytest
 from chainrule import cli, recipes
 from tests.test_docs import ROOT
 
-PAGE = (ROOT / "docs" / "data.md").read_text("utf-8")
+PAGE = (ROOT / "docs" / "reference" / "recipe-data.md").read_text("utf-8")
 EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"][
     "optional-dependencies"
 ]

@@ -19,7 +19,10 @@ from chainrule.text.languages import language
 
 DOCS = Path(__file__).parents[2] / "docs"
 #: The committed pages, by their languages.
-PAGES = {"en": DOCS / "run-files.md", "zh-TW": DOCS / "zh-TW" / "run-files.md"}
+PAGES = {
+    "en": DOCS / "reference" / "run-files.md",
+    "zh-TW": DOCS / "zh-TW" / "reference" / "run-files.md",
+}
 FAMILIES = list(schema.FAMILIES.values())
 #: All sections that are written by hand.
 SECTIONS = [*schema.SECTIONS.values(), *schema.KINDS.values()]

@@ -53,7 +53,7 @@ This page is made from the models that files are checked with:
 `python -m chainrule.runs.reference`, in Traditional Chinese with `--lang zh-TW`.
 """)
 #: The link from a document to the same one in the other language.
-_LINK = _("[繁體中文](zh-TW/run-files.md)")
+_LINK = _("[繁體中文](../zh-TW/reference/run-files.md)")
 
 
 def page() -> str:

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-import chainrule.regions  # noqa: F401  (fills the registry)
+import chainrule.composites  # noqa: F401  (fills the registry)
 from chainrule.autodiff import cotangents, inline, vjp
+from chainrule.composites.activations import sigmoid
 from chainrule.errors import GradientError
 from chainrule.graph.build import constant, no_grad, recording, scope, trace, tracing
 from chainrule.graph.interpret import evaluate, evaluate_all
@@ -30,7 +31,6 @@ from chainrule.primitives.elementwise import (
 )
 from chainrule.primitives.matmul import dot
 from chainrule.primitives.movement import full_like, reduce_sum
-from chainrule.regions.activations import sigmoid
 
 F64 = DType.float64
 Function = Callable[..., Any]
@@ -295,13 +295,13 @@ def test_backward_nodes_know_their_layer_and_role() -> None:
     assert "scope=2 role=backward" in to_text(graph)
 
 
-# Regions
+# Composites
 
 
-def test_a_value_given_twice_to_a_region_gets_the_sum() -> None:
+def test_a_value_given_twice_to_a_composite_gets_the_sum() -> None:
     """p − η p for one p: d/dp = 1 − η, once and not twice."""
     p, lr = leaf([1.0, 2.0]), leaf(0.25)
-    known = cotangents({SGD.region(p, p, lr, scalars="lr"): Value(np.ones(2))})
+    known = cotangents({SGD.composite(p, p, lr, scalars="lr"): Value(np.ones(2))})
     np.testing.assert_array_equal(known[p].array, [0.75, 0.75])
     assert float(known[lr].array) == -3.0
 
@@ -327,9 +327,9 @@ def test_pull_back_of_a_body_that_hands_its_inputs_on() -> None:
     assert (float(dx.array), float(dy.array)) == (113.0, 2.0)
 
 
-def test_a_region_is_differentiated_from_its_body_even_under_no_grad() -> None:
+def test_a_composite_is_differentiated_from_its_body_even_under_no_grad() -> None:
     p, g, lr = leaf([1.0]), leaf([2.0]), leaf(0.5)
-    made = SGD.region(p, g, lr, scalars="lr")
+    made = SGD.composite(p, g, lr, scalars="lr")
     with no_grad():
         known = cotangents({made: Value(np.ones(1))})
     assert float(known[g].array[0]) == -0.5

@@ -55,8 +55,8 @@ FORMS: dict[str, Callable[[cr.Tensor], cr.Tensor]] = {
     "a matrix product": lambda y: (y @ y.T) * 0.01,
     "views": lambda y: y.T.reshape(-1).flip(0).reshape(128, -1),
     "pieces": lambda y: cr.cat([p * 2.0 for p in y.chunk(2)]) * 0.5,
-    "a region": lambda y: F.softmax(y, 1),
-    "a region of many nodes": lambda y: F.layer_norm(y, (y.shape[1],)),
+    "a composite": lambda y: F.softmax(y, 1),
+    "a composite of many nodes": lambda y: F.layer_norm(y, (y.shape[1],)),
     "a choice": lambda y: cr.where(y > 0.5, y, y * 0.5),
 }
 WAYS = {
@@ -85,7 +85,7 @@ def test_a_walk_needs_the_same_for_any_length(form: str, way: str) -> None:
         loss = built(FORMS[form], x, n)
         return added(lambda: WAYS[way](loss, x))
 
-    peak(1)  # rules of regions are traced
+    peak(1)  # rules of composites are traced
     few, many = peak(40), peak(100)
     assert few <= 6
     assert many <= few + 2  # nodes are objects too: 200 bytes each

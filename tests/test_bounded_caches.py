@@ -158,7 +158,7 @@ def test_containers_that_grow_have_a_bound(engine: str) -> None:
 
 def test_a_bounded_container_is_small() -> None:
     found = _bounded()
-    assert len(found) > 50  # of regions alone
+    assert len(found) > 50  # of composites alone
     assert max(item.most for item in found) <= SMALL
 
 

@@ -28,7 +28,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("graph",),
     ("primitives",),
     ("autodiff",),
-    ("regions",),
+    ("composites",),
     ("passes",),
     ("engines",),
     ("operations",),

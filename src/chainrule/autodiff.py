@@ -84,7 +84,7 @@ def vjp(
 ) -> list[Cotangent]:
     """Return the cotangents of ``inputs``, from those of ``function``'s outputs ``gs``.
 
-    This is the derivative of a region, taken from its body.
+    This is the derivative of a composite, taken from its body.
     """
     with recording():
         ys: tuple[Value, ...] = as_tuple(function(*inputs, **attrs))

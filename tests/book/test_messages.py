@@ -85,7 +85,7 @@ ERRORS: dict[str, Callable[[], Any]] = {
     "no layer of it": lambda: example().layer(7),
     "no quantity": lambda: example()["wieght"],
     "no element": lambda: example().element("0.weight", (9, 9)),
-    "no region": lambda: cr.explain(MODEL, X, Y, nn.MSELoss(), regions=["x"]),
+    "no composite": lambda: cr.explain(MODEL, X, Y, nn.MSELoss(), composites=["x"]),
     # gradients
     "no function": lambda: cr.check_gradients(1),  # type: ignore[arg-type]
     "integers": lambda: cr.check_gradients(lambda x: x.sum(), np.arange(3)),

@@ -68,7 +68,7 @@ def test_a_table_of_the_users(chainrule: Any) -> None:
         (["mnist", "--element", "4.weight", "10,0"], "no such element"),
         (["mnist", "--element", "9.weight", "0,0"], "Nothing here is called"),
         (["mnist", "--layer", "4"], "There is no layer"),
-        (["mnist", "--region", "sofmax"], "no region"),
+        (["mnist", "--composite", "sofmax"], "no composite"),
         (["nowhere"], "cannot be read"),
     ],
 )

@@ -22,8 +22,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-import chainrule.optim
-import chainrule.regions  # noqa: F401  (both fill the registry)
 from chainrule.graph.build import bind
 from chainrule.graph.declare import by_input
 from chainrule.graph.graph import Graph

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from chainrule.autodiff import vjp as vjp_of
+from chainrule.composites.composite import Composite
 from chainrule.graph.build import trace
 from chainrule.graph.interpret import evaluate
 from chainrule.graph.node import Value
@@ -17,7 +18,6 @@ from chainrule.graph.types import ArrayType, DType, type_of
 from chainrule.primitives.elementwise import div, mul, neg, sub
 from chainrule.primitives.matmul import dot
 from chainrule.primitives.movement import full_like
-from chainrule.regions.region import Region
 from tests.conformance.cases import Example, all_cases, every, examples, replaced
 from tests.conformance.derivatives import (
     check_first_order,
@@ -110,23 +110,23 @@ def test_derivative_over_a_symbolic_batch(
 @every(
     all_cases(
         only=lambda e: (
-            isinstance(e.primitive, Region) and e.primitive.own_vjp and is_due(e)
+            isinstance(e.primitive, Composite) and e.primitive.own_vjp and is_due(e)
         )
     ),
 )
-def test_own_derivative_of_a_region_is_that_of_its_body(
+def test_own_derivative_of_a_composite_is_that_of_its_body(
     example: Example, rng: np.random.Generator
 ) -> None:
-    region = example.primitive
-    assert isinstance(region, Region)
-    assert region.function is not None
+    composite = example.primitive
+    assert isinstance(composite, Composite)
+    assert composite.function is not None
     xs = example.draw(rng)
     inputs = tuple(Value(x, tracked=is_float(x)) for x in xs)
     needed = tuple(map(is_float, xs))
     outputs = example.apply(*inputs)
     gs = tuple(Value(u) for u in random_like([y.array for y in outputs], rng))
-    own = DERIVATIVES[region](gs, outputs, inputs, needed, **example.attrs)
-    body = vjp_of(region.function, inputs, gs, needed, example.attrs)
+    own = DERIVATIVES[composite](gs, outputs, inputs, needed, **example.attrs)
+    body = vjp_of(composite.function, inputs, gs, needed, example.attrs)
     for mine, theirs, need in zip(own, body, needed, strict=True):
         assert (mine is not None) == (theirs is not None) == need
         if mine is not None and theirs is not None:

@@ -15,13 +15,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from chainrule.composites.composite import Composite
 from chainrule.engines import load_engine
 from chainrule.errors import ChainruleError
 from chainrule.graph.build import trace
 from chainrule.graph.node import Value
 from chainrule.graph.primitive import REFERENCES, Primitive, registered
 from chainrule.graph.types import ArrayType, DType
-from chainrule.regions.region import Region
 from tests.conformance.cases import Array, Case, Example, parse_type
 from tests.conformance.test_engines import ENGINES, program_of
 
@@ -154,7 +154,7 @@ def assert_same(got: Array, want: Array, what: str, *, signs: bool) -> None:
 PRIMITIVES = [
     pytest.param(p, id=p.name)
     for p in registered().values()
-    if not isinstance(p, Region) and p.examples()
+    if not isinstance(p, Composite) and p.examples()
 ]
 
 

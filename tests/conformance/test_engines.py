@@ -1,4 +1,4 @@
-"""Every primitive and region on every engine: values, first and second derivatives.
+"""Every primitive and composite on every engine: values, first and second derivatives.
 
 One graph per example holds the result, its pull-back of a random cotangent and, in
 float32, where that can be differentiated again, the pull-back of the pull-back. An

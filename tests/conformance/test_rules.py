@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from chainrule.composites.composite import Composite
 from chainrule.errors import ArgumentError, ChainruleError
 from chainrule.graph.build import trace
 from chainrule.graph.interpret import evaluate
 from chainrule.graph.node import Value
 from chainrule.graph.primitive import REFERENCES, Primitive, registered
 from chainrule.graph.types import ArrayType, DType, type_of
-from chainrule.regions.region import Region
 from tests.conformance.cases import (
     Array,
     Example,
@@ -269,7 +269,7 @@ def test_declaration_is_complete(primitive: Primitive) -> None:
     assert primitive.source
     assert primitive.examples()
     assert primitive.formula is not None
-    if isinstance(primitive, Region):
+    if isinstance(primitive, Composite):
         assert primitive.function is not None
         assert primitive.function.__doc__
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from chainrule.composites.control import scan
 from chainrule.engines import load_engine
 from chainrule.graph.build import trace, tracing
 from chainrule.graph.graph import Graph
@@ -25,7 +26,6 @@ from chainrule.primitives.movement import (
 )
 from chainrule.primitives.reduce import cumsum
 from chainrule.primitives.sorting import argsort
-from chainrule.regions.control import scan
 from tests.conformance.test_engines import ENGINES, assert_close, program_of
 
 N, T = SymbolicDim("N"), SymbolicDim("T")

@@ -21,6 +21,8 @@ import pytest
 from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 
+from chainrule.composites.activations import relu, sigmoid, softmax
+from chainrule.composites.control import scan
 from chainrule.engines import load_engine
 from chainrule.engines.numpy import loops
 from chainrule.engines.schedule import order
@@ -71,8 +73,6 @@ from chainrule.primitives.reduce import argmax, cumsum, reduce_max
 from chainrule.primitives.sorting import argsort
 from chainrule.primitives.trigonometry import cos, sin
 from chainrule.primitives.windows import window_max, window_sum
-from chainrule.regions.activations import relu, sigmoid, softmax
-from chainrule.regions.control import scan
 
 ENGINES = ["numpy"]
 if importlib.util.find_spec("llvmlite") is not None:
@@ -372,12 +372,12 @@ def programs(draw) -> tuple[Program, int]:
         gradient = draw(st.sampled_from(fixed))
         scalars = [constant(s, "float32") for s in (0.9, 0.1, 0.99, 0.01, 0.01, 0.1)]
         names = {"moments": "m v", "scalars": "beta1 rest1 beta2 rest2 step eps"}
-        new = Adam.region(weight, gradient, m, v, *scalars, **names)
+        new = Adam.composite(weight, gradient, m, v, *scalars, **names)
         alike = [p for p in pool if p.shape == left.shape]
         replaced = {"weight": new[0], "m": new[1], "v": new[2]}
         # Alike but for their arrays, so that an engine may run them as one.
         alike += [
-            SGD.region(state, draw(st.sampled_from(alike)), scalars[1], scalars="lr")
+            SGD.composite(state, draw(st.sampled_from(alike)), scalars[1], scalars="lr")
             for state in (left, right)
         ]
         for state in ("left", "right"):

@@ -12,13 +12,13 @@ import pytest
 
 import chainrule as cr
 from chainrule import nn, optim
+from chainrule.composites.losses import cross_entropy
 from chainrule.errors import ArgumentError, ChainruleError, NonFiniteError, ShapeError
 from chainrule.explanation import example
 from chainrule.explanation.checking import difference
 from chainrule.explanation.typeset import equation, matrix
 from chainrule.graph.primitive import BODIES
 from chainrule.html.arrays import spelled
-from chainrule.regions.losses import cross_entropy
 from chainrule.tensor import wrap
 from chainrule.text.languages import language
 from tests.explanation.models import D, Own, Tied, around, linear
@@ -352,10 +352,10 @@ def test_turns_beside_a_maximum_are_shown(first: bool) -> None:
     assert ("permute" in delta) == first
 
 
-def test_an_opened_region_is_differentiated_opened() -> None:
+def test_an_opened_composite_is_differentiated_opened() -> None:
     model = nn.Sequential(nn.Linear(3, 4), nn.GELU(), nn.Linear(4, 3))
     given = model, [[0.3, -0.2, 0.9]], [1], nn.CrossEntropyLoss()
-    closed, opened = cr.explain(*given), cr.explain(*given, regions=["all"])
+    closed, opened = cr.explain(*given), cr.explain(*given, composites=["all"])
     assert "erfc" not in closed.text()
     assert "½ erfc(−0.7071068 z⁽¹⁾) + " in opened.text()  # f′, of the body
 
@@ -366,20 +366,20 @@ def test_an_opened_region_is_differentiated_opened() -> None:
         )
 
 
-def test_regions_within_regions_are_opened() -> None:
+def test_composites_within_composites_are_opened() -> None:
     model = nn.Sequential(nn.Linear(3, 4), nn.GELU(), nn.Linear(4, 2))
     given = model, [[0.3, -0.2, 0.9]], [1], nn.CrossEntropyLoss()
 
-    def regions(*names: str) -> set[str]:
-        nodes = cr.explain(*given, regions=names).run.graph.nodes
+    def composites(*names: str) -> set[str]:
+        nodes = cr.explain(*given, composites=names).run.graph.nodes
         forward = [n for n in nodes if n.role == "forward" and n.primitive in BODIES]
         return {n.primitive.name for n in forward}
 
-    assert "normal_distribution" in regions("gelu")
-    assert "normal_distribution" not in regions("gelu", "normal_distribution")
-    assert regions("all") == set()
-    with pytest.raises(ArgumentError, match="no region 'elu'"):
-        regions("elu")
+    assert "normal_distribution" in composites("gelu")
+    assert "normal_distribution" not in composites("gelu", "normal_distribution")
+    assert composites("all") == set()
+    with pytest.raises(ArgumentError, match="no composite 'elu'"):
+        composites("elu")
 
 
 @pytest.mark.filterwarnings("ignore:overflow")

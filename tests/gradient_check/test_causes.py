@@ -79,7 +79,7 @@ def test_which_input_of_a_product_it_is():
     assert {row.kind for row in report.of("w")} == {"rule"}
 
 
-def test_a_wrong_rule_within_a_region_is_named_with_the_region():
+def test_a_wrong_rule_within_a_composite_is_named_with_it():
     with replaced(lookup("sigmoid"), vjp=(lambda g, y, x: g,)):
         report = flawed(nn.functional.silu, [0.5, -1.0])
     (rule,) = report.rules
@@ -87,7 +87,7 @@ def test_a_wrong_rule_within_a_region_is_named_with_the_region():
     assert "within silu" in str(rule)
 
 
-def test_a_wrong_rule_of_a_region_of_its_own_is_the_regions():
+def test_a_rule_of_a_composite_of_its_own_is_the_composites():
     gelu_tanh = lookup("gelu_tanh")
     with replaced(gelu_tanh, vjp=(too_steep,)):
         report = flawed(lambda x: nn.functional.gelu(x, approximate="tanh"), [0.5])

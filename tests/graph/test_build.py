@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import chainrule.regions  # noqa: F401  (fills the registry)
+import chainrule.composites  # noqa: F401  (fills the registry)
+from chainrule.composites.activations import softmax
 from chainrule.errors import ArgumentError, GraphError, ShapeError
 from chainrule.graph.build import (
     INLINE_CONSTANT,
@@ -32,7 +33,6 @@ from chainrule.graph.primitive import lookup, registered
 from chainrule.graph.types import ArrayType, DType, SymbolicDim
 from chainrule.primitives.elementwise import add, exp, less, mul, neg
 from chainrule.primitives.movement import reduce_sum
-from chainrule.regions.activations import softmax
 
 F32, F64 = DType.float32, DType.float64
 N = SymbolicDim("N")

@@ -11,8 +11,11 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-import chainrule.regions  # noqa: F401  (fills the registry)
+import chainrule.composites  # noqa: F401  (fills the registry)
 from chainrule.autodiff import cotangents
+from chainrule.composites.activations import relu
+from chainrule.composites.control import scan
+from chainrule.composites.losses import cross_entropy
 from chainrule.errors import ChainruleError, GraphError, ParseError
 from chainrule.graph.build import constant, role, scope, trace
 from chainrule.graph.graph import Graph
@@ -25,9 +28,6 @@ from chainrule.graph.verify import verify
 from chainrule.primitives.elementwise import add, mul, sub
 from chainrule.primitives.matmul import dot
 from chainrule.primitives.movement import reduce_sum
-from chainrule.regions.activations import relu
-from chainrule.regions.control import scan
-from chainrule.regions.losses import cross_entropy
 
 N = SymbolicDim("N")
 F32 = DType.float32

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-import chainrule.regions  # noqa: F401  (fills the registry)
+import chainrule.composites  # noqa: F401  (fills the registry)
 from chainrule.errors import GraphError
 from chainrule.graph.build import trace
 from chainrule.graph.graph import Graph

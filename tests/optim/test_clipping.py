@@ -142,7 +142,7 @@ def test_clipping_leaves_the_layout_of_weights_alone(engine: str) -> None:
         laid_out = held.weights if engine == "numpy" else set(held.blocked)
         entries = held.entries if engine == "numpy" else held.prepared.entries
         nodes = [
-            node.attrs.get("region", node.primitive.name)
+            node.attrs.get("composite", node.primitive.name)
             for node in entries["step"].graph.nodes
             for _ in range(node.attrs.get("members", 1))
         ]

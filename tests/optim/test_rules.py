@@ -1,6 +1,6 @@
-"""Update rules: the papers' steps, and as regions what stands in front, one loop.
+"""Update rules: the papers' steps, and as composites what stands in front, one loop.
 
-That each formula is what is computed, the conformance tests hold for every region.
+That each formula is what is computed, the conformance tests hold for every composite.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from chainrule.notation.functions import symbol
 from tests.optim.oracle import Group, Oracle
 from tests.optim.test_optimizers import Signs
 
-KINDS = [kind for kind in optim.OPTIMIZERS.values() if "region" in vars(kind)]
-SGD, RMSPROP = optim.SGD.region, optim.RMSprop.region
+KINDS = [kind for kind in optim.OPTIMIZERS.values() if "composite" in vars(kind)]
+SGD, RMSPROP = optim.SGD.composite, optim.RMSprop.composite
 
 
 def numbers(*arrays) -> list[Value]:
@@ -56,7 +56,7 @@ def test_steps_are_those_of_the_papers(kind: Any, options: dict[str, Any]) -> No
 
 @pytest.mark.parametrize("flag", [0.0, 1.0])
 def test_both_branches_of_radam_are_its_formula(flag: float) -> None:
-    rule, rng = optim.RAdam.region, np.random.default_rng(2)
+    rule, rng = optim.RAdam.composite, np.random.default_rng(2)
     case = rule.examples()[0]
     arrays = [rng.uniform(0.1, 1.0, (3, 4)) for _ in range(4)]
     scalars = [np.asarray(x) for x in (0.9, 0.1, 0.99, 0.01, 0.1, 1e-3, flag)]
@@ -84,12 +84,12 @@ def test_what_stands_in_front_of_a_rule(by: str) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_an_update_is_one_loop(kind: type[optim.Optimizer]) -> None:
     """Whatever stands in front of it: so say the engines."""
-    for case in kind.region.examples():
+    for case in kind.composite.examples():
         values = [
             Value(None, (3,) if t != "f[]" else (), DType.float32) for t in case.inputs
         ]
         with tracing():
-            made = as_tuple(kind.region(*values, **case.attrs))
+            made = as_tuple(kind.composite(*values, **case.attrs))
         assert is_elementwise(made[0].node), case
 
 
@@ -108,5 +108,5 @@ def test_arrays_do_not_broadcast() -> None:
 
 def test_a_rule_of_ones_own_is_no_part_of_the_vocabulary() -> None:
     """A class may be defined again, as in a notebook."""
-    assert Signs.region.name == "signs_update"
+    assert Signs.composite.name == "signs_update"
     assert "signs_update" not in registered()

@@ -7,22 +7,22 @@ import pytest
 
 import chainrule as cr
 from chainrule import nn, optim
+from chainrule.composites.activations import softmax
+from chainrule.composites.composite import Composite
 from chainrule.engines.schedule.maps import is_elementwise
 from chainrule.graph.build import trace
 from chainrule.graph.graph import Graph
 from chainrule.graph.interpret import evaluate
 from chainrule.graph.types import ArrayType, DType
 from chainrule.graph.verify import verify
-from chainrule.passes import inline_regions, merge_common, prepare, simplify
+from chainrule.passes import inline_composites, merge_common, prepare, simplify
 from chainrule.primitives.elementwise import add, mul
 from chainrule.primitives.movement import broadcast_to, full_like, reshape, transpose
-from chainrule.regions.activations import softmax
-from chainrule.regions.region import Region
 from tests.conformance.cases import Example, all_cases, every
 
 PASSES = {
-    "inline": inline_regions,
-    "inline but elementwise": lambda graph: inline_regions(graph, is_elementwise),
+    "inline": inline_composites,
+    "inline but elementwise": lambda graph: inline_composites(graph, is_elementwise),
     "simplify": simplify,
     "merge": merge_common,
     "prepare": prepare,
@@ -84,9 +84,9 @@ def count(graph: Graph, name: str) -> int:
 X = ArrayType((3, 4), DType.float32)
 
 
-def test_inline_leaves_no_region_and_keeps_their_place():
-    made = inline_regions(training_step())
-    assert not any(isinstance(node.primitive, Region) for node in made.nodes)
+def test_inline_leaves_no_composite_and_keeps_their_place():
+    made = inline_composites(training_step())
+    assert not any(isinstance(node.primitive, Composite) for node in made.nodes)
     roles = {node.role for node in made.nodes}
     assert roles == {"forward", "backward", "update"}
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from chainrule.autodiff import vjp
+from chainrule.composites.control import scan
 from chainrule.graph.build import trace
 from chainrule.graph.graph import Graph
 from chainrule.graph.interpret import evaluate
@@ -16,7 +17,6 @@ from chainrule.passes.scans import share_scans
 from chainrule.primitives.elementwise import add, mul, tanh
 from chainrule.primitives.matmul import dot, dot_general
 from chainrule.primitives.movement import full_like, reduce_sum
-from chainrule.regions.control import scan
 
 T, B, H = 5, 3, 4
 F64 = DType.float64

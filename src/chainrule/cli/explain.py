@@ -33,10 +33,10 @@ Examples:
 )
 @speaking.option("--layer", help="This layer alone: its number from 1 on, or its name.")
 @speaking.option(
-    "--region",
-    "regions",
+    "--composite",
+    "composites",
     multiple=True,
-    help="Open this region, such as softmax; all opens every one.",
+    help="Open this composite, such as softmax; all opens every one.",
 )
 @speaking.option(
     "--element",
@@ -51,7 +51,7 @@ def explain(
     data: Path | None,
     rows: tuple[int, ...],
     layer: str | None,
-    regions: tuple[str, ...],
+    composites: tuple[str, ...],
     element: tuple[str, str] | None,
     form: str,
     as_json: bool,
@@ -65,7 +65,7 @@ def explain(
     """
     from chainrule.runs import explaining
 
-    made = explaining.explained(run, data, rows, layer=layer, regions=regions)
+    made = explaining.explained(run, data, rows, layer=layer, composites=composites)
     if element is not None:
         name, place = element
         path = made.element(name, _index(place))

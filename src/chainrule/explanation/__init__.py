@@ -45,7 +45,7 @@ def explain(
     optimizer: Optimizer | None = None,
     *,
     layer: int | str | None = None,
-    regions: Collection[str] = (),
+    composites: Collection[str] = (),
     lang: str | None = None,
 ) -> Explanation:
     """Explain one step of any model: forward, loss, backward, and the update.
@@ -61,9 +61,9 @@ def explain(
         optimizer: shows its next update of each parameter, too; one without parameters
             (``optim.Adam(lr=0.1)``) is shown with all of the model's.
         layer: show this layer alone: its number 1 … L, or its name (``"2.weight"``).
-        regions: the names of regions that are opened: what softmax, a normalisation or
-            an activation consists of is shown in its place, forward and back;
-            ``["all"]`` opens all.
+        composites: the names of composites that are opened: what softmax, a
+            normalisation or an activation consists of is shown in its place, forward
+            and back; ``["all"]`` opens all.
         lang: ``"en"`` or ``"zh-TW"``; by default that of the locale.
 
     Returns:
@@ -74,7 +74,7 @@ def explain(
     changed: no weight, no gradient, no moment, no random state.
 
     Raises:
-        ArgumentError: no model, x, y or loss; an unknown ``layer`` or region.
+        ArgumentError: no model, x, y or loss; an unknown ``layer`` or composite.
         ShapeError: x, y, the model and the loss do not fit together.
         NonFiniteError: NaN or infinity among x, y or the parameters, or in the loss.
 
@@ -89,7 +89,7 @@ def explain(
     (array([[-2.]], dtype=float32), array([[-2., -6.]], dtype=float32))
     """
     with language(lang):
-        given = (regions,) if isinstance(regions, str) else tuple(regions)
+        given = (composites,) if isinstance(composites, str) else tuple(composites)
         explanation = explained(run_step(model, x, y, loss, optimizer, given))
         if layer is not None:
             explanation = replace(explanation, only=(explanation.layer(layer).l,))

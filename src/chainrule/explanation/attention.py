@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+from chainrule.composites import activations
 from chainrule.explanation.plain import VIEWS
 from chainrule.graph.node import Node, Value
 from chainrule.primitives import elementwise, matmul, movement
 from chainrule.primitives.matmul import parse_dims
-from chainrule.regions import activations
 
 
 def factors(nodes: Iterable[Node]) -> frozenset[Value]:

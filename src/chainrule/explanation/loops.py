@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.composites import control
 from chainrule.explanation.equations import Equation
 from chainrule.explanation.plain import VIEWS, behind_views
 from chainrule.explanation.signs import slope_of
@@ -23,7 +24,6 @@ from chainrule.notation.arithmetic import Quantity
 from chainrule.notation.expressions import Atom, Expr, Fence, Number, Script
 from chainrule.notation.within import weight
 from chainrule.primitives import matmul, movement
-from chainrule.regions import control
 
 #: Letters of carries, in their order: the state, and an LSTM's cell.
 CARRIES = ("h", "c", "s", "r")

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.composites import activations, control, normalization
 from chainrule.explanation.attention import attention, factors, matrices
 from chainrule.explanation.loops import LoopNames, is_loop, outer_writer
 from chainrule.explanation.plain import VIEWS, behind_views, is_sampled
@@ -35,7 +36,6 @@ from chainrule.primitives import (
     windows,
 )
 from chainrule.primitives.matmul import parse_dims
-from chainrule.regions import activations, control, normalization
 
 PREDICTION = Atom(r"\hat{y}", "ŷ")
 GRADIENT = Atom(r"\nabla_{\hat{y}} \mathcal{L}", "∇_ŷ ℒ")

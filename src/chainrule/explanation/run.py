@@ -84,18 +84,18 @@ def run_step(
     y: Any,
     loss: Loss | None,
     optimizer: Optimizer | None = None,
-    regions: Collection[str] = (),
+    composites: Collection[str] = (),
 ) -> Run:
     """Trace and run a step: ``loss(model(x), y)``, its derivatives and the update.
 
     Args:
         model, x, y, loss, optimizer: as for :func:`chainrule.explain`.
-        regions: the names of regions that are opened (``"softmax"``), down to those
-            within them; ``"all"`` opens all of the forward pass. Those are opened
+        composites: the names of composites that are opened (``"softmax"``), down to
+            those within them; ``"all"`` opens all of the forward pass. Those are opened
             before they are differentiated: their errors are those of their bodies.
 
     Raises:
-        ArgumentError: where something is missing; what is no region of this step.
+        ArgumentError: where something is missing; what is no composite of this step.
         ShapeError: where shapes do not fit.
         NonFiniteError: NaN or infinity in x, y, a parameter or the loss.
     """
@@ -123,7 +123,7 @@ def run_step(
             result = loss(prediction, truth)
             leaves = [t for t in flatten(prediction)[0] if isinstance(t, Tensor)]
             closed = [t.value for t in (*leaves, result)]
-            opened = _opened(closed, regions, met, forward=True)
+            opened = _opened(closed, composites, met, forward=True)
             *predictions, result = map(wrap, opened)
         seed = constant(1.0, result.dtype)
         with no_grad():
@@ -171,7 +171,7 @@ def run_step(
             got=f"ℒ = {value} ({value.dtype})",
             fix=_("data without NaN, and parameters from before they became NaN"),
         )
-    return _with_opened(made, regions, met) if regions else made
+    return _with_opened(made, composites, met) if composites else made
 
 
 def _made(
@@ -228,32 +228,32 @@ def _made(
     )
 
 
-def _is_region(node: Node) -> bool:
+def _is_composite(node: Node) -> bool:
     return node.primitive in BODIES
 
 
 def _opened(
     roots: Sequence[Value],
-    regions: Collection[str],
+    composites: Collection[str],
     met: set[str],
     *,
     forward: bool = False,
 ) -> list[Value]:
-    """Return values recomputed with region nodes replaced by their bodies.
+    """Return values recomputed with composite nodes replaced by their bodies.
 
     Args:
         roots: the values.
-        regions: names of regions; ``"all"`` means every one of the forward pass.
-        met: takes the names of all regions that are met, those within others too.
+        composites: names of composites; ``"all"`` means every one of the forward pass.
+        met: takes the names of all composites that are met, those within others too.
         forward: whether all nodes are of the forward pass.
     """
 
     def meant(node: Node) -> bool:
-        if not _is_region(node):
+        if not _is_composite(node):
             return False
         met.add(node.primitive.name)
-        whole = "all" in regions and (forward or node.role == "forward")
-        return whole or node.primitive.name in regions
+        whole = "all" in composites and (forward or node.role == "forward")
+        return whole or node.primitive.name in composites
 
     while chosen := {node for node in ancestors(roots) if meant(node)}:
         new: dict[Value, Value] = {}
@@ -273,22 +273,25 @@ def _opened(
     return list(roots)
 
 
-def _with_opened(run: Run, regions: Collection[str], met: set[str]) -> Run:
-    """Return the step with region nodes replaced by their bodies everywhere.
+def _with_opened(run: Run, composites: Collection[str], met: set[str]) -> Run:
+    """Return the step with composite nodes replaced by their bodies everywhere.
 
     Raises:
-        ArgumentError: for what is no region of this step.
+        ArgumentError: for what is no composite of this step.
     """
     kept = [*run.predictions, run.loss]
     pairs = [*run.cotangents.items(), *run.updates.items()]
     kept += [value for pair in pairs for value in pair]
     with tracing():
-        new = dict(zip(kept, _opened(kept, regions, met)))
-    for name in regions:
+        new = dict(zip(kept, _opened(kept, composites, met)))
+    for name in composites:
         if name != "all" and name not in met:
             near = nearest(name, met)
             raise ArgumentError(
-                _("There is no region {name} to open in this step.", name=repr(name)),
+                _(
+                    "There is no composite {name} to open in this step.",
+                    name=repr(name),
+                ),
                 expected=", ".join(map(repr, sorted(met))) or _("none"),
                 got=repr(name),
                 fix=_("did you mean {near}?", near=repr(near)) if near else None,

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from chainrule.composites import activations, losses, normalization
 from chainrule.explanation.equations import Equation
 from chainrule.explanation.explanation import Explanation
 from chainrule.explanation.loops import Loop, is_loop, opened
@@ -41,7 +42,6 @@ from chainrule.notation.tidy import tidy, without
 from chainrule.notation.within import holds, weight
 from chainrule.primitives import movement, windows
 from chainrule.primitives.rules import show
-from chainrule.regions import activations, losses, normalization
 from chainrule.text import tr
 
 JACOBIAN = Transposed(Atom("J"))
@@ -488,7 +488,7 @@ def is_elementwise(graph: Graph, source: Value, result: Value) -> bool:
 
 
 def _opened(node: Node, touched: list[int]) -> bool:
-    """Return whether a region's body is elementwise in the given inputs."""
+    """Return whether a composite's body is elementwise in the given inputs."""
     if node.primitive not in BODIES:
         return False
     body = BODIES[node.primitive]([v.type for v in node.inputs], node.attrs)

@@ -133,7 +133,7 @@ def roundings(
 
 
 def _within(node: Node, arrays: Mapping[Value, Array], n: int) -> Iterator[float]:
-    """Yield the rounding errors of the nodes within a region or a loop."""
+    """Yield the rounding errors of the nodes within a composite or a loop."""
     if is_loop(node):
         for body, known in loop_steps(node, arrays, n):
             yield from (share for _, share in roundings(body, known, n))

@@ -19,6 +19,7 @@ from collections.abc import Callable, Container
 
 import numpy as np
 
+from chainrule.composites import normalization
 from chainrule.explanation.meant import meant
 from chainrule.explanation.plain import (
     VIEWS,
@@ -59,7 +60,6 @@ from chainrule.primitives import (
 )
 from chainrule.primitives.checks import require
 from chainrule.primitives.matmul import parse_dims
-from chainrule.regions import normalization
 
 
 def is_constant(value: Value) -> bool:

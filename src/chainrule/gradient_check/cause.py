@@ -18,7 +18,7 @@ class Cause:
         primitive: its name.
         source: ``file:line`` that it came from, where that is known.
         scope: the module that it belongs to.
-        within: the regions that it is part of, outermost first.
+        within: the composites that it is part of, outermost first.
         input: which of its inputs, for a rule.
         index: which element of its output, for a kink.
         values: the numbers of its inputs there.
@@ -48,7 +48,7 @@ class Cause:
         return cls(kind, node.primitive.name, **place, **more)
 
     def inside(self, node: Node) -> Cause:
-        """Return the cause as found within a region, a loop or a branch."""
+        """Return the cause as found within a composite, a loop or a branch."""
         return replace(
             self,
             source=node.source or self.source,
@@ -62,7 +62,7 @@ class Cause:
         if self.scope:
             parts.append(_("module {path}", path=self.scope))
         if self.within:
-            parts.append(_("within {regions}", regions=" → ".join(self.within)))
+            parts.append(_("within {composites}", composites=" → ".join(self.within)))
         return joined(", ", parts)
 
     def message(self) -> str:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from chainrule.composites.composite import Composite
 from chainrule.gradient_check.cause import Cause
 from chainrule.gradient_check.quotients import Judgement, Question, along
 from chainrule.gradient_check.subject import Subject
@@ -20,7 +21,6 @@ from chainrule.gradient_check.walk import Numbers, applied, derived, inside, ope
 from chainrule.graph.graph import Graph
 from chainrule.graph.node import Array, Node, Value
 from chainrule.graph.primitive import DERIVATIVES
-from chainrule.regions.region import Region
 
 #: The ε at which the elements of a node are looked at one by one.
 CLOSE = 2.0**-18
@@ -170,9 +170,9 @@ class Alone:
         return bool(off > 1.01 * room + 1e-3 * (abs(middle) + 1e-6))
 
     def _deeper(self, rng: np.random.Generator) -> Cause | None:
-        """Return the cause within the body of a region, a loop or a branch, or None."""
+        """Return the cause within a composite's, loop's or branch's body, or None."""
         primitive = self.node.primitive
-        if isinstance(primitive, Region) and primitive.own_vjp:
+        if isinstance(primitive, Composite) and primitive.own_vjp:
             return None
         for graph, arrays in opened(self.node, self.arrays):
             numbers = inside(graph, arrays)

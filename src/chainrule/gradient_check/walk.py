@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.autodiff import cotangents
+from chainrule.composites import control
 from chainrule.errors import GradientError
 from chainrule.gradient_check.subject import Subject
 from chainrule.graph.build import bind, no_grad, recording
@@ -18,7 +19,6 @@ from chainrule.graph.node import Array, Node, Value
 from chainrule.graph.primitive import BODIES, DERIVATIVES, REFERENCES, as_tuple
 from chainrule.graph.types import DType, type_of
 from chainrule.primitives.rules import show
-from chainrule.regions import control
 from chainrule.text import _
 
 #: Steps of a loop that are looked into.
@@ -136,7 +136,7 @@ def derived(
 def opened(
     node: Node, arrays: Sequence[Array]
 ) -> Iterator[tuple[Graph, Sequence[Array]]]:
-    """Yield the body graphs of a region, a loop or a branch, with their inputs."""
+    """Yield the body graphs of a composite, a loop or a branch, with their inputs."""
     if node.primitive in BODIES:
         types = [type_of(a) for a in arrays]
         yield BODIES[node.primitive](types, node.attrs), arrays

@@ -158,7 +158,7 @@ def evaluate_all(
 class _Tape:
     """A graph prepared for repeated evaluation by the reference implementations.
 
-    Regions are opened, and what depends on no input is worked out already.
+    Composites are opened, and what depends on no input is worked out already.
 
     Attributes:
         slots: how many values there are; the inputs come first.

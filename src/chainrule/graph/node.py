@@ -103,7 +103,7 @@ def computed(array: Array, type: ArrayType, node: Node | None = None) -> Value:
 
 
 class Node:
-    """An application of a primitive (or region) to values.
+    """An application of a primitive (or composite) to values.
 
     Attributes:
         primitive: what is computed.

@@ -2,8 +2,8 @@
 
 A primitive is a name, a rule for types, and traits. What interpreters know of it stands
 in tables: how it is computed (``REFERENCES``), how it is differentiated
-(``DERIVATIVES``), what it consists of where it is a region (``BODIES``), and one table
-an engine. All of them but the engines' are filled by one declaration
+(``DERIVATIVES``), what it consists of where it is a composite (``BODIES``), and one
+table an engine. All of them but the engines' are filled by one declaration
 (:func:`chainrule.graph.declare.declare`).
 """
 
@@ -131,17 +131,17 @@ REFERENCES: dict[Primitive, Callable[..., Any]] = {}
 #: inputs from those of the outputs, all of them values: one step of the chain rule.
 #: What has no row has no derivative.
 DERIVATIVES: dict[Primitive, Callable[..., Sequence[Any]]] = {}
-#: ``BODIES[p](types, attrs)`` is the graph that a region consists of.
+#: ``BODIES[p](types, attrs)`` is the graph that a composite consists of.
 BODIES: dict[Primitive, Callable[[Sequence[ArrayType], dict[str, Any]], Any]] = {}
 
 
 def registered() -> dict[str, Primitive]:
-    """Return all primitives and regions by name, in the order of declaration."""
+    """Return all primitives and composites by name, in the order of declaration."""
     return dict(_registry)
 
 
 def lookup(name: str) -> Primitive:
-    """Return the primitive or region called ``name``; raise an error if none is."""
+    """Return the primitive or composite called ``name``; raise an error if none is."""
     if name in _registry:
         return _registry[name]
     near = nearest(name, _registry)

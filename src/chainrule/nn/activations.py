@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from chainrule.composites import activations
 from chainrule.errors import ArgumentError, ShapeError, nearest
 from chainrule.functions import maximum, where
 from chainrule.graph.build import held
@@ -21,7 +22,6 @@ from chainrule.nn.arguments import (
 from chainrule.nn.function import as_function
 from chainrule.nn.module import Module, Parameter
 from chainrule.primitives.rules import show
-from chainrule.regions import activations
 from chainrule.tensor import Tensor, as_tensor, wrap
 from chainrule.text import _
 

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from chainrule.composites import normalization
 from chainrule.errors import ArgumentError, ShapeError
 from chainrule.functions import maximum
 from chainrule.graph.build import no_grad
@@ -20,7 +21,7 @@ from chainrule.nn.arguments import (
 )
 from chainrule.nn.normalization import (
     Normalization,
-    apply_region,
+    apply_composite,
     check_scales,
     has_variance,
     normalize_groups,
@@ -28,7 +29,6 @@ from chainrule.nn.normalization import (
     without_overflow,
 )
 from chainrule.primitives.rules import show
-from chainrule.regions import normalization
 from chainrule.tensor import Tensor, count_of, wrap
 from chainrule.text import _
 from chainrule.util.validation import instance
@@ -351,7 +351,9 @@ def batch_norm(
         if has_variance("BatchNorm", n, x, _("feature of the batch"), fix) and running:
             _update(x, axes, *running, momentum)
         attrs = {"axes": axes, "eps": eps}
-        return apply_region(normalization.batch_norm, x, shape, weight, bias, **attrs)
+        return apply_composite(
+            normalization.batch_norm, x, shape, weight, bias, **attrs
+        )
     if running is None:
         raise _no_statistics("BatchNorm", "training=True")
     column = (*shape, *[1] * (x.ndim - 2))

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.composites import normalization
 from chainrule.errors import ArgumentError, DTypeError, ShapeError, warn
 from chainrule.functions import broadcast_arrays, maximum
 from chainrule.graph.build import constant
@@ -26,7 +27,6 @@ from chainrule.nn.arguments import (
 from chainrule.nn.module import Module, Parameter
 from chainrule.primitives.movement import broadcast_to
 from chainrule.primitives.rules import show
-from chainrule.regions import normalization
 from chainrule.tensor import Tensor, as_tensor, wrap
 from chainrule.text import _
 
@@ -158,7 +158,9 @@ def layer_norm(
     axes = tuple(range(x.ndim - len(shape), x.ndim))
     eps = number("LayerNorm", "eps", eps, least=0)
     scales = check_scales("LayerNorm", x, shape, weight, bias)
-    return apply_region(normalization.layer_norm, x, shape, *scales, axes=axes, eps=eps)
+    return apply_composite(
+        normalization.layer_norm, x, shape, *scales, axes=axes, eps=eps
+    )
 
 
 class RMSNorm(Normalization):
@@ -313,22 +315,22 @@ def normalize_groups(
     return scale_channels(y, weight, bias)
 
 
-def apply_region(
-    region: Callable[..., Any],
+def apply_composite(
+    composite: Callable[..., Any],
     x: Tensor,
     shape: Shape,
     weight: Tensor | None,
     bias: Tensor | None,
     **attrs: Any,
 ) -> Tensor:
-    """Apply a normalising region, with default scale γ = 1 and shift β = 0."""
+    """Apply a normalising composite, with default scale γ = 1 and shift β = 0."""
 
     def value(scale: Tensor | None, default: float) -> Value:
         if scale is not None:
             return scale.value
         return broadcast_to(constant(default, x.dtype), shape=shape)
 
-    return wrap(region(x.value, value(weight, 1.0), value(bias, 0.0), **attrs))
+    return wrap(composite(x.value, value(weight, 1.0), value(bias, 0.0), **attrs))
 
 
 def check_scales(

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from chainrule.compilation.tracing import Input, trace_entry
+from chainrule.composites import control
 from chainrule.data import Dataset, Stream
 from chainrule.errors import ArgumentError
 from chainrule.graph.build import no_grad
@@ -29,7 +30,6 @@ from chainrule.primitives import (
 )
 from chainrule.primitives.matmul import parse_dims
 from chainrule.primitives.rules import show
-from chainrule.regions import control
 from chainrule.tensor import Tensor
 from chainrule.text import _
 from chainrule.text.tables import html_table, text_table

@@ -11,6 +11,7 @@ import math
 
 import numpy as np
 
+from chainrule.composites import activations, elementary
 from chainrule.errors import ArgumentError
 from chainrule.graph.node import Value
 from chainrule.operations.arguments import axis_of
@@ -19,7 +20,6 @@ from chainrule.operations.op import op
 from chainrule.primitives import elementwise as prims
 from chainrule.primitives import trigonometry
 from chainrule.primitives.elementwise import div, equal, mul, where
-from chainrule.regions import activations, elementary
 from chainrule.text import _
 from chainrule.util import validation
 

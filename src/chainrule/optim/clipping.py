@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.composites.composite import composite
 from chainrule.errors import ArgumentError
 from chainrule.graph.build import no_grad, role
 from chainrule.graph.node import Value
@@ -34,7 +35,6 @@ from chainrule.primitives.elementwise import (
     sqrt,
 )
 from chainrule.primitives.movement import broadcast_to, full_like, reduce_sum
-from chainrule.regions.region import region
 from chainrule.tensor import Tensor, as_tensor, wrap
 from chainrule.text import _
 
@@ -44,7 +44,7 @@ from chainrule.text import _
 NORM_MARGIN = 1e-6
 
 
-@region(
+@composite(
     formula=lambda g: total(g**2, keep=False),
     source="the squared Euclidean norm",
     cases=tuple(Case((f"f[{s}]",)) for s in ("7", "3,4", "")),
@@ -54,7 +54,7 @@ def sum_of_squares(g: Value) -> Value:
     return reduce_sum(mul(g, g), axes=tuple(range(len(g.shape))))
 
 
-@region(
+@composite(
     formula=lambda norm, limit: apply("min", 1, limit / (norm + NORM_MARGIN)),
     source="Pascanu, Mikolov & Bengio 2013, algorithm 1, with PyTorch's margin",
     kinks=_("‖g‖ + 10⁻⁶ = c, where the derivative is taken as if clipping were on"),
@@ -66,7 +66,7 @@ def clip_factor(norm: Value, limit: Value) -> Value:
     return minimum(full_like(norm, 1.0), share)
 
 
-@region(
+@composite(
     formula=lambda g, limit: apply("max", -limit, apply("min", limit, g)),
     source="gradient clipping by value; Mikolov 2012, section 3.2.2",
     kinks=_("|g| = c, where the derivative is taken as 0"),

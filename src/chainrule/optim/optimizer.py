@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from chainrule.composites.composite import Composite
 from chainrule.errors import GradientError
 from chainrule.graph.build import constant, context, no_grad, recording, role, scope
 from chainrule.graph.node import Value
@@ -22,9 +23,8 @@ from chainrule.optim.clipping import as_dtype, clip_elements, clip_factor, total
 from chainrule.optim.groups import LIMITS, ParamGroup, as_json
 from chainrule.optim.hyper_parameters import HyperParameters, Options
 from chainrule.optim.parameters import Request, share_out
-from chainrule.optim.rule import update_region
+from chainrule.optim.rule import update_composite
 from chainrule.primitives.elementwise import neg
-from chainrule.regions.region import Region
 from chainrule.tensor import Tensor, wrap
 from chainrule.text import _
 
@@ -125,12 +125,12 @@ class Optimizer(HyperParameters):
     #: Options of each form of the rule, from which its conformance tests are made.
     variants: ClassVar[Sequence[Options]] = ({},)
     #: The rule as an operation of the graph.
-    region: ClassVar[Region]
+    composite: ClassVar[Composite]
 
     def __init_subclass__(cls, **defaults: Any) -> None:
         super().__init_subclass__(**defaults)
         if "update" in vars(cls):
-            cls.region = update_region(cls)
+            cls.composite = update_composite(cls)
 
     def __post_init__(self) -> None:
         params: Any = self._params
@@ -384,7 +384,7 @@ class Optimizer(HyperParameters):
                     values.append(neg(scale) if climbs else scale)
                 elif climbs:
                     values.append(constant(-1.0, p.dtype))
-                new = as_tuple(self.region(*values, **names))
+                new = as_tuple(self.composite(*values, **names))
             yield from zip((p, *state.values()), new, strict=True)
 
     def _supply(self) -> tuple[Supply, int]:

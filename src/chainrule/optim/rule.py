@@ -1,4 +1,4 @@
-"""The update rule of an optimiser as a region: one function, numbers and formula.
+"""The update rule of an optimiser as a composite: one function, numbers and formula.
 
 A rule is written once, with operators and the functions of this module::
 
@@ -19,6 +19,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from chainrule.composites.composite import Composite, composite
 from chainrule.graph.node import Value
 from chainrule.graph.primitive import Case, Primitive, of_any
 from chainrule.notation import functions as write
@@ -26,13 +27,12 @@ from chainrule.notation.expressions import Expr, Product
 from chainrule.primitives import elementwise
 from chainrule.primitives.movement import broadcast_to, full_like
 from chainrule.primitives.rules import need_dtype, same, wrong_count
-from chainrule.regions.region import Region, region
 from chainrule.tensor import Tensor, wrap
 
 #: Intervals from which tests draw moments: v − m² stays positive.
 _RANGES = {"m": (-0.1, 0.1), "velocity": (-1.0, 1.0)}
 _POSITIVE, _SCALAR = (0.5, 1.0), (0.01, 1.0)
-#: The letters of moments in formulas, where they are not their names, by region.
+#: The letters of moments in formulas, where they are not their names, by composite.
 _LETTERS: dict[Primitive, Mapping[str, str]] = {}
 
 
@@ -99,11 +99,11 @@ def _alike(x: Any, y: Value) -> Value:
     return x.value if isinstance(x, Tensor) else full_like(y, float(x))
 
 
-# -- the region ------------------------------------------------------------------------
+# -- the composite ---------------------------------------------------------------------
 
 
-def update_region(optimizer: Any) -> Region:
-    """Declare the ``update`` of an optimiser's class as a region.
+def update_composite(optimizer: Any) -> Composite:
+    """Declare the ``update`` of an optimiser's class as a composite.
 
     Its inputs are θ, g, the moments and the scalars, which the attributes ``moments``
     and ``scalars`` name; its results are the new θ and the new moments.
@@ -144,7 +144,7 @@ def update_region(optimizer: Any) -> Region:
 
     compute.__name__ = name
     compute.__doc__ = f"Update a parameter by {optimizer.__name__}."
-    made = region(
+    made = composite(
         formula=of_any(formula),
         source=optimizer.source,
         cases=lambda: tuple(_cases(optimizer)),

@@ -11,17 +11,17 @@ from collections.abc import Callable
 from chainrule.graph.graph import Graph
 from chainrule.graph.node import Node
 from chainrule.passes.common import merge_common
-from chainrule.passes.inline import inline_regions
+from chainrule.passes.inline import inline_composites
 from chainrule.passes.products import merge_letters
 from chainrule.passes.simplify import simplify
 
 
 def prepare(graph: Graph, keep: Callable[[Node], bool] = lambda _: False) -> Graph:
-    """Apply the common passes: inline regions, simplify, merge repeated nodes.
+    """Apply the common passes: inline composites, simplify, merge repeated nodes.
 
     Neighbouring axes of products are merged too.
     """
-    return merge_common(simplify(merge_letters(inline_regions(graph, keep))))
+    return merge_common(simplify(merge_letters(inline_composites(graph, keep))))
 
 
-__all__ = ["inline_regions", "merge_common", "merge_letters", "prepare", "simplify"]
+__all__ = ["inline_composites", "merge_common", "merge_letters", "prepare", "simplify"]

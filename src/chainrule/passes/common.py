@@ -1,6 +1,6 @@
 """A pass that merges nodes which compute the same values (common subexpressions).
 
-Derivative rules and regions are free to compute anew what the forward pass computed
+Derivative rules and composites are free to compute anew what the forward pass computed
 (softmax in the loss and in its δ): this pass makes that cost nothing.
 """
 

@@ -1,4 +1,4 @@
-"""A pass that replaces each region by the primitives of its body."""
+"""A pass that replaces each composite by the primitives of its body."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from chainrule.graph.primitive import BODIES
 from chainrule.passes.rewrite import rewrite
 
 
-def inline_regions(
+def inline_composites(
     graph: Graph, keep: Callable[[Node], bool] = lambda _: False
 ) -> Graph:
-    """Return the graph with regions replaced by their bodies, except for ``keep``.
+    """Return the graph with composites replaced by their bodies, except for ``keep``.
 
-    Body nodes take the scope, role and source of the region's node.
+    Body nodes take the scope, role and source of the composite's node.
     """
 
     def rule(node: Node, inputs: tuple[Value, ...]) -> tuple[Value, ...] | None:
         body_of = BODIES.get(node.primitive)
         if body_of is None or keep(node):
             return None
-        body = inline_regions(body_of([v.type for v in inputs], node.attrs), keep)
+        body = inline_composites(body_of([v.type for v in inputs], node.attrs), keep)
         with tracing(), absolute_scope(node.scope, node.role):
             return inline(body, inputs, origin=node)
 

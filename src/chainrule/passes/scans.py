@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from chainrule.autodiff import inline
+from chainrule.composites.control import scan
 from chainrule.graph.build import clone, emit, tracing
 from chainrule.graph.graph import Graph, users
 from chainrule.graph.node import Node, Value
@@ -28,7 +29,6 @@ from chainrule.primitives.creation import constant
 from chainrule.primitives.elementwise import add
 from chainrule.primitives.matmul import dot_general, parse_dims
 from chainrule.primitives.movement import broadcast_to, reduce_sum
-from chainrule.regions.control import scan
 
 #: Elements up to which a term of a sum is kept for each step, where it is no product.
 KEPT = 4096

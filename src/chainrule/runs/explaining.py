@@ -21,7 +21,7 @@ def explained(
     rows: Sequence[int],
     *,
     layer: str | None = None,
-    regions: Collection[str] = (),
+    composites: Collection[str] = (),
 ) -> Explanation:
     """Explain one training step of a run's network, from its current weights.
 
@@ -30,7 +30,7 @@ def explained(
             network has not learned yet.
         path: data like the run's; None for the run's own test part.
         rows: which rows of them make the batch, counted from 0.
-        layer, regions: as for :func:`chainrule.explain`.
+        layer, composites: as for :func:`chainrule.explain`.
 
     Raises:
         ArgumentError: a recipe of several networks, or a row that is not there.
@@ -51,7 +51,7 @@ def explained(
         trainer.loss,
         trainer.optimizer,
         layer=int(layer) if layer is not None and layer.isdecimal() else layer,
-        regions=regions,
+        composites=composites,
     )
 
 

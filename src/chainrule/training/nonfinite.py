@@ -12,13 +12,13 @@ import numpy as np
 
 from chainrule.compilation.program import CompiledProgram
 from chainrule.compilation.step_scalars import Supply
+from chainrule.composites import losses
 from chainrule.engines import Buffer
 from chainrule.errors import NonFiniteError
 from chainrule.graph.graph import Graph
 from chainrule.graph.interpret import run_nodes
 from chainrule.graph.node import Array, Node
 from chainrule.optim import Optimizer
-from chainrule.regions import losses
 from chainrule.text import _
 from chainrule.training.source import StepInputs
 

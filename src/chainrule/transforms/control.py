@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from chainrule.composites import control
 from chainrule.errors import ArgumentError, ShapeError
 from chainrule.graph.body import trace_body
 from chainrule.graph.build import bind
@@ -18,7 +19,6 @@ from chainrule.graph.node import Value
 from chainrule.graph.primitive import as_tuple
 from chainrule.graph.types import ArrayType, Dim
 from chainrule.primitives.rules import show
-from chainrule.regions import control
 from chainrule.tensor import as_tensor, wrap
 from chainrule.text import _
 from chainrule.util.pytree import flatten, unflatten

@@ -11,12 +11,12 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from chainrule.composites.control import cond, scan
 from chainrule.graph.graph import Graph
 from chainrule.graph.node import Array, Node
 from chainrule.graph.primitive import Primitive
 from chainrule.graph.program import Entry
 from chainrule.graph.types import Sizes, resolve
-from chainrule.regions.control import cond, scan
 
 
 class Body(Protocol):

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from chainrule.composites.control import cond, scan
 from chainrule.engines.schedule.convolution import Convolution, as_convolution
 from chainrule.engines.schedule.layout import (
     StridedView,
@@ -28,7 +29,6 @@ from chainrule.primitives.indexing import scatter_add, scatter_add_along, take
 from chainrule.primitives.matmul import Dims, dot_general, parse_dims
 from chainrule.primitives.movement import copy, reduce_sum, transpose
 from chainrule.primitives.random import random_bits
-from chainrule.regions.control import cond, scan
 
 #: Primitives whose results lie best like their first, or their second, operand.
 LIKE_FIRST = (

@@ -1,8 +1,8 @@
 """Fusion of equal small loops over several arrays: ``together`` nodes.
 
 The update of a bias of ten numbers takes as many calls as that of a large weight. Where
-an engine pays for each call, the applications of one region with the same scalars are
-one loop, whose domain is all of their arrays, one behind the other:
+an engine pays for each call, the applications of one composite with the same scalars
+are one loop, whose domain is all of their arrays, one behind the other:
 
     b₁′ = sgd_update(b₁, g₁, η)
     b₂′ = sgd_update(b₂, g₂, η)      →    b₁′, b₂′ = together(b₁, g₁, η, b₂, g₂, η)
@@ -17,7 +17,7 @@ import math
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
-from chainrule.engines.schedule.maps import loop_body, region_loop
+from chainrule.engines.schedule.maps import composite_loop, loop_body
 from chainrule.graph.build import emit, tracing
 from chainrule.graph.declare import Operation
 from chainrule.graph.graph import Graph, users
@@ -31,18 +31,18 @@ T = TypeVar("T")
 
 
 def _types(
-    *types: ArrayType, region: str, members: int, **attrs: Any
+    *types: ArrayType, composite: str, members: int, **attrs: Any
 ) -> tuple[ArrayType, ...]:
-    rule, made = lookup(region).output_types, list[ArrayType]()
+    rule, made = lookup(composite).output_types, list[ArrayType]()
     for mine in _in_parts(types, members):
         made += rule(mine, attrs)
     return tuple(made)
 
 
 def _reference(
-    *arrays: Array, region: str, members: int, **attrs: Any
+    *arrays: Array, composite: str, members: int, **attrs: Any
 ) -> tuple[Array, ...]:
-    reference, made = REFERENCES[lookup(region)], list[Array]()
+    reference, made = REFERENCES[lookup(composite)], list[Array]()
     for mine in _in_parts(arrays, members):
         made += as_tuple(reference(*mine, **attrs))
     return tuple(made)
@@ -53,8 +53,9 @@ def _in_parts(items: Sequence[T], members: int) -> list[Sequence[T]]:
     return [items[k * each : (k + 1) * each] for k in range(members)]
 
 
-#: Applications of one region. Attributes: the ``region``, how many ``members``, and the
-#: region's own. Inputs and outputs: those of the first, then those of the second …
+#: Applications of one composite. Attributes: the ``composite``, the number of
+#: ``members``, and the composite's own. Inputs and outputs: those of the first, then
+#: those of the second …
 together = Operation(name="together", rule=_types, internal=True)
 REFERENCES[together] = _reference
 
@@ -72,8 +73,8 @@ def line_body(node: Node) -> Graph:
     members = members_of(node)
     length = sum(_count(outputs[0]) for _, outputs in members)
     types = [ArrayType((length,) if v.shape else (), v.dtype) for v in members[0][0]]
-    own = {k: a for k, a in node.attrs.items() if k not in ("region", "members")}
-    body = region_loop(lookup(node.attrs["region"]), types, own)
+    own = {k: a for k, a in node.attrs.items() if k not in ("composite", "members")}
+    body = composite_loop(lookup(node.attrs["composite"]), types, own)
     assert body is not None
     return body
 
@@ -81,11 +82,11 @@ def line_body(node: Node) -> Graph:
 def small_loops_together(entry: Entry, below: int) -> Entry:
     """Return an entry point with small updates merged into ``together`` nodes.
 
-    The members have one region, attributes and scalars; they read state or what has
+    The members have one composite, attributes and scalars; they read state or what has
     been computed, and nobody within the graph reads what they make.
 
     Args:
-        entry: the entry point, prepared, its regions whole.
+        entry: the entry point, prepared, its composites whole.
         below: loops over as many elements or more stay as they are.
     """
     graph = entry.graph
@@ -129,7 +130,7 @@ def _may_join(
 def _record_together(nodes: Sequence[Node], new: dict[Value, Value]) -> None:
     first, last = nodes[0], nodes[-1]
     inputs = tuple([v for node in nodes for v in node.inputs])
-    attrs = {"region": first.primitive.name, "members": len(nodes), **first.attrs}
+    attrs = {"composite": first.primitive.name, "members": len(nodes), **first.attrs}
     made = emit(together, inputs, attrs, last)
     new.update(zip([v for node in nodes for v in node.outputs if v], made, strict=True))
 

@@ -11,6 +11,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from chainrule.composites import control
 from chainrule.engines.schedule.convolution import as_convolution
 from chainrule.engines.schedule.layout import StridedView
 from chainrule.engines.schedule.maps import domain_of, is_elementwise, tiled
@@ -43,7 +44,6 @@ from chainrule.primitives import (
     windows,
 )
 from chainrule.primitives.matmul import parse_dims
-from chainrule.regions import control
 
 Views = Mapping[Value, StridedView]
 

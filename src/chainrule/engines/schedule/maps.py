@@ -103,26 +103,26 @@ def scalar_broadcast(node: Node) -> bool:
 
 
 def loop_body(node: Node) -> Graph | None:
-    """Return the body of a region that is a single elementwise loop, else None.
+    """Return the body of a composite that is a single elementwise loop, else None.
 
-    Scalars may be broadcast in the body. It is computed once for each region, types and
-    attributes.
+    Scalars may be broadcast in the body. It is computed once for each composite, types
+    and attributes.
     """
     if node.primitive is fused:
         return node.attrs["body"]
     if node.primitive not in BODIES:
         return None
-    return region_loop(node.primitive, [v.type for v in node.inputs], node.attrs)
+    return composite_loop(node.primitive, [v.type for v in node.inputs], node.attrs)
 
 
-def region_loop(
-    region: Primitive, types: Sequence[ArrayType], attrs: dict[str, Any]
+def composite_loop(
+    composite: Primitive, types: Sequence[ArrayType], attrs: dict[str, Any]
 ) -> Graph | None:
-    """Return :func:`loop_body` of a region for inputs of these types."""
-    key = (region, tuple(types), tuple(attrs.items()))
+    """Return :func:`loop_body` of a composite for inputs of these types."""
+    key = (composite, tuple(types), tuple(attrs.items()))
     known = _loop_bodies.get(key)
     if known is None:
-        body = prepare(BODIES[region](types, attrs))
+        body = prepare(BODIES[composite](types, attrs))
         known = _loop_bodies[key] = (body if _one_loop(body) else None,)
     return known[0]
 
@@ -158,7 +158,7 @@ def fingerprint(body: Graph) -> Any:
 
 
 def is_elementwise(node: Node) -> bool:
-    """Return whether a node is one loop over elements: a primitive or a region."""
+    """Return whether a node is one loop over elements: a primitive or a composite."""
     return node.primitive.elementwise or loop_body(node) is not None
 
 
@@ -347,7 +347,7 @@ def in_loops(entry: Entry) -> Entry:
 
 
 def opened(entry: Entry) -> Entry:
-    """Return an entry point after the passes; single-loop regions stay whole."""
+    """Return an entry point after the passes; single-loop composites stay whole."""
     graph = prepare(share_scans(entry.graph), keep=is_elementwise)
     with tracing():
         graph = share_windows(graph)
@@ -438,11 +438,11 @@ class _Body:
         self._known: dict[Value, Value] = {}
         for node in nodes:
             arguments = [self.argument(v) for v in node.inputs]
-            region = loop_body(node)
-            if region is None:
+            composite = loop_body(node)
+            if composite is None:
                 made = clone(node, arguments)
             else:
-                made = inline(region, arguments, origin=node)
+                made = inline(composite, arguments, origin=node)
             for old, value in zip(node.outputs, made, strict=True):
                 assert old is not None
                 self._known[old] = value

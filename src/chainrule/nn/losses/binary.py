@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from chainrule.composites import activations, losses
 from chainrule.errors import ShapeError
 from chainrule.graph.types import Shape
 from chainrule.nn.arguments import factors
@@ -13,7 +14,6 @@ from chainrule.nn.losses.checks import check_unit
 from chainrule.nn.losses.origin import behind, is_made_by, refuse, warn_of_scores
 from chainrule.primitives.movement import full_like
 from chainrule.primitives.rules import show
-from chainrule.regions import activations, losses
 from chainrule.tensor import Tensor, wrap
 from chainrule.text import _
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from chainrule.composites import activations, losses
 from chainrule.errors import DTypeError, ShapeError
 from chainrule.functions import where
 from chainrule.graph.types import Shape
@@ -16,7 +17,6 @@ from chainrule.nn.losses.origin import behind, refuse, warn_of_scores
 from chainrule.primitives.elementwise import convert
 from chainrule.primitives.indexing import one_hot_mask, take
 from chainrule.primitives.rules import show
-from chainrule.regions import activations, losses
 from chainrule.tensor import Tensor, wrap
 from chainrule.text import _
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from typing import Any, ClassVar
 
+from chainrule.composites import losses
 from chainrule.functions import maximum, where
 from chainrule.graph.types import Shape
 from chainrule.nn.arguments import flag, number
 from chainrule.nn.function import as_loss_function
 from chainrule.nn.losses.base import ElementwiseLoss
 from chainrule.nn.losses.checks import check_nonnegative
-from chainrule.regions import losses
 from chainrule.tensor import Tensor, wrap
 from chainrule.text import _
 

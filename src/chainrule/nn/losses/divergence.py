@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, ClassVar
 
+from chainrule.composites import activations, losses
 from chainrule.errors import ArgumentError, ShapeError
 from chainrule.graph.types import Shape
 from chainrule.nn.function import as_loss_function
@@ -13,7 +14,6 @@ from chainrule.nn.losses.checks import check_distributions
 from chainrule.nn.losses.origin import behind, refuse, warn_of_scores
 from chainrule.nn.losses.pairs import PairLoss
 from chainrule.primitives.movement import full_like
-from chainrule.regions import activations, losses
 from chainrule.tensor import Tensor, wrap
 from chainrule.text import _
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from chainrule.composites import activations, losses
 from chainrule.errors import ArgumentError, DTypeError, ShapeError
 from chainrule.functions import where
 from chainrule.graph.types import Shape
@@ -13,7 +14,6 @@ from chainrule.nn.losses.base import ElementwiseLoss
 from chainrule.nn.losses.checks import check_two_labels
 from chainrule.nn.losses.classes import ClassLoss
 from chainrule.primitives.rules import show
-from chainrule.regions import activations, losses
 from chainrule.tensor import Tensor, wrap
 from chainrule.text import _
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 
+from chainrule.composites import control
 from chainrule.engines.native.emit.body import BodyBuilder
 from chainrule.engines.native.loops import along, loop_nodes
 from chainrule.engines.native.loops import control as nested
@@ -62,11 +63,10 @@ from chainrule.primitives.random import (
     need_countable,
     stream_words,
 )
-from chainrule.regions import control
 
 
 def elementwise(builder: BodyBuilder, node: Node) -> None:
-    """Emit one loop over the elements, for a primitive or a whole region."""
+    """Emit one loop over the elements, for a primitive or a whole composite."""
     body = loop_body(node)
     if body is not None:
         key: Any = fingerprint(body)

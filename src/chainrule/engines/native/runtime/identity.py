@@ -34,7 +34,7 @@ SOURCES = (
     "graph",
     "passes",
     "primitives",
-    "regions",
+    "composites",
 )
 
 

@@ -1,4 +1,4 @@
-"""Regions for normalisation: activations are scaled to mean 0 and variance 1.
+"""Composites for normalisation: activations are scaled to mean 0 and variance 1.
 
     x̂ = (x − μ) / √(σ² + ε),    y = γ ⊙ x̂ + β
 
@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+from chainrule.composites.composite import composite
 from chainrule.graph.build import constant
 from chainrule.graph.declare import DerivativeRule
 from chainrule.graph.node import Value
@@ -31,7 +32,6 @@ from chainrule.primitives.movement import (
     reshape,
 )
 from chainrule.primitives.rules import need_axes, need_type
-from chainrule.regions.region import region
 from chainrule.text import _
 
 Axes = tuple[int, ...]
@@ -137,7 +137,7 @@ def _normalise(
     return add(scaled, _spread(name, beta, x, along))
 
 
-@region(
+@composite(
     formula=_pullback_written,
     source="Ioffe & Szegedy 2015, section 3: the chain rule through μ and σ²",
     cases=(
@@ -180,7 +180,7 @@ def _derivatives(
     )
 
 
-@region(
+@composite(
     vjp=_derivatives("layer_norm", lambda __, axes: axes),
     formula=_written,
     source="Ba, Kiros & Hinton 2016, Layer normalization",
@@ -200,7 +200,7 @@ def layer_norm(x: Value, gamma: Value, beta: Value, axes: Axes, eps: float) -> V
     return _normalise("layer_norm", x, gamma, beta, axes, axes, eps)
 
 
-@region(
+@composite(
     vjp=_derivatives("batch_norm", _others),
     formula=_batch_written,
     source="Ioffe & Szegedy 2015, algorithm 1: μ and σ² of the batch, for each feature",

@@ -1,10 +1,10 @@
-"""Regions: named operations made of primitives, with a formula and a source.
+"""Composites: named operations made of primitives, with a formula and a source.
 
-A region's derivative is that of its body, unless the region declares another one.
+A composite's derivative is that of its body, unless the composite declares another one.
 Importing this package fills the registry.
 """
 
-from chainrule.regions import (
+from chainrule.composites import (
     activations,
     control,
     elementary,

@@ -1,7 +1,7 @@
-"""The class of regions: named operations whose body is a graph of primitives.
+"""The class of composites: named operations whose body is a graph of primitives.
 
 The type rule, the reference and the derivative follow from the body. For
-stability or teaching a region may declare another derivative, which the conformance
+stability or teaching a composite may declare another derivative, which the conformance
 suite compares with the body's.
 """
 
@@ -21,7 +21,7 @@ from chainrule.graph.primitive import BODIES, DERIVATIVES, REFERENCES, Formula
 from chainrule.graph.types import ArrayType, type_of
 from chainrule.util.bounded import Bounded
 
-#: Bodies of one region, and graphs of its rule, that are kept for the types met.
+#: Bodies of one composite, and graphs of its rule, that are kept for the types met.
 GRAPHS_AT_MOST = 128
 
 Rule = Callable[..., Sequence[Cotangent]]
@@ -31,8 +31,8 @@ Maybe = tuple[Value | None, ...]
 
 
 @dataclass(frozen=True, eq=False, repr=False, kw_only=True)
-class Region(Operation):
-    """A named operation made of primitives; see :func:`region`.
+class Composite(Operation):
+    """A named operation made of primitives; see :func:`composite`.
 
     Attributes:
         function: of values; what it records is the body.
@@ -49,16 +49,16 @@ class Region(Operation):
         return BODIES[self](types, attrs or {})
 
     def __repr__(self) -> str:
-        return f"<region {self.name}>"
+        return f"<composite {self.name}>"
 
 
-def region(
+def composite(
     *,
     formula: Formula,
     vjp: tuple[DerivativeRule | None, ...] = (),
     **declaration: Any,
-) -> Callable[[Callable[..., Any]], Region]:
-    """Declare the decorated function of values as a region with the same name.
+) -> Callable[[Callable[..., Any]], Composite]:
+    """Declare the decorated function of values as a composite with the same name.
 
     Args:
         formula: the result as an expression of the inputs; see :class:`Primitive`. With
@@ -68,7 +68,7 @@ def region(
         declaration: source, domain, kinks, cases, as for a primitive.
     """
 
-    def declare(function: Callable[..., Any]) -> Region:
+    def declare(function: Callable[..., Any]) -> Composite:
         name = function.__name__
         bodies: Bounded[Any, Graph] = Bounded(GRAPHS_AT_MOST)
         by_arrays: Bounded[Any, Graph] = Bounded(GRAPHS_AT_MOST)
@@ -99,7 +99,7 @@ def region(
             return vjp_of(function, inputs, gs, needed, attrs)
 
         own = {"function": function, "own_vjp": bool(vjp)}
-        made = Region(name=name, rule=rule, formula=formula, **own, **declaration)
+        made = Composite(name=name, rule=rule, formula=formula, **own, **declaration)
         REFERENCES[made], BODIES[made] = reference, body
         DERIVATIVES[made] = _graph_once(name, by_input(vjp) if vjp else body_vjp)
         return made

@@ -1,4 +1,4 @@
-"""Regions for activation functions that need more than one primitive.
+"""Composites for activation functions that need more than one primitive.
 
 Each is computed so that neither its value nor its derivative overflows or becomes NaN
 for large |x|: what would overflow in the branch that ``where`` does not take is given a
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 
+from chainrule.composites.composite import composite
 from chainrule.graph.node import Value
 from chainrule.graph.primitive import Case
 from chainrule.notation import functions as write
@@ -35,7 +36,6 @@ from chainrule.primitives.elementwise import (
 )
 from chainrule.primitives.movement import expand, full_like, reduce_sum
 from chainrule.primitives.reduce import reduce_max
-from chainrule.regions.region import region
 from chainrule.text import _
 
 _LINES = tuple(Case((f"f[{s}]",)) for s in ("", "0", "7", "3,4", "1031"))
@@ -66,7 +66,7 @@ def _kinked(g: Value, x: Value, below: Value) -> Value:
     return mul(g, where(_above_zero(x), full_like(x, 1.0), below))
 
 
-@region(
+@composite(
     vjp=(lambda g, y, x, alpha: _kinked(g, x, full_like(x, alpha)),),
     formula=lambda x, alpha: write.choice(x, write.greater(x, 0), alpha * x),
     source="textbook 2.7; Maas, Hannun & Ng 2013",
@@ -81,7 +81,7 @@ def leaky_relu(x: Value, alpha: float) -> Value:
     return where(_above_zero(x), x, _times(alpha, x))
 
 
-@region(
+@composite(
     formula=lambda x: write.apply("φ", x),
     source="Abramowitz & Stegun, 26.2.1: φ(x) = e^(−x²/2)/√(2π)",
     cases=_LINES,
@@ -94,7 +94,7 @@ def normal_density(x: Value) -> Value:
     return _times(1 / math.sqrt(2 * math.pi), exp(_times(-0.5, mul(x, x))))
 
 
-@region(
+@composite(
     vjp=(lambda g, y, x: mul(g, normal_density(x)),),
     formula=lambda x: write.apply("Φ", x),
     source="Abramowitz & Stegun, 26.2.2 and 26.2.29: Φ(x) = ½ erfc(−x/√2), which loses"
@@ -109,7 +109,7 @@ def normal_distribution(x: Value) -> Value:
     return _times(0.5, erfc(_times(-math.sqrt(0.5), x)))
 
 
-@region(
+@composite(
     formula=lambda x: x * write.apply("Φ", x),
     source="textbook 2.7; Hendrycks & Gimpel 2016",
     cases=_LINES,
@@ -142,7 +142,7 @@ def _gelu_tanh_vjp(g: Value, y: Value, x: Value) -> Value:
     return mul(g, add(_times(0.5, add(one, t)), bend))
 
 
-@region(
+@composite(
     vjp=(_gelu_tanh_vjp,),
     formula=lambda x: (
         0.5
@@ -158,7 +158,7 @@ def gelu_tanh(x: Value) -> Value:
     return mul(_times(0.5, x), add(full_like(x, 1.0), t))
 
 
-@region(
+@composite(
     formula=lambda x: x * write.sigmoid(x),
     source="Elfwing, Uchibe & Doya 2018; swish of Ramachandran, Zoph & Le 2017",
     cases=_LINES,
@@ -171,7 +171,7 @@ def silu(x: Value) -> Value:
     return mul(x, sigmoid(x))
 
 
-@region(
+@composite(
     vjp=(lambda g, y, x: mul(g, sigmoid(x)),),
     formula=lambda x: write.ln(1 + write.exp(x)),
     source="Dugas et al. 2001; as max(x, 0) + ln(1 + e^(−|x|)), so nothing overflows",
@@ -191,7 +191,7 @@ def _elu_written(x: Expr, alpha: float) -> Expr:
     return write.choice(x, write.greater(x, 0), alpha * (write.exp(x) - 1))
 
 
-@region(
+@composite(
     vjp=(lambda g, y, x, alpha: _kinked(g, x, _times(alpha, exp(_below_zero(x)))),),
     formula=_elu_written,
     source="Clevert, Unterthiner & Hochreiter 2016",
@@ -211,7 +211,7 @@ SELU_ALPHA = 1.6732632423543772
 SELU_SCALE = 1.0507009873554805
 
 
-@region(
+@composite(
     formula=lambda x: SELU_SCALE * _elu_written(x, SELU_ALPHA),
     source="Klambauer, Unterthiner, Mayr & Hochreiter 2017",
     kinks=_("x = 0, where derivatives are taken as those from below, first of them λα"),
@@ -231,7 +231,7 @@ def _softsign_vjp(g: Value, y: Value, x: Value) -> Value:
     return div(div(g, d), d)
 
 
-@region(
+@composite(
     vjp=(_softsign_vjp,),
     formula=lambda x: x / (1 + write.absolute(x)),
     source="Turian, Bergstra & Bengio 2009",
@@ -243,7 +243,7 @@ def softsign(x: Value) -> Value:
     return div(x, add(full_like(x, 1.0), abs_(x)))
 
 
-@region(
+@composite(
     formula=lambda x: write.bracket(write.at_least(x, 0)),
     source="Rosenblatt 1958; the perceptron's threshold",
     kinks=_("x = 0, where it jumps; the derivative is 0 everywhere by declaration"),
@@ -270,7 +270,7 @@ def _shifted_exp(x: Value, axis: int) -> tuple[Value, Value, Value]:
     return shifted, e, reduce_sum(e, axes=(axis,))
 
 
-@region(
+@composite(
     vjp=(lambda g, y, x, axis: mul(y, sub(g, _total(mul(g, y), axis))),),
     formula=write.softmax,
     source="textbook 3.2.3; Bridle 1990; shifted by the maximum so nothing overflows",
@@ -285,7 +285,7 @@ def softmax(x: Value, axis: int) -> Value:
     return div(e, expand(total, x, (axis,)))
 
 
-@region(
+@composite(
     vjp=(lambda g, y, x, axis: sub(g, mul(softmax(x, axis=axis), _total(g, axis))),),
     formula=lambda x, axis: write.ln(write.softmax(x, axis)),
     source="logarithm of softmax without forming it: x − max x − ln Σ e^(x − max x)",

@@ -1,4 +1,4 @@
-"""Regions for loops and branches: ``scan`` and ``cond``.
+"""Composites for loops and branches: ``scan`` and ``cond``.
 
     carry₀ given;  carryₜ₊₁, yₜ = body(constants, carryₜ, xₜ)   for t = 0 … length−1
 

@@ -1,4 +1,4 @@
-"""Regions for loss functions that need more than one primitive.
+"""Composites for loss functions that need more than one primitive.
 
 Those with a class axis take rows, one sample each, and give one loss a row; the others
 work element by element. Means and sums over samples are taken by ``chainrule.nn``.
@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from chainrule.composites.activations import log_softmax, relu, sigmoid, softmax
+from chainrule.composites.composite import composite
 from chainrule.errors import ArgumentError, ShapeError
 from chainrule.graph.node import Value
 from chainrule.graph.primitive import Case
@@ -32,8 +34,6 @@ from chainrule.primitives.elementwise import (
 from chainrule.primitives.indexing import one_hot_mask
 from chainrule.primitives.movement import expand, full_like, reduce_sum
 from chainrule.primitives.rules import need_integer, same, show
-from chainrule.regions.activations import log_softmax, relu, sigmoid, softmax
-from chainrule.regions.region import region
 from chainrule.text import _
 
 _PAIRS = tuple(Case((f"f[{s}]", f"f[{s}]")) for s in ("", "0", "7", "3,4"))
@@ -94,7 +94,7 @@ def _cross_entropy_vjp(g: Value, y: Value, logits: Value, labels: Value) -> Valu
     return mul(delta, _rows(g, logits))
 
 
-@region(
+@composite(
     vjp=(_cross_entropy_vjp,),
     formula=lambda z, y: -write.ln(write.picked(write.softmax(z, 1), y)),
     source="textbook 2.5.1 and 3.3 (2), from logits; δ = ŷ − y",
@@ -117,7 +117,7 @@ def _soft_cross_entropy_vjp(g: Value, y: Value, logits: Value, target: Value) ->
     return mul(sub(mul(softmax(logits, axis=1), total), target), _rows(g, logits))
 
 
-@region(
+@composite(
     vjp=(
         _soft_cross_entropy_vjp,
         lambda g, y, z, t: mul(neg(log_softmax(z, axis=1)), _rows(g, z)),
@@ -147,7 +147,7 @@ def _capped_log(probability: Value) -> Value:
     return where(nothing, worst, maximum(log(safe), worst))
 
 
-@region(
+@composite(
     vjp=(
         lambda g, y, p, target: neg(
             div(mul(g, target), maximum(p, full_like(p, _LEAST)))
@@ -174,7 +174,7 @@ def log_score(probability: Value, target: Value) -> Value:
 # -- binary cross-entropy: is it so? ---------------------------------------------------
 
 
-@region(
+@composite(
     vjp=(
         lambda g, y, z, target: mul(g, sub(sigmoid(z), target)),
         lambda g, y, z, target: neg(mul(g, z)),
@@ -195,7 +195,7 @@ def binary_cross_entropy(logits: Value, target: Value) -> Value:
 # -- margins: is it on the right side, by far enough? ----------------------------------
 
 
-@region(
+@composite(
     formula=lambda z, y: (write.bracket(write.at_least(z, 0)) - y) * z,
     source="Rosenblatt 1958; Bishop 2006, eq. 4.54, for labels 0, 1; δ = step(z) − y",
     kinks=_("z = 0, which counts as step(z) = 1"),
@@ -208,7 +208,7 @@ def perceptron_criterion(score: Value, target: Value) -> Value:
     return mul(sub(where(less(score, zero), zero, one), target), score)
 
 
-@region(
+@composite(
     formula=lambda z, y: write.apply("max", 0, 1 - y * z),
     source="textbook 2.5.1; Cortes & Vapnik 1995",
     kinks=_("y z = 1, where the derivative is taken as 0"),
@@ -229,7 +229,7 @@ def _multi_margin_written(z: Expr, y: Expr, margin: float, p: int) -> Expr:
     return (cost - margin**p) / classes
 
 
-@region(
+@composite(
     formula=_multi_margin_written,
     source="Weston & Watkins 1999, without the class itself, whose term is mᵖ",
     kinks=_("zᵧ − zᵢ = m, where the derivative is taken as 0"),
@@ -274,7 +274,7 @@ def _huber_vjp(
     return mul(g, where(less(abs_(error), bound), error, ends))
 
 
-@region(
+@composite(
     vjp=(_huber_vjp, lambda g, y, p, t, delta: neg(_huber_vjp(g, y, p, t, delta))),
     formula=lambda p, t, delta: _huber_written(p - t, delta),
     source="Huber 1964, eq. 3.4 (ρ(t) = t²/2 up to δ, linear beyond)",
@@ -293,7 +293,7 @@ def huber(prediction: Value, target: Value, *, delta: float) -> Value:
     return where(less(size, bound), square, mul(bound, sub(size, half)))
 
 
-@region(
+@composite(
     formula=lambda q, p: p * write.ln(p / q),
     source="textbook 2.5.1; Kullback & Leibler 1951: p ln(p/q) with q first, p second",
     kinks=_("p = 0 and q = 0, where the derivatives are taken as 0"),

@@ -1,4 +1,4 @@
-"""Regions for elementary functions that need more than one primitive.
+"""Composites for elementary functions that need more than one primitive.
 
 Their values are put together from branches for small and large arguments. Their
 derivatives are not those of the branches but functions again, in a circle that closes:
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 
+from chainrule.composites.composite import composite
 from chainrule.graph.node import Value
 from chainrule.graph.primitive import Case
 from chainrule.notation import functions as write
@@ -36,7 +37,6 @@ from chainrule.primitives.elementwise import (
 from chainrule.primitives.integers import bitwise_and, bitwise_or
 from chainrule.primitives.movement import full_like
 from chainrule.primitives.trigonometry import atan2
-from chainrule.regions.region import region
 from chainrule.text import _
 
 _SHAPES = ("", "0", "7", "3,4", "1031")
@@ -59,7 +59,7 @@ def _infinite(x: Value) -> Value:
 # -- hyperbolic functions --------------------------------------------------------------
 
 
-@region(
+@composite(
     vjp=(lambda g, y, x: mul(g, cosh(x)),),
     formula=lambda x: write.prefixed("sinh", x),
     source="Abramowitz & Stegun, 4.5.1: (eˣ − e⁻ˣ)/2",
@@ -80,7 +80,7 @@ def sinh(x: Value) -> Value:
     return where(large, copysign(far, x), near)
 
 
-@region(
+@composite(
     vjp=(lambda g, y, x: mul(g, sinh(x)),),
     formula=lambda x: write.prefixed("cosh", x),
     source="Abramowitz & Stegun, 4.5.2: (eˣ + e⁻ˣ)/2",
@@ -113,7 +113,7 @@ def _cubed(x: Value, slope: Value) -> Value:
     return mul(mul(x, slope), mul(slope, slope))
 
 
-@region(
+@composite(
     vjp=(lambda g, y, x: mul(g, _cubed(x, y)),),
     formula=lambda x: 1 / write.root(1 - x**2),
     source="Abramowitz & Stegun, 4.4.52",
@@ -125,7 +125,7 @@ def asin_slope(x: Value) -> Value:
     return div(_one(x), _leg(x))
 
 
-@region(
+@composite(
     vjp=(lambda g, y, x: mul(g, asin_slope(x)),),
     formula=lambda x: write.prefixed("arcsin", x),
     source="Abramowitz & Stegun, 4.4.1",
@@ -137,7 +137,7 @@ def asin(x: Value) -> Value:
     return atan2(x, _leg(x))
 
 
-@region(
+@composite(
     vjp=(lambda g, y, x: neg(mul(g, asin_slope(x))),),
     formula=lambda x: write.prefixed("arccos", x),
     source="Abramowitz & Stegun, 4.4.2",
@@ -149,7 +149,7 @@ def acos(x: Value) -> Value:
     return atan2(_leg(x), x)
 
 
-@region(
+@composite(
     vjp=(lambda g, y, x: neg(mul(g, _cubed(x, y))),),
     formula=lambda x: 1 / write.root(x**2 + 1),
     source="Abramowitz & Stegun, 4.6.37",
@@ -163,7 +163,7 @@ def asinh_slope(x: Value) -> Value:
     return div(one, where(far, a, sqrt(add(mul(t, t), one))))
 
 
-@region(
+@composite(
     vjp=(lambda g, y, x: mul(g, asinh_slope(x)),),
     formula=lambda x: write.prefixed("arsinh", x),
     source="Abramowitz & Stegun, 4.6.20: ln(x + √(x² + 1))",
@@ -183,7 +183,7 @@ def asinh(x: Value) -> Value:
     return copysign(where(far, outer, log1p(inner)), x)
 
 
-@region(
+@composite(
     vjp=(lambda g, y, x: neg(mul(g, _cubed(x, y))),),
     formula=lambda x: 1 / write.root(x**2 - 1),
     source="Abramowitz & Stegun, 4.6.38",
@@ -196,7 +196,7 @@ def acosh_slope(x: Value) -> Value:
     return div(one, mul(sqrt(sub(x, one)), sqrt(add(x, one))))
 
 
-@region(
+@composite(
     vjp=(lambda g, y, x: mul(g, acosh_slope(x)),),
     formula=lambda x: write.prefixed("arcosh", x),
     source="Abramowitz & Stegun, 4.6.21: ln(x + √(x² − 1))",
@@ -243,7 +243,7 @@ def _hypot_slope_vjp(g: Value, y: Value, a: Value, b: Value) -> tuple[Value, Val
     return mul(turn, other), neg(mul(turn, y))
 
 
-@region(
+@composite(
     vjp=(
         lambda g, y, a, b: _hypot_slope_vjp(g, y, a, b)[0],
         lambda g, y, a, b: _hypot_slope_vjp(g, y, a, b)[1],
@@ -262,7 +262,7 @@ def hypot_slope(a: Value, b: Value) -> Value:
     return div(div(a, divisor), length)
 
 
-@region(
+@composite(
     vjp=(
         lambda g, y, a, b: mul(g, hypot_slope(a, b)),
         lambda g, y, a, b: mul(g, hypot_slope(b, a)),
@@ -285,7 +285,7 @@ def _gap(a: Value, b: Value) -> Value:
     return where(alike, full_like(a, 0.0), sub(a, b))
 
 
-@region(
+@composite(
     vjp=(
         lambda g, y, a, b: mul(g, sigmoid(_gap(a, b))),
         lambda g, y, a, b: mul(g, sigmoid(_gap(b, a))),

@@ -19,7 +19,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from chainrule.errors import GradientError
-from chainrule.graph.build import absolute_scope, bind, clone, context, recording
+from chainrule.graph.build import absolute_scope, apply, clone, context, recording
 from chainrule.graph.graph import Graph, ancestors
 from chainrule.graph.node import Cotangent, Node, Value
 from chainrule.graph.primitive import DERIVATIVES, as_tuple
@@ -119,7 +119,7 @@ def inline(
         if symbolic:
             made = clone(node, arguments, origin=origin)
         else:
-            made = as_tuple(bind(node.primitive, arguments, node.attrs))
+            made = as_tuple(apply(node.primitive, arguments, node.attrs))
         for old, new in zip(node.outputs, made, strict=True):
             if old is not None:
                 known[old] = new

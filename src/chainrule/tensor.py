@@ -1,9 +1,10 @@
 """The eager Tensor: an array with NumPy's interface and recorded derivatives.
 
-Every operation is a composition of primitives applied by
-:func:`chainrule.graph.bind`, so the same code computes at once on numbers and records
-a graph while a function is compiled. There is no second implementation. What a tensor
-can do is declared in ``operations``, family by family; here is what it is.
+Every operation is a composition of primitives, and
+:func:`chainrule.graph.build.apply` applies each. So the same code computes at once on
+numbers, and records a graph while a function is compiled. There is no second
+implementation. What a tensor can do is declared in ``operations``, family by family;
+here is what it is.
 """
 
 from __future__ import annotations

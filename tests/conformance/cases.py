@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from chainrule.graph.build import bind
+from chainrule.graph.build import apply
 from chainrule.graph.declare import by_input
 from chainrule.graph.graph import Graph
 from chainrule.graph.primitive import (
@@ -162,7 +162,7 @@ class Example:
 
     def apply(self, *values: Any) -> tuple[Any, ...]:
         """The primitive applied to values, always as a tuple."""
-        made = bind(self.primitive, values, self.attrs)
+        made = apply(self.primitive, values, self.attrs)
         return made if isinstance(made, tuple) else (made,)
 
     def __str__(self) -> str:

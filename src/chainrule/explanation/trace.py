@@ -32,7 +32,7 @@ from chainrule.explanation.paths import (
 )
 from chainrule.explanation.plain import VIEWS
 from chainrule.explanation.run import Run
-from chainrule.graph.build import bind, recording
+from chainrule.graph.build import apply, recording
 from chainrule.graph.graph import ancestors
 from chainrule.graph.interpret import attrs_at
 from chainrule.graph.node import Array, Node, Value
@@ -212,7 +212,7 @@ class Trace:
                 continue
             inputs = [new[v] if v in moved else self._number(v) for v in node.inputs]
             attrs = attrs_at(node, self.run.sizes)
-            made = as_tuple(bind(node.primitive, tuple(inputs), attrs))
+            made = as_tuple(apply(node.primitive, tuple(inputs), attrs))
             new |= {v: y for v, y in zip(node.outputs, made) if v and y.tracked}
 
     def _number(self, value: Value, *, tracked: bool = False) -> Value:

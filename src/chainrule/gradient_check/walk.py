@@ -12,7 +12,7 @@ from chainrule.autodiff import cotangents
 from chainrule.composites import control
 from chainrule.errors import GradientError
 from chainrule.gradient_check.subject import Subject
-from chainrule.graph.build import bind, no_grad, recording
+from chainrule.graph.build import apply, no_grad, recording
 from chainrule.graph.graph import Graph
 from chainrule.graph.interpret import evaluate, evaluate_all
 from chainrule.graph.node import Array, Node, Value
@@ -79,7 +79,9 @@ def walk(
     with np.errstate(all="ignore"), recording():
         for node in subject.nodes:
             inputs = tuple([now[v] for v in node.inputs])
-            made: tuple[Value, ...] = as_tuple(bind(node.primitive, inputs, node.attrs))
+            made: tuple[Value, ...] = as_tuple(
+                apply(node.primitive, inputs, node.attrs)
+            )
             for old, new in zip(node.outputs, made):
                 if old is not None:
                     new.tracked &= old.tracked or node in through

@@ -1,6 +1,6 @@
-"""Construction of graphs: :func:`bind` applies a primitive, eagerly or traced.
+"""Construction of graphs: :func:`apply` applies a primitive, eagerly or traced.
 
-There is one code path. With numbers at hand ``bind`` computes by the primitive's NumPy
+There is one code path. With numbers at hand ``apply`` computes by the primitive's NumPy
 reference and, when a derivative may be asked for, remembers the node. With types alone
 (inside :func:`trace`) it records the same node without numbers.
 """
@@ -266,7 +266,9 @@ def recording() -> within:
     return _recorded
 
 
-def bind(primitive: Primitive, inputs: tuple[Value, ...], attrs: dict[str, Any]) -> Any:
+def apply(
+    primitive: Primitive, inputs: tuple[Value, ...], attrs: dict[str, Any]
+) -> Any:
     """Apply ``primitive`` to ``inputs``: compute on numbers, or record while tracing.
 
     The result is a Value, or a tuple of them.
@@ -364,7 +366,7 @@ class View:
     type: ArrayType
 
 
-def bind_views(value: Value, views: Sequence[View]) -> Value:
+def apply_views(value: Value, views: Sequence[View]) -> Value:
     """Apply views one after another to a value, without inferring their types."""
     here = context.__dict__
     if here["trace"] is not None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-from chainrule.graph.build import bind
+from chainrule.graph.build import apply
 from chainrule.graph.node import Cotangent, Value
 from chainrule.graph.primitive import (
     DERIVATIVES,
@@ -24,7 +24,7 @@ class Operation(Primitive):
 
     def __call__(self, *inputs: Value, **attrs: Any) -> Any:
         """Apply the primitive: compute on numbers, or record a node while tracing."""
-        return bind(self, inputs, attrs)
+        return apply(self, inputs, attrs)
 
 
 #: A derivative rule (g, y, inputs…, attributes…). The first four lines are the last one

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.errors import ArgumentError
-from chainrule.graph.build import bind, context
+from chainrule.graph.build import apply, context
 from chainrule.graph.node import Value
 from chainrule.graph.types import DType
 from chainrule.operations.op import op
@@ -51,7 +51,7 @@ def add(x: Value, other: Value, *, alpha: float = 1) -> Value:
     """Return x + alpha · other; for truth values, the logical or."""
     if alpha != 1:
         x, other = promoted(x, times(other, alpha))
-    return bind(
+    return apply(
         integers.bitwise_or if x.dtype is DType.bool else prims.add, (x, other), {}
     )
 
@@ -66,13 +66,13 @@ def sub(x: Value, other: Value, *, alpha: float = 1) -> Value:
     """Return x − alpha · other."""
     if alpha != 1:
         x, other = promoted(x, times(other, alpha))
-    return bind(prims.sub, (x, other), {})
+    return apply(prims.sub, (x, other), {})
 
 
 @op("multiply", operator="mul", in_place=True)
 def mul(x: Value, other: Value) -> Value:
     """Return x · other; for truth values, the logical and."""
-    return bind(
+    return apply(
         integers.bitwise_and if x.dtype is DType.bool else prims.mul, (x, other), {}
     )
 
@@ -84,7 +84,7 @@ def div(x: Any, other: Any, *, rounding_mode: str | None = None) -> Value:
     Integers become float32, unless ``rounding_mode`` rounds the quotient.
     """
     if rounding_mode is None:
-        return bind(prims.div, float_operands(x, other), {})
+        return apply(prims.div, float_operands(x, other), {})
     validation.choice("floor", "trunc")("rounding_mode", rounding_mode)
     x, other = operands(x, other)
     if rounding_mode == "floor":

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.errors import ArgumentError, AxisError, DTypeError, ShapeError
-from chainrule.graph.build import View, bind_views, context
+from chainrule.graph.build import View, apply_views, context
 from chainrule.graph.declare import Operation
 from chainrule.graph.layout import UNKNOWN
 from chainrule.graph.node import Value
@@ -215,7 +215,7 @@ def indexed(v: Value, key: Any) -> Value:
     signature = v.shape, v.dtype, plain
     known = None if plain is None else _views.get(signature)
     if known is not None:
-        return bind_views(v, known)
+        return apply_views(v, known)
     mask = _sole_mask(key)
     if mask is not None and not mask.shape:  # of one or of no element along a new axis
         v, key = reshaped(v, (1, *v.shape)), reshaped(mask, (1,))
@@ -227,7 +227,7 @@ def indexed(v: Value, key: Any) -> Value:
     views = _sliced(v, [slice(None) if isinstance(k, Value) else k for k in parts])
     if plain is not None and all(isinstance(d, int) for d in v.shape):
         _views[signature] = views
-    v = bind_views(v, views)
+    v = apply_views(v, views)
     if not arrays:
         return v
     made = _looked_up(v, arrays)

@@ -5,7 +5,8 @@ A declaration
     @op("multiply", operator="mul", in_place=True)
     def mul(x: Value, other: Value) -> Value:
         '''Return x · other; for truth values, the logical and.'''
-        return bind(bitwise_and if x.dtype is DType.bool else prims.mul, (x, other), {})
+        product = bitwise_and if x.dtype is DType.bool else prims.mul
+        return apply(product, (x, other), {})
 
 is the implementation, and everything public follows from it: ``cr.mul`` and
 ``cr.multiply``, the tensor methods of both names, ``x * y``, ``x *= y`` and ``x.mul_``.

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from chainrule.errors import ArgumentError, ShapeError
-from chainrule.graph.build import bind
+from chainrule.graph.build import apply
 from chainrule.graph.node import Value
 from chainrule.graph.types import DType
 from chainrule.operations.arguments import axis_of
@@ -52,7 +52,7 @@ def matmul(x: Value, other: Any) -> Value:
     m, n = len(v.shape), len(w.shape)
     if m == 2 and n == 2:
         attrs = {"dims": "mk,kn->mn", "accumulate": v.dtype}
-        return bind(dot_general, (v, w), attrs)
+        return apply(dot_general, (v, w), attrs)
     if not m or not n:
         raise ShapeError(
             _("@ multiplies vectors and matrices."), got=_("a scalar"), fix="*"

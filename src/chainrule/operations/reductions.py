@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from chainrule.errors import ArgumentError
-from chainrule.graph.build import bind, no_grad
+from chainrule.graph.build import apply, no_grad
 from chainrule.graph.node import Value
 from chainrule.graph.types import DType, as_dtype, size_of
 from chainrule.operations.arguments import Dims, axes_of, axis_of
@@ -53,7 +53,7 @@ from chainrule.text import _
 def reduced(primitive: Any, x: Value, dim: Dims, keepdim: bool) -> Value:
     """Apply a reduction over ``dim``; with ``keepdim``, leave axes of length 1."""
     axes = axes_of(x.shape, dim)
-    result = bind(primitive, (x,), {"axes": axes})
+    result = apply(primitive, (x,), {"axes": axes})
     return with_axes(result, x, axes) if keepdim else result
 
 

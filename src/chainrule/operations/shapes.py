@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from chainrule.errors import ArgumentError, ShapeError
-from chainrule.graph.build import bind
+from chainrule.graph.build import apply
 from chainrule.graph.node import Value
 from chainrule.graph.types import DType, Shape, SymbolicDim
 from chainrule.operations.arguments import axes_of, axis_of, fill, whole
@@ -26,7 +26,7 @@ from chainrule.text import _
 def reshaped(v: Value, shape: tuple[Any, ...]) -> Value:
     """Return ``v`` in another shape; one size may be −1."""
     shape = fill(v.shape, shape)
-    return v if shape == v.shape else bind(movement.reshape, (v,), {"shape": shape})
+    return v if shape == v.shape else apply(movement.reshape, (v,), {"shape": shape})
 
 
 def squeezed(v: Value, dim: Any) -> Value:

@@ -13,7 +13,7 @@ from typing import Any
 from chainrule.composites import control
 from chainrule.errors import ArgumentError, ShapeError
 from chainrule.graph.body import trace_body
-from chainrule.graph.build import bind
+from chainrule.graph.build import apply
 from chainrule.graph.graph import Graph
 from chainrule.graph.node import Value
 from chainrule.graph.primitive import as_tuple
@@ -122,7 +122,7 @@ def scan(
             got=_("another one"),
         )
     outputs = as_tuple(
-        bind(
+        apply(
             control.scan,
             (*captured, *carry, *sequences),
             {
@@ -198,7 +198,7 @@ def cond(
     outside = list({id(v): v for __, found, __ in branches for v in found}.values())
     graphs = [_with_inputs(graph, found, outside) for graph, found, __ in branches]
     attrs = {"true": graphs[0], "false": graphs[1]}
-    made = as_tuple(bind(control.cond, (value, *outside, *given), attrs))
+    made = as_tuple(apply(control.cond, (value, *outside, *given), attrs))
     return unflatten(branches[0][2], [wrap(v) for v in made])
 
 

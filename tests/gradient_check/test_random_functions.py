@@ -116,7 +116,9 @@ def test_a_cast_to_float32_is_named(before, after, numbers) -> None:
     for row in vague:
         assert row.why.primitive == "convert"
         assert row.why.detail == "float32"
-        assert row.error < 1e-2
+        # float32's spacing in the quotient of the smallest slopes; a wrong rule is
+        # off by as much as the slope.
+        assert row.error < 5e-2
 
 
 @settings(deadline=None, max_examples=20)

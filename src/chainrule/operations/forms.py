@@ -103,7 +103,14 @@ class Forms:
                     every, kwargs = item.arranged((x, *args), kwargs)
                     x, args = every[0], every[1:]
                 if of_tensor:
-                    x = x.value if isinstance(x, TensorBase) else value_of(x)
+                    if not isinstance(x, TensorBase):
+                        x = value_of(x)
+                    elif (
+                        x._base is None and x._pending is None and context.trace is None
+                    ):
+                        x = x._value
+                    else:
+                        x = x.value
                     if floats and not x.dtype.is_float:
                         x = floating(x)
                 return wrap(function(x, *args, **kwargs))
@@ -125,11 +132,14 @@ class Forms:
                     x, args = every[0], every[1:]
                 if not isinstance(x, TensorBase):
                     x = tensor(x)  # type: ignore[call-arg]
-                v = x.value
+                plain = x._base is None and x._pending is None and context.trace is None
+                v = x._value if plain else x.value
                 shown = function(v, *args, **kwargs)
-                if type(shown) is Viewed and shown.view is not None:
-                    return x._view(v, shown.value, shown.view, *shown.arguments)
-                return self.result(x, v, shown)
+                if type(shown) is not Viewed:
+                    return self.result(x, v, shown)
+                if shown.view is None:
+                    return x._in_rows(v, shown.value)
+                return x._view(v, shown.value, shown.view, *shown.arguments)
             except (ChainruleError, FloatingPointError):
                 raise
             except INVALID_CALL as error:

@@ -121,82 +121,6 @@ def bitwise_left_shift(x: Any, /, other: Any) -> Tensor:
     """Shift the bits left: x · 2^other."""
 def bitwise_right_shift(x: Any, /, other: Any) -> Tensor:
     """Shift the bits right: ⌊x / 2^other⌋."""
-def sum(x: Any, /, dim: Dims = None, keepdim: bool = False, *, dtype: Any = None, axis: Any = None, keepdims: Any = False) -> Tensor:
-    """Return the sum over ``dim`` (by default over all axes; over none for ``()``)."""
-def prod(x: Any, /, dim: Dims = None, keepdim: bool = False, *, dtype: Any = None, axis: Any = None, keepdims: Any = False) -> Tensor:
-    """Return the product over ``dim``; integers in 64 bits; 1 of no elements."""
-def all(x: Any, /, dim: Dims = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = False) -> Tensor:
-    """Return whether all elements over ``dim`` differ from 0."""
-def any(x: Any, /, dim: Dims = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = False) -> Tensor:
-    """Return whether any element over ``dim`` differs from 0."""
-def count_nonzero(x: Any, /, dim: Dims = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = False) -> Tensor:
-    """Return the number of elements over ``dim`` that differ from 0."""
-def amax(x: Any, /, dim: Dims = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = False) -> Tensor:
-    """Return the largest element over ``dim``; equal ones share the derivative."""
-def amin(x: Any, /, dim: Dims = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = False) -> Tensor:
-    """Return the smallest element over ``dim``; equal ones share the derivative."""
-def argmax(x: Any, /, dim: int | None = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = False) -> Tensor:
-    """Return the (first) index of the largest element along ``dim``."""
-def argmin(x: Any, /, dim: int | None = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = False) -> Tensor:
-    """Return the (first) index of the smallest element along ``dim``."""
-def max(x: Any, /, dim: Any = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = False) -> Any:
-    """Return the maximum; along ``dim``, values and indices, as in PyTorch."""
-def min(x: Any, /, dim: Any = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = False) -> Any:
-    """Return the minimum; along ``dim``, values and indices, as in PyTorch."""
-def mean(x: Any, /, dim: Dims = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = False) -> Tensor:
-    """Return the mean over ``dim``, of integers in float32."""
-def var(x: Any, /, dim: Dims = None, unbiased: bool | None = None, keepdim: bool = False, correction: float | None = None, axis: Dims = None, *, keepdims: Any = False) -> Tensor:
-    """Return the variance Σ(x − μ)² / (n − correction) over ``dim``."""
-def std(x: Any, /, dim: Dims = None, unbiased: bool | None = None, keepdim: bool = False, correction: float | None = None, axis: Dims = None, *, keepdims: Any = False) -> Tensor:
-    """Return the standard deviation over ``dim``, the root of :meth:`var`."""
-def norm(x: Any, /, p: Any = 2, dim: Dims = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = False) -> Tensor:
-    """Return the p-norm (Σ \\|x\\|ᵖ)^(1/p) over ``dim``, with derivative 0 at 0."""
-def logsumexp(x: Any, /, dim: Dims = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = False) -> Tensor:
-    """Return ln Σ eˣ over ``dim``, without overflow."""
-def cumsum(x: Any, /, dim: int | None = None, *, dtype: Any = None, axis: Any = None) -> Tensor:
-    """Return the cumulative sum along ``dim``; integers in 64 bits."""
-def cumprod(x: Any, /, dim: int | None = None, *, dtype: Any = None, axis: Any = None) -> Tensor:
-    """Return the cumulative product along ``dim``; integers in 64 bits."""
-def cumulative_sum(x: Any, /, *, axis: int | None = None, dtype: Any = None, include_initial: bool = False) -> Tensor:
-    """Return the cumulative sum along ``axis``; ``include_initial`` prepends 0."""
-def cumulative_prod(x: Any, /, *, axis: int | None = None, dtype: Any = None, include_initial: bool = False) -> Tensor:
-    """Return the cumulative product along ``axis``; ``include_initial`` prepends 1."""
-def reshape(x: Any, /, *shape: Any, copy: bool | None = None) -> Tensor:
-    """Return the elements, in row-major order, in another shape; one size may be −1."""
-def flatten(x: Any, /, start_dim: int = 0, end_dim: int = -1) -> Tensor:
-    """Merge the axes from ``start_dim`` to ``end_dim`` into one."""
-def unflatten(x: Any, /, dim: int, sizes: Sequence[Any], *, axis: Any = None) -> Tensor:
-    """Split one axis into several; one size may be −1."""
-def squeeze(x: Any, /, dim: Dims = None, *, axis: Any = None) -> Tensor:
-    """Remove axes of length 1: all of them, or those of ``dim``."""
-def unsqueeze(x: Any, /, dim: Any, *, axis: Any = None) -> Tensor:
-    """Insert an axis of length 1 before axis ``dim``; −1 appends the axis."""
-def expand_dims(x: Any, /, dim: Any = 0, *, axis: Any = 0) -> Tensor:
-    """Insert an axis of length 1 at ``dim``; −1 appends the axis."""
-def expand(x: Any, /, *shape: Any) -> Tensor:
-    """Repeat along missing axes and axes of length 1; −1 keeps a size."""
-def broadcast_to(x: Any, /, *shape: Any) -> Tensor:
-    """Repeat along missing axes and axes of length 1; −1 keeps a size."""
-def broadcast_arrays(*arrays: Any) -> list[Any]:
-    """Return the tensors broadcast to their common shape."""
-def permute(x: Any, /, *dims: Any, axis: Any = None, axes: Any = None) -> Tensor:
-    """Return the axes in another order: axis ``dims[i]`` becomes axis i."""
-def permute_dims(x: Any, /, *dims: Any, axis: Any = None, axes: Any = None) -> Tensor:
-    """Return the axes in another order: axis ``dims[i]`` becomes axis i."""
-def transpose(x: Any, /, dim0: int, dim1: int) -> Tensor:
-    """Exchange two axes."""
-def swapaxes(x: Any, /, dim0: int, dim1: int) -> Tensor:
-    """Exchange two axes."""
-def matrix_transpose(x: Any, /) -> Tensor:
-    """Return the transpose of each matrix: the last two axes exchanged."""
-def movedim(x: Any, /, source: Any, destination: Any) -> Tensor:
-    """Move axes to other positions; the other axes remain in order."""
-def moveaxis(x: Any, /, source: Any, destination: Any) -> Tensor:
-    """Move axes to other positions; the other axes remain in order."""
-def flip(x: Any, /, *dims: Any, axis: Any = None, axes: Any = None) -> Tensor:
-    """Reverse the order of elements along ``dims``, by default along all axes."""
-def roll(x: Any, /, shifts: Any, dims: Any = None, *, axis: Any = None, axes: Any = None, shift: Any = None) -> Tensor:
-    """Shift elements along an axis, with wrap-around at the ends."""
 def concat(arrays: Sequence[Any], /, dim: int | None = 0, *, axis: Any = 0) -> Tensor:
     """Concatenate tensors along an axis; ``axis=None`` flattens them first."""
 def cat(arrays: Sequence[Any], /, dim: int | None = 0, *, axis: Any = 0) -> Tensor:
@@ -225,16 +149,6 @@ def repeat_interleave(x: Any, /, repeats: Any, dim: int | None = None, *, axis: 
     """Repeat each element ``repeats`` times in a row; a number or one per element."""
 def pad(x: Any, /, pad: Any, mode: str = 'constant', value: float = 0.0) -> Tensor:
     """Pad a tensor with a number around the elements, as PyTorch's ``pad``."""
-def tril(x: Any, /, diagonal: int = 0, *, k: Any = 0) -> Tensor:
-    """Return each matrix's elements on and below a diagonal, with 0 above it."""
-def triu(x: Any, /, diagonal: int = 0, *, k: Any = 0) -> Tensor:
-    """Return each matrix's elements on and above a diagonal, with 0 below it."""
-def diagonal(x: Any, /, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor:
-    """Return the diagonal, whose second index is the first plus ``offset``."""
-def diag(x: Any, /, diagonal: int = 0, *, k: Any = 0) -> Tensor:
-    """Return the diagonal of a matrix, or a matrix with the given diagonal."""
-def trace(x: Any, /) -> Tensor:
-    """Return the trace of a matrix, the sum of its diagonal."""
 def full(shape: Any, /, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: Any = False) -> Tensor:
     """Return a tensor of a shape, filled with ``fill_value``."""
 def zeros(*size: Any, dtype: Any = None, shape: Any = None, device: Any = None, requires_grad: Any = False) -> Tensor:
@@ -355,6 +269,92 @@ def round(x: Any, /, decimals: int = 0) -> Tensor:
     """Round to a number of decimals, halves to the even neighbour."""
 def nan_to_num(x: Any, /, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None) -> Tensor:
     """Replace NaN and ±∞ by numbers: by default 0, the largest and the smallest."""
+def sum(x: Any, /, dim: Dims = None, keepdim: bool = False, *, dtype: Any = None, axis: Any = None, keepdims: Any = False) -> Tensor:
+    """Return the sum over ``dim`` (by default over all axes; over none for ``()``)."""
+def prod(x: Any, /, dim: Dims = None, keepdim: bool = False, *, dtype: Any = None, axis: Any = None, keepdims: Any = False) -> Tensor:
+    """Return the product over ``dim``; integers in 64 bits; 1 of no elements."""
+def all(x: Any, /, dim: Dims = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = False) -> Tensor:
+    """Return whether all elements over ``dim`` differ from 0."""
+def any(x: Any, /, dim: Dims = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = False) -> Tensor:
+    """Return whether any element over ``dim`` differs from 0."""
+def count_nonzero(x: Any, /, dim: Dims = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = False) -> Tensor:
+    """Return the number of elements over ``dim`` that differ from 0."""
+def amax(x: Any, /, dim: Dims = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = False) -> Tensor:
+    """Return the largest element over ``dim``; equal ones share the derivative."""
+def amin(x: Any, /, dim: Dims = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = False) -> Tensor:
+    """Return the smallest element over ``dim``; equal ones share the derivative."""
+def argmax(x: Any, /, dim: int | None = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = False) -> Tensor:
+    """Return the (first) index of the largest element along ``dim``."""
+def argmin(x: Any, /, dim: int | None = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = False) -> Tensor:
+    """Return the (first) index of the smallest element along ``dim``."""
+def max(x: Any, /, dim: Any = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = False) -> Any:
+    """Return the maximum; along ``dim``, values and indices, as in PyTorch."""
+def min(x: Any, /, dim: Any = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = False) -> Any:
+    """Return the minimum; along ``dim``, values and indices, as in PyTorch."""
+def mean(x: Any, /, dim: Dims = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = False) -> Tensor:
+    """Return the mean over ``dim``, of integers in float32."""
+def var(x: Any, /, dim: Dims = None, unbiased: bool | None = None, keepdim: bool = False, correction: float | None = None, axis: Dims = None, *, keepdims: Any = False) -> Tensor:
+    """Return the variance Σ(x − μ)² / (n − correction) over ``dim``."""
+def std(x: Any, /, dim: Dims = None, unbiased: bool | None = None, keepdim: bool = False, correction: float | None = None, axis: Dims = None, *, keepdims: Any = False) -> Tensor:
+    """Return the standard deviation over ``dim``, the root of :meth:`var`."""
+def norm(x: Any, /, p: Any = 2, dim: Dims = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = False) -> Tensor:
+    """Return the p-norm (Σ \\|x\\|ᵖ)^(1/p) over ``dim``, with derivative 0 at 0."""
+def logsumexp(x: Any, /, dim: Dims = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = False) -> Tensor:
+    """Return ln Σ eˣ over ``dim``, without overflow."""
+def cumsum(x: Any, /, dim: int | None = None, *, dtype: Any = None, axis: Any = None) -> Tensor:
+    """Return the cumulative sum along ``dim``; integers in 64 bits."""
+def cumprod(x: Any, /, dim: int | None = None, *, dtype: Any = None, axis: Any = None) -> Tensor:
+    """Return the cumulative product along ``dim``; integers in 64 bits."""
+def cumulative_sum(x: Any, /, *, axis: int | None = None, dtype: Any = None, include_initial: bool = False) -> Tensor:
+    """Return the cumulative sum along ``axis``; ``include_initial`` prepends 0."""
+def cumulative_prod(x: Any, /, *, axis: int | None = None, dtype: Any = None, include_initial: bool = False) -> Tensor:
+    """Return the cumulative product along ``axis``; ``include_initial`` prepends 1."""
+def reshape(x: Any, /, *shape: Any, copy: bool | None = None) -> Tensor:
+    """Return the elements, in row-major order, in another shape; one size may be −1."""
+def flatten(x: Any, /, start_dim: int = 0, end_dim: int = -1) -> Tensor:
+    """Merge the axes from ``start_dim`` to ``end_dim`` into one."""
+def unflatten(x: Any, /, dim: int, sizes: Sequence[Any], *, axis: Any = None) -> Tensor:
+    """Split one axis into several; one size may be −1."""
+def squeeze(x: Any, /, dim: Dims = None, *, axis: Any = None) -> Tensor:
+    """Remove axes of length 1: all of them, or those of ``dim``."""
+def unsqueeze(x: Any, /, dim: Any, *, axis: Any = None) -> Tensor:
+    """Insert an axis of length 1 before axis ``dim``; −1 appends the axis."""
+def expand_dims(x: Any, /, dim: Any = 0, *, axis: Any = 0) -> Tensor:
+    """Insert an axis of length 1 at ``dim``; −1 appends the axis."""
+def expand(x: Any, /, *shape: Any) -> Tensor:
+    """Repeat along missing axes and axes of length 1; −1 keeps a size."""
+def broadcast_to(x: Any, /, *shape: Any) -> Tensor:
+    """Repeat along missing axes and axes of length 1; −1 keeps a size."""
+def broadcast_arrays(*arrays: Any) -> list[Any]:
+    """Return the tensors broadcast to their common shape."""
+def permute(x: Any, /, *dims: Any, axis: Any = None, axes: Any = None) -> Tensor:
+    """Return the axes in another order: axis ``dims[i]`` becomes axis i."""
+def permute_dims(x: Any, /, *dims: Any, axis: Any = None, axes: Any = None) -> Tensor:
+    """Return the axes in another order: axis ``dims[i]`` becomes axis i."""
+def transpose(x: Any, /, dim0: int, dim1: int) -> Tensor:
+    """Exchange two axes."""
+def swapaxes(x: Any, /, dim0: int, dim1: int) -> Tensor:
+    """Exchange two axes."""
+def matrix_transpose(x: Any, /) -> Tensor:
+    """Return the transpose of each matrix: the last two axes exchanged."""
+def movedim(x: Any, /, source: Any, destination: Any) -> Tensor:
+    """Move axes to other positions; the other axes remain in order."""
+def moveaxis(x: Any, /, source: Any, destination: Any) -> Tensor:
+    """Move axes to other positions; the other axes remain in order."""
+def flip(x: Any, /, *dims: Any, axis: Any = None, axes: Any = None) -> Tensor:
+    """Reverse the order of elements along ``dims``, by default along all axes."""
+def roll(x: Any, /, shifts: Any, dims: Any = None, *, axis: Any = None, axes: Any = None, shift: Any = None) -> Tensor:
+    """Shift elements along an axis, with wrap-around at the ends."""
+def tril(x: Any, /, diagonal: int = 0, *, k: Any = 0) -> Tensor:
+    """Return each matrix's elements on and below a diagonal, with 0 above it."""
+def triu(x: Any, /, diagonal: int = 0, *, k: Any = 0) -> Tensor:
+    """Return each matrix's elements on and above a diagonal, with 0 below it."""
+def diagonal(x: Any, /, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor:
+    """Return the diagonal, whose second index is the first plus ``offset``."""
+def diag(x: Any, /, diagonal: int = 0, *, k: Any = 0) -> Tensor:
+    """Return the diagonal of a matrix, or a matrix with the given diagonal."""
+def trace(x: Any, /) -> Tensor:
+    """Return the trace of a matrix, the sum of its diagonal."""
 def take(x: Any, /, indices: Any, dim: int | None = None, *, axis: Any = None) -> Tensor:
     """Take elements by index: of the flattened tensor, or slices along ``dim``."""
 def index_select(x: Any, /, dim: int, index: Any, *, axis: Any = None) -> Tensor:

@@ -182,86 +182,6 @@ class Declared(TensorBase):
     def __rshift__(self, other: Any) -> Self: ...
     def __rrshift__(self, other: Any) -> Self: ...
     def __irshift__(self, other: Any) -> Self: ...
-    def sum(self, dim: Dims = None, keepdim: bool = False, *, dtype: Any = None, axis: Any = None, keepdims: Any = False) -> Self:
-        """Return the sum over ``dim`` (by default over all axes; over none for ``()``)."""
-    def prod(self, dim: Dims = None, keepdim: bool = False, *, dtype: Any = None, axis: Any = None, keepdims: Any = False) -> Self:
-        """Return the product over ``dim``; integers in 64 bits; 1 of no elements."""
-    def all(self, dim: Dims = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = False) -> Self:
-        """Return whether all elements over ``dim`` differ from 0."""
-    def any(self, dim: Dims = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = False) -> Self:
-        """Return whether any element over ``dim`` differs from 0."""
-    def count_nonzero(self, dim: Dims = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = False) -> Self:
-        """Return the number of elements over ``dim`` that differ from 0."""
-    def amax(self, dim: Dims = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = False) -> Self:
-        """Return the largest element over ``dim``; equal ones share the derivative."""
-    def amin(self, dim: Dims = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = False) -> Self:
-        """Return the smallest element over ``dim``; equal ones share the derivative."""
-    def argmax(self, dim: int | None = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = False) -> Self:
-        """Return the (first) index of the largest element along ``dim``."""
-    def argmin(self, dim: int | None = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = False) -> Self:
-        """Return the (first) index of the smallest element along ``dim``."""
-    def max(self, dim: Any = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = False) -> Any:
-        """Return the maximum; along ``dim``, values and indices, as in PyTorch."""
-    def min(self, dim: Any = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = False) -> Any:
-        """Return the minimum; along ``dim``, values and indices, as in PyTorch."""
-    def mean(self, dim: Dims = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = False) -> Self:
-        """Return the mean over ``dim``, of integers in float32."""
-    def var(self, dim: Dims = None, unbiased: bool | None = None, keepdim: bool = False, correction: float | None = None, axis: Dims = None, *, keepdims: Any = False) -> Self:
-        """Return the variance Σ(x − μ)² / (n − correction) over ``dim``."""
-    def std(self, dim: Dims = None, unbiased: bool | None = None, keepdim: bool = False, correction: float | None = None, axis: Dims = None, *, keepdims: Any = False) -> Self:
-        """Return the standard deviation over ``dim``, the root of :meth:`var`."""
-    def norm(self, p: Any = 2, dim: Dims = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = False) -> Self:
-        """Return the p-norm (Σ \\|x\\|ᵖ)^(1/p) over ``dim``, with derivative 0 at 0."""
-    def logsumexp(self, dim: Dims = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = False) -> Self:
-        """Return ln Σ eˣ over ``dim``, without overflow."""
-    def cumsum(self, dim: int | None = None, *, dtype: Any = None, axis: Any = None) -> Self:
-        """Return the cumulative sum along ``dim``; integers in 64 bits."""
-    def cumprod(self, dim: int | None = None, *, dtype: Any = None, axis: Any = None) -> Self:
-        """Return the cumulative product along ``dim``; integers in 64 bits."""
-    def reshape(self, *shape: Any, copy: bool | None = None) -> Self:
-        """Return the elements, in row-major order, in another shape; one size may be −1."""
-    def view(self, *shape: Any) -> Self:
-        """Return a view in another shape, see :meth:`reshape`; a dtype is refused."""
-    def view_as(self, other: Any) -> Self:
-        """Return a view in the shape of ``other``; see :meth:`view`."""
-    def reshape_as(self, other: Any) -> Self:
-        """Return the elements in the shape of ``other``."""
-    def flatten(self, start_dim: int = 0, end_dim: int = -1) -> Self:
-        """Merge the axes from ``start_dim`` to ``end_dim`` into one."""
-    def unflatten(self, dim: int, sizes: Sequence[Any], *, axis: Any = None) -> Self:
-        """Split one axis into several; one size may be −1."""
-    def squeeze(self, dim: Dims = None, *, axis: Any = None) -> Self:
-        """Remove axes of length 1: all of them, or those of ``dim``."""
-    def unsqueeze(self, dim: Any, *, axis: Any = None) -> Self:
-        """Insert an axis of length 1 before axis ``dim``; −1 appends the axis."""
-    def expand_dims(self, dim: Any = 0, *, axis: Any = 0) -> Self:
-        """Insert an axis of length 1 at ``dim``; −1 appends the axis."""
-    def expand(self, *shape: Any) -> Self:
-        """Repeat along missing axes and axes of length 1; −1 keeps a size."""
-    def broadcast_to(self, *shape: Any) -> Self:
-        """Repeat along missing axes and axes of length 1; −1 keeps a size."""
-    def expand_as(self, other: Any) -> Self:
-        """Repeat the tensor into the shape of ``other``."""
-    def clone(self) -> Self:
-        """Return a copy of the tensor; derivatives pass through."""
-    def permute(self, *dims: Any, axis: Any = None, axes: Any = None) -> Self:
-        """Return the axes in another order: axis ``dims[i]`` becomes axis i."""
-    def permute_dims(self, *dims: Any, axis: Any = None, axes: Any = None) -> Self:
-        """Return the axes in another order: axis ``dims[i]`` becomes axis i."""
-    def transpose(self, dim0: int, dim1: int) -> Self:
-        """Exchange two axes."""
-    def swapaxes(self, dim0: int, dim1: int) -> Self:
-        """Exchange two axes."""
-    def t(self) -> Self:
-        """Return the transpose of a matrix; a vector is returned unchanged."""
-    def movedim(self, source: Any, destination: Any) -> Self:
-        """Move axes to other positions; the other axes remain in order."""
-    def moveaxis(self, source: Any, destination: Any) -> Self:
-        """Move axes to other positions; the other axes remain in order."""
-    def flip(self, *dims: Any, axis: Any = None, axes: Any = None) -> Self:
-        """Reverse the order of elements along ``dims``, by default along all axes."""
-    def roll(self, shifts: Any, dims: Any = None, *, axis: Any = None, axes: Any = None, shift: Any = None) -> Self:
-        """Shift elements along an axis, with wrap-around at the ends."""
     def split(self, lengths: int | Sequence[int], dim: int = 0, *, axis: Any = 0) -> tuple[Self, ...]:
         """Split along ``dim`` into pieces of a given length, or of given lengths."""
     def chunk(self, chunks: int, dim: int = 0, *, axis: Any = 0) -> tuple[Self, ...]:
@@ -280,18 +200,6 @@ class Declared(TensorBase):
         """Repeat the whole tensor along each axis; numbers count from the last axis."""
     def repeat_interleave(self, repeats: Any, dim: int | None = None, *, axis: Any = None) -> Self:
         """Repeat each element ``repeats`` times in a row; a number or one per element."""
-    def tril(self, diagonal: int = 0, *, k: Any = 0) -> Self:
-        """Return each matrix's elements on and below a diagonal, with 0 above it."""
-    def tril_(self, diagonal: int = 0, *, k: Any = 0) -> Self: ...
-    def triu(self, diagonal: int = 0, *, k: Any = 0) -> Self:
-        """Return each matrix's elements on and above a diagonal, with 0 below it."""
-    def triu_(self, diagonal: int = 0, *, k: Any = 0) -> Self: ...
-    def diagonal(self, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Self:
-        """Return the diagonal, whose second index is the first plus ``offset``."""
-    def diag(self, diagonal: int = 0, *, k: Any = 0) -> Self:
-        """Return the diagonal of a matrix, or a matrix with the given diagonal."""
-    def trace(self) -> Self:
-        """Return the trace of a matrix, the sum of its diagonal."""
     def exp(self) -> Self:
         """Return eˣ."""
     def exp_(self) -> Self: ...
@@ -408,6 +316,98 @@ class Declared(TensorBase):
     def nan_to_num(self, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None) -> Self:
         """Replace NaN and ±∞ by numbers: by default 0, the largest and the smallest."""
     def nan_to_num_(self, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None) -> Self: ...
+    def sum(self, dim: Dims = None, keepdim: bool = False, *, dtype: Any = None, axis: Any = None, keepdims: Any = False) -> Self:
+        """Return the sum over ``dim`` (by default over all axes; over none for ``()``)."""
+    def prod(self, dim: Dims = None, keepdim: bool = False, *, dtype: Any = None, axis: Any = None, keepdims: Any = False) -> Self:
+        """Return the product over ``dim``; integers in 64 bits; 1 of no elements."""
+    def all(self, dim: Dims = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = False) -> Self:
+        """Return whether all elements over ``dim`` differ from 0."""
+    def any(self, dim: Dims = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = False) -> Self:
+        """Return whether any element over ``dim`` differs from 0."""
+    def count_nonzero(self, dim: Dims = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = False) -> Self:
+        """Return the number of elements over ``dim`` that differ from 0."""
+    def amax(self, dim: Dims = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = False) -> Self:
+        """Return the largest element over ``dim``; equal ones share the derivative."""
+    def amin(self, dim: Dims = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = False) -> Self:
+        """Return the smallest element over ``dim``; equal ones share the derivative."""
+    def argmax(self, dim: int | None = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = False) -> Self:
+        """Return the (first) index of the largest element along ``dim``."""
+    def argmin(self, dim: int | None = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = False) -> Self:
+        """Return the (first) index of the smallest element along ``dim``."""
+    def max(self, dim: Any = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = False) -> Any:
+        """Return the maximum; along ``dim``, values and indices, as in PyTorch."""
+    def min(self, dim: Any = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = False) -> Any:
+        """Return the minimum; along ``dim``, values and indices, as in PyTorch."""
+    def mean(self, dim: Dims = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = False) -> Self:
+        """Return the mean over ``dim``, of integers in float32."""
+    def var(self, dim: Dims = None, unbiased: bool | None = None, keepdim: bool = False, correction: float | None = None, axis: Dims = None, *, keepdims: Any = False) -> Self:
+        """Return the variance Σ(x − μ)² / (n − correction) over ``dim``."""
+    def std(self, dim: Dims = None, unbiased: bool | None = None, keepdim: bool = False, correction: float | None = None, axis: Dims = None, *, keepdims: Any = False) -> Self:
+        """Return the standard deviation over ``dim``, the root of :meth:`var`."""
+    def norm(self, p: Any = 2, dim: Dims = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = False) -> Self:
+        """Return the p-norm (Σ \\|x\\|ᵖ)^(1/p) over ``dim``, with derivative 0 at 0."""
+    def logsumexp(self, dim: Dims = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = False) -> Self:
+        """Return ln Σ eˣ over ``dim``, without overflow."""
+    def cumsum(self, dim: int | None = None, *, dtype: Any = None, axis: Any = None) -> Self:
+        """Return the cumulative sum along ``dim``; integers in 64 bits."""
+    def cumprod(self, dim: int | None = None, *, dtype: Any = None, axis: Any = None) -> Self:
+        """Return the cumulative product along ``dim``; integers in 64 bits."""
+    def reshape(self, *shape: Any, copy: bool | None = None) -> Self:
+        """Return the elements, in row-major order, in another shape; one size may be −1."""
+    def view(self, *shape: Any) -> Self:
+        """Return a view in another shape, see :meth:`reshape`; a dtype is refused."""
+    def view_as(self, other: Any) -> Self:
+        """Return a view in the shape of ``other``; see :meth:`view`."""
+    def reshape_as(self, other: Any) -> Self:
+        """Return the elements in the shape of ``other``."""
+    def flatten(self, start_dim: int = 0, end_dim: int = -1) -> Self:
+        """Merge the axes from ``start_dim`` to ``end_dim`` into one."""
+    def unflatten(self, dim: int, sizes: Sequence[Any], *, axis: Any = None) -> Self:
+        """Split one axis into several; one size may be −1."""
+    def squeeze(self, dim: Dims = None, *, axis: Any = None) -> Self:
+        """Remove axes of length 1: all of them, or those of ``dim``."""
+    def unsqueeze(self, dim: Any, *, axis: Any = None) -> Self:
+        """Insert an axis of length 1 before axis ``dim``; −1 appends the axis."""
+    def expand_dims(self, dim: Any = 0, *, axis: Any = 0) -> Self:
+        """Insert an axis of length 1 at ``dim``; −1 appends the axis."""
+    def expand(self, *shape: Any) -> Self:
+        """Repeat along missing axes and axes of length 1; −1 keeps a size."""
+    def broadcast_to(self, *shape: Any) -> Self:
+        """Repeat along missing axes and axes of length 1; −1 keeps a size."""
+    def expand_as(self, other: Any) -> Self:
+        """Repeat the tensor into the shape of ``other``."""
+    def clone(self) -> Self:
+        """Return a copy of the tensor; derivatives pass through."""
+    def permute(self, *dims: Any, axis: Any = None, axes: Any = None) -> Self:
+        """Return the axes in another order: axis ``dims[i]`` becomes axis i."""
+    def permute_dims(self, *dims: Any, axis: Any = None, axes: Any = None) -> Self:
+        """Return the axes in another order: axis ``dims[i]`` becomes axis i."""
+    def transpose(self, dim0: int, dim1: int) -> Self:
+        """Exchange two axes."""
+    def swapaxes(self, dim0: int, dim1: int) -> Self:
+        """Exchange two axes."""
+    def t(self) -> Self:
+        """Return the transpose of a matrix; a vector is returned unchanged."""
+    def movedim(self, source: Any, destination: Any) -> Self:
+        """Move axes to other positions; the other axes remain in order."""
+    def moveaxis(self, source: Any, destination: Any) -> Self:
+        """Move axes to other positions; the other axes remain in order."""
+    def flip(self, *dims: Any, axis: Any = None, axes: Any = None) -> Self:
+        """Reverse the order of elements along ``dims``, by default along all axes."""
+    def roll(self, shifts: Any, dims: Any = None, *, axis: Any = None, axes: Any = None, shift: Any = None) -> Self:
+        """Shift elements along an axis, with wrap-around at the ends."""
+    def tril(self, diagonal: int = 0, *, k: Any = 0) -> Self:
+        """Return each matrix's elements on and below a diagonal, with 0 above it."""
+    def tril_(self, diagonal: int = 0, *, k: Any = 0) -> Self: ...
+    def triu(self, diagonal: int = 0, *, k: Any = 0) -> Self:
+        """Return each matrix's elements on and above a diagonal, with 0 below it."""
+    def triu_(self, diagonal: int = 0, *, k: Any = 0) -> Self: ...
+    def diagonal(self, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Self:
+        """Return the diagonal, whose second index is the first plus ``offset``."""
+    def diag(self, diagonal: int = 0, *, k: Any = 0) -> Self:
+        """Return the diagonal of a matrix, or a matrix with the given diagonal."""
+    def trace(self) -> Self:
+        """Return the trace of a matrix, the sum of its diagonal."""
     def take(self, indices: Any, dim: int | None = None, *, axis: Any = None) -> Self:
         """Take elements by index: of the flattened tensor, or slices along ``dim``."""
     def index_select(self, dim: int, index: Any, *, axis: Any = None) -> Self:

@@ -7,7 +7,8 @@ end, the one free size of a reshape, indexing. A primitive itself takes operands
 shape and dtype.
 
 - declared functions, by family: ``arithmetic``, ``elementwise``, ``reductions``,
-  ``order``, ``movement``, ``selection``, ``products``, ``creation``, ``dtypes``;
+  ``order``, ``movement``, ``joining``, ``selection``, ``products``, ``creation``,
+  ``dtypes``;
 - what they are written with: ``operands`` and ``arguments`` (what a call may be given),
   ``shapes``, ``indices``, ``indexing`` (``x[key]``), ``views``.
 """
@@ -17,6 +18,7 @@ from chainrule.operations import (
     creation,
     dtypes,
     elementwise,
+    joining,
     movement,
     order,
     products,
@@ -31,6 +33,7 @@ FAMILIES = (
     reductions,
     order,
     movement,
+    joining,
     selection,
     products,
     creation,

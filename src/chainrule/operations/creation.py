@@ -19,7 +19,7 @@ from chainrule.graph.room import check_room
 from chainrule.graph.types import Dim, DType, SymbolicDim, as_dtype
 from chainrule.operations.arguments import check_device, numbers_of, shape_of, whole
 from chainrule.operations.arithmetic import lerp
-from chainrule.operations.movement import stack
+from chainrule.operations.joining import stack
 from chainrule.operations.op import op
 from chainrule.operations.operands import (
     TensorBase,

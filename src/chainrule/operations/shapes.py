@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from chainrule.errors import ArgumentError, ShapeError
+from chainrule.errors import ArgumentError, AxisError, ShapeError
 from chainrule.graph.build import apply
 from chainrule.graph.node import Value
-from chainrule.graph.types import DType, Shape, SymbolicDim
+from chainrule.graph.types import Dim, DType, Shape, SymbolicDim
 from chainrule.operations.arguments import axes_of, axis_of, fill, whole
 from chainrule.operations.operands import astype, filled, promote
 from chainrule.primitives import movement
@@ -137,3 +137,19 @@ def diagonal_of(v: Value, offset: int = 0, dim1: Any = 0, dim2: Any = 1) -> Valu
     places = add(steps, filled(start, DType.int64, (count,)))
     made = take(reshaped(v, (m * n, *v.shape[2:])), places)
     return movement.transpose(made, axes=(*range(1, len(made.shape)), 0))
+
+
+def with_ones(x: Value, dim: Any) -> tuple[Dim, ...]:
+    """Return the shape of x with axes of length 1, at positions in the result."""
+    many = tuple(dim) if isinstance(dim, tuple | list) else (dim,)
+    rank = len(x.shape) + len(many)
+    for d in many:
+        if isinstance(d, int) and not isinstance(d, bool) and not -rank <= d < rank:
+            raise AxisError(
+                _("No axis can be inserted at {d}.", d=d),
+                expected=f"−{rank} … {rank - 1}",
+                got=_("{d} for shape {shape}", d=d, shape=show(x.shape)),
+            )
+    new = axes_of((1,) * rank, many)
+    old = iter(x.shape)
+    return tuple([1 if i in new else next(old) for i in range(rank)])

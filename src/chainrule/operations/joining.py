@@ -1,0 +1,302 @@
+"""Tensor functions that join, cut, repeat and pad.
+
+Pieces are views of the tensor that they are cut from, as in PyTorch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from chainrule.errors import ArgumentError, ShapeError
+from chainrule.graph.node import Value
+from chainrule.graph.types import Dim, SymbolicDim
+from chainrule.operations.arguments import axis_of, numbers_of, shape_of, whole
+from chainrule.operations.indexing import indexed, narrowed
+from chainrule.operations.op import Viewed, op
+from chainrule.operations.operands import (
+    TensorBase,
+    as_array,
+    broadcast_to,
+    filled,
+    value_of,
+)
+from chainrule.operations.shapes import (
+    common,
+    concatenated,
+    cut,
+    reshaped,
+    squeezed,
+    with_ones,
+)
+from chainrule.operations.views import INDEX, NARROW, item, key_along
+from chainrule.primitives import movement
+from chainrule.primitives.rules import show
+from chainrule.text import _
+
+# -- joining --------------------------------------------------------------------------
+
+
+@op("cat", "concatenate", method=False)
+def concat(arrays: Sequence[Any], dim: int | None = 0) -> Value:
+    """Concatenate tensors along an axis; ``axis=None`` flattens them first.
+
+    >>> import chainrule as cr
+    >>> cr.concat([cr.tensor([1, 2]), cr.tensor([3])])
+    tensor([1, 2, 3])
+    """
+    return concatenated([value_of(x) for x in arrays], dim)
+
+
+@op(method=False)
+def stack(arrays: Sequence[Any], dim: int = 0) -> Value:
+    """Stack tensors of one shape along a new axis.
+
+    >>> import chainrule as cr
+    >>> cr.stack([cr.tensor([1, 2]), cr.tensor([3, 4])], axis=1)
+    tensor([[1, 3],
+            [2, 4]])
+    """
+    values = common([value_of(x) for x in arrays], "stack")
+    for v in values:
+        if v.shape != values[0].shape:
+            raise ShapeError(
+                _("stack takes tensors of one shape."),
+                expected=show(values[0].shape),
+                got=show(v.shape),
+            )
+    axis = axis_of((1, *values[0].shape), dim)
+    return concatenated([reshaped(v, with_ones(v, dim)) for v in values], axis)
+
+
+@op(method=False)
+def vstack(arrays: Sequence[Any]) -> Value:
+    """Concatenate tensors along the first axis; vectors and numbers become rows."""
+    values = [value_of(x) for x in arrays]
+    return concatenated(
+        [v if len(v.shape) > 1 else reshaped(v, (1, -1)) for v in values]
+    )
+
+
+@op(method=False)
+def hstack(arrays: Sequence[Any]) -> Value:
+    """Concatenate tensors along the second axis; vectors along their only axis."""
+    values = [value_of(x) for x in arrays]
+    values = [v if v.shape else reshaped(v, (1,)) for v in values]
+    return concatenated(values, int(bool(values) and len(values[0].shape) > 1))
+
+
+# -- pieces ---------------------------------------------------------------------------
+
+
+def _pieces(x: Value, lengths: Sequence[int], axis: int) -> tuple[Viewed, ...]:
+    """Return consecutive pieces along an axis, as views."""
+    pieces: list[Viewed] = []
+    start = 0
+    for length in lengths:
+        end = start + length
+        key = key_along(axis, slice(start, end))
+        pieces.append(Viewed(cut(x, axis, start, end), INDEX, (key,)))
+        start = end
+    return tuple(pieces)
+
+
+@op
+def split(x: Value, lengths: int | Sequence[int], dim: int = 0) -> tuple[Viewed, ...]:
+    """Split along ``dim`` into pieces of a given length, or of given lengths.
+
+    The last piece may be shorter. As in PyTorch, an integer is a piece's length;
+    ``chunk`` takes their number.
+    """
+    axis = axis_of(x.shape, dim)
+    size = _fixed_size(x, axis)
+    if isinstance(lengths, int):
+        if lengths < 1:
+            raise ArgumentError(
+                _("Pieces have a length."), expected=_("at least 1"), got=str(lengths)
+            )
+        lengths = [min(lengths, size - at) for at in range(0, size, lengths)] or [0]
+    rule = _("Pieces have a length, or a length each.")
+    many = shape_of(tuple(lengths) if isinstance(lengths, list) else lengths, rule)
+    if sum(many) != size or min(many, default=0) < 0:
+        raise ShapeError(
+            _("The pieces must make up the axis."),
+            expected=_("lengths ≥ 0 that add up to {size}", size=size),
+            got=f"{list(many)}"[:80],
+        )
+    return _pieces(x, many, axis)  # type: ignore[arg-type]
+
+
+def _fixed_size(x: Value, axis: int) -> int:
+    size = x.shape[axis]
+    if isinstance(size, SymbolicDim):
+        raise ShapeError(
+            _(
+                "The axis of {size} is not cut: its length is known only at the run.",
+                size=size,
+            ),
+            expected=_("an axis of fixed length"),
+            got=_("dim={dim} of shape {shape}", dim=axis, shape=show(x.shape)),
+            fix=_("cut another axis, or trace with fixed shapes"),
+        )
+    return size
+
+
+@op
+def chunk(x: Value, chunks: int, dim: int = 0) -> tuple[Viewed, ...]:
+    """Split along ``dim`` into ``chunks`` pieces; the last may be shorter."""
+    axis = axis_of(x.shape, dim)
+    if not isinstance(chunks, int) or chunks < 1:
+        raise ArgumentError(
+            _("Chunks are counted."), expected=_("at least 1"), got=f"{chunks!r:.40}"
+        )
+    return split(x, max(-(-_fixed_size(x, axis) // chunks), 1), axis)
+
+
+@op("unstack")
+def unbind(x: Value, dim: int = 0) -> tuple[Viewed, ...]:
+    """Return the slices along ``dim`` as separate tensors without that axis."""
+    axis = axis_of(x.shape, dim)
+    size = _fixed_size(x, axis)
+    return tuple(
+        Viewed(squeezed(cut(x, axis, i, i + 1), axis), INDEX, (key_along(axis, i),))
+        for i in range(size)
+    )
+
+
+@op
+def narrow(x: Value, dim: int, start: Any, length: int) -> Viewed:
+    """Return ``length`` elements along ``dim`` from ``start`` (may be a tensor)."""
+    axis, first = axis_of(x.shape, dim), value_of(start)
+    size, (block,) = x.shape[axis], shape_of(length, _("A block has a length."))
+    length = int(block)
+    known = first.array if first.dtype.is_integer and not first.shape else None
+    if known is not None and isinstance(size, int):
+        begin = int(known) + size * (int(known) < 0)
+        if 0 <= begin <= size - length:
+            key = key_along(axis, slice(begin, begin + length))
+            return Viewed(indexed(x, key), INDEX, (key,))
+    result = narrowed(x, axis, first, length)
+    return Viewed(result, NARROW, (axis, first, length))
+
+
+@op(public=False)
+def select(x: Value, dim: int, index: Any) -> Any:
+    """Return the slice at ``index`` along ``dim``, without that axis."""
+    return item(x, key_along(axis_of(x.shape, dim), index))
+
+
+# -- repetition -----------------------------------------------------------------------
+
+
+@op(public=False)
+def repeat(x: Value, *sizes: Any) -> Value:
+    """Repeat the whole tensor a number of times along each axis, as in PyTorch."""
+    many = numbers_of(sizes)
+    if len(many) < len(x.shape):
+        raise ShapeError(
+            _("repeat takes a number for every axis."),
+            expected=_("at least {ndim}", ndim=len(x.shape)),
+            got=f"{many}",
+            fix=_("x.tile(…), or x.repeat_interleave(n) for NumPy's repeat"),
+        )
+    return tile(x, *many)
+
+
+@op
+def tile(x: Value, *sizes: Any) -> Value:
+    """Repeat the whole tensor along each axis; numbers count from the last axis."""
+    rule = _("The whole is repeated whole times.")
+    many = [*shape_of(tuple(numbers_of(sizes)), rule)]
+    many = [1] * (len(x.shape) - len(many)) + many
+    shape = (1,) * (len(many) - len(x.shape)) + x.shape
+    single: list[Dim] = []
+    repeated: list[Dim] = []
+    for n, size in zip(many, shape):
+        single += [1, size]
+        repeated += [n, size]
+    result = broadcast_to(reshaped(x, tuple(single)), tuple(repeated))
+    return reshaped(result, tuple([size * n for n, size in zip(many, shape)]))
+
+
+@op
+def repeat_interleave(x: Value, repeats: Any, dim: int | None = None) -> Value:
+    """Repeat each element ``repeats`` times in a row; a number or one per element.
+
+    >>> import chainrule as cr
+    >>> cr.tensor([1, 2]).repeat_interleave(2)
+    tensor([1, 1, 2, 2])
+    >>> cr.tensor([1, 2]).repeat_interleave([2, 0])
+    tensor([1, 1])
+    """
+    if dim is None:
+        x, dim = reshaped(x, (-1,)), 0
+    axis = axis_of(x.shape, dim)
+    shape = x.shape
+    if isinstance(repeats, int):
+        times = whole("repeats", repeats, least=0)
+        apart = reshaped(x, (*shape[: axis + 1], 1, *shape[axis + 1 :]))
+        wide = broadcast_to(apart, (*shape[: axis + 1], times, *shape[axis + 1 :]))
+        return reshaped(wide, (*shape[:axis], shape[axis] * times, *shape[axis + 1 :]))
+    is_tensor = isinstance(repeats, TensorBase)
+    counts = repeats.numpy() if is_tensor else as_array(repeats)
+    valid = counts.dtype.kind in "iu" and counts.ndim < 2 and not (counts < 0).any()
+    if not valid or counts.size not in (1, shape[axis]):
+        raise ArgumentError(
+            _("repeat_interleave repeats each element so often."),
+            expected=_("an integer ≥ 0, or {shape} of them", shape=shape[axis]),
+            got=f"{repeats!r:.80}",
+        )
+    indices = np.repeat(np.arange(int(shape[axis])), counts.reshape(-1))
+    return indexed(x, key_along(axis, value_of(indices)))
+
+
+@op(method=False)
+def pad(x: Value, pad: Any, mode: str = "constant", value: float = 0.0) -> Value:
+    """Pad a tensor with a number around the elements, as PyTorch's ``pad``.
+
+    Args:
+        x: of any shape.
+        pad: how many before and behind the last axis, then the one before it, …;
+            negative numbers cut off.
+        mode: ``"constant"``.
+        value: what is put there.
+
+    >>> import chainrule as cr
+    >>> cr.pad(cr.tensor([1.0, 2.0]), (1, 2))
+    tensor([0., 1., 2., 0., 0.])
+    """
+    counts = list(pad) if isinstance(pad, tuple | list) else [pad]
+    rule = _("pad takes two numbers an axis, from the last on, and a constant.")
+    if any(isinstance(n, tuple | list) for n in counts):
+        raise ArgumentError(
+            rule,
+            expected=_("numbers one behind the other"),
+            got=f"{pad!r:.60}",
+            fix=_("for NumPy's ((a, b), (c, d)) of two axes: (c, d, a, b)"),
+        )
+    counts = [whole("pad", n) for n in counts]
+    rank = len(x.shape)
+    if mode != "constant" or len(counts) % 2 or len(counts) > 2 * rank:
+        raise ArgumentError(
+            rule,
+            expected=_(
+                "an even number of at most {shape}, mode='constant'", shape=2 * rank
+            ),
+            got=f"{pad}, mode={mode!r}",
+        )
+    for i in range(len(counts) // 2):
+        axis, (low, high) = rank - 1 - i, counts[2 * i : 2 * i + 2]
+        size = x.shape[axis]
+        if (low < 0 or high < 0) and isinstance(size, int):
+            x = cut(x, axis, max(-low, 0), size - max(-high, 0))
+        for count, behind in ((max(low, 0), False), (max(high, 0), True)):
+            if count:
+                edge = filled(
+                    value, x.dtype, (*x.shape[:axis], count, *x.shape[axis + 1 :])
+                )
+                parts = [x, edge] if behind else [edge, x]
+                x = movement.concatenate(*parts, axis=axis)
+    return x

@@ -16,8 +16,11 @@ import pytest
 
 import chainrule as cr
 from chainrule.errors import ArgumentError, CallError
-from chainrule.operations.op import OPS, SIGNS, Op
+from chainrule.operations.op import OPS as DECLARED
+from chainrule.operations.op import SIGNS, Op
 
+#: Declarations with a name; the others are what an operator means.
+OPS = [op for op in DECLARED if op.public or op.method]
 ROWS = np.linspace(0.1, 0.9, 12).reshape(3, 4)
 WHOLE = np.arange(1, 13).reshape(3, 4)
 PLACES = np.array([[0, 2, 1, 0]])
@@ -52,6 +55,13 @@ VALUES = {"dim": 1, "dims": 1, "keepdim": True, "diagonal": 1, "shifts": 1}
 VALUES |= {"size": (2, 3)}
 ORDER = {"permute": (1, 0)}
 
+#: Functions whose arguments this file does not know.
+#: Those of one axis, or of two tensors, among them.
+NAMED_ALONE = {"addmm", "astype", "bmm", "diagonal", "dot", "matmul", "mm", "mv"}
+NAMED_ALONE |= {"nonzero", "outer", "pad", "searchsorted", "tensordot", "trace"}
+NAMED_ALONE |= {"cumsum", "cumprod", "cumulative_sum", "cumulative_prod", "transpose"}
+NAMED_ALONE |= {"vecdot"}
+
 
 def bits(name: str) -> bool:
     return "bitwise" in name
@@ -66,7 +76,7 @@ def first(op: Op) -> Any:
 
 
 def rest(op: Op) -> tuple[Any, ...]:
-    if op.of_pair or op.name == "div":
+    if op.of_pair or op.name in ("add", "sub", "div"):
         return (cr.tensor((WHOLE if bits(op.name) else ROWS)[::-1].copy() % 5),)
     return NEEDED.get(op.name, ())
 
@@ -133,7 +143,7 @@ def test_a_change_in_place_gives_the_numbers_of_the_function(op: Op) -> None:
 
 
 @pytest.mark.parametrize(
-    "op", [op for op in OPS if op.operator in SIGNS], ids=lambda o: o.operator
+    "op", [op for op in DECLARED if op.operator in SIGNS], ids=lambda o: o.operator
 )
 def test_an_operator_is_its_function_in_all_forms(op: Op) -> None:
     name = op.operator + "_" * (op.operator in ("and", "or"))
@@ -156,3 +166,50 @@ def test_a_function_is_the_method() -> None:
         if op.public and op.method:
             for name in (op.name, *op.names):
                 assert getattr(cr, name) is inspect.getattr_static(cr.Tensor, name)
+
+
+@pytest.mark.parametrize(
+    "op",
+    [op for op in OPS if op.public and op.of_tensor and not op.creates],
+    ids=lambda op: op.name,
+)
+def test_the_first_argument_may_be_named(op: Op) -> None:
+    function, names = getattr(cr, op.name), op.positional
+    if op.name in NAMED_ALONE or op.several:
+        return
+    named = dict(zip(names, (first(op), *rest(op))))
+    assert same(function(first(op), *rest(op)), function(**named))
+
+
+def test_alpha_multiplies_before_the_operand_takes_a_dtype() -> None:
+    small, x = cr.tensor(np.array([1, 2], np.int8)), cr.tensor([1.0, 2.0])
+    with pytest.raises(cr.ChainruleError, match="does not fit int8"):
+        cr.add(small, 100, alpha=3)
+    assert cr.add(small, 200, alpha=0.5).tolist() == [101.0, 102.0]
+    one = cr.tensor(1.0, requires_grad=True)
+    for made in (cr.add(x, x, alpha=one), cr.sub(x, x, alpha=one), x.add(x, alpha=one)):
+        assert made.requires_grad
+    assert cr.addmm(x, x[None], cr.ones(2, 2), alpha=one).requires_grad
+    twice = cr.compile(lambda x, a: cr.add(x, x, alpha=a), engine="numpy")
+    assert twice(x, 0.5).tolist() == [1.5, 3.0]
+
+
+def test_two_names_of_an_axis_are_refused_together() -> None:
+    x = cr.tensor(ROWS)
+    for call in (
+        lambda: cr.concat([x, x], 0, axis=1),
+        lambda: cr.stack([x, x], dim=0, axis=1),
+        lambda: x.expand_dims(0, axis=1),
+        lambda: cr.diff(x, 1, -1, axis=0),
+        lambda: x.sum(dim=0, axis=0),
+    ):
+        with pytest.raises(ArgumentError, match="two names for the same thing"):
+            call()
+    assert x.sum(None, axis=0).shape == (4,)
+
+
+def test_a_missing_operand_is_named() -> None:
+    for call in (cr.hypot, cr.add, cr.diff, cr.concat, cr.tensor(1.0).add):
+        with pytest.raises(CallError, match="is not called like that") as error:
+            call(*[1] * (call is cr.hypot))
+        assert "missing" in str(error.value.got)

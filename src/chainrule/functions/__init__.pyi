@@ -17,11 +17,11 @@ newaxis: None
 pi: float
 __all__: list[str]
 
-def add(x: Any, /, other: Any, *, alpha: float = 1) -> Tensor:
+def add(x: Any, /, other: Any, *, alpha: Any = 1) -> Tensor:
     """Return x + alpha · other; for truth values, the logical or."""
-def sub(x: Any, /, other: Any, *, alpha: float = 1) -> Tensor:
+def sub(x: Any, /, other: Any, *, alpha: Any = 1) -> Tensor:
     """Return x − alpha · other."""
-def subtract(x: Any, /, other: Any, *, alpha: float = 1) -> Tensor:
+def subtract(x: Any, /, other: Any, *, alpha: Any = 1) -> Tensor:
     """Return x − alpha · other."""
 def mul(x: Any, /, other: Any) -> Tensor:
     """Return x · other; for truth values, the logical and."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import ValuesView
+from contextvars import ContextVar
 from typing import Any
 
-from chainrule.errors import ArgumentError, warn
+from chainrule.errors import ArgumentError, ChainruleError, warn
 from chainrule.graph.build import context
 from chainrule.nn.parameter import Parameter
 from chainrule.tensor import Tensor
@@ -40,6 +41,36 @@ def check_unchanged_in_trace(module: Any, name: str, value: Any) -> None:
             name=name,
         ),
     )
+
+
+#: Whether a layer is built to check an argument: its constructor checks nothing twice.
+_probing: ContextVar[bool] = ContextVar("probing", default=False)
+
+
+def check_argument(module: Any, name: str, value: Any) -> None:
+    """Refuse an argument that is set later where the constructor refuses it."""
+    kind = type(module)
+    if _probing.get() or not kind.__module__.startswith("chainrule."):
+        return
+    now = module.__dict__
+    arguments = {key: now[key] for key in module._arguments if key in now}
+    token = _probing.set(True)
+    try:
+        kind(**arguments | {name: value})
+    except ChainruleError:
+        if _is_built(kind, arguments):  # else what is stored is not what was passed
+            raise
+    finally:
+        _probing.reset(token)
+
+
+def _is_built(kind: type[Any], arguments: dict[str, Any]) -> bool:
+    """Return whether a layer can be built with these arguments."""
+    try:
+        kind(**arguments)
+    except ChainruleError:
+        return False
+    return True
 
 
 def check_attribute(module: Any, name: str, value: Any) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import math
 from collections.abc import Callable
 from typing import Any, Concatenate, ParamSpec, Protocol, overload
 
@@ -96,6 +97,7 @@ def _function(layer: Any, name: str) -> Any:
         plain = all(map(_is_plain, (*options, *kwargs.values())))
         return (cached if plain else layer)(*options, **kwargs).forward(*values)
 
+    layer._checks_later_arguments = True
     function.__name__ = function.__qualname__ = name
     function.__module__ = layer.__module__
     function.layer = layer  # type: ignore[attr-defined]
@@ -111,4 +113,6 @@ def _is_plain(argument: Any) -> bool:
     """Return whether equal arguments of the same type give the same layer."""
     if type(argument) is tuple:  # (1, 2) == (True, 2.0)
         return all(type(item) is int for item in argument)
+    if type(argument) is float and argument == 0:  # 0.0 == -0.0
+        return math.copysign(1.0, argument) > 0
     return type(argument) in _PLAIN

@@ -15,6 +15,7 @@ from chainrule.graph.build import changes, context
 from chainrule.nn import construction
 from chainrule.nn.arguments import flag, floating
 from chainrule.nn.attribute_checks import (
+    check_argument,
     check_attribute,
     check_name,
     check_unchanged_in_trace,
@@ -70,6 +71,9 @@ class Module:
     _name: str = ""
     _buffers: frozenset[str] = frozenset()
     _transient: frozenset[str] = frozenset()
+    #: Whether an argument that is set later is checked as the constructor checks it:
+    #: of layers whose state is their arguments alone.
+    _checks_later_arguments: bool = False
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         """Create a module, and store the arguments of its constructor."""
@@ -129,8 +133,11 @@ class Module:
         elif not isinstance(value, Parameter):
             check_attribute(self, name, value)
         old = self.__dict__.get(name)
-        if old is not None and name in self._arguments:
-            self._update_argument(name, old, value)
+        if name in self._arguments and name in self.__dict__:
+            if self._checks_later_arguments:
+                check_argument(self, name, value)
+            if old is not None:
+                self._update_argument(name, old, value)
         object.__setattr__(self, name, value)
         _count_change()
 

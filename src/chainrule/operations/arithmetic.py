@@ -46,27 +46,49 @@ def number(n: float, x: Value) -> Value:
 # -- sums, products, quotients --------------------------------------------------------
 
 
-@op(operator="add", in_place=True)
-def add(x: Value, other: Value, *, alpha: float = 1) -> Value:
-    """Return x + alpha · other; for truth values, the logical or."""
-    if alpha != 1:
-        x, other = promoted(x, times(other, alpha))
+@op(operator="add", method=False, public=False)
+def add(x: Value, other: Value) -> Value:
+    """Return x + other; for truth values, the logical or."""
     return apply(
         integers.bitwise_or if x.dtype is DType.bool else prims.add, (x, other), {}
     )
 
 
+@op(operator="sub", method=False, public=False)
+def sub(x: Value, other: Value) -> Value:
+    """Return x − other."""
+    return apply(prims.sub, (x, other), {})
+
+
+@op(name="add", in_place=True)
+def add_scaled(x: Any, other: Any, *, alpha: Any = 1) -> Value:
+    """Return x + alpha · other; for truth values, the logical or."""
+    return add(*operands(x, _scaled(other, alpha)))
+
+
+@op("subtract", name="sub", in_place=True)
+def sub_scaled(x: Any, other: Any, *, alpha: Any = 1) -> Value:
+    """Return x − alpha · other."""
+    return sub(*operands(x, _scaled(other, alpha)))
+
+
+def _scaled(other: Any, alpha: Any) -> Any:
+    """Return alpha · other; a number stays a number, which follows a tensor's dtype."""
+    if is_one(alpha):
+        return other
+    if not is_number(other) and not isinstance(other, TensorBase):
+        other = TensorBase._new(value_of(other))
+    return other * alpha
+
+
+def is_one(factor: Any) -> bool:
+    """Return whether a factor is the number 1; a tensor has a dtype to promote."""
+    return isinstance(factor, int | float) and factor == 1
+
+
 def times(v: Value, factor: Any) -> Value:
     """Return a value times a number or a tensor."""
     return mul(*promoted(v, number_operand(v, factor)))
-
-
-@op("subtract", operator="sub", in_place=True)
-def sub(x: Value, other: Value, *, alpha: float = 1) -> Value:
-    """Return x − alpha · other."""
-    if alpha != 1:
-        x, other = promoted(x, times(other, alpha))
-    return apply(prims.sub, (x, other), {})
 
 
 @op("multiply", operator="mul", in_place=True)

@@ -24,6 +24,9 @@ from chainrule.operations.operands import (
 )
 from chainrule.util.validation import truth
 
+#: Stands for a first argument that is not passed by position.
+MISSING: Any = object()
+
 
 class Forms:
     """The public forms of declared functions: functions, methods and operators.
@@ -74,6 +77,11 @@ class Forms:
             call = self._of_any(item, self.result)
         call.__name__ = call.__qualname__ = item.name
         call.__doc__, call.__module__ = item.function.__doc__, "chainrule"
+        if not item.public:  # where pickle finds it
+            call.__qualname__, call.__module__ = (
+                f"Tensor.{item.name}",
+                "chainrule.tensor",
+            )
         call.__wrapped__ = item  # type: ignore[attr-defined]
         return call
 
@@ -97,9 +105,12 @@ class Forms:
         function, known, wrap = item.function, item.keywords, self.wrap
         floats, of_tensor = item.floats, item.of_tensor
 
-        def call(x: Any, /, *args: Any, **kwargs: Any) -> Any:
+        def call(x: Any = MISSING, /, *args: Any, **kwargs: Any) -> Any:
             try:
-                if kwargs and not known.issuperset(kwargs):
+                if x is MISSING:
+                    every, kwargs = item.arranged((), kwargs)
+                    x, args = every[0], every[1:]
+                elif kwargs and not known.issuperset(kwargs):
                     every, kwargs = item.arranged((x, *args), kwargs)
                     x, args = every[0], every[1:]
                 if of_tensor:
@@ -125,9 +136,12 @@ class Forms:
         """Return a function whose result may be a view of its argument."""
         function, known, tensor = item.function, item.keywords, self.tensor
 
-        def call(x: Any, /, *args: Any, **kwargs: Any) -> Any:
+        def call(x: Any = MISSING, /, *args: Any, **kwargs: Any) -> Any:
             try:
-                if kwargs and not known.issuperset(kwargs):
+                if x is MISSING:
+                    every, kwargs = item.arranged((), kwargs)
+                    x, args = every[0], every[1:]
+                elif kwargs and not known.issuperset(kwargs):
                     every, kwargs = item.arranged((x, *args), kwargs)
                     x, args = every[0], every[1:]
                 if not isinstance(x, TensorBase):
@@ -153,10 +167,11 @@ class Forms:
         There x is the first argument, and v what it was converted to.
         """
         function, known, convert = item.function, item.keywords, self._converter(item)
+        converted = item.of_tensor + item.of_pair
 
         def call(*args: Any, **kwargs: Any) -> Any:
             try:
-                if kwargs and (item.of_pair or not known.issuperset(kwargs)):
+                if len(args) < converted or not known.issuperset(kwargs):
                     args, kwargs = item.arranged(args, kwargs)
                 x, given = convert(args)
                 made = function(*given, **kwargs)

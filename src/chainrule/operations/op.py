@@ -198,20 +198,19 @@ class Op:
                 continue
             if target in self.positional[: len(args)]:
                 place = self.positional.index(target)
-                if name == target or not self._is_default(target, args[place]):
+                if name == target or args[place] is not None:
                     raise given_twice(target, args[place], name, item)
                 args = (*args[:place], item, *args[place + 1 :])
                 continue
-            if target in made and not self._is_default(target, made[target]):
+            if made.get(target) is not None:
                 raise given_twice(target, made[target], name, item)
             made[target] = item
-        if self.of_pair and len(args) == 1 and self.positional[1] in made:
-            args = (*args, made.pop(self.positional[1]))
+        # Those that are converted are passed by position.
+        for name in self.positional[len(args) : 1 + self.of_pair]:
+            if name not in made:
+                raise TypeError(f"missing a required argument: {name!r}")
+            args = (*args, made.pop(name))
         return args, made
-
-    def _is_default(self, name: str, item: Any) -> bool:
-        parameters = inspect.signature(self.function).parameters
-        return item is parameters[name].default
 
     def call_error(self, error: Exception) -> CallError:
         """Return the error for a call whose arguments raised ``error``."""

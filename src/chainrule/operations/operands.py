@@ -285,6 +285,7 @@ def float_operands(a: Any, b: Any) -> tuple[Value, Value]:
 
     As :func:`operands`, with integers as float32.
     """
+    a, b = [x.item() if isinstance(x, np.bool_) else x for x in (a, b)]
     if is_number(b) and not isinstance(b, float | SymbolicDim):
         b = float(b) if abs(b) < 2**1023 else b
     elif is_number(a) and not isinstance(a, float | SymbolicDim):

@@ -11,7 +11,7 @@ from chainrule.graph.build import apply
 from chainrule.graph.node import Value
 from chainrule.graph.types import DType
 from chainrule.operations.arguments import axis_of
-from chainrule.operations.arithmetic import add, mul, times
+from chainrule.operations.arithmetic import add, is_one, mul, times
 from chainrule.operations.op import op
 from chainrule.operations.operands import (
     astype,
@@ -105,9 +105,9 @@ def addmm(
 ) -> Value:
     """Return beta · x + alpha · first @ second."""
     product = matmul(value_of(first), second)
-    if alpha != 1:
+    if not is_one(alpha):
         product = times(product, alpha)
-    return add(*promoted(product, x if beta == 1 else times(x, beta)))
+    return add(*promoted(product, x if is_one(beta) else times(x, beta)))
 
 
 def batched(v: Value, w: Value, left: str, right: str, out: str) -> Value:

@@ -23,7 +23,7 @@ from chainrule.optim.clipping import as_dtype, clip_elements, clip_factor, total
 from chainrule.optim.groups import LIMITS, ParamGroup, as_json
 from chainrule.optim.hyper_parameters import HyperParameters, Options
 from chainrule.optim.parameters import Request, share_out
-from chainrule.optim.rule import update_composite
+from chainrule.optim.rule import check_names, update_composite
 from chainrule.primitives.elementwise import neg
 from chainrule.tensor import Tensor, wrap
 from chainrule.text import _
@@ -235,7 +235,9 @@ class Optimizer(HyperParameters):
         renewed: dict[str, dict[str, Tensor]] = {name: {} for name in self.params}
         for group in self.param_groups:
             o = group.current()
-            for name, moment in itertools.product(group.names, self.moments(o)):
+            moments = self.moments(o)
+            check_names(type(self).__name__, moments, self.scalars(1, 1.0, o))
+            for name, moment in itertools.product(group.names, moments):
                 p, t = self.params[name], self._state[name].get(moment)
                 if t is None:
                     t = Tensor(np.full(p.shape, self.initial(o), p.dtype.numpy))

@@ -16,18 +16,21 @@ gradient (``scale``), the slope λθ of an L2 penalty (``penalty``), θ that shr
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from chainrule.composites.composite import Composite, composite
+from chainrule.errors import ArgumentError
 from chainrule.graph.node import Value
 from chainrule.graph.primitive import Case, Primitive, of_any
 from chainrule.notation import functions as write
 from chainrule.notation.expressions import Expr, Product
+from chainrule.optim.groups import LIMITS
 from chainrule.primitives import elementwise
 from chainrule.primitives.movement import broadcast_to, full_like
 from chainrule.primitives.rules import need_dtype, same, wrong_count
 from chainrule.tensor import Tensor, wrap
+from chainrule.text import _
 
 #: Intervals from which tests draw moments: v − m² stays positive.
 _RANGES = {"m": (-0.1, 0.1), "velocity": (-1.0, 1.0)}
@@ -64,6 +67,58 @@ class _WrittenState(UpdateState):
         new = write.symbol(self._letters.get(name, name), tag="new")
         self._steps.append(write.become(new, value))
         vars(self)[name] = new
+
+
+#: Names of scalars that have a meaning of their own: what stands in front of rules, the
+#: limits of gradients, and the number of a step.
+RESERVED = frozenset({"scale", "penalty", "keep", "number", *LIMITS})
+
+
+def check_names(kind: str, moments: Sequence[str], scalars: Iterable[str]) -> None:
+    """Refuse names of moments and scalars that mean something else in a step."""
+    names = [*moments, *scalars]
+    for name in names:
+        if name in RESERVED or name.endswith("rate") or names.count(name) > 1:
+            raise ArgumentError(
+                _("{kind} gives a moment or a scalar a name that is taken.", kind=kind),
+                expected=_(
+                    "names that differ, without 'rate' at the end, and none of {taken}",
+                    taken=", ".join(sorted(RESERVED)),
+                ),
+                got=repr(name),
+            )
+
+
+def check_results(
+    kind: str,
+    p: Value,
+    results: Mapping[str, Any],
+    before: Mapping[str, Any],
+) -> None:
+    """Refuse what an update rule returned or assigned, if it does not fit.
+
+    Args:
+        kind: the name of the optimiser's class.
+        p: the parameter.
+        results: the new parameter and the new moments, by name.
+        before: the attributes of the state before the update.
+    """
+    for name, result in results.items():
+        fits = isinstance(result, Tensor) and result.value.type == p.type
+        if not fits:
+            raise ArgumentError(
+                _("{kind}.update gives no new {name}.", kind=kind, name=name),
+                expected=_("a tensor {type}, as the parameter is", type=p.type),
+                got=f"{result.value.type}"
+                if isinstance(result, Tensor)
+                else f"{result!r:.60}",
+            )
+        if name in before and result is before[name]:
+            raise ArgumentError(
+                _("{kind}.update leaves s.{name} as it was.", kind=kind, name=name),
+                expected=_("an assignment to each moment that moments() names"),
+                got=f"s.{name}",
+            )
 
 
 # -- functions for rules ---------------------------------------------------------------
@@ -130,10 +185,12 @@ def update_composite(optimizer: Any) -> Composite:
         for scalar in rest[len(arrays) - 2 :]:
             need_dtype(name, p.dtype, scalar.dtype)
         s = UpdateState(dict(zip(names, map(wrap, rest), strict=True)))
-        new = update(wrap(p), wrap(g), s).value
-        return (
-            (new, *[getattr(s, m).value for m in moments.split()]) if moments else new
-        )
+        before = dict(vars(s))
+        results = {"parameter": update(wrap(p), wrap(g), s)}
+        results |= {m: vars(s)[m] for m in moments.split()}
+        check_results(optimizer.__name__, p, results, before)
+        values = [result.value for result in results.values()]
+        return tuple(values) if moments else values[0]
 
     def formula(p: Expr, g: Expr, *rest: Expr, moments: str = "", scalars: str) -> Expr:
         names, first = f"{moments} {scalars}".split(), len(moments.split())

@@ -1,4 +1,4 @@
-"""What a loop records of its steps, and how it goes back to the last snapshot.
+"""The record of a loop's steps, and the way back to its last snapshot.
 
 A snapshot holds the program's tensors and the state of the run. After an exception the
 loop restores the last one; where a number is not finite it replays the steps since then

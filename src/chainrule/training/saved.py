@@ -1,4 +1,4 @@
-"""What a Trainer says of its last run, and how it is saved, loaded and copied."""
+"""The results of a Trainer's last run; saving, loading and copying it."""
 
 from __future__ import annotations
 

@@ -77,7 +77,7 @@ _Encoding = Annotated[Text, Words(_("the name of an encoding in quotes"))]
 
 
 class Data(Section):
-    """What to learn from. Paths are relative to this file.
+    """The data to learn from. Paths are relative to this file.
 
     Attributes:
         source: a CSV or NPZ file, a folder of images, [images, labels] of idx, or one

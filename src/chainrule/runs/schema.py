@@ -69,7 +69,7 @@ def on_trial() -> Iterator[None]:
 
 
 class Loss(ClassSection):
-    """How far a prediction is from the truth.
+    """The loss: the distance of a prediction from the truth.
 
     Attributes:
         class: its name; else CrossEntropyLoss for classes, MSELoss for quantities
@@ -86,7 +86,7 @@ class Loss(ClassSection):
 
 
 class Schedule(ClassSection):
-    """How the learning rate changes during the run; the optimiser's lr is its peak.
+    """The learning rate's course during the run; the optimiser's lr is its peak.
 
     Attributes:
         class: its name; Schedule is constant
@@ -106,7 +106,7 @@ class Schedule(ClassSection):
 
 
 class Optimizer(ClassSection):
-    """How the weights learn.
+    """The optimiser: the rule by which the weights learn.
 
     Attributes:
         class: its name
@@ -145,7 +145,7 @@ class Optimizer(ClassSection):
 
 
 class Callback(ClassSection):
-    """What happens between epochs. Any number of times.
+    """A callback: an action between epochs. Any number of times.
 
     Attributes:
         class: its name
@@ -214,7 +214,7 @@ class Training(Section):
 
 
 class Output(Section):
-    """What the run leaves.
+    """The files that the run leaves.
 
     Attributes:
         directory: where, below this file's directory; one of its own for each run; else

@@ -285,13 +285,18 @@ def float_operands(a: Any, b: Any) -> tuple[Value, Value]:
 
     As :func:`operands`, with integers as float32.
     """
-    a, b = [x.item() if isinstance(x, np.bool_) else x for x in (a, b)]
     if is_number(b) and not isinstance(b, float | SymbolicDim):
-        b = float(b) if abs(b) < 2**1023 else b
+        b = _as_float(b)
     elif is_number(a) and not isinstance(a, float | SymbolicDim):
-        a = float(a) if abs(a) < 2**1023 else a
+        a = _as_float(a)
     v, w = operands(a, b)
     return floating(v), floating(w)
+
+
+def _as_float(number: Any) -> Any:
+    """Return an integer, or a truth value, as a float, if a float has its range."""
+    number = number.item() if isinstance(number, np.generic) else number
+    return float(number) if abs(number) < 2**1023 else number
 
 
 def count_of(size: Dim, dtype: DType) -> Value:

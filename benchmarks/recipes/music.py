@@ -21,11 +21,12 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MaxAbsScaler
 from sklearn.svm import SVC, LinearSVC
 from torch import nn as peer_nn
-from turns import Run, Side, Trial, arguments, compare, fitted
+from turns import Run, Side, Trial, arguments, compare, epochs, fitted
 
 import chainrule as cr
-from chainrule import nn
 from chainrule.recipes import Experiment, music
+from chainrule.recipes.datasets import fiddle_tunes
+from chainrule.recipes.datasets import genres as features
 
 NOISE = 0.25
 
@@ -35,29 +36,23 @@ NOISE = 0.25
 def genres(trial: Trial) -> tuple[Any, Any, Any, Any]:
     """Features and genres, to learn from and to ask about."""
     folder = trial.folder("pyAudioAnalysis", "--no-deps pyAudioAnalysis")
-    x, y = music.genres(folder / "data/models/knn_musical_genre_6")
-    new = music.folds(y, [trial.seed, 0]) == 0
-    return x[~new], y[~new], x[new], y[new]
+    x, y = features.read(folder / features.FILE)
+    known, new = music.folds(trial, y, quick=1)[0]
+    return x[known], y[known], x[new], y[new]
 
 
-def genre_network(trial: Trial, x: Any, y: Any) -> cr.Trainer:
-    """The recipe's, untrained."""
-    cr.manual_seed(trial.seed)
-    model = nn.Sequential(
-        music.Noise(),
-        nn.Linear(138, 512),
-        nn.ReLU(),
-        nn.Dropout(0.5),
-        nn.Linear(512, 6),
-    )
-    return music.learn(trial, "genres", model, x, y, epochs=60, weight_decay=0.3)
+def budget(trial: Trial, passes: int) -> dict[str, int]:
+    """Epochs, of which a quick run has a fifth, and rows of a batch."""
+    passes = passes // 5 if trial.quick else passes
+    return {"epochs": max(4, passes), "batch_size": music.BATCH_SIZE}
 
 
 def our_genres(trial: Trial) -> Run:
     """The recipe's Trainer."""
     x, y, asked, truth = genres(trial)
-    trainer = genre_network(trial, x, y)
-    yield from trial.epochs()
+    cr.manual_seed(trial.seed)
+    trainer = music.trainer(trial, music.genre_network())
+    yield from epochs(trainer, (x, y), **budget(trial, 60))
     return {"accuracy": float(np.mean(trainer.predict(asked).argmax(1) == truth))}
 
 
@@ -65,11 +60,12 @@ def their_genres(trial: Trial) -> Run:
     """PyTorch's side."""
     x, y, asked, truth = genres(trial)
     pytorch.prepare(trial)
-    _, *layers = genre_network(trial, x, y).model.children()
+    cr.manual_seed(trial.seed)
+    _, *layers = music.genre_network().children()
     model = pytorch.twin(*layers)
-    how: Any = {"lr": 3e-3, "weight_decay": 0.3, **trial.budget}
+    how: Any = {"lr": music.LR, "weight_decay": music.WEIGHT_DECAY}
     how["changed"] = lambda rows: rows + NOISE * torch.randn_like(rows)
-    yield from pytorch.epochs(model, x, y, **how)
+    yield from pytorch.epochs(model, x, y, **how, **budget(trial, 60))
     return pytorch.accuracy(model, asked, truth)
 
 
@@ -80,46 +76,38 @@ def their_genres(trial: Trial) -> Run:
 def tunes() -> tuple[Any, ...]:
     """Pieces, which tune each belongs to, and the class of each tune."""
     folder = Experiment("music").folder("music21", "--no-deps music21")
-    found, y = music.dances(folder / "corpus")
-    return *music.rows_of(found), y
+    found, y = fiddle_tunes.read(folder / "corpus")
+    return *fiddle_tunes.pieces(found), y
 
 
 def split(trial: Trial) -> tuple[np.ndarray, np.ndarray]:
     """The tunes to learn from, and the new ones."""
-    y = tunes()[-1]
-    new = music.folds(y, [trial.seed, 100]) == 0
-    return ~new & ((np.arange(len(y)) % 2 == 0) | (not trial.quick)), new
+    known, new = music.folds(trial, tunes()[-1], quick=1)[0]
+    return known[::2] if trial.quick else known, new
 
 
 def dances(trial: Trial) -> tuple[Any, Any, Any, Any]:
     """Pieces and dances to learn from; new pieces, and the tune of each."""
     x, owners, y = tunes()
-    known, new = split(trial)
-    mine, others = known[owners], new[owners]
+    mine, others = (np.isin(owners, part) for part in split(trial))
     return x[mine], y[owners[mine]], x[others], owners[others]
 
 
 def voted(shares: np.ndarray, owners: np.ndarray) -> dict[str, float]:
     """The accuracy on tunes, by the probabilities of their pieces."""
     y = tunes()[-1]
-    total = np.zeros((len(y), len(music.DANCES)))
+    total = np.zeros((len(y), len(fiddle_tunes.DANCES)))
     np.add.at(total, owners, np.log(shares + 1e-9))
     asked = np.unique(owners)
     return {"accuracy": float(np.mean(total[asked].argmax(1) == y[asked]))}
 
 
-def dance_network(trial: Trial, x: Any, y: Any) -> cr.Trainer:
-    """The recipe's, untrained."""
-    cr.manual_seed(trial.seed)
-    how: dict[str, Any] = {"lr": 4e-3, "epochs": 12, "weight_decay": 0.3}
-    return music.learn(trial, "dances", music.Tune(), x, y, **how)
-
-
 def our_dances(trial: Trial) -> Run:
     """The recipe's Trainer."""
     x, y, asked, owners = dances(trial)
-    trainer = dance_network(trial, x, y)
-    yield from trial.epochs()
+    cr.manual_seed(trial.seed)
+    trainer = music.trainer(trial, music.TuneNetwork())
+    yield from epochs(trainer, (x, y), **budget(trial, 12))
     return voted(trainer.predict(asked, output="probabilities"), owners)
 
 
@@ -136,7 +124,7 @@ class Tune(peer_nn.Module):
         )
         self.norms = peer_nn.ModuleList(peer_nn.LayerNorm(64) for _ in range(3))
         self.drop = peer_nn.Dropout(0.5)
-        self.scores = peer_nn.Linear(128, len(music.DANCES))
+        self.scores = peer_nn.Linear(128, len(fiddle_tunes.DANCES))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """The scores of pieces (n, LENGTH, 4)."""
@@ -153,12 +141,13 @@ def their_dances(trial: Trial) -> Run:
     """PyTorch's side."""
     x, y, asked, owners = dances(trial)
     pytorch.prepare(trial)
-    start = dance_network(trial, x, y).model.state_dict()
+    cr.manual_seed(trial.seed)
+    start = music.TuneNetwork().state_dict()
     model = Tune()
     parts = model.state_dict().items()
     model.load_state_dict({k: torch.tensor(start[k]).view_as(v) for k, v in parts})
-    how: Any = {"lr": 4e-3, "weight_decay": 0.3, **trial.budget}
-    yield from pytorch.epochs(model, x, y, **how)
+    how: Any = {"lr": music.LR, "weight_decay": music.WEIGHT_DECAY}
+    yield from pytorch.epochs(model, x, y, **how, **budget(trial, 12))
     scores = torch.from_numpy(pytorch.scores(model, asked))
     return voted(scores.softmax(1).numpy(), owners)
 

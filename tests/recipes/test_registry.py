@@ -23,6 +23,9 @@ STUDIES = [name for name in recipes.names() if name not in TRAINING]
 #: What a recipe may import besides Python's own modules.
 PUBLIC = {"chainrule", "chainrule.recipes", "chainrule.training", "chainrule.viz"}
 PUBLIC |= {"chainrule.text", "numpy", "sklearn", "scipy"}
+#: Folders of what is not the lesson.
+PUBLIC |= {f"chainrule.recipes.{part}" for part in ("datasets", "evaluation")}
+PUBLIC |= {f"chainrule.recipes.{part}" for part in ("environments", "pictures")}
 
 
 def source(name: str) -> Path:

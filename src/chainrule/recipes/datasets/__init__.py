@@ -1,0 +1,4 @@
+"""Reading and cleaning of recipes' data: corpora, first names, scores, recordings.
+
+Networks, training and drawings stand elsewhere.
+"""

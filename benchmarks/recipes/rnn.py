@@ -20,6 +20,7 @@ import chainrule as cr
 from chainrule import nn as our_nn
 from chainrule import optim
 from chainrule.recipes import rnn
+from chainrule.recipes.datasets import adding
 
 PIECE = 50  # steps in a row
 
@@ -78,7 +79,9 @@ def budget(trial: Trial) -> tuple[int, int]:
 
 def fresh(trial: Trial) -> tuple[np.ndarray, np.ndarray]:
     """What both are measured on."""
-    return rnn.problem(2000, budget(trial)[0], np.random.default_rng([trial.seed, 2]))
+    return adding.problem(
+        2000, budget(trial)[0], np.random.default_rng([trial.seed, 2])
+    )
 
 
 def our_adding(kind: str) -> Side:
@@ -90,15 +93,23 @@ def our_adding(kind: str) -> Side:
         model = rnn.Reader(kind, 2, rnn.MEMORY, 1, keep=1.0)
         lr = optim.OneCycleLR(rnn.ADD_LR, total_steps=steps, pct_start=0.2)
         adam = optim.Adam(model.parameters(), lr=lr, clip_norm=rnn.CLIP)
-        step = rnn.training_step(trial, model, adam)
+
+        @trial.compile
+        def step(x: cr.Tensor, y: cr.Tensor) -> cr.Tensor:
+            loss = our_nn.functional.mse_loss(model(x), y)
+            model.zero_grad()
+            loss.backward()
+            adam.step()
+            return loss
+
         yield
         for done in range(steps):
             rng = np.random.default_rng([trial.seed, 1, done])
-            step(*rnn.problem(rnn.ADD_BATCH, length, rng))
+            step(*adding.problem(rnn.ADD_BATCH, length, rng))
             if (done + 1) % PIECE == 0:
                 yield
         x, y = fresh(trial)
-        said = rnn.answers(trial, model, x)[:, -1]
+        said = rnn.outputs(trial, model, x)[:, -1]
         return {"error": float(np.mean((said - y) ** 2))}
 
     return side
@@ -114,7 +125,7 @@ def their_adding(kind: str) -> Side:
             if i % PIECE == 0:
                 yield
             dice = np.random.default_rng([trial.seed, 1, i])
-            x, y = map(torch.from_numpy, rnn.problem(rnn.ADD_BATCH, length, dice))
+            x, y = map(torch.from_numpy, adding.problem(rnn.ADD_BATCH, length, dice))
             train_step(model, adam, cost, x, y, one_cycle(rnn.ADD_LR, i, total, 0.2))
         yield
         x, y = fresh(trial)

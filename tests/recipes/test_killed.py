@@ -77,7 +77,7 @@ LESSONS: dict[str, Callable[[Experiment], Any]] = {
     "multimodal": lambda e: multimodal.learn(e, "both", pictures(), 5),
     "ppo, an action of two": balance,
     "ppo, a real action": swing_up,
-    "rnn": lambda e: rnn.adding(e, "GRU", 6, 12),
+    "rnn": lambda e: rnn.train_adding(e, "GRU", 6, 12),
     "translate": translate.run,
 }
 

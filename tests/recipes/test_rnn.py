@@ -15,35 +15,6 @@ from .runs import check
 RECIPE = "rnn"
 
 
-def test_the_problem() -> None:
-    x, y = rnn.problem(500, 20, np.random.default_rng(0))
-    assert x.shape == (500, 20, 2)
-    assert y.shape == (500, 1)
-    assert set(np.unique(x[..., 1])) == {0, 1}
-    assert (x[:, :10, 1].sum(1) == 1).all()
-    assert (x[:, 10:, 1].sum(1) == 1).all()
-    for row, wanted in zip(x, y):
-        first, second = np.flatnonzero(row[:, 1])
-        assert wanted[0] == row[first, 0] + row[second, 0]
-    assert ((y - 1) ** 2).mean() == pytest.approx(1 / 6, rel=0.2)
-    assert (x[..., 1].sum(0) > 20).all()  # a mark may stand anywhere
-
-
-def test_the_gates_are_those_of_the_layer() -> None:
-    cr.manual_seed(0)
-    model = rnn.Reader("LSTM", 2, 5, 1, keep=1.0)
-    x, _ = rnn.problem(1, 12, np.random.default_rng(1))
-    weights = {k: np.asarray(v) for k, v in model.state_dict().items()}
-    run = rnn.gates(weights, x[0])
-    states, (h, c) = model.layer(cr.tensor(x))
-    assert states.numpy()[0] == pytest.approx(run["h"], abs=1e-6)
-    assert h.numpy().ravel() == pytest.approx(run["h"][-1], abs=1e-6)
-    assert c.numpy().ravel() == pytest.approx(run["c"][-1], abs=1e-6)
-    before = np.vstack([np.zeros(5), run["c"][:-1]])
-    kept = run["c"] - run["f"] * before  # i ⊙ g, and |g| < 1
-    assert (np.abs(kept) < run["i"]).all()
-
-
 @pytest.mark.parametrize("kind", ["LSTM", "GRU"])
 def test_what_keeps_starts_open(kind: str) -> None:
     """With nothing to read, the gate that keeps the state is σ(1 ± 2/√H)."""
@@ -53,19 +24,19 @@ def test_what_keeps_starts_open(kind: str) -> None:
     assert others.max() <= 1 / 8
 
 
-def test_answers_after_each_row() -> None:
+def test_outputs_after_each_row() -> None:
     """The last of them is what the network is trained on."""
     cr.manual_seed(0)
     model = rnn.Reader("GRU", 28, 6, 10)
     x = np.random.default_rng(0).random((10, 784)).astype("f4")
-    said = rnn.answers(Experiment("rnn", engine="numpy"), model, x)
-    assert said.shape == (10, 28, 10)
-    assert said[:, -1] == pytest.approx(model(cr.tensor(x)).numpy(), abs=1e-6)
+    scores = rnn.outputs(Experiment("rnn", engine="numpy"), model, x)
+    assert scores.shape == (10, 28, 10)
+    assert scores[:, -1] == pytest.approx(model(cr.tensor(x)).numpy(), abs=1e-6)
     changed = x.copy()
     changed[:, 20 * 28 :] = 0
-    other = rnn.answers(Experiment("rnn", engine="numpy"), model, changed)
-    assert np.array_equal(said[:, :20], other[:, :20])
-    assert not np.allclose(said[:, 20], other[:, 20])
+    other = rnn.outputs(Experiment("rnn", engine="numpy"), model, changed)
+    assert np.array_equal(scores[:, :20], other[:, :20])
+    assert not np.allclose(scores[:, 20], other[:, 20])
 
 
 def test_the_unit_that_keeps_the_sum(capsys: pytest.CaptureFixture[str]) -> None:
@@ -84,13 +55,7 @@ def test_the_unit_that_keeps_the_sum(capsys: pytest.CaptureFixture[str]) -> None
     assert found["correlation"] > 0.9999
     assert found["i"]["marked"] > 0.999 > 0.001 > found["i"]["elsewhere"]
     assert found["f"]["elsewhere"] > 0.999
-    assert "number 2, whose c" in capsys.readouterr().out
-
-
-def test_smoothing_by_hand() -> None:
-    x, y = rnn.smooth(np.array([1.0, 2.0, 6.0]), 2)
-    assert (x.tolist(), y.tolist()) == ([2, 3], [1.5, 4.0])
-    assert rnn.smooth(np.array([1.0, 2.0]), 25)[1].tolist() == [1.5]
+    assert "unit number 2" in capsys.readouterr().out
 
 
 def test_the_quick_run(whole: dict[str, Any]) -> None:

@@ -1,0 +1,51 @@
+"""The gates and states of an LSTM, step by step in NumPy, for looking inside."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Steps:
+    """Gates and states of an LSTM on one sequence, (T, units) each.
+
+    Attributes:
+        i, f, o: input, forget and output gates, 0 to 1.
+        c, h: memory and output.
+    """
+
+    i: np.ndarray
+    f: np.ndarray
+    o: np.ndarray
+    c: np.ndarray
+    h: np.ndarray
+
+
+def steps(weights: Mapping[str, np.ndarray], x: np.ndarray) -> Steps:
+    """Compute an LSTM's gates and states.
+
+    Formula:
+        i, f, o = σ(W x + U h + b),  g = tanh(W x + U h + b);
+        c ← f ⊙ c + i ⊙ g,  h ← o ⊙ tanh c
+
+    Args:
+        weights: ``weight_ih_l0``, ``weight_hh_l0``, ``bias_ih_l0`` and ``bias_hh_l0``
+            of :class:`chainrule.nn.LSTM`.
+        x: one sequence, (T, inputs).
+    """
+    w, u, b, bias = (
+        np.asarray(weights[f"{name}_l0"], float)
+        for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+    )
+    h = c = np.zeros(u.shape[1])
+    rows: list[list[np.ndarray]] = []
+    for step in x:
+        i, f, g, o = np.split(w @ step + b + u @ h + bias, 4)
+        i, f, o = (1 / (1 + np.exp(-z)) for z in (i, f, o))
+        c = f * c + i * np.tanh(g)
+        h = o * np.tanh(c)
+        rows.append([i, f, o, c, h])
+    return Steps(*map(np.array, zip(*rows)))

@@ -1,0 +1,58 @@
+"""Pictures of the recipe ``rnn``: an LSTM's gates, and digits read row by row."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from chainrule.recipes.evaluation.lstm import Steps
+from chainrule.text import tr
+
+
+def gates(figure: Any, run: Steps, x: np.ndarray, unit: int) -> None:
+    """Draw a sequence, and gates and memories of all units and of one, over time.
+
+    Args:
+        figure: what to draw into.
+        run: gates and memories on the sequence.
+        x: (T, 2), numbers and marks.
+        unit: the number of the unit at the bottom.
+    """
+    numbers, *maps, one = axes = figure.subplots(
+        5, 1, sharex=True, height_ratios=[1, 2, 2, 2, 1.5]
+    )
+    numbers.bar(np.arange(len(x)), x[:, 0], color="#a9b4c0")
+    numbers.bar(np.arange(len(x)), x[:, 0] * x[:, 1], color="#c2570c")
+    numbers.set(ylabel="numbers")
+    order, bound = np.argsort(run.c[-1]), float(np.abs(run.c).max())
+    shown = (
+        ("input gates", run.i, {"vmin": 0, "vmax": 1, "cmap": "viridis"}),
+        ("forget gates", run.f, {"vmin": 0, "vmax": 1}),
+        ("memories c", run.c, {"vmin": -bound, "vmax": bound, "cmap": "RdBu_r"}),
+    )
+    for part, (label, values, scale) in zip(maps, shown):
+        drawn = part.imshow(values[:, order].T, aspect="auto", **scale)
+        part.grid(visible=False)
+        part.set(ylabel=label, yticks=[])
+        figure.colorbar(drawn, ax=part)
+    for name, line in (("i", "-"), ("f", "--"), ("c", "-.")):
+        one.plot(getattr(run, name)[:, unit], line, label=name)
+    one.set(xlabel=tr("step"), ylabel=tr("unit {unit}", unit=unit))
+    one.legend(ncols=3, fontsize=8)
+    for part in (axes[0], axes[-1]):  # as wide as those that have a scale
+        figure.colorbar(drawn, ax=part).ax.set_visible(False)
+
+
+def reading(figure: Any, pixels: np.ndarray, probabilities: np.ndarray) -> None:
+    """Draw digits (n, 784), with the probability of each class after each row."""
+    axes = figure.subplots(1, 2 * len(pixels))
+    for i, (digit, shares) in enumerate(zip(pixels, probabilities)):
+        image, classes = axes[2 * i], axes[2 * i + 1]
+        image.imshow(digit.reshape(28, 28), cmap="gray_r", aspect="auto")
+        classes.imshow(shares, cmap="viridis", vmin=0, vmax=1, aspect="auto")
+        image.set(xticks=[], yticks=[])
+        classes.set(xticks=range(10), yticks=[])
+        for part in (image, classes):
+            part.grid(visible=False)
+            part.tick_params(labelsize=6, length=0)

@@ -18,19 +18,20 @@ import pytorch
 import torch
 from sklearn.neural_network import MLPClassifier
 from sklearn.svm import SVC
-from turns import Data, Run, Side, Trial, arguments, compare, fitted
+from turns import Data, Run, Side, Trial, arguments, compare, epochs, fitted
 
 from chainrule.recipes import classical
+from chainrule.recipes.evaluation.hog import histograms
 
 
 def pixels(name: str) -> Data:
     """Images (n, h, w) and labels of the seed's fold."""
 
     def data(trial: Trial) -> tuple[Any, Any, Any, Any]:
-        x, y, folds = getattr(classical, name)(trial)
-        rest, held = folds[trial.seed % len(folds)]
+        x, y, folds = getattr(classical, name)(trial.quick)
+        train, test = folds[trial.seed % len(folds)]
         x = x.astype(np.float32)
-        return x[rest], y[rest], x[held], y[held]
+        return x[train], y[train], x[test], y[test]
 
     return data
 
@@ -40,10 +41,16 @@ def hog(name: str) -> Data:
 
     def data(trial: Trial) -> tuple[Any, Any, Any, Any]:
         x, y, asked, truth = pixels(name)(trial)
-        made = (classical.hog(part, part.shape[1] // 4) for part in (x, asked))
-        return next(made), y, next(made), truth
+        side = x.shape[1] // 4
+        return histograms(x, side), y, histograms(asked, side), truth
 
     return data
+
+
+def budget(trial: Trial) -> dict[str, int]:
+    """Epochs and images of a batch."""
+    passes = 3 if trial.quick else classical.EPOCHS
+    return {"epochs": passes, "batch_size": classical.BATCH_SIZE}
 
 
 def ours(name: str) -> Side:
@@ -51,10 +58,10 @@ def ours(name: str) -> Side:
 
     def side(trial: Trial) -> Run:
         x, y, asked, truth = pixels(name)(trial)
-        trainer = classical.learn(trial, name, x, y)
-        yield from trial.epochs()
-        said = classical.said_by(trainer, asked)
-        return {"accuracy": float(np.mean(said == truth))}
+        trainer = classical.trainer(trial, x.shape[1])
+        yield from epochs(trainer, (x[:, None], y), **budget(trial))
+        scores = trainer.predict(asked[:, None])
+        return {"accuracy": float(np.mean(scores.argmax(1) == truth))}
 
     return side
 
@@ -65,9 +72,9 @@ def theirs(name: str) -> Side:
     def side(trial: Trial) -> Run:
         x, y, asked, truth = pixels(name)(trial)
         pytorch.prepare(trial)
-        crop, *layers = classical.learn(trial, name, x, y).model.children()
+        crop, *layers = classical.trainer(trial, x.shape[1]).model.children()
         model, border = pytorch.twin(*layers), crop.padding
-        how: Any = {"lr": classical.LR, "weight_decay": 0.05, **trial.budget}
+        how: Any = {"lr": classical.LR, "weight_decay": 0.05, **budget(trial)}
         how["changed"] = lambda rows: shifted(rows, border)
         yield from pytorch.epochs(model, x[:, None], y, **how)
         return pytorch.accuracy(model, asked[:, None], truth)
@@ -98,7 +105,7 @@ def dense(name: str) -> Side:
         )
         rows, new = x.reshape(len(x), -1), asked.reshape(len(asked), -1)
         yield
-        for _ in range(3 if trial.quick else classical.EPOCHS):
+        for _ in range(budget(trial)["epochs"]):
             model.partial_fit(rows, y, classes=range(10))
             yield
         return {"accuracy": float(model.score(new, truth))}

@@ -43,7 +43,8 @@ import numpy as np
 
 import chainrule as cr
 from chainrule import errors, nn, optim, viz
-from chainrule.recipes import Experiment, Reference, classical
+from chainrule.recipes import Experiment, Reference
+from chainrule.recipes.evaluation import hog
 from chainrule.text import _, say
 
 SUMMARY = _("your own folder of images, with augmentation, beside scikit-learn's best")
@@ -180,7 +181,7 @@ def rivals(experiment: Experiment, train: Any, test: Any) -> dict[str, float]:
 
     pixels = [data.x[:].reshape(len(data), -1) for data in (train, test)]
     side = train.x.shape[2] // 7
-    hogs = [classical.hog(grey(data.x), side) for data in (train, test)]
+    hogs = [hog.histograms(grey(data.x), side) for data in (train, test)]
     seed = {"random_state": experiment.seed % 2**32}
     makes = {
         _("pixels, linear"): (part("linear_model").RidgeClassifier(alpha=1e3), pixels),

@@ -14,6 +14,7 @@ from torch import nn
 from turns import Run, Trial, arguments, compare, epochs
 
 from chainrule.recipes import Experiment, speech
+from chainrule.recipes.datasets import japanese_vowels
 
 
 class Network(nn.Module):
@@ -46,10 +47,10 @@ class Network(nn.Module):
 def data() -> tuple[Any, ...]:
     """Sequences and speakers: to learn from, and new ones."""
     folder = Experiment("speech").folder("aeon", "--no-deps aeon")
-    folder = folder / "datasets/data/JapaneseVowels"
-    known, y = speech.read(folder / "JapaneseVowels_TRAIN.ts")
-    new, truth = speech.read(folder / "JapaneseVowels_TEST.ts")
-    return speech.stacked(known, known), y, speech.stacked(new, known), truth
+    known, y = japanese_vowels.read(folder / japanese_vowels.TRAIN)
+    new, truth = japanese_vowels.read(folder / japanese_vowels.TEST)
+    x, asked = (japanese_vowels.padded(part, known) for part in (known, new))
+    return x, y, asked, truth
 
 
 def budget(trial: Trial) -> dict[str, int]:
@@ -61,7 +62,7 @@ def budget(trial: Trial) -> dict[str, int]:
 def ours(trial: Trial) -> Run:
     """The recipe's Trainer."""
     x, y, asked, truth = data()
-    trainer = speech.trainer(trial, next(iter(speech.KINDS)), 50)
+    trainer = speech.trainer(trial, next(iter(speech.NETWORKS)), 50)
     yield from epochs(trainer, (x, y), **budget(trial))
     return {"accuracy": trainer.evaluate((asked, truth))["accuracy"]}
 

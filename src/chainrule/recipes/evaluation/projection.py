@@ -1,0 +1,21 @@
+"""Projection of vectors to a plane, to look at codes and embeddings."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def principal_plane(vectors: np.ndarray) -> np.ndarray:
+    """Project vectors (n, d) to the plane of their largest variance, (n, 2).
+
+    The first two principal components (Pearson 1901). Of the two signs of an axis the
+    one is chosen in which its largest number is positive.
+
+    >>> principal_plane(np.array([[0.0, 0, 3], [0, 0, -3], [1, 0, 0], [-1, 0, 0]]))[0]
+    array([3., 0.])
+    """
+    centred = vectors - vectors.mean(0)
+    left, sizes, __ = np.linalg.svd(centred, full_matrices=False)
+    plane = left[:, :2] * sizes[:2]
+    signs = np.sign(plane[np.abs(plane).argmax(0), [0, 1]])
+    return plane * np.where(signs == 0, 1, signs)

@@ -1,0 +1,26 @@
+"""The picture of the recipe ``speech``: utterances."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from chainrule.text import tr
+
+
+def voices(figure: Any, x: np.ndarray, y: np.ndarray) -> None:
+    """Draw three utterances of each of three speakers: coefficients over time.
+
+    Args:
+        figure: what to draw into.
+        x: (n, T, 13), 12 coefficients and the mask.
+        y: (n,), speakers from 0.
+    """
+    axes = figure.subplots(3, 3, sharex=True, sharey=True)
+    for row, speaker in zip(axes, (0, 3, 8)):
+        for part, utterance in zip(row, x[y == speaker][:3]):
+            shown = np.where(utterance[:, 12:] > 0, utterance[:, :12], np.nan).T
+            part.imshow(shown, cmap="RdBu_r", vmin=-2.5, vmax=2.5, aspect="auto")
+            part.grid(visible=False)
+        row[0].set_ylabel(tr("speaker {speaker}", speaker=speaker + 1))

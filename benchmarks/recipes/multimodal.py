@@ -16,7 +16,10 @@ from torch import nn
 from turns import Run, Trial, arguments, compare
 
 import chainrule as cr
+from chainrule import nn as our_nn
+from chainrule import optim
 from chainrule.recipes import Experiment, multimodal, shuffled
+from chainrule.recipes.datasets import easy_vqa
 
 
 class Network(nn.Module):
@@ -36,9 +39,9 @@ class Network(nn.Module):
             nn.ReLU(),
         )
         self.norm, self.vision = nn.LayerNorm(128), nn.Linear(128, width)
-        self.table = nn.Embedding(len(multimodal.WORDS) + 1, width, padding_idx=0)
+        self.table = nn.Embedding(len(easy_vqa.WORDS) + 1, width, padding_idx=0)
         self.language, self.joined = nn.Linear(width, width), nn.Linear(width, width)
-        self.scores = nn.Linear(width, len(multimodal.ANSWERS))
+        self.scores = nn.Linear(width, len(easy_vqa.ANSWERS))
 
     def forward(self, images: Any, words: Any) -> Any:
         a = self.convolutions(images.float() / 255 - 0.5)
@@ -49,37 +52,57 @@ class Network(nn.Module):
 
 
 @cache
-def data(rows: int | None = None) -> list[multimodal.Pictures]:
+def data(rows: int | None = None) -> list[easy_vqa.Pictures]:
     """Pictures and questions to learn from and to test with."""
     folder = Experiment("multimodal").folder("easy_vqa", "--no-deps easy-vqa") / "data"
     parts = "train", "test"
-    return [multimodal.Pictures(folder / p, PIL.Image.open, rows) for p in parts]
+    return [easy_vqa.Pictures(folder / p, PIL.Image.open, rows) for p in parts]
 
 
-def budget(trial: Trial) -> tuple[list[multimodal.Pictures], int]:
+def budget(trial: Trial) -> tuple[list[easy_vqa.Pictures], int]:
     """The data, and epochs."""
     return (data(320), 3) if trial.quick else (data(), multimodal.EPOCHS)
 
 
-def columns(data: multimodal.Pictures) -> list[np.ndarray]:
+def columns(data: easy_vqa.Pictures) -> list[np.ndarray]:
     """What a step of training takes."""
-    return [data.images, data.words, data.answers, data.asked]
+    return [data.images, data.words, data.answers, data.mask]
+
+
+def accuracy(said: np.ndarray, data: easy_vqa.Pictures) -> dict[str, float]:
+    """The share of right answers."""
+    right = said == data.answers
+    return {"accuracy": float(right[data.mask > 0].mean())}
 
 
 def ours(trial: Trial) -> Run:
     """The recipe's loop."""
     (train, test), passes = budget(trial)
     cr.manual_seed(trial.seed)
-    model = multimodal.Asked()
+    model = multimodal.AnswerNetwork()
     steps = passes * (len(train) // multimodal.BATCH_SIZE)
-    step = multimodal.training_step(trial, model, multimodal.adamw(model, steps))
+    rate = optim.OneCycleLR(multimodal.LR, total_steps=steps)
+    how = {"lr": rate, "weight_decay": multimodal.WEIGHT_DECAY}
+    adam = optim.AdamW(model.parameters(), **how)
+
+    @trial.compile
+    def step(images: Any, words: Any, answers: Any, mask: Any) -> Any:
+        scores = model(images.astype("float32") / 255, words).flatten(0, 1)
+        losses = our_nn.functional.cross_entropy(
+            scores, answers.flatten(), reduction="none"
+        )
+        loss = (losses * mask.flatten()).sum() / mask.sum()
+        model.zero_grad()
+        loss.backward()
+        adam.step()
+        return loss
+
     yield
     for epoch in range(passes):
         for rows in shuffled(len(train), multimodal.BATCH_SIZE, trial.seed, epoch):
             step(*(column[rows] for column in columns(train)))
         yield
-    said = multimodal.answered(trial, model, test).argmax(-1)
-    return {"accuracy": multimodal.share(said, test)}
+    return accuracy(multimodal.probabilities(trial, model, test).argmax(-1), test)
 
 
 def theirs(trial: Trial) -> Run:
@@ -115,7 +138,7 @@ def theirs(trial: Trial) -> Run:
     with torch.inference_mode():
         images, words = map(torch.from_numpy, (test.images, test.words))
         said = model.eval()(images, words).argmax(-1).numpy()
-    return {"accuracy": multimodal.share(said, test)}
+    return accuracy(said, test)
 
 
 if __name__ == "__main__":

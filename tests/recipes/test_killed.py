@@ -27,6 +27,7 @@ from chainrule.recipes import (
     rnn,
     translate,
 )
+from chainrule.recipes.datasets import easy_vqa
 
 from .runs import cut_short
 
@@ -35,12 +36,12 @@ IMAGES = np.random.default_rng(0).random((400, 784)).astype(np.float32)
 
 def pictures() -> Any:
     """Pictures with questions, made of noise."""
-    rng, data = np.random.default_rng(0), object.__new__(multimodal.Pictures)
+    rng, data = np.random.default_rng(0), object.__new__(easy_vqa.Pictures)
     data.images = rng.integers(0, 256, (64, 3, 64, 64)).astype(np.uint8)
-    shape = 64, multimodal.QUESTIONS
-    data.words = rng.integers(0, 20, (*shape, multimodal.LENGTH)).astype(np.int32)
+    shape = 64, easy_vqa.QUESTIONS
+    data.words = rng.integers(0, 20, (*shape, easy_vqa.LENGTH)).astype(np.int32)
     data.answers = rng.integers(0, 13, shape).astype(np.int32)
-    data.asked = np.ones(shape, np.float32)
+    data.mask = np.ones(shape, np.float32)
     return data
 
 
@@ -74,7 +75,7 @@ LESSONS: dict[str, Callable[[Experiment], Any]] = {
     "dqn": play_cart_pole,
     "gan": lambda e: gan.play(e, IMAGES, gan.Settings((8,), (8,), epochs=5)),
     "gpt": gpt.run,
-    "multimodal": lambda e: multimodal.learn(e, "both", pictures(), 5),
+    "multimodal": lambda e: multimodal.fit(e, "both", pictures(), 5),
     "ppo, an action of two": balance,
     "ppo, a real action": swing_up,
     "rnn": lambda e: rnn.train_adding(e, "GRU", 6, 12),

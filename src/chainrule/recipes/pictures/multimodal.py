@@ -1,0 +1,52 @@
+"""The picture of the recipe ``multimodal``: answers, and where the network looks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from chainrule.recipes.datasets.easy_vqa import ANSWERS, Pictures
+
+
+def answers(
+    figure: Any,
+    data: Pictures,
+    predicted: np.ndarray,
+    questions: Sequence[tuple[int, int]],
+    saliency: Sequence[np.ndarray],
+) -> None:
+    """Draw pictures with questions and answers, and saliency maps below.
+
+    Args:
+        figure: what to draw into.
+        data: the pictures.
+        predicted: (n, QUESTIONS), the numbers of the network's answers.
+        questions: number of the picture, and of its question.
+        saliency: (h, w) for each question.
+    """
+    axes = figure.subplots(2, len(questions), squeeze=False)
+    for above, below, (i, k), pixels in zip(*axes, questions, saliency):
+        above.imshow(data.images[i].transpose(1, 2, 0))
+        above.set_title(
+            title(data.texts[i][k], predicted[i, k], data.answers[i, k]), fontsize=6
+        )
+        below.imshow(pixels, cmap="magma")
+        above.set_axis_off()
+        below.set_axis_off()
+
+
+def title(question: str, predicted: int, truth: int) -> str:
+    """Return a question in two lines and the answer, with the right one if it differs.
+
+    >>> print(title("is there a red shape?", 0, 1))
+    is there a
+    red shape?
+    yes (wrong: no)
+    """
+    words = question.split()
+    half = (len(words) + 1) // 2
+    wrong = "" if predicted == truth else f" (wrong: {ANSWERS[truth]})"
+    lines = " ".join(words[:half]), " ".join(words[half:]), ANSWERS[predicted] + wrong
+    return "\n".join(lines)

@@ -14,6 +14,7 @@ from turns import Run, Trial, arguments, compare, epochs
 import chainrule as cr
 from chainrule import nn
 from chainrule.recipes import clustering as recipe
+from chainrule.recipes.evaluation.clustering import matched
 
 
 def images(trial: Trial) -> tuple[np.ndarray, np.ndarray]:
@@ -33,14 +34,14 @@ def quality(codes: np.ndarray, labels: np.ndarray, seed: int) -> dict[str, float
 
     codes = (codes - codes.mean(0)) / codes.std(0)
     found = KMeans(10, n_init=5, random_state=seed).fit_predict(codes)
-    return {"accuracy": recipe.matched(found, labels)[0]}
+    return {"accuracy": matched(found, labels)[0]}
 
 
 def chainrule(trial: Trial) -> Run:
     x, labels = images(trial)
     cr.manual_seed(trial.seed)
     parts = recipe.layers(recipe.WIDTHS), recipe.layers(recipe.WIDTHS[::-1])
-    model = nn.Sequential(recipe.shaken(), *parts)
+    model = nn.Sequential(recipe.augmentation(), *parts)
     adam = cr.optim.Adam(lr=cr.optim.OneCycleLR(recipe.LR))
     how: Any = {"seed": trial.seed, "metrics": (), **trial.engine_options}
     trainer = cr.Trainer(model, loss=nn.MSELoss(), optimizer=adam, **how)

@@ -1,8 +1,7 @@
-"""clustering: names, P and Q beside their definitions; the whole."""
+"""clustering: P and Q beside their definitions, labels, the quick run."""
 
 from __future__ import annotations
 
-import itertools
 from typing import Any
 
 import numpy as np
@@ -19,49 +18,35 @@ RECIPE = "clustering"
 need("sklearn")
 
 
-def test_the_best_names_of_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Four clusters: all 24 ways of naming them are tried."""
-    monkeypatch.setattr(clustering, "CLUSTERS", 4)
-    rng = np.random.default_rng(0)
-    for _ in range(5):
-        clusters, labels = rng.integers(0, 4, (2, 40))
-        best = max(
-            float(np.mean(np.array(names)[clusters] == labels))
-            for names in itertools.permutations(range(4))
-        )
-        found, names = clustering.matched(clusters, labels)
-        assert found == pytest.approx(best)
-        assert np.mean(names[clusters] == labels) == pytest.approx(best)
-
-
 def test_q_and_p_by_their_formulas() -> None:
     cr.manual_seed(0)
     encoder = nn.Sequential(nn.Linear(784, 3))
     codes = np.random.default_rng(1).standard_normal((50, 3))
     scale = nn.Standardize.of(codes)
     centres = np.random.default_rng(2).standard_normal((4, 3))
-    model = clustering.Clusters(encoder, scale, centres).eval()
+    scaled = nn.Sequential(encoder, scale)
+    model = clustering.ClusterNetwork(scaled, centres).eval()
     x = np.random.default_rng(3).random((6, 784)).astype(np.float32)
     z = encoder(cr.tensor(x)).numpy().astype(float)
     z = (z - codes.mean(0)) / codes.std(0)
     q = 1 / (1 + ((z[:, None] - centres) ** 2).sum(2))
     q /= q.sum(1, keepdims=True)
     np.testing.assert_allclose(clustering.outputs(model, x), q, rtol=1e-4)
-    p = clustering.sharpened(q)
+    p = clustering.target_distribution(q)
     for i in range(6):
         each = [q[i, j] ** 2 / sum(q[:, j]) for j in range(4)]
         np.testing.assert_allclose(p[i], np.array(each) / sum(each), rtol=1e-12)
     assert (p.max(1) > q.max(1) - 0.05).all()  # sharper, as a rule
 
 
-def test_images_are_shaken_in_training_alone() -> None:
+def test_images_are_augmented_in_training_alone() -> None:
     cr.manual_seed(0)
     x = cr.tensor(cr.data.mnist()[0].x[:5].reshape(5, 784))
-    shaken = clustering.shaken()
-    changed = shaken(x).numpy()
+    augmentation = clustering.augmentation()
+    changed = augmentation(x).numpy()
     assert changed.shape == (5, 784)
     assert (changed != x.numpy()).any(1).all()
-    assert (shaken.eval()(x).numpy() == x.numpy()).all()
+    assert (augmentation.eval()(x).numpy() == x.numpy()).all()
 
 
 def flat(result: Any) -> list[float]:

@@ -1,21 +1,21 @@
 """Clustering of digits without labels: pixels, codes, refined codes (1.5).
 
-An autoencoder squeezes an image x to ten numbers z = f(x) and makes the image of them
-again. What it is shown is turned, moved and scaled at random, what it has to make is
-the image as it was: so z comes to say what is drawn, and not where. Then clusters are
-sought among the codes, by k-means and by a mixture of Gaussians, as among the pixels.
-Finally f itself is refined towards clusters (DEC, Xie et al. 2016, with augmentation as
-Guo et al. 2018): with a centre μⱼ for each,
+An autoencoder compresses an image x to ten numbers z = f(x) and decodes them to the
+image again. Its input is rotated, shifted and scaled at random, its target is the image
+as it was: so z comes to say what is drawn, and not where. Then k-means and a mixture of
+Gaussians cluster the codes, as they do the pixels. Finally f itself is refined towards
+clusters (DEC, Xie et al. 2016, with augmentation as Guo et al. 2018): with a centre μⱼ
+for each,
 
     qᵢⱼ ∝ 1 / (1 + ‖zᵢ − μⱼ‖²)    how much i belongs to j (Student's t, one degree)
-    pᵢⱼ ∝ qᵢⱼ² / Σᵢ qᵢⱼ           the same, sharpened, with all clusters alike
-    ℒ = KL(P ‖ Q)                 P of the images, Q of the images turned and moved
+    pᵢⱼ ∝ qᵢⱼ² / Σᵢ qᵢⱼ           the same, sharpened, with clusters of like sizes
+    ℒ = KL(P ‖ Q)                 P of the images, Q of the augmented images
 
 What to look at, in this order:
 
-    1   Accuracy (the ten heaps named so that most fits, by the Hungarian method) and
-        mutual information, for images and for others that were never seen. Labels are
-        used to name and to count, for nothing else.
+    1   Accuracy (the ten clusters matched to classes by the Hungarian method) and
+        mutual information, for the training images and for test images. Labels are
+        used to measure, for nothing else.
     2   Centres: of pixels they are blurs of several digits, of codes they are digits.
     3   The codes as a map, before and after.
 
@@ -32,9 +32,12 @@ from typing import Any
 import numpy as np
 
 import chainrule as cr
-from chainrule import nn, optim, viz
+from chainrule import nn, optim
 from chainrule.recipes import Experiment, Reference
+from chainrule.recipes.evaluation import clustering as measures
+from chainrule.recipes.pictures import clustering as maps
 from chainrule.text import _, say
+from chainrule.viz import gallery
 
 SUMMARY = _(
     "digits without labels: k-means and mixtures on pixels and on learned codes"
@@ -53,43 +56,6 @@ CLUSTERS, IMAGES, COMPONENTS = 10, 20_000, 32
 WIDTHS = (784, 500, 250, 10)
 EPOCHS, BATCH_SIZE, LR = 40, 250, 3e-3
 ROUNDS, FINE = 20, 1e-3
-Found = dict[str, float]
-
-
-# -- counting --------------------------------------------------------------------------
-
-
-def matched(clusters: np.ndarray, labels: np.ndarray) -> tuple[float, np.ndarray]:
-    """Return the accuracy with clusters matched to classes, and the matching.
-
-    Names are different; all ways of giving them are compared (Kuhn 1955).
-    """
-    from scipy.optimize import linear_sum_assignment
-
-    counts = np.zeros((CLUSTERS, CLUSTERS), int)
-    np.add.at(counts, (clusters, labels), 1)
-    rows, names = linear_sum_assignment(-counts)
-    return float(counts[rows, names].sum() / len(labels)), names
-
-
-def scored(experiment: Experiment, clusters: Any, labels: np.ndarray) -> Found:
-    """Return the accuracy and the normalised mutual information of clusters."""
-    metrics = experiment.package("sklearn.metrics", "chainrule[sklearn]")
-    shared = metrics.normalized_mutual_info_score(labels, clusters)
-    return {"accuracy": matched(np.asarray(clusters), labels)[0], "nmi": float(shared)}
-
-
-def cluster(experiment: Experiment, x: np.ndarray, asked: np.ndarray) -> dict[str, Any]:
-    """Cluster x by both methods; return clusters, those of ``asked``, and centres."""
-    means = experiment.package("sklearn.cluster", "chainrule[sklearn]")
-    mixture = experiment.package("sklearn.mixture", "chainrule[sklearn]")
-    seed = {"random_state": experiment.seed % 2**32}
-    found = {}
-    kmeans = means.KMeans(CLUSTERS, n_init=3, **seed).fit(x)
-    gaussians = mixture.GaussianMixture(CLUSTERS, reg_covar=1e-3, **seed).fit(x)
-    for name, model in (("k-means", kmeans), ("mixture", gaussians)):
-        found[name] = {"train": model.predict(x), "test": model.predict(asked)}
-    return {**found, "centres": kmeans.cluster_centers_}
 
 
 # -- the autoencoder -------------------------------------------------------------------
@@ -97,32 +63,34 @@ def cluster(experiment: Experiment, x: np.ndarray, asked: np.ndarray) -> dict[st
 
 def layers(sizes: tuple[int, ...]) -> nn.Sequential:
     """Return linear layers with ReLU between them."""
-    made: list[nn.Module] = []
+    parts: list[nn.Module] = []
     for inputs, outputs in itertools.pairwise(sizes):
-        made += [nn.Linear(inputs, outputs, init="kaiming_normal"), nn.ReLU()]
-    return nn.Sequential(*made[:-1])
+        parts += [nn.Linear(inputs, outputs, init="kaiming_normal"), nn.ReLU()]
+    return nn.Sequential(*parts[:-1])
 
 
-def shaken() -> nn.Sequential:
+def augmentation() -> nn.Sequential:
     """Return layers that, in training, randomly rotate, shift and scale images."""
-    change = nn.RandomAffine(15, translate=(0.08, 0.08), scale=(0.9, 1.1))
-    return nn.Sequential(nn.Unflatten(1, (1, 28, 28)), change, nn.Flatten())
+    affine = nn.RandomAffine(15, translate=(0.08, 0.08), scale=(0.9, 1.1))
+    return nn.Sequential(nn.Unflatten(1, (1, 28, 28)), affine, nn.Flatten())
+
+
+def trainer(
+    experiment: Experiment, model: nn.Module, loss: nn.Module, lr: Any, seed: int
+) -> cr.Trainer:
+    """Return a Trainer with Adam, without metrics: there are no labels."""
+    options = {"metrics": (), "seed": seed % 2**64, **experiment.engine_options}
+    return cr.Trainer(model, loss=loss, optimizer=optim.Adam(lr=lr), **options)
 
 
 def autoencoder(experiment: Experiment, x: np.ndarray) -> nn.Sequential:
     """Train an autoencoder from augmented images to the original images."""
     cr.manual_seed(experiment.seed)
-    model = nn.Sequential(shaken(), layers(WIDTHS), layers(WIDTHS[::-1]))
-    trainer = cr.Trainer(
-        model,
-        loss=nn.MSELoss(),
-        optimizer=optim.Adam(lr=optim.OneCycleLR(LR)),
-        metrics=(),
-        seed=experiment.seed,
-        **experiment.engine_options,
-    )
-    how = {"epochs": 3 if experiment.quick else EPOCHS, "batch_size": BATCH_SIZE}
-    experiment.fit("autoencoder", trainer, (x, x), progress=False, **how)
+    model = nn.Sequential(augmentation(), layers(WIDTHS), layers(WIDTHS[::-1]))
+    lr, epochs = optim.OneCycleLR(LR), 3 if experiment.quick else EPOCHS
+    run = trainer(experiment, model, nn.MSELoss(), lr, experiment.seed)
+    budget = {"epochs": epochs, "batch_size": BATCH_SIZE, "progress": False}
+    experiment.fit("autoencoder", run, (x, x), **budget)
     return model.eval()
 
 
@@ -132,88 +100,75 @@ def outputs(model: nn.Module, x: np.ndarray) -> np.ndarray:
     return np.concatenate([part.numpy() for part in parts])
 
 
-# -- refining --------------------------------------------------------------------------
+# -- clusters --------------------------------------------------------------------------
 
 
-class Clusters(nn.Module):
+def cluster(x: np.ndarray, x_test: np.ndarray, seed: int) -> dict[str, Any]:
+    """Cluster x by k-means and by a mixture of Gaussians.
+
+    Returns:
+        by method the clusters of x and of x_test; and the centres of k-means.
+    """
+    from sklearn.cluster import KMeans
+    from sklearn.mixture import GaussianMixture
+
+    means = KMeans(CLUSTERS, n_init=3, random_state=seed).fit(x)
+    mixture = GaussianMixture(CLUSTERS, reg_covar=1e-3, random_state=seed).fit(x)
+    return {
+        "k-means": [means.predict(x), means.predict(x_test)],
+        "mixture": [mixture.predict(x), mixture.predict(x_test)],
+        "centres": means.cluster_centers_,
+    }
+
+
+class ClusterNetwork(nn.Module):
     """A network from images to q, the soft assignment to clusters.
 
     Args:
-        encoder: makes codes of rows of pixels.
-        scale: takes the codes' mean and deviation away.
+        encoder: from rows of pixels to codes of unit variance.
         centres: (clusters, code).
     """
 
-    def __init__(self, encoder: nn.Module, scale: nn.Module, centres: Any) -> None:
-        self.shaken, self.encoder, self.scale = shaken(), encoder, scale
+    def __init__(self, encoder: nn.Module, centres: Any) -> None:
+        self.shaken, self.encoder = augmentation(), encoder
         self.centres = nn.Parameter(np.asarray(centres, np.float32))
 
-    def codes(self, x: cr.Tensor) -> cr.Tensor:
-        """Return the codes z, scaled to unit variance."""
-        return self.scale(self.encoder(self.shaken(x)))
-
     def forward(self, x: cr.Tensor) -> cr.Tensor:
-        """Return q, the soft assignment of samples to clusters."""
-        apart = self.codes(x).unsqueeze(1) - self.centres
-        near = 1 / (1 + apart.square().sum(dim=2))
-        return near / near.sum(dim=1, keepdim=True)
+        """Return qᵢⱼ ∝ 1 / (1 + ‖zᵢ − μⱼ‖²), whose rows sum to 1."""
+        codes = self.encoder(self.shaken(x))
+        distances = (codes.unsqueeze(1) - self.centres).square().sum(dim=2)
+        q = 1 / (1 + distances)
+        return q / q.sum(dim=1, keepdim=True)
 
 
-def sharpened(q: np.ndarray) -> np.ndarray:
-    """Return the target distribution P of Q: pᵢⱼ ∝ qᵢⱼ² / Σᵢ qᵢⱼ, rows sum to 1."""
+def target_distribution(q: np.ndarray) -> np.ndarray:
+    """Return the target P of Q: pᵢⱼ ∝ qᵢⱼ² / Σᵢ qᵢⱼ, whose rows sum to 1."""
     p = q**2 / q.sum(0)
     return p / p.sum(1, keepdims=True)
 
 
-def refine(experiment: Experiment, model: Clusters, x: np.ndarray) -> list[np.ndarray]:
-    """Train towards P, recomputed each round; return the clusters of each round."""
-    told = []
+def refine(
+    experiment: Experiment, model: ClusterNetwork, x: np.ndarray
+) -> list[np.ndarray]:
+    """Train towards P, computed anew each round; return the clusters of each round."""
+    clusters = []
     for i in range(2 if experiment.quick else ROUNDS):
         q = outputs(model.eval(), x).astype(float)
-        told.append(q.argmax(1))
-        trainer = cr.Trainer(
-            model.train(),
-            loss=nn.KLDivLoss(),
-            optimizer=optim.Adam(lr=FINE),
-            metrics=(),
-            seed=(experiment.seed + i) % 2**64,
-            **experiment.engine_options,
-        )
-        p = sharpened(q).astype(np.float32)
-        how = {"epochs": 1, "batch_size": BATCH_SIZE, "progress": False}
-        experiment.fit(f"refined-{i}", trainer, (x, p), **how)
-    told.append(outputs(model.eval(), x).argmax(1))
-    return told
+        clusters.append(q.argmax(1))
+        p = target_distribution(q).astype(np.float32)
+        seed, loss = experiment.seed + i, nn.KLDivLoss()
+        run = trainer(experiment, model.train(), loss, FINE, seed)
+        budget = {"epochs": 1, "batch_size": BATCH_SIZE, "progress": False}
+        experiment.fit(f"refined-{i}", run, (x, p), **budget)
+    return [*clusters, outputs(model.eval(), x).argmax(1)]
 
 
-# -- pictures --------------------------------------------------------------------------
-
-
-def plane(codes: np.ndarray) -> np.ndarray:
-    """Return codes projected to the plane of their largest variance."""
-    middle = codes - codes.mean(0)
-    return middle @ np.linalg.svd(middle, full_matrices=False)[2][:2].T
-
-
-def draw(
-    experiment: Experiment, name: str, codes: np.ndarray, labels: np.ndarray
-) -> None:
-    """Draw a map of codes, with the true labels, unknown in training, as digits."""
-    few = slice(0, 1000)
-    title = f"{name} codes of 1,000 images, in the plane of most variance"
-    how = {"title": title, "size": (7.0, 5.0)}
-    experiment.draw(
-        f"map-{name}", viz.gallery.points, plane(codes)[few], labels[few], **how
-    )
-
-
-def put(name: str, train: Found, test: Found) -> None:
-    """Print a line of the table of results."""
-    numbers = (train["accuracy"], test["accuracy"], train["nmi"])
-    print(f"   {name:26}{numbers[0]:10.1%}{numbers[1]:12.1%}{numbers[2]:14.3f}")
-
-
-# -- the whole -------------------------------------------------------------------------
+def show(name: str, clusters: Any, labels: list[np.ndarray]) -> dict[str, float]:
+    """Print and return the scores of clusters of training and test images."""
+    train, test = (measures.scores(c, y) for c, y in zip(clusters, labels))
+    print(f"   {name:26}{train['accuracy']:10.1%}{test['accuracy']:12.1%}", end="")
+    print(f"{train['nmi']:14.3f}")
+    return {**train, "test": test["accuracy"]}
 
 
 def run(experiment: Experiment) -> dict[str, Any]:
@@ -222,60 +177,47 @@ def run(experiment: Experiment) -> dict[str, Any]:
     Args:
         experiment: the seed of initial weights, of order and draws, of k-means.
     """
-    decomposition = experiment.package("sklearn.decomposition", "chainrule[sklearn]")
+    pca = experiment.package("sklearn.decomposition", "chainrule[sklearn]").PCA
     count = 1500 if experiment.quick else IMAGES
     parts = [part.take(min(count, len(part))) for part in cr.data.mnist()]
-    (x, labels), (asked, truth) = ((p.x[:].reshape(len(p), -1), p.y) for p in parts)
-    say(
-        "{x:,} images, without their labels; {asked:,} others asked about\n",
-        x=len(x),
-        asked=len(asked),
-    )
+    images = [part.x[:].reshape(len(part), -1) for part in parts]
+    x, labels = images[0], [part.y for part in parts]
+    say("{n:,} images, without their labels\n", n=len(x))
     say("                              accuracy   of others   information")
-    told: dict[str, Any] = {}
-
-    def count_up(what: str, found: dict[str, Any]) -> np.ndarray:
-        told[what] = {}
-        for name in ("k-means", "mixture"):
-            each = {k: scored(experiment, found[name][k], y) for k, y in sides.items()}
-            told[what][name] = {**each["train"], "test": each["test"]["accuracy"]}
-            put(f"{what}, {name}", each["train"], each["test"])
-        return np.asarray(found["centres"])
-
-    sides = {"train": labels, "test": truth}
-    pca = decomposition.PCA(COMPONENTS, whiten=False, random_state=0).fit(x)
-    parts = pca.transform(x), pca.transform(asked)
-    centres = count_up(
-        "pixels", experiment.cached("pixels", cluster, experiment, *parts)
-    )
+    components = pca(COMPONENTS, random_state=0).fit(x)
     model = autoencoder(experiment, x)
     scale = nn.Standardize.of(outputs(model[1], x))
-    codes = [outputs(nn.Sequential(model[1], scale), rows) for rows in (x, asked)]
-    middles = count_up("codes", experiment.cached("codes", cluster, experiment, *codes))
-    made = middles * scale.std.numpy() + scale.mean.numpy()
-    pictures = [pca.inverse_transform(centres), outputs(model[2], made.astype("f4"))]
-    rounds = refine(experiment, clusters := Clusters(model[1], scale, middles), x)
-    steps = [matched(found, labels)[0] for found in rounds]
-    last = rounds[-1], outputs(clusters, asked).argmax(1)
-    each = [scored(experiment, found, y) for found, y in zip(last, sides.values())]
-    put("refined", *each)
-    say("\n   refined, accuracy before and every fifth round:", end=" ")
-    print("  ".join(f"{s:.1%}" for s in steps[::5]), "\n")
-    pictures.append(np.stack([x[rounds[-1] == k].mean(0) for k in range(CLUSTERS)]))
+    encoder = nn.Sequential(model[1], scale)
+    pixels = [components.transform(part) for part in images]
+    codes = [outputs(encoder, part) for part in images]
+    result: dict[str, Any] = {"images": len(x), "pixels": {}, "codes": {}}
+    centres = {}
+    for name, rows in (("pixels", pixels), ("codes", codes)):
+        found = experiment.cached(name, cluster, *rows, experiment.seed % 2**32)
+        centres[name] = np.array(found["centres"])
+        for method in ("k-means", "mixture"):
+            result[name][method] = show(f"{name}, {method}", found[method], labels)
+    network = ClusterNetwork(encoder, centres["codes"])
+    rounds = refine(experiment, network, x)
+    clusters = [rounds[-1], outputs(network, images[1]).argmax(1)]
+    result["refined"] = show("refined", clusters, labels)
+    accuracies = [measures.matched(each, labels[0])[0] for each in rounds]
+    result["refined"]["rounds"] = accuracies
+    for name, rows in (("first", codes[0]), ("refined", outputs(encoder, x))):
+        title = f"{name} codes of 1,000 images, in the plane of most variance"
+        drawn, size = (rows, labels[0]), (7.0, 5.0)
+        experiment.draw(f"map-{name}", maps.codes, *drawn, title=title, size=size)
+    unscaled = centres["codes"] * scale.std.numpy() + scale.mean.numpy()
+    pictures = [
+        components.inverse_transform(centres["pixels"]),
+        outputs(model[2], unscaled.astype(np.float32)),
+        [x[clusters[0] == k].mean(0) for k in range(CLUSTERS)],
+    ]
     title = "centres: of pixels, of codes, and the mean of each refined cluster"
-    size, how = (7.0, 2.4), {"columns": CLUSTERS}
     rows = np.concatenate(pictures)
-    experiment.draw("centres", viz.gallery.images, rows, title=title, size=size, **how)
-    draw(experiment, "first", codes[0], labels)
-    draw(
-        experiment,
-        "refined",
-        outputs(nn.Sequential(clusters.encoder, scale), x),
-        labels,
-    )
-    refined = {**each[0], "test": each[1]["accuracy"], "rounds": steps}
-    ahead = told["codes"]["k-means"]["accuracy"] - told["pixels"]["k-means"]["accuracy"]
-    return {"images": len(x), **told, "gain": ahead, "refined": refined}
+    experiment.draw("centres", gallery.images, rows, title=title, size=(7.0, 2.4))
+    accuracy = {k: result[k]["k-means"]["accuracy"] for k in ("pixels", "codes")}
+    return {**result, "gain": accuracy["codes"] - accuracy["pixels"]}
 
 
 if __name__ == "__main__":

@@ -1,0 +1,41 @@
+"""clustering: the best matching of all, mutual information by its definition."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+
+from chainrule.recipes.evaluation import clustering
+
+from ..runs import need
+
+need("sklearn")
+
+
+def test_the_best_matching_of_all() -> None:
+    """Four clusters: all 24 ways of matching them are tried."""
+    rng = np.random.default_rng(0)
+    for _ in range(5):
+        clusters, labels = rng.integers(0, 4, (2, 40))
+        best = max(
+            float(np.mean(np.array(classes)[clusters] == labels))
+            for classes in itertools.permutations(range(4))
+        )
+        found, classes = clustering.matched(clusters, labels)
+        assert found == pytest.approx(best)
+        assert np.mean(classes[clusters] == labels) == pytest.approx(best)
+
+
+def test_mutual_information_by_its_definition() -> None:
+    clusters, labels = np.random.default_rng(1).integers(0, 3, (2, 60))
+    p = np.zeros((3, 3))
+    np.add.at(p, (clusters, labels), 1 / 60)
+    rows, columns = p.sum(1), p.sum(0)
+    shared = (p * np.log(p / np.outer(rows, columns))).sum()
+    entropies = -(rows * np.log(rows)).sum() - (columns * np.log(columns)).sum()
+    found = clustering.scores(clusters.tolist(), labels)
+    assert found["nmi"] == pytest.approx(2 * shared / entropies)
+    assert found["accuracy"] == clustering.matched(clusters, labels)[0]
+    assert clustering.scores((labels + 1) % 3, labels) == {"accuracy": 1, "nmi": 1}

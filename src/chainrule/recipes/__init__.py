@@ -19,7 +19,9 @@ and returns its results, ready for JSON:
 
 The :class:`Experiment` has what a lesson should not write: the engine, the steps of a
 loop that outlives a kill (``for step in experiment.steps(…)``), stored results, and the
-report with its pictures. The folder ``experiment`` has all of it.
+report with its pictures. The folder ``experiment`` has all of it. What is not the
+lesson stands beside it: readers of data in ``datasets``, baselines and measures in
+``evaluation``, drawings in ``pictures``.
 
 Both kinds may have REFERENCES, figures of the literature that a full run is compared
 with, and SECONDS, what the full run takes.
@@ -46,7 +48,6 @@ from chainrule.recipes.experiment import (
     quick_note,
     worded,
 )
-from chainrule.recipes.features import draw_features, feature_maps
 from chainrule.recipes.vocabulary import numbered
 from chainrule.text import _
 from chainrule.util.validation import known_names
@@ -56,8 +57,6 @@ __all__ = [
     "Experiment",
     "Reference",
     "compared",
-    "draw_features",
-    "feature_maps",
     "find",
     "kind",
     "memory",

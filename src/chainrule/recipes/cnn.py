@@ -34,7 +34,8 @@ from __future__ import annotations
 
 import chainrule as cr
 from chainrule import nn
-from chainrule.recipes import Experiment, Reference, draw_features, mnist
+from chainrule.recipes import Experiment, Reference, mnist
+from chainrule.recipes.pictures import convolutions
 from chainrule.text import _
 
 SUMMARY = _("handwritten digits: two convolutions, 32-64, dropout, 9216-128-10")
@@ -76,7 +77,7 @@ def network(seed: int = 0) -> nn.Sequential:
 
 def pictures(experiment: Experiment, model: nn.Sequential) -> None:
     """Draw the first filters, and the feature maps of the first test digit."""
-    draw_features(experiment, model, data()[1].x[0])
+    convolutions.draw_features(experiment, model, data()[1].x[0])
 
 
 if __name__ == "__main__":

@@ -55,12 +55,12 @@ def draw_features(
     rows = max(len(a) for a in maps) // 8
     side = round(len(pixels) ** 0.5)
     parts, titles = [[[pixels.reshape(side, side)]]], ["digit"]
-    for i, a in enumerate(maps, 1):
+    for a in maps:
         across = -(-len(a) // rows)
         shares = a / max(float(a.max()), 1e-9)
         parts.append([list(shares[k : k + across]) for k in range(0, len(a), across)])
         height, width = a.shape[1:]
-        titles.append(f"convolution {i}: {len(a)} maps of {height} × {width}")
+        titles.append(f"{len(a)} maps of {height} × {width}")
     experiment.draw(
         "maps",
         viz.gallery.mosaics,

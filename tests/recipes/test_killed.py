@@ -69,8 +69,8 @@ def bound(experiment: Experiment) -> Any:
 
 LESSONS: dict[str, Callable[[Experiment], Any]] = {
     "autoencoder": bound,
-    "dbn": lambda e: dbn.learn(e, "machine", IMAGES, 5, level=1),
-    "dbn, its chains": lambda e: dbn.learn(e, "machine", IMAGES, 5, level=0),
+    "dbn": lambda e: dbn.learn(e, IMAGES, 5, 5, level=1),
+    "dbn, its chains": lambda e: dbn.learn(e, IMAGES, 5, 5, level=0),
     "dqn": play_cart_pole,
     "gan": lambda e: gan.play(e, IMAGES, gan.Settings((8,), (8,), epochs=5)),
     "gpt": gpt.run,
@@ -111,7 +111,6 @@ def test_killed_it_goes_on_bit_for_bit(
         (gpt, "SAMPLE", 12),
         (translate, "QUICK", (6, 2, 2)),
         (translate, "BATCH", 4),
-        (dbn, "QUICK_EPOCHS", 5),
         (autoencoder, "QUICK_EPOCHS", 5),
         (autoencoder, "QUICK_HIDDEN", 5),
         (Experiment, "folder", lambda *args: None),

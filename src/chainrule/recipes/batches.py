@@ -32,14 +32,14 @@ def shuffled(
 
 
 def by_batches(
-    function: Callable[[np.ndarray], Any], x: np.ndarray, batch_size: int = 500
+    function: Callable[[cr.Tensor], Any], x: np.ndarray, batch_size: int = 500
 ) -> np.ndarray:
     """Apply a function to the rows of x, a batch at a time; return one array.
 
     No derivatives are recorded.
 
     Args:
-        function: rows → a tensor or an array with as many rows.
+        function: a tensor of rows → a tensor or an array with as many rows.
         x: (n, …).
         batch_size: rows in a batch, which bounds the memory that they need.
 
@@ -48,5 +48,5 @@ def by_batches(
     """
     firsts = range(0, len(x), batch_size)
     with cr.no_grad():
-        parts = [np.asarray(function(x[i : i + batch_size])) for i in firsts]
+        parts = [np.asarray(function(cr.tensor(x[i : i + batch_size]))) for i in firsts]
     return np.concatenate(parts)

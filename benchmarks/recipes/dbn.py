@@ -76,9 +76,7 @@ def pytorch(trial: Trial) -> Run:
                 v2 = torch.addmm(b, drawn, w).sigmoid_()
                 h2 = torch.addmm(c, v2, w.T).sigmoid_()
                 down = [h2.T @ v2 - h.T @ v, (v2 - v).sum(0), (h2 - h).sum(0)]
-                for t, m, g, decay in zip(
-                    (w, b, c), state, down, (dbn.WEIGHT_DECAY, 0, 0)
-                ):
+                for t, m, g, decay in zip((w, b, c), state, down, decays):
                     m.mul_(dbn.MOMENTUM).add_(g, alpha=1 / size).add_(t, alpha=decay)
                     t.sub_(m, alpha=dbn.LR)
             yield

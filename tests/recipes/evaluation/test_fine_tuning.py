@@ -17,10 +17,8 @@ from chainrule.recipes.evaluation.fine_tuning import (
 
 
 def layers(rng: np.random.Generator, *sizes: int) -> list[Any]:
-    shapes = zip(sizes, sizes[1:])
-    return [
-        (rng.standard_normal((m, n)) / 9, rng.standard_normal(m)) for n, m in shapes
-    ]
+    shapes = [(m, n) for n, m in itertools.pairwise(sizes)]
+    return [(rng.standard_normal(s) / 9, rng.standard_normal(s[0])) for s in shapes]
 
 
 def test_a_classifier_begins_with_the_features(rng: np.random.Generator) -> None:

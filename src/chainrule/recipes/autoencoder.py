@@ -132,7 +132,8 @@ def compare(
         results[str(code)] = {"pca": pca, "network": network}
     title, size = "Digits out of codes of 30 and of 2 numbers", (7.0, 4.0)
     experiment.draw("reconstructed", viz.gallery.rows, images, title=title, size=size)
-    codes = by_batches(trainer.model.encoder, test_x)
+    model: Any = trainer.model
+    codes = by_batches(model.encoder, test_x)
     maps = {"PCA": components.codes(test_x), "network": codes}
     title, size = "Two numbers a digit, read off its pixels alone", (9.0, 4.2)
     experiment.draw("map", code_maps, maps, test.y, title=title, size=size)

@@ -17,16 +17,14 @@ rectangle erased. The layers that do so stand in front of the network,
 
     x ↦ erase(turn(flip(x))),   z = network(x),   ℒ = −ln softmax(z)ᵧ
 
-draw anew at every step, from the random bits of the step itself, and pass images on
-unchanged in evaluation.
+draw anew at every step, and pass images on unchanged in evaluation.
 
 What to look at, in this order:
 
     1   The same images, as the network is shown them.
-    2   The table, over several splits: with and without, beside the best of
-        scikit-learn's classifiers on pixels and on HOG (see the recipe classical).
-    3   The curves: without, the training loss falls to nothing, and the accuracy on
-        other images stands still.
+    2   The table, over several splits: beside scikit-learn on pixels and on HOG.
+    3   The curves: without augmentation the training loss falls to nothing, and the
+        accuracy on other images stands still.
     4   Which class is taken for which.
 
 Settings were fixed beforehand; nothing is chosen by the images tested with.

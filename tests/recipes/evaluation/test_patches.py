@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule import nn
+from chainrule import errors, nn
 from chainrule.recipes import hierarchy
 from chainrule.recipes.evaluation.patches import receptive_field, strongest_patches
 
@@ -40,6 +40,21 @@ def test_receptive_field(layers: nn.Sequential) -> None:
     start = last * step
     assert (rows[0], rows[-1] + 1) == (start, start + side)
     assert (columns[0], columns[-1] + 1) == (start, start + side)
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        nn.Conv2d(1, 1, 3, padding=1),
+        nn.Conv2d(1, 1, (3, 5)),
+        nn.MaxPool2d(2, dilation=2),
+        nn.AvgPool2d(3, stride=(1, 2)),
+    ],
+)
+def test_layers_that_are_refused(layer: nn.Module) -> None:
+    with pytest.raises(errors.ArgumentError, match="square windows") as caught:
+        receptive_field([layer], 28)
+    assert caught.value.got == repr(layer)
 
 
 def test_strongest_patches(layers: nn.Sequential) -> None:

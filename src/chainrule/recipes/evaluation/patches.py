@@ -10,6 +10,8 @@ import numpy as np
 
 import chainrule as cr
 from chainrule import nn
+from chainrule.errors import ArgumentError
+from chainrule.text import _
 
 
 def receptive_field(layers: Iterable[nn.Module], image: int) -> tuple[int, int]:
@@ -17,13 +19,15 @@ def receptive_field(layers: Iterable[nn.Module], image: int) -> tuple[int, int]:
 
         r ← r + (k − 1)·j,   j ← j·s
 
-    for each convolution and max pooling with square windows k in steps of s, without
-    padding. Unit i sees the pixels i·j … i·j + r − 1. Behind a linear layer a unit sees
-    the whole image.
+    for each convolution and pooling with square windows k in steps of s. Unit i sees
+    the pixels i·j … i·j + r − 1. Behind a linear layer a unit sees the whole image.
 
     Args:
-        layers: in their order.
+        layers: in their order; further ones treat each unit by itself.
         image: the side of the image.
+
+    Raises:
+        ArgumentError: a layer has padding, dilation or windows that are not square.
 
     >>> receptive_field([nn.Conv2d(1, 8, 5), nn.MaxPool2d(2), nn.Conv2d(8, 16, 5)], 28)
     (14, 2)
@@ -32,9 +36,16 @@ def receptive_field(layers: Iterable[nn.Module], image: int) -> tuple[int, int]:
     for layer in layers:
         if isinstance(layer, nn.Linear):
             return image, image
-        if isinstance(layer, nn.Conv2d | nn.MaxPool2d):
-            window = int(layer.kernel_size)
-            stride = window if layer.stride is None else int(layer.stride)
+        if isinstance(layer, nn.Conv2d | nn.MaxPool2d | nn.AvgPool2d):
+            window, stride = layer.kernel_size, layer.stride
+            stride = window if stride is None else stride
+            plain = layer.padding == 0 and getattr(layer, "dilation", 1) == 1
+            if not (isinstance(window, int) and isinstance(stride, int) and plain):
+                raise ArgumentError(
+                    _("The receptive field of this layer is not computed."),
+                    expected=_("square windows without padding and dilation"),
+                    got=repr(layer),
+                )
             side, step = side + (window - 1) * step, step * stride
     return side, step
 

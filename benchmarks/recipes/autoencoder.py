@@ -13,29 +13,29 @@ from turns import Run, Trial, arguments, compare, epochs
 
 import chainrule as cr
 from chainrule.recipes import autoencoder
+from chainrule.recipes.evaluation.pca import squared_error
 
 CODE = 30
 
 
+def settings(trial: Trial) -> autoencoder.Settings:
+    """The recipe's settings."""
+    return autoencoder.QUICK if trial.quick else autoencoder.FULL
+
+
 def images(trial: Trial) -> list[np.ndarray]:
     """To learn from, and to test with."""
-    rows = autoencoder.IMAGES if trial.quick else None
-    return [part.x[:rows] for part in cr.data.mnist()]
-
-
-def passes(trial: Trial) -> int:
-    """Epochs."""
-    return autoencoder.QUICK_EPOCHS if trial.quick else autoencoder.EPOCHS[CODE]
+    return [part.x[: settings(trial).images] for part in cr.data.mnist()]
 
 
 def chainrule(trial: Trial) -> Run:
     train, test = images(trial)
-    trainer = autoencoder.deep_trainer(trial, CODE)
+    s = settings(trial)
+    trainer = autoencoder.deep_trainer(trial, CODE, s)
     samples = cr.data.Dataset(train, train)
-    how = {"epochs": passes(trial), "batch_size": autoencoder.BATCH_SIZE}
+    how = {"epochs": s.epochs[0], "batch_size": autoencoder.BATCH_SIZE}
     yield from epochs(trainer, samples, **how)
-    rebuilt = np.asarray(trainer.predict(test))
-    return {"error": autoencoder.squared_error(test, rebuilt)}
+    return {"error": squared_error(test, np.asarray(trainer.predict(test)))}
 
 
 def pytorch(trial: Trial) -> Run:
@@ -53,23 +53,23 @@ def pytorch(trial: Trial) -> Run:
             torch.nn.init.kaiming_normal_(layers[-2].weight)
         return layers[:-1]
 
-    hidden = autoencoder.QUICK_SIZES if trial.quick else autoencoder.SIZES
-    sizes = (784, *hidden, CODE)
+    s = settings(trial)
+    sizes = (784, *s.sizes, CODE)
     model = torch.nn.Sequential(
         *chain(*sizes), *chain(*sizes[::-1]), torch.nn.Sigmoid()
     )
     steps = len(train) // autoencoder.BATCH_SIZE
     adam = torch.optim.AdamW(
-        model.parameters(), weight_decay=autoencoder.DECAY, fused=True
+        model.parameters(), weight_decay=autoencoder.WEIGHT_DECAY, fused=True
     )
     rate = torch.optim.lr_scheduler.OneCycleLR(
         adam,
-        autoencoder.QUICK_LR if trial.quick else autoencoder.LR,
-        total_steps=passes(trial) * steps,
+        s.lr,
+        total_steps=s.epochs[0] * steps,
         cycle_momentum=False,
     )
     yield
-    for _ in range(passes(trial)):
+    for _ in range(s.epochs[0]):
         for rows in torch.randperm(len(train)).view(steps, -1):
             x = train[rows]
             loss = torch.nn.functional.mse_loss(model(x), x)
@@ -79,7 +79,7 @@ def pytorch(trial: Trial) -> Run:
             rate.step()
         yield
     with torch.no_grad():
-        return {"error": autoencoder.squared_error(test.numpy(), model(test).numpy())}
+        return {"error": squared_error(test.numpy(), model(test).numpy())}
 
 
 if __name__ == "__main__":

@@ -25,9 +25,8 @@ def images(trial: Trial) -> list[np.ndarray]:
 
 def sizes(trial: Trial) -> tuple[int, int]:
     """Hidden units, and epochs."""
-    if trial.quick:
-        return dbn.QUICK_SIZES[0], dbn.QUICK_EPOCHS
-    return dbn.SIZES[0], dbn.EPOCHS
+    settings = dbn.QUICK if trial.quick else dbn.FULL
+    return settings.sizes[0], settings.epochs
 
 
 def rebuilt(test: np.ndarray, w: Any, b: Any, c: Any) -> dict[str, float]:
@@ -40,9 +39,10 @@ def rebuilt(test: np.ndarray, w: Any, b: Any, c: Any) -> dict[str, float]:
 def chainrule(trial: Trial) -> Run:
     train, test = images(trial)
     hidden, epochs = sizes(trial)
+    cr.manual_seed(trial.seed + 1)
+    machine = dbn.Boltzmann(train.shape[1], hidden)
     steps = epochs * (len(train) // dbn.BATCH_SIZE)
-    machine, sgd = dbn.new_machine(trial.seed, train.shape[1], hidden, steps, level=1)
-    step = dbn.training_step(trial, machine, sgd)
+    _, step = dbn.training_step(trial, machine, steps)
     yield
     for epoch in range(epochs):
         for rows in shuffled(len(train), dbn.BATCH_SIZE, trial.seed + 1, epoch):
@@ -64,6 +64,7 @@ def pytorch(trial: Trial) -> Run:
     w = 0.01 * torch.randn(hidden, 784)
     b, c = torch.zeros(784), torch.zeros(hidden)
     state = [torch.zeros_like(t) for t in (w, b, c)]
+    decays = dbn.WEIGHT_DECAY, 0, 0
     size = dbn.BATCH_SIZE
     yield
     with torch.no_grad():
@@ -75,7 +76,7 @@ def pytorch(trial: Trial) -> Run:
                 v2 = torch.addmm(b, drawn, w).sigmoid_()
                 h2 = torch.addmm(c, v2, w.T).sigmoid_()
                 down = [h2.T @ v2 - h.T @ v, (v2 - v).sum(0), (h2 - h).sum(0)]
-                for t, m, g, decay in zip((w, b, c), state, down, (dbn.DECAY, 0, 0)):
+                for t, m, g, decay in zip((w, b, c), state, down, decays):
                     m.mul_(dbn.MOMENTUM).add_(g, alpha=1 / size).add_(t, alpha=decay)
                     t.sub_(m, alpha=dbn.LR)
             yield

@@ -13,6 +13,7 @@ from turns import Run, Trial, arguments, compare
 
 import chainrule as cr
 from chainrule.recipes import gan, shuffled
+from chainrule.recipes.evaluation.parzen import likelihood
 
 
 def images(trial: Trial) -> list[np.ndarray]:
@@ -32,15 +33,14 @@ def chainrule(trial: Trial) -> Run:
     s = budget(trial)
     cr.manual_seed(trial.seed)
     game = gan.GAN(s)
-    adams = gan.adam(game.generator, s), gan.adam(game.discriminator, s)
-    step = gan.training_step(trial, game, *adams, s.beta)
+    _, step = gan.training_step(trial, game, s)
     yield
     for epoch in range(s.epochs):
         for rows in shuffled(len(train), gan.BATCH_SIZE, trial.seed, epoch):
             step(train[rows])
         yield
-    samples = gan.generated(trial, game.mean, s.samples, trial.seed + 1)
-    return gan.likelihood(samples, *others)
+    samples = gan.generate(trial, game.mean, s.samples, trial.seed + 1)
+    return likelihood(samples, *others)
 
 
 def pytorch(trial: Trial) -> Run:
@@ -99,7 +99,7 @@ def pytorch(trial: Trial) -> Run:
     mean.eval()
     with torch.no_grad():
         samples = ((mean(noise(s.samples)) + 1) / 2).numpy()
-    return gan.likelihood(samples, *others)
+    return likelihood(samples, *others)
 
 
 if __name__ == "__main__":

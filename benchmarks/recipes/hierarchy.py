@@ -12,7 +12,6 @@ from cnn import images, shares
 from turns import Run, Trial, arguments, compare
 
 import chainrule as cr
-from chainrule import nn
 from chainrule.recipes import hierarchy
 
 
@@ -31,21 +30,13 @@ def ours(trial: Trial) -> Run:
 def theirs(trial: Trial) -> Run:
     """PyTorch's side; images are kept in bytes, as ours are."""
     pytorch.prepare(trial)
-    model = pytorch.twin(*layers(hierarchy.train(trial).model))
+    _, *layers = hierarchy.train(trial).model.children()  # rows of pixels → images
+    model = pytorch.twin(*layers)
     how: Any = {"lr": hierarchy.LR, "weight_decay": 0.1, "changed": shares}
     x, y = images(trial.train), trial.train.y
     yield from pytorch.epochs(model, x, y, **how, **trial.budget)
     asked = test(trial)
     return pytorch.accuracy(model, images(asked), asked.y, changed=shares)
-
-
-def layers(network: Any) -> list[nn.Module]:
-    """The recipe's network as one behind the other."""
-    made: list[nn.Module] = []
-    for convolution, (_, _, window) in zip(network.convolutions, hierarchy.LAYERS):
-        made += [convolution, nn.ReLU()]
-        made += [nn.MaxPool2d(window)] if window else []
-    return [*made, nn.Flatten(), network.scores]
 
 
 if __name__ == "__main__":

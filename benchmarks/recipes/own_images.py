@@ -43,7 +43,8 @@ def theirs(trial: Trial) -> Run:
     untrained = own_images.learn(trial, "augmented", train, test, True).model
     _, *layers = untrained.children()
     model = pytorch.twin(*layers)
-    how: Any = {"lr": own_images.LR, "weight_decay": own_images.DECAY, **trial.budget}
+    how: Any = {"lr": own_images.LR, "weight_decay": own_images.WEIGHT_DECAY}
+    how |= trial.budget
     yield from pytorch.epochs(model, train.x[:], train.y, changed=changed, **how)
     return pytorch.accuracy(model, test.x[:], test.y)
 

@@ -1,8 +1,7 @@
-"""gan against PyTorch and sums by hand, cut short, and to its references."""
+"""gan: one step of both networks against PyTorch, and the quick run."""
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -11,6 +10,7 @@ import pytest
 import chainrule as cr
 from chainrule import nn
 from chainrule.recipes import Experiment, gan
+from chainrule.recipes.evaluation.parzen import log_densities
 
 from .runs import check
 
@@ -36,8 +36,7 @@ def test_one_move_of_each_is_pytorchs(
     experiment = Experiment("gan", engine=engine, threads=1)
     cr.manual_seed(0)
     game, s = gan.GAN(gan.QUICK), gan.QUICK
-    adams = gan.adam(game.generator, s), gan.adam(game.discriminator, s)
-    train = gan.training_step(experiment, game, *adams, s.beta)
+    _, train = gan.training_step(experiment, game, s)
 
     def theirs(network: Any) -> Any:
         layers = []
@@ -95,7 +94,7 @@ def test_one_move_of_each_is_pytorchs(
         wanted = began[name] + share * (now.numpy() - began[name])
         np.testing.assert_allclose(mean.numpy(), wanted, atol=1e-6)
     g.eval()
-    drawn = gan.generated(experiment, game.generator, 5, seed=1)
+    drawn = gan.generate(experiment, game.generator, 5, seed=1)
     z = np.random.default_rng([1, 5]).uniform(-1, 1, (5, gan.NOISE)).astype("f4")
     with torch.no_grad():
         said = (g(torch.tensor(z)).numpy() + 1) / 2
@@ -103,63 +102,16 @@ def test_one_move_of_each_is_pytorchs(
     assert game.training
 
 
-def test_the_likelihood_by_hand(rng: np.random.Generator) -> None:
-    x, centres = rng.random((260, 7)), rng.random((30, 7))
-    sigmas = np.array([0.1, 0.5])
-    found = gan.parzen(x, centres, sigmas)
-    assert found.shape == (260, 2)
-    for i in (0, 249, 250, 259):
-        for j, s in enumerate(sigmas):
-            total = 0.0
-            for centre in centres:
-                square = sum((a - b) ** 2 for a, b in zip(x[i], centre))
-                total += math.exp(-square / (2 * s**2)) / (2 * math.pi * s**2) ** 3.5
-            assert found[i, j] == pytest.approx(math.log(total / 30), rel=1e-9)
-
-
-def test_far_from_all_samples_it_is_still_a_number() -> None:
-    (found,) = gan.parzen(np.ones((1, 784)), np.zeros((2, 784)), np.array([0.1]))[0]
-    assert found == pytest.approx(-784 / 0.02 - 392 * math.log(2 * math.pi * 0.01))
-
-
-def test_sigma_is_chosen_by_validation_images(rng: np.random.Generator) -> None:
-    """Samples of N(0, σ²): around one centre the best σ is the deviation."""
-    made = np.zeros((1, 50))
-    validation, test = (s * rng.standard_normal((400, 50)) for s in (0.2, 0.35))
-    told = gan.likelihood(made, validation, test)
-    assert told["sigma"] == pytest.approx(0.2, rel=0.04)
-    ln = -np.square(test).sum(1) / (2 * told["sigma"] ** 2)
-    ln -= 25 * np.log(2 * np.pi * told["sigma"] ** 2)
-    assert told["parzen"] == pytest.approx(ln.mean())
-    assert told["error"] == pytest.approx(ln.std(ddof=1) / 20)
-
-
-def test_what_the_judge_counts() -> None:
-    class Judge:
-        def predict(self, images: Any, output: str) -> np.ndarray:
-            assert output == "probabilities"
-            rows = np.full((200, 10), 0.02)
-            rows[np.arange(200), np.repeat([3, 8], [150, 50])] = 0.82
-            return rows
-
-    told = gan.counted(Judge(), np.zeros((200, 784)))  # type: ignore[arg-type]
-    assert told["shares"] == [0, 0, 0, 0.75, 0, 0, 0, 0, 0.25, 0]
-    assert told["digits"] == 2
-    assert told["confidence"] == pytest.approx(0.82)
-    entropy = -0.75 * math.log(0.75) - 0.25 * math.log(0.25)
-    assert told["lost"] == pytest.approx(math.log(10) - entropy)
-
-
 def test_the_quick_run(whole: dict[str, Any]) -> None:
-    made, real = whole["result"]["made"], whole["result"]["real"]
-    assert sum(made["shares"]) == pytest.approx(1)
-    assert made["digits"] == 10  # and the judge is sure of what it reads
-    assert made["confidence"] > 0.85
-    assert made["lost"] < 0.2
-    assert real["digits"] == 10
-    assert real["lost"] < 0.05
-    blank = gan.parzen(cr.data.mnist()[1].x[:200], np.zeros((1, 784)), gan.SIGMAS)
-    assert made["parzen"] > blank.mean(0).max() + 20
-    for told in (made, real):
-        assert f"{told['parzen']:.1f} ± {told['error']:.1f}" in whole["text"]
-    check(whole, "losses", "growth", "samples", "nearest", "shares")
+    mean, real = whole["result"]["averaged"], whole["result"]["real"]
+    assert sum(mean["shares"]) == pytest.approx(1)
+    assert mean["classes"] == 10  # and the judge is sure of what it reads
+    assert mean["confidence"] > 0.85
+    assert mean["divergence"] < 0.2
+    assert real["classes"] == 10
+    assert real["divergence"] < 0.05
+    blank = log_densities(cr.data.mnist()[1].x[:200], np.zeros((1, 784)))
+    assert mean["parzen"] > blank.mean(0).max() + 20
+    for row in (mean, real):
+        assert f"{row['parzen']:.1f} ± {row['error']:.1f}" in whole["text"]
+    check(whole, "growth", "samples", "nearest")

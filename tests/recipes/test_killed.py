@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-import chainrule as cr
 from chainrule import nn, viz
 from chainrule.recipes import (
     Experiment,
@@ -64,14 +63,13 @@ def balance(experiment: Experiment) -> Any:
 
 
 def bound(experiment: Experiment) -> Any:
-    test = cr.data.Dataset(IMAGES[:50], np.zeros(50, int))
-    return autoencoder.variational(experiment, IMAGES, test, 2)
+    return autoencoder.variational(experiment, IMAGES, IMAGES[:50], 2, epochs=5)
 
 
 LESSONS: dict[str, Callable[[Experiment], Any]] = {
     "autoencoder": bound,
-    "dbn": lambda e: dbn.learn(e, "machine", IMAGES, 5, level=1),
-    "dbn, its chains": lambda e: dbn.learn(e, "machine", IMAGES, 5, level=0),
+    "dbn": lambda e: dbn.learn(e, IMAGES, 5, 5, level=1),
+    "dbn, its chains": lambda e: dbn.learn(e, IMAGES, 5, 5, level=0),
     "dqn": play_cart_pole,
     "gan": lambda e: gan.play(e, IMAGES, gan.Settings((8,), (8,), epochs=5)),
     "gpt": gpt.run,
@@ -112,9 +110,7 @@ def test_killed_it_goes_on_bit_for_bit(
         (gpt, "SAMPLE", 12),
         (translate, "QUICK", (6, 2, 2)),
         (translate, "BATCH", 4),
-        (dbn, "QUICK_EPOCHS", 5),
-        (autoencoder, "QUICK_EPOCHS", 5),
-        (autoencoder, "QUICK_HIDDEN", 5),
+        (autoencoder, "QUICK", replace(autoencoder.QUICK, hidden=5)),
         (Experiment, "folder", lambda *args: None),
         (viz, "can_plot", lambda: False),
     ):

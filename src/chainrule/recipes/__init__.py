@@ -40,7 +40,7 @@ from typing import Any, Literal
 from chainrule.data.files import memory
 from chainrule.engines import resolve_engine
 from chainrule.errors import ArgumentError, nearest
-from chainrule.recipes.batches import shuffled
+from chainrule.recipes.batches import by_batches, shuffled
 from chainrule.recipes.experiment import (
     Experiment,
     Reference,
@@ -56,6 +56,7 @@ __all__ = [
     "RECIPES",
     "Experiment",
     "Reference",
+    "by_batches",
     "compared",
     "find",
     "kind",

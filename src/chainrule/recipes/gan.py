@@ -6,33 +6,27 @@ discriminator D says how likely an image is a real one:
     D:  min  −ln D(x) − ln(1 − D(G(z)))        x a digit, z ~ U(−1, 1)
     G:  min  −ln D(G(z))
 
-G gets to know digits only through ∂D/∂x: the chain rule goes through the critic into
-what it criticises. Both are moved in one compiled step, by an optimiser each.
+G learns of digits through ∂D/∂x alone: the chain rule goes through the critic into what
+it criticises. Both are moved in one compiled step, by an optimiser each.
 
 What to look at, in this order:
 
     1   A judge, trained on labels (the recipe ``mnist``), which the game never sees. It
-        says what is drawn, and so whether all ten digits are, and equally often.
+        reads what is drawn: whether all ten digits are, and equally often.
     2   The game. The same noise, drawn as G learns; the losses, which do not fall: an
-        equilibrium is no minimum. At D = ½ they would be 2 ln 2 and ln 2. G goes round
-        it and round it, so a mean of its weights follows, and draws better than G:
+        equilibrium is no minimum. At D = ½ they would be 2 ln 2 and ln 2. G moves round
+        it, so a mean of its weights follows, and draws better than G:
 
             W̄ ← W̄ + (1 − β) (W − W̄),   β = 0.9998
 
-    3   What has come of it: samples beside the training images that are nearest to
-        them (it does not copy), the judge's counts, and the likelihood of test images
-        under a mixture of Gaussians around samples, as the paper measured it:
+    3   Samples beside the training images that are nearest to them (G does not copy),
+        the judge's counts, and the Parzen likelihood of test images, as the paper
+        measured it. It is a coarse yardstick (Theis et al. 2016): it prefers what is
+        smooth, and the training images themselves come to 243 nats. The paper reports
+        225 ± 2.
 
-            ln p(x) = ln 1/n Σᵢ N(x; G(zᵢ), σ² I),   n = 10,000, σ by validation images
-
-        It is a coarse yardstick (Theis et al. 2016): it likes what is smooth, and the
-        training images themselves come to 243 nats and no more. The paper reports 225
-        ± 2. Of the last G's own samples it sees the specks, which the mean has not.
-
-G has batch normalisation, D dropout, and both Adam (Radford et al. 2016); in the paper
-D's units were maxout, G had 1,200 of them a layer, and SGD with momentum moved both.
-Learning rate, dropout, β and the end were chosen, as σ is, on the last 10,000 training
-images, which the game does not use.
+G has batch normalisation, D dropout, and both Adam (Radford et al. 2016). Settings were
+chosen on the last 10,000 training images, which the game does not use.
 
 Source: Goodfellow et al. 2014, "Generative adversarial nets"; the mean: Yazıcı et al.
 2019, "The unusual effectiveness of averaging in GAN training".
@@ -43,7 +37,7 @@ Source: Goodfellow et al. 2014, "Generative adversarial nets"; the mean: Yazıc�
 
 from __future__ import annotations
 
-import math
+import itertools
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,7 +45,9 @@ import numpy as np
 
 import chainrule as cr
 from chainrule import nn, optim, viz
-from chainrule.recipes import Experiment, Reference, mnist, shuffled
+from chainrule.recipes import Experiment, Reference, by_batches, mnist, shuffled
+from chainrule.recipes.evaluation.mode_coverage import mode_coverage
+from chainrule.recipes.evaluation.parzen import likelihood, squared_distances
 from chainrule.text import _, say
 
 SUMMARY = _(
@@ -59,17 +55,17 @@ SUMMARY = _(
 )
 SECONDS = 800
 REFERENCES = [
-    Reference("made.digits", at_least=10, source=_("all digits are drawn")),
-    Reference("made.parzen", at_least=225, source=_("Goodfellow et al. 2014")),
+    Reference("averaged.classes", at_least=10, source=_("all digits are drawn")),
+    Reference("averaged.parzen", at_least=225, source=_("Goodfellow et al. 2014")),
     Reference(
-        "made.lost", at_most=0.03, source=_("own bar; 0 where all are as frequent")
+        "averaged.divergence",
+        at_most=0.03,
+        source=_("own bar; 0 where all are as frequent"),
     ),
 ]
 NOISE, BATCH_SIZE, BETAS = 100, 100, (0.5, 0.999)
 #: Epochs after which the same noise is drawn.
 SHOWN = (1, 2, 5, 10, 20, 30, 40, 60)
-#: Validation images, and the deviations σ that they choose from.
-VALIDATION, SIGMAS = 1000, np.geomspace(0.1, 0.4, 25)
 
 
 @dataclass(frozen=True)
@@ -83,18 +79,18 @@ class Settings:
     epochs: int = 60
     samples: int = 10_000  # that are judged
     digits: int = 50_000  # to learn from
+    validation: int = 1000
+    test: int = 10_000
 
 
 FULL = Settings()
-QUICK = Settings((128, 256), (256, 128), 1e-3, 0.995, 20, 1000, 12_000)
-
-# -- 2: the game -----------------------------------------------------------------------
+QUICK = Settings((128, 256), (256, 128), 1e-3, 0.995, 20, 1000, 12_000, 500, 500)
 
 
 def generator(sizes: tuple[int, ...]) -> nn.Sequential:
     """Return the generator G: from noise to images, −1 to 1."""
     layers: list[nn.Module] = []
-    for inputs, outputs in zip((NOISE, *sizes), sizes):
+    for inputs, outputs in itertools.pairwise((NOISE, *sizes)):
         layers += [nn.Linear(inputs, outputs, bias=False), nn.BatchNorm1d(outputs)]
         layers.append(nn.LeakyReLU(0.2))
     return nn.Sequential(*layers, nn.Linear(sizes[-1], 784), nn.Tanh())
@@ -103,7 +99,7 @@ def generator(sizes: tuple[int, ...]) -> nn.Sequential:
 def discriminator(sizes: tuple[int, ...]) -> nn.Sequential:
     """Return the discriminator D: from an image to a score."""
     layers: list[nn.Module] = []
-    for inputs, outputs in zip((784, *sizes), sizes):
+    for inputs, outputs in itertools.pairwise((784, *sizes)):
         layers += [nn.Linear(inputs, outputs), nn.LeakyReLU(0.2), nn.Dropout(0.3)]
     return nn.Sequential(*layers, nn.Linear(sizes[-1], 1))
 
@@ -130,24 +126,15 @@ def adversarial_loss(scores: cr.Tensor, real: bool) -> cr.Tensor:
     return nn.functional.softplus(-scores if real else scores).mean()
 
 
-def adam(network: nn.Module, s: Settings) -> optim.Adam:
-    """Return the optimiser of one of the two."""
-    return optim.Adam(network.parameters(), lr=s.lr, betas=BETAS)
-
-
-def training_step(
-    experiment: Experiment,
-    gan: GAN,
-    adam_g: optim.Adam,
-    adam_d: optim.Adam,
-    beta: float,
-) -> Any:
-    """Compile a step of both networks: from digits to the two losses."""
+def training_step(experiment: Experiment, gan: GAN, s: Settings) -> tuple[Any, Any]:
+    """Return the optimisers by name, and a compiled step from digits to both losses."""
+    adam_g = optim.Adam(gan.generator.parameters(), lr=s.lr, betas=BETAS)
+    adam_d = optim.Adam(gan.discriminator.parameters(), lr=s.lr, betas=BETAS)
 
     @experiment.compile
     def train(x: cr.Tensor) -> tuple[cr.Tensor, cr.Tensor]:
         fake = gan.generator(cr.uniform(BATCH_SIZE, NOISE, low=-1.0))
-        # D learns; what G has made is a constant for it.
+        # D learns; G's images are constants for it.
         d_loss = adversarial_loss(gan.discriminator(2 * x - 1), True)
         d_loss = d_loss + adversarial_loss(gan.discriminator(fake.detach()), False)
         d_loss.backward()
@@ -158,22 +145,21 @@ def training_step(
         g_loss.backward()
         adam_g.step()
         gan.zero_grad()  # gradients that nobody asks for are not computed
-        gan.update_mean(beta)
+        gan.update_mean(s.beta)
         return d_loss, g_loss
 
-    return train
+    return {"adam_g": adam_g, "adam_d": adam_d}, train
 
 
-def generated(
+def generate(
     experiment: Experiment, network: nn.Module, count: int, seed: int
 ) -> np.ndarray:
     """Return images, 0 to 1, that a generator draws from the seed's noise."""
     z = np.random.default_rng([seed, count]).uniform(-1, 1, (count, NOISE))
     network.eval()  # by the running mean and variance: an image has no neighbours
-    with cr.no_grad():
-        images = experiment.compile(network)(z.astype(np.float32))
+    images = by_batches(experiment.compile(network), z.astype(np.float32), count)
     network.train()
-    return (images.numpy() + 1) / 2
+    return (images + 1) / 2
 
 
 def play(experiment: Experiment, x: np.ndarray, s: Settings) -> GAN:
@@ -181,134 +167,28 @@ def play(experiment: Experiment, x: np.ndarray, s: Settings) -> GAN:
     say("2  The game: mean losses of an epoch\n\n   epoch       D       G")
     cr.manual_seed(experiment.seed)
     gan = GAN(s)
-    adam_g, adam_d = adam(gan.generator, s), adam(gan.discriminator, s)
-    train = training_step(experiment, gan, adam_g, adam_d, s.beta)
-    losses: list[list[float]] = []
+    optimizers, train = training_step(experiment, gan, s)
     growth: dict[str, np.ndarray] = {}
-    state: dict[str, Any] = {"gan": gan, "adam_g": adam_g, "adam_d": adam_d}
-    for epoch in experiment.steps("game", s.epochs, **state, losses=losses, g=growth):
+    state = {"gan": gan, **optimizers, "growth": growth}
+    for epoch in experiment.steps("game", s.epochs, **state):
         batches = shuffled(len(x), BATCH_SIZE, experiment.seed, epoch)
-        both = [[loss.item() for loss in train(x[rows])] for rows in batches]
-        d_loss, g_loss = np.mean(both, axis=0).tolist()
-        losses.append([d_loss, g_loss])
+        losses = [[loss.item() for loss in train(x[rows])] for rows in batches]
         if epoch < 2 or epoch % 5 == 4:
+            d_loss, g_loss = np.mean(losses, axis=0)
             print(f"   {epoch + 1:5} {d_loss:7.3f} {g_loss:7.3f}")
         if epoch + 1 in SHOWN:
-            images = generated(experiment, gan.generator, 10, seed=0)
-            growth[f"epoch {epoch + 1}"] = images
-    experiment.draw(
-        "losses",
-        viz.gallery.lines,
-        dict(zip("DG", np.transpose(losses))),
-        across=_("epoch"),
-        title="The losses of the two: no descent, a balance",
-    )
-    experiment.draw(
-        "growth",
-        viz.gallery.rows,
-        growth,
-        title="The same noise, as G learns",
-        size=(7.0, 4.5),
-    )
+            growth[f"epoch {epoch + 1}"] = generate(experiment, gan.generator, 10, 0)
+    title, size = "The same noise, as G learns", (7.0, 4.5)
+    experiment.draw("growth", viz.gallery.rows, growth, title=title, size=size)
     return gan
 
 
-# -- 3: what has come of it ------------------------------------------------------------
-
-
-def squared_distances(x: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Return ‖xᵢ − oⱼ‖² = ‖xᵢ‖² − 2 xᵢ·oⱼ + ‖oⱼ‖², (n, m)."""
-    mine, theirs = (np.square(rows, dtype=np.float64).sum(1) for rows in (x, others))
-    return np.maximum(mine[:, None] - 2.0 * (x @ others.T) + theirs, 0)
-
-
-def parzen(x: np.ndarray, centres: np.ndarray, sigmas: np.ndarray) -> np.ndarray:
-    """Return the Parzen estimate ln p(x) for each image and σ, (images, σ)."""
-    found = []
-    for first in range(0, len(x), 250):
-        squares = squared_distances(x[first : first + 250], centres)
-        nearest = squares.min(1, keepdims=True)
-        for_sigma = [
-            np.log(np.exp((nearest - squares) / (2 * s * s)).mean(1))
-            - nearest[:, 0] / (2 * s * s)
-            - x.shape[1] / 2 * math.log(2 * math.pi * s * s)
-            for s in sigmas
-        ]
-        found.append(np.stack(for_sigma, 1))
-    return np.concatenate(found)
-
-
-def counted(trainer: cr.Trainer, images: np.ndarray) -> dict[str, Any]:
-    """Return the classifier's view of images: shares of digits, and confidence.
-
-    ``lost`` is KL(shares ‖ 1/10) = Σ p ln 10 p, in nats: 0 where all are as frequent.
-    """
-    read = trainer.predict(images, output="probabilities")
-    shares = np.bincount(read.argmax(1), minlength=10) / len(images)
-    some = shares[shares > 0]
-    return {
-        "shares": shares.tolist(),
-        "digits": int((shares >= 0.01).sum()),
-        "lost": float((some * np.log(10 * some)).sum()),
-        "confidence": float(read.max(1).mean()),
-    }
-
-
-def likelihood(
-    made: np.ndarray, validation: np.ndarray, test: np.ndarray
-) -> dict[str, float]:
-    """Return mean ln p of test images, with σ selected on validation images."""
-    sigma = SIGMAS[parzen(validation, made, SIGMAS).mean(0).argmax()]
-    found = parzen(test, made, sigma[None])[:, 0]
-    error = found.std(ddof=1) / math.sqrt(len(found))
-    return {"sigma": float(sigma), "parzen": float(found.mean()), "error": float(error)}
-
-
-def compare(
-    experiment: Experiment,
-    judge: cr.Trainer,
-    made: dict[str, np.ndarray],
-    sets: tuple[np.ndarray, np.ndarray, np.ndarray],
-) -> dict[str, Any]:
-    """Compare generated samples with real digits, by classifier and likelihood."""
-    train, validation, test = sets
-    found: dict[str, Any] = {}
-    count = len(made["mean"])
-    say("\n3  {count} samples, and as many digits\n", count=count)
-    say("             digits   KL of shares    sure       ln p(test)       σ")
-    some = validation[:VALIDATION]
-    for name, read, centres in (
-        ("last", made["last"], made["last"]),
-        ("made", made["mean"], made["mean"]),
-        ("real", test, train[:count]),
-    ):
-        told = counted(judge, read)
-        told |= experiment.cached(f"likelihood-{name}", likelihood, centres, some, test)
-        found[name] = told
-        told_of = f"{told['digits']:10} {told['lost']:14.4f} {told['confidence']:7.1%}"
-        likely = f"{told['parzen']:9.1f} ± {told['error']:.1f} {told['sigma']:7.3f}"
-        print(f"   {name:5}{told_of} {likely}")
-    return found
-
-
-# -- the lesson ------------------------------------------------------------------------
-
-
-def judge_of(
-    experiment: Experiment, train: cr.data.Dataset, test: cr.data.Dataset
-) -> cr.Trainer:
-    """Train the classifier that rates generated images."""
+def train_judge(experiment: Experiment, train: Any) -> cr.Trainer:
+    """Train the classifier that reads generated images."""
     seed = experiment.seed
     trainer = mnist.trainer(mnist.network(seed), seed=seed, **experiment.engine_options)
-    trainer = experiment.fit(
-        "judge", trainer, train, epochs=mnist.EPOCHS, batch_size=mnist.BATCH_SIZE
-    )
-    accuracy = trainer.evaluate(test)["accuracy"]
-    say(
-        "1  The judge reads {accuracy:.2%} of the test images as what they are.\n",
-        accuracy=accuracy,
-    )
-    return trainer
+    budget = {"epochs": mnist.EPOCHS, "batch_size": mnist.BATCH_SIZE}
+    return experiment.fit("judge", trainer, train, **budget)
 
 
 def run(experiment: Experiment) -> dict[str, Any]:
@@ -319,29 +199,37 @@ def run(experiment: Experiment) -> dict[str, Any]:
     """
     s = QUICK if experiment.quick else FULL
     data, test = cr.data.mnist()
-    train, validation = data[: s.digits], data[50_000:]
-    if experiment.quick:
-        validation, test = validation.take(500), test.take(500)
-    judge = judge_of(experiment, train, test)
-    x = train.x[:]
+    train, test = data[: s.digits], test.take(s.test)
+    x, validation = train.x[:], data.x[50_000 : 50_000 + s.validation]
+    judge = train_judge(experiment, train)
+    say(
+        "1  The judge reads {accuracy:.2%} of the test images as what they are.\n",
+        accuracy=judge.evaluate(test)["accuracy"],
+    )
     gan = play(experiment, x, s)
-    samples = {
-        name: generated(experiment, network, s.samples, experiment.seed + 1)
-        for name, network in (("last", gan.generator), ("mean", gan.mean))
-    }
-    shown = samples["mean"][:100]
-    title = "A hundred samples, not chosen"
-    experiment.draw("samples", viz.gallery.images, shown, title=title, size=(7, 7))
-    nearest = x[squared_distances(shown[:10], x).argmin(1)]
-    rows = {"last": samples["last"][:10], "made": shown[:10], "nearest": nearest}
+    noise = s.samples, experiment.seed + 1
+    last = generate(experiment, gan.generator, *noise)
+    mean = generate(experiment, gan.mean, *noise)
+    title, size = "A hundred samples, not chosen", (7.0, 7.0)
+    experiment.draw("samples", viz.gallery.images, mean[:100], title=title, size=size)
+    nearest = x[squared_distances(mean[:10], x).argmin(1)]
+    rows = {"last G": last[:10], "mean of G": mean[:10], "nearest": nearest}
     title = "Samples, and the training images that are nearest to them"
     experiment.draw("nearest", viz.gallery.rows, rows, title=title, size=(7.0, 2.6))
-    found = compare(experiment, judge, samples, (x, validation.x[:], test.x[:]))
-    shares = {str(digit): share for digit, share in enumerate(found["made"]["shares"])}
-    experiment.draw(
-        "shares", viz.gallery.bars, shares, title=_("Which digits it draws")
-    )
-    return {"seed": experiment.seed, **found}
+
+    say("\n3  {count} samples, and as many digits\n", count=s.samples)
+    say("             digits   KL of shares    sure       ln p(test)       σ")
+    results: dict[str, Any] = {}
+    compared = {"last": last, "averaged": mean, "real": x[: s.samples]}
+    for name, images in compared.items():
+        judged = test.x[:] if name == "real" else images
+        row = mode_coverage(judge.predict(judged, output="probabilities"))
+        row |= likelihood(images, validation, test.x[:])
+        judgement = f"{row['classes']:7} {row['divergence']:14.4f}"
+        density = f"{row['parzen']:9.1f} ± {row['error']:.1f} {row['sigma']:7.3f}"
+        print(f"   {name:8}{judgement} {row['confidence']:7.1%} {density}")
+        results[name] = row
+    return results
 
 
 if __name__ == "__main__":

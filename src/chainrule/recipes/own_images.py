@@ -1,4 +1,4 @@
-"""Image classification for a folder of your own images, one folder for each kind.
+"""Image classification for a folder of your own images, one folder for each class.
 
     photos/cat/1.jpg, photos/cat/2.jpg, photos/dog/1.jpg, …
 
@@ -8,33 +8,30 @@
     chainrule train own-images
     python -m chainrule.recipes.own_images
 
-Without a folder an example is made: shapes of ten animals.
+Without a folder the images are shapes of ten animals, 300 different ones of each, from
+the package animal-shape-mnist.
 
-A few hundred images are few for a network that makes its features itself (1.4). What
-helps is to show it each of them in many ways: mirrored, turned, moved, scaled, with a
-piece blotted out. The layers that do so stand in front of the network,
+A few hundred images are few for a network that makes its features itself (1.4). It
+helps to show it each of them in many ways: mirrored, turned, moved, scaled, with a
+rectangle erased. The layers that do so stand in front of the network,
 
     x ↦ erase(turn(flip(x))),   z = network(x),   ℒ = −ln softmax(z)ᵧ
 
-draw anew at every step, from the random bits of the step itself, and pass images on as
-they are when the network is asked.
+draw anew at every step, and pass images on unchanged in evaluation.
 
 What to look at, in this order:
 
     1   The same images, as the network is shown them.
-    2   The table, over several splits: with and without, beside the best of what
-        scikit-learn makes of pixels and of HOG (see the recipe classical).
-    3   The curves: without, the loss on what is learned falls to nothing, and the
+    2   The table, over several splits: beside scikit-learn on pixels and on HOG.
+    3   The curves: without augmentation the training loss falls to nothing, and the
         accuracy on other images stands still.
-    4   What is taken for what.
+    4   Which class is taken for which.
 
-The example is shapes of animals from the package animal-shape-mnist, 300 different ones
-of each. Settings were fixed beforehand; nothing is chosen by the images asked about.
+Settings were fixed beforehand; nothing is chosen by the images tested with.
 """
 
 from __future__ import annotations
 
-import gzip
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -42,9 +39,12 @@ from typing import Any
 import numpy as np
 
 import chainrule as cr
-from chainrule import errors, nn, optim, viz
+from chainrule import nn, optim, viz
 from chainrule.recipes import Experiment, Reference
-from chainrule.recipes.evaluation import hog
+from chainrule.recipes.datasets.animal_shapes import write_shapes
+from chainrule.recipes.datasets.classes import first_of_each_class
+from chainrule.recipes.datasets.image_folders import read_images
+from chainrule.recipes.evaluation.image_classifiers import image_classifier_accuracies
 from chainrule.text import _, say
 
 SUMMARY = _("your own folder of images, with augmentation, beside scikit-learn's best")
@@ -58,64 +58,23 @@ REFERENCES = [
     ),
     Reference("gain.augmentation", at_least=0.0, source=_("the same network without")),
 ]
-ANIMALS = [
-    *("bear", "bird", "cat", "cow", "dog"),
-    *("elephant", "giraffe", "horse", "sheep", "zebra"),
-]
-EACH, SPLITS = 300, 3
-#: Images of a kind, of which one is tested with.
-FEWEST = 5
-EPOCHS, BATCH_SIZE, LR, DECAY = 40, 32, 4e-3, 0.05
-
-
-# -- the images ------------------------------------------------------------------------
-
-
-def pickled(content: bytes, length: int) -> bytes:
-    """Extract a pickled array's bytes, found after their length, without unpickling."""
-    mark = b"B" + length.to_bytes(4, "little")
-    start = content.index(mark) + len(mark)
-    return content[start : start + length]
-
-
-def animals(experiment: Experiment) -> tuple[np.ndarray, np.ndarray]:
-    """Return 9,716 different animal images, 28 × 28, white on black, and classes."""
-    folder = experiment.folder(
-        "animal_shape_mnist.benchmarker", "--no-deps animal-shape-mnist"
-    )
-    folder = folder / "data" / "Animal Shape"
-    images, labels = (
-        gzip.decompress((folder / f"animal_{what}_version_3.gz").read_bytes())
-        for what in ("data", "label")
-    )
-    x = np.frombuffer(pickled(images, 10_000 * 784), np.uint8).reshape(-1, 28, 28)
-    y = np.frombuffer(pickled(labels, 10_000 * 8), "<i8")
-    __, first = np.unique(x.reshape(len(x), -1), axis=0, return_index=True)
-    first.sort()
-    return x[first], y[first]
-
-
-def example(experiment: Experiment, folder: Path) -> Path:
-    """Write an example folder: PNG files, a folder for each animal."""
-    image = experiment.package("PIL.Image", "chainrule[images]")
-    x, y = animals(experiment)
-    for kind, name in enumerate(ANIMALS):
-        (folder / name).mkdir(parents=True, exist_ok=True)
-        for i, pixels in enumerate(x[y == kind][: 40 if experiment.quick else EACH]):
-            image.fromarray(pixels).save(folder / name / f"{i:03}.png")
-    return folder
+IMAGES, SPLITS = 300, 3  # of a class in the example
+EPOCHS, BATCH_SIZE, LR, WEIGHT_DECAY = 40, 32, 4e-3, 0.05
+PLAIN, AUGMENTED = "network", "network, augmented"
 
 
 def images(experiment: Experiment, data: str | None) -> cr.data.Dataset:
     """Load the user's folder in colour, or the example in grey."""
     if data is not None:
-        return cr.data.image_folder(data, size=(48, 48), mode="RGB")
-    with tempfile.TemporaryDirectory() as place:
-        folder = Path(place) if experiment.out is None else experiment.out
-        return cr.data.image_folder(example(experiment, folder / "images"), mode="L")
-
-
-# -- the network -----------------------------------------------------------------------
+        return read_images(data, size=(48, 48), mode="RGB")
+    experiment.package("PIL.Image", "chainrule[images]")
+    package = experiment.folder(
+        "animal_shape_mnist.benchmarker", "--no-deps animal-shape-mnist"
+    )
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = (experiment.out or Path(temporary)) / "images"
+        write_shapes(package, folder, 40 if experiment.quick else IMAGES)
+        return read_images(folder, mode="L")
 
 
 def augmentation() -> nn.Sequential:
@@ -131,21 +90,15 @@ def network(shape: tuple[int, ...], classes: int, *, augmented: bool) -> nn.Modu
     """Return a CNN with three 3 × 3 convolutions and one hidden layer."""
     channels, height, width = shape
     layers: list[nn.Module] = [augmentation()] if augmented else []
-    for inputs, outputs in ((channels, 16), (16, 32)):
-        layers += [*filters(inputs, outputs), nn.MaxPool2d(2)]
-    layers += filters(32, 64)
-    if min(height, width) > 32:
-        layers.append(nn.MaxPool2d(2))
-        height, width = height // 2, width // 2
-    flat = 64 * (height // 4) * (width // 4)
-    layers += [nn.Flatten(), nn.Dropout(0.5), nn.Linear(flat, 64), nn.ReLU()]
+    pools = [2, 2, 2 if min(height, width) > 32 else 1]
+    for outputs, pool in zip((16, 32, 64), pools):
+        layers.append(nn.Conv2d(channels, outputs, 3, padding=1, bias=False))
+        layers += [nn.BatchNorm2d(outputs), nn.ReLU()]
+        layers += [nn.MaxPool2d(pool)] if pool > 1 else []
+        channels, height, width = outputs, height // pool, width // pool
+    layers += [nn.Flatten(), nn.Dropout(0.5)]
+    layers += [nn.Linear(channels * height * width, 64), nn.ReLU()]
     return nn.Sequential(*layers, nn.Linear(64, classes))
-
-
-def filters(inputs: int, outputs: int) -> list[nn.Module]:
-    """Return a 3 × 3 convolution without bias, batch normalisation and ReLU."""
-    made = nn.Conv2d(inputs, outputs, 3, padding=1, bias=False)
-    return [made, nn.BatchNorm2d(outputs), nn.ReLU()]
 
 
 def learn(
@@ -153,129 +106,42 @@ def learn(
 ) -> cr.Trainer:
     """Train with or without augmentation, and test after each epoch."""
     cr.manual_seed(experiment.seed)
-    shape = tuple(int(n) for n in train.x.shape[1:])
-    model = network(shape, train.classes, augmented=augmented)
     trainer = cr.Trainer(
-        model,
+        network(train.x.shape[1:], train.classes, augmented=augmented),
         loss=nn.CrossEntropyLoss(),
-        optimizer=optim.AdamW(lr=optim.OneCycleLR(LR), weight_decay=DECAY),
+        optimizer=optim.AdamW(lr=optim.OneCycleLR(LR), weight_decay=WEIGHT_DECAY),
         seed=experiment.seed,
         **experiment.engine_options,
     )
-    how = {
-        "epochs": 2 if experiment.quick else EPOCHS,
-        "batch_size": min(BATCH_SIZE, len(train)),
-    }
-    how |= {"validation": test, "validation_name": "others", "progress": False}
-    return experiment.fit(stage, trainer, train, **how)
+    epochs, batch_size = 2 if experiment.quick else EPOCHS, min(BATCH_SIZE, len(train))
+    budget = {"epochs": epochs, "batch_size": batch_size, "progress": False}
+    options = {"validation": test, "validation_name": "others", **budget}
+    return experiment.fit(stage, trainer, train, **options)
 
 
-def rivals(experiment: Experiment, train: Any, test: Any) -> dict[str, float]:
-    """Return the accuracies of scikit-learn's classifiers on pixels and on HOG."""
-
-    def part(name: str) -> Any:
-        return experiment.package(f"sklearn.{name}", "chainrule[sklearn]")
-
-    def grey(x: Any) -> np.ndarray:
-        return x[:].mean(axis=1)
-
-    pixels = [data.x[:].reshape(len(data), -1) for data in (train, test)]
-    side = train.x.shape[2] // 7
-    hogs = [hog.histograms(grey(data.x), side) for data in (train, test)]
-    seed = {"random_state": experiment.seed % 2**32}
-    makes = {
-        _("pixels, linear"): (part("linear_model").RidgeClassifier(alpha=1e3), pixels),
-        _("pixels, SVM"): (part("svm").SVC(C=10), pixels),
-        _("pixels, forest"): (
-            part("ensemble").RandomForestClassifier(300, **seed),
-            pixels,
-        ),
-        "HOG, SVM": (part("svm").SVC(C=10), hogs),
-    }
-    return {
-        name: float(np.mean(model.fit(x, train.y).predict(asked) == test.y))
-        for name, (model, (x, asked)) in makes.items()
-    }
-
-
-# -- the comparison --------------------------------------------------------------------
-
-
-def compare(
-    experiment: Experiment, data: cr.data.Dataset, splits: int
-) -> dict[str, Any]:
-    """Run all splits; return accuracies, the last network's confusions, and curves."""
-    rows: list[dict[str, float]] = []
-    confused = np.zeros((data.classes or 0,) * 2, int)
-    for i in range(splits):
-        train, test = data.split(0.8, seed=(experiment.seed + i) % 2**64, stratify=True)
-        row = experiment.cached(f"rivals-{i}", rivals, experiment, train, test)
-        curves = {}
-        for name, augmented in (("plain", False), ("network", True)):
-            trainer = learn(experiment, f"{name}-{i}", train, test, augmented)
-            epochs = trainer.history.epochs
-            for column in ("train_loss", "validation_accuracy"):
-                curves[name, column] = [row[column] for row in epochs]
-            said = trainer.predict(test.x[:]).argmax(1)
-            row[name] = float(np.mean(said == test.y))
-        np.add.at(confused, (test.y, said), 1)
-        rows.append(row)
-    return {"rows": rows, "confusion": confused, "curves": curves}
-
-
-def put(rows: list[dict[str, float]]) -> dict[str, Any]:
-    """Print the table of accuracies; return its summary."""
-    means = {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
-    others = {k: v for k, v in means.items() if k not in ("plain", "network")}
-    rival = max(others, key=lambda name: others[name])
-    called = {"plain": "network, images as they are", "network": "network, augmented"}
-    for name, mean in means.items():
-        each = "  ".join(f"{row[name]:.1%}" for row in rows)
-        print(f"   {called.get(name, name):28}{mean:7.1%}    {each}")
-    spread = (
-        float(np.std([row["network"] for row in rows], ddof=1)) if rows[1:] else 0.0
-    )
-    return {
-        "network": {"mean": means["network"], "spread": spread},
-        "means": means,
-        "rival": rival,
-        "gain": {
-            "rival": means["network"] - means[rival],
-            "augmentation": means["network"] - means["plain"],
-        },
-    }
-
-
-def draw(experiment: Experiment, data: cr.data.Dataset, found: dict[str, Any]) -> None:
+def draw(experiment: Experiment, data: Any, curves: Any, confusion: np.ndarray) -> None:
     """Draw augmented images, the learning curves and the confusion matrix."""
     cr.manual_seed(experiment.seed)
-    chosen = [
-        int(np.flatnonzero(data.y == k)[0]) for k in range(min(6, data.classes or 0))
-    ]
-    shown = np.repeat(np.stack([data.x[i] for i in chosen]), 8, axis=0)
+    rows = first_of_each_class(data.y)[:6]
+    shown = np.repeat(np.stack([data.x[i] for i in rows]), 8, axis=0)
     changed = np.array(augmentation()(cr.tensor(shown)).numpy())
     changed[::8] = shown[::8]  # the first of each row, as it is
     title = "as they are (left), and as the network is shown them"
     experiment.draw("augmented", viz.gallery.images, changed, columns=8, title=title)
-    for column, title in (
-        ("train_loss", "loss on what is learned from"),
-        ("validation_accuracy", "accuracy on other images"),
-    ):
-        curves = {
-            called: found["curves"][name, column]
-            for name, called in (("plain", "as they are"), ("network", "augmented"))
-        }
+    titles = {
+        "train_loss": "loss on what is learned from",
+        "validation_accuracy": "accuracy on other images",
+    }
+    for column, title in titles.items():
+        lines = {name: [row[column] for row in rows] for name, rows in curves.items()}
         experiment.draw(
-            column, viz.gallery.lines, curves, title=title, across=_("epoch")
+            column, viz.gallery.lines, lines, title=title, across=_("epoch")
         )
-    names = data.class_names or ()
+    names = data.class_names
     axes = {"rows": names, "columns": names, "across": _("read"), "up": _("true")}
-    title, size = "what is taken for what, all splits", (7.0, 5.0)
-    matrix = found["confusion"]
-    how = {"numbers": ".0f"} if len(names) <= 20 else {}
-    experiment.draw(
-        "confusion", viz.gallery.heat, matrix, title=title, size=size, **axes, **how
-    )
+    axes |= {"numbers": "d" if len(names) <= 20 else "", "size": (7.0, 5.0)}
+    title = "what is taken for what, all splits"
+    experiment.draw("confusion", viz.gallery.heat, confusion, title=title, **axes)
 
 
 def run(experiment: Experiment, *, data: str | None = None) -> dict[str, Any]:
@@ -283,38 +149,50 @@ def run(experiment: Experiment, *, data: str | None = None) -> dict[str, Any]:
 
     Args:
         experiment: the seed of the first split, of initial weights, order and draws.
-        data: a folder with a folder of images for each kind; None for the example.
+        data: a folder with a folder of images for each class; None for the example.
 
     Raises:
         ArgumentError: Pillow, scikit-learn or the example's package is not installed.
         DataError: no such folder, too few images, or a file that is none.
     """
     experiment.package("sklearn", "chainrule[sklearn]")
-    found = images(experiment, data)
-    counts = np.bincount(found.y, minlength=found.classes or 0)
-    if len(counts) < 2 or counts.min() < FEWEST:
-        kinds = zip(found.class_names or (), counts)
-        raise errors.DataError(
-            _("There are too few images to learn from and to test with."),
-            expected=_("two kinds at least, with {FEWEST} images each", FEWEST=FEWEST),
-            got=", ".join(f"{name}: {count}" for name, count in kinds),
-            fix=_(
-                "put {FEWEST} images at least into the folder of each kind",
-                FEWEST=FEWEST,
-            ),
-        )
-    each = f"{counts.min()} to {counts.max()}"
+    dataset = images(experiment, data)
+    counts = np.bincount(dataset.y)
     say(
         "{found} images of {classes} kinds, {each} of each\n",
-        found=len(found),
-        classes=found.classes,
-        each=each,
+        found=len(dataset),
+        classes=len(counts),
+        each=f"{counts.min()} to {counts.max()}",
     )
-    made = compare(experiment, found, 1 if experiment.quick else SPLITS)
-    told = put(made["rows"])
-    draw(experiment, found, made)
-    confusion = made["confusion"]
-    return {**told, "images": len(found), "confusion": confusion.tolist()}
+    rows: list[dict[str, float]] = []
+    curves: dict[str, Any] = {}
+    confusion = np.zeros((len(counts), len(counts)), int)
+    for i in range(1 if experiment.quick else SPLITS):
+        seed = (experiment.seed + i) % 2**64
+        train, test = dataset.split(0.8, seed=seed, stratify=True)
+        x = train.x[:], train.y, test.x[:], test.y
+        rivals = experiment.cached(
+            f"rivals-{i}", image_classifier_accuracies, *x, seed=experiment.seed
+        )
+        row = dict(rivals)
+        for name, stage in ((PLAIN, f"plain-{i}"), (AUGMENTED, f"augmented-{i}")):
+            trainer = learn(experiment, stage, train, test, name == AUGMENTED)
+            curves[name] = trainer.history.epochs
+            predicted = trainer.predict(test.x[:]).argmax(1)
+            row[name] = float(np.mean(predicted == test.y))
+        np.add.at(confusion, (test.y, predicted), 1)
+        rows.append(row)
+    means = {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
+    for name, mean in means.items():
+        splits = "  ".join(f"{row[name]:.1%}" for row in rows)
+        print(f"   {name:28}{mean:7.1%}    {splits}")
+    draw(experiment, dataset, curves, confusion)
+    rival, network = max(rivals, key=lambda name: means[name]), means[AUGMENTED]
+    gain = {"rival": network - means[rival], "augmentation": network - means[PLAIN]}
+    spread = float(np.std([row[AUGMENTED] for row in rows], ddof=1 if rows[1:] else 0))
+    results = {"network": {"mean": network, "spread": spread}, "means": means}
+    results |= {"rival": rival, "gain": gain, "images": len(dataset)}
+    return {**results, "confusion": confusion.tolist()}
 
 
 if __name__ == "__main__":

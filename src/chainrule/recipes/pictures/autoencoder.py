@@ -1,0 +1,26 @@
+"""Drawings of the recipe ``autoencoder``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from chainrule import viz
+
+
+def code_maps(figure: Any, maps: Mapping[str, np.ndarray], labels: np.ndarray) -> None:
+    """Draw maps of two thousand two-dimensional codes side by side, without outliers.
+
+    Args:
+        figure: what to draw into.
+        maps: codes (n, 2) by the names of the maps.
+        labels: the classes (n,).
+    """
+    for part, (name, codes) in zip(figure.subfigures(1, len(maps)), maps.items()):
+        drawn = codes[:2000]
+        low, high = np.percentile(drawn, [3, 97], axis=0)
+        inside = ((low <= drawn) & (drawn <= high)).all(1)
+        viz.gallery.points(part, drawn[inside], labels[:2000][inside])
+        part.suptitle(name)

@@ -52,7 +52,9 @@ def play_cart_pole(experiment: Experiment) -> Any:
 
 
 def swing_up(experiment: Experiment) -> Any:
-    settings = replace(ppo.PENDULUM, environments=2, rollout=110, minibatches=2)
+    settings = replace(
+        ppo.ENVIRONMENTS["Pendulum-v1"], environments=2, rollout=110, minibatches=2
+    )
     settings = replace(settings, update_epochs=2, total_steps=880, episodes=2)
     return ppo.train(experiment, "Pendulum-v1", settings)
 

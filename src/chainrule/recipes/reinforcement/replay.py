@@ -64,7 +64,7 @@ class ReplayBuffer:
                     need=need / 2**30,
                     have=have / 2**30,
                 ),
-                fix=_("a smaller Settings.buffer_size"),
+                fix=_("a smaller size"),
             )
         self.size, self.count = size, 0
         self.transitions = Transitions(

@@ -21,6 +21,7 @@ from turns import Run, Side, Trial, arguments, compare
 import chainrule as cr
 from chainrule import optim
 from chainrule.recipes import dqn
+from chainrule.recipes import reinforcement as rl
 from chainrule.training import Environments
 
 ACTIONS = {"CartPole-v1": 2, "Acrobot-v1": 3}
@@ -41,24 +42,43 @@ def ours(name: str, s: dqn.Settings) -> Side:
         world = Environments(name, seed=trial.seed)
         rng = np.random.default_rng([trial.seed, 1])
         cr.manual_seed(trial.seed)
-        observations, actions = world.seen.shape[1], ACTIONS[name]
-        buffer = dqn.ReplayBuffer(s.buffer_size, observations)
-        agent = dqn.Agent(observations, actions)
-        adam = optim.Adam(agent.online.parameters(), lr=s.lr)
-        learn = dqn.learning(trial, agent, adam, s.gamma)
-        q_values = trial.compile(agent.online)
+        width, actions = world.seen.shape[1], ACTIONS[name]
+        buffer = rl.ReplayBuffer(s.buffer_size, width)
+        agent = dqn.Agent(width, actions)
+        optimizer = optim.Adam(agent.online.parameters(), lr=s.lr)
+        best_action = trial.compile(lambda x: agent.online(x).argmax(1))
 
         def greedy(rows: np.ndarray) -> np.ndarray:
-            return q_values(rows).numpy().argmax(1)
+            return best_action(rows).numpy()
+
+        @trial.compile
+        def learn(*batch: cr.Tensor) -> Any:
+            loss, q = dqn.q_loss(agent, s.gamma, *batch)
+            agent.zero_grad()
+            loss.backward()
+            optimizer.step()
+            return q
 
         yield
-        for round_ in range(s.rounds):
-            for __ in range(s.updates):
-                steps = s.train_every + (0 if buffer.count else s.learning_starts)
-                dqn.explore(world, greedy, buffer, rng, steps, s, actions)
+        for step in range(s.total_steps):
+            observations = world.seen
+            if rng.random() < dqn.epsilon(step, s):
+                action = rng.integers(actions, size=1)
+            else:
+                action = greedy(observations)
+            transition = world.step(action)
+            buffer.add(
+                observations[0],
+                action[0],
+                transition.rewards[0],
+                transition.after[0],
+                transition.terminated[0],
+            )
+            if step >= s.learning_starts and step % s.train_every == 0:
                 learn(*buffer.sample(s.batch_size, rng))
-            agent.target.load_state_dict(agent.online.state_dict())
-            if (round_ + 1) * PIECES // s.rounds > round_ * PIECES // s.rounds:
+            if step >= s.learning_starts and step % s.target_update == 0:
+                agent.target.load_state_dict(agent.online.state_dict())
+            if (step + 1) % (s.total_steps // PIECES) == 0:
                 yield
         return tested(world, name, trial.seed, greedy)
 

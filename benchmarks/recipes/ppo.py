@@ -22,7 +22,9 @@ from torch import nn
 from turns import Run, Side, Trial, arguments, compare
 
 import chainrule as cr
+from chainrule import optim
 from chainrule.recipes import ppo
+from chainrule.recipes import reinforcement as rl
 from chainrule.training import Environments
 
 ACTIONS = {"CartPole-v1": 2, "Acrobot-v1": 3, "Pendulum-v1": 1}
@@ -36,31 +38,54 @@ def tested(world: Environments, name: str, seed: int, act: Any) -> dict[str, flo
     return {"greedy": float(returns.mean()), "training": training}
 
 
+def rounds_of(s: ppo.Settings) -> int:
+    """The rounds of acting and learning."""
+    return s.total_steps // (s.rollout * s.environments)
+
+
 def ours(name: str, s: ppo.Settings) -> Side:
     """The recipe's loop."""
-    real, actions = name == "Pendulum-v1", ACTIONS[name]
+    continuous, actions = name == "Pendulum-v1", ACTIONS[name]
+    draw_noise = (rl.Normal if continuous else rl.Categorical).noise
 
     def side(trial: Trial) -> Run:
         cr.manual_seed(trial.seed)
         world = Environments(name, s.environments, seed=trial.seed)
         rng = np.random.default_rng([trial.seed, 1])
-        agent = ppo.Agent(world.seen.shape[1], actions, real)
-        policy = ppo.Normal(agent) if real else ppo.Categorical(agent)
-        act = ppo.acting(trial, agent, policy)
-        learn = ppo.learning(trial, policy, ppo.adam(agent, s), s)
+        agent = ppo.Agent(world.seen.shape[1], actions, continuous)
+        optimizer = optim.Adam(agent.parameters(), eps=1e-5, clip_norm=ppo.CLIP_NORM)
+
+        @trial.compile
+        def act(observations: cr.Tensor, noise: cr.Tensor) -> Any:
+            policy = agent.policy(observations)
+            action = policy.sample(noise)
+            return action, policy.log_prob(action), agent.critic(observations)[:, 0]
+
+        @trial.compile
+        def learn(*batch: cr.Tensor) -> Any:
+            loss, *figures = ppo.ppo_loss(agent, s.entropy, *batch)
+            agent.zero_grad()
+            loss.backward()
+            optimizer.step()
+            return figures
+
+        size, rounds = s.rollout * s.environments, rounds_of(s)
         yield
-        for round_ in range(s.rounds):
-            batch = ppo.rollout(world, act, policy, rng, s)
-            order = [rng.permutation(s.batch) for __ in range(s.update_epochs)]
-            for rows in np.concatenate(order).reshape(s.updates, -1):
+        for round_ in range(rounds):
+            optimizer.lr = s.lr * (1 - round_ / rounds)
+            noise = draw_noise(rng, (s.rollout, s.environments, actions))
+            steps = rl.rollout(world, act, noise)
+            A = ppo.gae(steps, s)
+            batch = steps.observations, steps.actions, steps.log_probs, steps.values, A
+            batch = [column.reshape(size, *column.shape[2:]) for column in batch]
+            orders = [rng.permutation(size) for __ in range(s.update_epochs)]
+            for rows in np.reshape(orders, (s.update_epochs * s.minibatches, -1)):
                 learn(*(column[rows] for column in batch))
-            if (round_ + 1) * PIECES // s.rounds > round_ * PIECES // s.rounds:
+            if (round_ + 1) * PIECES // rounds > round_ * PIECES // rounds:
                 yield
 
-        def likeliest(rows: np.ndarray) -> np.ndarray:
-            return act(rows, np.zeros((len(rows), actions), np.float32))[0].numpy()
-
-        return tested(world, name, trial.seed, likeliest)
+        likeliest = trial.compile(lambda x: agent.policy(x).mode())
+        return tested(world, name, trial.seed, lambda x: likeliest(x).numpy())
 
     return side
 
@@ -68,7 +93,7 @@ def ours(name: str, s: ppo.Settings) -> Side:
 class Agent(nn.Module):
     """CleanRL's."""
 
-    def __init__(self, seen: int, actions: int, real: bool) -> None:
+    def __init__(self, seen: int, actions: int, continuous: bool) -> None:
         super().__init__()
 
         def layer(inputs: int, outputs: int, gain: float = math.sqrt(2)) -> nn.Linear:
@@ -84,16 +109,16 @@ class Agent(nn.Module):
             )
 
         self.actor, self.critic = network(actions, 0.01), network(1, 1.0)
-        self.spread = nn.Parameter(torch.zeros(actions)) if real else None
+        self.log_std = nn.Parameter(torch.zeros(actions)) if continuous else None
 
     def policy(self, seen: torch.Tensor) -> Any:
         """The distribution of actions."""
         scores = self.actor(seen)
-        if self.spread is None:
+        if self.log_std is None:
             return torch.distributions.Categorical(logits=scores, validate_args=False)
         normal = torch.distributions.Normal
         return torch.distributions.Independent(
-            normal(scores, self.spread.exp().expand_as(scores), validate_args=False),
+            normal(scores, self.log_std.exp().expand_as(scores), validate_args=False),
             1,
             validate_args=False,
         )
@@ -101,18 +126,19 @@ class Agent(nn.Module):
 
 def theirs(name: str, s: ppo.Settings) -> Side:
     """CleanRL's."""
-    real = name == "Pendulum-v1"
+    continuous = name == "Pendulum-v1"
 
     def side(trial: Trial) -> Run:
         torch.set_num_threads(trial.threads)
         torch.manual_seed(trial.seed)
         world = Environments(name, s.environments, seed=trial.seed)
-        agent = Agent(world.seen.shape[1], ACTIONS[name], real)
+        agent = Agent(world.seen.shape[1], ACTIONS[name], continuous)
         adam = torch.optim.Adam(agent.parameters(), lr=s.lr, eps=1e-5, fused=True)
-        pieces = [s.rounds * piece // PIECES for piece in range(1, PIECES + 1)]
+        rounds = rounds_of(s)
+        pieces = [rounds * piece // PIECES for piece in range(1, PIECES + 1)]
         yield
-        for turn in range(s.rounds):
-            adam.param_groups[0]["lr"] = s.lr * (1 - turn / s.rounds)
+        for turn in range(rounds):
+            adam.param_groups[0]["lr"] = s.lr * (1 - turn / rounds)
             update(agent, adam, gather(agent, world, s), s)
             if turn + 1 in pieces:
                 yield
@@ -120,7 +146,7 @@ def theirs(name: str, s: ppo.Settings) -> Side:
         def act(rows: np.ndarray) -> np.ndarray:
             with torch.inference_mode():
                 scores = agent.actor(torch.from_numpy(rows))
-                return (scores if real else scores.argmax(1)).numpy()
+                return (scores if continuous else scores.argmax(1)).numpy()
 
         return tested(world, name, trial.seed, act)
 
@@ -129,53 +155,56 @@ def theirs(name: str, s: ppo.Settings) -> Side:
 
 @torch.inference_mode()
 def gather(agent: Agent, world: Environments, s: ppo.Settings) -> list[torch.Tensor]:
-    """A rollout: seen, action, log π, V, A, R."""
-    kept: list[list[torch.Tensor]] = [[], [], [], []]
-    rewards = np.zeros((s.rollout, s.environments), np.float32)
+    """A rollout: observations, actions, log π, V, A, R."""
+    columns: list[list[torch.Tensor]] = [[], [], [], []]
+    rewards, cut_values = np.zeros((2, s.rollout, s.environments), np.float32)
     not_done = np.ones((s.rollout, s.environments), np.float32)
     for t in range(s.rollout):
-        seen = torch.from_numpy(world.seen)
-        policy = agent.policy(seen)
+        observations = torch.from_numpy(world.seen)
+        policy = agent.policy(observations)
         action = policy.sample()
-        row = seen, action, policy.log_prob(action), agent.critic(seen)[:, 0]
-        for column, value in zip(kept, row):
-            column.append(value)
-        moved = world.step(action.numpy())
-        rewards[t] = moved.rewards * s.reward_scale
-        if moved.truncated.any():
-            cut = moved.truncated & ~moved.terminated
-            later = agent.critic(torch.from_numpy(moved.after))[:, 0].numpy()
-            rewards[t] += s.gamma * later * cut
-        not_done[t] -= moved.terminated | moved.truncated
+        value = agent.critic(observations)[:, 0]
+        row = observations, action, policy.log_prob(action), value
+        for column, x in zip(columns, row):
+            column.append(x)
+        transition = world.step(action.numpy())
+        rewards[t] = transition.rewards
+        if transition.truncated.any():
+            cut = transition.truncated & ~transition.terminated
+            later = agent.critic(torch.from_numpy(transition.after))[:, 0].numpy()
+            cut_values[t] = later * cut
+        not_done[t] -= transition.terminated | transition.truncated
     last = agent.critic(torch.from_numpy(world.seen))[:, 0]
-    seen, action, log, value = (torch.stack(column) for column in kept)
-    values = torch.cat([value, last[None]]).numpy()
-    gains = torch.from_numpy(ppo.advantages(rewards, values, not_done, s))
-    found = [seen, action, log, value, gains, gains + value]
-    return [part.flatten(0, 1).clone() for part in found]
+    observations, action, log_prob, value = (torch.stack(column) for column in columns)
+    next_values = torch.cat([value[1:], last[None]]).numpy() * not_done + cut_values
+    acted = (x.numpy() for x in (observations, action, log_prob, value))
+    A = torch.from_numpy(ppo.gae(rl.Rollout(*acted, rewards, next_values, not_done), s))
+    batch = [observations, action, log_prob, value, A, A + value]
+    return [x.flatten(0, 1).clone() for x in batch]
 
 
 def update(agent: Agent, adam: Any, rows: list[Any], s: ppo.Settings) -> None:
     """The passes over it."""
-    size = s.batch // s.minibatches
+    batch = s.rollout * s.environments
+    size = batch // s.minibatches
     for _ in range(s.update_epochs):
-        order = torch.randperm(s.batch)
-        for at in range(0, s.batch, size):
+        order = torch.randperm(batch)
+        for at in range(0, batch, size):
             chosen = order[at : at + size]
             seen, action, log, value, gain, target = (part[chosen] for part in rows)
             policy = agent.policy(seen)
             ratio = (policy.log_prob(action) - log).exp()
             gain = (gain - gain.mean()) / (gain.std() + 1e-8)
-            near = ratio.clamp(1 - s.clip, 1 + s.clip)
+            near = ratio.clamp(1 - ppo.CLIP, 1 + ppo.CLIP)
             better = torch.min(ratio * gain, near * gain).mean()
             now = agent.critic(seen)[:, 0]
-            close = value + (now - value).clamp(-s.clip, s.clip)
+            close = value + (now - value).clamp(-ppo.CLIP, ppo.CLIP)
             miss = torch.max((now - target) ** 2, (close - target) ** 2).mean()
-            loss = 0.5 * s.value * miss - better
+            loss = 0.5 * ppo.VALUE * miss - better
             loss = loss - s.entropy * policy.entropy().mean()
             adam.zero_grad()
             loss.backward()
-            nn.utils.clip_grad_norm_(agent.parameters(), s.clip_norm, foreach=True)
+            nn.utils.clip_grad_norm_(agent.parameters(), ppo.CLIP_NORM, foreach=True)
             adam.step()
 
 
@@ -183,9 +212,9 @@ def main() -> None:
     """Race in one environment."""
     options = {"world": {"choices": list(ACTIONS)}, "steps": {"type": int}}
     given = arguments(__doc__, **options)
-    s, name = ppo.WORLDS[given.world], given.world
+    s, name = ppo.ENVIRONMENTS[given.world], given.world
     if given.steps or given.quick:
-        s = replace(s, total_steps=given.steps or 4 * s.batch)
+        s = replace(s, total_steps=given.steps or 4 * s.rollout * s.environments)
     what = f"PPO, {name}, {s.total_steps} steps"
     sides = {"Chainrule": ours(name, s), "PyTorch": theirs(name, s)}
     compare(given, "ppo", what, sides)

@@ -1,18 +1,19 @@
-"""dqn: one step of learning by hand, what is remembered, kills, its pictures."""
+"""dqn: the loss and its gradient by hand, the replay buffer, the quick run."""
 
 from __future__ import annotations
 
 import warnings
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule import errors, optim, recipes
+from chainrule import errors
 from chainrule.recipes import Experiment, dqn
-from chainrule.training import Environments
+from chainrule.recipes import reinforcement as rl
 
 from .runs import check, need
 
@@ -27,14 +28,6 @@ TINY = replace(
     buffer_size=700,
     episodes=3,
 )
-
-
-def made() -> tuple[dqn.Agent, Any]:
-    """An agent, and its compiled step of learning."""
-    cr.manual_seed(0)
-    agent = dqn.Agent(4, 2)
-    adam = optim.Adam(agent.online.parameters(), lr=TINY.lr)
-    return agent, dqn.learning(Experiment(threads=1), agent, adam, TINY.gamma)
 
 
 def transitions(seed: int, rows: int) -> list[np.ndarray]:
@@ -63,78 +56,65 @@ def loss_by_hand(online: Any, target: Any, columns: list[np.ndarray]) -> float:
     return total
 
 
-def test_a_step_of_learning_by_hand() -> None:
-    agent, learn = made()
-    batch = transitions(0, TINY.batch_size)
-    for k in range(3):  # so that the two networks differ
-        learn(*transitions(5 + k, TINY.batch_size))
+def test_the_loss_and_its_gradient_by_hand() -> None:
+    cr.manual_seed(0)
+    agent = dqn.Agent(4, 2)
+    agent.target.load_state_dict(dqn.network(4, 2).state_dict())  # another than θ
     online, target = agent.online.state_dict(), agent.target.state_dict()
-    before = loss_by_hand(online, target, batch)
-    fresh, learn = made()
-    fresh.online.load_state_dict(online)
-    fresh.target.load_state_dict(target)
-    loss, mean_q = learn(*batch)
-    assert loss.item() == pytest.approx(before, rel=1e-5)
+    batch = transitions(0, 128)
+
+    @Experiment(threads=1).compile
+    def loss_of(*batch: cr.Tensor) -> Any:
+        agent.zero_grad()
+        loss, mean_q = dqn.q_loss(agent, TINY.gamma, *batch)
+        loss.backward()
+        return loss, mean_q
+
+    loss, mean_q = loss_of(*batch)
+    assert loss.item() == pytest.approx(loss_by_hand(online, target, batch), rel=1e-5)
     chosen = q_values(online, batch[0])[np.arange(len(batch[1])), batch[1]]
     assert mean_q.item() == pytest.approx(chosen.mean(), rel=1e-4)
-    # Adam's first step is −η · sign of the gradient, where that is not tiny.
-    seen = 0
-    for name in ("0.weight", "2.bias", "4.weight"):
-        for at in ((0, 0), (1, 3), (1, 1)) if "weight" in name else ((0,), (5,)):
-            ends = []
-            for h in (1e-5, -1e-5):
-                moved = {k: np.array(v, np.float64) for k, v in online.items()}
-                moved[name][at] += h
-                ends.append(loss_by_hand(moved, target, batch))
-            slope = (ends[0] - ends[1]) / 2e-5
-            change = fresh.online.state_dict()[name][at] - online[name][at]
-            if abs(slope) > 1e-4:
-                seen += 1
-                assert change == pytest.approx(-TINY.lr * np.sign(slope), rel=2e-2)
-    assert seen >= 4
-    for name, array in fresh.target.state_dict().items():
-        assert np.array_equal(array, target[name])  # it has not moved
+    gradients = dict(agent.online.named_parameters())
+    for name, at in (("0.weight", (0, 0)), ("2.bias", (3,)), ("4.weight", (1, 9))):
+        ends = []
+        for h in (1e-5, -1e-5):
+            moved = {k: np.array(v, np.float64) for k, v in online.items()}
+            moved[name][at] += h
+            ends.append(loss_by_hand(moved, target, batch))
+        slope = (ends[0] - ends[1]) / 2e-5
+        assert abs(slope) > 1e-4, name
+        assert gradients[name].grad.numpy()[at] == pytest.approx(slope, rel=1e-3)
+    assert all(p.grad is None for p in agent.target.parameters())
 
 
 def test_epsilon() -> None:
-    how = dqn.Settings()
-    found = dqn.epsilon(np.array([0, 125_000, 250_000, 400_000]), how)
+    s = dqn.Settings()
+    found = [dqn.epsilon(step, s) for step in (0, 125_000, 250_000, 400_000)]
     assert found == pytest.approx([1.0, 0.525, 0.05, 0.05])
 
 
-def test_the_replay_buffer() -> None:
+def test_what_the_buffer_holds(monkeypatch: pytest.MonkeyPatch) -> None:
     """Rows follow one another; an episode that is cut short has not ended."""
-    world = Environments("CartPole-v1", seed=3)
-    buffer, rng = dqn.ReplayBuffer(1000, 4), np.random.default_rng(0)
-    s = replace(TINY, total_steps=100_000)
+    buffers: list[rl.ReplayBuffer] = []
 
-    def act(steps: int) -> None:
-        dqn.explore(world, lambda x: np.zeros(1, int), buffer, rng, steps, s, 2)
+    def built(*args: Any) -> rl.ReplayBuffer:
+        buffers.append(rl.ReplayBuffer(*args))
+        return buffers[-1]
 
-    act(600)
-    rows = {name: column[:600].copy() for name, column in buffer.columns.items()}
-    ends = {end for end, *__ in world.episodes}
-    for t in range(599):
-        ended = t + 1 in ends
-        assert rows["terminated"][t] == ended
-        goes_on = np.array_equal(rows["following"][t], rows["observations"][t + 1])
-        assert goes_on == (not ended)
-        assert rows["rewards"][t] == 1
-    assert set(rows["actions"]) == {0, 1}
-    assert max(map(len, buffer.sample(50, rng))) == 50
-    assert not any(column[600:].any() for column in buffer.columns.values())
-    act(500)  # over the end, to its beginning
-    now = buffer.columns["observations"]
-    assert buffer.count == world.steps == 1100
-    assert not np.array_equal(now[:100], rows["observations"][:100])
-    assert np.array_equal(now[100:600], rows["observations"][100:])
-
-
-def test_a_buffer_that_is_too_large() -> None:
-    allowed = recipes.memory() // (16 * 11)  # of some, others may take or free a part
-    for size in (10**13, 3 * allowed):
-        with pytest.raises(errors.ArgumentError, match=r"does not fit this machine"):
-            dqn.ReplayBuffer(size, 4)
+    monkeypatch.setattr(
+        dqn, "rl", SimpleNamespace(**vars(rl) | {"ReplayBuffer": built})
+    )
+    settings = replace(TINY, total_steps=700, buffer_size=700, tests=1)
+    result = dqn.train(Experiment(threads=1), "Acrobot-v1", settings)
+    rows = buffers[0].transitions
+    assert buffers[0].count == 700
+    assert result["episodes"] == 1  # 500 steps, then cut short
+    begins = [499] if not rows.terminated.any() else []
+    assert begins == [499]
+    onward = (rows.next_observations[:-1] == rows.observations[1:]).all(1)
+    assert np.flatnonzero(~onward).tolist() == begins
+    assert set(rows.rewards.tolist()) == {-1}
+    assert set(rows.actions.tolist()) == {0, 1, 2}
 
 
 def test_an_environment_whose_reward_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -154,17 +134,12 @@ def test_an_environment_whose_reward_is_none(monkeypatch: pytest.MonkeyPatch) ->
             dqn.run(Experiment("dqn", quick=True, engine="numpy"))
 
 
-@pytest.mark.parametrize("sign", [1, -1])
-def test_what_came_of_an_episode(sign: int) -> None:
-    assert dqn.discounted(sign * 3.0, 0.5) == sign * (1 + 0.5 + 0.25)
-
-
 def test_the_quick_run(whole: dict[str, Any]) -> None:
     """It plays better than at random: 22 steps, and −500."""
     result = whole["result"]
     for name in dqn.NAMES:
         assert len(result[name]["scores"]) == dqn.QUICK.tests
     assert result["CartPole-v1"]["test"] > 100
-    assert result["Acrobot-v1"]["training"] > -300
-    what = ("returns", "q-values")
+    assert result["Acrobot-v1"]["test"] > -300
+    what = ("returns", "learning")
     check(whole, *dqn.NAMES, *(f"{n}-{w}" for n in dqn.NAMES for w in what))

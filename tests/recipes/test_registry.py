@@ -23,6 +23,7 @@ STUDIES = [name for name in recipes.names() if name not in TRAINING]
 #: What a recipe may import besides Python's own modules.
 PUBLIC = {"chainrule", "chainrule.recipes", "chainrule.training", "chainrule.viz"}
 PUBLIC |= {"chainrule.text", "numpy", "sklearn", "scipy"}
+PUBLIC |= {f"chainrule.recipes.{room}" for room in ("evaluation", "pictures")}
 
 
 def source(name: str) -> Path:

@@ -146,9 +146,10 @@ def _set_state(item: Any, state: Any) -> None:
         shapes = [getattr(x, "shape", type(x).__name__) for x in (item, state)]
         if shapes[0] != shapes[1]:
             raise ValueError("{} ≠ {}".format(*shapes))
-        if isinstance(item, dict):
+        if isinstance(item, dict):  # in the order of the keys that it has already
+            restored = {key: state[key] for key in (*item, *state) if key in state}
             item.clear()
-            item.update(state)
+            item.update(restored)
         else:
             item[:] = state
     else:

@@ -1,0 +1,92 @@
+"""Distributions of actions, with the names of ``torch.distributions``.
+
+A sample is a function of noise that the caller draws. So a compiled step of acting has
+no random numbers of its own, and the noise of a whole rollout is drawn at once.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+import chainrule as cr
+from chainrule import nn
+
+
+class Categorical:
+    """Discrete actions 0, 1, …, with the probabilities softmax(logits).
+
+    Args:
+        logits: (rows, actions), unnormalised log-probabilities.
+
+    >>> policy = Categorical(cr.tensor([[0.0, 0.0, 5.0]]))
+    >>> policy.sample(np.zeros((1, 3), np.float32))
+    tensor([2])
+    """
+
+    def __init__(self, logits: cr.Tensor) -> None:
+        self.logits = logits
+
+    @staticmethod
+    def noise(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+        """Draw Gumbel noise: argmax(logits + noise) is a draw from their softmax."""
+        return rng.gumbel(size=shape).astype(np.float32)
+
+    def sample(self, noise: Any) -> Any:
+        """Return an action (rows,) for noise (rows, actions)."""
+        return (self.logits + noise).argmax(1)
+
+    def mode(self) -> Any:
+        """Return the most likely action (rows,)."""
+        return self.logits.argmax(1)
+
+    def log_prob(self, actions: Any) -> Any:
+        """Return log π(a | s) (rows,) of the actions (rows,)."""
+        logs = nn.functional.log_softmax(self.logits)
+        return (logs * nn.functional.one_hot(actions, self.logits.shape[1])).sum(1)
+
+    def entropy(self) -> Any:
+        """Return the entropy −Σ p log p (rows,)."""
+        logs = nn.functional.log_softmax(self.logits)
+        return -(logs.exp() * logs).sum(1)
+
+
+class Normal:
+    """Vectors of real actions, independent and normally distributed.
+
+    Args:
+        mean: μ, (rows, actions).
+        log_std: log σ, (actions,).
+
+    >>> policy = Normal(cr.tensor([[1.0, 2.0]]), cr.zeros(2))
+    >>> policy.sample(np.array([[0.5, -1.0]], np.float32))
+    tensor([[1.5, 1. ]])
+    """
+
+    def __init__(self, mean: cr.Tensor, log_std: cr.Tensor) -> None:
+        self.mean, self.log_std = mean, log_std
+
+    @staticmethod
+    def noise(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+        """Draw standard normal noise."""
+        return rng.standard_normal(shape, np.float32)
+
+    def sample(self, noise: Any) -> Any:
+        """Return actions μ + σ · noise, (rows, actions)."""
+        return self.mean + self.log_std.exp() * noise
+
+    def mode(self) -> Any:
+        """Return the most likely actions, μ."""
+        return self.mean
+
+    def log_prob(self, actions: Any) -> Any:
+        """Return log π(a | s) = Σ −½ ((a − μ)/σ)² − log σ − ½ log 2π, (rows,)."""
+        z = (actions - self.mean) * (-self.log_std).exp()
+        return (-0.5 * z * z - self.log_std - 0.5 * math.log(2 * math.pi)).sum(1)
+
+    def entropy(self) -> Any:
+        """Return the entropy Σ ½ + ½ log 2π + log σ (rows,), the same in every row."""
+        each = self.log_std + 0.5 + 0.5 * math.log(2 * math.pi)
+        return (self.mean * 0 + each).sum(1)

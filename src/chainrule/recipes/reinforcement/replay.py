@@ -1,0 +1,111 @@
+"""The replay memory of agents that learn from past transitions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from chainrule.data.files import memory
+from chainrule.errors import ArgumentError
+from chainrule.text import _
+
+
+class Transitions(NamedTuple):
+    """Steps of an environment, a row each.
+
+    Attributes:
+        observations: s, before the step.
+        actions: a, integers.
+        rewards: r.
+        next_observations: s′, after the step.
+        terminated: 1 where the episode ended by its own rules, else 0.
+    """
+
+    observations: Any
+    actions: Any
+    rewards: Any
+    next_observations: Any
+    terminated: Any
+
+
+class ReplayBuffer:
+    """The last transitions of an environment; new ones overwrite the oldest.
+
+    Args:
+        size: the number of transitions that it can hold.
+        observations: the length of an observation.
+
+    Raises:
+        ArgumentError: the machine has not enough RAM for it and for the copies that a
+            checkpoint takes.
+
+    >>> buffer = ReplayBuffer(100, observations=2)
+    >>> buffer.add([0.0, 1.0], 1, 0.5, [1.0, 0.0], False)
+    >>> buffer.sample(3, np.random.default_rng(0)).rewards
+    array([0.5, 0.5, 0.5], dtype=float32)
+    """
+
+    def __init__(self, size: int, observations: int) -> None:
+        width = 2 * observations + 3
+        need, have = 4 * 4 * size * width, memory()
+        if need > have:
+            raise ArgumentError(
+                _("A memory of {rows} steps does not fit this machine.", rows=size),
+                expected=_(
+                    "at most {have_width} steps of {width} numbers each, in "
+                    "float32 and with the copies that a checkpoint takes",
+                    have_width=have // (16 * width),
+                    width=width,
+                ),
+                got=_(
+                    "{need:.1f} GiB; at most {have:.1f} GiB may be taken",
+                    need=need / 2**30,
+                    have=have / 2**30,
+                ),
+                fix=_("a smaller size"),
+            )
+        self.size, self.count = size, 0
+        self.transitions = Transitions(
+            observations=np.zeros((size, observations), np.float32),
+            actions=np.zeros(size, np.int64),
+            rewards=np.zeros(size, np.float32),
+            next_observations=np.zeros((size, observations), np.float32),
+            terminated=np.zeros(size, np.float32),
+        )
+
+    def __len__(self) -> int:
+        return min(self.count, self.size)
+
+    def add(
+        self,
+        observation: Any,
+        action: Any,
+        reward: Any,
+        next_observation: Any,
+        terminated: Any,
+    ) -> None:
+        """Add a transition."""
+        row, columns = self.count % self.size, self.transitions
+        columns.observations[row] = observation
+        columns.actions[row] = action
+        columns.rewards[row] = reward
+        columns.next_observations[row] = next_observation
+        columns.terminated[row] = terminated
+        self.count += 1
+
+    def sample(self, batch_size: int, rng: np.random.Generator) -> Transitions:
+        """Draw transitions with replacement, all with the same probability."""
+        rows = rng.integers(len(self), size=batch_size)
+        return Transitions(*(column[rows] for column in self.transitions))
+
+    def state(self) -> dict[str, Any]:
+        """Return the transitions, for a checkpoint."""
+        return {"count": self.count, **self.transitions._asdict()}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Restore the transitions of a checkpoint."""
+        self.count = state["count"]
+        for name, column in self.transitions._asdict().items():
+            column[:] = state[name]

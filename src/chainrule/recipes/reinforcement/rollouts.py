@@ -1,0 +1,64 @@
+"""Rollouts: what an agent experiences in some steps of several environments."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from chainrule.training import Environments
+
+
+class Rollout(NamedTuple):
+    """Steps in environments: arrays (steps, environments, …).
+
+    Attributes:
+        observations: s, that the actions were chosen by.
+        actions: a.
+        log_probs: log π(a | s) of the policy that has acted.
+        values: V(s).
+        rewards: r.
+        next_values: V(s′), of an episode that the time limit cut short too; 0 where the
+            episode has ended by its own rules.
+        not_done: 0 where an episode is over with the step, else 1.
+    """
+
+    observations: Any
+    actions: Any
+    log_probs: Any
+    values: Any
+    rewards: Any
+    next_values: Any
+    not_done: Any
+
+
+def rollout(
+    world: Environments,
+    act: Callable[[np.ndarray, np.ndarray], Any],
+    noise: np.ndarray,
+) -> Rollout:
+    """Act in environments; return what happened.
+
+    Args:
+        world: the environments, each of which goes on with its episode.
+        act: from observations and noise to actions, log π and V, tensors (rows, …).
+        noise: (steps, environments, actions), with which actions are drawn.
+    """
+    columns: list[list[Any]] = [[] for __ in Rollout._fields]
+    for drawn in noise:
+        observations = world.seen
+        actions, log_probs, values = (x.numpy() for x in act(observations, drawn))
+        transition = world.step(actions)
+        cut_values = np.zeros_like(values)
+        if transition.truncated.any():
+            cut = transition.truncated & ~transition.terminated
+            cut_values = act(transition.after, drawn)[2].numpy() * cut
+        not_done = 1 - np.float32(transition.terminated | transition.truncated)
+        row = observations, actions, log_probs, values, transition.rewards
+        for column, x in zip(columns, (*row, cut_values, not_done)):
+            column.append(x)
+    steps = Rollout(*map(np.stack, columns))
+    last = act(world.seen, noise[0])[2].numpy()
+    onward = np.concatenate([steps.values[1:], last[None]]) * steps.not_done
+    return steps._replace(next_values=onward + steps.next_values)

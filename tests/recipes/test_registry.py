@@ -23,6 +23,8 @@ STUDIES = [name for name in recipes.names() if name not in TRAINING]
 #: What a recipe may import besides Python's own modules.
 PUBLIC = {"chainrule", "chainrule.recipes", "chainrule.training", "chainrule.viz"}
 PUBLIC |= {"chainrule.text", "numpy", "sklearn", "scipy"}
+PUBLIC |= {f"chainrule.recipes.{part}" for part in ("datasets", "evaluation")}
+PUBLIC |= {f"chainrule.recipes.{part}" for part in ("pictures", "answer_sets")}
 
 
 def source(name: str) -> Path:
@@ -38,7 +40,7 @@ def test_names_and_kinds() -> None:
 
 def test_every_file_is_a_recipe() -> None:
     files = {p.stem for p in Path(recipes.__file__).parent.glob("[!_]*.py")}
-    shared = {"batches", "features", "vocabulary"}
+    shared = {"answer_sets", "batches", "features", "vocabulary"}
     assert files - shared == {source(name).stem for name in recipes.names()}
 
 

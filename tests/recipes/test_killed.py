@@ -20,6 +20,7 @@ from chainrule.recipes import (
     dbn,
     dqn,
     gan,
+    given_names,
     gpt,
     multimodal,
     ppo,
@@ -66,6 +67,13 @@ def bound(experiment: Experiment) -> Any:
     return autoencoder.variational(experiment, IMAGES, IMAGES[:50], 2, epochs=5)
 
 
+def invent(experiment: Experiment) -> Any:
+    names = {part: ["ada", "bo"] * 40 for part in ("train", "validation", "test")}
+    cr.manual_seed(0)
+    model = given_names.Feedforward()
+    return model, given_names.train(experiment, "network", model, names)
+
+
 LESSONS: dict[str, Callable[[Experiment], Any]] = {
     "autoencoder": bound,
     "dbn": lambda e: dbn.learn(e, IMAGES, 5, 5, level=1),
@@ -73,6 +81,7 @@ LESSONS: dict[str, Callable[[Experiment], Any]] = {
     "dqn": play_cart_pole,
     "gan": lambda e: gan.play(e, IMAGES, gan.Settings((8,), (8,), epochs=5)),
     "gpt": gpt.run,
+    "names": invent,
     "multimodal": lambda e: multimodal.fit(e, "both", pictures(), 5),
     "ppo, an action of two": balance,
     "ppo, a real action": swing_up,
@@ -108,6 +117,7 @@ def test_killed_it_goes_on_bit_for_bit(
         (gpt, "read", lambda folder: plays),
         (gpt, "QUICK", small),
         (gpt, "SAMPLE", 12),
+        (given_names, "QUICK_EPOCHS", 5),
         (translate, "QUICK", (6, 2, 2)),
         (translate, "BATCH", 4),
         (autoencoder, "QUICK", replace(autoencoder.QUICK, hidden=5)),

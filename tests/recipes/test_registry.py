@@ -23,7 +23,6 @@ STUDIES = [name for name in recipes.names() if name not in TRAINING]
 #: What a recipe may import besides Python's own modules.
 PUBLIC = {"chainrule", "chainrule.recipes", "chainrule.training", "chainrule.viz"}
 PUBLIC |= {"chainrule.text", "numpy", "sklearn", "scipy"}
-PUBLIC |= {f"chainrule.recipes.{room}" for room in ("evaluation", "pictures")}
 
 
 def source(name: str) -> Path:
@@ -39,7 +38,6 @@ def test_names_and_kinds() -> None:
 
 def test_every_file_is_a_recipe() -> None:
     files = {p.stem for p in Path(recipes.__file__).parent.glob("[!_]*.py")}
-    shared = {"batches", "vocabulary"}
     assert files - shared == {source(name).stem for name in recipes.names()}
 
 

@@ -1,6 +1,10 @@
 """Encoding of characters and words as numbers, for recipes that read texts."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Mapping
+
+import numpy as np
 
 from chainrule.errors import ArgumentError
 from chainrule.text import _
@@ -17,11 +21,11 @@ def numbered(
     Args:
         recipe: the name of the recipe, for errors.
         tokens: the characters of a text, or its words.
-        known: the number of each that there is.
-        most: so many of them are taken.
+        known: their numbers.
+        most: the largest number of tokens.
 
     Raises:
-        ArgumentError: one that is not known, or too many.
+        ArgumentError: a token that is not known, or too many tokens.
 
     >>> numbered("names", "cab", {"a": 1, "b": 2, "c": 3})
     [3, 1, 2]
@@ -34,7 +38,7 @@ def numbered(
       fix:      leave it out, or write it in what is known
     """
     try:
-        found = [known[token] for token in tokens]
+        numbers = [known[token] for token in tokens]
     except KeyError as error:
         shown = [token if token.strip() else repr(token) for token in sorted(known)]
         raise ArgumentError(
@@ -47,11 +51,48 @@ def numbered(
             got=repr(error.args[0]),
             fix=_("leave it out, or write it in what is known"),
         ) from None
-    if most is not None and len(found) > most:
+    if most is not None and len(numbers) > most:
         raise ArgumentError(
             _("The text is too long for the recipe {recipe!r}.", recipe=recipe),
             expected=_("at most {most} words and characters", most=most),
-            got=str(len(found)),
+            got=str(len(numbers)),
             fix=_("cut it into shorter ones"),
         )
-    return found
+    return numbers
+
+
+def numbering(texts: Iterable[Iterable[str]]) -> dict[str, int]:
+    """Return a number for each distinct token, from 1 on; 0 is left for padding.
+
+    >>> numbering([["call", "now"], ["now", "!"]])
+    {'call': 1, 'now': 2, '!': 3}
+    """
+    distinct = dict.fromkeys(token for tokens in texts for token in tokens)
+    return {token: i for i, token in enumerate(distinct, 1)}
+
+
+def bags(
+    texts: Iterable[Iterable[str]], known: Mapping[str, int], length: int
+) -> np.ndarray:
+    """Encode texts as bags of words: the numbers of their distinct known tokens.
+
+    Args:
+        texts: the tokens of each text.
+        known: their numbers, from 1 on. Other tokens are left out.
+        length: the largest number of distinct tokens; further ones are left out.
+
+    Returns:
+        (texts, length), padded with 0.
+
+    >>> bags([["now", "call", "now"], ["later"]], {"call": 1, "now": 2}, 3)
+    array([[2, 1, 0],
+           [0, 0, 0]], dtype=int32)
+    """
+    rows = [
+        list(dict.fromkeys(known[token] for token in tokens if token in known))[:length]
+        for tokens in texts
+    ]
+    x = np.zeros((len(rows), length), np.int32)
+    for row, numbers in zip(x, rows):
+        row[: len(numbers)] = numbers
+    return x

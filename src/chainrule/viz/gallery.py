@@ -300,12 +300,24 @@ def points(
 
 
 def bars(
-    figure: Any, values: Mapping[str, float], *, across: str = "", low: float = 0.0
+    figure: Any,
+    values: Mapping[str, float],
+    *,
+    across: str = "",
+    low: float | None = 0.0,
 ) -> None:
-    """Draw a horizontal bar with a value for each name."""
+    """Draw a horizontal bar with a value for each name.
+
+    Args:
+        figure: what to draw into.
+        values: by name. Negative ones have a colour of their own.
+        across: what the values are.
+        low: where the axis begins; None where values decide.
+    """
     axes = figure.subplots()
     names, lengths = list(values), list(values.values())
-    drawn = axes.barh(range(len(names)), lengths, color=drawing.PAPER.lines[0])
+    colours = [drawing.PAPER.lines[int(length < 0)] for length in lengths]
+    drawn = axes.barh(range(len(names)), lengths, color=colours)
     axes.bar_label(drawn, fmt="%.4g", padding=3, fontsize=8)
     axes.set_yticks(range(len(names)), labels=list(map(translated, names)))
     axes.invert_yaxis()

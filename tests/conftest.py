@@ -121,6 +121,16 @@ def pytest_collection_finish() -> None:
 
 
 @pytest.fixture
+def turn(request: pytest.FixtureRequest) -> int | None:
+    """Return how often all parts were run before; None where all tests are run.
+
+    A test that takes minutes does another share of its work at each turn.
+    """
+    part = request.config.getoption("--part")
+    return None if part is None else part // PARTS
+
+
+@pytest.fixture
 def rng(request: pytest.FixtureRequest) -> np.random.Generator:
     """Return random numbers of the test's own, the same in every run and any order."""
     return np.random.default_rng(zlib.crc32(request.node.nodeid.encode()))

@@ -236,8 +236,10 @@ def main(arguments: list[str]) -> int:
     os.environ["COLUMNS"] = "80"  # as wide as outputs may become
     wrong = 0
     for path in map(Path, [a for a in arguments if a != "--write"]):
-        spoken = "zh-TW" if "zh-TW" in "/".join(path.resolve().parts[-2:]) else "en"
-        importlib.import_module("chainrule.text.languages").set_language(spoken)
+        chinese = any("zh-TW" in part for part in path.resolve().parts[-3:])
+        importlib.import_module("chainrule.text.languages").set_language(
+            "zh-TW" if chinese else "en"
+        )
         document = path.read_text(encoding="utf-8")
         different = run(document, path.name)
         if "--write" in arguments and different:

@@ -30,7 +30,7 @@ def test_programs_are_the_same_however_they_are_cut(part: int) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("part", range(20))
 def test_many_programs_are_the_same_however_they_are_cut(part: int) -> None:
-    run(range(1000 + 100 * part, 1100 + 100 * part), ENGINES)
+    run(range(1000 + 5 * part, 1005 + 5 * part), ENGINES)
 
 
 def test_most_programs_are_held_to_something() -> None:

@@ -44,6 +44,25 @@ def test_ten_parts_in_a_row_are_all_tests(suite: pytest.Pytester) -> None:
     assert len(seen) == len(set(seen)) == 200
 
 
+def test_each_turn_of_the_parts_has_a_number(suite: pytest.Pytester) -> None:
+    suite.makepyfile(
+        test_turn="""
+        import pytest
+
+        @pytest.mark.parametrize("i", range(60))
+        def test_one(i, turn): assert turn == 4
+        """
+    )
+    part = 4 * conftest.PARTS
+    passed, _, failed = suite.inline_run(
+        f"--part={part}", "test_turn.py"
+    ).listoutcomes()
+    assert passed
+    assert not failed
+    part += conftest.PARTS
+    assert suite.inline_run(f"--part={part}", "test_turn.py").listoutcomes()[2]
+
+
 def test_a_skip_for_a_missing_package_fails_on_request(
     suite: pytest.Pytester,
 ) -> None:

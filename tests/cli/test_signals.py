@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -15,23 +14,31 @@ import pytest
 
 import chainrule as cr
 from tests.cli.test_train import RUN
+from tests.training.moments import traceable
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="needs POSIX signals")
 
-#: A run without pictures. The first argument is a signal, or nothing; the second the
-#: step after which the process sends it to itself.
+#: A run without pictures. The arguments are a signal, the step after which the process
+#: sends it to itself, and at which moment of the code of training from there.
 PROGRAM = """
 import signal, sys
 import chainrule.viz, chainrule.training.loop
 from chainrule.cli import main
 from chainrule.training import Callback, progress
+from tests.training.moments import FILES, Moments
 
-name, step = sys.argv.pop(1), int(sys.argv.pop(1))
+name, step, moment = sys.argv.pop(1), int(sys.argv.pop(1)), int(sys.argv.pop(1))
+
+def send():
+    signal.raise_signal(getattr(signal, name))
 
 class Sent(Callback):
     def on_chunk(self, trainer):
-        if name and trainer.optimizer.steps == step:
-            signal.raise_signal(getattr(signal, name))
+        if trainer.optimizer.steps == step:
+            if moment:
+                Moments(FILES, number=moment, act=send).begin()
+            else:
+                send()
 
 chainrule.viz.can_plot = lambda: False
 chainrule.training.loop.CHUNK = 0.0
@@ -43,8 +50,12 @@ SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"]
 
 def start(*words: Any) -> subprocess.Popen[str]:
     command = [sys.executable, "-c", PROGRAM, *map(str, words)]
-    pipe = subprocess.PIPE
-    return subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True)
+    root, pipe = str(Path(__file__).parents[2]), subprocess.PIPE
+    paths = os.pathsep.join([root, os.environ.get("PYTHONPATH", "")])
+    environment = {**os.environ, "PYTHONPATH": paths}
+    return subprocess.Popen(
+        command, stdout=pipe, stderr=pipe, text=True, env=environment
+    )
 
 
 def check_saved(code: int, messages: str, name: str, place: Path) -> cr.Trainer:
@@ -85,7 +96,7 @@ def whole(chainrule: Any) -> Path:
 def test_a_signal_saves_the_run(chainrule: Any, whole: Path) -> None:
     for name in SIGNALS:
         part = Path(name)
-        process = start(name, 9, "train", "moons.toml", "--out", part)
+        process = start(name, 9, 0, "train", "moons.toml", "--out", part)
         _, messages = process.communicate(timeout=100)
         trainer = check_saved(process.returncode, messages, name, part)
         assert trainer.optimizer.steps == 9
@@ -93,33 +104,25 @@ def test_a_signal_saves_the_run(chainrule: Any, whole: Path) -> None:
         check_same(part, whole)
 
 
+@traceable
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SIGNALS)
 @pytest.mark.parametrize("engine", ["numpy", "native"])
-def test_signals_at_random_moments(
-    chainrule: Any, name: str, engine: str, tmp_path: Path
-) -> None:
-    run = ["train", "mnist", "--limit", 640, "--epochs", 60, "--engine", engine]
+def test_signals_at_many_moments(chainrule: Any, name: str, engine: str) -> None:
+    """Between two instructions of a step, or of what saves it."""
+    Path("moons.toml").write_text(RUN, encoding="utf-8")
+    run = ["train", "moons.toml", "--engine", engine]
     assert chainrule(*run, "--out", "whole").code == 0
-    dice, part, hit = np.random.default_rng(0), tmp_path / "part", 0
-    file, words = part / "last.ckpt", [*run, "--out", part]
-    while True:
-        before = file.stat().st_mtime_ns if file.exists() else 0
-        process = start("", 0, *words, "--checkpoint-every", 0)
-        while process.poll() is None:  # until it trains
-            if file.exists() and file.stat().st_mtime_ns != before:
-                break
-            time.sleep(0.001)
-        if hit < 18:
-            time.sleep(dice.uniform(0, 0.05))
-            process.send_signal(getattr(signal, name))
+    dice, part, words = np.random.default_rng(0), Path("part"), [*run, "--out", "part"]
+    for step in (3, 9, 14):
+        moment = dice.integers(1, 100)
+        process = start(name, step, moment, *words, "--checkpoint-every", 0)
         _, messages = process.communicate(timeout=100)
-        if process.returncode == 0:
-            break
-        check_saved(process.returncode, messages, name, part)
-        hit, words = hit + 1, ["train", "mnist", "--resume", part]
-    assert hit > 5
-    check_same(part, tmp_path / "whole")
+        trainer = check_saved(process.returncode, messages, name, part)
+        assert step <= trainer.optimizer.steps <= step + 2
+        words = ["train", "--resume", "part"]
+    assert chainrule(*words).code == 0
+    check_same(part, Path("whole"))
 
 
 @pytest.mark.parametrize("where", ["chainrule.tensor", "chainrule.cli.common"])

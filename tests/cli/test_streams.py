@@ -133,25 +133,41 @@ def test_a_full_pipe_that_nobody_reads(place: Path) -> None:
     assert set(left) == {ord("x")}
 
 
+#: Redirections, and whether what a command has to say arrives under them.
+REDIRECTIONS = {
+    "2>&-": True,
+    ">&-": False,
+    "| head -1": None,
+    "2>/dev/full": True,
+    ">&- 2>&-": False,
+    "| true": None,
+    "<&-": True,
+    ">&- 2>/dev/full": False,
+    "| head -c 1": None,
+}
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", COMMANDS)
-def test_every_command_under_every_redirection(place: Path, name: str) -> None:
+def test_every_command_under_a_third_of_the_redirections(
+    place: Path, name: str
+) -> None:
+    """One that leaves standard output alone, one that closes it, one that reads it."""
     code, whole, _ = said(name, "", place)
     assert code == 0
     assert whole
-    steady = name not in TRAINING
-    for redirection in ("2>&-", "2>/dev/full", "<&-"):
+    steady, third = name not in TRAINING, list(COMMANDS).index(name) % 3
+    for redirection in list(REDIRECTIONS)[3 * third : 3 * third + 3]:
+        arrives = REDIRECTIONS[redirection]
         code, out, messages = said(name, redirection, place)
-        assert code == 0
-        assert out == whole or (not steady and out)
-        assert not messages or redirection == "<&-"
-    for redirection in (">&-", ">&- 2>&-", ">&- 2>/dev/full"):
-        assert said(name, redirection, place)[:2] == (0, "")
+        if arrives is None:
+            assert code in (0, 1), "0 where all was written before the reader went"
+            assert whole.startswith(out) or not steady
+        else:
+            assert code == 0
+            assert (out == whole or (not steady and out)) if arrives else not out
+            assert not messages or redirection in ("<&-", ">&-")
     code, _, messages = said(name, ">/dev/full", place)
     assert code == 1
     assert "No space left" in messages
     assert said(name, ">/dev/full 2>/dev/full", place) == (1, "", "")
-    for reader in ("| head -1", "| true", "| head -c 1"):
-        code, out, _ = said(name, reader, place)
-        assert code in (0, 1), "0 where all was written before the reader went"
-        assert whole.startswith(out) or not steady

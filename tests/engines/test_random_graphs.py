@@ -406,7 +406,13 @@ def test_random_programs(made: tuple[Program, int]) -> None:
 
 
 @pytest.mark.slow
-@settings(max_examples=2000, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(
+    max_examples=300,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=list(HealthCheck),
+)
 @given(made=programs())
 def test_many_random_programs(made: tuple[Program, int]) -> None:
     for engine in ENGINES:

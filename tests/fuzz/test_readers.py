@@ -17,6 +17,9 @@ from ..data.hostile import bounded_memory, damaged, few
 from . import harness, readers
 from .outcome import in_time
 
+#: Inputs of a guided search; the command line takes more.
+RUNS = 10_000
+
 
 @pytest.mark.parametrize("name", harness.READERS)
 def test_right_inputs_are_read(tmp_path: Path, name: str) -> None:
@@ -77,7 +80,7 @@ def test_where_the_search_starts(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", harness.READERS)
 def test_a_guided_search(tmp_path: Path, name: str) -> None:
     pytest.importorskip("atheris")
-    command = [sys.executable, "-m", "tests.fuzz.harness", name, "-runs=100000"]
+    command = [sys.executable, "-m", "tests.fuzz.harness", name, f"-runs={RUNS}"]
     root = Path(__file__).parents[2]
     done = subprocess.run(
         [*command, f"-artifact_prefix={tmp_path}/"],
@@ -86,4 +89,4 @@ def test_a_guided_search(tmp_path: Path, name: str) -> None:
         text=True,
         check=False,
     )
-    assert "Done 100000 runs" in done.stderr, done.stderr[-3000:]
+    assert f"Done {RUNS} runs" in done.stderr, done.stderr[-3000:]

@@ -1,15 +1,21 @@
-"""Exceptions out of a signal handler, at random times."""
+"""Exceptions at moments of the library's code that are drawn."""
 
 from __future__ import annotations
 
-import signal
-import zlib
+import os
 from collections.abc import Callable
-from types import FrameType
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+
+import chainrule as cr
+
+from .moments import Moments
+
+#: All code of the library.
+EVERYWHERE = (str(Path(cr.__file__).parent) + os.sep,)
 
 
 class LateError(Exception):
@@ -33,37 +39,28 @@ unclosed = pytest.mark.filterwarnings(
 )
 
 
-def at_random_times(call: Callable[[], Any], seconds: float, times: int) -> int:
+def counted(call: Callable[[], Any]) -> int:
+    """Call to the end; the number of moments at which an exception may come."""
+    moments = Moments(EVERYWHERE)
+    moments.call(call)
+    return moments.total
+
+
+def at_moments(call: Callable[[], Any], reach: int, times: int) -> int:
     """Call until it comes to its end, with exceptions on the way; how many came.
 
     Args:
         call: starts a run, or goes on with it.
-        seconds: how long it takes without interruptions.
+        reach: each exception comes at one of the first so many moments of a call.
         times: so many exceptions at most.
     """
-    if not hasattr(signal, "setitimer"):
-        pytest.skip("needs setitimer")
-
-    def late(number: int, frame: FrameType | None) -> None:
-        if frame is not None and frame.f_code.co_name == "gc_callback":
-            # Python drops what a callback of its collector raises; hypothesis has one.
-            signal.setitimer(signal.ITIMER_REAL, 1e-4)
-            return
-        raise KINDS[hit % len(KINDS)]
-
-    dice = np.random.default_rng(zlib.crc32(repr(call).encode()))
-    hit, before = 0, signal.signal(signal.SIGALRM, late)
-    try:
-        while True:
-            try:
-                if hit < times:
-                    delay = dice.uniform(0, 1.5 * seconds / times)
-                    signal.setitimer(signal.ITIMER_REAL, max(1e-4, delay))
-                call()
-                signal.setitimer(signal.ITIMER_REAL, 0.0)
-                return hit
-            except KINDS:
-                hit += 1
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0.0)
-        signal.signal(signal.SIGALRM, before)
+    dice, hit = np.random.default_rng(0), 0
+    while True:
+        error = KINDS[hit % len(KINDS)]
+        number = int(dice.integers(1, reach + 1)) if hit < times else None
+        try:
+            Moments(EVERYWHERE, error=error, number=number).call(call)
+        except error:
+            hit += 1
+        else:
+            return hit

@@ -2,7 +2,7 @@
 
 A child is forked from a process in which all is imported and compiled, so that a life
 takes little more than its training. It is killed at a moment of the code that is drawn
-beforehand, or, where the clock decides, anywhere within a call of the system too.
+beforehand.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import time
 import traceback
 import warnings
 from collections.abc import Callable
@@ -81,69 +80,39 @@ def contents(directory: Path) -> dict[str, dict[str, Any] | None]:
     return {p.name: content(p) if p.suffix == ".ckpt" else None for p in files}
 
 
-def check_left(directory: Path) -> tuple[Any, int]:
-    """What a killed child leaves is whole: the position, and files half written."""
-    position, left = None, []
+def check_left(directory: Path) -> Any:
+    """Check that what a killed child leaves is whole, and return its position."""
+    position = None
     if (directory / checkpoint.FILE).exists():
         document = content(directory / checkpoint.FILE)["document"]
         position = document["epoch"], document["step"]
     if directory.exists():
         left = [p for p in directory.iterdir() if p.suffix == ".tmp"]
         assert len(left) <= 2, "what is left lying about gathers"
-    return position, len(left)
+    return position
 
 
-def killed_at_moments(run: Callable[[Path], Any], place: Path, times: int) -> None:
-    """Kill one run so many times, each time at a moment of the code that is drawn."""
-    dice, moments = np.random.default_rng(0), Moments(FILES)
-    moments.call(lambda: run(place / "whole"))
-    expected = contents(place / "whole")
-    assert checkpoint.FILE in expected
-    directory, positions = place / "cut", set[Any]()
-    # Within the first half of what is left, so that there is something left each time.
-    for _ in range(times):
-        at = int(dice.integers(1, moments.total // 2 ** (len(positions) + 1)))
-        assert not ended(life(run, directory, at), directory)
-        positions.add(check_left(directory)[0])
-    assert ended(life(run, directory), directory)
-    assert contents(directory) == expected
-
-
-def killed(run: Callable[[Path], Any], place: Path, times: int, found: int = 0) -> None:
-    """Kill children at random times, and compare what the last of them leaves.
+def killed_at_moments(
+    run: Callable[[Path], Any], place: Path, times: int, rounds: int = 1
+) -> None:
+    """Kill a run so many times, each time at a moment of the code that is drawn.
 
     Args:
         run: trains, or goes on with what is in the directory that it gets, to the end.
         place: for directories.
-        times: how many kills, five of one run at most; then another begins.
-        found: at how many positions at least those that go on must find a run. When
-            a kill hits is the machine's to say: there are more of them until then.
+        times: how many kills.
+        rounds: how many runs are killed so, one after the other.
     """
-    dice = np.random.default_rng(0)
-    run(place / "whole")
+    dice, moments = np.random.default_rng(0), Moments(FILES)
+    moments.call(lambda: run(place / "whole"))
     expected = contents(place / "whole")
     assert checkpoint.FILE in expected
-    started = time.perf_counter()
-    assert ended(life(run, place / "child"), place / "child")
-    seconds = time.perf_counter() - started
-    assert contents(place / "child") == expected
-    kills, positions, left = 0, set[Any](), 0
-    for number in range(100 * times):
-        directory = place / f"cut{number}"
-        for _ in range(5):
-            child = life(run, directory)
-            time.sleep(dice.uniform(0, 0.7 * seconds))
-            os.kill(child, signal.SIGKILL)
-            if ended(child, directory):  # before it was hit
-                break
-            kills += 1
-            position, half = check_left(directory)
-            positions |= {position} - {None}
-            left += half
+    for number in range(rounds):
+        directory, positions = place / f"cut{number}", set[Any]()
+        # Within the first half of what is left, so that something is left each time.
+        for _ in range(times):
+            at = int(dice.integers(1, moments.total // 2 ** (len(positions) + 1)))
+            assert not ended(life(run, directory, at), directory)
+            positions.add(check_left(directory))
         assert ended(life(run, directory), directory)
         assert contents(directory) == expected
-        if kills >= times and len(positions) >= found:
-            break
-    print(f"{kills} kills, {left} within a file, {len(positions)} positions")
-    assert kills >= times
-    assert len(positions) >= found

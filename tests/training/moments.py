@@ -104,11 +104,15 @@ class Moments:
     def call(self, function: Callable[[], Any]) -> Any:
         """Call a function under watch."""
         before = sys.gettrace()
-        sys.settrace(self._enter)
+        self.begin()
         try:
             return function()
         finally:
             sys.settrace(before)
+
+    def begin(self) -> None:
+        """Watch what is called from now on."""
+        sys.settrace(self._enter)
 
     def _enter(self, frame: FrameType, event: str, argument: Any) -> Any:
         if not any(part in frame.f_code.co_filename for part in self.files):

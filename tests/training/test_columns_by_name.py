@@ -105,7 +105,7 @@ def test_order_and_further_columns_change_nothing(kind: str, seed: int) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("seed", range(2, 60))
+@pytest.mark.parametrize("seed", range(2, 12))
 def test_order_and_further_columns_change_nothing_at_length(
     kind: str, seed: int
 ) -> None:

@@ -84,15 +84,16 @@ def test_wrong_checkpoints(place: Path) -> None:
 
 
 @pytest.mark.slow
-def test_100_000_wrong_checkpoints(place: Path) -> None:
-    """Each is loaded whole. About twenty minutes on a core."""
+def test_many_wrong_checkpoints(place: Path) -> None:
+    """Each is loaded whole."""
     attempt = Attempt(place)
     for number in range(COUNT):
         seed(number)
 
     @settings(
-        max_examples=100_000,
+        max_examples=2_000,
         deadline=None,
+        derandomize=True,
         database=None,
         suppress_health_check=list(HealthCheck),
     )
@@ -104,7 +105,7 @@ def test_100_000_wrong_checkpoints(place: Path) -> None:
         check()
     for what, times in attempt.seen.most_common():
         print(f"{times:7,} {what}")
-    assert attempt.seen.total() >= 100_000
+    assert attempt.seen.total() >= 2_000
 
 
 @pytest.mark.parametrize("number", range(COUNT))

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-import itertools
 import signal
-import time
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +26,8 @@ from chainrule.training import (
 )
 
 from .conftest import without_time
-from .interruptions import at_random_times, unclosed
+from .interruptions import at_moments, counted, unclosed
+from .moments import traceable
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
@@ -108,31 +107,23 @@ def test_saved_loaded_and_gone_on(program: Any, tmp_path: Path, at: int) -> None
     assert bits(part) == bits(whole), "of a finished run nothing is left to do"
 
 
-def interrupted(program: Any, engine: str, times: int, place: Path) -> int:
+@unclosed
+@traceable
+@pytest.mark.slow
+def test_exceptions_of_a_signal_handler(
+    program: Any, engine: str, tmp_path: Path
+) -> None:
+    program.STEPS = 20
     whole, loop = program.make(engine), program.make(engine)
     loop.run(epochs=1)
     whole.run(epochs=1)
-    started = time.perf_counter()
-    whole.run(epochs=4)
-    seconds = time.perf_counter() - started
-    options: dict[str, Any] = {"checkpoint": place, "checkpoint_every": 0}
-    hit = at_random_times(lambda: loop.run(epochs=4, **options), seconds, times)
+    options: Any = {"checkpoint_every": 0}
+    total = counted(lambda: whole.run(epochs=4, checkpoint=tmp_path / "a", **options))
+    options["checkpoint"] = tmp_path / "b"
+    assert at_moments(lambda: loop.run(epochs=4, **options), total // 10, 20) > 10
     assert bits(loop) == bits(whole)
-    loop.load(place)
+    loop.load(tmp_path / "b")
     assert bits(loop) == bits(whole)
-    return hit
-
-
-@unclosed
-@pytest.mark.slow
-def test_200_exceptions_of_a_signal_handler(
-    program: Any, engine: str, tmp_path: Path
-) -> None:
-    came = 0
-    for i in itertools.count():
-        if came >= 200:
-            break
-        came += interrupted(program, engine, 10, tmp_path / str(i))
 
 
 # -- what goes wrong -------------------------------------------------------------------

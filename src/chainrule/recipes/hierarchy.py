@@ -41,11 +41,12 @@ import numpy as np
 
 import chainrule as cr
 from chainrule import nn, optim, viz
-from chainrule.recipes import Experiment, Reference, by_batches, draw_features
+from chainrule.recipes import Experiment, Reference, by_batches
 from chainrule.recipes.datasets.classes import first_of_each_class
 from chainrule.recipes.evaluation.class_means import nearest_mean_accuracy
 from chainrule.recipes.evaluation.kernels import edges_and_strokes
 from chainrule.recipes.evaluation.patches import receptive_field, strongest_patches
+from chainrule.recipes.pictures import convolutions
 from chainrule.text import _, say, tr
 
 SUMMARY = _(
@@ -174,7 +175,7 @@ def run(experiment: Experiment) -> dict[str, Any]:
     accuracy = trainer.evaluate(test)["accuracy"]
     say("The network reads {accuracy:.2%} of the test digits.\n", accuracy=accuracy)
     print_kernels(model[1].weight.numpy()[:, 0])
-    draw_features(experiment, model, test.x[:][first_of_each_class(test.y)[4]])
+    convolutions.draw_features(experiment, model, test.x[:][first_of_each_class(test.y)[4]])
 
     say("\nHow the digits come apart:\n")
     say("                     a unit sees   nearest mean   patches of one digit")

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import chainrule as cr
 from chainrule import nn, viz
 from chainrule.recipes import (
     Experiment,

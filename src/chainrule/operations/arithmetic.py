@@ -23,6 +23,7 @@ from chainrule.operations.operands import (
     filled,
     float_operands,
     floating,
+    follows,
     is_number,
     number_dtype,
     number_operand,
@@ -269,7 +270,8 @@ def where_method(x: Any, condition: Any, other: Any) -> Value:
 
 def operands_of_own_shapes(a: Any, b: Any) -> tuple[Value, Value]:
     """Return two operands as values of one dtype, each in its own shape."""
-    if (is_number(a) or getattr(a, "_weak", None)) and not is_number(b):
+    weak = getattr(a, "_weak", None) and not is_number(b)
+    if weak or (is_number(a) and follows(a, b)):
         w = value_of(b)
         return number_operand(w, a), w
     v = value_of(a)

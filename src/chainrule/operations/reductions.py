@@ -170,27 +170,51 @@ def _index_of(primitive: Any, x: Value, dim: Any, keepdim: bool) -> Value:
 
 
 @op
-def max_(x: Any, dim: Any = None, keepdim: bool = False) -> Any:
+def max_(x: Any, other: Any = None, keepdim: bool = False, *, dim: Any = None) -> Any:
     """Return the maximum; along ``dim``, values and indices, as in PyTorch.
 
-    ``x.max(other)`` is the larger of two, element by element. :meth:`amax` gives
-    the values alone, over several axes too.
+    ``x.max(other)`` of another tensor is the larger of two, element by element;
+    ``x.max(0)`` of a number is ``x.max(dim=0)``. :meth:`amax` gives the values alone,
+    over several axes too.
     """
-    if isinstance(dim, TensorBase) and dim.shape:
-        return maximum(*operands(x, dim))
-    return _extremes(reduce.argmax, amax, x, dim, keepdim)
+    if _is_operand(other, keepdim, dim):
+        return maximum(*operands(x, other))
+    axis = other if dim is None else dim
+    return _extremes(reduce.argmax, amax, x, axis, keepdim)
 
 
 @op
-def min_(x: Any, dim: Any = None, keepdim: bool = False) -> Any:
+def min_(x: Any, other: Any = None, keepdim: bool = False, *, dim: Any = None) -> Any:
     """Return the minimum; along ``dim``, values and indices, as in PyTorch.
 
-    ``x.min(other)`` is the smaller of two, element by element. :meth:`amin` gives
-    the values alone, over several axes too.
+    ``x.min(other)`` of another tensor is the smaller of two, element by element;
+    ``x.min(0)`` of a number is ``x.min(dim=0)``. :meth:`amin` gives the values alone,
+    over several axes too.
     """
-    if isinstance(dim, TensorBase) and dim.shape:
-        return minimum(*operands(x, dim))
-    return _extremes(reduce.argmin, amin, x, dim, keepdim)
+    if _is_operand(other, keepdim, dim):
+        return minimum(*operands(x, other))
+    axis = other if dim is None else dim
+    return _extremes(reduce.argmin, amin, x, axis, keepdim)
+
+
+def _is_operand(other: Any, keepdim: bool, dim: Any) -> bool:
+    """Return whether max's second argument is a tensor to compare with, not an axis.
+
+    Raises:
+        ArgumentError: an operand or an axis together with ``dim``, or an operand
+            together with ``keepdim``.
+    """
+    if other is not None and dim is not None:
+        raise given_twice("dim", other, "dim", dim)
+    if not isinstance(other, TensorBase) or not other.shape:
+        return False
+    if keepdim:
+        raise ArgumentError(
+            _("max and min of two tensors reduce no axis."),
+            expected=_("x.max(other) of two tensors, or x.max(dim=…, keepdim=True)"),
+            got=f"keepdim={keepdim!r:.40}",
+        )
+    return True
 
 
 def _extremes(index_of: Any, value: Any, x: Any, dim: Any, keepdim: bool) -> Any:

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from chainrule.errors import CallError
 from chainrule.text import _
-from chainrule.util.pytorch_hints import KEYWORDS
+from chainrule.util.pytorch_hints import DATA_KEYWORDS, KEYWORDS
 from chainrule.util.validation import did_you_mean
 
 T = TypeVar("T")
@@ -24,6 +24,8 @@ def unknown_keyword(who: str, name: str, value: Any, known: Iterable[str]) -> Ca
     """Return the error for a keyword that ``who`` does not accept."""
     known = [other for other in known if not other.startswith("_")]
     hint = KEYWORDS.get(name)
+    if {"train", "data"}.intersection(known):
+        hint = DATA_KEYWORDS.get(name, hint)
     return CallError(
         _("{who} takes no argument {name!r}.", who=who, name=name),
         expected=", ".join(known) or _("no keywords"),

@@ -19,7 +19,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from chainrule.errors import GradientError
-from chainrule.graph.build import absolute_scope, apply, clone, context, recording
+from chainrule.graph.apply import apply
+from chainrule.graph.context import absolute_scope, context, recording
+from chainrule.graph.emit import clone
 from chainrule.graph.graph import Graph, ancestors
 from chainrule.graph.node import Cotangent, Node, Value
 from chainrule.graph.primitive import DERIVATIVES, as_tuple

@@ -1,7 +1,7 @@
 """The eager Tensor: an array with NumPy's interface and recorded derivatives.
 
 Every operation is a composition of primitives, and
-:func:`chainrule.graph.build.apply` applies each. So the same code computes at once on
+:func:`chainrule.graph.apply.apply` applies each. So the same code computes at once on
 numbers, and records a graph while a function is compiled. There is no second
 implementation. What a tensor can do is declared in ``operations``, family by family;
 here is what it is.
@@ -27,8 +27,8 @@ from chainrule.errors import (
     MissingAttributeError,
     ShapeError,
 )
-from chainrule.graph.build import changes, context, no_grad, recording
-from chainrule.graph.build import constant as number
+from chainrule.graph.apply import constant as number
+from chainrule.graph.context import changes, context, no_grad, recording
 from chainrule.graph.graph import tracked_ancestors
 from chainrule.graph.layout import UNKNOWN
 from chainrule.graph.node import Array, Value

@@ -23,10 +23,10 @@ from chainrule.compilation.program import CompiledProgram
 from chainrule.compilation.promotion import Tracing, promoted
 from chainrule.compilation.scalars import Scalar
 from chainrule.compilation.tracing import Input
-from chainrule.compilation.variants import CALLS, Ready, Variant, Variants
+from chainrule.compilation.variants import CALLS, CachedCall, Variant, Variants
 from chainrule.engines.threads import process
 from chainrule.errors import ArgumentError, ShapeError
-from chainrule.graph.build import context
+from chainrule.graph.context import context
 from chainrule.graph.graph import Graph
 from chainrule.graph.node import Array, computed
 from chainrule.graph.types import ArrayType, Shape, SymbolicDim, as_dtype
@@ -164,7 +164,7 @@ class Compiled:
 
     # -- variants ------------------------------------------------------------------
 
-    def _find(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Ready:
+    def _find(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> CachedCall:
         """Return the cached variant that fits the arguments, or trace a new one."""
         __, arrays, kinds = arguments_of(args, kwargs, sized=False)
         shapes = tuple([a.shape for a in arrays])
@@ -174,7 +174,7 @@ class Compiled:
             sizes = variant.sizes(shapes)
             if sizes is not None and variant.holds():
                 self._variants.use(variant)
-                return Ready(variant, sizes)
+                return CachedCall(variant, sizes)
             if sizes is not None and stale is None:
                 stale = variant
         changed = self._changed_numbers(stale)
@@ -191,7 +191,7 @@ class Compiled:
         self._variants.add(key, variant)
         sizes = variant.sizes(shapes)
         assert sizes is not None
-        return Ready(variant, sizes)
+        return CachedCall(variant, sizes)
 
     def _changed_numbers(self, stale: Variant | None) -> list[Number]:
         """Return the outside floats whose change made a variant invalid."""

@@ -17,8 +17,9 @@ from chainrule.autodiff import inline, vjp
 from chainrule.engines import Executable, load_engine
 from chainrule.engines.threads import RunLock
 from chainrule.errors import ShapeError
-from chainrule.graph.build import context, trace
+from chainrule.graph.context import context
 from chainrule.graph.declare import declare
+from chainrule.graph.emit import trace
 from chainrule.graph.graph import Graph
 from chainrule.graph.interpret import evaluate, solve_sizes
 from chainrule.graph.node import Array, Cotangent, Node, Value
@@ -190,7 +191,7 @@ class Connection:
         """
         values: list[Value] = []
         tracked = False
-        state = self._tensors or [_held(*state) for state in self._state]
+        state = self._tensors or [_state_tensor(*state) for state in self._state]
         for item in (*leaves, *state):
             if not isinstance(item, Tensor):
                 value = Value(np.array(item))
@@ -228,9 +229,9 @@ class Connection:
             t._value = value
 
 
-def _held(slot: Slot, like: Value) -> Tensor:
+def _state_tensor(slot: Slot, like: Value) -> Tensor:
     """Return the tensor of a state's current values; zeros where there is none."""
-    held = slot.held()
+    held = slot.current()
     if held is None:
         held = wrap(Value(np.zeros(like.shape, like.dtype.numpy)))
     return held

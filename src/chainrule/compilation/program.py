@@ -139,7 +139,7 @@ class _GradientState:
             self.awaited.has(t)
 
 
-class EntryPoint:
+class LoadedEntry:
     """An entry point loaded into an engine, with its state, tables and outputs."""
 
     __slots__ = (
@@ -308,7 +308,7 @@ class CompiledProgram:
                 else _State(key, tensor, fetch)
             )
         self.entries = {
-            t.entry.name: EntryPoint(t, states, self.executable, run_lock)
+            t.entry.name: LoadedEntry(t, states, self.executable, run_lock)
             for t in traced
         }
 
@@ -320,7 +320,7 @@ class CompiledProgram:
     @property
     def tensors(self) -> dict[str, Tensor]:
         """The state tensors by name; gradients only where they exist."""
-        held = {key: slot.held() for key, slot in self.slots.items()}
+        held = {key: slot.current() for key, slot in self.slots.items()}
         return {key: t for key, t in held.items() if t is not None}
 
     def settle(self) -> None:
@@ -358,7 +358,7 @@ class CompiledProgram:
         """
         if not self.traced[name].reads_the_same():
             raise _another_rule(name)
-        arrays, sizes = self._given(name, inputs, steps)
+        arrays, sizes = self._stacked_inputs(name, inputs, steps)
         stacked = self.entries[name].run(arrays, sizes, steps or 1)
         leaves = [a[0] if steps is None else a for a in stacked]
         return unflatten(self.traced[name].structure, leaves)
@@ -408,7 +408,7 @@ class CompiledProgram:
             EngineError: of an engine that makes no schedule.
         """
         self._refuse_without_schedule()
-        arrays, sizes = self._given(name, inputs, steps)
+        arrays, sizes = self._stacked_inputs(name, inputs, steps)
         return self.entries[name].profile(arrays, sizes, steps or 1)
 
     def _refuse_without_schedule(self) -> None:
@@ -427,7 +427,7 @@ class CompiledProgram:
                 ),
             )
 
-    def _given(
+    def _stacked_inputs(
         self, name: str, inputs: Mapping[str, Any], steps: int | None
     ) -> tuple[dict[str, Any], Sizes]:
         """Return the inputs as stacked arrays for an engine, and their named sizes."""

@@ -108,7 +108,7 @@ class Tracing:
         given = [*self.arrays, *numbers]
         given += [0.5 for _ in traced.tables]  # an optimiser's
         for key, value in zip(traced.entry.state, values[len(given) :], strict=True):
-            held = traced.slots[key].held()
+            held = traced.slots[key].current()
             given.append(np.zeros(value.shape) if held is None else held.numpy())
         dice = np.random.default_rng(0)
         count = len(self.arrays) + len(numbers)

@@ -22,7 +22,8 @@ from chainrule.compilation.step_scalars import StepScalars, Tabulated
 from chainrule.engines.garbage import gc_paused
 from chainrule.errors import ArgumentError, GradientError
 from chainrule.graph.body import refuse_escaped
-from chainrule.graph.build import Trace, context, tracing
+from chainrule.graph.context import context
+from chainrule.graph.emit import GraphTrace, tracing
 from chainrule.graph.graph import Graph, tracked_ancestors
 from chainrule.graph.node import PASSED, Node, Value
 from chainrule.graph.program import Entry
@@ -69,7 +70,7 @@ class Slot:
         """Return whether two slots are the same state."""
         return self.tensor is other.tensor and self.gradient == other.gradient
 
-    def held(self) -> Tensor | None:
+    def current(self) -> Tensor | None:
         """Return the tensor that holds the state's current values."""
         return self.tensor._gradient_outside() if self.gradient else self.tensor
 
@@ -85,7 +86,7 @@ class _Gradient:
     written: bool = False
 
 
-class ProgramTrace(Trace):
+class ProgramTrace(GraphTrace):
     """A trace that turns every outside tensor into program state."""
 
     def __init__(self, entry: str, names: Mapping[int, str]) -> None:
@@ -221,12 +222,12 @@ class ProgramTrace(Trace):
             del self.current[id(tensor)]  # a leaf is made where it is read
         return True
 
-    def gradient(self, tensor: Tensor, held: Tensor | None) -> Tensor | None:
+    def gradient(self, tensor: Tensor, current: Tensor | None) -> Tensor | None:
         """Return a tensor's gradient at this point of the trace.
 
         A gradient from before the trace is state.
         """
-        known = self._gradient(tensor, held)
+        known = self._gradient(tensor, current)
         known.read |= not known.written
         return known.now
 
@@ -236,8 +237,8 @@ class ProgramTrace(Trace):
         known.now, known.written = gradient, True
         return True
 
-    def _gradient(self, tensor: Tensor, held: Tensor | None) -> _Gradient:
-        made = _Gradient(tensor, held, held)
+    def _gradient(self, tensor: Tensor, current: Tensor | None) -> _Gradient:
+        made = _Gradient(tensor, current, current)
         return self.gradients.setdefault(id(tensor), made)
 
     # -- names and slots, once the function has been run -------------------------------

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from chainrule.autodiff import vjp as vjp_of
-from chainrule.graph.build import context, trace
+from chainrule.graph.context import context
 from chainrule.graph.declare import DerivativeRule, Operation, by_input
+from chainrule.graph.emit import trace
 from chainrule.graph.graph import Graph
 from chainrule.graph.interpret import evaluate
 from chainrule.graph.node import Array, Cotangent, Value

@@ -19,8 +19,8 @@ import numpy as np
 
 from chainrule.autodiff import inline, vjp
 from chainrule.errors import ShapeError
-from chainrule.graph.build import trace
 from chainrule.graph.declare import declare
+from chainrule.graph.emit import trace
 from chainrule.graph.graph import Graph
 from chainrule.graph.interpret import evaluate
 from chainrule.graph.node import Array, Cotangent, Value
@@ -30,7 +30,7 @@ from chainrule.notation.expressions import Expr
 from chainrule.notation.functions import apply, choice
 from chainrule.primitives.elementwise import add, mul, tanh
 from chainrule.primitives.matmul import dot
-from chainrule.primitives.movement import filled, full_like
+from chainrule.primitives.movement import full, full_like
 from chainrule.primitives.rules import need_type, need_types, show
 from chainrule.text import _
 
@@ -72,7 +72,7 @@ def _inline(body: Graph) -> Callable[..., tuple[Value, ...]]:
 
 
 def _or_zero(g: Cotangent, like: Value | ArrayType) -> Value:
-    return filled(0.0, like.dtype, like.shape) if g is None else g
+    return full(0.0, like.dtype, like.shape) if g is None else g
 
 
 def _vjp(

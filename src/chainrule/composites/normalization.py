@@ -15,7 +15,7 @@ import math
 from collections.abc import Callable
 
 from chainrule.composites.composite import composite
-from chainrule.graph.build import constant
+from chainrule.graph.apply import constant
 from chainrule.graph.declare import DerivativeRule
 from chainrule.graph.node import Value
 from chainrule.graph.primitive import Case

@@ -99,7 +99,7 @@ class LayerExplanation:
         'b⁽²⁾'
         """
         return next(
-            s.text() for s, known in self.section.given.items() if known == name
+            s.text() for s, known in self.section.tensors.items() if known == name
         )
 
     def __str__(self) -> str:

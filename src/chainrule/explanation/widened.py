@@ -18,7 +18,7 @@ import numpy as np
 from chainrule.explanation.loops import is_loop, loop_steps
 from chainrule.explanation.meant import meant
 from chainrule.explanation.run import Run
-from chainrule.graph.build import emit, tracing
+from chainrule.graph.emit import emit, tracing
 from chainrule.graph.graph import Graph
 from chainrule.graph.interpret import attrs_at, evaluate_all
 from chainrule.graph.node import Array, Node, Value

@@ -27,7 +27,8 @@ from chainrule.gradient_check.arguments import (
 )
 from chainrule.gradient_check.widening import widened
 from chainrule.graph.body import refuse_escaped
-from chainrule.graph.build import no_grad, recording, tracing
+from chainrule.graph.context import no_grad, recording
+from chainrule.graph.emit import tracing
 from chainrule.graph.graph import Graph, ancestors
 from chainrule.graph.node import Array, Node, Value
 from chainrule.graph.program import Entry, Program
@@ -96,7 +97,7 @@ class Subject:
         return found
 
 
-class Prepared:
+class FunctionCall:
     """A function with its arguments, to be traced for the check.
 
     Args:
@@ -129,7 +130,7 @@ class Prepared:
         """Return the floating-point results of a call of the function."""
         chosen = dict(zip(self.chosen, tensors, strict=True))
         with stream(Generator(self.seed)), recording():
-            leaves, __ = flatten(self.function(*arguments.filled(chosen)))
+            leaves, __ = flatten(self.function(*arguments.with_leaves(chosen)))
         found = [leaf for leaf in leaves if isinstance(leaf, Tensor)]
         floats = [t for t in found if t.dtype.is_float]
         if not floats and not self.chosen:
@@ -161,7 +162,7 @@ class Prepared:
         state: dict[Value, Array] = {}
         parameters: dict[Value, tuple[str, Array]] = {}
         for name, (slot, value, __) in slots.items():
-            held = slot.held()
+            held = slot.current()
             array = np.zeros(value.type.shape) if held is None else held.numpy()
             if slot.gradient or not slot.tensor.requires_grad:
                 state[value] = array

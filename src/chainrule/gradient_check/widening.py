@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from chainrule.graph.build import emit, recording, tracing
+from chainrule.graph.context import recording
+from chainrule.graph.emit import emit, tracing
 from chainrule.graph.graph import Graph
 from chainrule.graph.node import Node, Value
 from chainrule.graph.types import DType
@@ -19,7 +20,7 @@ from chainrule.primitives.elementwise import convert
 def widened(graph: Graph) -> tuple[Graph, dict[Value, Value]]:
     """Return a graph converted to float64, and a mapping from old to new values.
 
-    >>> from chainrule.graph.build import trace
+    >>> from chainrule.graph.emit import trace
     >>> from chainrule.graph.types import ArrayType
     >>> from chainrule.primitives.elementwise import exp
     >>> graph, _ = widened(trace(exp, [ArrayType((2,), DType.float32)]))

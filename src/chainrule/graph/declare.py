@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-from chainrule.graph.build import apply
+from chainrule.graph.apply import apply
 from chainrule.graph.node import Cotangent, Value
 from chainrule.graph.primitive import (
     DERIVATIVES,

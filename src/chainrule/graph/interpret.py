@@ -14,7 +14,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from chainrule.errors import ShapeError
-from chainrule.graph.build import emit, tracing
+from chainrule.graph.emit import emit, tracing
 from chainrule.graph.graph import Graph, size_names
 from chainrule.graph.node import Array, Node, Value
 from chainrule.graph.primitive import BODIES, REFERENCES

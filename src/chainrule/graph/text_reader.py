@@ -376,13 +376,13 @@ class _Builder:
         self.reader = reader
         self.blocks = blocks
         self.named = {block.name: block for block in blocks}
-        self.made: dict[str, Graph] = {}
+        self.graphs: dict[str, Graph] = {}
         self.open: list[str] = []
 
     def main(self) -> Graph:
         graph = self.build(self.blocks[0])
         for block in self.blocks:
-            if block.name not in self.made:
+            if block.name not in self.graphs:
                 self.reader.fail(
                     _("Nothing uses the graph {name!r}.", name=block.name),
                     _("an attribute @{name}", name=word(block.name)),
@@ -433,7 +433,7 @@ class _Builder:
             node.set_outputs(tuple(outputs))
         graph = Graph(block.name, inputs, [read(name) for name in block.outputs])
         self.open.pop()
-        self.made[block.name] = graph
+        self.graphs[block.name] = graph
         return graph
 
     def primitive(
@@ -464,8 +464,8 @@ class _Builder:
             return tuple(self.resolve(part) for part in item)
         if not isinstance(item, _Name):
             return item
-        if item.text in self.made:
-            return self.made[item.text]
+        if item.text in self.graphs:
+            return self.graphs[item.text]
         if item.text not in self.named:
             self.reader.fail(
                 _("No graph is called {text!r}.", text=item.text),

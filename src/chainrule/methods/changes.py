@@ -9,7 +9,7 @@ import numpy as np
 
 from chainrule.engines.threads import process
 from chainrule.errors import ArgumentError, DTypeError, GradientError, ShapeError
-from chainrule.graph.build import context, no_grad
+from chainrule.graph.context import context, no_grad
 from chainrule.graph.node import Array, Value
 from chainrule.graph.types import DType
 from chainrule.methods.views import (
@@ -21,7 +21,7 @@ from chainrule.methods.views import (
     references,
     uncertain_view,
 )
-from chainrule.operations.operands import astype, filled, value_of
+from chainrule.operations.operands import astype, full, value_of
 from chainrule.operations.views import SAME
 from chainrule.primitives import movement
 from chainrule.primitives.rules import show
@@ -72,7 +72,7 @@ class Changes(Views):
 
     def zero_(self) -> Self:
         """Fill the tensor with 0, in place."""
-        return self._become(filled(0, self.dtype, self.shape), "zero_")
+        return self._become(full(0, self.dtype, self.shape), "zero_")
 
     def _set_data(self, new: Any) -> None:
         """Set ``x.data = new``: both tensors then share their storage."""

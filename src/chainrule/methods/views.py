@@ -14,7 +14,7 @@ from weakref import ref as reference
 import numpy as np
 
 from chainrule.errors import ArgumentError
-from chainrule.graph.build import context, no_grad, recording
+from chainrule.graph.context import context, no_grad, recording
 from chainrule.graph.layout import UNKNOWN
 from chainrule.graph.node import Array, Value
 from chainrule.operations.operands import TensorBase
@@ -37,14 +37,14 @@ def references(holder: Any, name: str) -> int:
 
 
 class _Holder:
-    __slots__ = ("held",)
+    __slots__ = ("item",)
 
     def __init__(self) -> None:
-        self.held = object()
+        self.item = object()
 
 
 #: What :func:`references` gives for what nothing else holds.
-ONE = references(_Holder(), "held")
+ONE = references(_Holder(), "item")
 
 
 class Storage:

@@ -8,7 +8,7 @@ from contextvars import ContextVar
 from typing import Any
 
 from chainrule.errors import ArgumentError, ChainruleError, warn
-from chainrule.graph.build import context
+from chainrule.graph.context import context
 from chainrule.nn.parameter import Parameter
 from chainrule.tensor import Tensor
 from chainrule.text import _

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Any, Concatenate, ParamSpec, Protocol, overload
 
 from chainrule.nn.module import Module
-from chainrule.operations.op import given_twice
+from chainrule.operations.op import passed_twice
 from chainrule.tensor import Tensor
 
 P = ParamSpec("P")
@@ -95,7 +95,7 @@ def _function(layer: Any, name: str) -> Any:
         elif not names.isdisjoint(kwargs):
             again = next(p.name for p in inputs if p.name in kwargs)
             value = args[[p.name for p in inputs].index(again)]
-            raise given_twice(again, value, again, kwargs[again])
+            raise passed_twice(again, value, again, kwargs[again])
         values, options = args[:count], args[count:]
         if keywords:
             values += (kwargs.pop("sample_weight", None),)

@@ -11,7 +11,7 @@ import numpy as np
 
 from chainrule.errors import ArgumentError, MissingAttributeError
 from chainrule.functions.from_numpy import SharedTensor
-from chainrule.graph.build import changes, context
+from chainrule.graph.context import changes, context
 from chainrule.nn import construction
 from chainrule.nn.arguments import flag, floating
 from chainrule.nn.attribute_checks import (

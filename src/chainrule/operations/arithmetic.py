@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from chainrule.errors import ArgumentError
-from chainrule.graph.build import apply, context
+from chainrule.graph.apply import apply
+from chainrule.graph.context import context
 from chainrule.graph.node import Value
 from chainrule.graph.types import DType
 from chainrule.operations.op import op
@@ -20,10 +21,10 @@ from chainrule.operations.operands import (
     astype,
     broadcast_shapes,
     broadcast_to,
-    filled,
     float_operands,
     floating,
     follows,
+    full,
     is_number,
     number_dtype,
     number_operand,
@@ -40,8 +41,8 @@ from chainrule.util import validation
 
 
 def number(n: float, x: Value) -> Value:
-    """Return the number ``n`` filled into the dtype and shape of ``x``."""
-    return filled(n, x.dtype, x.shape)
+    """Return the number ``n`` full into the dtype and shape of ``x``."""
+    return full(n, x.dtype, x.shape)
 
 
 # -- sums, products, quotients --------------------------------------------------------
@@ -426,7 +427,7 @@ def isfinite(x: Value) -> Value:
 
 
 def _constant_truth(truth: bool, x: Value) -> Value:
-    return filled(truth, DType.bool, x.shape)
+    return full(truth, DType.bool, x.shape)
 
 
 # -- logic and bits -------------------------------------------------------------------

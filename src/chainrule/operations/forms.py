@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from chainrule.errors import ChainruleError
-from chainrule.graph.build import context
+from chainrule.graph.context import context
 from chainrule.graph.node import Value
 from chainrule.operations.arguments import check_device
 from chainrule.operations.op import INVALID_CALL, SIGNS, Op, Viewed

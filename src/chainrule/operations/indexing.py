@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from chainrule.errors import ArgumentError, AxisError, DTypeError, ShapeError
-from chainrule.graph.build import View, apply_views, context
+from chainrule.graph.apply import View, apply_views
+from chainrule.graph.context import context
 from chainrule.graph.declare import Operation
 from chainrule.graph.layout import UNKNOWN
 from chainrule.graph.node import Value
@@ -26,7 +27,7 @@ from chainrule.operations.operands import (
     broadcast_shapes,
     broadcast_to,
     count_of,
-    filled,
+    full,
     value_of,
 )
 from chainrule.operations.shapes import reshaped, rows
@@ -160,7 +161,7 @@ def _on_axis(k: Part, size: Dim, axis: int) -> Part:
         if not -size <= k < size:
             raise _out_of_range(size, axis, str(k))
         return k % size
-    return in_range(from_front(filled(k, DType.int64, ()), size), size, axis)
+    return in_range(from_front(full(k, DType.int64, ()), size), size, axis)
 
 
 def _check_numbers(places: Any, size: int, axis: int) -> None:
@@ -222,7 +223,7 @@ def indexed(v: Value, key: Any) -> Value:
     parts = parts_of(key, v.shape)
     arrays = [(i, k) for i, k in enumerate(parts) if isinstance(k, Value)]
     if arrays:  # beside arrays integers are arrays
-        parts = [filled(k, DType.int64, ()) if isinstance(k, int) else k for k in parts]
+        parts = [full(k, DType.int64, ()) if isinstance(k, int) else k for k in parts]
         arrays = [(i, k) for i, k in enumerate(parts) if isinstance(k, Value)]
     views = _sliced(v, [slice(None) if isinstance(k, Value) else k for k in parts])
     if plain is not None and all(isinstance(d, int) for d in v.shape):
@@ -372,10 +373,10 @@ def replaced(v: Value, key: Any, new: Value) -> Value:
     kept = _last_of_each(flat)
     values = reshaped(values, flat.shape)
     # −0 is what changes no number that is added to it.
-    nothing = filled(-0.0 if v.dtype.is_float else 0, v.dtype, ())
+    nothing = full(-0.0 if v.dtype.is_float else 0, v.dtype, ())
     base = reshaped(v, (count,))
     hits = scatter_add(
-        filled(0, DType.int64, base.shape), flat, astype(kept, DType.int64)
+        full(0, DType.int64, base.shape), flat, astype(kept, DType.int64)
     )
     base = where(equal(hits, number(0, hits)), base, broadcast_to(nothing, base.shape))
     chosen = where(kept, values, broadcast_to(nothing, values.shape))
@@ -452,7 +453,7 @@ def _block(v: Value, parts: list[Part], new: Value) -> Value:
     if new.shape == v.shape:
         return new
     if all(s == 1 or n == 1 for s, n in zip(strides, counts)):
-        corner = [filled(start, DType.int64, ()) for start in starts]
+        corner = [full(start, DType.int64, ()) for start in starts]
         return dynamic_update_slice(v, new, *corner)
     return _every_other(v, new, starts, strides)
 
@@ -470,7 +471,7 @@ def _every_other(v: Value, new: Value, starts: list[int], strides: list[int]) ->
         "high": tuple(ends),
         "interior": tuple([s - 1 for s in strides]),
     }
-    chosen = movement.pad(filled(1, DType.uint8, new.shape), **attrs)
+    chosen = movement.pad(full(1, DType.uint8, new.shape), **attrs)
     spread = movement.pad(new, **attrs)
     return where(ne(chosen, number(0, chosen)), spread, v)
 
@@ -485,19 +486,19 @@ def _last_of_each(places: Value) -> Value:
         return Value(kept)
     (count,) = places.shape
     if count == 1:
-        return filled(True, DType.bool, (1,))
+        return full(True, DType.bool, (1,))
     order = argsort(places, axis=0, descending=False)
     sorted_places = take(places, order)
     here = iota(shape=(count,), axis=0, dtype=DType.int64)
     end = broadcast_to(
-        add(count_of(count, DType.int64), filled(-1, DType.int64, ())), (count,)
+        add(count_of(count, DType.int64), full(-1, DType.int64, ())), (count,)
     )
     following = where(equal(here, end), here, add(here, number(1, here)))
     last = ne(sorted_places, take(sorted_places, following))
     last = astype(
-        where(equal(here, end), filled(True, DType.bool, (count,)), last), DType.int64
+        where(equal(here, end), full(True, DType.bool, (count,)), last), DType.int64
     )
-    back = scatter_add(filled(0, DType.int64, (count,)), order, last)
+    back = scatter_add(full(0, DType.int64, (count,)), order, last)
     return ne(back, number(0, back))
 
 
@@ -526,6 +527,6 @@ def _within(start: Value, length: int, size: Dim, axis: int) -> Value:
 
 
 def _corner(v: Value, axis: int, start: Value) -> list[Value]:
-    corner = [filled(0, DType.int64, ())] * len(v.shape)
+    corner = [full(0, DType.int64, ())] * len(v.shape)
     corner[axis] = from_front(start, v.shape[axis])
     return corner

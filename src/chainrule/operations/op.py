@@ -193,17 +193,17 @@ class Op:
             if target == self.several and target:
                 if len(args) > len(self.positional):
                     rest = args[len(self.positional) :]
-                    raise given_twice(target, rest, target, item)
+                    raise passed_twice(target, rest, target, item)
                 args = (*args, item)
                 continue
             if target in self.positional[: len(args)]:
                 place = self.positional.index(target)
                 if name == target or args[place] is not None:
-                    raise given_twice(target, args[place], name, item)
+                    raise passed_twice(target, args[place], name, item)
                 args = (*args[:place], item, *args[place + 1 :])
                 continue
             if made.get(target) is not None:
-                raise given_twice(target, made[target], name, item)
+                raise passed_twice(target, made[target], name, item)
             made[target] = item
         # Those that are converted are passed by position.
         for name in self.positional[len(args) : 1 + self.of_pair]:
@@ -235,7 +235,7 @@ def _shown_type(annotation: Any) -> Any:
     return annotation.replace("Viewed", "Tensor").replace("Value", "Tensor")
 
 
-def given_twice(name: str, first: Any, alias: str, second: Any) -> ArgumentError:
+def passed_twice(name: str, first: Any, alias: str, second: Any) -> ArgumentError:
     """Return the error for one parameter that is passed twice, maybe by two names."""
     if name == alias:
         return ArgumentError(

@@ -9,11 +9,12 @@ from typing import Any, Self
 import numpy as np
 
 from chainrule.errors import ArgumentError, ChainruleError, DTypeError, ShapeError
-from chainrule.graph.build import constant, context, held
+from chainrule.graph.apply import checked_constant, constant
+from chainrule.graph.context import context
 from chainrule.graph.node import Array, Value
 from chainrule.graph.types import Dim, DType, Shape, SymbolicDim, as_dtype, size_of
 from chainrule.primitives import creation, elementwise, movement
-from chainrule.primitives.movement import filled
+from chainrule.primitives.movement import full
 from chainrule.primitives.rules import show
 from chainrule.text import _
 
@@ -88,7 +89,7 @@ def as_array(data: Any, dtype: Any = None) -> Array:
     if array.dtype == object:
         for number in array.flat:
             if type(number) is int:
-                held(number, DType.int64)  # most are too large
+                checked_constant(number, DType.int64)  # most are too large
     if wanted is None and array.dtype == np.float64 and not _has_dtype(data):
         array = array.astype(np.float32)
     as_dtype(array.dtype)
@@ -116,7 +117,7 @@ def value_of(x: Any, dtype: DType | None = None) -> Value:
     else:
         own = DType.float32 if type(x) is float else None
         wanted = (dtype or own) if is_number(x) else None
-        value = Value(held(x, wanted) if wanted else as_array(x, dtype))
+        value = Value(checked_constant(x, wanted) if wanted else as_array(x, dtype))
         if context.trace is not None:
             value = context.trace.constant(value)
     return value if dtype is None else astype(value, dtype)
@@ -272,7 +273,7 @@ def _operands_with(v: Value, other: Any) -> tuple[Value, Value]:
             other = other.item()
     if not v.dtype.is_float:
         v = astype(v, number_dtype(other, v.dtype))
-    return v, filled(other, v.dtype, v.shape)
+    return v, full(other, v.dtype, v.shape)
 
 
 def number_operand(v: Value, other: Any) -> Value:

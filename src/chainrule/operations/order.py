@@ -16,7 +16,7 @@ from chainrule.operations.arguments import axis_of, whole
 from chainrule.operations.arithmetic import le, ne, number
 from chainrule.operations.indexing import indexed
 from chainrule.operations.op import op
-from chainrule.operations.operands import astype, filled, promote, value_of
+from chainrule.operations.operands import astype, full, promote, value_of
 from chainrule.operations.reductions import Extremes
 from chainrule.operations.selection import numbers_for
 from chainrule.operations.shapes import concatenated, cut, reshaped, squeezed
@@ -163,7 +163,7 @@ def searchsorted(x: Value, v: Any, *, side: str = "left", sorter: Any = None) ->
         x, v = astype(x, dtype), astype(v, dtype)
     # Halving, bit by bit: the place grows by a power of two while what stands before
     # it is smaller.
-    place = filled(0, DType.int64, v.shape)
+    place = full(0, DType.int64, v.shape)
     step = 1 << max(size.bit_length() - 1, 0)
     while step and size:
         probe = add(place, number(step, place))

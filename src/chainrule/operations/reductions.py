@@ -12,18 +12,19 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from chainrule.errors import ArgumentError
-from chainrule.graph.build import apply, no_grad
+from chainrule.graph.apply import apply
+from chainrule.graph.context import no_grad
 from chainrule.graph.node import Value
 from chainrule.graph.types import DType, as_dtype, size_of
 from chainrule.operations.arguments import Dims, axes_of, axis_of
 from chainrule.operations.arithmetic import is_true, isfinite, maximum, minimum, number
-from chainrule.operations.op import given_twice, op
+from chainrule.operations.op import op, passed_twice
 from chainrule.operations.operands import (
     TensorBase,
     astype,
     broadcast_to,
     count_of,
-    filled,
+    full,
     operands,
     value_of,
 )
@@ -205,7 +206,7 @@ def _is_operand(other: Any, keepdim: bool, dim: Any) -> bool:
             together with ``keepdim``.
     """
     if other is not None and dim is not None:
-        raise given_twice("dim", other, "dim", dim)
+        raise passed_twice("dim", other, "dim", dim)
     if not isinstance(other, TensorBase) or not other.shape:
         return False
     if keepdim:
@@ -244,8 +245,8 @@ def _divided_by_count(total: Value, x: Value, dim: Dims, correction: float) -> V
     axes = axes_of(x.shape, dim)
     count = count_of(size_of(tuple([x.shape[a] for a in axes])), x.dtype)
     if correction:
-        zero = filled(0, x.dtype, ())
-        count = larger(sub(count, filled(correction, x.dtype, ())), zero)
+        zero = full(0, x.dtype, ())
+        count = larger(sub(count, full(correction, x.dtype, ())), zero)
     return div(total, broadcast_to(count, total.shape))
 
 
@@ -277,7 +278,7 @@ def var(
     """
     divisor_less = _correction(correction, unbiased, axis)
     if axis is not None and dim is not None:
-        raise given_twice("dim", dim, "axis", axis)
+        raise passed_twice("dim", dim, "axis", axis)
     axes = axes_of(x.shape, dim if axis is None else axis)
     distance = sub(x, broadcast_to(mean(x, axes, True), x.shape))
     total = sum_(mul(distance, distance), axes, keepdim)
@@ -443,4 +444,4 @@ def _running(
     if initial is None:
         return result
     edge = tuple([1 if i == axis else d for i, d in enumerate(x.shape)])
-    return movement.concatenate(filled(initial, x.dtype, edge), result, axis=axis)
+    return movement.concatenate(full(initial, x.dtype, edge), result, axis=axis)

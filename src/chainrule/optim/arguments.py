@@ -20,7 +20,7 @@ from functools import partial
 from typing import Any, ClassVar, dataclass_transform
 
 from chainrule.errors import ArgumentError, warn
-from chainrule.graph.build import context
+from chainrule.graph.context import context
 from chainrule.text import _
 from chainrule.util import validation
 from chainrule.util.keywords import strict_function

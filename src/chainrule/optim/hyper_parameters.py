@@ -12,7 +12,7 @@ from typing import Any, cast
 
 from chainrule.compilation.guards.fingerprints import fingerprint
 from chainrule.compilation.scalars import Scalar
-from chainrule.graph.build import context
+from chainrule.graph.context import context
 from chainrule.graph.types import DType
 from chainrule.optim.arguments import Declared, limit, names_of, option
 from chainrule.optim.groups import LIMITS, ParamGroup, select_options

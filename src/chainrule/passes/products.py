@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from chainrule.graph.build import emit
+from chainrule.graph.emit import emit
 from chainrule.graph.graph import Graph
 from chainrule.graph.node import Node, Value
 from chainrule.graph.types import Dim

@@ -21,7 +21,7 @@ from typing import Any
 
 from chainrule.autodiff import inline
 from chainrule.composites.control import scan
-from chainrule.graph.build import clone, emit, tracing
+from chainrule.graph.emit import clone, emit, tracing
 from chainrule.graph.graph import Graph, users
 from chainrule.graph.node import Node, Value
 from chainrule.passes.common import attr_key, merge_common

@@ -296,7 +296,7 @@ def _update_rule(x: ArrayType, update: ArrayType, *starts: ArrayType) -> ArrayTy
     return x
 
 
-def _kept_vjp(g: Value, y: Value, x: Value, update: Value, *starts: Value) -> Value:
+def _base_vjp(g: Value, y: Value, x: Value, update: Value, *starts: Value) -> Value:
     return dynamic_update_slice(g, full_like(update, 0.0), *starts)
 
 
@@ -306,7 +306,7 @@ def _update_vjp(g: Value, y: Value, x: Value, update: Value, *starts: Value) -> 
 
 @declare(
     rule=_update_rule,
-    vjp=(_kept_vjp, _update_vjp),
+    vjp=(_base_vjp, _update_vjp),
     refuses=lambda types, attrs: _corners(types[0].shape, types[1].shape, 2),
     shown=of_any(overwritten),
     source="the value with a block of it replaced",

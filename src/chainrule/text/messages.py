@@ -51,7 +51,7 @@ class Message(str):
         >>> _("{name} must be {what}.", what="positive").format(name="lr")
         'lr must be positive.'
         """
-        return _filled(self.template, values, self.values)
+        return _formatted(self.template, values, self.values)
 
     def translated(self) -> str:
         """Return the message translated into the language in use.
@@ -102,10 +102,10 @@ def _(template: str, /, **values: Any) -> str:
     """
     if not values:
         return Message(template, template, values)
-    return _filled(template, values, {})
+    return _formatted(template, values, {})
 
 
-def _filled(
+def _formatted(
     template: str, values: Mapping[str, Any], formatted: Mapping[str, str]
 ) -> Message:
     """Return the message of a template with values and formatted texts."""

@@ -12,8 +12,8 @@ from typing import Any
 
 from chainrule.composites import control
 from chainrule.errors import ArgumentError, ShapeError
+from chainrule.graph.apply import apply
 from chainrule.graph.body import trace_body
-from chainrule.graph.build import apply
 from chainrule.graph.graph import Graph
 from chainrule.graph.node import Value
 from chainrule.graph.primitive import as_tuple

@@ -14,7 +14,8 @@ import numpy as np
 
 from chainrule.autodiff import cotangents
 from chainrule.errors import ArgumentError, GradientError, ShapeError
-from chainrule.graph.build import constant, context, no_grad, recording
+from chainrule.graph.apply import constant
+from chainrule.graph.context import context, no_grad, recording
 from chainrule.graph.graph import ancestors
 from chainrule.graph.node import Value
 from chainrule.primitives.movement import concatenate, full_like, reshape

@@ -76,7 +76,7 @@ class DependencyScan:
         known = -1
         while known < len(self.names):  # functions on the way name more attributes
             known = len(self.names)
-            self.found: list[Source] = []
+            self.sources: list[Source] = []
             self.draws: list[tuple[str, Callable[[], Any]]] = []
             self.growing: list[tuple[str, Mapping[str, Any]]] = []
             self.caches: list[tuple[Any, int]] = []
@@ -97,7 +97,7 @@ class DependencyScan:
 
     def _add(self, source: Source, level: int) -> None:
         """Add a source, and visit what stands there later."""
-        self.found.append(source)
+        self.sources.append(source)
         item = source.get()
         if isinstance(item, str) and not self.names.isdisjoint(ANY):
             self.names.update(item.split("."))  # an attribute's name, perhaps
@@ -300,7 +300,7 @@ class DependencyScan:
             at = f"{name}.{key}"
             if function is not None and key not in getattr(item, "__dict__", ()):
                 get = functools.partial(held.get, key, MISSING)
-                self.found.append(Source(at, (id(held), key), get))
+                self.sources.append(Source(at, (id(held), key), get))
                 self._follow(at, [function], level)
                 continue
             if function is not None and isinstance(item, type):
@@ -325,7 +325,7 @@ class DependencyScan:
         source = Source(
             name, (id(cache), "cache"), lambda: kept <= set(map(id, _results(cache)))
         )
-        self.found.append(source)
+        self.sources.append(source)
 
 
 def _results(cache: Any) -> list[Any]:

@@ -20,7 +20,7 @@ from chainrule.explanation import Explanation
 from chainrule.explanation.checking import difference
 from chainrule.explanation.equations import Equation
 from chainrule.explanation.meant import meant
-from chainrule.explanation.widened import roundings
+from chainrule.explanation.rounding import roundings
 from chainrule.graph.emit import trace
 from chainrule.graph.interpret import evaluate_all
 from chainrule.graph.types import DType

@@ -119,10 +119,10 @@ def inline(
     for node in graph.nodes:
         arguments = tuple([known[v] for v in node.inputs])
         if symbolic:
-            made = clone(node, arguments, origin=origin)
+            results = clone(node, arguments, origin=origin)
         else:
-            made = as_tuple(apply(node.primitive, arguments, node.attrs))
-        for old, new in zip(node.outputs, made, strict=True):
+            results = as_tuple(apply(node.primitive, arguments, node.attrs))
+        for old, new in zip(node.outputs, results, strict=True):
             if old is not None:
                 known[old] = new
                 if keep_constants and not old.tracked:

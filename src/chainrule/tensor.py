@@ -140,10 +140,10 @@ class Tensor(Protocols, Conversion):
     @property
     def grad(self) -> Tensor | None:
         """The gradient ∂ℒ/∂self, accumulated by every ``backward()``; None at first."""
-        held = self._gradient_outside()
+        gradient = self._gradient_outside()
         if context.trace is not None and self._value.array is not None:
-            return context.trace.gradient(self, held)
-        return held
+            return context.trace.gradient(self, gradient)
+        return gradient
 
     @grad.setter
     def grad(self, gradient: Tensor | None) -> None:
@@ -166,14 +166,14 @@ class Tensor(Protocols, Conversion):
 
     def _gradient_outside(self) -> Tensor | None:
         """Return the eager gradient, fetched from an engine if necessary."""
-        held = self._grad
-        if held is None or isinstance(held, Tensor):
-            return held
+        gradient = self._grad
+        if gradient is None or isinstance(gradient, Tensor):
+            return gradient
         with process.lock:  # a run in another thread brings a newer one
-            held = self._grad
-            if held is not None and not isinstance(held, Tensor):
-                held = self._grad = held()
-            return held
+            gradient = self._grad
+            if gradient is not None and not isinstance(gradient, Tensor):
+                gradient = self._grad = gradient()
+            return gradient
 
     @property
     def requires_grad(self) -> bool:
@@ -522,14 +522,14 @@ def _anew(
     order: int,
 ) -> Tensor:
     """Return the copy of a tensor for ``copy.deepcopy`` or ``pickle``."""
-    made = kind(array)
+    tensor = kind(array)
     if repeated:
-        made = made.expand(shape)
-    made.requires_grad_(tracked)
+        tensor = tensor.expand(shape)
+    tensor.requires_grad_(tracked)
     if order:  # a copy may lie otherwise than what PyTorch copies
-        made._value.order = UNKNOWN
-    made.grad, made.name = grad, name
-    return made
+        tensor._value.order = UNKNOWN
+    tensor.grad, tensor.name = grad, name
+    return tensor
 
 
 def tensor(data: Any, *, dtype: Any = None, requires_grad: bool = False) -> Tensor:
@@ -559,10 +559,10 @@ def _is_owned(value: Value) -> bool:
 
 def _accumulate(owner: Tensor, g: Value) -> None:
     """Add to a tensor's gradient, in place unless the addition is recorded."""
-    held = owner.grad
-    if held is None:
+    gradient = owner.grad
+    if gradient is None:
         owner.grad = wrap(g)
-    elif context.grad or held.requires_grad:
-        owner.grad = held + wrap(g)
+    elif context.grad or gradient.requires_grad:
+        owner.grad = gradient + wrap(g)
     else:
-        held._assign((held + wrap(g)).value)
+        gradient._assign((gradient + wrap(g)).value)

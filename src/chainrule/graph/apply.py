@@ -157,11 +157,11 @@ def apply_views(value: Value, views: Sequence[View]) -> Value:
 
 def _report_exceptions(primitive: Primitive) -> None:
     """Warn of floating-point exceptions of NumPy, at the line of the user's code."""
-    found = dict.fromkeys(context.exceptions)
+    raised = dict.fromkeys(context.exceptions)
     context.exceptions.clear()
     wanted: Any = np.geterr()
     names = {"divide by zero": "divide", "invalid value": "invalid"}
-    for name in found:
+    for name in raised:
         way = wanted[names.get(name, name[: -len("flow")])]
         message = _(
             "{name} encountered in {primitive_name}",

@@ -31,10 +31,10 @@ class BodyTrace(GraphTrace):
         if small and not value.tracked:
             return self.constant(value)
         if id(value) not in self.outside:
-            made = Value(None, value.shape, value.dtype, name=value.name)
-            made.tracked = value.tracked
-            self.outside[id(value)] = value, made
-            self.own[id(made)] = made
+            argument = Value(None, value.shape, value.dtype, name=value.name)
+            argument.tracked = value.tracked
+            self.outside[id(value)] = value, argument
+            self.own[id(argument)] = argument
         return self.outside[id(value)][1]
 
     def note_emitted(self, outputs: tuple[Value, ...]) -> None:

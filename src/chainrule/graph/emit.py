@@ -33,18 +33,18 @@ class GraphTrace(Trace):
             if array.size <= INLINE_CONSTANT:
                 numbers = tuple(array.ravel().tolist())
                 attrs = {"value": numbers, "shape": array.shape, "dtype": value.dtype}
-                (made,) = emit(lookup("constant"), (), attrs)
+                (node_value,) = emit(lookup("constant"), (), attrs)
             else:
                 name = value.name or f"constant{len(self.constants)}"
-                made = Value(None, array.shape, value.dtype, name=name)
-            known = self.constants[id(value)] = (made, value)
+                node_value = Value(None, array.shape, value.dtype, name=name)
+            known = self.constants[id(value)] = (node_value, value)
         return known[0]
 
     def leaf(self, tensor: Any, value: Value) -> Value:
         """Return ``value`` as that of a leaf tensor, without history."""
-        made = emit(lookup("reshape"), (value,), {"shape": value.shape})[0]
-        made.tracked, made.owner = True, tensor._value.owner
-        return made
+        copy = emit(lookup("reshape"), (value,), {"shape": value.shape})[0]
+        copy.tracked, copy.owner = True, tensor._value.owner
+        return copy
 
 
 def emit(

@@ -82,14 +82,14 @@ class _Numbers:
 
     def of(self, body: Graph, inputs: Sequence[int]) -> dict[Value, int]:
         """Return the number of each value of a loop body, given its inputs' numbers."""
-        made = dict(zip(body.inputs, inputs, strict=True))
+        numbers = dict(zip(body.inputs, inputs, strict=True))
         for node in body.nodes:
             attrs = tuple(sorted((k, attr_key(v)) for k, v in node.attrs.items()))
-            key = (node.primitive, tuple(made[v] for v in node.inputs), attrs)
+            key = (node.primitive, tuple(numbers[v] for v in node.inputs), attrs)
             for i, value in enumerate(node.outputs):
                 if value is not None:
-                    made[value] = self.number((key, i))
-        return made
+                    numbers[value] = self.number((key, i))
+        return numbers
 
 
 def _replaced(graph: Graph, nodes: Mapping[Node, Any]) -> Graph:
@@ -101,8 +101,8 @@ def _replaced(graph: Graph, nodes: Mapping[Node, Any]) -> Graph:
     for node in graph.nodes:
         inputs = [new.get(v, v) for v in node.inputs]
         make = nodes.get(node)
-        made = clone(node, inputs) if make is None else make(tuple(inputs))
-        for old, value in zip(node.outputs, made, strict=True):
+        results = clone(node, inputs) if make is None else make(tuple(inputs))
+        for old, value in zip(node.outputs, results, strict=True):
             assert old is not None
             new[old] = value
     return Graph(graph.name, graph.inputs, [new.get(v, v) for v in graph.outputs])
@@ -142,23 +142,23 @@ def _merge(loops: list[_Scan], make: dict[Node, Any]) -> None:
     results: list[Value] = []
     places: list[list[int]] = []
     for loop in loops:
-        made = inline(loop.body, inputs)
+        results_of = inline(loop.body, inputs)
         if not results:
-            results += made[: loop.carries]
-        kept = made[loop.carries :]
+            results += results_of[: loop.carries]
+        stacked = results_of[loop.carries :]
         start = len(results)
-        places.append([*range(loop.carries), *range(start, start + len(kept))])
-        results += kept
+        places.append([*range(loop.carries), *range(start, start + len(stacked))])
+        results += stacked
     body = merge_common(Graph(first.body.name, inputs, results))
     whole: list[tuple[Value, ...]] = []
 
     def once(node: Node, mine: list[int]) -> Any:
-        def made(inputs: tuple[Value, ...]) -> tuple[Value, ...]:
+        def results_of(inputs: tuple[Value, ...]) -> tuple[Value, ...]:
             if not whole:
                 whole.append(emit(scan, inputs, first.attrs | {"body": body}, node))
             return tuple([whole[0][i] for i in mine])
 
-        return made
+        return results_of
 
     for loop, mine in zip(loops, places):
         make[loop.node] = once(loop.node, mine)
@@ -181,9 +181,9 @@ def _without_repetition(graph: Graph) -> Graph:
                 if v.node is not None and v.node.primitive is scan
             }
             for source in sources:
-                found = _repeated(_scan(source), _scan(node))
-                if found is not None:
-                    graph = _replaced(graph, found)
+                replacements = _repeated(_scan(source), _scan(node))
+                if replacements is not None:
+                    graph = _replaced(graph, replacements)
                     again = True
                     break
             if again:
@@ -208,11 +208,11 @@ def _repeated(source: _Scan, loop: _Scan) -> dict[Node, Any] | None:
     ):
         if out is not None:
             entries[out] = known[made]
-    given: list[int] = []
+    input_numbers: list[int] = []
     for i, value in enumerate(loop.node.inputs):
         table = stands if i < loop.constants else entries if i >= loop.fixed else {}
-        given.append(table.get(value, numbers.number(("own", i))))
-    mine = numbers.of(loop.body, given)
+        input_numbers.append(table.get(value, numbers.number(("own", i))))
+    mine = numbers.of(loop.body, input_numbers)
     computed = {number: v for v, number in known.items()}
     alike = {
         v
@@ -245,14 +245,14 @@ def _kept(
     """Return replacements: the first loop stores values that the second one reads."""
     old = source.body
     body = Graph(old.name, old.inputs, (*old.outputs, *computed))
-    made: list[tuple[Value, ...]] = []
+    calls: list[tuple[Value, ...]] = []
 
     def first(inputs: tuple[Value, ...]) -> tuple[Value, ...]:
-        made.append(emit(scan, inputs, source.attrs | {"body": body}, source.node))
-        return made[0][: len(old.outputs)]
+        calls.append(emit(scan, inputs, source.attrs | {"body": body}, source.node))
+        return calls[0][: len(old.outputs)]
 
     def second(inputs: tuple[Value, ...]) -> tuple[Value, ...]:
-        more = made[0][len(old.outputs) :]
+        more = calls[0][len(old.outputs) :]
         given = [Value(None, v.shape, v.dtype, name=v.name) for v in loop.body.inputs]
         read = [Value(None, v.shape, v.dtype) for v in edge]
         outputs = _redone(loop.body, given, dict(zip(edge, read)))

@@ -233,11 +233,11 @@ def _need_inside(name: str, x: ArrayType, sizes: Shape) -> None:
 
 def _corners(shape: Shape, sizes: Shape, first: int) -> list[tuple[int, Dim | None]]:
     """Return which inputs hold the start positions of a block, and their bounds."""
-    found: list[tuple[int, Dim | None]] = []
+    corners: list[tuple[int, Dim | None]] = []
     for i, (dim, n) in enumerate(zip(shape, sizes), first):
         free = dim - n if isinstance(dim, int) and isinstance(n, int) else 0
-        found.append((i, free + 1))
-    return found
+        corners.append((i, free + 1))
+    return corners
 
 
 def _window(

@@ -154,8 +154,8 @@ def reduce_sum(x: Array, *, axes: tuple[int, ...]) -> Array:
 
 def expand(y: Value, x: Value, axes: tuple[int, ...]) -> Value:
     """Return ``y``, a reduction of ``x`` over ``axes``, broadcast to the shape of x."""
-    kept = tuple(1 if i in axes else d for i, d in enumerate(x.shape))
-    return broadcast_to(reshape(y, shape=kept), shape=x.shape)
+    shape = tuple(1 if i in axes else d for i, d in enumerate(x.shape))
+    return broadcast_to(reshape(y, shape=shape), shape=x.shape)
 
 
 def _reshape_rule(x: ArrayType, *, shape: Shape) -> ArrayType:
@@ -423,14 +423,14 @@ def _concatenate_vjp(
     *,
     axis: int,
 ) -> Sequence[Cotangent]:
-    (g,), made, at = gs, list[Cotangent](), 0
+    (g,), parts, at = gs, list[Cotangent](), 0
     if len(inputs) == 1:
         return [g]
     for x, need in zip(inputs, needed):
         end = at + int(x.shape[axis])
-        made.append(section(g, axis, at, end) if need else None)
+        parts.append(section(g, axis, at, end) if need else None)
         at = end
-    return made
+    return parts
 
 
 @declare(

@@ -47,8 +47,8 @@ def _sizes(shape: tuple[Any, ...]) -> Shape:
 
 
 def _tensor(value: Value, requires_grad: bool) -> Tensor:
-    made = wrap(value)
-    return made.requires_grad_() if requires_grad else made
+    tensor = wrap(value)
+    return tensor.requires_grad_() if requires_grad else tensor
 
 
 def _by_blocks(
@@ -68,12 +68,12 @@ def _by_blocks(
         length: trace(function, [ArrayType((length,), v.dtype) for v in raw])
         for length in {BLOCK, size % BLOCK}
     }
-    made = np.empty(size, graphs[BLOCK].outputs[0].dtype.numpy)
+    result = np.empty(size, graphs[BLOCK].outputs[0].dtype.numpy)
     for start in range(0, size, BLOCK):
         block = slice(start, start + BLOCK)
         parts = [line[block] for line in numbers]
-        (made[block],) = evaluate(graphs[len(parts[0])], parts)
-    return Value(made.reshape(raw[0].shape))
+        (result[block],) = evaluate(graphs[len(parts[0])], parts)
+    return Value(result.reshape(raw[0].shape))
 
 
 def _between(raw: Value) -> Value:
@@ -127,8 +127,8 @@ def uniform(
         unit = wrap(astype(high_bits, kind)) * 2.0**-24
         return astype((unit * (high - low) + low).value, kind)
 
-    made = _by_blocks(spread, bits(_sizes(shape)).value, options=(low, high))
-    return _tensor(made, requires_grad)
+    numbers = _by_blocks(spread, bits(_sizes(shape)).value, options=(low, high))
+    return _tensor(numbers, requires_grad)
 
 
 @raises_call_error
@@ -170,15 +170,15 @@ def normal(
     sizes = _sizes(shape)
     # Two draws, and other counters in each.
     first, second = bits(sizes).value, _half(bits((2, *sizes)).value, 1)
-    made = _by_blocks(spread, first, second, options=(mean, std))
-    return _tensor(made, requires_grad)
+    numbers = _by_blocks(spread, first, second, options=(mean, std))
+    return _tensor(numbers, requires_grad)
 
 
 def _half(v: Value, i: int) -> Value:
     rest = v.shape[1:]
     zeros, ones = (0,) * len(rest), (1,) * len(rest)
-    made = slice_(v, starts=(i, *zeros), stops=(i + 1, *rest), strides=(1, *ones))
-    return reshape(made, shape=rest)
+    half = slice_(v, starts=(i, *zeros), stops=(i + 1, *rest), strides=(1, *ones))
+    return reshape(half, shape=rest)
 
 
 rand, randn = uniform, normal
@@ -260,9 +260,9 @@ def bernoulli(p: Any, size: Any = None, *, dtype: Any = None) -> Tensor:
     chance = floating(value_of(p))
     shape = chance.shape if size is None else shape_of(size)
     with no_grad():
-        held = wrap(chance)
+        chances = wrap(chance)
         chance = _only_if(
-            (held >= 0.0) & (held <= 1.0),
+            (chances >= 0.0) & (chances <= 1.0),
             chance,
             _("bernoulli draws with probabilities, and p has a number that is none."),
             _("numbers from 0 to 1"),
@@ -335,11 +335,11 @@ def multinomial(probs: Any, num_samples: int, replacement: bool = False) -> Tens
     replacement = validation.truth("replacement", replacement)
     num_samples = validation.whole("num_samples", num_samples)
     with no_grad(), np.errstate(divide="ignore"):
-        held = wrap(v)
+        weights = wrap(v)
         least = 1 if replacement else num_samples
-        enough = (held > 0).count_nonzero(-1) >= least
+        enough = (weights > 0).count_nonzero(-1) >= least
         v = _only_if(
-            (held.isfinite() & (held >= 0)).all(-1) & enough,
+            (weights.isfinite() & (weights >= 0)).all(-1) & enough,
             v,
             _(
                 "multinomial draws in proportion to weights, and a row of them "

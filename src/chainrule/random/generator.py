@@ -53,11 +53,11 @@ class Generator:
 
     def bits(self, shape: Shape) -> Tensor:
         """Return fresh uint32 random bits, and advance the counter."""
-        made = random_bits(
+        words = random_bits(
             self.key.value, self.counter.value, shape=shape, stream=context.scope
         )
         self.counter.copy_(self.counter + 1)
-        return wrap(made)
+        return wrap(words)
 
 
 class NoBits:
@@ -179,9 +179,9 @@ def take_back_draws(before: tuple[int, int]) -> None:
     Only eagerly, and only where no other thread has drawn meanwhile: within a compiled
     function draws are state, which a refused call leaves as it was.
     """
-    made = _draws.by_thread - before[1]
-    if made and context.trace is None and _Draws.by_process - before[0] == made:
-        default_generator.counter.copy_(default_generator.counter - made)
+    count = _draws.by_thread - before[1]
+    if count and context.trace is None and _Draws.by_process - before[0] == count:
+        default_generator.counter.copy_(default_generator.counter - count)
         _Draws.by_process, _draws.by_thread = before
 
 

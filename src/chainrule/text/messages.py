@@ -110,7 +110,7 @@ def _formatted(
 ) -> Message:
     """Return the message of a template with values and formatted texts."""
     parts: list[str] = []
-    kept: dict[str, str] = {}
+    texts: dict[str, str] = {}
     for literal, name, spec, conversion in _FORMATTER.parse(template):
         parts.append(literal)
         if name is None:
@@ -120,13 +120,13 @@ def _formatted(
             if conversion:
                 value = _FORMATTER.convert_field(value, conversion)
             text = format(value, spec or "")
-            kept[name] = value if isinstance(value, Message) else text
+            texts[name] = value if isinstance(value, Message) else text
         elif name in formatted:
-            text = kept[name] = formatted[name]
+            text = texts[name] = formatted[name]
         else:
             text = f"{{{name}}}"  # a later ``format`` has it
         parts.append(text)
-    return Message("".join(parts), template, kept)
+    return Message("".join(parts), template, texts)
 
 
 def joined(separator: str, texts: Iterable[str]) -> str:

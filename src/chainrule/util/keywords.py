@@ -57,8 +57,8 @@ def strict(target: T) -> T:
         if name == "__init__":
             setattr(target, name, strict_function(function))
         elif not name.startswith("_"):
-            made: Any = strict_function(function)
-            setattr(target, name, made if function is item else type(item)(made))
+            checked: Any = strict_function(function)
+            setattr(target, name, checked if function is item else type(item)(checked))
     return target
 
 

@@ -144,8 +144,10 @@ class Guards:
         self._guards: list[Guard] = []
         self._checks: list[tuple[Callable[[], Any], Any, Any, Guard]] = []
         self._add(around.sources)
-        self._growing = [(name, held, len(held)) for name, held in around.growing]
-        self._had = [frozenset(held) for __, held in around.growing]
+        self._growing = [
+            (name, mapping, len(mapping)) for name, mapping in around.growing
+        ]
+        self._had = [frozenset(mapping) for __, mapping in around.growing]
         self._drawn = [
             (name, draws, fingerprint(draws())) for name, draws in around.draws
         ]
@@ -173,8 +175,8 @@ class Guards:
                 continue  # most are: this is a part of every call
             if not guard.holds_for(now):
                 return False
-        for __, held, count in self._growing:
-            if len(held) != count:
+        for __, mapping, count in self._growing:
+            if len(mapping) != count:
                 return False
         for get, kind in self._numbers:  # noqa: SIM110 - a generator is slower
             if type(get()) is not kind:
@@ -197,9 +199,9 @@ class Guards:
         for guard in self.changes():
             if not _fills_cache(guard, guard.get()):
                 raise changed(function, guard.source.name)
-        for (name, held, __), had in zip(self._growing, self._had):
-            for key in held.keys() - had:
-                if _has_traced(held[key]):
+        for (name, mapping, __), had in zip(self._growing, self._had):
+            for key in mapping.keys() - had:
+                if _has_traced(mapping[key]):
                     raise changed(function, f"{name}.{key}")
         for name, draws, before in self._drawn:
             if fingerprint(draws()) != before:
@@ -220,8 +222,8 @@ class Guards:
         if any(cache.cache_info().misses > n for cache, n in self._caches):
             # What caches have got while tracing was not scanned before.
             known = {guard.source.key for guard in self._guards}
-            found = self._scan().sources
-            self._add(s for s in found if s.key not in known or s.key[1] == "cache")
+            sources = self._scan().sources
+            self._add(s for s in sources if s.key not in known or s.key[1] == "cache")
 
 
 def changed(function: str, name: str) -> ArgumentError:
@@ -250,11 +252,11 @@ def _fills_cache(guard: Guard, now: Any) -> bool:
         return not _has_traced(now)
     if not isinstance(now, dict) or now is not item or print_ is None:
         return False
-    before, made = print_[1], fingerprint(now, guard.free)[1]
-    if not isinstance(before, tuple) or not isinstance(made, tuple):
+    before, after = print_[1], fingerprint(now, guard.free)[1]
+    if not isinstance(before, tuple) or not isinstance(after, tuple):
         return False
     count = len(before)
-    return made[:count] == before and not _has_traced(list(now.values())[count:])
+    return after[:count] == before and not _has_traced(list(now.values())[count:])
 
 
 def _has_traced(item: Any) -> bool:

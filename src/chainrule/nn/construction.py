@@ -72,14 +72,14 @@ def captured(kind: type, args: tuple[Any, ...], kwargs: Any) -> dict[str, Any]:
                 raise unknown from None
         raise TypeError(f"{kind.__name__}(…): {error}") from None
     bound.apply_defaults()
-    found: dict[str, Any] = {}
+    arguments: dict[str, Any] = {}
     for name, value in bound.arguments.items():
         parameter = signature.parameters[name]
         if parameter.kind is parameter.VAR_KEYWORD:
-            found |= value
+            arguments |= value
         elif parameter.kind is not parameter.VAR_POSITIONAL or value:
-            found[name] = value
-    return {name: _copied(value) for name, value in found.items()}
+            arguments[name] = value
+    return {name: _copied(value) for name, value in arguments.items()}
 
 
 def _copied(value: Any) -> Any:

@@ -114,8 +114,8 @@ def first_use(model: Module, row: Shape, dtype: DType = DType.int64) -> Use:
     try:
         with no_grad(), mode(model, training=False), tracing(_Watch(x)):
             model(wrap(x))
-    except _Found as found:
-        return found.use
+    except _Found as signal:
+        return signal.use
     except Exception:  # noqa: BLE001 - whatever it raises, it is not called so
         return Use.REFUSES
     return Use.ANY

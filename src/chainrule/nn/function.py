@@ -89,9 +89,9 @@ def _function(layer: Any, name: str) -> Any:
 
     def function(*args: Any, **kwargs: Any) -> Any:
         if len(args) < count:  # inputs by name, or by default
-            given = signature.bind(*args, **kwargs).arguments
-            args = tuple(given.pop(p.name, p.default) for p in inputs)
-            kwargs = given
+            named = signature.bind(*args, **kwargs).arguments
+            args = tuple(named.pop(p.name, p.default) for p in inputs)
+            kwargs = named
         elif not names.isdisjoint(kwargs):
             again = next(p.name for p in inputs if p.name in kwargs)
             value = args[[p.name for p in inputs].index(again)]

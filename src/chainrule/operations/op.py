@@ -184,7 +184,7 @@ class Op:
             args: the arguments by position, the first one included.
             kwargs: those by name, where some names are aliases.
         """
-        made: dict[str, Any] = {}
+        named: dict[str, Any] = {}
         for name, item in kwargs.items():
             target = name
             if name not in self.keywords and name != self.several:
@@ -202,15 +202,15 @@ class Op:
                     raise passed_twice(target, args[place], name, item)
                 args = (*args[:place], item, *args[place + 1 :])
                 continue
-            if made.get(target) is not None:
-                raise passed_twice(target, made[target], name, item)
-            made[target] = item
+            if named.get(target) is not None:
+                raise passed_twice(target, named[target], name, item)
+            named[target] = item
         # Those that are converted are passed by position.
         for name in self.positional[len(args) : 1 + self.of_pair]:
-            if name not in made:
+            if name not in named:
                 raise TypeError(f"missing a required argument: {name!r}")
-            args = (*args, made.pop(name))
-        return args, made
+            args = (*args, named.pop(name))
+        return args, named
 
     def call_error(self, error: Exception) -> CallError:
         """Return the error for a call whose arguments raised ``error``."""

@@ -224,8 +224,8 @@ def unique_all(x: Value) -> UniqueAll:
     >>> cr.unique_all(cr.tensor([3, 1, 3])).counts
     tensor([1, 2])
     """
-    found = np.unique(numbers_for(x, "unique_all"), True, True, True, equal_nan=False)
-    indices, inverse, counts = [Value(np.asarray(a)) for a in found[1:]]
+    results = np.unique(numbers_for(x, "unique_all"), True, True, True, equal_nan=False)
+    indices, inverse, counts = [Value(np.asarray(a)) for a in results[1:]]
     values = indexed(reshaped(x, (-1,)), indices)
     return UniqueAll(values, indices, reshaped(inverse, x.shape), counts)
 
@@ -233,8 +233,8 @@ def unique_all(x: Value) -> UniqueAll:
 @op(method=False)
 def unique_counts(x: Value) -> UniqueCounts:
     """Return the distinct elements and their counts; see :func:`unique_all`."""
-    found = unique_all(x)
-    return UniqueCounts(found.values, found.counts)
+    unique = unique_all(x)
+    return UniqueCounts(unique.values, unique.counts)
 
 
 @op(method=False)
@@ -243,8 +243,8 @@ def unique_inverse(x: Value) -> UniqueInverse:
 
     See :func:`unique_all`.
     """
-    found = unique_all(x)
-    return UniqueInverse(found.values, found.inverse_indices)
+    unique = unique_all(x)
+    return UniqueInverse(unique.values, unique.inverse_indices)
 
 
 @op(method=False)

@@ -107,10 +107,10 @@ def rows(v: Value, indices: Value, axis: int) -> Value:
     if axis == 0:
         return take(v, indices)
     order = (axis, *[i for i in range(len(v.shape)) if i != axis])
-    made = take(movement.transpose(v, axes=order), indices)
+    taken = take(movement.transpose(v, axes=order), indices)
     new = tuple(range(len(indices.shape)))
-    rest = tuple(range(len(new), len(made.shape)))
-    return movement.transpose(made, axes=(*rest[:axis], *new, *rest[axis:]))
+    rest = tuple(range(len(new), len(taken.shape)))
+    return movement.transpose(taken, axes=(*rest[:axis], *new, *rest[axis:]))
 
 
 def diagonal_of(v: Value, offset: int = 0, dim1: Any = 0, dim2: Any = 1) -> Value:
@@ -135,8 +135,8 @@ def diagonal_of(v: Value, offset: int = 0, dim1: Any = 0, dim2: Any = 1) -> Valu
         full(n + 1, DType.int64, (count,)),
     )
     places = add(steps, full(start, DType.int64, (count,)))
-    made = take(reshaped(v, (m * n, *v.shape[2:])), places)
-    return movement.transpose(made, axes=(*range(1, len(made.shape)), 0))
+    taken = take(reshaped(v, (m * n, *v.shape[2:])), places)
+    return movement.transpose(taken, axes=(*range(1, len(taken.shape)), 0))
 
 
 def with_ones(x: Value, dim: Any) -> tuple[Dim, ...]:

@@ -172,8 +172,8 @@ class HyperParameters(_Arguments, ABC):
 
     def schedules(self) -> list[Schedule]:
         """Return the schedules of all groups, without repetition."""
-        found = [self.schedule, *(group.schedule for group in self.param_groups)]
-        return list({id(schedule): schedule for schedule in found}.values())
+        schedules = [self.schedule, *(group.schedule for group in self.param_groups)]
+        return list({id(schedule): schedule for schedule in schedules}.values())
 
     def bind_schedules(
         self,

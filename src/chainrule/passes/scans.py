@@ -203,11 +203,11 @@ def _repeated(source: _Scan, loop: _Scan) -> dict[Node, Any] | None:
     for i in range(source.constants):
         stands[theirs[i]] = inner[i]
     entries = {theirs[i]: inner[i] for i in range(source.fixed, len(theirs))}
-    for out, made in zip(
+    for out, result in zip(
         source.node.outputs[source.carries :], source.body.outputs[source.carries :]
     ):
         if out is not None:
-            entries[out] = known[made]
+            entries[out] = known[result]
     input_numbers: list[int] = []
     for i, value in enumerate(loop.node.inputs):
         table = stands if i < loop.constants else entries if i >= loop.fixed else {}
@@ -270,8 +270,8 @@ def _redone(
     for node in body.nodes:
         if all(v in instead for v in node.outputs):
             continue
-        made = clone(node, [known[v] for v in node.inputs])
-        for old, value in zip(node.outputs, made):
+        results = clone(node, [known[v] for v in node.inputs])
+        for old, value in zip(node.outputs, results):
             if old is not None:
                 known.setdefault(old, value)
     return [known[v] for v in body.outputs]
@@ -306,7 +306,7 @@ def _without_sums(graph: Graph) -> Graph:
 
 def _sums(loop: _Scan) -> dict[int, Value]:
     """Return carry index → the term added in each step, for carries that are sums."""
-    found: dict[int, Value] = {}
+    terms: dict[int, Value] = {}
     readers = users(loop.body)
     outputs = loop.body.outputs
     for i in range(loop.carries):
@@ -335,8 +335,8 @@ def _sums(loop: _Scan) -> dict[int, Value]:
             and math.prod(d for d in shape if isinstance(d, int)) <= KEPT
         )
         if product or small:
-            found[i] = term
-    return found
+            terms[i] = term
+    return terms
 
 
 def _moves(value: Value, loop: _Scan) -> bool:

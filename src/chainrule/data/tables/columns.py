@@ -193,8 +193,8 @@ class Date:
         if (invalid := np.isnan(values[0]) & ~missing).any():
             expected = _("a date as {format}", format=self.format)
             raise InvalidCellError(cells, invalid, expected)
-        filled = _impute(values, self.means, missing, self.gaps)
-        return Encoded(filled.astype(dtype, copy=False), missing)
+        imputed = _impute(values, self.means, missing, self.gaps)
+        return Encoded(imputed.astype(dtype, copy=False), missing)
 
 
 @dataclass(frozen=True)
@@ -244,12 +244,12 @@ def _impute(
 ) -> np.ndarray:
     """Stack columns whose missing cells are replaced by means; add the indicator."""
     pairs = zip(columns, means, strict=True)
-    filled = [
+    imputed = [
         np.where(missing, values.dtype.type(mean), values) for values, mean in pairs
     ]
     if indicator:
-        filled.append(missing.astype(filled[0].dtype))
-    return np.stack(filled, axis=1)
+        imputed.append(missing.astype(imputed[0].dtype))
+    return np.stack(imputed, axis=1)
 
 
 def ordered(texts: Iterable[str]) -> tuple[str, ...]:

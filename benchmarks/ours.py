@@ -10,7 +10,7 @@ import chainrule as cr
 from chainrule import nn, optim
 from chainrule.compilation.program import CompiledProgram
 from chainrule.graph.types import ArrayType, DType, as_dtype
-from chainrule.random import seed_key
+from chainrule.primitives.random import seed_key
 from chainrule.training.entries import Entries
 from chainrule.training.probes import Probes
 

@@ -13,7 +13,9 @@ import chainrule.composites  # noqa: F401  (fills the registry)
 from chainrule.autodiff import cotangents, inline, vjp
 from chainrule.composites.activations import sigmoid
 from chainrule.errors import GradientError
-from chainrule.graph.build import constant, no_grad, recording, scope, trace, tracing
+from chainrule.graph.apply import constant
+from chainrule.graph.context import no_grad, recording, scope
+from chainrule.graph.emit import trace, tracing
 from chainrule.graph.interpret import evaluate, evaluate_all
 from chainrule.graph.node import Value
 from chainrule.graph.text import to_text

@@ -15,7 +15,7 @@ import pytest
 
 import chainrule as cr
 from chainrule.autodiff import cotangents
-from chainrule.graph.build import constant
+from chainrule.graph.apply import constant
 from chainrule.graph.graph import ancestors
 from chainrule.graph.primitive import DERIVATIVES
 from chainrule.primitives.elementwise import tanh

@@ -22,6 +22,8 @@ GIVEN: dict[str, Callable[[], Any]] = {
     "clamp": lambda: cr.zeros(2).clamp(max=HUGE),
     "constant_": lambda: nn.init.constant_(cr.zeros(2), HUGE),
     "PReLU": lambda: nn.PReLU(1, HUGE),
+    "two numbers": lambda: cr.add(HUGE, 1),
+    "an integer of two": lambda: cr.mul(10**39, 2.5),
     "LeakyReLU": lambda: nn.LeakyReLU(HUGE)(cr.ones(2)),
 }
 
@@ -30,3 +32,20 @@ GIVEN: dict[str, Callable[[], Any]] = {
 def test_it_is_refused(name: str) -> None:
     with pytest.raises(ArgumentError, match="does not fit float32"):
         GIVEN[name]()
+
+
+def test_integers_beyond_int64_meet_floats_and_are_refused_otherwise() -> None:
+    huge = 10**30
+    assert cr.gt(huge, 2.5).item() is True
+    assert cr.lt(2.5, huge).item() is True
+    assert cr.eq(huge, 1e30).item() is True
+    assert cr.div(huge, 2).item() == pytest.approx(5e29)
+    assert cr.where(True, huge, 2.5).item() == pytest.approx(1e30)
+    assert cr.sub(3, 2.5).dtype is cr.float32
+    for refused in (
+        lambda: cr.gt(huge, 2),
+        lambda: cr.where(True, huge, 2),
+        lambda: cr.tensor([1, huge]),
+    ):
+        with pytest.raises(ArgumentError, match=r"(?s)does not fit int64.*100 bits"):
+            refused()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import itertools
 import pkgutil
 import re
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ import pytest
 
 import chainrule as cr
 from chainrule import metrics, nn, optim, training
-from chainrule.errors import CallError, ChainruleError
+from chainrule.errors import ArgumentError, CallError, ChainruleError
 from chainrule.util.keywords import strict
 from chainrule.util.pytorch_hints import KEYWORDS
 
@@ -109,6 +110,9 @@ def test_every_reader_of_files() -> None:
         (lambda: trainer().fit(DATA, epochs=1, validaton=DATA), "'validation'"),
         (lambda: cr.data.Dataset(*DATA).split(0.5, random_state=1), "seed="),
         (lambda: cr.data.read_csv("x", target="y", sep=";"), "delimiter="),
+        (lambda: trainer().fit(x=[[1.0]], y=[[1.0]], epochs=1), "fit((x, y)"),
+        (lambda: trainer().evaluate(DATA, y=[[1.0]]), "(x, y) as one argument"),
+        (lambda: nn.functional.gelu([1.0], y=1), "leave it out"),
         (lambda: frame(format={}), "data.read(frame, format=…)"),
         (lambda: frame(shape=3), "leave it out"),
         (lambda: nn.Linear(2, 3, device="cpu"), "all tensors are on the CPU"),
@@ -119,6 +123,23 @@ def test_every_reader_of_files() -> None:
 def test_what_is_written_instead(call: Any, fix: str) -> None:
     with pytest.raises(CallError, match=re.escape(fix)):
         call()
+
+
+@pytest.mark.parametrize("build", [nn.Linear, strict(lambda a: a)])
+def test_of_several_unknown_keywords_the_first_is_named(build: Any) -> None:
+    for names in itertools.permutations(("bananas", "cherries", "dates", "figs")):
+        with pytest.raises(CallError, match=f"no argument '{names[0]}'"):
+            build(**dict.fromkeys(names, 1))
+
+
+def test_an_input_that_is_passed_twice() -> None:
+    x = cr.tensor([1.0])
+    for call in (
+        lambda: nn.functional.gelu(x, x=x),
+        lambda: nn.functional.mse_loss(x, x, target=x),
+    ):
+        with pytest.raises(ArgumentError, match=r"(x|target) is given once"):
+            call()
 
 
 DATA = [[1.0], [2.0]], [[1.0], [2.0]]

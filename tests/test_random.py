@@ -21,7 +21,7 @@ from chainrule.primitives.random import (
     stream_words,
     threefry,
 )
-from chainrule.random import BLOCK
+from chainrule.random.distributions import BLOCK
 from tests.ways import ENGINES, WAYS
 
 DRAWS: dict[str, Any] = {
@@ -115,7 +115,7 @@ def test_a_stream_belongs_to_its_thread() -> None:
     seen: list[Any] = []
     with random.stream(random.Generator(5)):
         thread = threading.Thread(
-            target=lambda: seen.append(cr.graph.build.context.stream)
+            target=lambda: seen.append(cr.graph.context.context.stream)
         )
         thread.start()
         thread.join()
@@ -250,7 +250,7 @@ def test_many_numbers_are_those_of_the_whole(
         return [MANY[name](n, kind).numpy() for n in sizes for _ in range(2)]
 
     made = drawn()
-    monkeypatch.setattr(random, "BLOCK", 1 << 30)
+    monkeypatch.setattr(random.distributions, "BLOCK", 1 << 30)
     for a, b in zip(made, drawn(), strict=True):
         assert (a.dtype, a.shape, a.tobytes()) == (b.dtype, b.shape, b.tobytes())
 

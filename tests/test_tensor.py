@@ -67,6 +67,26 @@ def test_axes_are_named_by_their_numbers():
     assert x.softmax(np.int64(1)).shape == (2, 3, 4)
 
 
+@pytest.mark.parametrize("name", ["max", "min"])
+def test_a_tensor_is_no_axis_of_an_extreme(name):
+    x, other = cr.tensor([[1, 5], [3, 2]]), cr.tensor([0, 1])
+    f, method = getattr(cr, name), getattr(x, name)
+    larger = getattr(np, f"{name}imum")(x.numpy(), other.numpy())
+    for pair in (f(x, other), method(other), method(other=other)):
+        np.testing.assert_array_equal(pair.numpy(), larger)
+    for wrong in (other, cr.tensor(0)):
+        for keyword in ("dim", "axis"):
+            with pytest.raises(ArgumentError, match="named by its number"):
+                f(x, **{keyword: wrong})
+    with pytest.raises(ArgumentError, match="reduce no axis"):
+        method(other, keepdim=True)
+    for first in (0, other):
+        with pytest.raises(ArgumentError, match="dim is given once"):
+            method(first, axis=1)
+    by_position, by_name = method(0, True), method(axis=0, keepdims=True)
+    np.testing.assert_array_equal(by_position.values.numpy(), by_name.values.numpy())
+
+
 @pytest.mark.parametrize(
     ("dtype", "number"),
     [("float32", 1e300), ("float64", 10**5000), ("uint8", 300), ("int32", 2**40)],

@@ -10,7 +10,7 @@ from chainrule import functions
 from chainrule.compilation.api import compile
 from chainrule.errors import ChainruleError, MissingAttributeError, nearest
 from chainrule.functions import *  # noqa: F403
-from chainrule.graph.build import no_grad
+from chainrule.graph.context import no_grad
 from chainrule.graph.types import DType as dtype  # noqa: N813 - the public name
 from chainrule.interop.serialization import load, save
 from chainrule.random import (

@@ -19,7 +19,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from chainrule.errors import GradientError
-from chainrule.graph.build import absolute_scope, apply, clone, context, recording
+from chainrule.graph.apply import apply
+from chainrule.graph.context import absolute_scope, context, recording
+from chainrule.graph.emit import clone
 from chainrule.graph.graph import Graph, ancestors
 from chainrule.graph.node import Cotangent, Node, Value
 from chainrule.graph.primitive import DERIVATIVES, as_tuple
@@ -117,10 +119,10 @@ def inline(
     for node in graph.nodes:
         arguments = tuple([known[v] for v in node.inputs])
         if symbolic:
-            made = clone(node, arguments, origin=origin)
+            results = clone(node, arguments, origin=origin)
         else:
-            made = as_tuple(apply(node.primitive, arguments, node.attrs))
-        for old, new in zip(node.outputs, made, strict=True):
+            results = as_tuple(apply(node.primitive, arguments, node.attrs))
+        for old, new in zip(node.outputs, results, strict=True):
             if old is not None:
                 known[old] = new
                 if keep_constants and not old.tracked:

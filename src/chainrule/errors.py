@@ -247,7 +247,7 @@ def visible(text: str) -> str:
     """
     if not _HIDDEN.search(text):
         return text  # a message stays one
-    return _HIDDEN.sub(lambda found: ascii(found[0])[1:-1], text)
+    return _HIDDEN.sub(lambda match: ascii(match[0])[1:-1], text)
 
 
 def visible_lines(text: str) -> str:
@@ -270,8 +270,8 @@ def nearest(name: str, known: Iterable[str], cutoff: float = 0.5) -> str | None:
     folded = {other.lower(): other for other in known}
     import difflib
 
-    found = difflib.get_close_matches(str(name).lower(), folded, n=1, cutoff=cutoff)
-    return folded[found[0]] if found else None
+    matches = difflib.get_close_matches(str(name).lower(), folded, n=1, cutoff=cutoff)
+    return folded[matches[0]] if matches else None
 
 
 def message_of(error: BaseException) -> str:

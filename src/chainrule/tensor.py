@@ -1,7 +1,7 @@
 """The eager Tensor: an array with NumPy's interface and recorded derivatives.
 
 Every operation is a composition of primitives, and
-:func:`chainrule.graph.build.apply` applies each. So the same code computes at once on
+:func:`chainrule.graph.apply.apply` applies each. So the same code computes at once on
 numbers, and records a graph while a function is compiled. There is no second
 implementation. What a tensor can do is declared in ``operations``, family by family;
 here is what it is.
@@ -27,8 +27,8 @@ from chainrule.errors import (
     MissingAttributeError,
     ShapeError,
 )
-from chainrule.graph.build import changes, context, no_grad, recording
-from chainrule.graph.build import constant as number
+from chainrule.graph.apply import constant as number
+from chainrule.graph.context import changes, context, no_grad, recording
 from chainrule.graph.graph import tracked_ancestors
 from chainrule.graph.layout import UNKNOWN
 from chainrule.graph.node import Array, Value
@@ -140,10 +140,10 @@ class Tensor(Protocols, Conversion):
     @property
     def grad(self) -> Tensor | None:
         """The gradient ∂ℒ/∂self, accumulated by every ``backward()``; None at first."""
-        held = self._gradient_outside()
+        gradient = self._gradient_outside()
         if context.trace is not None and self._value.array is not None:
-            return context.trace.gradient(self, held)
-        return held
+            return context.trace.gradient(self, gradient)
+        return gradient
 
     @grad.setter
     def grad(self, gradient: Tensor | None) -> None:
@@ -166,14 +166,14 @@ class Tensor(Protocols, Conversion):
 
     def _gradient_outside(self) -> Tensor | None:
         """Return the eager gradient, fetched from an engine if necessary."""
-        held = self._grad
-        if held is None or isinstance(held, Tensor):
-            return held
+        gradient = self._grad
+        if gradient is None or isinstance(gradient, Tensor):
+            return gradient
         with process.lock:  # a run in another thread brings a newer one
-            held = self._grad
-            if held is not None and not isinstance(held, Tensor):
-                held = self._grad = held()
-            return held
+            gradient = self._grad
+            if gradient is not None and not isinstance(gradient, Tensor):
+                gradient = self._grad = gradient()
+            return gradient
 
     @property
     def requires_grad(self) -> bool:
@@ -522,14 +522,14 @@ def _anew(
     order: int,
 ) -> Tensor:
     """Return the copy of a tensor for ``copy.deepcopy`` or ``pickle``."""
-    made = kind(array)
+    tensor = kind(array)
     if repeated:
-        made = made.expand(shape)
-    made.requires_grad_(tracked)
+        tensor = tensor.expand(shape)
+    tensor.requires_grad_(tracked)
     if order:  # a copy may lie otherwise than what PyTorch copies
-        made._value.order = UNKNOWN
-    made.grad, made.name = grad, name
-    return made
+        tensor._value.order = UNKNOWN
+    tensor.grad, tensor.name = grad, name
+    return tensor
 
 
 def tensor(data: Any, *, dtype: Any = None, requires_grad: bool = False) -> Tensor:
@@ -559,10 +559,10 @@ def _is_owned(value: Value) -> bool:
 
 def _accumulate(owner: Tensor, g: Value) -> None:
     """Add to a tensor's gradient, in place unless the addition is recorded."""
-    held = owner.grad
-    if held is None:
+    gradient = owner.grad
+    if gradient is None:
         owner.grad = wrap(g)
-    elif context.grad or held.requires_grad:
-        owner.grad = held + wrap(g)
+    elif context.grad or gradient.requires_grad:
+        owner.grad = gradient + wrap(g)
     else:
-        held._assign((held + wrap(g)).value)
+        gradient._assign((gradient + wrap(g)).value)

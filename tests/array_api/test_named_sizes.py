@@ -14,7 +14,7 @@ import pytest
 
 import chainrule as cr
 from chainrule.errors import ArgumentError, ShapeError
-from chainrule.graph.build import trace
+from chainrule.graph.emit import trace
 from chainrule.graph.interpret import evaluate
 from chainrule.graph.types import ArrayType, SymbolicDim, as_dtype
 from chainrule.tensor import wrap

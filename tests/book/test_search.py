@@ -82,4 +82,4 @@ def test_what_is_offered_is_there() -> None:
     for word in ("momentun", "perceptrn", "損失涵數", "反向傳撥", "softmaxx"):
         offered = searching.near(word, texts)
         assert offered, word
-        assert all(searching.found(texts, [near]) for near in offered)
+        assert all(searching.matching(texts, [near]) for near in offered)

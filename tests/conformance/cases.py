@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from chainrule.graph.build import apply
+from chainrule.graph.apply import apply
 from chainrule.graph.declare import by_input
 from chainrule.graph.graph import Graph
 from chainrule.graph.primitive import (

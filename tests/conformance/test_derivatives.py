@@ -10,7 +10,7 @@ import pytest
 
 from chainrule.autodiff import vjp as vjp_of
 from chainrule.composites.composite import Composite
-from chainrule.graph.build import trace
+from chainrule.graph.emit import trace
 from chainrule.graph.interpret import evaluate
 from chainrule.graph.node import Value
 from chainrule.graph.primitive import DERIVATIVES, Primitive, registered

@@ -18,7 +18,7 @@ import pytest
 from chainrule.composites.composite import Composite
 from chainrule.engines import load_engine
 from chainrule.errors import ChainruleError
-from chainrule.graph.build import trace
+from chainrule.graph.emit import trace
 from chainrule.graph.node import Value
 from chainrule.graph.primitive import REFERENCES, Primitive, registered
 from chainrule.graph.types import ArrayType, DType

@@ -17,7 +17,7 @@ import pytest
 
 from chainrule.autodiff import inline, vjp
 from chainrule.engines import load_engine
-from chainrule.graph.build import trace
+from chainrule.graph.emit import trace
 from chainrule.graph.graph import Graph
 from chainrule.graph.interpret import evaluate
 from chainrule.graph.node import Value

@@ -10,7 +10,7 @@ import pytest
 
 from chainrule.composites.composite import Composite
 from chainrule.errors import ArgumentError, ChainruleError
-from chainrule.graph.build import trace
+from chainrule.graph.emit import trace
 from chainrule.graph.interpret import evaluate
 from chainrule.graph.node import Value
 from chainrule.graph.primitive import REFERENCES, Primitive, registered

@@ -7,7 +7,7 @@ import pytest
 
 from chainrule.composites.control import scan
 from chainrule.engines import load_engine
-from chainrule.graph.build import trace, tracing
+from chainrule.graph.emit import trace, tracing
 from chainrule.graph.graph import Graph
 from chainrule.graph.interpret import evaluate
 from chainrule.graph.node import Value

@@ -27,7 +27,8 @@ from chainrule.engines import load_engine
 from chainrule.engines.numpy import loops
 from chainrule.engines.schedule import order
 from chainrule.engines.schedule.machine import Machine
-from chainrule.graph.build import Trace, constant, tracing
+from chainrule.graph.apply import constant
+from chainrule.graph.emit import GraphTrace, tracing
 from chainrule.graph.graph import Graph
 from chainrule.graph.interpret import evaluate
 from chainrule.graph.node import Value
@@ -303,7 +304,7 @@ def looped(draw, x: Value, y: Value, given: Given) -> Given:
         return None
     row = Value(None, x.shape[1:], DType.float32, name="row")
     carry = Value(None, x.shape[1:], DType.float32, name="carry")
-    with tracing(Trace()):
+    with tracing(GraphTrace()):
         new = tanh(add(mul(carry, full_like(carry, 0.5)), row))
         body = Graph("body", (carry, row), (new, mul(new, row)))
     first = reduce_max(y, axes=(0,))
@@ -363,7 +364,7 @@ def programs(draw) -> tuple[Program, int]:
     weight, m, v = (given_value(k, b, a) for k in ("weight", "m", "v"))
     left, right = (given_value(k, a, c) for k in ("left", "right"))
     inputs, states = [batch, other], [weight, m, v, left, right]
-    with tracing(Trace()):
+    with tracing(GraphTrace()):
         pool = [batch, other, weight, left, right]
         pool.append(dot(batch, weight, "ni,oi->no"))
         for _ in range(draw(st.integers(3, 14))):

@@ -20,8 +20,8 @@ from chainrule.explanation import Explanation
 from chainrule.explanation.checking import difference
 from chainrule.explanation.equations import Equation
 from chainrule.explanation.meant import meant
-from chainrule.explanation.widened import roundings
-from chainrule.graph.build import trace
+from chainrule.explanation.rounding import roundings
+from chainrule.graph.emit import trace
 from chainrule.graph.interpret import evaluate_all
 from chainrule.graph.types import DType
 from chainrule.notation.expressions import Computed, Expr, Number, Product

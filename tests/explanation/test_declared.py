@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from chainrule.explanation.plain import declared, letters
-from chainrule.graph.build import emit, tracing
+from chainrule.graph.emit import emit, tracing
 from chainrule.graph.node import Value
 from chainrule.graph.types import DType, SymbolicDim
 from chainrule.notation.arithmetic import COLUMNS, Quantity, steps

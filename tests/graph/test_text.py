@@ -17,7 +17,9 @@ from chainrule.composites.activations import relu
 from chainrule.composites.control import scan
 from chainrule.composites.losses import cross_entropy
 from chainrule.errors import ChainruleError, GraphError, ParseError
-from chainrule.graph.build import constant, role, scope, trace
+from chainrule.graph.apply import constant
+from chainrule.graph.context import role, scope
+from chainrule.graph.emit import trace
 from chainrule.graph.graph import Graph
 from chainrule.graph.interpret import evaluate
 from chainrule.graph.node import Node, Value

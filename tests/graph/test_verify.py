@@ -7,7 +7,7 @@ import pytest
 
 import chainrule.composites  # noqa: F401  (fills the registry)
 from chainrule.errors import GraphError
-from chainrule.graph.build import trace
+from chainrule.graph.emit import trace
 from chainrule.graph.graph import Graph
 from chainrule.graph.node import Value
 from chainrule.graph.program import Entry

@@ -182,7 +182,7 @@ def test_no_more_is_drawn_than_there_is(spec: dict[str, Any]) -> None:
     names = inspect.signature(kind).parameters
     given = dict(zip(names, spec["arguments"]))
     with pytest.raises(errors.CheckpointError, match="cannot build"):
-        build_module({"class": spec["class"], "arguments": given}, held=100)
+        build_module({"class": spec["class"], "arguments": given}, available=100)
 
 
 @pytest.mark.parametrize(

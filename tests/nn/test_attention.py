@@ -317,6 +317,8 @@ MISTAKES = {
         "nn.MultiheadAttention(6, 2, kdim=0)": "kdim",
         "nn.TransformerEncoderLayer(6, 4)": "d_model a multiple of nhead.*nhead=4",
         "nn.TransformerEncoderLayer(6, 2, activation='tanh')": "'gelu'.*'tanh'",
+        "nn.TransformerDecoderLayer(6, 2, activation=nn.GELU)": r"nn\.GELU\(\)",
+        "nn.Transformer(6, 2, activation=['relu'])": r"\['relu'\]",
         "nn.TransformerEncoderLayer(6, 2, norm_first=1)": "norm_first",
         "nn.TransformerDecoderLayer(6, 4)": "TransformerDecoderLayer divides d_model",
         "nn.TransformerEncoder(nn.TransformerEncoderLayer, 2)": "encoder_layer.*Layer",

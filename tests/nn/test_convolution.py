@@ -360,6 +360,10 @@ MISTAKES = {
         "nn.ConvTranspose1d(1, 4, 3)(cr.zeros(1, 5), output_size=(1, 2))": (
             r"output_size=\(1, 2\)"
         ),
+        "nn.MaxPool2d(3, dilation=2, padding=3)": (
+            r"up to \(2, 2\).*padding=3, kernel_size=3, dilation=2"
+        ),
+        "nn.MaxPool1d(3, dilation=2, padding=3)": r"up to \(2,\).*dilation=2",
         "nn.MaxPool1d((2, 2))": r"one integer.*kernel_size=\(2, 2\)",
         "nn.AvgPool1d(2, padding=2)(cr.zeros(1, 4))": r"up to \(1,\).*padding=2",
         "nn.AdaptiveMaxPool1d(None)": "output_size",

@@ -46,7 +46,7 @@ def test_the_ends_of_the_random_bits_are_finite_numbers(drawn, size, monkeypatch
     def ends(shape):
         return cr.tensor(np.full(shape, drawn, np.uint32))
 
-    monkeypatch.setattr(cr.random, "bits", ends)
+    monkeypatch.setattr(cr.random.distributions, "bits", ends)
     x = cr.random.normal(2, dtype="float64").numpy()
     assert abs(x).max() == pytest.approx(size, rel=0.1)
 

@@ -10,7 +10,7 @@ import pytest
 
 import chainrule as cr
 from chainrule import errors, nn
-from chainrule.graph.build import trace
+from chainrule.graph.emit import trace
 from chainrule.graph.types import ArrayType, DType, SymbolicDim
 from chainrule.nn.summary import Summary, _flops
 from chainrule.primitives.conv import conv

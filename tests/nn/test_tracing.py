@@ -9,7 +9,7 @@ import chainrule as cr
 from chainrule import nn
 from chainrule.compilation.tracing import Input, trace_entry
 from chainrule.errors import ArgumentError
-from chainrule.graph.build import changes
+from chainrule.graph.context import changes
 from chainrule.graph.types import ArrayType
 
 X = np.ones((2, 2), np.float32)

@@ -14,7 +14,7 @@ import chainrule as cr
 from chainrule import optim
 from chainrule.engines.schedule.maps import is_elementwise
 from chainrule.errors import ShapeError
-from chainrule.graph.build import tracing
+from chainrule.graph.emit import tracing
 from chainrule.graph.node import Value
 from chainrule.graph.primitive import REFERENCES, as_tuple, registered
 from chainrule.graph.types import DType

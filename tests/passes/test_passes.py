@@ -10,7 +10,7 @@ from chainrule import nn, optim
 from chainrule.composites.activations import softmax
 from chainrule.composites.composite import Composite
 from chainrule.engines.schedule.maps import is_elementwise
-from chainrule.graph.build import trace
+from chainrule.graph.emit import trace
 from chainrule.graph.graph import Graph
 from chainrule.graph.interpret import evaluate
 from chainrule.graph.types import ArrayType, DType

@@ -7,7 +7,7 @@ import pytest
 
 from chainrule.autodiff import vjp
 from chainrule.composites.control import scan
-from chainrule.graph.build import trace
+from chainrule.graph.emit import trace
 from chainrule.graph.graph import Graph
 from chainrule.graph.interpret import evaluate
 from chainrule.graph.node import Value

@@ -10,7 +10,7 @@ import pytest
 from chainrule.autodiff import vjp
 from chainrule.engines import load_engine
 from chainrule.errors import ArgumentError, ShapeError
-from chainrule.graph.build import trace
+from chainrule.graph.emit import trace
 from chainrule.graph.node import Value
 from chainrule.graph.primitive import REFERENCES
 from chainrule.graph.types import ArrayType, DType, SymbolicDim, type_of

@@ -13,7 +13,7 @@ import pytest
 
 import chainrule as cr
 from chainrule import errors, nn, optim, random
-from chainrule.graph import build
+from chainrule.graph import emit
 from chainrule.graph.types import ArrayType, DType
 from chainrule.primitives.elementwise import exp as exponential
 
@@ -186,9 +186,9 @@ def test_no_line_where_none_is_the_users() -> None:
     """Python's own library calls, as the command line's libraries do."""
     script = """if True:
         from chainrule.primitives.elementwise import exp
-        from chainrule.graph import build
+        from chainrule.graph import emit
         from chainrule.graph.types import ArrayType, DType
-        graph = build.trace(exp, [ArrayType((2,), DType.float32)])
+        graph = emit.trace(exp, [ArrayType((2,), DType.float32)])
         print([node.source for node in graph.nodes])
     """
     run = subprocess.run(
@@ -205,5 +205,5 @@ def test_the_users_line_is_behind_the_libraries(tmp_path: Path) -> None:
         patch.syspath_prepend(installed)
         helper = importlib.import_module("helper")
     types = [ArrayType((2,), DType.float32)]
-    graph = build.trace(lambda x: helper.call(exponential, x), types)
+    graph = emit.trace(lambda x: helper.call(exponential, x), types)
     assert str(graph.nodes[0].source).startswith("test_nonfinite.py:")

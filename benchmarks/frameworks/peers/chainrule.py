@@ -15,7 +15,7 @@ import chainrule as cr
 from chainrule import nn, optim
 from chainrule.compilation.program import CompiledProgram
 from chainrule.graph.types import ArrayType, as_dtype
-from chainrule.random import seed_key
+from chainrule.primitives.random import seed_key
 from chainrule.training.entries import Entries
 from chainrule.training.probes import Probes
 from frameworks.workloads import Job, Layers

@@ -135,7 +135,7 @@ def search(*words: str, section: str | None = None) -> list[Entry]:
     """
     among = entries(section)
     texts = [searching.folded(_text(entry)) for entry in among]
-    found = searching.found(texts, words)
+    found = searching.matching(texts, words)
     if not found:
         raise _nothing(words, texts)
     return [among[i] for i in found]
@@ -149,7 +149,7 @@ def _text(entry: Entry) -> str:
 
 
 def _nothing(words: Sequence[str], texts: Sequence[str]) -> ArgumentError:
-    lacking = [word for word in words if not searching.found(texts, [word])]
+    lacking = [word for word in words if not searching.matching(texts, [word])]
     offered = [near for word in lacking for near in searching.near(word, texts)]
     fix = joined(" or ", [_("chainrule book {near}", near=near) for near in offered])
     if not lacking:

@@ -67,7 +67,7 @@ def has(text: str, word: str, *, anywhere: bool = False) -> bool:
     return re.search(f"(?<![a-z0-9]){re.escape(word)}", text) is not None
 
 
-def found(texts: Sequence[str], words: Sequence[str]) -> list[int]:
+def matching(texts: Sequence[str], words: Sequence[str]) -> list[int]:
     """Return the indices of the normalised texts that contain all of the words."""
     kept = list(range(len(texts)))
     for word in map(folded, words):

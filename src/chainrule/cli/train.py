@@ -305,7 +305,10 @@ def _study(
 
     place = contextlib.redirect_stdout(sys.stderr) if as_json else None
     try:
-        with place or contextlib.nullcontext(), tracebacks.kept_in(experiment.out):
+        with (
+            place or contextlib.nullcontext(),
+            tracebacks.traceback_saved_in(experiment.out),
+        ):
             told = recipes.perform(experiment, again=resume is not None)
     except KeyboardInterrupt:
         again = f"chainrule train --resume {experiment.out}"

@@ -23,10 +23,10 @@ from chainrule.compilation.program import CompiledProgram
 from chainrule.compilation.promotion import Tracing, promoted
 from chainrule.compilation.scalars import Scalar
 from chainrule.compilation.tracing import Input
-from chainrule.compilation.variants import CALLS, Ready, Variant, Variants
+from chainrule.compilation.variants import CALLS, CachedCall, Variant, Variants
 from chainrule.engines.threads import process
 from chainrule.errors import ArgumentError, ShapeError
-from chainrule.graph.build import context
+from chainrule.graph.context import context
 from chainrule.graph.graph import Graph
 from chainrule.graph.node import Array, computed
 from chainrule.graph.types import ArrayType, Shape, SymbolicDim, as_dtype
@@ -91,15 +91,15 @@ class Compiled:
         if ready.numbers:
             numbers = [_array(get()) for get in ready.numbers]
             leaves, arrays = [*leaves, *numbers], [*arrays, *numbers]
-        given = dict(zip(ready.inputs, arrays))
+        inputs = dict(zip(ready.inputs, arrays))
         if variant.changed and not variant.changed.isdisjoint(map(id, leaves)):
             raise self._changed_argument(variant, leaves)
         connection = variant.connection if here["grad"] else None
         before = None if connection is None else connection.before(leaves)
-        outputs = ready.run(given, ready.sizes, 1)
+        outputs = ready.run(inputs, ready.sizes, 1)
         values = [computed(a[0, ...], t) for a, t in zip(outputs, ready.types)]
         if connection is not None and before is not None:
-            connection.connect(values, before, given)
+            connection.connect(values, before, inputs)
         elif variant.passed:
             passed(values, traced.derivable)
         return unflatten(traced.structure, [wrap(v) for v in values])
@@ -159,12 +159,12 @@ class Compiled:
             __, arrays, __ = arguments_of(args, kwargs)
             ready = self._find(args, kwargs)
             arrays += [_array(get()) for get in ready.numbers]
-            given, name = dict(zip(ready.inputs, arrays)), ready.traced.entry.name
-            return ready.variant.program.profile(name, given)
+            inputs, name = dict(zip(ready.inputs, arrays)), ready.traced.entry.name
+            return ready.variant.program.profile(name, inputs)
 
     # -- variants ------------------------------------------------------------------
 
-    def _find(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Ready:
+    def _find(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> CachedCall:
         """Return the cached variant that fits the arguments, or trace a new one."""
         __, arrays, kinds = arguments_of(args, kwargs, sized=False)
         shapes = tuple([a.shape for a in arrays])
@@ -174,7 +174,7 @@ class Compiled:
             sizes = variant.sizes(shapes)
             if sizes is not None and variant.holds():
                 self._variants.use(variant)
-                return Ready(variant, sizes)
+                return CachedCall(variant, sizes)
             if sizes is not None and stale is None:
                 stale = variant
         changed = self._changed_numbers(stale)
@@ -191,13 +191,13 @@ class Compiled:
         self._variants.add(key, variant)
         sizes = variant.sizes(shapes)
         assert sizes is not None
-        return Ready(variant, sizes)
+        return CachedCall(variant, sizes)
 
     def _changed_numbers(self, stale: Variant | None) -> list[Number]:
         """Return the outside floats whose change made a variant invalid."""
-        found = () if stale is None else stale.changed_numbers()
+        numbers = () if stale is None else stale.changed_numbers()
         known = self._numbers.keys() | self._constants
-        return list({n.key: n for n in found if n.key not in known}.values())
+        return list({n.key: n for n in numbers if n.key not in known}.values())
 
     def _patterns(
         self, family: list[Variant], names: list[str], shapes: tuple[Shape, ...]
@@ -205,17 +205,17 @@ class Compiled:
         """Return the argument shapes to trace for, with varying sizes symbolic."""
         if self.shapes:
             return tuple(map(self._asked, names, shapes))
-        made = [list(shape) for shape in shapes]
+        patterns = [list(shape) for shape in shapes]
         fresh = itertools.chain(("N", "T", "M", "K"), (f"S{i}" for i in range(1000)))
         known: dict[tuple[Any, Any], SymbolicDim] = {}
         for variant in family[-1:]:
-            for pattern, shape in zip(variant.patterns, made):
+            for pattern, shape in zip(variant.patterns, patterns):
                 for axis, (old, new) in enumerate(zip(pattern, shape)):
                     if old != new:
                         if (old, new) not in known:
                             known[old, new] = SymbolicDim(next(fresh))
                         shape[axis] = known[old, new]
-        return tuple(map(tuple, made))
+        return tuple(map(tuple, patterns))
 
     def _asked(self, name: str, shape: Shape) -> Shape:
         """Return an argument's shape with the symbolic sizes that ``shapes=`` names."""
@@ -254,16 +254,16 @@ class Compiled:
         places = [i for i, leaf in enumerate(leaves) if not is_static(leaf)]
 
         def positional(*tensors: Tensor) -> Any:
-            filled = list(leaves)
+            arguments = list(leaves)
             for i, tensor in zip(places, tensors, strict=True):
                 leaf = leaves[i]
                 if isinstance(leaf, FLOATS):
                     tensor = Scalar.like(leaf, tensor)
-                filled[i] = tensor
-            again, named = unflatten(structure, filled)
-            made = self.function(*again, **named)
-            self._check_containers((again, named), filled, structure)
-            return made
+                arguments[i] = tensor
+            again, named = unflatten(structure, arguments)
+            result = self.function(*again, **named)
+            self._check_containers((again, named), arguments, structure)
+            return result
 
         inputs = [
             Input(
@@ -283,30 +283,32 @@ class Compiled:
             self.__name__, self.function, positional, inputs, arrays, objects
         )
         known = [n for n in self._numbers.values() if n.is_there()]
-        made, constants = promoted(tracing, [*known, *changed])
+        result, constants = promoted(tracing, [*known, *changed])
         if len(self._numbers) + len(self._constants) > CALLS:
             self._numbers.clear()
             self._constants.clear()
-        self._numbers.update({n.key: n for n in made.numbers})
+        self._numbers.update({n.key: n for n in result.numbers})
         self._constants |= {n.key for n in constants}
         for number in constants:
             self._numbers.pop(number.key, None)
-        traced = made.traced
+        traced = result.traced
         program = CompiledProgram([traced], engine=self.engine, threads=self.threads)
-        made.guards.add_modules(module for module, __ in traced.modes)
+        result.guards.add_modules(module for module, __ in traced.modes)
         return Variant(
             program,
             traced,
             patterns,
-            made.size_guards,
-            made.guards,
-            made.numbers,
+            result.size_guards,
+            result.guards,
+            result.numbers,
             static,
         )
 
-    def _check_containers(self, given: Any, leaves: list[Any], structure: Any) -> None:
+    def _check_containers(
+        self, arguments: Any, leaves: list[Any], structure: Any
+    ) -> None:
         """Refuse a function that changes a list or dictionary among its arguments."""
-        now, shape = flatten(given)
+        now, shape = flatten(arguments)
         if shape != structure or any(a is not b for a, b in zip(now, leaves)):
             raise ArgumentError(
                 _(
@@ -329,11 +331,11 @@ class Compiled:
     ) -> list[tuple[str, Any]]:
         """Return the leaves of the arguments, named by parameter and path."""
         try:
-            given = inspect.signature(self.function).bind(*args, **kwargs).arguments
-            parts = list(given.items())
+            arguments = inspect.signature(self.function).bind(*args, **kwargs).arguments
+            parts = list(arguments.items())
         except (TypeError, ValueError):  # a builtin, or a call that Python will refuse
             parts = [(f"x{i}", a) for i, a in enumerate(args)] + list(kwargs.items())
-        found: list[tuple[str, Any]] = []
+        items: list[tuple[str, Any]] = []
 
         def walk(item: Any, name: str) -> None:
             if isinstance(item, dict):
@@ -343,11 +345,11 @@ class Compiled:
                 for i, v in enumerate(item):
                     walk(v, f"{name}.{i}")
             else:
-                found.append((name, item))
+                items.append((name, item))
 
         for name, item in parts:
             walk(item, name)
-        return found
+        return items
 
 
 def _array(number: Any) -> Array:

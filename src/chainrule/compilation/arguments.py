@@ -50,9 +50,9 @@ def arguments_of(
         kinds += array.dtype, array.shape if sized else array.ndim, tracked
     if simple:
         return leaves, arrays, tuple(kinds)
-    found, structure = flatten((args, kwargs))
+    items, structure = flatten((args, kwargs))
     leaves, arrays, kinds = [], [], []
-    for leaf in found:
+    for leaf in items:
         if is_static(leaf):
             kinds.append(_static_key(leaf))
             continue

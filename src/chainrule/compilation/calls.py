@@ -17,8 +17,9 @@ from chainrule.autodiff import inline, vjp
 from chainrule.engines import Executable, load_engine
 from chainrule.engines.threads import RunLock
 from chainrule.errors import ShapeError
-from chainrule.graph.build import context, trace
+from chainrule.graph.context import context
 from chainrule.graph.declare import declare
+from chainrule.graph.emit import trace
 from chainrule.graph.graph import Graph
 from chainrule.graph.interpret import evaluate, solve_sizes
 from chainrule.graph.node import Array, Cotangent, Node, Value
@@ -66,15 +67,15 @@ def _vjp(
     if key not in known:
         known[key] = _compiled(gs, needed, body, engine)
     executable, positions = known[key]
-    given = [v for v in (*gs, *inputs) if v is not None]
-    arrays: list[Any] = [v.array for v in given]
+    present = [v for v in (*gs, *inputs) if v is not None]
+    arrays: list[Any] = [v.array for v in present]
     shapes = [(v.shape, a.shape) for v, a in zip(body.inputs, arrays[-len(inputs) :])]
     named = {f"x{i}": a for i, a in enumerate(arrays)}
     sizes = solve_sizes(shapes)
     run = partial(executable.run, "vjp", named, steps=1, sizes=sizes)
-    made = _run_lock.run(run)
+    results = _run_lock.run(run)
     back: list[Cotangent] = [None] * len(inputs)
-    for i, array in zip(positions, made, strict=True):
+    for i, array in zip(positions, results, strict=True):
         back[i] = Value(array[0, ...])
     return back
 
@@ -94,9 +95,9 @@ def _compiled(
     def function(*values: Value) -> list[Value]:
         rest = iter(values)
         full = tuple([None if g is None else next(rest) for g in gs])
-        found = vjp(_apply(body), tuple(rest), full, needed, {})
-        positions[:] = [i for i, g in enumerate(found) if g is not None]
-        return [g for g in found if g is not None]
+        cotangents = vjp(_apply(body), tuple(rest), full, needed, {})
+        positions[:] = [i for i, g in enumerate(cotangents) if g is not None]
+        return [g for g in cotangents if g is not None]
 
     types += [v.type for v in body.inputs]
     graph = trace(function, types, name="vjp", tracked=True)
@@ -190,7 +191,7 @@ class Connection:
         """
         values: list[Value] = []
         tracked = False
-        state = self._tensors or [_held(*state) for state in self._state]
+        state = self._tensors or [_state_tensor(*state) for state in self._state]
         for item in (*leaves, *state):
             if not isinstance(item, Tensor):
                 value = Value(np.array(item))
@@ -203,18 +204,18 @@ class Connection:
         return values if tracked else None
 
     def connect(
-        self, results: list[Value], before: list[Value], given: Mapping[str, Array]
+        self, results: list[Value], before: list[Value], inputs: Mapping[str, Array]
     ) -> None:
         """Connect the results and the written state of a run to its inputs.
 
         Args:
             results: the results.
             before: arguments and state as they were before the run.
-            given: what the run was given, the scalars of tables included.
+            inputs: what the run was given, the scalars of tables included.
         """
         if self._tables:
             at = len(before) - len(self._state)
-            before[at:at] = [Value(given[name][0]) for name in self._tables]
+            before[at:at] = [Value(inputs[name][0]) for name in self._tables]
         state = [Value(t.numpy()) for t in self._recorded] if self._recorded else []
         values = (*results, *state)
         node = Node(call, tuple(before), self._attrs)
@@ -228,9 +229,9 @@ class Connection:
             t._value = value
 
 
-def _held(slot: Slot, like: Value) -> Tensor:
+def _state_tensor(slot: Slot, like: Value) -> Tensor:
     """Return the tensor of a state's current values; zeros where there is none."""
-    held = slot.held()
-    if held is None:
-        held = wrap(Value(np.zeros(like.shape, like.dtype.numpy)))
-    return held
+    tensor = slot.current()
+    if tensor is None:
+        tensor = wrap(Value(np.zeros(like.shape, like.dtype.numpy)))
+    return tensor

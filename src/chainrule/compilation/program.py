@@ -79,10 +79,10 @@ class _Awaited:
 
     def __call__(self) -> Tensor:
         """Return the gradient as a tensor that is fetched when it is first read."""
-        made = wrap(Value(self.like))
-        made.defer(self.fetch)
-        self.has(made)
-        return made
+        gradient = wrap(Value(self.like))
+        gradient.defer(self.fetch)
+        self.has(gradient)
+        return gradient
 
     def has(self, tensor: Tensor) -> None:
         """Note that the engine has the current values of a tensor."""
@@ -110,24 +110,24 @@ class _GradientState:
         ``added``: the run changes it in place, so that who has kept it sees that.
         """
         owner, awaited = self.owner, self.awaited
-        held = owner._grad
+        gradient = owner._grad
         if not self.read:
             owner._grad = None
         old = None if awaited.seen is None else awaited.seen()
-        follows = added and old is held
+        follows = added and old is gradient
         if old is not None and old._pending is awaited.fetch and not follows:
             old.numpy()  # somebody has kept it
-        if not self.read or held is awaited:
+        if not self.read or gradient is awaited:
             return None
         return owner._gradient_outside()
 
     def expect(self, added: bool) -> None:
         """Note that a run is about to change the gradient in the engine."""
-        held, awaited = self.owner._grad, self.awaited
+        gradient, awaited = self.owner._grad, self.awaited
         awaited.version = -1
-        if added and isinstance(held, Tensor):
-            held.defer(awaited.fetch)
-            awaited.has(held)
+        if added and isinstance(gradient, Tensor):
+            gradient.defer(awaited.fetch)
+            awaited.has(gradient)
         elif self.read:
             self.owner._grad = awaited
 
@@ -139,7 +139,7 @@ class _GradientState:
             self.awaited.has(t)
 
 
-class EntryPoint:
+class LoadedEntry:
     """An entry point loaded into an engine, with its state, tables and outputs."""
 
     __slots__ = (
@@ -184,10 +184,10 @@ class EntryPoint:
     def _run(self, arrays: dict[str, Any], sizes: Sizes, steps: int) -> list[Array]:
         for supply in self._supplies:
             supply.supply(arrays, steps)
-        executable, held = self._executable, list[tuple[Tensor, Any]]()
+        executable, gradients = self._executable, list[tuple[Tensor, Any]]()
         executable.completed = 0
         try:
-            self._send(held)
+            self._send(gradients)
             # The engine has the newest numbers from here on, whether the run is made
             # or not: an exception of a signal's handler may come at any moment.
             for state in self._replaced:
@@ -205,11 +205,11 @@ class EntryPoint:
             if executable.completed:  # steps before the one that was refused
                 self._note_steps(executable.completed)
             else:
-                _restore(held)
+                _restore(gradients)
             raise
         return outputs
 
-    def _note_steps(self, made: int) -> None:
+    def _note_steps(self, completed: int) -> None:
         """Store the new gradients after steps of a run, and count the steps.
 
         It may be called twice for a run: an interrupt may come meanwhile.
@@ -221,27 +221,27 @@ class EntryPoint:
             t._grad = None
         for supply in self._supplies:
             if supply.each:
-                supply.table.set_steps(supply.start + supply.each * made)
+                supply.table.set_steps(supply.start + supply.each * completed)
 
     def profile(self, arrays: dict[str, Any], sizes: Sizes, steps: int) -> Profile:
         """Measure the entry point on checked inputs; see :class:`CompiledProgram`."""
         return self._run_lock.run(self._profile, arrays, sizes, steps)
 
     def _profile(self, arrays: dict[str, Any], sizes: Sizes, steps: int) -> Profile:
-        held = list[tuple[Tensor, Any]]()
+        gradients = list[tuple[Tensor, Any]]()
         executable: Any = self._executable
         try:
             for supply in self._supplies:
                 supply.supply(arrays, steps)
-            self._send(held)
+            self._send(gradients)
             return executable.profile(self._name, arrays, sizes=sizes)
         finally:
-            _restore(held)
+            _restore(gradients)
 
-    def _send(self, held: list[tuple[Tensor, Any]]) -> None:
+    def _send(self, gradients: list[tuple[Tensor, Any]]) -> None:
         """Write all changed state of the entry point into the engine.
 
-        ``held``: gets the gradients that tensors have before the run.
+        ``gradients``: gets the gradients that tensors have before the run.
         """
         executable = self._executable
         for state in self._states:
@@ -249,7 +249,7 @@ class EntryPoint:
                 state.send(executable)
         for gradient, added in self._gradients:
             owner, awaited = gradient.owner, gradient.awaited
-            held.append((owner, owner._grad))
+            gradients.append((owner, owner._grad))
             # Mostly nobody has looked at what the engine has, and it goes on from that.
             changed = gradient.read and owner._grad is not awaited
             if added or changed or awaited.seen is not None:
@@ -308,7 +308,7 @@ class CompiledProgram:
                 else _State(key, tensor, fetch)
             )
         self.entries = {
-            t.entry.name: EntryPoint(t, states, self.executable, run_lock)
+            t.entry.name: LoadedEntry(t, states, self.executable, run_lock)
             for t in traced
         }
 
@@ -320,8 +320,8 @@ class CompiledProgram:
     @property
     def tensors(self) -> dict[str, Tensor]:
         """The state tensors by name; gradients only where they exist."""
-        held = {key: slot.held() for key, slot in self.slots.items()}
-        return {key: t for key, t in held.items() if t is not None}
+        tensors = {key: slot.current() for key, slot in self.slots.items()}
+        return {key: t for key, t in tensors.items() if t is not None}
 
     def settle(self) -> None:
         """Fetch the engine's state into the tensors, before the program is dropped."""
@@ -358,7 +358,7 @@ class CompiledProgram:
         """
         if not self.traced[name].reads_the_same():
             raise _another_rule(name)
-        arrays, sizes = self._given(name, inputs, steps)
+        arrays, sizes = self._stacked_inputs(name, inputs, steps)
         stacked = self.entries[name].run(arrays, sizes, steps or 1)
         leaves = [a[0] if steps is None else a for a in stacked]
         return unflatten(self.traced[name].structure, leaves)
@@ -408,7 +408,7 @@ class CompiledProgram:
             EngineError: of an engine that makes no schedule.
         """
         self._refuse_without_schedule()
-        arrays, sizes = self._given(name, inputs, steps)
+        arrays, sizes = self._stacked_inputs(name, inputs, steps)
         return self.entries[name].profile(arrays, sizes, steps or 1)
 
     def _refuse_without_schedule(self) -> None:
@@ -427,7 +427,7 @@ class CompiledProgram:
                 ),
             )
 
-    def _given(
+    def _stacked_inputs(
         self, name: str, inputs: Mapping[str, Any], steps: int | None
     ) -> tuple[dict[str, Any], Sizes]:
         """Return the inputs as stacked arrays for an engine, and their named sizes."""
@@ -442,9 +442,9 @@ class CompiledProgram:
         like = (name, *[(k, type(a), a.shape, a.dtype) for k, a in arrays.items()])
         sizes = self._fitting.get(like)
         if sizes is None:
-            given = dict(arrays)
+            originals = dict(arrays)
             sizes = self._check(traced, arrays)
-            if all(arrays[k] is a for k, a in given.items()):  # as they came
+            if all(arrays[k] is a for k, a in originals.items()):  # as they came
                 if len(self._fitting) >= FITTING:
                     self._fitting.clear()
                 self._fitting[like] = sizes
@@ -453,8 +453,8 @@ class CompiledProgram:
     def _check(self, traced: Traced, arrays: dict[str, Any]) -> dict[str, int]:
         entry = traced.entry
         shapes: list[tuple[Shape, tuple[int, ...]]] = []
-        given = len(entry.inputs) - len(traced.tables)
-        for value in entry.graph.inputs[:given]:
+        count = len(entry.inputs) - len(traced.tables)
+        for value in entry.graph.inputs[:count]:
             name = value.name or ""
             if name not in arrays:
                 raise ArgumentError(
@@ -506,7 +506,7 @@ def _another_rule(entry: str) -> ArgumentError:
     )
 
 
-def _restore(held: Sequence[tuple[Tensor, Any]]) -> None:
+def _restore(gradients: Sequence[tuple[Tensor, Any]]) -> None:
     """Restore the previous gradients of tensors."""
-    for owner, gradient in held:
+    for owner, gradient in gradients:
         owner._grad = gradient

@@ -94,26 +94,30 @@ class Tracing:
         return PromotedTrace(traced, guards, size_guards, tuple(numbers))
 
     def results(
-        self, made: PromotedTrace, numbers: Sequence[float], whole: int
+        self, promoted: PromotedTrace, numbers: Sequence[float], whole: int
     ) -> list[Array]:
         """Return a trace's results for inputs near those of the call.
 
         Args:
-            made: the trace.
+            promoted: the trace.
             numbers: the values of its inputs behind the arguments.
             whole: what is added to integers, which may be indices.
         """
-        traced = made.traced
+        traced = promoted.traced
         values = traced.entry.graph.inputs
-        given = [*self.arrays, *numbers]
-        given += [0.5 for _ in traced.tables]  # an optimiser's
-        for key, value in zip(traced.entry.state, values[len(given) :], strict=True):
-            held = traced.slots[key].held()
-            given.append(np.zeros(value.shape) if held is None else held.numpy())
+        all_values = [*self.arrays, *numbers]
+        all_values += [0.5 for _ in traced.tables]  # an optimiser's
+        for key, value in zip(
+            traced.entry.state, values[len(all_values) :], strict=True
+        ):
+            tensor = traced.slots[key].current()
+            all_values.append(
+                np.zeros(value.shape) if tensor is None else tensor.numpy()
+            )
         dice = np.random.default_rng(0)
         count = len(self.arrays) + len(numbers)
         arrays: list[Array] = []
-        for i, (value, array) in enumerate(zip(values, given, strict=True)):
+        for i, (value, array) in enumerate(zip(values, all_values, strict=True)):
             near = np.asarray(array, value.dtype.numpy)
             if near.dtype.kind == "f" and not len(self.arrays) <= i < count:
                 away = dice.uniform(0.2, 0.6, near.shape)
@@ -143,17 +147,17 @@ def promoted(
     """
     if not numbers:
         return tracing.trace(), []
-    made = _promoted(tracing, numbers)
-    if made is not None:
-        return made, []
+    attempt = _promoted(tracing, numbers)
+    if attempt is not None:
+        return attempt, []
     plain = tracing.trace()  # what is wrong without them is the user's to know
-    best, kept, constants = plain, list[Number](), list[Number]()
+    best, chosen, constants = plain, list[Number](), list[Number]()
     for number in numbers:
-        made = _promoted(tracing, [*kept, number]) if len(numbers) > 1 else None
-        if made is None:
+        attempt = _promoted(tracing, [*chosen, number]) if len(numbers) > 1 else None
+        if attempt is None:
             constants.append(number)
         else:
-            best, kept = made, [*kept, number]
+            best, chosen = attempt, [*chosen, number]
     return best, constants
 
 
@@ -162,17 +166,17 @@ def _promoted(tracing: Tracing, numbers: Sequence[Number]) -> PromotedTrace | No
     others = [n.kind(0.618 + 0.173 * i) for i, n in enumerate(numbers)]
     try:
         wanted = tracing.trace(numbers, others)
-        made = tracing.trace(numbers)
+        result = tracing.trace(numbers)
     except Exception:  # noqa: BLE001 - whatever Python makes of a scalar
         return None
     for whole in (1, 0):
         try:
             results = tracing.results(wanted, [], whole)
-            again = tracing.results(made, others, whole)
+            again = tracing.results(result, others, whole)
         except Exception:  # noqa: BLE001 - an index that is none; or it cannot run
             continue
         same = len(results) == len(again) and all(map(_close, again, results))
-        return made if same else None
+        return result if same else None
     return None
 
 

@@ -33,9 +33,9 @@ class Scalar(Tensor):
     _weak: Value  # type: ignore[assignment]
 
     def __init__(self, wide: Value, alone: DType = DType.float32) -> None:
-        made = wrap(astype(wide, alone))
+        tensor = wrap(astype(wide, alone))
         for name in Tensor.__slots__[1:]:  # all but __weakref__
-            setattr(self, name, getattr(made, name))
+            setattr(self, name, getattr(tensor, name))
         self._weak, self.alone = wide, alone
 
     @classmethod
@@ -89,16 +89,16 @@ def _operator(name: str) -> Callable[..., Any]:
             if isinstance(other, Tensor) and not isinstance(other, Scalar):
                 return plain(wrap(scalar_for(self, other.dtype)), *others)
         wide = [wrap(y._weak) if isinstance(y, Scalar) else y for y in others]
-        made = plain(wrap(self._weak), *wide)
-        is_float = isinstance(made, Tensor) and made.dtype is DType.float64
-        if not is_float or made.shape != ():
-            return made
+        result = plain(wrap(self._weak), *wide)
+        is_float = isinstance(result, Tensor) and result.dtype is DType.float64
+        if not is_float or result.shape != ():
+            return result
         kinds = {y.alone for y in (self, *others) if isinstance(y, Scalar)}
         alone = DType.float64 if DType.float64 in kinds else DType.float32
         plain_numbers = [y for y in others if not isinstance(y, Scalar)]
         if keeps and all(isinstance(y, int) for y in plain_numbers):
             alone = DType.int64 if kinds == {DType.int64} else alone
-        return Scalar(made.value, alone)
+        return Scalar(result.value, alone)
 
     return apply
 

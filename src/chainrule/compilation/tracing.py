@@ -22,7 +22,8 @@ from chainrule.compilation.step_scalars import StepScalars, Tabulated
 from chainrule.engines.garbage import gc_paused
 from chainrule.errors import ArgumentError, GradientError
 from chainrule.graph.body import refuse_escaped
-from chainrule.graph.build import Trace, context, tracing
+from chainrule.graph.context import context
+from chainrule.graph.emit import GraphTrace, tracing
 from chainrule.graph.graph import Graph, tracked_ancestors
 from chainrule.graph.node import PASSED, Node, Value
 from chainrule.graph.program import Entry
@@ -69,7 +70,7 @@ class Slot:
         """Return whether two slots are the same state."""
         return self.tensor is other.tensor and self.gradient == other.gradient
 
-    def held(self) -> Tensor | None:
+    def current(self) -> Tensor | None:
         """Return the tensor that holds the state's current values."""
         return self.tensor._gradient_outside() if self.gradient else self.tensor
 
@@ -85,7 +86,7 @@ class _Gradient:
     written: bool = False
 
 
-class ProgramTrace(Trace):
+class ProgramTrace(GraphTrace):
     """A trace that turns every outside tensor into program state."""
 
     def __init__(self, entry: str, names: Mapping[int, str]) -> None:
@@ -133,9 +134,9 @@ class ProgramTrace(Trace):
     def note_reached(self, values: Iterable[Value]) -> None:
         """Raise an error if ``backward()`` would fill an argument's ``.grad``."""
         # A value has no name any more where the function made it a leaf.
-        given = {id(t._value): name for t, name in self.arguments.values()}
+        names = {id(t._value): name for t, name in self.arguments.values()}
         for value in values:
-            name = given.get(id(value))
+            name = names.get(id(value))
             if name is not None:
                 raise GradientError(
                     _(
@@ -164,16 +165,16 @@ class ProgramTrace(Trace):
 
     def note_step(self, table: StepScalars) -> int:
         """Count a step of ``table``; return its index in one run, from 0."""
-        __, made = self.steps.get(id(table), (table, 0))
-        self.steps[id(table)] = table, made + 1
-        return made
+        __, count = self.steps.get(id(table), (table, 0))
+        self.steps[id(table)] = table, count + 1
+        return count
 
     def tabulated(
         self, table: StepScalars, name: str, dtype: DType, step: int | None = None
     ) -> Value:
         """Return the scalar input that ``table`` supplies for a step, else the next."""
-        __, made = self.steps.setdefault(id(table), (table, 0))
-        step = made if step is None else step
+        __, count = self.steps.setdefault(id(table), (table, 0))
+        step = count if step is None else step
         key = id(table), step, name, dtype
         if key not in self.tables:
             value = Value(None, (), dtype, name=f"{name}.{len(self.tables)}")
@@ -190,20 +191,20 @@ class ProgramTrace(Trace):
                     got=repr(value),
                     fix=_("pass it as an argument, or call .detach() on it before"),
                 )
-            made = Value(None, value.shape, value.dtype, tracked=value.tracked)
-            made.owner = value.owner
-            self.lifted[id(tensor)] = (tensor, made)
-            self.current[id(tensor)] = made
+            argument = Value(None, value.shape, value.dtype, tracked=value.tracked)
+            argument.owner = value.owner
+            self.lifted[id(tensor)] = (tensor, argument)
+            self.current[id(tensor)] = argument
         if id(tensor) not in self.current:
             self.current[id(tensor)] = self.leaf(tensor, self.written[id(tensor)])
         return self.current[id(tensor)]
 
     def leaf(self, tensor: Tensor, value: Value) -> Value:
         """Return a parameter's new value as a leaf, as in eager code."""
-        made = super().leaf(tensor, value)
-        if made.node is not None:
-            self.renewed.add(made.node)
-        return made
+        leaf_value = super().leaf(tensor, value)
+        if leaf_value.node is not None:
+            self.renewed.add(leaf_value.node)
+        return leaf_value
 
     def assign(self, tensor: Tensor, value: Value) -> bool:
         """Record ``value`` as the new value of ``tensor`` in the trace."""
@@ -212,8 +213,8 @@ class ProgramTrace(Trace):
         if id(tensor) not in self.lifted:  # it is not read before it is written
             old = tensor._value
             leaf = old.tracked and old.node is None
-            made = Value(None, old.shape, old.dtype, tracked=leaf)
-            self.lifted[id(tensor)] = (tensor, made)
+            before = Value(None, old.shape, old.dtype, tracked=leaf)
+            self.lifted[id(tensor)] = (tensor, before)
             self.unread.add(id(tensor))
         value = value if value.array is None else self.constant(value)
         self.written[id(tensor)] = self.current[id(tensor)] = value
@@ -221,12 +222,12 @@ class ProgramTrace(Trace):
             del self.current[id(tensor)]  # a leaf is made where it is read
         return True
 
-    def gradient(self, tensor: Tensor, held: Tensor | None) -> Tensor | None:
+    def gradient(self, tensor: Tensor, current: Tensor | None) -> Tensor | None:
         """Return a tensor's gradient at this point of the trace.
 
         A gradient from before the trace is state.
         """
-        known = self._gradient(tensor, held)
+        known = self._gradient(tensor, current)
         known.read |= not known.written
         return known.now
 
@@ -236,9 +237,9 @@ class ProgramTrace(Trace):
         known.now, known.written = gradient, True
         return True
 
-    def _gradient(self, tensor: Tensor, held: Tensor | None) -> _Gradient:
-        made = _Gradient(tensor, held, held)
-        return self.gradients.setdefault(id(tensor), made)
+    def _gradient(self, tensor: Tensor, current: Tensor | None) -> _Gradient:
+        record = _Gradient(tensor, current, current)
+        return self.gradients.setdefault(id(tensor), record)
 
     # -- names and slots, once the function has been run -------------------------------
 
@@ -249,21 +250,21 @@ class ProgramTrace(Trace):
             for known in self.gradients.values()
             if known.before is not None
         }
-        found: list[tuple[Slot, Value, Value | None]] = []
+        states: list[tuple[Slot, Value, Value | None]] = []
         for key, (tensor, value) in self.lifted.items():
             owner = owners.get(key)
             if owner is not None and self.gradients[id(owner)].read:
                 slot = Slot(owner, gradient=True)
-                found.append((slot, value, self._new_gradient(owner)))
+                states.append((slot, value, self._new_gradient(owner)))
                 continue
-            found.append((Slot(tensor), value, self.written.get(key)))
-        done = {id(slot.tensor) for slot, __, __ in found if slot.gradient}
+            states.append((Slot(tensor), value, self.written.get(key)))
+        done = {id(slot.tensor) for slot, __, __ in states if slot.gradient}
         for key, known in self.gradients.items():
             new = None if key in done else self._new_gradient(known.tensor)
             if new is not None:
                 value = Value(None, new.shape, new.dtype)
-                found.append((Slot(known.tensor, gradient=True), value, new))
-        return self._named(found)
+                states.append((Slot(known.tensor, gradient=True), value, new))
+        return self._named(states)
 
     def _new_gradient(self, tensor: Tensor) -> Value | None:
         known = self.gradients[id(tensor)]
@@ -275,25 +276,25 @@ class ProgramTrace(Trace):
         return value if value.array is None else self.constant(value)
 
     def _named(
-        self, found: list[tuple[Slot, Value, Value | None]]
+        self, states: list[tuple[Slot, Value, Value | None]]
     ) -> dict[str, tuple[Slot, Value, Value | None]]:
         found_in: dict[int, str] = {}
         for root in self.roots.values():
             for name, tensor in root.named_tensors():
                 found_in.setdefault(id(tensor), name)
-        made: dict[str, tuple[Slot, Value, Value | None]] = {}
-        for i, (slot, value, new) in enumerate(found):
+        named: dict[str, tuple[Slot, Value, Value | None]] = {}
+        for i, (slot, value, new) in enumerate(states):
             # Entry points share state by name: what has none is this entry's own.
             tensor = slot.tensor
             name = self.names.get(id(tensor)) or tensor.name or found_in.get(id(tensor))
             name = name or f"{self.entry}.state{i}"
             if slot.gradient:
                 name += ".grad"
-            while name in made:
+            while name in named:
                 name += "'"
             value.name = name
-            made[name] = (slot, value, new)
-        return made
+            named[name] = (slot, value, new)
+        return named
 
 
 # -- one entry point -------------------------------------------------------------------
@@ -384,20 +385,20 @@ def trace_entry(
         leaves, structure = flatten(function(*arguments))
         _know_keys(structure)
         tensors = [_result(name, leaf) for leaf in leaves]
-        found = [t.value for t in tensors]
-        outputs = [v if v.array is None else trace.constant(v) for v in found]
+        results = [t.value for t in tensors]
+        outputs = [v if v.array is None else trace.constant(v) for v in results]
         slots = trace.slots()
     everything, replaced = list(outputs), dict[str, int]()
     for key, (__, __, new) in slots.items():
         if new is not None:
             replaced[key] = len(everything)
             everything.append(new)
-    held = {key: slot for key, (slot, __, __) in slots.items()}
+    states = {key: slot for key, (slot, __, __) in slots.items()}
     captured = trace.captured()
     for value, numbers in captured:
-        key = f"{name}.constant{len(held)}"
+        key = f"{name}.constant{len(states)}"
         value.name = key
-        held[key] = Slot(wrap(Value(numbers.array)))
+        states[key] = Slot(wrap(Value(numbers.array)))
     tables = {t.value.name or "": t for t in trace.tables.values()}
     graph = Graph(
         name,
@@ -415,14 +416,14 @@ def trace_entry(
         graph=graph,
         inputs=(*(i.name for i in inputs), *tables),
         each=(*(i.name for i in inputs if i.each), *tables),
-        state=tuple(held),
+        state=tuple(states),
         replaces=replaced,
         outputs=len(outputs),
     )
     gradients = list(trace.gradients.values())
     return Traced(
         entry,
-        held,
+        states,
         structure,
         tables,
         tuple(trace.steps.values()),

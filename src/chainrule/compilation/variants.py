@@ -19,7 +19,7 @@ from chainrule.compilation.guards.sources import Number
 from chainrule.compilation.program import CompiledProgram
 from chainrule.compilation.tracing import Traced
 from chainrule.errors import ShapeError, warn
-from chainrule.graph.build import changes
+from chainrule.graph.context import changes
 from chainrule.graph.interpret import solve_sizes
 from chainrule.graph.types import ArrayType, Shape, Sizes, resolve
 from chainrule.primitives.rules import show
@@ -103,7 +103,7 @@ class Variant:
             yield from guard.floats()
 
 
-class Ready:
+class CachedCall:
     """A cached lookup: a variant at some sizes, and the types of its outputs."""
 
     __slots__ = ("inputs", "numbers", "run", "sizes", "traced", "types", "variant")
@@ -128,7 +128,7 @@ class Variants:
 
     def __init__(self, function: str) -> None:
         self.function = function
-        self.ready: dict[Any, Ready] = {}
+        self.ready: dict[Any, CachedCall] = {}
         self._families: dict[Any, list[Variant]] = {}
         self._used: dict[Variant, Any] = {}  # with its family, oldest first
         self._causes: Counter[str] = Counter()
@@ -167,7 +167,7 @@ class Variants:
         self.ready = {k: r for k, r in self.ready.items() if r.variant is not variant}
         variant.program.settle()
 
-    def look_up(self, call: Any, ready: Ready) -> Ready:
+    def look_up(self, call: Any, ready: CachedCall) -> CachedCall:
         """Cache the variant for a kind of calls, and return it."""
         if len(self.ready) >= CALLS:
             del self.ready[next(iter(self.ready))]

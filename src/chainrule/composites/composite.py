@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from chainrule.autodiff import vjp as vjp_of
-from chainrule.graph.build import context, trace
+from chainrule.graph.context import context
 from chainrule.graph.declare import DerivativeRule, Operation, by_input
+from chainrule.graph.emit import trace
 from chainrule.graph.graph import Graph
 from chainrule.graph.interpret import evaluate
 from chainrule.graph.node import Array, Cotangent, Value
@@ -75,11 +76,11 @@ def composite(
 
         def body(types: Sequence[ArrayType], attrs: dict[str, Any]) -> Graph:
             key = (tuple(types), tuple(sorted(attrs.items())))
-            made = bodies.get(key)
-            if made is None:
-                made = trace(function, types, name=name, attrs=attrs)
-                bodies[key] = made
-            return made
+            result = bodies.get(key)
+            if result is None:
+                result = trace(function, types, name=name, attrs=attrs)
+                bodies[key] = result
+            return result
 
         def rule(*types: ArrayType, **attrs: Any) -> tuple[ArrayType, ...]:
             return tuple([v.type for v in body(types, attrs).outputs])
@@ -99,10 +100,10 @@ def composite(
             return vjp_of(function, inputs, gs, needed, attrs)
 
         own = {"function": function, "own_vjp": bool(vjp)}
-        made = Composite(name=name, rule=rule, formula=formula, **own, **declaration)
-        REFERENCES[made], BODIES[made] = reference, body
-        DERIVATIVES[made] = _graph_once(name, by_input(vjp) if vjp else body_vjp)
-        return made
+        result = Composite(name=name, rule=rule, formula=formula, **own, **declaration)
+        REFERENCES[result], BODIES[result] = reference, body
+        DERIVATIVES[result] = _graph_once(name, by_input(vjp) if vjp else body_vjp)
+        return result
 
     return declare
 
@@ -116,8 +117,8 @@ def _graph_once(name: str, rule: Rule) -> Rule:
     ) -> Sequence[Cotangent]:
         if context.trace is not None or context.grad:
             return rule(gs, ys, inputs, needed, **attrs)
-        given = (*gs, *ys, *inputs)
-        types = tuple([None if v is None else (v.shape, v.dtype) for v in given])
+        arguments = (*gs, *ys, *inputs)
+        types = tuple([None if v is None else (v.shape, v.dtype) for v in arguments])
         key = (types, needed, *attrs.values())
         known = graphs.get(key)
         if known is None:
@@ -125,21 +126,21 @@ def _graph_once(name: str, rule: Rule) -> Rule:
 
             def function(*values: Value) -> list[Value]:
                 rest = iter(values)
-                full = [None if v is None else next(rest) for v in given]
+                full = [None if v is None else next(rest) for v in arguments]
                 a, b = len(gs), len(gs) + len(ys)
                 at = (tuple(full[:a]), tuple(full[a:b]), tuple(full[b:]))
-                found = enumerate(rule(*at, needed, **attrs))
-                made = {i: g for i, g in found if g is not None}
-                positions[:] = made
-                return list(made.values())
+                cotangents = enumerate(rule(*at, needed, **attrs))
+                present = {i: g for i, g in cotangents if g is not None}
+                positions[:] = present
+                return list(present.values())
 
-            of = [v.type for v in given if v is not None]
+            of = [v.type for v in arguments if v is not None]
             graph = trace(function, of, name=f"{name}_vjp", tracked=True)
             known = graphs[key] = graph, positions
         graph, positions = known
-        made = evaluate(graph, [v.array for v in given if v is not None])
+        present = evaluate(graph, [v.array for v in arguments if v is not None])
         result: list[Cotangent] = [None] * len(inputs)
-        for i, array in zip(positions, made, strict=True):
+        for i, array in zip(positions, present, strict=True):
             result[i] = Value(array)
         return result
 

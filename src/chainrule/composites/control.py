@@ -19,8 +19,8 @@ import numpy as np
 
 from chainrule.autodiff import inline, vjp
 from chainrule.errors import ShapeError
-from chainrule.graph.build import trace
 from chainrule.graph.declare import declare
+from chainrule.graph.emit import trace
 from chainrule.graph.graph import Graph
 from chainrule.graph.interpret import evaluate
 from chainrule.graph.node import Array, Cotangent, Value
@@ -30,7 +30,7 @@ from chainrule.notation.expressions import Expr
 from chainrule.notation.functions import apply, choice
 from chainrule.primitives.elementwise import add, mul, tanh
 from chainrule.primitives.matmul import dot
-from chainrule.primitives.movement import filled, full_like
+from chainrule.primitives.movement import full, full_like
 from chainrule.primitives.rules import need_type, need_types, show
 from chainrule.text import _
 
@@ -59,11 +59,11 @@ def _rule(*types: ArrayType, **attrs: Any) -> tuple[ArrayType, ...]:
             )
         got.append(ArrayType(t.shape[1:], t.dtype))
     need_types(_("scan's inputs do not fit its body."), want, got)
-    made = [v.type for v in body.outputs]
+    outputs = [v.type for v in body.outputs]
     problem = _("scan's body must give back a carry of the type that it takes.")
-    need_types(problem, want[constants:fixed], made[:carries])
-    stacked = [ArrayType((length, *t.shape), t.dtype) for t in made[carries:]]
-    return (*made[:carries], *stacked)
+    need_types(problem, want[constants:fixed], outputs[:carries])
+    stacked = [ArrayType((length, *t.shape), t.dtype) for t in outputs[carries:]]
+    return (*outputs[:carries], *stacked)
 
 
 def _inline(body: Graph) -> Callable[..., tuple[Value, ...]]:
@@ -72,7 +72,7 @@ def _inline(body: Graph) -> Callable[..., tuple[Value, ...]]:
 
 
 def _or_zero(g: Cotangent, like: Value | ArrayType) -> Value:
-    return filled(0.0, like.dtype, like.shape) if g is None else g
+    return full(0.0, like.dtype, like.shape) if g is None else g
 
 
 def _vjp(
@@ -133,10 +133,10 @@ def _vjp(
         carries=len(f_carry) + len(f_const),
         reverse=not reverse,
     )
-    made: Values = as_tuple(scan(*first, **back._asdict()))
+    results: Values = as_tuple(scan(*first, **back._asdict()))
     places = [constants + i for i in f_carry] + f_const + [fixed + i for i in f_xs]
-    found = dict(zip(places, made, strict=True))
-    return [found.get(i) for i in range(len(inputs))]
+    gradients = dict(zip(places, results, strict=True))
+    return [gradients.get(i) for i in range(len(inputs))]
 
 
 def _rnn_body(dtype: DType, *, plain: bool = False) -> Graph:
@@ -158,8 +158,13 @@ def _rnn_body(dtype: DType, *, plain: bool = False) -> Graph:
 def _cases() -> tuple[Case, ...]:
     cases: list[Case] = []
     for dtype in (DType.float32, DType.float64):
-        body, kept = _rnn_body(dtype), _rnn_body(dtype, plain=True)
-        ways = (body, 5, False), (body, 4, True), (body, 1, False), (kept, 3, True)
+        body, plain_body = _rnn_body(dtype), _rnn_body(dtype, plain=True)
+        ways = (
+            (body, 5, False),
+            (body, 4, True),
+            (body, 1, False),
+            (plain_body, 3, True),
+        )
         for inner, length, reverse in ways:
             loop = _Loop(inner, length, constants=1, carries=1, reverse=reverse)
             inputs = tuple(f"{dtype.short}[{s}]" for s in ("3,3", "3", f"{length},3"))
@@ -185,9 +190,9 @@ def scan(*arrays: Array, **attrs: Any) -> tuple[Array, ...]:
     carry = arrays[constants:fixed]
     ys = [np.empty((length, *v.shape), v.dtype.numpy) for v in body.outputs[carries:]]
     for t in reversed(range(length)) if reverse else range(length):
-        made = evaluate(body, (*consts, *carry, *(x[t] for x in xs)))
-        carry = made[:carries]
-        for y, part in zip(ys, made[carries:]):
+        results = evaluate(body, (*consts, *carry, *(x[t] for x in xs)))
+        carry = results[:carries]
+        for y, part in zip(ys, results[carries:]):
             y[t] = part
     return (*(np.array(c) for c in carry), *ys)
 
@@ -204,10 +209,10 @@ def _cond_rule(
     for branch in (true, false):
         wanted = [v.type for v in branch.inputs]
         need_types(_("cond's operands do not fit a branch."), wanted, types)
-    made, other = (tuple([v.type for v in b.outputs]) for b in (true, false))
+    result, other = (tuple([v.type for v in b.outputs]) for b in (true, false))
     problem = _("Both branches of cond give results of the same types.")
-    need_types(problem, made, other, _("make them alike, with astype or reshape"))
-    return made
+    need_types(problem, result, other, _("make them alike, with astype or reshape"))
+    return result
 
 
 def _cond_vjp(
@@ -215,7 +220,7 @@ def _cond_vjp(
 ) -> Sequence[Cotangent]:
     """Return the derivative of a ``cond``: that of the branch that was taken."""
     which, *operands = inputs
-    given = [g for g in gs if g is not None]
+    cotangents = [g for g in gs if g is not None]
     wanted = [i for i, need in enumerate(needed[1:]) if need]
 
     def back(branch: Graph) -> Graph:
@@ -223,16 +228,16 @@ def _cond_vjp(
             rest = iter(values)
             full = tuple([None if g is None else next(rest) for g in gs])
             point = tuple(rest)
-            found = vjp(_inline(branch), point, full, needed[1:], {})
-            return [_or_zero(found[i], point[i]) for i in wanted]
+            gradients = vjp(_inline(branch), point, full, needed[1:], {})
+            return [_or_zero(gradients[i], point[i]) for i in wanted]
 
-        types = [v.type for v in (*given, *operands)]
+        types = [v.type for v in (*cotangents, *operands)]
         return trace(function, types, name=f"{branch.name}_vjp", tracked=True)
 
     turned = {name: back(branch) for name, branch in branches.items()}
-    made = as_tuple(cond(which, *given, *operands, **turned))
-    found = dict(zip(wanted, made, strict=True))
-    return [None, *(found.get(i) for i in range(len(operands)))]
+    results = as_tuple(cond(which, *cotangents, *operands, **turned))
+    gradients = dict(zip(wanted, results, strict=True))
+    return [None, *(gradients.get(i) for i in range(len(operands)))]
 
 
 def _cond_cases() -> tuple[Case, ...]:
@@ -245,13 +250,15 @@ def _cond_cases() -> tuple[Case, ...]:
     cases: list[Case] = []
     for dtype in (DType.float32, DType.float64):
         for which, shape in ((0, (3, 2)), (1, (4,))):
-            made = ArrayType(shape, dtype)
+            array_type = ArrayType(shape, dtype)
             attrs = {
-                "true": trace(rise, [made] * 2, name="rise", tracked=True),
-                "false": trace(fall, [made] * 2, name="fall", tracked=True),
+                "true": trace(rise, [array_type] * 2, name="rise", tracked=True),
+                "false": trace(fall, [array_type] * 2, name="fall", tracked=True),
             }
             ranges = ((which, which + 1), None, None)
-            cases.append(Case(("bool[]", str(made), str(made)), attrs, ranges))
+            cases.append(
+                Case(("bool[]", str(array_type), str(array_type)), attrs, ranges)
+            )
     return tuple(cases)
 
 
@@ -267,5 +274,5 @@ def _cond_written(which: Expr, *inputs: Expr, true: Graph, false: Graph) -> Expr
     cases=_cond_cases,
 )
 def cond(which: Array, *arrays: Array, true: Graph, false: Graph) -> tuple[Array, ...]:
-    made = evaluate(true if which else false, arrays)
-    return tuple([np.array(a) for a in made])
+    results = evaluate(true if which else false, arrays)
+    return tuple([np.array(a) for a in results])

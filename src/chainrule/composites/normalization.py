@@ -15,7 +15,7 @@ import math
 from collections.abc import Callable
 
 from chainrule.composites.composite import composite
-from chainrule.graph.build import constant
+from chainrule.graph.apply import constant
 from chainrule.graph.declare import DerivativeRule
 from chainrule.graph.node import Value
 from chainrule.graph.primitive import Case
@@ -44,10 +44,10 @@ def _hat(x: Expr, axes: Axes, eps: float) -> tuple[Expr, Expr]:
 
 
 def _written(x: Expr, gamma: Expr, beta: Expr, axes: Axes, eps: float) -> Expr:
-    made, __ = _hat(x, axes, eps)
+    expression, __ = _hat(x, axes, eps)
     if not _all(gamma, 1):
-        made = gamma * made
-    return made if _all(beta, 0) else made + beta
+        expression = gamma * expression
+    return expression if _all(beta, 0) else expression + beta
 
 
 def _all(e: Expr, number: float) -> bool:
@@ -121,8 +121,8 @@ def _spread(name: str, parameter: Value, x: Value, along: Axes) -> Value:
     wanted = tuple(x.shape[a] for a in along)
     expected = ArrayType(wanted, parameter.dtype)
     need_type(name, _("a γ and a β for each feature"), expected, parameter.type)
-    kept = tuple(d if a in along else 1 for a, d in enumerate(x.shape))
-    return broadcast_to(reshape(parameter, shape=kept), shape=x.shape)
+    shape = tuple(d if a in along else 1 for a, d in enumerate(x.shape))
+    return broadcast_to(reshape(parameter, shape=shape), shape=x.shape)
 
 
 def _others(x: Value, axes: Axes) -> Axes:

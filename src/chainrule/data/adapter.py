@@ -253,13 +253,13 @@ def _cut(data: Column | Dataset, size: int) -> Generator[tuple[Array, Array]]:
 def _features(stored: Array, scale: float | None, dtype: DType) -> Array:
     """Convert stored rows to model input: ``entries.features`` in NumPy."""
     if scale is None:
-        check_kept(stored, scale, dtype)
+        check_representable(stored, scale, dtype)
         with np.errstate(over="ignore"):  # infinity is found in the results
             return np.ascontiguousarray(stored, dtype.numpy)
     return np.ascontiguousarray(Column(stored, scale)[...], dtype.numpy)
 
 
-def check_kept(stored: Array, scale: float | None, dtype: DType) -> None:
+def check_representable(stored: Array, scale: float | None, dtype: DType) -> None:
     """Refuse, or warn of, features whose values change in the model's input dtype.
 
     Args:

@@ -31,12 +31,12 @@ def checked_path(path: Any, what: str, *, folder: bool = False) -> Path:
             got=shortened(repr(path)),
             fix=_("such as 'data/train.csv'"),
         )
-    found = Path(os.fsdecode(os.fspath(path)))
+    resolved = Path(os.fsdecode(os.fspath(path)))
     kind = _("a folder") if folder else _("a file")
     try:
-        right = found.is_dir() if folder else found.is_file()
-        exists = right or found.exists()
-        siblings = () if exists else os.listdir(found.parent)
+        right = resolved.is_dir() if folder else resolved.is_file()
+        exists = right or resolved.exists()
+        siblings = () if exists else os.listdir(resolved.parent)
     except (OSError, ValueError):
         right, exists, siblings = False, False, ()
     if not right:
@@ -44,17 +44,17 @@ def checked_path(path: Any, what: str, *, folder: bool = False) -> Path:
             _(
                 "There is no {what} '{found}'.",
                 what=what,
-                found=shortened(str(found), 200),
+                found=shortened(str(resolved), 200),
             ),
             expected=_("{kind} that can be read", kind=kind),
             got=_("something that is not {kind}", kind=kind)
             if exists
             else _("nothing there"),
             fix=meant(
-                found.name, siblings, _("paths count from {here}", here=os.getcwd())
+                resolved.name, siblings, _("paths count from {here}", here=os.getcwd())
             ),
         )
-    return found
+    return resolved
 
 
 @contextmanager

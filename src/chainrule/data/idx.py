@@ -144,17 +144,17 @@ def idx_features(
 def labels_beside(images: Path) -> Path:
     """Find the label file that belongs to an image file, by MNIST's file names."""
     name = images.name.replace("images", "labels").replace("idx3", "idx1")
-    found = images.with_name(name)
-    if found == images or not found.is_file():
+    labels = images.with_name(name)
+    if labels == images or not labels.is_file():
         raise DataError(
             _("There is no file of labels beside '{images}'.", images=images),
             expected=_(
                 "a pair such as train-images-idx3-ubyte and train-labels-idx1-ubyte"
             ),
-            got=_("no such file") if found != images else _("a name without 'images'"),
+            got=_("no such file") if labels != images else _("a name without 'images'"),
             fix=_("give both: data.read((images, labels), format=…)"),
         )
-    return found
+    return labels
 
 
 def read_array(path: Path) -> np.ndarray:

@@ -123,7 +123,7 @@ def unpack(packed: bytes) -> tuple[np.ndarray, np.ndarray, int]:
         images = np.unpackbits(mask, axis=1, count=width)
         images[images.view(bool)] = ink
         images = images.reshape(n, height, width)
-        found = content_digest(images, labels, train)
+        actual = content_digest(images, labels, train)
     except (struct.error, zlib.error, ValueError) as error:
         raise _damaged(f"{type(error).__name__}: {error}") from error
     if (magic, version, starts[-1], len(labels)) != (MAGIC, VERSION, len(packed), n):
@@ -134,8 +134,8 @@ def unpack(packed: bytes) -> tuple[np.ndarray, np.ndarray, int]:
                 packed2=packed[:10],
             )
         )
-    if found != digest:
-        raise _damaged(_("content of SHA-256 {hex}", hex=found.hex()))
+    if actual != digest:
+        raise _damaged(_("content of SHA-256 {hex}", hex=actual.hex()))
     return images, labels, train
 
 

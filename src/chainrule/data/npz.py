@@ -72,18 +72,18 @@ def read_npz(
         >>> data.x.shape, data.y, data.class_names
         ((3, 3), array([0, 1, 0], dtype=int32), ('a', 'b'))
     """
-    found = checked_path(path, _("NPZ file"))
-    with _opened(found) as archive:
-        features, labels = _member(archive, found, x), _member(archive, found, y)
+    file = checked_path(path, _("NPZ file"))
+    with _opened(file) as archive:
+        features, labels = _member(archive, file, x), _member(archive, file, y)
         if labels.dtype.kind == "U":
-            labels, class_names = _coded(labels, class_names, found, y)
+            labels, class_names = _coded(labels, class_names, file, y)
     if labels.dtype.kind == "f" and labels.ndim == 1:
         labels = labels[:, None]
     data = Dataset(
         features,
         labels,
         scale=scale,
-        name=name or found.name,
+        name=name or file.name,
         classes=classes,
         class_names=class_names,
     )
@@ -108,9 +108,9 @@ def npz_features(
     class_names: Any = None,
 ) -> Features:
     """Read the features alone, with the arguments of :func:`read_npz`."""
-    found = checked_path(path, _("NPZ file"))
-    with _opened(found) as archive:
-        features = _member(archive, found, x)
+    file = checked_path(path, _("NPZ file"))
+    with _opened(file) as archive:
+        features = _member(archive, file, x)
     return Features.of(features, scale)
 
 

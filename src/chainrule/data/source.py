@@ -44,11 +44,11 @@ class Source:
     def first(self) -> Pair:
         """Read the rows of the first item, and close the source again."""
         pieces = self.pieces(lambda: False)
-        found = next(pieces, None)
+        piece = next(pieces, None)
         pieces.close()
-        if found is None:
+        if piece is None:
             raise self.empty()
-        return found[1]
+        return piece[1]
 
     def pieces(self, stopped: Stopped) -> Generator[tuple[int, Pair], None, None]:
         """Yield pairs of a row number and the rows of x and y from there on.
@@ -108,13 +108,13 @@ class Source:
                 done += count
             return (x[:done], y[:done]) if done and not stopped() else None
 
-        found = block()
-        if found is None and not stopped():
+        pair = block()
+        if pair is None and not stopped():
             raise self.empty()
-        while found is not None:
-            yield found
-            del found  # the block is the consumer's alone
-            found = block()
+        while pair is not None:
+            yield pair
+            del pair  # the block is the consumer's alone
+            pair = block()
 
     def _check_like(
         self, number: int, rows: Pair, types: tuple[ArrayType, ArrayType]

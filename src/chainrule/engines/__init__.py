@@ -28,19 +28,19 @@ class Buffer:
 
     Attributes:
         shape, dtype: those of the array.
-        held: what the engine reads: an array for an engine on this machine's
+        data: what the engine reads: an array for an engine on this machine's
             processors; an accelerator has its own.
         sharding: how the engine has spread it over devices; None for one place.
     """
 
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
-    held: Any
+    data: Any
     sharding: Any = None
 
     def numpy(self) -> Array:
         """Return the contents as a NumPy array."""
-        return np.asarray(self.held)
+        return np.asarray(self.data)
 
 
 class Executable(Protocol):

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from chainrule.engines.runtime_checks import Condition, place_commit
-from chainrule.graph.build import emit
+from chainrule.graph.emit import emit
 from chainrule.graph.graph import Graph
 from chainrule.graph.node import Node, Value
 from chainrule.graph.program import Entry

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from chainrule.engines.schedule.horizontal_fusion import members_of, together
+from chainrule.engines.schedule.horizontal_fusion import horizontal_loop, members_of
 from chainrule.engines.schedule.maps import (
     domain_of,
     elementwise_inputs,
-    folds_of,
     is_elementwise,
+    partial_sums_of,
 )
 from chainrule.graph.node import Node, Value
 from chainrule.graph.program import Entry
@@ -59,7 +59,7 @@ def _classify(
     refused: set[object],
 ) -> None:
     outputs = [v for v in node.outputs if v is not None]
-    if is_elementwise(node) or node.primitive is together:
+    if is_elementwise(node) or node.primitive is horizontal_loop:
         for arrays in alike(node):
             _join_all(classes, arrays)
         return
@@ -102,14 +102,14 @@ class _Classes:
 
 def alike(node: Node) -> list[list[Value]]:
     """Return groups of arrays that a node reads or writes element by element."""
-    if node.primitive is together:
+    if node.primitive is horizontal_loop:
         pairs = members_of(node)
         return [[v for v in (*ins, *outs) if v.shape] for ins, outs in pairs]
     inputs = elementwise_inputs(node)
     if not inputs:
         return []
     domain = domain_of(node)
-    made = zip(node.outputs, folds_of(node), strict=True)
+    made = zip(node.outputs, partial_sums_of(node), strict=True)
     arrays = [*inputs, *(v for v, units in made if v is not None and not units)]
     return [[v for v in arrays if v.shape == domain and domain != ()]]
 

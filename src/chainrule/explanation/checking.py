@@ -16,7 +16,7 @@ import numpy as np
 
 from chainrule.explanation.equations import Equation
 from chainrule.explanation.loops import Loop
-from chainrule.explanation.widened import roundings
+from chainrule.explanation.rounding import roundings
 from chainrule.explanation.worked import Worked
 from chainrule.graph.node import Array
 from chainrule.notation.arithmetic import Quantity, computed

@@ -14,9 +14,9 @@ from chainrule.explanation.checking import Check, checked, departures
 from chainrule.explanation.naming import Layer
 from chainrule.explanation.paths import ElementPath
 from chainrule.explanation.plain import is_sampled
+from chainrule.explanation.rounding import is_float64, upcast_run
 from chainrule.explanation.run import Run
 from chainrule.explanation.trace import Trace
-from chainrule.explanation.widened import is_wide, widened
 from chainrule.explanation.worked import Section, Worked
 from chainrule.graph.node import Array, Value
 from chainrule.notation.expressions import Expr
@@ -99,7 +99,7 @@ class LayerExplanation:
         'b⁽²⁾'
         """
         return next(
-            s.text() for s, known in self.section.given.items() if known == name
+            s.text() for s, known in self.section.tensors.items() if known == name
         )
 
     def __str__(self) -> str:
@@ -160,7 +160,7 @@ class Explained(Worked):
     @cached_property
     def exact(self) -> Explained:
         """The same step explained in float64, from the same x, y and parameters."""
-        return self if is_wide(self.run) else self.again(widened(self.run))
+        return self if is_float64(self.run) else self.again(upcast_run(self.run))
 
     @cached_property
     def departures(self) -> dict[Expr, Array]:

@@ -74,7 +74,7 @@ def _section(section: Section) -> dict[str, Any]:
     return {
         "layer": section.l,
         "modules": list(section.modules),
-        "parameters": {name.text(): path for name, path in section.given.items()},
+        "parameters": {name.text(): path for name, path in section.tensors.items()},
         "forward": list(map(_equation, section.forward)),
         "backward": list(map(_equation, section.backward)),
         "update": list(map(_equation, section.update)),

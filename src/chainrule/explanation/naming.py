@@ -139,7 +139,7 @@ class Names:
             matrices=matrices(graph.nodes),
         )
         self.writer.of_loop = self._of_loop
-        self._name_given()
+        self._name_inputs()
         for node in graph.nodes:
             if node.role == "forward":
                 self._forward_node(node)
@@ -225,7 +225,7 @@ class Names:
                     return z, bias
         return product, None
 
-    def _name_given(self) -> None:
+    def _name_inputs(self) -> None:
         run = self.run
         several = len(run.x) > 1
         for i, x in enumerate(run.x, 1):

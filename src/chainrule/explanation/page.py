@@ -78,7 +78,7 @@ class _Parts:
         yield Heading(_heading(self.e, section, direction), 2)
         formulas = [self._formula(equation) for equation in equations]
         if direction == "forward":
-            for name in section.given:
+            for name in section.tensors:
                 yield self._quantity(name, formulas=formulas)
         if direction == "update":
             for name in _hyper_parameters(self.e, equations):
@@ -170,7 +170,7 @@ def _heading(e: Explained, section: Section, direction: str) -> str:
     }[direction]
     if not section.l:
         return tr("{part}, {where}", part=where, where=tr("before layer 1"))
-    names = ", ".join(section.given.values())
+    names = ", ".join(section.tensors.values())
     layer = tr("layer {k} of {depth}", k=section.l, depth=depth)
     place = tr("{part}, {where}", part=where, where=layer)
     return f"{place} · {names}"

@@ -194,20 +194,20 @@ class PlainWriter:
     def _exact(self, value: Value) -> Expr:
         """Return a value's expression, reshaped if it evaluates to another shape."""
         if value.shape and (self._uniform(value) or repeats(value)):
-            return self._filled(value)
+            return self._broadcast_value(value)
         made = self._write(value)
         if self._laid(value) == self._shape(value.shape):
             return made
         return self._reshaped(made, value)
 
-    def _filled(self, value: Value) -> Expr:
+    def _broadcast_value(self, value: Value) -> Expr:
         """Return a broadcast value's expression, evaluated in its full shape."""
         made, shape = self._write(value), self._shape(value.shape)
 
         def how(number: Array) -> Array:
             return np.broadcast_to(number, shape)
 
-        return Computed(made, (made,), how, ("filled", shape), self.kind(value))
+        return Computed(made, (made,), how, ("broadcast", shape), self.kind(value))
 
     def _laid(self, value: Value) -> tuple[int, ...]:
         """Return the shape that a value's expression evaluates to."""

@@ -18,7 +18,9 @@ from chainrule.autodiff import cotangents, inline
 from chainrule.compilation.tracing import Input, trace_entry
 from chainrule.errors import ArgumentError, NonFiniteError, ShapeError, nearest
 from chainrule.explanation.meant import meant
-from chainrule.graph.build import clone, constant, no_grad, recording, tracing
+from chainrule.graph.apply import constant
+from chainrule.graph.context import no_grad, recording
+from chainrule.graph.emit import clone, tracing
 from chainrule.graph.graph import Graph, ancestors
 from chainrule.graph.interpret import evaluate_all
 from chainrule.graph.node import Array, Node, Value
@@ -162,7 +164,7 @@ def run_step(
             got=error.got,
             fix=_("give y the shape of the prediction, for example y.reshape(-1, 1)"),
         ) from error
-    made = _made(traced, found, [*xs, y_array], optimizer)
+    made = _as_run(traced, found, [*xs, y_array], optimizer)
     value = made.arrays[made.loss]
     if not np.isfinite(value):
         raise NonFiniteError(
@@ -174,7 +176,7 @@ def run_step(
     return _with_opened(made, composites, met) if composites else made
 
 
-def _made(
+def _as_run(
     traced: Any,
     found: dict[str, Any],
     given: Sequence[Array],

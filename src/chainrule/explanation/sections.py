@@ -73,7 +73,7 @@ class _Sections:
             Section(
                 k,
                 self._modules(k),
-                self._given(k, (*forward[k], *backward[k])),
+                self._tensors_of(k, (*forward[k], *backward[k])),
                 tuple(forward[k]),
                 tuple(backward[k]),
                 tuple(update[k]),
@@ -366,7 +366,7 @@ class _Sections:
         ]
         return tuple(dict.fromkeys(found))
 
-    def _given(self, k: int, equations: Sequence[Equation]) -> dict[Expr, str]:
+    def _tensors_of(self, k: int, equations: Sequence[Equation]) -> dict[Expr, str]:
         """Return the model's tensors that a section's formulas use, by symbol."""
         names = self.names
         return {

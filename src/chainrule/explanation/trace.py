@@ -32,7 +32,8 @@ from chainrule.explanation.paths import (
 )
 from chainrule.explanation.plain import VIEWS
 from chainrule.explanation.run import Run
-from chainrule.graph.build import apply, recording
+from chainrule.graph.apply import apply
+from chainrule.graph.context import recording
 from chainrule.graph.graph import ancestors
 from chainrule.graph.interpret import attrs_at
 from chainrule.graph.node import Array, Node, Value

@@ -21,7 +21,7 @@ class Section:
         l: the number of the layer as the book counts; 0 for what comes before the
             first, and None for the loss.
         modules: the paths of the modules that compute it.
-        given: the parameters that belong to it, by symbol, with their names in the
+        tensors: the parameters that belong to it, by symbol, with their names in the
             ``state_dict``.
         forward, backward, update: the equations, in the order in which they are worked
             out.
@@ -31,7 +31,7 @@ class Section:
 
     l: int | None  # noqa: E741  (the book's letter)
     modules: tuple[str, ...]
-    given: Mapping[Expr, str]
+    tensors: Mapping[Expr, str]
     forward: tuple[Equation, ...]
     backward: tuple[Equation, ...]
     update: tuple[Equation, ...] = ()

@@ -287,9 +287,9 @@ def argmax(x: Any, /, dim: int | None = None, keepdim: bool = False, *, axis: An
     """Return the (first) index of the largest element along ``dim``."""
 def argmin(x: Any, /, dim: int | None = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = False) -> Tensor:
     """Return the (first) index of the smallest element along ``dim``."""
-def max(x: Any, /, dim: Any = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = False) -> Any:
+def max(x: Any, /, other: Any = None, keepdim: bool = False, *, dim: Any = None, axis: Any = None, keepdims: Any = False) -> Any:
     """Return the maximum; along ``dim``, values and indices, as in PyTorch."""
-def min(x: Any, /, dim: Any = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = False) -> Any:
+def min(x: Any, /, other: Any = None, keepdim: bool = False, *, dim: Any = None, axis: Any = None, keepdims: Any = False) -> Any:
     """Return the minimum; along ``dim``, values and indices, as in PyTorch."""
 def mean(x: Any, /, dim: Dims = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = False) -> Tensor:
     """Return the mean over ``dim``, of integers in float32."""

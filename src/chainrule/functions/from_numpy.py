@@ -24,9 +24,9 @@ class SharedTensor(Tensor):
     __slots__ = ()
 
     def __init__(self, data: Any) -> None:
-        made = wrap(Value(data))
+        tensor = wrap(Value(data))
         for name in Tensor.__slots__[1:]:  # all but __weakref__
-            setattr(self, name, getattr(made, name))
+            setattr(self, name, getattr(tensor, name))
 
     @property
     def version(self) -> int:  # type: ignore[override]
@@ -37,7 +37,7 @@ class SharedTensor(Tensor):
     def version(self, __: int) -> None:
         pass
 
-    def _assign(self, made: Value) -> None:
+    def _assign(self, value: Value) -> None:
         raise ArgumentError(
             _(
                 "A tensor of from_numpy shows the numbers of a NumPy array, and is not "

@@ -15,7 +15,7 @@ from chainrule.gradient_check.checking import Check
 from chainrule.gradient_check.failure import GradientCheckError
 from chainrule.gradient_check.report import GradientReport
 from chainrule.gradient_check.row import GradientRow
-from chainrule.gradient_check.subject import Prepared
+from chainrule.gradient_check.subject import FunctionCall
 from chainrule.tensor import Tensor
 from chainrule.text import _
 from chainrule.util import validation
@@ -95,7 +95,7 @@ def check_gradients(
     tolerance = validation.number("tolerance", tolerance, above=0.0)
     seed = validation.seed("seed", seed)
     called, arguments, title = _prepared(function, args)
-    subject = Prepared(called, arguments, seed).subject()
+    subject = FunctionCall(called, arguments, seed).subject()
     report = Check(subject, title, entries, directions, tolerance, seed).report()
     if raises and not report.ok:
         raise GradientCheckError(report)

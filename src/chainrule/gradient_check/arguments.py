@@ -65,7 +65,7 @@ class Arguments:
             and self.names[i] not in self.fixed
         ]
 
-    def filled(self, chosen: dict[int, Tensor]) -> Any:
+    def with_leaves(self, chosen: dict[int, Tensor]) -> Any:
         """Return the arguments with some leaves replaced by tensors."""
         return unflatten(
             self.structure, [chosen.get(i, leaf) for i, leaf in enumerate(self.leaves)]

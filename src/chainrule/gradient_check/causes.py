@@ -40,12 +40,12 @@ class Causes:
     def __init__(
         self,
         subject: Subject,
-        made: Walk,
+        walk: Walk,
         rounding: Rounding,
         weights: Sequence[Array],
         wrong: Sequence[tuple[Node, Cause]],
     ) -> None:
-        self.subject, self.made, self.rounding = subject, made, rounding
+        self.subject, self.walk, self.rounding = subject, walk, rounding
         self.weights, self.wrong = weights, wrong
         self._located = Counter[int]()
 
@@ -72,7 +72,7 @@ class Causes:
         cut = self._cut(k, direction, got.quotient)
         if cut is not None:
             return "cut", cut
-        kink = kinked(self.subject, self.made.numbers, k, direction, reach)
+        kink = kinked(self.subject, self.walk.numbers, k, direction, reach)
         if kink is not None:
             return "cancelled", kink
         return ("unknown" if self.subject.traced else "cut"), None
@@ -82,7 +82,7 @@ class Causes:
         self._located[k] += 1
         if self._located[k] > LOCATED:
             return None
-        return kinked(self.subject, self.made.numbers, k, direction, reach)
+        return kinked(self.subject, self.walk.numbers, k, direction, reach)
 
     def _reaches(self, k: int, node: Node) -> bool:
         """Return whether a node depends on part k."""
@@ -91,12 +91,12 @@ class Causes:
 
     @cached_property
     def _non_finite(self) -> Cause | None:
-        return non_finite(self.subject, self.made.numbers, self.made.cotangents)
+        return non_finite(self.subject, self.walk.numbers, self.walk.cotangents)
 
     @cached_property
     def _cuts(self) -> list[tuple[Cause, Walk | None]]:
         """The nodes that stop differentiation, each with a walk through them."""
-        args = (self.subject, self.made.numbers, self.weights)
+        args = (self.subject, self.walk.numbers, self.weights)
         found = cuts(self.subject)
         return [(c, walk(*args, through) if through else None) for c, through in found]
 
@@ -125,9 +125,9 @@ class Causes:
         return Cause.of("precision", node, detail=number(largest))
 
     def _size(self, value: Value | None) -> float:
-        if value is None or value not in self.made.numbers:
+        if value is None or value not in self.walk.numbers:
             return 0.0
-        return float(np.abs(self.made.numbers[value]).max(initial=0.0))
+        return float(np.abs(self.walk.numbers[value]).max(initial=0.0))
 
     def _narrowest(self, k: int) -> Node | None:
         """Return the first float32 node that depends on part k, or None."""

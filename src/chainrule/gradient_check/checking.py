@@ -123,7 +123,7 @@ class Check:
         causes: Causes,
     ) -> Iterator[GradientRow]:
         """Yield a row for each derivative of the plan, compared with quotients."""
-        subject, made, weights = self.subject, causes.made, causes.weights
+        subject, made, weights = self.subject, causes.walk, causes.weights
         gradients = [made.gradient(p.value) for p in subject.parts]
         terms = weighted(weights, subject.at(0, subject.parts[0].array))
         large = [float(np.abs(terms).sum()) * SMALL]

@@ -8,7 +8,7 @@ are those that an eager derivative walks over.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -25,13 +25,15 @@ from chainrule.gradient_check.arguments import (
     nothing_to_differentiate,
     outside,
 )
-from chainrule.gradient_check.widening import widened
 from chainrule.graph.body import refuse_escaped
-from chainrule.graph.build import no_grad, recording, tracing
+from chainrule.graph.context import no_grad, recording
+from chainrule.graph.emit import emit, tracing
 from chainrule.graph.graph import Graph, ancestors
 from chainrule.graph.node import Array, Node, Value
 from chainrule.graph.program import Entry, Program
-from chainrule.graph.types import NO_SIZES
+from chainrule.graph.types import NO_SIZES, DType
+from chainrule.passes.upcast import upcast, upcast_attrs
+from chainrule.primitives.elementwise import convert
 from chainrule.random import Generator, stream
 from chainrule.tensor import Tensor, wrap
 from chainrule.text import _
@@ -96,7 +98,7 @@ class Subject:
         return found
 
 
-class Prepared:
+class FunctionCall:
     """A function with its arguments, to be traced for the check.
 
     Args:
@@ -129,7 +131,7 @@ class Prepared:
         """Return the floating-point results of a call of the function."""
         chosen = dict(zip(self.chosen, tensors, strict=True))
         with stream(Generator(self.seed)), recording():
-            leaves, __ = flatten(self.function(*arguments.filled(chosen)))
+            leaves, __ = flatten(self.function(*arguments.with_leaves(chosen)))
         found = [leaf for leaf in leaves if isinstance(leaf, Tensor)]
         floats = [t for t in found if t.dtype.is_float]
         if not floats and not self.chosen:
@@ -161,7 +163,7 @@ class Prepared:
         state: dict[Value, Array] = {}
         parameters: dict[Value, tuple[str, Array]] = {}
         for name, (slot, value, __) in slots.items():
-            held = slot.held()
+            held = slot.current()
             array = np.zeros(value.type.shape) if held is None else held.numpy()
             if slot.gradient or not slot.tensor.requires_grad:
                 state[value] = array
@@ -170,7 +172,7 @@ class Prepared:
         state |= {v: numbers.array for v, numbers in trace.captured()}  # type: ignore
         graph = Graph("function", [*values, *parameters, *state], outputs)
         refuse_escaped(graph)
-        wide, new = widened(graph)
+        wide, new = upcast(graph, _record)
         found = [*zip(self.names, values, self.points)]
         found += [(name, v, array) for v, (name, array) in parameters.items()]
         parts = [Part(n, new[v], np.asarray(a, np.float64)) for n, v, a in found]
@@ -259,3 +261,21 @@ def _same(a: Array, b: Array) -> bool:
 
 def _described(leaf: Any) -> str:
     return leaf.dtype.name if isinstance(leaf, Tensor) else type(leaf).__name__
+
+
+# -- in float64 -----------------------------------------------------------------------
+
+
+def _record(node: Node, inputs: tuple[Value, ...]) -> Iterable[Value]:
+    """Record a node in float64; what the function rounds to float32 stays rounded."""
+    if node.primitive is convert and _rounds(node):
+        inputs = emit(convert, inputs, node.attrs, node)
+    outputs = emit(node.primitive, inputs, upcast_attrs(node.attrs, _record), node)
+    pairs = zip(outputs, node.outputs, strict=True)
+    return [output for output, old in pairs if old is not None]
+
+
+def _rounds(node: Node) -> bool:
+    """Return whether a node converts float64 to float32."""
+    narrow = node.attrs["dtype"] is DType.float32
+    return narrow and node.inputs[0].dtype is DType.float64

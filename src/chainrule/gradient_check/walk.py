@@ -12,7 +12,8 @@ from chainrule.autodiff import cotangents
 from chainrule.composites import control
 from chainrule.errors import GradientError
 from chainrule.gradient_check.subject import Subject
-from chainrule.graph.build import apply, no_grad, recording
+from chainrule.graph.apply import apply
+from chainrule.graph.context import no_grad, recording
 from chainrule.graph.graph import Graph
 from chainrule.graph.interpret import evaluate, evaluate_all
 from chainrule.graph.node import Array, Node, Value

@@ -6,13 +6,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from chainrule.errors import GraphError
-from chainrule.graph.build import (
-    INLINE_CONSTANT,
-    Trace,
-    absolute_scope,
-    context,
-    within,
-)
+from chainrule.graph.context import absolute_scope, context, within
+from chainrule.graph.emit import INLINE_CONSTANT, GraphTrace
 from chainrule.graph.graph import Graph
 from chainrule.graph.node import Value
 from chainrule.graph.primitive import as_tuple
@@ -20,29 +15,29 @@ from chainrule.graph.types import ArrayType, DType
 from chainrule.text import _
 
 
-class BodyTrace(Trace):
+class BodyTrace(GraphTrace):
     """The trace of a loop body, which turns values from outside into its inputs."""
 
     def __init__(self, inputs: Sequence[Value]) -> None:
         super().__init__()
-        self.outer = context.trace or Trace()
+        self.outer = context.trace or GraphTrace()
         self.own = {id(v): v for v in inputs}
-        self.found: dict[int, tuple[Value, Value]] = {}
+        self.outside: dict[int, tuple[Value, Value]] = {}
 
-    def given(self, value: Value) -> Value:
+    def operand(self, value: Value) -> Value:
         if id(value) in self.own:
             return value
         small = value.array is not None and value.array.size <= INLINE_CONSTANT
         if small and not value.tracked:
             return self.constant(value)
-        if id(value) not in self.found:
-            made = Value(None, value.shape, value.dtype, name=value.name)
-            made.tracked = value.tracked
-            self.found[id(value)] = value, made
-            self.own[id(made)] = made
-        return self.found[id(value)][1]
+        if id(value) not in self.outside:
+            argument = Value(None, value.shape, value.dtype, name=value.name)
+            argument.tracked = value.tracked
+            self.outside[id(value)] = value, argument
+            self.own[id(argument)] = argument
+        return self.outside[id(value)][1]
 
-    def made(self, outputs: tuple[Value, ...]) -> None:
+    def note_emitted(self, outputs: tuple[Value, ...]) -> None:
         self.own.update((id(v), v) for v in outputs)
 
     def lift(self, tensor: Any, value: Value) -> Value:
@@ -70,8 +65,8 @@ class BodyTrace(Trace):
             return None
         return self.outer.tabulated(table, name, dtype, step)
 
-    def gradient(self, tensor: Any, held: Any) -> Any:
-        return self.outer.gradient(tensor, held)
+    def gradient(self, tensor: Any, current: Any) -> Any:
+        return self.outer.gradient(tensor, current)
 
     def assign(self, tensor: Any, value: Value) -> bool:
         raise self._state(_("changes a tensor from outside"), _("carry it"))
@@ -105,8 +100,8 @@ def trace_body(
     inputs = [Value(None, t.shape, t.dtype, tracked=t.dtype.is_float) for t in types]
     inner = BodyTrace(inputs)
     with within("trace", inner), absolute_scope("", context.role):
-        outputs = [inner.given(v) for v in as_tuple(function(*inputs))]
-    captured = list(inner.found.values())
+        outputs = [inner.operand(v) for v in as_tuple(function(*inputs))]
+    captured = list(inner.outside.values())
     graph = Graph(name, [*(v for __, v in captured), *inputs], outputs)
     refuse_escaped(graph)
     return graph, [v for v, __ in captured]

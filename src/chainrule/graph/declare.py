@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-from chainrule.graph.build import apply
+from chainrule.graph.apply import apply
 from chainrule.graph.node import Cotangent, Value
 from chainrule.graph.primitive import (
     DERIVATIVES,
@@ -73,15 +73,15 @@ def declare(
     def declared(reference: Callable[..., Any]) -> Operation:
         called = name or reference.__name__.removesuffix("_")
         whole = formula or (shown and computed_formula(called, shown, reference))
-        made = Operation(
+        operation = Operation(
             name=called, rule=rule, refuses=refuses, formula=whole, **traits
         )
-        REFERENCES[made] = reference
+        REFERENCES[operation] = reference
         if joint_vjp is not None:
-            DERIVATIVES[made] = joint_vjp
+            DERIVATIVES[operation] = joint_vjp
         elif any(vjp):
-            DERIVATIVES[made] = by_input(vjp)
-        return made
+            DERIVATIVES[operation] = by_input(vjp)
+        return operation
 
     return declared
 

@@ -39,13 +39,13 @@ class Graph:
     @cached_property
     def size_names(self) -> tuple[str, ...]:
         """The sorted names of sizes in the graph, including the bodies of its loops."""
-        found: set[str] = set()
+        names: set[str] = set()
         for value in self.values():
-            found |= size_names(value.shape)
+            names |= size_names(value.shape)
         for node in self.nodes:
             for attr in node.attrs.values():
-                found |= size_names(attr)
-        return tuple(sorted(found))
+                names |= size_names(attr)
+        return tuple(sorted(names))
 
     def values(self) -> Iterable[Value]:
         """Yield every value of the graph: the inputs, then the outputs of each node."""

@@ -14,7 +14,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from chainrule.errors import ShapeError
-from chainrule.graph.build import emit, tracing
+from chainrule.graph.emit import emit, tracing
 from chainrule.graph.graph import Graph, size_names
 from chainrule.graph.node import Array, Node, Value
 from chainrule.graph.primitive import BODIES, REFERENCES
@@ -82,10 +82,10 @@ def at_sizes(graph: Graph, sizes: Sizes) -> Graph:
         return graph
     key = tuple(sizes[name] for name in graph.size_names if name in sizes)
     copies = _at_sizes.setdefault(graph, Bounded(_AT_MOST))
-    made = copies.get(key)
-    if made is None:
-        made = copies[key] = _with_numbers(graph, sizes)
-    return made
+    copy = copies.get(key)
+    if copy is None:
+        copy = copies[key] = _with_numbers(graph, sizes)
+    return copy
 
 
 #: The number of copies of a graph with concrete sizes that are kept.
@@ -104,8 +104,8 @@ def _with_numbers(graph: Graph, sizes: Sizes) -> Graph:
             inputs = tuple(new[v] for v in node.inputs)
             outputs = [v for v in node.outputs if v is not None]
             types = [v.type.at(sizes) for v in outputs]
-            made = emit(node.primitive, inputs, attrs_at(node, sizes), node, types)
-            new.update(zip(outputs, made, strict=True))
+            results = emit(node.primitive, inputs, attrs_at(node, sizes), node, types)
+            new.update(zip(outputs, results, strict=True))
     for old, value in new.items():
         value.tracked = old.tracked  # a body can be differentiated
     return Graph(
@@ -133,8 +133,12 @@ def run_nodes(
         sizes = solve_sizes([(v.shape, known[v].shape) for v in graph.inputs])
     for node in graph.nodes:
         reference = REFERENCES[node.primitive]
-        made: Any = reference(*(known[v] for v in node.inputs), **attrs_at(node, sizes))
-        results = (made,) if type(made) is not tuple else cast("tuple[Any, ...]", made)
+        result: Any = reference(
+            *(known[v] for v in node.inputs), **attrs_at(node, sizes)
+        )
+        results = (
+            (result,) if type(result) is not tuple else cast("tuple[Any, ...]", result)
+        )
         for value, array in zip(node.outputs, results, strict=True):
             if value is not None:
                 known[value] = np.asarray(array)
@@ -175,7 +179,7 @@ class _Tape:
         default_factory=list[Any]
     )
     outputs: list[int] = field(default_factory=list[int])
-    given: list[Callable[[list[Any]], Any]] = field(default_factory=list[Any])
+    takers: list[Callable[[list[Any]], Any]] = field(default_factory=list[Any])
     spent: list[list[int]] = field(default_factory=list[Any])
     constants: dict[int, Array] = field(default_factory=dict[int, Array])
 
@@ -184,14 +188,14 @@ _tapes: WeakKeyDictionary[Graph, _Tape] = WeakKeyDictionary()
 
 
 def _tape(graph: Graph) -> _Tape:
-    made = _tapes.get(graph)
-    if made is None:
-        made = _Tape(len(graph.inputs))
-        made.outputs = _write(made, graph, {v: i for i, v in enumerate(graph.inputs)})
-        made.given = [_taken(ins) for *__, ins, __ in made.steps]
-        made.spent = _spent(made)
-        _tapes[graph] = made
-    return made
+    tape = _tapes.get(graph)
+    if tape is None:
+        tape = _Tape(len(graph.inputs))
+        tape.outputs = _write(tape, graph, {v: i for i, v in enumerate(graph.inputs)})
+        tape.takers = [_taken(ins) for *__, ins, __ in tape.steps]
+        tape.spent = _spent(tape)
+        _tapes[graph] = tape
+    return tape
 
 
 def _write(tape: _Tape, graph: Graph, slot: dict[Value, int]) -> list[int]:
@@ -212,8 +216,8 @@ def _write(tape: _Tape, graph: Graph, slot: dict[Value, int]) -> list[int]:
         slot.update(zip(outputs, places, strict=True))
         reference = REFERENCES[node.primitive]
         if fixed and len(places) == 1 and all(i in known for i in inputs):
-            made = reference(*(known[i] for i in inputs), **node.attrs)
-            known[places[0]] = np.asarray(made)
+            result = reference(*(known[i] for i in inputs), **node.attrs)
+            known[places[0]] = np.asarray(result)
         else:
             tape.steps.append((reference, node, symbolic, inputs, places))
     return [slot[v] for v in graph.outputs]
@@ -228,12 +232,12 @@ def _taken(slots: list[int]) -> Callable[[list[Any]], Any]:
 
 def _spent(tape: _Tape) -> list[list[int]]:
     """Return, for each step of a tape, the slots that no later step reads."""
-    needed, found = set(tape.outputs), list[list[int]]()
+    needed, spent = set(tape.outputs), list[list[int]]()
     for *__, ins, outs in reversed(tape.steps):
         last = {*ins, *outs} - needed
-        found.append([*last])
+        spent.append([*last])
         needed |= last
-    return found[::-1]
+    return spent[::-1]
 
 
 def evaluate(
@@ -250,10 +254,10 @@ def evaluate(
         if graph.symbolic:
             shapes = [(v.shape, a.shape) for v, a in zip(graph.inputs, known)]
             sizes = solve_sizes(shapes)
-    for step, given, spent in zip(tape.steps, tape.given, tape.spent):
+    for step, take, spent in zip(tape.steps, tape.takers, tape.spent):
         reference, node, symbolic, __, outs = step
         attrs = attrs_at(node, sizes) if symbolic else node.attrs
-        results: Any = reference(*given(known), **attrs)
+        results: Any = reference(*take(known), **attrs)
         if type(results) is not tuple:
             known[outs[0]] = results
         else:

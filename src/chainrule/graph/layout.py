@@ -18,7 +18,7 @@ from chainrule.graph.primitive import BODIES, Primitive
 ROWS, PERMUTED, UNKNOWN = 0, 1, 2
 
 
-def order_of(primitive: Primitive, inputs: Sequence[Value], made: Array) -> int:
+def order_of(primitive: Primitive, inputs: Sequence[Value], result: Array) -> int:
     """Return the memory order of an operation's result, from those of its inputs.
 
     A view has the order of its input. An operation that mixes elements, such as a
@@ -26,7 +26,7 @@ def order_of(primitive: Primitive, inputs: Sequence[Value], made: Array) -> int:
     """
     if primitive.view:
         return inputs[0].order
-    order, shape = ROWS, made.shape
+    order, shape = ROWS, result.shape
     if len(shape) < 2:
         return order
     for v in inputs:
@@ -36,15 +36,15 @@ def order_of(primitive: Primitive, inputs: Sequence[Value], made: Array) -> int:
         return order
     if primitive.elementwise or primitive in BODIES or len(inputs) == 1:
         full = [v for v in inputs if v.shape == shape]
-        return UNKNOWN if 1 in shape or _disagree(full, made) else PERMUTED
+        return UNKNOWN if 1 in shape or _disagree(full, result) else PERMUTED
     return ROWS
 
 
-def _disagree(values: Sequence[Value], made: Array) -> bool:
+def _disagree(values: Sequence[Value], result: Array) -> bool:
     """Return whether arrays order a pair of axes differently in memory."""
-    arrays = [made, *[v.array for v in values if v.array is not None]]
+    arrays = [result, *[v.array for v in values if v.array is not None]]
     steps = [array.strides for array in arrays]
-    for i, j in itertools.combinations(range(made.ndim), 2):
+    for i, j in itertools.combinations(range(result.ndim), 2):
         signs = {s[i] > s[j] for s in steps if s[i] and s[j] and s[i] != s[j]}
         if len(signs) > 1:
             return True

@@ -155,8 +155,8 @@ def lookup(name: str) -> Primitive:
     )
 
 
-def as_tuple(made: Any) -> tuple[Any, ...]:
+def as_tuple(result: Any) -> tuple[Any, ...]:
     """Return a function's result as a tuple, even if it is a single value."""
-    if isinstance(made, tuple | list):
-        return tuple(cast("Sequence[Any]", made))
-    return (made,)
+    if isinstance(result, tuple | list):
+        return tuple(cast("Sequence[Any]", result))
+    return (result,)

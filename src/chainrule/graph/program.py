@@ -47,10 +47,12 @@ class Entry:
 
     def __post_init__(self) -> None:
         outputs = self.graph.outputs
-        held = dict(zip(self.state, self.graph.inputs[len(self.inputs) :], strict=True))
+        states = dict(
+            zip(self.state, self.graph.inputs[len(self.inputs) :], strict=True)
+        )
         for name, index in self.replaces.items():
             problem, expected = None, _("an input of the graph that is state")
-            if name not in held:
+            if name not in states:
                 problem = _("is not state")
             elif not self.outputs <= index < len(outputs):
                 problem = _("is replaced by no output")
@@ -59,9 +61,9 @@ class Entry:
                     outputs=self.outputs,
                     outputs2=len(outputs) - 1,
                 )
-            elif held[name].type != outputs[index].type:
+            elif states[name].type != outputs[index].type:
                 problem = _("changes its type")
-                expected = _("a new value of type {type}", type=held[name].type)
+                expected = _("a new value of type {type}", type=states[name].type)
             if problem:
                 raise GraphError(
                     _(
@@ -82,8 +84,8 @@ class Entry:
     def replaced(self) -> dict[Value, Value]:
         """Return a mapping from each replaced state's old value to its new value."""
         graph = self.graph
-        held = dict(zip(self.state, graph.inputs[len(self.inputs) :], strict=True))
-        return {held[k]: graph.outputs[i] for k, i in self.replaces.items()}
+        states = dict(zip(self.state, graph.inputs[len(self.inputs) :], strict=True))
+        return {states[k]: graph.outputs[i] for k, i in self.replaces.items()}
 
     def with_graph(self, graph: Graph) -> Entry:
         """Return the same entry point with another graph, such as after a pass."""
@@ -102,8 +104,8 @@ class Program:
         self.entries = dict(entries)
         self.state: dict[str, ArrayType] = {}
         for entry in self.entries.values():
-            held = entry.graph.inputs[len(entry.inputs) :]
-            for name, value in zip(entry.state, held, strict=True):
+            states = entry.graph.inputs[len(entry.inputs) :]
+            for name, value in zip(entry.state, states, strict=True):
                 known = self.state.setdefault(name, value.type)
                 if known != value.type:
                     raise GraphError(

@@ -44,10 +44,10 @@ def parse_type(text: str) -> ArrayType:
     'float32'
     """
     reader = _Reader(text)
-    found = reader.type()
+    result = reader.type()
     if reader.skip() < len(text):
         reader.fail(_("This goes on behind a type."), _("nothing after ]"))
-    return found
+    return result
 
 
 _SKIP = re.compile(r"(?:[ \t\r\n]+|#[^\n]*)*")
@@ -112,8 +112,8 @@ class _Reader:
         line = self.text.count("\n", 0, at) + 1
         column = at - self.text.rfind("\n", 0, at)
         if got is None:
-            found = re.match(r"[\w.\-%@]+|[^\n]{1,12}", self.text[at:])
-            got = repr(found.group()) if found else _("the end")
+            match = re.match(r"[\w.\-%@]+|[^\n]{1,12}", self.text[at:])
+            got = repr(match.group()) if match else _("the end")
         raise ParseError(
             _(
                 "Line {line}, column {column}: {problem}",
@@ -128,17 +128,17 @@ class _Reader:
 
     def skip(self) -> int:
         """Skip white space and comments; return the position of the next token."""
-        found = _SKIP.match(self.text, self.at)
-        self.at = found.end() if found else self.at
+        match = _SKIP.match(self.text, self.at)
+        self.at = match.end() if match else self.at
         return self.at
 
     def take(self, pattern: re.Pattern[str]) -> str | None:
         """Read the next token if it matches ``pattern``, else return None."""
-        found = pattern.match(self.text, self.skip())
-        if found is None:
+        match = pattern.match(self.text, self.skip())
+        if match is None:
             return None
-        self.at = found.end()
-        return found.group()
+        self.at = match.end()
+        return match.group()
 
     def takes(self, token: str) -> bool:
         """Read ``token`` if it is next; return whether it was."""
@@ -157,11 +157,11 @@ class _Reader:
     def string(self) -> str | None:
         """Read a quoted string if one is next, else return None."""
         start = self.skip()
-        found = self.take(_STRING)
-        if found is None:
+        quoted = self.take(_STRING)
+        if quoted is None:
             return None
         try:
-            return json.loads(found)
+            return json.loads(quoted)
         except ValueError:
             self.fail(
                 _("This text has an unknown escape."), r"\" \\ \n \u00e9", at=start
@@ -171,12 +171,12 @@ class _Reader:
         self, what: str, pattern: re.Pattern[str], expected: str, *, quoted: bool = True
     ) -> str:
         """Read a required token: text that matches ``pattern``, or a string."""
-        found = self.string() if quoted else None
-        if found is None:
-            found = self.take(pattern)
-        if found is None:
+        text = self.string() if quoted else None
+        if text is None:
+            text = self.take(pattern)
+        if text is None:
             self.fail(_("Here {what} is missing.", what=what), expected)
-        return found
+        return text
 
     def word(self, what: str) -> str:
         return self.required(what, WORD, _("a word, or a text in quotes"))
@@ -233,13 +233,13 @@ class _Reader:
             if name is None:
                 self.fail(_("This name does not end."), _('a closing "'))
             return _Name(input_name(name), at)
-        found = WORD.match(self.text, self.at)
-        if found is None:
+        match = WORD.match(self.text, self.at)
+        if match is None:
             self.fail(
                 _("This value has no name."), _("a value such as %x or %1"), at=at
             )
-        self.at = found.end()
-        return _Name(found.group(), at)
+        self.at = match.end()
+        return _Name(match.group(), at)
 
     def declared(self) -> tuple[_Name, ArrayType]:
         """Read a declaration of a value: ``%name: type``."""
@@ -261,14 +261,14 @@ class _Reader:
         return ArrayType(shape, FROM_SHORT[short])
 
     def dim(self) -> Dim:
-        if found := self.take(_SIZE):
-            return self.size(found)
-        if found := self.take(_COUNT):
-            return self.integer(found)
+        if text := self.take(_SIZE):
+            return self.size(text)
+        if text := self.take(_COUNT):
+            return self.integer(text)
         return self.fail(_("This is no size."), _("an integer ≥ 0, or N, or 4*N*T"))
 
-    def size(self, found: str) -> SymbolicDim:
-        first, *rest = found.split("*")
+    def size(self, text: str) -> SymbolicDim:
+        first, *rest = text.split("*")
         if first.lstrip("-").isdigit():
             return SymbolicDim(*rest, factor=self.integer(first))
         return SymbolicDim(first, *rest)
@@ -333,18 +333,18 @@ class _Reader:
         text = self.string()
         if text is not None:
             return text
-        for pattern, made in (
+        for pattern, convert in (
             (_SIZE, self.size),
             (_FLOAT, float),
             (_INT, self.integer),
         ):
-            if found := self.take(pattern):
-                return made(found)
-        found = self.take(_KEY)
-        if found in ("true", "false"):
-            return found == "true"
-        if found in FROM_SHORT:
-            return FROM_SHORT[found]
+            if word := self.take(pattern):
+                return convert(word)
+        word = self.take(_KEY)
+        if word in ("true", "false"):
+            return word == "true"
+        if word in FROM_SHORT:
+            return FROM_SHORT[word]
         expected = _('true, 7, 0.5, "text", (1, 2), f32, 4*N or @graph')
         self.fail(_("This is no attribute."), expected, at=at)
 
@@ -376,13 +376,13 @@ class _Builder:
         self.reader = reader
         self.blocks = blocks
         self.named = {block.name: block for block in blocks}
-        self.made: dict[str, Graph] = {}
+        self.graphs: dict[str, Graph] = {}
         self.open: list[str] = []
 
     def main(self) -> Graph:
         graph = self.build(self.blocks[0])
         for block in self.blocks:
-            if block.name not in self.made:
+            if block.name not in self.graphs:
                 self.reader.fail(
                     _("Nothing uses the graph {name!r}.", name=block.name),
                     _("an attribute @{name}", name=word(block.name)),
@@ -433,7 +433,7 @@ class _Builder:
             node.set_outputs(tuple(outputs))
         graph = Graph(block.name, inputs, [read(name) for name in block.outputs])
         self.open.pop()
-        self.made[block.name] = graph
+        self.graphs[block.name] = graph
         return graph
 
     def primitive(
@@ -464,8 +464,8 @@ class _Builder:
             return tuple(self.resolve(part) for part in item)
         if not isinstance(item, _Name):
             return item
-        if item.text in self.made:
-            return self.made[item.text]
+        if item.text in self.graphs:
+            return self.graphs[item.text]
         if item.text not in self.named:
             self.reader.fail(
                 _("No graph is called {text!r}.", text=item.text),

@@ -63,10 +63,10 @@ def input_name(name: str) -> str:
 
 
 def _unique(name: str, taken: Iterable[str]) -> str:
-    count, made = 2, name
-    while made in taken:
-        made, count = f"{name}~{count}", count + 1
-    return made
+    count, candidate = 2, name
+    while candidate in taken:
+        candidate, count = f"{name}~{count}", count + 1
+    return candidate
 
 
 def value_names(graph: Graph) -> dict[Value, str]:
@@ -142,15 +142,15 @@ class _Writer:
             head = "(" + ",".join(f"\n  {text}" for text in inputs) + "\n) {"
         lines = [head]
         for node in graph.nodes:
-            given = ", ".join(read(v) for v in node.inputs)
-            made = ", ".join("_" if v is None else typed(v) for v in node.outputs)
+            operands = ", ".join(read(v) for v in node.inputs)
+            results = ", ".join("_" if v is None else typed(v) for v in node.outputs)
             attrs = ", ".join(
                 f"{key}={self.literal(item, node, used)}"
                 for key, item in node.attrs.items()
             )
             attrs = f" {{{attrs}}}" if attrs else ""
             lines.append(
-                f"  {made} = {node.primitive.name}({given}){attrs}{_tail(node)}"
+                f"  {results} = {node.primitive.name}({operands}){attrs}{_tail(node)}"
             )
         lines.append("  return " + ", ".join(read(v) for v in graph.outputs))
         return "\n".join(line.rstrip() for line in lines) + "\n}"

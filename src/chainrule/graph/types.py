@@ -207,9 +207,9 @@ class SymbolicDim:
             def answer(sizes: Sizes) -> bool:
                 return decide(self.at(sizes), resolve(other, sizes))
 
-            given = answer(_guess.sizes)
-            _guess.guards.append(lambda sizes: answer(sizes) == given)
-            return given
+            guess = answer(_guess.sizes)
+            _guess.guards.append(lambda sizes: answer(sizes) == guess)
+            return guess
 
         return compare
 

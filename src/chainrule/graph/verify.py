@@ -35,7 +35,7 @@ def type_mismatch(
     primitive: Primitive,
     inputs: Sequence[ArrayType],
     attrs: dict[str, Any],
-    given: Sequence[ArrayType | None],
+    actual: Sequence[ArrayType | None],
 ) -> tuple[str, str] | None:
     """Return the expected and the actual types as text if they differ, else None.
 
@@ -53,9 +53,9 @@ def type_mismatch(
             expected=_("the inputs and attributes that its rule names"),
             got=f"{attrs}; {type(error).__name__}: {error}",
         ) from error
-    got = ", ".join(map(str, given))
+    got = ", ".join(map(str, actual))
     # In text too: a shape of (True,) or (1.0,) equals (1,) and is none.
-    if ruled == tuple(given) and expected == got:
+    if ruled == tuple(actual) and expected == got:
         return None
     return expected or _("none"), got or _("none")
 
@@ -124,9 +124,9 @@ class _Check:
 
     def types(self, at: str, node: Node) -> None:
         inputs = [v.type for v in node.inputs]
-        given = [None if v is None else v.type for v in node.outputs]
+        actual = [None if v is None else v.type for v in node.outputs]
         try:
-            problem = type_mismatch(node.primitive, inputs, node.attrs, given)
+            problem = type_mismatch(node.primitive, inputs, node.attrs, actual)
         except ChainruleError as error:
             raise GraphError(
                 _(

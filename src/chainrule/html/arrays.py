@@ -146,9 +146,9 @@ def colours(array: Array) -> Array:
     top = float(np.max(np.abs(known), initial=0.0)) or 1.0
     share = np.abs(known)[..., None] / top
     ends = np.where((known < 0)[..., None], COLD, WARM)
-    made = np.rint(255 + share * (ends - 255)).astype(np.uint8)
-    made[~np.isfinite(array)] = (0, 0, 0)
-    return made
+    pixels = np.rint(255 + share * (ends - 255)).astype(np.uint8)
+    pixels[~np.isfinite(array)] = (0, 0, 0)
+    return pixels
 
 
 def png(pixels: Array) -> str:

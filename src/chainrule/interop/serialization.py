@@ -215,14 +215,14 @@ def load(path: str | os.PathLike[str] | BinaryIO) -> Any:
 
 def _nest(text: str, arrays: dict[str, Array]) -> Any:
     try:
-        made = _with_arrays(json.loads(text), arrays)
+        nest = _with_arrays(json.loads(text), arrays)
     except (RecursionError, TypeError) as error:
         raise ValueError(_("no nest: {error}", error=str(error)[:80])) from error
     if arrays:
         raise ValueError(
             _("an array {arrays!r:.80} that its nest does not have", arrays=min(arrays))
         )
-    return made
+    return nest
 
 
 def _no_checkpoint(texts: Mapping[str, Any]) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from chainrule.engines.threads import process
 from chainrule.errors import ArgumentError, DTypeError, GradientError, ShapeError
-from chainrule.graph.build import context, no_grad
+from chainrule.graph.context import context, no_grad
 from chainrule.graph.node import Array, Value
 from chainrule.graph.types import DType
 from chainrule.methods.views import (
@@ -21,7 +21,7 @@ from chainrule.methods.views import (
     references,
     uncertain_view,
 )
-from chainrule.operations.operands import astype, filled, value_of
+from chainrule.operations.operands import astype, full, value_of
 from chainrule.operations.views import SAME
 from chainrule.primitives import movement
 from chainrule.primitives.rules import show
@@ -32,9 +32,9 @@ def _laid_out(v: Value, like: Value) -> Value:
     """Return ``v`` with its elements in the memory order of ``like``."""
     array = np.empty_like(like.array)
     array[...] = v.array
-    made = movement.copy(v) if v.tracked else Value(array)
-    made.array, made.order = array, like.order
-    return made
+    copy = movement.copy(v) if v.tracked else Value(array)
+    copy.array, copy.order = array, like.order
+    return copy
 
 
 class Changes(Views):
@@ -42,25 +42,25 @@ class Changes(Views):
 
     __slots__ = ()
 
-    def _become(self, made: Value, what: str) -> Self:
-        """Replace the value of this tensor in place by ``made``."""
-        if made.shape != self.shape:
+    def _become(self, value: Value, what: str) -> Self:
+        """Replace the value of this tensor in place by ``value``."""
+        if value.shape != self.shape:
             raise ShapeError(
                 _("{what} in place keeps the shape.", what=what),
                 expected=show(self.shape),
-                got=show(made.shape),
+                got=show(value.shape),
                 fix=_("x = x + y makes a new tensor"),
             )
-        if made.dtype is not self.dtype:
-            if _rank(made.dtype) > _rank(self.dtype):
+        if value.dtype is not self.dtype:
+            if _rank(value.dtype) > _rank(self.dtype):
                 raise DTypeError(
                     _("{what} in place keeps the dtype.", what=what),
                     expected=self.dtype.name,
-                    got=made.dtype.name,
-                    fix=_("x = x.astype('{name}') first", name=made.dtype.name),
+                    got=value.dtype.name,
+                    fix=_("x = x.astype('{name}') first", name=value.dtype.name),
                 )
-            made = astype(made, self.dtype)
-        self._change(made)
+            value = astype(value, self.dtype)
+        self._change(value)
         return self
 
     def fill_(self, number: Any) -> Self:
@@ -72,7 +72,7 @@ class Changes(Views):
 
     def zero_(self) -> Self:
         """Fill the tensor with 0, in place."""
-        return self._become(filled(0, self.dtype, self.shape), "zero_")
+        return self._become(full(0, self.dtype, self.shape), "zero_")
 
     def _set_data(self, new: Any) -> None:
         """Set ``x.data = new``: both tensors then share their storage."""
@@ -145,7 +145,7 @@ class Changes(Views):
         self.version += 1
         return True
 
-    def _change(self, made: Value) -> None:
+    def _change(self, value: Value) -> None:
         """Replace the value in place by one of the same shape and dtype."""
         if self.requires_grad and self.is_leaf and context.grad:
             raise GradientError(
@@ -157,14 +157,14 @@ class Changes(Views):
                 got=_("+=, -=, x[…] = y or the like outside of no_grad()"),
                 fix=_("with cr.no_grad(): p -= lr * p.grad, or let an optimiser do it"),
             )
-        self._assign(made)
+        self._assign(value)
 
-    def _assign(self, made: Value) -> None:
+    def _assign(self, value: Value) -> None:
         """Assign another value in place; a leaf remains a leaf."""
         if context.trace is not None:
             context.trace.note_change(self)
         if self._base is not None:
-            self._write_through(made)
+            self._write_through(value)
             return
         if self.requires_grad and not self.is_leaf and not context.grad:
             raise GradientError(
@@ -192,46 +192,46 @@ class Changes(Views):
                 got=_("a change of {self!r:.60}", self=self),
                 fix=_("x = x.detach().clone() first, to change this one alone"),
             )
-        self._take_on(made)
+        self._take_on(value)
         if twin is not None:
             twin._take_on(detached(self.value))
 
-    def _take_on(self, made: Value) -> None:
+    def _take_on(self, value: Value) -> None:
         """Replace the tensor's value without updating its views."""
         old = self._value
-        if made.tracked and (old.owner is not None or not context.grad):
-            made = detached(made)
-        elif made.owner is not None:  # that of another leaf
-            made = computed(made)
-        array, outside = made.array, old.array
+        if value.tracked and (old.owner is not None or not context.grad):
+            value = detached(value)
+        elif value.owner is not None:  # that of another leaf
+            value = computed(value)
+        array, outside = value.array, old.array
         both = array is not None and outside is not None
-        if both and (array.strides != outside.strides or made.order != old.order):  # type: ignore[union-attr]
-            made = _laid_out(made, old)
+        if both and (array.strides != outside.strides or value.order != old.order):  # type: ignore[union-attr]
+            value = _laid_out(value, old)
         traced = context.trace if outside is not None else None
-        if traced is not None and traced.assign(self, made):
+        if traced is not None and traced.assign(self, value):
             return
         if old.owner is not None:
-            leaf = Value(made.array, made.shape, made.dtype, tracked=True)
-            if made.array is None:  # made while tracing
-                leaf = movement.reshape(made, shape=made.shape)
+            leaf = Value(value.array, value.shape, value.dtype, tracked=True)
+            if value.array is None:  # made while tracing
+                leaf = movement.reshape(value, shape=value.shape)
                 leaf.tracked = True
-            leaf.owner, made = old.owner, leaf
+            leaf.owner, value = old.owner, leaf
         with process.lock:
             self.version += 1  # first: what interrupts this never hides new numbers
-            self._value = made
+            self._value = value
             self._pending = None
 
-    def _write_through(self, made: Value) -> None:
+    def _write_through(self, value: Value) -> None:
         """Write another value of this view into its base."""
         base: Any = self._base
         put = base.view.put
         recorded = base.recorded and context.grad
-        if made.tracked and not context.grad:
-            made = detached(made)
-        if (not base.sure or (made.tracked and not recorded)) and (
+        if value.tracked and not context.grad:
+            value = detached(value)
+        if (not base.sure or (value.tracked and not recorded)) and (
             self.value is not None and self._alone()
         ):
-            self._assign(made)
+            self._assign(value)
             return
         if put is None:
             raise ArgumentError(
@@ -247,7 +247,7 @@ class Changes(Views):
             )
         if not base.sure:
             raise uncertain_view(self)
-        if made.tracked and not recorded:
+        if value.tracked and not recorded:
             raise GradientError(
                 _(
                     "A detached tensor that another one shares its numbers with is "
@@ -259,10 +259,10 @@ class Changes(Views):
             )
         of = base.of()
         if base.recorded:
-            of._change(put(of.value, made, *base.arguments))
+            of._change(put(of.value, value, *base.arguments))
         else:
             with no_grad():
-                of._change(put(of.value, made, *base.arguments))
+                of._change(put(of.value, value, *base.arguments))
         self.version += 1
 
 

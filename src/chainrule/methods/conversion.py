@@ -100,11 +100,11 @@ class Conversion(TensorBase):
 
         Tensors are on the CPU: ``x.to("cpu")`` is x, another device is refused.
         """
-        for given in (*args, device):
-            if isinstance(given, TensorBase):
-                dtype = given.dtype
-            elif given is not None and not is_device(given):
-                dtype = given
+        for argument in (*args, device):
+            if isinstance(argument, TensorBase):
+                dtype = argument.dtype
+            elif argument is not None and not is_device(argument):
+                dtype = argument
         return self if dtype is None else self.astype(dtype)
 
     def type_as(self, other: Self) -> Self:

@@ -334,9 +334,9 @@ class Declared(TensorBase):
         """Return the (first) index of the largest element along ``dim``."""
     def argmin(self, dim: int | None = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = False) -> Self:
         """Return the (first) index of the smallest element along ``dim``."""
-    def max(self, dim: Any = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = False) -> Any:
+    def max(self, other: Any = None, keepdim: bool = False, *, dim: Any = None, axis: Any = None, keepdims: Any = False) -> Any:
         """Return the maximum; along ``dim``, values and indices, as in PyTorch."""
-    def min(self, dim: Any = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = False) -> Any:
+    def min(self, other: Any = None, keepdim: bool = False, *, dim: Any = None, axis: Any = None, keepdims: Any = False) -> Any:
         """Return the minimum; along ``dim``, values and indices, as in PyTorch."""
     def mean(self, dim: Dims = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = False) -> Self:
         """Return the mean over ``dim``, of integers in float32."""

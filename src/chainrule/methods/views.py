@@ -14,7 +14,7 @@ from weakref import ref as reference
 import numpy as np
 
 from chainrule.errors import ArgumentError
-from chainrule.graph.build import context, no_grad, recording
+from chainrule.graph.context import context, no_grad, recording
 from chainrule.graph.layout import UNKNOWN
 from chainrule.graph.node import Array, Value
 from chainrule.operations.operands import TensorBase
@@ -37,14 +37,14 @@ def references(holder: Any, name: str) -> int:
 
 
 class _Holder:
-    __slots__ = ("held",)
+    __slots__ = ("item",)
 
     def __init__(self) -> None:
-        self.held = object()
+        self.item = object()
 
 
 #: What :func:`references` gives for what nothing else holds.
-ONE = references(_Holder(), "held")
+ONE = references(_Holder(), "item")
 
 
 class Storage:
@@ -83,11 +83,11 @@ class Base:
     @classmethod
     def on(cls, tensor: Any, view: View, *arguments: Any) -> Base:
         """Return the base of a view, without derivatives, of a tensor as it is now."""
-        made = cls()
-        made.tensor, made.storage = tensor, tensor._shared_storage()
-        made.view, made.arguments = view, arguments
-        made.recorded, made.sure, made.seen = False, True, tensor.value
-        return made
+        base = cls()
+        base.tensor, base.storage = tensor, tensor._shared_storage()
+        base.view, base.arguments = view, arguments
+        base.recorded, base.sure, base.seen = False, True, tensor.value
+        return base
 
     def of(self) -> Any:
         """Return the tensor that holds the numbers."""
@@ -106,8 +106,8 @@ class Base:
         if not self.recorded and value.tracked:
             value = detached(value)
         with recording() if self.recorded else no_grad():
-            made = self.view.take(value, *self.arguments)
-            return computed(made) if made.owner is not None else made
+            shown = self.view.take(value, *self.arguments)
+            return computed(shown) if shown.owner is not None else shown
 
 
 def _array(v: Value) -> Array:
@@ -149,25 +149,25 @@ class Views(TensorBase):
             self._storage = Storage()
         return self._storage
 
-    def _view(self, of: Value, made: Value, view: View, *arguments: Any) -> Self:
-        """Return ``made`` as a view of this tensor, taken of the value ``of``."""
-        if made.owner is not None:
-            made = computed(made)
-        tensor, recorded = self, made.tracked
+    def _view(self, of: Value, value: Value, view: View, *arguments: Any) -> Self:
+        """Return ``value`` as a view of this tensor, taken of the value ``of``."""
+        if value.owner is not None:
+            value = computed(value)
+        tensor, recorded = self, value.tracked
         if not recorded:
             if of.tracked and not self.is_leaf:
                 tensor = self.detach()
                 of = tensor.value
             recorded = context.grad
-        shown = self._new(made)
+        shown = self._new(value)
         shown._base = base = Base()
         base.tensor, base.storage = tensor, tensor._storage or tensor._shared_storage()
         base.view, base.arguments, base.recorded = view, arguments, recorded
         base.seen, base.sure = of, True
         return shown
 
-    def _in_rows(self, v: Value, made: Value) -> Self:
-        """Return the reshaped value ``made`` as a view of the tensor, or as a copy.
+    def _in_rows(self, v: Value, reshaped: Value) -> Self:
+        """Return the reshaped value ``reshaped`` as a view of the tensor, or as a copy.
 
         It is a view where the elements lie in an order that the shape can be given to,
         as in PyTorch. Nobody knows the order while a function is traced, and of what
@@ -178,11 +178,15 @@ class Views(TensorBase):
         if v.order:
             known = known and v.order != UNKNOWN
         if known and array is not None and array.flags.c_contiguous:
-            return self._view(v, made, RESHAPE, made.shape)
-        sure = made is v or (known and self._order_is_known())
-        if sure and array is not None and not np.may_share_memory(array, _array(made)):
-            return self._new(made)
-        shaped = self._view(v, made, RESHAPE, made.shape)
+            return self._view(v, reshaped, RESHAPE, reshaped.shape)
+        sure = reshaped is v or (known and self._order_is_known())
+        if (
+            sure
+            and array is not None
+            and not np.may_share_memory(array, _array(reshaped))
+        ):
+            return self._new(reshaped)
+        shaped = self._view(v, reshaped, RESHAPE, reshaped.shape)
         shaped._base.sure = sure  # type: ignore[union-attr]
         return shaped
 
@@ -199,9 +203,9 @@ class Views(TensorBase):
         if known and array is not None and array.flags.c_contiguous:
             return self
         if not known or not self._order_is_known():
-            made = self._view(v, v, RESHAPE, v.shape)
-            made._base.sure = False  # type: ignore[union-attr]
-            return made
+            copy = self._view(v, v, RESHAPE, v.shape)
+            copy._base.sure = False  # type: ignore[union-attr]
+            return copy
         if array is None:
             return self
         line = movement.reshape(v, shape=(array.size,))
@@ -234,21 +238,21 @@ class Views(TensorBase):
         value = self.value
         if value.tracked and not self.is_leaf:
             if base is not None:
-                made = self._new(detached(value))
+                tensor = self._new(detached(value))
                 parent = base.of().detach()
-                made._base = Base.on(parent, base.view, *base.arguments)
-                made._base.sure = base.sure
-                return made
+                tensor._base = Base.on(parent, base.view, *base.arguments)
+                tensor._base.sure = base.sure
+                return tensor
             twin = None if self._twin is None else self._twin()
             if twin is None:
-                made = self._new(detached(value))
-                self._twin, made._twin = reference(made), reference(self)
-                return made
+                tensor = self._new(detached(value))
+                self._twin, tensor._twin = reference(tensor), reference(self)
+                return tensor
             of = twin
             value = of.value
-        made = self._new(detached(value))
-        made._base = Base.on(of, SAME)
-        return made
+        tensor = self._new(detached(value))
+        tensor._base = Base.on(of, SAME)
+        return tensor
 
     def _shown(self) -> Value:
         """Return the current value of a view."""
@@ -259,14 +263,14 @@ class Views(TensorBase):
             return self._value
         if trace is not None:
             return self._shown_in(trace, source)
-        made = base.view_of(source)
+        shown = base.view_of(source)
         owner = self._value.owner
         if owner is not None:  # a leaf has no way behind it
-            made = Value(made.array, tracked=True)
-            made.owner = owner
-        base.seen, self._value = source, made
+            shown = Value(shown.array, tracked=True)
+            shown.owner = owner
+        base.seen, self._value = source, shown
         self.version += 1
-        return made
+        return shown
 
     def _shown_in(self, trace: Any, source: Value) -> Value:
         """Return the value of a view in a trace; outside tensors are not changed."""
@@ -275,10 +279,10 @@ class Views(TensorBase):
         base: Any = self._base
         known = trace.views.get(id(self))
         if known is None or known[1] is not source:
-            made = base.view_of(source)
+            shown = base.view_of(source)
             if self._value.owner is not None:
-                made = trace.leaf(self, made)
-            known = trace.views[id(self)] = self, source, made
+                shown = trace.leaf(self, shown)
+            known = trace.views[id(self)] = self, source, shown
         return known[2]
 
     def _alone(self) -> bool:
@@ -288,11 +292,11 @@ class Views(TensorBase):
             return self._twin is None or self._twin() is None
         if value.tracked and value.owner is None:
             return False
-        held = base if base.storage.left is None else base.storage
-        name = "tensor" if held is base else "left"
-        if references(held, name) > ONE or not getattr(held, name)._alone():
+        owner = base if base.storage.left is None else base.storage
+        name = "tensor" if owner is base else "left"
+        if references(owner, name) > ONE or not getattr(owner, name)._alone():
             return False
-        if base.seen is not getattr(held, name)._value:
+        if base.seen is not getattr(owner, name)._value:
             return False
         self._base = None
         return True

@@ -77,8 +77,8 @@ class Metric:
 
     def settings(self) -> dict[str, Any]:
         """Return the arguments that construct the metric again, for checkpoints."""
-        given = {name: getattr(self, name) for name in self.arguments}
-        return {name: value for name, value in given.items() if value is not None}
+        arguments = {name: getattr(self, name) for name in self.arguments}
+        return {name: value for name, value in arguments.items() if value is not None}
 
     def _lacks(self, method: str, form: str) -> ArgumentError:
         return ArgumentError(
@@ -115,8 +115,8 @@ class Mean(Metric):
         """Compute the sum and the number of the items of a batch."""
         items = self.items(prediction, target)
         exact = "int32" if items.dtype is DType.bool else "float64"
-        made = items.astype(exact).sum()
-        return {"sum": made, "count": count_of(items.size, made.dtype)}
+        total = items.astype(exact).sum()
+        return {"sum": total, "count": count_of(items.size, total.dtype)}
 
     def value(self, batches: Batches, counts: Array) -> float:
         """Compute the mean: the sum of all items divided by their number."""

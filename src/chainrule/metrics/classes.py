@@ -271,11 +271,11 @@ class ROCAUC(_Decided):
 
     def for_loss(self, loss: Any) -> Metric:
         """Return the metric with the loss's threshold and kind of outputs."""
-        made = ROCAUC(self.from_logits)
-        made.threshold = semantics.threshold(loss)
-        if made.from_logits is None:
-            made.from_logits = semantics.from_logits(loss)
-        return made
+        metric = ROCAUC(self.from_logits)
+        metric.threshold = semantics.threshold(loss)
+        if metric.from_logits is None:
+            metric.from_logits = semantics.from_logits(loss)
+        return metric
 
     def batch(self, prediction: Tensor, target: Tensor) -> dict[str, Tensor]:
         """Return all scores and the true classes of a batch."""

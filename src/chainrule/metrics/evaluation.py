@@ -64,8 +64,8 @@ def metrics_for(trainer: Any, data: Dataset, outputs: Array) -> list[Metric]:
     if is_classification(trainer, data, outputs):
         more = Accuracy(), BalancedAccuracy(), F1(), ROCAUC(), ConfusionMatrix()
     names = {metric.name for metric in chosen}
-    found = (*chosen, *(metric for metric in more if metric.name not in names))
-    return [metric.for_loss(trainer.loss) for metric in found]
+    metrics = (*chosen, *(metric for metric in more if metric.name not in names))
+    return [metric.for_loss(trainer.loss) for metric in metrics]
 
 
 def value_of(metric: Metric, outputs: Array, y: Array) -> Any:
@@ -137,10 +137,10 @@ def baseline(
     constant = constant.astype(outputs.dtype)
     values = {
         # Of a mean R² is 0 up to rounding.
-        metric.name: round(made, 9) if isinstance(metric, R2) else made
+        metric.name: round(value, 9) if isinstance(metric, R2) else value
         for metric in measured
         if metric.scalar
-        for made in [float(value_of(metric, constant, data.y))]
+        for value in [float(value_of(metric, constant, data.y))]
     }
     if common is None or _of_shares(loss):
         values = {"loss": loss_of(loss, constant, data.y), **values}
@@ -189,11 +189,11 @@ def columns_of(data: Dataset) -> dict[str, list[int]]:
     format = data.format or {}
     listed = [column["name"] for column in format.get("columns", ())]
     known = sorted(listed or format.get("features", ()), key=len, reverse=True)
-    found: dict[str, list[int]] = {}
+    columns: dict[str, list[int]] = {}
     for i, name in enumerate(names):
         own = (c for c in known if name == c or name.startswith((f"{c}=", f"{c} ")))
-        found.setdefault(next(own, name), []).append(i)
-    return found
+        columns.setdefault(next(own, name), []).append(i)
+    return columns
 
 
 @dataclass(frozen=True)
@@ -246,7 +246,7 @@ def permutation_importance(
     x, y = np.asarray(data.x[taken]), data.y[taken]
     sign = 1.0 if metric.mode == "max" else -1.0
     whole = value_of(metric, trainer.predict(x), y)
-    made: list[Importance] = []
+    importances: list[Importance] = []
     for column, features in columns.items():
         orders = [rng.permutation(len(x)) for __ in range(repeats)]
         shuffled = np.concatenate([x] * repeats)
@@ -255,8 +255,10 @@ def permutation_importance(
         )
         parts = np.split(trainer.predict(shuffled), repeats)
         lost = [sign * (whole - value_of(metric, part, y)) for part in parts]
-        made.append(Importance(column, float(np.mean(lost)), float(np.std(lost))))
-    return sorted(made, key=lambda item: -item.mean)
+        importances.append(
+            Importance(column, float(np.mean(lost)), float(np.std(lost)))
+        )
+    return sorted(importances, key=lambda item: -item.mean)
 
 
 # -- rows ----------------------------------------------------------------------
@@ -346,11 +348,11 @@ def cells_of(data: Dataset, row: int) -> dict[str, str]:
     if texts_of(data) is not None:
         return shown(data, row)
     names, numbers = data.feature_names or (), np.asarray(data.x[row : row + 1])[0]
-    found: dict[str, str] = {}
+    cells: dict[str, str] = {}
     for column, features in columns_of(data).items():
         one_hot = [names[i].removeprefix(f"{column}=") for i in features if numbers[i]]
         if names[features[0]] == column:
-            found[column] = f"{numbers[features[0]]:.6g}"
+            cells[column] = f"{numbers[features[0]]:.6g}"
         else:
-            found[column] = ", ".join(one_hot)
-    return found
+            cells[column] = ", ".join(one_hot)
+    return cells

@@ -37,47 +37,47 @@ _NAMED: dict[str, type[Metric]] = {
 _CLASSES = {kind.__name__: kind for kind in (*_NAMED.values(), TopK)}
 
 
-def metric(given: Any) -> Metric:
-    """Return a metric object: ``given`` itself, or by name (``"top3"``: ``TopK(3)``).
+def metric(metric_or_name: Any) -> Metric:
+    """Return a metric: the object itself, or by name (``"top3"``: ``TopK(3)``).
 
     Raises:
         ArgumentError: a name that no metric has, or something else.
     """
-    if isinstance(given, Metric):
-        return given
-    if isinstance(given, str):
-        if given in _NAMED:
-            return _NAMED[given]()
-        if re.fullmatch(r"top[1-9]\d{0,6}", given):
-            return TopK(int(given[3:]))
-        near = nearest(given, [*_NAMED, "top5"])
+    if isinstance(metric_or_name, Metric):
+        return metric_or_name
+    if isinstance(metric_or_name, str):
+        if metric_or_name in _NAMED:
+            return _NAMED[metric_or_name]()
+        if re.fullmatch(r"top[1-9]\d{0,6}", metric_or_name):
+            return TopK(int(metric_or_name[3:]))
+        near = nearest(metric_or_name, [*_NAMED, "top5"])
         raise ArgumentError(
-            _("No metric is called {given!r}.", given=given),
+            _("No metric is called {given!r}.", given=metric_or_name),
             expected=_(
                 "{NAMED}, top5 (or another number), or a Metric",
                 NAMED=", ".join(_NAMED),
             ),
-            got=repr(given),
+            got=repr(metric_or_name),
             fix=_("did you mean {near!r}?", near=near)
             if near
             else "metrics=['accuracy']",
         )
-    return validation.instance("metrics", given, Metric, "['accuracy']")
+    return validation.instance("metrics", metric_or_name, Metric, "['accuracy']")
 
 
-def as_metrics(given: Any) -> tuple[Metric, ...] | None:
+def as_metrics(metrics: Any) -> tuple[Metric, ...] | None:
     """Return the metrics requested from a Trainer; None for the default choice.
 
     Raises:
         ArgumentError: what is no metric, or two of one name.
     """
-    if given is None:
+    if metrics is None:
         return None
-    several = isinstance(given, Iterable) and not isinstance(given, str | type)
-    items: list[Any] = [*given] if several else [given]
-    made = tuple(map(metric, items))
-    names = ["loss", *(m.name for m in made)]
-    for m in made:
+    several = isinstance(metrics, Iterable) and not isinstance(metrics, str | type)
+    items: list[Any] = [*metrics] if several else [metrics]
+    resolved = tuple(map(metric, items))
+    names = ["loss", *(m.name for m in resolved)]
+    for m in resolved:
         validation.choice("min", "max")(f"{type(m).__name__}.mode", m.mode)
     for name in names:
         if not name or names.count(name) > 1:
@@ -87,7 +87,7 @@ def as_metrics(given: Any) -> tuple[Metric, ...] | None:
                 got=", ".join(map(repr, names[1:])),
                 fix=_("give the class another name = '…'"),
             )
-    return made
+    return resolved
 
 
 def defaults(loss: Any, prediction: Shape, target: ArrayType) -> tuple[Metric, ...]:
@@ -134,11 +134,11 @@ def check_quantities(measured: Iterable[Metric], loss: Any, y: Array) -> None:
     )
 
 
-def spec(given: Metric) -> dict[str, Any] | None:
+def spec(metric: Metric) -> dict[str, Any] | None:
     """Return a metric's description for a checkpoint; None for a user's own metric."""
-    name = type(given).__name__
-    known = _CLASSES.get(name) is type(given)
-    return {"class": name, "arguments": given.settings()} if known else None
+    name = type(metric).__name__
+    known = _CLASSES.get(name) is type(metric)
+    return {"class": name, "arguments": metric.settings()} if known else None
 
 
 def build(description: Mapping[str, Any]) -> Metric:
@@ -150,11 +150,11 @@ def build(description: Mapping[str, Any]) -> Metric:
     return _CLASSES[description["class"]](**description["arguments"])
 
 
-def measure(given: Any, prediction: Any, target: Any) -> Any:
+def measure(metric_or_name: Any, prediction: Any, target: Any) -> Any:
     """Compute a metric of one batch at once.
 
     Args:
-        given: a :class:`Metric` or a name.
+        metric_or_name: a :class:`Metric` or a name.
         prediction: a network's outputs.
         target: the truth.
 
@@ -165,7 +165,11 @@ def measure(given: Any, prediction: Any, target: Any) -> Any:
     >>> measure("rmse", cr.tensor([1.0, 2.0]), cr.tensor([1.0, 2.0]))
     0.0
     """
-    made, outputs, truth = metric(given), as_tensor(prediction), as_tensor(target)
+    measured, outputs, truth = (
+        metric(metric_or_name),
+        as_tensor(prediction),
+        as_tensor(target),
+    )
     semantics.refuse_rows(semantics.finite_rows(outputs.numpy()))
-    batch = {k: t.numpy() for k, t in made.batch(outputs, truth).items()}
-    return made.value([batch], np.array([len(outputs)], np.float64))
+    batch = {k: t.numpy() for k, t in measured.batch(outputs, truth).items()}
+    return measured.value([batch], np.array([len(outputs)], np.float64))

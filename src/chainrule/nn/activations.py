@@ -12,7 +12,7 @@ import numpy as np
 from chainrule.composites import activations
 from chainrule.errors import ArgumentError, ShapeError, nearest
 from chainrule.functions import maximum, where
-from chainrule.graph.build import held
+from chainrule.graph.apply import checked_constant
 from chainrule.nn.arguments import (
     Count,
     floating,
@@ -377,7 +377,9 @@ class PReLU(Module):
     ) -> None:
         (n,) = positive_integers("PReLU", num_parameters=num_parameters)
         start = number("PReLU", "init", init)
-        self.weight = Parameter(np.full(n, held(start, floating("PReLU", dtype))))
+        self.weight = Parameter(
+            np.full(n, checked_constant(start, floating("PReLU", dtype)))
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         """Compute f(x) with one slope, or with one slope per channel."""

@@ -97,9 +97,9 @@ def difference(
             _("{others} layers", others=len(others)),
         )
     for i, pair in enumerate(zip(layers, others)):
-        found = difference(*pair, (*path, i))
-        if found is not None:
-            return found
+        inner = difference(*pair, (*path, i))
+        if inner is not None:
+            return inner
     return None
 
 
@@ -113,27 +113,27 @@ def _layer(spec: Mapping[str, Any]) -> str:
 _ROOM = 1 << 16
 
 
-def build_module(spec: dict[str, Any], held: int | None = None) -> nn.Module:
+def build_module(spec: dict[str, Any], available: int | None = None) -> nn.Module:
     """Build the module of a description; its initial weights are placeholders.
 
     Args:
         spec: what :func:`module_spec` gave.
-        held: how many numbers there are for it. A network that has more is refused
+        available: how many numbers there are for it. A network that has more is refused
             before it is built: no file asks for memory that it does not fill.
 
     Raises:
         CheckpointError: a class or arguments that this version does not know.
     """
     try:
-        if held is not None and (wanted := elements(spec)) > held + _ROOM:
+        if available is not None and (wanted := elements(spec)) > available + _ROOM:
             raise ValueError(
                 _(
                     "{wanted:.3g} weights, and {held:,} in the file",
                     wanted=float(wanted),
-                    held=held,
+                    held=available,
                 )
             )
-        most = None if held is None else _DRAWS * (held + _ROOM)
+        most = None if available is None else _DRAWS * (available + _ROOM)
         with stream(NoBits(most)):
             return _build(spec)
     except _STRANGE as error:
@@ -149,7 +149,7 @@ def build_module(spec: dict[str, Any], held: int | None = None) -> nn.Module:
 
 def elements(spec: dict[str, Any]) -> int:
     """Estimate an upper bound of the number of elements in a described network."""
-    pending, found = [spec], 0
+    pending, count = [spec], 0
     while pending:
         spec = pending.pop()
         pending += spec.get("modules", [])
@@ -159,8 +159,8 @@ def elements(spec: dict[str, Any]) -> int:
         counts = [n for s in sizes for n in (s if isinstance(s, list) else [s])]
         # A size that is no whole number is refused by the layer itself.
         whole = [n for n in counts if type(n) is int and n > 0]
-        found += math.prod(whole) if whole else 0
-    return found
+        count += math.prod(whole) if whole else 0
+    return count
 
 
 def _build(spec: dict[str, Any]) -> nn.Module:

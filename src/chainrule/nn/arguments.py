@@ -10,7 +10,7 @@ from typing import Annotated, Any, get_args, get_type_hints
 import numpy as np
 
 from chainrule.errors import ArgumentError, DTypeError, nearest
-from chainrule.graph.build import context
+from chainrule.graph.context import context
 from chainrule.graph.node import Array
 from chainrule.graph.types import DType, as_dtype
 from chainrule.tensor import Tensor

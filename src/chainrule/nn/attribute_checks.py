@@ -8,7 +8,7 @@ from contextvars import ContextVar
 from typing import Any
 
 from chainrule.errors import ArgumentError, ChainruleError, warn
-from chainrule.graph.build import context
+from chainrule.graph.context import context
 from chainrule.nn.parameter import Parameter
 from chainrule.tensor import Tensor
 from chainrule.text import _
@@ -103,7 +103,7 @@ def check_attribute(module: Any, name: str, value: Any) -> None:
             got=_("a tensor with requires_grad=True"),
             fix=f"self.{name} = nn.Parameter(numbers)",
         )
-    held = "ModuleDict" if isinstance(value, dict) else "ModuleList"
+    container = "ModuleDict" if isinstance(value, dict) else "ModuleList"
     if isinstance(value, dict):
         value = value.values()
     if isinstance(value, list | tuple | set | ValuesView) and any(
@@ -118,7 +118,7 @@ def check_attribute(module: Any, name: str, value: Any) -> None:
             ),
             expected=_("modules as attributes, or within one"),
             got=_("a list, tuple or dictionary"),
-            fix=f"self.{name} = nn.{held}(modules)",
+            fix=f"self.{name} = nn.{container}(modules)",
         )
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from chainrule.composites import normalization
 from chainrule.errors import ArgumentError, ShapeError
 from chainrule.functions import maximum
-from chainrule.graph.build import no_grad
+from chainrule.graph.context import no_grad
 from chainrule.graph.types import SymbolicDim, size_of
 from chainrule.nn.affine import floats, parameter
 from chainrule.nn.arguments import (

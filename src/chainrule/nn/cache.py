@@ -10,7 +10,7 @@ from chainrule.nn.affine import same_dtype
 from chainrule.nn.arguments import Count, floating, layer_name, positive_integers
 from chainrule.nn.module import Module
 from chainrule.nn.positions import within
-from chainrule.operations.operands import filled
+from chainrule.operations.operands import full
 from chainrule.primitives.indexing import dynamic_update_slice
 from chainrule.primitives.rules import show
 from chainrule.tensor import Tensor, as_tensor, count_of, wrap
@@ -92,7 +92,7 @@ class KVCache(Module):
             )
         fix = _("a larger max_seq_len, or cache.reset() for another sequence")
         start = within("KVCache", self.length, length, int(most), fix)
-        zero = filled(0, DType.int64, ())
+        zero = full(0, DType.int64, ())
         corner = (zero, zero, start.value, zero)
         updated: list[Tensor] = []
         for buffer, t in zip((self.keys, self.values), inputs):

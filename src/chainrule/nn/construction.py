@@ -65,19 +65,21 @@ def captured(kind: type, args: tuple[Any, ...], kwargs: Any) -> dict[str, Any]:
         copied = not (args or kwargs)  # made by copy or pickle, without a constructor
         if copied or hasattr(kind.__init__, "__wrapped__"):  # takes what it hides
             return {}
-        for name in kwargs.keys() - signature.parameters.keys():
-            known = signature.parameters
-            raise unknown_keyword(kind.__name__, name, kwargs[name], known) from None
+        known = signature.parameters
+        for name in kwargs:
+            if name not in known:
+                unknown = unknown_keyword(kind.__name__, name, kwargs[name], known)
+                raise unknown from None
         raise TypeError(f"{kind.__name__}(…): {error}") from None
     bound.apply_defaults()
-    found: dict[str, Any] = {}
+    arguments: dict[str, Any] = {}
     for name, value in bound.arguments.items():
         parameter = signature.parameters[name]
         if parameter.kind is parameter.VAR_KEYWORD:
-            found |= value
+            arguments |= value
         elif parameter.kind is not parameter.VAR_POSITIONAL or value:
-            found[name] = value
-    return {name: _copied(value) for name, value in found.items()}
+            arguments[name] = value
+    return {name: _copied(value) for name, value in arguments.items()}
 
 
 def _copied(value: Any) -> Any:

@@ -8,7 +8,7 @@ import numpy as np
 
 from chainrule.errors import DTypeError, ShapeError
 from chainrule.functions import where
-from chainrule.graph.build import context
+from chainrule.graph.context import context
 from chainrule.nn.arguments import (
     Count,
     floating,

@@ -12,7 +12,8 @@ from enum import Enum
 
 from chainrule.compilation.tracing import ProgramTrace
 from chainrule.errors import ChainruleError
-from chainrule.graph.build import no_grad, tracing
+from chainrule.graph.context import no_grad
+from chainrule.graph.emit import tracing
 from chainrule.graph.node import Node, Value
 from chainrule.graph.types import ArrayType, Dim, DType, Shape, SymbolicDim
 from chainrule.nn.module import Module
@@ -54,7 +55,7 @@ class _Watch(ProgramTrace):
         super().__init__("first_use", {})
         self.followed: dict[int, Value] = {id(x): x}
 
-    def made(self, outputs: tuple[Value, ...]) -> None:
+    def note_emitted(self, outputs: tuple[Value, ...]) -> None:
         node = outputs[0].node
         assert node is not None
         positions = [i for i, v in enumerate(node.inputs) if id(v) in self.followed]
@@ -113,8 +114,8 @@ def first_use(model: Module, row: Shape, dtype: DType = DType.int64) -> Use:
     try:
         with no_grad(), mode(model, training=False), tracing(_Watch(x)):
             model(wrap(x))
-    except _Found as found:
-        return found.use
+    except _Found as signal:
+        return signal.use
     except Exception:  # noqa: BLE001 - whatever it raises, it is not called so
         return Use.REFUSES
     return Use.ANY

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import Any, Concatenate, ParamSpec, Protocol, overload
 
 from chainrule.nn.module import Module
+from chainrule.operations.op import passed_twice
 from chainrule.tensor import Tensor
 
 P = ParamSpec("P")
@@ -83,14 +84,18 @@ def _function(layer: Any, name: str) -> Any:
     signature = inspect.Signature(
         [*inputs, *options, *keywords], return_annotation="Tensor"
     )
-    count = len(inputs)
+    count, names = len(inputs), frozenset(p.name for p in inputs)
     cached = functools.lru_cache(maxsize=256, typed=True)(layer)
 
     def function(*args: Any, **kwargs: Any) -> Any:
         if len(args) < count:  # inputs by name, or by default
-            given = signature.bind(*args, **kwargs).arguments
-            args = tuple(given.pop(p.name, p.default) for p in inputs)
-            kwargs = given
+            named = signature.bind(*args, **kwargs).arguments
+            args = tuple(named.pop(p.name, p.default) for p in inputs)
+            kwargs = named
+        elif not names.isdisjoint(kwargs):
+            again = next(p.name for p in inputs if p.name in kwargs)
+            value = args[[p.name for p in inputs].index(again)]
+            raise passed_twice(again, value, again, kwargs[again])
         values, options = args[:count], args[count:]
         if keywords:
             values += (kwargs.pop("sample_weight", None),)

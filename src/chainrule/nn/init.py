@@ -26,7 +26,8 @@ from typing import Any
 import numpy as np
 
 from chainrule.errors import ArgumentError, ShapeError, nearest
-from chainrule.graph.build import held, no_grad
+from chainrule.graph.apply import checked_constant
+from chainrule.graph.context import no_grad
 from chainrule.graph.node import Array
 from chainrule.primitives.error_function import erfc
 from chainrule.primitives.rules import show
@@ -144,7 +145,7 @@ def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0) -> Tensor:
 
 def constant_(tensor: Tensor, val: float) -> Tensor:
     """Fill a tensor with the number ``val``."""
-    return _fill(tensor, np.full(tensor.shape, held(val, tensor.dtype)))
+    return _fill(tensor, np.full(tensor.shape, checked_constant(val, tensor.dtype)))
 
 
 def zeros_(tensor: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ import numpy as np
 
 from chainrule.errors import ArgumentError, MissingAttributeError
 from chainrule.functions.from_numpy import SharedTensor
-from chainrule.graph.build import changes, context
+from chainrule.graph.context import changes, context
 from chainrule.nn import construction
 from chainrule.nn.arguments import flag, floating
 from chainrule.nn.attribute_checks import (
@@ -185,8 +185,8 @@ class Module:
             tensor = Tensor(tensor)
         setattr(self, name, tensor)
         self.__dict__["_buffers"] = self._buffers | {name}
-        kept = self._transient - {name}
-        self.__dict__["_transient"] = kept if persistent else kept | {name}
+        others = self._transient - {name}
+        self.__dict__["_transient"] = others if persistent else others | {name}
 
     def register_parameter(self, name: str, param: Parameter | None) -> None:
         """Register a parameter under a name, as an assignment does."""
@@ -231,18 +231,18 @@ class Module:
 
     def get_submodule(self, target: str) -> Module:
         """Return the submodule at a path such as ``encoder.0``; "" is the root."""
-        found = dict(self.named_modules())
-        if target not in found:
+        modules = dict(self.named_modules())
+        if target not in modules:
             raise ArgumentError(
                 _(
                     "{kind} has no module {target!r:.80}.",
                     kind=type(self).__name__,
                     target=target,
                 ),
-                expected=_("one of {known}", known=", ".join(filter(None, found))),
+                expected=_("one of {known}", known=", ".join(filter(None, modules))),
                 got=f"{target!r:.80}",
             )
-        return found[target]
+        return modules[target]
 
     def apply(self, function: Callable[[Module], object]) -> Self:
         """Call a function with every module, submodules first; return the module.

@@ -10,7 +10,7 @@ import numpy as np
 from chainrule.composites import normalization
 from chainrule.errors import ArgumentError, DTypeError, ShapeError, warn
 from chainrule.functions import broadcast_arrays, maximum
-from chainrule.graph.build import constant
+from chainrule.graph.apply import constant
 from chainrule.graph.node import Value
 from chainrule.graph.types import Dim, DType, Shape, SymbolicDim, size_of
 from chainrule.nn.affine import floats, parameter

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.errors import ArgumentError, ShapeError
-from chainrule.graph.build import no_grad
+from chainrule.graph.context import no_grad
 from chainrule.graph.node import Array
 from chainrule.nn.activations import heaviside
 from chainrule.nn.affine import linear

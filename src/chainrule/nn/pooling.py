@@ -50,12 +50,12 @@ class _Pool(Module):
         self.dilation, self.ceil_mode = dilation, flag(kind, "ceil_mode", ceil_mode)
         window, __, pads, dilations = self._sizes()
         if any(2 * n > dilated(k, d) for n, k, d in zip(pads, window, dilations)):
+            limit = tuple(dilated(k, d) // 2 for k, d in zip(window, dilations))
+            spread = f", dilation={dilation}" if dilation != 1 else ""
             raise ArgumentError(
                 _("{kind} pads by half a window at most.", kind=kind),
-                expected=_(
-                    "padding up to {window}", window=tuple(k // 2 for k in window)
-                ),
-                got=f"padding={padding}, kernel_size={kernel_size}",
+                expected=_("padding up to {window}", window=limit),
+                got=f"padding={padding}, kernel_size={kernel_size}{spread}",
             )
 
     def _sizes(self) -> tuple[tuple[int, ...], ...]:
@@ -131,8 +131,8 @@ class MaxPool2d(_MaxPool):
     Args:
         kernel_size: the height and width of a window, one number for both or a pair.
         stride: from one window to the next; by default they touch.
-        padding: how far windows reach beyond each edge, half a window at most; what is
-            there does not count.
+        padding: how far windows reach beyond each edge, half a dilated window at most;
+            what is there does not count.
         dilation: from one element of a window to the next.
         return_indices: whether the positions of the largest numbers are returned too,
             int64, counted row by row.

@@ -113,5 +113,5 @@ def _dropped(kind: str, x: Tensor, shape: Shape, p: Any, training: bool) -> Tens
     p = number(kind, "p", p, least=0, below=1)
     if not flag(kind, "training", training) or p == 0:
         return x
-    kept = bits(shape) < min(round((1 - p) * 2**32), 2**32 - 1)
-    return where(kept, x * (1 / (1 - p)), 0.0)
+    mask = bits(shape) < min(round((1 - p) * 2**32), 2**32 - 1)
+    return where(mask, x * (1 / (1 - p)), 0.0)

@@ -128,9 +128,9 @@ def _read(x: Tensor, rows: Tensor, columns: Tensor, border: bool) -> Tensor:
     height, width = x.shape[2:]
     near = rows.clamp(0, height - 1), columns.clamp(0, width - 1)
     indices = (near[0] * width + near[1]).astype("int32")
-    found = x.flatten(2).take_along_dim(indices.flatten(1).unsqueeze(1), 2)
-    found = found.unflatten(2, indices.shape[1:])
+    values = x.flatten(2).take_along_dim(indices.flatten(1).unsqueeze(1), 2)
+    values = values.unflatten(2, indices.shape[1:])
     if border:
-        return found
+        return values
     inside = (near[0] == rows) & (near[1] == columns)
-    return where(inside.unsqueeze(1), found, 0.0)
+    return where(inside.unsqueeze(1), values, 0.0)

@@ -123,7 +123,7 @@ class Scaling(Measured):
     widest: ClassVar[DType | None] = None
 
     @property
-    def held(self) -> DType:
+    def mean_dtype(self) -> DType:
         """The dtype in which the mean is stored."""
         return self.widest or self.dtype
 
@@ -131,7 +131,7 @@ class Scaling(Measured):
         self, num_features: Count | None = None, *, dtype: str = "float32"
     ) -> None:
         self._set(num_features, dtype)
-        self.register_buffer("mean", np.zeros(self.num_features, self.held.numpy))
+        self.register_buffer("mean", np.zeros(self.num_features, self.mean_dtype.numpy))
         self.register_buffer("std", np.ones(self.num_features, self.dtype.numpy))
 
     def measure(self, columns: Array) -> None:

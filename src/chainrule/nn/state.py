@@ -74,8 +74,8 @@ def load_state(
 def convert_state(module: Any, dtype: DType) -> None:
     """Convert a module's own floating-point parameters and buffers, in place."""
     for name, t in module.__dict__.items():
-        kept = isinstance(t, Parameter) or name in module._buffers
-        if kept and isinstance(t, Tensor) and t.dtype.is_float:
+        is_state = isinstance(t, Parameter) or name in module._buffers
+        if is_state and isinstance(t, Tensor) and t.dtype.is_float:
             array = t.numpy().astype(dtype.numpy)
             t._leave()  # its views keep the numbers that they have
             t._replace(array)

@@ -105,8 +105,8 @@ def _refusal(array: np.ndarray[Any, Any]) -> ArgumentError:
 
 def state_array(array: np.ndarray[Any, Any]) -> StateArray:
     """Return a read-only view of an array, which cannot be made writeable."""
-    held: Any = array
-    return np.asarray(memoryview(held).toreadonly()).view(StateArray)
+    buffer: Any = array
+    return np.asarray(memoryview(buffer).toreadonly()).view(StateArray)
 
 
 def _refusing(name: str) -> Callable[..., Any]:

@@ -11,7 +11,7 @@ from chainrule.compilation.tracing import Input, trace_entry
 from chainrule.composites import control
 from chainrule.data import Dataset, Stream
 from chainrule.errors import ArgumentError
-from chainrule.graph.build import no_grad
+from chainrule.graph.context import no_grad
 from chainrule.graph.graph import Graph
 from chainrule.graph.node import Node, Value
 from chainrule.graph.primitive import BODIES

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-from chainrule.graph.build import changes, context
+from chainrule.graph.context import changes, context
 from chainrule.nn.module import Module
 from chainrule.tensor import Tensor
 

@@ -61,11 +61,14 @@ class _Block(Module):
         dtype: str = "float32",
     ) -> None:
         kind = type(self).__name__
-        if not (callable(activation) or activation in ACTIVATIONS):
+        is_class = isinstance(activation, type)
+        named = isinstance(activation, str) and activation in ACTIVATIONS
+        if is_class or not (named or callable(activation)):
             raise ArgumentError(
                 _("{kind} needs an activation.", kind=kind),
                 expected=_("'relu', 'gelu' or a function of tensors"),
                 got=f"activation={activation!r:.80}",
+                fix=f"activation=nn.{activation.__name__}()" if is_class else None,
             )
         width, heads = positive_integers(kind, d_model=d_model, nhead=nhead)
         check_heads(kind, d_model=width, nhead=heads)

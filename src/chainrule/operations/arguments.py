@@ -44,8 +44,8 @@ def axes_of(shape: Shape, dim: Any) -> tuple[int, ...]:
         return tuple(range(len(shape)))
     if type(dim) is int:
         return (axis_of(shape, dim),)
-    given = dim if isinstance(dim, Sequence) else (dim,)
-    axes = tuple(sorted([axis_of(shape, d) for d in given]))
+    dims = dim if isinstance(dim, Sequence) else (dim,)
+    axes = tuple(sorted([axis_of(shape, d) for d in dims]))
     if len(set(axes)) < len(axes):
         raise ShapeError(
             _("An axis is reduced once."),
@@ -72,11 +72,11 @@ def shape_of(
         what: the first sentence of the error.
         least: −1 where that stands for a size that follows from others.
     """
-    given = numbers_of(arguments if isinstance(arguments, tuple) else (arguments,))
-    made: list[Dim] = []
-    for d in given:
+    sizes = numbers_of(arguments if isinstance(arguments, tuple) else (arguments,))
+    shape: list[Dim] = []
+    for d in sizes:
         if isinstance(d, SymbolicDim):
-            made.append(d)
+            shape.append(d)
             continue
         try:
             size = least - 1 if isinstance(d, bool) else operator.index(d)
@@ -90,15 +90,15 @@ def shape_of(
                 else _("integers ≥ 0, such as (2, 3)"),
                 got=f"{arguments!r:.80}",
             )
-        made.append(size)
-    return tuple(made)
+        shape.append(size)
+    return tuple(shape)
 
 
-def whole(name: str, given: Any, *, least: int | None = None) -> int:
+def whole(name: str, value: Any, *, least: int | None = None) -> int:
     """Check a whole number, such as the offset of a diagonal, and return it."""
-    if type(given) is int and (least is None or given >= least):
-        return given
-    return validation.whole(name, given, least=least)
+    if type(value) is int and (least is None or value >= least):
+        return value
+    return validation.whole(name, value, least=least)
 
 
 def fill(shape: Shape, wanted: tuple[Any, ...]) -> Shape:

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from chainrule.errors import ArgumentError
-from chainrule.graph.build import apply, context
+from chainrule.graph.apply import apply
+from chainrule.graph.context import context
 from chainrule.graph.node import Value
 from chainrule.graph.types import DType
 from chainrule.operations.op import op
@@ -20,9 +21,10 @@ from chainrule.operations.operands import (
     astype,
     broadcast_shapes,
     broadcast_to,
-    filled,
     float_operands,
     floating,
+    follows,
+    full,
     is_number,
     number_dtype,
     number_operand,
@@ -39,8 +41,8 @@ from chainrule.util import validation
 
 
 def number(n: float, x: Value) -> Value:
-    """Return the number ``n`` filled into the dtype and shape of ``x``."""
-    return filled(n, x.dtype, x.shape)
+    """Return the number ``n`` full into the dtype and shape of ``x``."""
+    return full(n, x.dtype, x.shape)
 
 
 # -- sums, products, quotients --------------------------------------------------------
@@ -269,7 +271,8 @@ def where_method(x: Any, condition: Any, other: Any) -> Value:
 
 def operands_of_own_shapes(a: Any, b: Any) -> tuple[Value, Value]:
     """Return two operands as values of one dtype, each in its own shape."""
-    if (is_number(a) or getattr(a, "_weak", None)) and not is_number(b):
+    weak = getattr(a, "_weak", None) and not is_number(b)
+    if weak or (is_number(a) and follows(a, b)):
         w = value_of(b)
         return number_operand(w, a), w
     v = value_of(a)
@@ -424,7 +427,7 @@ def isfinite(x: Value) -> Value:
 
 
 def _constant_truth(truth: bool, x: Value) -> Value:
-    return filled(truth, DType.bool, x.shape)
+    return full(truth, DType.bool, x.shape)
 
 
 # -- logic and bits -------------------------------------------------------------------

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from chainrule.errors import ArgumentError, GradientError, ShapeError
-from chainrule.graph.build import context, held
+from chainrule.graph.apply import checked_constant
+from chainrule.graph.context import context
 from chainrule.graph.layout import UNKNOWN
 from chainrule.graph.node import Value
 from chainrule.graph.room import check_room
@@ -26,10 +27,10 @@ from chainrule.operations.operands import (
     as_array,
     astype,
     broadcast_to,
-    filled,
     value_of,
 )
 from chainrule.operations.shapes import common, reshaped
+from chainrule.primitives import movement
 from chainrule.primitives.creation import iota
 from chainrule.primitives.elementwise import add, equal, mul
 from chainrule.primitives.movement import copy as copied
@@ -70,14 +71,14 @@ def full(shape: Any, fill_value: Any, *, dtype: Any = None) -> Value:
     >>> cr.full((2,), 7)
     tensor([7, 7])
     """
-    return _own(_filled(shape, fill_value, dtype))
+    return _own(_full(shape, fill_value, dtype))
 
 
-def _filled(shape: Any, number: Any, dtype: Any) -> Value:
+def _full(shape: Any, number: Any, dtype: Any) -> Value:
     wanted = shape_of(shape)
     kinds = {bool: DType.bool, int: DType.int64, float: DType.float32}
     if type(number) in kinds:
-        return filled(number, _dtype(dtype, kinds[type(number)]), wanted)
+        return movement.full(number, _dtype(dtype, kinds[type(number)]), wanted)
     one = value_of(number, None if dtype is None else as_dtype(dtype))
     if one.shape:
         raise ShapeError(
@@ -97,7 +98,7 @@ def zeros(*size: Any, dtype: Any = None) -> Value:
     tensor([[0.],
             [0.]])
     """
-    return _own(filled(0, _dtype(dtype), shape_of(numbers_of(size))))
+    return _own(movement.full(0, _dtype(dtype), shape_of(numbers_of(size))))
 
 
 @op(creates=True, method=False)
@@ -110,7 +111,7 @@ def ones(*size: Any, dtype: Any = None) -> Value:
     >>> cr.ones(2)
     tensor([1., 1.])
     """
-    return _own(filled(1, _dtype(dtype), shape_of(numbers_of(size))))
+    return _own(movement.full(1, _dtype(dtype), shape_of(numbers_of(size))))
 
 
 @op(creates=True, method=False)
@@ -132,7 +133,7 @@ def full_like(x: Value, fill_value: Any, *, dtype: Any = None) -> Value:
     >>> cr.full_like(cr.tensor([1, 2]), 5)
     tensor([5, 5])
     """
-    return _own(_filled(x.shape, fill_value, dtype or x.dtype), x)
+    return _own(_full(x.shape, fill_value, dtype or x.dtype), x)
 
 
 @op(creates=True, method=False)
@@ -143,7 +144,7 @@ def zeros_like(x: Value, *, dtype: Any = None) -> Value:
     >>> cr.zeros_like(cr.tensor([1, 2]))
     tensor([0, 0])
     """
-    return _own(filled(0, _dtype(dtype, x.dtype), x.shape), x)
+    return _own(movement.full(0, _dtype(dtype, x.dtype), x.shape), x)
 
 
 @op(creates=True, method=False)
@@ -154,7 +155,7 @@ def ones_like(x: Value, *, dtype: Any = None) -> Value:
     >>> cr.ones_like(cr.tensor([1.0, 2.0]))
     tensor([1., 1.])
     """
-    return _own(filled(1, _dtype(dtype, x.dtype), x.shape), x)
+    return _own(movement.full(1, _dtype(dtype, x.dtype), x.shape), x)
 
 
 @op(creates=True, method=False)
@@ -210,14 +211,14 @@ def arange(
     check_room((count,), max(wanted.itemsize, 8))
     if count and integers:
         for end in (start, start + (count - 1) * step):
-            held(end, wanted)
+            checked_constant(end, wanted)
     if context.trace is None or not integers:
         array = np.arange(count) * step + start
         return value_of(as_array(array, wanted))
     line = iota(shape=(count,), axis=0, dtype=DType.int64)
     if (start, step) != (0, 1):
-        line = mul(line, filled(step, DType.int64, (count,)))
-        line = add(line, filled(start, DType.int64, (count,)))
+        line = mul(line, movement.full(step, DType.int64, (count,)))
+        line = add(line, movement.full(start, DType.int64, (count,)))
     return _own(astype(line, wanted))
 
 
@@ -281,7 +282,7 @@ def eye(
     shape = shape_of((n_rows, n_rows if n_cols is None else n_cols))
     row, column = (iota(shape=shape, axis=i, dtype=DType.int64) for i in (0, 1))
     k = max(-(2**62), min(whole("k", k), 2**62))  # beyond every matrix
-    on = equal(add(row, filled(k, DType.int64, shape)), column)
+    on = equal(add(row, movement.full(k, DType.int64, shape)), column)
     return _own(astype(on, _dtype(dtype)))
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from chainrule.errors import ChainruleError
-from chainrule.graph.build import context
+from chainrule.graph.context import context
 from chainrule.graph.node import Value
 from chainrule.operations.arguments import check_device
 from chainrule.operations.op import INVALID_CALL, SIGNS, Op, Viewed
@@ -72,7 +72,7 @@ class Forms:
             call = self._of_one(item)
         elif item.gives_value:
             wrap = self.wrap
-            call = self._of_any(item, lambda x, v, made: wrap(made))
+            call = self._of_any(item, lambda x, v, result: wrap(result))
         else:
             call = self._of_any(item, self.result)
         call.__name__ = call.__qualname__ = item.name
@@ -92,7 +92,7 @@ class Forms:
             item: the function.
             name: how errors call the change, ``"+="`` for example.
         """
-        call = self._of_any(item, lambda x, v, made: x._become(made, name))
+        call = self._of_any(item, lambda x, v, result: x._become(result, name))
         call.__name__ = call.__qualname__ = name
         call.__doc__ = f"Change the tensor in place; see :meth:`{item.name}`."
         call.__wrapped__ = item  # type: ignore[attr-defined]
@@ -173,9 +173,9 @@ class Forms:
             try:
                 if len(args) < converted or not known.issuperset(kwargs):
                     args, kwargs = item.arranged(args, kwargs)
-                x, given = convert(args)
-                made = function(*given, **kwargs)
-                return finish(x, given[0] if given else None, made)
+                x, values = convert(args)
+                result = function(*values, **kwargs)
+                return finish(x, values[0] if values else None, result)
             except (ChainruleError, FloatingPointError):
                 raise
             except INVALID_CALL as error:
@@ -203,37 +203,37 @@ class Forms:
 
     def _creating(self, item: Op) -> Callable[..., Any]:
         wrap = self.wrap
-        create = self._of_any(item, lambda x, v, made: wrap(made))
+        create = self._of_any(item, lambda x, v, tensor: wrap(tensor))
 
         def call(
             *args: Any, device: Any = None, requires_grad: Any = False, **kwargs: Any
         ) -> Any:
             check_device(device)
-            made = create(*args, **kwargs)
+            tensor = create(*args, **kwargs)
             if requires_grad is False or not truth("requires_grad", requires_grad):
-                return made
-            return made.requires_grad_()
+                return tensor
+            return tensor.requires_grad_()
 
         return call
 
-    def result(self, x: Any, v: Any, made: Any) -> Any:
+    def result(self, x: Any, v: Any, output: Any) -> Any:
         """Return what a function gives as tensors.
 
         Args:
             x, v: the tensor that it was called with, and its value.
-            made: its result; where that is ``v``, the result is the tensor itself.
+            output: its result; where that is ``v``, the result is the tensor itself.
         """
-        if isinstance(made, Viewed):
-            if made.view is None:
-                return x._in_rows(v, made.value)
-            return x._view(v, made.value, made.view, *made.arguments)
-        if isinstance(made, Value):
-            return x if made is v and x is not v else self.wrap(made)
-        if isinstance(made, tuple | list):
-            parts = [self.result(x, v, part) for part in made]
-            kind = type(made)
+        if isinstance(output, Viewed):
+            if output.view is None:
+                return x._in_rows(v, output.value)
+            return x._view(v, output.value, output.view, *output.arguments)
+        if isinstance(output, Value):
+            return x if output is v and x is not v else self.wrap(output)
+        if isinstance(output, tuple | list):
+            parts = [self.result(x, v, part) for part in output]
+            kind = type(output)
             return kind(*parts) if hasattr(kind, "_fields") else kind(parts)  # type: ignore[arg-type]
-        return made
+        return output
 
     # -- operators -------------------------------------------------------------------
 

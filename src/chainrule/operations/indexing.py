@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from chainrule.errors import ArgumentError, AxisError, DTypeError, ShapeError
-from chainrule.graph.build import View, apply_views, context
+from chainrule.graph.apply import View, apply_views
+from chainrule.graph.context import context
 from chainrule.graph.declare import Operation
 from chainrule.graph.layout import UNKNOWN
 from chainrule.graph.node import Value
@@ -26,7 +27,7 @@ from chainrule.operations.operands import (
     broadcast_shapes,
     broadcast_to,
     count_of,
-    filled,
+    full,
     value_of,
 )
 from chainrule.operations.shapes import reshaped, rows
@@ -53,9 +54,9 @@ Part = Any
 
 def parts_of(key: Any, shape: Shape) -> list[Part]:
     """Return an index key with one part for each axis, ellipsis and masks resolved."""
-    given = [_part(k) for k in (key if isinstance(key, tuple) else (key,))]
-    consumed = sum(_covered(k) for k in given if k is not None and k is not Ellipsis)
-    if consumed > len(shape) or sum(k is Ellipsis for k in given) > 1:
+    keys = [_part(k) for k in (key if isinstance(key, tuple) else (key,))]
+    consumed = sum(_covered(k) for k in keys if k is not None and k is not Ellipsis)
+    if consumed > len(shape) or sum(k is Ellipsis for k in keys) > 1:
         raise ShapeError(
             _("Too many indices."),
             expected=_(
@@ -65,20 +66,20 @@ def parts_of(key: Any, shape: Shape) -> list[Part]:
             ),
             got=str(consumed),
         )
-    if not any(k is Ellipsis for k in given):
-        given.append(Ellipsis)
-    at = next(i for i, k in enumerate(given) if k is Ellipsis)
-    given[at : at + 1] = [slice(None)] * (len(shape) - consumed)
-    made: list[Part] = []
+    if not any(k is Ellipsis for k in keys):
+        keys.append(Ellipsis)
+    at = next(i for i, k in enumerate(keys) if k is Ellipsis)
+    keys[at : at + 1] = [slice(None)] * (len(shape) - consumed)
+    parts: list[Part] = []
     axis = 0
-    for k in given:
+    for k in keys:
         if isinstance(k, Value) and k.dtype is DType.bool:
-            made += _places(k, shape[axis : axis + len(k.shape)])
+            parts += _places(k, shape[axis : axis + len(k.shape)])
             axis += len(k.shape)
             continue
-        made.append(k if k is None else _on_axis(k, shape[axis], axis))
+        parts.append(k if k is None else _on_axis(k, shape[axis], axis))
         axis += k is not None
-    return made
+    return parts
 
 
 def _part(k: Any) -> Part:
@@ -86,27 +87,27 @@ def _part(k: Any) -> Part:
         return k
     if isinstance(k, int | np.integer) and not isinstance(k, bool):
         return int(k)
-    made = k if isinstance(k, Value) else value_of(k)
-    if made.dtype is DType.bool and not made.shape:
+    index = k if isinstance(k, Value) else value_of(k)
+    if index.dtype is DType.bool and not index.shape:
         raise ArgumentError(
             _("A single truth value does not index."),
             expected=_("a mask with an axis, or an integer"),
             got=f"{k!r:.80}",
         )
-    if not made.dtype.is_integer and made.dtype is not DType.bool:
-        if not isinstance(k, TensorBase) and size_of(made.shape) == 0:
-            return astype(made, DType.int64)  # an empty list
+    if not index.dtype.is_integer and index.dtype is not DType.bool:
+        if not isinstance(k, TensorBase) and size_of(index.shape) == 0:
+            return astype(index, DType.int64)  # an empty list
         raise ArgumentError(
             _(
                 "Tensors are indexed by integers, slices, '...', None, integer or bool "
                 "arrays."
             ),
             expected=_("one of these"),
-            got=made.dtype.name,
+            got=index.dtype.name,
         )
-    if not made.shape and context.trace is None:
-        return int(made.array)  # pyright: ignore[reportArgumentType]
-    return made
+    if not index.shape and context.trace is None:
+        return int(index.array)  # pyright: ignore[reportArgumentType]
+    return index
 
 
 def _covered(k: Part) -> int:
@@ -160,7 +161,7 @@ def _on_axis(k: Part, size: Dim, axis: int) -> Part:
         if not -size <= k < size:
             raise _out_of_range(size, axis, str(k))
         return k % size
-    return in_range(from_front(filled(k, DType.int64, ()), size), size, axis)
+    return in_range(from_front(full(k, DType.int64, ()), size), size, axis)
 
 
 def _check_numbers(places: Any, size: int, axis: int) -> None:
@@ -222,7 +223,7 @@ def indexed(v: Value, key: Any) -> Value:
     parts = parts_of(key, v.shape)
     arrays = [(i, k) for i, k in enumerate(parts) if isinstance(k, Value)]
     if arrays:  # beside arrays integers are arrays
-        parts = [filled(k, DType.int64, ()) if isinstance(k, int) else k for k in parts]
+        parts = [full(k, DType.int64, ()) if isinstance(k, int) else k for k in parts]
         arrays = [(i, k) for i, k in enumerate(parts) if isinstance(k, Value)]
     views = _sliced(v, [slice(None) if isinstance(k, Value) else k for k in parts])
     if plain is not None and all(isinstance(d, int) for d in v.shape):
@@ -230,10 +231,10 @@ def indexed(v: Value, key: Any) -> Value:
     v = apply_views(v, views)
     if not arrays:
         return v
-    made = _looked_up(v, arrays)
+    result = _looked_up(v, arrays)
     if v.order:
-        made.order = UNKNOWN
-    return made
+        result.order = UNKNOWN
+    return result
 
 
 def _plain(key: Any) -> tuple[Any, ...] | None:
@@ -241,7 +242,7 @@ def _plain(key: Any) -> tuple[Any, ...] | None:
 
     None for any other: 1, 1.0 and True are equal there, but not as indices.
     """
-    made: list[Any] = []
+    plain: list[Any] = []
     for k in key if type(key) is tuple else (key,):
         if type(k) is slice:
             k = (k.start, k.stop, k.step)
@@ -249,8 +250,8 @@ def _plain(key: Any) -> tuple[Any, ...] | None:
                 return None
         elif type(k) is not int and k is not None and k is not Ellipsis:
             return None
-        made.append(k)
-    return tuple(made)
+        plain.append(k)
+    return tuple(plain)
 
 
 _BOUNDS = {int, type(None)}
@@ -302,9 +303,9 @@ def _sliced(v: Value, parts: list[Part]) -> list[View]:
 def _add_view(
     views: list[View], primitive: Operation, of: ArrayType, attrs: dict[str, Any]
 ) -> ArrayType:
-    (made,) = primitive.output_types([of], attrs)
-    views.append(View(primitive, attrs, made))
-    return made
+    (result_type,) = primitive.output_types([of], attrs)
+    views.append(View(primitive, attrs, result_type))
+    return result_type
 
 
 def _range(k: Part, size: Dim) -> tuple[int, Dim, int]:
@@ -342,14 +343,14 @@ def _looked_up(v: Value, arrays: list[tuple[int, Value]]) -> Value:
     for size, k in zip(sizes[1:], places[1:]):
         stride = broadcast_to(count_of(size, DType.int64), common)
         flat = add(mul(flat, stride), broadcast_to(k, common))
-    made = take(reshaped(v, (size_of(sizes), *v.shape[len(axes) :])), flat)
+    result = take(reshaped(v, (size_of(sizes), *v.shape[len(axes) :])), flat)
     # Neighbouring indices put their axes in their place, others in front.
     if axes != list(range(axes[0], axes[0] + len(axes))) or not axes[0]:
-        return made
+        return result
     new = tuple(range(len(common)))
-    others = tuple(range(len(common), len(made.shape)))
+    others = tuple(range(len(common), len(result.shape)))
     first = axes[0]
-    return movement.transpose(made, axes=(*others[:first], *new, *others[first:]))
+    return movement.transpose(result, axes=(*others[:first], *new, *others[first:]))
 
 
 # -- writing --------------------------------------------------------------------------
@@ -369,16 +370,16 @@ def replaced(v: Value, key: Any, new: Value) -> Value:
     places = indexed(reshaped(line, v.shape), key)
     values = _fitting(new, places.shape)
     flat = reshaped(places, (size_of(places.shape),))
-    kept = _last_of_each(flat)
+    last = _last_of_each(flat)
     values = reshaped(values, flat.shape)
     # −0 is what changes no number that is added to it.
-    nothing = filled(-0.0 if v.dtype.is_float else 0, v.dtype, ())
+    nothing = full(-0.0 if v.dtype.is_float else 0, v.dtype, ())
     base = reshaped(v, (count,))
     hits = scatter_add(
-        filled(0, DType.int64, base.shape), flat, astype(kept, DType.int64)
+        full(0, DType.int64, base.shape), flat, astype(last, DType.int64)
     )
     base = where(equal(hits, number(0, hits)), base, broadcast_to(nothing, base.shape))
-    chosen = where(kept, values, broadcast_to(nothing, values.shape))
+    chosen = where(last, values, broadcast_to(nothing, values.shape))
     return reshaped(_added(base, flat, chosen), v.shape)
 
 
@@ -395,8 +396,8 @@ def _sole_mask(key: Any) -> Value | None:
         key = key[0] if len(key) == 1 else None
     if key is None or isinstance(key, slice | int | np.generic) or key is Ellipsis:
         return None
-    made = key if isinstance(key, Value) else value_of(key)
-    return made if made.dtype is DType.bool else None
+    mask = key if isinstance(key, Value) else value_of(key)
+    return mask if mask.dtype is DType.bool else None
 
 
 def _masked(v: Value, mask: Value, new: Value) -> Value:
@@ -428,12 +429,12 @@ def _block(v: Value, parts: list[Part], new: Value) -> Value:
         _range(k, size) for k, size in zip([k for k in parts if k is not None], v.shape)
     ]
     shape: list[Dim] = []
-    given = iter(ranges)
+    remaining = iter(ranges)
     for k in parts:
         if k is None:
             shape.append(1)
             continue
-        __, count, __ = next(given)
+        __, count, __ = next(remaining)
         if isinstance(k, slice):
             shape.append(count)
     new = _fitting(new, tuple(shape))
@@ -452,7 +453,7 @@ def _block(v: Value, parts: list[Part], new: Value) -> Value:
     if new.shape == v.shape:
         return new
     if all(s == 1 or n == 1 for s, n in zip(strides, counts)):
-        corner = [filled(start, DType.int64, ()) for start in starts]
+        corner = [full(start, DType.int64, ()) for start in starts]
         return dynamic_update_slice(v, new, *corner)
     return _every_other(v, new, starts, strides)
 
@@ -470,7 +471,7 @@ def _every_other(v: Value, new: Value, starts: list[int], strides: list[int]) ->
         "high": tuple(ends),
         "interior": tuple([s - 1 for s in strides]),
     }
-    chosen = movement.pad(filled(1, DType.uint8, new.shape), **attrs)
+    chosen = movement.pad(full(1, DType.uint8, new.shape), **attrs)
     spread = movement.pad(new, **attrs)
     return where(ne(chosen, number(0, chosen)), spread, v)
 
@@ -480,24 +481,24 @@ def _last_of_each(places: Value) -> Value:
     if context.trace is None:
         assert places.array is not None
         backwards = places.array[::-1]
-        kept = np.zeros(places.shape, bool)
-        kept[len(backwards) - 1 - np.unique(backwards, return_index=True)[1]] = True
-        return Value(kept)
+        is_last = np.zeros(places.shape, bool)
+        is_last[len(backwards) - 1 - np.unique(backwards, return_index=True)[1]] = True
+        return Value(is_last)
     (count,) = places.shape
     if count == 1:
-        return filled(True, DType.bool, (1,))
+        return full(True, DType.bool, (1,))
     order = argsort(places, axis=0, descending=False)
     sorted_places = take(places, order)
     here = iota(shape=(count,), axis=0, dtype=DType.int64)
     end = broadcast_to(
-        add(count_of(count, DType.int64), filled(-1, DType.int64, ())), (count,)
+        add(count_of(count, DType.int64), full(-1, DType.int64, ())), (count,)
     )
     following = where(equal(here, end), here, add(here, number(1, here)))
     last = ne(sorted_places, take(sorted_places, following))
     last = astype(
-        where(equal(here, end), filled(True, DType.bool, (count,)), last), DType.int64
+        where(equal(here, end), full(True, DType.bool, (count,)), last), DType.int64
     )
-    back = scatter_add(filled(0, DType.int64, (count,)), order, last)
+    back = scatter_add(full(0, DType.int64, (count,)), order, last)
     return ne(back, number(0, back))
 
 
@@ -526,6 +527,6 @@ def _within(start: Value, length: int, size: Dim, axis: int) -> Value:
 
 
 def _corner(v: Value, axis: int, start: Value) -> list[Value]:
-    corner = [filled(0, DType.int64, ())] * len(v.shape)
+    corner = [full(0, DType.int64, ())] * len(v.shape)
     corner[axis] = from_front(start, v.shape[axis])
     return corner

@@ -20,7 +20,7 @@ from chainrule.operations.operands import (
     TensorBase,
     as_array,
     broadcast_to,
-    filled,
+    full,
     value_of,
 )
 from chainrule.operations.shapes import (
@@ -294,7 +294,7 @@ def pad(x: Value, pad: Any, mode: str = "constant", value: float = 0.0) -> Value
             x = cut(x, axis, max(-low, 0), size - max(-high, 0))
         for count, behind in ((max(low, 0), False), (max(high, 0), True)):
             if count:
-                edge = filled(
+                edge = full(
                     value, x.dtype, (*x.shape[:axis], count, *x.shape[axis + 1 :])
                 )
                 parts = [x, edge] if behind else [edge, x]

@@ -28,7 +28,7 @@ from chainrule.operations.operands import (
     broadcast_shapes,
     broadcast_to,
     count_of,
-    filled,
+    full,
     value_of,
 )
 from chainrule.operations.reductions import sum_
@@ -319,7 +319,7 @@ def _rolled(x: Value, shift: int, axis: int) -> Value:
         return movement.concatenate(*ends, axis=axis)
     count = iota(shape=(size,), axis=0, dtype=DType.int64)
     modulus = broadcast_to(count_of(size, DType.int64), (size,))
-    indices = remainder(add(count, filled(-shift, DType.int64, (size,))), modulus)
+    indices = remainder(add(count, full(-shift, DType.int64, (size,))), modulus)
     return rows(x, indices, axis)
 
 
@@ -330,14 +330,14 @@ def _rolled(x: Value, shift: int, axis: int) -> Value:
 def tril(x: Value, diagonal: int = 0) -> Value:
     """Return each matrix's elements on and below a diagonal, with 0 above it."""
     below = _below(x, whole("diagonal", diagonal) + 1)
-    return where(below, x, filled(0, x.dtype, x.shape))
+    return where(below, x, full(0, x.dtype, x.shape))
 
 
 @op(in_place=True)
 def triu(x: Value, diagonal: int = 0) -> Value:
     """Return each matrix's elements on and above a diagonal, with 0 below it."""
     below = _below(x, whole("diagonal", diagonal))
-    return where(below, filled(0, x.dtype, x.shape), x)
+    return where(below, full(0, x.dtype, x.shape), x)
 
 
 def _below(x: Value, k: int) -> Value:
@@ -350,7 +350,7 @@ def _below(x: Value, k: int) -> Value:
         )
     shape = x.shape[-2:]
     row, column = (iota(shape=shape, axis=i, dtype=DType.int64) for i in (0, 1))
-    edge = add(row, filled(k, DType.int64, shape))
+    edge = add(row, full(k, DType.int64, shape))
     return broadcast_to(less(column, edge), x.shape)
 
 
@@ -378,8 +378,8 @@ def diag(x: Value, diagonal: int = 0) -> Value:
     line = movement.pad(x, low=(before,), high=(behind,), interior=(0,))
     shape = line.shape * 2
     row, column = (iota(shape=shape, axis=i, dtype=DType.int64) for i in (0, 1))
-    on = equal(add(row, filled(offset, DType.int64, shape)), column)
-    return where(on, broadcast_to(line, shape), filled(0, x.dtype, shape))
+    on = equal(add(row, full(offset, DType.int64, shape)), column)
+    return where(on, broadcast_to(line, shape), full(0, x.dtype, shape))
 
 
 @op

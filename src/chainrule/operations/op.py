@@ -184,7 +184,7 @@ class Op:
             args: the arguments by position, the first one included.
             kwargs: those by name, where some names are aliases.
         """
-        made: dict[str, Any] = {}
+        named: dict[str, Any] = {}
         for name, item in kwargs.items():
             target = name
             if name not in self.keywords and name != self.several:
@@ -193,24 +193,24 @@ class Op:
             if target == self.several and target:
                 if len(args) > len(self.positional):
                     rest = args[len(self.positional) :]
-                    raise given_twice(target, rest, target, item)
+                    raise passed_twice(target, rest, target, item)
                 args = (*args, item)
                 continue
             if target in self.positional[: len(args)]:
                 place = self.positional.index(target)
                 if name == target or args[place] is not None:
-                    raise given_twice(target, args[place], name, item)
+                    raise passed_twice(target, args[place], name, item)
                 args = (*args[:place], item, *args[place + 1 :])
                 continue
-            if made.get(target) is not None:
-                raise given_twice(target, made[target], name, item)
-            made[target] = item
+            if named.get(target) is not None:
+                raise passed_twice(target, named[target], name, item)
+            named[target] = item
         # Those that are converted are passed by position.
         for name in self.positional[len(args) : 1 + self.of_pair]:
-            if name not in made:
+            if name not in named:
                 raise TypeError(f"missing a required argument: {name!r}")
-            args = (*args, made.pop(name))
-        return args, made
+            args = (*args, named.pop(name))
+        return args, named
 
     def call_error(self, error: Exception) -> CallError:
         """Return the error for a call whose arguments raised ``error``."""
@@ -235,7 +235,7 @@ def _shown_type(annotation: Any) -> Any:
     return annotation.replace("Viewed", "Tensor").replace("Value", "Tensor")
 
 
-def given_twice(name: str, first: Any, alias: str, second: Any) -> ArgumentError:
+def passed_twice(name: str, first: Any, alias: str, second: Any) -> ArgumentError:
     """Return the error for one parameter that is passed twice, maybe by two names."""
     if name == alias:
         return ArgumentError(

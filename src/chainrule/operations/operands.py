@@ -9,11 +9,12 @@ from typing import Any, Self
 import numpy as np
 
 from chainrule.errors import ArgumentError, ChainruleError, DTypeError, ShapeError
-from chainrule.graph.build import constant, context, held
+from chainrule.graph.apply import checked_constant, constant
+from chainrule.graph.context import context
 from chainrule.graph.node import Array, Value
 from chainrule.graph.types import Dim, DType, Shape, SymbolicDim, as_dtype, size_of
 from chainrule.primitives import creation, elementwise, movement
-from chainrule.primitives.movement import filled
+from chainrule.primitives.movement import full
 from chainrule.primitives.rules import show
 from chainrule.text import _
 
@@ -85,6 +86,10 @@ def as_array(data: Any, dtype: Any = None) -> Array:
             expected=_("numbers in nested lists of equal lengths, or an array"),
             got=f"{type(data).__name__}: {error}",
         ) from None
+    if array.dtype == object:
+        for number in array.flat:
+            if type(number) is int:
+                checked_constant(number, DType.int64)  # most are too large
     if wanted is None and array.dtype == np.float64 and not _has_dtype(data):
         array = array.astype(np.float32)
     as_dtype(array.dtype)
@@ -110,8 +115,9 @@ def value_of(x: Any, dtype: DType | None = None) -> Value:
     elif isinstance(x, SymbolicDim):
         value = count_of(x, DType.int64)
     else:
-        alone = dtype if is_number(x) else None
-        value = Value(held(x, alone) if alone else as_array(x, dtype))
+        own = DType.float32 if type(x) is float else None
+        wanted = (dtype or own) if is_number(x) else None
+        value = Value(checked_constant(x, wanted) if wanted else as_array(x, dtype))
         if context.trace is not None:
             value = context.trace.constant(value)
     return value if dtype is None else astype(value, dtype)
@@ -221,7 +227,8 @@ def promoted(v: Value, w: Value) -> tuple[Value, Value]:
 def operands(a: Any, b: Any) -> tuple[Value, Value]:
     """Return two operands as values of one dtype and shape.
 
-    A number follows the dtype of the other operand.
+    A number follows the dtype of the other operand. Two numbers are float32 if one of
+    them is a float.
     """
     if isinstance(a, TensorBase):
         # Most are plain, and this is a part of every operation: value, spelt out.
@@ -242,10 +249,17 @@ def operands(a: Any, b: Any) -> tuple[Value, Value]:
     if isinstance(b, TensorBase):
         w, v = _operands_with(b.value, a)
         return v, w
-    if is_number(b) or not is_number(a):
+    if not is_number(a) or not follows(a, b):
         return _operands_with(value_of(a), b)
     w, v = _operands_with(value_of(b), a)
     return v, w
+
+
+def follows(number: Any, other: Any) -> bool:
+    """Return whether a number takes the dtype of another operand, not of its own."""
+    if is_number(other):
+        return isinstance(number, int) and isinstance(other, float)
+    return True
 
 
 def _operands_with(v: Value, other: Any) -> tuple[Value, Value]:
@@ -259,7 +273,7 @@ def _operands_with(v: Value, other: Any) -> tuple[Value, Value]:
             other = other.item()
     if not v.dtype.is_float:
         v = astype(v, number_dtype(other, v.dtype))
-    return v, filled(other, v.dtype, v.shape)
+    return v, full(other, v.dtype, v.shape)
 
 
 def number_operand(v: Value, other: Any) -> Value:

@@ -16,7 +16,7 @@ from chainrule.operations.arguments import axis_of, whole
 from chainrule.operations.arithmetic import le, ne, number
 from chainrule.operations.indexing import indexed
 from chainrule.operations.op import op
-from chainrule.operations.operands import astype, filled, promote, value_of
+from chainrule.operations.operands import astype, full, promote, value_of
 from chainrule.operations.reductions import Extremes
 from chainrule.operations.selection import numbers_for
 from chainrule.operations.shapes import concatenated, cut, reshaped, squeezed
@@ -163,7 +163,7 @@ def searchsorted(x: Value, v: Any, *, side: str = "left", sorter: Any = None) ->
         x, v = astype(x, dtype), astype(v, dtype)
     # Halving, bit by bit: the place grows by a power of two while what stands before
     # it is smaller.
-    place = filled(0, DType.int64, v.shape)
+    place = full(0, DType.int64, v.shape)
     step = 1 << max(size.bit_length() - 1, 0)
     while step and size:
         probe = add(place, number(step, place))
@@ -224,8 +224,8 @@ def unique_all(x: Value) -> UniqueAll:
     >>> cr.unique_all(cr.tensor([3, 1, 3])).counts
     tensor([1, 2])
     """
-    found = np.unique(numbers_for(x, "unique_all"), True, True, True, equal_nan=False)
-    indices, inverse, counts = [Value(np.asarray(a)) for a in found[1:]]
+    results = np.unique(numbers_for(x, "unique_all"), True, True, True, equal_nan=False)
+    indices, inverse, counts = [Value(np.asarray(a)) for a in results[1:]]
     values = indexed(reshaped(x, (-1,)), indices)
     return UniqueAll(values, indices, reshaped(inverse, x.shape), counts)
 
@@ -233,8 +233,8 @@ def unique_all(x: Value) -> UniqueAll:
 @op(method=False)
 def unique_counts(x: Value) -> UniqueCounts:
     """Return the distinct elements and their counts; see :func:`unique_all`."""
-    found = unique_all(x)
-    return UniqueCounts(found.values, found.counts)
+    unique = unique_all(x)
+    return UniqueCounts(unique.values, unique.counts)
 
 
 @op(method=False)
@@ -243,8 +243,8 @@ def unique_inverse(x: Value) -> UniqueInverse:
 
     See :func:`unique_all`.
     """
-    found = unique_all(x)
-    return UniqueInverse(found.values, found.inverse_indices)
+    unique = unique_all(x)
+    return UniqueInverse(unique.values, unique.inverse_indices)
 
 
 @op(method=False)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from chainrule.errors import ArgumentError, ShapeError
-from chainrule.graph.build import apply
+from chainrule.graph.apply import apply
 from chainrule.graph.node import Value
 from chainrule.graph.types import DType
 from chainrule.operations.arguments import axis_of
@@ -118,8 +118,8 @@ def batched(v: Value, w: Value, left: str, right: str, out: str) -> Value:
     v, left_names = _without_ones(v, a, b, names)
     w, right_names = _without_ones(w, b, a, names)
     letters = "".join(c for c in names if c in left_names or c in right_names)
-    made = dot(v, w, f"{left_names}{left},{right_names}{right}->{letters}{out}")
-    return reshaped(made, (*lead, *made.shape[len(letters) :]))
+    product = dot(v, w, f"{left_names}{left},{right_names}{right}->{letters}{out}")
+    return reshaped(product, (*lead, *product.shape[len(letters) :]))
 
 
 def _without_ones(
@@ -128,13 +128,13 @@ def _without_ones(
     """Return ``v`` without broadcast leading axes, and its other axes' letters."""
     full = (1,) * (len(names) - len(other)) + other
     mine = names[len(names) - len(own) :]
-    kept = [
+    positions = [
         i
         for i, (c, size) in enumerate(zip(mine, own))
         if size != 1 or full[names.index(c)] == 1
     ]
-    shape = (*[own[i] for i in kept], *v.shape[len(own) :])
-    return reshaped(v, shape), "".join([mine[i] for i in kept])
+    shape = (*[own[i] for i in positions], *v.shape[len(own) :])
+    return reshaped(v, shape), "".join([mine[i] for i in positions])
 
 
 @op(method=False)
@@ -247,13 +247,13 @@ def einsum(equation: Any, *operands: Any) -> Value:
     work: list[tuple[str, Value]] = []
     for letters, v in zip(terms, values):
         work.append(_without_twins(letters, v))
-    letters, made = work[0]
+    letters, value = work[0]
     for i, (more, w) in enumerate(work[1:], start=2):
         later = out + "".join(term for term, __ in work[i:])
-        letters, made = _product(letters, made, more, w, later)
-    letters, made = _summed(letters, made, out)
-    order = permutation(made.shape, [letters.index(c) for c in out])
-    return movement.transpose(made, axes=order)
+        letters, value = _product(letters, value, more, w, later)
+    letters, value = _summed(letters, value, out)
+    order = permutation(value.shape, [letters.index(c) for c in out])
+    return movement.transpose(value, axes=order)
 
 
 def _in_letters(arguments: tuple[Any, ...]) -> tuple[str, tuple[Any, ...]]:
@@ -287,12 +287,12 @@ def _product(
     return out, dot(*_summable(v, w), f"{left},{right}->{out}")
 
 
-def _summed(letters: str, v: Value, kept: str) -> tuple[str, Value]:
-    """Sum over the axes whose letters are not in ``kept``."""
-    axes = [i for i, c in enumerate(letters) if c not in kept]
+def _summed(letters: str, v: Value, remaining: str) -> tuple[str, Value]:
+    """Sum over the axes whose letters are not in ``remaining``."""
+    axes = [i for i, c in enumerate(letters) if c not in remaining]
     if axes:
         v = sum_(v, axes, dtype=None if v.dtype.is_float else v.dtype)
-    return "".join(c for c in letters if c in kept), v
+    return "".join(c for c in letters if c in remaining), v
 
 
 def _without_twins(letters: str, v: Value) -> tuple[str, Value]:

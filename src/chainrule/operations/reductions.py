@@ -12,18 +12,19 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from chainrule.errors import ArgumentError
-from chainrule.graph.build import apply, no_grad
+from chainrule.graph.apply import apply
+from chainrule.graph.context import no_grad
 from chainrule.graph.node import Value
 from chainrule.graph.types import DType, as_dtype, size_of
 from chainrule.operations.arguments import Dims, axes_of, axis_of
 from chainrule.operations.arithmetic import is_true, isfinite, maximum, minimum, number
-from chainrule.operations.op import given_twice, op
+from chainrule.operations.op import op, passed_twice
 from chainrule.operations.operands import (
     TensorBase,
     astype,
     broadcast_to,
     count_of,
-    filled,
+    full,
     operands,
     value_of,
 )
@@ -170,27 +171,51 @@ def _index_of(primitive: Any, x: Value, dim: Any, keepdim: bool) -> Value:
 
 
 @op
-def max_(x: Any, dim: Any = None, keepdim: bool = False) -> Any:
+def max_(x: Any, other: Any = None, keepdim: bool = False, *, dim: Any = None) -> Any:
     """Return the maximum; along ``dim``, values and indices, as in PyTorch.
 
-    ``x.max(other)`` is the larger of two, element by element. :meth:`amax` gives
-    the values alone, over several axes too.
+    ``x.max(other)`` of another tensor is the larger of two, element by element;
+    ``x.max(0)`` of a number is ``x.max(dim=0)``. :meth:`amax` gives the values alone,
+    over several axes too.
     """
-    if isinstance(dim, TensorBase) and dim.shape:
-        return maximum(*operands(x, dim))
-    return _extremes(reduce.argmax, amax, x, dim, keepdim)
+    if _is_operand(other, keepdim, dim):
+        return maximum(*operands(x, other))
+    axis = other if dim is None else dim
+    return _extremes(reduce.argmax, amax, x, axis, keepdim)
 
 
 @op
-def min_(x: Any, dim: Any = None, keepdim: bool = False) -> Any:
+def min_(x: Any, other: Any = None, keepdim: bool = False, *, dim: Any = None) -> Any:
     """Return the minimum; along ``dim``, values and indices, as in PyTorch.
 
-    ``x.min(other)`` is the smaller of two, element by element. :meth:`amin` gives
-    the values alone, over several axes too.
+    ``x.min(other)`` of another tensor is the smaller of two, element by element;
+    ``x.min(0)`` of a number is ``x.min(dim=0)``. :meth:`amin` gives the values alone,
+    over several axes too.
     """
-    if isinstance(dim, TensorBase) and dim.shape:
-        return minimum(*operands(x, dim))
-    return _extremes(reduce.argmin, amin, x, dim, keepdim)
+    if _is_operand(other, keepdim, dim):
+        return minimum(*operands(x, other))
+    axis = other if dim is None else dim
+    return _extremes(reduce.argmin, amin, x, axis, keepdim)
+
+
+def _is_operand(other: Any, keepdim: bool, dim: Any) -> bool:
+    """Return whether max's second argument is a tensor to compare with, not an axis.
+
+    Raises:
+        ArgumentError: an operand or an axis together with ``dim``, or an operand
+            together with ``keepdim``.
+    """
+    if other is not None and dim is not None:
+        raise passed_twice("dim", other, "dim", dim)
+    if not isinstance(other, TensorBase) or not other.shape:
+        return False
+    if keepdim:
+        raise ArgumentError(
+            _("max and min of two tensors reduce no axis."),
+            expected=_("x.max(other) of two tensors, or x.max(dim=…, keepdim=True)"),
+            got=f"keepdim={keepdim!r:.40}",
+        )
+    return True
 
 
 def _extremes(index_of: Any, value: Any, x: Any, dim: Any, keepdim: bool) -> Any:
@@ -220,8 +245,8 @@ def _divided_by_count(total: Value, x: Value, dim: Dims, correction: float) -> V
     axes = axes_of(x.shape, dim)
     count = count_of(size_of(tuple([x.shape[a] for a in axes])), x.dtype)
     if correction:
-        zero = filled(0, x.dtype, ())
-        count = larger(sub(count, filled(correction, x.dtype, ())), zero)
+        zero = full(0, x.dtype, ())
+        count = larger(sub(count, full(correction, x.dtype, ())), zero)
     return div(total, broadcast_to(count, total.shape))
 
 
@@ -253,7 +278,7 @@ def var(
     """
     divisor_less = _correction(correction, unbiased, axis)
     if axis is not None and dim is not None:
-        raise given_twice("dim", dim, "axis", axis)
+        raise passed_twice("dim", dim, "axis", axis)
     axes = axes_of(x.shape, dim if axis is None else axis)
     distance = sub(x, broadcast_to(mean(x, axes, True), x.shape))
     total = sum_(mul(distance, distance), axes, keepdim)
@@ -419,4 +444,4 @@ def _running(
     if initial is None:
         return result
     edge = tuple([1 if i == axis else d for i, d in enumerate(x.shape)])
-    return movement.concatenate(filled(initial, x.dtype, edge), result, axis=axis)
+    return movement.concatenate(full(initial, x.dtype, edge), result, axis=axis)

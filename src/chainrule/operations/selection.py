@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.errors import ShapeError
-from chainrule.graph.build import context
+from chainrule.graph.context import context
 from chainrule.graph.node import Array, Value
 from chainrule.graph.types import DType, SymbolicDim
 from chainrule.operations.arguments import axis_of

@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from chainrule.errors import ArgumentError, AxisError, ShapeError
-from chainrule.graph.build import apply
+from chainrule.graph.apply import apply
 from chainrule.graph.node import Value
 from chainrule.graph.types import Dim, DType, Shape, SymbolicDim
 from chainrule.operations.arguments import axes_of, axis_of, fill, whole
-from chainrule.operations.operands import astype, filled, promote
+from chainrule.operations.operands import astype, full, promote
 from chainrule.primitives import movement
 from chainrule.primitives.creation import iota
 from chainrule.primitives.elementwise import add, mul
@@ -107,10 +107,10 @@ def rows(v: Value, indices: Value, axis: int) -> Value:
     if axis == 0:
         return take(v, indices)
     order = (axis, *[i for i in range(len(v.shape)) if i != axis])
-    made = take(movement.transpose(v, axes=order), indices)
+    taken = take(movement.transpose(v, axes=order), indices)
     new = tuple(range(len(indices.shape)))
-    rest = tuple(range(len(new), len(made.shape)))
-    return movement.transpose(made, axes=(*rest[:axis], *new, *rest[axis:]))
+    rest = tuple(range(len(new), len(taken.shape)))
+    return movement.transpose(taken, axes=(*rest[:axis], *new, *rest[axis:]))
 
 
 def diagonal_of(v: Value, offset: int = 0, dim1: Any = 0, dim2: Any = 1) -> Value:
@@ -132,11 +132,11 @@ def diagonal_of(v: Value, offset: int = 0, dim1: Any = 0, dim2: Any = 1) -> Valu
     start = first * n + first + offset if count else 0
     steps = mul(
         iota(shape=(count,), axis=0, dtype=DType.int64),
-        filled(n + 1, DType.int64, (count,)),
+        full(n + 1, DType.int64, (count,)),
     )
-    places = add(steps, filled(start, DType.int64, (count,)))
-    made = take(reshaped(v, (m * n, *v.shape[2:])), places)
-    return movement.transpose(made, axes=(*range(1, len(made.shape)), 0))
+    places = add(steps, full(start, DType.int64, (count,)))
+    taken = take(reshaped(v, (m * n, *v.shape[2:])), places)
+    return movement.transpose(taken, axes=(*range(1, len(taken.shape)), 0))
 
 
 def with_ones(x: Value, dim: Any) -> tuple[Dim, ...]:

@@ -65,9 +65,9 @@ def _reshaped(v: Value, shape: Any) -> Value:
 
 
 def _permuted(v: Value, axes: tuple[int, ...]) -> Value:
-    made = movement.transpose(v, axes=axes)
-    made.order = made.order or PERMUTED
-    return made
+    result = movement.transpose(v, axes=axes)
+    result.order = result.order or PERMUTED
+    return result
 
 
 def _turned_back(v: Value, new: Value, axes: tuple[int, ...]) -> Value:
@@ -84,8 +84,8 @@ def _replaced_diagonal(
     axes = (*rest, dim1, dim2)
     places = np.arange(int(new.shape[-1]))
     key = (..., places + max(-offset, 0), places + max(offset, 0))
-    made = replaced(movement.transpose(v, axes=axes), key, new)
-    return _turned_back(v, made, axes)
+    changed = replaced(movement.transpose(v, axes=axes), key, new)
+    return _turned_back(v, changed, axes)
 
 
 SAME = View("same", lambda v: v, lambda v, new: new)
@@ -109,20 +109,20 @@ def basic_key(key: Any) -> tuple[Any, ...] | None:
     Integers that tensors and arrays hold are those of now. None for any other key: its
     elements are copies.
     """
-    made: list[Any] = []
+    parts: list[Any] = []
     for k in key if type(key) is tuple else (key,):
         if type(k) is int or k is None or k is Ellipsis:
-            made.append(k)
+            parts.append(k)
         elif type(k) is slice:
-            made.append(slice(bound(k.start), bound(k.stop), bound(k.step)))
+            parts.append(slice(bound(k.start), bound(k.stop), bound(k.step)))
         else:
             if isinstance(k, bool) or getattr(k, "shape", None) != ():
                 return None
             place = value_of(k)
             if not place.dtype.is_integer:
                 return None
-            made.append(place if place.array is None else int(place.array))
-    return tuple(made)
+            parts.append(place if place.array is None else int(place.array))
+    return tuple(parts)
 
 
 def item(x: Value, key: Any) -> Any:

@@ -20,7 +20,7 @@ from functools import partial
 from typing import Any, ClassVar, dataclass_transform
 
 from chainrule.errors import ArgumentError, warn
-from chainrule.graph.build import context
+from chainrule.graph.context import context
 from chainrule.text import _
 from chainrule.util import validation
 from chainrule.util.keywords import strict_function
@@ -65,9 +65,9 @@ def rate(name: str, value: Any) -> float:
     return eta
 
 
-def share_check(of: str, kept: str = "kept") -> Check:
+def share_check(of: str, verb: str = "kept") -> Check:
     """Return a check for 0 ≤ share < 1."""
-    what = _("{name} is the share of {what} that is {how}.", what=of, how=kept)
+    what = _("{name} is the share of {what} that is {how}.", what=of, how=verb)
     return partial(number, least=0, below=1, what=what)
 
 
@@ -85,9 +85,9 @@ def option(*, default: Any = MISSING, check: Check) -> Any:
     return field(default=default, metadata={"check": check})
 
 
-def share(*, default: float, of: str, kept: str = "kept") -> Any:
+def share(*, default: float, of: str, verb: str = "kept") -> Any:
     """Return a field for a share, 0 ≤ x < 1, of the quantity ``of``."""
-    return option(default=default, check=share_check(of, kept))
+    return option(default=default, check=share_check(of, verb))
 
 
 def nonnegative(*, default: float) -> Any:

@@ -18,7 +18,7 @@ import numpy as np
 
 from chainrule.composites.composite import composite
 from chainrule.errors import ArgumentError
-from chainrule.graph.build import no_grad, role
+from chainrule.graph.context import no_grad, role
 from chainrule.graph.node import Value
 from chainrule.graph.primitive import Case
 from chainrule.graph.types import DType

@@ -12,7 +12,7 @@ from typing import Any, cast
 
 from chainrule.compilation.guards.fingerprints import fingerprint
 from chainrule.compilation.scalars import Scalar
-from chainrule.graph.build import context
+from chainrule.graph.context import context
 from chainrule.graph.types import DType
 from chainrule.optim.arguments import Declared, limit, names_of, option
 from chainrule.optim.groups import LIMITS, ParamGroup, select_options
@@ -172,8 +172,8 @@ class HyperParameters(_Arguments, ABC):
 
     def schedules(self) -> list[Schedule]:
         """Return the schedules of all groups, without repetition."""
-        found = [self.schedule, *(group.schedule for group in self.param_groups)]
-        return list({id(schedule): schedule for schedule in found}.values())
+        schedules = [self.schedule, *(group.schedule for group in self.param_groups)]
+        return list({id(schedule): schedule for schedule in schedules}.values())
 
     def bind_schedules(
         self,

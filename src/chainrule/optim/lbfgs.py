@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from chainrule.errors import ArgumentError, GradientError, NonFiniteError
-from chainrule.graph.build import context, no_grad, recording
+from chainrule.graph.context import context, no_grad, recording
 from chainrule.graph.node import Array
 from chainrule.optim.arguments import nonnegative, option, positive_int
 from chainrule.optim.optimizer import Optimizer

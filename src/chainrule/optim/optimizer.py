@@ -13,7 +13,8 @@ import numpy as np
 
 from chainrule.composites.composite import Composite
 from chainrule.errors import GradientError
-from chainrule.graph.build import constant, context, no_grad, recording, role, scope
+from chainrule.graph.apply import constant
+from chainrule.graph.context import context, no_grad, recording, role, scope
 from chainrule.graph.node import Value
 from chainrule.graph.primitive import as_tuple
 from chainrule.graph.types import DType

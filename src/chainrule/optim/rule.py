@@ -196,19 +196,19 @@ def update_composite(optimizer: Any) -> Composite:
         names, first = f"{moments} {scalars}".split(), len(moments.split())
         s = _WrittenState(dict(zip(names, rest, strict=True)), optimizer.letters)
         new = update(p, g, s)
-        made = write.listing(*s._steps, new) if s._steps else new
-        return _scaled(made, frozenset(rest[first:]))
+        expression = write.listing(*s._steps, new) if s._steps else new
+        return _scaled(expression, frozenset(rest[first:]))
 
     compute.__name__ = name
     compute.__doc__ = f"Update a parameter by {optimizer.__name__}."
-    made = composite(
+    expression = composite(
         formula=of_any(formula),
         source=optimizer.source,
         cases=lambda: tuple(_cases(optimizer)),
         internal=not optimizer.__module__.startswith("chainrule."),
     )(compute)
-    _LETTERS[made] = optimizer.letters
-    return made
+    _LETTERS[expression] = optimizer.letters
+    return expression
 
 
 def letters_of(rule: Primitive, attrs: Mapping[str, str]) -> list[str]:

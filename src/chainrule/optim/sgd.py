@@ -35,7 +35,7 @@ class SGD(Optimizer):
     """
 
     momentum: float = share(default=0.0, of=_("the velocity"))
-    dampening: float = share(default=0.0, of=_("the gradient"), kept="held back")
+    dampening: float = share(default=0.0, of=_("the gradient"), verb="held back")
     weight_decay: float = nonnegative(default=0.0)
     nesterov: bool = False
 

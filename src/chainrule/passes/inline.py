@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from chainrule.autodiff import inline
-from chainrule.graph.build import absolute_scope, tracing
+from chainrule.graph.context import absolute_scope
+from chainrule.graph.emit import tracing
 from chainrule.graph.graph import Graph
 from chainrule.graph.node import Node, Value
 from chainrule.graph.primitive import BODIES

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from chainrule.graph.build import emit
+from chainrule.graph.emit import emit
 from chainrule.graph.graph import Graph
 from chainrule.graph.node import Node, Value
 from chainrule.graph.types import Dim
@@ -42,10 +42,10 @@ def merge_letters(graph: Graph) -> Graph:
                 (value,) = emit(reshape, (value,), {"shape": shape}, node)
             operands.append(value)
         attrs = node.attrs | {"dims": f"{parts[0]},{parts[1]}->{parts[2]}"}
-        (made,) = emit(dot_general, tuple(operands), attrs, node)
+        (product,) = emit(dot_general, tuple(operands), attrs, node)
         (out,) = node.outputs
         assert out is not None
-        return emit(reshape, (made,), {"shape": out.shape}, node)
+        return emit(reshape, (product,), {"shape": out.shape}, node)
 
     return rewrite(graph, rule)
 

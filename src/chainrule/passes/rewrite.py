@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from chainrule.graph.build import clone
+from chainrule.graph.emit import clone
 from chainrule.graph.graph import Graph
 from chainrule.graph.node import Node, Value
 

@@ -21,7 +21,7 @@ from typing import Any
 
 from chainrule.autodiff import inline
 from chainrule.composites.control import scan
-from chainrule.graph.build import clone, emit, tracing
+from chainrule.graph.emit import clone, emit, tracing
 from chainrule.graph.graph import Graph, users
 from chainrule.graph.node import Node, Value
 from chainrule.passes.common import attr_key, merge_common
@@ -82,14 +82,14 @@ class _Numbers:
 
     def of(self, body: Graph, inputs: Sequence[int]) -> dict[Value, int]:
         """Return the number of each value of a loop body, given its inputs' numbers."""
-        made = dict(zip(body.inputs, inputs, strict=True))
+        numbers = dict(zip(body.inputs, inputs, strict=True))
         for node in body.nodes:
             attrs = tuple(sorted((k, attr_key(v)) for k, v in node.attrs.items()))
-            key = (node.primitive, tuple(made[v] for v in node.inputs), attrs)
+            key = (node.primitive, tuple(numbers[v] for v in node.inputs), attrs)
             for i, value in enumerate(node.outputs):
                 if value is not None:
-                    made[value] = self.number((key, i))
-        return made
+                    numbers[value] = self.number((key, i))
+        return numbers
 
 
 def _replaced(graph: Graph, nodes: Mapping[Node, Any]) -> Graph:
@@ -101,8 +101,8 @@ def _replaced(graph: Graph, nodes: Mapping[Node, Any]) -> Graph:
     for node in graph.nodes:
         inputs = [new.get(v, v) for v in node.inputs]
         make = nodes.get(node)
-        made = clone(node, inputs) if make is None else make(tuple(inputs))
-        for old, value in zip(node.outputs, made, strict=True):
+        results = clone(node, inputs) if make is None else make(tuple(inputs))
+        for old, value in zip(node.outputs, results, strict=True):
             assert old is not None
             new[old] = value
     return Graph(graph.name, graph.inputs, [new.get(v, v) for v in graph.outputs])
@@ -142,23 +142,23 @@ def _merge(loops: list[_Scan], make: dict[Node, Any]) -> None:
     results: list[Value] = []
     places: list[list[int]] = []
     for loop in loops:
-        made = inline(loop.body, inputs)
+        results_of = inline(loop.body, inputs)
         if not results:
-            results += made[: loop.carries]
-        kept = made[loop.carries :]
+            results += results_of[: loop.carries]
+        stacked = results_of[loop.carries :]
         start = len(results)
-        places.append([*range(loop.carries), *range(start, start + len(kept))])
-        results += kept
+        places.append([*range(loop.carries), *range(start, start + len(stacked))])
+        results += stacked
     body = merge_common(Graph(first.body.name, inputs, results))
     whole: list[tuple[Value, ...]] = []
 
     def once(node: Node, mine: list[int]) -> Any:
-        def made(inputs: tuple[Value, ...]) -> tuple[Value, ...]:
+        def results_of(inputs: tuple[Value, ...]) -> tuple[Value, ...]:
             if not whole:
                 whole.append(emit(scan, inputs, first.attrs | {"body": body}, node))
             return tuple([whole[0][i] for i in mine])
 
-        return made
+        return results_of
 
     for loop, mine in zip(loops, places):
         make[loop.node] = once(loop.node, mine)
@@ -181,9 +181,9 @@ def _without_repetition(graph: Graph) -> Graph:
                 if v.node is not None and v.node.primitive is scan
             }
             for source in sources:
-                found = _repeated(_scan(source), _scan(node))
-                if found is not None:
-                    graph = _replaced(graph, found)
+                replacements = _repeated(_scan(source), _scan(node))
+                if replacements is not None:
+                    graph = _replaced(graph, replacements)
                     again = True
                     break
             if again:
@@ -203,16 +203,16 @@ def _repeated(source: _Scan, loop: _Scan) -> dict[Node, Any] | None:
     for i in range(source.constants):
         stands[theirs[i]] = inner[i]
     entries = {theirs[i]: inner[i] for i in range(source.fixed, len(theirs))}
-    for out, made in zip(
+    for out, result in zip(
         source.node.outputs[source.carries :], source.body.outputs[source.carries :]
     ):
         if out is not None:
-            entries[out] = known[made]
-    given: list[int] = []
+            entries[out] = known[result]
+    input_numbers: list[int] = []
     for i, value in enumerate(loop.node.inputs):
         table = stands if i < loop.constants else entries if i >= loop.fixed else {}
-        given.append(table.get(value, numbers.number(("own", i))))
-    mine = numbers.of(loop.body, given)
+        input_numbers.append(table.get(value, numbers.number(("own", i))))
+    mine = numbers.of(loop.body, input_numbers)
     computed = {number: v for v, number in known.items()}
     alike = {
         v
@@ -245,14 +245,14 @@ def _kept(
     """Return replacements: the first loop stores values that the second one reads."""
     old = source.body
     body = Graph(old.name, old.inputs, (*old.outputs, *computed))
-    made: list[tuple[Value, ...]] = []
+    calls: list[tuple[Value, ...]] = []
 
     def first(inputs: tuple[Value, ...]) -> tuple[Value, ...]:
-        made.append(emit(scan, inputs, source.attrs | {"body": body}, source.node))
-        return made[0][: len(old.outputs)]
+        calls.append(emit(scan, inputs, source.attrs | {"body": body}, source.node))
+        return calls[0][: len(old.outputs)]
 
     def second(inputs: tuple[Value, ...]) -> tuple[Value, ...]:
-        more = made[0][len(old.outputs) :]
+        more = calls[0][len(old.outputs) :]
         given = [Value(None, v.shape, v.dtype, name=v.name) for v in loop.body.inputs]
         read = [Value(None, v.shape, v.dtype) for v in edge]
         outputs = _redone(loop.body, given, dict(zip(edge, read)))
@@ -270,8 +270,8 @@ def _redone(
     for node in body.nodes:
         if all(v in instead for v in node.outputs):
             continue
-        made = clone(node, [known[v] for v in node.inputs])
-        for old, value in zip(node.outputs, made):
+        results = clone(node, [known[v] for v in node.inputs])
+        for old, value in zip(node.outputs, results):
             if old is not None:
                 known.setdefault(old, value)
     return [known[v] for v in body.outputs]
@@ -306,7 +306,7 @@ def _without_sums(graph: Graph) -> Graph:
 
 def _sums(loop: _Scan) -> dict[int, Value]:
     """Return carry index → the term added in each step, for carries that are sums."""
-    found: dict[int, Value] = {}
+    terms: dict[int, Value] = {}
     readers = users(loop.body)
     outputs = loop.body.outputs
     for i in range(loop.carries):
@@ -335,8 +335,8 @@ def _sums(loop: _Scan) -> dict[int, Value]:
             and math.prod(d for d in shape if isinstance(d, int)) <= KEPT
         )
         if product or small:
-            found[i] = term
-    return found
+            terms[i] = term
+    return terms
 
 
 def _moves(value: Value, loop: _Scan) -> bool:

@@ -7,7 +7,7 @@ a value on under a condition, and every engine reports if the condition is false
 from __future__ import annotations
 
 from chainrule.errors import ArgumentError
-from chainrule.graph.build import constant
+from chainrule.graph.apply import constant
 from chainrule.graph.declare import declare
 from chainrule.graph.node import Array, Value
 from chainrule.graph.primitive import Case, of_any

@@ -120,8 +120,8 @@ def _vjp_rhs(g: Value, y: Value, x: Value, kernel: Value, **attrs: Any) -> Value
         lhs_dilation=back.rhs_dilation,
         rhs_dilation=back.lhs_dilation,
     )
-    made = conv(g, x, **turned._asdict())
-    return flip(made, axes=tuple(map(d.out.index, d.window)))
+    gradient = conv(g, x, **turned._asdict())
+    return flip(gradient, axes=tuple(map(d.out.index, d.window)))
 
 
 def _case(lhs: str, rhs: str, dims: str, **changes: Any) -> Case:
@@ -172,8 +172,8 @@ def conv(lhs: Array, rhs: Array, **attrs: Any) -> Array:
     slides, axes = a.sliding(d, rhs.shape), tuple(map(d.lhs.index, d.window))
     places = slides.places("conv", _spatial(d.lhs, d, lhs.shape))
     fewer = math.prod(places) < math.prod(slides.window)
-    made = (_by_place if fewer else _by_tap)(d, slides, places, axes, lhs, rhs)
-    return made.astype(dtype, copy=False)
+    result = (_by_place if fewer else _by_tap)(d, slides, places, axes, lhs, rhs)
+    return result.astype(dtype, copy=False)
 
 
 def _by_tap(
@@ -206,11 +206,11 @@ def _by_place(
     )
     sizes = dict(zip(d.lhs + d.rhs, lhs.shape + rhs.shape))
     sizes.update(zip(d.window, places))
-    made = np.empty([sizes[c] for c in d.out], lhs.dtype)
+    result = np.empty([sizes[c] for c in d.out], lhs.dtype)
     for place, seen in turned.seen(lhs, axes):
         seen = seen[_at(lhs.ndim, axes, [slice(w) for w in window])]
-        made[_at(made.ndim, at, place)] = _product(seen, rhs, *letters)
-    return made
+        result[_at(result.ndim, at, place)] = _product(seen, rhs, *letters)
+    return result
 
 
 def _product(x: Array, y: Array, a: list[int], b: list[int], out: list[int]) -> Array:
@@ -224,7 +224,7 @@ def _letters(dims: str) -> str:
 
 def _at(rank: int, axes: Ints, chosen: Sequence[Any]) -> tuple[Any, ...]:
     """Return an index that selects ``chosen`` along ``axes``, and all elsewhere."""
-    made: list[Any] = [slice(None)] * rank
+    index: list[Any] = [slice(None)] * rank
     for axis, choice in zip(axes, chosen):
-        made[axis] = choice
-    return tuple(made)
+        index[axis] = choice
+    return tuple(index)

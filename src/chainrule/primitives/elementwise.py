@@ -278,11 +278,11 @@ def convert(x: Array, *, dtype: DType) -> Array:
     # number in range, and NaN 0.
     limits, number = np.iinfo(dtype.numpy), dtype.numpy.type
     with np.errstate(invalid="ignore"):
-        made = np.asarray(x.astype(dtype.numpy))
-        np.copyto(made, number(limits.min), where=x <= float(limits.min))
-        np.copyto(made, number(limits.max), where=x >= float(limits.max + 1))
-        np.copyto(made, number(0), where=x != x)
-    return made
+        result = np.asarray(x.astype(dtype.numpy))
+        np.copyto(result, number(limits.min), where=x <= float(limits.min))
+        np.copyto(result, number(limits.max), where=x >= float(limits.max + 1))
+        np.copyto(result, number(0), where=x != x)
+    return result
 
 
 floor = elementwise(
@@ -325,9 +325,9 @@ def _pow(x: Array, p: Array) -> Array:
     if x.dtype.kind in "fu":
         return np.power(x, p)
     # NumPy refuses negative exponents of integers; here they round towards zero.
-    made = np.power(x, np.maximum(p, 0))
+    powers = np.power(x, np.maximum(p, 0))
     odd = np.where(p & 1, x, 1)
-    return np.where(p < 0, np.where(np.abs(x) == 1, odd, 0), made).astype(x.dtype)
+    return np.where(p < 0, np.where(np.abs(x) == 1, odd, 0), powers).astype(x.dtype)
 
 
 def _pow_x(g: Value, y: Value, x: Value, p: Value) -> Value:

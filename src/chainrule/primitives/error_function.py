@@ -107,12 +107,12 @@ def erfc(x: Array) -> Array:
     array([1.00000000e+000, 1.57299207e-001, 5.39586561e-176, 2.00000000e+000])
     """
     wide = np.asarray(x, np.float64)
-    given = wide.reshape(-1)
-    small = np.clip(given, -0.5, 0.5)
+    values = wide.reshape(-1)
+    small = np.clip(values, -0.5, 0.5)
     y = 1.0 - (small + small * _horner(small * small, _SMALL))
-    (far,) = np.nonzero(np.abs(given) > 0.5)
+    (far,) = np.nonzero(np.abs(values) > 0.5)
     if far.size:
-        large = given[far]
+        large = values[far]
         tail = _tail(np.minimum(np.abs(large), _ZERO))
         y[far] = np.where(large < 0.0, 2.0 - tail, tail)
     return y.reshape(wide.shape).astype(x.dtype, copy=False)

@@ -233,11 +233,11 @@ def _need_inside(name: str, x: ArrayType, sizes: Shape) -> None:
 
 def _corners(shape: Shape, sizes: Shape, first: int) -> list[tuple[int, Dim | None]]:
     """Return which inputs hold the start positions of a block, and their bounds."""
-    found: list[tuple[int, Dim | None]] = []
+    corners: list[tuple[int, Dim | None]] = []
     for i, (dim, n) in enumerate(zip(shape, sizes), first):
         free = dim - n if isinstance(dim, int) and isinstance(n, int) else 0
-        found.append((i, free + 1))
-    return found
+        corners.append((i, free + 1))
+    return corners
 
 
 def _window(
@@ -296,7 +296,7 @@ def _update_rule(x: ArrayType, update: ArrayType, *starts: ArrayType) -> ArrayTy
     return x
 
 
-def _kept_vjp(g: Value, y: Value, x: Value, update: Value, *starts: Value) -> Value:
+def _base_vjp(g: Value, y: Value, x: Value, update: Value, *starts: Value) -> Value:
     return dynamic_update_slice(g, full_like(update, 0.0), *starts)
 
 
@@ -306,7 +306,7 @@ def _update_vjp(g: Value, y: Value, x: Value, update: Value, *starts: Value) -> 
 
 @declare(
     rule=_update_rule,
-    vjp=(_kept_vjp, _update_vjp),
+    vjp=(_base_vjp, _update_vjp),
     refuses=lambda types, attrs: _corners(types[0].shape, types[1].shape, 2),
     shown=of_any(overwritten),
     source="the value with a block of it replaced",

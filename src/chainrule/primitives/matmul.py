@@ -168,7 +168,7 @@ class Permutations:
 def plan_product(dims: str) -> Permutations:
     """Return the axis permutations that make a product a batched matrix product."""
     d = parse_dims(dims)
-    made = d.batch + d.left + d.right
+    order = d.batch + d.left + d.right
     matrices = len(d.left) == len(d.right) == len(d.contracted) == 1
     in_order = (d.lhs, d.rhs) == (
         d.batch + d.left + d.contracted,
@@ -177,11 +177,11 @@ def plan_product(dims: str) -> Permutations:
     return Permutations(
         tuple(d.lhs.index(c) for c in d.batch + d.left + d.contracted),
         tuple(d.rhs.index(c) for c in d.batch + d.contracted + d.right),
-        tuple(made.index(c) for c in d.out),
+        tuple(order.index(c) for c in d.out),
         len(d.batch),
         len(d.left),
         len(d.contracted),
-        plain=matrices and in_order and made == d.out,
+        plain=matrices and in_order and order == d.out,
     )
 
 
@@ -249,7 +249,7 @@ def dot_general(lhs: Array, rhs: Array, *, dims: str, accumulate: DType) -> Arra
         return lhs @ rhs
     a, b = lhs.transpose(p.lhs), rhs.transpose(p.rhs)
     if p.batch == 0 and p.left == 1 and p.contracted == 1 and b.ndim == 2:
-        made = a @ b
+        product = a @ b
     else:
         nb, nl = p.batch, p.left
         batch, left = a.shape[:nb], a.shape[nb : nb + nl]
@@ -257,8 +257,8 @@ def dot_general(lhs: Array, rhs: Array, *, dims: str, accumulate: DType) -> Arra
         k = math.prod(a.shape[nb + nl :])
         a = a.reshape(*batch, math.prod(left), k)
         b = b.reshape(*batch, k, math.prod(right))
-        made = (a @ b).reshape((*batch, *left, *right))
-    return made.transpose(p.out).astype(dtype, copy=False)
+        product = (a @ b).reshape((*batch, *left, *right))
+    return product.transpose(p.out).astype(dtype, copy=False)
 
 
 def dot(lhs: Value, rhs: Value, dims: str) -> Value:

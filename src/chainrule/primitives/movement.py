@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from chainrule.errors import ArgumentError, ShapeError
-from chainrule.graph.build import constant as number_of
-from chainrule.graph.build import context
+from chainrule.graph.apply import constant as number_of
+from chainrule.graph.context import context
 from chainrule.graph.declare import declare
 from chainrule.graph.node import Array, Cotangent, Value
 from chainrule.graph.primitive import Case, TypeRule, of_any
@@ -81,26 +81,26 @@ def broadcast_to(x: Array, *, shape: Ints) -> Array:
 
 
 #: Numbers that were broadcast before.
-_filled: Bounded[Any, Value] = Bounded(512)
+_full: Bounded[Any, Value] = Bounded(512)
 
 
-def filled(number: Any, dtype: DType, shape: Shape) -> Value:
+def full(number: Any, dtype: DType, shape: Shape) -> Value:
     """Return an array of ``shape`` filled with a number, as a broadcast scalar."""
     if context.trace is not None:
         value = number_of(number, dtype)
         return value if shape == () else broadcast_to(value, shape=shape)
     # Zero has two signs, which compare equal.
     key = (number or repr(number), dtype, shape)
-    value = _filled.get(key)
+    value = _full.get(key)
     if value is None:
         value = broadcast_to(number_of(number, dtype), shape=shape)
-        _filled[key] = value
+        _full[key] = value
     return value
 
 
 def full_like(x: Value, number: float) -> Value:
     """Return an array like ``x`` filled with ``number``, as a broadcast scalar."""
-    return filled(number, x.dtype, x.shape)
+    return full(number, x.dtype, x.shape)
 
 
 def without(shape: Shape, axes: tuple[int, ...]) -> Shape:
@@ -154,8 +154,8 @@ def reduce_sum(x: Array, *, axes: tuple[int, ...]) -> Array:
 
 def expand(y: Value, x: Value, axes: tuple[int, ...]) -> Value:
     """Return ``y``, a reduction of ``x`` over ``axes``, broadcast to the shape of x."""
-    kept = tuple(1 if i in axes else d for i, d in enumerate(x.shape))
-    return broadcast_to(reshape(y, shape=kept), shape=x.shape)
+    shape = tuple(1 if i in axes else d for i, d in enumerate(x.shape))
+    return broadcast_to(reshape(y, shape=shape), shape=x.shape)
 
 
 def _reshape_rule(x: ArrayType, *, shape: Shape) -> ArrayType:
@@ -423,14 +423,14 @@ def _concatenate_vjp(
     *,
     axis: int,
 ) -> Sequence[Cotangent]:
-    (g,), made, at = gs, list[Cotangent](), 0
+    (g,), parts, at = gs, list[Cotangent](), 0
     if len(inputs) == 1:
         return [g]
     for x, need in zip(inputs, needed):
         end = at + int(x.shape[axis])
-        made.append(section(g, axis, at, end) if need else None)
+        parts.append(section(g, axis, at, end) if need else None)
         at = end
-    return made
+    return parts
 
 
 @declare(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from chainrule.graph.build import constant
+from chainrule.graph.apply import constant
 from chainrule.graph.declare import declare
 from chainrule.graph.node import Array, Value
 from chainrule.graph.primitive import Case, TypeRule
@@ -145,10 +145,10 @@ def _shifted(x: Value, axis: int, fill: float, *, back: bool) -> Value:
         return where(equal(index, inside), moved, full_like(x, fill))
     if length == 0:
         return x
-    kept = section(x, axis, int(back), length - 1 + back)
+    rest = section(x, axis, int(back), length - 1 + back)
     shape = (*x.shape[:axis], 1, *x.shape[axis + 1 :])
     edge = broadcast_to(constant(fill, x.dtype), shape=shape)
-    return concatenate(*((kept, edge) if back else (edge, kept)), axis=axis)
+    return concatenate(*((rest, edge) if back else (edge, rest)), axis=axis)
 
 
 def _cumulative_rule(name: str) -> TypeRule:
@@ -191,8 +191,8 @@ def _cumsum_vjp(g: Value, y: Value, x: Value, axis: int, reverse: bool) -> Value
     cases=_cumulative_cases(1),
 )
 def cumsum(x: Array, *, axis: int, reverse: bool) -> Array:
-    made = np.add.accumulate(_directed(x, axis, reverse), axis, dtype=x.dtype)
-    return _directed(made, axis, reverse)
+    sums = np.add.accumulate(_directed(x, axis, reverse), axis, dtype=x.dtype)
+    return _directed(sums, axis, reverse)
 
 
 def _turned(g: Value, a: Value, axis: int, reverse: bool) -> Value:
@@ -215,16 +215,16 @@ def _cumprod_vjp(g: Value, y: Value, x: Value, axis: int, reverse: bool) -> Valu
     cases=_cumulative_cases(1),
 )
 def cumprod(x: Array, *, axis: int, reverse: bool) -> Array:
-    made = np.multiply.accumulate(_directed(x, axis, reverse), axis, dtype=x.dtype)
-    return _directed(made, axis, reverse)
+    products = np.multiply.accumulate(_directed(x, axis, reverse), axis, dtype=x.dtype)
+    return _directed(products, axis, reverse)
 
 
 def _recurrence_rule(
     a: ArrayType, b: ArrayType, *, axis: int, reverse: bool
 ) -> ArrayType:
-    made = same("linear_recurrence", 2, "floats")(a, b)
-    need_axes("linear_recurrence", (axis,), len(made.shape))
-    return made
+    result = same("linear_recurrence", 2, "floats")(a, b)
+    need_axes("linear_recurrence", (axis,), len(result.shape))
+    return result
 
 
 def _recurrence_a(

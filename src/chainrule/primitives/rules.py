@@ -106,7 +106,7 @@ def elementwise(
         formula, shown, traits: as for :func:`chainrule.graph.declare.declare`.
     """
     name, inputs = name or reference.__name__, inputs or reference.nin
-    made = declare(
+    decorate = declare(
         name=name,
         rule=same(name, inputs, only, result),
         vjp=vjp,
@@ -117,7 +117,7 @@ def elementwise(
         shown=shown,
         **traits,
     )
-    return made(reference)
+    return decorate(reference)
 
 
 def examples(inputs: int) -> tuple[Case, ...]:

@@ -88,7 +88,7 @@ class Sliding(NamedTuple):
                     base_dilation=self.base_dilation,
                 ),
             )
-        made: list[int] = []
+        counts: list[int] = []
         for i, (length, w, s, (lo, hi), r, d) in enumerate(zip(lengths, *self)):
             if not isinstance(length, int):
                 raise ShapeError(
@@ -107,8 +107,8 @@ class Sliding(NamedTuple):
                     got=_("{w} with dilation {r} on sliding axis {i}", w=w, r=r, i=i),
                     fix=_("use a smaller window or more padding"),
                 )
-            made.append(reach // s + 1)
-        return tuple(made)
+            counts.append(reach // s + 1)
+        return tuple(counts)
 
     def backwards(self, lengths: Ints, places: Ints) -> tuple[Pads, Pads]:
         """Return the paddings of the derivatives, to the input and to the window.

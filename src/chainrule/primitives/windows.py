@@ -38,8 +38,8 @@ def _lengths(shape: tuple[Any, ...], axes: Ints) -> Ints:
 
 def _shape(name: str, x: ArrayType, axes: Ints, a: Sliding) -> Shape:
     need_axes(name, axes, len(x.shape))
-    made = dict(zip(axes, a.places(name, _lengths(x.shape, axes))))
-    return tuple(made.get(i, dim) for i, dim in enumerate(x.shape))
+    lengths = dict(zip(axes, a.places(name, _lengths(x.shape, axes))))
+    return tuple(lengths.get(i, dim) for i, dim in enumerate(x.shape))
 
 
 # -- the sum --------------------------------------------------------------------------
@@ -67,11 +67,11 @@ def _spread(g: Value, x: Value, axes: Ints, window: Ints) -> Value:
         wide += [n, window[axes.index(i)]] if i in axes else [n]
     times = dict(zip(axes, window))
     shape = tuple([n * times.get(i, 1) for i, n in enumerate(g.shape)])
-    made = broadcast_to(reshape(g, shape=tuple(apart)), shape=tuple(wide))
-    made = reshape(made, shape=shape)
+    spread = broadcast_to(reshape(g, shape=tuple(apart)), shape=tuple(wide))
+    spread = reshape(spread, shape=shape)
     none = (0,) * len(shape)
     rest = tuple([x.shape[i] - n if i in axes else 0 for i, n in enumerate(shape)])
-    return pad(made, low=none, high=rest, interior=none) if any(rest) else made
+    return pad(spread, low=none, high=rest, interior=none) if any(rest) else spread
 
 
 def _case(x: str, axes: Ints, window: Ints, *, base: bool, **changes: Any) -> Case:
@@ -151,8 +151,8 @@ def _best(x: Array, axes: Ints, attrs: dict[str, Any]) -> tuple[Array, Array]:
     line = _lengths(x.shape, axes)
     order = tuple(int(i) for i in np.argsort(axes))
     count = np.arange(int(np.prod(line)), dtype=np.int64).reshape(line)
-    kept = [n if i in axes else 1 for i, n in enumerate(x.shape)]
-    count = count.transpose(order).reshape(kept)
+    shape = [n if i in axes else 1 for i, n in enumerate(x.shape)]
+    count = count.transpose(order).reshape(shape)
     places = [part for __, part in a.seen(np.broadcast_to(count, x.shape), axes, -1)]
     numbers = [part for __, part in a.seen(x, axes)]
     best, where = numbers[0].copy(), places[0].copy()

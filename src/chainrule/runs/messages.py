@@ -58,7 +58,7 @@ SYNONYMS = {
 
 def problems(error: SectionError) -> list[Problem]:
     """Return what is wrong with a file as problems."""
-    return [_problem(where, item) for where, item in error.found.items()]
+    return [_problem(where, item) for where, item in error.problems.items()]
 
 
 def _problem(where: Where, item: Refused | ChainruleError) -> Problem:

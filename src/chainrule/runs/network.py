@@ -15,7 +15,7 @@ from chainrule import nn
 from chainrule.data import Dataset
 from chainrule.data.tables.texts import FIRST, PADDING, Texts
 from chainrule.data.text import texts_of
-from chainrule.graph.build import no_grad
+from chainrule.graph.context import no_grad
 from chainrule.nn.first_use import Use, first_use
 from chainrule.primitives.rules import show
 from chainrule.runs.layers import Layer, with_weights

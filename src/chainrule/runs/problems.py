@@ -125,12 +125,12 @@ class SectionError(ValueError):
     """Error for one section; pydantic carries it from a validator to the outermost.
 
     Attributes:
-        found: what is wrong, by its place within the section.
+        problems: what is wrong, by its place within the section.
     """
 
     def __init__(self, found: Mapping[Where, Refused | ChainruleError]) -> None:
         super().__init__("")
-        self.found = found
+        self.problems = found
 
 
 @contextmanager

@@ -276,7 +276,7 @@ class Run(Section):
     output: Output = _LEFT_OUT
 
     @model_validator(mode="after")
-    def _together(self) -> Self:
+    def _check_across_sections(self) -> Self:
         """Check settings across sections, by a trial construction of the run's parts.
 
         Layers are tried with few units.

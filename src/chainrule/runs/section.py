@@ -130,7 +130,9 @@ class Section(BaseModel):
             for item in error.errors(include_url=False):
                 where, cause = item["loc"], item.get("ctx", {}).get("error")
                 if isinstance(cause, SectionError):
-                    found |= {(*where, *k): inner for k, inner in cause.found.items()}
+                    found |= {
+                        (*where, *k): inner for k, inner in cause.problems.items()
+                    }
                 elif cause is not None:
                     found[*where, *getattr(cause, "where", ())] = cause
                 else:

@@ -122,7 +122,7 @@ class Session:
             "checkpoint_every": checkpoint_every,
         }
         try:
-            with tracebacks.kept_in(self.directory):
+            with tracebacks.traceback_saved_in(self.directory):
                 self._train(common)
         except (ArgumentError, ShapeError, DTypeError):
             if self.epochs is not None or not isinstance(origin, RunFile):

@@ -16,7 +16,7 @@ FILE = "traceback.txt"
 
 
 @contextmanager
-def kept_in(directory: Path | None) -> Iterator[None]:
+def traceback_saved_in(directory: Path | None) -> Iterator[None]:
     """Write the traceback of an unexpected error within a block to a directory.
 
     The error gets a note that names the file, and goes on. An error of Chainrule's own

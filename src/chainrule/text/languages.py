@@ -31,14 +31,14 @@ def known(name: str | None) -> str:
     """
     if name is None:
         return current()
-    found = normalized(name) if isinstance(name, str) else None
-    if found is None:
+    language = normalized(name) if isinstance(name, str) else None
+    if language is None:
         raise ArgumentError(
             _("Chainrule does not speak this language."),
             expected=_("'en' or 'zh-TW'"),
             got=repr(name),
         )
-    return found
+    return language
 
 
 def set_language(name: str | None) -> None:

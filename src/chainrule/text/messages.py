@@ -51,7 +51,7 @@ class Message(str):
         >>> _("{name} must be {what}.", what="positive").format(name="lr")
         'lr must be positive.'
         """
-        return _filled(self.template, values, self.values)
+        return _formatted(self.template, values, self.values)
 
     def translated(self) -> str:
         """Return the message translated into the language in use.
@@ -102,15 +102,15 @@ def _(template: str, /, **values: Any) -> str:
     """
     if not values:
         return Message(template, template, values)
-    return _filled(template, values, {})
+    return _formatted(template, values, {})
 
 
-def _filled(
+def _formatted(
     template: str, values: Mapping[str, Any], formatted: Mapping[str, str]
 ) -> Message:
     """Return the message of a template with values and formatted texts."""
     parts: list[str] = []
-    kept: dict[str, str] = {}
+    texts: dict[str, str] = {}
     for literal, name, spec, conversion in _FORMATTER.parse(template):
         parts.append(literal)
         if name is None:
@@ -120,13 +120,13 @@ def _filled(
             if conversion:
                 value = _FORMATTER.convert_field(value, conversion)
             text = format(value, spec or "")
-            kept[name] = value if isinstance(value, Message) else text
+            texts[name] = value if isinstance(value, Message) else text
         elif name in formatted:
-            text = kept[name] = formatted[name]
+            text = texts[name] = formatted[name]
         else:
             text = f"{{{name}}}"  # a later ``format`` has it
         parts.append(text)
-    return Message("".join(parts), template, kept)
+    return Message("".join(parts), template, texts)
 
 
 def joined(separator: str, texts: Iterable[str]) -> str:

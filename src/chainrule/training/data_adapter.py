@@ -23,7 +23,7 @@ import numpy as np
 
 from chainrule.compilation.program import CompiledProgram
 from chainrule.data import Dataset, Stream
-from chainrule.data.adapter import check_kept, checked_weights
+from chainrule.data.adapter import check_representable, checked_weights
 from chainrule.errors import ArgumentError
 from chainrule.graph.node import Array
 from chainrule.graph.types import (
@@ -236,9 +236,9 @@ class StreamAdapter(DataAdapter):
                 if not number and len(y) < plan.batch_size:
                     raise _too_short(len(y), plan.batch_size)
                 self.check(y)
-                check_kept(x, self.scale, self.dtype)
+                check_representable(x, self.scale, self.dtype)
                 order = permutation(len(y), self.seed, epoch, number)
-                filled = {"x": _filled(x, self.x), "y": _filled(y, self.y)}
+                filled = {"x": _padded(x, self.x), "y": _padded(y, self.y)}
                 placed = self.placed(filled)
                 del x, y, filled
                 block = Block(placed, order, epoch, number * each, plan)
@@ -250,7 +250,7 @@ class StreamAdapter(DataAdapter):
         self.epoch_rows = rows
 
 
-def _filled(rows: Array, kind: ArrayType) -> Array:
+def _padded(rows: Array, kind: ArrayType) -> Array:
     """Return the rows of a block, with zeros appended up to the block size."""
     if len(rows) == kind.shape[0]:
         return np.ascontiguousarray(rows)

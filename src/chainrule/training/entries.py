@@ -16,7 +16,7 @@ from typing import Any
 
 from chainrule.compilation.tracing import Input, Traced, trace_entry
 from chainrule.errors import ArgumentError, ShapeError
-from chainrule.graph.build import context, no_grad, scope
+from chainrule.graph.context import context, no_grad, scope
 from chainrule.graph.types import ArrayType, DType, Shape, SymbolicDim
 from chainrule.metrics import Metric
 from chainrule.nn import Loss, Module

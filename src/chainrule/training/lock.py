@@ -35,11 +35,11 @@ except ImportError:  # Windows
 
 LOCK = ".lock"
 #: What a child that is forked lets go, or it would hold them longer than its parent.
-_held: weakref.WeakSet[RunDirectory] = weakref.WeakSet()
+_open_directories: weakref.WeakSet[RunDirectory] = weakref.WeakSet()
 
 
 def _forked() -> None:
-    for directory in _held:
+    for directory in _open_directories:
         directory.close()
 
 
@@ -97,7 +97,7 @@ class RunDirectory:
     def __init__(self, path: Path, files: Files) -> None:
         self.path, self.files = path, files
         self.file, self.lock = path / FILE, path / LOCK
-        self._made = self._locked = False
+        self._created = self._locked = False
         self._handle = -1
 
     def __enter__(self) -> RunDirectory:
@@ -105,7 +105,7 @@ class RunDirectory:
         if before is not None:
             before.__exit__()  # of this very run: an exception cut short its end
         try:
-            self._made = not self.path.exists()
+            self._created = not self.path.exists()
             self._take()
             if os.path.lexists(self.file) and not self.files.has(self.file):
                 raise ArgumentError(
@@ -137,7 +137,7 @@ class RunDirectory:
                     self.lock.unlink()
         finally:
             self.close()
-        if mine and self._made:
+        if mine and self._created:
             with ignoring():
                 self.path.rmdir()  # where nothing was written
 
@@ -159,7 +159,7 @@ class RunDirectory:
 
     def _take(self) -> None:
         flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
-        _held.add(self)
+        _open_directories.add(self)
         # The one before may have taken its file away in the meantime, or all of it.
         while not (self._locked and _same(self._handle, self.lock)):
             self.close()

@@ -122,7 +122,7 @@ def first_node(
     names = (*entry.inputs, *entry.state)
     for i, (name, value) in enumerate(zip(names, entry.graph.inputs, strict=True)):
         if i >= len(entry.inputs):
-            held = program.slots[name].held()  # a gradient may not be there yet
+            held = program.slots[name].current()  # a gradient may not be there yet
             array = np.zeros(value.shape) if held is None else held.numpy()
         elif name in rows:
             array = rows[name][0]

@@ -30,7 +30,8 @@ from typing import Any
 
 from chainrule.autodiff import cotangents
 from chainrule.errors import ArgumentError
-from chainrule.graph.build import constant, no_grad, role, scope
+from chainrule.graph.apply import constant
+from chainrule.graph.context import no_grad, role, scope
 from chainrule.graph.node import Value
 from chainrule.nn import Module
 from chainrule.nn.traced import outputs_of

@@ -18,7 +18,7 @@ from chainrule.compilation.guards.guards import Guards
 from chainrule.compilation.program import CompiledProgram
 from chainrule.compilation.tracing import Traced
 from chainrule.data import Column, Dataset, Stream
-from chainrule.data.adapter import Rows, batches, check_kept, kinds, stored_as
+from chainrule.data.adapter import Rows, batches, check_representable, kinds, stored_as
 from chainrule.errors import ArgumentError, ShapeError
 from chainrule.graph.node import Array
 from chainrule.graph.types import ArrayType, DType, as_dtype, resolve
@@ -47,7 +47,7 @@ PROFILED = 2000
 
 
 @dataclass
-class Prepared:
+class DataProgram:
     """A compiled program, and the types of the data that the program takes.
 
     Attributes:
@@ -106,8 +106,8 @@ class Programs:
     ) -> None:
         self.entries, self.metrics = entries, metrics
         self.engine, self.threads = engine, threads
-        self.training: Prepared | None = None
-        self.other: Prepared | None = None
+        self.training: DataProgram | None = None
+        self.other: DataProgram | None = None
         self._spent = 0.0
         self._dtypes: dict[Any, DType] = {}
 
@@ -146,7 +146,7 @@ class Programs:
         adapter.check = known.check
         adapter.dtype = known.dtype
         if adapter.rows is not None:
-            check_kept(adapter.rows, adapter.scale, known.dtype)
+            check_representable(adapter.rows, adapter.scale, known.dtype)
         if validation is not None:
             self._for(validation)
         return known.program
@@ -262,7 +262,7 @@ class Programs:
 
     def _for(
         self, data: Rows, weighted: bool = False, *, predicts: bool = False
-    ) -> Prepared:
+    ) -> DataProgram:
         """Return a program for evaluation or prediction of rows; check the targets."""
         row, target = kinds(data)
         dtype = self._dtype(row, *stored_as(data))
@@ -301,7 +301,7 @@ class Programs:
         y: Array | None,
         weighted: bool = False,
         training: Any = None,
-    ) -> Prepared:
+    ) -> DataProgram:
         started, entries = time.perf_counter(), self.entries
         guards = Guards(entries.model, {"loss": entries.loss})
         traced: list[Traced] = [entries.predict(row, dtype)]
@@ -324,7 +324,7 @@ class Programs:
         guards.add_modules({id(m): m for t in traced for m, __ in t.modes}.values())
         self._spent += time.perf_counter() - started
         program = CompiledProgram(traced, engine=self.engine, threads=self.threads)
-        return Prepared(
+        return DataProgram(
             program,
             check,
             row,
@@ -338,7 +338,7 @@ class Programs:
 
     def _drop(self, name: str) -> None:
         """Release a program, after its tensors have fetched their values."""
-        held: Prepared | None = getattr(self, name)
+        held: DataProgram | None = getattr(self, name)
         if held is not None:
             held.program.settle()
             self._spent += held.program.seconds_compile

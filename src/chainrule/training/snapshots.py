@@ -69,7 +69,7 @@ class MutableState:
         """Set the values of tensors and gradients; None removes a gradient."""
         for key, array in arrays.items():
             slot = self.program.slots[key]
-            held = slot.held()
+            held = slot.current()
             if array is None or held is None:
                 slot.tensor.grad = None if array is None else Tensor(array)
             else:

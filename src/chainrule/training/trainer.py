@@ -114,14 +114,14 @@ class Trainer(SavedTrainer):
         key, self.seed = Generator(seed).key, int(seed)
         self.metrics, self.probes = as_metrics(metrics), Probes(probes, model)
         optimizer.attach_parameters(dict(model.named_parameters()))
-        self._made_of = Entries(model, loss, optimizer, self.probes, key)
+        self._entries = Entries(model, loss, optimizer, self.probes, key)
         self.state = RunState(updates=optimizer.steps)
         self._begin()
 
     def _begin(self) -> None:
         """Reset the programs, the known files and the current run."""
         self._programs = Programs(
-            self._made_of, self.metrics, self.engine, self.threads
+            self._entries, self.metrics, self.engine, self.threads
         )
         self.files = Files()
         self._loop: Loop | None = None  # that runs, or was cut short
@@ -129,17 +129,17 @@ class Trainer(SavedTrainer):
     @property
     def model(self) -> Module:
         """The network; programs are compiled for it, so another needs a new Trainer."""
-        return self._made_of.model
+        return self._entries.model
 
     @property
     def loss(self) -> Callable[[Any, Any], Any]:
         """The loss function; another loss needs a new Trainer."""
-        return self._made_of.loss
+        return self._entries.loss
 
     @property
     def optimizer(self) -> Optimizer:
         """The optimiser; another one needs a new Trainer, its ``lr`` may change."""
-        return self._made_of.optimizer
+        return self._entries.optimizer
 
     # -- training ------------------------------------------------------------------
 

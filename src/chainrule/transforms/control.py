@@ -12,8 +12,8 @@ from typing import Any
 
 from chainrule.composites import control
 from chainrule.errors import ArgumentError, ShapeError
+from chainrule.graph.apply import apply
 from chainrule.graph.body import trace_body
-from chainrule.graph.build import apply
 from chainrule.graph.graph import Graph
 from chainrule.graph.node import Value
 from chainrule.graph.primitive import as_tuple
@@ -37,7 +37,7 @@ def _body(
     name: str,
 ) -> tuple[Graph, list[Value], Any]:
     """Return a function of nests as a graph, its captured values and its structure."""
-    found: list[Any] = []
+    out_structures: list[Any] = []
 
     def flat(*values: Value) -> list[Value]:
         arguments: list[Any] = []
@@ -46,12 +46,12 @@ def _body(
             part = [wrap(v) for v in values[at : at + count]]
             arguments.append(unflatten(structure, part))
             at += count
-        made, structure = _values(function(*arguments))
-        found.append(structure)
-        return made
+        results, structure = _values(function(*arguments))
+        out_structures.append(structure)
+        return results
 
     graph, captured = trace_body(flat, types, name)
-    return graph, captured, found[0]
+    return graph, captured, out_structures[0]
 
 
 def scan(
@@ -98,23 +98,23 @@ def scan(
     types += [ArrayType(v.shape[1:], v.dtype) for v in sequences]
 
     def step(state: Any, x: Any) -> Any:
-        made = function(state, x)
-        if not isinstance(made, tuple) or len(made) != 2:
+        pair = function(state, x)
+        if not isinstance(pair, tuple) or len(pair) != 2:
             raise ArgumentError(
                 _("The function of scan returns the new carry and y."),
                 expected=_("a pair (carry, y); y may be None"),
-                got=f"{made!r:.80}",
+                got=f"{pair!r:.80}",
             )
-        return made
+        return pair
 
-    graph, captured, made = _body(
+    graph, captured, pair = _body(
         step,
         [carry_structure, structure],
         [len(carry), len(sequences)],
         types,
         getattr(function, "__name__", "scan").strip("<>"),
     )
-    new_carry, y_structure = made
+    new_carry, y_structure = pair
     if new_carry != carry_structure:
         raise ArgumentError(
             _("The carry of scan changes its structure."),
@@ -182,8 +182,8 @@ def cond(
     """
     value = as_tensor(which).value
     flat = [_values(operand) for operand in operands]
-    given = [v for values, __ in flat for v in values]
-    types = [v.type for v in given]
+    branch_inputs = [v for values, __ in flat for v in values]
+    types = [v.type for v in branch_inputs]
     structures, counts = [s for __, s in flat], [len(v) for v, __ in flat]
     branches: list[tuple[Graph, list[Value], Any]] = [
         _body(function, structures, counts, types, name)
@@ -195,21 +195,25 @@ def cond(
             expected=_("nests alike"),
             got=_("two different ones"),
         )
-    outside = list({id(v): v for __, found, __ in branches for v in found}.values())
-    graphs = [_with_inputs(graph, found, outside) for graph, found, __ in branches]
+    outside = list(
+        {id(v): v for __, captured, __ in branches for v in captured}.values()
+    )
+    graphs = [
+        _with_inputs(graph, captured, outside) for graph, captured, __ in branches
+    ]
     attrs = {"true": graphs[0], "false": graphs[1]}
-    made = as_tuple(apply(control.cond, (value, *outside, *given), attrs))
-    return unflatten(branches[0][2], [wrap(v) for v in made])
+    results = as_tuple(apply(control.cond, (value, *outside, *branch_inputs), attrs))
+    return unflatten(branches[0][2], [wrap(v) for v in results])
 
 
-def _with_inputs(graph: Graph, found: list[Value], outside: list[Value]) -> Graph:
+def _with_inputs(graph: Graph, captured: list[Value], outside: list[Value]) -> Graph:
     """Return a branch that takes the captured values of both branches as inputs."""
-    mine = dict(zip(map(id, found), graph.inputs))
+    mine = dict(zip(map(id, captured), graph.inputs))
     first = [
         mine.get(id(v)) or Value(None, v.shape, v.dtype, tracked=v.tracked)
         for v in outside
     ]
-    return Graph(graph.name, [*first, *graph.inputs[len(found) :]], graph.outputs)
+    return Graph(graph.name, [*first, *graph.inputs[len(captured) :]], graph.outputs)
 
 
 def while_loop(

@@ -14,7 +14,8 @@ import numpy as np
 
 from chainrule.autodiff import cotangents
 from chainrule.errors import ArgumentError, GradientError, ShapeError
-from chainrule.graph.build import constant, context, no_grad, recording
+from chainrule.graph.apply import constant
+from chainrule.graph.context import context, no_grad, recording
 from chainrule.graph.graph import ancestors
 from chainrule.graph.node import Value
 from chainrule.primitives.movement import concatenate, full_like, reshape
@@ -48,14 +49,16 @@ class _Point:
         self.inputs: list[Value] = []
         self.structures: list[Any] = []
         for position in positions:
-            given = self._get(position)
-            if hasattr(given, "named_parameters"):
-                held = {n: p for n, p in given.named_parameters() if p.requires_grad}
-                self.structures.append(self._add(held, position, view=False)[1])
+            argument = self._get(position)
+            if hasattr(argument, "named_parameters"):
+                parameters = {
+                    n: p for n, p in argument.named_parameters() if p.requires_grad
+                }
+                self.structures.append(self._add(parameters, position, view=False)[1])
                 continue
-            made, structure = self._add(given, position, view=True)
+            rebuilt, structure = self._add(argument, position, view=True)
             self.structures.append(structure)
-            self._set(position, made)
+            self._set(position, rebuilt)
 
     def _get(self, position: Position) -> Any:
         try:
@@ -80,9 +83,9 @@ class _Point:
         else:
             self.args[position] = item
 
-    def _add(self, given: Any, position: Position, *, view: bool) -> tuple[Any, Any]:
+    def _add(self, argument: Any, position: Position, *, view: bool) -> tuple[Any, Any]:
         """Make an argument's leaves inputs; return the argument and its structure."""
-        leaves, structure = flatten(given)
+        leaves, structure = flatten(argument)
         values: list[Value] = []
         for leaf in leaves:
             if type(leaf) is int:  # a number has no dtype of its own
@@ -105,14 +108,14 @@ class _Point:
         places = unflatten(structure, range(start, len(self.inputs)))
         return unflatten(structure, [wrap(v) for v in values]), places
 
-    def gradients(self, found: Sequence[Tensor]) -> list[Any]:
+    def gradients(self, gradients: Sequence[Tensor]) -> list[Any]:
         """Return the gradients in the structure of the arguments."""
-        return [_at(places, found) for places in self.structures]
+        return [_at(places, gradients) for places in self.structures]
 
 
-def _at(places: Any, found: Sequence[Tensor]) -> Any:
+def _at(places: Any, gradients: Sequence[Tensor]) -> Any:
     leaves, structure = flatten(places)
-    return unflatten(structure, [found[i] for i in leaves])
+    return unflatten(structure, [gradients[i] for i in leaves])
 
 
 def _fresh(value: Value) -> Value:
@@ -125,9 +128,9 @@ def _fresh(value: Value) -> Value:
         return reshape(value, shape=value.shape)
     if value.array is not None:
         return Value(value.array, tracked=True)
-    made = reshape(value, shape=value.shape)
-    made.tracked = True
-    return made
+    copy = reshape(value, shape=value.shape)
+    copy.tracked = True
+    return copy
 
 
 def _depends_on_more(roots: Sequence[Value], inputs: Sequence[Value]) -> bool:
@@ -197,13 +200,13 @@ def value_and_grad(
         remembered = context.grad
         point = _Point(positions, args, kwargs)
         with recording():
-            made = function(*point.args, **point.kwargs)
-        result, aux = made if has_aux else (made, None)
+            output = function(*point.args, **point.kwargs)
+        result, aux = output if has_aux else (output, None)
         root = _scalar(result)
         more = remembered and _depends_on_more([root], point.inputs)
         roots = {root: constant(1.0, root.dtype)} if root.tracked else {}
-        found = _walk(roots, point.inputs, record=more)
-        gradients = point.gradients(found)
+        derivatives = _walk(roots, point.inputs, record=more)
+        gradients = point.gradients(derivatives)
         gradient = gradients[0] if one else tuple(gradients)
         value = result if more else result.detach()
         return ((value, aux) if has_aux else value), gradient
@@ -314,15 +317,15 @@ def _seed(loss: Tensor, gradient: Any) -> Value:
     return _like(gradient, root, _("The gradient")).value
 
 
-def _like(given: Any, value: Value, what: str) -> Tensor:
-    made = as_tensor(given, dtype=value.dtype)
-    if made.shape != value.shape:
+def _like(data: Any, value: Value, what: str) -> Tensor:
+    tensor = as_tensor(data, dtype=value.dtype)
+    if tensor.shape != value.shape:
         raise ShapeError(
             _("{what} must fit what it belongs to.", what=what),
             expected=show(value.shape),
-            got=show(made.shape),
+            got=show(tensor.shape),
         )
-    return made
+    return tensor
 
 
 # -- products with Jacobians, and Jacobians --------------------------------------------
@@ -349,15 +352,15 @@ def vjp(
     remembered = context.grad
     point = _Point(range(len(args)), args, {})
     with recording():
-        made = function(*point.args)
-    leaves, structure = flatten(made)
+        output = function(*point.args)
+    leaves, structure = flatten(output)
     outputs = [as_tensor(leaf) for leaf in leaves]
     values = [t.value for t in outputs]
     more = remembered and _depends_on_more(values, point.inputs)
 
     def pull(cotangent: Any) -> tuple[Any, ...]:
-        parts, given = flatten(cotangent)
-        if given != structure:
+        parts, shape = flatten(cotangent)
+        if shape != structure:
             raise ArgumentError(
                 _("A cotangent has the structure of the function's value."),
                 expected=_(
@@ -403,8 +406,8 @@ def jvp(
             expected=str(len(primals)),
             got=str(len(tangents)),
         )
-    made, back = vjp(function, *primals)
-    leaves, structure = flatten(made)
+    output, back = vjp(function, *primals)
+    leaves, structure = flatten(output)
     starts = [wrap(full_like(leaf.value, 0.0)) for leaf in leaves]
 
     def along(*cotangents_: Tensor) -> Tensor:
@@ -418,10 +421,10 @@ def jvp(
         return total
 
     slopes = grad(along, argnums=tuple(range(len(leaves))))(*starts)
-    given, __ = flatten((made, tuple(primals), tuple(tangents)))
-    if not any(isinstance(leaf, Tensor) and leaf.requires_grad for leaf in given):
+    leaves_in, __ = flatten((output, tuple(primals), tuple(tangents)))
+    if not any(isinstance(leaf, Tensor) and leaf.requires_grad for leaf in leaves_in):
         slopes = [slope.detach() for slope in slopes]
-    return made, unflatten(structure, list(slopes))
+    return output, unflatten(structure, list(slopes))
 
 
 def jacobian(
@@ -440,10 +443,10 @@ def jacobian(
 
     def differentiated(*args: Any) -> Any:
         def partial(*chosen: Any) -> Tensor:
-            filled = list(args)
+            arguments = list(args)
             for i, x in zip(positions, chosen):
-                filled[i] = x
-            return as_tensor(function(*filled))
+                arguments[i] = x
+            return as_tensor(function(*arguments))
 
         y, back = vjp(partial, *[as_tensor(args[i]) for i in positions])
         count = int(np.prod(y.shape))
@@ -452,11 +455,11 @@ def jacobian(
             basis = np.zeros(count, y.dtype.numpy)
             basis[i] = 1
             rows.append(back(Tensor(basis.reshape(y.shape))))
-        made = [
+        blocks = [
             _stacked([row[k] for row in rows], y, as_tensor(args[i]))
             for k, i in enumerate(positions)
         ]
-        return made[0] if isinstance(argnums, int) else tuple(made)
+        return blocks[0] if isinstance(argnums, int) else tuple(blocks)
 
     return differentiated
 

@@ -165,12 +165,12 @@ def _too_large(size: str, at_most: int) -> OSError:
     )
 
 
-def inside(folder: Path, given: str, what: str, called: str | None = None) -> Path:
+def inside(folder: Path, name: str, what: str, called: str | None = None) -> Path:
     """Return the place in ``folder`` of a path from a file; refuse any outside of it.
 
     Args:
         folder: what the path counts from.
-        given: the path as it stands in the file.
+        name: the path as it stands in the file.
         what: how messages call it, such as "The path of a log".
         called: how messages call the folder; by default as it is written.
 
@@ -184,8 +184,8 @@ def inside(folder: Path, given: str, what: str, called: str | None = None) -> Pa
     """
     from pathlib import PureWindowsPath
 
-    there = PureWindowsPath(given)  # which knows both slashes, and drives
-    place, reason = folder / given, None
+    there = PureWindowsPath(name)  # which knows both slashes, and drives
+    place, reason = folder / name, None
     if there.anchor:
         reason = _("an absolute path")
     elif ".." in there.parts:
@@ -199,7 +199,7 @@ def inside(folder: Path, given: str, what: str, called: str | None = None) -> Pa
                 "a path within {folder}, such as 'name' or 'folder/name'",
                 folder=called or folder,
             ),
-            got=_("{given!r}, {reason}", given=given[:200], reason=reason),
+            got=_("{given!r}, {reason}", given=name[:200], reason=reason),
             fix=_("give a path that is relative and has no .."),
         )
     return place

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from chainrule.errors import CallError
 from chainrule.text import _
-from chainrule.util.pytorch_hints import KEYWORDS
+from chainrule.util.pytorch_hints import DATA_KEYWORDS, KEYWORDS
 from chainrule.util.validation import did_you_mean
 
 T = TypeVar("T")
@@ -24,6 +24,8 @@ def unknown_keyword(who: str, name: str, value: Any, known: Iterable[str]) -> Ca
     """Return the error for a keyword that ``who`` does not accept."""
     known = [other for other in known if not other.startswith("_")]
     hint = KEYWORDS.get(name)
+    if {"train", "data"}.intersection(known):
+        hint = DATA_KEYWORDS.get(name, hint)
     return CallError(
         _("{who} takes no argument {name!r}.", who=who, name=name),
         expected=", ".join(known) or _("no keywords"),
@@ -55,8 +57,8 @@ def strict(target: T) -> T:
         if name == "__init__":
             setattr(target, name, strict_function(function))
         elif not name.startswith("_"):
-            made: Any = strict_function(function)
-            setattr(target, name, made if function is item else type(item)(made))
+            checked: Any = strict_function(function)
+            setattr(target, name, checked if function is item else type(item)(checked))
     return target
 
 

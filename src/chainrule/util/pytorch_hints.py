@@ -112,6 +112,10 @@ KEYWORDS = {
     "validation_split": _("train, held = data.split(0.8, seed=0), and validation=held"),
     "verbose": _("progress=False for silence, progress=True for a display"),
     "weights_only": _("nothing, files hold no code"),
+}
+
+#: Keywords of what takes a data set, such as ``Trainer.fit``.
+DATA_KEYWORDS = {
     "x": _("fit((x, y), epochs=…), or fit(cr.data.Dataset(x, y), epochs=…)"),
     "y": _("(x, y) as one argument, or cr.data.Dataset(x, y)"),
 }

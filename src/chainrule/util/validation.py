@@ -75,10 +75,10 @@ def number(
     >>> number("p", 0.5, least=0, below=1)
     0.5
     """
-    made = real(value)
-    inside = least <= made <= most and above < made < below
-    if inside or (infinite and made == math.inf):
-        return made
+    result = real(value)
+    inside = least <= result <= most and above < result < below
+    if inside or (infinite and result == math.inf):
+        return result
     low = f" ≥ {least:g}" if least > -math.inf else ""
     low = f" > {above:g}" if above > -math.inf else low
     high = f" ≤ {most:g}" if most < math.inf else ""
@@ -105,10 +105,10 @@ def whole(
 
     NumPy's integers will do.
     """
-    made = int(value) if isinstance(value, Integral) else None
+    result = int(value) if isinstance(value, Integral) else None
     low = -math.inf if least is None else least
     high = math.inf if most is None else most
-    if made is None or isinstance(value, bool) or not low <= made <= high:
+    if result is None or isinstance(value, bool) or not low <= result <= high:
         if most is not None:
             expected = _("an integer from {least} to {most}", least=least, most=most)
         elif least is not None:
@@ -116,7 +116,7 @@ def whole(
         else:
             expected = _("an integer")
         raise refused(name, value, what, expected, fix, kind)
-    return made
+    return result
 
 
 def seed(name: str, value: Any) -> int:
@@ -205,10 +205,10 @@ def maybe(check: Check) -> Check:
     return lambda name, value: None if value is None else check(name, value)
 
 
-def known_names(what: str, given: Iterable[Any], known: Iterable[str]) -> None:
+def known_names(what: str, names: Iterable[Any], known: Iterable[str]) -> None:
     """Refuse a name that is not among the known ones; suggest the nearest."""
     known = list(known)
-    for name in given:
+    for name in names:
         if name not in known:
             raise ArgumentError(
                 _("{what} called {name!r} is not known.", what=what, name=name),

@@ -10,7 +10,7 @@ from chainrule.viz import gallery, scenes
 from chainrule.viz.curve import Picture, save_curve, show_curve
 from chainrule.viz.decision_regions import draw_decision_regions, save_decision_regions
 from chainrule.viz.drawing import can_plot, legible
-from chainrule.viz.report import write_report, write_study
+from chainrule.viz.report import write_experiment_report, write_report
 
 __all__ = [
     "Picture",
@@ -22,6 +22,6 @@ __all__ = [
     "save_decision_regions",
     "scenes",
     "show_curve",
+    "write_experiment_report",
     "write_report",
-    "write_study",
 ]

@@ -10,7 +10,7 @@ import numpy as np
 
 from chainrule.data import Dataset
 from chainrule.errors import ArgumentError, visible
-from chainrule.graph.build import no_grad
+from chainrule.graph.context import no_grad
 from chainrule.graph.node import Array
 from chainrule.nn import Module, output_semantics
 from chainrule.nn.traced import mode

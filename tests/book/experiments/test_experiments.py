@@ -240,7 +240,7 @@ def test_without_the_native_engine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(speed, "LONG", 1e-4)
     found = speed.measure(Setting(quick=True))
     assert set(found["times"]) == {"loops", "numpy"}
-    assert "cannot run here: no llvmlite" in speed.answer(found)[2].found
+    assert "cannot run here: no llvmlite" in speed.answer(found)[2].text
 
 
 # -- answers -------------------------------------------------------------------------
@@ -267,7 +267,7 @@ def test_an_answer_says_what_was_found_where_theory_has_something_else(
     planted["rows"][-1]["free"][-1] = 0.5
     (said,) = expected(exploding, planted)
     assert "lost without clipping" in said
-    assert "it ends at 0.5" in exploding.answer(planted)[1].found
+    assert "it ends at 0.5" in exploding.answer(planted)[1].text
 
     planted = copy.deepcopy(small("symmetry"))
     assert expected(symmetry, planted) == []
@@ -282,13 +282,13 @@ def test_an_answer_says_what_was_found_where_theory_has_something_else(
     planted = copy.deepcopy(small("depth"))
     for row in planted["rows"]:
         row["error"] = 1.0
-    said = [answer.found for answer in depth.answer(planted)]
+    said = [answer.text for answer in depth.answer(planted)]
     assert "depth does not help" in said[1]
     assert "compositions" in expected(depth, planted)[0]
 
     planted = copy.deepcopy(small("speed"))
     planted["times"]["numpy"] = [2 * t for t in planted["times"]["loops"]]
-    assert "0.5 × [0.5 … 0.5] as fast" in speed.answer(planted)[1].found
+    assert "0.5 × [0.5 … 0.5] as fast" in speed.answer(planted)[1].text
     assert expected(speed, planted)
 
 

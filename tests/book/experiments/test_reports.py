@@ -41,7 +41,7 @@ def test_it_tells_question_table_and_answer(done: Experiment, spoken: str) -> No
     assert text.startswith(done.name)
     assert {len(row) for row in rows} == {len(rows[0])}
     assert len(rows) > 2
-    for said in (about.title, about.question, about.done, *(a.found for a in answer)):
+    for said in (about.title, about.question, about.done, *(a.text for a in answer)):
         assert "{" not in said
         assert said
         assert (chinese(said) > 3) == (spoken == "zh"), said
@@ -74,7 +74,7 @@ def test_it_draws(done: Experiment, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_its_numbers_are_json(done: Experiment) -> None:
     told = json.loads(json.dumps(done.plain(), allow_nan=False))
     assert told["name"] == done.name
-    assert told["answer"][0]["found"]
+    assert told["answer"][0]["text"]
     assert told["numbers"].keys() == done.numbers.keys()
 
 

@@ -60,7 +60,7 @@ def test_what_is_frozen_is_not_marked(model: nn.Module, kind: Any) -> None:
         with pytest.raises(ArgumentError, match="W1 is frozen"):
             check(model, {"W1": model[0].weight, "b1": [0.0]}, optimizer)
         right = check(model, {"b1": [0.0]}, optimizer)["b1"].right
-        assert check(model, {"b1": right, "dW1": [[1, 2]]}, optimizer)["b1"].given.fits
+        assert check(model, {"b1": right, "dW1": [[1, 2]]}, optimizer)["b1"].answer.fits
         assert check(model, {"b1": right}, optimizer).ok
 
 

@@ -20,7 +20,7 @@ import chainrule as cr
 from chainrule.engines import load_engine, native_problem
 from chainrule.errors import ChainruleWarning
 from chainrule.graph import primitive
-from chainrule.graph.build import trace
+from chainrule.graph.emit import trace
 from chainrule.graph.program import Entry, Program
 from chainrule.graph.types import ArrayType, DType
 from chainrule.primitives.elementwise import tanh

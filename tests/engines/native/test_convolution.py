@@ -12,7 +12,7 @@ pytest.importorskip("llvmlite")
 from chainrule.autodiff import vjp
 from chainrule.engines import load_engine
 from chainrule.engines.native.products import convolution
-from chainrule.graph.build import trace
+from chainrule.graph.emit import trace
 from chainrule.graph.interpret import evaluate
 from chainrule.graph.program import Entry, Program
 from chainrule.graph.types import ArrayType, DType, SymbolicDim

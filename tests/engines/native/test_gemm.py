@@ -12,7 +12,7 @@ pytest.importorskip("llvmlite")
 from chainrule.engines import load_engine
 from chainrule.engines.native.products import gemm
 from chainrule.engines.schedule.machine import Cache
-from chainrule.graph.build import trace
+from chainrule.graph.emit import trace
 from chainrule.graph.program import Entry, Program
 from chainrule.graph.types import ArrayType, DType
 from chainrule.primitives.matmul import dot

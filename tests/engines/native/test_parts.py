@@ -16,7 +16,7 @@ from chainrule import nn, optim
 from chainrule.compilation.program import CompiledProgram
 from chainrule.engines.native.runtime import executable
 from chainrule.graph.types import ArrayType, DType
-from chainrule.random import seed_key
+from chainrule.primitives.random import seed_key
 from chainrule.training.entries import Entries
 from chainrule.training.probes import Probes
 

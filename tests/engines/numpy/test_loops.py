@@ -10,7 +10,7 @@ import pytest
 from chainrule.engines import load_engine
 from chainrule.engines.numpy import loops
 from chainrule.engines.schedule.maps import fused
-from chainrule.graph.build import emit, tracing
+from chainrule.graph.emit import emit, tracing
 from chainrule.graph.graph import Graph
 from chainrule.graph.interpret import evaluate
 from chainrule.graph.node import Value
@@ -70,14 +70,14 @@ def test_every_result_of_a_loop(name, cache, shape, turned, rng, monkeypatch) ->
     inner = [Value(None, v.shape, v.dtype) for v in (x, y, s)]
     with tracing():
         results = function(*inner)
-        folds = (0,) * (len(results) - folded) + (1,) * folded
-        attrs = {"body": Graph("fused", inner, results), "folds": folds}
+        sums = (0,) * (len(results) - folded) + (1,) * folded
+        attrs = {"body": Graph("fused", inner, results), "partial_sums": sums}
         other = y
         if turned:
             square = Value(None, (5, 6), DType.float32, name="y")
             other, y = transpose(square, axes=(1, 0)), square
         made = emit(fused, (x, other, s), attrs)
-        replaced = dict(zip("xy", made)) if not any(folds[:2]) else {}
+        replaced = dict(zip("xy", made)) if not any(sums[:2]) else {}
         if turned and replaced:
             replaced["y"] = transpose(replaced["y"], axes=(1, 0))
     graph = Graph("main", [s, x, y], [*made, *replaced.values()])

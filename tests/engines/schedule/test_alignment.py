@@ -7,7 +7,7 @@ import pytest
 
 from chainrule.engines.schedule import alignment
 from chainrule.engines.schedule.alignment import aligned
-from chainrule.graph.build import trace
+from chainrule.graph.emit import trace
 from tests.conformance.cases import Example, all_cases, every
 
 

@@ -13,7 +13,7 @@ from chainrule.engines.schedule.machine import machine
 from chainrule.engines.schedule.maps import in_loops
 from chainrule.engines.schedule.sharing import Partition
 from chainrule.engines.schedule.work import flops, innermost, moved
-from chainrule.graph.build import trace
+from chainrule.graph.emit import trace
 from chainrule.graph.node import Node, Value
 from chainrule.graph.program import Entry
 from chainrule.graph.types import ArrayType, DType, SymbolicDim

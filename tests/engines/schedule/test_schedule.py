@@ -15,7 +15,7 @@ from chainrule.engines.schedule.maps import fused, in_loops
 from chainrule.engines.schedule.order import ordered
 from chainrule.engines.schedule.schedule import Schedule, Step, verify
 from chainrule.errors import GraphError
-from chainrule.graph.build import trace
+from chainrule.graph.emit import trace
 from chainrule.graph.interpret import evaluate
 from chainrule.graph.program import Entry, Program
 from chainrule.graph.types import ArrayType, DType, SymbolicDim
@@ -222,7 +222,7 @@ def test_results_of_a_loop_that_others_read_are_kept() -> None:
 def test_a_whole_sum_is_a_fold_of_its_loop() -> None:
     loops, graph = fused_nodes(lambda x: reduce_sum(mul(x, x), axes=(0, 1)), (128, 100))
     assert len(loops) == 1
-    assert loops[0].attrs["folds"] == (2,)
+    assert loops[0].attrs["partial_sums"] == (2,)
     array = np.random.default_rng(0).uniform(-1, 1, (128, 100)).astype(np.float32)
     np.testing.assert_allclose(evaluate(graph, [array])[0], (array**2).sum(), rtol=1e-5)
 

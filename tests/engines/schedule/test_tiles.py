@@ -11,7 +11,7 @@ import chainrule as cr
 from chainrule.engines.schedule.layout import StridedView, row_major
 from chainrule.engines.schedule.maps import fuse_maps, tiled
 from chainrule.engines.schedule.tiles import in_tiles
-from chainrule.graph.build import tracing
+from chainrule.graph.emit import tracing
 from chainrule.graph.graph import Graph
 from chainrule.graph.interpret import evaluate
 from chainrule.graph.node import Value

@@ -11,7 +11,7 @@ from chainrule.book.derivation.elements import Elements, refuse_large
 from chainrule.book.derivation.formulas import (
     RATE,
     Formulas,
-    given_numbers,
+    known_quantities,
     work_out,
 )
 from chainrule.book.derivation.keys import key_of
@@ -128,7 +128,7 @@ class Derivation(Document):
                 got=_("{n} samples", n=len(xs)),
                 fix="derive(…, batch=True)",
             )
-        numbers = given_numbers(self.network, given, xs, ys)
+        numbers = known_quantities(self.network, given, xs, ys)
         work_out(formulas, numbers, (*formulas.forward, *formulas.backward))
         if lr is not None:
             numbers[RATE] = Quantity(array_of("lr", lr))

@@ -13,7 +13,7 @@ from chainrule.book.derivation.activations import partial, prime
 from chainrule.book.derivation.formulas import (
     Formulas,
     error_name,
-    given_numbers,
+    known_quantities,
     slope_of,
 )
 from chainrule.errors import ArgumentError
@@ -310,8 +310,8 @@ class Elements:
         self, parameters: dict[str, Array], x: Array, y: Array
     ) -> dict[Expr, Quantity]:
         """Compute the numbers of every symbol for one sample."""
-        numbers = given_numbers(self.formulas.network, parameters, x, y)
-        numbers |= {e: _number(v) for e, v in self._given(parameters, x, y)}
+        numbers = known_quantities(self.formulas.network, parameters, x, y)
+        numbers |= {e: _number(v) for e, v in self._known_quantities(parameters, x, y)}
         for equation in self.equations():
             value = _number(computed(equation.sides[-1], numbers))
             numbers[equation.name] = value
@@ -320,7 +320,7 @@ class Elements:
                     numbers[side] = value
         return numbers
 
-    def _given(
+    def _known_quantities(
         self, parameters: dict[str, Array], x: Array, y: Array
     ) -> Iterator[tuple[Expr, Array]]:
         net = self.formulas.network

@@ -295,7 +295,7 @@ def split(key: str) -> tuple[str, int]:
 _COLUMNS = ("z", "a", "delta", "gradient", "back", "slope")
 
 
-def given_numbers(
+def known_quantities(
     network: Network, parameters: Mapping[str, Array], x: Array, y: Array
 ) -> dict[Expr, Quantity]:
     """Return x, y, the number of samples and the parameters as quantities, by symbol.

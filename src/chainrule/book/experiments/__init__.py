@@ -9,7 +9,7 @@ An experiment is a module of this package, which uses the framework as anybody w
     about()         an :class:`About`: title, question, what is done
     measure(setting)   the numbers: plain data, in no language
     table(found)    headings and rows, made of the numbers
-    answer(found)   sentences (:class:`Said`), made of the numbers
+    answer(found)   sentences (:class:`Finding`), made of the numbers
     draw(figure, found)   the picture, made of the numbers
 
 ``chainrule explore NAME`` does one; :func:`run` returns it.
@@ -25,7 +25,7 @@ from typing import Any
 from chainrule.book.experiments.experiment import (
     About,
     Experiment,
-    Said,
+    Finding,
     Setting,
     outline,
     performed,
@@ -38,7 +38,7 @@ __all__ = [
     "EXPERIMENTS",
     "About",
     "Experiment",
-    "Said",
+    "Finding",
     "Setting",
     "experiments",
     "find",

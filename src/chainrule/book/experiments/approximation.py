@@ -20,7 +20,7 @@ import chainrule as cr
 from chainrule import nn, optim
 from chainrule.book.experiments import panels
 from chainrule.book.experiments.descent import descended, stepper
-from chainrule.book.experiments.experiment import About, Said, Setting, compared
+from chainrule.book.experiments.experiment import About, Finding, Setting, compared
 from chainrule.graph.node import Array
 from chainrule.nn import Module
 from chainrule.text import tr
@@ -160,11 +160,11 @@ def order(rows: list[dict[str, Any]], key: str) -> float:
     return float(-np.polyfit(logs[0], logs[1], 1)[0])
 
 
-def answer(found: dict[str, Any]) -> list[Said]:
+def answer(found: dict[str, Any]) -> list[Finding]:
     return [_exists(found), _learnt(found)]
 
 
-def _exists(found: dict[str, Any]) -> Said:
+def _exists(found: dict[str, Any]) -> Finding:
     rows = found["rows"]
     first, last = rows[0], rows[-1]
     held = all(row["constructed"] <= row["bound"] for row in rows)
@@ -186,7 +186,7 @@ def _exists(found: dict[str, Any]) -> Said:
     )
 
 
-def _learnt(found: dict[str, Any]) -> Said:
+def _learnt(found: dict[str, Any]) -> Finding:
     rows, last = found["rows"], found["rows"][-1]
     ratio = last["learnt"] / last["constructed"]
     better = [row["width"] for row in rows if row["learnt"] < row["constructed"]]

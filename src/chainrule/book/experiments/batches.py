@@ -19,7 +19,13 @@ import chainrule as cr
 from chainrule import nn, optim
 from chainrule.book.experiments import panels
 from chainrule.book.experiments.descent import stepper
-from chainrule.book.experiments.experiment import About, Said, Setting, compared, paired
+from chainrule.book.experiments.experiment import (
+    About,
+    Finding,
+    Setting,
+    compared,
+    paired,
+)
 from chainrule.book.experiments.surface import SAMPLES, Surface, place
 from chainrule.graph.node import Array
 from chainrule.text import tr
@@ -150,11 +156,11 @@ def table(found: dict[str, Any]) -> Table:
     return [head, *rows]
 
 
-def answer(found: dict[str, Any]) -> list[Said]:
+def answer(found: dict[str, Any]) -> list[Finding]:
     return [_noise(found), *_ways(found), _wandering(found)]
 
 
-def _noise(found: dict[str, Any]) -> Said:
+def _noise(found: dict[str, Any]) -> Finding:
     rows = [row for row in found["rows"] if row["spread_theory"] > 0]
     off = max(abs(row["spread"] / row["spread_theory"] - 1) for row in rows)
     return compared(
@@ -171,7 +177,7 @@ def _noise(found: dict[str, Any]) -> Said:
     )
 
 
-def _ways(found: dict[str, Any]) -> list[Said]:
+def _ways(found: dict[str, Any]) -> list[Finding]:
     first = min(found["rows"], key=lambda row: row["after_1"])
     last = min(found["rows"], key=lambda row: row["after_all"])
     whole = next(row for row in found["rows"] if row["size"] == SAMPLES)
@@ -208,7 +214,7 @@ def _ways(found: dict[str, Any]) -> list[Said]:
     ]
 
 
-def _wandering(found: dict[str, Any]) -> Said:
+def _wandering(found: dict[str, Any]) -> Finding:
     rows = {row["size"]: row["wandering"] for row in found["rows"]}
     one, some = rows[1], rows[SIZES[1]]
     return compared(

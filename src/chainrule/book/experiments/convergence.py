@@ -18,7 +18,7 @@ import numpy as np
 import chainrule as cr
 from chainrule import optim
 from chainrule.book.experiments import panels
-from chainrule.book.experiments.experiment import About, Said, Setting, compared
+from chainrule.book.experiments.experiment import About, Finding, Setting, compared
 from chainrule.graph.node import Array
 from chainrule.text import tr
 from chainrule.text.numbers import number
@@ -190,11 +190,11 @@ def table(found: dict[str, Any]) -> Table:
     ]
 
 
-def answer(found: dict[str, Any]) -> list[Said]:
+def answer(found: dict[str, Any]) -> list[Finding]:
     return [_limit(found), _truth(found), *_best(found), *_geometry(found)]
 
 
-def _limit(found: dict[str, Any]) -> Said:
+def _limit(found: dict[str, Any]) -> Finding:
     limit, rows = found["limit"], found["rates"]
     as_said = all(
         (row["measured"] < 1 - 1e-9) == (row["rate"] < limit)
@@ -220,7 +220,7 @@ def _limit(found: dict[str, Any]) -> Said:
     )
 
 
-def _truth(found: dict[str, Any]) -> Said:
+def _truth(found: dict[str, Any]) -> Finding:
     apart = max(row["apart"] for row in found["rates"])
     off = max(abs(row["measured"] - row["theory"]) for row in found["rates"])
     return compared(
@@ -236,7 +236,7 @@ def _truth(found: dict[str, Any]) -> Said:
     )
 
 
-def _best(found: dict[str, Any]) -> list[Said]:
+def _best(found: dict[str, Any]) -> list[Finding]:
     rows = found["rates"]
     fastest = min(rows, key=lambda row: row["measured"])
     wanted = next(b for b in found["best"] if b["kappa"] == found["kappa"])
@@ -285,7 +285,7 @@ def _best(found: dict[str, Any]) -> list[Said]:
     return said
 
 
-def _geometry(found: dict[str, Any]) -> list[Said]:
+def _geometry(found: dict[str, Any]) -> list[Finding]:
     rows = [row for row in found["rates"] if row["rate"] < found["limit"]]
     slow, fast = rows[0], rows[-1]
     across = max(row["across"] for row in found["rates"])

@@ -21,7 +21,13 @@ import chainrule as cr
 from chainrule import nn, optim
 from chainrule.book.experiments import panels
 from chainrule.book.experiments.descent import descended, stepper
-from chainrule.book.experiments.experiment import About, Said, Setting, compared, paired
+from chainrule.book.experiments.experiment import (
+    About,
+    Finding,
+    Setting,
+    compared,
+    paired,
+)
 from chainrule.graph.node import Array
 from chainrule.text import tr
 from chainrule.text.numbers import number
@@ -192,11 +198,11 @@ def table(found: dict[str, Any]) -> Table:
     return [head, *rows]
 
 
-def answer(found: dict[str, Any]) -> list[Said]:
+def answer(found: dict[str, Any]) -> list[Finding]:
     return [_exists(found), *(_learnt(found, name) for name in TARGETS)]
 
 
-def _exists(found: dict[str, Any]) -> Said:
+def _exists(found: dict[str, Any]) -> Finding:
     rows, last = found["counted"], found["counted"][-1]
     return compared(
         all(row["pieces"] == 2 ** row["levels"] for row in rows),
@@ -213,7 +219,7 @@ def _exists(found: dict[str, Any]) -> Said:
     )
 
 
-def _learnt(found: dict[str, Any], name: str) -> Said:
+def _learnt(found: dict[str, Any], name: str) -> Finding:
     rows = [row for row in found["rows"] if row["target"] == name]
     flat, deep = rows[0], rows[-1]
     errors = paired({len(row["hidden"]): number(row["error"], 3) for row in rows})

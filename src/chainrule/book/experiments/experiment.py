@@ -54,25 +54,25 @@ class About:
 
 
 @dataclass(frozen=True)
-class Said:
+class Finding:
     """A sentence of an experiment's answer.
 
     Attributes:
-        found: what the numbers say.
+        text: what the numbers say.
         expected: what the book or theory says, where that is something else.
     """
 
-    found: str
+    text: str
     expected: str = ""
 
 
-def compared(holds: Any, found: str, expected: str) -> Said:
+def compared(holds: Any, text: str, expected: str) -> Finding:
     """Return a finding, and the expectation if it does not hold.
 
     >>> compared(3 > 2, "It grows.", "It should grow.")
-    Said(found='It grows.', expected='')
+    Finding(text='It grows.', expected='')
     """
-    return Said(found, "" if holds else expected)
+    return Finding(text, "" if holds else expected)
 
 
 @dataclass(frozen=True, repr=False)
@@ -106,21 +106,21 @@ class Experiment:
         return self.module.table(self.numbers)
 
     @property
-    def answer(self) -> list[Said]:
+    def answer(self) -> list[Finding]:
         """The experiment's answer as sentences."""
         return self.module.answer(self.numbers)
 
     def __str__(self) -> str:
-        return "\n".join([heading(self.name, self.module), "", *self._told()])
+        return "\n".join([heading(self.name, self.module), "", *self._lines()])
 
     def __repr__(self) -> str:
         return f"<experiment {self.name}, {self.seconds:.2f} s>"
 
-    def _told(self) -> list[str]:
+    def _lines(self) -> list[str]:
         rows = [f"  {line}" for line in text_table(self.table, self.module.LEFT)]
         lines = [*described(self.module), "", *rows, "", f"  {tr('Answer')}"]
         for said in self.answer:
-            lines += _item("•", said.found)
+            lines += _item("•", said.text)
             if said.expected:
                 lines += _item("  " + tr("what was expected:"), said.expected)
         return lines

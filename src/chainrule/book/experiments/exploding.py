@@ -19,7 +19,7 @@ import chainrule as cr
 from chainrule import nn, optim
 from chainrule.book.experiments import panels
 from chainrule.book.experiments.descent import descended, stepper
-from chainrule.book.experiments.experiment import About, Said, Setting, compared
+from chainrule.book.experiments.experiment import About, Finding, Setting, compared
 from chainrule.text import tr
 from chainrule.text.numbers import number
 from chainrule.text.tables import Table
@@ -151,12 +151,12 @@ def table(found: dict[str, Any]) -> Table:
     return [head, *rows]
 
 
-def answer(found: dict[str, Any]) -> list[Said]:
+def answer(found: dict[str, Any]) -> list[Finding]:
     rows = found["rows"]
     return [_product(found), _explosion(rows[-1], found), _vanishing(rows[0])]
 
 
-def _product(found: dict[str, Any]) -> Said:
+def _product(found: dict[str, Any]) -> Finding:
     powers = [row["gain"] ** (found["length"] - 1) for row in found["rows"]]
     off = max(abs(ratio(row) / power - 1) for row, power in zip(found["rows"], powers))
     return compared(
@@ -172,7 +172,7 @@ def _product(found: dict[str, Any]) -> Said:
     )
 
 
-def _explosion(row: dict[str, Any], found: dict[str, Any]) -> Said:
+def _explosion(row: dict[str, Any], found: dict[str, Any]) -> Finding:
     lost = not math.isfinite(row["free"][-1])
     return compared(
         lost and learnt(row, "clipped"),
@@ -194,7 +194,7 @@ def _explosion(row: dict[str, Any], found: dict[str, Any]) -> Said:
     )
 
 
-def _vanishing(row: dict[str, Any]) -> Said:
+def _vanishing(row: dict[str, Any]) -> Finding:
     return compared(
         not learnt(row, "free") and not learnt(row, "clipped"),
         tr(

@@ -22,7 +22,7 @@ import chainrule as cr
 from chainrule import nn, optim
 from chainrule.book.experiments import panels
 from chainrule.book.experiments.descent import descended, on_purpose, stepper
-from chainrule.book.experiments.experiment import About, Said, Setting, compared
+from chainrule.book.experiments.experiment import About, Finding, Setting, compared
 from chainrule.nn import Module
 from chainrule.text import tr
 from chainrule.text.numbers import number, percent
@@ -168,11 +168,11 @@ def table(found: dict[str, Any]) -> Table:
     return [head, *rows]
 
 
-def answer(found: dict[str, Any]) -> list[Said]:
+def answer(found: dict[str, Any]) -> list[Finding]:
     return [_small(found), _large(found), _edge(found), _negative(found)]
 
 
-def _small(found: dict[str, Any]) -> Said:
+def _small(found: dict[str, Any]) -> Finding:
     least, top = positive(found)[0], best(found)
     part = share(least, found)
     return compared(
@@ -193,11 +193,11 @@ def _small(found: dict[str, Any]) -> Said:
     )
 
 
-def _large(found: dict[str, Any]) -> Said:
+def _large(found: dict[str, Any]) -> Finding:
     runs = positive(found)
     gone = [run for run in runs if not run["finite"]]
     if not gone:
-        return Said(
+        return Finding(
             tr("None of these rates diverges."), tr("The largest of them diverges.")
         )
     first, last = gone[0], gone[-1]
@@ -215,7 +215,7 @@ def _large(found: dict[str, Any]) -> Said:
     )
 
 
-def _edge(found: dict[str, Any]) -> Said:
+def _edge(found: dict[str, Any]) -> Finding:
     runs = positive(found)
     below = max((run["rate"] for run in runs if run["finite"]), default=0.0)
     above = min((run["rate"] for run in runs if not run["finite"]), default=math.inf)
@@ -239,7 +239,7 @@ def _edge(found: dict[str, Any]) -> Said:
     )
 
 
-def _negative(found: dict[str, Any]) -> Said:
+def _negative(found: dict[str, Any]) -> Finding:
     run = next(run for run in found["runs"] if run["rate"] < 0)
     losses = run["losses"]
     rising = sum(b > a for a, b in itertools.pairwise(losses))

@@ -22,7 +22,7 @@ from chainrule.book.experiments import panels
 from chainrule.book.experiments.descent import stepper
 from chainrule.book.experiments.experiment import (
     About,
-    Said,
+    Finding,
     Setting,
     compared,
     listed,
@@ -160,7 +160,7 @@ def table(found: dict[str, Any]) -> Table:
     return [head, *rows]
 
 
-def answer(found: dict[str, Any]) -> list[Said]:
+def answer(found: dict[str, Any]) -> list[Finding]:
     rows = {row["name"]: row for row in found["rows"]}
     return [_speed(found, rows), _swinging(rows), _choice(rows)]
 
@@ -169,7 +169,7 @@ def _steps(row: dict[str, Any]) -> float:
     return math.inf if row["steps"] is None else row["steps"]
 
 
-def _speed(found: dict[str, Any], rows: dict[str, dict[str, Any]]) -> Said:
+def _speed(found: dict[str, Any], rows: dict[str, dict[str, Any]]) -> Finding:
     plain = rows["SGD"]
     faster = [n for n in rows if _steps(rows[n]) < _steps(plain)]
     others = [n for n in rows if n != "SGD" and n not in faster]
@@ -188,7 +188,7 @@ def _speed(found: dict[str, Any], rows: dict[str, dict[str, Any]]) -> Said:
     )
 
 
-def _swinging(rows: dict[str, dict[str, Any]]) -> Said:
+def _swinging(rows: dict[str, dict[str, Any]]) -> Finding:
     plain = rows["SGD"]
     more = [n for n in rows if rows[n]["swings"] > plain["swings"]]
     return compared(
@@ -201,7 +201,7 @@ def _swinging(rows: dict[str, dict[str, Any]]) -> Said:
     )
 
 
-def _choice(rows: dict[str, dict[str, Any]]) -> Said:
+def _choice(rows: dict[str, dict[str, Any]]) -> Finding:
     counts = {
         name: sum(steps is not None for steps in row["arrivals"])
         for name, row in rows.items()

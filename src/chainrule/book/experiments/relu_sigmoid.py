@@ -16,7 +16,13 @@ import numpy as np
 import chainrule as cr
 from chainrule import nn, optim
 from chainrule.book.experiments import panels
-from chainrule.book.experiments.experiment import About, Said, Setting, compared, listed
+from chainrule.book.experiments.experiment import (
+    About,
+    Finding,
+    Setting,
+    compared,
+    listed,
+)
 from chainrule.nn.traced import outputs_of
 from chainrule.text import tr
 from chainrule.text.numbers import number, percent
@@ -157,12 +163,12 @@ def table(found: dict[str, Any]) -> Table:
     return [head, *rows]
 
 
-def answer(found: dict[str, Any]) -> list[Said]:
+def answer(found: dict[str, Any]) -> list[Finding]:
     rows = {(row["activation"], row["depth"]): row for row in found["rows"]}
     return [_slopes(found), _passed(rows), _learnt(rows), _cost(found)]
 
 
-def _slopes(found: dict[str, Any]) -> Said:
+def _slopes(found: dict[str, Any]) -> Finding:
     mean = {
         name: float(
             np.mean([r["slope"] for r in found["rows"] if r["activation"] == name])
@@ -182,7 +188,7 @@ def _slopes(found: dict[str, Any]) -> Said:
     )
 
 
-def _passed(rows: dict[tuple[str, int], dict[str, Any]]) -> Said:
+def _passed(rows: dict[tuple[str, int], dict[str, Any]]) -> Finding:
     deep = DEPTHS[-1]
     ratios = {
         name: rows[name, deep]["first"] / rows[name, deep]["last"] for name in COMPARED
@@ -200,7 +206,7 @@ def _passed(rows: dict[tuple[str, int], dict[str, Any]]) -> Said:
     )
 
 
-def _learnt(rows: dict[tuple[str, int], dict[str, Any]]) -> Said:
+def _learnt(rows: dict[tuple[str, int], dict[str, Any]]) -> Finding:
     def accuracies(name: str) -> str:
         return listed([percent(rows[name, d]["accuracy"], 1) for d in DEPTHS])
 
@@ -222,7 +228,7 @@ def _learnt(rows: dict[tuple[str, int], dict[str, Any]]) -> Said:
     )
 
 
-def _cost(found: dict[str, Any]) -> Said:
+def _cost(found: dict[str, Any]) -> Finding:
     large = {row["activation"]: row for row in found["large"]}
     relu, leaky = large["ReLU"], large["Leaky ReLU"]
     small = next(

@@ -22,7 +22,7 @@ import numpy as np
 import chainrule as cr
 from chainrule import nn, optim
 from chainrule.book.experiments import panels
-from chainrule.book.experiments.experiment import About, Said, Setting, compared
+from chainrule.book.experiments.experiment import About, Finding, Setting, compared
 from chainrule.engines import native_problem
 from chainrule.engines.threads import available_cores
 from chainrule.graph.node import Array
@@ -225,7 +225,7 @@ def table(found: dict[str, Any]) -> Table:
     return [head, *rows]
 
 
-def answer(found: dict[str, Any]) -> list[Said]:
+def answer(found: dict[str, Any]) -> list[Finding]:
     names = list(found["times"])
     apart = max(found["apart"].values())
     said = [
@@ -254,16 +254,16 @@ def answer(found: dict[str, Any]) -> list[Said]:
         )
     if found["problem"]:
         told = tr("The native engine cannot run here: {why}.", why=found["problem"])
-        said.append(Said(told, tr("machine code")))
+        said.append(Finding(told, tr("machine code")))
     return [*said, _whole(found, names)]
 
 
-def _whole(found: dict[str, Any], names: list[str]) -> Said:
+def _whole(found: dict[str, Any], names: list[str]) -> Finding:
     def takes(name: str) -> float:
         return WHOLE / found["products"] * statistics.median(found["times"][name])
 
     best = min(names, key=takes)
-    return Said(
+    return Finding(
         tr(
             "At this pace the {count} multiplications that train the book's network on "
             "MNIST for ten epochs take {slow} hours in {loops} and {fast} seconds as "

@@ -18,7 +18,7 @@ import numpy as np
 import chainrule as cr
 from chainrule import nn
 from chainrule.book.experiments import panels
-from chainrule.book.experiments.experiment import About, Said, Setting, compared
+from chainrule.book.experiments.experiment import About, Finding, Setting, compared
 from chainrule.graph.node import Array
 from chainrule.text import tr
 from chainrule.text.numbers import number
@@ -175,7 +175,7 @@ def table(found: dict[str, Any]) -> Table:
     return [head, *rows]
 
 
-def answer(found: dict[str, Any]) -> list[Said]:
+def answer(found: dict[str, Any]) -> list[Finding]:
     layers, paired = found["layers"], found["pairings"]
     off = max(apart(row["forward"], row["backward"]) for row in layers)
     transposed = max(row["transpose"] for row in layers)

@@ -23,7 +23,7 @@ from chainrule import nn
 from chainrule.book.experiments import panels
 from chainrule.book.experiments.experiment import (
     About,
-    Said,
+    Finding,
     Setting,
     compared,
     listed,
@@ -189,7 +189,7 @@ def table(found: dict[str, Any]) -> Table:
     return [head, *rows]
 
 
-def answer(found: dict[str, Any]) -> list[Said]:
+def answer(found: dict[str, Any]) -> list[Finding]:
     rows = {(row["activation"], row["start"]): row for row in found["rows"]}
     return [
         _activations(rows),
@@ -206,7 +206,7 @@ def _steady(row: dict[str, Any]) -> bool:
     return STEADY[0] <= row["factor"] <= STEADY[1]
 
 
-def _activations(rows: dict[tuple[str, str], dict[str, Any]]) -> Said:
+def _activations(rows: dict[tuple[str, str], dict[str, Any]]) -> Finding:
     factors = {name: rows[name, "small"]["factor"] for name in ACTIVATIONS}
     worst = min(factors, key=lambda name: factors[name])
     return compared(
@@ -223,7 +223,7 @@ def _activations(rows: dict[tuple[str, str], dict[str, Any]]) -> Said:
 
 def _starts(
     rows: dict[tuple[str, str], dict[str, Any]], activation: str, start: str
-) -> Said:
+) -> Finding:
     row = rows[activation, start]
     return compared(
         _steady(row),
@@ -238,7 +238,7 @@ def _starts(
     )
 
 
-def _sigmoid(rows: dict[tuple[str, str], dict[str, Any]]) -> Said:
+def _sigmoid(rows: dict[tuple[str, str], dict[str, Any]]) -> Finding:
     mine = [rows["Sigmoid", start] for start in ("Xavier", "He")]
     return compared(
         all(row["factor"] < STEADY[0] for row in mine),
@@ -255,7 +255,7 @@ def _sigmoid(rows: dict[tuple[str, str], dict[str, Any]]) -> Said:
     )
 
 
-def _normalised(rows: dict[tuple[str, str], dict[str, Any]]) -> Said:
+def _normalised(rows: dict[tuple[str, str], dict[str, Any]]) -> Finding:
     mine = [rows[name, "BatchNorm"] for name in ACTIVATIONS]
     return compared(
         all(_steady(row) for row in mine),
@@ -279,7 +279,7 @@ def _normalised(rows: dict[tuple[str, str], dict[str, Any]]) -> Said:
     )
 
 
-def _alike(rows: dict[tuple[str, str], dict[str, Any]]) -> Said:
+def _alike(rows: dict[tuple[str, str], dict[str, Any]]) -> Finding:
     spans = {}
     for name in ACTIVATIONS:
         hidden = rows[name, "small"]["layers"][1:-1]
@@ -299,7 +299,7 @@ def _alike(rows: dict[tuple[str, str], dict[str, Any]]) -> Said:
     )
 
 
-def _theory(found: dict[str, Any]) -> Said:
+def _theory(found: dict[str, Any]) -> Finding:
     rows = [row for row in found["rows"] if row["activation"] == "ReLU"]
     off = max(abs(row["factor"] / row["predicted"] - 1) for row in rows)
     return compared(

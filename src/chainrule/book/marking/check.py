@@ -9,7 +9,7 @@ from typing import Any
 from chainrule import nn
 from chainrule.book.derivation.formulas import (
     Formulas,
-    given_numbers,
+    known_quantities,
     split,
 )
 from chainrule.book.derivation.keys import key_of, keys
@@ -222,7 +222,7 @@ class _Reading:
         xs, ys, x_is_open = _samples(task.formulas, task.x, task.y, samples)
         n, written = len(xs), task.written
         formulas = replace(task.formulas, batch=n > 1)
-        start: Numbers = given_numbers(formulas.network, task.parameters, xs, ys)
+        start: Numbers = known_quantities(formulas.network, task.parameters, xs, ys)
         start |= task.step.numbers if task.step else {}
         fitted = {k: fit(formulas, k, w, n, of_answers) for k, w in written.items()}
         answers_are_open = any(answer.open for answer in fitted.values())

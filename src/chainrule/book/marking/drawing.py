@@ -19,7 +19,7 @@ from chainrule.book.derivation.formulas import (
     RATE,
     Formulas,
     error_name,
-    given_numbers,
+    known_quantities,
     name_of,
     work_out,
 )
@@ -122,7 +122,7 @@ class _Drawer:
         x = self._inputs()
         blank = np.zeros((self.n, sizes[-1]))
         parameters: dict[str, Array] = {}
-        numbers = given_numbers(self.network, parameters, x, blank)
+        numbers = known_quantities(self.network, parameters, x, blank)
         for k, (before, size) in enumerate(pairwise(sizes), 1):
             if not self._layer(k, before, size, numbers, parameters):
                 return None

@@ -38,7 +38,7 @@ class Mark:
         key: the quantity: ``z1``, ``delta2``, ``dW1``, ….
         status: ``right``, ``consequence``, ``wrong``; or ``open``, where it has too few
             digits to be told from what a slip gives.
-        given: the answer, as it lies in memory; in its own shape where that is wrong.
+        answer: the answer, as it lies in memory; in its own shape where that is wrong.
         right: the right numbers.
         follows: what it comes to from the student's own earlier numbers.
         since: the earlier wrong answers that it follows from.
@@ -49,7 +49,7 @@ class Mark:
 
     key: str
     status: str
-    given: Fitted
+    answer: Fitted
     right: Array
     follows: Array
     since: tuple[str, ...] = ()
@@ -113,7 +113,7 @@ class Sheet:
     @cached_property
     def right(self) -> Rounded:
         """The right numbers of every quantity."""
-        numbers, F = self.given(), self.formulas
+        numbers, F = self.inputs(), self.formulas
         for key in self.order:
             numbers.compute(key, exact_ways(F, key))
             array = numbers[key]
@@ -138,7 +138,7 @@ class Sheet:
         updates = F.updates if self.updates else ()
         return Sources(F, [*F.forward, *F.backward, *updates])
 
-    def given(self) -> Rounded:
+    def inputs(self) -> Rounded:
         """Return the numbers that are given in the exercise, alone."""
         return Rounded(self.sources, self.start, self.digits, self.decimals, self.n)
 
@@ -182,7 +182,7 @@ class _Marker:
         self.order, self.sources = sheet.order, sheet.sources
         self.right = sheet.right
         #: The student's own numbers.
-        self.own = sheet.given()
+        self.own = sheet.inputs()
         self.marks: dict[str, Mark] = {}
         #: Quantities that are wrong, given or not, with the answer that shows it.
         self.tainted: dict[str, str] = {}
@@ -207,7 +207,7 @@ class _Marker:
 
     def _carry_answer(self, mark: Mark) -> None:
         """Use an answer, with its rounding error, for the quantities after it."""
-        key, answer = mark.key, mark.given
+        key, answer = mark.key, mark.answer
         half = answer.half(self.sheet.decimals)
         nothing = (answer.values == 0) & ((mark.right == 0) | (mark.follows == 0))
         self.own.write(key, answer.values, np.where(nothing, 0.0, half))
@@ -304,17 +304,17 @@ class _Marker:
         """Correct the marks of earlier answers that were right but copied wrongly."""
         for key in since:
             mark = self.marks[key]
-            if mark.status == OPEN and is_open(mark.given.written, mark.right):
+            if mark.status == OPEN and is_open(mark.answer.written, mark.right):
                 mark = replace(mark, status=RIGHT, slips=(), remarks=("short",))
             elif mark.status == OPEN or (
-                mark.status == WRONG and not mark.slips and mark.given.fits
+                mark.status == WRONG and not mark.slips and mark.answer.fits
             ):
                 remarks = (*mark.remarks, "copied")
                 mark = replace(mark, status=WRONG, slips=(), remarks=remarks)
             if mark is not self.marks[key]:
                 self.marks[key] = replace(mark, since=())
                 self.tainted.pop(key, None)
-                half = mark.given.half(self.sheet.decimals)
+                half = mark.answer.half(self.sheet.decimals)
                 self.own.write(key, mark.right, half)
                 self._refresh(key)
                 if mark.status == RIGHT:

@@ -161,7 +161,7 @@ class WorkReport(Document):
             "turned": tr("transposed: a row for each neuron of the layer is meant"),
             "shape": tr(
                 "{given} numbers where {wanted} are meant",
-                given=_many(mark.given.written.values.shape),
+                given=_many(mark.answer.written.values.shape),
                 wanted=self._shape(mark),
             ),
         }
@@ -254,8 +254,8 @@ class WorkReport(Document):
             right = Place(self.formulas, *split(key)).right
             yield Formula(Equation((self._name(key), right), remark=tr("right")))
         yield Sentence(tr("Your numbers, and the right ones:"))
-        given = mark.given.written.values
-        shown = self._on_paper(mark.key, given) if mark.given.fits else given
+        given = mark.answer.written.values
+        shown = self._on_paper(mark.key, given) if mark.answer.fits else given
         yield Numbers(name, shown, DIGITS)
         yield Numbers(name, self._on_paper(mark.key, mark.right), DIGITS)
         follows = self._on_paper(mark.key, mark.follows)
@@ -286,12 +286,12 @@ class WorkReport(Document):
                 "answers": len(self.marks),
                 "first": self.first,
                 "verdict": self.verdict(),
-                "marks": [self._told(mark) for mark in self.marks],
+                "marks": [self._as_json(mark) for mark in self.marks],
             }
 
-    def _told(self, mark: Mark) -> dict[str, Any]:
-        given = mark.given.written.values
-        shown = self._on_paper(mark.key, given) if mark.given.fits else given
+    def _as_json(self, mark: Mark) -> dict[str, Any]:
+        given = mark.answer.written.values
+        shown = self._on_paper(mark.key, given) if mark.answer.fits else given
         return {
             "quantity": mark.key,
             "symbol": self._name(mark.key).text(),

@@ -84,7 +84,7 @@ class Worksheet(Document):
                     digits=DIGITS,
                 )
             ),
-            *self._given(),
+            *self._exercise(),
         ]
         for i, (title, why, asked) in enumerate(self._questions(), 1):
             made += [Heading(f"{i}. {title}", 2), Sentence(why)]
@@ -92,7 +92,7 @@ class Worksheet(Document):
                 made += self._asked(key)
         return made
 
-    def _given(self) -> Iterator[Part]:
+    def _exercise(self) -> Iterator[Part]:
         """Yield the parts with the network and the numbers that are given."""
         drawn, F = self.drawn, self.drawn.formulas
         yield Heading(tr("given"), 2)

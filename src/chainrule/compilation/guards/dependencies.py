@@ -76,7 +76,7 @@ class DependencyScan:
         known = -1
         while known < len(self.names):  # functions on the way name more attributes
             known = len(self.names)
-            self.found: list[Source] = []
+            self.sources: list[Source] = []
             self.draws: list[tuple[str, Callable[[], Any]]] = []
             self.growing: list[tuple[str, Mapping[str, Any]]] = []
             self.caches: list[tuple[Any, int]] = []
@@ -97,7 +97,7 @@ class DependencyScan:
 
     def _add(self, source: Source, level: int) -> None:
         """Add a source, and visit what stands there later."""
-        self.found.append(source)
+        self.sources.append(source)
         item = source.get()
         if isinstance(item, str) and not self.names.isdisjoint(ANY):
             self.names.update(item.split("."))  # an attribute's name, perhaps
@@ -157,10 +157,10 @@ class DependencyScan:
                 self._add(
                     Source(f"{name}.{part}", (id(function), part), get, put), level
                 )
-        held = {k: v for k, v in vars(function).items() if k not in _OF_FUNCTIONS}
-        if held or not self.names.isdisjoint(ANY):
+        own = {k: v for k, v in vars(function).items() if k not in _OF_FUNCTIONS}
+        if own or not self.names.isdisjoint(ANY):
             self.growing.append((name, vars(function)))
-        self._attributes(name, function, held, level)
+        self._attributes(name, function, own, level)
 
     def _module(self, name: str, module: types.ModuleType, level: int) -> None:
         if module.__name__ == "random" and hasattr(module, "getstate"):
@@ -171,32 +171,36 @@ class DependencyScan:
             self.draws.append((name, np.random.get_state))
         elif module is os and "getenv" in self.names:
             self.names.add("environ")
-        held = vars(module)
+        attributes = vars(module)
         if not _is_read(getattr(module, "__file__", None) or "<"):
             # Of a package its settings count, and not what it is made of.
-            named = {k: held[k] for k in self.names & held.keys() if k != "__dict__"}
+            named = {
+                k: attributes[k]
+                for k in self.names & attributes.keys()
+                if k != "__dict__"
+            }
             parts = types.ModuleType | type
-            held = {
+            attributes = {
                 k: v
                 for k, v in named.items()
                 if not (callable(v) or isinstance(v, parts))
             }
             if module.__name__.startswith("chainrule"):
                 return
-        self._attributes(name, module, held, level)
+        self._attributes(name, module, attributes, level)
 
     # -- objects and classes -------------------------------------------------------
 
     def _object(self, name: str, item: Any, level: int) -> None:
         """Add what an object refers to, and the attributes that may be read."""
         self._references(name, item, level)
-        held = getattr(item, "__dict__", None)
-        attributes: Mapping[str, Any] = held if isinstance(held, Mapping) else {}
+        own = getattr(item, "__dict__", None)
+        attributes: Mapping[str, Any] = own if isinstance(own, Mapping) else {}
         self._follow(name, [attributes.get("__wrapped__")], level)
         kinds = type(item).__mro__
         if _is_one(kinds, "chainrule.optim.optimizer", "Optimizer"):
             return  # it tells a trace itself what it is
-        if held is not None:
+        if own is not None:
             module = _is_module(item)
             parts = {k: v for k, v in attributes.items() if module and _is_module(v)}
             for key, part in parts.items():
@@ -249,7 +253,7 @@ class DependencyScan:
         name: str,
         item: Any,
         kinds: tuple[type, ...],
-        held: Mapping[str, Any],
+        instance_attributes: Mapping[str, Any],
         level: int,
     ) -> None:
         """Add what an object, or a class itself, has from the user's classes."""
@@ -264,26 +268,28 @@ class DependencyScan:
                 self.growing.append((base.__name__, vars(base)))
             self._attributes(name, item, vars(base), level)
             if not isinstance(item, type):
-                hidden = {k: v for k, v in vars(base).items() if k in held}
+                hidden = {
+                    k: v for k, v in vars(base).items() if k in instance_attributes
+                }
                 self._attributes(base.__name__, base, hidden, level)
 
     def _attributes(
         self,
         name: str,
         item: Any,
-        held: Mapping[str, Any],
+        attributes: Mapping[str, Any],
         level: int,
         *,
         every: bool = False,
     ) -> None:
-        """Add those attributes in ``held`` that the code may read.
+        """Add those attributes in ``attributes`` that the code may read.
 
         ``every``: code that is not read may read all of them.
         """
         everything = not self.names.isdisjoint(ANY)
         of = item if isinstance(item, type) else type(item)
         private = "__" if any(map(_is_users, of.__mro__)) else "_"
-        for key, raw in list(held.items()):
+        for key, raw in list(attributes.items()):
             function = _function_of(raw)
             runs = key.startswith("__") and function and key not in _NOT_RUN
             if isinstance(item, type) and key == "__init__":
@@ -299,8 +305,8 @@ class DependencyScan:
             self._attributes_seen.add((id(item), key))
             at = f"{name}.{key}"
             if function is not None and key not in getattr(item, "__dict__", ()):
-                get = functools.partial(held.get, key, MISSING)
-                self.found.append(Source(at, (id(held), key), get))
+                get = functools.partial(attributes.get, key, MISSING)
+                self.sources.append(Source(at, (id(attributes), key), get))
                 self._follow(at, [function], level)
                 continue
             if function is not None and isinstance(item, type):
@@ -321,27 +327,29 @@ class DependencyScan:
         self.caches.append((cache, cache.cache_info().misses))
         results = _results(cache)
         self._follow(f"{name}(…)", results, level)
-        kept = {id(result) for result in results}
+        results_before = {id(result) for result in results}
         source = Source(
-            name, (id(cache), "cache"), lambda: kept <= set(map(id, _results(cache)))
+            name,
+            (id(cache), "cache"),
+            lambda: results_before <= set(map(id, _results(cache))),
         )
-        self.found.append(source)
+        self.sources.append(source)
 
 
 def _results(cache: Any) -> list[Any]:
     """Return all that a function of ``functools.lru_cache`` refers to, its results."""
-    found = _referents(cache)
-    for item in list(found):
+    results = _referents(cache)
+    for item in list(results):
         if type(item) is dict:
-            found += item.values()
-    return found
+            results += item.values()
+    return results
 
 
 def _referents(item: Any) -> list[Any]:
     """Return what an object refers to, but for its class and its attributes."""
     skipped = (type(item), getattr(item, "__dict__", None))
-    found = gc.get_referents(item)
-    return [part for part in found if not any(part is other for other in skipped)]
+    referents = gc.get_referents(item)
+    return [part for part in referents if not any(part is other for other in skipped)]
 
 
 def _contents(cell: types.CellType) -> Any:
@@ -362,9 +370,9 @@ def _is_users(kind: type) -> bool:
     file = getattr(module, "__file__", None)
     if file is not None:
         return of_user(file)
-    made = kind.__flags__ & (1 << 9)  # by a class statement
+    by_statement = kind.__flags__ & (1 << 9)  # by a class statement
     known = kind.__module__ in sys.builtin_module_names
-    return bool(made) and (not known or kind.__module__ == "builtins")
+    return bool(by_statement) and (not known or kind.__module__ == "builtins")
 
 
 def _is_plain(kind: type) -> bool:

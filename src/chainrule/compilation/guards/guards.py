@@ -94,14 +94,14 @@ class ModuleGuards:
     """Guards of a module's attributes, as they were at its call within a trace."""
 
     def __init__(self, module: Any, free: Mapping[Any, Paths]) -> None:
-        self.module, self._kept = module, list[Any]()
+        self.module, self._alive = module, list[Any]()
         kind = type(module).__name__
         self.items: dict[str, Guard] = {}
         for key in vars(module):
             if key != "training":
                 source = attribute_source(f"{kind}.{key}", module, key)
                 paths = free.get(source.key, NOWHERE)
-                self.items[key] = Guard(source, paths, self._kept)
+                self.items[key] = Guard(source, paths, self._alive)
 
     def changed(self) -> bool:
         """Return whether an attribute has changed, been added or been removed."""
@@ -135,7 +135,7 @@ class Guards:
     ) -> None:
         self._scan = partial(DependencyScan, function, arguments or {})
         around = self._scan()
-        self._kept: list[Any] = []  # whose ids are compared stay alive
+        self._alive: list[Any] = []  # whose ids are compared stay alive
         self._numbers = [(number.get, number.kind) for number in numbers]
         self._free: dict[Any, Paths] = {}
         for number in numbers:
@@ -143,9 +143,11 @@ class Guards:
             self._free[number.source.key] = paths | {number.path}
         self._guards: list[Guard] = []
         self._checks: list[tuple[Callable[[], Any], Any, Any, Guard]] = []
-        self._add(around.found)
-        self._growing = [(name, held, len(held)) for name, held in around.growing]
-        self._had = [frozenset(held) for __, held in around.growing]
+        self._add(around.sources)
+        self._growing = [
+            (name, mapping, len(mapping)) for name, mapping in around.growing
+        ]
+        self._had = [frozenset(mapping) for __, mapping in around.growing]
         self._drawn = [
             (name, draws, fingerprint(draws())) for name, draws in around.draws
         ]
@@ -157,7 +159,7 @@ class Guards:
         for source in sources:
             free = self._free.get(source.key, NOWHERE)
             if () not in free:
-                guard = Guard(source, free, self._kept)
+                guard = Guard(source, free, self._alive)
                 self._guards.append(guard)
                 self._checks.append((guard.get, guard.item, guard.print, guard))
 
@@ -173,8 +175,8 @@ class Guards:
                 continue  # most are: this is a part of every call
             if not guard.holds_for(now):
                 return False
-        for __, held, count in self._growing:
-            if len(held) != count:
+        for __, mapping, count in self._growing:
+            if len(mapping) != count:
                 return False
         for get, kind in self._numbers:  # noqa: SIM110 - a generator is slower
             if type(get()) is not kind:
@@ -195,11 +197,11 @@ class Guards:
         A cache may be filled: what was built with the empty one serves one call.
         """
         for guard in self.changes():
-            if not _filled(guard, guard.get()):
+            if not _fills_cache(guard, guard.get()):
                 raise changed(function, guard.source.name)
-        for (name, held, __), had in zip(self._growing, self._had):
-            for key in held.keys() - had:
-                if _has_traced(held[key]):
+        for (name, mapping, __), had in zip(self._growing, self._had):
+            for key in mapping.keys() - had:
+                if _has_traced(mapping[key]):
                     raise changed(function, f"{name}.{key}")
         for name, draws, before in self._drawn:
             if fingerprint(draws()) != before:
@@ -220,8 +222,8 @@ class Guards:
         if any(cache.cache_info().misses > n for cache, n in self._caches):
             # What caches have got while tracing was not scanned before.
             known = {guard.source.key for guard in self._guards}
-            found = self._scan().found
-            self._add(s for s in found if s.key not in known or s.key[1] == "cache")
+            sources = self._scan().sources
+            self._add(s for s in sources if s.key not in known or s.key[1] == "cache")
 
 
 def changed(function: str, name: str) -> ArgumentError:
@@ -243,18 +245,18 @@ def changed(function: str, name: str) -> ArgumentError:
     )
 
 
-def _filled(guard: Guard, now: Any) -> bool:
+def _fills_cache(guard: Guard, now: Any) -> bool:
     """Return whether a change only fills an empty cache, or adds keys to a dict."""
     item, print_ = guard.item, guard.print
     if item is None or item is MISSING:
         return not _has_traced(now)
     if not isinstance(now, dict) or now is not item or print_ is None:
         return False
-    before, made = print_[1], fingerprint(now, guard.free)[1]
-    if not isinstance(before, tuple) or not isinstance(made, tuple):
+    before, after = print_[1], fingerprint(now, guard.free)[1]
+    if not isinstance(before, tuple) or not isinstance(after, tuple):
         return False
     count = len(before)
-    return made[:count] == before and not _has_traced(list(now.values())[count:])
+    return after[:count] == before and not _has_traced(list(now.values())[count:])
 
 
 def _has_traced(item: Any) -> bool:

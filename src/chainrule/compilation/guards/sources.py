@@ -60,12 +60,12 @@ def attribute_source(name: str, owner: Any, key: str) -> Source:
         holder = owner
         if key not in getattr(owner, "__dict__", {}):
             classes = owner if isinstance(owner, type) else type(owner)
-            found = next(c for c in classes.__mro__ if key in vars(c))
-            raw = vars(found)[key]
+            owner_class = next(c for c in classes.__mro__ if key in vars(c))
+            raw = vars(owner_class)[key]
             if isinstance(raw, types.MemberDescriptorType):
                 raw.__set__(owner, item)
                 return
-            holder = found
+            holder = owner_class
         if isinstance(holder, type):
             type.__setattr__(holder, key, item)
         else:
@@ -76,9 +76,9 @@ def attribute_source(name: str, owner: Any, key: str) -> Source:
 
 def attribute(owner: Any, key: str) -> Any:
     """Return the current value of an attribute; no property is computed."""
-    held = getattr(owner, "__dict__", {})
-    if key in held:
-        return held[key]
+    attributes = getattr(owner, "__dict__", {})
+    if key in attributes:
+        return attributes[key]
     for base in (owner if isinstance(owner, type) else type(owner)).__mro__:
         if key in vars(base):
             raw = vars(base)[key]

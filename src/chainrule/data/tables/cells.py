@@ -185,8 +185,8 @@ def unit(text: str) -> str:
     >>> unit("$1,100.00"), unit("12 %"), unit("3.5")
     ('$', '%', '')
     """
-    found = _DECORATED.fullmatch(text.replace("−", "-"))
-    parts = () if found is None else found.group("unit", "before", "behind")
+    match = _DECORATED.fullmatch(text.replace("−", "-"))
+    parts = () if match is None else match.group("unit", "before", "behind")
     return next((part for part in parts if part), "")
 
 
@@ -198,14 +198,14 @@ def plain(texts: Sequence[str]) -> bool:
 def _number(text: str, decimal: str) -> float:
     if decimal == "." and _PLAIN.fullmatch(text):
         return float(text)
-    found = _DECORATED.fullmatch(text.replace("−", "-"))
-    if found is None:
+    match = _DECORATED.fullmatch(text.replace("−", "-"))
+    if match is None:
         if len(text) < 10 and text.lower().lstrip("+-") in _INFINITE:
             return -math.inf if text.startswith("-") else math.inf
         return math.nan
-    if (found["debit"] is None) != (not text.endswith(")")):
+    if (match["debit"] is None) != (not text.endswith(")")):
         return math.nan
-    body = found["body"].strip()
+    body = match["body"].strip()
     head, mark, tail = body.partition(decimal)
     if grouped := _GROUPED.fullmatch(head):
         if grouped[1] == decimal:
@@ -214,7 +214,7 @@ def _number(text: str, decimal: str) -> float:
     plain = f"{head}.{tail}" if mark else head
     if not _WHOLE.fullmatch(head) or not _PLAIN.fullmatch(plain):
         return math.nan
-    negative = (found["sign"] == "-") != (found["debit"] is not None)
+    negative = (match["sign"] == "-") != (match["debit"] is not None)
     return -float(plain) if negative else float(plain)
 
 

@@ -107,7 +107,7 @@ class Number:
             expected = _("a number that fits float32, up to 3.4e+38")
             raise InvalidCellError(cells, invalid, expected, infinite=True)
         values = narrow if dtype == np.float32 else values
-        return Encoded(_filled([values], [self.mean], missing, self.gaps), missing)
+        return Encoded(_impute([values], [self.mean], missing, self.gaps), missing)
 
 
 @dataclass(frozen=True)
@@ -193,8 +193,8 @@ class Date:
         if (invalid := np.isnan(values[0]) & ~missing).any():
             expected = _("a date as {format}", format=self.format)
             raise InvalidCellError(cells, invalid, expected)
-        filled = _filled(values, self.means, missing, self.gaps)
-        return Encoded(filled.astype(dtype, copy=False), missing)
+        imputed = _impute(values, self.means, missing, self.gaps)
+        return Encoded(imputed.astype(dtype, copy=False), missing)
 
 
 @dataclass(frozen=True)
@@ -236,7 +236,7 @@ def _indicator(column: Number | Date) -> list[str]:
     return [_("{name} is missing", name=column.name)] if column.gaps else []
 
 
-def _filled(
+def _impute(
     columns: Iterable[np.ndarray],
     means: Iterable[float],
     missing: np.ndarray,
@@ -244,12 +244,12 @@ def _filled(
 ) -> np.ndarray:
     """Stack columns whose missing cells are replaced by means; add the indicator."""
     pairs = zip(columns, means, strict=True)
-    filled = [
+    imputed = [
         np.where(missing, values.dtype.type(mean), values) for values, mean in pairs
     ]
     if indicator:
-        filled.append(missing.astype(filled[0].dtype))
-    return np.stack(filled, axis=1)
+        imputed.append(missing.astype(imputed[0].dtype))
+    return np.stack(imputed, axis=1)
 
 
 def ordered(texts: Iterable[str]) -> tuple[str, ...]:

@@ -151,14 +151,14 @@ def check_delimiter(delimiter: Any) -> None:
 def checked_encoding(encoding: Any) -> str:
     """Check an encoding, and return Python's name; UTF-8 may have a byte order mark."""
     try:
-        found = codecs.lookup(encoding)
+        codec = codecs.lookup(encoding)
     except (LookupError, TypeError, ValueError):
-        found = None
-    if found is None or not getattr(found, "_is_text_encoding", True):
+        codec = None
+    if codec is None or not getattr(codec, "_is_text_encoding", True):
         raise ArgumentError(
             _("There is no such text encoding."),
             expected=_("the name of an encoding"),
             got=shortened(repr(encoding)),
             fix=_("encoding='utf-8', 'cp950', 'cp1252' or 'utf-16'"),
         )
-    return "utf-8-sig" if found.name == "utf-8" else found.name
+    return "utf-8-sig" if codec.name == "utf-8" else codec.name

@@ -82,42 +82,42 @@ class File(Source):
         truth("header", header)
         settings = {"delimiter": delimiter, "encoding": encoding, "header": header}
         require_pandas()
-        found = checked_path(path, _("CSV file"))
+        file_path = checked_path(path, _("CSV file"))
         if (callback := progress_callback()) is not None:
-            callback(found, 0, found.stat().st_size)
+            callback(file_path, 0, file_path.stat().st_size)
         notes = []
-        with reading(found, WHAT, FIX):
+        with reading(file_path, WHAT, FIX):
             if encoding is None:
-                encoding = detected_encoding(found)
+                encoding = detected_encoding(file_path)
                 if encoding not in ("utf-8", "utf-8-sig"):
                     notes.append(_("the text is read as {encoding}", encoding=encoding))
             else:
                 encoding = checked_encoding(encoding)
             if delimiter is None:
-                delimiter = detected_delimiter(found, encoding)
+                delimiter = detected_delimiter(file_path, encoding)
                 if delimiter != ",":
                     notes.append(
                         _("cells are separated by {delimiter!r}", delimiter=delimiter)
                     )
             else:
                 check_delimiter(delimiter)
-            made = cls(
-                found.name,
+            file = cls(
+                file_path.name,
                 (),
                 settings=settings,
-                path=found,
+                path=file_path,
                 delimiter=delimiter,
                 encoding=encoding,
                 header=header,
             )
-            blocks = made._blocks()
+            blocks = file._blocks()
             first = next(blocks, None)
             rows = [] if first is None else first.records[: 1 + header]
             if len(rows) == 1 and header:
                 rows += [text for block in blocks for text in block.records[:1]][:1]
             blocks.close()
-            cells = [[cell.strip() for cell in row] for row in made.split(rows)]
-        return made._named(cells, notes)
+            cells = [[cell.strip() for cell in row] for row in file.split(rows)]
+        return file._named(cells, notes)
 
     def _named(self, rows: list[list[str]], notes: list[str]) -> File:
         """Return the file with its column names, from its first rows."""
@@ -183,13 +183,13 @@ class File(Source):
 
     def texts(self, lines: Collection[int]) -> dict[int, list[str]]:
         """Return the cells of some rows as texts, by line number."""
-        found = {}
+        texts = {}
         with reading(self.path, WHAT, FIX):
             for block in self._rows():
                 for i in np.flatnonzero(np.isin(block.lines, [*lines])).tolist():
                     cells = next(self.split([block.records[i]]))
-                    found[int(block.lines[i])] = [cell.strip() for cell in cells]
-        return found
+                    texts[int(block.lines[i])] = [cell.strip() for cell in cells]
+        return texts
 
     def split(self, records: Iterable[str]) -> Iterator[list[str]]:
         """Yield the cells of each row, as they are written in the file."""

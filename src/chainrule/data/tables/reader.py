@@ -164,8 +164,8 @@ def rows_of(
     """
     source = source_of(table, **Schema.restored(format).file)
     wanted = {int(line) for line in lines}
-    found = source.texts(wanted)
-    if strange := wanted.difference(found):
+    texts = source.texts(wanted)
+    if strange := wanted.difference(texts):
         raise DataError(
             _(
                 "'{name}' has no row on {word} {strange}.",
@@ -177,4 +177,4 @@ def rows_of(
             got=f"{min(strange)}",
             fix=_("has the file changed since then?"),
         )
-    return [dict(zip(source.columns, found[int(line)])) for line in lines]
+    return [dict(zip(source.columns, texts[int(line)])) for line in lines]

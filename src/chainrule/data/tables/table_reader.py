@@ -65,12 +65,12 @@ class TableReport:
         """
         notes = [*self.seen, *left_out_notes(self.left_out)]
         if self.filled:
-            total, filled = sum(self.filled.values()), listed(self.filled)
+            total, columns = sum(self.filled.values()), listed(self.filled)
             notes.append(
                 _(
                     "{total:,} missing cells are filled: {filled}",
                     total=total,
-                    filled=filled,
+                    filled=columns,
                 )
             )
         if self.rare:
@@ -307,8 +307,8 @@ class TableReader:
                 fix=_("fill it in, or missing='fill'"),
             )
         if self.schema.missing == "fill":
-            filled = self.report.filled
-            filled[name] = filled.get(name, 0) + int(missing.sum())
+            counts = self.report.filled
+            counts[name] = counts.get(name, 0) + int(missing.sum())
 
     def _record_unknown(self, column: Feature | Texts, encoded: Encoded) -> None:
         """Count the rare and unknown texts of a feature, or refuse unknown ones."""

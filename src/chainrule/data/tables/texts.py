@@ -102,10 +102,10 @@ class Texts:
         values = np.full((len(cells), self.length), PADDING, dtype)
         encoded = Encoded(values, np.zeros(len(cells), bool))
         for row, text, count in zip(values, cells.texts, cells.counts().tolist()):
-            found = [indices.get(t, UNKNOWN) for t in self.cut(text)[: self.length]]
-            if found:
-                row[-len(found) :] = found
-                encoded.rare += count * found.count(UNKNOWN)
+            tokens = [indices.get(t, UNKNOWN) for t in self.cut(text)[: self.length]]
+            if tokens:
+                row[-len(tokens) :] = tokens
+                encoded.rare += count * tokens.count(UNKNOWN)
         return encoded
 
     def shown(self, row: Sequence[int]) -> str:

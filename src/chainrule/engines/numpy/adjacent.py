@@ -7,16 +7,16 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from chainrule.engines.schedule.horizontal_fusion import members_of, together
+from chainrule.engines.schedule.horizontal_fusion import horizontal_loop, members_of
 from chainrule.graph.graph import Graph
 from chainrule.graph.node import Array, Value
 from chainrule.graph.types import Sizes, resolve
 
 
-def lines(graph: Graph) -> Iterator[tuple[Value, ...]]:
+def adjacent_values(graph: Graph) -> Iterator[tuple[Value, ...]]:
     """Yield groups of values that should be adjacent in memory."""
     for node in graph.nodes:
-        if node.primitive is together:
+        if node.primitive is horizontal_loop:
             inputs = [given for given, _ in members_of(node)]
             for values in zip(*inputs, strict=True):
                 if values[0].shape and len(set(values)) == len(values):

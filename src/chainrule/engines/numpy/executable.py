@@ -28,7 +28,7 @@ from chainrule.engines import Buffer, on_host
 from chainrule.engines.garbage import gc_paused
 from chainrule.engines.memory_plan import MemoryPlan, make_plan
 from chainrule.engines.numpy import loops
-from chainrule.engines.numpy.adjacent import allocate, as_line, lines, shaped
+from chainrule.engines.numpy.adjacent import adjacent_values, allocate, as_line, shaped
 from chainrule.engines.numpy.control import NESTED
 from chainrule.engines.numpy.lower import (
     GLOBALS,
@@ -38,12 +38,17 @@ from chainrule.engines.numpy.lower import (
     reference,
 )
 from chainrule.engines.schedule.horizontal_fusion import (
+    fuse_small_loops,
+    horizontal_loop,
     line_body,
     members_of,
-    small_loops_together,
-    together,
 )
-from chainrule.engines.schedule.maps import folds_of, fuse_maps, loop_body, opened
+from chainrule.engines.schedule.maps import (
+    fuse_maps,
+    loop_body,
+    opened,
+    partial_sums_of,
+)
 from chainrule.engines.threads import (
     ONE_THREAD,
     blas_threads,
@@ -94,7 +99,7 @@ class NumpyExecutable:
             graph = entry.graph
             held = {graph.outputs[i]: name for name, i in entry.replaces.items()}
             held |= zip(graph.inputs[len(entry.inputs) :], entry.state, strict=True)
-            for values in lines(graph):
+            for values in adjacent_values(graph):
                 names = [held.get(v, "") for v in values]
                 if all(names) and not self.state.keys() & names:
                     transposed = [name in self.weights for name in names]
@@ -157,7 +162,7 @@ def _in_loops(entry: Entry) -> Entry:
 
     Small updates are one loop; there is one thread, so a sum has one unit.
     """
-    entry = small_loops_together(opened(entry), below=loops.SMALL)
+    entry = fuse_small_loops(opened(entry), below=loops.SMALL)
     graph = fuse_maps(entry.graph, entry.replaced(), units=lambda shape: 1)
     return entry.with_graph(graph)
 
@@ -176,7 +181,7 @@ def _in_place(node: Node, old: Value, new: Value) -> bool:
     """Return whether a node may write ``new`` into the memory of ``old``."""
     if old.type != new.type:
         return False
-    if node.primitive is together:
+    if node.primitive is horizontal_loop:
         reading = [outputs for inputs, outputs in members_of(node) if old in inputs]
         return len(reading) == 1 and new in reading[0]
     return node.primitive in UFUNCS or loop_body(node) is not None
@@ -208,7 +213,7 @@ class Function:
         self.entry = entry = self.plan.entry
         self.transposed = weight_values(entry, weights)
         self.placed: dict[Value, Array] = {}
-        for values in lines(entry.graph):
+        for values in adjacent_values(entry.graph):
             self._place(values)
         self.arena = np.zeros(self.plan.arena + 64, np.uint8)
         skew = -self.arena.ctypes.data % 64
@@ -261,7 +266,7 @@ class Function:
         """Run ``steps`` times on ordered inputs; write one row of outputs a step."""
         scope = self.scope
         for k, array in enumerate(given):
-            scope[f"in{k}"] = array.held if type(array) is Buffer else array
+            scope[f"in{k}"] = array.data if type(array) is Buffer else array
         for k, out in enumerate(outs):
             scope[f"out{k}"] = out
         scope["run"](steps)
@@ -385,8 +390,8 @@ class Function:
         assert out is not None
         if body is not None:
             self._loop(node, body)
-        elif primitive is together:
-            self._together(node)
+        elif primitive is horizontal_loop:
+            self._horizontal_loop(node)
         elif nested is not None:
             run = self.name(nested(self, node, self._memory(node)))
             self.line(f"{run}({', '.join([self.names[v] for v in node.inputs])})")
@@ -444,11 +449,11 @@ class Function:
         operands = [self.fixed.get(v, self.names[v]) for v in node.inputs]
         shapes = [v.shape for v in (*body.outputs, *body.inputs) if v.shape]
         shape = resolve(shapes[0] if shapes else (), self.sizes)
-        targets, folds = self._memory(node), folds_of(node)
-        loops.emit_loop(self, body, shape, operands, targets, folds)
+        targets, sums = self._memory(node), partial_sums_of(node)
+        loops.emit_loop(self, body, shape, operands, targets, sums)
 
-    def _together(self, node: Node) -> None:
-        """Write one loop over the arrays of all members of a ``together`` node."""
+    def _horizontal_loop(self, node: Node) -> None:
+        """Write one loop over the arrays of all members of a node."""
         self._memory(node)
         members = members_of(node)
         operands: list[Array | str] = []
@@ -465,9 +470,9 @@ class Function:
             for values in zip(*[outputs for _, outputs in members], strict=True)
         ]
         targets = [line for line, _ in made]
-        folds = (0,) * len(targets)
+        sums = (0,) * len(targets)
         shape = targets[0].shape
-        loops.emit_loop(self, line_body(node), shape, operands, targets, folds)
+        loops.emit_loop(self, line_body(node), shape, operands, targets, sums)
         for _, apart in made:
             for part, array in apart:
                 self.line(f"copyto({self.name(array)}, {self.name(part)})")

@@ -64,7 +64,7 @@ def emit_loop(
     shape: Shape,
     operands: Sequence[Array | str],
     targets: Sequence[Array],
-    folds: Sequence[int],
+    sums: Sequence[int],
 ) -> None:
     """Write the statements of an elementwise loop.
 
@@ -74,17 +74,17 @@ def emit_loop(
         shape: the domain, in numbers.
         operands: what it reads: memory, or a name where its place is not known yet.
         targets: where its results go.
-        folds: for each result 1, if it is the sum over the domain, else 0.
+        sums: for each result 1, if it is the sum over the domain, else 0.
     """
-    whole = [t for t, fold in zip(targets, folds, strict=True) if not fold]
+    whole = [t for t, is_sum in zip(targets, sums, strict=True) if not is_sum]
     known = [a for a in operands if not isinstance(a, str) and a.shape]
     lead = next(iter([*whole, *known]), None)
     if lead is not None and lead.T.flags.c_contiguous and not lead.flags.c_contiguous:
         shape = shape[::-1]  # it lies the other way round, so its last axis is cut
         inputs = zip(body.inputs, operands)
         operands = [_turned(w, a) if v.shape else a for v, a in inputs]
-        targets = [t if fold else t.T for t, fold in zip(targets, folds)]
-    _Loop(w, body, shape, operands, targets, folds).emit()
+        targets = [t if is_sum else t.T for t, is_sum in zip(targets, sums)]
+    _Loop(w, body, shape, operands, targets, sums).emit()
 
 
 def _turned(w: Writer, array: Array | str) -> Array | str:
@@ -98,8 +98,8 @@ def _homes(body: Graph, results: Sequence[Result]) -> dict[Value, Array]:
     their memory is in the cache already when the result is stored.
     """
     homes: dict[Value, Array] = {}
-    for value, target, fold in results:
-        if not fold:
+    for value, target, is_sum in results:
+        if not is_sum:
             homes.setdefault(value, target)
     readers = Counter(v for node in body.nodes for v in set(node.inputs))
     last = {value for value, _, _ in results}
@@ -122,11 +122,11 @@ class _Loop:
         shape: Shape,
         operands: Sequence[Array | str],
         targets: Sequence[Array],
-        folds: Sequence[int],
+        sums: Sequence[int],
     ) -> None:
         self.w, self.body = w, body
         self.operands = dict(zip(body.inputs, operands, strict=True))
-        self.results = list(zip(body.outputs, targets, folds, strict=True))
+        self.results = list(zip(body.outputs, targets, sums, strict=True))
         self.parts = pieces(shape, _limit(body))
         like = np.broadcast_to(np.empty(()), shape)
         self.shapes = [like[part].shape for part in self.parts]
@@ -206,33 +206,33 @@ class _Loop:
             self.w.line(f"{self.names[value]} = {operand}[{part}]")
         else:
             self.names[value] = operand
-        self._kept(value)
+        self._preserve(value)
 
     def _node(self, i: int, node: Node) -> None:
         (out,) = node.outputs
         assert out is not None
         if node.primitive is constant:
             self.names[out] = self.w.name(REFERENCES[constant](**node.attrs))
-            self._kept(out)
+            self._preserve(out)
         elif scalar_broadcast(node):
             self.names[out] = self.names[node.inputs[0]]
-            self._kept(out)
+            self._preserve(out)
         else:
             self._compute(i, node, out)
 
-    def _kept(self, value: Value) -> None:
+    def _preserve(self, value: Value) -> None:
         """Copy an operand that is also a result, so that it is not overwritten."""
         if any(v is value for v, _, _ in self.results):
             slot = self._scratch(value.dtype.numpy)
             self.w.line(f"copyto({slot[1]}, {self.names[value]})")
             self.names[value] = slot[1]
-            self._made(value, None)
+            self._store(value, None)
 
     def _compute(self, i: int, node: Node, out: Value) -> None:
         for v in dict.fromkeys(node.inputs):  # every lowering may write over them
             if self.last[v] == i and v in self.owned:
                 self.free.append(self.owned.pop(v))
-        results = [t for v, t, fold in self.results if v is out and not fold]
+        results = [t for v, t, is_sum in self.results if v is out and not is_sum]
         place = self._home(i, out)
         if place is not None:
             self.names[out] = place
@@ -250,16 +250,16 @@ class _Loop:
         else:
             lower = LOWERINGS.get(node.primitive, reference)
             lower(self.w, node, operands, self.names[out])
-        self._made(out, results[0] if results and place is not None else None)
+        self._store(out, results[0] if results and place is not None else None)
         if out in self.owned and self.last.get(out, i) <= i:  # only added up
             self.free.append(self.owned.pop(out))
 
-    def _made(self, value: Value, stored: Array | None) -> None:
+    def _store(self, value: Value, stored: Array | None) -> None:
         """Store or add up a value that is a result, except into ``stored``."""
-        for v, target, fold in self.results:
+        for v, target, is_sum in self.results:
             if v is not value or target is stored:
                 continue
-            if not fold:
+            if not is_sum:
                 self.late.append((self._pieces(target), self.names[value]))
                 continue
             partial = target

@@ -42,7 +42,7 @@ def _same(node: Node, operand: int) -> Axes:
     return tuple(range(len(node.inputs[operand].shape)))
 
 
-def _kept(node: Node, operand: int) -> Axes:
+def _remaining(node: Node, operand: int) -> Axes:
     """Return the axes that a reduction keeps; None for the reduced axes."""
     axes = node.attrs["axes"] if "axes" in node.attrs else (node.attrs["axis"],)
     kept = iter(range(len(node.inputs[0].shape)))
@@ -88,11 +88,11 @@ def _rows_by_index(node: Node, operand: int) -> Axes:
 
 
 _RULES: dict[Primitive, Callable[[Node, int], Axes]] = {
-    movement.reduce_sum: _kept,
-    reduce.reduce_max: _kept,
-    reduce.reduce_prod: _kept,
-    reduce.argmax: _kept,
-    reduce.argmin: _kept,
+    movement.reduce_sum: _remaining,
+    reduce.reduce_max: _remaining,
+    reduce.reduce_prod: _remaining,
+    reduce.argmax: _remaining,
+    reduce.argmin: _remaining,
     reduce.cumsum: _but_axis,
     reduce.cumprod: _but_axis,
     reduce.linear_recurrence: _but_axis,

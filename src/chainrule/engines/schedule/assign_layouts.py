@@ -19,7 +19,8 @@ from chainrule.engines.schedule.layout import (
     view_of,
 )
 from chainrule.engines.schedule.maps import domain_of, is_elementwise
-from chainrule.graph.build import absolute_scope, clone, tracing
+from chainrule.graph.context import absolute_scope
+from chainrule.graph.emit import clone, tracing
 from chainrule.graph.graph import Graph
 from chainrule.graph.node import Node, Value
 from chainrule.graph.program import Entry

@@ -1,11 +1,11 @@
-"""Fusion of equal small loops over several arrays: ``together`` nodes.
+"""Fusion of equal small loops over several arrays: ``horizontal_loop`` nodes.
 
 The update of a bias of ten numbers takes as many calls as that of a large weight. Where
 an engine pays for each call, the applications of one composite with the same scalars
 are one loop, whose domain is all of their arrays, one behind the other:
 
     b₁′ = sgd_update(b₁, g₁, η)
-    b₂′ = sgd_update(b₂, g₂, η)      →    b₁′, b₂′ = together(b₁, g₁, η, b₂, g₂, η)
+    b₂′ = sgd_update(b₂, g₂, η)   →   b₁′, b₂′ = horizontal_loop(b₁, g₁, η, b₂, g₂, η)
 
 Each application is a *member*. An engine that lays b₁ and b₂ side by side in memory,
 and g₁ and g₂, goes through them as through one line.
@@ -18,8 +18,8 @@ from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from chainrule.engines.schedule.maps import composite_loop, loop_body
-from chainrule.graph.build import emit, tracing
 from chainrule.graph.declare import Operation
+from chainrule.graph.emit import emit, tracing
 from chainrule.graph.graph import Graph, users
 from chainrule.graph.node import Array, Node, Value
 from chainrule.graph.primitive import BODIES, REFERENCES, as_tuple, lookup
@@ -56,12 +56,12 @@ def _in_parts(items: Sequence[T], members: int) -> list[Sequence[T]]:
 #: Applications of one composite. Attributes: the ``composite``, the number of
 #: ``members``, and the composite's own. Inputs and outputs: those of the first, then
 #: those of the second …
-together = Operation(name="together", rule=_types, internal=True)
-REFERENCES[together] = _reference
+horizontal_loop = Operation(name="horizontal_loop", rule=_types, internal=True)
+REFERENCES[horizontal_loop] = _reference
 
 
 def members_of(node: Node) -> list[tuple[Sequence[Value], Sequence[Value]]]:
-    """Return the inputs and outputs of each member of a ``together`` node."""
+    """Return the inputs and outputs of each member of a ``horizontal_loop`` node."""
     members: int = node.attrs["members"]
     outputs = [v for v in node.outputs if v is not None]
     parts = _in_parts(node.inputs, members), _in_parts(outputs, members)
@@ -69,7 +69,7 @@ def members_of(node: Node) -> list[tuple[Sequence[Value], Sequence[Value]]]:
 
 
 def line_body(node: Node) -> Graph:
-    """Return the body of a ``together`` node, over one line of all elements."""
+    """Return the body of a ``horizontal_loop`` node, over one line of all elements."""
     members = members_of(node)
     length = sum(_count(outputs[0]) for _, outputs in members)
     types = [ArrayType((length,) if v.shape else (), v.dtype) for v in members[0][0]]
@@ -79,8 +79,8 @@ def line_body(node: Node) -> Graph:
     return body
 
 
-def small_loops_together(entry: Entry, below: int) -> Entry:
-    """Return an entry point with small updates merged into ``together`` nodes.
+def fuse_small_loops(entry: Entry, below: int) -> Entry:
+    """Return an entry point with small updates merged into ``horizontal_loop`` nodes.
 
     The members have one composite, attributes and scalars; they read state or what has
     been computed, and nobody within the graph reads what they make.
@@ -104,7 +104,7 @@ def small_loops_together(entry: Entry, below: int) -> Entry:
     with tracing():
         for nodes in found.values():
             if len(nodes) > 1:
-                _record_together(nodes, new)
+                _emit_horizontal_loop(nodes, new)
     if not new:
         return entry
     outputs = [new.get(v, v) for v in graph.outputs]
@@ -127,11 +127,11 @@ def _may_join(
     ) and all(v is not None and v.shape for v in node.outputs)
 
 
-def _record_together(nodes: Sequence[Node], new: dict[Value, Value]) -> None:
+def _emit_horizontal_loop(nodes: Sequence[Node], new: dict[Value, Value]) -> None:
     first, last = nodes[0], nodes[-1]
     inputs = tuple([v for node in nodes for v in node.inputs])
     attrs = {"composite": first.primitive.name, "members": len(nodes), **first.attrs}
-    made = emit(together, inputs, attrs, last)
+    made = emit(horizontal_loop, inputs, attrs, last)
     new.update(zip([v for node in nodes for v in node.outputs if v], made, strict=True))
 
 

@@ -10,8 +10,8 @@ memory:
 
 A ``fused`` node carries its body as a graph, as ``scan`` does, and is one loop over the
 elements of its *domain*. Its inputs have that shape or are scalars, which are the same
-at every place. A result is an array of that shape or a *fold*: sums over units of whole
-rows, as the norm of a gradient needs them, which adds up what passes by anyway.
+at every place. A result is an array of that shape, or *partial sums*: the sums of
+blocks of whole rows (units), as the norm of a gradient needs them.
 
 Nodes are taken as early as their operands allow (:func:`early`). A loop runs where the
 last of its nodes stands, so a node joins only while nobody outside the loop has read
@@ -26,8 +26,8 @@ from typing import Any
 
 from chainrule.autodiff import inline
 from chainrule.engines.schedule.blocks import block_width
-from chainrule.graph.build import clone, emit, tracing
 from chainrule.graph.declare import Operation
+from chainrule.graph.emit import clone, emit, tracing
 from chainrule.graph.graph import Graph, users
 from chainrule.graph.interpret import evaluate
 from chainrule.graph.node import Array, Node, Value
@@ -46,46 +46,51 @@ from chainrule.util.bounded import Bounded
 NODES_AT_MOST = 64
 #: Operands of one loop that move with it: each keeps an address.
 OPERANDS_AT_MOST = 24
-#: Elements of a unit of a fold, at least; smaller sums are one unit.
+#: Elements of a unit of a partial reduction, at least; smaller sums are one unit.
 FOLDED_FROM = 2048
 
 
 def _fused_types(
-    *types: ArrayType, body: Graph, folds: tuple[int, ...]
+    *types: ArrayType, body: Graph, partial_sums: tuple[int, ...]
 ) -> tuple[ArrayType, ...]:
     return tuple(
         [
             ArrayType((units,), v.dtype) if units else v.type
-            for v, units in zip(body.outputs, folds, strict=True)
+            for v, units in zip(body.outputs, partial_sums, strict=True)
         ]
     )
 
 
-def _fused_reference(*arrays: Array, body: Graph, folds: tuple[int, ...]) -> Any:
+def _fused_reference(*arrays: Array, body: Graph, partial_sums: tuple[int, ...]) -> Any:
     made = tuple(
         array.reshape(units, -1).sum(1) if units else array
-        for array, units in zip(evaluate(body, arrays), folds, strict=True)
+        for array, units in zip(evaluate(body, arrays), partial_sums, strict=True)
     )
     return made[0] if len(made) == 1 else made
 
 
 #: Elementwise nodes that are one loop. Attributes: ``body``, their graph, and
-#: ``folds``, for each result the number of its units, or 0 where it is an array.
+#: ``partial_sums``, for each result the number of its units, or 0 where it is an array.
 fused = Operation(name="fused", rule=_fused_types, internal=True)
 REFERENCES[fused] = _fused_reference
 
 
 def _tiled_types(
-    a: ArrayType, b: ArrayType, *rest: ArrayType, body: Graph, folds: Any, **attrs: Any
+    a: ArrayType,
+    b: ArrayType,
+    *rest: ArrayType,
+    body: Graph,
+    partial_sums: Any,
+    **attrs: Any,
 ) -> tuple[ArrayType, ...]:
-    return _fused_types(body=body, folds=folds)
+    return _fused_types(body=body, partial_sums=partial_sums)
 
 
 def _tiled_reference(
-    a: Array, b: Array, *rest: Array, body: Graph, folds: Any, **attrs: Any
+    a: Array, b: Array, *rest: Array, body: Graph, partial_sums: Any, **attrs: Any
 ) -> Any:
     product = REFERENCES[dot_general](a, b, **attrs)
-    return _fused_reference(product, *rest, body=body, folds=folds)
+    return _fused_reference(product, *rest, body=body, partial_sums=partial_sums)
 
 
 #: A product and the loop that alone reads it. Inputs: the product's two, then those of
@@ -171,10 +176,10 @@ def domain_of(node: Node) -> Shape:
     return out.shape
 
 
-def folds_of(node: Node) -> tuple[int, ...]:
+def partial_sums_of(node: Node) -> tuple[int, ...]:
     """Return for each result of a node its number of partial sums, or 0."""
     loop = node.primitive in (fused, tiled)
-    return node.attrs["folds"] if loop else (0,) * len(node.outputs)
+    return node.attrs["partial_sums"] if loop else (0,) * len(node.outputs)
 
 
 def elementwise_inputs(node: Node) -> tuple[Value, ...]:
@@ -184,7 +189,7 @@ def elementwise_inputs(node: Node) -> tuple[Value, ...]:
     return node.inputs if is_elementwise(node) else ()
 
 
-def fold_units(shape: Shape) -> int:
+def partial_sum_count(shape: Shape) -> int:
     """Return the number of partial sums of a whole sum over a shape.
 
     It depends on the shape alone, so that sums do not depend on the number of threads.
@@ -203,7 +208,7 @@ def _count(shape: Shape) -> int:
     return math.prod([d for d in shape if isinstance(d, int)])
 
 
-def _is_fold(node: Node) -> bool:
+def _is_partial_reduction(node: Node) -> bool:
     """Return whether a node is the sum of a whole array, large enough for a loop."""
     if node.primitive is not reduce_sum:
         return False
@@ -318,12 +323,16 @@ def find_loops(
             if theirs is not None and theirs is not mine:
                 theirs.open = False  # somebody outside reads it here
     every = {id(loop): loop.nodes for loop in loop_of.values()}
-    return [nodes for nodes in every.values() if len(nodes) > 1 or _is_fold(nodes[0])]
+    return [
+        nodes
+        for nodes in every.values()
+        if len(nodes) > 1 or _is_partial_reduction(nodes[0])
+    ]
 
 
 def _domain(node: Node) -> Shape | None:
     """Return the shape over which a node loops; None if it cannot be fused."""
-    if _is_fold(node):
+    if _is_partial_reduction(node):
         return node.inputs[0].shape
     if not is_elementwise(node) or None in node.outputs:
         return None
@@ -358,7 +367,7 @@ def fuse_maps(
     graph: Graph,
     state: Mapping[Value, Value],
     admit: Callable[[Node], bool] = lambda _: True,
-    units: Callable[[Shape], int] = fold_units,
+    units: Callable[[Shape], int] = partial_sum_count,
 ) -> Graph:
     """Return the graph with chains of elementwise nodes as ``fused`` nodes.
 
@@ -397,8 +406,8 @@ def _record_loop(
 ) -> None:
     """Record the ``fused`` node of a loop; enter its results into ``new``."""
     members, origin = set(nodes), nodes[-1]
-    sums = [node for node in nodes if _is_fold(node)]
-    maps = [node for node in nodes if not _is_fold(node)]
+    sums = [node for node in nodes if _is_partial_reduction(node)]
+    maps = [node for node in nodes if not _is_partial_reduction(node)]
     body = _Body(maps)
     arrays = [
         v
@@ -411,8 +420,8 @@ def _record_loop(
     graph = Graph("fused", body.inputs, [*map(body.argument, arrays), *added])
     if any(node.primitive in BODIES for node in maps):  # may repeat what others do
         graph = merge_common(graph)
-    folds = [units(node.inputs[0].shape) for node in sums]
-    attrs = {"body": graph, "folds": (0,) * len(arrays) + tuple(folds)}
+    partial_sums = [units(node.inputs[0].shape) for node in sums]
+    attrs = {"body": graph, "partial_sums": (0,) * len(arrays) + tuple(partial_sums)}
     given = tuple([new.get(v, v) for v in body.outside])
     made = emit(fused, given, attrs, origin)
     new.update(zip(arrays, made))

@@ -22,7 +22,7 @@ from typing import NamedTuple
 from chainrule.engines.schedule.alignment import aligned
 from chainrule.engines.schedule.layout import StridedView
 from chainrule.engines.schedule.machine import CACHE, NESTED, Machine
-from chainrule.engines.schedule.maps import domain_of, folds_of, is_elementwise
+from chainrule.engines.schedule.maps import domain_of, is_elementwise, partial_sums_of
 from chainrule.engines.schedule.schedule import Memory, Schedule, Step, overwritten
 from chainrule.engines.schedule.sharing import (
     ONE,
@@ -33,7 +33,7 @@ from chainrule.engines.schedule.sharing import (
     partition_of,
 )
 from chainrule.engines.schedule.work import bytes_of, written
-from chainrule.graph.build import clone, tracing
+from chainrule.graph.emit import clone, tracing
 from chainrule.graph.graph import Graph
 from chainrule.graph.node import Node, Value
 from chainrule.graph.program import Entry
@@ -49,9 +49,9 @@ COLUMNS = (64, 32, 16)
 Divides = Callable[[Node, Partition], bool]
 
 
-def fold_share(node: Node) -> Partition:
-    """Return the division of a fold among threads, which depends on shape only."""
-    units, rows = max(folds_of(node)), domain_of(node)[0]
+def reduction_partition(node: Node) -> Partition:
+    """Return the partition of partial sums among threads, from the shape alone."""
+    units, rows = max(partial_sums_of(node)), domain_of(node)[0]
     assert isinstance(rows, int)
     return Partition(0, rows // units, units)
 
@@ -210,8 +210,8 @@ class _Orderer:
         return found
 
     def _fresh(self, node: Node) -> list[Partition]:
-        if any(folds_of(node)):
-            return [fold_share(node)]
+        if any(partial_sums_of(node)):
+            return [reduction_partition(node)]
         out = node.outputs[0]
         assert out is not None
         width, shape = self.views[out].blocking, out.shape
@@ -295,13 +295,13 @@ class _Repeating:
 
     def __init__(self, orderer: _Orderer, first: frozenset[Node]) -> None:
         entry, views = orderer.entry, orderer.views
-        self.orderer, self._kept = orderer, set[Value]()
+        self.orderer, self._excluded = orderer, set[Value]()
         for value in entry.graph.outputs:
-            self._kept.add(views[value].root)
+            self._excluded.add(views[value].root)
         for node in entry.graph.nodes:
             if node.primitive in NESTED or node in first:
                 values = (*node.inputs, *written(node))
-                self._kept.update(views[v].root for v in values)
+                self._excluded.update(views[v].root for v in values)
 
     def best(self, steps: Iterable[Step], tried: Set[Node]) -> Node | None:
         """Return the node whose repetition on each thread saves most, or None."""
@@ -314,9 +314,9 @@ class _Repeating:
         node, orderer = step.node, self.orderer
         crossing = sum(orderer.crossing.get(v, 0.0) for v in written(node))
         simple = is_elementwise(node) or node.primitive in (take, copy)
-        if not (crossing and simple) or any(folds_of(node)):
+        if not (crossing and simple) or any(partial_sums_of(node)):
             return 0.0
-        if any(v in self._kept for v in written(node)):
+        if any(v in self._excluded for v in written(node)):
             return 0.0
         if sum(bytes_of(v, orderer.sizes) for v in written(node)) > CACHE.own_bytes:
             return 0.0
@@ -346,14 +346,14 @@ def ordered(
 
     known = _Known(views, sizes, machine, divides)
 
-    def found(own: frozenset[Node]) -> tuple[_Orderer, list[list[Step]]]:
+    def search(own: frozenset[Node]) -> tuple[_Orderer, list[list[Step]]]:
         orderer = _Orderer(entry, views, sizes, machine, owners, own, known)
         return orderer, orderer.find(first)
 
-    orderer, _ = found(frozenset())
+    orderer, _ = search(frozenset())
     # Who owns the state at the start is known at the end.
     owners |= {n: orderer.owner[n] for n in entry.state if n in orderer.owner}
-    best, phases = found(frozenset())
+    best, phases = search(frozenset())
     tried = set[Node]()
     while len(tried) < TRIED:
         steps = itertools.chain.from_iterable(phases)
@@ -361,7 +361,7 @@ def ordered(
         if node is None:
             break
         tried.add(node)
-        other, its = found(best.memory.own | {node})
+        other, its = search(best.memory.own | {node})
         if other.total < best.total:
             best, phases = other, its
     graph = entry.graph

@@ -231,7 +231,7 @@ class Profile:
                 f"{part.gflops:.1f}",
                 f"{part.bytes / 1e3:,.0f}",
                 f"{part.phase}",
-                indent + _told(part.step, names),
+                indent + _described(part.step, names),
             ]
             bodies = schedule.within(part.step)
             for body, inner in zip(bodies, part.within, strict=True):
@@ -274,7 +274,7 @@ def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
     ]
 
 
-def _told(step: Step, names: Mapping[Value, str]) -> str:
+def _described(step: Step, names: Mapping[Value, str]) -> str:
     """Return a step as text: result, operation and threads."""
     node = step.node
     first, *others = written(node)

@@ -13,7 +13,7 @@ from chainrule.engines.schedule.alignment import aligned
 from chainrule.engines.schedule.convolution import shares_itself
 from chainrule.engines.schedule.layout import StridedView
 from chainrule.engines.schedule.machine import FREE, NESTED, Machine, machine
-from chainrule.engines.schedule.maps import elementwise_inputs, folds_of, tiled
+from chainrule.engines.schedule.maps import elementwise_inputs, partial_sums_of, tiled
 from chainrule.engines.schedule.sharing import (
     ONE,
     Access,
@@ -66,7 +66,7 @@ class Step:
         if node.primitive in NESTED or "body" not in node.attrs:
             return node.primitive.name
         names = [n.primitive.name for n in arithmetic(node)]
-        names += ["sum"] * sum(map(bool, folds_of(node)))
+        names += ["sum"] * sum(map(bool, partial_sums_of(node)))
         return "·".join(["dot_general"] * (node.primitive is tiled) + names)
 
     @property
@@ -245,7 +245,7 @@ class Memory:
         found: list[Access] = []
         first = node.outputs[0]
         assert first is not None
-        for value, units in zip(node.outputs, folds_of(node), strict=True):
+        for value, units in zip(node.outputs, partial_sums_of(node), strict=True):
             assert value is not None
             key = ONE
             if partition is not None:

@@ -15,8 +15,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from chainrule.engines.schedule.layout import StridedView
-from chainrule.engines.schedule.maps import folds_of, loop_body, tiled
-from chainrule.graph.build import clone, emit, tracing
+from chainrule.engines.schedule.maps import loop_body, partial_sums_of, tiled
+from chainrule.graph.emit import clone, emit, tracing
 from chainrule.graph.graph import Graph, users
 from chainrule.graph.node import Node, Value
 from chainrule.graph.program import Entry
@@ -81,7 +81,7 @@ def _alike(product: Value, loop: Node, views: Mapping[Value, StridedView]) -> bo
     assert product.node is not None
     if any(views[views[v].root].blocking for v in product.node.inputs):
         return False
-    made = zip(loop.outputs, folds_of(loop), strict=True)
+    made = zip(loop.outputs, partial_sums_of(loop), strict=True)
     arrays = [v for v in loop.inputs if v.shape]
     arrays += [v for v, units in made if v is not None and not units]
     return width > 0 and all(
@@ -104,5 +104,5 @@ def _joined(product: Node, loop: Node, new: Mapping[Value, Value]) -> tuple[Valu
     inputs.insert(0, inputs.pop(at))
     turned = Graph(body.name, inputs, body.outputs)
     given = tuple([new.get(v, v) for v in (*product.inputs, *rest)])
-    attrs = {**product.attrs, "body": turned, "folds": folds_of(loop)}
+    attrs = {**product.attrs, "body": turned, "partial_sums": partial_sums_of(loop)}
     return emit(tiled, given, attrs, loop)

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from chainrule.engines.schedule.layout import StridedView
 from chainrule.engines.schedule.maps import (
     domain_of,
-    folds_of,
     is_elementwise,
     loop_body,
+    partial_sums_of,
     tiled,
 )
 from chainrule.graph.node import Node, Value
@@ -82,7 +82,7 @@ def innermost(
     Returns:
         its length, and how many operands do not lie side by side along it.
     """
-    outs = [v for v, units in zip(written(node), folds_of(node)) if not units]
+    outs = [v for v, units in zip(written(node), partial_sums_of(node)) if not units]
     read = node.inputs[2:] if node.primitive is tiled else node.inputs
     mine = [views[v] for v in (*outs, *read) if v.shape]
     if not mine:
@@ -113,6 +113,6 @@ def flops(node: Node, sizes: Sizes) -> int:
         return count_of(node.inputs[0], sizes)
     made = 2 * multiply_adds(node, sizes)
     if is_elementwise(node) or node.primitive is tiled:
-        each = len(arithmetic(node)) + sum(map(bool, folds_of(node)))
+        each = len(arithmetic(node)) + sum(map(bool, partial_sums_of(node)))
         made += each * math.prod(resolve(domain_of(node), sizes))
     return made

@@ -153,7 +153,7 @@ class CTCLoss(Reduction):
         positions = concat([positions, full((n, 1), self.blank, dtype="int64")], axis=1)
         size = 2 * most + 1
         index = positions.unsqueeze(0).broadcast_to(length, n, size)
-        found = maximum(steps.take_along_dim(index, 2), NOTHING)
+        emissions = maximum(steps.take_along_dim(index, 2), NOTHING)
         before = concat([full((n, 2), self.blank, dtype="int64"), positions], axis=1)
         over = (positions != self.blank) & (positions != before[:, :size])
         start = full((n, size + 2), NOTHING, dtype=steps.dtype)
@@ -170,7 +170,7 @@ class CTCLoss(Reduction):
             new = where(now[1].unsqueeze(1), new, same)
             return concat([start[:, :2], new], axis=1), None
 
-        last, __ = scan(step, first, (found, goes_on))
+        last, __ = scan(step, first, (emissions, goes_on))
         ends = stack([wanted * 2 + 2, wanted * 2 + 1], 1)
         return -last.take_along_dim(ends, 1).logsumexp(1)
 

@@ -11,7 +11,7 @@ from chainrule.nn.arguments import factors
 from chainrule.nn.function import as_loss_function
 from chainrule.nn.losses.base import ElementwiseLoss
 from chainrule.nn.losses.checks import check_unit
-from chainrule.nn.losses.origin import behind, is_made_by, refuse, warn_of_scores
+from chainrule.nn.losses.origin import behind, is_output_of, refuse, warn_of_scores
 from chainrule.primitives.movement import full_like
 from chainrule.primitives.rules import show
 from chainrule.tensor import Tensor, wrap
@@ -113,7 +113,7 @@ class BCELoss(BinaryLoss):
 
     def is_sure(self, prediction: Tensor) -> bool:
         """Return whether the prediction is the output of a sigmoid or softmax."""
-        return is_made_by(prediction, activations.sigmoid, activations.softmax)
+        return is_output_of(prediction, activations.sigmoid, activations.softmax)
 
     def right_prediction(self, prediction: Any) -> Any:
         """Check that predictions are from 0 to 1, and return them."""

@@ -307,8 +307,8 @@ class CrossEntropyLoss(ClassLoss):
             mask = one_hot_mask(target.value, classes)
             target = wrap(convert(mask, dtype=prediction.dtype))
         if self.label_smoothing:
-            kept, share = 1 - self.label_smoothing, self.label_smoothing / classes
-            target = target * kept + share
+            rest, share = 1 - self.label_smoothing, self.label_smoothing / classes
+            target = target * rest + share
         return (
             target if self.weight is None else target * self.weight.astype(target.dtype)
         )

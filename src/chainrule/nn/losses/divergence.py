@@ -148,8 +148,8 @@ class GaussianKLDivLoss(PairLoss):
     ) -> Tensor:
         """Compute the divergence of p from q; q is N(0, 1) by default."""
         inputs = {"mu": mu, "logvar": logvar, "q_mu": q_mu, "q_logvar": q_logvar}
-        found = {name: t for name, t in inputs.items() if t is not None}
-        p_and_q = dict(zip(found, self.same_shape(**found)))
+        present = {name: t for name, t in inputs.items() if t is not None}
+        p_and_q = dict(zip(present, self.same_shape(**present)))
         mean, log_ratio = p_and_q["mu"], p_and_q["logvar"]
         if not mean.ndim:
             raise ShapeError(

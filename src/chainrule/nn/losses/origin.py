@@ -40,24 +40,24 @@ def _maker(value: Value) -> Primitive | None:
     return None
 
 
-def is_made_by(prediction: Tensor, *activations: Primitive) -> bool:
+def is_output_of(prediction: Tensor, *activations: Primitive) -> bool:
     """Return whether one of some activations computed a prediction."""
     return _maker(prediction.value) in activations
 
 
 def refuse(
-    loss: str, prediction: Tensor, made_by: tuple[Primitive, ...], **answers: str
+    loss: str, prediction: Tensor, activations: tuple[Primitive, ...], **answers: str
 ) -> None:
     """Refuse a prediction that one of some activations computed.
 
     Args:
         loss: the loss's name.
         prediction: what the network predicts.
-        made_by: activations.
+        activations: activations.
         answers: ``expected`` and ``fix`` of the message.
     """
     maker = _maker(prediction.value)
-    if maker is not None and maker in made_by:
+    if maker is not None and maker in activations:
         name = maker.name
         raise ArgumentError(
             _(

@@ -102,7 +102,7 @@ class Report:
         self._add_text()
         if self._draws():
             assert self.directory.path is not None
-            viz.write_study(
+            viz.write_experiment_report(
                 self.directory.path / REPORT,
                 title=title,
                 summary=summary,

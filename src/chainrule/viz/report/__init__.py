@@ -81,7 +81,7 @@ def write_report(
     replace(Path(path), page.render(words, shown).encode(), "report")
 
 
-def write_study(
+def write_experiment_report(
     path: str | Path,
     *,
     title: str,
@@ -94,7 +94,7 @@ def write_study(
 
     Args:
         path: of the file.
-        title, summary, references, blocks: see :func:`.page.render_study`.
+        title, summary, references, blocks: see :func:`.page.render_experiment`.
         lang: ``"en"`` or ``"zh-TW"``, for what the page adds; by default the
             language in use.
 
@@ -105,7 +105,7 @@ def write_study(
     drawing.need_matplotlib("report")
     spoken = choice(*LANGUAGES)("lang", lang or current())
     words = read_words(spoken)
-    text = page.render_study(
+    text = page.render_experiment(
         words,
         title=title,
         summary=summary,

@@ -48,7 +48,7 @@ def environment(words: Words) -> Any:
     return made
 
 
-def render_study(
+def render_experiment(
     words: Words,
     *,
     title: str,

@@ -31,7 +31,7 @@ from chainrule.engines.native.loops.nests import (
     operand,
     quotient,
 )
-from chainrule.engines.native.loops.partial_reductions import fold_kernel
+from chainrule.engines.native.loops.partial_reductions import partial_reduction_kernel
 from chainrule.engines.native.loops.reductions import accumulators
 from chainrule.engines.native.loops.transposing import crossing, transposing_kernel
 from chainrule.engines.native.math.scalar import I64, checked
@@ -39,7 +39,7 @@ from chainrule.engines.runtime_checks import Condition
 from chainrule.engines.schedule.alignment import aligned
 from chainrule.engines.schedule.assign_layouts import Layouts
 from chainrule.engines.schedule.layout import StridedView
-from chainrule.engines.schedule.maps import elementwise_inputs, folds_of
+from chainrule.engines.schedule.maps import elementwise_inputs, partial_sums_of
 from chainrule.engines.schedule.sharing import (
     ONE,
     OWN,
@@ -270,7 +270,7 @@ class BodyBuilder:
             ]
             self.code.call(function, [*moved, *numbers], part)
 
-    def fold(
+    def partial_reduction(
         self,
         key: Any,
         label: str,
@@ -279,7 +279,7 @@ class BodyBuilder:
         ins: Sequence[tuple[Value, StridedView]],
         body: Body,
     ) -> None:
-        """Emit an elementwise loop that sums some results; see ``Kernels.fold``."""
+        """Emit an elementwise loop that sums some results; by partial sums."""
         operands = [*outs, *ins]
         views = [view for _, view in operands if view.shape]
         order = next((view for view in views if view.blocking), views[0])
@@ -303,7 +303,7 @@ class BodyBuilder:
             described.append(operand(value, steps, fixed=i >= len(outs)))
             if not described[-1].fixed:
                 strides += [self.code.dim(s) for s in steps]
-        function = fold_kernel(
+        function = partial_reduction_kernel(
             self.code.kernels,
             key,
             label,
@@ -474,7 +474,7 @@ def plan_memory(
         return (
             old.type == new.type
             and (old in elementwise_inputs(node) or _changed_in_part(node, old))
-            and not folds_of(node)[node.outputs.index(new)]
+            and not partial_sums_of(node)[node.outputs.index(new)]
             and layouts.known[old].root is old
             and layouts.known[old].blocking == layouts.known[new].blocking
             and layouts.known[old].strides == layouts.known[new].strides

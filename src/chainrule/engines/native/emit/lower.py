@@ -34,8 +34,8 @@ from chainrule.engines.native.runtime.code import CONDITION
 from chainrule.engines.schedule.layout import row_major
 from chainrule.engines.schedule.maps import (
     fingerprint,
-    folds_of,
     loop_body,
+    partial_sums_of,
     scalar_broadcast,
     tiled,
 )
@@ -84,12 +84,12 @@ def elementwise(builder: BodyBuilder, node: Node) -> None:
 
     made = [(v, builder.view(v)) for v in node.outputs if v is not None]
     ins = [(v, builder.view(v)) for v in node.inputs]
-    folds = folds_of(node)
-    outs = [out for out, units in zip(made, folds) if not units]
+    partial_sums = partial_sums_of(node)
+    outs = [out for out, units in zip(made, partial_sums) if not units]
     if len(outs) == len(made):
         builder.map(key, label, outs, ins, run)
     else:
-        builder.fold(key, label, outs, made[len(outs) :], ins, run)
+        builder.partial_reduction(key, label, outs, made[len(outs) :], ins, run)
 
 
 def _inline(b: ir.IRBuilder, body: Graph, values: list[Any]) -> list[Any]:

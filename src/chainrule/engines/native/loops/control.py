@@ -152,7 +152,7 @@ def scan(builder: BodyBuilder, node: Node) -> None:
         stacked = list(zip(graph.outputs[: entry.outputs], outputs[carries:]))
         made_there: set[Value] = set()
         for value, outer in stacked:
-            if _is_made_there(value, inner, layouts):
+            if _is_computed_in_place(value, inner, layouts):
                 made_there.add(value)
                 start = partial(_entry_of, builder, outer, size_of(value.shape), loop)
                 inner.bind(value, start, builder.resources[builder.view(outer).root])
@@ -172,7 +172,7 @@ def scan(builder: BodyBuilder, node: Node) -> None:
             inner.copy(value, states[name])
 
 
-def _is_made_there(value: Value, inner: BodyBuilder, layouts: Layouts) -> bool:
+def _is_computed_in_place(value: Value, inner: BodyBuilder, layouts: Layouts) -> bool:
     """Return whether a step's result can be computed in the stacked output."""
     view = layouts.known[value]
     return (

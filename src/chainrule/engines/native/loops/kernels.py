@@ -161,14 +161,14 @@ class Kernels:
 
     Attributes:
         module: calls them.
-        made: new ones, by key.
+        new: new ones, by key.
         called: the names of all of them.
     """
 
     def __init__(self, module: ir.Module) -> None:
         self.module = module
         self.marks = Marks()
-        self.made: dict[Any, Kernel] = {}
+        self.new: dict[Any, Kernel] = {}
         self.called: dict[str, None] = {}
 
     def function(
@@ -189,13 +189,13 @@ class Kernels:
         """
         name = _known.get(key)
         if name is None or pack_of(name) is None:
-            if key not in self.made:
+            if key not in self.new:
                 module = ir.Module()
                 self.marks.begin(module)
                 label = emit(module).name
                 text = finish(module) if self.marks.count else str(module)
-                self.made[key] = Kernel.of(label, text, passes=passes)
-            name = self.made[key].name
+                self.new[key] = Kernel.of(label, text, passes=passes)
+            name = self.new[key].name
         self.called[name] = None
         known = self.module.globals.get(name)
         return known or ir.Function(self.module, kind, name)

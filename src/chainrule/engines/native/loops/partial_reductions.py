@@ -1,4 +1,4 @@
-"""The kernel of a fold: an elementwise loop that also sums some results."""
+"""The kernel of an elementwise loop that also computes partial sums of results."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from chainrule.engines.native.math.scalar import I64, POINTER, load, memory_type
 from chainrule.graph.types import DType
 
 
-def fold_kernel(
+def partial_reduction_kernel(
     kernels: Kernels,
     key: Any,
     label: str,
@@ -128,5 +128,5 @@ def fold_kernel(
                 store(b, total, advance(b, target, dtype, u), dtype)
 
     count = rank + (1 + rank) * len(loose) + 2
-    full = ("fold", key, width, rank, tuple(outs), tuple(sums), tuple(ins))
+    full = ("partial_reduction", key, width, rank, tuple(outs), tuple(sums), tuple(ins))
     return kernels.once(full, label, len(operands) + len(sums), count, emit)

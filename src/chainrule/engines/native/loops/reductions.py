@@ -222,7 +222,7 @@ def column_sums(kernels: Kernels, op: str, dtype: DType) -> ir.Function:
 
 
 def accumulators(blocking: int) -> int:
-    """Return the number of accumulators of a fold over an array in blocks.
+    """Return the number of accumulators of partial sums over an array in blocks.
 
     The columns of narrow blocks have one each.
     """

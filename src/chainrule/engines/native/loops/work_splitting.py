@@ -16,8 +16,13 @@ from chainrule.engines.schedule.blocks import block_width
 from chainrule.engines.schedule.convolution import as_convolution
 from chainrule.engines.schedule.layout import StridedView
 from chainrule.engines.schedule.machine import CACHE, machine
-from chainrule.engines.schedule.maps import folds_of, is_elementwise, loop_body, tiled
-from chainrule.engines.schedule.order import fold_share
+from chainrule.engines.schedule.maps import (
+    is_elementwise,
+    loop_body,
+    partial_sums_of,
+    tiled,
+)
+from chainrule.engines.schedule.order import reduction_partition
 from chainrule.engines.schedule.sharing import Partition
 from chainrule.engines.schedule.work import multiply_adds
 from chainrule.graph.node import Node, Value
@@ -84,7 +89,7 @@ def passes_on(sizes: Sizes) -> Callable[[Node, Node], bool]:
         if simple is None or body is None or width % VECTOR or width > LANES:
             return False
         alone = multiply_adds(product, sizes) * _TWO.multiply_add
-        if 1 in folds_of(loop) and alone > 2 * _TWO.barrier:
+        if 1 in partial_sums_of(loop) and alone > 2 * _TWO.barrier:
             return False  # one thread would do the product too
         shape = product.inputs[simple.a].shape
         letters = parse_dims(product.attrs["dims"])
@@ -117,8 +122,8 @@ def divides(views: Mapping[Value, StridedView]) -> Callable[[Node, Partition], b
         return partition.axis == 0 and primitive in _BY_ROWS
 
     def _elementwise(node: Node, partition: Partition) -> bool:
-        if any(folds_of(node)):
-            return partition == fold_share(node)
+        if any(partial_sums_of(node)):
+            return partition == reduction_partition(node)
         out = node.outputs[0]
         assert out is not None
         strides = views[out].strides
@@ -144,8 +149,8 @@ def divides(views: Mapping[Value, StridedView]) -> Callable[[Node, Partition], b
         return plan.forward and letters[partition.axis] == plan.images
 
     def _tiled(node: Node, partition: Partition) -> bool:
-        if any(folds_of(node)):
-            return partition == fold_share(node)
+        if any(partial_sums_of(node)):
+            return partition == reduction_partition(node)
         out = node.outputs[0]
         assert out is not None
         return partition.axis == 0 and partition.unit_size == views[out].blocking

@@ -169,7 +169,7 @@ def _geometry(node: Node, view: StridedView | None, plan: Convolution) -> _Geome
     )
 
 
-def _kept(length: int, padded: int, low: int, gap: int) -> tuple[int, int]:
+def _remaining(length: int, padded: int, low: int, gap: int) -> tuple[int, int]:
     """Return (first, count) of an axis' elements that negative padding leaves."""
     first = -(min(low, 0) // gap)
     last = min(length, -(-(padded - low) // gap))
@@ -273,7 +273,7 @@ class _Emitter:
         source = self._moved(self.x, self.d.lhs, index)
         view = builder.view(self.x)
         strides = [view.strides[self.d.lhs.index(w)] for w in g.plan.window]
-        kept = [_kept(*axis) for axis in zip(g.lengths, g.padded, g.low, g.gap)]
+        kept = [_remaining(*axis) for axis in zip(g.lengths, g.padded, g.low, g.gap)]
         for stride, (first, _) in zip(strides, kept):
             if first:
                 source = loop_nodes.advanced(

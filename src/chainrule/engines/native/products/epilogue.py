@@ -71,23 +71,23 @@ class Epilogue:
     Attributes:
         body: its first input is the product; the others follow, then its results.
         arrays: for each further input whether it is an array, else a single number.
-        folds: for each result whether it is added up, else stored.
+        summed: for each result whether it is added up, else stored.
     """
 
     body: Graph
     arrays: tuple[bool, ...]
-    folds: tuple[bool, ...]
+    summed: tuple[bool, ...]
 
     @property
     def key(self) -> Any:
         """A key that is equal for epilogues that compute the same."""
-        return fingerprint(self.body), self.arrays, self.folds
+        return fingerprint(self.body), self.arrays, self.summed
 
     @property
     def pointers(self) -> list[str]:
         """The names of the kernel's further pointers: inputs, then results."""
         inputs = [f"I{i}" for i in range(len(self.arrays))]
-        return inputs + [f"O{i}" for i in range(len(self.folds))]
+        return inputs + [f"O{i}" for i in range(len(self.summed))]
 
 
 def is_vectorised(body: Graph) -> bool:
@@ -275,8 +275,11 @@ class EpilogueKernel(TileKernel):
                 known[out] = code.new(emit(self.vector, self.suffix, *operands))
         column = code.new(f"and i64 {at}, {self._width - 1}")
         for i, value in enumerate(e.body.outputs):
-            made, where = known[value], self._at(f"%O{i}", column if e.folds[i] else at)
-            if e.folds[i]:
+            made, where = (
+                known[value],
+                self._at(f"%O{i}", column if e.summed[i] else at),
+            )
+            if e.summed[i]:
                 total = self._load(where, None)
                 made = code.new(f"fadd {self.vector} {total}, {made}")
             self._store(made, where, None)

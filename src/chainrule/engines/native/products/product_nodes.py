@@ -19,7 +19,7 @@ from chainrule.engines.native.math.scalar import I64, memory_type
 from chainrule.engines.native.products.epilogue import Epilogue
 from chainrule.engines.native.products.gemm import Matrices, Passed, Product, kernel
 from chainrule.engines.schedule.assign_layouts import Nest, as_nest, as_product
-from chainrule.engines.schedule.maps import folds_of
+from chainrule.engines.schedule.maps import partial_sums_of
 from chainrule.graph.node import Node, Value
 from chainrule.graph.types import Dim, DType, size_of
 from chainrule.primitives.matmul import parse_dims
@@ -184,13 +184,13 @@ def tiled_product(builder: BodyBuilder, node: Node) -> None:
     outs = [v for v in node.outputs if v is not None]
     simple = as_product(node, blocked=True)
     assert simple is not None
-    d, folds = parse_dims(node.attrs["dims"]), folds_of(node)
+    d, sums = parse_dims(node.attrs["dims"]), partial_sums_of(node)
     letters, dtype = (d.lhs, d.rhs), node.inputs[0].dtype
     values = node.inputs[simple.a], node.inputs[simple.b]
     la, lb = letters[simple.a], letters[simple.b]
     sizes = dict(zip((*la, *lb), (*values[0].shape, *values[1].shape)))
     pa, pb = (builder.view(v) for v in values)
-    width = next(builder.view(v).blocking for v, n in zip(outs, folds) if not n)
+    width = next(builder.view(v).blocking for v, n in zip(outs, sums) if not n)
     rows, columns = sizes[simple.u], sizes[simple.v]
     assert isinstance(columns, int)
     a_m, a_k = (pa.strides[la.index(c)] for c in (simple.u, simple.k))
@@ -200,26 +200,26 @@ def tiled_product(builder: BodyBuilder, node: Node) -> None:
     )
     rest = node.inputs[2:]
     arrays = tuple([bool(v.shape) for v in rest])
-    epilogue = Epilogue(node.attrs["body"], arrays, tuple(map(bool, folds)))
+    epilogue = Epilogue(node.attrs["body"], arrays, tuple(map(bool, sums)))
 
     code, emit = builder.code, builder.b
     tile = _MAX_TILE * dtype.itemsize
     lanes = width * dtype.itemsize
-    reserved = tile + lanes * sum(epilogue.folds)
+    reserved = tile + lanes * sum(epilogue.summed)
     mine = code.private(reserved)
     accumulators = iter(range(tile, reserved, lanes))
     rooms = {
         i: advance(emit, mine, DType.uint8, I64(next(accumulators)))
-        for i, added in enumerate(epilogue.folds)
+        for i, added in enumerate(epilogue.summed)
         if added
     }
     partition = builder.partition_for(outs[0])
-    units = max(folds) or columns // width
+    units = max(sums) or columns // width
     blocks = columns // width // units
     code.touch(builder.accesses(node))
     start_a, start_b = (builder.pointer(v) for v in values)
     starts = [builder.pointer(v) for v in (*rest, *outs)]
-    moves = (*arrays, *(not added for added in epilogue.folds))
+    moves = (*arrays, *(not added for added in epilogue.summed))
     zero = ir.Constant(ir.VectorType(memory_type(dtype), width), None)
 
     def block(p: Any) -> None:

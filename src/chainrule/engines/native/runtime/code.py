@@ -45,19 +45,19 @@ class Code:
 _ABOUT = tuple(field.name for field in fields(Code) if field.name != "machine")
 
 
-def found_layout(program: str | None) -> dict[str, int] | None:
+def cached_layout(program: str | None) -> dict[str, int] | None:
     """Return the cached block widths of a program's states, or None."""
     found = program and _fetch("layout", program)
     return found[0] if found else None
 
 
-def keep_layout(program: str | None, blocked: dict[str, int]) -> None:
+def store_layout(program: str | None, blocked: dict[str, int]) -> None:
     """Store the block widths of a program's states in the cache."""
     if program is not None:
         _keep("layout", program, about=blocked)
 
 
-def found_code(program: str | None, entry: str, largest: Sizes) -> Code | None:
+def cached_code(program: str | None, entry: str, largest: Sizes) -> Code | None:
     """Return an entry point's cached code with its kernels linked, or None."""
     found = program and _fetch(*_entry_key(program, entry, largest))
     if not found or not all(map(_linked, found[0]["packs"])):
@@ -65,7 +65,7 @@ def found_code(program: str | None, entry: str, largest: Sizes) -> Code | None:
     return Code(found[1], **found[0])
 
 
-def keep_code(program: str | None, entry: str, largest: Sizes, code: Code) -> None:
+def store_code(program: str | None, entry: str, largest: Sizes, code: Code) -> None:
     """Store the code of an entry point in the cache."""
     if program is not None:
         about = {name: getattr(code, name) for name in _ABOUT}
@@ -86,7 +86,7 @@ def link_kernels(new: Iterable[jit.Kernel], called: Iterable[str]) -> list[str]:
     Returns:
         the packs in which they are.
     """
-    missing = {k.name: k for k in new if not _found(k.name)}
+    missing = {k.name: k for k in new if not _is_loaded(k.name)}
     if missing:
         improved = [k.text for k in missing.values() if k.passes]
         as_written = [k.text for k in missing.values() if not k.passes]
@@ -100,7 +100,7 @@ def link_kernels(new: Iterable[jit.Kernel], called: Iterable[str]) -> list[str]:
     return sorted({pack for name in called if (pack := jit.pack_of(name))})
 
 
-def _found(kernel: str) -> bool:
+def _is_loaded(kernel: str) -> bool:
     """Load a kernel from the cache if needed; return whether it is loaded now."""
     if jit.pack_of(kernel) is not None:
         return True

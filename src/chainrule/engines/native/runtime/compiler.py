@@ -43,7 +43,7 @@ from chainrule.graph.program import Entry, Program
 from chainrule.graph.types import Sizes, size_of
 
 
-class Prepared:
+class LoweredProgram:
     """A program after the graph passes, with the layout of its state.
 
     Attributes:
@@ -181,7 +181,7 @@ def emitted(
     b.ret_void()
     return Emitted(
         str(module),
-        code.kernels.made,
+        code.kernels.new,
         tuple(code.kernels.called),
         replace(schedule, bodies=code.bodies),
         plan.arena,

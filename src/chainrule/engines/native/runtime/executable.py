@@ -23,10 +23,10 @@ from chainrule.engines.garbage import gc_paused
 from chainrule.engines.native.runtime import jit
 from chainrule.engines.native.runtime.code import (
     Code,
-    found_code,
-    found_layout,
-    keep_code,
-    keep_layout,
+    cached_code,
+    cached_layout,
+    store_code,
+    store_layout,
 )
 from chainrule.engines.native.runtime.identity import identity
 from chainrule.engines.native.runtime.thread_pool import (
@@ -50,7 +50,7 @@ from chainrule.text import _
 
 if TYPE_CHECKING:
     from chainrule.engines.native.emit.entry_points import Clock
-    from chainrule.engines.native.runtime.compiler import Emitted, Prepared
+    from chainrule.engines.native.runtime.compiler import Emitted, LoweredProgram
     from chainrule.engines.schedule.profile import Profile
     from chainrule.engines.schedule.schedule import Schedule
 
@@ -82,10 +82,10 @@ class NativeExecutable:
         started = time.perf_counter()
         self.program = program
         self.identity = identity(program)
-        blocked = found_layout(self.identity)
+        blocked = cached_layout(self.identity)
         if blocked is None:
             blocked = self.prepared.blocked
-            keep_layout(self.identity, blocked)
+            store_layout(self.identity, blocked)
         self.blocked = blocked
         self.state = {
             name: _buffer(t.shape, t.dtype.numpy) for name, t in program.state.items()
@@ -108,11 +108,11 @@ class NativeExecutable:
         self._calls: dict[Any, _Call] = {}
 
     @cached_property
-    def prepared(self) -> Prepared:
+    def prepared(self) -> LoweredProgram:
         """The program after the graph passes, computed when first needed."""
-        from chainrule.engines.native.runtime.compiler import Prepared
+        from chainrule.engines.native.runtime.compiler import LoweredProgram
 
-        return Prepared(self.program)
+        return LoweredProgram(self.program)
 
     def put(self, entry: str, name: str, array: Array) -> Buffer:
         """Return an input array as a buffer of this engine."""
@@ -281,10 +281,10 @@ class _Compiled:
             return emitted.compiled()
         jit.let_go()
         name, largest = self.entry.name, self.largest
-        code = found_code(owner.identity, name, largest)
+        code = cached_code(owner.identity, name, largest)
         if code is None:
             code = owner.emitted(name, largest).compiled()
-            keep_code(owner.identity, name, largest, code)
+            store_code(owner.identity, name, largest, code)
         return code
 
     # -- running -----------------------------------------------------------------
@@ -353,11 +353,11 @@ class _Call:
     """
 
     __slots__ = (
+        "_allocated",
         "_choice",
         "_compiled",
         "_copied",
         "_count",
-        "_made",
         "_pointed",
         "_returned",
         "_words",
@@ -375,7 +375,7 @@ class _Call:
         self._copied: list[tuple[str, Array]] = []
         self._pointed: list[tuple[int, str, Any, bool]] = []
         self._returned: list[tuple[int, Array]] = []
-        self._made: list[tuple[int, int, Any, Any]] = []
+        self._allocated: list[tuple[int, int, Any, Any]] = []
         at = compiled.first_word
         for value in entry.graph.inputs[: len(entry.inputs)]:
             name = value.name or ""
@@ -394,7 +394,7 @@ class _Call:
                 self._returned.append((i, memory))
             else:
                 shape = resolve(value.shape, sizes)
-                self._made.append((i, at, shape, value.dtype.numpy))
+                self._allocated.append((i, at, shape, value.dtype.numpy))
             at += 1
 
     def _memory(self, value: Value, sizes: Sizes, at: int, each: bool) -> Array | None:
@@ -417,12 +417,12 @@ class _Call:
             compiled.last = self
         for name, memory in self._copied:
             given = inputs[name]
-            memory[...] = given.held if type(given) is Buffer else given
+            memory[...] = given.data if type(given) is Buffer else given
         held: list[Array] = []
         moving: list[tuple[int, int]] = []
         for at, name, dtype, each in self._pointed:
             given = inputs[name]
-            array: Any = given.held if type(given) is Buffer else given
+            array: Any = given.data if type(given) is Buffer else given
             if array.dtype != dtype or not array.flags.c_contiguous:
                 array = np.ascontiguousarray(array, dtype)
             held.append(array)
@@ -430,7 +430,7 @@ class _Call:
             if each:
                 moving.append((at, array.nbytes // steps))
         outputs: list[Any] = [None] * self._count
-        for i, at, shape, dtype in self._made:
+        for i, at, shape, dtype in self._allocated:
             outputs[i] = array = np.empty((steps, *shape), dtype)
             words[at] = array.__array_interface__["data"][0]
             moving.append((at, array.nbytes // steps))

@@ -104,5 +104,5 @@ def profile(
 
 def _rows(given: Array | Buffer, which: Array) -> Array:
     """Return the rows with these indices, wrapping around at the end."""
-    rows = np.asarray(given.held if isinstance(given, Buffer) else given)
+    rows = np.asarray(given.data if isinstance(given, Buffer) else given)
     return rows[which % len(rows)]

@@ -10,7 +10,7 @@ import pytest
 import chainrule as cr
 from chainrule import nn, optim
 from chainrule.engines.numpy import loops
-from chainrule.engines.schedule.horizontal_fusion import together
+from chainrule.engines.schedule.horizontal_fusion import horizontal_loop
 
 
 def network() -> nn.Sequential:
@@ -40,7 +40,7 @@ def trained(engine: str | None, make: Any) -> tuple[dict[str, Any], list[int]]:
         return state, []
     (program,) = run.programs
     nodes = program.executable.entries["step"].graph.nodes
-    return state, [n.attrs["members"] for n in nodes if n.primitive is together]
+    return state, [n.attrs["members"] for n in nodes if n.primitive is horizontal_loop]
 
 
 def two_rates(model: nn.Sequential) -> optim.SGD:

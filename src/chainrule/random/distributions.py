@@ -1,34 +1,27 @@
-"""Random numbers and seeds; all draws use the primitive ``random_bits``.
-
-A draw is a function of the seed, the name of the stream (module path and ordinal) and a
-counter: it can be repeated alone, and the same seed gives the same bits on every engine
-and platform.
-"""
+"""Random tensors: draws from distributions, and permutations."""
 
 from __future__ import annotations
 
-import functools
 import math
-import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from typing import Any, ParamSpec, TypeVar
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import numpy as np
 
 from chainrule.errors import ArgumentError, ShapeError
-from chainrule.graph.build import context, no_grad, trace
+from chainrule.graph.context import no_grad
+from chainrule.graph.emit import trace
 from chainrule.graph.interpret import evaluate
 from chainrule.graph.node import Array, Value
 from chainrule.graph.primitive import REFERENCES
-from chainrule.graph.types import ArrayType, Dim, DType, Shape, as_dtype, size_of
+from chainrule.graph.types import ArrayType, Dim, DType, Shape, as_dtype
 from chainrule.operations.arguments import axis_of, shape_of
-from chainrule.operations.op import given_twice, raises_call_error
+from chainrule.operations.op import passed_twice, raises_call_error
 from chainrule.operations.operands import (
     astype,
     broadcast_to,
-    filled,
     floating,
+    full,
     value_of,
 )
 from chainrule.operations.order import argsort, topk
@@ -39,196 +32,13 @@ from chainrule.primitives.movement import reshape, slice_
 from chainrule.primitives.random import random_bits, seed_key
 from chainrule.primitives.reduce import argmax
 from chainrule.primitives.trigonometry import cos
+from chainrule.random.generator import bits, rewind_on_error
 from chainrule.tensor import Tensor, as_tensor, wrap
 from chainrule.text import _
 from chainrule.util import validation
 
-P = ParamSpec("P")
-T = TypeVar("T")
-
 #: Numbers that are computed at a time.
 BLOCK = 1 << 13
-
-
-class Generator:
-    """A random number generator with a key and a counter as its state.
-
-    Args:
-        seed: any integer from 0 to 2⁶⁴ − 1.
-    """
-
-    def __init__(self, seed: int = 0) -> None:
-        self.key = Tensor(seed_key(validation.seed("seed", seed)))
-        self.counter = Tensor(np.uint32(0))
-        self.key.name, self.counter.name = "random.key", "random.counter"
-
-    def manual_seed(self, seed: int) -> Generator:
-        """Restart the generator from ``seed``, in place, for compiled functions too."""
-        self.key.copy_(seed_key(validation.seed("seed", seed)))
-        self.counter.copy_(np.uint32(0))
-        return self
-
-    def state(self) -> dict[str, np.ndarray]:
-        """Return the generator's key and counter, for a checkpoint."""
-        return {"key": self.key.numpy(), "counter": self.counter.numpy()}
-
-    def load_state(self, state: Mapping[str, np.ndarray]) -> None:
-        """Restore the state that :meth:`state` returned, in place."""
-        self.key.copy_(state["key"])
-        self.counter.copy_(state["counter"])
-
-    def bits(self, shape: Shape) -> Tensor:
-        """Return fresh uint32 random bits, and advance the counter."""
-        made = random_bits(
-            self.key.value, self.counter.value, shape=shape, stream=context.scope
-        )
-        self.counter.copy_(self.counter + 1)
-        return wrap(made)
-
-
-class NoBits:
-    """A stream of zeros instead of random bits, for weights to be overwritten.
-
-    Args:
-        most: how many are given altogether; None for any number.
-    """
-
-    def __init__(self, most: int | None = None) -> None:
-        self.left = most
-
-    def bits(self, shape: Shape) -> Tensor:
-        """Return zeros instead of random bits."""
-        self.reserve(int(size_of(shape)))
-        return wrap(filled(0, DType.uint32, shape))
-
-    def reserve(self, count: int) -> None:
-        """Count the requested numbers; raise an error beyond the limit."""
-        if self.left is not None:
-            self.left -= count
-            if self.left < 0:
-                raise ArgumentError(
-                    _("More weights are asked for than there can be."),
-                    got=_("{count:,} at once", count=count),
-                )
-
-
-class StepStream:
-    """The random bits of one training step, by module scope, ordinal and step.
-
-    Args:
-        key: uint32[2].
-        step: uint32 scalar, the number of the step.
-    """
-
-    def __init__(self, key: Tensor, step: Tensor) -> None:
-        self.key, self.step = key, step
-        self.ordinals: dict[str, int] = {}
-
-    def bits(self, shape: Shape) -> Tensor:
-        """Return the next random bits for the current module scope."""
-        ordinal = self.ordinals.get(context.scope, 0)
-        self.ordinals[context.scope] = ordinal + 1
-        return wrap(
-            random_bits(
-                self.key.value,
-                self.step.value,
-                shape=shape,
-                stream=f"{context.scope}#{ordinal}",
-            )
-        )
-
-
-#: The process's generator, which draws unless a :func:`stream` surrounds the draw.
-default_generator = Generator(0)
-
-
-@raises_call_error
-def manual_seed(seed: int) -> None:
-    """Seed the process's default generator (initial weights, eager draws).
-
-    Compiled functions that draw from it see the new seed, too.
-
-    >>> manual_seed(1); a = uniform(2); manual_seed(1); b = uniform(2)
-    >>> bool((a == b).all())
-    True
-    """
-    default_generator.manual_seed(seed)
-    _Draws.by_process += 1  # what was drawn before is no matter any more
-
-
-@contextmanager
-def stream(source: Generator | StepStream | NoBits) -> Iterator[None]:
-    """Use ``source`` for this thread's random draws within a block."""
-    saved, context.stream = context.stream, source
-    try:
-        yield
-    finally:
-        context.stream = saved
-
-
-def bits(shape: Shape) -> Tensor:
-    """Return fresh uint32 random bits from the current stream."""
-    if context.stream is None:
-        _draws.by_thread += 1
-        _Draws.by_process += 1
-    return (context.stream or default_generator).bits(shape)
-
-
-class _Draws(threading.local):
-    """The numbers of draws from the process's default generator.
-
-    Attributes:
-        by_process, by_thread: the draws by all threads, and by this one.
-    """
-
-    by_process = 0
-
-    def __init__(self) -> None:
-        self.by_thread = 0
-
-
-_draws = _Draws()
-
-
-def draw_counts() -> tuple[int, int]:
-    """Return the counts of draws from the default generator.
-
-    See :func:`take_back_draws`.
-    """
-    return _Draws.by_process, _draws.by_thread
-
-
-def take_back_draws(before: tuple[int, int]) -> None:
-    """Rewind the default generator after a refused call.
-
-    Only eagerly, and only where no other thread has drawn meanwhile: within a compiled
-    function draws are state, which a refused call leaves as it was.
-    """
-    made = _draws.by_thread - before[1]
-    if made and context.trace is None and _Draws.by_process - before[0] == made:
-        default_generator.counter.copy_(default_generator.counter - made)
-        _Draws.by_process, _draws.by_thread = before
-
-
-def _undrawn_if_refused(function: Callable[P, T]) -> Callable[P, T]:
-    """Decorate a function to rewind the default generator after a refusal."""
-
-    @functools.wraps(function)
-    def call(*args: P.args, **kwargs: P.kwargs) -> T:
-        before = draw_counts()
-        try:
-            return function(*args, **kwargs)
-        except BaseException:
-            take_back_draws(before)
-            raise
-
-    return call
-
-
-def reserve(count: int) -> None:
-    """Count weights that are copied, not drawn, where a stream has a limit."""
-    if isinstance(context.stream, NoBits):
-        context.stream.reserve(count)
 
 
 def _sizes(shape: tuple[Any, ...]) -> Shape:
@@ -236,9 +46,9 @@ def _sizes(shape: tuple[Any, ...]) -> Shape:
     return shape_of(shape, _("Random numbers are drawn in a shape."))
 
 
-def _made(value: Value, requires_grad: bool) -> Tensor:
-    made = wrap(value)
-    return made.requires_grad_() if requires_grad else made
+def _tensor(value: Value, requires_grad: bool) -> Tensor:
+    tensor = wrap(value)
+    return tensor.requires_grad_() if requires_grad else tensor
 
 
 def _by_blocks(
@@ -258,19 +68,19 @@ def _by_blocks(
         length: trace(function, [ArrayType((length,), v.dtype) for v in raw])
         for length in {BLOCK, size % BLOCK}
     }
-    made = np.empty(size, graphs[BLOCK].outputs[0].dtype.numpy)
+    result = np.empty(size, graphs[BLOCK].outputs[0].dtype.numpy)
     for start in range(0, size, BLOCK):
         block = slice(start, start + BLOCK)
         parts = [line[block] for line in numbers]
-        (made[block],) = evaluate(graphs[len(parts[0])], parts)
-    return Value(made.reshape(raw[0].shape))
+        (result[block],) = evaluate(graphs[len(parts[0])], parts)
+    return Value(result.reshape(raw[0].shape))
 
 
 def _between(raw: Value) -> Value:
     """Return (bits + ½)·2⁻³² in float64: never 0, never 1."""
     wide = astype(raw, DType.float64)
-    half = add(wide, filled(0.5, DType.float64, raw.shape))
-    return mul(half, filled(2.0**-32, DType.float64, raw.shape))
+    half = add(wide, full(0.5, DType.float64, raw.shape))
+    return mul(half, full(2.0**-32, DType.float64, raw.shape))
 
 
 def _only_if(holds: Tensor, v: Value, what: str, expected: str, fix: str) -> Value:
@@ -283,7 +93,7 @@ def _only_if(holds: Tensor, v: Value, what: str, expected: str, fix: str) -> Val
 
 
 @raises_call_error
-@_undrawn_if_refused
+@rewind_on_error
 def uniform(
     *shape: Dim | Sequence[Dim],
     low: float = 0.0,
@@ -305,23 +115,24 @@ def uniform(
     Raises:
         ShapeError: sizes that are no integers ≥ 0.
 
-    >>> manual_seed(0)
+    >>> import chainrule as cr
+    >>> cr.manual_seed(0)
     >>> bool((uniform(1000) < 1).all())
     True
     """
     kind = as_dtype(dtype)
 
     def spread(raw: Value) -> Value:
-        high_bits = shift_right(raw, filled(8, DType.uint32, raw.shape))
+        high_bits = shift_right(raw, full(8, DType.uint32, raw.shape))
         unit = wrap(astype(high_bits, kind)) * 2.0**-24
         return astype((unit * (high - low) + low).value, kind)
 
-    made = _by_blocks(spread, bits(_sizes(shape)).value, options=(low, high))
-    return _made(made, requires_grad)
+    numbers = _by_blocks(spread, bits(_sizes(shape)).value, options=(low, high))
+    return _tensor(numbers, requires_grad)
 
 
 @raises_call_error
-@_undrawn_if_refused
+@rewind_on_error
 def normal(
     *shape: Dim | Sequence[Dim],
     mean: float = 0.0,
@@ -343,7 +154,8 @@ def normal(
     Raises:
         ShapeError: sizes that are no integers ≥ 0.
 
-    >>> manual_seed(0); a = normal(1000)
+    >>> import chainrule as cr
+    >>> cr.manual_seed(0); a = normal(1000)
     >>> bool(abs(a.mean()) < 0.1), bool(abs(a.std() - 1) < 0.1)
     (True, True)
     """
@@ -351,22 +163,22 @@ def normal(
 
     def spread(first: Value, second: Value) -> Value:
         u, v = _between(first), _between(second)
-        radius = sqrt(mul(filled(-2.0, DType.float64, u.shape), log(u)))
-        angle = mul(filled(2 * math.pi, DType.float64, v.shape), v)
+        radius = sqrt(mul(full(-2.0, DType.float64, u.shape), log(u)))
+        angle = mul(full(2 * math.pi, DType.float64, v.shape), v)
         return astype((wrap(mul(radius, cos(angle))) * std + mean).value, kind)
 
     sizes = _sizes(shape)
     # Two draws, and other counters in each.
     first, second = bits(sizes).value, _half(bits((2, *sizes)).value, 1)
-    made = _by_blocks(spread, first, second, options=(mean, std))
-    return _made(made, requires_grad)
+    numbers = _by_blocks(spread, first, second, options=(mean, std))
+    return _tensor(numbers, requires_grad)
 
 
 def _half(v: Value, i: int) -> Value:
     rest = v.shape[1:]
     zeros, ones = (0,) * len(rest), (1,) * len(rest)
-    made = slice_(v, starts=(i, *zeros), stops=(i + 1, *rest), strides=(1, *ones))
-    return reshape(made, shape=rest)
+    half = slice_(v, starts=(i, *zeros), stops=(i + 1, *rest), strides=(1, *ones))
+    return reshape(half, shape=rest)
 
 
 rand, randn = uniform, normal
@@ -387,7 +199,7 @@ def randn_like(x: Any, *, dtype: Any = None, requires_grad: bool = False) -> Ten
 
 
 @raises_call_error
-@_undrawn_if_refused
+@rewind_on_error
 def randint(
     low: int, high: Any = None, size: Any = None, *, dtype: Any = "int64"
 ) -> Tensor:
@@ -403,7 +215,8 @@ def randint(
     64 random bits modulo the range: no number is likelier by more than one in
     2⁶⁴ / (high − low).
 
-    >>> manual_seed(0); x = randint(1, 7, (100,))
+    >>> import chainrule as cr
+    >>> cr.manual_seed(0); x = randint(1, 7, (100,))
     >>> x.amin().item(), x.amax().item()
     (1, 6)
     """
@@ -420,8 +233,8 @@ def randint(
 
     def within(first: Value, second: Value) -> Value:
         a, b = astype(first, DType.uint64), astype(second, DType.uint64)
-        wide = bitwise_or(shift_left(a, filled(32, DType.uint64, a.shape)), b)
-        rest = remainder(wide, filled(span, DType.uint64, a.shape))
+        wide = bitwise_or(shift_left(a, full(32, DType.uint64, a.shape)), b)
+        rest = remainder(wide, full(span, DType.uint64, a.shape))
         return astype((wrap(astype(rest, DType.int64)) + low).value, kind)
 
     raw = bits((2, *shape)).value
@@ -429,7 +242,7 @@ def randint(
 
 
 @raises_call_error
-@_undrawn_if_refused
+@rewind_on_error
 def bernoulli(p: Any, size: Any = None, *, dtype: Any = None) -> Tensor:
     """Draw 1 with probability p, else 0.
 
@@ -447,9 +260,9 @@ def bernoulli(p: Any, size: Any = None, *, dtype: Any = None) -> Tensor:
     chance = floating(value_of(p))
     shape = chance.shape if size is None else shape_of(size)
     with no_grad():
-        held = wrap(chance)
+        chances = wrap(chance)
         chance = _only_if(
-            (held >= 0.0) & (held <= 1.0),
+            (chances >= 0.0) & (chances <= 1.0),
             chance,
             _("bernoulli draws with probabilities, and p has a number that is none."),
             _("numbers from 0 to 1"),
@@ -466,7 +279,7 @@ def _gumbel(shape: Shape) -> Value:
 
 
 @raises_call_error
-@_undrawn_if_refused
+@rewind_on_error
 def categorical(logits: Any, dim: int = -1, *, axis: int | None = None) -> Tensor:
     """Draw classes with the probabilities softmax(logits) along ``dim``.
 
@@ -484,7 +297,7 @@ def categorical(logits: Any, dim: int = -1, *, axis: int | None = None) -> Tenso
     tensor([1, 0])
     """
     if axis is not None and dim != -1:
-        raise given_twice("dim", dim, "axis", axis)
+        raise passed_twice("dim", dim, "axis", axis)
     v = astype(value_of(logits), DType.float64)
     at = axis_of(v.shape, dim if axis is None else axis)
     with no_grad():
@@ -499,7 +312,7 @@ def categorical(logits: Any, dim: int = -1, *, axis: int | None = None) -> Tenso
 
 
 @raises_call_error
-@_undrawn_if_refused
+@rewind_on_error
 def multinomial(probs: Any, num_samples: int, replacement: bool = False) -> Tensor:
     """Draw classes with probabilities proportional to ``probs``, along the last axis.
 
@@ -522,11 +335,11 @@ def multinomial(probs: Any, num_samples: int, replacement: bool = False) -> Tens
     replacement = validation.truth("replacement", replacement)
     num_samples = validation.whole("num_samples", num_samples)
     with no_grad(), np.errstate(divide="ignore"):
-        held = wrap(v)
+        weights = wrap(v)
         least = 1 if replacement else num_samples
-        enough = (held > 0).count_nonzero(-1) >= least
+        enough = (weights > 0).count_nonzero(-1) >= least
         v = _only_if(
-            (held.isfinite() & (held >= 0)).all(-1) & enough,
+            (weights.isfinite() & (weights >= 0)).all(-1) & enough,
             v,
             _(
                 "multinomial draws in proportion to weights, and a row of them "
@@ -552,7 +365,8 @@ def randperm(n: Dim) -> Tensor:
     Sorting by fresh random bits gives every order the same chance, but for ties, which
     keep their place.
 
-    >>> manual_seed(0); randperm(5).sort().values
+    >>> import chainrule as cr
+    >>> cr.manual_seed(0); randperm(5).sort().values
     tensor([0, 1, 2, 3, 4])
     """
     return wrap(argsort(bits(_sizes((n,))).value, 0, False))

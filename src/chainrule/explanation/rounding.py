@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -18,12 +18,13 @@ import numpy as np
 from chainrule.explanation.loops import is_loop, loop_steps
 from chainrule.explanation.meant import meant
 from chainrule.explanation.run import Run
-from chainrule.graph.build import emit, tracing
+from chainrule.graph.emit import emit
 from chainrule.graph.graph import Graph
 from chainrule.graph.interpret import attrs_at, evaluate_all
 from chainrule.graph.node import Array, Node, Value
 from chainrule.graph.primitive import BODIES, REFERENCES
-from chainrule.graph.types import ArrayType, DType
+from chainrule.graph.types import ArrayType
+from chainrule.passes.upcast import upcast, upcast_attrs, upcast_dtype
 from chainrule.primitives.creation import constant
 
 #: The error that an operation may have, in units in the last place of its result.
@@ -34,15 +35,15 @@ LAST_PLACES = 4
 OF_SUMS = 4
 
 
-def is_wide(run: Run) -> bool:
+def is_float64(run: Run) -> bool:
     """Return whether a step computes in float64 throughout."""
     narrow = (v.dtype.is_float and v.dtype.itemsize < 8 for v in run.graph.values())
     return not any(narrow)
 
 
-def widened(run: Run) -> Run:
+def upcast_run(run: Run) -> Run:
     """Return the same step recomputed in float64, from the same x, y and parameters."""
-    graph, new = _wide_graph(run.graph)
+    graph, new = upcast(run.graph, _record)
     with np.errstate(all="ignore"):
         given = [
             np.asarray(run.scalars[v][1] if v in run.scalars else _wide(run.arrays[v]))
@@ -50,11 +51,11 @@ def widened(run: Run) -> Run:
         ]
         arrays = evaluate_all(graph, given, run.sizes)
 
-    def each(found: Mapping[Value, Any]) -> dict[Value, Any]:
-        return {new[v]: item for v, item in found.items() if v in new}
+    def each(items: Mapping[Value, Any]) -> dict[Value, Any]:
+        return {new[v]: item for v, item in items.items() if v in new}
 
-    def pairs(found: Mapping[Value, Value]) -> dict[Value, Value]:
-        return {new[v]: new[g] for v, g in found.items() if v in new}
+    def pairs(values: Mapping[Value, Value]) -> dict[Value, Value]:
+        return {new[v]: new[g] for v, g in values.items() if v in new}
 
     return replace(
         run,
@@ -77,50 +78,27 @@ def _wide(array: Array) -> Array:
     return array.astype(np.float64) if array.dtype.kind == "f" else array
 
 
-def _wide_type(value: Value) -> ArrayType:
-    dtype = DType.float64 if value.dtype.is_float else value.dtype
-    return ArrayType(value.shape, dtype)
-
-
-def _wide_attrs(node: Node, attrs: Mapping[str, Any]) -> dict[str, Any]:
-    def wide(item: Any) -> Any:
-        if isinstance(item, Graph):
-            return _wide_graph(item)[0]
-        return DType.float64 if isinstance(item, DType) and item.is_float else item
-
-    made = {name: wide(item) for name, item in attrs.items()}
+def _attrs(node: Node, attrs: Mapping[str, Any]) -> dict[str, Any]:
+    """Return attributes in float64; a constant is the number that was written."""
+    wide = upcast_attrs(attrs, _record)
     if node.primitive is constant and attrs["dtype"].is_float:
-        made["value"] = tuple([meant(v, attrs["dtype"]) for v in attrs["value"]])
-    return made
+        wide["value"] = tuple([meant(v, attrs["dtype"]) for v in attrs["value"]])
+    return wide
 
 
-def _wide_graph(graph: Graph) -> tuple[Graph, dict[Value, Value]]:
-    """Return the graph in float64, and a mapping from old to new values."""
-    new: dict[Value, Value] = {}
-    for v in graph.inputs:
-        new[v] = Value(None, v.shape, _wide_type(v).dtype, name=v.name)
-    with tracing():
-        for node in graph.nodes:
-            inputs = tuple([new[v] for v in node.inputs])
-            outputs = [v for v in node.outputs if v is not None]
-            types = [_wide_type(v) for v in outputs]
-            attrs = _wide_attrs(node, node.attrs)
-            made = emit(node.primitive, inputs, attrs, node, types)
-            new.update(zip(outputs, made, strict=True))
-    for old, value in new.items():
-        value.tracked = old.tracked
-    outputs = [new[v] for v in graph.outputs]
-    return Graph(graph.name, [new[v] for v in graph.inputs], outputs), new
+def _record(node: Node, inputs: tuple[Value, ...]) -> Iterable[Value]:
+    outputs = [v for v in node.outputs if v is not None]
+    types = [ArrayType(v.shape, upcast_dtype(v.dtype)) for v in outputs]
+    return emit(node.primitive, inputs, _attrs(node, node.attrs), node, types)
 
 
-# -- every number beside its operation in float64 --------------------------------------
+# -- rounding errors of single operations ----------------------------------------------
 
 
 def roundings(
     graph: Graph, arrays: Mapping[Value, Array], n: int
 ) -> Iterator[tuple[Value, float]]:
     """Yield the rounding error of each value, relative to the error allowed.
-
 
     They are in units of what rounding explains: at most 1 where the number is right,
     infinite where NaN or infinity stands for a number.
@@ -151,7 +129,7 @@ def _off(node: Node, arrays: Mapping[Value, Array], n: int) -> list[float]:
     attrs, reference = attrs_at(node, {"N": n}), REFERENCES[node.primitive]
     opened = is_loop(node) or node.primitive in BODIES
     if not opened:
-        given, attrs = [_wide(a) for a in given], _wide_attrs(node, attrs)
+        given, attrs = [_wide(a) for a in given], _attrs(node, attrs)
     with np.errstate(all="ignore"):
         made = _several(reference(*given, **attrs))
         if opened:

@@ -13,19 +13,10 @@ import pytest
 import chainrule.composites  # noqa: F401  (fills the registry)
 from chainrule.composites.activations import softmax
 from chainrule.errors import ArgumentError, GraphError, ShapeError
-from chainrule.graph.build import (
-    INLINE_CONSTANT,
-    absolute_scope,
-    clone,
-    constant,
-    context,
-    no_grad,
-    role,
-    scope,
-    trace,
-    tracing,
-)
+from chainrule.graph.apply import constant
+from chainrule.graph.context import absolute_scope, context, no_grad, role, scope
 from chainrule.graph.declare import declare
+from chainrule.graph.emit import INLINE_CONSTANT, clone, trace, tracing
 from chainrule.graph.graph import Graph, users
 from chainrule.graph.interpret import evaluate, evaluate_all, run_nodes, solve_sizes
 from chainrule.graph.node import Value
@@ -187,7 +178,7 @@ def test_the_source_is_the_users_line() -> None:
     source = graph.nodes[0].source
     assert source is not None
     file, line = source.split(":")
-    assert file == "test_build.py"
+    assert file == "test_apply.py"
     lines = Path(__file__).read_text(encoding="utf-8").splitlines()
     assert "softmax(x, axis=0)" in lines[int(line) - 1]
 

@@ -1,0 +1,226 @@
+"""The context of graph building: trace, scope, role and gradient mode of a thread.
+
+A trace in progress is known by its interface, :class:`Trace`.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import threading
+from collections.abc import Callable, Iterable
+from contextlib import ContextDecorator
+from typing import Any
+
+import numpy as np
+
+from chainrule.errors import GraphError
+from chainrule.graph.node import Node, Value
+from chainrule.graph.types import DType
+from chainrule.text import _
+
+
+class Trace:
+    """The interface of a trace in progress, which records operations as nodes.
+
+    Tensors, modules and optimisers report their changes to the trace. The trace of a
+    whole program (:mod:`chainrule.compilation.tracing`) turns them into state;
+    :class:`~chainrule.graph.emit.GraphTrace` does not.
+    """
+
+    def __init__(self) -> None:
+        self.constants: dict[int, tuple[Value, Value]] = {}
+        self.views: dict[int, tuple[Any, Value, Value]] = {}
+        self._new: dict[int, Any] = {}
+
+    def note_new(self, item: Any) -> None:
+        """Note an object that the traced function created and may therefore change."""
+        self._new[id(item)] = item
+
+    def is_new(self, item: Any) -> bool:
+        """Return whether the traced function created an object."""
+        return id(item) in self._new
+
+    def constant(self, value: Value) -> Value:
+        """Return a graph value for the numbers that an eager value carries."""
+        raise NotImplementedError
+
+    def operand(self, value: Value) -> Value:
+        """Return the value that stands for a node's input in this trace."""
+        return value if value.array is None else self.constant(value)
+
+    def note_emitted(self, outputs: tuple[Value, ...]) -> None:
+        """Note that a node with these outputs was recorded."""
+
+    def captured(self) -> list[tuple[Value, Value]]:
+        """Return pairs (graph input, eager value) of the large constants found."""
+        return [pair for pair in self.constants.values() if pair[0].node is None]
+
+    # A trace with state overrides these: see chainrule.compilation.tracing.
+
+    def lift(self, tensor: Any, value: Value) -> Value:
+        """Return the current graph value of a tensor from outside the trace."""
+        return value
+
+    def leaf(self, tensor: Any, value: Value) -> Value:
+        """Return ``value`` as that of a leaf tensor, without history."""
+        raise NotImplementedError
+
+    def assign(self, tensor: Any, value: Value) -> bool:
+        """Set a tensor's value from here on; return whether the trace records it."""
+        return False
+
+    def note_change(self, tensor: Any) -> None:
+        """Note that a tensor is about to be changed in place."""
+
+    def gradient(self, tensor: Any, current: Any) -> Any:
+        """Return the current gradient of a tensor from outside the trace."""
+        return current
+
+    def set_gradient(self, tensor: Any, gradient: Any) -> bool:
+        """Set a tensor's gradient from here on; return whether the trace records it."""
+        return False
+
+    def note_mode(self, module: Any) -> None:
+        """Note that a module is called or changes between training and evaluation."""
+
+    def note_freed(self, nodes: Iterable[Node]) -> None:
+        """Note that a derivative has passed these nodes and releases their inputs."""
+
+    def note_reached(self, values: Iterable[Value]) -> None:
+        """Note that ``backward()`` has reached these values."""
+
+    def note_read(self, get: Callable[[], Any]) -> None:
+        """Note that the trace depends on the current value of ``get()``."""
+
+    def note_step(self, table: Any) -> int:
+        """Count an optimiser step of ``table``; return its index in the function."""
+        raise GraphError(
+            _("An optimiser's step is traced in a function without state."),
+            expected=_("cr.compile, whose programs change tensors from outside"),
+            got=_("a trace of values alone"),
+            fix=_("call optimizer.step() outside of the function, or compile that"),
+        )
+
+    def tabulated(
+        self, table: Any, name: str, dtype: DType, step: int | None = None
+    ) -> Value | None:
+        """Return the scalar input that ``table`` supplies for an optimiser step.
+
+        ``step`` is an index of a step in the function; by default it is the next one.
+        The result is None in a trace without state, where nothing is supplied.
+        """
+        return None
+
+
+class Changes:
+    """A counter of changes that may invalidate a trace, such as frozen tensors."""
+
+    count: int = 0
+
+
+changes = Changes()
+
+
+class Context(threading.local):
+    """The per-thread state of graph building: trace, scope, role, gradient mode.
+
+    All fields of a thread are in ``context.__dict__``: code that needs several of them
+    on every operation reads that once.
+
+    Attributes:
+        trace: the tracing in progress.
+        grad: whether derivatives are remembered.
+        scope, role: of the nodes that are recorded.
+        stream: where random bits come from; None for the process's own generator.
+        apart: where NumPy computes, and tells ``exceptions`` instead of warning of
+            lines that are not the user's.
+        exceptions: those of IEEE 754 that the reference met that ran last.
+        outer: what blocks have set aside, the innermost block's last.
+    """
+
+    trace: Trace | None
+    grad: bool
+    scope: str
+    role: str
+    stream: Any
+    apart: contextvars.Context
+    exceptions: list[str]
+    outer: list[Any]
+
+    def __init__(self) -> None:
+        self.trace, self.stream = None, None
+        self.grad, self.scope, self.role = True, "", "forward"
+        self.exceptions, self.outer = [], []
+        with np.errstate(all="call", call=self._note):
+            self.apart = contextvars.copy_context()
+
+    def _note(self, name: str, __: int) -> None:
+        self.exceptions.append(name)
+
+
+context = Context()
+
+
+class within(ContextDecorator):  # noqa: N801 - used like a function
+    """A context manager that sets one field of the :class:`Context` for a block.
+
+    It may be used by several threads, and be nested in itself.
+    """
+
+    __slots__ = ("field", "value")
+
+    def __init__(self, field: str, value: Any) -> None:
+        self.field, self.value = field, value
+
+    def __enter__(self) -> None:
+        here = context.__dict__
+        here["outer"].append(here[self.field])
+        here[self.field] = self.value
+
+    def __exit__(self, *__: object) -> None:
+        here = context.__dict__
+        here[self.field] = here["outer"].pop()
+
+
+_unrecorded, _recorded = within("grad", False), within("grad", True)
+
+
+class absolute_scope:  # noqa: N801 - used like a function; every node of a derivative
+    """A context manager that gives all nodes recorded within it a scope and a role."""
+
+    __slots__ = ("role", "saved", "scope")
+
+    def __init__(self, scope: str, role: str) -> None:
+        self.scope, self.role = scope, role
+
+    def __enter__(self) -> None:
+        self.saved = context.scope, context.role
+        context.scope, context.role = self.scope, self.role
+
+    def __exit__(self, *__: object) -> None:
+        context.scope, context.role = self.saved
+
+
+def scope(name: str) -> absolute_scope:
+    """Return a context manager that assigns recorded nodes to the module ``name``."""
+    outer = context.scope
+    path = f"{outer}.{name}" if outer and name else outer or name
+    return absolute_scope(path, context.role)
+
+
+def role(name: str) -> within:
+    """Return a context manager that sets nodes' role: forward, backward or update."""
+    return within("role", name)
+
+
+def no_grad() -> within:
+    """Return a context manager within which no operation is recorded for derivatives.
+
+    Values computed there count as constants for any derivative taken later.
+    """
+    return _unrecorded
+
+
+def recording() -> within:
+    """Return a context manager within which operations are recorded for derivatives."""
+    return _recorded

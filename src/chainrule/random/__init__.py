@@ -1,0 +1,60 @@
+"""Random numbers and seeds; all draws use the primitive ``random_bits``.
+
+A draw is a function of the seed, the name of the stream (module path and ordinal) and a
+counter: it can be repeated alone, and the same seed gives the same bits on every engine
+and platform.
+
+``generator`` has the sources of random bits, ``distributions`` what is drawn of them.
+"""
+
+from chainrule.random.distributions import (
+    bernoulli,
+    categorical,
+    multinomial,
+    normal,
+    permutation,
+    rand,
+    rand_like,
+    randint,
+    randn,
+    randn_like,
+    randperm,
+    uniform,
+)
+from chainrule.random.generator import (
+    Generator,
+    NoBits,
+    StepStream,
+    bits,
+    default_generator,
+    draw_counts,
+    manual_seed,
+    reserve,
+    stream,
+    take_back_draws,
+)
+
+__all__ = [
+    "Generator",
+    "NoBits",
+    "StepStream",
+    "bernoulli",
+    "bits",
+    "categorical",
+    "default_generator",
+    "draw_counts",
+    "manual_seed",
+    "multinomial",
+    "normal",
+    "permutation",
+    "rand",
+    "rand_like",
+    "randint",
+    "randn",
+    "randn_like",
+    "randperm",
+    "reserve",
+    "stream",
+    "take_back_draws",
+    "uniform",
+]

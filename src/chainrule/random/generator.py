@@ -1,0 +1,206 @@
+"""Sources of random bits: generators, streams of a training step, counts of draws."""
+
+from __future__ import annotations
+
+import functools
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import ParamSpec, TypeVar
+
+import numpy as np
+
+from chainrule.errors import ArgumentError
+from chainrule.graph.context import context
+from chainrule.graph.types import DType, Shape, size_of
+from chainrule.operations.op import raises_call_error
+from chainrule.operations.operands import full
+from chainrule.primitives.random import random_bits, seed_key
+from chainrule.tensor import Tensor, wrap
+from chainrule.text import _
+from chainrule.util import validation
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Generator:
+    """A random number generator with a key and a counter as its state.
+
+    Args:
+        seed: any integer from 0 to 2⁶⁴ − 1.
+    """
+
+    def __init__(self, seed: int = 0) -> None:
+        self.key = Tensor(seed_key(validation.seed("seed", seed)))
+        self.counter = Tensor(np.uint32(0))
+        self.key.name, self.counter.name = "random.key", "random.counter"
+
+    def manual_seed(self, seed: int) -> Generator:
+        """Restart the generator from ``seed``, in place, for compiled functions too."""
+        self.key.copy_(seed_key(validation.seed("seed", seed)))
+        self.counter.copy_(np.uint32(0))
+        return self
+
+    def state(self) -> dict[str, np.ndarray]:
+        """Return the generator's key and counter, for a checkpoint."""
+        return {"key": self.key.numpy(), "counter": self.counter.numpy()}
+
+    def load_state(self, state: Mapping[str, np.ndarray]) -> None:
+        """Restore the state that :meth:`state` returned, in place."""
+        self.key.copy_(state["key"])
+        self.counter.copy_(state["counter"])
+
+    def bits(self, shape: Shape) -> Tensor:
+        """Return fresh uint32 random bits, and advance the counter."""
+        words = random_bits(
+            self.key.value, self.counter.value, shape=shape, stream=context.scope
+        )
+        self.counter.copy_(self.counter + 1)
+        return wrap(words)
+
+
+class NoBits:
+    """A stream of zeros instead of random bits, for weights to be overwritten.
+
+    Args:
+        most: how many are given altogether; None for any number.
+    """
+
+    def __init__(self, most: int | None = None) -> None:
+        self.left = most
+
+    def bits(self, shape: Shape) -> Tensor:
+        """Return zeros instead of random bits."""
+        self.reserve(int(size_of(shape)))
+        return wrap(full(0, DType.uint32, shape))
+
+    def reserve(self, count: int) -> None:
+        """Count the requested numbers; raise an error beyond the limit."""
+        if self.left is not None:
+            self.left -= count
+            if self.left < 0:
+                raise ArgumentError(
+                    _("More weights are asked for than there can be."),
+                    got=_("{count:,} at once", count=count),
+                )
+
+
+class StepStream:
+    """The random bits of one training step, by module scope, ordinal and step.
+
+    Args:
+        key: uint32[2].
+        step: uint32 scalar, the number of the step.
+    """
+
+    def __init__(self, key: Tensor, step: Tensor) -> None:
+        self.key, self.step = key, step
+        self.ordinals: dict[str, int] = {}
+
+    def bits(self, shape: Shape) -> Tensor:
+        """Return the next random bits for the current module scope."""
+        ordinal = self.ordinals.get(context.scope, 0)
+        self.ordinals[context.scope] = ordinal + 1
+        return wrap(
+            random_bits(
+                self.key.value,
+                self.step.value,
+                shape=shape,
+                stream=f"{context.scope}#{ordinal}",
+            )
+        )
+
+
+#: The process's generator, which draws unless a :func:`stream` surrounds the draw.
+default_generator = Generator(0)
+
+
+@raises_call_error
+def manual_seed(seed: int) -> None:
+    """Seed the process's default generator (initial weights, eager draws).
+
+    Compiled functions that draw from it see the new seed, too.
+
+    >>> import chainrule as cr
+    >>> cr.manual_seed(1); a = cr.rand(2); cr.manual_seed(1); b = cr.rand(2)
+    >>> bool((a == b).all())
+    True
+    """
+    default_generator.manual_seed(seed)
+    _Draws.by_process += 1  # what was drawn before is no matter any more
+
+
+@contextmanager
+def stream(source: Generator | StepStream | NoBits) -> Iterator[None]:
+    """Use ``source`` for this thread's random draws within a block."""
+    saved, context.stream = context.stream, source
+    try:
+        yield
+    finally:
+        context.stream = saved
+
+
+def bits(shape: Shape) -> Tensor:
+    """Return fresh uint32 random bits from the current stream."""
+    if context.stream is None:
+        _draws.by_thread += 1
+        _Draws.by_process += 1
+    return (context.stream or default_generator).bits(shape)
+
+
+class _Draws(threading.local):
+    """The numbers of draws from the process's default generator.
+
+    Attributes:
+        by_process, by_thread: the draws by all threads, and by this one.
+    """
+
+    by_process = 0
+
+    def __init__(self) -> None:
+        self.by_thread = 0
+
+
+_draws = _Draws()
+
+
+def draw_counts() -> tuple[int, int]:
+    """Return the counts of draws from the default generator.
+
+    See :func:`take_back_draws`.
+    """
+    return _Draws.by_process, _draws.by_thread
+
+
+def take_back_draws(before: tuple[int, int]) -> None:
+    """Rewind the default generator after a refused call.
+
+    Only eagerly, and only where no other thread has drawn meanwhile: within a compiled
+    function draws are state, which a refused call leaves as it was.
+    """
+    count = _draws.by_thread - before[1]
+    if count and context.trace is None and _Draws.by_process - before[0] == count:
+        default_generator.counter.copy_(default_generator.counter - count)
+        _Draws.by_process, _draws.by_thread = before
+
+
+def rewind_on_error(function: Callable[P, T]) -> Callable[P, T]:
+    """Decorate a function to rewind the default generator after a refusal."""
+
+    @functools.wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> T:
+        before = draw_counts()
+        try:
+            return function(*args, **kwargs)
+        except BaseException:
+            take_back_draws(before)
+            raise
+
+    return call
+
+
+def reserve(count: int) -> None:
+    """Count weights that are copied, not drawn, where a stream has a limit."""
+    if isinstance(context.stream, NoBits):
+        context.stream.reserve(count)

@@ -1,6 +1,7 @@
 """Every function of the array API standard, against ``array-api-strict``.
 
-Eager, and compiled on each engine: one program a function, of all of its calls.
+Eagerly every call; compiled some calls of each function, and all of them with the
+slow tests. What a primitive computes in each dtype is a matter of ``conformance``.
 """
 
 from __future__ import annotations
@@ -104,17 +105,10 @@ def compare(got: Any, wanted: Any, name: str, case: Call) -> None:
 
 
 @pytest.mark.parametrize("name", CALLS)
-def test_eager_and_compiled(name: str) -> None:
-    """Every call eagerly and with NumPy, and some of them in machine code."""
+def test_eager(name: str) -> None:
     for case, wanted in zip(CALLS[name], wanted_of(name), strict=True):
         for a, b in zip(call(cr.array_api, name, case), wanted, strict=True):
             compare(a, b, name, case)
-    if name not in EAGER_ALONE:
-        places = traceable(name)
-        compile_all(name, places, ENGINES[0])
-        step = -(-len(places) // 9)
-        for engine in ENGINES[1:]:
-            compile_all(name, places[len(name) % step :: step], engine)
 
 
 def arrays_of(item: Any) -> list[Any]:
@@ -135,13 +129,28 @@ def filled_in(item: Any, tensors: Iterator[Any]) -> Any:
     return item
 
 
-TRACED = [n for n in CALLS if n not in EAGER_ALONE]
+TRACED = [name for name in CALLS if name not in EAGER_ALONE]
+#: Compiling starts slowly: so many functions are one program, with so many calls each.
+FUNCTIONS, CHOSEN = 10, 4
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("start", range(0, len(TRACED), FUNCTIONS))
+def test_compiled(start: int, engine: str) -> None:
+    """Calls that are far apart: other dtypes, other shapes."""
+    chosen: list[tuple[str, int]] = []
+    for name in TRACED[start : start + FUNCTIONS]:
+        places = traceable(name)
+        step = -(-len(places) // CHOSEN)
+        chosen += [(name, i) for i in places[len(name) % step :: step]]
+    compile_all(chosen, engine)
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("name", TRACED)
-def test_compiled_whole(name: str) -> None:
-    compile_all(name, traceable(name), ENGINES[-1])
+def test_compiled_whole(name: str, engine: str) -> None:
+    compile_all([(name, i) for i in traceable(name)], engine)
 
 
 def traceable(name: str) -> list[int]:
@@ -154,14 +163,15 @@ def traceable(name: str) -> list[int]:
     ]
 
 
-def compile_all(name: str, places: list[int], engine: str) -> None:
-    cases = [CALLS[name][i] for i in places]
-    inputs = [a for c in cases for a in arrays_of([*c.args, *c.kwargs.values()])]
+def compile_all(places: list[tuple[str, int]], engine: str) -> None:
+    """Compile calls of functions as one program and compare their results."""
+    cases = [(name, CALLS[name][i]) for name, i in places]
+    inputs = [a for _, c in cases for a in arrays_of([*c.args, *c.kwargs.values()])]
 
     def all_calls(given: list[Any]) -> list[Any]:
         tensors = iter(given)
         made: list[Any] = []
-        for case in cases:
+        for name, case in cases:
             args = [filled_in(a, tensors) for a in case.args]
             kwargs = {k: filled_in(v, tensors) for k, v in case.kwargs.items()}
             result = getattr(cr.array_api, name)(*args, **kwargs)
@@ -169,9 +179,9 @@ def compile_all(name: str, places: list[int], engine: str) -> None:
         return made
 
     results = cr.compile(all_calls, engine=engine)(inputs)
-    for i, case, got in zip(places, cases, results, strict=True):
+    for (name, i), got in zip(places, results, strict=True):
         for a, b in zip(got, wanted_of(name)[i], strict=True):
-            compare(a, b, name, case)
+            compare(a, b, name, CALLS[name][i])
 
 
 @pytest.mark.parametrize("name", sorted(EAGER_ALONE))

@@ -6,6 +6,7 @@ import gzip
 import io
 import json
 import os
+import shutil
 import struct
 import subprocess
 import sys
@@ -84,35 +85,37 @@ SPECIAL: dict[str, Callable[[Path], object]] = {
 }
 
 
-@pytest.mark.parametrize("kind", SPECIAL)
-def test_what_is_no_file(project: Path, kind: str) -> None:
+def test_what_is_no_file(project: Path) -> None:
     """No command waits, and none reads without an end."""
-    for name in ("x.toml", "x.csv", "x.npz", "x.png", "x-images-idx3", "x.ckpt"):
-        SPECIAL[kind](project / name)
-    for name in ("x.csv", "x.npz", "x-images-idx3"):
-        (project / f"{name}.toml").write_text(
-            run_of(name, 'target = "kind"\n' if name == "x.csv" else "")
-        )
     (project / "fill").write_text("a\n1\n")
-    words = [
-        ["train", "x.toml"],
-        *(["train", f"{name}.toml"] for name in ("x.csv", "x.npz", "x-images-idx3")),
-        *(["new", "made.toml", "--data", name] for name in ("x.csv", "x.npz", "x.png")),
-        ["evaluate", "x.ckpt"],
-        ["predict", "x.ckpt", "fill"],
-        ["train", "--resume", "x.ckpt"],
-    ]
-    assert all("Error: " in said for said in answers(project, *words))
+    commands: list[list[str]] = []
+    for kind, make in SPECIAL.items():
+        (project / kind).mkdir()
+        x = f"{kind}/x"
+        for end in ("toml", "csv", "npz", "png", "ckpt"):
+            make(project / f"{x}.{end}")
+        make(project / f"{x}-images-idx3")
+        for source in (f"{x}.csv", f"{x}.npz", f"{x}-images-idx3"):
+            keys = 'target = "kind"\n' if source.endswith("csv") else ""
+            (project / f"{source}.toml").write_text(run_of(source, keys))
+            commands.append(["train", f"{source}.toml"])
+        commands += [
+            ["train", f"{x}.toml"],
+            *(
+                ["new", "made.toml", "--data", f"{x}.{e}"]
+                for e in ("csv", "npz", "png")
+            ),
+            ["evaluate", f"{x}.ckpt"],
+            ["predict", f"{x}.ckpt", "fill"],
+            ["train", "--resume", f"{x}.ckpt"],
+        ]
+    for words, said in zip(commands, answers(project, *commands), strict=True):
+        assert "Error: " in said, words
 
 
-@pytest.mark.parametrize("kind", ["zero", "pipe"])
-def test_what_is_no_file_for_a_run_that_is_there(
-    chainrule: Any, project: Path, kind: str
-) -> None:
-    assert chainrule("train", "run.toml", "--out", "out").code == 0
-    SPECIAL[kind](project / "x.csv")
-    for name in (".lock", "log.csv"):
-        SPECIAL[kind](project / "out" / name)
+def test_what_is_no_file_for_a_run_that_is_there(chainrule: Any, project: Path) -> None:
+    assert chainrule("train", "run.toml", "--out", "zero").code == 0
+    shutil.copytree(project / "zero", project / "pipe")
     text = f"{RUN}[[callbacks]]\nclass = 'CSVLogger'\n"
 
     def change(document: dict[str, Any]) -> None:
@@ -120,11 +123,19 @@ def test_what_is_no_file_for_a_run_that_is_there(
         document["notes"]["run"]["options"]["epochs"] = 3
         document["notes"]["run"]["text"] = text
 
-    forged(project / "out", change)
     os.remove(project / "run.toml")
-    words = ["evaluate", "out", "x.csv"], ["predict", "out", "x.csv"]
-    said = answers(project, *words, ["train", "--resume", "out"])
-    assert all("Error: " in one for one in said)
+    commands: list[list[str]] = []
+    for kind in ("zero", "pipe"):
+        for place in (f"{kind}.csv", f"{kind}/.lock", f"{kind}/log.csv"):
+            SPECIAL[kind](project / place)
+        forged(project / kind, change)
+        commands += [
+            ["evaluate", kind, f"{kind}.csv"],
+            ["predict", kind, f"{kind}.csv"],
+            ["train", "--resume", kind],
+        ]
+    for words, said in zip(commands, answers(project, *commands), strict=True):
+        assert "Error: " in said, words
 
 
 # -- data ------------------------------------------------------------------------------

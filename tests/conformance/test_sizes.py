@@ -30,6 +30,8 @@ from tests.conformance.test_engines import (
 
 #: Examples of a primitive, so many at most.
 EXAMPLES = 6
+#: Sizes of them that have a name at once; all of them with the slow tests.
+SOME = 2
 #: Primitives that no rule can admit over a size without a number, and why.
 WITHOUT = {
     "constant": "its numbers are written down",
@@ -114,10 +116,29 @@ def test_one_program_serves_every_size(
     primitive: Primitive, rng: np.random.Generator
 ) -> None:
     chosen = all_named(primitive)
-    mine = examples_of(primitive)
     if not chosen:
+        mine = examples_of(primitive)
         assert primitive.name in WITHOUT or not any(t.shape for t in mine[0].types)
         return
+    check(primitive, chosen[:: -(-len(chosen) // SOME)], (1, 0), rng)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("primitive", PRIMITIVES)
+def test_one_program_serves_all_sizes(
+    primitive: Primitive, rng: np.random.Generator
+) -> None:
+    # Larger than before, too: the engine plans anew, for elementwise nodes like others.
+    turns = (1, 0, 2) if primitive.elementwise else (0, 1, 2)
+    check(primitive, all_named(primitive), turns, rng)
+
+
+def check(
+    primitive: Primitive,
+    chosen: list[Named],
+    turns: tuple[int, ...],
+    rng: np.random.Generator,
+) -> None:
     graphs = [
         with_derivatives(
             Example(primitive, Case(v.example.case.inputs, v.attrs), v.example.dtype),
@@ -129,8 +150,7 @@ def test_one_program_serves_every_size(
     whole = joined(graphs)
     program = program_of(whole)
     loaded = {engine: load_engine(engine, program, threads=2) for engine in ENGINES}
-    # Larger than before, too: the engine plans anew, for elementwise nodes like others.
-    for turn in (1, 0, 2) if primitive.elementwise else (0, 1, 2):
+    for turn in turns:
         sizes: dict[str, int] = {}
         arrays: list[Array] = []
         for variant, graph in zip(chosen, graphs):

@@ -175,9 +175,8 @@ def run(experiment: Experiment) -> dict[str, Any]:
     accuracy = trainer.evaluate(test)["accuracy"]
     say("The network reads {accuracy:.2%} of the test digits.\n", accuracy=accuracy)
     print_kernels(model[1].weight.numpy()[:, 0])
-    convolutions.draw_features(
-        experiment, model, test.x[:][first_of_each_class(test.y)[4]]
-    )
+    four = test.x[:][first_of_each_class(test.y)[4]]
+    convolutions.draw_features(experiment, model, four)
 
     say("\nHow the digits come apart:\n")
     say("                     a unit sees   nearest mean   patches of one digit")

@@ -107,9 +107,9 @@ def test_the_quick_run(whole: dict[str, Any]) -> None:
     assert sum(mean["shares"]) == pytest.approx(1)
     assert mean["classes"] == 10  # and the judge is sure of what it reads
     assert mean["confidence"] > 0.85
-    assert mean["divergence"] < 0.2
+    assert mean["kl"] < 0.2
     assert real["classes"] == 10
-    assert real["divergence"] < 0.05
+    assert real["kl"] < 0.05
     blank = log_densities(cr.data.mnist()[1].x[:200], np.zeros((1, 784)))
     assert mean["parzen"] > blank.mean(0).max() + 20
     for row in (mean, real):

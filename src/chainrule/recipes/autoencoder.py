@@ -23,9 +23,8 @@ What to look at, in this order:
         The noise ε comes from outside, so that the chain rule has a way through z.
         Decoded noise is a digit that nobody wrote.
 
-Settings were chosen on the last 10,000 training images. Grey pixels stand in the
-likelihood as if they were shares of black ones, as is usual; strictly it is a bound for
-black and white images only.
+Settings were chosen on the last 10,000 training images. Grey pixels count as shares of
+black ones, as is usual; strictly the bound is for black and white images.
 
 Sources: Hinton & Salakhutdinov 2006, "Reducing the dimensionality of data with neural
 networks"; Kingma & Welling 2014, "Auto-encoding variational Bayes".
@@ -122,7 +121,7 @@ def compare(
     images, results = {_("test digit"): test_x[rows]}, {}
     for code, epochs in zip((30, 2), s.epochs):
         components = PrincipalComponents(x, code)
-        trainer = deep_trainer(experiment, code, s)
+        trainer: Any = deep_trainer(experiment, code, s)
         budget = {"epochs": epochs, "batch_size": BATCH_SIZE}
         trainer = experiment.fit(f"code-{code}", trainer, (x, x), **budget)
         linear, deep = components.predict(test_x), np.asarray(trainer.predict(test_x))
@@ -132,8 +131,7 @@ def compare(
         results[str(code)] = {"pca": pca, "network": network}
     title, size = "Digits out of codes of 30 and of 2 numbers", (7.0, 4.0)
     experiment.draw("reconstructed", viz.gallery.rows, images, title=title, size=size)
-    model: Any = trainer.model
-    codes = by_batches(model.encoder, test_x)
+    codes = by_batches(trainer.model.encoder, test_x)
     maps = {"PCA": components.codes(test_x), "network": codes}
     title, size = "Two numbers a digit, read off its pixels alone", (9.0, 4.2)
     experiment.draw("map", code_maps, maps, test.y, title=title, size=size)
@@ -192,8 +190,7 @@ def variational(
         adam.step()
         return loss
 
-    state = {"model": model, "adam": adam}
-    for epoch in experiment.steps(f"variational-{code}", epochs, **state):
+    for epoch in experiment.steps(f"vae-{code}", epochs, model=model, adam=adam):
         for rows in shuffled(len(x), BATCH_SIZE, experiment.seed, epoch):
             train(x[rows])
 
@@ -220,10 +217,9 @@ def run(experiment: Experiment) -> dict[str, Any]:
     results = {}
     for code, epochs in zip((20, 2), s.variational_epochs):
         model, terms = variational(experiment, x, test.x[:], code, epochs)
-        reconstruction, kl, bound = *terms, sum(terms)
-        print(f"   {code:7} {reconstruction:14.2f} {kl:8.2f} {bound:8.2f}")
-        row = {"reconstruction": reconstruction, "kl": kl, "bound": bound}
-        results[str(code)] = row
+        row = [*terms, sum(terms)]
+        print("   {:7} {:14.2f} {:8.2f} {:8.2f}".format(code, *row))
+        results[str(code)] = dict(zip(("reconstruction", "kl", "bound"), row))
         if code == 20:
             z = np.random.default_rng(experiment.seed).standard_normal((50, code))
             title = f"Decoded noise: {code} numbers of N(0, 1) each"
@@ -231,8 +227,8 @@ def run(experiment: Experiment) -> dict[str, Any]:
     quantiles = [NormalDist().inv_cdf((i + 0.5) / 20) for i in range(20)]
     z = np.array([[across, -up] for up in quantiles for across in quantiles])
     plane = model.sample(z).reshape(20, 20, 28, 28)
-    title, size = "A walk through the plane of two numbers", (6.0, 6.0)
-    experiment.draw("plane", viz.gallery.mosaics, [plane], title=title, size=size)
+    title = "A walk through the plane of two numbers"
+    experiment.draw("plane", viz.gallery.mosaics, [plane], title=title, size=(6, 6))
     return {"codes": codes, "variational": results}
 
 

@@ -6,12 +6,11 @@ and features h, with weights between the two and none within; each pair has
     p(v, h) = e^−E(v,h) / Z,   E = −b·v − c·h − h·W v
     p(hⱼ = 1 | v) = σ(c + W v)ⱼ       p(vᵢ = 1 | h) = σ(b + Wᵀ h)ᵢ
 
-It learns by contrastive divergence: data are to become likelier, reconstructions after
-one Gibbs step (v → h → v′) less likely. In terms of the free energy
-F(v) = −b·v − Σⱼ ln(1 + e^(c + W v)ⱼ), for which p(v) = e^−F(v) / Z, that is the
-gradient of F(v) − F(v′) with v′ constant, and the chain rule finds it:
+Contrastive divergence makes data likelier, and reconstructions after one Gibbs step
+(v → h → v′) less likely. With the free energy F, for which p(v) = e^−F(v) / Z, it is
+the gradient of F(v) − F(v′) with v′ constant, and the chain rule finds it:
 
-    ΔW = η (h vᵀ − h′ v′ᵀ)
+    F(v) = −b·v − Σⱼ ln(1 + e^(c + W v)ⱼ),   ΔW = η (h vᵀ − h′ v′ᵀ)
 
 What to look at, in this order:
 
@@ -68,21 +67,16 @@ class Settings:
     epochs: int = 10  # of a machine
     gibbs: tuple[int, ...] = (1, 10, 100, 1000)  # steps whose samples are drawn
     fine_tuning_lr: float = 1e-3
+    #: Labels, epochs and samples a step of back-propagation.
+    budgets: Any = (60_000, 40, 100), (1000, 40, 20), (100, 80, 20)
 
 
-FULL, QUICK = Settings(), Settings((64, 64, 128), 2, (1, 10), 5e-3)
-#: Labels, epochs and samples a step of back-propagation.
-BUDGETS = [(60_000, 40, 100), (1000, 40, 20), (100, 80, 20)]
-QUICK_BUDGETS = [(5000, 6, 50), (1000, 12, 20)]
+FULL = Settings()
+QUICK = Settings((64, 64, 128), 2, (1, 10), 5e-3, ((5000, 6, 50), (1000, 12, 20)))
 
 
 class Boltzmann(nn.Module):
-    """A restricted Boltzmann machine of binary units.
-
-    Args:
-        visible, hidden: the numbers of units.
-        chains: the number of persistent chains that v′ comes from; 0: a step from v.
-    """
+    """A restricted Boltzmann machine of binary units, with or without chains."""
 
     chains: cr.Tensor | None
 
@@ -197,8 +191,7 @@ def pretrain(
             rows, start = (by_batches(below.hidden, v, 1000) for v in (rows, start))
         machine, errors = learn(experiment, rows, hidden, s.epochs, level)
         machines.append(machine)
-        visible = rows.shape[1]
-        print(f"   {visible:7} {hidden:7} {errors[0]:11.2f} {errors[-1]:11.2f}")
+        print(f"   {rows.shape[1]:7} {hidden:7} {errors[0]:11.2f} {errors[-1]:11.2f}")
 
     filters = machines[0].weight.numpy()
     largest = filters[np.argsort(-np.square(filters).sum(1))[:50]]
@@ -225,10 +218,8 @@ def run(experiment: Experiment) -> dict[str, Any]:
     Args:
         experiment: the seed of initial weights, orders and what units draw.
     """
-    s, budgets = FULL, BUDGETS
-    train, test = cr.data.mnist()
+    s, (train, test) = QUICK if experiment.quick else FULL, cr.data.mnist()
     if experiment.quick:
-        s, budgets = QUICK, QUICK_BUDGETS
         train, test = train.take(5000), test.take(1000)
     say("1  Machines on {train} digits, by contrastive divergence\n", train=len(train))
     digits = test.x[:][first_of_each_class(test.y)]
@@ -237,7 +228,7 @@ def run(experiment: Experiment) -> dict[str, Any]:
     say("   labels   epochs   from random   pretrained\n")
     layers = [(m.weight.numpy(), m.hidden_bias.numpy()) for m in machines]
     errors = {}
-    for labels, epochs, batch_size in budgets:
+    for labels, epochs, batch_size in s.budgets:
         options = {"epochs": epochs, "batch_size": batch_size, "lr": s.fine_tuning_lr}
         row = fine_tuning_errors(experiment, train, test, layers, labels, **options)
         random, pretrained = row["random"], row["pretrained"]

@@ -18,4 +18,4 @@ def test_shares_and_their_divergence() -> None:
     assert row["classes"] == 2
     assert row["confidence"] == pytest.approx(0.82)
     entropy = -0.75 * math.log(0.75) - 0.25 * math.log(0.25)
-    assert row["divergence"] == pytest.approx(math.log(10) - entropy)
+    assert row["kl"] == pytest.approx(math.log(10) - entropy)

@@ -15,7 +15,7 @@ def mode_coverage(probabilities: np.ndarray) -> dict[str, Any]:
 
     Returns:
         ``shares`` of the classes; ``classes``, how many have a share of 1 % at least;
-        ``divergence``, KL(shares ‖ uniform) = Σ p ln(p · classes) in nats, 0 where all
+        ``kl``, KL(shares ‖ uniform) = Σ p ln(p · classes) in nats, 0 where all
         are as frequent; ``confidence``, the mean of the largest probability.
 
     >>> mode_coverage(np.array([[0.9, 0.1], [0.7, 0.3]]))["shares"]
@@ -28,6 +28,6 @@ def mode_coverage(probabilities: np.ndarray) -> dict[str, Any]:
     return {
         "shares": shares.tolist(),
         "classes": int((shares >= 0.01).sum()),
-        "divergence": float((present * np.log(classes * present)).sum()),
+        "kl": float((present * np.log(classes * present)).sum()),
         "confidence": float(probabilities.max(1).mean()),
     }

@@ -63,7 +63,7 @@ EPOCHS, BATCH_SIZE, LR = 20, 32, 4e-3
 # -- classifiers -----------------------------------------------------------------------
 
 
-def classify(x: Any, y: Any, x_test: Any, seed: int) -> dict[str, list[int]]:
+def classify(x: Any, y: Any, x_test: Any, seed: int) -> dict[str, Any]:
     """Return the test classes that scikit-learn's classifiers predict."""
     from sklearn.ensemble import RandomForestClassifier
     from sklearn.neighbors import KNeighborsClassifier
@@ -175,7 +175,7 @@ def compare(experiment: Experiment, name: str, task: Task) -> dict[str, Any]:
 
     best = max(scores, key=lambda method: scores[method])
     confusion = np.zeros((10, 10), int)
-    np.add.at(confusion, (truth, predicted[best]), 1)
+    np.add.at(confusion, (truth, np.asarray(predicted[best])), 1)
     errors = confusion - np.diag(np.diag(confusion))
     title = f"{name}: pixels, and their histograms of oriented gradients"
     drawn = x[:6], hog.cells(x[:6], side)
@@ -185,7 +185,7 @@ def compare(experiment: Experiment, name: str, task: Task) -> dict[str, Any]:
     look = {"columns": 8, "signed": True, "size": (7.0, 2.0)}
     experiment.draw(f"{name}-filters", gallery.images, filters, title=title, **look)
     title = f"{name}: errors of the best method ({best})"
-    axes = {"across": _("read"), "up": _("true"), "numbers": "d"}
+    axes: Any = {"across": _("read"), "up": _("true"), "numbers": "d"}
     experiment.draw(f"{name}-confusion", gallery.heat, errors, title=title, **axes)
     result = {**table, "network": scores["network"], "best": best}
     return {**result, "confusion": confusion.tolist()}

@@ -112,7 +112,8 @@ def cluster(x: np.ndarray, x_test: np.ndarray, seed: int) -> dict[str, Any]:
     from sklearn.cluster import KMeans
     from sklearn.mixture import GaussianMixture
 
-    means = KMeans(CLUSTERS, n_init=3, random_state=seed).fit(x)
+    options: Any = {"n_init": 3, "random_state": seed}
+    means = KMeans(CLUSTERS, **options).fit(x)
     mixture = GaussianMixture(CLUSTERS, reg_covar=1e-3, random_state=seed).fit(x)
     return {
         "k-means": [means.predict(x), means.predict(x_test)],
@@ -163,7 +164,7 @@ def refine(
     return [*clusters, outputs(model.eval(), x).argmax(1)]
 
 
-def show(name: str, clusters: Any, labels: list[np.ndarray]) -> dict[str, float]:
+def show(name: str, clusters: Any, labels: list[np.ndarray]) -> dict[str, Any]:
     """Print and return the scores of clusters of training and test images."""
     train, test = (measures.scores(c, y) for c, y in zip(clusters, labels))
     print(f"   {name:26}{train['accuracy']:10.1%}{test['accuracy']:12.1%}", end="")

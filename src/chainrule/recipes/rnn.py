@@ -158,10 +158,7 @@ def look_inside(experiment: Experiment, model: Reader, length: int) -> dict[str,
     x, y = adding.problem(100, length, np.random.default_rng([experiment.seed, 3]))
     weights = {k: np.asarray(v) for k, v in model.layer.state_dict().items()}
     runs = [lstm.steps(weights, row) for row in x]
-    last = np.array([run.c[-1] for run in runs])
-    last, sums = last - last.mean(0), y[:, 0] - y.mean()
-    norms = np.linalg.norm(last, axis=0) * np.linalg.norm(sums) + 1e-12
-    correlation = sums @ last / norms
+    correlation = lstm.correlations(np.array([run.c[-1] for run in runs]), y[:, 0])
     unit = int(np.argmax(np.abs(correlation)))
     say(
         "\n2  Inside the LSTM: the last c of unit number {unit} has the correlation "
@@ -189,13 +186,13 @@ def read_digits(experiment: Experiment) -> dict[str, Any]:
     """Train both gated networks on MNIST; return the accuracy after each row."""
     (train, test), epochs = cr.data.mnist(), EPOCHS
     if experiment.quick:
-        train, test, epochs = train.take(1500), test.take(500), 1
+        train, test, epochs = train.take(6000), test.take(1000), 2
     say("\n3  Digits of the test set, right after this many rows of 28 pixels\n")
     print("          ", *(f"{n:6}" for n in range(4, 29, 4)))
     result: dict[str, Any] = {}
     for kind in ("GRU", "LSTM"):
         cr.manual_seed(experiment.seed)
-        trainer = cr.Trainer(
+        trainer: Any = cr.Trainer(
             Reader(kind, 28, HIDDEN, 10),
             loss=nn.CrossEntropyLoss(),
             optimizer=optim.Adam(lr=optim.OneCycleLR(LR), clip_norm=CLIP),
@@ -208,9 +205,6 @@ def read_digits(experiment: Experiment) -> dict[str, Any]:
         right = (scores.argmax(2) == test.y[:, None]).mean(0)
         print(f"   {kind:7}", *(f"{share:6.1%}" for share in right[3::4]))
         result[kind] = {"accuracy": float(right[-1]), "rows": right.tolist()}
-    curves = {kind: row["rows"] for kind, row in result.items()}
-    title = _("right, after so many rows of the digit")
-    experiment.draw("rows", gallery.lines, curves, title=title, across="rows")
     title = _("four digits, and what the LSTM takes each for, row after row")
     drawn = test.x[:4], cr.tensor(scores[:4]).softmax(2).numpy()
     experiment.draw("reading", pictures.reading, *drawn, title=title, size=(8.0, 2.4))
@@ -223,7 +217,7 @@ def run(experiment: Experiment) -> dict[str, Any]:
     Args:
         experiment: the seed of weights, order and the adding problem's sequences.
     """
-    length, steps = (20, 120) if experiment.quick else (LENGTH, ADD_STEPS)
+    length, steps = (20, 600) if experiment.quick else (LENGTH, ADD_STEPS)
     errors, model = show_adding(experiment, length, steps)
     gates, digits = look_inside(experiment, model, length), read_digits(experiment)
     return {"seed": experiment.seed, "adding": errors, "gates": gates, "mnist": digits}

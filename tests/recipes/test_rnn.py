@@ -53,9 +53,10 @@ def test_the_unit_that_keeps_the_sum(capsys: pytest.CaptureFixture[str]) -> None
     found = rnn.look_inside(Experiment("rnn"), model, 30)
     assert found["unit"] == 2
     assert found["correlation"] > 0.9999
-    assert found["i"]["marked"] > 0.999 > 0.001 > found["i"]["elsewhere"]
-    assert found["f"]["elsewhere"] > 0.999
-    assert "unit number 2" in capsys.readouterr().out
+    at_mark, elsewhere = found["input"]
+    assert at_mark > 0.999 > 0.001 > elsewhere
+    assert min(found["forget"]) > 0.999
+    assert "Unit 2 of the LSTM" in capsys.readouterr().out
 
 
 def test_the_quick_run(whole: dict[str, Any]) -> None:

@@ -1,4 +1,5 @@
-"""Reading and cleaning of recipes' data: corpora, first names, scores, recordings.
+"""Data of the recipes: corpora, first names, scores, recordings.
 
-Networks, training and drawings stand elsewhere.
+A module reads one collection and cleans it, or generates it by rule. It knows no
+network, no training, and nothing of a recipe's results.
 """

@@ -1,4 +1,5 @@
-"""Baselines and measures beside the recipes' systems, which stand elsewhere.
+"""Baselines and measures of the recipes, which stand beside the trained system.
 
-N-gram counts, Parzen likelihood, BLEU, tournament play, exact inference for comparison.
+A module has one subject: n-gram counts, Parzen likelihood, BLEU, play in a tournament,
+exact inference for comparison. What is the idea of a recipe itself stays in its file.
 """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -63,3 +63,20 @@ def correlations(states: np.ndarray, y: np.ndarray) -> np.ndarray:
     """
     states, y = states - states.mean(0), y - y.mean()
     return y @ states / (np.linalg.norm(states, axis=0) * np.linalg.norm(y) + 1e-12)
+
+
+def mean_gates(
+    runs: Sequence[Steps], unit: int, marked: np.ndarray
+) -> dict[str, tuple[float, float]]:
+    """Return the means of a unit's gates at marked steps, and at the other ones.
+
+    Args:
+        runs: of each sequence its gates.
+        unit: the number of the unit.
+        marked: booleans, (sequences, T).
+    """
+    means = {}
+    for name, gate in (("input", "i"), ("forget", "f"), ("output", "o")):
+        values = np.array([getattr(run, gate)[:, unit] for run in runs])
+        means[name] = float(values[marked].mean()), float(values[~marked].mean())
+    return means

@@ -1,4 +1,4 @@
-"""Drawings that belong to one recipe or two; :mod:`chainrule.viz.gallery` has the rest.
+"""Drawings that belong to one recipe, a module for each.
 
-Each draws into a figure of matplotlib, for :meth:`Experiment.draw`.
+A drawing that several recipes or a user may need is in :mod:`chainrule.viz.gallery`.
 """

@@ -58,6 +58,6 @@ def test_the_quick_run(whole: dict[str, Any]) -> None:
     counts = [-(-count // 5) for count in dances["counts"].values()]
     assert confusion.sum(1).tolist() == counts
     assert dances["accuracy"] == pytest.approx(np.trace(confusion) / sum(counts))
-    assert dances["accuracy"] > dances["most"] + 0.1
+    assert dances["accuracy"] > max(counts) / sum(counts) + 0.1
     assert "architecture" in whole["text"]
     check(whole, "dances")

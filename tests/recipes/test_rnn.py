@@ -53,19 +53,21 @@ def test_the_unit_that_keeps_the_sum(capsys: pytest.CaptureFixture[str]) -> None
     found = rnn.look_inside(Experiment("rnn"), model, 30)
     assert found["unit"] == 2
     assert found["correlation"] > 0.9999
-    assert found["i"]["marked"] > 0.999 > 0.001 > found["i"]["elsewhere"]
-    assert found["f"]["elsewhere"] > 0.999
-    assert "unit number 2" in capsys.readouterr().out
+    at_mark, elsewhere = found["input"]
+    assert at_mark > 0.999 > 0.001 > elsewhere
+    assert min(found["forget"]) > 0.999
+    assert "Unit 2 of the LSTM" in capsys.readouterr().out
 
 
 def test_the_quick_run(whole: dict[str, Any]) -> None:
     result, text = whole["result"], whole["text"]
     assert set(result["adding"]) == {"plain", "LSTM", "GRU"}
     for kind, error in result["adding"].items():
-        assert 0.05 < error < 0.25  # after 120 steps nobody has found out
+        assert 0.1 < error < 0.25 if kind == "plain" else error < 0.02
         line = next(row for row in text.splitlines() if row[3:].startswith(kind))
         assert line.endswith(f"{error:.5f}")
     for row in result["mnist"].values():
         assert len(row["rows"]) == 28
-        assert row["accuracy"] == row["rows"][-1] > row["rows"][2]
-    check(whole, "adding", "gates", "rows", "reading")
+        assert row["accuracy"] == row["rows"][-1] > 0.7 > row["rows"][2]
+    assert abs(result["gates"]["correlation"]) > 0.7
+    check(whole, "adding", "gates", "reading")

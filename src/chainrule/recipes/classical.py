@@ -46,24 +46,18 @@ from chainrule.viz import gallery
 
 SUMMARY = _("tree, kNN, SVM, forest on pixels and on HOG, beside a network that learns")
 SECONDS = 30
+SVM, BEST = _("scikit-learn, SVC(gamma=.001)"), _("the best of the others, HOG, SVM")
 REFERENCES = [
     Reference("digits.pixels.SVM", at_least=0.96, source="scikit-learn, SVC() 0.963"),
-    Reference(
-        "digits.network", at_least=0.972, source=_("scikit-learn, SVC(gamma=.001)")
-    ),
-    Reference(
-        "mnist.network", at_least=0.975, source=_("the best of the others, HOG, SVM")
-    ),
+    Reference("digits.network", at_least=0.972, source=SVM),
+    Reference("mnist.network", at_least=0.975, source=BEST),
 ]
 METHODS = ("tree", "kNN", "SVM", "forest")
-TRAIN, TEST, FOLDS = 5000, 2000, 5
+TRAIN, TEST = 5000, 2000
 EPOCHS, BATCH_SIZE, LR = 20, 32, 4e-3
 
 
-# -- classifiers -----------------------------------------------------------------------
-
-
-def classify(x: Any, y: Any, x_test: Any, seed: int) -> dict[str, list[int]]:
+def classify(x: Any, y: Any, x_test: Any, seed: int) -> dict[str, Any]:
     """Return the test classes that scikit-learn's classifiers predict."""
     from sklearn.ensemble import RandomForestClassifier
     from sklearn.neighbors import KNeighborsClassifier
@@ -118,8 +112,6 @@ def trainer(experiment: Experiment, side: int) -> cr.Trainer:
     )
 
 
-# -- data and folds --------------------------------------------------------------------
-
 #: Images (n, h, w) from 0 to 1, labels, and the training and test rows of each fold.
 Task = tuple[np.ndarray, np.ndarray, list[tuple[np.ndarray, np.ndarray]]]
 
@@ -130,7 +122,7 @@ def digits(quick: bool = False) -> Task:
     from sklearn.model_selection import StratifiedKFold
 
     data: Any = load_digits()
-    folds = list(StratifiedKFold(FOLDS).split(data.data, data.target))
+    folds = list(StratifiedKFold(5).split(data.data, data.target))
     return data.images / 16, data.target, folds[:1] if quick else folds
 
 
@@ -158,8 +150,7 @@ def compare(experiment: Experiment, name: str, task: Task) -> dict[str, Any]:
             found = experiment.cached(f"{name}-{fold}-{features}", classify, *parts)
             for method, classes in found.items():
                 predicted.setdefault(f"{features} {method}", []).extend(classes)
-        data = cr.data.Dataset(images[train], y[train], classes=10)
-        fresh = trainer(experiment, x.shape[1])
+        data, fresh = (images[train], y[train]), trainer(experiment, x.shape[1])
         trained = experiment.fit(f"{name}-{fold}", fresh, data, **budget)
         classes = trained.predict(images[test]).argmax(1)
         predicted.setdefault("network", []).extend(classes.tolist())
@@ -175,7 +166,7 @@ def compare(experiment: Experiment, name: str, task: Task) -> dict[str, Any]:
 
     best = max(scores, key=lambda method: scores[method])
     confusion = np.zeros((10, 10), int)
-    np.add.at(confusion, (truth, predicted[best]), 1)
+    np.add.at(confusion, (truth, np.asarray(predicted[best])), 1)
     errors = confusion - np.diag(np.diag(confusion))
     title = f"{name}: pixels, and their histograms of oriented gradients"
     drawn = x[:6], hog.cells(x[:6], side)
@@ -185,7 +176,7 @@ def compare(experiment: Experiment, name: str, task: Task) -> dict[str, Any]:
     look = {"columns": 8, "signed": True, "size": (7.0, 2.0)}
     experiment.draw(f"{name}-filters", gallery.images, filters, title=title, **look)
     title = f"{name}: errors of the best method ({best})"
-    axes = {"across": _("read"), "up": _("true"), "numbers": "d"}
+    axes: Any = {"across": _("read"), "up": _("true"), "numbers": "d"}
     experiment.draw(f"{name}-confusion", gallery.heat, errors, title=title, **axes)
     result = {**table, "network": scores["network"], "best": best}
     return {**result, "confusion": confusion.tolist()}

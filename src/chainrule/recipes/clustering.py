@@ -43,22 +43,16 @@ SUMMARY = _(
     "digits without labels: k-means and mixtures on pixels and on learned codes"
 )
 SECONDS = 500
+PIXELS, DEC = _("pixels: 0.50 to 0.55"), _("DEC, Xie et al. 2016: 0.843")
 REFERENCES = [
     Reference("gain", at_least=0.1, source=_("codes ahead of pixels, both by k-means")),
-    Reference(
-        "codes.k-means.accuracy", at_least=0.65, source=_("pixels: 0.50 to 0.55")
-    ),
-    Reference(
-        "refined.accuracy", at_least=0.843, source=_("DEC, Xie et al. 2016: 0.843")
-    ),
+    Reference("codes.k-means.accuracy", at_least=0.65, source=PIXELS),
+    Reference("refined.accuracy", at_least=0.843, source=DEC),
 ]
 CLUSTERS, IMAGES, COMPONENTS = 10, 20_000, 32
 WIDTHS = (784, 500, 250, 10)
 EPOCHS, BATCH_SIZE, LR = 40, 250, 3e-3
 ROUNDS, FINE = 20, 1e-3
-
-
-# -- the autoencoder -------------------------------------------------------------------
 
 
 def layers(sizes: tuple[int, ...]) -> nn.Sequential:
@@ -98,27 +92,6 @@ def outputs(model: nn.Module, x: np.ndarray) -> np.ndarray:
     """Return a model's outputs for many rows, in batches."""
     parts = (model(cr.tensor(x[i : i + 1000])) for i in range(0, len(x), 1000))
     return np.concatenate([part.numpy() for part in parts])
-
-
-# -- clusters --------------------------------------------------------------------------
-
-
-def cluster(x: np.ndarray, x_test: np.ndarray, seed: int) -> dict[str, Any]:
-    """Cluster x by k-means and by a mixture of Gaussians.
-
-    Returns:
-        by method the clusters of x and of x_test; and the centres of k-means.
-    """
-    from sklearn.cluster import KMeans
-    from sklearn.mixture import GaussianMixture
-
-    means = KMeans(CLUSTERS, n_init=3, random_state=seed).fit(x)
-    mixture = GaussianMixture(CLUSTERS, reg_covar=1e-3, random_state=seed).fit(x)
-    return {
-        "k-means": [means.predict(x), means.predict(x_test)],
-        "mixture": [mixture.predict(x), mixture.predict(x_test)],
-        "centres": means.cluster_centers_,
-    }
 
 
 class ClusterNetwork(nn.Module):
@@ -163,7 +136,7 @@ def refine(
     return [*clusters, outputs(model.eval(), x).argmax(1)]
 
 
-def show(name: str, clusters: Any, labels: list[np.ndarray]) -> dict[str, float]:
+def show(name: str, clusters: Any, labels: list[np.ndarray]) -> dict[str, Any]:
     """Print and return the scores of clusters of training and test images."""
     train, test = (measures.scores(c, y) for c, y in zip(clusters, labels))
     print(f"   {name:26}{train['accuracy']:10.1%}{test['accuracy']:12.1%}", end="")
@@ -193,7 +166,8 @@ def run(experiment: Experiment) -> dict[str, Any]:
     result: dict[str, Any] = {"images": len(x), "pixels": {}, "codes": {}}
     centres = {}
     for name, rows in (("pixels", pixels), ("codes", codes)):
-        found = experiment.cached(name, cluster, *rows, experiment.seed % 2**32)
+        seed = experiment.seed % 2**32
+        found = experiment.cached(name, measures.cluster, *rows, CLUSTERS, seed)
         centres[name] = np.array(found["centres"])
         for method in ("k-means", "mixture"):
             result[name][method] = show(f"{name}, {method}", found[method], labels)
@@ -201,7 +175,7 @@ def run(experiment: Experiment) -> dict[str, Any]:
     rounds = refine(experiment, network, x)
     clusters = [rounds[-1], outputs(network, images[1]).argmax(1)]
     result["refined"] = show("refined", clusters, labels)
-    accuracies = [measures.matched(each, labels[0])[0] for each in rounds]
+    accuracies = [measures.matched(q, labels[0])[0] for q in rounds]
     result["refined"]["rounds"] = accuracies
     for name, rows in (("first", codes[0]), ("refined", outputs(encoder, x))):
         title = f"{name} codes of 1,000 images, in the plane of most variance"

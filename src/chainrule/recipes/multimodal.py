@@ -49,6 +49,7 @@ from chainrule.viz import gallery
 SUMMARY = _("questions about pictures: a CNN and words joined by a product, 13 answers")
 SECONDS = 40
 REFERENCES = [Reference("accuracy", at_least=0.97, source=_("easy-VQA's own baseline"))]
+Pictures = easy_vqa.Pictures
 EPOCHS, BATCH_SIZE, LR, WEIGHT_DECAY, WIDTH = 25, 32, 3e-3, 0.05, 64
 
 
@@ -94,11 +95,7 @@ class AnswerNetwork(nn.Module):
 
 
 def fit(
-    experiment: Experiment,
-    name: str,
-    data: easy_vqa.Pictures,
-    epochs: int,
-    **inputs: bool,
+    experiment: Experiment, name: str, data: Pictures, epochs: int, **inputs: bool
 ) -> AnswerNetwork:
     """Train a network on pictures with all of their questions."""
     cr.manual_seed(experiment.seed)
@@ -128,7 +125,7 @@ def fit(
 
 
 def probabilities(
-    experiment: Experiment, model: AnswerNetwork, data: easy_vqa.Pictures
+    experiment: Experiment, model: AnswerNetwork, data: Pictures
 ) -> np.ndarray:
     """Return the probabilities of the answers, (n, questions, 13)."""
 
@@ -136,11 +133,8 @@ def probabilities(
     def compute(images: cr.Tensor, words: cr.Tensor) -> cr.Tensor:
         return model(images.astype("float32") / 255, words).softmax(-1)
 
-    parts = [slice(i, i + 250) for i in range(0, len(data), 250)]
     with cr.no_grad():
-        return np.concatenate(
-            [compute(data.images[p], data.words[p]).numpy() for p in parts]
-        )
+        return compute(data.images, data.words).numpy()
 
 
 def saliency(model: AnswerNetwork, image: np.ndarray, words: np.ndarray) -> np.ndarray:
@@ -162,8 +156,8 @@ def run(experiment: Experiment) -> dict[str, Any]:
     open_image = experiment.package("PIL.Image", "chainrule[images]").open
     folder = experiment.folder("easy_vqa", "--no-deps easy-vqa") / "data"
     counts = (320, 200) if experiment.quick else (None, None)
-    train = easy_vqa.Pictures(folder / "train", open_image, counts[0])
-    test = easy_vqa.Pictures(folder / "test", open_image, counts[1])
+    train = Pictures(folder / "train", open_image, counts[0])
+    test = Pictures(folder / "test", open_image, counts[1])
     say("Right answers to questions about {n} new pictures:\n", n=len(test))
     single, epochs = (1, 3) if experiment.quick else (3, EPOCHS)
     accuracies = {}
@@ -172,8 +166,7 @@ def run(experiment: Experiment) -> dict[str, Any]:
         ("question alone", single, {"image": False}),
         ("both", epochs, {}),
     ):
-        stage = name.replace(" ", "-")
-        model = fit(experiment, stage, train, passes, **inputs)
+        model = fit(experiment, name.replace(" ", "-"), train, passes, **inputs)
         p = probabilities(experiment, model, test)
         predicted = p.argmax(-1)
         right = (predicted == test.answers)[test.mask > 0]
@@ -185,22 +178,18 @@ def run(experiment: Experiment) -> dict[str, Any]:
         types[name] = float(right[test.types[test.mask > 0] == number].mean())
         print(f"  {name:17} {types[name]:6.1%}")
     title = "right answers: with one input and with both, and by type of question"
-    bars = accuracies | types
-    experiment.draw("accuracy", gallery.bars, bars, title=title, size=(6.5, 2.8))
+    experiment.draw("accuracy", gallery.bars, accuracies | types, title=title)
 
     wrong = int((~right).sum())
     say("\n{wrong} of {n} answers are wrong.", wrong=wrong, n=len(right))
     certainty = np.where(test.mask > 0, p.max(-1), 2.0)
-    order = np.argsort(certainty, axis=None, kind="stable")[:5]
-    uncertain = [divmod(int(number), easy_vqa.QUESTIONS) for number in order]
-    first = [(i, i % len(test.texts[i])) for i in range(5)]
-    for name, questions, title in (
-        ("looks", first, "pictures, and where the network looks"),
-        ("unsure", uncertain, "the least certain answers"),
-    ):
-        maps = [saliency(model, test.images[i], test.words[i, k]) for i, k in questions]
-        drawn = test, predicted, questions, maps
-        experiment.draw(name, pictures.answers, *drawn, title=title, size=(7.4, 3.4))
+    order = np.argsort(certainty, axis=None, kind="stable")[:3]
+    questions = [(i, i % len(test.texts[i])) for i in range(3)]
+    questions += [divmod(int(number), easy_vqa.QUESTIONS) for number in order]
+    maps = [saliency(model, test.images[i], test.words[i, k]) for i, k in questions]
+    title = "three answers, the three least certain ones, and where the network looks"
+    drawn = test, predicted, questions, maps
+    experiment.draw("answers", pictures.answers, *drawn, title=title, size=(7.4, 3.0))
     result = {"accuracy": accuracies["both"], "wrong": wrong}
     return {**result, "inputs": accuracies, "types": types}
 

@@ -53,8 +53,6 @@ REFERENCES = [
     Reference("mnist.GRU.accuracy", at_least=0.985, source=USUAL),
 ]
 
-# -- the network -----------------------------------------------------------------------
-
 
 class Reader(nn.Module):
     """A recurrent network with an output after each step or after the last one.
@@ -62,8 +60,7 @@ class Reader(nn.Module):
     Args:
         kind: of the recurrent layer.
         inputs, hidden, outputs: numbers of a step, of the state, of an answer.
-        keep: what the gate that keeps the state starts with: forget gates (Gers et
-            al. 2000), or z of the GRU.
+        keep: initial bias of the gate that keeps the state: f, or z of the GRU.
     """
 
     def __init__(
@@ -85,9 +82,6 @@ class Reader(nn.Module):
         """Return the outputs after the last step, (N, outputs)."""
         states, __ = self.layer(x.reshape(x.shape[0], -1, self.inputs))
         return self.output(states[:, -1])
-
-
-# -- 1: the adding problem -------------------------------------------------------------
 
 
 def train_adding(
@@ -127,12 +121,7 @@ def show_adding(
     experiment: Experiment, length: int, steps: int
 ) -> tuple[dict[str, float], Reader]:
     """Train all networks on the adding problem; return the errors and the LSTM."""
-    say(
-        "1  The sum of two marked numbers out of {length}: the squared error after\n"
-        "   {steps} steps, on 2,000 new sequences\n",
-        length=length,
-        steps=steps,
-    )
+    say("1  The sum of two marked numbers out of {n}: squared errors\n", n=length)
     x, y = adding.problem(2000, length, np.random.default_rng([experiment.seed, 2]))
     curves, errors, models = {}, {}, {}
     for kind in LAYERS:
@@ -141,16 +130,9 @@ def show_adding(
         errors[kind] = float(np.mean((last - y) ** 2))
         curves[kind] = [part.mean() for part in np.array_split(losses, 100)]
         print(f"   {kind:7} {errors[kind]:7.5f}")
-    title = _(
-        "squared error of the sum, {length} steps apart; always 1 has 0.167",
-        length=length,
-    )
-    across = _("hundredths of the steps")
+    title, across = _("squared error of the sum"), _("hundredths of the steps")
     experiment.draw("adding", gallery.lines, curves, title=title, across=across)
     return errors, models["LSTM"]
-
-
-# -- 2: inside the LSTM ----------------------------------------------------------------
 
 
 def look_inside(experiment: Experiment, model: Reader, length: int) -> dict[str, Any]:
@@ -158,44 +140,31 @@ def look_inside(experiment: Experiment, model: Reader, length: int) -> dict[str,
     x, y = adding.problem(100, length, np.random.default_rng([experiment.seed, 3]))
     weights = {k: np.asarray(v) for k, v in model.layer.state_dict().items()}
     runs = [lstm.steps(weights, row) for row in x]
-    last = np.array([run.c[-1] for run in runs])
-    last, sums = last - last.mean(0), y[:, 0] - y.mean()
-    norms = np.linalg.norm(last, axis=0) * np.linalg.norm(sums) + 1e-12
-    correlation = sums @ last / norms
+    correlation = lstm.correlations(np.array([run.c[-1] for run in runs]), y[:, 0])
     unit = int(np.argmax(np.abs(correlation)))
-    say(
-        "\n2  Inside the LSTM: the last c of unit number {unit} has the correlation "
-        "{correlation:.3f}\n   with the sum\n\n             at a mark   elsewhere",
-        unit=unit,
-        correlation=correlation[unit],
-    )
-    marked = x[..., 1].ravel() > 0
-    result: dict[str, Any] = {"unit": unit, "correlation": float(correlation[unit])}
-    for gate, name in (("i", "input"), ("f", "forget"), ("o", "output")):
-        values = np.concatenate([getattr(run, gate)[:, unit] for run in runs])
-        at_mark, elsewhere = float(values[marked].mean()), float(values[~marked].mean())
+    r = float(correlation[unit])
+    say("\n2  Unit {i} of the LSTM: correlation {r:.3f} with the sum\n", i=unit, r=r)
+    say("             at a mark   elsewhere")
+    gates = lstm.mean_gates(runs, unit, x[..., 1] > 0)
+    for name, (at_mark, elsewhere) in gates.items():
         print(f"   {name:9} {at_mark:9.3f} {elsewhere:11.3f}")
-        result[gate] = {"marked": at_mark, "elsewhere": elsewhere}
     title = _("one sequence; all units, and the one that keeps the sum")
     drawn = runs[0], x[0], unit
     experiment.draw("gates", pictures.gates, *drawn, title=title, size=(7.0, 8.0))
-    return result
-
-
-# -- 3: digits row by row --------------------------------------------------------------
+    return {"unit": unit, "correlation": r, **gates}
 
 
 def read_digits(experiment: Experiment) -> dict[str, Any]:
     """Train both gated networks on MNIST; return the accuracy after each row."""
     (train, test), epochs = cr.data.mnist(), EPOCHS
     if experiment.quick:
-        train, test, epochs = train.take(1500), test.take(500), 1
+        train, test, epochs = train.take(6000), test.take(1000), 2
     say("\n3  Digits of the test set, right after this many rows of 28 pixels\n")
     print("          ", *(f"{n:6}" for n in range(4, 29, 4)))
     result: dict[str, Any] = {}
     for kind in ("GRU", "LSTM"):
         cr.manual_seed(experiment.seed)
-        trainer = cr.Trainer(
+        trainer: Any = cr.Trainer(
             Reader(kind, 28, HIDDEN, 10),
             loss=nn.CrossEntropyLoss(),
             optimizer=optim.Adam(lr=optim.OneCycleLR(LR), clip_norm=CLIP),
@@ -208,9 +177,6 @@ def read_digits(experiment: Experiment) -> dict[str, Any]:
         right = (scores.argmax(2) == test.y[:, None]).mean(0)
         print(f"   {kind:7}", *(f"{share:6.1%}" for share in right[3::4]))
         result[kind] = {"accuracy": float(right[-1]), "rows": right.tolist()}
-    curves = {kind: row["rows"] for kind, row in result.items()}
-    title = _("right, after so many rows of the digit")
-    experiment.draw("rows", gallery.lines, curves, title=title, across="rows")
     title = _("four digits, and what the LSTM takes each for, row after row")
     drawn = test.x[:4], cr.tensor(scores[:4]).softmax(2).numpy()
     experiment.draw("reading", pictures.reading, *drawn, title=title, size=(8.0, 2.4))
@@ -223,7 +189,7 @@ def run(experiment: Experiment) -> dict[str, Any]:
     Args:
         experiment: the seed of weights, order and the adding problem's sequences.
     """
-    length, steps = (20, 120) if experiment.quick else (LENGTH, ADD_STEPS)
+    length, steps = (20, 600) if experiment.quick else (LENGTH, ADD_STEPS)
     errors, model = show_adding(experiment, length, steps)
     gates, digits = look_inside(experiment, model, length), read_digits(experiment)
     return {"seed": experiment.seed, "adding": errors, "gates": gates, "mnist": digits}

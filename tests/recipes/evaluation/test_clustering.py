@@ -39,3 +39,15 @@ def test_mutual_information_by_its_definition() -> None:
     assert found["nmi"] == pytest.approx(2 * shared / entropies)
     assert found["accuracy"] == clustering.matched(clusters, labels)[0]
     assert clustering.scores((labels + 1) % 3, labels) == {"accuracy": 1, "nmi": 1}
+
+
+def test_both_methods_separate_what_is_far_apart() -> None:
+    rng = np.random.default_rng(2)
+    labels = rng.integers(0, 3, 90)
+    x = rng.standard_normal((90, 2)) + 20 * labels[:, None]
+    found = clustering.cluster(x[:60], x[60:], 3, 0)
+    for method in ("k-means", "mixture"):
+        train, test = found[method]
+        assert clustering.matched(train, labels[:60])[0] == 1
+        assert clustering.matched(test, labels[60:])[0] == 1
+    assert sorted(found["centres"].mean(1)) == pytest.approx([0, 20, 40], abs=1)

@@ -1,4 +1,4 @@
-"""Measures of clusters beside labels that the clustering did not see."""
+"""Clusters by scikit-learn, and their measures beside labels that it did not see."""
 
 from __future__ import annotations
 
@@ -37,3 +37,29 @@ def scores(clusters: Any, labels: np.ndarray) -> dict[str, float]:
 
     shared = normalized_mutual_info_score(labels, clusters)
     return {"accuracy": matched(clusters, labels)[0], "nmi": float(shared)}
+
+
+def cluster(x: np.ndarray, x_test: np.ndarray, count: int, seed: int) -> dict[str, Any]:
+    """Cluster vectors by k-means and by a mixture of Gaussians.
+
+    Args:
+        x: vectors (n, d) to fit to.
+        x_test: vectors to assign to the same clusters.
+        count: the number of clusters.
+        seed: of the initial centres.
+
+    Returns:
+        ``"k-means"`` and ``"mixture"``, the clusters of x and of x_test; ``"centres"``,
+        those of k-means.
+    """
+    from sklearn.cluster import KMeans
+    from sklearn.mixture import GaussianMixture
+
+    options: Any = {"n_init": 3, "random_state": seed}
+    means = KMeans(count, **options).fit(x)
+    mixture = GaussianMixture(count, reg_covar=1e-3, random_state=seed).fit(x)
+    return {
+        "k-means": [means.predict(x), means.predict(x_test)],
+        "mixture": [mixture.predict(x), mixture.predict(x_test)],
+        "centres": means.cluster_centers_,
+    }

@@ -1,8 +1,8 @@
-"""The gates and states of an LSTM, step by step in NumPy, for looking inside."""
+"""The gates and states of an LSTM, step by step in NumPy, and what they store."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -49,3 +49,34 @@ def steps(weights: Mapping[str, np.ndarray], x: np.ndarray) -> Steps:
         h = o * np.tanh(c)
         rows.append([i, f, o, c, h])
     return Steps(*map(np.array, zip(*rows)))
+
+
+def correlations(states: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Return Pearson's correlation of each unit's state with a quantity; 0 if constant.
+
+    Args:
+        states: (samples, units).
+        y: (samples,).
+
+    >>> correlations(np.array([[1.0, 5, 2], [2, 5, 1], [3, 5, 0]]), np.arange(3.0))
+    array([ 1.,  0., -1.])
+    """
+    states, y = states - states.mean(0), y - y.mean()
+    return y @ states / (np.linalg.norm(states, axis=0) * np.linalg.norm(y) + 1e-12)
+
+
+def mean_gates(
+    runs: Sequence[Steps], unit: int, marked: np.ndarray
+) -> dict[str, tuple[float, float]]:
+    """Return the means of a unit's gates at marked steps, and at the other ones.
+
+    Args:
+        runs: of each sequence its gates.
+        unit: the number of the unit.
+        marked: booleans, (sequences, T).
+    """
+    means = {}
+    for name, gate in (("input", "i"), ("forget", "f"), ("output", "o")):
+        values = np.array([getattr(run, gate)[:, unit] for run in runs])
+        means[name] = float(values[marked].mean()), float(values[~marked].mean())
+    return means

@@ -29,9 +29,8 @@ def answers(
     axes = figure.subplots(2, len(questions), squeeze=False)
     for above, below, (i, k), pixels in zip(*axes, questions, saliency):
         above.imshow(data.images[i].transpose(1, 2, 0))
-        above.set_title(
-            title(data.texts[i][k], predicted[i, k], data.answers[i, k]), fontsize=6
-        )
+        text = title(data.texts[i][k], int(predicted[i, k]), int(data.answers[i, k]))
+        above.set_title(text, fontsize=6)
         below.imshow(pixels, cmap="magma")
         above.set_axis_off()
         below.set_axis_off()

@@ -1,4 +1,4 @@
-"""q-learning: updates replayed by hand, the truth against simulation, kills."""
+"""q-learning: updates replayed by hand, ε-greedy actions, maps, the quick run."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 
 from chainrule.recipes import q_learning
+from chainrule.recipes.pictures import q_learning as pictures
+from chainrule.viz import drawing
 
 from .runs import check, need
 
@@ -18,14 +20,6 @@ RECIPE = "q-learning"
 
 need("gymnasium")
 gymnasium = pytest.importorskip("gymnasium")
-
-
-@pytest.fixture
-def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Worlds that are learned in a moment."""
-    few = {"cliff": 40, "lake": 100, "taxi": 10}
-    worlds = {k: replace(w, episodes=few[k]) for k, w in q_learning.WORLDS.items()}
-    monkeypatch.setattr(q_learning, "WORLDS", worlds)
 
 
 class Recording:
@@ -58,9 +52,9 @@ class Recording:
 @pytest.mark.parametrize("key", ["cliff", "lake"])
 def test_the_table_by_hand(key: str, sarsa: bool) -> None:
     """The formula, with a dictionary, from what has happened."""
-    world = replace(q_learning.WORLDS[key], rate=(0.5, 0.1))
+    settings = replace(q_learning.ENVIRONMENTS[key], alpha=(0.5, 0.1))
     known = Recording()
-    run = q_learning.learn(known, world, 3, 50, sarsa=sarsa)
+    run = q_learning.learn(known, settings, 3, 50, sarsa=sarsa)
     table: dict[int, list[float]] = defaultdict(lambda: [0.0] * 4)
     episode, state, returns = -1, 0, []
     for i, (action, made) in enumerate(known.rows):
@@ -81,76 +75,67 @@ def test_the_table_by_hand(key: str, sarsa: bool) -> None:
         if worth is None:  # cut short
             return
         row = table[state]
-        row[action] += rate * (reward + world.discount * worth - row[action])
+        row[action] += rate * (reward + settings.gamma * worth - row[action])
         state = after
         returns[-1] += reward
     assert returns == list(run["returns"])
     made = run["tables"][-1]
-    assert run["moments"][-1] == 50
+    assert run["episodes"][-1] == 50
     for s in range(len(made)):
         assert made[s] == pytest.approx(table[s], abs=1e-12)
     assert np.abs(made).max() > 0.01
 
 
 def test_ties_and_trials() -> None:
-    dice = np.random.default_rng(0)
-    worth = [0.0, 2.0, 1.0]
-    drawn = [q_learning.choose(worth, 0.3, dice) for _ in range(20_000)]
+    rng = np.random.default_rng(0)
+    q = [0.0, 2.0, 1.0]
+    drawn = [q_learning.epsilon_greedy(q, 0.3, rng) for _ in range(20_000)]
     shares = np.bincount(drawn, minlength=3) / 20_000
     # 0.3 / 3 each by trial; three standard deviations
     assert shares == pytest.approx([0.1, 0.8, 0.1], abs=0.0085)
 
 
-class Chain:
-    """Two states and a goal: waiting is free, going on succeeds every other time."""
-
-    def __init__(self) -> None:
-        self.unwrapped = self
-        self.initial_state_distrib = np.array([1.0, 0.0, 0.0])
-        on = {s: [(0.5, s, 0, False), (0.5, s + 1, s, s == 1)] for s in (0, 1)}
-        stay = {s: [(1.0, s, 0, False)] for s in (0, 1)}
-        self.P = {s: {0: stay[s], 1: on[s]} for s in (0, 1)}
-        self.P[2] = {0: [(1.0, 2, 0, True)], 1: [(1.0, 2, 0, True)]}
-
-
-@pytest.mark.parametrize("limit", [1, 2, 3, 10])
-def test_the_truth_of_a_chain(limit: int) -> None:
-    """1 where two of ``limit`` tosses come up heads."""
-    rule = q_learning.rules(Chain())
-    wanted = 1 - 0.5**limit - limit * 0.5**limit
-    assert q_learning.best_of_all(rule, limit) == pytest.approx(wanted)
-    go, wait = np.array([1, 1, 0]), np.array([0, 1, 0])
-    assert q_learning.worth_of(rule, go, limit) == pytest.approx(wanted)
-    assert q_learning.worth_of(rule, wait, limit) == 0
+def test_maps() -> None:
+    """Cells in rows; of Taxi's states those with the passenger aboard, to hotel 0."""
+    lake = np.zeros((16, 4))
+    lake[1, 2] = lake[6, 0] = -1
+    lake[6, 1:] = -2
+    lines = pictures.policy_map(lake, (4, 4), "←↓→↑").split("\n")
+    assert [line.split() for line in lines] == [
+        ["·", "←", "·", "·"],
+        ["·", "·", "←", "·"],
+        ["·"] * 4,
+        ["·"] * 4,
+    ]
+    environment = gymnasium.make("Taxi-v4").unwrapped
+    taxi = np.arange(500)[:, None] * np.ones((1, 6))
+    cells = pictures.cells(taxi, (5, 5))[:, 0].astype(int).tolist()
+    states = [list(environment.decode(cell)) for cell in cells]
+    assert states == [[row, column, 4, 0] for row in range(5) for column in range(5)]
 
 
-def test_the_truth_of_the_lake_by_playing() -> None:
-    world = q_learning.WORLDS["lake"]
-    environment = gymnasium.make(world.name)
-    policy = np.array([0, 3, 3, 3, 0, 0, 0, 0, 3, 1, 0, 0, 0, 2, 1, 0])
-    exact = q_learning.worth_of(q_learning.rules(environment), policy, world.limit)
-    environment.reset(seed=0)
-    won = 0.0
-    for _ in range(1500):
-        state, over = environment.reset()[0], False
-        while not over:
-            state, reward, ended, cut, _ = environment.step(int(policy[state]))
-            won, over = won + float(reward), ended or cut
-    deviation = np.sqrt(exact * (1 - exact) / 1500)
-    assert won / 1500 == pytest.approx(exact, abs=3 * deviation)
-    assert 0.70 < exact <= q_learning.best_of_all(q_learning.rules(environment), 100)
-
-
-def test_known_optima() -> None:
-    for key, optimum in (("cliff", -13.0), ("taxi", 7.93)):
-        world = q_learning.WORLDS[key]
-        rule = q_learning.rules(gymnasium.make(world.name))
-        assert q_learning.best_of_all(rule, world.limit) == pytest.approx(optimum)
+def test_the_drawn_maps() -> None:
+    pytest.importorskip("matplotlib")
+    q = np.array([[0.0, 1.0], [3.0, 2.0], [0.0, 0.0], [5.0, 6.0]])
+    with drawing.figure(drawing.PAPER, 4, 3) as figure:
+        options = {"titles": ["first", "last"], "shape": (2, 2), "arrows": "←→"}
+        pictures.draw_tables(figure, [q * 0, q], **options)
+        first, last = [axes for axes in figure.axes if axes.get_title()]
+    assert not first.texts
+    written = {text.get_position(): text.get_text() for text in last.texts}
+    assert written == {(0, 0): "→", (1, 0): "←", (1, 1): "→"}
+    values = np.ma.filled(last.images[0].get_array(), np.nan)
+    assert np.array_equal(values, [[1, 3], [np.nan, 6]], equal_nan=True)
 
 
 def test_the_quick_run(whole: dict[str, Any]) -> None:
-    assert whole["result"]["cliff"]["worst"] == -13
+    """Every table is near the best of all policies."""
+    result = whole["result"]
+    assert result["cliff"]["worst"] == result["cliff"]["optimum"] == -13
+    assert result["cliff"]["returns"]["SARSA"] < -13
+    assert result["lake"]["worst"] > 0.7
+    assert result["taxi"]["worst"] > 6
     best = "the best of all policies by value iteration      0.7442"
     assert best in whole["text"]
     what = ("table", "returns")
-    check(whole, *(f"{key}-{w}" for key in q_learning.WORLDS for w in what))
+    check(whole, *(f"{key}-{w}" for key in q_learning.ENVIRONMENTS for w in what))

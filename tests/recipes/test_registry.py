@@ -38,7 +38,7 @@ def test_names_and_kinds() -> None:
 
 def test_every_file_is_a_recipe() -> None:
     files = {p.stem for p in Path(recipes.__file__).parent.glob("[!_]*.py")}
-    shared = {"answer_sets", "batches", "vocabulary"}
+    shared = {"answer_sets", "batches", "textbook", "vocabulary"}
     assert files - shared == {source(name).stem for name in recipes.names()}
 
 
@@ -96,7 +96,7 @@ def test_what_every_recipe_says_of_itself(name: str) -> None:
     assert f"chainrule train {name}\n" in recipe.__doc__
     assert f"python -m {recipe.__name__}" in recipe.__doc__
     lines = source(name).read_text(encoding="utf-8").splitlines()
-    assert len(lines) < 420
+    assert len(lines) <= 200
 
 
 @pytest.mark.parametrize("name", recipes.names())

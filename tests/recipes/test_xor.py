@@ -84,15 +84,23 @@ def test_the_cycle_goes_on_for_ever(whole: dict[str, Any]) -> None:
 
 
 def test_the_table_of_passes(whole: dict[str, Any]) -> None:
-    lines = whole["text"].split("then right\n")[1].split("\n\n")[0].splitlines()
+    lines = whole["text"].split("then right, of 4\n")[1].split("\n\n")[0].splitlines()
     states, mistakes, _ = rosenblatt(LABELS["XOR"], len(lines) - 1)
     x = np.array([[x1, x2, 1] for x1, x2 in ROWS])
     for i, (line, s) in enumerate(zip(lines, states)):
         right = int(((x @ s >= 0) == np.array(LABELS["XOR"], bool)).sum())
         made = [mistakes[i - 1]] if i else []
         wanted = [i, *made, *s, right]
-        numbers = line.replace("of 4", "").split()
-        assert [int(n) for n in numbers] == wanted
+        assert [int(n) for n in line.split()] == wanted
+
+
+def test_the_table_of_learned_functions(whole: dict[str, Any]) -> None:
+    lines = whole["text"].split("in each pass\n")[1].split("\n\n")[0].splitlines()
+    assert [line.split()[0] for line in lines] == ["AND", "OR", "NAND"]
+    for line in lines:
+        name, *numbers = line.split()
+        found = whole["result"]["perceptrons"][name]
+        assert list(map(int, numbers)) == [*found["states"][-1], *found["mistakes"]]
 
 
 def test_three_perceptrons_do_it(whole: dict[str, Any]) -> None:

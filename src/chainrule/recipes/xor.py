@@ -11,16 +11,12 @@ one of two inputs is on. What to look at, in this order:
     4   Such layers can be learned from the samples, once the step is replaced by a
         function that has a derivative: gradient descent on eight tanh neurons.
 
-The regions of both are drawn in the terminal, and as pictures into the directory.
-
     chainrule train xor
-    chainrule train xor --out pictures
     python -m chainrule.recipes.xor
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -28,6 +24,7 @@ import numpy as np
 import chainrule as cr
 from chainrule import nn, optim, viz
 from chainrule.recipes import Experiment
+from chainrule.recipes.pictures import xor as pictures
 from chainrule.text import _, say
 
 SUMMARY = _("the perceptron that cannot (1.3), the two-layer network that can, drawn")
@@ -38,11 +35,7 @@ LABELS = {
     "NAND": np.array([1, 1, 1, 0]),
     "XOR": np.array([0, 1, 1, 0]),
 }
-HIDDEN = 8
-EPOCHS = 500
-LR = 1.0
-
-# -- 1 and 2: one perceptron -----------------------------------------------------------
+HIDDEN, EPOCHS, LR = 8, 500, 1.0
 
 
 def learn(name: str) -> tuple[nn.Perceptron, dict[str, Any]]:
@@ -69,55 +62,39 @@ def one_layer() -> tuple[dict[str, nn.Perceptron], dict[str, Any]]:
     """Train single perceptrons on logical functions, and print their limits."""
     say("1  One perceptron, ŷ = step(w₁x₁ + w₂x₂ + b), by Rosenblatt's rule, η = 1\n")
     neurons, results = {}, {}
+    say("         w₁  w₂   b   mistakes in each pass")
     for name in LABELS:
         neurons[name], results[name] = learn(name)
-    for name in ("AND", "OR"):
-        w1, w2, b = results[name]["states"][-1]
-        mistakes = ", ".join(map(str, results[name]["mistakes"]))
-        say(
-            "   {name:3}  mistakes a pass: {mistakes}   found: w = ({w1:g}, "
-            "{w2:g}), b = {b:g}",
-            name=name,
-            mistakes=mistakes,
-            w1=w1,
-            w2=w2,
-            b=b,
-        )
+        if name != "XOR":
+            w1, w2, b = results[name]["states"][-1]
+            mistakes = results[name]["mistakes"]
+            print(f"   {name:4} {w1:3g} {w2:3g} {b:3g}  ", *mistakes)
 
     say("\n2  The same on XOR\n")
     results["XOR"]["cycle"] = show_cycle(neurons["XOR"], results["XOR"])
     say(
-        "\n   No other weights do it either, for they would have to "
-        "satisfy\n\n     (0,0) and (1,1):  b < 0   and  w₁ + w₂ + b < 0,  "
-        "so  w₁ + w₂ + 2b < 0\n     (0,1) and (1,0):  w₂ + b ≥ 0  and  w₁ "
-        "+ b ≥ 0,   so  w₁ + w₂ + 2b ≥ 0\n\n   Its line in the plane, with "
-        "the four labels:\n"
+        "\n   No other weights do it either, for they would have to satisfy\n\n"
+        "     (0,0) and (1,1):  b < 0   and  w₁ + w₂ + b < 0,  so  w₁ + w₂ + 2b < 0\n"
+        "     (0,1) and (1,0):  w₂ + b ≥ 0  and  w₁ + b ≥ 0,   so  w₁ + w₂ + 2b ≥ 0\n"
+        "\n   Its line in the plane, with the four labels:\n"
     )
-    put_plane(lambda points: neurons["XOR"](points).numpy()[:, 0])
+    neuron = neurons["XOR"]
+    pictures.print_plane(lambda x: neuron(x).numpy()[:, 0], X, LABELS["XOR"])
     return neurons, results
 
 
 def show_cycle(neuron: nn.Perceptron, result: dict[str, Any]) -> list[list[float]]:
     """Print the passes until one repeats, and the repeated one sample by sample."""
     labels = LABELS["XOR"]
-    say("   pass  mistakes   w₁  w₂   b   then right")
+    say("   pass  mistakes   w₁  w₂   b   then right, of 4")
     for i, (w1, w2, b) in enumerate(result["states"]):
-        count = ((X @ [w1, w2] + b >= 0) == labels).sum()
-        made = result["mistakes"][i - 1] if i else ""
-        say(
-            "   {i:4}  {made:8}  {w1:3g} {w2:3g} {b:3g}   {count} of 4",
-            i=i,
-            made=made,
-            w1=w1,
-            w2=w2,
-            b=b,
-            count=count,
-        )
+        right = ((X @ [w1, w2] + b >= 0) == labels).sum()
+        mistakes = result["mistakes"][i - 1] if i else ""
+        print(f"   {i:4}  {mistakes:8}  {w1:3g} {w2:3g} {b:3g}   {right}")
     first, last = result["repeats"]
     say(
-        "\n   Pass {last} ends with the weights that pass {first} ended "
-        "with. The samples come\n   in the same order each time, so it "
-        "goes on for ever:\n",
+        "\n   Pass {last} ends with the weights that pass {first} ended with. The "
+        "samples come\n   in the same order each time, so it goes on for ever:\n",
         last=last,
         first=first,
     )
@@ -133,20 +110,13 @@ def show_cycle(neuron: nn.Perceptron, result: dict[str, Any]) -> list[list[float
     return cycle
 
 
-# -- 3: three perceptrons --------------------------------------------------------------
-
-
 def two_layers_of_perceptrons(neurons: dict[str, nn.Perceptron]) -> list[int]:
     """Compose XOR from perceptrons: AND of OR and NAND; return the outputs."""
     say("\n3  Three perceptrons in two layers: h₁ = OR, h₂ = NAND, ŷ = h₁ AND h₂\n")
     weights = {name: neuron.state_dict() for name, neuron in neurons.items()}
     hidden, output = nn.Perceptron(2, 2), nn.Perceptron(2)
-    hidden.load_state_dict(
-        {
-            key: np.concatenate([weights["OR"][key], weights["NAND"][key]])
-            for key in ("weight", "bias")
-        }
-    )
+    for key, parameter in hidden.named_parameters():
+        parameter.copy_(np.concatenate([weights["OR"][key], weights["NAND"][key]]))
     output.load_state_dict(weights["AND"])
     h = hidden(X)
     y = output(h).numpy()[:, 0].astype(int)
@@ -154,14 +124,11 @@ def two_layers_of_perceptrons(neurons: dict[str, nn.Perceptron]) -> list[int]:
     for (x1, x2), (h1, h2), ŷ in zip(X, h.numpy(), y):
         print(f"   {x1:2g} {x2:2g}   {h1:2g} {h2:2g}   {ŷ}")
     say(
-        "\n   Each was learned by itself, from labels of its own. Nobody "
-        "has labels for hidden\n   neurons, and step′ is 0 wherever it "
-        "exists: the chain rule carries nothing back."
+        "\n   Each was learned by itself, from labels of its own. Nobody has labels "
+        "for hidden\n   neurons, and step′ is 0 wherever it exists: the chain rule "
+        "carries nothing back."
     )
     return y.tolist()
-
-
-# -- 4: gradient descent ---------------------------------------------------------------
 
 
 def two_layers(experiment: Experiment) -> nn.Sequential:
@@ -200,72 +167,25 @@ def show_network(model: nn.Sequential) -> dict[str, Any]:
     for (x1, x2), p1 in zip(X, p):
         print(f"   {x1:2g} {x2:2g}   {p1:.3f}")
     accuracy = float(((p > 0.5) == labels).mean())
-    count = round(4 * accuracy)
-    say(
-        "\n   {count} of 4 right, mean loss {loss:.4f}\n",
-        count=count,
-        loss=loss,
-    )
-    put_plane(lambda points: model(points).numpy().argmax(1))
-    return {
-        "hidden": HIDDEN,
-        "epochs": EPOCHS,
-        "probabilities": p.tolist(),
-        "accuracy": accuracy,
-        "loss": loss,
-    }
-
-
-# -- drawing ---------------------------------------------------------------------------
-
-
-def put_plane(classify: Callable[[np.ndarray], np.ndarray]) -> None:
-    """Draw where a classifier says 1 (▒) and 0 (·), and the labels at the corners."""
-    across, up = np.linspace(-0.5, 1.5, 33), np.linspace(1.5, -0.5, 13)
-    points = np.array([[x1, x2] for x2 in up for x1 in across], np.float32)
-    said = np.asarray(classify(points)).reshape(len(up), len(across))
-    lines = [["▒" if one else "·" for one in line] for line in said]
-    for (x1, x2), label in zip(X, LABELS["XOR"]):
-        lines[int(np.abs(up - x2).argmin())][int(np.abs(across - x1).argmin())] = str(
-            label
-        )
-    for x2, line in zip(up, lines):
-        mark = f"{x2:4.0f}" if x2 in (0, 1) else "    "
-        print(f"   {mark} {''.join(line)}{'  x₂' if x2 == up[0] else ''}")
-    print(f"   {'0':>13}{'1':>16}{'x₁':>10}   ▒ ŷ = 1   · ŷ = 0")
-
-
-# -- the whole -------------------------------------------------------------------------
+    right = round(4 * accuracy)
+    say("\n   {count} of 4 right, mean loss {loss:.4f}\n", count=right, loss=loss)
+    pictures.print_plane(lambda x: model(x).numpy().argmax(1), X, labels)
+    return {"probabilities": p.tolist(), "accuracy": accuracy, "loss": loss}
 
 
 def run(experiment: Experiment) -> dict[str, Any]:
-    """Show the limits of one layer, and solutions with two layers.
-
-    Args:
-        experiment: the seed of the network's initial weights.
-    """
+    """Show the limits of one layer, and solutions with two layers."""
     neurons, perceptrons = one_layer()
     composed = two_layers_of_perceptrons(neurons)
     model = two_layers(experiment)
     network = show_network(model)
     samples = cr.data.Dataset(X, LABELS["XOR"], name="XOR", classes=2)
-    for name, title, classifier in (
-        ("perceptron", "XOR: one perceptron", neurons["XOR"]),
-        (
-            "network",
-            "XOR: two layers",
-            lambda points: model(points).softmax(1).detach(),
-        ),
-    ):
-        experiment.draw(
-            name, viz.draw_decision_regions, classifier, samples, title=title
-        )
-    return {
-        "seed": experiment.seed,
-        "perceptrons": perceptrons,
-        "composed": composed,
-        "network": network,
-    }
+    draw = viz.draw_decision_regions
+    title = "XOR: one perceptron"
+    experiment.draw("perceptron", draw, neurons["XOR"], samples, title=title)
+    title, classifier = "XOR: two layers", lambda x: model(x).softmax(1).detach()
+    experiment.draw("network", draw, classifier, samples, title=title)
+    return {"perceptrons": perceptrons, "composed": composed, "network": network}
 
 
 if __name__ == "__main__":

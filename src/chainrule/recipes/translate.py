@@ -195,13 +195,13 @@ def run(experiment: Experiment) -> dict[str, Any]:
     say("\n4  Where it looked most while it wrote")
     texts, attention = translate(sources)
     for name, source, text, weights in zip(shown, sources, texts, attention):
-        title = f"{source}  →  {text}"
+        title = f"{source} → {text}"
         tokens = [[*language.tokens(t), "end"] for t in (source, text)]
         print(f"\n   {title}\n")
         pictures.print_attention(weights, *tokens)
-        experiment.draw(
-            f"attention-{name}", pictures.attention, weights, *tokens, title=title
-        )
+        if source.isascii():  # not every computer has a font for the others
+            draw = pictures.attention, weights, *tokens
+            experiment.draw(f"attention-{name}", *draw, title=title)
     return {"exact": exact, "samples": samples, **scored}
 
 

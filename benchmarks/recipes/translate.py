@@ -5,6 +5,7 @@ python benchmarks/recipes/translate.py --seeds 3
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -15,10 +16,12 @@ from turns import Run, Trial, arguments, compare
 import chainrule as cr
 from chainrule import optim
 from chainrule.recipes import translate as recipe
+from chainrule.recipes.datasets import dates_and_numbers as language
+from chainrule.recipes.evaluation import exact_match
 
 PIECE = 50  # steps in a row
-WIDTH, HEADS, WORDS = recipe.WIDTH, recipe.HEADS, len(recipe.WORDS)
-PARTS = recipe.split()
+WIDTH, HEADS, WORDS = recipe.WIDTH, recipe.HEADS, len(language.WORDS)
+TRAIN, TEST = language.split()
 
 
 def budget(trial: Trial) -> tuple[int, int]:
@@ -27,20 +30,42 @@ def budget(trial: Trial) -> tuple[int, int]:
     return steps, each
 
 
+def schedule(steps: int) -> optim.OneCycleLR:
+    """The recipe's learning rates."""
+    return optim.OneCycleLR(recipe.LR, total_steps=steps, pct_start=0.1)
+
+
+def batch(step: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """The recipe's sources and targets of a step."""
+    return language.batch(TRAIN, recipe.BATCH, np.random.default_rng([seed, step]))
+
+
+def exact(translate: Any, each: int, seed: int) -> float:
+    """The mean share of exact translations of all forms."""
+    pairs = {form: language.pairs(TEST, form, each, seed) for form in language.ALL}
+    shares = exact_match.by_form(translate, pairs)["accuracy"]
+    return float(np.mean([*shares.values()]))
+
+
 def ours(trial: Trial) -> Run:
     """The recipe without what it shows."""
     steps, each = budget(trial)
     cr.manual_seed(trial.seed)
     model = recipe.Translator()
-    step = recipe.training_step(trial, model, recipe.adamw(model, steps))
+    adam = optim.AdamW(model.parameters(), lr=schedule(steps), **recipe.ADAMW)
+    step = recipe.training_step(trial, model, adam)
     yield
     for done in range(steps):
-        step(*recipe.batch(PARTS[False], done, trial.seed))
+        step(*batch(done, trial.seed))
         if (done + 1) % PIECE == 0 or done + 1 == steps:
             yield
-    translate = trial.compile(cr.no_grad()(model.translate))
-    told = recipe.score(translate, PARTS[True], each, trial.seed)
-    return {"exact": float(np.mean(list(told["right"].values())))}
+    greedy = trial.compile(cr.no_grad()(model.translate))
+
+    def translate(sources: Sequence[str]) -> list[str]:
+        tokens, __ = greedy(language.encode(sources, recipe.READ))
+        return [language.decode(row) for row in tokens.numpy()]
+
+    return {"exact": exact(translate, each, trial.seed)}
 
 
 class Translator(nn.Module):
@@ -98,15 +123,12 @@ def theirs(trial: Trial) -> Run:
     adam = torch.optim.AdamW(
         model.parameters(), lr=1.0, betas=(0.9, 0.98), weight_decay=0.01, fused=True
     )
-    rate = optim.OneCycleLR(recipe.LR, total_steps=steps, pct_start=0.1)
+    rate = schedule(steps)
     cost = nn.CrossEntropyLoss(ignore_index=recipe.PAD)
     for i in range(steps):
         if i % PIECE == 0:
             yield
-        source, target = (
-            torch.from_numpy(a).long()
-            for a in recipe.batch(PARTS[False], i, trial.seed)
-        )
+        source, target = (torch.from_numpy(a).long() for a in batch(i, trial.seed))
         scores = model.write(target[:, :-1], model.read(source), source)
         loss = cost(scores.flatten(0, 1), target[:, 1:].flatten())
         adam.param_groups[0]["lr"] = rate(i)
@@ -116,29 +138,18 @@ def theirs(trial: Trial) -> Run:
         adam.step()
     yield
     model.eval()
-    right = [
-        np.mean(greedy(model, PARTS[True], form, i, each, trial.seed))
-        for i, form in enumerate(recipe.ALL)
-    ]
-    return {"exact": float(np.mean(right))}
 
+    def translate(sources: Sequence[str]) -> list[str]:
+        rows = torch.from_numpy(language.encode(sources, recipe.READ)).long()
+        written = torch.full((len(rows), 1), language.START)
+        with torch.no_grad():
+            read = model.read(rows)
+            for _ in range(recipe.WRITTEN):
+                best = model.write(written, read, rows)[:, -1].argmax(1)
+                written = torch.cat([written, best[:, None]], 1)
+        return [language.decode(row) for row in written[:, 1:].tolist()]
 
-def greedy(
-    model: Translator, part: Any, form: str, i: int, each: int, seed: int
-) -> list[bool]:
-    """Whether each unseen source of a form is translated exactly."""
-    mixed = np.random.default_rng([seed, 1, i]).permutation(part[recipe.kind(form)])
-    pairs = [recipe.pair(form, int(which)) for which in mixed[:each]]
-    rows = recipe.encode([source for source, _ in pairs], recipe.READ)
-    source = torch.from_numpy(rows).long()
-    written = torch.full((len(pairs), 1), recipe.START)
-    with torch.no_grad():
-        read = model.read(source)
-        for _ in range(recipe.WRITTEN):
-            best = model.write(written, read, source)[:, -1].argmax(1)
-            written = torch.cat([written, best[:, None]], 1)
-    said = [recipe.decode(row) for row in written[:, 1:].tolist()]
-    return [text == target for text, (_, target) in zip(said, pairs)]
+    return {"exact": exact(translate, each, trial.seed)}
 
 
 if __name__ == "__main__":

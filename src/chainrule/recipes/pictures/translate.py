@@ -1,0 +1,44 @@
+"""The drawings of the recipe ``translate``: attention in text and in colours."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from chainrule.text import _
+from chainrule.viz import gallery
+
+
+def print_attention(
+    weights: np.ndarray, source: Sequence[str], target: Sequence[str]
+) -> None:
+    """Print the three source tokens with the largest weights for each target token.
+
+    Args:
+        weights: (T, S) of cross-attention, in which rows and columns may follow.
+        source, target: the tokens.
+
+    >>> print_attention(np.array([[0.1, 0.9, 0.0]]), ["March", "5", ","], ["05"])
+       05  ←  5 0.90   March 0.10   , 0.00
+    """
+    for token, row in zip(target, weights):
+        most = np.argsort(-row[: len(source)])[:3]
+        print(
+            f"   {token}  ←  " + "   ".join(f"{source[i]} {row[i]:.2f}" for i in most)
+        )
+
+
+def attention(
+    figure: Any, weights: np.ndarray, source: Sequence[str], target: Sequence[str]
+) -> None:
+    """Draw attention weights, the target's tokens as rows, the source's as columns.
+
+    Args:
+        figure: to draw into.
+        weights, source, target: as for :func:`print_attention`.
+    """
+    shown = weights[: len(target), : len(source)]
+    axes = {"across": _("read"), "up": _("written")}
+    gallery.heat(figure, shown, rows=target, columns=source, **axes)

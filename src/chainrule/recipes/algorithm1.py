@@ -108,7 +108,7 @@ def compare(
     say(
         "  stopped by the {stopped}; tolerance: a change of {tolerance:g} in an epoch, "
         "cap: {cap:,} epochs",
-        stopped=stopped,
+        stopped={"tolerance": _("tolerance"), "cap": _("cap")}[stopped],
         tolerance=TOLERANCE,
         cap=page["most_epochs"],
     )

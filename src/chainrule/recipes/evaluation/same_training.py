@@ -10,7 +10,7 @@ import numpy as np
 import chainrule as cr
 from chainrule import nn, optim
 from chainrule.recipes.experiment import Experiment
-from chainrule.text import say
+from chainrule.text import _, say
 
 #: Weights count as equal that differ by at most this share of the largest in its array.
 EQUAL = 1e-12
@@ -76,7 +76,7 @@ def compare_with_trainer(
         "  mean loss: {first_loss:.3g} in the first epoch, {last_loss:.3g} in the "
         "last\n"
         "  the Trainer's weights: {verdict}, off by {difference:.1e} (engine {engine})",
-        verdict="equal up to rounding" if results["equal"] else "NOT EQUAL",
+        verdict=_("equal up to rounding") if results["equal"] else _("NOT EQUAL"),
         **results,
     )
     if not results["equal"] and results["steps"] > MANY:

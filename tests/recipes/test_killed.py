@@ -28,7 +28,7 @@ from chainrule.recipes import (
     rnn,
     translate,
 )
-from chainrule.recipes.datasets import easy_vqa
+from chainrule.recipes.datasets import easy_vqa, plays
 
 from .runs import cut_short
 
@@ -110,12 +110,12 @@ def test_killed_it_goes_on_bit_for_bit(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    plays = dict.fromkeys((*gpt.HELD_OUT, "hamlet"), "To be, or not to be:\n" * 40)
+    texts = dict.fromkeys((*plays.VALIDATION, "hamlet"), "To be, or not to be:\n" * 40)
     small = gpt.Settings(
         block=8, layers=1, heads=2, width=8, batch=2, steps=12, every=5, windows=4
     )
     for module, attribute, value in (
-        (gpt, "read", lambda folder: plays),
+        (plays, "read", lambda folder: texts),
         (gpt, "QUICK", small),
         (gpt, "SAMPLE", 12),
         (given_names, "QUICK_EPOCHS", 5),

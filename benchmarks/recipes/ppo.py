@@ -177,7 +177,7 @@ def gather(agent: Agent, world: Environments, s: ppo.Settings) -> list[torch.Ten
     last = agent.critic(torch.from_numpy(world.seen))[:, 0]
     observations, action, log_prob, value = (torch.stack(column) for column in columns)
     next_values = torch.cat([value[1:], last[None]]).numpy() * not_done + cut_values
-    acted = (x.numpy() for x in (observations, action, log_prob, value))
+    acted = observations.numpy(), action.numpy(), log_prob.numpy(), value.numpy()
     A = torch.from_numpy(ppo.gae(rl.Rollout(*acted, rewards, next_values, not_done), s))
     batch = [observations, action, log_prob, value, A, A + value]
     return [x.flatten(0, 1).clone() for x in batch]

@@ -143,7 +143,7 @@ def train(experiment: Experiment, name: str, s: Settings) -> dict[str, Any]:
     world = Environments(name, s.environments, seed=world_seed)
     rng = np.random.default_rng([world_seed, 1])
     cr.manual_seed(agent_seed)
-    agent = Agent(world.seen.shape[1], actions, continuous)
+    agent = Agent(world.observations.shape[1], actions, continuous)
     optimizer = optim.Adam(agent.parameters(), eps=1e-5, clip_norm=CLIP_NORM)
 
     @experiment.compile

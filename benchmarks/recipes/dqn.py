@@ -42,7 +42,7 @@ def ours(name: str, s: dqn.Settings) -> Side:
         world = Environments(name, seed=trial.seed)
         rng = np.random.default_rng([trial.seed, 1])
         cr.manual_seed(trial.seed)
-        width, actions = world.seen.shape[1], ACTIONS[name]
+        width, actions = world.observations.shape[1], ACTIONS[name]
         buffer = rl.ReplayBuffer(s.buffer_size, width)
         agent = dqn.Agent(width, actions)
         optimizer = optim.Adam(agent.online.parameters(), lr=s.lr)
@@ -61,7 +61,7 @@ def ours(name: str, s: dqn.Settings) -> Side:
 
         yield
         for step in range(s.total_steps):
-            observations = world.seen
+            observations = world.observations
             if rng.random() < dqn.epsilon(step, s):
                 action = rng.integers(actions, size=1)
             else:
@@ -102,7 +102,7 @@ def theirs(name: str, s: dqn.Settings) -> Side:
         torch.manual_seed(trial.seed)
         world = Environments(name, seed=trial.seed)
         dice = np.random.default_rng([trial.seed, 1])
-        seen = world.seen.shape[1]
+        seen = world.observations.shape[1]
         q, target = (network(seen, ACTIONS[name]) for _ in range(2))
         target.load_state_dict(q.state_dict())
         adam = torch.optim.Adam(q.parameters(), lr=s.lr, fused=True)
@@ -114,7 +114,7 @@ def theirs(name: str, s: dqn.Settings) -> Side:
 
         yield
         for step in range(s.total_steps):
-            before = world.seen
+            before = world.observations
             if dice.random() < dqn.epsilon(step, s):
                 action = dice.integers(ACTIONS[name], size=1)
             else:

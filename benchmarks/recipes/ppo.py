@@ -52,7 +52,7 @@ def ours(name: str, s: ppo.Settings) -> Side:
         cr.manual_seed(trial.seed)
         world = Environments(name, s.environments, seed=trial.seed)
         rng = np.random.default_rng([trial.seed, 1])
-        agent = ppo.Agent(world.seen.shape[1], actions, continuous)
+        agent = ppo.Agent(world.observations.shape[1], actions, continuous)
         optimizer = optim.Adam(agent.parameters(), eps=1e-5, clip_norm=ppo.CLIP_NORM)
 
         @trial.compile
@@ -132,7 +132,7 @@ def theirs(name: str, s: ppo.Settings) -> Side:
         torch.set_num_threads(trial.threads)
         torch.manual_seed(trial.seed)
         world = Environments(name, s.environments, seed=trial.seed)
-        agent = Agent(world.seen.shape[1], ACTIONS[name], continuous)
+        agent = Agent(world.observations.shape[1], ACTIONS[name], continuous)
         adam = torch.optim.Adam(agent.parameters(), lr=s.lr, eps=1e-5, fused=True)
         rounds = rounds_of(s)
         pieces = [rounds * piece // PIECES for piece in range(1, PIECES + 1)]
@@ -160,7 +160,7 @@ def gather(agent: Agent, world: Environments, s: ppo.Settings) -> list[torch.Ten
     rewards, cut_values = np.zeros((2, s.rollout, s.environments), np.float32)
     not_done = np.ones((s.rollout, s.environments), np.float32)
     for t in range(s.rollout):
-        observations = torch.from_numpy(world.seen)
+        observations = torch.from_numpy(world.observations)
         policy = agent.policy(observations)
         action = policy.sample()
         value = agent.critic(observations)[:, 0]
@@ -174,10 +174,10 @@ def gather(agent: Agent, world: Environments, s: ppo.Settings) -> list[torch.Ten
             later = agent.critic(torch.from_numpy(transition.after))[:, 0].numpy()
             cut_values[t] = later * cut
         not_done[t] -= transition.terminated | transition.truncated
-    last = agent.critic(torch.from_numpy(world.seen))[:, 0]
+    last = agent.critic(torch.from_numpy(world.observations))[:, 0]
     observations, action, log_prob, value = (torch.stack(column) for column in columns)
     next_values = torch.cat([value[1:], last[None]]).numpy() * not_done + cut_values
-    acted = (x.numpy() for x in (observations, action, log_prob, value))
+    acted = observations.numpy(), action.numpy(), log_prob.numpy(), value.numpy()
     A = torch.from_numpy(ppo.gae(rl.Rollout(*acted, rewards, next_values, not_done), s))
     batch = [observations, action, log_prob, value, A, A + value]
     return [x.flatten(0, 1).clone() for x in batch]

@@ -74,7 +74,7 @@ def test_the_loss_and_its_gradient_by_hand() -> None:
     assert loss.item() == pytest.approx(loss_by_hand(online, target, batch), rel=1e-5)
     chosen = q_values(online, batch[0])[np.arange(len(batch[1])), batch[1]]
     assert mean_q.item() == pytest.approx(chosen.mean(), rel=1e-4)
-    gradients = dict(agent.online.named_parameters())
+    gradients: dict[str, Any] = dict(agent.online.named_parameters())
     for name, at in (("0.weight", (0, 0)), ("2.bias", (3,)), ("4.weight", (1, 9))):
         ends = []
         for h in (1e-5, -1e-5):

@@ -54,7 +54,7 @@ def test_each_is_what_it_is_alone() -> None:
         for i in range(3):
             after, reward, ended, cut, seen = alone[i][t]
             assert moved.after[i].tolist() == after.tolist()
-            assert walks.seen[i].tolist() == seen.tolist()
+            assert walks.observations[i].tolist() == seen.tolist()
             assert (moved.rewards[i], moved.terminated[i], moved.truncated[i]) == (
                 *(reward, ended),
                 cut,
@@ -97,7 +97,7 @@ def test_written_down_and_read_it_goes_on_bit_for_bit(make: Any, steps: int) -> 
         actions = drawn(make, dice, 2)
         for one, other in zip(first.step(actions), second.step(actions)):
             assert one.tobytes() == other.tobytes()
-        assert first.seen.tobytes() == second.seen.tobytes()
+        assert first.observations.tobytes() == second.observations.tobytes()
     assert first.episodes == second.episodes
     assert first.episodes or make == "Acrobot-v1"  # 500 steps may not end one
 
@@ -106,11 +106,11 @@ def test_a_state_does_not_move_on() -> None:
     walks = Environments(Walk, 2, seed=0)
     walks.step(np.array([1, 0]))
     state = walks.state()
-    seen, steps = walks.seen.copy(), len(state["actions"][0])
+    seen, steps = walks.observations.copy(), len(state["actions"][0])
     for _ in range(20):
         walks.step(np.array([1, 0]))
     walks.load_state(state)
-    assert np.array_equal(walks.seen, seen)
+    assert np.array_equal(walks.observations, seen)
     assert (walks.steps, walks.episodes, steps) == (2, [], 1)
 
 
@@ -165,7 +165,7 @@ def test_without_gymnasium(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(errors.ArgumentError) as caught:
         Environments("CartPole-v1")
     assert "pip install 'chainrule[rl]'" in str(caught.value)
-    assert Environments(Walk, 2).seen.shape == (2, 2)  # needs none
+    assert Environments(Walk, 2).observations.shape == (2, 2)  # needs none
 
 
 def test_no_such_environment() -> None:
@@ -194,7 +194,7 @@ def test_playing_changes_nothing() -> None:
     before, seen = walks.state(), []
     returns, lengths = walks.play(lambda rows: (rows[:, 0] > 0) * 1, seen.append)
     assert walks.state()["began"] == before["began"]
-    assert np.array_equal(walks.seen, before["seen"])
+    assert np.array_equal(walks.observations, before["observations"])
     again, _ = walks.play(lambda rows: (rows[:, 0] > 0) * 1)
     assert again.tolist() == returns.tolist()
     assert len(seen) == lengths[0] + 1
@@ -261,7 +261,7 @@ def test_after_an_error_it_is_as_before_the_step(
         for other in (failed, read):
             for one, two in zip(wanted, other.step(row)):
                 assert one.tobytes() == two.tobytes()
-            assert other.seen.tobytes() == twin.seen.tobytes()
+            assert other.observations.tobytes() == twin.observations.tobytes()
     assert failed.episodes == read.episodes == twin.episodes
     assert failed.steps == read.steps == twin.steps
 
@@ -289,7 +289,7 @@ def test_a_new_episode_that_cannot_begin(odd: Any) -> None:
             walks.step(row)
     finally:
         del odd.reset
-    assert walks.seen.tobytes() == twin.seen.tobytes()
+    assert walks.observations.tobytes() == twin.observations.tobytes()
     assert walks.episodes == twin.episodes
 
 

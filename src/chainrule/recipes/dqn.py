@@ -122,9 +122,9 @@ def train(experiment: Experiment, name: str, s: Settings) -> dict[str, Any]:
     actions = int(gymnasium.make(name).action_space.n)
     world = Environments(name, seed=world_seed)
     rng = np.random.default_rng([world_seed, 1])
-    buffer = rl.ReplayBuffer(s.buffer_size, world.seen.shape[1])
+    buffer = rl.ReplayBuffer(s.buffer_size, world.observations.shape[1])
     cr.manual_seed(agent_seed)
-    agent = Agent(world.seen.shape[1], actions)
+    agent = Agent(world.observations.shape[1], actions)
     optimizer = optim.Adam(agent.online.parameters(), lr=s.lr)
     best_action = experiment.compile(lambda x: agent.online(x).argmax(1))
 
@@ -146,7 +146,7 @@ def train(experiment: Experiment, name: str, s: Settings) -> dict[str, Any]:
     state: dict[str, Any] = {"agent": agent, "optimizer": optimizer, "world": world}
     state |= {"rng": rng, "buffer": buffer, "scores": scores, "best": best, "log": log}
     for step in experiment.steps(name, s.total_steps, **state):
-        observations = world.seen
+        observations = world.observations
         if rng.random() < epsilon(step, s):
             action = rng.integers(actions, size=1)
         else:

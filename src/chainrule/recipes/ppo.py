@@ -102,7 +102,7 @@ class Agent(nn.Module):
 
 def network(inputs: int, outputs: int, gain: float) -> nn.Sequential:
     """Return a network with two layers of 64 tanh and orthogonal initial weights."""
-    layers = nn.Linear(inputs, 64), nn.Linear(64, 64), nn.Linear(64, outputs)
+    layers: Any = nn.Linear(inputs, 64), nn.Linear(64, 64), nn.Linear(64, outputs)
     for layer, scale in zip(layers, (2**0.5, 2**0.5, gain)):
         nn.init.orthogonal_(layer.weight, scale)
         nn.init.zeros_(layer.bias)
@@ -143,7 +143,7 @@ def train(experiment: Experiment, name: str, s: Settings) -> dict[str, Any]:
     world = Environments(name, s.environments, seed=world_seed)
     rng = np.random.default_rng([world_seed, 1])
     cr.manual_seed(agent_seed)
-    agent = Agent(world.seen.shape[1], actions, continuous)
+    agent = Agent(world.observations.shape[1], actions, continuous)
     optimizer = optim.Adam(agent.parameters(), eps=1e-5, clip_norm=CLIP_NORM)
 
     @experiment.compile
@@ -189,10 +189,10 @@ def run(experiment: Experiment) -> dict[str, Any]:
     """Train and test an agent in each of three environments."""
     say("ℒ = − mean of min(ρ A, clip(ρ, 1 − ε, 1 + ε) A) + c ½ (V − R)² − β entropy")
     quick = QUICK if experiment.quick else {}
-    return {
-        name: train(experiment, name, replace(s, **quick))
-        for name, s in ENVIRONMENTS.items()
-    }
+    results = {}
+    for name, s in ENVIRONMENTS.items():
+        results[name] = train(experiment, name, replace(s, **quick))
+    return results
 
 
 if __name__ == "__main__":

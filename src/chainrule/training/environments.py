@@ -59,8 +59,8 @@ class Transition(NamedTuple):
 class Environments(EnvironmentChecks):
     """A vector of environments with gymnasium's interface, stepped together.
 
-    Where an episode ends, the next one begins at once: :attr:`seen` is what the next
-    actions are chosen by, :class:`Transition` says what came before. State and random
+    Where an episode ends, the next one begins at once: the next actions are chosen by
+    :attr:`observations`, :class:`Transition` says what came before. State and random
     numbers of all of them can be written down as JSON and arrays, for a checkpoint.
 
     Args:
@@ -71,7 +71,7 @@ class Environments(EnvironmentChecks):
         seed: of their random numbers, each has its own.
 
     Attributes:
-        seen: the present observations, (count, …) float32.
+        observations: of the present states, (count, …) float32.
         steps: made so far, all environments together.
         episodes: of every episode that has ended: ``steps`` at its end, its return (the
             sum of its rewards), its length.
@@ -98,7 +98,7 @@ class Environments(EnvironmentChecks):
     >>> coins = Environments(Coin, count=2, seed=0)
     >>> for _ in range(6):
     ...     moved = coins.step(np.array([0, 1]))
-    >>> moved.terminated, coins.seen[:, 0], coins.steps, len(coins.episodes)
+    >>> moved.terminated, coins.observations[:, 0], coins.steps, len(coins.episodes)
     (array([ True,  True]), array([3., 3.], dtype=float32), 12, 4)
     """
 
@@ -127,8 +127,10 @@ class Environments(EnvironmentChecks):
             ]
         except AttributeError as error:
             raise self._strange("np_random", error) from error
-        self.seen: Array = np.array([self._reset(i) for i in range(count)], np.float32)
-        self._wide = self.seen.shape
+        self.observations: Array = np.array(
+            [self._reset(i) for i in range(count)], np.float32
+        )
+        self._wide = self.observations.shape
 
     def step(self, actions: Array) -> Transition:
         """Step every environment once.
@@ -171,7 +173,7 @@ class Environments(EnvironmentChecks):
         else:
             self._log.append(rows)
             self.steps += count
-        self.seen = seen
+        self.observations = seen
         self._inconsistent = False
         return Transition(after, rewards, terminated, truncated)
 
@@ -323,7 +325,7 @@ class Environments(EnvironmentChecks):
                 np.array([row[i] for row in self._log[first:]])
                 for i, first in enumerate(self._first)
             ],
-            "seen": self.seen.copy(),
+            "observations": self.observations.copy(),
         }
 
     def load_state(self, state: Mapping[str, Any]) -> None:
@@ -333,7 +335,7 @@ class Environments(EnvironmentChecks):
             CheckpointError: they do not lead to what was seen then.
         """
         self._inconsistent = True
-        seen, returns = np.empty_like(self.seen), [0.0] * len(self._all)
+        seen, returns = np.empty_like(self.observations), [0.0] * len(self._all)
         played: list[list[Any]] = []
         rewards = np.empty(len(self._all), np.float32)
         for i, environment in self._all:
@@ -346,7 +348,7 @@ class Environments(EnvironmentChecks):
                 )
             played.append(rows)
         self._check_finite(seen, [len(rows) - 1 for rows in played])
-        if not np.array_equal(seen, state["seen"]):
+        if not np.array_equal(seen, state["observations"]):
             raise CheckpointError(
                 _("The environment {name} does not repeat itself.", name=self.name),
                 expected=_(
@@ -356,7 +358,7 @@ class Environments(EnvironmentChecks):
                 got=_(
                     "{seen!r:.80} instead of {seen2!r:.80}",
                     seen=seen,
-                    seen2=state["seen"],
+                    seen2=state["observations"],
                 ),
                 fix=_(
                     "draw all that is random from env.np_random, and use the "
@@ -370,7 +372,11 @@ class Environments(EnvironmentChecks):
         self._first = [most - len(rows) for rows in played]
         filled = [[None] * (most - len(rows)) + rows for rows in played]
         self._log = [list(rows) for rows in zip(*filled)]
-        self._began, self._returns, self.seen = list(state["began"]), returns, seen
+        self._began, self._returns, self.observations = (
+            list(state["began"]),
+            returns,
+            seen,
+        )
         self._inconsistent = False
 
 

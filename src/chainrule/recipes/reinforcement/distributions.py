@@ -27,7 +27,7 @@ class Categorical:
     """
 
     def __init__(self, logits: cr.Tensor) -> None:
-        self.logits = logits
+        self.logits: Any = logits
 
     @staticmethod
     def noise(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:

@@ -47,7 +47,7 @@ def rollout(
     """
     columns: list[list[Any]] = [[] for __ in Rollout._fields]
     for drawn in noise:
-        observations = world.seen
+        observations = world.observations
         actions, log_probs, values = (x.numpy() for x in act(observations, drawn))
         transition = world.step(actions)
         cut_values = np.zeros_like(values)
@@ -59,6 +59,6 @@ def rollout(
         for column, x in zip(columns, (*row, cut_values, not_done)):
             column.append(x)
     steps = Rollout(*map(np.stack, columns))
-    last = act(world.seen, noise[0])[2].numpy()
+    last = act(world.observations, noise[0])[2].numpy()
     onward = np.concatenate([steps.values[1:], last[None]]) * steps.not_done
     return steps._replace(next_values=onward + steps.next_values)

@@ -135,10 +135,10 @@ def search(*words: str, section: str | None = None) -> list[Entry]:
     """
     among = entries(section)
     texts = [searching.folded(_text(entry)) for entry in among]
-    found = searching.matching(texts, words)
-    if not found:
+    indices = searching.matching(texts, words)
+    if not indices:
         raise _nothing(words, texts)
-    return [among[i] for i in found]
+    return [among[i] for i in indices]
 
 
 def _text(entry: Entry) -> str:
@@ -190,11 +190,11 @@ def page(section: str | None = None, lang: str | None = None) -> str:
         note     For an elementwise f; in general δ = Jᵀ∇ℒ.
     """  # noqa: E501
     with language(lang):
-        found = entries(section)
-        if section is not None and not found:
+        chosen = entries(section)
+        if section is not None and not chosen:
             nothing = tr("nothing to show or to compute")
             return f"{section} {section_title(section)}\n\n  {nothing}"
-        return text(found)
+        return text(chosen)
 
 
 def section_title(section: str) -> str:
@@ -202,11 +202,11 @@ def section_title(section: str) -> str:
     return sections()[section]["en" if current() == "en" else "zh"]
 
 
-def text(found: Sequence[Entry]) -> str:
+def text(entries: Sequence[Entry]) -> str:
     """Return entries as text, by section, in the current language."""
     blocks: list[str] = []
     for number in sections():
-        here = [_entry(entry) for entry in found if entry.section == number]
+        here = [_entry(entry) for entry in entries if entry.section == number]
         if here:
             blocks.append("\n\n".join([f"{number} {section_title(number)}", *here]))
     return "\n\n".join(blocks)
@@ -248,6 +248,6 @@ def _row(indent: int, word: str, text: str) -> str:
     return " " * indent + word + " " * (_MARGIN - indent - width(word)) + text
 
 
-def to_json(found: Sequence[Entry]) -> list[dict[str, Any]]:
+def to_json(entries: Sequence[Entry]) -> list[dict[str, Any]]:
     """Return entries as plain dictionaries, ready for JSON."""
-    return [asdict(entry) for entry in found]
+    return [asdict(entry) for entry in entries]

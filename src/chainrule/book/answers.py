@@ -52,10 +52,10 @@ class Table:
         Raises:
             DataError: a name that is not known or is there twice; what is not complete.
         """
-        made: dict[str, Any] = {}
+        answers: dict[str, Any] = {}
         names: dict[str, str] = {}
-        given = False
-        for name, held in self.cells.items():
+        any_given = False
+        for name, cells in self.cells.items():
             with _blamed(self.file, self.lines[name], COLUMNS[0]):
                 key = key_of(name)
                 if key in names:
@@ -65,15 +65,15 @@ class Table:
                         got=f"{names[key]!r}, {name!r}",
                     )
                 names[key] = name
-                made[name] = _shaped(network, key, name, held)
-                given |= read(name, made[name]) is not None
-        if not given:
+                answers[name] = _shaped(network, key, name, cells)
+                any_given |= read(name, answers[name]) is not None
+        if not any_given:
             raise DataError(
                 _("{name} has no answers.", name=self.file),
                 expected=_("lines such as z1,0.7311 below the first one"),
                 got=_("{many} names, all blank", many=len(self.cells)),
             )
-        return made
+        return answers
 
 
 def read_table(path: Path) -> Table:
@@ -116,9 +116,9 @@ def read_table(path: Path) -> Table:
             with _blamed(name, line, "value"):
                 read(quantity, value)
             lines.setdefault(quantity, line)
-            held = cells.setdefault(quantity, {})
-            place = _at(name, line, item) if "row" in item else len(held)
-            if place in held:
+            cells_of = cells.setdefault(quantity, {})
+            place = _at(name, line, item) if "row" in item else len(cells_of)
+            if place in cells_of:
                 raise DataError(
                     _(
                         "{where}: this place has a number already.",
@@ -127,7 +127,7 @@ def read_table(path: Path) -> Table:
                     expected=_("each row and column once"),
                     got=", ".join(row)[:80],
                 )
-            held[place] = value
+            cells_of[place] = value
     except csv.Error as error:
         raise DataError(
             _("{where}: this cannot be read as CSV.", where=_in(name, rows.line_num)),
@@ -162,12 +162,12 @@ def _blamed(file: str, line: int, column: str) -> Iterator[None]:
 def _refuse_head(name: str, head: list[str]) -> None:
     if sorted(head) in (sorted(COLUMNS), sorted(("quantity", "value"))):
         return
-    found = ",".join(head)
-    other = any(mark in found for mark in ";\t")
+    line = ",".join(head)
+    other = any(mark in line for mark in ";\t")
     raise DataError(
         _("{name} has other columns.", name=name),
         expected=_("quantity,value; {COLUMNS}", COLUMNS=",".join(COLUMNS)),
-        got=found[:80] or _("an empty line"),
+        got=line[:80] or _("an empty line"),
         fix=_("put commas between the cells")
         if other
         else _("write the names of the columns into the first line"),
@@ -189,7 +189,7 @@ def _row(file: str, line: int, head: list[str], row: list[str]) -> dict[str, str
 
 def _at(file: str, line: int, item: Mapping[str, str]) -> tuple[int, int]:
     """Return an answer's row and column, counted from 1; blank means 1."""
-    found: list[int] = []
+    numbers: list[int] = []
     for key in ("row", "column"):
         text = item[key] or "1"
         if not (text.isascii() and text.isdigit() and 1 <= int(text[:6]) <= 1000):
@@ -201,15 +201,15 @@ def _at(file: str, line: int, item: Mapping[str, str]) -> tuple[int, int]:
                 expected="1, 2, …, 1000",
                 got=repr(text[:20]),
             )
-        found.append(int(text[:6]))
-    return found[0], found[1]
+        numbers.append(int(text[:6]))
+    return numbers[0], numbers[1]
 
 
-def _shaped(network: Network, key: str, name: str, held: Mapping[Place, str]) -> Any:
+def _shaped(network: Network, key: str, name: str, cells: Mapping[Place, str]) -> Any:
     """Return an answer's cells as a number, a vector or a matrix, all complete."""
-    if 0 not in held:
-        return _matrix(name, {p: v for p, v in held.items() if isinstance(p, tuple)})
-    values = list(held.values())
+    if 0 not in cells:
+        return _matrix(name, {p: v for p, v in cells.items() if isinstance(p, tuple)})
+    values = list(cells.values())
     kind, k = split(key)
     if kind.endswith("W"):  # flat, as they are written down
         high, wide = network.sizes[k], network.sizes[k - 1]
@@ -218,10 +218,10 @@ def _shaped(network: Network, key: str, name: str, held: Mapping[Place, str]) ->
     return values[0] if len(values) == 1 else values
 
 
-def _matrix(name: str, held: Mapping[tuple[int, int], str]) -> list[list[str]]:
-    high, wide = (max(place[i] for place in held) for i in (0, 1))
+def _matrix(name: str, cells: Mapping[tuple[int, int], str]) -> list[list[str]]:
+    high, wide = (max(place[i] for place in cells) for i in (0, 1))
     places = [[(i, j) for j in range(1, wide + 1)] for i in range(1, high + 1)]
-    missing = next((p for row in places for p in row if p not in held), None)
+    missing = next((p for row in places for p in row if p not in cells), None)
     if missing:
         where = _("row {row}, column {column}", row=missing[0], column=missing[1])
         raise DataError(
@@ -229,4 +229,4 @@ def _matrix(name: str, held: Mapping[tuple[int, int], str]) -> list[list[str]]:
             expected=_("{many} numbers", many=high * wide),
             got=_("no {missing}", missing=where),
         )
-    return [[held[place] for place in row] for row in places]
+    return [[cells[place] for place in row] for row in places]

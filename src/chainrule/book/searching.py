@@ -69,14 +69,14 @@ def has(text: str, word: str, *, anywhere: bool = False) -> bool:
 
 def matching(texts: Sequence[str], words: Sequence[str]) -> list[int]:
     """Return the indices of the normalised texts that contain all of the words."""
-    kept = list(range(len(texts)))
+    indices = list(range(len(texts)))
     for word in map(folded, words):
         at_begin = [i for i in range(len(texts)) if has(texts[i], word)]
         hits = at_begin or [
             i for i in range(len(texts)) if has(texts[i], word, anywhere=True)
         ]
-        kept = [i for i in kept if i in set(hits)]
-    return kept
+        indices = [i for i in indices if i in set(hits)]
+    return indices
 
 
 def near(word: str, texts: Iterable[str]) -> list[str]:

@@ -178,9 +178,9 @@ class _Reader:
                 )
         network = self._network()
         loss = self._loss(network)
-        given = self._numbers("weights", network)
+        weights = self._numbers("weights", network)
         with at("weights"):
-            found = parameters(network, given)
+            arrays = parameters(network, weights)
         model = network.module()
         names = {
             f"{letter}{k}": word
@@ -190,7 +190,7 @@ class _Reader:
                 ("b", f"{network.paths[k - 1]}.bias"),
             )
         }
-        model.load_state_dict({names[key]: array for key, array in found.items()})
+        model.load_state_dict({names[key]: array for key, array in arrays.items()})
         optimizer, lr = self._optimizer(), self._rate()
         moments: Collection[str] = ()
         if optimizer is not None:
@@ -221,15 +221,15 @@ class _Reader:
         )
 
     def _text(self, key: str) -> str | None:
-        found = self.document.get(key)
-        if found is not None and not isinstance(found, str):
+        value = self.document.get(key)
+        if value is not None and not isinstance(value, str):
             raise Problem(
                 (key,),
                 _("this is a text."),
                 expected=f'{key} = "…"',
-                got=f"{found!r:.60}",
+                got=f"{value!r:.60}",
             )
-        return found
+        return value
 
     def _network(self) -> Network:
         spec, sizes = self._text("network"), self.document.get("sizes")
@@ -274,23 +274,23 @@ class _Reader:
         from chainrule.runs.problems import SectionError
         from chainrule.runs.schema import OPTIMIZERS
 
-        given = tomllib.loads(self.text)["optimizer"]
+        options = tomllib.loads(self.text)["optimizer"]
         with at("optimizer"):
-            if not isinstance(given, dict) or "groups" in given:
+            if not isinstance(options, dict) or "groups" in options:
                 raise ArgumentError(
                     _("this is a table of options, the same for all parameters."),
                     expected='{ class = "Adam", lr = 0.1 }',
-                    got=f"{given!r:.80}",
+                    got=f"{options!r:.80}",
                 )
             for key in ("class", "lr"):
-                if key not in given:
+                if key not in options:
                     raise ArgumentError(
                         _("{key} is missing.", key=key),
                         expected='{ class = "Adam", lr = 0.1 }',
-                        got=", ".join(given) or "{}",
+                        got=", ".join(options) or "{}",
                     )
             try:
-                return OPTIMIZERS.read(given).build()
+                return OPTIMIZERS.read(options).build()
             except SectionError as error:
                 raise messages.problems(error)[0] from error
 

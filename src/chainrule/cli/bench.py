@@ -139,9 +139,9 @@ def _profile(
     """Measure the parts of a training step, on the training data."""
     from chainrule.runs import FromRecipe, load
 
-    given = {"batch_size": batch_size, "threads": threads}
+    options = {"batch_size": batch_size, "threads": threads}
     if is_file(target):
-        origin = load(Path(target), given)
+        origin = load(Path(target), options)
     elif recipes.kind(target) == "study":
         raise ArgumentError(
             _(
@@ -153,7 +153,7 @@ def _profile(
             fix=_("chainrule bench --profile mnist"),
         )
     else:
-        origin = FromRecipe.of(target, given)
+        origin = FromRecipe.of(target, options)
     parts = origin.parts()
     trainer = origin.trainer(parts)
     parts = parts.for_loss(trainer.loss)

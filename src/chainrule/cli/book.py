@@ -46,16 +46,16 @@ def book(words: tuple[str, ...], out: Path | None, as_json: bool) -> int:
     section = None
     if words and searching.looks_like_section(words[0]):
         section, words = unicodedata.normalize("NFKC", words[0]), words[1:]
-    found = index.search(*words, section=section) if words else index.entries(section)
-    text = index.text(found) if words else index.page(section)
+    entries = index.search(*words, section=section) if words else index.entries(section)
+    text = index.text(entries) if words else index.page(section)
     written: list[str] = []
     if out is not None:
         from chainrule.book import pictures
 
-        numbers = [entry.section for entry in found] or ([section] if section else [])
+        numbers = [entry.section for entry in entries] or ([section] if section else [])
         written = [str(path) for path in pictures.save(numbers, out)]
     files = {"files": written} if written else {}
-    tell({"entries": index.to_json(found), **files}, as_json, text)
+    tell({"entries": index.to_json(entries), **files}, as_json, text)
     if written and not as_json:
         say("\n" + tr("Written: {files}", files=tr(", ").join(written)))
     return 0

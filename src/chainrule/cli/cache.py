@@ -17,26 +17,26 @@ def cache(clear: bool, as_json: bool) -> int:
     """
     from chainrule.engines.native.runtime.code_cache import VARIABLE, code_cache
 
-    kept = code_cache()
-    if kept is None:
+    store = code_cache()
+    if store is None:
         text = tr("No machine code is kept: {name} is 0.", name=VARIABLE)
         tell({"folder": None}, as_json, text)
         return 0
-    removed = kept.clear() if clear else 0
-    files = kept.entries()
+    removed = store.clear() if clear else 0
+    files = store.entries()
     size = sum(file.size for file in files)
-    found = {"folder": str(kept.folder), "entries": len(files), "bytes": size}
-    found |= {"at_most": kept.at_most, "removed": removed}
+    data = {"folder": str(store.folder), "entries": len(files), "bytes": size}
+    data |= {"at_most": store.at_most, "removed": removed}
     lines = [
         tr(
             "{folder}: {count} entries, {size} MiB of at most {most} MiB",
-            folder=kept.folder,
+            folder=store.folder,
             count=f"{len(files):,}",
             size=f"{size / 2**20:,.1f}",
-            most=kept.at_most >> 20,
+            most=store.at_most >> 20,
         )
     ]
     if clear:
         lines.append(tr("{count} entries were removed.", count=f"{removed:,}"))
-    tell(found, as_json, "\n".join(lines))
+    tell(data, as_json, "\n".join(lines))
     return 0

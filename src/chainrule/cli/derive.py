@@ -49,7 +49,7 @@ def derive(
     """
     from chainrule.book.derivation import derive as derived
 
-    made = derived(spec, loss, batch=batch, elements=elements)
-    text = "" if as_json else written(made, "latex" if latex else form)
-    tell(made.to_json() if as_json else {}, as_json, text.rstrip("\n"))
+    derivation = derived(spec, loss, batch=batch, elements=elements)
+    text = "" if as_json else written(derivation, "latex" if latex else form)
+    tell(derivation.to_json() if as_json else {}, as_json, text.rstrip("\n"))
     return 0

@@ -65,16 +65,18 @@ def explain(
     """
     from chainrule.runs import explaining
 
-    made = explaining.explained(run, data, rows, layer=layer, composites=composites)
+    explanation = explaining.explained(
+        run, data, rows, layer=layer, composites=composites
+    )
     if element is not None:
         name, place = element
-        path = made.element(name, _index(place))
+        path = explanation.element(name, _index(place))
         tell(path.to_json(), as_json, str(path))
         return 0
     if as_json:
-        tell(made.to_json(), True, "")
+        tell(explanation.to_json(), True, "")
         return 0
-    tell({}, False, written(made, form).rstrip("\n"))
+    tell({}, False, written(explanation, form).rstrip("\n"))
     return 0
 
 

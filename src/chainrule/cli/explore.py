@@ -52,12 +52,16 @@ def explore(
     from chainrule.book import experiments
 
     if name is None:
-        found = experiments.experiments()
-        tell({"experiments": found}, as_json, _listed(found))
+        outlines = experiments.experiments()
+        tell({"experiments": outlines}, as_json, _listed(outlines))
         return 0
-    made = experiments.run(name, seed=seed, quick=quick)
-    written = made.save(out or Path("runs", "explore", name))
-    tell({**made.plain(), "files": [str(file) for file in written]}, as_json, str(made))
+    experiment = experiments.run(name, seed=seed, quick=quick)
+    written = experiment.save(out or Path("runs", "explore", name))
+    tell(
+        {**experiment.plain(), "files": [str(file) for file in written]},
+        as_json,
+        str(experiment),
+    )
     if not as_json:
         say("\n" + tr("Written: {files}", files=tr(", ").join(map(str, written))))
         if len(written) == 1:
@@ -67,9 +71,10 @@ def explore(
     return 0
 
 
-def _listed(found: Sequence[dict[str, Any]]) -> str:
+def _listed(outlines: Sequence[dict[str, Any]]) -> str:
     rows = [
-        (item["name"], item["title"], tr(", ").join(item["sections"])) for item in found
+        (item["name"], item["title"], tr(", ").join(item["sections"]))
+        for item in outlines
     ]
     head = tr("experiment"), tr("what it is about"), tr("sections")
     lines = [line.rstrip() for line in text_table([head, *rows], left=3)]

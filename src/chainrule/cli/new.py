@@ -63,10 +63,10 @@ def new(
     if reference:
         tell({"reference": page()}, as_json, page().rstrip("\n"))
         return 0
-    made = scaffold.write(file, place, target, text)
+    sections = scaffold.write(file, place, target, text)
     lines = [tr("{file} is written. Train it with: chainrule train {file}", file=file)]
-    room = max(map(len, made["data"]))
-    lines += [f"  {k:{room}}  {to_toml(v)}" for k, v in made["data"].items()]
-    lines += map(translated, made.get("notes", []))
-    tell(made, as_json, "\n".join(lines))
+    room = max(map(len, sections["data"]))
+    lines += [f"  {k:{room}}  {to_toml(v)}" for k, v in sections["data"].items()]
+    lines += map(translated, sections.get("notes", []))
+    tell(sections, as_json, "\n".join(lines))
     return 0

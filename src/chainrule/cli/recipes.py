@@ -72,15 +72,22 @@ def recipes_command(
     names = list(chosen) or recipes.names()
     modules = {name: recipes.find(name) for name in names}
     if check:
-        held = [name for name in names if hasattr(modules[name], "REFERENCES")]
-        rows = [row for name in held for row in _checked(name, range(seeds), out)]
+        with_references = [
+            name for name in names if hasattr(modules[name], "REFERENCES")
+        ]
+        rows = [
+            row for name in with_references for row in _checked(name, range(seeds), out)
+        ]
         tell({**_machine(), "figures": rows}, as_json, _table(rows))
         return 0
-    found = [_described(name, module) for name, module in modules.items()]
-    width = max(len(item["name"]) for item in found)
-    lines = [f"{item['name']:{width}}  {translated(item['summary'])}" for item in found]
+    descriptions = [_described(name, module) for name, module in modules.items()]
+    width = max(len(item["name"]) for item in descriptions)
+    lines = [
+        f"{item['name']:{width}}  {translated(item['summary'])}"
+        for item in descriptions
+    ]
     lines += ["", tr("Run one with: chainrule train NAME")]
-    tell({"recipes": found}, as_json, "\n".join(lines))
+    tell({"recipes": descriptions}, as_json, "\n".join(lines))
     return 0
 
 
@@ -112,20 +119,20 @@ def _install_data() -> int:
 
 def _checked(name: str, seeds: Sequence[int], out: Path) -> list[dict[str, Any]]:
     """Run a recipe with several seeds; return its figures with their references."""
-    told = []
+    runs = []
     for seed in seeds:
         say(tr("{name}, seed {seed}", name=name, seed=seed))
-        told.append(_result(name, seed, out / f"{name}-{seed}"))
+        runs.append(_result(name, seed, out / f"{name}-{seed}"))
     rows = []
-    for i, reference in enumerate(told[0]["references"]):
-        each = [t["references"][i] for t in told]
+    for i, reference in enumerate(runs[0]["references"]):
+        each = [t["references"][i] for t in runs]
         rows.append(
             {
                 "recipe": name,
                 **{k: reference[k] for k in ("key", "at_least", "at_most", "source")},
                 "values": [r["value"] for r in each],
                 "reached": all(r["reached"] for r in each),
-                "seconds": [t["seconds"] for t in told],
+                "seconds": [t["seconds"] for t in runs],
             }
         )
     return rows
@@ -154,10 +161,10 @@ def _trained(name: str, seed: int, place: Path) -> dict[str, Any]:
         session.train()
     summary = results.summary(session)
     seconds = summary["seconds_training"] + summary["seconds_compile"]
-    told = {**summary, "seconds": seconds}
-    told["references"] = recipes.compared(recipes.find(name).REFERENCES, summary)
-    results.write(session, told)
-    return told
+    result = {**summary, "seconds": seconds}
+    result["references"] = recipes.compared(recipes.find(name).REFERENCES, summary)
+    results.write(session, result)
+    return result
 
 
 def _machine() -> dict[str, Any]:
@@ -186,9 +193,9 @@ def _processor() -> str:
 
 def _table(rows: Sequence[dict[str, Any]]) -> str:
     """Return a Markdown table of figures, under a line about the machine."""
-    made = {**_machine(), "machine": _cores()}
+    facts = {**_machine(), "machine": _cores()}
     lines = [
-        "{date}, {machine}, Python {python}, Chainrule {version}".format(**made),
+        "{date}, {machine}, Python {python}, Chainrule {version}".format(**facts),
         "",
         tr("| recipe | figure | reference | seeds | reached | seconds |"),
         "|---|---|---|---|---|---|",

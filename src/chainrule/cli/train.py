@@ -97,7 +97,7 @@ def train(
     quick: bool,
     data: str | None,
     as_json: bool,
-    **given: Any,
+    **options: Any,
 ) -> int:
     """Train what a recipe or a TOML file describes, and test it.
 
@@ -127,22 +127,22 @@ def train(
                 got=_("{value} --data {data}", value=target or _("a run"), data=data),
                 fix=_("chainrule new run.toml --data {data}", data=data),
             )
-        given["data"] = data
+        options["data"] = data
     if resume is not None and begun:
-        given |= {"quick": quick or None}
-        _study(_resumed(target, resume, given, every), as_json, resume)
+        options |= {"quick": quick or None}
+        _study(_resumed(target, resume, options, every), as_json, resume)
         return 0
     if recipe is not None and study:
-        _study(_begun(recipe, given, quick, out, every), as_json)
+        _study(_begun(recipe, options, quick, out, every), as_json)
         return 0
     if quick:
-        given = _quick(recipe, given, resume)
+        options = _quick(recipe, options, resume)
     if resume is not None:
-        session = Session.restore(resume, target, **given)
+        session = Session.restore(resume, target, **options)
     elif recipe is not None:
-        session = Session.begin(FromRecipe.of(recipe, given), out)
+        session = Session.begin(FromRecipe.of(recipe, options), out)
     elif target is not None:
-        session = Session.begin(load(Path(target), given), out)
+        session = Session.begin(load(Path(target), options), out)
     else:
         raise click.MissingParameter(
             param_type="argument", param_hint="RECIPE|FILE.toml"
@@ -202,7 +202,7 @@ def is_file(target: str) -> bool:
 
 
 def _quick(
-    recipe: str | None, given: dict[str, Any], resume: Path | None
+    recipe: str | None, options: dict[str, Any], resume: Path | None
 ) -> dict[str, Any]:
     """Return the options of a training recipe for a quick run of about a minute.
 
@@ -221,11 +221,11 @@ def _quick(
             else _("leave --quick away: a resumed run keeps its settings"),
         )
     short = getattr(recipes.find(recipe), "QUICK", QUICK)
-    return {k: short.get(k) if v is None else v for k, v in given.items()}
+    return {k: short.get(k) if v is None else v for k, v in options.items()}
 
 
 def _begun(
-    name: str, given: dict[str, Any], quick: bool, out: Path | None, every: float
+    name: str, settings: dict[str, Any], quick: bool, out: Path | None, every: float
 ) -> recipes.Experiment:
     """Begin the experiment of a recipe.
 
@@ -235,16 +235,18 @@ def _begun(
     from chainrule.runs.session import new_directory
 
     takes = inspect.signature(recipes.find(name).run).parameters
-    own = [option for option in takes if option in {"data", *given}]
-    given = {option: value for option, value in given.items() if value is not None}
+    own = [option for option in takes if option in {"data", *settings}]
+    settings = {
+        option: value for option, value in settings.items() if value is not None
+    }
     known = {"seed", "engine", "threads"}.union(own)
 
     def flags(names: Iterable[str]) -> list[str]:
         return ["--" + name.replace("_", "-") for name in names]
 
-    if unknown := [option for option in given if option not in known]:
+    if unknown := [option for option in settings if option not in known]:
         taken = ["quick", "seed", "engine", "threads", *own]
-        values = (given[option] for option in unknown)
+        values = (settings[option] for option in unknown)
         raise errors.ArgumentError(
             _(
                 "The recipe {name!r} does not take {unknown}.",
@@ -255,21 +257,21 @@ def _begun(
             got=" ".join(f"{o} {v}" for o, v in zip(flags(unknown), values)),
             fix=_("leave it away: these settings belong to what the recipe shows"),
         )
-    options = {option: given.pop(option) for option in own if option in given}
+    options = {option: settings.pop(option) for option in own if option in settings}
     place = out or new_directory(name)
-    how = {"quick": quick, "out": place, "options": options, **given}
+    how = {"quick": quick, "out": place, "options": options, **settings}
     return recipes.Experiment(name, checkpoint_every=every, **how)
 
 
 def _resumed(
-    target: str | None, resume: Path, given: dict[str, Any], every: float
+    target: str | None, resume: Path, options: dict[str, Any], every: float
 ) -> recipes.Experiment:
     """Restore an experiment to resume; only the number of threads may differ.
 
     Raises:
         ArgumentError: another recipe, or another setting.
     """
-    threads = given.pop("threads")
+    threads = options.pop("threads")
     experiment = recipes.Experiment.restore(
         resume, threads=threads, checkpoint_every=every
     )
@@ -279,7 +281,7 @@ def _resumed(
         "engine": experiment.engine,
     }
     own |= {"quick": experiment.quick, **experiment.options}
-    for option, value in {"recipe": target, **given}.items():
+    for option, value in {"recipe": target, **options}.items():
         if value is not None and own.get(option) != value:
             raise errors.ArgumentError(
                 _("A resumed run keeps its {option}.", option=option),
@@ -309,16 +311,16 @@ def _study(
             place or contextlib.nullcontext(),
             tracebacks.traceback_saved_in(experiment.out),
         ):
-            told = recipes.perform(experiment, again=resume is not None)
+            summary = recipes.perform(experiment, again=resume is not None)
     except KeyboardInterrupt:
         again = f"chainrule train --resume {experiment.out}"
         where = tr("what is done is saved; go on with: {command}", command=again)
         raise KeyboardInterrupt(where) from None
-    held = [
+    rows_held = [
         (tr("reached") if r["reached"] else tr("missed"), recipes.worded(r))
-        for r in told["references"]
+        for r in summary["references"]
     ]
     files = f"{experiment.out}: {', '.join(experiment.directory.files)}"
-    rows = [("", *row) for row in [*held, (tr("files"), files)]]
+    rows = [("", *row) for row in [*rows_held, (tr("files"), files)]]
     lines = [line.rstrip() for line in text_table(rows, left=3)]
-    tell(told, as_json, "\n".join(["", *lines]))
+    tell(summary, as_json, "\n".join(["", *lines]))

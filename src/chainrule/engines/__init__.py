@@ -83,8 +83,8 @@ class Executable(Protocol):
 
 def on_host(array: Array) -> Buffer:
     """Return a buffer for an engine that reads the memory of this process."""
-    held = np.ascontiguousarray(array)
-    return Buffer(held.shape, held.dtype, held)
+    copy = np.ascontiguousarray(array)
+    return Buffer(copy.shape, copy.dtype, copy)
 
 
 @dataclass(frozen=True)

@@ -112,11 +112,11 @@ def _set_aside(
         for value in node.outputs:
             assert value is not None
             root[value] = root[node.inputs[0]] if view else value
-    held = dict(zip(entry.state, graph.inputs[len(entry.inputs) :], strict=True))
+    states = dict(zip(entry.state, graph.inputs[len(entry.inputs) :], strict=True))
     outputs = list(graph.outputs)
     for name, index in entry.replaces.items():
         value = outputs[index]
-        if root[value].node is None and value is not held[name]:
+        if root[value].node is None and value is not states[name]:
             outputs[index] = emit(copy, (value,), {})[0]
     return entry.with_graph(Graph(graph.name, graph.inputs, outputs))
 
@@ -134,13 +134,13 @@ def _place_state(
     on.
     """
     entry, graph = plan.entry, plan.entry.graph
-    held = dict(zip(entry.state, graph.inputs[len(entry.inputs) :], strict=True))
-    for name, value in held.items():
+    states = dict(zip(entry.state, graph.inputs[len(entry.inputs) :], strict=True))
+    for name, value in states.items():
         plan.state_of[value] = name
     position = {node: i for i, node in enumerate(graph.nodes)}
     placed: dict[Value, tuple[str, int]] = {}
     for name, index in entry.replaces.items():
-        old, new = held[name], graph.outputs[index]
+        old, new = states[name], graph.outputs[index]
         node = new.node
         if new is old:
             continue

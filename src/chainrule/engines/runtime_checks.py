@@ -42,8 +42,8 @@ def conditions(node: Node) -> list[Condition]:
     if refuses is None:
         return []
     pairs = refuses([v.type for v in node.inputs], node.attrs)
-    found = [Condition(node, node.inputs[i], rows) for i, rows in pairs]
-    return [condition for condition in found if not _fulfilled(condition)]
+    conditions_of = [Condition(node, node.inputs[i], rows) for i, rows in pairs]
+    return [condition for condition in conditions_of if not _fulfilled(condition)]
 
 
 def _refuses(graph: Graph) -> bool:
@@ -77,9 +77,9 @@ def place_commit(
         the index of the node before which to check (0: nothing refuses; their number:
         at the end), and what is checked there.
     """
-    made = {v: i for i, node in enumerate(nodes) for v in node.outputs}
+    position = {v: i for i, node in enumerate(nodes) for v in node.outputs}
     known: set[tuple[Value, Dim | None]] = set()
-    found: list[tuple[int, Condition]] = []
+    placed: list[tuple[int, Condition]] = []
     ready = 0
     for i, node in enumerate(nodes):
         for condition in conditions(node):
@@ -90,15 +90,15 @@ def place_commit(
                     continue
                 known.add(key)
             single = value is not None and value.shape == ()
-            ready = max(ready, (made.get(value, -1) if single else i) + 1)
-            found.append((i, condition))
-    if not found:
+            ready = max(ready, (position.get(value, -1) if single else i) + 1)
+            placed.append((i, condition))
+    if not placed:
         return 0, []
-    last = found[-1][0] + 1
+    last = placed[-1][0] + 1
     sooner = [i for i in writes if ready <= i < last]
     later = [i for i in writes if i >= last]
     commit = min(sooner or later, default=len(nodes))
-    return commit, [condition for i, condition in found if i >= commit]
+    return commit, [condition for i, condition in placed if i >= commit]
 
 
 def _root(value: Value) -> Value:
@@ -119,9 +119,9 @@ def ahead(graph: Graph) -> frozenset[Node]:
         if alone and all(v in single for v in node.inputs):
             cheap[node] = None
             single.update(v for v in node.outputs if v is not None)
-    found: set[Node] = set()
+    nodes_ahead: set[Node] = set()
     for node in reversed(cheap):
         if any(v in needed for v in node.outputs):
-            found.add(node)
+            nodes_ahead.add(node)
             needed.update(node.inputs)
-    return frozenset(found)
+    return frozenset(nodes_ahead)

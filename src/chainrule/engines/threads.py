@@ -231,8 +231,8 @@ def _controller() -> Any:
         from threadpoolctl import ThreadpoolController
     except ImportError:
         return None
-    found = ThreadpoolController().select(user_api="blas")
-    return found if len(found) else None
+    libraries = ThreadpoolController().select(user_api="blas")
+    return libraries if len(libraries) else None
 
 
 def blas_threads(number: int) -> Any:

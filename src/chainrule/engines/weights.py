@@ -38,14 +38,14 @@ def weight_states(entries: Iterable[Entry]) -> set[str]:
     for entry in entries:
         graph = entry.graph
         names.update(entry.state)
-        held = dict(zip(graph.inputs[len(entry.inputs) :], entry.state))
-        for value, name in held.items():
+        states_of = dict(zip(graph.inputs[len(entry.inputs) :], entry.state))
+        for value, name in states_of.items():
             classes.join(value, name)
         for name, index in entry.replaces.items():
             classes.join(graph.outputs[index], name)
         refused.update(graph.inputs[: len(entry.inputs)])
         for node in graph.nodes:
-            _classify(node, held, classes, wanted, refused)
+            _classify(node, states_of, classes, wanted, refused)
     bad = {classes.find(item) for item in refused}
     good = {classes.find(name) for name in wanted} - bad
     return {name for name in names if classes.find(name) in good}
@@ -53,7 +53,7 @@ def weight_states(entries: Iterable[Entry]) -> set[str]:
 
 def _classify(
     node: Node,
-    held: dict[Value, str],
+    states_of: dict[Value, str],
     classes: _Classes,
     wanted: set[str],
     refused: set[object],
@@ -69,8 +69,8 @@ def _classify(
         simple = not d.batch and len(d.left) == len(d.right) == len(d.contracted) == 1
         if simple and all(v.dtype.is_float for v in node.inputs):
             for value, letters in zip(node.inputs, (d.lhs, d.rhs)):
-                if value in held and letters[1] in d.contracted:
-                    wanted.add(held[value])
+                if value in states_of and letters[1] in d.contracted:
+                    wanted.add(states_of[value])
             return
     if primitive is reduce_sum and len(node.attrs["axes"]) == len(node.inputs[0].shape):
         return
@@ -109,8 +109,8 @@ def alike(node: Node) -> list[list[Value]]:
     if not inputs:
         return []
     domain = domain_of(node)
-    made = zip(node.outputs, partial_sums_of(node), strict=True)
-    arrays = [*inputs, *(v for v, units in made if v is not None and not units)]
+    results = zip(node.outputs, partial_sums_of(node), strict=True)
+    arrays = [*inputs, *(v for v, units in results if v is not None and not units)]
     return [[v for v in arrays if v.shape == domain and domain != ()]]
 
 
@@ -122,17 +122,17 @@ def _join_all(classes: _Classes, values: Sequence[Value]) -> None:
 def weight_values(entry: Entry, states: set[str]) -> set[Value]:
     """Return the values of an entry point that share the layout of ``states``."""
     graph = entry.graph
-    found = {
+    values = {
         value
         for value, name in zip(graph.inputs[len(entry.inputs) :], entry.state)
         if name in states
     }
-    found |= {graph.outputs[i] for n, i in entry.replaces.items() if n in states}
+    values |= {graph.outputs[i] for n, i in entry.replaces.items() if n in states}
     classes = _Classes()
     for node in graph.nodes:
         for arrays in alike(node):
             _join_all(classes, [v for v in arrays if not _is_broadcast(v)])
-    wanted = {classes.find(value) for value in found}
+    wanted = {classes.find(value) for value in values}
     return {v for v in graph.values() if classes.find(v) in wanted}
 
 

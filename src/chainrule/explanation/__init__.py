@@ -89,8 +89,8 @@ def explain(
     (array([[-2.]], dtype=float32), array([[-2., -6.]], dtype=float32))
     """
     with language(lang):
-        given = (composites,) if isinstance(composites, str) else tuple(composites)
-        explanation = explained(run_step(model, x, y, loss, optimizer, given))
+        names = (composites,) if isinstance(composites, str) else tuple(composites)
+        explanation = explained(run_step(model, x, y, loss, optimizer, names))
         if layer is not None:
             explanation = replace(explanation, only=(explanation.layer(layer).l,))
         return explanation

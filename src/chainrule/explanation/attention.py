@@ -16,11 +16,11 @@ from chainrule.primitives.matmul import parse_dims
 
 def factors(nodes: Iterable[Node]) -> frozenset[Value]:
     """Return the factors of batched matrix products, without scaling: Q, K and V."""
-    found: set[Value] = set()
+    values: set[Value] = set()
     for node in nodes:
         if _multiplies_matrices(node):
-            found.update(map(_unscaled, node.inputs))
-    return frozenset(found)
+            values.update(map(_unscaled, node.inputs))
+    return frozenset(values)
 
 
 def attention(nodes: Iterable[Node]) -> dict[Value, str]:
@@ -33,8 +33,8 @@ def attention(nodes: Iterable[Node]) -> dict[Value, str]:
             softmax = _behind(shares, _is_softmax)
             scores = softmax and _behind(softmax.inputs[0], _multiplies_matrices)
             if scores:
-                found = (*scores.inputs, values)
-                for letter, value in zip("QKV", map(_unscaled, found)):
+                inputs = (*scores.inputs, values)
+                for letter, value in zip("QKV", map(_unscaled, inputs)):
                     letters.setdefault(value, letter)
     return letters
 
@@ -89,20 +89,22 @@ def _turns(node: Node) -> bool:
 
 def matrices(nodes: Iterable[Node]) -> frozenset[Value]:
     """Return the values of batched matrix products, one matrix per sample or head."""
-    found: set[Value] = set()
+    members: set[Value] = set()
     for node in nodes:
         if node.primitive is matmul.dot_general:
             d = parse_dims(node.attrs["dims"])
             if d.batch and all(len(v.shape) >= 3 for v in node.inputs):
-                found.update(v for v in (*node.inputs, *node.outputs) if v is not None)
+                members.update(
+                    v for v in (*node.inputs, *node.outputs) if v is not None
+                )
     grown = True
     while grown:
-        before = len(found)
+        before = len(members)
         for node in nodes:
             alike = node.primitive.elementwise or _turns(node)
             if alike or node.primitive is activations.softmax:
                 values = [v for v in (*node.inputs, *node.outputs) if v is not None]
-                if any(v in found for v in values):
-                    found.update(v for v in values if len(v.shape) >= 3)
-        grown = len(found) > before
-    return frozenset(found)
+                if any(v in members for v in values):
+                    members.update(v for v in values if len(v.shape) >= 3)
+        grown = len(members) > before
+    return frozenset(members)

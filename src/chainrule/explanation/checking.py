@@ -155,21 +155,21 @@ def _rounded(shown: Worked) -> dict[str, float]:
     run, names = shown.run, shown.names.of
     arrays = dict(run.arrays)
     for value, name in names.items():
-        held = shown.numbers.get(name)
-        if held is not None and held.array.shape == arrays[value].shape:
-            arrays[value] = held.array
-    found: dict[str, float] = {}
+        quantity = shown.numbers.get(name)
+        if quantity is not None and quantity.array.shape == arrays[value].shape:
+            arrays[value] = quantity.array
+    shares: dict[str, float] = {}
     for value, share in roundings(run.graph, arrays, run.n):
         assert value.node is not None
         name = names.get(value)
         label = value.node.primitive.name if name is None else name.text()
-        found[label] = max(share, found.get(label, 0.0))
+        shares[label] = max(share, shares.get(label, 0.0))
     for each in shown.equations():  # slopes and the like, which no operation gives
-        held = shown.numbers.get(each.name)
-        if held is not None and held.array.dtype == np.float64:
-            error = difference(each.sides[-1], shown.numbers, held.array)
-            found[each.name.text()] = error / TOLERANCE
-    return found
+        quantity = shown.numbers.get(each.name)
+        if quantity is not None and quantity.array.dtype == np.float64:
+            error = difference(each.sides[-1], shown.numbers, quantity.array)
+            shares[each.name.text()] = error / TOLERANCE
+    return shares
 
 
 def departures(shown: Worked) -> dict[Expr, Array]:
@@ -178,27 +178,31 @@ def departures(shown: Worked) -> dict[Expr, Array]:
     This is what float32 has rounded within the formula; the digits that it spoils are
     not shown.
     """
-    found: dict[Expr, Array] = {}
+    gaps: dict[Expr, Array] = {}
     for each in shown.equations():
-        held = shown.numbers.get(each.name)
-        if held is None or held.array.dtype != np.float32 or len(each.sides) < 2:
+        quantity = shown.numbers.get(each.name)
+        if (
+            quantity is None
+            or quantity.array.dtype != np.float32
+            or len(each.sides) < 2
+        ):
             continue
-        gap = np.abs(_gap(each.sides[-1], shown.numbers, held.array))
+        gap = np.abs(_gap(each.sides[-1], shown.numbers, quantity.array))
         least = np.finfo(np.float32).tiny  # what underflows is 0
-        found[each.name] = np.where(gap < least, 0.0, gap)
-    return found
+        gaps[each.name] = np.where(gap < least, 0.0, gap)
+    return gaps
 
 
 def _gap(side: Expr, numbers: Mapping[Expr, Quantity], shown: Array) -> Array:
     """Return the difference between a formula's value and the number shown."""
-    found, shown = computed(side, numbers), shown.astype(np.float64)
-    if found.size == shown.size:
-        found = found.reshape(shown.shape)
+    result, shown = computed(side, numbers), shown.astype(np.float64)
+    if result.size == shown.size:
+        result = result.reshape(shown.shape)
     else:
-        found = np.broadcast_to(found, shown.shape)
-    same = (found == shown) | (np.isnan(found) & np.isnan(shown))
+        result = np.broadcast_to(result, shown.shape)
+    same = (result == shown) | (np.isnan(result) & np.isnan(shown))
     with np.errstate(invalid="ignore"):  # of infinities, which are equal
-        return np.where(same, 0.0, found - shown)
+        return np.where(same, 0.0, result - shown)
 
 
 def difference(side: Expr, numbers: Mapping[Expr, Quantity], shown: Array) -> float:
@@ -236,6 +240,6 @@ def _rounding(side: Expr, numbers: Mapping[Expr, Quantity]) -> float:
         return replace(q, array=q.array.astype(np.float64) * by)
 
     exact = computed(side, numbers)
-    held = {k: q for k, q in numbers.items() if holds(side, k)}
-    near = [computed(side, {k: moved(q) for k, q in held.items()}) for _ in range(3)]
+    used = {k: q for k, q in numbers.items() if holds(side, k)}
+    near = [computed(side, {k: moved(q) for k, q in used.items()}) for _ in range(3)]
     return max(_largest(other - exact) for other in near)

@@ -274,20 +274,20 @@ class Explained(Worked):
     @property
     def texts(self) -> dict[str, str]:
         """The formulas of the loss and of what precedes layer 1, as text."""
-        made: dict[str, str] = {}
+        texts: dict[str, str] = {}
         for section in self.sections:
             if not section.l:
-                made |= section.texts
-        return made
+                texts |= section.texts
+        return texts
 
     @property
     def formulas(self) -> dict[str, str]:
         """The formulas of the loss and of what precedes layer 1, in LaTeX."""
-        made: dict[str, str] = {}
+        formulas: dict[str, str] = {}
         for section in self.sections:
             if not section.l:
-                made |= section.formulas
-        return made
+                formulas |= section.formulas
+        return formulas
 
     def check(self) -> Check:
         """Check every formula of the explanation against the numbers shown.

@@ -87,8 +87,8 @@ def _section(section: Section) -> dict[str, Any]:
 
 
 def _equation(equation: Equation) -> dict[str, str]:
-    found = {"text": equation.text(), "latex": equation.latex()}
+    data = {"text": equation.text(), "latex": equation.latex()}
     for key in ("key", "remark"):
         if getattr(equation, key):
-            found[key] = getattr(equation, key)
-    return found
+            data[key] = getattr(equation, key)
+    return data

@@ -93,8 +93,8 @@ def _equation(e: Equation) -> str:
     """Return an equation as HTML, on one line or a line for each side."""
     remark = f'<span class="remark">{escape(e.remark)}</span>' if e.remark else ""
     if len(e.sides) < 4 and (len(e.sides) < 3 or width(e.text()) <= LONG):
-        made = mathml.equation(e.sides, sign=e.sign)
-        return f'<div class="eq">{made}{remark}</div>'
+        markup = mathml.equation(e.sides, sign=e.sign)
+        return f'<div class="eq">{markup}{remark}</div>'
     rows = ""
     for i, side in enumerate(e.sides[1:]):
         name, sign = (mathml.mathml(e.name), e.sign) if i == 0 else ("", "=")

@@ -124,9 +124,9 @@ def _aligned(part: Formula) -> str:
     e = part.equation
     first, *rest = [side.latex() for side in e.sides[1:]] or [""]
     sign = r"\leftarrow" if e.sign == "←" else "="
-    made = [f"{e.name.latex()} &{sign} {first}", *(f"&= {side}" for side in rest)]
-    made += [f"&{value}" for value in _value(part)]
-    return r" \\ ".join(made) if first else e.name.latex()
+    rows = [f"{e.name.latex()} &{sign} {first}", *(f"&= {side}" for side in rest)]
+    rows += [f"&{value}" for value in _value(part)]
+    return r" \\ ".join(rows) if first else e.name.latex()
 
 
 def _value(part: Formula) -> Iterator[str]:
@@ -154,7 +154,7 @@ def matrix(array: Array, off: Array | None = None) -> str:
 
 def in_latex(text: str) -> str:
     """Return a text for LaTeX, with special characters and signs escaped."""
-    made = text.translate(_SPECIAL)
+    escaped = text.translate(_SPECIAL)
     for sign, word in _SIGNS.items():
-        made = made.replace(sign, word)
-    return made
+        escaped = escaped.replace(sign, word)
+    return escaped

@@ -81,16 +81,16 @@ class LoopNames:
         if name.endswith("_vjp"):
             self._derivative(node, written, constants, carries)
             return
-        held = [Atom(CARRIES[min(i, 3)]) for i in range(carries)]
+        carried = [Atom(CARRIES[min(i, 3)]) for i in range(carries)]
         xs = [at(_symbol(e, "x", i)) for i, e in enumerate(written[fixed:])]
-        entering = [at(h, self.before) for h in held]
+        entering = [at(h, self.before) for h in carried]
         self.inputs: list[Expr] = [*self.constants, *entering, *xs]
-        made: list[Expr] = [at(h) for h in held]
-        known = dict(zip(self.body.outputs[:carries], made))
+        outputs: list[Expr] = [at(h) for h in carried]
+        known = dict(zip(self.body.outputs[:carries], outputs))
         known |= zip(self.body.inputs, self.inputs)
         for i, value in enumerate(self.body.outputs[carries:]):
-            made.append(known.setdefault(value, at(_numbered("y", i))))
-        self.outputs = made
+            outputs.append(known.setdefault(value, at(_numbered("y", i))))
+        self.outputs = outputs
 
     def _derivative(
         self, node: Node, written: Sequence[Expr], constants: int, carries: int
@@ -99,30 +99,30 @@ class LoopNames:
         later, now = self.before, "t"
         forward = "t-1" if self.reverse else "t+1"
         floats = sum(v.dtype.is_float for v in self.body.inputs[:constants])
-        held = [Atom(CARRIES[min(i, 3)]) for i in range(carries - floats)]
+        carried = [Atom(CARRIES[min(i, 3)]) for i in range(carries - floats)]
         totals = [_numbered("G", i) for i in range(floats)]
         rest = written[constants + carries :]
-        entered = [at(h, forward) for h in held]
+        entered = [at(h, forward) for h in carried]
         xs = rest[len(entered) :]
         ys = len(xs) // 2 if len(xs) % 2 == 0 else len(xs) - 1
         count = len(self.body.outputs) - carries
-        given = [at(_symbol(e, "x", i)) for i, e in enumerate(xs[: len(xs) - ys])]
+        inputs = [at(_symbol(e, "x", i)) for i, e in enumerate(xs[: len(xs) - ys])]
         back = [slope_of(at(_numbered("y", i))) for i in range(ys)]
         self.inputs = [
             *self.constants,
-            *(slope_of(at(h)) for h in held),
+            *(slope_of(at(h)) for h in carried),
             *(at(g, later) for g in totals),
             *entered,
-            *given,
+            *inputs,
             *back,
         ]
         self.inputs = self.inputs[: len(self.body.inputs)]
         while len(self.inputs) < len(self.body.inputs):
             self.inputs.append(at(_numbered("v", len(self.inputs))))
         self.outputs = [
-            *(slope_of(at(h, forward)) for h in held),
+            *(slope_of(at(h, forward)) for h in carried),
             *(at(g, now) for g in totals),
-            *(slope_of(e) for e in given[:count]),
+            *(slope_of(e) for e in inputs[:count]),
         ]
         while len(self.outputs) < len(self.body.outputs):
             self.outputs.append(at(_numbered("w", len(self.outputs))))
@@ -190,9 +190,9 @@ def loop_steps(node: Node, arrays: Mapping[Value, Array], n: int) -> Iterator[An
     a = node.attrs
     body = a["body"]
     constants, carries = a["constants"], a["carries"]
-    given = [np.asarray(arrays[v]) for v in node.inputs]
-    consts, carry = given[:constants], given[constants : constants + carries]
-    xs = given[constants + carries :]
+    inputs = [np.asarray(arrays[v]) for v in node.inputs]
+    consts, carry = inputs[:constants], inputs[constants : constants + carries]
+    xs = inputs[constants + carries :]
     order = range(a["length"])
     for t in reversed(order) if a["reverse"] else order:
         feeds = [*consts, *carry, *(x[t] for x in xs)]

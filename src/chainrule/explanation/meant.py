@@ -26,7 +26,7 @@ def meant(value: float, dtype: DType) -> float:
     if float(f"{short:.6g}") == short:
         return short
     for limit in (10, 100, 1000, 10_000):
-        found = float(Fraction(value).limit_denominator(limit))
-        if np.float32(found) == np.float32(value):
-            return found
+        rational = float(Fraction(value).limit_denominator(limit))
+        if np.float32(rational) == np.float32(value):
+            return rational
     return value

@@ -183,11 +183,11 @@ class Names:
         if node.primitive not in (matmul.dot_general, conv.conv):
             return None
         a, b = node.inputs
-        for given, other in ((a, b), (b, a)):
+        for candidate, other in ((a, b), (b, a)):
             weight_, turned = self.parameter(other)
             if weight_ is None or len(weight_.shape) < 2:
                 continue
-            if self.parameter(given)[0] is not None:
+            if self.parameter(candidate)[0] is not None:
                 continue
             if (
                 node.primitive is matmul.dot_general
@@ -198,7 +198,7 @@ class Names:
             assert product is not None
             z, bias = self._biased(product)
             slides = node.primitive is conv.conv
-            return Layer(weight_, bias, given, product, z, slides, turned)
+            return Layer(weight_, bias, candidate, product, z, slides, turned)
         return None
 
     def parameter(self, value: Value) -> tuple[Value | None, bool]:
@@ -362,13 +362,15 @@ class Names:
 
     def _unused(self, name: Expr) -> Expr:
         """Return a name, with a number if the name is taken already."""
-        made, count = name, 1
-        while made in self._used:
+        candidate, count = name, 1
+        while candidate in self._used:
             count += 1
             above = Fence(Atom("("), Number(count), Atom(")"))
             below = name.below if isinstance(name, Script) else None
-            made = Script(name.base if isinstance(name, Script) else name, above, below)
-        return made
+            candidate = Script(
+                name.base if isinstance(name, Script) else name, above, below
+            )
+        return candidate
 
     def _give(self, value: Value, name: Expr) -> None:
         self.of[value] = name
@@ -487,16 +489,16 @@ def _named(word: str) -> Expr:
 
 def _needed(of: Mapping[Value, Expr], roots: Iterable[Value]) -> set[Value]:
     """Return the values that the backward pass reads on the way to the roots."""
-    found: set[Value] = set()
+    needed: set[Value] = set()
     waiting = list(roots)
     while waiting:
         value = waiting.pop()
-        if value in found:
+        if value in needed:
             continue
-        found.add(value)
+        needed.add(value)
         if value.node is not None and value.node.role != "forward":
             waiting.extend(value.node.inputs)
-    return found
+    return needed
 
 
 def _distributions(run: Run) -> frozenset[Value]:

@@ -122,8 +122,10 @@ class _Parts:
 
 def off(e: Explained, name: Expr) -> Array | None:
     """Return the errors of a symbol's numbers, with samples as columns."""
-    found = e.departures.get(name)
-    return None if found is None else paper(Quantity(found, e.numbers[name].kind))
+    departure = e.departures.get(name)
+    return (
+        None if departure is None else paper(Quantity(departure, e.numbers[name].kind))
+    )
 
 
 def _introduction(e: Explained) -> Iterator[str]:

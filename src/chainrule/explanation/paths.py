@@ -211,7 +211,7 @@ def at(symbol: str, index: Index) -> str:
 def added_up(steps: Sequence[Step]) -> tuple[Step, ...]:
     """Return the steps with each gradient replaced by the sum of its equation."""
     known: dict[tuple[str, Index], float] = {}
-    made: list[Step] = []
+    ordered: list[Step] = []
     for step in reversed(steps):
         terms = [
             replace(t, gradient=known.get((t.symbol, t.index), t.gradient))
@@ -220,5 +220,5 @@ def added_up(steps: Sequence[Step]) -> tuple[Step, ...]:
         step = replace(step, terms=tuple(terms))
         step = replace(step, gradient=step.summed())
         known[step.symbol, step.index] = step.gradient
-        made.append(step)
-    return tuple(reversed(made))
+        ordered.append(step)
+    return tuple(reversed(ordered))

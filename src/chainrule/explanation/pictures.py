@@ -88,14 +88,14 @@ def _columns(e: Explained) -> Iterator[Column]:
 def connections(e: Explained) -> tuple[int, ...]:
     """Return the layers whose weights connect two neighbouring columns."""
     columns = list(_columns(e))
-    found: list[int] = []
+    indices: list[int] = []
     for k, layer in enumerate(e.names.layers, 1):
         left, right = columns[k - 1], columns[k]
         fits = layer.weight.shape == (len(right.numbers), len(left.numbers))
         reads = behind_views(layer.input) is behind_views(left.value)
         if fits and reads and _by_columns(layer) and _follows(e, layer, right.value):
-            found.append(k)
-    return tuple(found)
+            indices.append(k)
+    return tuple(indices)
 
 
 def _by_columns(layer: Layer) -> bool:

@@ -143,9 +143,9 @@ class PlainWriter:
             return Number(self.numbers[value])
         if node is None:
             return named_atom(value.name or "?")
-        made = self.special(node)
-        if made is not None:
-            return made
+        expression = self.special(node)
+        if expression is not None:
+            return expression
         plain = node.primitive.elementwise
         inputs = [self._write(v) if plain else self._exact(v) for v in node.inputs]
         if len(node.outputs) > 1:
@@ -195,19 +195,21 @@ class PlainWriter:
         """Return a value's expression, reshaped if it evaluates to another shape."""
         if value.shape and (self._uniform(value) or repeats(value)):
             return self._broadcast_value(value)
-        made = self._write(value)
+        expression = self._write(value)
         if self._laid(value) == self._shape(value.shape):
-            return made
-        return self._reshaped(made, value)
+            return expression
+        return self._reshaped(expression, value)
 
     def _broadcast_value(self, value: Value) -> Expr:
         """Return a broadcast value's expression, evaluated in its full shape."""
-        made, shape = self._write(value), self._shape(value.shape)
+        expression, shape = self._write(value), self._shape(value.shape)
 
         def how(number: Array) -> Array:
             return np.broadcast_to(number, shape)
 
-        return Computed(made, (made,), how, ("broadcast", shape), self.kind(value))
+        return Computed(
+            expression, (expression,), how, ("broadcast", shape), self.kind(value)
+        )
 
     def _laid(self, value: Value) -> tuple[int, ...]:
         """Return the shape that a value's expression evaluates to."""
@@ -219,8 +221,8 @@ class PlainWriter:
             if node.primitive is not movement.reshape or self._same_columns(x, value):
                 return self._laid(x)
         if node.primitive.elementwise:
-            found = {self._laid(v) for v in node.inputs if v.shape == value.shape}
-            return max(found, key=len, default=own)
+            shapes = {self._laid(v) for v in node.inputs if v.shape == value.shape}
+            return max(shapes, key=len, default=own)
         if node.primitive is matmul.dot_general:
             for v in node.inputs:
                 if self.kind(v) == COLUMNS and len(v.shape) == len(own):
@@ -256,13 +258,13 @@ def declared(node: Node, inputs: list[Expr], n: int, kind: str = COLUMNS) -> Exp
     formula = node.primitive.formula
     assert formula is not None, node.primitive
     indexed = [e.with_index(letters(v)) for e, v in zip(inputs, node.inputs)]
-    made = formula(*indexed, **node.attrs)
-    if not isinstance(made, Computed):
-        return made
+    expression = formula(*indexed, **node.attrs)
+    if not isinstance(expression, Computed):
+        return expression
     reference, attrs = REFERENCES[node.primitive], attrs_at(node, {"N": n})
     how = functools.partial(reference, **attrs)  # those of the node may name N
     key = (node.primitive.name, *sorted(attrs.items()))
-    return dataclasses.replace(made, how=how, key=key, kind=kind)
+    return dataclasses.replace(expression, how=how, key=key, kind=kind)
 
 
 def repeats(value: Value) -> bool:

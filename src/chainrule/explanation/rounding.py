@@ -45,11 +45,11 @@ def upcast_run(run: Run) -> Run:
     """Return the same step recomputed in float64, from the same x, y and parameters."""
     graph, new = upcast(run.graph, _record)
     with np.errstate(all="ignore"):
-        given = [
+        inputs = [
             np.asarray(run.scalars[v][1] if v in run.scalars else _wide(run.arrays[v]))
             for v in run.graph.inputs
         ]
-        arrays = evaluate_all(graph, given, run.sizes)
+        arrays = evaluate_all(graph, inputs, run.sizes)
 
     def each(items: Mapping[Value, Any]) -> dict[Value, Any]:
         return {new[v]: item for v, item in items.items() if v in new}
@@ -124,46 +124,46 @@ def _within(node: Node, arrays: Mapping[Value, Array], n: int) -> Iterator[float
 
 def _off(node: Node, arrays: Mapping[Value, Array], n: int) -> list[float]:
     """Return the rounding error of each output of a node."""
-    given = [arrays[v] for v in node.inputs]
+    inputs = [arrays[v] for v in node.inputs]
     shown = [None if v is None else arrays.get(v) for v in node.outputs]
     attrs, reference = attrs_at(node, {"N": n}), REFERENCES[node.primitive]
     opened = is_loop(node) or node.primitive in BODIES
     if not opened:
-        given, attrs = [_wide(a) for a in given], _attrs(node, attrs)
+        inputs, attrs = [_wide(a) for a in inputs], _attrs(node, attrs)
     with np.errstate(all="ignore"):
-        made = _several(reference(*given, **attrs))
+        results = _several(reference(*inputs, **attrs))
         if opened:
-            return [_unequal(a, b) for a, b in zip(shown, made)]
-        sizes = made
+            return [_unequal(a, b) for a, b in zip(shown, results)]
+        sizes = results
         if not node.primitive.elementwise:
-            positive = [np.abs(a) if a.dtype.kind == "f" else a for a in given]
+            positive = [np.abs(a) if a.dtype.kind == "f" else a for a in inputs]
             sizes = _several(reference(*positive, **attrs))
-        terms = max(_terms(given, made), _along(node, given))
-        return [_share(*each, terms) for each in zip(shown, made, sizes)]
+        terms = max(_terms(inputs, results), _along(node, inputs))
+        return [_share(*each, terms) for each in zip(shown, results, sizes)]
 
 
-def _several(made: Any) -> Sequence[Array]:
-    return [np.asarray(a) for a in (made if isinstance(made, tuple) else (made,))]
+def _several(result: Any) -> Sequence[Array]:
+    return [np.asarray(a) for a in (result if isinstance(result, tuple) else (result,))]
 
 
-def _unequal(shown: Array | None, made: Array) -> float:
+def _unequal(shown: Array | None, exact: Array) -> float:
     same = shown is None or np.array_equal(
-        shown, made, equal_nan=made.dtype.kind == "f"
+        shown, exact, equal_nan=exact.dtype.kind == "f"
     )
     return 0.0 if same else math.inf
 
 
-def _terms(given: Sequence[Array], made: Sequence[Array]) -> float:
+def _terms(inputs: Sequence[Array], results: Sequence[Array]) -> float:
     """Return the number of terms in an element of a sum, or of a sum of products."""
-    floats = [a.size for a in given if a.dtype.kind == "f" and a.size]
-    whole = math.prod(floats) / max(max([a.size for a in made]), 1)
+    floats = [a.size for a in inputs if a.dtype.kind == "f" and a.size]
+    whole = math.prod(floats) / max(max([a.size for a in results]), 1)
     return max(whole ** (1 / max(len(floats), 1)) if len(floats) < 3 else whole, 1.0)
 
 
-def _along(node: Node, given: Sequence[Array]) -> float:
+def _along(node: Node, inputs: Sequence[Array]) -> float:
     """Return the number of steps of a running sum or product, else 1."""
     axis = node.attrs.get("axis")
-    return given[0].shape[axis] if isinstance(axis, int) and given else 1.0
+    return inputs[0].shape[axis] if isinstance(axis, int) and inputs else 1.0
 
 
 def _share(shown: Array | None, exact: Array, sizes: Array, terms: float) -> float:

@@ -109,13 +109,13 @@ def run_step(
         optimizer.attach_parameters(model.named_parameters())
     with _unchanged(model):
         _rehearse(model, xs, y_array, loss)
-    found: dict[str, Any] = {}
+    marks: dict[str, Any] = {}
     met: set[str] = set()
     names = {id(t): name for name, t in model.named_tensors()}
     frozen = {id(p) for p in model.parameters() if not p.requires_grad}
 
-    def step(*given: Tensor) -> list[Tensor]:
-        *samples, truth = given
+    def step(*inputs: Tensor) -> list[Tensor]:
+        *samples, truth = inputs
         parameters = dict(model.named_parameters())
         for t in parameters.values():
             t.value.tracked |= t.dtype.is_float  # frozen ones are explained too
@@ -130,7 +130,7 @@ def run_step(
         seed = constant(1.0, result.dtype)
         with no_grad():
             known = cotangents({result.value: seed})
-        found.update(
+        marks.update(
             cotangents=known,
             predictions=tuple([t.value for t in predictions]),
             loss=result.value,
@@ -164,8 +164,8 @@ def run_step(
             got=error.got,
             fix=_("give y the shape of the prediction, for example y.reshape(-1, 1)"),
         ) from error
-    made = _as_run(traced, found, [*xs, y_array], optimizer)
-    value = made.arrays[made.loss]
+    run = _as_run(traced, marks, [*xs, y_array], optimizer)
+    value = run.arrays[run.loss]
     if not np.isfinite(value):
         raise NonFiniteError(
             _("There is nothing to explain in a loss that is no number."),
@@ -173,26 +173,28 @@ def run_step(
             got=f"ℒ = {value} ({value.dtype})",
             fix=_("data without NaN, and parameters from before they became NaN"),
         )
-    return _with_opened(made, composites, met) if composites else made
+    return _with_opened(run, composites, met) if composites else run
 
 
 def _as_run(
     traced: Any,
-    found: dict[str, Any],
-    given: Sequence[Array],
+    marks: dict[str, Any],
+    inputs: Sequence[Array],
     optimizer: Optimizer | None,
 ) -> Run:
     entry = traced.entry
-    held = dict(zip(entry.state, entry.graph.inputs[len(entry.inputs) :], strict=True))
+    states = dict(
+        zip(entry.state, entry.graph.inputs[len(entry.inputs) :], strict=True)
+    )
     updates = {
-        held[name]: entry.graph.outputs[index]
+        states[name]: entry.graph.outputs[index]
         for name, index in entry.replaces.items()
         if optimizer is not None and not traced.slots[name].gradient
     }
-    outputs = [*found["predictions"], found["loss"], *found["cotangents"].values()]
+    outputs = [*marks["predictions"], marks["loss"], *marks["cotangents"].values()]
     graph = Graph("explain", entry.graph.inputs, [*outputs, *updates.values()])
     keys = (*entry.inputs, *entry.state)
-    feeds: dict[str, Array] = dict(zip(keys, given))
+    feeds: dict[str, Array] = dict(zip(keys, inputs))
     types = dict(zip(keys, graph.inputs))
     numbers = {
         name: float(t.table.rows(t.step + 1, frozenset({t.key}))[t.key][t.step])
@@ -202,10 +204,10 @@ def _as_run(
     feeds |= {k: slot.tensor.numpy() for k, slot in traced.slots.items()}
     with np.errstate(all="ignore"):
         arrays = evaluate_all(graph, [feeds[k] for k in keys])
-    known = {*found["tensors"].values()}
+    known = {*marks["tensors"].values()}
     slots = {
         v: name
-        for name, v in held.items()
+        for name, v in states.items()
         if name not in known and (v in updates or traced.slots[name].tensor.name)
     }
     scalars: dict[Value, tuple[str, float]] = {}
@@ -213,20 +215,22 @@ def _as_run(
         if name in numbers:
             scalars[value] = (traced.tables[name].key, numbers[name])
         elif (
-            not value.shape and name in held and name not in known | set(slots.values())
+            not value.shape
+            and name in states
+            and name not in known | set(slots.values())
         ):
             scalars[value] = ("", meant(float(arrays[value]), value.dtype))
     return Run(
         graph=graph,
-        x=tuple(graph.inputs[: len(given) - 1]),
-        y=graph.inputs[len(given) - 1],
+        x=tuple(graph.inputs[: len(inputs) - 1]),
+        y=graph.inputs[len(inputs) - 1],
         scalars=scalars,
         updates=updates,
         slots=slots,
         arrays=arrays,
-        n=len(given[0]),
+        n=len(inputs[0]),
         optimizer=optimizer,
-        **found,
+        **marks,
     )
 
 
@@ -264,10 +268,10 @@ def _opened(
             if node in chosen:
                 types = [v.type for v in node.inputs]
                 body = BODIES[node.primitive](types, node.attrs)
-                made = inline(body, inputs, origin=node)
+                results = inline(body, inputs, origin=node)
             else:
-                made = clone(node, tuple(inputs))
-            for old, value in zip(node.outputs, made):
+                results = clone(node, tuple(inputs))
+            for old, value in zip(node.outputs, results):
                 if old is not None:
                     new[old] = value
                     value.tracked |= old.tracked
@@ -281,11 +285,11 @@ def _with_opened(run: Run, composites: Collection[str], met: set[str]) -> Run:
     Raises:
         ArgumentError: for what is no composite of this step.
     """
-    kept = [*run.predictions, run.loss]
+    needed = [*run.predictions, run.loss]
     pairs = [*run.cotangents.items(), *run.updates.items()]
-    kept += [value for pair in pairs for value in pair]
+    needed += [value for pair in pairs for value in pair]
     with tracing():
-        new = dict(zip(kept, _opened(kept, composites, met)))
+        new = dict(zip(needed, _opened(needed, composites, met)))
     for name in composites:
         if name != "all" and name not in met:
             near = nearest(name, met)
@@ -331,12 +335,12 @@ def _samples(model: Any, x: Any, y: Any, loss: Any) -> tuple[list[Array], Array]
             expected=_("an nn.Module, such as nn.Sequential(nn.Linear(2, 2), …)"),
             got=type(model).__name__,
         )
-    for name, given, example in (
+    for name, argument, example in (
         ("x", x, "x=[[0.5, 1.0]]"),
         ("y", y, "y=[[1.0]], y=[3]"),
         ("loss", loss, "loss=nn.CrossEntropyLoss()"),
     ):
-        if given is None:
+        if argument is None:
             raise ArgumentError(
                 _(
                     "explain needs {name}: errors start at the loss, from the"

@@ -112,22 +112,22 @@ class _Sections:
 
     def _forward(self) -> dict[int, list[Equation]]:
         names = self.names
-        found: dict[int, list[Equation]] = defaultdict(list)
+        equations: dict[int, list[Equation]] = defaultdict(list)
         depth = len(names.layers)
         for value in names.forward:
             if value is self.run.loss:
                 continue
             name, k = names.of[value], names.section[value]
-            found[k].append(self._equation(value, k, name))
+            equations[k].append(self._equation(value, k, name))
             output = names.output(k) if k else None
             if value is output and name == PREDICTION and k == depth:
-                first = found[k][-1]
+                first = equations[k][-1]
                 a = symbol("a", k)
-                found[k][-1] = Equation((name, a, *first.sides[1:]), key="a")
+                equations[k][-1] = Equation((name, a, *first.sides[1:]), key="a")
                 self.numbers.setdefault(a, self.numbers[name])
         if depth and names.output(depth) is names.layers[-1].z:
-            self._ends_in_scores(found[depth], depth)
-        return found
+            self._ends_in_scores(equations[depth], depth)
+        return equations
 
     def _equation(self, value: Value, k: int, name: Expr) -> Equation:
         keys = {"z": symbol("z", k), "a": symbol("a", k)}
@@ -138,17 +138,17 @@ class _Sections:
             key = "input"
         return Equation((name, self.writer.of(value)), key=key)
 
-    def _ends_in_scores(self, found: list[Equation], k: int) -> None:
+    def _ends_in_scores(self, equations: list[Equation], k: int) -> None:
         a, z = symbol("a", k), symbol("z", k)
         self.numbers.setdefault(a, self.numbers[z])
         if self.names.scores is None:
             self.numbers.setdefault(PREDICTION, self.numbers[z])
-            found.append(
+            equations.append(
                 Equation((PREDICTION, a, z), tr("no activation here"), key="a")
             )
             return
-        found.append(Equation((a, z), tr("the network ends in scores"), key="a"))
-        found.append(
+        equations.append(Equation((a, z), tr("the network ends in scores"), key="a"))
+        equations.append(
             Equation(
                 (PREDICTION, self.writer.of(self.names.scores)),
                 tr("softmax is part of the loss"),
@@ -176,7 +176,7 @@ class _Sections:
 
     def _backward(self) -> dict[int, list[Equation]]:
         names, run = self.names, self.run
-        found: dict[int, list[tuple[int, Equation]]] = defaultdict(list)
+        entries: dict[int, list[tuple[int, Equation]]] = defaultdict(list)
         for value, g, name in names.errors:
             k = names.section[value]
             if value in run.parameters:
@@ -184,7 +184,7 @@ class _Sections:
                 place = len(self.order) + (0 if equation.key == "dW" else 1)
             elif value in self.zs:
                 for slope in self._slope(value, name, g):
-                    found[k].append((self.order[g], slope))
+                    entries[k].append((self.order[g], slope))
                 equation, place = self._delta(value, g, name), self.order[g]
             else:
                 key = "gradient" if value is names.output(k) else ""
@@ -192,18 +192,18 @@ class _Sections:
                     key = "normalised_gradient"
                 equation = Equation((name, self._cotangent(g, name)), key=key)
                 place = self.order[g]
-            found[k].append((place, equation))
+            entries[k].append((place, equation))
         for value in names.temporaries:
             equation = Equation((names.of[value], self.writer.of(value)))
-            found[names.section[value]].append((self.order[value], equation))
+            entries[names.section[value]].append((self.order[value], equation))
         for k, layer in enumerate(names.layers, 1):
             if layer.z not in run.cotangents:
-                found[k].append((0, self._no_error(k)))
+                entries[k].append((0, self._no_error(k)))
         return defaultdict(
             list,
             {
                 k: [e for _, e in sorted(pairs, key=lambda p: p[0])]
-                for k, pairs in found.items()
+                for k, pairs in entries.items()
             },
         )
 
@@ -233,17 +233,17 @@ class _Sections:
 
     def _slope(self, z: Value, delta: Expr, g: Value) -> Iterator[Equation]:
         """Yield the equation of f′(z) if the error is propagated through f."""
-        found = self._through(z, g)
-        if found is None:
+        factors = self._through(z, g)
+        if factors is None:
             return
-        _, slope = found
+        _, slope = factors
         prime = self._prime(z)
         self._collect_constants()
-        made = computed(slope, self.numbers)
+        result = computed(slope, self.numbers)
         like = self.run.arrays[z]
-        made = made.reshape(like.shape) if made.size == like.size else made
-        made = np.broadcast_to(made, like.shape)
-        self.numbers[prime] = Quantity(np.asarray(made), self.writer.kind(z))
+        result = result.reshape(like.shape) if result.size == like.size else result
+        result = np.broadcast_to(result, like.shape)
+        self.numbers[prime] = Quantity(np.asarray(result), self.writer.kind(z))
         yield Equation((prime, slope), key="slope")
 
     def _prime(self, z: Value) -> Expr:
@@ -270,10 +270,10 @@ class _Sections:
         """Return the equation of δ: the chain rule, and the formula computed."""
         whole = self._cotangent(g, delta)
         sides: list[Expr] = [delta]
-        remark, found = "", self._through(z, g)
+        remark, factors = "", self._through(z, g)
         k, depth = self.zs[z], len(self.names.layers)
-        if found is not None:
-            value, _ = found
+        if factors is not None:
+            value, _ = factors
             arriving = self.run.cotangents[value]
             comes = self.names.of[arriving]
             formula = self._cotangent(arriving, comes)
@@ -337,12 +337,12 @@ class _Sections:
     def _update(self) -> dict[int, list[Equation]]:
         """Return the update equations by layer: moments and new parameters."""
         names, run = self.names, self.run
-        found: dict[int, list[Equation]] = defaultdict(list)
+        sections: dict[int, list[Equation]] = defaultdict(list)
         for value, new in run.updates.items():
             if value in run.parameters and value in names.of and new.node is not None:
                 equations = updated(new.node, value, names, self.numbers)
-                found[names.section.get(value, 0)] += equations
-        return found
+                sections[names.section.get(value, 0)] += equations
+        return sections
 
     # -- loops -------------------------------------------------------------------------
 
@@ -359,12 +359,12 @@ class _Sections:
 
     def _modules(self, k: int) -> tuple[str, ...]:
         names = self.names
-        found = [
+        paths = [
             v.node.scope
             for v in names.forward
             if names.section[v] == k and v.node is not None and v.node.scope
         ]
-        return tuple(dict.fromkeys(found))
+        return tuple(dict.fromkeys(paths))
 
     def _tensors_of(self, k: int, equations: Sequence[Equation]) -> dict[Expr, str]:
         """Return the model's tensors that a section's formulas use, by symbol."""

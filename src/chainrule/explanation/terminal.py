@@ -70,15 +70,15 @@ def lines(parts: Sequence[Part], columns: int | None = None) -> list[Line]:
     """Return a document's lines for a terminal, each with its style."""
     if columns is None:
         columns = min(shutil.get_terminal_size((80, 24)).columns, WIDEST)
-    made: list[Line] = []
+    result: list[Line] = []
     for i, part in enumerate(parts):
-        found = list(_LINES[type(part)](part, max(columns, 40)))
+        part_lines = list(_LINES[type(part)](part, max(columns, 40)))
         if isinstance(part, Numbers) and i and _is_note(parts[i - 1]):
-            found.insert(0, ("", ""))
-        for line in found:
-            if line[1] or (made and made[-1][1]):  # no two empty lines together
-                made.append(line)
-    return made
+            part_lines.insert(0, ("", ""))
+        for line in part_lines:
+            if line[1] or (result and result[-1][1]):  # no two empty lines together
+                result.append(line)
+    return result
 
 
 def _is_note(part: Part) -> bool:
@@ -128,10 +128,10 @@ def _formula(part: Formula, columns: int) -> Iterator[Line]:
         return
     start = [f"{INDENT}{' ' * width(part.equation.name.text())} = "]
     worked = _worked(part, columns)
-    found = shown(part.array, columns - len(start[0]), part.digits, part.off)
-    blocks = [beside([start, found])]
+    numbers = shown(part.array, columns - len(start[0]), part.digits, part.off)
+    blocks = [beside([start, numbers])]
     if worked:
-        one_line = beside([start, worked, [" = "], found])
+        one_line = beside([start, worked, [" = "], numbers])
         if _wide(one_line) <= columns:
             blocks = [one_line]
         else:

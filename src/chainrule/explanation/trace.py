@@ -79,15 +79,17 @@ class Trace:
     @cached_property
     def known(self) -> dict[str, Value]:
         """The values by all their names: symbols, modules and tensor names."""
-        found: dict[str, Value] = {}
+        values: dict[str, Value] = {}
         for value in self.names.forward:
             if value.node is not None and value.node.scope:
-                found[value.node.scope] = value  # the last one is what the module gives
-        found |= {name: v for v, name in self.run.tensors.items()}
+                values[value.node.scope] = (
+                    value  # the last one is what the module gives
+                )
+        values |= {name: v for v, name in self.run.tensors.items()}
         for value, symbol in self.names.of.items():
-            found.setdefault(symbol.text(), value)
-            found.setdefault(_plain(symbol.text()), value)
-        return found
+            values.setdefault(symbol.text(), value)
+            values.setdefault(_plain(symbol.text()), value)
+        return values
 
     def find(self, name: str) -> Value:
         """Return a value by its symbol (``a⁽¹⁾`` or ``a1``) or name.
@@ -113,9 +115,9 @@ class Trace:
 
     def _index(self, value: Value, index: Any) -> Index:
         shape = self.run.arrays[value].shape
-        given = index if isinstance(index, tuple) else (index,)
-        whole = all(isinstance(i, int | np.integer) for i in given)
-        if not whole or len(given) != len(shape):
+        indices = index if isinstance(index, tuple) else (index,)
+        whole = all(isinstance(i, int | np.integer) for i in indices)
+        if not whole or len(indices) != len(shape):
             raise ArgumentError(
                 _("An element has one index for each axis."),
                 expected=_(
@@ -125,13 +127,13 @@ class Trace:
                 ),
                 got=repr(index),
             )
-        if any(not -n <= i < n for i, n in zip(given, shape)):
+        if any(not -n <= i < n for i, n in zip(indices, shape)):
             raise ArgumentError(
                 _("There is no such element."),
                 expected=_("indices within shape {shape}", shape=show(shape)),
                 got=repr(index),
             )
-        return tuple([int(i) % n for i, n in zip(given, shape)])
+        return tuple([int(i) % n for i, n in zip(indices, shape)])
 
     # -- backwards ---------------------------------------------------------------------
 
@@ -157,15 +159,15 @@ class Trace:
         share = 0.0 if g is None else float(self.run.arrays[g][place])
         if value is self.run.loss:
             share = 1.0
-        found: list[Edge] = []
+        edges: list[Edge] = []
         parents = self._pulled(value, row)
         for parent in filter(parents.__contains__, self.run.graph.values()):
             d = parents[parent]
             indices = np.argwhere(d != 0)
             picked = d[d != 0]
             symbol = self.names.of[parent].text()
-            found.append(Edge(symbol, indices, picked, share * picked))
-        return found
+            edges.append(Edge(symbol, indices, picked, share * picked))
+        return edges
 
     def _pulled(self, value: Value, row: Array) -> dict[Value, Array]:
         """Return the derivatives of Σ row ⊙ value by the named values before it."""
@@ -189,13 +191,13 @@ class Trace:
         with recording():
             nodes = [node for node in self.run.graph.nodes if node.role == "forward"]
             self._replay(nodes, new, stops)
-            found = {v: new[v] for v in stops if v in new}
-            gs = {v: Value(np.zeros(y.shape), tracked=True) for v, y in found.items()}
-            back = cotangents({y: gs[v] for v, y in found.items()}).get(start)
+            seeds = {v: new[v] for v in stops if v in new}
+            gs = {v: Value(np.zeros(y.shape), tracked=True) for v, y in seeds.items()}
+            back = cotangents({y: gs[v] for v, y in seeds.items()}).get(start)
             pushed = {} if back is None else cotangents({back: Value(direction)})
-        made = {v: _array(pushed[g]) for v, g in gs.items() if g in pushed}
-        order = filter(made.__contains__, self.run.graph.values())
-        return {v: made[v] for v in order if np.any(made[v])}
+        derivatives = {v: _array(pushed[g]) for v, g in gs.items() if g in pushed}
+        order = filter(derivatives.__contains__, self.run.graph.values())
+        return {v: derivatives[v] for v in order if np.any(derivatives[v])}
 
     def _replay(
         self,
@@ -213,8 +215,8 @@ class Trace:
                 continue
             inputs = [new[v] if v in moved else self._number(v) for v in node.inputs]
             attrs = attrs_at(node, self.run.sizes)
-            made = as_tuple(apply(node.primitive, tuple(inputs), attrs))
-            new |= {v: y for v, y in zip(node.outputs, made) if v and y.tracked}
+            results = as_tuple(apply(node.primitive, tuple(inputs), attrs))
+            new |= {v: y for v, y in zip(node.outputs, results) if v and y.tracked}
 
     def _number(self, value: Value, *, tracked: bool = False) -> Value:
         """Return a value that has the numbers of the step."""
@@ -274,17 +276,17 @@ class Trace:
             return [(value, Term(LOSS, (), 1.0, 1.0))]
         direction = np.zeros(self.run.arrays[value].shape)
         direction[place] = 1.0
-        found: list[tuple[Value, Term]] = []
+        terms: list[tuple[Value, Term]] = []
         for other, d in self._pushed(value, direction).items():
             g = self._gradient(other)
             symbol = self.names.of[other].text()
             for index in map(tuple, np.argwhere(d != 0)):
                 there = tuple(map(int, index))
                 term = Term(symbol, there, float(d[index]), float(g[index]))
-                found.append((other, term))
-        some = [pair for pair in found if pair[1].product]
+                terms.append((other, term))
+        some = [pair for pair in terms if pair[1].product]
         key = (lambda t: abs(t.product)) if some else (lambda t: abs(t.derivative))
-        return sorted(some or found, key=lambda pair: -key(pair[1]))
+        return sorted(some or terms, key=lambda pair: -key(pair[1]))
 
     def _gradient(self, value: Value) -> Array:
         if value is self.run.loss:

@@ -55,32 +55,35 @@ def scalars_of(run: Run) -> dict[Value, Expr]:
     named = {v: scalar(name) for v, (name, _) in run.scalars.items() if name}
     if scalar("alpha") in named.values():
         rest, share = scalar("rest"), 1 - scalar("alpha")
-        named = {v: share if made == rest else made for v, made in named.items()}
+        named = {
+            v: share if expression == rest else expression
+            for v, expression in named.items()
+        }
     numbers = defaultdict[Expr, set[float]](set)
-    for value, made in named.items():
-        numbers[made].add(run.scalars[value][1])
+    for value, expression in named.items():
+        numbers[expression].add(run.scalars[value][1])
     return {
-        value: made
-        if len(numbers[made]) == 1
-        else _of_group(made, _group(run.scalars[value][0]))
-        for value, made in named.items()
+        value: expression
+        if len(numbers[expression]) == 1
+        else _of_group(expression, _group(run.scalars[value][0]))
+        for value, expression in named.items()
     }
 
 
 def _group(name: str) -> int:
     """Return the number (from 1) of the parameter group of a hyper-parameter."""
-    found = re.match(r"group(\d+)\.", name)
-    return 1 + int(found[1]) if found else 1
+    match = re.match(r"group(\d+)\.", name)
+    return 1 + int(match[1]) if match else 1
 
 
-def _of_group(made: Expr, group: int) -> Expr:
+def _of_group(symbol: Expr, group: int) -> Expr:
     """Return a hyper-parameter's symbol with its group's number: η₂, β_(1, 2)."""
-    if isinstance(made, Script) and made.below is not None:
-        return Script(made.base, below=Listing((made.below, Number(group))))
-    if isinstance(made, Atom | Script):
-        return Script(made, below=Number(group))
-    return made.replaced(
-        {e: _of_group(e, group) for e in parts(made) if isinstance(e, Atom | Script)}
+    if isinstance(symbol, Script) and symbol.below is not None:
+        return Script(symbol.base, below=Listing((symbol.below, Number(group))))
+    if isinstance(symbol, Atom | Script):
+        return Script(symbol, below=Number(group))
+    return symbol.replaced(
+        {e: _of_group(e, group) for e in parts(symbol) if isinstance(e, Atom | Script)}
     )
 
 
@@ -103,16 +106,16 @@ def updated(
         )
         for i, v in enumerate(node.inputs)
     ]
-    made = formula(*inputs, **node.attrs)
-    items = made.items if isinstance(made, Listing) else (made,)
+    result = formula(*inputs, **node.attrs)
+    items = result.items if isinstance(result, Listing) else (result,)
     parts = [item.items for item in items if isinstance(item, Relation)]
     renamed = {name: Script(name, PRIME, symbol) for name, *_ in parts}
 
     results = [run.arrays[v] for v in node.outputs if v is not None]
     for name, value in parts:
         side = tidy(value.replaced(renamed))
-        found = computed(side, numbers)
-        exact = next((a for a in results[1:] if _same(a, found)), found)
+        numbers_of = computed(side, numbers)
+        exact = next((a for a in results[1:] if _same(a, numbers_of)), numbers_of)
         numbers[renamed[name]] = Quantity(exact)
         yield Equation((renamed[name], side))
     new = Script(symbol, PRIME)
@@ -134,11 +137,11 @@ def _written(
         name: Expr = Script(f.symbol(letter), below=symbol)
         numbers.setdefault(name, Quantity(run.arrays[value]))
         return name
-    made = scalars.get(value)
-    if made is not None:
-        if isinstance(made, Atom) or type(made) is Script:
-            numbers.setdefault(made, Quantity(np.asarray(run.arrays[value])))
-        return made
+    expression = scalars.get(value)
+    if expression is not None:
+        if isinstance(expression, Atom) or type(expression) is Script:
+            numbers.setdefault(expression, Quantity(np.asarray(run.arrays[value])))
+        return expression
     return names.writer.draft(value)
 
 

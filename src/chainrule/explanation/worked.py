@@ -47,11 +47,11 @@ class Section:
     @property
     def by_key(self) -> dict[str, Equation]:
         """The first equation of each key."""
-        found: dict[str, Equation] = {}
+        equations: dict[str, Equation] = {}
         for equation in self.equations():
             if equation.key:
-                found.setdefault(equation.key, equation)
-        return found
+                equations.setdefault(equation.key, equation)
+        return equations
 
     @property
     def formulas(self) -> dict[str, str]:

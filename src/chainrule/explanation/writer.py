@@ -77,8 +77,8 @@ class Writer(PlainWriter):
 
     def special(self, node: Node) -> Expr | None:
         """Return a node's expression in the textbook's notation, or None."""
-        made = _SPECIAL.get(node.primitive)
-        return made(self, node) if made else None
+        write = _SPECIAL.get(node.primitive)
+        return write(self, node) if write else None
 
     def _mul(self, node: Node) -> Expr | None:
         a, b = node.inputs
@@ -141,15 +141,15 @@ class Writer(PlainWriter):
         if total in self.names or count.node is None:
             return None
         if count.node.primitive is creation.size:
-            found = self._length(count.node.attrs["dim"])
+            length = self._length(count.node.attrs["dim"])
         elif count.node.primitive is creation.constant:
-            found = count.node.attrs["value"][0]
+            length = count.node.attrs["value"][0]
         else:
             return None
         shape = self._shape(summed.shape)
-        if found != math.prod(shape[a] for a in axes):
+        if length != math.prod(shape[a] for a in axes):
             return None
-        if found == 1:
+        if length == 1:
             return self._write(total)
         mean = Atom(r"\operatorname{mean}", "mean")
         return self._reduced(mean, "call", summed, axes)
@@ -226,10 +226,10 @@ class Writer(PlainWriter):
             and x.node.primitive in (movement.reshape, elementwise.convert)
         ):
             inner = x.node.inputs[0]
-            kept = _kept_axes(inner.shape, x.shape)
-            if kept is None:
+            axes = _kept_axes(inner.shape, x.shape)
+            if axes is None:
                 break
-            x, places = inner, tuple([places[k] for k in kept])
+            x, places = inner, tuple([places[k] for k in axes])
         return x, places
 
     def _spread(self, base: Value, places: tuple[int, ...], out: Value) -> Expr:
@@ -290,10 +290,10 @@ class Writer(PlainWriter):
         """Return J_maxᵀ g for the derivative of a maximum over windows, or None."""
         (out,) = node.outputs
         assert out is not None
-        found = pooled_back(out, self.names)
-        if found is None or not self._zero(found[0]):
+        pooled = pooled_back(out, self.names)
+        if pooled is None or not self._zero(pooled[0]):
             return None
-        _, g, x = found
+        _, g, x = pooled
         shown = Transposed(Script(Atom("J"), below=named("max"))) @ self._exact(g)
         graph = Graph("back", [g, x], [out])
 
@@ -312,9 +312,9 @@ class Writer(PlainWriter):
         (a, b), (out,) = node.inputs, node.outputs
         assert out is not None
         for x, y, one, other in ((a, b, d.lhs, d.rhs), (b, a, d.rhs, d.lhs)):
-            made = self._matrices(x, y, one, other, d.out)
-            if made is not None:
-                return made
+            expression = self._matrices(x, y, one, other, d.out)
+            if expression is not None:
+                return expression
         first, last = ((a, d.lhs), (b, d.rhs))
         if is_sampled(a) and not is_sampled(b):
             first, last = last, first

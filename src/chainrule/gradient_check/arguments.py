@@ -90,20 +90,20 @@ class Arguments:
     def parameters(self) -> dict[str, Tensor]:
         """Return the trainable parameters of the modules, by name."""
         modules = self.modules()
-        found: dict[int, tuple[str, Tensor]] = {}
+        parameters: dict[int, tuple[str, Tensor]] = {}
         for prefix, module in modules.items():
             prefix = prefix if len(modules) > 1 else ""
             for name, p in module.named_parameters(prefix):
                 if p.requires_grad:
-                    found.setdefault(id(p), (name, p))
-        return dict(found.values())
+                    parameters.setdefault(id(p), (name, p))
+        return dict(parameters.values())
 
     def buffers(self) -> list[Tensor]:
         """Return the tensors of the modules that are not parameters."""
         modules = self.modules().values()
         trained = {id(p) for module in modules for p in module.parameters()}
-        held = [t for module in modules for __, t in module.named_tensors()]
-        return [t for t in held if id(t) not in trained]
+        tensors = [t for module in modules for __, t in module.named_tensors()]
+        return [t for t in tensors if id(t) not in trained]
 
 
 def is_module(item: Any) -> bool:
@@ -121,8 +121,8 @@ def outside(function: Callable[..., Any]) -> dict[str, Any]:
     function = getattr(function, "__func__", function)
     if not inspect.isfunction(function):
         return {}
-    found = inspect.getclosurevars(function)
-    return {**found.globals, **found.nonlocals}
+    variables = inspect.getclosurevars(function)
+    return {**variables.globals, **variables.nonlocals}
 
 
 def nothing_to_differentiate() -> ArgumentError:
@@ -167,9 +167,9 @@ def _leaf(item: Any) -> Any:
         return item.detach()
     if isinstance(item, bool | int | str) or not _is_array(item):
         return item
-    made = Tensor(item)  # which says what makes no tensor
-    plain = made.dtype.is_float and not hasattr(item, "dtype")
-    return Tensor(item, dtype="float64") if plain else made
+    tensor = Tensor(item)  # which says what makes no tensor
+    plain = tensor.dtype.is_float and not hasattr(item, "dtype")
+    return Tensor(item, dtype="float64") if plain else tensor
 
 
 def _is_array(item: Any) -> bool:

@@ -97,17 +97,19 @@ class Causes:
     def _cuts(self) -> list[tuple[Cause, Walk | None]]:
         """The nodes that stop differentiation, each with a walk through them."""
         args = (self.subject, self.walk.numbers, self.weights)
-        found = cuts(self.subject)
-        return [(c, walk(*args, through) if through else None) for c, through in found]
+        candidates = cuts(self.subject)
+        return [
+            (c, walk(*args, through) if through else None) for c, through in candidates
+        ]
 
     def _cut(self, k: int, direction: Array, quotient: float) -> Cause | None:
         """Return the stop of differentiation that explains a difference, or None."""
         unruled: Cause | None = None
-        for cause, made in self._cuts:
-            if made is None:
+        for cause, cut_walk in self._cuts:
+            if cut_walk is None:
                 unruled = unruled or cause
                 continue
-            passed = along(made.gradient(self.subject.parts[k].value), direction)
+            passed = along(cut_walk.gradient(self.subject.parts[k].value), direction)
             larger = max(abs(passed), abs(quotient))
             if abs(passed - quotient) <= EXPLAINED * larger:
                 return cause
@@ -115,10 +117,10 @@ class Causes:
 
     def _imprecise(self, k: int) -> Cause | None:
         """Return the value whose rounding error hides the slope, or None."""
-        found = [share for share in self.rounding.shares if share[1] >> k & 1]
-        if not found:
+        shares = [share for share in self.rounding.shares if share[1] >> k & 1]
+        if not shares:
             return None
-        _, _, node, dtype = found[0]
+        _, _, node, dtype = shares[0]
         if dtype is DType.float32:
             return Cause.of("precision", self._narrowest(k) or node, detail="float32")
         largest = max(self._size(v) for v in node.outputs)

@@ -76,12 +76,14 @@ class Check:
         wrong = wrong_rules(subject, numbers, self.tolerance, self.seed)
         rows: list[GradientRow] = []
         try:
-            made = walk(subject, numbers, weights)
+            pass_walk = walk(subject, numbers, weights)
         except Exception:
             if not wrong:  # else it is said which rule it is that fails
                 raise
         else:
-            causes = Causes(subject, made, rounding(subject, made), weights, wrong)
+            causes = Causes(
+                subject, pass_walk, rounding(subject, pass_walk), weights, wrong
+            )
             rows += self._rows(plan, causes)
         return GradientReport(
             function=self.title,
@@ -123,8 +125,8 @@ class Check:
         causes: Causes,
     ) -> Iterator[GradientRow]:
         """Yield a row for each derivative of the plan, compared with quotients."""
-        subject, made, weights = self.subject, causes.walk, causes.weights
-        gradients = [made.gradient(p.value) for p in subject.parts]
+        subject, reverse, weights = self.subject, causes.walk, causes.weights
+        gradients = [reverse.gradient(p.value) for p in subject.parts]
         terms = weighted(weights, subject.at(0, subject.parts[0].array))
         large = [float(np.abs(terms).sum()) * SMALL]
         large += [np.abs(g[np.isfinite(g)]).max(initial=0.0) for g in gradients]
@@ -139,7 +141,7 @@ class Check:
 
                 here = part.array if index is None else part.array[index]
                 reach = max(1.0, float(np.sqrt(np.mean(np.square(here)))))
-                found = Question(
+                judgement = Question(
                     derivative=along(gradients[k], direction),
                     line=line,
                     noise=causes.rounding.noise[k],
@@ -148,17 +150,17 @@ class Check:
                     tolerance=self.tolerance,
                     near=0.0 if index is None else abs(float(here)),
                 ).answer()
-                kind, why = causes.of(k, direction, reach, found)
+                kind, why = causes.of(k, direction, reach, judgement)
                 yield GradientRow(
                     name=part.name,
                     index=index,
-                    derivative=found.derivative,
-                    quotient=found.quotient,
-                    error=found.error,
-                    known=found.known,
+                    derivative=judgement.derivative,
+                    quotient=judgement.quotient,
+                    error=judgement.error,
+                    known=judgement.known,
                     kind=kind,
                     why=why,
-                    ladder=found.ladder,
+                    ladder=judgement.ladder,
                 )
 
 
@@ -177,8 +179,10 @@ def _refuse_values(subject: Subject, numbers: Numbers) -> None:
     """Raise an error if the function gives NaN or infinity, with the first node."""
     if all(np.isfinite(numbers[v]).all() for v in subject.outputs):
         return
-    made = ((node, v) for node in subject.nodes for v in node.outputs if v is not None)
-    bad = (node for node, v in made if not np.isfinite(numbers[v]).all())
+    computed = (
+        (node, v) for node in subject.nodes for v in node.outputs if v is not None
+    )
+    bad = (node for node, v in computed if not np.isfinite(numbers[v]).all())
     node = next(bad, None)
     place = f" ({node.source})" if node is not None and node.source else ""
     raise NonFiniteError(

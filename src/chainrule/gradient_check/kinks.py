@@ -41,12 +41,12 @@ def kinked(
     for node in subject.nodes:
         if any(v in along[0] for v in node.inputs):
             for moved in along:
-                given = [moved.get(v, numbers[v]) for v in node.inputs]
-                made = applied(node, given)
-                moved |= {v: a for v, a in zip(node.outputs, made) if v is not None}
-            found = _bent(node, [ChainMap(moved, numbers) for moved in along])
-            if found is not None:
-                return found
+                inputs = [moved.get(v, numbers[v]) for v in node.inputs]
+                results = applied(node, inputs)
+                moved |= {v: a for v, a in zip(node.outputs, results) if v is not None}
+            bend = _bent(node, [ChainMap(moved, numbers) for moved in along])
+            if bend is not None:
+                return bend
     return None
 
 
@@ -73,10 +73,10 @@ def _bend(values: Sequence[Array]) -> int | None:
         noise = 64 * np.finfo(np.float64).eps * np.maximum(np.abs(here), rise)
         bends = narrow * 16 > 0.5 * wide
         seen = (narrow > noise) & (wide > 1e-3 * rise)
-    found = (bends & seen) | (~np.isfinite(narrow) & np.isfinite(here))
-    if not found.any():
+    crossed = (bends & seen) | (~np.isfinite(narrow) & np.isfinite(here))
+    if not crossed.any():
         return None
-    return int(np.argmax(np.where(found, np.nan_to_num(wide, nan=np.inf), -1.0)))
+    return int(np.argmax(np.where(crossed, np.nan_to_num(wide, nan=np.inf), -1.0)))
 
 
 def _named(
@@ -90,11 +90,11 @@ def _named(
             graph = parts[0][0]
             if all(part[0] is graph for part in parts):
                 within = [inside(*part) for part in parts]
-                found = next(
+                cause = next(
                     filter(None, (_bent(n, within) for n in graph.nodes)), None
                 )
-                if found is not None:
-                    return found.inside(node)
+                if cause is not None:
+                    return cause.inside(node)
     at = tuple(int(i) for i in np.unravel_index(index, here[value].shape))
     inputs = [here[v] for v in node.inputs]
     alike = [a for a in inputs if a.shape == here[value].shape and a.dtype.kind == "f"]

@@ -113,20 +113,20 @@ class Question:
         with np.errstate(all="ignore"):
             here = self.line(0.0)
             looks = (self._quick_look(here, step * self.reach) for step in QUICK)
-            found = next(filter(None, looks), None) or self._closer_look(here)
-        if found.kind == "edge" and 0.0 < self.near < self.reach:
+            judgement = next(filter(None, looks), None) or self._closer_look(here)
+        if judgement.kind == "edge" and 0.0 < self.near < self.reach:
             return replace(self, reach=self.near, near=0.0).answer()
-        if not self.finer and self._may_bend(found):
+        if not self.finer and self._may_bend(judgement):
             finer = self.reach * FINER
             closer = replace(self, reach=finer, finer=True).answer()
-            return found if closer.kind == "jump" else closer
-        return found
+            return judgement if closer.kind == "jump" else closer
+        return judgement
 
-    def _may_bend(self, found: Judgement) -> bool:
+    def _may_bend(self, judgement: Judgement) -> bool:
         """Return whether a result may come from step sizes ε that are too large."""
         least = LADDER[-1] * self.reach
-        hidden = found.known * least > BARS * SAFE * self.noise
-        return found.kind == "jump" or (found.kind == "precision" and hidden)
+        hidden = judgement.known * least > BARS * SAFE * self.noise
+        return judgement.kind == "jump" or (judgement.kind == "precision" and hidden)
 
     # -- two steps, which are enough for almost all -----------------------------------
 
@@ -156,8 +156,8 @@ class Question:
 
     def _closer_look(self, here: Array) -> Judgement:
         steps = np.array(LADDER) * self.reach
-        found = np.array([self._sides(here, step) for step in steps])
-        ladder = Ladder(steps, found[:, 0], found[:, 1])
+        values = np.array([self._sides(here, step) for step in steps])
+        ladder = Ladder(steps, values[:, 0], values[:, 1])
         sides = (ladder.right, ladder.left)
         right, left = (limit(q, steps, 1, self.noise) for q in sides)
         slope, known = limit(ladder.central, steps, 2, self.noise)

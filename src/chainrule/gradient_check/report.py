@@ -76,9 +76,9 @@ class GradientReport:
         """The row with the largest error, among wrong derivatives first."""
         order = (WRONG, ("agrees", "precision"), KINKS)
         for kinds in order:
-            found = [row for row in self.rows if row.kind in kinds]
-            if found:
-                return _largest(found)
+            matching = [row for row in self.rows if row.kind in kinds]
+            if matching:
+                return _largest(matching)
         return None
 
     @property
@@ -123,8 +123,8 @@ class GradientReport:
 
     def __str__(self) -> str:
         lines = [self._title(), *text_table(self._table(), left=2), *self._notes()]
-        for told, row in self._findings():
-            lines += ["", told]
+        for finding, row in self._findings():
+            lines += ["", finding]
             if row is not None:
                 reasons = [tr(row.reason()), str(row.why or "")]
                 lines += [f"  {line}" for line in (row.sentence(), *reasons) if line]
@@ -138,8 +138,8 @@ class GradientReport:
 
         parts = [paragraph(self._title()), html_table(self._table())]
         parts += map(paragraph, self._notes())
-        for told, row in self._findings():
-            parts.append(f"<p><b>{html.escape(told)}</b></p>")
+        for finding, row in self._findings():
+            parts.append(f"<p><b>{html.escape(finding)}</b></p>")
             if row is not None:
                 texts = (row.sentence(), tr(row.reason()), str(row.why or ""))
                 parts += map(paragraph, texts)
@@ -209,23 +209,23 @@ class GradientReport:
 
     def _findings(self) -> list[tuple[str, GradientRow | None]]:
         """Return the findings as sentences, each with its most telling row."""
-        found: list[tuple[str, GradientRow | None]] = []
+        findings: list[tuple[str, GradientRow | None]] = []
         agree, wrong, kinks, vague = (
             [row for row in self.rows if row.kind in kinds]
             for kinds in (("agrees",), WRONG, KINKS, ("precision",))
         )
         if wrong:
-            told = tr(
+            sentence = tr(
                 "WRONG: {count} of {all} derivatives. The worst:",
                 count=f"{len(wrong):,}",
                 all=f"{len(self.rows):,}",
             )
-            found.append((told, _largest(wrong)))
+            findings.append((sentence, _largest(wrong)))
         said = {row.why for row in wrong}
         others = [rule for rule in self.rules if rule not in said]
-        found += [(tr("WRONG: {rule}", rule=rule), None) for rule in others]
+        findings += [(tr("WRONG: {rule}", rule=rule), None) for rule in others]
         if self.ok and agree:
-            told = tr(
+            sentence = tr(
                 "Right: {count} of {all} derivatives agree within {tolerance}, and the"
                 " rule of every node alone ({nodes}). The largest error:",
                 count=f"{len(agree):,}",
@@ -233,23 +233,25 @@ class GradientReport:
                 tolerance=f"{self.tolerance:g}",
                 nodes=f"{self.nodes:,}",
             )
-            found.append((told, _largest(agree)))
+            findings.append((sentence, _largest(agree)))
         elif self.ok:
-            told = tr(
+            sentence = tr(
                 "Nothing is wrong, as far as can be told; nor is the rule of any node"
                 " alone ({nodes}).",
                 nodes=f"{self.nodes:,}",
             )
-            found.append((told, None))
+            findings.append((sentence, None))
         if vague:
             count = f"{len(vague):,}"
-            told = tr("{count} agree as far as quotients tell, such as", count=count)
-            found.append((told, _vaguest(vague)))
+            sentence = tr(
+                "{count} agree as far as quotients tell, such as", count=count
+            )
+            findings.append((sentence, _vaguest(vague)))
         if kinks:
             count = f"{len(kinks):,}"
-            told = tr("{count} at a kink, and left out, such as", count=count)
-            found.append((told, kinks[0]))
-        return found
+            sentence = tr("{count} at a kink, and left out, such as", count=count)
+            findings.append((sentence, kinks[0]))
+        return findings
 
 
 def _largest(rows: list[GradientRow]) -> GradientRow:

@@ -122,8 +122,8 @@ class GradientRow:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the row as JSON data; NaN and infinity become None."""
-        made = {k: v for k, v in asdict(self).items() if k not in ("why", "ladder")}
+        data = {k: v for k, v in asdict(self).items() if k not in ("why", "ladder")}
         if self.ladder is not None:
             names = ("steps", "left", "right")
-            made["quotients"] = {k: getattr(self.ladder, k) for k in names}
-        return plain({**made, "why": self.why and asdict(self.why)})
+            data["quotients"] = {k: getattr(self.ladder, k) for k in names}
+        return plain({**data, "why": self.why and asdict(self.why)})

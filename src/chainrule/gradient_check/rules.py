@@ -30,14 +30,14 @@ Arrays = Sequence[Array]
 
 def ruled(subject: Subject) -> list[tuple[Node, tuple[bool, ...]]]:
     """Return the nodes that differentiation passes, and their inputs to derive by."""
-    found: list[tuple[Node, tuple[bool, ...]]] = []
+    pairs: list[tuple[Node, tuple[bool, ...]]] = []
     for node in subject.nodes:
         passed = any(v is not None and v.tracked for v in node.outputs)
         moved = any(subject.reached.get(v, 0) for v in node.inputs)
         needed = tuple(v.tracked and v.dtype.is_float for v in node.inputs)
         if passed and moved and any(needed):
-            found.append((node, needed))
-    return found
+            pairs.append((node, needed))
+    return pairs
 
 
 def wrong_rules(
@@ -45,13 +45,13 @@ def wrong_rules(
 ) -> list[tuple[Node, Cause]]:
     """Return the nodes with a wrong derivative rule, each with the cause."""
     rng = np.random.default_rng((seed, 1))
-    found: list[tuple[Node, Cause]] = []
+    wrong: list[tuple[Node, Cause]] = []
     for node, needed in ruled(subject):
         arrays = [numbers[v] for v in node.inputs]
         cause = Alone(node, arrays, needed, tolerance).cause(rng)
         if cause is not None:
-            found.append((node, cause))
-    return found
+            wrong.append((node, cause))
+    return wrong
 
 
 @dataclass(frozen=True)
@@ -78,14 +78,14 @@ class Alone:
             try:
                 gs = derived(self.node, self.arrays, us, self.needed)
             except Exception as error:  # noqa: BLE001 - a rule may do anything
-                found = Cause.of("rule", self.node, detail=f"{error}".split("\n")[0])
-                return self._deeper(rng) or found
+                cause = Cause.of("rule", self.node, detail=f"{error}".split("\n")[0])
+                return self._deeper(rng) or cause
             for i, need in enumerate(self.needed):
                 if not need or not self.arrays[i].size:
                     continue
-                found = self._input(i, ys, us, gs[i], rng)
-                if found is not None:
-                    return self._deeper(rng) or found
+                cause = self._input(i, ys, us, gs[i], rng)
+                if cause is not None:
+                    return self._deeper(rng) or cause
         return None
 
     def _input(
@@ -102,24 +102,24 @@ class Alone:
             return Cause.of("rule", self.node, input=i, detail=detail)
         g = np.zeros_like(x) if g is None else g
         v = np.asarray(rng.standard_normal(x.shape), x.dtype)
-        made = self._judged(i, ys, us, g, v)
-        if made.kind != "differs" and self.node.primitive.elementwise:
+        judgement = self._judged(i, ys, us, g, v)
+        if judgement.kind != "differs" and self.node.primitive.elementwise:
             smooth = ~self._bent(i, ys, us, v)
-            if made.kind != "agrees" and smooth.any():
-                made = self._judged(i, ys, us, g, np.where(smooth, v, 0))
-        elif made.kind in ("kink", "jump") and self._is_outside(i, ys, us, g, v):
-            made = replace(made, kind="differs")
-        if made.kind != "differs":
+            if judgement.kind != "agrees" and smooth.any():
+                judgement = self._judged(i, ys, us, g, np.where(smooth, v, 0))
+        elif judgement.kind in ("kink", "jump") and self._is_outside(i, ys, us, g, v):
+            judgement = replace(judgement, kind="differs")
+        if judgement.kind != "differs":
             return None
-        numbers = {"derivative": made.derivative, "quotient": made.quotient}
+        numbers = {"derivative": judgement.derivative, "quotient": judgement.quotient}
         return Cause.of("rule", self.node, input=i, **numbers)
 
     def _terms(
         self, i: int, us: Sequence[Array | None], array: Array
     ) -> tuple[Array, ...]:
         moved = [array if k == i else a for k, a in enumerate(self.arrays)]
-        made = applied(self.node, moved)
-        return tuple(u * y for u, y in zip(us, made) if u is not None)
+        results = applied(self.node, moved)
+        return tuple(u * y for u, y in zip(us, results) if u is not None)
 
     def _judged(
         self, i: int, ys: Arrays, us: Sequence[Array | None], g: Array, v: Array
@@ -178,58 +178,58 @@ class Alone:
             numbers = inside(graph, arrays)
             for node, needed in differentiated(graph):
                 inputs = [numbers[v] for v in node.inputs]
-                found = Alone(node, inputs, needed, self.tolerance).cause(rng)
-                if found is not None:
-                    return found.inside(self.node)
+                cause_within = Alone(node, inputs, needed, self.tolerance).cause(rng)
+                if cause_within is not None:
+                    return cause_within.inside(self.node)
         return None
 
 
 def differentiated(graph: Graph) -> list[tuple[Node, tuple[bool, ...]]]:
     """Return a body graph's nodes that differentiation passes, and their inputs."""
     live: set[Value] = {v for v in graph.inputs if v.dtype.is_float}
-    found: list[tuple[Node, tuple[bool, ...]]] = []
+    pairs: list[tuple[Node, tuple[bool, ...]]] = []
     for node in graph.nodes:
         needed = tuple(v in live for v in node.inputs)
         if any(needed) and node.primitive in DERIVATIVES:
-            found.append((node, needed))
+            pairs.append((node, needed))
             live |= {v for v in node.outputs if v is not None and v.dtype.is_float}
-    return found
+    return pairs
 
 
 def cuts(subject: Subject) -> list[tuple[Cause, Collection[Node]]]:
     """Return the nodes that stop differentiation, each with the nodes after it."""
-    found: list[tuple[Cause, Collection[Node]]] = []
+    causes: list[tuple[Cause, Collection[Node]]] = []
     for node in subject.nodes:
         outputs = [v for v in node.outputs if v is not None and v.dtype.is_float]
         ends = outputs and not any(v.tracked for v in outputs)
         if ends and any(v.tracked and v.dtype.is_float for v in node.inputs):
             known = node.primitive in DERIVATIVES
             cause = Cause.of("cut", node, detail="" if known else "no rule")
-            found.append((cause, _behind(subject, node) if known else ()))
-    return found
+            causes.append((cause, _behind(subject, node) if known else ()))
+    return causes
 
 
 def _behind(subject: Subject, start: Node) -> set[Node]:
     """Return a node and all nodes that depend on it."""
-    live, found = {v for v in start.outputs if v is not None}, {start}
+    live, nodes = {v for v in start.outputs if v is not None}, {start}
     for node in subject.nodes:
         if any(v in live for v in node.inputs):
-            found.add(node)
+            nodes.add(node)
             live |= {v for v in node.outputs if v is not None}
-    return found
+    return nodes
 
 
 def non_finite(subject: Subject, numbers: Numbers, cotangents: Numbers) -> Cause | None:
     """Return the node that turns finite cotangents into NaN or infinity, or None."""
     for node in reversed(subject.nodes):
         gs = [None if v is None else cotangents.get(v) for v in node.outputs]
-        given = [g for g in gs if g is not None]
-        if not given or not all(np.isfinite(g).all() for g in given):
+        present = [g for g in gs if g is not None]
+        if not present or not all(np.isfinite(g).all() for g in present):
             continue
         needed = tuple(v.tracked and v.dtype.is_float for v in node.inputs)
         if any(needed) and node.primitive in DERIVATIVES:
-            made = derived(node, [numbers[v] for v in node.inputs], gs, needed)
-            if not all(g is None or np.isfinite(g).all() for g in made):
+            gradients = derived(node, [numbers[v] for v in node.inputs], gs, needed)
+            if not all(g is None or np.isfinite(g).all() for g in gradients):
                 return Cause.of("nonfinite", node)
     return None
 

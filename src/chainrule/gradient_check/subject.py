@@ -89,13 +89,13 @@ class Subject:
     @cached_property
     def reached(self) -> dict[Value, int]:
         """The parts that each value depends on, as a bit mask."""
-        found = {p.value: 1 << k for k, p in enumerate(self.parts)}
+        bits_of = {p.value: 1 << k for k, p in enumerate(self.parts)}
         for node in self.nodes:
             bits = 0
             for v in node.inputs:
-                bits |= found.get(v, 0)
-            found.update((v, bits) for v in node.outputs if v is not None)
-        return found
+                bits |= bits_of.get(v, 0)
+            bits_of.update((v, bits) for v in node.outputs if v is not None)
+        return bits_of
 
 
 class FunctionCall:
@@ -132,8 +132,8 @@ class FunctionCall:
         chosen = dict(zip(self.chosen, tensors, strict=True))
         with stream(Generator(self.seed)), recording():
             leaves, __ = flatten(self.function(*arguments.with_leaves(chosen)))
-        found = [leaf for leaf in leaves if isinstance(leaf, Tensor)]
-        floats = [t for t in found if t.dtype.is_float]
+        tensors_out = [leaf for leaf in leaves if isinstance(leaf, Tensor)]
+        floats = [t for t in tensors_out if t.dtype.is_float]
         if not floats and not self.chosen:
             raise nothing_to_differentiate()
         if not floats:
@@ -163,8 +163,8 @@ class FunctionCall:
         state: dict[Value, Array] = {}
         parameters: dict[Value, tuple[str, Array]] = {}
         for name, (slot, value, __) in slots.items():
-            held = slot.current()
-            array = np.zeros(value.type.shape) if held is None else held.numpy()
+            tensor = slot.current()
+            array = np.zeros(value.type.shape) if tensor is None else tensor.numpy()
             if slot.gradient or not slot.tensor.requires_grad:
                 state[value] = array
             else:
@@ -173,9 +173,9 @@ class FunctionCall:
         graph = Graph("function", [*values, *parameters, *state], outputs)
         refuse_escaped(graph)
         wide, new = upcast(graph, _record)
-        found = [*zip(self.names, values, self.points)]
-        found += [(name, v, array) for v, (name, array) in parameters.items()]
-        parts = [Part(n, new[v], np.asarray(a, np.float64)) for n, v, a in found]
+        entries = [*zip(self.names, values, self.points)]
+        entries += [(name, v, array) for v, (name, array) in parameters.items()]
+        parts = [Part(n, new[v], np.asarray(a, np.float64)) for n, v, a in entries]
         known = {new[v]: a.astype(new[v].dtype.numpy) for v, a in state.items()}
         run = _runner(wide, list(known.values()))
         return Subject(tuple(parts), wide.outputs, wide.nodes, known, run)
@@ -185,22 +185,22 @@ class FunctionCall:
         items = dict(zip(self.arguments.names, self.arguments.leaves))
         items |= outside(self.function)
         modules = {k: v for k, v in items.items() if has_parameters(v)}
-        found: dict[int, str] = {}
+        names: dict[int, str] = {}
         for prefix, module in modules.items():
             for name, t in module.named_tensors(prefix if len(modules) > 1 else ""):
-                found.setdefault(id(t), name)
+                names.setdefault(id(t), name)
         for name, item in items.items():
             if isinstance(item, Tensor):
-                found.setdefault(id(item), name)
-        return found
+                names.setdefault(id(item), name)
+        return names
 
     # -- called -----------------------------------------------------------------------
 
     def _called(self) -> Subject:
         """Return the function run eagerly, with copies of its modules in float64."""
         arguments = self.arguments.in_float64()
-        held = arguments.parameters()
-        points = [*self.points, *(np.array(p.numpy()) for p in held.values())]
+        parameters = arguments.parameters()
+        points = [*self.points, *(np.array(p.numpy()) for p in parameters.values())]
         state = [(b, np.array(b.numpy())) for b in arguments.buffers()]
 
         def call(arrays: Sequence[Array]) -> tuple[list[Tensor], list[Value]]:
@@ -210,9 +210,9 @@ class FunctionCall:
                 Tensor(a, requires_grad=True) for a in arrays[: len(self.chosen)]
             ]
             with no_grad():
-                for p, array in zip(held.values(), arrays[len(self.chosen) :]):
+                for p, array in zip(parameters.values(), arrays[len(self.chosen) :]):
                     p.copy_(array)
-            values = [t.value for t in (*tensors, *held.values())]
+            values = [t.value for t in (*tensors, *parameters.values())]
             return self._call(arguments, tensors), values
 
         def run(arrays: Sequence[Array]) -> Sequence[Array]:
@@ -229,7 +229,7 @@ class FunctionCall:
                     " themselves here, or draw before and pass the numbers"
                 ),
             )
-        parts = tuple(map(Part, (*self.names, *held), values, points))
+        parts = tuple(map(Part, (*self.names, *parameters), values, points))
         outputs = tuple([t.value for t in floats])
         nodes = tuple(ancestors(outputs, values, tracked=True))
         inside = {v for node in nodes for v in node.outputs} | set(values)
@@ -248,9 +248,9 @@ def _runner(
     engine = load_engine("numpy", Program({"function": entry}))
 
     def run(arrays: Sequence[Array]) -> Sequence[Array]:
-        given = dict(zip(names, (*arrays, *fixed), strict=True))
-        made = engine.run("function", given, steps=1, sizes=NO_SIZES)
-        return [a[0] for a in made]
+        inputs = dict(zip(names, (*arrays, *fixed), strict=True))
+        results = engine.run("function", inputs, steps=1, sizes=NO_SIZES)
+        return [a[0] for a in results]
 
     return run
 

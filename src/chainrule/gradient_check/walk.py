@@ -42,8 +42,8 @@ class Walk:
 
     def gradient(self, value: Value) -> Array:
         """Return the derivative by a value; 0 if the function does not depend on it."""
-        found = self.cotangents.get(value)
-        return np.zeros_like(self.numbers[value]) if found is None else found
+        cotangent = self.cotangents.get(value)
+        return np.zeros_like(self.numbers[value]) if cotangent is None else cotangent
 
 
 def forward(subject: Subject) -> Numbers:
@@ -56,8 +56,8 @@ def replay(subject: Subject, arrays: Sequence[Array]) -> Numbers:
     numbers = dict(subject.known)
     numbers |= {p.value: a for p, a in zip(subject.parts, arrays, strict=True)}
     for node in subject.nodes:
-        made = applied(node, [numbers[v] for v in node.inputs])
-        numbers |= {v: a for v, a in zip(node.outputs, made) if v is not None}
+        results = applied(node, [numbers[v] for v in node.inputs])
+        numbers |= {v: a for v, a in zip(node.outputs, results) if v is not None}
     return numbers
 
 
@@ -80,10 +80,10 @@ def walk(
     with np.errstate(all="ignore"), recording():
         for node in subject.nodes:
             inputs = tuple([now[v] for v in node.inputs])
-            made: tuple[Value, ...] = as_tuple(
+            results: tuple[Value, ...] = as_tuple(
                 apply(node.primitive, inputs, node.attrs)
             )
-            for old, new in zip(node.outputs, made):
+            for old, new in zip(node.outputs, results):
                 if old is not None:
                     new.tracked &= old.tracked or node in through
                     now[old] = new
@@ -92,11 +92,11 @@ def walk(
         for output, weight in zip(subject.outputs, weights, strict=True):
             root, seed = now[output], np.asarray(weight, output.dtype.numpy)
             if root.tracked:
-                held = roots.get(root)
-                total = seed if held is None else seed + _array(held)
+                sum_so_far = roots.get(root)
+                total = seed if sum_so_far is None else seed + _array(sum_so_far)
                 roots[root] = Value(np.asarray(total))
-        found = cotangents(roots, stop=[now[p.value] for p in subject.parts])
-    known = {v: _array(found[w]) for v, w in now.items() if w in found}
+        reached = cotangents(roots, stop=[now[p.value] for p in subject.parts])
+    known = {v: _array(reached[w]) for v, w in now.items() if w in reached}
     for v, g in known.items():
         if g.shape != numbers[v].shape:
             raise GradientError(
@@ -116,8 +116,8 @@ def weighted(weights: Sequence[Array], outputs: Sequence[Array]) -> Array:
 def applied(node: Node, arrays: Sequence[Array]) -> tuple[Array, ...]:
     """Return a node's outputs for given arrays, by the reference implementation."""
     with np.errstate(all="ignore"):
-        made: Any = REFERENCES[node.primitive](*arrays, **node.attrs)
-    return tuple(np.asarray(a) for a in as_tuple(made))
+        results: Any = REFERENCES[node.primitive](*arrays, **node.attrs)
+    return tuple(np.asarray(a) for a in as_tuple(results))
 
 
 def derived(
@@ -132,8 +132,8 @@ def derived(
     seeds = tuple([None if g is None else Value(g) for g in gs])
     rule = DERIVATIVES[node.primitive]
     with np.errstate(all="ignore"), no_grad():
-        made = rule(seeds, ys, inputs, needed, **node.attrs)
-    return [None if v is None else _array(v) for v in made]
+        gradients = rule(seeds, ys, inputs, needed, **node.attrs)
+    return [None if v is None else _array(v) for v in gradients]
 
 
 def opened(
@@ -181,15 +181,15 @@ class Rounding:
     shares: list[tuple[float, int, Node, DType]]
 
 
-def rounding(subject: Subject, made: Walk) -> Rounding:
+def rounding(subject: Subject, reverse: Walk) -> Rounding:
     """Return the effect of rounding errors on the result, for each part."""
     shares: list[tuple[float, int, Node, DType]] = []
     for node in subject.nodes:
         if node.primitive.view:
             continue
         for v in node.outputs:
-            if v is not None and v in made.cotangents:
-                size = _norm(made.cotangents[v], made.numbers[v])
+            if v is not None and v in reverse.cotangents:
+                size = _norm(reverse.cotangents[v], reverse.numbers[v])
                 unit = float(np.finfo(v.dtype.numpy).eps) / 2
                 shares.append((unit * size, subject.reached[v], node, v.dtype))
     squares = np.array([share**2 for share, *__ in shares] or [0.0])
@@ -197,7 +197,7 @@ def rounding(subject: Subject, made: Walk) -> Rounding:
     noise: list[float] = []
     for k, part in enumerate(subject.parts):
         mine = np.array([b >> k & 1 for b in bits], bool)
-        own = 2.0**-53 * _norm(made.gradient(part.value), part.array)
+        own = 2.0**-53 * _norm(reverse.gradient(part.value), part.array)
         noise.append(2 * float(np.sqrt(squares[mine].sum())) + own)
     return Rounding(noise, sorted(shares, key=lambda s: -s[0]))
 

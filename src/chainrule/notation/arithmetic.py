@@ -100,16 +100,16 @@ def computed(e: Expr, numbers: Mapping[Expr, Quantity]) -> Array:
 
 def steps(e: Expr, numbers: Mapping[Expr, Quantity]) -> list[Array]:
     """Return the values of a listing's items; later items use earlier ones."""
-    known, made = dict(numbers), list[Array]()
+    known, arrays = dict(numbers), list[Array]()
     with np.errstate(all="ignore"):
         for item in e.items if isinstance(e, Listing) else (e,):
             if isinstance(e, Listing) and is_step(item):
                 name, value = item.items
-                known[name] = found = _Reader(known).of(value)
+                known[name] = quantity = _Reader(known).of(value)
             else:
-                found = _Reader(known).of(item)
-            made.append(found.array)
-    return made
+                quantity = _Reader(known).of(item)
+            arrays.append(quantity.array)
+    return arrays
 
 
 def results(e: Expr, numbers: Mapping[Expr, Quantity]) -> tuple[Array, ...]:
@@ -119,8 +119,8 @@ def results(e: Expr, numbers: Mapping[Expr, Quantity]) -> tuple[Array, ...]:
         ArithmeticError: as :func:`computed`.
     """
     if isinstance(e, Computed):
-        made = _Reader(numbers).call_back(e)
-        return made if isinstance(made, tuple) else (np.asarray(made),)
+        outcome = _Reader(numbers).call_back(e)
+        return outcome if isinstance(outcome, tuple) else (np.asarray(outcome),)
     return (computed(e, numbers),)
 
 
@@ -136,9 +136,13 @@ class _Reader:
 
     def of(self, e: Expr) -> Quantity:
         if e in self.numbers:
-            held = self.numbers[e]
-            narrow = held.array.dtype.kind == "f" and held.array.dtype != np.float64
-            return replace(held, array=_wide(held.array)) if narrow else held
+            quantity = self.numbers[e]
+            narrow = (
+                quantity.array.dtype.kind == "f" and quantity.array.dtype != np.float64
+            )
+            return (
+                replace(quantity, array=_wide(quantity.array)) if narrow else quantity
+            )
         if type(e) in _READERS:
             return _READERS[type(e)](self, e)
         for kind, read in _READERS.items():
@@ -150,10 +154,10 @@ class _Reader:
 
     def _all(self, function: Callable[..., Any], *parts: Expr) -> Quantity:
         """Return a function of arrays, applied element by element."""
-        found = [self.of(part) for part in parts]
-        kinds = [q.kind for q in found if q.array.ndim]
+        quantities = [self.of(part) for part in parts]
+        kinds = [q.kind for q in quantities if q.array.ndim]
         kind = next((k for k in (COLUMNS, ROWS) if k in kinds), MATRIX)
-        arrays = [_wide(q.array) for q in found]
+        arrays = [_wide(q.array) for q in quantities]
         if kind == COLUMNS:
             arrays = _side_by_side(arrays)
         return Quantity(np.asarray(function(*arrays)), kind)
@@ -209,12 +213,12 @@ class _Reader:
 
     def part(self, e: Part) -> Quantity:
         number = int(e.below.value) if isinstance(e.below, Number) else 0
-        made = results(e.base, self.numbers)
-        if not 1 <= number <= len(made):
+        outcomes = results(e.base, self.numbers)
+        if not 1 <= number <= len(outcomes):
             raise ArithmeticError(
-                _("{base} has {made} results", base=e.base, made=len(made))
+                _("{base} has {made} results", base=e.base, made=len(outcomes))
             )
-        return Quantity(np.asarray(made[number - 1]), COLUMNS)
+        return Quantity(np.asarray(outcomes[number - 1]), COLUMNS)
 
     def reduced(self, e: Reduced) -> Quantity:
         q = self.of(e.argument)
@@ -223,14 +227,14 @@ class _Reader:
             axes = tuple(range(q.array.ndim - 1))
         if e.name in PLACES:
             axis = None if axes is None else axes[0]
-            found = PLACES[e.name](q.array, axis=axis, keepdims=e.keep)
+            reduced = PLACES[e.name](q.array, axis=axis, keepdims=e.keep)
         elif e.name in REDUCTIONS:
             of_truths = e.name == "∏" and q.array.dtype == bool
             array = q.array if of_truths else _wide(q.array)
-            found = REDUCTIONS[e.name](array, axis=axes, keepdims=e.keep)
+            reduced = REDUCTIONS[e.name](array, axis=axes, keepdims=e.keep)
         else:
             raise ArithmeticError(_("{name} says no number", name=e.name))
-        return Quantity(np.asarray(found), q.kind)
+        return Quantity(np.asarray(reduced), q.kind)
 
     def prefix(self, e: Prefix) -> Quantity:
         if e.head.text() == "ln":
@@ -246,11 +250,11 @@ class _Reader:
         if known or not isinstance(whole, Along) or whole.name != "softmax":
             return None
         z = self.of(whole.arguments[0])
-        made = replace(z, array=log_softmax(_wide(z.array), whole.axis))
+        log_shares = replace(z, array=log_softmax(_wide(z.array), whole.axis))
         if isinstance(e, Picked) and e.below is not None:
             labels = self.of(e.below).array
-            return Quantity(_of_labels(made.array, labels), COLUMNS)
-        return made
+            return Quantity(_of_labels(log_shares.array, labels), COLUMNS)
+        return log_shares
 
     def along(self, e: Along) -> Quantity:
         q = self.of(e.arguments[0])
@@ -292,12 +296,16 @@ class _Reader:
         return e.how(*[self.of(a).array for a in e.arguments])
 
     def special(self, e: Computed) -> Quantity:
-        made = self.call_back(e)
-        if isinstance(made, tuple):
+        outcome = self.call_back(e)
+        if isinstance(outcome, tuple):
             raise ArithmeticError(
-                _("{e} has {made} results; say which, with Part", e=e, made=len(made))
+                _(
+                    "{e} has {made} results; say which, with Part",
+                    e=e,
+                    made=len(outcome),
+                )
             )
-        return Quantity(np.asarray(made), e.kind)
+        return Quantity(np.asarray(outcome), e.kind)
 
 
 def _side_by_side(arrays: list[Array]) -> list[Array]:
@@ -336,8 +344,8 @@ def _dot(a: Quantity, b: Quantity) -> Quantity:
         flat = [v.reshape(-1, v.shape[-1]) for v in (x, y)]
         return Quantity(flat[0].T @ flat[1])
     if pair == (MATRIX, MATRIX):
-        made = _standing(x) @ _standing(y)
-        return Quantity(made[..., 0] if y.ndim == 1 else made)
+        product = _standing(x) @ _standing(y)
+        return Quantity(product[..., 0] if y.ndim == 1 else product)
     if pair == (ROWS, MATRIX):
         return Quantity(x @ y, ROWS)
     if pair == (ROWS, COLUMNS):

@@ -282,11 +282,11 @@ class Computed(Expr):
 
     def mapped(self, change: Callable[[Expr], Expr]) -> Any:
         """Return the expression with ``change`` applied to its arguments."""
-        made = tuple(map(change, self.arguments))
-        if made == self.arguments:
+        arguments = tuple(map(change, self.arguments))
+        if arguments == self.arguments:
             return self
-        shown = self.shown.replaced(dict(zip(self.arguments, made)))
-        return self._with(shown=shown, arguments=made)
+        shown = self.shown.replaced(dict(zip(self.arguments, arguments)))
+        return self._with(shown=shown, arguments=arguments)
 
     def latex(self) -> str:
         """Return the LaTeX of the written expression."""

@@ -101,10 +101,10 @@ def _mo(sign: str) -> str:
 
 
 def _between(sign: str, parts: list[str]) -> list[str]:
-    made = parts[:1]
+    items = parts[:1]
     for part in parts[1:]:
-        made += [_mo(sign), part]
-    return made
+        items += [_mo(sign), part]
+    return items
 
 
 def _fenced(inner: str, fence: str = "()") -> str:

@@ -75,8 +75,8 @@ def tidy(e: Expr) -> Expr:
 
 def _in_shape(e: Expr) -> Expr:
     """Return ``e`` simplified, or unchanged if a symbol would vanish."""
-    made = tidy(e)
-    return made if _symbols(made) == _symbols(e) else e
+    tidied = tidy(e)
+    return tidied if _symbols(tidied) == _symbols(e) else e
 
 
 def _symbols(e: Expr) -> set[Expr]:
@@ -156,21 +156,21 @@ def _compose(
         first = Quotient(
             first, Product("scale", tuple(bottoms)) if many else bottoms[0]
         )
-    made = first if len(factors) == 1 else Product("odot", (first, *factors[1:]))
-    return made if coefficient > 0 else Sum(((-1, made),))
+    product = first if len(factors) == 1 else Product("odot", (first, *factors[1:]))
+    return product if coefficient > 0 else Sum(((-1, product),))
 
 
 def _powers(factors: list[Expr]) -> list[Expr]:
     """Return each distinct factor once, as a power: u² ⊙ u is u³."""
-    found: dict[Expr, float] = {}
+    exponents: dict[Expr, float] = {}
     for factor in factors:
         base, exponent = factor, 1.0
         if isinstance(factor, Power) and isinstance(factor.above, Number):
             power = float(factor.above.value)
             if power >= 1 and power.is_integer():
                 base, exponent = factor.base, power
-        found[base] = found.get(base, 0.0) + exponent
-    return [b if n == 1 else Power(b, Number(n)) for b, n in found.items()]
+        exponents[base] = exponents.get(base, 0.0) + exponent
+    return [b if n == 1 else Power(b, Number(n)) for b, n in exponents.items()]
 
 
 def _ratio(size: float, divided: bool) -> tuple[float, float]:
@@ -189,7 +189,7 @@ def _ratio(size: float, divided: bool) -> tuple[float, float]:
 
 def _sum(e: Sum) -> Expr:
     """Return a sum with equal terms combined and zeros left out."""
-    found: dict[Expr, float] = {}
+    coefficients: dict[Expr, float] = {}
     constant = 0.0
     repeated = {t for t, n in Counter(t for _, t in e.terms).items() if n > 1}
 
@@ -202,15 +202,17 @@ def _sum(e: Sum) -> Expr:
         coefficient, *parts = _factors(term)
         if not any(parts):
             constant += sign * coefficient
-            found.setdefault(Number(0), 0.0)  # where the number stands in the sum
+            coefficients.setdefault(
+                Number(0), 0.0
+            )  # where the number stands in the sum
             return
         core = _compose(1.0, *parts)
-        found[core] = found.get(core, 0.0) + sign * coefficient
+        coefficients[core] = coefficients.get(core, 0.0) + sign * coefficient
 
     for sign, term in e.terms:
         collect(term, sign)
     terms: list[tuple[int, Expr]] = []
-    for core, coefficient in found.items():
+    for core, coefficient in coefficients.items():
         if core == Number(0):
             core, coefficient = Number(abs(constant)), constant
         elif coefficient:
@@ -234,8 +236,8 @@ def without(e: Expr, factor: Expr) -> Expr | None:
     """
     if isinstance(e, Sum):
         parts = [(sign, without(term, factor)) for sign, term in e.terms]
-        kept = tuple((sign, part) for sign, part in parts if part is not None)
-        return tidy(Sum(kept)) if len(kept) == len(parts) else None
+        terms = tuple((sign, part) for sign, part in parts if part is not None)
+        return tidy(Sum(terms)) if len(terms) == len(parts) else None
     coefficient, scalars, factors, bottoms = _factors(e)
     if factors.count(factor) != 1:
         return None

@@ -85,14 +85,14 @@ class Tree(ABC):
         >>> [str(part) for part in (Atom("x") - 2 * Atom("y")).parts()]
         ['x', '2y']
         """
-        found: list[Any] = []
+        parts: list[Any] = []
 
         def see(part: Any) -> Any:
-            found.append(part)
+            parts.append(part)
             return part
 
         self.mapped(see)
-        return found
+        return parts
 
     def leaves(self) -> Iterator[Any]:
         """Yield the parts without further parts, from left to right.
@@ -145,9 +145,9 @@ class Tree(ABC):
         return self if index == self.index else self._with(index=index)
 
     def _with(self: T, **changes: Any) -> T:
-        made = object.__new__(type(self))
-        vars(made).update(vars(self), **changes)  # a frozen class refuses setattr
-        return made
+        copy = object.__new__(type(self))
+        vars(copy).update(vars(self), **changes)  # a frozen class refuses setattr
+        return copy
 
     def pieces(self, numbers: Numbers) -> list[Piece]:
         """Return the text in pieces, or the array of the expression if it is known."""

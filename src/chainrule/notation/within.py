@@ -9,17 +9,17 @@ from chainrule.notation.expressions import Atom, Computed, Expr, Number, Script
 
 def parts(e: Expr) -> list[Expr]:
     """Return the direct parts of an expression, including written symbols."""
-    found: list[Expr] = []
+    expressions: list[Expr] = []
     if isinstance(e, Computed):
         return list(e.arguments)
     for field in dataclasses.fields(e):  # pyright: ignore
         item = getattr(e, field.name)
-        found += [item] if isinstance(item, Expr) else []
+        expressions += [item] if isinstance(item, Expr) else []
         if isinstance(item, tuple):
             for inner in item:
                 pair = inner if isinstance(inner, tuple) else (inner,)
-                found += [i for i in pair if isinstance(i, Expr)]
-    return found
+                expressions += [i for i in pair if isinstance(i, Expr)]
+    return expressions
 
 
 def holds(e: Expr, part: Expr) -> bool:

@@ -38,7 +38,7 @@ def trainer(settings: schema.Run, parts: Parts) -> Trainer:
     cr.manual_seed(training.seed)
     model = network.build(settings, train, source.outputs(train))
     _check_names(settings, model)
-    made = Trainer(
+    result = Trainer(
         model,
         loss=_for_targets(loss, model[-1]),
         optimizer=settings.optimizer.scheduled(settings.schedule),
@@ -48,8 +48,8 @@ def trainer(settings: schema.Run, parts: Parts) -> Trainer:
         seed=training.seed,
         threads=training.threads,
     )
-    _warn_of_scale(made, model[-1], settings.optimizer)
-    return made
+    _warn_of_scale(result, model[-1], settings.optimizer)
+    return result
 
 
 def _check_names(settings: schema.Run, model: nn.Module) -> None:

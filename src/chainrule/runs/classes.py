@@ -148,7 +148,7 @@ class Family:
 
     def options(self, name: str) -> dict[str, Any]:
         """Return the constructor arguments that a file can set, as model fields."""
-        constructor, found = self.classes[name], {}
+        constructor, options = self.classes[name], {}
         hints = hints_of(constructor)
         for argument in inspect.signature(constructor).parameters.values():
             kind = toml_type(hints.get(argument.name))
@@ -158,17 +158,17 @@ class Family:
             if default is argument.empty:
                 default = None if argument.name in self.base.inferred else ...
             field = Field(default)
-            found[argument.name] = (kind, field)
-        return found
+            options[argument.name] = (kind, field)
+        return options
 
 
 def exported(module: Any, base: type) -> dict[str, type]:
     """Return the subclasses of ``base`` that a module exports."""
-    found = {name: getattr(module, name) for name in sorted(module.__all__)}
+    items = {name: getattr(module, name) for name in sorted(module.__all__)}
     return {
-        name: made
-        for name, made in found.items()
-        if isinstance(made, type) and issubclass(made, base)
+        name: item
+        for name, item in items.items()
+        if isinstance(item, type) and issubclass(item, base)
     }
 
 
@@ -250,14 +250,14 @@ def arguments(documented: type) -> dict[str, str]:
     """
     from docstring_parser import DocstringStyle, parse
 
-    found: dict[str, str] = {}
+    descriptions: dict[str, str] = {}
     for base in reversed(documented.__mro__):  # a class may say: see its base
         for argument in parse(base.__doc__ or "", DocstringStyle.GOOGLE).params:
             description = _plain(argument.description or "")
             for name in argument.arg_name.split(", "):
-                if name not in found or "see " not in description:
-                    found[name] = description
-    return found
+                if name not in descriptions or "see " not in description:
+                    descriptions[name] = description
+    return descriptions
 
 
 def _plain(text: str) -> str:

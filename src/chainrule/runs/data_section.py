@@ -114,11 +114,11 @@ class Data(Section):
 
     def share(self, part: str) -> float | None:
         """Return a part's share of the samples; None if it has separate data."""
-        given = getattr(self, part)
-        if given is None:
+        part_value = getattr(self, part)
+        if part_value is None:
             four = self.source == "xor" and getattr(self, "copies", None) == 1
             return 0.0 if four else SHARE
-        return given if isinstance(given, float) else None
+        return part_value if isinstance(part_value, float) else None
 
     @model_validator(mode="after")
     def _leaves_some(self) -> Self:
@@ -300,9 +300,9 @@ def _named(name: str) -> type[Data]:
     }
     if name in BUNDLED:  # their test set comes with them
         fields = {"test": (None, Field(None, description="it has its own test set"))}
-    made: Any = create_model(name, __base__=Named, **fields)
-    made.what = f'"{name}"'
-    return made
+    model: Any = create_model(name, __base__=Named, **fields)
+    model.what = f'"{name}"'
+    return model
 
 
 #: The sections of all formats, and of all data that have a name.
@@ -314,14 +314,14 @@ for _kind in KINDS.values():
     _kind.title = _("[data] of {what}", what=_kind.what)
 
 
-def format_of(source: str | list[str], given: str | None) -> str | None:
+def format_of(source: str | list[str], format: str | None) -> str | None:
     """Return the data format of a source; None if the name does not determine it.
 
     >>> format_of("houses.csv", None), format_of("moons", None), format_of("pets", None)
     ('csv', 'named', 'images')
     """
-    if given is not None:
-        return given
+    if format is not None:
+        return format
     if isinstance(source, list):
         return "idx"
     if source in NAMES:
@@ -339,8 +339,8 @@ def format_of(source: str | list[str], given: str | None) -> str | None:
 
 def section_of(source: str | list[str], format: str | None) -> type[Data] | None:
     """Return the data section model for a source; None if its format is unknown."""
-    found = format_of(source, format)
-    return KINDS.get(str(source) if found == "named" else str(found))
+    kind = format_of(source, format)
+    return KINDS.get(str(source) if kind == "named" else str(kind))
 
 
 def read_data(value: Any) -> Data:

@@ -54,12 +54,12 @@ def evaluate(
     outputs = trainer.predict(part)
     measured = evaluation.metrics_for(trainer, part, outputs)
     brief = trainer.evaluate(part)
-    found = {**brief}
+    figures = {**brief}
     for metric in measured:
-        if metric.name not in found:
-            found[metric.name] = evaluation.value_of(metric, outputs, part.y)
-    matrix = found.pop("confusion_matrix", None)
-    single = {n: float(v) for n, v in found.items() if np.ndim(v) == 0}
+        if metric.name not in figures:
+            figures[metric.name] = evaluation.value_of(metric, outputs, part.y)
+    matrix = figures.pop("confusion_matrix", None)
+    single = {n: float(v) for n, v in figures.items() if np.ndim(v) == 0}
     baseline = evaluation.baseline(trainer, part, outputs, measured)
     ranked: list[Importance] = []
     if measured and measured[0].scalar:
@@ -138,8 +138,8 @@ def _mistakes(
     lines = [] if part.lines is None else part.lines[[m.row for m in worst]].tolist()
     if known and format is not None:
         columns = {column["name"] for column in format["columns"]}
-        found = data.rows_of(file, format, lines)
-        cells = [{k: v for k, v in row.items() if k in columns} for row in found]
+        rows = data.rows_of(file, format, lines)
+        cells = [{k: v for k, v in row.items() if k in columns} for row in rows]
     else:
         cells = [evaluation.cells_of(part, item.row) for item in worst]
 

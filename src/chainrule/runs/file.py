@@ -96,13 +96,13 @@ class RunFile:
         except ChainruleError as error:
             raise RunFileError(self.name, [Problem.of(error)], self.lines) from error
 
-    def path(self, given: str) -> Path:
+    def path(self, name: str) -> Path:
         """Return the path of the file's data, relative to the working directory.
 
         Raises:
             ArgumentError: a checkpoint names data that its user has not.
         """
-        place = self.folder / given
+        place = self.folder / name
         if self.within is not None and not atomic_files.is_inside(self.within, place):
             raise ArgumentError(
                 _("a checkpoint alone cannot have data read from anywhere."),
@@ -125,11 +125,11 @@ class RunFile:
     @property
     def directory(self) -> Path | None:
         """The directory for results that the run file specifies, or None."""
-        given = self.settings.output.directory
-        if given is None:
+        directory = self.settings.output.directory
+        if directory is None:
             return None
         with self.as_problems(), at("output", "directory"):
-            return atomic_files.inside(self.folder, given, _("What the run writes"))
+            return atomic_files.inside(self.folder, directory, _("What the run writes"))
 
     @property
     def copy(self) -> str:
@@ -145,14 +145,14 @@ class RunFile:
 
     def with_options(self, **options: Any) -> RunFile:
         """Return the same run file with other command-line options."""
-        given = {**self.options, **options}
-        run = parse(self.text, name=self.name, folder=self.folder, options=given)
+        merged = {**self.options, **options}
+        run = parse(self.text, name=self.name, folder=self.folder, options=merged)
         return replace(run, within=self.within)
 
     def note(self) -> dict[str, Any]:
         """Return the notes for checkpoints: the file's name, text and options."""
-        kept = {"name": self.name, "folder": str(self.folder.resolve())}
-        return {"run": {**kept, "text": self.text, "options": dict(self.options)}}
+        about = {"name": self.name, "folder": str(self.folder.resolve())}
+        return {"run": {**about, "text": self.text, "options": dict(self.options)}}
 
     # -- what it describes; all raise RunFileError where something does not fit --------
 
@@ -236,9 +236,9 @@ def parse(
     chainrule.runs.problems.RunFileError: run.toml has 3 problems.
     """
     document = toml.document(text, name, HINTS)
-    given = {k: v for k, v in (options or {}).items() if v is not None}
+    settings_given = {k: v for k, v in (options or {}).items() if v is not None}
     lines: dict[Any, int | str] = {**toml.lines_of(text)}
-    for option, setting in given.items():
+    for option, setting in settings_given.items():
         section, key = OPTIONS[option]
         table = document.setdefault(section, {})
         if isinstance(table, dict):
@@ -248,4 +248,4 @@ def parse(
         settings = Run.read(document)
     except SectionError as error:
         raise RunFileError(name, messages.problems(error), lines) from None
-    return RunFile(name, folder, text, given, settings, lines)
+    return RunFile(name, folder, text, settings_given, settings, lines)

@@ -82,11 +82,11 @@ class Layer(ClassSection):
     def open_sizes(self) -> list[str]:
         """Return the names of sizes to infer from the data or the previous layer."""
         known = inspect.signature(self.constructor).parameters
-        given = self.model_fields_set
+        written = self.model_fields_set
         return [
             name
             for name in sizes_of(self.constructor)
-            if name not in given and known[name].default is inspect.Parameter.empty
+            if name not in written and known[name].default is inspect.Parameter.empty
         ]
 
     def small(self) -> dict[str, Any]:
@@ -143,11 +143,11 @@ class Model(Section):
     def _sizes(self) -> Self:
         """Check that layers are not too large, and that all sizes can be inferred."""
         sized = [i for i, x in enumerate(self.layers) if "out_features" in x.known()]
-        found: dict[Where, Problem] = {}
+        problems: dict[Where, Problem] = {}
         total = 0
         for i, layer in enumerate(self.layers):
             if i in sized[:-1] and "out_features" in layer.open_sizes():
-                found["layers", i] = Problem(
+                problems["layers", i] = Problem(
                     (),
                     _("{name} needs the key 'out_features'.", name=layer.name),
                     expected=_(
@@ -160,10 +160,10 @@ class Model(Section):
             try:
                 total = with_weights(total, layer, layer.sizes())
             except Problem as problem:
-                found["layers", i] = problem
+                problems["layers", i] = problem
                 break
-        if found:
-            raise SectionError(found)
+        if problems:
+            raise SectionError(problems)
         return self
 
 

@@ -93,7 +93,7 @@ def _sizes(
     layer: Layer, shape: tuple[Any, ...], outputs: int | None, texts: Texts | None
 ) -> dict[str, int]:
     """Return the omitted sizes of a layer, inferred from input or output shape."""
-    found: dict[str, int] = {}
+    sizes: dict[str, int] = {}
     if layer.of_sequences and len(shape) != 3:
         raise Problem(
             (),
@@ -107,14 +107,14 @@ def _sizes(
         )
     for name in layer.open_sizes():
         if name == "num_embeddings":
-            found[name] = _numbers(texts)
+            sizes[name] = _numbers(texts)
             continue
         if name == "out_features":
             if outputs is not None:
-                found[name] = outputs
+                sizes[name] = outputs
         elif len(shape) > 1:
-            found[name] = int(shape[1 if layer.name in CHANNELS_FIRST else -1])
-    return found
+            sizes[name] = int(shape[1 if layer.name in CHANNELS_FIRST else -1])
+    return sizes
 
 
 def _numbers(texts: Texts | None) -> int:

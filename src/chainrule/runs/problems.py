@@ -35,9 +35,9 @@ class Problem(ArgumentError):  # noqa: N818  (a file has problems, not errors)
     def of(cls, error: ChainruleError, *where: str | int) -> Problem:
         """Convert an error to a problem at a place of the run file."""
         if isinstance(error, Problem):
-            made = cls((*where, *error.where), error.what)
-            made.__dict__.update(error.__dict__, where=made.where)
-            return made
+            problem = cls((*where, *error.where), error.what)
+            problem.__dict__.update(error.__dict__, where=problem.where)
+            return problem
         fix = error.fix and _InToml(_in_toml(error.fix), "{fix}", {"fix": error.fix})
         answers = {"expected": error.expected, "got": error.got, "fix": fix}
         return cls(where, error.what, **answers)
@@ -128,9 +128,9 @@ class SectionError(ValueError):
         problems: what is wrong, by its place within the section.
     """
 
-    def __init__(self, found: Mapping[Where, Refused | ChainruleError]) -> None:
+    def __init__(self, problems: Mapping[Where, Refused | ChainruleError]) -> None:
         super().__init__("")
-        self.problems = found
+        self.problems = problems
 
 
 @contextmanager

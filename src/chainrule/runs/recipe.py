@@ -47,7 +47,7 @@ class FromRecipe:
     copy: ClassVar[None] = None
 
     @classmethod
-    def of(cls, name: str, given: Mapping[str, Any]) -> FromRecipe:
+    def of(cls, name: str, options: Mapping[str, Any]) -> FromRecipe:
         """Return a recipe by name, with command-line options."""
         module = recipes.find(name)
         own = {
@@ -59,7 +59,7 @@ class FromRecipe:
             "limit": None,
             "threads": None,
         }
-        return cls(name, own | {k: v for k, v in given.items() if v is not None})
+        return cls(name, own | {k: v for k, v in options.items() if v is not None})
 
     def setting(self, option: str) -> Any:
         """Return the run's setting for a command-line option."""
@@ -80,9 +80,9 @@ class FromRecipe:
 
     def trainer(self, parts: Parts) -> Trainer:
         """Build the recipe's untrained Trainer."""
-        module, given = recipes.find(self.name), self.options
-        how = {key: given[key] for key in ("lr", "seed", "engine", "threads")}
-        return module.trainer(module.network(given["seed"]), **how)
+        module, options = recipes.find(self.name), self.options
+        how = {key: options[key] for key in ("lr", "seed", "engine", "threads")}
+        return module.trainer(module.network(options["seed"]), **how)
 
     def fit_options(self, train: Dataset) -> dict[str, Any]:
         """Return the number of epochs and the batch size for ``Trainer.fit``."""

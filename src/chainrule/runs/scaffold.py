@@ -147,9 +147,9 @@ def _format(path: Path) -> str:
             got=_("nothing there"),
             fix=_("did you mean {near}?", near=near) if near else _("look at the path"),
         )
-    found = format_of(path.name, None)
-    if found is not None:
-        return found
+    known_format = format_of(path.name, None)
+    if known_format is not None:
+        return known_format
     raise ArgumentError(
         _("It is not clear what '{path}' holds.", path=path),
         expected=_(
@@ -227,12 +227,14 @@ def _table(
             (c for c in source.columns[::-1] if c not in (text, *source.index)), None
         )
     features = {} if text is None else {"features": [text]}
-    found = data.examine(path, target=target, **features)
-    wanted = found.target if isinstance(found.target, str) else list(found.target)
+    examined = data.examine(path, target=target, **features)
+    wanted = (
+        examined.target if isinstance(examined.target, str) else list(examined.target)
+    )
     keys = {"source": keys["source"], "target": wanted, **keys}
     features = [
         column
-        for column in found.columns
+        for column in examined.columns
         if column.reason is None and column.name != wanted
     ]
     if text is not None:
@@ -240,20 +242,20 @@ def _table(
         keys |= {"text": text, "units": "characters" if names else "words"}
     elif len(features) <= LISTED:
         keys["features"] = [column.name for column in features]
-    keys |= found.settings
-    numbers = found.task == "regression"
+    keys |= examined.settings
+    numbers = examined.task == "regression"
     notes = [
         _("the target is '{wanted}', the task a regression", wanted=wanted)
         if numbers
         else _("the target is '{wanted}', the task a classification", wanted=wanted)
     ]
     other = "classification" if numbers else "regression"
-    if not found.classes or "task" in found.settings:
+    if not examined.classes or "task" in examined.settings:
         notes[0] = _(
             '{note}; for the other: task = "{other}"', note=notes[0], other=other
         )
-    notes += [n for n in found.notes if text is None or f"column '{text}'" not in n]
-    for question in found.questions:
+    notes += [n for n in examined.notes if text is None or f"column '{text}'" not in n]
+    for question in examined.questions:
         answer = ", ".join(f"{k} = {to_toml(v)}" for k, v in question.settings.items())
         notes.append(
             _(
@@ -264,34 +266,34 @@ def _table(
                 means=question.means,
             )
         )
-    if SMALL <= found.rows < MEASURED:
+    if SMALL <= examined.rows < MEASURED:
         notes.append(
             _(
                 "all rows but those of the validation part are learned from: "
                 "measure it on rows of your own with chainrule evaluate"
             )
         )
-    sections = _settings_for(keys, found)
+    sections = _settings_for(keys, examined)
     if text is not None:
         sections["model"]["layers"] = READING
         sections["optimizer"]["weight_decay"] = 0.1
     return sections, notes
 
 
-def _settings_for(keys: dict[str, Any], found: Examined) -> Sections:
+def _settings_for(keys: dict[str, Any], examined: Examined) -> Sections:
     """Return parts, network and training that suit the size of a table.
 
     A step sees a batch; the run is long enough for some thousands of steps, and ends
     early where the validation part has stopped improving.
     """
-    rows = found.rows
+    rows = examined.rows
     if rows < SMALL:
         keys["validation"] = 0
     if rows < MEASURED:
         keys["test"] = 0
-    if rows >= SMALL and found.classes and min(found.classes.values()) >= EACH:
+    if rows >= SMALL and examined.classes and min(examined.classes.values()) >= EACH:
         keys["stratify"] = True
-    wide = found.features > rows
+    wide = examined.features > rows
     units = 32 if wide else 64 if rows < 20_000 else 128
     hidden = [_linear(units), "ReLU", {"class": "Dropout", "p": 0.1}]
     batch = next(size for most, size in BATCHES if rows < most)

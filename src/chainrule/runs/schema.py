@@ -160,10 +160,10 @@ class Callback(ClassSection):
         """Construct the callback, with its file inside ``directory``."""
         if self.name not in FILES:
             return self.build()
-        given = self.options.get("path", FILES[self.name])
+        path = self.options.get("path", FILES[self.name])
         with at("path"):
             return self.build(
-                path=atomic_files.inside(directory, given, _("What the run writes"))
+                path=atomic_files.inside(directory, path, _("What the run writes"))
             )
 
 
@@ -291,15 +291,15 @@ class Run(Section):
             attempts.append(
                 (("model", "layers", i), partial(layer.build, **layer.small()))
             )
-        found = {problem.where: problem for problem in self._unwatched()}
+        problems = {problem.where: problem for problem in self._unwatched()}
         for where, attempt in attempts:
             try:
                 with on_trial(), at(*where):
                     attempt()
             except Problem as problem:
-                found[problem.where] = problem
-        if found:
-            raise SectionError(found)
+                problems[problem.where] = problem
+        if problems:
+            raise SectionError(problems)
         return self
 
     def _unwatched(self) -> Iterator[Problem]:

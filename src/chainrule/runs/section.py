@@ -126,21 +126,21 @@ class Section(BaseModel):
         try:
             return handler(value)
         except ValidationError as error:
-            found: dict[Where, Refused | ChainruleError] = {}
+            errors: dict[Where, Refused | ChainruleError] = {}
             for item in error.errors(include_url=False):
                 where, cause = item["loc"], item.get("ctx", {}).get("error")
                 if isinstance(cause, SectionError):
-                    found |= {
+                    errors |= {
                         (*where, *k): inner for k, inner in cause.problems.items()
                     }
                 elif cause is not None:
-                    found[*where, *getattr(cause, "where", ())] = cause
+                    errors[*where, *getattr(cause, "where", ())] = cause
                 else:
                     key = str(where[0]) if where else ""
                     got = value.get(key) if where else value
                     refused = Refused(cls, item["type"], key, got)
-                    found.setdefault(where[:1], refused)
-            raise SectionError(found) from None
+                    errors.setdefault(where[:1], refused)
+            raise SectionError(errors) from None
 
     @classmethod
     def read(cls, value: Any) -> Self:
@@ -158,8 +158,8 @@ class Section(BaseModel):
     @classmethod
     def known(cls) -> dict[str, FieldInfo]:
         """Return the section's known keys, as written in a file, and their fields."""
-        found = {f.alias or name: f for name, f in cls.model_fields.items()}
-        return {k: f for k, f in found.items() if f.annotation is not type(None)}
+        fields = {f.alias or name: f for name, f in cls.model_fields.items()}
+        return {k: f for k, f in fields.items() if f.annotation is not type(None)}
 
     def set_values(self) -> dict[str, Any]:
         """Return the values of the keys that are set in the file."""

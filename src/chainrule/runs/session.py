@@ -186,8 +186,8 @@ def origin_of(notes: Any, place: Path) -> Origin | None:
 def _contains(file: Path, text: str) -> bool:
     """Return whether a file exists and contains the given text."""
     with atomic_files.ignoring():
-        found = atomic_files.read_file(file, BYTES_AT_MOST)
-        return found.decode("utf-8-sig", "replace") == text
+        content = atomic_files.read_file(file, BYTES_AT_MOST)
+        return content.decode("utf-8-sig", "replace") == text
     return False
 
 
@@ -223,14 +223,14 @@ def _another(
 def _cannot_change(option: str, own: Any, value: Any) -> ArgumentError:
     """Return the error for changing a setting of a resumed run."""
     name = flag(option)
-    kept = _("no {name}", name=name) if own is None else f"{name} {own}"
+    present = _("no {name}", name=name) if own is None else f"{name} {own}"
     return ArgumentError(
         _(
             "{name} cannot change when a run is resumed: {WHY}.",
             name=name,
             WHY=_WHY[option],
         ),
-        expected=_("{kept}, as the run was begun", kept=kept),
+        expected=_("{kept}, as the run was begun", kept=present),
         got=f"{name} {value}",
         fix=_("leave {name} away, or start a new run with --out", name=name),
     )
@@ -247,7 +247,7 @@ def _check_same(run: RunFile, now: RunFile) -> None:
             old, other = dict(own), dict(new)
             key = next(k for k in old | other if old.get(k) != other.get(k))
             place = f"{place} {key}"
-            was, named = ((given or {}).get(key) for given in (was, named))
+            was, named = ((options or {}).get(key) for options in (was, named))
         raise ArgumentError(
             _(
                 "{name} has changed since the run was begun: {place} is another.",

@@ -94,13 +94,13 @@ def load(settings: Data, find: Finder) -> Parts:
     files = dict.fromkeys(("train", *named), file)
     counts: dict[str, int] = {}
     for name in named:
-        given = getattr(settings, name)
-        if isinstance(given, str | list):
+        source = getattr(settings, name)
+        if isinstance(source, str | list):
             with at("data", name):
                 format = whole.format
                 assert format is not None  # it was read from a file
-                named[name] = data.read(_paths(given, find), format=format)
-                files[name] = _file(given, find)
+                named[name] = data.read(_paths(source, find), format=format)
+                files[name] = _file(source, find)
         elif named[name] is None:
             share = settings.share(name) or 0.0
             counts[name] = max(1, round(share * len(whole))) if share > 0 else 0
@@ -111,25 +111,25 @@ def load(settings: Data, find: Finder) -> Parts:
 # -- reading -----------------------------------------------------------------------
 
 
-def _paths(given: str | list[str], find: Finder) -> Path | tuple[Path, ...]:
+def _paths(names: str | list[str], find: Finder) -> Path | tuple[Path, ...]:
     """Return the path, or the pair of paths, of a source."""
-    return find(given) if isinstance(given, str) else tuple(map(find, given))
+    return find(names) if isinstance(names, str) else tuple(map(find, names))
 
 
-def _file(given: str | list[str], find: Finder) -> Path | None:
+def _file(names: str | list[str], find: Finder) -> Path | None:
     """Return the file of a source that is a single file, or None."""
-    path = find(given) if isinstance(given, str) and given not in NAMES else None
+    path = find(names) if isinstance(names, str) and names not in NAMES else None
     return path if path is not None and path.is_file() else None
 
 
 def _read(settings: Data, find: Finder) -> Dataset:
     """Read all rows of the source, with the options of its format."""
-    source, given = settings.source, settings.reading
+    source, options = settings.source, settings.reading
     if isinstance(settings, Named):
         if source in BUNDLED:
             return data.mnist()[0]
-        given = {DRAWING[k][0]: v for k, v in given.items() if k in DRAWING}
-        return getattr(data, source)(**given, seed=settings.seed)
+        options = {DRAWING[k][0]: v for k, v in options.items() if k in DRAWING}
+        return getattr(data, source)(**options, seed=settings.seed)
     place = _paths(source, find)
     if settings.kind == "images" and isinstance(place, Path) and not place.exists():
         near = nearest(source, NAMES)
@@ -144,13 +144,13 @@ def _read(settings: Data, find: Finder) -> Dataset:
             )
     if isinstance(settings, Table):
         read = data.read_text if settings.kind == "text" else data.read_csv
-        return read(place, **given)
-    if isinstance(given.get("size"), int):
-        given["size"] = [given["size"]] * 2
-    if isinstance(given.get("classes"), list):
-        given["class_names"] = given.pop("classes")
-    task = given.pop("task", None)
-    read = data.read(place, format={"kind": settings.kind, **given})
+        return read(place, **options)
+    if isinstance(options.get("size"), int):
+        options["size"] = [options["size"]] * 2
+    if isinstance(options.get("classes"), list):
+        options["class_names"] = options.pop("classes")
+    task = options.pop("task", None)
+    read = data.read(place, format={"kind": settings.kind, **options})
     if isinstance(settings, Arrays) and isinstance(place, Path):
         return _arrays(read, place, task)
     return read

@@ -121,7 +121,7 @@ def _hint(message: str, hints: Mapping[str, str]) -> str:
     """Return a suggested fix for a common TOML syntax error."""
     every = {**_HINTS, **hints}
     every[""] = every.pop("")  # last
-    return next(every[found] for found in every if re.search(found, message))
+    return next(every[pattern] for pattern in every if re.search(pattern, message))
 
 
 def lines_of(text: str) -> dict[Where, int]:

@@ -100,18 +100,20 @@ class LambdaCallback(Callback):
             setattr(self, name, function)
 
 
-def as_callbacks(given: Any) -> list[Callback]:
+def as_callbacks(callbacks: Any) -> list[Callback]:
     """Return one callback, or an iterable of callbacks, as a checked list.
 
     Raises:
         ArgumentError: something that is none.
     """
-    several = isinstance(given, Iterable) and not isinstance(given, Callback | type)
-    found: list[Any] = [*given] if several else [given]
-    for item in found:
+    several = isinstance(callbacks, Iterable) and not isinstance(
+        callbacks, Callback | type
+    )
+    items: list[Any] = [*callbacks] if several else [callbacks]
+    for item in items:
         validation.instance("callbacks", item, Callback, "[LambdaCallback(on_epoch=…)]")
         _warn_of_strange_methods(item)
-    return found
+    return items
 
 
 def _warn_of_strange_methods(callback: Callback) -> None:

@@ -106,8 +106,8 @@ def locate(path: Any) -> Any:
     """Return the checkpoint at ``path``: a file, open or not, or one in a directory."""
     if is_open(path):
         return path
-    found = Path(path)
-    return found / FILE if found.is_dir() else found
+    place = Path(path)
+    return place / FILE if place.is_dir() else place
 
 
 def read(path: Place) -> tuple[dict[str, Any], dict[str, Array]]:
@@ -147,10 +147,10 @@ def read(path: Place) -> tuple[dict[str, Any], dict[str, Array]]:
             ),
             fix=_("read it with the version of Chainrule that wrote it, or update"),
         )
-    found = _digest(text, tensors)
-    if signature != found:
+    actual = _digest(text, tensors)
+    if signature != actual:
         expected = _("content with the SHA-256 {signature!r:.70}", signature=signature)
-        raise _damaged(path, expected, _("{found}: the file was altered", found=found))
+        raise _damaged(path, expected, _("{found}: the file was altered", found=actual))
     return _document(path, text), tensors
 
 

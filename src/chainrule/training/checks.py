@@ -42,28 +42,31 @@ def one_source(others: tuple[Any, ...]) -> None:
 def schedule(optimizer: Optimizer, plan: Plan) -> None:
     """Refuse a run that is longer than a learning-rate schedule is defined for."""
     total, done = plan.total_steps, optimizer.steps
-    for given in optimizer.schedules():
+    for lr_schedule in optimizer.schedules():
         if total is None:
             try:
-                given(done)
+                lr_schedule(done)
             except ArgumentError as error:
                 raise ArgumentError(
                     _(
                         "How long a stream is shows at its end, and {kind} needs "
                         "it from the start.",
-                        kind=type(given).__name__,
+                        kind=type(lr_schedule).__name__,
                     ),
                     expected=error.expected,
                     got=error.got,
                     fix=error.fix,
                 ) from error
-        elif given.total_steps is not None and given.total_steps < done + total:
+        elif (
+            lr_schedule.total_steps is not None
+            and lr_schedule.total_steps < done + total
+        ):
             raise ArgumentError(
                 _("The learning-rate schedule ends before the run does."),
                 expected=f"total_steps ≥ {done + total}",
                 got=_(
                     "total_steps={total_steps}, of which {done} are done",
-                    total_steps=given.total_steps,
+                    total_steps=lr_schedule.total_steps,
                     done=done,
                 ),
                 fix=_(
@@ -83,9 +86,9 @@ def extended(plan: Plan, epochs: Any, state: RunState, optimizer: Optimizer) -> 
     """
     epochs = whole("epochs", epochs)
     done, each = state.epoch - plan.first, plan.steps_per_epoch
-    made = replace(plan, epochs=epochs)
+    longer = replace(plan, epochs=epochs)
     if epochs == plan.epochs:
-        return made
+        return longer
     if epochs <= done:
         raise ArgumentError(
             _("A run ends behind the epochs that it has done."),
@@ -97,18 +100,18 @@ def extended(plan: Plan, epochs: Any, state: RunState, optimizer: Optimizer) -> 
             ),
         )
     if each is None:
-        return made
+        return longer
     first = optimizer.steps - state.step - done * each
     before, after = plan.epochs * each, epochs * each
-    for given in optimizer.schedules():
-        end = given.total_steps
+    for lr_schedule in optimizer.schedules():
+        end = lr_schedule.total_steps
         if end is not None and (end == first + before or end < first + after):
             raise ArgumentError(
                 _(
                     "The learning rate was planned for {epochs} epochs: each step "
                     "of {kind} so far depends on that.",
                     epochs=plan.epochs,
-                    kind=type(given).__name__,
+                    kind=type(lr_schedule).__name__,
                 ),
                 expected=_("epochs={epochs}, as the run was begun", epochs=plan.epochs),
                 got=f"epochs={epochs}",
@@ -118,7 +121,7 @@ def extended(plan: Plan, epochs: Any, state: RunState, optimizer: Optimizer) -> 
                     epochs=epochs,
                 ),
             )
-    return made
+    return longer
 
 
 def monitored(who: str, monitor: str, columns: Mapping[str, str]) -> None:
@@ -142,16 +145,16 @@ def monitored(who: str, monitor: str, columns: Mapping[str, str]) -> None:
 
 def monitors(optimizer: Optimizer, columns: Mapping[str, str]) -> None:
     """Refuse a schedule that monitors a quantity which the run does not measure."""
-    for given in optimizer.schedules():
-        monitor = getattr(given, "monitor", None)
+    for lr_schedule in optimizer.schedules():
+        monitor = getattr(lr_schedule, "monitor", None)
         if isinstance(monitor, str):
-            monitored(type(given).__name__, monitor, columns)
-            if columns[monitor] == "max" and given.mode == "min":
+            monitored(type(lr_schedule).__name__, monitor, columns)
+            if columns[monitor] == "max" and lr_schedule.mode == "min":
                 warn(
                     _(
                         "{kind} would reduce the rate while {monitor} improves: "
                         "more of it is better.",
-                        kind=type(given).__name__,
+                        kind=type(lr_schedule).__name__,
                         monitor=monitor,
                     ),
                     expected='mode="max"',

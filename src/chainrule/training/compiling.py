@@ -77,8 +77,8 @@ def compile_program(
             optimizer.attach_parameters(model.named_parameters())
     traced, taken = [], set[str]()
     for entry, function in functions.items():
-        given = list(inspect.signature(function).parameters)
-        if unknown := [name for name in given if name not in types]:
+        parameters = list(inspect.signature(function).parameters)
+        if unknown := [name for name in parameters if name not in types]:
             raise ArgumentError(
                 _(
                     "{entry} takes {unknown}, whose type is not known.",
@@ -89,9 +89,11 @@ def compile_program(
                 got=", ".join(types) or _("none"),
                 fix=f'inputs={{"{unknown[0]}": "f32[…]", …}}',
             )
-        taken |= {*given}
-        found = [Input(name, types[name], each=name in marked) for name in given]
-        traced.append(trace_entry(entry, function, found, names))
+        taken |= {*parameters}
+        entry_inputs = [
+            Input(name, types[name], each=name in marked) for name in parameters
+        ]
+        traced.append(trace_entry(entry, function, entry_inputs, names))
     if unused := [name for name in (*types, *marked) if name not in taken]:
         raise ArgumentError(
             _("No function takes {unused!r}.", unused=unused[0]),

@@ -160,10 +160,10 @@ class DatasetAdapter(DataAdapter):
         stored, self.scale = data.x.stored, data.x.scale
         if stored.dtype not in {d.numpy for d in DType}:  # float16, longdouble
             stored, self.scale = data.x[...], None
-        given = {"x": stored, "y": data.y}
+        columns = {"x": stored, "y": data.y}
         if weights is not None:
-            given["weight"] = weights
-        self._arrays = {k: np.ascontiguousarray(a) for k, a in given.items()}
+            columns["weight"] = weights
+        self._arrays = {k: np.ascontiguousarray(a) for k, a in columns.items()}
         self.rows, self.targets = self._arrays["x"], self._arrays["y"]
         self._placed: dict[str, Any] = {}
         self.x, self.y = type_of(self._arrays["x"]), type_of(self._arrays["y"])
@@ -238,9 +238,9 @@ class StreamAdapter(DataAdapter):
                 self.check(y)
                 check_representable(x, self.scale, self.dtype)
                 order = permutation(len(y), self.seed, epoch, number)
-                filled = {"x": _padded(x, self.x), "y": _padded(y, self.y)}
-                placed = self.placed(filled)
-                del x, y, filled
+                padded = {"x": _padded(x, self.x), "y": _padded(y, self.y)}
+                placed = self.placed(padded)
+                del x, y, padded
                 block = Block(placed, order, epoch, number * each, plan)
                 if block.end > max(step, block.first):
                     yield block
@@ -299,13 +299,13 @@ def adapter_of(
     return StreamAdapter(data, block, seed)
 
 
-def as_weights(given: Any, data: Dataset | Stream, loss: Any) -> Array | None:
+def as_weights(sample_weight: Any, data: Dataset | Stream, loss: Any) -> Array | None:
     """Return the sample weights of a data set as float32, or None.
 
     Raises:
         ArgumentError: no weights of these rows, or a loss that takes none.
     """
-    if given is None:
+    if sample_weight is None:
         return None
     check_takes_weights(loss)
-    return checked_weights(given, data)
+    return checked_weights(sample_weight, data)

@@ -90,12 +90,12 @@ class Entries:
             dtype: what the model takes.
         """
 
-        def function(*given: Tensor) -> Any:
+        def function(*columns_and_index: Tensor) -> Any:
             with fresh_gradients(self.model):
-                return step(*given)
+                return step(*columns_and_index)
 
-        def step(*given: Tensor) -> Any:
-            *columns, index = given
+        def step(*columns_and_index: Tensor) -> Any:
+            *columns, index = columns_and_index
             taken = [wrap(take(column.value, index.value)) for column in columns]
             rows, truth, weight = taken if weighted else (*taken, None)
             with stream(_Draws(self.key, self.optimizer)):
@@ -178,12 +178,12 @@ class Entries:
     def _check_saved(self, traced: Traced) -> None:
         """Refuse a training step that changes tensors which no checkpoint stores."""
         modules = [m for m in (self.model, self.loss) if isinstance(m, Module)]
-        kept = {id(t) for m in modules for __, t in m._named_state()}
+        saved = {id(t) for m in modules for __, t in m._named_state()}
         named = {id(t): n for m in modules for n, t in m.named_tensors()}
         for key in traced.entry.replaces:
             slot = traced.slots[key]
             name = named.get(id(slot.tensor))
-            if name is None or slot.gradient or id(slot.tensor) in kept:
+            if name is None or slot.gradient or id(slot.tensor) in saved:
                 continue
             raise ArgumentError(
                 _(
@@ -252,18 +252,18 @@ def _weights(weight: Tensor | None) -> dict[str, Tensor]:
 
 def _batch(metric: Metric, prediction: Tensor, truth: Tensor) -> dict[str, Tensor]:
     with scope(metric.name):
-        made = metric.batch(prediction, truth)
-    tensors = isinstance(made, dict) and all(
-        isinstance(t, Tensor) for t in made.values()
+        statistics = metric.batch(prediction, truth)
+    tensors = isinstance(statistics, dict) and all(
+        isinstance(t, Tensor) for t in statistics.values()
     )
     if not tensors:
         raise ArgumentError(
             _("{kind}.batch must give tensors by name.", kind=type(metric).__name__),
             expected=_("a dictionary of tensors, such as {'sum': error.sum()}"),
-            got=repr(made)[:80],
+            got=repr(statistics)[:80],
             fix=_("return {'sum': …} and read it in value(batches, counts)"),
         )
-    return made
+    return statistics
 
 
 def features(rows: Tensor, scale: float | None, dtype: DType) -> Tensor:

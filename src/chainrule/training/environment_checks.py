@@ -88,7 +88,7 @@ class EnvironmentChecks:
             ArgumentError: it is none, or of another shape than those before.
         """
         try:
-            found = np.asarray(seen, np.float32)
+            numbers = np.asarray(seen, np.float32)
         except (TypeError, ValueError) as error:
             raise ArgumentError(
                 _("What is seen in {name} is no array of numbers.", name=self.name),
@@ -96,15 +96,15 @@ class EnvironmentChecks:
                 got=f"{seen!r:.100}",
                 fix="gymnasium.wrappers.FlattenObservation",
             ) from error
-        if self._shape is not None and found.shape != self._shape:
+        if self._shape is not None and numbers.shape != self._shape:
             raise ArgumentError(
                 _("What is seen in {name} has changed its shape.", name=self.name),
                 expected=_(
                     "observations of one shape, {shape} as at first", shape=self._shape
                 ),
-                got=f"{found.shape}",
+                got=f"{numbers.shape}",
             )
-        return found
+        return numbers
 
     def _strange(self, what: str, got: Any) -> ArgumentError:
         wanted = {

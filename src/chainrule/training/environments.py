@@ -220,10 +220,10 @@ class Environments(EnvironmentChecks):
             result: Any = NOTHING
             try:
                 result = environment.step(action)
-                found, reward, ended, cut, __ = result
-                if getattr(found, "shape", None) != shape:
-                    found = self._numbers(found)
-                seen[i] = found
+                observation, reward, ended, cut, __ = result
+                if getattr(observation, "shape", None) != shape:
+                    observation = self._numbers(observation)
+                seen[i] = observation
                 if reward.__class__ is not float and not isinstance(reward, _NUMBERS):
                     raise self._strange("reward", reward)
                 rewards[i] = reward
@@ -252,9 +252,9 @@ class Environments(EnvironmentChecks):
         Returns:
             Returns and lengths, float64 and int64, a number for each environment.
         """
-        count, kept = len(self._all), self.state()
+        count, saved = len(self._all), self.state()
         if self._inconsistent:
-            self.load_state(kept)
+            self.load_state(saved)
         self._inconsistent = True
         seen = np.array([self._reset(i) for i in range(count)], np.float32)
         returns, lengths = np.zeros(count), np.zeros(count, np.int64)
@@ -275,7 +275,7 @@ class Environments(EnvironmentChecks):
             if watch is not None and left[0] == 0 and (not going or going[0]):
                 watch(seen[0].copy())
             left = np.array(going, np.int64)
-        self.load_state(kept)
+        self.load_state(saved)
         return returns, lengths
 
     def _steps_of(self, i: int) -> int:
@@ -370,13 +370,10 @@ class Environments(EnvironmentChecks):
         self.episodes = [(int(n), r, int(k)) for n, r, k in state["episodes"].tolist()]
         most = max(map(len, played))
         self._first = [most - len(rows) for rows in played]
-        filled = [[None] * (most - len(rows)) + rows for rows in played]
-        self._log = [list(rows) for rows in zip(*filled)]
-        self._began, self._returns, self.observations = (
-            list(state["began"]),
-            returns,
-            seen,
-        )
+        rows_of = [[None] * (most - len(rows)) + rows for rows in played]
+        self._log = [list(rows) for rows in zip(*rows_of)]
+        self._began, self._returns = list(state["began"]), returns
+        self.observations = seen
         self._inconsistent = False
 
 

@@ -126,12 +126,12 @@ class History:
         rows, lengths = mark
         del self.epochs[rows:]
         for entry, record in list(self._records.items()):
-            kept = lengths.get(entry, 0)
-            if record.length > kept:
+            length = lengths.get(entry, 0)
+            if record.length > length:
                 shorter = _Record()
-                if kept:
+                if length:
                     columns = record.columns().items()
-                    shorter.extend({name: a[:kept] for name, a in columns})
+                    shorter.extend({name: a[:length] for name, a in columns})
                 self._records[entry] = shorter
 
     def to_dict(self) -> dict[str, Any]:

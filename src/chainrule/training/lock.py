@@ -66,9 +66,9 @@ class Files:
             self.last = str(place)
             self.add(os.stat(place))
 
-    def add(self, found: os.stat_result) -> None:
+    def add(self, status: os.stat_result) -> None:
         """Remember a file's identity and version, whatever its name."""
-        self._known.add(_version(found))
+        self._known.add(_version(status))
 
     def has(self, path: Path) -> bool:
         """Return whether the file at ``path`` is a known checkpoint, unchanged."""
@@ -77,8 +77,8 @@ class Files:
         return False
 
 
-def _version(found: os.stat_result) -> tuple[int, int, int, int]:
-    return found.st_dev, found.st_ino, found.st_mtime_ns, found.st_size
+def _version(status: os.stat_result) -> tuple[int, int, int, int]:
+    return status.st_dev, status.st_ino, status.st_mtime_ns, status.st_size
 
 
 class RunDirectory:

@@ -49,7 +49,7 @@ def describe(
     """
     tables = [table for table, __ in program.traced[entry].steps]
     rates = [t.lr for t in tables if isinstance(t, Optimizer)]
-    found = first_node(program, entry, work)
+    first = first_node(program, entry, work)
     bad = next((k for k, number in watched.items() if not np.isfinite(number)), None)
     losses = ", ".join(f"{name} {number:g}" for name, number in watched.items())
     if bad is not None:
@@ -68,9 +68,9 @@ def describe(
             step=step,
         )
     where = _("no node by the NumPy references: the engines round differently there")
-    if found is not None:
-        where = _place(*found)
-    fixes = [] if found is None else _hints(found[0])
+    if first is not None:
+        where = _place(*first)
+    fixes = [] if first is None else _hints(first[0])
     for rate in rates[:1]:
         if rate < 0:
             fixes.append(
@@ -122,13 +122,13 @@ def first_node(
     names = (*entry.inputs, *entry.state)
     for i, (name, value) in enumerate(zip(names, entry.graph.inputs, strict=True)):
         if i >= len(entry.inputs):
-            held = program.slots[name].current()  # a gradient may not be there yet
-            array = np.zeros(value.shape) if held is None else held.numpy()
+            tensor = program.slots[name].current()  # a gradient may not be there yet
+            array = np.zeros(value.shape) if tensor is None else tensor.numpy()
         elif name in rows:
             array = rows[name][0]
         else:
-            given = work.inputs[name]
-            array = given.numpy() if isinstance(given, Buffer) else np.asarray(given)
+            item = work.inputs[name]
+            array = item.numpy() if isinstance(item, Buffer) else np.asarray(item)
             if work.steps is not None and name in entry.each:
                 array = array[0]
         with np.errstate(over="ignore"):

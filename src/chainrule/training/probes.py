@@ -85,10 +85,10 @@ class Probes:
                 got=repr(patterns)[:80],
                 fix=_("probes=() records the norms of gradients alone"),
             )
-        given = (patterns,) if isinstance(patterns, str) else tuple(patterns)
+        chosen = (patterns,) if isinstance(patterns, str) else tuple(patterns)
         there = names(model)
-        fitting = {n for pattern in given for n in _fitting(pattern, there)}
-        self.patterns, self.model = given, model
+        fitting = {n for pattern in chosen for n in _fitting(pattern, there)}
+        self.patterns, self.model = chosen, model
         self._inside = any(name.partition("/")[0] in _INNER for name in fitting)
 
     def wants(self, name: str) -> bool:
@@ -116,20 +116,20 @@ class Probes:
         self, loss: Tensor, heard: dict[str, Tensor]
     ) -> dict[str, Tensor]:
         """Compute the probes of gradients, weights and module outputs."""
-        found: dict[str, Tensor] = {}
+        results: dict[str, Tensor] = {}
         with no_grad():
             with role("backward"):
-                self._gradients(found)
+                self._gradients(results)
             for path, a in heard.items():
                 with scope(path.partition("#")[0]):
                     for kind, statistic in _ACTIVATION.items():
                         if self.wants(f"{kind}/{path}"):
-                            found[f"{kind}/{path}"] = statistic(a)
+                            results[f"{kind}/{path}"] = statistic(a)
             if any(self.wants(f"delta_norm/{path}") for path in heard):
-                self._deltas(loss, heard, found)
-        return found
+                self._deltas(loss, heard, results)
+        return results
 
-    def _gradients(self, found: dict[str, Tensor]) -> None:
+    def _gradients(self, results: dict[str, Tensor]) -> None:
         squares: list[Tensor] = []
         for name, p in self.model.named_parameters():
             if p.grad is None:
@@ -139,14 +139,14 @@ class Probes:
                 squares.append(square)
                 # Those of weight matrices are always there: they cost next to nothing.
                 if p.ndim >= 2 or self.wants(f"grad_norm/{name}"):
-                    found[f"grad_norm/{name}"] = square.sqrt()
+                    results[f"grad_norm/{name}"] = square.sqrt()
                 if self.wants(f"weight_norm/{name}"):
-                    found[f"weight_norm/{name}"] = norm(p.value)
+                    results[f"weight_norm/{name}"] = norm(p.value)
         if self.wants("grad_norm") and squares:
-            found["grad_norm"] = reduce(add, squares).sqrt()
+            results["grad_norm"] = reduce(add, squares).sqrt()
 
     def _deltas(
-        self, loss: Tensor, heard: dict[str, Tensor], found: dict[str, Tensor]
+        self, loss: Tensor, heard: dict[str, Tensor], results: dict[str, Tensor]
     ) -> None:
         # The same walk as backward()'s: a pass merges the two.
         deltas = cotangents({loss.value: constant(1.0, loss.dtype)})
@@ -154,10 +154,10 @@ class Probes:
             delta = deltas.get(a.value)
             if delta is not None and self.wants(f"delta_norm/{path}"):
                 with scope(path.partition("#")[0]), role("backward"):
-                    found[f"delta_norm/{path}"] = norm(delta)
+                    results[f"delta_norm/{path}"] = norm(delta)
 
     @contextmanager
-    def around_update(self, found: dict[str, Tensor]) -> Iterator[None]:
+    def around_update(self, results: dict[str, Tensor]) -> Iterator[None]:
         """Compute the probes of the update that the optimiser makes in the block."""
         wanted = {
             name: (p, p.value)
@@ -169,7 +169,7 @@ class Probes:
             for name, (p, before) in wanted.items():
                 with scope(name.rpartition(".")[0]):
                     moved = sub(p.value, before)
-                    found[f"update_ratio/{name}"] = norm(moved) / norm(before)
+                    results[f"update_ratio/{name}"] = norm(moved) / norm(before)
 
 
 def _fitting(pattern: Any, there: list[str]) -> list[str]:

@@ -114,8 +114,8 @@ class Programs:
     @property
     def seconds(self) -> float:
         """The seconds spent on tracing and compiling so far."""
-        held = [p for p in (self.training, self.other) if p is not None]
-        return self._spent + sum(p.program.seconds_compile for p in held)
+        programs = [p for p in (self.training, self.other) if p is not None]
+        return self._spent + sum(p.program.seconds_compile for p in programs)
 
     def fit_program(
         self, adapter: DataAdapter, validation: Dataset | Stream | None
@@ -186,20 +186,20 @@ class Programs:
 
         Call it after :meth:`fit_program`.
         """
-        found = {"epoch": "max", "train_loss": "min"}
+        columns = {"epoch": "max", "train_loss": "min"}
         if validation is not None:
-            found["validation_loss"] = "min"
+            columns["validation_loss"] = "min"
             for m in self._for(validation).metrics:
                 if m.scalar:
-                    found[f"validation_{m.name}"] = m.mode
-        return found | {"lr": "min", "seconds": "min"}
+                    columns[f"validation_{m.name}"] = m.mode
+        return columns | {"lr": "min", "seconds": "min"}
 
     def evaluate(
         self, data: Dataset | Stream, size: int, weights: Array | None = None
     ) -> dict[str, Any]:
         """Compute the loss and the metrics over ``data``."""
         prepared = self._for(data, weights is not None)
-        made: list[Mapping[str, Any]] = []
+        batches_out: list[Mapping[str, Any]] = []
         counts: list[int] = []
         for x, y in batches(data, size, prepared.dtype):
             if isinstance(data, Stream):
@@ -207,20 +207,22 @@ class Programs:
             inputs = {"x": x, "y": y}
             if weights is not None:
                 inputs["weight"], weights = np.split(weights, [len(y)])
-            made.append(prepared.program.run("evaluate", inputs))
+            batches_out.append(prepared.program.run("evaluate", inputs))
             counts.append(len(y))
-        if not made:
+        if not batches_out:
             raise ArgumentError(
                 _("There is nothing to evaluate on."),
                 expected=_("at least one row"),
                 got=_("a stream without any"),
                 fix=_("look at what its function yields"),
             )
-        self._check_finite(np.concatenate([out["finite"] for out in made]))
+        self._check_finite(np.concatenate([out["finite"] for out in batches_out]))
         rows = np.array(counts, np.float64)
-        measured: dict[str, Any] = {"loss": _mean([out["loss"] for out in made], rows)}
+        measured: dict[str, Any] = {
+            "loss": _mean([out["loss"] for out in batches_out], rows)
+        }
         for m in prepared.metrics:
-            value = m.value([out[m.name] for out in made], rows)
+            value = m.value([out[m.name] for out in batches_out], rows)
             measured[m.name] = number(m, value) if m.scalar else value
         return measured
 
@@ -241,12 +243,12 @@ class Programs:
                 got=show(data.shape),
                 fix="predict(x[None])",
             ) from error
-        made = [
+        parts = [
             prepared.program.run("predict", {"x": x})
             for x, __ in batches(data, size, prepared.dtype)
         ]
-        if made:
-            outputs: Array = made[0] if len(made) == 1 else np.concatenate(made)
+        if parts:
+            outputs: Array = parts[0] if len(parts) == 1 else np.concatenate(parts)
             if not all_finite(outputs):
                 self._check_finite(output_semantics.finite_rows(outputs))
             return outputs
@@ -338,10 +340,10 @@ class Programs:
 
     def _drop(self, name: str) -> None:
         """Release a program, after its tensors have fetched their values."""
-        held: DataProgram | None = getattr(self, name)
-        if held is not None:
-            held.program.settle()
-            self._spent += held.program.seconds_compile
+        program: DataProgram | None = getattr(self, name)
+        if program is not None:
+            program.program.settle()
+            self._spent += program.program.seconds_compile
             setattr(self, name, None)
 
 

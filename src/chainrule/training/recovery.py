@@ -69,12 +69,12 @@ class RecoverableRun(RunMixin):
 
     def columns(self, entry: str, outputs: Any, steps: int) -> dict[str, Array]:
         """Return the outputs to record: those with one number per step."""
-        found: dict[str, Array] = {}
+        columns: dict[str, Array] = {}
         for name, array in _named(outputs).items():
             if array.size == steps and array.ndim <= 1 and array.dtype.kind in "fiub":
                 kind = array.dtype if array.dtype.kind == "f" else np.float64
-                found[name] = array.reshape(-1).astype(kind, copy=False)
-        return found
+                columns[name] = array.reshape(-1).astype(kind, copy=False)
+        return columns
 
     def _gather(self, entry: str, outputs: Any) -> None:
         """Collect the outputs of a single step until the end of the chunk."""
@@ -204,10 +204,10 @@ class RecoverableRun(RunMixin):
         target = place("path", path)
         self._remember()
         self.state.tables = self._mutable.table_states()
-        made, arrays = self.state.pack()
-        made["entries"] = sorted(self.program.traced)
+        document, arrays = self.state.pack()
+        document["entries"] = sorted(self.program.traced)
         arrays |= self._mutable.arrays()
-        checkpoint.write(target, made, arrays, self.files.add)
+        checkpoint.write(target, document, arrays, self.files.add)
         self.files.note(target)
 
     def load(self, path: str | os.PathLike[str] | BinaryIO) -> None:
@@ -218,15 +218,15 @@ class RecoverableRun(RunMixin):
                 nothing is changed then.
         """
         where = checkpoint.locate(place("path", path))
-        made, arrays = checkpoint.read(where)
-        if made.get("entries") != sorted(self.program.traced):
+        document, arrays = checkpoint.read(where)
+        if document.get("entries") != sorted(self.program.traced):
             expected = _(
                 "a loop over the entry points {traced}",
                 traced=sorted(self.program.traced),
             )
-            raise strange(where, expected, repr(made.get("entries")))
+            raise strange(where, expected, repr(document.get("entries")))
         tensors = self._mutable.read(where, arrays)
-        state = RunState.unpack(where, made, arrays)
+        state = RunState.unpack(where, document, arrays)
         self._take_snapshot()
         try:
             self._mutable.put(tensors)

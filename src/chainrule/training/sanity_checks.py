@@ -91,16 +91,16 @@ def warn_of(data: Dataset, model: Module, loss: Any) -> None:
         )
         regression = False
     table = data.x.scale is None and data.x.stored.ndim == 2
-    found: list[str] = []
+    sizes: list[str] = []
     fixes: list[str] = []
     if table and _bare(first, _SCALING) and (size := x.large("feature")):
-        found.append(str(size))
+        sizes.append(str(size))
         fixes.append(_("nn.Standardize.of(train.x) as the first layer"))
     scales = nn.Unstandardize, TransformedTarget
     if regression and _bare(last, scales) and (size := y.large("target")):
-        found.append(str(size))
+        sizes.append(str(size))
         fixes.append(_("nn.Unstandardize.of(train.y) as the last layer"))
-    if found:
+    if sizes:
         warn(
             _(
                 "Numbers this large are hardly learnt as they are: training is slow, "
@@ -110,7 +110,7 @@ def warn_of(data: Dataset, model: Module, loss: Any) -> None:
                 "columns whose mean and standard deviation are within ±{LARGE:g}",
                 LARGE=_LARGE,
             ),
-            got="; ".join(found),
+            got="; ".join(sizes),
             fix="; ".join(fixes),
         )
 
@@ -151,11 +151,11 @@ class _Columns(NamedTuple):
     high: float
 
     @classmethod
-    def of(cls, given: Column | Array) -> _Columns:
+    def of(cls, rows: Column | Array) -> _Columns:
         """Compute the statistics on rows sampled evenly from the data."""
-        width = max(1, int(np.prod(given.shape[1:])))
-        step = -(-len(given) * width // _LOOKED_AT)
-        table = np.asarray(given[::step], np.float64).reshape(-1, width)
+        width = max(1, int(np.prod(rows.shape[1:])))
+        step = -(-len(rows) * width // _LOOKED_AT)
+        table = np.asarray(rows[::step], np.float64).reshape(-1, width)
         return cls(table.mean(axis=0), table.std(axis=0), table.min(), table.max())
 
     def large(self, what: str) -> str:

@@ -137,10 +137,10 @@ class SavedTrainer(RunMixin):
                 of another architecture; nothing is changed then.
         """
         where = place("path", path)
-        given = {"model": model, "loss": loss, "optimizer": optimizer}
-        given |= {"metrics": metrics, "probes": probes}
+        arguments = {"model": model, "loss": loss, "optimizer": optimizer}
+        arguments |= {"metrics": metrics, "probes": probes}
         make = partial(cls, threads=threads)
-        return saving.load(checkpoint.locate(where), make, given, engine)
+        return saving.load(checkpoint.locate(where), make, arguments, engine)
 
     def __getstate__(self) -> dict[str, Any]:
         """Return the pickled state, from which a copy continues bit for bit.
@@ -164,6 +164,6 @@ class SavedTrainer(RunMixin):
         return super().__reduce_ex__(protocol)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        made = memo[id(self)] = object.__new__(type(self))
-        made.__setstate__(deepcopy(self.__getstate__(), memo))
-        return made
+        copy = memo[id(self)] = object.__new__(type(self))
+        copy.__setstate__(deepcopy(self.__getstate__(), memo))
+        return copy

@@ -77,12 +77,12 @@ def check_pickles(trainer: Any) -> None:
 
 def state_of(model: Module, loss: Any, optimizer: Optimizer) -> Tensors:
     """Return every tensor that a checkpoint stores, by its name in the file."""
-    found = {f"model/{name}": t for name, t in model._named_state()}
+    tensors = {f"model/{name}": t for name, t in model._named_state()}
     if isinstance(loss, Module):
-        found |= {f"loss/{name}": t for name, t in loss._named_state()}
+        tensors |= {f"loss/{name}": t for name, t in loss._named_state()}
     for name, moments in optimizer.state.items():
-        found |= {f"optimizer/{name}/{key}": t for key, t in moments.items()}
-    return found
+        tensors |= {f"optimizer/{name}/{key}": t for key, t in moments.items()}
+    return tensors
 
 
 def pack(trainer: Any) -> tuple[dict[str, Any], dict[str, Array]]:
@@ -110,31 +110,33 @@ def pack(trainer: Any) -> tuple[dict[str, Any], dict[str, Array]]:
 def parts(
     document: Mapping[str, Any],
     tensors: Mapping[str, Array],
-    given: Mapping[str, Any],
+    arguments: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Return model, loss, optimiser, metrics and probes: as passed, or as saved.
 
     Raises:
         CheckpointError: what only its author can make was not given.
     """
-    made = dict(given)
-    held = sum(a.size for a in tensors.values())
+    parts_by_name = dict(arguments)
+    available = sum(a.size for a in tensors.values())
     for argument, key in (("model", "architecture"), ("loss", "loss")):
-        if made[argument] is None:
-            made[argument] = _built(document, argument, key, held)
-    if made["optimizer"] is None:
-        made["optimizer"] = build_optimizer(document["optimizer"])
-    if made["metrics"] is None and document["metrics"] is not None:
-        made["metrics"] = [_metric(item) for item in document["metrics"]]
-    if made["probes"] is None:
-        made["probes"] = document["probes"]
-    return made
+        if parts_by_name[argument] is None:
+            parts_by_name[argument] = _built(document, argument, key, available)
+    if parts_by_name["optimizer"] is None:
+        parts_by_name["optimizer"] = build_optimizer(document["optimizer"])
+    if parts_by_name["metrics"] is None and document["metrics"] is not None:
+        parts_by_name["metrics"] = [_metric(item) for item in document["metrics"]]
+    if parts_by_name["probes"] is None:
+        parts_by_name["probes"] = document["probes"]
+    return parts_by_name
 
 
-def _built(document: Mapping[str, Any], argument: str, key: str, held: int) -> Module:
+def _built(
+    document: Mapping[str, Any], argument: str, key: str, available: int
+) -> Module:
     """Build the network or the loss that a checkpoint describes."""
     described = document[key]
-    module = None if described is None else build_module(described, held)
+    module = None if described is None else build_module(described, available)
     if module is not None:
         losses = [isinstance(m, Loss) for m in module.modules()]
         if losses[0] if argument == "loss" else not any(losses):
@@ -215,14 +217,14 @@ def check_fits(
 
 
 def load(
-    path: Place, make: Callable[..., Any], given: Mapping[str, Any], engine: Any
+    path: Place, make: Callable[..., Any], arguments: Mapping[str, Any], engine: Any
 ) -> Any:
     """Restore a Trainer from a checkpoint, at the saved position of its run.
 
     Args:
         path: of the checkpoint.
         make: makes a Trainer of its parts and a state.
-        given: parts that take the place of the saved ones; None for those that do not.
+        arguments: parts in place of the saved ones; None for those that are loaded.
         engine: that takes the place of the saved one, or None.
 
     Raises:
@@ -239,12 +241,12 @@ def load(
         raise strange(
             path, _("patterns times tensors up to {PAIRS:,}", PAIRS=_PAIRS), got
         )
-    made = parts(document, saved, given)
-    made |= {"engine": engine or document["engine"], "seed": document["seed"]}
+    settings = parts(document, saved, arguments)
+    settings |= {"engine": engine or document["engine"], "seed": document["seed"]}
     try:
-        trainer = make(**made)
+        trainer = make(**settings)
     except ArgumentError as error:
-        if any(part is not None for part in given.values()):
+        if any(part is not None for part in arguments.values()):
             raise
         raise CheckpointError(  # saved parts that refuse each other
             _(

@@ -69,11 +69,11 @@ class MutableState:
         """Set the values of tensors and gradients; None removes a gradient."""
         for key, array in arrays.items():
             slot = self.program.slots[key]
-            held = slot.current()
-            if array is None or held is None:
+            tensor = slot.current()
+            if array is None or tensor is None:
                 slot.tensor.grad = None if array is None else Tensor(array)
             else:
-                held.copy_(Tensor(array))
+                tensor.copy_(Tensor(array))
 
     def _parts(self) -> Iterable[Any]:
         for table in self.tables:
@@ -95,20 +95,20 @@ class MutableState:
             CheckpointError: naming the first that does not fit. A gradient may be
                 missing.
         """
-        held, slots = taken(arrays, _TENSOR), self.program.slots
+        stored, slots = taken(arrays, _TENSOR), self.program.slots
         wanted = {
             _TENSOR + key: slot.tensor
             for key, slot in slots.items()
-            if not slot.gradient or _TENSOR + key in held
+            if not slot.gradient or _TENSOR + key in stored
         }
-        found = misfit(held, wanted)
-        if found is not None:
-            raise strange(path, *found)
-        return {key: held.get(_TENSOR + key) for key in slots}
+        problem = misfit(stored, wanted)
+        if problem is not None:
+            raise strange(path, *problem)
+        return {key: stored.get(_TENSOR + key) for key in slots}
 
     def table_states(self) -> dict[str, dict[str, Any]]:
         """Return the states of optimisers and counters for a checkpoint."""
-        made: dict[str, dict[str, Any]] = {}
+        states: dict[str, dict[str, Any]] = {}
         for name, table in named(self.tables):
             if not hasattr(table, "state_dict"):
                 raise ArgumentError(
@@ -122,8 +122,8 @@ class MutableState:
                     got=_("neither"),
                 )
             state = table.state_dict()
-            made[name] = {key: state[key] for key in state if key != "state"}
-        return made
+            states[name] = {key: state[key] for key in state if key != "state"}
+        return states
 
     def load_tables(self, states: Mapping[str, Mapping[str, Any]]) -> None:
         """Restore the states of optimisers and counters."""

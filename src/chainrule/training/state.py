@@ -138,8 +138,8 @@ class RunState:
 
     def save_callbacks(self, callbacks: Iterable[Any]) -> None:
         """Store the states of all callbacks that have a state."""
-        found = {name: _remembered(name, item) for name, item in named(callbacks)}
-        self.callbacks = {name: state for name, state in found.items() if state}
+        states = {name: _remembered(name, item) for name, item in named(callbacks)}
+        self.callbacks = {name: state for name, state in states.items() if state}
 
     def load_callbacks(self, callbacks: Iterable[Any]) -> None:
         """Restore the state of each callback; an empty state for a new callback."""
@@ -156,13 +156,13 @@ class RunState:
             for entry in history.entries
             for name, column in history.steps_of(entry).items()
         }
-        made: Tree = {key: getattr(self, key) for key in _PLAIN}
-        made["plan"] = None if self.plan is None else asdict(self.plan)
-        made["epochs"] = history.epochs
-        made["validation_name"] = history.validation_name
+        document: Tree = {key: getattr(self, key) for key in _PLAIN}
+        document["plan"] = None if self.plan is None else asdict(self.plan)
+        document["epochs"] = history.epochs
+        document["validation_name"] = history.validation_name
         for key in _TREES:
-            made[key] = without_arrays(getattr(self, key), key, arrays)
-        return made, arrays
+            document[key] = without_arrays(getattr(self, key), key, arrays)
+        return document, arrays
 
     @classmethod
     def unpack(
@@ -178,14 +178,14 @@ class RunState:
         check(path, document, StateDocument)
         left = dict(arrays)
         history = _history(path, document, left)
-        made = {key: with_arrays(path, document[key], key, left) for key in _TREES}
+        fields = {key: with_arrays(path, document[key], key, left) for key in _TREES}
         if left:
             raise strange(path, _("arrays that the document names"), repr(min(left)))
-        made |= {key: document[key] for key in _PLAIN}
+        fields |= {key: document[key] for key in _PLAIN}
         if (plan := document["plan"]) is not None:
             names = ("class_names", "feature_names", "target_names")
             plan = Plan(**plan | {k: plan[k] and tuple(plan[k]) for k in names})
-        state = cls(plan=plan, history=history, **made)
+        state = cls(plan=plan, history=history, **fields)
         _check_position(path, state)
         return state
 
@@ -324,12 +324,12 @@ def _check_position(path: Place, state: RunState) -> None:
 def named(items: Iterable[Any]) -> list[tuple[str, Any]]:
     """Return objects by unique name: the class, and a number from the second on."""
     counts: dict[str, int] = {}
-    made: list[tuple[str, Any]] = []
+    pairs: list[tuple[str, Any]] = []
     for item in items:
         kind = type(item).__name__
         ordinal = counts[kind] = counts.get(kind, -1) + 1
-        made.append((f"{kind}#{ordinal}" if ordinal else kind, item))
-    return made
+        pairs.append((f"{kind}#{ordinal}" if ordinal else kind, item))
+    return pairs
 
 
 def _remembered(name: str, item: Any) -> Tree:

@@ -170,8 +170,10 @@ class EarlyStopping(Watching):
 
     def state(self) -> dict[str, Any]:
         """Return the best value, the epochs waited since, and the best weights."""
-        kept = (("weights", self._weights), ("last", self._last))
-        weights = {f"{key}/{name}": a for key, of in kept for name, a in of.items()}
+        weights_by_key = (("weights", self._weights), ("last", self._last))
+        weights = {
+            f"{key}/{name}": a for key, of in weights_by_key for name, a in of.items()
+        }
         counts = {"waited": self.waited, "stopped": self.stopped}
         return {**super().state(), **counts, **weights}
 
@@ -219,13 +221,13 @@ class Stopped:
         watching = [s for n, s in trainer.state.callbacks.items() if n.startswith(kind)]
         if not watching:
             return None
-        found = max(watching, key=lambda state: state["stopped"])
-        over = bool(found["stopped"])
-        kept = any(key.startswith("weights/") for key in found)
+        state_of_stop = max(watching, key=lambda state: state["stopped"])
+        over = bool(state_of_stop["stopped"])
+        has_weights = any(key.startswith("weights/") for key in state_of_stop)
         return cls(
             trainer.epoch if over else None,
-            found["best_epoch"],
-            kept and (over or trainer.finished),
+            state_of_stop["best_epoch"],
+            has_weights and (over or trainer.finished),
         )
 
 

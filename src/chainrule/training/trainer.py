@@ -436,10 +436,10 @@ class Trainer(SavedTrainer):
         self._recover()
         fix = _("evaluate((x, y), batch_size=1000)")
         size = whole("batch_size", batch_size, fix=fix)
-        given = self.like(data)
-        checks.same_scale(self.scale, given)
-        weights = as_weights(sample_weight, given, self.loss)
-        return self._programs.evaluate(given, size, weights)
+        dataset = self.like(data)
+        checks.same_scale(self.scale, dataset)
+        weights = as_weights(sample_weight, dataset, self.loss)
+        return self._programs.evaluate(dataset, size, weights)
 
     def predict(
         self, x: Any, output: str | None = None, *, batch_size: int = EVALUATION_BATCH
@@ -464,14 +464,14 @@ class Trainer(SavedTrainer):
         size = whole("batch_size", batch_size)
         if output is not None:
             output_semantics.check_output(output, self.loss)
-        given = as_column(x, self.plan)
-        checks.same_scale(self.scale, given)
-        made = self._programs.predict(given, size)
+        column = as_column(x, self.plan)
+        checks.same_scale(self.scale, column)
+        outputs = self._programs.predict(column, size)
         if output is None:
-            return made
+            return outputs
         names = self.class_names
         return output_semantics.translate(
-            made, output, model=self.model, loss=self.loss, class_names=names
+            outputs, output, model=self.model, loss=self.loss, class_names=names
         )
 
     @property

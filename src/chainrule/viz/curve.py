@@ -172,8 +172,8 @@ def named(metric: str, words: Words) -> str:
 def column(rows: Sequence[Mapping[str, Any]], key: str) -> Array | None:
     """Return a column of the history as float64, or None if it is not of numbers."""
     values = [row.get(key) for row in rows]
-    given = [value for value in values if value is not None]
-    if not given or not all(isinstance(v, int | float | np.number) for v in given):
+    present = [value for value in values if value is not None]
+    if not present or not all(isinstance(v, int | float | np.number) for v in present):
         return None
     array = np.array([np.nan if v is None else float(v) for v in values])
     array[~np.isfinite(array)] = np.nan

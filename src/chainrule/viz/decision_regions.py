@@ -130,19 +130,19 @@ def probabilities(trainer: Classifier, x: Array) -> Array:
     """
     if isinstance(trainer, Trainer):
         try:
-            made = trainer.predict(x, output="probabilities")
+            predicted = trainer.predict(x, output="probabilities")
         except ArgumentError:  # scores that only decide, as a hinge's
             raw = trainer.predict(x)
             cut = output_semantics.threshold(trainer.loss)
-            made = output_semantics.decide(Tensor(raw), cut).numpy()
+            predicted = output_semantics.decide(Tensor(raw), cut).numpy()
             if raw.ndim > 1 and raw.shape[1] > 1:
-                made = np.eye(raw.shape[1])[made]
+                predicted = np.eye(raw.shape[1])[predicted]
     elif isinstance(trainer, Module):
         with no_grad(), mode(trainer, training=False):
-            made = trainer(Tensor(x))
+            predicted = trainer(Tensor(x))
     else:
-        made = trainer(Tensor(x))
-    scores = np.asarray(made, np.float64)
+        predicted = trainer(Tensor(x))
+    scores = np.asarray(predicted, np.float64)
     if scores.ndim == 2 and scores.shape[1] > 1 and len(scores) == len(x):
         sums = scores.sum(1)
         if scores.min() >= 0 and np.allclose(sums, 1, atol=1e-3):
@@ -200,9 +200,9 @@ def labels_of(y: Array) -> Array:
     )
 
 
-def class_names(data: Dataset, given: Any = None) -> list[str]:
+def class_names(data: Dataset, chosen: Any = None) -> list[str]:
     """Return the class names: given ones, the data's own, or class numbers."""
-    names = given or data.class_names
+    names = chosen or data.class_names
     if names:
         return [str(name) for name in names]
     classes = data.classes or int(labels_of(data.y).max()) + 1

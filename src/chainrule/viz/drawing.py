@@ -137,7 +137,7 @@ def figure(palette: Palette, width: float, height: float) -> Iterator[Any]:
         yield Figure(figsize=(width, height), layout="constrained")
 
 
-def png(made: Any, what: str, dpi: int = 120) -> bytes:
+def png(figure: Any, what: str, dpi: int = 120) -> bytes:
     """Return a figure as a PNG file.
 
     Warns:
@@ -145,11 +145,11 @@ def png(made: Any, what: str, dpi: int = 120) -> bytes:
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-    FigureCanvasAgg(made)
+    FigureCanvasAgg(figure)
     file = io.BytesIO()
     with warnings.catch_warnings(record=True) as said:
         warnings.filterwarnings("always", message="Glyph", category=UserWarning)
-        made.savefig(file, format="png", dpi=dpi, metadata={"Software": None})
+        figure.savefig(file, format="png", dpi=dpi, metadata={"Software": None})
     codes = [re.match(r"Glyph (\d+)", str(warning.message)) for warning in said]
     lacking = sorted({chr(int(code[1])) for code in codes if code})
     if lacking:
@@ -170,31 +170,31 @@ def png(made: Any, what: str, dpi: int = 120) -> bytes:
     return file.getvalue()
 
 
-def svg(made: Any, name: str, label: str) -> str:
+def svg(figure: Any, name: str, label: str) -> str:
     """Return a figure as an ``<svg>`` element for an HTML page.
 
     Text stays text, in the page's font. Axes take the page's ``currentColor``, lines
     its ``--cr-1`` … ``--cr-8``, or colours that are legible on light and dark.
 
     Args:
-        made: the figure.
+        figure: the figure.
         name: unique within the page; the element's inner names begin with it.
         label: what the figure shows, for readers who do not see it.
     """
     import matplotlib
     from matplotlib.backends.backend_svg import FigureCanvasSVG
 
-    made.patch.set_visible(False)
-    for axes in made.axes:
+    figure.patch.set_visible(False)
+    for axes in figure.axes:
         axes.patch.set_visible(False)
-    FigureCanvasSVG(made)
+    FigureCanvasSVG(figure)
     file = io.BytesIO()
     unsaid = dict.fromkeys(("Creator", "Date", "Format", "Type"))
     with matplotlib.rc_context({"svg.hashsalt": name}), warnings.catch_warnings():
         # The browser has the characters, and the scripts, that matplotlib lacks.
         for said in ("Glyph", "Matplotlib currently does not support"):
             warnings.filterwarnings("ignore", message=said, category=UserWarning)
-        made.savefig(file, format="svg", metadata=unsaid)
+        figure.savefig(file, format="svg", metadata=unsaid)
     return _for_a_page(file.getvalue().decode(), name, label)
 
 

@@ -148,12 +148,12 @@ def mosaic(rows: Sequence[Sequence[Any]]) -> np.ndarray:
     """Return rows of equal images as one array, with gaps of NaN between them."""
     side = np.shape(rows[0][0])[0]
     gap, step = 1 + side // 10, side + 1 + side // 10
-    made = np.full((len(rows) * step - gap, len(rows[0]) * step - gap), np.nan)
+    canvas = np.full((len(rows) * step - gap, len(rows[0]) * step - gap), np.nan)
     for i, row in enumerate(rows):
         for k, image in enumerate(row):
             place = slice(i * step, i * step + side), slice(k * step, k * step + side)
-            made[place] = image
-    return made
+            canvas[place] = image
+    return canvas
 
 
 def mosaics(
@@ -278,8 +278,8 @@ def points(
 
     places, labels = np.asarray(places), np.asarray(labels)
     axes = figure.subplots()
-    found = np.unique(labels)
-    for i, label in enumerate(found):
+    classes = np.unique(labels)
+    for i, label in enumerate(classes):
         mine = places[labels == label]
         name = names[int(label)] if len(names) else str(label)
         sign = len(str(label)) == 1 and str(label).isalnum()
@@ -295,7 +295,7 @@ def points(
                 **look,
             )
     axes.set(xlabel=translated(across), ylabel=translated(up))
-    if len(found) <= 16:
+    if len(classes) <= 16:
         axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), fontsize=8)
 
 

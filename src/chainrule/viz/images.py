@@ -43,10 +43,10 @@ def as_pictures(rows: Array) -> Array:
     shape = picture_shape(rows.shape[1:])
     assert shape is not None
     if rows.ndim == 4 and rows.shape[1:] != shape:  # channels behind
-        made = rows
+        pixels = rows
     else:
-        made = rows.reshape(-1, *shape).transpose(0, 2, 3, 1)
-    return made if shape[0] == 3 else made[..., 0]
+        pixels = rows.reshape(-1, *shape).transpose(0, 2, 3, 1)
+    return pixels if shape[0] == 3 else pixels[..., 0]
 
 
 def grey_or_colour(pictures: Array) -> list[str]:

@@ -19,9 +19,9 @@ def read_words(language: str) -> Words:
     ('At a glance', '總覽')
     """
     file = resources.files("chainrule.viz").joinpath(f"templates/{language}.toml")
-    held = tomllib.loads(file.read_text(encoding="utf-8"))
-    found = dict(held["words"])
-    for key, texts in held["sections"].items():
-        found[key] = texts.pop("title")
-        found |= {f"{key}.{part}": text for part, text in texts.items()}
-    return found
+    document = tomllib.loads(file.read_text(encoding="utf-8"))
+    words = dict(document["words"])
+    for key, texts in document["sections"].items():
+        words[key] = texts.pop("title")
+        words |= {f"{key}.{part}": text for part, text in texts.items()}
+    return words

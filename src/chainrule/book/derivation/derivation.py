@@ -119,7 +119,7 @@ class Derivation(Document):
     ) -> dict[Expr, Quantity]:
         """Compute every formula from numbers; return quantities by expression."""
         formulas = self.formulas
-        given = parameters(self.network, weights)
+        arrays = parameters(self.network, weights)
         xs, ys = samples(formulas, x, y)
         if len(xs) > 1 and not self.batch:
             raise ArgumentError(
@@ -128,13 +128,13 @@ class Derivation(Document):
                 got=_("{n} samples", n=len(xs)),
                 fix="derive(…, batch=True)",
             )
-        numbers = known_quantities(self.network, given, xs, ys)
+        numbers = known_quantities(self.network, arrays, xs, ys)
         work_out(formulas, numbers, (*formulas.forward, *formulas.backward))
         if lr is not None:
             numbers[RATE] = Quantity(array_of("lr", lr))
             work_out(formulas, numbers, formulas.updates)
         if self.elements:
-            numbers |= Elements(formulas).work_out(given, xs, ys)
+            numbers |= Elements(formulas).work_out(arrays, xs, ys)
         return numbers
 
     # -- shown -------------------------------------------------------------------------
@@ -142,7 +142,7 @@ class Derivation(Document):
     def parts(self) -> list[Part]:
         """Return the document's parts: headings, sentences and formulas."""
         many, sizes = self.network.depth, self.network.sizes
-        made: list[Part] = [
+        parts: list[Part] = [
             Heading(
                 tr(
                     "Back-propagation through {sizes}, derived",
@@ -160,7 +160,7 @@ class Derivation(Document):
                 "note",
             ),
         ]
-        made.append(
+        parts.append(
             Sentence(
                 tr("n samples, a column each; s = 1 … n counts them.")
                 if self.batch
@@ -169,10 +169,10 @@ class Derivation(Document):
             )
         )
         for step in self.steps:
-            made.append(Heading(f"{step.number}. {step.title}", 2))
-            made.append(Sentence(step.why))
-            made += map(Formula, step.equations)
-        return made
+            parts.append(Heading(f"{step.number}. {step.title}", 2))
+            parts.append(Sentence(step.why))
+            parts += map(Formula, step.equations)
+        return parts
 
     def __repr__(self) -> str:
         return tr(

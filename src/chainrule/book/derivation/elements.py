@@ -82,10 +82,10 @@ def _times(*factors: Expr) -> Expr:
             flat += factor.factors
         else:
             flat.append(factor)
-    kept = [e for e in flat if e != Number(1)]
-    if len(kept) < 2:
-        return kept[0] if kept else Number(1)
-    return Product("scale", tuple(kept))
+    factors_left = [e for e in flat if e != Number(1)]
+    if len(factors_left) < 2:
+        return factors_left[0] if factors_left else Number(1)
+    return Product("scale", tuple(factors_left))
 
 
 def _plus(terms: Sequence[Expr]) -> Expr:
@@ -94,10 +94,10 @@ def _plus(terms: Sequence[Expr]) -> Expr:
 
 def _scalars(e: Expr) -> Expr:
     """Return an expression with elementwise products ⊙ written as scalar products."""
-    made = e.mapped(_scalars)
-    if isinstance(made, Product) and made.kind == "odot":
-        return _times(*made.factors)
-    return made
+    mapped = e.mapped(_scalars)
+    if isinstance(mapped, Product) and mapped.kind == "odot":
+        return _times(*mapped.factors)
+    return mapped
 
 
 @dataclass(frozen=True)
@@ -215,8 +215,8 @@ class Elements:
         for i in self._all(k):
             for j in self._all(k):
                 a, other = self.a(k, i), self.a(k, j)
-                made = _times(a, 1 - a) if i == j else -_times(a, other)
-                yield Equation((partial(a, self.z(k, j)), made))
+                product = _times(a, 1 - a) if i == j else -_times(a, other)
+                yield Equation((partial(a, self.z(k, j)), product))
 
     def errors(self, k: int) -> Iterator[Equation]:
         """Yield the equations of the errors δᵢ of layer k."""
@@ -283,15 +283,15 @@ class Elements:
         if k == self.formulas.network.depth:
             return [self.delta(k, i)]
         through = [i] if not self.formulas.mixes(k) else list(self._all(k))
-        found: list[Expr] = []
+        paths: list[Expr] = []
         for j in through:
             slope = self._slope_name(k, i)
             if self.formulas.mixes(k):
                 slope = partial(self.a(k, j), self.z(k, i))
             for m in self._all(k + 1):
                 w = self.w(k + 1, m, j)
-                found += [_times(path, w, slope) for path in self._paths(k + 1, m)]
-        return found
+                paths += [_times(path, w, slope) for path in self._paths(k + 1, m)]
+        return paths
 
     # -- numbers -----------------------------------------------------------------------
 

@@ -222,48 +222,48 @@ class Formulas:
     @cached_property
     def forward(self) -> dict[str, Equation]:
         """The equations of the forward pass by key: ``z1``, ``a1``, …."""
-        found: dict[str, Equation] = {}
+        equations: dict[str, Equation] = {}
         for k in self.network.layers:
-            found[f"z{k}"] = Equation((symbol("z", k), self.weighted(k)))
+            equations[f"z{k}"] = Equation((symbol("z", k), self.weighted(k)))
             sides = [self.a(k), symbol("a", k), self.activated(k)]
-            found[f"a{k}"] = Equation(tuple(dict.fromkeys(sides)))
-        return found
+            equations[f"a{k}"] = Equation(tuple(dict.fromkeys(sides)))
+        return equations
 
     @cached_property
     def backward(self) -> dict[str, Equation]:
         """The equations of the loss and of the backward pass, by key."""
-        net, found = self.network, {"loss": Equation((LOSS, *self.loss()))}
-        found["gradient"] = Equation((GRADIENT, *self.gradient()))
+        net, equations = self.network, {"loss": Equation((LOSS, *self.loss()))}
+        equations["gradient"] = Equation((GRADIENT, *self.gradient()))
         for k in reversed(net.layers):
             if k < net.depth:
                 sides = (slope_of(self.a(k)), self.arriving(k))
-                found[f"back{k}"] = Equation(sides)
+                equations[f"back{k}"] = Equation(sides)
             name, slope = self.slope_name(k), self.slope(k)
             if self.mixes(k):
-                found[f"slope{k}"] = Equation((name, slope))
+                equations[f"slope{k}"] = Equation((name, slope))
             else:
                 own = partial(self.a(k), symbol("z", k))
-                found[f"slope{k}"] = Equation((name, own, slope))
-            found[f"delta{k}"] = Equation((error_name(k), *self.error_ways(k)))
+                equations[f"slope{k}"] = Equation((name, own, slope))
+            equations[f"delta{k}"] = Equation((error_name(k), *self.error_ways(k)))
         for k in reversed(net.layers):
             W, b = symbol("W", k), symbol("b", k)
-            found[f"dW{k}"] = Equation((slope_of(W), self.of_weight(k)))
+            equations[f"dW{k}"] = Equation((slope_of(W), self.of_weight(k)))
             if net.bias(k):
-                found[f"db{k}"] = Equation((slope_of(b), self.of_bias(k)))
-        return found
+                equations[f"db{k}"] = Equation((slope_of(b), self.of_bias(k)))
+        return equations
 
     @cached_property
     def updates(self) -> dict[str, Equation]:
         """The equations of moments and parameter updates by key: ``W1``, ``b1``, …."""
         if self.steps is not None:
             return dict(self.steps)
-        found: dict[str, Equation] = {}
+        equations: dict[str, Equation] = {}
         for k in self.network.layers:
             for letter in ("W", "b") if self.network.bias(k) else ("W",):
                 name = symbol(letter, k)
                 sides = (name, self.stepped(name))
-                found[f"{letter}{k}"] = Equation(sides, sign="←")
-        return found
+                equations[f"{letter}{k}"] = Equation(sides, sign="←")
+        return equations
 
     @cached_property
     def all(self) -> dict[str, Equation]:
@@ -333,12 +333,12 @@ def work_out(
 
 
 def keep(
-    formulas: Formulas, numbers: dict[Expr, Quantity], key: str, made: Array, n: int
+    formulas: Formulas, numbers: dict[Expr, Quantity], key: str, value: Array, n: int
 ) -> None:
     """Store the array of a quantity in ``numbers``, under its symbol and aliases."""
     kind, k = split(key)
     shape = formulas.shape(key, n)
-    array = np.asarray(made, np.float64)
+    array = np.asarray(value, np.float64)
     whole = array.size == np.prod(shape, dtype=int)
     array = array.reshape(shape) if whole else np.broadcast_to(array, shape)
     matrix = kind not in _COLUMNS or (kind == "slope" and formulas.mixes(k))

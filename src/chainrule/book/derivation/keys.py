@@ -49,12 +49,12 @@ def key_of(name: str, network: Network, more: Iterable[str] = ()) -> str:
         ArgumentError: for another name, or a layer that is not there.
     """
     known = [*keys(network), *(key for key in more if _is_moment(key))]
-    found = _state_key(name, network) or _key(name, network)
-    if found in known:
-        return found
-    near = nearest(found or str(name), known)
+    known_key = _state_key(name, network) or _key(name, network)
+    if known_key in known:
+        return known_key
+    near = nearest(known_key or str(name), known)
     fix = _("did you mean {near}?", near=repr(near)) if near else None
-    if found and _is_moment(found):
+    if known_key and _is_moment(known_key):
         others = any(map(_is_moment, known))
         fix = None if others else _("moments are those of an optimizer: give one")
     raise ArgumentError(
@@ -120,7 +120,7 @@ def _key(name: str, network: Network) -> str | None:
     if plain in ("loss", "l"):
         return "loss"
     for beginning, kind in _BEGINNINGS:
-        found = re.fullmatch(beginning + _TAIL, plain)
-        if found:
-            return f"{kind}{int(found['layer'])}"
+        match = re.fullmatch(beginning + _TAIL, plain)
+        if match:
+            return f"{kind}{int(match['layer'])}"
     return None

@@ -89,12 +89,12 @@ class Network:
 
     def module(self) -> nn.Sequential:
         """Return the network as an ``nn.Sequential`` in float64."""
-        made: list[nn.Module] = []
+        layers: list[nn.Module] = []
         for k, (before, size) in enumerate(pairwise(self.sizes), 1):
-            made.append(nn.Linear(before, size, self.bias(k), dtype="float64"))
+            layers.append(nn.Linear(before, size, self.bias(k), dtype="float64"))
             if self.activation(k) != IDENTITY:
-                made.append(getattr(nn, ACTIVATIONS[self.activation(k)].module)())
-        return nn.Sequential(*made)
+                layers.append(getattr(nn, ACTIVATIONS[self.activation(k)].module)())
+        return nn.Sequential(*layers)
 
 
 def _paths(activations: tuple[str, ...]) -> Iterator[str]:
@@ -157,8 +157,8 @@ def _places(spec: str) -> Iterator[tuple[int, int]]:
 def _part(spec: str, start: int, end: int, *, first: bool) -> tuple[int, str]:
     """Parse one part of a description into a layer size and an activation."""
     text = spec[start:end]
-    found = _PART.fullmatch(text)
-    if found is None:
+    match = _PART.fullmatch(text)
+    if match is None:
         raise _refused(
             spec,
             (start, end),
@@ -167,8 +167,8 @@ def _part(spec: str, start: int, end: int, *, first: bool) -> tuple[int, str]:
             else _("A size is missing."),
             _("a whole number, and a name or nothing: 3tanh, 1"),
         )
-    size = int(found["size"]) if len(found["size"]) < 9 else WIDEST + 1
-    at = (start + found.start("size"), start + found.end("size"))
+    size = int(match["size"]) if len(match["size"]) < 9 else WIDEST + 1
+    at = (start + match.start("size"), start + match.end("size"))
     if not 1 <= size <= WIDEST:
         raise _refused(
             spec,
@@ -176,10 +176,10 @@ def _part(spec: str, start: int, end: int, *, first: bool) -> tuple[int, str]:
             _("A layer cannot have this size."),
             f"1 … {WIDEST:,}",
         )
-    word = found["name"]
+    word = match["name"]
     if word is None:
         return size, IDENTITY
-    place = (start + found.start("name"), start + found.end("name"))
+    place = (start + match.start("name"), start + match.end("name"))
     name = NAMES.get(word.lower())
     if first:
         raise _refused(
@@ -229,21 +229,21 @@ def _refused(spec: str, place: tuple[int, int], what: str, expected: str) -> Par
 def _repaired(spec: str) -> str | None:
     """Return a corrected description with known names, or None."""
     parts = re.findall(r"\d+|[^\W\d]+(?:[_-][^\W\d]+)*", spec[:200])
-    made: list[str] = []
+    fixed: list[str] = []
     for part in parts:
         if part.isdecimal():
-            made.append(str(min(max(int(part[:7]), 1), WIDEST)))
+            fixed.append(str(min(max(int(part[:7]), 1), WIDEST)))
             continue
         known = part.lower().replace("-", "_")
         name = NAMES.get(known) or nearest(known, NAMES, 0.6)
-        if name is None or len(made) < 2 or not made[-1].isdecimal():
+        if name is None or len(fixed) < 2 or not fixed[-1].isdecimal():
             continue
         name = NAMES[name]
-        alone = name == SOFTMAX and made[-1] == "1"
+        alone = name == SOFTMAX and fixed[-1] == "1"
         if name != IDENTITY:
-            made[-1] += "sigmoid" if alone else name
-    text = "-".join(made)
-    return text if 2 <= len(made) <= DEEPEST + 1 and text != spec else None
+            fixed[-1] += "sigmoid" if alone else name
+    text = "-".join(fixed)
+    return text if 2 <= len(fixed) <= DEEPEST + 1 and text != spec else None
 
 
 # -- from a model ----------------------------------------------------------------------

@@ -17,7 +17,7 @@ from chainrule.tensor import Tensor
 from chainrule.text import _
 
 
-def array_of(name: str, given: Any) -> Array:
+def array_of(name: str, value: Any) -> Array:
     """Return numbers as a float64 array; raise an error if one is not finite.
 
     Raises:
@@ -26,45 +26,45 @@ def array_of(name: str, given: Any) -> Array:
         ShapeError: for rows of unequal lengths.
     """
     try:
-        array = np.asarray(given.numpy() if isinstance(given, Tensor) else given)
-        made = array.astype(np.float64)
+        array = np.asarray(value.numpy() if isinstance(value, Tensor) else value)
+        result = array.astype(np.float64)
     except (TypeError, ValueError, OverflowError) as error:
         raise DTypeError(
             _("{name} must be numbers.", name=name),
             expected=_("a number, a list, or rows of equal length"),
-            got=f"{given!r:.80}",
+            got=f"{value!r:.80}",
         ) from error
-    if not np.isfinite(made).all():
-        at = [int(i) for i in np.argwhere(~np.isfinite(made))[0]]
+    if not np.isfinite(result).all():
+        at = [int(i) for i in np.argwhere(~np.isfinite(result))[0]]
         raise NonFiniteError(
             _("There is nothing to work out from numbers that are none."),
             expected=_("finite numbers"),
-            got=f"{name}{at if at else ''} = {made[tuple(at)]}",
+            got=f"{name}{at if at else ''} = {result[tuple(at)]}",
         )
-    return made
+    return result
 
 
-def parameters(network: Network, given: Any) -> dict[str, Array]:
+def parameters(network: Network, weights: Any) -> dict[str, Array]:
     """Return the weights and biases of a network by key: ``W1``, ``b1``, ….
 
     Args:
         network: whose.
-        given: a model, or a mapping from keys, symbols or names of the ``state_dict``.
+        weights: a model, or a mapping of keys, symbols or ``state_dict`` names.
 
     Raises:
         ArgumentError: for a name that is not known, or one that is missing.
         ShapeError: for another shape.
     """
-    if isinstance(given, nn.Module):
-        given = {name: t.numpy() for name, t in given.named_parameters()}
-    found: dict[str, Array] = {}
-    for name, value in given.items():
-        found[key_of(name, network)] = array_of(str(name), value)
+    if isinstance(weights, nn.Module):
+        weights = {name: t.numpy() for name, t in weights.named_parameters()}
+    arrays: dict[str, Array] = {}
+    for name, value in weights.items():
+        arrays[key_of(name, network)] = array_of(str(name), value)
     wanted = [f"W{k}" for k in network.layers]
     wanted += [f"b{k}" for k in network.layers if network.bias(k)]
-    missing = [key for key in wanted if key not in found]
-    if missing or len(found) > len(wanted):
-        more = [key for key in found if key not in wanted]
+    missing = [key for key in wanted if key not in arrays]
+    if missing or len(arrays) > len(wanted):
+        more = [key for key in arrays if key not in wanted]
         raise ArgumentError(
             _("The network needs its weights and biases."),
             expected=", ".join(wanted),
@@ -72,9 +72,9 @@ def parameters(network: Network, given: Any) -> dict[str, Array]:
             if missing
             else ", ".join(more),
         )
-    for key, array in found.items():
-        found[key] = _fitted(network, key, array)
-    return {key: found[key] for key in wanted}
+    for key, array in arrays.items():
+        arrays[key] = _fitted(network, key, array)
+    return {key: arrays[key] for key in wanted}
 
 
 def _fitted(network: Network, key: str, array: Array) -> Array:

@@ -186,10 +186,10 @@ def _divisor(o: Objective, outputs: int, batch: bool) -> Expr | None:
 
 def losses(o: Objective, outputs: int, batch: bool, z: Expr) -> tuple[Expr, ...]:
     """Return the loss ℒ as formulas of ŷ and, if more precise, of the scores z."""
-    made = _whole(o, o.each(P, Y), outputs, batch)
+    loss = _whole(o, o.each(P, Y), outputs, batch)
     if o.of_scores is None:
-        return (made,)
-    return made, _whole(o, o.of_scores(z, Y), outputs, batch)
+        return (loss,)
+    return loss, _whole(o, o.of_scores(z, Y), outputs, batch)
 
 
 def _whole(o: Objective, each: Expr, outputs: int, batch: bool) -> Expr:
@@ -250,8 +250,8 @@ def objective(name: str, network: Network) -> Objective:
     """
     known = str(name).lower().replace("-", "_").replace(" ", "_")
     known = _OTHER_NAMES.get(known, known)
-    found = OBJECTIVES.get(known) if isinstance(name, str) else None
-    if found is None:
+    row = OBJECTIVES.get(known) if isinstance(name, str) else None
+    if row is None:
         near = nearest(known, [*OBJECTIVES, *_OTHER_NAMES])
         near = _OTHER_NAMES.get(near, near) if near else None
         raise ArgumentError(
@@ -260,8 +260,8 @@ def objective(name: str, network: Network) -> Objective:
             got=repr(name),
             fix=_("did you mean {near}?", near=repr(near)) if near else None,
         )
-    _refuse_other_ends(found, network)
-    return found
+    _refuse_other_ends(row, network)
+    return row
 
 
 def _refuse_other_ends(o: Objective, network: Network) -> None:
@@ -285,7 +285,7 @@ def _refuse_other_ends(o: Objective, network: Network) -> None:
     )
 
 
-def objective_of(given: Any, network: Network) -> tuple[Objective, Network]:
+def objective_of(loss: Any, network: Network) -> tuple[Objective, Network]:
     """Return the objective of a loss (name or ``nn`` loss), and the network for it.
 
     A loss that takes scores applies the last activation itself: then the network that
@@ -294,22 +294,22 @@ def objective_of(given: Any, network: Network) -> tuple[Objective, Network]:
     Raises:
         ArgumentError: for another loss, or one with options.
     """
-    if isinstance(given, str):
-        return objective(given, network), network
+    if isinstance(loss, str):
+        return objective(loss, network), network
     for row in OBJECTIVES.values():
-        if type(given) is getattr(nn, row.module):
-            _refuse_options(given)
-            if isinstance(given, nn.CrossEntropyLoss) and given.from_logits:
+        if type(loss) is getattr(nn, row.module):
+            _refuse_options(loss)
+            if isinstance(loss, nn.CrossEntropyLoss) and loss.from_logits:
                 return row, _scores(network, row)
             return objective(row.name, network), network
-    if type(given) is nn.BCEWithLogitsLoss:
-        _refuse_options(given)
+    if type(loss) is nn.BCEWithLogitsLoss:
+        _refuse_options(loss)
         row = OBJECTIVES["binary_cross_entropy"]
         return row, _scores(network, row)
     raise ArgumentError(
         _("This loss is not known here."),
         expected=", ".join(OBJECTIVES),
-        got=f"{given!r:.80}",
+        got=f"{loss!r:.80}",
         fix=_("cr.explain shows the formulas and numbers of any loss"),
     )
 
@@ -334,13 +334,13 @@ def _scores(network: Network, o: Objective) -> Network:
     return Network(network.sizes, activations, network.biases, network.paths)
 
 
-def _refuse_options(given: Any) -> None:
+def _refuse_options(loss: Any) -> None:
     options = ("weight", "pos_weight", "ignore_index")
-    given_any = any(getattr(given, name, None) is not None for name in options)
-    smoothed = getattr(given, "label_smoothing", 0) != 0
-    if given_any or smoothed or given.reduction != "mean":
+    given_any = any(getattr(loss, name, None) is not None for name in options)
+    smoothed = getattr(loss, "label_smoothing", 0) != 0
+    if given_any or smoothed or loss.reduction != "mean":
         raise ArgumentError(
             _("Losses are known here without their options."),
-            expected=f"nn.{type(given).__name__}()",
-            got=f"{given!r:.80}",
+            expected=f"nn.{type(loss).__name__}()",
+            got=f"{loss!r:.80}",
         )

@@ -72,10 +72,10 @@ class Step:
 
 def steps_of(formulas: Formulas, *, elements: bool) -> tuple[Step, ...]:
     """Return all steps of a derivation, numbered."""
-    made = list(_Steps(formulas).all())
+    steps = list(_Steps(formulas).all())
     if elements:
-        made += _elements(Elements(formulas))
-    return tuple([replace(step, number=i) for i, step in enumerate(made, 1)])
+        steps += _elements(Elements(formulas))
+    return tuple([replace(step, number=i) for i, step in enumerate(steps, 1)])
 
 
 def _step(

@@ -8,9 +8,9 @@ An experiment is a module of this package, which uses the framework as anybody w
     SIZE            of the picture: width and height in inches
     about()         an :class:`About`: title, question, what is done
     measure(setting)   the numbers: plain data, in no language
-    table(found)    headings and rows, made of the numbers
-    answer(found)   sentences (:class:`Finding`), made of the numbers
-    draw(figure, found)   the picture, made of the numbers
+    table(results)    headings and rows, made of the numbers
+    answer(results)   sentences (:class:`Finding`), made of the numbers
+    draw(figure, results)   the picture, made of the numbers
 
 ``chainrule explore NAME`` does one; :func:`run` returns it.
 """
@@ -126,7 +126,7 @@ def run(
     """
     module = find(name)
     setting = Setting(validation.seed("seed", seed), validation.truth("quick", quick))
-    found = performed(name, module, setting)
+    experiment = performed(name, module, setting)
     if out is not None:
-        found.save(out)
-    return found
+        experiment.save(out)
+    return experiment

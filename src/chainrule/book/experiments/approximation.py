@@ -81,8 +81,8 @@ def constructed(width: int) -> nn.Sequential:
     """
     kinks = np.linspace(-1, 1, width + 1)
     slopes = np.diff(target(kinks)) / np.diff(kinks)
-    made = network(width, "float64")
-    made.load_state_dict(
+    model = network(width, "float64")
+    model.load_state_dict(
         {
             "0.weight": np.ones((width, 1)),
             "0.bias": -kinks[:-1],
@@ -90,7 +90,7 @@ def constructed(width: int) -> nn.Sequential:
             "2.bias": target(kinks[:1]),
         }
     )
-    return made
+    return model
 
 
 def learnt(width: int, seed: int) -> nn.Sequential:
@@ -118,7 +118,7 @@ def measure(setting: Setting) -> dict[str, Any]:
     """Measure errors by width: constructed, learned, and the theorem's bound."""
     rows = []
     for width in WIDTHS:
-        made = values(constructed(width), "float64")
+        outputs = values(constructed(width), "float64")
         tries = [
             values(learnt(width, setting.seed + i), "float32") for i in range(TRIES)
         ]
@@ -128,16 +128,16 @@ def measure(setting: Setting) -> dict[str, Any]:
             {
                 "width": width,
                 "bound": SLOPE * 2 / width,
-                "constructed": worst(made),
+                "constructed": worst(outputs),
                 "learnt": errors[middle],
                 "each": errors,
-                "drawn": [shown[::20].tolist() for shown in (made, tries[middle])],
+                "drawn": [shown[::20].tolist() for shown in (outputs, tries[middle])],
             }
         )
     return {"rows": rows, "steps": STEPS}
 
 
-def table(found: dict[str, Any]) -> Table:
+def table(results: dict[str, Any]) -> Table:
     head = (
         *(tr("units"), tr("bound Kh")),
         *(tr("constructed"), tr("learnt, median"), tr("learnt, best")),
@@ -148,7 +148,7 @@ def table(found: dict[str, Any]) -> Table:
             *(number(row[key]) for key in ("bound", "constructed", "learnt")),
             number(min(row["each"])),
         )
-        for row in found["rows"]
+        for row in results["rows"]
     ]
     return [head, *rows]
 
@@ -160,16 +160,16 @@ def order(rows: list[dict[str, Any]], key: str) -> float:
     return float(-np.polyfit(logs[0], logs[1], 1)[0])
 
 
-def answer(found: dict[str, Any]) -> list[Finding]:
-    return [_exists(found), _learnt(found)]
+def answer(results: dict[str, Any]) -> list[Finding]:
+    return [_exists(results), _learnt(results)]
 
 
-def _exists(found: dict[str, Any]) -> Finding:
-    rows = found["rows"]
+def _exists(results: dict[str, Any]) -> Finding:
+    rows = results["rows"]
     first, last = rows[0], rows[-1]
-    held = all(row["constructed"] <= row["bound"] for row in rows)
+    within_bound = all(row["constructed"] <= row["bound"] for row in rows)
     return compared(
-        held and last["constructed"] < 0.01,
+        within_bound and last["constructed"] < 0.01,
         tr(
             "The weights exist: the largest error of the constructed networks goes "
             "from {first} with {few} to {last} with {many} units, like n^−{p}; in {m} "
@@ -186,8 +186,8 @@ def _exists(found: dict[str, Any]) -> Finding:
     )
 
 
-def _learnt(found: dict[str, Any]) -> Finding:
-    rows, last = found["rows"], found["rows"][-1]
+def _learnt(results: dict[str, Any]) -> Finding:
+    rows, last = results["rows"], results["rows"][-1]
     ratio = last["learnt"] / last["constructed"]
     better = [row["width"] for row in rows if row["learnt"] < row["constructed"]]
     return compared(
@@ -197,7 +197,7 @@ def _learnt(found: dict[str, Any]) -> Finding:
             "{learnt}, {ratio} times the constructed one; over the wider half it falls "
             "like n^−{p}. It is less than the constructed one in {m} of {n} widths.",
             many=last["width"],
-            steps=number(found["steps"]),
+            steps=number(results["steps"]),
             learnt=number(last["learnt"]),
             ratio=number(ratio, 3),
             p=f"{order(rows, 'learnt'):.1f}",
@@ -208,9 +208,9 @@ def _learnt(found: dict[str, Any]) -> Finding:
     )
 
 
-def draw(figure: Any, found: dict[str, Any]) -> None:
+def draw(figure: Any, results: dict[str, Any]) -> None:
     curve, errors = figure.subplots(1, 2)
-    shown = next(row for row in found["rows"] if row["width"] == 16)
+    shown = next(row for row in results["rows"] if row["width"] == 16)
     x = FINE[::20]
     panels.line(curve, 7, x, target(x), "f(x)")
     for i, (name, values_) in enumerate(
@@ -219,7 +219,7 @@ def draw(figure: Any, found: dict[str, Any]) -> None:
         panels.line(curve, i, x, values_, name)
     panels.words(curve, tr("{n} units", n=shown["width"]), "x")
 
-    rows = found["rows"]
+    rows = results["rows"]
     widths = [row["width"] for row in rows]
     panels.line(errors, 7, widths, [row["bound"] for row in rows], tr("bound Kh"))
     for i, (key, name) in enumerate(

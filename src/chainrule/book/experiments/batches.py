@@ -95,8 +95,8 @@ def spread(surface: Surface, size: int, seed: int) -> tuple[float, float]:
     theory = math.sqrt(total / size * (n - size) / n)
     draw = np.random.default_rng([seed, size])
     whole = at(np.arange(n))
-    found = [at(draw.permutation(n)[:size]) - whole for _ in range(DRAWS)]
-    return math.sqrt((np.array(found) ** 2).sum(1).mean()), theory
+    gaps = [at(draw.permutation(n)[:size]) - whole for _ in range(DRAWS)]
+    return math.sqrt((np.array(gaps) ** 2).sum(1).mean()), theory
 
 
 def measure(setting: Setting) -> dict[str, Any]:
@@ -106,7 +106,7 @@ def measure(setting: Setting) -> dict[str, Any]:
     for size in SIZES:
         path = descent(surface, size, setting.seed)
         above, steps = surface.above(path), -(-SAMPLES // size)
-        found, theory = spread(surface, size, setting.seed)
+        deviation, theory = spread(surface, size, setting.seed)
         rows.append(
             {
                 "size": size,
@@ -114,7 +114,7 @@ def measure(setting: Setting) -> dict[str, Any]:
                 "after_1": float(above[steps]),
                 "after_all": float(above[-steps:].mean()),
                 "wandering": float(path[-steps - 1 :].std(0).max()),
-                "spread": found,
+                "spread": deviation,
                 "spread_theory": theory,
                 "path": path[: 20 * steps + 1 : max(1, steps // 60)].tolist(),
                 "above": above[::steps].tolist(),
@@ -135,12 +135,12 @@ def named(size: int) -> str:
     return tr("stochastic (1)") if size == 1 else tr("mini-batch ({n})", n=size)
 
 
-def table(found: dict[str, Any]) -> Table:
+def table(results: dict[str, Any]) -> Table:
     head = (
         *(tr("samples a step"), tr("steps")),
         *(
             tr("above the least loss after 1 pass"),
-            tr("in pass {n}", n=found["epochs"]),
+            tr("in pass {n}", n=results["epochs"]),
         ),
         *(tr("spread of g"), tr("by the formula")),
     )
@@ -151,17 +151,17 @@ def table(found: dict[str, Any]) -> Table:
             *(percent(max(row[key], 0.0)) for key in ("after_1", "after_all")),
             *(number(row[key], 3) for key in ("spread", "spread_theory")),
         )
-        for row in found["rows"]
+        for row in results["rows"]
     ]
     return [head, *rows]
 
 
-def answer(found: dict[str, Any]) -> list[Finding]:
-    return [_noise(found), *_ways(found), _wandering(found)]
+def answer(results: dict[str, Any]) -> list[Finding]:
+    return [_noise(results), *_ways(results), _wandering(results)]
 
 
-def _noise(found: dict[str, Any]) -> Finding:
-    rows = [row for row in found["rows"] if row["spread_theory"] > 0]
+def _noise(results: dict[str, Any]) -> Finding:
+    rows = [row for row in results["rows"] if row["spread_theory"] > 0]
     off = max(abs(row["spread"] / row["spread_theory"] - 1) for row in rows)
     return compared(
         off < 0.1,
@@ -170,17 +170,20 @@ def _noise(found: dict[str, Any]) -> Finding:
             "{off}: {parts}.",
             off=percent(off, 1),
             parts=paired(
-                {named(row["size"]): number(row["spread"], 3) for row in found["rows"]}
+                {
+                    named(row["size"]): number(row["spread"], 3)
+                    for row in results["rows"]
+                }
             ),
         ),
         tr("within 10% with so many draws"),
     )
 
 
-def _ways(found: dict[str, Any]) -> list[Finding]:
-    first = min(found["rows"], key=lambda row: row["after_1"])
-    last = min(found["rows"], key=lambda row: row["after_all"])
-    whole = next(row for row in found["rows"] if row["size"] == SAMPLES)
+def _ways(results: dict[str, Any]) -> list[Finding]:
+    first = min(results["rows"], key=lambda row: row["after_1"])
+    last = min(results["rows"], key=lambda row: row["after_all"])
+    whole = next(row for row in results["rows"] if row["size"] == SAMPLES)
     return [
         compared(
             first["size"] < SAMPLES,
@@ -190,7 +193,7 @@ def _ways(found: dict[str, Any]) -> list[Finding]:
                 "{much} left.",
                 name=named(first["size"]),
                 above=percent(max(first["after_1"], 0.0)),
-                steps=whole["steps"] // found["epochs"],
+                steps=whole["steps"] // results["epochs"],
                 much=percent(whole["after_1"]),
             ),
             tr("fewer samples a step are nearer to it, after as many samples"),
@@ -199,13 +202,13 @@ def _ways(found: dict[str, Any]) -> list[Finding]:
             1 < last["size"] < SAMPLES,
             tr(
                 "In pass {epochs} it is {name}, on average with {above} left: {parts}.",
-                epochs=found["epochs"],
+                epochs=results["epochs"],
                 name=named(last["size"]),
                 above=percent(max(last["after_all"], 0.0)),
                 parts=paired(
                     {
                         named(row["size"]): percent(max(row["after_all"], 0.0))
-                        for row in found["rows"]
+                        for row in results["rows"]
                     }
                 ),
             ),
@@ -214,8 +217,8 @@ def _ways(found: dict[str, Any]) -> list[Finding]:
     ]
 
 
-def _wandering(found: dict[str, Any]) -> Finding:
-    rows = {row["size"]: row["wandering"] for row in found["rows"]}
+def _wandering(results: dict[str, Any]) -> Finding:
+    rows = {row["size"]: row["wandering"] for row in results["rows"]}
     one, some = rows[1], rows[SIZES[1]]
     return compared(
         one > some,
@@ -231,18 +234,18 @@ def _wandering(found: dict[str, Any]) -> Finding:
     )
 
 
-def draw(figure: Any, found: dict[str, Any]) -> None:
+def draw(figure: Any, results: dict[str, Any]) -> None:
     plane, curve = figure.subplots(1, 2)
-    surface = Surface(found["seed"])
+    surface = Surface(results["seed"])
     levels = surface.least + surface.gap * np.array([0.003, 0.02, 0.08, 0.25, 0.6, 1.2])
     panels.valley(plane, surface.loss, (-1.3, 3.2), (-0.9, 4.3), levels)
-    order = sorted(found["rows"], key=lambda row: row["size"])
+    order = sorted(results["rows"], key=lambda row: row["size"])
     for i, row in zip((2, 1, 0), order):
         panels.path(plane, i, row["path"], named(row["size"]))
         panels.line(
             curve, i, range(len(row["above"])), row["above"], named(row["size"])
         )
-    plane.plot(*found["minimum"], "+", color=panels.COLOURS[7], markersize=9)
+    plane.plot(*results["minimum"], "+", color=panels.COLOURS[7], markersize=9)
     panels.words(plane, tr("the ways of w and b"), "w", "b")
     panels.logarithmic(curve.yaxis)
     curve.locator_params("x", integer=True)

@@ -171,10 +171,10 @@ def verdict(row: dict[str, Any]) -> str:
     return tr("converges") if row["measured"] < 1 else tr("diverges")
 
 
-def table(found: dict[str, Any]) -> Table:
+def table(results: dict[str, Any]) -> Table:
     head = (
         *(tr("rate η"), tr("ρ in theory"), tr("ρ measured")),
-        tr("‖θ‖ left after {steps} steps", steps=found["steps"]),
+        tr("‖θ‖ left after {steps} steps", steps=results["steps"]),
         *(tr("turn a step"), tr("what it does")),
     )
     return [
@@ -185,17 +185,17 @@ def table(found: dict[str, Any]) -> Table:
                 f"{row['turn']:.0f}°",
                 verdict(row),
             )
-            for row in found["rates"]
+            for row in results["rates"]
         ),
     ]
 
 
-def answer(found: dict[str, Any]) -> list[Finding]:
-    return [_limit(found), _truth(found), *_best(found), *_geometry(found)]
+def answer(results: dict[str, Any]) -> list[Finding]:
+    return [_limit(results), _truth(results), *_best(results), *_geometry(results)]
 
 
-def _limit(found: dict[str, Any]) -> Finding:
-    limit, rows = found["limit"], found["rates"]
+def _limit(results: dict[str, Any]) -> Finding:
+    limit, rows = results["limit"], results["rates"]
     as_said = all(
         (row["measured"] < 1 - 1e-9) == (row["rate"] < limit)
         and (row["measured"] > 1 + 1e-9) == (row["rate"] > limit)
@@ -220,9 +220,9 @@ def _limit(found: dict[str, Any]) -> Finding:
     )
 
 
-def _truth(found: dict[str, Any]) -> Finding:
-    apart = max(row["apart"] for row in found["rates"])
-    off = max(abs(row["measured"] - row["theory"]) for row in found["rates"])
+def _truth(results: dict[str, Any]) -> Finding:
+    apart = max(row["apart"] for row in results["rates"])
+    off = max(abs(row["measured"] - row["theory"]) for row in results["rates"])
     return compared(
         apart < 1e-9 and off < 1e-3,
         tr(
@@ -236,10 +236,10 @@ def _truth(found: dict[str, Any]) -> Finding:
     )
 
 
-def _best(found: dict[str, Any]) -> list[Finding]:
-    rows = found["rates"]
+def _best(results: dict[str, Any]) -> list[Finding]:
+    rows = results["rates"]
     fastest = min(rows, key=lambda row: row["measured"])
-    wanted = next(b for b in found["best"] if b["kappa"] == found["kappa"])
+    wanted = next(b for b in results["best"] if b["kappa"] == results["kappa"])
     said = [
         compared(
             math.isclose(fastest["rate"], wanted["rate"]),
@@ -257,14 +257,14 @@ def _best(found: dict[str, Any]) -> list[Finding]:
             kappa=number(b["kappa"]),
             steps=number(b["steps"]),
         )
-        for b in found["best"]
+        for b in results["best"]
     ]
     said.append(
         compared(
             all(
                 b["steps"] == b["steps_theory"]
                 and abs(b["measured"] - b["theory"]) < 1e-9
-                for b in found["best"]
+                for b in results["best"]
             ),
             tr(
                 "At the best rate the distance falls to {small} of itself in: {parts}. "
@@ -278,17 +278,17 @@ def _best(found: dict[str, Any]) -> list[Finding]:
                     kappa=number(b["kappa"]),
                     steps=number(b["steps_theory"]),
                 )
-                for b in found["best"]
+                for b in results["best"]
             ),
         )
     )
     return said
 
 
-def _geometry(found: dict[str, Any]) -> list[Finding]:
-    rows = [row for row in found["rates"] if row["rate"] < found["limit"]]
+def _geometry(results: dict[str, Any]) -> list[Finding]:
+    rows = [row for row in results["rates"] if row["rate"] < results["limit"]]
     slow, fast = rows[0], rows[-1]
-    across = max(row["across"] for row in found["rates"])
+    across = max(row["across"] for row in results["rates"])
     return [
         compared(
             across < 1e-9,
@@ -315,9 +315,9 @@ def _geometry(found: dict[str, Any]) -> list[Finding]:
     ]
 
 
-def draw(figure: Any, found: dict[str, Any]) -> None:
+def draw(figure: Any, results: dict[str, Any]) -> None:
     plane, curve = figure.subplots(1, 2)
-    slopes, q = axes_of(found["kappa"])
+    slopes, q = axes_of(results["kappa"])
 
     def height(x: Any, y: Any) -> Any:
         along, across = q[0, 0] * x + q[1, 0] * y, q[0, 1] * x + q[1, 1] * y
@@ -327,7 +327,7 @@ def draw(figure: Any, found: dict[str, Any]) -> None:
     panels.valley(plane, height, (-0.6, 1.4), (-0.75, 1.6), levels)
     chosen = [
         row
-        for row in found["rates"]
+        for row in results["rates"]
         if round(row["rate"] * slopes[1], 2) in (0.5, 1.92, 2.05)
     ]
     for i, row in enumerate(chosen):
@@ -339,8 +339,10 @@ def draw(figure: Any, found: dict[str, Any]) -> None:
     rates = np.linspace(0, 2.15, 216) / STEEPEST
     theory = np.abs(1 - rates[:, None] * slopes).max(1)
     panels.line(curve, 0, rates, theory, "max |1 − ηλᵢ|")
-    across, up = ([row[key] for row in found["rates"]] for key in ("rate", "measured"))
+    across, up = (
+        [row[key] for row in results["rates"]] for key in ("rate", "measured")
+    )
     panels.points(curve, 1, across, up, tr("measured"))
     panels.level(curve, 1.0)
-    panels.upright(curve, found["limit"], "2/λ_max")
+    panels.upright(curve, results["limit"], "2/λ_max")
     panels.words(curve, tr("a step multiplies the distance by"), tr("rate η"), "ρ")

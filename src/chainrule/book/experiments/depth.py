@@ -181,7 +181,7 @@ def called(target: str) -> str:
     return tr("saw") if target == "saw" else tr("sine")
 
 
-def table(found: dict[str, Any]) -> Table:
+def table(results: dict[str, Any]) -> Table:
     head = (
         *(tr("target"), tr("hidden layers"), tr("parameters")),
         *(tr("error, median"), tr("error, best"), tr("error, worst")),
@@ -193,17 +193,17 @@ def table(found: dict[str, Any]) -> Table:
             number(row["parameters"]),
             *(number(e, 3) for e in (row["error"], row["each"][0], row["each"][-1])),
         )
-        for row in found["rows"]
+        for row in results["rows"]
     ]
     return [head, *rows]
 
 
-def answer(found: dict[str, Any]) -> list[Finding]:
-    return [_exists(found), *(_learnt(found, name) for name in TARGETS)]
+def answer(results: dict[str, Any]) -> list[Finding]:
+    return [_exists(results), *(_learnt(results, name) for name in TARGETS)]
 
 
-def _exists(found: dict[str, Any]) -> Finding:
-    rows, last = found["counted"], found["counted"][-1]
+def _exists(results: dict[str, Any]) -> Finding:
+    rows, last = results["counted"], results["counted"][-1]
     return compared(
         all(row["pieces"] == 2 ** row["levels"] for row in rows),
         tr(
@@ -219,12 +219,12 @@ def _exists(found: dict[str, Any]) -> Finding:
     )
 
 
-def _learnt(found: dict[str, Any], name: str) -> Finding:
-    rows = [row for row in found["rows"] if row["target"] == name]
+def _learnt(results: dict[str, Any], name: str) -> Finding:
+    rows = [row for row in results["rows"] if row["target"] == name]
     flat, deep = rows[0], rows[-1]
     errors = paired({len(row["hidden"]): number(row["error"], 3) for row in rows})
     helps = deep["error"] < flat["error"] / 2
-    told = (
+    sentence = (
         tr("depth helps descent here")
         if helps
         else tr("depth does not help descent here")
@@ -236,7 +236,7 @@ def _learnt(found: dict[str, Any], name: str) -> Finding:
             "layers is {errors}; {told}.",
             name=called(name),
             errors=errors,
-            told=told,
+            told=sentence,
         ),
         tr("Depth helps on what is made of compositions.")
         if name == "saw"
@@ -244,9 +244,9 @@ def _learnt(found: dict[str, Any], name: str) -> Finding:
     )
 
 
-def draw(figure: Any, found: dict[str, Any]) -> None:
+def draw(figure: Any, results: dict[str, Any]) -> None:
     count, curve, errors = figure.subplots(1, 3)
-    rows = found["counted"]
+    rows = results["counted"]
     levels = [row["levels"] for row in rows]
     panels.line(
         count,
@@ -268,7 +268,7 @@ def draw(figure: Any, found: dict[str, Any]) -> None:
     panels.words(count, tr("parameters for 2ᵏ pieces"), "k")
 
     x = np.linspace(-1, 1, SAMPLES)
-    shown = [row for row in found["rows"] if row["target"] == "saw"]
+    shown = [row for row in results["rows"] if row["target"] == "saw"]
     panels.line(curve, 7, x, saw(x))
     for i, row in ((0, shown[0]), (1, shown[-1])):
         panels.line(
@@ -278,7 +278,7 @@ def draw(figure: Any, found: dict[str, Any]) -> None:
     panels.words(curve, tr("the saw, learnt"), "x")
 
     for i, name in enumerate(TARGETS):
-        mine = [row for row in found["rows"] if row["target"] == name]
+        mine = [row for row in results["rows"] if row["target"] == name]
         depths = [len(row["hidden"]) for row in mine]
         panels.line(
             errors, i, depths, [r["error"] for r in mine], called(name), marked=True

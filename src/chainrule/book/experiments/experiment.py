@@ -164,7 +164,7 @@ class Experiment:
 
     def plain(self) -> dict[str, Any]:
         """Return the experiment as plain, JSON-compatible data."""
-        told = {
+        data = {
             "name": self.name,
             **outline(self.module),
             **asdict(self.setting),
@@ -173,7 +173,7 @@ class Experiment:
             "answer": [asdict(said) for said in self.answer],
             "numbers": self.numbers,
         }
-        return numbers.plain(told)
+        return numbers.plain(data)
 
 
 def performed(name: str, module: ModuleType, setting: Setting) -> Experiment:
@@ -185,8 +185,8 @@ def performed(name: str, module: ModuleType, setting: Setting) -> Experiment:
 
 def outline(module: ModuleType) -> dict[str, Any]:
     """Return the description, sections and formula of an experiment."""
-    told = {"sections": list(module.SECTIONS), "formula": module.FORMULA}
-    return {**asdict(module.about()), **told}
+    data = {"sections": list(module.SECTIONS), "formula": module.FORMULA}
+    return {**asdict(module.about()), **data}
 
 
 def heading(name: str, module: ModuleType) -> str:

@@ -87,18 +87,18 @@ def flow(model: Recurrence, x: Any, y: Any) -> list[float]:
 
 def one(gain: float, seed: int) -> dict[str, Any]:
     """Measure one gain: initial gradients, and training with and without clipping."""
-    told: dict[str, Any] = {"gain": gain}
+    row: dict[str, Any] = {"gain": gain}
     for name, limit in (("free", None), ("clipped", LIMIT)):
         cr.manual_seed(seed)
         x = cr.randn(SAMPLES, LENGTH, dtype="float64")
         y = x[:, :1]
         model = Recurrence(gain)
         if limit is None:
-            told["flow"] = flow(model, x, y)
-            told["trivial"] = (y * y).mean().item()
+            row["flow"] = flow(model, x, y)
+            row["trivial"] = (y * y).mean().item()
         optimizer = optim.SGD(model.parameters(), lr=RATE, clip_norm=limit)
-        told[name] = descended(stepper(model, nn.MSELoss(), optimizer), x, y, STEPS)
-    return told
+        row[name] = descended(stepper(model, nn.MSELoss(), optimizer), x, y, STEPS)
+    return row
 
 
 def measure(setting: Setting) -> dict[str, Any]:
@@ -130,7 +130,7 @@ def learnt(row: dict[str, Any], way: str) -> bool:
     return row[way][-1] < row["trivial"] / 2  # not so for NaN
 
 
-def table(found: dict[str, Any]) -> Table:
+def table(results: dict[str, Any]) -> Table:
     head = (
         "g",
         *("‖∂ℒ/∂h₁‖ / ‖∂ℒ/∂h_T‖", tr("exactly")),
@@ -141,38 +141,40 @@ def table(found: dict[str, Any]) -> Table:
         (
             number(row["gain"]),
             number(ratio(row)),
-            number(row["gain"] ** (found["length"] - 1)),
+            number(row["gain"] ** (results["length"] - 1)),
             number(row["free"][0]),
             *(ended(row[way]) for way in ("free", "clipped")),
             number(row["trivial"]),
         )
-        for row in found["rows"]
+        for row in results["rows"]
     ]
     return [head, *rows]
 
 
-def answer(found: dict[str, Any]) -> list[Finding]:
-    rows = found["rows"]
-    return [_product(found), _explosion(rows[-1], found), _vanishing(rows[0])]
+def answer(results: dict[str, Any]) -> list[Finding]:
+    rows = results["rows"]
+    return [_product(results), _explosion(rows[-1], results), _vanishing(rows[0])]
 
 
-def _product(found: dict[str, Any]) -> Finding:
-    powers = [row["gain"] ** (found["length"] - 1) for row in found["rows"]]
-    off = max(abs(ratio(row) / power - 1) for row, power in zip(found["rows"], powers))
+def _product(results: dict[str, Any]) -> Finding:
+    powers = [row["gain"] ** (results["length"] - 1) for row in results["rows"]]
+    off = max(
+        abs(ratio(row) / power - 1) for row, power in zip(results["rows"], powers)
+    )
     return compared(
         off < 1e-9,
         tr(
             "Over {n} steps back a gradient is multiplied by {ratios}: that is g to "
             "the power {n}, to within {off}. The product of the chain rule does it.",
-            n=found["length"] - 1,
-            ratios=tr("; ").join(number(ratio(row)) for row in found["rows"]),
+            n=results["length"] - 1,
+            ratios=tr("; ").join(number(ratio(row)) for row in results["rows"]),
             off=number(off, 2),
         ),
         tr("exact powers of g, as W is orthogonal"),
     )
 
 
-def _explosion(row: dict[str, Any], found: dict[str, Any]) -> Finding:
+def _explosion(row: dict[str, Any], results: dict[str, Any]) -> Finding:
     lost = not math.isfinite(row["free"][-1])
     return compared(
         lost and learnt(row, "clipped"),
@@ -186,7 +188,7 @@ def _explosion(row: dict[str, Any], found: dict[str, Any]) -> Finding:
             )
             if lost
             else tr("it ends at {last}", last=number(row["free"][-1])),
-            limit=number(found["limit"]),
+            limit=number(results["limit"]),
             first=number(row["clipped"][0]),
             last=ended(row["clipped"]),
         ),
@@ -212,19 +214,19 @@ def _vanishing(row: dict[str, Any]) -> Finding:
     )
 
 
-def draw(figure: Any, found: dict[str, Any]) -> None:
+def draw(figure: Any, results: dict[str, Any]) -> None:
     flows, curves = figure.subplots(1, 2)
-    for i, row in enumerate(found["rows"]):
+    for i, row in enumerate(results["rows"]):
         relative = [value / row["flow"][-1] for value in row["flow"]]
         places = range(1, len(relative) + 1)
         panels.points(flows, i, places, relative, f"g = {number(row['gain'])}")
-        exact = [row["gain"] ** (found["length"] - t) for t in places]
+        exact = [row["gain"] ** (results["length"] - t) for t in places]
         flows.plot(places, exact, color=panels.COLOURS[i], linewidth=0.8)
     panels.logarithmic(flows.yaxis)
     flows.set_xticks([1, 5, 10, 15, 20, 25, 30])
     panels.words(flows, tr("‖∂ℒ/∂hₜ‖ by step, lines: exact"), "t")
 
-    for i, row in enumerate(found["rows"]):
+    for i, row in enumerate(results["rows"]):
         name = f"g = {number(row['gain'])}"
         free = [loss for loss in row["free"] if math.isfinite(loss) and loss < 1e6]
         look = {"color": panels.COLOURS[i], "linewidth": 1.7}
@@ -238,5 +240,5 @@ def draw(figure: Any, found: dict[str, Any]) -> None:
         if not math.isfinite(row["free"][-1]):
             curves.plot(len(free), free[-1], "x", color=panels.COLOURS[i], markersize=9)
     panels.logarithmic(curves.xaxis, curves.yaxis)
-    panels.level(curves, found["rows"][0]["trivial"], tr("ŷ = 0"))
+    panels.level(curves, results["rows"][0]["trivial"], tr("ŷ = 0"))
     panels.words(curves, tr("loss by step; ×: lost"), tr("steps"), "ℒ")

@@ -120,33 +120,33 @@ def measure(setting: Setting) -> dict[str, Any]:
 # -- what is told ----------------------------------------------------------------------
 
 
-def positive(found: dict[str, Any]) -> list[dict[str, Any]]:
+def positive(results: dict[str, Any]) -> list[dict[str, Any]]:
     """Return the runs with positive learning rates, in rising order."""
-    return [run for run in found["runs"] if run["rate"] > 0]
+    return [run for run in results["runs"] if run["rate"] > 0]
 
 
-def best(found: dict[str, Any]) -> dict[str, Any]:
+def best(results: dict[str, Any]) -> dict[str, Any]:
     """Return the run with the smallest final loss."""
-    held = [run for run in found["runs"] if run["finite"]]
-    return min(held or found["runs"], key=lambda run: run["losses"][-1])
+    finite = [run for run in results["runs"] if run["finite"]]
+    return min(finite or results["runs"], key=lambda run: run["losses"][-1])
 
 
-def share(run: dict[str, Any], found: dict[str, Any]) -> float:
+def share(run: dict[str, Any], results: dict[str, Any]) -> float:
     """Return a run's decrease of loss as a share of the best run's."""
-    losses, lowest = run["losses"], best(found)["losses"][-1]
+    losses, lowest = run["losses"], best(results)["losses"][-1]
     return (losses[0] - losses[-1]) / (losses[0] - lowest)
 
 
-def verdict(run: dict[str, Any], found: dict[str, Any]) -> str:
+def verdict(run: dict[str, Any], results: dict[str, Any]) -> str:
     losses = run["losses"]
     if not run["finite"]:
         return tr("diverges: ∞ at step {step}", step=len(losses))
     if losses[-1] > losses[0]:
         return tr("climbs")
-    return tr("falls, {share} of the best", share=percent(share(run, found), 0))
+    return tr("falls, {share} of the best", share=percent(share(run, results), 0))
 
 
-def table(found: dict[str, Any]) -> Table:
+def table(results: dict[str, Any]) -> Table:
     def after(run: dict[str, Any], step: int) -> str:
         losses = run["losses"]
         there = len(losses) >= step and math.isfinite(losses[step - 1])
@@ -154,27 +154,27 @@ def table(found: dict[str, Any]) -> Table:
 
     head = (
         tr("rate η"),
-        *(tr("ℒ at step {step}", step=step) for step in (1, 10, found["steps"])),
+        *(tr("ℒ at step {step}", step=step) for step in (1, 10, results["steps"])),
         tr("what it does"),
     )
     rows = [
         (
             number(run["rate"]),
-            *(after(run, step) for step in (1, 10, found["steps"])),
-            verdict(run, found),
+            *(after(run, step) for step in (1, 10, results["steps"])),
+            verdict(run, results),
         )
-        for run in sorted(found["runs"], key=lambda run: run["rate"])
+        for run in sorted(results["runs"], key=lambda run: run["rate"])
     ]
     return [head, *rows]
 
 
-def answer(found: dict[str, Any]) -> list[Finding]:
-    return [_small(found), _large(found), _edge(found), _negative(found)]
+def answer(results: dict[str, Any]) -> list[Finding]:
+    return [_small(results), _large(results), _edge(results), _negative(results)]
 
 
-def _small(found: dict[str, Any]) -> Finding:
-    least, top = positive(found)[0], best(found)
-    part = share(least, found)
+def _small(results: dict[str, Any]) -> Finding:
+    least, top = positive(results)[0], best(results)
+    part = share(least, results)
     return compared(
         part < 0.5 and top["rate"] > least["rate"],
         tr(
@@ -184,7 +184,7 @@ def _small(found: dict[str, Any]) -> Finding:
             rate=number(least["rate"]),
             first=number(least["losses"][0]),
             last=number(least["losses"][-1]),
-            steps=found["steps"],
+            steps=results["steps"],
             share=percent(part, 0),
             best=number(top["rate"]),
             lowest=number(top["losses"][-1]),
@@ -193,8 +193,8 @@ def _small(found: dict[str, Any]) -> Finding:
     )
 
 
-def _large(found: dict[str, Any]) -> Finding:
-    runs = positive(found)
+def _large(results: dict[str, Any]) -> Finding:
+    runs = positive(results)
     gone = [run for run in runs if not run["finite"]]
     if not gone:
         return Finding(
@@ -215,23 +215,23 @@ def _large(found: dict[str, Any]) -> Finding:
     )
 
 
-def _edge(found: dict[str, Any]) -> Finding:
-    runs = positive(found)
+def _edge(results: dict[str, Any]) -> Finding:
+    runs = positive(results)
     below = max((run["rate"] for run in runs if run["finite"]), default=0.0)
     above = min((run["rate"] for run in runs if not run["finite"]), default=math.inf)
-    told = tr(
+    sentence = tr(
         "The edge lies between η = {below} and {above}. For a quadratic it would be "
         "2/λ_max: with the curvature at the start {limit}, with that after {steps} "
         "steps at η = {below} {end}.",
         below=number(below),
         above=number(above),
-        limit=number(found["limit"]),
-        steps=found["steps"],
-        end=number(found["limit_end"]),
+        limit=number(results["limit"]),
+        steps=results["steps"],
+        end=number(results["limit_end"]),
     )
     return compared(
-        below < found["limit"] < above,
-        told,
+        below < results["limit"] < above,
+        sentence,
         tr(
             "The edge at 2/λ_max of the start; no loss of a network is quadratic, and "
             "the curvature changes on the way."
@@ -239,8 +239,8 @@ def _edge(found: dict[str, Any]) -> Finding:
     )
 
 
-def _negative(found: dict[str, Any]) -> Finding:
-    run = next(run for run in found["runs"] if run["rate"] < 0)
+def _negative(results: dict[str, Any]) -> Finding:
+    run = next(run for run in results["runs"] if run["rate"] < 0)
     losses = run["losses"]
     rising = sum(b > a for a, b in itertools.pairwise(losses))
     end = (
@@ -263,12 +263,12 @@ def _negative(found: dict[str, Any]) -> Finding:
     )
 
 
-def draw(figure: Any, found: dict[str, Any]) -> None:
+def draw(figure: Any, results: dict[str, Any]) -> None:
     curves, ends = figure.subplots(1, 2)
-    runs = positive(found)
-    negative = next(run for run in found["runs"] if run["rate"] < 0)
+    runs = positive(results)
+    negative = next(run for run in results["runs"] if run["rate"] < 0)
     gone = [run for run in runs if not run["finite"]]
-    shown = [runs[0], runs[len(runs) // 2], best(found), *gone[:1], negative]
+    shown = [runs[0], runs[len(runs) // 2], best(results), *gone[:1], negative]
     start = runs[0]["losses"][0]
     for i, run in enumerate(shown):
         losses = np.array(run["losses"], float)
@@ -280,9 +280,9 @@ def draw(figure: Any, found: dict[str, Any]) -> None:
     curves.set_ylim(top=10 * start)
     panels.words(curves, tr("loss by step"), tr("steps"), "ℒ")
 
-    held = [run for run in runs if run["finite"]]
-    last = [run["losses"][-1] for run in held]
-    panels.line(ends, 0, [run["rate"] for run in held], last, marked=True)
+    finite = [run for run in runs if run["finite"]]
+    last = [run["losses"][-1] for run in finite]
+    panels.line(ends, 0, [run["rate"] for run in finite], last, marked=True)
     if gone:
         ends.axvspan(
             *(gone[0]["rate"], gone[-1]["rate"]),
@@ -290,8 +290,8 @@ def draw(figure: Any, found: dict[str, Any]) -> None:
             alpha=0.15,
             label=tr("diverges"),
         )
-    panels.upright(ends, found["limit"], tr("2/λ_max at the start"))
+    panels.upright(ends, results["limit"], tr("2/λ_max at the start"))
     panels.logarithmic(ends.xaxis)
     panels.words(
-        ends, tr("loss after {steps} steps", steps=found["steps"]), tr("rate η"), "ℒ"
+        ends, tr("loss after {steps} steps", steps=results["steps"]), tr("rate η"), "ℒ"
     )

@@ -136,7 +136,7 @@ def measure(setting: Setting) -> dict[str, Any]:
     }
 
 
-def table(found: dict[str, Any]) -> Table:
+def table(results: dict[str, Any]) -> Table:
     head = (
         *(tr("optimiser"), tr("rate η"), tr("steps until it arrives")),
         *(tr("length of its way"), tr("steps that turn back")),
@@ -155,21 +155,21 @@ def table(found: dict[str, Any]) -> Table:
                 n=len(row["arrivals"]),
             ),
         )
-        for row in found["rows"]
+        for row in results["rows"]
     ]
     return [head, *rows]
 
 
-def answer(found: dict[str, Any]) -> list[Finding]:
-    rows = {row["name"]: row for row in found["rows"]}
-    return [_speed(found, rows), _swinging(rows), _choice(rows)]
+def answer(results: dict[str, Any]) -> list[Finding]:
+    rows = {row["name"]: row for row in results["rows"]}
+    return [_speed(results, rows), _swinging(rows), _choice(rows)]
 
 
 def _steps(row: dict[str, Any]) -> float:
     return math.inf if row["steps"] is None else row["steps"]
 
 
-def _speed(found: dict[str, Any], rows: dict[str, dict[str, Any]]) -> Finding:
+def _speed(results: dict[str, Any], rows: dict[str, dict[str, Any]]) -> Finding:
     plain = rows["SGD"]
     faster = [n for n in rows if _steps(rows[n]) < _steps(plain)]
     others = [n for n in rows if n != "SGD" and n not in faster]
@@ -179,7 +179,7 @@ def _speed(found: dict[str, Any], rows: dict[str, dict[str, Any]]) -> Finding:
         tr(
             "In a valley with κ = {kappa} they arrive after: {order}. Sooner than "
             "plain descent: {faster}; not sooner: {others}.",
-            kappa=number(found["kappa"], 3),
+            kappa=number(results["kappa"], 3),
             order=paired({name: number(rows[name]["steps"]) for name in order}),
             faster=listed(faster),
             others=listed(others),
@@ -219,16 +219,16 @@ def _choice(rows: dict[str, dict[str, Any]]) -> Finding:
     )
 
 
-def draw(figure: Any, found: dict[str, Any]) -> None:
+def draw(figure: Any, results: dict[str, Any]) -> None:
     plane, curve = figure.subplots(1, 2)
-    surface = Surface(found["seed"])
+    surface = Surface(results["seed"])
     levels = surface.least + surface.gap * np.array([0.003, 0.02, 0.08, 0.25, 0.6, 1.2])
     panels.valley(plane, surface.loss, (-1.3, 3.2), (-0.9, 4.5), levels)
-    for i, row in enumerate(found["rows"]):
+    for i, row in enumerate(results["rows"]):
         label = f"{row['name']}, η = {number(row['rate'], 2)}"
         panels.path(plane, i, row["path"], label)
         panels.line(curve, i, range(len(row["above"])), row["above"], row["name"])
-    plane.plot(*found["minimum"], "+", color=panels.COLOURS[7], markersize=9)
+    plane.plot(*results["minimum"], "+", color=panels.COLOURS[7], markersize=9)
     panels.words(plane, tr("the ways of w and b"), "w", "b")
     panels.logarithmic(curve.yaxis)
     panels.level(curve, ARRIVED)

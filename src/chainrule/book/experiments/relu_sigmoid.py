@@ -82,23 +82,23 @@ def inside(model: nn.Sequential, x: Any) -> list[Any]:
     """Return the output of each module of a network."""
     with outputs_of(model) as heard:
         model(x)
-    given = {capture.path: capture.output.detach() for capture in heard}
-    return [given[str(i)] for i in range(len(model))]
+    outputs = {capture.path: capture.output.detach() for capture in heard}
+    return [outputs[str(i)] for i in range(len(model))]
 
 
 def slopes(model: nn.Sequential, x: Any) -> list[float]:
     """Return the mean of f′(z) in each hidden layer."""
-    given = inside(model, x)
+    outputs = inside(model, x)
     return [
-        cr.grad(lambda z, f=model[i]: f(z).sum())(given[i - 1]).mean().item()
+        cr.grad(lambda z, f=model[i]: f(z).sum())(outputs[i - 1]).mean().item()
         for i in range(1, len(model), 2)
     ]
 
 
 def dead(model: nn.Sequential, x: Any) -> float:
     """Return the share of dead hidden units, inactive on all samples."""
-    given = inside(model, x)
-    asleep = [(a <= 0).all(dim=0).numpy() for a in given[1::2]]
+    outputs = inside(model, x)
+    asleep = [(a <= 0).all(dim=0).numpy() for a in outputs[1::2]]
     return float(np.concatenate(asleep).mean())
 
 
@@ -144,7 +144,7 @@ def measure(setting: Setting) -> dict[str, Any]:
 # -- what is told ----------------------------------------------------------------------
 
 
-def table(found: dict[str, Any]) -> Table:
+def table(results: dict[str, Any]) -> Table:
     head = (
         *(tr("activation"), tr("hidden layers"), tr("rate η"), tr("mean f′")),
         *("‖∂ℒ/∂W⁽¹⁾‖", tr("of the last layer"), tr("dead units"), tr("accuracy")),
@@ -158,20 +158,20 @@ def table(found: dict[str, Any]) -> Table:
             percent(row["dead"], 0),
             percent(row["accuracy"], 1),
         )
-        for row in (*found["rows"], *found["large"])
+        for row in (*results["rows"], *results["large"])
     ]
     return [head, *rows]
 
 
-def answer(found: dict[str, Any]) -> list[Finding]:
-    rows = {(row["activation"], row["depth"]): row for row in found["rows"]}
-    return [_slopes(found), _passed(rows), _learnt(rows), _cost(found)]
+def answer(results: dict[str, Any]) -> list[Finding]:
+    rows = {(row["activation"], row["depth"]): row for row in results["rows"]}
+    return [_slopes(results), _passed(rows), _learnt(rows), _cost(results)]
 
 
-def _slopes(found: dict[str, Any]) -> Finding:
+def _slopes(results: dict[str, Any]) -> Finding:
     mean = {
         name: float(
-            np.mean([r["slope"] for r in found["rows"] if r["activation"] == name])
+            np.mean([r["slope"] for r in results["rows"] if r["activation"] == name])
         )
         for name in COMPARED
     }
@@ -228,12 +228,12 @@ def _learnt(rows: dict[tuple[str, int], dict[str, Any]]) -> Finding:
     )
 
 
-def _cost(found: dict[str, Any]) -> Finding:
-    large = {row["activation"]: row for row in found["large"]}
+def _cost(results: dict[str, Any]) -> Finding:
+    large = {row["activation"]: row for row in results["large"]}
     relu, leaky = large["ReLU"], large["Leaky ReLU"]
     small = next(
         row
-        for row in found["rows"]
+        for row in results["rows"]
         if row["activation"] == "ReLU" and row["depth"] == relu["depth"]
     )
     return compared(
@@ -254,7 +254,7 @@ def _cost(found: dict[str, Any]) -> Finding:
     )
 
 
-def draw(figure: Any, found: dict[str, Any]) -> None:
+def draw(figure: Any, results: dict[str, Any]) -> None:
     functions, flows, learnt = figure.subplots(1, 3)
     z = np.linspace(-5, 5, 201)
     for i, name in enumerate(COMPARED):
@@ -263,12 +263,12 @@ def draw(figure: Any, found: dict[str, Any]) -> None:
         panels.line(functions, i, z, slope, f"{name}′")
         deep = next(
             row
-            for row in found["rows"]
+            for row in results["rows"]
             if (row["activation"], row["depth"]) == (name, DEPTHS[-1])
         )
         places = range(1, len(deep["deltas"]) + 1)
         panels.line(flows, i, places, deep["deltas"], name, marked=True)
-        mine = [row for row in found["rows"] if row["activation"] == name]
+        mine = [row for row in results["rows"] if row["activation"] == name]
         panels.line(
             learnt,
             i,

@@ -127,14 +127,14 @@ def compiled(start: Start, **how: Any) -> Way:
 
 def ways(start: Start) -> dict[str, Way]:
     """Return all implementations that are available here, by name."""
-    found = {"loops": in_loops(start), "numpy": compiled(start, engine="numpy")}
+    programs = {"loops": in_loops(start), "numpy": compiled(start, engine="numpy")}
     if native_problem() is None:
-        found["native"] = compiled(start, engine="native", threads=1)
+        programs["native"] = compiled(start, engine="native", threads=1)
         if available_cores() > 1:
-            found["threads"] = compiled(
+            programs["threads"] = compiled(
                 start, engine="native", threads=available_cores()
             )
-    return found
+    return programs
 
 
 def seconds(step: Callable[[], Any], repeats: int) -> float:
@@ -153,21 +153,21 @@ def measure(setting: Setting) -> dict[str, Any]:
     shape = QUICK_SHAPE if setting.quick else SHAPE
     rounds = QUICK_ROUNDS if setting.quick else ROUNDS
     start = Start(shape, setting.seed)
-    found = ways(start)
-    for step, _ in found.values():
+    programs = ways(start)
+    for step, _ in programs.values():
         step()
-    truth = found["loops"][1]()
+    truth = programs["loops"][1]()
     apart = {
         name: float(np.abs(weights() - truth).max())
-        for name, (_, weights) in found.items()
+        for name, (_, weights) in programs.items()
     }
     repeats = {}
-    for name, (step, _) in found.items():
+    for name, (step, _) in programs.items():
         once = 0.0 if name == "loops" else min(seconds(step, 3) for _ in range(3))
         repeats[name] = max(1, round(LONG / once)) if once else 1
-    times: dict[str, list[float]] = {name: [] for name in found}
+    times: dict[str, list[float]] = {name: [] for name in programs}
     for _ in range(rounds):
-        for name, (step, _) in found.items():
+        for name, (step, _) in programs.items():
             times[name].append(seconds(step, repeats[name]))
     return {
         "shape": list(shape),
@@ -182,18 +182,18 @@ def measure(setting: Setting) -> dict[str, Any]:
 # -- what is told ----------------------------------------------------------------------
 
 
-def called(name: str, found: dict[str, Any]) -> str:
+def called(name: str, results: dict[str, Any]) -> str:
     return {
         "loops": tr("Python loops"),
         "numpy": tr("NumPy arrays"),
         "native": tr("machine code, one thread"),
-        "threads": tr("machine code, {n} threads", n=found["cores"]),
+        "threads": tr("machine code, {n} threads", n=results["cores"]),
     }[name]
 
 
-def ratios(found: dict[str, Any], slow: str, fast: str) -> tuple[float, float, float]:
+def ratios(results: dict[str, Any], slow: str, fast: str) -> tuple[float, float, float]:
     """Return the speed-up: the median of the rounds, its 10th and 90th percentile."""
-    times = found["times"]
+    times = results["times"]
     each = [a / b for a, b in zip(times[slow], times[fast])]
     low, high = np.percentile(each, [10, 90])
     return statistics.median(each), float(low), float(high)
@@ -205,8 +205,8 @@ def shown(ratio: tuple[float, float, float]) -> str:
     return f"{middle} × [{low} … {high}]"
 
 
-def table(found: dict[str, Any]) -> Table:
-    names = list(found["times"])
+def table(results: dict[str, Any]) -> Table:
+    names = list(results["times"])
     head = (
         *(tr("way"), tr("a step, ms")),
         *(tr("over loops"), tr("over the line above"), tr("apart")),
@@ -215,19 +215,19 @@ def table(found: dict[str, Any]) -> Table:
     for before, name in zip([None, *names], names):
         rows.append(
             (
-                called(name, found),
-                number(1e3 * statistics.median(found["times"][name]), 3),
-                shown(ratios(found, "loops", name)) if before else "",
-                shown(ratios(found, before, name)) if before else "",
-                number(found["apart"][name], 2),
+                called(name, results),
+                number(1e3 * statistics.median(results["times"][name]), 3),
+                shown(ratios(results, "loops", name)) if before else "",
+                shown(ratios(results, before, name)) if before else "",
+                number(results["apart"][name], 2),
             )
         )
     return [head, *rows]
 
 
-def answer(found: dict[str, Any]) -> list[Finding]:
-    names = list(found["times"])
-    apart = max(found["apart"].values())
+def answer(results: dict[str, Any]) -> list[Finding]:
+    names = list(results["times"])
+    apart = max(results["apart"].values())
     said = [
         compared(
             apart < 1e-4,
@@ -239,28 +239,30 @@ def answer(found: dict[str, Any]) -> list[Finding]:
         )
     ]
     for before, name in itertools.pairwise(names):
-        middle, _, _ = ratio = ratios(found, before, name)
+        middle, _, _ = ratio = ratios(results, before, name)
         said.append(
             compared(
                 middle > 1,
                 tr(
                     "{name}: {ratio} as fast as {before}.",
-                    name=called(name, found),
+                    name=called(name, results),
                     ratio=shown(ratio),
-                    before=called(before, found),
+                    before=called(before, results),
                 ),
                 tr("It is faster on a machine that has nothing else to do."),
             )
         )
-    if found["problem"]:
-        told = tr("The native engine cannot run here: {why}.", why=found["problem"])
-        said.append(Finding(told, tr("machine code")))
-    return [*said, _whole(found, names)]
+    if results["problem"]:
+        sentence = tr(
+            "The native engine cannot run here: {why}.", why=results["problem"]
+        )
+        said.append(Finding(sentence, tr("machine code")))
+    return [*said, _whole(results, names)]
 
 
-def _whole(found: dict[str, Any], names: list[str]) -> Finding:
+def _whole(results: dict[str, Any], names: list[str]) -> Finding:
     def takes(name: str) -> float:
-        return WHOLE / found["products"] * statistics.median(found["times"][name])
+        return WHOLE / results["products"] * statistics.median(results["times"][name])
 
     best = min(names, key=takes)
     return Finding(
@@ -271,24 +273,24 @@ def _whole(found: dict[str, Any], names: list[str]) -> Finding:
             "multiplications a day has.",
             count=number(float(WHOLE), 2),
             slow=number(takes("loops") / 3600, 2),
-            loops=called("loops", found),
+            loops=called("loops", results),
             fast=number(takes(best), 2),
-            best=called(best, found),
+            best=called(best, results),
         )
     )
 
 
-def draw(figure: Any, found: dict[str, Any]) -> None:
+def draw(figure: Any, results: dict[str, Any]) -> None:
     axes = figure.subplots()
-    names = list(found["times"])
+    names = list(results["times"])
     for i, name in enumerate(names):
-        per_second = [found["products"] / t for t in found["times"][name]]
+        per_second = [results["products"] / t for t in results["times"][name]]
         axes.barh(i, statistics.median(per_second), color=panels.COLOURS[0], height=0.6)
         axes.plot(per_second, [i] * len(per_second), ".", color=panels.COLOURS[1])
         if i:
-            text = f"{number(ratios(found, 'loops', name)[0], 3)} ×"
+            text = f"{number(ratios(results, 'loops', name)[0], 3)} ×"
             axes.text(1.3 * max(per_second), i, text, va="center", fontsize=9)
-    axes.set_yticks(range(len(names)), [called(name, found) for name in names])
+    axes.set_yticks(range(len(names)), [called(name, results) for name in names])
     axes.invert_yaxis()
     panels.logarithmic(axes.xaxis)
     axes.set_xlim(1e7, 5 * axes.get_xlim()[1])

@@ -126,9 +126,9 @@ def counted(model: nn.Sequential, x: Array, y: Array) -> tuple[int, int]:
         return [loss, *(p.grad for p in model.parameters())]
 
     nodes = step.graph(x[None], y[None]).nodes
-    made = [node for node in nodes if node.primitive.name == "dot_general"]
-    forward = sum(node.role == "forward" for node in made)
-    return forward, len(made) - forward
+    products = [node for node in nodes if node.primitive.name == "dot_general"]
+    forward = sum(node.role == "forward" for node in products)
+    return forward, len(products) - forward
 
 
 def measure(setting: Setting) -> dict[str, Any]:
@@ -153,13 +153,13 @@ def apart(a: float, b: float) -> float:
     return abs(a - b) / max(abs(a), abs(b), 1e-300)
 
 
-def table(found: dict[str, Any]) -> Table:
+def table(results: dict[str, Any]) -> Table:
     head = (
         *(tr("layer"), tr("forward"), tr("backward")),
         *("⟨W x, δ⟩", "⟨x, Wᵀδ⟩", tr("apart"), "⟨u⁽ˡ⁾, v⁽ˡ⁾⟩"),
     )
-    rows = [("x", "", "", "", "", "", f"{found['pairings'][0]:.12f}")]
-    for row, paired in zip(found["layers"], found["pairings"][1:]):
+    rows = [("x", "", "", "", "", "", f"{results['pairings'][0]:.12f}")]
+    for row, paired in zip(results["layers"], results["pairings"][1:]):
         outputs, inputs = row["weight"]
         rows.append(
             (
@@ -175,8 +175,8 @@ def table(found: dict[str, Any]) -> Table:
     return [head, *rows]
 
 
-def answer(found: dict[str, Any]) -> list[Finding]:
-    layers, paired = found["layers"], found["pairings"]
+def answer(results: dict[str, Any]) -> list[Finding]:
+    layers, paired = results["layers"], results["pairings"]
     off = max(apart(row["forward"], row["backward"]) for row in layers)
     transposed = max(row["transpose"] for row in layers)
     whole = max(apart(paired[-1], one) for one in paired)
@@ -195,12 +195,12 @@ def answer(found: dict[str, Any]) -> list[Finding]:
             tr("the same but for rounding"),
         ),
         compared(
-            whole < 1e-12 and found["pushed"] < 1e-12,
+            whole < 1e-12 and results["pushed"] < 1e-12,
             tr(
                 "u⁽ˡ⁾ is f′(z⁽ˡ⁾) ⊙ W⁽ˡ⁾u⁽ˡ⁻¹⁾, to within {pushed}. Through the whole "
                 "network ⟨u⁽ˡ⁾, v⁽ˡ⁾⟩ is {first} at the input and {last} at the "
                 "output, the same at every layer to within {off}.",
-                pushed=number(found["pushed"], 2),
+                pushed=number(results["pushed"], 2),
                 first=f"{paired[0]:.6f}",
                 last=f"{paired[-1]:.6f}",
                 off=number(whole, 2),
@@ -208,24 +208,24 @@ def answer(found: dict[str, Any]) -> list[Finding]:
             tr("the same but for rounding"),
         ),
         compared(
-            (found["forward"], found["backward"]) == (count, 2 * count - 1),
+            (results["forward"], results["backward"]) == (count, 2 * count - 1),
             tr(
                 "A training step has {forward} matrix products forward and {backward} "
                 "backward, {ratio} times as many: one for each ∂ℒ/∂W⁽ˡ⁾, and one for "
                 "each δ⁽ˡ⁾ but the last.",
-                ratio=number(found["backward"] / found["forward"], 3),
-                forward=found["forward"],
-                backward=found["backward"],
+                ratio=number(results["backward"] / results["forward"], 3),
+                forward=results["forward"],
+                backward=results["backward"],
             ),
             tr("L products forward and 2L − 1 backward"),
         ),
     ]
 
 
-def draw(figure: Any, found: dict[str, Any]) -> None:
+def draw(figure: Any, results: dict[str, Any]) -> None:
     shapes, pairs = figure.subplots(1, 2, width_ratios=(1.7, 1))
-    _shapes(shapes, [row["weight"] for row in found["layers"]])
-    paired = found["pairings"]
+    _shapes(shapes, [row["weight"] for row in results["layers"]])
+    paired = results["pairings"]
     places = range(len(paired))
     pairs.bar(places, paired, color=panels.COLOURS[0], width=0.5)
     pairs.set_xticks(places, ["x", *(f"a⁽{'¹²³⁴⁵'[i]}⁾" for i in places[:-1])])

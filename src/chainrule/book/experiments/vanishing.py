@@ -167,8 +167,8 @@ def verdict(row: dict[str, Any]) -> str:
     return tr("grow") if row["factor"] > high else tr("keep their size")
 
 
-def table(found: dict[str, Any]) -> Table:
-    depths = found["depths"]
+def table(results: dict[str, Any]) -> Table:
+    depths = results["depths"]
     head = (
         *(tr("activation"), tr("start")),
         tr("‖∂ℒ/∂W⁽¹⁾‖ of {n} layers", n=depths[0]),
@@ -184,13 +184,13 @@ def table(found: dict[str, Any]) -> Table:
             number(row["predicted"], 3),
             verdict(row),
         )
-        for row in found["rows"]
+        for row in results["rows"]
     ]
     return [head, *rows]
 
 
-def answer(found: dict[str, Any]) -> list[Finding]:
-    rows = {(row["activation"], row["start"]): row for row in found["rows"]}
+def answer(results: dict[str, Any]) -> list[Finding]:
+    rows = {(row["activation"], row["start"]): row for row in results["rows"]}
     return [
         _activations(rows),
         _starts(rows, "ReLU", "He"),
@@ -198,7 +198,7 @@ def answer(found: dict[str, Any]) -> list[Finding]:
         _sigmoid(rows),
         _normalised(rows),
         _alike(rows),
-        _theory(found),
+        _theory(results),
     ]
 
 
@@ -299,8 +299,8 @@ def _alike(rows: dict[tuple[str, str], dict[str, Any]]) -> Finding:
     )
 
 
-def _theory(found: dict[str, Any]) -> Finding:
-    rows = [row for row in found["rows"] if row["activation"] == "ReLU"]
+def _theory(results: dict[str, Any]) -> Finding:
+    rows = [row for row in results["rows"] if row["activation"] == "ReLU"]
     off = max(abs(row["factor"] / row["predicted"] - 1) for row in rows)
     return compared(
         off < 0.1,
@@ -312,10 +312,10 @@ def _theory(found: dict[str, Any]) -> Finding:
     )
 
 
-def draw(figure: Any, found: dict[str, Any]) -> None:
+def draw(figure: Any, results: dict[str, Any]) -> None:
     places = figure.subplots(1, len(ACTIVATIONS), sharey=True)
     for axes, activation in zip(places, ACTIVATIONS):
-        mine = [row for row in found["rows"] if row["activation"] == activation]
+        mine = [row for row in results["rows"] if row["activation"] == activation]
         for i, row in enumerate(mine):
             layers = row["layers"]
             panels.line(

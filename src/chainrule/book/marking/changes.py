@@ -98,9 +98,9 @@ def _replaced(p: Place, *pairs: list[tuple[Expr, Expr]]) -> Iterator[Change]:
         for changes in pairs:
             # ∂ℒ/∂a is a name: an a within it is none that can be replaced.
             whole = e if is_slope(next(iter(changes), ("",))[0]) else p.expanded(e)
-            found = next((pair for pair in changes if whole.holds(pair[0])), None)
-            if found is not None:
-                yield whole.replaced(dict(changes)), found[0], found[1]
+            pair_used = next((pair for pair in changes if whole.holds(pair[0])), None)
+            if pair_used is not None:
+                yield whole.replaced(dict(changes)), pair_used[0], pair_used[1]
 
 
 def _is_count(e: Expr) -> bool:
@@ -117,8 +117,8 @@ def _without_a_part(e: Expr) -> Iterator[Change]:
         for i, factor in enumerate(e.factors):
             if not _is_count(factor):
                 rest = e.factors[:i] + e.factors[i + 1 :]
-                made = rest[0] if len(rest) == 1 else Product(e.kind, rest)
-                yield made, factor, ""
+                remainder = rest[0] if len(rest) == 1 else Product(e.kind, rest)
+                yield remainder, factor, ""
     if isinstance(e, Quotient) and not _is_count(e.bottom):
         yield e.top, tr("the division by {divisor}", divisor=e.bottom), ""
     if isinstance(e, Power) and e.base != f.E:

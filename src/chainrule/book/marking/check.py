@@ -127,9 +127,9 @@ def check_work(
         step = step_of(model, formulas, optimizer) if optimizer else None
         formulas = replace(formulas, steps=step.equations if step else None)
         written = _written(formulas, answers, step)
-        given = parameters(network, model)
+        arrays = parameters(network, model)
         pairs = [(samples, samples)] if samples else _PAIRS
-        task = _Task(formulas, given, x, y, written, step)
+        task = _Task(formulas, arrays, x, y, written, step)
         chosen = _chosen([_Reading(task, *pair) for pair in pairs])
         sheet = chosen.sheet
         return WorkReport(sheet.formulas, tuple(chosen.marks), sheet.n, current())
@@ -145,7 +145,7 @@ def _written(
             expected="{'z1': [0.1, 0.2], 'a1': …}",
             got=f"{answers!r:.80}",
         )
-    found: dict[str, Written] = {}
+    answers_read: dict[str, Written] = {}
     names: dict[str, str] = {}
     for name, numbers in answers.items():
         key = key_of(name, formulas.network, formulas.updates)
@@ -158,14 +158,14 @@ def _written(
         names[key] = str(name)
         answer = read(str(name), numbers)
         if answer is not None:
-            found[key] = answer
-    if not found:
+            answers_read[key] = answer
+    if not answers_read:
         raise ArgumentError(
             _("There are no answers to be marked."),
             expected=", ".join(list(keys(formulas.network))[:4]) + ", …",
             got=_("{many} names, all blank", many=len(answers)),
         )
-    still = [key for key in found if key not in formulas.all]
+    still = [key for key in answers_read if key not in formulas.all]
     if still:
         raise ArgumentError(
             _("{names} is frozen: a step leaves it as it is.", names=", ".join(still)),
@@ -173,7 +173,7 @@ def _written(
             got=", ".join(still),
             fix=_("leave it out"),
         )
-    new = [key for key in found if split(key)[0] in ("W", "b")]
+    new = [key for key in answers_read if split(key)[0] in ("W", "b")]
     if step is None and new:
         raise ArgumentError(
             _("Updated parameters cannot be marked without η."),
@@ -181,7 +181,7 @@ def _written(
             got=", ".join(new),
             fix=_("give lr, or ask for the gradients: {name}", name=f"d{new[0]}"),
         )
-    return found
+    return answers_read
 
 
 def _optimizer(optimizer: Optimizer | None, lr: float | None) -> Optimizer | None:

@@ -77,9 +77,9 @@ def drawn(formulas: Formulas, seed: int, samples: int) -> Drawn:
     _refuse_large(formulas.network, samples)
     drawer = _Drawer(replace(formulas, batch=samples > 1), seed, samples)
     for __ in range(TRIES):
-        made = drawer.once()
-        if made is not None:
-            return made
+        exercise = drawer.once()
+        if exercise is not None:
+            return exercise
     raise ArgumentError(
         _("No numbers were found with which this network could be worked out by hand."),
         expected=_("a smaller network, or fewer samples"),
@@ -131,8 +131,8 @@ class _Drawer:
         lr = (0.1, 0.2, 0.5)[int(self.random.random() * 3)]
         numbers[RATE] = Quantity(np.asarray(lr))
         work_out(F, numbers, (*F.backward, *F.updates))
-        made = Drawn(F, numbers, parameters, x, y, lr)
-        return made if self._is_worth_it(made) else None
+        exercise = Drawn(F, numbers, parameters, x, y, lr)
+        return exercise if self._is_worth_it(exercise) else None
 
     def _inputs(self) -> Array:
         """Return random inputs in steps of 0.5, of different size within a sample."""
@@ -177,16 +177,16 @@ class _Drawer:
         many = len(choices)
         return self._array(shape, lambda: choices[int(self.random.random() * many)])
 
-    def _is_worth_it(self, made: Drawn) -> bool:
+    def _is_worth_it(self, exercise: Drawn) -> bool:
         """Return whether no prediction is right and no layer has vanishing errors."""
-        p, y = made.numbers[PREDICTION].array, made.y
+        p, y = exercise.numbers[PREDICTION].array, exercise.y
         if self.formulas.objective.truths == "signs":
             corner = 1 - y * p
             if np.min(np.abs(corner)) < OFF or not np.any(corner > 0):
                 return False
         elif np.min(np.abs(p - y)) < OFF:
             return False
-        errors = [made.numbers[error_name(k)].array for k in self.network.layers]
+        errors = [exercise.numbers[error_name(k)].array for k in self.network.layers]
         return all(np.max(np.abs(d)) >= ERROR for d in errors)
 
 

@@ -244,8 +244,8 @@ class _Marker:
         since = self._since(key)
         if not answer.fits:
             self._carry(key)
-            found = self._at(key, answer)
-            return replace(mark, status=WRONG, slips=found, remarks=("shape",))
+            slips = self._at(key, answer)
+            return replace(mark, status=WRONG, slips=slips, remarks=("shape",))
         if self._is_right(answer):
             if since and not self._follows(answer):
                 self._only_copied(since)
@@ -261,16 +261,16 @@ class _Marker:
 
     def _not_right(self, mark: Mark, answer: Fitted, since: tuple[str, ...]) -> Mark:
         """Return the mark of an answer that matches neither right formula."""
-        found = self._search(mark.key, answer)
-        if found and any(
+        slips = self._search(mark.key, answer)
+        if slips and any(
             is_open(answer.written, v) for v in (mark.right, mark.follows)
         ):
-            return replace(mark, status=OPEN, since=since, slips=found)
-        if found:
-            hidden = next((hit for hit in found if hit.key != mark.key), None)
+            return replace(mark, status=OPEN, since=since, slips=slips)
+        if slips:
+            hidden = next((hit for hit in slips if hit.key != mark.key), None)
             if hidden is not None:
                 self._adopt(hidden, mark.key)
-            return replace(mark, status=WRONG, slips=found)
+            return replace(mark, status=WRONG, slips=slips)
         if is_short(answer.written, mark.right):
             return replace(mark, remarks=("short",))
         if is_short(answer.written, mark.follows):
@@ -283,9 +283,9 @@ class _Marker:
         if not answer.turned:
             return mark
         place = self._place(mark.key)
-        found = Slip("transposed", mark.key, place.right.T, place.name)
+        slip = Slip("transposed", mark.key, place.right.T, place.name)
         if mark.status == RIGHT:
-            return replace(mark, status=WRONG, slips=(found,), remarks=("turned",))
+            return replace(mark, status=WRONG, slips=(slip,), remarks=("turned",))
         return replace(mark, remarks=(*mark.remarks, "turned"))
 
     # -- what it was worked out from ---------------------------------------------------
@@ -294,11 +294,11 @@ class _Marker:
         """Return the keys of the nearest wrong answers that a quantity depends on."""
         if not self.tainted:
             return ()
-        found: dict[str, None] = {}
+        origins: dict[str, None] = {}
         for source in self.sources.nearest(key, self.marks):
             if source in self.tainted:
-                found[self.tainted[source]] = None
-        return tuple(sorted(found, key=self.order.index))
+                origins[self.tainted[source]] = None
+        return tuple(sorted(origins, key=self.order.index))
 
     def _only_copied(self, since: Iterable[str]) -> None:
         """Correct the marks of earlier answers that were right but copied wrongly."""
@@ -354,17 +354,17 @@ class _Marker:
 
     def _search(self, key: str, answer: Fitted) -> tuple[Slip, ...]:
         """Return the mistakes (slips) that explain an answer's numbers."""
-        found: dict[tuple[str, str], Slip] = {}
+        slips: dict[tuple[str, str], Slip] = {}
         for changed in (key, *self.sources.hidden(key, self.marks)):
             needed = {key, *self.sources.nearest(key, self.marks)}
             between = [k for k in self._between(changed, key) if k in needed]
             for slip in slips_of(self._place(changed)):
-                known = (slip.name, changed) in found
+                known = (slip.name, changed) in slips
                 if not known and self._gives(slip, between, answer):
-                    found[slip.name, changed] = slip
-                    if len(found) == NAMED:
-                        return tuple(found.values())
-        return tuple(found.values())
+                    slips[slip.name, changed] = slip
+                    if len(slips) == NAMED:
+                        return tuple(slips.values())
+        return tuple(slips.values())
 
     def _between(self, changed: str, key: str) -> list[str]:
         """Return the quantities without answers from ``changed`` up to ``key``."""
@@ -385,16 +385,16 @@ class _Marker:
         except (ArithmeticError, ValueError):  # η is not known; sizes do not fit
             return False
 
-    def _could_be(self, given: Array, first: Array) -> bool:
+    def _could_be(self, answer: Array, first: Array) -> bool:
         """Return whether a slip's numbers are roughly equal to an answer."""
-        if given.shape != first.shape or not np.isfinite(first).all():
+        if answer.shape != first.shape or not np.isfinite(first).all():
             return False
-        apart = np.abs(given - first).max(initial=0)
-        return bool(apart <= 0.05 * max(np.abs(given).max(), np.abs(first).max()))
+        apart = np.abs(answer - first).max(initial=0)
+        return bool(apart <= 0.05 * max(np.abs(answer).max(), np.abs(first).max()))
 
     def _at(self, key: str, answer: Fitted) -> tuple[Slip, ...]:
         """Return the mistakes (slips) that explain an answer of another shape."""
-        found: dict[str, Slip] = {}
+        slips: dict[str, Slip] = {}
         half = answer.half(self.sheet.decimals)
         for slip in slips_of(self._place(key)):
             try:
@@ -405,8 +405,8 @@ class _Marker:
                 if answer.values.shape == way.shape:
                     room = 2 * half + 0.002 * np.abs(way).max(initial=0)
                     if np.all(np.abs(answer.values - way) <= room):
-                        found.setdefault(slip.name, slip)
-        return tuple(found.values())[:NAMED]
+                        slips.setdefault(slip.name, slip)
+        return tuple(slips.values())[:NAMED]
 
     def _adopt(self, slip: Slip, key: str) -> None:
         """Recompute the quantities after a mistake in one that has no answer."""

@@ -87,26 +87,26 @@ def slips_of(place: Place) -> Iterator[Slip]:
 
 
 def fitted_slips(
-    p: Place, given: Array, value: Callable[[Expr], Array]
+    p: Place, answer: Array, value: Callable[[Expr], Array]
 ) -> Iterator[Slip]:
     """Yield the mistakes of another η, and of a constant factor, that fit an answer.
 
     Args:
         p: the quantity.
-        given: the student's numbers.
+        answer: the student's numbers.
         value: works out an expression from the student's own numbers.
     """
     if p.kind in UPDATED:
         old, step = p.step
         slope = step.replaced({RATE: Number(1)})
         rate = f"{float(value(RATE)):.15g}"
-        for c in _ratios(value(old) - given, value(slope)):
-            made = old - step.replaced({RATE: Number(c)})
-            yield Slip("other_rate", p.key, made, rate, f"{c:g}")
+        for c in _ratios(value(old) - answer, value(slope)):
+            result = old - step.replaced({RATE: Number(c)})
+            yield Slip("other_rate", p.key, result, rate, f"{c:g}")
         return
     right = value(p.right)
-    if given.size > 1 and given.size == right.size:
-        for c in _ratios(given, right.reshape(given.shape)):
+    if answer.size > 1 and answer.size == right.size:
+        for c in _ratios(answer, right.reshape(answer.shape)):
             yield Slip("factor", p.key, f.scale(Number(c), p.right), f"{c:g}")
 
 

@@ -245,8 +245,8 @@ class Place:
         return old, step
 
     def _name(self, moment: str) -> Expr | None:
-        found = self.formulas.updates.get(f"{moment}{self.kind[-1]}{self.k}")
-        return found.name if found else None
+        update = self.formulas.updates.get(f"{moment}{self.kind[-1]}{self.k}")
+        return update.name if update else None
 
     # -- what may be confused ----------------------------------------------------------
 

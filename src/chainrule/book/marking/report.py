@@ -179,13 +179,13 @@ class WorkReport(Document):
     def _about(self, mark: Mark) -> str:
         """Return the text about an answer for the table."""
         if mark.status == OPEN:
-            told = tr(
+            sentence = tr(
                 "too few digits to tell; right as far as it goes, and so is a slip:"
                 " {slip}",
                 slip=self.says(mark.slips[0], mark.key),
             )
-            return tr("; ").join([told, *self._remarks(mark)])
-        parts = [self.says(found, mark.key) for found in mark.slips[:1]]
+            return tr("; ").join([sentence, *self._remarks(mark)])
+        parts = [self.says(slip, mark.key) for slip in mark.slips[:1]]
         if len(mark.slips) > 1:
             parts.append(tr("or another slip, see below"))
         if mark.status == CONSEQUENCE:
@@ -198,18 +198,18 @@ class WorkReport(Document):
         """Return the report's parts: headings, sentences, formulas and numbers."""
         net = self.formulas.network
         sizes = " → ".join(map(str, net.sizes))
-        made: list[Part] = [
+        parts: list[Part] = [
             Heading(tr("Your numbers for {sizes}, marked", sizes=sizes)),
             Sentence(f"{net}, {self.formulas.objective.name}", "note"),
         ]
         if self.n > 1:
-            made.append(Sentence(tr("{n} samples, a column each.", n=self.n), "note"))
-        made.append(Sentence(self.verdict(), "check" if self.ok else "wrong"))
-        made.append(Rows(self._table()))
+            parts.append(Sentence(tr("{n} samples, a column each.", n=self.n), "note"))
+        parts.append(Sentence(self.verdict(), "check" if self.ok else "wrong"))
+        parts.append(Rows(self._table()))
         for mark in self.marks:
             if mark.status == WRONG:
-                made += self._wrong(mark)
-        return made
+                parts += self._wrong(mark)
+        return parts
 
     def _table(self) -> tuple[tuple[str, ...], ...]:
         words = {
@@ -240,11 +240,11 @@ class WorkReport(Document):
         yield from (Sentence(text) for text in self._remarks(mark))
         if len(mark.slips) > 1:
             yield Sentence(tr("Each of these slips gives your numbers:"))
-        for found in mark.slips:
-            yield Sentence(self._sentence(found, mark.key))
+        for slip in mark.slips:
+            yield Sentence(self._sentence(slip, mark.key))
             yield Formula(
                 Equation(
-                    (self._name(found.key), found.formula),
+                    (self._name(slip.key), slip.formula),
                     remark=tr("what gives your numbers"),
                 )
             )
@@ -254,8 +254,8 @@ class WorkReport(Document):
             right = Place(self.formulas, *split(key)).right
             yield Formula(Equation((self._name(key), right), remark=tr("right")))
         yield Sentence(tr("Your numbers, and the right ones:"))
-        given = mark.answer.written.values
-        shown = self._on_paper(mark.key, given) if mark.answer.fits else given
+        answer = mark.answer.written.values
+        shown = self._on_paper(mark.key, answer) if mark.answer.fits else answer
         yield Numbers(name, shown, DIGITS)
         yield Numbers(name, self._on_paper(mark.key, mark.right), DIGITS)
         follows = self._on_paper(mark.key, mark.follows)
@@ -268,8 +268,8 @@ class WorkReport(Document):
         apart = abs(mark.follows - mark.right).max(initial=0)
         return bool(apart > 1e-3 * abs(mark.right).max(initial=0))
 
-    def _sentence(self, found: Slip, key: str) -> str:
-        return tr("Likely slip: {slip}.", slip=self.says(found, key))
+    def _sentence(self, slip: Slip, key: str) -> str:
+        return tr("Likely slip: {slip}.", slip=self.says(slip, key))
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}: {self.verdict()}>"
@@ -290,8 +290,8 @@ class WorkReport(Document):
             }
 
     def _as_json(self, mark: Mark) -> dict[str, Any]:
-        given = mark.answer.written.values
-        shown = self._on_paper(mark.key, given) if mark.answer.fits else given
+        answer = mark.answer.written.values
+        shown = self._on_paper(mark.key, answer) if mark.answer.fits else answer
         return {
             "quantity": mark.key,
             "symbol": self._name(mark.key).text(),
@@ -302,13 +302,13 @@ class WorkReport(Document):
             "follows": self._on_paper(mark.key, mark.follows).tolist(),
             "slips": [
                 {
-                    "slip": found.name,
-                    "quantity": found.key,
-                    "says": self.says(found, mark.key),
-                    "formula": found.formula.text(),
-                    "latex": found.formula.latex(),
+                    "slip": slip.name,
+                    "quantity": slip.key,
+                    "says": self.says(slip, mark.key),
+                    "formula": slip.formula.text(),
+                    "latex": slip.formula.latex(),
                 }
-                for found in mark.slips
+                for slip in mark.slips
             ],
             "remarks": list(self._remarks(mark)),
         }

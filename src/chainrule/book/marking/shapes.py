@@ -122,7 +122,7 @@ def _of_samples(
 
 
 def _product(shape: tuple[int, ...]) -> int:
-    made = 1
+    product = 1
     for size in shape:
-        made *= size
-    return made
+        product *= size
+    return product

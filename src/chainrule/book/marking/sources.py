@@ -38,10 +38,10 @@ class Sources:
     def used(self, key: str, *formulas: Expr) -> set[str]:
         """Return the keys of the quantities before ``key`` in some formulas."""
         before = set(self.order[: self.order.index(key)])
-        found = {self.names.get(part) for e in formulas for part in e.walk()}
-        return {source for source in found if source in before}
+        sources = {self.names.get(part) for e in formulas for part in e.walk()}
+        return {source for source in sources if source in before}
 
-    def nearest(self, key: str, given: Collection[str]) -> Iterator[str]:
+    def nearest(self, key: str, known: Collection[str]) -> Iterator[str]:
         """Yield what a quantity depends on, back to the nearest given quantities.
 
         What is not given comes along too.
@@ -53,19 +53,19 @@ class Sources:
             if source not in seen:
                 seen.add(source)
                 yield source
-                if source not in given:
+                if source not in known:
                     ahead += self.direct(source)
 
     def after(self, changed: str, later: Iterable[str]) -> list[str]:
         """Return the quantities of ``later`` that depend on ``changed``, in order."""
-        found = {changed: None}
+        reached = {changed: None}
         for key in later:
-            if not self.direct(key).isdisjoint(found):
-                found[key] = None
-        return list(found)[1:]
+            if not self.direct(key).isdisjoint(reached):
+                reached[key] = None
+        return list(reached)[1:]
 
-    def hidden(self, key: str, given: Collection[str]) -> list[str]:
+    def hidden(self, key: str, known: Collection[str]) -> list[str]:
         """Return the missing quantities between a quantity and the given ones."""
-        found = {k for k in self.nearest(key, given) if k not in given}
-        own = [k for k in found if split(k)[0] not in BETWEEN]
+        nearest = {k for k in self.nearest(key, known) if k not in known}
+        own = [k for k in nearest if split(k)[0] not in BETWEEN]
         return sorted(own, key=self.order.index, reverse=True)

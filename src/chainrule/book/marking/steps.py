@@ -69,14 +69,14 @@ def rate_of(lr: Any) -> float:
     rate = array_of("lr", lr)
     if rate.size != 1:
         raise ShapeError(_("η is one number."), expected="lr=0.1", got=f"{lr!r:.80}")
-    made = float(rate.reshape(()))
-    if made <= 0 or isinstance(lr, (bool, np.bool_)):
+    value = float(rate.reshape(()))
+    if value <= 0 or isinstance(lr, (bool, np.bool_)):
         raise ArgumentError(
             _("η is above zero: a step goes downhill."),
             expected=_("lr=0.1, for example"),
             got=f"lr={lr!r:.60}",
         )
-    return made
+    return value
 
 
 def step_of(model: nn.Module, formulas: Formulas, optimizer: Optimizer) -> Step:
@@ -94,7 +94,7 @@ def step_of(model: nn.Module, formulas: Formulas, optimizer: Optimizer) -> Step:
     rate_of(optimizer.param_groups[0]["lr"])
     net = formulas.network
     x, y = (np.zeros((1, net.sizes[k])) for k in (0, -1))
-    shown = explained(run_step(model, x, y, lambda made, __: made.sum(), optimizer))
+    shown = explained(run_step(model, x, y, lambda output, __: output.sum(), optimizer))
     equations: dict[str, Equation] = {}
     numbers = dict(_numbers(optimizer))
     for k in net.layers:
@@ -104,9 +104,9 @@ def step_of(model: nn.Module, formulas: Formulas, optimizer: Optimizer) -> Step:
             name = symbol(letter, k)
             for moment, equation in _equations(shown, name, optimizer):
                 equations[f"{moment}{letter}{k}"] = equation
-            for old, held in shown.numbers.items():
+            for old, quantity in shown.numbers.items():
                 if isinstance(old, Script) and (old.above, old.below) == (None, name):
-                    numbers[old] = Quantity(held.array.astype(np.float64))
+                    numbers[old] = Quantity(quantity.array.astype(np.float64))
     return Step(equations, numbers)
 
 
@@ -153,11 +153,11 @@ def _oddities(model: nn.Module, optimizer: Optimizer) -> Iterator[str]:
                     other=f"{name}={options[name]}",
                 )
     own = dict(model.named_parameters())
-    held = {id(p) for p in optimizer.params.values()}
-    if not held <= {id(p) for p in own.values()}:
+    trained = {id(p) for p in optimizer.params.values()}
+    if not trained <= {id(p) for p in own.values()}:
         yield _("parameters of another model")
     for name, p in own.items():
-        if p.requires_grad and id(p) not in held:
+        if p.requires_grad and id(p) not in trained:
             yield _("{name} is not among its parameters", name=name)
 
 
@@ -172,7 +172,7 @@ def _numbers(optimizer: Optimizer) -> Iterator[tuple[Expr, Quantity]]:
     """Yield the hyper-parameters of the update with their numbers."""
     group = optimizer.param_groups[0]
     o, lr = group.options, group["lr"]
-    given: dict[Expr, float] = {
+    scalars: dict[Expr, float] = {
         RATE: lr,
         T: optimizer.steps + 1,
         DECAY: o["weight_decay"],
@@ -183,8 +183,8 @@ def _numbers(optimizer: Optimizer) -> Iterator[tuple[Expr, Quantity]]:
         DAMPENING: o.get("dampening", 0.0),
     }
     if isinstance(optimizer, Adagrad):
-        given[RATE] = optimizer.scalars(optimizer.steps + 1, lr, o)["lr"]
-    for name, value in given.items():
+        scalars[RATE] = optimizer.scalars(optimizer.steps + 1, lr, o)["lr"]
+    for name, value in scalars.items():
         yield name, Quantity(np.asarray(value, np.float64))
 
 

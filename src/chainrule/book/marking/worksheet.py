@@ -71,7 +71,7 @@ class Worksheet(Document):
             if self.answers
             else tr("Exercise: one step of {sizes}", sizes=sizes)
         )
-        made: list[Part] = [
+        parts: list[Part] = [
             Heading(title),
             Sentence(f"{F.network}, {F.objective.name}, --seed {self.seed}", "note"),
             Sentence(
@@ -87,10 +87,10 @@ class Worksheet(Document):
             *self._exercise(),
         ]
         for i, (title, why, asked) in enumerate(self._questions(), 1):
-            made += [Heading(f"{i}. {title}", 2), Sentence(why)]
+            parts += [Heading(f"{i}. {title}", 2), Sentence(why)]
             for key in asked:
-                made += self._asked(key)
-        return made
+                parts += self._asked(key)
+        return parts
 
     def _exercise(self) -> Iterator[Part]:
         """Yield the parts with the network and the numbers that are given."""
@@ -209,7 +209,7 @@ class Worksheet(Document):
     def to_json(self) -> dict[str, Any]:
         """Return the exercise as JSON data; arrays have a column for each sample."""
         drawn, F = self.drawn, self.drawn.formulas
-        made: dict[str, Any] = {
+        data: dict[str, Any] = {
             "network": str(F.network),
             "loss": F.objective.name,
             "seed": self.seed,
@@ -221,8 +221,8 @@ class Worksheet(Document):
             "questions": self._keys(),
         }
         if self.answers:
-            made["answers"] = {k: self._rounded(k).tolist() for k in self._keys()}
-        return made
+            data["answers"] = {k: self._rounded(k).tolist() for k in self._keys()}
+        return data
 
 
 def worksheet(

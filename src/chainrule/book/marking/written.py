@@ -111,7 +111,7 @@ def resolution(values: Array, digits: Array | int, decimals: int) -> Array:
     return half
 
 
-def read(name: str, given: Any) -> Written | None:
+def read(name: str, answer: Any) -> Written | None:
     """Return an answer parsed from numbers or texts, or None if it is left blank.
 
     Raises:
@@ -120,12 +120,12 @@ def read(name: str, given: Any) -> Written | None:
         ShapeError: for rows of unequal lengths.
         ArgumentError: where some numbers are filled in and others are not.
     """
-    if isinstance(given, Tensor):
-        given = given.numpy()
-    if not isinstance(given, (str, bytes)) and hasattr(given, "__array__"):
-        given = np.asarray(given)
+    if isinstance(answer, Tensor):
+        answer = answer.numpy()
+    if not isinstance(answer, (str, bytes)) and hasattr(answer, "__array__"):
+        answer = np.asarray(answer)
     flat: list[tuple[float, int, int] | None] = []
-    shape = _walk(name, given, (), flat)
+    shape = _walk(name, answer, (), flat)
     if all(leaf is None for leaf in flat):
         return None
     if any(leaf is None for leaf in flat):
@@ -141,35 +141,35 @@ def read(name: str, given: Any) -> Written | None:
     return Written(values, digits, decimals)
 
 
-def _walk(name: str, given: Any, at: tuple[int, ...], flat: list[Any]) -> Any:
+def _walk(name: str, answer: Any, at: tuple[int, ...], flat: list[Any]) -> Any:
     """Return the shape of nested numbers; append the numbers to ``flat``."""
-    if not isinstance(given, (list, tuple, np.ndarray)) or _is_single(given):
-        flat.append(_leaf(name, given, at))
+    if not isinstance(answer, (list, tuple, np.ndarray)) or _is_single(answer):
+        flat.append(_leaf(name, answer, at))
         return ()
     deep = len(at) > 3
-    each = () if deep else enumerate(given)
+    each = () if deep else enumerate(answer)
     shapes = {_walk(name, item, (*at, i), flat) for i, item in each}
     if len(shapes) != 1:
         raise ShapeError(
             _("{name} has rows of unequal lengths, or none.", name=name),
             expected=_("a number, a list, or rows of equal length"),
-            got=f"{given!r:.80}",
+            got=f"{answer!r:.80}",
         )
-    return (len(given), *shapes.pop())
+    return (len(answer), *shapes.pop())
 
 
-def _is_single(given: Any) -> bool:
-    return isinstance(given, np.ndarray) and given.ndim == 0
+def _is_single(item: Any) -> bool:
+    return isinstance(item, np.ndarray) and item.ndim == 0
 
 
-def _leaf(name: str, given: Any, at: tuple[int, ...]) -> tuple[float, int, int] | None:
+def _leaf(name: str, item: Any, at: tuple[int, ...]) -> tuple[float, int, int] | None:
     """Return value, significant digits and decimals of one number, None for blanks."""
-    if _is_single(given):
-        given = given[()]
-    if given is None or (isinstance(given, str) and given.strip() in BLANKS):
+    if _is_single(item):
+        item = item[()]
+    if item is None or (isinstance(item, str) and item.strip() in BLANKS):
         return None
     place = f"{name}{list(at) if at else ''}"
-    text = _spelled(given)
+    text = _spelled(item)
     if text is not None and text.lower().lstrip("+-") in ("nan", "inf", "infinity"):
         raise NonFiniteError(
             _("An answer is a number."),
@@ -183,7 +183,7 @@ def _leaf(name: str, given: Any, at: tuple[int, ...]) -> tuple[float, int, int] 
         raise DTypeError(
             _("{name} must be numbers.", name=name),
             expected=_("numbers such as 0.7311 or -1.5e-3"),
-            got=f"{place} = {given!r:.60}",
+            got=f"{place} = {item!r:.60}",
         )
     exact = Decimal(text.replace("_", ""))
     if abs(exact) > Decimal("1e300"):
@@ -197,14 +197,14 @@ def _leaf(name: str, given: Any, at: tuple[int, ...]) -> tuple[float, int, int] 
     return float(exact), len(digits) if exact else 0, max(-exponent, 0)
 
 
-def _spelled(given: Any) -> str | None:
+def _spelled(item: Any) -> str | None:
     """Return the shortest text of a number, or None if it is not a number."""
-    if isinstance(given, (bool, np.bool_)):
+    if isinstance(item, (bool, np.bool_)):
         return None
-    if isinstance(given, str):
-        return given.strip().translate(_PLAIN)
-    if isinstance(given, (int, float, Decimal, np.integer, np.floating)):
-        return str(given)
+    if isinstance(item, str):
+        return item.strip().translate(_PLAIN)
+    if isinstance(item, (int, float, Decimal, np.integer, np.floating)):
+        return str(item)
     return None
 
 
@@ -226,5 +226,5 @@ def coarsest_of(answers: Iterable[Written]) -> int:
 
 def _most(answers: Iterable[Written]) -> list[int]:
     """Return the largest number of digits in each answer, sorted."""
-    found = [int(w.digits.max()) for w in answers if w.values.size]
-    return sorted(min(max(digits, FEWEST), MOST) for digits in found)
+    digit_counts = [int(w.digits.max()) for w in answers if w.values.size]
+    return sorted(min(max(digits, FEWEST), MOST) for digits in digit_counts)

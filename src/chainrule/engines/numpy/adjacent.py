@@ -17,7 +17,7 @@ def adjacent_values(graph: Graph) -> Iterator[tuple[Value, ...]]:
     """Yield groups of values that should be adjacent in memory."""
     for node in graph.nodes:
         if node.primitive is horizontal_loop:
-            inputs = [given for given, _ in members_of(node)]
+            inputs = [operands for operands, _ in members_of(node)]
             for values in zip(*inputs, strict=True):
                 if values[0].shape and len(set(values)) == len(values):
                     yield values

@@ -22,7 +22,7 @@ from chainrule.graph.types import Sizes, resolve
 class Body(Protocol):
     """A graph that can be run as the body of a loop or branch."""
 
-    def execute(self, given: Sequence[Any], outs: Sequence[Array], steps: int) -> None:
+    def execute(self, inputs: Sequence[Any], outs: Sequence[Array], steps: int) -> None:
         """Run the graph ``steps`` times; every output has a row for each step."""
         ...
 
@@ -46,7 +46,7 @@ def _scan(host: Host, node: Node, outs: Sequence[Array]) -> Run:
     (length,) = resolve((node.attrs["length"],), host.sizes)
     way = slice(None, None, -1 if node.attrs["reverse"] else 1)
     fixed, inputs = constants + carries, body.inputs
-    held = {f"carry{i}": out for i, out in enumerate(outs[:carries])}
+    carries_out = {f"carry{i}": out for i, out in enumerate(outs[:carries])}
     names = tuple([f"in{i}" for i in range(len(inputs) - carries)])
     stacked = body.outputs[carries:]
     entry = Entry(
@@ -58,17 +58,17 @@ def _scan(host: Host, node: Node, outs: Sequence[Array]) -> Run:
         ),
         inputs=names,
         each=names[constants:],
-        state=tuple(held),
-        replaces={name: len(stacked) + i for i, name in enumerate(held)},
+        state=tuple(carries_out),
+        replaces={name: len(stacked) + i for i, name in enumerate(carries_out)},
         outputs=len(stacked),
     )
-    inner, ys = host.inner(entry, held), [out[way] for out in outs[carries:]]
+    inner, ys = host.inner(entry, carries_out), [out[way] for out in outs[carries:]]
 
-    def run(*given: Array) -> None:
-        for carry, first in zip(held.values(), given[constants:fixed]):
+    def run(*operands: Array) -> None:
+        for carry, first in zip(carries_out.values(), operands[constants:fixed]):
             np.copyto(carry, first)
-        xs = [x[way] for x in given[fixed:]]
-        inner.execute([*given[:constants], *xs], ys, length)
+        xs = [x[way] for x in operands[fixed:]]
+        inner.execute([*operands[:constants], *xs], ys, length)
 
     return run
 
@@ -80,10 +80,10 @@ def _cond(host: Host, node: Node, outs: Sequence[Array]) -> Run:
         return host.inner(entry, {})
 
     no, yes = branch(node.attrs["false"]), branch(node.attrs["true"])
-    made = [out[None] for out in outs]
+    targets = [out[None] for out in outs]
 
-    def run(which: Array, *given: Array) -> None:
-        (yes if which else no).execute(given, made, 1)
+    def run(which: Array, *operands: Array) -> None:
+        (yes if which else no).execute(operands, targets, 1)
 
     return run
 

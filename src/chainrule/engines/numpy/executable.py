@@ -97,10 +97,10 @@ class NumpyExecutable:
         self.state: dict[str, Array] = {}
         for entry in self.entries.values():
             graph = entry.graph
-            held = {graph.outputs[i]: name for name, i in entry.replaces.items()}
-            held |= zip(graph.inputs[len(entry.inputs) :], entry.state, strict=True)
+            names_of = {graph.outputs[i]: name for name, i in entry.replaces.items()}
+            names_of |= zip(graph.inputs[len(entry.inputs) :], entry.state, strict=True)
             for values in adjacent_values(graph):
-                names = [held.get(v, "") for v in values]
+                names = [names_of.get(v, "") for v in values]
                 if all(names) and not self.state.keys() & names:
                     transposed = [name in self.weights for name in names]
                     arrays = allocate(values, transposed, NO_SIZES)
@@ -254,18 +254,18 @@ class Function:
         ``threads``: of NumPy's matrix products; 0 leaves them as they are.
         """
         outs = [np.empty((steps, *shape), dtype) for shape, dtype in self._rows]
-        given = [inputs[name] for name in self.entry.inputs]
+        arrays = [inputs[name] for name in self.entry.inputs]
         if not threads:
-            self._quiet.run(self.execute, given, outs, steps)
+            self._quiet.run(self.execute, arrays, outs, steps)
         else:
             with blas_threads(threads):
-                self._quiet.run(self.execute, given, outs, steps)
+                self._quiet.run(self.execute, arrays, outs, steps)
         return outs
 
-    def execute(self, given: Sequence[Any], outs: Sequence[Array], steps: int) -> None:
+    def execute(self, arrays: Sequence[Any], outs: Sequence[Array], steps: int) -> None:
         """Run ``steps`` times on ordered inputs; write one row of outputs a step."""
         scope = self.scope
-        for k, array in enumerate(given):
+        for k, array in enumerate(arrays):
             scope[f"in{k}"] = array.data if type(array) is Buffer else array
         for k, out in enumerate(outs):
             scope[f"out{k}"] = out
@@ -273,9 +273,9 @@ class Function:
 
     def inner(self, entry: Entry, state: dict[str, Array]) -> Function:
         """Return a nested graph (a loop body or branch) as a function."""
-        made = Function(_in_loops(entry), state, set(), self.sizes, within=True)
-        self.largest_product = max(self.largest_product, made.largest_product)
-        return made
+        function = Function(_in_loops(entry), state, set(), self.sizes, within=True)
+        self.largest_product = max(self.largest_product, function.largest_product)
+        return function
 
     # -- the writer that lowerings use -------------------------------------------
 
@@ -396,8 +396,8 @@ class Function:
             run = self.name(nested(self, node, self._memory(node)))
             self.line(f"{run}({', '.join([self.names[v] for v in node.inputs])})")
         elif not node.inputs:  # numbers, counts and sizes
-            made = REFERENCES[primitive](**attrs_at(node, self.sizes))
-            self._fix(out, np.asarray(made))
+            result = REFERENCES[primitive](**attrs_at(node, self.sizes))
+            self._fix(out, np.asarray(result))
         elif self.plan.root[out] is not out:
             self._view(node, attrs_at(node, self.sizes))
         elif primitive in UFUNCS:
@@ -416,10 +416,10 @@ class Function:
             lower = LOWERINGS.get(node.primitive, reference)
             lower(self, Node(node.primitive, node.inputs, attrs), ins, out)
             return
-        made, call = self.name(None), self.name(REFERENCES[node.primitive])
-        self.line(f"{made} = {call}({', '.join([*ins, f'**{self.name(attrs)}'])})")
+        result, call = self.name(None), self.name(REFERENCES[node.primitive])
+        self.line(f"{result} = {call}({', '.join([*ins, f'**{self.name(attrs)}'])})")
         for k, array in enumerate(self._memory(node)):
-            self.line(f"copyto({self.name(array)}, {made}[{k}])")
+            self.line(f"copyto({self.name(array)}, {result}[{k}])")
 
     def _operand(self, value: Value) -> str:
         """Return a ufunc operand's name, without broadcasts, which ufuncs do."""
@@ -465,15 +465,15 @@ class Function:
             for part, array in apart:
                 self.line(f"copyto({self.name(part)}, {self.name(array)})")
             operands.append(line)
-        made = [
+        results = [
             as_line([self.fixed[v] for v in values])
             for values in zip(*[outputs for _, outputs in members], strict=True)
         ]
-        targets = [line for line, _ in made]
+        targets = [line for line, _ in results]
         sums = (0,) * len(targets)
         shape = targets[0].shape
         loops.emit_loop(self, line_body(node), shape, operands, targets, sums)
-        for _, apart in made:
+        for _, apart in results:
             for part, array in apart:
                 self.line(f"copyto({self.name(array)}, {self.name(part)})")
 

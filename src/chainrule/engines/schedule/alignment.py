@@ -45,9 +45,9 @@ def _same(node: Node, operand: int) -> Axes:
 def _remaining(node: Node, operand: int) -> Axes:
     """Return the axes that a reduction keeps; None for the reduced axes."""
     axes = node.attrs["axes"] if "axes" in node.attrs else (node.attrs["axis"],)
-    kept = iter(range(len(node.inputs[0].shape)))
+    remaining = iter(range(len(node.inputs[0].shape)))
     return tuple(
-        None if axis in axes else next(kept)
+        None if axis in axes else next(remaining)
         for axis in range(len(node.inputs[0].shape))
     )
 

@@ -197,20 +197,20 @@ def assign_layouts(graph: Graph, entry: Entry, blocked: dict[str, int]) -> Graph
 
     def placed(node: Node, inputs: tuple[Value, ...]) -> tuple[Value, ...]:
         outputs = clone(node, inputs)
-        made = outputs[0].node
-        assert made is not None
+        placed_node = outputs[0].node
+        assert placed_node is not None
         for old, new in zip(node.outputs, outputs):
             assert old is not None
             if old in width:
                 layouts.blocked[new] = width[old]
-        layouts.add(made)
+        layouts.add(placed_node)
         return outputs
 
     def copied(value: Value, node: Node) -> Value:
         with absolute_scope(node.scope, node.role):
-            made = copy(value)
-        layouts.known[made] = layouts.own(made)
-        return made
+            duplicate = copy(value)
+        layouts.known[duplicate] = layouts.own(duplicate)
+        return duplicate
 
     def transposed_copy(value: Value, axes: tuple[int, ...], node: Node) -> Value:
         transposed = transpose(value, axes=axes)
@@ -224,10 +224,14 @@ def assign_layouts(graph: Graph, entry: Entry, blocked: dict[str, int]) -> Graph
         node: Node, letters: Sequence[str], operands: Sequence[Value]
     ) -> tuple[Value, ...]:
         dims = f"{letters[0]},{letters[1]}->{parse_dims(node.attrs['dims']).out}"
-        made = Node(node.primitive, node.inputs, node.attrs | {"dims": dims})
-        made.scope, made.role, made.source = node.scope, node.role, node.source
-        made.set_outputs(tuple(v for v in node.outputs if v is not None))
-        return placed(made, tuple(operands))
+        renamed_node = Node(node.primitive, node.inputs, node.attrs | {"dims": dims})
+        renamed_node.scope, renamed_node.role, renamed_node.source = (
+            node.scope,
+            node.role,
+            node.source,
+        )
+        renamed_node.set_outputs(tuple(v for v in node.outputs if v is not None))
+        return placed(renamed_node, tuple(operands))
 
     def rule(node: Node, inputs: tuple[Value, ...]) -> tuple[Value, ...]:
         primitive = node.primitive

@@ -33,19 +33,19 @@ T = TypeVar("T")
 def _types(
     *types: ArrayType, composite: str, members: int, **attrs: Any
 ) -> tuple[ArrayType, ...]:
-    rule, made = lookup(composite).output_types, list[ArrayType]()
+    rule, types_out = lookup(composite).output_types, list[ArrayType]()
     for mine in _in_parts(types, members):
-        made += rule(mine, attrs)
-    return tuple(made)
+        types_out += rule(mine, attrs)
+    return tuple(types_out)
 
 
 def _reference(
     *arrays: Array, composite: str, members: int, **attrs: Any
 ) -> tuple[Array, ...]:
-    reference, made = REFERENCES[lookup(composite)], list[Array]()
+    reference, results = REFERENCES[lookup(composite)], list[Array]()
     for mine in _in_parts(arrays, members):
-        made += as_tuple(reference(*mine, **attrs))
-    return tuple(made)
+        results += as_tuple(reference(*mine, **attrs))
+    return tuple(results)
 
 
 def _in_parts(items: Sequence[T], members: int) -> list[Sequence[T]]:
@@ -93,16 +93,16 @@ def fuse_small_loops(entry: Entry, below: int) -> Entry:
     if not entry.replaces:
         return entry
     readers = users(graph)
-    held = set(graph.inputs[len(entry.inputs) :])
-    found: dict[Any, list[Node]] = {}
+    states = set(graph.inputs[len(entry.inputs) :])
+    candidates: dict[Any, list[Node]] = {}
     for node in graph.nodes:
-        if _may_join(node, held, readers, below):
+        if _may_join(node, states, readers, below):
             attrs = tuple([(k, attr_key(a)) for k, a in sorted(node.attrs.items())])
             kinds = [v.dtype if v.shape else id(v) for v in node.inputs]
-            found.setdefault((node.primitive, attrs, *kinds), []).append(node)
+            candidates.setdefault((node.primitive, attrs, *kinds), []).append(node)
     new: dict[Value, Value] = {}
     with tracing():
-        for nodes in found.values():
+        for nodes in candidates.values():
             if len(nodes) > 1:
                 _emit_horizontal_loop(nodes, new)
     if not new:
@@ -112,7 +112,7 @@ def fuse_small_loops(entry: Entry, below: int) -> Entry:
 
 
 def _may_join(
-    node: Node, held: set[Value], readers: dict[Value, list[Node]], below: int
+    node: Node, states: set[Value], readers: dict[Value, list[Node]], below: int
 ) -> bool:
     if node.primitive not in BODIES or loop_body(node) is None:
         return False
@@ -122,7 +122,7 @@ def _may_join(
         and all(isinstance(d, int) for d in v.shape)
         and _count(v) < below
         and not (v.node is node and readers.get(v))
-        and (v in held or (v.node is not None and not v.node.primitive.view))
+        and (v in states or (v.node is not None and not v.node.primitive.view))
         for v in arrays
     ) and all(v is not None and v.shape for v in node.outputs)
 
@@ -131,8 +131,10 @@ def _emit_horizontal_loop(nodes: Sequence[Node], new: dict[Value, Value]) -> Non
     first, last = nodes[0], nodes[-1]
     inputs = tuple([v for node in nodes for v in node.inputs])
     attrs = {"composite": first.primitive.name, "members": len(nodes), **first.attrs}
-    made = emit(horizontal_loop, inputs, attrs, last)
-    new.update(zip([v for node in nodes for v in node.outputs if v], made, strict=True))
+    results = emit(horizontal_loop, inputs, attrs, last)
+    new.update(
+        zip([v for node in nodes for v in node.outputs if v], results, strict=True)
+    )
 
 
 def _count(value: Value) -> int:

@@ -66,14 +66,14 @@ class StridedView:
         natural = tuple(range(len(self.shape)))
         if len(natural) < 3 or self.strides == row_major(self.shape):
             return natural
-        kept = [a for a in natural if self.shape[a] != 1 and self.strides[a] != 0]
+        moving = [a for a in natural if self.shape[a] != 1 and self.strides[a] != 0]
 
         def order(a: int, b: int) -> int:
-            found = compared(self.strides[b], self.strides[a])
-            return found if found is not None else a - b
+            sign = compared(self.strides[b], self.strides[a])
+            return sign if sign is not None else a - b
 
-        turned = iter(sorted(kept, key=cmp_to_key(order)))
-        return tuple([next(turned) if a in kept else a for a in natural])
+        turned = iter(sorted(moving, key=cmp_to_key(order)))
+        return tuple([next(turned) if a in moving else a for a in natural])
 
     @property
     def dense(self) -> bool:
@@ -196,7 +196,7 @@ def _reshaped(source: StridedView, shape: Shape) -> StridedView | None:
         return replace(source, shape=shape, strides=row_major(shape))
     have = [(d, s) for d, s in zip(source.shape, source.strides) if d != 1]
     want = [d for d in shape if d != 1]
-    made: list[Dim] = []
+    parts_strides: list[Dim] = []
     while have or want:
         if not have or not want:
             return None
@@ -215,8 +215,8 @@ def _reshaped(source: StridedView, shape: Shape) -> StridedView | None:
             if outer != inner * size:
                 return None
         step = group[-1][1]
-        made += [s * step for s in row_major(tuple(parts))]
-    steps = iter(made)
+        parts_strides += [s * step for s in row_major(tuple(parts))]
+    steps = iter(parts_strides)
     strides = tuple(0 if d == 1 else next(steps) for d in shape)
     return replace(source, shape=shape, strides=strides)
 
@@ -231,8 +231,8 @@ def choose_blocked(entries: Iterable[Entry]) -> dict[str, int]:
     chosen = weight_states(entries)
     blocked: dict[str, int] = {}
     for entry in entries:
-        held = entry.graph.inputs[len(entry.inputs) :]
-        for name, value in zip(entry.state, held, strict=True):
+        states = entry.graph.inputs[len(entry.inputs) :]
+        for name, value in zip(entry.state, states, strict=True):
             if name in chosen:
                 blocked[name] = block_width(value.shape)
     return blocked

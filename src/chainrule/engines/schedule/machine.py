@@ -132,10 +132,13 @@ class Machine:
             return self._windows(node, sizes, views)
         if primitive in _UPDATES:
             return count_of(node.inputs[1], sizes) * self.indexed
-        made = max(count_of(v, sizes) for v in written(node))
+        written_count = max(count_of(v, sizes) for v in written(node))
         if primitive in BY_INDEX:
-            return count_of(node.inputs[-1], sizes) * self.row + made * self.element
-        count = max([made, *(count_of(v, sizes) for v in node.inputs)])
+            return (
+                count_of(node.inputs[-1], sizes) * self.row
+                + written_count * self.element
+            )
+        count = max([written_count, *(count_of(v, sizes) for v in node.inputs)])
         return count * _FUNCTIONS.get(primitive, self.element)
 
     def _loop(self, node: Node, sizes: Sizes, views: Views) -> float:
@@ -151,8 +154,8 @@ class Machine:
         """Return the µs of a reduction, from its axes' order in memory."""
         (x,) = node.inputs
         count, view = count_of(x, sizes), views[x]
-        kept = [a for a in view.axes if resolve((x.shape[a],), sizes)[0] != 1]
-        last = kept[-1] if kept else 0
+        long_axes = [a for a in view.axes if resolve((x.shape[a],), sizes)[0] != 1]
+        last = long_axes[-1] if long_axes else 0
         length = resolve((x.shape[last],), sizes)[0] if x.shape else 1
         if x.shape and last not in node.attrs["axes"]:
             return count / max(length, 1) * self.row + count * self.element

@@ -62,11 +62,11 @@ def _fused_types(
 
 
 def _fused_reference(*arrays: Array, body: Graph, partial_sums: tuple[int, ...]) -> Any:
-    made = tuple(
+    results = tuple(
         array.reshape(units, -1).sum(1) if units else array
         for array, units in zip(evaluate(body, arrays), partial_sums, strict=True)
     )
-    return made[0] if len(made) == 1 else made
+    return results[0] if len(results) == 1 else results
 
 
 #: Elementwise nodes that are one loop. Attributes: ``body``, their graph, and
@@ -309,11 +309,11 @@ def find_loops(
         if domain is not None:
             others = [loop_of.get(v.node) for v in values if v.node is not None]
             others += [reader.get(v) for v in values if v.shape == domain]
-            found: _Loop | None = None
+            joined_loop: _Loop | None = None
             for loop in others:
                 if loop is not None and loop.domain == domain:
-                    found = joined(found, loop, [node])
-            mine = found or _Loop(domain)
+                    joined_loop = joined(joined_loop, loop, [node])
+            mine = joined_loop or _Loop(domain)
             mine.nodes.append(node)
             loop_of[node] = mine
             for value in values:
@@ -341,8 +341,8 @@ def _domain(node: Node) -> Shape | None:
 
 
 def _fits(nodes: list[Node]) -> bool:
-    made = {v for node in nodes for v in node.outputs}
-    operands = {v for node in nodes for v in node.inputs if v not in made}
+    produced = {v for node in nodes for v in node.outputs}
+    operands = {v for node in nodes for v in node.inputs if v not in produced}
     return len(nodes) <= NODES_AT_MOST and len(operands) <= OPERANDS_AT_MOST
 
 
@@ -391,8 +391,8 @@ def fuse_maps(
             if node in last:
                 _record_loop(last[node], readers, wanted, new, units)
             elif node not in inside:
-                made = clone(node, [new.get(v, v) for v in node.inputs])
-                pairs = zip(node.outputs, made, strict=True)
+                results = clone(node, [new.get(v, v) for v in node.inputs])
+                pairs = zip(node.outputs, results, strict=True)
                 new.update((old, value) for old, value in pairs if old is not None)
     return Graph(graph.name, graph.inputs, [new.get(v, v) for v in graph.outputs])
 
@@ -422,10 +422,10 @@ def _record_loop(
         graph = merge_common(graph)
     partial_sums = [units(node.inputs[0].shape) for node in sums]
     attrs = {"body": graph, "partial_sums": (0,) * len(arrays) + tuple(partial_sums)}
-    given = tuple([new.get(v, v) for v in body.outside])
-    made = emit(fused, given, attrs, origin)
-    new.update(zip(arrays, made))
-    for node, partial in zip(sums, made[len(arrays) :]):
+    operands = tuple([new.get(v, v) for v in body.outside])
+    results = emit(fused, operands, attrs, origin)
+    new.update(zip(arrays, results))
+    for node, partial in zip(sums, results[len(arrays) :]):
         (out,) = node.outputs
         assert out is not None
         if partial.shape == (1,):
@@ -449,10 +449,10 @@ class _Body:
             arguments = [self.argument(v) for v in node.inputs]
             composite = loop_body(node)
             if composite is None:
-                made = clone(node, arguments)
+                results = clone(node, arguments)
             else:
-                made = inline(composite, arguments, origin=node)
-            for old, value in zip(node.outputs, made, strict=True):
+                results = inline(composite, arguments, origin=node)
+            for old, value in zip(node.outputs, results, strict=True):
                 assert old is not None
                 self._known[old] = value
 
@@ -465,8 +465,8 @@ class _Body:
                 (self._known[value],) = clone(node, arguments)
             else:
                 name = f"x{len(self.outside)}"
-                made = Value(None, value.shape, value.dtype, name=name)
+                parameter = Value(None, value.shape, value.dtype, name=name)
                 self.outside.append(value)
-                self.inputs.append(made)
-                self._known[value] = made
+                self.inputs.append(parameter)
+                self._known[value] = parameter
         return self._known[value]

@@ -181,7 +181,7 @@ class _Orderer:
 
     def _options(self, node: Node) -> list[Partition | None]:
         """Return the candidate divisions of a node: like operands', new ones, none."""
-        found: dict[Partition, None] = {}
+        options: dict[Partition, None] = {}
         if self.machine.threads > 1 and node not in self.memory.own:
             domain = domain_of(node)
             for i, value in enumerate(node.inputs):
@@ -191,10 +191,14 @@ class _Orderer:
                 if partition is None or axis is None:
                     continue
                 if domain[axis] == partition.unit_size * partition.units:
-                    found[replace(partition, axis=axis)] = None
-            found |= dict.fromkeys(self._fresh(node))
+                    options[replace(partition, axis=axis)] = None
+            options |= dict.fromkeys(self._fresh(node))
         return [
-            *(partition for partition in found if self.known.divides(node, partition)),
+            *(
+                partition
+                for partition in options
+                if self.known.divides(node, partition)
+            ),
             None,
         ]
 
@@ -204,10 +208,10 @@ class _Orderer:
         if memory.own and (node in memory.own or any(map(memory.is_own, node.inputs))):
             return memory.accesses(node, partition)
         key = node, partition
-        found = self.known.accesses.get(key)
-        if found is None:
-            found = self.known.accesses[key] = memory.accesses(node, partition)
-        return found
+        accesses = self.known.accesses.get(key)
+        if accesses is None:
+            accesses = self.known.accesses[key] = memory.accesses(node, partition)
+        return accesses
 
     def _fresh(self, node: Node) -> list[Partition]:
         if any(partial_sums_of(node)):
@@ -221,12 +225,12 @@ class _Orderer:
         if width:
             assert isinstance(rows, int)
             return [Partition(0, width, rows // width)]
-        found = [Partition(0, 1, rows)]
+        partitions = [Partition(0, 1, rows)]
         if isinstance(columns, int):
             fitting = (w for w in COLUMNS if columns % w == 0 and columns > w)
             if wide := next(fitting, 0):
-                found.append(Partition(len(shape) - 1, wide, columns // wide))
-        return found
+                partitions.append(Partition(len(shape) - 1, wide, columns // wide))
+        return partitions
 
     def _cost(
         self, node: Node, accesses: Sequence[Access], cost: float
@@ -239,8 +243,8 @@ class _Orderer:
             written_anew = access.key is None and access.space in self.entry.replaces
             if written_anew and not self._seen(value):
                 cost += self._taken_back(bytes_of(value, self.sizes))
-        made = next((access.key for access in accesses if access.write), ONE)
-        if made is None or made[0] == "columns":
+        write_key = next((access.key for access in accesses if access.write), ONE)
+        if write_key is None or write_key[0] == "columns":
             cost += self.machine.barrier  # whoever reads whole rows will have to wait
         return cost, waits
 
@@ -370,16 +374,16 @@ def ordered(
     def anew(step: Step) -> Step:
         """Return the step with its node recorded anew, in the schedule's order."""
         node = step.node
-        made = clone(node, [new.get(v, v) for v in node.inputs])
-        for old, value in zip(node.outputs, made, strict=True):
+        clones = clone(node, [new.get(v, v) for v in node.inputs])
+        for old, value in zip(node.outputs, clones, strict=True):
             assert old is not None
             new[old] = value
-        its = made[0].node
+        its = clones[0].node
         assert its is not None
         return replace(step, node=its, once=node in first)
 
     with tracing():
-        made = tuple([tuple([anew(step) for step in phase]) for phase in phases])
+        clones = tuple([tuple([anew(step) for step in phase]) for phase in phases])
     outputs = [new.get(v, v) for v in graph.outputs]
     turned = entry.with_graph(Graph(graph.name, graph.inputs, outputs))
-    return Schedule(turned, made, sizes, machine)
+    return Schedule(turned, clones, sizes, machine)

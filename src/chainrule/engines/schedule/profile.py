@@ -278,8 +278,8 @@ def _described(step: Step, names: Mapping[Value, str]) -> str:
     """Return a step as text: result, operation and threads."""
     node = step.node
     first, *others = written(node)
-    made = f"{node.scope}: " if node.scope else ""
-    made += f"%{names[first]}: {first.type}"
+    result = f"{node.scope}: " if node.scope else ""
+    result += f"%{names[first]}: {first.type}"
     if others:
-        made += tr(" and {n} more", n=len(others))
-    return tr("{made} = {does}, {who}", made=made, does=step.does, who=step.who)
+        result += tr(" and {n} more", n=len(others))
+    return tr("{made} = {does}, {who}", made=result, does=step.does, who=step.who)

@@ -190,10 +190,10 @@ class Schedules(tuple[Schedule, ...]):
 def described(step: Step, names: Mapping[Value, str]) -> str:
     """Return a step as one line of text: results, operation, inputs, threads."""
     node = step.node
-    made = ", ".join(f"%{names[v]}: {v.type}" for v in written(node))
-    given = ", ".join(f"%{names.get(v, '?')}" for v in node.inputs)
+    results = ", ".join(f"%{names[v]}: {v.type}" for v in written(node))
+    operands = ", ".join(f"%{names.get(v, '?')}" for v in node.inputs)
     where = f"{node.scope}: " if node.scope else ""
-    return f"{where}{made} = {step.does}({given}), {step.who}"
+    return f"{where}{results} = {step.does}({operands}), {step.who}"
 
 
 class Memory:
@@ -213,8 +213,8 @@ class Memory:
     ) -> None:
         self.views, self.own = views, own
         graph = entry.graph
-        held = graph.inputs[len(entry.inputs) :]
-        self._names: dict[Value, object] = dict(zip(held, entry.state, strict=True))
+        states = graph.inputs[len(entry.inputs) :]
+        self._names: dict[Value, object] = dict(zip(states, entry.state, strict=True))
         for name, index in entry.replaces.items():
             new = graph.outputs[index]
             if new.node is not None and elementwise_inputs(new.node):
@@ -242,7 +242,7 @@ class Memory:
 
     def accesses(self, node: Node, partition: Partition | None) -> list[Access]:
         """Return the memory accesses of a node."""
-        found: list[Access] = []
+        accesses: list[Access] = []
         first = node.outputs[0]
         assert first is not None
         for value, units in zip(node.outputs, partial_sums_of(node), strict=True):
@@ -254,12 +254,12 @@ class Memory:
                 size = value.dtype.itemsize
                 key = pattern_of(self.views[value], mine, size) if alike else None
             if node not in self.own:
-                found.append(Access(self.place(value), 0, 1, True, key))
+                accesses.append(Access(self.place(value), 0, 1, True, key))
         for i, value in enumerate(node.inputs):
             if not self.is_own(value):
                 key = self.read_pattern(node, i, partition)
-                found.append(Access(self.place(value), 0, 1, False, key))
-        return found
+                accesses.append(Access(self.place(value), 0, 1, False, key))
+        return accesses
 
     def is_own(self, value: Value) -> bool:
         """Return whether each thread has its own copy of a value."""

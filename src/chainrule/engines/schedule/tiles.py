@@ -61,10 +61,10 @@ def in_tiles(entry: Entry, views: Mapping[Value, StridedView], admits: Admits) -
                 continue
             product = product_of.get(node)
             if product is None:
-                made = clone(node, [new.get(v, v) for v in node.inputs])
+                results = clone(node, [new.get(v, v) for v in node.inputs])
             else:
-                made = _joined(product, node, new)
-            for old, value in zip(node.outputs, made, strict=True):
+                results = _joined(product, node, new)
+            for old, value in zip(node.outputs, results, strict=True):
                 assert old is not None
                 new[old] = value
     outputs = [new.get(v, v) for v in graph.outputs]
@@ -81,9 +81,9 @@ def _alike(product: Value, loop: Node, views: Mapping[Value, StridedView]) -> bo
     assert product.node is not None
     if any(views[views[v].root].blocking for v in product.node.inputs):
         return False
-    made = zip(loop.outputs, partial_sums_of(loop), strict=True)
+    results = zip(loop.outputs, partial_sums_of(loop), strict=True)
     arrays = [v for v in loop.inputs if v.shape]
-    arrays += [v for v, units in made if v is not None and not units]
+    arrays += [v for v, units in results if v is not None and not units]
     return width > 0 and all(
         v.shape == product.shape
         and v.dtype is product.dtype
@@ -103,6 +103,6 @@ def _joined(product: Node, loop: Node, new: Mapping[Value, Value]) -> tuple[Valu
     inputs = list(body.inputs)
     inputs.insert(0, inputs.pop(at))
     turned = Graph(body.name, inputs, body.outputs)
-    given = tuple([new.get(v, v) for v in (*product.inputs, *rest)])
+    operands = tuple([new.get(v, v) for v in (*product.inputs, *rest)])
     attrs = {**product.attrs, "body": turned, "partial_sums": partial_sums_of(loop)}
-    return emit(tiled, given, attrs, loop)
+    return emit(tiled, operands, attrs, loop)

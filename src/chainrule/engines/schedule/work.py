@@ -42,11 +42,11 @@ def written(node: Node) -> list[Value]:
 
 def moved(node: Node, sizes: Sizes) -> int:
     """Return the bytes that a node reads and writes."""
-    made = sum(bytes_of(v, sizes) for v in written(node))
+    bytes_written = sum(bytes_of(v, sizes) for v in written(node))
     read = node.inputs
     if node.primitive in BY_INDEX:
-        made, read = 2 * made, read[1:]
-    return made + sum(bytes_of(_source(v), sizes) for v in read)
+        bytes_written, read = 2 * bytes_written, read[1:]
+    return bytes_written + sum(bytes_of(_source(v), sizes) for v in read)
 
 
 def _source(value: Value) -> Value:
@@ -111,8 +111,8 @@ def flops(node: Node, sizes: Sizes) -> int:
     """
     if node.primitive in _REDUCTIONS:
         return count_of(node.inputs[0], sizes)
-    made = 2 * multiply_adds(node, sizes)
+    count = 2 * multiply_adds(node, sizes)
     if is_elementwise(node) or node.primitive is tiled:
         each = len(arithmetic(node)) + sum(map(bool, partial_sums_of(node)))
-        made += each * math.prod(resolve(domain_of(node), sizes))
-    return made
+        count += each * math.prod(resolve(domain_of(node), sizes))
+    return count

@@ -141,7 +141,10 @@ def _content(
         names = sections.target_names(data, words)
         result = classified(trainer, data, outputs)
         result = result or regressed(trainer, data, outputs, names)
-    found, layers = sections.probes(trainer, words), summary(trainer.model, data)
+    charts_by_kind, layers = (
+        sections.probes(trainer, words),
+        summary(trainer.model, data),
+    )
     shown: dict[str, Any] = {
         "sick": sick,
         "tiles": {k: v for k, v in measured.items() if np.ndim(v) == 0},
@@ -149,8 +152,8 @@ def _content(
         "totals": sections.totals(trainer, layers),
         "settings": sections.settings(trainer, options, words),
         "curves": sections.curves(trainer, words),
-        "gradients": found.pop("grad_norm", None),
-        "probes": list(found.values()),
+        "gradients": charts_by_kind.pop("grad_norm", None),
+        "probes": list(charts_by_kind.values()),
         "layers": sections.layers(layers),
         "weights": sections.weights(trainer, data.x.shape[1:]),
         "history": sections.epochs(trainer),

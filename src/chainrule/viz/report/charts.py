@@ -58,13 +58,13 @@ def lines(panel: Panel, name: str, caption: str, words: Words) -> Figure:
     """Return a figure of curves, with a legend if there are several."""
     with drawing.figure(drawing.PAGE, *_SIZE) as figure:
         curve.draw(figure.subplots(), panel, drawing.PAGE, legend=False)
-        made = drawing.svg(figure, name, _described(panel, words))
+        picture = drawing.svg(figure, name, _described(panel, words))
     keys = []
     for i, line in enumerate(panel.lines):
         i %= len(drawing.COLOURS)
         dashes = " ".join(f"{2.5 * part:g}" for part in drawing.DASHES[i])
         keys.append(Key(line.label, f"var(--cr-{i + 1})", dashes=dashes))
-    return Figure(caption, made, keys if len(keys) > 1 else ())
+    return Figure(caption, picture, keys if len(keys) > 1 else ())
 
 
 def of_steps(
@@ -85,8 +85,8 @@ def of_steps(
         picked = np.linspace(0, len(chosen) - 1, most).round().astype(int)
         remarks.append(words["some_lines"].format(shown=most, all=len(chosen)))
         chosen = [chosen[i] for i in picked]
-    made = [_grouped(label, steps[label], len(chosen) == 1) for label in chosen]
-    return Panel(name, up, words["step"], up, tuple(made)), remarks
+    curves = [_grouped(label, steps[label], len(chosen) == 1) for label in chosen]
+    return Panel(name, up, words["step"], up, tuple(curves)), remarks
 
 
 def heat(result: Classified, words: Words) -> Figure:
@@ -106,8 +106,8 @@ def heat(result: Classified, words: Words) -> Figure:
         axes.imshow(picture, interpolation="nearest", resample=False)
         axes.grid(visible=False)
         axes.set(xlabel=words["predicted"], ylabel=words["true"])
-        made = drawing.svg(figure, "matrix", label)
-    return Figure(words["matrix_picture"].format(n=classes), made)
+        drawn = drawing.svg(figure, "matrix", label)
+    return Figure(words["matrix_picture"].format(n=classes), drawn)
 
 
 def fit(result: Regressed, i: int, words: Words, data: str) -> list[Figure]:
@@ -137,9 +137,9 @@ def fit(result: Regressed, i: int, words: Words, data: str) -> list[Figure]:
             axes.locator_params(nbins=5)
             axes.set(xlabel=axis[0], ylabel=axis[1])
             alt = words[f"{kind}_alt"].format(**texts)
-            made = drawing.svg(figure, f"{kind}{i}", alt)
+            picture = drawing.svg(figure, f"{kind}{i}", alt)
         caption = words[f"{kind}_caption"].format(**texts)
-        figures.append(Figure(sentences(words, caption, *more), made))
+        figures.append(Figure(sentences(words, caption, *more), picture))
     return figures
 
 
@@ -156,8 +156,8 @@ def bars(ranked: Sequence[Importance], metric: str, words: Words) -> Figure:
         axes.grid(visible=False, axis="y")
         axes.set_xlabel(words["importance_up"].format(curve.named(metric, words)))
         alt = "; ".join(f"{name} {number(m)} ± {number(s)}" for name, m, s in rows)
-        made = drawing.svg(figure, "bars", alt)
-    return Figure(words["importance_caption"], made)
+        picture = drawing.svg(figure, "bars", alt)
+    return Figure(words["importance_caption"], picture)
 
 
 def plane(trainer: Any, data: Dataset, names: Sequence[str], words: Words) -> Figure:
@@ -171,14 +171,14 @@ def plane(trainer: Any, data: Dataset, names: Sequence[str], words: Words) -> Fi
         ring = len(axes.get_legend_handles_labels()[0]) > len(drawn)
         axes.set(xlabel=shorten(features[0], 40), ylabel=shorten(features[1], 40))
         alt = words["regions_alt"].format(name=data.name)
-        made = drawing.svg(figure, "plane", alt)
+        picture = drawing.svg(figure, "plane", alt)
     colours = decision_regions.class_colours(len(names))
     keys = [
         Key(names[c], to_hex(colours[c]), shape="●■◆▲▼✚✖★"[c % len(drawing.MARKERS)])
         for c in drawn[:_NAMED]
     ]
     keys += [Key(words["ring"], "inherit", shape="◯")] * ring
-    return Figure(words["regions_caption"].format(name=data.name), made, keys)
+    return Figure(words["regions_caption"].format(name=data.name), picture, keys)
 
 
 # -- internals ---------------------------------------------------------------------

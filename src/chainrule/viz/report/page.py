@@ -28,7 +28,7 @@ def environment(words: Words) -> Any:
     def plain(value: Any) -> Any:
         return value if isinstance(value, Markup) else visible(str(value))
 
-    made = jinja2.Environment(
+    templates = jinja2.Environment(
         loader=jinja2.PackageLoader("chainrule.viz"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
@@ -37,15 +37,15 @@ def environment(words: Words) -> Any:
         lstrip_blocks=True,
         extensions=["jinja2.ext.do"],
     )
-    made.filters |= {"number": number, "percent": percent, "cut": shorten}
-    made.globals |= {
+    templates.filters |= {"number": number, "percent": percent, "cut": shorten}
+    templates.globals |= {
         "w": words,
         "colours": drawing.COLOURS,
         "policy": Markup(POLICY),
         "version": __version__,
         "now": datetime.datetime.now().astimezone().isoformat(" ", "minutes"),
     }
-    return made
+    return templates
 
 
 def render_experiment(
@@ -82,7 +82,7 @@ def render_experiment(
 
 def render(words: Words, content: Mapping[str, Any]) -> str:
     """Return the HTML page of a run's report."""
-    made = environment(words)
+    templates = environment(words)
 
     def heading(key: str, validation: str) -> str:
         """Return the heading of a history's column."""
@@ -121,6 +121,11 @@ def render(words: Words, content: Mapping[str, Any]) -> str:
         room = sum(1.25 + 0.5 * max(map(width, column)) for column in columns)
         return {"head": head, "rows": texts, "kinds": kinds, "room": room}
 
-    made.filters |= {"heading": heading, "shown": shown, "table": table, "width": width}
-    made.globals |= {"FEW": FEW, "MATRIX": MATRIX}
-    return made.get_template("report.html.jinja").render(content)
+    templates.filters |= {
+        "heading": heading,
+        "shown": shown,
+        "table": table,
+        "width": width,
+    }
+    templates.globals |= {"FEW": FEW, "MATRIX": MATRIX}
+    return templates.get_template("report.html.jinja").render(content)

@@ -57,13 +57,15 @@ class Classified:
         counts = self.confusion
         owned = counts.sum(1)
         np.fill_diagonal(counts, 0)
-        found = []
+        confusions = []
         for place in np.argsort(-counts, axis=None, kind="stable")[:most].tolist():
             true, said = divmod(place, len(self.names))
             if count := int(counts[true, said]):
                 pair = {"true": self.names[true], "predicted": self.names[said]}
-                found.append({**pair, "count": count, "share": count / owned[true]})
-        return found
+                confusions.append(
+                    {**pair, "count": count, "share": count / owned[true]}
+                )
+        return confusions
 
     def by_class(self) -> list[dict[str, Any]]:
         """Return precision, recall, F₁ and number of rows of each class."""
@@ -146,10 +148,10 @@ def regressed(
 def _shares(trainer: Any, data: Dataset) -> Array | None:
     """Return the (n, classes) probabilities, or None if the network gives none."""
     try:
-        made = trainer.predict(data, output="probabilities")
+        predicted = trainer.predict(data, output="probabilities")
     except ArgumentError:
         return None
-    shares = np.asarray(made, np.float64).reshape(len(data), -1)
+    shares = np.asarray(predicted, np.float64).reshape(len(data), -1)
     return shares if shares.shape[1] > 1 else np.hstack([1 - shares, shares])
 
 

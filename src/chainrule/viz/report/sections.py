@@ -44,17 +44,17 @@ def settings(trainer: Any, options: Mapping[str, Any], words: Words) -> dict[str
     plan, loss = trainer.plan, trainer.loss
     if not isinstance(loss, nn.Module):
         loss = getattr(loss, "__name__", type(loss).__name__)
-    found: dict[str, Any] = {}
+    entries: dict[str, Any] = {}
     if plan is not None:
         done = {"epochs": trainer.epoch, "steps": number(plan.steps_per_epoch)}
-        found["trained_on"] = number(plan.rows)
-        found["epoch_count"] = words["epochs_of"].format(**done)
-        found["batch_size"] = plan.batch_size
-    found |= {"loss": loss, "optimizer": trainer.optimizer, "engine": trainer.engine}
-    found |= {"seed": trainer.seed, "compile_time": _seconds(trainer.seconds_compile)}
+        entries["trained_on"] = number(plan.rows)
+        entries["epoch_count"] = words["epochs_of"].format(**done)
+        entries["batch_size"] = plan.batch_size
+    entries |= {"loss": loss, "optimizer": trainer.optimizer, "engine": trainer.engine}
+    entries |= {"seed": trainer.seed, "compile_time": _seconds(trainer.seconds_compile)}
     known = ("engine", "seed", "epochs", "batch_size")
     own = {k: v for k, v in options.items() if k not in known and v is not None}
-    return found | own
+    return entries | own
 
 
 def totals(trainer: Any, network: Summary) -> dict[str, str]:
@@ -91,17 +91,23 @@ def strengths(result: Classified) -> Array:
 
 
 def mistakes(
-    data: Dataset, result: Classified | Regressed, found: list[Mistake], source: Any
+    data: Dataset,
+    result: Classified | Regressed,
+    worst_first: list[Mistake],
+    source: Any,
 ) -> dict[str, Any]:
     """Return the worst rows with answers, as pictures or with their values."""
-    worst, answers = [m.row for m in found], [result.answer(m) for m in found]
-    made: dict[str, Any] = {"answers": answers, "pictures": [], "values": []}
+    worst, answers = (
+        [m.row for m in worst_first],
+        [result.answer(m) for m in worst_first],
+    )
+    section: dict[str, Any] = {"answers": answers, "pictures": [], "values": []}
     if not worst:
-        return made
+        return section
     texts = texts_of(data) is not None
     if images.picture_shape(data.x.shape[1:]) is not None and not texts:
         uris = images.grey_or_colour(images.as_pictures(data.x[worst]))
-        return made | {"pictures": uris}
+        return section | {"pictures": uris}
     lines, format = data.lines, data.format
     if lines is not None:
         answers = [{"line": int(lines[a.pop("row")]), **a} for a in answers]
@@ -119,14 +125,14 @@ def mistakes(
     else:
         rows = []
     values = [dict([*row.items()][:CELLS]) for row in rows]
-    return made | {"answers": answers, "values": values}
+    return section | {"answers": answers, "values": values}
 
 
 def target_names(data: Dataset, words: Words) -> list[str]:
     """Return the names of the targets, from the file or numbered."""
     targets = int(np.prod(data.y.shape[1:]))
-    given = (data.format or {}).get("target")
-    names = [given] if isinstance(given, str) else list(given or ())
+    target = (data.format or {}).get("target")
+    names = [target] if isinstance(target, str) else list(target or ())
     if len(names) == targets:
         return [str(name) for name in names]
     if targets == 1:
@@ -154,7 +160,7 @@ def probes(trainer: Any, words: Words) -> dict[str, Figure]:
 
     Layers come in the order of the network, behind what is of the whole network.
     """
-    found: dict[str, dict[str, Array]] = {}
+    curves: dict[str, dict[str, Array]] = {}
     names = [name for name, _ in trainer.model.named_modules()]
 
     def place(item: tuple[str, Array]) -> int:
@@ -166,10 +172,10 @@ def probes(trainer: Any, words: Words) -> dict[str, Figure]:
     for key, numbers in sorted(trainer.history.steps.items(), key=place):
         kind, _, layer = key.partition("/")
         if key != "loss" and numbers.ndim == 1 and len(numbers):
-            found.setdefault(kind, {})[layer or words["whole"]] = numbers
+            curves.setdefault(kind, {})[layer or words["whole"]] = numbers
     return {
         kind: _over_steps(steps, f"probe{i}", curve.named(kind, words), words)
-        for i, (kind, steps) in enumerate([*found.items()][:PROBES])
+        for i, (kind, steps) in enumerate([*curves.items()][:PROBES])
     }
 
 

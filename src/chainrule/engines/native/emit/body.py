@@ -205,22 +205,22 @@ class BodyBuilder:
 
     def accesses(self, node: Node) -> list[Access]:
         """Return the memory accesses of a node that is divided as scheduled."""
-        found: list[Access] = []
+        accesses: list[Access] = []
         for value in node.outputs:
             assert value is not None
-            found.append(self.divided(value, self.partition_for(value), write=True))
+            accesses.append(self.divided(value, self.partition_for(value), write=True))
         for i, value in enumerate(node.inputs):
             partition = self.partition
             if partition is None:
-                found.append(self.access(value, ONE))
+                accesses.append(self.access(value, ONE))
                 continue
             axes = aligned(node, i)
             if partition.axis not in axes:
-                found.append(self.access(value, None))
+                accesses.append(self.access(value, None))
                 continue
             mine = replace(partition, axis=axes.index(partition.axis))
-            found.append(self.divided(value, mine))
-        return found
+            accesses.append(self.divided(value, mine))
+        return accesses
 
     # -- loops over elements ---------------------------------------------------------
 
@@ -314,8 +314,8 @@ class BodyBuilder:
             body,
             accumulators(order.blocking),
         )
-        made = partition and Partition(0, 1, units)
-        added = [self.divided(value, made, write=True) for value, _ in sums]
+        by_unit = partition and Partition(0, 1, units)
+        added = [self.divided(value, by_unit, write=True) for value, _ in sums]
         self._touch(operands, partition, writes=len(outs), further=added)
         pointers = [self.pointer(v) for v, _ in (*outs, *sums, *ins)]
         numbers = [self.code.dim(size) for size, _ in inner[0]]

@@ -223,13 +223,13 @@ class FunctionBuilder:
             return I64(dim)
         key = f"size {dim!r}"
         if key not in self._known:
-            made, *others = [self.word(name) for name in dim.names]
+            product, *others = [self.word(name) for name in dim.names]
             if dim.factor != 1:
                 others.append(I64(dim.factor))
             with self.b.goto_entry_block():
                 for other in others:
-                    made = self.b.mul(made, other)
-            self._known[key] = made
+                    product = self.b.mul(product, other)
+            self._known[key] = product
         return self._known[key]
 
     def constant(self, array: Array) -> Any:

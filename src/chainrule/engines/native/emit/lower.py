@@ -82,14 +82,14 @@ def elementwise(builder: BodyBuilder, node: Node) -> None:
         def run(b: ir.IRBuilder, values: list[Any], indices: list[Any]) -> list[Any]:
             return [compute(b, node, values)]
 
-    made = [(v, builder.view(v)) for v in node.outputs if v is not None]
+    results = [(v, builder.view(v)) for v in node.outputs if v is not None]
     ins = [(v, builder.view(v)) for v in node.inputs]
     partial_sums = partial_sums_of(node)
-    outs = [out for out, units in zip(made, partial_sums) if not units]
-    if len(outs) == len(made):
+    outs = [out for out, units in zip(results, partial_sums) if not units]
+    if len(outs) == len(results):
         builder.map(key, label, outs, ins, run)
     else:
-        builder.partial_reduction(key, label, outs, made[len(outs) :], ins, run)
+        builder.partial_reduction(key, label, outs, results[len(outs) :], ins, run)
 
 
 def _inline(b: ir.IRBuilder, body: Graph, values: list[Any]) -> list[Any]:
@@ -165,11 +165,11 @@ def _iota(builder: BodyBuilder, node: Node) -> None:
         def count(at: Any, low: Any, high: Any) -> None:
             """Emit the numbers ``low … high`` of one cycle, which starts at ``at``."""
             with for_loop(b, low, high, "number") as i:
-                made = convert(b, DType.int64, dtype, i)
+                converted = convert(b, DType.int64, dtype, i)
                 first = b.add(at, times(b, i, span))
                 with for_loop(b, I64(0), span, "copy") as j:
                     place = b.add(first, j)
-                    store(b, made, advance(b, pointers[0], dtype, place), dtype)
+                    store(b, converted, advance(b, pointers[0], dtype, place), dtype)
 
         if axis == 0:
             count(I64(0), b.udiv(begin, span), b.udiv(end, span))
@@ -276,29 +276,29 @@ def _reduce(op: str) -> Lowering:
         if view.blocking:  # only whole sums meet blocks; they run in memory order
             x_loops = [(size_of(x.shape), 1)]
             axes = (0,)
-        kept = [x_loops[i] for i in range(len(x_loops)) if i not in axes]
+        remaining = [x_loops[i] for i in range(len(x_loops)) if i not in axes]
         reduced = [x_loops[i] for i in sorted(axes)]
         reduced = loop_nodes.merged(reduced) or [(1, 0)]
         outs = list(zip(out.shape, order.strides))
         if (
-            len(kept) == 1
-            and kept[0][1] == 1
+            len(remaining) == 1
+            and remaining[0][1] == 1
             and len(reduced) == 1
-            and isinstance(kept[0][0], int)
+            and isinstance(remaining[0][0], int)
         ):
             _columns(builder, op, node, reduced[0])
             return
-        if not kept:
-            kept, outs = [(1, 0)], [(1, 0)]
+        if not remaining:
+            remaining, outs = [(1, 0)], [(1, 0)]
         part = builder.part(out)
         inner = reduced[-1][1] if reduced[-1][1] in (0, 1) else None
         assert inner is None or isinstance(inner, int)
         function = reduce_kernel(
-            code.kernels, op, x.dtype, len(kept), len(reduced), inner
+            code.kernels, op, x.dtype, len(remaining), len(reduced), inner
         )
         code.touch(builder.accesses(node))
-        numbers = [d for d, _ in kept + reduced]
-        numbers += [s for _, s in kept + reduced]
+        numbers = [d for d, _ in remaining + reduced]
+        numbers += [s for _, s in remaining + reduced]
         numbers += [s for _, s in outs]
         code.call(
             function,

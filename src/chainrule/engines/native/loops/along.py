@@ -67,14 +67,14 @@ def walk(
         dtypes.append(DType.uint8)
         steps.append(list(memory[2]) or [0])
 
-    def emit(b: ir.IRBuilder, pointers: list[Any], given: list[Any]) -> None:
+    def emit(b: ir.IRBuilder, pointers: list[Any], operands: list[Any]) -> None:
         *moving, status = pointers
-        lengths, given = given[:rank], given[rank:]
+        lengths, operands = operands[:rank], operands[rank:]
         strides: list[list[Any]] = []
         for _ in moving:
-            strides.append(given[:rank])
-            given = given[rank:]
-        *rest, begin, end = given
+            strides.append(operands[:rank])
+            operands = operands[rank:]
+        *rest, begin, end = operands
 
         def nest(level: int, at: list[Any], indices: list[Any]) -> None:
             if level == rank:
@@ -296,10 +296,10 @@ def cumulative(op: str) -> Callable[[BodyBuilder, Node], None]:
                         more = load(b, address(len(values) - 1, t, j), dtype)
                         if op == "recurrence":
                             factor = load(b, address(1, t, j), dtype)
-                            made = b.fadd(b.fmul(factor, known), more)
+                            total = b.fadd(b.fmul(factor, known), more)
                         else:
-                            made = combined(b, op, dtype, known, more)
-                        store(b, made, address(0, t, j), dtype)
+                            total = combined(b, op, dtype, known, more)
+                        store(b, total, address(0, t, j), dtype)
 
         walk(
             builder,
@@ -339,7 +339,7 @@ def argsort(builder: BodyBuilder, node: Node) -> None:
     axis: int = node.attrs["axis"]
     view, target = builder.view(x), builder.view(out)
     dtype, descending = x.dtype, node.attrs["descending"]
-    kept = without(x.shape, axis)
+    outer = without(x.shape, axis)
     if any(d == 0 for d in x.shape):
         return
     offset = builder.plan.scratch[node]
@@ -349,7 +349,7 @@ def argsort(builder: BodyBuilder, node: Node) -> None:
     address = builder.memory(offset)
     line: Dim = x.shape[axis] * (2 * DType.int64.itemsize)
     steps: list[Dim] = []
-    for d in reversed(kept):
+    for d in reversed(outer):
         steps.insert(0, line)
         line = d * line
 
@@ -417,7 +417,7 @@ def argsort(builder: BodyBuilder, node: Node) -> None:
         node,
         (descending,),
         "argsort",
-        kept,
+        outer,
         [
             (x, without(view.strides, axis), False),
             (out, without(target.strides, axis), True),

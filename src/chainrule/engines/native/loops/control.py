@@ -52,8 +52,10 @@ def _planned(
     schedule = ordered(entry, views, largest, cost, divides(views), first)
     entry = schedule.entry
     graph = entry.graph
-    kept = [v for node in invariant(graph, steady) for v in node.outputs if v]
-    entry = entry.with_graph(Graph(graph.name, graph.inputs, (*graph.outputs, *kept)))
+    invariants = [v for node in invariant(graph, steady) for v in node.outputs if v]
+    entry = entry.with_graph(
+        Graph(graph.name, graph.inputs, (*graph.outputs, *invariants))
+    )
     layouts = laid_out(entry.graph, {})
     plan = plan_memory(
         entry, layouts, largest, lambda inner: scratch(inner, largest), within=True
@@ -68,12 +70,12 @@ def _planned(
 def invariant(graph: Graph, steady: int) -> list[Node]:
     """Return the nodes of a loop body that compute the same in every step."""
     same = set(graph.inputs[:steady])
-    found: list[Node] = []
+    nodes: list[Node] = []
     for node in graph.nodes if steady else ():
         if all(v in same for v in node.inputs):
             same.update(v for v in node.outputs if v is not None)
-            found.append(node)
-    return found
+            nodes.append(node)
+    return nodes
 
 
 # -- loops -----------------------------------------------------------------------------
@@ -110,9 +112,9 @@ def scan(builder: BodyBuilder, node: Node) -> None:
     constants, carries = node.attrs["constants"], node.attrs["carries"]
     fixed = constants + carries
     outputs = [v for v in node.outputs if v is not None]
-    for source, held in zip(node.inputs[constants:fixed], outputs):
+    for source, target in zip(node.inputs[constants:fixed], outputs):
         builder.partition = builder.share_like(source)
-        builder.copy(source, held)
+        builder.copy(source, target)
     plan, layouts, schedule = scan_plan(node, code.largest, code.scratch)
     length = node.attrs["length"]
     schedule = replace(schedule, rounds=length, bodies=code.bodies)
@@ -128,13 +130,13 @@ def scan(builder: BodyBuilder, node: Node) -> None:
         view = builder.view(outer)
         layouts.known[value] = StridedView(value, value.shape, view.strides)
         inner.bind(value, partial(builder.pointer, outer), builder.resources[view.root])
-    for value, held in zip(graph.inputs[len(entry.inputs) :], outputs):
-        resource = builder.resources[builder.view(held).root]
-        inner.bind(value, partial(builder.pointer, held), resource)
+    for value, target in zip(graph.inputs[len(entry.inputs) :], outputs):
+        resource = builder.resources[builder.view(target).root]
+        inner.bind(value, partial(builder.pointer, target), resource)
     states = dict(zip(entry.state, graph.inputs[len(entry.inputs) :]))
     for value, name in plan.state_of.items():
-        held = states[name]
-        inner.bind(value, inner.pointers[held], inner.resources[held])
+        target = states[name]
+        inner.bind(value, inner.pointers[target], inner.resources[target])
     _rebase(layouts, plan)
     before = invariant(graph, constants)
     inner.run(before)
@@ -237,10 +239,10 @@ def cond(builder: BodyBuilder, node: Node) -> None:
                 _rebase(layouts, plan)
                 inner.run(graph.nodes)
                 for value, outer in zip(graph.outputs, outputs, strict=True):
-                    made = Value(None, value.shape, value.dtype)
-                    layouts.known[made] = layouts.own(made)
+                    copy = Value(None, value.shape, value.dtype)
+                    layouts.known[copy] = layouts.own(copy)
                     resource = builder.resources[builder.view(outer).root]
-                    inner.bind(made, partial(builder.pointer, outer), resource)
+                    inner.bind(copy, partial(builder.pointer, outer), resource)
                     inner.partition = inner.share_like(value)
-                    inner.copy(value, made)
+                    inner.copy(value, copy)
                 code.barrier()

@@ -133,11 +133,11 @@ class Marks:
         name = ir.MetaDataString(m, "llvm.loop.parallel_accesses")
         access = m.add_metadata([name, group])
         unique = ir.MetaDataString(m, f"loop-{self.count}")
-        told = [access]
+        marks = [access]
         if short:
             masked = ir.MetaDataString(m, "llvm.loop.vectorize.predicate.enable")
-            told.append(m.add_metadata([masked, I1(1)]))
-        return group, m.add_metadata([unique, *told])
+            marks.append(m.add_metadata([masked, I1(1)]))
+        return group, m.add_metadata([unique, *marks])
 
 
 def finish(module: ir.Module) -> str:
@@ -289,8 +289,8 @@ class Kernels:
                             for k, o in enumerate(operands)
                             if k >= len(outs)
                         ]
-                        made = body(b, values, [*indices, i])
-                        for value, p, o in zip(made, inner, outs):
+                        results = body(b, values, [*indices, i])
+                        for value, p, o in zip(results, inner, outs):
                             store(b, value, p, o.dtype).set_metadata(
                                 "llvm.access.group", group
                             )
@@ -330,6 +330,6 @@ def advance(b: ir.IRBuilder, pointer: Any, dtype: DType, index: Any) -> Any:
 def grouped(b: ir.IRBuilder, pointer: Any, dtype: DType, group: Any) -> Any:
     """Emit a load that belongs to a loop's access group."""
     value = load(b, pointer, dtype)
-    made = value.operands[0] if dtype is DType.bool else value
-    made.set_metadata("llvm.access.group", group)
+    instruction = value.operands[0] if dtype is DType.bool else value
+    instruction.set_metadata("llvm.access.group", group)
     return value

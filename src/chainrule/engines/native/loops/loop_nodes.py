@@ -302,18 +302,18 @@ def contraction(builder: BodyBuilder, node: Node) -> None:
                 return
             before = b.block  # the zero of the padding counts: 0 · ∞ is NaN
             with b.if_then(inside):
-                found, seen = load(b, p, lhs.dtype), b.block
+                loaded, seen = load(b, p, lhs.dtype), b.block
             x = b.phi(register_type(lhs.dtype))
             x.add_incoming(number(lhs.dtype, 0), before)
-            x.add_incoming(found, seen)
+            x.add_incoming(loaded, seen)
             add_up(x)
 
         def nest(level: int, o: Any, p: Any, q: Any, at: list[Any]) -> None:
             if level == rank:
                 b.store(number(wide, 0), total)
                 tap(0, p, q, at, [])
-                made = b.load(total, typ=register_type(wide))
-                store(b, convert(b, wide, out.dtype, made), o, out.dtype)
+                total_value = b.load(total, typ=register_type(wide))
+                store(b, convert(b, wide, out.dtype, total_value), o, out.dtype)
                 return
             start = begin if level == 0 else I64(0)
             stop = end if level == 0 else sizes[level]

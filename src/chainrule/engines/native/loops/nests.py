@@ -58,8 +58,8 @@ def divided_loops(
 def collapsed(loops: Loops) -> Loops:
     """Merge neighbouring loops over which every operand is contiguous."""
     axes = list(range(len(loops[0])))
-    kept = [a for a in axes if loops[0][a][0] != 1] or axes[-1:]
-    rows = [[mine[a] for a in kept] for mine in loops]
+    axes_left = [a for a in axes if loops[0][a][0] != 1] or axes[-1:]
+    rows = [[mine[a] for a in axes_left] for mine in loops]
     i = 0
     while i + 1 < len(rows[0]):
         if all(r[i + 1][1] * r[i + 1][0] == r[i][1] for r in rows):

@@ -75,15 +75,15 @@ def partial_reduction_kernel(
                 for k, o in enumerate(operands)
                 if k >= len(outs)
             ]
-            made = body(b, values, [])
-            for value, p, o in zip(made, here, outs):
-                kept = store(b, value, p, o.dtype)
-                kept.set_metadata("llvm.access.group", group)
-            for value, kind, room in zip(made[len(outs) :], sums, lanes):
+            results = body(b, values, [])
+            for value, p, o in zip(results, here, outs):
+                instruction = store(b, value, p, o.dtype)
+                instruction.set_metadata("llvm.access.group", group)
+            for value, kind, room in zip(results[len(outs) :], sums, lanes):
                 at = advance(b, room, kind, lane)
                 total = b.fadd(grouped(b, at, kind, group), value)
-                kept = store(b, total, at, kind)
-                kept.set_metadata("llvm.access.group", group)
+                instruction = store(b, total, at, kind)
+                instruction.set_metadata("llvm.access.group", group)
 
         def line(starts: list[Any], first: Any) -> None:
             """Emit the innermost loop, whose first element is number ``first``."""

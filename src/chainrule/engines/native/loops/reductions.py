@@ -40,7 +40,7 @@ _UNIT = {"sum": 0, "prod": 1}
 
 
 def reduce_kernel(
-    kernels: Kernels, op: str, dtype: DType, kept: int, reduced: int, inner: int | None
+    kernels: Kernels, op: str, dtype: DType, outer: int, reduced: int, inner: int | None
 ) -> ir.Function:
     """Return the kernel of a reduction: Σ, Π or max over axes, in order.
 
@@ -50,7 +50,7 @@ def reduce_kernel(
     the kept and the reduced loops, strides of x for both, strides of out, begin,
     end.
     """
-    rank = kept + reduced
+    rank = outer + reduced
 
     def emit(b: ir.IRBuilder, pointers: list[Any], numbers: list[Any]) -> None:
         out, x = pointers
@@ -58,7 +58,7 @@ def reduce_kernel(
         x_steps = numbers[rank : 2 * rank]
         if inner is not None:
             x_steps = [*x_steps[:-1], I64(inner)]
-        out_steps = numbers[2 * rank : 2 * rank + kept]
+        out_steps = numbers[2 * rank : 2 * rank + outer]
         begin, end = numbers[-2:]
         in_lanes = op == "sum" and dtype.is_float
 
@@ -89,7 +89,7 @@ def reduce_kernel(
                 load(b, at, dtype) if op == "max" else number(dtype, _UNIT[op])
                 for at in xs
             ]
-            for value, (_, at) in zip(reduced_lines(xs, kept, begun), lines):
+            for value, (_, at) in zip(reduced_lines(xs, outer, begun), lines):
                 store(b, value, at, dtype)
 
         def nest(axis: int, px: Any, po: Any) -> None:
@@ -102,7 +102,7 @@ def reduce_kernel(
                     advance(b, po, dtype, times(b, i, out_steps[axis])),
                 )
 
-            if axis < kept - 1:
+            if axis < outer - 1:
                 with for_loop(b, start, stop, f"i{axis}") as i:
                     nest(axis + 1, *line(i))
                 return
@@ -119,8 +119,8 @@ def reduce_kernel(
 
         nest(0, x, out)
 
-    key = ("reduce", op, dtype, kept, reduced, inner)
-    count = 2 * rank + kept + 2
+    key = ("reduce", op, dtype, outer, reduced, inner)
+    count = 2 * rank + outer + 2
     return kernels.once(key, f"reduce_{op}", 2, count, emit, passes=False)
 
 
@@ -160,10 +160,10 @@ def _lanes(
     with b.if_then(long):
         more = b.fadd(total, tree(b, sums))
         within = b.block
-    made = b.phi(total.type)
-    made.add_incoming(total, before)
-    made.add_incoming(more, within)
-    return b.mul(groups, I64(LANES)), [made]
+    phi = b.phi(total.type)
+    phi.add_incoming(total, before)
+    phi.add_incoming(more, within)
+    return b.mul(groups, I64(LANES)), [phi]
 
 
 def column_sums(kernels: Kernels, op: str, dtype: DType) -> ir.Function:

@@ -41,11 +41,15 @@ def crossing(loops: Loops, dtype: DType, fixed: int) -> Loops | None:
 
     def along(mine: Sequence[tuple[Dim, Dim]]) -> int | None:
         """Return the loop along which an operand is contiguous, if it is long."""
-        found = [i for i, (size, step) in enumerate(mine) if step == 1 and size != 1]
-        if not found or found[0] < fixed:
+        unit_steps = [
+            i for i, (size, step) in enumerate(mine) if step == 1 and size != 1
+        ]
+        if not unit_steps or unit_steps[0] < fixed:
             return None
-        size = mine[found[0]][0]
-        return found[0] if isinstance(size, int) and size >= lanes_of(dtype) else None
+        size = mine[unit_steps[0]][0]
+        return (
+            unit_steps[0] if isinstance(size, int) and size >= lanes_of(dtype) else None
+        )
 
     r, c = map(along, loops)
     if r is None or c is None or r == c:
@@ -132,7 +136,7 @@ def transposed(b: ir.IRBuilder, vectors: Sequence[Any]) -> list[Any]:
         for i in lanes:
             if not i & half:
                 pair = rows[i], rows[i | half]
-                made = [b.shuffle_vector(*pair, mask) for mask in masks]
-                rows[i], rows[i | half] = made
+                shuffled = [b.shuffle_vector(*pair, mask) for mask in masks]
+                rows[i], rows[i | half] = shuffled
         half *= 2
     return rows

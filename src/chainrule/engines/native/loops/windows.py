@@ -77,8 +77,8 @@ def windowed(what: str) -> Callable[[BodyBuilder, Node], None]:
                     visit(b.mul(c, steps[0]), b.mul(c, steps[1]), group)
 
             def put(value: Any, pointer: Any, kind: DType, group: Any) -> None:
-                kept = store(b, value, pointer, kind)
-                kept.set_metadata("llvm.access.group", group)
+                instruction = store(b, value, pointer, kind)
+                instruction.set_metadata("llvm.access.group", group)
 
             def tap(level: int, pointer: Any, index: Any, inside: Any) -> None:
                 if level == len(axes):
@@ -116,16 +116,21 @@ def windowed(what: str) -> Callable[[BodyBuilder, Node], None]:
             def further_tap(pointer: Any, index: Any) -> None:
                 def meet(i: Any, j: Any, group: Any) -> None:
                     value = grouped(b, advance(b, pointer, dtype, j), dtype, group)
-                    held = advance(b, po, dtype, i)
-                    known = grouped(b, held, dtype, group)
+                    target = advance(b, po, dtype, i)
+                    known = grouped(b, target, dtype, group)
                     if what == "sum":
-                        put(combined(b, "sum", dtype, known, value), held, dtype, group)
+                        put(
+                            combined(b, "sum", dtype, known, value),
+                            target,
+                            dtype,
+                            group,
+                        )
                         return
                     odd = b.and_(
                         is_nan(b, dtype, value), b.not_(is_nan(b, dtype, known))
                     )
                     take = b.or_(compare(b, dtype, ">", value, known), odd)
-                    put(b.select(take, value, known), held, dtype, group)
+                    put(b.select(take, value, known), target, dtype, group)
                     if places is not None:
                         spot = advance(b, places, DType.int64, i)
                         old = grouped(b, spot, DType.int64, group)

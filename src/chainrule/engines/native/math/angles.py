@@ -36,7 +36,7 @@ DIGITS = 1216
 
 def _quarter_rows(rows: int, bits: int) -> tuple[tuple[float, ...], ...]:
     """Return the table of 2^(32g) · 2/π, each row split into four floats."""
-    made: list[tuple[float, ...]] = []
+    quarters: list[tuple[float, ...]] = []
     for g in range(rows):
         rest = (TWO_OVER_PI << 32 * g) % (4 << DIGITS)
         parts: list[float] = []
@@ -44,8 +44,8 @@ def _quarter_rows(rows: int, bits: int) -> tuple[tuple[float, ...], ...]:
             cut = max(rest.bit_length() - (bits if part < 3 else 53), 0)
             parts.append(math.ldexp(rest >> cut, cut - DIGITS))
             rest -= rest >> cut << cut
-        made.append(tuple(parts))
-    return tuple(made)
+        quarters.append(tuple(parts))
+    return tuple(quarters)
 
 
 QUARTERS = _quarter_rows(31, 53)
@@ -193,14 +193,14 @@ def _parts(e: Emitter, g: Any) -> list[Any]:
 
     if not e.lanes:
         return [read(g, part) for part in range(4)]
-    made: list[Any] = [ir.Constant(e.type, ir.Undefined) for _ in range(4)]
+    parts: list[Any] = [ir.Constant(e.type, ir.Undefined) for _ in range(4)]
     for lane in range(e.lanes):
         row = b.extract_element(g, I32(lane))
-        made = [
+        parts = [
             b.insert_element(m, read(row, part), I32(lane))
-            for part, m in enumerate(made)
+            for part, m in enumerate(parts)
         ]
-    return made
+    return parts
 
 
 def _quarters(e: Emitter, size: Any) -> tuple[Any, Any, Any]:
@@ -228,9 +228,9 @@ def _sine(b: ir.IRBuilder, x: Any, turned: int) -> Any:
     """Emit sin(|x| + turned · π/2), with the sign of x where ``turned`` is 0."""
     narrow = Emitter(b, x)
     floats = narrow.format is FLOAT
-    given = widened(b, x) if floats else x
-    e = Emitter(b, given)
-    size = e.intrinsic("fabs", given)
+    wide = widened(b, x) if floats else x
+    e = Emitter(b, wide)
+    size = e.intrinsic("fabs", wide)
     if floats:
         r, bits = _float_quarters(e, size)
         r = b.fmul(r, e.const(HALF_PI[0]))
@@ -256,13 +256,13 @@ def _sine(b: ir.IRBuilder, x: Any, turned: int) -> Any:
     y = b.select(odd, cosine, sine)
     sign = b.shl(b.lshr(quadrant, e.whole(1)), e.whole(63))
     if not turned:
-        sign = b.xor(sign, b.and_(e.bits(given), e.whole(1 << 63)))
+        sign = b.xor(sign, b.and_(e.bits(wide), e.whole(1 << 63)))
     sign = b.and_(sign, e.whole(1 << 63))
     y = e.number(b.xor(e.bits(y), sign))
     y = b.select(b.fcmp_ordered("<", size, e.const(math.inf)), y, e.const(math.nan))
     if not turned:  # nothing is lost where sin x rounds to x
         tiny = b.fcmp_ordered("<", size, e.const(2.0**-27))
-        y = b.select(tiny, given, y)
+        y = b.select(tiny, wide, y)
     return b.fptrunc(y, x.type) if floats else y
 
 

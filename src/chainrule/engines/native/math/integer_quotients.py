@@ -136,18 +136,18 @@ def _power(b: ir.IRBuilder, x: Any, p: Any) -> Any:
     )
     b.branch(head)
     b.position_at_end(head)
-    made, square, left = (b.phi(x.type) for _ in range(3))
-    for phi, first in ((made, x.type(1)), (square, x), (left, p)):
+    result, square, left = (b.phi(x.type) for _ in range(3))
+    for phi, first in ((result, x.type(1)), (square, x), (left, p)):
         phi.add_incoming(first, start)
     b.cbranch(b.icmp_unsigned("!=", left, x.type(0)), body, done)
     b.position_at_end(body)
     odd = b.trunc(left, ir.IntType(1))
-    made.add_incoming(b.select(odd, b.mul(made, square), made), b.block)
+    result.add_incoming(b.select(odd, b.mul(result, square), result), b.block)
     square.add_incoming(b.mul(square, square), b.block)
     left.add_incoming(b.lshr(left, x.type(1)), b.block)
     b.branch(head)
     b.position_at_end(done)
-    return made
+    return result
 
 
 def whole_power(b: ir.IRBuilder, dtype: DType, x: Any, p: Any) -> Any:
@@ -156,12 +156,12 @@ def whole_power(b: ir.IRBuilder, dtype: DType, x: Any, p: Any) -> Any:
     if dtype.kind == "uint":
         return _function(b, "power", x.type, _power, x, p)
     negative = b.icmp_signed("<", p, zero)
-    made = _function(b, "power", x.type, _power, x, b.select(negative, zero, p))
+    result = _function(b, "power", x.type, _power, x, b.select(negative, zero, p))
     minus = b.icmp_signed("==", x, x.type(-1))
     odd = b.icmp_unsigned("!=", b.and_(p, one), zero)
     sign = b.select(b.and_(minus, odd), x.type(-1), one)
     unit = b.or_(minus, b.icmp_signed("==", x, one))
-    return b.select(negative, b.select(unit, sign, zero), made)
+    return b.select(negative, b.select(unit, sign, zero), result)
 
 
 def next_after(b: ir.IRBuilder, x: Any, to: Any) -> Any:

@@ -98,24 +98,24 @@ class _Geometry:
     @property
     def contraction(self) -> list[tuple[int, int, int]]:
         """The contraction loops: (length, step in A, step in B), outermost first."""
-        found = [
+        dims = [
             (count, reach * stride)
             for count, reach, stride in zip(self.taps, self.reach, self.spatial)
         ]
         if self.plan.forward:
-            found.append((self.channels, self.channel))
+            dims.append((self.channels, self.channel))
         line = self.right if self.plan.forward else self.right * self.groups
-        b = row_major((*(count for count, _ in found), line))
-        made: list[tuple[int, int, int]] = []
-        for (count, step), across in zip(found, b):
+        b = row_major((*(count for count, _ in dims), line))
+        merged: list[tuple[int, int, int]] = []
+        for (count, step), across in zip(dims, b):
             assert isinstance(across, int)
             if count == 1:
                 continue
-            if made and made[-1][1] == step * count:  # no gap between the two
-                made[-1] = (made[-1][0] * count, step, across)
+            if merged and merged[-1][1] == step * count:  # no gap between the two
+                merged[-1] = (merged[-1][0] * count, step, across)
             else:
-                made.append((count, step, across))
-        return made or [(1, 0, 0)]
+                merged.append((count, step, across))
+        return merged or [(1, 0, 0)]
 
 
 def _geometry(node: Node, view: StridedView | None, plan: Convolution) -> _Geometry:
@@ -177,9 +177,9 @@ def _remaining(length: int, padded: int, low: int, gap: int) -> tuple[int, int]:
 
 
 def _sizes(letters: str, d: Dims, value: Value) -> tuple[int, ...]:
-    found = [value.shape[letters.index(w)] for w in d.window]
-    assert all(isinstance(size, int) for size in found)
-    return tuple(size for size in found if isinstance(size, int))
+    sizes = [value.shape[letters.index(w)] for w in d.window]
+    assert all(isinstance(size, int) for size in sizes)
+    return tuple(size for size in sizes if isinstance(size, int))
 
 
 def scratch_bytes(node: Node, largest: Sizes) -> int:
@@ -273,8 +273,8 @@ class _Emitter:
         source = self._moved(self.x, self.d.lhs, index)
         view = builder.view(self.x)
         strides = [view.strides[self.d.lhs.index(w)] for w in g.plan.window]
-        kept = [_remaining(*axis) for axis in zip(g.lengths, g.padded, g.low, g.gap)]
-        for stride, (first, _) in zip(strides, kept):
+        ranges = [_remaining(*axis) for axis in zip(g.lengths, g.padded, g.low, g.gap)]
+        for stride, (first, _) in zip(strides, ranges):
             if first:
                 source = loop_nodes.advanced(
                     builder, source, self.dtype, stride * first
@@ -282,9 +282,11 @@ class _Emitter:
         if g.direct:
             return source
         strides.append(view.strides[self.d.lhs.index(g.plan.channels)])
-        sizes = (*(count for _, count in kept), g.channels)
+        sizes = (*(count for _, count in ranges), g.channels)
         within = [stride * gap for stride, gap in zip(g.spatial, g.gap)] + [1]
-        starts = [first * gap + low for (first, _), gap, low in zip(kept, g.gap, g.low)]
+        starts = [
+            first * gap + low for (first, _), gap, low in zip(ranges, g.gap, g.low)
+        ]
         start = sum(stride * at for stride, at in zip(g.spatial, starts))
         nested: Loops = [tuple(zip(sizes, within)), tuple(zip(sizes, strides))]
         to, of = collapsed(nested)
@@ -304,8 +306,8 @@ class _Emitter:
         numbers = [size for size, _ in to]
         numbers += [step for mine in (to, of) for _, step in mine]
         bounds = [I64(0), self.code.dim(to[0][0])]
-        given = [*map(self.code.dim, numbers), *bounds]
-        self.b.call(function, [target, source, *given])
+        arguments = [*map(self.code.dim, numbers), *bounds]
+        self.b.call(function, [target, source, *arguments])
         return image
 
     # -- the product ---------------------------------------------------------------

@@ -33,7 +33,6 @@ from chainrule.graph.graph import Graph
 from chainrule.graph.primitive import Primitive
 from chainrule.primitives import creation, elementwise
 from chainrule.primitives.movement import broadcast_to
-from chainrule.text import _
 
 Instruction = Callable[..., str]
 
@@ -200,17 +199,17 @@ class EpilogueKernel(TileKernel):
             many = code.new(f"udiv i64 {self.k}, {apart}")
             beside = code.new(f"call i64 @llvm.umin.i64(i64 {many}, i64 {count})")
 
-            def both(n: Value, *held: Value) -> list[Value]:
+            def both(n: Value, *carried_values: Value) -> list[Value]:
                 """Emit steps of the product, and one vector of the epilogue."""
-                after = code.loop(0, apart, 1, step, *zip(kinds, held))[1:]
+                after = code.loop(0, apart, 1, step, *zip(kinds, carried_values))[1:]
                 self._vector(place, n)
                 return after
 
             carried = list(zip(kinds, code.loop(0, beside, 1, both, *carried)[1:]))
             done = code.new(f"mul i64 {beside}, {apart}")
-        made = self._steps(tile, step, carried, done)[2:]
+        accumulators = self._steps(tile, step, carried, done)[2:]
         self._remaining(place, beside, count)
-        for n, value in enumerate(made):
+        for n, value in enumerate(accumulators):
             self._store(value, self._at("%C", n * tile.lanes), None)
         first = self._times(i, self.c_m)
         code.line(f"store i64 {code.new(f'add i64 {first}, {j}')}, ptr {self._place}")
@@ -230,11 +229,9 @@ class EpilogueKernel(TileKernel):
 
     def _remaining(self, place: Value, first: Value, count: Value) -> None:
         """Emit the epilogue of the vectors from ``first`` on, if any."""
-        given = [_("ptr %{name}", name=name) for name in ("C", *self.epilogue.pointers)]
-        given += [f"i64 {number}" for number in (place, first, count)]
-        text = _(
-            'call void @"{name}"({given})', name=self._rest.name, given=", ".join(given)
-        )
+        parameters = [f"ptr %{name}" for name in ("C", *self.epilogue.pointers)]
+        parameters += [f"i64 {number}" for number in (place, first, count)]
+        text = f'call void @"{self._rest.name}"({", ".join(parameters)})'
         left = self.code.new(f"icmp slt i64 {first}, {count}")
         once = self.code.new(f"zext i1 {left} to i64")
 
@@ -275,14 +272,14 @@ class EpilogueKernel(TileKernel):
                 known[out] = code.new(emit(self.vector, self.suffix, *operands))
         column = code.new(f"and i64 {at}, {self._width - 1}")
         for i, value in enumerate(e.body.outputs):
-            made, where = (
+            result, where = (
                 known[value],
                 self._at(f"%O{i}", column if e.summed[i] else at),
             )
             if e.summed[i]:
                 total = self._load(where, None)
-                made = code.new(f"fadd {self.vector} {total}, {made}")
-            self._store(made, where, None)
+                result = code.new(f"fadd {self.vector} {total}, {result}")
+            self._store(result, where, None)
 
     def _constant(self, number: float) -> Value:
         kind = ir.FloatType() if self.element == "float" else ir.DoubleType()

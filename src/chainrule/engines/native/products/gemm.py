@@ -267,5 +267,5 @@ class Product:
         )
         one = I64(1)
         strides = [steps[0], one, steps[1], one]
-        given = [target, source, *sizes, *strides, I64(0), sizes[0]]
-        self.builder.b.call(function, given)
+        arguments = [target, source, *sizes, *strides, I64(0), sizes[0]]
+        self.builder.b.call(function, arguments)

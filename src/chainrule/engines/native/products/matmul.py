@@ -116,10 +116,10 @@ class Tile:
         >>> Tile(rows=6, vectors=4, lanes=16).heights()
         [6, 2, 1]
         """
-        found = [self.rows]
-        while found[-1] > 1:
-            found.append(max(found[-1] // 3, 1))
-        return found
+        heights = [self.rows]
+        while heights[-1] > 1:
+            heights.append(max(heights[-1] // 3, 1))
+        return heights
 
 
 def choose_tile(dtype: str, target: Target) -> Tile:
@@ -353,9 +353,9 @@ class TileKernel:
                 return self._steps(tile, step, carried)[2:]
 
             def around(__: Value, a: Value, b: Value, *sums: Value) -> list[Value]:
-                made = contract(level + 1, a, b, list(sums))
+                inner = contract(level + 1, a, b, list(sums))
                 further = self._at(a, f"%a_o{level}"), self._at(b, f"%b_o{level}")
-                return [*further, *made]
+                return [*further, *inner]
 
             return self.code.loop(0, f"%len{level}", 1, around, *carried)[3:]
 

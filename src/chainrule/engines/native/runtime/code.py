@@ -47,8 +47,8 @@ _ABOUT = tuple(field.name for field in fields(Code) if field.name != "machine")
 
 def cached_layout(program: str | None) -> dict[str, int] | None:
     """Return the cached block widths of a program's states, or None."""
-    found = program and _fetch("layout", program)
-    return found[0] if found else None
+    entry = program and _fetch("layout", program)
+    return entry[0] if entry else None
 
 
 def store_layout(program: str | None, blocked: dict[str, int]) -> None:
@@ -59,10 +59,10 @@ def store_layout(program: str | None, blocked: dict[str, int]) -> None:
 
 def cached_code(program: str | None, entry: str, largest: Sizes) -> Code | None:
     """Return an entry point's cached code with its kernels linked, or None."""
-    found = program and _fetch(*_entry_key(program, entry, largest))
-    if not found or not all(map(_linked, found[0]["packs"])):
+    cached = program and _fetch(*_entry_key(program, entry, largest))
+    if not cached or not all(map(_linked, cached[0]["packs"])):
         return None
-    return Code(found[1], **found[0])
+    return Code(cached[1], **cached[0])
 
 
 def store_code(program: str | None, entry: str, largest: Sizes, code: Code) -> None:
@@ -104,18 +104,18 @@ def _is_loaded(kernel: str) -> bool:
     """Load a kernel from the cache if needed; return whether it is loaded now."""
     if jit.pack_of(kernel) is not None:
         return True
-    found = _fetch("kernel", kernel)
-    return bool(found and _linked(found[0]["pack"]) and jit.pack_of(kernel))
+    cached = _fetch("kernel", kernel)
+    return bool(cached and _linked(cached[0]["pack"]) and jit.pack_of(kernel))
 
 
 def _linked(pack: str) -> bool:
     """Load a pack of kernels from the cache if needed; return whether it is there."""
     if jit.is_linked(pack):
         return True
-    found = _fetch("pack", pack)
-    if found is None:
+    cached = _fetch("pack", pack)
+    if cached is None:
         return False
-    jit.link(pack, found[0]["kernels"], found[1])
+    jit.link(pack, cached[0]["kernels"], cached[1])
     return True
 
 

@@ -76,8 +76,8 @@ class CodeCache:
                 about = os.fstat(handle)
                 if not stat.S_ISREG(about.st_mode) or _danger(about):
                     return None
-                found = file.read(ENTRY_AT_MOST)
-            checksum, content = found[:32], found[32:]
+                data = file.read(ENTRY_AT_MOST)
+            checksum, content = data[:32], data[32:]
             if checksum != _checksum(key, content):
                 return None
             with _without_refusals():  # where it may only be read
@@ -164,7 +164,7 @@ class CodeCache:
 
     def _files(self, at: int | None) -> list[_File]:
         """Return the files in the folder that belong to the cache."""
-        found: list[_File] = []
+        files: list[_File] = []
         with os.scandir(self.folder if at is None else at) as items:
             for item in items:
                 name = item.name
@@ -172,8 +172,8 @@ class CodeCache:
                     with _without_refusals():  # another process may have removed it
                         about = item.stat(follow_symlinks=False)
                         size = max(about.st_size, _BLOCK)
-                        found.append(_File(name, about.st_mtime, size))
-        return found
+                        files.append(_File(name, about.st_mtime, size))
+        return files
 
     def _remove(self, file: _File, at: int | None) -> bool:
         with _without_refusals():
@@ -249,11 +249,11 @@ def code_cache() -> CodeCache | None:
 
 
 @functools.lru_cache(maxsize=16)
-def _at(given: str) -> CodeCache | None:
-    if given == "0":
+def _at(text: str) -> CodeCache | None:
+    if text == "0":
         return None
-    if given:
-        return CodeCache(Path(given).expanduser().absolute())
+    if text:
+        return CodeCache(Path(text).expanduser().absolute())
     import platformdirs
 
     place = platformdirs.user_cache_path("chainrule", appauthor=False)

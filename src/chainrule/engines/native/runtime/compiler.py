@@ -172,10 +172,10 @@ def emitted(
             builder.bind(out, at, (("output", i), 0, 1))
             builder.partition = builder.share_like(value)
             builder.copy(value, out)
-        held = dict(zip(entry.state, graph.inputs[len(entry.inputs) :]))
+        states = dict(zip(entry.state, graph.inputs[len(entry.inputs) :]))
         for value, name in plan.copies:
             builder.partition = builder.share_like(value)
-            builder.copy(value, held[name])
+            builder.copy(value, states[name])
         code.count_step()
     emit_restore_denormals(b, saved)
     b.ret_void()

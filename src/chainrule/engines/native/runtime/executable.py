@@ -416,16 +416,16 @@ class _Call:
                 words[at] = word
             compiled.last = self
         for name, memory in self._copied:
-            given = inputs[name]
-            memory[...] = given.data if type(given) is Buffer else given
-        held: list[Array] = []
+            item = inputs[name]
+            memory[...] = item.data if type(item) is Buffer else item
+        alive: list[Array] = []
         moving: list[tuple[int, int]] = []
         for at, name, dtype, each in self._pointed:
-            given = inputs[name]
-            array: Any = given.data if type(given) is Buffer else given
+            item = inputs[name]
+            array: Any = item.data if type(item) is Buffer else item
             if array.dtype != dtype or not array.flags.c_contiguous:
                 array = np.ascontiguousarray(array, dtype)
-            held.append(array)
+            alive.append(array)
             words[at] = array.__array_interface__["data"][0]
             if each:
                 moving.append((at, array.nbytes // steps))

@@ -137,10 +137,10 @@ def _primitive(primitive: Primitive) -> str:
 @functools.lru_cache(maxsize=1024)
 def _declared(module: ModuleType) -> frozenset[Primitive]:
     """Return the primitives of a module and of its classes, such as optimisers."""
-    found = [*vars(module).values()]
-    classes = [item for item in found if isinstance(item, type)]
-    found += [item for kind in classes for item in vars(kind).values()]
-    return frozenset(p for p in found if isinstance(p, Primitive))
+    items = [*vars(module).values()]
+    classes = [item for item in items if isinstance(item, type)]
+    items += [item for kind in classes for item in vars(kind).values()]
+    return frozenset(p for p in items if isinstance(p, Primitive))
 
 
 def _item(item: Any) -> Any:

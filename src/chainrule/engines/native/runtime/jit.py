@@ -188,20 +188,20 @@ def entry_code(text: str) -> bytes:
 def machine_code(code: bytes, packs: Iterable[str] = ()) -> MachineCode:
     """Load object code into this process, once; ``packs`` contain its kernels."""
     key = sha256(code).digest()
-    made = _code.get(key)
-    if made is None:
-        made = _code[key] = MachineCode(code)
+    code_object = _code.get(key)
+    if code_object is None:
+        code_object = _code[key] = MachineCode(code)
     for pack in map(_packs.pop, packs):
         _packs[pack.name] = pack  # the last one used
         for kernel in pack.kernels:  # one that another pack has brought is called there
-            _pack_of[kernel].users.add(made)
-    return made
+            _pack_of[kernel].users.add(code_object)
+    return code_object
 
 
 def link(pack: str, kernels: Iterable[str], code: bytes) -> None:
     """Load a pack of kernels, so that code can call them by name."""
-    made = _packs[pack] = Pack(pack, tuple(kernels), machine_code(code))
-    _offer(made)
+    pack_object = _packs[pack] = Pack(pack, tuple(kernels), machine_code(code))
+    _offer(pack_object)
 
 
 def _offer(pack: Pack) -> None:

@@ -48,7 +48,7 @@ def profile(
     """
     steps = max(1, min(MOST, int(ROUND / max(schedule.cost, 1.0))))
     entry = compiled.entry
-    held = {name: array.copy() for name, array in state.items()}
+    saved = {name: array.copy() for name, array in state.items()}
     outer = [clock[s.node] for s in schedule.steps if s.node in clock and not s.free]
 
     def measured(threads: int) -> tuple[float, float, int, Array]:
@@ -59,19 +59,19 @@ def profile(
         while len(rounds) < ROUNDS or time.perf_counter() < end:
             # Each round has the rows that follow, as in training: none are near.
             which = np.arange(len(rounds) * steps, (len(rounds) + 1) * steps)
-            given = {
+            inputs_of_run = {
                 k: _rows(v, which) if k in entry.each else v for k, v in inputs.items()
             }
             compiled.ticks[:] = 0
             started = time.perf_counter()
             try:
-                call.run(given, steps)
+                call.run(inputs_of_run, steps)
                 seconds = time.perf_counter() - started
             finally:
-                for name, array in held.items():
+                for name, array in saved.items():
                     np.copyto(state[name], array)
             rounds.append((seconds, compiled.ticks.copy()))
-        seconds, ticks = min(rounds, key=lambda made: made[0])
+        seconds, ticks = min(rounds, key=lambda measurement: measurement[0])
         if not ticks[clock[None]]:
             raise EngineError(
                 _(
@@ -89,9 +89,9 @@ def profile(
         return seconds, each, threads, every.min(0)
 
     numbers = sorted({1, available_cores()}) if asked is None else [asked]
-    made = min(map(measured, numbers), key=lambda made: made[0])
-    seconds, each, threads, ticks = made
-    touched = compiled.arena_bytes + sum(held[name].nbytes for name in entry.state)
+    measurement = min(map(measured, numbers), key=lambda measurement: measurement[0])
+    seconds, each, threads, ticks = measurement
+    touched = compiled.arena_bytes + sum(saved[name].nbytes for name in entry.state)
     spent = ticks * each * 1e6 / steps
     return Profile(
         schedule.on(threads),
@@ -102,7 +102,7 @@ def profile(
     )
 
 
-def _rows(given: Array | Buffer, which: Array) -> Array:
+def _rows(array: Array | Buffer, which: Array) -> Array:
     """Return the rows with these indices, wrapping around at the end."""
-    rows = np.asarray(given.data if isinstance(given, Buffer) else given)
+    rows = np.asarray(array.data if isinstance(array, Buffer) else array)
     return rows[which % len(rows)]

@@ -56,13 +56,15 @@ def _text() -> str:
     context, *_ = chains.args
     rounds, out = _word(b, context, 0), b.inttoptr(_word(b, context, 1), POINTER)
     x = b.load(out, typ=vector, align=4)
-    held = [b.alloca(vector) for _ in range(CHAINS)]  # LLVM keeps them in registers
-    for chain in held:
+    accumulators = [
+        b.alloca(vector) for _ in range(CHAINS)
+    ]  # LLVM keeps them in registers
+    for chain in accumulators:
         b.store(x, chain)
     with for_loop(b, I64(0), rounds, "round"):
-        for chain in held:
+        for chain in accumulators:
             b.store(b.call(fma, [b.load(chain), x, x]), chain)
-    total = functools.reduce(b.fadd, [b.load(chain) for chain in held])
+    total = functools.reduce(b.fadd, [b.load(chain) for chain in accumulators])
     b.store(total, out, align=4)
     b.ret_void()
 

@@ -85,7 +85,10 @@ class Acts:
 
 
 def swept(kind: Any, make: Make, engine: str, place: Path, tries: int) -> int:
-    """Raise at so many moments, one a run; returns how many there are to try."""
+    """Raise at so many moments, one a run; returns how many there are to try.
+
+    Each place of the code is one, when it is met first, last, or in between.
+    """
     dice = np.random.default_rng(0)
     whole = kind(make, engine, place / "whole")
     moments = Moments(FILES)
@@ -96,7 +99,9 @@ def swept(kind: Any, make: Make, engine: str, place: Path, tries: int) -> int:
     for found, met in moments.met.items():
         if found == (Interrupt.__exit__.__code__, -1):
             continue  # handlers stay where not one instruction of it runs
-        waiting += [(found, n) for n in {1, met, int(dice.integers(1, met + 1))}]
+        waiting.append(
+            (found, (1, met, int(dice.integers(1, met + 1)))[len(waiting) % 3])
+        )
     dice.shuffle(waiting)  # type: ignore[arg-type]
     handlers = [signal.getsignal(number) for number in SIGNALS]
     for i, at in enumerate(waiting[:tries]):

@@ -27,6 +27,7 @@ from chainrule.cli import main
 from chainrule.training import Callback, progress
 from tests.training.moments import FILES, Moments
 
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup has it ignored
 name, step, moment = sys.argv.pop(1), int(sys.argv.pop(1)), int(sys.argv.pop(1))
 
 def send():

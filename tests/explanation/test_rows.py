@@ -1,6 +1,6 @@
 """Row after row of trained networks: nothing disagrees, every equation holds.
 
-Small ones here; the networks of the recipes, 25 rows of each, among the slow tests.
+Small ones here; the networks of the recipes, 10 rows of each, among the slow tests.
 """
 
 from __future__ import annotations
@@ -173,6 +173,6 @@ RECIPES: dict[str, Any] = dict(recipes())
 @pytest.mark.parametrize("name", RECIPES)
 def test_networks_of_recipes(name: str) -> None:
     cr.manual_seed(0)
-    found = counted(RECIPES[name](), 25)
+    found = counted(RECIPES[name](), 10)
     assert not found.disagree
     assert not found.wrong

@@ -18,7 +18,7 @@ from . import harness, readers
 from .outcome import in_time
 
 #: Inputs of a guided search; the command line takes more.
-RUNS = 10_000
+RUNS = 2_000
 
 
 @pytest.mark.parametrize("name", harness.READERS)

@@ -15,7 +15,7 @@ from chainrule import nn, optim
 from chainrule.data.column import unrepresentable
 from chainrule.errors import ArgumentError, ChainruleError, ChainruleWarning
 from chainrule.graph.types import DType
-from chainrule.nn.first_use import input_dtype
+from chainrule.nn.first_use import first_use, input_dtype
 
 TIMES = 1_700_000_000 + np.arange(40) * 7
 SCALED = (TIMES - TIMES.mean()) / TIMES.std()
@@ -283,3 +283,16 @@ def test_a_network_that_begins_with_standardize(engine: str) -> None:
         assert trainer.evaluate((x, y))["loss"] == pytest.approx(loss, rel=1e-5)
     model.load_state_dict(model.state_dict())
     assert model[0].mean.dtype is DType.float64
+
+
+def test_what_comes_from_outside_of_a_module_is_not_its_refusal(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """An exception out of a signal handler, before the module is called."""
+
+    def late(*args: object, **options: object) -> None:
+        raise TimeoutError
+
+    monkeypatch.setattr("chainrule.nn.first_use.mode", late)
+    with pytest.raises(TimeoutError):
+        first_use(nn.Linear(3, 2), (3,))

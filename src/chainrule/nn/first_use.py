@@ -111,13 +111,13 @@ def first_use(model: Module, row: Shape, dtype: DType = DType.int64) -> Use:
     """
     sizes: tuple[Dim, ...] = (SymbolicDim("N"), *row)
     x = Value(None, sizes, dtype, name="x")
-    try:
-        with no_grad(), mode(model, training=False), tracing(_Watch(x)):
+    with no_grad(), mode(model, training=False), tracing(_Watch(x)):
+        try:  # only what the module raises is its refusal
             model(wrap(x))
-    except _Found as signal:
-        return signal.use
-    except Exception:  # noqa: BLE001 - whatever it raises, it is not called so
-        return Use.REFUSES
+        except _Found as signal:
+            return signal.use
+        except Exception:  # noqa: BLE001 - whatever it raises, it is not called so
+            return Use.REFUSES
     return Use.ANY
 
 

@@ -62,7 +62,7 @@ def test_right_answers_are_never_called_wrong(digits: int) -> None:
 
 @pytest.mark.slow
 def test_right_answers_of_many_networks() -> None:
-    for seed in range(200):
+    for seed in range(15):
         rng = np.random.default_rng(seed)
         made = task(rng, n=1 + seed % 2 * 2, names=NAMES)
         for digits in (3, 4, 6):

@@ -103,7 +103,13 @@ def close(found: Any, wanted: Any) -> None:
     assert gap <= 1e-10 * max(np.max(np.abs(wanted)), 1e-3)
 
 
-@pytest.mark.parametrize("seed", range(200))
+def seeds(few: int, many: int) -> list[Any]:
+    """Seeds of random networks: a few of them, and many with the slow tests."""
+    slow = pytest.mark.slow
+    return [*range(few), *(pytest.param(n, marks=slow) for n in range(few, many))]
+
+
+@pytest.mark.parametrize("seed", seeds(60, 200))
 def test_every_formula_comes_to_what_autodiff_says(seed: int) -> None:
     rng = np.random.default_rng(seed)
     n = (1, 1, 2, 3, 7)[seed % 5]
@@ -120,7 +126,7 @@ def test_every_formula_comes_to_what_autodiff_says(seed: int) -> None:
             close(computed(side, numbers), numbers[equation.name].array)
 
 
-@pytest.mark.parametrize("seed", range(60))
+@pytest.mark.parametrize("seed", seeds(24, 60))
 def test_every_path_adds_up(seed: int) -> None:
     drawn = Drawn(np.random.default_rng(seed), widest=3, layers=1 + seed % 3)
     d = derive(drawn.spec, drawn.loss, elements=True)

@@ -111,7 +111,9 @@ def test_losses_of_200_steps_and_every_mask(dtype, steps):
         assert gap <= TOLERANCE[dtype], name
 
 
-@pytest.mark.parametrize(("bias", "epochs"), [(True, 8), (False, 20)])
+@pytest.mark.parametrize(
+    ("bias", "epochs"), [pytest.param(True, 8, marks=pytest.mark.slow), (False, 20)]
+)
 def test_the_trainer_with_a_last_batch_of_one_row(bias, epochs):
     """Epochs of 11 steps; the 11th has one row, which has no statistics."""
     x, y = data(10 * BATCH + 1)

@@ -7,6 +7,7 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
+import pytest
 
 import chainrule as cr
 from chainrule import nn
@@ -180,6 +181,19 @@ def layers() -> Iterator[tuple[str, nn.Module, tuple[int, ...]]]:
 
 
 LAYERS = {name: (model, shape) for name, model, shape in layers()}
+#: Other functions of one number, or of rows, than ReLU, GELU and softmax, and what
+#: consists of the same parts as another layer: in most tests among the slow ones.
+ALIKE = {kind.__name__ for kind in ACTIVATIONS} - {"ReLU", "GELU", "Softmax"}
+ALIKE |= {"gelu_tanh", "RNN", "TransformerEncoderLayer False", "no activation"}
+
+
+def some_layers() -> list[Any]:
+    """The names of layers as parameters; of those that are alike some are slow."""
+    return [
+        pytest.param(name, marks=pytest.mark.slow if name in ALIKE else ())
+        for name in LAYERS
+        if "two layers" not in name
+    ]
 
 
 def losses() -> Iterator[tuple[Any, str]]:

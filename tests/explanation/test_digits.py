@@ -9,7 +9,7 @@ import pytest
 
 from chainrule.html.arrays import spelled
 from tests.explanation.digits import faults_of_page, unit
-from tests.explanation.models import LAYERS
+from tests.explanation.models import LAYERS, some_layers
 from tests.explanation.random_models import drawn
 from tests.explanation.test_checking import CE, explained, sure
 
@@ -23,7 +23,7 @@ def test_a_sure_network(scale: float) -> None:
     assert abs(float(loss) - e.exact.loss) <= unit(loss)
 
 
-@pytest.mark.parametrize("name", [n for n in LAYERS if "two layers" not in n])
+@pytest.mark.parametrize("name", some_layers())
 def test_layers(name: str) -> None:
     model, shape = LAYERS[name]
     rng = np.random.default_rng(1)

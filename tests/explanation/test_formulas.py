@@ -48,15 +48,19 @@ def held(e: Explanation, *, path: bool = True) -> None:
                 assert abs(total - step.gradient) <= 1e-9 * scale, step.symbol
 
 
-@pytest.mark.parametrize("n", [1, 7])
-@pytest.mark.parametrize("name", LAYERS)
+#: Layers whose formulas for one sample are tested too: no means over samples.
+SINGLY = ("ReLU", "BatchNorm1d.eval", "GRU", "CausalSelfAttention", "Conv2d", "Tied")
+
+
+@pytest.mark.parametrize(
+    ("name", "n"), [(name, 7) for name in LAYERS] + [(name, 1) for name in SINGLY]
+)
 def test_layers(name: str, n: int) -> None:
+    """Their paths are worked out in ``test_paths``."""
     model, shape = LAYERS[name]
-    if name == "BatchNorm1d" and n == 1:
-        pytest.skip("one sample has no variance")
     rng = np.random.default_rng(n)
     x, y = rng.normal(size=(n, *shape)), rng.integers(0, 2, n)
-    held(cr.explain(model, x, y, CE), path=n == 1 or len(shape) < 3)
+    held(cr.explain(model, x, y, CE), path=False)
 
 
 @pytest.mark.parametrize("n", [1, 7])
@@ -94,8 +98,11 @@ OPTIMIZERS = {
 }
 
 
-@pytest.mark.parametrize("before", [0, 2])
-@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize(
+    ("name", "before"),
+    [(name, 2) for name in OPTIMIZERS]
+    + [(name, 0) for name in ("momentum", "Adam", "centred", "Adadelta")],
+)
 def test_updates(name: str, before: int) -> None:
     """The update that is shown is the next one, and nothing has moved by showing it."""
     cr.manual_seed(0)
@@ -122,7 +129,7 @@ def test_updates(name: str, before: int) -> None:
         np.testing.assert_allclose(shown[symbol], model.state_dict()[name_], rtol=1e-12)
 
 
-@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize("seed", range(20))
 def test_random_models(seed: int) -> None:
     model, x, y, loss = drawn(seed)
     held(cr.explain(model, x, y, loss))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from functools import cache
 from typing import Any, ClassVar, TypeVar
 
 import numpy as np
@@ -48,6 +49,23 @@ class Tree(ABC):
 
     index: str | None = field(default=None, compare=False, repr=False, kw_only=True)
     level: ClassVar[int] = ATOM
+
+    def __init_subclass__(cls) -> None:
+        """Keep :meth:`__hash__`: ``dataclass`` leaves one that a class has itself."""
+        cls.__hash__ = Tree.__hash__
+
+    def __hash__(self) -> int:
+        """Return the hash of all that is compared, worked out once."""
+        attributes = vars(self)
+        found = attributes.get("_hash")
+        if found is None:
+            compared = [attributes[name] for name in _compared(type(self))]
+            found = attributes["_hash"] = hash((type(self), *compared))
+        return found
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the attributes; hashes of strings differ from process to process."""
+        return {k: v for k, v in vars(self).items() if k != "_hash"}
 
     @property
     def prefixed(self) -> bool:
@@ -147,6 +165,7 @@ class Tree(ABC):
     def _with(self: T, **changes: Any) -> T:
         copy = object.__new__(type(self))
         vars(copy).update(vars(self), **changes)  # a frozen class refuses setattr
+        vars(copy).pop("_hash", None)
         return copy
 
     def pieces(self, numbers: Numbers) -> list[Piece]:
@@ -159,6 +178,12 @@ class Tree(ABC):
 
     def __str__(self) -> str:
         return self.text()
+
+
+@cache
+def _compared(kind: type[Tree]) -> tuple[str, ...]:
+    """Return the names of the fields that tell expressions of a class apart."""
+    return tuple(field.name for field in fields(kind) if field.compare)
 
 
 def within(e: Tree, level: int, numbers: Numbers) -> list[Piece]:

@@ -44,25 +44,19 @@ def one_of_each(rng: np.random.Generator, students: list[Student]) -> list[Stude
     return [students[i] for i in sorted(chosen.values())]
 
 
-@pytest.mark.parametrize(
-    "loss",
-    [
-        loss if i < 2 else pytest.param(loss, marks=pytest.mark.slow)
-        for i, loss in enumerate(sorted(LOSSES))
-    ],
-)
+@pytest.mark.parametrize("loss", ["cross_entropy", "binary_cross_entropy"])
 def test_the_first_wrong_answer_and_its_slip(loss: str) -> None:
     seed = LOSSES.index(loss)
-    _all_are_found(seed, loss, 1 + seed % 2 * 2)
+    _all_are_found(seed, loss, 1 + seed % 2 * 2, every=2)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(5, 15))
+@pytest.mark.parametrize("seed", range(15))
 def test_many_wrong_answers_and_their_slips(seed: int) -> None:
     _all_are_found(seed, LOSSES[seed % 5], 1 + seed // 5 % 2 * 2)
 
 
-def _all_are_found(seed: int, loss: str, n: int) -> None:
+def _all_are_found(seed: int, loss: str, n: int, *, every: int = 1) -> None:
     rng = np.random.default_rng(seed)
     made = task(rng, loss=loss, n=n, depth=2 + seed % 3, square=seed % 2 == 0)
     with warnings.catch_warnings():
@@ -70,7 +64,7 @@ def _all_are_found(seed: int, loss: str, n: int) -> None:
         students = one_of_each(rng, list(planted(made)))
     assert len(students) > 20
     missed: list[str] = []
-    for student in students:
+    for student in students[::every]:
         report = marked(made, sheet(student))
         assert report.first == student.key, (student.key, student.slip)
         names = [found.name for found in report[student.key].slips]
@@ -79,11 +73,14 @@ def _all_are_found(seed: int, loss: str, n: int) -> None:
     assert not missed
 
 
-@pytest.mark.parametrize("digits", [pytest.param(3, marks=pytest.mark.slow), 4])
-def test_slips_of_students_who_round(digits: int) -> None:
+@pytest.mark.parametrize(
+    ("digits", "every"),
+    [(4, 4), *(pytest.param(n, 1, marks=pytest.mark.slow) for n in (3, 4))],
+)
+def test_slips_of_students_who_round(digits: int, every: int) -> None:
     rng = np.random.default_rng(digits)
     made = task(rng, loss="half_squared", depth=2)
-    students = one_of_each(rng, list(planted(made, digits)))
+    students = one_of_each(rng, list(planted(made, digits)))[::every]
     missed = 0
     for student in students:
         report = marked(made, sheet(student))

@@ -35,32 +35,45 @@ def one_after_another(x: np.ndarray[Any, Any], axis: int, name: str) -> Any:
     return made
 
 
-def compared(x: np.ndarray[Any, Any], axis: int, name: str, threads: int) -> None:
-    def run(value: cr.Tensor) -> cr.Tensor:
-        function = getattr(cr, name)
-        if name == "amax":
-            return function(value, dim=axis)
-        return function(value, axis=axis, dtype=value.dtype)
+def compared(arrays: list[np.ndarray[Any, Any]], axes: list[int], threads: int) -> None:
+    """Reduce each array along its axis in every way, in one program."""
 
-    made = cr.compile(run, engine="native", threads=threads)(cr.tensor(x)).numpy()
-    np.testing.assert_array_equal(made, one_after_another(x, axis, name))
+    def run(values: list[cr.Tensor]) -> list[list[cr.Tensor]]:
+        return [
+            [
+                cr.sum(value, axis=axis, dtype=value.dtype),
+                cr.prod(value, axis=axis, dtype=value.dtype),
+                cr.amax(value, dim=axis),
+            ]
+            for value, axis in zip(values, axes)
+        ]
+
+    given = [cr.tensor(x) for x in arrays]
+    made = cr.compile(run, engine="native", threads=threads)(given)
+    for x, axis, results in zip(arrays, axes, made, strict=True):
+        for name, result in zip(OPERATIONS, results, strict=True):
+            np.testing.assert_array_equal(
+                result.numpy(),
+                one_after_another(x, axis, name),
+                err_msg=f"{name} of {x.shape} along {axis}",
+            )
 
 
-@pytest.mark.parametrize("name", OPERATIONS)
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("threads", [1, 2, 3])
-@pytest.mark.parametrize("columns", [1, 3, 4, 8, 16, 37, 64, 130, 333])
-def test_columns(name: str, dtype: str, threads: int, columns: int) -> None:
-    compared(numbers((23, columns), dtype), 0, name, threads)
+def test_columns(dtype: str, threads: int) -> None:
+    widths = (1, 3, 4, 8, 16, 37, 64, 130, 333)
+    arrays = [numbers((23, columns), dtype) for columns in widths]
+    compared(arrays, [0] * len(arrays), threads)
 
 
-@pytest.mark.parametrize("name", OPERATIONS)
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("threads", [1, 2])
-@pytest.mark.parametrize("rows", [1, ROWS - 1, ROWS, 3 * ROWS + 2])
-def test_rows(name: str, dtype: str, threads: int, rows: int) -> None:
-    compared(numbers((rows, 41), dtype), 1, name, threads)
-    compared(numbers((2, rows, LANES_FROM - 1), dtype), 2, name, threads)
+def test_rows(dtype: str, threads: int) -> None:
+    heights = (1, ROWS - 1, ROWS, 3 * ROWS + 2)
+    flat = [numbers((rows, 41), dtype) for rows in heights]
+    deep = [numbers((2, rows, LANES_FROM - 1), dtype) for rows in heights]
+    compared(flat + deep, [1] * len(flat) + [2] * len(deep), threads)
 
 
 @pytest.mark.parametrize("at", [0, 3, 40])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import Any
 
@@ -37,12 +38,19 @@ def expected(y: np.ndarray, z: np.ndarray) -> list[float]:
     ]
 
 
-@pytest.mark.parametrize("load", [load_breast_cancer, load_wine, load_digits])
-@pytest.mark.parametrize("size", [7, 1000])
-def test_of_real_data(engine: str, load: Any, size: int) -> None:
+@functools.cache
+def scored(load: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Scores of real data by a weak classifier, and the classes."""
     x, y = load(return_X_y=True)
     fitted = make_pipeline(StandardScaler(), LogisticRegression(C=1e-3)).fit(x, y)
-    z = fitted.decision_function(x).astype(np.float32)
+    return fitted.decision_function(x).astype(np.float32), y
+
+
+@pytest.mark.parametrize(
+    ("load", "size"), [(load_breast_cancer, 7), (load_wine, 7), (load_digits, 1000)]
+)
+def test_of_real_data(engine: str, load: Any, size: int) -> None:
+    z, y = scored(load)
     if z.ndim == 1:  # of two classes scikit-learn gives one score
         single = evaluator(CHOSEN, nn.BCEWithLogitsLoss(), engine=engine)
         made = single.evaluate((z[:, None], y.astype("f4")[:, None]), size)

@@ -14,6 +14,7 @@ import dataclasses
 import operator
 import sys
 import types
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -351,15 +352,25 @@ def made(source: str, file: str, engine: str | None) -> dict[str, Any]:
 #: How a function is written, and where.
 WAYS = [("decorated", "/somewhere/own.py"), ("called", "<stdin>")]
 
-CASES = [
-    pytest.param(home, change, id=f"{name}: {change}".replace("\n", " "))
-    for name, home in HOMES.items()
-    for change in home.changes
-]
+
+def _cases() -> Iterator[Any]:
+    """Each change in both ways, of which one by turns is a slow test."""
+    changes = (
+        (n, home, change) for n, home in HOMES.items() for change in home.changes
+    )
+    for i, (name, home, change) in enumerate(changes):
+        for j, (form, file) in enumerate(WAYS):
+            yield pytest.param(
+                *(home, change, form, file),
+                id=f"{name}: {change} ({form})".replace("\n", " "),
+                marks=[pytest.mark.slow] * ((i + j) % 2),
+            )
 
 
-@pytest.mark.parametrize(("form", "file"), WAYS)
-@pytest.mark.parametrize(("home", "change"), CASES)
+CASES = list(_cases())
+
+
+@pytest.mark.parametrize(("home", "change", "form", "file"), CASES)
 def test_what_a_function_changes_is_refused(
     home: Home, change: str, form: str, file: str
 ) -> None:
@@ -368,9 +379,8 @@ def test_what_a_function_changes_is_refused(
         space["run"](X)
 
 
-@pytest.mark.parametrize(("form", "file"), WAYS)
 @pytest.mark.parametrize(
-    ("home", "change"), [case for case in CASES if case.values[0].read]
+    ("home", "change", "form", "file"), [case for case in CASES if case.values[0].read]
 )
 def test_what_changes_between_calls_is_seen(
     home: Home, change: str, form: str, file: str

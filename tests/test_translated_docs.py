@@ -171,8 +171,8 @@ def test_links_lead_somewhere() -> None:
         if english in DOCUMENTS
     ],
 )
-def test_outputs_in_chinese(name: str, tmp_path: Path) -> None:
-    assert not problem(name, tmp_path)
+def test_outputs_in_chinese(name: str) -> None:
+    assert not problem(name)
 
 
 # -- the tests themselves ------------------------------------------------------------

@@ -70,6 +70,7 @@ def trained(peer: str, job: Any, variant: str) -> tuple[int, float]:
 
 
 @needs_native
+@pytest.mark.benchmarks
 @pytest.mark.filterwarnings("default")
 @pytest.mark.parametrize(
     "peer",
@@ -110,6 +111,7 @@ def test_networks_have_the_sizes_that_are_said(name: str) -> None:
 
 
 @needs_native
+@pytest.mark.benchmarks
 @pytest.mark.skipif("sklearn" not in HERE, reason="no scikit-learn here")
 def test_a_workload_is_measured(
     chainrule: Any, monkeypatch: pytest.MonkeyPatch
@@ -252,6 +254,7 @@ def test_plots_are_drawn(tmp_path: Path) -> None:
     assert picture.read_text("utf-8").count("<path") > 4
 
 
+@pytest.mark.benchmarks
 def test_a_peer_that_ends_is_reported(tmp_path: Path) -> None:
     made = rounds.Runner("sklearn", "", 1, tmp_path, "tabular")
     with pytest.raises(errors.ChainruleError, match="No such file"):

@@ -221,7 +221,11 @@ def test_options_come_before_the_file(chainrule: Any, file: Path) -> None:
 # -- resuming --------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("how", ["target", "directory"])
+@pytest.mark.parametrize(
+    ("target", "how"),
+    [("recipe", "directory"), ("file", "target")],
+    indirect=["target"],
+)
 def test_resuming_bit_for_bit(chainrule: Any, target: Any, how: str) -> None:
     args, at, steps = target
     result = cut(chainrule, *args, "--out", "part", at=at)

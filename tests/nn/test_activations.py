@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 
 import mpmath
@@ -79,22 +80,29 @@ def test_definitions_with_thirty_digits(name):
     )
 
 
+@functools.cache
+def left_tail(name, dtype):
+    """Points, and values and slopes there with sixty digits."""
+    definition = DEFINITIONS[name][1]
+    z = np.linspace(-12 if name == "GELU" else -80, -1, 67).astype(dtype)
+    with mpmath.workdps(60):
+        points = [mpmath.mpf(v) for v in z.tolist()]
+        wanted = [float(definition(p)) for p in points]
+        return z, wanted, [float(mpmath.diff(definition, p)) for p in points]
+
+
 @pytest.mark.parametrize("engine", WAYS)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("name", ["GELU", "Sigmoid", "SiLU", "Softplus", "ELU"])
 def test_left_tails_are_right_relative_to_themselves(name, dtype, engine):
     """Where the value is 1e-30, its digits count, and those of its derivative."""
-    module, definition = DEFINITIONS[name]
-    z = np.linspace(-12 if name == "GELU" else -80, -1, 67).astype(dtype)
+    module = DEFINITIONS[name][0]
+    z, wanted, slopes = left_tail(name, dtype)
 
     def both(t):
         return module(t), cr.grad(lambda u: module(u).sum())(t)
 
     run = both if engine == "eager" else cr.compile(both, engine=engine)
-    with mpmath.workdps(60):
-        points = [mpmath.mpf(v) for v in z.tolist()]
-        wanted = [float(definition(p)) for p in points]
-        slopes = [float(mpmath.diff(definition, p)) for p in points]
     # e^(−z²/2) makes of an error of its argument z² times that of the result.
     eps = np.finfo(dtype).eps
     rtol = (4 + z.astype(float) ** 2 if name == "GELU" else 4 + np.abs(z)) * eps

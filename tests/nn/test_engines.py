@@ -15,6 +15,7 @@ from chainrule.compilation.program import CompiledProgram
 from chainrule.compilation.tracing import Input, trace_entry
 from chainrule.graph.types import ArrayType, SymbolicDim, as_dtype
 from chainrule.nn.activations import Activation
+from tests.ways import ENGINES
 
 RNG = np.random.default_rng(0)
 
@@ -155,47 +156,81 @@ FUNCTIONS |= {
     "GRU": (read(nn.GRU), TOKENS),
 }
 CASES = [
-    *((repr(m), m, ROWS) for m in MODULES),
-    *((f"{m!r} deeper", m, SERIES) for m in DEEPER),
-    *((repr(m), m, IMAGES) for m in PLANES),
+    *((repr(m), m, ROWS) for m in MODULES if m.state_dict()),
+    *((f"{m!r} deeper", m, SERIES) for m in DEEPER if m.state_dict()),
+    *((repr(m), m, IMAGES) for m in PLANES if m.state_dict()),
     *((repr(m), m, SERIES) for m in LINES),
     *((name, f, x) for name, (f, x) in FUNCTIONS.items()),
 ]
 
 
-@pytest.mark.parametrize(("name", "function", "x"), CASES, ids=[c[0] for c in CASES])
-def test_compiled_is_eager(name, function, x, engine):
-    """One graph over N samples: values, derivative, and what the module keeps."""
-    floating = x.dtype.kind == "f"
+def with_slope(function, x):
+    """The value of a function, and a derivative where the argument has one."""
+    if not x.is_floating_point():
+        return {"y": function(x)}
+
+    def total(x):
+        y = function(x)
+        return (y * y * 0.1 + y.tanh()).sum()
+
+    return {"y": function(x), "slope": cr.grad(total)(x)}
+
+
+def program_of(step, x, engine):
+    """A compiled function of any number of samples."""
+    kind = ArrayType((SymbolicDim("N"), *x.shape[1:]), as_dtype(x.dtype))
+    traced = trace_entry("step", step, [Input("x", kind)])
+    return CompiledProgram([traced], engine=engine)
+
+
+@pytest.mark.parametrize(
+    ("modules", "x"), [(MODULES, ROWS), (DEEPER, SERIES), (PLANES, IMAGES)]
+)
+def test_compiled_is_eager_without_state(modules, x, engine):
+    """One program for all of them."""
+    modules = [module for module in modules if not module.state_dict()]
+    assert len(modules) > 5
 
     def step(x):
-        if not floating:
-            return {"y": function(x)}
+        made = {}
+        for i, module in enumerate(modules):
+            made |= {f"{i}.{k}": t for k, t in with_slope(module, x).items()}
+        return made
 
-        def total(x):
-            y = function(x)
-            return (y * y * 0.1 + y.tanh()).sum()
+    program = program_of(step, x, engine)
+    for n in (6, 5):
+        got = program.run("step", {"x": x[:n]})
+        for key, value in step(cr.tensor(x[:n])).items():
+            name = repr(modules[int(key.partition(".")[0])])
+            np.testing.assert_allclose(
+                got[key], value.numpy(), 1e-10, 1e-12, err_msg=f"{name}: {key}"
+            )
 
-        return {"y": function(x), "slope": cr.grad(total)(x)}
+
+@pytest.mark.parametrize(("name", "function", "x"), CASES, ids=[c[0] for c in CASES])
+def test_compiled_is_eager(name, function, x):
+    """One graph over N samples: values, derivative, and what the module keeps."""
+
+    def step(x):
+        return with_slope(function, x)
 
     state = function.state_dict() if isinstance(function, nn.Module) else {}
-    kind = ArrayType((SymbolicDim("N"), *x.shape[1:]), as_dtype(x.dtype))
-    program = CompiledProgram(
-        [trace_entry("step", step, [Input("x", kind)])], engine=engine
-    )
+    programs = {engine: program_of(step, x, engine) for engine in ENGINES}
     for n in (6, 5):
         eager, kept = step(cr.tensor(x[:n])), {}
         if state:
             kept = function.state_dict()
-            function.load_state_dict(state)
-        got = program.run("step", {"x": x[:n]})
-        for key, value in eager.items():
-            np.testing.assert_allclose(
-                got[key], value.numpy(), rtol=1e-10, atol=1e-12, err_msg=key
-            )
-        for key, array in kept.items():
-            np.testing.assert_allclose(
-                function.state_dict()[key], array, rtol=1e-12, err_msg=key
-            )
+        for engine, program in programs.items():
+            if state:
+                function.load_state_dict(state)
+            got = program.run("step", {"x": x[:n]})
+            for key, value in eager.items():
+                np.testing.assert_allclose(
+                    got[key], value.numpy(), 1e-10, 1e-12, err_msg=f"{engine}: {key}"
+                )
+            for key, array in kept.items():
+                np.testing.assert_allclose(
+                    function.state_dict()[key], array, 1e-12, err_msg=f"{engine}: {key}"
+                )
         if state:
             function.load_state_dict(state)

@@ -66,8 +66,9 @@ def test_an_untrained_trainer(make: Make, tmp_path: Path, data: Any) -> None:
 
 
 @pytest.mark.usefixtures("single_steps")
-@pytest.mark.parametrize("at", [1, 4, 5, 7, 9])
-@pytest.mark.parametrize("stop", [StopAt, CtrlC])
+@pytest.mark.parametrize(
+    ("stop", "at"), [(StopAt, 1), (CtrlC, 4), (StopAt, 5), (StopAt, 8), (CtrlC, 9)]
+)
 def test_resumed_anywhere_the_bits_are_the_same(
     make: Make, data: cr.data.Dataset, tmp_path: Path, stop: type[StopAt], at: int
 ) -> None:

@@ -75,10 +75,10 @@ def write_report(
     words = read_words(spoken)
     with np.errstate(all="ignore"):  # what a sick network says is shown as it is
         shown = _content(trainer, data, words, options or {}, source)
-    shown |= {"title": title or words["untitled"], "lang": spoken, "data": data}
+    shown |= {"title": title or words["untitled"], "data": data}
     own = (pictures or {}).items()
     shown["pictures"] = {title: images.png_uri(png) for title, png in own}
-    replace(Path(path), page.render(words, shown).encode(), "report")
+    replace(Path(path), page.render(spoken, shown).encode(), "report")
 
 
 def write_experiment_report(
@@ -104,12 +104,10 @@ def write_experiment_report(
     """
     drawing.need_matplotlib("report")
     spoken = choice(*LANGUAGES)("lang", lang or current())
-    words = read_words(spoken)
     text = page.render_experiment(
-        words,
+        spoken,
         title=title,
         summary=summary,
-        lang=spoken,
         references=references,
         blocks=blocks,
     )

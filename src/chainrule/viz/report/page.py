@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from chainrule.errors import visible
@@ -12,7 +13,7 @@ from chainrule.text.numbers import measure, number, percent, width
 from chainrule.text.tables import shorten
 from chainrule.version import __version__
 from chainrule.viz import curve, drawing, images
-from chainrule.viz.words import Words
+from chainrule.viz.words import Words, read_words
 
 #: More classes than this are a picture instead of a table.
 MATRIX = 20
@@ -20,14 +21,19 @@ MATRIX = 20
 FEW = 15
 
 
-def environment(words: Words) -> Any:
-    """Return the Jinja environment for report pages, which escapes all values."""
+@lru_cache
+def environment(lang: str) -> Any:
+    """Return the Jinja environment for report pages, which escapes all values.
+
+    It compiles its templates, which takes longer than a page, and is kept.
+    """
     import jinja2
     from markupsafe import Markup
 
     def plain(value: Any) -> Any:
         return value if isinstance(value, Markup) else visible(str(value))
 
+    words = read_words(lang)
     templates = jinja2.Environment(
         loader=jinja2.PackageLoader("chainrule.viz"),
         autoescape=True,
@@ -38,51 +44,21 @@ def environment(words: Words) -> Any:
         extensions=["jinja2.ext.do"],
     )
     templates.filters |= {"number": number, "percent": percent, "cut": shorten}
+    templates.filters |= {"width": width, **_of_columns(words)}
     templates.globals |= {
         "w": words,
+        "lang": lang,
         "colours": drawing.COLOURS,
         "policy": Markup(POLICY),
         "version": __version__,
-        "now": datetime.datetime.now().astimezone().isoformat(" ", "minutes"),
+        "FEW": FEW,
+        "MATRIX": MATRIX,
     }
     return templates
 
 
-def render_experiment(
-    words: Words,
-    *,
-    title: str,
-    summary: str,
-    lang: str,
-    references: Sequence[Mapping[str, Any]],
-    blocks: Sequence[Mapping[str, Any]],
-) -> str:
-    """Return the HTML page of a recipe's report.
-
-    Args:
-        words, lang: of a language.
-        title, summary: of the recipe.
-        references: ``key``, ``value``, ``at_least`` or ``at_most``, ``reached`` and
-            ``source`` of each figure that it is held against.
-        blocks: in their order, ``text`` that was printed or a ``png`` (or GIF) with its
-            ``title``.
-    """
-    shown = [
-        {
-            "title": block["title"],
-            "text": block["text"].split("\n"),
-            "png": block["png"] and images.png_uri(block["png"]),
-        }
-        for block in blocks
-    ]
-    page = environment(words).get_template("study.html.jinja")
-    content = {"title": title, "summary": summary, "references": references}
-    return page.render(content, blocks=shown, lang=lang)
-
-
-def render(words: Words, content: Mapping[str, Any]) -> str:
-    """Return the HTML page of a run's report."""
-    templates = environment(words)
+def _of_columns(words: Words) -> dict[str, Callable[..., Any]]:
+    """Return the filters for tables whose columns a history or a table names."""
 
     def heading(key: str, validation: str) -> str:
         """Return the heading of a history's column."""
@@ -121,11 +97,44 @@ def render(words: Words, content: Mapping[str, Any]) -> str:
         room = sum(1.25 + 0.5 * max(map(width, column)) for column in columns)
         return {"head": head, "rows": texts, "kinds": kinds, "room": room}
 
-    templates.filters |= {
-        "heading": heading,
-        "shown": shown,
-        "table": table,
-        "width": width,
-    }
-    templates.globals |= {"FEW": FEW, "MATRIX": MATRIX}
-    return templates.get_template("report.html.jinja").render(content)
+    return {"heading": heading, "shown": shown, "table": table}
+
+
+def _rendered(lang: str, template: str, content: Mapping[str, Any]) -> str:
+    now = datetime.datetime.now().astimezone().isoformat(" ", "minutes")
+    return environment(lang).get_template(template).render(content, now=now)
+
+
+def render_experiment(
+    lang: str,
+    *,
+    title: str,
+    summary: str,
+    references: Sequence[Mapping[str, Any]],
+    blocks: Sequence[Mapping[str, Any]],
+) -> str:
+    """Return the HTML page of a recipe's report.
+
+    Args:
+        lang: the language of what the page adds.
+        title, summary: of the recipe.
+        references: ``key``, ``value``, ``at_least`` or ``at_most``, ``reached`` and
+            ``source`` of each figure that it is held against.
+        blocks: in their order, ``text`` that was printed or a ``png`` (or GIF) with its
+            ``title``.
+    """
+    shown = [
+        {
+            "title": block["title"],
+            "text": block["text"].split("\n"),
+            "png": block["png"] and images.png_uri(block["png"]),
+        }
+        for block in blocks
+    ]
+    content = {"title": title, "summary": summary, "references": references}
+    return _rendered(lang, "study.html.jinja", {**content, "blocks": shown})
+
+
+def render(lang: str, content: Mapping[str, Any]) -> str:
+    """Return the HTML page of a run's report."""
+    return _rendered(lang, "report.html.jinja", content)

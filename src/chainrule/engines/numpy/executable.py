@@ -82,11 +82,11 @@ class NumpyExecutable:
     Attributes:
         engine: ``"numpy"``.
         seconds_compile: time spent on passes and plans so far.
-        made: how many steps have been made since it was set to 0.
+        completed: the number of steps of the last run.
     """
 
     engine = "numpy"
-    made = 0
+    completed = 0
 
     def __init__(self, program: Program, *, threads: int | None = None) -> None:
         started = time.perf_counter()

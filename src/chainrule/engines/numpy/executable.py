@@ -262,10 +262,10 @@ class Function:
                 self._quiet.run(self.execute, arrays, outs, steps)
         return outs
 
-    def execute(self, arrays: Sequence[Any], outs: Sequence[Array], steps: int) -> None:
+    def execute(self, inputs: Sequence[Any], outs: Sequence[Array], steps: int) -> None:
         """Run ``steps`` times on ordered inputs; write one row of outputs a step."""
         scope = self.scope
-        for k, array in enumerate(arrays):
+        for k, array in enumerate(inputs):
             scope[f"in{k}"] = array.data if type(array) is Buffer else array
         for k, out in enumerate(outs):
             scope[f"out{k}"] = out

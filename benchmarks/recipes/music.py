@@ -27,8 +27,7 @@ import chainrule as cr
 from chainrule.recipes import Experiment, music
 from chainrule.recipes.datasets import fiddle_tunes
 from chainrule.recipes.datasets import genres as features
-
-NOISE = 0.25
+from chainrule.recipes.evaluation import folds
 
 # -- genres ----------------------------------------------------------------------------
 
@@ -37,13 +36,13 @@ def genres(trial: Trial) -> tuple[Any, Any, Any, Any]:
     """Features and genres, to learn from and to ask about."""
     folder = trial.folder("pyAudioAnalysis", "--no-deps pyAudioAnalysis")
     x, y = features.read(folder / features.FILE)
-    known, new = music.folds(trial, y, quick=1)[0]
+    known, new = folds.stratified(y, music.FOLDS, trial.seed)[0]
     return x[known], y[known], x[new], y[new]
 
 
-def budget(trial: Trial, passes: int) -> dict[str, int]:
+def budget(trial: Trial, task: str) -> dict[str, int]:
     """Epochs, of which a quick run has a fifth, and rows of a batch."""
-    passes = passes // 5 if trial.quick else passes
+    passes = music.EPOCHS[task] // 5 if trial.quick else music.EPOCHS[task]
     return {"epochs": max(4, passes), "batch_size": music.BATCH_SIZE}
 
 
@@ -52,7 +51,7 @@ def our_genres(trial: Trial) -> Run:
     x, y, asked, truth = genres(trial)
     cr.manual_seed(trial.seed)
     trainer = music.trainer(trial, music.genre_network())
-    yield from epochs(trainer, (x, y), **budget(trial, 60))
+    yield from epochs(trainer, (x, y), **budget(trial, "genres"))
     return {"accuracy": float(np.mean(trainer.predict(asked).argmax(1) == truth))}
 
 
@@ -61,11 +60,9 @@ def their_genres(trial: Trial) -> Run:
     x, y, asked, truth = genres(trial)
     pytorch.prepare(trial)
     cr.manual_seed(trial.seed)
-    _, *layers = music.genre_network().children()
-    model = pytorch.twin(*layers)
+    model = pytorch.twin(*music.genre_network().children())
     how: Any = {"lr": music.LR, "weight_decay": music.WEIGHT_DECAY}
-    how["changed"] = lambda rows: rows + NOISE * torch.randn_like(rows)
-    yield from pytorch.epochs(model, x, y, **how, **budget(trial, 60))
+    yield from pytorch.epochs(model, x, y, **how, **budget(trial, "genres"))
     return pytorch.accuracy(model, asked, truth)
 
 
@@ -82,7 +79,7 @@ def tunes() -> tuple[Any, ...]:
 
 def split(trial: Trial) -> tuple[np.ndarray, np.ndarray]:
     """The tunes to learn from, and the new ones."""
-    known, new = music.folds(trial, tunes()[-1], quick=1)[0]
+    known, new = folds.stratified(tunes()[-1], music.FOLDS, trial.seed)[0]
     return known[::2] if trial.quick else known, new
 
 
@@ -107,7 +104,7 @@ def our_dances(trial: Trial) -> Run:
     x, y, asked, owners = dances(trial)
     cr.manual_seed(trial.seed)
     trainer = music.trainer(trial, music.TuneNetwork())
-    yield from epochs(trainer, (x, y), **budget(trial, 12))
+    yield from epochs(trainer, (x, y), **budget(trial, "dances"))
     return voted(trainer.predict(asked, output="probabilities"), owners)
 
 
@@ -147,7 +144,7 @@ def their_dances(trial: Trial) -> Run:
     parts = model.state_dict().items()
     model.load_state_dict({k: torch.tensor(start[k]).view_as(v) for k, v in parts})
     how: Any = {"lr": music.LR, "weight_decay": music.WEIGHT_DECAY}
-    yield from pytorch.epochs(model, x, y, **how, **budget(trial, 12))
+    yield from pytorch.epochs(model, x, y, **how, **budget(trial, "dances"))
     scores = torch.from_numpy(pytorch.scores(model, asked))
     return voted(scores.softmax(1).numpy(), owners)
 

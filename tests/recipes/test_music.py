@@ -1,4 +1,4 @@
-"""music: folds, padding, the quick run."""
+"""music: padding, the quick run."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule.recipes import Experiment, music
+from chainrule.recipes import music
 from chainrule.recipes.datasets import fiddle_tunes
 
 from .datasets.test_fiddle_tunes import TUNE
@@ -17,19 +17,6 @@ from .runs import check, needing
 RECIPE = "music"
 
 needs_data = needing("pyAudioAnalysis", "music21", "sklearn")
-
-
-@needing("sklearn")
-def test_folds_have_their_share_of_each_class() -> None:
-    y = np.repeat([0, 1, 2], [50, 30, 20])
-    folds = music.folds(Experiment(), y, quick=2)
-    for train, test in folds:
-        assert np.bincount(y[test]).tolist() == [10, 6, 4]
-        assert sorted([*train, *test]) == list(range(100))
-    assert sorted(np.concatenate([test for _, test in folds])) == list(range(100))
-    assert len(music.folds(Experiment(quick=True), y, quick=2)) == 2
-    other = music.folds(Experiment(seed=1), y, quick=2)
-    assert (folds[0][1] != other[0][1]).any()
 
 
 @pytest.mark.parametrize("engine", ["numpy", "native"])

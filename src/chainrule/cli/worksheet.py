@@ -58,9 +58,9 @@ def worksheet(
     2-3tanh-1sigmoid. The questions come in the order of the book's 3.4 and 3.7, with
     numbers of one decimal.
     """
-    from chainrule.book.marking.worksheet import worksheet as made
+    from chainrule.book.marking.worksheet import worksheet as build
 
-    sheet = made(spec, loss, seed=seed, samples=samples, answers=answers)
+    sheet = build(spec, loss, seed=seed, samples=samples, answers=answers)
     text = "" if as_json else written(sheet, form).rstrip("\n")
     tell(sheet.to_json() if as_json else {}, as_json, text)
     return 0

@@ -31,7 +31,7 @@ class Causes:
 
     Args:
         subject: what is checked.
-        made: its values and cotangents.
+        walk: its values and cotangents.
         rounding: how far the rounding of each value moves the result.
         weights: the cotangents of its outputs.
         wrong: the nodes whose rule alone is wrong.

@@ -72,8 +72,8 @@ def apply(
     types = _checked.get(signature)
     if types is None:
         types = primitive.output_types([v.type for v in inputs], attrs)
-        for made in types:
-            check_room(made.shape, made.dtype.itemsize)
+        for result_type in types:
+            check_room(result_type.shape, result_type.dtype.itemsize)
         _checked[signature] = types
     reference = REFERENCES[primitive]
     if primitive.view:  # no arithmetic, so no exception of it
@@ -100,8 +100,8 @@ def apply(
     if type(results) is not tuple:
         return computed(np.asarray(results), types[0], node)
     several = cast("tuple[Any, ...]", results)
-    made = zip(several, types, strict=True)
-    outputs = tuple([computed(np.asarray(a), t) for a, t in made])
+    pairs = zip(several, types, strict=True)
+    outputs = tuple([computed(np.asarray(a), t) for a, t in pairs])
     if node is not None:
         node.set_outputs(outputs, weakly=True)
         for i, value in enumerate(outputs):

@@ -65,19 +65,19 @@ def emit(
     if types is None:
         types = primitive.output_types([v.type for v in inputs], attrs)
         if not primitive.view:
-            for made in types:
-                check_room(made.shape, made.dtype.itemsize)
+            for result_type in types:
+                check_room(result_type.shape, result_type.dtype.itemsize)
     tracked = context.grad and primitive in DERIVATIVES and any_tracked(inputs)
     if origin is None:
         place = (context.scope, context.role, caller())
     else:
         place = (origin.scope, origin.role, origin.source)
     node = Node(primitive, inputs, attrs, *place)
-    made = [
+    values = [
         Value(None, t.shape, t.dtype, node=node, index=i, tracked=tracked)
         for i, t in enumerate(types)
     ]
-    outputs = tuple(made)
+    outputs = tuple(values)
     node.set_outputs(outputs)
     if trace is not None:
         trace.note_emitted(outputs)

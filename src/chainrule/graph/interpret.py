@@ -169,7 +169,7 @@ class _Tape:
         steps: (reference, node, whether an attribute has a named size, inputs,
             outputs).
         outputs: the slots of the graph's outputs.
-        given: for each step what takes its inputs out of the slots.
+        takers: for each step what takes its inputs out of the slots.
         spent: for each step the slots that nothing reads after it.
         constants: what is known already, by slot.
     """

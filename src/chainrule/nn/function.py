@@ -92,7 +92,7 @@ def _function(layer: Any, name: str) -> Any:
             named = signature.bind(*args, **kwargs).arguments
             args = tuple(named.pop(p.name, p.default) for p in inputs)
             kwargs = named
-        elif not names.isdisjoint(kwargs):
+        elif kwargs and not names.isdisjoint(kwargs):
             again = next(p.name for p in inputs if p.name in kwargs)
             value = args[[p.name for p in inputs].index(again)]
             raise passed_twice(again, value, again, kwargs[again])

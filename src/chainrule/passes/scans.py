@@ -236,10 +236,10 @@ def _repeated(source: _Scan, loop: _Scan) -> dict[Node, Any] | None:
     ]
     if not edge:
         return None
-    return _kept(source, loop, edge, [computed[mine[v]] for v in edge])
+    return _stacked_for(source, loop, edge, [computed[mine[v]] for v in edge])
 
 
-def _kept(
+def _stacked_for(
     source: _Scan, loop: _Scan, edge: list[Value], computed: list[Value]
 ) -> dict[Node, Any]:
     """Return replacements: the first loop stores values that the second one reads."""
@@ -253,10 +253,12 @@ def _kept(
 
     def second(inputs: tuple[Value, ...]) -> tuple[Value, ...]:
         more = calls[0][len(old.outputs) :]
-        given = [Value(None, v.shape, v.dtype, name=v.name) for v in loop.body.inputs]
+        own_inputs = [
+            Value(None, v.shape, v.dtype, name=v.name) for v in loop.body.inputs
+        ]
         read = [Value(None, v.shape, v.dtype) for v in edge]
-        outputs = _redone(loop.body, given, dict(zip(edge, read)))
-        inner = Graph(loop.body.name, (*given, *read), outputs)
+        outputs = _redone(loop.body, own_inputs, dict(zip(edge, read)))
+        inner = Graph(loop.body.name, (*own_inputs, *read), outputs)
         return _trimmed(loop, inner, (*inputs, *more))
 
     return {source.node: first, loop.node: second}
@@ -310,20 +312,20 @@ def _sums(loop: _Scan) -> dict[int, Value]:
     readers = users(loop.body)
     outputs = loop.body.outputs
     for i in range(loop.carries):
-        held, new = loop.body.inputs[loop.constants + i], outputs[i]
+        carry, new = loop.body.inputs[loop.constants + i], outputs[i]
         node = new.node
         if (
             node is None
             or node.primitive is not add
-            or node.inputs.count(held) != 1
-            or readers[held] != [node]
+            or node.inputs.count(carry) != 1
+            or readers[carry] != [node]
             or readers.get(new)
             or outputs.count(new) != 1
-            or held in outputs
-            or not held.dtype.is_float
+            or carry in outputs
+            or not carry.dtype.is_float
         ):
             continue
-        term = node.inputs[1 - node.inputs.index(held)]
+        term = node.inputs[1 - node.inputs.index(carry)]
         maker, shape = term.node, term.shape
         product = (
             maker is not None
@@ -354,8 +356,12 @@ def _summed_after(loop: _Scan, sums: dict[int, Value]) -> Any:
         product = node is not None and node.primitive is dot_general
         terms += node.inputs if product and node is not None else (term,)
     sequences = body.inputs[loop.fixed :]
-    kept = outputs[loop.carries :]
-    more = [v for v in dict.fromkeys(terms) if v not in sequences and v not in kept]
+    stacked_outputs = outputs[loop.carries :]
+    more = [
+        v
+        for v in dict.fromkeys(terms)
+        if v not in sequences and v not in stacked_outputs
+    ]
 
     def make(inputs: tuple[Value, ...]) -> tuple[Value, ...]:
         carries = [i for i in range(loop.carries) if i not in sums]
@@ -364,20 +370,20 @@ def _summed_after(loop: _Scan, sums: dict[int, Value]) -> Any:
             *(constants + i for i in carries),
             *range(loop.fixed, len(inputs)),
         ]
-        results = (*(outputs[i] for i in carries), *kept, *more)
+        results = (*(outputs[i] for i in carries), *stacked_outputs, *more)
         inner = Graph(body.name, [body.inputs[i] for i in stay], results)
         attrs = loop.attrs | {"body": inner, "carries": len(carries)}
-        made = emit(scan, tuple([inputs[i] for i in stay]), attrs, loop.node)
-        stacked = dict(zip((*kept, *more), made[len(carries) :]))
+        scan_outputs = emit(scan, tuple([inputs[i] for i in stay]), attrs, loop.node)
+        stacked = dict(zip((*stacked_outputs, *more), scan_outputs[len(carries) :]))
         stacked |= dict(zip(sequences, inputs[loop.fixed :]))
-        after = dict(zip(carries, made))
+        after = dict(zip(carries, scan_outputs))
         for i, term in sums.items():
             total = _total(term, stacked, loop.node)
             start = inputs[constants + i]
             if not _is_zero(start):
                 (total,) = emit(add, (start, total), {}, loop.node)
             after[i] = total
-        rest = made[len(carries) : len(carries) + len(kept)]
+        rest = scan_outputs[len(carries) : len(carries) + len(stacked_outputs)]
         return (*(after[i] for i in range(loop.carries)), *rest)
 
     return make

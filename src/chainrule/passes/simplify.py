@@ -74,33 +74,33 @@ def _side_by_side(
     node: Node, inputs: tuple[Value, ...]
 ) -> tuple[int, tuple[Value, ...]] | None:
     """Return axis and parts if a sum of padded parts is a concatenation, or None."""
-    found = _padded_parts(inputs)
-    if found is None:
+    padded = _padded_parts(inputs)
+    if padded is None:
         return None
     (out,) = node.outputs
-    axes = {axis for axis, _, _ in found}
+    axes = {axis for axis, _, _ in padded}
     if out is None or len(axes) != 1:
         return None
     (axis,) = axes
-    found.sort(key=lambda part: part[1])
+    padded.sort(key=lambda part: part[1])
     at: Dim = 0
-    for _, start, value in found:
+    for _, start, value in padded:
         if start != at or not isinstance(value.shape[axis], int):
             return None
         at = start + value.shape[axis]
-    return (axis, tuple([v for _, _, v in found])) if at == out.shape[axis] else None
+    return (axis, tuple([v for _, _, v in padded])) if at == out.shape[axis] else None
 
 
 def _padded_parts(values: Sequence[Value]) -> list[tuple[int, int, Value]] | None:
     """Return (axis, start, part) of values that are padded along one axis, or None."""
-    found: list[tuple[int, int, Value]] = []
+    padded: list[tuple[int, int, Value]] = []
     for value in values:
         node = value.node
         if node is not None and node.primitive is add:
             parts = _padded_parts(node.inputs)
             if parts is None:
                 return None
-            found += parts
+            padded += parts
             continue
         if node is None or node.primitive is not pad or any(node.attrs["interior"]):
             return None
@@ -108,5 +108,5 @@ def _padded_parts(values: Sequence[Value]) -> list[tuple[int, int, Value]] | Non
         axes = [i for i, ends in enumerate(zip(low, high)) if any(ends)]
         if len(axes) != 1 or min(*low, *high) < 0:
             return None
-        found.append((axes[0], low[axes[0]], node.inputs[0]))
-    return found
+        padded.append((axes[0], low[axes[0]], node.inputs[0]))
+    return padded

@@ -28,15 +28,15 @@ def share_windows(graph: Graph) -> Graph:
         for primitive in _RESULT
     ]
     both = wanted[0] & wanted[1]
-    made: dict[Any, tuple[Value, ...]] = {}
+    pairs: dict[Any, tuple[Value, ...]] = {}
 
     def rule(node: Node, inputs: tuple[Value, ...]) -> tuple[Value, ...] | None:
         which = _RESULT.get(node.primitive)
         if which is None or key(node, node.inputs) not in both:
             return None
         mine = key(node, inputs)
-        if mine not in made:
-            made[mine] = emit(window_best, inputs, dict(node.attrs), node)
-        return (made[mine][which],)
+        if mine not in pairs:
+            pairs[mine] = emit(window_best, inputs, dict(node.attrs), node)
+        return (pairs[mine][which],)
 
     return rewrite(graph, rule) if both else graph

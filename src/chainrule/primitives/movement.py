@@ -172,10 +172,14 @@ def _reshape_rule(x: ArrayType, *, shape: Shape) -> ArrayType:
     return ArrayType(shape, x.dtype)
 
 
+def _reshape_vjp(g: Value, y: Value, x: Value, shape: Shape) -> Value:
+    return reshape(g, shape=x.shape)
+
+
 @declare(
     view=True,
     rule=_reshape_rule,
-    vjp=(lambda g, y, x, shape: reshape(g, shape=x.shape),),
+    vjp=(_reshape_vjp,),
     shown=lambda x, shape: places.shaped("reshape", x, shape),
     source="row-major order of elements",
     linear=True,

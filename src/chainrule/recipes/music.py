@@ -30,7 +30,6 @@ were chosen on parts of the rows to learn from, never on those of the test.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +39,7 @@ import chainrule as cr
 from chainrule import nn, optim, viz
 from chainrule.recipes import Experiment, Reference
 from chainrule.recipes.datasets import fiddle_tunes, genres
-from chainrule.recipes.evaluation import baselines
+from chainrule.recipes.evaluation import baselines, folds
 from chainrule.text import _, say
 
 SUMMARY = _("style of music: six genres by their features, three dances by their notes")
@@ -51,7 +50,8 @@ REFERENCES = [
     Reference("genres.ahead", at_least=-0.02, source=BEST),
     Reference("dances.accuracy", at_least=0.92, source=LINEAR),
 ]
-SPLITS, BATCH_SIZE, LR, WEIGHT_DECAY = 5, 32, 4e-3, 0.3
+FOLDS, BATCH_SIZE, LR, WEIGHT_DECAY = 5, 32, 4e-3, 0.3
+EPOCHS, MEMBERS = {"genres": 60, "dances": 12}, {"genres": 5, "dances": 2}
 DESIGN = """
 How to design a network that recognises the style of music (1.8):
 
@@ -80,16 +80,11 @@ def trainer(experiment: Experiment, model: nn.Module) -> cr.Trainer:
 
 
 def ensemble(
-    experiment: Experiment,
-    name: str,
-    network: Callable[[], nn.Module],
-    split: baselines.Split,
-    *,
-    epochs: int,
-    members: int,
+    experiment: Experiment, task: str, fold: int, network: Any, split: baselines.Split
 ) -> np.ndarray:
     """Train several networks; return the mean of their probabilities on test rows."""
     x, y, x_test, __ = split
+    epochs, members = EPOCHS[task], MEMBERS[task]
     if experiment.quick:
         epochs, members = max(4, epochs // 5), 1
     budget = {"epochs": epochs, "batch_size": BATCH_SIZE, "progress": False}
@@ -97,47 +92,25 @@ def ensemble(
     for i in range(members):
         cr.manual_seed((experiment.seed * 100 + i) % 2**64)
         member = trainer(experiment, network())
-        member = experiment.fit(f"{name}-{i}", member, (x, y), **budget)
+        member = experiment.fit(f"{task}-{fold}-{i}", member, (x, y), **budget)
         probabilities.append(member.predict(x_test, output="probabilities"))
     return np.mean(probabilities, axis=0)
 
 
-def folds(experiment: Experiment, y: np.ndarray, quick: int) -> list[tuple[Any, Any]]:
-    """Return stratified folds, rows to learn from and to test: ``quick`` or all."""
-    from sklearn.model_selection import StratifiedKFold
-
-    seed = experiment.seed % 2**32
-    deal = StratifiedKFold(SPLITS, shuffle=True, random_state=seed)
-    return list(deal.split(y, y))[: quick if experiment.quick else SPLITS]
-
-
-# -- genres: features that somebody has thought of -------------------------------------
-
-
-class Noise(nn.Module):
-    """A layer that adds noise in training, as augmentation: x + 0.25 ε."""
-
-    def forward(self, x: cr.Tensor) -> cr.Tensor:
-        """Return x + 0.25 ε in training, else x."""
-        return x + 0.25 * cr.randn_like(x) if self.training else x
-
-
 def genre_network() -> nn.Sequential:
     """Return the network from 138 features to the scores of six genres."""
-    return nn.Sequential(
-        Noise(), nn.Linear(138, 512), nn.ReLU(), nn.Dropout(0.5), nn.Linear(512, 6)
-    )
+    hidden = nn.Linear(138, 512), nn.ReLU(), nn.Dropout(0.5)
+    return nn.Sequential(nn.Dropout(0.2), *hidden, nn.Linear(512, 6))
 
 
 def show_genres(experiment: Experiment, folder: Path) -> dict[str, Any]:
     """Compare an ensemble of networks with scikit-learn on the same splits."""
     x, y = genres.read(folder / genres.FILE)
     say("Genres: {n} pieces, {d} features, six genres\n", n=len(x), d=x.shape[1])
-    rows = []
-    for i, (train, test) in enumerate(folds(experiment, y, quick=2)):
+    rows, dealt = [], folds.stratified(y, FOLDS, experiment.seed)
+    for i, (train, test) in enumerate(dealt[:2] if experiment.quick else dealt):
         split = x[train], y[train], x[test], y[test]
-        budget = {"epochs": 60, "members": 5}
-        p = ensemble(experiment, f"genres-{i}", genre_network, split, **budget)
+        p = ensemble(experiment, "genres", i, genre_network, split)
         row = {"network": float((p.argmax(1) == y[test]).mean())}
         stage, models = f"baselines-{i}", baselines.feature_classifiers()
         row |= experiment.cached(stage, baselines.accuracies, models, split)
@@ -149,9 +122,6 @@ def show_genres(experiment: Experiment, folder: Path) -> dict[str, Any]:
     best = max(mean for name, mean in means.items() if name != "network")
     result = {"accuracy": means["network"], "best": best, "splits": rows}
     return {**result, "ahead": means["network"] - best}
-
-
-# -- dances: the notes -----------------------------------------------------------------
 
 
 class TuneNetwork(nn.Module):
@@ -185,21 +155,17 @@ def show_dances(experiment: Experiment, folder: Path) -> dict[str, Any]:
     x, owners = fiddle_tunes.pieces(tunes)
     votes = np.zeros((len(tunes), 3))  # Σ ln p over the pieces of a tune
     tested: list[int] = []
-    for i, (train, test) in enumerate(folds(experiment, y, quick=1)):
+    dealt = folds.stratified(y, FOLDS, experiment.seed)
+    for i, (train, test) in enumerate(dealt[:1] if experiment.quick else dealt):
         train = train[::2] if experiment.quick else train
         known, new = np.isin(owners, train), np.isin(owners, test)
         split = x[known], y[owners[known]], x[new], y[owners[new]]
-        budget = {"epochs": 12, "members": 2}
-        p = ensemble(experiment, f"dances-{i}", TuneNetwork, split, **budget)
+        p = ensemble(experiment, "dances", i, TuneNetwork, split)
         np.add.at(votes, owners[new], np.log(p + 1e-9))
         tested += test.tolist()
     confusion = cr.metrics.measure("confusion_matrix", votes[tested], y[tested])
     accuracy = float(np.trace(confusion) / confusion.sum())
-    say(
-        "\nDances: {share:.1%} of {n} new tunes recognised.",
-        share=accuracy,
-        n=len(tested),
-    )
+    say("\nDances: {share:.1%} of new tunes recognised.", share=accuracy)
     names: Any = {"rows": fiddle_tunes.DANCES, "columns": fiddle_tunes.DANCES}
     names |= {"up": _("is a"), "across": _("is taken for a")}
     look = {"numbers": "d", "title": "dances by their notes", "size": (4.2, 2.6)}
@@ -218,10 +184,10 @@ def run(experiment: Experiment) -> dict[str, Any]:
     experiment.package("sklearn", "chainrule[sklearn]")
     audio = experiment.folder("pyAudioAnalysis", "--no-deps pyAudioAnalysis")
     scores = experiment.folder("music21", "--no-deps music21")
-    results = {"genres": show_genres(experiment, audio)}
-    results["dances"] = show_dances(experiment, scores)
+    result = {"genres": show_genres(experiment, audio)}
+    result["dances"] = show_dances(experiment, scores)
     print(DESIGN)
-    return results
+    return result
 
 
 if __name__ == "__main__":

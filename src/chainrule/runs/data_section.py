@@ -307,7 +307,7 @@ def _named(name: str) -> type[Data]:
 
 #: The sections of all formats, and of all data that have a name.
 KINDS: dict[str, type[Data]] = {
-    **{made.kind: made for made in (Table, Texts, Arrays, Idx, Images)},
+    **{section.kind: section for section in (Table, Texts, Arrays, Idx, Images)},
     **{name: _named(name) for name in NAMES},
 }
 for _kind in KINDS.values():

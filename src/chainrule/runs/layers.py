@@ -109,9 +109,9 @@ LAYERS = Family(
     _("layer"),
     Layer,
     {
-        name: made
-        for name, made in exported(nn, nn.Module).items()
-        if not issubclass(made, Reduction) and name not in _NO_LAYERS
+        name: layer
+        for name, layer in exported(nn, nn.Module).items()
+        if not issubclass(layer, Reduction) and name not in _NO_LAYERS
     },
 )
 

@@ -253,8 +253,8 @@ CALLBACKS = Family(
     _("callback"),
     Callback,
     {
-        name: made
-        for name, made in exported(training, training.Callback).items()
+        name: callback
+        for name, callback in exported(training, training.Callback).items()
         if name not in ("Callback", "LambdaCallback")
     },
 )

@@ -60,7 +60,7 @@ class DependencyScan:
     """The result of the scan: all outside sources that a function may read.
 
     Attributes:
-        found: the sources.
+        sources: what the function reads outside.
         draws: names and states of random number generators that are not ours.
         growing: names and attributes of objects that may get more of them.
         caches: the functions on the way that remember their results, and how many

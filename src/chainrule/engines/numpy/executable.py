@@ -82,11 +82,11 @@ class NumpyExecutable:
     Attributes:
         engine: ``"numpy"``.
         seconds_compile: time spent on passes and plans so far.
-        made: how many steps have been made since it was set to 0.
+        completed: the number of steps of the last run.
     """
 
     engine = "numpy"
-    made = 0
+    completed = 0
 
     def __init__(self, program: Program, *, threads: int | None = None) -> None:
         started = time.perf_counter()
@@ -262,10 +262,10 @@ class Function:
                 self._quiet.run(self.execute, arrays, outs, steps)
         return outs
 
-    def execute(self, arrays: Sequence[Any], outs: Sequence[Array], steps: int) -> None:
+    def execute(self, inputs: Sequence[Any], outs: Sequence[Array], steps: int) -> None:
         """Run ``steps`` times on ordered inputs; write one row of outputs a step."""
         scope = self.scope
-        for k, array in enumerate(arrays):
+        for k, array in enumerate(inputs):
             scope[f"in{k}"] = array.data if type(array) is Buffer else array
         for k, out in enumerate(outs):
             scope[f"out{k}"] = out

@@ -24,10 +24,9 @@ def problem(
         (count, length, 2) and (count, 1), float32.
 
     >>> x, y = problem(1, 4, np.random.default_rng(0))
-    >>> x[0].round(2).tolist()
-    [[0.64, 0.0], [0.27, 1.0], [0.04, 0.0], [0.02, 1.0]]
-    >>> y.round(2).tolist()
-    [[0.29]]
+    >>> print(x[0].round(2).T, y.round(2))
+    [[0.64 0.27 0.04 0.02]
+     [1.   0.   0.   1.  ]] [[0.65]]
     """
     x = np.zeros((count, length, 2), np.float32)
     x[..., 0] = rng.random((count, length))

@@ -11,8 +11,9 @@ def principal_plane(vectors: np.ndarray) -> np.ndarray:
     The first two principal components (Pearson 1901). Of the two signs of an axis the
     one is chosen in which its largest number is positive.
 
-    >>> principal_plane(np.array([[0.0, 0, 3], [0, 0, -3], [1, 0, 0], [-1, 0, 0]]))[0]
-    array([3., 0.])
+    >>> vectors = np.array([[0.0, 4.0], [1.0, -2.0], [-1.0, -2.0]])
+    >>> print(principal_plane(vectors)[:, 0].round(6))
+    [ 4. -2. -2.]
     """
     centred = vectors - vectors.mean(0)
     left, sizes, __ = np.linalg.svd(centred, full_matrices=False)

@@ -43,7 +43,7 @@ def nonzero(x: Any) -> tuple[Tensor, ...]:
 
 
 def sort(x: Any, **how: Any) -> Tensor:
-    """Return the elements in order, without their indices."""
+    """Return the sorted elements alone; PyTorch's sort returns their indices too."""
     return cr.sort(x, **how).values
 
 

@@ -52,7 +52,7 @@ def folded(text: str) -> str:
 
 
 def has(text: str, word: str, *, anywhere: bool = False) -> bool:
-    """Return whether a normalised text contains a normalised word.
+    """Return whether a text contains a search word, by default at a word's start.
 
     >>> has("the error term", "err"), has("the error term", "rate")
     (True, False)

@@ -133,7 +133,7 @@ def _gelu_tanh_parts(x: Value) -> tuple[Value, Value]:
 
 
 def _gelu_tanh_vjp(g: Value, y: Value, x: Value) -> Value:
-    """Return the derivative of ``gelu_tanh``: ½(1 + tanh u) + ½x (1 − tanh² u) u′."""
+    """Return g times gelu_tanh′(x) = ½(1 + tanh u) + ½x (1 − tanh² u) u′."""
     scale, cubic = _GELU_TANH
     square, t = _gelu_tanh_parts(x)
     one = full_like(x, 1.0)

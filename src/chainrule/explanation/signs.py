@@ -18,5 +18,5 @@ def slope_of(name: Expr) -> Expr:
 
 
 def named_atom(name: str) -> Atom:
-    """Return a word as a symbol."""
+    """Return the symbol of a value that has only a name: the name, upright."""
     return Atom(r"\text{" + name.replace("_", r"\_") + "}", name)

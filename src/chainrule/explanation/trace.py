@@ -92,7 +92,7 @@ class Trace:
         return values
 
     def find(self, name: str) -> Value:
-        """Return a value by its symbol (``a⁽¹⁾`` or ``a1``) or name.
+        """Return the graph value that has a symbol (``a⁽¹⁾`` or ``a1``) or name.
 
         Raises:
             ArgumentError: where there is none.

@@ -73,7 +73,7 @@ class MSE(Mean):
     name, mode = "mse", "min"
 
     def items(self, prediction: Tensor, target: Tensor) -> Tensor:
-        """Compute the squared errors (y − ŷ)²."""
+        """Compute the squared errors (y − ŷ)², whose mean the metric is."""
         error = _errors(type(self).__name__, prediction, target)[1]
         return error * error
 

@@ -146,7 +146,7 @@ def head_along(name: str, x: Expr, axis: int) -> Expr:
 
 
 def along(name: str, x: Expr, axis: int) -> Along:
-    """Return a function along one axis, such as softmax.
+    """Return the formula of a function applied along one axis, such as softmax(z).
 
     >>> print(along("argsort", Atom("x", index="sti"), 1))
     argsortₜ(x)

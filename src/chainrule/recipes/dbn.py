@@ -213,7 +213,7 @@ def pretrain(
 
 
 def run(experiment: Experiment) -> dict[str, Any]:
-    """Pretrain, then fine-tune with all labels and with few.
+    """Pretrain stacked Boltzmann machines; fine-tune them with many and few labels.
 
     Args:
         experiment: the seed of initial weights, orders and what units draw.

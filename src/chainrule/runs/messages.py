@@ -62,7 +62,7 @@ def problems(error: SectionError) -> list[Problem]:
 
 
 def _problem(where: Where, item: Refused | ChainruleError) -> Problem:
-    """Return the problem of a key or of a whole section."""
+    """Convert an error found in a key or section of a run file to a Problem."""
     if isinstance(item, ChainruleError):
         problem = Problem.of(item)
         problem.where = where

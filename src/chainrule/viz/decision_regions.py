@@ -121,7 +121,7 @@ def draw_regions(axes: Any, trainer: Classifier, data: Dataset) -> list[int]:
 
 
 def probabilities(trainer: Classifier, x: Array) -> Array:
-    """Return the (n, classes) probabilities from a Trainer or a function.
+    """Predict the (n, classes) probabilities of points, for a map of decisions.
 
     Where the answer is no number, all classes are equal.
 

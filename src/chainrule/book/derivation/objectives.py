@@ -193,7 +193,7 @@ def losses(o: Objective, outputs: int, batch: bool, z: Expr) -> tuple[Expr, ...]
 
 
 def _whole(o: Objective, each: Expr, outputs: int, batch: bool) -> Expr:
-    """Return the sum or the mean of the per-element loss ``each``."""
+    """Return the formula of the loss: the sum or mean of ``each`` element's loss."""
     sign = 1
     if isinstance(each, Sum) and len(each.terms) == 1:
         ((sign, each),) = each.terms

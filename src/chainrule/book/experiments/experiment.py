@@ -67,7 +67,7 @@ class Finding:
 
 
 def compared(holds: Any, text: str, expected: str) -> Finding:
-    """Return a finding, and the expectation if it does not hold.
+    """Return a finding; what was expected instead is attached if it does not hold.
 
     >>> compared(3 > 2, "It grows.", "It should grow.")
     Finding(text='It grows.', expected='')

@@ -367,7 +367,7 @@ class _Marker:
         return tuple(slips.values())
 
     def _between(self, changed: str, key: str) -> list[str]:
-        """Return the quantities without answers from ``changed`` up to ``key``."""
+        """Return the unanswered quantities up to ``key`` that depend on ``changed``."""
         start, end = self.order.index(changed) + 1, self.order.index(key) + 1
         later = [k for k in self.order[start:end] if k not in self.marks]
         return self.sources.after(changed, later)

@@ -164,7 +164,7 @@ class Machine:
         return count * (self.added if length < CACHE.lanes_from else self.element)
 
     def _windows(self, node: Node, sizes: Sizes, views: Views) -> float:
-        """Return the µs of a window operation, from its rows and elements."""
+        """Estimate the µs of a sum or maximum over sliding windows (pooling)."""
         out = written(node)[0]
         axes = set(node.attrs["axes"])
         touched = count_of(out, sizes) * math.prod(node.attrs["window"])

@@ -211,7 +211,7 @@ class Explained(Worked):
 
     @cached_property
     def layers(self) -> tuple[LayerExplanation, ...]:
-        """The explanations of the layers z = W a + b, in the order of the forward pass."""
+        """The explanations of the layers z = W a + b, in forward order."""
         every = enumerate(self.names.layers, 1)
         return tuple([self._layer(k, layer) for k, layer in every])
 

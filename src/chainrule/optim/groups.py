@@ -95,7 +95,7 @@ class ParamGroup(Mapping[str, Any]):
 
     @property
     def store(self) -> dict[str, Any]:
-        """The dictionary that ``set`` writes to: the group's, or the optimiser's own."""
+        """The dictionary that ``set`` writes to: the group's or the optimiser's."""
         return self._owner.defaults if self._owner.flat else self.own
 
     def check_names(self, options: Iterable[str]) -> None:

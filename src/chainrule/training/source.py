@@ -151,7 +151,7 @@ class Batches(BatchSource):
         self._epoch, self._order = -1, np.arange(0)
 
     def take(self, state: RunState, most: int) -> StepInputs:
-        """Return the inputs of the next steps: arrays of the next batches of the epoch."""
+        """Return the inputs of the next steps: the next batches of the epoch."""
         if state.epoch != self._epoch:
             draw = np.random.default_rng([self.seed, state.epoch])
             self._epoch, self._order = state.epoch, draw.permutation(self.count)

@@ -96,6 +96,7 @@ def test_standard_error_that_takes_nothing(place: Path, stderr: str) -> None:
     ("name", "stdout", "code"),
     [
         ("file", ">&-", 0),
+        ("predict", ">&-", 0),
         ("file", "| true", 1),
         ("file", ">/dev/full", 1),
         ("help", ">/dev/full", 1),

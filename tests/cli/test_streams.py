@@ -98,6 +98,7 @@ def test_standard_error_that_takes_nothing(place: Path, stderr: str) -> None:
     ("name", "stdout", "code"),
     [
         ("version", ">&-", 0),
+        ("predict", ">&-", 0),
         ("file", "| true", 1),
         ("help", ">/dev/full", 1),
         ("predict", ">/dev/full", 1),
@@ -157,7 +158,9 @@ def test_every_command_under_a_third_of_the_redirections(
     code, whole, _ = said(name, "", place)
     assert code == 0
     assert whole
-    steady, third = name not in TRAINING, list(COMMANDS).index(name) % 3
+    # A walk names a directory of its own by the time.
+    steady = name not in (*TRAINING, "walk")
+    third = list(COMMANDS).index(name) % 3
     for redirection in list(REDIRECTIONS)[3 * third : 3 * third + 3]:
         arrives = REDIRECTIONS[redirection]
         code, out, messages = said(name, redirection, place)

@@ -75,8 +75,10 @@ def predict(
             say(tr("{file}: {count} predictions", file=out, count=predictions.rows))
         elif rows is None:
             with io.TextIOWrapper(table, "utf-8", newline="") as text:
-                # Elsewhere the cells are data, and stay as they are.
-                shown = visible_lines if sys.stdout.isatty() else str
+                # Elsewhere the cells are data, and stay as they are. A standard output
+                # that is closed is None.
+                terminal = sys.stdout is not None and sys.stdout.isatty()
+                shown = visible_lines if terminal else str
                 while part := text.read(1 << 20):
                     click.echo(shown(part), nl=False, color=True)
     for note in predictions.notes:

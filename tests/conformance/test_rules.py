@@ -115,9 +115,16 @@ def test_most_primitives_take_a_symbolic_batch() -> None:
     assert len(taken) >= 0.8 * len(with_axes)
 
 
+#: One of each kind, and both widths of what programs have most.
+DTYPES = (
+    *(DType.bool, DType.uint8, DType.int32, DType.int64),
+    *(DType.float32, DType.float64),
+)
+
+
 def perturbed(types: Sequence[ArrayType]) -> Iterator[list[ArrayType]]:
     """The types with one thing changed: a length, a rank, a dtype, or every dtype."""
-    for d in DType:
+    for d in DTYPES:
         yield [ArrayType(t.shape, d) for t in types]
     for i, t in enumerate(types):
         changes = [
@@ -127,7 +134,7 @@ def perturbed(types: Sequence[ArrayType]) -> Iterator[list[ArrayType]]:
         changes.append(ArrayType((1, *t.shape), t.dtype))
         if t.shape:
             changes.append(ArrayType(t.shape[1:], t.dtype))
-        changes += [ArrayType(t.shape, d) for d in DType if d is not t.dtype]
+        changes += [ArrayType(t.shape, d) for d in DTYPES if d is not t.dtype]
         for change in changes:
             yield [*types[:i], change, *types[i + 1 :]]
 

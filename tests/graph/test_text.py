@@ -248,7 +248,7 @@ def bits(item: object) -> object:
     return type(item), item
 
 
-@quiet(100)
+@quiet(40)
 @given(st.dictionaries(st.from_regex(r"[a-z_]\w{0,5}", fullmatch=True), literals))
 @example({"f": (1e16, 1e-5, 5e-324, -0.0, math.inf, -math.inf, math.nan, 0.1)})
 @example({"i": (0, -1, 2**70, True, False), "t": ((), ((),), (1,), (1, (2, 3)))})
@@ -455,7 +455,7 @@ def survives(text: str) -> None:
     assert to_text(parse(again)) == again
 
 
-@quiet(500)
+@quiet(250)
 @given(st.sampled_from(CORPUS), edits)
 def test_mutated_text_is_a_graph_or_a_parse_error(
     text: str, changes: list[tuple[float, int, str]]
